@@ -1,0 +1,77 @@
+# make            build against $(PG_CONFIG), by default the newest server found
+# make install    install into that server
+# make test       every test, in a private copy of the server; installs nothing into it
+# make demo       the demonstration, in the same kind of copy
+# make format, make check-format
+
+MODULE_big = pg_tandem
+EXTENSION = pg_tandem
+DATA = $(wildcard migrations/pg_tandem--*.sql)
+PGFILEDESC = "pg_tandem - schema changes with no downtime"
+
+OBJS = \
+	src/pg_tandem.o
+
+# Empty on the command line (make WERROR=), a compiler newer than this code does not stop the build.
+WERROR = -Werror
+PG_CFLAGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter
+
+# Only what SQL or the server calls by name is exported. Servers before 16 leave PGDLLEXPORT empty.
+PG_CPPFLAGS = -I$(srcdir)/src '-DPGDLLEXPORT=__attribute__((visibility("default")))'
+PG_CFLAGS += -fvisibility=hidden
+
+# Bitcode would serve inlining into JIT code only; nothing here is called that way,
+# and it needs the very clang that the server was built with.
+override with_llvm = no
+
+# One server, isolated from every other: started for the run, reached through a private socket.
+SERVER_OPTS = --temp-config=test/setup/postgresql.conf --encoding=UTF8
+REGRESS = $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
+REGRESS_OPTS = --outputdir=build/regress --temp-instance=tmp_check/regress $(SERVER_OPTS)
+ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
+ISOLATION_OPTS = --inputdir=test/isolation --outputdir=build/isolation \
+	--temp-instance=tmp_check/isolation $(SERVER_OPTS)
+PROVE_TESTS = $(wildcard test/t/*.pl)
+TAP_TESTS = $(if $(PROVE_TESTS),1)
+REGRESS_PREP = test-folders
+EXTRA_CLEAN = build tmp_check
+
+# test and demo must run where no server is installed yet: they install it first.
+ifndef PG_CONFIG
+PG_CONFIG := $(shell test/setup/find-server)
+endif
+ifneq ($(PG_CONFIG),)
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+else
+all install installcheck:
+	@echo "no PostgreSQL with server headers found: set PG_CONFIG, or let 'make test' install one" >&2
+	@exit 1
+clean:
+	rm -rf build src/*.o src/*/*.o $(MODULE_big).so
+endif
+
+# PGXS follows neither headers nor a change of server.
+$(OBJS): $(wildcard src/*.h src/*/*.h) build/server
+build/server: FORCE
+	@mkdir -p build
+	@echo '$(PG_CONFIG) $(VERSION)' | cmp -s - $@ || echo '$(PG_CONFIG) $(VERSION)' > $@
+
+test-folders:
+	@mkdir -p tmp_check build/regress build/isolation build/tap
+
+test:
+	@test/setup/sandbox test/setup/run-tests
+
+demo:
+	@test/setup/sandbox test/demo/run
+
+SOURCES = $(wildcard src/*.[ch] src/*/*.[ch])
+
+format:
+	clang-format -i $(SOURCES)
+
+check-format:
+	clang-format --dry-run --Werror $(SOURCES)
+
+.PHONY: test-folders test demo format check-format FORCE
