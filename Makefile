@@ -66,12 +66,10 @@ test:
 demo:
 	@test/setup/sandbox test/demo/run
 
-SOURCES = $(wildcard src/*.[ch] src/*/*.[ch])
-
 format:
-	clang-format -i $(SOURCES)
+	@test/checks/format --fix
 
 check-format:
-	clang-format --dry-run --Werror $(SOURCES)
+	@test/checks/format
 
 .PHONY: test-folders test demo format check-format FORCE
