@@ -10,7 +10,18 @@ DATA = $(wildcard migrations/pg_tandem--*.sql)
 PGFILEDESC = "pg_tandem - schema changes with no downtime"
 
 OBJS = \
-	src/pg_tandem.o
+	src/pg_tandem.o \
+	src/core/settings.o src/core/security.o src/core/query.o \
+	src/core/quoting.o src/core/lock.o \
+	src/catalog/phase.o src/catalog/migration.o src/catalog/sync.o \
+	src/catalog/owned_column.o src/catalog/step.o \
+	src/sync/rule_args.o src/sync/expression.o src/sync/fill_mark.o \
+	src/sync/given_columns.o src/sync/relation_rules.o src/sync/row_state.o \
+	src/sync/row_key.o src/sync/quarantine.o src/sync/dual_write.o \
+	src/sync/trigger.o src/sync/trigger_row.o \
+	src/ddl/statement.o src/ddl/install.o src/ddl/health.o src/ddl/guard.o \
+	src/ddl/target.o \
+	src/api/arguments.o src/api/expand.o
 
 # Empty on the command line (make WERROR=), a compiler newer than this code does not stop the build.
 WERROR = -Werror
@@ -40,8 +51,8 @@ EXTRA_CLEAN = build tmp_check
 ifndef PG_CONFIG
 PG_CONFIG := $(shell test/setup/find-server)
 endif
-ifneq ($(PG_CONFIG),)
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(if $(PG_CONFIG),$(shell $(PG_CONFIG) --pgxs))
+ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
 else
 all install installcheck:
