@@ -1,6 +1,7 @@
 # make            build against $(PG_CONFIG), by default the newest server found
 # make install    install into that server
 # make test       every test, in a private copy of the server; installs nothing into it
+#                 (some of them: make test REGRESS='sync abort' ISOLATION= TAP_TESTS=)
 # make demo       the demonstration, in the same kind of copy
 # make format, make check-format
 
@@ -37,13 +38,13 @@ override with_llvm = no
 
 # One server, isolated from every other: started for the run, reached through a private socket.
 SERVER_OPTS = --temp-config=test/setup/postgresql.conf --encoding=UTF8
-REGRESS = $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
+REGRESS := $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
 REGRESS_OPTS = --outputdir=build/regress --temp-instance=tmp_check/regress $(SERVER_OPTS)
-ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
+ISOLATION := $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
 ISOLATION_OPTS = --inputdir=test/isolation --outputdir=build/isolation \
 	--temp-instance=tmp_check/isolation $(SERVER_OPTS)
-PROVE_TESTS = $(wildcard test/t/*.pl)
-TAP_TESTS = $(if $(PROVE_TESTS),1)
+PROVE_TESTS := $(wildcard test/t/*.pl)
+TAP_TESTS := $(if $(PROVE_TESTS),1)
 REGRESS_PREP = test-folders
 EXTRA_CLEAN = build tmp_check
 
