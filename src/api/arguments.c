@@ -1,0 +1,52 @@
+/*
+ * arguments.c
+ *		Arguments of the SQL functions, with an error for a missing one.
+ */
+#include "postgres.h"
+
+#include "api/arguments.h"
+#include "core/query.h"
+#include "utils/builtins.h"
+
+static void
+check_given(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", name),
+				 errhint("See the signature with psql: \\df tandem.*")));
+}
+
+char *
+argument_text(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	check_given(fcinfo, n, name);
+	return text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+char *
+argument_name(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	check_given(fcinfo, n, name);
+	return pstrdup(NameStr(*PG_GETARG_NAME(n)));
+}
+
+char *
+argument_optional_text(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+List *
+argument_strings(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NIL : strings_from_array(PG_GETARG_DATUM(n));
+}
+
+bool
+argument_bool(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	check_given(fcinfo, n, name);
+	return PG_GETARG_BOOL(n);
+}

@@ -1,0 +1,189 @@
+/*
+ * contract.c
+ *		CALL tandem.contract: the end of a migration, once it is proved right.
+ */
+#include "postgres.h"
+
+#include "api/arguments.h"
+#include "api/finish.h"
+#include "catalog/migration.h"
+#include "catalog/step.h"
+#include "catalog/sync.h"
+#include "core/quoting.h"
+#include "core/sql_function.h"
+#include "ddl/columns.h"
+#include "ddl/health.h"
+#include "ddl/install.h"
+#include "sync/quarantine.h"
+#include "sync/trigger_row.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+SQL_FUNCTION(tandem_contract);
+
+static Step *
+find_step(List *steps, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, steps)
+	{
+		if (((Step *) lfirst(lc))->relation == relid)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+/* What is left to do or to prove on one leaf table. */
+static List *
+unproved(List *reasons, List *fills, List *proofs, Oid relid)
+{
+	Step	   *fill = find_step(fills, relid);
+	Step	   *proof = find_step(proofs, relid);
+	char	   *version = sync_trigger_version(relid);
+	char	   *table = quoting_relation(relid);
+
+	if (fill == NULL || !fill->done)
+		reasons = lappend(reasons, psprintf("table %s is not filled", table));
+	if (proof == NULL || !proof->done)
+		reasons = lappend(reasons,
+						  proof && proof->rows_unfilled + proof->rows_mismatched > 0
+						  ? psprintf("verify of table %s found " INT64_FORMAT " rows unfilled and " INT64_FORMAT " mismatched",
+									 table, proof->rows_unfilled, proof->rows_mismatched)
+						  : psprintf("table %s is not verified", table));
+	else if (version == NULL || proof->proof == NULL ||
+			 strcmp(proof->proof, version) != 0)
+		reasons = lappend(reasons,
+						  psprintf("the trigger of table %s was changed since verify", table));
+	else if (proof->rows_quarantined > 0)
+		reasons = lappend(reasons,
+						  psprintf("verify of table %s found " INT64_FORMAT " rows whose transform raises",
+								   table, proof->rows_quarantined));
+	return reasons;
+}
+
+/* Why the data is not proved right: force passes over it. */
+static List *
+open_questions(const Migration *migration, List *rules)
+{
+	List	   *fills = step_list(migration->id, STEP_BACKFILL);
+	List	   *proofs = step_list(migration->id, STEP_VERIFY);
+	List	   *reasons = NIL;
+	List	   *seen = NIL;
+	int64		quarantined = quarantine_count(migration->id);
+	ListCell   *lc;
+	ListCell   *leaf;
+
+	foreach(lc, rules)
+	{
+		SyncRule   *rule = lfirst(lc);
+		char	   *problem;
+
+		if (get_rel_name(rule->relation) == NULL)
+			continue;			/* nothing left to lose */
+		problem = sync_problem(rule);
+		if (problem)
+			reasons = lappend(reasons, problem);
+		if (list_member_oid(seen, rule->relation))
+			continue;
+		seen = lappend_oid(seen, rule->relation);
+		foreach(leaf, sync_leaves(rule->relation))
+			reasons = unproved(reasons, fills, proofs, lfirst_oid(leaf));
+	}
+	if (quarantined > 0)
+		reasons = lappend(reasons,
+						  psprintf(INT64_FORMAT " rows are in quarantine",
+								   quarantined));
+	return reasons;
+}
+
+static List *
+columns_to_drop(List *rules)
+{
+	List	   *doomed = NIL;
+	ListCell   *lc;
+	ListCell   *name;
+
+	foreach(lc, rules)
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->keep_old)
+			continue;
+		foreach(name, rule->old_columns)
+			doomed = doomed_add(doomed, rule->relation, lfirst(name));
+	}
+	return doomed;
+}
+
+/* Why the columns cannot be dropped: nothing passes over it. */
+static List *
+obstacles(const Migration *migration, List *doomed)
+{
+	List	   *reasons = NIL;
+	ListCell   *lc;
+	ListCell   *line;
+
+	foreach(lc, doomed)
+	{
+		DoomedColumn *column = lfirst(lc);
+		List	   *lines = list_concat(column_keys(column->relation, column->name),
+										column_dependents(column->relation,
+														  column->name,
+														  migration->id));
+
+		foreach(line, lines)
+			reasons = lappend(reasons,
+							  psprintf("column %s of table %s: %s",
+									   quote_identifier(column->name),
+									   quoting_relation(column->relation),
+									   (char *) lfirst(line)));
+	}
+	return reasons;
+}
+
+static void
+check_gate(const Migration *migration, List *rules, List *doomed, bool force)
+{
+	List	   *questions = force ? NIL : open_questions(migration, rules);
+	List	   *reasons;
+
+	if (questions != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration \"%s\" is not proved right", migration->name),
+				 errdetail("%s", lines_as_list(questions)),
+				 errhint("CALL tandem.migrate(%s); then contract.",
+						 quote_literal_cstr(migration->name))));
+	reasons = obstacles(migration, doomed);
+	if (reasons != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("old columns of migration \"%s\" are still in use",
+						migration->name),
+				 errdetail("%s", lines_as_list(reasons)),
+				 errhint("Move these to the new columns or drop them, then contract; or make the sync with keep_old => true.")));
+}
+
+Datum
+tandem_contract(PG_FUNCTION_ARGS)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	bool		force = argument_bool(fcinfo, 1, "force");
+	List	   *rules = sync_list_of_migration(migration->id);
+	List	   *doomed = columns_to_drop(rules);
+
+	migration_check(migration, force ? ACTION_FORCE : ACTION_CONTRACT);
+	finish_check_owner(migration);
+	migration_lock_runner(migration, false);
+	check_gate(migration, rules, doomed, force);
+	finish_lock_tables(migration);
+	/* again, now that nobody can change it any more */
+	check_gate(migration, rules, doomed, force);
+	migration_act(migration, force ? ACTION_FORCE : ACTION_CONTRACT,
+				  doomed_describe(doomed), started);
+	finish_drop(migration, doomed);
+	PG_RETURN_VOID();
+}

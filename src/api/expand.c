@@ -1,0 +1,225 @@
+/*
+ * expand.c
+ *		SQL functions of phase expand: create_migration, add_column,
+ *		sync_column, sync_columns.
+ *
+ * Each works in the caller's transaction, so that a migration tool's script is
+ * all or nothing.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "api/arguments.h"
+#include "catalog/migration.h"
+#include "catalog/namespace.h"
+#include "catalog/owned_column.h"
+#include "catalog/sync.h"
+#include "core/compat.h"
+#include "core/lock.h"
+#include "core/quoting.h"
+#include "ddl/install.h"
+#include "ddl/statement.h"
+#include "ddl/target.h"
+#include "core/sql_function.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "sync/expression.h"
+#include "sync/fill_mark.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+SQL_FUNCTION(tandem_create_migration);
+SQL_FUNCTION(tandem_add_column);
+SQL_FUNCTION(tandem_sync_column);
+SQL_FUNCTION(tandem_sync_columns);
+
+Datum
+tandem_create_migration(PG_FUNCTION_ARGS)
+{
+	char	   *name = argument_text(fcinfo, 0, "name");
+	int			release = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
+
+	if (!PG_ARGISNULL(1) && release <= 0)
+		release = -1;			/* refused there, with the hint */
+	(void) migration_create(name, release, argument_optional_text(fcinfo, 2));
+	PG_RETURN_VOID();
+}
+
+/* The type as SQL, with its modifier. */
+static char *
+type_as_sql(const char *text)
+{
+	Oid			type;
+	int32		typmod;
+
+	compat_parse_type(text, &type, &typmod);
+	return format_type_extended(type, typmod,
+								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+Datum
+tandem_add_column(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	Oid			relid = quoting_resolve_relation(argument_text(fcinfo, 1, "relation"));
+	char	   *column = argument_name(fcinfo, 2, "column_name");
+	char	   *type = type_as_sql(argument_text(fcinfo, 3, "type"));
+
+	migration_check(migration, ACTION_EXPAND);
+	target_check_table(relid);
+	if (get_attnum(relid, column) != InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_COLUMN),
+				 errmsg("column \"%s\" of table \"%s\" already exists", column,
+						get_rel_name(relid)),
+				 errhint("Choose another name, or sync the column that is there with tandem.sync_column.")));
+	lock_relations(sync_tree(relid), AccessExclusiveLock);
+	ddl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s",
+					 quoting_relation(relid), quote_identifier(column), type));
+	owned_column_add(migration->id, relid, column);
+	PG_RETURN_VOID();
+}
+
+/* Parses one side's expressions; returns them as text that stands alone. */
+static List *
+qualify_side(SyncRule *rule, Relation rel, List *columns, List *texts,
+			 const char *label)
+{
+	List	   *qualified = NIL;
+	ListCell   *column;
+	ListCell   *text;
+
+	forboth(column, columns, text, texts)
+	{
+		AttrNumber	attnum = get_attnum(rule->relation, lfirst(column));
+		Node	   *expression;
+
+		if (lfirst(text) == NULL)
+		{
+			qualified = lappend(qualified, NULL);
+			continue;
+		}
+		expression = expression_parse(lfirst(text), rel,
+									  RelationGetRelationName(rel), attnum,
+									  label);
+		if (contain_volatile_functions(expression))
+			ereport(NOTICE,
+					(errmsg("%s of column \"%s\" is volatile: verify cannot recompute it",
+							label, (char *) lfirst(column)),
+					 errhint("If its function depends on its arguments and on tables only, declare it STABLE.")));
+		qualified = lappend(qualified, expression_deparse(expression, rel));
+	}
+	return qualified;
+}
+
+static void
+check_expression_count(SyncRule *rule)
+{
+	if (rule->old_columns == NIL || rule->new_columns == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a sync needs at least one old and one new column"),
+				 errhint("tandem.sync_columns(migration, relation, old => '{a}', new => '{b}', up => ...)")));
+	if (list_member_ptr(rule->old_columns, NULL) ||
+		list_member_ptr(rule->new_columns, NULL) ||
+		list_member_ptr(rule->up, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("old, new and up must not contain nulls"),
+				 errhint("Only down may leave out a column, by a null.")));
+	if (list_length(rule->up) != list_length(rule->new_columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("up has %d expressions for %d new columns",
+						list_length(rule->up), list_length(rule->new_columns)),
+				 errhint("Give one expression for each new column, in the same order.")));
+	if (rule->down != NIL &&
+		list_length(rule->down) != list_length(rule->old_columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("down has %d expressions for %d old columns",
+						list_length(rule->down), list_length(rule->old_columns)),
+				 errhint("Give one expression for each old column, in the same order, or NULL for one that is not written back.")));
+}
+
+/* The new columns that this transaction added belong to the migration. */
+static void
+own_new_columns(Migration *migration, SyncRule *rule)
+{
+	ListCell   *lc;
+
+	foreach(lc, rule->new_columns)
+	{
+		if (fill_mark_column_is_new(rule->relation, lfirst(lc)))
+			owned_column_add(migration->id, rule->relation, lfirst(lc));
+	}
+}
+
+static void
+add_sync(Migration *migration, SyncRule *rule)
+{
+	Relation	rel;
+
+	migration_check(migration, ACTION_EXPAND);
+	check_expression_count(rule);
+	target_check_table(rule->relation);
+	/* keeps writers out until commit, so that all later ones fire the trigger */
+	lock_relations(sync_tree(rule->relation), ShareRowExclusiveLock);
+	rel = table_open(rule->relation, NoLock);
+	rule->origin = fill_mark_origin(sync_leaves(rule->relation),
+									rule->new_columns);
+	target_check_columns(rule, rel);
+	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
+	rule->down = qualify_side(rule, rel, rule->old_columns, rule->down, "down");
+	table_close(rel, NoLock);
+	own_new_columns(migration, rule);
+	sync_insert(rule);
+	sync_install(rule->relation);
+	migration_act(migration, ACTION_EXPAND,
+				  psprintf("sync of %s", quoting_relation(rule->relation)), 0);
+}
+
+static SyncRule *
+rule_from_arguments(FunctionCallInfo fcinfo, Migration *migration)
+{
+	SyncRule   *rule = palloc0(sizeof(SyncRule));
+
+	rule->migration_id = migration->id;
+	rule->migration = migration->name;
+	rule->release = migration->release;
+	rule->relation = quoting_resolve_relation(argument_text(fcinfo, 1, "relation"));
+	rule->on_conflict = on_conflict_from_name(argument_text(fcinfo, 6, "on_conflict"));
+	rule->quarantine = quarantine_from_name(argument_text(fcinfo, 7, "on_error"));
+	rule->keep_old = argument_bool(fcinfo, 8, "keep_old");
+	rule->search_path = pstrdup(namespace_search_path);
+	return rule;
+}
+
+Datum
+tandem_sync_column(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	SyncRule   *rule = rule_from_arguments(fcinfo, migration);
+	char	   *down = argument_optional_text(fcinfo, 5);
+
+	rule->old_columns = list_make1(argument_name(fcinfo, 2, "old"));
+	rule->new_columns = list_make1(argument_name(fcinfo, 3, "new"));
+	rule->up = list_make1(argument_text(fcinfo, 4, "up"));
+	rule->down = down ? list_make1(down) : NIL;
+	add_sync(migration, rule);
+	PG_RETURN_VOID();
+}
+
+Datum
+tandem_sync_columns(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	SyncRule   *rule = rule_from_arguments(fcinfo, migration);
+
+	rule->old_columns = argument_strings(fcinfo, 2);
+	rule->new_columns = argument_strings(fcinfo, 3);
+	rule->up = argument_strings(fcinfo, 4);
+	rule->down = argument_strings(fcinfo, 5);
+	add_sync(migration, rule);
+	PG_RETURN_VOID();
+}

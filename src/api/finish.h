@@ -1,0 +1,42 @@
+/*
+ * finish.h
+ *		What contract and abort have in common: taking syncs and columns away.
+ */
+#ifndef TANDEM_FINISH_H
+#define TANDEM_FINISH_H
+
+#include "catalog/migration.h"
+#include "nodes/pg_list.h"
+
+/* A column to be dropped. */
+typedef struct DoomedColumn
+{
+	Oid			relation;
+	char	   *name;
+} DoomedColumn;
+
+/* Adds a column to the list unless it is there, or is gone from the table. */
+extern List *doomed_add(List *doomed, Oid relid, const char *name);
+
+/* Errors unless the current user owns every table of the migration. */
+extern void finish_check_owner(const Migration *migration);
+
+/*
+ * Locks every table of the migration in ACCESS EXCLUSIVE mode, partitions
+ * included, as lock_relations does.
+ */
+extern void finish_lock_tables(const Migration *migration);
+
+/*
+ * After the phase of the migration has changed: takes its syncs off their
+ * tables, drops the columns, empties its quarantine.
+ */
+extern void finish_drop(const Migration *migration, List *doomed);
+
+/* "table.column, table.column" for tandem.history; NULL for none. */
+extern char *doomed_describe(List *doomed);
+
+/* Lines as "- line\n- line", for a detail. */
+extern char *lines_as_list(List *lines);
+
+#endif							/* TANDEM_FINISH_H */

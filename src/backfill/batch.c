@@ -1,0 +1,281 @@
+/*
+ * batch.c
+ *		One batch of a backfill: fills the rows of a range of blocks.
+ *
+ * A row that somebody else has locked is left, and its block told to the
+ * caller, so that a batch never waits and never deadlocks with a writer.  A
+ * row updated meanwhile needs nothing: its writer's trigger filled it.
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "backfill/batch.h"
+#include "backfill/direct_update.h"
+#include "catalog/pg_type.h"
+#include "core/quoting.h"
+#include "core/settings.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "sync/dual_write.h"
+#include "sync/row_key.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+typedef struct Batch
+{
+	RowState   *state;
+	DirectUpdate *update;
+	TupleTableSlot *slot;		/* the row at hand */
+	List	   *key;			/* columns that name it */
+	List	   *deferred;		/* TIDs for an UPDATE that fires triggers */
+	BatchResult *result;
+} Batch;
+
+int
+stored_columns(TupleTableSlot *slot)
+{
+	if (TTS_IS_BUFFERTUPLE(slot) || TTS_IS_HEAPTUPLE(slot))
+		return HeapTupleHeaderGetNatts(((HeapTupleTableSlot *) slot)->tuple->t_data);
+	return slot->tts_tupleDescriptor->natts;
+}
+
+/* The columns that a fill may write. */
+static Bitmapset *
+filled_columns(RelationRules *rules)
+{
+	Bitmapset  *columns = NULL;
+
+	for (int i = 0; i < rules->ncolumns; i++)
+		columns = bms_add_member(columns, rules->columns[i].attnum);
+	return columns;
+}
+
+static void
+row_error(void *arg)
+{
+	Batch	   *batch = arg;
+
+	if (!TTS_EMPTY(batch->slot))
+		errcontext("filling row %s of table \"%s\"",
+				   row_key_text(batch->state->rel, batch->slot, batch->key),
+				   RelationGetRelationName(batch->state->rel));
+}
+
+static void
+begin(Batch *batch, RowState *state, BatchResult *result)
+{
+	RelationRules *rules = state->rules;
+
+	memset(batch, 0, sizeof(Batch));
+	batch->state = state;
+	batch->result = result;
+	batch->slot = table_slot_create(state->rel, NULL);
+	batch->key = row_key_columns(state->rel,
+								 rules->rules[0].source->old_columns);
+	batch->update = direct_update_begin(state->rel, filled_columns(rules));
+}
+
+static void
+end(Batch *batch)
+{
+	batch->result->holder = batch->update->holder;
+	direct_update_end(batch->update);
+	ExecDropSingleTupleTableSlot(batch->slot);
+}
+
+static void
+leave_for_later(Batch *batch)
+{
+	Oid			block = ItemPointerGetBlockNumber(&batch->slot->tts_tid);
+
+	batch->result->again = list_append_unique_oid(batch->result->again, block);
+}
+
+/* Writes the row that the rules have made; false: it is locked. */
+static bool
+write_row(Batch *batch)
+{
+	DirectUpdateResult result = direct_update_row(batch->update,
+												  &batch->slot->tts_tid,
+												  batch->state->row);
+
+	if (result == DIRECT_UPDATED)
+		batch->result->rows_filled++;
+	return result != DIRECT_LOCKED;
+}
+
+/* With tandem.fire_triggers the row is updated by a statement at the end. */
+static void
+defer_row(Batch *batch)
+{
+	ItemPointer tid;
+
+	switch (direct_update_lock(batch->update, &batch->slot->tts_tid))
+	{
+		case DIRECT_UPDATED:
+			tid = palloc(sizeof(ItemPointerData));
+			*tid = batch->slot->tts_tid;
+			batch->deferred = lappend(batch->deferred, tid);
+			break;
+		case DIRECT_LOCKED:
+			leave_for_later(batch);
+			break;
+		case DIRECT_GONE:
+			break;
+	}
+}
+
+static void
+fill_row(Batch *batch)
+{
+	RowState   *state = batch->state;
+
+	batch->result->rows_seen++;
+	if (!row_needs_fill(state, batch->slot, stored_columns(batch->slot)))
+		return;
+	if (setting_fire_triggers)
+	{
+		defer_row(batch);
+		return;
+	}
+	row_state_load(state, batch->slot, batch->slot,
+				   stored_columns(batch->slot));
+	batch->result->rows_quarantined += dual_write_fill(state, 0);
+	if (state->changes > 0 && !write_row(batch))
+		leave_for_later(batch);
+}
+
+/*
+ * Updates the deferred rows to what they are: the sync trigger fills them, and
+ * the table's own triggers see it.
+ */
+static void
+update_deferred(Batch *batch)
+{
+	Oid			types[1] = {get_array_type(TIDOID)};
+	Datum	   *tids = palloc(sizeof(Datum) * list_length(batch->deferred));
+	Datum		values[1];
+	int			count = 0;
+	RuleColumn *column = &batch->state->rules->columns[batch->state->rules->rules[0].new_side.columns[0]];
+	const char *name = quote_identifier(NameStr(column->att->attname));
+	ListCell   *lc;
+
+	foreach(lc, batch->deferred)
+		tids[count++] = PointerGetDatum(lfirst(lc));
+	values[0] = PointerGetDatum(construct_array(tids, count, TIDOID,
+												sizeof(ItemPointerData),
+												false, TYPALIGN_SHORT));
+	SPI_connect();
+	if (SPI_execute_with_args(psprintf("UPDATE ONLY %s SET %s = %s WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
+									   quoting_relation(RelationGetRelid(batch->state->rel)),
+									   name, name),
+							  1, types, values, NULL, false, 0) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("update of table \"%s\" failed",
+						RelationGetRelationName(batch->state->rel))));
+	batch->result->rows_filled += SPI_processed;
+	SPI_finish();
+}
+
+static void
+scan_blocks(Batch *batch, BlockNumber first, BlockNumber last)
+{
+	ItemPointerData from;
+	ItemPointerData to;
+	TableScanDesc scan;
+
+	ItemPointerSet(&from, first, FirstOffsetNumber);
+	ItemPointerSet(&to, last, MaxOffsetNumber);
+	scan = table_beginscan_tidrange(batch->state->rel, GetActiveSnapshot(),
+									&from, &to);
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection,
+										   batch->slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		fill_row(batch);
+	}
+	ExecClearTuple(batch->slot);
+	table_endscan(scan);
+}
+
+void
+batch_fill(RowState *state, BlockNumber first, BlockNumber last,
+		   BatchResult *result)
+{
+	Batch		batch;
+	ErrorContextCallback callback = {error_context_stack, row_error, &batch};
+
+	begin(&batch, state, result);
+	error_context_stack = &callback;
+	scan_blocks(&batch, first, last);
+	error_context_stack = callback.previous;
+	end(&batch);
+	if (batch.deferred != NIL)
+		update_deferred(&batch);
+}
+
+static CompiledRule *
+find_rule(RelationRules *rules, int id)
+{
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		if (rules->rules[i].source->id == id)
+			return &rules->rules[i];
+	}
+	return NULL;
+}
+
+static bool
+side_is_null(RowState *state, const RuleSide *side)
+{
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		AttrNumber	attnum = state->rules->columns[side->columns[i]].attnum;
+
+		if (!state->row->tts_isnull[attnum - 1])
+			return false;
+	}
+	return true;
+}
+
+static RetryResult
+retry_row(Batch *batch, CompiledRule *rule, bool up)
+{
+	RowState   *state = batch->state;
+	bool		computed;
+
+	row_state_load(state, batch->slot, batch->slot,
+				   stored_columns(batch->slot));
+	if (!side_is_null(state, up ? &rule->new_side : &rule->old_side))
+		return RETRY_RIGHT;
+	computed = up ? dual_write_fill(state, rule->source->id) == 0
+		: dual_write_backward(state, rule);
+	if (!computed)
+		return RETRY_RAISES;
+	return state->changes == 0 || write_row(batch) ? RETRY_RIGHT : RETRY_LOCKED;
+}
+
+RetryResult
+batch_retry_row(RowState *state, ItemPointer tid, int rule_id, bool up)
+{
+	Batch		batch;
+	BatchResult counts = {0};
+	ErrorContextCallback callback = {error_context_stack, row_error, &batch};
+	CompiledRule *rule = find_rule(state->rules, rule_id);
+	RetryResult result = RETRY_RIGHT;
+
+	begin(&batch, state, &counts);
+	error_context_stack = &callback;
+	if (rule && table_tuple_fetch_row_version(state->rel, tid,
+											  GetActiveSnapshot(), batch.slot))
+		result = retry_row(&batch, rule, up);
+	ExecClearTuple(batch.slot);
+	error_context_stack = callback.previous;
+	end(&batch);
+	return result;
+}

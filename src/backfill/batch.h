@@ -1,0 +1,48 @@
+/*
+ * batch.h
+ *		One batch of a backfill: fills the rows of a range of blocks.
+ */
+#ifndef TANDEM_BATCH_H
+#define TANDEM_BATCH_H
+
+#include "nodes/pg_list.h"
+#include "storage/block.h"
+#include "sync/row_state.h"
+
+typedef struct BatchResult
+{
+	int64		rows_seen;
+	int64		rows_filled;
+	int64		rows_quarantined;
+	List	   *again;			/* blocks with a row that was locked; as OIDs */
+	TransactionId holder;		/* who had one of them, or invalid */
+} BatchResult;
+
+/*
+ * Fills the unfilled rows of blocks first to last of rel, for all rules of
+ * state.  Runs as the owner of the table in a transaction with an active
+ * snapshot; rel is locked in ROW EXCLUSIVE mode.  Errors: whatever up,
+ * constraints or indexes raise, with a context line that names the row.
+ */
+extern void batch_fill(RowState *state, BlockNumber first, BlockNumber last,
+					   BatchResult *result);
+
+typedef enum RetryResult
+{
+	RETRY_RIGHT,				/* the row needs nothing more, or is gone */
+	RETRY_LOCKED,
+	RETRY_RAISES				/* its transform still raises */
+} RetryResult;
+
+/*
+ * Computes again the side of the row at tid that a quarantine left NULL, for
+ * the rule with id rule_id: the new side if up, else the old one.  A side that
+ * has been written since stays.
+ */
+extern RetryResult batch_retry_row(RowState *state, ItemPointer tid,
+								   int rule_id, bool up);
+
+/* Columns of a stored row, as far as the access method lets it be seen. */
+extern int	stored_columns(TupleTableSlot *slot);
+
+#endif							/* TANDEM_BATCH_H */

@@ -1,0 +1,187 @@
+/*
+ * direct_update.c
+ *		Updates rows without a statement.
+ *
+ * The model is the server's ExecSimpleRelationUpdate, the update of logical
+ * replication's apply.  Of the triggers of the table only the server's own are
+ * kept: those of foreign keys and of deferred unique constraints.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_trigger.h"
+#include "backfill/direct_update.h"
+#include "commands/trigger.h"
+#include "core/compat.h"
+#include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
+#include "utils/snapmgr.h"
+
+/* The server's own AFTER ROW UPDATE triggers; NULL: there are none. */
+static TriggerDesc *
+internal_triggers(TriggerDesc *all)
+{
+	TriggerDesc *kept;
+
+	if (all == NULL)
+		return NULL;
+	kept = palloc0(sizeof(TriggerDesc));
+	kept->triggers = palloc(sizeof(Trigger) * all->numtriggers);
+	for (int i = 0; i < all->numtriggers; i++)
+	{
+		Trigger    *trigger = &all->triggers[i];
+
+		if (trigger->tgisinternal &&
+			TRIGGER_FOR_ROW(trigger->tgtype) &&
+			TRIGGER_FOR_AFTER(trigger->tgtype) &&
+			TRIGGER_FOR_UPDATE(trigger->tgtype))
+			kept->triggers[kept->numtriggers++] = *trigger;
+	}
+	kept->trig_update_after_row = true;
+	return kept->numtriggers > 0 ? kept : NULL;
+}
+
+static Bitmapset *
+offset_columns(Bitmapset *columns)
+{
+	Bitmapset  *offset = NULL;
+	int			i = -1;
+
+	while ((i = bms_next_member(columns, i)) >= 0)
+		offset = bms_add_member(offset,
+								i - FirstLowInvalidHeapAttributeNumber);
+	return offset;
+}
+
+DirectUpdate *
+direct_update_begin(Relation rel, Bitmapset *columns)
+{
+	DirectUpdate *update = palloc0(sizeof(DirectUpdate));
+
+	CheckCmdReplicaIdentity(rel, CMD_UPDATE);
+	update->rel = rel;
+	update->estate = CreateExecutorState();
+	update->estate->es_snapshot = GetActiveSnapshot();
+	update->estate->es_output_cid = GetCurrentCommandId(true);
+	compat_init_range_table(update->estate, rel, offset_columns(columns));
+	update->target = makeNode(ResultRelInfo);
+	InitResultRelInfo(update->target, rel, 1, NULL, 0);
+	update->target->ri_TrigDesc = internal_triggers(update->target->ri_TrigDesc);
+	ExecOpenIndices(update->target, false);
+	update->locked = table_slot_create(rel, NULL);
+	AfterTriggerBeginQuery();
+	return update;
+}
+
+DirectUpdateResult
+direct_update_lock(DirectUpdate *update, ItemPointer tid)
+{
+	TM_FailureData failure;
+	ItemPointerData self = *tid;
+	TM_Result	result = table_tuple_lock(update->rel, &self,
+										  update->estate->es_snapshot,
+										  update->locked,
+										  update->estate->es_output_cid,
+										  ExecUpdateLockMode(update->estate,
+															 update->target),
+										  LockWaitSkip, 0, &failure);
+
+	ExecClearTuple(update->locked);
+	switch (result)
+	{
+		case TM_Ok:
+			return DIRECT_UPDATED;
+		case TM_WouldBlock:
+		case TM_BeingModified:
+			return DIRECT_LOCKED;
+		default:
+			return DIRECT_GONE;
+	}
+}
+
+static TM_Result
+try_update(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot,
+		   bool wait, CompatUpdateIndexes *update_indexes)
+{
+	LockTupleMode mode;
+	TM_FailureData failure;
+	TM_Result	result = table_tuple_update(update->rel, tid, slot,
+											update->estate->es_output_cid,
+											update->estate->es_snapshot,
+											InvalidSnapshot, wait, &failure,
+											&mode, update_indexes);
+
+	if (result == TM_BeingModified)
+		update->holder = failure.xmax;
+	return result;
+}
+
+/*
+ * Updates the row if nobody is at work on it.  heap_update, told not to wait,
+ * says so when it meets a lock; but then it may be one that does not conflict
+ * (FOR KEY SHARE), which the row lock knows.  Servers built with assertions
+ * forbid that way, so there the row lock comes first.
+ */
+static DirectUpdateResult
+update_or_skip(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot,
+			   CompatUpdateIndexes *update_indexes)
+{
+	TM_Result	result = TM_BeingModified;
+
+#ifndef USE_ASSERT_CHECKING
+	result = try_update(update, tid, slot, false, update_indexes);
+#endif
+	if (result == TM_BeingModified)
+	{
+		DirectUpdateResult locked = direct_update_lock(update, tid);
+
+		if (locked != DIRECT_UPDATED)
+			return locked;
+		result = try_update(update, tid, slot, true, update_indexes);
+	}
+	return result == TM_Ok ? DIRECT_UPDATED : DIRECT_GONE;
+}
+
+DirectUpdateResult
+direct_update_row(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot)
+{
+	TupleConstr *constraints = RelationGetDescr(update->rel)->constr;
+	CompatUpdateIndexes update_indexes;
+	DirectUpdateResult result;
+	ItemPointerData self = *tid;
+	List	   *recheck = NIL;
+
+	slot->tts_tableOid = RelationGetRelid(update->rel);
+	if (constraints && constraints->has_generated_stored)
+		ExecComputeStoredGenerated(update->target, update->estate, slot,
+								   CMD_UPDATE);
+	if (constraints)
+		ExecConstraints(update->target, slot, update->estate);
+	result = update_or_skip(update, &self, slot, &update_indexes);
+	if (result == DIRECT_UPDATED)
+	{
+		if (update->target->ri_NumIndices > 0 &&
+			compat_needs_indexes(update_indexes))
+			recheck = compat_insert_index_tuples(update->target, slot,
+												 update->estate,
+												 update_indexes);
+		if (update->target->ri_TrigDesc)
+			ExecARUpdateTriggers(update->estate, update->target, NULL, NULL,
+								 &self, NULL, slot, recheck, NULL, false);
+	}
+	ResetPerTupleExprContext(update->estate);
+	return result;
+}
+
+void
+direct_update_end(DirectUpdate *update)
+{
+	AfterTriggerEndQuery(update->estate);
+	ExecDropSingleTupleTableSlot(update->locked);
+	ExecCloseIndices(update->target);
+	ExecResetTupleTable(update->estate->es_tupleTable, false);
+	ExecCloseRangeTableRelations(update->estate);
+	FreeExecutorState(update->estate);
+}

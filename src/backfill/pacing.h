@@ -1,0 +1,20 @@
+/*
+ * pacing.h
+ *		How large the next batch is: as large as fits tandem.batch_target.
+ */
+#ifndef TANDEM_PACING_H
+#define TANDEM_PACING_H
+
+typedef struct Pacing
+{
+	double		ms_per_block;	/* moving average; 0: nothing measured yet */
+	int			blocks;			/* of the next batch */
+} Pacing;
+
+/* Starts with blocks blocks, or with a small first guess when that is 0. */
+extern void pacing_start(Pacing *pacing, int blocks);
+
+/* Learns that a batch of blocks blocks took ms. */
+extern void pacing_learn(Pacing *pacing, int blocks, double ms);
+
+#endif							/* TANDEM_PACING_H */

@@ -1,0 +1,28 @@
+/*
+ * progress_notice.h
+ *		Tells the session how far a step is, at most every two seconds.
+ */
+#ifndef TANDEM_PROGRESS_NOTICE_H
+#define TANDEM_PROGRESS_NOTICE_H
+
+#include "catalog/step.h"
+#include "datatype/timestamp.h"
+
+typedef struct ProgressNotice
+{
+	TimestampTz started;
+	TimestampTz last;			/* when it was told last */
+	int64		rows_before;	/* of the step, at the start of this run */
+	int64		left_before;	/* blocks, likewise */
+} ProgressNotice;
+
+extern void progress_notice_start(ProgressNotice *notice, Step *step);
+
+/* Tells it if two seconds have gone by since it was told last. */
+extern void progress_notice(ProgressNotice *notice, Step *step,
+							const char *waiting);
+
+/* Tells how the step ended. */
+extern void progress_notice_end(ProgressNotice *notice, Step *step);
+
+#endif							/* TANDEM_PROGRESS_NOTICE_H */

@@ -1,0 +1,340 @@
+/*
+ * run.c
+ *		Runs a step of the migrate phase over its table, batch by batch.
+ *
+ * A batch is one transaction: it takes blocks off the step's list, works on
+ * them and commits both together, so that whatever kills it leaves neither.
+ * The work is done in a subtransaction, so that its error can be noted.
+ *
+ * Locks, in this order: the runner lock (session), the stop lock (shared, of
+ * the batch), the table (ROW EXCLUSIVE or ACCESS SHARE, of the batch).
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "backfill/batch.h"
+#include "backfill/pacing.h"
+#include "backfill/progress_notice.h"
+#include "backfill/run.h"
+#include "backfill/verify.h"
+#include "catalog/partition.h"
+#include "catalog/pg_type.h"
+#include "catalog/sync.h"
+#include "core/compat.h"
+#include "core/lock.h"
+#include "core/query.h"
+#include "core/security.h"
+#include "core/subtransaction.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "storage/bufmgr.h"
+#include "sync/relation_rules.h"
+#include "sync/trigger_row.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#define FIRST_PAUSE_MS 20
+#define LONGEST_PAUSE_MS 2000
+
+typedef struct StepRun
+{
+	Migration  *migration;
+	Step	   *step;
+	char	   *search_path;	/* that the sync was made under */
+	BlockNumber cursor;			/* next block to look at */
+	Pacing		pacing;
+	MemoryContext batch_context;
+	bool		wrapped;		/* this batch began again from the first block */
+	bool		finished;
+	int64		left_blocked;	/* blocks of this pass with locked rows */
+	const char *waiting;		/* who has them, of the last batch */
+	long		pause_ms;
+} StepRun;
+
+static Relation
+open_table(StepRun *run)
+{
+	LOCKMODE	mode = run->step->kind == STEP_BACKFILL
+	? RowExclusiveLock : AccessShareLock;
+	Relation	rel = try_table_open(run->step->relation, mode);
+
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table with OID %u of migration \"%s\" was dropped",
+						run->step->relation, run->migration->name),
+				 errhint("CALL tandem.abort to end the migration, or call tandem.migrate again if it was a partition.")));
+	return rel;
+}
+
+/* What blocks_todo speaks of: the table's file. */
+static char *
+storage_of(Relation rel)
+{
+	return psprintf("%u", compat_relation_file(rel));
+}
+
+/*
+ * Starts the step, or starts it anew when its list of blocks is not of the
+ * file that the table has now.
+ */
+static void
+prepare_step(StepRun *run, Relation rel)
+{
+	Step	   *step = run->step;
+	char	   *storage = storage_of(rel);
+	char	   *proof = sync_trigger_version(RelationGetRelid(rel));
+
+	if (step->started && step->storage && strcmp(step->storage, storage) == 0 &&
+		(step->kind == STEP_BACKFILL ||
+		 (step->proof && proof && strcmp(step->proof, proof) == 0)))
+		return;
+	step_start(step, storage, RelationGetNumberOfBlocks(rel), proof);
+	run->cursor = 0;
+}
+
+static Trigger *
+trigger_of(Relation rel)
+{
+	Trigger    *trigger = relation_sync_trigger(rel);
+
+	if (trigger == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has lost its sync trigger",
+						RelationGetRelationName(rel)),
+				 errhint("CALL tandem.migrate again: it makes the trigger anew and fills what was missed.")));
+	return trigger;
+}
+
+/* The session that runs a transaction, for people. */
+static char *
+describe_transaction(TransactionId xid)
+{
+	TandemQuery query;
+	int			pid = 0;
+	char	   *session = NULL;
+
+	if (!TransactionIdIsValid(xid))
+		return NULL;
+	query_begin(&query);
+	query_datum(&query, XIDOID, TransactionIdGetDatum(xid), false);
+	if (query_run(&query,
+				  "SELECT coalesce(pid, 0) FROM pg_locks WHERE locktype = 'transactionid' "
+				  "AND transactionid = $1 AND granted") > 0)
+		pid = query_get_int(0, 1);
+	query_end(&query);
+	if (pid > 0)
+		session = lock_describe_session(pid);
+	return session;
+}
+
+static void
+fill_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last,
+			StepAdvance *advance, List **again)
+{
+	SecurityScope scope;
+	BatchResult result = {0};
+
+	security_enter_owner(&scope, rel, run->search_path);
+	batch_fill(row_state_create(rel, trigger_of(rel)), first, last, &result);
+	security_leave(&scope);
+	advance->rows_done = result.rows_seen;
+	advance->rows_filled = result.rows_filled;
+	advance->rows_quarantined = result.rows_quarantined;
+	*again = result.again;
+	if (result.again != NIL)
+	{
+		char	   *session = describe_transaction(result.holder);
+
+		advance->waiting = psprintf("rows locked by %s",
+									session ? session : "other sessions");
+		/* a block seen a second time gave its rows the first time */
+		if (run->wrapped)
+			advance->rows_done = 0;
+	}
+}
+
+static void
+check_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last,
+			 StepAdvance *advance)
+{
+	SecurityScope scope;
+	VerifyResult result;
+
+	verify_result_init(&result);
+	security_enter_owner(&scope, rel, run->search_path);
+	verify_blocks(row_state_create(rel, trigger_of(rel)),
+				  run->migration->name, first, last, &result);
+	security_leave(&scope);
+	advance->rows_done = result.rows_checked;
+	advance->rows_unfilled = result.rows_unfilled;
+	advance->rows_mismatched = result.rows_mismatched;
+	advance->rows_quarantined = result.rows_quarantined;
+	if (result.sampled > 0 &&
+		run->step->rows_unfilled + run->step->rows_mismatched == 0)
+		advance->sample = verify_sample(&result);
+}
+
+/* One batch, as far as it can fail on a row. */
+static void
+work_on_batch(void *arg)
+{
+	StepRun    *run = arg;
+	Step	   *step = run->step;
+	Relation	rel = open_table(run);
+	BlockNumber first;
+	BlockNumber last;
+	StepAdvance advance = {0};
+	List	   *again = NIL;
+	instr_time	started;
+	instr_time	took;
+
+	INSTR_TIME_SET_CURRENT(started);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	prepare_step(run, rel);
+	if (step_next_blocks(step, &run->cursor, run->pacing.blocks, &first, &last,
+						 &run->wrapped))
+	{
+		if (step->kind == STEP_BACKFILL)
+			fill_blocks(run, rel, first, last, &advance, &again);
+		else
+			check_blocks(run, rel, first, last, &advance);
+		INSTR_TIME_SET_CURRENT(took);
+		INSTR_TIME_SUBTRACT(took, started);
+		advance.seconds = INSTR_TIME_GET_DOUBLE(took);
+		advance.batch_blocks = run->pacing.blocks;
+		step_advance(step, first, last, again, &advance);
+		pacing_learn(&run->pacing, last - first + 1, advance.seconds * 1000);
+		run->left_blocked += list_length(again);
+		run->waiting = advance.waiting;
+	}
+	else
+	{
+		step_finish(step);
+		run->finished = true;
+	}
+	PopActiveSnapshot();
+	table_close(rel, NoLock);
+}
+
+/*
+ * The search_path that the migration's sync of the table was made under: so
+ * functions in up find the same tables whoever runs the migration.
+ */
+static char *
+search_path_of(Migration *migration, Oid relid)
+{
+	List	   *tables = lcons_oid(relid, get_rel_relispartition(relid)
+								   ? get_partition_ancestors(relid) : NIL);
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (list_member_oid(tables, rule->relation))
+			return rule->search_path;
+	}
+	return NULL;
+}
+
+/* Notes the error of a batch, which has been rolled back, and raises it. */
+static void
+fail_step(StepRun *run, ErrorData *error)
+{
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
+	{
+		step_set_error(run->step->id,
+					   psprintf("%s%s%s", error->message,
+								error->context ? " -- " : "",
+								error->context ? error->context : ""));
+		SPI_commit();
+	}
+	ReThrowError(error);
+}
+
+static void
+run_batch(StepRun *run)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ErrorData  *error;
+
+	if (migration_stop_requested(run->migration))
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("migration \"%s\" was stopped by another session",
+						run->migration->name),
+				 errhint("SELECT * FROM tandem.history; tells by whom.")));
+	error = subtransaction_try(work_on_batch, run);
+	if (error)
+	{
+		MemoryContextSwitchTo(caller);
+		fail_step(run, error);
+	}
+}
+
+/*
+ * After a pass over all blocks some are left with rows that others have
+ * locked.  Waits, longer each time, with no transaction open.
+ */
+static void
+pause_between_passes(StepRun *run)
+{
+	if (!run->wrapped)
+		return;
+	if (run->left_blocked > 0)
+	{
+		interruptible_sleep(run->pause_ms);
+		run->pause_ms = Min(run->pause_ms * 2, LONGEST_PAUSE_MS);
+	}
+	else
+		run->pause_ms = FIRST_PAUSE_MS;
+	run->left_blocked = 0;
+}
+
+static void
+refuse_if_wrong(StepRun *run)
+{
+	Step	   *step = run->step;
+
+	if (step->kind != STEP_VERIFY ||
+		step->rows_unfilled + step->rows_mismatched == 0)
+		return;
+	step_set_error(step->id,
+				   psprintf(INT64_FORMAT " rows unfilled, " INT64_FORMAT " mismatched",
+							step->rows_unfilled, step->rows_mismatched));
+	SPI_commit();
+}
+
+void
+run_step(Migration *migration, Step *step)
+{
+	StepRun		run = {0};
+	ProgressNotice notice;
+	MemoryContext caller = CurrentMemoryContext;
+
+	run.migration = migration;
+	run.step = step;
+	run.pause_ms = FIRST_PAUSE_MS;
+	run.batch_context = AllocSetContextCreate(caller, "tandem batch",
+											  ALLOCSET_DEFAULT_SIZES);
+	run.search_path = search_path_of(migration, step->relation);
+	pacing_start(&run.pacing, step->batch_blocks);
+	progress_notice_start(&notice, step);
+	while (!run.finished)
+	{
+		MemoryContextSwitchTo(run.batch_context);
+		run_batch(&run);
+		progress_notice(&notice, step, run.waiting);
+		SPI_commit();
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(run.batch_context);
+		pause_between_passes(&run);
+	}
+	progress_notice_end(&notice, step);
+	refuse_if_wrong(&run);
+	MemoryContextDelete(run.batch_context);
+}

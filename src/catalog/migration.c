@@ -1,0 +1,310 @@
+/*
+ * migration.c
+ *		A row of tandem.migration, its phase changes and its locks.
+ *
+ * The locks are heavyweight object locks on the address of tandem.migration,
+ * told apart by objsubid, so that they cannot meet an application's advisory
+ * locks and are seen in pg_locks.
+ */
+#include "postgres.h"
+
+#include "catalog/migration.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "core/lock.h"
+#include "core/query.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+typedef enum MigrationLock
+{
+	LOCK_RUNNER = 1,			/* objid: id of the migration; session lock */
+	LOCK_CHANGE = 2,			/* objid: hash of the name */
+	LOCK_STOP = 3,				/* objid: id of the migration */
+} MigrationLock;
+
+#define CHANGE_WAIT_MS 5000
+#define POLL_MS 10
+
+static void
+set_lock_tag(LOCKTAG *tag, MigrationLock lock, uint32 objid)
+{
+	Oid			classid = get_relname_relid("migration",
+											get_namespace_oid("tandem", false));
+
+	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, classid, objid, lock);
+}
+
+static bool
+acquire(MigrationLock lock, uint32 objid, LOCKMODE mode, bool session,
+		int wait_ms)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, lock, objid);
+	for (;;)
+	{
+		if (LockAcquire(&tag, mode, session, true) != LOCKACQUIRE_NOT_AVAIL)
+			return true;
+		if (wait_ms <= 0)
+			return false;
+		interruptible_sleep(POLL_MS);
+		wait_ms -= POLL_MS;
+	}
+}
+
+static void
+lock_change(const char *name)
+{
+	uint32		hash = hash_bytes((const unsigned char *) name, strlen(name));
+
+	if (!acquire(LOCK_CHANGE, hash, ExclusiveLock, false, CHANGE_WAIT_MS))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("migration \"%s\" is being changed by another session",
+						name),
+				 errhint("Let that session commit, then look at: SELECT * FROM tandem.migrations;")));
+}
+
+static int
+runner_pid(const Migration *migration)
+{
+	TandemQuery query;
+	int			pid;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	(void) query_run(&query, "SELECT tandem.runner_pid($1)");
+	pid = query_get_int(0, 1);
+	query_end(&query);
+	return pid;
+}
+
+void
+migration_lock_runner(Migration *migration, bool session)
+{
+	set_lock_tag(&migration->runner, LOCK_RUNNER, migration->id);
+	if (!acquire(LOCK_RUNNER, migration->id, ExclusiveLock, session, 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("migration \"%s\" is already running by pid %d",
+						migration->name, runner_pid(migration)),
+				 errhint("Watch it: SELECT * FROM tandem.progress;")));
+}
+
+void
+migration_unlock_runner(Migration *migration)
+{
+	(void) LockRelease(&migration->runner, ExclusiveLock, true);
+}
+
+void
+migration_stop_runner(const Migration *migration, int timeout_ms)
+{
+	if (acquire(LOCK_STOP, migration->id, ExclusiveLock, false, timeout_ms) &&
+		acquire(LOCK_RUNNER, migration->id, ExclusiveLock, false, timeout_ms))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("migration \"%s\" is running by pid %d and did not stop within %d s",
+					migration->name, runner_pid(migration), timeout_ms / 1000),
+			 errhint("Cancel it with pg_cancel_backend(%d), then call this again.",
+					 runner_pid(migration))));
+}
+
+bool
+migration_stop_requested(const Migration *migration)
+{
+	return !acquire(LOCK_STOP, migration->id, ShareLock, false, 0);
+}
+
+static Migration *
+read_migration(const char *name)
+{
+	TandemQuery query;
+	Migration  *migration = NULL;
+
+	query_begin(&query);
+	query_text(&query, name);
+	if (query_run(&query,
+				  "SELECT id, coalesce(release, 0), phase, created_by::text "
+				  "FROM tandem.migration WHERE name = $1 "
+				  "ORDER BY phase = 'aborted', id DESC LIMIT 1") > 0)
+	{
+		migration = MemoryContextAlloc(query.caller, sizeof(Migration));
+		migration->id = query_get_int(0, 1);
+		migration->name = MemoryContextStrdup(query.caller, name);
+		migration->release = query_get_int(0, 2);
+		migration->phase = phase_from_name(query_get_text(&query, 0, 3));
+		migration->created_by = query_get_text(&query, 0, 4);
+	}
+	query_end(&query);
+	return migration;
+}
+
+Migration *
+migration_get(const char *name)
+{
+	Migration  *migration = read_migration(name);
+	Oid			creator;
+
+	if (migration == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("migration \"%s\" does not exist", name),
+				 errhint("SELECT name FROM tandem.migrations; or create it: SELECT tandem.create_migration(%s);",
+						 quote_literal_cstr(name))));
+	/* the role may be gone after a restore: then owning the tables decides */
+	creator = get_role_oid(migration->created_by, true);
+	if (OidIsValid(creator) && !has_privs_of_role(GetUserId(), creator))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for migration \"%s\"", name),
+				 errdetail("It was created by role \"%s\".",
+						   migration->created_by),
+				 errhint("SET ROLE to that role, or to a member of it.")));
+	return migration;
+}
+
+Migration *
+migration_get_for_change(const char *name)
+{
+	lock_change(name);
+	return migration_get(name);
+}
+
+void
+migration_refresh(Migration *migration)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	if (query_run(&query, "SELECT phase FROM tandem.migration WHERE id = $1") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("migration \"%s\" is gone", migration->name),
+				 errhint("SELECT * FROM tandem.migrations;")));
+	migration->phase = phase_from_name(query_get_text(&query, 0, 1));
+	query_end(&query);
+}
+
+void
+migration_check(const Migration *migration, PhaseAction action)
+{
+	Phase		after;
+
+	if (phase_after(migration->phase, action, &after))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("migration \"%s\" is in phase %s, which does not allow: %s",
+					migration->name, phase_name(migration->phase),
+					action_name(action)),
+			 errhint("Next: %s",
+					 psprintf(phase_next_command(migration->phase),
+							  quote_literal_cstr(migration->name)))));
+}
+
+static void
+record_event(const Migration *migration, const char *action,
+			 const char *before, const char *after, const char *detail,
+			 TimestampTz started)
+{
+	TandemQuery query;
+	char	   *user = GetUserNameFromId(GetUserId(), false);
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	query_text(&query, migration->name);
+	query_text(&query, action);
+	query_text(&query, before);
+	query_text(&query, after);
+	query_name(&query, user);
+	query_text(&query, detail);
+	query_datum(&query, TIMESTAMPTZOID, TimestampTzGetDatum(started),
+				started == 0);
+	(void) query_run(&query,
+					 "INSERT INTO tandem.event (migration, name, action, phase_before, phase_after, done_by, detail, took) "
+					 "VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() - $8)");
+	query_end(&query);
+}
+
+void
+migration_record(const Migration *migration, const char *action,
+				 const char *detail, TimestampTz started)
+{
+	record_event(migration, action, NULL, NULL, detail, started);
+}
+
+void
+migration_act(Migration *migration, PhaseAction action, const char *detail,
+			  TimestampTz started)
+{
+	TandemQuery query;
+	Phase		before = migration->phase;
+	Phase		after;
+
+	migration_check(migration, action);
+	(void) phase_after(before, action, &after);
+	if (after != before)
+	{
+		query_begin(&query);
+		query_int(&query, migration->id);
+		query_text(&query, phase_name(after));
+		(void) query_run(&query,
+						 "UPDATE tandem.migration SET phase = $2, phase_since = clock_timestamp() WHERE id = $1");
+		query_end(&query);
+	}
+	migration->phase = after;
+	record_event(migration, action_name(action), phase_name(before),
+				 phase_name(after), detail, started);
+}
+
+Migration *
+migration_create(const char *name, int release, const char *comment)
+{
+	TandemQuery query;
+	Migration  *migration;
+
+	if (name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("name of a migration must not be empty"),
+				 errhint("SELECT tandem.create_migration('what it changes');")));
+	if (release < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("release must be a positive integer, not %d", release),
+				 errhint("Give the first release of the application that knows the new columns, or leave it out.")));
+	lock_change(name);
+	migration = read_migration(name);
+	if (migration && migration->phase != PHASE_ABORTED)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("migration \"%s\" already exists", name),
+				 errdetail("It is in phase %s.", phase_name(migration->phase)),
+				 errhint("Choose another name, or look at: SELECT * FROM tandem.migrations;")));
+	{
+		char	   *user = GetUserNameFromId(GetUserId(), false);
+
+		query_begin(&query);
+		query_text(&query, name);
+		query_datum(&query, INT4OID, Int32GetDatum(release), release == 0);
+		query_text(&query, comment);
+		query_name(&query, user);
+		(void) query_run(&query,
+						 "INSERT INTO tandem.migration (name, release, comment, created_by) "
+						 "VALUES ($1, $2, $3, $4)");
+		query_end(&query);
+	}
+	migration = read_migration(name);
+	record_event(migration, "create", NULL, phase_name(PHASE_EXPAND), comment,
+				 0);
+	return migration;
+}

@@ -1,0 +1,78 @@
+/*
+ * migration.h
+ *		A row of tandem.migration, its phase changes and its locks.
+ */
+#ifndef TANDEM_MIGRATION_H
+#define TANDEM_MIGRATION_H
+
+#include "catalog/phase.h"
+#include "datatype/timestamp.h"
+#include "storage/lock.h"
+
+typedef struct Migration
+{
+	int			id;
+	char	   *name;
+	int			release;		/* 0: not given */
+	Phase		phase;
+	char	   *created_by;
+	LOCKTAG		runner;			/* while this session runs it */
+} Migration;
+
+/* Adds a migration in phase expand.  Errors: name taken or empty. */
+extern Migration *migration_create(const char *name, int release,
+								   const char *comment);
+
+/*
+ * The migration of that name: the live one, else the last.  Errors: none, or
+ * the current user is not a member of the role that created it.
+ */
+extern Migration *migration_get(const char *name);
+
+/*
+ * The same, locked against every other change of it until the end of the
+ * transaction.  A second caller gets an error after a few seconds.
+ */
+extern Migration *migration_get_for_change(const char *name);
+
+/* Re-reads the phase; another session may have changed it. */
+extern void migration_refresh(Migration *migration);
+
+/* Errors, with the next command, unless the phase allows the action. */
+extern void migration_check(const Migration *migration, PhaseAction action);
+
+/*
+ * Does the action: the phase changes as the table of phase.c says and
+ * tandem.history gets a line.  took is 0 where it means nothing.
+ */
+extern void migration_act(Migration *migration, PhaseAction action,
+						  const char *detail, TimestampTz started);
+
+/* A line of tandem.history without a change of phase. */
+extern void migration_record(const Migration *migration, const char *action,
+							 const char *detail, TimestampTz started);
+
+/*
+ * The runner lock: who holds it runs the migration.  For migrate it is a
+ * session lock, so that it lasts over the commits of batches and ends with the
+ * process whatever kills it; else it ends with the transaction.  Errors when
+ * another session holds it.
+ */
+extern void migration_lock_runner(Migration *migration, bool session);
+
+/* Ends the session lock; safe while an error is handled. */
+extern void migration_unlock_runner(Migration *migration);
+
+/*
+ * Asks the runner to stop at its next batch and waits, at most timeout_ms,
+ * until it has.  Holds the request until the end of the transaction.
+ */
+extern void migration_stop_runner(const Migration *migration, int timeout_ms);
+
+/*
+ * Whether somebody asks the runner to stop.  Else the answer holds until the
+ * end of the runner's transaction: a stop waits for it.
+ */
+extern bool migration_stop_requested(const Migration *migration);
+
+#endif							/* TANDEM_MIGRATION_H */

@@ -1,0 +1,283 @@
+/*
+ * step.c
+ *		A row of tandem.step: one piece of the migrate phase.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "catalog/step.h"
+#include "core/query.h"
+#include "utils/memutils.h"
+
+static const char *const kind_names[] = {
+	[STEP_BACKFILL] = "backfill",
+	[STEP_VERIFY] = "verify",
+};
+
+const char *
+step_kind_name(StepKind kind)
+{
+	return kind_names[kind];
+}
+
+void
+step_ensure(int migration_id, StepKind kind, Oid relid)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_text(&query, kind_names[kind]);
+	query_oid(&query, relid);
+	(void) query_run(&query,
+					 "INSERT INTO tandem.step (migration, kind, relation) VALUES ($1, $2, $3::regclass) "
+					 "ON CONFLICT DO NOTHING");
+	query_end(&query);
+}
+
+List *
+step_list(int migration_id, StepKind kind)
+{
+	TandemQuery query;
+	List	   *steps = NIL;
+	uint64		rows;
+	MemoryContext old;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_text(&query, kind_names[kind]);
+	rows = query_run(&query,
+					 "SELECT id, relation::oid, state = 'done', started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, "
+					 "blocks_total, coalesce(batch_blocks, 0), rows_done, rows_filled, rows_quarantined, "
+					 "rows_unfilled, rows_mismatched, sample::text, proof "
+					 "FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
+	old = MemoryContextSwitchTo(query.caller);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		Step	   *step = palloc0(sizeof(Step));
+
+		step->kind = kind;
+		step->id = query_get_int(row, 1);
+		step->relation = query_get_oid(row, 2);
+		step->done = query_get_bool(row, 3);
+		step->started = query_get_bool(row, 4);
+		step->storage = query_get_text(&query, row, 5);
+		step->blocks_total = query_get_bigint(row, 6);
+		step->batch_blocks = query_get_int(row, 7);
+		step->rows_done = query_get_bigint(row, 8);
+		step->rows_filled = query_get_bigint(row, 9);
+		step->rows_quarantined = query_get_bigint(row, 10);
+		step->rows_unfilled = query_get_bigint(row, 11);
+		step->rows_mismatched = query_get_bigint(row, 12);
+		step->sample = query_get_text(&query, row, 13);
+		step->proof = query_get_text(&query, row, 14);
+		steps = lappend(steps, step);
+	}
+	MemoryContextSwitchTo(old);
+	query_end(&query);
+	return steps;
+}
+
+void
+step_start(Step *step, const char *storage, BlockNumber blocks,
+		   const char *proof)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, step->id);
+	query_text(&query, storage);
+	query_bigint(&query, blocks);
+	query_text(&query, proof);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET state = 'pending', storage = $2, blocks_total = $3, "
+					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, rows_done = 0, "
+					 "rows_filled = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, "
+					 "sample = '[]', error = NULL, waiting = NULL, run_time = '0', "
+					 "started_at = clock_timestamp(), changed_at = clock_timestamp() WHERE id = $1");
+	step->storage = MemoryContextStrdup(GetMemoryChunkContext(step), storage);
+	step->proof = proof
+		? MemoryContextStrdup(GetMemoryChunkContext(step), proof) : NULL;
+	step->blocks_total = blocks;
+	step->rows_done = step->rows_filled = step->rows_quarantined = 0;
+	step->rows_unfilled = step->rows_mismatched = 0;
+	step->started = true;
+	step->done = false;
+	query_end(&query);
+}
+
+/* The first range of blocks_todo at or after from, cut to most blocks. */
+static bool
+first_range(int step_id, BlockNumber from, int most, BlockNumber *first,
+			BlockNumber *last)
+{
+	TandemQuery query;
+	bool		found;
+
+	query_begin(&query);
+	query_int(&query, step_id);
+	query_bigint(&query, from);
+	query_int(&query, most);
+	found = query_run(&query,
+					  "SELECT lower(r), least(upper(r), lower(r) + $3) - 1 FROM tandem.step, "
+					  "unnest(blocks_todo * int8multirange(int8range($2, NULL))) r "
+					  "WHERE id = $1 ORDER BY 1 LIMIT 1") > 0;
+	if (found)
+	{
+		*first = (BlockNumber) query_get_bigint(0, 1);
+		*last = (BlockNumber) query_get_bigint(0, 2);
+	}
+	query_end(&query);
+	return found;
+}
+
+bool
+step_next_blocks(Step *step, BlockNumber *cursor, int most,
+				 BlockNumber *first, BlockNumber *last, bool *wrapped)
+{
+	*wrapped = false;
+	if (!first_range(step->id, *cursor, most, first, last))
+	{
+		*wrapped = true;
+		if (*cursor == 0 || !first_range(step->id, 0, most, first, last))
+			return false;
+	}
+	*cursor = *last + 1;
+	return true;
+}
+
+static Datum
+blocks_as_array(List *blocks)
+{
+	List	   *texts = NIL;
+	ListCell   *lc;
+
+	foreach(lc, blocks)
+		texts = lappend(texts, psprintf("%u", (BlockNumber) lfirst_oid(lc)));
+	return array_from_strings(texts, TEXTOID);
+}
+
+void
+step_advance(Step *step, BlockNumber first, BlockNumber last, List *again,
+			 const StepAdvance *advance)
+{
+	TandemQuery query;
+
+	step->rows_done += advance->rows_done;
+	step->rows_filled += advance->rows_filled;
+	step->rows_quarantined += advance->rows_quarantined;
+	step->rows_unfilled += advance->rows_unfilled;
+	step->rows_mismatched += advance->rows_mismatched;
+	step->batch_blocks = advance->batch_blocks;
+
+	query_begin(&query);
+	query_int(&query, step->id);
+	query_bigint(&query, first);
+	query_bigint(&query, last);
+	query_datum(&query, TEXTARRAYOID, blocks_as_array(again), false);
+	query_bigint(&query, advance->rows_done);
+	query_bigint(&query, advance->rows_filled);
+	query_bigint(&query, advance->rows_quarantined);
+	query_bigint(&query, advance->rows_unfilled);
+	query_bigint(&query, advance->rows_mismatched);
+	query_text(&query, advance->sample);
+	query_text(&query, advance->waiting);
+	query_int(&query, advance->batch_blocks);
+	query_datum(&query, FLOAT8OID, Float8GetDatum(advance->seconds), false);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET blocks_todo = blocks_todo "
+					 "- int8multirange(int8range($2, $3, '[]')) "
+					 "+ coalesce((SELECT range_agg(int8range(b::bigint, b::bigint, '[]')) FROM unnest($4) b), '{}'), "
+					 "rows_done = rows_done + $5, rows_filled = rows_filled + $6, "
+					 "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
+					 "rows_mismatched = rows_mismatched + $9, sample = coalesce($10::jsonb, sample), "
+					 "waiting = $11, batch_blocks = $12, run_time = run_time + make_interval(secs => $13), "
+					 "error = NULL, state = 'pending', changed_at = clock_timestamp() WHERE id = $1");
+	query_end(&query);
+}
+
+int64
+step_blocks_left(Step *step)
+{
+	TandemQuery query;
+	int64		left;
+
+	query_begin(&query);
+	query_int(&query, step->id);
+	(void) query_run(&query,
+					 "SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM tandem.step, unnest(blocks_todo) r WHERE id = $1");
+	left = query_get_bigint(0, 1);
+	query_end(&query);
+	return left;
+}
+
+void
+step_restart(int migration_id, Oid relid)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid(&query, relid);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET state = 'pending', started_at = NULL, proof = NULL "
+					 "WHERE migration = $1 AND relation = $2");
+	query_end(&query);
+}
+
+void
+step_finish(Step *step)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, step->id);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET state = 'done', waiting = NULL, error = NULL, changed_at = clock_timestamp() WHERE id = $1");
+	query_end(&query);
+	step->done = true;
+}
+
+void
+step_set_error(int step_id, const char *error)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, step_id);
+	query_text(&query, error);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET state = CASE WHEN $2::text IS NULL THEN 'pending' ELSE 'failed' END, "
+					 "error = $2, waiting = NULL, changed_at = clock_timestamp() WHERE id = $1");
+	query_end(&query);
+}
+
+bool
+step_all_done(int migration_id)
+{
+	TandemQuery query;
+	bool		done;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	(void) query_run(&query,
+					 "SELECT coalesce(bool_and(t.state = 'done'), true) FROM tandem.step t "
+					 "JOIN pg_class c ON c.oid = t.relation WHERE t.migration = $1");
+	done = query_get_bool(0, 1);
+	query_end(&query);
+	return done;
+}
+
+void
+step_carry_proof(Oid relid, const char *before, const char *after)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_text(&query, before);
+	query_text(&query, after);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET proof = $3 WHERE relation = $1 AND proof = $2");
+	query_end(&query);
+}

@@ -1,0 +1,99 @@
+/*
+ * step.h
+ *		A row of tandem.step: one piece of the migrate phase.
+ *
+ * Its blocks_todo is the exact set of heap blocks left.  A batch takes the
+ * first of them and writes the rest back in its own transaction; blocks with
+ * rows that it had to leave stay in the set.
+ */
+#ifndef TANDEM_STEP_H
+#define TANDEM_STEP_H
+
+#include "nodes/pg_list.h"
+#include "storage/block.h"
+
+typedef enum StepKind
+{
+	STEP_BACKFILL,
+	STEP_VERIFY
+} StepKind;
+
+typedef struct Step
+{
+	int			id;
+	StepKind	kind;
+	Oid			relation;		/* a leaf table */
+	bool		done;
+	bool		started;
+	char	   *storage;		/* the file that blocks_todo speaks of */
+	int64		blocks_total;
+	int			batch_blocks;	/* of the last batch; 0: none yet */
+	int64		rows_done;
+	int64		rows_filled;
+	int64		rows_quarantined;
+	int64		rows_unfilled;
+	int64		rows_mismatched;
+	char	   *sample;			/* JSON array of mismatches */
+	char	   *proof;			/* version of the trigger verified under */
+} Step;
+
+/* What one batch adds to its step. */
+typedef struct StepAdvance
+{
+	int64		rows_done;
+	int64		rows_filled;
+	int64		rows_quarantined;
+	int64		rows_unfilled;
+	int64		rows_mismatched;
+	const char *sample;			/* JSON array, or NULL */
+	const char *waiting;		/* what it waits for, or NULL */
+	int			batch_blocks;
+	double		seconds;		/* that it took */
+} StepAdvance;
+
+extern const char *step_kind_name(StepKind kind);
+
+/* Makes sure that the migration has this step. */
+extern void step_ensure(int migration_id, StepKind kind, Oid relid);
+
+/* The steps of a kind, in the order they are run. */
+extern List *step_list(int migration_id, StepKind kind);
+
+/*
+ * Starts the step, over blocks blocks of the file storage, from the first
+ * block; counts begin anew.
+ */
+extern void step_start(Step *step, const char *storage, BlockNumber blocks,
+					   const char *proof);
+
+/*
+ * The next blocks to work on, at most most of them, at or after *cursor, which
+ * moves behind them; from the beginning again where none is left after it, and
+ * then *wrapped.  False when no block is left at all.
+ */
+extern bool step_next_blocks(Step *step, BlockNumber *cursor, int most,
+							 BlockNumber *first, BlockNumber *last,
+							 bool *wrapped);
+
+/* Takes blocks first to last off the list, except those in again. */
+extern void step_advance(Step *step, BlockNumber first, BlockNumber last,
+						 List *again, const StepAdvance *advance);
+
+/* Blocks left. */
+extern int64 step_blocks_left(Step *step);
+
+/* Makes the steps of a table begin anew. */
+extern void step_restart(int migration_id, Oid relid);
+
+extern void step_finish(Step *step);
+
+/* Notes why the step failed, or waits; NULL forgets it. */
+extern void step_set_error(int step_id, const char *error);
+
+/* Whether every step of the migration is done. */
+extern bool step_all_done(int migration_id);
+
+/* Our own change of a trigger leaves the proofs that rest on it in force. */
+extern void step_carry_proof(Oid relid, const char *before, const char *after);
+
+#endif							/* TANDEM_STEP_H */

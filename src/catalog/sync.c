@@ -1,0 +1,196 @@
+/*
+ * sync.c
+ *		A row of tandem.sync: one dual-write rule as the user wrote it.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "catalog/sync.h"
+#include "core/query.h"
+
+static const char *const on_conflict_names[] = {
+	[ON_CONFLICT_ERROR] = "error",
+	[ON_CONFLICT_NEW] = "new",
+	[ON_CONFLICT_OLD] = "old",
+};
+
+#define RULE_SELECT \
+	"SELECT s.id, s.migration, m.name, coalesce(m.release, 0), s.relation::oid, " \
+	"s.old_columns, s.new_columns, s.up, s.down, s.on_conflict, " \
+	"s.on_error = 'quarantine', s.keep_old, s.origin, s.search_path, " \
+	"m.phase NOT IN ('done', 'aborted') " \
+	"FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
+
+const char *
+on_conflict_name(OnConflict on_conflict)
+{
+	return on_conflict_names[on_conflict];
+}
+
+OnConflict
+on_conflict_from_name(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(on_conflict_names); i++)
+	{
+		if (strcmp(on_conflict_names[i], name) == 0)
+			return (OnConflict) i;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid on_conflict: \"%s\"", name),
+			 errhint("Use 'error', 'new' or 'old'.")));
+}
+
+bool
+quarantine_from_name(const char *on_error)
+{
+	if (strcmp(on_error, "quarantine") == 0)
+		return true;
+	if (strcmp(on_error, "error") == 0)
+		return false;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid on_error: \"%s\"", on_error),
+			 errhint("Use 'error' or 'quarantine'.")));
+}
+
+void
+sync_insert(SyncRule *rule)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, rule->migration_id);
+	query_oid(&query, rule->relation);
+	query_datum(&query, NAMEARRAYOID,
+				array_from_strings(rule->old_columns, NAMEOID), false);
+	query_datum(&query, NAMEARRAYOID,
+				array_from_strings(rule->new_columns, NAMEOID), false);
+	query_datum(&query, TEXTARRAYOID,
+				array_from_strings(rule->up, TEXTOID), false);
+	query_datum(&query, TEXTARRAYOID,
+				array_from_strings(rule->down, TEXTOID), rule->down == NIL);
+	query_text(&query, on_conflict_name(rule->on_conflict));
+	query_text(&query, rule->quarantine ? "quarantine" : "error");
+	query_bool(&query, rule->keep_old);
+	query_text(&query, rule->origin);
+	query_text(&query, rule->search_path);
+	(void) query_run(&query,
+					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, origin, search_path) "
+					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id");
+	rule->id = query_get_int(0, 1);
+	query_end(&query);
+}
+
+static SyncRule *
+rule_from_row(TandemQuery *query, uint64 row)
+{
+	SyncRule   *rule = MemoryContextAllocZero(query->caller, sizeof(SyncRule));
+
+	rule->id = query_get_int(row, 1);
+	rule->migration_id = query_get_int(row, 2);
+	rule->migration = query_get_text(query, row, 3);
+	rule->release = query_get_int(row, 4);
+	rule->relation = query_get_oid(row, 5);
+	rule->old_columns = query_get_strings(query, row, 6);
+	rule->new_columns = query_get_strings(query, row, 7);
+	rule->up = query_get_strings(query, row, 8);
+	rule->down = query_get_strings(query, row, 9);
+	rule->on_conflict = on_conflict_from_name(query_get_text(query, row, 10));
+	rule->quarantine = query_get_bool(row, 11);
+	rule->keep_old = query_get_bool(row, 12);
+	rule->origin = query_get_text(query, row, 13);
+	rule->search_path = query_get_text(query, row, 14);
+	return rule;
+}
+
+static List *
+rules_from_query(TandemQuery *query, const char *sql)
+{
+	List	   *rules = NIL;
+	uint64		rows = query_run(query, sql);
+	MemoryContext old = MemoryContextSwitchTo(query->caller);
+
+	for (uint64 row = 0; row < rows; row++)
+		rules = lappend(rules, rule_from_row(query, row));
+	MemoryContextSwitchTo(old);
+	return rules;
+}
+
+List *
+sync_list_of_relation(Oid relid)
+{
+	TandemQuery query;
+	List	   *rules;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	rules = rules_from_query(&query, RULE_SELECT
+							 "WHERE s.relation = $1 AND m.phase NOT IN ('done', 'aborted') ORDER BY s.id");
+	query_end(&query);
+	return rules;
+}
+
+List *
+sync_list_of_migration(int migration_id)
+{
+	TandemQuery query;
+	List	   *rules;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	rules = rules_from_query(&query, RULE_SELECT
+							 "WHERE s.migration = $1 ORDER BY s.id");
+	query_end(&query);
+	return rules;
+}
+
+SyncRule *
+sync_get(int id, bool *live)
+{
+	TandemQuery query;
+	SyncRule   *rule = NULL;
+
+	query_begin(&query);
+	query_int(&query, id);
+	if (query_run(&query, RULE_SELECT "WHERE s.id = $1") > 0)
+	{
+		rule = rule_from_row(&query, 0);
+		*live = query_get_bool(0, 15);
+	}
+	query_end(&query);
+	return rule;
+}
+
+void
+sync_forget_origin(const SyncRule *rule)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, rule->id);
+	(void) query_run(&query, "UPDATE tandem.sync SET origin = '' WHERE id = $1");
+	query_end(&query);
+}
+
+List *
+sync_relations_of_migration(int migration_id)
+{
+	TandemQuery query;
+	List	   *relids = NIL;
+	uint64		rows;
+	MemoryContext old;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	rows = query_run(&query,
+					 "SELECT r FROM (SELECT relation::oid AS r FROM tandem.sync WHERE migration = $1 "
+					 "UNION SELECT relation::oid FROM tandem.owned_column WHERE migration = $1) u "
+					 "WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = r) ORDER BY r");
+	old = MemoryContextSwitchTo(query.caller);
+	for (uint64 row = 0; row < rows; row++)
+		relids = lappend_oid(relids, query_get_oid(row, 1));
+	MemoryContextSwitchTo(old);
+	query_end(&query);
+	return relids;
+}

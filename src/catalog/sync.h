@@ -1,0 +1,66 @@
+/*
+ * sync.h
+ *		A row of tandem.sync: one dual-write rule as the user wrote it.
+ */
+#ifndef TANDEM_CATALOG_SYNC_H
+#define TANDEM_CATALOG_SYNC_H
+
+#include "nodes/pg_list.h"
+
+typedef enum OnConflict
+{
+	ON_CONFLICT_ERROR,
+	ON_CONFLICT_NEW,
+	ON_CONFLICT_OLD
+} OnConflict;
+
+typedef struct SyncRule
+{
+	int			id;
+	int			migration_id;
+	char	   *migration;		/* name */
+	int			release;		/* of the migration; 0: not given */
+	Oid			relation;
+	List	   *old_columns;	/* of char * */
+	List	   *new_columns;
+	List	   *up;				/* expressions, qualified, one a new column */
+	List	   *down;			/* one an old column, NULL where it has none;
+								 * NIL: one-way */
+	OnConflict	on_conflict;
+	bool		quarantine;		/* on_error => 'quarantine' */
+	bool		keep_old;
+	char	   *origin;			/* files whose short rows are unfilled: see
+								 * sync/fill_mark.h */
+	char	   *search_path;	/* of the session that made the sync */
+} SyncRule;
+
+extern const char *on_conflict_name(OnConflict on_conflict);
+
+/* Errors: not one of error, new, old. */
+extern OnConflict on_conflict_from_name(const char *name);
+
+/* Errors: not one of error, quarantine. */
+extern bool quarantine_from_name(const char *on_error);
+
+/* Adds the rule; sets its id. */
+extern void sync_insert(SyncRule *rule);
+
+/* The rules of live migrations on a relation, oldest first. */
+extern List *sync_list_of_relation(Oid relid);
+
+/* The rules of a migration. */
+extern List *sync_list_of_migration(int migration_id);
+
+/* One rule, or NULL; *live tells whether its migration has not ended. */
+extern SyncRule *sync_get(int id, bool *live);
+
+/*
+ * Forgets the origin of a rule: writes may have passed by its trigger, so that
+ * the length of a row does not tell any more that it is filled.
+ */
+extern void sync_forget_origin(const SyncRule *rule);
+
+/* The relations of a migration: of its syncs and of the columns it added. */
+extern List *sync_relations_of_migration(int migration_id);
+
+#endif							/* TANDEM_CATALOG_SYNC_H */

@@ -1,0 +1,206 @@
+/*
+ * compat.h
+ *		The differences between server versions 15 to 18, as static inlines.
+ *
+ * This is the only file that looks at PG_VERSION_NUM.
+ */
+#ifndef TANDEM_COMPAT_H
+#define TANDEM_COMPAT_H
+
+#include "access/tableam.h"
+#include "catalog/pg_class.h"
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_type.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/acl.h"
+#include "utils/rel.h"
+
+#if PG_VERSION_NUM >= 160000
+#include "parser/parse_relation.h"
+#endif
+#if PG_VERSION_NUM < 170000
+#include "storage/sinvaladt.h"
+#endif
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "pg_tandem supports PostgreSQL 15 to 18"
+#endif
+
+/* The number of the relation's file; it changes when the table is rewritten. */
+static inline Oid
+compat_relation_file(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return rel->rd_locator.relNumber;
+#else
+	return rel->rd_node.relNode;
+#endif
+}
+
+/* Whether any column is generated, stored or virtual. */
+static inline bool
+compat_has_generated(TupleDesc desc)
+{
+#if PG_VERSION_NUM >= 180000
+	return desc->constr && (desc->constr->has_generated_stored ||
+							desc->constr->has_generated_virtual);
+#else
+	return desc->constr && desc->constr->has_generated_stored;
+#endif
+}
+
+/* Whether the running transaction gave the relation a new file. */
+static inline bool
+compat_is_rewritten(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return rel->rd_firstRelfilelocatorSubid != InvalidSubTransactionId;
+#else
+	return rel->rd_firstRelfilenodeSubid != InvalidSubTransactionId;
+#endif
+}
+
+/* Which indexes an update must touch. */
+#if PG_VERSION_NUM >= 160000
+typedef TU_UpdateIndexes CompatUpdateIndexes;
+
+static inline bool
+compat_needs_indexes(CompatUpdateIndexes update_indexes)
+{
+	return update_indexes != TU_None;
+}
+#else
+typedef bool CompatUpdateIndexes;
+
+static inline bool
+compat_needs_indexes(CompatUpdateIndexes update_indexes)
+{
+	return update_indexes;
+}
+#endif
+
+/* Insert the index entries of an updated tuple; returns the indexes to recheck. */
+static inline List *
+compat_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
+						   EState *estate, CompatUpdateIndexes update_indexes)
+{
+#if PG_VERSION_NUM >= 160000
+	return ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL,
+								 update_indexes == TU_Summarizing);
+#else
+	(void) update_indexes;
+	return ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL);
+#endif
+}
+
+/*
+ * Give the executor state a range table of one relation.  updated_columns is
+ * offset by FirstLowInvalidHeapAttributeNumber, as the server keeps it.
+ */
+static inline void
+compat_init_range_table(EState *estate, Relation rel, Bitmapset *updated_columns)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+	rte->rtekind = RTE_RELATION;
+	rte->relid = RelationGetRelid(rel);
+	rte->relkind = rel->rd_rel->relkind;
+	rte->rellockmode = RowExclusiveLock;
+#if PG_VERSION_NUM >= 160000
+	{
+		List	   *perminfos = NIL;
+		RTEPermissionInfo *perminfo = addRTEPermissionInfo(&perminfos, rte);
+
+		perminfo->updatedCols = updated_columns;
+#if PG_VERSION_NUM >= 180000
+		ExecInitRangeTable(estate, list_make1(rte), perminfos,
+						   bms_make_singleton(1));
+#else
+		ExecInitRangeTable(estate, list_make1(rte), perminfos);
+#endif
+	}
+#else
+	rte->updatedCols = updated_columns;
+	ExecInitRangeTable(estate, list_make1(rte));
+#endif
+}
+
+/*
+ * The columns that a planned statement names as INSERT targets of relation
+ * relid, offset by FirstLowInvalidHeapAttributeNumber.  *found tells whether
+ * the statement writes that relation at all.
+ */
+static inline Bitmapset *
+compat_inserted_columns(PlannedStmt *stmt, Oid relid, bool *found)
+{
+	Bitmapset  *columns = NULL;
+	ListCell   *lc;
+
+	*found = false;
+#if PG_VERSION_NUM >= 160000
+	foreach(lc, stmt->permInfos)
+	{
+		RTEPermissionInfo *perminfo = lfirst_node(RTEPermissionInfo, lc);
+
+		if (perminfo->relid != relid ||
+			(perminfo->requiredPerms & ACL_INSERT) == 0)
+			continue;
+		*found = true;
+		columns = bms_add_members(columns, perminfo->insertedCols);
+	}
+#else
+	foreach(lc, stmt->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		if (rte->rtekind != RTE_RELATION || rte->relid != relid ||
+			(rte->requiredPerms & ACL_INSERT) == 0)
+			continue;
+		*found = true;
+		columns = bms_add_members(columns, rte->insertedCols);
+	}
+#endif
+	return columns;
+}
+
+/* The process id of a lock holder, or 0 for a prepared transaction. */
+static inline int
+compat_holder_pid(VirtualTransactionId vxid)
+{
+	PGPROC	   *proc = NULL;
+
+#if PG_VERSION_NUM >= 170000
+	if (vxid.procNumber != INVALID_PROC_NUMBER)
+		proc = ProcNumberGetProc(vxid.procNumber);
+#else
+	if (vxid.backendId != InvalidBackendId)
+		proc = BackendIdGetProc(vxid.backendId);
+#endif
+	return proc ? proc->pid : 0;
+}
+
+static inline bool
+compat_is_table_owner(Oid relid, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(RelationRelationId, relid, roleid);
+#else
+	return pg_class_ownercheck(relid, roleid);
+#endif
+}
+
+/* Parse a type name with its modifier; raises the server's errors. */
+static inline void
+compat_parse_type(const char *text, Oid *type, int32 *typmod)
+{
+#if PG_VERSION_NUM >= 160000
+	(void) parseTypeString(text, type, typmod, NULL);
+#else
+	parseTypeString(text, type, typmod, false);
+#endif
+}
+
+#endif							/* TANDEM_COMPAT_H */

@@ -1,0 +1,175 @@
+/*
+ * lock.c
+ *		Strong locks on tables, taken so that nobody waits long behind us.
+ *
+ * A strong lock that waits makes every later reader and writer of the table
+ * wait behind it, for as long as the oldest transaction on the table lasts.
+ * So each try is short and made in a subtransaction, whose end gives back
+ * whatever it got.
+ */
+#include "postgres.h"
+
+#include "common/pg_prng.h"
+#include "core/compat.h"
+#include "core/lock.h"
+#include "core/query.h"
+#include "core/settings.h"
+#include "core/subtransaction.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#define FIRST_PAUSE_MS 50
+#define LONGEST_PAUSE_MS 3000
+
+void
+interruptible_sleep(long ms)
+{
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
+
+	for (;;)
+	{
+		long		left;
+
+		CHECK_FOR_INTERRUPTS();
+		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+		if (left <= 0)
+			return;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 left, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+}
+
+char *
+lock_describe_session(int pid)
+{
+	TandemQuery query;
+	char	   *text = NULL;
+
+	query_begin(&query);
+	query_int(&query, pid);
+	if (query_run(&query,
+				  "SELECT format('pid %s (user %s, application %s, %s, transaction open for %s)', "
+				  "a.pid, coalesce(quote_ident(a.usename), '-'), "
+				  "coalesce(quote_ident(nullif(a.application_name, '')), '-'), "
+				  "coalesce(a.state, a.backend_type), "
+				  "coalesce(date_trunc('second', clock_timestamp() - a.xact_start)::text, '-')) "
+				  "FROM pg_stat_activity a WHERE a.pid = $1") > 0)
+		text = query_get_text(&query, 0, 1);
+
+	query_end(&query);
+	return text;
+}
+
+char *
+lock_describe_holders(Oid relid, LOCKMODE mode)
+{
+	LOCKTAG		tag;
+	VirtualTransactionId *holders;
+	int			count;
+	StringInfoData text;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	holders = GetLockConflicts(&tag, mode, &count);
+	initStringInfo(&text);
+	for (int i = 0; i < count; i++)
+	{
+		int			pid = compat_holder_pid(holders[i]);
+		char	   *session = pid ? lock_describe_session(pid) : NULL;
+
+		if (pid && session == NULL)
+			continue;			/* it has ended meanwhile */
+		appendStringInfo(&text, "%s%s", text.len ? ", " : "",
+						 session ? session : "a prepared transaction (see pg_prepared_xacts)");
+	}
+	if (text.len == 0)
+		appendStringInfoString(&text, "a session that has ended meanwhile");
+	return text.data;
+}
+
+typedef struct LockTry
+{
+	List	   *relids;
+	LOCKMODE	mode;
+	Oid			current;		/* being locked */
+} LockTry;
+
+/* All of them within tandem.lock_timeout altogether. */
+static void
+lock_all(void *arg)
+{
+	LockTry    *try = arg;
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												  setting_lock_timeout);
+	int			level = NewGUCNestLevel();
+	ListCell   *lc;
+
+	foreach(lc, try->relids)
+	{
+		char		timeout[32];
+		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+														   end);
+
+		try->current = lfirst_oid(lc);
+		snprintf(timeout, sizeof(timeout), "%ld", Max(left, 1));
+		(void) set_config_option("lock_timeout", timeout, PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+		LockRelationOid(try->current, try->mode);
+	}
+	AtEOXact_GUC(false, level);
+}
+
+/*
+ * One try.  Returns InvalidOid when all are locked, else the relation whose
+ * lock could not be had; then none is locked.
+ */
+static Oid
+try_lock(List *relids, LOCKMODE mode)
+{
+	LockTry		try = {relids, mode, InvalidOid};
+	ErrorData  *error = subtransaction_try(lock_all, &try);
+
+	if (error == NULL)
+		return InvalidOid;
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+		error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+		ReThrowError(error);
+	return try.current;
+}
+
+void
+lock_relations(List *relids, LOCKMODE mode)
+{
+	TimestampTz give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													  setting_lock_retry_time * INT64CONST(1000));
+	double		pause = FIRST_PAUSE_MS;
+
+	relids = list_copy(relids);
+	list_sort(relids, list_oid_cmp);
+	for (;;)
+	{
+		Oid			failed = try_lock(relids, mode);
+
+		if (!OidIsValid(failed))
+			return;
+		if (GetCurrentTimestamp() >= give_up)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("could not lock table \"%s\" within %d s",
+							get_rel_name(failed), setting_lock_retry_time),
+					 errdetail("In the way: %s.",
+							   lock_describe_holders(failed, mode)),
+					 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), and call it again; nothing was changed.")));
+		/* jitter, so that two waiters do not stay in step */
+		interruptible_sleep((long) (pause * (0.5 + pg_prng_double(&pg_global_prng_state))));
+		pause = Min(pause * 1.5, LONGEST_PAUSE_MS);
+	}
+}

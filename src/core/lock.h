@@ -1,0 +1,30 @@
+/*
+ * lock.h
+ *		Strong locks on tables, taken so that nobody waits long behind us.
+ */
+#ifndef TANDEM_LOCK_H
+#define TANDEM_LOCK_H
+
+#include "nodes/pg_list.h"
+#include "storage/lock.h"
+
+/*
+ * Locks every relation of the OID list in mode, all or none, until the end of
+ * the transaction.  No queue forms behind it for longer than
+ * tandem.lock_timeout: after that all are let go and tried again, later and
+ * later.  After tandem.lock_retry_time: ERRCODE_LOCK_NOT_AVAILABLE, naming
+ * the sessions in the way.  Order: ascending OID, so that two callers never
+ * deadlock.
+ */
+extern void lock_relations(List *relids, LOCKMODE mode);
+
+/* The sessions that hold a lock on relid against mode, as text for people. */
+extern char *lock_describe_holders(Oid relid, LOCKMODE mode);
+
+/* A session named for people by its process id; NULL when it is gone. */
+extern char *lock_describe_session(int pid);
+
+/* Sleeps, ready for Ctrl-C. */
+extern void interruptible_sleep(long ms);
+
+#endif							/* TANDEM_LOCK_H */

@@ -1,0 +1,229 @@
+/*
+ * query.c
+ *		Queries on the tandem tables, through SPI, as the extension's owner.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "core/query.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+void
+query_begin(TandemQuery *query)
+{
+	query->caller = CurrentMemoryContext;
+	query->nargs = 0;
+	security_enter_extension(&query->scope);
+	SPI_connect();
+}
+
+void
+query_end(TandemQuery *query)
+{
+	SPI_finish();
+	security_leave(&query->scope);
+}
+
+void
+query_datum(TandemQuery *query, Oid type, Datum value, bool isnull)
+{
+	int			i = query->nargs++;
+
+	Assert(i < QUERY_MAX_ARGS);
+	query->types[i] = type;
+	query->values[i] = value;
+	query->nulls[i] = isnull ? 'n' : ' ';
+}
+
+void
+query_text(TandemQuery *query, const char *value)
+{
+	query_datum(query, TEXTOID,
+				value ? CStringGetTextDatum(value) : (Datum) 0,
+				value == NULL);
+}
+
+void
+query_name(TandemQuery *query, const char *value)
+{
+	query_datum(query, NAMEOID,
+				DirectFunctionCall1(namein, CStringGetDatum(value)), false);
+}
+
+void
+query_int(TandemQuery *query, int32 value)
+{
+	query_datum(query, INT4OID, Int32GetDatum(value), false);
+}
+
+void
+query_bigint(TandemQuery *query, int64 value)
+{
+	query_datum(query, INT8OID, Int64GetDatum(value), false);
+}
+
+void
+query_bool(TandemQuery *query, bool value)
+{
+	query_datum(query, BOOLOID, BoolGetDatum(value), false);
+}
+
+void
+query_oid(TandemQuery *query, Oid value)
+{
+	query_datum(query, OIDOID, ObjectIdGetDatum(value), false);
+}
+
+uint64
+query_run(TandemQuery *query, const char *sql)
+{
+	int			result = SPI_execute_with_args(sql, query->nargs, query->types,
+											   query->values, query->nulls,
+											   false, 0);
+
+	query->nargs = 0;
+	if (result < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("query on the tandem tables failed: %s",
+						SPI_result_code_string(result)),
+				 errdetail("Query: %s", sql)));
+	return SPI_processed;
+}
+
+static Datum
+get_datum(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+						 column, isnull);
+}
+
+bool
+query_is_null(uint64 row, int column)
+{
+	bool		isnull;
+
+	(void) get_datum(row, column, &isnull);
+	return isnull;
+}
+
+char *
+query_get_text(TandemQuery *query, uint64 row, int column)
+{
+	char	   *value = SPI_getvalue(SPI_tuptable->vals[row],
+									 SPI_tuptable->tupdesc, column);
+
+	return value ? MemoryContextStrdup(query->caller, value) : NULL;
+}
+
+int32
+query_get_int(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = get_datum(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+int64
+query_get_bigint(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = get_datum(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+bool
+query_get_bool(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = get_datum(row, column, &isnull);
+
+	return isnull ? false : DatumGetBool(value);
+}
+
+Oid
+query_get_oid(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = get_datum(row, column, &isnull);
+
+	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+List *
+query_get_strings(TandemQuery *query, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = get_datum(row, column, &isnull);
+	MemoryContext old;
+	List	   *strings;
+
+	if (isnull)
+		return NIL;
+	old = MemoryContextSwitchTo(query->caller);
+	strings = strings_from_array(value);
+	MemoryContextSwitchTo(old);
+	return strings;
+}
+
+List *
+strings_from_array(Datum array)
+{
+	ArrayType  *a = DatumGetArrayTypeP(array);
+	List	   *strings = NIL;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+
+	get_typlenbyvalalign(ARR_ELEMTYPE(a), &typlen, &typbyval, &typalign);
+	deconstruct_array(a, ARR_ELEMTYPE(a), typlen, typbyval, typalign,
+					  &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		char	   *string = NULL;
+
+		if (!nulls[i])
+			string = ARR_ELEMTYPE(a) == NAMEOID
+				? pstrdup(NameStr(*DatumGetName(elements[i])))
+				: TextDatumGetCString(elements[i]);
+		strings = lappend(strings, string);
+	}
+	return strings;
+}
+
+Datum
+array_from_strings(List *strings, Oid element_type)
+{
+	int			count = list_length(strings);
+	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
+	bool	   *nulls = palloc0(sizeof(bool) * Max(count, 1));
+	int			dims[1] = {count};
+	int			lower_bounds[1] = {1};
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+
+	for (int i = 0; i < count; i++)
+	{
+		char	   *string = list_nth(strings, i);
+
+		nulls[i] = (string == NULL);
+		if (string == NULL)
+			elements[i] = (Datum) 0;
+		else if (element_type == NAMEOID)
+			elements[i] = DirectFunctionCall1(namein, CStringGetDatum(string));
+		else
+			elements[i] = CStringGetTextDatum(string);
+	}
+	get_typlenbyvalalign(element_type, &typlen, &typbyval, &typalign);
+	return PointerGetDatum(construct_md_array(elements, nulls, 1, dims,
+											  lower_bounds, element_type,
+											  typlen, typbyval, typalign));
+}

@@ -1,0 +1,60 @@
+/*
+ * query.h
+ *		Queries on the tandem tables, through SPI, as the extension's owner.
+ *
+ * Every value goes in as a parameter.  Results live until query_end; what
+ * outlives it is copied into the context that was current at query_begin.
+ */
+#ifndef TANDEM_QUERY_H
+#define TANDEM_QUERY_H
+
+#include "core/security.h"
+#include "executor/spi.h"
+
+#define QUERY_MAX_ARGS 16
+
+typedef struct TandemQuery
+{
+	SecurityScope scope;
+	MemoryContext caller;		/* context of the results that outlive it */
+	int			nargs;
+	Oid			types[QUERY_MAX_ARGS];
+	Datum		values[QUERY_MAX_ARGS];
+	char		nulls[QUERY_MAX_ARGS];
+} TandemQuery;
+
+extern void query_begin(TandemQuery *query);
+extern void query_end(TandemQuery *query);
+
+/* Parameters of the next query_run, in order.  NULL text is SQL NULL. */
+extern void query_text(TandemQuery *query, const char *value);
+extern void query_name(TandemQuery *query, const char *value);
+extern void query_int(TandemQuery *query, int32 value);
+extern void query_bigint(TandemQuery *query, int64 value);
+extern void query_bool(TandemQuery *query, bool value);
+extern void query_oid(TandemQuery *query, Oid value);
+extern void query_datum(TandemQuery *query, Oid type, Datum value, bool isnull);
+
+/*
+ * Runs sql with the parameters given since the last run and forgets them.
+ * Returns the number of rows.
+ */
+extern uint64 query_run(TandemQuery *query, const char *sql);
+
+/* A column of a result row; columns count from 1. */
+extern bool query_is_null(uint64 row, int column);
+extern char *query_get_text(TandemQuery *query, uint64 row, int column);
+extern int32 query_get_int(uint64 row, int column);
+extern int64 query_get_bigint(uint64 row, int column);
+extern bool query_get_bool(uint64 row, int column);
+extern Oid	query_get_oid(uint64 row, int column);
+
+/*
+ * Arrays of names and texts as C strings in a List; a NULL element is a NULL
+ * pointer in the list.
+ */
+extern List *query_get_strings(TandemQuery *query, uint64 row, int column);
+extern List *strings_from_array(Datum array);
+extern Datum array_from_strings(List *strings, Oid element_type);
+
+#endif							/* TANDEM_QUERY_H */

@@ -1,0 +1,39 @@
+/*
+ * quoting.c
+ *		Names of relations, resolved from and written into SQL text.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "core/quoting.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/varlena.h"
+
+char *
+quoting_relation(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  name);
+}
+
+Oid
+quoting_resolve_relation(const char *text)
+{
+	List	   *names = textToQualifiedNameList(cstring_to_text(text));
+	Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(names),
+										 NoLock, true);
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s\" does not exist", text),
+				 errhint("Name the table as SQL would, with its schema, and in double quotes where SQL needs them.")));
+	return relid;
+}

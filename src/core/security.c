@@ -1,0 +1,87 @@
+/*
+ * security.c
+ *		Under whose rights and which search_path a piece of work runs.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/extension.h"
+#include "core/compat.h"
+#include "core/security.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#define PINNED_SEARCH_PATH "pg_catalog, pg_temp"
+
+static void
+enter(SecurityScope *scope, Oid userid, int context, const char *search_path)
+{
+	GetUserIdAndSecContext(&scope->userid, &scope->context);
+	SetUserIdAndSecContext(userid, scope->context | context);
+	scope->settings_level = NewGUCNestLevel();
+	if (search_path)
+		(void) set_config_option("search_path", search_path, PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+}
+
+/* The extension's owner is the owner of its tables. */
+static Oid
+extension_owner(void)
+{
+	Oid			relid = get_relname_relid("migration",
+										  get_namespace_oid("tandem", false));
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table tandem.migration does not exist"),
+				 errhint("CREATE EXTENSION pg_tandem in this database.")));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+void
+security_enter_extension(SecurityScope *scope)
+{
+	enter(scope, extension_owner(), SECURITY_LOCAL_USERID_CHANGE,
+		  PINNED_SEARCH_PATH);
+}
+
+void
+security_enter_owner(SecurityScope *scope, Relation rel,
+					 const char *search_path)
+{
+	enter(scope, rel->rd_rel->relowner, SECURITY_RESTRICTED_OPERATION,
+		  search_path);
+}
+
+void
+security_pin_search_path(SecurityScope *scope)
+{
+	enter(scope, GetUserId(), 0, PINNED_SEARCH_PATH);
+}
+
+void
+security_leave(SecurityScope *scope)
+{
+	AtEOXact_GUC(false, scope->settings_level);
+	SetUserIdAndSecContext(scope->userid, scope->context);
+}
+
+void
+security_check_owner(Oid relid)
+{
+	if (!compat_is_table_owner(relid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of table \"%s\"", get_rel_name(relid)),
+				 errhint("Call it as the owner of the table, or as a member of that role.")));
+}

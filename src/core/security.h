@@ -1,0 +1,42 @@
+/*
+ * security.h
+ *		Under whose rights and which search_path a piece of work runs.
+ *
+ * A scope is left on success; on error the (sub)transaction abort restores
+ * user, security context and settings by itself.
+ */
+#ifndef TANDEM_SECURITY_H
+#define TANDEM_SECURITY_H
+
+#include "utils/rel.h"
+
+typedef struct SecurityScope
+{
+	Oid			userid;			/* to return to */
+	int			context;
+	int			settings_level; /* of the settings stack */
+} SecurityScope;
+
+/*
+ * As the owner of the extension, with search_path pinned to pg_catalog: to
+ * read and write the tandem tables.
+ */
+extern void security_enter_extension(SecurityScope *scope);
+
+/*
+ * As the owner of rel in a security-restricted operation: to evaluate the
+ * expressions of a sync when it is not the writer who does so.  search_path
+ * may be NULL, which leaves the session's.
+ */
+extern void security_enter_owner(SecurityScope *scope, Relation rel,
+								 const char *search_path);
+
+/* As the same user, with search_path pinned to pg_catalog. */
+extern void security_pin_search_path(SecurityScope *scope);
+
+extern void security_leave(SecurityScope *scope);
+
+/* Errors unless the current user owns the table (or may act as its owner). */
+extern void security_check_owner(Oid relid);
+
+#endif							/* TANDEM_SECURITY_H */

@@ -1,0 +1,15 @@
+/*
+ * subtransaction.h
+ *		Work whose error is returned instead of raised.
+ */
+#ifndef TANDEM_SUBTRANSACTION_H
+#define TANDEM_SUBTRANSACTION_H
+
+/*
+ * Calls work(arg) in a subtransaction, which is committed, or rolled back when
+ * it raises.  Returns the error, copied into the current memory context, or
+ * NULL.
+ */
+extern ErrorData *subtransaction_try(void (*work) (void *), void *arg);
+
+#endif							/* TANDEM_SUBTRANSACTION_H */

@@ -1,0 +1,103 @@
+/*
+ * columns.c
+ *		Dropping the columns at the end of a migration, and what forbids it.
+ *
+ * Both questions are answered from the server's catalogs, by plain queries
+ * over pg_depend and pg_constraint.
+ */
+#include "postgres.h"
+
+#include "core/query.h"
+#include "core/quoting.h"
+#include "ddl/columns.h"
+#include "ddl/statement.h"
+#include "sync/rule_args.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+/*
+ * Runs a query of one text column.  Its parameters are $1 relid, $2 number of
+ * the column, $3 name of the sync trigger, $4 id of the migration.
+ */
+static List *
+lines_from_query(const char *sql, Oid relid, const char *name,
+				 int migration_id)
+{
+	TandemQuery query;
+	List	   *lines = NIL;
+	uint64		rows;
+	MemoryContext old;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, get_attnum(relid, name));
+	query_text(&query, SYNC_TRIGGER_NAME);
+	query_int(&query, migration_id);
+	rows = query_run(&query, sql);
+	old = MemoryContextSwitchTo(query.caller);
+	for (uint64 row = 0; row < rows; row++)
+		lines = lappend(lines, query_get_text(&query, row, 1));
+	MemoryContextSwitchTo(old);
+	query_end(&query);
+	return lines;
+}
+
+List *
+column_dependents(Oid relid, const char *name, int migration_id)
+{
+	return lines_from_query(
+	/* what DROP COLUMN ... RESTRICT stops at */
+							"SELECT CASE WHEN r.oid IS NOT NULL THEN format('view %s', r.ev_class::regclass) "
+							"ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END "
+							"FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid "
+							"LEFT JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid "
+							"LEFT JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid "
+							"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 "
+							"AND d.deptype = 'n' AND t.tgname IS DISTINCT FROM $3::name AND c.oid IS NULL "
+							"UNION SELECT format('generated column %I', a.attname) FROM pg_depend d "
+							"JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid "
+							"JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> '' "
+							"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 AND a.attnum <> $2 "
+							"UNION SELECT format('foreign key %I of table %s', c.conname, c.conrelid::regclass) "
+							"FROM pg_constraint c WHERE c.confrelid = $1 AND c.contype = 'f' AND $2 = ANY (c.confkey) "
+							"UNION SELECT format('migration %I, which syncs it too', m.name) FROM tandem.sync s "
+							"JOIN tandem.migration m ON m.id = s.migration AND m.id <> $4 AND m.phase NOT IN ('done', 'aborted') "
+							"JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2 "
+							"WHERE s.relation = $1 AND (a.attname = ANY (s.old_columns) OR a.attname = ANY (s.new_columns)) "
+							"ORDER BY 1", relid, name, migration_id);
+}
+
+List *
+column_keys(Oid relid, const char *name)
+{
+	return lines_from_query(
+							"SELECT format('%s %I', CASE c.contype WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique constraint' "
+							"WHEN 'x' THEN 'exclusion constraint' ELSE 'foreign key' END, c.conname) "
+							"FROM pg_constraint c WHERE c.conrelid = $1 AND c.contype IN ('p', 'u', 'x', 'f') AND $2 = ANY (c.conkey) "
+							"UNION SELECT format('%s %s', CASE WHEN i.indisreplident THEN 'replica identity' ELSE 'unique index' END, i.indexrelid::regclass) "
+							"FROM pg_index i WHERE i.indrelid = $1 AND $2 = ANY (i.indkey) AND (i.indisunique OR i.indisreplident) "
+							"AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x')) "
+							"UNION SELECT 'partition key' FROM pg_partitioned_table p WHERE p.partrelid = $1 AND $2 = ANY (p.partattrs) "
+							"ORDER BY 1", relid, name, 0);
+}
+
+List *
+column_casualties(Oid relid, const char *name)
+{
+	return lines_from_query(
+							"SELECT format('index %s', i.indexrelid::regclass) FROM pg_index i WHERE i.indrelid = $1 "
+							"AND ($2 = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass "
+							"AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2)) "
+							"UNION SELECT format('constraint %I', c.conname) FROM pg_constraint c "
+							"WHERE c.conrelid = $1 AND c.contype = 'c' AND $2 = ANY (c.conkey) "
+							"UNION SELECT format('statistics %I', s.stxname) FROM pg_statistic_ext s "
+							"WHERE s.stxrelid = $1 AND $2 = ANY (s.stxkeys) ORDER BY 1",
+							relid, name, 0);
+}
+
+void
+column_drop(Oid relid, const char *name)
+{
+	ddl_run(psprintf("ALTER TABLE %s DROP COLUMN %s RESTRICT",
+					 quoting_relation(relid), quote_identifier(name)));
+}

@@ -1,0 +1,192 @@
+/*
+ * health.c
+ *		Whether the trigger of a sync is in force and says what it should.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "commands/trigger.h"
+#include "core/quoting.h"
+#include "ddl/health.h"
+#include "ddl/install.h"
+#include "core/sql_function.h"
+#include "storage/lmgr.h"
+#include "sync/quarantine.h"
+#include "sync/relation_rules.h"
+#include "sync/rule_args.h"
+#include "sync/trigger_row.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+SQL_FUNCTION(tandem_sync_problem);
+
+static bool
+same_strings(List *a, List *b)
+{
+	ListCell   *la;
+	ListCell   *lb;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(la, a, lb, b)
+	{
+		if ((lfirst(la) == NULL) != (lfirst(lb) == NULL) ||
+			(lfirst(la) && strcmp(lfirst(la), lfirst(lb)) != 0))
+			return false;
+	}
+	return true;
+}
+
+/* The trigger of one table of the tree: there, and always fired? */
+static char *
+trigger_problem(Oid relid)
+{
+	SyncTriggerRow row;
+	char	   *later;
+
+	if (!sync_trigger_row(relid, &row))
+		return psprintf("table %s has no trigger %s: CALL tandem.migrate makes it again",
+						quoting_relation(relid), SYNC_TRIGGER_NAME);
+	if (row.enabled != TRIGGER_FIRES_ALWAYS)
+		return psprintf("trigger is not enabled ALWAYS: ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+						quoting_relation(relid),
+						quote_identifier(SYNC_TRIGGER_NAME));
+	later = trigger_after_sync(relid);
+	if (later)
+		return psprintf("trigger %s fires after the sync: ALTER TRIGGER %s ON %s RENAME TO a name that sorts before %s",
+						later, quote_identifier(later),
+						quoting_relation(relid), SYNC_TRIGGER_NAME);
+	return NULL;
+}
+
+/* Whether the arguments of the trigger hold the rule as it is recorded. */
+static char *
+args_problem(const SyncRule *rule, Relation rel)
+{
+	Trigger    *trigger = relation_sync_trigger(rel);
+	ListCell   *lc;
+
+	if (trigger == NULL)
+		return NULL;			/* said already */
+	foreach(lc, rule_args_decode(trigger))
+	{
+		SyncRule   *installed = lfirst(lc);
+
+		if (installed->id == rule->id &&
+			same_strings(installed->up, rule->up) &&
+			same_strings(installed->down, rule->down) &&
+			same_strings(installed->old_columns, rule->old_columns) &&
+			same_strings(installed->new_columns, rule->new_columns))
+			return NULL;
+	}
+	return psprintf("trigger of table %s does not hold this sync: CALL tandem.migrate makes it again",
+					quoting_relation(rule->relation));
+}
+
+static void
+parse_side(Relation rel, List *names, List *texts, const char *label)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		AttrNumber	attnum = get_attnum(RelationGetRelid(rel), lfirst(lc));
+		char	   *text = texts == NIL ? NULL
+		: list_nth(texts, foreach_current_index(lc));
+
+		if (attnum <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" is gone", (char *) lfirst(lc))));
+		if (text)
+			(void) relation_rules_parse(text, rel, attnum, label);
+	}
+}
+
+typedef struct ParseCall
+{
+	const SyncRule *rule;
+	Relation	rel;
+} ParseCall;
+
+static void
+parse_rule(void *arg)
+{
+	ParseCall  *call = arg;
+
+	parse_side(call->rel, call->rule->old_columns, call->rule->down, "down");
+	parse_side(call->rel, call->rule->new_columns, call->rule->up, "up");
+}
+
+static char *
+rule_problem(const SyncRule *rule, Relation rel)
+{
+	ParseCall	call = {rule, rel};
+	ErrorData  *error = quarantine_try(parse_rule, &call);
+
+	return error ? psprintf("rule does not fit table %s: %s",
+							quoting_relation(rule->relation), error->message)
+		: NULL;
+}
+
+/* Opens the table of the rule unless someone has it locked; *gone: no table. */
+static Relation
+open_without_waiting(const SyncRule *rule, bool *gone)
+{
+	*gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(rule->relation));
+	if (*gone || !ConditionalLockRelationOid(rule->relation, AccessShareLock))
+		return NULL;
+	return table_open(rule->relation, NoLock);
+}
+
+char *
+sync_rule_problem(const SyncRule *rule)
+{
+	bool		gone;
+	Relation	rel = open_without_waiting(rule, &gone);
+	char	   *problem;
+
+	if (rel == NULL)
+		return gone ? pstrdup("table is gone: CALL tandem.abort ends the migration") : NULL;
+	problem = rule_problem(rule, rel);
+	table_close(rel, AccessShareLock);
+	return problem;
+}
+
+char *
+sync_problem(const SyncRule *rule)
+{
+	char	   *problem = sync_rule_problem(rule);
+	bool		gone;
+	Relation	rel;
+	ListCell   *lc;
+
+	if (problem)
+		return problem;
+	rel = open_without_waiting(rule, &gone);
+	if (rel == NULL)
+		return NULL;
+	foreach(lc, sync_tree(rule->relation))
+	{
+		problem = trigger_problem(lfirst_oid(lc));
+		if (problem)
+			break;
+	}
+	if (problem == NULL)
+		problem = args_problem(rule, rel);
+	table_close(rel, AccessShareLock);
+	return problem;
+}
+
+Datum
+tandem_sync_problem(PG_FUNCTION_ARGS)
+{
+	bool		live;
+	SyncRule   *rule = sync_get(PG_GETARG_INT32(0), &live);
+	char	   *problem = rule ? sync_problem(rule) : NULL;
+
+	if (problem == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(problem));
+}

@@ -1,0 +1,20 @@
+/*
+ * health.h
+ *		Whether the trigger of a sync is in force and says what it should.
+ */
+#ifndef TANDEM_HEALTH_H
+#define TANDEM_HEALTH_H
+
+#include "catalog/sync.h"
+
+/*
+ * What is wrong with the sync, for people, with the remedy; NULL: nothing, or
+ * its table is locked so that it cannot be said now.  Looks at every
+ * partition.
+ */
+extern char *sync_problem(const SyncRule *rule);
+
+/* The same of its expressions and columns alone. */
+extern char *sync_rule_problem(const SyncRule *rule);
+
+#endif							/* TANDEM_HEALTH_H */

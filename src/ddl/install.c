@@ -1,0 +1,197 @@
+/*
+ * install.c
+ *		Putting the sync trigger on a table, and taking it off.
+ *
+ * The trigger is made by a statement, as a user would make it: so it is seen
+ * by event triggers, dumped, and cloned to every partition now and later.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/step.h"
+#include "catalog/sync.h"
+#include "commands/trigger.h"
+#include "core/quoting.h"
+#include "ddl/guard.h"
+#include "ddl/install.h"
+#include "ddl/statement.h"
+#include "lib/stringinfo.h"
+#include "sync/relation_rules.h"
+#include "sync/rule_args.h"
+#include "sync/trigger_row.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+List *
+sync_tree(Oid relid)
+{
+	return find_all_inheritors(relid, NoLock, NULL);
+}
+
+List *
+sync_leaves(Oid relid)
+{
+	List	   *leaves = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sync_tree(relid))
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
+			leaves = lappend_oid(leaves, lfirst_oid(lc));
+	}
+	return leaves;
+}
+
+Oid
+sync_root(Oid relid)
+{
+	List	   *ancestors = get_rel_relispartition(relid)
+	? get_partition_ancestors(relid) : NIL;
+
+	return ancestors == NIL ? relid : llast_oid(ancestors);
+}
+
+static char *
+create_statement(Oid relid, List *rules)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "CREATE OR REPLACE TRIGGER %s BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION tandem.sync_row(",
+					 quote_identifier(SYNC_TRIGGER_NAME),
+					 quoting_relation(relid));
+	foreach(lc, rule_args_encode(rules))
+		appendStringInfo(&sql, "%s%s",
+						 foreach_current_index(lc) ? ", " : "",
+						 quote_literal_cstr(lfirst(lc)));
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+static void
+depend_on_column(const ObjectAddress *trigger, Relation rel, const char *name)
+{
+	ObjectAddress column;
+
+	ObjectAddressSubSet(column, RelationRelationId, RelationGetRelid(rel),
+						get_attnum(RelationGetRelid(rel), name));
+	recordDependencyOn(trigger, &column, DEPENDENCY_NORMAL);
+}
+
+static void
+depend_on_side(const ObjectAddress *trigger, Relation rel, List *names,
+			   List *texts, const char *label)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		const char *text = texts == NIL ? NULL
+		: list_nth(texts, foreach_current_index(lc));
+		AttrNumber	target = get_attnum(RelationGetRelid(rel), lfirst(lc));
+		Node	   *expression;
+
+		depend_on_column(trigger, rel, lfirst(lc));
+		if (text == NULL)
+			continue;
+		expression = relation_rules_parse(text, rel, target, label);
+		recordDependencyOnSingleRelExpr(trigger, expression,
+										RelationGetRelid(rel),
+										DEPENDENCY_NORMAL, DEPENDENCY_NORMAL,
+										false);
+	}
+}
+
+void
+sync_record_dependencies(Relation rel, Oid trigger_oid, List *rules)
+{
+	ObjectAddress trigger;
+	ListCell   *lc;
+
+	ObjectAddressSet(trigger, TriggerRelationId, trigger_oid);
+	foreach(lc, rules)
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		depend_on_side(&trigger, rel, rule->old_columns, rule->down, "down");
+		depend_on_side(&trigger, rel, rule->new_columns, rule->up, "up");
+	}
+}
+
+/* The versions of the triggers of all leaves, before we change them. */
+static List *
+leaf_versions(List *leaves)
+{
+	List	   *versions = NIL;
+	ListCell   *lc;
+
+	foreach(lc, leaves)
+		versions = lappend(versions, sync_trigger_version(lfirst_oid(lc)));
+	return versions;
+}
+
+static void
+carry_proofs(List *leaves, List *versions)
+{
+	ListCell   *leaf;
+	ListCell   *before;
+
+	forboth(leaf, leaves, before, versions)
+	{
+		char	   *after = sync_trigger_version(lfirst_oid(leaf));
+
+		if (lfirst(before) && after)
+			step_carry_proof(lfirst_oid(leaf), lfirst(before), after);
+	}
+}
+
+static void
+replace_trigger(Oid relid, List *rules)
+{
+	Relation	rel;
+	List	   *leaves = sync_leaves(relid);
+	List	   *versions = leaf_versions(leaves);
+
+	rel = table_open(relid, NoLock);
+	rules = relation_rules_sort(rules, rel);
+	table_close(rel, NoLock);
+
+	ddl_run(create_statement(relid, rules));
+	ddl_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+					 quoting_relation(relid),
+					 quote_identifier(SYNC_TRIGGER_NAME)));
+	rel = table_open(relid, NoLock);
+	sync_record_dependencies(rel, get_trigger_oid(relid, SYNC_TRIGGER_NAME,
+												  false), rules);
+	table_close(rel, NoLock);
+	carry_proofs(leaves, versions);
+}
+
+void
+sync_install(Oid relid)
+{
+	List	   *rules = sync_list_of_relation(relid);
+
+	guard_suspend();
+	PG_TRY();
+	{
+		if (rules != NIL)
+			replace_trigger(relid, rules);
+		else
+			ddl_run(psprintf("DROP TRIGGER IF EXISTS %s ON %s",
+							 quote_identifier(SYNC_TRIGGER_NAME),
+							 quoting_relation(relid)));
+	}
+	PG_FINALLY();
+	{
+		guard_resume();
+	}
+	PG_END_TRY();
+}

@@ -1,0 +1,34 @@
+/*
+ * install.h
+ *		Putting the sync trigger on a table, and taking it off.
+ */
+#ifndef TANDEM_INSTALL_H
+#define TANDEM_INSTALL_H
+
+#include "nodes/pg_list.h"
+#include "utils/rel.h"
+
+/*
+ * Makes the trigger of relid say what tandem.sync says of it: makes it,
+ * replaces it, or drops it when no live rule is left.  Runs as the current
+ * user, who owns the table, and who has it locked against writers.
+ */
+extern void sync_install(Oid relid);
+
+/*
+ * Notes in pg_depend which columns, functions and types the rules of a trigger
+ * use, so that the server refuses to drop or retype them.
+ */
+extern void sync_record_dependencies(Relation rel, Oid trigger_oid,
+									 List *rules);
+
+/* The leaf tables of relid, itself where it is not partitioned. */
+extern List *sync_leaves(Oid relid);
+
+/* relid and all its partitions, in the order of OIDs. */
+extern List *sync_tree(Oid relid);
+
+/* The partitioned table that rel belongs to, or rel itself. */
+extern Oid	sync_root(Oid relid);
+
+#endif							/* TANDEM_INSTALL_H */

@@ -1,0 +1,29 @@
+/*
+ * statement.c
+ *		DDL statements of ours, run as the current user.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "core/security.h"
+#include "ddl/statement.h"
+#include "executor/spi.h"
+
+void
+ddl_run(const char *sql)
+{
+	SecurityScope scope;
+	int			result;
+
+	security_pin_search_path(&scope);
+	SPI_connect();
+	result = SPI_execute(sql, false, 0);
+	if (result != SPI_OK_UTILITY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("statement failed: %s", SPI_result_code_string(result)),
+				 errdetail("Statement: %s", sql)));
+	SPI_finish();
+	security_leave(&scope);
+	CommandCounterIncrement();
+}

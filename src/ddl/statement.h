@@ -1,0 +1,14 @@
+/*
+ * statement.h
+ *		DDL statements of ours, run as the current user.
+ */
+#ifndef TANDEM_STATEMENT_H
+#define TANDEM_STATEMENT_H
+
+/*
+ * Runs one utility statement through SPI, with search_path pinned.  The text
+ * has been built with the server's quoting functions only.
+ */
+extern void ddl_run(const char *sql);
+
+#endif							/* TANDEM_STATEMENT_H */

@@ -1,0 +1,230 @@
+/*
+ * target.c
+ *		Which tables and columns a migration may work on.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "core/quoting.h"
+#include "core/security.h"
+#include "ddl/install.h"
+#include "ddl/target.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "sync/fill_mark.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+static void
+refuse_table(Oid relid, const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("\"%s\" is %s", get_rel_name(relid), what),
+			 errhint("%s", hint)));
+}
+
+static const char *
+kind_description(char relkind)
+{
+	switch (relkind)
+	{
+		case RELKIND_VIEW:
+			return "a view";
+		case RELKIND_MATVIEW:
+			return "a materialized view";
+		case RELKIND_FOREIGN_TABLE:
+			return "a foreign table";
+		case RELKIND_INDEX:
+		case RELKIND_PARTITIONED_INDEX:
+			return "an index";
+		case RELKIND_SEQUENCE:
+			return "a sequence";
+		case RELKIND_COMPOSITE_TYPE:
+			return "a composite type";
+	}
+	return "not a table";
+}
+
+static void
+check_inheritance(Oid relid, char relkind)
+{
+	ListCell   *lc;
+
+	if (get_rel_relispartition(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a partition", get_rel_name(relid)),
+				 errhint("Name the partitioned table: %s.",
+						 quoting_relation(sync_root(relid)))));
+	if (relkind != RELKIND_PARTITIONED_TABLE &&
+		(has_subclass(relid) || has_superclass(relid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("\"%s\" is part of a table inheritance",
+						get_rel_name(relid)),
+				 errhint("Only partitioning is followed. End the inheritance: ALTER TABLE ... NO INHERIT.")));
+	foreach(lc, sync_tree(relid))
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			refuse_table(lfirst_oid(lc), "a foreign table",
+						 "Detach foreign partitions: their rows are not in this database.");
+	}
+}
+
+void
+target_check_table(Oid relid)
+{
+	char		relkind = get_rel_relkind(relid);
+
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+		refuse_table(relid, kind_description(relkind),
+					 "Name an ordinary or partitioned table.");
+	if (IsCatalogRelationOid(relid) ||
+		IsCatalogNamespace(get_rel_namespace(relid)) ||
+		get_rel_namespace(relid) == get_namespace_oid("tandem", false) ||
+		get_rel_namespace(relid) == get_namespace_oid("information_schema", true))
+		refuse_table(relid, "a system table", "Name a table of your own.");
+	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
+		refuse_table(relid, "a temporary table",
+					 "Change it directly: no other session sees it.");
+	security_check_owner(relid);
+	check_inheritance(relid, relkind);
+}
+
+static void
+check_listed_once(const SyncRule *rule)
+{
+	List	   *all = list_concat_copy(rule->old_columns, rule->new_columns);
+
+	for (int i = 0; i < list_length(all); i++)
+	{
+		for (int j = 0; j < i; j++)
+		{
+			if (strcmp(list_nth(all, i), list_nth(all, j)) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 errmsg("column \"%s\" is named twice",
+								(char *) list_nth(all, i)),
+						 errhint("Name each old and each new column once.")));
+		}
+	}
+}
+
+static void
+check_column(Relation rel, const char *name, bool written)
+{
+	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), name);
+	Form_pg_attribute att;
+
+	if (attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"%s\" does not exist", name,
+						RelationGetRelationName(rel)),
+				 errhint("Add it first: ALTER TABLE %s ADD COLUMN %s ..., or tandem.add_column.",
+						 quoting_relation(RelationGetRelid(rel)),
+						 quote_identifier(name))));
+	att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+	if (att->attgenerated)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("column \"%s\" is generated and cannot be synced", name),
+				 errhint("Sync the columns that it is generated from.")));
+	if (att->attidentity && written)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("column \"%s\" is an identity column and cannot be written by a sync",
+						name),
+				 errhint("As the old column leave out down; as the new one make it a plain column, and an identity after contract.")));
+}
+
+static void
+check_not_synced_twice(const SyncRule *rule)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_relation(rule->relation))
+	{
+		SyncRule   *other = lfirst(lc);
+		ListCell   *mine;
+		ListCell   *theirs;
+
+		foreach(mine, rule->new_columns)
+		{
+			foreach(theirs, other->new_columns)
+			{
+				if (strcmp(lfirst(mine), lfirst(theirs)) == 0)
+					ereport(ERROR,
+							(errcode(ERRCODE_DUPLICATE_OBJECT),
+							 errmsg("column \"%s\" is already the new column of a sync",
+									(char *) lfirst(mine)),
+							 errdetail("Migration: \"%s\".", other->migration),
+							 errhint("Give each new column one sync: SELECT * FROM tandem.syncs;")));
+			}
+		}
+	}
+}
+
+static bool
+has_computed_default(Relation rel, const char *name)
+{
+	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), name);
+	Node	   *expression = build_column_default(rel, attnum);
+
+	if (expression)
+		expression = (Node *) expression_planner((Expr *) expression);
+	return expression && !IsA(expression, Const);
+}
+
+/*
+ * Where the length of a row does not tell, its new columns must: NULL or a
+ * constant default means unfilled.  A computed default would hide that.
+ */
+static void
+check_unfilled_is_known(const SyncRule *rule, Relation rel)
+{
+	ListCell   *lc;
+	int			leaves = list_length(sync_leaves(rule->relation));
+	int			exact = rule->origin[0] ? 1 : 0;
+
+	for (const char *p = rule->origin; *p; p++)
+		exact += (*p == ',');
+	if (exact == leaves)
+		return;
+	foreach(lc, rule->new_columns)
+	{
+		if (has_computed_default(rel, lfirst(lc)))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("rows whose column \"%s\" is not filled cannot be told from others",
+							(char *) lfirst(lc)),
+					 errdetail("Its default is computed, and it was not added, without rewriting the table, in this transaction."),
+					 errhint("ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT, or add the column and set its default in the transaction that makes the sync.",
+							 quoting_relation(rule->relation),
+							 quote_identifier(lfirst(lc)))));
+	}
+}
+
+void
+target_check_columns(const SyncRule *rule, Relation rel)
+{
+	ListCell   *lc;
+
+	check_listed_once(rule);
+	foreach(lc, rule->old_columns)
+	{
+		bool		written = rule->down != NIL &&
+		list_nth(rule->down, foreach_current_index(lc)) != NULL;
+
+		check_column(rel, lfirst(lc), written);
+	}
+	foreach(lc, rule->new_columns)
+		check_column(rel, lfirst(lc), true);
+	check_not_synced_twice(rule);
+	check_unfilled_is_known(rule, rel);
+}

@@ -1,0 +1,27 @@
+/*
+ * target.h
+ *		Which tables and columns a migration may work on.
+ */
+#ifndef TANDEM_TARGET_H
+#define TANDEM_TARGET_H
+
+#include "catalog/sync.h"
+#include "utils/rel.h"
+
+/*
+ * Errors, each with its hint, unless relid is a permanent ordinary or
+ * partitioned table of the user's, owned by the current user, not itself a
+ * partition nor a parent or child by plain inheritance, and without foreign
+ * partitions.
+ */
+extern void target_check_table(Oid relid);
+
+/*
+ * Errors unless the columns of the rule may be synced: all there, none twice,
+ * those that are written neither generated nor identity, none already the new
+ * column of another live sync; and unless rows that are not filled can be told
+ * from the others (fill_mark.h).  rule->origin is set already.
+ */
+extern void target_check_columns(const SyncRule *rule, Relation rel);
+
+#endif							/* TANDEM_TARGET_H */

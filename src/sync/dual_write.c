@@ -1,0 +1,347 @@
+/*
+ * dual_write.c
+ *		The dual-write rule: what becomes of a row that somebody writes.
+ *
+ * Each rule runs once a row.  A rule runs as soon as one of its sides is
+ * given; what it sets is given to the rules next to it, so that a chain is
+ * followed from wherever the writer took hold of it, in both directions.
+ * Rules that nothing reaches come last: they fill a row that was never filled.
+ */
+#include "postgres.h"
+
+#include "core/settings.h"
+#include "sync/dual_write.h"
+#include "sync/quarantine.h"
+#include "utils/rel.h"
+
+/* Values computed for a side; column i of it has value i. */
+typedef struct SideValues
+{
+	Datum	   *values;
+	bool	   *nulls;
+} SideValues;
+
+bool
+dual_write_concerns(RowState *state, TupleTableSlot *row,
+					TupleTableSlot *before, int stored_natts)
+{
+	RelationRules *rules = state->rules;
+	bool		any = (before == NULL);
+
+	slot_getsomeattrs(row, rules->last_column);
+	if (before)
+		slot_getsomeattrs(before, rules->last_column);
+	for (int i = 0; i < rules->ncolumns; i++)
+	{
+		state->given[i] = row_column_given(state, &rules->columns[i], row,
+										   before);
+		any |= state->given[i] != GIVEN_NO;
+	}
+	return any || row_needs_fill(state, before, stored_natts);
+}
+
+static void
+compute_side(RowState *state, CompiledRule *rule, RuleSide *side,
+			 SideValues *result)
+{
+	MemoryContext per_row = state->econtext->ecxt_per_tuple_memory;
+
+	result->values = MemoryContextAlloc(per_row, sizeof(Datum) * side->ncolumns);
+	result->nulls = MemoryContextAllocZero(per_row, sizeof(bool) * side->ncolumns);
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		if (side->expressions[i].id >= 0)
+			result->values[i] = row_compute(state, rule, &side->expressions[i],
+											&result->nulls[i]);
+	}
+}
+
+typedef struct SideCall
+{
+	RowState   *state;
+	CompiledRule *rule;
+	RuleSide   *side;
+	SideValues *result;
+} SideCall;
+
+static void
+compute_side_call(void *arg)
+{
+	SideCall   *call = arg;
+
+	compute_side(call->state, call->rule, call->side, call->result);
+}
+
+/*
+ * Computes a side.  Where the rule quarantines, an error of the transform is
+ * returned rather than raised.
+ */
+static ErrorData *
+try_compute_side(RowState *state, CompiledRule *rule, RuleSide *side,
+				 SideValues *result)
+{
+	SideCall	call = {state, rule, side, result};
+	ErrorData  *error = NULL;
+
+	if (rule->source->quarantine)
+		error = quarantine_try(compute_side_call, &call);
+	else
+		compute_side(state, rule, side, result);
+	if (error)
+		row_forget_compiled(state, side);
+	return error;
+}
+
+/*
+ * Sets the columns of a side that have an expression; with only_missing those
+ * alone that the writer did not give.
+ */
+static bool
+set_side(RowState *state, CompiledRule *rule, RuleSide *side,
+		 const char *direction, bool only_missing)
+{
+	SideValues	computed;
+	ErrorData  *error;
+
+	if (side->expressions == NULL)
+		return true;
+	error = try_compute_side(state, rule, side, &computed);
+	if (error)
+		quarantine_record(state, rule, direction, error);
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		if (side->expressions[i].id < 0 ||
+			(only_missing && state->given[side->columns[i]] == GIVEN_YES))
+			continue;
+		row_set(state, side->columns[i],
+				error ? (Datum) 0 : computed.values[i],
+				error ? true : computed.nulls[i]);
+	}
+	return error == NULL;
+}
+
+bool
+dual_write_raises(RowState *state, CompiledRule *rule)
+{
+	SideValues	computed;
+
+	return try_compute_side(state, rule, &rule->new_side, &computed) != NULL;
+}
+
+bool
+dual_write_forward(RowState *state, CompiledRule *rule)
+{
+	return set_side(state, rule, &rule->new_side, "up", false);
+}
+
+bool
+dual_write_backward(RowState *state, CompiledRule *rule)
+{
+	return set_side(state, rule, &rule->old_side, "down", false);
+}
+
+/*
+ * Whether the side is what its expressions say.  *judged is false when that
+ * cannot be said: it has none, they are volatile, or they raise.
+ */
+static bool
+side_agrees(RowState *state, CompiledRule *rule, RuleSide *side, bool *judged)
+{
+	SideValues	computed;
+
+	*judged = side->expressions != NULL && !side->is_volatile;
+	if (!*judged)
+		return false;
+	if (try_compute_side(state, rule, side, &computed) != NULL)
+	{
+		*judged = false;
+		return false;
+	}
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		RuleColumn *column = &state->rules->columns[side->columns[i]];
+		int			attr = column->attnum - 1;
+
+		if (side->expressions[i].id >= 0 &&
+			!column_equal(column, computed.values[i], computed.nulls[i],
+						  state->row->tts_values[attr],
+						  state->row->tts_isnull[attr]))
+			return false;
+	}
+	return true;
+}
+
+bool
+dual_write_agrees(RowState *state, CompiledRule *rule)
+{
+	bool		up_judged;
+	bool		down_judged;
+
+	if (side_agrees(state, rule, &rule->new_side, &up_judged))
+		return true;
+	if (side_agrees(state, rule, &rule->old_side, &down_judged))
+		return true;
+	/* a volatile up alone: who filled the row is believed */
+	return rule->new_side.is_volatile && !down_judged;
+}
+
+static void
+raise_conflict(RowState *state, CompiledRule *rule)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("old and new columns of table \"%s\" were both written, and disagree",
+					RelationGetRelationName(state->rel)),
+			 errdetail("Old: %s. New: %s. Migration: \"%s\".",
+					   row_describe(state, &rule->old_side),
+					   row_describe(state, &rule->new_side),
+					   rule->source->migration),
+			 errhint("Write one side, or both in agreement; or make the sync with on_conflict => 'new' or 'old'.")));
+}
+
+static void
+both_given(RowState *state, CompiledRule *rule)
+{
+	if (dual_write_agrees(state, rule))
+		return;
+	switch (rule->source->on_conflict)
+	{
+		case ON_CONFLICT_ERROR:
+			raise_conflict(state, rule);
+			break;
+		case ON_CONFLICT_NEW:
+			(void) dual_write_backward(state, rule);
+			break;
+		case ON_CONFLICT_OLD:
+			(void) dual_write_forward(state, rule);
+			break;
+	}
+}
+
+/* Whether the session says that it is a release which knows the new columns. */
+static bool
+declared_new(const CompiledRule *rule)
+{
+	return setting_release > 0 && rule->source->release > 0 &&
+		setting_release >= rule->source->release;
+}
+
+static bool
+declared_old(const CompiledRule *rule)
+{
+	return setting_release > 0 && rule->source->release > 0 &&
+		setting_release < rule->source->release;
+}
+
+/*
+ * A side in doubt holds what may be a computed default.  The statement tells,
+ * where it can be reached; else the session's release; else a side that is
+ * surely given wins over one in doubt, and the new side over the old.
+ */
+static void
+settle_sides(RowState *state, CompiledRule *rule, Given *old, Given *new)
+{
+	if (*old != GIVEN_MAYBE && *new != GIVEN_MAYBE)
+		return;
+	row_settle_doubts(state);
+	*old = row_side_given(state, &rule->old_side);
+	*new = row_side_given(state, &rule->new_side);
+	if (*old == GIVEN_MAYBE && *new == GIVEN_MAYBE)
+	{
+		if (declared_old(rule))
+			*new = GIVEN_NO;
+		else
+			*old = GIVEN_NO;
+	}
+	if (*old == GIVEN_MAYBE)
+		*old = (*new == GIVEN_YES) ? GIVEN_NO : GIVEN_YES;
+	if (*new == GIVEN_MAYBE)
+		*new = (*old == GIVEN_YES) ? GIVEN_NO : GIVEN_YES;
+}
+
+/* Runs a rule one of whose sides is given; false: none is. */
+static bool
+run_rule(RowState *state, CompiledRule *rule)
+{
+	Given		old = row_side_given(state, &rule->old_side);
+	Given		new = row_side_given(state, &rule->new_side);
+
+	if (old == GIVEN_NO && new == GIVEN_NO)
+		return false;
+	settle_sides(state, rule, &old, &new);
+	if (old == GIVEN_NO && new == GIVEN_NO)
+		return false;
+	/* a writer of some new columns of an unfilled row means up for the rest */
+	if (new == GIVEN_YES && rule->new_side.ncolumns > 1 && state->before &&
+		row_is_unfilled(state, rule))
+		(void) set_side(state, rule, &rule->new_side, "up", true);
+	if (new == GIVEN_NO)
+		(void) dual_write_forward(state, rule);
+	else if (old == GIVEN_NO)
+		(void) dual_write_backward(state, rule);
+	else
+		both_given(state, rule);
+	return true;
+}
+
+/* Runs the rules that something given reaches, each once. */
+static void
+follow_given(RowState *state, bool *done)
+{
+	RelationRules *rules = state->rules;
+	bool		progress;
+
+	do
+	{
+		progress = false;
+		for (int i = 0; i < rules->nrules; i++)
+		{
+			if (!done[i] && run_rule(state, &rules->rules[i]))
+				done[i] = progress = true;
+		}
+	} while (progress);
+}
+
+void
+dual_write_apply(RowState *state)
+{
+	RelationRules *rules = state->rules;
+	bool	   *done = MemoryContextAllocZero(state->econtext->ecxt_per_tuple_memory,
+											  sizeof(bool) * rules->nrules);
+
+	follow_given(state, done);
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		CompiledRule *rule = &rules->rules[i];
+
+		if (done[i])
+			continue;
+		done[i] = true;
+		if (run_rule(state, rule))
+			continue;
+		if (state->before == NULL && declared_new(rule))
+			(void) dual_write_backward(state, rule);
+		else if (state->before == NULL || row_is_unfilled(state, rule))
+			(void) dual_write_forward(state, rule);
+	}
+}
+
+int
+dual_write_fill(RowState *state, int forced)
+{
+	RelationRules *rules = state->rules;
+	int			quarantined = 0;
+
+	memset(state->given, 0, sizeof(Given) * rules->ncolumns);
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		CompiledRule *rule = &rules->rules[i];
+
+		if (row_side_given(state, &rule->old_side) == GIVEN_NO &&
+			rule->source->id != forced && !row_is_unfilled(state, rule))
+			continue;
+		if (!dual_write_forward(state, rule))
+			quarantined++;
+	}
+	return quarantined;
+}

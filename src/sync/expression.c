@@ -1,0 +1,190 @@
+/*
+ * expression.c
+ *		up and down: checked when a sync is made, parsed again where it runs.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "core/compat.h"
+#include "core/security.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/parsenodes.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_node.h"
+#include "parser/parse_relation.h"
+#include "parser/parser.h"
+#include "sync/expression.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+#include "utils/snapmgr.h"
+
+typedef struct ExpressionSource
+{
+	const char *text;
+	const char *label;
+	const char *column;
+} ExpressionSource;
+
+/* An error position is one in the expression, not in the user's statement. */
+static void
+expression_error(void *arg)
+{
+	ExpressionSource *source = arg;
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(source->text);
+	}
+	errcontext("%s of column \"%s\"", source->label, source->column);
+}
+
+/* A plain SELECT of one unnamed expression: no FROM, WHERE, ORDER BY ... */
+static bool
+is_bare_expression(const SelectStmt *select)
+{
+	ResTarget  *target;
+
+	if (list_length(select->targetList) != 1 || select->op != SETOP_NONE ||
+		select->distinctClause || select->intoClause || select->fromClause ||
+		select->whereClause || select->groupClause || select->havingClause ||
+		select->windowClause || select->valuesLists || select->sortClause ||
+		select->limitOffset || select->limitCount || select->lockingClause ||
+		select->withClause)
+		return false;
+	target = linitial_node(ResTarget, select->targetList);
+	return target->name == NULL && target->indirection == NIL;
+}
+
+static Node *
+raw_expression(const ExpressionSource *source)
+{
+	List	   *parsed = raw_parser(source->text, RAW_PARSE_PLPGSQL_EXPR);
+	SelectStmt *select = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
+
+	if (!IsA(select, SelectStmt) || !is_bare_expression(select))
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("%s of column \"%s\" is not a single expression",
+						source->label, source->column),
+				 errdetail("Expression: %s", source->text),
+				 errhint("Write one expression over the columns of the row; put a query inside a function and call that.")));
+	return linitial_node(ResTarget, select->targetList)->val;
+}
+
+static void
+refuse(const ExpressionSource *source, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s of column \"%s\" must not contain %s",
+					source->label, source->column, what),
+			 errdetail("Expression: %s", source->text),
+			 errhint("It is computed from one row. Put a query inside a function, with its own SET search_path, and call that function.")));
+}
+
+/* System and generated columns have no value yet when the trigger fires. */
+static void
+check_columns(Node *expression, Relation rel, const ExpressionSource *source)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Bitmapset  *columns = NULL;
+	int			i = -1;
+
+	pull_varattnos(expression, 1, &columns);
+	while ((i = bms_next_member(columns, i)) >= 0)
+	{
+		AttrNumber	attnum = i + FirstLowInvalidHeapAttributeNumber;
+
+		if (attnum < 0)
+			refuse(source, "a system column");
+		if (attnum > 0 && TupleDescAttr(desc, attnum - 1)->attgenerated)
+			refuse(source, "a generated column");
+		if (attnum == 0 && compat_has_generated(desc))
+			refuse(source, "the whole row of a table with generated columns");
+	}
+}
+
+static Node *
+coerce_to_column(ParseState *pstate, Node *expression,
+				 Form_pg_attribute column, const ExpressionSource *source)
+{
+	Oid			type = exprType(expression);
+	Node	   *coerced = coerce_to_target_type(pstate, expression, type,
+												column->atttypid,
+												column->atttypmod,
+												COERCION_ASSIGNMENT,
+												COERCE_IMPLICIT_CAST, -1);
+
+	if (coerced == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("%s of column \"%s\" is of type %s but the column is of type %s",
+						source->label, source->column, format_type_be(type),
+						format_type_be(column->atttypid)),
+				 errdetail("Expression: %s", source->text),
+				 errhint("Cast the expression to the type of the column.")));
+	return coerced;
+}
+
+Node *
+expression_parse(const char *text, Relation rel, const char *alias,
+				 AttrNumber target, const char *label)
+{
+	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), target - 1);
+	ExpressionSource source = {text, label, NameStr(column->attname)};
+	ErrorContextCallback callback;
+	ParseState *pstate;
+	ParseNamespaceItem *item;
+	Node	   *expression;
+
+	callback.callback = expression_error;
+	callback.arg = &source;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+
+	expression = raw_expression(&source);
+	pstate = make_parsestate(NULL);
+	pstate->p_sourcetext = text;
+	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
+										 makeAlias(alias, NIL), false, true);
+	addNSItemToQuery(pstate, item, true, true, true);
+	expression = transformExpr(pstate, expression, EXPR_KIND_OTHER);
+	if (pstate->p_hasSubLinks)
+		refuse(&source, "a subquery");
+	if (pstate->p_hasAggs)
+		refuse(&source, "an aggregate function");
+	if (pstate->p_hasWindowFuncs)
+		refuse(&source, "a window function");
+	if (pstate->p_hasTargetSRFs || expression_returns_set(expression))
+		refuse(&source, "a set-returning function");
+	expression = coerce_to_column(pstate, expression, column, &source);
+	assign_expr_collations(pstate, expression);
+	check_columns(expression, rel, &source);
+	free_parsestate(pstate);
+
+	error_context_stack = callback.previous;
+	return expression;
+}
+
+char *
+expression_deparse(Node *expression, Relation rel)
+{
+	SecurityScope scope;
+	char	   *text;
+
+	security_pin_search_path(&scope);
+	text = deparse_expression(expression,
+							  deparse_context_for(EXPRESSION_ALIAS,
+												  RelationGetRelid(rel)),
+							  false, false);
+	security_leave(&scope);
+	return text;
+}

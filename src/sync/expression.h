@@ -1,0 +1,34 @@
+/*
+ * expression.h
+ *		up and down: checked when a sync is made, parsed again where it runs.
+ */
+#ifndef TANDEM_EXPRESSION_H
+#define TANDEM_EXPRESSION_H
+
+#include "nodes/primnodes.h"
+#include "utils/rel.h"
+
+/*
+ * Parses text as an expression over one row of rel, which it may name as
+ * alias, and coerces it to the type of column target as an assignment would.
+ * label ("up", "down") is for messages.  Names are resolved by the current
+ * search_path and user.
+ *
+ * Errors, each with its hint: does not parse; unknown or generated or system
+ * column; a subquery, aggregate, window or set-returning function; a type
+ * that cannot be assigned to the column.
+ */
+extern Node *expression_parse(const char *text, Relation rel,
+							  const char *alias, AttrNumber target,
+							  const char *label);
+
+/*
+ * The expression as text in which every name outside pg_catalog has its
+ * schema, to be parsed by expression_parse with alias EXPRESSION_ALIAS under a
+ * pinned search_path.
+ */
+extern char *expression_deparse(Node *expression, Relation rel);
+
+#define EXPRESSION_ALIAS "tandem_row"
+
+#endif							/* TANDEM_EXPRESSION_H */

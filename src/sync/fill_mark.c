@@ -1,0 +1,142 @@
+/*
+ * fill_mark.c
+ *		How a row tells whether anyone has given it its new columns.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_attribute.h"
+#include "core/compat.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "sync/fill_mark.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+static char *
+origin_prefix(void)
+{
+	return psprintf(UINT64_FORMAT "/%u/", GetSystemIdentifier(), MyDatabaseId);
+}
+
+/*
+ * A row of pg_attribute that this transaction altered also bears its xid.  But
+ * then an older committed version of it is still there: it cannot be removed
+ * before this transaction ends.  So look at every version.
+ */
+bool
+fill_mark_column_is_new(Oid relid, const char *column)
+{
+	Relation	catalog = table_open(AttributeRelationId, AccessShareLock);
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		is_new;
+
+	ScanKeyInit(&key[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&key[1], Anum_pg_attribute_attnum, BTEqualStrategyNumber,
+				F_INT2EQ, Int16GetDatum(get_attnum(relid, column)));
+	scan = systable_beginscan(catalog, AttributeRelidNumIndexId, true,
+							  SnapshotAny, 2, key);
+	is_new = true;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		TransactionId xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+
+		if (!TransactionIdIsCurrentTransactionId(xmin) &&
+			(HeapTupleHeaderXminFrozen(tuple->t_data) ||
+			 TransactionIdDidCommit(xmin)))
+			is_new = false;
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return is_new;
+}
+
+/*
+ * Whether this transaction may have written rows of the table: after it added
+ * the column, perhaps, and before the sync.  Those are long and yet unfilled.
+ */
+static bool
+may_have_written(Relation rel)
+{
+	PgStat_TableXactStatus *counts;
+
+	if (!pgstat_track_counts)
+		return true;
+	counts = rel->pgstat_info ? rel->pgstat_info->trans : NULL;
+	for (; counts; counts = counts->upper)
+	{
+		if (counts->tuples_inserted > 0 || counts->tuples_updated > 0)
+			return true;
+	}
+	return false;
+}
+
+/* A table that this transaction made or rewrote has no short rows. */
+static bool
+all_unfilled_rows_are_short(Relation rel)
+{
+	return rel->rd_tableam == GetHeapamTableAmRoutine() &&
+		rel->rd_createSubid == InvalidSubTransactionId &&
+		!compat_is_rewritten(rel) &&
+		!may_have_written(rel);
+}
+
+char *
+fill_mark_origin(List *relids, List *new_columns)
+{
+	StringInfoData origin;
+	ListCell   *lc;
+
+	initStringInfo(&origin);
+	foreach(lc, relids)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), NoLock);
+		bool		exact = all_unfilled_rows_are_short(rel);
+		ListCell   *name;
+
+		foreach(name, new_columns)
+			exact = exact && fill_mark_column_is_new(RelationGetRelid(rel),
+													 lfirst(name));
+		if (exact)
+			appendStringInfo(&origin, "%s%u",
+							 origin.len ? "," : origin_prefix(),
+							 compat_relation_file(rel));
+		table_close(rel, NoLock);
+	}
+	return origin.data;
+}
+
+bool
+fill_mark_is_exact(const char *origin, Relation rel)
+{
+	char	   *prefix = origin_prefix();
+	size_t		length = strlen(prefix);
+	Oid			file = compat_relation_file(rel);
+	const char *p;
+
+	if (strncmp(origin, prefix, length) != 0 ||
+		rel->rd_tableam != GetHeapamTableAmRoutine())
+		return false;
+	for (p = origin + length; *p;)
+	{
+		char	   *end;
+
+		if (strtoul(p, &end, 10) == file)
+			return true;
+		if (end == p)
+			return false;
+		p = (*end == ',') ? end + 1 : end;
+	}
+	return false;
+}

@@ -1,0 +1,123 @@
+/*
+ * quarantine.c
+ *		Rows whose transform raises: kept out of the writer's way, and noted.
+ */
+#include "postgres.h"
+
+#include "core/query.h"
+#include "core/subtransaction.h"
+#include "sync/quarantine.h"
+#include "sync/row_key.h"
+#include "utils/errcodes.h"
+
+/* Whether an error tells of the row rather than of the server's state. */
+static bool
+is_of_the_row(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			return false;
+	}
+	return sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE;
+}
+
+ErrorData *
+quarantine_try(void (*work) (void *), void *arg)
+{
+	ErrorData  *error = subtransaction_try(work, arg);
+
+	if (error && !is_of_the_row(error->sqlerrcode))
+		ReThrowError(error);
+	return error;
+}
+
+void
+quarantine_record(RowState *state, const CompiledRule *rule,
+				  const char *direction, const ErrorData *error)
+{
+	TandemQuery query;
+	List	   *columns = row_key_columns(state->rel,
+										  rule->source->old_columns);
+	char	   *key = row_columns_json(state->rel, state->row, columns);
+
+	query_begin(&query);
+	query_int(&query, rule->source->id);
+	query_oid(&query, RelationGetRelid(state->rel));
+	query_text(&query, key);
+	query_text(&query, direction);
+	query_text(&query, unpack_sql_state(error->sqlerrcode));
+	query_text(&query, error->message);
+	(void) query_run(&query,
+					 "INSERT INTO tandem.quarantined_row (sync, relation, key, direction, sqlstate, error) "
+					 "VALUES ($1, $2::regclass, $3::jsonb, $4, $5, $6) "
+					 "ON CONFLICT (sync, relation, md5(key::text)) DO UPDATE SET "
+					 "direction = excluded.direction, sqlstate = excluded.sqlstate, "
+					 "error = excluded.error, failed_at = excluded.failed_at");
+	query_end(&query);
+}
+
+List *
+quarantine_list(int migration_id)
+{
+	TandemQuery query;
+	List	   *list = NIL;
+	uint64		rows;
+	MemoryContext old;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	rows = query_run(&query,
+					 "SELECT q.id, q.sync, q.relation::oid, q.key::text, q.direction = 'up' "
+					 "FROM tandem.quarantined_row q JOIN tandem.sync s ON s.id = q.sync "
+					 "WHERE s.migration = $1 ORDER BY q.id");
+	old = MemoryContextSwitchTo(query.caller);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		QuarantinedRow *q = palloc(sizeof(QuarantinedRow));
+
+		q->id = query_get_bigint(row, 1);
+		q->sync = query_get_int(row, 2);
+		q->relation = query_get_oid(row, 3);
+		q->key = query_get_text(&query, row, 4);
+		q->up = query_get_bool(row, 5);
+		list = lappend(list, q);
+	}
+	MemoryContextSwitchTo(old);
+	query_end(&query);
+	return list;
+}
+
+int64
+quarantine_count(int migration_id)
+{
+	return list_length(quarantine_list(migration_id));
+}
+
+void
+quarantine_remove(int64 id)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_bigint(&query, id);
+	(void) query_run(&query, "DELETE FROM tandem.quarantined_row WHERE id = $1");
+	query_end(&query);
+}
+
+void
+quarantine_remove_all(int migration_id)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	(void) query_run(&query,
+					 "DELETE FROM tandem.quarantined_row q USING tandem.sync s "
+					 "WHERE s.id = q.sync AND s.migration = $1");
+	query_end(&query);
+}

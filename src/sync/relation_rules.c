@@ -1,0 +1,391 @@
+/*
+ * relation_rules.c
+ *		The rules of a relation, compiled and cached in the session.
+ *
+ * An entry lives in a context of its own under CacheMemoryContext.  A change
+ * of the relation, by the relcache callback, or of a function that a planned
+ * expression uses, as CachedExpression tells, makes it stale; the next
+ * statement compiles anew.  Statements that still work with the old entry keep
+ * it alive; their lock on the relation says that its rules have not changed.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "commands/trigger.h"
+#include "core/security.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "sync/expression.h"
+#include "sync/fill_mark.h"
+#include "sync/relation_rules.h"
+#include "sync/rule_args.h"
+#include "utils/datum.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+typedef struct CacheKey
+{
+	Oid			relid;
+	Oid			userid;
+} CacheKey;
+
+typedef struct CacheEntry
+{
+	CacheKey	key;
+	RelationRules *rules;
+} CacheEntry;
+
+static HTAB *cache = NULL;
+
+/* Runs at any time: only marks. */
+static void
+invalidate(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	CacheEntry *entry;
+
+	hash_seq_init(&status, cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->rules && (relid == InvalidOid || entry->key.relid == relid))
+			entry->rules->cached = false;
+	}
+}
+
+static void
+create_cache(void)
+{
+	HASHCTL		control = {0};
+
+	control.keysize = sizeof(CacheKey);
+	control.entrysize = sizeof(CacheEntry);
+	control.hcxt = CacheMemoryContext;
+	cache = hash_create("tandem rules", 32, &control,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(invalidate, (Datum) 0);
+}
+
+static void
+free_plans(RuleSide *side)
+{
+	for (int i = 0; side->expressions && i < side->ncolumns; i++)
+	{
+		if (side->expressions[i].plan)
+			FreeCachedExpression(side->expressions[i].plan);
+	}
+}
+
+static void
+free_rules(RelationRules *rules)
+{
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		free_plans(&rules->rules[i].old_side);
+		free_plans(&rules->rules[i].new_side);
+	}
+	MemoryContextDelete(rules->context);
+}
+
+static bool
+side_is_current(const RuleSide *side)
+{
+	for (int i = 0; side->expressions && i < side->ncolumns; i++)
+	{
+		if (side->expressions[i].plan && !side->expressions[i].plan->is_valid)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_current(const RelationRules *rules)
+{
+	if (!rules->cached)
+		return false;
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		if (!side_is_current(&rules->rules[i].old_side) ||
+			!side_is_current(&rules->rules[i].new_side))
+			return false;
+	}
+	return true;
+}
+
+/* A default is constant when planning makes it so. */
+static void
+compile_default(RuleColumn *column, Relation rel)
+{
+	Node	   *expression = NULL;
+
+	column->default_kind = DEFAULT_NULL;
+	if (!column->att->attgenerated)
+		expression = build_column_default(rel, column->attnum);
+	if (expression == NULL)
+		return;
+	expression = (Node *) expression_planner((Expr *) expression);
+	if (!IsA(expression, Const))
+		column->default_kind = DEFAULT_COMPUTED;
+	else if (!((Const *) expression)->constisnull)
+	{
+		column->default_kind = DEFAULT_CONSTANT;
+		column->default_value = datumCopy(((Const *) expression)->constvalue,
+										  column->att->attbyval,
+										  column->att->attlen);
+	}
+}
+
+/* The index of a column of a rule, which is added when it is new here. */
+static int
+compile_column(RelationRules *rules, Relation rel, const char *name)
+{
+	AttrNumber	attnum = get_attnum(rules->relid, name);
+	RuleColumn *column;
+	TypeCacheEntry *type;
+
+	if (attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of a sync of table \"%s\" does not exist",
+						name, RelationGetRelationName(rel)),
+				 errhint("It was renamed or dropped: give it its name back, or CALL tandem.abort of the migration.")));
+	for (int i = 0; i < rules->ncolumns; i++)
+	{
+		if (rules->columns[i].attnum == attnum)
+			return i;
+	}
+	column = &rules->columns[rules->ncolumns];
+	column->attnum = attnum;
+	column->att = TupleDescAttr(rules->desc, attnum - 1);
+	compile_default(column, rel);
+	type = lookup_type_cache(column->att->atttypid, TYPECACHE_EQ_OPR_FINFO);
+	column->equal = OidIsValid(type->eq_opr) ? &type->eq_opr_finfo : NULL;
+	rules->last_column = Max(rules->last_column, attnum);
+	return rules->ncolumns++;
+}
+
+/* Parsing takes the rights of the owner, running those of the writer. */
+Node *
+relation_rules_parse(const char *text, Relation rel, AttrNumber target,
+					 const char *label)
+{
+	SecurityScope scope;
+	Node	   *expression;
+
+	security_enter_owner(&scope, rel, "pg_catalog, pg_temp");
+	expression = expression_parse(text, rel, EXPRESSION_ALIAS, target, label);
+	security_leave(&scope);
+	return expression;
+}
+
+static void
+compile_side(RelationRules *rules, Relation rel, RuleSide *side, List *names,
+			 List *texts, const char *label)
+{
+	int			i = 0;
+	ListCell   *lc;
+
+	side->ncolumns = list_length(names);
+	side->columns = palloc(sizeof(int) * side->ncolumns);
+	foreach(lc, names)
+		side->columns[i++] = compile_column(rules, rel, lfirst(lc));
+	if (texts == NIL)
+		return;
+	side->expressions = palloc0(sizeof(RuleExpression) * side->ncolumns);
+	i = 0;
+	foreach(lc, texts)
+	{
+		RuleExpression *expression = &side->expressions[i];
+		AttrNumber	target = rules->columns[side->columns[i]].attnum;
+		Node	   *node;
+
+		expression->column = side->columns[i++];
+		expression->id = -1;
+		if (lfirst(lc) == NULL)
+			continue;
+		node = relation_rules_parse(lfirst(lc), rel, target, label);
+		expression->id = rules->nexpressions++;
+		expression->plan = GetCachedExpression(node);
+		side->is_volatile |= contain_volatile_functions(node);
+	}
+}
+
+static void
+compile_rule(RelationRules *rules, Relation rel, SyncRule *source)
+{
+	CompiledRule *rule = &rules->rules[rules->nrules++];
+
+	rule->source = source;
+	compile_side(rules, rel, &rule->old_side, source->old_columns,
+				 source->down, "down");
+	compile_side(rules, rel, &rule->new_side, source->new_columns,
+				 source->up, "up");
+	rule->first_new = MaxAttrNumber;
+	for (int i = 0; i < rule->new_side.ncolumns; i++)
+		rule->first_new = Min(rule->first_new,
+							  rules->columns[rule->new_side.columns[i]].attnum);
+	rule->exact = fill_mark_is_exact(source->origin, rel);
+}
+
+static RelationRules *
+compile(Relation rel, const Trigger *trigger)
+{
+	MemoryContext context = AllocSetContextCreate(CacheMemoryContext,
+												  "tandem rules",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	RelationRules *volatile rules = palloc0(sizeof(RelationRules));
+
+	PG_TRY();
+	{
+		List	   *sources;
+		ListCell   *lc;
+
+		rules->context = context;
+		rules->relid = RelationGetRelid(rel);
+		rules->userid = GetUserId();
+		rules->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+		sources = rule_args_decode(trigger);
+		rules->rules = palloc0(sizeof(CompiledRule) * list_length(sources));
+		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);
+		foreach(lc, sources)
+			compile_rule(rules, rel, lfirst(lc));
+		rules->cached = true;
+	}
+	PG_CATCH();
+	{
+		free_rules(rules);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	return rules;
+}
+
+Trigger *
+relation_sync_trigger(Relation rel)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+	{
+		if (strcmp(triggers->triggers[i].tgname, SYNC_TRIGGER_NAME) == 0)
+			return &triggers->triggers[i];
+	}
+	return NULL;
+}
+
+RelationRules *
+relation_rules_get(Relation rel, const Trigger *trigger)
+{
+	CacheKey	key = {RelationGetRelid(rel), GetUserId()};
+	CacheEntry *entry;
+	RelationRules *rules;
+	bool		found;
+
+	if (cache == NULL)
+		create_cache();
+	entry = hash_search(cache, &key, HASH_ENTER, &found);
+	if (!found)
+		entry->rules = NULL;
+	rules = entry->rules;
+	if (rules == NULL || !is_current(rules))
+	{
+		entry->rules = NULL;
+		if (rules)
+		{
+			rules->cached = false;
+			if (rules->users == 0)
+				free_rules(rules);
+		}
+		rules = compile(rel, trigger);
+		/* compiling looks into catalogs, where an invalidation may come */
+		entry = hash_search(cache, &key, HASH_ENTER, NULL);
+		entry->rules = rules;
+	}
+	rules->users++;
+	return rules;
+}
+
+void
+relation_rules_release(RelationRules *rules)
+{
+	CacheKey	key = {rules->relid, rules->userid};
+	CacheEntry *entry = hash_search(cache, &key, HASH_FIND, NULL);
+
+	rules->users--;
+	if (rules->users == 0 && (entry == NULL || entry->rules != rules))
+		free_rules(rules);
+}
+
+/* Whether rule reads a new column of other. */
+static bool
+reads(const SyncRule *rule, const SyncRule *other, Relation rel)
+{
+	ListCell   *lc;
+	Bitmapset  *read = NULL;
+
+	foreach(lc, rule->old_columns)
+		read = bms_add_member(read, get_attnum(RelationGetRelid(rel),
+											   lfirst(lc)) - FirstLowInvalidHeapAttributeNumber);
+	for (int i = 0; i < list_length(rule->up); i++)
+	{
+		AttrNumber	target = get_attnum(RelationGetRelid(rel),
+										list_nth(rule->new_columns, i));
+
+		if (target > 0)
+			pull_varattnos(relation_rules_parse(list_nth(rule->up, i), rel, target,
+												"up"), 1, &read);
+	}
+	foreach(lc, other->new_columns)
+	{
+		if (bms_is_member(get_attnum(RelationGetRelid(rel), lfirst(lc)) -
+						  FirstLowInvalidHeapAttributeNumber, read))
+			return true;
+	}
+	return false;
+}
+
+List *
+relation_rules_sort(List *rules, Relation rel)
+{
+	List	   *left = list_copy(rules);
+	List	   *sorted = NIL;
+
+	while (left != NIL)
+	{
+		SyncRule   *next = NULL;
+		ListCell   *lc;
+
+		foreach(lc, left)
+		{
+			SyncRule   *candidate = lfirst(lc);
+			bool		ready = true;
+			ListCell   *other;
+
+			foreach(other, left)
+			{
+				if (lfirst(other) != candidate &&
+					reads(candidate, lfirst(other), rel))
+					ready = false;
+			}
+			if (ready)
+			{
+				next = candidate;
+				break;
+			}
+		}
+		if (next == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("syncs of table \"%s\" depend on each other in a circle",
+							RelationGetRelationName(rel)),
+					 errhint("Let the new column of each sync be read only by later ones: SELECT * FROM tandem.syncs;")));
+		sorted = lappend(sorted, next);
+		left = list_delete_ptr(left, next);
+	}
+	return sorted;
+}

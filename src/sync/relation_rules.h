@@ -1,0 +1,99 @@
+/*
+ * relation_rules.h
+ *		The rules of a relation, compiled: what the trigger, the backfill and
+ *		verify work with.  Cached in the session, by relation and user.
+ */
+#ifndef TANDEM_RELATION_RULES_H
+#define TANDEM_RELATION_RULES_H
+
+#include "access/tupdesc.h"
+#include "catalog/sync.h"
+#include "utils/plancache.h"
+#include "utils/rel.h"
+#include "utils/typcache.h"
+
+/* What an INSERT puts into a column that it does not name. */
+typedef enum DefaultKind
+{
+	DEFAULT_NULL,
+	DEFAULT_CONSTANT,
+	DEFAULT_COMPUTED			/* now(), nextval(): not known before */
+} DefaultKind;
+
+/* A column that some rule reads or writes. */
+typedef struct RuleColumn
+{
+	AttrNumber	attnum;
+	Form_pg_attribute att;
+	DefaultKind default_kind;
+	Datum		default_value;	/* of DEFAULT_CONSTANT */
+	FmgrInfo   *equal;			/* of the type, or NULL: it has none */
+} RuleColumn;
+
+/* up of a new column, or down of an old one. */
+typedef struct RuleExpression
+{
+	int			column;			/* that it computes: index into columns */
+	int			id;				/* unique in the relation; -1: there is none */
+	CachedExpression *plan;
+} RuleExpression;
+
+/* One side of a rule: the old columns or the new ones. */
+typedef struct RuleSide
+{
+	int			ncolumns;
+	int		   *columns;		/* indexes into columns */
+	RuleExpression *expressions;	/* that compute them; NULL where none does */
+	bool		is_volatile;	/* any of the expressions is */
+} RuleSide;
+
+typedef struct CompiledRule
+{
+	SyncRule   *source;
+	RuleSide	old_side;		/* computed by down */
+	RuleSide	new_side;		/* computed by up */
+	AttrNumber	first_new;		/* smallest number of a new column */
+	bool		exact;			/* a row is unfilled when shorter than that */
+} CompiledRule;
+
+typedef struct RelationRules
+{
+	MemoryContext context;
+	Oid			relid;
+	Oid			userid;
+	TupleDesc	desc;			/* a copy */
+	int			ncolumns;
+	RuleColumn *columns;
+	AttrNumber	last_column;	/* largest number among them */
+	int			nrules;
+	CompiledRule *rules;		/* a rule comes after those it depends on */
+	int			nexpressions;
+	bool		cached;			/* false: dropped from the cache, or stale */
+	int			users;			/* statements that work with it */
+} RelationRules;
+
+/* The sync trigger of rel, or NULL. */
+extern Trigger *relation_sync_trigger(Relation rel);
+
+/*
+ * The compiled rules of rel, from its sync trigger.  The caller keeps a lock
+ * on rel, and them until relation_rules_release.  Errors: as expression_parse;
+ * a column of a rule is not there any more.
+ */
+extern RelationRules *relation_rules_get(Relation rel, const Trigger *trigger);
+extern void relation_rules_release(RelationRules *rules);
+
+/*
+ * Parses an expression of a rule, as stored, with the rights of the owner of
+ * rel: running it takes those of the writer.
+ */
+extern Node *relation_rules_parse(const char *text, Relation rel,
+								  AttrNumber target, const char *label);
+
+/*
+ * Sorts rules (of SyncRule) so that each comes after those whose new columns
+ * it reads.  Errors: a circle.
+ */
+extern List *relation_rules_sort(List *rules, Relation rel);
+
+#endif							/* TANDEM_RELATION_RULES_H */

@@ -1,0 +1,25 @@
+/*
+ * row_key.h
+ *		How a row is named: by its primary key, else by the given columns.
+ */
+#ifndef TANDEM_ROW_KEY_H
+#define TANDEM_ROW_KEY_H
+
+#include "executor/tuptable.h"
+#include "nodes/pg_list.h"
+#include "utils/rel.h"
+
+/*
+ * Numbers of the columns that name a row of rel, as an integer list: the
+ * primary key, or else fallback, names of columns.
+ */
+extern List *row_key_columns(Relation rel, List *fallback);
+
+/* {"id": "5"}: columns of the row in slot as JSON text; values are text. */
+extern char *row_columns_json(Relation rel, TupleTableSlot *slot,
+							  List *columns);
+
+/* (id)=(5): the same as the server's messages show keys. */
+extern char *row_key_text(Relation rel, TupleTableSlot *slot, List *columns);
+
+#endif							/* TANDEM_ROW_KEY_H */

@@ -1,0 +1,104 @@
+/*
+ * row_state.h
+ *		One row on its way through the rules of its relation: its values, which
+ *		columns are given, and the expressions that compute the others.
+ *
+ * A RowState lasts a statement (or a batch) and is loaded with row after row.
+ */
+#ifndef TANDEM_ROW_STATE_H
+#define TANDEM_ROW_STATE_H
+
+#include "executor/tuptable.h"
+#include "nodes/execnodes.h"
+#include "sync/relation_rules.h"
+
+/* Whether the writer gave a column a value of its own. */
+typedef enum Given
+{
+	GIVEN_NO,
+	GIVEN_MAYBE,				/* it may be a computed default */
+	GIVEN_YES
+} Given;
+
+typedef struct RowState
+{
+	Relation	rel;
+	RelationRules *rules;
+	MemoryContext context;		/* of this state */
+	ExprContext *econtext;		/* reset with every row loaded */
+	ExprState **expressions;	/* by RuleExpression.id, made when needed */
+	bool		columns_known;	/* whether named_columns is to be trusted */
+	bool		columns_sought;
+	Bitmapset  *named_columns;	/* that the statement names */
+
+	/* of the row */
+	TupleTableSlot *row;		/* virtual; its values are worked on */
+	TupleTableSlot *before;		/* of an UPDATE: the old row; NULL: INSERT */
+	int			stored_natts;	/* columns of the stored old row */
+	int			changes;		/* columns replaced */
+	bool	   *replaced;		/* by column, from 0 */
+	Given	   *given;			/* by index into rules->columns */
+} RowState;
+
+/*
+ * A state for rows of rel, allocated in the current context, whose reset ends
+ * it.  The caller keeps its lock on rel.
+ */
+extern RowState *row_state_create(Relation rel, const Trigger *trigger);
+
+/*
+ * Loads a row.  before is the old row of an UPDATE, whose stored form has
+ * stored_natts columns, or NULL for an INSERT.  For a fill both are the same.
+ */
+extern void row_state_load(RowState *state, TupleTableSlot *row,
+						   TupleTableSlot *before, int stored_natts);
+
+/* Whether any column of the side is given, at its surest. */
+extern Given row_side_given(const RowState *state, const RuleSide *side);
+
+/* The same of a column that is not known to be given, by its image. */
+extern Given row_column_given(RowState *state, const RuleColumn *column,
+							  TupleTableSlot *row, TupleTableSlot *before);
+
+/* Makes sure which of the columns in doubt the statement named. */
+extern void row_settle_doubts(RowState *state);
+
+/*
+ * Computes an expression of a rule over the row as it is now.  The result
+ * lives until the next row is loaded.  Errors: whatever it raises, with a
+ * context line that names the rule.
+ */
+extern Datum row_compute(RowState *state, const CompiledRule *rule,
+						 const RuleExpression *expression, bool *isnull);
+
+/*
+ * Lets go of the compiled expressions of a side one of which raised: a
+ * function called by it may be left in the middle of its work.
+ */
+extern void row_forget_compiled(RowState *state, const RuleSide *side);
+
+/* Gives a column a value, unless it has it already, by image. */
+extern void row_set(RowState *state, int column, Datum value, bool isnull);
+
+/* Whether two values of a column are the same, bit by bit. */
+extern bool column_same_image(const RuleColumn *column, Datum a, bool a_null,
+							  Datum b, bool b_null);
+
+/* Whether the column's type calls them equal; NULL equals NULL. */
+extern bool column_equal(const RuleColumn *column, Datum a, bool a_null,
+						 Datum b, bool b_null);
+
+/* "name = value, name = value" of the columns, for messages; palloc'd. */
+extern char *row_describe(const RowState *state, const RuleSide *side);
+
+/* Whether nobody has yet given the row the new columns of the rule. */
+extern bool row_is_unfilled(const RowState *state, const CompiledRule *rule);
+
+/*
+ * Whether any rule finds the stored row in slot unfilled.  It need not be
+ * loaded.
+ */
+extern bool row_needs_fill(RowState *state, TupleTableSlot *slot,
+						   int stored_natts);
+
+#endif							/* TANDEM_ROW_STATE_H */

@@ -1,0 +1,114 @@
+/*
+ * rule_args.c
+ *		The rules of a relation as the arguments of its sync trigger.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "catalog/sync.h"
+#include "core/query.h"
+#include "sync/rule_args.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+/* arguments of one rule, in their order */
+typedef enum RuleArg
+{
+	ARG_ID,
+	ARG_MIGRATION,
+	ARG_RELEASE,
+	ARG_ON_CONFLICT,
+	ARG_ON_ERROR,
+	ARG_ORIGIN,
+	ARG_OLD_COLUMNS,
+	ARG_NEW_COLUMNS,
+	ARG_UP,
+	ARG_DOWN,
+	RULE_NARGS
+} RuleArg;
+
+static char *
+encode_strings(List *strings)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(TEXTARRAYOID, &output, &is_varlena);
+	return OidOutputFunctionCall(output, array_from_strings(strings, TEXTOID));
+}
+
+static List *
+decode_strings(const char *text)
+{
+	Datum		array = OidInputFunctionCall(F_ARRAY_IN, unconstify(char *, text),
+											 TEXTOID, -1);
+
+	return strings_from_array(array);
+}
+
+List *
+rule_args_encode(List *rules)
+{
+	List	   *args = NIL;
+	ListCell   *lc;
+
+	foreach(lc, rules)
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		args = lappend(args, psprintf("%d", rule->id));
+		args = lappend(args, rule->migration);
+		args = lappend(args, psprintf("%d", rule->release));
+		args = lappend(args, pstrdup(on_conflict_name(rule->on_conflict)));
+		args = lappend(args, pstrdup(rule->quarantine ? "quarantine" : "error"));
+		args = lappend(args, rule->origin);
+		args = lappend(args, encode_strings(rule->old_columns));
+		args = lappend(args, encode_strings(rule->new_columns));
+		args = lappend(args, encode_strings(rule->up));
+		args = lappend(args, encode_strings(rule->down));
+	}
+	return args;
+}
+
+static SyncRule *
+decode_rule(char **args)
+{
+	SyncRule   *rule = palloc0(sizeof(SyncRule));
+
+	rule->id = pg_strtoint32(args[ARG_ID]);
+	rule->migration = pstrdup(args[ARG_MIGRATION]);
+	rule->release = pg_strtoint32(args[ARG_RELEASE]);
+	rule->on_conflict = on_conflict_from_name(args[ARG_ON_CONFLICT]);
+	rule->quarantine = quarantine_from_name(args[ARG_ON_ERROR]);
+	rule->origin = pstrdup(args[ARG_ORIGIN]);
+	rule->old_columns = decode_strings(args[ARG_OLD_COLUMNS]);
+	rule->new_columns = decode_strings(args[ARG_NEW_COLUMNS]);
+	rule->up = decode_strings(args[ARG_UP]);
+	rule->down = decode_strings(args[ARG_DOWN]);
+	if (rule->old_columns == NIL || rule->new_columns == NIL ||
+		list_length(rule->up) != list_length(rule->new_columns) ||
+		(rule->down != NIL &&
+		 list_length(rule->down) != list_length(rule->old_columns)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("arguments of the sync trigger do not describe a rule"),
+				 errhint("Let tandem.sync_column make the trigger.")));
+	return rule;
+}
+
+List *
+rule_args_decode(const Trigger *trigger)
+{
+	List	   *rules = NIL;
+
+	if (trigger->tgnargs == 0 || trigger->tgnargs % RULE_NARGS != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("trigger \"%s\" has %d arguments, which are not the rules of a sync",
+						trigger->tgname, trigger->tgnargs),
+				 errhint("Let tandem.sync_column make the trigger.")));
+	for (int i = 0; i < trigger->tgnargs; i += RULE_NARGS)
+		rules = lappend(rules, decode_rule(trigger->tgargs + i));
+	return rules;
+}

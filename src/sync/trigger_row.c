@@ -1,0 +1,86 @@
+/*
+ * trigger_row.c
+ *		The row of pg_trigger of a table's sync trigger.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_trigger.h"
+#include "sync/rule_args.h"
+#include "sync/trigger_row.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+
+/* Scans the triggers of a table in the order of names, which they fire in. */
+static SysScanDesc
+begin_scan(Relation catalog, Oid relid)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	return systable_beginscan(catalog, TriggerRelidNameIndexId, true, NULL, 1,
+							  &key);
+}
+
+bool
+sync_trigger_row(Oid relid, SyncTriggerRow *row)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	SysScanDesc scan = begin_scan(catalog, relid);
+	HeapTuple	tuple;
+	bool		found = false;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (strcmp(NameStr(trigger->tgname), SYNC_TRIGGER_NAME) != 0)
+			continue;
+		row->oid = trigger->oid;
+		row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+		row->enabled = trigger->tgenabled;
+		found = true;
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
+char *
+sync_trigger_version(Oid relid)
+{
+	SyncTriggerRow row;
+
+	if (!sync_trigger_row(relid, &row))
+		return NULL;
+	return psprintf("%u:%u", row.oid, row.xmin);
+}
+
+char *
+trigger_after_sync(Oid relid)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	SysScanDesc scan = begin_scan(catalog, relid);
+	HeapTuple	tuple;
+	char	   *name = NULL;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (strcmp(NameStr(trigger->tgname), SYNC_TRIGGER_NAME) > 0 &&
+			!trigger->tgisinternal &&
+			TRIGGER_FOR_ROW(trigger->tgtype) &&
+			TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+			(TRIGGER_FOR_INSERT(trigger->tgtype) ||
+			 TRIGGER_FOR_UPDATE(trigger->tgtype)))
+			name = pstrdup(NameStr(trigger->tgname));
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return name;
+}

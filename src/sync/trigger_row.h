@@ -1,0 +1,29 @@
+/*
+ * trigger_row.h
+ *		The row of pg_trigger of a table's sync trigger.
+ */
+#ifndef TANDEM_TRIGGER_ROW_H
+#define TANDEM_TRIGGER_ROW_H
+
+typedef struct SyncTriggerRow
+{
+	Oid			oid;
+	TransactionId xmin;
+	char		enabled;		/* pg_trigger.tgenabled */
+} SyncTriggerRow;
+
+/* Reads it, without a lock on the table; false: relid has no sync trigger. */
+extern bool sync_trigger_row(Oid relid, SyncTriggerRow *row);
+
+/*
+ * "oid:xmin" of the sync trigger, palloc'd, or NULL where there is none: the
+ * version that a proof rests on.  verify proves a table right as long as its
+ * trigger stays in force; whoever disables, enables, drops or makes the
+ * trigger writes that row anew, which shows as another version.
+ */
+extern char *sync_trigger_version(Oid relid);
+
+/* A BEFORE row trigger of relid that fires after the sync trigger, or NULL. */
+extern char *trigger_after_sync(Oid relid);
+
+#endif							/* TANDEM_TRIGGER_ROW_H */
