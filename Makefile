@@ -12,22 +12,47 @@ PGFILEDESC = "pg_tandem - schema changes with no downtime"
 
 OBJS = \
 	src/pg_tandem.o \
-	src/core/settings.o src/core/security.o src/core/query.o \
+	src/core/settings.o \
+	src/core/security.o \
+	src/core/query.o \
 	src/core/subtransaction.o \
-	src/core/quoting.o src/core/lock.o \
-	src/catalog/phase.o src/catalog/migration.o src/catalog/sync.o \
-	src/catalog/owned_column.o src/catalog/step.o \
-	src/sync/rule_args.o src/sync/expression.o src/sync/fill_mark.o \
-	src/sync/given_columns.o src/sync/relation_rules.o src/sync/row_state.o \
-	src/sync/row_key.o src/sync/quarantine.o src/sync/dual_write.o \
-	src/sync/trigger.o src/sync/trigger_row.o \
-	src/backfill/direct_update.o src/backfill/batch.o src/backfill/pacing.o \
-	src/backfill/progress_notice.o src/backfill/verify.o src/backfill/run.o \
+	src/core/quoting.o \
+	src/core/lock.o \
+	src/catalog/phase.o \
+	src/catalog/migration.o \
+	src/catalog/sync.o \
+	src/catalog/owned_column.o \
+	src/catalog/step.o \
+	src/sync/rule_args.o \
+	src/sync/expression.o \
+	src/sync/fill_mark.o \
+	src/sync/given_columns.o \
+	src/sync/relation_rules.o \
+	src/sync/row_state.o \
+	src/sync/row_key.o \
+	src/sync/quarantine.o \
+	src/sync/dual_write.o \
+	src/sync/trigger.o \
+	src/sync/trigger_row.o \
+	src/backfill/direct_update.o \
+	src/backfill/batch.o \
+	src/backfill/pacing.o \
+	src/backfill/progress_notice.o \
+	src/backfill/verify.o \
+	src/backfill/run.o \
 	src/backfill/quarantine_retry.o \
-	src/ddl/statement.o src/ddl/install.o src/ddl/health.o src/ddl/guard.o \
-	src/ddl/target.o src/ddl/columns.o \
-	src/api/arguments.o src/api/expand.o src/api/migrate.o \
-	src/api/finish.o src/api/contract.o src/api/abort.o
+	src/ddl/statement.o \
+	src/ddl/install.o \
+	src/ddl/health.o \
+	src/ddl/guard.o \
+	src/ddl/target.o \
+	src/ddl/columns.o \
+	src/api/arguments.o \
+	src/api/expand.o \
+	src/api/migrate.o \
+	src/api/finish.o \
+	src/api/contract.o \
+	src/api/abort.o
 
 # Empty on the command line (make WERROR=), a compiler newer than this code does not stop the build.
 WERROR = -Werror

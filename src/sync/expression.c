@@ -135,11 +135,11 @@ coerce_to_column(ParseState *pstate, Node *expression,
 }
 
 Node *
-expression_parse(const char *text, Relation rel, const char *alias,
+expression_parse(const char *expression_text, Relation rel, const char *alias,
 				 AttrNumber target, const char *label)
 {
 	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), target - 1);
-	ExpressionSource source = {text, label, NameStr(column->attname)};
+	ExpressionSource source = {expression_text, label, NameStr(column->attname)};
 	ErrorContextCallback callback;
 	ParseState *pstate;
 	ParseNamespaceItem *item;
@@ -152,7 +152,7 @@ expression_parse(const char *text, Relation rel, const char *alias,
 
 	expression = raw_expression(&source);
 	pstate = make_parsestate(NULL);
-	pstate->p_sourcetext = text;
+	pstate->p_sourcetext = expression_text;
 	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
 										 makeAlias(alias, NIL), false, true);
 	addNSItemToQuery(pstate, item, true, true, true);
@@ -185,6 +185,7 @@ expression_deparse(Node *expression, Relation rel)
 							  deparse_context_for(EXPRESSION_ALIAS,
 												  RelationGetRelid(rel)),
 							  false, false);
+
 	security_leave(&scope);
 	return text;
 }

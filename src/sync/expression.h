@@ -9,7 +9,7 @@
 #include "utils/rel.h"
 
 /*
- * Parses text as an expression over one row of rel, which it may name as
+ * Parses expression_text as an expression over one row of rel, which it may name as
  * alias, and coerces it to the type of column target as an assignment would.
  * label ("up", "down") is for messages.  Names are resolved by the current
  * search_path and user.
@@ -18,7 +18,7 @@
  * column; a subquery, aggregate, window or set-returning function; a type
  * that cannot be assigned to the column.
  */
-extern Node *expression_parse(const char *text, Relation rel,
+extern Node *expression_parse(const char *expression_text, Relation rel,
 							  const char *alias, AttrNumber target,
 							  const char *label);
 
