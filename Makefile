@@ -32,6 +32,7 @@ OBJS = \
 	src/sync/row_key.o \
 	src/sync/quarantine.o \
 	src/sync/dual_write.o \
+	src/sync/moved_row.o \
 	src/sync/trigger.o \
 	src/sync/trigger_row.o \
 	src/backfill/direct_update.o \

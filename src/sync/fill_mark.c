@@ -71,10 +71,10 @@ may_have_written(Relation rel)
 {
 	PgStat_TableXactStatus *counts;
 
-	if (!pgstat_track_counts)
+	/* finds the counts again, should the relcache have forgotten them */
+	if (!pgstat_should_count_relation(rel))
 		return true;
-	counts = rel->pgstat_info ? rel->pgstat_info->trans : NULL;
-	for (; counts; counts = counts->upper)
+	for (counts = rel->pgstat_info->trans; counts; counts = counts->upper)
 	{
 		if (counts->tuples_inserted > 0 || counts->tuples_updated > 0)
 			return true;

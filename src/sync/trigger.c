@@ -12,6 +12,7 @@
 #include "commands/trigger.h"
 #include "core/sql_function.h"
 #include "sync/dual_write.h"
+#include "sync/moved_row.h"
 #include "utils/memutils.h"
 
 SQL_FUNCTION(tandem_sync_row);
@@ -49,38 +50,53 @@ statement_state(FmgrInfo *flinfo, TriggerData *data)
 	return flinfo->fn_extra;
 }
 
+/* Applies the rules to the row; returns it, or a changed copy. */
+static HeapTuple
+sync_row(RowState *state, HeapTuple tuple, TupleTableSlot *row,
+		 TupleTableSlot *before, int stored_natts)
+{
+	if (!dual_write_concerns(state, row, before, stored_natts))
+		return tuple;
+	row_state_load(state, row, before, stored_natts);
+	dual_write_apply(state);
+	if (state->changes == 0)
+		return tuple;
+	return heap_modify_tuple(tuple, RelationGetDescr(state->rel),
+							 state->row->tts_values, state->row->tts_isnull,
+							 state->replaced);
+}
+
+static HeapTuple
+sync_updated_row(RowState *state, TriggerData *data)
+{
+	HeapTuple	tuple = sync_row(state, data->tg_newtuple, data->tg_newslot,
+								 data->tg_trigslot,
+								 HeapTupleHeaderGetNatts(data->tg_trigtuple->t_data));
+
+	if (state->rel->rd_rel->relispartition)
+		moved_row_note(state, tuple == data->tg_newtuple ? data->tg_newslot
+					   : state->row);
+	return tuple;
+}
+
+static HeapTuple
+sync_inserted_row(RowState *state, TriggerData *data)
+{
+	if (state->rel->rd_rel->relispartition &&
+		moved_row_is_noted(state, data->tg_trigslot))
+		return data->tg_trigtuple;
+	return sync_row(state, data->tg_trigtuple, data->tg_trigslot, NULL, 0);
+}
+
 Datum
 tandem_sync_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	RowState   *state;
-	TupleTableSlot *row;
-	TupleTableSlot *before = NULL;
-	HeapTuple	tuple;
-	int			stored_natts = 0;
 
 	check_call(fcinfo);
 	state = statement_state(fcinfo->flinfo, data);
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-	{
-		row = data->tg_newslot;
-		before = data->tg_trigslot;
-		tuple = data->tg_newtuple;
-		stored_natts = HeapTupleHeaderGetNatts(data->tg_trigtuple->t_data);
-	}
-	else
-	{
-		row = data->tg_trigslot;
-		tuple = data->tg_trigtuple;
-	}
-
-	if (!dual_write_concerns(state, row, before, stored_natts))
-		return PointerGetDatum(tuple);
-	row_state_load(state, row, before, stored_natts);
-	dual_write_apply(state);
-	if (state->changes > 0)
-		tuple = heap_modify_tuple(tuple, RelationGetDescr(data->tg_relation),
-								  state->row->tts_values,
-								  state->row->tts_isnull, state->replaced);
-	return PointerGetDatum(tuple);
+		return PointerGetDatum(sync_updated_row(state, data));
+	return PointerGetDatum(sync_inserted_row(state, data));
 }
