@@ -142,8 +142,9 @@ CREATE EVENT TRIGGER tandem_guard_ddl ON ddl_command_end
 		'ALTER EXTENSION')
 	EXECUTE FUNCTION tandem.guard_ddl();
 CREATE EVENT TRIGGER tandem_guard_drop ON sql_drop
-	WHEN TAG IN ('DROP TRIGGER')
 	EXECUTE FUNCTION tandem.guard_ddl();
+ALTER EVENT TRIGGER tandem_guard_ddl ENABLE ALWAYS;
+ALTER EVENT TRIGGER tandem_guard_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER tandem_guard_ddl IS 'pg_tandem: refuses DDL that would break a live sync';
 COMMENT ON EVENT TRIGGER tandem_guard_drop IS 'pg_tandem: refuses to drop the trigger of a live sync';
 

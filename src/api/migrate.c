@@ -111,25 +111,27 @@ repair_sync(Migration *migration, SyncRule *rule)
 static void
 begin_migrate(Migration *migration)
 {
+	List	   *leaves = NIL;
 	ListCell   *lc;
 	ListCell   *leaf;
 
 	foreach(lc, sync_relations_of_migration(migration->id))
 		security_check_owner(lfirst_oid(lc));
-	migration_refresh(migration);
 	migration_act(migration, ACTION_MIGRATE, NULL, 0);
 	foreach(lc, sync_list_of_migration(migration->id))
 	{
 		SyncRule   *rule = lfirst(lc);
 
 		repair_sync(migration, rule);
-		if (!exists(rule->relation))
-			continue;
-		foreach(leaf, sync_leaves(rule->relation))
-		{
-			step_ensure(migration->id, STEP_BACKFILL, lfirst_oid(leaf));
-			step_ensure(migration->id, STEP_VERIFY, lfirst_oid(leaf));
-		}
+		if (exists(rule->relation))
+			leaves = list_concat_unique_oid(leaves,
+											sync_leaves(rule->relation));
+	}
+	step_keep_only(migration->id, leaves);
+	foreach(leaf, leaves)
+	{
+		step_ensure(migration->id, STEP_BACKFILL, lfirst_oid(leaf));
+		step_ensure(migration->id, STEP_VERIFY, lfirst_oid(leaf));
 	}
 }
 
@@ -171,7 +173,6 @@ end_migrate(Migration *migration, TimestampTz started, int64 quarantined)
 				 errdetail("Everything that was filled is kept."),
 				 errhint("See which: SELECT * FROM tandem.verify(%s); mend the rows or the sync, then CALL tandem.migrate again.",
 						 quote_literal_cstr(migration->name))));
-	migration_refresh(migration);
 	migration_act(migration, ACTION_FINISH, NULL, started);
 	if (quarantined > 0)
 		ereport(WARNING,
@@ -206,7 +207,7 @@ tandem_migrate(PG_FUNCTION_ARGS)
 
 	check_may_commit(fcinfo);
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	migration = migration_get(name);
+	migration = migration_get_for_change(name);
 	migration_check(migration, ACTION_MIGRATE);
 	migration_lock_runner(migration, true);
 	PG_TRY();

@@ -179,22 +179,6 @@ migration_get_for_change(const char *name)
 }
 
 void
-migration_refresh(Migration *migration)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_int(&query, migration->id);
-	if (query_run(&query, "SELECT phase FROM tandem.migration WHERE id = $1") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("migration \"%s\" is gone", migration->name),
-				 errhint("SELECT * FROM tandem.migrations;")));
-	migration->phase = phase_from_name(query_get_text(&query, 0, 1));
-	query_end(&query);
-}
-
-void
 migration_check(const Migration *migration, PhaseAction action)
 {
 	Phase		after;

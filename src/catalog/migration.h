@@ -35,9 +35,6 @@ extern Migration *migration_get(const char *name);
  */
 extern Migration *migration_get_for_change(const char *name);
 
-/* Re-reads the phase; another session may have changed it. */
-extern void migration_refresh(Migration *migration);
-
 /* Errors, with the next command, unless the phase allows the action. */
 extern void migration_check(const Migration *migration, PhaseAction action);
 

@@ -35,6 +35,24 @@ step_ensure(int migration_id, StepKind kind, Oid relid)
 	query_end(&query);
 }
 
+void
+step_keep_only(int migration_id, List *relids)
+{
+	TandemQuery query;
+	List	   *texts = NIL;
+	ListCell   *lc;
+
+	foreach(lc, relids)
+		texts = lappend(texts, psprintf("%u", lfirst_oid(lc)));
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_datum(&query, TEXTARRAYOID, array_from_strings(texts, TEXTOID),
+				false);
+	(void) query_run(&query,
+					 "DELETE FROM tandem.step WHERE migration = $1 AND NOT relation::oid = ANY ($2::oid[])");
+	query_end(&query);
+}
+
 List *
 step_list(int migration_id, StepKind kind)
 {

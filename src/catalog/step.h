@@ -56,6 +56,9 @@ extern const char *step_kind_name(StepKind kind);
 /* Makes sure that the migration has this step. */
 extern void step_ensure(int migration_id, StepKind kind, Oid relid);
 
+/* Forgets the steps of tables other than relids: partitions detached since. */
+extern void step_keep_only(int migration_id, List *relids);
+
 /* The steps of a kind, in the order they are run. */
 extern List *step_list(int migration_id, StepKind kind);
 

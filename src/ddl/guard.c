@@ -159,13 +159,14 @@ check_rules(List *tables, const char *command)
 	}
 }
 
+/* A sync trigger went, perhaps with something that it depends on. */
 static void
 check_dropped(const char *command)
 {
 	List	   *tables = oids_from_query(
 										 "SELECT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid "
 										 "FROM pg_event_trigger_dropped_objects() d "
-										 "WHERE d.original AND d.object_type = 'trigger' AND d.address_names[3] = '" SYNC_TRIGGER_NAME "'");
+										 "WHERE d.object_type = 'trigger' AND d.address_names[3] = '" SYNC_TRIGGER_NAME "'");
 	ListCell   *lc;
 
 	foreach(lc, tables)
@@ -176,12 +177,12 @@ check_dropped(const char *command)
 }
 
 static void
-check_command(CommandTag tag, List *tables)
+check_command(const char *event, CommandTag tag, List *tables)
 {
 	const char *command = GetCommandTagName(tag);
 	ListCell   *lc;
 
-	if (tag == CMDTAG_DROP_TRIGGER)
+	if (strcmp(event, "sql_drop") == 0)
 		check_dropped(command);
 	else if (tag == CMDTAG_CREATE_TRIGGER)
 	{
@@ -214,7 +215,7 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 		List	   *tables = synced_tables();
 
 		if (tables != NIL)
-			check_command(data->tag, tables);
+			check_command(data->event, data->tag, tables);
 	}
 	PG_RETURN_NULL();
 }
