@@ -35,6 +35,9 @@
 SQL_FUNCTION(tandem_migrate);
 SQL_FUNCTION(tandem_verify);
 
+/* blocks that tandem.verify checks at a time */
+#define VERIFY_BLOCKS 1024
+
 static void
 check_may_commit(FunctionCallInfo fcinfo)
 {
@@ -234,6 +237,7 @@ verify_table(ReturnSetInfo *result, const Migration *migration,
 	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
 	SecurityScope scope;
 	VerifyResult counts;
+	RowState   *state;
 	Datum		values[5];
 	bool		nulls[5] = {false};
 
@@ -246,9 +250,10 @@ verify_table(ReturnSetInfo *result, const Migration *migration,
 						 quote_literal_cstr(migration->name))));
 	verify_result_init(&counts);
 	security_enter_owner(&scope, rel, rule->search_path);
-	if (blocks > 0)
-		verify_blocks(row_state_create(rel, trigger), migration->name, 0,
-					  blocks - 1, &counts);
+	state = row_state_create(rel, trigger);
+	for (BlockNumber first = 0; first < blocks; first += VERIFY_BLOCKS)
+		verify_blocks(state, migration->name, first,
+					  Min(first + VERIFY_BLOCKS, blocks) - 1, &counts);
 	security_leave(&scope);
 	values[0] = ObjectIdGetDatum(relid);
 	values[1] = Int64GetDatum(counts.rows_checked);

@@ -12,6 +12,12 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
+/*
+ * The first argument: the format of the others.  A library must read every
+ * format that it has ever written, since triggers outlive its upgrade.
+ */
+#define RULE_FORMAT "1"
+
 /* arguments of one rule, in their order */
 typedef enum RuleArg
 {
@@ -50,7 +56,7 @@ decode_strings(const char *text)
 List *
 rule_args_encode(List *rules)
 {
-	List	   *args = NIL;
+	List	   *args = list_make1(RULE_FORMAT);
 	ListCell   *lc;
 
 	foreach(lc, rules)
@@ -102,13 +108,14 @@ rule_args_decode(const Trigger *trigger)
 {
 	List	   *rules = NIL;
 
-	if (trigger->tgnargs == 0 || trigger->tgnargs % RULE_NARGS != 0)
+	if (trigger->tgnargs <= 1 || trigger->tgnargs % RULE_NARGS != 1 ||
+		strcmp(trigger->tgargs[0], RULE_FORMAT) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("trigger \"%s\" has %d arguments, which are not the rules of a sync",
-						trigger->tgname, trigger->tgnargs),
-				 errhint("Let tandem.sync_column make the trigger.")));
-	for (int i = 0; i < trigger->tgnargs; i += RULE_NARGS)
+				 errmsg("arguments of trigger \"%s\" are not the rules of a sync",
+						trigger->tgname),
+				 errhint("Let tandem.sync_column make the trigger; or it was made by a later version of pg_tandem than the one installed.")));
+	for (int i = 1; i < trigger->tgnargs; i += RULE_NARGS)
 		rules = lappend(rules, decode_rule(trigger->tgargs + i));
 	return rules;
 }
