@@ -251,7 +251,7 @@ verify_table(ReturnSetInfo *result, const Migration *migration,
 	verify_result_init(&counts);
 	security_enter_owner(&scope, rel, rule->search_path);
 	state = row_state_create(rel, trigger);
-	for (BlockNumber first = 0; first < blocks; first += VERIFY_BLOCKS)
+	for (int64 first = 0; first < blocks; first += VERIFY_BLOCKS)
 		verify_blocks(state, migration->name, first,
 					  Min(first + VERIFY_BLOCKS, blocks) - 1, &counts);
 	security_leave(&scope);
