@@ -43,6 +43,7 @@ OBJS = \
 	src/backfill/run.o \
 	src/backfill/quarantine_retry.o \
 	src/ddl/statement.o \
+	src/ddl/partitions.o \
 	src/ddl/install.o \
 	src/ddl/health.o \
 	src/ddl/guard.o \

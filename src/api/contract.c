@@ -11,9 +11,8 @@
 #include "catalog/sync.h"
 #include "core/quoting.h"
 #include "core/sql_function.h"
-#include "ddl/columns.h"
 #include "ddl/health.h"
-#include "ddl/install.h"
+#include "ddl/partitions.h"
 #include "sync/quarantine.h"
 #include "sync/trigger_row.h"
 #include "utils/builtins.h"
@@ -88,7 +87,7 @@ open_questions(const Migration *migration, List *rules)
 		if (list_member_oid(seen, rule->relation))
 			continue;
 		seen = lappend_oid(seen, rule->relation);
-		foreach(leaf, sync_leaves(rule->relation))
+		foreach(leaf, table_leaves(rule->relation))
 			reasons = unproved(reasons, fills, proofs, lfirst_oid(leaf));
 	}
 	if (quarantined > 0)
@@ -117,32 +116,6 @@ columns_to_drop(List *rules)
 	return doomed;
 }
 
-/* Why the columns cannot be dropped: nothing passes over it. */
-static List *
-obstacles(const Migration *migration, List *doomed)
-{
-	List	   *reasons = NIL;
-	ListCell   *lc;
-	ListCell   *line;
-
-	foreach(lc, doomed)
-	{
-		DoomedColumn *column = lfirst(lc);
-		List	   *lines = list_concat(column_keys(column->relation, column->name),
-										column_dependents(column->relation,
-														  column->name,
-														  migration->id));
-
-		foreach(line, lines)
-			reasons = lappend(reasons,
-							  psprintf("column %s of table %s: %s",
-									   quote_identifier(column->name),
-									   quoting_relation(column->relation),
-									   (char *) lfirst(line)));
-	}
-	return reasons;
-}
-
 static void
 check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 {
@@ -156,7 +129,7 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 				 errdetail("%s", lines_as_list(questions)),
 				 errhint("CALL tandem.migrate(%s); then contract.",
 						 quote_literal_cstr(migration->name))));
-	reasons = obstacles(migration, doomed);
+	reasons = doomed_obstacles(migration, doomed, true);
 	if (reasons != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),

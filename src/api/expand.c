@@ -18,6 +18,7 @@
 #include "core/lock.h"
 #include "core/quoting.h"
 #include "ddl/install.h"
+#include "ddl/partitions.h"
 #include "ddl/statement.h"
 #include "ddl/target.h"
 #include "core/sql_function.h"
@@ -73,7 +74,7 @@ tandem_add_column(PG_FUNCTION_ARGS)
 				 errmsg("column \"%s\" of table \"%s\" already exists", column,
 						get_rel_name(relid)),
 				 errhint("Choose another name, or sync the column that is there with tandem.sync_column.")));
-	lock_relations(sync_tree(relid), AccessExclusiveLock);
+	lock_relations(table_tree(relid), AccessExclusiveLock);
 	ddl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s",
 					 quoting_relation(relid), quote_identifier(column), type));
 	owned_column_add(migration->id, relid, column);
@@ -164,9 +165,9 @@ add_sync(Migration *migration, SyncRule *rule)
 	check_expression_count(rule);
 	target_check_table(rule->relation);
 	/* keeps writers out until commit, so that all later ones fire the trigger */
-	lock_relations(sync_tree(rule->relation), ShareRowExclusiveLock);
+	lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
 	rel = table_open(rule->relation, NoLock);
-	rule->origin = fill_mark_origin(sync_leaves(rule->relation),
+	rule->origin = fill_mark_origin(table_leaves(rule->relation),
 									rule->new_columns);
 	target_check_columns(rule, rel);
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");

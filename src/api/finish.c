@@ -11,6 +11,7 @@
 #include "core/security.h"
 #include "ddl/columns.h"
 #include "ddl/install.h"
+#include "ddl/partitions.h"
 #include "lib/stringinfo.h"
 #include "sync/quarantine.h"
 #include "utils/builtins.h"
@@ -36,6 +37,32 @@ doomed_add(List *doomed, Oid relid, const char *name)
 	return lappend(doomed, column);
 }
 
+List *
+doomed_obstacles(const Migration *migration, List *doomed, bool keys)
+{
+	List	   *reasons = NIL;
+	ListCell   *lc;
+	ListCell   *line;
+
+	foreach(lc, doomed)
+	{
+		DoomedColumn *column = lfirst(lc);
+		List	   *lines = column_dependents(column->relation, column->name,
+											  migration->id);
+
+		if (keys)
+			lines = list_concat(column_keys(column->relation, column->name),
+								lines);
+		foreach(line, lines)
+			reasons = lappend(reasons,
+							  psprintf("column %s of table %s: %s",
+									   quote_identifier(column->name),
+									   quoting_relation(column->relation),
+									   (char *) lfirst(line)));
+	}
+	return reasons;
+}
+
 void
 finish_check_owner(const Migration *migration)
 {
@@ -52,7 +79,7 @@ finish_lock_tables(const Migration *migration)
 	ListCell   *lc;
 
 	foreach(lc, sync_relations_of_migration(migration->id))
-		relids = list_concat_unique_oid(relids, sync_tree(lfirst_oid(lc)));
+		relids = list_concat_unique_oid(relids, table_tree(lfirst_oid(lc)));
 	lock_relations(relids, AccessExclusiveLock);
 }
 

@@ -18,6 +18,13 @@ typedef struct DoomedColumn
 /* Adds a column to the list unless it is there, or is gone from the table. */
 extern List *doomed_add(List *doomed, Oid relid, const char *name);
 
+/*
+ * What stands against dropping the columns, as lines for people: dependents,
+ * and the keys that they carry where keys is true.
+ */
+extern List *doomed_obstacles(const Migration *migration, List *doomed,
+							  bool keys);
+
 /* Errors unless the current user owns every table of the migration. */
 extern void finish_check_owner(const Migration *migration);
 

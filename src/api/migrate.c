@@ -21,6 +21,7 @@
 #include "core/sql_function.h"
 #include "ddl/health.h"
 #include "ddl/install.h"
+#include "ddl/partitions.h"
 #include "funcapi.h"
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
@@ -63,7 +64,7 @@ trigger_is_out_of_force(Oid relid)
 {
 	ListCell   *lc;
 
-	foreach(lc, sync_tree(relid))
+	foreach(lc, table_tree(relid))
 	{
 		SyncTriggerRow row;
 
@@ -86,12 +87,12 @@ repair_sync(Migration *migration, SyncRule *rule)
 
 	if (problem == NULL)
 		return;
-	lock_relations(sync_tree(rule->relation), ShareRowExclusiveLock);
+	lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
 	if (trigger_is_out_of_force(rule->relation))
 	{
 		foreach(lc, sync_list_of_relation(rule->relation))
 			sync_forget_origin(lfirst(lc));
-		foreach(lc, sync_leaves(rule->relation))
+		foreach(lc, table_leaves(rule->relation))
 			step_restart(migration->id, lfirst_oid(lc));
 	}
 	sync_install(rule->relation);
@@ -128,7 +129,7 @@ begin_migrate(Migration *migration)
 		repair_sync(migration, rule);
 		if (exists(rule->relation))
 			leaves = list_concat_unique_oid(leaves,
-											sync_leaves(rule->relation));
+											table_leaves(rule->relation));
 	}
 	step_keep_only(migration->id, leaves);
 	foreach(leaf, leaves)
@@ -283,7 +284,7 @@ tandem_verify(PG_FUNCTION_ARGS)
 			continue;
 		seen = lappend_oid(seen, rule->relation);
 		security_check_owner(rule->relation);
-		foreach(leaf, sync_leaves(rule->relation))
+		foreach(leaf, table_leaves(rule->relation))
 			verify_table((ReturnSetInfo *) fcinfo->resultinfo, migration, rule,
 						 lfirst_oid(leaf));
 	}

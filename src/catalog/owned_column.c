@@ -25,21 +25,15 @@ List *
 owned_column_list(int migration_id, Oid relid)
 {
 	TandemQuery query;
-	List	   *columns = NIL;
-	uint64		rows;
-	MemoryContext old;
+	List	   *columns;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
 	query_oid(&query, relid);
-	rows = query_run(&query,
-					 "SELECT o.column_name::text FROM tandem.owned_column o "
-					 "JOIN pg_attribute a ON a.attrelid = o.relation AND a.attname = o.column_name AND NOT a.attisdropped "
-					 "WHERE o.migration = $1 AND o.relation = $2 ORDER BY a.attnum");
-	old = MemoryContextSwitchTo(query.caller);
-	for (uint64 row = 0; row < rows; row++)
-		columns = lappend(columns, query_get_text(&query, row, 1));
-	MemoryContextSwitchTo(old);
+	columns = query_texts(&query,
+						  "SELECT o.column_name::text FROM tandem.owned_column o "
+						  "JOIN pg_attribute a ON a.attrelid = o.relation AND a.attname = o.column_name AND NOT a.attisdropped "
+						  "WHERE o.migration = $1 AND o.relation = $2 ORDER BY a.attnum");
 	query_end(&query);
 	return columns;
 }

@@ -177,20 +177,29 @@ List *
 sync_relations_of_migration(int migration_id)
 {
 	TandemQuery query;
-	List	   *relids = NIL;
-	uint64		rows;
-	MemoryContext old;
+	List	   *relids;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
-	rows = query_run(&query,
-					 "SELECT r FROM (SELECT relation::oid AS r FROM tandem.sync WHERE migration = $1 "
-					 "UNION SELECT relation::oid FROM tandem.owned_column WHERE migration = $1) u "
-					 "WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = r) ORDER BY r");
-	old = MemoryContextSwitchTo(query.caller);
-	for (uint64 row = 0; row < rows; row++)
-		relids = lappend_oid(relids, query_get_oid(row, 1));
-	MemoryContextSwitchTo(old);
+	relids = query_oids(&query,
+						"SELECT r FROM (SELECT relation::oid AS r FROM tandem.sync WHERE migration = $1 "
+						"UNION SELECT relation::oid FROM tandem.owned_column WHERE migration = $1) u "
+						"WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = r) ORDER BY r");
+	query_end(&query);
+	return relids;
+}
+
+List *
+sync_relations_live(void)
+{
+	TandemQuery query;
+	List	   *relids;
+
+	query_begin(&query);
+	relids = query_oids(&query,
+						"SELECT DISTINCT s.relation::oid FROM tandem.sync s "
+						"JOIN tandem.migration m ON m.id = s.migration "
+						"WHERE m.phase NOT IN ('done', 'aborted')");
 	query_end(&query);
 	return relids;
 }

@@ -63,4 +63,7 @@ extern void sync_forget_origin(const SyncRule *rule);
 /* The relations of a migration: of its syncs and of the columns it added. */
 extern List *sync_relations_of_migration(int migration_id);
 
+/* The relations with a live rule. */
+extern List *sync_relations_live(void);
+
 #endif							/* TANDEM_CATALOG_SYNC_H */

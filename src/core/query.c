@@ -93,6 +93,32 @@ query_run(TandemQuery *query, const char *sql)
 	return SPI_processed;
 }
 
+List *
+query_texts(TandemQuery *query, const char *sql)
+{
+	uint64		rows = query_run(query, sql);
+	MemoryContext old = MemoryContextSwitchTo(query->caller);
+	List	   *texts = NIL;
+
+	for (uint64 row = 0; row < rows; row++)
+		texts = lappend(texts, query_get_text(query, row, 1));
+	MemoryContextSwitchTo(old);
+	return texts;
+}
+
+List *
+query_oids(TandemQuery *query, const char *sql)
+{
+	uint64		rows = query_run(query, sql);
+	MemoryContext old = MemoryContextSwitchTo(query->caller);
+	List	   *oids = NIL;
+
+	for (uint64 row = 0; row < rows; row++)
+		oids = lappend_oid(oids, query_get_oid(row, 1));
+	MemoryContextSwitchTo(old);
+	return oids;
+}
+
 static Datum
 get_datum(uint64 row, int column, bool *isnull)
 {

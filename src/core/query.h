@@ -41,6 +41,10 @@ extern void query_datum(TandemQuery *query, Oid type, Datum value, bool isnull);
  */
 extern uint64 query_run(TandemQuery *query, const char *sql);
 
+/* Runs sql; its first column as a list of C strings, or of OIDs. */
+extern List *query_texts(TandemQuery *query, const char *sql);
+extern List *query_oids(TandemQuery *query, const char *sql);
+
 /* A column of a result row; columns count from 1. */
 extern bool query_is_null(uint64 row, int column);
 extern char *query_get_text(TandemQuery *query, uint64 row, int column);

@@ -24,20 +24,14 @@ lines_from_query(const char *sql, Oid relid, const char *name,
 				 int migration_id)
 {
 	TandemQuery query;
-	List	   *lines = NIL;
-	uint64		rows;
-	MemoryContext old;
+	List	   *lines;
 
 	query_begin(&query);
 	query_oid(&query, relid);
 	query_int(&query, get_attnum(relid, name));
 	query_text(&query, SYNC_TRIGGER_NAME);
 	query_int(&query, migration_id);
-	rows = query_run(&query, sql);
-	old = MemoryContextSwitchTo(query.caller);
-	for (uint64 row = 0; row < rows; row++)
-		lines = lappend(lines, query_get_text(&query, row, 1));
-	MemoryContextSwitchTo(old);
+	lines = query_texts(&query, sql);
 	query_end(&query);
 	return lines;
 }

@@ -2,6 +2,10 @@
  * guard.c
  *		Refuses DDL that would break a live sync.
  *
+ * What the server refuses by itself, because the trigger depends on it, is
+ * dropping or retyping a column or function of a rule.  The event triggers of
+ * the extension add the rest: renames, and disabling or dropping the trigger.
+ *
  * Runs at the end of DDL commands, as whoever issued them; see the event
  * triggers in the extension's script.
  */
@@ -14,9 +18,10 @@
 #include "commands/extension.h"
 #include "commands/trigger.h"
 #include "core/query.h"
-#include "ddl/guard.h"
 #include "ddl/health.h"
 #include "ddl/install.h"
+#include "ddl/partitions.h"
+#include "ddl/statement.h"
 #include "core/sql_function.h"
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
@@ -26,45 +31,16 @@
 
 SQL_FUNCTION(tandem_guard_ddl);
 
-static int	suspended = 0;
-
-void
-guard_suspend(void)
-{
-	suspended++;
-}
-
-void
-guard_resume(void)
-{
-	suspended--;
-}
-
 static List *
 oids_from_query(const char *sql)
 {
 	TandemQuery query;
-	List	   *oids = NIL;
-	uint64		rows;
-	MemoryContext old;
+	List	   *oids;
 
 	query_begin(&query);
-	rows = query_run(&query, sql);
-	old = MemoryContextSwitchTo(query.caller);
-	for (uint64 row = 0; row < rows; row++)
-		oids = lappend_oid(oids, query_get_oid(row, 1));
-	MemoryContextSwitchTo(old);
+	oids = query_oids(&query, sql);
 	query_end(&query);
 	return oids;
-}
-
-/* Tables with live syncs. */
-static List *
-synced_tables(void)
-{
-	return oids_from_query("SELECT DISTINCT s.relation::oid FROM tandem.sync s "
-						   "JOIN tandem.migration m ON m.id = s.migration "
-						   "WHERE m.phase NOT IN ('done', 'aborted')");
 }
 
 /* Tables that the command changed, or whose trigger it made or changed. */
@@ -130,7 +106,7 @@ check_table(Oid relid, const char *command)
 {
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_relation(sync_root(relid)))
+	foreach(lc, sync_list_of_relation(table_root(relid)))
 	{
 		char	   *problem = sync_problem(lfirst(lc));
 
@@ -209,10 +185,10 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 				 errmsg("function tandem.guard_ddl() can only be called as an event trigger"),
 				 errhint("CREATE EXTENSION pg_tandem makes its event triggers.")));
 	/* the extension itself may be on its way in or out */
-	if (suspended == 0 && !creating_extension &&
+	if (!ddl_is_running() && !creating_extension &&
 		OidIsValid(get_extension_oid("pg_tandem", true)))
 	{
-		List	   *tables = synced_tables();
+		List	   *tables = sync_relations_live();
 
 		if (tables != NIL)
 			check_command(data->event, data->tag, tables);

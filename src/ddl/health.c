@@ -8,7 +8,7 @@
 #include "commands/trigger.h"
 #include "core/quoting.h"
 #include "ddl/health.h"
-#include "ddl/install.h"
+#include "ddl/partitions.h"
 #include "core/sql_function.h"
 #include "storage/lmgr.h"
 #include "sync/quarantine.h"
@@ -167,7 +167,7 @@ sync_problem(const SyncRule *rule)
 	rel = open_without_waiting(rule, &gone);
 	if (rel == NULL)
 		return NULL;
-	foreach(lc, sync_tree(rule->relation))
+	foreach(lc, table_tree(rule->relation))
 	{
 		problem = trigger_problem(lfirst_oid(lc));
 		if (problem)

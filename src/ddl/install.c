@@ -9,16 +9,14 @@
 
 #include "access/table.h"
 #include "catalog/dependency.h"
-#include "catalog/partition.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "commands/trigger.h"
 #include "core/quoting.h"
-#include "ddl/guard.h"
 #include "ddl/install.h"
+#include "ddl/partitions.h"
 #include "ddl/statement.h"
 #include "lib/stringinfo.h"
 #include "sync/relation_rules.h"
@@ -26,35 +24,6 @@
 #include "sync/trigger_row.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-
-List *
-sync_tree(Oid relid)
-{
-	return find_all_inheritors(relid, NoLock, NULL);
-}
-
-List *
-sync_leaves(Oid relid)
-{
-	List	   *leaves = NIL;
-	ListCell   *lc;
-
-	foreach(lc, sync_tree(relid))
-	{
-		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
-			leaves = lappend_oid(leaves, lfirst_oid(lc));
-	}
-	return leaves;
-}
-
-Oid
-sync_root(Oid relid)
-{
-	List	   *ancestors = get_rel_relispartition(relid)
-	? get_partition_ancestors(relid) : NIL;
-
-	return ancestors == NIL ? relid : llast_oid(ancestors);
-}
 
 static char *
 create_statement(Oid relid, List *rules)
@@ -156,7 +125,7 @@ static void
 replace_trigger(Oid relid, List *rules)
 {
 	Relation	rel;
-	List	   *leaves = sync_leaves(relid);
+	List	   *leaves = table_leaves(relid);
 	List	   *versions = leaf_versions(leaves);
 
 	rel = table_open(relid, NoLock);
@@ -179,19 +148,10 @@ sync_install(Oid relid)
 {
 	List	   *rules = sync_list_of_relation(relid);
 
-	guard_suspend();
-	PG_TRY();
-	{
-		if (rules != NIL)
-			replace_trigger(relid, rules);
-		else
-			ddl_run(psprintf("DROP TRIGGER IF EXISTS %s ON %s",
-							 quote_identifier(SYNC_TRIGGER_NAME),
-							 quoting_relation(relid)));
-	}
-	PG_FINALLY();
-	{
-		guard_resume();
-	}
-	PG_END_TRY();
+	if (rules != NIL)
+		replace_trigger(relid, rules);
+	else
+		ddl_run(psprintf("DROP TRIGGER IF EXISTS %s ON %s",
+						 quote_identifier(SYNC_TRIGGER_NAME),
+						 quoting_relation(relid)));
 }

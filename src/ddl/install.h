@@ -22,13 +22,4 @@ extern void sync_install(Oid relid);
 extern void sync_record_dependencies(Relation rel, Oid trigger_oid,
 									 List *rules);
 
-/* The leaf tables of relid, itself where it is not partitioned. */
-extern List *sync_leaves(Oid relid);
-
-/* relid and all its partitions, in the order of OIDs. */
-extern List *sync_tree(Oid relid);
-
-/* The partitioned table that rel belongs to, or rel itself. */
-extern Oid	sync_root(Oid relid);
-
 #endif							/* TANDEM_INSTALL_H */

@@ -9,15 +9,32 @@
 #include "ddl/statement.h"
 #include "executor/spi.h"
 
+static bool running = false;
+
+bool
+ddl_is_running(void)
+{
+	return running;
+}
+
 void
 ddl_run(const char *sql)
 {
 	SecurityScope scope;
-	int			result;
+	int			result = 0;
 
 	security_pin_search_path(&scope);
 	SPI_connect();
-	result = SPI_execute(sql, false, 0);
+	running = true;
+	PG_TRY();
+	{
+		result = SPI_execute(sql, false, 0);
+	}
+	PG_FINALLY();
+	{
+		running = false;
+	}
+	PG_END_TRY();
 	if (result != SPI_OK_UTILITY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),

@@ -11,4 +11,7 @@
  */
 extern void ddl_run(const char *sql);
 
+/* Whether such a statement is running: then the guard lets it pass. */
+extern bool ddl_is_running(void);
+
 #endif							/* TANDEM_STATEMENT_H */

@@ -11,7 +11,7 @@
 #include "catalog/pg_inherits.h"
 #include "core/quoting.h"
 #include "core/security.h"
-#include "ddl/install.h"
+#include "ddl/partitions.h"
 #include "ddl/target.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
@@ -60,7 +60,7 @@ check_inheritance(Oid relid, char relkind)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is a partition", get_rel_name(relid)),
 				 errhint("Name the partitioned table: %s.",
-						 quoting_relation(sync_root(relid)))));
+						 quoting_relation(table_root(relid)))));
 	if (relkind != RELKIND_PARTITIONED_TABLE &&
 		(has_subclass(relid) || has_superclass(relid)))
 		ereport(ERROR,
@@ -68,7 +68,7 @@ check_inheritance(Oid relid, char relkind)
 				 errmsg("\"%s\" is part of a table inheritance",
 						get_rel_name(relid)),
 				 errhint("Only partitioning is followed. End the inheritance: ALTER TABLE ... NO INHERIT.")));
-	foreach(lc, sync_tree(relid))
+	foreach(lc, table_tree(relid))
 	{
 		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
 			refuse_table(lfirst_oid(lc), "a foreign table",
@@ -189,7 +189,7 @@ static void
 check_unfilled_is_known(const SyncRule *rule, Relation rel)
 {
 	ListCell   *lc;
-	int			leaves = list_length(sync_leaves(rule->relation));
+	int			leaves = list_length(table_leaves(rule->relation));
 	int			exact = rule->origin[0] ? 1 : 0;
 
 	for (const char *p = rule->origin; *p; p++)
