@@ -12,6 +12,7 @@
 #include "commands/trigger.h"
 #include "core/sql_function.h"
 #include "sync/dual_write.h"
+#include "sync/row_movement.h"
 #include "utils/memutils.h"
 
 SQL_FUNCTION(tandem_sync_row);
@@ -49,38 +50,44 @@ statement_state(FmgrInfo *flinfo, TriggerData *data)
 	return flinfo->fn_extra;
 }
 
+/* The row that is to be stored in place of tuple. */
+static HeapTuple
+synced_tuple(RowState *state, HeapTuple tuple, TupleTableSlot *row,
+			 TupleTableSlot *before, int stored_natts)
+{
+	if (!dual_write_concerns(state, row, before, stored_natts))
+		return tuple;
+	row_state_load(state, row, before, stored_natts);
+	dual_write_apply(state);
+	if (state->changes == 0)
+		return tuple;
+	return heap_modify_tuple(tuple, RelationGetDescr(state->rel),
+							 state->row->tts_values, state->row->tts_isnull,
+							 state->replaced);
+}
+
 Datum
 tandem_sync_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	RowState   *state;
-	TupleTableSlot *row;
-	TupleTableSlot *before = NULL;
+	TupleTableSlot *before;
 	HeapTuple	tuple;
-	int			stored_natts = 0;
 
 	check_call(fcinfo);
 	state = statement_state(fcinfo->flinfo, data);
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 	{
-		row = data->tg_newslot;
-		before = data->tg_trigslot;
-		tuple = data->tg_newtuple;
-		stored_natts = HeapTupleHeaderGetNatts(data->tg_trigtuple->t_data);
+		tuple = synced_tuple(state, data->tg_newtuple, data->tg_newslot,
+							 data->tg_trigslot,
+							 HeapTupleHeaderGetNatts(data->tg_trigtuple->t_data));
+		row_movement_note(state, &data->tg_trigtuple->t_self, tuple);
 	}
 	else
 	{
-		row = data->tg_trigslot;
-		tuple = data->tg_trigtuple;
+		before = row_movement_before(state);
+		tuple = synced_tuple(state, data->tg_trigtuple, data->tg_trigslot,
+							 before, before ? state->rules->desc->natts : 0);
 	}
-
-	if (!dual_write_concerns(state, row, before, stored_natts))
-		return PointerGetDatum(tuple);
-	row_state_load(state, row, before, stored_natts);
-	dual_write_apply(state);
-	if (state->changes > 0)
-		tuple = heap_modify_tuple(tuple, RelationGetDescr(data->tg_relation),
-								  state->row->tts_values,
-								  state->row->tts_isnull, state->replaced);
 	return PointerGetDatum(tuple);
 }
