@@ -30,9 +30,9 @@ OBJS = \
 	src/sync/relation_rules.o \
 	src/sync/row_state.o \
 	src/sync/row_key.o \
+	src/sync/row_movement.o \
 	src/sync/quarantine.o \
 	src/sync/dual_write.o \
-	src/sync/moved_row.o \
 	src/sync/trigger.o \
 	src/sync/trigger_row.o \
 	src/backfill/direct_update.o \

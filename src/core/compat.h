@@ -192,17 +192,6 @@ compat_is_table_owner(Oid relid, Oid roleid)
 #endif
 }
 
-/* What tells this session's transactions apart. */
-static inline LocalTransactionId
-compat_local_transaction(void)
-{
-#if PG_VERSION_NUM >= 170000
-	return MyProc->vxid.lxid;
-#else
-	return MyProc->lxid;
-#endif
-}
-
 /* Parse a type name with its modifier; raises the server's errors. */
 static inline void
 compat_parse_type(const char *text, Oid *type, int32 *typmod)

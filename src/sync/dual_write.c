@@ -246,13 +246,11 @@ settle_sides(RowState *state, CompiledRule *rule, Given *old, Given *new)
 	row_settle_doubts(state);
 	*old = row_side_given(state, &rule->old_side);
 	*new = row_side_given(state, &rule->new_side);
-	if (*old == GIVEN_MAYBE && *new == GIVEN_MAYBE)
-	{
-		if (declared_old(rule))
-			*new = GIVEN_NO;
-		else
-			*old = GIVEN_NO;
-	}
+	if (*old == GIVEN_MAYBE && (declared_new(rule) ||
+								(*new == GIVEN_MAYBE && !declared_old(rule))))
+		*old = GIVEN_NO;
+	if (*new == GIVEN_MAYBE && declared_old(rule))
+		*new = GIVEN_NO;
 	if (*old == GIVEN_MAYBE)
 		*old = (*new == GIVEN_YES) ? GIVEN_NO : GIVEN_YES;
 	if (*new == GIVEN_MAYBE)
@@ -302,6 +300,30 @@ follow_given(RowState *state, bool *done)
 	} while (progress);
 }
 
+/*
+ * An INSERT that gives nothing, by a release that knows the new columns: it
+ * means what they hold.  The last rule of a chain comes first, as its columns
+ * are the newest that the release knows.
+ */
+static void
+follow_declared(RowState *state, bool *done)
+{
+	RelationRules *rules = state->rules;
+
+	for (int i = rules->nrules - 1; i >= 0; i--)
+	{
+		CompiledRule *rule = &rules->rules[i];
+
+		if (done[i] || !declared_new(rule))
+			continue;
+		for (int j = 0; j < rule->new_side.ncolumns; j++)
+			state->given[rule->new_side.columns[j]] = GIVEN_YES;
+		done[i] = true;
+		(void) dual_write_backward(state, rule);
+		follow_given(state, done);
+	}
+}
+
 void
 dual_write_apply(RowState *state)
 {
@@ -310,18 +332,15 @@ dual_write_apply(RowState *state)
 											  sizeof(bool) * rules->nrules);
 
 	follow_given(state, done);
+	if (state->before == NULL)
+		follow_declared(state, done);
 	for (int i = 0; i < rules->nrules; i++)
 	{
 		CompiledRule *rule = &rules->rules[i];
 
-		if (done[i])
+		if (done[i] || run_rule(state, rule))
 			continue;
-		done[i] = true;
-		if (run_rule(state, rule))
-			continue;
-		if (state->before == NULL && declared_new(rule))
-			(void) dual_write_backward(state, rule);
-		else if (state->before == NULL || row_is_unfilled(state, rule))
+		if (state->before == NULL || row_is_unfilled(state, rule))
 			(void) dual_write_forward(state, rule);
 	}
 }

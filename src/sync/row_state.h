@@ -31,6 +31,8 @@ typedef struct RowState
 	bool		columns_sought;
 	Bitmapset  *named_columns;	/* that the statement names */
 
+	TupleTableSlot *moved;		/* of row_movement.c; made when needed */
+
 	/* of the row */
 	TupleTableSlot *row;		/* virtual; its values are worked on */
 	TupleTableSlot *before;		/* of an UPDATE: the old row; NULL: INSERT */

@@ -12,7 +12,7 @@
 #include "commands/trigger.h"
 #include "core/sql_function.h"
 #include "sync/dual_write.h"
-#include "sync/moved_row.h"
+#include "sync/row_movement.h"
 #include "utils/memutils.h"
 
 SQL_FUNCTION(tandem_sync_row);
@@ -50,10 +50,10 @@ statement_state(FmgrInfo *flinfo, TriggerData *data)
 	return flinfo->fn_extra;
 }
 
-/* Applies the rules to the row; returns it, or a changed copy. */
+/* The row that is to be stored in place of tuple. */
 static HeapTuple
-sync_row(RowState *state, HeapTuple tuple, TupleTableSlot *row,
-		 TupleTableSlot *before, int stored_natts)
+synced_tuple(RowState *state, HeapTuple tuple, TupleTableSlot *row,
+			 TupleTableSlot *before, int stored_natts)
 {
 	if (!dual_write_concerns(state, row, before, stored_natts))
 		return tuple;
@@ -66,37 +66,28 @@ sync_row(RowState *state, HeapTuple tuple, TupleTableSlot *row,
 							 state->replaced);
 }
 
-static HeapTuple
-sync_updated_row(RowState *state, TriggerData *data)
-{
-	HeapTuple	tuple = sync_row(state, data->tg_newtuple, data->tg_newslot,
-								 data->tg_trigslot,
-								 HeapTupleHeaderGetNatts(data->tg_trigtuple->t_data));
-
-	if (state->rel->rd_rel->relispartition)
-		moved_row_note(state, tuple == data->tg_newtuple ? data->tg_newslot
-					   : state->row);
-	return tuple;
-}
-
-static HeapTuple
-sync_inserted_row(RowState *state, TriggerData *data)
-{
-	if (state->rel->rd_rel->relispartition &&
-		moved_row_is_noted(state, data->tg_trigslot))
-		return data->tg_trigtuple;
-	return sync_row(state, data->tg_trigtuple, data->tg_trigslot, NULL, 0);
-}
-
 Datum
 tandem_sync_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	RowState   *state;
+	TupleTableSlot *before;
+	HeapTuple	tuple;
 
 	check_call(fcinfo);
 	state = statement_state(fcinfo->flinfo, data);
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-		return PointerGetDatum(sync_updated_row(state, data));
-	return PointerGetDatum(sync_inserted_row(state, data));
+	{
+		tuple = synced_tuple(state, data->tg_newtuple, data->tg_newslot,
+							 data->tg_trigslot,
+							 HeapTupleHeaderGetNatts(data->tg_trigtuple->t_data));
+		row_movement_note(state, &data->tg_trigtuple->t_self, tuple);
+	}
+	else
+	{
+		before = row_movement_before(state);
+		tuple = synced_tuple(state, data->tg_trigtuple, data->tg_trigslot,
+							 before, before ? state->rules->desc->natts : 0);
+	}
+	return PointerGetDatum(tuple);
 }
