@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "catalog/sync.h"
+#include "core/hint.h"
 #include "core/query.h"
 #include "sync/rule_args.h"
 #include "utils/builtins.h"
@@ -100,7 +101,8 @@ decode_rule(char **args)
 List *
 rule_args_decode(const Trigger *trigger)
 {
-	List	   *rules = NIL;
+	List	   *volatile rules = NIL;
+	MemoryContext caller = CurrentMemoryContext;
 
 	if (trigger->tgnargs == 0 || trigger->tgnargs % RULE_NARGS != 0)
 		ereport(ERROR,
@@ -108,7 +110,15 @@ rule_args_decode(const Trigger *trigger)
 				 errmsg("trigger \"%s\" has %d arguments, which are not the rules of a sync",
 						trigger->tgname, trigger->tgnargs),
 				 errhint("Let tandem.sync_column make the trigger.")));
-	for (int i = 0; i < trigger->tgnargs; i += RULE_NARGS)
-		rules = lappend(rules, decode_rule(trigger->tgargs + i));
+	PG_TRY();
+	{
+		for (int i = 0; i < trigger->tgnargs; i += RULE_NARGS)
+			rules = lappend(rules, decode_rule(trigger->tgargs + i));
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller, "Let tandem.sync_column make the trigger.");
+	}
+	PG_END_TRY();
 	return rules;
 }
