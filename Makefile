@@ -13,6 +13,7 @@ PGFILEDESC = "pg_tandem - schema changes with no downtime"
 OBJS = \
 	src/pg_tandem.o \
 	src/core/settings.o \
+	src/core/hint.o \
 	src/core/security.o \
 	src/core/query.o \
 	src/core/subtransaction.o \

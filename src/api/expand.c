@@ -13,8 +13,10 @@
 #include "catalog/migration.h"
 #include "catalog/namespace.h"
 #include "catalog/owned_column.h"
+#include "catalog/pg_type.h"
 #include "catalog/sync.h"
 #include "core/compat.h"
+#include "core/hint.h"
 #include "core/lock.h"
 #include "core/quoting.h"
 #include "ddl/install.h"
@@ -41,7 +43,10 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 	int			release = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
 
 	if (!PG_ARGISNULL(1) && release <= 0)
-		release = -1;			/* refused there, with the hint */
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("release must be a positive integer, not %d", release),
+				 errhint("Give the first release of the application that knows the new columns, or leave it out.")));
 	(void) migration_create(name, release, argument_optional_text(fcinfo, 2));
 	PG_RETURN_VOID();
 }
@@ -50,10 +55,24 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 static char *
 type_as_sql(const char *text)
 {
-	Oid			type;
-	int32		typmod;
+	Oid			type = InvalidOid;
+	int32		typmod = -1;
+	MemoryContext caller = CurrentMemoryContext;
 
-	compat_parse_type(text, &type, &typmod);
+	PG_TRY();
+	{
+		compat_parse_type(text, &type, &typmod);
+		if (get_typtype(type) == TYPTYPE_PSEUDO)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+					 errmsg("a column cannot have pseudo-type %s", text)));
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller,
+						  "Give the name of a type alone, as in 'numeric(10,2)'; for a default, a constraint or a sequence use ALTER TABLE in the same transaction.");
+	}
+	PG_END_TRY();
 	return format_type_extended(type, typmod,
 								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 }
@@ -68,6 +87,11 @@ tandem_add_column(PG_FUNCTION_ARGS)
 
 	migration_check(migration, ACTION_EXPAND);
 	target_check_table(relid);
+	if (column[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("name of a column must not be empty"),
+				 errhint("tandem.add_column(migration, relation, 'its name', 'its type')")));
 	if (get_attnum(relid, column) != InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_COLUMN),

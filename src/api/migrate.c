@@ -274,7 +274,7 @@ tandem_verify(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 	ListCell   *leaf;
 
-	migration_check(migration, ACTION_ABORT);	/* any phase before the end */
+	migration_check(migration, ACTION_VERIFY);
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(lc, sync_list_of_migration(migration->id))
 	{

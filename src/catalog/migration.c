@@ -261,11 +261,6 @@ migration_create(const char *name, int release, const char *comment)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("name of a migration must not be empty"),
 				 errhint("SELECT tandem.create_migration('what it changes');")));
-	if (release < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("release must be a positive integer, not %d", release),
-				 errhint("Give the first release of the application that knows the new columns, or leave it out.")));
 	lock_change(name);
 	migration = read_migration(name);
 	if (migration && migration->phase != PHASE_ABORTED)

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "core/hint.h"
 #include "core/quoting.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -26,14 +27,21 @@ quoting_relation(Oid relid)
 Oid
 quoting_resolve_relation(const char *text)
 {
-	List	   *names = textToQualifiedNameList(cstring_to_text(text));
-	Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(names),
-										 NoLock, true);
+	MemoryContext caller = CurrentMemoryContext;
+	volatile Oid relid = InvalidOid;
 
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"%s\" does not exist", text),
-				 errhint("Name the table as SQL would, with its schema, and in double quotes where SQL needs them.")));
+	PG_TRY();
+	{
+		List	   *names = textToQualifiedNameList(cstring_to_text(text));
+
+		relid = RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock,
+								 false);
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller,
+						  "Name the table as SQL would, with its schema, and in double quotes where SQL needs them.");
+	}
+	PG_END_TRY();
 	return relid;
 }

@@ -6,6 +6,7 @@
 
 #include "access/sysattr.h"
 #include "core/compat.h"
+#include "core/hint.h"
 #include "core/security.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -46,6 +47,14 @@ expression_error(void *arg)
 	errcontext("%s of column \"%s\"", source->label, source->column);
 }
 
+/* "*" or "t.*", which the parser takes for a list of targets */
+static bool
+is_star(Node *value)
+{
+	return IsA(value, ColumnRef) &&
+		IsA(llast(((ColumnRef *) value)->fields), A_Star);
+}
+
 /* A plain SELECT of one unnamed expression: no FROM, WHERE, ORDER BY ... */
 static bool
 is_bare_expression(const SelectStmt *select)
@@ -60,7 +69,8 @@ is_bare_expression(const SelectStmt *select)
 		select->withClause)
 		return false;
 	target = linitial_node(ResTarget, select->targetList);
-	return target->name == NULL && target->indirection == NIL;
+	return target->name == NULL && target->indirection == NIL &&
+		!is_star(target->val);
 }
 
 static Node *
@@ -134,42 +144,55 @@ coerce_to_column(ParseState *pstate, Node *expression,
 	return coerced;
 }
 
+static Node *
+analyze(const ExpressionSource *source, Relation rel, const char *alias,
+		Form_pg_attribute column)
+{
+	Node	   *expression = raw_expression(source);
+	ParseState *pstate = make_parsestate(NULL);
+	ParseNamespaceItem *item;
+
+	pstate->p_sourcetext = source->text;
+	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
+										 makeAlias(alias, NIL), false, true);
+	addNSItemToQuery(pstate, item, true, true, true);
+	expression = transformExpr(pstate, expression, EXPR_KIND_OTHER);
+	if (pstate->p_hasSubLinks)
+		refuse(source, "a subquery");
+	if (pstate->p_hasAggs)
+		refuse(source, "an aggregate function");
+	if (pstate->p_hasWindowFuncs)
+		refuse(source, "a window function");
+	if (pstate->p_hasTargetSRFs || expression_returns_set(expression))
+		refuse(source, "a set-returning function");
+	expression = coerce_to_column(pstate, expression, column, source);
+	assign_expr_collations(pstate, expression);
+	check_columns(expression, rel, source);
+	free_parsestate(pstate);
+	return expression;
+}
+
 Node *
 expression_parse(const char *expression_text, Relation rel, const char *alias,
 				 AttrNumber target, const char *label)
 {
 	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), target - 1);
 	ExpressionSource source = {expression_text, label, NameStr(column->attname)};
-	ErrorContextCallback callback;
-	ParseState *pstate;
-	ParseNamespaceItem *item;
-	Node	   *expression;
+	ErrorContextCallback callback = {error_context_stack, expression_error, &source};
+	MemoryContext caller = CurrentMemoryContext;
+	Node	   *expression = NULL;
 
-	callback.callback = expression_error;
-	callback.arg = &source;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
-
-	expression = raw_expression(&source);
-	pstate = make_parsestate(NULL);
-	pstate->p_sourcetext = expression_text;
-	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
-										 makeAlias(alias, NIL), false, true);
-	addNSItemToQuery(pstate, item, true, true, true);
-	expression = transformExpr(pstate, expression, EXPR_KIND_OTHER);
-	if (pstate->p_hasSubLinks)
-		refuse(&source, "a subquery");
-	if (pstate->p_hasAggs)
-		refuse(&source, "an aggregate function");
-	if (pstate->p_hasWindowFuncs)
-		refuse(&source, "a window function");
-	if (pstate->p_hasTargetSRFs || expression_returns_set(expression))
-		refuse(&source, "a set-returning function");
-	expression = coerce_to_column(pstate, expression, column, &source);
-	assign_expr_collations(pstate, expression);
-	check_columns(expression, rel, &source);
-	free_parsestate(pstate);
-
+	PG_TRY();
+	{
+		error_context_stack = &callback;
+		expression = analyze(&source, rel, alias, column);
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller,
+						  "Write one expression over the columns of the row; a query goes inside a function.");
+	}
+	PG_END_TRY();
 	error_context_stack = callback.previous;
 	return expression;
 }

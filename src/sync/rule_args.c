@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "catalog/sync.h"
+#include "core/hint.h"
 #include "core/query.h"
 #include "sync/rule_args.h"
 #include "utils/builtins.h"
@@ -106,7 +107,8 @@ decode_rule(char **args)
 List *
 rule_args_decode(const Trigger *trigger)
 {
-	List	   *rules = NIL;
+	List	   *volatile rules = NIL;
+	MemoryContext caller = CurrentMemoryContext;
 
 	if (trigger->tgnargs <= 1 || trigger->tgnargs % RULE_NARGS != 1 ||
 		strcmp(trigger->tgargs[0], RULE_FORMAT) != 0)
@@ -115,7 +117,15 @@ rule_args_decode(const Trigger *trigger)
 				 errmsg("arguments of trigger \"%s\" are not the rules of a sync",
 						trigger->tgname),
 				 errhint("Let tandem.sync_column make the trigger; or it was made by a later version of pg_tandem than the one installed.")));
-	for (int i = 1; i < trigger->tgnargs; i += RULE_NARGS)
-		rules = lappend(rules, decode_rule(trigger->tgargs + i));
+	PG_TRY();
+	{
+		for (int i = 1; i < trigger->tgnargs; i += RULE_NARGS)
+			rules = lappend(rules, decode_rule(trigger->tgargs + i));
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller, "Let tandem.sync_column make the trigger.");
+	}
+	PG_END_TRY();
 	return rules;
 }

@@ -1,0 +1,14 @@
+/*
+ * hint.h
+ *		A hint for errors of the server, which has few.
+ */
+#ifndef TANDEM_HINT_H
+#define TANDEM_HINT_H
+
+/*
+ * For PG_CATCH: raises the error again, and with this hint when it tells of a
+ * mistake in what the user wrote and has no hint of its own.
+ */
+extern void rethrow_with_hint(MemoryContext context, const char *hint);
+
+#endif							/* TANDEM_HINT_H */
