@@ -1,11 +1,13 @@
 # What the reader sees: numbered steps, what runs in each, and why a demo ended early.
 # shellcheck shell=bash
 declare -A codes=([bold]=1 [dim]=2 [red]=31 [green]=32 [cyan]=36)
+on_terminal=
+[ ! -t 1 ] || on_terminal=1
 steps=0
 
 # Colors on a terminal only.
 paint() {
-	if [ -t 1 ]; then printf '\e[%sm%s\e[0m' "${codes[$1]}" "$2"; else printf '%s' "$2"; fi
+	if [ -n "$on_terminal" ]; then printf '\e[%sm%s\e[0m' "${codes[$1]}" "$2"; else printf '%s' "$2"; fi
 }
 
 say() {
