@@ -250,13 +250,13 @@ SELECT error_of($$ INSERT INTO forged VALUES ('a') $$);
 CREATE OR REPLACE TRIGGER forged BEFORE INSERT ON forged FOR EACH ROW EXECUTE FUNCTION tandem.sync_row('a', 'b');
 SELECT error_of($$ INSERT INTO forged VALUES ('a') $$);
 CREATE OR REPLACE TRIGGER forged BEFORE INSERT ON forged FOR EACH ROW
-	EXECUTE FUNCTION tandem.sync_row('1', 'm', '0', 'error', 'error', '', '{a}', '{b}', '{}', '{}');
+	EXECUTE FUNCTION tandem.sync_row('1', '1', 'm', '0', 'error', 'error', '', '{a}', '{b}', '{}', '{}');
 SELECT error_of($$ INSERT INTO forged VALUES ('a') $$);
 CREATE OR REPLACE TRIGGER forged BEFORE INSERT ON forged FOR EACH ROW
-	EXECUTE FUNCTION tandem.sync_row('one', 'm', '0', 'error', 'error', '', '{a', 'b}', '{}', '{}');
+	EXECUTE FUNCTION tandem.sync_row('1', 'one', 'm', '0', 'error', 'error', '', '{a', 'b}', '{}', '{}');
 SELECT error_of($$ INSERT INTO forged VALUES ('a') $$);
 CREATE OR REPLACE TRIGGER forged BEFORE INSERT ON forged FOR EACH ROW
-	EXECUTE FUNCTION tandem.sync_row('1', 'm', '0', 'error', 'error', '', '{a}', '{no_column}', '{a}', '{}');
+	EXECUTE FUNCTION tandem.sync_row('1', '1', 'm', '0', 'error', 'error', '', '{a}', '{no_column}', '{a}', '{}');
 SELECT error_of($$ INSERT INTO forged VALUES ('a') $$);
 
 -- nothing of the above has left anything
