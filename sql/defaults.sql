@@ -61,6 +61,9 @@ INSERT INTO old_computed (id, made) VALUES (10, '2011-11-11')
 MERGE INTO old_computed o USING (VALUES (12)) v (id) ON o.id = v.id
 	WHEN NOT MATCHED THEN INSERT (id, made) VALUES (v.id, '2012-12-12');
 WITH w AS (INSERT INTO old_computed (id, made) VALUES (13, '2013-01-13') RETURNING id) SELECT id FROM w;
+-- two INSERTs in one statement, each with columns of its own
+WITH w AS (INSERT INTO old_computed (id, created) VALUES (15, '2015-01-15 00:00Z') RETURNING id)
+	INSERT INTO old_computed (id, made) VALUES (16, '2016-01-16');
 -- named is given, even where the value happens to be the default
 \set VERBOSITY terse
 INSERT INTO old_computed (id, created, made) VALUES (14, now(), '2014-01-14');
