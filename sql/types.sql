@@ -259,6 +259,9 @@ CREATE FUNCTION tidy_more() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 CREATE TRIGGER zzz BEFORE UPDATE OF old ON triggered FOR EACH ROW EXECUTE FUNCTION tidy_more();
 UPDATE triggered SET old = 'secret' WHERE id = 3;
 -- the backfill fires no trigger of the table: updated stays 0 of row 2
+CREATE FUNCTION complain() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	RAISE '% trigger was fired', TG_WHEN; END $$;
+CREATE TRIGGER after_update AFTER UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION complain();
 CALL tandem.migrate('triggered');
 SELECT id, old, new, updated FROM triggered ORDER BY id;
 DROP TRIGGER zzz ON triggered;
