@@ -123,6 +123,27 @@ VACUUM FULL with_default;
 CALL tandem.migrate('with_default');
 SELECT * FROM with_default ORDER BY id;
 
+-- A column that was there before, and rows written in the transaction of the
+-- expand before it made the sync: their length says nothing, they are filled.
+CREATE TABLE was_there (id integer PRIMARY KEY, is_public boolean, visibility text);
+INSERT INTO was_there VALUES (1, true), (2, false);
+SELECT tandem.create_migration('was_there'), tandem.create_migration('just_written');
+SELECT tandem.sync_column('was_there', 'was_there', 'is_public', 'visibility',
+	up => $$ CASE WHEN is_public THEN 'public' ELSE 'private' END $$,
+	down => $$ visibility = 'public' $$);
+CREATE TABLE just_written (id integer PRIMARY KEY, is_public boolean);
+INSERT INTO just_written VALUES (1, true);
+BEGIN;
+ALTER TABLE just_written ADD COLUMN visibility text;
+INSERT INTO just_written VALUES (2, false);
+SELECT tandem.sync_column('just_written', 'just_written', 'is_public', 'visibility',
+	up => $$ CASE WHEN is_public THEN 'public' ELSE 'private' END $$,
+	down => $$ visibility = 'public' $$);
+COMMIT;
+CALL tandem.migrate('was_there');
+CALL tandem.migrate('just_written');
+SELECT * FROM was_there UNION ALL SELECT * FROM just_written ORDER BY id, visibility;
+
 SELECT migration, kind, rows_unfilled, rows_mismatched FROM
 	(SELECT migration, step AS kind, rows_unfilled, rows_mismatched, state FROM tandem.progress) p
 WHERE state <> 'done' OR rows_unfilled + rows_mismatched > 0;

@@ -131,15 +131,16 @@ compat_init_range_table(EState *estate, Relation rel, Bitmapset *updated_columns
 /*
  * The columns that a planned statement names as INSERT targets of relation
  * relid, offset by FirstLowInvalidHeapAttributeNumber.  *found tells whether
- * the statement writes that relation at all.
+ * the statement writes that relation, and once: of two INSERTs in one
+ * statement nothing tells which is at work.
  */
 static inline Bitmapset *
 compat_inserted_columns(PlannedStmt *stmt, Oid relid, bool *found)
 {
 	Bitmapset  *columns = NULL;
+	int			targets = 0;
 	ListCell   *lc;
 
-	*found = false;
 #if PG_VERSION_NUM >= 160000
 	foreach(lc, stmt->permInfos)
 	{
@@ -148,8 +149,8 @@ compat_inserted_columns(PlannedStmt *stmt, Oid relid, bool *found)
 		if (perminfo->relid != relid ||
 			(perminfo->requiredPerms & ACL_INSERT) == 0)
 			continue;
-		*found = true;
-		columns = bms_add_members(columns, perminfo->insertedCols);
+		columns = perminfo->insertedCols;
+		targets++;
 	}
 #else
 	foreach(lc, stmt->rtable)
@@ -159,10 +160,11 @@ compat_inserted_columns(PlannedStmt *stmt, Oid relid, bool *found)
 		if (rte->rtekind != RTE_RELATION || rte->relid != relid ||
 			(rte->requiredPerms & ACL_INSERT) == 0)
 			continue;
-		*found = true;
-		columns = bms_add_members(columns, rte->insertedCols);
+		columns = rte->insertedCols;
+		targets++;
 	}
 #endif
+	*found = (targets == 1);
 	return columns;
 }
 

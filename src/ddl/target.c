@@ -13,9 +13,8 @@
 #include "core/security.h"
 #include "ddl/partitions.h"
 #include "ddl/target.h"
-#include "optimizer/optimizer.h"
-#include "rewrite/rewriteHandler.h"
 #include "sync/fill_mark.h"
+#include "sync/relation_rules.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -173,11 +172,8 @@ check_not_synced_twice(const SyncRule *rule)
 static bool
 has_computed_default(Relation rel, const char *name)
 {
-	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), name);
-	Node	   *expression = build_column_default(rel, attnum);
+	Node	   *expression = relation_rules_default(rel, get_attnum(RelationGetRelid(rel), name));
 
-	if (expression)
-		expression = (Node *) expression_planner((Expr *) expression);
 	return expression && !IsA(expression, Const);
 }
 

@@ -90,15 +90,20 @@ raw_expression(const ExpressionSource *source)
 }
 
 static void
-refuse(const ExpressionSource *source, const char *what)
+refuse(const ExpressionSource *source, const char *what, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("%s of column \"%s\" must not contain %s",
 					source->label, source->column, what),
 			 errdetail("Expression: %s", source->text),
-			 errhint("It is computed from one row. Put a query inside a function, with its own SET search_path, and call that function.")));
+			 errhint("%s", hint)));
 }
+
+#define QUERY_HINT \
+	"It is computed from one row. Put a query inside a function, with its own SET search_path, and call that function."
+#define COLUMN_HINT \
+	"It has no value yet when the row is written. Use the columns that it comes from."
 
 /* System and generated columns have no value yet when the trigger fires. */
 static void
@@ -114,11 +119,11 @@ check_columns(Node *expression, Relation rel, const ExpressionSource *source)
 		AttrNumber	attnum = i + FirstLowInvalidHeapAttributeNumber;
 
 		if (attnum < 0)
-			refuse(source, "a system column");
+			refuse(source, "a system column", COLUMN_HINT);
 		if (attnum > 0 && TupleDescAttr(desc, attnum - 1)->attgenerated)
-			refuse(source, "a generated column");
+			refuse(source, "a generated column", COLUMN_HINT);
 		if (attnum == 0 && compat_has_generated(desc))
-			refuse(source, "the whole row of a table with generated columns");
+			refuse(source, "the whole row of a table with generated columns", COLUMN_HINT);
 	}
 }
 
@@ -158,13 +163,13 @@ analyze(const ExpressionSource *source, Relation rel, const char *alias,
 	addNSItemToQuery(pstate, item, true, true, true);
 	expression = transformExpr(pstate, expression, EXPR_KIND_OTHER);
 	if (pstate->p_hasSubLinks)
-		refuse(source, "a subquery");
+		refuse(source, "a subquery", QUERY_HINT);
 	if (pstate->p_hasAggs)
-		refuse(source, "an aggregate function");
+		refuse(source, "an aggregate function", QUERY_HINT);
 	if (pstate->p_hasWindowFuncs)
-		refuse(source, "a window function");
+		refuse(source, "a window function", QUERY_HINT);
 	if (pstate->p_hasTargetSRFs || expression_returns_set(expression))
-		refuse(source, "a set-returning function");
+		refuse(source, "a set-returning function", QUERY_HINT);
 	expression = coerce_to_column(pstate, expression, column, source);
 	assign_expr_collations(pstate, expression);
 	check_columns(expression, rel, source);

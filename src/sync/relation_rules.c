@@ -115,18 +115,32 @@ is_current(const RelationRules *rules)
 	return true;
 }
 
-/* A default is constant when planning makes it so. */
-static void
-compile_default(RuleColumn *column, Relation rel)
+/*
+ * A default is constant when planning makes it so.  The planner leaves the
+ * check of a domain to the execution; it does not change the value.
+ */
+Node *
+relation_rules_default(Relation rel, AttrNumber attnum)
 {
 	Node	   *expression = NULL;
 
+	if (!TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attgenerated)
+		expression = build_column_default(rel, attnum);
+	if (expression)
+		expression = (Node *) expression_planner((Expr *) expression);
+	while (expression && IsA(expression, CoerceToDomain))
+		expression = (Node *) ((CoerceToDomain *) expression)->arg;
+	return expression;
+}
+
+static void
+compile_default(RuleColumn *column, Relation rel)
+{
+	Node	   *expression = relation_rules_default(rel, column->attnum);
+
 	column->default_kind = DEFAULT_NULL;
-	if (!column->att->attgenerated)
-		expression = build_column_default(rel, column->attnum);
 	if (expression == NULL)
 		return;
-	expression = (Node *) expression_planner((Expr *) expression);
 	if (!IsA(expression, Const))
 		column->default_kind = DEFAULT_COMPUTED;
 	else if (!((Const *) expression)->constisnull)

@@ -84,6 +84,12 @@ extern RelationRules *relation_rules_get(Relation rel, const Trigger *trigger);
 extern void relation_rules_release(RelationRules *rules);
 
 /*
+ * What an INSERT puts into a column that it does not name, as a Const where
+ * that is known before, or NULL where there is no default.
+ */
+extern Node *relation_rules_default(Relation rel, AttrNumber attnum);
+
+/*
  * Parses an expression of a rule, as stored, with the rights of the owner of
  * rel: running it takes those of the writer.
  */
