@@ -38,22 +38,8 @@ owned_columns(const Migration *migration)
 static void
 check_dependents(const Migration *migration, List *doomed)
 {
-	List	   *reasons = NIL;
-	ListCell   *lc;
-	ListCell   *line;
+	List	   *reasons = doomed_lines(doomed, column_dependents, migration);
 
-	foreach(lc, doomed)
-	{
-		DoomedColumn *column = lfirst(lc);
-
-		foreach(line, column_dependents(column->relation, column->name,
-										migration->id))
-			reasons = lappend(reasons,
-							  psprintf("column %s of table %s: %s",
-									   quote_identifier(column->name),
-									   quoting_relation(column->relation),
-									   (char *) lfirst(line)));
-	}
 	if (reasons != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),

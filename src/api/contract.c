@@ -121,26 +121,8 @@ columns_to_drop(List *rules)
 static List *
 obstacles(const Migration *migration, List *doomed)
 {
-	List	   *reasons = NIL;
-	ListCell   *lc;
-	ListCell   *line;
-
-	foreach(lc, doomed)
-	{
-		DoomedColumn *column = lfirst(lc);
-		List	   *lines = list_concat(column_keys(column->relation, column->name),
-										column_dependents(column->relation,
-														  column->name,
-														  migration->id));
-
-		foreach(line, lines)
-			reasons = lappend(reasons,
-							  psprintf("column %s of table %s: %s",
-									   quote_identifier(column->name),
-									   quoting_relation(column->relation),
-									   (char *) lfirst(line)));
-	}
-	return reasons;
+	return list_concat(doomed_lines(doomed, column_keys, migration),
+					   doomed_lines(doomed, column_dependents, migration));
 }
 
 static void
@@ -175,8 +157,11 @@ tandem_contract(PG_FUNCTION_ARGS)
 	List	   *rules = sync_list_of_migration(migration->id);
 	List	   *doomed = columns_to_drop(rules);
 
-	migration_check(migration, force ? ACTION_FORCE : ACTION_CONTRACT);
 	finish_check_owner(migration);
+	/* say what is open rather than what phase that makes */
+	if (migration->phase == PHASE_MIGRATE)
+		check_gate(migration, rules, doomed, force);
+	migration_check(migration, force ? ACTION_FORCE : ACTION_CONTRACT);
 	migration_lock_runner(migration, false);
 	check_gate(migration, rules, doomed, force);
 	finish_lock_tables(migration);
