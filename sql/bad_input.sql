@@ -1,5 +1,7 @@
 -- Every mistake a caller can make gets an SQLSTATE of its own, a message that
 -- says what is wrong, and a hint that says what to do.
+CREATE DATABASE bad_input;
+\c bad_input
 SET client_min_messages = warning;
 CREATE EXTENSION pg_tandem;
 \pset format unaligned
@@ -261,3 +263,6 @@ SELECT error_of($$ INSERT INTO forged VALUES ('a') $$);
 
 -- nothing of the above has left anything
 SELECT attname FROM pg_attribute WHERE attrelid = 'images'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
+
+\c postgres
+DROP DATABASE bad_input;

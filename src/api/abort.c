@@ -9,7 +9,9 @@
 #include "catalog/migration.h"
 #include "catalog/owned_column.h"
 #include "catalog/sync.h"
+#include "core/quoting.h"
 #include "core/sql_function.h"
+#include "ddl/columns.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -36,7 +38,7 @@ owned_columns(const Migration *migration)
 static void
 check_dependents(const Migration *migration, List *doomed)
 {
-	List	   *reasons = doomed_obstacles(migration, doomed, false);
+	List	   *reasons = doomed_lines(doomed, column_dependents, migration);
 
 	if (reasons != NIL)
 		ereport(ERROR,

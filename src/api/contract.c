@@ -11,7 +11,9 @@
 #include "catalog/sync.h"
 #include "core/quoting.h"
 #include "core/sql_function.h"
+#include "ddl/columns.h"
 #include "ddl/health.h"
+#include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "sync/quarantine.h"
 #include "sync/trigger_row.h"
@@ -116,6 +118,14 @@ columns_to_drop(List *rules)
 	return doomed;
 }
 
+/* Why the columns cannot be dropped: nothing passes over it. */
+static List *
+obstacles(const Migration *migration, List *doomed)
+{
+	return list_concat(doomed_lines(doomed, column_keys, migration),
+					   doomed_lines(doomed, column_dependents, migration));
+}
+
 static void
 check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 {
@@ -129,7 +139,7 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 				 errdetail("%s", lines_as_list(questions)),
 				 errhint("CALL tandem.migrate(%s); then contract.",
 						 quote_literal_cstr(migration->name))));
-	reasons = doomed_obstacles(migration, doomed, true);
+	reasons = obstacles(migration, doomed);
 	if (reasons != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
@@ -148,8 +158,11 @@ tandem_contract(PG_FUNCTION_ARGS)
 	List	   *rules = sync_list_of_migration(migration->id);
 	List	   *doomed = columns_to_drop(rules);
 
-	migration_check(migration, force ? ACTION_FORCE : ACTION_CONTRACT);
 	finish_check_owner(migration);
+	/* say what is open rather than what phase that makes */
+	if (migration->phase == PHASE_MIGRATE)
+		check_gate(migration, rules, doomed, force);
+	migration_check(migration, force ? ACTION_FORCE : ACTION_CONTRACT);
 	migration_lock_runner(migration, false);
 	check_gate(migration, rules, doomed, force);
 	finish_lock_tables(migration);

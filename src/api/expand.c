@@ -102,6 +102,9 @@ tandem_add_column(PG_FUNCTION_ARGS)
 	ddl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s",
 					 quoting_relation(relid), quote_identifier(column), type));
 	owned_column_add(migration->id, relid, column);
+	migration_act(migration, ACTION_EXPAND,
+				  psprintf("column %s of %s", quote_identifier(column),
+						   quoting_relation(relid)), 0);
 	PG_RETURN_VOID();
 }
 

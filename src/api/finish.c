@@ -37,32 +37,6 @@ doomed_add(List *doomed, Oid relid, const char *name)
 	return lappend(doomed, column);
 }
 
-List *
-doomed_obstacles(const Migration *migration, List *doomed, bool keys)
-{
-	List	   *reasons = NIL;
-	ListCell   *lc;
-	ListCell   *line;
-
-	foreach(lc, doomed)
-	{
-		DoomedColumn *column = lfirst(lc);
-		List	   *lines = column_dependents(column->relation, column->name,
-											  migration->id);
-
-		if (keys)
-			lines = list_concat(column_keys(column->relation, column->name),
-								lines);
-		foreach(line, lines)
-			reasons = lappend(reasons,
-							  psprintf("column %s of table %s: %s",
-									   quote_identifier(column->name),
-									   quoting_relation(column->relation),
-									   (char *) lfirst(line)));
-	}
-	return reasons;
-}
-
 void
 finish_check_owner(const Migration *migration)
 {
@@ -83,16 +57,49 @@ finish_lock_tables(const Migration *migration)
 	lock_relations(relids, AccessExclusiveLock);
 }
 
+static List *
+lines_of_column(List *all, const DoomedColumn *column, Oid relid,
+				List *lines)
+{
+	ListCell   *lc;
+
+	foreach(lc, lines)
+		all = lappend(all, psprintf("column %s of table %s: %s",
+									quote_identifier(column->name),
+									quoting_relation(relid),
+									(char *) lfirst(lc)));
+	return all;
+}
+
+List *
+doomed_lines(List *doomed, ColumnLines lines, const Migration *migration)
+{
+	List	   *all = NIL;
+	ListCell   *lc;
+	ListCell   *table;
+
+	foreach(lc, doomed)
+	{
+		DoomedColumn *column = lfirst(lc);
+
+		foreach(table, table_tree(column->relation))
+			all = lines_of_column(all, column, lfirst_oid(table),
+								  lines(lfirst_oid(table), column->name,
+										migration->id));
+	}
+	return all;
+}
+
 /* Says what goes, before it goes. */
 static void
-announce_drop(const DoomedColumn *column)
+announce_drop(const Migration *migration, List *doomed)
 {
-	List	   *casualties = column_casualties(column->relation, column->name);
+	List	   *casualties = doomed_lines(doomed, column_casualties, migration);
 
 	if (casualties != NIL)
 		ereport(NOTICE,
-				(errmsg("dropping column \"%s\" of table \"%s\" drops what is built on it alone",
-						column->name, get_rel_name(column->relation)),
+				(errmsg("dropping columns of migration \"%s\" drops what is built on them",
+						migration->name),
 				 errdetail("%s", lines_as_list(casualties))));
 }
 
@@ -103,11 +110,11 @@ finish_drop(const Migration *migration, List *doomed)
 
 	foreach(lc, sync_relations_of_migration(migration->id))
 		sync_install(lfirst_oid(lc));
+	announce_drop(migration, doomed);
 	foreach(lc, doomed)
 	{
 		DoomedColumn *column = lfirst(lc);
 
-		announce_drop(column);
 		column_drop(column->relation, column->name);
 	}
 	quarantine_remove_all(migration->id);

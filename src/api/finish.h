@@ -18,12 +18,15 @@ typedef struct DoomedColumn
 /* Adds a column to the list unless it is there, or is gone from the table. */
 extern List *doomed_add(List *doomed, Oid relid, const char *name);
 
+/* column_dependents and the like in columns.h */
+typedef List *(*ColumnLines) (Oid relid, const char *name, int migration_id);
+
 /*
- * What stands against dropping the columns, as lines for people: dependents,
- * and the keys that they carry where keys is true.
+ * What they say of the columns, and of those of partitions, each line led by
+ * the column and its table.
  */
-extern List *doomed_obstacles(const Migration *migration, List *doomed,
-							  bool keys);
+extern List *doomed_lines(List *doomed, ColumnLines lines,
+						  const Migration *migration);
 
 /* Errors unless the current user owns every table of the migration. */
 extern void finish_check_owner(const Migration *migration);

@@ -139,13 +139,18 @@ begin_migrate(Migration *migration)
 	}
 }
 
-/* Whether the verification that is recorded holds for the trigger as it is. */
+/*
+ * Whether the verification that is recorded holds for the trigger as it is.
+ * One that met rows whose transform raises is to be made anew: they may be
+ * mended by now.
+ */
 static bool
 proof_holds(const Step *step)
 {
 	char	   *version = sync_trigger_version(step->relation);
 
-	return step->proof && version && strcmp(step->proof, version) == 0;
+	return step->proof && version && strcmp(step->proof, version) == 0 &&
+		step->rows_quarantined == 0;
 }
 
 static void
@@ -162,6 +167,8 @@ run_steps(Migration *migration, StepKind kind)
 			continue;
 		if (step->done && (kind != STEP_VERIFY || proof_holds(step)))
 			continue;
+		if (step->done)
+			step->started = false;	/* from the first block */
 		run_step(migration, step);
 	}
 }

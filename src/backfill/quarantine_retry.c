@@ -16,6 +16,7 @@
 #include "sync/quarantine.h"
 #include "sync/row_key.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
@@ -77,8 +78,10 @@ find_rows(Relation rel, const SyncRule *rule, const char *key)
 	MemoryContext caller = CurrentMemoryContext;
 	SecurityScope scope;
 	List	   *rows = NIL;
+	int			level;
 
 	security_enter_owner(&scope, rel, "pg_catalog, pg_temp");
+	level = row_key_fix_formats();
 	SPI_connect();
 	(void) SPI_execute_with_args(lookup_query(rel, columns), 1, types, values,
 								 NULL, false, 0);
@@ -95,6 +98,7 @@ find_rows(Relation rel, const SyncRule *rule, const char *key)
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
+	AtEOXact_GUC(true, level);
 	security_leave(&scope);
 	return rows;
 }

@@ -41,19 +41,20 @@ column_dependents(Oid relid, const char *name, int migration_id)
 {
 	return lines_from_query(
 	/* what DROP COLUMN ... RESTRICT stops at */
-							"SELECT CASE WHEN r.oid IS NOT NULL THEN format('view %s', r.ev_class::regclass) "
+							"SELECT CASE WHEN r.rulename = '_RETURN' THEN format('view %s', r.ev_class::regclass) "
 							"ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END "
 							"FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid "
 							"LEFT JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid "
 							"LEFT JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid "
 							"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 "
-							"AND d.deptype = 'n' AND t.tgname IS DISTINCT FROM $3::name AND c.oid IS NULL "
+							"AND d.deptype = 'n' AND t.tgname IS DISTINCT FROM $3::name "
+							"AND coalesce(t.tgparentid, 0) = 0 AND c.oid IS NULL AND d.classid <> 'pg_attrdef'::regclass "
 							"UNION SELECT format('generated column %I', a.attname) FROM pg_depend d "
 							"JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid "
 							"JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> '' "
 							"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 AND a.attnum <> $2 "
 							"UNION SELECT format('foreign key %I of table %s', c.conname, c.conrelid::regclass) "
-							"FROM pg_constraint c WHERE c.confrelid = $1 AND c.contype = 'f' AND $2 = ANY (c.confkey) "
+							"FROM pg_constraint c WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND $2 = ANY (c.confkey) "
 							"UNION SELECT format('migration %I, which syncs it too', m.name) FROM tandem.sync s "
 							"JOIN tandem.migration m ON m.id = s.migration AND m.id <> $4 AND m.phase NOT IN ('done', 'aborted') "
 							"JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2 "
@@ -61,32 +62,54 @@ column_dependents(Oid relid, const char *name, int migration_id)
 							"ORDER BY 1", relid, name, migration_id);
 }
 
+/* Indexes i that read the column: as a key, in an expression or a predicate. */
+#define INDEX_READS_COLUMN \
+	"($2 = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass " \
+	"AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2)) "
+
 List *
-column_keys(Oid relid, const char *name)
+column_keys(Oid relid, const char *name, int migration_id)
 {
 	return lines_from_query(
 							"SELECT format('%s %I', CASE c.contype WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique constraint' "
 							"WHEN 'x' THEN 'exclusion constraint' ELSE 'foreign key' END, c.conname) "
-							"FROM pg_constraint c WHERE c.conrelid = $1 AND c.contype IN ('p', 'u', 'x', 'f') AND $2 = ANY (c.conkey) "
+							"FROM pg_constraint c LEFT JOIN pg_index i ON i.indexrelid = c.conindid AND c.contype <> 'f' "
+							"WHERE c.conrelid = $1 AND c.contype IN ('p', 'u', 'x', 'f') AND c.conparentid = 0 "
+							"AND ($2 = ANY (c.conkey) OR (i.indexrelid IS NOT NULL AND " INDEX_READS_COLUMN ")) "
 							"UNION SELECT format('%s %s', CASE WHEN i.indisreplident THEN 'replica identity' ELSE 'unique index' END, i.indexrelid::regclass) "
-							"FROM pg_index i WHERE i.indrelid = $1 AND $2 = ANY (i.indkey) AND (i.indisunique OR i.indisreplident) "
-							"AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x')) "
-							"UNION SELECT 'partition key' FROM pg_partitioned_table p WHERE p.partrelid = $1 AND $2 = ANY (p.partattrs) "
-							"ORDER BY 1", relid, name, 0);
+							"FROM pg_index i WHERE i.indrelid = $1 AND (i.indisunique OR i.indisreplident) AND " INDEX_READS_COLUMN
+							"AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x') "
+							"AND NOT i.indisreplident) "
+
+	/*
+	 * a partition's index is as good or bad as the parent's; but its replica
+	 * identity is its own
+	 */
+							"AND (i.indisreplident OR NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)) "
+	/* columns of a partition key, in expressions too, depend on the table */
+							"UNION SELECT 'partition key' FROM pg_partitioned_table p WHERE p.partrelid = $1 "
+							"AND ($2 = ANY (p.partattrs) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass "
+							"AND d.objid = $1 AND d.objsubid = $2 AND d.refclassid = 'pg_class'::regclass "
+							"AND d.refobjid = $1 AND d.refobjsubid = 0 AND d.deptype = 'i')) "
+							"ORDER BY 1", relid, name, migration_id);
 }
 
 List *
-column_casualties(Oid relid, const char *name)
+column_casualties(Oid relid, const char *name, int migration_id)
 {
 	return lines_from_query(
-							"SELECT format('index %s', i.indexrelid::regclass) FROM pg_index i WHERE i.indrelid = $1 "
-							"AND ($2 = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass "
-							"AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2)) "
+							"SELECT format('index %s', i.indexrelid::regclass) FROM pg_index i WHERE i.indrelid = $1 AND " INDEX_READS_COLUMN
+							"AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) "
 							"UNION SELECT format('constraint %I', c.conname) FROM pg_constraint c "
-							"WHERE c.conrelid = $1 AND c.contype = 'c' AND $2 = ANY (c.conkey) "
+							"WHERE c.conrelid = $1 AND c.contype = 'c' AND $2 = ANY (c.conkey) AND c.coninhcount = 0 "
 							"UNION SELECT format('statistics %I', s.stxname) FROM pg_statistic_ext s "
-							"WHERE s.stxrelid = $1 AND $2 = ANY (s.stxkeys) ORDER BY 1",
-							relid, name, 0);
+							"WHERE s.stxrelid = $1 AND ($2 = ANY (s.stxkeys) OR EXISTS (SELECT FROM pg_depend d "
+							"WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid AND d.refclassid = 'pg_class'::regclass "
+							"AND d.refobjid = $1 AND d.refobjsubid = $2)) "
+							"UNION SELECT format('sequence %s', d.objid::regclass) FROM pg_depend d "
+							"JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S' WHERE d.classid = 'pg_class'::regclass "
+							"AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype IN ('a', 'i') "
+							"ORDER BY 1", relid, name, migration_id);
 }
 
 void

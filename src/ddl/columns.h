@@ -16,16 +16,16 @@
 extern List *column_dependents(Oid relid, const char *name, int migration_id);
 
 /*
- * Keys that the column carries: primary key, unique, exclusion, foreign key,
- * replica identity, partition key.
+ * Keys that the column is part of, in an expression or a predicate too:
+ * primary key, unique, exclusion, foreign key, replica identity, partition key.
  */
-extern List *column_keys(Oid relid, const char *name);
+extern List *column_keys(Oid relid, const char *name, int migration_id);
 
 /*
  * What would silently go with the column: indexes, check constraints,
- * statistics.
+ * statistics, its sequence.
  */
-extern List *column_casualties(Oid relid, const char *name);
+extern List *column_casualties(Oid relid, const char *name, int migration_id);
 
 /* ALTER TABLE ... DROP COLUMN ... RESTRICT */
 extern void column_drop(Oid relid, const char *name);

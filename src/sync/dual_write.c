@@ -125,7 +125,9 @@ dual_write_raises(RowState *state, CompiledRule *rule)
 {
 	SideValues	computed;
 
-	return try_compute_side(state, rule, &rule->new_side, &computed) != NULL;
+	return try_compute_side(state, rule, &rule->new_side, &computed) != NULL ||
+		(rule->old_side.expressions != NULL &&
+		 try_compute_side(state, rule, &rule->old_side, &computed) != NULL);
 }
 
 bool

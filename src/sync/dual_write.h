@@ -33,7 +33,7 @@ extern int	dual_write_fill(RowState *state, int forced);
 /* Whether the two sides of the loaded row agree, as the rule sees it. */
 extern bool dual_write_agrees(RowState *state, CompiledRule *rule);
 
-/* Whether up of a rule that quarantines raises on the loaded row. */
+/* Whether up or down of a rule that quarantines raises on the loaded row. */
 extern bool dual_write_raises(RowState *state, CompiledRule *rule);
 
 /*

@@ -7,10 +7,15 @@
 #include "access/sysattr.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "sync/row_key.h"
+#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
+
+/* longest value shown in a message, in bytes */
+#define VALUE_SHOWN 60
 
 List *
 row_key_columns(Relation rel, List *fallback)
@@ -53,11 +58,29 @@ column_name(Relation rel, AttrNumber attnum)
 	return NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname);
 }
 
+int
+row_key_fix_formats(void)
+{
+	static const char *const formats[][2] = {
+		{"datestyle", "ISO"},
+		{"intervalstyle", "postgres"},
+		{"extra_float_digits", "3"},
+	};
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < (int) lengthof(formats); i++)
+		(void) set_config_option(formats[i][0], formats[i][1], PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+	return level;
+}
+
 char *
 row_columns_json(Relation rel, TupleTableSlot *slot, List *columns)
 {
 	StringInfoData json;
 	ListCell   *lc;
+	int			level = row_key_fix_formats();
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
@@ -75,6 +98,7 @@ row_columns_json(Relation rel, TupleTableSlot *slot, List *columns)
 			appendStringInfoString(&json, "null");
 	}
 	appendStringInfoChar(&json, '}');
+	AtEOXact_GUC(true, level);
 	return json.data;
 }
 
@@ -92,6 +116,10 @@ row_key_text(Relation rel, TupleTableSlot *slot, List *columns)
 		char	   *value = column_text(rel, slot, lfirst_int(lc));
 		const char *separator = names.len ? ", " : "";
 
+		if (value && strlen(value) > VALUE_SHOWN)
+			value = psprintf("%.*s...",
+							 pg_mbcliplen(value, strlen(value), VALUE_SHOWN),
+							 value);
 		appendStringInfo(&names, "%s%s", separator,
 						 column_name(rel, lfirst_int(lc)));
 		appendStringInfo(&values, "%s%s", separator, value ? value : "null");
