@@ -55,6 +55,19 @@ offset_columns(Bitmapset *columns)
 	return offset;
 }
 
+/*
+ * In a security-restricted operation the server refuses to defer a constraint.
+ * Nothing of a batch comes after its updates, so their end is as good.
+ */
+static void
+check_constraints_now(void)
+{
+	ConstraintsSetStmt *all = makeNode(ConstraintsSetStmt);
+
+	all->deferred = false;
+	AfterTriggerSetState(all);
+}
+
 DirectUpdate *
 direct_update_begin(Relation rel, Bitmapset *columns)
 {
@@ -70,6 +83,9 @@ direct_update_begin(Relation rel, Bitmapset *columns)
 	InitResultRelInfo(update->target, rel, 1, NULL, 0);
 	update->target->ri_TrigDesc = internal_triggers(update->target->ri_TrigDesc);
 	ExecOpenIndices(update->target, false);
+	/* where the server looks for it when it fires the triggers */
+	update->estate->es_opened_result_relations = list_make1(update->target);
+	check_constraints_now();
 	update->locked = table_slot_create(rel, NULL);
 	AfterTriggerBeginQuery();
 	return update;

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "backfill/batch.h"
 #include "backfill/quarantine_retry.h"
 #include "catalog/pg_type.h"
@@ -121,6 +122,7 @@ retry_rows(Relation rel, const SyncRule *rule, const QuarantinedRow *q)
 	return right;
 }
 
+/* Each under a snapshot of its own, which sees what the one before wrote. */
 static bool
 retry(const QuarantinedRow *q)
 {
@@ -131,7 +133,10 @@ retry(const QuarantinedRow *q)
 
 	if (rel == NULL || rule == NULL)
 		return true;
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	right = relation_sync_trigger(rel) && retry_rows(rel, rule, q);
+	PopActiveSnapshot();
 	table_close(rel, NoLock);
 	return right;
 }
@@ -142,7 +147,6 @@ quarantine_retry(Migration *migration)
 	int64		left = 0;
 	ListCell   *lc;
 
-	PushActiveSnapshot(GetTransactionSnapshot());
 	foreach(lc, quarantine_list(migration->id))
 	{
 		QuarantinedRow *q = lfirst(lc);
@@ -152,6 +156,5 @@ quarantine_retry(Migration *migration)
 		else
 			left++;
 	}
-	PopActiveSnapshot();
 	return left;
 }

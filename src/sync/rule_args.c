@@ -93,7 +93,10 @@ decode_rule(char **args)
 	rule->new_columns = decode_strings(args[ARG_NEW_COLUMNS]);
 	rule->up = decode_strings(args[ARG_UP]);
 	rule->down = decode_strings(args[ARG_DOWN]);
+	/* whoever makes a trigger by hand writes what he likes */
 	if (rule->old_columns == NIL || rule->new_columns == NIL ||
+		list_member_ptr(rule->old_columns, NULL) ||
+		list_member_ptr(rule->new_columns, NULL) ||
 		list_length(rule->up) != list_length(rule->new_columns) ||
 		(rule->down != NIL &&
 		 list_length(rule->down) != list_length(rule->old_columns)))
