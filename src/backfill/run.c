@@ -109,13 +109,12 @@ trigger_of(Relation rel)
 	return trigger;
 }
 
-/* The session that runs a transaction, for people. */
+/* The session that runs a transaction, or its name if prepared, for people. */
 static char *
 describe_transaction(TransactionId xid)
 {
 	TandemQuery query;
 	int			pid = 0;
-	char	   *session = NULL;
 
 	if (!TransactionIdIsValid(xid))
 		return NULL;
@@ -126,9 +125,7 @@ describe_transaction(TransactionId xid)
 				  "AND transactionid = $1 AND granted") > 0)
 		pid = query_get_int(0, 1);
 	query_end(&query);
-	if (pid > 0)
-		session = lock_describe_session(pid);
-	return session;
+	return pid > 0 ? lock_describe_session(pid) : lock_describe_prepared(xid);
 }
 
 static void

@@ -103,11 +103,20 @@ migration_unlock_runner(Migration *migration)
 	(void) LockRelease(&migration->runner, ExclusiveLock, true);
 }
 
+/*
+ * The runner gives the stop lock back for an instant between two batches, and
+ * only tries for it, which fails as soon as somebody is queued for it.
+ */
 void
 migration_stop_runner(const Migration *migration, int timeout_ms)
 {
-	if (acquire(LOCK_STOP, migration->id, ExclusiveLock, false, timeout_ms) &&
-		acquire(LOCK_RUNNER, migration->id, ExclusiveLock, false, timeout_ms))
+	LOCKTAG		stop;
+	LOCKTAG		runner;
+
+	set_lock_tag(&stop, LOCK_STOP, migration->id);
+	set_lock_tag(&runner, LOCK_RUNNER, migration->id);
+	if (lock_wait(&stop, ExclusiveLock, timeout_ms) &&
+		lock_wait(&runner, ExclusiveLock, timeout_ms))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
