@@ -61,23 +61,22 @@ static void
 check_rule(void *arg)
 {
 	RowCheck   *check = arg;
+	bool		agrees;
 
 	row_state_load(check->state, check->slot, check->slot,
 				   stored_columns(check->slot));
-	if (dual_write_agrees(check->state, check->rule))
-	{
-		/* a volatile up agrees with whatever is there, NULL too */
-		check->verdict = check->rule->new_side.is_volatile &&
-			row_is_unfilled(check->state, check->rule)
-			? ROW_UNFILLED : ROW_RIGHT;
-		return;
-	}
-	if (check->rule->source->quarantine &&
-		dual_write_raises(check->state, check->rule))
+	agrees = dual_write_agrees(check->state, check->rule);
+	/* a volatile up agrees with whatever is there, NULL too */
+	if (agrees && !(check->rule->new_side.is_volatile &&
+					row_is_unfilled(check->state, check->rule)))
+		check->verdict = ROW_RIGHT;
+	else if (check->rule->source->quarantine &&
+			 dual_write_raises(check->state, check->rule))
 		check->verdict = ROW_RAISES;
+	else if (fill_would_change(check))
+		check->verdict = ROW_UNFILLED;
 	else
-		check->verdict = fill_would_change(check) ? ROW_UNFILLED
-			: ROW_MISMATCHED;
+		check->verdict = agrees ? ROW_RIGHT : ROW_MISMATCHED;
 }
 
 /*

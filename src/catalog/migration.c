@@ -14,12 +14,10 @@
 #include "common/hashfn.h"
 #include "core/lock.h"
 #include "core/query.h"
-#include "core/subtransaction.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -58,44 +56,6 @@ acquire(MigrationLock lock, uint32 objid, LOCKMODE mode, bool session,
 		interruptible_sleep(POLL_MS);
 		wait_ms -= POLL_MS;
 	}
-}
-
-typedef struct QueuedLock
-{
-	LOCKTAG		tag;
-	LOCKMODE	mode;
-	int			wait_ms;
-} QueuedLock;
-
-static void
-wait_in_queue(void *arg)
-{
-	QueuedLock *lock = arg;
-	int			level = NewGUCNestLevel();
-
-	(void) set_config_option("lock_timeout", psprintf("%d", lock->wait_ms),
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
-							 0, false);
-	(void) LockAcquire(&lock->tag, lock->mode, false, false);
-	AtEOXact_GUC(false, level);
-}
-
-/*
- * Waits in the lock's queue, where whoever asks for it without waiting gives
- * way to us.  Looking again and again would find it free between two batches
- * by chance only.
- */
-static bool
-acquire_queued(MigrationLock lock, uint32 objid, LOCKMODE mode, int wait_ms)
-{
-	QueuedLock	queued = {.mode = mode,.wait_ms = wait_ms};
-	ErrorData  *error;
-
-	set_lock_tag(&queued.tag, lock, objid);
-	error = subtransaction_try(wait_in_queue, &queued);
-	if (error && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-		ReThrowError(error);
-	return error == NULL;
 }
 
 static void
@@ -143,11 +103,20 @@ migration_unlock_runner(Migration *migration)
 	(void) LockRelease(&migration->runner, ExclusiveLock, true);
 }
 
+/*
+ * The runner gives the stop lock back for an instant between two batches, and
+ * only tries for it, which fails as soon as somebody is queued for it.
+ */
 void
 migration_stop_runner(const Migration *migration, int timeout_ms)
 {
-	if (acquire_queued(LOCK_STOP, migration->id, ExclusiveLock, timeout_ms) &&
-		acquire(LOCK_RUNNER, migration->id, ExclusiveLock, false, timeout_ms))
+	LOCKTAG		stop;
+	LOCKTAG		runner;
+
+	set_lock_tag(&stop, LOCK_STOP, migration->id);
+	set_lock_tag(&runner, LOCK_RUNNER, migration->id);
+	if (lock_wait(&stop, ExclusiveLock, timeout_ms) &&
+		lock_wait(&runner, ExclusiveLock, timeout_ms))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),

@@ -168,20 +168,28 @@ compat_inserted_columns(PlannedStmt *stmt, Oid relid, bool *found)
 	return columns;
 }
 
-/* The process id of a lock holder, or 0 for a prepared transaction. */
+/*
+ * The process id of a lock holder, or 0 when that transaction is no longer the
+ * one of its session: it is prepared, or has ended.
+ */
 static inline int
 compat_holder_pid(VirtualTransactionId vxid)
 {
 	PGPROC	   *proc = NULL;
+	LocalTransactionId current = InvalidLocalTransactionId;
 
 #if PG_VERSION_NUM >= 170000
 	if (vxid.procNumber != INVALID_PROC_NUMBER)
 		proc = ProcNumberGetProc(vxid.procNumber);
+	if (proc)
+		current = proc->vxid.lxid;
 #else
 	if (vxid.backendId != InvalidBackendId)
 		proc = BackendIdGetProc(vxid.backendId);
+	if (proc)
+		current = proc->lxid;
 #endif
-	return proc ? proc->pid : 0;
+	return proc && current == vxid.localTransactionId ? proc->pid : 0;
 }
 
 static inline bool

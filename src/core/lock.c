@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include "access/twophase.h"
+#include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "core/compat.h"
 #include "core/lock.h"
@@ -69,6 +71,39 @@ lock_describe_session(int pid)
 }
 
 char *
+lock_describe_prepared(TransactionId xid)
+{
+	TandemQuery query;
+	char	   *text = NULL;
+
+	query_begin(&query);
+	query_datum(&query, XIDOID, TransactionIdGetDatum(xid), false);
+	if (query_run(&query,
+				  "SELECT format('prepared transaction %L (user %I, prepared for %s)', gid, owner, "
+				  "date_trunc('second', clock_timestamp() - prepared)) "
+				  "FROM pg_prepared_xacts WHERE transaction = $1") > 0)
+		text = query_get_text(&query, 0, 1);
+
+	query_end(&query);
+	return text;
+}
+
+/* NULL: it has ended meanwhile */
+static char *
+describe_holder(VirtualTransactionId holder)
+{
+	bool		more;
+	int			pid = compat_holder_pid(holder);
+	TransactionId prepared;
+
+	if (pid)
+		return lock_describe_session(pid);
+	prepared = TwoPhaseGetXidByVirtualXID(holder, &more);
+	return TransactionIdIsValid(prepared) ? lock_describe_prepared(prepared)
+		: NULL;
+}
+
+char *
 lock_describe_holders(Oid relid, LOCKMODE mode)
 {
 	LOCKTAG		tag;
@@ -81,13 +116,10 @@ lock_describe_holders(Oid relid, LOCKMODE mode)
 	initStringInfo(&text);
 	for (int i = 0; i < count; i++)
 	{
-		int			pid = compat_holder_pid(holders[i]);
-		char	   *session = pid ? lock_describe_session(pid) : NULL;
+		char	   *holder = describe_holder(holders[i]);
 
-		if (pid && session == NULL)
-			continue;			/* it has ended meanwhile */
-		appendStringInfo(&text, "%s%s", text.len ? ", " : "",
-						 session ? session : "a prepared transaction (see pg_prepared_xacts)");
+		if (holder)
+			appendStringInfo(&text, "%s%s", text.len ? ", " : "", holder);
 	}
 	if (text.len == 0)
 		appendStringInfoString(&text, "a session that has ended meanwhile");
@@ -101,6 +133,17 @@ typedef struct LockTry
 	Oid			current;		/* being locked */
 } LockTry;
 
+/* Until the end of the GUC nest level that the caller has opened. */
+static void
+limit_lock_waits(long ms)
+{
+	char		timeout[32];
+
+	snprintf(timeout, sizeof(timeout), "%ld", Max(ms, 1));
+	(void) set_config_option("lock_timeout", timeout, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 /* All of them within tandem.lock_timeout altogether. */
 static void
 lock_all(void *arg)
@@ -113,15 +156,9 @@ lock_all(void *arg)
 
 	foreach(lc, try->relids)
 	{
-		char		timeout[32];
-		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-														   end);
-
 		try->current = lfirst_oid(lc);
-		snprintf(timeout, sizeof(timeout), "%ld", Max(left, 1));
-		(void) set_config_option("lock_timeout", timeout, PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
+		limit_lock_waits(TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+														 end));
 		LockRelationOid(try->current, try->mode);
 	}
 	AtEOXact_GUC(false, level);
@@ -172,4 +209,33 @@ lock_relations(List *relids, LOCKMODE mode)
 		interruptible_sleep((long) (pause * (0.5 + pg_prng_double(&pg_global_prng_state))));
 		pause = Min(pause * 1.5, LONGEST_PAUSE_MS);
 	}
+}
+
+typedef struct TagWait
+{
+	const LOCKTAG *tag;
+	LOCKMODE	mode;
+	int			timeout_ms;
+} TagWait;
+
+static void
+wait_for_tag(void *arg)
+{
+	TagWait    *wait = arg;
+	int			level = NewGUCNestLevel();
+
+	limit_lock_waits(wait->timeout_ms);
+	(void) LockAcquire(wait->tag, wait->mode, false, false);
+	AtEOXact_GUC(false, level);
+}
+
+bool
+lock_wait(const LOCKTAG *tag, LOCKMODE mode, int timeout_ms)
+{
+	TagWait		wait = {tag, mode, timeout_ms};
+	ErrorData  *error = subtransaction_try(wait_for_tag, &wait);
+
+	if (error && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	return error == NULL;
 }

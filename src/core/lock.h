@@ -24,6 +24,15 @@ extern char *lock_describe_holders(Oid relid, LOCKMODE mode);
 /* A session named for people by its process id; NULL when it is gone. */
 extern char *lock_describe_session(int pid);
 
+/*
+ * Queues for a lock, until the end of the transaction; false: it was not to be
+ * had within timeout_ms.
+ */
+extern bool lock_wait(const LOCKTAG *tag, LOCKMODE mode, int timeout_ms);
+
+/* A prepared transaction named for people; NULL when there is no such one. */
+extern char *lock_describe_prepared(TransactionId xid);
+
 /* Sleeps, ready for Ctrl-C. */
 extern void interruptible_sleep(long ms);
 

@@ -1,0 +1,125 @@
+# What the TAP tests of this folder have in common.
+package TandemTest;
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use File::Basename;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(new_server start_psql start_pgbench finish wait_for_running
+  write_script pgbench_counts expand_accounts);
+
+# A server with the extension in database postgres.
+sub new_server
+{
+	my ($name, %params) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init(allows_streaming => 'logical', %params);
+	$node->append_conf('postgresql.conf', <<'CONF');
+max_connections = 40
+max_prepared_transactions = 4
+max_wal_senders = 8
+max_replication_slots = 8
+log_line_prefix = '%m [%p] %q%a '
+CONF
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION pg_tandem');
+	return $node;
+}
+
+# Runs statements in the background, one transaction each; see finish.
+sub start_psql
+{
+	my ($node, $database, @statements) = @_;
+	my %job = (out => '', err => '', what => $statements[-1]);
+	my @command = (
+		$node->installed_command('psql'),
+		'-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database));
+
+	push @command, '-c', $_ foreach @statements;
+	$job{run} = IPC::Run::start(\@command, '<', \undef, '>', \$job{out},
+		'2>', \$job{err},
+		IPC::Run::timer($PostgreSQL::Test::Utils::timeout_default));
+	return \%job;
+}
+
+# Runs pgbench in the background; what pgbench prints is in {out} and {err}.
+sub start_pgbench
+{
+	my ($node, @options) = @_;
+	my %job = (out => '', err => '', what => "pgbench @options");
+	my @command = ($node->installed_command('pgbench'),
+		'-n', @options, '-h', $node->host, '-p', $node->port, 'postgres');
+
+	$job{run} = IPC::Run::start(\@command, '<', \undef, '>', \$job{out},
+		'2>', \$job{err},
+		IPC::Run::timer($PostgreSQL::Test::Utils::timeout_default));
+	return \%job;
+}
+
+# Waits for the end of a background job; returns whether it succeeded.
+sub finish
+{
+	my ($job) = @_;
+	my $ok = $job->{run}->finish;
+
+	note("$job->{what}: $job->{err}") if $job->{err} ne '';
+	return $ok;
+}
+
+# Waits until a query is true; dies with what is there instead.
+sub wait_for_running
+{
+	my ($node, $query, $database) = @_;
+
+	$node->poll_query_until($database || 'postgres', $query)
+	  or die "never came true: $query";
+	return;
+}
+
+# A file with the given content, for pgbench -f.
+sub write_script
+{
+	my ($name, $content) = @_;
+	my $test = basename($0, '.pl');
+	my $path = "${PostgreSQL::Test::Utils::tmp_check}/$test-$name.sql";
+
+	unlink $path;
+	append_to_file($path, $content);
+	return $path;
+}
+
+# Transactions that pgbench says it has done, and those that failed.
+sub pgbench_counts
+{
+	my ($job) = @_;
+	my ($done) = $job->{out} =~ /transactions actually processed: (\d+)/;
+	my ($failed) = $job->{out} =~ /failed transactions: (\d+)/;
+
+	return ($done || 0, defined $failed ? $failed : -1);
+}
+
+# Expand for pgbench's own table: whole units in an int become cents in a bigint.
+sub expand_accounts
+{
+	my ($node, $keep_old) = @_;
+	my $keep = $keep_old ? 'true' : 'false';
+
+	$node->safe_psql('postgres', <<"SQL");
+BEGIN;
+SELECT tandem.create_migration('cents', release => 2);
+SELECT tandem.add_column('cents', 'pgbench_accounts', 'abalance_cents', 'bigint');
+SELECT tandem.sync_column('cents', 'pgbench_accounts', 'abalance', 'abalance_cents',
+	'abalance * 100::bigint', '(abalance_cents / 100)::int', keep_old => $keep);
+COMMIT;
+SQL
+	return;
+}
+
+1;
