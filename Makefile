@@ -39,6 +39,7 @@ OBJS = \
 	src/backfill/direct_update.o \
 	src/backfill/batch.o \
 	src/backfill/pacing.o \
+	src/backfill/reclaim.o \
 	src/backfill/progress_notice.o \
 	src/backfill/verify.o \
 	src/backfill/run.o \

@@ -16,6 +16,7 @@
 #include "backfill/batch.h"
 #include "backfill/pacing.h"
 #include "backfill/progress_notice.h"
+#include "backfill/reclaim.h"
 #include "backfill/run.h"
 #include "backfill/verify.h"
 #include "catalog/partition.h"
@@ -45,6 +46,7 @@ typedef struct StepRun
 	char	   *search_path;	/* that the sync was made under */
 	BlockNumber cursor;			/* next block to look at */
 	Pacing		pacing;
+	Reclaim		reclaim;		/* what earlier batches have left */
 	MemoryContext batch_context;
 	bool		wrapped;		/* this batch began again from the first block */
 	bool		finished;
@@ -109,13 +111,12 @@ trigger_of(Relation rel)
 	return trigger;
 }
 
-/* The session that runs a transaction, for people. */
+/* The session that runs a transaction, or its name if prepared, for people. */
 static char *
 describe_transaction(TransactionId xid)
 {
 	TandemQuery query;
 	int			pid = 0;
-	char	   *session = NULL;
 
 	if (!TransactionIdIsValid(xid))
 		return NULL;
@@ -126,9 +127,7 @@ describe_transaction(TransactionId xid)
 				  "AND transactionid = $1 AND granted") > 0)
 		pid = query_get_int(0, 1);
 	query_end(&query);
-	if (pid > 0)
-		session = lock_describe_session(pid);
-	return session;
+	return pid > 0 ? lock_describe_session(pid) : lock_describe_prepared(xid);
 }
 
 static void
@@ -193,6 +192,7 @@ work_on_batch(void *arg)
 	instr_time	took;
 
 	INSTR_TIME_SET_CURRENT(started);
+	reclaim_run(&run->reclaim, rel);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	prepare_step(run, rel);
 	if (step_next_blocks(step, &run->cursor, run->pacing.blocks, &first, &last,
@@ -207,6 +207,8 @@ work_on_batch(void *arg)
 		advance.seconds = INSTR_TIME_GET_DOUBLE(took);
 		advance.batch_blocks = run->pacing.blocks;
 		step_advance(step, first, last, again, &advance);
+		if (advance.rows_filled > 0)
+			reclaim_add(&run->reclaim, first, last);
 		pacing_learn(&run->pacing, last - first + 1, advance.seconds * 1000);
 		run->left_blocked += list_length(again);
 		run->waiting = advance.waiting;
@@ -322,6 +324,7 @@ run_step(Migration *migration, Step *step)
 	run.batch_context = AllocSetContextCreate(caller, "tandem batch",
 											  ALLOCSET_DEFAULT_SIZES);
 	run.search_path = search_path_of(migration, step->relation);
+	reclaim_start(&run.reclaim);
 	pacing_start(&run.pacing, step->batch_blocks);
 	progress_notice_start(&notice, step);
 	while (!run.finished)
