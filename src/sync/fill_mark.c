@@ -71,10 +71,10 @@ may_have_written(Relation rel)
 {
 	PgStat_TableXactStatus *counts;
 
-	if (!pgstat_track_counts)
+	/* a relation that was altered since has to find its counts again */
+	if (!pgstat_should_count_relation(rel))
 		return true;
-	counts = rel->pgstat_info ? rel->pgstat_info->trans : NULL;
-	for (; counts; counts = counts->upper)
+	for (counts = rel->pgstat_info->trans; counts; counts = counts->upper)
 	{
 		if (counts->tuples_inserted > 0 || counts->tuples_updated > 0)
 			return true;
