@@ -64,9 +64,16 @@ WITH w AS (INSERT INTO old_computed (id, made) VALUES (13, '2013-01-13') RETURNI
 -- two INSERTs in one statement, each with columns of its own
 WITH w AS (INSERT INTO old_computed (id, created) VALUES (15, '2015-01-15 00:00Z') RETURNING id)
 	INSERT INTO old_computed (id, made) VALUES (16, '2016-01-16');
+-- what a function inserts is no matter of the statement that calls it
+CREATE FUNCTION insert_beside() RETURNS integer LANGUAGE plpgsql AS
+	$$ BEGIN INSERT INTO old_computed (id, made) VALUES (17, '2017-01-17'); RETURN 18; END $$;
+INSERT INTO old_computed (id, created) SELECT insert_beside(), '2018-01-18 00:00Z';
 -- named is given, even where the value happens to be the default
 \set VERBOSITY terse
 INSERT INTO old_computed (id, created, made) VALUES (14, now(), '2014-01-14');
+COPY old_computed (id, created, made) FROM stdin;
+14	2000-01-01 00:00Z	2014-01-14
+\.
 \set VERBOSITY default
 -- a function is out of reach: there the new column wins, where it is given
 CREATE FUNCTION insert_made(id integer, made date) RETURNS void

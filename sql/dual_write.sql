@@ -216,6 +216,12 @@ WITH moved AS (UPDATE image SET region = 'eu' WHERE id = 4 RETURNING id)
 	INSERT INTO image (id, region) SELECT id + 10, 'us' FROM moved;
 SELECT tableoid::regclass, id, is_public, visibility FROM image WHERE id IN (4, 14) ORDER BY id;
 
+BEGIN;
+UPDATE image SET is_public = false WHERE id = 8;
+INSERT INTO image (id, region, is_public) VALUES (15, 'us', false);
+COMMIT;
+SELECT tableoid::regclass, id, is_public, visibility FROM image WHERE id IN (8, 15) ORDER BY id;
+
 -- one-way: the writer of the new column leaves the old one, also when it moves
 CREATE TABLE one_way (id integer, region text, a integer) PARTITION BY LIST (region);
 CREATE TABLE one_way_eu PARTITION OF one_way FOR VALUES IN ('eu');

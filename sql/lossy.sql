@@ -140,6 +140,20 @@ SELECT tandem.sync_column('just_written', 'just_written', 'is_public', 'visibili
 	up => $$ CASE WHEN is_public THEN 'public' ELSE 'private' END $$,
 	down => $$ visibility = 'public' $$);
 COMMIT;
+-- another command in between takes nothing away from that
+CREATE TABLE altered_too (id integer PRIMARY KEY, is_public boolean);
+INSERT INTO altered_too VALUES (1, true);
+SELECT tandem.create_migration('altered_too');
+BEGIN;
+ALTER TABLE altered_too ADD COLUMN visibility text;
+INSERT INTO altered_too VALUES (3, false);
+GRANT SELECT ON altered_too TO PUBLIC;
+SELECT tandem.sync_column('altered_too', 'altered_too', 'is_public', 'visibility',
+	up => $$ CASE WHEN is_public THEN 'public' ELSE 'private' END $$,
+	down => $$ visibility = 'public' $$);
+COMMIT;
+CALL tandem.migrate('altered_too');
+SELECT * FROM altered_too ORDER BY id;
 CALL tandem.migrate('was_there');
 CALL tandem.migrate('just_written');
 SELECT * FROM was_there UNION ALL SELECT * FROM just_written ORDER BY id, visibility;

@@ -180,6 +180,21 @@ SELECT count(*), bool_and(old = new) AS equal, sum(pg_column_size(old)), sum(pg_
 UPDATE large SET old = old || '' WHERE id = 3;
 SELECT toast_size() BETWEEN :size_before + 1000000 AND :size_before + 1100000 AS grown_by_one;
 SELECT toast_size() AS size_before \gset
+-- old changes, and what up says of it does not: the new side is left alone
+CREATE TABLE cased (id integer PRIMARY KEY, old text);
+ALTER TABLE cased ALTER COLUMN old SET STORAGE EXTERNAL;
+INSERT INTO cased VALUES (1, repeat('x', 1000000));
+BEGIN;
+SELECT tandem.create_migration('cased');
+ALTER TABLE cased ADD COLUMN new text;
+ALTER TABLE cased ALTER COLUMN new SET STORAGE EXTERNAL;
+SELECT tandem.sync_column('cased', 'cased', 'old', 'new', 'lower(old)');
+COMMIT;
+CALL tandem.migrate('cased');
+SELECT pg_relation_size(reltoastrelid) AS cased_before FROM pg_class WHERE oid = 'cased'::regclass \gset
+UPDATE cased SET old = upper(old);
+SELECT pg_relation_size(reltoastrelid) BETWEEN :cased_before + 1000000 AND :cased_before + 1100000 AS grown_by_one
+FROM pg_class WHERE oid = 'cased'::regclass;
 -- one side written: the other gets a copy of its own
 UPDATE large SET new = repeat('x', 1000000) WHERE id = 1;
 SELECT toast_size() BETWEEN :size_before + 2000000 AND :size_before + 2200000 AS grown_by_two;

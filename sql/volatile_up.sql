@@ -103,9 +103,15 @@ SET search_path = '';
 UPDATE volatile_up.images SET is_public = false WHERE id = 3;
 SET search_path = volatile_up;
 SELECT * FROM images WHERE id = 3;
--- a function that is replaced counts from the next statement on
+-- a function that is replaced counts from the next statement on, also one
+-- whose body was taken into the expression
 CREATE OR REPLACE FUNCTION visibility(id integer, is_public boolean) RETURNS text
 LANGUAGE sql STABLE RETURN CASE WHEN is_public THEN 'public' ELSE 'community' END;
+UPDATE images SET is_public = true WHERE id = 3;
+UPDATE images SET is_public = false WHERE id = 3;
+SELECT * FROM images WHERE id = 3;
+CREATE OR REPLACE FUNCTION visibility(id integer, is_public boolean) RETURNS text
+LANGUAGE sql STABLE RETURN CASE WHEN is_public THEN 'public' ELSE 'members only' END;
 UPDATE images SET is_public = true WHERE id = 3;
 UPDATE images SET is_public = false WHERE id = 3;
 SELECT * FROM images WHERE id = 3;

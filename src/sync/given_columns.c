@@ -62,15 +62,28 @@ copy_columns(CopyStmt *copy, Oid relid, bool *found)
 	return columns;
 }
 
+/*
+ * A statement that the portal runs itself has its context right under the
+ * portal's, and COPY works in that one; a statement that a function runs has
+ * it under SPI's.
+ */
+static bool
+is_run_by_portal(MemoryContext statement)
+{
+	return ActivePortal && list_length(ActivePortal->stmts) == 1 &&
+		(statement == ActivePortal->portalContext ||
+		 MemoryContextGetParent(statement) == ActivePortal->portalContext);
+}
+
 Bitmapset *
-given_columns(Relation rel, bool *known)
+given_columns(Relation rel, MemoryContext statement, bool *known)
 {
 	PlannedStmt *stmt;
 	List	   *targets = list_make1_oid(RelationGetRelid(rel));
 	ListCell   *lc;
 
 	*known = false;
-	if (ActivePortal == NULL || list_length(ActivePortal->stmts) != 1)
+	if (!is_run_by_portal(statement))
 		return NULL;
 	stmt = linitial_node(PlannedStmt, ActivePortal->stmts);
 	if (rel->rd_rel->relispartition)

@@ -12,8 +12,10 @@
  * The numbers of the columns of rel that the statement of the active portal
  * names as targets, whether it writes rel itself or a partitioned parent.
  * *known is false where that statement cannot be reached or does not write
- * rel: inside a function, or in the apply worker of a subscription.
+ * rel: inside a function, or in the apply worker of a subscription.  statement
+ * is the context of the statement that fires the trigger.
  */
-extern Bitmapset *given_columns(Relation rel, bool *known);
+extern Bitmapset *given_columns(Relation rel, MemoryContext statement,
+								bool *known);
 
 #endif							/* TANDEM_GIVEN_COLUMNS_H */

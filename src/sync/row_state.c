@@ -148,7 +148,7 @@ row_settle_doubts(RowState *state)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(state->context);
 
-		state->named_columns = given_columns(state->rel,
+		state->named_columns = given_columns(state->rel, state->context,
 											 &state->columns_known);
 		state->columns_sought = true;
 		MemoryContextSwitchTo(caller);
