@@ -176,6 +176,7 @@ relation_rules_parse(const char *text, Relation rel, AttrNumber target,
 	Node	   *expression;
 
 	security_enter_owner(&scope, rel, "pg_catalog, pg_temp");
+	security_pin_text_forms();
 	expression = expression_parse(text, rel, EXPRESSION_ALIAS, target, label);
 	security_leave(&scope);
 	return expression;

@@ -7,6 +7,7 @@
 #include "catalog/pg_type.h"
 #include "catalog/sync.h"
 #include "core/query.h"
+#include "core/security.h"
 #include "sync/rule_args.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -109,6 +110,7 @@ decode_rule(char **args)
 List *
 rule_args_decode(const Trigger *trigger)
 {
+	SecurityScope scope;
 	List	   *rules = NIL;
 
 	if (trigger->tgnargs <= 1 || trigger->tgnargs % RULE_NARGS != 1 ||
@@ -118,7 +120,10 @@ rule_args_decode(const Trigger *trigger)
 				 errmsg("arguments of trigger \"%s\" are not the rules of a sync",
 						trigger->tgname),
 				 errhint("Let tandem.sync_column make the trigger; or it was made by a later version of pg_tandem than the one installed.")));
+	security_pin_search_path(&scope);
+	security_pin_text_forms();
 	for (int i = 1; i < trigger->tgnargs; i += RULE_NARGS)
 		rules = lappend(rules, decode_rule(trigger->tgargs + i));
+	security_leave(&scope);
 	return rules;
 }
