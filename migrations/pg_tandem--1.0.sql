@@ -276,7 +276,9 @@ SELECT m.name AS migration, t.kind AS step, t.relation,
 	CASE WHEN t.state = 'pending' AND d.blocks_done > 0 THEN
 		date_trunc('second', t.run_time
 			* ((t.blocks_total - d.blocks_done)::float8 / d.blocks_done)) END AS time_left,
-	t.batch_blocks, t.waiting, t.error
+	t.batch_blocks, t.waiting,
+	-- it may hold a key or a value: shown to who may read the table
+	CASE WHEN has_table_privilege(t.relation::oid, 'SELECT') THEN t.error END AS error
 FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration
 CROSS JOIN LATERAL (
 	SELECT t.blocks_total - coalesce(sum(upper(r) - lower(r)), 0) AS blocks_done
