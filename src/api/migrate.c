@@ -90,7 +90,7 @@ repair_sync(Migration *migration, SyncRule *rule)
 	if (trigger_is_out_of_force(rule->relation))
 	{
 		foreach(lc, sync_list_of_relation(rule->relation))
-			sync_forget_origin(lfirst(lc));
+			sync_set_origin(lfirst(lc), "");
 		foreach(lc, sync_leaves(rule->relation))
 			step_restart(migration->id, lfirst_oid(lc));
 	}
@@ -138,7 +138,10 @@ begin_migrate(Migration *migration)
 	}
 }
 
-/* Whether the verification that is recorded holds for the trigger as it is. */
+/*
+ * Whether what was done holds for the trigger as it is.  Another trigger may
+ * have been away: a partition is detached, written and attached again.
+ */
 static bool
 proof_holds(const Step *step)
 {
@@ -159,7 +162,7 @@ run_steps(Migration *migration, StepKind kind)
 		/* partitions come and go */
 		if (!exists(step->relation) || !sync_trigger_version(step->relation))
 			continue;
-		if (step->done && (kind != STEP_VERIFY || proof_holds(step)))
+		if (step->done && proof_holds(step))
 			continue;
 		run_step(migration, step);
 	}

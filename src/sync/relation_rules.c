@@ -215,7 +215,8 @@ compile_side(RelationRules *rules, Relation rel, RuleSide *side, List *names,
 }
 
 static void
-compile_rule(RelationRules *rules, Relation rel, SyncRule *source)
+compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
+			 SyncRule *source)
 {
 	CompiledRule *rule = &rules->rules[rules->nrules++];
 
@@ -228,7 +229,7 @@ compile_rule(RelationRules *rules, Relation rel, SyncRule *source)
 	for (int i = 0; i < rule->new_side.ncolumns; i++)
 		rule->first_new = Min(rule->first_new,
 							  rules->columns[rule->new_side.columns[i]].attnum);
-	rule->exact = fill_mark_is_exact(source->origin, rel);
+	rule->exact = fill_mark_is_exact(source->origin, rel, trigger->tgoid);
 }
 
 static RelationRules *
@@ -253,7 +254,7 @@ compile(Relation rel, const Trigger *trigger)
 		rules->rules = palloc0(sizeof(CompiledRule) * list_length(sources));
 		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);
 		foreach(lc, sources)
-			compile_rule(rules, rel, lfirst(lc));
+			compile_rule(rules, rel, trigger, lfirst(lc));
 		rules->cached = true;
 	}
 	PG_CATCH();
