@@ -90,7 +90,8 @@ CREATE TABLE tandem.quarantined_row (
 	error text NOT NULL,
 	failed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE UNIQUE INDEX quarantined_row_key
+-- not unique: a writer must not wait for another who notes the same key
+CREATE INDEX quarantined_row_key
 	ON tandem.quarantined_row (sync, relation, md5(key::text));
 COMMENT ON TABLE tandem.quarantined_row IS 'rows whose transform raised an error';
 
