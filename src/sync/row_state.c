@@ -230,7 +230,9 @@ row_compute(RowState *state, const CompiledRule *rule,
 void
 row_forget_compiled(RowState *state, const RuleSide *side)
 {
-	for (int i = 0; i < side->ncolumns; i++)
+	if (state->expressions == NULL)
+		return;					/* no row was loaded yet */
+	for (int i = 0; side->expressions && i < side->ncolumns; i++)
 	{
 		if (side->expressions[i].id >= 0)
 			state->expressions[side->expressions[i].id] = NULL;
