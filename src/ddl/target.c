@@ -170,14 +170,18 @@ check_not_synced_twice(const SyncRule *rule)
 	}
 }
 
+/* Planning runs immutable functions: the owner's, not with our caller's rights. */
 static bool
 has_computed_default(Relation rel, const char *name)
 {
 	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), name);
 	Node	   *expression = build_column_default(rel, attnum);
+	SecurityScope scope;
 
+	security_enter_owner(&scope, rel, NULL);
 	if (expression)
 		expression = (Node *) expression_planner((Expr *) expression);
+	security_leave(&scope);
 	return expression && !IsA(expression, Const);
 }
 
