@@ -90,7 +90,8 @@ CREATE TABLE tandem.quarantined_row (
 	error text NOT NULL,
 	failed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE UNIQUE INDEX quarantined_row_key
+-- not unique: a writer must not wait for another who notes the same key
+CREATE INDEX quarantined_row_key
 	ON tandem.quarantined_row (sync, relation, md5(key::text));
 COMMENT ON TABLE tandem.quarantined_row IS 'rows whose transform raised an error';
 
@@ -276,7 +277,9 @@ SELECT m.name AS migration, t.kind AS step, t.relation,
 	CASE WHEN t.state = 'pending' AND d.blocks_done > 0 THEN
 		date_trunc('second', t.run_time
 			* ((t.blocks_total - d.blocks_done)::float8 / d.blocks_done)) END AS time_left,
-	t.batch_blocks, t.waiting, t.error
+	t.batch_blocks, t.waiting,
+	-- it may hold a key or a value: shown to who may read the table
+	CASE WHEN has_table_privilege(t.relation::oid, 'SELECT') THEN t.error END AS error
 FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration
 CROSS JOIN LATERAL (
 	SELECT t.blocks_total - coalesce(sum(upper(r) - lower(r)), 0) AS blocks_done

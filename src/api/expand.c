@@ -203,6 +203,13 @@ add_sync(Migration *migration, SyncRule *rule)
 	own_new_columns(migration, rule);
 	sync_insert(rule);
 	sync_install(rule->relation);
+	/* only now the triggers are known that keep it right */
+	if (rule->origin[0])
+	{
+		sync_set_origin(rule, fill_mark_bind(rule->origin,
+											 table_leaves(rule->relation)));
+		sync_install(rule->relation);
+	}
 	migration_act(migration, ACTION_EXPAND,
 				  psprintf("sync of %s", quoting_relation(rule->relation)), 0);
 }

@@ -91,7 +91,7 @@ repair_sync(Migration *migration, SyncRule *rule)
 	if (trigger_is_out_of_force(rule->relation))
 	{
 		foreach(lc, sync_list_of_relation(rule->relation))
-			sync_forget_origin(lfirst(lc));
+			sync_set_origin(lfirst(lc), "");
 		foreach(lc, table_leaves(rule->relation))
 			step_restart(migration->id, lfirst_oid(lc));
 	}
@@ -140,9 +140,10 @@ begin_migrate(Migration *migration)
 }
 
 /*
- * Whether the verification that is recorded holds for the trigger as it is.
- * One that met rows whose transform raises is to be made anew: they may be
- * mended by now.
+ * Whether what was done holds for the trigger as it is.  Another trigger may
+ * have been away: a partition is detached, written and attached again.  A
+ * verification that met rows whose transform raises is to be made anew: they
+ * may be mended by now.
  */
 static bool
 proof_holds(const Step *step)
@@ -165,7 +166,7 @@ run_steps(Migration *migration, StepKind kind)
 		/* partitions come and go */
 		if (!exists(step->relation) || !sync_trigger_version(step->relation))
 			continue;
-		if (step->done && (kind != STEP_VERIFY || proof_holds(step)))
+		if (step->done && proof_holds(step))
 			continue;
 		if (step->done)
 			step->started = false;	/* from the first block */

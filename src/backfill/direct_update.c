@@ -175,6 +175,8 @@ direct_update_row(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot)
 								   CMD_UPDATE);
 	if (constraints)
 		ExecConstraints(update->target, slot, update->estate);
+	if (update->rel->rd_rel->relispartition)
+		ExecPartitionCheck(update->target, slot, update->estate, true);
 	result = update_or_skip(update, &self, slot, &update_indexes);
 	if (result == DIRECT_UPDATED)
 	{

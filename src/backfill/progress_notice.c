@@ -37,6 +37,9 @@ progress_notice(ProgressNotice *notice, Step *step, const char *waiting)
 		return;
 	notice->last = now;
 	left = step_blocks_left(step);
+	/* it had no list yet, or began anew */
+	if (notice->left_before < left)
+		notice->left_before = step->blocks_total;
 	worked = notice->left_before - left;
 	ereport(NOTICE,
 			(errmsg("%s of %s: %.1f %%, " INT64_FORMAT " rows, %.0f rows/s, %.0f s left%s%s",

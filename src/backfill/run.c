@@ -80,7 +80,7 @@ storage_of(Relation rel)
 
 /*
  * Starts the step, or starts it anew when its list of blocks is not of the
- * file that the table has now.
+ * file that the table has now, or its rows not of the trigger.
  */
 static void
 prepare_step(StepRun *run, Relation rel)
@@ -90,8 +90,7 @@ prepare_step(StepRun *run, Relation rel)
 	char	   *proof = sync_trigger_version(RelationGetRelid(rel));
 
 	if (step->started && step->storage && strcmp(step->storage, storage) == 0 &&
-		(step->kind == STEP_BACKFILL ||
-		 (step->proof && proof && strcmp(step->proof, proof) == 0)))
+		step->proof && proof && strcmp(step->proof, proof) == 0)
 		return;
 	step_start(step, storage, RelationGetNumberOfBlocks(rel), proof);
 	run->cursor = 0;

@@ -163,13 +163,14 @@ sync_get(int id, bool *live)
 }
 
 void
-sync_forget_origin(const SyncRule *rule)
+sync_set_origin(const SyncRule *rule, const char *origin)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_int(&query, rule->id);
-	(void) query_run(&query, "UPDATE tandem.sync SET origin = '' WHERE id = $1");
+	query_text(&query, origin);
+	(void) query_run(&query, "UPDATE tandem.sync SET origin = $2 WHERE id = $1");
 	query_end(&query);
 }
 

@@ -55,10 +55,11 @@ extern List *sync_list_of_migration(int migration_id);
 extern SyncRule *sync_get(int id, bool *live);
 
 /*
- * Forgets the origin of a rule: writes may have passed by its trigger, so that
- * the length of a row does not tell any more that it is filled.
+ * Sets the origin of a rule.  "" forgets it: writes may have passed by the
+ * trigger, so that the length of a row does not tell any more that it is
+ * filled.
  */
-extern void sync_forget_origin(const SyncRule *rule);
+extern void sync_set_origin(const SyncRule *rule, const char *origin);
 
 /* The relations of a migration: of its syncs and of the columns it added. */
 extern List *sync_relations_of_migration(int migration_id);

@@ -9,6 +9,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 void
 query_begin(TandemQuery *query)
@@ -17,11 +18,14 @@ query_begin(TandemQuery *query)
 	query->nargs = 0;
 	security_enter_extension(&query->scope);
 	SPI_connect();
+	/* what is read may be stored out of line, and is fetched after the query */
+	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
 void
 query_end(TandemQuery *query)
 {
+	PopActiveSnapshot();
 	SPI_finish();
 	security_leave(&query->scope);
 }

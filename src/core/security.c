@@ -18,15 +18,20 @@
 #define PINNED_SEARCH_PATH "pg_catalog, pg_temp"
 
 static void
+set_for_scope(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+static void
 enter(SecurityScope *scope, Oid userid, int context, const char *search_path)
 {
 	GetUserIdAndSecContext(&scope->userid, &scope->context);
 	SetUserIdAndSecContext(userid, scope->context | context);
 	scope->settings_level = NewGUCNestLevel();
 	if (search_path)
-		(void) set_config_option("search_path", search_path, PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
+		set_for_scope("search_path", search_path);
 }
 
 /* The extension's owner is the owner of its tables. */
@@ -67,6 +72,16 @@ void
 security_pin_search_path(SecurityScope *scope)
 {
 	enter(scope, GetUserId(), 0, PINNED_SEARCH_PATH);
+}
+
+void
+security_pin_text_forms(void)
+{
+	set_for_scope("standard_conforming_strings", "on");
+	set_for_scope("array_nulls", "on");
+	set_for_scope("datestyle", "ISO");
+	set_for_scope("intervalstyle", "postgres");
+	set_for_scope("extra_float_digits", "1");
 }
 
 void

@@ -34,6 +34,12 @@ extern void security_enter_owner(SecurityScope *scope, Relation rel,
 /* As the same user, with search_path pinned to pg_catalog. */
 extern void security_pin_search_path(SecurityScope *scope);
 
+/*
+ * Within a scope: pins what else decides how SQL text is written and read, so
+ * that one session reads what another has written.
+ */
+extern void security_pin_text_forms(void);
+
 extern void security_leave(SecurityScope *scope);
 
 /* Errors unless the current user owns the table (or may act as its owner). */

@@ -169,11 +169,18 @@ check_not_synced_twice(const SyncRule *rule)
 	}
 }
 
+/* Planning runs immutable functions: the owner's, not with our caller's rights. */
 static bool
 has_computed_default(Relation rel, const char *name)
 {
-	Node	   *expression = relation_rules_default(rel, get_attnum(RelationGetRelid(rel), name));
+	Node	   *expression;
+	SecurityScope scope;
 
+	/* planning runs immutable functions */
+	security_enter_owner(&scope, rel, NULL);
+	expression = relation_rules_default(rel, get_attnum(RelationGetRelid(rel),
+														name));
+	security_leave(&scope);
 	return expression && !IsA(expression, Const);
 }
 

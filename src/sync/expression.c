@@ -209,6 +209,7 @@ expression_deparse(Node *expression, Relation rel)
 	char	   *text;
 
 	security_pin_search_path(&scope);
+	security_pin_text_forms();
 	text = deparse_expression(expression,
 							  deparse_context_for(EXPRESSION_ALIAS,
 												  RelationGetRelid(rel)),

@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "sync/fill_mark.h"
+#include "sync/trigger_row.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -117,26 +118,52 @@ fill_mark_origin(List *relids, List *new_columns)
 	return origin.data;
 }
 
-bool
-fill_mark_is_exact(const char *origin, Relation rel)
+/* Whether the origin is of this database and lists the entry. */
+static bool
+lists(const char *origin, const char *entry)
 {
 	char	   *prefix = origin_prefix();
-	size_t		length = strlen(prefix);
-	Oid			file = compat_relation_file(rel);
+	size_t		length = strlen(entry);
 	const char *p;
 
-	if (strncmp(origin, prefix, length) != 0 ||
-		rel->rd_tableam != GetHeapamTableAmRoutine())
+	if (strncmp(origin, prefix, strlen(prefix)) != 0)
 		return false;
-	for (p = origin + length; *p;)
+	for (p = origin + strlen(prefix); p; p = strchr(p, ','))
 	{
-		char	   *end;
-
-		if (strtoul(p, &end, 10) == file)
+		p += (*p == ',');
+		if (strncmp(p, entry, length) == 0 &&
+			(p[length] == ',' || p[length] == '\0'))
 			return true;
-		if (end == p)
-			return false;
-		p = (*end == ',') ? end + 1 : end;
 	}
 	return false;
+}
+
+char *
+fill_mark_bind(const char *origin, List *relids)
+{
+	StringInfoData bound;
+	ListCell   *lc;
+
+	initStringInfo(&bound);
+	foreach(lc, relids)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), NoLock);
+		Oid			file = compat_relation_file(rel);
+		SyncTriggerRow trigger;
+
+		if (lists(origin, psprintf("%u", file)) &&
+			sync_trigger_row(lfirst_oid(lc), &trigger))
+			appendStringInfo(&bound, "%s%u:%u",
+							 bound.len ? "," : origin_prefix(), file,
+							 trigger.oid);
+		table_close(rel, NoLock);
+	}
+	return bound.data;
+}
+
+bool
+fill_mark_is_exact(const char *origin, Relation rel, Oid trigger_oid)
+{
+	return rel->rd_tableam == GetHeapamTableAmRoutine() &&
+		lists(origin, psprintf("%u:%u", compat_relation_file(rel), trigger_oid));
 }

@@ -9,8 +9,11 @@
  * A rewrite (VACUUM FULL, CLUSTER, restore) makes all rows full length; from
  * then on a row is unfilled when all new columns are NULL or at their default.
  *
- * The origin of a sync lists the files for which the exact rule holds:
- * "<system identifier>/<database>/<file>,<file>...", or "" for none.
+ * The origin of a sync lists the files for which the exact rule holds, each
+ * with the trigger that has kept it so: "<system identifier>/<database>/
+ * <file>:<trigger>,<file>:<trigger>...", or "" for none.  A partition detached
+ * and attached again, or a trigger dropped and made again, may have missed
+ * writes, and has another trigger.
  */
 #ifndef TANDEM_FILL_MARK_H
 #define TANDEM_FILL_MARK_H
@@ -20,12 +23,15 @@
 
 /*
  * The origin of a sync now being made over the columns new_columns (names) of
- * the relations relids (leaf tables, locked against writers).
+ * the relations relids (leaf tables, locked against writers), still without
+ * the triggers; and with them, when they are there.
  */
 extern char *fill_mark_origin(List *relids, List *new_columns);
+extern char *fill_mark_bind(const char *origin, List *relids);
 
-/* Whether the exact rule holds for rel. */
-extern bool fill_mark_is_exact(const char *origin, Relation rel);
+/* Whether the exact rule holds for rel, under its trigger trigger_oid. */
+extern bool fill_mark_is_exact(const char *origin, Relation rel,
+							   Oid trigger_oid);
 
 /* Whether this transaction added the column (not merely altered it). */
 extern bool fill_mark_column_is_new(Oid relid, const char *column);

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/partition.h"
 #include "core/query.h"
 #include "core/subtransaction.h"
 #include "sync/quarantine.h"
@@ -36,6 +37,20 @@ quarantine_try(void (*work) (void *), void *arg)
 	return error;
 }
 
+/* The table that the sync is recorded with. */
+static Oid
+root_of(Relation rel)
+{
+	return rel->rd_rel->relispartition
+		? llast_oid(get_partition_ancestors(RelationGetRelid(rel)))
+		: RelationGetRelid(rel);
+}
+
+/*
+ * This runs as the extension's owner, and the trigger of anybody's table may
+ * claim to be of any sync: only that of the sync's own table is believed.  It
+ * never waits for another session that notes the same key.
+ */
 void
 quarantine_record(RowState *state, const CompiledRule *rule,
 				  const char *direction, const ErrorData *error)
@@ -52,12 +67,15 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 	query_text(&query, direction);
 	query_text(&query, unpack_sql_state(error->sqlerrcode));
 	query_text(&query, error->message);
+	query_oid(&query, root_of(state->rel));
 	(void) query_run(&query,
+					 "WITH known AS (DELETE FROM tandem.quarantined_row WHERE id IN ("
+					 "SELECT q.id FROM tandem.quarantined_row q WHERE q.sync = $1 "
+					 "AND q.relation = $2::regclass AND md5(q.key::text) = md5($3::jsonb::text) "
+					 "FOR UPDATE SKIP LOCKED)) "
 					 "INSERT INTO tandem.quarantined_row (sync, relation, key, direction, sqlstate, error) "
-					 "VALUES ($1, $2::regclass, $3::jsonb, $4, $5, $6) "
-					 "ON CONFLICT (sync, relation, md5(key::text)) DO UPDATE SET "
-					 "direction = excluded.direction, sqlstate = excluded.sqlstate, "
-					 "error = excluded.error, failed_at = excluded.failed_at");
+					 "SELECT s.id, $2::regclass, $3::jsonb, $4, $5, $6 "
+					 "FROM tandem.sync s WHERE s.id = $1 AND s.relation = $7");
 	query_end(&query);
 }
 

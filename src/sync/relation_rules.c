@@ -190,6 +190,7 @@ relation_rules_parse(const char *text, Relation rel, AttrNumber target,
 	Node	   *expression;
 
 	security_enter_owner(&scope, rel, "pg_catalog, pg_temp");
+	security_pin_text_forms();
 	expression = expression_parse(text, rel, EXPRESSION_ALIAS, target, label);
 	security_leave(&scope);
 	return expression;
@@ -228,7 +229,8 @@ compile_side(RelationRules *rules, Relation rel, RuleSide *side, List *names,
 }
 
 static void
-compile_rule(RelationRules *rules, Relation rel, SyncRule *source)
+compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
+			 SyncRule *source)
 {
 	CompiledRule *rule = &rules->rules[rules->nrules++];
 
@@ -241,7 +243,7 @@ compile_rule(RelationRules *rules, Relation rel, SyncRule *source)
 	for (int i = 0; i < rule->new_side.ncolumns; i++)
 		rule->first_new = Min(rule->first_new,
 							  rules->columns[rule->new_side.columns[i]].attnum);
-	rule->exact = fill_mark_is_exact(source->origin, rel);
+	rule->exact = fill_mark_is_exact(source->origin, rel, trigger->tgoid);
 }
 
 static RelationRules *
@@ -266,7 +268,7 @@ compile(Relation rel, const Trigger *trigger)
 		rules->rules = palloc0(sizeof(CompiledRule) * list_length(sources));
 		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);
 		foreach(lc, sources)
-			compile_rule(rules, rel, lfirst(lc));
+			compile_rule(rules, rel, trigger, lfirst(lc));
 		rules->cached = true;
 	}
 	PG_CATCH();

@@ -49,9 +49,27 @@ prepare_work(RowState *state)
 	state->replaced = palloc(sizeof(bool) * state->rules->desc->natts);
 	state->expressions = palloc0(sizeof(ExprState *) *
 								 Max(state->rules->nexpressions, 1));
+	state->compiled = AllocSetContextCreate(state->context,
+											"tandem expressions",
+											ALLOCSET_SMALL_SIZES);
 	state->econtext = CreateStandaloneExprContext();
 	state->econtext->ecxt_scantuple = state->row;
 	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Not before the row is done with: what an expression returned may lie in its
+ * own memory.
+ */
+static void
+free_forgotten(RowState *state)
+{
+	if (!state->forgotten)
+		return;
+	MemoryContextReset(state->compiled);
+	memset(state->expressions, 0,
+		   sizeof(ExprState *) * state->rules->nexpressions);
+	state->forgotten = false;
 }
 
 void
@@ -62,6 +80,7 @@ row_state_load(RowState *state, TupleTableSlot *row, TupleTableSlot *before,
 
 	if (state->row == NULL)
 		prepare_work(state);
+	free_forgotten(state);
 	ResetExprContext(state->econtext);
 	ExecClearTuple(state->row);
 	slot_getallattrs(row);
@@ -197,7 +216,7 @@ row_compute(RowState *state, const CompiledRule *rule,
 	error_context_stack = &callback;
 	if (*compiled == NULL)
 	{
-		MemoryContext caller = MemoryContextSwitchTo(state->context);
+		MemoryContext caller = MemoryContextSwitchTo(state->compiled);
 
 		*compiled = ExecInitExpr((Expr *) copyObject(expression->plan->expr),
 								 NULL);
@@ -211,11 +230,14 @@ row_compute(RowState *state, const CompiledRule *rule,
 void
 row_forget_compiled(RowState *state, const RuleSide *side)
 {
-	for (int i = 0; i < side->ncolumns; i++)
+	if (state->expressions == NULL)
+		return;					/* no row was loaded yet */
+	for (int i = 0; side->expressions && i < side->ncolumns; i++)
 	{
 		if (side->expressions[i].id >= 0)
 			state->expressions[side->expressions[i].id] = NULL;
 	}
+	state->forgotten = true;
 }
 
 /*

@@ -27,6 +27,8 @@ typedef struct RowState
 	MemoryContext context;		/* of this state */
 	ExprContext *econtext;		/* reset with every row loaded */
 	ExprState **expressions;	/* by RuleExpression.id, made when needed */
+	MemoryContext compiled;		/* of the expressions */
+	bool		forgotten;		/* some are given up: free all with the row */
 	bool		columns_known;	/* whether named_columns is to be trusted */
 	bool		columns_sought;
 	Bitmapset  *named_columns;	/* that the statement names */
