@@ -141,8 +141,8 @@ CREATE EVENT TRIGGER tandem_guard_ddl ON ddl_command_end
 		'ALTER DOMAIN', 'ALTER SCHEMA', 'ALTER OPERATOR', 'ALTER COLLATION',
 		'ALTER EXTENSION')
 	EXECUTE FUNCTION tandem.guard_ddl();
+-- whatever is dropped may take the trigger with it, by CASCADE
 CREATE EVENT TRIGGER tandem_guard_drop ON sql_drop
-	WHEN TAG IN ('DROP TRIGGER')
 	EXECUTE FUNCTION tandem.guard_ddl();
 COMMENT ON EVENT TRIGGER tandem_guard_ddl IS 'pg_tandem: refuses DDL that would break a live sync';
 COMMENT ON EVENT TRIGGER tandem_guard_drop IS 'pg_tandem: refuses to drop the trigger of a live sync';

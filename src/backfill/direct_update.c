@@ -55,12 +55,26 @@ offset_columns(Bitmapset *columns)
 	return offset;
 }
 
+/*
+ * Checks that are deferred would be made at commit, with the rights of the
+ * session; the server forbids that while we work with the owner's.  The batch
+ * is all of its transaction, so the end of the batch is as good.
+ */
+static void
+check_at_end_of_batch(void)
+{
+	ConstraintsSetStmt *all_immediate = makeNode(ConstraintsSetStmt);
+
+	AfterTriggerSetState(all_immediate);
+}
+
 DirectUpdate *
 direct_update_begin(Relation rel, Bitmapset *columns)
 {
 	DirectUpdate *update = palloc0(sizeof(DirectUpdate));
 
 	CheckCmdReplicaIdentity(rel, CMD_UPDATE);
+	check_at_end_of_batch();
 	update->rel = rel;
 	update->estate = CreateExecutorState();
 	update->estate->es_snapshot = GetActiveSnapshot();
@@ -181,6 +195,7 @@ direct_update_end(DirectUpdate *update)
 	AfterTriggerEndQuery(update->estate);
 	ExecDropSingleTupleTableSlot(update->locked);
 	ExecCloseIndices(update->target);
+	ExecCloseResultRelations(update->estate);
 	ExecResetTupleTable(update->estate->es_tupleTable, false);
 	ExecCloseRangeTableRelations(update->estate);
 	FreeExecutorState(update->estate);

@@ -165,7 +165,7 @@ check_dropped(const char *command)
 	List	   *tables = oids_from_query(
 										 "SELECT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid "
 										 "FROM pg_event_trigger_dropped_objects() d "
-										 "WHERE d.original AND d.object_type = 'trigger' AND d.address_names[3] = '" SYNC_TRIGGER_NAME "'");
+										 "WHERE d.object_type = 'trigger' AND d.address_names[3] = '" SYNC_TRIGGER_NAME "'");
 	ListCell   *lc;
 
 	foreach(lc, tables)
@@ -175,18 +175,36 @@ check_dropped(const char *command)
 	}
 }
 
-static void
-check_command(CommandTag tag, List *tables)
+/* CREATE OR REPLACE of the sync trigger; a restore makes it without REPLACE. */
+static bool
+replaces_sync(Node *command)
 {
+	return IsA(command, CreateTrigStmt) &&
+		((CreateTrigStmt *) command)->replace &&
+		strcmp(((CreateTrigStmt *) command)->trigname, SYNC_TRIGGER_NAME) == 0;
+}
+
+static void
+check_command(const EventTriggerData *data, List *tables)
+{
+	CommandTag	tag = data->tag;
 	const char *command = GetCommandTagName(tag);
 	ListCell   *lc;
 
-	if (tag == CMDTAG_DROP_TRIGGER)
-		check_dropped(command);
+	if (strcmp(data->event, "sql_drop") == 0)
+	{
+		/* what ALTER TABLE drops is looked at when it is done */
+		if (tag != CMDTAG_ALTER_TABLE)
+			check_dropped(command);
+	}
 	else if (tag == CMDTAG_CREATE_TRIGGER)
 	{
 		foreach(lc, changed_tables())
+		{
+			if (replaces_sync(data->parsetree))
+				check_table(lfirst_oid(lc), command);
 			check_created_trigger(lfirst_oid(lc));
+		}
 	}
 	else if (tag == CMDTAG_ALTER_TABLE || tag == CMDTAG_ALTER_TRIGGER)
 	{
@@ -214,7 +232,7 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 		List	   *tables = synced_tables();
 
 		if (tables != NIL)
-			check_command(data->tag, tables);
+			check_command(data, tables);
 	}
 	PG_RETURN_NULL();
 }

@@ -44,6 +44,7 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 	List	   *columns = row_key_columns(state->rel,
 										  rule->source->old_columns);
 	char	   *key = row_columns_json(state->rel, state->row, columns);
+	uint64		recorded;
 
 	query_begin(&query);
 	query_int(&query, rule->source->id);
@@ -52,13 +53,23 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 	query_text(&query, direction);
 	query_text(&query, unpack_sql_state(error->sqlerrcode));
 	query_text(&query, error->message);
-	(void) query_run(&query,
-					 "INSERT INTO tandem.quarantined_row (sync, relation, key, direction, sqlstate, error) "
-					 "VALUES ($1, $2::regclass, $3::jsonb, $4, $5, $6) "
-					 "ON CONFLICT (sync, relation, md5(key::text)) DO UPDATE SET "
-					 "direction = excluded.direction, sqlstate = excluded.sqlstate, "
-					 "error = excluded.error, failed_at = excluded.failed_at");
+	/* whoever made the trigger, it speaks for its own table alone */
+	recorded = query_run(&query,
+						 "INSERT INTO tandem.quarantined_row (sync, relation, key, direction, sqlstate, error) "
+						 "SELECT s.id, $2::regclass, $3::jsonb, $4, $5, $6 FROM tandem.sync s WHERE s.id = $1 "
+						 "AND (s.relation = $2::regclass OR s.relation IN (SELECT pg_partition_ancestors($2::regclass))) "
+						 "ON CONFLICT (sync, relation, md5(key::text)) DO UPDATE SET "
+						 "direction = excluded.direction, sqlstate = excluded.sqlstate, "
+						 "error = excluded.error, failed_at = excluded.failed_at");
 	query_end(&query);
+	if (recorded == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the sync trigger of table \"%s\" belongs to no sync of that table",
+						RelationGetRelationName(state->rel)),
+				 errdetail("%s of sync %d raised: %s", direction,
+						   rule->source->id, error->message),
+				 errhint("Drop the trigger, and let tandem.sync_column make it.")));
 }
 
 List *
