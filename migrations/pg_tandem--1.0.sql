@@ -275,7 +275,10 @@ SELECT m.name AS migration, t.kind AS step, t.relation,
 	CASE WHEN t.state = 'pending' AND d.blocks_done > 0 THEN
 		date_trunc('second', t.run_time
 			* ((t.blocks_total - d.blocks_done)::float8 / d.blocks_done)) END AS time_left,
-	t.batch_blocks, t.waiting, t.error
+	t.batch_blocks, t.waiting,
+	-- it may quote the row: shown to who may read the table
+	CASE WHEN has_table_privilege(t.relation::oid, 'SELECT')
+		AND NOT row_security_active(t.relation::oid) THEN t.error END AS error
 FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration
 CROSS JOIN LATERAL (
 	SELECT t.blocks_total - coalesce(sum(upper(r) - lower(r)), 0) AS blocks_done
@@ -302,6 +305,7 @@ FROM tandem.quarantined_row q
 JOIN tandem.sync s ON s.id = q.sync
 JOIN tandem.migration m ON m.id = s.migration
 WHERE has_table_privilege(q.relation::oid, 'SELECT')
+	AND NOT row_security_active(q.relation::oid)
 ORDER BY q.id;
 COMMENT ON VIEW tandem.quarantine IS 'rows whose transform raised an error, with their key; contract waits until it is empty';
 

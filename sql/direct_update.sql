@@ -156,6 +156,11 @@ SELECT tandem.sync_column('secured', 'secured', 'a', 'b', 'a::integer', on_error
 CALL tandem.migrate('secured');
 CALL tandem.migrate('secured');
 SELECT * FROM secured ORDER BY id;
+-- but who may not see a row does not see its key there either
+SELECT key FROM tandem.quarantine;
+SET ROLE tandem_secured;
+SELECT key FROM tandem.quarantine;
+RESET ROLE;
 UPDATE secured SET a = '2' WHERE id = 2;
 CALL tandem.migrate('secured');
 

@@ -152,7 +152,7 @@ SELECT health, problem FROM rules WHERE migration = 'p';
 CALL tandem.migrate('p');
 SELECT * FROM p ORDER BY k, a;
 CALL tandem.contract('p');
-SELECT attrelid::regclass, attname FROM pg_attribute WHERE attrelid IN ('p'::regclass, 'p1'::regclass, 'p5_1'::regclass) AND attname IN ('a', 'b');
+SELECT attrelid::regclass, attname FROM pg_attribute WHERE attrelid IN ('p'::regclass, 'p1'::regclass, 'p5_1'::regclass) AND attname IN ('a', 'b') ORDER BY 1;
 
 -- Dropping the table leaves a migration that can only be aborted.
 DROP TABLE u;

@@ -137,6 +137,12 @@ SELECT tandem.sync_column('e', 'e', 'how', 'new', 'breakout(how)');
 RESET ROLE;
 CALL tandem.migrate('e');
 \echo :LAST_ERROR_SQLSTATE
+-- its error quotes the row, so it is shown to who may read the table
+SELECT state, error LIKE '%filling row (how)=(SET ROLE tandem_stranger) of table "e"' FROM tandem.progress
+	WHERE migration = 'e' AND step = 'backfill';
+SET ROLE tandem_stranger;
+SELECT state, error FROM tandem.progress WHERE migration = 'e' AND step = 'backfill';
+RESET ROLE;
 SET session_replication_role = replica;		-- fires the sync all the same
 UPDATE e SET how = 'SELECT 1';
 SELECT new = session_user FROM e;
