@@ -226,7 +226,19 @@ CREATE TRIGGER forged BEFORE INSERT ON trap.forged FOR EACH ROW
 INSERT INTO trap.forged VALUES ('x');
 \echo :LAST_ERROR_SQLSTATE
 SET ROLE tandem_owner;
+-- who made a migration and owns the table no longer has no say in it
+RESET ROLE;
+ALTER TABLE victim OWNER TO tandem_member;
+SET ROLE tandem_owner;
+CALL tandem.migrate('victim');
+SELECT tandem.verify('victim');
 CALL tandem.contract('victim');
+CALL tandem.contract('victim', force => true);
+CALL tandem.abort('victim');
+\echo :LAST_ERROR_SQLSTATE
+SET ROLE tandem_member;
+CALL tandem.contract('victim');
+SET ROLE tandem_owner;
 
 -- Names that would be SQL if they were not quoted.
 RESET ROLE;
