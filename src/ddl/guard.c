@@ -175,6 +175,51 @@ check_dropped(const char *command)
 	}
 }
 
+/* Whether the command can put a trigger out of force, or bring in a table. */
+static bool
+touches_triggers(Node *command)
+{
+	ListCell   *lc;
+
+	if (!IsA(command, AlterTableStmt))
+		return false;
+	foreach(lc, ((AlterTableStmt *) command)->cmds)
+	{
+		switch (lfirst_node(AlterTableCmd, lc)->subtype)
+		{
+			case AT_EnableTrig:
+			case AT_EnableAlwaysTrig:
+			case AT_EnableReplicaTrig:
+			case AT_DisableTrig:
+			case AT_EnableTrigAll:
+			case AT_DisableTrigAll:
+			case AT_EnableTrigUser:
+			case AT_DisableTrigUser:
+			case AT_AttachPartition:
+				return true;
+			default:
+				break;
+		}
+	}
+	return false;
+}
+
+/*
+ * A restore alters tables before their triggers are there.  So a trigger that
+ * is missing is nothing that ALTER TABLE could have done: what it drops is
+ * told by the other event.
+ */
+static void
+check_altered(Oid relid, Node *command, const char *name)
+{
+	SyncTriggerRow row;
+
+	if (touches_triggers(command) && sync_trigger_row(sync_root(relid), &row))
+		check_table(relid, name);
+	else
+		check_rules(list_make1_oid(sync_root(relid)), name);
+}
+
 /* CREATE OR REPLACE of the sync trigger; a restore makes it without REPLACE. */
 static bool
 replaces_sync(Node *command)
@@ -192,11 +237,7 @@ check_command(const EventTriggerData *data, List *tables)
 	ListCell   *lc;
 
 	if (strcmp(data->event, "sql_drop") == 0)
-	{
-		/* what ALTER TABLE drops is looked at when it is done */
-		if (tag != CMDTAG_ALTER_TABLE)
-			check_dropped(command);
-	}
+		check_dropped(command);
 	else if (tag == CMDTAG_CREATE_TRIGGER)
 	{
 		foreach(lc, changed_tables())
@@ -206,7 +247,12 @@ check_command(const EventTriggerData *data, List *tables)
 			check_created_trigger(lfirst_oid(lc));
 		}
 	}
-	else if (tag == CMDTAG_ALTER_TABLE || tag == CMDTAG_ALTER_TRIGGER)
+	else if (tag == CMDTAG_ALTER_TABLE)
+	{
+		foreach(lc, changed_tables())
+			check_altered(lfirst_oid(lc), data->parsetree, command);
+	}
+	else if (tag == CMDTAG_ALTER_TRIGGER)
 	{
 		foreach(lc, changed_tables())
 			check_table(lfirst_oid(lc), command);
