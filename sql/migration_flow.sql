@@ -285,6 +285,12 @@ SELECT set_by_hand($$ ALTER TABLE proof DISABLE TRIGGER "~tandem_sync"; UPDATE p
 SELECT health FROM rules WHERE migration = 'proof';
 CALL tandem.contract('proof');
 CALL tandem.migrate('proof');
+-- verified again, so the gate is open; contract is one transaction, and all of it can be undone
+BEGIN;
+CALL tandem.contract('proof');
+SELECT phase FROM status WHERE name = 'proof';
+ROLLBACK;
+SELECT health FROM rules WHERE migration = 'proof';
 -- and dropped
 SELECT set_by_hand('DROP TRIGGER "~tandem_sync" ON proof');
 CALL tandem.contract('proof');
