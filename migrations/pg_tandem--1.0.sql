@@ -142,6 +142,7 @@ CREATE EVENT TRIGGER tandem_guard_ddl ON ddl_command_end
 		'ALTER DOMAIN', 'ALTER SCHEMA', 'ALTER OPERATOR', 'ALTER COLLATION',
 		'ALTER EXTENSION')
 	EXECUTE FUNCTION tandem.guard_ddl();
+-- whatever is dropped may take the trigger with it, by CASCADE
 CREATE EVENT TRIGGER tandem_guard_drop ON sql_drop
 	EXECUTE FUNCTION tandem.guard_ddl();
 ALTER EVENT TRIGGER tandem_guard_ddl ENABLE ALWAYS;
@@ -278,8 +279,9 @@ SELECT m.name AS migration, t.kind AS step, t.relation,
 		date_trunc('second', t.run_time
 			* ((t.blocks_total - d.blocks_done)::float8 / d.blocks_done)) END AS time_left,
 	t.batch_blocks, t.waiting,
-	-- it may hold a key or a value: shown to who may read the table
-	CASE WHEN has_table_privilege(t.relation::oid, 'SELECT') THEN t.error END AS error
+	-- it may quote the row: shown to who may read the table
+	CASE WHEN has_table_privilege(t.relation::oid, 'SELECT')
+		AND NOT row_security_active(t.relation::oid) THEN t.error END AS error
 FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration
 CROSS JOIN LATERAL (
 	SELECT t.blocks_total - coalesce(sum(upper(r) - lower(r)), 0) AS blocks_done
@@ -306,6 +308,7 @@ FROM tandem.quarantined_row q
 JOIN tandem.sync s ON s.id = q.sync
 JOIN tandem.migration m ON m.id = s.migration
 WHERE has_table_privilege(q.relation::oid, 'SELECT')
+	AND NOT row_security_active(q.relation::oid)
 ORDER BY q.id;
 COMMENT ON VIEW tandem.quarantine IS 'rows whose transform raised an error, with their key; contract waits until it is empty';
 

@@ -248,7 +248,7 @@ DROP VIEW on_chain;
 CALL tandem.abort('in use');
 
 -- The gate, second part: what is not proved.  Force passes over it.
-CREATE TABLE proof (id integer PRIMARY KEY, a integer, b integer);
+CREATE TABLE proof (id integer PRIMARY KEY, a integer);
 INSERT INTO proof SELECT i, i FROM generate_series(1, 5) i;
 CREATE FUNCTION set_by_hand(what text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
 	-- as a superuser may who does not know better
@@ -258,8 +258,11 @@ CREATE FUNCTION set_by_hand(what text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
 	ALTER EVENT TRIGGER tandem_guard_ddl ENABLE;
 	ALTER EVENT TRIGGER tandem_guard_drop ENABLE;
 END $$;
+BEGIN;
 SELECT tandem.create_migration('proof');
+SELECT tandem.add_column('proof', 'proof', 'b', 'integer');
 SELECT tandem.sync_column('proof', 'proof', 'a', 'b', 'a * 2', 'b / 2');
+COMMIT;
 CALL tandem.migrate('proof');
 -- a write behind the trigger's back, which shows in the next verify only
 SELECT set_by_hand('ALTER TABLE proof DISABLE TRIGGER "~tandem_sync"');
@@ -285,6 +288,12 @@ SELECT set_by_hand($$ ALTER TABLE proof DISABLE TRIGGER "~tandem_sync"; UPDATE p
 SELECT health FROM rules WHERE migration = 'proof';
 CALL tandem.contract('proof');
 CALL tandem.migrate('proof');
+-- verified again, so the gate is open; contract is one transaction, and all of it can be undone
+BEGIN;
+CALL tandem.contract('proof');
+SELECT phase FROM status WHERE name = 'proof';
+ROLLBACK;
+SELECT health FROM rules WHERE migration = 'proof';
 -- and dropped
 SELECT set_by_hand('DROP TRIGGER "~tandem_sync" ON proof');
 CALL tandem.contract('proof');

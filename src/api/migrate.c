@@ -58,26 +58,10 @@ exists(Oid relid)
 	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
 }
 
-/* Whether any table of the tree has a trigger that may have missed writes. */
-static bool
-trigger_is_out_of_force(Oid relid)
-{
-	ListCell   *lc;
-
-	foreach(lc, table_tree(relid))
-	{
-		SyncTriggerRow row;
-
-		if (!sync_trigger_row(lfirst_oid(lc), &row) || row.enabled != 'A')
-			return true;
-	}
-	return false;
-}
-
 /*
- * Puts a trigger that was lost or disabled back into force.  Rows written
- * meanwhile may look filled and are not, so nothing is taken for granted any
- * more: the fill begins anew, and looks at values.
+ * Puts a trigger that was lost, disabled or changed back into force.  Rows
+ * written meanwhile may look filled and are not, so nothing is taken for
+ * granted any more: the fill begins anew, and looks at values.
  */
 static void
 repair_sync(Migration *migration, SyncRule *rule)
@@ -88,13 +72,10 @@ repair_sync(Migration *migration, SyncRule *rule)
 	if (problem == NULL)
 		return;
 	lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
-	if (trigger_is_out_of_force(rule->relation))
-	{
-		foreach(lc, sync_list_of_relation(rule->relation))
-			sync_set_origin(lfirst(lc), "");
-		foreach(lc, table_leaves(rule->relation))
-			step_restart(migration->id, lfirst_oid(lc));
-	}
+	foreach(lc, sync_list_of_relation(rule->relation))
+		sync_set_origin(lfirst(lc), "");
+	foreach(lc, table_leaves(rule->relation))
+		step_restart(migration->id, lfirst_oid(lc));
 	sync_install(rule->relation);
 	if (sync_problem(rule) != NULL)
 		ereport(ERROR,

@@ -199,6 +199,7 @@ direct_update_end(DirectUpdate *update)
 	AfterTriggerEndQuery(update->estate);
 	ExecDropSingleTupleTableSlot(update->locked);
 	ExecCloseIndices(update->target);
+	ExecCloseResultRelations(update->estate);
 	ExecResetTupleTable(update->estate->es_tupleTable, false);
 	ExecCloseRangeTableRelations(update->estate);
 	FreeExecutorState(update->estate);

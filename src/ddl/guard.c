@@ -152,20 +152,84 @@ check_dropped(const char *command)
 	}
 }
 
-static void
-check_command(const char *event, CommandTag tag, List *tables)
+/* Whether the command can put a trigger out of force, or bring in a table. */
+static bool
+touches_triggers(Node *command)
 {
+	ListCell   *lc;
+
+	if (!IsA(command, AlterTableStmt))
+		return false;
+	foreach(lc, ((AlterTableStmt *) command)->cmds)
+	{
+		switch (lfirst_node(AlterTableCmd, lc)->subtype)
+		{
+			case AT_EnableTrig:
+			case AT_EnableAlwaysTrig:
+			case AT_EnableReplicaTrig:
+			case AT_DisableTrig:
+			case AT_EnableTrigAll:
+			case AT_DisableTrigAll:
+			case AT_EnableTrigUser:
+			case AT_DisableTrigUser:
+			case AT_AttachPartition:
+				return true;
+			default:
+				break;
+		}
+	}
+	return false;
+}
+
+/*
+ * A restore alters tables before their triggers are there.  So a trigger that
+ * is missing is nothing that ALTER TABLE could have done: what it drops is
+ * told by the other event.
+ */
+static void
+check_altered(Oid relid, Node *command, const char *name)
+{
+	SyncTriggerRow row;
+
+	if (touches_triggers(command) && sync_trigger_row(table_root(relid), &row))
+		check_table(relid, name);
+	else
+		check_rules(list_make1_oid(table_root(relid)), name);
+}
+
+/* CREATE OR REPLACE of the sync trigger; a restore makes it without REPLACE. */
+static bool
+replaces_sync(Node *command)
+{
+	return IsA(command, CreateTrigStmt) &&
+		((CreateTrigStmt *) command)->replace &&
+		strcmp(((CreateTrigStmt *) command)->trigname, SYNC_TRIGGER_NAME) == 0;
+}
+
+static void
+check_command(const EventTriggerData *data, List *tables)
+{
+	CommandTag	tag = data->tag;
 	const char *command = GetCommandTagName(tag);
 	ListCell   *lc;
 
-	if (strcmp(event, "sql_drop") == 0)
+	if (strcmp(data->event, "sql_drop") == 0)
 		check_dropped(command);
 	else if (tag == CMDTAG_CREATE_TRIGGER)
 	{
 		foreach(lc, changed_tables())
+		{
+			if (replaces_sync(data->parsetree))
+				check_table(lfirst_oid(lc), command);
 			check_created_trigger(lfirst_oid(lc));
+		}
 	}
-	else if (tag == CMDTAG_ALTER_TABLE || tag == CMDTAG_ALTER_TRIGGER)
+	else if (tag == CMDTAG_ALTER_TABLE)
+	{
+		foreach(lc, changed_tables())
+			check_altered(lfirst_oid(lc), data->parsetree, command);
+	}
+	else if (tag == CMDTAG_ALTER_TRIGGER)
 	{
 		foreach(lc, changed_tables())
 			check_table(lfirst_oid(lc), command);
@@ -191,7 +255,7 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 		List	   *tables = sync_relations_live();
 
 		if (tables != NIL)
-			check_command(data->event, data->tag, tables);
+			check_command(data, tables);
 	}
 	PG_RETURN_NULL();
 }

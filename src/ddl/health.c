@@ -52,6 +52,10 @@ trigger_problem(Oid relid)
 		return psprintf("trigger is not enabled ALWAYS: ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
 						quoting_relation(relid),
 						quote_identifier(SYNC_TRIGGER_NAME));
+	if (!row.intact)
+		return psprintf("trigger %s of table %s is not as the sync made it: CALL tandem.migrate makes it again",
+						quote_identifier(SYNC_TRIGGER_NAME),
+						quoting_relation(relid));
 	later = trigger_after_sync(relid);
 	if (later)
 		return psprintf("trigger %s fires after the sync: ALTER TRIGGER %s ON %s RENAME TO a name that sorts before %s",
@@ -82,6 +86,21 @@ args_problem(const SyncRule *rule, Relation rel)
 	}
 	return psprintf("trigger of table %s does not hold this sync: CALL tandem.migrate makes it again",
 					quoting_relation(rule->relation));
+}
+
+typedef struct ArgsCall
+{
+	const SyncRule *rule;
+	Relation	rel;
+	char	   *problem;
+} ArgsCall;
+
+static void
+check_args(void *arg)
+{
+	ArgsCall   *call = arg;
+
+	call->problem = args_problem(call->rule, call->rel);
 }
 
 static void
@@ -174,7 +193,12 @@ sync_problem(const SyncRule *rule)
 			break;
 	}
 	if (problem == NULL)
-		problem = args_problem(rule, rel);
+	{
+		ArgsCall	call = {rule, rel, NULL};
+		ErrorData  *error = quarantine_try(check_args, &call);
+
+		problem = error ? error->message : call.problem;
+	}
 	table_close(rel, AccessShareLock);
 	return problem;
 }

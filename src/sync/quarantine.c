@@ -59,6 +59,7 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 	List	   *columns = row_key_columns(state->rel,
 										  rule->source->old_columns);
 	char	   *key = row_columns_json(state->rel, state->row, columns);
+	uint64		recorded;
 
 	query_begin(&query);
 	query_int(&query, rule->source->id);
@@ -68,15 +69,24 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 	query_text(&query, unpack_sql_state(error->sqlerrcode));
 	query_text(&query, error->message);
 	query_oid(&query, root_of(state->rel));
-	(void) query_run(&query,
-					 "WITH known AS (DELETE FROM tandem.quarantined_row WHERE id IN ("
-					 "SELECT q.id FROM tandem.quarantined_row q WHERE q.sync = $1 "
-					 "AND q.relation = $2::regclass AND md5(q.key::text) = md5($3::jsonb::text) "
-					 "FOR UPDATE SKIP LOCKED)) "
-					 "INSERT INTO tandem.quarantined_row (sync, relation, key, direction, sqlstate, error) "
-					 "SELECT s.id, $2::regclass, $3::jsonb, $4, $5, $6 "
-					 "FROM tandem.sync s WHERE s.id = $1 AND s.relation = $7");
+	/* whoever made the trigger, it speaks for its own table alone */
+	recorded = query_run(&query,
+						 "WITH known AS (DELETE FROM tandem.quarantined_row WHERE id IN ("
+						 "SELECT q.id FROM tandem.quarantined_row q WHERE q.sync = $1 "
+						 "AND q.relation = $2::regclass AND md5(q.key::text) = md5($3::jsonb::text) "
+						 "FOR UPDATE SKIP LOCKED)) "
+						 "INSERT INTO tandem.quarantined_row (sync, relation, key, direction, sqlstate, error) "
+						 "SELECT s.id, $2::regclass, $3::jsonb, $4, $5, $6 "
+						 "FROM tandem.sync s WHERE s.id = $1 AND s.relation = $7");
 	query_end(&query);
+	if (recorded == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the sync trigger of table \"%s\" belongs to no sync of that table",
+						RelationGetRelationName(state->rel)),
+				 errdetail("%s of sync %d raised: %s", direction,
+						   rule->source->id, error->message),
+				 errhint("Drop the trigger, and let tandem.sync_column make it.")));
 }
 
 List *

@@ -8,11 +8,14 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_trigger.h"
 #include "sync/rule_args.h"
 #include "sync/trigger_row.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 /* Scans the triggers of a table in the order of names, which they fire in. */
 static SysScanDesc
@@ -24,6 +27,22 @@ begin_scan(Relation catalog, Oid relid)
 				F_OIDEQ, ObjectIdGetDatum(relid));
 	return systable_beginscan(catalog, TriggerRelidNameIndexId, true, NULL, 1,
 							  &key);
+}
+
+/* BEFORE INSERT OR UPDATE of any column, FOR EACH ROW, WHEN nothing */
+static bool
+is_intact(Relation catalog, HeapTuple tuple)
+{
+	Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+	char	   *function = get_func_name(trigger->tgfoid);
+
+	return trigger->tgtype == (TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE |
+							   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE) &&
+		trigger->tgattr.dim1 == 0 &&
+		heap_attisnull(tuple, Anum_pg_trigger_tgqual,
+					   RelationGetDescr(catalog)) &&
+		function && strcmp(function, "sync_row") == 0 &&
+		get_func_namespace(trigger->tgfoid) == get_namespace_oid("tandem", true);
 }
 
 bool
@@ -43,6 +62,7 @@ sync_trigger_row(Oid relid, SyncTriggerRow *row)
 		row->oid = trigger->oid;
 		row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
 		row->enabled = trigger->tgenabled;
+		row->intact = is_intact(catalog, tuple);
 		found = true;
 	}
 	systable_endscan(scan);

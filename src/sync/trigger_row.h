@@ -9,6 +9,7 @@ typedef struct SyncTriggerRow
 {
 	Oid			oid;
 	TransactionId xmin;
+	bool		intact;			/* fires as the sync made it to */
 	char		enabled;		/* pg_trigger.tgenabled */
 } SyncTriggerRow;
 
