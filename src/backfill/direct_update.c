@@ -198,7 +198,6 @@ direct_update_end(DirectUpdate *update)
 {
 	AfterTriggerEndQuery(update->estate);
 	ExecDropSingleTupleTableSlot(update->locked);
-	ExecCloseIndices(update->target);
 	ExecCloseResultRelations(update->estate);
 	ExecResetTupleTable(update->estate->es_tupleTable, false);
 	ExecCloseRangeTableRelations(update->estate);
