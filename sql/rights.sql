@@ -222,7 +222,7 @@ SELECT max(id) AS sync FROM tandem.sync \gset
 SET ROLE tandem_stranger;
 CREATE TABLE trap.forged (a text, b integer);
 CREATE TRIGGER forged BEFORE INSERT ON trap.forged FOR EACH ROW
-	EXECUTE FUNCTION tandem.sync_row(:'sync', 'victim', '0', 'error', 'quarantine', '', '{a}', '{b}', '{a::integer}', '{}');
+	EXECUTE FUNCTION tandem.sync_row('1', :'sync', 'victim', '0', 'error', 'quarantine', '', '{a}', '{b}', '{a::integer}', '{}');
 INSERT INTO trap.forged VALUES ('x');
 \echo :LAST_ERROR_SQLSTATE
 SET ROLE tandem_owner;
