@@ -124,15 +124,24 @@ check_created_trigger(Oid relid)
 						 SYNC_TRIGGER_NAME)));
 }
 
-/* Commands on a table: is each of its syncs still in force? */
+/*
+ * Commands on a table: is each of its syncs still in force?  ALTER TABLE takes
+ * no trigger away, so where there is none it has not come yet: a restore makes
+ * constraints before triggers.
+ */
 static void
-check_table(Oid relid, const char *command)
+check_table(Oid relid, CommandTag tag, const char *command)
 {
+	Oid			root = sync_root(relid);
+	SyncTriggerRow row;
+	bool		awaited = tag == CMDTAG_ALTER_TABLE &&
+	!sync_trigger_row(root, &row);
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_relation(sync_root(relid)))
+	foreach(lc, sync_list_of_relation(root))
 	{
-		char	   *problem = sync_problem(lfirst(lc));
+		char	   *problem = awaited ? sync_rule_problem(lfirst(lc))
+		: sync_problem(lfirst(lc));
 
 		if (problem)
 			refuse(lfirst(lc), command, problem);
@@ -160,7 +169,7 @@ check_rules(List *tables, const char *command)
 }
 
 static void
-check_dropped(const char *command)
+check_dropped(CommandTag tag, const char *command)
 {
 	List	   *tables = oids_from_query(
 										 "SELECT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid "
@@ -171,7 +180,7 @@ check_dropped(const char *command)
 	foreach(lc, tables)
 	{
 		if (OidIsValid(lfirst_oid(lc)))
-			check_table(lfirst_oid(lc), command);
+			check_table(lfirst_oid(lc), tag, command);
 	}
 }
 
@@ -182,7 +191,7 @@ check_command(CommandTag tag, List *tables)
 	ListCell   *lc;
 
 	if (tag == CMDTAG_DROP_TRIGGER)
-		check_dropped(command);
+		check_dropped(tag, command);
 	else if (tag == CMDTAG_CREATE_TRIGGER)
 	{
 		foreach(lc, changed_tables())
@@ -191,7 +200,7 @@ check_command(CommandTag tag, List *tables)
 	else if (tag == CMDTAG_ALTER_TABLE || tag == CMDTAG_ALTER_TRIGGER)
 	{
 		foreach(lc, changed_tables())
-			check_table(lfirst_oid(lc), command);
+			check_table(lfirst_oid(lc), tag, command);
 	}
 	else
 		check_rules(tables, command);
