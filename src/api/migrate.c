@@ -22,6 +22,7 @@
 #include "ddl/health.h"
 #include "ddl/install.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
 #include "sync/relation_rules.h"
@@ -205,6 +206,7 @@ tandem_migrate(PG_FUNCTION_ARGS)
 	Migration  *migration;
 
 	check_may_commit(fcinfo);
+	PreventCommandDuringRecovery("tandem.migrate");
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	migration = migration_get(name);
 	migration_check(migration, ACTION_MIGRATE);
