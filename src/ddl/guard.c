@@ -222,7 +222,8 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 	{
 		List	   *tables = synced_tables();
 
-		if (tables != NIL)
+		/* a restore may make a trigger before it loads the tables of state */
+		if (tables != NIL || data->tag == CMDTAG_CREATE_TRIGGER)
 			check_command(data->tag, tables);
 	}
 	PG_RETURN_NULL();
