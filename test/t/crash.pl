@@ -57,8 +57,10 @@ foreach my $round (1 .. 5)
 	my $pid = $node->safe_psql('postgres', 'SELECT running_pid FROM tandem.migrations');
 	if ($round % 2)
 	{
+		my $offset = -s $node->logfile;
 		PostgreSQL::Test::Utils::system_or_bail('kill', '-9', $pid);
 		$migrate->{run}->finish;
+		$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
 		$node->poll_query_until('postgres', 'SELECT true') or die 'server did not recover';
 	}
 	else
