@@ -23,6 +23,7 @@
 #include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
 #include "sync/relation_rules.h"
@@ -199,6 +200,7 @@ tandem_migrate(PG_FUNCTION_ARGS)
 	Migration  *migration;
 
 	check_may_commit(fcinfo);
+	PreventCommandDuringRecovery("tandem.migrate");
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	migration = migration_get_for_change(name);
 	migration_check(migration, ACTION_MIGRATE);

@@ -22,7 +22,6 @@
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "catalog/sync.h"
-#include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/security.h"
@@ -30,6 +29,7 @@
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "storage/bufmgr.h"
+#include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
 #include "sync/trigger_row.h"
 #include "utils/lsyscache.h"
@@ -71,13 +71,6 @@ open_table(StepRun *run)
 	return rel;
 }
 
-/* What blocks_todo speaks of: the table's file. */
-static char *
-storage_of(Relation rel)
-{
-	return psprintf("%u", compat_relation_file(rel));
-}
-
 /*
  * Starts the step, or starts it anew when its list of blocks is not of the
  * file that the table has now, or its rows not of the trigger.
@@ -86,7 +79,7 @@ static void
 prepare_step(StepRun *run, Relation rel)
 {
 	Step	   *step = run->step;
-	char	   *storage = storage_of(rel);
+	char	   *storage = fill_mark_file(rel);	/* what blocks_todo speaks of */
 	char	   *proof = sync_trigger_version(RelationGetRelid(rel));
 
 	if (step->started && step->storage && strcmp(step->storage, storage) == 0 &&

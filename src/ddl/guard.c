@@ -254,7 +254,8 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 	{
 		List	   *tables = sync_relations_live();
 
-		if (tables != NIL)
+		/* a restore may make a trigger before it loads the tables of state */
+		if (tables != NIL || data->tag == CMDTAG_CREATE_TRIGGER)
 			check_command(data, tables);
 	}
 	PG_RETURN_NULL();

@@ -28,6 +28,12 @@ origin_prefix(void)
 	return psprintf(UINT64_FORMAT "/%u/", GetSystemIdentifier(), MyDatabaseId);
 }
 
+char *
+fill_mark_file(Relation rel)
+{
+	return psprintf("%s%u", origin_prefix(), compat_relation_file(rel));
+}
+
 /*
  * A row of pg_attribute that this transaction altered also bears its xid.  But
  * then an older committed version of it is still there: it cannot be removed

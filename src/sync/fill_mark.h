@@ -36,4 +36,7 @@ extern bool fill_mark_is_exact(const char *origin, Relation rel,
 /* Whether this transaction added the column (not merely altered it). */
 extern bool fill_mark_column_is_new(Oid relid, const char *column);
 
+/* The file of the table, told from those of any other cluster or database. */
+extern char *fill_mark_file(Relation rel);
+
 #endif							/* TANDEM_FILL_MARK_H */

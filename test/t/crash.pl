@@ -11,10 +11,11 @@ use PostgreSQL::Test::Utils;
 use TandemTest;
 use Test::More;
 
-my $rows = 100000;
+# many more than are filled before the last kill, however late it comes
+my $rows = 500000;
 my $node = new_server('main');
 my $release2 = write_script('release2', <<'SQL');
-\set aid random(1, 100000)
+\set aid random(1, 500000)
 \set cents random(-500000, 500000)
 BEGIN;
 UPDATE pgbench_accounts SET abalance_cents = :cents WHERE aid = :aid;
@@ -37,7 +38,7 @@ SQL
 
 $node->append_conf('postgresql.conf', "restart_after_crash = on\ntandem.batch_target = '10ms'");
 $node->reload;
-$node->command_ok([ 'pgbench', '-i', '-q', '-h', $node->host, '-p', $node->port, 'postgres' ],
+$node->command_ok([ 'pgbench', '-i', '-q', '-s', '5', '-h', $node->host, '-p', $node->port, 'postgres' ],
 	'tables of pgbench');
 $node->safe_psql('postgres', <<'SQL');
 CREATE TABLE journal (id bigserial PRIMARY KEY, aid int, cents bigint, abalance int);
@@ -53,12 +54,15 @@ foreach my $round (1 .. 5)
 	my $target = $blocks_before + 150;
 	# odd rounds lose a backend, which takes all others with it; even ones the whole server
 	my $migrate = start_psql($node, 'postgres', q(CALL tandem.migrate('cents')));
-	wait_for_running($node, "SELECT blocks_done >= $target FROM tandem.progress WHERE step = 'backfill'");
+	wait_for_running($node, 'SELECT running_pid IS NOT NULL FROM tandem.migrations');
 	my $pid = $node->safe_psql('postgres', 'SELECT running_pid FROM tandem.migrations');
+	wait_for_running($node, "SELECT blocks_done >= $target FROM tandem.progress WHERE step = 'backfill'");
 	if ($round % 2)
 	{
+		my $offset = -s $node->logfile;
 		PostgreSQL::Test::Utils::system_or_bail('kill', '-9', $pid);
 		$migrate->{run}->finish;
+		$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
 		$node->poll_query_until('postgres', 'SELECT true') or die 'server did not recover';
 	}
 	else

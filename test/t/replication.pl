@@ -1,0 +1,116 @@
+# Replication in the middle of a migration: a subscriber that is ahead of its publisher, the direct
+# update of the backfill as a subscriber sees it, and a standby that is promoted.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use TandemTest;
+use Test::More;
+
+my $publisher = new_server('publisher');
+my $subscriber = new_server('subscriber');
+my $table = 'CREATE TABLE items (id int PRIMARY KEY, price int)';
+my $expand = <<'SQL';
+BEGIN;
+SELECT tandem.create_migration('m');
+ALTER TABLE items ADD COLUMN cents bigint;
+SELECT tandem.sync_column('m', 'items', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
+COMMIT;
+SQL
+
+# the subscriber has the sync, the publisher is of the old release
+$publisher->safe_psql('postgres', "$table; INSERT INTO items SELECT i, i FROM generate_series(1, 100) i");
+$subscriber->safe_psql('postgres', $table);
+$subscriber->safe_psql('postgres', $expand);
+$publisher->safe_psql('postgres', 'CREATE PUBLICATION p FOR TABLE items');
+$subscriber->safe_psql('postgres',
+	sprintf(q(CREATE SUBSCRIPTION s CONNECTION '%s' PUBLICATION p), $publisher->connstr . ' dbname=postgres'));
+$subscriber->wait_for_subscription_sync($publisher, 's');
+is($subscriber->safe_psql('postgres', 'SELECT count(*), sum(cents) FROM items'), '100|505000',
+	'rows of the first copy are synced');
+$publisher->safe_psql('postgres', <<'SQL');
+INSERT INTO items VALUES (101, 101);
+UPDATE items SET price = 20 WHERE id = 2;
+DELETE FROM items WHERE id = 3;
+SQL
+$publisher->wait_for_catchup('s');
+is($subscriber->safe_psql('postgres', 'SELECT id, price, cents FROM items WHERE id IN (2, 3, 101) ORDER BY id'),
+	"2|20|2000\n101|101|10100", 'applied rows are synced');
+$subscriber->safe_psql('postgres', q(CALL tandem.migrate('m')));
+is($subscriber->safe_psql('postgres', q(SELECT rows_checked, rows_unfilled, rows_mismatched FROM tandem.verify('m'))),
+	'100|0|0', 'and verified');
+$subscriber->safe_psql('postgres', q(DROP SUBSCRIPTION s; CALL tandem.abort('m'); DROP TABLE items));
+
+# the publisher migrates; the subscriber has the new column, and no sync
+foreach my $identity ('DEFAULT', 'FULL')
+{
+	$publisher->safe_psql('postgres', "DROP TABLE items; $table; ALTER TABLE items REPLICA IDENTITY $identity");
+	$publisher->safe_psql('postgres', 'INSERT INTO items SELECT i, i FROM generate_series(1, 1000) i');
+	$publisher->safe_psql('postgres', $expand);
+	$publisher->safe_psql('postgres', 'ALTER PUBLICATION p ADD TABLE items');
+	$subscriber->safe_psql('postgres', "$table; ALTER TABLE items ADD COLUMN cents bigint");
+	$subscriber->safe_psql('postgres',
+		sprintf(q(CREATE SUBSCRIPTION s CONNECTION '%s' PUBLICATION p), $publisher->connstr . ' dbname=postgres'));
+	$subscriber->wait_for_subscription_sync($publisher, 's');
+	is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM items WHERE cents IS NULL'), 1000,
+		"identity $identity: copied as they are");
+	$publisher->safe_psql('postgres', q(CALL tandem.migrate('m')));
+	$publisher->wait_for_catchup('s');
+	is($subscriber->safe_psql('postgres', 'SELECT count(*), sum(cents) FROM items'), '1000|50050000',
+		"identity $identity: the backfill is replayed");
+	$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION s; DROP TABLE items');
+	$publisher->safe_psql('postgres', q(CALL tandem.abort('m')));
+}
+
+# identity NOTHING: nobody could replay an update, so none is made
+$publisher->safe_psql('postgres', 'ALTER TABLE items REPLICA IDENTITY NOTHING');
+$publisher->safe_psql('postgres', $expand);
+my ($status, $out, $err) = $publisher->psql('postgres', q(CALL tandem.migrate('m')));
+like($err, qr/cannot update table "items" because it does not have a replica identity/,
+	'a published table without identity is refused as UPDATE refuses it');
+$publisher->safe_psql('postgres', q(CALL tandem.abort('m'); DROP TABLE items));
+
+# a standby: its views are read, and the migration goes on there when it is promoted in the middle
+$publisher->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($publisher, 'base', has_streaming => 1);
+$standby->start;
+$publisher->safe_psql('postgres', <<'SQL');
+CREATE TABLE items (id int PRIMARY KEY, price int, filler text);
+INSERT INTO items SELECT i, i, repeat('x', 500) FROM generate_series(1, 2000) i;
+SQL
+$publisher->safe_psql('postgres', $expand);
+$publisher->safe_psql('postgres', 'UPDATE items SET cents = 550 WHERE id = 5; UPDATE items SET cents = NULL, price = NULL WHERE id = 6');
+my $locker = $publisher->background_psql('postgres');
+$locker->query_safe('BEGIN; SELECT 1 FROM items WHERE id = 1990 FOR UPDATE');
+my $migrate = start_psql($publisher, 'postgres', q(SET tandem.batch_target = '1ms'), q(CALL tandem.migrate('m')));
+wait_for_running($publisher, q(SELECT count(*) > 0 FROM tandem.progress WHERE migration = 'm' AND waiting IS NOT NULL));
+my $position = 'SELECT blocks_done, rows_filled FROM tandem.progress WHERE state = \'%s\' AND blocks_done > 0';
+my $before = $publisher->safe_psql('postgres', sprintf($position, 'running'));
+$publisher->wait_for_catchup($standby, 'replay', $publisher->lsn('flush'));
+is($standby->safe_psql('postgres', q(SELECT name, phase, running_pid IS NULL, problem IS NULL FROM tandem.migrations WHERE phase = 'migrate')),
+	'm|migrate|t|t', 'the standby shows the migration');
+is($standby->safe_psql('postgres', sprintf($position, 'pending')), $before, 'and its progress');
+($status, $out, $err) = $standby->psql('postgres', q(CALL tandem.migrate('m')));
+isnt($status, 0, 'migrate is refused there');
+like($err, qr/ERROR:  cannot execute tandem.migrate during recovery/, 'because it is a standby');
+
+$publisher->stop('immediate');
+$migrate->{run}->finish;
+$locker->{run}->finish;
+$standby->promote;
+is($standby->safe_psql('postgres', sprintf($position, 'pending')), $before, 'promoted, it stands where it stood');
+$standby->safe_psql('postgres', 'UPDATE items SET price = 7 WHERE id = 7');
+$standby->safe_psql('postgres', q(CALL tandem.migrate('m')));
+is($standby->safe_psql('postgres', 'SELECT id, price, cents FROM items WHERE cents IS DISTINCT FROM price * 100 ORDER BY id'),
+	'5|5|550', 'migrate goes on there, and keeps what writers wrote');
+is($standby->safe_psql('postgres', 'SELECT price, cents FROM items WHERE id IN (6, 7) ORDER BY id'), "|\n7|700",
+	'before and after');
+$standby->safe_psql('postgres', q(CALL tandem.contract('m')));
+is($standby->safe_psql('postgres', q(SELECT phase FROM tandem.migrations ORDER BY created_at DESC LIMIT 1)), 'done', 'contract');
+
+done_testing();
