@@ -7,6 +7,7 @@
 #include "api/arguments.h"
 #include "api/finish.h"
 #include "catalog/migration.h"
+#include "catalog/pg_class.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/quoting.h"
@@ -89,6 +90,13 @@ open_questions(const Migration *migration, List *rules)
 		if (list_member_oid(seen, rule->relation))
 			continue;
 		seen = lappend_oid(seen, rule->relation);
+		foreach(leaf, table_tree(rule->relation))
+		{
+			if (get_rel_relkind(lfirst_oid(leaf)) == RELKIND_FOREIGN_TABLE)
+				reasons = lappend(reasons,
+								  psprintf("partition %s is a foreign table: its rows cannot be filled from here",
+										   quoting_relation(lfirst_oid(leaf))));
+		}
 		foreach(leaf, table_leaves(rule->relation))
 			reasons = unproved(reasons, fills, proofs, lfirst_oid(leaf));
 	}

@@ -30,6 +30,7 @@
 #include "sync/fill_mark.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 SQL_FUNCTION(tandem_create_migration);
 SQL_FUNCTION(tandem_add_column);
@@ -66,6 +67,12 @@ type_as_sql(const char *text)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 					 errmsg("a column cannot have pseudo-type %s", text)));
+		if (DomainHasConstraints(type))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("adding a column of domain %s rewrites the table", text),
+					 errdetail("The server checks the domain's constraints on every row, with the table locked."),
+					 errhint("Add a column of the domain's base type, and a CHECK constraint NOT VALID.")));
 	}
 	PG_CATCH();
 	{

@@ -22,6 +22,8 @@
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
+#define ROWS_A_TRANSACTION 100
+
 /* "schema.=" of the column's type, to be put into OPERATOR(); NULL: none */
 static char *
 equality_of(Oid type)
@@ -156,6 +158,9 @@ quarantine_retry(Migration *migration)
 			quarantine_remove(q->id);
 		else
 			left++;
+		/* not too many rows locked at a time */
+		if (foreach_current_index(lc) % ROWS_A_TRANSACTION == ROWS_A_TRANSACTION - 1)
+			SPI_commit();
 	}
 	return left;
 }

@@ -8,8 +8,8 @@
 #include "catalog/migration.h"
 
 /*
- * Tries every row in quarantine of the migration again, in the current
- * transaction.  Those that are right now, or gone, leave it.  Returns how many
+ * Tries every row in quarantine of the migration again, from a procedure with
+ * a non-atomic SPI connection: it commits now and then.  Those that are right now, or gone, leave it.  Returns how many
  * are left.
  */
 extern int64 quarantine_retry(Migration *migration);

@@ -25,6 +25,7 @@
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/security.h"
+#include "core/settings.h"
 #include "core/subtransaction.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
@@ -32,6 +33,7 @@
 #include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
 #include "sync/trigger_row.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -169,6 +171,14 @@ check_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last,
 		advance->sample = verify_sample(&result);
 }
 
+/* For the transaction of a batch, whatever the session's defaults are. */
+static void
+set_for_transaction(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+}
+
 /* One batch, as far as it can fail on a row. */
 static void
 work_on_batch(void *arg)
@@ -183,6 +193,9 @@ work_on_batch(void *arg)
 	instr_time	started;
 	instr_time	took;
 
+	if (setting_batch_lock_timeout > 0)
+		set_for_transaction("lock_timeout",
+							psprintf("%d", setting_batch_lock_timeout));
 	INSTR_TIME_SET_CURRENT(started);
 	reclaim_run(&run->reclaim, rel);
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -250,12 +263,43 @@ fail_step(StepRun *run, ErrorData *error)
 	ReThrowError(error);
 }
 
+/* Errors that tell of other sessions, and pass with them. */
+static bool
+will_pass(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK;
+}
+
+/*
+ * A batch that waited too long has been rolled back, and nobody waits for it
+ * any more.  It is tried again with fewer blocks, so that most of them get
+ * done; a single block is left for the next pass.
+ */
+static void
+give_way(StepRun *run, BlockNumber cursor, const ErrorData *error)
+{
+	if (run->pacing.blocks > 1)
+	{
+		run->pacing.blocks = Max(run->pacing.blocks / 4, 1);
+		run->cursor = cursor;
+	}
+	else
+		run->left_blocked++;
+	run->waiting = psprintf("another session: %s", error->message);
+	step_set_waiting(run->step->id, run->waiting);
+}
+
 static void
 run_batch(StepRun *run)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	Step		before = *run->step;
+	BlockNumber cursor = run->cursor;
 	ErrorData  *error;
 
+	/* a row that others have written meanwhile is no error to a batch */
+	set_for_transaction("transaction_isolation", "read committed");
 	if (migration_stop_requested(run->migration))
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
@@ -263,11 +307,14 @@ run_batch(StepRun *run)
 						run->migration->name),
 				 errhint("SELECT * FROM tandem.history; tells by whom.")));
 	error = subtransaction_try(work_on_batch, run);
-	if (error)
-	{
-		MemoryContextSwitchTo(caller);
+	if (error == NULL)
+		return;
+	MemoryContextSwitchTo(caller);
+	*run->step = before;
+	if (will_pass(error))
+		give_way(run, cursor, error);
+	else
 		fail_step(run, error);
-	}
 }
 
 /*
@@ -319,6 +366,7 @@ run_step(Migration *migration, Step *step)
 	reclaim_start(&run.reclaim);
 	pacing_start(&run.pacing, step->batch_blocks);
 	progress_notice_start(&notice, step);
+	SPI_commit();
 	while (!run.finished)
 	{
 		MemoryContextSwitchTo(run.batch_context);

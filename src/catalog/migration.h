@@ -57,7 +57,7 @@ extern void migration_record(const Migration *migration, const char *action,
  */
 extern void migration_lock_runner(Migration *migration, bool session);
 
-/* Ends the session lock; safe while an error is handled. */
+/* Ends the session lock; an abort of the transaction does so by itself. */
 extern void migration_unlock_runner(Migration *migration);
 
 /*

@@ -270,6 +270,19 @@ step_set_error(int step_id, const char *error)
 	query_end(&query);
 }
 
+void
+step_set_waiting(int step_id, const char *waiting)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, step_id);
+	query_text(&query, waiting);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET waiting = $2, changed_at = clock_timestamp() WHERE id = $1");
+	query_end(&query);
+}
+
 bool
 step_all_done(int migration_id)
 {

@@ -93,6 +93,9 @@ extern void step_finish(Step *step);
 /* Notes why the step failed, or waits; NULL forgets it. */
 extern void step_set_error(int step_id, const char *error);
 
+/* Notes what the step waits for. */
+extern void step_set_waiting(int step_id, const char *waiting);
+
 /* Whether every step of the migration is done. */
 extern bool step_all_done(int migration_id);
 

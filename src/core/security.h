@@ -39,6 +39,7 @@ extern void security_pin_search_path(SecurityScope *scope);
  * that one session reads what another has written.
  */
 extern void security_pin_text_forms(void);
+
 /* Until security_leave: FORCE ROW LEVEL SECURITY hides no row from the owner. */
 extern void security_see_all_rows(void);
 

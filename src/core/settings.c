@@ -11,6 +11,7 @@
 
 int			setting_release = 0;
 int			setting_batch_target = 100;
+int			setting_batch_lock_timeout = 100;
 int			setting_lock_timeout = 200;
 int			setting_lock_retry_time = 60;
 bool		setting_fire_triggers = false;
@@ -27,6 +28,11 @@ settings_define(void)
 							"Time that one batch of a backfill should take.",
 							NULL,
 							&setting_batch_target, 100, 1, 60000,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("tandem.batch_lock_timeout",
+							"Longest wait of a batch for what another session holds.",
+							"Such as a unique key being inserted. After it the batch gives way and is tried again; 0 means no limit.",
+							&setting_batch_lock_timeout, 100, 0, 60000,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.lock_timeout",
 							"Longest wait for a lock that stops readers or writers.",

@@ -11,6 +11,9 @@ extern int	setting_release;
 /* time that one batch of a fill should take, in ms */
 extern int	setting_batch_target;
 
+/* longest wait of a batch for what another session holds, in ms; 0: no limit */
+extern int	setting_batch_lock_timeout;
+
 /* longest wait for one strong lock, in ms */
 extern int	setting_lock_timeout;
 

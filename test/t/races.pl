@@ -10,6 +10,9 @@ use TandemTest;
 use Test::More;
 
 my $node = new_server('main');
+# up holds a batch here, which otherwise gives way to what other sessions hold
+$node->append_conf('postgresql.conf', 'tandem.batch_lock_timeout = 0');
+$node->reload;
 my $waiting = q(SELECT count(*) > 0 FROM tandem.progress WHERE step = 'backfill' AND waiting IS NOT NULL);
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
@@ -125,5 +128,20 @@ like($migrate->{err}, qr/ERROR:  migration "m" was stopped by another session/, 
 is(sql(q(SELECT count(*) FROM pg_attribute WHERE attrelid = 'items'::regclass AND attname = 'cents')),
 	0, 'and the new column is gone');
 $holder->quit;
+
+# a unique key that a writer is inserting: the batch gives way, holding nothing, and no deadlock
+expand(10);
+sql('CREATE UNIQUE INDEX ON items (cents)');
+my $writer = $node->background_psql('postgres');
+$writer->query_safe('BEGIN');
+$writer->query_safe('INSERT INTO items (id, price) VALUES (500, 5)');
+$migrate = start_psql($node, 'postgres', q(SET tandem.batch_lock_timeout = '50ms'), q(CALL tandem.migrate('m')));
+wait_for_running($node, q(SELECT count(*) > 0 FROM tandem.progress WHERE waiting LIKE 'another session: %'));
+$writer->query_safe('UPDATE items SET price = price WHERE id BETWEEN 1 AND 4');
+$writer->query_safe('ROLLBACK');
+ok(finish($migrate), 'a batch gives way to a unique key being inserted, and ends when its writer does');
+is(sql('SELECT count(*) FROM items WHERE cents = price * 100'), 10, 'with every row filled');
+is(sql(q(SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres')), 0, 'and no deadlock');
+$writer->quit;
 
 done_testing();
