@@ -49,6 +49,8 @@ SELECT error_of($$ SELECT tandem.add_column(NULL, 'images', 'a', 'text') $$);
 SELECT error_of($$ SELECT tandem.add_column('m', NULL, 'a', 'text') $$);
 SELECT error_of($$ SELECT tandem.add_column('m', 'images', NULL, 'text') $$);
 SELECT error_of($$ SELECT tandem.add_column('m', 'images', 'a', NULL) $$);
+CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
+SELECT error_of($$ SELECT tandem.add_column('m', 'images', 'a', 'positive') $$);
 SELECT error_of($$ SELECT tandem.add_column('nobody''s', 'images', 'a', 'text') $$);
 SELECT error_of($$ SELECT tandem.add_column('m', 'nothing', 'a', 'text') $$);
 SELECT error_of($$ SELECT tandem.add_column('m', 'nowhere.nothing', 'a', 'text') $$);

@@ -11,7 +11,7 @@ CREATE PROCEDURE expand(tab text, old name, new name, type text, up text, down t
 LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM tandem.create_migration(tab);
-	PERFORM tandem.add_column(tab, quote_ident(tab), new, type);
+	EXECUTE format('ALTER TABLE %I ADD COLUMN %I %s', tab, new, type);
 	PERFORM tandem.sync_column(tab, quote_ident(tab), old, new, up, down);
 END $$;
 -- what is left to fill after it, and whether verify agrees
