@@ -156,6 +156,19 @@ run_steps(Migration *migration, StepKind kind)
 	}
 }
 
+static bool
+has_one_way(const Migration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		if (((SyncRule *) lfirst(lc))->down == NIL)
+			return true;
+	}
+	return false;
+}
+
 static void
 end_migrate(Migration *migration, TimestampTz started, int64 quarantined)
 {
@@ -164,7 +177,10 @@ end_migrate(Migration *migration, TimestampTz started, int64 quarantined)
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("verify of migration \"%s\" found rows that are not right",
 						migration->name),
-				 errdetail("Everything that was filled is kept."),
+				 errdetail("Everything that was filled is kept.%s",
+						   has_one_way(migration)
+						   ? " A one-way sync cannot tell a row whose new column was written on its own: if these are such rows, contract with force => true."
+						   : ""),
 				 errhint("See which: SELECT * FROM tandem.verify(%s); mend the rows or the sync, then CALL tandem.migrate again.",
 						 quote_literal_cstr(migration->name))));
 	migration_act(migration, ACTION_FINISH, NULL, started);
