@@ -60,7 +60,7 @@ foreach my $round (1 .. 5)
 	if ($round % 2)
 	{
 		my $offset = -s $node->logfile;
-		PostgreSQL::Test::Utils::system_or_bail('kill', '-9', $pid);
+		kill('KILL', $pid) == 1 or die "no process $pid to kill";
 		$migrate->{run}->finish;
 		$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
 		$node->poll_query_until('postgres', 'SELECT true') or die 'server did not recover';
