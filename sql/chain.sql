@@ -182,6 +182,20 @@ SELECT * FROM ends ORDER BY id;
 SELECT rows_mismatched FROM tandem.verify('ends');
 CALL tandem.abort('ends');
 
+-- Two new columns of one old column disagree, though the first leaves it as it is.
+CREATE TABLE fan (id integer PRIMARY KEY, a boolean);
+INSERT INTO fan VALUES (1, false), (2, false);
+BEGIN;
+SELECT open('fan');
+ALTER TABLE fan ADD COLUMN b text, ADD COLUMN c integer;
+SELECT tandem.sync_column('fan', 'fan', 'a', 'b', $$ CASE WHEN a THEN 'public' ELSE 'private' END $$, $$ b = 'public' $$),
+	tandem.sync_column('fan', 'fan', 'a', 'c', 'a::integer', 'c::boolean');
+COMMIT;
+UPDATE fan SET b = 'shared', c = 1 WHERE id = 1;
+UPDATE fan SET b = 'shared', c = 0 WHERE id = 2;
+SELECT * FROM fan ORDER BY id;
+CALL tandem.abort('fan');
+
 -- Abort of the earlier of a chain is refused while the later reads its column;
 -- abort of the later leaves the earlier at work.
 CREATE TABLE undo (id integer PRIMARY KEY, a integer);

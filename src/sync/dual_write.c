@@ -216,30 +216,33 @@ share_column(const RuleSide *a, const RuleSide *b)
 }
 
 /*
- * The loser of a conflict may have been used already, by rules that ran
+ * A side that has just been set may have been used already, by rules that ran
  * before: they follow it once more, and what they set is followed in turn.
  */
 static void
-follow_loser(RowState *state, CompiledRule *from, RuleSide *loser, bool *done)
+follow_again(RowState *state, CompiledRule *from, RuleSide *changed, bool *done)
 {
 	RelationRules *rules = state->rules;
 
 	for (int i = 0; i < rules->nrules; i++)
 	{
 		CompiledRule *rule = &rules->rules[i];
-		bool		forward = share_column(&rule->old_side, loser);
+		bool		forward = share_column(&rule->old_side, changed);
+		RuleSide   *target = forward ? &rule->new_side : &rule->old_side;
 
 		if (rule == from || !done[i] ||
-			(!forward && !share_column(&rule->new_side, loser)) ||
+			(!forward && !share_column(&rule->new_side, changed)) ||
 			dual_write_agrees(state, rule))
 			continue;
+		if (rule->source->on_conflict == ON_CONFLICT_ERROR &&
+			row_side_given(state, target) == GIVEN_YES)
+			raise_conflict(state, rule);
 		done[i] = false;		/* not again on this way */
 		if (forward)
 			(void) dual_write_forward(state, rule);
 		else
 			(void) dual_write_backward(state, rule);
-		follow_loser(state, rule, forward ? &rule->new_side : &rule->old_side,
-					 done);
+		follow_again(state, rule, target, done);
 		done[i] = true;
 	}
 }
@@ -256,11 +259,11 @@ both_given(RowState *state, CompiledRule *rule, bool *done)
 			break;
 		case ON_CONFLICT_NEW:
 			(void) dual_write_backward(state, rule);
-			follow_loser(state, rule, &rule->old_side, done);
+			follow_again(state, rule, &rule->old_side, done);
 			break;
 		case ON_CONFLICT_OLD:
 			(void) dual_write_forward(state, rule);
-			follow_loser(state, rule, &rule->new_side, done);
+			follow_again(state, rule, &rule->new_side, done);
 			break;
 	}
 }
@@ -321,9 +324,17 @@ run_rule(RowState *state, CompiledRule *rule, bool *done)
 		row_is_unfilled(state, rule))
 		(void) set_side(state, rule, &rule->new_side, "up", true);
 	if (new == GIVEN_NO)
+	{
 		(void) dual_write_forward(state, rule);
+		if (row_side_given(state, &rule->new_side) == GIVEN_YES)
+			follow_again(state, rule, &rule->new_side, done);
+	}
 	else if (old == GIVEN_NO)
+	{
 		(void) dual_write_backward(state, rule);
+		if (row_side_given(state, &rule->old_side) == GIVEN_YES)
+			follow_again(state, rule, &rule->old_side, done);
+	}
 	else
 		both_given(state, rule, done);
 	return true;
