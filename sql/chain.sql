@@ -163,6 +163,39 @@ SELECT * FROM wide WHERE id = 1;
 -- nothing of a sync is left
 SELECT tgname FROM pg_trigger WHERE tgrelid = 'wide'::regclass;
 
+-- Both ends of a chain disagree, and of a fan: the loser takes along what was
+-- made from it.
+CREATE TABLE ends (id integer PRIMARY KEY, a integer);
+BEGIN;
+SELECT open('ends');
+ALTER TABLE ends ADD COLUMN b integer, ADD COLUMN c integer, ADD COLUMN d integer, ADD COLUMN e integer;
+SELECT tandem.sync_column('ends', 'ends', 'a', 'b', 'a * 10', 'b / 10', 'new'),
+	tandem.sync_column('ends', 'ends', 'b', 'c', 'b + 1', 'c - 1', 'new'),
+	tandem.sync_column('ends', 'ends', 'c', 'd', 'c * 10', 'd / 10', 'new'),
+	tandem.sync_column('ends', 'ends', 'a', 'e', 'a', 'e', 'new');
+COMMIT;
+INSERT INTO ends (id, a, d) VALUES (1, 1, 210);
+INSERT INTO ends (id, b, e) VALUES (2, 10, 3);
+INSERT INTO ends (id, a) VALUES (3, 1);
+UPDATE ends SET a = 4, c = 51 WHERE id = 3;
+SELECT * FROM ends ORDER BY id;
+SELECT rows_mismatched FROM tandem.verify('ends');
+CALL tandem.abort('ends');
+
+-- Two new columns of one old column disagree, though the first leaves it as it is.
+CREATE TABLE fan (id integer PRIMARY KEY, a boolean);
+INSERT INTO fan VALUES (1, false), (2, false);
+BEGIN;
+SELECT open('fan');
+ALTER TABLE fan ADD COLUMN b text, ADD COLUMN c integer;
+SELECT tandem.sync_column('fan', 'fan', 'a', 'b', $$ CASE WHEN a THEN 'public' ELSE 'private' END $$, $$ b = 'public' $$),
+	tandem.sync_column('fan', 'fan', 'a', 'c', 'a::integer', 'c::boolean');
+COMMIT;
+UPDATE fan SET b = 'shared', c = 1 WHERE id = 1;
+UPDATE fan SET b = 'shared', c = 0 WHERE id = 2;
+SELECT * FROM fan ORDER BY id;
+CALL tandem.abort('fan');
+
 -- Abort of the earlier of a chain is refused while the later reads its column;
 -- abort of the later leaves the earlier at work.
 CREATE TABLE undo (id integer PRIMARY KEY, a integer);

@@ -60,6 +60,10 @@ INSERT INTO old_computed (id, made) VALUES (10, '2011-11-11')
 	ON CONFLICT (id) DO UPDATE SET made = EXCLUDED.made;
 MERGE INTO old_computed o USING (VALUES (12)) v (id) ON o.id = v.id
 	WHEN NOT MATCHED THEN INSERT (id, made) VALUES (v.id, '2012-12-12');
+-- of two INSERT actions in one MERGE nothing tells which is at work
+MERGE INTO old_computed o USING (VALUES (19), (20)) v (id) ON o.id = v.id
+	WHEN NOT MATCHED AND v.id = 19 THEN INSERT (id, created) VALUES (v.id, '2019-01-19 00:00Z')
+	WHEN NOT MATCHED THEN INSERT (id, made) VALUES (v.id, '2020-01-20');
 WITH w AS (INSERT INTO old_computed (id, made) VALUES (13, '2013-01-13') RETURNING id) SELECT id FROM w;
 -- two INSERTs in one statement, each with columns of its own
 WITH w AS (INSERT INTO old_computed (id, created) VALUES (15, '2015-01-15 00:00Z') RETURNING id)

@@ -145,6 +145,22 @@ CALL tandem.migrate('fired');
 RESET tandem.fire_triggers;
 SELECT * FROM fired ORDER BY id;
 SELECT what, count(*) FROM audit GROUP BY what ORDER BY what;
+-- a trigger that suppresses the update would leave rows unfilled
+CREATE TABLE suppressed (id integer PRIMARY KEY, a integer);
+INSERT INTO suppressed VALUES (1, 1), (2, 2);
+CREATE FUNCTION suppress_odd() RETURNS trigger LANGUAGE plpgsql AS
+	'BEGIN IF new.id % 2 = 1 THEN RETURN NULL; END IF; RETURN new; END';
+CREATE TRIGGER suppress BEFORE UPDATE ON suppressed FOR EACH ROW EXECUTE FUNCTION suppress_odd();
+BEGIN;
+SELECT tandem.create_migration('suppressed');
+SELECT tandem.add_column('suppressed', 'suppressed', 'b', 'integer');
+SELECT tandem.sync_column('suppressed', 'suppressed', 'a', 'b', 'a', 'b');
+COMMIT;
+SET tandem.fire_triggers = on;
+CALL tandem.migrate('suppressed');
+RESET tandem.fire_triggers;
+CALL tandem.migrate('suppressed');
+SELECT * FROM suppressed ORDER BY id;
 -- row security does not hide rows from it, nor from the quarantine
 CREATE ROLE tandem_secured;
 CREATE TABLE secured (id integer PRIMARY KEY, a text, b integer);

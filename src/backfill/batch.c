@@ -178,6 +178,14 @@ update_deferred(Batch *batch)
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("update of table \"%s\" failed",
 						RelationGetRelationName(batch->state->rel))));
+	if (SPI_processed < (uint64) count)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("only " UINT64_FORMAT " of %d rows of table \"%s\" could be updated",
+						SPI_processed, count,
+						RelationGetRelationName(batch->state->rel)),
+				 errdetail("A trigger of the table or its row-level security hides the others."),
+				 errhint("SET tandem.fire_triggers = off, then CALL tandem.migrate again.")));
 	batch->result->rows_filled += SPI_processed;
 	SPI_finish();
 }

@@ -11,6 +11,7 @@
 #include "catalog/pg_class.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
+#include "nodes/plannodes.h"
 #include "parser/parse_type.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
@@ -128,11 +129,26 @@ compat_init_range_table(EState *estate, Relation rel, Bitmapset *updated_columns
 #endif
 }
 
+/* Whether a plan is a MERGE with several INSERT actions. */
+static inline bool
+compat_merges_inserts(Plan *plan)
+{
+	int			inserts = 0;
+	ListCell   *lc;
+
+	if (plan == NULL || !IsA(plan, ModifyTable) ||
+		((ModifyTable *) plan)->mergeActionLists == NIL)
+		return false;
+	foreach(lc, (List *) linitial(((ModifyTable *) plan)->mergeActionLists))
+		inserts += lfirst_node(MergeAction, lc)->commandType == CMD_INSERT;
+	return inserts > 1;
+}
+
 /*
  * The columns that a planned statement names as INSERT targets of relation
  * relid, offset by FirstLowInvalidHeapAttributeNumber.  *found tells whether
  * the statement writes that relation, and once: of two INSERTs in one
- * statement nothing tells which is at work.
+ * statement, or in one MERGE, nothing tells which is at work.
  */
 static inline Bitmapset *
 compat_inserted_columns(PlannedStmt *stmt, Oid relid, bool *found)
@@ -164,7 +180,9 @@ compat_inserted_columns(PlannedStmt *stmt, Oid relid, bool *found)
 		targets++;
 	}
 #endif
-	*found = (targets == 1);
+	*found = (targets == 1) && !compat_merges_inserts(stmt->planTree);
+	foreach(lc, stmt->subplans)
+		* found = *found && !compat_merges_inserts(lfirst(lc));
 	return columns;
 }
 

@@ -201,8 +201,54 @@ raise_conflict(RowState *state, CompiledRule *rule)
 			 errhint("Write one side, or both in agreement; or make the sync with on_conflict => 'new' or 'old'.")));
 }
 
+static bool
+share_column(const RuleSide *a, const RuleSide *b)
+{
+	for (int i = 0; i < a->ncolumns; i++)
+	{
+		for (int j = 0; j < b->ncolumns; j++)
+		{
+			if (a->columns[i] == b->columns[j])
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * A side that has just been set may have been used already, by rules that ran
+ * before: they follow it once more, and what they set is followed in turn.
+ */
 static void
-both_given(RowState *state, CompiledRule *rule)
+follow_again(RowState *state, CompiledRule *from, RuleSide *changed, bool *done)
+{
+	RelationRules *rules = state->rules;
+
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		CompiledRule *rule = &rules->rules[i];
+		bool		forward = share_column(&rule->old_side, changed);
+		RuleSide   *target = forward ? &rule->new_side : &rule->old_side;
+
+		if (rule == from || !done[i] ||
+			(!forward && !share_column(&rule->new_side, changed)) ||
+			dual_write_agrees(state, rule))
+			continue;
+		if (rule->source->on_conflict == ON_CONFLICT_ERROR &&
+			row_side_given(state, target) == GIVEN_YES)
+			raise_conflict(state, rule);
+		done[i] = false;		/* not again on this way */
+		if (forward)
+			(void) dual_write_forward(state, rule);
+		else
+			(void) dual_write_backward(state, rule);
+		follow_again(state, rule, target, done);
+		done[i] = true;
+	}
+}
+
+static void
+both_given(RowState *state, CompiledRule *rule, bool *done)
 {
 	if (dual_write_agrees(state, rule))
 		return;
@@ -213,9 +259,11 @@ both_given(RowState *state, CompiledRule *rule)
 			break;
 		case ON_CONFLICT_NEW:
 			(void) dual_write_backward(state, rule);
+			follow_again(state, rule, &rule->old_side, done);
 			break;
 		case ON_CONFLICT_OLD:
 			(void) dual_write_forward(state, rule);
+			follow_again(state, rule, &rule->new_side, done);
 			break;
 	}
 }
@@ -261,7 +309,7 @@ settle_sides(RowState *state, CompiledRule *rule, Given *old, Given *new)
 
 /* Runs a rule one of whose sides is given; false: none is. */
 static bool
-run_rule(RowState *state, CompiledRule *rule)
+run_rule(RowState *state, CompiledRule *rule, bool *done)
 {
 	Given		old = row_side_given(state, &rule->old_side);
 	Given		new = row_side_given(state, &rule->new_side);
@@ -276,11 +324,19 @@ run_rule(RowState *state, CompiledRule *rule)
 		row_is_unfilled(state, rule))
 		(void) set_side(state, rule, &rule->new_side, "up", true);
 	if (new == GIVEN_NO)
+	{
 		(void) dual_write_forward(state, rule);
+		if (row_side_given(state, &rule->new_side) == GIVEN_YES)
+			follow_again(state, rule, &rule->new_side, done);
+	}
 	else if (old == GIVEN_NO)
+	{
 		(void) dual_write_backward(state, rule);
+		if (row_side_given(state, &rule->old_side) == GIVEN_YES)
+			follow_again(state, rule, &rule->old_side, done);
+	}
 	else
-		both_given(state, rule);
+		both_given(state, rule, done);
 	return true;
 }
 
@@ -296,7 +352,7 @@ follow_given(RowState *state, bool *done)
 		progress = false;
 		for (int i = 0; i < rules->nrules; i++)
 		{
-			if (!done[i] && run_rule(state, &rules->rules[i]))
+			if (!done[i] && run_rule(state, &rules->rules[i], done))
 				done[i] = progress = true;
 		}
 	} while (progress);
@@ -340,7 +396,7 @@ dual_write_apply(RowState *state)
 	{
 		CompiledRule *rule = &rules->rules[i];
 
-		if (done[i] || run_rule(state, rule))
+		if (done[i] || run_rule(state, rule, done))
 			continue;
 		if (state->before == NULL || row_is_unfilled(state, rule))
 			(void) dual_write_forward(state, rule);
