@@ -169,6 +169,11 @@ SELECT tandem.sync_column('last', 'last', 'a', 'b', 'a');
 DROP EXTENSION pg_tandem;
 \set VERBOSITY default
 INSERT INTO last VALUES (1);
+-- a child by inheritance is no partition: nothing syncs it, which is shown
+CREATE TABLE kid () INHERITS (last);
+SELECT health, problem FROM tandem.syncs WHERE relation = 'last'::regclass;
+ALTER TABLE kid NO INHERIT last;
+SELECT health, problem FROM tandem.syncs WHERE relation = 'last'::regclass;
 DROP VIEW rules;
 DROP EXTENSION pg_tandem CASCADE;
 INSERT INTO last VALUES (2);

@@ -162,5 +162,26 @@ SELECT migration, kind, rows_unfilled, rows_mismatched FROM
 	(SELECT migration, step AS kind, rows_unfilled, rows_mismatched, state FROM tandem.progress) p
 WHERE state <> 'done' OR rows_unfilled + rows_mismatched > 0;
 
+
+-- When all rows have been filled none is unfilled any more, though its values look so: what a
+-- release writes then stays, also of a column that is older than the sync, and after a rewrite.
+CREATE TABLE filled (id integer PRIMARY KEY, is_public boolean, note text, visibility text DEFAULT 'shared');
+INSERT INTO filled VALUES (1, false, NULL, 'private'), (2, false, NULL, NULL), (3, true, NULL, 'shared');
+SELECT tandem.create_migration('filled');
+SELECT tandem.sync_column('filled', 'filled', 'is_public', 'visibility',
+	$$ CASE WHEN is_public THEN 'public' ELSE 'private' END $$, $$ coalesce(visibility, '') = 'public' $$);
+CALL tandem.migrate('filled');
+SELECT * FROM filled ORDER BY id;
+UPDATE filled SET visibility = 'shared' WHERE id = 1;
+UPDATE filled SET visibility = NULL WHERE id = 2;
+UPDATE filled SET note = 'saved again';
+VACUUM FULL filled;
+UPDATE filled SET note = 'and again';
+SELECT * FROM filled ORDER BY id;
+CALL tandem.migrate('filled');
+SELECT * FROM filled ORDER BY id;
+CALL tandem.contract('filled');
+SELECT * FROM filled ORDER BY id;
+
 DROP SCHEMA lossy CASCADE;
 DROP EXTENSION pg_tandem;

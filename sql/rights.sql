@@ -226,9 +226,9 @@ CREATE TRIGGER forged BEFORE INSERT ON trap.forged FOR EACH ROW
 INSERT INTO trap.forged VALUES ('x');
 \echo :LAST_ERROR_SQLSTATE
 SET ROLE tandem_owner;
--- who made a migration and owns the table no longer has no say in it
+-- who made a migration and owns the table no longer has no say in it; its owner has
 RESET ROLE;
-ALTER TABLE victim OWNER TO tandem_member;
+ALTER TABLE victim OWNER TO tandem_stranger;
 SET ROLE tandem_owner;
 CALL tandem.migrate('victim');
 SELECT tandem.verify('victim');
@@ -236,7 +236,7 @@ CALL tandem.contract('victim');
 CALL tandem.contract('victim', force => true);
 CALL tandem.abort('victim');
 \echo :LAST_ERROR_SQLSTATE
-SET ROLE tandem_member;
+SET ROLE tandem_stranger;
 CALL tandem.contract('victim');
 SET ROLE tandem_owner;
 

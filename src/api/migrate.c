@@ -26,6 +26,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
+#include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
 #include "sync/trigger_row.h"
 #include "utils/builtins.h"
@@ -136,6 +137,63 @@ proof_holds(const Step *step)
 		step->rows_quarantined == 0;
 }
 
+static bool
+is_filled(List *fills, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, fills)
+	{
+		Step	   *step = lfirst(lc);
+
+		if (step->relation == relid)
+			return step->done && proof_holds(step);
+	}
+	return false;
+}
+
+/* Whether every leaf table of the rule is filled, under its trigger of now. */
+static bool
+all_filled(const Migration *migration, const SyncRule *rule)
+{
+	List	   *fills = step_list(migration->id, STEP_BACKFILL);
+	ListCell   *lc;
+
+	foreach(lc, table_leaves(rule->relation))
+	{
+		if (!is_filled(fills, lfirst_oid(lc)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Tells the triggers that no row is unfilled any more: from now on they take
+ * whatever a writer puts into a new column for his, NULL or the default too.
+ */
+static void
+mark_filled(Migration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+		char	   *filled;
+
+		if (!exists(rule->relation) || !all_filled(migration, rule) ||
+			strcmp(rule->origin, fill_mark_filled(table_leaves(rule->relation))) == 0)
+			continue;
+		lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
+		/* again, now that nobody can attach a partition */
+		filled = fill_mark_filled(table_leaves(rule->relation));
+		if (!all_filled(migration, rule))
+			continue;
+		sync_set_origin(rule, filled);
+		sync_install(rule->relation);
+	}
+}
+
 static void
 run_steps(Migration *migration, StepKind kind)
 {
@@ -202,6 +260,8 @@ migrate(Migration *migration)
 	begin_migrate(migration);
 	SPI_commit();
 	run_steps(migration, STEP_BACKFILL);
+	mark_filled(migration);
+	SPI_commit();
 	quarantined = quarantine_retry(migration);
 	SPI_commit();
 	run_steps(migration, STEP_VERIFY);

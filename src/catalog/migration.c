@@ -12,6 +12,8 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "catalog/sync.h"
+#include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "miscadmin.h"
@@ -156,6 +158,21 @@ read_migration(const char *name)
 	return migration;
 }
 
+/* Tables may have changed hands since: who owns them all may go on. */
+static bool
+owns_all_tables(const Migration *migration)
+{
+	List	   *relids = sync_relations_of_migration(migration->id);
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		if (!compat_is_table_owner(lfirst_oid(lc), GetUserId()))
+			return false;
+	}
+	return relids != NIL;
+}
+
 Migration *
 migration_get(const char *name)
 {
@@ -170,7 +187,8 @@ migration_get(const char *name)
 						 quote_literal_cstr(name))));
 	/* the role may be gone after a restore: then owning the tables decides */
 	creator = get_role_oid(migration->created_by, true);
-	if (OidIsValid(creator) && !has_privs_of_role(GetUserId(), creator))
+	if (OidIsValid(creator) && !has_privs_of_role(GetUserId(), creator) &&
+		!owns_all_tables(migration))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for migration \"%s\"", name),

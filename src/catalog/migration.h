@@ -25,7 +25,8 @@ extern Migration *migration_create(const char *name, int release,
 
 /*
  * The migration of that name: the live one, else the last.  Errors: none, or
- * the current user is not a member of the role that created it.
+ * the current user is neither a member of the role that created it nor owner of
+ * all its tables.
  */
 extern Migration *migration_get(const char *name);
 

@@ -104,11 +104,15 @@ rule_from_row(TandemQuery *query, uint64 row)
 	return rule;
 }
 
+/*
+ * Rules are read as they are now: the trigger made from them must hold those
+ * that others committed since a REPEATABLE READ transaction began.
+ */
 static List *
 rules_from_query(TandemQuery *query, const char *sql)
 {
 	List	   *rules = NIL;
-	uint64		rows = query_run(query, sql);
+	uint64		rows = query_run_latest(query, sql);
 	MemoryContext old = MemoryContextSwitchTo(query->caller);
 
 	for (uint64 row = 0; row < rows; row++)

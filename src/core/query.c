@@ -80,12 +80,12 @@ query_oid(TandemQuery *query, Oid value)
 	query_datum(query, OIDOID, ObjectIdGetDatum(value), false);
 }
 
-uint64
-query_run(TandemQuery *query, const char *sql)
+static uint64
+run(TandemQuery *query, const char *sql, bool read_only)
 {
 	int			result = SPI_execute_with_args(sql, query->nargs, query->types,
 											   query->values, query->nulls,
-											   false, 0);
+											   read_only, 0);
 
 	query->nargs = 0;
 	if (result < 0)
@@ -95,6 +95,24 @@ query_run(TandemQuery *query, const char *sql)
 						SPI_result_code_string(result)),
 				 errdetail("Query: %s", sql)));
 	return SPI_processed;
+}
+
+uint64
+query_run(TandemQuery *query, const char *sql)
+{
+	return run(query, sql, false);
+}
+
+uint64
+query_run_latest(TandemQuery *query, const char *sql)
+{
+	uint64		rows;
+
+	/* what is read-only runs in the active snapshot */
+	PushActiveSnapshot(GetLatestSnapshot());
+	rows = run(query, sql, true);
+	PopActiveSnapshot();
+	return rows;
 }
 
 List *

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/pg_inherits.h"
 #include "commands/trigger.h"
 #include "core/quoting.h"
 #include "ddl/health.h"
@@ -45,6 +46,10 @@ trigger_problem(Oid relid)
 	SyncTriggerRow row;
 	char	   *later;
 
+	if (!sync_trigger_row(relid, &row) && !get_rel_relispartition(relid) &&
+		has_superclass(relid))
+		return psprintf("table %s inherits from it and is not synced: end that with ALTER TABLE %s NO INHERIT",
+						quoting_relation(relid), quoting_relation(relid));
 	if (!sync_trigger_row(relid, &row))
 		return psprintf("table %s has no trigger %s: CALL tandem.migrate makes it again",
 						quoting_relation(relid), SYNC_TRIGGER_NAME);

@@ -167,9 +167,28 @@ fill_mark_bind(const char *origin, List *relids)
 	return bound.data;
 }
 
+char *
+fill_mark_filled(List *relids)
+{
+	StringInfoData filled;
+	ListCell   *lc;
+
+	initStringInfo(&filled);
+	foreach(lc, relids)
+	{
+		SyncTriggerRow trigger;
+
+		if (sync_trigger_row(lfirst_oid(lc), &trigger))
+			appendStringInfo(&filled, "%s*:%u",
+							 filled.len ? "," : origin_prefix(), trigger.oid);
+	}
+	return filled.data;
+}
+
 bool
 fill_mark_is_exact(const char *origin, Relation rel, Oid trigger_oid)
 {
 	return rel->rd_tableam == GetHeapamTableAmRoutine() &&
-		lists(origin, psprintf("%u:%u", compat_relation_file(rel), trigger_oid));
+		(lists(origin, psprintf("*:%u", trigger_oid)) ||
+		 lists(origin, psprintf("%u:%u", compat_relation_file(rel), trigger_oid)));
 }

@@ -14,6 +14,10 @@
  * <file>:<trigger>,<file>:<trigger>...", or "" for none.  A partition detached
  * and attached again, or a trigger dropped and made again, may have missed
  * writes, and has another trigger.
+ *
+ * When all rows of a table have been filled its entry becomes "*:<trigger>":
+ * as long as that trigger keeps it so no row is unfilled any more, whatever
+ * file it is in and whatever a writer puts there.
  */
 #ifndef TANDEM_FILL_MARK_H
 #define TANDEM_FILL_MARK_H
@@ -28,6 +32,9 @@
  */
 extern char *fill_mark_origin(List *relids, List *new_columns);
 extern char *fill_mark_bind(const char *origin, List *relids);
+
+/* The origin of a sync all of whose relids (leaf tables) have been filled. */
+extern char *fill_mark_filled(List *relids);
 
 /* Whether the exact rule holds for rel, under its trigger trigger_oid. */
 extern bool fill_mark_is_exact(const char *origin, Relation rel,
