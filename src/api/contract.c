@@ -24,25 +24,12 @@
 
 SQL_FUNCTION(tandem_contract);
 
-static Step *
-find_step(List *steps, Oid relid)
-{
-	ListCell   *lc;
-
-	foreach(lc, steps)
-	{
-		if (((Step *) lfirst(lc))->relation == relid)
-			return lfirst(lc);
-	}
-	return NULL;
-}
-
 /* What is left to do or to prove on one leaf table. */
 static List *
 unproved(List *reasons, List *fills, List *proofs, Oid relid)
 {
-	Step	   *fill = find_step(fills, relid);
-	Step	   *proof = find_step(proofs, relid);
+	Step	   *fill = step_find(fills, relid);
+	Step	   *proof = step_find(proofs, relid);
 	char	   *version = sync_trigger_version(relid);
 	char	   *table = quoting_relation(relid);
 

@@ -137,21 +137,6 @@ proof_holds(const Step *step)
 		step->rows_quarantined == 0;
 }
 
-static bool
-is_filled(List *fills, Oid relid)
-{
-	ListCell   *lc;
-
-	foreach(lc, fills)
-	{
-		Step	   *step = lfirst(lc);
-
-		if (step->relation == relid)
-			return step->done && proof_holds(step);
-	}
-	return false;
-}
-
 /* Whether every leaf table of the rule is filled, under its trigger of now. */
 static bool
 all_filled(const Migration *migration, const SyncRule *rule)
@@ -161,7 +146,9 @@ all_filled(const Migration *migration, const SyncRule *rule)
 
 	foreach(lc, table_leaves(rule->relation))
 	{
-		if (!is_filled(fills, lfirst_oid(lc)))
+		Step	   *fill = step_find(fills, lfirst_oid(lc));
+
+		if (fill == NULL || !fill->done || !proof_holds(fill))
 			return false;
 	}
 	return true;

@@ -81,11 +81,10 @@ find_rows(Relation rel, const SyncRule *rule, const char *key)
 	MemoryContext caller = CurrentMemoryContext;
 	SecurityScope scope;
 	List	   *rows = NIL;
-	int			level;
 
 	security_enter_owner(&scope, rel, "pg_catalog, pg_temp");
 	security_see_all_rows();
-	level = row_key_fix_formats();
+	security_pin_text_forms();
 	SPI_connect();
 	(void) SPI_execute_with_args(lookup_query(rel, columns), 1, types, values,
 								 NULL, false, 0);
@@ -102,7 +101,6 @@ find_rows(Relation rel, const SyncRule *rule, const char *key)
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
-	AtEOXact_GUC(true, level);
 	security_leave(&scope);
 	return rows;
 }

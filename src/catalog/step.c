@@ -53,6 +53,19 @@ step_keep_only(int migration_id, List *relids)
 	query_end(&query);
 }
 
+Step *
+step_find(List *steps, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, steps)
+	{
+		if (((Step *) lfirst(lc))->relation == relid)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
 List *
 step_list(int migration_id, StepKind kind)
 {

@@ -59,6 +59,9 @@ extern void step_ensure(int migration_id, StepKind kind, Oid relid);
 /* Forgets the steps of tables other than relids: partitions detached since. */
 extern void step_keep_only(int migration_id, List *relids);
 
+/* The one of relid among steps, or NULL. */
+extern Step *step_find(List *steps, Oid relid);
+
 /* The steps of a kind, in the order they are run. */
 extern List *step_list(int migration_id, StepKind kind);
 

@@ -148,15 +148,6 @@ get_datum(uint64 row, int column, bool *isnull)
 						 column, isnull);
 }
 
-bool
-query_is_null(uint64 row, int column)
-{
-	bool		isnull;
-
-	(void) get_datum(row, column, &isnull);
-	return isnull;
-}
-
 char *
 query_get_text(TandemQuery *query, uint64 row, int column)
 {

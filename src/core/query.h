@@ -49,7 +49,6 @@ extern List *query_texts(TandemQuery *query, const char *sql);
 extern List *query_oids(TandemQuery *query, const char *sql);
 
 /* A column of a result row; columns count from 1. */
-extern bool query_is_null(uint64 row, int column);
 extern char *query_get_text(TandemQuery *query, uint64 row, int column);
 extern int32 query_get_int(uint64 row, int column);
 extern int64 query_get_bigint(uint64 row, int column);

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
+#include "core/security.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -58,20 +59,12 @@ column_name(Relation rel, AttrNumber attnum)
 	return NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname);
 }
 
-int
-row_key_fix_formats(void)
+static int
+fix_formats(void)
 {
-	static const char *const formats[][2] = {
-		{"datestyle", "ISO"},
-		{"intervalstyle", "postgres"},
-		{"extra_float_digits", "3"},
-	};
 	int			level = NewGUCNestLevel();
 
-	for (int i = 0; i < (int) lengthof(formats); i++)
-		(void) set_config_option(formats[i][0], formats[i][1], PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
+	security_pin_text_forms();
 	return level;
 }
 
@@ -80,7 +73,7 @@ row_columns_json(Relation rel, TupleTableSlot *slot, List *columns)
 {
 	StringInfoData json;
 	ListCell   *lc;
-	int			level = row_key_fix_formats();
+	int			level = fix_formats();
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');

@@ -15,12 +15,6 @@
  */
 extern List *row_key_columns(Relation rel, List *fallback);
 
-/*
- * Values of keys are written, and read again, in formats that do not depend
- * on the session's settings.  Returns the nest level for AtEOXact_GUC.
- */
-extern int	row_key_fix_formats(void);
-
 /* {"id": "5"}: columns of the row in slot as JSON text; values are text. */
 extern char *row_columns_json(Relation rel, TupleTableSlot *slot,
 							  List *columns);
