@@ -142,8 +142,8 @@ fill_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last,
 	{
 		char	   *session = describe_transaction(result.holder);
 
-		advance->waiting = psprintf("rows locked by %s",
-									session ? session : "other sessions");
+		advance->blockers = psprintf("rows locked by %s",
+									 session ? session : "other sessions");
 		/* a block seen a second time gave its rows the first time */
 		if (run->wrapped)
 			advance->rows_done = 0;
@@ -216,7 +216,7 @@ work_on_batch(void *arg)
 			reclaim_add(&run->reclaim, first, last);
 		pacing_learn(&run->pacing, last - first + 1, advance.seconds * 1000);
 		run->left_blocked += list_length(again);
-		run->waiting = advance.waiting;
+		run->waiting = advance.blockers;
 	}
 	else
 	{
@@ -257,7 +257,8 @@ fail_step(StepRun *run, ErrorData *error)
 		step_set_error(run->step->id,
 					   psprintf("%s%s%s", error->message,
 								error->context ? " -- " : "",
-								error->context ? error->context : ""));
+								error->context ? error->context : ""),
+					   error->hint);
 		SPI_commit();
 	}
 	ReThrowError(error);
@@ -287,7 +288,7 @@ give_way(StepRun *run, BlockNumber cursor, const ErrorData *error)
 	else
 		run->left_blocked++;
 	run->waiting = psprintf("another session: %s", error->message);
-	step_set_waiting(run->step->id, run->waiting);
+	step_set_waiting(run->step->id, NULL, run->waiting);
 }
 
 static void
@@ -346,7 +347,7 @@ refuse_if_wrong(StepRun *run)
 		return;
 	step_set_error(step->id,
 				   psprintf(INT64_FORMAT " rows unfilled, " INT64_FORMAT " mismatched",
-							step->rows_unfilled, step->rows_mismatched));
+							step->rows_unfilled, step->rows_mismatched), NULL);
 	SPI_commit();
 }
 

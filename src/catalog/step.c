@@ -11,6 +11,10 @@
 
 static const char *const kind_names[] = {
 	[STEP_BACKFILL] = "backfill",
+	[STEP_INDEX] = "index",
+	[STEP_NOT_NULL] = "not null",
+	[STEP_CONSTRAINT] = "constraint",
+	[STEP_ANALYZE] = "analyze",
 	[STEP_VERIFY] = "verify",
 };
 
@@ -35,6 +39,50 @@ step_ensure(int migration_id, StepKind kind, Oid relid)
 	query_end(&query);
 }
 
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool
+step_add(int migration_id, const Step *step)
+{
+	ListCell   *lc;
+	TandemQuery query;
+
+	foreach(lc, step_list(migration_id, step->kind))
+	{
+		Step	   *other = lfirst(lc);
+
+		if (other->relation != step->relation ||
+			!same_text(other->object, step->object))
+			continue;
+		if (same_text(other->definition, step->definition) &&
+			other->is_unique == step->is_unique)
+			return false;
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("the migration has already another %s \"%s\"",
+						kind_names[step->kind], step->object),
+				 errdetail("It is: %s%s", other->is_unique ? "UNIQUE " : "",
+						   other->definition),
+				 errhint("Choose another name.")));
+	}
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_text(&query, kind_names[step->kind]);
+	query_oid(&query, step->relation);
+	query_text(&query, step->object);
+	query_text(&query, step->definition);
+	query_bool(&query, step->is_unique);
+	(void) query_run(&query,
+					 "INSERT INTO tandem.step (migration, kind, relation, object, definition, is_unique) "
+					 "VALUES ($1, $2, $3::regclass, $4::name, $5, $6)");
+	query_end(&query);
+	return true;
+}
+
 void
 step_keep_only(int migration_id, List *relids)
 {
@@ -49,7 +97,7 @@ step_keep_only(int migration_id, List *relids)
 	query_datum(&query, TEXTARRAYOID, array_from_strings(texts, TEXTOID),
 				false);
 	(void) query_run(&query,
-					 "DELETE FROM tandem.step WHERE migration = $1 AND NOT relation::oid = ANY ($2::oid[])");
+					 "DELETE FROM tandem.step WHERE migration = $1 AND kind IN ('backfill', 'verify') AND NOT relation::oid = ANY ($2::oid[])");
 	query_end(&query);
 }
 
@@ -80,7 +128,7 @@ step_list(int migration_id, StepKind kind)
 	rows = query_run(&query,
 					 "SELECT id, relation::oid, state = 'done', started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, "
 					 "blocks_total, coalesce(batch_blocks, 0), rows_done, rows_filled, rows_quarantined, "
-					 "rows_unfilled, rows_mismatched, sample::text, proof "
+					 "rows_unfilled, rows_mismatched, sample::text, proof, object::text, definition, is_unique "
 					 "FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
 	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
@@ -102,6 +150,9 @@ step_list(int migration_id, StepKind kind)
 		step->rows_mismatched = query_get_bigint(row, 12);
 		step->sample = query_get_text(&query, row, 13);
 		step->proof = query_get_text(&query, row, 14);
+		step->object = query_get_text(&query, row, 15);
+		step->definition = query_get_text(&query, row, 16);
+		step->is_unique = query_get_bool(row, 17);
 		steps = lappend(steps, step);
 	}
 	MemoryContextSwitchTo(old);
@@ -124,7 +175,7 @@ step_start(Step *step, const char *storage, BlockNumber blocks,
 					 "UPDATE tandem.step SET state = 'pending', storage = $2, blocks_total = $3, "
 					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, rows_done = 0, "
 					 "rows_filled = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, "
-					 "sample = '[]', error = NULL, waiting = NULL, run_time = '0', "
+					 "sample = '[]', error = NULL, hint = NULL, waiting = NULL, blockers = NULL, run_time = '0', "
 					 "started_at = clock_timestamp(), changed_at = clock_timestamp() WHERE id = $1");
 	step->storage = MemoryContextStrdup(GetMemoryChunkContext(step), storage);
 	step->proof = proof
@@ -212,7 +263,7 @@ step_advance(Step *step, BlockNumber first, BlockNumber last, List *again,
 	query_bigint(&query, advance->rows_unfilled);
 	query_bigint(&query, advance->rows_mismatched);
 	query_text(&query, advance->sample);
-	query_text(&query, advance->waiting);
+	query_text(&query, advance->blockers);
 	query_int(&query, advance->batch_blocks);
 	query_datum(&query, FLOAT8OID, Float8GetDatum(advance->seconds), false);
 	(void) query_run(&query,
@@ -222,8 +273,8 @@ step_advance(Step *step, BlockNumber first, BlockNumber last, List *again,
 					 "rows_done = rows_done + $5, rows_filled = rows_filled + $6, "
 					 "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
 					 "rows_mismatched = rows_mismatched + $9, sample = coalesce($10::jsonb, sample), "
-					 "waiting = $11, batch_blocks = $12, run_time = run_time + make_interval(secs => $13), "
-					 "error = NULL, state = 'pending', changed_at = clock_timestamp() WHERE id = $1");
+					 "waiting = NULL, blockers = $11, batch_blocks = $12, run_time = run_time + make_interval(secs => $13), "
+					 "error = NULL, hint = NULL, state = 'pending', changed_at = clock_timestamp() WHERE id = $1");
 	query_end(&query);
 }
 
@@ -264,35 +315,57 @@ step_finish(Step *step)
 	query_begin(&query);
 	query_int(&query, step->id);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET state = 'done', waiting = NULL, error = NULL, changed_at = clock_timestamp() WHERE id = $1");
+					 "UPDATE tandem.step SET state = 'done', waiting = NULL, blockers = NULL, doing = NULL, error = NULL, hint = NULL, changed_at = clock_timestamp() WHERE id = $1");
 	query_end(&query);
 	step->done = true;
 }
 
 void
-step_set_error(int step_id, const char *error)
+step_set_error(int step_id, const char *error, const char *hint)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_int(&query, step_id);
 	query_text(&query, error);
+	query_text(&query, hint);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET state = CASE WHEN $2::text IS NULL THEN 'pending' ELSE 'failed' END, "
-					 "error = $2, waiting = NULL, changed_at = clock_timestamp() WHERE id = $1");
+					 "UPDATE tandem.step SET state = 'failed', error = $2, hint = $3, "
+					 "waiting = NULL, blockers = NULL, doing = NULL, changed_at = clock_timestamp() WHERE id = $1");
 	query_end(&query);
 }
 
 void
-step_set_waiting(int step_id, const char *waiting)
+step_set_waiting(int step_id, const char *waiting, const char *blockers)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_int(&query, step_id);
 	query_text(&query, waiting);
+	query_text(&query, blockers);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET waiting = $2, changed_at = clock_timestamp() WHERE id = $1");
+					 "UPDATE tandem.step SET waiting = $2, blockers = $3, changed_at = clock_timestamp() "
+					 "WHERE id = $1 AND (waiting, blockers) IS DISTINCT FROM ($2, $3)");
+	query_end(&query);
+}
+
+void
+step_set_doing(int step_id, const char *doing, int64 units_done,
+			   int64 units_total)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, step_id);
+	query_text(&query, doing);
+	query_bigint(&query, units_done);
+	query_bigint(&query, units_total);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, "
+					 "state = 'pending', error = NULL, hint = NULL, "
+					 "started_at = coalesce(started_at, clock_timestamp()), changed_at = clock_timestamp() "
+					 "WHERE id = $1 AND (doing, units_done, units_total, state) IS DISTINCT FROM ($2, $3, $4, 'pending')");
 	query_end(&query);
 }
 

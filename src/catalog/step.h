@@ -12,9 +12,14 @@
 #include "nodes/pg_list.h"
 #include "storage/block.h"
 
+/* In the order in which migrate does them. */
 typedef enum StepKind
 {
 	STEP_BACKFILL,
+	STEP_INDEX,
+	STEP_NOT_NULL,
+	STEP_CONSTRAINT,
+	STEP_ANALYZE,
 	STEP_VERIFY
 } StepKind;
 
@@ -22,7 +27,12 @@ typedef struct Step
 {
 	int			id;
 	StepKind	kind;
-	Oid			relation;		/* a leaf table */
+	Oid			relation;		/* a leaf table to fill or verify, else the
+								 * table that the user named */
+	char	   *object;			/* index, constraint, or NOT NULL column */
+	char	   *definition;		/* of an index from USING on; of a constraint
+								 * as pg_get_constraintdef has it */
+	bool		is_unique;		/* of an index */
 	bool		done;
 	bool		started;
 	char	   *storage;		/* the file that blocks_todo speaks of */
@@ -46,7 +56,7 @@ typedef struct StepAdvance
 	int64		rows_unfilled;
 	int64		rows_mismatched;
 	const char *sample;			/* JSON array, or NULL */
-	const char *waiting;		/* what it waits for, or NULL */
+	const char *blockers;		/* who has rows locked, or NULL */
 	int			batch_blocks;
 	double		seconds;		/* that it took */
 } StepAdvance;
@@ -56,7 +66,16 @@ extern const char *step_kind_name(StepKind kind);
 /* Makes sure that the migration has this step. */
 extern void step_ensure(int migration_id, StepKind kind, Oid relid);
 
-/* Forgets the steps of tables other than relids: partitions detached since. */
+/*
+ * Adds a step for an index, a constraint or a NOT NULL.  False: the migration
+ * has the very same already.  Errors: it has another of that name.
+ */
+extern bool step_add(int migration_id, const Step *step);
+
+/*
+ * Forgets what was to be filled and verified of tables other than relids:
+ * partitions detached since.
+ */
 extern void step_keep_only(int migration_id, List *relids);
 
 /* The one of relid among steps, or NULL. */
@@ -93,11 +112,19 @@ extern void step_restart(int migration_id, Oid relid);
 
 extern void step_finish(Step *step);
 
-/* Notes why the step failed, or waits; NULL forgets it. */
-extern void step_set_error(int step_id, const char *error);
+/* Notes why the step failed, with the remedy or NULL. */
+extern void step_set_error(int step_id, const char *error, const char *hint);
 
-/* Notes what the step waits for. */
-extern void step_set_waiting(int step_id, const char *waiting);
+/*
+ * Notes why the step makes no progress: what it gives way to, and the sessions
+ * in its way, for people.  Each may be NULL.
+ */
+extern void step_set_waiting(int step_id, const char *waiting,
+							 const char *blockers);
+
+/* Notes how far a statement is: what it does now, and its own units of work. */
+extern void step_set_doing(int step_id, const char *doing, int64 units_done,
+						   int64 units_total);
 
 /* Whether every step of the migration is done. */
 extern bool step_all_done(int migration_id);

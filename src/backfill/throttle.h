@@ -1,0 +1,30 @@
+/*
+ * throttle.h
+ *		What a fill gives way to between two batches.
+ */
+#ifndef TANDEM_THROTTLE_H
+#define TANDEM_THROTTLE_H
+
+#include "postgres_ext.h"
+
+typedef struct Throttle Throttle;
+
+/*
+ * For a process that is one of workers on the same table; in the current
+ * memory context.  May be told another table later.
+ */
+extern Throttle *throttle_create(Oid relid, int workers);
+
+/* Learns that a batch has committed: how many rows, in how many ms. */
+extern void throttle_learn(Throttle *throttle, int64 rows, double ms);
+
+/*
+ * Why the next batch must wait, for people, palloc'd, and when to ask again;
+ * NULL: it may go.  Called in a transaction, between two batches; leaves no
+ * snapshot and no lock on a user's table behind.  Dear questions are asked once
+ * a second at most.  Settings: tandem.max_rows_per_second, max_wal_rate,
+ * max_lag_size, max_lag_time, lag_sources, hold_function.
+ */
+extern char *throttle_reason(Throttle *throttle, long *wait_ms);
+
+#endif							/* TANDEM_THROTTLE_H */
