@@ -165,8 +165,8 @@ throttle_create(Oid relid, int workers)
 void
 throttle_learn(Throttle *throttle, int64 rows, double ms)
 {
-	if (setting_max_rows_per_second > 0)
-		row_credit -= rows;
+	/* whatever the settings are now: they are those of the batch when asked */
+	row_credit -= rows;
 	wal_rate_batch_ends();
 }
 
