@@ -220,6 +220,8 @@ lock_ancestors(Oid index)
 static BuildResult
 attach(const Step *step, const Pair *pair, BuildPiece *piece)
 {
+	bool		again = get_rel_relispartition(pair->index);
+
 	piece->relation = pair->table;
 	piece->doing = psprintf("attaching index %s of %s",
 							quote_identifier(step->object),
@@ -238,6 +240,13 @@ attach(const Step *step, const Pair *pair, BuildPiece *piece)
 	ddl_run(psprintf("ALTER INDEX %s ATTACH PARTITION %s",
 					 quoting_relation(pair->parent),
 					 quoting_relation(pair->index)));
+	if (again && !get_index_isvalid(pair->parent))
+	{
+		/* DETACH CONCURRENTLY, which is not at its end */
+		piece->doing = psprintf("waiting for a partition of %s to be detached",
+								quote_identifier(get_rel_name(pair->parent_table)));
+		return BUILD_WAIT;
+	}
 	return BUILD_AGAIN;
 }
 
