@@ -58,8 +58,14 @@ OBJS = \
 	src/ddl/guard.o \
 	src/ddl/target.o \
 	src/ddl/columns.o \
+	src/ddl/index_definition.o \
+	src/ddl/index_found.o \
+	src/ddl/index_leaf.o \
+	src/ddl/index_tree.o \
+	src/ddl/index_build.o \
 	src/api/arguments.o \
 	src/api/expand.o \
+	src/api/add_index.o \
 	src/worker/pending.o \
 	src/worker/process.o \
 	src/worker/session.o \
