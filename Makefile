@@ -51,8 +51,17 @@ OBJS = \
 	src/ddl/guard.o \
 	src/ddl/target.o \
 	src/ddl/columns.o \
+	src/ddl/derived_name.o \
+	src/ddl/constraint_state.o \
+	src/ddl/constraint_definition.o \
+	src/ddl/constraint_hint.o \
+	src/ddl/constraint_build.o \
+	src/ddl/key_definition.o \
+	src/ddl/key_build.o \
+	src/ddl/not_null_build.o \
 	src/api/arguments.o \
 	src/api/expand.o \
+	src/api/add_constraint.o \
 	src/api/migrate.o \
 	src/api/finish.o \
 	src/api/contract.o \

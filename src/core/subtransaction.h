@@ -12,4 +12,10 @@
  */
 extern ErrorData *subtransaction_try(void (*work) (void *), void *arg);
 
+/*
+ * The same, but rolled back in any case, so that only what work has told its
+ * caller is left.
+ */
+extern ErrorData *subtransaction_probe(void (*work) (void *), void *arg);
+
 #endif							/* TANDEM_SUBTRANSACTION_H */
