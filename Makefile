@@ -18,12 +18,15 @@ OBJS = \
 	src/core/query.o \
 	src/core/subtransaction.o \
 	src/core/quoting.o \
+	src/core/top_level.o \
 	src/core/lock.o \
 	src/catalog/phase.o \
 	src/catalog/migration.o \
 	src/catalog/sync.o \
 	src/catalog/owned_column.o \
 	src/catalog/step.o \
+	src/catalog/step_blocks.o \
+	src/catalog/run_control.o \
 	src/sync/rule_args.o \
 	src/sync/expression.o \
 	src/sync/fill_mark.o \
@@ -62,7 +65,21 @@ OBJS = \
 	src/api/arguments.o \
 	src/api/expand.o \
 	src/api/add_constraint.o \
+	src/worker/pending.o \
+	src/worker/process.o \
+	src/worker/session.o \
+	src/worker/command.o \
+	src/worker/blockers.o \
+	src/worker/steering.o \
+	src/worker/vacuum.o \
+	src/worker/fill.o \
+	src/worker/build.o \
+	src/worker/runner.o \
+	src/worker/background.o \
+	src/worker/launcher.o \
 	src/api/migrate.o \
+	src/api/verify.o \
+	src/api/control.o \
 	src/api/finish.o \
 	src/api/contract.o \
 	src/api/abort.o

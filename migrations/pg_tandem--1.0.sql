@@ -26,6 +26,7 @@ CREATE TABLE tandem.migration (
 	background boolean NOT NULL DEFAULT false,
 	workers integer NOT NULL DEFAULT 1 CHECK (workers > 0),
 	run_as name,
+	run_in text,
 	login_as name,
 	paused_by name,
 	settings jsonb NOT NULL DEFAULT '{}',
@@ -224,10 +225,31 @@ COMMENT ON FUNCTION tandem.sync_columns(text, text, name[], name[], text[], text
  * Migrate.
  */
 
-CREATE PROCEDURE tandem.migrate(migration text)
+CREATE PROCEDURE tandem.migrate(migration text, background boolean DEFAULT false,
+	workers integer DEFAULT 1)
 AS 'MODULE_PATHNAME', 'tandem_migrate' LANGUAGE C;
-COMMENT ON PROCEDURE tandem.migrate(text)
-	IS 'fills and verifies batch by batch, committing each; call it again to go on where it stopped';
+COMMENT ON PROCEDURE tandem.migrate(text, boolean, integer)
+	IS 'fills batch by batch, builds indexes and constraints, verifies; call it again to go on where it stopped; background: returns at once';
+
+CREATE FUNCTION tandem.pause(migration text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_pause' LANGUAGE C;
+COMMENT ON FUNCTION tandem.pause(text)
+	IS 'whoever runs the migration holds it after the batch at hand, until resume, also over a restart';
+
+CREATE FUNCTION tandem.resume(migration text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_resume' LANGUAGE C;
+COMMENT ON FUNCTION tandem.resume(text)
+	IS 'a paused migration goes on';
+
+CREATE FUNCTION tandem.cancel(migration text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_cancel' LANGUAGE C;
+COMMENT ON FUNCTION tandem.cancel(text)
+	IS 'ends the run of a migration after the batch at hand and keeps what it has done';
+
+CREATE FUNCTION tandem.configure(migration text, setting text, value text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_configure' LANGUAGE C;
+COMMENT ON FUNCTION tandem.configure(text, text, text)
+	IS 'a setting tandem.* for the runs of one migration, from the next batch on; NULL takes it back';
 
 CREATE FUNCTION tandem.verify(migration text)
 RETURNS TABLE (relation regclass, rows_checked bigint, rows_unfilled bigint,
@@ -268,9 +290,25 @@ $$ LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION tandem.runner_pid(integer)
 	IS 'process that runs a migration now, or NULL';
 
+CREATE FUNCTION tandem.worker_pids(migration integer) RETURNS integer[]
+AS $$
+	-- the runner, and the workers that hold its worker lock
+	SELECT pg_catalog.array_agg(DISTINCT l.pid ORDER BY l.pid) FROM pg_catalog.pg_locks l
+	WHERE l.locktype = 'object' AND l.granted
+		AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
+			WHERE d.datname = pg_catalog.current_database())
+		AND l.classid = 'tandem.migration'::pg_catalog.regclass
+		AND l.objid = $1::pg_catalog.oid
+		AND (l.objsubid = 1 AND l.mode = 'ExclusiveLock'
+			OR l.objsubid = 4 AND l.mode = 'ShareLock')
+$$ LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION tandem.worker_pids(integer)
+	IS 'processes that work on a migration now, or NULL';
+
 CREATE VIEW tandem.migrations AS
 SELECT m.name, m.release, m.phase, m.comment, m.created_by, m.created_at,
 	m.phase_since, tandem.runner_pid(m.id) AS running_pid,
+	m.background, m.paused_by, m.settings,
 	(SELECT count(*) FROM tandem.sync s WHERE s.migration = m.id) AS syncs,
 	(SELECT count(*) FROM tandem.step t
 		WHERE t.migration = m.id AND t.state <> 'done') AS steps_open,
@@ -279,7 +317,12 @@ SELECT m.name, m.release, m.phase, m.comment, m.created_by, m.created_at,
 		WHERE s.migration = m.id) AS rows_quarantined,
 	(SELECT string_agg(tandem.sync_problem(s.id), '; ' ORDER BY s.id)
 		FROM tandem.sync s WHERE s.migration = m.id
-		AND m.phase NOT IN ('done', 'aborted')) AS problem
+		AND m.phase NOT IN ('done', 'aborted')) AS problem,
+	-- it may quote a row: shown to who may read every table of the migration
+	CASE WHEN NOT EXISTS (SELECT FROM tandem.step t WHERE t.migration = m.id
+		AND (NOT has_table_privilege(t.relation::oid, 'SELECT')
+			OR row_security_active(t.relation::oid))) THEN m.error END AS error,
+	m.hint
 FROM tandem.migration m
 ORDER BY m.id;
 COMMENT ON VIEW tandem.migrations IS 'every migration: its phase, who runs it, what is left, what is wrong';
@@ -299,33 +342,46 @@ ORDER BY s.id;
 COMMENT ON VIEW tandem.syncs IS 'every dual-write rule and the health of its trigger';
 
 CREATE VIEW tandem.progress AS
-SELECT m.name AS migration, t.kind AS step, t.relation,
-	CASE WHEN t.state = 'pending' AND tandem.runner_pid(m.id) IS NOT NULL
-		AND t.started_at IS NOT NULL THEN 'running' ELSE t.state END AS state,
-	d.blocks_done, t.blocks_total, d.percent,
+SELECT m.name AS migration, t.kind AS step, t.relation, t.object,
+	CASE WHEN t.state <> 'pending' OR w.pids IS NULL OR t.started_at IS NULL THEN t.state
+		WHEN m.paused_by IS NOT NULL THEN 'paused'
+		WHEN t.waiting IS NOT NULL THEN 'waiting'
+		ELSE 'running' END AS state,
+	d.done, d.total, d.percent,
 	rpad(repeat('#', (d.percent / 5)::integer), 20, '.') AS bar,
+	t.doing,
 	t.rows_done, t.rows_filled, t.rows_quarantined,
 	t.rows_unfilled, t.rows_mismatched,
 	CASE WHEN t.run_time > '0' THEN
 		round(t.rows_done / extract(epoch FROM t.run_time)) END AS rows_per_second,
-	CASE WHEN t.state = 'pending' AND d.blocks_done > 0 THEN
+	CASE WHEN t.state = 'pending' AND d.is_blocks AND d.done > 0 THEN
 		date_trunc('second', t.run_time
-			* ((t.blocks_total - d.blocks_done)::float8 / d.blocks_done)) END AS time_left,
-	t.batch_blocks, t.waiting,
+			* ((t.blocks_total - d.done)::float8 / d.done)) END AS time_left,
+	t.batch_blocks, t.waiting, t.blockers,
+	CASE WHEN t.state <> 'done' THEN w.pids END AS workers,
 	-- it may quote the row: shown to who may read the table
 	CASE WHEN has_table_privilege(t.relation::oid, 'SELECT')
-		AND NOT row_security_active(t.relation::oid) THEN t.error END AS error
+		AND NOT row_security_active(t.relation::oid) THEN t.error END AS error,
+	t.hint
 FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration
+CROSS JOIN LATERAL tandem.worker_pids(m.id) w (pids)
 CROSS JOIN LATERAL (
-	SELECT t.blocks_total - coalesce(sum(upper(r) - lower(r)), 0) AS blocks_done
+	SELECT coalesce(sum(upper(r) - lower(r)), 0) AS blocks_left
 	FROM unnest(t.blocks_todo) r) todo
 CROSS JOIN LATERAL (
-	SELECT CASE WHEN t.started_at IS NULL THEN 0 ELSE todo.blocks_done END AS blocks_done,
+	SELECT t.kind IN ('backfill', 'verify') AS is_blocks,
+		CASE WHEN t.started_at IS NULL THEN 0
+			WHEN t.kind IN ('backfill', 'verify') THEN t.blocks_total - todo.blocks_left
+			ELSE t.units_done END AS done,
+		CASE WHEN t.kind IN ('backfill', 'verify') THEN t.blocks_total
+			ELSE t.units_total END AS total) n
+CROSS JOIN LATERAL (
+	SELECT n.is_blocks, n.done, n.total,
 		CASE WHEN t.state = 'done' THEN 100.0
-			WHEN t.started_at IS NULL OR t.blocks_total = 0 THEN 0.0
-			ELSE round(100.0 * todo.blocks_done / t.blocks_total, 1) END AS percent) d
-ORDER BY t.migration, t.kind, t.id;
-COMMENT ON VIEW tandem.progress IS 'every step of the migrate phase: how far, how fast, what it waits for, its last error';
+			WHEN n.total = 0 THEN 0.0
+			ELSE round(100.0 * least(n.done, n.total) / n.total, 1) END AS percent) d
+ORDER BY t.migration, array_position('{backfill,index,not null,constraint,analyze,verify}', t.kind), t.id;
+COMMENT ON VIEW tandem.progress IS 'every step of the migrate phase in its order: how far, how fast, what it waits for, its last error';
 
 CREATE VIEW tandem.history AS
 SELECT name AS migration, action, phase_before, phase_after, done_by, done_at,

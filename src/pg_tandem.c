@@ -1,11 +1,12 @@
 /*
  * pg_tandem.c
- *		Loads the library: defines the settings.
+ *		Loads the library: defines the settings, registers the launcher.
  */
 #include "postgres.h"
 
 #include "core/settings.h"
 #include "fmgr.h"
+#include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
 
@@ -15,4 +16,5 @@ void
 _PG_init(void)
 {
 	settings_define();
+	launcher_register();
 }

@@ -18,6 +18,7 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "storage/lock.h"
 #include "sync/dual_write.h"
 #include "sync/row_key.h"
 #include "utils/array.h"
@@ -190,19 +191,50 @@ update_deferred(Batch *batch)
 	SPI_finish();
 }
 
+/* Whether a session waits for a row that this transaction has written. */
+static bool
+is_waited_for(void)
+{
+	TransactionId xid = GetCurrentTransactionIdIfAny();
+	LOCKTAG		tag;
+
+	if (!TransactionIdIsValid(xid))
+		return false;
+	SET_LOCKTAG_TRANSACTION(tag, xid);
+	return LockHasWaiters(&tag, ExclusiveLock, false);
+}
+
+/* Whether the scan is to end before the row in the slot, at a new block. */
+static bool
+ends_early(Batch *batch, BlockNumber *block)
+{
+	BlockNumber now = ItemPointerGetBlockNumber(&batch->slot->tts_tid);
+
+	if (now == *block)
+		return false;
+	/* what lies between the two holds no row */
+	batch->result->last = now - 1;
+	batch->result->waited_for = *block != InvalidBlockNumber &&
+		is_waited_for();
+	*block = now;
+	return batch->result->waited_for;
+}
+
 static void
 scan_blocks(Batch *batch, BlockNumber first, BlockNumber last)
 {
 	ItemPointerData from;
 	ItemPointerData to;
 	TableScanDesc scan;
+	BlockNumber block = InvalidBlockNumber;
 
 	ItemPointerSet(&from, first, FirstOffsetNumber);
 	ItemPointerSet(&to, last, MaxOffsetNumber);
 	scan = table_beginscan_tidrange(batch->state->rel, GetActiveSnapshot(),
 									&from, &to);
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection,
-										   batch->slot))
+										   batch->slot) &&
+		   !ends_early(batch, &block))
 	{
 		CHECK_FOR_INTERRUPTS();
 		fill_row(batch);

@@ -16,11 +16,13 @@ typedef struct BatchResult
 	int64		rows_quarantined;
 	List	   *again;			/* blocks with a row that was locked; as OIDs */
 	TransactionId holder;		/* who had one of them, or invalid */
+	bool		waited_for;		/* somebody waits for a row of the batch */
+	BlockNumber last;			/* then the last block that was filled */
 } BatchResult;
 
 /*
  * Fills the unfilled rows of blocks first to last of rel, for all rules of
- * state.  Runs as the owner of the table in a transaction with an active
+ * state; ends early, after a whole block, when somebody waits for its rows.  Runs as the owner of the table in a transaction with an active
  * snapshot; rel is locked in ROW EXCLUSIVE mode.  Errors: whatever up,
  * constraints or indexes raise, with a context line that names the row.
  */

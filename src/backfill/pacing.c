@@ -34,3 +34,9 @@ pacing_learn(Pacing *pacing, int blocks, double ms)
 	fitting = Min(fitting, Max(pacing->blocks * GROWTH, pacing->blocks + 1));
 	pacing->blocks = (int) Max(1, Min(fitting, MOST_BLOCKS));
 }
+
+void
+pacing_shrink(Pacing *pacing)
+{
+	pacing->blocks = Max(pacing->blocks / 4, 1);
+}

@@ -17,4 +17,7 @@ extern void pacing_start(Pacing *pacing, int blocks);
 /* Learns that a batch of blocks blocks took ms. */
 extern void pacing_learn(Pacing *pacing, int blocks, double ms);
 
+/* The next batch is smaller: somebody waited for the last. */
+extern void pacing_shrink(Pacing *pacing);
+
 #endif							/* TANDEM_PACING_H */

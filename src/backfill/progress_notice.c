@@ -5,10 +5,12 @@
 #include "postgres.h"
 
 #include "backfill/progress_notice.h"
+#include "catalog/step_blocks.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #define NOTICE_EVERY_MS 2000
+#define BAR_WIDTH 20
 
 void
 progress_notice_start(ProgressNotice *notice, Step *step)
@@ -25,32 +27,83 @@ seconds_since(TimestampTz time)
 			   1) / 1000.0;
 }
 
+/* "[#####...............]  25.3 %" */
+static char *
+bar(double part)
+{
+	char		bar[BAR_WIDTH + 1];
+
+	part = Min(Max(part, 0.0), 1.0);
+	for (int i = 0; i < BAR_WIDTH; i++)
+		bar[i] = i < (int) (part * BAR_WIDTH) ? '#' : '.';
+	bar[BAR_WIDTH] = '\0';
+	return psprintf("[%s] %5.1f %%", bar, part * 100);
+}
+
+/* "1 h 05 min", "4 min 10 s", "9 s" */
+static char *
+time_text(double seconds)
+{
+	int64		s = (int64) (seconds + 0.5);
+
+	if (s >= 3600)
+		return psprintf(INT64_FORMAT " h %02d min", s / 3600,
+						(int) (s % 3600 / 60));
+	if (s >= 60)
+		return psprintf(INT64_FORMAT " min %02d s", s / 60, (int) (s % 60));
+	return psprintf(INT64_FORMAT " s", s);
+}
+
+static bool
+is_time(ProgressNotice *notice)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!TimestampDifferenceExceeds(notice->last, now, NOTICE_EVERY_MS))
+		return false;
+	notice->last = now;
+	return true;
+}
+
 void
 progress_notice(ProgressNotice *notice, Step *step, const char *waiting)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	double		elapsed = seconds_since(notice->started);
 	int64		left;
 	int64		worked;
 
-	if (!TimestampDifferenceExceeds(notice->last, now, NOTICE_EVERY_MS))
+	if (!is_time(notice))
 		return;
-	notice->last = now;
 	left = step_blocks_left(step);
 	/* it had no list yet, or began anew */
 	if (notice->left_before < left)
 		notice->left_before = step->blocks_total;
 	worked = notice->left_before - left;
 	ereport(NOTICE,
-			(errmsg("%s of %s: %.1f %%, " INT64_FORMAT " rows, %.0f rows/s, %.0f s left%s%s",
+			(errmsg("%-8s %s %s %11s rows %9.0f rows/s, %s left%s%s",
 					step_kind_name(step->kind), get_rel_name(step->relation),
-					step->blocks_total > 0
-					? 100.0 * (step->blocks_total - left) / step->blocks_total
-					: 100.0,
-					step->rows_done,
+					bar(step->blocks_total > 0
+						? (double) (step->blocks_total - left) / step->blocks_total
+						: 1.0),
+					psprintf(INT64_FORMAT, step->rows_done),
 					(step->rows_done - notice->rows_before) / elapsed,
-					worked > 0 ? elapsed * left / worked : 0.0,
-					waiting ? ", " : "", waiting ? waiting : "")));
+					worked > 0 ? time_text(elapsed * left / worked) : "?",
+					waiting ? "; " : "", waiting ? waiting : "")));
+}
+
+void
+progress_notice_statement(ProgressNotice *notice, Step *step,
+						  const char *doing, const char *phase, int64 done,
+						  int64 total, const char *blockers)
+{
+	if (!is_time(notice))
+		return;
+	ereport(NOTICE,
+			(errmsg("%-8s %s%s%s%s%s%s%s", step_kind_name(step->kind), doing,
+					total > 0 ? " " : "",
+					total > 0 ? bar((double) done / total) : "",
+					phase ? ", " : "", phase ? phase : "",
+					blockers ? "; waits for " : "", blockers ? blockers : "")));
 }
 
 void

@@ -22,6 +22,15 @@ extern void progress_notice_start(ProgressNotice *notice, Step *step);
 extern void progress_notice(ProgressNotice *notice, Step *step,
 							const char *waiting);
 
+/*
+ * The same of a statement that runs in a worker: what it does, its phase (or
+ * NULL) and its own units of work (total 0: it does not tell).
+ */
+extern void progress_notice_statement(ProgressNotice *notice, Step *step,
+									  const char *doing, const char *phase,
+									  int64 done, int64 total,
+									  const char *blockers);
+
 /* Tells how the step ended. */
 extern void progress_notice_end(ProgressNotice *notice, Step *step);
 

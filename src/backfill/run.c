@@ -15,12 +15,12 @@
 #include "access/xact.h"
 #include "backfill/batch.h"
 #include "backfill/pacing.h"
-#include "backfill/progress_notice.h"
 #include "backfill/reclaim.h"
 #include "backfill/run.h"
 #include "backfill/verify.h"
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
+#include "catalog/step_blocks.h"
 #include "catalog/sync.h"
 #include "core/lock.h"
 #include "core/query.h"
@@ -37,25 +37,31 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #define FIRST_PAUSE_MS 20
 #define LONGEST_PAUSE_MS 2000
 
-typedef struct StepRun
+struct StepRun
 {
 	Migration  *migration;
 	Step	   *step;
 	char	   *search_path;	/* that the sync was made under */
+	int			worker;			/* this one */
+	int			workers;		/* of so many */
 	BlockNumber cursor;			/* next block to look at */
 	Pacing		pacing;
 	Reclaim		reclaim;		/* what earlier batches have left */
 	MemoryContext batch_context;
 	bool		wrapped;		/* this batch began again from the first block */
-	bool		finished;
+	BlocksLeft	left;
+	int64		rows;			/* of the last batch */
+	double		batch_ms;		/* that it took */
+	TimestampTz counted_to;		/* the time up to here is in step.run_time */
 	int64		left_blocked;	/* blocks of this pass with locked rows */
-	const char *waiting;		/* who has them, of the last batch */
+	const char *blockers;		/* who has them, of the last batch */
 	long		pause_ms;
-} StepRun;
+};
 
 static Relation
 open_table(StepRun *run)
@@ -73,6 +79,13 @@ open_table(StepRun *run)
 	return rel;
 }
 
+/* Each process begins at its own part of the table. */
+static BlockNumber
+first_block(const StepRun *run)
+{
+	return (BlockNumber) (run->step->blocks_total / run->workers * run->worker);
+}
+
 /*
  * Starts the step, or starts it anew when its list of blocks is not of the
  * file that the table has now, or its rows not of the trigger.
@@ -88,7 +101,7 @@ prepare_step(StepRun *run, Relation rel)
 		step->proof && proof && strcmp(step->proof, proof) == 0)
 		return;
 	step_start(step, storage, RelationGetNumberOfBlocks(rel), proof);
-	run->cursor = 0;
+	run->cursor = first_block(run);
 }
 
 static Trigger *
@@ -125,15 +138,21 @@ describe_transaction(TransactionId xid)
 }
 
 static void
-fill_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last,
+fill_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber *last,
 			StepAdvance *advance, List **again)
 {
 	SecurityScope scope;
 	BatchResult result = {0};
 
 	security_enter_owner(&scope, rel, run->search_path);
-	batch_fill(row_state_create(rel, trigger_of(rel)), first, last, &result);
+	batch_fill(row_state_create(rel, trigger_of(rel)), first, *last, &result);
 	security_leave(&scope);
+	if (result.waited_for)
+	{
+		*last = result.last;
+		pacing_shrink(&run->pacing);
+		advance->blockers = "sessions waited for rows of the batch, which was cut short";
+	}
 	advance->rows_done = result.rows_seen;
 	advance->rows_filled = result.rows_filled;
 	advance->rows_quarantined = result.rows_quarantined;
@@ -179,51 +198,72 @@ set_for_transaction(const char *name, const char *value)
 							 GUC_ACTION_LOCAL, true, 0, false);
 }
 
-/* One batch, as far as it can fail on a row. */
-static void
-work_on_batch(void *arg)
+/* The time since the last look, shared among the processes at work. */
+static double
+seconds_to_count(StepRun *run)
 {
-	StepRun    *run = arg;
+	TimestampTz now = GetCurrentTimestamp();
+	double		seconds = (now - run->counted_to) / (double) USECS_PER_SEC;
+
+	run->counted_to = now;
+	return seconds / run->workers;
+}
+
+/* The blocks of one batch, which this process has claimed. */
+static void
+work_on_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last)
+{
 	Step	   *step = run->step;
-	Relation	rel = open_table(run);
-	BlockNumber first;
-	BlockNumber last;
 	StepAdvance advance = {0};
 	List	   *again = NIL;
 	instr_time	started;
 	instr_time	took;
 
+	INSTR_TIME_SET_CURRENT(started);
+	if (step->kind == STEP_BACKFILL)
+		fill_blocks(run, rel, first, &last, &advance, &again);
+	else
+		check_blocks(run, rel, first, last, &advance);
+	INSTR_TIME_SET_CURRENT(took);
+	INSTR_TIME_SUBTRACT(took, started);
+	run->batch_ms = INSTR_TIME_GET_MILLISEC(took);
+	run->rows = advance.rows_done;
+	run->blockers = advance.blockers;
+	run->left_blocked += list_length(again);
+	advance.seconds = seconds_to_count(run);
+	advance.batch_blocks = run->pacing.blocks;
+	step_advance(step, first, last, again, &advance);
+	if (advance.rows_filled > 0)
+		reclaim_add(&run->reclaim, first, last);
+	pacing_learn(&run->pacing, last - first + 1, run->batch_ms);
+}
+
+/* One batch, as far as it can fail on a row. */
+static void
+work_on_batch(void *arg)
+{
+	StepRun    *run = arg;
+	Relation	rel = open_table(run);
+	BlockNumber first;
+	BlockNumber last;
+
 	if (setting_batch_lock_timeout > 0)
 		set_for_transaction("lock_timeout",
 							psprintf("%d", setting_batch_lock_timeout));
-	INSTR_TIME_SET_CURRENT(started);
 	reclaim_run(&run->reclaim, rel);
-	PushActiveSnapshot(GetTransactionSnapshot());
 	prepare_step(run, rel);
-	if (step_next_blocks(step, &run->cursor, run->pacing.blocks, &first, &last,
-						 &run->wrapped))
+	run->rows = 0;
+	run->left = step_next_blocks(run->step, &run->cursor, run->pacing.blocks,
+								 &first, &last, &run->wrapped);
+	if (run->left == BLOCKS_CLAIMED)
 	{
-		if (step->kind == STEP_BACKFILL)
-			fill_blocks(run, rel, first, last, &advance, &again);
-		else
-			check_blocks(run, rel, first, last, &advance);
-		INSTR_TIME_SET_CURRENT(took);
-		INSTR_TIME_SUBTRACT(took, started);
-		advance.seconds = INSTR_TIME_GET_DOUBLE(took);
-		advance.batch_blocks = run->pacing.blocks;
-		step_advance(step, first, last, again, &advance);
-		if (advance.rows_filled > 0)
-			reclaim_add(&run->reclaim, first, last);
-		pacing_learn(&run->pacing, last - first + 1, advance.seconds * 1000);
-		run->left_blocked += list_length(again);
-		run->waiting = advance.blockers;
+		/* after the claim: it sees what whoever had it before has done */
+		PushActiveSnapshot(GetLatestSnapshot());
+		work_on_blocks(run, rel, first, last);
+		PopActiveSnapshot();
 	}
-	else
-	{
-		step_finish(step);
-		run->finished = true;
-	}
-	PopActiveSnapshot();
+	else if (run->left == BLOCKS_NONE)
+		step_finish(run->step);
 	table_close(rel, NoLock);
 }
 
@@ -282,17 +322,17 @@ give_way(StepRun *run, BlockNumber cursor, const ErrorData *error)
 {
 	if (run->pacing.blocks > 1)
 	{
-		run->pacing.blocks = Max(run->pacing.blocks / 4, 1);
+		pacing_shrink(&run->pacing);
 		run->cursor = cursor;
 	}
 	else
 		run->left_blocked++;
-	run->waiting = psprintf("another session: %s", error->message);
-	step_set_waiting(run->step->id, NULL, run->waiting);
+	run->blockers = psprintf("another session: %s", error->message);
+	step_set_waiting(run->step->id, NULL, run->blockers);
 }
 
 static void
-run_batch(StepRun *run)
+try_batch(StepRun *run)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Step		before = *run->step;
@@ -301,17 +341,13 @@ run_batch(StepRun *run)
 
 	/* a row that others have written meanwhile is no error to a batch */
 	set_for_transaction("transaction_isolation", "read committed");
-	if (migration_stop_requested(run->migration))
-		ereport(ERROR,
-				(errcode(ERRCODE_QUERY_CANCELED),
-				 errmsg("migration \"%s\" was stopped by another session",
-						run->migration->name),
-				 errhint("SELECT * FROM tandem.history; tells by whom.")));
+	migration_check_stop(run->migration);
 	error = subtransaction_try(work_on_batch, run);
 	if (error == NULL)
 		return;
 	MemoryContextSwitchTo(caller);
 	*run->step = before;
+	run->rows = 0;
 	if (will_pass(error))
 		give_way(run, cursor, error);
 	else
@@ -319,15 +355,15 @@ run_batch(StepRun *run)
 }
 
 /*
- * After a pass over all blocks some are left with rows that others have
- * locked.  Waits, longer each time, with no transaction open.
+ * Blocks are left that others are at work on, or have rows in locked.  Waits,
+ * longer each time, with no transaction open.
  */
 static void
 pause_between_passes(StepRun *run)
 {
-	if (!run->wrapped)
+	if (!run->wrapped || run->left == BLOCKS_NONE)
 		return;
-	if (run->left_blocked > 0)
+	if (run->left_blocked > 0 || run->left == BLOCKS_OF_OTHERS)
 	{
 		interruptible_sleep(run->pause_ms);
 		run->pause_ms = Min(run->pause_ms * 2, LONGEST_PAUSE_MS);
@@ -342,6 +378,7 @@ refuse_if_wrong(StepRun *run)
 {
 	Step	   *step = run->step;
 
+	step_refresh(step);
 	if (step->kind != STEP_VERIFY ||
 		step->rows_unfilled + step->rows_mismatched == 0)
 		return;
@@ -351,34 +388,56 @@ refuse_if_wrong(StepRun *run)
 	SPI_commit();
 }
 
-void
-run_step(Migration *migration, Step *step)
+StepRun *
+step_run_begin(Migration *migration, Step *step, int worker, int workers)
 {
-	StepRun		run = {0};
-	ProgressNotice notice;
-	MemoryContext caller = CurrentMemoryContext;
+	StepRun    *run = palloc0(sizeof(StepRun));
 
-	run.migration = migration;
-	run.step = step;
-	run.pause_ms = FIRST_PAUSE_MS;
-	run.batch_context = AllocSetContextCreate(caller, "tandem batch",
-											  ALLOCSET_DEFAULT_SIZES);
-	run.search_path = search_path_of(migration, step->relation);
-	reclaim_start(&run.reclaim);
-	pacing_start(&run.pacing, step->batch_blocks);
-	progress_notice_start(&notice, step);
+	run->migration = migration;
+	run->step = step;
+	run->worker = worker;
+	run->workers = workers;
+	run->cursor = first_block(run);
+	run->pause_ms = FIRST_PAUSE_MS;
+	run->batch_context = AllocSetContextCreate(CurrentMemoryContext,
+											   "tandem batch",
+											   ALLOCSET_DEFAULT_SIZES);
+	run->search_path = search_path_of(migration, step->relation);
+	run->counted_to = GetCurrentTimestamp();
+	reclaim_start(&run->reclaim);
+	pacing_start(&run->pacing, step->batch_blocks);
+	return run;
+}
+
+bool
+step_run_batch(StepRun *run, StepBatch *batch)
+{
+	MemoryContext caller = MemoryContextSwitchTo(run->batch_context);
+
+	run->batch_ms = 0;
+	try_batch(run);
+	batch->rows = run->rows;
+	batch->ms = run->batch_ms;
+	batch->blockers = run->blockers ? MemoryContextStrdup(caller, run->blockers)
+		: NULL;
 	SPI_commit();
-	while (!run.finished)
-	{
-		MemoryContextSwitchTo(run.batch_context);
-		run_batch(&run);
-		progress_notice(&notice, step, run.waiting);
-		SPI_commit();
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(run.batch_context);
-		pause_between_passes(&run);
-	}
-	progress_notice_end(&notice, step);
-	refuse_if_wrong(&run);
-	MemoryContextDelete(run.batch_context);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(run->batch_context);
+	run->blockers = NULL;
+	pause_between_passes(run);
+	return run->left != BLOCKS_NONE;
+}
+
+void
+step_run_skip_time(StepRun *run)
+{
+	run->counted_to = GetCurrentTimestamp();
+}
+
+void
+step_run_end(StepRun *run)
+{
+	refuse_if_wrong(run);
+	MemoryContextDelete(run->batch_context);
+	pfree(run);
 }

@@ -1,6 +1,6 @@
 /*
  * run.h
- *		Runs a step of the migrate phase over its table, batch by batch.
+ *		A step that goes over the blocks of its table, batch by batch.
  */
 #ifndef TANDEM_RUN_H
 #define TANDEM_RUN_H
@@ -8,14 +8,36 @@
 #include "catalog/migration.h"
 #include "catalog/step.h"
 
-/*
- * Runs the step to its end, committing after each batch, from a procedure with
- * a non-atomic SPI connection, without an active snapshot.  Goes on where the
- * last run stopped; from the beginning when the table was rewritten since.
- * Errors: another session asks to stop; the table is gone; whatever a row
- * raises: then it is noted in the step, and all batches before are kept.
- */
-extern void run_step(Migration *migration, Step *step);
+typedef struct StepRun StepRun;
 
+/* What a batch came to. */
+typedef struct StepBatch
+{
+	int64		rows;
+	double		ms;				/* that it took */
+	char	   *blockers;		/* who was in its way, or NULL; palloc'd */
+} StepBatch;
+
+/*
+ * Prepares this process, one (from 0) of workers, to work on the step, in the
+ * current memory context.  Goes on where the last run stopped; from the
+ * beginning when the table was rewritten since.
+ */
+extern StepRun *step_run_begin(Migration *migration, Step *step, int worker,
+							   int workers);
+
+/*
+ * Does one batch and commits it, with a non-atomic SPI connection and without
+ * an active snapshot; false: no block is left.  Errors: another session asks
+ * to stop; the table is gone; whatever a row raises: then it is noted in the
+ * step, and all batches before are kept.
+ */
+extern bool step_run_batch(StepRun *run, StepBatch *batch);
+
+/* The time since the last batch was not spent on the step. */
+extern void step_run_skip_time(StepRun *run);
+
+/* Notes the verdict of a verify, and commits. */
+extern void step_run_end(StepRun *run);
 
 #endif							/* TANDEM_RUN_H */

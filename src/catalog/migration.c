@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/migration.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -17,6 +18,7 @@
 #include "core/lock.h"
 #include "core/query.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -28,6 +30,7 @@ typedef enum MigrationLock
 	LOCK_RUNNER = 1,			/* objid: id of the migration; session lock */
 	LOCK_CHANGE = 2,			/* objid: hash of the name */
 	LOCK_STOP = 3,				/* objid: id of the migration */
+	LOCK_WORKER = 4,			/* objid: id of the migration; session lock */
 } MigrationLock;
 
 #define CHANGE_WAIT_MS 5000
@@ -73,8 +76,8 @@ lock_change(const char *name)
 				 errhint("Let that session commit, then look at: SELECT * FROM tandem.migrations;")));
 }
 
-static int
-runner_pid(const Migration *migration)
+int
+migration_runner_pid(const Migration *migration)
 {
 	TandemQuery query;
 	int			pid;
@@ -88,21 +91,46 @@ runner_pid(const Migration *migration)
 }
 
 void
+migration_already_running(const Migration *migration, int pid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("migration \"%s\" is already running by pid %d",
+					migration->name, pid),
+			 errhint("Watch it: SELECT * FROM tandem.progress;")));
+}
+
+void
 migration_lock_runner(Migration *migration, bool session)
 {
 	set_lock_tag(&migration->runner, LOCK_RUNNER, migration->id);
 	if (!acquire(LOCK_RUNNER, migration->id, ExclusiveLock, session, 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("migration \"%s\" is already running by pid %d",
-						migration->name, runner_pid(migration)),
-				 errhint("Watch it: SELECT * FROM tandem.progress;")));
+		migration_already_running(migration, migration_runner_pid(migration));
 }
 
 void
 migration_unlock_runner(Migration *migration)
 {
 	(void) LockRelease(&migration->runner, ExclusiveLock, true);
+}
+
+/*
+ * Workers end with their runner, which ends them; those of a runner that was
+ * terminated may take a moment.
+ */
+void
+migration_wait_for_workers(const Migration *migration, int timeout_ms)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, LOCK_WORKER, migration->id);
+	if (lock_wait(&tag, ExclusiveLock, timeout_ms))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("workers of an earlier run of migration \"%s\" are still at work",
+					migration->name),
+			 errhint("Wait for them, or end them with pg_terminate_backend: SELECT workers FROM tandem.progress;")));
 }
 
 /*
@@ -119,19 +147,48 @@ migration_stop_runner(const Migration *migration, int timeout_ms)
 	set_lock_tag(&runner, LOCK_RUNNER, migration->id);
 	if (lock_wait(&stop, ExclusiveLock, timeout_ms) &&
 		lock_wait(&runner, ExclusiveLock, timeout_ms))
+	{
+		migration_wait_for_workers(migration, timeout_ms);
 		return;
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("migration \"%s\" is running by pid %d and did not stop within %d s",
-					migration->name, runner_pid(migration), timeout_ms / 1000),
+					migration->name, migration_runner_pid(migration), timeout_ms / 1000),
 			 errhint("Cancel it with pg_cancel_backend(%d), then call this again.",
-					 runner_pid(migration))));
+					 migration_runner_pid(migration))));
 }
 
-bool
-migration_stop_requested(const Migration *migration)
+void
+migration_check_stop(const Migration *migration)
 {
-	return !acquire(LOCK_STOP, migration->id, ShareLock, false, 0);
+	if (!acquire(LOCK_STOP, migration->id, ShareLock, false, 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("migration \"%s\" was stopped by another session",
+						migration->name),
+				 errhint("SELECT * FROM tandem.history; tells by whom.")));
+}
+
+/* The server itself gives back no such session lock at the end of a process. */
+static void
+leave_workers(int code, Datum arg)
+{
+	LOCKTAG    *tag = (LOCKTAG *) DatumGetPointer(arg);
+
+	AbortOutOfAnyTransaction();
+	if (compat_lock_is_held(tag, ShareLock))
+		(void) LockRelease(tag, ShareLock, true);
+}
+
+void
+migration_join_workers(int migration_id)
+{
+	static LOCKTAG tag;
+
+	set_lock_tag(&tag, LOCK_WORKER, migration_id);
+	before_shmem_exit(leave_workers, PointerGetDatum(&tag));
+	(void) LockAcquire(&tag, ShareLock, true, true);
 }
 
 static Migration *
@@ -156,6 +213,22 @@ read_migration(const char *name)
 	}
 	query_end(&query);
 	return migration;
+}
+
+Migration *
+migration_by_id(int id)
+{
+	TandemQuery query;
+	char	   *name = NULL;
+	Migration  *migration;
+
+	query_begin(&query);
+	query_int(&query, id);
+	if (query_run(&query, "SELECT name FROM tandem.migration WHERE id = $1") > 0)
+		name = query_get_text(&query, 0, 1);
+	query_end(&query);
+	migration = name ? read_migration(name) : NULL;
+	return migration && migration->id == id ? migration : NULL;
 }
 
 /* Tables may have changed hands since: who owns them all may go on. */

@@ -30,8 +30,11 @@ extern Migration *migration_create(const char *name, int release,
  */
 extern Migration *migration_get(const char *name);
 
+/* The one with that id, or NULL; for our own processes: checks no rights. */
+extern Migration *migration_by_id(int id);
+
 /*
- * The same, locked against every other change of it until the end of the
+ * The same as migration_get, locked against every other change of it until the end of the
  * transaction.  A second caller gets an error after a few seconds.
  */
 extern Migration *migration_get_for_change(const char *name);
@@ -49,6 +52,13 @@ extern void migration_act(Migration *migration, PhaseAction action,
 /* A line of tandem.history without a change of phase. */
 extern void migration_record(const Migration *migration, const char *action,
 							 const char *detail, TimestampTz started);
+
+/* The process that runs it, or 0. */
+extern int	migration_runner_pid(const Migration *migration);
+
+/* Raises that process pid does so. */
+pg_attribute_noreturn() extern void migration_already_running(const Migration *migration,
+															  int pid);
 
 /*
  * The runner lock: who holds it runs the migration.  For migrate it is a
@@ -68,9 +78,20 @@ extern void migration_unlock_runner(Migration *migration);
 extern void migration_stop_runner(const Migration *migration, int timeout_ms);
 
 /*
- * Whether somebody asks the runner to stop.  Else the answer holds until the
- * end of the runner's transaction: a stop waits for it.
+ * Errors when somebody asks the migration to stop.  Else holds the stop up
+ * until the end of the transaction.
  */
-extern bool migration_stop_requested(const Migration *migration);
+extern void migration_check_stop(const Migration *migration);
+
+/* For the life of this process it works for the runner of the migration. */
+extern void migration_join_workers(int migration_id);
+
+/*
+ * Waits, at most timeout_ms, until no process works for a runner of the
+ * migration, and keeps new ones out until the end of the transaction.  The
+ * caller has the runner lock.  Errors: one goes on.
+ */
+extern void migration_wait_for_workers(const Migration *migration,
+									   int timeout_ms);
 
 #endif							/* TANDEM_MIGRATION_H */

@@ -20,6 +20,7 @@ typedef enum PhaseAction
 	ACTION_MIGRATE,				/* start or go on with the steps */
 	ACTION_FINISH,				/* the last step is done */
 	ACTION_VERIFY,				/* any phase before the end */
+	ACTION_CONTROL,				/* pause, resume, cancel, configure: likewise */
 	ACTION_CONTRACT,
 	ACTION_FORCE,				/* contract in spite of open steps */
 	ACTION_ABORT

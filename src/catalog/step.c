@@ -176,7 +176,8 @@ step_start(Step *step, const char *storage, BlockNumber blocks,
 					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, rows_done = 0, "
 					 "rows_filled = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, "
 					 "sample = '[]', error = NULL, hint = NULL, waiting = NULL, blockers = NULL, run_time = '0', "
-					 "started_at = clock_timestamp(), changed_at = clock_timestamp() WHERE id = $1");
+					 "started_at = clock_timestamp(), changed_at = clock_timestamp() "
+					 "WHERE id = $1 AND (started_at IS NULL OR (storage, proof) IS DISTINCT FROM ($2, $4))");
 	step->storage = MemoryContextStrdup(GetMemoryChunkContext(step), storage);
 	step->proof = proof
 		? MemoryContextStrdup(GetMemoryChunkContext(step), proof) : NULL;
@@ -188,109 +189,50 @@ step_start(Step *step, const char *storage, BlockNumber blocks,
 	query_end(&query);
 }
 
-/* The first range of blocks_todo at or after from, cut to most blocks. */
-static bool
-first_range(int step_id, BlockNumber from, int most, BlockNumber *first,
-			BlockNumber *last)
+void
+step_refresh(Step *step)
 {
 	TandemQuery query;
-	bool		found;
 
 	query_begin(&query);
-	query_int(&query, step_id);
-	query_bigint(&query, from);
-	query_int(&query, most);
-	found = query_run(&query,
-					  "SELECT lower(r), least(upper(r), lower(r) + $3) - 1 FROM tandem.step, "
-					  "unnest(blocks_todo * int8multirange(int8range($2, NULL))) r "
-					  "WHERE id = $1 ORDER BY 1 LIMIT 1") > 0;
-	if (found)
+	query_int(&query, step->id);
+	if (query_run(&query,
+				  "SELECT rows_done, rows_filled, rows_quarantined, rows_unfilled, rows_mismatched "
+				  "FROM tandem.step WHERE id = $1") > 0)
 	{
-		*first = (BlockNumber) query_get_bigint(0, 1);
-		*last = (BlockNumber) query_get_bigint(0, 2);
+		step->rows_done = query_get_bigint(0, 1);
+		step->rows_filled = query_get_bigint(0, 2);
+		step->rows_quarantined = query_get_bigint(0, 3);
+		step->rows_unfilled = query_get_bigint(0, 4);
+		step->rows_mismatched = query_get_bigint(0, 5);
 	}
 	query_end(&query);
-	return found;
 }
 
 bool
-step_next_blocks(Step *step, BlockNumber *cursor, int most,
-				 BlockNumber *first, BlockNumber *last, bool *wrapped)
+step_is_open(int step_id)
 {
-	*wrapped = false;
-	if (!first_range(step->id, *cursor, most, first, last))
-	{
-		*wrapped = true;
-		if (*cursor == 0 || !first_range(step->id, 0, most, first, last))
-			return false;
-	}
-	*cursor = *last + 1;
-	return true;
-}
+	TandemQuery query;
+	bool		open;
 
-static Datum
-blocks_as_array(List *blocks)
-{
-	List	   *texts = NIL;
-	ListCell   *lc;
-
-	foreach(lc, blocks)
-		texts = lappend(texts, psprintf("%u", (BlockNumber) lfirst_oid(lc)));
-	return array_from_strings(texts, TEXTOID);
+	query_begin(&query);
+	query_int(&query, step_id);
+	open = query_run(&query,
+					 "SELECT FROM tandem.step WHERE id = $1 AND state <> 'done'") > 0;
+	query_end(&query);
+	return open;
 }
 
 void
-step_advance(Step *step, BlockNumber first, BlockNumber last, List *again,
-			 const StepAdvance *advance)
+step_reopen(int step_id)
 {
 	TandemQuery query;
 
-	step->rows_done += advance->rows_done;
-	step->rows_filled += advance->rows_filled;
-	step->rows_quarantined += advance->rows_quarantined;
-	step->rows_unfilled += advance->rows_unfilled;
-	step->rows_mismatched += advance->rows_mismatched;
-	step->batch_blocks = advance->batch_blocks;
-
 	query_begin(&query);
-	query_int(&query, step->id);
-	query_bigint(&query, first);
-	query_bigint(&query, last);
-	query_datum(&query, TEXTARRAYOID, blocks_as_array(again), false);
-	query_bigint(&query, advance->rows_done);
-	query_bigint(&query, advance->rows_filled);
-	query_bigint(&query, advance->rows_quarantined);
-	query_bigint(&query, advance->rows_unfilled);
-	query_bigint(&query, advance->rows_mismatched);
-	query_text(&query, advance->sample);
-	query_text(&query, advance->blockers);
-	query_int(&query, advance->batch_blocks);
-	query_datum(&query, FLOAT8OID, Float8GetDatum(advance->seconds), false);
+	query_int(&query, step_id);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET blocks_todo = blocks_todo "
-					 "- int8multirange(int8range($2, $3, '[]')) "
-					 "+ coalesce((SELECT range_agg(int8range(b::bigint, b::bigint, '[]')) FROM unnest($4) b), '{}'), "
-					 "rows_done = rows_done + $5, rows_filled = rows_filled + $6, "
-					 "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
-					 "rows_mismatched = rows_mismatched + $9, sample = coalesce($10::jsonb, sample), "
-					 "waiting = NULL, blockers = $11, batch_blocks = $12, run_time = run_time + make_interval(secs => $13), "
-					 "error = NULL, hint = NULL, state = 'pending', changed_at = clock_timestamp() WHERE id = $1");
+					 "UPDATE tandem.step SET state = 'pending', started_at = NULL, proof = NULL WHERE id = $1");
 	query_end(&query);
-}
-
-int64
-step_blocks_left(Step *step)
-{
-	TandemQuery query;
-	int64		left;
-
-	query_begin(&query);
-	query_int(&query, step->id);
-	(void) query_run(&query,
-					 "SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM tandem.step, unnest(blocks_todo) r WHERE id = $1");
-	left = query_get_bigint(0, 1);
-	query_end(&query);
-	return left;
 }
 
 void

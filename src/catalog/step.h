@@ -47,20 +47,6 @@ typedef struct Step
 	char	   *proof;			/* version of the trigger verified under */
 } Step;
 
-/* What one batch adds to its step. */
-typedef struct StepAdvance
-{
-	int64		rows_done;
-	int64		rows_filled;
-	int64		rows_quarantined;
-	int64		rows_unfilled;
-	int64		rows_mismatched;
-	const char *sample;			/* JSON array, or NULL */
-	const char *blockers;		/* who has rows locked, or NULL */
-	int			batch_blocks;
-	double		seconds;		/* that it took */
-} StepAdvance;
-
 extern const char *step_kind_name(StepKind kind);
 
 /* Makes sure that the migration has this step. */
@@ -86,28 +72,21 @@ extern List *step_list(int migration_id, StepKind kind);
 
 /*
  * Starts the step, over blocks blocks of the file storage, from the first
- * block; counts begin anew.
+ * block; counts begin anew.  Where another process has done so already, nothing
+ * but step itself changes.
  */
 extern void step_start(Step *step, const char *storage, BlockNumber blocks,
 					   const char *proof);
 
-/*
- * The next blocks to work on, at most most of them, at or after *cursor, which
- * moves behind them; from the beginning again where none is left after it, and
- * then *wrapped.  False when no block is left at all.
- */
-extern bool step_next_blocks(Step *step, BlockNumber *cursor, int most,
-							 BlockNumber *first, BlockNumber *last,
-							 bool *wrapped);
+/* Reads its counts again: other processes add to them. */
+extern void step_refresh(Step *step);
 
-/* Takes blocks first to last off the list, except those in again. */
-extern void step_advance(Step *step, BlockNumber first, BlockNumber last,
-						 List *again, const StepAdvance *advance);
+/* Whether it is not done, as it is now. */
+extern bool step_is_open(int step_id);
 
-/* Blocks left. */
-extern int64 step_blocks_left(Step *step);
+/* Makes a step begin anew; or those of a table. */
+extern void step_reopen(int step_id);
 
-/* Makes the steps of a table begin anew. */
 extern void step_restart(int migration_id, Oid relid);
 
 extern void step_finish(Step *step);

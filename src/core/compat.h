@@ -14,9 +14,11 @@
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_type.h"
+#include "postmaster/bgworker.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
+#include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
 
@@ -210,6 +212,37 @@ compat_holder_pid(VirtualTransactionId vxid)
 #endif
 	return proc && current == vxid.localTransactionId ? proc->pid : 0;
 }
+
+/* Whether this process holds the lock in just that mode. */
+static inline bool
+compat_lock_is_held(const LOCKTAG *tag, LOCKMODE mode)
+{
+#if PG_VERSION_NUM >= 170000
+	return LockHeldByMe(tag, mode, false);
+#else
+	return LockHeldByMe(tag, mode);
+#endif
+}
+
+/* Run a portal to its end, as a statement of its own. */
+static inline void
+compat_portal_run_all(Portal portal, DestReceiver *receiver)
+{
+#if PG_VERSION_NUM >= 180000
+	(void) PortalRun(portal, FETCH_ALL, true, receiver, receiver, NULL);
+#else
+	(void) PortalRun(portal, FETCH_ALL, true, true, receiver, receiver, NULL);
+#endif
+}
+
+/* Whether a background worker may connect as a role that cannot log in. */
+#ifdef BGWORKER_BYPASS_ROLELOGINCHECK
+#define COMPAT_WORKER_NEEDS_LOGIN false
+#define COMPAT_WORKER_FLAGS BGWORKER_BYPASS_ROLELOGINCHECK
+#else
+#define COMPAT_WORKER_NEEDS_LOGIN true
+#define COMPAT_WORKER_FLAGS 0
+#endif
 
 static inline bool
 compat_is_table_owner(Oid relid, Oid roleid)

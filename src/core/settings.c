@@ -15,6 +15,8 @@ int			setting_batch_lock_timeout = 100;
 int			setting_lock_timeout = 200;
 int			setting_lock_retry_time = 60;
 bool		setting_fire_triggers = false;
+int			setting_vacuum_every = 10;
+int			setting_launcher_interval = 60;
 
 void
 settings_define(void)
@@ -49,5 +51,15 @@ settings_define(void)
 							 NULL,
 							 &setting_fire_triggers, false,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("tandem.vacuum_every",
+							"Part of a table, in percent, after whose fill it is vacuumed.",
+							"So that new row versions reuse the space of old ones; 0 means never.",
+							&setting_vacuum_every, 10, 0, 100,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("tandem.launcher_interval",
+							"Time between two looks for migrations to resume.",
+							"Of the launcher that runs where pg_tandem is in shared_preload_libraries.",
+							&setting_launcher_interval, 60, 1, 86400,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("tandem");
 }

@@ -23,6 +23,12 @@ extern int	setting_lock_retry_time;
 /* whether the backfill fires the table's own triggers */
 extern bool setting_fire_triggers;
 
+/* part of a table, in percent, after whose fill it is vacuumed; 0: never */
+extern int	setting_vacuum_every;
+
+/* seconds between two looks of the launcher for migrations to resume */
+extern int	setting_launcher_interval;
+
 /* Defines the settings; called once, from _PG_init. */
 extern void settings_define(void);
 

@@ -46,7 +46,7 @@ subtransaction_try(void (*work) (void *), void *arg)
 }
 
 ErrorData *
-subtransaction_probe(void (*work) (void *), void *arg)
+subtransaction_rehearse(void (*work) (void *), void *arg)
 {
 	return run(work, arg, false);
 }

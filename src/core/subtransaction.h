@@ -13,9 +13,9 @@
 extern ErrorData *subtransaction_try(void (*work) (void *), void *arg);
 
 /*
- * The same, but rolled back in any case, so that only what work has told its
- * caller is left.
+ * The same, but always rolled back: nothing that work does lasts, no lock that
+ * it takes either, only what it allocates.
  */
-extern ErrorData *subtransaction_probe(void (*work) (void *), void *arg);
+extern ErrorData *subtransaction_rehearse(void (*work) (void *), void *arg);
 
 #endif							/* TANDEM_SUBTRANSACTION_H */

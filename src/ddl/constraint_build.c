@@ -45,7 +45,9 @@ has_constraint(Oid relid, const Step *step, ConstraintState *state)
 {
 	if (!constraint_find(relid, step->object, state))
 		return false;
-	if (strcmp(constraint_text(state->oid), step->definition) != 0)
+	/* once done it is the user's: a column may be renamed */
+	if (!step->done &&
+		strcmp(constraint_text(state->oid), step->definition) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("table %s has another constraint \"%s\"",

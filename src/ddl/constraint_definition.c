@@ -60,6 +60,7 @@ make_statement(DefinitionSource *source, const char *name, const char *text)
 
 	source->name = name;
 	source->text = text;
+
 	source->before = pg_mbstrlen(before);
 	source->statement = psprintf("%s%s", before, text);
 }
@@ -307,7 +308,7 @@ constraint_check(Oid relid, Constraint *constraint, const char *definition)
 	ErrorData  *error;
 
 	make_statement(&probe.source, constraint->conname, definition);
-	error = subtransaction_probe(probe_constraint, &probe);
+	error = subtransaction_rehearse(probe_constraint, &probe);
 	error_context_stack = previous;
 	if (error && error->hint == NULL)
 		error->hint = pstrdup("The server says this of ALTER TABLE ... ADD CONSTRAINT, too: mend the definition.");

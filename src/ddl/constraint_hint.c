@@ -104,12 +104,8 @@ violation_query(const Step *step)
 char *
 constraint_violation_hint(const Step *step)
 {
-	char	   *query;
+	char	   *query = violation_query(step);
 
-	if (get_rel_relkind(step->relation) == '\0')
-		return NULL;
-	query = violation_query(step);
-	return query
-		? psprintf("Mend the rows, and call tandem.migrate again: %s;", query)
-		: NULL;
+	return query ? psprintf("See the rows: %s;", query)
+		: psprintf("The constraint is: %s.", step->definition);
 }

@@ -8,8 +8,8 @@
 #include "catalog/step.h"
 
 /*
- * What to do when the rows do not satisfy the constraint or NOT NULL of step,
- * with a query that shows them; NULL where there is none.
+ * For people: how to find the rows that do not satisfy the constraint or NOT
+ * NULL of step.
  */
 extern char *constraint_violation_hint(const Step *step);
 

@@ -46,18 +46,21 @@ constraint_text(Oid constraint)
 {
 	static const char not_valid[] = " NOT VALID";
 	SecurityScope scope;
+	Datum		value;
 	char	   *text;
 	size_t		length;
 
 	security_pin_search_path(&scope);
 	security_pin_text_forms();
-	text = TextDatumGetCString(DirectFunctionCall1(pg_get_constraintdef,
-												   ObjectIdGetDatum(constraint)));
+	value = DirectFunctionCall1(pg_get_constraintdef,
+								ObjectIdGetDatum(constraint));
+	text = TextDatumGetCString(value);
+
 	security_leave(&scope);
 	length = strlen(text);
 	if (length >= strlen(not_valid) &&
-		strcmp(text + length - strlen(not_valid), not_valid) == 0)
-		text[length - strlen(not_valid)] = '\0';
+		strcmp(text +length - strlen(not_valid), not_valid) == 0)
+		text[		length - strlen(not_valid)] = '\0';
 	return text;
 }
 

@@ -38,7 +38,7 @@ leaf_index(const Step *step, const Constraint *key, Oid leaf)
 }
 
 static bool
-has_key(Oid relid, const char *name, const Constraint *key)
+has_key(const Step *step, Oid relid, const char *name, const Constraint *key)
 {
 	ConstraintState state;
 	char		type = key->contype == CONSTR_PRIMARY ? CONSTRAINT_PRIMARY
@@ -46,8 +46,10 @@ has_key(Oid relid, const char *name, const Constraint *key)
 
 	if (!constraint_find(relid, name, &state))
 		return false;
+	/* once done it is the user's: a column may be renamed */
 	if (state.type != type ||
-		strcmp(constraint_text(state.oid), key_text(key, false)) != 0)
+		(!step->done &&
+		 strcmp(constraint_text(state.oid), key_text(key, false)) != 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("table %s has another constraint \"%s\"",
@@ -76,7 +78,7 @@ leaf_without_key(const Step *step, const Constraint *key)
 	{
 		Oid			leaf = lfirst_oid(lc);
 
-		if (!has_key(leaf, key_leaf_name(step->relation, leaf, step->object),
+		if (!has_key(step, leaf, key_leaf_name(step->relation, leaf, step->object),
 					 key))
 			return leaf;
 	}
@@ -88,7 +90,7 @@ key_build_next(const Step *step, const Constraint *key, BuildPiece *piece)
 {
 	Oid			leaf;
 
-	if (has_key(step->relation, step->object, key))
+	if (has_key(step, step->relation, step->object, key))
 		return BUILD_DONE;
 	leaf = leaf_without_key(step, key);
 	if (OidIsValid(leaf))

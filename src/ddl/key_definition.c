@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "commands/defrem.h"
+#include "commands/tablespace.h"
 #include "core/quoting.h"
 #include "ddl/constraint_state.h"
 #include "ddl/derived_name.h"
@@ -194,13 +195,23 @@ check_no_primary_key(Oid relid)
 				 errhint("Add UNIQUE and tandem.add_not_null now, and after contract drop the old key and make the new one of that index: ALTER TABLE ... ADD PRIMARY KEY USING INDEX.")));
 }
 
+/* The session that builds it may have another default_tablespace. */
+static void
+pin_tablespace(Oid relid, Constraint *key)
+{
+	if (key->indexspace == NULL)
+		key->indexspace = get_tablespace_name(GetDefaultTablespace(get_rel_persistence(relid),
+																   false));
+}
+
 char *
-key_check(Oid relid, const Constraint *key, const char *definition)
+key_check(Oid relid, Constraint *key, const char *definition)
 {
 	check_columns_given_once(key);
 	check_index_name(relid, key->conname);
 	if (key->contype == CONSTR_PRIMARY)
 		check_no_primary_key(relid);
+	pin_tablespace(relid, key);
 	(void) index_definition_check(relid, index_statement(relid, key),
 								  definition);
 	return key_text(key, true);

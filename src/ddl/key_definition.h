@@ -23,8 +23,7 @@ extern char *key_index_tail(const Constraint *key);
  * Checks all of it, as the server would, and returns it as text, with storage.
  * Its lock is short.
  */
-extern char *key_check(Oid relid, const Constraint *key,
-					   const char *definition);
+extern char *key_check(Oid relid, Constraint *key, const char *definition);
 
 /* The name of the index and constraint on a leaf of relid. */
 extern char *key_leaf_name(Oid relid, Oid leaf, const char *name);

@@ -1,0 +1,87 @@
+/*
+ * verify.c
+ *		tandem.verify: the proof, on command.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "api/arguments.h"
+#include "backfill/verify.h"
+#include "catalog/migration.h"
+#include "catalog/sync.h"
+#include "core/security.h"
+#include "core/sql_function.h"
+#include "ddl/partitions.h"
+#include "funcapi.h"
+#include "storage/bufmgr.h"
+#include "sync/relation_rules.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+SQL_FUNCTION(tandem_verify);
+
+/* blocks that are checked at a time */
+#define VERIFY_BLOCKS 1024
+
+/* One row of the result of tandem.verify: a leaf table in one snapshot. */
+static void
+verify_table(ReturnSetInfo *result, const Migration *migration,
+			 const SyncRule *rule, Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Trigger    *trigger = relation_sync_trigger(rel);
+	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+	SecurityScope scope;
+	VerifyResult counts;
+	RowState   *state;
+	Datum		values[5];
+	bool		nulls[5] = {false};
+
+	if (trigger == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has lost its sync trigger",
+						RelationGetRelationName(rel)),
+				 errhint("CALL tandem.migrate(%s) makes it anew.",
+						 quote_literal_cstr(migration->name))));
+	verify_result_init(&counts);
+	security_enter_owner(&scope, rel, rule->search_path);
+	state = row_state_create(rel, trigger);
+	for (int64 first = 0; first < blocks; first += VERIFY_BLOCKS)
+		verify_blocks(state, migration->name, first,
+					  Min(first + VERIFY_BLOCKS, blocks) - 1, &counts);
+	security_leave(&scope);
+	values[0] = ObjectIdGetDatum(relid);
+	values[1] = Int64GetDatum(counts.rows_checked);
+	values[2] = Int64GetDatum(counts.rows_unfilled);
+	values[3] = Int64GetDatum(counts.rows_mismatched);
+	values[4] = DirectFunctionCall1(jsonb_in,
+									CStringGetDatum(verify_sample(&counts)));
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	table_close(rel, AccessShareLock);
+}
+
+Datum
+tandem_verify(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get(argument_text(fcinfo, 0, "migration"));
+	List	   *seen = NIL;
+	ListCell   *lc;
+	ListCell   *leaf;
+
+	migration_check(migration, ACTION_VERIFY);
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (get_rel_name(rule->relation) == NULL || list_member_oid(seen, rule->relation))
+			continue;
+		seen = lappend_oid(seen, rule->relation);
+		security_check_owner(rule->relation);
+		foreach(leaf, table_leaves(rule->relation))
+			verify_table((ReturnSetInfo *) fcinfo->resultinfo, migration, rule,
+						 lfirst_oid(leaf));
+	}
+	return (Datum) 0;
+}

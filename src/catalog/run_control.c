@@ -1,0 +1,174 @@
+/*
+ * run_control.c
+ *		How a migration is to be run.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/run_control.h"
+#include "core/query.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+/* The database, told from its copies: a restored one resumes nothing by itself. */
+static char *
+this_place(void)
+{
+	return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), MyDatabaseId);
+}
+
+static void
+read_settings(TandemQuery *query, int migration_id, RunControl *control)
+{
+	uint64		rows;
+	MemoryContext old;
+
+	query_int(query, migration_id);
+	rows = query_run(query,
+					 "SELECT s.key, s.value FROM tandem.migration m, jsonb_each_text(m.settings) s "
+					 "WHERE m.id = $1 ORDER BY 1");
+	old = MemoryContextSwitchTo(query->caller);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		control->names = lappend(control->names,
+								 query_get_text(query, row, 1));
+		control->values = lappend(control->values,
+								  query_get_text(query, row, 2));
+	}
+	MemoryContextSwitchTo(old);
+}
+
+RunControl *
+run_control_get(int migration_id)
+{
+	TandemQuery query;
+	RunControl *control = palloc0(sizeof(RunControl));
+	bool		configured = false;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	if (query_run(&query,
+				  "SELECT background, workers, run_as::text, login_as::text, paused_by::text, error, hint, settings <> '{}' "
+				  "FROM tandem.migration WHERE id = $1") > 0)
+	{
+		control->background = query_get_bool(0, 1);
+		control->workers = query_get_int(0, 2);
+		control->run_as = query_get_text(&query, 0, 3);
+		control->login_as = query_get_text(&query, 0, 4);
+		control->paused_by = query_get_text(&query, 0, 5);
+		control->error = query_get_text(&query, 0, 6);
+		control->hint = query_get_text(&query, 0, 7);
+		configured = query_get_bool(0, 8);
+	}
+	if (configured)
+		read_settings(&query, migration_id, control);
+	query_end(&query);
+	return control;
+}
+
+void
+run_control_want_background(int migration_id, int workers, const char *run_as,
+							const char *login_as)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_int(&query, workers);
+	query_name(&query, run_as);
+	query_name(&query, login_as);
+	query_text(&query, this_place());
+	(void) query_run(&query,
+					 "UPDATE tandem.migration SET background = true, workers = $2, run_as = $3, login_as = $4, "
+					 "run_in = $5, error = NULL, hint = NULL WHERE id = $1");
+	query_end(&query);
+}
+
+void
+run_control_end_background(int migration_id)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	(void) query_run(&query,
+					 "UPDATE tandem.migration SET background = false WHERE id = $1 AND background");
+	query_end(&query);
+}
+
+void
+run_control_set_paused(int migration_id, const char *user)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_text(&query, user);
+	(void) query_run(&query,
+					 "UPDATE tandem.migration SET paused_by = $2::name WHERE id = $1");
+	query_end(&query);
+}
+
+void
+run_control_set_error(int migration_id, const char *error, const char *hint)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_text(&query, error);
+	query_text(&query, hint);
+	(void) query_run(&query,
+					 "UPDATE tandem.migration SET error = $2, hint = $3 "
+					 "WHERE id = $1 AND (error, hint) IS DISTINCT FROM ($2, $3)");
+	query_end(&query);
+}
+
+void
+run_control_configure(int migration_id, const char *name, const char *value)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_text(&query, name);
+	query_text(&query, value);
+	(void) query_run(&query,
+					 "UPDATE tandem.migration SET settings = CASE WHEN $3::text IS NULL THEN settings - $2 "
+					 "ELSE settings || jsonb_build_object($2, $3) END WHERE id = $1");
+	query_end(&query);
+}
+
+void
+run_control_apply_settings(const RunControl *control)
+{
+	ListCell   *name;
+	ListCell   *value;
+
+	forboth(name, control->names, value, control->values)
+		(void) set_config_option(lfirst(name), lfirst(value), PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
+								 false);
+}
+
+List *
+run_control_orphans(void)
+{
+	TandemQuery query;
+	List	   *ids = NIL;
+	uint64		rows;
+	MemoryContext old;
+
+	query_begin(&query);
+	query_text(&query, this_place());
+	rows = query_run(&query,
+					 "SELECT m.id FROM tandem.migration m WHERE m.background AND m.paused_by IS NULL "
+					 "AND m.phase IN ('expand', 'migrate', 'contract') AND m.run_in = $1 "
+					 "AND tandem.runner_pid(m.id) IS NULL ORDER BY m.id");
+	old = MemoryContextSwitchTo(query.caller);
+	for (uint64 row = 0; row < rows; row++)
+		ids = lappend_int(ids, query_get_int(row, 1));
+	MemoryContextSwitchTo(old);
+	query_end(&query);
+	return ids;
+}

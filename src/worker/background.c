@@ -1,0 +1,183 @@
+/*
+ * background.c
+ *		A run of a migration in a background worker.
+ *
+ * What may pass by itself is tried again, later and later; anything else is
+ * noted and ends the run, which then is no longer wanted: so no launcher starts
+ * it again before somebody has mended the cause and calls tandem.migrate.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/run_control.h"
+#include "core/lock.h"
+#include "core/subtransaction.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+#include "worker/background.h"
+#include "worker/process.h"
+#include "worker/runner.h"
+#include "worker/session.h"
+
+#define FIRST_PAUSE_MS 1000
+#define LONGEST_PAUSE_MS 60000
+#define START_POLL_MS 10
+
+PROCESS_MAIN(tandem_runner_main);
+
+/* What tells of others, and passes with them. */
+static bool
+may_pass(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED ||
+		error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK;
+}
+
+/* One try; its error, in TopMemoryContext, or NULL. */
+static ErrorData *
+try_run(const ProcessOrder *order)
+{
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		Migration  *migration;
+
+		session_begin();
+		migration = migration_by_id(order->migration_id);
+		if (migration)
+			runner_run(migration_get_for_change(migration->name),
+					   order->workers);
+		session_end();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(TopMemoryContext);
+		error = CopyErrorData();
+		EmitErrorReport();
+		FlushErrorState();
+		session_abort();
+	}
+	PG_END_TRY();
+	return error;
+}
+
+/* Notes the error; true: the run is to be tried again. */
+static bool
+note_error(int migration_id, const ErrorData *error)
+{
+	bool		again = may_pass(error);
+
+	session_begin();
+	run_control_set_error(migration_id, error->message, error->hint);
+	if (!again)
+		run_control_end_background(migration_id);
+	session_end();
+	return again;
+}
+
+/* Whether the run is still wanted: it may have been cancelled in a pause. */
+static bool
+is_wanted(int migration_id)
+{
+	bool		wanted;
+
+	session_begin();
+	wanted = run_control_get(migration_id)->background;
+	session_end();
+	return wanted;
+}
+
+/* The worker. */
+void
+tandem_runner_main(Datum argument)
+{
+	ProcessOrder order;
+	long		pause = FIRST_PAUSE_MS;
+
+	process_begin(&order);
+	while (is_wanted(order.migration_id))
+	{
+		ErrorData  *error = try_run(&order);
+
+		/* another session runs it: then it is in good hands */
+		if (error == NULL || error->sqlerrcode == ERRCODE_OBJECT_IN_USE)
+			return;
+		if (!note_error(order.migration_id, error))
+			return;
+		FreeErrorData(error);
+		interruptible_sleep(pause);
+		process_reload_settings();
+		pause = Min(pause * 2, LONGEST_PAUSE_MS);
+	}
+}
+
+static Oid
+role_of(const char *name)
+{
+	Oid			role = name ? get_role_oid(name, true) : InvalidOid;
+
+	if (!OidIsValid(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\", which runs the migration, does not exist",
+						name ? name : ""),
+				 errhint("CALL tandem.migrate as a role that owns the tables.")));
+	return role;
+}
+
+void
+background_order(int migration_id, ProcessOrder *order)
+{
+	RunControl *control = run_control_get(migration_id);
+
+	process_order_init(order, role_of(control->run_as),
+					   control->login_as ? get_role_oid(control->login_as, true)
+					   : InvalidOid);
+	order->migration_id = migration_id;
+	order->workers = control->workers;
+}
+
+BackgroundWorkerHandle *
+background_start(const ProcessOrder *order)
+{
+	return process_start("tandem_runner_main",
+						 psprintf("migration %d", order->migration_id), order);
+}
+
+void
+background_wait_for_start(const Migration *migration,
+						  BackgroundWorkerHandle *handle)
+{
+	RunControl *control;
+
+	for (;;)
+	{
+		pid_t		pid;
+		BgwHandleStatus status = GetBackgroundWorkerPid(handle, &pid);
+		bool		runs = migration_runner_pid(migration) > 0;
+
+		SPI_commit();
+		if (runs)
+			return;
+		if (status == BGWH_STOPPED || status == BGWH_POSTMASTER_DIED)
+			break;
+		interruptible_sleep(START_POLL_MS);
+	}
+	control = run_control_get(migration->id);
+	/* or it was done already */
+	if (control->background || control->error)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the run of migration \"%s\" in the background has ended",
+						migration->name),
+				 errdetail("%s.", control->error ? control->error
+						   : "Its worker could not start: the server's log tells why"),
+				 errhint("%s", control->hint ? control->hint
+						 : "Mend the cause, then call tandem.migrate again.")));
+}

@@ -1,0 +1,27 @@
+/*
+ * background.h
+ *		A run of a migration in a background worker.
+ */
+#ifndef TANDEM_BACKGROUND_H
+#define TANDEM_BACKGROUND_H
+
+#include "catalog/migration.h"
+#include "worker/process.h"
+
+/*
+ * The order for a runner, as tandem.migration says it is to be run.  Errors:
+ * the role is gone or cannot log in.
+ */
+extern void background_order(int migration_id, ProcessOrder *order);
+
+/* Starts it; NULL: no worker is free.  That it is wanted is committed. */
+extern BackgroundWorkerHandle *background_start(const ProcessOrder *order);
+
+/*
+ * Waits until the runner has the runner lock or has ended.  The caller has
+ * just committed.  Errors: it has ended with an error.
+ */
+extern void background_wait_for_start(const Migration *migration,
+									  BackgroundWorkerHandle *handle);
+
+#endif							/* TANDEM_BACKGROUND_H */

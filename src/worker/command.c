@@ -1,0 +1,240 @@
+/*
+ * command.c
+ *		A statement that must run at top level, run by a worker of its own.
+ *
+ * The statement and its error pass through a segment of shared memory, which
+ * lives as long as the call.  A worker that dies leaves it without an answer.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "core/top_level.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+#include "worker/command.h"
+#include "worker/process.h"
+
+#define WATCH_EVERY_MS 500
+#define TEXT_SIZE 2048
+
+typedef enum CommandState
+{
+	COMMAND_STARTED,
+	COMMAND_DONE,
+	COMMAND_FAILED
+} CommandState;
+
+typedef struct CommandSegment
+{
+	CommandState state;
+	int			sqlerrcode;
+	char		message[TEXT_SIZE];
+	char		detail[TEXT_SIZE];
+	char		hint[TEXT_SIZE];
+	char		context[TEXT_SIZE];
+	char		statement[FLEXIBLE_ARRAY_MEMBER];
+} CommandSegment;
+
+typedef struct Command
+{
+	dsm_segment *memory;
+	CommandSegment *segment;
+	BackgroundWorkerHandle *handle;
+} Command;
+
+PROCESS_MAIN(tandem_command_main);
+
+static void
+copy_text(char *to, const char *from)
+{
+	strlcpy(to, from ? from : "", TEXT_SIZE);
+}
+
+static void
+note_error(CommandSegment *segment)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(TopMemoryContext);
+	error = CopyErrorData();
+	EmitErrorReport();
+	FlushErrorState();
+	AbortOutOfAnyTransaction();
+	segment->sqlerrcode = error->sqlerrcode;
+	copy_text(segment->message, error->message);
+	copy_text(segment->detail, error->detail);
+	copy_text(segment->hint, error->hint);
+	copy_text(segment->context, error->context);
+	segment->state = COMMAND_FAILED;
+}
+
+/* The worker. */
+void
+tandem_command_main(Datum argument)
+{
+	ProcessOrder order;
+	dsm_segment *memory;
+	CommandSegment *segment;
+
+	process_begin(&order);
+	memory = dsm_attach(order.segment);
+	if (memory == NULL)
+		return;					/* who wanted it has gone */
+	segment = dsm_segment_address(memory);
+	StartTransactionCommand();
+	migration_join_workers(order.migration_id);
+	CommitTransactionCommand();
+	PG_TRY();
+	{
+		top_level_run(segment->statement);
+		segment->state = COMMAND_DONE;
+	}
+	PG_CATCH();
+	{
+		note_error(segment);
+	}
+	PG_END_TRY();
+}
+
+static void
+create_segment(Command *command, const char *sql)
+{
+	Size		size = offsetof(CommandSegment, statement) + strlen(sql) + 1;
+
+	command->memory = dsm_create(size, 0);
+	/* it must outlive the transactions of the wait */
+	dsm_pin_mapping(command->memory);
+	command->segment = dsm_segment_address(command->memory);
+	memset(command->segment, 0, offsetof(CommandSegment, statement));
+	strcpy(command->segment->statement, sql);
+}
+
+/* At the end of the caller, however it comes. */
+static void
+end_command(int code, Datum arg)
+{
+	Command    *command = (Command *) DatumGetPointer(arg);
+
+	if (command->handle)
+	{
+		TerminateBackgroundWorker(command->handle);
+		/* a process that exits cannot wait: nobody looks after it then */
+		if (!proc_exit_inprogress)
+			(void) WaitForBackgroundWorkerShutdown(command->handle);
+	}
+	dsm_detach(command->memory);
+}
+
+static void
+wait_for_command(Command *command, CommandWatch watch, void *arg)
+{
+	for (;;)
+	{
+		pid_t		pid = 0;
+		BgwHandleStatus status = GetBackgroundWorkerPid(command->handle, &pid);
+
+		if (status == BGWH_STOPPED || status == BGWH_POSTMASTER_DIED)
+			return;
+		if (status == BGWH_STARTED)
+			watch(pid, arg);
+		CHECK_FOR_INTERRUPTS();
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 WATCH_EVERY_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+}
+
+static char *
+text_or_null(const char *text)
+{
+	return text[0] ? pstrdup(text) : NULL;
+}
+
+static CommandError *
+make_error(int sqlerrcode, const char *message, const char *hint)
+{
+	CommandError *error = palloc0(sizeof(CommandError));
+
+	error->sqlerrcode = sqlerrcode;
+	error->message = pstrdup(message);
+	error->hint = hint ? pstrdup(hint) : NULL;
+	return error;
+}
+
+static CommandError *
+error_of(const Command *command)
+{
+	const CommandSegment *segment = command->segment;
+	CommandError *error;
+
+	if (segment->state == COMMAND_DONE)
+		return NULL;
+	if (segment->state == COMMAND_STARTED)
+		return make_error(ERRCODE_ADMIN_SHUTDOWN,
+						  "the worker that ran a statement of the migration was terminated",
+						  "CALL tandem.migrate again: it goes on where it was. The server's log tells more.");
+	error = make_error(segment->sqlerrcode, segment->message, NULL);
+	error->detail = text_or_null(segment->detail);
+	error->hint = text_or_null(segment->hint);
+	error->context = text_or_null(segment->context);
+	return error;
+}
+
+static CommandError *
+run(Command *command, const Migration *migration, CommandWatch watch,
+	void *arg)
+{
+	ProcessOrder order;
+
+	process_order_init(&order, GetUserId(), GetSessionUserId());
+	order.migration_id = migration->id;
+	order.segment = dsm_segment_handle(command->memory);
+	command->handle = process_start("tandem_command_main", migration->name,
+									&order);
+	if (command->handle == NULL)
+		return make_error(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+						  "no background worker is free",
+						  psprintf(PROCESS_NONE_FREE_HINT, max_worker_processes));
+	wait_for_command(command, watch, arg);
+	return error_of(command);
+}
+
+CommandError *
+command_run(const Migration *migration, const char *sql, CommandWatch watch,
+			void *arg)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Command    *command = palloc0(sizeof(Command));
+	CommandError *error = NULL;
+
+	create_segment(command, sql);
+	PG_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
+	{
+		error = run(command, migration, watch, arg);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
+	MemoryContextSwitchTo(caller);
+	dsm_detach(command->memory);
+	if (command->handle)
+		pfree(command->handle);
+	pfree(command);
+	return error;
+}
+
+void
+command_raise(const CommandError *error)
+{
+	ereport(ERROR,
+			(errcode(error->sqlerrcode),
+			 errmsg_internal("%s", error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0,
+			 error->context ? errcontext("%s", error->context) : 0));
+	pg_unreachable();
+}

@@ -1,0 +1,35 @@
+/*
+ * command.h
+ *		A statement that must run at top level, run by a worker of its own.
+ */
+#ifndef TANDEM_COMMAND_H
+#define TANDEM_COMMAND_H
+
+#include "catalog/migration.h"
+
+typedef struct CommandError
+{
+	int			sqlerrcode;
+	char	   *message;
+	char	   *detail;			/* or NULL, as the others */
+	char	   *hint;
+	char	   *context;
+} CommandError;
+
+/* Called twice a second while the statement runs in process pid; may raise. */
+typedef void (*CommandWatch) (int pid, void *arg);
+
+/*
+ * Runs one statement at top level with the rights of the current user, and
+ * waits for its end; returns its error, palloc'd, or NULL.  The caller has a
+ * non-atomic SPI connection, and has just committed: it must hold no snapshot
+ * and no lock on a table, or CREATE INDEX CONCURRENTLY would wait for it.  When
+ * the caller is cancelled or dies the statement is too.
+ */
+extern CommandError *command_run(const Migration *migration, const char *sql,
+								 CommandWatch watch, void *arg);
+
+/* Raises it as an error of this session. */
+pg_attribute_noreturn() extern void command_raise(const CommandError *error);
+
+#endif							/* TANDEM_COMMAND_H */

@@ -1,0 +1,244 @@
+/*
+ * fill.c
+ *		The steps that go over the blocks of tables: backfill and verify.
+ *
+ * The runner starts its workers for a kind of steps and waits for their end;
+ * they share the blocks through catalog/step_blocks.c and need no other word
+ * from each other.  What a worker fails at the runner finds undone, and fails
+ * at itself.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "backfill/progress_notice.h"
+#include "backfill/run.h"
+#include "backfill/throttle.h"
+#include "catalog/pg_class.h"
+#include "core/query.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "sync/trigger_row.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "worker/fill.h"
+#include "worker/process.h"
+#include "worker/session.h"
+#include "worker/steering.h"
+#include "worker/vacuum.h"
+
+PROCESS_MAIN(tandem_fill_main);
+
+typedef struct Fill
+{
+	Migration  *migration;
+	StepKind	kind;
+	int			worker;			/* 0: the runner */
+	int			workers;
+	List	   *handles;		/* of the other workers */
+} Fill;
+
+bool
+fill_proof_holds(const Step *step)
+{
+	char	   *version = sync_trigger_version(step->relation);
+
+	return step->proof && version && strcmp(step->proof, version) == 0 &&
+		step->rows_quarantined == 0;
+}
+
+/* All batches of one step; what one of them palloc's goes with it. */
+static void
+run_batches(Fill *fill, Step *step, StepRun *run, Throttle *throttle,
+			Vacuuming *vacuuming)
+{
+	ProgressNotice notice;
+	StepBatch	batch;
+	bool		more = true;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext turn = AllocSetContextCreate(caller, "tandem turn",
+											   ALLOCSET_DEFAULT_SIZES);
+
+	progress_notice_start(&notice, step);
+	while (more)
+	{
+		MemoryContextSwitchTo(turn);
+		if (steering_wait(fill->migration, step->id, throttle))
+			step_run_skip_time(run);
+		more = step_run_batch(run, &batch);
+		throttle_learn(throttle, batch.rows, batch.ms);
+		if (fill->worker == 0)
+		{
+			progress_notice(&notice, step, batch.blockers);
+			if (step->kind == STEP_BACKFILL)
+				vacuuming_go_on(vacuuming, !more);
+			SPI_commit();
+		}
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(turn);
+	}
+	MemoryContextDelete(turn);
+	if (fill->worker == 0)
+		progress_notice_end(&notice, step);
+}
+
+static void
+run_step(Fill *fill, Step *step)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "tandem step",
+												  ALLOCSET_DEFAULT_SIZES);
+	StepRun    *run;
+	Throttle   *throttle;
+	Vacuuming	vacuuming;
+
+	MemoryContextSwitchTo(context);
+	run = step_run_begin(fill->migration, step, fill->worker, fill->workers);
+	throttle = throttle_create(step->relation, fill->workers);
+	vacuuming_start(&vacuuming, fill->migration, step);
+	SPI_commit();
+	run_batches(fill, step, run, throttle, &vacuuming);
+	if (fill->worker == 0)
+		step_run_end(run);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
+/* Whether there is anything to do for the step, in this run. */
+static bool
+is_open(const Step *step)
+{
+	/* partitions come and go */
+	if (get_rel_relkind(step->relation) != RELKIND_RELATION ||
+		!sync_trigger_version(step->relation))
+		return false;
+	return !step->done || !fill_proof_holds(step);
+}
+
+/*
+ * Each worker begins at another table and goes round, so that they meet on one
+ * only when there are fewer tables than workers, or at the end.
+ */
+static void
+run_steps(Fill *fill)
+{
+	List	   *steps = step_list(fill->migration->id, fill->kind);
+	int			count = list_length(steps);
+	int			first = count * fill->worker / fill->workers;
+
+	for (int i = 0; i < count; i++)
+	{
+		Step	   *step = list_nth(steps, (first + i) % count);
+
+		if (step_is_open(step->id) && is_open(step))
+			run_step(fill, step);
+	}
+}
+
+/* Steps done under another trigger, or of a failed verify, begin anew. */
+static void
+reopen_steps(const Migration *migration, StepKind kind)
+{
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration->id, kind))
+	{
+		Step	   *step = lfirst(lc);
+
+		if (is_open(step) && (step->done || !step->started))
+			step_reopen(step->id);
+	}
+}
+
+/* A worker other than the runner. */
+void
+tandem_fill_main(Datum argument)
+{
+	ProcessOrder order;
+	Fill		fill = {0};
+
+	process_begin(&order);
+	session_begin();
+	migration_join_workers(order.migration_id);
+	fill.migration = migration_by_id(order.migration_id);
+	fill.kind = (StepKind) order.step_kind;
+	fill.worker = order.worker;
+	fill.workers = order.workers;
+	if (fill.migration)
+		run_steps(&fill);
+	session_end();
+}
+
+static void
+start_workers(Fill *fill)
+{
+	ProcessOrder order;
+
+	for (int worker = 1; worker < fill->workers; worker++)
+	{
+		BackgroundWorkerHandle *handle;
+
+		process_order_init(&order, GetUserId(), GetSessionUserId());
+		order.migration_id = fill->migration->id;
+		order.worker = worker;
+		order.workers = fill->workers;
+		order.step_kind = fill->kind;
+		handle = process_start("tandem_fill_main", fill->migration->name,
+							   &order);
+		if (handle == NULL)
+		{
+			ereport(WARNING,
+					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					 errmsg("only %d of %d workers could be started", worker,
+							fill->workers),
+					 errhint(PROCESS_NONE_FREE_HINT, max_worker_processes)));
+			break;
+		}
+		fill->handles = lappend(fill->handles, handle);
+	}
+}
+
+static void
+wait_for_workers(Fill *fill)
+{
+	ListCell   *lc;
+
+	foreach(lc, fill->handles)
+		(void) WaitForBackgroundWorkerShutdown(lfirst(lc));
+	fill->handles = NIL;
+}
+
+static void
+end_workers(int code, Datum arg)
+{
+	Fill	   *fill = (Fill *) DatumGetPointer(arg);
+	ListCell   *lc;
+
+	foreach(lc, fill->handles)
+		TerminateBackgroundWorker(lfirst(lc));
+	if (!proc_exit_inprogress)
+		wait_for_workers(fill);
+}
+
+void
+fill_run(Migration *migration, StepKind kind, int workers)
+{
+	Fill	   *fill = palloc0(sizeof(Fill));
+
+	fill->migration = migration;
+	fill->kind = kind;
+	fill->workers = workers;
+	reopen_steps(migration, kind);
+	SPI_commit();
+	PG_ENSURE_ERROR_CLEANUP(end_workers, PointerGetDatum(fill));
+	{
+		start_workers(fill);
+		run_steps(fill);
+		wait_for_workers(fill);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(end_workers, PointerGetDatum(fill));
+	/* what a worker left undone */
+	fill->workers = 1;
+	run_steps(fill);
+}

@@ -1,0 +1,26 @@
+/*
+ * fill.h
+ *		The steps that go over the blocks of tables: backfill and verify.
+ */
+#ifndef TANDEM_FILL_H
+#define TANDEM_FILL_H
+
+#include "catalog/migration.h"
+#include "catalog/step.h"
+
+/*
+ * Runs the steps of that kind to their end, in this process and workers - 1
+ * background workers.  The caller has a non-atomic SPI connection; commits
+ * after each batch.  Errors: as step_run_batch.
+ */
+extern void fill_run(Migration *migration, StepKind kind, int workers);
+
+/*
+ * Whether what was done holds for the trigger as it is.  Another trigger may
+ * have been away: a partition is detached, written and attached again.  A
+ * verification that met rows whose transform raises is to be made anew: they
+ * may be mended by now.
+ */
+extern bool fill_proof_holds(const Step *step);
+
+#endif							/* TANDEM_FILL_H */

@@ -1,0 +1,58 @@
+/*
+ * process.h
+ *		Background workers: starting one, and what each does first.
+ */
+#ifndef TANDEM_PROCESS_H
+#define TANDEM_PROCESS_H
+
+#include "postmaster/bgworker.h"
+#include "storage/dsm.h"
+
+/* Marks a function as the entry of a worker: process_start finds it by name. */
+#define PROCESS_MAIN(name) \
+	extern PGDLLEXPORT void name(Datum argument)
+
+/* What a worker is told; it must fit into BGW_EXTRALEN bytes. */
+typedef struct ProcessOrder
+{
+	Oid			database;
+	Oid			role;			/* whose rights it has; invalid: the bootstrap
+								 * superuser's */
+	Oid			login;			/* as whom it connects, then to take that role */
+	int			migration_id;
+	int			worker;			/* which one of workers; 0 is the runner */
+	int			workers;
+	int			step_kind;		/* that they share */
+	dsm_handle	segment;
+} ProcessOrder;
+
+/*
+ * An order for a worker in this database with the rights of role: it connects
+ * as that role, or where the server refuses since the role cannot log in, as
+ * login.  Errors: that one cannot log in either.
+ */
+extern void process_order_init(ProcessOrder *order, Oid role, Oid login);
+
+/*
+ * Starts a worker, which the postmaster does not restart; the caller is told
+ * through its latch when it has started and ended.  The handle is in the
+ * current memory context.  NULL: no slot is free.
+ */
+extern BackgroundWorkerHandle *process_start(const char *function,
+											 const char *name,
+											 const ProcessOrder *order);
+
+/* For an ERROR after that. */
+#define PROCESS_NONE_FREE_HINT \
+	"Raise max_worker_processes (now %d), or wait until other workers have ended, then call it again; nothing is lost."
+
+/*
+ * First thing in a worker: signals, connection, role, and settings that role or
+ * database may have but that are wrong for long work.
+ */
+extern void process_begin(ProcessOrder *order);
+
+/* Reads the configuration again if somebody asked to. */
+extern void process_reload_settings(void);
+
+#endif							/* TANDEM_PROCESS_H */

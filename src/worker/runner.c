@@ -1,0 +1,216 @@
+/*
+ * runner.c
+ *		All steps of a migration, in their order: backfill of each leaf table,
+ *		the quarantine tried again, indexes, NOT NULL, constraints, statistics,
+ *		verify of each leaf table.
+ */
+#include "postgres.h"
+
+#include "backfill/quarantine_retry.h"
+#include "catalog/run_control.h"
+#include "catalog/step.h"
+#include "catalog/sync.h"
+#include "core/lock.h"
+#include "core/security.h"
+#include "ddl/health.h"
+#include "ddl/install.h"
+#include "ddl/partitions.h"
+#include "executor/spi.h"
+#include "sync/fill_mark.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "worker/build.h"
+#include "worker/fill.h"
+#include "worker/runner.h"
+
+/* a worker of a runner that was terminated ends with its statement */
+#define WORKERS_WAIT_MS 10000
+
+static bool
+exists(Oid relid)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
+}
+
+/*
+ * Puts a trigger that was lost, disabled or changed back into force.  Rows
+ * written meanwhile may look filled and are not, so nothing is taken for
+ * granted any more: the fill begins anew, and looks at values.
+ */
+static void
+repair_sync(Migration *migration, SyncRule *rule)
+{
+	char	   *problem = exists(rule->relation) ? sync_problem(rule) : NULL;
+	ListCell   *lc;
+
+	if (problem == NULL)
+		return;
+	lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
+	foreach(lc, sync_list_of_relation(rule->relation))
+		sync_set_origin(lfirst(lc), "");
+	foreach(lc, table_leaves(rule->relation))
+		step_restart(migration->id, lfirst_oid(lc));
+	sync_install(rule->relation);
+	if (sync_problem(rule) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sync of table \"%s\" is broken",
+						get_rel_name(rule->relation)),
+				 errdetail("%s.", sync_problem(rule)),
+				 errhint("Mend it, then CALL tandem.migrate(%s) again.",
+						 quote_literal_cstr(migration->name))));
+	migration_record(migration, "repair", problem, 0);
+	ereport(NOTICE,
+			(errmsg("sync of table \"%s\" was repaired",
+					get_rel_name(rule->relation)),
+			 errdetail("It was: %s.", problem)));
+}
+
+/* First transaction: the phase, the triggers, the list of steps. */
+static void
+begin_migrate(Migration *migration)
+{
+	List	   *leaves = NIL;
+	ListCell   *lc;
+	ListCell   *leaf;
+
+	foreach(lc, sync_relations_of_migration(migration->id))
+		security_check_owner(lfirst_oid(lc));
+	migration_act(migration, ACTION_MIGRATE, NULL, 0);
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		repair_sync(migration, rule);
+		if (exists(rule->relation))
+			leaves = list_concat_unique_oid(leaves,
+											table_leaves(rule->relation));
+	}
+	step_keep_only(migration->id, leaves);
+	foreach(leaf, leaves)
+	{
+		step_ensure(migration->id, STEP_BACKFILL, lfirst_oid(leaf));
+		step_ensure(migration->id, STEP_VERIFY, lfirst_oid(leaf));
+	}
+	foreach(lc, sync_list_of_migration(migration->id))
+		step_ensure(migration->id, STEP_ANALYZE,
+					((SyncRule *) lfirst(lc))->relation);
+	run_control_set_error(migration->id, NULL, NULL);
+}
+
+/* Whether every leaf table of the rule is filled, under its trigger of now. */
+static bool
+all_filled(const Migration *migration, const SyncRule *rule)
+{
+	List	   *fills = step_list(migration->id, STEP_BACKFILL);
+	ListCell   *lc;
+
+	foreach(lc, table_leaves(rule->relation))
+	{
+		Step	   *fill = step_find(fills, lfirst_oid(lc));
+
+		if (fill == NULL || !fill->done || !fill_proof_holds(fill))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Tells the triggers that no row is unfilled any more: from now on they take
+ * whatever a writer puts into a new column for his, NULL or the default too.
+ */
+static void
+mark_filled(Migration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+		char	   *filled;
+
+		if (!exists(rule->relation) || !all_filled(migration, rule) ||
+			strcmp(rule->origin, fill_mark_filled(table_leaves(rule->relation))) == 0)
+			continue;
+		lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
+		/* again, now that nobody can attach a partition */
+		filled = fill_mark_filled(table_leaves(rule->relation));
+		if (!all_filled(migration, rule))
+			continue;
+		sync_set_origin(rule, filled);
+		sync_install(rule->relation);
+	}
+}
+
+static bool
+has_one_way(const Migration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		if (((SyncRule *) lfirst(lc))->down == NIL)
+			return true;
+	}
+	return false;
+}
+
+static void
+end_migrate(Migration *migration, TimestampTz started, int64 quarantined)
+{
+	if (!step_all_done(migration->id))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("verify of migration \"%s\" found rows that are not right",
+						migration->name),
+				 errdetail("Everything that was filled is kept.%s",
+						   has_one_way(migration)
+						   ? " A one-way sync cannot tell a row whose new column was written on its own: if these are such rows, contract with force => true."
+						   : ""),
+				 errhint("See which: SELECT * FROM tandem.verify(%s); mend the rows or the sync, then CALL tandem.migrate again.",
+						 quote_literal_cstr(migration->name))));
+	migration_act(migration, ACTION_FINISH, NULL, started);
+	run_control_end_background(migration->id);
+	if (quarantined > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg(INT64_FORMAT " rows of migration \"%s\" are in quarantine",
+						quarantined, migration->name),
+				 errhint("Mend the rows shown in tandem.quarantine, then CALL tandem.migrate(%s) again.",
+						 quote_literal_cstr(migration->name))));
+}
+
+static void
+run_steps(Migration *migration, int workers)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	int64		quarantined;
+
+	begin_migrate(migration);
+	SPI_commit();
+	fill_run(migration, STEP_BACKFILL, workers);
+	mark_filled(migration);
+	SPI_commit();
+	quarantined = quarantine_retry(migration);
+	SPI_commit();
+	build_run(migration, STEP_INDEX);
+	build_run(migration, STEP_NOT_NULL);
+	build_run(migration, STEP_CONSTRAINT);
+	build_run(migration, STEP_ANALYZE);
+	fill_run(migration, STEP_VERIFY, workers);
+	end_migrate(migration, started, quarantined);
+	SPI_commit();
+}
+
+void
+runner_run(Migration *migration, int workers)
+{
+	migration_check(migration, ACTION_MIGRATE);
+	migration_lock_runner(migration, true);
+	migration_wait_for_workers(migration, WORKERS_WAIT_MS);
+	run_steps(migration, workers);
+	/* an error would have given it back, as its abort does with all locks */
+	migration_unlock_runner(migration);
+}

@@ -1,0 +1,31 @@
+/*
+ * vacuum.h
+ *		VACUUM in between, so that a fill does not double its table.
+ */
+#ifndef TANDEM_VACUUM_H
+#define TANDEM_VACUUM_H
+
+#include "catalog/migration.h"
+#include "catalog/step.h"
+
+typedef struct Vacuuming
+{
+	const Migration *migration;
+	Step	   *step;
+	int64		left_before;	/* blocks of the step at the last VACUUM */
+	int64		filled_before;	/* rows, likewise */
+	bool		refused;		/* it has failed once, and was told */
+} Vacuuming;
+
+extern void vacuuming_start(Vacuuming *vacuuming, const Migration *migration,
+							Step *step);
+
+/*
+ * Vacuums the table when tandem.vacuum_every percent of it have been filled
+ * since the last time, or, at the end, anything.  The caller has just committed
+ * and holds no snapshot; waits for the end of the VACUUM, which it says in the
+ * step, with whoever is in its way.
+ */
+extern void vacuuming_go_on(Vacuuming *vacuuming, bool at_end);
+
+#endif							/* TANDEM_VACUUM_H */
