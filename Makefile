@@ -54,6 +54,11 @@ OBJS = \
 	src/ddl/guard.o \
 	src/ddl/target.o \
 	src/ddl/columns.o \
+	src/ddl/index_definition.o \
+	src/ddl/index_found.o \
+	src/ddl/index_leaf.o \
+	src/ddl/index_tree.o \
+	src/ddl/index_build.o \
 	src/ddl/derived_name.o \
 	src/ddl/constraint_state.o \
 	src/ddl/constraint_definition.o \
@@ -64,6 +69,7 @@ OBJS = \
 	src/ddl/not_null_build.o \
 	src/api/arguments.o \
 	src/api/expand.o \
+	src/api/add_index.o \
 	src/api/add_constraint.o \
 	src/worker/pending.o \
 	src/worker/process.o \

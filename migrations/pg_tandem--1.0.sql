@@ -221,6 +221,11 @@ AS 'MODULE_PATHNAME', 'tandem_sync_columns' LANGUAGE C;
 COMMENT ON FUNCTION tandem.sync_columns(text, text, name[], name[], text[], text[], text, text, boolean)
 	IS 'keeps old and new columns equal: up has an expression for each new column, down for each old one';
 
+CREATE FUNCTION tandem.add_index(migration text, definition text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_add_index' LANGUAGE C;
+COMMENT ON FUNCTION tandem.add_index(text, text)
+	IS 'an index that migrate is to build, without blocking, after the fill; definition is a CREATE INDEX statement';
+
 /*
  * Migrate.
  */

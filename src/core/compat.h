@@ -9,6 +9,7 @@
 
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
+#include "commands/defrem.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
@@ -310,6 +311,19 @@ compat_constraint_is_temporal(const Constraint *constraint)
 #else
 	(void) constraint;
 	return false;
+#endif
+}
+
+/* Make the catalog entries of an index, but build nothing; returns its OID. */
+static inline Oid
+compat_define_index(Oid relid, IndexStmt *stmt)
+{
+#if PG_VERSION_NUM >= 160000
+	return DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid, -1,
+					   false, true, false, true, true).objectId;
+#else
+	return DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid,
+					   false, true, false, true, true).objectId;
 #endif
 }
 

@@ -47,21 +47,22 @@ constraint_text(Oid constraint)
 	static const char not_valid[] = " NOT VALID";
 	SecurityScope scope;
 	Datum		value;
-	char	   *text;
+	char	   *def;
 	size_t		length;
 
 	security_pin_search_path(&scope);
 	security_pin_text_forms();
 	value = DirectFunctionCall1(pg_get_constraintdef,
 								ObjectIdGetDatum(constraint));
-	text = TextDatumGetCString(value);
+	def = TextDatumGetCString(value);
 
 	security_leave(&scope);
-	length = strlen(text);
+	length = strlen(def);
 	if (length >= strlen(not_valid) &&
 		strcmp(text +length - strlen(not_valid), not_valid) == 0)
 		text[		length - strlen(not_valid)] = '\0';
-	return text;
+
+	return def;
 }
 
 BuildResult
