@@ -10,6 +10,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "common/string.h"
 #include "core/compat.h"
 #include "core/query.h"
 #include "core/quoting.h"
@@ -21,6 +22,8 @@
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
 #include "utils/syscache.h"
+
+#define NOT_VALID " NOT VALID"
 
 bool
 constraint_find(Oid relid, const char *name, ConstraintState *state)
@@ -44,11 +47,9 @@ constraint_find(Oid relid, const char *name, ConstraintState *state)
 char *
 constraint_text(Oid constraint)
 {
-	static const char not_valid[] = " NOT VALID";
 	SecurityScope scope;
 	Datum		value;
 	char	   *def;
-	size_t		length;
 
 	security_pin_search_path(&scope);
 	security_pin_text_forms();
@@ -57,11 +58,8 @@ constraint_text(Oid constraint)
 	def = TextDatumGetCString(value);
 
 	security_leave(&scope);
-	length = strlen(def);
-	if (length >= strlen(not_valid) &&
-		strcmp(text +length - strlen(not_valid), not_valid) == 0)
-		text[		length - strlen(not_valid)] = '\0';
-
+	if (pg_str_endswith(def, NOT_VALID))
+		def[strlen(def) - strlen(NOT_VALID)] = '\0';
 	return def;
 }
 
