@@ -311,7 +311,9 @@ constraint_check(Oid relid, Constraint *constraint, const char *definition)
 	error = subtransaction_rehearse(probe_constraint, &probe);
 	error_context_stack = previous;
 	if (error && error->hint == NULL)
-		error->hint = pstrdup("The server says this of ALTER TABLE ... ADD CONSTRAINT, too: mend the definition.");
+		error->hint = pstrdup(error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE
+							  ? "A foreign key needs the right: its owner may GRANT REFERENCES ON that table."
+							  : "Correct the definition: the server does not take it for this table.");
 	if (error)
 		ReThrowError(error);
 	if (probe.text == NULL)

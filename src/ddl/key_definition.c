@@ -13,6 +13,7 @@
 #include "ddl/key_definition.h"
 #include "ddl/partitions.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -195,13 +196,38 @@ check_no_primary_key(Oid relid)
 				 errhint("Add UNIQUE and tandem.add_not_null now, and after contract drop the old key and make the new one of that index: ALTER TABLE ... ADD PRIMARY KEY USING INDEX.")));
 }
 
-/* The session that builds it may have another default_tablespace. */
+/*
+ * The session that builds it may have another default_tablespace.  The
+ * database's own is never named: the catalog does not, either.
+ */
 static void
 pin_tablespace(Oid relid, Constraint *key)
 {
-	if (key->indexspace == NULL)
-		key->indexspace = get_tablespace_name(GetDefaultTablespace(get_rel_persistence(relid),
-																   false));
+	Oid			tablespace = key->indexspace
+	? get_tablespace_oid(key->indexspace, true)
+	: GetDefaultTablespace(get_rel_persistence(relid), false);
+
+	if (key->indexspace == NULL && OidIsValid(tablespace))
+		key->indexspace = get_tablespace_name(tablespace);
+	else if (tablespace == MyDatabaseTableSpace)
+		key->indexspace = NULL;
+}
+
+/* The index that is built is known again by its text. */
+static void
+check_index(Oid relid, const Constraint *key, const char *definition)
+{
+	IndexDefinition *index = index_definition_check(relid,
+													index_statement(relid, key),
+													definition);
+
+	if (strcmp(index->tail, key_index_tail(key)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index of constraint \"%s\" is not as its definition says",
+						key->conname),
+				 errdetail("The server makes it: %s", index->tail),
+				 errhint("Write the storage parameters as the server does.")));
 }
 
 char *
@@ -212,8 +238,7 @@ key_check(Oid relid, Constraint *key, const char *definition)
 	if (key->contype == CONSTR_PRIMARY)
 		check_no_primary_key(relid);
 	pin_tablespace(relid, key);
-	(void) index_definition_check(relid, index_statement(relid, key),
-								  definition);
+	check_index(relid, key, definition);
 	return key_text(key, true);
 }
 
