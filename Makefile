@@ -75,7 +75,6 @@ OBJS = \
 	src/api/expand.o \
 	src/api/add_index.o \
 	src/api/add_constraint.o \
-	src/worker/pending.o \
 	src/worker/process.o \
 	src/worker/session.o \
 	src/worker/command.o \
