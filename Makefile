@@ -42,6 +42,10 @@ OBJS = \
 	src/backfill/direct_update.o \
 	src/backfill/batch.o \
 	src/backfill/pacing.o \
+	src/backfill/wal_rate.o \
+	src/backfill/replication_lag.o \
+	src/backfill/hold_function.o \
+	src/backfill/throttle.o \
 	src/backfill/reclaim.o \
 	src/backfill/progress_notice.o \
 	src/backfill/verify.o \
@@ -71,7 +75,6 @@ OBJS = \
 	src/api/expand.o \
 	src/api/add_index.o \
 	src/api/add_constraint.o \
-	src/worker/pending.o \
 	src/worker/process.o \
 	src/worker/session.o \
 	src/worker/command.o \
