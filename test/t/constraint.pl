@@ -115,7 +115,7 @@ SQL
 # Adds all of it to a new migration.
 sub expand
 {
-	my ($migration) = @_;
+	my ($database, $migration) = @_;
 	my $sql = "SELECT tandem.create_migration('$migration');";
 
 	foreach my $table ('plain', 'parted')
@@ -124,11 +124,11 @@ sub expand
 		  . literal($_->[1]) . ');' foreach @constraints;
 		$sql .= "SELECT tandem.add_not_null('$migration', '$table', '$_');" foreach @not_null;
 	}
-	$node->safe_psql('postgres', $sql);
+	$node->safe_psql($database, $sql);
 	return;
 }
 
-expand('m');
+expand('postgres', 'm');
 is(catalog('postgres'), $before, 'expand adds nothing yet');
 
 my $clients = start_pgbench($node, '-c', '3', '-T', '12', '-f', $load);
@@ -233,5 +233,42 @@ is($node->safe_psql('mend', "SELECT count(*) FROM pg_constraint WHERE conname = 
 $node->safe_psql('mend', "COMMIT PREPARED 'long'");
 ok(finish($migrate), 'and is done when the transaction ends');
 is($node->safe_psql('mend', "SELECT convalidated FROM pg_constraint WHERE conname = 'late'"), 't', 'with its constraint');
+
+# Abort takes away what is there, wherever it has come to; what was there before stays.
+sub objects
+{
+	return catalog('undo') . "\n" . $node->safe_psql('undo',
+		"SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1");
+}
+
+$node->safe_psql('postgres', 'CREATE DATABASE undo');
+$node->safe_psql('undo', $tables);
+$node->safe_psql('undo', 'CREATE EXTENSION pg_tandem');
+$node->safe_psql('undo', 'ALTER TABLE plain ALTER region SET NOT NULL, ADD CHECK (amount < 1000)');
+my $untouched = objects();
+foreach (
+	[ 'at a foreign key of a partition', 'UPDATE parted SET customer = 1000 WHERE id = 1002',
+		'UPDATE parted SET customer = 2 WHERE id = 1002' ],
+	[ 'at a unique index of a partition', 'INSERT INTO parted SELECT * FROM parted WHERE id = 2002',
+		'DELETE FROM parted WHERE ctid = (SELECT max(ctid) FROM parted WHERE id = 2002)' ],
+	[ 'at NOT NULL', 'UPDATE parted SET both_of = NULL WHERE id = 1', 'UPDATE parted SET both_of = ROW(1, 1) WHERE id = 1' ])
+{
+	my ($where, $spoil, $mend) = @$_;
+
+	$node->safe_psql('undo', $spoil);
+	expand('undo', $where);
+	isnt($node->psql('undo', "CALL tandem.migrate('$where')"), 0, "migrate fails $where");
+	isnt(objects(), $untouched, 'something is there by then');
+	$node->safe_psql('undo', "CALL tandem.abort('$where')");
+	is(objects(), $untouched, "abort $where leaves nothing");
+	$node->safe_psql('undo', $mend);
+}
+expand('undo', 'before it began');
+$node->safe_psql('undo', "CALL tandem.abort('before it began')");
+is(objects(), $untouched, 'abort in phase expand leaves nothing');
+expand('undo', 'done');
+$node->safe_psql('undo', "CALL tandem.migrate('done')");
+$node->safe_psql('undo', "CALL tandem.abort('done')");
+is(objects(), $untouched, 'abort when all is there leaves nothing');
 
 done_testing();
