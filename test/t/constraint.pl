@@ -51,11 +51,13 @@ my @not_null = ('code', 'both_of');
 
 # All constraints; those of partitions, whose names no one chooses, without name where they are keys.
 # Before server 18 VALIDATE forgets the entries of a foreign key for each partition of the table that
-# it refers to: they only carry triggers, and are left out here.
+# it refers to: they only carry triggers, and that is left out here.  So is, from server 18 on, whether
+# a NOT NULL is a partition's own: a primary key from an index makes it so.
 my $catalog = <<'SQL';
 SELECT c.conrelid::regclass::text,
 	CASE WHEN c.conparentid = 0 OR c.contype NOT IN ('p', 'u') THEN c.conname END, c.contype,
-	replace(pg_get_constraintdef(c.oid), ' NOT VALID', ''), c.convalidated OR c.conrelid = p.conrelid, c.condeferrable, c.condeferred, c.conislocal,
+	replace(pg_get_constraintdef(c.oid), ' NOT VALID', ''), c.convalidated OR c.conrelid = p.conrelid, c.condeferrable, c.condeferred,
+	c.contype <> 'n' AND c.conislocal,
 	c.coninhcount, c.contype = 'c' AND c.connoinherit, p.conrelid::regclass, p.conname,
 	i.indisvalid, i.indisunique, i.indisprimary, x.reloptions, c.confrelid::regclass,
 	(SELECT string_agg(concat(t.tgrelid::regclass, ' ', t.tgtype, t.tgenabled, t.tgparentid <> 0),
