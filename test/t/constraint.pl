@@ -216,12 +216,15 @@ is($node->safe_psql('mend', "SELECT count(*) FROM pg_constraint WHERE NOT conval
 $node->safe_psql('mend', <<'SQL');
 CALL tandem.contract('m');
 SELECT tandem.create_migration('wait');
-SELECT tandem.add_constraint('wait', 'plain', 'late', 'CHECK (code >= 0)');
+SELECT tandem.add_constraint('wait', 'plain', 'late', 'CHECK (code::text <> ''\b"'')');
+SELECT tandem.add_constraint('wait', 'plain', 'late_key', 'UNIQUE (amount, id)');
 BEGIN;
 UPDATE plain SET amount = amount WHERE id = 1;
 PREPARE TRANSACTION 'long';
 SQL
-my $migrate = start_psql($node, 'mend', "SET tandem.lock_timeout = '200ms'", "CALL tandem.migrate('wait')");
+my $migrate = start_psql($node, 'mend', "SET tandem.lock_timeout = '200ms'",
+	'SET standard_conforming_strings = off; SET quote_all_identifiers = on; SET escape_string_warning = off',
+	"CALL tandem.migrate('wait')");
 my $writers = 0;
 foreach (1 .. 5)
 {
@@ -234,7 +237,8 @@ is($writers, 5, 'writers go on behind a strong lock that cannot be had');
 is($node->safe_psql('mend', "SELECT count(*) FROM pg_constraint WHERE conname = 'late'"), '0', 'it waits still');
 $node->safe_psql('mend', "COMMIT PREPARED 'long'");
 ok(finish($migrate), 'and is done when the transaction ends');
-is($node->safe_psql('mend', "SELECT convalidated FROM pg_constraint WHERE conname = 'late'"), 't', 'with its constraint');
+is($node->safe_psql('mend', "SELECT convalidated, pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'late'"),
+	q{t|CHECK (((code)::text <> '\b"'::text))}, 'with its constraint, whatever the settings of the session');
 
 # Abort takes away what is there, wherever it has come to; what was there before stays.
 sub objects
