@@ -277,4 +277,23 @@ $node->safe_psql('undo', "CALL tandem.migrate('done')");
 $node->safe_psql('undo', "CALL tandem.abort('done')");
 is(objects(), $untouched, 'abort when all is there leaves nothing');
 
+
+# The usual case: of a new column, which goes as well.
+$node->safe_psql('undo', <<'SQL');
+BEGIN;
+SELECT tandem.create_migration('cents');
+SELECT tandem.add_column('cents', t, 'cents', 'bigint'),
+	tandem.sync_column('cents', t, 'amount', 'cents', 'amount * 100::bigint', '(cents / 100)::int'),
+	tandem.add_constraint('cents', t, 'cents_positive', 'CHECK (cents > 0)'),
+	tandem.add_constraint('cents', t, t || '_cents_key', 'UNIQUE (cents, id)'),
+	tandem.add_not_null('cents', t, 'cents')
+FROM unnest('{plain,parted}'::text[]) t;
+COMMIT;
+SQL
+$node->safe_psql('undo', "CALL tandem.migrate('cents')");
+is($node->safe_psql('undo', "SELECT count(*) FROM pg_attribute WHERE attname = 'cents' AND attnotnull"), '6',
+	'a new column is NOT NULL, on each partition');
+$node->safe_psql('undo', "CALL tandem.abort('cents')");
+is(objects(), $untouched, 'abort takes a new column with its constraints');
+
 done_testing();
