@@ -204,7 +204,7 @@ index_definition_check(Oid relid, IndexStmt *stmt, const char *source)
 	PG_CATCH();
 	{
 		rethrow_with_hint(caller,
-						  "Correct the definition: it must be a CREATE INDEX statement that the server takes for this table.");
+						  "CREATE INDEX itself would fail so: correct the definition, or grant the right that it needs.");
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;
