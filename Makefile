@@ -42,6 +42,10 @@ OBJS = \
 	src/backfill/direct_update.o \
 	src/backfill/batch.o \
 	src/backfill/pacing.o \
+	src/backfill/wal_rate.o \
+	src/backfill/replication_lag.o \
+	src/backfill/hold_function.o \
+	src/backfill/throttle.o \
 	src/backfill/reclaim.o \
 	src/backfill/progress_notice.o \
 	src/backfill/verify.o \
@@ -59,9 +63,18 @@ OBJS = \
 	src/ddl/index_leaf.o \
 	src/ddl/index_tree.o \
 	src/ddl/index_build.o \
+	src/ddl/derived_name.o \
+	src/ddl/constraint_state.o \
+	src/ddl/constraint_definition.o \
+	src/ddl/constraint_hint.o \
+	src/ddl/constraint_build.o \
+	src/ddl/key_definition.o \
+	src/ddl/key_build.o \
+	src/ddl/not_null_build.o \
 	src/api/arguments.o \
 	src/api/expand.o \
 	src/api/add_index.o \
+	src/api/add_constraint.o \
 	src/worker/pending.o \
 	src/worker/process.o \
 	src/worker/session.o \

@@ -7,7 +7,9 @@
 #include <limits.h>
 
 #include "core/settings.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/varlena.h"
 
 int			setting_release = 0;
 int			setting_batch_target = 100;
@@ -17,6 +19,107 @@ int			setting_lock_retry_time = 60;
 bool		setting_fire_triggers = false;
 int			setting_vacuum_every = 10;
 int			setting_launcher_interval = 60;
+int			setting_max_rows_per_second = 0;
+int			setting_max_wal_rate = 0;
+int			setting_max_lag_size = 256 * 1024;
+int			setting_max_lag_time = 30;
+char	   *setting_lag_sources = NULL;
+char	   *setting_hold_function = NULL;
+
+static bool
+check_lag_sources(char **value, void **extra, GucSource source)
+{
+	List	   *names;
+
+	/* the words of the list lie in the copy */
+	if (SplitIdentifierString(pstrdup(*value), ',', &names))
+		return true;
+	GUC_check_errdetail("It is not a list of names separated by commas.");
+	GUC_check_errhint("Name standbys by their application_name and slots by their name, with double quotes around what is not a plain word; '*' means all of them, '' none.");
+	return false;
+}
+
+static bool
+check_hold_function(char **value, void **extra, GucSource source)
+{
+	List	   *names;
+
+	if (SplitIdentifierString(pstrdup(*value), '.', &names) &&
+		strchr(*value, '(') == NULL)
+		return true;
+	GUC_check_errdetail("It is not the name of a function.");
+	GUC_check_errhint("Give a name, with its schema where SQL needs it, and no parentheses; '' means none.");
+	return false;
+}
+
+bool
+settings_lag_counts(const char *name)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	if (!SplitIdentifierString(pstrdup(setting_lag_sources), ',', &names))
+		return false;
+	foreach(lc, names)
+	{
+		/* standbys are compared like this by synchronous_standby_names */
+		if (strcmp(lfirst(lc), "*") == 0 || pg_strcasecmp(lfirst(lc), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+settings_any_lag_counts(void)
+{
+	List	   *names = NIL;
+
+	return SplitIdentifierString(pstrdup(setting_lag_sources), ',', &names) &&
+		names != NIL;
+}
+
+char *
+settings_show(const char *name)
+{
+	return psprintf("%s = %s", name, GetConfigOptionByName(name, NULL, false));
+}
+
+static void
+define_throttles(void)
+{
+	DefineCustomIntVariable("tandem.max_rows_per_second",
+							"Most rows that a backfill works on in a second.",
+							"All workers of a step together; 0 means no cap.",
+							&setting_max_rows_per_second, 0, 0, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("tandem.max_wal_rate",
+							"WAL per second, of the whole server, at which a backfill holds.",
+							"0 means that it does not look.",
+							&setting_max_wal_rate, 0, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("tandem.max_lag_size",
+							"WAL that a standby or slot may be behind before a backfill holds.",
+							"0 means that it does not look.",
+							&setting_max_lag_size, 256 * 1024, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("tandem.max_lag_time",
+							"Time that a standby may be behind before a backfill holds.",
+							"0 means that it does not look.",
+							&setting_max_lag_time, 30, 0, 86400,
+							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomStringVariable("tandem.lag_sources",
+							   "Standbys and replication slots whose lag makes a backfill hold.",
+							   "A list of application names and names of slots; '*' means all, '' none.",
+							   &setting_lag_sources, "*",
+							   PGC_USERSET, GUC_LIST_INPUT,
+							   check_lag_sources, NULL, NULL);
+	DefineCustomStringVariable("tandem.hold_function",
+							   "Function without arguments that makes a backfill hold.",
+							   "By returning true, or a text: the reason.  '' means none.",
+							   &setting_hold_function, "",
+							   PGC_USERSET, 0,
+							   check_hold_function, NULL, NULL);
+}
 
 void
 settings_define(void)
@@ -61,5 +164,6 @@ settings_define(void)
 							"Of the launcher that runs where pg_tandem is in shared_preload_libraries.",
 							&setting_launcher_interval, 60, 1, 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	define_throttles();
 	MarkGUCPrefixReserved("tandem");
 }

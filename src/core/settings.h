@@ -29,6 +29,31 @@ extern int	setting_vacuum_every;
 /* seconds between two looks of the launcher for migrations to resume */
 extern int	setting_launcher_interval;
 
+/* most rows that a fill works on in a second, all its workers together; 0: no cap */
+extern int	setting_max_rows_per_second;
+
+/* most WAL that the server may write in a second for a fill to go on, in kB; 0: off */
+extern int	setting_max_wal_rate;
+
+/* how far standbys and slots may be behind for a fill to go on, in kB and in s; 0: off */
+extern int	setting_max_lag_size;
+extern int	setting_max_lag_time;
+
+/* whose lag counts: a list as settings_lag_counts reads it; never NULL */
+extern char *setting_lag_sources;
+
+/* function of the user's that says whether to hold; empty: none; never NULL */
+extern char *setting_hold_function;
+
+/* Whether tandem.lag_sources names a standby or slot, or all of them. */
+extern bool settings_lag_counts(const char *name);
+
+/* Whether it names any at all. */
+extern bool settings_any_lag_counts(void);
+
+/* "name = value" as SHOW would write the value, palloc'd. */
+extern char *settings_show(const char *name);
+
 /* Defines the settings; called once, from _PG_init. */
 extern void settings_define(void);
 

@@ -204,7 +204,7 @@ index_definition_check(Oid relid, IndexStmt *stmt, const char *source)
 	PG_CATCH();
 	{
 		rethrow_with_hint(caller,
-						  "CREATE INDEX itself would fail so: correct the definition, or grant the right that it needs.");
+						  "Correct the definition, or grant the right that it needs: the server does not take it for this table.");
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;

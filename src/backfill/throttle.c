@@ -1,0 +1,208 @@
+/*
+ * throttle.c
+ *		What a fill gives way to between two batches.
+ *
+ * Each cause is a function that returns a reason or NULL, and how often it is
+ * asked.  An answer is kept until then; so a call in between costs a look at
+ * the clock, and a hold ends soon after its cause has.
+ */
+#include "postgres.h"
+
+#include "backfill/hold_function.h"
+#include "backfill/replication_lag.h"
+#include "backfill/throttle.h"
+#include "backfill/wal_rate.h"
+#include "core/query.h"
+#include "core/settings.h"
+#include "portability/instr_time.h"
+#include "utils/memutils.h"
+
+#define SHORTEST_WAIT_MS 10
+#define LONGEST_WAIT_MS 1000
+
+typedef char *(*ReasonFunction) (Throttle *throttle, double now, long *wait_ms);
+
+typedef struct Cause
+{
+	ReasonFunction reason;
+	long		ask_again_ms;	/* after it gave no reason; 0: at every batch */
+	long		wait_ms;		/* after it gave one, unless it says itself */
+} Cause;
+
+static char *rows_reason(Throttle *throttle, double now, long *wait_ms);
+static char *wal_reason(Throttle *throttle, double now, long *wait_ms);
+static char *lag_reason(Throttle *throttle, double now, long *wait_ms);
+static char *autovacuum_reason(Throttle *throttle, double now, long *wait_ms);
+static char *user_reason(Throttle *throttle, double now, long *wait_ms);
+
+static const Cause causes[] = {
+	{rows_reason, 0, SHORTEST_WAIT_MS},
+	{wal_reason, 0, 100},
+	{lag_reason, 1000, 250},
+	{autovacuum_reason, 1000, 250},
+	{user_reason, 1000, 1000},
+};
+
+typedef struct Answer
+{
+	double		until;
+	char	   *reason;			/* in the throttle's context, or NULL */
+} Answer;
+
+struct Throttle
+{
+	Oid			relid;
+	int			workers;
+	MemoryContext context;
+	Answer		answers[lengthof(causes)];
+};
+
+/*
+ * Rows that may be worked on now; negative: that were too many.  Of the
+ * process: a thousand small tables must not be a thousand first batches.
+ */
+static double row_credit = 0;
+static double row_credit_at = 0;
+
+/* Seconds of a clock that is not set back. */
+static double
+clock_seconds(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return INSTR_TIME_GET_DOUBLE(now);
+}
+
+/* What accrues is at most what a second gives. */
+static void
+accrue_rows(double rate, double now)
+{
+	if (row_credit_at > 0)
+		row_credit = Min(row_credit + (now - row_credit_at) * rate, rate);
+	row_credit_at = now;
+}
+
+static char *
+rows_reason(Throttle *throttle, double now, long *wait_ms)
+{
+	double		rate = (double) setting_max_rows_per_second / throttle->workers;
+
+	if (setting_max_rows_per_second == 0)
+	{
+		row_credit = 0;
+		row_credit_at = 0;
+		return NULL;
+	}
+	accrue_rows(rate, now);
+	if (row_credit >= 0)
+		return NULL;
+	/* not longer, in case that the cap is lifted meanwhile */
+	*wait_ms = (long) Max(Min(-row_credit / rate * 1000 + 1, LONGEST_WAIT_MS),
+						  SHORTEST_WAIT_MS);
+	return settings_show("tandem.max_rows_per_second");
+}
+
+static char *
+wal_reason(Throttle *throttle, double now, long *wait_ms)
+{
+	return wal_rate_reason(now);
+}
+
+static char *
+lag_reason(Throttle *throttle, double now, long *wait_ms)
+{
+	return replication_lag_reason(now);
+}
+
+static char *
+user_reason(Throttle *throttle, double now, long *wait_ms)
+{
+	return hold_function_reason();
+}
+
+/*
+ * An autovacuum that waits for the table is one to prevent wraparound: any
+ * other skips what it cannot lock.  LATERAL: the locks are listed only when
+ * there is a worker.
+ */
+static char *
+autovacuum_reason(Throttle *throttle, double now, long *wait_ms)
+{
+	TandemQuery query;
+	char	   *reason = NULL;
+
+	query_begin(&query);
+	query_oid(&query, throttle->relid);
+	if (query_run(&query,
+				  "SELECT format('autovacuum (pid %s) %s', a.pid, "
+				  "CASE WHEN l.granted THEN 'works on the table to prevent wraparound' "
+				  "ELSE 'waits for a lock on the table' END) "
+				  "FROM (SELECT pid, query FROM pg_stat_activity "
+				  "WHERE backend_type = 'autovacuum worker' OFFSET 0) a, "
+				  "LATERAL (SELECT granted FROM pg_locks WHERE pid = a.pid "
+				  "AND locktype = 'relation' AND relation = $1 "
+				  "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+				  "OFFSET 0) l "
+				  "WHERE NOT l.granted OR a.query LIKE '%(to prevent wraparound)%' "
+				  "LIMIT 1") > 0)
+		reason = query_get_text(&query, 0, 1);
+	query_end(&query);
+	return reason;
+}
+
+Throttle *
+throttle_create(Oid relid, int workers)
+{
+	Throttle   *throttle = palloc0(sizeof(Throttle));
+
+	throttle->relid = relid;
+	throttle->workers = Max(workers, 1);
+	throttle->context = CurrentMemoryContext;
+	return throttle;
+}
+
+void
+throttle_learn(Throttle *throttle, int64 rows, double ms)
+{
+	/* whatever the settings are now: they are those of the batch when asked */
+	row_credit -= rows;
+	wal_rate_batch_ends();
+}
+
+/* Asks one cause, unless its last answer holds still. */
+static Answer *
+ask(Throttle *throttle, int i, double now)
+{
+	Answer	   *answer = &throttle->answers[i];
+	long		wait_ms = causes[i].wait_ms;
+	char	   *reason;
+
+	if (now < answer->until)
+		return answer;
+	reason = causes[i].reason(throttle, now, &wait_ms);
+	if (answer->reason)
+		pfree(answer->reason);
+	answer->reason = reason ? MemoryContextStrdup(throttle->context, reason) : NULL;
+	answer->until = now + (reason ? wait_ms : causes[i].ask_again_ms) / 1000.0;
+	return answer;
+}
+
+char *
+throttle_reason(Throttle *throttle, long *wait_ms)
+{
+	double		now = clock_seconds();
+
+	replication_lag_sample(now);
+	for (int i = 0; i < (int) lengthof(causes); i++)
+	{
+		Answer	   *answer = ask(throttle, i, now);
+
+		if (answer->reason == NULL)
+			continue;
+		*wait_ms = Max((long) ((answer->until - now) * 1000), 1);
+		return pstrdup(answer->reason);
+	}
+	wal_rate_batch_starts(now);
+	return NULL;
+}
