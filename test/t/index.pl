@@ -127,7 +127,6 @@ $node->safe_psql('postgres', "INSERT INTO parts SELECT 1 + n % 8, n, n FROM gene
 $node->safe_psql('postgres', 'CREATE TABLE parts_ab_parts_2 (a integer)');
 expand('parts', 'CREATE UNIQUE INDEX parts_ab ON parts (a DESC, b, k)');
 
-# a second thoughts' tree: one index broken off, one by somebody else on the same columns
 $node->safe_psql('postgres', 'CREATE INDEX by_somebody ON parts_4 (a DESC, b, k)');
 my $tree = q(SELECT relid::regclass, isleaf, level, (SELECT indisvalid FROM pg_index WHERE indexrelid = relid)
 	FROM pg_partition_tree('parts_ab') ORDER BY relid::regclass::text COLLATE "C");
@@ -152,12 +151,12 @@ is(indexes('parts_4'), 'by_somebody|t|f|', 'abort drops ours, and not his');
 is(indexes('parts') . indexes('parts_sub') . indexes('parts_sub_1'), '', 'nor leaves one of ours');
 
 # Half of the tree is built when partitions come and go.
-expand('parts', 'CREATE INDEX parts_b ON parts (b)');
+expand('changing', 'CREATE INDEX parts_b ON parts (b)');
 my $holder = $node->background_psql('postgres');
 $holder->query_safe('BEGIN; LOCK TABLE parts_3 IN ROW EXCLUSIVE MODE');
-my $job = migrate('parts');
-wait_for_blocker('parts', 'pid');
-like($node->safe_psql('postgres', q(SELECT doing FROM tandem.progress WHERE step = 'index' AND migration = 'parts')),
+my $job = migrate('changing');
+wait_for_blocker('changing', 'pid');
+like($node->safe_psql('postgres', q(SELECT doing FROM tandem.progress WHERE step = 'index' AND migration = 'changing')),
 	qr/^building index parts_b on parts_3 \(\d of 8\)/, 'it says where it is');
 $node->safe_psql('postgres', <<'SQL');
 ALTER TABLE parts DETACH PARTITION parts_6;
@@ -171,16 +170,16 @@ $holder->query_safe('COMMIT');
 ok(finish($job), 'partitions came and went');
 is($node->safe_psql('postgres', q(SELECT count(*), bool_and(indisvalid) FROM pg_partition_tree('parts_b') JOIN pg_index ON indexrelid = relid)),
 	$node->safe_psql('postgres', q(SELECT count(*), true FROM pg_partition_tree('parts'))), 'each that is there has its index');
-$node->safe_psql('postgres', "CALL tandem.abort('parts')");
+$node->safe_psql('postgres', "CALL tandem.abort('changing')");
 
 # Abort in the middle.
-expand('parts', 'CREATE INDEX parts_b ON parts (b)');
+expand('stopped', 'CREATE INDEX parts_b ON parts (b)');
 $holder->query_safe('BEGIN; LOCK TABLE parts_3 IN ROW EXCLUSIVE MODE');
-$job = migrate('parts');
-wait_for_blocker('parts', 'pid');
+$job = migrate('stopped');
+wait_for_blocker('stopped', 'pid');
 my $some = q(SELECT count(*) FROM pg_class WHERE relname LIKE 'parts_b%');
 cmp_ok($node->safe_psql('postgres', $some), '>', 3, 'some indexes are there');
-my $abort = start_psql($node, 'postgres', "CALL tandem.abort('parts')");
+my $abort = start_psql($node, 'postgres', "CALL tandem.abort('stopped')");
 ok(!finish($job), 'abort stops the build');
 $holder->query_safe('COMMIT');
 ok(finish($abort), 'abort');
