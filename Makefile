@@ -58,9 +58,23 @@ OBJS = \
 	src/ddl/guard.o \
 	src/ddl/target.o \
 	src/ddl/columns.o \
+	src/ddl/index_definition.o \
+	src/ddl/index_found.o \
+	src/ddl/index_leaf.o \
+	src/ddl/index_tree.o \
+	src/ddl/index_build.o \
+	src/ddl/derived_name.o \
+	src/ddl/constraint_state.o \
+	src/ddl/constraint_definition.o \
+	src/ddl/constraint_hint.o \
+	src/ddl/constraint_build.o \
+	src/ddl/key_definition.o \
+	src/ddl/key_build.o \
+	src/ddl/not_null_build.o \
 	src/api/arguments.o \
 	src/api/expand.o \
-	src/worker/pending.o \
+	src/api/add_index.o \
+	src/api/add_constraint.o \
 	src/worker/process.o \
 	src/worker/session.o \
 	src/worker/command.o \

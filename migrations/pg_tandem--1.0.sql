@@ -193,6 +193,18 @@ AS 'MODULE_PATHNAME', 'tandem_add_column' LANGUAGE C;
 COMMENT ON FUNCTION tandem.add_column(text, text, name, text)
 	IS 'adds a nullable column as the migration''s own; its lock is short and retried';
 
+CREATE FUNCTION tandem.add_constraint(migration text, relation text,
+	name name, definition text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_add_constraint' LANGUAGE C;
+COMMENT ON FUNCTION tandem.add_constraint(text, text, name, text)
+	IS 'has migrate add a constraint without blocking: CHECK, FOREIGN KEY, UNIQUE or PRIMARY KEY';
+
+CREATE FUNCTION tandem.add_not_null(migration text, relation text,
+	column_name name) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_add_not_null' LANGUAGE C;
+COMMENT ON FUNCTION tandem.add_not_null(text, text, name)
+	IS 'has migrate make a column NOT NULL without a scan under lock';
+
 CREATE FUNCTION tandem.sync_column(migration text, relation text,
 	old name, new name, up text, down text DEFAULT NULL,
 	on_conflict text DEFAULT 'error', on_error text DEFAULT 'error',
@@ -208,6 +220,11 @@ CREATE FUNCTION tandem.sync_columns(migration text, relation text,
 AS 'MODULE_PATHNAME', 'tandem_sync_columns' LANGUAGE C;
 COMMENT ON FUNCTION tandem.sync_columns(text, text, name[], name[], text[], text[], text, text, boolean)
 	IS 'keeps old and new columns equal: up has an expression for each new column, down for each old one';
+
+CREATE FUNCTION tandem.add_index(migration text, definition text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_add_index' LANGUAGE C;
+COMMENT ON FUNCTION tandem.add_index(text, text)
+	IS 'an index that migrate is to build, without blocking, after the fill; definition is a CREATE INDEX statement';
 
 /*
  * Migrate.

@@ -11,7 +11,7 @@ CREATE VIEW status AS
 	SELECT name, release, phase, running_pid, syncs, steps_open AS open, rows_quarantined AS quarantined, problem
 	FROM tandem.migrations;
 CREATE VIEW steps AS
-	SELECT migration, step, relation, state, blocks_done AS blocks, percent, bar, rows_done AS rows,
+	SELECT migration, step, relation, state, done AS blocks, percent, bar, rows_done AS rows,
 		rows_filled AS filled, rows_unfilled AS unfilled, rows_mismatched AS mismatched, error
 	FROM tandem.progress;
 CREATE VIEW rules AS

@@ -8,10 +8,14 @@
 #include "api/finish.h"
 #include "catalog/migration.h"
 #include "catalog/owned_column.h"
+#include "catalog/run_control.h"
+#include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/quoting.h"
 #include "core/sql_function.h"
 #include "ddl/columns.h"
+#include "ddl/constraint_build.h"
+#include "ddl/index_build.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -50,6 +54,33 @@ check_dependents(const Migration *migration, List *doomed)
 						 quote_literal_cstr(migration->name))));
 }
 
+/* Tables that constraints of the migration refer to. */
+static List *
+referred_tables(const Migration *migration)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration->id, STEP_CONSTRAINT))
+		relids = list_concat_unique_oid(relids,
+										constraint_build_locks(lfirst(lc)));
+	return relids;
+}
+
+/* What was built, the last first: a constraint goes before its index. */
+static void
+undo_builds(const Migration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration->id, STEP_CONSTRAINT))
+		constraint_build_undo(lfirst(lc));
+	foreach(lc, step_list(migration->id, STEP_NOT_NULL))
+		not_null_build_undo(lfirst(lc));
+	foreach(lc, step_list(migration->id, STEP_INDEX))
+		index_build_undo(lfirst(lc));
+}
+
 Datum
 tandem_abort(PG_FUNCTION_ARGS)
 {
@@ -61,9 +92,11 @@ tandem_abort(PG_FUNCTION_ARGS)
 	finish_check_owner(migration);
 	check_dependents(migration, doomed);
 	migration_stop_runner(migration, STOP_WAIT_MS);
-	finish_lock_tables(migration);
+	finish_lock_tables(migration, referred_tables(migration));
 	check_dependents(migration, doomed);
 	migration_act(migration, ACTION_ABORT, doomed_describe(doomed), started);
+	run_control_end_background(migration->id);
+	undo_builds(migration);
 	finish_drop(migration, doomed);
 	PG_RETURN_VOID();
 }

@@ -8,6 +8,7 @@
 #include "api/finish.h"
 #include "catalog/migration.h"
 #include "catalog/pg_class.h"
+#include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/quoting.h"
@@ -52,6 +53,30 @@ unproved(List *reasons, List *fills, List *proofs, Oid relid)
 	return reasons;
 }
 
+/* Indexes, constraints and NOT NULLs that are not there yet. */
+static List *
+unbuilt(List *reasons, int migration_id)
+{
+	for (StepKind kind = STEP_INDEX; kind <= STEP_CONSTRAINT; kind++)
+	{
+		ListCell   *lc;
+
+		foreach(lc, step_list(migration_id, kind))
+		{
+			Step	   *step = lfirst(lc);
+
+			if (step->done || get_rel_name(step->relation) == NULL)
+				continue;
+			reasons = lappend(reasons,
+							  psprintf("%s %s of table %s is not done",
+									   step_kind_name(kind),
+									   quote_identifier(step->object),
+									   quoting_relation(step->relation)));
+		}
+	}
+	return reasons;
+}
+
 /* Why the data is not proved right: force passes over it. */
 static List *
 open_questions(const Migration *migration, List *rules)
@@ -87,6 +112,7 @@ open_questions(const Migration *migration, List *rules)
 		foreach(leaf, table_leaves(rule->relation))
 			reasons = unproved(reasons, fills, proofs, lfirst_oid(leaf));
 	}
+	reasons = unbuilt(reasons, migration->id);
 	if (quarantined > 0)
 		reasons = lappend(reasons,
 						  psprintf(INT64_FORMAT " rows are in quarantine",
@@ -160,11 +186,12 @@ tandem_contract(PG_FUNCTION_ARGS)
 	migration_check(migration, force ? ACTION_FORCE : ACTION_CONTRACT);
 	migration_lock_runner(migration, false);
 	check_gate(migration, rules, doomed, force);
-	finish_lock_tables(migration);
+	finish_lock_tables(migration, NIL);
 	/* again, now that nobody can change it any more */
 	check_gate(migration, rules, doomed, force);
 	migration_act(migration, force ? ACTION_FORCE : ACTION_CONTRACT,
 				  doomed_describe(doomed), started);
+	run_control_end_background(migration->id);
 	finish_drop(migration, doomed);
 	PG_RETURN_VOID();
 }

@@ -47,9 +47,9 @@ finish_check_owner(const Migration *migration)
 }
 
 void
-finish_lock_tables(const Migration *migration)
+finish_lock_tables(const Migration *migration, List *others)
 {
-	List	   *relids = NIL;
+	List	   *relids = list_copy(others);
 	ListCell   *lc;
 
 	foreach(lc, sync_relations_of_migration(migration->id))

@@ -33,9 +33,9 @@ extern void finish_check_owner(const Migration *migration);
 
 /*
  * Locks every table of the migration in ACCESS EXCLUSIVE mode, partitions
- * included, as lock_relations does.
+ * included, and those of the OID list others, as lock_relations does.
  */
-extern void finish_lock_tables(const Migration *migration);
+extern void finish_lock_tables(const Migration *migration, List *others);
 
 /*
  * After the phase of the migration has changed: takes its syncs off their

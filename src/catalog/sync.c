@@ -188,7 +188,8 @@ sync_relations_of_migration(int migration_id)
 	query_int(&query, migration_id);
 	relids = query_oids(&query,
 						"SELECT r FROM (SELECT relation::oid AS r FROM tandem.sync WHERE migration = $1 "
-						"UNION SELECT relation::oid FROM tandem.owned_column WHERE migration = $1) u "
+						"UNION SELECT relation::oid FROM tandem.owned_column WHERE migration = $1 "
+						"UNION SELECT relation::oid FROM tandem.step WHERE migration = $1 AND object IS NOT NULL) u "
 						"WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = r) ORDER BY r");
 	query_end(&query);
 	return relids;

@@ -61,7 +61,10 @@ extern SyncRule *sync_get(int id, bool *live);
  */
 extern void sync_set_origin(const SyncRule *rule, const char *origin);
 
-/* The relations of a migration: of its syncs and of the columns it added. */
+/*
+ * The relations of a migration: of its syncs, and those that it adds columns,
+ * indexes or constraints to.
+ */
 extern List *sync_relations_of_migration(int migration_id);
 
 /* The relations with a live rule. */

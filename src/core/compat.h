@@ -9,8 +9,10 @@
 
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
+#include "commands/defrem.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
+#include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_type.h"
 #include "postmaster/bgworker.h"
@@ -261,6 +263,67 @@ compat_parse_type(const char *text, Oid *type, int32 *typmod)
 	(void) parseTypeString(text, type, typmod, NULL);
 #else
 	parseTypeString(text, type, typmod, false);
+#endif
+}
+
+/* Whether NOT NULL is a constraint of its own, which may be NOT VALID. */
+static inline bool
+compat_not_null_is_constraint(void)
+{
+#if PG_VERSION_NUM >= 180000
+	return true;
+#else
+	return false;
+#endif
+}
+
+/* Whether a partitioned table may have a foreign key that is NOT VALID. */
+static inline bool
+compat_partitioned_foreign_key_not_valid(void)
+{
+#if PG_VERSION_NUM >= 180000
+	return true;
+#else
+	return false;
+#endif
+}
+
+/* What only later servers know of constraints. */
+static inline bool
+compat_constraint_is_enforced(const Constraint *constraint)
+{
+#if PG_VERSION_NUM >= 180000
+	return constraint->is_enforced ||
+		(constraint->contype != CONSTR_CHECK &&
+		 constraint->contype != CONSTR_FOREIGN);
+#else
+	(void) constraint;
+	return true;
+#endif
+}
+
+/* WITHOUT OVERLAPS in a key, PERIOD in a foreign key */
+static inline bool
+compat_constraint_is_temporal(const Constraint *constraint)
+{
+#if PG_VERSION_NUM >= 180000
+	return constraint->without_overlaps || constraint->fk_with_period;
+#else
+	(void) constraint;
+	return false;
+#endif
+}
+
+/* Make the catalog entries of an index, but build nothing; returns its OID. */
+static inline Oid
+compat_define_index(Oid relid, IndexStmt *stmt)
+{
+#if PG_VERSION_NUM >= 160000
+	return DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid, -1,
+					   false, true, false, true, true).objectId;
+#else
+	return DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid,
+					   false, true, false, true, true).objectId;
 #endif
 }
 

@@ -14,6 +14,7 @@ is_mistake_of_the_user(int sqlerrcode)
 		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
 		case ERRCODE_DATA_EXCEPTION:
 		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
 		case ERRCODE_INVALID_SCHEMA_NAME:
 			return true;
 	}
@@ -31,4 +32,17 @@ rethrow_with_hint(MemoryContext context, const char *hint)
 	if (error->hint == NULL && is_mistake_of_the_user(error->sqlerrcode))
 		error->hint = pstrdup(hint);
 	ReThrowError(error);
+}
+
+void
+error_position_in(const char *text)
+{
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(text);
+	}
 }

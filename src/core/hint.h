@@ -11,4 +11,10 @@
  */
 extern void rethrow_with_hint(MemoryContext context, const char *hint);
 
+/*
+ * For an error context callback: the position of the error is one in text, not
+ * in the statement that the user has sent.
+ */
+extern void error_position_in(const char *text);
+
 #endif							/* TANDEM_HINT_H */

@@ -85,6 +85,21 @@ security_pin_text_forms(void)
 }
 
 void
+security_pin_catalog_forms(void)
+{
+	security_pin_text_forms();
+	set_for_scope("timezone", "UTC");
+	set_for_scope("bytea_output", "hex");
+	set_for_scope("quote_all_identifiers", "off");
+}
+
+void
+security_pin_tablespace(void)
+{
+	set_for_scope("default_tablespace", "");
+}
+
+void
 security_see_all_rows(void)
 {
 	Oid			userid;

@@ -40,6 +40,16 @@ extern void security_pin_search_path(SecurityScope *scope);
  */
 extern void security_pin_text_forms(void);
 
+/*
+ * Within a scope: the same, and what else decides how the server writes the
+ * expressions of its catalogs, so that two such texts can be compared.
+ */
+extern void security_pin_catalog_forms(void);
+
+/* Within a scope: an index goes where its text says, not where the user's
+ * default_tablespace does. */
+extern void security_pin_tablespace(void);
+
 /* Until security_leave: FORCE ROW LEVEL SECURITY hides no row from the owner. */
 extern void security_see_all_rows(void);
 

@@ -9,8 +9,8 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-ErrorData *
-subtransaction_try(void (*work) (void *), void *arg)
+static ErrorData *
+run(void (*work) (void *), void *arg, bool keep)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -21,7 +21,10 @@ subtransaction_try(void (*work) (void *), void *arg)
 	PG_TRY();
 	{
 		work(arg);
-		ReleaseCurrentSubTransaction();
+		if (keep)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
@@ -34,4 +37,16 @@ subtransaction_try(void (*work) (void *), void *arg)
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	return error;
+}
+
+ErrorData *
+subtransaction_try(void (*work) (void *), void *arg)
+{
+	return run(work, arg, true);
+}
+
+ErrorData *
+subtransaction_rehearse(void (*work) (void *), void *arg)
+{
+	return run(work, arg, false);
 }

@@ -12,4 +12,10 @@
  */
 extern ErrorData *subtransaction_try(void (*work) (void *), void *arg);
 
+/*
+ * The same, but always rolled back: nothing that work does lasts, no lock that
+ * it takes either, only what it allocates.
+ */
+extern ErrorData *subtransaction_rehearse(void (*work) (void *), void *arg);
+
 #endif							/* TANDEM_SUBTRANSACTION_H */

@@ -16,9 +16,6 @@
 extern BuildResult constraint_build_next(const Step *step, BuildPiece *piece);
 extern BuildResult not_null_build_next(const Step *step, BuildPiece *piece);
 
-/* A query that shows the rows in the way of a constraint or NOT NULL. */
-extern char *constraint_violation_hint(const Step *step);
-
 /*
  * Takes away whatever of it is there.  The caller has the tables of the
  * migration locked in ACCESS EXCLUSIVE mode; constraint_build_locks tells which

@@ -34,4 +34,10 @@ extern IndexStmt *index_definition_parse(const char *text);
 extern IndexDefinition *index_definition_check(Oid relid, IndexStmt *stmt,
 											   const char *source);
 
+/*
+ * The definition of an index that is there, in the same form: two are the
+ * same when is_unique and tail are.
+ */
+extern IndexDefinition *index_definition_read(Oid index);
+
 #endif							/* TANDEM_INDEX_DEFINITION_H */

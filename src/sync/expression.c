@@ -36,14 +36,8 @@ static void
 expression_error(void *arg)
 {
 	ExpressionSource *source = arg;
-	int			position = geterrposition();
 
-	if (position > 0)
-	{
-		errposition(0);
-		internalerrposition(position);
-		internalerrquery(source->text);
-	}
+	error_position_in(source->text);
 	errcontext("%s of column \"%s\"", source->label, source->column);
 }
 

@@ -15,6 +15,7 @@
 #include "core/subtransaction.h"
 #include "ddl/build.h"
 #include "ddl/constraint_build.h"
+#include "ddl/constraint_hint.h"
 #include "ddl/index_build.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"

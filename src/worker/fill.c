@@ -79,8 +79,10 @@ run_batches(Fill *fill, Step *step, StepRun *run, Throttle *throttle,
 		MemoryContextReset(turn);
 	}
 	MemoryContextDelete(turn);
-	if (fill->worker == 0)
-		progress_notice_end(&notice, step);
+	if (fill->worker != 0)
+		return;
+	step_refresh(step);
+	progress_notice_end(&notice, step);
 }
 
 static void

@@ -32,7 +32,7 @@ sub start_writers
 sub progress
 {
 	return split /\|/, $node->safe_psql('postgres', <<'SQL');
-SELECT blocks_done, rows_filled, state FROM tandem.progress WHERE step = 'backfill'
+SELECT done, rows_filled, state FROM tandem.progress WHERE step = 'backfill'
 SQL
 }
 
@@ -56,7 +56,7 @@ foreach my $round (1 .. 5)
 	my $migrate = start_psql($node, 'postgres', q(CALL tandem.migrate('cents')));
 	wait_for_running($node, 'SELECT running_pid IS NOT NULL FROM tandem.migrations');
 	my $pid = $node->safe_psql('postgres', 'SELECT running_pid FROM tandem.migrations');
-	wait_for_running($node, "SELECT blocks_done >= $target FROM tandem.progress WHERE step = 'backfill'");
+	wait_for_running($node, "SELECT done >= $target FROM tandem.progress WHERE step = 'backfill'");
 	if ($round % 2)
 	{
 		my $offset = -s $node->logfile;

@@ -40,7 +40,7 @@ SQL
 my $locker = $node->background_psql('app');
 $locker->query_safe('BEGIN; SELECT 1 FROM app.items WHERE id = 1990 FOR UPDATE');
 my $migrate = start_psql($node, 'app', q(SET tandem.batch_target = '1ms'), q(CALL tandem.migrate('m')));
-wait_for_running($node, q(SELECT count(*) > 0 FROM tandem.progress WHERE waiting IS NOT NULL), 'app');
+wait_for_running($node, q(SELECT count(*) > 0 FROM tandem.progress WHERE blockers IS NOT NULL), 'app');
 
 my @dump = ('pg_dump', '-h', $node->host, '-p', $node->port);
 $node->command_ok([ @dump, '-Fp', '-f', "$folder/plain.sql", 'app' ], 'plain dump');

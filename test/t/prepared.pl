@@ -110,7 +110,7 @@ $node->safe_psql('second', q(BEGIN; SELECT tandem.create_migration('m'); ALTER T
 my $locker = $node->background_psql('postgres');
 $locker->query_safe('BEGIN; SELECT 1 FROM items WHERE id = 10 FOR UPDATE');
 my $migrate = start_psql($node, 'postgres', q(CALL tandem.migrate('m')));
-wait_for_running($node, q(SELECT count(*) > 0 FROM tandem.progress WHERE waiting IS NOT NULL));
+wait_for_running($node, q(SELECT count(*) > 0 FROM tandem.progress WHERE blockers IS NOT NULL));
 is($node->safe_psql('second', 'SELECT running_pid IS NULL FROM tandem.migrations'), 't',
 	'a migration of the same name and number in another database is not said to run');
 $node->safe_psql('second', q(CALL tandem.migrate('m')));

@@ -13,7 +13,7 @@ my $node = new_server('main');
 # up holds a batch here, which otherwise gives way to what other sessions hold
 $node->append_conf('postgresql.conf', 'tandem.batch_lock_timeout = 0');
 $node->reload;
-my $waiting = q(SELECT count(*) > 0 FROM tandem.progress WHERE step = 'backfill' AND waiting IS NOT NULL);
+my $waiting = q(SELECT count(*) > 0 FROM tandem.progress WHERE step = 'backfill' AND blockers IS NOT NULL);
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
@@ -95,7 +95,7 @@ foreach my $end ('COMMIT', 'ROLLBACK')
 	sql(q(BEGIN; UPDATE items SET cents = 777 WHERE id = 3; PREPARE TRANSACTION 'row'));
 	$migrate = start_psql($node, 'postgres', q(CALL tandem.migrate('m')));
 	wait_for_running($node, $waiting);
-	like(sql(q(SELECT waiting FROM tandem.progress WHERE step = 'backfill')),
+	like(sql(q(SELECT blockers FROM tandem.progress WHERE step = 'backfill')),
 		qr/^rows locked by prepared transaction 'row' \(/, 'a prepared transaction in the way is named');
 	is(sql('SELECT count(*) FROM items WHERE cents IS NOT NULL'), 9, 'all other rows are filled');
 	sql("$end PREPARED 'row'");
@@ -121,7 +121,7 @@ sql(q(CALL tandem.abort('m')));
 # abort while batch follows batch: it must not wait for a gap between them
 expand(40000);
 $migrate = start_psql($node, 'postgres', q(SET tandem.batch_target = '20ms'), q(CALL tandem.migrate('m')));
-wait_for_running($node, q(SELECT coalesce(max(blocks_done), 0) > 0 FROM tandem.progress));
+wait_for_running($node, q(SELECT coalesce(max(done), 0) > 0 FROM tandem.progress));
 sql(q(CALL tandem.abort('m')));
 ok(!finish($migrate), 'abort stops a migrate at full speed');
 like($migrate->{err}, qr/ERROR:  migration "m" was stopped by another session/, 'which says so');
@@ -136,7 +136,7 @@ my $writer = $node->background_psql('postgres');
 $writer->query_safe('BEGIN');
 $writer->query_safe('INSERT INTO items (id, price) VALUES (500, 5)');
 $migrate = start_psql($node, 'postgres', q(SET tandem.batch_lock_timeout = '50ms'), q(CALL tandem.migrate('m')));
-wait_for_running($node, q(SELECT count(*) > 0 FROM tandem.progress WHERE waiting LIKE 'another session: %'));
+wait_for_running($node, q(SELECT count(*) > 0 FROM tandem.progress WHERE blockers LIKE 'another session: %'));
 $writer->query_safe('UPDATE items SET price = price WHERE id BETWEEN 1 AND 4');
 $writer->query_safe('ROLLBACK');
 ok(finish($migrate), 'a batch gives way to a unique key being inserted, and ends when its writer does');

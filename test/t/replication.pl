@@ -88,8 +88,8 @@ $publisher->safe_psql('postgres', 'UPDATE items SET cents = 550 WHERE id = 5; UP
 my $locker = $publisher->background_psql('postgres');
 $locker->query_safe('BEGIN; SELECT 1 FROM items WHERE id = 1990 FOR UPDATE');
 my $migrate = start_psql($publisher, 'postgres', q(SET tandem.batch_target = '1ms'), q(CALL tandem.migrate('m')));
-wait_for_running($publisher, q(SELECT count(*) > 0 FROM tandem.progress WHERE migration = 'm' AND waiting IS NOT NULL));
-my $position = 'SELECT blocks_done, rows_filled FROM tandem.progress WHERE state = \'%s\' AND blocks_done > 0';
+wait_for_running($publisher, q(SELECT count(*) > 0 FROM tandem.progress WHERE migration = 'm' AND blockers IS NOT NULL));
+my $position = 'SELECT done, rows_filled FROM tandem.progress WHERE state = \'%s\' AND done > 0';
 my $before = $publisher->safe_psql('postgres', sprintf($position, 'running'));
 $publisher->wait_for_catchup($standby, 'replay', $publisher->lsn('flush'));
 is($standby->safe_psql('postgres', q(SELECT name, phase, running_pid IS NULL, problem IS NULL FROM tandem.migrations WHERE phase = 'migrate')),

@@ -1,0 +1,185 @@
+/*
+ * add_constraint.c
+ *		SQL functions of phase expand: add_constraint, add_not_null.
+ *
+ * They check and note what migrate is to add once the rows are filled.
+ */
+#include "postgres.h"
+
+#include "api/arguments.h"
+#include "catalog/migration.h"
+#include "catalog/step.h"
+#include "core/quoting.h"
+#include "core/sql_function.h"
+#include "ddl/constraint_definition.h"
+#include "ddl/constraint_state.h"
+#include "ddl/key_definition.h"
+#include "ddl/partitions.h"
+#include "ddl/target.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+SQL_FUNCTION(tandem_add_constraint);
+SQL_FUNCTION(tandem_add_not_null);
+
+static void
+check_name_given(const char *name)
+{
+	if (name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("name of a constraint must not be empty"),
+				 errhint("tandem.add_constraint(migration, relation, 'its name', 'CHECK (...)')")));
+}
+
+/* The migration's own other steps are not in the catalog yet. */
+static void
+check_other_steps(const Migration *migration, const Step *step,
+				  const Constraint *constraint)
+{
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration->id, STEP_INDEX))
+	{
+		Step	   *other = lfirst(lc);
+
+		if (constraint_is_key(constraint) &&
+			strcmp(other->object, step->object) == 0 &&
+			get_rel_namespace(other->relation) == get_rel_namespace(step->relation))
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("the migration has an index \"%s\" already",
+							step->object),
+					 errdetail("The index of a constraint bears the constraint's name."),
+					 errhint("Choose another name, or leave out the index: a UNIQUE or PRIMARY KEY builds its own.")));
+	}
+	foreach(lc, step_list(migration->id, STEP_CONSTRAINT))
+	{
+		Step	   *other = lfirst(lc);
+
+		if (constraint->contype == CONSTR_PRIMARY &&
+			other->relation == step->relation &&
+			strcmp(other->object, step->object) != 0 &&
+			constraint_parse(other->object, other->definition)->contype == CONSTR_PRIMARY)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+					 errmsg("the migration adds a primary key to \"%s\" already",
+							get_rel_name(step->relation)),
+					 errdetail("Its name is \"%s\".", other->object),
+					 errhint("A table has one primary key: add UNIQUE.")));
+	}
+}
+
+static void
+add_key_columns(const Migration *migration, Oid relid, const Constraint *key)
+{
+	ListCell   *lc;
+
+	foreach(lc, key->keys)
+	{
+		Step		step = {
+			.kind = STEP_NOT_NULL,
+			.relation = relid,
+			.object = strVal(lfirst(lc)),
+		};
+
+		if (!column_is_not_null(relid, step.object))
+			(void) step_add(migration->id, &step);
+	}
+}
+
+Datum
+tandem_add_constraint(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	Step		step = {.kind = STEP_CONSTRAINT};
+	char	   *definition;
+	Constraint *constraint;
+
+	step.relation = quoting_resolve_relation(argument_text(fcinfo, 1, "relation"));
+	step.object = argument_name(fcinfo, 2, "name");
+	definition = argument_text(fcinfo, 3, "definition");
+	migration_check(migration, ACTION_EXPAND);
+	target_check_table(step.relation);
+	check_name_given(step.object);
+	constraint = constraint_parse(step.object, definition);
+	constraint_check_name(step.relation, step.object);
+	step.definition = constraint_is_key(constraint)
+		? key_check(step.relation, constraint, definition)
+		: constraint_check(step.relation, constraint, definition);
+	check_other_steps(migration, &step, constraint);
+	if (!step_add(migration->id, &step))
+	{
+		ereport(NOTICE,
+				(errmsg("constraint \"%s\" of table \"%s\" is part of the migration already",
+						step.object, get_rel_name(step.relation))));
+		PG_RETURN_VOID();
+	}
+	if (constraint->contype == CONSTR_PRIMARY)
+		add_key_columns(migration, step.relation, constraint);
+	migration_act(migration, ACTION_EXPAND,
+				  psprintf("constraint %s of %s", quote_identifier(step.object),
+						   quoting_relation(step.relation)), 0);
+	PG_RETURN_VOID();
+}
+
+static void
+check_column(Oid relid, const char *column)
+{
+	AttrNumber	attnum = get_attnum(relid, column);
+
+	if (attnum == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"%s\" does not exist", column,
+						get_rel_name(relid)),
+				 errhint("Add it first: ALTER TABLE %s ADD COLUMN %s ..., or tandem.add_column.",
+						 quoting_relation(relid), quote_identifier(column))));
+	if (attnum < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("column \"%s\" is a system column", column),
+				 errhint("Name a column of your own.")));
+}
+
+/* Why there is nothing to do, or NULL. */
+static const char *
+reason_to_skip(const Migration *migration, const Step *step)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_tree(step->relation))
+	{
+		if (!column_is_not_null(lfirst_oid(lc), step->object))
+			return step_add(migration->id, step) ? NULL
+				: "is to be NOT NULL in this migration already";
+	}
+	return "is NOT NULL already";
+}
+
+Datum
+tandem_add_not_null(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	Step		step = {.kind = STEP_NOT_NULL};
+	const char *reason;
+
+	step.relation = quoting_resolve_relation(argument_text(fcinfo, 1, "relation"));
+	step.object = argument_name(fcinfo, 2, "column_name");
+	migration_check(migration, ACTION_EXPAND);
+	target_check_table(step.relation);
+	check_column(step.relation, step.object);
+	reason = reason_to_skip(migration, &step);
+	if (reason)
+	{
+		ereport(NOTICE,
+				(errmsg("column \"%s\" of table \"%s\" %s", step.object,
+						get_rel_name(step.relation), reason)));
+		PG_RETURN_VOID();
+	}
+	migration_act(migration, ACTION_EXPAND,
+				  psprintf("not null of column %s of %s",
+						   quote_identifier(step.object),
+						   quoting_relation(step.relation)), 0);
+	PG_RETURN_VOID();
+}

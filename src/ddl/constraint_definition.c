@@ -1,0 +1,326 @@
+/*
+ * constraint_definition.c
+ *		Constraints of the user: read, checked, and kept in a form that stands
+ *		alone.
+ *
+ * A definition is only ever read by the server's parser, and added as a parse
+ * tree or as the text that the server itself makes of it.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "core/compat.h"
+#include "core/hint.h"
+#include "core/lock.h"
+#include "core/quoting.h"
+#include "core/subtransaction.h"
+#include "ddl/constraint_definition.h"
+#include "ddl/constraint_state.h"
+#include "ddl/partitions.h"
+#include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
+#include "parser/parser.h"
+#include "tcop/dest.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#define DEFINITION_HINT \
+	"Give what follows ADD CONSTRAINT name: CHECK (...), FOREIGN KEY (...) REFERENCES ..., UNIQUE (...) or PRIMARY KEY (...). For NOT NULL there is tandem.add_not_null."
+
+typedef struct DefinitionSource
+{
+	const char *name;
+	const char *text;			/* of the user */
+	char	   *statement;		/* around it */
+	int			before;			/* characters of statement before text */
+} DefinitionSource;
+
+/* An error position is one in the definition, not in the user's statement. */
+static void
+definition_error(void *arg)
+{
+	DefinitionSource *source = arg;
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(Max(position - source->before, 1));
+		internalerrquery(source->text);
+	}
+	errcontext("definition of constraint \"%s\"", source->name);
+}
+
+static void
+make_statement(DefinitionSource *source, const char *name, const char *text)
+{
+	char	   *before = psprintf("ALTER TABLE t ADD CONSTRAINT %s ",
+								  quote_identifier(name));
+
+	source->name = name;
+	source->text = text;
+
+	source->before = pg_mbstrlen(before);
+	source->statement = psprintf("%s%s", before, text);
+}
+
+static List *
+parse_statement(DefinitionSource *source)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = definition_error,
+		.arg = source,
+	};
+	List	   *volatile parsed = NIL;
+
+	PG_TRY();
+	{
+		error_context_stack = &callback;
+		parsed = raw_parser(source->statement, RAW_PARSE_DEFAULT);
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller, DEFINITION_HINT);
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+	return parsed;
+}
+
+/* NULL: it is more or less than one constraint. */
+static Constraint *
+single_constraint(List *parsed)
+{
+	AlterTableStmt *alter;
+	AlterTableCmd *command;
+
+	if (list_length(parsed) != 1)
+		return NULL;
+	alter = (AlterTableStmt *) linitial_node(RawStmt, parsed)->stmt;
+	if (!IsA(alter, AlterTableStmt) || list_length(alter->cmds) != 1)
+		return NULL;
+	command = linitial_node(AlterTableCmd, alter->cmds);
+	return command->subtype == AT_AddConstraint
+		? castNode(Constraint, command->def) : NULL;
+}
+
+static void
+refuse(const DefinitionSource *source, const char *what, const char *why,
+	   const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("constraint \"%s\" is %s", source->name, what),
+			 errdetail("%s", why),
+			 errhint("%s", hint)));
+}
+
+#define NO_LATER_CHECK \
+	"The server can neither build it concurrently nor check the rows later."
+#define EXCLUDE_HINT \
+	"Where all its operators are =, UNIQUE does the same. Else add it in a maintenance window, after contract."
+
+static void
+check_kind(const Constraint *constraint, const DefinitionSource *source)
+{
+	switch (constraint->contype)
+	{
+		case CONSTR_CHECK:
+		case CONSTR_FOREIGN:
+		case CONSTR_UNIQUE:
+		case CONSTR_PRIMARY:
+			break;
+		case CONSTR_EXCLUSION:
+			refuse(source, "an exclusion constraint", NO_LATER_CHECK,
+				   EXCLUDE_HINT);
+			break;
+		case CONSTR_NOTNULL:
+			refuse(source, "NOT NULL",
+				   "It belongs to a column.",
+				   "tandem.add_not_null(migration, relation, column_name)");
+			break;
+		default:
+			refuse(source, "of a kind that migrate cannot add",
+				   "It is none of CHECK, FOREIGN KEY, UNIQUE, PRIMARY KEY.",
+				   DEFINITION_HINT);
+	}
+	if (compat_constraint_is_temporal(constraint) &&
+		constraint->contype != CONSTR_FOREIGN)
+		refuse(source, "WITHOUT OVERLAPS", NO_LATER_CHECK, EXCLUDE_HINT);
+	if (!compat_constraint_is_enforced(constraint))
+		refuse(source, "NOT ENFORCED", "There is nothing to check.",
+			   "Add it by ALTER TABLE in the script that expands, or leave out NOT ENFORCED.");
+	if (constraint->indexname)
+		refuse(source, "made from an index of its own",
+			   "The index is built by migrate, when the rows are filled.",
+			   "Give the columns: UNIQUE (...) or PRIMARY KEY (...).");
+}
+
+Constraint *
+constraint_parse(const char *name, const char *definition)
+{
+	DefinitionSource source;
+	Constraint *constraint;
+
+	make_statement(&source, name, definition);
+	constraint = single_constraint(parse_statement(&source));
+	if (constraint == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("definition of constraint \"%s\" is not a single constraint",
+						name),
+				 errdetail("Definition: %s", definition),
+				 errhint("%s", DEFINITION_HINT)));
+	check_kind(constraint, &source);
+	return constraint;
+}
+
+bool
+constraint_is_key(const Constraint *constraint)
+{
+	return constraint->contype == CONSTR_UNIQUE ||
+		constraint->contype == CONSTR_PRIMARY;
+}
+
+LOCKMODE
+constraint_lock_mode(const Constraint *constraint)
+{
+	return constraint->contype == CONSTR_FOREIGN ? ShareRowExclusiveLock
+		: AccessExclusiveLock;
+}
+
+void
+constraint_check_name(Oid relid, const char *name)
+{
+	ListCell   *lc;
+	ConstraintState state;
+
+	foreach(lc, table_tree(relid))
+	{
+		if (constraint_find(lfirst_oid(lc), name, &state))
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("constraint \"%s\" of table \"%s\" already exists",
+							name, get_rel_name(lfirst_oid(lc))),
+					 errdetail("It is: %s", constraint_text(state.oid)),
+					 errhint("Choose another name. One that is NOT VALID: ALTER TABLE %s VALIDATE CONSTRAINT %s, in a session of its own.",
+							 quoting_relation(lfirst_oid(lc)),
+							 quote_identifier(name))));
+	}
+}
+
+List *
+constraint_referenced_tables(const Constraint *constraint)
+{
+	Oid			relid;
+
+	if (constraint->contype != CONSTR_FOREIGN)
+		return NIL;
+	relid = RangeVarGetRelid(constraint->pktable, NoLock, true);
+	return OidIsValid(relid) ? table_tree(relid) : NIL;
+}
+
+typedef struct ConstraintProbe
+{
+	Oid			relid;
+	Constraint *constraint;
+	DefinitionSource source;
+	char	   *text;			/* what the server made of it */
+} ConstraintProbe;
+
+/* As the session would, under its search_path. */
+static void
+add_constraint(Oid relid, Constraint *constraint,
+			   const DefinitionSource *source)
+{
+	AlterTableCmd *command = makeNode(AlterTableCmd);
+	AlterTableStmt *alter = makeNode(AlterTableStmt);
+	PlannedStmt *statement = makeNode(PlannedStmt);
+
+	command->subtype = AT_AddConstraint;
+	command->def = (Node *) constraint;
+	alter->relation = makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
+								   get_rel_name(relid), -1);
+	alter->cmds = list_make1(command);
+	alter->objtype = OBJECT_TABLE;
+	statement->commandType = CMD_UTILITY;
+	statement->canSetTag = true;
+	statement->utilityStmt = (Node *) alter;
+	statement->stmt_location = -1;
+	ProcessUtility(statement, source->statement, false, PROCESS_UTILITY_QUERY,
+				   NULL, NULL, None_Receiver, NULL);
+}
+
+/* Where the server lets it be added without reading rows. */
+static Oid
+probe_table(Oid relid, Constraint *constraint)
+{
+	List	   *leaves;
+
+	constraint->skip_validation = true;
+	constraint->initially_valid = false;
+	if (constraint->contype != CONSTR_FOREIGN ||
+		get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE ||
+		compat_partitioned_foreign_key_not_valid())
+		return relid;
+	leaves = table_leaves(relid);
+	if (leaves != NIL)
+		return linitial_oid(leaves);
+	/* no leaf, no row */
+	constraint->skip_validation = false;
+	constraint->initially_valid = true;
+	return relid;
+}
+
+/* Runs in a subtransaction, which also gives back the locks. */
+static void
+probe_constraint(void *arg)
+{
+	ConstraintProbe *probe = arg;
+	Constraint *constraint = copyObject(probe->constraint);
+	ConstraintState state;
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = definition_error,
+		.arg = &probe->source,
+	};
+	Oid			table;
+
+	lock_relations(list_concat_unique_oid(table_tree(probe->relid),
+										  constraint_referenced_tables(constraint)),
+				   constraint_lock_mode(constraint));
+	table = probe_table(probe->relid, constraint);
+	error_context_stack = &callback;
+	add_constraint(table, constraint, &probe->source);
+	error_context_stack = callback.previous;
+	if (constraint_find(table, constraint->conname, &state))
+		probe->text = constraint_text(state.oid);
+}
+
+char *
+constraint_check(Oid relid, Constraint *constraint, const char *definition)
+{
+	ConstraintProbe probe = {.relid = relid,.constraint = constraint};
+	ErrorContextCallback *previous = error_context_stack;
+	ErrorData  *error;
+
+	make_statement(&probe.source, constraint->conname, definition);
+	error = subtransaction_rehearse(probe_constraint, &probe);
+	error_context_stack = previous;
+	if (error && error->hint == NULL)
+		error->hint = pstrdup(error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE
+							  ? "A foreign key needs the right: its owner may GRANT REFERENCES ON that table."
+							  : "Correct the definition: the server does not take it for this table.");
+	if (error)
+		ReThrowError(error);
+	if (probe.text == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("constraint \"%s\" was not added by ALTER TABLE",
+						constraint->conname),
+				 errhint("Look for an event trigger that undoes it.")));
+	return probe.text;
+}

@@ -1,0 +1,54 @@
+/*
+ * index_build.c
+ *		Building the index of a step without blocking, and taking it away.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "ddl/index_build.h"
+#include "ddl/index_found.h"
+#include "ddl/index_leaf.h"
+#include "ddl/index_tree.h"
+#include "ddl/partitions.h"
+#include "ddl/statement.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+BuildResult
+index_build_next(const Step *step, BuildPiece *piece)
+{
+	FoundIndex	found;
+
+	memset(piece, 0, sizeof(BuildPiece));
+	/* a table that is gone needs no index */
+	if (get_rel_name(step->relation) == NULL)
+		return BUILD_DONE;
+	found = index_find(step, step->relation, step->object);
+	if (get_rel_relkind(step->relation) == RELKIND_PARTITIONED_TABLE)
+		return index_tree_next(step, &found, piece);
+	return index_leaf_next(step, &found, "", piece);
+}
+
+static void
+drop_if_ours(FoundIndex found)
+{
+	if (found.state == FOUND_VALID || found.state == FOUND_INVALID ||
+		found.state == FOUND_INCOMPLETE)
+		ddl_run(psprintf("DROP INDEX %s", index_qualified_name(&found)));
+}
+
+/* What is attached goes with the index of the parent; the rest one by one. */
+void
+index_build_undo(const Step *step)
+{
+	ListCell   *lc;
+
+	if (get_rel_name(step->relation) == NULL)
+		return;
+	drop_if_ours(index_find(step, step->relation, step->object));
+	foreach(lc, table_tree(step->relation))
+	{
+		if (lfirst_oid(lc) != step->relation)
+			drop_if_ours(index_find_on_partition(step, lfirst_oid(lc)));
+	}
+}

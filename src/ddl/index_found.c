@@ -1,0 +1,127 @@
+/*
+ * index_found.c
+ *		What there is under the name of an index that is to be built.
+ */
+#include "postgres.h"
+
+#include "catalog/index.h"
+#include "catalog/pg_class.h"
+#include "core/compat.h"
+#include "core/quoting.h"
+#include "ddl/index_definition.h"
+#include "ddl/index_found.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+
+static FoundState
+judge(const Step *step, Oid index, Oid table)
+{
+	char		relkind = get_rel_relkind(index);
+	bool		valid;
+	IndexDefinition *definition;
+
+	if ((relkind != RELKIND_INDEX && relkind != RELKIND_PARTITIONED_INDEX) ||
+		IndexGetRelation(index, true) != table)
+		return FOUND_OTHER;
+	valid = get_index_isvalid(index);
+	/* a build may have been cut off at a moment when its definition differs */
+	if (!valid && relkind == RELKIND_INDEX)
+		return FOUND_INVALID;
+	definition = index_definition_read(index);
+	if (definition->is_unique != step->is_unique ||
+		strcmp(definition->tail, step->definition) != 0)
+		return FOUND_OTHER;
+	return valid ? FOUND_VALID : FOUND_INCOMPLETE;
+}
+
+FoundIndex
+index_find(const Step *step, Oid table, const char *name)
+{
+	FoundIndex	found = {FOUND_NOTHING, InvalidOid, table, pstrdup(name)};
+
+	AcceptInvalidationMessages();
+	found.index = get_relname_relid(name, get_rel_namespace(table));
+	if (OidIsValid(found.index))
+		found.state = judge(step, found.index, table);
+	return found;
+}
+
+List *
+index_names_on_partition(const Step *step, Oid partition)
+{
+	const char *table = get_rel_name(partition);
+
+	if (table == NULL)
+		return NIL;
+	return list_make2(makeObjectName(step->object, table, NULL),
+					  makeObjectName(step->object, table,
+									 psprintf("%u", partition)));
+}
+
+/* An index that belongs to another one of the partitioned table is not ours. */
+static FoundIndex
+find_unattached(const Step *step, Oid partition, const char *name)
+{
+	FoundIndex	found = index_find(step, partition, name);
+
+	if (OidIsValid(found.index) && get_rel_relispartition(found.index))
+		found.state = FOUND_OTHER;
+	return found;
+}
+
+/*
+ * The first name, unless something else has it; but what has been built under
+ * either counts.
+ */
+FoundIndex
+index_find_on_partition(const Step *step, Oid partition)
+{
+	static const FoundState preference[] = {FOUND_VALID, FOUND_INCOMPLETE, FOUND_INVALID, FOUND_NOTHING};
+	List	   *names = index_names_on_partition(step, partition);
+	FoundIndex	found = {FOUND_OTHER, InvalidOid, partition, NULL};
+
+	for (int i = 0; i < (int) lengthof(preference); i++)
+	{
+		ListCell   *lc;
+
+		foreach(lc, names)
+		{
+			found = find_unattached(step, partition, lfirst(lc));
+			if (found.state == preference[i])
+				return found;
+		}
+	}
+	return found;
+}
+
+char *
+index_qualified_name(const FoundIndex *found)
+{
+	Oid			namespace = get_rel_namespace(found->table);
+
+	return quote_qualified_identifier(get_namespace_name(namespace),
+									  found->name);
+}
+
+void
+index_refuse_other(const FoundIndex *found)
+{
+	char		relkind = get_rel_relkind(found->index);
+
+	if (relkind != RELKIND_INDEX && relkind != RELKIND_PARTITIONED_INDEX)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" already exists and is not an index",
+						found->name),
+				 errhint("Rename it: ALTER TABLE %s RENAME TO ...; then call tandem.migrate again.",
+						 index_qualified_name(found))));
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_TABLE),
+			 errmsg("index \"%s\" already exists and is another one",
+					found->name),
+			 errdetail("It is: %s", pg_get_indexdef_string(found->index)),
+			 errhint("Rename it: ALTER INDEX %s RENAME TO ...; then call tandem.migrate again.",
+					 index_qualified_name(found))));
+}

@@ -1,0 +1,135 @@
+/*
+ * not_null_build.c
+ *		Making a column NOT NULL without a scan under lock.
+ *
+ * From server 18 on NOT NULL itself can be added NOT VALID and validated.
+ * Before, a CHECK constraint takes its part: once that is valid, SET NOT NULL
+ * believes it and reads no row (NotNullImpliedByRelConstraints), and it goes.
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "core/lock.h"
+#include "core/quoting.h"
+#include "ddl/constraint_build.h"
+#include "ddl/constraint_state.h"
+#include "ddl/derived_name.h"
+#include "ddl/partitions.h"
+#include "ddl/statement.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+static char *
+helper_name(const Step *step)
+{
+	return derived_name("tandem_not_null", step->object);
+}
+
+static char *
+checking(const Step *step)
+{
+	return psprintf("checking column %s for nulls",
+					quote_identifier(step->object));
+}
+
+static bool
+all_not_null(const Step *step)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_tree(step->relation))
+	{
+		if (!column_is_not_null(lfirst_oid(lc), step->object))
+			return false;
+	}
+	return true;
+}
+
+/* Runs ALTER TABLE under a lock on the table and its partitions. */
+static void
+alter(const Step *step, const char *command)
+{
+	ddl_run(psprintf("ALTER TABLE %s %s", quoting_relation(step->relation),
+					 command));
+}
+
+static void
+lock_tree(const Step *step)
+{
+	lock_relations(table_tree(step->relation), AccessExclusiveLock);
+}
+
+static BuildResult
+constraint_next(const Step *step, BuildPiece *piece)
+{
+	bool		validated;
+	char	   *name = not_null_constraint(step->relation, step->object,
+										   &validated);
+
+	if (name)
+		return constraint_validate_next(step->relation, name, checking(step),
+										piece);
+	lock_tree(step);
+	alter(step, psprintf("ADD NOT NULL %s NOT VALID",
+						 quote_identifier(step->object)));
+	return BUILD_AGAIN;
+}
+
+static BuildResult
+helper_next(const Step *step, BuildPiece *piece)
+{
+	char	   *helper = helper_name(step);
+	const char *column = quote_identifier(step->object);
+	ConstraintState state;
+	BuildResult result;
+
+	if (!constraint_find(step->relation, helper, &state))
+	{
+		if (all_not_null(step))
+			return BUILD_DONE;
+		lock_tree(step);
+		/* of a composite column IS NOT NULL would ask for more */
+		alter(step, psprintf("ADD CONSTRAINT %s CHECK (%s IS DISTINCT FROM NULL) NOT VALID",
+							 quote_identifier(helper), column));
+		return BUILD_AGAIN;
+	}
+	result = constraint_validate_next(step->relation, helper, checking(step),
+									  piece);
+	if (result != BUILD_DONE)
+		return result;
+	lock_tree(step);
+	alter(step, psprintf("ALTER COLUMN %s SET NOT NULL", column));
+	alter(step, psprintf("DROP CONSTRAINT %s", quote_identifier(helper)));
+	return BUILD_AGAIN;
+}
+
+BuildResult
+not_null_build_next(const Step *step, BuildPiece *piece)
+{
+	if (get_rel_relkind(step->relation) == '\0')
+		return BUILD_DONE;
+	return compat_not_null_is_constraint() ? constraint_next(step, piece)
+		: helper_next(step, piece);
+}
+
+/*
+ * The column was nullable when the step was added, so a NOT NULL that is there
+ * is the step's, as far as it has come; before server 18 one that a partition
+ * had of its own goes with it.
+ */
+void
+not_null_build_undo(const Step *step)
+{
+	ConstraintState state;
+	char	   *helper = helper_name(step);
+
+	if (get_rel_relkind(step->relation) == '\0')
+		return;
+	if (constraint_find(step->relation, helper, &state))
+		alter(step, psprintf("DROP CONSTRAINT %s", quote_identifier(helper)));
+	if ((step->started || step->done) &&
+		get_attnum(step->relation, step->object) > 0 &&
+		!column_must_not_be_null(step->relation, step->object))
+		alter(step, psprintf("ALTER COLUMN %s DROP NOT NULL",
+							 quote_identifier(step->object)));
+}
