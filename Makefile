@@ -27,6 +27,7 @@ OBJS = \
 	src/catalog/step.o \
 	src/catalog/step_blocks.o \
 	src/catalog/run_control.o \
+	src/catalog/registry.o \
 	src/sync/rule_args.o \
 	src/sync/expression.o \
 	src/sync/fill_mark.o \
@@ -88,7 +89,12 @@ OBJS = \
 	src/worker/runner.o \
 	src/worker/background.o \
 	src/worker/launcher.o \
+	src/release/served.o \
+	src/release/declared.o \
+	src/release/fence.o \
+	src/release/readiness.o \
 	src/api/migrate.o \
+	src/api/release.o \
 	src/api/verify.o \
 	src/api/control.o \
 	src/api/finish.o \

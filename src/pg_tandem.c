@@ -1,11 +1,14 @@
 /*
  * pg_tandem.c
- *		Loads the library: defines the settings, registers the launcher.
+ *		Loads the library: defines the settings, registers the launcher, sets the
+ *		hooks of the fence.
  */
 #include "postgres.h"
 
 #include "core/settings.h"
 #include "fmgr.h"
+#include "release/fence.h"
+#include "release/served.h"
 #include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
@@ -17,4 +20,6 @@ _PG_init(void)
 {
 	settings_define();
 	launcher_register();
+	served_init();
+	fence_init();
 }

@@ -238,6 +238,17 @@ compat_index_reads(Relation rel, Bitmapset *columns)
 	return false;
 }
 
+/* The number of the running transaction of this process. */
+static inline LocalTransactionId
+compat_local_transaction_id(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
+#endif
+}
+
 /* Whether this process holds the lock in just that mode. */
 static inline bool
 compat_lock_is_held(const LOCKTAG *tag, LOCKMODE mode)

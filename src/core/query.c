@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "core/query.h"
 #include "utils/array.h"
@@ -11,9 +12,46 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+/* queries under way, one within the other; an error ends them all */
+static int	depth = 0;
+
+static void
+forget_at_end(XactEvent event, void *arg)
+{
+	depth = 0;
+}
+
+static void
+forget_at_abort(SubXactEvent event, SubTransactionId mine,
+				SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		depth = 0;
+}
+
+static void
+watch_for_errors(void)
+{
+	static bool watching = false;
+
+	if (watching)
+		return;
+	RegisterXactCallback(forget_at_end, NULL);
+	RegisterSubXactCallback(forget_at_abort, NULL);
+	watching = true;
+}
+
+bool
+query_is_running(void)
+{
+	return depth > 0;
+}
+
 void
 query_begin(TandemQuery *query)
 {
+	watch_for_errors();
+	depth++;
 	query->caller = CurrentMemoryContext;
 	query->nargs = 0;
 	security_enter_extension(&query->scope);
@@ -28,6 +66,7 @@ query_end(TandemQuery *query)
 	PopActiveSnapshot();
 	SPI_finish();
 	security_leave(&query->scope);
+	depth = Max(depth - 1, 0);
 }
 
 void

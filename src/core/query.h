@@ -26,6 +26,9 @@ typedef struct TandemQuery
 extern void query_begin(TandemQuery *query);
 extern void query_end(TandemQuery *query);
 
+/* Whether one is under way: its statements are ours, not the session's. */
+extern bool query_is_running(void);
+
 /* Parameters of the next query_run, in order.  NULL text is SQL NULL. */
 extern void query_text(TandemQuery *query, const char *value);
 extern void query_name(TandemQuery *query, const char *value);

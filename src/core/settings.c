@@ -12,6 +12,7 @@
 #include "utils/varlena.h"
 
 int			setting_release = 0;
+int			setting_undeclared = UNDECLARED_ALLOW;
 int			setting_batch_target = 100;
 int			setting_batch_lock_timeout = 100;
 int			setting_lock_timeout = 200;
@@ -121,6 +122,13 @@ define_throttles(void)
 							   check_hold_function, NULL, NULL);
 }
 
+static const struct config_enum_entry undeclared_options[] = {
+	{"allow", UNDECLARED_ALLOW, false},
+	{"warn", UNDECLARED_WARN, false},
+	{"refuse", UNDECLARED_REFUSE, false},
+	{NULL, 0, false}
+};
+
 void
 settings_define(void)
 {
@@ -129,6 +137,12 @@ settings_define(void)
 							"Settles what the values of a row cannot; 0 means not said.",
 							&setting_release, 0, 0, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("tandem.undeclared",
+							 "What happens to a session that does not say its release.",
+							 "Superusers are let in always.",
+							 &setting_undeclared, UNDECLARED_ALLOW,
+							 undeclared_options,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.batch_target",
 							"Time that one batch of a backfill should take.",
 							NULL,

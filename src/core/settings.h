@@ -8,6 +8,16 @@
 /* release of the application this session is; 0 when it does not say */
 extern int	setting_release;
 
+/* what happens to a session that does not say its release */
+typedef enum Undeclared
+{
+	UNDECLARED_ALLOW,
+	UNDECLARED_WARN,
+	UNDECLARED_REFUSE
+} Undeclared;
+
+extern int	setting_undeclared;
+
 /* time that one batch of a fill should take, in ms */
 extern int	setting_batch_target;
 

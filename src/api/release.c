@@ -1,0 +1,156 @@
+/*
+ * release.c
+ *		SQL functions of the release registry.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "api/arguments.h"
+#include "catalog/registry.h"
+#include "core/lock.h"
+#include "core/sql_function.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "nodes/parsenodes.h"
+#include "release/readiness.h"
+#include "release/served.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+SQL_FUNCTION(tandem_health);
+SQL_FUNCTION(tandem_wait_for_release);
+SQL_FUNCTION(tandem_switch_release);
+SQL_FUNCTION(tandem_register_release);
+SQL_FUNCTION(tandem_set_dependency);
+
+#define POLL_MS 20
+
+static int
+argument_release(FunctionCallInfo fcinfo, int n)
+{
+	int			release = PG_ARGISNULL(n) ? 0 : PG_GETARG_INT32(n);
+
+	if (release <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("release must be a positive integer, not %s",
+						PG_ARGISNULL(n) ? "NULL" : psprintf("%d", release)),
+				 errhint("Give the number of the application's release.")));
+	return release;
+}
+
+Datum
+tandem_health(PG_FUNCTION_ARGS)
+{
+	int			release = argument_release(fcinfo, 0);
+	Jsonb	   *requires = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
+	TupleDesc	result;
+	Health		health;
+	Datum		values[3];
+	bool		nulls[3] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &result) != TYPEFUNC_COMPOSITE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("tandem.health returns a row"),
+				 errhint("SELECT * FROM tandem.health(%d);", release)));
+	health_check(served_now(), release, requires, &health);
+	values[0] = BoolGetDatum(health.healthy);
+	values[1] = CStringGetTextDatum(health.reason);
+	values[2] = CStringGetTextDatum(release_state_name(health.state));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(result),
+													  values, nulls)));
+}
+
+static bool
+is_ready(int release)
+{
+	ReleaseState state = registry_state_of(served_now(), release);
+
+	if (state == RELEASE_RETIRED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("release %d is retired, and will not become ready",
+						release),
+				 errhint("SELECT * FROM tandem.releases;")));
+	return state == RELEASE_READY || state == RELEASE_CURRENT;
+}
+
+/* Between two looks it has neither a snapshot nor a lock, nor a transaction. */
+Datum
+tandem_wait_for_release(PG_FUNCTION_ARGS)
+{
+	int			release = argument_release(fcinfo, 0);
+	Interval   *timeout = PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1);
+	CallContext *context = (CallContext *) fcinfo->context;
+	TimestampTz end = 0;
+
+	if (context == NULL || !IsA(context, CallContext) || context->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("tandem.wait_for_release cannot run inside a transaction block"),
+				 errhint("CALL it on its own, with autocommit on.")));
+	if (timeout)
+		end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+													  TimestampTzGetDatum(GetCurrentTimestamp()),
+													  IntervalPGetDatum(timeout)));
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	while (!is_ready(release))
+	{
+		if (timeout && GetCurrentTimestamp() >= end)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("release %d did not become ready in time", release),
+					 errhint("See why: SELECT * FROM tandem.releases; SELECT * FROM tandem.progress;")));
+		SPI_commit();
+		interruptible_sleep(POLL_MS);
+	}
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+Datum
+tandem_switch_release(PG_FUNCTION_ARGS)
+{
+	int			release = argument_release(fcinfo, 0);
+	Registry	registry;
+	Health		health;
+
+	registry_lock();
+	registry_read(&registry);
+	health_check(&registry, release, NULL, &health);
+	if (!health.healthy)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot switch to release %d", release),
+				 errdetail("%s.", health.reason),
+				 health.state == RELEASE_READ_ONLY
+				 ? errhint("CALL tandem.wait_for_release(%d); then switch.", release)
+				 : errhint("SELECT * FROM tandem.releases; shows which can be switched to.")));
+	registry_set_current(release);
+	PG_RETURN_VOID();
+}
+
+Datum
+tandem_register_release(PG_FUNCTION_ARGS)
+{
+	int			release = argument_release(fcinfo, 0);
+
+	registry_lock();
+	registry_add_release(release, argument_optional_text(fcinfo, 1));
+	PG_RETURN_VOID();
+}
+
+Datum
+tandem_set_dependency(PG_FUNCTION_ARGS)
+{
+	char	   *name = argument_text(fcinfo, 0, "name");
+
+	if (PG_ARGISNULL(1) || name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a dependency has a name and a version"),
+				 errhint("SELECT tandem.set_dependency('search-index', 7);")));
+	registry_set_dependency(name, PG_GETARG_INT32(1));
+	PG_RETURN_VOID();
+}

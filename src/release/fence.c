@@ -1,0 +1,226 @@
+/*
+ * fence.c
+ *		Refuses the statements of a session whose release is not served.
+ *
+ * A declared session holds a lock on the address of tandem.registry with its
+ * release: a session lock, of the kind of advisory locks, which outlives an
+ * abort and ends with the process.  By it contract and tandem.sessions know who
+ * is there.  It is taken before the registry is looked at, so that whoever
+ * changes the registry and then looks for sessions finds each one that has not
+ * seen the change.
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "core/compat.h"
+#include "core/query.h"
+#include "core/settings.h"
+#include "ddl/statement.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "release/declared.h"
+#include "release/fence.h"
+#include "release/served.h"
+#include "tcop/utility.h"
+#include "utils/lsyscache.h"
+
+static ExecutorStart_hook_type next_executor_start = NULL;
+static ProcessUtility_hook_type next_process_utility = NULL;
+
+static void
+refuse(const Registry *registry, ReleaseState state)
+{
+	if (state == RELEASE_RETIRED)
+		ereport(ERROR,
+				(errcode(ERRCODE_RELEASE_NOT_SERVED),
+				 errmsg("release %d is no longer served", setting_release),
+				 errdetail("The database serves release %d and later.",
+						   registry->lowest),
+				 errhint("Start a node of release %d or later instead: SELECT * FROM tandem.releases;",
+						 registry->lowest)));
+	ereport(ERROR,
+			(errcode(ERRCODE_RELEASE_NOT_SERVED),
+			 errmsg("release %d is not served yet", setting_release),
+			 errdetail("The newest release that the database knows is %d.",
+					   registry->highest),
+			 errhint("Run the migrations of release %d first; one that needs none is made known by: SELECT tandem.register_release(%d);",
+					 setting_release, setting_release)));
+}
+
+static void
+check_declared(bool writes)
+{
+	const Registry *registry;
+	ReleaseState state;
+
+	declared_hold(setting_release);
+	registry = served_in_transaction();
+	if (registry == NULL)
+		return;
+	state = registry_state_of(registry, setting_release);
+	if (state == RELEASE_RETIRED || state == RELEASE_UNKNOWN)
+		refuse(registry, state);
+	if (state == RELEASE_READ_ONLY && writes)
+		ereport(ERROR,
+				(errcode(ERRCODE_RELEASE_READ_ONLY),
+				 errmsg("release %d may only read until its migration has filled all rows",
+						setting_release),
+				 errhint("Wait for it: CALL tandem.wait_for_release(%d); or look: SELECT * FROM tandem.progress;",
+						 setting_release)));
+}
+
+static void
+check_undeclared(void)
+{
+	/* an administrator must be able to get in */
+	if (setting_undeclared == UNDECLARED_ALLOW || superuser() ||
+		served_in_transaction() == NULL)
+		return;
+	ereport(setting_undeclared == UNDECLARED_WARN ? WARNING : ERROR,
+			(errcode(ERRCODE_RELEASE_UNDECLARED),
+			 errmsg("this session does not say which release of the application it is"),
+			 errhint("SET tandem.release, ALTER ROLE ... SET tandem.release, or options=-ctandem.release=... when connecting.")));
+}
+
+/* warned once a transaction, checked at each statement */
+static void
+check(bool writes)
+{
+	static LocalTransactionId warned = InvalidLocalTransactionId;
+
+	if (MyBackendType != B_BACKEND || IsParallelWorker() ||
+		query_is_running() || ddl_is_running() || !IsTransactionState())
+		return;
+	if (setting_release > 0)
+		check_declared(writes);
+	else if (setting_undeclared != UNDECLARED_ALLOW &&
+			 warned != compat_local_transaction_id())
+	{
+		check_undeclared();
+		warned = compat_local_transaction_id();
+	}
+}
+
+/* Whether any statement would have to be looked at. */
+static inline bool
+is_armed(void)
+{
+	return setting_release > 0 || setting_undeclared != UNDECLARED_ALLOW;
+}
+
+static bool
+is_ours(Node *node)
+{
+	return node && IsA(node, FuncExpr) &&
+		get_func_namespace(((FuncExpr *) node)->funcid) ==
+		get_namespace_oid("tandem", true);
+}
+
+/*
+ * A statement that only calls functions of ours, such as tandem.health, is for
+ * the very nodes that are not served.
+ */
+static bool
+only_asks_us(PlannedStmt *stmt)
+{
+	ListCell   *lc;
+	bool		asks = false;
+
+	foreach(lc, stmt->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		if (rte->rtekind == RTE_RESULT)
+			continue;
+		if (rte->rtekind != RTE_FUNCTION || list_length(rte->functions) != 1 ||
+			!is_ours(linitial_node(RangeTblFunction, rte->functions)->funcexpr))
+			return false;
+		asks = true;
+	}
+	if (asks)
+		return true;
+	foreach(lc, stmt->planTree->targetlist)
+	{
+		if (!is_ours((Node *) lfirst_node(TargetEntry, lc)->expr))
+			return false;
+	}
+	return stmt->planTree->targetlist != NIL;
+}
+
+static void
+start_executor(QueryDesc *query, int flags)
+{
+	if (is_armed() && !only_asks_us(query->plannedstmt))
+		check(query->plannedstmt->commandType != CMD_SELECT ||
+			  query->plannedstmt->hasModifyingCTE ||
+			  query->plannedstmt->rowMarks != NIL);
+	if (next_executor_start)
+		next_executor_start(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
+}
+
+/* Statements that change nothing of the database, or that every session needs. */
+static bool
+is_harmless(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_TransactionStmt:
+		case T_VariableSetStmt:
+		case T_VariableShowStmt:
+		case T_DiscardStmt:
+		case T_DeallocateStmt:
+		case T_ClosePortalStmt:
+		case T_ConstraintsSetStmt:
+		case T_ListenStmt:
+		case T_UnlistenStmt:
+		case T_CallStmt:		/* its statements are looked at */
+		case T_DoStmt:
+		case T_PrepareStmt:
+		case T_ExecuteStmt:
+		case T_ExplainStmt:
+		case T_DeclareCursorStmt:
+		case T_FetchStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static bool
+writes_nothing(Node *statement)
+{
+	return (IsA(statement, CopyStmt) && !((CopyStmt *) statement)->is_from) ||
+		IsA(statement, LockStmt) || IsA(statement, CheckPointStmt) ||
+		IsA(statement, LoadStmt);
+}
+
+static void
+process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *environment, DestReceiver *receiver,
+				QueryCompletion *completion)
+{
+	if (is_armed() && !is_harmless(stmt->utilityStmt))
+		check(!writes_nothing(stmt->utilityStmt));
+	if (next_process_utility)
+		next_process_utility(stmt, text, read_only_tree, context, params,
+							 environment, receiver, completion);
+	else
+		standard_ProcessUtility(stmt, text, read_only_tree, context, params,
+								environment, receiver, completion);
+}
+
+void
+fence_init(void)
+{
+	next_executor_start = ExecutorStart_hook;
+	ExecutorStart_hook = start_executor;
+	next_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}

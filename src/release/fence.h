@@ -1,0 +1,18 @@
+/*
+ * fence.h
+ *		Refuses the statements of a session whose release is not served.
+ */
+#ifndef TANDEM_FENCE_H
+#define TANDEM_FENCE_H
+
+#include "nodes/pg_list.h"
+
+/* SQLSTATEs, for applications to tell one from the other. */
+#define ERRCODE_RELEASE_NOT_SERVED MAKE_SQLSTATE('5', '5', 'T', '0', '1')
+#define ERRCODE_RELEASE_READ_ONLY MAKE_SQLSTATE('5', '5', 'T', '0', '2')
+#define ERRCODE_RELEASE_UNDECLARED MAKE_SQLSTATE('5', '5', 'T', '0', '3')
+
+/* For _PG_init: the hooks. */
+extern void fence_init(void);
+
+#endif							/* TANDEM_FENCE_H */

@@ -1,0 +1,101 @@
+/*
+ * readiness.c
+ *		May a node of a release go to work?
+ */
+#include "postgres.h"
+
+#include "release/readiness.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+static void
+check_release(const Registry *registry, int release, Health *health)
+{
+	health->state = registry_state_of(registry, release);
+	health->healthy = health->state == RELEASE_READY ||
+		health->state == RELEASE_CURRENT;
+	switch (health->state)
+	{
+		case RELEASE_RETIRED:
+			health->reason = psprintf("release %d is no longer served, the oldest is %d",
+									  release, registry->lowest);
+			break;
+		case RELEASE_READ_ONLY:
+			health->reason = psprintf("release %d waits for the migration of release %d",
+									  release, registry->read_only_from);
+			break;
+		case RELEASE_UNKNOWN:
+			health->reason = psprintf("release %d is newer than what the database is prepared for, release %d",
+									  release, registry->highest);
+			break;
+		default:
+			health->reason = "served";
+	}
+}
+
+static int
+version_of(const JsonbValue *value, const char *name)
+{
+	if (value->type != jbvNumeric)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("version of dependency \"%s\" must be a number", name),
+				 errhint("tandem.health(42, requires => '{\"search-index\": 7}')")));
+	return DatumGetInt32(DirectFunctionCall1(numeric_int4,
+											 NumericGetDatum(value->val.numeric)));
+}
+
+static void
+check_dependency(const char *name, int needed, Health *health)
+{
+	int			version;
+
+	if (!registry_dependency(name, &version))
+		health->reason = psprintf("dependency \"%s\" must be at %d, and nobody has set it",
+								  name, needed);
+	else if (version < needed)
+		health->reason = psprintf("dependency \"%s\" must be at %d, and is at %d",
+								  name, needed, version);
+	else
+		return;
+	health->healthy = false;
+}
+
+static void
+check_dependencies(Jsonb *requires, Health *health)
+{
+	JsonbIterator *it;
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	char	   *name = NULL;
+
+	if (!JB_ROOT_IS_OBJECT(requires))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("requires must be an object of names and versions"),
+				 errhint("tandem.health(42, requires => '{\"search-index\": 7}')")));
+	it = JsonbIteratorInit(&requires->root);
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE)
+		{
+			int			needed = version_of(&value, name);
+
+			if (health->healthy)
+				check_dependency(name, needed, health);
+		}
+	}
+}
+
+void
+health_check(const Registry *registry, int release, Jsonb *requires,
+			 Health *health)
+{
+	check_release(registry, release, health);
+	if (requires && JB_ROOT_COUNT(requires) > 0)
+		check_dependencies(requires, health);
+	else if (requires && !JB_ROOT_IS_OBJECT(requires))
+		check_dependencies(requires, health);
+}
