@@ -60,7 +60,7 @@ check_other_steps(const Migration *migration, const Step *step,
 		if (constraint->contype == CONSTR_PRIMARY &&
 			other->relation == step->relation &&
 			strcmp(other->object, step->object) != 0 &&
-			constraint_parse(other->object, other->definition)->contype == CONSTR_PRIMARY)
+			constraint_read(other->object, other->definition)->contype == CONSTR_PRIMARY)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 					 errmsg("the migration adds a primary key to \"%s\" already",

@@ -9,6 +9,7 @@
 #include "catalog/namespace.h"
 #include "catalog/step.h"
 #include "core/hint.h"
+#include "core/query.h"
 #include "core/quoting.h"
 #include "core/security.h"
 #include "core/sql_function.h"
@@ -16,6 +17,7 @@
 #include "ddl/partitions.h"
 #include "ddl/target.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 SQL_FUNCTION(tandem_add_index);
 
@@ -49,6 +51,35 @@ check_table(Oid relid)
 		security_check_owner(lfirst_oid(lc));
 }
 
+/* An index that is to be built has no entry yet to keep its name. */
+static void
+check_name(const Migration *migration, const IndexDefinition *definition)
+{
+	TandemQuery query;
+	char	   *other = NULL;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	query_oid(&query, definition->relation);
+	query_text(&query, definition->name);
+	query_oid(&query, get_rel_namespace(definition->relation));
+	if (query_run(&query,
+				  "SELECT format('migration %I, on table %s', m.name, t.relation) "
+				  "FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration "
+				  "JOIN pg_class c ON c.oid = t.relation "
+				  "WHERE t.kind = 'index' AND t.object = $3 AND c.relnamespace = $4 "
+				  "AND m.phase NOT IN ('done', 'aborted') AND (t.migration, t.relation::oid) <> ($1, $2)") > 0)
+		other = query_get_text(&query, 0, 1);
+	query_end(&query);
+	if (other)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("an index \"%s\" is to be built already",
+						definition->name),
+				 errdetail("It is of %s.", other),
+				 errhint("Choose another name.")));
+}
+
 Datum
 tandem_add_index(PG_FUNCTION_ARGS)
 {
@@ -64,6 +95,7 @@ tandem_add_index(PG_FUNCTION_ARGS)
 	relid = resolve_table(stmt->relation);
 	check_table(relid);
 	definition = index_definition_check(relid, stmt, text);
+	check_name(migration, definition);
 	step.relation = definition->relation;
 	step.object = definition->name;
 	step.definition = definition->tail;

@@ -12,6 +12,7 @@
 #include "access/xact.h"
 #include "backfill/batch.h"
 #include "backfill/direct_update.h"
+#include "backfill/page_room.h"
 #include "catalog/pg_type.h"
 #include "core/quoting.h"
 #include "core/settings.h"
@@ -33,6 +34,11 @@ typedef struct Batch
 	TupleTableSlot *slot;		/* the row at hand */
 	List	   *key;			/* columns that name it */
 	List	   *deferred;		/* TIDs for an UPDATE that fires triggers */
+	PageRoom	room;
+	BlockNumber block;			/* of the row at hand */
+	int64		rows;			/* of the block */
+	bool		locked;			/* the block has a row that is */
+	bool		crowded;
 	BatchResult *result;
 } Batch;
 
@@ -52,6 +58,23 @@ filled_columns(RelationRules *rules)
 
 	for (int i = 0; i < rules->ncolumns; i++)
 		columns = bms_add_member(columns, rules->columns[i].attnum);
+	return columns;
+}
+
+/* The columns that a fill changes. */
+static Bitmapset *
+new_columns(RelationRules *rules)
+{
+	Bitmapset  *columns = NULL;
+
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		RuleSide   *side = &rules->rules[i].new_side;
+
+		for (int j = 0; j < side->ncolumns; j++)
+			columns = bms_add_member(columns,
+									 rules->columns[side->columns[j]].attnum);
+	}
 	return columns;
 }
 
@@ -78,6 +101,8 @@ begin(Batch *batch, RowState *state, BatchResult *result)
 	batch->key = row_key_columns(state->rel,
 								 rules->rules[0].source->old_columns);
 	batch->update = direct_update_begin(state->rel, filled_columns(rules));
+	batch->block = InvalidBlockNumber;
+	page_room_init(&batch->room, state->rel, new_columns(rules));
 }
 
 static void
@@ -86,14 +111,6 @@ end(Batch *batch)
 	batch->result->holder = batch->update->holder;
 	direct_update_end(batch->update);
 	ExecDropSingleTupleTableSlot(batch->slot);
-}
-
-static void
-leave_for_later(Batch *batch)
-{
-	Oid			block = ItemPointerGetBlockNumber(&batch->slot->tts_tid);
-
-	batch->result->again = list_append_unique_oid(batch->result->again, block);
 }
 
 /* Writes the row that the rules have made; false: it is locked. */
@@ -105,7 +122,13 @@ write_row(Batch *batch)
 												  batch->state->row);
 
 	if (result == DIRECT_UPDATED)
+	{
 		batch->result->rows_filled++;
+		/* where it goes nobody counts it */
+		batch->result->rows_done +=
+			page_room_written(&batch->room, batch->slot,
+							  &batch->state->row->tts_tid);
+	}
 	return result != DIRECT_LOCKED;
 }
 
@@ -123,7 +146,7 @@ defer_row(Batch *batch)
 			batch->deferred = lappend(batch->deferred, tid);
 			break;
 		case DIRECT_LOCKED:
-			leave_for_later(batch);
+			batch->locked = true;
 			break;
 		case DIRECT_GONE:
 			break;
@@ -135,19 +158,26 @@ fill_row(Batch *batch)
 {
 	RowState   *state = batch->state;
 
-	batch->result->rows_seen++;
-	if (!row_needs_fill(state, batch->slot, stored_columns(batch->slot)))
+	batch->rows++;
+	/* once a row of the page is left, the next visit looks at the rest */
+	if (batch->crowded ||
+		!row_needs_fill(state, batch->slot, stored_columns(batch->slot)))
 		return;
 	if (setting_fire_triggers)
 	{
 		defer_row(batch);
 		return;
 	}
+	if (!page_room_allows(&batch->room, batch->slot))
+	{
+		batch->crowded = true;
+		return;
+	}
 	row_state_load(state, batch->slot, batch->slot,
 				   stored_columns(batch->slot));
 	batch->result->rows_quarantined += dual_write_fill(state, 0);
 	if (state->changes > 0 && !write_row(batch))
-		leave_for_later(batch);
+		batch->locked = true;
 }
 
 /*
@@ -204,20 +234,37 @@ is_waited_for(void)
 	return LockHasWaiters(&tag, ExclusiveLock, false);
 }
 
-/* Whether the scan is to end before the row in the slot, at a new block. */
-static bool
-ends_early(Batch *batch, BlockNumber *block)
+static void
+leave_block(Batch *batch)
 {
-	BlockNumber now = ItemPointerGetBlockNumber(&batch->slot->tts_tid);
+	BatchResult *result = batch->result;
 
-	if (now == *block)
-		return false;
-	/* what lies between the two holds no row */
-	batch->result->last = now - 1;
-	batch->result->waited_for = *block != InvalidBlockNumber &&
-		is_waited_for();
-	*block = now;
-	return batch->result->waited_for;
+	if (batch->locked || batch->crowded)
+		result->again = lappend_oid(result->again, batch->block);
+	else
+		result->rows_done += batch->rows;
+	result->locked += batch->locked;
+	result->crowded += batch->crowded;
+	batch->rows = 0;
+	batch->locked = batch->crowded = false;
+}
+
+/* At the first row of another block; false: the scan is to end before it. */
+static bool
+enter_block(Batch *batch, BlockNumber block)
+{
+	BatchResult *result = batch->result;
+
+	if (batch->block != InvalidBlockNumber)
+	{
+		leave_block(batch);
+		/* what lies between the two holds no row */
+		result->last = block - 1;
+		result->waited_for = is_waited_for();
+	}
+	batch->block = block;
+	page_room_enter(&batch->room, batch->slot);
+	return !result->waited_for;
 }
 
 static void
@@ -226,19 +273,23 @@ scan_blocks(Batch *batch, BlockNumber first, BlockNumber last)
 	ItemPointerData from;
 	ItemPointerData to;
 	TableScanDesc scan;
-	BlockNumber block = InvalidBlockNumber;
 
 	ItemPointerSet(&from, first, FirstOffsetNumber);
 	ItemPointerSet(&to, last, MaxOffsetNumber);
 	scan = table_beginscan_tidrange(batch->state->rel, GetActiveSnapshot(),
 									&from, &to);
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection,
-										   batch->slot) &&
-		   !ends_early(batch, &block))
+										   batch->slot))
 	{
+		BlockNumber block = ItemPointerGetBlockNumber(&batch->slot->tts_tid);
+
 		CHECK_FOR_INTERRUPTS();
+		if (block != batch->block && !enter_block(batch, block))
+			break;
 		fill_row(batch);
 	}
+	if (!batch->result->waited_for && batch->block != InvalidBlockNumber)
+		leave_block(batch);
 	ExecClearTuple(batch->slot);
 	table_endscan(scan);
 }

@@ -11,10 +11,12 @@
 
 typedef struct BatchResult
 {
-	int64		rows_seen;
+	int64		rows_done;		/* in blocks that need no other visit */
 	int64		rows_filled;
 	int64		rows_quarantined;
-	List	   *again;			/* blocks with a row that was locked; as OIDs */
+	List	   *again;			/* blocks to visit again, ascending; as OIDs */
+	int			locked;			/* those of them with a row that was locked */
+	int			crowded;		/* those without room for their new versions */
 	TransactionId holder;		/* who had one of them, or invalid */
 	bool		waited_for;		/* somebody waits for a row of the batch */
 	BlockNumber last;			/* then the last block that was filled */

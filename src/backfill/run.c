@@ -42,6 +42,16 @@
 #define FIRST_PAUSE_MS 20
 #define LONGEST_PAUSE_MS 2000
 
+#define BLOCKS_END ((int64) MaxBlockNumber + 1)
+
+/*
+ * A window is large enough for transactions that see the old versions to end
+ * between two visits, and small enough to stay in memory.
+ */
+#define WINDOW_BATCHES 4
+#define SMALLEST_WINDOW 256
+#define LARGEST_WINDOW 4096
+
 struct StepRun
 {
 	Migration  *migration;
@@ -50,6 +60,11 @@ struct StepRun
 	int			worker;			/* this one */
 	int			workers;		/* of so many */
 	BlockNumber cursor;			/* next block to look at */
+	BlockNumber window_first;	/* pages that are visited in turn until each
+								 * has its new versions: see page_room.h */
+	int64		window_end;
+	bool		crowded;		/* one of them needs another visit */
+	bool		window_filled;	/* something was written in it */
 	Pacing		pacing;
 	Reclaim		reclaim;		/* what earlier batches have left */
 	MemoryContext batch_context;
@@ -153,11 +168,13 @@ fill_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber *last,
 		pacing_shrink(&run->pacing);
 		advance->blockers = "sessions waited for rows of the batch, which was cut short";
 	}
-	advance->rows_done = result.rows_seen;
+	advance->rows_done = result.rows_done;
 	advance->rows_filled = result.rows_filled;
 	advance->rows_quarantined = result.rows_quarantined;
 	*again = result.again;
-	if (result.again != NIL)
+	run->left_blocked += result.locked;
+	run->crowded |= result.crowded > 0;
+	if (result.locked > 0)
 	{
 		char	   *session = describe_transaction(result.holder);
 
@@ -229,13 +246,57 @@ work_on_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last)
 	run->batch_ms = INSTR_TIME_GET_MILLISEC(took);
 	run->rows = advance.rows_done;
 	run->blockers = advance.blockers;
-	run->left_blocked += list_length(again);
 	advance.seconds = seconds_to_count(run);
 	advance.batch_blocks = run->pacing.blocks;
 	step_advance(step, first, last, again, &advance);
-	if (advance.rows_filled > 0)
-		reclaim_add(&run->reclaim, first, last);
+	run->window_filled |= advance.rows_filled > 0;
 	pacing_learn(&run->pacing, last - first + 1, run->batch_ms);
+}
+
+/* Begins a window of pages at the first of a batch. */
+static void
+begin_window(StepRun *run, BlockNumber first)
+{
+	int			blocks = run->pacing.blocks * WINDOW_BATCHES;
+
+	if (run->window_filled)
+		reclaim_add(&run->reclaim, run->window_first,
+					(BlockNumber) Min(run->window_end, MaxBlockNumber) - 1);
+	run->window_first = first;
+	run->window_end = (int64) first + Min(Max(blocks, SMALLEST_WINDOW), LARGEST_WINDOW);
+	run->crowded = run->window_filled = false;
+}
+
+/*
+ * Claims blocks: of the window, as long as it needs another visit, then behind
+ * it, and at last from the first block of the table on.
+ */
+static BlocksLeft
+next_blocks(StepRun *run, BlockNumber *first, BlockNumber *last)
+{
+	BlocksLeft	left;
+	int			most = run->pacing.blocks;
+
+	run->wrapped = false;
+	left = step_next_blocks(run->step, &run->cursor, run->window_end, most, first, last);
+	if (left != BLOCKS_CLAIMED && run->crowded)
+	{
+		run->crowded = false;
+		run->cursor = run->window_first;
+		left = step_next_blocks(run->step, &run->cursor, run->window_end, most, first, last);
+	}
+	if (left == BLOCKS_CLAIMED)
+		return left;
+	left = step_next_blocks(run->step, &run->cursor, BLOCKS_END, most, first, last);
+	if (left != BLOCKS_CLAIMED)
+	{
+		run->wrapped = true;
+		run->cursor = 0;
+		left = step_next_blocks(run->step, &run->cursor, BLOCKS_END, most, first, last);
+	}
+	if (left == BLOCKS_CLAIMED)
+		begin_window(run, *first);
+	return left;
 }
 
 /* One batch, as far as it can fail on a row. */
@@ -253,8 +314,7 @@ work_on_batch(void *arg)
 	reclaim_run(&run->reclaim, rel);
 	prepare_step(run, rel);
 	run->rows = 0;
-	run->left = step_next_blocks(run->step, &run->cursor, run->pacing.blocks,
-								 &first, &last, &run->wrapped);
+	run->left = next_blocks(run, &first, &last);
 	if (run->left == BLOCKS_CLAIMED)
 	{
 		/* after the claim: it sees what whoever had it before has done */

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "catalog/step_blocks.h"
 #include "core/query.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/lsyscache.h"
@@ -90,62 +91,52 @@ first_range(int step_id, int64 from, int64 to, int most, BlockNumber *first,
 	return found;
 }
 
-/* Blocks at or after *cursor, which moves over chunks that others have. */
-static bool
-claim_after(const Step *step, BlockNumber *cursor, int most,
-			BlockNumber *first, BlockNumber *last, bool *others)
+BlocksLeft
+step_next_blocks(const Step *step, BlockNumber *cursor, int64 end, int most,
+				 BlockNumber *first, BlockNumber *last)
 {
 	BlockNumber size = chunk_size(step);
 	int64		from = *cursor;
+	bool		others = false;
 
-	while (first_range(step->id, from, (int64) MaxBlockNumber + 1, most, first, last))
+	while (from < end &&
+		   first_range(step->id, from, end, most, first, last))
 	{
 		if (!claim_blocks(step, *first, last))
 		{
-			*others = true;
+			others = true;
 			from = ((int64) *first / size + 1) * size;
 		}
 		/* what another has done between the look and the claim is gone */
 		else if (first_range(step->id, *first, (int64) *last + 1, most, first, last))
 		{
 			*cursor = *last + 1;
-			return true;
+			return BLOCKS_CLAIMED;
 		}
 		else
 			from = (int64) *last + 1;
 	}
-	return false;
-}
-
-BlocksLeft
-step_next_blocks(const Step *step, BlockNumber *cursor, int most,
-				 BlockNumber *first, BlockNumber *last, bool *wrapped)
-{
-	BlockNumber beginning = 0;
-	bool		others = false;
-
-	*wrapped = false;
-	if (claim_after(step, cursor, most, first, last, &others))
-		return BLOCKS_CLAIMED;
-	*wrapped = true;
-	if (*cursor > 0 &&
-		claim_after(step, &beginning, most, first, last, &others))
-	{
-		*cursor = beginning;
-		return BLOCKS_CLAIMED;
-	}
 	return others ? BLOCKS_OF_OTHERS : BLOCKS_NONE;
 }
 
-static Datum
-blocks_as_array(List *blocks)
+/* Ascending blocks as the text of an int8multirange. */
+static char *
+blocks_as_text(List *blocks)
 {
-	List	   *texts = NIL;
-	ListCell   *lc;
+	StringInfoData text;
+	int			count = list_length(blocks);
 
-	foreach(lc, blocks)
-		texts = lappend(texts, psprintf("%u", (BlockNumber) lfirst_oid(lc)));
-	return array_from_strings(texts, TEXTOID);
+	initStringInfo(&text);
+	for (int i = 0; i < count; i++)
+	{
+		BlockNumber first = list_nth_oid(blocks, i);
+		BlockNumber last = first;
+
+		while (i + 1 < count && list_nth_oid(blocks, i + 1) == last + 1)
+			last = list_nth_oid(blocks, ++i);
+		appendStringInfo(&text, "%s[%u,%u]", text.len ? "," : "", first, last);
+	}
+	return psprintf("{%s}", text.data);
 }
 
 void
@@ -165,7 +156,7 @@ step_advance(Step *step, BlockNumber first, BlockNumber last, List *again,
 	query_int(&query, step->id);
 	query_bigint(&query, first);
 	query_bigint(&query, last);
-	query_datum(&query, TEXTARRAYOID, blocks_as_array(again), false);
+	query_text(&query, blocks_as_text(again));
 	query_bigint(&query, advance->rows_done);
 	query_bigint(&query, advance->rows_filled);
 	query_bigint(&query, advance->rows_quarantined);
@@ -178,7 +169,7 @@ step_advance(Step *step, BlockNumber first, BlockNumber last, List *again,
 	(void) query_run(&query,
 					 "UPDATE tandem.step SET blocks_todo = blocks_todo "
 					 "- int8multirange(int8range($2, $3, '[]')) "
-					 "+ coalesce((SELECT range_agg(int8range(b::bigint, b::bigint, '[]')) FROM unnest($4) b), '{}'), "
+					 "+ $4::int8multirange, "
 					 "rows_done = rows_done + $5, rows_filled = rows_filled + $6, "
 					 "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
 					 "rows_mismatched = rows_mismatched + $9, sample = coalesce($10::jsonb, sample), "

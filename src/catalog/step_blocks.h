@@ -30,15 +30,14 @@ typedef enum BlocksLeft
 } BlocksLeft;
 
 /*
- * Claims the next blocks to work on until the end of the transaction, at most
- * most of them, at or after *cursor, which moves behind them; from the
- * beginning again where none is left after it, and then *wrapped.
+ * Claims the next blocks to work on until the end of the transaction: at most
+ * most of them, at or after *cursor, which moves behind them, and before end.
  */
 extern BlocksLeft step_next_blocks(const Step *step, BlockNumber *cursor,
-								   int most, BlockNumber *first,
-								   BlockNumber *last, bool *wrapped);
+								   int64 end, int most, BlockNumber *first,
+								   BlockNumber *last);
 
-/* Takes blocks first to last off the list, except those in again. */
+/* Takes blocks first to last off the list, except those in again, ascending. */
 extern void step_advance(Step *step, BlockNumber first, BlockNumber last,
 						 List *again, const StepAdvance *advance);
 

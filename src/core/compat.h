@@ -7,6 +7,7 @@
 #ifndef TANDEM_COMPAT_H
 #define TANDEM_COMPAT_H
 
+#include "access/sysattr.h"
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
@@ -212,6 +213,29 @@ compat_holder_pid(VirtualTransactionId vxid)
 		current = proc->lxid;
 #endif
 	return proc && current == vxid.localTransactionId ? proc->pid : 0;
+}
+
+/*
+ * Whether an index reads one of the columns (by number), so that an update of
+ * it must enter each new version into every index.
+ */
+static inline bool
+compat_index_reads(Relation rel, Bitmapset *columns)
+{
+	Bitmapset  *indexed;
+	int			i = -1;
+
+#if PG_VERSION_NUM >= 160000
+	indexed = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_HOT_BLOCKING);
+#else
+	indexed = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_ALL);
+#endif
+	while ((i = bms_next_member(columns, i)) >= 0)
+	{
+		if (bms_is_member(i - FirstLowInvalidHeapAttributeNumber, indexed))
+			return true;
+	}
+	return false;
 }
 
 /* Whether this process holds the lock in just that mode. */

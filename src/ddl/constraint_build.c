@@ -135,7 +135,7 @@ table_exists(const Step *step)
 BuildResult
 constraint_build_next(const Step *step, BuildPiece *piece)
 {
-	Constraint *constraint = constraint_parse(step->object, step->definition);
+	Constraint *constraint = constraint_read(step->object, step->definition);
 
 	if (!table_exists(step))
 		return BUILD_DONE;
@@ -159,7 +159,7 @@ drop_checked(Oid relid, const char *name)
 void
 constraint_build_undo(const Step *step)
 {
-	Constraint *constraint = constraint_parse(step->object, step->definition);
+	Constraint *constraint = constraint_read(step->object, step->definition);
 	ListCell   *lc;
 
 	if (!table_exists(step))
@@ -181,6 +181,6 @@ constraint_build_locks(const Step *step)
 {
 	if (step->kind != STEP_CONSTRAINT)
 		return NIL;
-	return constraint_referenced_tables(constraint_parse(step->object,
-														 step->definition));
+	return constraint_referenced_tables(constraint_read(step->object,
+														step->definition));
 }

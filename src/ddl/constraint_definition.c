@@ -13,6 +13,7 @@
 #include "core/hint.h"
 #include "core/lock.h"
 #include "core/quoting.h"
+#include "core/security.h"
 #include "core/subtransaction.h"
 #include "ddl/constraint_definition.h"
 #include "ddl/constraint_state.h"
@@ -175,6 +176,19 @@ constraint_parse(const char *name, const char *definition)
 				 errdetail("Definition: %s", definition),
 				 errhint("%s", DEFINITION_HINT)));
 	check_kind(constraint, &source);
+	return constraint;
+}
+
+Constraint *
+constraint_read(const char *name, const char *definition)
+{
+	SecurityScope scope;
+	Constraint *constraint;
+
+	security_pin_search_path(&scope);
+	security_pin_catalog_forms();
+	constraint = constraint_parse(name, definition);
+	security_leave(&scope);
 	return constraint;
 }
 

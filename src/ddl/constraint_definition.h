@@ -16,6 +16,9 @@
  */
 extern Constraint *constraint_parse(const char *name, const char *definition);
 
+/* The same of what the catalogs keep, whatever the session's settings. */
+extern Constraint *constraint_read(const char *name, const char *definition);
+
 /* Whether it is UNIQUE or PRIMARY KEY, which are built from an index. */
 extern bool constraint_is_key(const Constraint *constraint);
 

@@ -93,7 +93,7 @@ violation_query(const Step *step)
 						quote_identifier(step->object), MOST_ROWS);
 	if (step->kind != STEP_CONSTRAINT)
 		return NULL;
-	constraint = constraint_parse(step->object, step->definition);
+	constraint = constraint_read(step->object, step->definition);
 	if (constraint->contype == CONSTR_CHECK)
 		return check_query(step);
 	if (constraint->contype == CONSTR_FOREIGN)

@@ -52,7 +52,7 @@ constraint_text(Oid constraint)
 	char	   *def;
 
 	security_pin_search_path(&scope);
-	security_pin_text_forms();
+	security_pin_catalog_forms();
 	value = DirectFunctionCall1(pg_get_constraintdef,
 								ObjectIdGetDatum(constraint));
 	def = TextDatumGetCString(value);

@@ -29,6 +29,9 @@ judge(const Step *step, Oid index, Oid table)
 	/* a build may have been cut off at a moment when its definition differs */
 	if (!valid && relkind == RELKIND_INDEX)
 		return FOUND_INVALID;
+	/* once it has been built it is the user's: a column may be renamed */
+	if (valid && step->done)
+		return FOUND_VALID;
 	definition = index_definition_read(index);
 	if (definition->is_unique != step->is_unique ||
 		strcmp(definition->tail, step->definition) != 0)

@@ -7,6 +7,7 @@
 #include "commands/defrem.h"
 #include "commands/tablespace.h"
 #include "core/quoting.h"
+#include "core/security.h"
 #include "ddl/constraint_state.h"
 #include "ddl/derived_name.h"
 #include "ddl/index_definition.h"
@@ -54,6 +55,15 @@ append_options(StringInfo text, List *options)
 	appendStringInfoChar(text, ')');
 }
 
+/* The text is compared with the server's, so names are quoted as there. */
+static void
+begin_text(StringInfo text, SecurityScope *scope)
+{
+	initStringInfo(text);
+	security_pin_search_path(scope);
+	security_pin_catalog_forms();
+}
+
 const char *
 key_deferral(const Constraint *key)
 {
@@ -66,8 +76,9 @@ char *
 key_text(const Constraint *key, bool storage)
 {
 	StringInfoData text;
+	SecurityScope scope;
 
-	initStringInfo(&text);
+	begin_text(&text, &scope);
 	appendStringInfoString(&text, key->contype == CONSTR_PRIMARY
 						   ? "PRIMARY KEY " : "UNIQUE ");
 	if (key->nulls_not_distinct)
@@ -86,6 +97,7 @@ key_text(const Constraint *key, bool storage)
 							 quote_identifier(key->indexspace));
 	}
 	appendStringInfoString(&text, key_deferral(key));
+	security_leave(&scope);
 	return text.data;
 }
 
@@ -93,8 +105,9 @@ char *
 key_index_tail(const Constraint *key)
 {
 	StringInfoData text;
+	SecurityScope scope;
 
-	initStringInfo(&text);
+	begin_text(&text, &scope);
 	appendStringInfoString(&text, "USING btree ");
 	append_columns(&text, key->keys);
 	if (key->including != NIL)
@@ -108,6 +121,7 @@ key_index_tail(const Constraint *key)
 	if (key->indexspace)
 		appendStringInfo(&text, " TABLESPACE %s",
 						 quote_identifier(key->indexspace));
+	security_leave(&scope);
 	return text.data;
 }
 

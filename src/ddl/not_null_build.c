@@ -113,10 +113,45 @@ not_null_build_next(const Step *step, BuildPiece *piece)
 }
 
 /*
+ * A primary key of a partition that is made from an index marks the NOT NULL
+ * that comes from above as the partition's own, too, and so it stays there.
+ */
+static void
+drop_from_partitions(const Step *step, const char *name)
+{
+	ListCell   *lc;
+	bool		validated;
+
+	foreach(lc, table_tree(step->relation))
+	{
+		char	   *other = not_null_constraint(lfirst_oid(lc), step->object,
+												&validated);
+
+		if (other && strcmp(other, name) == 0)
+			ddl_run(psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
+							 quoting_relation(lfirst_oid(lc)),
+							 quote_identifier(name)));
+	}
+}
+
+/*
  * The column was nullable when the step was added, so a NOT NULL that is there
  * is the step's, as far as it has come; before server 18 one that a partition
  * had of its own goes with it.
  */
+static void
+drop_not_null(const Step *step)
+{
+	bool		validated;
+	char	   *name = compat_not_null_is_constraint()
+	? not_null_constraint(step->relation, step->object, &validated) : NULL;
+
+	alter(step, psprintf("ALTER COLUMN %s DROP NOT NULL",
+						 quote_identifier(step->object)));
+	if (name)
+		drop_from_partitions(step, name);
+}
+
 void
 not_null_build_undo(const Step *step)
 {
@@ -130,6 +165,5 @@ not_null_build_undo(const Step *step)
 	if ((step->started || step->done) &&
 		get_attnum(step->relation, step->object) > 0 &&
 		!column_must_not_be_null(step->relation, step->object))
-		alter(step, psprintf("ALTER COLUMN %s DROP NOT NULL",
-							 quote_identifier(step->object)));
+		drop_not_null(step);
 }

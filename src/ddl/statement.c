@@ -24,6 +24,7 @@ ddl_run(const char *sql)
 	int			result = 0;
 
 	security_pin_search_path(&scope);
+	security_pin_text_forms();
 	SPI_connect();
 	running = true;
 	PG_TRY();

@@ -6,8 +6,9 @@
 #define TANDEM_STATEMENT_H
 
 /*
- * Runs one utility statement through SPI, with search_path pinned.  The text
- * has been built with the server's quoting functions only.
+ * Runs one utility statement through SPI, with search_path and the forms of
+ * text pinned.  The text has been built with the server's quoting functions
+ * only.
  */
 extern void ddl_run(const char *sql);
 
