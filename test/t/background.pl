@@ -22,7 +22,7 @@ sub progress
 {
 	my ($name, $columns) = @_;
 
-	return ask("SELECT $columns FROM tandem.progress WHERE migration = '$name' AND step = 'backfill'");
+	return ask("SELECT $columns FROM tandem.progress p WHERE migration = '$name' AND step = 'backfill'");
 }
 
 sub run_state
@@ -36,7 +36,8 @@ sub wait_for_progress
 {
 	my ($name, $condition) = @_;
 
-	wait_for_running($node, "SELECT $condition FROM tandem.progress WHERE migration = '$name' AND step = 'backfill'");
+	eval { wait_for_running($node, "SELECT $condition FROM tandem.progress WHERE migration = '$name' AND step = 'backfill'"); 1 }
+	  or die $@ . progress($name, 'p') . run_state($name);
 	return;
 }
 
