@@ -58,7 +58,7 @@ extern int	migration_runner_pid(const Migration *migration);
 
 /* Raises that process pid does so. */
 extern void migration_already_running(const Migration *migration,
-															  int pid);
+									  int pid);
 
 /*
  * The runner lock: who holds it runs the migration.  For migrate it is a
