@@ -244,13 +244,14 @@ static void
 work_on_batch(void *arg)
 {
 	StepRun    *run = arg;
-	Relation	rel = open_table(run);
+	Relation	rel;
 	BlockNumber first;
 	BlockNumber last;
 
 	if (setting_batch_lock_timeout > 0)
 		set_for_transaction("lock_timeout",
 							psprintf("%d", setting_batch_lock_timeout));
+	rel = open_table(run);
 	reclaim_run(&run->reclaim, rel);
 	prepare_step(run, rel);
 	run->rows = 0;
