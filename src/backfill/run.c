@@ -34,6 +34,7 @@
 #include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
 #include "sync/trigger_row.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -290,11 +291,19 @@ search_path_of(Migration *migration, Oid relid)
 	return NULL;
 }
 
-/* Notes the error of a batch, which has been rolled back, and raises it. */
+/*
+ * Notes the error of a batch, which has been rolled back, and raises it.  What
+ * another worker than the runner fails at the runner tries again.
+ */
 static void
 fail_step(StepRun *run, ErrorData *error)
 {
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
+	bool		was_ended = ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
+
+	if (error->hint == NULL && !was_ended)
+		error->hint = psprintf("Mend the cause, then CALL tandem.migrate(%s) again; what was done is kept.",
+							   quote_literal_cstr(run->migration->name));
+	if (run->worker == 0 && !was_ended)
 	{
 		step_set_error(run->step->id,
 					   psprintf("%s%s%s", error->message,
