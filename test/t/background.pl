@@ -11,6 +11,9 @@ use TandemTest;
 use Test::More;
 
 my $node = new_server('main');
+# many small batches, so that there is always a next one to act before
+$node->append_conf('postgresql.conf', q(tandem.batch_target = '2ms'));
+$node->reload;
 
 sub ask
 {
@@ -90,10 +93,11 @@ sub test_under_load
 	ask(q(SELECT tandem.configure('cents', 'tandem.max_rows_per_second', '20000')));
 	start_run('cents', 2);
 	isnt(ask('SELECT phase FROM tandem.migrations'), 'contract', 'CALL returns before the work is done');
-	wait_for_progress('cents', q(state = 'running' AND done > 0 AND cardinality(workers) = 2));
-	is(ask(<<'SQL'), 't|t|2', 'tandem.progress names the processes');
+	wait_for_progress('cents', q(state = 'running' AND done > 0 AND cardinality(workers) >= 2));
+	is(ask(<<'SQL'), 't|t|t', 'tandem.progress names the processes');
 SELECT m.running_pid = ANY (p.workers), m.background,
-	(SELECT count(*) FROM pg_stat_activity a WHERE a.pid = ANY (p.workers) AND a.backend_type = 'pg_tandem')
+	NOT EXISTS (SELECT FROM unnest(p.workers) pid WHERE NOT EXISTS (SELECT FROM pg_stat_activity a
+		WHERE a.pid = pid.pid AND a.backend_type = 'pg_tandem'))
 FROM tandem.migrations m JOIN tandem.progress p ON p.migration = m.name AND p.step = 'backfill'
 SQL
 	my $pid = ask('SELECT running_pid FROM tandem.migrations');
@@ -190,8 +194,8 @@ sub test_configure
 {
 	my $name = 'configured';
 
-	# a block takes 40 ms
-	expand_table($node, $name, up => 'price * 100::bigint + coalesce(length(pg_sleep(0.001)::text), 0)');
+	# a block takes 10 ms or more
+	expand_table($node, $name, up => 'CASE WHEN price % 4 = 0 THEN length(pg_sleep(0.001)::text) ELSE 0 END + price * 100::bigint');
 	is_refused($node, "SELECT tandem.configure('$name', $_->[0])", $_->[1], $_->[0])
 	  foreach (
 		[ q('work_mem', '1MB'), qr/ERROR:  "work_mem" is no setting of a migration\nHINT:  / ],
@@ -204,7 +208,7 @@ sub test_configure
 
 	ask("SELECT tandem.configure('$name', 'tandem.batch_target', '1ms')");
 	start_run($name);
-	wait_for_progress($name, 'batch_blocks = 1 AND done > 16');
+	wait_for_progress($name, 'batch_blocks = 1 AND rows_filled > 0');
 	ask("SELECT tandem.configure('$name', 'tandem.batch_target', '2s')");
 	wait_for_progress($name, 'batch_blocks >= 6');
 	ask("SELECT tandem.configure('$name', 'tandem.batch_target', NULL)");
@@ -227,8 +231,6 @@ sub test_reload
 
 	expand_table($node, $name);
 	ask("LOAD 'pg_tandem'; ALTER SYSTEM SET tandem.max_rows_per_second = 1000; SELECT pg_reload_conf()");
-	wait_for_running($node, q(SELECT setting = '1000' FROM pg_settings WHERE name = 'tandem.max_rows_per_second'))
-	  if 0;
 	$job = $start->();
 	wait_for_progress($name, 'done > 0');
 	ask("LOAD 'pg_tandem'; ALTER SYSTEM SET tandem.max_rows_per_second = 7; SELECT pg_reload_conf()");
@@ -249,12 +251,11 @@ sub test_row_error
 	start_run($name, 2);
 	wait_for_end($name);
 	is(progress($name, 'state, workers'), 'failed|', "$name: the step has failed, and no worker is left");
-	like(progress($name, 'error'), qr/division by zero.*\(id\)=\($bad\)|division by zero.*$bad/s, "$name: with the row");
-	isnt(progress($name, 'hint'), '', "$name: and a hint");
+	like(progress($name, 'error'), qr/^division by zero -- .*$bad/s, "$name: with the row");
+	like(progress($name, 'hint'), qr/CALL tandem\.migrate\('$name'\)/, "$name: and a hint");
 	like(run_state($name), qr/^migrate\|f\|f\|\|division by zero/, "$name: tandem.migrations has it too");
-	isnt(ask("SELECT hint FROM tandem.migrations WHERE name = '$name'"), '', "$name: with a hint");
+	like(ask("SELECT hint FROM tandem.migrations WHERE name = '$name'"), qr/CALL tandem\.migrate\('$name'\)/, "$name: with a hint");
 	is(ask(q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_tandem')), 0, "$name: nobody waits in secret");
-	ask("UPDATE $name SET cents = 0, price = 1000000 WHERE id = $bad") if 0;
 	ask("DELETE FROM $name WHERE id = $bad");
 	start_run($name, 2);
 	wait_for_end($name);
@@ -291,7 +292,7 @@ sub test_lock
 	my $written = ask("SELECT count(*) FROM tandem.history WHERE migration = '$name' AND action = 'migrate'");
 	wait_for_running($node, "SELECT count(*) >= $written + 2 FROM tandem.history WHERE migration = '$name' AND action = 'migrate'");
 	is(ask("SELECT phase, background, (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_tandem') FROM tandem.migrations WHERE name = '$name'"),
-		'migrate|t|1', 'a writer that does not end: it is tried again');
+		'migrate|t|1', 'a writer that does not end: one process tries again and again');
 	$locker->query_safe('COMMIT');
 	is_done($name, 6000);
 
