@@ -56,7 +56,9 @@ sub start_pgbench
 	my ($node, @options) = @_;
 	my %job = (out => '', err => '', what => "pgbench @options");
 	my @command = ($node->installed_command('pgbench'),
-		'-n', @options, '-h', $node->host, '-p', $node->port, 'postgres');
+		'-n', @options, '-h', $node->host, '-p', $node->port,
+		# the environment of the tests names it otherwise
+		'dbname=postgres application_name=pgbench');
 
 	$job{run} = IPC::Run::start(\@command, '<', \undef, '>', \$job{out},
 		'2>', \$job{err},
