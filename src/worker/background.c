@@ -108,7 +108,9 @@ note_error(int migration_id, const ErrorData *error)
 	bool		again = may_pass(error);
 
 	session_begin();
-	run_control_set_error(migration_id, error->message, error->hint);
+	run_control_set_error(migration_id, error->message,
+						  error->hint ? error->hint
+						  : "Call tandem.migrate again: it goes on where it was.");
 	if (!again)
 		run_control_end_background(migration_id);
 	session_end();
