@@ -77,7 +77,7 @@ END $$;
 CREATE FUNCTION spy(price int) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO public.seen SELECT current_user, pg_backend_pid(),
-		(SELECT backend_type = 'pg_tandem' FROM pg_stat_get_activity(pg_backend_pid()) a, pg_stat_activity b WHERE b.pid = a.pid),
+		(SELECT a.backend_type = 'pg_tandem' FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()),
 		has_table_privilege('public.secret', 'SELECT'), public.gets_more();
 	RETURN price * 100;
 END $$;

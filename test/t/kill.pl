@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use FindBin;
+use List::Util qw(shuffle);
 use lib "$FindBin::Bin/lib";
 use PostgreSQL::Test::Utils;
 use TandemTest;
@@ -19,10 +20,8 @@ my $node = new_server('main');
 my %struck;
 my $release1;
 
-srand($seed);
 diag("TANDEM_SEED=$seed");
 
-# settle, for a few, is what was to be seen after the blow: see strike.
 my @weapons = (
 	[ 'kill -9 of the runner', \&kill_pids, q(SELECT running_pid FROM tandem.migrations) ],
 	[ 'kill -9 of a worker', \&kill_pids, q(SELECT pid FROM tandem.migrations, tandem.worker_pids(1) w, unnest(w) pid WHERE pid <> running_pid LIMIT 1) ],
@@ -35,6 +34,10 @@ my @weapons = (
 	[ 'the end of them all', \&terminate, q(pid <> pg_backend_pid() AND backend_type IN ('pg_tandem', 'client backend')) ],
 	[ 'cancel of the runner', \&cancel ],
 	[ 'immediate stop', sub { $node->stop('immediate'); $node->start; } ]);
+
+srand($seed);
+# as they come, each as often as the others
+@weapons = shuffle(@weapons);
 
 sub ask
 {
@@ -130,7 +133,7 @@ SQL
 	return;
 }
 
-# A run that was ended goes on where it was; returns false when it was at its end before the blow.
+# Returns false when there was nobody to strike.
 sub strike
 {
 	my ($weapon, $launcher) = @_;
@@ -141,8 +144,7 @@ sub strike
 	wait_for_server();
 	if (!$hit && $name !~ /stop/)
 	{
-		note("$name: nobody there");
-		return;
+		return 0;
 	}
 	note("$name at $at");
 	$struck{$name}++;
@@ -152,7 +154,7 @@ sub strike
 	{
 		call_migrate();
 	}
-	return;
+	return 1;
 }
 
 sub expand
@@ -171,9 +173,9 @@ SQL
 sub wait_for_moment
 {
 	my ($blow) = @_;
-	my $percent = ($blow + rand()) * 100 / ($blows / 2);
+	my $percent = ($blow + rand()) * 100 / $blows;
 	my $moment = $percent < 85
-	  ? "(SELECT percent >= $percent * 100 / 85 FROM tandem.progress WHERE step = 'backfill')"
+	  ? "(SELECT rows_filled >= $rows * $percent / 85 OR state = 'done' FROM tandem.progress WHERE step = 'backfill')"
 	  : q((SELECT state = 'done' FROM tandem.progress WHERE step = 'backfill'));
 
 	wait_for_running($node, "SELECT $moment OR phase = 'contract' FROM tandem.migrations");
@@ -193,10 +195,15 @@ sub war
 	# slow enough to be struck
 	ask(q(SELECT tandem.configure('cents', 'tandem.max_rows_per_second', '20000')));
 	call_migrate();
-	foreach my $blow (0 .. $blows / 2 - 1)
+	foreach my $blow (0 .. $blows - 1)
 	{
 		wait_for_moment($blow);
-		strike($weapons[ int(rand(@weapons)) ], $launcher);
+		# one whose target is there at the moment
+		foreach (@weapons)
+		{
+			push @weapons, shift @weapons;
+			last if strike($weapons[-1], $launcher);
+		}
 	}
 	ask(q(SELECT tandem.configure('cents', 'tandem.max_rows_per_second', NULL)));
 	call_migrate() if !$launcher && ask(q(SELECT phase <> 'contract' AND running_pid IS NULL FROM tandem.migrations)) eq 't';
