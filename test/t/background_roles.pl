@@ -77,7 +77,7 @@ END $$;
 CREATE FUNCTION spy(price int) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO public.seen SELECT current_user, pg_backend_pid(),
-		(SELECT a.backend_type = 'pg_tandem' FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()),
+		current_setting('application_name') = 'pg_tandem',
 		has_table_privilege('public.secret', 'SELECT'), public.gets_more();
 	RETURN price * 100;
 END $$;
@@ -137,7 +137,7 @@ is(ask(q(SELECT phase, background, paused_by, settings FROM tandem.migrations WH
 # the creator no longer owns the tables: the run has the rights of whoever calls
 ask('CREATE ROLE new_owner LOGIN; GRANT CREATE ON SCHEMA public TO new_owner; ALTER TABLE of_others OWNER TO new_owner; GRANT INSERT ON seen TO new_owner');
 is_refused($node, q(SET ROLE app_owner; CALL tandem.migrate('of_others', background => true)),
-	qr/ERROR:  .*must be owner of table "?of_others"?\n.*HINT:  /s, 'a creator whose table has changed hands');
+	qr/ERROR:  .*must be owner of table "of_others".*\nHINT:  /s, 'a creator whose table has changed hands');
 is(ask(q(SELECT background, count(*) OVER () > 0 FROM tandem.migrations WHERE name = 'of_others')), 'f|t', 'nobody is left to run it');
 ask(q(SET SESSION AUTHORIZATION new_owner; CALL tandem.migrate('of_others', background => true)));
 wait_for_running($node, q(SELECT running_pid IS NULL AND NOT background FROM tandem.migrations WHERE name = 'of_others'));
