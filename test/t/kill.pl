@@ -240,6 +240,32 @@ sub check
 	return;
 }
 
+# A launcher resumes what was ended, and neither what somebody has cancelled nor what is paused.  It looks
+# at all of them each time: when the last is resumed, the others have been left alone.
+sub test_who_is_resumed
+{
+	my @names = ('cancelled', 'signalled', 'paused', 'ended');
+
+	foreach my $name (@names)
+	{
+		expand_table($node, $name, rows => 500);
+		ask(qq(SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '1')));
+		ask(qq(CALL tandem.migrate('$name', background => true)));
+	}
+	my %pid = map { $_ => ask("SELECT running_pid FROM tandem.migrations WHERE name = '$_'") } @names;
+	ask(q(SELECT tandem.cancel('cancelled'); SELECT tandem.pause('paused')));
+	ask("SELECT pg_cancel_backend($pid{signalled})");
+	wait_for_running($node, q(SELECT NOT background FROM tandem.migrations WHERE name = 'signalled'));
+	ask("SELECT pg_terminate_backend(pid, 10000) FROM unnest(ARRAY[$pid{paused}, $pid{ended}]) pid");
+	wait_for_running($node, "SELECT running_pid <> $pid{ended} FROM tandem.migrations WHERE name = 'ended'");
+	is(ask(q(SELECT string_agg(name, ' ') FROM tandem.migrations WHERE running_pid IS NOT NULL)), 'ended',
+		'a launcher resumes what was ended, not what was cancelled or paused');
+	ask(q(SELECT tandem.resume('paused')));
+	wait_for_running($node, q(SELECT running_pid IS NOT NULL FROM tandem.migrations WHERE name = 'paused'));
+	pass('and what is paused no longer');
+	return;
+}
+
 $node->append_conf('postgresql.conf', <<'CONF');
 restart_after_crash = on
 autovacuum = off
@@ -255,6 +281,7 @@ $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_tandem'\nt
 $node->restart;
 init_pgbench($node, 2);
 war(1);
+test_who_is_resumed();
 note(join(', ', map { "$_: $struck{$_}" } sort keys %struck));
 $node->stop;
 done_testing();
