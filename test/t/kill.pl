@@ -26,7 +26,7 @@ my @weapons = (
 	[ 'kill -9 of the runner', \&kill_pids, q(SELECT running_pid FROM tandem.migrations) ],
 	[ 'kill -9 of a worker', \&kill_pids, q(SELECT pid FROM tandem.migrations, tandem.worker_pids(1) w, unnest(w) pid WHERE pid <> running_pid LIMIT 1) ],
 	[ 'kill -9 of a writer', \&kill_pids, q(SELECT pid FROM pg_stat_activity WHERE application_name = 'pgbench' LIMIT 1) ],
-	[ 'kill -9 of the launcher', \&kill_pids, q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_tandem' AND datname IS NULL) ],
+	[ 'kill -9 of the launcher', \&kill_pids, q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_tandem' AND datname IS NULL LIMIT 1) ],
 	[ 'the end of the runner', \&terminate, 'pid = (SELECT running_pid FROM tandem.migrations)' ],
 	[ 'the end of the workers', \&terminate, q(pid IN (SELECT pid FROM tandem.migrations, tandem.worker_pids(1) w, unnest(w) pid WHERE pid <> running_pid)) ],
 	[ 'the end of a writer', \&terminate, q(pid = (SELECT max(pid) FROM pg_stat_activity WHERE application_name = 'pgbench')) ],
@@ -139,6 +139,9 @@ sub strike
 	my ($weapon, $launcher) = @_;
 	my ($name, $blow, $target) = @$weapon;
 	my $at = ask(q(SELECT string_agg(step || ' ' || done || '/' || total, ', ') FROM tandem.progress WHERE state <> 'done' AND workers IS NOT NULL));
+	# the server starts it again a few seconds after its end
+	wait_for_running($node, q(SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'pg_tandem' AND datname IS NULL))
+	  if $launcher && $name =~ /launcher/;
 	my $hit = $blow->($target);
 
 	wait_for_server();
