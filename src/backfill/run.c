@@ -34,7 +34,6 @@
 #include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
 #include "sync/trigger_row.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -192,14 +191,6 @@ check_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last,
 		advance->sample = verify_sample(&result);
 }
 
-/* For the transaction of a batch, whatever the session's defaults are. */
-static void
-set_for_transaction(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
-}
-
 /* The time since the last look, shared among the processes at work. */
 static double
 seconds_to_count(StepRun *run)
@@ -249,8 +240,8 @@ work_on_batch(void *arg)
 	BlockNumber last;
 
 	if (setting_batch_lock_timeout > 0)
-		set_for_transaction("lock_timeout",
-							psprintf("%d", setting_batch_lock_timeout));
+		settings_for_transaction("lock_timeout",
+								 psprintf("%d", setting_batch_lock_timeout));
 	reclaim_run(&run->reclaim, rel);
 	prepare_step(run, rel);
 	run->rows = 0;
@@ -340,8 +331,6 @@ try_batch(StepRun *run)
 	BlockNumber cursor = run->window.cursor;
 	ErrorData  *error;
 
-	/* a row that others have written meanwhile is no error to a batch */
-	set_for_transaction("transaction_isolation", "read committed");
 	migration_check_stop(run->migration);
 	error = subtransaction_try(work_on_batch, run);
 	if (error == NULL)

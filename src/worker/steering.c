@@ -7,8 +7,10 @@
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "core/lock.h"
+#include "core/settings.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "worker/process.h"
 #include "worker/steering.h"
 
@@ -30,27 +32,43 @@ reason_to_wait(const Migration *migration, Throttle *throttle, long *wait_ms)
 	return throttle ? throttle_reason(throttle, wait_ms) : NULL;
 }
 
+/* One look; true: the next batch may go.  Else says why not, and commits. */
+static bool
+look(const Migration *migration, int step_id, Throttle *throttle,
+	 long *wait_ms)
+{
+	char	   *reason;
+
+	/* before its first query: a row that others have written is no error */
+	settings_for_transaction("transaction_isolation", "read committed");
+	process_reload_settings();
+	migration_check_stop(migration);
+	reason = reason_to_wait(migration, throttle, wait_ms);
+	if (reason == NULL)
+		return true;
+	step_set_waiting(step_id, reason, NULL);
+	SPI_commit();
+	return false;
+}
+
 bool
 steering_wait(const Migration *migration, int step_id, Throttle *throttle)
 {
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext turn = AllocSetContextCreate(caller, "tandem steering",
+											   ALLOCSET_SMALL_SIZES);
+	long		wait_ms;
 	bool		waited = false;
 
-	for (;;)
+	MemoryContextSwitchTo(turn);
+	while (!look(migration, step_id, throttle, &wait_ms))
 	{
-		long		wait_ms = PAUSE_POLL_MS;
-		char	   *reason;
-
-		process_reload_settings();
-		migration_check_stop(migration);
-		reason = reason_to_wait(migration, throttle, &wait_ms);
-		if (reason == NULL)
-			break;
-		step_set_waiting(step_id, reason, NULL);
-		pfree(reason);
-		SPI_commit();
+		MemoryContextReset(turn);
 		interruptible_sleep(wait_ms);
 		waited = true;
 	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(turn);
 	if (waited)
 		step_set_waiting(step_id, NULL, NULL);
 	return waited;
