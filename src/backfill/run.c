@@ -34,6 +34,7 @@
 #include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
 #include "sync/trigger_row.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -235,13 +236,14 @@ static void
 work_on_batch(void *arg)
 {
 	StepRun    *run = arg;
-	Relation	rel = open_table(run);
+	Relation	rel;
 	BlockNumber first;
 	BlockNumber last;
 
 	if (setting_batch_lock_timeout > 0)
 		settings_for_transaction("lock_timeout",
 								 psprintf("%d", setting_batch_lock_timeout));
+	rel = open_table(run);
 	reclaim_run(&run->reclaim, rel);
 	prepare_step(run, rel);
 	run->rows = 0;
@@ -280,11 +282,19 @@ search_path_of(Migration *migration, Oid relid)
 	return NULL;
 }
 
-/* Notes the error of a batch, which has been rolled back, and raises it. */
+/*
+ * Notes the error of a batch, which has been rolled back, and raises it.  What
+ * another worker than the runner fails at the runner tries again.
+ */
 static void
 fail_step(StepRun *run, ErrorData *error)
 {
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
+	bool		was_ended = ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
+
+	if (error->hint == NULL && !was_ended)
+		error->hint = psprintf("Mend the cause, then CALL tandem.migrate(%s) again; what was done is kept.",
+							   quote_literal_cstr(run->migration->name));
+	if (run->worker == 0 && !was_ended)
 	{
 		step_set_error(run->step->id,
 					   psprintf("%s%s%s", error->message,

@@ -162,7 +162,7 @@ run_control_orphans(void)
 	rows = query_run(&query,
 					 "SELECT m.id FROM tandem.migration m WHERE m.background AND m.paused_by IS NULL "
 					 "AND m.phase IN ('expand', 'migrate', 'contract') AND m.run_in = $1 "
-					 "AND tandem.runner_pid(m.id) IS NULL ORDER BY m.id");
+					 "AND tandem.worker_pids(m.id) IS NULL ORDER BY m.id");
 	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 		ids = lappend_int(ids, query_get_int(row, 1));

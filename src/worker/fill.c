@@ -151,6 +151,7 @@ reopen_steps(const Migration *migration, StepKind kind)
 		if (is_open(step) && (step->done || !step->started))
 			step_reopen(step->id);
 	}
+	step_forget_errors(migration->id, kind);
 }
 
 /* A worker other than the runner. */

@@ -68,6 +68,13 @@ repair_sync(Migration *migration, SyncRule *rule)
 			 errdetail("It was: %s.", problem)));
 }
 
+/* Until the end of the transaction, as steering does before each batch. */
+static void
+apply_settings(const Migration *migration)
+{
+	run_control_apply_settings(run_control_get(migration->id));
+}
+
 /* First transaction: the phase, the triggers, the list of steps. */
 static void
 begin_migrate(Migration *migration)
@@ -76,6 +83,7 @@ begin_migrate(Migration *migration)
 	ListCell   *lc;
 	ListCell   *leaf;
 
+	apply_settings(migration);
 	foreach(lc, sync_relations_of_migration(migration->id))
 		security_check_owner(lfirst_oid(lc));
 	migration_act(migration, ACTION_MIGRATE, NULL, 0);
@@ -126,6 +134,7 @@ mark_filled(Migration *migration)
 {
 	ListCell   *lc;
 
+	apply_settings(migration);
 	foreach(lc, sync_list_of_migration(migration->id))
 	{
 		SyncRule   *rule = lfirst(lc);

@@ -32,22 +32,31 @@ reason_to_wait(const Migration *migration, Throttle *throttle, long *wait_ms)
 	return throttle ? throttle_reason(throttle, wait_ms) : NULL;
 }
 
-/* One look; true: the next batch may go.  Else says why not, and commits. */
+/*
+ * One look; true: the next batch may go.  What is said in the step is committed
+ * before that, or other workers would wait for the row as long as the batch
+ * takes.
+ */
 static bool
-look(const Migration *migration, int step_id, Throttle *throttle,
-	 long *wait_ms)
+may_go(const Migration *migration, int step_id, Throttle *throttle,
+	   bool *waited, bool *said)
 {
+	long		wait_ms = PAUSE_POLL_MS;
 	char	   *reason;
 
 	/* before its first query: a row that others have written is no error */
 	settings_for_transaction("transaction_isolation", "read committed");
 	process_reload_settings();
 	migration_check_stop(migration);
-	reason = reason_to_wait(migration, throttle, wait_ms);
-	if (reason == NULL)
+	reason = reason_to_wait(migration, throttle, &wait_ms);
+	if (reason == NULL && !*said)
 		return true;
 	step_set_waiting(step_id, reason, NULL);
 	SPI_commit();
+	*said = (reason != NULL);
+	*waited |= *said;
+	if (reason)
+		interruptible_sleep(wait_ms);
 	return false;
 }
 
@@ -55,21 +64,19 @@ bool
 steering_wait(const Migration *migration, int step_id, Throttle *throttle)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext turn = AllocSetContextCreate(caller, "tandem steering",
+	MemoryContext look = AllocSetContextCreate(caller, "tandem steering",
 											   ALLOCSET_SMALL_SIZES);
-	long		wait_ms;
 	bool		waited = false;
+	bool		said = false;
 
-	MemoryContextSwitchTo(turn);
-	while (!look(migration, step_id, throttle, &wait_ms))
+	MemoryContextSwitchTo(look);
+	while (!may_go(migration, step_id, throttle, &waited, &said))
 	{
-		MemoryContextReset(turn);
-		interruptible_sleep(wait_ms);
-		waited = true;
+		/* a pause may last for days */
+		MemoryContextReset(look);
+		MemoryContextSwitchTo(look);
 	}
 	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(turn);
-	if (waited)
-		step_set_waiting(step_id, NULL, NULL);
+	MemoryContextDelete(look);
 	return waited;
 }
