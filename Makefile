@@ -41,6 +41,7 @@ OBJS = \
 	src/sync/trigger_row.o \
 	src/backfill/direct_update.o \
 	src/backfill/page_room.o \
+	src/backfill/window.o \
 	src/backfill/batch.o \
 	src/backfill/pacing.o \
 	src/backfill/wal_rate.o \

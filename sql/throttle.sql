@@ -11,7 +11,7 @@ SHOW tandem.lag_sources;
 SHOW tandem.hold_function;
 SET tandem.max_rows_per_second = -1;
 SET tandem.max_wal_rate = '1 min';
-SET tandem.max_lag_size = '-1MB';
+SET tandem.max_lag_size = '1 min';
 SET tandem.max_lag_time = '1MB';
 
 -- a list of names, as one string or as several

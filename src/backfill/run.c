@@ -18,6 +18,7 @@
 #include "backfill/reclaim.h"
 #include "backfill/run.h"
 #include "backfill/verify.h"
+#include "backfill/window.h"
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "catalog/step_blocks.h"
@@ -42,16 +43,6 @@
 #define FIRST_PAUSE_MS 20
 #define LONGEST_PAUSE_MS 2000
 
-#define BLOCKS_END ((int64) MaxBlockNumber + 1)
-
-/*
- * A window is large enough for transactions that see the old versions to end
- * between two visits, and small enough to stay in memory.
- */
-#define WINDOW_BATCHES 4
-#define SMALLEST_WINDOW 256
-#define LARGEST_WINDOW 4096
-
 struct StepRun
 {
 	Migration  *migration;
@@ -59,18 +50,12 @@ struct StepRun
 	char	   *search_path;	/* that the sync was made under */
 	int			worker;			/* this one */
 	int			workers;		/* of so many */
-	BlockNumber cursor;			/* next block to look at */
-	BlockNumber window_first;	/* pages that are visited in turn until each
-								 * has its new versions: see page_room.h */
-	int64		window_end;
-	bool		crowded;		/* one of them needs another visit */
-	bool		window_filled;	/* something was written in it */
+	Window		window;			/* of pages at work */
 	Pacing		pacing;
 	Reclaim		reclaim;		/* what earlier batches have left */
 	MemoryContext batch_context;
-	bool		wrapped;		/* this batch began again from the first block */
 	BlocksLeft	left;
-	int64		rows;			/* of the last batch */
+	int64		rows;			/* written or verified by the last batch */
 	double		batch_ms;		/* that it took */
 	TimestampTz counted_to;		/* the time up to here is in step.run_time */
 	int64		left_blocked;	/* blocks of this pass with locked rows */
@@ -116,7 +101,7 @@ prepare_step(StepRun *run, Relation rel)
 		step->proof && proof && strcmp(step->proof, proof) == 0)
 		return;
 	step_start(step, storage, RelationGetNumberOfBlocks(rel), proof);
-	run->cursor = first_block(run);
+	run->window.cursor = first_block(run);
 }
 
 static Trigger *
@@ -173,7 +158,7 @@ fill_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber *last,
 	advance->rows_quarantined = result.rows_quarantined;
 	*again = result.again;
 	run->left_blocked += result.locked;
-	run->crowded |= result.crowded > 0;
+	run->window.crowded |= result.crowded > 0;
 	if (result.locked > 0)
 	{
 		char	   *session = describe_transaction(result.holder);
@@ -181,7 +166,7 @@ fill_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber *last,
 		advance->blockers = psprintf("rows locked by %s",
 									 session ? session : "other sessions");
 		/* a block seen a second time gave its rows the first time */
-		if (run->wrapped)
+		if (run->window.wrapped)
 			advance->rows_done = 0;
 	}
 }
@@ -244,59 +229,14 @@ work_on_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last)
 	INSTR_TIME_SET_CURRENT(took);
 	INSTR_TIME_SUBTRACT(took, started);
 	run->batch_ms = INSTR_TIME_GET_MILLISEC(took);
-	run->rows = advance.rows_done;
+	run->rows = step->kind == STEP_BACKFILL ? advance.rows_filled
+		: advance.rows_done;
 	run->blockers = advance.blockers;
 	advance.seconds = seconds_to_count(run);
 	advance.batch_blocks = run->pacing.blocks;
 	step_advance(step, first, last, again, &advance);
-	run->window_filled |= advance.rows_filled > 0;
+	run->window.filled |= advance.rows_filled > 0;
 	pacing_learn(&run->pacing, last - first + 1, run->batch_ms);
-}
-
-/* Begins a window of pages at the first of a batch. */
-static void
-begin_window(StepRun *run, BlockNumber first)
-{
-	int			blocks = run->pacing.blocks * WINDOW_BATCHES;
-
-	if (run->window_filled)
-		reclaim_add(&run->reclaim, run->window_first,
-					(BlockNumber) Min(run->window_end, MaxBlockNumber) - 1);
-	run->window_first = first;
-	run->window_end = (int64) first + Min(Max(blocks, SMALLEST_WINDOW), LARGEST_WINDOW);
-	run->crowded = run->window_filled = false;
-}
-
-/*
- * Claims blocks: of the window, as long as it needs another visit, then behind
- * it, and at last from the first block of the table on.
- */
-static BlocksLeft
-next_blocks(StepRun *run, BlockNumber *first, BlockNumber *last)
-{
-	BlocksLeft	left;
-	int			most = run->pacing.blocks;
-
-	run->wrapped = false;
-	left = step_next_blocks(run->step, &run->cursor, run->window_end, most, first, last);
-	if (left != BLOCKS_CLAIMED && run->crowded)
-	{
-		run->crowded = false;
-		run->cursor = run->window_first;
-		left = step_next_blocks(run->step, &run->cursor, run->window_end, most, first, last);
-	}
-	if (left == BLOCKS_CLAIMED)
-		return left;
-	left = step_next_blocks(run->step, &run->cursor, BLOCKS_END, most, first, last);
-	if (left != BLOCKS_CLAIMED)
-	{
-		run->wrapped = true;
-		run->cursor = 0;
-		left = step_next_blocks(run->step, &run->cursor, BLOCKS_END, most, first, last);
-	}
-	if (left == BLOCKS_CLAIMED)
-		begin_window(run, *first);
-	return left;
 }
 
 /* One batch, as far as it can fail on a row. */
@@ -314,7 +254,8 @@ work_on_batch(void *arg)
 	reclaim_run(&run->reclaim, rel);
 	prepare_step(run, rel);
 	run->rows = 0;
-	run->left = next_blocks(run, &first, &last);
+	run->left = window_next_blocks(&run->window, run->step, run->pacing.blocks,
+								   &first, &last, &run->reclaim);
 	if (run->left == BLOCKS_CLAIMED)
 	{
 		/* after the claim: it sees what whoever had it before has done */
@@ -383,7 +324,7 @@ give_way(StepRun *run, BlockNumber cursor, const ErrorData *error)
 	if (run->pacing.blocks > 1)
 	{
 		pacing_shrink(&run->pacing);
-		run->cursor = cursor;
+		run->window.cursor = cursor;
 	}
 	else
 		run->left_blocked++;
@@ -396,7 +337,7 @@ try_batch(StepRun *run)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Step		before = *run->step;
-	BlockNumber cursor = run->cursor;
+	BlockNumber cursor = run->window.cursor;
 	ErrorData  *error;
 
 	/* a row that others have written meanwhile is no error to a batch */
@@ -421,7 +362,7 @@ try_batch(StepRun *run)
 static void
 pause_between_passes(StepRun *run)
 {
-	if (!run->wrapped || run->left == BLOCKS_NONE)
+	if (!run->window.wrapped || run->left == BLOCKS_NONE)
 		return;
 	if (run->left_blocked > 0 || run->left == BLOCKS_OF_OTHERS)
 	{
@@ -457,7 +398,7 @@ step_run_begin(Migration *migration, Step *step, int worker, int workers)
 	run->step = step;
 	run->worker = worker;
 	run->workers = workers;
-	run->cursor = first_block(run);
+	run->window.cursor = first_block(run);
 	run->pause_ms = FIRST_PAUSE_MS;
 	run->batch_context = AllocSetContextCreate(CurrentMemoryContext,
 											   "tandem batch",

@@ -13,7 +13,7 @@ typedef struct StepRun StepRun;
 /* What a batch came to. */
 typedef struct StepBatch
 {
-	int64		rows;
+	int64		rows;			/* written or verified */
 	double		ms;				/* that it took */
 	char	   *blockers;		/* who was in its way, or NULL; palloc'd */
 } StepBatch;

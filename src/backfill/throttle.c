@@ -53,7 +53,8 @@ struct Throttle
 {
 	Oid			relid;
 	int			workers;
-	MemoryContext context;
+	MemoryContext context;		/* it lies in */
+	MemoryContext scratch;		/* of one question: a hold may last for days */
 	Answer		answers[lengthof(causes)];
 };
 
@@ -159,6 +160,9 @@ throttle_create(Oid relid, int workers)
 	throttle->relid = relid;
 	throttle->workers = Max(workers, 1);
 	throttle->context = CurrentMemoryContext;
+	throttle->scratch = AllocSetContextCreate(CurrentMemoryContext,
+											  "tandem throttle",
+											  ALLOCSET_SMALL_SIZES);
 	return throttle;
 }
 
@@ -176,15 +180,19 @@ ask(Throttle *throttle, int i, double now)
 {
 	Answer	   *answer = &throttle->answers[i];
 	long		wait_ms = causes[i].wait_ms;
+	MemoryContext caller;
 	char	   *reason;
 
 	if (now < answer->until)
 		return answer;
+	caller = MemoryContextSwitchTo(throttle->scratch);
 	reason = causes[i].reason(throttle, now, &wait_ms);
+	MemoryContextSwitchTo(caller);
 	if (answer->reason)
 		pfree(answer->reason);
 	answer->reason = reason ? MemoryContextStrdup(throttle->context, reason) : NULL;
 	answer->until = now + (reason ? wait_ms : causes[i].ask_again_ms) / 1000.0;
+	MemoryContextReset(throttle->scratch);
 	return answer;
 }
 

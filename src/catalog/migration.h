@@ -57,8 +57,8 @@ extern void migration_record(const Migration *migration, const char *action,
 extern int	migration_runner_pid(const Migration *migration);
 
 /* Raises that process pid does so. */
-pg_attribute_noreturn() extern void migration_already_running(const Migration *migration,
-															  int pid);
+extern void migration_already_running(const Migration *migration,
+									  int pid);
 
 /*
  * The runner lock: who holds it runs the migration.  For migrate it is a

@@ -147,11 +147,12 @@ void
 sync_install(Oid relid)
 {
 	List	   *rules = sync_list_of_relation(relid);
+	SyncTriggerRow row;
 
 	if (rules != NIL)
 		replace_trigger(relid, rules);
-	else
-		ddl_run(psprintf("DROP TRIGGER IF EXISTS %s ON %s",
+	else if (sync_trigger_row(relid, &row))
+		ddl_run(psprintf("DROP TRIGGER %s ON %s",
 						 quote_identifier(SYNC_TRIGGER_NAME),
 						 quoting_relation(relid)));
 }

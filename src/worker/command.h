@@ -30,6 +30,6 @@ extern CommandError *command_run(const Migration *migration, const char *sql,
 								 CommandWatch watch, void *arg);
 
 /* Raises it as an error of this session. */
-pg_attribute_noreturn() extern void command_raise(const CommandError *error);
+extern void command_raise(const CommandError *error);
 
 #endif							/* TANDEM_COMMAND_H */

@@ -17,7 +17,7 @@
 #include "utils/syscache.h"
 #include "worker/process.h"
 
-/* Settings of a role or database that are meant for its clients. */
+/* Where a role or database has its own, they are meant for its clients. */
 static const char *const settings_of_workers[][2] = {
 	{"default_transaction_read_only", "off"},
 	{"default_transaction_isolation", "read committed"},
@@ -26,6 +26,10 @@ static const char *const settings_of_workers[][2] = {
 	{"lock_timeout", "0"},
 	{"idle_in_transaction_session_timeout", "0"},
 	{"transaction_timeout", "0"},	/* from 17 */
+	/* how the statements of a step are written and read, and where they build */
+	{"standard_conforming_strings", "on"},
+	{"intervalstyle", "postgres"},
+	{"default_tablespace", ""},
 	{"application_name", "pg_tandem"},
 };
 
