@@ -15,6 +15,7 @@
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/varlena.h"
 
 #define HINT "Set tandem.hold_function to the name of a function without arguments that returns boolean or text, or to '' for none."
@@ -68,11 +69,14 @@ ask(MemoryContext caller)
 	char	   *reason = NULL;
 
 	SPI_connect();
+	/* SPI finds none by itself in a worker, which has no portal */
+	PushActiveSnapshot(GetTransactionSnapshot());
 	if (SPI_execute(psprintf("SELECT %s()", function), false, 1) == SPI_OK_SELECT &&
 		SPI_processed == 1)
 		reason = reason_of_result(get_func_rettype(funcid), function);
 	if (reason)
 		reason = MemoryContextStrdup(caller, reason);
+	PopActiveSnapshot();
 	SPI_finish();
 	return reason;
 }

@@ -8,6 +8,7 @@
 #include "core/security.h"
 #include "ddl/statement.h"
 #include "executor/spi.h"
+#include "utils/snapmgr.h"
 
 static bool running = false;
 
@@ -29,7 +30,10 @@ ddl_run(const char *sql)
 	running = true;
 	PG_TRY();
 	{
+		/* SPI finds none by itself in a worker, which has no portal */
+		PushActiveSnapshot(GetTransactionSnapshot());
 		result = SPI_execute(sql, false, 0);
+		PopActiveSnapshot();
 	}
 	PG_FINALLY();
 	{

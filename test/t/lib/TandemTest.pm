@@ -12,7 +12,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(new_server start_psql start_pgbench finish wait_for_running
-  write_script pgbench_counts expand_accounts);
+  write_script pgbench_counts init_pgbench expand_accounts sums_agree expand_table
+  is_refused);
 
 # A server with the extension in database postgres.
 sub new_server
@@ -105,6 +106,16 @@ sub pgbench_counts
 	return ($done || 0, defined $failed ? $failed : -1);
 }
 
+# The tables of pgbench, of 100000 accounts a unit of scale.
+sub init_pgbench
+{
+	my ($node, $scale) = @_;
+
+	$node->command_ok([ 'pgbench', '-i', '-q', '-s', $scale, '-h', $node->host, '-p', $node->port, 'postgres' ],
+		'tables of pgbench');
+	return;
+}
+
 # Expand for pgbench's own table: whole units in an int become cents in a bigint.
 sub expand_accounts
 {
@@ -119,6 +130,51 @@ SELECT tandem.sync_column('cents', 'pgbench_accounts', 'abalance', 'abalance_cen
 	'abalance * 100::bigint', '(abalance_cents / 100)::int', keep_old => $keep);
 COMMIT;
 SQL
+	return;
+}
+
+# Whether TPC-B's own sums agree: no change of release 1 is lost, none is there twice.
+sub sums_agree
+{
+	my ($node, $when) = @_;
+
+	is($node->safe_psql('postgres', <<'SQL'), 't|t|t', "accounts, tellers and branches have every change of the history $when");
+SELECT (SELECT sum(abalance) FROM pgbench_accounts) = delta,
+	(SELECT sum(tbalance) FROM pgbench_tellers) = delta,
+	(SELECT sum(bbalance) FROM pgbench_branches) = delta
+FROM (SELECT coalesce(sum(delta), 0) AS delta FROM pgbench_history) h
+SQL
+	return;
+}
+
+# A table with some 40 rows a page, and a migration of its name in phase expand; options: rows, up,
+# database.
+sub expand_table
+{
+	my ($node, $name, %options) = @_;
+	my $rows = $options{rows} || 6000;
+	my $up = $options{up} || 'price * 100::bigint';
+
+	$node->safe_psql($options{database} || 'postgres', <<"SQL");
+CREATE TABLE $name (id int PRIMARY KEY, price int, filler text DEFAULT repeat('x', 150));
+INSERT INTO $name SELECT i, i FROM generate_series(1, $rows) i;
+BEGIN;
+SELECT tandem.create_migration('$name');
+SELECT tandem.add_column('$name', '$name', 'cents', 'bigint');
+SELECT tandem.sync_column('$name', '$name', 'price', 'cents', '$up', '(cents / 100)::int');
+COMMIT;
+SQL
+	return;
+}
+
+# Runs a statement that is to fail with an error like pattern.
+sub is_refused
+{
+	my ($node, $statement, $pattern, $what) = @_;
+	my ($status, $out, $err) = $node->psql('postgres', $statement);
+
+	isnt($status, 0, "$what: refused");
+	like($err, $pattern, "$what: with the reason and what to do");
 	return;
 }
 
