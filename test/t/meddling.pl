@@ -81,32 +81,40 @@ sub test_rename
 
 sub test_partitions
 {
+	my ($workers) = @_;
+
 	ask(<<'SQL');
 CREATE TABLE parts (id int, price int, filler text DEFAULT repeat('x', 150)) PARTITION BY RANGE (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10000);
 CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10000) TO (20000);
-INSERT INTO parts SELECT i, i FROM generate_series(0, 19999) i;
+CREATE TABLE parts_3 PARTITION OF parts FOR VALUES FROM (20000) TO (30000);
+INSERT INTO parts SELECT i, i FROM generate_series(0, 29999) i;
 SQL
 	expand_counted($node, 'parts');
 	ask(<<'SQL');
-CREATE TABLE parts_3 (LIKE parts INCLUDING DEFAULTS);
-INSERT INTO parts_3 (id, price) SELECT i, i FROM generate_series(20000, 20999) i;
+CREATE TABLE parts_4 (LIKE parts INCLUDING DEFAULTS);
+INSERT INTO parts_4 (id, price) SELECT i, i FROM generate_series(30000, 30999) i;
 SQL
-	run_slowly($node, 'parts', 2);
-	wait_for_running($node, q(SELECT bool_and(rows_filled > 0) FROM tandem.progress WHERE migration = 'parts' AND step = 'backfill'));
-	ask('ALTER TABLE parts DETACH PARTITION parts_2');
-	ask('ALTER TABLE parts ATTACH PARTITION parts_3 FOR VALUES FROM (20000) TO (30000)');
-	cmp_ok(ask('SELECT count(*) FROM parts_2 WHERE cents IS NULL'), '>', 0, 'partitions: one is detached in the middle');
+	my $progress = q(FROM tandem.progress WHERE migration = 'parts' AND step = 'backfill');
+	run_slowly($node, 'parts', $workers);
+	my $first = ask("SELECT relation $progress AND rows_filled > 0 LIMIT 1");
+	ask("ALTER TABLE parts DETACH PARTITION $first");
+	cmp_ok(ask("SELECT count(*) FROM $first WHERE cents IS NULL"), '>', 0, "$workers workers: $first is detached in its middle");
+	wait_for_running($node, "SELECT bool_or(rows_filled > 0) $progress AND relation::text <> '$first'");
+	my $second = ask("SELECT relation $progress AND rows_filled > 0 AND relation::text <> '$first' LIMIT 1");
+	cmp_ok(ask("SELECT count(*) FROM $second WHERE cents IS NULL"), '>', 0, "$workers workers: $second is dropped in its middle");
+	ask("DROP TABLE $second");
+	ask('ALTER TABLE parts ATTACH PARTITION parts_4 FOR VALUES FROM (30000) TO (40000)');
 	speed_up($node, 'parts');
 	wait_for_end('parts');
-	note(ask(q(SELECT phase, error, hint FROM tandem.migrations WHERE name = 'parts')));
-	is(ask(q(SELECT error FROM tandem.migrations WHERE name = 'parts')), '', 'partitions: the run ends without an error');
-	is(ask(q(SELECT count(*) FILTER (WHERE cents IS NULL) FROM parts_1)), 0, 'partitions: the one that stayed is filled');
-	is_refused($node, q(CALL tandem.contract('parts')), qr/HINT: .*tandem\.migrate/, 'partitions: contract before the new one is filled');
+	is(ask(q(SELECT phase, error FROM tandem.migrations WHERE name = 'parts')), 'contract|', "$workers workers: the run ends well");
+	is(ask("SELECT state, rows_filled $progress"), 'done|10000', "$workers workers: the one that stayed is filled");
+	is_refused($node, q(CALL tandem.contract('parts')), qr/HINT: .*tandem\.migrate/, 'contract before the new one is filled');
 	ask(q(CALL tandem.migrate('parts')));
-	is_ended_well($node, 'parts', 'partitions');
-	is(ask('SELECT count(*), count(*) FILTER (WHERE cents = price * 100) FROM parts'), '11000|11000', 'partitions: and so is the new one');
-	ask(q(CALL tandem.contract('parts')));
+	is_ended_well($node, 'parts', "$workers workers, migrate again");
+	is(ask('SELECT count(*), count(*) FILTER (WHERE cents = price * 100) FROM parts'), '11000|11000', 'the new one is filled too');
+	ask(q(CALL tandem.abort('parts')));
+	ask("DROP TABLE parts, $first; DROP EXTENSION pg_tandem; CREATE EXTENSION pg_tandem");
 	return;
 }
 
@@ -165,9 +173,10 @@ sub test_drop_extension
 	return;
 }
 
+test_partitions(1);
+test_partitions(2);
 test_rewrite();
 test_rename();
-test_partitions();
 test_drop_table();
 test_drop_database();
 test_drop_extension();
