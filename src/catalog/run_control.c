@@ -7,8 +7,8 @@
 #include "access/xlog.h"
 #include "catalog/run_control.h"
 #include "core/query.h"
+#include "core/settings.h"
 #include "miscadmin.h"
-#include "utils/guc.h"
 
 /* The database, told from its copies: a restored one resumes nothing by itself. */
 static char *
@@ -146,9 +146,7 @@ run_control_apply_settings(const RunControl *control)
 	ListCell   *value;
 
 	forboth(name, control->names, value, control->values)
-		(void) set_config_option(lfirst(name), lfirst(value), PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
-								 false);
+		settings_for_transaction(lfirst(name), lfirst(value));
 }
 
 List *

@@ -75,11 +75,27 @@ apply_settings(const Migration *migration)
 	run_control_apply_settings(run_control_get(migration->id));
 }
 
+/* The tables to fill and to verify, as they are now. */
+static List *
+leaves_of_migration(const Migration *migration)
+{
+	List	   *leaves = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sync_relations_of_migration(migration->id))
+	{
+		if (exists(lfirst_oid(lc)))
+			leaves = list_concat_unique_oid(leaves,
+											table_leaves(lfirst_oid(lc)));
+	}
+	return leaves;
+}
+
 /* First transaction: the phase, the triggers, the list of steps. */
 static void
 begin_migrate(Migration *migration)
 {
-	List	   *leaves = NIL;
+	List	   *leaves;
 	ListCell   *lc;
 	ListCell   *leaf;
 
@@ -88,14 +104,8 @@ begin_migrate(Migration *migration)
 		security_check_owner(lfirst_oid(lc));
 	migration_act(migration, ACTION_MIGRATE, NULL, 0);
 	foreach(lc, sync_list_of_migration(migration->id))
-	{
-		SyncRule   *rule = lfirst(lc);
-
-		repair_sync(migration, rule);
-		if (exists(rule->relation))
-			leaves = list_concat_unique_oid(leaves,
-											table_leaves(rule->relation));
-	}
+		repair_sync(migration, lfirst(lc));
+	leaves = leaves_of_migration(migration);
 	step_keep_only(migration->id, leaves);
 	foreach(leaf, leaves)
 	{
@@ -169,6 +179,8 @@ has_one_way(const Migration *migration)
 static void
 end_migrate(Migration *migration, TimestampTz started, int64 quarantined)
 {
+	/* partitions may have been detached or dropped meanwhile */
+	step_keep_only(migration->id, leaves_of_migration(migration));
 	if (!step_all_done(migration->id))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),

@@ -7,6 +7,7 @@
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "core/lock.h"
+#include "core/settings.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -43,6 +44,8 @@ may_go(const Migration *migration, int step_id, Throttle *throttle,
 	long		wait_ms = PAUSE_POLL_MS;
 	char	   *reason;
 
+	/* before its first query: a row that others have written is no error */
+	settings_for_transaction("transaction_isolation", "read committed");
 	process_reload_settings();
 	migration_check_stop(migration);
 	reason = reason_to_wait(migration, throttle, &wait_ms);

@@ -13,7 +13,7 @@ use Test::More;
 
 our @EXPORT = qw(new_server start_psql start_pgbench finish wait_for_running
   write_script pgbench_counts init_pgbench expand_accounts sums_agree expand_table
-  is_refused);
+  is_refused expand_counted is_shared run_slowly pause_run speed_up is_ended_well);
 
 # A server with the extension in database postgres.
 sub new_server
@@ -177,6 +177,89 @@ sub is_refused
 
 	isnt($status, 0, "$what: refused");
 	like($err, $pattern, "$what: with the reason and what to do");
+	return;
+}
+
+# A migration for a table (id, price) that tells who filled each row: pid, which is 0 where it was a
+# writer.  Options: database, migration.
+sub expand_counted
+{
+	my ($node, $name, %options) = @_;
+	my $migration = $options{migration} || $name;
+
+	$node->safe_psql($options{database} || 'postgres', <<"SQL");
+CREATE OR REPLACE FUNCTION public.whoami() RETURNS int LANGUAGE sql VOLATILE
+	AS \$\$ SELECT CASE current_setting('application_name') WHEN 'pg_tandem' THEN pg_backend_pid() ELSE 0 END \$\$;
+BEGIN;
+SELECT tandem.create_migration('$migration');
+SELECT tandem.add_column('$migration', '$name', 'cents', 'bigint');
+SELECT tandem.add_column('$migration', '$name', 'pid', 'int');
+SELECT tandem.sync_column('$migration', '$name', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
+SELECT tandem.sync_column('$migration', '$name', 'id', 'pid', 'public.whoami()', NULL, keep_old => true);
+COMMIT;
+SQL
+	return;
+}
+
+# Checks after the run of an expand_counted that each row was filled once, by several processes.
+sub is_shared
+{
+	my ($node, $name, $least) = @_;
+	my ($counted, $filled, $workers) = split /\|/, $node->safe_psql('postgres', <<"SQL");
+SELECT (SELECT sum(rows_filled) FROM tandem.progress WHERE migration = '$name' AND step = 'backfill'),
+	count(*), count(DISTINCT pid) FROM $name WHERE pid <> 0
+SQL
+
+	is($counted, $filled, "$name: the $filled rows that needed it were filled, each once");
+	cmp_ok($workers, '>=', $least, "$name: by $workers workers");
+	return;
+}
+
+# Starts a run in the background that takes its time; see speed_up.
+sub run_slowly
+{
+	my ($node, $name, $workers, $database) = @_;
+
+	$node->safe_psql($database || 'postgres', <<"SQL");
+SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '2000');
+SELECT tandem.configure('$name', 'tandem.batch_target', '5ms');
+CALL tandem.migrate('$name', background => true, workers => $workers);
+SQL
+	wait_for_running($node,
+		"SELECT coalesce(bool_or(rows_filled > 0), false) FROM tandem.progress WHERE migration = '$name'", $database);
+	return;
+}
+
+# Makes a run stay where it is; see speed_up.
+sub pause_run
+{
+	my ($node, $name) = @_;
+
+	$node->safe_psql('postgres', "SELECT tandem.pause('$name')");
+	wait_for_running($node,
+		"SELECT bool_or(state = 'paused' AND waiting ~ '^paused') FROM tandem.progress WHERE migration = '$name'");
+	return;
+}
+
+sub speed_up
+{
+	my ($node, $name) = @_;
+
+	$node->safe_psql('postgres',
+		"SELECT tandem.configure('$name', 'tandem.max_rows_per_second', NULL); SELECT tandem.resume('$name')");
+	return;
+}
+
+# Waits for the end of a run, which is to have done all.
+sub is_ended_well
+{
+	my ($node, $name, $what) = @_;
+
+	wait_for_running($node, "SELECT running_pid IS NULL AND NOT background FROM tandem.migrations WHERE name = '$name'");
+	is($node->safe_psql('postgres', "SELECT phase, error FROM tandem.migrations WHERE name = '$name'"),
+		'contract|', "$what: the run ends well");
+	is($node->safe_psql('postgres', "SELECT sum(rows_unfilled), sum(rows_mismatched) FROM tandem.verify('$name')"),
+		'0|0', "$what: every row is right");
 	return;
 }
 
