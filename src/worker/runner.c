@@ -82,11 +82,13 @@ leaves_of_migration(const Migration *migration)
 	List	   *leaves = NIL;
 	ListCell   *lc;
 
-	foreach(lc, sync_relations_of_migration(migration->id))
+	foreach(lc, sync_list_of_migration(migration->id))
 	{
-		if (exists(lfirst_oid(lc)))
+		SyncRule   *rule = lfirst(lc);
+
+		if (exists(rule->relation))
 			leaves = list_concat_unique_oid(leaves,
-											table_leaves(lfirst_oid(lc)));
+											table_leaves(rule->relation));
 	}
 	return leaves;
 }

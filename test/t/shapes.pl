@@ -96,18 +96,20 @@ is(ask(q(SELECT count(*), count(*) FILTER (WHERE state = 'done' AND percent = 10
 # no primary key, rows that are equal; no row
 ask(<<'SQL');
 CREATE TABLE keyless (id int, price int);
-INSERT INTO keyless SELECT 1, 1 FROM generate_series(1, 20000);
+INSERT INTO keyless SELECT 1, 1 FROM generate_series(1, 60000);
 CREATE TABLE empty (id int, price int);
 SQL
-foreach my $case ([ 'keyless', 20000 ], [ 'empty', 0 ])
+foreach my $case ([ 'keyless', 60000 ], [ 'empty', 0 ])
 {
 	my ($name, $count) = @$case;
 
 	expand_counted($node, $name);
-	ask("CALL tandem.migrate('$name', workers => 3)");
+	ask("SELECT tandem.configure('$name', 'tandem.batch_target', '1ms'); CALL tandem.migrate('$name', workers => 3)");
 	is_ended_well($node, $name, $name);
 	is(ask("SELECT rows_filled, percent FROM tandem.progress WHERE migration = '$name' AND step = 'backfill'"),
 		"$count|100.0", "$name: $count rows were filled");
+	is(ask("SELECT rows_done FROM tandem.progress WHERE migration = '$name' AND step = 'verify'"), $count,
+		"$name: no block is given to two workers");
 	is(ask("SELECT count(*) FROM $name WHERE cents = price * 100"), $count, "$name: every row");
 	ask("CALL tandem.contract('$name')");
 }
