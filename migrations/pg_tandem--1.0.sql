@@ -373,7 +373,7 @@ COMMENT ON FUNCTION tandem.runner_pid(integer)
 
 CREATE FUNCTION tandem.worker_pids(migration integer) RETURNS integer[]
 AS $$
-	-- the runner, and the workers that hold its worker lock
+	-- the runner, also while it waits to try again, and the workers that hold its worker lock
 	SELECT pg_catalog.array_agg(DISTINCT l.pid ORDER BY l.pid) FROM pg_catalog.pg_locks l
 	WHERE l.locktype = 'object' AND l.granted
 		AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
@@ -381,7 +381,7 @@ AS $$
 		AND l.classid = 'tandem.migration'::pg_catalog.regclass
 		AND l.objid = $1::pg_catalog.oid
 		AND (l.objsubid = 1 AND l.mode = 'ExclusiveLock'
-			OR l.objsubid = 4 AND l.mode = 'ShareLock')
+			OR l.objsubid IN (4, 5) AND l.mode = 'ShareLock')
 $$ LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION tandem.worker_pids(integer)
 	IS 'processes that work on a migration now, or NULL';
@@ -426,11 +426,11 @@ CREATE VIEW tandem.progress AS
 SELECT m.name AS migration, t.kind AS step, t.relation, t.object,
 	CASE WHEN t.state <> 'pending' OR w.pids IS NULL OR t.started_at IS NULL THEN t.state
 		WHEN m.paused_by IS NOT NULL THEN 'paused'
-		WHEN t.waiting IS NOT NULL THEN 'waiting'
+		WHEN t.waiting IS NOT NULL OR m.error IS NOT NULL THEN 'waiting'
 		ELSE 'running' END AS state,
 	d.done, d.total, d.percent,
 	rpad(repeat('#', (d.percent / 5)::integer), 20, '.') AS bar,
-	t.doing,
+	CASE WHEN w.pids IS NOT NULL THEN t.doing END AS doing,
 	t.rows_done, t.rows_filled, t.rows_quarantined,
 	t.rows_unfilled, t.rows_mismatched,
 	CASE WHEN t.run_time > '0' THEN
@@ -438,7 +438,13 @@ SELECT m.name AS migration, t.kind AS step, t.relation, t.object,
 	CASE WHEN t.state = 'pending' AND d.is_blocks AND d.done > 0 THEN
 		date_trunc('second', t.run_time
 			* ((t.blocks_total - d.done)::float8 / d.done)) END AS time_left,
-	t.batch_blocks, t.waiting, t.blockers,
+	t.batch_blocks,
+	CASE WHEN w.pids IS NULL OR t.state = 'done' THEN NULL
+		WHEN t.waiting IS NOT NULL THEN t.waiting
+		WHEN m.error IS NOT NULL AND t.started_at IS NOT NULL
+		THEN 'a while, to try again after an error' END AS waiting,
+	-- a process that was killed leaves what it saw
+	CASE WHEN w.pids IS NOT NULL THEN t.blockers END AS blockers,
 	CASE WHEN t.state <> 'done' THEN w.pids END AS workers,
 	-- it may quote the row: shown to who may read the table
 	CASE WHEN has_table_privilege(t.relation::oid, 'SELECT')

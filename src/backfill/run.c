@@ -34,7 +34,7 @@
 #include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
 #include "sync/trigger_row.h"
-#include "utils/guc.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -63,6 +63,29 @@ struct StepRun
 	long		pause_ms;
 };
 
+/*
+ * The search_path that the migration's sync of the table was made under: so
+ * functions in up find the same tables whoever runs the migration.  NULL: the
+ * table is a partition that has left the migration's tables.
+ */
+static char *
+search_path_of(Migration *migration, Oid relid)
+{
+	List	   *tables = lcons_oid(relid, get_rel_relispartition(relid)
+								   ? get_partition_ancestors(relid) : NIL);
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (list_member_oid(tables, rule->relation))
+			return rule->search_path;
+	}
+	return NULL;
+}
+
+/* NULL: it was a partition, and was detached or dropped. */
 static Relation
 open_table(StepRun *run)
 {
@@ -70,12 +93,20 @@ open_table(StepRun *run)
 	? RowExclusiveLock : AccessShareLock;
 	Relation	rel = try_table_open(run->step->relation, mode);
 
+	if (rel && relation_sync_trigger(rel))
+		return rel;
+	if (search_path_of(run->migration, run->step->relation) == NULL)
+	{
+		if (rel)
+			table_close(rel, NoLock);
+		return NULL;
+	}
 	if (rel == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table with OID %u of migration \"%s\" was dropped",
 						run->step->relation, run->migration->name),
-				 errhint("CALL tandem.abort to end the migration, or call tandem.migrate again if it was a partition.")));
+				 errhint("CALL tandem.abort to end the migration.")));
 	return rel;
 }
 
@@ -192,14 +223,6 @@ check_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last,
 		advance->sample = verify_sample(&result);
 }
 
-/* For the transaction of a batch, whatever the session's defaults are. */
-static void
-set_for_transaction(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
-}
-
 /* The time since the last look, shared among the processes at work. */
 static double
 seconds_to_count(StepRun *run)
@@ -244,16 +267,23 @@ static void
 work_on_batch(void *arg)
 {
 	StepRun    *run = arg;
-	Relation	rel = open_table(run);
+	Relation	rel;
 	BlockNumber first;
 	BlockNumber last;
 
+	run->rows = 0;
+	/* before the table is locked: that wait is a wait like others */
 	if (setting_batch_lock_timeout > 0)
-		set_for_transaction("lock_timeout",
-							psprintf("%d", setting_batch_lock_timeout));
+		settings_for_transaction("lock_timeout",
+								 psprintf("%d", setting_batch_lock_timeout));
+	rel = open_table(run);
+	if (rel == NULL)
+	{
+		run->left = BLOCKS_NONE;
+		return;
+	}
 	reclaim_run(&run->reclaim, rel);
 	prepare_step(run, rel);
-	run->rows = 0;
 	run->left = window_next_blocks(&run->window, run->step, run->pacing.blocks,
 								   &first, &last, &run->reclaim);
 	if (run->left == BLOCKS_CLAIMED)
@@ -269,31 +299,18 @@ work_on_batch(void *arg)
 }
 
 /*
- * The search_path that the migration's sync of the table was made under: so
- * functions in up find the same tables whoever runs the migration.
+ * Notes the error of a batch, which has been rolled back, and raises it.  What
+ * another worker than the runner fails at the runner tries again.
  */
-static char *
-search_path_of(Migration *migration, Oid relid)
-{
-	List	   *tables = lcons_oid(relid, get_rel_relispartition(relid)
-								   ? get_partition_ancestors(relid) : NIL);
-	ListCell   *lc;
-
-	foreach(lc, sync_list_of_migration(migration->id))
-	{
-		SyncRule   *rule = lfirst(lc);
-
-		if (list_member_oid(tables, rule->relation))
-			return rule->search_path;
-	}
-	return NULL;
-}
-
-/* Notes the error of a batch, which has been rolled back, and raises it. */
 static void
 fail_step(StepRun *run, ErrorData *error)
 {
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
+	bool		was_ended = ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
+
+	if (error->hint == NULL && !was_ended)
+		error->hint = psprintf("Mend the cause, then CALL tandem.migrate(%s) again; what was done is kept.",
+							   quote_literal_cstr(run->migration->name));
+	if (run->worker == 0 && !was_ended)
 	{
 		step_set_error(run->step->id,
 					   psprintf("%s%s%s", error->message,
@@ -340,8 +357,6 @@ try_batch(StepRun *run)
 	BlockNumber cursor = run->window.cursor;
 	ErrorData  *error;
 
-	/* a row that others have written meanwhile is no error to a batch */
-	set_for_transaction("transaction_isolation", "read committed");
 	migration_check_stop(run->migration);
 	error = subtransaction_try(work_on_batch, run);
 	if (error == NULL)

@@ -31,6 +31,7 @@ typedef enum MigrationLock
 	LOCK_CHANGE = 2,			/* objid: hash of the name */
 	LOCK_STOP = 3,				/* objid: id of the migration */
 	LOCK_WORKER = 4,			/* objid: id of the migration; session lock */
+	LOCK_RETRY = 5,				/* objid: id of the migration */
 } MigrationLock;
 
 #define CHANGE_WAIT_MS 5000
@@ -189,6 +190,15 @@ migration_join_workers(int migration_id)
 	set_lock_tag(&tag, LOCK_WORKER, migration_id);
 	before_shmem_exit(leave_workers, PointerGetDatum(&tag));
 	(void) LockAcquire(&tag, ShareLock, true, true);
+}
+
+void
+migration_join_retry(int migration_id)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, LOCK_RETRY, migration_id);
+	(void) LockAcquire(&tag, ShareLock, false, true);
 }
 
 static Migration *

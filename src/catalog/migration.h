@@ -87,6 +87,12 @@ extern void migration_check_stop(const Migration *migration);
 extern void migration_join_workers(int migration_id);
 
 /*
+ * Tells, until the end of the transaction, that this process is going to run
+ * the migration again after an error that may pass.
+ */
+extern void migration_join_retry(int migration_id);
+
+/*
  * Waits, at most timeout_ms, until no process works for a runner of the
  * migration, and keeps new ones out until the end of the transaction.  The
  * caller has the runner lock.  Errors: one goes on.

@@ -7,8 +7,8 @@
 #include "access/xlog.h"
 #include "catalog/run_control.h"
 #include "core/query.h"
+#include "core/settings.h"
 #include "miscadmin.h"
-#include "utils/guc.h"
 
 /* The database, told from its copies: a restored one resumes nothing by itself. */
 static char *
@@ -146,9 +146,7 @@ run_control_apply_settings(const RunControl *control)
 	ListCell   *value;
 
 	forboth(name, control->names, value, control->values)
-		(void) set_config_option(lfirst(name), lfirst(value), PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
-								 false);
+		settings_for_transaction(lfirst(name), lfirst(value));
 }
 
 List *
@@ -164,7 +162,7 @@ run_control_orphans(void)
 	rows = query_run(&query,
 					 "SELECT m.id FROM tandem.migration m WHERE m.background AND m.paused_by IS NULL "
 					 "AND m.phase IN ('expand', 'migrate', 'contract') AND m.run_in = $1 "
-					 "AND tandem.runner_pid(m.id) IS NULL ORDER BY m.id");
+					 "AND tandem.worker_pids(m.id) IS NULL ORDER BY m.id");
 	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 		ids = lappend_int(ids, query_get_int(row, 1));

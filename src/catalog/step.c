@@ -236,6 +236,20 @@ step_reopen(int step_id)
 }
 
 void
+step_forget_errors(int migration_id, StepKind kind)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_text(&query, kind_names[kind]);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET state = 'pending', error = NULL, hint = NULL "
+					 "WHERE migration = $1 AND kind = $2 AND state = 'failed'");
+	query_end(&query);
+}
+
+void
 step_restart(int migration_id, Oid relid)
 {
 	TandemQuery query;

@@ -94,6 +94,9 @@ extern void step_finish(Step *step);
 /* Notes why the step failed, with the remedy or NULL. */
 extern void step_set_error(int step_id, const char *error, const char *hint);
 
+/* Steps of that kind that have failed are to be tried again. */
+extern void step_forget_errors(int migration_id, StepKind kind);
+
 /*
  * Notes why the step makes no progress: what it gives way to, and the sessions
  * in its way, for people.  Each may be NULL.

@@ -174,7 +174,7 @@ step_advance(Step *step, BlockNumber first, BlockNumber last, List *again,
 					 "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
 					 "rows_mismatched = rows_mismatched + $9, sample = coalesce($10::jsonb, sample), "
 					 "waiting = NULL, blockers = $11, batch_blocks = $12, run_time = run_time + make_interval(secs => $13), "
-					 "error = NULL, hint = NULL, state = 'pending', changed_at = clock_timestamp() WHERE id = $1");
+					 "changed_at = clock_timestamp() WHERE id = $1");
 	query_end(&query);
 }
 

@@ -130,6 +130,13 @@ static const struct config_enum_entry undeclared_options[] = {
 };
 
 void
+settings_for_transaction(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+}
+
+void
 settings_define(void)
 {
 	DefineCustomIntVariable("tandem.release",

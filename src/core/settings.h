@@ -64,6 +64,9 @@ extern bool settings_any_lag_counts(void);
 /* "name = value" as SHOW would write the value, palloc'd. */
 extern char *settings_show(const char *name);
 
+/* Sets any setting until the end of the transaction. */
+extern void settings_for_transaction(const char *name, const char *value);
+
 /* Defines the settings; called once, from _PG_init. */
 extern void settings_define(void);
 

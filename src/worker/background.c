@@ -17,6 +17,7 @@
 #include "storage/ipc.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 #include "worker/background.h"
 #include "worker/process.h"
 #include "worker/runner.h"
@@ -24,6 +25,7 @@
 
 #define FIRST_PAUSE_MS 1000
 #define LONGEST_PAUSE_MS 60000
+#define RETRY_LOOK_MS 500
 #define START_POLL_MS 10
 
 PROCESS_MAIN(tandem_runner_main);
@@ -35,12 +37,42 @@ may_pass(const ErrorData *error)
 	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED ||
 		error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
+		error->sqlerrcode == ERRCODE_OBJECT_IN_USE ||
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK;
 }
 
-/* One try; its error, in TopMemoryContext, or NULL. */
+/* The migration, as long as its run is wanted: it may have been cancelled. */
+static Migration *
+wanted_migration(int migration_id)
+{
+	return run_control_get(migration_id)->background
+		? migration_by_id(migration_id) : NULL;
+}
+
+/*
+ * Waits as long as the run is wanted, with a lock that tells launchers that it
+ * has somebody.
+ */
+static void
+wait_to_retry(int migration_id, long ms)
+{
+	for (; ms > 0; ms -= RETRY_LOOK_MS)
+	{
+		session_begin();
+		migration_join_retry(migration_id);
+		if (wanted_migration(migration_id) == NULL)
+			ms = 0;
+		interruptible_sleep(Min(ms, RETRY_LOOK_MS));
+		session_end();
+	}
+}
+
+/*
+ * One try after a pause, which a cancel ends as it ends the run; its error, in
+ * TopMemoryContext, or NULL.
+ */
 static ErrorData *
-try_run(const ProcessOrder *order)
+try_run(const ProcessOrder *order, long pause)
 {
 	ErrorData  *volatile error = NULL;
 
@@ -48,8 +80,10 @@ try_run(const ProcessOrder *order)
 	{
 		Migration  *migration;
 
+		wait_to_retry(order->migration_id, pause);
+		process_reload_settings();
 		session_begin();
-		migration = migration_by_id(order->migration_id);
+		migration = wanted_migration(order->migration_id);
 		if (migration)
 			runner_run(migration_get_for_change(migration->name),
 					   order->workers);
@@ -74,23 +108,27 @@ note_error(int migration_id, const ErrorData *error)
 	bool		again = may_pass(error);
 
 	session_begin();
-	run_control_set_error(migration_id, error->message, error->hint);
+	run_control_set_error(migration_id, error->message,
+						  error->hint ? error->hint
+						  : "Call tandem.migrate again: it goes on where it was.");
 	if (!again)
 		run_control_end_background(migration_id);
 	session_end();
 	return again;
 }
 
-/* Whether the run is still wanted: it may have been cancelled in a pause. */
+/* Whether another process runs it: then it is in good hands. */
 static bool
-is_wanted(int migration_id)
+runs_elsewhere(int migration_id)
 {
-	bool		wanted;
+	Migration  *migration;
+	bool		runs;
 
 	session_begin();
-	wanted = run_control_get(migration_id)->background;
+	migration = migration_by_id(migration_id);
+	runs = migration && migration_runner_pid(migration) > 0;
 	session_end();
-	return wanted;
+	return runs;
 }
 
 /* The worker. */
@@ -98,22 +136,26 @@ void
 tandem_runner_main(Datum argument)
 {
 	ProcessOrder order;
-	long		pause = FIRST_PAUSE_MS;
+	long		pause = 0;
 
 	process_begin(&order);
-	while (is_wanted(order.migration_id))
+	for (;;)
 	{
-		ErrorData  *error = try_run(&order);
+		TimestampTz begun = GetCurrentTimestamp();
+		ErrorData  *error = try_run(&order, pause);
 
-		/* another session runs it: then it is in good hands */
-		if (error == NULL || error->sqlerrcode == ERRCODE_OBJECT_IN_USE)
+		if (error == NULL ||
+			(error->sqlerrcode == ERRCODE_OBJECT_IN_USE &&
+			 runs_elsewhere(order.migration_id)))
 			return;
 		if (!note_error(order.migration_id, error))
 			return;
 		FreeErrorData(error);
-		interruptible_sleep(pause);
-		process_reload_settings();
-		pause = Min(pause * 2, LONGEST_PAUSE_MS);
+		/* who got far before this error does not wait long for it */
+		if (TimestampDifferenceExceeds(begun, GetCurrentTimestamp(),
+									   pause + LONGEST_PAUSE_MS))
+			pause = 0;
+		pause = pause == 0 ? FIRST_PAUSE_MS : Min(pause * 2, LONGEST_PAUSE_MS);
 	}
 }
 
@@ -170,6 +212,9 @@ background_wait_for_start(const Migration *migration,
 		interruptible_sleep(START_POLL_MS);
 	}
 	control = run_control_get(migration->id);
+	/* the caller is told, so nobody is to start it again by himself */
+	run_control_end_background(migration->id);
+	SPI_commit();
 	/* or it was done already */
 	if (control->background || control->error)
 		ereport(ERROR,

@@ -79,7 +79,8 @@ run_batches(Fill *fill, Step *step, StepRun *run, Throttle *throttle,
 		MemoryContextReset(turn);
 	}
 	MemoryContextDelete(turn);
-	if (fill->worker != 0)
+	/* a partition may have been dropped meanwhile */
+	if (fill->worker != 0 || get_rel_name(step->relation) == NULL)
 		return;
 	step_refresh(step);
 	progress_notice_end(&notice, step);
@@ -151,6 +152,7 @@ reopen_steps(const Migration *migration, StepKind kind)
 		if (is_open(step) && (step->done || !step->started))
 			step_reopen(step->id);
 	}
+	step_forget_errors(migration->id, kind);
 }
 
 /* A worker other than the runner. */

@@ -68,26 +68,46 @@ repair_sync(Migration *migration, SyncRule *rule)
 			 errdetail("It was: %s.", problem)));
 }
 
-/* First transaction: the phase, the triggers, the list of steps. */
+/* Until the end of the transaction, as steering does before each batch. */
 static void
-begin_migrate(Migration *migration)
+apply_settings(const Migration *migration)
+{
+	run_control_apply_settings(run_control_get(migration->id));
+}
+
+/* The tables to fill and to verify, as they are now. */
+static List *
+leaves_of_migration(const Migration *migration)
 {
 	List	   *leaves = NIL;
 	ListCell   *lc;
-	ListCell   *leaf;
 
-	foreach(lc, sync_relations_of_migration(migration->id))
-		security_check_owner(lfirst_oid(lc));
-	migration_act(migration, ACTION_MIGRATE, NULL, 0);
 	foreach(lc, sync_list_of_migration(migration->id))
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		repair_sync(migration, rule);
 		if (exists(rule->relation))
 			leaves = list_concat_unique_oid(leaves,
 											table_leaves(rule->relation));
 	}
+	return leaves;
+}
+
+/* First transaction: the phase, the triggers, the list of steps. */
+static void
+begin_migrate(Migration *migration)
+{
+	List	   *leaves;
+	ListCell   *lc;
+	ListCell   *leaf;
+
+	apply_settings(migration);
+	foreach(lc, sync_relations_of_migration(migration->id))
+		security_check_owner(lfirst_oid(lc));
+	migration_act(migration, ACTION_MIGRATE, NULL, 0);
+	foreach(lc, sync_list_of_migration(migration->id))
+		repair_sync(migration, lfirst(lc));
+	leaves = leaves_of_migration(migration);
 	step_keep_only(migration->id, leaves);
 	foreach(leaf, leaves)
 	{
@@ -126,6 +146,7 @@ mark_filled(Migration *migration)
 {
 	ListCell   *lc;
 
+	apply_settings(migration);
 	foreach(lc, sync_list_of_migration(migration->id))
 	{
 		SyncRule   *rule = lfirst(lc);
@@ -160,6 +181,8 @@ has_one_way(const Migration *migration)
 static void
 end_migrate(Migration *migration, TimestampTz started, int64 quarantined)
 {
+	/* partitions may have been detached or dropped meanwhile */
+	step_keep_only(migration->id, leaves_of_migration(migration));
 	if (!step_all_done(migration->id))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),

@@ -7,8 +7,10 @@
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "core/lock.h"
+#include "core/settings.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "worker/process.h"
 #include "worker/steering.h"
 
@@ -30,28 +32,51 @@ reason_to_wait(const Migration *migration, Throttle *throttle, long *wait_ms)
 	return throttle ? throttle_reason(throttle, wait_ms) : NULL;
 }
 
+/*
+ * One look; true: the next batch may go.  What is said in the step is committed
+ * before that, or other workers would wait for the row as long as the batch
+ * takes.
+ */
+static bool
+may_go(const Migration *migration, int step_id, Throttle *throttle,
+	   bool *waited, bool *said)
+{
+	long		wait_ms = PAUSE_POLL_MS;
+	char	   *reason;
+
+	/* before its first query: a row that others have written is no error */
+	settings_for_transaction("transaction_isolation", "read committed");
+	process_reload_settings();
+	migration_check_stop(migration);
+	reason = reason_to_wait(migration, throttle, &wait_ms);
+	if (reason == NULL && !*said)
+		return true;
+	step_set_waiting(step_id, reason, NULL);
+	SPI_commit();
+	*said = (reason != NULL);
+	*waited |= *said;
+	if (reason)
+		interruptible_sleep(wait_ms);
+	return false;
+}
+
 bool
 steering_wait(const Migration *migration, int step_id, Throttle *throttle)
 {
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext look = AllocSetContextCreate(caller, "tandem steering",
+											   ALLOCSET_SMALL_SIZES);
 	bool		waited = false;
+	bool		said = false;
 
-	for (;;)
+	MemoryContextSwitchTo(look);
+	while (!may_go(migration, step_id, throttle, &waited, &said))
 	{
-		long		wait_ms = PAUSE_POLL_MS;
-		char	   *reason;
-
-		process_reload_settings();
-		migration_check_stop(migration);
-		reason = reason_to_wait(migration, throttle, &wait_ms);
-		if (reason == NULL)
-			break;
-		step_set_waiting(step_id, reason, NULL);
-		pfree(reason);
-		SPI_commit();
-		interruptible_sleep(wait_ms);
-		waited = true;
+		/* a pause may last for days */
+		MemoryContextReset(look);
+		MemoryContextSwitchTo(look);
 	}
-	if (waited)
-		step_set_waiting(step_id, NULL, NULL);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(look);
 	return waited;
 }

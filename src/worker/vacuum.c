@@ -85,7 +85,9 @@ vacuuming_go_on(Vacuuming *vacuuming, bool at_end)
 	/* it had no list of blocks yet, or began anew */
 	if (vacuuming->left_before < left)
 		vacuuming->left_before = vacuuming->step->blocks_total;
-	if (!is_due(vacuuming, left, at_end))
+	/* a partition may have been dropped meanwhile */
+	if (!is_due(vacuuming, left, at_end) ||
+		get_rel_name(vacuuming->step->relation) == NULL)
 		return;
 	step_refresh(vacuuming->step);
 	if (vacuuming->step->rows_filled > vacuuming->filled_before)

@@ -75,6 +75,8 @@ sub is_filled
 {
 	my ($job, $name, $how) = @_;
 
+	# which gives up after a while; waiting for the job does not
+	wait_for_running($node, "SELECT bool_and(state = 'done') FROM tandem.progress WHERE migration = '$name'");
 	ok(finish($job), "$name: it ends by itself $how");
 	is(ask("SELECT count(*) FROM $name WHERE cents = price * 100"), $rows, "$name: every row is filled");
 	is(ask("SELECT count(waiting) FROM tandem.progress WHERE migration = '$name'"), 0, "$name: nothing is said to be waited for");
@@ -238,7 +240,7 @@ SQL
 	expand('as_owner');
 	ask('UPDATE flag SET held = true; ALTER TABLE as_owner OWNER TO plain');
 	my @as_plain = ('SET SESSION AUTHORIZATION plain', "SET tandem.hold_function = 'ops.why_held'");
-	my $refused = start_migrate('as_owner', @as_plain);
+	my $refused = start_migrate('as_owner', @as_plain, q(SET statement_timeout = '60s'));
 	ok(!finish($refused), 'a function that reads what its caller may not');
 	like($refused->{err}, qr/ERROR:  permission denied for table flag\n.*HINT:  .*tandem\.hold_function/s, 'raises, and the run stops');
 	ask('GRANT SELECT ON flag TO plain');

@@ -12,7 +12,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(new_server start_psql start_pgbench finish wait_for_running
-  write_script pgbench_counts expand_accounts);
+  write_script pgbench_counts init_pgbench expand_accounts sums_agree expand_table
+  is_refused expand_counted is_shared run_slowly pause_run speed_up is_ended_well);
 
 # A server with the extension in database postgres.
 sub new_server
@@ -55,7 +56,9 @@ sub start_pgbench
 	my ($node, @options) = @_;
 	my %job = (out => '', err => '', what => "pgbench @options");
 	my @command = ($node->installed_command('pgbench'),
-		'-n', @options, '-h', $node->host, '-p', $node->port, 'postgres');
+		'-n', @options, '-h', $node->host, '-p', $node->port,
+		# the environment of the tests names it otherwise
+		'dbname=postgres application_name=pgbench');
 
 	$job{run} = IPC::Run::start(\@command, '<', \undef, '>', \$job{out},
 		'2>', \$job{err},
@@ -105,6 +108,16 @@ sub pgbench_counts
 	return ($done || 0, defined $failed ? $failed : -1);
 }
 
+# The tables of pgbench, of 100000 accounts a unit of scale.
+sub init_pgbench
+{
+	my ($node, $scale) = @_;
+
+	$node->command_ok([ 'pgbench', '-i', '-q', '-s', $scale, '-h', $node->host, '-p', $node->port, 'postgres' ],
+		'tables of pgbench');
+	return;
+}
+
 # Expand for pgbench's own table: whole units in an int become cents in a bigint.
 sub expand_accounts
 {
@@ -119,6 +132,134 @@ SELECT tandem.sync_column('cents', 'pgbench_accounts', 'abalance', 'abalance_cen
 	'abalance * 100::bigint', '(abalance_cents / 100)::int', keep_old => $keep);
 COMMIT;
 SQL
+	return;
+}
+
+# Whether TPC-B's own sums agree: no change of release 1 is lost, none is there twice.
+sub sums_agree
+{
+	my ($node, $when) = @_;
+
+	is($node->safe_psql('postgres', <<'SQL'), 't|t|t', "accounts, tellers and branches have every change of the history $when");
+SELECT (SELECT sum(abalance) FROM pgbench_accounts) = delta,
+	(SELECT sum(tbalance) FROM pgbench_tellers) = delta,
+	(SELECT sum(bbalance) FROM pgbench_branches) = delta
+FROM (SELECT coalesce(sum(delta), 0) AS delta FROM pgbench_history) h
+SQL
+	return;
+}
+
+# A table with some 40 rows a page, and a migration of its name in phase expand; options: rows, up,
+# database.
+sub expand_table
+{
+	my ($node, $name, %options) = @_;
+	my $rows = $options{rows} || 6000;
+	my $up = $options{up} || 'price * 100::bigint';
+
+	$node->safe_psql($options{database} || 'postgres', <<"SQL");
+CREATE TABLE $name (id int PRIMARY KEY, price int, filler text DEFAULT repeat('x', 150));
+INSERT INTO $name SELECT i, i FROM generate_series(1, $rows) i;
+BEGIN;
+SELECT tandem.create_migration('$name');
+SELECT tandem.add_column('$name', '$name', 'cents', 'bigint');
+SELECT tandem.sync_column('$name', '$name', 'price', 'cents', '$up', '(cents / 100)::int');
+COMMIT;
+SQL
+	return;
+}
+
+# Runs a statement that is to fail with an error like pattern.
+sub is_refused
+{
+	my ($node, $statement, $pattern, $what) = @_;
+	my ($status, $out, $err) = $node->psql('postgres', $statement);
+
+	isnt($status, 0, "$what: refused");
+	like($err, $pattern, "$what: with the reason and what to do");
+	return;
+}
+
+# A migration for a table (id, price) that tells who filled each row: pid, which is 0 where it was a
+# writer.  Options: database, migration.
+sub expand_counted
+{
+	my ($node, $name, %options) = @_;
+	my $migration = $options{migration} || $name;
+
+	$node->safe_psql($options{database} || 'postgres', <<"SQL");
+CREATE OR REPLACE FUNCTION public.whoami() RETURNS int LANGUAGE sql VOLATILE
+	AS \$\$ SELECT CASE current_setting('application_name') WHEN 'pg_tandem' THEN pg_backend_pid() ELSE 0 END \$\$;
+BEGIN;
+SELECT tandem.create_migration('$migration');
+SELECT tandem.add_column('$migration', '$name', 'cents', 'bigint');
+SELECT tandem.add_column('$migration', '$name', 'pid', 'int');
+SELECT tandem.sync_column('$migration', '$name', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
+SELECT tandem.sync_column('$migration', '$name', 'id', 'pid', 'public.whoami()', NULL, keep_old => true);
+COMMIT;
+SQL
+	return;
+}
+
+# Checks after the run of an expand_counted that each row was filled once, by several processes.
+sub is_shared
+{
+	my ($node, $name, $least) = @_;
+	my ($counted, $filled, $workers) = split /\|/, $node->safe_psql('postgres', <<"SQL");
+SELECT (SELECT sum(rows_filled) FROM tandem.progress WHERE migration = '$name' AND step = 'backfill'),
+	count(*), count(DISTINCT pid) FROM $name WHERE pid <> 0
+SQL
+
+	is($counted, $filled, "$name: the $filled rows that needed it were filled, each once");
+	cmp_ok($workers, '>=', $least, "$name: by $workers workers");
+	return;
+}
+
+# Starts a run in the background that takes its time; see speed_up.
+sub run_slowly
+{
+	my ($node, $name, $workers, $database) = @_;
+
+	$node->safe_psql($database || 'postgres', <<"SQL");
+SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '2000');
+SELECT tandem.configure('$name', 'tandem.batch_target', '5ms');
+CALL tandem.migrate('$name', background => true, workers => $workers);
+SQL
+	wait_for_running($node,
+		"SELECT coalesce(bool_or(rows_filled > 0), false) FROM tandem.progress WHERE migration = '$name'", $database);
+	return;
+}
+
+# Makes a run stay where it is; see speed_up.
+sub pause_run
+{
+	my ($node, $name) = @_;
+
+	$node->safe_psql('postgres', "SELECT tandem.pause('$name')");
+	wait_for_running($node,
+		"SELECT bool_or(state = 'paused' AND waiting ~ '^paused') FROM tandem.progress WHERE migration = '$name'");
+	return;
+}
+
+sub speed_up
+{
+	my ($node, $name) = @_;
+
+	$node->safe_psql('postgres',
+		"SELECT tandem.configure('$name', 'tandem.max_rows_per_second', NULL); SELECT tandem.resume('$name')");
+	return;
+}
+
+# Waits for the end of a run, which is to have done all.
+sub is_ended_well
+{
+	my ($node, $name, $what) = @_;
+
+	wait_for_running($node, "SELECT running_pid IS NULL AND NOT background FROM tandem.migrations WHERE name = '$name'");
+	is($node->safe_psql('postgres', "SELECT phase, error FROM tandem.migrations WHERE name = '$name'"),
+		'contract|', "$what: the run ends well");
+	is($node->safe_psql('postgres', "SELECT sum(rows_unfilled), sum(rows_mismatched) FROM tandem.verify('$name')"),
+		'0|0', "$what: every row is right");
 	return;
 }
 
