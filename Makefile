@@ -92,6 +92,7 @@ OBJS = \
 	src/release/served.o \
 	src/release/declared.o \
 	src/release/fence.o \
+	src/release/drain.o \
 	src/release/readiness.o \
 	src/api/migrate.o \
 	src/api/release.o \

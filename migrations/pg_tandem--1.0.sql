@@ -297,10 +297,11 @@ COMMENT ON FUNCTION tandem.verify(text)
  * Contract.
  */
 
-CREATE PROCEDURE tandem.contract(migration text, force boolean DEFAULT false)
+CREATE PROCEDURE tandem.contract(migration text, force boolean DEFAULT false,
+	undeclared text DEFAULT 'refuse')
 AS 'MODULE_PATHNAME', 'tandem_contract' LANGUAGE C;
-COMMENT ON PROCEDURE tandem.contract(text, boolean)
-	IS 'ends a migration: drops its syncs and old columns; force goes on in spite of mismatches and quarantined rows';
+COMMENT ON PROCEDURE tandem.contract(text, boolean, text)
+	IS 'ends a migration: refuses older releases, waits for their transactions, drops syncs and old columns; force goes on in spite of mismatches and quarantined rows';
 
 CREATE PROCEDURE tandem.abort(migration text)
 AS 'MODULE_PATHNAME', 'tandem_abort' LANGUAGE C;

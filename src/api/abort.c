@@ -16,6 +16,7 @@
 #include "ddl/columns.h"
 #include "ddl/constraint_build.h"
 #include "ddl/index_build.h"
+#include "release/drain.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -96,6 +97,7 @@ tandem_abort(PG_FUNCTION_ARGS)
 	check_dependents(migration, doomed);
 	migration_act(migration, ACTION_ABORT, doomed_describe(doomed), started);
 	run_control_end_background(migration->id);
+	drain_undo(migration);
 	undo_builds(migration);
 	finish_drop(migration, doomed);
 	PG_RETURN_VOID();

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "api/arguments.h"
+#include "nodes/parsenodes.h"
 #include "core/query.h"
 #include "utils/builtins.h"
 
@@ -49,4 +50,12 @@ argument_bool(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	check_given(fcinfo, n, name);
 	return PG_GETARG_BOOL(n);
+}
+
+bool
+procedure_may_commit(FunctionCallInfo fcinfo)
+{
+	CallContext *context = (CallContext *) fcinfo->context;
+
+	return context && IsA(context, CallContext) && !context->atomic;
 }

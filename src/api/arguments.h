@@ -20,4 +20,7 @@ extern List *argument_strings(FunctionCallInfo fcinfo, int n);
 
 extern bool argument_bool(FunctionCallInfo fcinfo, int n, const char *name);
 
+/* Whether a procedure was called so that it may commit. */
+extern bool procedure_may_commit(FunctionCallInfo fcinfo);
+
 #endif							/* TANDEM_ARGUMENTS_H */

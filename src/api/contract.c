@@ -12,11 +12,15 @@
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/quoting.h"
+#include "core/settings.h"
 #include "core/sql_function.h"
 #include "ddl/columns.h"
 #include "ddl/health.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
+#include "executor/spi.h"
+#include "release/declared.h"
+#include "release/drain.h"
 #include "sync/quarantine.h"
 #include "sync/trigger_row.h"
 #include "utils/builtins.h"
@@ -170,28 +174,99 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 				 errhint("Move these to the new columns or drop them, then contract; or make the sync with keep_old => true.")));
 }
 
+/* Sessions of which nobody can say which release they are. */
+static void
+check_undeclared(const Migration *migration, const char *undeclared)
+{
+	List	   *sessions;
+
+	if (strcmp(undeclared, "ignore") == 0)
+		return;
+	if (strcmp(undeclared, "refuse") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid undeclared: \"%s\"", undeclared),
+				 errhint("Use 'refuse' or 'ignore'.")));
+	if (!migration->registered)
+		return;
+	sessions = declared_not(finish_tables(migration));
+	if (sessions == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("%d sessions that may write the tables have not said which release they are",
+					list_length(sessions)),
+			 errdetail("%s", lines_as_list(sessions)),
+			 errhint("Have the application set tandem.release, with pg_tandem in session_preload_libraries; or, when you know that the old release is gone: CALL tandem.contract(%s, undeclared => 'ignore');",
+					 quote_literal_cstr(migration->name))));
+}
+
+typedef struct ContractCall
+{
+	char	   *name;
+	bool		force;
+	char	   *undeclared;
+} ContractCall;
+
+/* Says what is open before anything is done; the phase is looked at last. */
+static Migration *
+check_contract(const ContractCall *call)
+{
+	Migration  *migration = migration_get_for_change(call->name);
+	List	   *rules = sync_list_of_migration(migration->id);
+
+	finish_check_owner(migration);
+	if (migration->phase == PHASE_MIGRATE)
+		check_gate(migration, rules, columns_to_drop(rules), call->force);
+	migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
+	migration_lock_runner(migration, false);
+	check_gate(migration, rules, columns_to_drop(rules), call->force);
+	check_undeclared(migration, call->undeclared);
+	return migration;
+}
+
+/* In one transaction, once the old releases have ended. */
+static void
+contract(Migration *migration, const ContractCall *call, TimestampTz started)
+{
+	List	   *rules = sync_list_of_migration(migration->id);
+	List	   *doomed = columns_to_drop(rules);
+
+	finish_lock_tables(migration, NIL);
+	/* again, now that nobody can change it any more */
+	check_gate(migration, rules, doomed, call->force);
+	migration_act(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT,
+				  doomed_describe(doomed), started);
+	run_control_end_background(migration->id);
+	drain_finish(migration);
+	finish_drop(migration, doomed);
+}
+
 Datum
 tandem_contract(PG_FUNCTION_ARGS)
 {
 	TimestampTz started = GetCurrentTimestamp();
-	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
-	bool		force = argument_bool(fcinfo, 1, "force");
-	List	   *rules = sync_list_of_migration(migration->id);
-	List	   *doomed = columns_to_drop(rules);
+	ContractCall call = {
+		.name = argument_text(fcinfo, 0, "migration"),
+		.force = argument_bool(fcinfo, 1, "force"),
+		.undeclared = argument_text(fcinfo, 2, "undeclared")
+	};
+	bool		atomic = !procedure_may_commit(fcinfo);
+	Migration  *migration;
 
-	finish_check_owner(migration);
-	/* say what is open rather than what phase that makes */
-	if (migration->phase == PHASE_MIGRATE)
-		check_gate(migration, rules, doomed, force);
-	migration_check(migration, force ? ACTION_FORCE : ACTION_CONTRACT);
-	migration_lock_runner(migration, false);
-	check_gate(migration, rules, doomed, force);
-	finish_lock_tables(migration, NIL);
-	/* again, now that nobody can change it any more */
-	check_gate(migration, rules, doomed, force);
-	migration_act(migration, force ? ACTION_FORCE : ACTION_CONTRACT,
-				  doomed_describe(doomed), started);
-	run_control_end_background(migration->id);
-	finish_drop(migration, doomed);
+	SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC);
+	migration = check_contract(&call);
+	if (atomic)
+		drain_within_transaction(migration);
+	else if (migration->registered)
+	{
+		drain_old_releases(migration, finish_tables(migration),
+						   setting_lock_retry_time * 1000);
+		/* what the commits of the wait have given back */
+		SPI_commit();
+		migration = check_contract(&call);
+	}
+	contract(migration, &call, started);
+	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -46,15 +46,23 @@ finish_check_owner(const Migration *migration)
 		security_check_owner(lfirst_oid(lc));
 }
 
-void
-finish_lock_tables(const Migration *migration, List *others)
+List *
+finish_tables(const Migration *migration)
 {
-	List	   *relids = list_copy(others);
+	List	   *relids = NIL;
 	ListCell   *lc;
 
 	foreach(lc, sync_relations_of_migration(migration->id))
 		relids = list_concat_unique_oid(relids, table_tree(lfirst_oid(lc)));
-	lock_relations(relids, AccessExclusiveLock);
+	return relids;
+}
+
+void
+finish_lock_tables(const Migration *migration, List *others)
+{
+	lock_relations(list_concat_unique_oid(list_copy(others),
+										  finish_tables(migration)),
+				   AccessExclusiveLock);
 }
 
 static List *

@@ -31,6 +31,9 @@ extern List *doomed_lines(List *doomed, ColumnLines lines,
 /* Errors unless the current user owns every table of the migration. */
 extern void finish_check_owner(const Migration *migration);
 
+/* Every table of the migration, partitions included, as OIDs. */
+extern List *finish_tables(const Migration *migration);
+
 /*
  * Locks every table of the migration in ACCESS EXCLUSIVE mode, partitions
  * included, and those of the OID list others, as lock_relations does.

@@ -13,7 +13,6 @@
 #include "core/sql_function.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "worker/background.h"
@@ -27,9 +26,7 @@ SQL_FUNCTION(tandem_migrate);
 static void
 check_may_commit(FunctionCallInfo fcinfo)
 {
-	CallContext *context = (CallContext *) fcinfo->context;
-
-	if (context == NULL || !IsA(context, CallContext) || context->atomic)
+	if (!procedure_may_commit(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 				 errmsg("tandem.migrate cannot run inside a transaction block"),

@@ -11,7 +11,6 @@
 #include "core/sql_function.h"
 #include "executor/spi.h"
 #include "funcapi.h"
-#include "nodes/parsenodes.h"
 #include "release/readiness.h"
 #include "release/served.h"
 #include "utils/builtins.h"
@@ -82,10 +81,9 @@ tandem_wait_for_release(PG_FUNCTION_ARGS)
 {
 	int			release = argument_release(fcinfo, 0);
 	Interval   *timeout = PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1);
-	CallContext *context = (CallContext *) fcinfo->context;
 	TimestampTz end = 0;
 
-	if (context == NULL || !IsA(context, CallContext) || context->atomic)
+	if (!procedure_may_commit(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 				 errmsg("tandem.wait_for_release cannot run inside a transaction block"),

@@ -12,6 +12,7 @@
 #include "catalog/migration.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "catalog/registry.h"
 #include "common/hashfn.h"
 #include "catalog/sync.h"
 #include "core/compat.h"
@@ -210,7 +211,7 @@ read_migration(const char *name)
 	query_begin(&query);
 	query_text(&query, name);
 	if (query_run(&query,
-				  "SELECT id, coalesce(release, 0), phase, created_by::text "
+				  "SELECT id, coalesce(release, 0), phase, created_by::text, registered "
 				  "FROM tandem.migration WHERE name = $1 "
 				  "ORDER BY phase = 'aborted', id DESC LIMIT 1") > 0)
 	{
@@ -220,6 +221,7 @@ read_migration(const char *name)
 		migration->release = query_get_int(0, 2);
 		migration->phase = phase_from_name(query_get_text(&query, 0, 3));
 		migration->created_by = query_get_text(&query, 0, 4);
+		migration->registered = query_get_bool(0, 5);
 	}
 	query_end(&query);
 	return migration;
@@ -354,10 +356,29 @@ migration_act(Migration *migration, PhaseAction action, const char *detail,
 		(void) query_run(&query,
 						 "UPDATE tandem.migration SET phase = $2, phase_since = clock_timestamp() WHERE id = $1");
 		query_end(&query);
+		if (migration->registered)
+			registry_changed();
 	}
 	migration->phase = after;
 	record_event(migration, action_name(action), phase_name(before),
 				 phase_name(after), detail, started);
+}
+
+/*
+ * Only a role that may switch releases may have a migration that decides which
+ * are served: anybody else could have all of them refused.
+ */
+static bool
+may_move_releases(int release)
+{
+	if (registry_may_change())
+		return true;
+	ereport(NOTICE,
+			(errmsg("release %d is noted, but the release registry does not follow this migration",
+					release),
+			 errhint("To have it follow: GRANT EXECUTE ON FUNCTION tandem.switch_release TO %s; before it is created.",
+					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+	return false;
 }
 
 Migration *
@@ -382,15 +403,20 @@ migration_create(const char *name, int release, const char *comment)
 	{
 		char	   *user = GetUserNameFromId(GetUserId(), false);
 
+		bool		registered = release > 0 && may_move_releases(release);
+
 		query_begin(&query);
 		query_text(&query, name);
 		query_datum(&query, INT4OID, Int32GetDatum(release), release == 0);
 		query_text(&query, comment);
 		query_name(&query, user);
+		query_bool(&query, registered);
 		(void) query_run(&query,
-						 "INSERT INTO tandem.migration (name, release, comment, created_by) "
-						 "VALUES ($1, $2, $3, $4)");
+						 "INSERT INTO tandem.migration (name, release, comment, created_by, registered) "
+						 "VALUES ($1, $2, $3, $4, $5)");
 		query_end(&query);
+		if (registered)
+			registry_changed();
 	}
 	migration = read_migration(name);
 	record_event(migration, "create", NULL, phase_name(PHASE_EXPAND), comment,

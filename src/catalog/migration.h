@@ -14,6 +14,7 @@ typedef struct Migration
 	int			id;
 	char	   *name;
 	int			release;		/* 0: not given */
+	bool		registered;		/* it counts in the release registry */
 	Phase		phase;
 	char	   *created_by;
 	LOCKTAG		runner;			/* while this session runs it */

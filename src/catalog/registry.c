@@ -94,6 +94,22 @@ registry_read(Registry *registry)
 	query_end(&query);
 }
 
+bool
+registry_may_change(void)
+{
+	char	   *user = GetUserNameFromId(GetUserId(), false);
+	TandemQuery query;
+	bool		may;
+
+	query_begin(&query);
+	query_name(&query, user);
+	(void) query_run(&query,
+					 "SELECT has_function_privilege($1, 'tandem.switch_release(integer)', 'EXECUTE')");
+	may = query_get_bool(0, 1);
+	query_end(&query);
+	return may;
+}
+
 void
 registry_set_current(int release)
 {
@@ -122,6 +138,20 @@ registry_set_lowest(int lowest, int contracting)
 					 "SET lowest = nullif($1, 0), contracting = nullif($2, 0), lowest_since = clock_timestamp()");
 	query_end(&query);
 	registry_changed();
+}
+
+int
+registry_lowest_final(void)
+{
+	TandemQuery query;
+	int			lowest;
+
+	query_begin(&query);
+	(void) query_run(&query,
+					 "SELECT max(release) FROM tandem.migration WHERE registered AND phase = 'done'");
+	lowest = query_get_int(0, 1);
+	query_end(&query);
+	return lowest;
 }
 
 void

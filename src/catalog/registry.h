@@ -11,11 +11,14 @@
 
 typedef struct Registry
 {
-	int			current;		/* where operators have put the pointer; 0: nowhere */
+	int			current;		/* where operators have put the pointer; 0:
+								 * nowhere */
 	int			lowest;			/* releases below it are retired; 0: none */
 	int			highest;		/* newest release that is known; 0: none is */
-	int			read_only_from; /* releases from here on wait for a fill; 0: none */
-	int			contracting;	/* id of the migration whose contract fences; 0 */
+	int			read_only_from; /* releases from here on wait for a fill; 0:
+								 * none */
+	int			contracting;	/* id of the migration whose contract fences;
+								 * 0 */
 } Registry;
 
 /* What a release may do. */
@@ -25,7 +28,8 @@ typedef enum ReleaseState
 	RELEASE_CURRENT,
 	RELEASE_READ_ONLY,			/* its fill has not ended */
 	RELEASE_RETIRED,			/* its columns are gone, or about to go */
-	RELEASE_UNKNOWN				/* newer than what the database is prepared for */
+	RELEASE_UNKNOWN				/* newer than what the database is prepared
+								 * for */
 } ReleaseState;
 
 extern ReleaseState registry_state_of(const Registry *registry, int release);
@@ -51,10 +55,16 @@ extern Oid	registry_relid(void);
  */
 extern void registry_changed(void);
 
+/* Whether the current user may: has EXECUTE on tandem.switch_release. */
+extern bool registry_may_change(void);
+
 extern void registry_set_current(int release);
 
 /* Retires the releases below lowest; contracting is 0 when that is final. */
 extern void registry_set_lowest(int lowest, int contracting);
+
+/* The lowest release as the migrations that are done have made it; 0: none. */
+extern int	registry_lowest_final(void);
 
 /* Makes a release known that needs no migration. */
 extern void registry_add_release(int release, const char *comment);

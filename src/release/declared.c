@@ -79,6 +79,14 @@ declared_transactions(int release, List *relids)
 						release, relids);
 }
 
+List *
+declared_sessions_before(int release)
+{
+	return transactions("SELECT d.pid::text FROM tandem.declared_sessions() d "
+						"WHERE d.release < $1 AND d.pid <> pg_backend_pid() AND $2 IS NOT NULL ORDER BY d.pid",
+						release, NIL);
+}
+
 static bool
 is_still_there(const char *transaction)
 {

@@ -21,6 +21,9 @@ extern List *declared_transactions(int release, List *relids);
 /* Those of them that have not ended; their descriptions in *text. */
 extern List *declared_still_there(List *transactions, char **text);
 
+/* Process ids of other sessions of releases older than release, as strings. */
+extern List *declared_sessions_before(int release);
+
 /*
  * Sessions that may write relids and have not declared themselves, as lines
  * for people.

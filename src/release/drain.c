@@ -1,0 +1,163 @@
+/*
+ * drain.c
+ *		Refuses the releases before a migration, and waits until they have ended.
+ *
+ * A crash between fence and end leaves the fence: the old release stays
+ * refused, tandem.releases says by which migration, and its contract, called
+ * again, or its abort ends that.
+ */
+#include "postgres.h"
+
+#include "catalog/registry.h"
+#include "core/lock.h"
+#include "core/subtransaction.h"
+#include "executor/spi.h"
+#include "release/declared.h"
+#include "release/drain.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#define POLL_MS 50
+
+static bool
+has_fence(const Migration *migration)
+{
+	return migration->registered && migration->release > 0;
+}
+
+typedef struct Drain
+{
+	const Migration *migration;
+	List	   *relids;
+	TimestampTz end;
+	int			timeout_ms;
+	bool		begun;
+	List	   *left;			/* transactions that have not ended */
+	bool		ended;
+} Drain;
+
+/* One look, which raises when the time is over. */
+static void
+look(void *arg)
+{
+	Drain	   *drain = arg;
+	const Migration *migration = drain->migration;
+	char	   *text;
+
+	if (!drain->begun)
+		drain->left = declared_transactions(migration->release, drain->relids);
+	drain->begun = true;
+	drain->left = declared_still_there(drain->left, &text);
+	drain->ended = (drain->left == NIL);
+	if (!drain->ended && GetCurrentTimestamp() >= drain->end)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("transactions of releases before %d have not ended within %d s",
+						migration->release, drain->timeout_ms / 1000),
+				 errdetail("These: %s.", text),
+				 errhint("Let them end, or end them with pg_terminate_backend(pid) or ROLLBACK PREPARED, then CALL tandem.contract(%s) again. Nothing was changed.",
+						 quote_literal_cstr(migration->name))));
+}
+
+/* Sleeps; its error, by Ctrl-C say, or NULL. */
+static ErrorData *
+nap(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		interruptible_sleep(POLL_MS);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return error;
+}
+
+/* Waits; the error that ended it, or NULL. */
+static ErrorData *
+wait_for_end(Drain *drain)
+{
+	for (;;)
+	{
+		ErrorData  *error = subtransaction_try(look, drain);
+
+		SPI_commit();
+		if (error == NULL && !drain->ended)
+			error = nap();
+		if (error || drain->ended)
+			return error;
+	}
+}
+
+void
+drain_old_releases(Migration *migration, List *relids, int timeout_ms)
+{
+	Registry	before;
+	ErrorData  *error;
+	Drain		drain = {
+		.migration = migration,.relids = relids,.timeout_ms = timeout_ms,
+		.end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms)
+	};
+
+	if (!has_fence(migration))
+		return;
+	registry_lock();
+	registry_read(&before);
+	if (before.contracting == migration->id)
+		before.lowest = registry_lowest_final();
+	registry_set_lowest(Max(before.lowest, migration->release), migration->id);
+	SPI_commit();
+	error = wait_for_end(&drain);
+	if (error == NULL)
+		return;
+	registry_set_lowest(before.lowest, 0);
+	SPI_commit();
+	ReThrowError(error);
+}
+
+void
+drain_within_transaction(Migration *migration)
+{
+	List	   *sessions;
+
+	if (!has_fence(migration))
+		return;
+	sessions = declared_sessions_before(migration->release);
+	if (sessions == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("%d sessions of releases before %d are there",
+					list_length(sessions), migration->release),
+			 errdetail("In a transaction block contract cannot refuse them first and wait for their transactions."),
+			 errhint("CALL tandem.contract(%s) on its own, with autocommit on; see SELECT * FROM tandem.sessions;",
+					 quote_literal_cstr(migration->name))));
+}
+
+void
+drain_finish(const Migration *migration)
+{
+	Registry	registry;
+
+	if (!has_fence(migration))
+		return;
+	registry_read(&registry);
+	registry_set_lowest(Max(registry.lowest, migration->release), 0);
+}
+
+void
+drain_undo(const Migration *migration)
+{
+	Registry	registry;
+
+	registry_read(&registry);
+	if (registry.contracting == migration->id)
+		registry_set_lowest(registry_lowest_final(), 0);
+}

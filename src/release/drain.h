@@ -1,0 +1,33 @@
+/*
+ * drain.h
+ *		Refuses the releases before a migration, and waits until they have ended.
+ */
+#ifndef TANDEM_DRAIN_H
+#define TANDEM_DRAIN_H
+
+#include "catalog/migration.h"
+#include "nodes/pg_list.h"
+
+/*
+ * Fences: from the commit that this makes on, new transactions of releases
+ * older than that of the migration are refused; then waits, at most timeout_ms,
+ * for those that were under way, and for prepared transactions on relids.  From
+ * a procedure with a non-atomic SPI connection.  On an error, also that of the
+ * timeout, which names them, the fence is taken back.
+ */
+extern void drain_old_releases(Migration *migration, List *relids,
+							   int timeout_ms);
+
+/*
+ * The same within a transaction, which cannot wait: errors when a session has
+ * declared an older release.
+ */
+extern void drain_within_transaction(Migration *migration);
+
+/* After the last: the releases before it are retired for good. */
+extern void drain_finish(const Migration *migration);
+
+/* The migration was aborted: a fence that a crash has left is taken back. */
+extern void drain_undo(const Migration *migration);
+
+#endif							/* TANDEM_DRAIN_H */
