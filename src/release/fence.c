@@ -127,28 +127,26 @@ is_ours(Node *node)
 static bool
 only_asks_us(PlannedStmt *stmt)
 {
+	Plan	   *plan = stmt->planTree;
 	ListCell   *lc;
-	bool		asks = false;
 
-	foreach(lc, stmt->rtable)
+	if (IsA(plan, FunctionScan))
 	{
-		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
-
-		if (rte->rtekind == RTE_RESULT)
-			continue;
-		if (rte->rtekind != RTE_FUNCTION || list_length(rte->functions) != 1 ||
-			!is_ours(linitial_node(RangeTblFunction, rte->functions)->funcexpr))
-			return false;
-		asks = true;
-	}
-	if (asks)
+		foreach(lc, ((FunctionScan *) plan)->functions)
+		{
+			if (!is_ours(lfirst_node(RangeTblFunction, lc)->funcexpr))
+				return false;
+		}
 		return true;
-	foreach(lc, stmt->planTree->targetlist)
+	}
+	if (!IsA(plan, Result) || plan->lefttree || plan->targetlist == NIL)
+		return false;
+	foreach(lc, plan->targetlist)
 	{
 		if (!is_ours((Node *) lfirst_node(TargetEntry, lc)->expr))
 			return false;
 	}
-	return stmt->planTree->targetlist != NIL;
+	return true;
 }
 
 static void
