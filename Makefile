@@ -20,6 +20,7 @@ OBJS = \
 	src/core/quoting.o \
 	src/core/top_level.o \
 	src/core/lock.o \
+	src/core/same_sql.o \
 	src/catalog/phase.o \
 	src/catalog/migration.o \
 	src/catalog/sync.o \
@@ -75,6 +76,7 @@ OBJS = \
 	src/ddl/key_build.o \
 	src/ddl/not_null_build.o \
 	src/api/arguments.o \
+	src/api/repeat.o \
 	src/api/expand.o \
 	src/api/add_index.o \
 	src/api/add_constraint.o \

@@ -48,6 +48,9 @@ CREATE TABLE tandem.sync (
 	new_columns name[] NOT NULL,
 	up text[] NOT NULL,
 	down text[],
+	-- as the user wrote them: a script that is run again is compared with these
+	up_given text[] NOT NULL,
+	down_given text[],
 	on_conflict text NOT NULL CHECK (on_conflict IN ('error', 'new', 'old')),
 	on_error text NOT NULL CHECK (on_error IN ('error', 'quarantine')),
 	keep_old boolean NOT NULL,
@@ -62,6 +65,7 @@ CREATE TABLE tandem.owned_column (
 	migration integer NOT NULL,
 	relation regclass NOT NULL,
 	column_name name NOT NULL,
+	type text NOT NULL,
 	PRIMARY KEY (migration, relation, column_name)
 );
 COMMENT ON TABLE tandem.owned_column IS 'columns that a migration added, which its abort drops';
@@ -75,6 +79,8 @@ CREATE TABLE tandem.step (
 	-- name of the index or constraint, or of the column that is to be NOT NULL
 	object name,
 	definition text,
+	-- as the user wrote it
+	given text,
 	is_unique boolean NOT NULL DEFAULT false,
 	state text NOT NULL DEFAULT 'pending'
 		CHECK (state IN ('pending', 'done', 'failed')),
@@ -261,10 +267,10 @@ COMMENT ON FUNCTION tandem.add_index(text, text)
  */
 
 CREATE PROCEDURE tandem.migrate(migration text, background boolean DEFAULT false,
-	workers integer DEFAULT 1)
+	workers integer DEFAULT 1, if_running text DEFAULT 'error')
 AS 'MODULE_PATHNAME', 'tandem_migrate' LANGUAGE C;
-COMMENT ON PROCEDURE tandem.migrate(text, boolean, integer)
-	IS 'fills batch by batch, builds indexes and constraints, verifies; call it again to go on where it stopped; background: returns at once';
+COMMENT ON PROCEDURE tandem.migrate(text, boolean, integer, text)
+	IS 'fills batch by batch, builds indexes and constraints, verifies; call it again to go on where it stopped; background: returns at once; if_running: error, wait for the other run, or return';
 
 CREATE FUNCTION tandem.pause(migration text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_pause' LANGUAGE C;

@@ -104,15 +104,13 @@ describe_holder(VirtualTransactionId holder)
 }
 
 char *
-lock_describe_holders(Oid relid, LOCKMODE mode)
+lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode)
 {
-	LOCKTAG		tag;
 	VirtualTransactionId *holders;
 	int			count;
 	StringInfoData text;
 
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
-	holders = GetLockConflicts(&tag, mode, &count);
+	holders = GetLockConflicts(tag, mode, &count);
 	initStringInfo(&text);
 	for (int i = 0; i < count; i++)
 	{
@@ -124,6 +122,15 @@ lock_describe_holders(Oid relid, LOCKMODE mode)
 	if (text.len == 0)
 		appendStringInfoString(&text, "a session that has ended meanwhile");
 	return text.data;
+}
+
+char *
+lock_describe_holders(Oid relid, LOCKMODE mode)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	return lock_describe_tag_holders(&tag, mode);
 }
 
 typedef struct LockTry
