@@ -499,12 +499,12 @@ ORDER BY r.release;
 COMMENT ON VIEW tandem.releases IS 'every release that is known: what it may do, why, since when';
 
 CREATE VIEW tandem.sessions AS
-SELECT a.pid, d.release, CASE WHEN d.release IS NULL THEN 'undeclared' ELSE h.state END AS release_state,
+SELECT a.pid, d.release,
+	CASE WHEN d.release IS NULL THEN 'undeclared' ELSE (tandem.health(d.release)).state END AS release_state,
 	a.usename AS user_name, a.application_name, a.client_addr, a.state, a.xact_start,
 	clock_timestamp() - a.xact_start AS transaction_age
 FROM pg_stat_activity a
 LEFT JOIN tandem.declared_sessions() d ON d.pid = a.pid
-LEFT JOIN LATERAL tandem.health(d.release) h ON d.release IS NOT NULL
 WHERE a.datname = current_database() AND a.backend_type = 'client backend'
 ORDER BY d.release NULLS FIRST, a.xact_start;
 COMMENT ON VIEW tandem.sessions IS 'every session of this database, the release it has declared, and its transaction';

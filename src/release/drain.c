@@ -96,10 +96,30 @@ wait_for_end(Drain *drain)
 	}
 }
 
+/* Another contract that fences, or that a crash has ended while it did. */
+static void
+check_no_other_contract(const Migration *migration, const Registry *registry)
+{
+	Migration  *other;
+
+	if (registry->contracting == 0 ||
+		registry->contracting == migration->id)
+		return;
+	other = migration_by_id(registry->contracting);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("contract of migration \"%s\" has not ended",
+					other ? other->name : "?"),
+			 errdetail("It refuses releases before %d.", registry->lowest),
+			 other ? errhint("Wait for it, or end it: CALL tandem.contract(%s) or CALL tandem.abort(%s).",
+							 quote_literal_cstr(other->name),
+							 quote_literal_cstr(other->name)) : 0));
+}
+
 void
 drain_old_releases(Migration *migration, List *relids, int timeout_ms)
 {
-	Registry	before;
+	Registry	registry;
 	ErrorData  *error;
 	Drain		drain = {
 		.migration = migration,.relids = relids,.timeout_ms = timeout_ms,
@@ -109,15 +129,15 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms)
 	if (!has_fence(migration))
 		return;
 	registry_lock();
-	registry_read(&before);
-	if (before.contracting == migration->id)
-		before.lowest = registry_lowest_final();
-	registry_set_lowest(Max(before.lowest, migration->release), migration->id);
+	registry_read(&registry);
+	check_no_other_contract(migration, &registry);
+	registry_set_lowest(Max(registry.lowest, migration->release),
+						migration->id);
 	SPI_commit();
 	error = wait_for_end(&drain);
 	if (error == NULL)
 		return;
-	registry_set_lowest(before.lowest, 0);
+	drain_undo(migration);
 	SPI_commit();
 	ReThrowError(error);
 }
@@ -126,9 +146,13 @@ void
 drain_within_transaction(Migration *migration)
 {
 	List	   *sessions;
+	Registry	registry;
 
 	if (!has_fence(migration))
 		return;
+	registry_lock();
+	registry_read(&registry);
+	check_no_other_contract(migration, &registry);
 	sessions = declared_sessions_before(migration->release);
 	if (sessions == NIL)
 		return;

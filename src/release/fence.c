@@ -96,9 +96,13 @@ check(bool writes)
 		query_is_running() || ddl_is_running() || !IsTransactionState())
 		return;
 	if (setting_release > 0)
+	{
 		check_declared(writes);
-	else if (setting_undeclared != UNDECLARED_ALLOW &&
-			 warned != compat_local_transaction_id())
+		return;
+	}
+	declared_release();
+	if (setting_undeclared != UNDECLARED_ALLOW &&
+		warned != compat_local_transaction_id())
 	{
 		check_undeclared();
 		warned = compat_local_transaction_id();
@@ -109,7 +113,8 @@ check(bool writes)
 static inline bool
 is_armed(void)
 {
-	return setting_release > 0 || setting_undeclared != UNDECLARED_ALLOW;
+	return setting_release > 0 || setting_undeclared != UNDECLARED_ALLOW ||
+		declared_is_held();
 }
 
 static bool
@@ -130,6 +135,9 @@ only_asks_us(PlannedStmt *stmt)
 	Plan	   *plan = stmt->planTree;
 	ListCell   *lc;
 
+	/* an argument may be a query, which may write */
+	if (stmt->commandType != CMD_SELECT || stmt->subplans != NIL)
+		return false;
 	if (IsA(plan, FunctionScan))
 	{
 		foreach(lc, ((FunctionScan *) plan)->functions)
@@ -198,13 +206,27 @@ writes_nothing(Node *statement)
 		IsA(statement, LoadStmt);
 }
 
+/* EXPLAIN ANALYZE makes the table. */
+static bool
+explains_create_table(Node *statement)
+{
+	Query	   *query;
+
+	if (!IsA(statement, ExplainStmt))
+		return false;
+	query = (Query *) ((ExplainStmt *) statement)->query;
+	return IsA(query, Query) && query->commandType == CMD_UTILITY &&
+		IsA(query->utilityStmt, CreateTableAsStmt);
+}
+
 static void
 process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *environment, DestReceiver *receiver,
 				QueryCompletion *completion)
 {
-	if (is_armed() && !is_harmless(stmt->utilityStmt))
+	if (is_armed() && (!is_harmless(stmt->utilityStmt) ||
+					   explains_create_table(stmt->utilityStmt)))
 		check(!writes_nothing(stmt->utilityStmt));
 	if (next_process_utility)
 		next_process_utility(stmt, text, read_only_tree, context, params,
