@@ -122,7 +122,7 @@ REGRESS := $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
 REGRESS_OPTS = --outputdir=build/regress --temp-instance=tmp_check/regress $(SERVER_OPTS)
 ISOLATION := $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
 ISOLATION_OPTS = --inputdir=test/isolation --outputdir=build/isolation \
-	--temp-instance=tmp_check/isolation $(SERVER_OPTS)
+	--temp-instance=tmp_check/isolation $(SERVER_OPTS) --temp-config=test/setup/fenced.conf
 PROVE_TESTS := $(wildcard test/t/*.pl)
 TAP_TESTS := $(if $(PROVE_TESTS),1)
 REGRESS_PREP = test-folders

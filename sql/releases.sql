@@ -1,5 +1,7 @@
 -- Releases: which are served, who is healthy, who is refused what.
 CREATE DATABASE releases;
+-- only a session that has the library from its beginning is fenced
+ALTER DATABASE releases SET session_preload_libraries = 'pg_tandem';
 \c releases
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never

@@ -239,6 +239,10 @@ process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
 void
 fence_init(void)
 {
+	/* a session's libraries are loaded before its processing is normal */
+	if (!process_shared_preload_libraries_in_progress &&
+		!IsInitProcessingMode())
+		return;
 	next_executor_start = ExecutorStart_hook;
 	ExecutorStart_hook = start_executor;
 	next_process_utility = ProcessUtility_hook;
