@@ -246,3 +246,37 @@ lock_wait(const LOCKTAG *tag, LOCKMODE mode, int timeout_ms)
 		ReThrowError(error);
 	return error == NULL;
 }
+
+typedef struct TransactionWait
+{
+	const char *transaction;
+	int			timeout_ms;
+} TransactionWait;
+
+static void
+wait_for_transaction(void *arg)
+{
+	TransactionWait *wait = arg;
+	int			level = NewGUCNestLevel();
+	int			process;
+	unsigned int number;
+
+	limit_lock_waits(wait->timeout_ms);
+	if (sscanf(wait->transaction, "%d/%u", &process, &number) == 2)
+		(void) VirtualXactLock(compat_virtual_transaction(process, number),
+							   true);
+	else
+		XactLockTableWait((TransactionId) strtoul(wait->transaction, NULL, 10),
+						  NULL, NULL, XLTW_None);
+	AtEOXact_GUC(false, level);
+}
+
+void
+lock_wait_for_transaction(const char *transaction, int timeout_ms)
+{
+	TransactionWait wait = {transaction, timeout_ms};
+	ErrorData  *error = subtransaction_try(wait_for_transaction, &wait);
+
+	if (error && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+}

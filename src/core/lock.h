@@ -33,6 +33,13 @@ extern char *lock_describe_session(int pid);
  */
 extern bool lock_wait(const LOCKTAG *tag, LOCKMODE mode, int timeout_ms);
 
+/*
+ * Queues behind a transaction: of a session "process/number", as pg_locks shows
+ * it, or a prepared one, its xid.  Returns when it has ended, or after
+ * timeout_ms.
+ */
+extern void lock_wait_for_transaction(const char *transaction, int timeout_ms);
+
 /* A prepared transaction named for people; NULL when there is no such one. */
 extern char *lock_describe_prepared(TransactionId xid);
 

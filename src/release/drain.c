@@ -17,7 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#define POLL_MS 50
+#define LOOK_EVERY_MS 1000
 
 static bool
 has_fence(const Migration *migration)
@@ -59,25 +59,18 @@ look(void *arg)
 						 quote_literal_cstr(migration->name))));
 }
 
-/* Sleeps; its error, by Ctrl-C say, or NULL. */
-static ErrorData *
-nap(void)
+/* In the queue behind one of them, where pg_blocking_pids shows whom we wait for. */
+static void
+queue(void *arg)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ErrorData  *volatile error = NULL;
+	Drain	   *drain = arg;
+	const char *transaction = linitial(drain->left);
+	const char *colon = strchr(transaction, ':');
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													   drain->end);
 
-	PG_TRY();
-	{
-		interruptible_sleep(POLL_MS);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	return error;
+	lock_wait_for_transaction(colon ? colon + 1 : transaction,
+							  (int) Min(left, LOOK_EVERY_MS));
 }
 
 /* Waits; the error that ended it, or NULL. */
@@ -90,9 +83,10 @@ wait_for_end(Drain *drain)
 
 		SPI_commit();
 		if (error == NULL && !drain->ended)
-			error = nap();
+			error = subtransaction_try(queue, drain);
 		if (error || drain->ended)
 			return error;
+		SPI_commit();
 	}
 }
 

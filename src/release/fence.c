@@ -192,6 +192,7 @@ is_harmless(Node *statement)
 		case T_ExplainStmt:
 		case T_DeclareCursorStmt:
 		case T_FetchStmt:
+		case T_LoadStmt:
 			return true;
 		default:
 			return false;
@@ -202,8 +203,7 @@ static bool
 writes_nothing(Node *statement)
 {
 	return (IsA(statement, CopyStmt) && !((CopyStmt *) statement)->is_from) ||
-		IsA(statement, LockStmt) || IsA(statement, CheckPointStmt) ||
-		IsA(statement, LoadStmt);
+		IsA(statement, LockStmt) || IsA(statement, CheckPointStmt);
 }
 
 /* EXPLAIN ANALYZE makes the table. */
