@@ -179,5 +179,5 @@ DROP ROLE idempotent_other;
 CALL tandem.migrate('notes', if_running => 'perhaps');
 CALL tandem.migrate('notes', if_running => NULL);
 
-\c regression
+\c postgres
 DROP DATABASE idempotent;
