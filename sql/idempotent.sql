@@ -124,7 +124,9 @@ CALL tandem.migrate('visibility', if_running => 'return');
 CALL tandem.migrate('visibility', background => true, if_running => 'wait');
 SELECT * FROM status;
 -- but something is when the trigger was out of force
+ALTER EVENT TRIGGER tandem_guard_ddl DISABLE;
 ALTER TABLE images DISABLE TRIGGER ALL;
+ALTER EVENT TRIGGER tandem_guard_ddl ENABLE;
 CALL tandem.migrate('visibility', if_running => 'return');
 SELECT * FROM status;
 -- and who asks for it is served
@@ -171,10 +173,11 @@ GRANT USAGE ON SCHEMA public TO idempotent_other;
 SET ROLE idempotent_other;
 SELECT tandem.create_migration('visibility', 42);
 RESET ROLE;
+REVOKE USAGE ON SCHEMA public FROM idempotent_other;
 DROP ROLE idempotent_other;
 
 CALL tandem.migrate('notes', if_running => 'perhaps');
 CALL tandem.migrate('notes', if_running => NULL);
 
-\c regression
+\c postgres
 DROP DATABASE idempotent;

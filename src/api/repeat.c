@@ -36,12 +36,14 @@ refuse(const Migration *migration, const char *object, const char *what,
 					   quote_literal_cstr(migration->name))));
 }
 
+/* Nothing is changed, so nobody need wait for our transaction. */
 static void
-tell_skipped(const Migration *migration, const char *object)
+skip(const Migration *migration, const char *object)
 {
 	ereport(NOTICE,
 			(errmsg("migration \"%s\" has %s already, skipping",
 					migration->name, object)));
+	migration_unlock_change(migration);
 }
 
 static char *
@@ -165,7 +167,7 @@ repeat_sync(const Migration *migration, const SyncRule *rule)
 						  quoting_relation(rule->relation),
 						  list_as_text(other->new_columns));
 		check_same_rule(migration, object, other, rule);
-		tell_skipped(migration, object);
+		skip(migration, object);
 		return true;
 	}
 	return false;
@@ -188,7 +190,7 @@ repeat_column(const Migration *migration, Oid relid, const char *column,
 					  quoting_relation(relid));
 	if (strcmp(recorded, type) != 0)
 		refuse(migration, object, "type", recorded, type);
-	tell_skipped(migration, object);
+	skip(migration, object);
 	return true;
 }
 
@@ -233,7 +235,7 @@ repeat_step(const Migration *migration, const Step *step)
 		same = same_definition(other, step);
 		if (same)
 		{
-			tell_skipped(migration, describe_step(other));
+			skip(migration, describe_step(other));
 			return true;
 		}
 		if (step->object && migration->phase != PHASE_EXPAND)

@@ -4,7 +4,8 @@
  *
  * Each looks at what was recorded when it was asked for first, not at the
  * tables, so that it answers in every phase.  True: the very same is recorded,
- * and a NOTICE says so.  Errors: the same is recorded with other arguments.
+ * and a NOTICE says
+ * so; the lock for change is given back.  Errors: the same is recorded with other arguments.
  */
 #ifndef TANDEM_REPEAT_H
 #define TANDEM_REPEAT_H

@@ -26,6 +26,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 typedef enum MigrationLock
@@ -78,6 +79,21 @@ lock_change(const char *name)
 				 errdetail("In the way: %s.",
 						   lock_describe_tag_holders(&tag, ExclusiveLock)),
 				 errhint("Let that session commit, then look at: SELECT * FROM tandem.migrations;")));
+}
+
+/* lock_wait has left the lock with the transaction, not with the statement. */
+void
+migration_unlock_change(const Migration *migration)
+{
+	uint32		hash = hash_bytes((const unsigned char *) migration->name,
+								  strlen(migration->name));
+	ResourceOwner owner = CurrentResourceOwner;
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, LOCK_CHANGE, hash);
+	CurrentResourceOwner = CurTransactionResourceOwner;
+	(void) LockRelease(&tag, ExclusiveLock, false);
+	CurrentResourceOwner = owner;
 }
 
 int
@@ -506,6 +522,7 @@ migration_create(const char *name, int release, const char *comment)
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" already exists, in phase %s, skipping",
 						name, phase_name(migration->phase))));
+		migration_unlock_change(migration);
 		return migration;
 	}
 	{

@@ -46,6 +46,13 @@ extern Migration *migration_by_id(int id);
  */
 extern Migration *migration_get_for_change(const char *name);
 
+/*
+ * Gives back what one migration_get_for_change took, when nothing was to be
+ * changed: else the nodes that pass over their script would wait for each
+ * other, with snapshots that a concurrent index build of the runner waits for.
+ */
+extern void migration_unlock_change(const Migration *migration);
+
 /* Errors, with the next command, unless the phase allows the action. */
 extern void migration_check(const Migration *migration, PhaseAction action);
 
