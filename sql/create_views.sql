@@ -7,6 +7,12 @@ SET client_min_messages = warning;
 CREATE EXTENSION pg_tandem;
 \pset format unaligned
 \pset null '-'
+-- what a view was made from: the server writes it otherwise from one version to the next
+CREATE FUNCTION made_from(regclass) RETURNS text SECURITY DEFINER LANGUAGE sql
+	AS 'SELECT definition FROM tandem.view WHERE view = $1';
+CREATE FUNCTION grants(aclitem[]) RETURNS text LANGUAGE sql
+	AS $$ SELECT string_agg(format('%s %s%s', e.grantee::regrole, e.privilege_type, CASE WHEN e.is_grantable THEN '*' END), ', '
+		ORDER BY e.grantee::regrole::text, e.privilege_type) FROM aclexplode($1) e WHERE e.grantee <> e.grantor $$;
 CREATE ROLE tandem_owner;
 CREATE ROLE tandem_member IN ROLE tandem_owner;
 CREATE ROLE tandem_reader;
@@ -14,7 +20,7 @@ CREATE ROLE "tandem Writer ""x""";
 CREATE ROLE tandem_stranger;
 CREATE SCHEMA app AUTHORIZATION tandem_owner;
 GRANT USAGE ON SCHEMA app TO tandem_member, tandem_stranger;
-SET search_path = app;
+SET search_path = app, public;
 
 -- Wrong calls.
 SET ROLE tandem_owner;
@@ -56,10 +62,10 @@ CREATE VIEW app.shape AS SELECT n.nspname AS schema, c.relname AS view, c.relopt
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'v' AND n.nspname LIKE 'release%'
 	ORDER BY 1, 2;
 SELECT * FROM app.shape;
-SELECT pg_get_viewdef('release_42.images'::regclass);
-SELECT n.nspname, n.nspowner::regrole, n.nspacl, c.relowner::regrole, c.relacl, obj_description(c.oid, 'pg_class') FROM pg_namespace n
+SELECT made_from('release_42.images'::regclass);
+SELECT n.nspname, n.nspowner::regrole, grants(n.nspacl) AS usage, c.relowner::regrole, grants(c.relacl), obj_description(c.oid, 'pg_class') FROM pg_namespace n
 	JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'images' WHERE n.nspname LIKE 'release%' ORDER BY 1;
-SELECT attrelid::regclass, attname, attacl, col_description(attrelid, attnum) FROM pg_attribute
+SELECT attrelid::regclass, attname, grants(attacl), col_description(attrelid, attnum) FROM pg_attribute
 	WHERE attrelid IN ('release_41.images'::regclass, 'release_42.images'::regclass) AND attnum > 0 ORDER BY 1, attnum;
 
 -- Before the fill both are complete; the new column cannot be written yet.
@@ -124,7 +130,7 @@ SELECT tandem.sync_column('to c', '"Odd ""t"', 'B;--', 'c', $$'#' || "B;--"$$, '
 COMMIT;
 SELECT tandem.create_views(r) FROM generate_series(41, 43) r;
 SELECT * FROM app.shape WHERE view LIKE 'Odd%';
-SELECT pg_get_viewdef('release_43."Odd ""t"'::regclass);
+SELECT made_from('release_43."Odd ""t"'::regclass);
 INSERT INTO release_41."Odd ""t" VALUES (4, '4', 'x');
 SELECT * FROM release_41."Odd ""t" ORDER BY id;
 SELECT * FROM release_42."Odd ""t" ORDER BY id;
@@ -132,7 +138,7 @@ SELECT * FROM release_43."Odd ""t" ORDER BY id;
 -- the first of the chain filled, the other not
 CALL tandem.migrate('to b');
 SELECT * FROM app.shape WHERE view LIKE 'Odd%';
-SELECT pg_get_viewdef('release_43."Odd ""t"'::regclass);
+SELECT made_from('release_43."Odd ""t"'::regclass);
 SELECT * FROM release_43."Odd ""t" ORDER BY id;
 CALL tandem.migrate('to c');
 SELECT * FROM app.shape WHERE view LIKE 'Odd%';
@@ -144,7 +150,7 @@ SELECT * FROM release_43."Odd ""t" ORDER BY id;
 -- When the fill has ended the views are plain.
 CALL tandem.migrate('visibility');
 SELECT * FROM app.shape WHERE view = 'images';
-SELECT pg_get_viewdef('release_42.images'::regclass);
+SELECT made_from('release_42.images'::regclass);
 SELECT id, visibility FROM release_42.images ORDER BY id;
 UPDATE release_42.images SET visibility = 'public' WHERE id = 2;
 INSERT INTO release_42.images (visibility, title) VALUES ('shared', 's'), (DEFAULT, DEFAULT);
@@ -177,7 +183,7 @@ SELECT tandem.create_migration('again', release => 42);
 SELECT tandem.sync_column('again', 'images', 'title', 'extra', 'title');
 SELECT tandem.create_views(42);
 SELECT * FROM app.shape WHERE view = 'images';
-SELECT relacl FROM pg_class WHERE oid = 'release_42.images'::regclass;
+SELECT grants(relacl) FROM pg_class WHERE oid = 'release_42.images'::regclass;
 ROLLBACK;
 
 -- Contract drops the views of the releases that it retires; never what others built on them.
@@ -189,7 +195,7 @@ DROP VIEW on_top;
 DROP FUNCTION reads_top();
 CALL tandem.contract('visibility');
 SELECT * FROM app.shape;
-SELECT pg_get_viewdef('release_42.images'::regclass);
+SELECT made_from('release_42.images'::regclass);
 SELECT * FROM on_new ORDER BY id;
 SELECT tandem.create_views(41);
 SELECT tandem.create_views(42);
@@ -236,4 +242,52 @@ SELECT * FROM release_49.p ORDER BY id;
 SELECT * FROM release_50.p ORDER BY id;
 SET client_min_messages = error;
 CALL tandem.migrate('parts');
-ALTER TABLE p ALTER COLUMN last TYPE text;
+SELECT * FROM app.shape WHERE view = 'p';
+-- by force, while they still read through
+CALL tandem.contract('parts', force => true);
+SELECT * FROM app.shape WHERE view = 'p';
+SELECT id, n, first, last FROM release_50.p ORDER BY id;
+
+-- A migration without a release: every release sees both. What is put into quarantine is seen as it is.
+CREATE TABLE q (id integer PRIMARY KEY, a text);
+INSERT INTO q VALUES (1, '1'), (2, 'two');
+BEGIN;
+SELECT tandem.create_migration('q');
+ALTER TABLE q ADD COLUMN b integer;
+SELECT tandem.sync_column('q', 'q', 'a', 'b', 'a::integer', 'b::text', on_error => 'quarantine');
+COMMIT;
+RESET ROLE;
+GRANT CREATE ON DATABASE create_views TO tandem_member;
+SET ROLE tandem_member;
+SELECT tandem.create_views(60);
+SELECT c.relowner::regrole, grants(c.relacl) FROM pg_class c WHERE c.oid = 'release_60.q'::regclass;
+SELECT * FROM app.shape WHERE view = 'q';
+SELECT * FROM release_60.q;
+SELECT * FROM release_60.q WHERE id = 1;
+SET ROLE tandem_owner;
+CALL tandem.migrate('q');
+SELECT * FROM app.shape WHERE view = 'q';
+SELECT * FROM release_60.q ORDER BY id;
+UPDATE release_60.q SET b = 2 WHERE id = 2 RETURNING *;
+CALL tandem.migrate('q');
+CALL tandem.contract('q');
+SELECT * FROM app.shape WHERE view = 'q';
+SELECT * FROM release_60.q ORDER BY id;
+
+-- Two tables of one name.
+CREATE SCHEMA other;
+CREATE TABLE other.q (id integer PRIMARY KEY, a text, b text);
+SELECT tandem.create_migration('other', release => 61);
+SELECT tandem.sync_column('other', 'other.q', 'a', 'b', 'a');
+SELECT tandem.create_views(61);
+-- A table that is gone, a view that was dropped by hand.
+CALL tandem.abort('other');
+DROP TABLE p CASCADE;
+DROP VIEW release_43.images;
+SELECT tandem.create_views(61), tandem.create_views(43);
+SELECT * FROM app.shape WHERE schema IN ('release_61', 'release_43');
+RESET ROLE;
+SELECT view, release, relation FROM tandem.view ORDER BY view::text;
+\c postgres
+DROP DATABASE create_views;
+DROP ROLE tandem_owner, tandem_member, tandem_reader, "tandem Writer ""x""", tandem_stranger;

@@ -99,6 +99,22 @@ show_columns(Node *node, void *context)
 	return expression_tree_mutator(node, show_columns, context);
 }
 
+/* The constant that an unfilled row may have, as text, or NULL. */
+static char *
+default_text(Relation rel, AttrNumber attnum)
+{
+	SecurityScope scope;
+	Node	   *value;
+
+	/* planning runs immutable functions */
+	security_enter_owner(&scope, rel, NULL);
+	value = relation_rules_default(rel, attnum);
+	security_leave(&scope);
+	if (value == NULL || !IsA(value, Const) || ((Const *) value)->constisnull)
+		return NULL;
+	return expression_deparse(value, rel);
+}
+
 /* As the trigger and the backfill see an unfilled row, but for its length. */
 static char *
 unfilled_text(Relation rel, const SyncRule *rule)
@@ -110,14 +126,14 @@ unfilled_text(Relation rel, const SyncRule *rule)
 	foreach(lc, rule->new_columns)
 	{
 		const char *name = quote_identifier(lfirst(lc));
-		Node	   *value = relation_rules_default(rel, get_attnum(RelationGetRelid(rel),
-																   lfirst(lc)));
+		char	   *value = default_text(rel, get_attnum(RelationGetRelid(rel),
+														 lfirst(lc)));
 
 		appendStringInfoString(&text, text.len ? " AND " : "");
 		/* IS NULL would look into a row */
-		if (value && IsA(value, Const) && !((Const *) value)->constisnull)
+		if (value)
 			appendStringInfo(&text, "(%s IS NOT DISTINCT FROM NULL OR CAST(%s AS pg_catalog.text) = CAST(%s AS pg_catalog.text))",
-							 name, name, expression_deparse(value, rel));
+							 name, name, value);
 		else
 			appendStringInfo(&text, "%s IS NOT DISTINCT FROM NULL", name);
 	}
