@@ -51,6 +51,8 @@ CREATE TABLE tandem.sync (
 	on_conflict text NOT NULL CHECK (on_conflict IN ('error', 'new', 'old')),
 	on_error text NOT NULL CHECK (on_error IN ('error', 'quarantine')),
 	keep_old boolean NOT NULL,
+	-- false: only the views of releases have the new columns
+	stored boolean NOT NULL DEFAULT true,
 	origin text NOT NULL,
 	search_path text NOT NULL
 );
@@ -249,17 +251,17 @@ COMMENT ON FUNCTION tandem.add_not_null(text, text, name)
 CREATE FUNCTION tandem.sync_column(migration text, relation text,
 	old name, new name, up text, down text DEFAULT NULL,
 	on_conflict text DEFAULT 'error', on_error text DEFAULT 'error',
-	keep_old boolean DEFAULT false) RETURNS void
+	keep_old boolean DEFAULT false, stored boolean DEFAULT true) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_sync_column' LANGUAGE C;
-COMMENT ON FUNCTION tandem.sync_column(text, text, name, name, text, text, text, text, boolean)
+COMMENT ON FUNCTION tandem.sync_column(text, text, name, name, text, text, text, text, boolean, boolean)
 	IS 'keeps two columns equal: up computes the new column from the row, down the old one';
 
 CREATE FUNCTION tandem.sync_columns(migration text, relation text,
 	old name[], new name[], up text[], down text[] DEFAULT NULL,
 	on_conflict text DEFAULT 'error', on_error text DEFAULT 'error',
-	keep_old boolean DEFAULT false) RETURNS void
+	keep_old boolean DEFAULT false, stored boolean DEFAULT true) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_sync_columns' LANGUAGE C;
-COMMENT ON FUNCTION tandem.sync_columns(text, text, name[], name[], text[], text[], text, text, boolean)
+COMMENT ON FUNCTION tandem.sync_columns(text, text, name[], name[], text[], text[], text, text, boolean, boolean)
 	IS 'keeps old and new columns equal: up has an expression for each new column, down for each old one';
 
 CREATE FUNCTION tandem.add_index(migration text, definition text) RETURNS void
@@ -428,7 +430,8 @@ COMMENT ON VIEW tandem.migrations IS 'every migration: its phase, who runs it, w
 CREATE VIEW tandem.syncs AS
 SELECT m.name AS migration, s.relation, s.old_columns, s.new_columns,
 	s.up, s.down,
-	CASE WHEN s.down IS NULL THEN 'one-way' ELSE 'both ways' END AS direction,
+	CASE WHEN NOT s.stored THEN 'read-through'
+		WHEN s.down IS NULL THEN 'one-way' ELSE 'both ways' END AS direction,
 	s.on_conflict, s.on_error, s.keep_old,
 	CASE WHEN m.phase IN ('done', 'aborted') THEN 'removed'
 		WHEN tandem.sync_problem(s.id) IS NULL THEN 'healthy'

@@ -110,7 +110,7 @@ check_not_retired(int release, Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("release %d is retired", release),
-				 errdetail("Migration \"%s\" has dropped what it needs of table \"%s\".",
+				 errdetail("Migration \"%s\" of a later release has ended for table \"%s\".",
 						   migration, get_rel_name(relid)),
 				 errhint("Make the views of the release that runs: SELECT name, release, phase FROM tandem.migrations;")));
 }

@@ -150,8 +150,8 @@ release_view_hidden(Oid relid, int release, int ending)
 						"WHERE s.relation = $1 AND m.phase <> 'aborted' AND m.release > $2 "
 	/* of one that has ended they are gone: a column of that name is another */
 						"UNION SELECT unnest(s.old_columns)::text FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
-						"WHERE s.relation = $1 AND NOT s.keep_old AND ((m.phase NOT IN ('done', 'aborted') AND m.release <= $2) "
-						"OR (m.phase = 'done' AND m.id = $3)) "
+						"WHERE s.relation = $1 AND NOT s.keep_old AND m.phase <> 'aborted' "
+						"AND (((m.phase <> 'done' OR NOT s.stored) AND m.release <= $2) OR (s.stored AND m.phase = 'done' AND m.id = $3)) "
 						"UNION SELECT o.column_name::text FROM tandem.owned_column o JOIN tandem.migration m ON m.id = o.migration "
 						"WHERE o.relation = $1 AND ((m.phase <> 'aborted' AND m.release > $2) OR (m.phase = 'aborted' AND m.id = $3))");
 	query_end(&query);

@@ -27,7 +27,7 @@ typedef struct Wanted
 {
 	int			release;
 	Relation	rel;			/* the table */
-	List	   *columns;		/* numbers, in the table */
+	List	   *columns;		/* of ViewColumn */
 	List	   *names;			/* of the same columns */
 	char	   *definition;
 } Wanted;
@@ -35,17 +35,18 @@ typedef struct Wanted
 static void
 wanted_begin(Wanted *wanted, int release, Oid relid, int ending)
 {
-	ListCell   *lc;
+	SecurityScope scope;
 
 	wanted->release = release;
 	wanted->rel = table_open(relid, AccessShareLock);
-	wanted->columns = view_columns(wanted->rel,
+	/* the same text in every session, to be compared */
+	security_pin_search_path(&scope);
+	security_pin_catalog_forms();
+	wanted->columns = view_columns(wanted->rel, release,
 								   release_view_hidden(relid, release, ending));
-	wanted->names = NIL;
-	foreach(lc, wanted->columns)
-		wanted->names = lappend(wanted->names,
-								get_attname(relid, lfirst_int(lc), false));
+	wanted->names = view_column_names(wanted->columns);
 	wanted->definition = view_definition(wanted->rel, wanted->columns);
+	security_leave(&scope);
 }
 
 static void
@@ -65,13 +66,12 @@ may_replace(const Wanted *wanted, Relation view)
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute is = TupleDescAttr(desc, i);
-		Form_pg_attribute should = TupleDescAttr(RelationGetDescr(wanted->rel),
-												 list_nth_int(wanted->columns, i) - 1);
+		ViewColumn *should = list_nth(wanted->columns, i);
 
-		if (strcmp(NameStr(is->attname), NameStr(should->attname)) != 0 ||
-			is->atttypid != should->atttypid ||
-			is->atttypmod != should->atttypmod ||
-			is->attcollation != should->attcollation)
+		if (strcmp(NameStr(is->attname), should->name) != 0 ||
+			is->atttypid != should->type ||
+			is->atttypmod != should->typmod ||
+			is->attcollation != should->collation)
 			return false;
 	}
 	return true;

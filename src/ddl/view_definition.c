@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/quoting.h"
@@ -189,25 +190,6 @@ column_text(const ReadThrough *read, AttrNumber attnum)
 					quote_identifier(NameStr(att->attname)), collate_text(att));
 }
 
-List *
-view_columns(Relation rel, List *hidden)
-{
-	List	   *columns = NIL;
-
-	for (AttrNumber attnum = 1; attnum <= RelationGetNumberOfAttributes(rel); attnum++)
-	{
-		Form_pg_attribute att = column_of(rel, attnum);
-		bool		shown = !att->attisdropped;
-		ListCell   *lc;
-
-		foreach(lc, hidden)
-			shown = shown && strcmp(lfirst(lc), NameStr(att->attname)) != 0;
-		if (shown)
-			columns = lappend_int(columns, attnum);
-	}
-	return columns;
-}
-
 static List *
 rules_to_read_through(Oid relid)
 {
@@ -222,29 +204,102 @@ rules_to_read_through(Oid relid)
 	return rules;
 }
 
+static ViewColumn *
+table_column(const ReadThrough *read, AttrNumber attnum)
+{
+	Form_pg_attribute att = column_of(read->rel, attnum);
+	ViewColumn *column = palloc(sizeof(ViewColumn));
+
+	column->name = pstrdup(NameStr(att->attname));
+	column->text = column_text(read, attnum);
+	column->type = att->atttypid;
+	column->typmod = att->atttypmod;
+	column->collation = att->attcollation;
+	return column;
+}
+
+/* The new columns of a rule that is not stored. */
+static List *
+unstored_columns(const ReadThrough *read, const SyncRule *rule)
+{
+	List	   *columns = NIL;
+	ListCell   *name;
+	ListCell   *text;
+
+	forboth(name, rule->new_columns, text, rule->up)
+	{
+		ViewColumn *column = palloc(sizeof(ViewColumn));
+		Node	   *up = relation_rules_parse(lfirst(text), read->rel,
+											  InvalidAttrNumber, "up");
+
+		up = show_columns(up, (void *) read);
+		column->name = lfirst(name);
+		column->text = expression_deparse(up, read->rel);
+		column->type = exprType(up) == UNKNOWNOID ? TEXTOID : exprType(up);
+		column->typmod = exprTypmod(up);
+		column->collation = exprCollation(up);
+		columns = lappend(columns, column);
+	}
+	return columns;
+}
+
+List *
+view_columns(Relation rel, int release, List *hidden)
+{
+	Oid			relid = RelationGetRelid(rel);
+	ReadThrough read = {rel, rules_to_read_through(relid)};
+	List	   *unstored = sync_list_unstored(relid, release);
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	for (AttrNumber attnum = 1; attnum <= RelationGetNumberOfAttributes(rel); attnum++)
+	{
+		Form_pg_attribute att = column_of(rel, attnum);
+		bool		shown = !att->attisdropped;
+
+		foreach(lc, hidden)
+			shown = shown && strcmp(lfirst(lc), NameStr(att->attname)) != 0;
+		if (shown)
+			columns = lappend(columns, table_column(&read, attnum));
+		foreach(lc, unstored)
+		{
+			SyncRule   *rule = lfirst(lc);
+
+			if (get_attnum(relid, linitial(rule->old_columns)) == attnum)
+				columns = list_concat(columns, unstored_columns(&read, rule));
+		}
+	}
+	return columns;
+}
+
+List *
+view_column_names(List *columns)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+		names = lappend(names, ((ViewColumn *) lfirst(lc))->name);
+	return names;
+}
+
 char *
 view_definition(Relation rel, List *columns)
 {
-	ReadThrough read = {rel, rules_to_read_through(RelationGetRelid(rel))};
 	StringInfoData sql;
-	SecurityScope scope;
 	ListCell   *lc;
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT");
-	security_pin_search_path(&scope);
-	security_pin_catalog_forms();
 	foreach(lc, columns)
 	{
-		AttrNumber	attnum = lfirst_int(lc);
+		ViewColumn *column = lfirst(lc);
 
 		appendStringInfo(&sql, "%s %s AS %s",
-						 foreach_current_index(lc) ? "," : "",
-						 column_text(&read, attnum),
-						 quote_identifier(NameStr(column_of(rel, attnum)->attname)));
+						 foreach_current_index(lc) ? "," : "", column->text,
+						 quote_identifier(column->name));
 	}
 	appendStringInfo(&sql, " FROM %s %s",
 					 quoting_relation(RelationGetRelid(rel)), EXPRESSION_ALIAS);
-	security_leave(&scope);
 	return sql.data;
 }

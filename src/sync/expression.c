@@ -164,7 +164,8 @@ analyze(const ExpressionSource *source, Relation rel, const char *alias,
 		refuse(source, "a window function", QUERY_HINT);
 	if (pstate->p_hasTargetSRFs || expression_returns_set(expression))
 		refuse(source, "a set-returning function", QUERY_HINT);
-	expression = coerce_to_column(pstate, expression, column, source);
+	if (column)
+		expression = coerce_to_column(pstate, expression, column, source);
 	assign_expr_collations(pstate, expression);
 	check_columns(expression, rel, source);
 	free_parsestate(pstate);
@@ -175,8 +176,10 @@ Node *
 expression_parse(const char *expression_text, Relation rel, const char *alias,
 				 AttrNumber target, const char *label)
 {
-	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), target - 1);
-	ExpressionSource source = {expression_text, label, NameStr(column->attname)};
+	Form_pg_attribute column = target == InvalidAttrNumber ? NULL
+	: TupleDescAttr(RelationGetDescr(rel), target - 1);
+	ExpressionSource source = {expression_text, label,
+	column ? NameStr(column->attname) : "(not stored)"};
 	ErrorContextCallback callback = {error_context_stack, expression_error, &source};
 	MemoryContext caller = CurrentMemoryContext;
 	Node	   *expression = NULL;
