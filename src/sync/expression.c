@@ -172,14 +172,23 @@ analyze(const ExpressionSource *source, Relation rel, const char *alias,
 	return expression;
 }
 
+/* The column that is to be computed; NULL where there is none. */
+static Form_pg_attribute
+target_column(Relation rel, AttrNumber target)
+{
+	if (target == InvalidAttrNumber)
+		return NULL;
+	return TupleDescAttr(RelationGetDescr(rel), target - 1);
+}
+
 Node *
 expression_parse(const char *expression_text, Relation rel, const char *alias,
 				 AttrNumber target, const char *label)
 {
-	Form_pg_attribute column = target == InvalidAttrNumber ? NULL
-	: TupleDescAttr(RelationGetDescr(rel), target - 1);
 	ExpressionSource source = {expression_text, label,
-	column ? NameStr(column->attname) : "(not stored)"};
+		target == InvalidAttrNumber ? "(not stored)"
+		: NameStr(target_column(rel, target)->attname)
+	};
 	ErrorContextCallback callback = {error_context_stack, expression_error, &source};
 	MemoryContext caller = CurrentMemoryContext;
 	Node	   *expression = NULL;
@@ -187,7 +196,8 @@ expression_parse(const char *expression_text, Relation rel, const char *alias,
 	PG_TRY();
 	{
 		error_context_stack = &callback;
-		expression = analyze(&source, rel, alias, column);
+		expression = analyze(&source, rel, alias,
+							 target_column(rel, target));
 	}
 	PG_CATCH();
 	{
