@@ -29,6 +29,7 @@ OBJS = \
 	src/catalog/step_blocks.o \
 	src/catalog/run_control.o \
 	src/catalog/registry.o \
+	src/catalog/release_view.o \
 	src/sync/rule_args.o \
 	src/sync/expression.o \
 	src/sync/fill_mark.o \
@@ -75,6 +76,9 @@ OBJS = \
 	src/ddl/key_definition.o \
 	src/ddl/key_build.o \
 	src/ddl/not_null_build.o \
+	src/ddl/view_definition.o \
+	src/ddl/view_dress.o \
+	src/ddl/versioned_view.o \
 	src/api/arguments.o \
 	src/api/repeat.o \
 	src/api/expand.o \
@@ -98,6 +102,7 @@ OBJS = \
 	src/release/readiness.o \
 	src/api/migrate.o \
 	src/api/release.o \
+	src/api/create_views.o \
 	src/api/verify.o \
 	src/api/control.o \
 	src/api/finish.o \

@@ -52,6 +52,20 @@ argument_bool(FunctionCallInfo fcinfo, int n, const char *name)
 	return PG_GETARG_BOOL(n);
 }
 
+int
+argument_release(FunctionCallInfo fcinfo, int n)
+{
+	int			release = PG_ARGISNULL(n) ? 0 : PG_GETARG_INT32(n);
+
+	if (release <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("release must be a positive integer, not %s",
+						PG_ARGISNULL(n) ? "NULL" : psprintf("%d", release)),
+				 errhint("Give the number of the application's release.")));
+	return release;
+}
+
 bool
 procedure_may_commit(FunctionCallInfo fcinfo)
 {

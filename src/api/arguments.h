@@ -20,6 +20,9 @@ extern List *argument_strings(FunctionCallInfo fcinfo, int n);
 
 extern bool argument_bool(FunctionCallInfo fcinfo, int n, const char *name);
 
+/* A release: a positive integer. */
+extern int	argument_release(FunctionCallInfo fcinfo, int n);
+
 /* Whether a procedure was called so that it may commit. */
 extern bool procedure_may_commit(FunctionCallInfo fcinfo);
 

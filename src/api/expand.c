@@ -227,6 +227,31 @@ add_sync(Migration *migration, SyncRule *rule)
 				  psprintf("sync of %s", quoting_relation(rule->relation)), 0);
 }
 
+/* New columns without a place in the table: the views of releases show up. */
+static void
+add_unstored_sync(Migration *migration, SyncRule *rule)
+{
+	Relation	rel;
+
+	migration_check(migration, ACTION_EXPAND);
+	check_expression_count(rule);
+	target_check_table(rule->relation);
+	if (rule->down != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a sync that is not stored has no down"),
+				 errdetail("Through the view of a release a plain column is written as it is; what is computed is only read."),
+				 errhint("Leave out down, or stored => false.")));
+	rel = table_open(rule->relation, AccessShareLock);
+	target_check_unstored(rule, rel);
+	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
+	table_close(rel, NoLock);
+	rule->origin = "";
+	sync_insert(rule);
+	migration_act(migration, ACTION_EXPAND,
+				  psprintf("read-through of %s", quoting_relation(rule->relation)), 0);
+}
+
 static SyncRule *
 rule_from_arguments(FunctionCallInfo fcinfo, Migration *migration)
 {
@@ -239,6 +264,7 @@ rule_from_arguments(FunctionCallInfo fcinfo, Migration *migration)
 	rule->on_conflict = on_conflict_from_name(argument_text(fcinfo, 6, "on_conflict"));
 	rule->quarantine = quarantine_from_name(argument_text(fcinfo, 7, "on_error"));
 	rule->keep_old = argument_bool(fcinfo, 8, "keep_old");
+	rule->stored = argument_bool(fcinfo, 9, "stored");
 	rule->search_path = pstrdup(namespace_search_path);
 	return rule;
 }
@@ -254,7 +280,7 @@ tandem_sync_column(PG_FUNCTION_ARGS)
 	rule->new_columns = list_make1(argument_name(fcinfo, 3, "new"));
 	rule->up = list_make1(argument_text(fcinfo, 4, "up"));
 	rule->down = down ? list_make1(down) : NIL;
-	add_sync(migration, rule);
+	(rule->stored ? add_sync : add_unstored_sync) (migration, rule);
 	PG_RETURN_VOID();
 }
 
@@ -268,6 +294,6 @@ tandem_sync_columns(PG_FUNCTION_ARGS)
 	rule->new_columns = argument_strings(fcinfo, 3);
 	rule->up = argument_strings(fcinfo, 4);
 	rule->down = argument_strings(fcinfo, 5);
-	add_sync(migration, rule);
+	(rule->stored ? add_sync : add_unstored_sync) (migration, rule);
 	PG_RETURN_VOID();
 }

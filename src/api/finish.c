@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "api/finish.h"
+#include "catalog/release_view.h"
 #include "catalog/sync.h"
 #include "core/lock.h"
 #include "core/quoting.h"
@@ -12,6 +13,7 @@
 #include "ddl/columns.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
+#include "ddl/versioned_view.h"
 #include "lib/stringinfo.h"
 #include "sync/quarantine.h"
 #include "utils/builtins.h"
@@ -60,8 +62,15 @@ finish_tables(const Migration *migration)
 void
 finish_lock_tables(const Migration *migration, List *others)
 {
-	lock_relations(list_concat_unique_oid(list_copy(others),
-										  finish_tables(migration)),
+	List	   *tables = sync_relations_of_migration(migration->id);
+	List	   *relids = list_concat_unique_oid(list_copy(others),
+												finish_tables(migration));
+	ListCell   *lc;
+
+	/* nobody makes another one meanwhile */
+	foreach(lc, tables)
+		release_view_lock(lfirst_oid(lc));
+	lock_relations(list_concat_unique_oid(relids, versioned_views_of(tables)),
 				   AccessExclusiveLock);
 }
 
@@ -118,6 +127,9 @@ finish_drop(const Migration *migration, List *doomed)
 
 	foreach(lc, sync_relations_of_migration(migration->id))
 		sync_install(lfirst_oid(lc));
+	versioned_views_end(sync_relations_of_migration(migration->id),
+						migration->id,
+						migration->phase == PHASE_DONE ? migration->release : 0);
 	announce_drop(migration, doomed);
 	foreach(lc, doomed)
 	{

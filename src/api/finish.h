@@ -36,13 +36,15 @@ extern List *finish_tables(const Migration *migration);
 
 /*
  * Locks every table of the migration in ACCESS EXCLUSIVE mode, partitions
- * included, and those of the OID list others, as lock_relations does.
+ * included, the views of releases over them, and those of the OID list others,
+ * as lock_relations does.
  */
 extern void finish_lock_tables(const Migration *migration, List *others);
 
 /*
  * After the phase of the migration has changed: takes its syncs off their
- * tables, drops the columns, empties its quarantine.
+ * tables, drops the columns, empties its quarantine.  Views of releases stop
+ * showing the columns; those of releases that are retired are dropped.
  */
 extern void finish_drop(const Migration *migration, List *doomed);
 

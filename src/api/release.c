@@ -24,20 +24,6 @@ SQL_FUNCTION(tandem_set_dependency);
 
 #define POLL_MS 20
 
-static int
-argument_release(FunctionCallInfo fcinfo, int n)
-{
-	int			release = PG_ARGISNULL(n) ? 0 : PG_GETARG_INT32(n);
-
-	if (release <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("release must be a positive integer, not %s",
-						PG_ARGISNULL(n) ? "NULL" : psprintf("%d", release)),
-				 errhint("Give the number of the application's release.")));
-	return release;
-}
-
 Datum
 tandem_health(PG_FUNCTION_ARGS)
 {

@@ -18,7 +18,7 @@ static const char *const on_conflict_names[] = {
 	"SELECT s.id, s.migration, m.name, coalesce(m.release, 0), s.relation::oid, " \
 	"s.old_columns, s.new_columns, s.up, s.down, s.on_conflict, " \
 	"s.on_error = 'quarantine', s.keep_old, s.origin, s.search_path, " \
-	"m.phase NOT IN ('done', 'aborted'), s.up_given, s.down_given " \
+	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given " \
 	"FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 
 const char *
@@ -75,14 +75,15 @@ sync_insert(SyncRule *rule)
 	query_bool(&query, rule->keep_old);
 	query_text(&query, rule->origin);
 	query_text(&query, rule->search_path);
+	query_bool(&query, rule->stored);
 	query_datum(&query, TEXTARRAYOID,
 				array_from_strings(rule->up_given, TEXTOID), false);
 	query_datum(&query, TEXTARRAYOID,
 				array_from_strings(rule->down_given, TEXTOID),
 				rule->down_given == NIL);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, origin, search_path, up_given, down_given) "
-					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id");
+					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, origin, search_path, stored, up_given, down_given) "
+					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id");
 	rule->id = query_get_int(0, 1);
 	query_end(&query);
 }
@@ -106,8 +107,9 @@ rule_from_row(TandemQuery *query, uint64 row)
 	rule->keep_old = query_get_bool(row, 12);
 	rule->origin = query_get_text(query, row, 13);
 	rule->search_path = query_get_text(query, row, 14);
-	rule->up_given = query_get_strings(query, row, 16);
-	rule->down_given = query_get_strings(query, row, 17);
+	rule->stored = query_get_bool(row, 16);
+	rule->up_given = query_get_strings(query, row, 17);
+	rule->down_given = query_get_strings(query, row, 18);
 	return rule;
 }
 
@@ -137,7 +139,7 @@ sync_list_of_relation(Oid relid)
 	query_begin(&query);
 	query_oid(&query, relid);
 	rules = rules_from_query(&query, RULE_SELECT
-							 "WHERE s.relation = $1 AND m.phase NOT IN ('done', 'aborted') ORDER BY s.id");
+							 "WHERE s.relation = $1 AND s.stored AND m.phase NOT IN ('done', 'aborted') ORDER BY s.id");
 	query_end(&query);
 	return rules;
 }
@@ -151,7 +153,26 @@ sync_list_of_migration(int migration_id)
 	query_begin(&query);
 	query_int(&query, migration_id);
 	rules = rules_from_query(&query, RULE_SELECT
-							 "WHERE s.migration = $1 ORDER BY s.id");
+							 "WHERE s.migration = $1 AND s.stored ORDER BY s.id");
+	query_end(&query);
+	return rules;
+}
+
+List *
+sync_list_unstored(Oid relid, int release)
+{
+	TandemQuery query;
+	List	   *rules;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, release);
+	rules = rules_from_query(&query, RULE_SELECT
+							 "WHERE s.relation = $1 AND NOT s.stored AND m.phase <> 'aborted' "
+							 "AND coalesce(m.release, $2) <= $2 AND NOT EXISTS ("
+							 "SELECT FROM tandem.sync l JOIN tandem.migration k ON k.id = l.migration AND k.phase <> 'aborted' "
+							 "WHERE l.relation = s.relation AND NOT l.stored AND NOT l.keep_old "
+							 "AND l.old_columns && s.old_columns AND k.release > m.release AND k.release <= $2) ORDER BY s.id");
 	query_end(&query);
 	return rules;
 }
@@ -164,7 +185,7 @@ sync_get(int id, bool *live)
 
 	query_begin(&query);
 	query_int(&query, id);
-	if (query_run_latest(&query, RULE_SELECT "WHERE s.id = $1") > 0)
+	if (query_run_latest(&query, RULE_SELECT "WHERE s.id = $1 AND s.stored") > 0)
 	{
 		rule = rule_from_row(&query, 0);
 		*live = query_get_bool(0, 15);
@@ -212,7 +233,7 @@ sync_relations_live(void)
 	relids = query_oids(&query,
 						"SELECT DISTINCT s.relation::oid FROM tandem.sync s "
 						"JOIN tandem.migration m ON m.id = s.migration "
-						"WHERE m.phase NOT IN ('done', 'aborted')");
+						"WHERE s.stored AND m.phase NOT IN ('done', 'aborted')");
 	query_end(&query);
 	return relids;
 }

@@ -31,6 +31,7 @@ typedef struct SyncRule
 	OnConflict	on_conflict;
 	bool		quarantine;		/* on_error => 'quarantine' */
 	bool		keep_old;
+	bool		stored;			/* false: the new columns are only in views */
 	char	   *origin;			/* files whose short rows are unfilled: see
 								 * sync/fill_mark.h */
 	char	   *search_path;	/* of the session that made the sync */
@@ -47,13 +48,19 @@ extern bool quarantine_from_name(const char *on_error);
 /* Adds the rule; sets its id. */
 extern void sync_insert(SyncRule *rule);
 
-/* The rules of live migrations on a relation, oldest first. */
+/* The stored rules of live migrations on a relation, oldest first. */
 extern List *sync_list_of_relation(Oid relid);
 
-/* The rules of a migration. */
+/* The stored rules of a migration. */
 extern List *sync_list_of_migration(int migration_id);
 
-/* One rule, or NULL; *live tells whether its migration has not ended. */
+/*
+ * The rules on a relation that are not stored and that the release sees: the
+ * last of those that show one old column.
+ */
+extern List *sync_list_unstored(Oid relid, int release);
+
+/* One stored rule, or NULL; *live tells whether its migration has not ended. */
 extern SyncRule *sync_get(int id, bool *live);
 
 /*

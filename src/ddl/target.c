@@ -231,3 +231,29 @@ target_check_columns(const SyncRule *rule, Relation rel)
 	check_not_synced_twice(rule);
 	check_unfilled_is_known(rule, rel);
 }
+
+void
+target_check_unstored(const SyncRule *rule, Relation rel)
+{
+	ListCell   *lc;
+
+	check_listed_once(rule);
+	foreach(lc, rule->old_columns)
+	{
+		if (get_attnum(RelationGetRelid(rel), lfirst(lc)) <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of table \"%s\" does not exist",
+							(char *) lfirst(lc), RelationGetRelationName(rel)),
+					 errhint("Name columns that are stored, also after an earlier sync with stored => false.")));
+	}
+	foreach(lc, rule->new_columns)
+	{
+		if (get_attnum(RelationGetRelid(rel), lfirst(lc)) != InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("column \"%s\" of table \"%s\" already exists",
+							(char *) lfirst(lc), RelationGetRelationName(rel)),
+					 errhint("With stored => false the new name must be free.")));
+	}
+}

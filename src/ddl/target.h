@@ -24,4 +24,10 @@ extern void target_check_table(Oid relid);
  */
 extern void target_check_columns(const SyncRule *rule, Relation rel);
 
+/*
+ * The same for a rule that is not stored: the old columns are there, the new
+ * ones are not.
+ */
+extern void target_check_unstored(const SyncRule *rule, Relation rel);
+
 #endif							/* TANDEM_TARGET_H */

@@ -164,19 +164,31 @@ analyze(const ExpressionSource *source, Relation rel, const char *alias,
 		refuse(source, "a window function", QUERY_HINT);
 	if (pstate->p_hasTargetSRFs || expression_returns_set(expression))
 		refuse(source, "a set-returning function", QUERY_HINT);
-	expression = coerce_to_column(pstate, expression, column, source);
+	if (column)
+		expression = coerce_to_column(pstate, expression, column, source);
 	assign_expr_collations(pstate, expression);
 	check_columns(expression, rel, source);
 	free_parsestate(pstate);
 	return expression;
 }
 
+/* The column that is to be computed; NULL where there is none. */
+static Form_pg_attribute
+target_column(Relation rel, AttrNumber target)
+{
+	if (target == InvalidAttrNumber)
+		return NULL;
+	return TupleDescAttr(RelationGetDescr(rel), target - 1);
+}
+
 Node *
 expression_parse(const char *expression_text, Relation rel, const char *alias,
 				 AttrNumber target, const char *label)
 {
-	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), target - 1);
-	ExpressionSource source = {expression_text, label, NameStr(column->attname)};
+	ExpressionSource source = {expression_text, label,
+		target == InvalidAttrNumber ? "(not stored)"
+		: NameStr(target_column(rel, target)->attname)
+	};
 	ErrorContextCallback callback = {error_context_stack, expression_error, &source};
 	MemoryContext caller = CurrentMemoryContext;
 	Node	   *expression = NULL;
@@ -184,7 +196,8 @@ expression_parse(const char *expression_text, Relation rel, const char *alias,
 	PG_TRY();
 	{
 		error_context_stack = &callback;
-		expression = analyze(&source, rel, alias, column);
+		expression = analyze(&source, rel, alias,
+							 target_column(rel, target));
 	}
 	PG_CATCH();
 	{

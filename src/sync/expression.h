@@ -10,7 +10,8 @@
 
 /*
  * Parses expression_text as an expression over one row of rel, which it may name as
- * alias, and coerces it to the type of column target as an assignment would.
+ * alias, and coerces it to the type of column target as an assignment would
+ * (InvalidAttrNumber: leaves it the type it has).
  * label ("up", "down") is for messages.  Names are resolved by the current
  * search_path and user.
  *

@@ -15,6 +15,7 @@
 #include "ddl/health.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
+#include "ddl/versioned_view.h"
 #include "executor/spi.h"
 #include "sync/fill_mark.h"
 #include "utils/builtins.h"
@@ -189,6 +190,14 @@ mark_filled(Migration *migration)
 	}
 }
 
+/* In a transaction of its own: views are not waited for with tables locked. */
+static void
+end_read_through(Migration *migration)
+{
+	apply_settings(migration);
+	versioned_views_refresh(sync_relations_of_migration(migration->id));
+}
+
 static bool
 has_one_way(const Migration *migration)
 {
@@ -239,6 +248,8 @@ run_steps(Migration *migration, int workers)
 	SPI_commit();
 	fill_run(migration, STEP_BACKFILL, workers);
 	mark_filled(migration);
+	SPI_commit();
+	end_read_through(migration);
 	SPI_commit();
 	quarantined = quarantine_retry(migration);
 	SPI_commit();

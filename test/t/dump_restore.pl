@@ -29,6 +29,7 @@ SELECT tandem.create_migration('m', release => 2);
 ALTER TABLE app.items ADD COLUMN cents bigint;
 SELECT tandem.sync_column('m', 'app.items', 'price', 'cents', 'app.to_cents(price)', 'coalesce(cents / 100, price)');
 COMMIT;
+SELECT tandem.create_views(1), tandem.create_views(2);
 -- an explicit NULL, which is not an unfilled row; a new value; and one of the old release
 UPDATE app.items SET cents = 1100, price = 11 WHERE id = 10;
 UPDATE app.items SET cents = NULL WHERE id = 10;
@@ -67,6 +68,11 @@ sub check
 	is($server->safe_psql($db, 'SELECT id, price, cents FROM app.items WHERE id IN (10, 20, 30) ORDER BY id'),
 		"10|11|\n20|20|2050\n30|3|300", "$what: writers' values are there");
 
+	is($server->safe_psql($db, 'SELECT count(*), count(price) FROM release_1.items'), '2000|2000',
+		"$what: the view of the old release");
+	is($server->safe_psql($db, 'SELECT count(*), count(cents) FROM release_2.items WHERE cents = id * 100'), '1997|1997',
+		"$what: the view of the new release reads through");
+
 	$server->safe_psql($db, 'UPDATE app.items SET price = 77 WHERE id = 1; UPDATE app.items SET cents = 8800 WHERE id = 2');
 	is($server->safe_psql($db, 'SELECT price, cents FROM app.items WHERE id IN (1, 2) ORDER BY id'),
 		"77|7700\n88|8800", "$what: the sync goes on");
@@ -86,8 +92,12 @@ sub check
 	is($status, 0, "$what: migrate goes on") or diag($err);
 	is($server->safe_psql($db, 'SELECT id, price, cents FROM app.items WHERE cents IS DISTINCT FROM price * 100 ORDER BY id'),
 		'20|20|2050', "$what: every row is filled, and no writer's value is touched");
+	is($server->safe_psql($db, 'UPDATE release_2.items SET cents = 500 WHERE id = 5 RETURNING cents'), '500',
+		"$what: the view of the new release is plain after the fill");
 	($status, $out, $err) = $server->psql($db, "SET ROLE $owner; CALL tandem.contract('m')");
 	is($status, 0, "$what: contract") or diag($err);
+	is($server->safe_psql($db, q(SELECT string_agg(oid::regclass::text, ' ') FROM pg_class WHERE relkind = 'v' AND relname = 'items')),
+		'release_2.items', "$what: contract drops the view of the old release");
 	is($server->safe_psql($db, "SELECT tandem.create_migration('next'); SELECT name, phase FROM tandem.migrations"),
 		"\nm|done\nnext|expand", "$what: the next migration has a number of its own");
 	return;

@@ -1,0 +1,176 @@
+/*
+ * release_view.c
+ *		Which views show which release its columns: rows of tandem.view, and
+ *		what the migrations say of them.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/release_view.h"
+#include "core/lock.h"
+#include "core/query.h"
+#include "core/settings.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+
+/* objsubid of the lock on a relation's views, on the address of tandem.view */
+#define LOCK_CHANGE 1
+
+char *
+release_view_schema(int release)
+{
+	return psprintf("release_%d", release);
+}
+
+void
+release_view_lock(Oid relid)
+{
+	LOCKTAG		tag;
+	Oid			classid = get_relname_relid("view",
+											get_namespace_oid("tandem", false));
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, classid, relid, LOCK_CHANGE);
+	if (lock_wait(&tag, ExclusiveLock, setting_lock_retry_time * 1000))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("the views of table \"%s\" are being changed by another session",
+					get_rel_name(relid)),
+			 errhint("Let that session commit, then call this again.")));
+}
+
+/*
+ * A view that somebody dropped leaves its row, whose OID may be another's some
+ * day: so the schema is looked at too.
+ */
+List *
+release_view_list(Oid relid)
+{
+	TandemQuery query;
+	List	   *views = NIL;
+	uint64		rows;
+	MemoryContext old;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	rows = query_run(&query,
+					 "SELECT v.view::oid, v.release, v.relation::oid, v.definition FROM tandem.view v "
+					 "JOIN pg_class c ON c.oid = v.view AND c.relkind = 'v' "
+					 "JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'release_' || v.release "
+					 "WHERE v.relation = $1 ORDER BY v.release");
+	old = MemoryContextSwitchTo(query.caller);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		ReleaseView *view = palloc(sizeof(ReleaseView));
+
+		view->view = query_get_oid(row, 1);
+		view->release = query_get_int(row, 2);
+		view->relation = query_get_oid(row, 3);
+		view->definition = query_get_text(&query, row, 4);
+		views = lappend(views, view);
+	}
+	MemoryContextSwitchTo(old);
+	query_end(&query);
+	return views;
+}
+
+ReleaseView *
+release_view_find(Oid relid, int release)
+{
+	ListCell   *lc;
+
+	foreach(lc, release_view_list(relid))
+	{
+		if (((ReleaseView *) lfirst(lc))->release == release)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+void
+release_view_note(const ReleaseView *view)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, view->view);
+	query_int(&query, view->release);
+	query_oid(&query, view->relation);
+	(void) query_run(&query,
+					 "DELETE FROM tandem.view v WHERE v.view = $1 OR (v.release = $2 AND v.relation = $3) "
+					 "OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.relation)");
+	query_oid(&query, view->view);
+	query_int(&query, view->release);
+	query_oid(&query, view->relation);
+	query_text(&query, view->definition);
+	(void) query_run(&query,
+					 "INSERT INTO tandem.view VALUES ($1::regclass, $2, $3::regclass, $4)");
+	query_end(&query);
+}
+
+void
+release_view_forget(Oid view)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, view);
+	(void) query_run(&query, "DELETE FROM tandem.view WHERE view = $1");
+	query_end(&query);
+}
+
+List *
+release_view_tables(void)
+{
+	TandemQuery query;
+	List	   *relids;
+
+	query_begin(&query);
+	relids = query_oids(&query,
+						"SELECT DISTINCT c.oid FROM (SELECT migration, relation FROM tandem.sync "
+						"UNION SELECT migration, relation FROM tandem.owned_column) r "
+						"JOIN tandem.migration m ON m.id = r.migration AND m.phase <> 'aborted' "
+						"JOIN pg_class c ON c.oid = r.relation ORDER BY c.oid");
+	query_end(&query);
+	return relids;
+}
+
+List *
+release_view_hidden(Oid relid, int release, int ending)
+{
+	TandemQuery query;
+	List	   *names;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, release);
+	query_int(&query, ending);
+	names = query_texts(&query,
+						"SELECT unnest(s.new_columns)::text FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
+						"WHERE s.relation = $1 AND m.phase <> 'aborted' AND m.release > $2 "
+	/* of one that has ended they are gone: a column of that name is another */
+						"UNION SELECT unnest(s.old_columns)::text FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
+						"WHERE s.relation = $1 AND NOT s.keep_old AND m.phase <> 'aborted' "
+						"AND (((m.phase <> 'done' OR NOT s.stored) AND m.release <= $2) OR (s.stored AND m.phase = 'done' AND m.id = $3)) "
+						"UNION SELECT o.column_name::text FROM tandem.owned_column o JOIN tandem.migration m ON m.id = o.migration "
+						"WHERE o.relation = $1 AND ((m.phase <> 'aborted' AND m.release > $2) OR (m.phase = 'aborted' AND m.id = $3))");
+	query_end(&query);
+	return names;
+}
+
+char *
+release_view_retired_by(Oid relid, int release)
+{
+	TandemQuery query;
+	List	   *names;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, release);
+	names = query_texts(&query,
+						"SELECT m.name FROM tandem.migration m WHERE m.phase = 'done' AND m.release > $2 "
+						"AND EXISTS (SELECT FROM tandem.sync s WHERE s.migration = m.id AND s.relation = $1) "
+						"ORDER BY m.release LIMIT 1");
+	query_end(&query);
+	return names == NIL ? NULL : linitial(names);
+}

@@ -1,0 +1,49 @@
+/*
+ * release_view.h
+ *		Which views show which release its columns: rows of tandem.view, and
+ *		what the migrations say of them.
+ */
+#ifndef TANDEM_RELEASE_VIEW_H
+#define TANDEM_RELEASE_VIEW_H
+
+#include "nodes/pg_list.h"
+
+typedef struct ReleaseView
+{
+	Oid			view;
+	int			release;
+	Oid			relation;
+	char	   *definition;		/* its SELECT, as it was made */
+} ReleaseView;
+
+/* release_<n>, the schema of the views of a release; palloc'd. */
+extern char *release_view_schema(int release);
+
+/*
+ * Until the end of the transaction nobody else changes the views of relid.
+ * Waits as long as the retry of a strong lock does.  Errors: not to be had.
+ */
+extern void release_view_lock(Oid relid);
+
+/* The views of relid that are there, by release; and the one of release, or NULL. */
+extern List *release_view_list(Oid relid);
+extern ReleaseView *release_view_find(Oid relid, int release);
+
+/* Notes the view in place of what was noted of its relation and release. */
+extern void release_view_note(const ReleaseView *view);
+extern void release_view_forget(Oid view);
+
+/* Tables with a sync or a column of a migration that was not aborted, by OID. */
+extern List *release_view_tables(void);
+
+/*
+ * Names of columns of relid that the release does not see: new ones of later
+ * releases, and old ones of its own and earlier.  Those that the end of
+ * migration ending is about to drop nobody sees; 0: none ends.
+ */
+extern List *release_view_hidden(Oid relid, int release, int ending);
+
+/* A migration of a later release of relid that has ended, by name, or NULL. */
+extern char *release_view_retired_by(Oid relid, int release);
+
+#endif							/* TANDEM_RELEASE_VIEW_H */

@@ -1,0 +1,273 @@
+/*
+ * versioned_view.c
+ *		The views that show each release its own columns of a table: made,
+ *		brought up to date, dropped.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/release_view.h"
+#include "core/lock.h"
+#include "core/query.h"
+#include "core/quoting.h"
+#include "core/security.h"
+#include "ddl/statement.h"
+#include "ddl/versioned_view.h"
+#include "ddl/view_definition.h"
+#include "ddl/view_dress.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+/* A view as it should be. */
+typedef struct Wanted
+{
+	int			release;
+	Relation	rel;			/* the table */
+	List	   *columns;		/* of ViewColumn */
+	List	   *names;			/* of the same columns */
+	char	   *definition;
+} Wanted;
+
+static void
+wanted_begin(Wanted *wanted, int release, Oid relid, int ending)
+{
+	SecurityScope scope;
+
+	wanted->release = release;
+	wanted->rel = table_open(relid, AccessShareLock);
+	/* the same text in every session, to be compared */
+	security_pin_search_path(&scope);
+	security_pin_catalog_forms();
+	wanted->columns = view_columns(wanted->rel, release,
+								   release_view_hidden(relid, release, ending));
+	wanted->names = view_column_names(wanted->columns);
+	wanted->definition = view_definition(wanted->rel, wanted->columns);
+	security_leave(&scope);
+}
+
+static void
+wanted_end(Wanted *wanted)
+{
+	table_close(wanted->rel, NoLock);
+}
+
+/* Whether CREATE OR REPLACE can do it: it only adds columns at the end. */
+static bool
+may_replace(const Wanted *wanted, Relation view)
+{
+	TupleDesc	desc = RelationGetDescr(view);
+
+	if (desc->natts > list_length(wanted->columns))
+		return false;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute is = TupleDescAttr(desc, i);
+		ViewColumn *should = list_nth(wanted->columns, i);
+
+		if (strcmp(NameStr(is->attname), should->name) != 0 ||
+			is->atttypid != should->type ||
+			is->atttypmod != should->typmod ||
+			is->attcollation != should->collation)
+			return false;
+	}
+	return true;
+}
+
+static void
+check_nothing_built_on(Oid view)
+{
+	TandemQuery query;
+	List	   *lines;
+	StringInfoData text;
+	ListCell   *lc;
+
+	query_begin(&query);
+	query_oid(&query, view);
+	lines = query_texts(&query,
+						"SELECT DISTINCT CASE WHEN r.oid IS NOT NULL THEN format('view %s', r.ev_class::regclass) "
+						"ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END "
+						"FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN' "
+						"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.deptype = 'n' "
+						"AND r.ev_class IS DISTINCT FROM $1 ORDER BY 1");
+	query_end(&query);
+	if (lines == NIL)
+		return;
+	initStringInfo(&text);
+	foreach(lc, lines)
+		appendStringInfo(&text, "%s- %s", text.len ? "\n" : "",
+						 (char *) lfirst(lc));
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("view %s must be dropped or made anew, and is in use",
+					quoting_relation(view)),
+			 errdetail("%s", text.data),
+			 errhint("Drop these, then call it again.")));
+}
+
+static void
+drop_view(Oid view)
+{
+	check_nothing_built_on(view);
+	ddl_run(psprintf("DROP VIEW %s RESTRICT", quoting_relation(view)));
+	release_view_forget(view);
+}
+
+static void
+check_name_is_free(const char *schema, const char *name)
+{
+	if (OidIsValid(get_relname_relid(name, get_namespace_oid(schema, false))))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" in schema \"%s\" is none of ours",
+						name, schema),
+				 errdetail("It was made by hand, or shows a table of that name in another schema."),
+				 errhint("Rename one of the two, then SELECT tandem.create_views again.")));
+}
+
+/*
+ * Makes or replaces view (NULL: there is none) as the current user, who owns it.
+ */
+static void
+make_view(const Wanted *wanted, ReleaseView *view, bool replace)
+{
+	char	   *schema = release_view_schema(wanted->release);
+	char	   *name = view ? get_rel_name(view->view)
+	: pstrdup(RelationGetRelationName(wanted->rel));
+	char	   *qualified = quote_qualified_identifier(schema, name);
+	List	   *dress = view_dress(RelationGetRelid(wanted->rel), wanted->names,
+								   GetUserId(), qualified,
+								   quote_identifier(schema));
+	ReleaseView made = {.release = wanted->release,
+		.relation = RelationGetRelid(wanted->rel),
+	.definition = wanted->definition};
+	ListCell   *lc;
+
+	if (view && !replace)
+	{
+		/* what was granted on the view alone, too */
+		dress = list_concat(dress, view_dress(view->view, wanted->names,
+											  GetUserId(), qualified,
+											  quote_identifier(schema)));
+		drop_view(view->view);
+	}
+	if (!replace)
+		check_name_is_free(schema, name);
+	ddl_run(psprintf("CREATE OR REPLACE VIEW %s WITH (security_invoker = true) AS %s",
+					 qualified, wanted->definition));
+	foreach(lc, dress)
+		ddl_run(lfirst(lc));
+	made.view = get_relname_relid(name, get_namespace_oid(schema, false));
+	release_view_note(&made);
+}
+
+/* The same with the rights of the view's owner. */
+static void
+remake_view(const Wanted *wanted, ReleaseView *view)
+{
+	SecurityScope scope;
+	Relation	rel;
+	bool		replace;
+
+	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
+	rel = relation_open(view->view, NoLock);
+	replace = may_replace(wanted, rel);
+	security_enter_owner(&scope, rel, NULL);
+	relation_close(rel, NoLock);
+	make_view(wanted, view, replace);
+	security_leave(&scope);
+}
+
+static void
+drop_as_owner(ReleaseView *view)
+{
+	SecurityScope scope;
+	Relation	rel;
+
+	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
+	rel = relation_open(view->view, NoLock);
+	security_enter_owner(&scope, rel, NULL);
+	relation_close(rel, NoLock);
+	drop_view(view->view);
+	security_leave(&scope);
+}
+
+void
+versioned_view_make(int release, Oid relid)
+{
+	Wanted		wanted;
+	ReleaseView *view;
+
+	release_view_lock(relid);
+	view = release_view_find(relid, release);
+	wanted_begin(&wanted, release, relid, 0);
+	if (view)
+		remake_view(&wanted, view);
+	else
+		make_view(&wanted, NULL, false);
+	wanted_end(&wanted);
+}
+
+/* Brings a view up to date, where its definition is not what it should be. */
+static void
+refresh_view(ReleaseView *view, int ending)
+{
+	Wanted		wanted;
+
+	wanted_begin(&wanted, view->release, view->relation, ending);
+	if (strcmp(wanted.definition, view->definition) != 0)
+		remake_view(&wanted, view);
+	wanted_end(&wanted);
+}
+
+void
+versioned_views_refresh(List *relids)
+{
+	ListCell   *lc;
+	ListCell   *view;
+
+	foreach(lc, relids)
+	{
+		release_view_lock(lfirst_oid(lc));
+		foreach(view, release_view_list(lfirst_oid(lc)))
+			refresh_view(lfirst(view), 0);
+	}
+}
+
+List *
+versioned_views_of(List *relids)
+{
+	List	   *views = NIL;
+	ListCell   *lc;
+	ListCell   *view;
+
+	foreach(lc, relids)
+	{
+		foreach(view, release_view_list(lfirst_oid(lc)))
+			views = lappend_oid(views, ((ReleaseView *) lfirst(view))->view);
+	}
+	return views;
+}
+
+void
+versioned_views_end(List *relids, int ending, int retired)
+{
+	ListCell   *lc;
+	ListCell   *cell;
+
+	foreach(lc, relids)
+	{
+		foreach(cell, release_view_list(lfirst_oid(lc)))
+		{
+			ReleaseView *view = lfirst(cell);
+
+			if (view->release < retired)
+				drop_as_owner(view);
+			else
+				refresh_view(view, ending);
+		}
+	}
+}

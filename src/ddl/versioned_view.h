@@ -1,0 +1,39 @@
+/*
+ * versioned_view.h
+ *		The views that show each release its own columns of a table: made,
+ *		brought up to date, dropped.
+ *
+ * A view belongs to who made it.  Later it is replaced and dropped with his
+ * rights, by whoever owns the table under it.
+ */
+#ifndef TANDEM_VERSIONED_VIEW_H
+#define TANDEM_VERSIONED_VIEW_H
+
+#include "nodes/pg_list.h"
+
+/*
+ * Makes the view of a release over table relid, which the current user owns,
+ * or brings it up to date: columns, privileges, comments.  The schema is there.
+ * Errors: a view that others build on must be made anew; something else has its
+ * name.
+ */
+extern void versioned_view_make(int release, Oid relid);
+
+/*
+ * Replaces the views of the tables that read through what has been filled
+ * since.  Locks a view only when there is something to do.
+ */
+extern void versioned_views_refresh(List *relids);
+
+/* The views over the tables, as OIDs. */
+extern List *versioned_views_of(List *relids);
+
+/*
+ * After the phase of migration ending has changed, before its columns are
+ * dropped: the views of the tables stop showing them, and those of releases
+ * below retired are dropped (0: none).  The caller has locked tables and views.
+ * Errors: other objects are built on a view that must go.
+ */
+extern void versioned_views_end(List *relids, int ending, int retired);
+
+#endif							/* TANDEM_VERSIONED_VIEW_H */

@@ -1,0 +1,35 @@
+/*
+ * view_definition.h
+ *		What the view of a release over a table selects.
+ */
+#ifndef TANDEM_VIEW_DEFINITION_H
+#define TANDEM_VIEW_DEFINITION_H
+
+#include "nodes/pg_list.h"
+#include "utils/rel.h"
+
+/* A column as a view has it. */
+typedef struct ViewColumn
+{
+	char	   *name;
+	char	   *text;			/* of its expression */
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+} ViewColumn;
+
+/*
+ * The columns that a release sees of rel, in the order of the table; not those
+ * in hidden (names).  A new column that is not filled yet is read through: what
+ * the table has, or up of a row without any of the rule's new columns.  One
+ * that is not stored stands behind its first old column.
+ */
+extern List *view_columns(Relation rel, int release, List *hidden);
+
+/* Their names. */
+extern List *view_column_names(List *columns);
+
+/* A SELECT of these columns of rel. */
+extern char *view_definition(Relation rel, List *columns);
+
+#endif							/* TANDEM_VIEW_DEFINITION_H */

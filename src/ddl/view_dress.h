@@ -1,0 +1,20 @@
+/*
+ * view_dress.h
+ *		What the view of a release takes over from its table beside columns:
+ *		privileges and comments.
+ */
+#ifndef TANDEM_VIEW_DRESS_H
+#define TANDEM_VIEW_DRESS_H
+
+#include "nodes/pg_list.h"
+
+/*
+ * Statements that give the view called name (quoted) in schema (quoted), with
+ * owner owner, what source has of privileges and comments: of the relation
+ * itself, and of the columns in names.  source is the table, or an earlier
+ * view in its place.
+ */
+extern List *view_dress(Oid source, List *names, Oid owner,
+						const char *name, const char *schema);
+
+#endif							/* TANDEM_VIEW_DRESS_H */
