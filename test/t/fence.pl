@@ -102,7 +102,7 @@ like(ask($node, 42, 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; S
 my $mute = $node->background_psql('postgres');
 $mute->query_safe('SELECT 1');
 is_refused($node, q(CALL tandem.contract('items')),
-	qr/1 sessions that may write the tables have not said which release.*psql.*undeclared => 'ignore'/s, 'contract with a mute session');
+	qr/1 sessions that may write the tables have not said which release.*fence\.pl.*undeclared => 'ignore'/s, 'contract with a mute session');
 $mute->quit;
 
 # who is in the way is named, and goes on
@@ -187,6 +187,7 @@ CREATE DATABASE subscriber;
 CREATE PUBLICATION p FOR TABLE items;
 SELECT pg_create_logical_replication_slot('s', 'pgoutput');
 SQL
+my $publisher = $node->connstr . ' dbname=postgres';
 $node->safe_psql('subscriber', <<"SQL");
 CREATE EXTENSION pg_tandem;
 SELECT tandem.create_migration('gone', release => 2);
@@ -203,16 +204,15 @@ SET client_min_messages = error;
 CALL tandem.migrate('gone');
 CALL tandem.contract('gone', undeclared => 'ignore');
 ALTER DATABASE subscriber SET tandem.release = 1;
-CREATE SUBSCRIPTION s CONNECTION '$conninfo' PUBLICATION p WITH (create_slot = false, slot_name = 's', copy_data = false);
+CREATE SUBSCRIPTION s CONNECTION '$publisher' PUBLICATION p WITH (create_slot = false, slot_name = 's', copy_data = false);
 SQL
 is(ask($node, 1, 'SELECT 1', 'subscriber'), "psql:<stdin>:2: ERROR:  55T01", 'sessions of the subscriber are refused');
 sql('INSERT INTO items VALUES (100, 1)');
 $node->wait_for_catchup('s');
 is(ask($node, 2, 'SELECT id FROM applied', 'subscriber'), '100', 'logical replication applies, with its triggers');
-wait_for_running($node, <<'SQL', 'subscriber');
-SET tandem.release = 2;
-SELECT last_autoanalyze IS NOT NULL FROM pg_stat_user_tables WHERE relname = 'vacuumed'
-SQL
+$ENV{PGOPTIONS} = '-ctandem.release=2';
+wait_for_running($node, q(SELECT last_autoanalyze IS NOT NULL FROM pg_stat_user_tables WHERE relname = 'vacuumed'), 'subscriber');
+delete $ENV{PGOPTIONS};
 pass('autovacuum analyzes an index whose function has a query');
 is($node->safe_psql('subscriber', 'SET tandem.release = 2; DROP SUBSCRIPTION s; SELECT 1'), '1', 'the subscription is gone');
 my ($status, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT 1", connstr => "$conninfo user=app options=-ctandem.release=0");
