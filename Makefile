@@ -20,6 +20,7 @@ OBJS = \
 	src/core/quoting.o \
 	src/core/top_level.o \
 	src/core/lock.o \
+	src/core/same_sql.o \
 	src/catalog/phase.o \
 	src/catalog/migration.o \
 	src/catalog/sync.o \
@@ -79,6 +80,7 @@ OBJS = \
 	src/ddl/view_dress.o \
 	src/ddl/versioned_view.o \
 	src/api/arguments.o \
+	src/api/repeat.o \
 	src/api/expand.o \
 	src/api/add_index.o \
 	src/api/add_constraint.o \
@@ -125,7 +127,7 @@ REGRESS := $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
 REGRESS_OPTS = --outputdir=build/regress --temp-instance=tmp_check/regress $(SERVER_OPTS)
 ISOLATION := $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
 ISOLATION_OPTS = --inputdir=test/isolation --outputdir=build/isolation \
-	--temp-instance=tmp_check/isolation $(SERVER_OPTS)
+	--temp-instance=tmp_check/isolation $(SERVER_OPTS) --temp-config=test/setup/fenced.conf
 PROVE_TESTS := $(wildcard test/t/*.pl)
 TAP_TESTS := $(if $(PROVE_TESTS),1)
 REGRESS_PREP = test-folders

@@ -48,6 +48,9 @@ CREATE TABLE tandem.sync (
 	new_columns name[] NOT NULL,
 	up text[] NOT NULL,
 	down text[],
+	-- as the user wrote them: a script that is run again is compared with these
+	up_given text[] NOT NULL,
+	down_given text[],
 	on_conflict text NOT NULL CHECK (on_conflict IN ('error', 'new', 'old')),
 	on_error text NOT NULL CHECK (on_error IN ('error', 'quarantine')),
 	keep_old boolean NOT NULL,
@@ -64,6 +67,7 @@ CREATE TABLE tandem.owned_column (
 	migration integer NOT NULL,
 	relation regclass NOT NULL,
 	column_name name NOT NULL,
+	type text NOT NULL,
 	PRIMARY KEY (migration, relation, column_name)
 );
 COMMENT ON TABLE tandem.owned_column IS 'columns that a migration added, which its abort drops';
@@ -77,6 +81,8 @@ CREATE TABLE tandem.step (
 	-- name of the index or constraint, or of the column that is to be NOT NULL
 	object name,
 	definition text,
+	-- as the user wrote it
+	given text,
 	is_unique boolean NOT NULL DEFAULT false,
 	state text NOT NULL DEFAULT 'pending'
 		CHECK (state IN ('pending', 'done', 'failed')),
@@ -274,10 +280,10 @@ COMMENT ON FUNCTION tandem.add_index(text, text)
  */
 
 CREATE PROCEDURE tandem.migrate(migration text, background boolean DEFAULT false,
-	workers integer DEFAULT 1)
+	workers integer DEFAULT 1, if_running text DEFAULT 'error')
 AS 'MODULE_PATHNAME', 'tandem_migrate' LANGUAGE C;
-COMMENT ON PROCEDURE tandem.migrate(text, boolean, integer)
-	IS 'fills batch by batch, builds indexes and constraints, verifies; call it again to go on where it stopped; background: returns at once';
+COMMENT ON PROCEDURE tandem.migrate(text, boolean, integer, text)
+	IS 'fills batch by batch, builds indexes and constraints, verifies; call it again to go on where it stopped; background: returns at once; if_running: error, wait for the other run, or return';
 
 CREATE FUNCTION tandem.pause(migration text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_pause' LANGUAGE C;
@@ -512,12 +518,12 @@ ORDER BY r.release;
 COMMENT ON VIEW tandem.releases IS 'every release that is known: what it may do, why, since when';
 
 CREATE VIEW tandem.sessions AS
-SELECT a.pid, d.release, CASE WHEN d.release IS NULL THEN 'undeclared' ELSE h.state END AS release_state,
+SELECT a.pid, d.release,
+	CASE WHEN d.release IS NULL THEN 'undeclared' ELSE (tandem.health(d.release)).state END AS release_state,
 	a.usename AS user_name, a.application_name, a.client_addr, a.state, a.xact_start,
 	clock_timestamp() - a.xact_start AS transaction_age
 FROM pg_stat_activity a
 LEFT JOIN tandem.declared_sessions() d ON d.pid = a.pid
-LEFT JOIN LATERAL tandem.health(d.release) h ON d.release IS NOT NULL
 WHERE a.datname = current_database() AND a.backend_type = 'client backend'
 ORDER BY d.release NULLS FIRST, a.xact_start;
 COMMENT ON VIEW tandem.sessions IS 'every session of this database, the release it has declared, and its transaction';

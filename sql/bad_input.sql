@@ -40,7 +40,7 @@ SELECT tandem.create_migration('m');
 -- create_migration
 SELECT error_of($$ SELECT tandem.create_migration(NULL) $$);
 SELECT error_of($$ SELECT tandem.create_migration('') $$);
-SELECT error_of($$ SELECT tandem.create_migration('m') $$);
+SELECT error_of($$ SELECT tandem.create_migration('m', 42) $$);
 SELECT error_of($$ SELECT tandem.create_migration('other', 0) $$);
 SELECT error_of($$ SELECT tandem.create_migration('other', -42) $$);
 
@@ -236,7 +236,6 @@ FROM unnest('{m,n}'::text[]) m, unnest(ARRAY[
 	$$ CALL tandem.contract(%L, true) $$,
 	$$ CALL tandem.abort(%L) $$]) command;
 CALL tandem.migrate('m');
-\echo :LAST_ERROR_SQLSTATE
 CALL tandem.migrate('n');
 \echo :LAST_ERROR_SQLSTATE
 

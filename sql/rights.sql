@@ -261,6 +261,31 @@ CALL tandem.contract($$m'; DROP TABLE t; --\$$);
 SELECT * FROM "a""; DROP TABLE t; --"."t'; --" ORDER BY id;
 SELECT count(*) FROM t;
 
+-- What the owner of a table has to say in a migration runs with his rights, also
+-- when a superuser runs it: a CHECK's function, and that of hold_function.
+RESET ROLE;
+SET SESSION AUTHORIZATION tandem_owner;
+CREATE TABLE owned (id integer PRIMARY KEY, old integer);
+INSERT INTO owned VALUES (1, 1);
+CREATE TABLE called (what text, by name);
+CREATE FUNCTION checks(integer) RETURNS boolean LANGUAGE plpgsql SET search_path FROM CURRENT
+	AS $$ BEGIN INSERT INTO called VALUES ('check', current_user); RETURN true; END $$;
+CREATE FUNCTION holds() RETURNS boolean LANGUAGE plpgsql SET search_path FROM CURRENT
+	AS $$ BEGIN INSERT INTO called VALUES ('hold', current_user); RETURN false; END $$;
+CREATE FUNCTION escapes() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RESET ROLE; RETURN false; END $$;
+SELECT tandem.create_migration('owned');
+ALTER TABLE owned ADD COLUMN new integer;
+SELECT tandem.sync_column('owned', 'owned', old => 'old', new => 'new', up => 'old + 1', down => 'new - 1');
+SELECT tandem.add_constraint('owned', 'owned', 'checked', 'CHECK (checks(new))');
+SELECT tandem.configure('owned', 'tandem.hold_function', current_schema() || '.escapes');
+RESET SESSION AUTHORIZATION;
+CALL tandem.migrate('owned');
+SELECT tandem.configure('owned', 'tandem.hold_function', current_schema() || '.holds');
+CALL tandem.migrate('owned');
+SELECT DISTINCT what, by FROM called ORDER BY 1;
+SELECT convalidated FROM pg_constraint WHERE conname = 'checked';
+DROP TABLE called;
+
 RESET ROLE;
 \c postgres
 DROP DATABASE rights;

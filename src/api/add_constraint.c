@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "api/arguments.h"
+#include "api/repeat.h"
 #include "catalog/migration.h"
 #include "catalog/step.h"
 #include "core/quoting.h"
@@ -99,6 +100,9 @@ tandem_add_constraint(PG_FUNCTION_ARGS)
 	step.relation = quoting_resolve_relation(argument_text(fcinfo, 1, "relation"));
 	step.object = argument_name(fcinfo, 2, "name");
 	definition = argument_text(fcinfo, 3, "definition");
+	step.given = definition;
+	if (repeat_step(migration, &step))
+		PG_RETURN_VOID();
 	migration_check(migration, ACTION_EXPAND);
 	target_check_table(step.relation);
 	check_name_given(step.object);
@@ -142,19 +146,17 @@ check_column(Oid relid, const char *column)
 				 errhint("Name a column of your own.")));
 }
 
-/* Why there is nothing to do, or NULL. */
-static const char *
-reason_to_skip(const Migration *migration, const Step *step)
+static bool
+is_not_null_already(const Step *step)
 {
 	ListCell   *lc;
 
 	foreach(lc, table_tree(step->relation))
 	{
 		if (!column_is_not_null(lfirst_oid(lc), step->object))
-			return step_add(migration->id, step) ? NULL
-				: "is to be NOT NULL in this migration already";
+			return false;
 	}
-	return "is NOT NULL already";
+	return true;
 }
 
 Datum
@@ -162,21 +164,23 @@ tandem_add_not_null(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	Step		step = {.kind = STEP_NOT_NULL};
-	const char *reason;
 
 	step.relation = quoting_resolve_relation(argument_text(fcinfo, 1, "relation"));
 	step.object = argument_name(fcinfo, 2, "column_name");
-	migration_check(migration, ACTION_EXPAND);
+	if (repeat_step(migration, &step))
+		PG_RETURN_VOID();
 	target_check_table(step.relation);
 	check_column(step.relation, step.object);
-	reason = reason_to_skip(migration, &step);
-	if (reason)
+	/* also in a later phase: there was nothing to do for its first script */
+	if (is_not_null_already(&step))
 	{
 		ereport(NOTICE,
-				(errmsg("column \"%s\" of table \"%s\" %s", step.object,
-						get_rel_name(step.relation), reason)));
+				(errmsg("column \"%s\" of table \"%s\" is NOT NULL already",
+						step.object, get_rel_name(step.relation))));
 		PG_RETURN_VOID();
 	}
+	migration_check(migration, ACTION_EXPAND);
+	(void) step_add(migration->id, &step);
 	migration_act(migration, ACTION_EXPAND,
 				  psprintf("not null of column %s of %s",
 						   quote_identifier(step.object),

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "api/arguments.h"
+#include "api/repeat.h"
 #include "catalog/migration.h"
 #include "catalog/namespace.h"
 #include "catalog/step.h"
@@ -91,8 +92,14 @@ tandem_add_index(PG_FUNCTION_ARGS)
 	Step		step = {.kind = STEP_INDEX};
 	char	   *label;
 
-	migration_check(migration, ACTION_EXPAND);
 	relid = resolve_table(stmt->relation);
+	step.relation = relid;
+	step.object = stmt->idxname;
+	step.given = text;
+
+	if (repeat_step(migration, &step))
+		PG_RETURN_VOID();
+	migration_check(migration, ACTION_EXPAND);
 	check_table(relid);
 	definition = index_definition_check(relid, stmt, text);
 	check_name(migration, definition);

@@ -14,6 +14,7 @@
 #include "core/quoting.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
+#include "core/subtransaction.h"
 #include "ddl/columns.h"
 #include "ddl/health.h"
 #include "ddl/install.h"
@@ -242,6 +243,44 @@ contract(Migration *migration, const ContractCall *call, TimestampTz started)
 	finish_drop(migration, doomed);
 }
 
+typedef struct FencedContract
+{
+	const ContractCall *call;
+	TimestampTz started;
+} FencedContract;
+
+static void
+contract_fenced(void *arg)
+{
+	FencedContract *fenced = arg;
+
+	contract(check_contract(fenced->call), fenced->call, fenced->started);
+}
+
+/* Older releases are refused first; an error lets them work again. */
+static void
+contract_alone(Migration *migration, const ContractCall *call,
+			   TimestampTz started)
+{
+	FencedContract fenced = {call, started};
+	ErrorData  *error;
+
+	/* over the commits of the wait; an error ends it */
+	migration_lock_runner(migration, true);
+	drain_old_releases(migration, finish_tables(migration),
+					   setting_lock_retry_time * 1000);
+	/* what the commits of the wait have given back */
+	SPI_commit();
+	error = subtransaction_try(contract_fenced, &fenced);
+	if (error)
+	{
+		drain_undo(migration);
+		SPI_commit();
+		ReThrowError(error);
+	}
+	migration_unlock_runner(migration);
+}
+
 Datum
 tandem_contract(PG_FUNCTION_ARGS)
 {
@@ -256,17 +295,13 @@ tandem_contract(PG_FUNCTION_ARGS)
 
 	SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC);
 	migration = check_contract(&call);
-	if (atomic)
-		drain_within_transaction(migration);
-	else if (migration->registered)
+	if (!atomic && migration->registered)
+		contract_alone(migration, &call, started);
+	else
 	{
-		drain_old_releases(migration, finish_tables(migration),
-						   setting_lock_retry_time * 1000);
-		/* what the commits of the wait have given back */
-		SPI_commit();
-		migration = check_contract(&call);
+		drain_within_transaction(migration);
+		contract(migration, &call, started);
 	}
-	contract(migration, &call, started);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -10,6 +10,7 @@
 
 #include "access/table.h"
 #include "api/arguments.h"
+#include "api/repeat.h"
 #include "catalog/migration.h"
 #include "catalog/namespace.h"
 #include "catalog/owned_column.h"
@@ -80,8 +81,7 @@ type_as_sql(const char *text)
 						  "Give the name of a type alone, as in 'numeric(10,2)'; for a default, a constraint or a sequence use ALTER TABLE in the same transaction.");
 	}
 	PG_END_TRY();
-	return format_type_extended(type, typmod,
-								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+	return owned_column_type_text(type, typmod);
 }
 
 Datum
@@ -92,6 +92,8 @@ tandem_add_column(PG_FUNCTION_ARGS)
 	char	   *column = argument_name(fcinfo, 2, "column_name");
 	char	   *type = type_as_sql(argument_text(fcinfo, 3, "type"));
 
+	if (repeat_column(migration, relid, column, type))
+		PG_RETURN_VOID();
 	migration_check(migration, ACTION_EXPAND);
 	target_check_table(relid);
 	if (column[0] == '\0')
@@ -195,8 +197,10 @@ add_sync(Migration *migration, SyncRule *rule)
 {
 	Relation	rel;
 
-	migration_check(migration, ACTION_EXPAND);
 	check_expression_count(rule);
+	if (repeat_sync(migration, rule))
+		return;
+	migration_check(migration, ACTION_EXPAND);
 	target_check_table(rule->relation);
 	/* keeps writers out until commit, so that all later ones fire the trigger */
 	lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
@@ -204,6 +208,8 @@ add_sync(Migration *migration, SyncRule *rule)
 	rule->origin = fill_mark_origin(table_leaves(rule->relation),
 									rule->new_columns);
 	target_check_columns(rule, rel);
+	rule->up_given = rule->up;
+	rule->down_given = rule->down;
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
 	rule->down = qualify_side(rule, rel, rule->old_columns, rule->down, "down");
 	table_close(rel, NoLock);

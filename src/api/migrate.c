@@ -10,11 +10,14 @@
 #include "catalog/run_control.h"
 #include "catalog/sync.h"
 #include "core/compat.h"
+#include "core/lock.h"
+#include "core/settings.h"
 #include "core/sql_function.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 #include "worker/background.h"
 #include "worker/process.h"
 #include "worker/runner.h"
@@ -68,16 +71,56 @@ role_of_run(const Migration *migration)
 	return creator;
 }
 
+typedef enum IfRunning
+{
+	IF_RUNNING_ERROR,
+	IF_RUNNING_WAIT,
+	IF_RUNNING_RETURN
+} IfRunning;
+
+typedef struct MigrateCall
+{
+	char	   *name;
+	bool		background;
+	int			workers;
+	IfRunning	if_running;
+	TimestampTz waiting_since;	/* 0: it has not waited */
+} MigrateCall;
+
+/* another session is about to start a run */
+#define START_POLL_MS 20
+
+static IfRunning
+if_running_from_name(const char *name)
+{
+	static const char *const names[] = {
+		[IF_RUNNING_ERROR] = "error",
+		[IF_RUNNING_WAIT] = "wait",
+		[IF_RUNNING_RETURN] = "return",
+	};
+
+	for (int i = 0; i < (int) lengthof(names); i++)
+	{
+		if (strcmp(names[i], name) == 0)
+			return (IfRunning) i;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid if_running: \"%s\"", name),
+			 errhint("Use 'error', 'wait' or 'return'.")));
+}
+
+/*
+ * The start lock lasts until the worker has the runner lock, so that two who
+ * start one at the same instant do not take each other's for their own.
+ */
 static void
 start_in_background(Migration *migration, int workers)
 {
 	BackgroundWorkerHandle *handle;
 	ProcessOrder order;
 	Oid			role = role_of_run(migration);
-	int			pid = migration_runner_pid(migration);
 
-	if (pid > 0)
-		migration_already_running(migration, pid);
 	run_control_want_background(migration->id, workers,
 								GetUserNameFromId(role, false),
 								GetUserNameFromId(GetSessionUserId(), false));
@@ -95,25 +138,104 @@ start_in_background(Migration *migration, int workers)
 				 errhint(PROCESS_NONE_FREE_HINT, max_worker_processes)));
 	}
 	background_wait_for_start(migration, handle);
+	migration_unlock_start(migration);
+}
+
+/* Another session runs it; true: look again. */
+static bool
+give_way(MigrateCall *call, const Migration *migration)
+{
+	int			pid = migration_runner_pid(migration);
+
+	if (pid == 0)
+		return true;			/* it has just ended */
+	if (call->if_running == IF_RUNNING_ERROR)
+		migration_already_running(migration, pid);
+	if (call->if_running == IF_RUNNING_RETURN)
+	{
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" is already running by pid %d",
+						migration->name, pid),
+				 errhint("Watch it: SELECT * FROM tandem.progress;")));
+		return false;
+	}
+	if (call->waiting_since == 0)
+	{
+		call->waiting_since = GetCurrentTimestamp();
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" is already running by pid %d, waiting for its end",
+						migration->name, pid)));
+	}
+	migration_await_runner(migration);
+	return true;
+}
+
+/*
+ * Whether there is nothing left.  Who calls by itself, as a node of a fleet
+ * does, does not begin a migration again that has ended well.
+ */
+static bool
+is_done(const MigrateCall *call, const Migration *migration)
+{
+	bool		done = migration->phase == PHASE_DONE ||
+	(call->if_running != IF_RUNNING_ERROR && runner_is_done(migration));
+
+	if (done)
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" is in phase %s, nothing is left to migrate",
+						migration->name, phase_name(migration->phase))));
+	return done;
+}
+
+/* One look; true: another one is to follow. */
+static bool
+try_migrate(MigrateCall *call)
+{
+	Migration  *migration;
+
+	/* of the caller's: what others have committed while it waited is no error */
+	SPI_commit();
+	settings_for_transaction("transaction_isolation", "read committed");
+	migration = migration_get_for_change(call->name);
+	if (call->waiting_since &&
+		migration_was_cancelled(migration, call->waiting_since))
+		migration_stopped(migration);
+	if (migration->phase != PHASE_DONE)
+	{
+		migration_check(migration, ACTION_MIGRATE);
+		if (migration_is_running(migration))
+			return give_way(call, migration);
+	}
+	if (is_done(call, migration))
+		return false;
+	if (!migration_lock_start(migration, call->background))
+	{
+		SPI_commit();
+		interruptible_sleep(START_POLL_MS);
+		return true;
+	}
+	if (call->background)
+		start_in_background(migration, call->workers);
+	else
+		runner_run(migration, call->workers);
+	return false;
 }
 
 Datum
 tandem_migrate(PG_FUNCTION_ARGS)
 {
-	char	   *name = argument_text(fcinfo, 0, "migration");
-	bool		background = argument_bool(fcinfo, 1, "background");
-	int			workers = argument_workers(fcinfo, 2);
-	Migration  *migration;
+	MigrateCall call = {
+		.name = argument_text(fcinfo, 0, "migration"),
+		.background = argument_bool(fcinfo, 1, "background"),
+		.workers = argument_workers(fcinfo, 2),
+		.if_running = if_running_from_name(argument_text(fcinfo, 3, "if_running"))
+	};
 
 	check_may_commit(fcinfo);
 	PreventCommandDuringRecovery("tandem.migrate");
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	migration = migration_get_for_change(name);
-	migration_check(migration, ACTION_MIGRATE);
-	if (background)
-		start_in_background(migration, workers);
-	else
-		runner_run(migration, workers);
+	while (try_migrate(&call))
+		;
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -1,6 +1,6 @@
 /*
  * batch.c
- *		One batch of a backfill: fills the rows of a range of blocks.
+ *		One batch of a backfill: fills the rows of some blocks.
  *
  * A row that somebody else has locked is left, and its block told to the
  * caller, so that a batch never waits and never deadlocks with a writer.  A
@@ -37,6 +37,8 @@ typedef struct Batch
 	PageRoom	room;
 	BlockNumber block;			/* of the row at hand */
 	int64		rows;			/* of the block */
+	int64		moved;			/* of them, to other blocks */
+	int64		quarantined;	/* of them */
 	bool		locked;			/* the block has a row that is */
 	bool		crowded;
 	BatchResult *result;
@@ -124,8 +126,7 @@ write_row(Batch *batch)
 	if (result == DIRECT_UPDATED)
 	{
 		batch->result->rows_filled++;
-		/* where it goes nobody counts it */
-		batch->result->rows_done +=
+		batch->moved +=
 			page_room_written(&batch->room, batch->slot,
 							  &batch->state->row->tts_tid);
 	}
@@ -175,7 +176,7 @@ fill_row(Batch *batch)
 	}
 	row_state_load(state, batch->slot, batch->slot,
 				   stored_columns(batch->slot));
-	batch->result->rows_quarantined += dual_write_fill(state, 0);
+	batch->quarantined += dual_write_fill(state, 0);
 	if (state->changes > 0 && !write_row(batch))
 		batch->locked = true;
 }
@@ -240,12 +241,20 @@ leave_block(Batch *batch)
 	BatchResult *result = batch->result;
 
 	if (batch->locked || batch->crowded)
+	{
 		result->again = lappend_oid(result->again, batch->block);
+		/* where it went nobody counts it, and here not any more */
+		result->rows_done += batch->moved;
+	}
 	else
+	{
 		result->rows_done += batch->rows;
+		/* each visit tries them again */
+		result->rows_quarantined += batch->quarantined;
+	}
 	result->locked += batch->locked;
 	result->crowded += batch->crowded;
-	batch->rows = 0;
+	batch->rows = batch->moved = batch->quarantined = 0;
 	batch->locked = batch->crowded = false;
 }
 
@@ -267,15 +276,16 @@ enter_block(Batch *batch, BlockNumber block)
 	return !result->waited_for;
 }
 
-static void
-scan_blocks(Batch *batch, BlockNumber first, BlockNumber last)
+/* False: somebody waits for a row of the batch. */
+static bool
+scan_range(Batch *batch, const BlockRange *range)
 {
 	ItemPointerData from;
 	ItemPointerData to;
 	TableScanDesc scan;
 
-	ItemPointerSet(&from, first, FirstOffsetNumber);
-	ItemPointerSet(&to, last, MaxOffsetNumber);
+	ItemPointerSet(&from, range->first, FirstOffsetNumber);
+	ItemPointerSet(&to, range->last, MaxOffsetNumber);
 	scan = table_beginscan_tidrange(batch->state->rel, GetActiveSnapshot(),
 									&from, &to);
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection,
@@ -288,22 +298,32 @@ scan_blocks(Batch *batch, BlockNumber first, BlockNumber last)
 			break;
 		fill_row(batch);
 	}
-	if (!batch->result->waited_for && batch->block != InvalidBlockNumber)
-		leave_block(batch);
 	ExecClearTuple(batch->slot);
 	table_endscan(scan);
+	return !batch->result->waited_for;
+}
+
+static void
+scan_blocks(Batch *batch, const Blocks *blocks)
+{
+	for (int i = 0; i < blocks->nranges; i++)
+	{
+		if (!scan_range(batch, &blocks->ranges[i]))
+			return;
+	}
+	if (batch->block != InvalidBlockNumber)
+		leave_block(batch);
 }
 
 void
-batch_fill(RowState *state, BlockNumber first, BlockNumber last,
-		   BatchResult *result)
+batch_fill(RowState *state, const Blocks *blocks, BatchResult *result)
 {
 	Batch		batch;
 	ErrorContextCallback callback = {error_context_stack, row_error, &batch};
 
 	begin(&batch, state, result);
 	error_context_stack = &callback;
-	scan_blocks(&batch, first, last);
+	scan_blocks(&batch, blocks);
 	error_context_stack = callback.previous;
 	end(&batch);
 	if (batch.deferred != NIL)

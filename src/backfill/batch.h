@@ -1,12 +1,11 @@
 /*
  * batch.h
- *		One batch of a backfill: fills the rows of a range of blocks.
+ *		One batch of a backfill: fills the rows of some blocks.
  */
 #ifndef TANDEM_BATCH_H
 #define TANDEM_BATCH_H
 
-#include "nodes/pg_list.h"
-#include "storage/block.h"
+#include "catalog/step_blocks.h"
 #include "sync/row_state.h"
 
 typedef struct BatchResult
@@ -23,12 +22,12 @@ typedef struct BatchResult
 } BatchResult;
 
 /*
- * Fills the unfilled rows of blocks first to last of rel, for all rules of
- * state; ends early, after a whole block, when somebody waits for its rows.  Runs as the owner of the table in a transaction with an active
- * snapshot; rel is locked in ROW EXCLUSIVE mode.  Errors: whatever up,
+ * Fills the unfilled rows of blocks, for all rules of state; ends early, after
+ * a whole block, when somebody waits for its rows.  Runs as the owner of the
+ * table in a transaction with an active snapshot; it is locked in ROW EXCLUSIVE mode.  Errors: whatever up,
  * constraints or indexes raise, with a context line that names the row.
  */
-extern void batch_fill(RowState *state, BlockNumber first, BlockNumber last,
+extern void batch_fill(RowState *state, const Blocks *blocks,
 					   BatchResult *result);
 
 typedef enum RetryResult

@@ -2,14 +2,16 @@
  * hold_function.c
  *		Asks the user's own function whether a fill must hold.
  *
- * It is called as SQL, so that the server checks whose function this user may
- * call, and never with more rights than he has.
+ * Whoever may configure the migration names it, and whoever may run it, a
+ * superuser perhaps, would call it.  So it has the rights of the table's owner,
+ * in a security-restricted operation, as up and down have.
  */
 #include "postgres.h"
 
 #include "backfill/hold_function.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "core/security.h"
 #include "core/settings.h"
 #include "executor/spi.h"
 #include "parser/parse_func.h"
@@ -96,17 +98,20 @@ rethrow_named(MemoryContext context)
 							  setting_hold_function);
 	if (error->hint == NULL &&
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
-		error->hint = pstrdup("The function that tandem.hold_function names was called as the user who runs the migration: mend it, or set tandem.hold_function to ''.");
+		error->hint = pstrdup("The function that tandem.hold_function names is called as the owner of the table: mend it, or grant him what it needs, or set tandem.hold_function to ''.");
 	ReThrowError(error);
 }
 
 char *
-hold_function_reason(void)
+hold_function_reason(Oid relid)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	SecurityScope scope;
 	char	   *volatile reason = NULL;
 
-	if (setting_hold_function[0] == '\0')
+	/* a table that was dropped needs no hold */
+	if (setting_hold_function[0] == '\0' ||
+		!security_enter_owner_of(&scope, relid))
 		return NULL;
 	PG_TRY();
 	{
@@ -117,5 +122,6 @@ hold_function_reason(void)
 		rethrow_named(caller);
 	}
 	PG_END_TRY();
+	security_leave(&scope);
 	return reason;
 }

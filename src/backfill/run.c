@@ -169,18 +169,18 @@ describe_transaction(TransactionId xid)
 }
 
 static void
-fill_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber *last,
-			StepAdvance *advance, List **again)
+fill_blocks(StepRun *run, Relation rel, Blocks *blocks, StepAdvance *advance,
+			List **again)
 {
 	SecurityScope scope;
 	BatchResult result = {0};
 
 	security_enter_owner(&scope, rel, run->search_path);
-	batch_fill(row_state_create(rel, trigger_of(rel)), first, *last, &result);
+	batch_fill(row_state_create(rel, trigger_of(rel)), blocks, &result);
 	security_leave(&scope);
 	if (result.waited_for)
 	{
-		*last = result.last;
+		blocks_cut(blocks, result.last);
 		pacing_shrink(&run->pacing);
 		advance->blockers = "sessions waited for rows of the batch, which was cut short";
 	}
@@ -203,16 +203,19 @@ fill_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber *last,
 }
 
 static void
-check_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last,
+check_blocks(StepRun *run, Relation rel, const Blocks *blocks,
 			 StepAdvance *advance)
 {
+	RowState   *state;
 	SecurityScope scope;
 	VerifyResult result;
 
 	verify_result_init(&result);
 	security_enter_owner(&scope, rel, run->search_path);
-	verify_blocks(row_state_create(rel, trigger_of(rel)),
-				  run->migration->name, first, last, &result);
+	state = row_state_create(rel, trigger_of(rel));
+	for (int i = 0; i < blocks->nranges; i++)
+		verify_blocks(state, run->migration->name, blocks->ranges[i].first,
+					  blocks->ranges[i].last, &result);
 	security_leave(&scope);
 	advance->rows_done = result.rows_checked;
 	advance->rows_unfilled = result.rows_unfilled;
@@ -236,7 +239,7 @@ seconds_to_count(StepRun *run)
 
 /* The blocks of one batch, which this process has claimed. */
 static void
-work_on_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last)
+work_on_blocks(StepRun *run, Relation rel, Blocks *blocks)
 {
 	Step	   *step = run->step;
 	StepAdvance advance = {0};
@@ -246,9 +249,9 @@ work_on_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last)
 
 	INSTR_TIME_SET_CURRENT(started);
 	if (step->kind == STEP_BACKFILL)
-		fill_blocks(run, rel, first, &last, &advance, &again);
+		fill_blocks(run, rel, blocks, &advance, &again);
 	else
-		check_blocks(run, rel, first, last, &advance);
+		check_blocks(run, rel, blocks, &advance);
 	INSTR_TIME_SET_CURRENT(took);
 	INSTR_TIME_SUBTRACT(took, started);
 	run->batch_ms = INSTR_TIME_GET_MILLISEC(took);
@@ -257,9 +260,9 @@ work_on_blocks(StepRun *run, Relation rel, BlockNumber first, BlockNumber last)
 	run->blockers = advance.blockers;
 	advance.seconds = seconds_to_count(run);
 	advance.batch_blocks = run->pacing.blocks;
-	step_advance(step, first, last, again, &advance);
+	step_advance(step, blocks, again, &advance);
 	run->window.filled |= advance.rows_filled > 0;
-	pacing_learn(&run->pacing, last - first + 1, run->batch_ms);
+	pacing_learn(&run->pacing, blocks_count(blocks), run->batch_ms);
 }
 
 /* One batch, as far as it can fail on a row. */
@@ -268,8 +271,7 @@ work_on_batch(void *arg)
 {
 	StepRun    *run = arg;
 	Relation	rel;
-	BlockNumber first;
-	BlockNumber last;
+	Blocks		blocks;
 
 	run->rows = 0;
 	/* before the table is locked: that wait is a wait like others */
@@ -285,12 +287,12 @@ work_on_batch(void *arg)
 	reclaim_run(&run->reclaim, rel);
 	prepare_step(run, rel);
 	run->left = window_next_blocks(&run->window, run->step, run->pacing.blocks,
-								   &first, &last, &run->reclaim);
+								   &blocks, &run->reclaim);
 	if (run->left == BLOCKS_CLAIMED)
 	{
 		/* after the claim: it sees what whoever had it before has done */
 		PushActiveSnapshot(GetLatestSnapshot());
-		work_on_blocks(run, rel, first, last);
+		work_on_blocks(run, rel, &blocks);
 		PopActiveSnapshot();
 	}
 	else if (run->left == BLOCKS_NONE)

@@ -119,7 +119,7 @@ lag_reason(Throttle *throttle, double now, long *wait_ms)
 static char *
 user_reason(Throttle *throttle, double now, long *wait_ms)
 {
-	return hold_function_reason();
+	return hold_function_reason(throttle->relid);
 }
 
 /*

@@ -37,39 +37,38 @@ begin_window(Window *window, BlockNumber first, int batch_blocks)
 
 static BlocksLeft
 claim_in_window(Window *window, const Step *step, int most,
-				BlockNumber *first, BlockNumber *last)
+				Blocks *blocks)
 {
 	BlocksLeft	left = step_next_blocks(step, &window->cursor, window->end,
-										most, first, last);
+										most, blocks);
 
 	if (left == BLOCKS_CLAIMED || !window->crowded)
 		return left;
 	window->crowded = false;
 	window->cursor = window->first;
-	return step_next_blocks(step, &window->cursor, window->end, most, first,
-							last);
+	return step_next_blocks(step, &window->cursor, window->end, most,
+							blocks);
 }
 
 BlocksLeft
 window_next_blocks(Window *window, const Step *step, int most,
-				   BlockNumber *first, BlockNumber *last, Reclaim *reclaim)
+				   Blocks *blocks, Reclaim *reclaim)
 {
 	BlocksLeft	left;
 
 	window->wrapped = false;
-	if (claim_in_window(window, step, most, first, last) == BLOCKS_CLAIMED)
+	if (claim_in_window(window, step, most, blocks) == BLOCKS_CLAIMED)
 		return BLOCKS_CLAIMED;
 	end_window(window, reclaim);
-	left = step_next_blocks(step, &window->cursor, BLOCKS_END, most, first,
-							last);
+	left = step_next_blocks(step, &window->cursor, BLOCKS_END, most, blocks);
 	if (left != BLOCKS_CLAIMED)
 	{
 		window->wrapped = true;
 		window->cursor = 0;
-		left = step_next_blocks(step, &window->cursor, BLOCKS_END, most, first,
-								last);
+		left = step_next_blocks(step, &window->cursor, BLOCKS_END, most,
+								blocks);
 	}
 	if (left == BLOCKS_CLAIMED)
-		begin_window(window, *first, most);
+		begin_window(window, blocks->ranges[0].first, most);
 	return left;
 }

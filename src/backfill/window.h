@@ -27,7 +27,7 @@ typedef struct Window
  * on.  A window that is done is told to reclaim.
  */
 extern BlocksLeft window_next_blocks(Window *window, const Step *step,
-									 int most, BlockNumber *first,
-									 BlockNumber *last, Reclaim *reclaim);
+									 int most, Blocks *blocks,
+									 Reclaim *reclaim);
 
 #endif							/* TANDEM_WINDOW_H */

@@ -18,12 +18,15 @@
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/settings.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 typedef enum MigrationLock
@@ -33,10 +36,10 @@ typedef enum MigrationLock
 	LOCK_STOP = 3,				/* objid: id of the migration */
 	LOCK_WORKER = 4,			/* objid: id of the migration; session lock */
 	LOCK_RETRY = 5,				/* objid: id of the migration */
+	LOCK_START = 6,				/* objid: id of the migration; session lock */
 } MigrationLock;
 
-#define CHANGE_WAIT_MS 5000
-#define POLL_MS 10
+#define RUNNER_POLL_MS 200
 
 static void
 set_lock_tag(LOCKTAG *tag, MigrationLock lock, uint32 objid)
@@ -48,34 +51,49 @@ set_lock_tag(LOCKTAG *tag, MigrationLock lock, uint32 objid)
 }
 
 static bool
-acquire(MigrationLock lock, uint32 objid, LOCKMODE mode, bool session,
-		int wait_ms)
+acquire(MigrationLock lock, uint32 objid, LOCKMODE mode, bool session)
 {
 	LOCKTAG		tag;
 
 	set_lock_tag(&tag, lock, objid);
-	for (;;)
-	{
-		if (LockAcquire(&tag, mode, session, true) != LOCKACQUIRE_NOT_AVAIL)
-			return true;
-		if (wait_ms <= 0)
-			return false;
-		interruptible_sleep(POLL_MS);
-		wait_ms -= POLL_MS;
-	}
+	return LockAcquire(&tag, mode, session, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+/*
+ * The other may itself be waiting for a table, for as long: an expand in its
+ * transaction.
+ */
 static void
 lock_change(const char *name)
 {
 	uint32		hash = hash_bytes((const unsigned char *) name, strlen(name));
+	LOCKTAG		tag;
 
-	if (!acquire(LOCK_CHANGE, hash, ExclusiveLock, false, CHANGE_WAIT_MS))
+	set_lock_tag(&tag, LOCK_CHANGE, hash);
+	if (!lock_wait(&tag, ExclusiveLock,
+				   Min(setting_lock_retry_time, INT_MAX / 1000) * 1000))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("migration \"%s\" is being changed by another session",
 						name),
+				 errdetail("In the way: %s.",
+						   lock_describe_tag_holders(&tag, ExclusiveLock)),
 				 errhint("Let that session commit, then look at: SELECT * FROM tandem.migrations;")));
+}
+
+/* lock_wait has left the lock with the transaction, not with the statement. */
+void
+migration_unlock_change(const Migration *migration)
+{
+	uint32		hash = hash_bytes((const unsigned char *) migration->name,
+								  strlen(migration->name));
+	ResourceOwner owner = CurrentResourceOwner;
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, LOCK_CHANGE, hash);
+	CurrentResourceOwner = CurTransactionResourceOwner;
+	(void) LockRelease(&tag, ExclusiveLock, false);
+	CurrentResourceOwner = owner;
 }
 
 int
@@ -106,8 +124,81 @@ void
 migration_lock_runner(Migration *migration, bool session)
 {
 	set_lock_tag(&migration->runner, LOCK_RUNNER, migration->id);
-	if (!acquire(LOCK_RUNNER, migration->id, ExclusiveLock, session, 0))
+	if (!acquire(LOCK_RUNNER, migration->id, ExclusiveLock, session))
 		migration_already_running(migration, migration_runner_pid(migration));
+}
+
+bool
+migration_is_running(const Migration *migration)
+{
+	LOCKTAG		tag;
+
+	if (!acquire(LOCK_RUNNER, migration->id, ExclusiveLock, false))
+		return true;
+	set_lock_tag(&tag, LOCK_RUNNER, migration->id);
+	(void) LockRelease(&tag, ExclusiveLock, false);
+	return false;
+}
+
+/*
+ * Who waits must not be in the lock's queue: there he would be in the way of an
+ * abort, and at the end of the run of whoever only tries for the lock.  The
+ * look at its holders needs neither catalogs nor a snapshot.
+ */
+void
+migration_await_runner(const Migration *migration)
+{
+	LOCKTAG		tag;
+	int			count;
+
+	set_lock_tag(&tag, LOCK_RUNNER, migration->id);
+	/* the look-up of that had a snapshot */
+	SPI_commit();
+	do
+	{
+		interruptible_sleep(RUNNER_POLL_MS);
+		pfree(GetLockConflicts(&tag, ExclusiveLock, &count));
+	} while (count > 0);
+}
+
+bool
+migration_lock_start(const Migration *migration, bool session)
+{
+	return acquire(LOCK_START, migration->id, ExclusiveLock, session);
+}
+
+void
+migration_unlock_start(const Migration *migration)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, LOCK_START, migration->id);
+	(void) LockRelease(&tag, ExclusiveLock, true);
+}
+
+bool
+migration_was_cancelled(const Migration *migration, TimestampTz since)
+{
+	TandemQuery query;
+	bool		cancelled;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	query_datum(&query, TIMESTAMPTZOID, TimestampTzGetDatum(since), false);
+	cancelled = query_run_latest(&query,
+								 "SELECT FROM tandem.event WHERE migration = $1 AND action = 'cancel' AND done_at > $2") > 0;
+	query_end(&query);
+	return cancelled;
+}
+
+void
+migration_stopped(const Migration *migration)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("migration \"%s\" was stopped by another session",
+					migration->name),
+			 errhint("SELECT * FROM tandem.history; tells by whom.")));
 }
 
 void
@@ -164,12 +255,8 @@ migration_stop_runner(const Migration *migration, int timeout_ms)
 void
 migration_check_stop(const Migration *migration)
 {
-	if (!acquire(LOCK_STOP, migration->id, ShareLock, false, 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_QUERY_CANCELED),
-				 errmsg("migration \"%s\" was stopped by another session",
-						migration->name),
-				 errhint("SELECT * FROM tandem.history; tells by whom.")));
+	if (!acquire(LOCK_STOP, migration->id, ShareLock, false))
+		migration_stopped(migration);
 }
 
 /* The server itself gives back no such session lock at the end of a process. */
@@ -210,10 +297,11 @@ read_migration(const char *name)
 
 	query_begin(&query);
 	query_text(&query, name);
-	if (query_run(&query,
-				  "SELECT id, coalesce(release, 0), phase, created_by::text, registered "
-				  "FROM tandem.migration WHERE name = $1 "
-				  "ORDER BY phase = 'aborted', id DESC LIMIT 1") > 0)
+	/* as it is now, also in a REPEATABLE READ transaction */
+	if (query_run_latest(&query,
+						 "SELECT id, coalesce(release, 0), phase, created_by::text, registered, comment "
+						 "FROM tandem.migration WHERE name = $1 "
+						 "ORDER BY phase = 'aborted', id DESC LIMIT 1") > 0)
 	{
 		migration = MemoryContextAlloc(query.caller, sizeof(Migration));
 		migration->id = query_get_int(0, 1);
@@ -222,6 +310,7 @@ read_migration(const char *name)
 		migration->phase = phase_from_name(query_get_text(&query, 0, 3));
 		migration->created_by = query_get_text(&query, 0, 4);
 		migration->registered = query_get_bool(0, 5);
+		migration->comment = query_get_text(&query, 0, 6);
 	}
 	query_end(&query);
 	return migration;
@@ -236,7 +325,8 @@ migration_by_id(int id)
 
 	query_begin(&query);
 	query_int(&query, id);
-	if (query_run(&query, "SELECT name FROM tandem.migration WHERE id = $1") > 0)
+	if (query_run_latest(&query,
+						 "SELECT name FROM tandem.migration WHERE id = $1") > 0)
 		name = query_get_text(&query, 0, 1);
 	query_end(&query);
 	migration = name ? read_migration(name) : NULL;
@@ -381,6 +471,37 @@ may_move_releases(int release)
 	return false;
 }
 
+static const char *
+release_text(int release)
+{
+	return release == 0 ? "none" : psprintf("%d", release);
+}
+
+/*
+ * Every node that starts runs the script that creates it: all but the first
+ * find it there.
+ */
+static void
+check_same_migration(const Migration *migration, int release,
+					 const char *comment)
+{
+	bool		other_release = migration->release != release;
+
+	if (!other_release &&
+		(comment == NULL || migration->comment == NULL ||
+		 strcmp(comment, migration->comment) == 0))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("migration \"%s\" already exists, with another %s",
+					migration->name, other_release ? "release" : "comment"),
+			 errdetail("Recorded: %s. Given: %s. It is in phase %s.",
+					   other_release ? release_text(migration->release) : migration->comment,
+					   other_release ? release_text(release) : comment,
+					   phase_name(migration->phase)),
+			 errhint("Choose another name, or look at: SELECT * FROM tandem.migrations;")));
+}
+
 Migration *
 migration_create(const char *name, int release, const char *comment)
 {
@@ -395,11 +516,15 @@ migration_create(const char *name, int release, const char *comment)
 	lock_change(name);
 	migration = read_migration(name);
 	if (migration && migration->phase != PHASE_ABORTED)
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("migration \"%s\" already exists", name),
-				 errdetail("It is in phase %s.", phase_name(migration->phase)),
-				 errhint("Choose another name, or look at: SELECT * FROM tandem.migrations;")));
+	{
+		migration = migration_get(name);
+		check_same_migration(migration, release, comment);
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" already exists, in phase %s, skipping",
+						name, phase_name(migration->phase))));
+		migration_unlock_change(migration);
+		return migration;
+	}
 	{
 		char	   *user = GetUserNameFromId(GetUserId(), false);
 

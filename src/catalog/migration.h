@@ -16,11 +16,16 @@ typedef struct Migration
 	int			release;		/* 0: not given */
 	bool		registered;		/* it counts in the release registry */
 	Phase		phase;
+	char	   *comment;		/* or NULL */
 	char	   *created_by;
 	LOCKTAG		runner;			/* while this session runs it */
 } Migration;
 
-/* Adds a migration in phase expand.  Errors: name taken or empty. */
+/*
+ * Adds a migration in phase expand.  Where it is there already, and not
+ * aborted, nothing changes and a NOTICE says so.  Errors: it is there with
+ * another release or comment, or another role's; the name is empty.
+ */
 extern Migration *migration_create(const char *name, int release,
 								   const char *comment);
 
@@ -36,9 +41,17 @@ extern Migration *migration_by_id(int id);
 
 /*
  * The same as migration_get, locked against every other change of it until the end of the
- * transaction.  A second caller gets an error after a few seconds.
+ * transaction.  A second caller waits for tandem.lock_retry_time, then gets an
+ * error.
  */
 extern Migration *migration_get_for_change(const char *name);
+
+/*
+ * Gives back what one migration_get_for_change took, when nothing was to be
+ * changed: else the nodes that pass over their script would wait for each
+ * other, with snapshots that a concurrent index build of the runner waits for.
+ */
+extern void migration_unlock_change(const Migration *migration);
 
 /* Errors, with the next command, unless the phase allows the action. */
 extern void migration_check(const Migration *migration, PhaseAction action);
@@ -68,6 +81,35 @@ extern void migration_already_running(const Migration *migration,
  * another session holds it.
  */
 extern void migration_lock_runner(Migration *migration, bool session);
+
+/*
+ * Whether another session has the runner lock.  The caller has the migration
+ * for change, so that nobody takes that lock meanwhile.
+ */
+extern bool migration_is_running(const Migration *migration);
+
+/*
+ * Commits, and waits until the other run has ended, or nearly so: without a
+ * snapshot, without a lock, ready for Ctrl-C.
+ */
+extern void migration_await_runner(const Migration *migration);
+
+/*
+ * The start lock: who has it is about to run the migration, or to start a
+ * process that does.  Until the end of the transaction, or of a session
+ * lock.  False: another session has it, for a moment.
+ */
+extern bool migration_lock_start(const Migration *migration, bool session);
+
+/* Ends the session lock; an abort of the transaction does so by itself. */
+extern void migration_unlock_start(const Migration *migration);
+
+/* Whether somebody has called tandem.cancel since then. */
+extern bool migration_was_cancelled(const Migration *migration,
+									TimestampTz since);
+
+/* Raises that another session has stopped it. */
+extern void migration_stopped(const Migration *migration);
 
 /* Ends the session lock; an abort of the transaction does so by itself. */
 extern void migration_unlock_runner(Migration *migration);

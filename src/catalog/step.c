@@ -65,8 +65,9 @@ step_add(int migration_id, const Step *step)
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("the migration has already another %s \"%s\"",
 						kind_names[step->kind], step->object),
-				 errdetail("It is: %s%s", other->is_unique ? "UNIQUE " : "",
-						   other->definition),
+				 errdetail("It is: %s%s. Given: %s%s.",
+						   other->is_unique ? "UNIQUE " : "", other->definition,
+						   step->is_unique ? "UNIQUE " : "", step->definition),
 				 errhint("Choose another name.")));
 	}
 	query_begin(&query);
@@ -76,9 +77,10 @@ step_add(int migration_id, const Step *step)
 	query_text(&query, step->object);
 	query_text(&query, step->definition);
 	query_bool(&query, step->is_unique);
+	query_text(&query, step->given);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.step (migration, kind, relation, object, definition, is_unique) "
-					 "VALUES ($1, $2, $3::regclass, $4::name, $5, $6)");
+					 "INSERT INTO tandem.step (migration, kind, relation, object, definition, is_unique, given) "
+					 "VALUES ($1, $2, $3::regclass, $4::name, $5, $6, $7)");
 	query_end(&query);
 	return true;
 }
@@ -125,11 +127,11 @@ step_list(int migration_id, StepKind kind)
 	query_begin(&query);
 	query_int(&query, migration_id);
 	query_text(&query, kind_names[kind]);
-	rows = query_run(&query,
-					 "SELECT id, relation::oid, state = 'done', started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, "
-					 "blocks_total, coalesce(batch_blocks, 0), rows_done, rows_filled, rows_quarantined, "
-					 "rows_unfilled, rows_mismatched, sample::text, proof, object::text, definition, is_unique "
-					 "FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
+	rows = query_run_latest(&query,
+							"SELECT id, relation::oid, state = 'done', started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, "
+							"blocks_total, coalesce(batch_blocks, 0), rows_done, rows_filled, rows_quarantined, "
+							"rows_unfilled, rows_mismatched, sample::text, proof, object::text, definition, is_unique, given "
+							"FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
 	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
@@ -153,6 +155,7 @@ step_list(int migration_id, StepKind kind)
 		step->object = query_get_text(&query, row, 15);
 		step->definition = query_get_text(&query, row, 16);
 		step->is_unique = query_get_bool(row, 17);
+		step->given = query_get_text(&query, row, 18);
 		steps = lappend(steps, step);
 	}
 	MemoryContextSwitchTo(old);

@@ -32,6 +32,7 @@ typedef struct Step
 	char	   *object;			/* index, constraint, or NOT NULL column */
 	char	   *definition;		/* of an index from USING on; of a constraint
 								 * as pg_get_constraintdef has it */
+	char	   *given;			/* the definition as the user wrote it */
 	bool		is_unique;		/* of an index */
 	bool		done;
 	bool		started;

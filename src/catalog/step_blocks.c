@@ -62,59 +62,113 @@ claim_blocks(const Step *step, BlockNumber first, BlockNumber *last)
 	return true;
 }
 
+/* The same of all ranges; the first that is not to be had ends them. */
+static bool
+claim_ranges(const Step *step, Blocks *blocks)
+{
+	for (int i = 0; i < blocks->nranges; i++)
+	{
+		BlockNumber last = blocks->ranges[i].last;
+
+		if (!claim_blocks(step, blocks->ranges[i].first,
+						  &blocks->ranges[i].last))
+		{
+			blocks->nranges = i;
+			return i > 0;
+		}
+		if (blocks->ranges[i].last < last)
+			blocks->nranges = i + 1;
+	}
+	return true;
+}
+
 /*
- * The first range of blocks_todo at or after from and before to, cut to most
- * blocks, as it is now.
+ * The first ranges of blocks_todo at or after from and before to, most blocks
+ * altogether, as they are now; false: there is none.
  */
 static bool
-first_range(int step_id, int64 from, int64 to, int most, BlockNumber *first,
-			BlockNumber *last)
+first_ranges(int step_id, int64 from, int64 to, int most, Blocks *blocks)
 {
 	TandemQuery query;
-	bool		found;
+	int			count;
 
 	query_begin(&query);
 	query_int(&query, step_id);
 	query_bigint(&query, from);
 	query_bigint(&query, to);
 	query_int(&query, most);
-	found = query_run_latest(&query,
+	query_int(&query, MOST_RANGES);
+	count = query_run_latest(&query,
 							 "SELECT lower(r), least(upper(r), lower(r) + $4) - 1 FROM tandem.step, "
 							 "unnest(blocks_todo * int8multirange(int8range($2, $3))) r "
-							 "WHERE id = $1 ORDER BY 1 LIMIT 1") > 0;
-	if (found)
+							 "WHERE id = $1 ORDER BY 1 LIMIT $5");
+	blocks->nranges = 0;
+	for (int i = 0; i < count && most > 0; i++)
 	{
-		*first = (BlockNumber) query_get_bigint(0, 1);
-		*last = (BlockNumber) query_get_bigint(0, 2);
+		BlockRange *range = &blocks->ranges[blocks->nranges++];
+
+		range->first = (BlockNumber) query_get_bigint(i, 1);
+		range->last = (BlockNumber) query_get_bigint(i, 2);
+		range->last = Min(range->last, range->first + most - 1);
+		most -= range->last - range->first + 1;
 	}
 	query_end(&query);
-	return found;
+	return blocks->nranges > 0;
+}
+
+BlockNumber
+blocks_last(const Blocks *blocks)
+{
+	return blocks->ranges[blocks->nranges - 1].last;
+}
+
+int
+blocks_count(const Blocks *blocks)
+{
+	int			count = 0;
+
+	for (int i = 0; i < blocks->nranges; i++)
+		count += blocks->ranges[i].last - blocks->ranges[i].first + 1;
+	return count;
+}
+
+void
+blocks_cut(Blocks *blocks, BlockNumber last)
+{
+	while (blocks->nranges > 1 &&
+		   blocks->ranges[blocks->nranges - 1].first > last)
+		blocks->nranges--;
+	blocks->ranges[blocks->nranges - 1].last = Min(blocks_last(blocks), last);
 }
 
 BlocksLeft
 step_next_blocks(const Step *step, BlockNumber *cursor, int64 end, int most,
-				 BlockNumber *first, BlockNumber *last)
+				 Blocks *blocks)
 {
 	BlockNumber size = chunk_size(step);
 	int64		from = *cursor;
 	bool		others = false;
 
 	while (from < end &&
-		   first_range(step->id, from, end, most, first, last))
+		   first_ranges(step->id, from, end, most, blocks))
 	{
-		if (!claim_blocks(step, *first, last))
+		int64		first = blocks->ranges[0].first;
+		int64		behind;
+
+		if (!claim_ranges(step, blocks))
 		{
 			others = true;
-			from = ((int64) *first / size + 1) * size;
+			from = (first / size + 1) * size;
+			continue;
 		}
+		behind = (int64) blocks_last(blocks) + 1;
 		/* what another has done between the look and the claim is gone */
-		else if (first_range(step->id, *first, (int64) *last + 1, most, first, last))
+		if (first_ranges(step->id, first, behind, most, blocks))
 		{
-			*cursor = *last + 1;
+			*cursor = (BlockNumber) behind;
 			return BLOCKS_CLAIMED;
 		}
-		else
-			from = (int64) *last + 1;
+		from = behind;
 	}
 	return others ? BLOCKS_OF_OTHERS : BLOCKS_NONE;
 }
@@ -140,7 +194,7 @@ blocks_as_text(List *blocks)
 }
 
 void
-step_advance(Step *step, BlockNumber first, BlockNumber last, List *again,
+step_advance(Step *step, const Blocks *blocks, List *again,
 			 const StepAdvance *advance)
 {
 	TandemQuery query;
@@ -154,8 +208,9 @@ step_advance(Step *step, BlockNumber first, BlockNumber last, List *again,
 
 	query_begin(&query);
 	query_int(&query, step->id);
-	query_bigint(&query, first);
-	query_bigint(&query, last);
+	/* what lies between two ranges was not on the list, and is nobody's */
+	query_bigint(&query, blocks->ranges[0].first);
+	query_bigint(&query, blocks_last(blocks));
 	query_text(&query, blocks_as_text(again));
 	query_bigint(&query, advance->rows_done);
 	query_bigint(&query, advance->rows_filled);

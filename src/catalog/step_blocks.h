@@ -21,6 +21,22 @@ typedef struct StepAdvance
 	double		seconds;		/* that it took */
 } StepAdvance;
 
+typedef struct BlockRange
+{
+	BlockNumber first;
+	BlockNumber last;
+} BlockRange;
+
+/* so that a batch of scattered blocks has an end */
+#define MOST_RANGES 128
+
+/* The blocks of one batch: at least one range, ascending. */
+typedef struct Blocks
+{
+	int			nranges;
+	BlockRange	ranges[MOST_RANGES];
+} Blocks;
+
 typedef enum BlocksLeft
 {
 	BLOCKS_CLAIMED,
@@ -34,12 +50,20 @@ typedef enum BlocksLeft
  * most of them, at or after *cursor, which moves behind them, and before end.
  */
 extern BlocksLeft step_next_blocks(const Step *step, BlockNumber *cursor,
-								   int64 end, int most, BlockNumber *first,
-								   BlockNumber *last);
+								   int64 end, int most, Blocks *blocks);
 
-/* Takes blocks first to last off the list, except those in again, ascending. */
-extern void step_advance(Step *step, BlockNumber first, BlockNumber last,
-						 List *again, const StepAdvance *advance);
+/* The last of blocks. */
+extern BlockNumber blocks_last(const Blocks *blocks);
+
+/* How many they are. */
+extern int	blocks_count(const Blocks *blocks);
+
+/* Cuts blocks off behind last, which is not before the first. */
+extern void blocks_cut(Blocks *blocks, BlockNumber last);
+
+/* Takes blocks off the list, except those in again, ascending. */
+extern void step_advance(Step *step, const Blocks *blocks, List *again,
+						 const StepAdvance *advance);
 
 /* Blocks left. */
 extern int64 step_blocks_left(Step *step);

@@ -18,7 +18,7 @@ static const char *const on_conflict_names[] = {
 	"SELECT s.id, s.migration, m.name, coalesce(m.release, 0), s.relation::oid, " \
 	"s.old_columns, s.new_columns, s.up, s.down, s.on_conflict, " \
 	"s.on_error = 'quarantine', s.keep_old, s.origin, s.search_path, " \
-	"m.phase NOT IN ('done', 'aborted'), s.stored " \
+	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given " \
 	"FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 
 const char *
@@ -76,9 +76,14 @@ sync_insert(SyncRule *rule)
 	query_text(&query, rule->origin);
 	query_text(&query, rule->search_path);
 	query_bool(&query, rule->stored);
+	query_datum(&query, TEXTARRAYOID,
+				array_from_strings(rule->up_given, TEXTOID), false);
+	query_datum(&query, TEXTARRAYOID,
+				array_from_strings(rule->down_given, TEXTOID),
+				rule->down_given == NIL);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, origin, search_path, stored) "
-					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id");
+					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, origin, search_path, stored, up_given, down_given) "
+					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id");
 	rule->id = query_get_int(0, 1);
 	query_end(&query);
 }
@@ -103,6 +108,8 @@ rule_from_row(TandemQuery *query, uint64 row)
 	rule->origin = query_get_text(query, row, 13);
 	rule->search_path = query_get_text(query, row, 14);
 	rule->stored = query_get_bool(row, 16);
+	rule->up_given = query_get_strings(query, row, 17);
+	rule->down_given = query_get_strings(query, row, 18);
 	return rule;
 }
 
@@ -178,7 +185,7 @@ sync_get(int id, bool *live)
 
 	query_begin(&query);
 	query_int(&query, id);
-	if (query_run(&query, RULE_SELECT "WHERE s.id = $1 AND s.stored") > 0)
+	if (query_run_latest(&query, RULE_SELECT "WHERE s.id = $1 AND s.stored") > 0)
 	{
 		rule = rule_from_row(&query, 0);
 		*live = query_get_bool(0, 15);

@@ -26,6 +26,8 @@ typedef struct SyncRule
 	List	   *up;				/* expressions, qualified, one a new column */
 	List	   *down;			/* one an old column, NULL where it has none;
 								 * NIL: one-way */
+	List	   *up_given;		/* both as the user wrote them */
+	List	   *down_given;
 	OnConflict	on_conflict;
 	bool		quarantine;		/* on_error => 'quarantine' */
 	bool		keep_old;

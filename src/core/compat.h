@@ -249,6 +249,21 @@ compat_local_transaction_id(void)
 #endif
 }
 
+/* A virtual transaction of its two numbers, as pg_locks shows them. */
+static inline VirtualTransactionId
+compat_virtual_transaction(int process, LocalTransactionId number)
+{
+	VirtualTransactionId vxid;
+
+#if PG_VERSION_NUM >= 170000
+	vxid.procNumber = process;
+#else
+	vxid.backendId = process;
+#endif
+	vxid.localTransactionId = number;
+	return vxid;
+}
+
 /* Whether this process holds the lock in just that mode. */
 static inline bool
 compat_lock_is_held(const LOCKTAG *tag, LOCKMODE mode)

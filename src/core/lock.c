@@ -104,15 +104,13 @@ describe_holder(VirtualTransactionId holder)
 }
 
 char *
-lock_describe_holders(Oid relid, LOCKMODE mode)
+lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode)
 {
-	LOCKTAG		tag;
 	VirtualTransactionId *holders;
 	int			count;
 	StringInfoData text;
 
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
-	holders = GetLockConflicts(&tag, mode, &count);
+	holders = GetLockConflicts(tag, mode, &count);
 	initStringInfo(&text);
 	for (int i = 0; i < count; i++)
 	{
@@ -124,6 +122,15 @@ lock_describe_holders(Oid relid, LOCKMODE mode)
 	if (text.len == 0)
 		appendStringInfoString(&text, "a session that has ended meanwhile");
 	return text.data;
+}
+
+char *
+lock_describe_holders(Oid relid, LOCKMODE mode)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	return lock_describe_tag_holders(&tag, mode);
 }
 
 typedef struct LockTry
@@ -238,4 +245,38 @@ lock_wait(const LOCKTAG *tag, LOCKMODE mode, int timeout_ms)
 	if (error && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
 		ReThrowError(error);
 	return error == NULL;
+}
+
+typedef struct TransactionWait
+{
+	const char *transaction;
+	int			timeout_ms;
+} TransactionWait;
+
+static void
+wait_for_transaction(void *arg)
+{
+	TransactionWait *wait = arg;
+	int			level = NewGUCNestLevel();
+	int			process;
+	unsigned int number;
+
+	limit_lock_waits(wait->timeout_ms);
+	if (sscanf(wait->transaction, "%d/%u", &process, &number) == 2)
+		(void) VirtualXactLock(compat_virtual_transaction(process, number),
+							   true);
+	else
+		XactLockTableWait((TransactionId) strtoul(wait->transaction, NULL, 10),
+						  NULL, NULL, XLTW_None);
+	AtEOXact_GUC(false, level);
+}
+
+void
+lock_wait_for_transaction(const char *transaction, int timeout_ms)
+{
+	TransactionWait wait = {transaction, timeout_ms};
+	ErrorData  *error = subtransaction_try(wait_for_transaction, &wait);
+
+	if (error && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
 }

@@ -21,6 +21,9 @@ extern void lock_relations(List *relids, LOCKMODE mode);
 /* The sessions that hold a lock on relid against mode, as text for people. */
 extern char *lock_describe_holders(Oid relid, LOCKMODE mode);
 
+/* The same of any lock. */
+extern char *lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode);
+
 /* A session named for people by its process id; NULL when it is gone. */
 extern char *lock_describe_session(int pid);
 
@@ -29,6 +32,13 @@ extern char *lock_describe_session(int pid);
  * had within timeout_ms.
  */
 extern bool lock_wait(const LOCKTAG *tag, LOCKMODE mode, int timeout_ms);
+
+/*
+ * Queues behind a transaction: of a session "process/number", as pg_locks shows
+ * it, or a prepared one, its xid.  Returns when it has ended, or after
+ * timeout_ms.
+ */
+extern void lock_wait_for_transaction(const char *transaction, int timeout_ms);
 
 /* A prepared transaction named for people; NULL when there is no such one. */
 extern char *lock_describe_prepared(TransactionId xid);

@@ -157,7 +157,7 @@ query_run_latest(TandemQuery *query, const char *sql)
 List *
 query_texts(TandemQuery *query, const char *sql)
 {
-	uint64		rows = query_run(query, sql);
+	uint64		rows = query_run_latest(query, sql);
 	MemoryContext old = MemoryContextSwitchTo(query->caller);
 	List	   *texts = NIL;
 
@@ -170,7 +170,7 @@ query_texts(TandemQuery *query, const char *sql)
 List *
 query_oids(TandemQuery *query, const char *sql)
 {
-	uint64		rows = query_run(query, sql);
+	uint64		rows = query_run_latest(query, sql);
 	MemoryContext old = MemoryContextSwitchTo(query->caller);
 	List	   *oids = NIL;
 

@@ -47,7 +47,7 @@ extern uint64 query_run(TandemQuery *query, const char *sql);
 /* The same for a SELECT that sees what is committed now, at any isolation. */
 extern uint64 query_run_latest(TandemQuery *query, const char *sql);
 
-/* Runs sql; its first column as a list of C strings, or of OIDs. */
+/* The first column of such a SELECT as a list of C strings, or of OIDs. */
 extern List *query_texts(TandemQuery *query, const char *sql);
 extern List *query_oids(TandemQuery *query, const char *sql);
 

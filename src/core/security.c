@@ -68,6 +68,19 @@ security_enter_owner(SecurityScope *scope, Relation rel,
 		  search_path);
 }
 
+bool
+security_enter_owner_of(SecurityScope *scope, Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	enter(scope, ((Form_pg_class) GETSTRUCT(tuple))->relowner,
+		  SECURITY_RESTRICTED_OPERATION, NULL);
+	ReleaseSysCache(tuple);
+	return true;
+}
+
 void
 security_pin_search_path(SecurityScope *scope)
 {

@@ -31,6 +31,9 @@ extern void security_enter_extension(SecurityScope *scope);
 extern void security_enter_owner(SecurityScope *scope, Relation rel,
 								 const char *search_path);
 
+/* The same of a table that is not open; false, and no scope: it is gone. */
+extern bool security_enter_owner_of(SecurityScope *scope, Oid relid);
+
 /* As the same user, with search_path pinned to pg_catalog. */
 extern void security_pin_search_path(SecurityScope *scope);
 

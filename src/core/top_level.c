@@ -10,6 +10,7 @@
 
 #include "access/xact.h"
 #include "core/compat.h"
+#include "core/security.h"
 #include "core/top_level.h"
 #include "parser/analyze.h"
 #include "pgstat.h"
@@ -50,8 +51,10 @@ run_portal(const char *sql, RawStmt *raw)
 }
 
 void
-top_level_run(const char *sql)
+top_level_run(const char *sql, Oid owned)
 {
+	SecurityScope scope;
+	bool		restricted;
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
 												  "tandem statement",
@@ -62,6 +65,7 @@ top_level_run(const char *sql)
 	pgstat_report_activity(STATE_RUNNING, sql);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	restricted = OidIsValid(owned) && security_enter_owner_of(&scope, owned);
 	MemoryContextSwitchTo(context);
 	parsed = pg_parse_query(sql);
 	if (list_length(parsed) != 1)
@@ -70,6 +74,8 @@ top_level_run(const char *sql)
 				 errmsg("expected one statement, not %d", list_length(parsed)),
 				 errdetail("Text: %s", sql)));
 	run_portal(sql, linitial_node(RawStmt, parsed));
+	if (restricted)
+		security_leave(&scope);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);

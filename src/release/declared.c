@@ -18,6 +18,15 @@
 /* told from other locks on that address by objsubid: see tandem.sessions */
 #define LOCK_DECLARED 1
 
+/*
+ * The same mode for all, one that does not conflict with itself and is allowed
+ * during recovery: sessions declare themselves on a standby too, and keep the
+ * lock when it is promoted.
+ */
+#define DECLARED_MODE AccessShareLock
+
+static LOCKTAG held;			/* field3 is a release; 0: none was declared */
+
 static void
 set_tag(LOCKTAG *tag, int release)
 {
@@ -27,22 +36,33 @@ set_tag(LOCKTAG *tag, int release)
 	tag->locktag_lockmethodid = USER_LOCKMETHOD;
 }
 
+bool
+declared_is_held(void)
+{
+	return held.locktag_field3 != 0;
+}
+
+void
+declared_release(void)
+{
+	if (declared_is_held() && compat_lock_is_held(&held, DECLARED_MODE))
+		(void) LockRelease(&held, DECLARED_MODE, true);
+	held.locktag_field3 = 0;
+}
+
 void
 declared_hold(int release)
 {
-	static LOCKTAG held;
 	LOCKTAG		wanted;
 
 	if (!OidIsValid(registry_relid()))
 		return;
 	set_tag(&wanted, release);
 	/* a pooler may have given all advisory locks back meanwhile */
-	if (compat_lock_is_held(&wanted, ShareLock))
+	if (compat_lock_is_held(&wanted, DECLARED_MODE))
 		return;
-	if (held.locktag_field3 != wanted.locktag_field3 &&
-		held.locktag_field2 != 0 && compat_lock_is_held(&held, ShareLock))
-		(void) LockRelease(&held, ShareLock, true);
-	(void) LockAcquire(&wanted, ShareLock, true, false);
+	declared_release();
+	(void) LockAcquire(&wanted, DECLARED_MODE, true, false);
 	held = wanted;
 }
 

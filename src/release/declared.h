@@ -11,6 +11,10 @@
 /* This session is of that release, for all to see, until it says otherwise. */
 extern void declared_hold(int release);
 
+/* Whether it has said so; it has taken that back. */
+extern bool declared_is_held(void);
+extern void declared_release(void);
+
 /*
  * Sessions of releases older than release that are in a transaction now, and
  * prepared transactions that hold locks on relids.  To be asked again with

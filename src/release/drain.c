@@ -17,7 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#define POLL_MS 50
+#define LOOK_EVERY_MS 1000
 
 static bool
 has_fence(const Migration *migration)
@@ -59,25 +59,18 @@ look(void *arg)
 						 quote_literal_cstr(migration->name))));
 }
 
-/* Sleeps; its error, by Ctrl-C say, or NULL. */
-static ErrorData *
-nap(void)
+/* In the queue behind one of them, where pg_blocking_pids shows whom we wait for. */
+static void
+queue(void *arg)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ErrorData  *volatile error = NULL;
+	Drain	   *drain = arg;
+	const char *transaction = linitial(drain->left);
+	const char *colon = strchr(transaction, ':');
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													   drain->end);
 
-	PG_TRY();
-	{
-		interruptible_sleep(POLL_MS);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	return error;
+	lock_wait_for_transaction(colon ? colon + 1 : transaction,
+							  (int) Min(left, LOOK_EVERY_MS));
 }
 
 /* Waits; the error that ended it, or NULL. */
@@ -90,16 +83,37 @@ wait_for_end(Drain *drain)
 
 		SPI_commit();
 		if (error == NULL && !drain->ended)
-			error = nap();
+			error = subtransaction_try(queue, drain);
 		if (error || drain->ended)
 			return error;
+		SPI_commit();
 	}
+}
+
+/* Another contract that fences, or that a crash has ended while it did. */
+static void
+check_no_other_contract(const Migration *migration, const Registry *registry)
+{
+	Migration  *other;
+
+	if (registry->contracting == 0 ||
+		registry->contracting == migration->id)
+		return;
+	other = migration_by_id(registry->contracting);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("contract of migration \"%s\" has not ended",
+					other ? other->name : "?"),
+			 errdetail("It refuses releases before %d.", registry->lowest),
+			 other ? errhint("Wait for it, or end it: CALL tandem.contract(%s) or CALL tandem.abort(%s).",
+							 quote_literal_cstr(other->name),
+							 quote_literal_cstr(other->name)) : 0));
 }
 
 void
 drain_old_releases(Migration *migration, List *relids, int timeout_ms)
 {
-	Registry	before;
+	Registry	registry;
 	ErrorData  *error;
 	Drain		drain = {
 		.migration = migration,.relids = relids,.timeout_ms = timeout_ms,
@@ -109,15 +123,15 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms)
 	if (!has_fence(migration))
 		return;
 	registry_lock();
-	registry_read(&before);
-	if (before.contracting == migration->id)
-		before.lowest = registry_lowest_final();
-	registry_set_lowest(Max(before.lowest, migration->release), migration->id);
+	registry_read(&registry);
+	check_no_other_contract(migration, &registry);
+	registry_set_lowest(Max(registry.lowest, migration->release),
+						migration->id);
 	SPI_commit();
 	error = wait_for_end(&drain);
 	if (error == NULL)
 		return;
-	registry_set_lowest(before.lowest, 0);
+	drain_undo(migration);
 	SPI_commit();
 	ReThrowError(error);
 }
@@ -126,9 +140,13 @@ void
 drain_within_transaction(Migration *migration)
 {
 	List	   *sessions;
+	Registry	registry;
 
 	if (!has_fence(migration))
 		return;
+	registry_lock();
+	registry_read(&registry);
+	check_no_other_contract(migration, &registry);
 	sessions = declared_sessions_before(migration->release);
 	if (sessions == NIL)
 		return;

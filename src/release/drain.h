@@ -27,7 +27,10 @@ extern void drain_within_transaction(Migration *migration);
 /* After the last: the releases before it are retired for good. */
 extern void drain_finish(const Migration *migration);
 
-/* The migration was aborted: a fence that a crash has left is taken back. */
+/*
+ * The migration was aborted, or its contract has failed: its fence is taken
+ * back, also one that a crash has left.
+ */
 extern void drain_undo(const Migration *migration);
 
 #endif							/* TANDEM_DRAIN_H */

@@ -96,9 +96,13 @@ check(bool writes)
 		query_is_running() || ddl_is_running() || !IsTransactionState())
 		return;
 	if (setting_release > 0)
+	{
 		check_declared(writes);
-	else if (setting_undeclared != UNDECLARED_ALLOW &&
-			 warned != compat_local_transaction_id())
+		return;
+	}
+	declared_release();
+	if (setting_undeclared != UNDECLARED_ALLOW &&
+		warned != compat_local_transaction_id())
 	{
 		check_undeclared();
 		warned = compat_local_transaction_id();
@@ -109,7 +113,8 @@ check(bool writes)
 static inline bool
 is_armed(void)
 {
-	return setting_release > 0 || setting_undeclared != UNDECLARED_ALLOW;
+	return setting_release > 0 || setting_undeclared != UNDECLARED_ALLOW ||
+		declared_is_held();
 }
 
 static bool
@@ -130,6 +135,9 @@ only_asks_us(PlannedStmt *stmt)
 	Plan	   *plan = stmt->planTree;
 	ListCell   *lc;
 
+	/* an argument may be a query, which may write */
+	if (stmt->commandType != CMD_SELECT || stmt->subplans != NIL)
+		return false;
 	if (IsA(plan, FunctionScan))
 	{
 		foreach(lc, ((FunctionScan *) plan)->functions)
@@ -184,6 +192,7 @@ is_harmless(Node *statement)
 		case T_ExplainStmt:
 		case T_DeclareCursorStmt:
 		case T_FetchStmt:
+		case T_LoadStmt:
 			return true;
 		default:
 			return false;
@@ -194,8 +203,20 @@ static bool
 writes_nothing(Node *statement)
 {
 	return (IsA(statement, CopyStmt) && !((CopyStmt *) statement)->is_from) ||
-		IsA(statement, LockStmt) || IsA(statement, CheckPointStmt) ||
-		IsA(statement, LoadStmt);
+		IsA(statement, LockStmt) || IsA(statement, CheckPointStmt);
+}
+
+/* EXPLAIN ANALYZE makes the table. */
+static bool
+explains_create_table(Node *statement)
+{
+	Query	   *query;
+
+	if (!IsA(statement, ExplainStmt))
+		return false;
+	query = (Query *) ((ExplainStmt *) statement)->query;
+	return IsA(query, Query) && query->commandType == CMD_UTILITY &&
+		IsA(query->utilityStmt, CreateTableAsStmt);
 }
 
 static void
@@ -204,7 +225,8 @@ process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
 				QueryEnvironment *environment, DestReceiver *receiver,
 				QueryCompletion *completion)
 {
-	if (is_armed() && !is_harmless(stmt->utilityStmt))
+	if (is_armed() && (!is_harmless(stmt->utilityStmt) ||
+					   explains_create_table(stmt->utilityStmt)))
 		check(!writes_nothing(stmt->utilityStmt));
 	if (next_process_utility)
 		next_process_utility(stmt, text, read_only_tree, context, params,
@@ -217,6 +239,10 @@ process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
 void
 fence_init(void)
 {
+	/* a session's libraries are loaded before its processing is normal */
+	if (!process_shared_preload_libraries_in_progress &&
+		!IsInitProcessingMode())
+		return;
 	next_executor_start = ExecutorStart_hook;
 	ExecutorStart_hook = start_executor;
 	next_process_utility = ProcessUtility_hook;

@@ -12,7 +12,11 @@
 #define ERRCODE_RELEASE_READ_ONLY MAKE_SQLSTATE('5', '5', 'T', '0', '2')
 #define ERRCODE_RELEASE_UNDECLARED MAKE_SQLSTATE('5', '5', 'T', '0', '3')
 
-/* For _PG_init: the hooks. */
+/*
+ * For _PG_init: sets the hooks where the library is being preloaded.  Loaded
+ * later, by a trigger say, it would fence some transactions of a session and
+ * not others.
+ */
 extern void fence_init(void);
 
 #endif							/* TANDEM_FENCE_H */

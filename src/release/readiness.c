@@ -36,13 +36,18 @@ check_release(const Registry *registry, int release, Health *health)
 static int
 version_of(const JsonbValue *value, const char *name)
 {
-	if (value->type != jbvNumeric)
+	bool		failed = value->type != jbvNumeric;
+	int			version = 0;
+
+	if (!failed)
+		version = numeric_int4_opt_error(value->val.numeric,
+										 &failed);
+	if (failed)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("version of dependency \"%s\" must be a number", name),
+				 errmsg("version of dependency \"%s\" must be an integer", name),
 				 errhint("tandem.health(42, requires => '{\"search-index\": 7}')")));
-	return DatumGetInt32(DirectFunctionCall1(numeric_int4,
-											 NumericGetDatum(value->val.numeric)));
+	return version;
 }
 
 static void

@@ -167,7 +167,7 @@ fail(Build *build, CommandError *error)
 
 	if (build->piece.cleanup)
 	{
-		after = command_run(build->migration, build->piece.cleanup, watch,
+		after = command_run(build->migration, build->piece.cleanup, InvalidOid, watch,
 							build);
 		/* then the next try finds it */
 		if (after)
@@ -191,7 +191,9 @@ run_statement(Build *build)
 
 	step_set_doing(build->step->id, build->piece.doing, 0, 0);
 	SPI_commit();
-	error = command_run(build->migration, build->piece.statement, watch, build);
+	error = command_run(build->migration, build->piece.statement,
+						build->piece.restricted ? build->piece.relation : InvalidOid,
+						watch, build);
 	if (error)
 		fail(build, error);
 	step_set_waiting(build->step->id, NULL, NULL);

@@ -91,7 +91,7 @@ tandem_command_main(Datum argument)
 	CommitTransactionCommand();
 	PG_TRY();
 	{
-		top_level_run(segment->statement);
+		top_level_run(segment->statement, order.owned);
 		segment->state = COMMAND_DONE;
 	}
 	PG_CATCH();
@@ -187,13 +187,14 @@ error_of(const Command *command)
 }
 
 static CommandError *
-run(Command *command, const Migration *migration, CommandWatch watch,
-	void *arg)
+run(Command *command, const Migration *migration, Oid owned,
+	CommandWatch watch, void *arg)
 {
 	ProcessOrder order;
 
 	process_order_init(&order, GetUserId(), GetSessionUserId());
 	order.migration_id = migration->id;
+	order.owned = owned;
 	order.segment = dsm_segment_handle(command->memory);
 	command->handle = process_start("tandem_command_main", migration->name,
 									&order);
@@ -206,8 +207,8 @@ run(Command *command, const Migration *migration, CommandWatch watch,
 }
 
 CommandError *
-command_run(const Migration *migration, const char *sql, CommandWatch watch,
-			void *arg)
+command_run(const Migration *migration, const char *sql, Oid owned,
+			CommandWatch watch, void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Command    *command = palloc0(sizeof(Command));
@@ -216,7 +217,7 @@ command_run(const Migration *migration, const char *sql, CommandWatch watch,
 	create_segment(command, sql);
 	PG_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
 	{
-		error = run(command, migration, watch, arg);
+		error = run(command, migration, owned, watch, arg);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
 	MemoryContextSwitchTo(caller);

@@ -20,14 +20,15 @@ typedef struct CommandError
 typedef void (*CommandWatch) (int pid, void *arg);
 
 /*
- * Runs one statement at top level with the rights of the current user, and
- * waits for its end; returns its error, palloc'd, or NULL.  The caller has a
- * non-atomic SPI connection, and has just committed: it must hold no snapshot
- * and no lock on a table, or CREATE INDEX CONCURRENTLY would wait for it.  When
- * the caller is cancelled or dies the statement is too.
+ * Runs one statement at top level with the rights of the current user, or, where
+ * owned is a table, of its owner (see top_level_run), and waits for its end;
+ * returns its error, palloc'd, or NULL.  The caller has a non-atomic SPI
+ * connection, and has just committed: it must hold no snapshot and no lock on a
+ * table, or CREATE INDEX CONCURRENTLY would wait for it.  When the caller is
+ * cancelled or dies the statement is too.
  */
 extern CommandError *command_run(const Migration *migration, const char *sql,
-								 CommandWatch watch, void *arg);
+								 Oid owned, CommandWatch watch, void *arg);
 
 /* Raises it as an error of this session. */
 extern void command_raise(const CommandError *error);

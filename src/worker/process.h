@@ -23,6 +23,7 @@ typedef struct ProcessOrder
 	int			worker;			/* which one of workers; 0 is the runner */
 	int			workers;
 	int			step_kind;		/* that they share */
+	Oid			owned;			/* table, whose owner the statement runs as */
 	dsm_handle	segment;
 } ProcessOrder;
 

@@ -138,6 +138,30 @@ all_filled(const Migration *migration, const SyncRule *rule)
 	return true;
 }
 
+bool
+runner_is_done(const Migration *migration)
+{
+	ListCell   *lc;
+
+	if (migration->phase != PHASE_CONTRACT || !step_all_done(migration->id))
+		return false;
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (exists(rule->relation) &&
+			(sync_problem(rule) != NULL || !all_filled(migration, rule)))
+			return false;
+	}
+	foreach(lc, step_list(migration->id, STEP_VERIFY))
+	{
+		if (exists(((Step *) lfirst(lc))->relation) &&
+			!fill_proof_holds(lfirst(lc)))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Tells the triggers that no row is unfilled any more: from now on they take
  * whatever a writer puts into a new column for his, NULL or the default too.

@@ -17,4 +17,10 @@
  */
 extern void runner_run(Migration *migration, int workers);
 
+/*
+ * Whether a run would find nothing to do: all steps are done, and what they
+ * have done still holds.  Rows in quarantine do not count.
+ */
+extern bool runner_is_done(const Migration *migration);
+
 #endif							/* TANDEM_RUNNER_H */

@@ -11,6 +11,7 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "worker/process.h"
 #include "worker/steering.h"
 
@@ -44,8 +45,9 @@ may_go(const Migration *migration, int step_id, Throttle *throttle,
 	long		wait_ms = PAUSE_POLL_MS;
 	char	   *reason;
 
-	/* before its first query: a row that others have written is no error */
-	settings_for_transaction("transaction_isolation", "read committed");
+	/* a row that others have written is no error; the first query settles it */
+	if (!FirstSnapshotSet)
+		settings_for_transaction("transaction_isolation", "read committed");
 	process_reload_settings();
 	migration_check_stop(migration);
 	reason = reason_to_wait(migration, throttle, &wait_ms);

@@ -63,7 +63,8 @@ vacuum(Vacuuming *vacuuming)
 							   quoting_relation(step->relation));
 
 	SPI_commit();
-	error = command_run(vacuuming->migration, sql, watch, vacuuming);
+	error = command_run(vacuuming->migration, sql, InvalidOid,
+						watch, vacuuming);
 	step_set_waiting(step->id, NULL, NULL);
 	SPI_commit();
 	if (error == NULL)

@@ -10,6 +10,7 @@ start_cluster() {
 		unix_socket_directories = '$demo'
 		shared_buffers = 256MB
 		max_wal_size = 4GB
+		session_preload_libraries = 'pg_tandem'
 		log_line_prefix = '%m [%p] %a: '
 	END
 	"$bindir/pg_ctl" -D "$demo/data" -l "$demo/server.log" -w -s start ||

@@ -4,9 +4,6 @@
 \set tid random(1, 10 * :scale)
 \set delta random(-5000, 5000)
 BEGIN;
--- This release starts before the fill is done and computes from the value it finds, so it first
--- makes sure of the row: a write of an unfilled row fills it.
-UPDATE pgbench_accounts SET abalance_cents = abalance_cents WHERE aid = :aid AND abalance_cents IS NULL;
 UPDATE pgbench_accounts SET abalance_cents = abalance_cents + :delta * 100 WHERE aid = :aid;
 SELECT abalance_cents FROM pgbench_accounts WHERE aid = :aid;
 UPDATE pgbench_tellers SET tbalance = tbalance + :delta WHERE tid = :tid;
