@@ -299,6 +299,9 @@ SELECT tandem.sync_column('rename', 'r', 'nmae', 'name', 'nmae', 'name', stored 
 SELECT tandem.sync_column('rename', 'r', 'nmae', 'name', 'nope', stored => false);
 SELECT tandem.sync_column('rename', 'r', 'nmae', 'name', 'nmae', stored => false);
 SELECT tandem.sync_columns('rename', 'r', '{cents}', '{price,currency}', $${"cents / 100.0","'EUR'::char(3)"}$$, stored => false);
+-- again
+SELECT tandem.sync_column('rename', 'r', 'nmae', 'name', 'nmae', stored => false);
+SELECT tandem.sync_column('rename', 'r', 'nmae', 'name', 'nmae');
 SELECT migration, old_columns, new_columns, up, direction, health, problem FROM tandem.syncs WHERE migration = 'rename';
 SELECT tandem.create_views(69), tandem.create_views(70);
 SELECT * FROM app.shape WHERE view = 'r';
