@@ -289,6 +289,8 @@ SELECT * FROM app.shape WHERE schema IN ('release_61', 'release_43');
 
 -- Nothing stored: a rename, which stays writable, and a computed column; again for the next release.
 CREATE TABLE r (id integer PRIMARY KEY, nmae varchar(20) NOT NULL DEFAULT 'x', cents integer, n text);
+COMMENT ON COLUMN r.nmae IS 'the name';
+GRANT SELECT (nmae) ON r TO tandem_reader;
 INSERT INTO r VALUES (1, 'a', 150, 'n'), (2, 'b', NULL, 'n');
 SELECT tandem.create_migration('rename', release => 70);
 SELECT tandem.sync_column('rename', 'r', 'nmae', 'n', 'nmae', stored => false);
@@ -297,9 +299,13 @@ SELECT tandem.sync_column('rename', 'r', 'nmae', 'name', 'nmae', 'name', stored 
 SELECT tandem.sync_column('rename', 'r', 'nmae', 'name', 'nope', stored => false);
 SELECT tandem.sync_column('rename', 'r', 'nmae', 'name', 'nmae', stored => false);
 SELECT tandem.sync_columns('rename', 'r', '{cents}', '{price,currency}', $${"cents / 100.0","'EUR'::char(3)"}$$, stored => false);
+-- again
+SELECT tandem.sync_column('rename', 'r', 'nmae', 'name', 'nmae', stored => false);
+SELECT tandem.sync_column('rename', 'r', 'nmae', 'name', 'nmae');
 SELECT migration, old_columns, new_columns, up, direction, health, problem FROM tandem.syncs WHERE migration = 'rename';
 SELECT tandem.create_views(69), tandem.create_views(70);
 SELECT * FROM app.shape WHERE view = 'r';
+SELECT attname, grants(attacl), col_description(attrelid, attnum) FROM pg_attribute WHERE attrelid = 'release_70.r'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT * FROM release_69.r;
 INSERT INTO release_70.r (id, name) VALUES (3, 'c'), (4, DEFAULT);
 UPDATE release_70.r SET name = upper(name) WHERE name = 'a' RETURNING *;

@@ -22,7 +22,7 @@ SELECT c.relname, c.relacl FROM pg_class c JOIN pg_namespace n ON n.oid = c.reln
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE n.nspname = 'tandem' AND c.relkind = 'v' AND NOT has_table_privilege('tandem_stranger', c.oid, 'SELECT');
 SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'tandem'::regnamespace
-	AND NOT has_function_privilege('tandem_stranger', p.oid, 'EXECUTE');
+	AND NOT has_function_privilege('tandem_stranger', p.oid, 'EXECUTE') ORDER BY 1;
 SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'tandem'::regnamespace AND p.prosecdef;
 SELECT has_schema_privilege('tandem_stranger', 'tandem', 'CREATE');
 

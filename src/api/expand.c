@@ -233,8 +233,10 @@ add_unstored_sync(Migration *migration, SyncRule *rule)
 {
 	Relation	rel;
 
-	migration_check(migration, ACTION_EXPAND);
 	check_expression_count(rule);
+	if (repeat_sync(migration, rule))
+		return;
+	migration_check(migration, ACTION_EXPAND);
 	target_check_table(rule->relation);
 	if (rule->down != NIL)
 		ereport(ERROR,
@@ -244,6 +246,7 @@ add_unstored_sync(Migration *migration, SyncRule *rule)
 				 errhint("Leave out down, or stored => false.")));
 	rel = table_open(rule->relation, AccessShareLock);
 	target_check_unstored(rule, rel);
+	rule->up_given = rule->up;
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
 	table_close(rel, NoLock);
 	rule->origin = "";

@@ -148,6 +148,10 @@ check_same_rule(const Migration *migration, const char *object,
 		refuse(migration, object, "keep_old",
 			   recorded->keep_old ? "true" : "false",
 			   given->keep_old ? "true" : "false");
+	if (recorded->stored != given->stored)
+		refuse(migration, object, "stored",
+			   recorded->stored ? "true" : "false",
+			   given->stored ? "true" : "false");
 }
 
 bool
@@ -155,7 +159,7 @@ repeat_sync(const Migration *migration, const SyncRule *rule)
 {
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_migration(migration->id))
+	foreach(lc, sync_list_recorded(migration->id))
 	{
 		SyncRule   *other = lfirst(lc);
 		char	   *object;

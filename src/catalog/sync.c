@@ -159,6 +159,20 @@ sync_list_of_migration(int migration_id)
 }
 
 List *
+sync_list_recorded(int migration_id)
+{
+	TandemQuery query;
+	List	   *rules;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	rules = rules_from_query(&query, RULE_SELECT
+							 "WHERE s.migration = $1 ORDER BY s.id");
+	query_end(&query);
+	return rules;
+}
+
+List *
 sync_list_unstored(Oid relid, int release)
 {
 	TandemQuery query;

@@ -51,8 +51,9 @@ extern void sync_insert(SyncRule *rule);
 /* The stored rules of live migrations on a relation, oldest first. */
 extern List *sync_list_of_relation(Oid relid);
 
-/* The stored rules of a migration. */
+/* The stored rules of a migration; and all of them. */
 extern List *sync_list_of_migration(int migration_id);
+extern List *sync_list_recorded(int migration_id);
 
 /*
  * The rules on a relation that are not stored and that the release sees: the

@@ -138,7 +138,8 @@ make_view(const Wanted *wanted, ReleaseView *view, bool replace)
 	char	   *name = view ? get_rel_name(view->view)
 	: pstrdup(RelationGetRelationName(wanted->rel));
 	char	   *qualified = quote_qualified_identifier(schema, name);
-	List	   *dress = view_dress(RelationGetRelid(wanted->rel), wanted->names,
+	List	   *dress = view_dress(RelationGetRelid(wanted->rel),
+								   view_column_origins(wanted->columns), wanted->names,
 								   GetUserId(), qualified,
 								   quote_identifier(schema));
 	ReleaseView made = {.release = wanted->release,
@@ -149,7 +150,7 @@ make_view(const Wanted *wanted, ReleaseView *view, bool replace)
 	if (view && !replace)
 	{
 		/* what was granted on the view alone, too */
-		dress = list_concat(dress, view_dress(view->view, wanted->names,
+		dress = list_concat(dress, view_dress(view->view, wanted->names, wanted->names,
 											  GetUserId(), qualified,
 											  quote_identifier(schema)));
 		drop_view(view->view);

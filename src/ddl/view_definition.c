@@ -211,11 +211,21 @@ table_column(const ReadThrough *read, AttrNumber attnum)
 	ViewColumn *column = palloc(sizeof(ViewColumn));
 
 	column->name = pstrdup(NameStr(att->attname));
+	column->from = column->name;
 	column->text = column_text(read, attnum);
 	column->type = att->atttypid;
 	column->typmod = att->atttypmod;
 	column->collation = att->attcollation;
 	return column;
+}
+
+/* The column that an expression only renames, or NULL. */
+static char *
+renamed_column(Relation rel, Node *up)
+{
+	if (!IsA(up, Var) || ((Var *) up)->varattno <= 0)
+		return NULL;
+	return pstrdup(NameStr(column_of(rel, ((Var *) up)->varattno)->attname));
 }
 
 /* The new columns of a rule that is not stored. */
@@ -234,6 +244,7 @@ unstored_columns(const ReadThrough *read, const SyncRule *rule)
 
 		up = show_columns(up, (void *) read);
 		column->name = lfirst(name);
+		column->from = renamed_column(read->rel, up);
 		column->text = expression_deparse(up, read->rel);
 		column->type = exprType(up) == UNKNOWNOID ? TEXTOID : exprType(up);
 		column->typmod = exprTypmod(up);
@@ -281,6 +292,17 @@ view_column_names(List *columns)
 	foreach(lc, columns)
 		names = lappend(names, ((ViewColumn *) lfirst(lc))->name);
 	return names;
+}
+
+List *
+view_column_origins(List *columns)
+{
+	List	   *origins = NIL;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+		origins = lappend(origins, ((ViewColumn *) lfirst(lc))->from);
+	return origins;
 }
 
 char *

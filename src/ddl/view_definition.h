@@ -12,6 +12,7 @@
 typedef struct ViewColumn
 {
 	char	   *name;
+	char	   *from;			/* the table's column that it is, or NULL */
 	char	   *text;			/* of its expression */
 	Oid			type;
 	int32		typmod;
@@ -26,8 +27,9 @@ typedef struct ViewColumn
  */
 extern List *view_columns(Relation rel, int release, List *hidden);
 
-/* Their names. */
+/* Their names, and those of the table's columns that they are, or NULL. */
 extern List *view_column_names(List *columns);
+extern List *view_column_origins(List *columns);
 
 /* A SELECT of these columns of rel. */
 extern char *view_definition(Relation rel, List *columns);

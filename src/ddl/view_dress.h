@@ -11,10 +11,10 @@
 /*
  * Statements that give the view called name (quoted) in schema (quoted), with
  * owner owner, what source has of privileges and comments: of the relation
- * itself, and of the columns in names.  source is the table, or an earlier
- * view in its place.
+ * itself, and of its columns in from, which the view calls as in names (NULL:
+ * comes from no column).  source is the table, or an earlier view in its place.
  */
-extern List *view_dress(Oid source, List *names, Oid owner,
+extern List *view_dress(Oid source, List *from, List *names, Oid owner,
 						const char *name, const char *schema);
 
 #endif							/* TANDEM_VIEW_DRESS_H */
