@@ -23,6 +23,7 @@ OBJS = \
 	src/core/same_sql.o \
 	src/catalog/phase.o \
 	src/catalog/migration.o \
+	src/catalog/migration_lock.o \
 	src/catalog/sync.o \
 	src/catalog/owned_column.o \
 	src/catalog/step.o \

@@ -7,6 +7,7 @@
 #include "api/arguments.h"
 #include "api/finish.h"
 #include "catalog/migration.h"
+#include "catalog/migration_lock.h"
 #include "catalog/pg_class.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"

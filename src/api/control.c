@@ -9,6 +9,7 @@
 
 #include "api/arguments.h"
 #include "catalog/migration.h"
+#include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "core/sql_function.h"
 #include "core/subtransaction.h"

@@ -7,6 +7,7 @@
 #include "access/xlog.h"
 #include "api/arguments.h"
 #include "catalog/migration.h"
+#include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "catalog/sync.h"
 #include "core/compat.h"

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/migration_lock.h"
 #include "api/repeat.h"
 #include "catalog/owned_column.h"
 #include "core/quoting.h"

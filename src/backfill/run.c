@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/migration_lock.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "backfill/batch.h"

@@ -274,7 +274,7 @@ step_finish(Step *step)
 	query_begin(&query);
 	query_int(&query, step->id);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET state = 'done', waiting = NULL, blockers = NULL, doing = NULL, error = NULL, hint = NULL, changed_at = clock_timestamp() WHERE id = $1");
+					 "UPDATE tandem.step SET state = 'done', waiting = NULL, blockers = NULL, doing = NULL, units_done = 0, units_total = 0, error = NULL, hint = NULL, changed_at = clock_timestamp() WHERE id = $1");
 	query_end(&query);
 	step->done = true;
 }

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/migration_lock.h"
 #include "access/xact.h"
 #include "catalog/run_control.h"
 #include "core/lock.h"

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/migration_lock.h"
 #include "backfill/progress_notice.h"
 #include "catalog/sync.h"
 #include "core/lock.h"

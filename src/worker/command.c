@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/migration_lock.h"
 #include "access/xact.h"
 #include "core/top_level.h"
 #include "miscadmin.h"

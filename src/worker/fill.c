@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/migration_lock.h"
 #include "access/xact.h"
 #include "backfill/progress_notice.h"
 #include "backfill/run.h"

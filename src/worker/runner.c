@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/migration_lock.h"
 #include "backfill/quarantine_retry.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"

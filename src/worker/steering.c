@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "core/lock.h"

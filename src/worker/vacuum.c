@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/migration_lock.h"
 #include "catalog/step_blocks.h"
 #include "core/quoting.h"
 #include "core/settings.h"

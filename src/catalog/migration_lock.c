@@ -1,0 +1,286 @@
+/*
+ * migration_lock.c
+ *		The locks of a migration: who changes it, who runs it, who is to stop.
+ *
+ * They are heavyweight object locks on the address of tandem.migration,
+ * told apart by objsubid, so that they cannot meet an application's advisory
+ * locks and are seen in pg_locks.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/migration_lock.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "core/compat.h"
+#include "core/lock.h"
+#include "core/query.h"
+#include "core/settings.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lock.h"
+#include "utils/lsyscache.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+typedef enum MigrationLock
+{
+	LOCK_RUNNER = 1,			/* objid: id of the migration; session lock */
+	LOCK_CHANGE = 2,			/* objid: hash of the name */
+	LOCK_STOP = 3,				/* objid: id of the migration */
+	LOCK_WORKER = 4,			/* objid: id of the migration; session lock */
+	LOCK_RETRY = 5,				/* objid: id of the migration */
+	LOCK_START = 6,				/* objid: id of the migration; session lock */
+} MigrationLock;
+
+#define RUNNER_POLL_MS 200
+
+static void
+set_lock_tag(LOCKTAG *tag, MigrationLock lock, uint32 objid)
+{
+	Oid			classid = get_relname_relid("migration",
+											get_namespace_oid("tandem", false));
+
+	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, classid, objid, lock);
+}
+
+static bool
+acquire(MigrationLock lock, uint32 objid, LOCKMODE mode, bool session)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, lock, objid);
+	return LockAcquire(&tag, mode, session, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
+ * The other may itself be waiting for a table, for as long: an expand in its
+ * transaction.
+ */
+void
+migration_lock_change(const char *name)
+{
+	uint32		hash = hash_bytes((const unsigned char *) name, strlen(name));
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, LOCK_CHANGE, hash);
+	if (!lock_wait(&tag, ExclusiveLock,
+				   Min(setting_lock_retry_time, INT_MAX / 1000) * 1000))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("migration \"%s\" is being changed by another session",
+						name),
+				 errdetail("In the way: %s.",
+						   lock_describe_tag_holders(&tag, ExclusiveLock)),
+				 errhint("Let that session commit, then look at: SELECT * FROM tandem.migrations;")));
+}
+
+/* lock_wait has left the lock with the transaction, not with the statement. */
+void
+migration_unlock_change(const Migration *migration)
+{
+	uint32		hash = hash_bytes((const unsigned char *) migration->name,
+								  strlen(migration->name));
+	ResourceOwner owner = CurrentResourceOwner;
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, LOCK_CHANGE, hash);
+	CurrentResourceOwner = CurTransactionResourceOwner;
+	(void) LockRelease(&tag, ExclusiveLock, false);
+	CurrentResourceOwner = owner;
+}
+
+int
+migration_runner_pid(const Migration *migration)
+{
+	TandemQuery query;
+	int			pid;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	(void) query_run(&query, "SELECT tandem.runner_pid($1)");
+	pid = query_get_int(0, 1);
+	query_end(&query);
+	return pid;
+}
+
+void
+migration_already_running(const Migration *migration, int pid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("migration \"%s\" is already running by pid %d",
+					migration->name, pid),
+			 errhint("Watch it: SELECT * FROM tandem.progress;")));
+}
+
+void
+migration_lock_runner(Migration *migration, bool session)
+{
+	set_lock_tag(&migration->runner, LOCK_RUNNER, migration->id);
+	if (!acquire(LOCK_RUNNER, migration->id, ExclusiveLock, session))
+		migration_already_running(migration, migration_runner_pid(migration));
+}
+
+bool
+migration_is_running(const Migration *migration)
+{
+	LOCKTAG		tag;
+
+	if (!acquire(LOCK_RUNNER, migration->id, ExclusiveLock, false))
+		return true;
+	set_lock_tag(&tag, LOCK_RUNNER, migration->id);
+	(void) LockRelease(&tag, ExclusiveLock, false);
+	return false;
+}
+
+/*
+ * Who waits must not be in the lock's queue: there he would be in the way of an
+ * abort, and at the end of the run of whoever only tries for the lock.  The
+ * look at its holders needs neither catalogs nor a snapshot.
+ */
+void
+migration_await_runner(const Migration *migration)
+{
+	LOCKTAG		tag;
+	int			count;
+
+	set_lock_tag(&tag, LOCK_RUNNER, migration->id);
+	/* the look-up of that had a snapshot */
+	SPI_commit();
+	do
+	{
+		interruptible_sleep(RUNNER_POLL_MS);
+		pfree(GetLockConflicts(&tag, ExclusiveLock, &count));
+	} while (count > 0);
+}
+
+bool
+migration_lock_start(const Migration *migration, bool session)
+{
+	return acquire(LOCK_START, migration->id, ExclusiveLock, session);
+}
+
+void
+migration_unlock_start(const Migration *migration)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, LOCK_START, migration->id);
+	(void) LockRelease(&tag, ExclusiveLock, true);
+}
+
+bool
+migration_was_cancelled(const Migration *migration, TimestampTz since)
+{
+	TandemQuery query;
+	bool		cancelled;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	query_datum(&query, TIMESTAMPTZOID, TimestampTzGetDatum(since), false);
+	cancelled = query_run_latest(&query,
+								 "SELECT FROM tandem.event WHERE migration = $1 AND action = 'cancel' AND done_at > $2") > 0;
+	query_end(&query);
+	return cancelled;
+}
+
+void
+migration_stopped(const Migration *migration)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("migration \"%s\" was stopped by another session",
+					migration->name),
+			 errhint("SELECT * FROM tandem.history; tells by whom.")));
+}
+
+void
+migration_unlock_runner(Migration *migration)
+{
+	(void) LockRelease(&migration->runner, ExclusiveLock, true);
+}
+
+/*
+ * Workers end with their runner, which ends them; those of a runner that was
+ * terminated may take a moment.
+ */
+void
+migration_wait_for_workers(const Migration *migration, int timeout_ms)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, LOCK_WORKER, migration->id);
+	if (lock_wait(&tag, ExclusiveLock, timeout_ms))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("workers of an earlier run of migration \"%s\" are still at work",
+					migration->name),
+			 errhint("Wait for them, or end them with pg_terminate_backend: SELECT workers FROM tandem.progress;")));
+}
+
+/*
+ * The runner gives the stop lock back for an instant between two batches, and
+ * only tries for it, which fails as soon as somebody is queued for it.
+ */
+void
+migration_stop_runner(const Migration *migration, int timeout_ms)
+{
+	LOCKTAG		stop;
+	LOCKTAG		runner;
+
+	set_lock_tag(&stop, LOCK_STOP, migration->id);
+	set_lock_tag(&runner, LOCK_RUNNER, migration->id);
+	if (lock_wait(&stop, ExclusiveLock, timeout_ms) &&
+		lock_wait(&runner, ExclusiveLock, timeout_ms))
+	{
+		migration_wait_for_workers(migration, timeout_ms);
+		return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("migration \"%s\" is running by pid %d and did not stop within %d s",
+					migration->name, migration_runner_pid(migration), timeout_ms / 1000),
+			 errhint("Cancel it with pg_cancel_backend(%d), then call this again.",
+					 migration_runner_pid(migration))));
+}
+
+void
+migration_check_stop(const Migration *migration)
+{
+	if (!acquire(LOCK_STOP, migration->id, ShareLock, false))
+		migration_stopped(migration);
+}
+
+/* The server itself gives back no such session lock at the end of a process. */
+static void
+leave_workers(int code, Datum arg)
+{
+	LOCKTAG    *tag = (LOCKTAG *) DatumGetPointer(arg);
+
+	AbortOutOfAnyTransaction();
+	if (compat_lock_is_held(tag, ShareLock))
+		(void) LockRelease(tag, ShareLock, true);
+}
+
+void
+migration_join_workers(int migration_id)
+{
+	static LOCKTAG tag;
+
+	set_lock_tag(&tag, LOCK_WORKER, migration_id);
+	before_shmem_exit(leave_workers, PointerGetDatum(&tag));
+	(void) LockAcquire(&tag, ShareLock, true, true);
+}
+
+void
+migration_join_retry(int migration_id)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, LOCK_RETRY, migration_id);
+	(void) LockAcquire(&tag, ShareLock, false, true);
+}

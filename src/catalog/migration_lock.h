@@ -1,0 +1,99 @@
+/*
+ * migration_lock.h
+ *		The locks of a migration: who changes it, who runs it, who is to stop.
+ */
+#ifndef TANDEM_MIGRATION_LOCK_H
+#define TANDEM_MIGRATION_LOCK_H
+
+#include "catalog/migration.h"
+
+/*
+ * The change lock of the name, until the end of the transaction.  Errors:
+ * another session has it for longer than tandem.lock_retry_time.
+ */
+extern void migration_lock_change(const char *name);
+
+/*
+ * Gives back what one migration_get_for_change took, when nothing was to be
+ * changed: else the nodes that pass over their script would wait for each
+ * other, with snapshots that a concurrent index build of the runner waits for.
+ */
+extern void migration_unlock_change(const Migration *migration);
+
+/* The process that runs it, or 0. */
+extern int	migration_runner_pid(const Migration *migration);
+
+/* Raises that process pid does so. */
+extern void migration_already_running(const Migration *migration,
+									  int pid);
+
+/*
+ * The runner lock: who holds it runs the migration.  For migrate it is a
+ * session lock, so that it lasts over the commits of batches and ends with the
+ * process whatever kills it; else it ends with the transaction.  Errors when
+ * another session holds it.
+ */
+extern void migration_lock_runner(Migration *migration, bool session);
+
+/*
+ * Whether another session has the runner lock.  The caller has the migration
+ * for change, so that nobody takes that lock meanwhile.
+ */
+extern bool migration_is_running(const Migration *migration);
+
+/*
+ * Commits, and waits until the other run has ended, or nearly so: without a
+ * snapshot, without a lock, ready for Ctrl-C.
+ */
+extern void migration_await_runner(const Migration *migration);
+
+/*
+ * The start lock: who has it is about to run the migration, or to start a
+ * process that does.  Until the end of the transaction, or of a session
+ * lock.  False: another session has it, for a moment.
+ */
+extern bool migration_lock_start(const Migration *migration, bool session);
+
+/* Ends the session lock; an abort of the transaction does so by itself. */
+extern void migration_unlock_start(const Migration *migration);
+
+/* Whether somebody has called tandem.cancel since then. */
+extern bool migration_was_cancelled(const Migration *migration,
+									TimestampTz since);
+
+/* Raises that another session has stopped it. */
+extern void migration_stopped(const Migration *migration);
+
+/* Ends the session lock; an abort of the transaction does so by itself. */
+extern void migration_unlock_runner(Migration *migration);
+
+/*
+ * Asks the runner to stop at its next batch and waits, at most timeout_ms,
+ * until it has.  Holds the request until the end of the transaction.
+ */
+extern void migration_stop_runner(const Migration *migration, int timeout_ms);
+
+/*
+ * Errors when somebody asks the migration to stop.  Else holds the stop up
+ * until the end of the transaction.
+ */
+extern void migration_check_stop(const Migration *migration);
+
+/* For the life of this process it works for the runner of the migration. */
+extern void migration_join_workers(int migration_id);
+
+/*
+ * Tells, until the end of the transaction, that this process is going to run
+ * the migration again after an error that may pass.
+ */
+extern void migration_join_retry(int migration_id);
+
+/*
+ * Waits, at most timeout_ms, until no process works for a runner of the
+ * migration, and keeps new ones out until the end of the transaction.  The
+ * caller has the runner lock.  Errors: one goes on.
+ */
+extern void migration_wait_for_workers(const Migration *migration,
+									   int timeout_ms);
+
+#endif							/* TANDEM_MIGRATION_LOCK_H */
