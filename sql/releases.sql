@@ -304,7 +304,9 @@ SELECT tandem.register_release(50);
 SELECT tandem.set_dependency('search-index', 1000);
 SET tandem.undeclared = 'refuse';
 ALTER ROLE tandem_hostile SET tandem.undeclared = 'refuse';
+\set VERBOSITY sqlstate
 ALTER ROLE tandem_node SET tandem.release = 1;
+\set VERBOSITY default
 INSERT INTO tandem.registry (current) VALUES (1);
 UPDATE tandem.registry SET lowest = 1000;
 DELETE FROM tandem.registry;
