@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #define LOOK_EVERY_MS 1000
+#define GRACE_MS 200
 
 static bool
 has_fence(const Migration *migration)
@@ -90,6 +91,17 @@ wait_for_end(Drain *drain)
 	}
 }
 
+/*
+ * Clients at work meet the fence now.  Once the columns are gone, statements
+ * that name them fail before the fence looks at them, with an error that tells
+ * less.
+ */
+static void
+give_grace(void *arg)
+{
+	interruptible_sleep(GRACE_MS);
+}
+
 /* Another contract that fences, or that a crash has ended while it did. */
 static void
 check_no_other_contract(const Migration *migration, const Registry *registry)
@@ -129,6 +141,9 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms)
 						migration->id);
 	SPI_commit();
 	error = wait_for_end(&drain);
+	if (error == NULL && declared_sessions_before(migration->release) != NIL)
+		error = subtransaction_try(give_grace, NULL);
+	SPI_commit();
 	if (error == NULL)
 		return;
 	drain_undo(migration);
