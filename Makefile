@@ -159,6 +159,7 @@ test-folders:
 	@mkdir -p tmp_check build/regress build/isolation build/tap
 
 test:
+	@test/setup/optional pgbouncer python3-psycopg2 python3-sqlalchemy
 	@test/setup/sandbox test/setup/run-tests
 
 demo:
