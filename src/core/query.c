@@ -47,6 +47,14 @@ query_is_running(void)
 	return depth > 0;
 }
 
+/* A transaction that has taken no snapshot yet may still choose its isolation. */
+static Snapshot
+latest_snapshot(void)
+{
+	return FirstSnapshotSet ? GetLatestSnapshot()
+		: GetCatalogSnapshot(InvalidOid);
+}
+
 void
 query_begin(TandemQuery *query)
 {
@@ -57,7 +65,7 @@ query_begin(TandemQuery *query)
 	security_enter_extension(&query->scope);
 	SPI_connect();
 	/* what is read may be stored out of line, and is fetched after the query */
-	PushActiveSnapshot(GetTransactionSnapshot());
+	PushActiveSnapshot(latest_snapshot());
 }
 
 void
@@ -148,7 +156,7 @@ query_run_latest(TandemQuery *query, const char *sql)
 	uint64		rows;
 
 	/* what is read-only runs in the active snapshot */
-	PushActiveSnapshot(GetLatestSnapshot());
+	PushActiveSnapshot(latest_snapshot());
 	rows = run(query, sql, true);
 	PopActiveSnapshot();
 	return rows;

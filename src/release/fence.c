@@ -109,6 +109,25 @@ check(bool writes)
 	}
 }
 
+/*
+ * A statement that names a column which is gone fails while it is parsed, where
+ * no hook looks: so a transaction block of a retired release is refused as it
+ * begins.  Others are not: a node that must wait asks tandem.health in one.
+ */
+static void
+check_begin(void)
+{
+	const Registry *registry;
+
+	if (setting_release == 0 || MyBackendType != B_BACKEND)
+		return;
+	declared_hold(setting_release);
+	registry = served_in_transaction();
+	if (registry &&
+		registry_state_of(registry, setting_release) == RELEASE_RETIRED)
+		refuse(registry, RELEASE_RETIRED);
+}
+
 /* Whether any statement would have to be looked at. */
 static inline bool
 is_armed(void)
@@ -206,6 +225,14 @@ writes_nothing(Node *statement)
 		IsA(statement, LockStmt) || IsA(statement, CheckPointStmt);
 }
 
+static bool
+begins_block(Node *statement)
+{
+	return IsA(statement, TransactionStmt) &&
+		(((TransactionStmt *) statement)->kind == TRANS_STMT_BEGIN ||
+		 ((TransactionStmt *) statement)->kind == TRANS_STMT_START);
+}
+
 /* EXPLAIN ANALYZE makes the table. */
 static bool
 explains_create_table(Node *statement)
@@ -220,14 +247,22 @@ explains_create_table(Node *statement)
 }
 
 static void
+check_utility(Node *statement)
+{
+	if (begins_block(statement))
+		check_begin();
+	else if (!is_harmless(statement) || explains_create_table(statement))
+		check(!writes_nothing(statement));
+}
+
+static void
 process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *environment, DestReceiver *receiver,
 				QueryCompletion *completion)
 {
-	if (is_armed() && (!is_harmless(stmt->utilityStmt) ||
-					   explains_create_table(stmt->utilityStmt)))
-		check(!writes_nothing(stmt->utilityStmt));
+	if (is_armed())
+		check_utility(stmt->utilityStmt);
 	if (next_process_utility)
 		next_process_utility(stmt, text, read_only_tree, context, params,
 							 environment, receiver, completion);

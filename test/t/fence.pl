@@ -140,6 +140,12 @@ sql(q(CALL tandem.contract('items', undeclared => 'ignore')));
 is(sql($fenced), '41|retired|', 'contract, called again, ends');
 is(sql('SELECT phase FROM tandem.migrations'), 'done', 'the migration too');
 
+# a statement that names what is gone fails while it is parsed, so a block is refused as it begins
+is(ask($node, 41, 'BEGIN \; SELECT price FROM items'), "psql:<stdin>:2: ERROR:  55T01", 'a block of release 41 is refused');
+is(ask($node, 42, 'BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SHOW transaction_isolation'), 'serializable',
+	'one of release 42 may still choose its isolation');
+is(ask($node, 43, 'BEGIN; SELECT healthy, state FROM tandem.health(43)'), 'f|unknown', 'one of a release to come may ask');
+
 # a contract that is terminated, and then aborted
 expand('second', 44);
 $old = hang(42);
