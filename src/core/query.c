@@ -119,6 +119,21 @@ query_oid(TandemQuery *query, Oid value)
 	query_datum(query, OIDOID, ObjectIdGetDatum(value), false);
 }
 
+void
+query_oid_list(TandemQuery *query, List *values)
+{
+	int			count = list_length(values);
+	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		elements[i] = ObjectIdGetDatum(list_nth_oid(values, i));
+	query_datum(query, OIDARRAYOID,
+				PointerGetDatum(construct_array(elements, count, OIDOID,
+												sizeof(Oid), true,
+												TYPALIGN_INT)),
+				false);
+}
+
 static uint64
 run(TandemQuery *query, const char *sql, bool read_only)
 {
