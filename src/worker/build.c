@@ -162,6 +162,16 @@ hint_for(const Build *build, const CommandError *error)
 }
 
 static void
+note_error(const Build *build, const char *message, const char *detail,
+		   const char *hint)
+{
+	step_set_error(build->step->id,
+				   detail ? psprintf("%s -- %s", message, detail) : message,
+				   hint);
+	SPI_commit();
+}
+
+static void
 fail(Build *build, CommandError *error)
 {
 	CommandError *after;
@@ -178,10 +188,7 @@ fail(Build *build, CommandError *error)
 					 errhint("The next CALL tandem.migrate does it.")));
 	}
 	error->hint = hint_for(build, error);
-	step_set_error(build->step->id,
-				   error->detail ? psprintf("%s -- %s", error->message, error->detail)
-				   : error->message, error->hint);
-	SPI_commit();
+	note_error(build, error->message, error->detail, error->hint);
 	command_raise(error);
 }
 
@@ -218,12 +225,7 @@ ask(Build *build)
 	if (error == NULL)
 		return build->result;
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
-	{
-		step_set_error(build->step->id,
-					   error->detail ? psprintf("%s -- %s", error->message, error->detail)
-					   : error->message, error->hint);
-		SPI_commit();
-	}
+		note_error(build, error->message, error->detail, error->hint);
 	ReThrowError(error);
 }
 
