@@ -99,8 +99,6 @@ health_check(const Registry *registry, int release, Jsonb *requires,
 			 Health *health)
 {
 	check_release(registry, release, health);
-	if (requires && JB_ROOT_COUNT(requires) > 0)
-		check_dependencies(requires, health);
-	else if (requires && !JB_ROOT_IS_OBJECT(requires))
+	if (requires)
 		check_dependencies(requires, health);
 }
