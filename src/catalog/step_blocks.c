@@ -116,7 +116,7 @@ first_ranges(int step_id, int64 from, int64 to, int most, Blocks *blocks)
 	return blocks->nranges > 0;
 }
 
-BlockNumber
+static BlockNumber
 blocks_last(const Blocks *blocks)
 {
 	return blocks->ranges[blocks->nranges - 1].last;

@@ -93,7 +93,8 @@ row_state_load(RowState *state, TupleTableSlot *row, TupleTableSlot *before,
 	memset(state->replaced, 0, sizeof(bool) * natts);
 }
 
-bool
+/* Whether two values of a column are the same, bit by bit. */
+static bool
 column_same_image(const RuleColumn *column, Datum a, bool a_null,
 				  Datum b, bool b_null)
 {
