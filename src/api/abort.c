@@ -12,7 +12,6 @@
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
-#include "core/quoting.h"
 #include "core/sql_function.h"
 #include "ddl/columns.h"
 #include "ddl/constraint_build.h"

@@ -18,7 +18,6 @@
 #include "core/subtransaction.h"
 #include "ddl/columns.h"
 #include "ddl/health.h"
-#include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "executor/spi.h"
 #include "release/declared.h"

@@ -25,7 +25,6 @@
 #include "ddl/statement.h"
 #include "ddl/target.h"
 #include "core/sql_function.h"
-#include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "sync/expression.h"
 #include "sync/fill_mark.h"

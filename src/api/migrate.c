@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "api/arguments.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
@@ -17,7 +16,6 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "worker/background.h"
 #include "worker/process.h"

@@ -17,7 +17,6 @@
 #include "core/quoting.h"
 #include "core/settings.h"
 #include "executor/spi.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "sync/dual_write.h"

@@ -17,7 +17,6 @@
 #include "sync/quarantine.h"
 #include "sync/row_key.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"

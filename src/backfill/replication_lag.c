@@ -14,7 +14,6 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "access/xlog_internal.h"
 #include "backfill/replication_lag.h"
 #include "core/query.h"
 #include "core/settings.h"

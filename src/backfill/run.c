@@ -13,7 +13,6 @@
 
 #include "catalog/migration_lock.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "backfill/batch.h"
 #include "backfill/pacing.h"
 #include "backfill/reclaim.h"
@@ -29,7 +28,6 @@
 #include "core/security.h"
 #include "core/settings.h"
 #include "core/subtransaction.h"
-#include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "storage/bufmgr.h"
 #include "sync/fill_mark.h"
@@ -40,6 +38,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "executor/spi.h"
 
 #define FIRST_PAUSE_MS 20
 #define LONGEST_PAUSE_MS 2000

@@ -18,7 +18,6 @@
 #include "core/settings.h"
 #include "core/subtransaction.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/guc.h"

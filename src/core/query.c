@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "executor/spi.h"
 
 /* queries under way, one within the other; an error ends them all */
 static int	depth = 0;

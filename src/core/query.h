@@ -9,7 +9,7 @@
 #define TANDEM_QUERY_H
 
 #include "core/security.h"
-#include "executor/spi.h"
+#include "nodes/pg_list.h"
 
 #define QUERY_MAX_ARGS 16
 

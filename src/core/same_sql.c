@@ -6,7 +6,6 @@
 
 #include "core/hint.h"
 #include "core/same_sql.h"
-#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 
 static void

@@ -7,7 +7,6 @@
 #include <limits.h>
 
 #include "core/settings.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
 

@@ -13,13 +13,13 @@
 #include "core/security.h"
 #include "core/top_level.h"
 #include "parser/analyze.h"
-#include "pgstat.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
+#include "utils/backend_status.h"
 
 static List *
 plan(const char *sql, RawStmt *raw)

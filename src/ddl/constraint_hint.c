@@ -13,7 +13,6 @@
 #include "ddl/constraint_hint.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 #define MOST_ROWS 10
 

@@ -8,7 +8,6 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_attribute.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "common/string.h"
 #include "core/compat.h"

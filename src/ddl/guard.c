@@ -12,11 +12,9 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/sync.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
-#include "commands/trigger.h"
 #include "core/query.h"
 #include "ddl/health.h"
 #include "ddl/install.h"

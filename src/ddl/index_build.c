@@ -11,7 +11,6 @@
 #include "ddl/index_tree.h"
 #include "ddl/partitions.h"
 #include "ddl/statement.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 BuildResult

@@ -6,14 +6,13 @@
 
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
-#include "core/compat.h"
-#include "core/quoting.h"
 #include "ddl/index_definition.h"
 #include "ddl/index_found.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
+#include "commands/defrem.h"
 
 static FoundState
 judge(const Step *step, Oid index, Oid table)

@@ -12,7 +12,6 @@
 #include "ddl/derived_name.h"
 #include "ddl/index_definition.h"
 #include "ddl/key_definition.h"
-#include "ddl/partitions.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -13,7 +12,6 @@
 #include "core/security.h"
 #include "ddl/partitions.h"
 #include "ddl/target.h"
-#include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"

@@ -12,7 +12,6 @@
 #include "miscadmin.h"
 #include "release/declared.h"
 #include "storage/lock.h"
-#include "utils/builtins.h"
 
 /* told from other locks on that address by objsubid: see tandem.sessions */
 #define LOCK_DECLARED 1

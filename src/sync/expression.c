@@ -20,9 +20,7 @@
 #include "parser/parser.h"
 #include "sync/expression.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
-#include "utils/snapmgr.h"
 
 typedef struct ExpressionSource
 {

@@ -10,9 +10,7 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/sysattr.h"
-#include "commands/trigger.h"
 #include "core/security.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
@@ -26,6 +24,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/typcache.h"
 
 typedef struct CacheKey
 {

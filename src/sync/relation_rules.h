@@ -10,7 +10,7 @@
 #include "catalog/sync.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
-#include "utils/typcache.h"
+#include "fmgr.h"
 
 /* What an INSERT puts into a column that it does not name. */
 typedef enum DefaultKind

@@ -10,7 +10,6 @@
 #include "core/lock.h"
 #include "core/query.h"
 #include "lib/stringinfo.h"
-#include "utils/builtins.h"
 #include "worker/blockers.h"
 
 static void

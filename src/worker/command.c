@@ -11,14 +11,13 @@
 #include "access/xact.h"
 #include "core/top_level.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "utils/acl.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 #include "worker/command.h"
 #include "worker/process.h"
+#include "storage/dsm.h"
 
 #define WATCH_EVERY_MS 500
 #define TEXT_SIZE 2048
