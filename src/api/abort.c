@@ -4,6 +4,9 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
 #include "api/arguments.h"
 #include "api/finish.h"
 #include "catalog/migration.h"
@@ -17,8 +20,6 @@
 #include "ddl/constraint_build.h"
 #include "ddl/index_build.h"
 #include "release/drain.h"
-#include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 SQL_FUNCTION(tandem_abort);
 

@@ -4,9 +4,10 @@
  */
 #include "postgres.h"
 
+#include "utils/memutils.h"
+
 #include "catalog/step.h"
 #include "core/query.h"
-#include "utils/memutils.h"
 
 static const char *const kind_names[] = {
 	[STEP_BACKFILL] = "backfill",

@@ -12,11 +12,6 @@
 #include "access/twophase.h"
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
-#include "core/compat.h"
-#include "core/lock.h"
-#include "core/query.h"
-#include "core/settings.h"
-#include "core/subtransaction.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
@@ -24,6 +19,12 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+
+#include "core/compat.h"
+#include "core/lock.h"
+#include "core/query.h"
+#include "core/settings.h"
+#include "core/subtransaction.h"
 
 #define FIRST_PAUSE_MS 50
 #define LONGEST_PAUSE_MS 3000

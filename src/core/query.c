@@ -6,12 +6,13 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "core/query.h"
+#include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "executor/spi.h"
+
+#include "core/query.h"
 
 /* queries under way, one within the other; an error ends them all */
 static int	depth = 0;

@@ -8,8 +8,9 @@
 #ifndef TANDEM_QUERY_H
 #define TANDEM_QUERY_H
 
-#include "core/security.h"
 #include "nodes/pg_list.h"
+
+#include "core/security.h"
 
 #define QUERY_MAX_ARGS 16
 

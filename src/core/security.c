@@ -6,12 +6,13 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "core/compat.h"
-#include "core/security.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+
+#include "core/compat.h"
+#include "core/security.h"
 
 #define PINNED_SEARCH_PATH "pg_catalog, pg_temp"
 

@@ -6,9 +6,10 @@
 
 #include <limits.h>
 
-#include "core/settings.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
+
+#include "core/settings.h"
 
 int			setting_release = 0;
 int			setting_undeclared = UNDECLARED_ALLOW;

@@ -10,17 +10,18 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_constraint.h"
 #include "common/string.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/relcache.h"
+#include "utils/syscache.h"
+
 #include "core/compat.h"
 #include "core/query.h"
 #include "core/quoting.h"
 #include "core/security.h"
 #include "ddl/constraint_state.h"
 #include "ddl/partitions.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
-#include "utils/lsyscache.h"
-#include "utils/relcache.h"
-#include "utils/syscache.h"
 
 #define NOT_VALID " NOT VALID"
 

@@ -6,13 +6,14 @@
 
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
-#include "ddl/index_definition.h"
-#include "ddl/index_found.h"
+#include "commands/defrem.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
-#include "commands/defrem.h"
+
+#include "ddl/index_definition.h"
+#include "ddl/index_found.h"
 
 static FoundState
 judge(const Step *step, Oid index, Oid table)

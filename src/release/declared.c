@@ -4,14 +4,15 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+
 #include "catalog/registry.h"
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "release/declared.h"
-#include "storage/lock.h"
 
 /* told from other locks on that address by objsubid: see tandem.sessions */
 #define LOCK_DECLARED 1

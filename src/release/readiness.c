@@ -4,9 +4,10 @@
  */
 #include "postgres.h"
 
-#include "release/readiness.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
+
+#include "release/readiness.h"
 
 static void
 check_release(const Registry *registry, int release, Health *health)

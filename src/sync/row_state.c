@@ -7,11 +7,12 @@
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
-#include "sync/given_columns.h"
-#include "sync/row_state.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+
+#include "sync/given_columns.h"
+#include "sync/row_state.h"
 
 /* longest value shown in a message, in bytes */
 #define VALUE_SHOWN 60

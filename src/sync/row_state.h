@@ -10,6 +10,7 @@
 
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
+
 #include "sync/relation_rules.h"
 
 /* Whether the writer gave a column a value of its own. */

@@ -8,13 +8,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/migration_lock.h"
-#include "catalog/run_control.h"
-#include "core/lock.h"
 #include "executor/spi.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+
+#include "catalog/migration_lock.h"
+#include "catalog/run_control.h"
+#include "core/lock.h"
 #include "worker/background.h"
 #include "worker/process.h"
 #include "worker/runner.h"

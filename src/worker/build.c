@@ -7,8 +7,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/migration_lock.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
 #include "backfill/progress_notice.h"
+#include "catalog/migration_lock.h"
 #include "catalog/sync.h"
 #include "core/lock.h"
 #include "core/query.h"
@@ -18,11 +24,6 @@
 #include "ddl/constraint_build.h"
 #include "ddl/constraint_hint.h"
 #include "ddl/index_build.h"
-#include "executor/spi.h"
-#include "lib/stringinfo.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "worker/blockers.h"
 #include "worker/build.h"
 #include "worker/command.h"

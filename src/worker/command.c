@@ -7,17 +7,18 @@
  */
 #include "postgres.h"
 
-#include "catalog/migration_lock.h"
 #include "access/xact.h"
-#include "core/top_level.h"
 #include "miscadmin.h"
+#include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
+
+#include "catalog/migration_lock.h"
+#include "core/top_level.h"
 #include "worker/command.h"
 #include "worker/process.h"
-#include "storage/dsm.h"
 
 #define WATCH_EVERY_MS 500
 #define TEXT_SIZE 2048

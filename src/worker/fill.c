@@ -9,17 +9,18 @@
  */
 #include "postgres.h"
 
-#include "catalog/migration_lock.h"
-#include "backfill/progress_notice.h"
-#include "backfill/run.h"
-#include "backfill/throttle.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
-#include "sync/trigger_row.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+
+#include "backfill/progress_notice.h"
+#include "backfill/run.h"
+#include "backfill/throttle.h"
+#include "catalog/migration_lock.h"
+#include "sync/trigger_row.h"
 #include "worker/fill.h"
 #include "worker/process.h"
 #include "worker/session.h"
