@@ -5,8 +5,9 @@
  */
 #include "postgres.h"
 
-#include "core/settings.h"
 #include "fmgr.h"
+
+#include "core/settings.h"
 #include "release/fence.h"
 #include "release/served.h"
 #include "worker/launcher.h"

@@ -4,6 +4,9 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
 #include "api/arguments.h"
 #include "api/finish.h"
 #include "catalog/migration.h"
@@ -12,14 +15,11 @@
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
-#include "core/quoting.h"
 #include "core/sql_function.h"
 #include "ddl/columns.h"
 #include "ddl/constraint_build.h"
 #include "ddl/index_build.h"
 #include "release/drain.h"
-#include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 SQL_FUNCTION(tandem_abort);
 

@@ -6,6 +6,9 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "api/arguments.h"
 #include "api/repeat.h"
 #include "catalog/migration.h"
@@ -17,8 +20,6 @@
 #include "ddl/key_definition.h"
 #include "ddl/partitions.h"
 #include "ddl/target.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 SQL_FUNCTION(tandem_add_constraint);
 SQL_FUNCTION(tandem_add_not_null);

@@ -4,10 +4,13 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "api/arguments.h"
 #include "api/repeat.h"
 #include "catalog/migration.h"
-#include "catalog/namespace.h"
 #include "catalog/step.h"
 #include "core/hint.h"
 #include "core/query.h"
@@ -17,8 +20,6 @@
 #include "ddl/index_definition.h"
 #include "ddl/partitions.h"
 #include "ddl/target.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 SQL_FUNCTION(tandem_add_index);
 

@@ -4,10 +4,11 @@
  */
 #include "postgres.h"
 
-#include "api/arguments.h"
 #include "nodes/parsenodes.h"
-#include "core/query.h"
 #include "utils/builtins.h"
+
+#include "api/arguments.h"
+#include "core/query.h"
 
 static void
 check_given(FunctionCallInfo fcinfo, int n, const char *name)

@@ -4,11 +4,16 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
 #include "api/arguments.h"
 #include "api/finish.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
-#include "catalog/pg_class.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
@@ -18,16 +23,11 @@
 #include "core/subtransaction.h"
 #include "ddl/columns.h"
 #include "ddl/health.h"
-#include "ddl/install.h"
 #include "ddl/partitions.h"
-#include "executor/spi.h"
 #include "release/declared.h"
 #include "release/drain.h"
 #include "sync/quarantine.h"
 #include "sync/trigger_row.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/timestamp.h"
 
 SQL_FUNCTION(tandem_contract);
 

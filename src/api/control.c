@@ -7,16 +7,15 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
 #include "api/arguments.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "core/sql_function.h"
-#include "core/subtransaction.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/guc.h"
-#include "worker/background.h"
 
 SQL_FUNCTION(tandem_pause);
 SQL_FUNCTION(tandem_resume);

@@ -5,20 +5,21 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "api/arguments.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
-#include "catalog/release_view.h"
 #include "commands/dbcommands.h"
-#include "core/compat.h"
-#include "core/sql_function.h"
-#include "ddl/statement.h"
-#include "ddl/versioned_view.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+
+#include "api/arguments.h"
+#include "catalog/release_view.h"
+#include "core/compat.h"
+#include "core/sql_function.h"
+#include "ddl/statement.h"
+#include "ddl/versioned_view.h"
 
 SQL_FUNCTION(tandem_create_views);
 

@@ -4,6 +4,10 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "api/finish.h"
 #include "catalog/release_view.h"
 #include "catalog/sync.h"
@@ -14,10 +18,7 @@
 #include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "ddl/versioned_view.h"
-#include "lib/stringinfo.h"
 #include "sync/quarantine.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 List *
 doomed_add(List *doomed, Oid relid, const char *name)

@@ -5,8 +5,9 @@
 #ifndef TANDEM_FINISH_H
 #define TANDEM_FINISH_H
 
-#include "catalog/migration.h"
 #include "nodes/pg_list.h"
+
+#include "catalog/migration.h"
 
 /* A column to be dropped. */
 typedef struct DoomedColumn

@@ -4,7 +4,11 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/timestamp.h"
+
 #include "api/arguments.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
@@ -14,11 +18,6 @@
 #include "core/lock.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
-#include "utils/timestamp.h"
 #include "worker/background.h"
 #include "worker/process.h"
 #include "worker/runner.h"

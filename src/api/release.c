@@ -5,16 +5,17 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
 #include "api/arguments.h"
 #include "catalog/registry.h"
 #include "core/lock.h"
 #include "core/sql_function.h"
-#include "executor/spi.h"
-#include "funcapi.h"
 #include "release/readiness.h"
 #include "release/served.h"
-#include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 SQL_FUNCTION(tandem_health);
 SQL_FUNCTION(tandem_wait_for_release);

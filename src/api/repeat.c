@@ -4,14 +4,15 @@
  */
 #include "postgres.h"
 
-#include "catalog/migration_lock.h"
-#include "api/repeat.h"
-#include "catalog/owned_column.h"
-#include "core/quoting.h"
-#include "core/same_sql.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+
+#include "api/repeat.h"
+#include "catalog/migration_lock.h"
+#include "catalog/owned_column.h"
+#include "core/quoting.h"
+#include "core/same_sql.h"
 
 static const char *
 or_none(const char *text)

@@ -5,6 +5,11 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "funcapi.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "api/arguments.h"
 #include "backfill/verify.h"
 #include "catalog/migration.h"
@@ -12,11 +17,7 @@
 #include "core/security.h"
 #include "core/sql_function.h"
 #include "ddl/partitions.h"
-#include "funcapi.h"
-#include "storage/bufmgr.h"
 #include "sync/relation_rules.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 SQL_FUNCTION(tandem_verify);
 

@@ -10,22 +10,22 @@
 
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "backfill/batch.h"
-#include "backfill/direct_update.h"
-#include "backfill/page_room.h"
 #include "catalog/pg_type.h"
-#include "core/quoting.h"
-#include "core/settings.h"
 #include "executor/spi.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "sync/dual_write.h"
-#include "sync/row_key.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+
+#include "backfill/batch.h"
+#include "backfill/direct_update.h"
+#include "backfill/page_room.h"
+#include "core/quoting.h"
+#include "core/settings.h"
+#include "sync/dual_write.h"
+#include "sync/row_key.h"
 
 typedef struct Batch
 {

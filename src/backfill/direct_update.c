@@ -12,12 +12,13 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_trigger.h"
-#include "backfill/direct_update.h"
 #include "commands/trigger.h"
-#include "core/compat.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
 #include "utils/snapmgr.h"
+
+#include "backfill/direct_update.h"
+#include "core/compat.h"
 
 /* The server's own AFTER ROW UPDATE triggers; NULL: there are none. */
 static TriggerDesc *

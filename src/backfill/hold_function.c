@@ -8,17 +8,18 @@
  */
 #include "postgres.h"
 
-#include "backfill/hold_function.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "core/security.h"
-#include "core/settings.h"
 #include "executor/spi.h"
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/varlena.h"
+
+#include "backfill/hold_function.h"
+#include "core/security.h"
+#include "core/settings.h"
 
 #define HINT "Set tandem.hold_function to the name of a function without arguments that returns boolean or text, or to '' for none."
 

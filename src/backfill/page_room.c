@@ -8,12 +8,13 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
-#include "access/htup_details.h"
+#include "access/htup.h"
 #include "access/tableam.h"
-#include "backfill/page_room.h"
-#include "core/compat.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
+
+#include "backfill/page_room.h"
+#include "core/compat.h"
 
 /* a page is done after about so many visits, even if nothing is ever pruned */
 #define VISITS 16

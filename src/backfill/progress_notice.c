@@ -4,10 +4,11 @@
  */
 #include "postgres.h"
 
-#include "backfill/progress_notice.h"
-#include "catalog/step_blocks.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+
+#include "backfill/progress_notice.h"
+#include "catalog/step_blocks.h"
 
 #define NOTICE_EVERY_MS 2000
 #define BAR_WIDTH 20

@@ -5,8 +5,9 @@
 #ifndef TANDEM_PROGRESS_NOTICE_H
 #define TANDEM_PROGRESS_NOTICE_H
 
-#include "catalog/step.h"
 #include "datatype/timestamp.h"
+
+#include "catalog/step.h"
 
 typedef struct ProgressNotice
 {

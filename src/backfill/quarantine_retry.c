@@ -6,21 +6,21 @@
 
 #include "access/table.h"
 #include "access/xact.h"
-#include "backfill/batch.h"
-#include "backfill/quarantine_retry.h"
 #include "catalog/pg_type.h"
-#include "catalog/sync.h"
-#include "core/quoting.h"
-#include "core/security.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
-#include "sync/quarantine.h"
-#include "sync/row_key.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
+
+#include "backfill/batch.h"
+#include "backfill/quarantine_retry.h"
+#include "catalog/sync.h"
+#include "core/quoting.h"
+#include "core/security.h"
+#include "sync/quarantine.h"
+#include "sync/row_key.h"
 
 #define ROWS_A_TRANSACTION 100
 

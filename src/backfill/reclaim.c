@@ -9,11 +9,12 @@
 
 #include "access/heapam.h"
 #include "access/tableam.h"
-#include "backfill/reclaim.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
 #include "storage/freespace.h"
+
+#include "backfill/reclaim.h"
 
 #define FIRST_CAPACITY 16
 

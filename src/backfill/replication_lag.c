@@ -14,11 +14,11 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "access/xlog_internal.h"
+#include "utils/builtins.h"
+
 #include "backfill/replication_lag.h"
 #include "core/query.h"
 #include "core/settings.h"
-#include "utils/builtins.h"
 
 #define NOTES 128
 

@@ -8,14 +8,15 @@
  */
 #include "postgres.h"
 
+#include "portability/instr_time.h"
+#include "utils/memutils.h"
+
 #include "backfill/hold_function.h"
 #include "backfill/replication_lag.h"
 #include "backfill/throttle.h"
 #include "backfill/wal_rate.h"
 #include "core/query.h"
 #include "core/settings.h"
-#include "portability/instr_time.h"
-#include "utils/memutils.h"
 
 #define SHORTEST_WAIT_MS 10
 #define LONGEST_WAIT_MS 1000

@@ -8,13 +8,14 @@
 #include "postgres.h"
 
 #include "access/tableam.h"
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+
 #include "backfill/batch.h"
 #include "backfill/verify.h"
-#include "miscadmin.h"
 #include "sync/dual_write.h"
 #include "sync/quarantine.h"
 #include "sync/row_key.h"
-#include "utils/snapmgr.h"
 
 typedef enum Verdict
 {

@@ -7,6 +7,7 @@
 
 #include "lib/stringinfo.h"
 #include "storage/block.h"
+
 #include "sync/row_state.h"
 
 /* mismatches shown by their keys and values */

@@ -10,9 +10,10 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "utils/builtins.h"
+
 #include "backfill/wal_rate.h"
 #include "core/settings.h"
-#include "utils/builtins.h"
 
 #define WINDOW 1.0				/* s */
 #define SAMPLES 16

@@ -4,17 +4,18 @@
  */
 #include "postgres.h"
 
-#include "catalog/migration.h"
-#include "catalog/migration_lock.h"
 #include "catalog/pg_type.h"
-#include "catalog/registry.h"
-#include "catalog/sync.h"
-#include "core/compat.h"
-#include "core/query.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+
+#include "catalog/migration.h"
+#include "catalog/migration_lock.h"
+#include "catalog/registry.h"
+#include "catalog/sync.h"
+#include "core/compat.h"
+#include "core/query.h"
 
 static Migration *
 read_migration(const char *name)

@@ -5,9 +5,10 @@
 #ifndef TANDEM_MIGRATION_H
 #define TANDEM_MIGRATION_H
 
-#include "catalog/phase.h"
 #include "datatype/timestamp.h"
 #include "storage/lock.h"
+
+#include "catalog/phase.h"
 
 typedef struct Migration
 {

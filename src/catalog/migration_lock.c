@@ -9,14 +9,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/migration_lock.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "core/compat.h"
-#include "core/lock.h"
-#include "core/query.h"
-#include "core/settings.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -24,6 +19,12 @@
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
+
+#include "catalog/migration_lock.h"
+#include "core/compat.h"
+#include "core/lock.h"
+#include "core/query.h"
+#include "core/settings.h"
 
 typedef enum MigrationLock
 {

@@ -4,10 +4,11 @@
  */
 #include "postgres.h"
 
-#include "catalog/owned_column.h"
-#include "core/query.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+
+#include "catalog/owned_column.h"
+#include "core/query.h"
 
 char *
 owned_column_type_text(Oid type, int32 typmod)

@@ -5,13 +5,14 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
-#include "catalog/registry.h"
-#include "core/lock.h"
-#include "core/query.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+
+#include "catalog/registry.h"
+#include "core/lock.h"
+#include "core/query.h"
 
 /* objsubid of the lock on the address of tandem.registry; 1: see declared.c */
 #define LOCK_CHANGE 2

@@ -6,12 +6,13 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+
 #include "catalog/release_view.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/settings.h"
-#include "miscadmin.h"
-#include "utils/lsyscache.h"
 
 /* objsubid of the lock on a relation's views, on the address of tandem.view */
 #define LOCK_CHANGE 1

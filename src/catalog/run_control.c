@@ -5,10 +5,11 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "miscadmin.h"
+
 #include "catalog/run_control.h"
 #include "core/query.h"
 #include "core/settings.h"
-#include "miscadmin.h"
 
 /* The database, told from its copies: a restored one resumes nothing by itself. */
 static char *

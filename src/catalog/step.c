@@ -4,10 +4,10 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
+#include "utils/memutils.h"
+
 #include "catalog/step.h"
 #include "core/query.h"
-#include "utils/memutils.h"
 
 static const char *const kind_names[] = {
 	[STEP_BACKFILL] = "backfill",
@@ -89,17 +89,12 @@ void
 step_keep_only(int migration_id, List *relids)
 {
 	TandemQuery query;
-	List	   *texts = NIL;
-	ListCell   *lc;
 
-	foreach(lc, relids)
-		texts = lappend(texts, psprintf("%u", lfirst_oid(lc)));
 	query_begin(&query);
 	query_int(&query, migration_id);
-	query_datum(&query, TEXTARRAYOID, array_from_strings(texts, TEXTOID),
-				false);
+	query_oid_list(&query, relids);
 	(void) query_run(&query,
-					 "DELETE FROM tandem.step WHERE migration = $1 AND kind IN ('backfill', 'verify') AND NOT relation::oid = ANY ($2::oid[])");
+					 "DELETE FROM tandem.step WHERE migration = $1 AND kind IN ('backfill', 'verify') AND NOT relation::oid = ANY ($2)");
 	query_end(&query);
 }
 

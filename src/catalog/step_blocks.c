@@ -11,12 +11,13 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "catalog/step_blocks.h"
-#include "core/query.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/lsyscache.h"
+
+#include "catalog/step_blocks.h"
+#include "core/query.h"
 
 /* a lock tag has 16 bits for the chunk */
 #define MOST_CHUNKS 65000
@@ -116,7 +117,7 @@ first_ranges(int step_id, int64 from, int64 to, int most, Blocks *blocks)
 	return blocks->nranges > 0;
 }
 
-BlockNumber
+static BlockNumber
 blocks_last(const Blocks *blocks)
 {
 	return blocks->ranges[blocks->nranges - 1].last;

@@ -52,9 +52,6 @@ typedef enum BlocksLeft
 extern BlocksLeft step_next_blocks(const Step *step, BlockNumber *cursor,
 								   int64 end, int most, Blocks *blocks);
 
-/* The last of blocks. */
-extern BlockNumber blocks_last(const Blocks *blocks);
-
 /* How many they are. */
 extern int	blocks_count(const Blocks *blocks);
 

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+
 #include "catalog/sync.h"
 #include "core/query.h"
 

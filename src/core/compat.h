@@ -12,7 +12,6 @@
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
-#include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_type.h"

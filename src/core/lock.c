@@ -12,19 +12,19 @@
 #include "access/twophase.h"
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
-#include "core/compat.h"
-#include "core/lock.h"
-#include "core/query.h"
-#include "core/settings.h"
-#include "core/subtransaction.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+
+#include "core/compat.h"
+#include "core/lock.h"
+#include "core/query.h"
+#include "core/settings.h"
+#include "core/subtransaction.h"
 
 #define FIRST_PAUSE_MS 50
 #define LONGEST_PAUSE_MS 3000
@@ -124,8 +124,8 @@ lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode)
 	return text.data;
 }
 
-char *
-lock_describe_holders(Oid relid, LOCKMODE mode)
+static char *
+describe_table_holders(Oid relid, LOCKMODE mode)
 {
 	LOCKTAG		tag;
 
@@ -210,7 +210,7 @@ lock_relations(List *relids, LOCKMODE mode)
 					 errmsg("could not lock table \"%s\" within %d s",
 							get_rel_name(failed), setting_lock_retry_time),
 					 errdetail("In the way: %s.",
-							   lock_describe_holders(failed, mode)),
+							   describe_table_holders(failed, mode)),
 					 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), and call it again; nothing was changed.")));
 		/* jitter, so that two waiters do not stay in step */
 		interruptible_sleep((long) (pause * (0.5 + pg_prng_double(&pg_global_prng_state))));

@@ -18,10 +18,7 @@
  */
 extern void lock_relations(List *relids, LOCKMODE mode);
 
-/* The sessions that hold a lock on relid against mode, as text for people. */
-extern char *lock_describe_holders(Oid relid, LOCKMODE mode);
-
-/* The same of any lock. */
+/* The sessions that hold a lock against mode, as text for people. */
 extern char *lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode);
 
 /* A session named for people by its process id; NULL when it is gone. */

@@ -6,11 +6,13 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "core/query.h"
+#include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+
+#include "core/query.h"
 
 /* queries under way, one within the other; an error ends them all */
 static int	depth = 0;
@@ -125,6 +127,21 @@ void
 query_oid(TandemQuery *query, Oid value)
 {
 	query_datum(query, OIDOID, ObjectIdGetDatum(value), false);
+}
+
+void
+query_oid_list(TandemQuery *query, List *values)
+{
+	int			count = list_length(values);
+	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		elements[i] = ObjectIdGetDatum(list_nth_oid(values, i));
+	query_datum(query, OIDARRAYOID,
+				PointerGetDatum(construct_array(elements, count, OIDOID,
+												sizeof(Oid), true,
+												TYPALIGN_INT)),
+				false);
 }
 
 static uint64

@@ -8,8 +8,9 @@
 #ifndef TANDEM_QUERY_H
 #define TANDEM_QUERY_H
 
+#include "nodes/pg_list.h"
+
 #include "core/security.h"
-#include "executor/spi.h"
 
 #define QUERY_MAX_ARGS 16
 
@@ -36,6 +37,7 @@ extern void query_int(TandemQuery *query, int32 value);
 extern void query_bigint(TandemQuery *query, int64 value);
 extern void query_bool(TandemQuery *query, bool value);
 extern void query_oid(TandemQuery *query, Oid value);
+extern void query_oid_list(TandemQuery *query, List *values);
 extern void query_datum(TandemQuery *query, Oid type, Datum value, bool isnull);
 
 /*

@@ -5,11 +5,12 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
-#include "core/hint.h"
-#include "core/quoting.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"
+
+#include "core/hint.h"
+#include "core/quoting.h"
 
 char *
 quoting_relation(Oid relid)

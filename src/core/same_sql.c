@@ -4,10 +4,10 @@
  */
 #include "postgres.h"
 
+#include "nodes/parsenodes.h"
+
 #include "core/hint.h"
 #include "core/same_sql.h"
-#include "nodes/nodeFuncs.h"
-#include "nodes/parsenodes.h"
 
 static void
 parse_error(void *arg)

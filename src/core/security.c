@@ -6,14 +6,13 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "commands/extension.h"
-#include "core/compat.h"
-#include "core/security.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+
+#include "core/compat.h"
+#include "core/security.h"
 
 #define PINNED_SEARCH_PATH "pg_catalog, pg_temp"
 

@@ -6,10 +6,10 @@
 
 #include <limits.h>
 
-#include "core/settings.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
+
+#include "core/settings.h"
 
 int			setting_release = 0;
 int			setting_undeclared = UNDECLARED_ALLOW;
@@ -24,8 +24,10 @@ int			setting_max_rows_per_second = 0;
 int			setting_max_wal_rate = 0;
 int			setting_max_lag_size = 256 * 1024;
 int			setting_max_lag_time = 30;
-char	   *setting_lag_sources = NULL;
 char	   *setting_hold_function = NULL;
+
+/* whose lag counts: a list as settings_lag_counts reads it; never NULL */
+static char *setting_lag_sources = NULL;
 
 static bool
 check_lag_sources(char **value, void **extra, GucSource source)

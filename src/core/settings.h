@@ -49,9 +49,6 @@ extern int	setting_max_wal_rate;
 extern int	setting_max_lag_size;
 extern int	setting_max_lag_time;
 
-/* whose lag counts: a list as settings_lag_counts reads it; never NULL */
-extern char *setting_lag_sources;
-
 /* function of the user's that says whether to hold; empty: none; never NULL */
 extern char *setting_hold_function;
 

@@ -5,9 +5,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "core/subtransaction.h"
-#include "utils/memutils.h"
 #include "utils/resowner.h"
+
+#include "core/subtransaction.h"
 
 static ErrorData *
 run(void (*work) (void *), void *arg, bool keep)

@@ -9,17 +9,18 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "core/compat.h"
-#include "core/security.h"
-#include "core/top_level.h"
 #include "parser/analyze.h"
-#include "pgstat.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
+#include "utils/backend_status.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
+
+#include "core/compat.h"
+#include "core/security.h"
+#include "core/top_level.h"
 
 static List *
 plan(const char *sql, RawStmt *raw)

@@ -8,7 +8,6 @@
 #ifndef TANDEM_BUILD_H
 #define TANDEM_BUILD_H
 
-#include "nodes/pg_list.h"
 
 typedef enum BuildResult
 {

@@ -7,13 +7,14 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "core/query.h"
 #include "core/quoting.h"
 #include "ddl/columns.h"
 #include "ddl/statement.h"
 #include "sync/rule_args.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 /*
  * Runs a query of one text column.  Its parameters are $1 relid, $2 number of

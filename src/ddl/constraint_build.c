@@ -12,6 +12,9 @@
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/quoting.h"
@@ -21,8 +24,6 @@
 #include "ddl/key_build.h"
 #include "ddl/partitions.h"
 #include "ddl/statement.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 static void
 lock_tables(List *relids, const Constraint *constraint)

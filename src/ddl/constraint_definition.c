@@ -9,6 +9,14 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
+#include "parser/parser.h"
+#include "tcop/dest.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "core/compat.h"
 #include "core/hint.h"
 #include "core/lock.h"
@@ -18,13 +26,6 @@
 #include "ddl/constraint_definition.h"
 #include "ddl/constraint_state.h"
 #include "ddl/partitions.h"
-#include "mb/pg_wchar.h"
-#include "nodes/makefuncs.h"
-#include "parser/parser.h"
-#include "tcop/dest.h"
-#include "tcop/utility.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 #define DEFINITION_HINT \
 	"Give what follows ADD CONSTRAINT name: CHECK (...), FOREIGN KEY (...) REFERENCES ..., UNIQUE (...) or PRIMARY KEY (...). For NOT NULL there is tandem.add_not_null."

@@ -7,13 +7,13 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
 #include "core/compat.h"
 #include "core/quoting.h"
 #include "ddl/constraint_definition.h"
 #include "ddl/constraint_hint.h"
-#include "lib/stringinfo.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 #define MOST_ROWS 10
 

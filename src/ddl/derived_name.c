@@ -6,6 +6,7 @@
 
 #include "commands/defrem.h"
 #include "common/hashfn.h"
+
 #include "ddl/derived_name.h"
 
 char *

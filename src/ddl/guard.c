@@ -12,22 +12,21 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "catalog/pg_trigger.h"
-#include "catalog/sync.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
-#include "commands/trigger.h"
+#include "tcop/cmdtag.h"
+#include "utils/lsyscache.h"
+
+#include "catalog/sync.h"
 #include "core/query.h"
+#include "core/sql_function.h"
 #include "ddl/health.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "ddl/statement.h"
-#include "core/sql_function.h"
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
 #include "sync/trigger_row.h"
-#include "tcop/cmdtag.h"
-#include "utils/lsyscache.h"
 
 SQL_FUNCTION(tandem_guard_ddl);
 

@@ -7,18 +7,19 @@
 #include "access/table.h"
 #include "catalog/pg_inherits.h"
 #include "commands/trigger.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
 #include "core/quoting.h"
+#include "core/sql_function.h"
 #include "ddl/health.h"
 #include "ddl/partitions.h"
-#include "core/sql_function.h"
-#include "storage/lmgr.h"
 #include "sync/quarantine.h"
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
 #include "sync/trigger_row.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 SQL_FUNCTION(tandem_sync_problem);
 

@@ -5,14 +5,14 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "utils/lsyscache.h"
+
 #include "ddl/index_build.h"
 #include "ddl/index_found.h"
 #include "ddl/index_leaf.h"
 #include "ddl/index_tree.h"
 #include "ddl/partitions.h"
 #include "ddl/statement.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 BuildResult
 index_build_next(const Step *step, BuildPiece *piece)

@@ -10,9 +10,15 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
-#include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_utilcmd.h"
+#include "parser/parser.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+
 #include "core/compat.h"
 #include "core/hint.h"
 #include "core/lock.h"
@@ -20,12 +26,6 @@
 #include "core/security.h"
 #include "core/subtransaction.h"
 #include "ddl/index_definition.h"
-#include "optimizer/optimizer.h"
-#include "parser/parse_utilcmd.h"
-#include "parser/parser.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/ruleutils.h"
 
 #define STATEMENT_HINT \
 	"Give one CREATE INDEX statement, as in 'CREATE INDEX images_visibility_idx ON images (visibility)'."

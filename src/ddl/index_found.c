@@ -6,14 +6,14 @@
 
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
-#include "core/compat.h"
-#include "core/quoting.h"
-#include "ddl/index_definition.h"
-#include "ddl/index_found.h"
+#include "commands/defrem.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
+
+#include "ddl/index_definition.h"
+#include "ddl/index_found.h"
 
 static FoundState
 judge(const Step *step, Oid index, Oid table)
@@ -51,8 +51,9 @@ index_find(const Step *step, Oid table, const char *name)
 	return found;
 }
 
-List *
-index_names_on_partition(const Step *step, Oid partition)
+/* The names that we may have given to the index on a partition. */
+static List *
+names_on_partition(const Step *step, Oid partition)
 {
 	const char *table = get_rel_name(partition);
 
@@ -82,7 +83,7 @@ FoundIndex
 index_find_on_partition(const Step *step, Oid partition)
 {
 	static const FoundState preference[] = {FOUND_VALID, FOUND_INCOMPLETE, FOUND_INVALID, FOUND_NOTHING};
-	List	   *names = index_names_on_partition(step, partition);
+	List	   *names = names_on_partition(step, partition);
 	FoundIndex	found = {FOUND_OTHER, InvalidOid, partition, NULL};
 
 	for (int i = 0; i < (int) lengthof(preference); i++)

@@ -34,9 +34,6 @@ extern FoundIndex index_find(const Step *step, Oid table, const char *name);
 /* The same of a partition, under one of the names that we give there. */
 extern FoundIndex index_find_on_partition(const Step *step, Oid partition);
 
-/* The names that we may have given to the index on a partition. */
-extern List *index_names_on_partition(const Step *step, Oid partition);
-
 /* Errors: something else has the name. */
 extern void index_refuse_other(const FoundIndex *found);
 

@@ -8,11 +8,12 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "core/query.h"
 #include "core/quoting.h"
 #include "ddl/index_leaf.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 /*
  * Who may be building an index of the table, for people, or NULL.  VACUUM holds

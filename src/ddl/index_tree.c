@@ -17,6 +17,9 @@
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/quoting.h"
@@ -24,8 +27,6 @@
 #include "ddl/index_leaf.h"
 #include "ddl/index_tree.h"
 #include "ddl/statement.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 /* An index, and the one above that it belongs to. */
 typedef struct Pair

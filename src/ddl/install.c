@@ -11,19 +11,20 @@
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "catalog/step.h"
 #include "catalog/sync.h"
-#include "commands/trigger.h"
 #include "core/quoting.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "ddl/statement.h"
-#include "lib/stringinfo.h"
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
 #include "sync/trigger_row.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 static char *
 create_statement(Oid relid, List *rules)

@@ -10,6 +10,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_constraint.h"
+#include "utils/builtins.h"
+
 #include "core/lock.h"
 #include "core/quoting.h"
 #include "ddl/constraint_state.h"
@@ -18,7 +20,6 @@
 #include "ddl/key_definition.h"
 #include "ddl/partitions.h"
 #include "ddl/statement.h"
-#include "utils/builtins.h"
 
 /* The index of one leaf, as a step that the index builder knows. */
 static Step

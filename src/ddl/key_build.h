@@ -5,9 +5,10 @@
 #ifndef TANDEM_KEY_BUILD_H
 #define TANDEM_KEY_BUILD_H
 
+#include "nodes/parsenodes.h"
+
 #include "catalog/step.h"
 #include "ddl/build.h"
-#include "nodes/parsenodes.h"
 
 /* As constraint_build_next and constraint_build_undo, of which they are part. */
 extern BuildResult key_build_next(const Step *step, const Constraint *key,

@@ -6,18 +6,18 @@
 
 #include "commands/defrem.h"
 #include "commands/tablespace.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "core/quoting.h"
 #include "core/security.h"
 #include "ddl/constraint_state.h"
 #include "ddl/derived_name.h"
 #include "ddl/index_definition.h"
 #include "ddl/key_definition.h"
-#include "ddl/partitions.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "nodes/makefuncs.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 static void
 append_columns(StringInfo text, List *columns)

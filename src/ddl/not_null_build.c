@@ -8,6 +8,9 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/quoting.h"
@@ -16,8 +19,6 @@
 #include "ddl/derived_name.h"
 #include "ddl/partitions.h"
 #include "ddl/statement.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 static char *
 helper_name(const Step *step)

@@ -7,8 +7,9 @@
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "ddl/partitions.h"
 #include "utils/lsyscache.h"
+
+#include "ddl/partitions.h"
 
 List *
 table_tree(Oid relid)

@@ -5,10 +5,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "core/security.h"
-#include "ddl/statement.h"
 #include "executor/spi.h"
 #include "utils/snapmgr.h"
+
+#include "core/security.h"
+#include "ddl/statement.h"
 
 static bool running = false;
 

@@ -4,19 +4,18 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "core/quoting.h"
 #include "core/security.h"
 #include "ddl/partitions.h"
 #include "ddl/target.h"
-#include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 static void
 refuse_table(Oid relid, const char *what, const char *hint)

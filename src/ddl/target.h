@@ -5,8 +5,9 @@
 #ifndef TANDEM_TARGET_H
 #define TANDEM_TARGET_H
 
-#include "catalog/sync.h"
 #include "utils/rel.h"
+
+#include "catalog/sync.h"
 
 /*
  * Errors, each with its hint, unless relid is a permanent ordinary or

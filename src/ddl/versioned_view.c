@@ -8,6 +8,11 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "catalog/release_view.h"
 #include "core/lock.h"
 #include "core/query.h"
@@ -17,10 +22,6 @@
 #include "ddl/versioned_view.h"
 #include "ddl/view_definition.h"
 #include "ddl/view_dress.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 /* A view as it should be. */
 typedef struct Wanted

@@ -8,22 +8,22 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/quoting.h"
 #include "core/security.h"
 #include "ddl/partitions.h"
 #include "ddl/view_definition.h"
-#include "lib/stringinfo.h"
-#include "nodes/nodeFuncs.h"
 #include "sync/expression.h"
 #include "sync/relation_rules.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 /* The rules whose new columns are read through, while one column is written. */
 typedef struct ReadThrough

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+
 #include "core/query.h"
 #include "ddl/view_dress.h"
 

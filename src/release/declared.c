@@ -4,16 +4,15 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+
 #include "catalog/registry.h"
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "release/declared.h"
-#include "storage/lock.h"
-#include "utils/builtins.h"
 
 /* told from other locks on that address by objsubid: see tandem.sessions */
 #define LOCK_DECLARED 1
@@ -67,44 +66,40 @@ declared_hold(int release)
 }
 
 /* A transaction: of a session "pid:virtualxid", or a prepared one "xid". */
-static List *
-transactions(const char *sql, int release, List *relids)
-{
-	TandemQuery query;
-	List	   *found;
-	List	   *texts = NIL;
-	ListCell   *lc;
-
-	foreach(lc, relids)
-		texts = lappend(texts, psprintf("%u", lfirst_oid(lc)));
-	query_begin(&query);
-	query_int(&query, release);
-	query_datum(&query, TEXTARRAYOID, array_from_strings(texts, TEXTOID),
-				false);
-	found = query_texts(&query, sql);
-	query_end(&query);
-	return found;
-}
-
 List *
 declared_transactions(int release, List *relids)
 {
-	return transactions("SELECT DISTINCT v.pid || ':' || v.virtualxid FROM tandem.declared_sessions() d "
+	TandemQuery query;
+	List	   *found;
+
+	query_begin(&query);
+	query_int(&query, release);
+	query_oid_list(&query, relids);
+	found = query_texts(&query,
+						"SELECT DISTINCT v.pid || ':' || v.virtualxid FROM tandem.declared_sessions() d "
 						"JOIN pg_locks v ON v.pid = d.pid AND v.locktype = 'virtualxid' AND v.granted AND v.virtualxid = v.virtualtransaction "
 						"WHERE d.release < $1 AND d.pid <> pg_backend_pid() "
 						"UNION SELECT DISTINCT x.transaction::text FROM pg_prepared_xacts x "
 						"JOIN pg_locks t ON t.locktype = 'transactionid' AND t.transactionid = x.transaction "
 						"JOIN pg_locks r ON r.virtualtransaction = t.virtualtransaction AND r.locktype = 'relation' "
-						"AND r.relation = ANY ($2::oid[]) WHERE x.database = current_database()",
-						release, relids);
+						"AND r.relation = ANY ($2) WHERE x.database = current_database()");
+	query_end(&query);
+	return found;
 }
 
 List *
 declared_sessions_before(int release)
 {
-	return transactions("SELECT d.pid::text FROM tandem.declared_sessions() d "
-						"WHERE d.release < $1 AND d.pid <> pg_backend_pid() AND $2 IS NOT NULL ORDER BY d.pid",
-						release, NIL);
+	TandemQuery query;
+	List	   *pids;
+
+	query_begin(&query);
+	query_int(&query, release);
+	pids = query_texts(&query,
+					   "SELECT d.pid::text FROM tandem.declared_sessions() d "
+					   "WHERE d.release < $1 AND d.pid <> pg_backend_pid() ORDER BY d.pid");
+	query_end(&query);
+	return pids;
 }
 
 static bool
@@ -152,15 +147,21 @@ declared_still_there(List *found, char **text)
 List *
 declared_not(List *relids)
 {
-	List	   *pids = transactions("SELECT a.pid::text FROM pg_stat_activity a "
-									"WHERE a.backend_type = 'client backend' AND a.datname = current_database() "
-									"AND a.pid <> pg_backend_pid() AND $1 = 0 "
-									"AND NOT EXISTS (SELECT FROM tandem.declared_sessions() d WHERE d.pid = a.pid) "
-									"AND EXISTS (SELECT FROM unnest($2::oid[]) r WHERE has_table_privilege(a.usesysid, r, 'INSERT, UPDATE, DELETE')) "
-									"ORDER BY a.pid", 0, relids);
+	TandemQuery query;
+	List	   *pids;
 	List	   *lines = NIL;
 	ListCell   *lc;
 
+	query_begin(&query);
+	query_oid_list(&query, relids);
+	pids = query_texts(&query,
+					   "SELECT a.pid::text FROM pg_stat_activity a "
+					   "WHERE a.backend_type = 'client backend' AND a.datname = current_database() "
+					   "AND a.pid <> pg_backend_pid() "
+					   "AND NOT EXISTS (SELECT FROM tandem.declared_sessions() d WHERE d.pid = a.pid) "
+					   "AND EXISTS (SELECT FROM unnest($1) r WHERE has_table_privilege(a.usesysid, r, 'INSERT, UPDATE, DELETE')) "
+					   "ORDER BY a.pid");
+	query_end(&query);
 	foreach(lc, pids)
 	{
 		char	   *name = lock_describe_session(atoi(lfirst(lc)));

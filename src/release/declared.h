@@ -5,7 +5,6 @@
 #ifndef TANDEM_DECLARED_H
 #define TANDEM_DECLARED_H
 
-#include "catalog/migration.h"
 #include "nodes/pg_list.h"
 
 /* This session is of that release, for all to see, until it says otherwise. */

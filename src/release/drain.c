@@ -8,14 +8,15 @@
  */
 #include "postgres.h"
 
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
 #include "catalog/registry.h"
 #include "core/lock.h"
 #include "core/subtransaction.h"
-#include "executor/spi.h"
 #include "release/declared.h"
 #include "release/drain.h"
-#include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 #define LOOK_EVERY_MS 1000
 #define GRACE_MS 200

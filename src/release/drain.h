@@ -5,8 +5,9 @@
 #ifndef TANDEM_DRAIN_H
 #define TANDEM_DRAIN_H
 
-#include "catalog/migration.h"
 #include "nodes/pg_list.h"
+
+#include "catalog/migration.h"
 
 /*
  * Fences: from the commit that this makes on, new transactions of releases

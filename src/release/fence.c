@@ -14,19 +14,18 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_proc.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/lsyscache.h"
+
 #include "core/compat.h"
 #include "core/query.h"
 #include "core/settings.h"
 #include "ddl/statement.h"
-#include "executor/executor.h"
-#include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
 #include "release/declared.h"
 #include "release/fence.h"
 #include "release/served.h"
-#include "tcop/utility.h"
-#include "utils/lsyscache.h"
 
 static ExecutorStart_hook_type next_executor_start = NULL;
 static ProcessUtility_hook_type next_process_utility = NULL;

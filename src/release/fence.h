@@ -5,7 +5,6 @@
 #ifndef TANDEM_FENCE_H
 #define TANDEM_FENCE_H
 
-#include "nodes/pg_list.h"
 
 /* SQLSTATEs, for applications to tell one from the other. */
 #define ERRCODE_RELEASE_NOT_SERVED MAKE_SQLSTATE('5', '5', 'T', '0', '1')

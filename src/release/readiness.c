@@ -4,9 +4,10 @@
  */
 #include "postgres.h"
 
-#include "release/readiness.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
+
+#include "release/readiness.h"
 
 static void
 check_release(const Registry *registry, int release, Health *health)
@@ -99,8 +100,6 @@ health_check(const Registry *registry, int release, Jsonb *requires,
 			 Health *health)
 {
 	check_release(registry, release, health);
-	if (requires && JB_ROOT_COUNT(requires) > 0)
-		check_dependencies(requires, health);
-	else if (requires && !JB_ROOT_IS_OBJECT(requires))
+	if (requires)
 		check_dependencies(requires, health);
 }

@@ -5,8 +5,9 @@
 #ifndef TANDEM_READINESS_H
 #define TANDEM_READINESS_H
 
-#include "catalog/registry.h"
 #include "utils/jsonb.h"
+
+#include "catalog/registry.h"
 
 typedef struct Health
 {

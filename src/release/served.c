@@ -8,9 +8,10 @@
  */
 #include "postgres.h"
 
+#include "utils/inval.h"
+
 #include "core/compat.h"
 #include "release/served.h"
-#include "utils/inval.h"
 
 static Registry session_registry;
 static Oid	session_relid = InvalidOid;

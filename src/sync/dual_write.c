@@ -9,10 +9,11 @@
  */
 #include "postgres.h"
 
+#include "utils/rel.h"
+
 #include "core/settings.h"
 #include "sync/dual_write.h"
 #include "sync/quarantine.h"
-#include "utils/rel.h"
 
 /* Values computed for a side; column i of it has value i. */
 typedef struct SideValues

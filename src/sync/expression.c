@@ -5,9 +5,6 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
-#include "core/compat.h"
-#include "core/hint.h"
-#include "core/security.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
@@ -18,11 +15,13 @@
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
-#include "sync/expression.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
-#include "utils/snapmgr.h"
+
+#include "core/compat.h"
+#include "core/hint.h"
+#include "core/security.h"
+#include "sync/expression.h"
 
 typedef struct ExpressionSource
 {

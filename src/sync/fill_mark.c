@@ -5,22 +5,21 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/heapam.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_attribute.h"
-#include "core/compat.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "sync/fill_mark.h"
-#include "sync/trigger_row.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+
+#include "core/compat.h"
+#include "sync/fill_mark.h"
+#include "sync/trigger_row.h"
 
 static char *
 origin_prefix(void)

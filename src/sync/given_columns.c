@@ -10,12 +10,13 @@
 #include "access/sysattr.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
-#include "core/compat.h"
 #include "nodes/parsenodes.h"
-#include "sync/given_columns.h"
 #include "tcop/pquery.h"
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
+
+#include "core/compat.h"
+#include "sync/given_columns.h"
 
 /* Columns of a parent, by the numbers that they have in rel. */
 static Bitmapset *

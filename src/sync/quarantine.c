@@ -5,11 +5,12 @@
 #include "postgres.h"
 
 #include "catalog/partition.h"
+#include "utils/errcodes.h"
+
 #include "core/query.h"
 #include "core/subtransaction.h"
 #include "sync/quarantine.h"
 #include "sync/row_key.h"
-#include "utils/errcodes.h"
 
 /* Whether an error tells of the row rather than of the server's state. */
 static bool

@@ -10,22 +10,22 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/sysattr.h"
-#include "commands/trigger.h"
-#include "core/security.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
-#include "sync/expression.h"
-#include "sync/fill_mark.h"
-#include "sync/relation_rules.h"
-#include "sync/rule_args.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/typcache.h"
+
+#include "core/security.h"
+#include "sync/expression.h"
+#include "sync/fill_mark.h"
+#include "sync/relation_rules.h"
+#include "sync/rule_args.h"
 
 typedef struct CacheKey
 {

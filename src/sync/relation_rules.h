@@ -7,10 +7,11 @@
 #define TANDEM_RELATION_RULES_H
 
 #include "access/tupdesc.h"
-#include "catalog/sync.h"
+#include "fmgr.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
-#include "utils/typcache.h"
+
+#include "catalog/sync.h"
 
 /* What an INSERT puts into a column that it does not name. */
 typedef enum DefaultKind

@@ -5,15 +5,16 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
-#include "core/security.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
-#include "sync/row_key.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
+
+#include "core/security.h"
+#include "sync/row_key.h"
 
 /* longest value shown in a message, in bytes */
 #define VALUE_SHOWN 60

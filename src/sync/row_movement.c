@@ -13,10 +13,11 @@
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "storage/bufmgr.h"
-#include "sync/row_movement.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+#include "sync/row_movement.h"
 
 typedef struct NotedRow
 {

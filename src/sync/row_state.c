@@ -4,15 +4,15 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
-#include "sync/given_columns.h"
-#include "sync/row_state.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+
+#include "sync/given_columns.h"
+#include "sync/row_state.h"
 
 /* longest value shown in a message, in bytes */
 #define VALUE_SHOWN 60
@@ -93,7 +93,8 @@ row_state_load(RowState *state, TupleTableSlot *row, TupleTableSlot *before,
 	memset(state->replaced, 0, sizeof(bool) * natts);
 }
 
-bool
+/* Whether two values of a column are the same, bit by bit. */
+static bool
 column_same_image(const RuleColumn *column, Datum a, bool a_null,
 				  Datum b, bool b_null)
 {

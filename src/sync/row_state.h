@@ -10,6 +10,7 @@
 
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
+
 #include "sync/relation_rules.h"
 
 /* Whether the writer gave a column a value of its own. */
@@ -83,10 +84,6 @@ extern void row_forget_compiled(RowState *state, const RuleSide *side);
 
 /* Gives a column a value, unless it has it already, by image. */
 extern void row_set(RowState *state, int column, Datum value, bool isnull);
-
-/* Whether two values of a column are the same, bit by bit. */
-extern bool column_same_image(const RuleColumn *column, Datum a, bool a_null,
-							  Datum b, bool b_null);
 
 /* Whether the column's type calls them equal; NULL equals NULL. */
 extern bool column_equal(const RuleColumn *column, Datum a, bool a_null,

@@ -5,14 +5,15 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
 #include "catalog/sync.h"
 #include "core/hint.h"
 #include "core/query.h"
 #include "core/security.h"
 #include "sync/rule_args.h"
-#include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 
 /*
  * The first argument: the format of the others.  A library must read every

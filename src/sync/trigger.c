@@ -10,10 +10,10 @@
 
 #include "access/htup_details.h"
 #include "commands/trigger.h"
+
 #include "core/sql_function.h"
 #include "sync/dual_write.h"
 #include "sync/row_movement.h"
-#include "utils/memutils.h"
 
 SQL_FUNCTION(tandem_sync_row);
 

@@ -7,15 +7,14 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_trigger.h"
-#include "sync/rule_args.h"
-#include "sync/trigger_row.h"
-#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+
+#include "sync/rule_args.h"
+#include "sync/trigger_row.h"
 
 /* Scans the triggers of a table in the order of names, which they fire in. */
 static SysScanDesc

@@ -8,17 +8,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/migration_lock.h"
-#include "access/xact.h"
-#include "catalog/run_control.h"
-#include "core/lock.h"
-#include "core/subtransaction.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
-#include "storage/ipc.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+
+#include "catalog/migration_lock.h"
+#include "catalog/run_control.h"
+#include "core/lock.h"
 #include "worker/background.h"
 #include "worker/process.h"
 #include "worker/runner.h"

@@ -7,10 +7,10 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+
 #include "core/lock.h"
 #include "core/query.h"
-#include "lib/stringinfo.h"
-#include "utils/builtins.h"
 #include "worker/blockers.h"
 
 static void

@@ -7,8 +7,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/migration_lock.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
 #include "backfill/progress_notice.h"
+#include "catalog/migration_lock.h"
 #include "catalog/sync.h"
 #include "core/lock.h"
 #include "core/query.h"
@@ -18,11 +24,6 @@
 #include "ddl/constraint_build.h"
 #include "ddl/constraint_hint.h"
 #include "ddl/index_build.h"
-#include "executor/spi.h"
-#include "lib/stringinfo.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "worker/blockers.h"
 #include "worker/build.h"
 #include "worker/command.h"
@@ -162,6 +163,16 @@ hint_for(const Build *build, const CommandError *error)
 }
 
 static void
+note_error(const Build *build, const char *message, const char *detail,
+		   const char *hint)
+{
+	step_set_error(build->step->id,
+				   detail ? psprintf("%s -- %s", message, detail) : message,
+				   hint);
+	SPI_commit();
+}
+
+static void
 fail(Build *build, CommandError *error)
 {
 	CommandError *after;
@@ -178,10 +189,7 @@ fail(Build *build, CommandError *error)
 					 errhint("The next CALL tandem.migrate does it.")));
 	}
 	error->hint = hint_for(build, error);
-	step_set_error(build->step->id,
-				   error->detail ? psprintf("%s -- %s", error->message, error->detail)
-				   : error->message, error->hint);
-	SPI_commit();
+	note_error(build, error->message, error->detail, error->hint);
 	command_raise(error);
 }
 
@@ -218,12 +226,7 @@ ask(Build *build)
 	if (error == NULL)
 		return build->result;
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
-	{
-		step_set_error(build->step->id,
-					   error->detail ? psprintf("%s -- %s", error->message, error->detail)
-					   : error->message, error->hint);
-		SPI_commit();
-	}
+		note_error(build, error->message, error->detail, error->hint);
 	ReThrowError(error);
 }
 

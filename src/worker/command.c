@@ -7,16 +7,16 @@
  */
 #include "postgres.h"
 
-#include "catalog/migration_lock.h"
 #include "access/xact.h"
-#include "core/top_level.h"
 #include "miscadmin.h"
-#include "pgstat.h"
+#include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "utils/acl.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
+
+#include "catalog/migration_lock.h"
+#include "core/top_level.h"
 #include "worker/command.h"
 #include "worker/process.h"
 

@@ -6,15 +6,14 @@
 
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
-#include "core/compat.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
-#include "storage/ipc.h"
 #include "tcop/tcopprot.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/syscache.h"
+
+#include "core/compat.h"
 #include "worker/process.h"
 
 /* Where a role or database has its own, they are meant for its clients. */

@@ -6,7 +6,7 @@
 #define TANDEM_PROCESS_H
 
 #include "postmaster/bgworker.h"
-#include "storage/dsm.h"
+#include "storage/dsm_impl.h"
 
 /* Marks a function as the entry of a worker: process_start finds it by name. */
 #define PROCESS_MAIN(name) \

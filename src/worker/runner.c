@@ -6,8 +6,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/migration_lock.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
 #include "backfill/quarantine_retry.h"
+#include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
@@ -17,12 +23,7 @@
 #include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "ddl/versioned_view.h"
-#include "executor/spi.h"
 #include "sync/fill_mark.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/syscache.h"
-#include "utils/timestamp.h"
 #include "worker/build.h"
 #include "worker/fill.h"
 #include "worker/runner.h"

@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "utils/memutils.h"
+
 #include "worker/session.h"
 
 static MemoryContext session_context = NULL;

@@ -4,15 +4,16 @@
  */
 #include "postgres.h"
 
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
 #include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "core/lock.h"
 #include "core/settings.h"
-#include "executor/spi.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "worker/process.h"
 #include "worker/steering.h"
 

@@ -8,12 +8,13 @@
  */
 #include "postgres.h"
 
+#include "executor/spi.h"
+#include "utils/lsyscache.h"
+
 #include "catalog/migration_lock.h"
 #include "catalog/step_blocks.h"
 #include "core/quoting.h"
 #include "core/settings.h"
-#include "executor/spi.h"
-#include "utils/lsyscache.h"
 #include "worker/blockers.h"
 #include "worker/command.h"
 #include "worker/vacuum.h"

@@ -72,6 +72,24 @@ sub is_done
 	return;
 }
 
+# Prepared transactions, which outlast a restart of the server: a run leaves the rows that they hold for
+# later, and so comes to no end before they do.
+sub hold_rows
+{
+	my ($name, %held) = @_;
+
+	ask("BEGIN; SELECT FROM $name WHERE $held{$_} FOR UPDATE; PREPARE TRANSACTION '$_'") foreach keys %held;
+	return;
+}
+
+sub let_go
+{
+	my ($who) = @_;
+
+	ask("COMMIT PREPARED '$who'");
+	return;
+}
+
 # Waits until each of the processes has begun a transaction since, and so has seen what was said before.
 sub wait_for_look
 {
@@ -90,7 +108,7 @@ sub test_under_load
 	init_pgbench($node, 1);
 	expand_accounts($node, 1);
 	my $release1 = start_pgbench($node, '-c', '2', '-T', '600');
-	ask(q(SELECT tandem.configure('cents', 'tandem.max_rows_per_second', '20000')));
+	ask(q(SELECT tandem.configure('cents', 'tandem.max_rows_per_second', '2000')));
 	start_run('cents', 2);
 	isnt(ask('SELECT phase FROM tandem.migrations'), 'contract', 'CALL returns before the work is done');
 	wait_for_progress('cents', q(state = 'running' AND done > 0 AND cardinality(workers) >= 2));
@@ -103,6 +121,7 @@ SQL
 	my $pid = ask('SELECT running_pid FROM tandem.migrations');
 	is_refused($node, $_, qr/ERROR:  migration "cents" is already running by pid $pid\nHINT:  .*tandem\.progress/, $_)
 	  foreach (q(CALL tandem.migrate('cents', background => true)), q(CALL tandem.migrate('cents')));
+	ask(q(SELECT tandem.configure('cents', 'tandem.max_rows_per_second', '20000')));
 	wait_for_end('cents');
 	is(run_state('cents'), 'contract|f|f||', 'the run comes to its end by itself');
 	is(ask('SELECT count(workers) FROM tandem.progress'), 0, 'and no process is left');
@@ -138,6 +157,8 @@ sub test_pause
 	my $name = 'paused';
 
 	expand_table($node, $name);
+	# let go one after the other: so there is always more to do
+	hold_rows($name, second => 'id BETWEEN 2001 AND 4000', third => 'id BETWEEN 4001 AND 5999', last => 'id = 6000');
 	ask("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '1000')");
 	start_run($name, 2);
 	wait_for_progress($name, 'done > 10');
@@ -158,6 +179,7 @@ sub test_pause
 	wait_for_look($name);
 	is(progress($name, 'done, state'), "$done|paused", 'migrate called while it is paused: it stays so');
 	ask("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '1000'); SELECT tandem.resume('$name')");
+	let_go('second');
 	wait_for_progress($name, "done > $done AND state IN ('running', 'waiting')");
 	pass('after resume it goes on');
 
@@ -175,6 +197,7 @@ sub test_cancel
 	start_run($name, 2);
 	wait_for_progress($name, q(state IN ('running', 'waiting')));
 	my $done = progress($name, 'done');
+	let_go('third');
 	wait_for_progress($name, "done > $done");
 	ask("SELECT tandem.cancel('$name')");
 	is(progress($name, 'workers'), '', 'when cancel returns no process is left');
@@ -182,6 +205,7 @@ sub test_cancel
 	is(ask(q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_tandem')), 0, 'nor waits one in secret');
 	cmp_ok(progress($name, 'rows_filled'), '>', 0, 'what was done is kept');
 	like(($node->psql('postgres', "SELECT tandem.cancel('$name')"))[2], qr/NOTICE:  nobody runs migration "$name"/, 'cancel again');
+	let_go('last');
 	ask("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', NULL)");
 	start_run($name, 2);
 	is_done($name, 6000);
@@ -194,8 +218,8 @@ sub test_configure
 {
 	my $name = 'configured';
 
-	# a block takes 10 ms or more
-	expand_table($node, $name, up => 'CASE WHEN price % 4 = 0 THEN length(pg_sleep(0.001)::text) ELSE 0 END + price * 100::bigint');
+	# a block takes 10 ms or more, and there are more than all of this takes
+	expand_table($node, $name, rows => 60000, up => 'CASE WHEN price % 4 = 0 THEN length(pg_sleep(0.001)::text) ELSE 0 END + price * 100::bigint');
 	is_refused($node, "SELECT tandem.configure('$name', $_->[0])", $_->[1], $_->[0])
 	  foreach (
 		[ q('work_mem', '1MB'), qr/ERROR:  "work_mem" is no setting of a migration\nHINT:  / ],
@@ -230,7 +254,7 @@ sub test_reload
 	my $job;
 
 	expand_table($node, $name);
-	ask("LOAD 'pg_tandem'; ALTER SYSTEM SET tandem.max_rows_per_second = 1000; SELECT pg_reload_conf()");
+	ask("LOAD 'pg_tandem'; ALTER SYSTEM SET tandem.max_rows_per_second = 200; SELECT pg_reload_conf()");
 	$job = $start->();
 	wait_for_progress($name, 'done > 0');
 	ask("LOAD 'pg_tandem'; ALTER SYSTEM SET tandem.max_rows_per_second = 7; SELECT pg_reload_conf()");
@@ -270,7 +294,7 @@ sub test_lock
 	my $locker = $node->background_psql('postgres');
 
 	expand_table($node, $name);
-	ask("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '2000')");
+	ask("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '200')");
 	start_run($name, 2);
 	wait_for_progress($name, 'done > 0');
 	$locker->query_safe("BEGIN; LOCK TABLE $name IN ACCESS EXCLUSIVE MODE");
@@ -279,6 +303,7 @@ sub test_lock
 	wait_for_look($name);
 	is(progress($name, 'done, state, error, cardinality(workers)'), "$done|running||2", 'a lock of another session: the run waits');
 	$locker->query_safe('COMMIT');
+	ask("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', NULL)");
 	is_done($name, 6000);
 
 	# the trigger is changed when all rows are filled, for which no writer may be at work
@@ -321,7 +346,7 @@ sub test_two_databases
 	foreach my $database ('postgres', 'other')
 	{
 		expand_table($node, 'twin', database => $database);
-		$node->safe_psql($database, q(SELECT tandem.configure('twin', 'tandem.max_rows_per_second', '2000')));
+		$node->safe_psql($database, q(SELECT tandem.configure('twin', 'tandem.max_rows_per_second', '200')));
 		$node->safe_psql($database, q(CALL tandem.migrate('twin', background => true, workers => 2)));
 	}
 	foreach my $database ('postgres', 'other')
@@ -332,6 +357,7 @@ sub test_two_databases
 	is(join(' ', values %pids), '1 1 1 1', 'two databases at once, each with processes of its own');
 	foreach my $database ('postgres', 'other')
 	{
+		$node->safe_psql($database, q(SELECT tandem.configure('twin', 'tandem.max_rows_per_second', NULL)));
 		wait_for_running($node, q(SELECT phase = 'contract' FROM tandem.migrations WHERE name = 'twin'), $database);
 		is($node->safe_psql($database, q(SELECT count(*) FROM twin WHERE cents = price * 100)), 6000, "$database: every row is filled");
 	}
