@@ -6,6 +6,7 @@
 
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/lock.h"
 
 #include "catalog/registry.h"
@@ -23,6 +24,13 @@
  * lock when it is promoted.
  */
 #define DECLARED_MODE AccessShareLock
+
+/*
+ * Where the library is loaded by the postmaster, a session declares itself by
+ * its first statement: one that has just connected is given time for that.
+ */
+#define UNDECLARED_LOOKS 5
+#define UNDECLARED_LOOK_EVERY_MS 50
 
 static LOCKTAG held;			/* field3 is a release; 0: none was declared */
 
@@ -144,14 +152,15 @@ declared_still_there(List *found, char **text)
 	return left;
 }
 
-List *
-declared_not(List *relids)
+/* Process ids of the sessions that may write and have declared nothing. */
+static List *
+undeclared_sessions(List *relids)
 {
 	TandemQuery query;
 	List	   *pids;
-	List	   *lines = NIL;
-	ListCell   *lc;
 
+	/* else the sessions would be those of the first look */
+	pgstat_clear_snapshot();
 	query_begin(&query);
 	query_oid_list(&query, relids);
 	pids = query_texts(&query,
@@ -162,6 +171,21 @@ declared_not(List *relids)
 					   "AND EXISTS (SELECT FROM unnest($1) r WHERE has_table_privilege(a.usesysid, r, 'INSERT, UPDATE, DELETE')) "
 					   "ORDER BY a.pid");
 	query_end(&query);
+	return pids;
+}
+
+List *
+declared_not(List *relids)
+{
+	List	   *pids = undeclared_sessions(relids);
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	for (int look = 1; look < UNDECLARED_LOOKS && pids != NIL; look++)
+	{
+		interruptible_sleep(UNDECLARED_LOOK_EVERY_MS);
+		pids = undeclared_sessions(relids);
+	}
 	foreach(lc, pids)
 	{
 		char	   *name = lock_describe_session(atoi(lfirst(lc)));

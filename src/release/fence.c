@@ -270,6 +270,19 @@ process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
 								environment, receiver, completion);
 }
 
+/*
+ * A session that was told its release by its connection or role says so before
+ * it is seen: the server loads a session's libraries in the transaction in
+ * which the session starts.
+ */
+static void
+declare_at_start(void)
+{
+	if (setting_release > 0 && MyBackendType == B_BACKEND &&
+		IsTransactionState())
+		declared_hold(setting_release);
+}
+
 void
 fence_init(void)
 {
@@ -281,4 +294,6 @@ fence_init(void)
 	ExecutorStart_hook = start_executor;
 	next_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
+	if (!process_shared_preload_libraries_in_progress)
+		declare_at_start();
 }

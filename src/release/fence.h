@@ -14,7 +14,7 @@
 /*
  * For _PG_init: sets the hooks where the library is being preloaded.  Loaded
  * later, by a trigger say, it would fence some transactions of a session and
- * not others.
+ * not others.  A session for which it is loaded declares its release here.
  */
 extern void fence_init(void);
 

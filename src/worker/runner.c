@@ -105,8 +105,6 @@ begin_migrate(Migration *migration)
 	ListCell   *leaf;
 
 	apply_settings(migration);
-	foreach(lc, sync_relations_of_migration(migration->id))
-		security_check_owner(lfirst_oid(lc));
 	migration_act(migration, ACTION_MIGRATE, NULL, 0);
 	foreach(lc, sync_list_of_migration(migration->id))
 		repair_sync(migration, lfirst(lc));
@@ -264,10 +262,21 @@ run_steps(Migration *migration, int workers)
 	SPI_commit();
 }
 
+static void
+check_owner(const Migration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_relations_of_migration(migration->id))
+		security_check_owner(lfirst_oid(lc));
+}
+
 void
 runner_run(Migration *migration, int workers)
 {
 	migration_check(migration, ACTION_MIGRATE);
+	/* who starts a run in the background takes the lock for a good start */
+	check_owner(migration);
 	migration_lock_runner(migration, true);
 	migration_wait_for_workers(migration, WORKERS_WAIT_MS);
 	run_steps(migration, workers);

@@ -92,6 +92,11 @@ is(ask($node, 41, 'DISCARD ALL; SELECT release FROM tandem.sessions WHERE pid = 
 sql('CREATE ROLE app LOGIN; GRANT ALL ON items, pgbench_accounts TO app; ALTER ROLE app SET tandem.release = 41');
 is($node->safe_psql('postgres', 'SELECT release FROM tandem.sessions WHERE pid = pg_backend_pid()', connstr => "$conninfo user=app"),
 	'41', 'declared by the role');
+$ENV{PGOPTIONS} = '-ctandem.release=41';
+my $fresh = $node->background_psql('postgres');
+delete $ENV{PGOPTIONS};
+is(sql('SELECT release FROM tandem.sessions WHERE release IS NOT NULL'), '41', 'before its first statement');
+$fresh->quit;
 is(ask($node, 43, 'SELECT 1'), "psql:<stdin>:2: ERROR:  55T01", 'a release that nobody knows is refused');
 is(ask($node, 43, q(SELECT healthy, state FROM tandem.health(43))), 'f|unknown', 'and is told why when it asks');
 like(ask($node, 42, 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;'
