@@ -80,13 +80,19 @@ free_plans(RuleSide *side)
 }
 
 static void
-free_rules(RelationRules *rules)
+free_all_plans(RelationRules *rules)
 {
 	for (int i = 0; i < rules->nrules; i++)
 	{
 		free_plans(&rules->rules[i].old_side);
 		free_plans(&rules->rules[i].new_side);
 	}
+}
+
+static void
+free_rules(RelationRules *rules)
+{
+	free_all_plans(rules);
 	MemoryContextDelete(rules->context);
 }
 
@@ -246,10 +252,14 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 	rule->exact = fill_mark_is_exact(source->origin, rel, trigger->tgoid);
 }
 
+/*
+ * The caller's context has them until they are complete: the text of an error
+ * may lie among them, and must outlive it.
+ */
 static RelationRules *
 compile(Relation rel, const Trigger *trigger)
 {
-	MemoryContext context = AllocSetContextCreate(CacheMemoryContext,
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "tandem rules",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
@@ -273,11 +283,12 @@ compile(Relation rel, const Trigger *trigger)
 	}
 	PG_CATCH();
 	{
-		free_rules(rules);
+		free_all_plans(rules);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
+	MemoryContextSetParent(context, CacheMemoryContext);
 	return rules;
 }
 
