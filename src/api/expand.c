@@ -193,15 +193,10 @@ own_new_columns(Migration *migration, SyncRule *rule)
 }
 
 static void
-add_sync(Migration *migration, SyncRule *rule)
+add_stored_sync(Migration *migration, SyncRule *rule)
 {
 	Relation	rel;
 
-	check_expression_count(rule);
-	if (repeat_sync(migration, rule))
-		return;
-	migration_check(migration, ACTION_EXPAND);
-	target_check_table(rule->relation);
 	/* keeps writers out until commit, so that all later ones fire the trigger */
 	lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
 	rel = table_open(rule->relation, NoLock);
@@ -233,11 +228,6 @@ add_unstored_sync(Migration *migration, SyncRule *rule)
 {
 	Relation	rel;
 
-	check_expression_count(rule);
-	if (repeat_sync(migration, rule))
-		return;
-	migration_check(migration, ACTION_EXPAND);
-	target_check_table(rule->relation);
 	if (rule->down != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -253,6 +243,20 @@ add_unstored_sync(Migration *migration, SyncRule *rule)
 	sync_insert(rule);
 	migration_act(migration, ACTION_EXPAND,
 				  psprintf("read-through of %s", quoting_relation(rule->relation)), 0);
+}
+
+static void
+add_sync(Migration *migration, SyncRule *rule)
+{
+	check_expression_count(rule);
+	if (repeat_sync(migration, rule))
+		return;
+	migration_check(migration, ACTION_EXPAND);
+	target_check_table(rule->relation);
+	if (rule->stored)
+		add_stored_sync(migration, rule);
+	else
+		add_unstored_sync(migration, rule);
 }
 
 static SyncRule *
@@ -283,7 +287,7 @@ tandem_sync_column(PG_FUNCTION_ARGS)
 	rule->new_columns = list_make1(argument_name(fcinfo, 3, "new"));
 	rule->up = list_make1(argument_text(fcinfo, 4, "up"));
 	rule->down = down ? list_make1(down) : NIL;
-	(rule->stored ? add_sync : add_unstored_sync) (migration, rule);
+	add_sync(migration, rule);
 	PG_RETURN_VOID();
 }
 
@@ -297,6 +301,6 @@ tandem_sync_columns(PG_FUNCTION_ARGS)
 	rule->new_columns = argument_strings(fcinfo, 3);
 	rule->up = argument_strings(fcinfo, 4);
 	rule->down = argument_strings(fcinfo, 5);
-	(rule->stored ? add_sync : add_unstored_sync) (migration, rule);
+	add_sync(migration, rule);
 	PG_RETURN_VOID();
 }

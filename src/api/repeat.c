@@ -11,6 +11,7 @@
 #include "api/repeat.h"
 #include "catalog/migration_lock.h"
 #include "catalog/owned_column.h"
+#include "core/query.h"
 #include "core/quoting.h"
 #include "core/same_sql.h"
 
@@ -64,22 +65,6 @@ list_as_text(List *strings)
 }
 
 static bool
-same_columns(List *a, List *b)
-{
-	ListCell   *mine;
-	ListCell   *theirs;
-
-	if (list_length(a) != list_length(b))
-		return false;
-	forboth(mine, a, theirs, b)
-	{
-		if (strcmp(lfirst(mine), lfirst(theirs)) != 0)
-			return false;
-	}
-	return true;
-}
-
-static bool
 shares_column(List *a, List *b)
 {
 	ListCell   *mine;
@@ -124,11 +109,11 @@ static void
 check_same_rule(const Migration *migration, const char *object,
 				const SyncRule *recorded, const SyncRule *given)
 {
-	if (!same_columns(recorded->old_columns, given->old_columns))
+	if (!same_strings(recorded->old_columns, given->old_columns))
 		refuse(migration, object, "list of old columns",
 			   list_as_text(recorded->old_columns),
 			   list_as_text(given->old_columns));
-	if (!same_columns(recorded->new_columns, given->new_columns))
+	if (!same_strings(recorded->new_columns, given->new_columns))
 		refuse(migration, object, "list of new columns",
 			   list_as_text(recorded->new_columns),
 			   list_as_text(given->new_columns));

@@ -145,32 +145,31 @@ sync_list_of_relation(Oid relid)
 	return rules;
 }
 
-List *
-sync_list_of_migration(int migration_id)
+static List *
+rules_of_migration(int migration_id, const char *sql)
 {
 	TandemQuery query;
 	List	   *rules;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
-	rules = rules_from_query(&query, RULE_SELECT
-							 "WHERE s.migration = $1 AND s.stored ORDER BY s.id");
+	rules = rules_from_query(&query, sql);
 	query_end(&query);
 	return rules;
 }
 
 List *
+sync_list_of_migration(int migration_id)
+{
+	return rules_of_migration(migration_id, RULE_SELECT
+							  "WHERE s.migration = $1 AND s.stored ORDER BY s.id");
+}
+
+List *
 sync_list_recorded(int migration_id)
 {
-	TandemQuery query;
-	List	   *rules;
-
-	query_begin(&query);
-	query_int(&query, migration_id);
-	rules = rules_from_query(&query, RULE_SELECT
-							 "WHERE s.migration = $1 ORDER BY s.id");
-	query_end(&query);
-	return rules;
+	return rules_of_migration(migration_id, RULE_SELECT
+							  "WHERE s.migration = $1 ORDER BY s.id");
 }
 
 List *

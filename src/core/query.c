@@ -301,6 +301,23 @@ strings_from_array(Datum array)
 	return strings;
 }
 
+bool
+same_strings(List *a, List *b)
+{
+	ListCell   *la;
+	ListCell   *lb;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(la, a, lb, b)
+	{
+		if ((lfirst(la) == NULL) != (lfirst(lb) == NULL) ||
+			(lfirst(la) && strcmp(lfirst(la), lfirst(lb)) != 0))
+			return false;
+	}
+	return true;
+}
+
 Datum
 array_from_strings(List *strings, Oid element_type)
 {

@@ -67,5 +67,6 @@ extern Oid	query_get_oid(uint64 row, int column);
 extern List *query_get_strings(TandemQuery *query, uint64 row, int column);
 extern List *strings_from_array(Datum array);
 extern Datum array_from_strings(List *strings, Oid element_type);
+extern bool same_strings(List *a, List *b);
 
 #endif							/* TANDEM_QUERY_H */

@@ -12,6 +12,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "core/query.h"
 #include "core/quoting.h"
 #include "core/sql_function.h"
 #include "ddl/health.h"
@@ -22,23 +23,6 @@
 #include "sync/trigger_row.h"
 
 SQL_FUNCTION(tandem_sync_problem);
-
-static bool
-same_strings(List *a, List *b)
-{
-	ListCell   *la;
-	ListCell   *lb;
-
-	if (list_length(a) != list_length(b))
-		return false;
-	forboth(la, a, lb, b)
-	{
-		if ((lfirst(la) == NULL) != (lfirst(lb) == NULL) ||
-			(lfirst(la) && strcmp(lfirst(la), lfirst(lb)) != 0))
-			return false;
-	}
-	return true;
-}
 
 /* The trigger of one table of the tree: there, and always fired? */
 static char *

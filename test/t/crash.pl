@@ -44,6 +44,8 @@ $node->safe_psql('postgres', <<'SQL');
 CREATE TABLE journal (id bigserial PRIMARY KEY, aid int, cents bigint, abalance int);
 SQL
 expand_accounts($node, 0);
+# slow enough to be met in its middle five times
+$node->safe_psql('postgres', q(SELECT tandem.configure('cents', 'tandem.max_rows_per_second', '20000')));
 
 my $filled_before = 0;
 my $blocks_before = 0;
@@ -83,6 +85,7 @@ foreach my $round (1 .. 5)
 
 # how many rows are filled is known twice: by the count of the batches, and by the table
 my @writers = start_writers();
+$node->safe_psql('postgres', q(SELECT tandem.configure('cents', 'tandem.max_rows_per_second', NULL)));
 my $migrate = start_psql($node, 'postgres', q(CALL tandem.migrate('cents')));
 ok(finish($migrate), 'migrate called again comes to its end under load');
 like($migrate->{err}, qr/NOTICE/, 'and tells how far it is');

@@ -79,7 +79,7 @@ SELECT tandem.create_migration('fill');
 SELECT tandem.add_column('fill', 'items', 'cents', 'bigint');
 SELECT tandem.sync_column('fill', 'items', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
 SELECT tandem.configure('fill', 'tandem.batch_target', '5ms');
-SELECT tandem.configure('fill', 'tandem.max_rows_per_second', '10000');
+SELECT tandem.configure('fill', 'tandem.max_rows_per_second', '4000');
 COMMIT;
 CALL tandem.migrate('fill', background => true);
 SQL

@@ -167,7 +167,7 @@ is_done_once('killed', 'create 1, expand 4, finish 1, migrate 1', 'killed');
 # the runner is killed in migrate
 new_table('dying');
 $file = script('dying', 7);
-set_speed(500);
+set_speed(200);
 $first = start_node($file);
 my $filling = q(SELECT coalesce(bool_or(rows_filled BETWEEN 1 AND 5999), false) FROM tandem.progress WHERE migration = 'dying' AND step = 'backfill');
 wait_for_running($node, $filling);
@@ -198,7 +198,7 @@ is_done_once('dying', 'create 1, expand 4, finish 1, migrate 2', 'dying');
 
 # cancel ends the wait too
 new_table('cancelled');
-set_speed(500);
+set_speed(200);
 $file = script('cancelled', 8);
 @jobs = map { start_node($file) } 1 .. 5;
 wait_for_running($node, q(SELECT coalesce(bool_or(rows_filled > 0), false) FROM tandem.progress WHERE migration = 'cancelled' AND step = 'backfill'));

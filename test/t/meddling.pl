@@ -52,7 +52,7 @@ sub wait_for_end
 sub test_rewrite
 {
 	start_run('rewritten', 40000);
-	ask(q(SELECT tandem.configure('rewritten', 'tandem.max_rows_per_second', '10000')));
+	ask(q(SELECT tandem.configure('rewritten', 'tandem.max_rows_per_second', '4000')));
 	foreach my $round (1 .. 2)
 	{
 		wait_for_running($node, q(SELECT done > 60 FROM tandem.progress WHERE migration = 'rewritten' AND step = 'backfill'));

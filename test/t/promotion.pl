@@ -101,6 +101,8 @@ SELECT tandem.configure('cents', 'tandem.max_rows_per_second', '15000');
 CALL tandem.migrate('cents', background => true);
 SQL
 wait_for_running($primary, "SELECT rows_filled > 30000 $backfill");
+# so that it stays there
+$primary->safe_psql('postgres', q(SELECT tandem.configure('cents', 'tandem.max_rows_per_second', '100')));
 $primary->wait_for_catchup($standby, 'replay', $primary->lsn('flush'));
 test_recovery($standby, 'migrate|t|t|t');
 fail_over($standby, $clients);

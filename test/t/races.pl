@@ -17,7 +17,8 @@ my $waiting = q(SELECT count(*) > 0 FROM tandem.progress WHERE step = 'backfill'
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
-# A table in phase expand; up stops at row 2 while somebody holds advisory lock 2.
+# A table in phase expand; up stops at row 2 while somebody holds advisory lock 2, and takes a millisecond
+# a row beyond the first thousand.
 sub expand
 {
 	my ($rows) = @_;
@@ -32,6 +33,7 @@ INSERT INTO items SELECT i, i, repeat('x', 500) FROM generate_series(1, $rows) i
 CREATE OR REPLACE FUNCTION up(id int, price int) RETURNS bigint AS \$\$
 BEGIN
 	IF id = 2 THEN PERFORM pg_advisory_xact_lock_shared(2); END IF;
+	IF id > 1000 THEN PERFORM pg_sleep(0.001); END IF;
 	RETURN price * 100;
 END \$\$ LANGUAGE plpgsql;
 SQL

@@ -41,12 +41,13 @@ SQL
 	expand_counted($node, $name);
 	ask(<<"SQL");
 SELECT tandem.configure('$name', 'tandem.batch_target', '10ms');
-SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '25000');
+SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '5000');
 SQL
 	my $writers = start_pgbench($node, '-c', '2', '-t', '300', '--rate', '200', '-f', $load);
 	ask("CALL tandem.migrate('$name', background => true, workers => 3)");
 	wait_for_running($node, "SELECT max(cardinality(workers)) = 3 FROM tandem.progress WHERE migration = '$name'");
 	pass("$name: three workers are shown");
+	ask("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '25000')");
 	is_ended_well($node, $name, $name);
 	ok(finish($writers), "$name: writers end well");
 	my ($done, $failed) = pgbench_counts($writers);

@@ -36,23 +36,6 @@ sub configure
 	return;
 }
 
-# A table of some 40 rows a page, and a migration of that name in phase expand.
-sub expand
-{
-	my ($name) = @_;
-
-	ask(<<"SQL");
-CREATE TABLE $name (id int PRIMARY KEY, price int, filler text DEFAULT repeat('x', 150));
-INSERT INTO $name SELECT i, i FROM generate_series(1, $rows) i;
-BEGIN;
-SELECT tandem.create_migration('$name');
-ALTER TABLE $name ADD COLUMN cents bigint;
-SELECT tandem.sync_column('$name', '$name', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
-COMMIT;
-SQL
-	return;
-}
-
 sub start_migrate
 {
 	my ($name, @settings) = @_;
@@ -104,7 +87,7 @@ sub test_standby
 	$standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
 	$standby->poll_query_until('postgres', q(SELECT pg_get_wal_replay_pause_state() = 'paused'))
 	  or die 'replay was not paused';
-	expand('lag_size');
+	expand_table($node, 'lag_size', rows => $rows);
 	write_wal(2);
 	my $migrate = start_migrate('lag_size');
 	is(wait_for_hold('lag_size', 'standby "standby" is .* behind \(tandem.max_lag_size = 1MB\)'),
@@ -114,7 +97,7 @@ sub test_standby
 
 	# the cap keeps the fill going for longer than the standby may be late
 	configure("tandem.max_lag_size = 0\ntandem.max_lag_time = 1\ntandem.max_rows_per_second = 500");
-	expand('lag_time');
+	expand_table($node, 'lag_time', rows => $rows);
 	$node->wait_for_catchup($standby, 'replay');
 	$standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
 	$standby->poll_query_until('postgres', q(SELECT pg_get_wal_replay_pause_state() = 'paused'))
@@ -135,7 +118,7 @@ sub test_slot
 	configure("tandem.max_lag_size = '1MB'");
 	ask(q(SELECT pg_create_logical_replication_slot('forgotten', 'pgoutput')));
 	write_wal(2);
-	expand('dropped');
+	expand_table($node, 'dropped', rows => $rows);
 	my $migrate = start_migrate('dropped');
 	is(wait_for_hold('dropped', 'logical slot "forgotten" \(inactive\) is .* behind \(tandem.max_lag_size = 1MB\)'),
 		0, 'a slot that nobody reads: no row is filled');
@@ -145,13 +128,13 @@ sub test_slot
 	ask(q(SELECT pg_create_physical_replication_slot('kept', true)));
 	# it may be a segment behind more than others
 	write_wal(18);
-	expand('excluded');
+	expand_table($node, 'excluded', rows => $rows);
 	$migrate = start_migrate('excluded');
 	is(wait_for_hold('excluded', 'physical slot "kept" \(inactive\) is .* behind'),
 		0, 'a physical slot: no row is filled');
 	configure(q(tandem.lag_sources = 'some_standby, other_slot'));
 	is_filled($migrate, 'excluded', 'when tandem.lag_sources names others');
-	expand('included');
+	expand_table($node, 'included', rows => $rows);
 	$migrate = start_migrate('included', q(SET tandem.lag_sources = 'some_standby, "kept"'));
 	is(wait_for_hold('included', 'physical slot "kept"'), 0, 'or holds when it names that one');
 	ask(q(SELECT pg_drop_replication_slot('kept')));
@@ -168,7 +151,7 @@ sub test_rows
 	my $name = "rows_$workers";
 	my $cap = 2000;
 
-	expand($name);
+	expand_table($node, $name, rows => $rows);
 	my $begun = ask('SELECT clock_timestamp()');
 	ask("SET tandem.max_rows_per_second = $cap; CALL tandem.migrate('$name', workers => $workers)") if $workers == 1;
 	if ($workers > 1)
@@ -196,7 +179,7 @@ SQL
 
 sub test_wal_rate
 {
-	expand('wal_rate');
+	expand_table($node, 'wal_rate', rows => $rows);
 	my $writer = start_psql($node, 'postgres', <<'SQL');
 SET application_name = 'writer';
 DO $$ BEGIN LOOP
@@ -219,7 +202,7 @@ SQL
 
 sub test_hold_function
 {
-	expand('asked');
+	expand_table($node, 'asked', rows => $rows);
 	ask(<<'SQL');
 CREATE TABLE flag (held boolean);
 INSERT INTO flag VALUES (true);
@@ -237,7 +220,7 @@ SQL
 	is_filled($migrate, 'asked', 'when the function says false');
 
 	# never with more rights than the owner of the table has
-	expand('as_owner');
+	expand_table($node, 'as_owner', rows => $rows);
 	ask('UPDATE flag SET held = true; ALTER TABLE as_owner OWNER TO plain');
 	my @as_plain = ('SET SESSION AUTHORIZATION plain', "SET tandem.hold_function = 'ops.why_held'");
 	my $refused = start_migrate('as_owner', @as_plain, q(SET statement_timeout = '60s'));
@@ -256,7 +239,7 @@ SQL
 sub test_autovacuum
 {
 	configure("autovacuum = on\nautovacuum_naptime = 1\nautovacuum_vacuum_cost_delay = 0");
-	expand('vacuumed');
+	expand_table($node, 'vacuumed', rows => $rows);
 	ask('ALTER TABLE vacuumed SET (autovacuum_freeze_max_age = 100000)');
 	my $holder = $node->background_psql('postgres');
 	$holder->query_safe('BEGIN; LOCK TABLE vacuumed IN SHARE UPDATE EXCLUSIVE MODE');
@@ -284,7 +267,7 @@ sub test_without_replication
 {
 	configure("wal_level = minimal\nmax_wal_senders = 0\nmax_replication_slots = 0");
 	$node->restart;
-	expand('alone');
+	expand_table($node, 'alone', rows => $rows);
 	is_filled(start_migrate('alone'), 'alone', 'without replication');
 	return;
 }

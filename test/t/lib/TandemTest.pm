@@ -221,7 +221,7 @@ sub run_slowly
 	my ($node, $name, $workers, $database) = @_;
 
 	$node->safe_psql($database || 'postgres', <<"SQL");
-SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '2000');
+SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '500');
 SELECT tandem.configure('$name', 'tandem.batch_target', '5ms');
 CALL tandem.migrate('$name', background => true, workers => $workers);
 SQL
