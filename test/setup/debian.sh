@@ -1,0 +1,16 @@
+# Which Debian release has which PostgreSQL, and where this machine gets its packages.
+# shellcheck shell=bash disable=SC2034 # read by those that source this
+declare -A debian=([15]=bookworm [17]=trixie [18]=forky)
+
+# The host's own Debian mirror; nothing where it has none.
+mirror() {
+	apt-get indextargets --format "\$(LABEL) \$(REPO_URI)" 'Created-By: Packages' 2>/dev/null |
+		sed -n 's/^Debian \(http.*\)/\1/p' | head -n 1
+}
+
+# logged FILE COMMAND...: what it prints, in the file too.
+logged() {
+	local log=$1
+	shift
+	"$@" 2>&1 | tee "$log"
+}
