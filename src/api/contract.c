@@ -20,6 +20,7 @@
 #include "ddl/health.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
+#include "ddl/versioned_view.h"
 #include "executor/spi.h"
 #include "release/declared.h"
 #include "release/drain.h"
@@ -174,6 +175,9 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 						migration->name),
 				 errdetail("%s", lines_as_list(reasons)),
 				 errhint("Move these to the new columns or drop them, then contract; or make the sync with keep_old => true.")));
+	/* known before older releases are refused, not after */
+	versioned_views_check_retired(sync_relations_of_migration(migration->id),
+								  migration->release);
 }
 
 /* Sessions of which nobody can say which release they are. */

@@ -77,6 +77,10 @@ may_replace(const Wanted *wanted, Relation view)
 	return true;
 }
 
+/*
+ * The row type of a view counts as the view.  Its own triggers, rules and
+ * defaults would go with it unasked.
+ */
 static void
 check_nothing_built_on(Oid view)
 {
@@ -91,7 +95,9 @@ check_nothing_built_on(Oid view)
 						"SELECT DISTINCT CASE WHEN r.oid IS NOT NULL THEN format('view %s', r.ev_class::regclass) "
 						"ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END "
 						"FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN' "
-						"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.deptype = 'n' "
+						"WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 "
+						"OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (SELECT unnest(ARRAY[t.oid, t.typarray]) FROM pg_type t WHERE t.typrelid = $1)) "
+						"AND (d.deptype = 'n' OR d.deptype = 'a' AND d.classid IN ('pg_trigger'::regclass, 'pg_rewrite'::regclass, 'pg_attrdef'::regclass)) "
 						"AND r.ev_class IS DISTINCT FROM $1 ORDER BY 1");
 	query_end(&query);
 	if (lines == NIL)
@@ -251,6 +257,24 @@ versioned_views_of(List *relids)
 			views = lappend_oid(views, ((ReleaseView *) lfirst(view))->view);
 	}
 	return views;
+}
+
+void
+versioned_views_check_retired(List *relids, int retired)
+{
+	ListCell   *lc;
+	ListCell   *cell;
+
+	foreach(lc, relids)
+	{
+		foreach(cell, release_view_list(lfirst_oid(lc)))
+		{
+			ReleaseView *view = lfirst(cell);
+
+			if (view->release < retired)
+				check_nothing_built_on(view->view);
+		}
+	}
 }
 
 void

@@ -29,6 +29,12 @@ extern void versioned_views_refresh(List *relids);
 extern List *versioned_views_of(List *relids);
 
 /*
+ * Errors: other objects are built on a view of the tables for a release below
+ * retired, which contract is to drop.
+ */
+extern void versioned_views_check_retired(List *relids, int retired);
+
+/*
  * After the phase of migration ending has changed, before its columns are
  * dropped: the views of the tables stop showing them, and those of releases
  * below retired are dropped (0: none).  The caller has locked tables and views.

@@ -105,6 +105,13 @@ is_refused($node, q(CALL tandem.contract('items')),
 	qr/1 sessions that may write the tables have not said which release.*fence\.pl.*undeclared => 'ignore'/s, 'contract with a mute session');
 $mute->quit;
 
+# what others have built on a view that is to go is found before anybody is refused
+sql('SELECT tandem.create_views(41); CREATE FUNCTION report() RETURNS SETOF release_41.items LANGUAGE sql AS $$ TABLE release_41.items $$');
+is_refused($node, q(CALL tandem.contract('items', undeclared => 'ignore')),
+	qr/view release_41.items must be dropped or made anew, and is in use.*function public.report\(\)/s, 'contract with a function of others');
+is(sql('SELECT count(*) FROM tandem.registry'), '0', 'release 41 was served all the time');
+sql('DROP SCHEMA release_41 CASCADE');
+
 # who is in the way is named, and goes on
 my $old = hang(41);
 sql(q(SET tandem.release = 41; BEGIN; UPDATE items SET price = 7 WHERE id = 7; PREPARE TRANSACTION 'two'));
@@ -120,6 +127,8 @@ $contract->{run}->finish;
 $node->start;
 my $fenced = q(SELECT release, state, contracting FROM tandem.releases WHERE state = 'retired');
 is(sql($fenced), q(41|retired|fenced by contract of migration 'items', which has not ended), 'a crash leaves the fence');
+is(sql('SELECT release, state, contracting FROM tandem.releases WHERE release = 42'),
+	q(42|ready|contract of migration 'items' has fenced older releases, and has not ended), 'which is seen where older releases are not known, too');
 is(ask($node, 41, 'SELECT 1'), "psql:<stdin>:2: ERROR:  55T01", 'release 41 is refused');
 is(ask($node, 42, 'SELECT cents FROM items WHERE id = 7'), '700', 'release 42 is served');
 
