@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 /* A view as it should be. */
 typedef struct Wanted
@@ -134,6 +135,15 @@ check_name_is_free(const char *schema, const char *name)
 				 errhint("Rename one of the two, then SELECT tandem.create_views again.")));
 }
 
+/* What the view takes over from its table. */
+static List *
+dress_of(const Wanted *wanted, const char *schema, const char *qualified)
+{
+	return view_dress(RelationGetRelid(wanted->rel),
+					  view_column_origins(wanted->columns), wanted->names,
+					  GetUserId(), qualified, quote_identifier(schema));
+}
+
 /*
  * Makes or replaces view (NULL: there is none) as the current user, who owns it.
  */
@@ -144,10 +154,7 @@ make_view(const Wanted *wanted, ReleaseView *view, bool replace)
 	char	   *name = view ? get_rel_name(view->view)
 	: pstrdup(RelationGetRelationName(wanted->rel));
 	char	   *qualified = quote_qualified_identifier(schema, name);
-	List	   *dress = view_dress(RelationGetRelid(wanted->rel),
-								   view_column_origins(wanted->columns), wanted->names,
-								   GetUserId(), qualified,
-								   quote_identifier(schema));
+	List	   *dress = dress_of(wanted, schema, qualified);
 	ReleaseView made = {.release = wanted->release,
 		.relation = RelationGetRelid(wanted->rel),
 	.definition = wanted->definition};
@@ -171,7 +178,23 @@ make_view(const Wanted *wanted, ReleaseView *view, bool replace)
 	release_view_note(&made);
 }
 
-/* The same with the rights of the view's owner. */
+/* Privileges and comments alone: no lock that would stop a reader. */
+static void
+dress_view(const Wanted *wanted, ReleaseView *view)
+{
+	char	   *schema = release_view_schema(wanted->release);
+	SecurityScope scope;
+	Relation	rel = relation_open(view->view, AccessShareLock);
+	ListCell   *lc;
+
+	security_enter_owner(&scope, rel, NULL);
+	foreach(lc, dress_of(wanted, schema, quoting_relation(view->view)))
+		ddl_run(lfirst(lc));
+	security_leave(&scope);
+	relation_close(rel, NoLock);
+}
+
+/* All of it, with the rights of the view's owner. */
 static void
 remake_view(const Wanted *wanted, ReleaseView *view)
 {
@@ -202,6 +225,22 @@ drop_as_owner(ReleaseView *view)
 	security_leave(&scope);
 }
 
+/* Nothing to do, unless somebody has altered the view by hand. */
+static bool
+is_as_noted(const Wanted *wanted, const ReleaseView *view)
+{
+	Relation	rel;
+	bool		same;
+
+	if (strcmp(wanted->definition, view->definition) != 0)
+		return false;
+	rel = relation_open(view->view, AccessShareLock);
+	same = may_replace(wanted, rel) && RelationHasSecurityInvoker(rel) &&
+		RelationGetNumberOfAttributes(rel) == list_length(wanted->columns);
+	relation_close(rel, NoLock);
+	return same;
+}
+
 void
 versioned_view_make(int release, Oid relid)
 {
@@ -211,10 +250,12 @@ versioned_view_make(int release, Oid relid)
 	release_view_lock(relid);
 	view = release_view_find(relid, release);
 	wanted_begin(&wanted, release, relid, 0);
-	if (view)
-		remake_view(&wanted, view);
-	else
+	if (view == NULL)
 		make_view(&wanted, NULL, false);
+	else if (is_as_noted(&wanted, view))
+		dress_view(&wanted, view);
+	else
+		remake_view(&wanted, view);
 	wanted_end(&wanted);
 }
 

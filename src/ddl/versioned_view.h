@@ -14,6 +14,7 @@
 /*
  * Makes the view of a release over table relid, which the current user owns,
  * or brings it up to date: columns, privileges, comments.  The schema is there.
+ * One whose columns are right is not locked against readers.
  * Errors: a view that others build on must be made anew; something else has its
  * name.
  */
