@@ -247,7 +247,6 @@ versioned_view_make(int release, Oid relid)
 	Wanted		wanted;
 	ReleaseView *view;
 
-	release_view_lock(relid);
 	view = release_view_find(relid, release);
 	wanted_begin(&wanted, release, relid, 0);
 	if (view == NULL)

@@ -13,7 +13,8 @@
 
 /*
  * Makes the view of a release over table relid, which the current user owns,
- * or brings it up to date: columns, privileges, comments.  The schema is there.
+ * or brings it up to date: columns, privileges, comments.  The schema is there,
+ * and the caller has locked the views of relid.
  * One whose columns are right is not locked against readers.
  * Errors: a view that others build on must be made anew; something else has its
  * name.
