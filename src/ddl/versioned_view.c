@@ -8,11 +8,13 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/release_view.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/quoting.h"
 #include "core/security.h"
+#include "core/settings.h"
 #include "ddl/statement.h"
 #include "ddl/versioned_view.h"
 #include "ddl/view_definition.h"
@@ -211,6 +213,40 @@ remake_view(const Wanted *wanted, ReleaseView *view)
 	security_leave(&scope);
 }
 
+/* Nothing is in it or known of it, and the current user may drop it. */
+static bool
+is_unused(Oid schema)
+{
+	TandemQuery query;
+	bool		unused;
+
+	query_begin(&query);
+	query_oid(&query, schema);
+	query_oid(&query, GetUserId());
+	unused = query_run(&query,
+					   "SELECT FROM pg_namespace n WHERE n.oid = $1 AND pg_has_role($2, n.nspowner, 'USAGE') "
+					   "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid) "
+					   "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid)") > 0;
+	query_end(&query);
+	return unused;
+}
+
+/* A schema whose last view has gone; where somebody puts a thing into it, it stays. */
+static void
+drop_empty_schema(int release)
+{
+	char	   *name = release_view_schema(release);
+	Oid			schema = get_namespace_oid(name, true);
+	LOCKTAG		tag;
+
+	if (!is_unused(schema))
+		return;
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, NamespaceRelationId, schema, 0);
+	if (lock_wait(&tag, AccessExclusiveLock, setting_lock_timeout) &&
+		is_unused(schema))
+		ddl_run(psprintf("DROP SCHEMA %s RESTRICT", quote_identifier(name)));
+}
+
 static void
 drop_as_owner(ReleaseView *view)
 {
@@ -222,6 +258,7 @@ drop_as_owner(ReleaseView *view)
 	security_enter_owner(&scope, rel, NULL);
 	relation_close(rel, NoLock);
 	drop_view(view->view);
+	drop_empty_schema(view->release);
 	security_leave(&scope);
 }
 

@@ -39,7 +39,8 @@ extern void versioned_views_check_retired(List *relids, int retired);
 /*
  * After the phase of migration ending has changed, before its columns are
  * dropped: the views of the tables stop showing them, and those of releases
- * below retired are dropped (0: none).  The caller has locked tables and views.
+ * below retired are dropped (0: none), each schema with its last one.  The caller
+ * has locked tables and views.
  * Errors: other objects are built on a view that must go.
  */
 extern void versioned_views_end(List *relids, int ending, int retired);
