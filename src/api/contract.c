@@ -279,8 +279,7 @@ contract_alone(Migration *migration, const ContractCall *call,
 	error = subtransaction_try(contract_fenced, &fenced);
 	if (error)
 	{
-		drain_undo(migration);
-		SPI_commit();
+		drain_give_up(migration);
 		ReThrowError(error);
 	}
 	migration_unlock_runner(migration);

@@ -149,18 +149,24 @@ sql(q(CALL tandem.contract('items', undeclared => 'ignore')));
 is(sql($fenced), '41|retired|', 'contract, called again, ends');
 is(sql('SELECT phase FROM tandem.migrations'), 'done', 'the migration too');
 
-# a contract that is terminated, and then aborted
+# a contract that is terminated takes its fence back, and is then aborted
 expand('second', 44);
 $old = hang(42);
+my $loser = $node->background_psql('postgres', on_error_stop => 0);
+my $pid = $loser->query_safe('SELECT pg_backend_pid()');
+$loser->query(q(SET tandem.lock_retry_time = '1s'; CALL tandem.contract('second', undeclared => 'ignore')));
 $contract = start_contract('second');
+is(sql("SELECT pg_terminate_backend($pid, 10000)"), 't', 'one that has given up is terminated');
+is(ask($node, 43, 'SELECT 1'), "psql:<stdin>:2: ERROR:  55T01", 'and takes nothing back of another');
 sql(q(SELECT pg_terminate_backend(running_pid) FROM tandem.migrations WHERE name = 'second'));
 ok(!finish($contract), 'contract is terminated');
 wait_for_running($node, q(SELECT running_pid IS NULL FROM tandem.migrations WHERE name = 'second'));
-is(ask($node, 43, 'SELECT 1'), "psql:<stdin>:2: ERROR:  55T01", 'its fence stays');
+is(ask($node, 43, 'SELECT 1'), '1', 'its fence is taken back');
+is(sql('SELECT release FROM tandem.releases WHERE contracting IS NOT NULL'), '', 'nothing is shown of it');
 $old->query_safe('COMMIT');
 $old->quit;
 sql(q(CALL tandem.abort('second'); DROP TABLE second));
-is(ask($node, 42, 'SELECT 1'), '1', 'abort takes it back, to where the last contract has put it');
+is(ask($node, 42, 'SELECT 1'), '1', 'to where the last contract has put it');
 is(ask($node, 41, 'SELECT 1'), "psql:<stdin>:2: ERROR:  55T01", 'and not further');
 
 # a standby
