@@ -501,8 +501,10 @@ SELECT r.release, h.state, h.reason,
 	CASE h.state WHEN 'retired' THEN g.lowest_since
 		WHEN 'current' THEN g.current_since
 		ELSE coalesce(r.since, g.current_since) END AS since,
-	CASE WHEN g.contracting IS NOT NULL AND h.state = 'retired' THEN
-		(SELECT format('fenced by contract of migration %L, which has not ended', m.name)
+	-- older releases need not be known: so the one that is served is shown it too
+	CASE WHEN h.state = 'retired' OR r.release = g.lowest THEN
+		(SELECT format(CASE WHEN h.state = 'retired' THEN 'fenced by contract of migration %L, which has not ended'
+				ELSE 'contract of migration %L has fenced older releases, and has not ended' END, m.name)
 			FROM tandem.migration m WHERE m.id = g.contracting) END AS contracting,
 	r.migrations
 FROM (SELECT k.release, max(k.since) AS since,

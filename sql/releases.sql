@@ -97,6 +97,8 @@ SELECT * FROM tandem.health(41, '{"search-index": null}');
 SELECT * FROM tandem.health(41, '{"search-index": {"version": 7}}');
 SELECT * FROM tandem.health(43, '{"search-index": [7]}');
 SELECT * FROM tandem.health(41, '{"search-index": 1e20}');
+SELECT * FROM tandem.health(41, '{"search-index": 7.4}');
+SELECT healthy FROM tandem.health(41, '{"search-index": 7.0}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT tandem.set_dependency(NULL, 1);
 SELECT tandem.set_dependency('', 1);

@@ -24,6 +24,7 @@
 #include "ddl/columns.h"
 #include "ddl/health.h"
 #include "ddl/partitions.h"
+#include "ddl/versioned_view.h"
 #include "release/declared.h"
 #include "release/drain.h"
 #include "sync/quarantine.h"
@@ -174,6 +175,9 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 						migration->name),
 				 errdetail("%s", lines_as_list(reasons)),
 				 errhint("Move these to the new columns or drop them, then contract; or make the sync with keep_old => true.")));
+	/* known before older releases are refused, not after */
+	versioned_views_check_retired(sync_relations_of_migration(migration->id),
+								  migration->release);
 }
 
 /* Sessions of which nobody can say which release they are. */
@@ -275,8 +279,7 @@ contract_alone(Migration *migration, const ContractCall *call,
 	error = subtransaction_try(contract_fenced, &fenced);
 	if (error)
 	{
-		drain_undo(migration);
-		SPI_commit();
+		drain_give_up(migration);
 		ReThrowError(error);
 	}
 	migration_unlock_runner(migration);

@@ -123,8 +123,12 @@ tandem_create_views(PG_FUNCTION_ARGS)
 	List	   *tables = tables_of_caller();
 	ListCell   *lc;
 
+	release_view_lock_schema(release);
 	foreach(lc, tables)
+	{
+		release_view_lock(lfirst_oid(lc));
 		check_not_retired(release, lfirst_oid(lc));
+	}
 	ensure_schema(release);
 	foreach(lc, tables)
 		versioned_view_make(release, lfirst_oid(lc));

@@ -59,18 +59,34 @@ registry_changed(void)
 	CacheInvalidateRelcacheByRelid(registry_relid());
 }
 
-void
-registry_lock(void)
+static LOCKTAG
+change_tag(void)
 {
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, registry_relid(), 0, LOCK_CHANGE);
+	return tag;
+}
+
+void
+registry_lock(void)
+{
+	LOCKTAG		tag = change_tag();
+
 	if (lock_wait(&tag, ExclusiveLock, CHANGE_WAIT_MS))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("the release registry is being changed by another session"),
 			 errhint("Let that session commit, then call this again.")));
+}
+
+bool
+registry_try_lock(void)
+{
+	LOCKTAG		tag = change_tag();
+
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 void

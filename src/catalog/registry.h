@@ -43,6 +43,9 @@ extern const char *release_state_name(ReleaseState state);
  */
 extern void registry_lock(void);
 
+/* The same without waiting; whether it was had. */
+extern bool registry_try_lock(void);
+
 /* Reads it as it is committed now, and as this transaction has changed it. */
 extern void registry_read(Registry *registry);
 

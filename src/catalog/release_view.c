@@ -7,6 +7,7 @@
 
 #include "catalog/namespace.h"
 #include "miscadmin.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 
 #include "catalog/release_view.h"
@@ -14,8 +15,9 @@
 #include "core/query.h"
 #include "core/settings.h"
 
-/* objsubid of the lock on a relation's views, on the address of tandem.view */
-#define LOCK_CHANGE 1
+/* objsubid of the locks on the address of tandem.view */
+#define LOCK_RELATION 1
+#define LOCK_SCHEMA 2
 
 char *
 release_view_schema(int release)
@@ -23,21 +25,40 @@ release_view_schema(int release)
 	return psprintf("release_%d", release);
 }
 
-void
-release_view_lock(Oid relid)
+static bool
+lock(uint32 id, uint16 kind)
 {
 	LOCKTAG		tag;
 	Oid			classid = get_relname_relid("view",
 											get_namespace_oid("tandem", false));
 
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, classid, relid, LOCK_CHANGE);
-	if (lock_wait(&tag, ExclusiveLock, setting_lock_retry_time * 1000))
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, classid, id, kind);
+	return lock_wait(&tag, ExclusiveLock, setting_lock_retry_time * 1000);
+}
+
+void
+release_view_lock(Oid relid)
+{
+	if (lock(relid, LOCK_RELATION))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("the views of table \"%s\" are being changed by another session",
 					get_rel_name(relid)),
 			 errhint("Let that session commit, then call this again.")));
+}
+
+void
+release_view_lock_schema(int release)
+{
+	if (!lock(release, LOCK_SCHEMA))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("the views of release %d are being made by another session",
+						release),
+				 errhint("Let that session commit, then call this again.")));
+	/* who had it may have made the schema */
+	AcceptInvalidationMessages();
 }
 
 /*

@@ -25,6 +25,12 @@ extern char *release_view_schema(int release);
  */
 extern void release_view_lock(Oid relid);
 
+/*
+ * The same for the schema of a release, which two sessions may want to make;
+ * before any lock on the views of a table.
+ */
+extern void release_view_lock_schema(int release);
+
 /* The views of relid that are there, by release; and the one of release, or NULL. */
 extern List *release_view_list(Oid relid);
 extern ReleaseView *release_view_find(Oid relid, int release);

@@ -8,16 +8,19 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "catalog/release_view.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/quoting.h"
 #include "core/security.h"
+#include "core/settings.h"
 #include "ddl/statement.h"
 #include "ddl/versioned_view.h"
 #include "ddl/view_definition.h"
@@ -78,6 +81,10 @@ may_replace(const Wanted *wanted, Relation view)
 	return true;
 }
 
+/*
+ * The row type of a view counts as the view.  Its own triggers, rules and
+ * defaults would go with it unasked.
+ */
 static void
 check_nothing_built_on(Oid view)
 {
@@ -92,7 +99,9 @@ check_nothing_built_on(Oid view)
 						"SELECT DISTINCT CASE WHEN r.oid IS NOT NULL THEN format('view %s', r.ev_class::regclass) "
 						"ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END "
 						"FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN' "
-						"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.deptype = 'n' "
+						"WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 "
+						"OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (SELECT unnest(ARRAY[t.oid, t.typarray]) FROM pg_type t WHERE t.typrelid = $1)) "
+						"AND (d.deptype = 'n' OR d.deptype = 'a' AND d.classid IN ('pg_trigger'::regclass, 'pg_rewrite'::regclass, 'pg_attrdef'::regclass)) "
 						"AND r.ev_class IS DISTINCT FROM $1 ORDER BY 1");
 	query_end(&query);
 	if (lines == NIL)
@@ -129,6 +138,15 @@ check_name_is_free(const char *schema, const char *name)
 				 errhint("Rename one of the two, then SELECT tandem.create_views again.")));
 }
 
+/* What the view takes over from its table. */
+static List *
+dress_of(const Wanted *wanted, const char *schema, const char *qualified)
+{
+	return view_dress(RelationGetRelid(wanted->rel),
+					  view_column_origins(wanted->columns), wanted->names,
+					  GetUserId(), qualified, quote_identifier(schema));
+}
+
 /*
  * Makes or replaces view (NULL: there is none) as the current user, who owns it.
  */
@@ -139,10 +157,7 @@ make_view(const Wanted *wanted, ReleaseView *view, bool replace)
 	char	   *name = view ? get_rel_name(view->view)
 	: pstrdup(RelationGetRelationName(wanted->rel));
 	char	   *qualified = quote_qualified_identifier(schema, name);
-	List	   *dress = view_dress(RelationGetRelid(wanted->rel),
-								   view_column_origins(wanted->columns), wanted->names,
-								   GetUserId(), qualified,
-								   quote_identifier(schema));
+	List	   *dress = dress_of(wanted, schema, qualified);
 	ReleaseView made = {.release = wanted->release,
 		.relation = RelationGetRelid(wanted->rel),
 	.definition = wanted->definition};
@@ -166,7 +181,23 @@ make_view(const Wanted *wanted, ReleaseView *view, bool replace)
 	release_view_note(&made);
 }
 
-/* The same with the rights of the view's owner. */
+/* Privileges and comments alone: no lock that would stop a reader. */
+static void
+dress_view(const Wanted *wanted, ReleaseView *view)
+{
+	char	   *schema = release_view_schema(wanted->release);
+	SecurityScope scope;
+	Relation	rel = relation_open(view->view, AccessShareLock);
+	ListCell   *lc;
+
+	security_enter_owner(&scope, rel, NULL);
+	foreach(lc, dress_of(wanted, schema, quoting_relation(view->view)))
+		ddl_run(lfirst(lc));
+	security_leave(&scope);
+	relation_close(rel, NoLock);
+}
+
+/* All of it, with the rights of the view's owner. */
 static void
 remake_view(const Wanted *wanted, ReleaseView *view)
 {
@@ -183,6 +214,40 @@ remake_view(const Wanted *wanted, ReleaseView *view)
 	security_leave(&scope);
 }
 
+/* Nothing is in it or known of it, and the current user may drop it. */
+static bool
+is_unused(Oid schema)
+{
+	TandemQuery query;
+	bool		unused;
+
+	query_begin(&query);
+	query_oid(&query, schema);
+	query_oid(&query, GetUserId());
+	unused = query_run(&query,
+					   "SELECT FROM pg_namespace n WHERE n.oid = $1 AND pg_has_role($2, n.nspowner, 'USAGE') "
+					   "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid) "
+					   "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid)") > 0;
+	query_end(&query);
+	return unused;
+}
+
+/* A schema whose last view has gone; where somebody puts a thing into it, it stays. */
+static void
+drop_empty_schema(int release)
+{
+	char	   *name = release_view_schema(release);
+	Oid			schema = get_namespace_oid(name, true);
+	LOCKTAG		tag;
+
+	if (!is_unused(schema))
+		return;
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, NamespaceRelationId, schema, 0);
+	if (lock_wait(&tag, AccessExclusiveLock, setting_lock_timeout) &&
+		is_unused(schema))
+		ddl_run(psprintf("DROP SCHEMA %s RESTRICT", quote_identifier(name)));
+}
+
 static void
 drop_as_owner(ReleaseView *view)
 {
@@ -194,7 +259,24 @@ drop_as_owner(ReleaseView *view)
 	security_enter_owner(&scope, rel, NULL);
 	relation_close(rel, NoLock);
 	drop_view(view->view);
+	drop_empty_schema(view->release);
 	security_leave(&scope);
+}
+
+/* Nothing to do, unless somebody has altered the view by hand. */
+static bool
+is_as_noted(const Wanted *wanted, const ReleaseView *view)
+{
+	Relation	rel;
+	bool		same;
+
+	if (strcmp(wanted->definition, view->definition) != 0)
+		return false;
+	rel = relation_open(view->view, AccessShareLock);
+	same = may_replace(wanted, rel) && RelationHasSecurityInvoker(rel) &&
+		RelationGetNumberOfAttributes(rel) == list_length(wanted->columns);
+	relation_close(rel, NoLock);
+	return same;
 }
 
 void
@@ -203,13 +285,14 @@ versioned_view_make(int release, Oid relid)
 	Wanted		wanted;
 	ReleaseView *view;
 
-	release_view_lock(relid);
 	view = release_view_find(relid, release);
 	wanted_begin(&wanted, release, relid, 0);
-	if (view)
-		remake_view(&wanted, view);
-	else
+	if (view == NULL)
 		make_view(&wanted, NULL, false);
+	else if (is_as_noted(&wanted, view))
+		dress_view(&wanted, view);
+	else
+		remake_view(&wanted, view);
 	wanted_end(&wanted);
 }
 
@@ -252,6 +335,24 @@ versioned_views_of(List *relids)
 			views = lappend_oid(views, ((ReleaseView *) lfirst(view))->view);
 	}
 	return views;
+}
+
+void
+versioned_views_check_retired(List *relids, int retired)
+{
+	ListCell   *lc;
+	ListCell   *cell;
+
+	foreach(lc, relids)
+	{
+		foreach(cell, release_view_list(lfirst_oid(lc)))
+		{
+			ReleaseView *view = lfirst(cell);
+
+			if (view->release < retired)
+				check_nothing_built_on(view->view);
+		}
+	}
 }
 
 void

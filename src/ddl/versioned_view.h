@@ -13,7 +13,9 @@
 
 /*
  * Makes the view of a release over table relid, which the current user owns,
- * or brings it up to date: columns, privileges, comments.  The schema is there.
+ * or brings it up to date: columns, privileges, comments.  The schema is there,
+ * and the caller has locked the views of relid.
+ * One whose columns are right is not locked against readers.
  * Errors: a view that others build on must be made anew; something else has its
  * name.
  */
@@ -29,9 +31,16 @@ extern void versioned_views_refresh(List *relids);
 extern List *versioned_views_of(List *relids);
 
 /*
+ * Errors: other objects are built on a view of the tables for a release below
+ * retired, which contract is to drop.
+ */
+extern void versioned_views_check_retired(List *relids, int retired);
+
+/*
  * After the phase of migration ending has changed, before its columns are
  * dropped: the views of the tables stop showing them, and those of releases
- * below retired are dropped (0: none).  The caller has locked tables and views.
+ * below retired are dropped (0: none), each schema with its last one.  The caller
+ * has locked tables and views.
  * Errors: other objects are built on a view that must go.
  */
 extern void versioned_views_end(List *relids, int ending, int retired);

@@ -84,13 +84,13 @@ declared_transactions(int release, List *relids)
 	query_int(&query, release);
 	query_oid_list(&query, relids);
 	found = query_texts(&query,
-						"SELECT DISTINCT v.pid || ':' || v.virtualxid FROM tandem.declared_sessions() d "
+						"SELECT t FROM (SELECT DISTINCT v.pid || ':' || v.virtualxid FROM tandem.declared_sessions() d "
 						"JOIN pg_locks v ON v.pid = d.pid AND v.locktype = 'virtualxid' AND v.granted AND v.virtualxid = v.virtualtransaction "
 						"WHERE d.release < $1 AND d.pid <> pg_backend_pid() "
 						"UNION SELECT DISTINCT x.transaction::text FROM pg_prepared_xacts x "
 						"JOIN pg_locks t ON t.locktype = 'transactionid' AND t.transactionid = x.transaction "
 						"JOIN pg_locks r ON r.virtualtransaction = t.virtualtransaction AND r.locktype = 'relation' "
-						"AND r.relation = ANY ($2) WHERE x.database = current_database()");
+						"AND r.relation = ANY ($2) WHERE x.database = current_database()) q (t) ORDER BY t NOT LIKE '%:%', t");
 	query_end(&query);
 	return found;
 }

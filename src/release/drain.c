@@ -8,7 +8,9 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "executor/spi.h"
+#include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -20,6 +22,9 @@
 
 #define LOOK_EVERY_MS 1000
 #define GRACE_MS 200
+
+/* migration whose fence this process takes back when it is terminated; 0: none */
+static int	fencing = 0;
 
 static bool
 has_fence(const Migration *migration)
@@ -103,6 +108,32 @@ give_grace(void *arg)
 	interruptible_sleep(GRACE_MS);
 }
 
+/* Terminated by pg_terminate_backend or a shutdown; nobody can be waited for. */
+static void
+take_back_at_exit(int code, Datum arg)
+{
+	Migration	migration = {.id = fencing};
+
+	if (fencing == 0 || code == 0)
+		return;
+	AbortOutOfAnyTransaction();
+	StartTransactionCommand();
+	if (OidIsValid(registry_relid()) && registry_try_lock())
+		drain_undo(&migration);
+	CommitTransactionCommand();
+}
+
+static void
+take_back_when_terminated(const Migration *migration)
+{
+	static bool registered = false;
+
+	if (!registered)
+		before_shmem_exit(take_back_at_exit, (Datum) 0);
+	registered = true;
+	fencing = migration->id;
+}
+
 /* Another contract that fences, or that a crash has ended while it did. */
 static void
 check_no_other_contract(const Migration *migration, const Registry *registry)
@@ -140,6 +171,7 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms)
 	check_no_other_contract(migration, &registry);
 	registry_set_lowest(Max(registry.lowest, migration->release),
 						migration->id);
+	take_back_when_terminated(migration);
 	SPI_commit();
 	error = wait_for_end(&drain);
 	if (error == NULL && declared_sessions_before(migration->release) != NIL)
@@ -147,8 +179,7 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms)
 	SPI_commit();
 	if (error == NULL)
 		return;
-	drain_undo(migration);
-	SPI_commit();
+	drain_give_up(migration);
 	ReThrowError(error);
 }
 
@@ -194,4 +225,13 @@ drain_undo(const Migration *migration)
 	registry_read(&registry);
 	if (registry.contracting == migration->id)
 		registry_set_lowest(registry_lowest_final(), 0);
+}
+
+void
+drain_give_up(const Migration *migration)
+{
+	drain_undo(migration);
+	SPI_commit();
+	/* from here on the fence is another's */
+	fencing = 0;
 }

@@ -14,7 +14,8 @@
  * older than that of the migration are refused; then waits, at most timeout_ms,
  * for those that were under way, and for prepared transactions on relids.  From
  * a procedure with a non-atomic SPI connection.  On an error, also that of the
- * timeout, which names them, the fence is taken back.
+ * timeout, which names them, the fence is taken back; and when the process is
+ * terminated, also later, until drain_give_up or drain_finish.
  */
 extern void drain_old_releases(Migration *migration, List *relids,
 							   int timeout_ms);
@@ -33,5 +34,8 @@ extern void drain_finish(const Migration *migration);
  * back, also one that a crash has left.
  */
 extern void drain_undo(const Migration *migration);
+
+/* The same after drain_old_releases, and commits. */
+extern void drain_give_up(const Migration *migration);
 
 #endif							/* TANDEM_DRAIN_H */

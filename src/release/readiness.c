@@ -43,7 +43,11 @@ version_of(const JsonbValue *value, const char *name)
 	if (!failed)
 		version = numeric_int4_opt_error(value->val.numeric,
 										 &failed);
-	if (failed)
+	/* 7.4 is not rounded down to what is there */
+	if (failed ||
+		!DatumGetBool(DirectFunctionCall2(numeric_eq,
+										  NumericGetDatum(value->val.numeric),
+										  NumericGetDatum(int64_to_numeric(version)))))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("version of dependency \"%s\" must be an integer", name),

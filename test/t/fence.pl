@@ -110,6 +110,13 @@ is_refused($node, q(CALL tandem.contract('items')),
 	qr/1 sessions that may write the tables have not said which release.*fence\.pl.*undeclared => 'ignore'/s, 'contract with a mute session');
 $mute->quit;
 
+# what others have built on a view that is to go is found before anybody is refused
+sql('SELECT tandem.create_views(41); CREATE FUNCTION report() RETURNS SETOF release_41.items LANGUAGE sql AS $$ TABLE release_41.items $$');
+is_refused($node, q(CALL tandem.contract('items', undeclared => 'ignore')),
+	qr/view release_41.items must be dropped or made anew, and is in use.*function public.report\(\)/s, 'contract with a function of others');
+is(sql('SELECT count(*) FROM tandem.registry'), '0', 'release 41 was served all the time');
+sql('DROP SCHEMA release_41 CASCADE');
+
 # who is in the way is named, and goes on
 my $old = hang(41);
 sql(q(SET tandem.release = 41; BEGIN; UPDATE items SET price = 7 WHERE id = 7; PREPARE TRANSACTION 'two'));
@@ -125,6 +132,8 @@ $contract->{run}->finish;
 $node->start;
 my $fenced = q(SELECT release, state, contracting FROM tandem.releases WHERE state = 'retired');
 is(sql($fenced), q(41|retired|fenced by contract of migration 'items', which has not ended), 'a crash leaves the fence');
+is(sql('SELECT release, state, contracting FROM tandem.releases WHERE release = 42'),
+	q(42|ready|contract of migration 'items' has fenced older releases, and has not ended), 'which is seen where older releases are not known, too');
 is(ask($node, 41, 'SELECT 1'), "psql:<stdin>:2: ERROR:  55T01", 'release 41 is refused');
 is(ask($node, 42, 'SELECT cents FROM items WHERE id = 7'), '700', 'release 42 is served');
 
@@ -151,18 +160,24 @@ is(ask($node, 42, 'BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SHOW tra
 	'one of release 42 may still choose its isolation');
 is(ask($node, 43, 'BEGIN; SELECT healthy, state FROM tandem.health(43)'), 'f|unknown', 'one of a release to come may ask');
 
-# a contract that is terminated, and then aborted
+# a contract that is terminated takes its fence back, and is then aborted
 expand('second', 44);
 $old = hang(42);
+my $loser = $node->background_psql('postgres', on_error_stop => 0);
+my $pid = $loser->query_safe('SELECT pg_backend_pid()');
+$loser->query(q(SET tandem.lock_retry_time = '1s'; CALL tandem.contract('second', undeclared => 'ignore')));
 $contract = start_contract('second');
+is(sql("SELECT pg_terminate_backend($pid, 10000)"), 't', 'one that has given up is terminated');
+is(ask($node, 43, 'SELECT 1'), "psql:<stdin>:2: ERROR:  55T01", 'and takes nothing back of another');
 sql(q(SELECT pg_terminate_backend(running_pid) FROM tandem.migrations WHERE name = 'second'));
 ok(!finish($contract), 'contract is terminated');
 wait_for_running($node, q(SELECT running_pid IS NULL FROM tandem.migrations WHERE name = 'second'));
-is(ask($node, 43, 'SELECT 1'), "psql:<stdin>:2: ERROR:  55T01", 'its fence stays');
+is(ask($node, 43, 'SELECT 1'), '1', 'its fence is taken back');
+is(sql('SELECT release FROM tandem.releases WHERE contracting IS NOT NULL'), '', 'nothing is shown of it');
 $old->query_safe('COMMIT');
 $old->quit;
 sql(q(CALL tandem.abort('second'); DROP TABLE second));
-is(ask($node, 42, 'SELECT 1'), '1', 'abort takes it back, to where the last contract has put it');
+is(ask($node, 42, 'SELECT 1'), '1', 'to where the last contract has put it');
 is(ask($node, 41, 'SELECT 1'), "psql:<stdin>:2: ERROR:  55T01", 'and not further');
 
 # a standby
