@@ -211,7 +211,13 @@ SELECT cents FROM items WHERE id = 1;
 RESET SESSION AUTHORIZATION;
 RESET tandem.release;
 
--- Contract: the old release is retired, and there is no way back.
+-- Contract: not of a release that is current; the old release is retired, and there is no way back.
+SELECT tandem.switch_release(41);
+CALL tandem.contract('cents');
+BEGIN;
+CALL tandem.contract('cents');
+ROLLBACK;
+SELECT tandem.switch_release(42);
 BEGIN;
 CALL tandem.contract('cents');
 ROLLBACK;

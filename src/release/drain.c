@@ -154,6 +154,20 @@ check_no_other_contract(const Migration *migration, const Registry *registry)
 							 quote_literal_cstr(other->name)) : 0));
 }
 
+/* The pointer is where operators want the application: only they move it. */
+static void
+check_not_current(const Migration *migration, const Registry *registry)
+{
+	if (registry->current == 0 || registry->current >= migration->release)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("release %d, which contract of migration \"%s\" would retire, is the current one",
+					registry->current, migration->name),
+			 errhint("SELECT tandem.switch_release(%d); then contract.",
+					 migration->release)));
+}
+
 void
 drain_old_releases(Migration *migration, List *relids, int timeout_ms)
 {
@@ -169,6 +183,7 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms)
 	registry_lock();
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
+	check_not_current(migration, &registry);
 	registry_set_lowest(Max(registry.lowest, migration->release),
 						migration->id);
 	take_back_when_terminated(migration);
@@ -194,6 +209,7 @@ drain_within_transaction(Migration *migration)
 	registry_lock();
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
+	check_not_current(migration, &registry);
 	sessions = declared_sessions_before(migration->release);
 	if (sessions == NIL)
 		return;
