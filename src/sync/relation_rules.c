@@ -204,6 +204,7 @@ compile_side(RelationRules *rules, Relation rel, RuleSide *side, List *names,
 	ListCell   *lc;
 
 	side->ncolumns = list_length(names);
+	rules->widest_side = Max(rules->widest_side, side->ncolumns);
 	side->columns = palloc(sizeof(int) * side->ncolumns);
 	foreach(lc, names)
 		side->columns[i++] = compile_column(rules, rel, lfirst(lc));
@@ -224,6 +225,7 @@ compile_side(RelationRules *rules, Relation rel, RuleSide *side, List *names,
 		node = relation_rules_parse(lfirst(lc), rel, target, label);
 		expression->id = rules->nexpressions++;
 		expression->plan = GetCachedExpression(node);
+		rules->only_builtin &= expression_is_builtin(expression->plan->expr);
 		side->is_volatile |= contain_volatile_functions(node);
 	}
 }
@@ -263,6 +265,7 @@ compile(Relation rel, const Trigger *trigger)
 		rules->context = context;
 		rules->relid = RelationGetRelid(rel);
 		rules->userid = GetUserId();
+		rules->only_builtin = true;
 		rules->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 		sources = rule_args_decode(trigger);
 		rules->rules = palloc0(sizeof(CompiledRule) * list_length(sources));

@@ -67,7 +67,10 @@ typedef struct RelationRules
 	AttrNumber	last_column;	/* largest number among them */
 	int			nrules;
 	CompiledRule *rules;		/* a rule comes after those it depends on */
+	int			widest_side;	/* most columns of a side */
 	int			nexpressions;
+	bool		only_builtin;	/* as of expression_is_builtin, all of them */
+	struct RowState *idle;		/* for the next statement, or NULL */
 	bool		cached;			/* false: dropped from the cache, or stale */
 	int			users;			/* statements that work with it */
 } RelationRules;

@@ -36,18 +36,19 @@ check_call(FunctionCallInfo fcinfo)
 				 errhint("Let tandem.sync_column make the trigger.")));
 }
 
+/* Once a statement: its lookup data is that of one trigger. */
 static RowState *
-statement_state(FmgrInfo *flinfo, TriggerData *data)
+begin_statement(FunctionCallInfo fcinfo)
 {
-	if (flinfo->fn_extra == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(flinfo->fn_mcxt);
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	MemoryContext caller;
 
-		flinfo->fn_extra = row_state_create(data->tg_relation,
-											data->tg_trigger);
-		MemoryContextSwitchTo(caller);
-	}
-	return flinfo->fn_extra;
+	check_call(fcinfo);
+	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	fcinfo->flinfo->fn_extra = row_state_create(data->tg_relation,
+												data->tg_trigger);
+	MemoryContextSwitchTo(caller);
+	return fcinfo->flinfo->fn_extra;
 }
 
 /* The row that is to be stored in place of tuple. */
@@ -76,12 +77,12 @@ Datum
 tandem_sync_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
-	RowState   *state;
+	RowState   *state = fcinfo->flinfo->fn_extra;
 	TupleTableSlot *before;
 	HeapTuple	tuple;
 
-	check_call(fcinfo);
-	state = statement_state(fcinfo->flinfo, data);
+	if (state == NULL)
+		state = begin_statement(fcinfo);
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 	{
 		tuple = synced_tuple(state, data->tg_newtuple, data->tg_newslot,
