@@ -200,11 +200,14 @@ follow_again(RowState *state, CompiledRule *from, RuleSide *changed, bool *done)
 	for (int i = 0; i < rules->nrules; i++)
 	{
 		CompiledRule *rule = &rules->rules[i];
-		bool		forward = share_column(&rule->old_side, changed);
-		RuleSide   *target = forward ? &rule->new_side : &rule->old_side;
+		bool		forward;
+		RuleSide   *target;
 
-		if (rule == from || !done[i] ||
-			(!forward && !share_column(&rule->new_side, changed)) ||
+		if (rule == from || !done[i])
+			continue;
+		forward = share_column(&rule->old_side, changed);
+		target = forward ? &rule->new_side : &rule->old_side;
+		if ((!forward && !share_column(&rule->new_side, changed)) ||
 			dual_write_agrees(state, rule))
 			continue;
 		if (rule->source->on_conflict == ON_CONFLICT_ERROR &&

@@ -123,7 +123,6 @@ prepare_work(RowState *state)
 	MemoryContext caller = MemoryContextSwitchTo(state->context);
 	TupleTableSlot *row = MakeTupleTableSlot(rules->desc, &TTSOpsVirtual);
 
-	state->replaced = palloc(sizeof(bool) * rules->ncolumns);
 	state->done = palloc(sizeof(bool) * rules->nrules);
 	state->computed = palloc(sizeof(NullableDatum) * rules->widest_side);
 	state->expressions = palloc0(sizeof(ExprState *) *
@@ -167,20 +166,13 @@ row_state_load(RowState *state, TupleTableSlot *row, TupleTableSlot *before,
 	memcpy(state->row->tts_isnull, row->tts_isnull, sizeof(bool) * natts);
 	state->before = before;
 	state->stored_natts = stored_natts;
-	state->changes = 0;
-	memset(state->replaced, 0, sizeof(bool) * state->rules->ncolumns);
+	state->first_replaced = InvalidAttrNumber;
 }
 
-bool
-column_same_image(const RuleColumn *column, Datum a, bool a_null,
-				  Datum b, bool b_null)
+/* Whether two values that lie elsewhere are the same, bit by bit. */
+static bool
+same_bytes(Form_pg_attribute att, Datum a, Datum b)
 {
-	Form_pg_attribute att = column->att;
-
-	if (a_null || b_null)
-		return a_null && b_null;
-	if (att->attbyval || a == b)
-		return a == b;
 	if (att->attlen == -1)
 	{
 		struct varlena *va = (struct varlena *) DatumGetPointer(a);
@@ -194,11 +186,22 @@ column_same_image(const RuleColumn *column, Datum a, bool a_null,
 	return datum_image_eq(a, b, att->attbyval, att->attlen);
 }
 
+/* Whether two values of a column are the same, bit by bit. */
+static inline bool
+same_image(const RuleColumn *column, Datum a, bool a_null,
+		   Datum b, bool b_null)
+{
+	if (a_null || b_null)
+		return a_null && b_null;
+	return a == b ||
+		(!column->att->attbyval && same_bytes(column->att, a, b));
+}
+
 bool
 column_equal(const RuleColumn *column, Datum a, bool a_null,
 			 Datum b, bool b_null)
 {
-	if (column_same_image(column, a, a_null, b, b_null))
+	if (same_image(column, a, a_null, b, b_null))
 		return true;
 	if (a_null || b_null || column->equal == NULL)
 		return false;
@@ -219,13 +222,13 @@ column_given(const RuleColumn *column, const TupleTableSlot *row,
 	bool		isnull = row->tts_isnull[i];
 
 	if (before)
-		return column_same_image(column, value, isnull, before->tts_values[i],
-								 before->tts_isnull[i])
+		return same_image(column, value, isnull, before->tts_values[i],
+						  before->tts_isnull[i])
 			? GIVEN_NO : GIVEN_YES;
 	if (column->default_kind == DEFAULT_COMPUTED)
 		return GIVEN_MAYBE;
-	return column_same_image(column, value, isnull, column->default_value,
-							 column->default_kind == DEFAULT_NULL)
+	return same_image(column, value, isnull, column->default_value,
+					  column->default_kind == DEFAULT_NULL)
 		? GIVEN_NO : GIVEN_YES;
 }
 
@@ -244,16 +247,6 @@ row_note_given(RowState *state, TupleTableSlot *row, TupleTableSlot *before)
 		any |= state->given[i] != GIVEN_NO;
 	}
 	return any;
-}
-
-Given
-row_side_given(const RowState *state, const RuleSide *side)
-{
-	Given		given = GIVEN_NO;
-
-	for (int i = 0; i < side->ncolumns; i++)
-		given = Max(given, state->given[side->columns[i]]);
-	return given;
 }
 
 void
@@ -349,13 +342,14 @@ row_set(RowState *state, int index, Datum value, bool isnull)
 	RuleColumn *column = &state->rules->columns[index];
 	int			i = column->attnum - 1;
 
-	if (!column_same_image(column, value, isnull, state->row->tts_values[i],
-						   state->row->tts_isnull[i]))
+	if (!same_image(column, value, isnull, state->row->tts_values[i],
+					state->row->tts_isnull[i]))
 	{
 		state->row->tts_values[i] = value;
 		state->row->tts_isnull[i] = isnull;
-		state->changes += state->replaced[index] ? 0 : 1;
-		state->replaced[index] = true;
+		if (state->first_replaced == InvalidAttrNumber ||
+			state->first_replaced > column->attnum)
+			state->first_replaced = column->attnum;
 	}
 	state->given[index] = state->before
 		? column_given(column, state->row, state->before)
@@ -378,8 +372,8 @@ row_is_unfilled(const RowState *state, const CompiledRule *rule)
 		if (isnull)
 			continue;
 		if (column->default_kind != DEFAULT_CONSTANT ||
-			!column_same_image(column, value, false, column->default_value,
-							   false))
+			!same_image(column, value, false, column->default_value,
+						false))
 			return false;
 	}
 	return true;

@@ -46,9 +46,9 @@ typedef struct RowState
 	TupleTableSlot *row;		/* virtual; its values are worked on */
 	TupleTableSlot *before;		/* of an UPDATE: the old row; NULL: INSERT */
 	int			stored_natts;	/* columns of the stored old row */
-	int			changes;		/* columns replaced */
-	bool	   *replaced;		/* by index into rules->columns */
-	Given	   *given;			/* the same */
+	AttrNumber	first_replaced; /* least number of a replaced column; 0: none
+								 * is */
+	Given	   *given;			/* by index into rules->columns */
 	bool	   *done;			/* of dual_write.c, by index into rules->rules */
 } RowState;
 
@@ -73,7 +73,15 @@ extern bool row_note_given(RowState *state, TupleTableSlot *row,
 						   TupleTableSlot *before);
 
 /* Whether any column of the side is given, at its surest. */
-extern Given row_side_given(const RowState *state, const RuleSide *side);
+static inline Given
+row_side_given(const RowState *state, const RuleSide *side)
+{
+	Given		given = GIVEN_NO;
+
+	for (int i = 0; i < side->ncolumns; i++)
+		given = Max(given, state->given[side->columns[i]]);
+	return given;
+}
 
 /* Makes sure which of the columns in doubt the statement named. */
 extern void row_settle_doubts(RowState *state);
@@ -94,10 +102,6 @@ extern void row_forget_compiled(RowState *state, const RuleSide *side);
 
 /* Gives a column a value, unless it has it already, by image. */
 extern void row_set(RowState *state, int column, Datum value, bool isnull);
-
-/* Whether two values of a column are the same, bit by bit. */
-extern bool column_same_image(const RuleColumn *column, Datum a, bool a_null,
-							  Datum b, bool b_null);
 
 /* Whether the column's type calls them equal; NULL equals NULL. */
 extern bool column_equal(const RuleColumn *column, Datum a, bool a_null,

@@ -13,6 +13,7 @@
 #include "core/sql_function.h"
 #include "sync/dual_write.h"
 #include "sync/row_movement.h"
+#include "sync/row_tuple.h"
 #include "utils/memutils.h"
 
 SQL_FUNCTION(tandem_sync_row);
@@ -56,21 +57,11 @@ static HeapTuple
 synced_tuple(RowState *state, HeapTuple tuple, TupleTableSlot *row,
 			 TupleTableSlot *before, int stored_natts)
 {
-	HeapTuple	synced;
-
 	if (!dual_write_concerns(state, row, before, stored_natts))
 		return tuple;
 	row_state_load(state, row, before, stored_natts);
 	dual_write_apply(state);
-	if (state->changes == 0)
-		return tuple;
-	/* as heap_modify_tuple does, but the row is taken apart already */
-	synced = heap_form_tuple(RelationGetDescr(state->rel),
-							 state->row->tts_values, state->row->tts_isnull);
-	synced->t_data->t_ctid = tuple->t_data->t_ctid;
-	synced->t_self = tuple->t_self;
-	synced->t_tableOid = tuple->t_tableOid;
-	return synced;
+	return state->first_replaced ? row_tuple(state, tuple) : tuple;
 }
 
 Datum
