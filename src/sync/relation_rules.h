@@ -71,7 +71,8 @@ typedef struct RelationRules
 	int			nexpressions;
 	bool		only_builtin;	/* as of expression_is_builtin, all of them */
 	struct RowState *idle;		/* for the next statement, or NULL */
-	bool		cached;			/* false: dropped from the cache, or stale */
+	bool		current;		/* false: a change was told of */
+	bool		dropped;		/* from the cache: its last user frees it */
 	int			users;			/* statements that work with it */
 } RelationRules;
 
