@@ -13,6 +13,23 @@
 #include "access/tupmacs.h"
 #include "sync/row_tuple.h"
 
+/*
+ * Whether a tuple has no values from column first on: so does a row inserted
+ * by a release that does not know the new columns.
+ */
+static bool
+ends_before(HeapTuple tuple, int first)
+{
+	if (!HeapTupleHasNulls(tuple))
+		return false;
+	for (int i = first; i < HeapTupleHeaderGetNatts(tuple->t_data); i++)
+	{
+		if (!att_isnull(i, tuple->t_data->t_bits))
+			return false;
+	}
+	return true;
+}
+
 /* Where the first columns of the tuple's data end. */
 static Size
 head_length(HeapTuple tuple, TupleDesc desc, int columns)
@@ -22,6 +39,8 @@ head_length(HeapTuple tuple, TupleDesc desc, int columns)
 	const char *data = (char *) header + header->t_hoff;
 	Size		length = 0;
 
+	if (ends_before(tuple, columns))
+		return tuple->t_len - header->t_hoff;
 	for (int i = 0; i < columns; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
@@ -80,6 +99,26 @@ fill_tail(char *data, const TupleTableSlot *row, TupleDesc desc, int first,
 	}
 }
 
+/* Marks the columns of to, which has NULLs, that are none; before first as from. */
+static void
+fill_bitmap(HeapTuple to, HeapTuple from, const TupleTableSlot *row,
+			int natts, int first)
+{
+	bits8	   *bits = to->t_data->t_bits;
+	int			copied = 0;
+
+	if (HeapTupleHasNulls(from))
+	{
+		copied = first / BITS_PER_BYTE;
+		memcpy(bits, from->t_data->t_bits, copied);
+	}
+	for (int i = copied * BITS_PER_BYTE; i < natts; i++)
+	{
+		if (!row->tts_isnull[i])
+			bits[i / BITS_PER_BYTE] |= 1 << (i % BITS_PER_BYTE);
+	}
+}
+
 /* A tuple with the header of row, and room for length bytes of data. */
 static HeapTuple
 make_tuple(const TupleTableSlot *row, TupleDesc desc, Size length)
@@ -98,11 +137,6 @@ make_tuple(const TupleTableSlot *row, TupleDesc desc, Size length)
 	HeapTupleHeaderSetNatts(header, desc->natts);
 	header->t_hoff = offset;
 	header->t_infomask = nulls ? HEAP_HASNULL : 0;
-	for (int i = 0; nulls && i < desc->natts; i++)
-	{
-		if (!row->tts_isnull[i])
-			header->t_bits[i / BITS_PER_BYTE] |= 1 << (i % BITS_PER_BYTE);
-	}
 	return tuple;
 }
 
@@ -124,6 +158,8 @@ splice_tail(HeapTuple tuple, const TupleTableSlot *row, TupleDesc desc, int firs
 	result = make_tuple(row, desc, length);
 	result->t_data->t_infomask |= tuple->t_data->t_infomask &
 		(HEAP_HASVARWIDTH | HEAP_HASEXTERNAL);
+	if (HeapTupleHasNulls(result))
+		fill_bitmap(result, tuple, row, desc->natts, first);
 	data = (char *) result->t_data + result->t_data->t_hoff;
 	memcpy(data, (char *) tuple->t_data + tuple->t_data->t_hoff, head);
 	fill_tail(data, row, desc, first, head);
