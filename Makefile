@@ -38,6 +38,7 @@ OBJS = \
 	src/sync/relation_rules.o \
 	src/sync/row_state.o \
 	src/sync/row_key.o \
+	src/sync/row_tuple.o \
 	src/sync/row_movement.o \
 	src/sync/quarantine.o \
 	src/sync/dual_write.o \

@@ -177,7 +177,7 @@ fill_row(Batch *batch)
 	row_state_load(state, batch->slot, batch->slot,
 				   stored_columns(batch->slot));
 	batch->quarantined += dual_write_fill(state, 0);
-	if (state->changes > 0 && !write_row(batch))
+	if (state->first_replaced && !write_row(batch))
 		batch->locked = true;
 }
 
@@ -368,7 +368,7 @@ retry_row(Batch *batch, CompiledRule *rule, bool up)
 		: dual_write_backward(state, rule);
 	if (!computed)
 		return RETRY_RAISES;
-	return state->changes == 0 || write_row(batch) ? RETRY_RIGHT : RETRY_LOCKED;
+	return !state->first_replaced || write_row(batch) ? RETRY_RIGHT : RETRY_LOCKED;
 }
 
 RetryResult

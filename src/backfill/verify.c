@@ -55,7 +55,7 @@ fill_would_change(RowCheck *check)
 	if (!row_is_unfilled(state, check->rule))
 		return false;
 	(void) dual_write_forward(state, check->rule);
-	return state->changes > 0;
+	return state->first_replaced != InvalidAttrNumber;
 }
 
 static void

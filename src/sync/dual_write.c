@@ -15,45 +15,24 @@
 #include "sync/dual_write.h"
 #include "sync/quarantine.h"
 
-/* Values computed for a side; column i of it has value i. */
-typedef struct SideValues
-{
-	Datum	   *values;
-	bool	   *nulls;
-} SideValues;
-
 bool
 dual_write_concerns(RowState *state, TupleTableSlot *row,
 					TupleTableSlot *before, int stored_natts)
 {
-	RelationRules *rules = state->rules;
-	bool		any = (before == NULL);
-
-	slot_getsomeattrs(row, rules->last_column);
-	if (before)
-		slot_getsomeattrs(before, rules->last_column);
-	for (int i = 0; i < rules->ncolumns; i++)
-	{
-		state->given[i] = row_column_given(state, &rules->columns[i], row,
-										   before);
-		any |= state->given[i] != GIVEN_NO;
-	}
-	return any || row_needs_fill(state, before, stored_natts);
+	return row_note_given(state, row, before) || before == NULL ||
+		row_needs_fill(state, before, stored_natts);
 }
 
 static void
-compute_side(RowState *state, CompiledRule *rule, RuleSide *side,
-			 SideValues *result)
+compute_side(RowState *state, CompiledRule *rule, RuleSide *side)
 {
-	MemoryContext per_row = state->econtext->ecxt_per_tuple_memory;
-
-	result->values = MemoryContextAlloc(per_row, sizeof(Datum) * side->ncolumns);
-	result->nulls = MemoryContextAllocZero(per_row, sizeof(bool) * side->ncolumns);
 	for (int i = 0; i < side->ncolumns; i++)
 	{
+		NullableDatum *result = &state->computed[i];
+
 		if (side->expressions[i].id >= 0)
-			result->values[i] = row_compute(state, rule, &side->expressions[i],
-											&result->nulls[i]);
+			result->value = row_compute(state, rule, &side->expressions[i],
+										&result->isnull);
 	}
 }
 
@@ -62,7 +41,6 @@ typedef struct SideCall
 	RowState   *state;
 	CompiledRule *rule;
 	RuleSide   *side;
-	SideValues *result;
 } SideCall;
 
 static void
@@ -70,24 +48,23 @@ compute_side_call(void *arg)
 {
 	SideCall   *call = arg;
 
-	compute_side(call->state, call->rule, call->side, call->result);
+	compute_side(call->state, call->rule, call->side);
 }
 
 /*
- * Computes a side.  Where the rule quarantines, an error of the transform is
- * returned rather than raised.
+ * Computes a side into state->computed.  Where the rule quarantines, an error
+ * of the transform is returned rather than raised.
  */
 static ErrorData *
-try_compute_side(RowState *state, CompiledRule *rule, RuleSide *side,
-				 SideValues *result)
+try_compute_side(RowState *state, CompiledRule *rule, RuleSide *side)
 {
-	SideCall	call = {state, rule, side, result};
+	SideCall	call = {state, rule, side};
 	ErrorData  *error = NULL;
 
 	if (rule->source->quarantine)
 		error = quarantine_try(compute_side_call, &call);
 	else
-		compute_side(state, rule, side, result);
+		compute_side(state, rule, side);
 	if (error)
 		row_forget_compiled(state, side);
 	return error;
@@ -101,12 +78,11 @@ static bool
 set_side(RowState *state, CompiledRule *rule, RuleSide *side,
 		 const char *direction, bool only_missing)
 {
-	SideValues	computed;
 	ErrorData  *error;
 
 	if (side->expressions == NULL)
 		return true;
-	error = try_compute_side(state, rule, side, &computed);
+	error = try_compute_side(state, rule, side);
 	if (error)
 		quarantine_record(state, rule, direction, error);
 	for (int i = 0; i < side->ncolumns; i++)
@@ -115,8 +91,8 @@ set_side(RowState *state, CompiledRule *rule, RuleSide *side,
 			(only_missing && state->given[side->columns[i]] == GIVEN_YES))
 			continue;
 		row_set(state, side->columns[i],
-				error ? (Datum) 0 : computed.values[i],
-				error ? true : computed.nulls[i]);
+				error ? (Datum) 0 : state->computed[i].value,
+				error ? true : state->computed[i].isnull);
 	}
 	return error == NULL;
 }
@@ -124,11 +100,9 @@ set_side(RowState *state, CompiledRule *rule, RuleSide *side,
 bool
 dual_write_raises(RowState *state, CompiledRule *rule)
 {
-	SideValues	computed;
-
-	return try_compute_side(state, rule, &rule->new_side, &computed) != NULL ||
+	return try_compute_side(state, rule, &rule->new_side) != NULL ||
 		(rule->old_side.expressions != NULL &&
-		 try_compute_side(state, rule, &rule->old_side, &computed) != NULL);
+		 try_compute_side(state, rule, &rule->old_side) != NULL);
 }
 
 bool
@@ -150,12 +124,10 @@ dual_write_backward(RowState *state, CompiledRule *rule)
 static bool
 side_agrees(RowState *state, CompiledRule *rule, RuleSide *side, bool *judged)
 {
-	SideValues	computed;
-
 	*judged = side->expressions != NULL && !side->is_volatile;
 	if (!*judged)
 		return false;
-	if (try_compute_side(state, rule, side, &computed) != NULL)
+	if (try_compute_side(state, rule, side) != NULL)
 	{
 		*judged = false;
 		return false;
@@ -166,7 +138,8 @@ side_agrees(RowState *state, CompiledRule *rule, RuleSide *side, bool *judged)
 		int			attr = column->attnum - 1;
 
 		if (side->expressions[i].id >= 0 &&
-			!column_equal(column, computed.values[i], computed.nulls[i],
+			!column_equal(column, state->computed[i].value,
+						  state->computed[i].isnull,
 						  state->row->tts_values[attr],
 						  state->row->tts_isnull[attr]))
 			return false;
@@ -228,11 +201,14 @@ follow_again(RowState *state, CompiledRule *from, RuleSide *changed, bool *done)
 	for (int i = 0; i < rules->nrules; i++)
 	{
 		CompiledRule *rule = &rules->rules[i];
-		bool		forward = share_column(&rule->old_side, changed);
-		RuleSide   *target = forward ? &rule->new_side : &rule->old_side;
+		bool		forward;
+		RuleSide   *target;
 
-		if (rule == from || !done[i] ||
-			(!forward && !share_column(&rule->new_side, changed)) ||
+		if (rule == from || !done[i])
+			continue;
+		forward = share_column(&rule->old_side, changed);
+		target = forward ? &rule->new_side : &rule->old_side;
+		if ((!forward && !share_column(&rule->new_side, changed)) ||
 			dual_write_agrees(state, rule))
 			continue;
 		if (rule->source->on_conflict == ON_CONFLICT_ERROR &&
@@ -387,9 +363,9 @@ void
 dual_write_apply(RowState *state)
 {
 	RelationRules *rules = state->rules;
-	bool	   *done = MemoryContextAllocZero(state->econtext->ecxt_per_tuple_memory,
-											  sizeof(bool) * rules->nrules);
+	bool	   *done = state->done;
 
+	memset(done, 0, sizeof(bool) * rules->nrules);
 	follow_given(state, done);
 	if (state->before == NULL)
 		follow_declared(state, done);

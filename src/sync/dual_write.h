@@ -18,7 +18,7 @@ extern bool dual_write_concerns(RowState *state, TupleTableSlot *row,
 
 /*
  * Applies all rules to the loaded row, in both directions, until nothing
- * follows any more.  On return state->changes counts the columns replaced.
+ * follows any more.  On return state->first_replaced tells whether it is changed.
  * Errors: a conflict of both sides; whatever up or down raises.
  */
 extern void dual_write_apply(RowState *state);

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
+#include "access/transam.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
@@ -16,6 +17,7 @@
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
 #include "core/compat.h"
@@ -206,6 +208,54 @@ expression_parse(const char *expression_text, Relation rel, const char *alias,
 	PG_END_TRY();
 	error_context_stack = callback.previous;
 	return expression;
+}
+
+static bool
+is_made_by_user(Oid function, void *context)
+{
+	return function >= FirstUnpinnedObjectId;
+}
+
+static bool
+depends_on_user(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_CoerceToDomain:
+		case T_ConvertRowtypeExpr:
+		case T_FieldSelect:
+		case T_FieldStore:
+		case T_RowExpr:
+			return true;
+		case T_Var:
+			if (((Var *) node)->varattno == InvalidAttrNumber)
+				return true;
+			break;
+		case T_FuncExpr:
+			if (type_is_rowtype(((FuncExpr *) node)->funcresulttype))
+				return true;
+			break;
+		case T_MinMaxExpr:
+			if (((MinMaxExpr *) node)->minmaxtype >= FirstUnpinnedObjectId)
+				return true;
+			break;
+		case T_SubscriptingRef:
+			if (((SubscriptingRef *) node)->refcontainertype >= FirstUnpinnedObjectId)
+				return true;
+			break;
+		default:
+			break;
+	}
+	return check_functions_in_node(node, is_made_by_user, NULL) ||
+		expression_tree_walker(node, depends_on_user, context);
+}
+
+bool
+expression_is_builtin(Node *expression)
+{
+	return !depends_on_user(expression, NULL);
 }
 
 char *

@@ -30,6 +30,14 @@ extern Node *expression_parse(const char *expression_text, Relation rel,
  */
 extern char *expression_deparse(Node *expression, Relation rel);
 
+/*
+ * Whether a planned expression calls nothing but functions of the server's
+ * own, on types whose shape nobody can change: so that its executable form,
+ * and what the functions keep with that, stays right from one statement to
+ * the next.
+ */
+extern bool expression_is_builtin(Node *expression);
+
 #define EXPRESSION_ALIAS "tandem_row"
 
 #endif							/* TANDEM_EXPRESSION_H */

@@ -52,7 +52,7 @@ invalidate(Datum arg, Oid relid)
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
 		if (entry->rules && (relid == InvalidOid || entry->key.relid == relid))
-			entry->rules->cached = false;
+			entry->rules->current = false;
 	}
 }
 
@@ -110,7 +110,7 @@ side_is_current(const RuleSide *side)
 static bool
 is_current(const RelationRules *rules)
 {
-	if (!rules->cached)
+	if (!rules->current)
 		return false;
 	for (int i = 0; i < rules->nrules; i++)
 	{
@@ -210,6 +210,7 @@ compile_side(RelationRules *rules, Relation rel, RuleSide *side, List *names,
 	ListCell   *lc;
 
 	side->ncolumns = list_length(names);
+	rules->widest_side = Max(rules->widest_side, side->ncolumns);
 	side->columns = palloc(sizeof(int) * side->ncolumns);
 	foreach(lc, names)
 		side->columns[i++] = compile_column(rules, rel, lfirst(lc));
@@ -230,6 +231,7 @@ compile_side(RelationRules *rules, Relation rel, RuleSide *side, List *names,
 		node = relation_rules_parse(lfirst(lc), rel, target, label);
 		expression->id = rules->nexpressions++;
 		expression->plan = GetCachedExpression(node);
+		rules->only_builtin &= expression_is_builtin(expression->plan->expr);
 		side->is_volatile |= contain_volatile_functions(node);
 	}
 }
@@ -273,13 +275,14 @@ compile(Relation rel, const Trigger *trigger)
 		rules->context = context;
 		rules->relid = RelationGetRelid(rel);
 		rules->userid = GetUserId();
+		rules->only_builtin = true;
 		rules->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 		sources = rule_args_decode(trigger);
 		rules->rules = palloc0(sizeof(CompiledRule) * list_length(sources));
 		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);
 		foreach(lc, sources)
 			compile_rule(rules, rel, trigger, lfirst(lc));
-		rules->cached = true;
+		rules->current = true;
 	}
 	PG_CATCH();
 	{
@@ -305,6 +308,20 @@ relation_sync_trigger(Relation rel)
 	return NULL;
 }
 
+/* Takes the rules, if any, from their entry in the cache. */
+static void
+drop_rules(CacheEntry *entry)
+{
+	RelationRules *rules = entry->rules;
+
+	entry->rules = NULL;
+	if (rules == NULL)
+		return;
+	rules->dropped = true;
+	if (rules->users == 0)
+		free_rules(rules);
+}
+
 RelationRules *
 relation_rules_get(Relation rel, const Trigger *trigger)
 {
@@ -321,16 +338,11 @@ relation_rules_get(Relation rel, const Trigger *trigger)
 	rules = entry->rules;
 	if (rules == NULL || !is_current(rules))
 	{
-		entry->rules = NULL;
-		if (rules)
-		{
-			rules->cached = false;
-			if (rules->users == 0)
-				free_rules(rules);
-		}
+		drop_rules(entry);
 		rules = compile(rel, trigger);
-		/* compiling looks into catalogs, where an invalidation may come */
-		entry = hash_search(cache, &key, HASH_ENTER, NULL);
+		/* compiling may run functions, which may have come here too */
+		entry = hash_search(cache, &key, HASH_FIND, NULL);
+		drop_rules(entry);
 		entry->rules = rules;
 	}
 	rules->users++;
@@ -340,11 +352,8 @@ relation_rules_get(Relation rel, const Trigger *trigger)
 void
 relation_rules_release(RelationRules *rules)
 {
-	CacheKey	key = {rules->relid, rules->userid};
-	CacheEntry *entry = hash_search(cache, &key, HASH_FIND, NULL);
-
 	rules->users--;
-	if (rules->users == 0 && (entry == NULL || entry->rules != rules))
+	if (rules->users == 0 && rules->dropped)
 		free_rules(rules);
 }
 

@@ -68,8 +68,12 @@ typedef struct RelationRules
 	AttrNumber	last_column;	/* largest number among them */
 	int			nrules;
 	CompiledRule *rules;		/* a rule comes after those it depends on */
+	int			widest_side;	/* most columns of a side */
 	int			nexpressions;
-	bool		cached;			/* false: dropped from the cache, or stale */
+	bool		only_builtin;	/* as of expression_is_builtin, all of them */
+	struct RowState *idle;		/* for the next statement, or NULL */
+	bool		current;		/* false: a change was told of */
+	bool		dropped;		/* from the cache: its last user frees it */
 	int			users;			/* statements that work with it */
 } RelationRules;
 

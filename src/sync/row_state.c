@@ -8,8 +8,10 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/datum.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "sync/given_columns.h"
 #include "sync/row_state.h"
@@ -17,25 +19,99 @@
 /* longest value shown in a message, in bytes */
 #define VALUE_SHOWN 60
 
+/*
+ * Counts what may change whether a function may be called, or which it is:
+ * an executable expression has settled both when it was made.
+ */
+static uint64 function_changes = 0;
+
+/* Runs at any time: only counts. */
 static void
-release_rules(void *arg)
+function_changed(Datum arg, int cache, uint32 hash)
 {
-	relation_rules_release((RelationRules *) arg);
+	function_changes++;
+}
+
+static RowState *
+make_state(RelationRules *rules)
+{
+	static bool registered = false;
+	MemoryContext context = AllocSetContextCreate(rules->context,
+												  "tandem row",
+												  ALLOCSET_SMALL_SIZES);
+	RowState   *state = MemoryContextAllocZero(context, sizeof(RowState));
+
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, function_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, function_changed, (Datum) 0);
+		registered = true;
+	}
+	state->context = context;
+	state->rules = rules;
+	state->function_changes = function_changes;
+	state->given = MemoryContextAllocZero(context,
+										  sizeof(Given) * rules->ncolumns);
+	return state;
+}
+
+/*
+ * Whether the next statement may work with the state.  An expression that
+ * calls functions of users does not outlive its statement: what those keep
+ * with it may depend on that.  Nor does one that has raised.
+ */
+static bool
+may_be_kept(const RowState *state)
+{
+	return !state->computing &&
+		(state->row == NULL || state->rules->only_builtin) &&
+		state->function_changes == function_changes;
+}
+
+static void
+end_statement(void *arg)
+{
+	RowState   *state = arg;
+	RelationRules *rules = state->rules;
+
+	if (rules->idle == NULL && may_be_kept(state))
+	{
+		if (state->econtext)
+			ResetExprContext(state->econtext);
+		rules->idle = state;
+	}
+	else
+		MemoryContextDelete(state->context);
+	relation_rules_release(rules);
+}
+
+/* A state that no statement works with. */
+static RowState *
+idle_state(RelationRules *rules)
+{
+	RowState   *state = rules->idle;
+
+	rules->idle = NULL;
+	if (state && !may_be_kept(state))
+	{
+		MemoryContextDelete(state->context);
+		state = NULL;
+	}
+	return state ? state : make_state(rules);
 }
 
 RowState *
 row_state_create(Relation rel, const Trigger *trigger)
 {
-	RowState   *state = palloc0(sizeof(RowState));
-	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+	RowState   *state = idle_state(relation_rules_get(rel, trigger));
 
 	state->rel = rel;
-	state->context = CurrentMemoryContext;
-	state->rules = relation_rules_get(rel, trigger);
-	callback->func = release_rules;
-	callback->arg = state->rules;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	state->given = palloc0(sizeof(Given) * state->rules->ncolumns);
+	state->statement = CurrentMemoryContext;
+	state->columns_sought = false;
+	state->end.func = end_statement;
+	state->end.arg = state;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &state->end);
 	return state;
 }
 
@@ -43,17 +119,20 @@ row_state_create(Relation rel, const Trigger *trigger)
 static void
 prepare_work(RowState *state)
 {
+	RelationRules *rules = state->rules;
 	MemoryContext caller = MemoryContextSwitchTo(state->context);
+	TupleTableSlot *row = MakeTupleTableSlot(rules->desc, &TTSOpsVirtual);
 
-	state->row = MakeTupleTableSlot(state->rules->desc, &TTSOpsVirtual);
-	state->replaced = palloc(sizeof(bool) * state->rules->desc->natts);
+	state->done = palloc(sizeof(bool) * rules->nrules);
+	state->computed = palloc(sizeof(NullableDatum) * rules->widest_side);
 	state->expressions = palloc0(sizeof(ExprState *) *
-								 Max(state->rules->nexpressions, 1));
+								 Max(rules->nexpressions, 1));
 	state->compiled = AllocSetContextCreate(state->context,
 											"tandem expressions",
 											ALLOCSET_SMALL_SIZES);
 	state->econtext = CreateStandaloneExprContext();
-	state->econtext->ecxt_scantuple = state->row;
+	state->econtext->ecxt_scantuple = row;
+	state->row = ExecStoreVirtualTuple(row);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -82,28 +161,18 @@ row_state_load(RowState *state, TupleTableSlot *row, TupleTableSlot *before,
 		prepare_work(state);
 	free_forgotten(state);
 	ResetExprContext(state->econtext);
-	ExecClearTuple(state->row);
 	slot_getallattrs(row);
 	memcpy(state->row->tts_values, row->tts_values, sizeof(Datum) * natts);
 	memcpy(state->row->tts_isnull, row->tts_isnull, sizeof(bool) * natts);
-	ExecStoreVirtualTuple(state->row);
 	state->before = before;
 	state->stored_natts = stored_natts;
-	state->changes = 0;
-	memset(state->replaced, 0, sizeof(bool) * natts);
+	state->first_replaced = InvalidAttrNumber;
 }
 
-/* Whether two values of a column are the same, bit by bit. */
+/* Whether two values that lie elsewhere are the same, bit by bit. */
 static bool
-column_same_image(const RuleColumn *column, Datum a, bool a_null,
-				  Datum b, bool b_null)
+same_bytes(Form_pg_attribute att, Datum a, Datum b)
 {
-	Form_pg_attribute att = column->att;
-
-	if (a_null || b_null)
-		return a_null && b_null;
-	if (att->attbyval || a == b)
-		return datum_image_eq(a, b, att->attbyval, att->attlen);
 	if (att->attlen == -1)
 	{
 		struct varlena *va = (struct varlena *) DatumGetPointer(a);
@@ -117,11 +186,22 @@ column_same_image(const RuleColumn *column, Datum a, bool a_null,
 	return datum_image_eq(a, b, att->attbyval, att->attlen);
 }
 
+/* Whether two values of a column are the same, bit by bit. */
+static inline bool
+same_image(const RuleColumn *column, Datum a, bool a_null,
+		   Datum b, bool b_null)
+{
+	if (a_null || b_null)
+		return a_null && b_null;
+	return a == b ||
+		(!column->att->attbyval && same_bytes(column->att, a, b));
+}
+
 bool
 column_equal(const RuleColumn *column, Datum a, bool a_null,
 			 Datum b, bool b_null)
 {
-	if (column_same_image(column, a, a_null, b, b_null))
+	if (same_image(column, a, a_null, b, b_null))
 		return true;
 	if (a_null || b_null || column->equal == NULL)
 		return false;
@@ -129,36 +209,44 @@ column_equal(const RuleColumn *column, Datum a, bool a_null,
 										  column->att->attcollation, a, b));
 }
 
-Given
-row_column_given(RowState *state, const RuleColumn *column,
-				 TupleTableSlot *row, TupleTableSlot *before)
+/*
+ * Whether a column is given, by its image.  Both slots have been taken apart
+ * as far as that column.
+ */
+static Given
+column_given(const RuleColumn *column, const TupleTableSlot *row,
+			 const TupleTableSlot *before)
 {
-	bool		isnull;
-	Datum		value = slot_getattr(row, column->attnum, &isnull);
+	int			i = column->attnum - 1;
+	Datum		value = row->tts_values[i];
+	bool		isnull = row->tts_isnull[i];
 
 	if (before)
-	{
-		bool		was_null;
-		Datum		was = slot_getattr(before, column->attnum, &was_null);
-
-		return column_same_image(column, value, isnull, was, was_null)
+		return same_image(column, value, isnull, before->tts_values[i],
+						  before->tts_isnull[i])
 			? GIVEN_NO : GIVEN_YES;
-	}
 	if (column->default_kind == DEFAULT_COMPUTED)
 		return GIVEN_MAYBE;
-	return column_same_image(column, value, isnull, column->default_value,
-							 column->default_kind == DEFAULT_NULL)
+	return same_image(column, value, isnull, column->default_value,
+					  column->default_kind == DEFAULT_NULL)
 		? GIVEN_NO : GIVEN_YES;
 }
 
-Given
-row_side_given(const RowState *state, const RuleSide *side)
+bool
+row_note_given(RowState *state, TupleTableSlot *row, TupleTableSlot *before)
 {
-	Given		given = GIVEN_NO;
+	RelationRules *rules = state->rules;
+	bool		any = false;
 
-	for (int i = 0; i < side->ncolumns; i++)
-		given = Max(given, state->given[side->columns[i]]);
-	return given;
+	slot_getsomeattrs(row, rules->last_column);
+	if (before)
+		slot_getsomeattrs(before, rules->last_column);
+	for (int i = 0; i < rules->ncolumns; i++)
+	{
+		state->given[i] = column_given(&rules->columns[i], row, before);
+		any |= state->given[i] != GIVEN_NO;
+	}
+	return any;
 }
 
 void
@@ -166,9 +254,9 @@ row_settle_doubts(RowState *state)
 {
 	if (!state->columns_sought)
 	{
-		MemoryContext caller = MemoryContextSwitchTo(state->context);
+		MemoryContext caller = MemoryContextSwitchTo(state->statement);
 
-		state->named_columns = given_columns(state->rel, state->context,
+		state->named_columns = given_columns(state->rel, state->statement,
 											 &state->columns_known);
 		state->columns_sought = true;
 		MemoryContextSwitchTo(caller);
@@ -215,6 +303,7 @@ row_compute(RowState *state, const CompiledRule *rule,
 	Datum		value;
 
 	error_context_stack = &callback;
+	state->computing = true;
 	if (*compiled == NULL)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(state->compiled);
@@ -224,6 +313,7 @@ row_compute(RowState *state, const CompiledRule *rule,
 		MemoryContextSwitchTo(caller);
 	}
 	value = ExecEvalExprSwitchContext(*compiled, state->econtext, isnull);
+	state->computing = false;
 	error_context_stack = callback.previous;
 	return value;
 }
@@ -239,6 +329,7 @@ row_forget_compiled(RowState *state, const RuleSide *side)
 			state->expressions[side->expressions[i].id] = NULL;
 	}
 	state->forgotten = true;
+	state->computing = false;
 }
 
 /*
@@ -251,16 +342,17 @@ row_set(RowState *state, int index, Datum value, bool isnull)
 	RuleColumn *column = &state->rules->columns[index];
 	int			i = column->attnum - 1;
 
-	if (!column_same_image(column, value, isnull, state->row->tts_values[i],
-						   state->row->tts_isnull[i]))
+	if (!same_image(column, value, isnull, state->row->tts_values[i],
+					state->row->tts_isnull[i]))
 	{
 		state->row->tts_values[i] = value;
 		state->row->tts_isnull[i] = isnull;
-		state->changes += state->replaced[i] ? 0 : 1;
-		state->replaced[i] = true;
+		if (state->first_replaced == InvalidAttrNumber ||
+			state->first_replaced > column->attnum)
+			state->first_replaced = column->attnum;
 	}
 	state->given[index] = state->before
-		? row_column_given(state, column, state->row, state->before)
+		? column_given(column, state->row, state->before)
 		: GIVEN_YES;
 }
 
@@ -280,8 +372,8 @@ row_is_unfilled(const RowState *state, const CompiledRule *rule)
 		if (isnull)
 			continue;
 		if (column->default_kind != DEFAULT_CONSTANT ||
-			!column_same_image(column, value, false, column->default_value,
-							   false))
+			!same_image(column, value, false, column->default_value,
+						false))
 			return false;
 	}
 	return true;

@@ -3,7 +3,8 @@
  *		One row on its way through the rules of its relation: its values, which
  *		columns are given, and the expressions that compute the others.
  *
- * A RowState lasts a statement (or a batch) and is loaded with row after row.
+ * A RowState serves a statement (or a batch) at a time and is loaded with row
+ * after row.  Its rules keep it for the next statement where that is safe.
  */
 #ifndef TANDEM_ROW_STATE_H
 #define TANDEM_ROW_STATE_H
@@ -23,31 +24,38 @@ typedef enum Given
 
 typedef struct RowState
 {
-	Relation	rel;
 	RelationRules *rules;
 	MemoryContext context;		/* of this state */
+	uint64		function_changes;	/* that there had been when it was made */
 	ExprContext *econtext;		/* reset with every row loaded */
 	ExprState **expressions;	/* by RuleExpression.id, made when needed */
 	MemoryContext compiled;		/* of the expressions */
 	bool		forgotten;		/* some are given up: free all with the row */
+	bool		computing;		/* one is at work, or has raised */
+	NullableDatum *computed;	/* of a side; column i of it has value i */
+	TupleTableSlot *moved;		/* of row_movement.c; made when needed */
+
+	/* of the statement */
+	Relation	rel;
+	MemoryContext statement;
+	MemoryContextCallback end;
 	bool		columns_known;	/* whether named_columns is to be trusted */
 	bool		columns_sought;
 	Bitmapset  *named_columns;	/* that the statement names */
-
-	TupleTableSlot *moved;		/* of row_movement.c; made when needed */
 
 	/* of the row */
 	TupleTableSlot *row;		/* virtual; its values are worked on */
 	TupleTableSlot *before;		/* of an UPDATE: the old row; NULL: INSERT */
 	int			stored_natts;	/* columns of the stored old row */
-	int			changes;		/* columns replaced */
-	bool	   *replaced;		/* by column, from 0 */
+	AttrNumber	first_replaced; /* least number of a replaced column; 0: none
+								 * is */
 	Given	   *given;			/* by index into rules->columns */
+	bool	   *done;			/* of dual_write.c, by index into rules->rules */
 } RowState;
 
 /*
- * A state for rows of rel, allocated in the current context, whose reset ends
- * it.  The caller keeps its lock on rel.
+ * A state for rows of rel, until the reset of the current context, which is
+ * that of the statement.  The caller keeps its lock on rel.
  */
 extern RowState *row_state_create(Relation rel, const Trigger *trigger);
 
@@ -58,12 +66,23 @@ extern RowState *row_state_create(Relation rel, const Trigger *trigger);
 extern void row_state_load(RowState *state, TupleTableSlot *row,
 						   TupleTableSlot *before, int stored_natts);
 
-/* Whether any column of the side is given, at its surest. */
-extern Given row_side_given(const RowState *state, const RuleSide *side);
+/*
+ * Notes which columns of row are given, which need not be loaded, and returns
+ * whether any may be.  before is as of row_state_load.
+ */
+extern bool row_note_given(RowState *state, TupleTableSlot *row,
+						   TupleTableSlot *before);
 
-/* The same of a column that is not known to be given, by its image. */
-extern Given row_column_given(RowState *state, const RuleColumn *column,
-							  TupleTableSlot *row, TupleTableSlot *before);
+/* Whether any column of the side is given, at its surest. */
+static inline Given
+row_side_given(const RowState *state, const RuleSide *side)
+{
+	Given		given = GIVEN_NO;
+
+	for (int i = 0; i < side->ncolumns; i++)
+		given = Max(given, state->given[side->columns[i]]);
+	return given;
+}
 
 /* Makes sure which of the columns in doubt the statement named. */
 extern void row_settle_doubts(RowState *state);

@@ -10,10 +10,12 @@
 
 #include "access/htup_details.h"
 #include "commands/trigger.h"
+#include "utils/memutils.h"
 
 #include "core/sql_function.h"
 #include "sync/dual_write.h"
 #include "sync/row_movement.h"
+#include "sync/row_tuple.h"
 
 SQL_FUNCTION(tandem_sync_row);
 
@@ -36,18 +38,19 @@ check_call(FunctionCallInfo fcinfo)
 				 errhint("Let tandem.sync_column make the trigger.")));
 }
 
+/* Once a statement: its lookup data is that of one trigger. */
 static RowState *
-statement_state(FmgrInfo *flinfo, TriggerData *data)
+begin_statement(FunctionCallInfo fcinfo)
 {
-	if (flinfo->fn_extra == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(flinfo->fn_mcxt);
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	MemoryContext caller;
 
-		flinfo->fn_extra = row_state_create(data->tg_relation,
-											data->tg_trigger);
-		MemoryContextSwitchTo(caller);
-	}
-	return flinfo->fn_extra;
+	check_call(fcinfo);
+	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	fcinfo->flinfo->fn_extra = row_state_create(data->tg_relation,
+												data->tg_trigger);
+	MemoryContextSwitchTo(caller);
+	return fcinfo->flinfo->fn_extra;
 }
 
 /* The row that is to be stored in place of tuple. */
@@ -55,33 +58,23 @@ static HeapTuple
 synced_tuple(RowState *state, HeapTuple tuple, TupleTableSlot *row,
 			 TupleTableSlot *before, int stored_natts)
 {
-	HeapTuple	synced;
-
 	if (!dual_write_concerns(state, row, before, stored_natts))
 		return tuple;
 	row_state_load(state, row, before, stored_natts);
 	dual_write_apply(state);
-	if (state->changes == 0)
-		return tuple;
-	/* as heap_modify_tuple does, but the row is taken apart already */
-	synced = heap_form_tuple(RelationGetDescr(state->rel),
-							 state->row->tts_values, state->row->tts_isnull);
-	synced->t_data->t_ctid = tuple->t_data->t_ctid;
-	synced->t_self = tuple->t_self;
-	synced->t_tableOid = tuple->t_tableOid;
-	return synced;
+	return state->first_replaced ? row_tuple(state, tuple) : tuple;
 }
 
 Datum
 tandem_sync_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
-	RowState   *state;
+	RowState   *state = fcinfo->flinfo->fn_extra;
 	TupleTableSlot *before;
 	HeapTuple	tuple;
 
-	check_call(fcinfo);
-	state = statement_state(fcinfo->flinfo, data);
+	if (state == NULL)
+		state = begin_statement(fcinfo);
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 	{
 		tuple = synced_tuple(state, data->tg_newtuple, data->tg_newslot,
