@@ -1,6 +1,7 @@
 # The table most parts work on: rows of about 120 bytes, two indexes.
 # shellcheck shell=bash
-item_bytes=120
+: "${root:?}"
+export item_bytes=120
 
 # item_template ROWS: makes the database items_ROWS, unless it is there; its name is in $template
 item_template() {

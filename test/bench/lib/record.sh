@@ -1,6 +1,6 @@
 # What a part finds goes into $record, one fact a line, its fields separated by tabs. report/ reads it.
 # shellcheck shell=bash
-: "${record:?}"
+: "${record:?}" "${part:?}"
 
 fact() {
 	local IFS=$'\t'
@@ -20,8 +20,8 @@ value() {
 # point CONTENDER X Y: of a curve
 point() { fact point "$@"; }
 
-# target WHAT TERM TERM <=|>= BOUND [max]: the first term over the second, round by round; the median
-# of the rounds counts, or the max. A term is MEASURE:CONTENDER, less another's with -CONTENDER, or 1.
+# target WHAT TERM TERM <=|>= BOUND [max]: the first term over the second: their medians over the rounds, or
+# the max of the first. A term is MEASURE:CONTENDER, less that of another one with -CONTENDER, or 1.
 target() { fact target "$1" "$2" "$3" "$4" "$5" "${6:-median}"; }
 
 # interleave ROUNDS FUNCTION CONTENDER...: each contender once a round, the first one another each time

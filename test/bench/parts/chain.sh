@@ -1,5 +1,6 @@
 # Several syncs on one wide table.
 # shellcheck shell=bash
+: "${rounds:?}"
 rows=$(size 300000 60000 2000)
 contenders=(none one parallel_4 chain_4)
 
@@ -33,7 +34,8 @@ make_contender() {
 		CREATE INDEX ON wide (c29);
 		CREATE TABLE source (LIKE wide);
 		INSERT INTO source SELECT i, $values repeat('x', 40) FROM generate_series(1, $rows) i;
-		VACUUM ANALYZE source"
+		ANALYZE source"
+	query "$database" 'VACUUM source'
 	case $1 in
 		one) add_sync "$database" c2 d2 ;;
 		parallel_4) for i in {2..5}; do add_sync "$database" "c$i" "d$i"; done ;;

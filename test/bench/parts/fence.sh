@@ -1,5 +1,6 @@
 # What the fence costs a session that it has nothing to say to.
 # shellcheck shell=bash
+: "${bindir:?}" "${short_rounds:?}"
 scale=$(size 10 5 1)
 seconds=$(size 6 4 1)
 

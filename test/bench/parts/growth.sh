@@ -1,5 +1,6 @@
 # The same fill on ever larger tables: its speed and the memory of the process that fills.
 # shellcheck shell=bash
+: "${cluster:?}"
 small=$(size 1000000 100000 5000)
 middle=$(size 10000000 400000 10000)
 large=$(size 40000000 1000000 20000)
@@ -25,7 +26,7 @@ peak_memory() {
 fits() {
 	local free
 	free=$(df --output=avail -k "$cluster" | tail -n 1)
-	[ "$((free / 1024))" -gt "$(($1 / 1000000 * 400 + 10000))" ]
+	[ "$((free / 1024))" -gt "$(($1 * 400 / 1000000 + 10000))" ]
 }
 
 turn() {
@@ -37,13 +38,13 @@ turn() {
 	}
 	item_template "$rows"
 	fresh_items growing
-	[ "$rows" != "$large" ] || drop_databases "$template"
+	[ "$rows" != "$large" ] || drop_databases "items_$rows"
 	run_file growing test/bench/contenders/sync/tandem.sql >/dev/null
 	# a session that says its process id and then fills
 	mkfifo "$cluster/pid"
 	{
 		echo "SELECT pg_backend_pid() \\g $cluster/pid"
-		echo '\timing on'
+		printf '%s\n' '\timing on'
 		echo "CALL tandem.migrate('cents');"
 	} | PGOPTIONS='-c client_min_messages=warning' psql_on growing -f - >"$cluster/growing.out" &
 	watcher=$!

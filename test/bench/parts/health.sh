@@ -1,5 +1,6 @@
 # The health check of a node, beside the cheapest probe there is.
 # shellcheck shell=bash
+: "${short_rounds:?}"
 seconds=$(size 4 2 1)
 
 title 'Health check'

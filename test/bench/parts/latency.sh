@@ -1,5 +1,6 @@
 # What the clients of an application at half of its peak feel of a fill.
 # shellcheck shell=bash
+: "${cluster:?}" "${rounds:?}"
 rows=$(size 2000000 200000 20000)
 contenders=(none tandem_1 keyset_triggers update)
 peak_seconds=$(size 15 4 1)

@@ -1,6 +1,7 @@
 # The longest stall of a client while a migration asks for its strong locks and another transaction
 # has the table: expand, contract and abort at once, each in a database of its own.
 # shellcheck shell=bash
+: "${bindir:?}" "${cluster:?}" "${rounds:?}" "${part:?}"
 seconds=$(size 60 5 3)
 lock_timeout=200
 contenders=(expand contract abort alter_table)

@@ -1,5 +1,6 @@
 # What the sync costs each write: CPU bound, all in memory.
 # shellcheck shell=bash
+: "${rounds:?}" "${item_bytes:?}" "${noop:?}"
 rows=$(size 1000000 150000 5000)
 contenders=(none generated noop_c plpgsql pgroll_manner tandem)
 

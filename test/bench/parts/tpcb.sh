@@ -1,5 +1,6 @@
 # Stock TPC-B beside a sync of the column that it writes.
 # shellcheck shell=bash
+: "${bindir:?}" "${short_rounds:?}"
 scale=$(size 10 5 1)
 seconds=$(size 6 4 1)
 
