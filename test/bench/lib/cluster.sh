@@ -47,7 +47,7 @@ run_ms() {
 # fresh_database NAME [TEMPLATE]: a new one, in place of any of that name
 fresh_database() {
 	query postgres "DROP DATABASE IF EXISTS $1 WITH (FORCE)"
-	query postgres "CREATE DATABASE $1 TEMPLATE ${2:-template1} STRATEGY file_copy"
+	query postgres "CREATE DATABASE $1 TEMPLATE ${2:-template1}"
 }
 
 drop_databases() {

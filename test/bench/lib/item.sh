@@ -15,6 +15,10 @@ item_template() {
 # fresh_items NAME: a copy of $template, its table in the server's memory as far as it fits
 fresh_items() {
 	fresh_database "$1" "$template"
+	warm_items "$1"
+}
+
+warm_items() {
 	query "$1" "SELECT count(pg_prewarm(c)) FROM unnest('{item,item_pkey,item_created}'::regclass[]) c" >/dev/null
 	query "$1" CHECKPOINT
 }

@@ -1,7 +1,7 @@
 # Several syncs on one wide table.
 # shellcheck shell=bash
 : "${rounds:?}"
-rows=$(size 300000 60000 2000)
+rows=$(size 300000 40000 2000)
 contenders=(none one parallel_4 chain_4)
 
 title "Several syncs on a table of 30 columns, $rows rows"

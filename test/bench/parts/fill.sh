@@ -1,7 +1,7 @@
 # Filling a table that nobody else works on: time, and what is left behind.
 # shellcheck shell=bash
 : "${rounds:?}" "${item_bytes:?}"
-rows=$(size 2000000 150000 5000)
+rows=$(size 2000000 100000 5000)
 contenders=(update keyset_triggers keyset_update blocks_plpgsql tandem_1 tandem_2 tandem_1_no_vacuum tandem_2_no_vacuum)
 cores=$(nproc)
 

@@ -1,7 +1,7 @@
 # The health check of a node, beside the cheapest probe there is.
 # shellcheck shell=bash
 : "${short_rounds:?}"
-seconds=$(size 4 2 1)
+seconds=$(size 3 2 1)
 
 title 'Health check'
 note "pgbench -M prepared, 2 clients, $seconds s a run. One release is current, a migration of the next is open."

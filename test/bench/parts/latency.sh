@@ -1,7 +1,7 @@
 # What the clients of an application at half of its peak feel of a fill.
 # shellcheck shell=bash
 : "${cluster:?}" "${rounds:?}"
-rows=$(size 2000000 200000 20000)
+rows=$(size 1000000 200000 20000)
 contenders=(none tandem_1 keyset_triggers update)
 peak_seconds=$(size 15 4 1)
 # how long none is looked at

@@ -1,7 +1,7 @@
 # What the sync costs each write: CPU bound, all in memory.
 # shellcheck shell=bash
 : "${rounds:?}" "${item_bytes:?}" "${noop:?}"
-rows=$(size 1000000 150000 5000)
+rows=$(size 1000000 100000 5000)
 contenders=(none generated noop_c plpgsql pgroll_manner tandem)
 
 title "Cost of the sync, $rows rows"
