@@ -3,6 +3,7 @@
 # make test       every test, in a private copy of the server; installs nothing into it
 #                 (some of them: make test REGRESS='sync abort' ISOLATION= TAP_TESTS=)
 # make demo       the demonstration, in the same kind of copy
+# make bench      measured beside its rivals, in such a copy; QUICK=1 in minutes; PARTS="fill latency"
 # make format, make check-format
 
 MODULE_big = pg_tandem
@@ -166,10 +167,15 @@ test:
 demo:
 	@test/setup/sandbox test/demo/run
 
+bench:
+	@test/setup/optional gnuplot-nox
+	@test/setup/sandbox test/bench/run
+	@test/bench/publish
+
 format:
 	@test/checks/format --fix
 
 check-format:
 	@test/checks/format
 
-.PHONY: test-folders test demo format check-format FORCE
+.PHONY: test-folders test demo bench format check-format FORCE

@@ -1,0 +1,4 @@
+-- ours, 2 workers, all settings at their defaults; the statistics and the proof of every row are part of it
+\ir ../sync/tandem.sql
+\timing on
+CALL tandem.migrate('cents', workers => 2);

@@ -1,0 +1,1 @@
+-- the application's table as it is, without a migration
