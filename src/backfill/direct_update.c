@@ -112,6 +112,7 @@ direct_update_lock(DirectUpdate *update, ItemPointer tid)
 			return DIRECT_UPDATED;
 		case TM_WouldBlock:
 		case TM_BeingModified:
+			update->holder = failure.xmax;
 			return DIRECT_LOCKED;
 		default:
 			return DIRECT_GONE;
