@@ -62,7 +62,8 @@ sub expand
 
 	foreach my $name (grep { ($_ eq 'm4') == $late } sort keys %{ $self->{syncs} })
 	{
-		my $sql = $self->{as_owner} ? "SET ROLE torture_owner;\n" : '';
+		my $owner = $server->ask(q(SELECT relowner::regrole FROM pg_class WHERE oid = 'torture.items'::regclass));
+		my $sql = $self->{as_owner} ? "SET ROLE $owner;\n" : '';
 		my @syncs = @{ $self->{syncs}{$name} };
 		my $columns = '';
 
@@ -80,6 +81,7 @@ sub expand
 			$model->tell_by_value(0);
 			$server->ask("$sql$columns");
 			$columns = '';
+			$_->{stays} = 1 foreach @syncs;
 		}
 		$server->ask("${sql}BEGIN;\nSELECT tandem.create_migration('$name');\n$columns" . join('', map { $self->sync_sql($name, $_) } @syncs)
 			. $self->build_sql($name, @syncs) . "COMMIT;\n"
@@ -142,7 +144,7 @@ sub tell_model
 	return;
 }
 
-# Columns that are gone after contract or abort of all.
+# Columns that are gone after contract or abort of all: what came in a transaction before its sync stays.
 sub ended_columns
 {
 	my ($self, $how) = @_;
@@ -150,7 +152,7 @@ sub ended_columns
 
 	foreach my $sync (map { @$_ } values %{ $self->{syncs} })
 	{
-		next if $how eq 'abort' && $sync->{add} ne 'tandem';
+		next if $how eq 'abort' && $sync->{stays};
 		push @gone, side_names($sync, $how eq 'abort' ? 1 : 0);
 	}
 	return @gone;

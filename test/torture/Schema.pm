@@ -96,7 +96,8 @@ SQL
 	$sql .= $self->partitions_sql;
 	$sql .= "ALTER TABLE $self->{name} DROP COLUMN gone_$_;\n" foreach 1 .. $self->{dropped};
 	$sql .= "ALTER TABLE $self->{name} ADD PRIMARY KEY (" . ($self->{kind} eq 'by_part' ? 'id, part' : 'id') . ");\n";
-	$sql .= "CREATE INDEX ON $self->{name} ($self->{mappings}[0]{sides}[0][0]{name}) WHERE part = 0;\n" if $self->{index_old};
+	$sql .= "CREATE INDEX ON $self->{name} ($self->{mappings}[0]{sides}[0][0]{name}) WHERE part = 0;\n"
+	  if $self->{index_old} && $self->{mappings}[0]{name} ne 'body';
 	return $sql . $self->triggers_sql . $self->rights_sql;
 }
 
@@ -166,6 +167,21 @@ GRANT ALL ON ALL TABLES IN SCHEMA torture TO torture_writer;
 SQL
 }
 
+# Gives the table and its partitions to another owner.
+sub owner_sql
+{
+	my ($owner) = @_;
+
+	return <<"SQL";
+DO \$\$ DECLARE r text; BEGIN
+	FOR r IN SELECT oid::regclass FROM pg_class
+		WHERE relnamespace = 'torture'::regnamespace AND relkind IN ('r', 'p') AND relname LIKE 'items%' ORDER BY oid LOOP
+		EXECUTE format('ALTER TABLE %s OWNER TO $owner', r);
+	END LOOP;
+END \$\$;
+SQL
+}
+
 # What the triggers above do, for the model.
 sub tidy
 {
@@ -179,6 +195,14 @@ sub tidy
 		$v->{hits} = $before->{hits} + 1 if $hits && $before;
 		defined $v->{$_} and $v->{$_} = abs $v->{$_} foreach @columns;
 	};
+}
+
+# Takes the triggers of single columns away; returns these.
+sub end_tidy
+{
+	my ($self) = @_;
+
+	return grep { defined } map { delete $_->{tidied} } @{ $self->{mappings} };
 }
 
 # Rows that are there before the migration: for each its values.

@@ -21,10 +21,17 @@ sub try
 {
 	my ($self, $sql, $database) = @_;
 	my $timed_out;
-	my ($status, $out, $err) = $self->{node}->psql($database || $self->{database}, "\\set VERBOSITY verbose\n$sql",
-		timeout => $PostgreSQL::Test::Utils::timeout_default, timed_out => \$timed_out);
+	my ($status, $out, $err);
 
+	# a psql that finds no server does not read its input
+	local $SIG{PIPE} = 'IGNORE';
+	my $ok = eval {
+		($status, $out, $err) = $self->{node}->psql($database || $self->{database}, "\\set VERBOSITY verbose\n$sql",
+			timeout => $PostgreSQL::Test::Utils::timeout_default, timed_out => \$timed_out);
+		1;
+	};
 	die "no end of: $sql\n" if $timed_out;
+	return (2, '', "FATAL: $@") if !$ok;
 	return ($status, $out, $err // '');
 }
 
@@ -148,22 +155,15 @@ sub kill_postmaster
 	my @all = ($postmaster, split ' ', `ps -o pid= --ppid $postmaster`);
 
 	$self->{node}->kill9;
-	foreach (1 .. 400)
+	foreach (1 .. 200)
 	{
-		@all = grep { is_alive($_) } @all or last;
+		@all = grep { -e "/proc/$_" } @all or last;
 		sleep 0.05;
 	}
-	die "processes @all outlive their postmaster\n" if @all;
+	# where nobody reaps it, a zombie would pass for a server
+	die "processes @all outlive their postmaster\n" if grep { slurp_file("/proc/$_/stat") !~ /\) Z / } @all;
+	unlink $self->{node}->data_dir . '/postmaster.pid' if @all;
 	return $self->start_again;
-}
-
-sub is_alive
-{
-	my ($pid) = @_;
-
-	open my $stat, '<', "/proc/$pid/stat" or return 0;
-	# a zombie has ended
-	return <$stat> !~ /\) Z /;
 }
 
 sub start_again

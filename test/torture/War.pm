@@ -88,7 +88,7 @@ sub beside
 
 	return sub {
 		my ($battle) = @_;
-		my ($status, $out, $err) = $battle->{server}->try("SET lock_timeout = '1s';\nSET client_min_messages = error;\n$sql;");
+		my ($status, $out, $err) = $battle->{server}->try("SET lock_timeout = '1s';\nSET client_min_messages = error;\n$sql");
 
 		return outcome($battle, $status, $err, $sql);
 	};
@@ -146,7 +146,7 @@ sub lock_storm
 			my $lock = $random->chance(60)
 			  ? "LOCK TABLE torture.items IN $mode MODE"
 			  : 'SELECT count(*) FROM (SELECT FROM torture.items WHERE id % 7 = ' . $random->below(7) . ' FOR ' . $random->pick('UPDATE', 'KEY SHARE') . ') r';
-			$sql .= sprintf "BEGIN;\n$lock;\nSELECT pg_sleep(0.%03d);\nCOMMIT;\n", $random->below(60);
+			$sql .= "BEGIN;\n$lock;\nSELECT pg_sleep(" . $random->below(60) / 1000 . ");\nCOMMIT;\n";
 		}
 		$battle->{server}->start_sql($battle->{folder}, $sql);
 	}
@@ -204,7 +204,7 @@ sub change_owner
 	my ($battle) = @_;
 	my $owner = $battle->{random}->pick('torture_owner', 'torture_other');
 
-	return beside("SELECT format('ALTER TABLE %s OWNER TO $owner', relid) FROM pg_partition_tree('torture.items') \\gexec\n")->($battle);
+	return beside(Schema::owner_sql($owner))->($battle);
 }
 
 # The fill runs as the owner of the table: it must say so, and go on when the right is back.

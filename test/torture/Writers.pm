@@ -93,12 +93,21 @@ sub savepoint
 	my ($self) = @_;
 	my @before = @{ $self->{steps} };
 	my $kept = $self->{random}->chance(50);
+	# after an error no ROLLBACK may find the savepoint of another
+	my $name = $self->savepoint_name;
 
-	$self->say('SAVEPOINT a;');
+	$self->say("SAVEPOINT $name;");
 	$self->statement foreach 1 .. $self->{random}->between(1, 2);
-	$self->say($kept ? 'RELEASE a;' : 'ROLLBACK TO a;');
+	$self->say($kept ? "RELEASE $name;" : "ROLLBACK TO $name;");
 	$self->{steps} = \@before if !$kept;
 	return;
+}
+
+sub savepoint_name
+{
+	my ($self) = @_;
+
+	return 's' . $self->{savepoints}++;
 }
 
 # What must have been done when the transaction was committed; done($model) is false where it cannot have been.
@@ -116,15 +125,17 @@ sub try
 	my ($self, $sql, $done, $refused) = @_;
 	my $number = @{ $self->{steps} };
 
-	$self->say('SAVEPOINT t;');
+	my $name = $self->savepoint_name;
+
+	$self->say("SAVEPOINT $name;");
 	$self->{tries}{ 1 + ($self->{sql} =~ tr/\n//) } = 1;
 	$self->say(<<"SQL");
 $sql
 \\if :ERROR
-ROLLBACK TO t;
+ROLLBACK TO $name;
 INSERT INTO torture.failed VALUES ($self->{number}, $self->{seq}, $number, :'LAST_ERROR_SQLSTATE');
 \\endif
-RELEASE t;
+RELEASE $name;
 SQL
 	push @{ $self->{steps} }, { what => $sql, done => $done, refused => $refused };
 	return;
