@@ -87,7 +87,7 @@ sub expand
 			. $self->build_sql($name, @syncs) . "COMMIT;\n"
 			. "SELECT tandem.configure('$name', 'tandem.batch_target', '5ms');\n"
 			. "SELECT tandem.configure('$name', 'tandem.lock_retry_time', '5s');");
-		$self->tell_model($model, $_) foreach @syncs;
+		$self->tell_model($model, $name, $_) foreach @syncs;
 		push @{ $self->{names} }, $name;
 		$self->{open}{$name} = 1;
 	}
@@ -128,13 +128,14 @@ sub build_sql
 
 sub tell_model
 {
-	my ($self, $model, $sync) = @_;
+	my ($self, $model, $name, $sync) = @_;
 	my $mapping = $sync->{mapping};
 	my @new = @{ $mapping->{sides}[ $sync->{link} + 1 ] };
 
 	push @{ $mapping->{writable} }, \@new;
 	$self->{schema}{columns}{ $_->{name} } = $_ foreach @new;
 	$model->add_rule({
+			migration => $name,
 			old => [ side_names($sync, 0) ],
 			new => [ side_names($sync, 1) ],
 			on_conflict => $sync->{on_conflict},

@@ -18,7 +18,8 @@ sub new
 	return bless { columns => {}, rules => [], tidy => sub { }, rows => {}, by_value => 0, %parts }, $class;
 }
 
-# Adds new columns and a rule for them: old, new (lists of names), up_of, down_of, on_conflict.
+# Adds new columns and a rule for them: old, new (lists of names), up_of, down_of, on_conflict,
+# migration.
 sub add_rule
 {
 	my ($self, $rule, $columns) = @_;
@@ -370,15 +371,23 @@ sub tell_by_value
 	return;
 }
 
-# Rows whose sides disagree, as verify counts them; call it where each row is certain.
+# Rows whose sides disagree, by migration, as verify counts them; and those of them that no write may
+# lead to, so that a proof cannot miss them: a one-way sync lets the new column go its way at any time.  Call
+# it where each row is certain.
 sub mismatched
 {
 	my ($self) = @_;
+	my (%rows, %surely);
 
-	return scalar grep {
-		my $v = $_->[0]{v};
-		grep { !agrees($_, $v) } @{ $self->{rules} }
-	} values %{ $self->{rows} };
+	foreach my $states (values %{ $self->{rows} })
+	{
+		my @wrong = grep { !agrees($_, $states->[0]{v}) } @{ $self->{rules} };
+		my %wrong = map { $_->{migration} => 1 } @wrong;
+		my %both_ways = map { $_->{migration} => 1 } grep { $_->{down_of} } @wrong;
+		$rows{$_}++ foreach keys %wrong;
+		$surely{$_}++ foreach keys %both_ways;
+	}
+	return (\%rows, \%surely);
 }
 
 # For messages.
