@@ -84,11 +84,11 @@ sub show
 	my ($report) = @_;
 	my $events = 0;
 
-	diag(sprintf '%-60s %s', 'event', 'outcomes');
+	note(sprintf '%-60s %s', 'event', 'outcomes');
 	foreach my $name (sort keys %{ $report->{events} })
 	{
 		my $outcomes = $report->{events}{$name};
-		diag(sprintf '%-60s %s', $name, join ', ', map { "$_ $outcomes->{$_}" } sort keys %$outcomes);
+		note(sprintf '%-60s %s', $name, join ', ', map { "$_ $outcomes->{$_}" } sort keys %$outcomes);
 		next if $name =~ /^careless: /;
 		$events += $outcomes->{$_} foreach grep { $_ ne 'none' } keys %$outcomes;
 	}
