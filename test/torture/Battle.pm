@@ -536,6 +536,7 @@ sub end
 	$self->call_migrate;
 	$self->round(1, 0);
 	return if $self->{wrong};
+	$self->mend_quarantine;
 	$self->run_migrate;
 	$self->check_end if !$self->{wrong};
 	return if $self->{wrong};
@@ -551,6 +552,26 @@ sub end
 		$mapping->{writable} = [ grep { !grep { !$self->{model}{columns}{ $_->{name} } } @$_ } @{ $mapping->{sides} } ];
 	}
 	$self->round(0.5, 0);
+	return;
+}
+
+# Contract is refused as long as a row is in quarantine.
+sub mend_quarantine
+{
+	my ($self) = @_;
+	my $model = $self->{model};
+	my @rows = $model->quarantined or return;
+	my $ids = join ', ', map { $_->[1] } @rows;
+
+	$self->finish_migrate;
+	foreach my $name (map { $_->[0]{migration} } $rows[0])
+	{
+		my ($status) = $self->{server}->try("CALL tandem.contract('$name', undeclared => 'ignore')");
+		$self->fail("contract of $name is not refused, with rows $ids in quarantine") if $status == 0;
+	}
+	$self->insist("UPDATE torture.items SET code = '7' WHERE id IN ($ids)");
+	$model->update($_->[1], { code => 7 }) foreach @rows;
+	$self->count('quarantine mended', 'refused');
 	return;
 }
 

@@ -230,10 +230,24 @@ sub chain
 				down_of => strictly(sub { substr($_[0], 1) =~ tr/~//dr }) } ] };
 }
 
+# A transform that raises, and is not to take the old release down: such rows wait in quarantine.
+sub code
+{
+	return {
+		name => 'code',
+		quarantine => 1,
+		sides => [ [ column('code', 'text', sub { $_[0]->chance(10) ? 'bad' : $_[0]->below(1000) }) ], [ number('num', 'int', 0, 999) ] ],
+		links => [ {
+			up => ['code::int'],
+			down => ['num::text'],
+			up_of => strictly(sub { $_[0] eq 'bad' ? die "raises\n" : $_[0] }),
+			down_of => strictly(sub { $_[0] }) } ] };
+}
+
 # All of them, anew.
 sub all
 {
-	return (cents(), visibility(), split_name(), merge_month(), one_way(), json(), amount(), day(), body(), grade(), chain());
+	return (cents(), visibility(), split_name(), merge_month(), one_way(), json(), amount(), day(), body(), grade(), chain(), code());
 }
 
 1;

@@ -110,7 +110,8 @@ sub sync_sql
 	my $down = $link->{down} ? array(@{ $link->{down} }) : 'NULL';
 
 	return "SELECT tandem.sync_columns('$name', '$self->{schema}{name}', " . array(side_names($sync, 0)) . ', '
-	  . array(side_names($sync, 1)) . ', ' . array(@{ $link->{up} }) . ", $down, on_conflict => '$sync->{on_conflict}');\n";
+	  . array(side_names($sync, 1)) . ', ' . array(@{ $link->{up} }) . ", $down, on_conflict => '$sync->{on_conflict}'"
+	  . ($sync->{mapping}{quarantine} ? ", on_error => 'quarantine'" : '') . ");\n";
 }
 
 sub build_sql

@@ -102,11 +102,33 @@ sub give
 	return;
 }
 
+# NULLs where up raises, and the row so comes in quarantine.
 sub up
 {
 	my ($rule, $v) = @_;
+	my @values = eval { $rule->{up_of}->(@{$v}{ @{ $rule->{old} } }) };
 
-	return $rule->{up_of}->(@{$v}{ @{ $rule->{old} } });
+	return $@ ? map { undef } @{ $rule->{new} } : @values;
+}
+
+sub raises
+{
+	my ($rule, $v) = @_;
+
+	return !eval { $rule->{up_of}->(@{$v}{ @{ $rule->{old} } }); 1 };
+}
+
+# Rows in quarantine, by rule: what waits to be mended.
+sub quarantined
+{
+	my ($self) = @_;
+	my @found;
+
+	foreach my $rule (@{ $self->{rules} })
+	{
+		push @found, map { [ $rule, $_ ] } grep { raises($rule, $self->{rows}{$_}[0]{v}) } sort keys %{ $self->{rows} };
+	}
+	return @found;
 }
 
 sub forward
@@ -133,7 +155,7 @@ sub agrees
 	my ($rule, $v) = @_;
 	my @new = up($rule, $v);
 
-	return 1 if !grep { differ($new[$_], $v->{ $rule->{new}[$_] }) } 0 .. $#{ $rule->{new} };
+	return 1 if !raises($rule, $v) && !grep { differ($new[$_], $v->{ $rule->{new}[$_] }) } 0 .. $#{ $rule->{new} };
 	return 0 if !$rule->{down_of};
 	my @old = $rule->{down_of}->(@{$v}{ @{ $rule->{new} } });
 	return !grep { differ($old[$_], $v->{ $rule->{old}[$_] }) } 0 .. $#{ $rule->{old} };
@@ -356,7 +378,8 @@ sub end_of_fill
 		my %seen;
 		$states = [ grep { !$seen{ key($_) }++ } map { $self->filled($_) } $self->possible($states) ];
 	}
-	$_->{done} = 1 foreach @{ $self->{rules} };
+	# a table with rows in quarantine is not done
+	$_->{done} = 1 foreach $self->quarantined ? () : @{ $self->{rules} };
 	return;
 }
 
@@ -381,7 +404,7 @@ sub mismatched
 
 	foreach my $states (values %{ $self->{rows} })
 	{
-		my @wrong = grep { !agrees($_, $states->[0]{v}) } @{ $self->{rules} };
+		my @wrong = grep { !raises($_, $states->[0]{v}) && !agrees($_, $states->[0]{v}) } @{ $self->{rules} };
 		my %wrong = map { $_->{migration} => 1 } @wrong;
 		my %both_ways = map { $_->{migration} => 1 } grep { $_->{down_of} } @wrong;
 		$rows{$_}++ foreach keys %wrong;

@@ -381,7 +381,8 @@ sub both
 	my @values = map { $self->value($_) } @old;
 	my %row;
 	@row{ map { $_->{name} } @old } = @values;
-	@row{ map { $_->{name} } @new } = $random->chance(50) ? $mapping->{links}[0]{up_of}->(@values) : map { $self->value($_) } @new;
+	my @up = eval { $mapping->{links}[0]{up_of}->(@values) };
+	@row{ map { $_->{name} } @new } = @up && $random->chance(50) ? @up : map { $self->value($_) } @new;
 	if ($random->chance(30))
 	{
 		$id = $self->fresh_id;
