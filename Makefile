@@ -2,6 +2,8 @@
 # make install    install into that server
 # make test       every test, in a private copy of the server; installs nothing into it
 #                 (some of them: make test REGRESS='sync abort' ISOLATION= TAP_TESTS=)
+# make torture    a random war on migrations, every row proved against a model: SECONDS=1200, or ROUNDS=n;
+#                 SEED=n makes the random choices of that war again
 # make demo       the demonstration, in the same kind of copy
 # make bench      measured beside its rivals, in such a copy; QUICK=1 in minutes; PARTS="fill latency"
 # make format, make check-format
@@ -164,6 +166,10 @@ test:
 	@test/setup/optional pgbouncer python3-psycopg2 python3-sqlalchemy
 	@test/setup/sandbox test/setup/run-tests
 
+torture:
+	@test/setup/sandbox env TORTURE_SECONDS=$(SECONDS) TORTURE_ROUNDS=$(ROUNDS) TANDEM_SEED=$(SEED) \
+		test/torture/run
+
 demo:
 	@test/setup/sandbox test/demo/run
 
@@ -178,4 +184,4 @@ format:
 check-format:
 	@test/checks/format
 
-.PHONY: test-folders test demo bench format check-format FORCE
+.PHONY: test-folders test torture demo bench format check-format FORCE

@@ -266,6 +266,23 @@ work_on_blocks(StepRun *run, Relation rel, Blocks *blocks)
 	pacing_learn(&run->pacing, blocks_count(blocks), run->batch_ms);
 }
 
+/*
+ * Whichever process sees that no block is left: in one transaction with that, a
+ * verify that has found something is no proof.
+ */
+static void
+end_step(Step *step)
+{
+	step_refresh(step);
+	if (step->kind != STEP_VERIFY ||
+		step->rows_unfilled + step->rows_mismatched == 0)
+		step_finish(step);
+	else
+		step_set_error(step->id,
+					   psprintf(INT64_FORMAT " rows unfilled, " INT64_FORMAT " mismatched",
+								step->rows_unfilled, step->rows_mismatched), NULL);
+}
+
 /* One batch, as far as it can fail on a row. */
 static void
 work_on_batch(void *arg)
@@ -297,7 +314,7 @@ work_on_batch(void *arg)
 		PopActiveSnapshot();
 	}
 	else if (run->left == BLOCKS_NONE)
-		step_finish(run->step);
+		end_step(run->step);
 	table_close(rel, NoLock);
 }
 
@@ -392,21 +409,6 @@ pause_between_passes(StepRun *run)
 	run->left_blocked = 0;
 }
 
-static void
-refuse_if_wrong(StepRun *run)
-{
-	Step	   *step = run->step;
-
-	step_refresh(step);
-	if (step->kind != STEP_VERIFY ||
-		step->rows_unfilled + step->rows_mismatched == 0)
-		return;
-	step_set_error(step->id,
-				   psprintf(INT64_FORMAT " rows unfilled, " INT64_FORMAT " mismatched",
-							step->rows_unfilled, step->rows_mismatched), NULL);
-	SPI_commit();
-}
-
 StepRun *
 step_run_begin(Migration *migration, Step *step, int worker, int workers)
 {
@@ -456,7 +458,6 @@ step_run_skip_time(StepRun *run)
 void
 step_run_end(StepRun *run)
 {
-	refuse_if_wrong(run);
 	MemoryContextDelete(run->batch_context);
 	pfree(run);
 }

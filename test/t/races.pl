@@ -90,6 +90,34 @@ sql(q(CALL tandem.migrate('m')));
 is(sql('SELECT count(*) FROM items WHERE cents = price * 100'), 10, 'and the next caller goes on');
 sql(q(CALL tandem.abort('m')));
 
+# a verify that another worker than the runner has ended, before the runner came to it: what it found counts
+sql(<<'SQL');
+CREATE FUNCTION steady_up(id int, price int) RETURNS bigint IMMUTABLE AS 'BEGIN RETURN up(id, price); END' LANGUAGE plpgsql;
+CREATE TABLE parts (id int, price int) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (1) TO (100);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (100) TO (200);
+INSERT INTO parts SELECT i, i FROM generate_series(1, 199) i;
+BEGIN;
+SELECT tandem.create_migration('p');
+SELECT tandem.add_column('p', 'parts', 'cents', 'bigint');
+SELECT tandem.sync_column('p', 'parts', 'price', 'cents', 'steady_up(id, price)', NULL);
+COMMIT;
+-- this one no fill computes, but verify does
+UPDATE parts SET price = 20 WHERE id = 2;
+UPDATE parts SET cents = 1 WHERE id = 150;
+SQL
+$holder->query_safe('SELECT pg_advisory_lock(2)');
+$migrate = start_psql($node, 'postgres', q(CALL tandem.migrate('p', workers => 2)));
+wait_for_running($node, q(SELECT state IN ('done', 'failed') FROM tandem.progress
+	WHERE migration = 'p' AND step = 'verify' AND relation::text = 'parts_2'));
+is(sql(q(SELECT state FROM tandem.progress WHERE migration = 'p' AND step = 'verify' AND relation::text = 'parts_2')), 'failed',
+	'a worker that finds a wrong row says so');
+$holder->query_safe('SELECT pg_advisory_unlock(2)');
+ok(!finish($migrate), 'its runner');
+like($migrate->{err}, qr/ERROR:  verify of migration "p" found rows that are not right/, 'does not take it for a proof');
+like(stderr_of(q(CALL tandem.contract('p'))), qr/verify of table public\.parts_2 found 0 rows unfilled and 1 mismatched/, 'nor does contract');
+sql(q(CALL tandem.abort('p')));
+
 # a row that a prepared transaction holds
 foreach my $end ('COMMIT', 'ROLLBACK')
 {

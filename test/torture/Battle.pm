@@ -1,0 +1,625 @@
+# One war: a random table, a random migration of it, writers of every release, and what happens to them;
+# after each phase every row is compared with the model.
+package Battle;
+
+use strict;
+use warnings;
+
+use Migration;
+use Model;
+use Random;
+use Schema;
+use Server;
+use Mapping;
+use Test::More import => [qw(diag note)];
+use Time::HiRes qw(sleep time);
+use War;
+use Writers;
+
+# What a writer may meet at war: SQLSTATEs.  57P: the server goes down; 40, 55P03, 57014: locks and cancels; 25P02,
+# 3B001, 42704: what follows from one of those; 42P01, 3F000, 42501: renamed or revoked for
+# a moment.
+my $BORNE = qr/^(57P0[1235]|40001|40P01|55P03|57014|25P02|3B001|42704|42P01|3F000|42501|08...|53300)$/;
+
+# server, seed, folder, report; rounds, seconds (of a round), standbys, dumps: how many at most.
+sub new
+{
+	my ($class, %parts) = @_;
+	my $self = bless { standbys => 0, dumps => 0, wrong => 0, %parts }, $class;
+	my $random = Random->new($parts{seed}, 'tables');
+
+	my @mappings = $random->shuffled(Mapping::all());
+	splice @mappings, $random->between(2, 4);
+	$self->{schema} = Schema->new($random, mappings => \@mappings, writers => 3, rows => $random->pick(60, 150, 400));
+	$self->{migration} = Migration->new($random, $self->{schema});
+	$self->{random} = Random->new($parts{seed}, 'events');
+	$self->{model} = Model->new(columns => { %{ $self->{schema}{columns} } }, tidy => $self->{schema}->tidy);
+	$self->{writers} = [ map { {
+				generator => Writers->new(schema => $self->{schema}, number => $_, folder => $parts{folder}),
+				scripts => 0, pending => [] } } 0 .. 2 ];
+	$self->{preload} = $random->chance(50);
+	$self->{setup_random} = $random;
+	return $self;
+}
+
+sub fail
+{
+	my ($self, $what) = @_;
+
+	return if $self->{wrong}++ >= 8;
+	push @{ $self->{report}{problems} }, "seed $self->{seed}: $what";
+	diag("seed $self->{seed}: $what");
+	return;
+}
+
+sub count
+{
+	my ($self, $event, $outcome) = @_;
+
+	$self->{report}{events}{$event}{$outcome}++;
+	return;
+}
+
+# Does a statement that is to succeed in the end, whatever is in the way; or to fail with an error like borne,
+# which is returned.
+sub insist
+{
+	my ($self, $sql, $borne) = @_;
+	my $err;
+
+	foreach (1 .. 100)
+	{
+		(my $status, my $out, $err) = $self->{server}->try("SET lock_timeout = '2s'; $sql");
+		return $out if $status == 0;
+		return $err if $borne && $err =~ $borne;
+		die "$sql\n$err" if !War::is_passing($err);
+		sleep 0.1;
+	}
+	die "not to be done: $sql\n$err";
+}
+
+sub fight
+{
+	my ($self) = @_;
+	my $server = $self->{server};
+
+	$self->set_up;
+	foreach my $round (1 .. $self->{rounds})
+	{
+		$self->{migration}->expand($server, $self->{model}, $self->{setup_random}, 0) if $round == 1;
+		$self->expand_late if $round == 2;
+		$self->call_migrate;
+		$self->round($self->{seconds}, 1);
+		$self->blow_in_quiet if $self->{random}->chance(40) && !$self->{wrong};
+		last if $self->{wrong};
+	}
+	$self->expand_late if $self->{rounds} < 2;
+	$self->end if !$self->{wrong};
+	return $self->{wrong};
+}
+
+sub expand_late
+{
+	my ($self) = @_;
+
+	$self->{migration}->expand($self->{server}, $self->{model}, $self->{setup_random}, 1);
+	return;
+}
+
+sub set_up
+{
+	my ($self) = @_;
+	my $server = $self->{server};
+	my @names = sort keys %{ $self->{schema}{columns} };
+	my $copy = '';
+
+	$server->{database} = "seed$self->{seed}";
+	$server->ask("CREATE DATABASE $server->{database}", 'postgres');
+	$server->ask('CREATE EXTENSION pg_tandem; CREATE EXTENSION amcheck');
+	$server->ask($self->{schema}->sql);
+	foreach my $row ($self->{schema}->rows($self->{setup_random}))
+	{
+		$copy .= join("\t", map { $row->{$_} // '\N' } @names) . "\n";
+		$self->{model}{rows}{ $row->{id} } = [ { v => $row, filled => [] } ];
+	}
+	my $file = "$self->{folder}/rows";
+	PostgreSQL::Test::Utils::append_to_file($file, $copy);
+	$server->ask("SET session_replication_role = replica;\n\\copy torture.items (" . join(', ', @names) . ") FROM '$file'");
+	$self->insist(Schema::owner_sql('torture_owner'))
+	  if $self->{migration}{as_owner};
+	$self->describe;
+	return;
+}
+
+sub describe
+{
+	my ($self) = @_;
+	my $schema = $self->{schema};
+
+	note("seed $self->{seed}: $schema->{kind} table, " . join(', ', map { $_->{name} . ($_->{tidied} ? ' (tidied)' : '') } @{ $schema->{mappings} })
+		. "; migrations " . join(' ', sort keys %{ $self->{migration}{syncs} })
+		. ($self->{migration}{as_owner} ? ', by an owner' : '') . ($self->{preload} ? ', preloaded' : ''));
+	return;
+}
+
+# Calls migrate for every migration that nobody runs.  A run takes about as long as a round.
+sub call_migrate
+{
+	my ($self) = @_;
+	my $rate = int($self->{schema}{rows} * 3 / $self->{seconds}) + 1;
+	my $workers = $self->{random}->pick(1, 1, 2);
+
+	foreach my $name (@{ $self->{migration}{names} })
+	{
+		$self->{server}->try("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '$rate');"
+			. "CALL tandem.migrate('$name', background => true, workers => $workers)");
+	}
+	return;
+}
+
+# Writers at work for some seconds; with events at random moments.
+sub round
+{
+	my ($self, $seconds, $with_events) = @_;
+	my @events = War::events();
+	my @bag = map { my $event = $_; ($event) x $event->[1] } @events;
+	my $end = time + $seconds;
+	my $next = time + 0.2;
+
+	$self->{base} = $self->{model}->copy;
+	while (time < $end)
+	{
+		$self->tend_writers;
+		if ($with_events && time > $next)
+		{
+			my ($name, undef, $blow) = @{ $self->{random}->pick(@bag) };
+			my $outcome = $blow->($self);
+			$self->{server}->wait_for_server;
+			note("$name: $outcome");
+			$self->count($name, $outcome);
+			$self->call_migrate;
+			$next = time + $self->{random}->below(700) / 1000;
+			last if $self->{wrong};
+		}
+		sleep 0.02;
+	}
+	$self->quiesce;
+	$self->check_dump if $self->{dump};
+	$self->settle;
+	return;
+}
+
+# Starts the next script of each writer that has none.
+sub tend_writers
+{
+	my ($self) = @_;
+
+	foreach my $writer (@{ $self->{writers} })
+	{
+		next if $writer->{job} && !$self->{server}->is_ended($writer->{job});
+		$self->end_script($writer) or next;
+		my $number = $writer->{generator}{number};
+		my $script = $writer->{generator}->script(Random->new($self->{seed}, 'writer', $number, $writer->{scripts}++), 12);
+		push @{ $writer->{pending} }, @{ $script->{transactions} };
+		$writer->{script} = $script;
+		$writer->{job} = $self->{server}->start_script('torture_writer', $script->{file});
+	}
+	return;
+}
+
+# Looks at what a script has said, and settles the prepared transaction that it may have left.  False
+# when the server is down.
+sub end_script
+{
+	my ($self, $writer) = @_;
+
+	return 1 if !$writer->{job};
+	my $number = $writer->{generator}{number};
+	# a session may outlive its client for a moment
+	my ($status, $out) = $self->{server}->try(<<"SQL");
+SELECT 'alive' FROM pg_stat_activity WHERE usename = 'torture_writer' AND query LIKE '%torture.marker VALUES ($number,%' AND false
+UNION ALL SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 'torture\\_$number\\_%' AND database = current_database();
+SQL
+	return 0 if $status != 0;
+	foreach my $gid (split /\n/, $out)
+	{
+		my $how = $self->{random}->pick('COMMIT', 'ROLLBACK');
+		$self->{server}->try("$how PREPARED '$gid'");
+	}
+	$self->check_errors($writer->{script});
+	delete $writer->{job};
+	return 1;
+}
+
+sub check_errors
+{
+	my ($self, $script) = @_;
+
+	open my $handle, '<', "$script->{file}.err" or return;
+	while (my $line = <$handle>)
+	{
+		next if $line !~ /^psql:[^:]*:(\d+): (?:ERROR|FATAL|PANIC):\s+(\w{5}): (.*)/;
+		my ($number, $state, $message) = ($1, $2, $3);
+		next if $state =~ $BORNE || $state eq '27000' && $script->{tries}{$number};
+		$self->fail("a writer met $state: $message (line $number of $script->{file})");
+	}
+	close $handle;
+	return;
+}
+
+# Waits until nobody writes any more, and nothing is prepared.
+sub quiesce
+{
+	my ($self) = @_;
+	my $server = $self->{server};
+	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+
+	foreach my $writer (@{ $self->{writers} })
+	{
+		while ($writer->{job})
+		{
+			die "a writer does not end\n" if time > $deadline;
+			sleep 0.05;
+			$server->is_ended($writer->{job}) and $self->end_script($writer);
+		}
+	}
+	$server->wait_until(q(SELECT count(*) = 0 FROM pg_stat_activity WHERE usename = 'torture_writer'))
+	  or die "sessions of writers stay\n";
+	foreach my $gid (split /\n/, $server->ask('SELECT gid FROM pg_prepared_xacts WHERE database = current_database()'))
+	{
+		$self->insist("COMMIT PREPARED '$gid'");
+	}
+	return;
+}
+
+# What a snapshot of the database shows: rows, markers, failures.
+sub look
+{
+	my ($self, $database) = @_;
+	my @names = sort keys %{ $self->{model}{columns} };
+	my $names = join ', ', @names;
+	my ($status, $out, $err) = $self->{server}->try(<<"SQL", $database);
+SET TimeZone = 'UTC';
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+COPY (SELECT 'm', writer, seq FROM torture.marker) TO STDOUT;
+COPY (SELECT 'f', writer, seq, step, sqlstate FROM torture.failed) TO STDOUT;
+COPY (SELECT 'r', $names FROM torture.items) TO STDOUT;
+\\echo end
+COMMIT;
+SQL
+	return if $status != 0 || $out !~ /^end$/m;
+	my %seen = (marker => {}, failed => {}, rows => {});
+	foreach my $line (split /\n/, $out)
+	{
+		my ($kind, @fields) = map { $_ eq '\N' ? undef : $_ } split /\t/, $line, -1;
+		if ($kind eq 'm') { $seen{marker}{ $fields[0] }{ $fields[1] } = 1 }
+		elsif ($kind eq 'f') { $seen{failed}{ $fields[0] }{ $fields[1] }{ $fields[2] } = $fields[3] }
+		elsif ($kind eq 'r')
+		{
+			my %row;
+			@row{@names} = @fields;
+			$self->fail("row $row{id} is there twice") if $seen{rows}{ $row{id} };
+			$seen{rows}{ $row{id} } = \%row;
+		}
+	}
+	return \%seen;
+}
+
+# The same, where it must be had.
+sub see
+{
+	my ($self) = @_;
+
+	foreach (1 .. 50)
+	{
+		my $seen = $self->look;
+		return $seen if $seen;
+		sleep 0.1;
+	}
+	die "the table cannot be read\n";
+}
+
+# What the model makes of the transactions that a snapshot shows.
+sub expected
+{
+	my ($self, $seen, $by_value) = @_;
+	my $model = $self->{model}->copy;
+
+	$model->tell_by_value(1) if $by_value;
+	foreach my $number (0 .. $#{ $self->{writers} })
+	{
+		foreach my $transaction (@{ $self->{writers}[$number]{pending} })
+		{
+			next if !$seen->{marker}{$number}{ $transaction->{seq} };
+			$self->fail("transaction $transaction->{seq} of writer $number cannot be: $_")
+			  foreach Writers::apply($transaction, $model, $seen->{failed}{$number}{ $transaction->{seq} } || {});
+		}
+	}
+	return $model;
+}
+
+sub compare
+{
+	my ($self, $model, $seen, $when) = @_;
+	my %before = %{ $model->{rows} };
+	my @wrong = $model->compare($seen->{rows});
+
+	$self->{report}{rows} += keys %{ $seen->{rows} };
+	$self->{report}{wrong} += @wrong;
+	foreach my $id (@wrong > 5 ? @wrong[ 0 .. 4 ] : @wrong)
+	{
+		$self->fail("$when: row $id is wrong\n  is " . Model::describe($seen->{rows}{$id})
+			. join('', map { "\n  or " . Model::describe($_->{v}) } $before{$id} ? $model->possible($before{$id}) : ())
+			. "\n  by " . join('; ', $self->writes_of($id)));
+	}
+	$self->fail("$when: " . @wrong . ' rows are wrong') if @wrong > 5;
+	return;
+}
+
+# The last statements that name a row.
+sub writes_of
+{
+	my ($self, $id) = @_;
+	my @writes = map { my $t = $_; map { "$t->{seq}: $_->{what}" } grep { $_->{what} =~ /(?<![-'.\w])$id\b(?!')/ } @{ $t->{steps} } }
+	  @{ $self->{writers}[ int($id / Schema::KEYS) ]{pending} };
+
+	return map { s/(\w{60})\w+/$1/gr } @writes > 6 ? @writes[ -6 .. -1 ] : @writes;
+}
+
+# In the middle of the load.
+sub check_snapshot
+{
+	my ($self) = @_;
+	my $seen = $self->see;
+
+	$self->compare($self->expected($seen), $seen, 'in a snapshot') if $seen;
+	return;
+}
+
+# At the end of a round: what was committed is certain now.
+sub settle
+{
+	my ($self) = @_;
+	my $seen = $self->see;
+	my $model = $self->expected($seen);
+
+	$self->compare($model, $seen, 'after a round');
+	$self->{model} = $model;
+	return if $self->{wrong};
+	$_->{pending} = [] foreach @{ $self->{writers} };
+	$self->insist('TRUNCATE torture.marker, torture.failed');
+	$self->check_generated;
+	return;
+}
+
+sub check_generated
+{
+	my ($self) = @_;
+	my $bad = $self->{schema}{generated} ? $self->{server}->ask('SELECT count(*) FROM torture.items WHERE sum <> part + hits') : 0;
+
+	$self->fail("$bad generated values are wrong") if $bad;
+	return;
+}
+
+# A dump of the middle of the round, restored: its markers tell what must be in it.
+sub check_dump
+{
+	my ($self) = @_;
+	my $server = $self->{server};
+	my $node = $server->{node};
+	my ($from, $to) = ($server->{database}, "$server->{database}_restored");
+	my $file = delete $self->{dump};
+	my ($out, $err);
+
+	$server->ask("CREATE DATABASE $to", 'postgres');
+	IPC::Run::run([ $node->installed_command('pg_restore'), '-e', '-h', $node->host, '-p', $node->port, '-d', $to, $file ], '>', \$out, '2>', \$err)
+	  or $self->fail("restore: $err");
+	$server->{database} = $to;
+	my $seen = $self->see;
+	my $model = $self->expected($seen, 1);
+	$self->compare($model, $seen, 'in a restored dump');
+	my $mine = $self->{model};
+	$self->{model} = $model;
+	$self->run_migrate;
+	$self->check_end if !$self->{wrong};
+	$self->{model} = $mine;
+	$server->{database} = $from;
+	$server->ask("DROP DATABASE $to WITH (FORCE)", 'postgres');
+	return;
+}
+
+# Something that is done while nobody writes.
+sub blow_in_quiet
+{
+	my ($self) = @_;
+	my ($name, $blow) = @{ $self->{random}->pick([ 'trigger stopped by force', \&War::disable_by_force ], [ 'partition detached', \&War::detach ]) };
+	my $outcome = $blow->($self);
+
+	$self->count($name, $outcome);
+	note("$name: $outcome");
+	my $seen = $self->see;
+	$self->compare($self->{model}, $seen, "after $name");
+	return;
+}
+
+# Writes that no trigger sees: values of the new release alone, in a few rows.
+sub write_unsynced
+{
+	my ($self) = @_;
+	my $rule = $self->{random}->pick(@{ $self->{model}{rules} });
+	my ($id) = sort { $a <=> $b } keys %{ $self->{model}{rows} };
+	my $column = $rule->{new}[0];
+	my $value = $self->{schema}{columns}{$column}{value}->($self->{random});
+
+	$self->{server}->ask("SET session_replication_role = replica; UPDATE torture.items SET $column = " . Schema::literal($value) . " WHERE id = $id");
+	$self->{model}->force($id, { $column => $value });
+	return;
+}
+
+# Runs every migration to its end, in this session; returns the names of those that found rows that are
+# not right.
+sub finish_migrate
+{
+	my ($self) = @_;
+	my @unproved;
+
+	foreach my $name (@{ $self->{migration}{names} })
+	{
+		$self->{server}->try("SELECT tandem.cancel('$name')");
+		$self->insist("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', NULL)");
+		my $migrate = "SET client_min_messages = error; SET statement_timeout = '60s'; CALL tandem.migrate('$name', if_running => 'wait')";
+		my $wrong = qr/found rows that are not right/;
+		# again: a verify that was killed goes on with what it had found, which may have been mended since
+		push @unproved, $name if $self->insist($migrate, $wrong) && $self->insist($migrate, $wrong);
+	}
+	return @unproved;
+}
+
+# The same, and compares; those and only those whose rows disagree may say so.
+sub run_migrate
+{
+	my ($self) = @_;
+	my @unproved = $self->finish_migrate;
+
+	$self->{model}->end_of_fill;
+	my $seen = $self->see;
+	$self->compare($self->{model}, $seen, 'after migrate');
+	return if $self->{wrong};
+	my ($mismatched, $surely) = $self->{model}->mismatched;
+	foreach my $name (@{ $self->{migration}{names} })
+	{
+		my $unproved = grep { $_ eq $name } @unproved;
+		$self->fail("$name: migrate finds rows that are not right, and there are none") if $unproved && !$mismatched->{$name};
+		$self->fail("$name: migrate takes $surely->{$name} rows for right that are not") if !$unproved && $surely->{$name};
+	}
+	return;
+}
+
+# All is filled: the rows, and what verify says of them.
+sub check_end
+{
+	my ($self) = @_;
+	my ($expected) = $self->{model}->mismatched;
+	foreach my $name (@{ $self->{migration}{names} })
+	{
+		my ($unfilled, $mismatched) = split /\|/, $self->{server}->ask("SELECT coalesce(sum(rows_unfilled), 0), coalesce(sum(rows_mismatched), 0) FROM tandem.verify('$name')");
+		$self->fail("verify of $name finds $unfilled rows that are not filled") if $unfilled;
+		my $count = $expected->{$name} // 0;
+		$self->fail("verify of $name finds $mismatched mismatches, the model $count") if $mismatched != $count;
+	}
+	$self->check_indexes;
+	return;
+}
+
+sub check_indexes
+{
+	my ($self) = @_;
+
+	$self->{server}->ask(<<'SQL');
+SELECT bt_index_check(i.indexrelid, true) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+WHERE c.relkind = 'i' AND c.relnamespace = 'torture'::regnamespace AND c.relam = (SELECT oid FROM pg_am WHERE amname = 'btree') AND i.indisvalid;
+SQL
+	my $corrupt = $self->{server}->ask(q(SELECT count(*) FROM pg_class c, LATERAL verify_heapam(c.oid) v
+		WHERE relnamespace = 'torture'::regnamespace AND relkind = 'r' AND relname LIKE 'items%'));
+	$self->fail("$corrupt corruptions of the heap") if $corrupt;
+	my $invalid = $self->{server}->ask(q(SELECT string_agg(indexrelid::regclass::text, ' ') FROM pg_index i JOIN pg_class c ON c.oid = indrelid
+		WHERE c.relnamespace = 'torture'::regnamespace AND NOT indisvalid));
+	note("invalid: $invalid") if $invalid ne '';
+	return;
+}
+
+# The last round without blows, and then contract, abort, or the end of the extension.
+sub end
+{
+	my ($self) = @_;
+
+	$self->call_migrate;
+	$self->round(1, 0);
+	return if $self->{wrong};
+	$self->mend_quarantine;
+	$self->run_migrate;
+	$self->check_end if !$self->{wrong};
+	return if $self->{wrong};
+	my $how = $self->{random}->pick('contract', 'contract', 'contract', 'abort', 'drop');
+	$how = $self->end_migrations($how);
+	$self->count("end: $how", 'done');
+	my $seen = $self->see;
+	$self->compare($self->{model}, $seen, "after $how");
+	return if $self->{wrong};
+	# each side is a column like any other now
+	foreach my $mapping (@{ $self->{schema}{mappings} })
+	{
+		$mapping->{writable} = [ grep { !grep { !$self->{model}{columns}{ $_->{name} } } @$_ } @{ $mapping->{sides} } ];
+	}
+	$self->round(0.5, 0);
+	return;
+}
+
+# Contract is refused as long as a row is in quarantine.
+sub mend_quarantine
+{
+	my ($self) = @_;
+	my $model = $self->{model};
+	my @rows = $model->quarantined or return;
+	my $ids = join ', ', map { $_->[1] } @rows;
+
+	$self->finish_migrate;
+	foreach my $name (map { $_->[0]{migration} } $rows[0])
+	{
+		my ($status) = $self->{server}->try("CALL tandem.contract('$name', undeclared => 'ignore')");
+		$self->fail("contract of $name is not refused, with rows $ids in quarantine") if $status == 0;
+	}
+	$self->insist("UPDATE torture.items SET code = '7' WHERE id IN ($ids)");
+	$model->update($_->[1], { code => 7 }) foreach @rows;
+	$self->count('quarantine mended', 'refused');
+	return;
+}
+
+sub end_migrations
+{
+	my ($self, $how) = @_;
+	my $server = $self->{server};
+	my @names = @{ $self->{migration}{names} };
+
+	if ($how eq 'drop')
+	{
+		my ($status) = $server->try('DROP EXTENSION pg_tandem');
+		$self->fail('DROP EXTENSION is not refused') if $status == 0;
+		$server->ask('SET client_min_messages = error; DROP EXTENSION pg_tandem CASCADE');
+		$self->{model}->end_rules;
+		return 'DROP EXTENSION CASCADE';
+	}
+	if ($how eq 'abort')
+	{
+		$self->insist("SET client_min_messages = error; CALL tandem.abort('$_')") foreach reverse @names;
+		$self->{model}->end_rules($self->{migration}->ended_columns('abort'));
+		return 'abort';
+	}
+	my ($mismatched, $surely) = $self->{model}->mismatched;
+	my $refused = 0;
+	# a trigger that knows an old column goes with it
+	$server->ask("SET client_min_messages = error; DROP FUNCTION torture.tidy_$_() CASCADE") foreach $self->{schema}->end_tidy;
+	foreach my $name (@names)
+	{
+		my ($status, $out, $err) = $server->try("SET client_min_messages = error; CALL tandem.contract('$name', undeclared => 'ignore')");
+		$self->fail("contract of $name is not refused, with $surely->{$name} rows that disagree") if $status == 0 && $surely->{$name};
+		next if $status == 0;
+		$self->fail("contract of $name: $err") if !$mismatched->{$name} || $err !~ /is not proved right/;
+		$refused++;
+		$self->insist("SET client_min_messages = error; CALL tandem.contract('$name', force => true, undeclared => 'ignore')");
+	}
+	$self->{model}->end_rules($self->{migration}->ended_columns('contract'));
+	$self->{model}{tidy} = $self->{schema}->tidy;
+	return $refused ? 'contract, refused and forced' : 'contract';
+}
+
+sub clean_up
+{
+	my ($self) = @_;
+
+	$self->{server}->end_jobs;
+	$self->{server}->ask("DROP DATABASE IF EXISTS $self->{server}{database} WITH (FORCE)", 'postgres');
+	return;
+}
+
+1;

@@ -1,0 +1,253 @@
+# What the syncs of a war may compute, each told twice: in SQL for the server, and in Perl for the
+# model.  A value is the text that the server prints, or undef.
+#
+# sides: the columns of each release; links: a rule from each side to the next.  A link has up and down in
+# SQL, and up_of and down_of, which take the values of one side and return those of the other.
+package Mapping;
+
+use strict;
+use warnings;
+
+# NULL gives NULL, as in most of SQL
+sub strictly
+{
+	my ($function) = @_;
+
+	return sub {
+		my @values = @_;
+
+		return (undef) if grep { !defined } @values;
+		return $function->(@values);
+	};
+}
+
+# Towards zero, which has no sign.
+sub whole
+{
+	my ($n) = @_;
+
+	return int($n) + 0;
+}
+
+sub word
+{
+	my ($random) = @_;
+
+	return $random->pick(qw(ada bob cleo dan eve fay gus hal ida jim)) . $random->below(100);
+}
+
+sub number
+{
+	my ($name, $type, $low, $high) = @_;
+
+	return { name => $name, type => $type, is_number => 1, value => sub { $_[0]->between($low, $high) } };
+}
+
+sub column
+{
+	my ($name, $type, $value) = @_;
+
+	return { name => $name, type => $type, value => $value };
+}
+
+sub cents
+{
+	return {
+		name => 'cents',
+		sides => [ [ number('price', 'int', -5000, 5000) ], [ number('cents', 'bigint', -500000, 500000) ] ],
+		links => [ {
+			up => ['price * 100::bigint'],
+			down => ['(cents / 100)::int'],
+			up_of => strictly(sub { $_[0] * 100 }),
+			down_of => strictly(sub { whole($_[0] / 100) }) } ] };
+}
+
+# "shared" is what the old release cannot say.
+sub visibility
+{
+	return {
+		name => 'visibility',
+		sides => [
+			[ column('is_public', 'boolean', sub { $_[0]->pick('t', 'f') }) ],
+			[ column('visibility', 'text', sub { $_[0]->pick('public', 'private', 'shared') }) ] ],
+		links => [ {
+			up => [q(CASE WHEN is_public THEN 'public' ELSE 'private' END)],
+			down => [q(visibility = 'public')],
+			up_of => sub { defined $_[0] && $_[0] eq 't' ? 'public' : 'private' },
+			down_of => strictly(sub { $_[0] eq 'public' ? 't' : 'f' }) } ] };
+}
+
+sub split_name
+{
+	return {
+		name => 'split_name',
+		sides => [
+			[ column('full_name', 'text', sub { join ' ', map { word($_[0]) } 1 .. $_[0]->pick(1, 2, 2, 2, 3) }) ],
+			[ column('first', 'varchar(20)', \&word), column('last', 'text', \&word) ] ],
+		links => [ {
+			up => [ q(split_part(full_name, ' ', 1)), q(split_part(full_name, ' ', 2)) ],
+			down => [q(first || ' ' || last)],
+			up_of => sub {
+				return (undef, undef) if !defined $_[0];
+				my @words = split / /, $_[0], -1;
+				return ($words[0] // '', $words[1] // '');
+			},
+			down_of => strictly(sub { "$_[0] $_[1]" }) } ] };
+}
+
+sub merge_month
+{
+	return {
+		name => 'merge_month',
+		sides => [
+			[ number('year', 'int', 1970, 2030), number('month', 'smallint', 1, 12) ],
+			[ column('period', 'text', sub { join '-', $_[0]->between(1970, 2030), $_[0]->between(1, 12), $_[0]->chance(30) ? 'x' : () }) ] ],
+		links => [ {
+			up => [q(year || '-' || month)],
+			down => [ q(split_part(period, '-', 1)::int), q(split_part(period, '-', 2)::smallint) ],
+			up_of => strictly(sub { "$_[0]-$_[1]" }),
+			down_of => sub { defined $_[0] ? (split /-/, $_[0])[ 0, 1 ] : (undef, undef) } } ] };
+}
+
+sub one_way
+{
+	return {
+		name => 'one_way',
+		sides => [ [ column('title', 'text', sub { ucfirst word($_[0]) }) ], [ column('slug', 'text', \&word) ] ],
+		links => [ { up => ['lower(title)'], up_of => strictly(sub { lc $_[0] }) } ] };
+}
+
+sub json
+{
+	return {
+		name => 'json',
+		sides => [
+			[ column('tag', 'text', \&word) ],
+			[ column('doc', 'jsonb', sub { sprintf $_[0]->chance(50) ? '{"tag": "%s"}' : '{"n": 1, "tag": "%s"}', word($_[0]) }) ] ],
+		links => [ {
+			up => [q(jsonb_build_object('tag', tag))],
+			down => [q(doc ->> 'tag')],
+			up_of => sub { defined $_[0] ? qq({"tag": "$_[0]"}) : '{"tag": null}' },
+			down_of => strictly(sub { $_[0] =~ /"tag": "(.*?)"/ ? $1 : undef }) } ] };
+}
+
+# Whole hundredths, and thousandths that are rounded; in thousandths here.
+sub thousandths
+{
+	my ($n) = @_;
+
+	return sprintf '%s%d.%03d', $n < 0 ? '-' : '', abs($n) / 1000, abs($n) % 1000;
+}
+
+sub amount
+{
+	return {
+		name => 'amount',
+		sides => [
+			[ number('units', 'int', -9999, 9999) ],
+			[ column('amount', 'numeric(12,3)', sub { thousandths($_[0]->between(-99999, 99999)) }) ] ],
+		links => [ {
+			up => ['units * 0.01'],
+			down => ['round(amount * 100)::int'],
+			up_of => strictly(sub { thousandths($_[0] * 10) }),
+			down_of => strictly(
+				sub {
+					my $n = $_[0] =~ tr/.//dr;
+					my $rounded = int((abs($n) + 5) / 10);
+					return $n < 0 && $rounded ? -$rounded : $rounded;
+				}) } ] };
+}
+
+sub day
+{
+	my $day = sub { sprintf '20%02d-%02d-%02d', $_[0]->between(10, 30), $_[0]->between(1, 12), $_[0]->between(1, 28) };
+
+	return {
+		name => 'day',
+		sides => [
+			[ column('day', 'date', $day) ],
+			[ column('moment', 'timestamptz', sub { $day->($_[0]) . sprintf ' %02d:00:00+00', $_[0]->below(24) }) ] ],
+		links => [ {
+			up => [q(day::timestamp AT TIME ZONE 'UTC')],
+			down => [q((moment AT TIME ZONE 'UTC')::date)],
+			up_of => strictly(sub { "$_[0] 00:00:00+00" }),
+			down_of => strictly(sub { substr $_[0], 0, 10 }) } ] };
+}
+
+# Values that are stored outside the row.
+sub body
+{
+	my $long = sub {
+		my ($random) = @_;
+		return join '', map { sprintf '%08x', $random->below(1 << 31) } 1 .. $random->between(1, 600);
+	};
+
+	return {
+		name => 'body',
+		sides => [ [ column('body', 'text', $long) ], [ column('shout', 'text', sub { $_[0]->chance(50) ? uc $long->($_[0]) : $long->($_[0]) }) ] ],
+		links => [ {
+			up => ['upper(body)'],
+			down => ['lower(shout)'],
+			up_of => strictly(sub { uc $_[0] }),
+			down_of => strictly(sub { lc $_[0] }) } ] };
+}
+
+sub grade
+{
+	return {
+		name => 'grade',
+		functions => <<'SQL',
+CREATE FUNCTION torture.to_grade(level int) RETURNS text LANGUAGE plpgsql IMMUTABLE
+	AS $$ BEGIN RETURN 'g' || level; END $$;
+CREATE FUNCTION torture.to_level(grade text) RETURNS int LANGUAGE sql IMMUTABLE
+	AS $$ SELECT substr(grade, 2)::int $$;
+SQL
+		sides => [ [ number('level', 'int', 0, 99) ], [ column('grade', 'text', sub { 'g' . $_[0]->below(100) }) ] ],
+		links => [ {
+			up => ['torture.to_grade(level)'],
+			down => ['torture.to_level(grade)'],
+			up_of => strictly(sub { "g$_[0]" }),
+			down_of => strictly(sub { substr $_[0], 1 }) } ] };
+}
+
+# Three releases: the second can say more than the first, the third more than the second.
+sub chain
+{
+	return {
+		name => 'chain',
+		sides => [
+			[ number('stock', 'int', -500, 500) ],
+			[ number('tenths', 'bigint', -5000, 5000) ],
+			[ column('quantity', 'text', sub { 'q' . $_[0]->between(-5000, 5000) . ($_[0]->chance(40) ? '~' : '') }) ] ],
+		links => [ {
+				up => ['stock * 10::bigint'],
+				down => ['(tenths / 10)::int'],
+				up_of => strictly(sub { $_[0] * 10 }),
+				down_of => strictly(sub { whole($_[0] / 10) }) }, {
+				up => [q('q' || tenths)],
+				down => [q(rtrim(substr(quantity, 2), '~')::bigint)],
+				up_of => strictly(sub { "q$_[0]" }),
+				down_of => strictly(sub { substr($_[0], 1) =~ tr/~//dr }) } ] };
+}
+
+# A transform that raises, and is not to take the old release down: such rows wait in quarantine.
+sub code
+{
+	return {
+		name => 'code',
+		quarantine => 1,
+		sides => [ [ column('code', 'text', sub { $_[0]->chance(10) ? 'bad' : $_[0]->below(1000) }) ], [ number('num', 'int', 0, 999) ] ],
+		links => [ {
+			up => ['code::int'],
+			down => ['num::text'],
+			up_of => strictly(sub { $_[0] eq 'bad' ? die "raises\n" : $_[0] }),
+			down_of => strictly(sub { $_[0] }) } ] };
+}
+
+# All of them, anew.
+sub all
+{
+	return (cents(), visibility(), split_name(), merge_month(), one_way(), json(), amount(), day(), body(), grade(), chain(), code());
+}
+
+1;

@@ -1,0 +1,163 @@
+# A random migration of a table: how its mappings become syncs, and of how many migrations.
+package Migration;
+
+use strict;
+use warnings;
+
+use Schema;
+
+# Draws it.
+sub new
+{
+	my ($class, $random, $schema) = @_;
+	my $self = bless { schema => $schema, names => [], open => {}, as_owner => $random->chance(40) }, $class;
+	my $count = $random->pick(1, 1, 2);
+
+	$self->{index} = $random->chance(50);
+	$self->{check} = $random->chance(40);
+	$self->{older_column} = $random->chance(20);
+	foreach my $mapping (@{ $schema->{mappings} })
+	{
+		$self->draw_sync($random, $mapping, $_, $random->between(1, $count)) foreach 0 .. $#{ $mapping->{links} };
+	}
+	return $self;
+}
+
+sub draw_sync
+{
+	my ($self, $random, $mapping, $link, $number) = @_;
+	my $one_way = !$mapping->{links}[$link]{down};
+
+	# the later link of a chain is of a later release; it may come with the first or after it
+	if ($link)
+	{
+		$number = $random->chance(50) ? 3 : 4;
+	}
+	push @{ $self->{syncs}{"m$number"} }, {
+		mapping => $mapping,
+		link => $link,
+		# another trigger may change an old column beside the writer's new one
+		on_conflict => $random->pick($mapping->{tidied} ? ('new', 'old') : ('error', 'error', 'new', 'old')),
+		add => $random->pick('tandem', 'tandem', 'alter'),
+		default => $random->chance(15) };
+	return;
+}
+
+sub side_names
+{
+	my ($sync, $which) = @_;
+
+	return map { $_->{name} } @{ $sync->{mapping}{sides}[ $sync->{link} + $which ] };
+}
+
+sub array
+{
+	return 'ARRAY[' . join(', ', map { Schema::literal($_) } @_) . ']';
+}
+
+# The expand of all migrations whose time has come (m4 later), and what the model is to know of it.
+sub expand
+{
+	my ($self, $server, $model, $random, $late) = @_;
+
+	foreach my $name (grep { ($_ eq 'm4') == $late } sort keys %{ $self->{syncs} })
+	{
+		my $owner = $server->ask(q(SELECT relowner::regrole FROM pg_class WHERE oid = 'torture.items'::regclass));
+		my $sql = $self->{as_owner} ? "SET ROLE $owner;\n" : '';
+		my @syncs = @{ $self->{syncs}{$name} };
+		my $columns = '';
+
+		foreach my $sync (@syncs)
+		{
+			foreach my $column (@{ $sync->{mapping}{sides}[ $sync->{link} + 1 ] })
+			{
+				$column->{default} = $sync->{default} && !$late && !$sync->{link} && $column->{type} ne 'jsonb'
+				  ? [ 'constant', $column->{value}->($random) ] : ['none'];
+				$columns .= $self->add_column($name, $sync, $column);
+			}
+		}
+		if ($self->{older_column} && $columns !~ /tandem/)
+		{
+			$model->tell_by_value(0);
+			$server->ask("$sql$columns");
+			$columns = '';
+			$_->{stays} = 1 foreach @syncs;
+		}
+		$server->ask("${sql}BEGIN;\nSELECT tandem.create_migration('$name');\n$columns" . join('', map { $self->sync_sql($name, $_) } @syncs)
+			. $self->build_sql($name, @syncs) . "COMMIT;\n"
+			. "SELECT tandem.configure('$name', 'tandem.batch_target', '5ms');\n"
+			. "SELECT tandem.configure('$name', 'tandem.lock_retry_time', '5s');");
+		$self->tell_model($model, $name, $_) foreach @syncs;
+		push @{ $self->{names} }, $name;
+		$self->{open}{$name} = 1;
+	}
+	return;
+}
+
+sub add_column
+{
+	my ($self, $name, $sync, $column) = @_;
+
+	return "SELECT tandem.add_column('$name', '$self->{schema}{name}', '$column->{name}', '$column->{type}');\n"
+	  if $sync->{add} eq 'tandem' && $column->{default}[0] eq 'none';
+	return "ALTER TABLE $self->{schema}{name} ADD COLUMN $column->{name} $column->{type}" . Schema::default_sql($column) . ";\n";
+}
+
+sub sync_sql
+{
+	my ($self, $name, $sync) = @_;
+	my $link = $sync->{mapping}{links}[ $sync->{link} ];
+	my $down = $link->{down} ? array(@{ $link->{down} }) : 'NULL';
+
+	return "SELECT tandem.sync_columns('$name', '$self->{schema}{name}', " . array(side_names($sync, 0)) . ', '
+	  . array(side_names($sync, 1)) . ', ' . array(@{ $link->{up} }) . ", $down, on_conflict => '$sync->{on_conflict}'"
+	  . ($sync->{mapping}{quarantine} ? ", on_error => 'quarantine'" : '') . ");\n";
+}
+
+sub build_sql
+{
+	my ($self, $name, @syncs) = @_;
+	my ($column) = side_names($syncs[0], 1);
+	my $sql = '';
+
+	return '' if $column eq 'shout';
+	$sql .= "SELECT tandem.add_index('$name', 'CREATE INDEX ${name}_idx ON $self->{schema}{name} ($column)');\n" if $self->{index};
+	$sql .= "SELECT tandem.add_constraint('$name', '$self->{schema}{name}', '${name}_check', 'CHECK (length($column\::text) < 99999)');\n"
+	  if $self->{check};
+	return $sql;
+}
+
+sub tell_model
+{
+	my ($self, $model, $name, $sync) = @_;
+	my $mapping = $sync->{mapping};
+	my @new = @{ $mapping->{sides}[ $sync->{link} + 1 ] };
+
+	push @{ $mapping->{writable} }, \@new;
+	$self->{schema}{columns}{ $_->{name} } = $_ foreach @new;
+	$model->add_rule({
+			migration => $name,
+			old => [ side_names($sync, 0) ],
+			new => [ side_names($sync, 1) ],
+			on_conflict => $sync->{on_conflict},
+			up_of => $mapping->{links}[ $sync->{link} ]{up_of},
+			down_of => $mapping->{links}[ $sync->{link} ]{down_of} },
+		{ map { $_->{name} => $_ } @new });
+	return;
+}
+
+# Columns that are gone after contract or abort of all: what came in a transaction before its sync stays.
+sub ended_columns
+{
+	my ($self, $how) = @_;
+	my @gone;
+
+	foreach my $sync (map { @$_ } values %{ $self->{syncs} })
+	{
+		next if $how eq 'abort' && $sync->{stays};
+		push @gone, side_names($sync, $how eq 'abort' ? 1 : 0);
+	}
+	return @gone;
+}
+
+1;

@@ -1,0 +1,233 @@
+# A random table of an application, its rows, and the other triggers on it.
+package Schema;
+
+use strict;
+use warnings;
+
+# writers own the keys from N * KEYS on
+use constant KEYS => 100000;
+
+# Draws a table; options: mappings (those of Mapping, drawn already), writers, rows (of each writer).
+sub new
+{
+	my ($class, $random, %options) = @_;
+	my $self = bless {
+		name => 'torture.items',
+		kind => $random->pick('plain', 'plain', 'by_range', 'by_part'),
+		hits => $random->chance(60),
+		audit => $random->chance(40),
+		dropped => $random->below(3),
+		generated => $random->chance(40),
+		index_old => $random->chance(50),
+		%options }, $class;
+
+	$self->{columns} = {
+		id => { name => 'id', type => 'int NOT NULL', default => ['none'] },
+		part => { name => 'part', type => 'int', default => [ 'constant', 0 ] },
+		hits => { name => 'hits', type => 'int', default => [ 'constant', 0 ] },
+		filler => { name => 'filler', type => 'text', default => ['none'] } };
+	foreach my $mapping (@{ $self->{mappings} })
+	{
+		foreach my $column (@{ $mapping->{sides}[0] })
+		{
+			$column->{default} = default_of($random, $column);
+			$self->{columns}{ $column->{name} } = $column;
+		}
+		$mapping->{writable} = [ $mapping->{sides}[0] ];
+		my ($number) = grep { $_->{is_number} } @{ $mapping->{sides}[0] };
+		$mapping->{tidied} = $number->{name} if $number && @{ $mapping->{links} } == 1 && $random->chance(25);
+	}
+	$self->{order} = [ $random->shuffled(sort keys %{ $self->{columns} }) ];
+	$self->{leaf_order} = [ $random->shuffled(@{ $self->{order} }) ];
+	return $self;
+}
+
+sub default_of
+{
+	my ($random, $column) = @_;
+	my $kind = $random->pick('none', 'none', 'none', 'constant', 'computed');
+
+	return [$kind] if $kind eq 'none';
+	return [ $kind, $column->{value}->($random) ];
+}
+
+sub literal
+{
+	my ($value) = @_;
+
+	return defined $value ? "'" . $value =~ s/'/''/gr . "'" : 'NULL';
+}
+
+# What the server adds to the column's type; a computed default is one that it cannot fold.
+sub default_sql
+{
+	my ($column) = @_;
+	my ($kind, $value) = @{ $column->{default} };
+
+	return '' if $kind eq 'none';
+	return ' DEFAULT ' . literal($value) if $kind eq 'constant';
+	return ' DEFAULT coalesce(current_setting(\'torture.none\', true), ' . literal($value) . ")::$column->{type}";
+}
+
+sub columns_sql
+{
+	my ($self, @order) = @_;
+	my @columns = map { "$_ $self->{columns}{$_}{type}" . default_sql($self->{columns}{$_}) } @order;
+
+	push @columns, 'sum int GENERATED ALWAYS AS (part + hits) STORED' if $self->{generated};
+	unshift @columns, map { "gone_$_ text DEFAULT 'x'" } 1 .. $self->{dropped};
+	return join ', ', @columns;
+}
+
+sub sql
+{
+	my ($self) = @_;
+	my $columns = $self->columns_sql(@{ $self->{order} });
+	my %by = (by_range => ' PARTITION BY RANGE (id)', by_part => ' PARTITION BY LIST (part)', plain => '');
+	my $sql = "CREATE SCHEMA torture;\n";
+
+	$sql .= $_->{functions} // '' foreach @{ $self->{mappings} };
+	$sql .= <<"SQL";
+CREATE TABLE torture.marker (writer int, seq int, PRIMARY KEY (writer, seq));
+CREATE TABLE torture.failed (writer int, seq int, step int, sqlstate text);
+CREATE TABLE torture.audit (id int, what text);
+CREATE TABLE $self->{name} ($columns)$by{ $self->{kind} };
+SQL
+	$sql .= $self->partitions_sql;
+	$sql .= "ALTER TABLE $self->{name} DROP COLUMN gone_$_;\n" foreach 1 .. $self->{dropped};
+	$sql .= "ALTER TABLE $self->{name} ADD PRIMARY KEY (" . ($self->{kind} eq 'by_part' ? 'id, part' : 'id') . ");\n";
+	$sql .= "CREATE INDEX ON $self->{name} ($self->{mappings}[0]{sides}[0][0]{name}) WHERE part = 0;\n"
+	  if $self->{index_old} && $self->{mappings}[0]{name} ne 'body';
+	return $sql . $self->triggers_sql . $self->rights_sql;
+}
+
+# Leaves of another layout, and leaves of leaves.
+sub partitions_sql
+{
+	my ($self) = @_;
+	my $leaf = $self->columns_sql(@{ $self->{leaf_order} });
+	my ($low, $high) = (KEYS, 2 * KEYS);
+
+	return '' if $self->{kind} eq 'plain';
+	return <<"SQL" if $self->{kind} eq 'by_part';
+CREATE TABLE torture.items_0 PARTITION OF $self->{name} FOR VALUES IN (0);
+CREATE TABLE torture.items_1 ($leaf, gone text);
+ALTER TABLE torture.items_1 DROP COLUMN gone;
+ALTER TABLE $self->{name} ATTACH PARTITION torture.items_1 FOR VALUES IN (1);
+CREATE TABLE torture.items_more PARTITION OF $self->{name} DEFAULT;
+SQL
+	return <<"SQL";
+CREATE TABLE torture.items_0 (gone int, $leaf);
+ALTER TABLE torture.items_0 DROP COLUMN gone;
+ALTER TABLE $self->{name} ATTACH PARTITION torture.items_0 FOR VALUES FROM (0) TO ($low);
+CREATE TABLE torture.items_1 PARTITION OF $self->{name} FOR VALUES FROM ($low) TO ($high) PARTITION BY HASH (id);
+CREATE TABLE torture.items_1_0 PARTITION OF torture.items_1 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE torture.items_1_1 PARTITION OF torture.items_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE torture.items_more PARTITION OF $self->{name} DEFAULT;
+SQL
+}
+
+sub triggers_sql
+{
+	my ($self) = @_;
+	my $sql = '';
+
+	$sql .= <<"SQL" if $self->{hits};
+CREATE FUNCTION torture.count_hit() RETURNS trigger LANGUAGE plpgsql AS
+	\$\$ BEGIN NEW.hits := OLD.hits + 1; RETURN NEW; END \$\$;
+CREATE TRIGGER hit BEFORE UPDATE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION torture.count_hit();
+SQL
+	$sql .= <<"SQL" if $self->{audit};
+CREATE FUNCTION torture.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+	\$\$ BEGIN INSERT INTO torture.audit VALUES (coalesce(NEW.id, OLD.id), TG_OP); RETURN NULL; END \$\$;
+CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION torture.note();
+SQL
+	foreach my $column (grep { defined } map { $_->{tidied} } @{ $self->{mappings} })
+	{
+		$sql .= <<"SQL";
+CREATE FUNCTION torture.tidy_$column() RETURNS trigger LANGUAGE plpgsql AS
+	\$\$ BEGIN NEW.$column := abs(NEW.$column); RETURN NEW; END \$\$;
+CREATE TRIGGER tidy_$column BEFORE INSERT OR UPDATE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION torture.tidy_$column();
+SQL
+	}
+	return $sql;
+}
+
+sub rights_sql
+{
+	my ($self) = @_;
+
+	return <<"SQL";
+DO \$\$ BEGIN
+	CREATE ROLE torture_writer LOGIN; CREATE ROLE torture_owner LOGIN; CREATE ROLE torture_other LOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END \$\$;
+GRANT USAGE ON SCHEMA torture TO PUBLIC;
+GRANT CREATE ON SCHEMA torture TO torture_owner, torture_other;
+GRANT ALL ON ALL TABLES IN SCHEMA torture TO torture_writer;
+SQL
+}
+
+# Gives the table and its partitions to another owner.
+sub owner_sql
+{
+	my ($owner) = @_;
+
+	return <<"SQL";
+DO \$\$ DECLARE r text; BEGIN
+	FOR r IN SELECT oid::regclass FROM pg_class
+		WHERE relnamespace = 'torture'::regnamespace AND relkind IN ('r', 'p') AND relname LIKE 'items%' ORDER BY oid LOOP
+		EXECUTE format('ALTER TABLE %s OWNER TO $owner', r);
+	END LOOP;
+END \$\$;
+SQL
+}
+
+# What the triggers above do, for the model.
+sub tidy
+{
+	my ($self) = @_;
+	my @columns = grep { defined } map { $_->{tidied} } @{ $self->{mappings} };
+	my $hits = $self->{hits};
+
+	return sub {
+		my ($v, $before) = @_;
+
+		$v->{hits} = $before->{hits} + 1 if $hits && $before;
+		defined $v->{$_} and $v->{$_} = abs $v->{$_} foreach @columns;
+	};
+}
+
+# Takes the triggers of single columns away; returns these.
+sub end_tidy
+{
+	my ($self) = @_;
+
+	return grep { defined } map { delete $_->{tidied} } @{ $self->{mappings} };
+}
+
+# Rows that are there before the migration: for each its values.
+sub rows
+{
+	my ($self, $random) = @_;
+	my @rows;
+
+	foreach my $writer (0 .. $self->{writers} - 1)
+	{
+		foreach my $n (0 .. $self->{rows} - 1)
+		{
+			my %row = (
+				id => $writer * KEYS + $n,
+				part => $random->below(4),
+				hits => 0,
+				filler => 'f' x $random->between(10, 700));
+			foreach my $column (map { @{ $_->{sides}[0] } } @{ $self->{mappings} })
+			{
+				$row{ $column->{name} } = $random->chance(8) ? undef : $column->{value}->($random);
+			}
+			push @rows, \%row;
+		}
+	}
+	return @rows;
+}
+
+1;

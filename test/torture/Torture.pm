@@ -1,0 +1,100 @@
+# A series of wars, each of its own seed, and the figures of all.
+package Torture;
+
+use strict;
+use warnings;
+
+use Battle;
+use File::Path qw(remove_tree);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Server;
+use Test::More;
+use Time::HiRes qw(time);
+
+# Fights the given seeds, then random ones until seconds are over or rounds are fought.
+sub run
+{
+	my (%options) = @_;
+	my @seeds = @{ $options{seeds} || [] };
+	my $server = new_server();
+	my $end = time + ($options{seconds} || 0);
+	my %report = (events => {}, rows => 0, wrong => 0, seeds => [], problems => []);
+
+	while (1)
+	{
+		last if $options{rounds} ? @{ $report{seeds} } >= $options{rounds} : time > $end && @{ $report{seeds} };
+		my $seed = @seeds ? shift @seeds : int(rand(1_000_000_000));
+		fight($server, $seed, \%report, %options);
+		last if @{ $report{problems} } && !$options{keep_going};
+	}
+	$server->{node}->stop('immediate');
+	show(\%report);
+	return \%report;
+}
+
+sub new_server
+{
+	my $node = PostgreSQL::Test::Cluster->new('main');
+
+	$node->init(allows_streaming => 'logical');
+	$node->append_conf('postgresql.conf', <<'CONF');
+max_connections = 50
+max_worker_processes = 16
+max_prepared_transactions = 20
+max_wal_senders = 8
+restart_after_crash = on
+tandem.launcher_interval = 1s
+log_line_prefix = '%m [%p] %q%a '
+CONF
+	$node->start;
+	return Server->new($node);
+}
+
+sub fight
+{
+	my ($server, $seed, $report, %options) = @_;
+	my $folder = PostgreSQL::Test::Utils::tempdir;
+	my $battle = Battle->new(
+		server => $server, seed => $seed, folder => $folder, report => $report,
+		rounds => $options{phases} || 3, seconds => $options{phase_seconds} || 4,
+		standbys => $options{standbys} || 0, dumps => $options{dumps} || 0);
+
+	push @{ $report->{seeds} }, $seed;
+	diag("SEED=$seed");
+	$server->{node}->adjust_conf('postgresql.conf', 'shared_preload_libraries', $battle->{preload} ? "'pg_tandem'" : "''");
+	$server->restart('fast');
+	my $ok = eval { $battle->fight; 1 };
+	$battle->fail("stopped: $@") if !$ok;
+	ok(!$battle->{wrong}, "seed $seed") or diag("replay its choices: make torture SEED=$seed; keep it: add it to test/torture/seeds");
+	if ($battle->{wrong})
+	{
+		# what is there stays to be looked at
+		$server->end_jobs;
+		note("files: $folder");
+		return;
+	}
+	$battle->clean_up;
+	remove_tree($folder);
+	return;
+}
+
+sub show
+{
+	my ($report) = @_;
+	my $events = 0;
+
+	note(sprintf '%-60s %s', 'event', 'outcomes');
+	foreach my $name (sort keys %{ $report->{events} })
+	{
+		my $outcomes = $report->{events}{$name};
+		note(sprintf '%-60s %s', $name, join ', ', map { "$_ $outcomes->{$_}" } sort keys %$outcomes);
+		next if $name =~ /^careless: /;
+		$events += $outcomes->{$_} foreach grep { $_ ne 'none' } keys %$outcomes;
+	}
+	diag(sprintf '%d seeds, %d events, %d rows checked, %d rows wrong, %d problems',
+		scalar @{ $report->{seeds} }, $events, $report->{rows}, $report->{wrong}, scalar @{ $report->{problems} });
+	return;
+}
+
+1;

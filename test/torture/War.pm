@@ -1,0 +1,347 @@
+# What happens to a migration at war.  Each event is a sub of the battle; it returns what came of it:
+# done (the data must not care), refused, shown (as a problem, with its name), none (nobody was there to
+# strike, or a lock was not to be had), or silent, which fails the battle.
+package War;
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Utils;
+use Schema;
+use Time::HiRes qw(sleep);
+
+my $TRIGGER = '"~tandem_sync"';
+
+# All events: name, weight, sub.  Those that end the server or wait long have a small weight.
+sub events
+{
+	return (
+		[ 'snapshot compared', 8, sub { $_[0]->check_snapshot; return 'done'; } ],
+		[ 'kill -9 of a writer', 2, killing(q(SELECT pid FROM pg_stat_activity WHERE usename = 'torture_writer' LIMIT 1)) ],
+		[ 'kill -9 of the runner', 2, killing(q(SELECT running_pid FROM tandem.migrations WHERE running_pid IS NOT NULL LIMIT 1)) ],
+		[ 'kill -9 of a worker', 2, killing(q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_tandem' AND datname = current_database()
+			ORDER BY backend_start DESC LIMIT 1)) ],
+		[ 'kill -9 of the checkpointer', 1, killing(q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer')) ],
+		[ 'kill -9 of the postmaster', 1, sub { $_[0]{server}->kill_postmaster; return 'done'; } ],
+		[ 'immediate restart', 1, sub { $_[0]{server}->restart('immediate'); return 'done'; } ],
+		[ 'fast restart', 1, sub { $_[0]{server}->restart('fast'); return 'done'; } ],
+		[ 'promotion of a standby', 1, \&promote ],
+		[ 'dump, restored', 1, \&dump ],
+		[ 'cancel of all', 3, signalling('pg_cancel_backend') ],
+		[ 'terminate of all', 2, signalling('pg_terminate_backend') ],
+		[ 'VACUUM FULL', 3, rewriting('VACUUM FULL torture.items') ],
+		[ 'CLUSTER', 2, rewriting('CLUSTER torture.items USING items_pkey') ],
+		[ 'ALTER TABLE that rewrites', 1, rewriting('ALTER TABLE torture.items ALTER filler TYPE varchar(5000), ALTER filler TYPE text') ],
+		[ 'REINDEX', 2, beside('REINDEX TABLE torture.items') ],
+		[ 'REINDEX CONCURRENTLY', 1, beside('REINDEX TABLE CONCURRENTLY torture.items') ],
+		[ 'VACUUM FREEZE', 2, beside('VACUUM (FREEZE, ANALYZE) torture.items') ],
+		[ 'lock storm', 3, \&lock_storm ],
+		[ 'pause, cancel, more workers', 3, \&control ],
+		[ 'rename of the table', 2, \&rename_table ],
+		[ 'rename of the schema', 1, \&rename_schema ],
+		[ 'change of owner', 2, \&change_owner ],
+		[ 'revoked rights', 1, \&revoke ],
+		[ 'careless DDL', 8, \&careless ]);
+}
+
+sub killing
+{
+	my ($query) = @_;
+
+	return sub { $_[0]{server}->kill_process($query) ? 'done' : 'none' };
+}
+
+sub signalling
+{
+	my ($function) = @_;
+
+	return sub {
+		my ($status) = $_[0]{server}->try(<<"SQL");
+SELECT $function(pid) FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND backend_type IN ('client backend', 'pg_tandem', 'parallel worker', 'autovacuum worker')
+SQL
+		return $status == 0 ? 'done' : 'none';
+	};
+}
+
+# Whether a statement was refused for want of a lock, or hit by another blow.
+sub is_passing
+{
+	my ($err) = @_;
+
+	return $err =~ /ERROR:\s+(55P03|40P01|57014|40001|55006)/ || $err =~ /FATAL|connection to server/;
+}
+
+sub outcome
+{
+	my ($battle, $status, $err, $what) = @_;
+
+	return 'done' if $status == 0;
+	return 'none' if is_passing($err);
+	$battle->fail("$what: $err") if $err =~ /XX000/;
+	return 'refused';
+}
+
+sub beside
+{
+	my ($sql) = @_;
+
+	return sub {
+		my ($battle) = @_;
+		my ($status, $out, $err) = $battle->{server}->try("SET lock_timeout = '1s';\nSET client_min_messages = error;\n$sql");
+
+		return outcome($battle, $status, $err, $sql);
+	};
+}
+
+# After a rewrite a row has all columns, filled or not.
+sub rewriting
+{
+	my ($sql) = @_;
+	my $run = beside($sql);
+
+	return sub {
+		my ($battle) = @_;
+
+		$battle->{model}->tell_by_value(0);
+		return $run->($battle);
+	};
+}
+
+sub promote
+{
+	my ($battle) = @_;
+
+	return 'none' if !$battle->{standbys};
+	$battle->{standbys}--;
+	return $battle->{server}->promote_standby ? 'done' : 'none';
+}
+
+# Dumps in the middle of it all; restored and compared when the round is over.
+sub dump
+{
+	my ($battle) = @_;
+	my $node = $battle->{server}{node};
+	my $file = "$battle->{folder}/dump";
+
+	return 'none' if $battle->{dumps}-- <= 0;
+	# a restore grants at its end, and the guard looks at an owner's rights before: not to be restored yet
+	return 'none' if (grep { $_->{functions} } @{ $battle->{schema}{mappings} })
+	  && !$battle->{server}->is_true(q(SELECT rolsuper FROM pg_class c JOIN pg_roles r ON r.oid = relowner WHERE c.oid = 'torture.items'::regclass));
+	my $ok = IPC::Run::run([ $node->installed_command('pg_dump'), '-h', $node->host, '-p', $node->port, '-Fc', '--lock-wait-timeout=3s', '-f', $file,
+		$battle->{server}{database} ], '>', \my $out, '2>', \my $err);
+	return 'none' if !$ok;
+	$battle->{dump} = $file;
+	return 'done';
+}
+
+sub lock_storm
+{
+	my ($battle) = @_;
+	my $random = $battle->{random};
+
+	foreach (1 .. 3)
+	{
+		my $sql = "SET lock_timeout = '500ms';\n";
+		foreach (1 .. 6)
+		{
+			my $mode = $random->pick('ACCESS SHARE', 'ROW EXCLUSIVE', 'SHARE UPDATE EXCLUSIVE', 'SHARE', 'EXCLUSIVE', 'ACCESS EXCLUSIVE');
+			my $lock = $random->chance(60)
+			  ? "LOCK TABLE torture.items IN $mode MODE"
+			  : 'SELECT count(*) FROM (SELECT FROM torture.items WHERE id % 7 = ' . $random->below(7) . ' FOR ' . $random->pick('UPDATE', 'KEY SHARE') . ') r';
+			$sql .= "BEGIN;\n$lock;\nSELECT pg_sleep(" . $random->below(60) / 1000 . ");\nCOMMIT;\n";
+		}
+		$battle->{server}->start_sql($battle->{folder}, $sql);
+	}
+	return 'done';
+}
+
+sub control
+{
+	my ($battle) = @_;
+	my $random = $battle->{random};
+	my $name = $random->pick(@{ $battle->{migration}{names} });
+	my $sql = $random->pick("SELECT tandem.pause('$name'); SELECT pg_sleep(0.1); SELECT tandem.resume('$name')",
+		"SELECT tandem.cancel('$name')",
+		"SELECT tandem.configure('$name', 'tandem.vacuum_every', '" . $random->pick(0, 5, 50) . "')",
+		"SELECT count(*) FROM tandem.verify('$name')");
+	my ($status, $out, $err) = $battle->{server}->try("SET statement_timeout = '5s'; $sql");
+
+	# whatever came of it, it must not stay paused
+	$battle->insist("SELECT tandem.resume('$name')") if $sql =~ /pause/;
+	return outcome($battle, $status, $err, $sql);
+}
+
+sub rename_table
+{
+	my ($battle) = @_;
+	my ($status, $out, $err) = $battle->{server}->try("SET lock_timeout = '1s'; ALTER TABLE torture.items RENAME TO elsewhere");
+
+	return outcome($battle, $status, $err, 'rename') if $status != 0;
+	sleep 0.1;
+	$battle->insist('ALTER TABLE IF EXISTS torture.elsewhere RENAME TO items');
+	return 'done';
+}
+
+sub rename_schema
+{
+	my ($battle) = @_;
+	my $rename = 'ALTER SCHEMA torture RENAME TO torture_elsewhere';
+	my $outcome = careless_try($battle, $rename, 1);
+
+	# harmless where no rule names anything in it
+	return $outcome if $outcome ne 'silent';
+	if (grep { $_->{functions} } @{ $battle->{schema}{mappings} })
+	{
+		return 'silent';
+	}
+	my ($status, $out, $err) = $battle->{server}->try("SET lock_timeout = '1s'; $rename");
+	return outcome($battle, $status, $err, $rename) if $status != 0;
+	sleep 0.1;
+	$battle->insist(q(DO $$ BEGIN IF to_regnamespace('torture_elsewhere') IS NOT NULL THEN ALTER SCHEMA torture_elsewhere RENAME TO torture; END IF; END $$));
+	return 'done';
+}
+
+sub change_owner
+{
+	my ($battle) = @_;
+	my $owner = $battle->{random}->pick('torture_owner', 'torture_other');
+
+	return beside(Schema::owner_sql($owner))->($battle);
+}
+
+# The fill runs as the owner of the table: it must say so, and go on when the right is back.
+sub revoke
+{
+	my ($battle) = @_;
+
+	return 'none' if !grep { $_->{functions} } @{ $battle->{schema}{mappings} };
+	my ($status, $out, $err) = $battle->{server}->try('REVOKE EXECUTE ON FUNCTION torture.to_grade(int), torture.to_level(text) FROM PUBLIC');
+	return outcome($battle, $status, $err, 'revoke') if $status != 0;
+	sleep 0.2;
+	$battle->insist('GRANT EXECUTE ON FUNCTION torture.to_grade(int), torture.to_level(text) TO PUBLIC');
+	return 'done';
+}
+
+# DDL that would break the sync.
+sub careless_statements
+{
+	my ($battle) = @_;
+	my $random = $battle->{random};
+	my $rule = $random->pick(@{ $battle->{model}{rules} });
+	my $column = $random->pick(@{ $rule->{old} }, @{ $rule->{new} });
+	my $table = 'torture.items';
+	my @statements = (
+		"DROP TRIGGER $TRIGGER ON $table",
+		"ALTER TABLE $table DISABLE TRIGGER $TRIGGER",
+		"ALTER TABLE $table DISABLE TRIGGER USER",
+		"ALTER TABLE $table DISABLE TRIGGER ALL",
+		"ALTER TABLE $table ENABLE REPLICA TRIGGER $TRIGGER",
+		"ALTER TABLE $table ENABLE TRIGGER $TRIGGER",
+		"ALTER TRIGGER $TRIGGER ON $table RENAME TO first",
+		"CREATE TRIGGER \"~zz\" BEFORE UPDATE ON $table FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+		"ALTER TABLE $table RENAME COLUMN $column TO other",
+		"ALTER TABLE $table ALTER COLUMN $column TYPE text USING 'x'",
+		"ALTER TABLE $table DROP COLUMN $column",
+		"ALTER TABLE $table DROP COLUMN $column CASCADE",
+		'DROP EXTENSION pg_tandem',
+		'ALTER EXTENSION pg_tandem DROP FUNCTION tandem.dual_write()',
+		'DROP SCHEMA tandem CASCADE');
+
+	push @statements, 'ALTER TABLE torture.items_0 DISABLE TRIGGER ' . $random->pick($TRIGGER, 'USER') if $battle->{schema}{kind} ne 'plain';
+	push @statements, (map { ("DROP FUNCTION $_", "DROP FUNCTION $_ CASCADE", "ALTER FUNCTION $_ RENAME TO other", "ALTER FUNCTION $_ SET SCHEMA public") }
+		  'torture.to_grade(int)') x 2
+	  if grep { $_->{functions} } @{ $battle->{schema}{mappings} };
+	return @statements;
+}
+
+# Does it and takes it back, after a look at what tandem says meanwhile; quiet: silence is no failure.
+sub careless_try
+{
+	my ($battle, $sql, $quiet) = @_;
+	my ($status, $out, $err) = $battle->{server}->try(<<"SQL");
+SET client_min_messages = error;
+BEGIN;
+SET LOCAL lock_timeout = '1s';
+$sql;
+\\echo accepted
+SELECT 'problem: ' || problem FROM tandem.syncs WHERE problem IS NOT NULL;
+ROLLBACK;
+SQL
+	if ($out =~ /accepted/)
+	{
+		return 'shown' if $out =~ /problem: ./;
+		# what shows it is gone itself: everybody sees that
+		return 'shown' if $err =~ /ERROR:\s+(3F000|42P01)/;
+		return 'none' if is_passing($err);
+		$battle->fail("not refused, and not shown: $sql $err") if !$quiet;
+		return 'silent';
+	}
+	return outcome($battle, $status, $err, $sql);
+}
+
+sub careless
+{
+	my ($battle) = @_;
+	my $sql = $battle->{random}->pick(careless_statements($battle));
+	my $outcome = careless_try($battle, $sql);
+
+	$battle->count("careless: " . $sql =~ s/torture\.items\w*|$TRIGGER/../gr, $outcome) if $outcome ne 'none';
+	return $outcome;
+}
+
+# What is done when nobody writes, as it would stop the sync or hide rows.
+
+# Somebody takes the guard away and stops the trigger: the gate must notice, and migrate mend it.
+sub disable_by_force
+{
+	my ($battle) = @_;
+	my $server = $battle->{server};
+	my $model = $battle->{model};
+	my $action = $battle->{random}->pick("DISABLE TRIGGER $TRIGGER", 'DROP');
+
+	$action = $action eq 'DROP' ? "DROP TRIGGER $TRIGGER ON torture.items" : "ALTER TABLE torture.items $action";
+	$server->ask(<<"SQL");
+SET client_min_messages = error;
+ALTER EVENT TRIGGER tandem_guard_ddl DISABLE;
+ALTER EVENT TRIGGER tandem_guard_drop DISABLE;
+$action;
+ALTER EVENT TRIGGER tandem_guard_ddl ENABLE ALWAYS;
+ALTER EVENT TRIGGER tandem_guard_drop ENABLE ALWAYS;
+SQL
+	if (!$server->is_true(q(SELECT bool_and(health = 'broken' AND problem IS NOT NULL) FROM tandem.syncs WHERE health <> 'removed')))
+	{
+		$battle->fail("$action by force: not shown");
+	}
+	foreach my $name (@{ $battle->{migration}{names} })
+	{
+		my ($status, $out, $err) = $server->try("CALL tandem.contract('$name', undeclared => 'ignore')");
+		$battle->fail("$action by force: contract of $name is not refused") if $status == 0;
+	}
+	$model->tell_by_value(1);
+	# rows that nobody syncs: what is new there stays, what is old is not carried over
+	$battle->write_unsynced;
+	$battle->run_migrate;
+	return 'shown';
+}
+
+# A partition goes, and comes back.
+sub detach
+{
+	my ($battle) = @_;
+	my $server = $battle->{server};
+	my %bounds = (by_part => 'IN (1)', by_range => 'FROM (0) TO (' . Schema::KEYS . ')');
+	my $bounds = $bounds{ $battle->{schema}{kind} };
+	my $leaf = $battle->{schema}{kind} eq 'by_part' ? 'torture.items_1' : 'torture.items_0';
+
+	return 'none' if !$bounds;
+	my ($status, $out, $err) = $server->try("ALTER TABLE torture.items DETACH PARTITION $leaf");
+	return outcome($battle, $status, $err, 'detach') if $status != 0;
+	$battle->{model}->tell_by_value(1);
+	# a constraint that came meanwhile would keep it out
+	$battle->finish_migrate if $battle->{random}->chance(50) && !$battle->{migration}{check};
+	$battle->insist("ALTER TABLE torture.items ATTACH PARTITION $leaf FOR VALUES $bounds");
+	return 'done';
+}
+
+1;

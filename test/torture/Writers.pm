@@ -1,0 +1,420 @@
+# Random transactions of an application, of each of its releases: what they are in SQL, for psql, and
+# what they mean for the model.
+#
+# Each writer owns its keys, and leaves a marker in each transaction, so that what was committed is
+# known exactly whatever killed it; of a statement that may be refused it notes that it was.
+package Writers;
+
+use strict;
+use warnings;
+
+use Schema;
+
+# folder: for the files of scripts; version: major one of the server.
+sub new
+{
+	my ($class, %parts) = @_;
+
+	return bless { fresh => $parts{schema}{rows} + 1000, seq => 0, %parts }, $class;
+}
+
+# A script of so many transactions: { file, transactions => [ { seq, steps } ], tries }; tries are the lines
+# of the file that may be refused.
+sub script
+{
+	my ($self, $random, $count) = @_;
+	my $file = sprintf '%s/writer%d-%d.sql', $self->{folder}, $self->{number}, $self->{seq};
+	my @transactions;
+
+	$self->{random} = $random;
+	$self->{tries} = {};
+	$self->{sql} = <<'SQL';
+\set VERBOSITY verbose
+SET TimeZone = 'UTC';
+SQL
+	foreach (1 .. $count)
+	{
+		push @transactions, $self->transaction;
+	}
+	open my $handle, '>', $file or die "$file: $!";
+	print $handle $self->{sql};
+	close $handle;
+	return { file => $file, transactions => \@transactions, tries => $self->{tries} };
+}
+
+sub say
+{
+	my ($self, $sql) = @_;
+
+	$self->{sql} .= "$sql\n";
+	return;
+}
+
+sub transaction
+{
+	my ($self) = @_;
+	my $random = $self->{random};
+	my $seq = ++$self->{seq};
+
+	$self->{steps} = [];
+	$self->say('BEGIN' . ($random->chance(10) ? ' ISOLATION LEVEL REPEATABLE READ;' : ';'));
+	foreach (1 .. $random->between(1, 4))
+	{
+		$random->chance(15) ? $self->savepoint : $self->statement;
+	}
+	$self->say(sprintf 'SELECT pg_sleep(0.%03d);', $random->below(40)) if $random->chance(20);
+	$self->say("INSERT INTO torture.marker VALUES ($self->{number}, $seq);");
+	$self->finish($seq);
+	return { seq => $seq, steps => $self->{steps} };
+}
+
+sub finish
+{
+	my ($self, $seq) = @_;
+	my $random = $self->{random};
+	my $gid = "'torture_$self->{number}_$seq'";
+	my $kind = $random->below(100);
+
+	if ($kind < 12)
+	{
+		$self->say("PREPARE TRANSACTION $gid;");
+		$self->say(sprintf 'SELECT pg_sleep(0.%03d);', $random->below(100));
+		$self->say(($random->chance(70) ? 'COMMIT' : 'ROLLBACK') . " PREPARED $gid;");
+	}
+	else
+	{
+		$self->say($kind < 20 ? 'ROLLBACK;' : 'COMMIT;');
+	}
+	return;
+}
+
+sub savepoint
+{
+	my ($self) = @_;
+	my @before = @{ $self->{steps} };
+	my $kept = $self->{random}->chance(50);
+	# after an error no ROLLBACK may find the savepoint of another
+	my $name = $self->savepoint_name;
+
+	$self->say("SAVEPOINT $name;");
+	$self->statement foreach 1 .. $self->{random}->between(1, 2);
+	$self->say($kept ? "RELEASE $name;" : "ROLLBACK TO $name;");
+	$self->{steps} = \@before if !$kept;
+	return;
+}
+
+sub savepoint_name
+{
+	my ($self) = @_;
+
+	return 's' . $self->{savepoints}++;
+}
+
+# What must have been done when the transaction was committed; done($model) is false where it cannot have been.
+sub step
+{
+	my ($self, $what, $done) = @_;
+
+	push @{ $self->{steps} }, { what => $what, done => $done };
+	return;
+}
+
+# A statement that may be refused.
+sub try
+{
+	my ($self, $sql, $done, $refused) = @_;
+	my $number = @{ $self->{steps} };
+
+	my $name = $self->savepoint_name;
+
+	$self->say("SAVEPOINT $name;");
+	$self->{tries}{ 1 + ($self->{sql} =~ tr/\n//) } = 1;
+	$self->say(<<"SQL");
+$sql
+\\if :ERROR
+ROLLBACK TO $name;
+INSERT INTO torture.failed VALUES ($self->{number}, $self->{seq}, $number, :'LAST_ERROR_SQLSTATE');
+\\endif
+RELEASE $name;
+SQL
+	push @{ $self->{steps} }, { what => $sql, done => $done, refused => $refused };
+	return;
+}
+
+sub statement
+{
+	my ($self) = @_;
+	my $random = $self->{random};
+	my @kinds = (('update') x 8, ('insert') x 3, 'copy', 'delete', ('both') x 2);
+
+	push @kinds, ('upsert') x 3 if $self->{schema}{kind} ne 'by_part';
+	push @kinds, ('merge') x 2;
+	my $kind = $random->pick(@kinds);
+	$self->{count}{$kind}++;
+	$self->$kind;
+	return;
+}
+
+# Keys of this writer: of rows that may be there, and of one that was never.
+sub old_id
+{
+	my ($self) = @_;
+
+	return $self->{number} * Schema::KEYS + $self->{random}->below(int($self->{schema}{rows} * 1.05));
+}
+
+sub fresh_id
+{
+	my ($self) = @_;
+
+	return $self->{number} * Schema::KEYS + $self->{fresh}++;
+}
+
+# Columns that a statement of one release gives: of some mappings the side that this release knows.
+sub columns
+{
+	my ($self, $all_of_side) = @_;
+	my $random = $self->{random};
+	my @columns;
+
+	foreach my $mapping ($random->some(@{ $self->{schema}{mappings} }))
+	{
+		my @side = @{ $random->pick(@{ $mapping->{writable} }) };
+		push @columns, $all_of_side ? @side : $random->some(@side);
+	}
+	return @columns;
+}
+
+sub value
+{
+	my ($self, $column) = @_;
+
+	return $self->{random}->chance(8) ? undef : $column->{value}->($self->{random});
+}
+
+# SET of an UPDATE: its SQL, and what it sets for the model.
+sub assignments
+{
+	my ($self) = @_;
+	my $random = $self->{random};
+	my (%set, @sql);
+
+	foreach my $column ($self->columns)
+	{
+		my $name = $column->{name};
+		my $kind = $random->below(100);
+		if ($kind < 15)
+		{
+			# a whole row is saved, and this column was not changed
+			$set{$name} = sub { $_[0]{$name} };
+			push @sql, "$name = $name";
+		}
+		elsif ($kind < 40 && $column->{is_number})
+		{
+			my $add = $random->between(-9, 9);
+			$set{$name} = sub { defined $_[0]{$name} ? $_[0]{$name} + $add : undef };
+			push @sql, "$name = $name + $add";
+		}
+		else
+		{
+			$set{$name} = $self->value($column);
+			push @sql, "$name = " . Schema::literal($set{$name});
+		}
+	}
+	if ($random->chance(30))
+	{
+		$set{filler} = 'g' x $random->between(0, 900);
+		push @sql, "filler = '$set{filler}'";
+	}
+	if ($random->chance(20))
+	{
+		$set{part} = $random->below(4);
+		push @sql, "part = $set{part}";
+	}
+	return (join(', ', @sql), \%set);
+}
+
+# A new row: values by column.
+sub new_row
+{
+	my ($self) = @_;
+	my %row = map { $_->{name} => $self->value($_) } $self->columns(1);
+
+	$row{filler} = 'h' x $self->{random}->between(0, 300) if $self->{random}->chance(50);
+	$row{part} = $self->{random}->below(4) if $self->{random}->chance(50);
+	return \%row;
+}
+
+sub row_sql
+{
+	my ($id, $row) = @_;
+	my @names = sort keys %$row;
+
+	return (join(', ', 'id', @names), join(', ', $id, map { Schema::literal($row->{$_}) } @names));
+}
+
+sub update
+{
+	my ($self) = @_;
+	my @ids = map { $self->old_id } 1 .. $self->{random}->pick(1, 1, 1, 3, 10);
+	my ($sql, $set) = $self->assignments;
+	my $where = @ids == 1 ? "id = $ids[0]" : 'id IN (' . join(', ', @ids) . ')';
+	my %seen;
+
+	@ids = grep { !$seen{$_}++ } @ids;
+	$sql = "UPDATE $self->{schema}{name} SET $sql WHERE $where;";
+	$self->say($sql);
+	$self->step($sql, sub {
+		my ($model) = @_;
+		return !grep { $model->{rows}{$_} && !$model->update($_, $set) } @ids;
+	});
+	return;
+}
+
+sub insert
+{
+	my ($self) = @_;
+	my ($id, $row) = ($self->fresh_id, $self->new_row);
+	my ($names, $values) = row_sql($id, $row);
+	my $sql = "INSERT INTO $self->{schema}{name} ($names) VALUES ($values);";
+
+	$self->say($sql);
+	$self->step($sql, sub { $_[0]->insert($id, $row) });
+	return;
+}
+
+sub copy
+{
+	my ($self) = @_;
+	my $first = $self->new_row;
+	my @names = sort keys %$first;
+	my $file = "$self->{folder}/copy$self->{number}-" . $self->fresh_id;
+	my %rows;
+
+	open my $handle, '>', $file or die "$file: $!";
+	foreach (1 .. $self->{random}->between(1, 5))
+	{
+		my $id = $self->fresh_id;
+		my %row = map { $_ => exists $self->{schema}{columns}{$_}{value} ? $self->value($self->{schema}{columns}{$_}) : $first->{$_} } @names;
+		print $handle join("\t", $id, map { $row{$_} // '\N' } @names), "\n";
+		$rows{$id} = \%row;
+	}
+	close $handle;
+	$self->say("\\copy $self->{schema}{name} (" . join(', ', 'id', @names) . ") FROM '$file'");
+	$self->step("COPY of @{[ sort keys %rows ]}", sub {
+		my ($model) = @_;
+		return !grep { !$model->insert($_, $rows{$_}) } sort keys %rows;
+	});
+	return;
+}
+
+sub delete
+{
+	my ($self) = @_;
+	my $id = $self->old_id;
+	my $sql = "DELETE FROM $self->{schema}{name} WHERE id = $id;";
+
+	$self->say($sql);
+	$self->step($sql, sub { delete $_[0]{rows}{$id}; return 1; });
+	return;
+}
+
+sub upsert
+{
+	my ($self) = @_;
+	my ($id, $row) = ($self->old_id, $self->new_row);
+	my ($names, $values) = row_sql($id, $row);
+	my $action = join ', ', map { "$_ = EXCLUDED.$_" } sort keys %$row;
+	my $sql = "INSERT INTO $self->{schema}{name} ($names) VALUES ($values) ON CONFLICT (id) DO UPDATE SET $action;";
+
+	$self->say($sql);
+	$self->step($sql, sub {
+		my ($model) = @_;
+		my $states = $model->{rows}{$id};
+
+		return 0 if !$model->insert($id, $row);
+		return 1 if !$states;
+		# EXCLUDED is the row as its triggers left it
+		my $excluded = $model->{rows}{$id}[0]{v};
+		$model->{rows}{$id} = $states;
+		return $model->update($id, { map { $_ => $excluded->{$_} } keys %$row });
+	});
+	return;
+}
+
+sub merge
+{
+	my ($self) = @_;
+	my ($id, $row) = ($self->old_id, $self->new_row);
+	my ($names, $values) = row_sql($id, $row);
+	my ($set_sql, $set) = $self->assignments;
+	my $deletes = $self->{random}->chance(15);
+	my $action = $deletes ? 'DELETE' : "UPDATE SET $set_sql";
+	my $sql = <<"SQL";
+MERGE INTO $self->{schema}{name} t USING (VALUES ($id)) AS s (key) ON t.id = s.key
+	WHEN MATCHED THEN $action WHEN NOT MATCHED THEN INSERT ($names) VALUES ($values);
+SQL
+
+	$self->say($sql);
+	$self->step($sql, sub {
+		my ($model) = @_;
+
+		return $model->insert($id, $row) if !$model->{rows}{$id};
+		return $model->update($id, $set) if !$deletes;
+		delete $model->{rows}{$id};
+		return 1;
+	});
+	return;
+}
+
+# Both sides at once, in agreement or not.
+sub both
+{
+	my ($self) = @_;
+	my $random = $self->{random};
+	my ($mapping) = grep { @{ $_->{writable} } == 2 } $random->shuffled(@{ $self->{schema}{mappings} });
+	my $id = $self->old_id;
+
+	return $self->update if !$mapping;
+	my @old = @{ $mapping->{sides}[0] };
+	my @new = @{ $mapping->{sides}[1] };
+	my @values = map { $self->value($_) } @old;
+	my %row;
+	@row{ map { $_->{name} } @old } = @values;
+	my @up = eval { $mapping->{links}[0]{up_of}->(@values) };
+	@row{ map { $_->{name} } @new } = @up && $random->chance(50) ? @up : map { $self->value($_) } @new;
+	if ($random->chance(30))
+	{
+		$id = $self->fresh_id;
+		my ($names, $list) = row_sql($id, \%row);
+		$self->try("INSERT INTO $self->{schema}{name} ($names) VALUES ($list);",
+			sub { $_[0]->insert($id, \%row) },
+			sub { !$_[0]->copy->insert($id, \%row) });
+		return;
+	}
+	my $set = join ', ', map { "$_ = " . Schema::literal($row{$_}) } sort keys %row;
+	$self->try("UPDATE $self->{schema}{name} SET $set WHERE id = $id;",
+		sub { !$_[0]{rows}{$id} || $_[0]->update($id, \%row) },
+		sub { $_[0]{rows}{$id} && $_[0]->refuse_update($id, \%row) });
+	return;
+}
+
+# Applies a committed transaction to a model; failed: { step => sqlstate }.  Returns what cannot have been.
+sub apply
+{
+	my ($transaction, $model, $failed) = @_;
+	my @steps = @{ $transaction->{steps} };
+	my @impossible;
+
+	foreach my $i (0 .. $#steps)
+	{
+		my $state = $failed->{$i};
+		# refused for another reason than its values: nothing was done
+		next if defined $state && $state ne '27000';
+		my $ok = defined $state ? $steps[$i]{refused}->($model) : $steps[$i]{done}->($model);
+		push @impossible, (defined $state ? 'refused: ' : 'done: ') . $steps[$i]{what} if !$ok;
+	}
+	return @impossible;
+}
+
+1;
