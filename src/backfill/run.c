@@ -283,6 +283,26 @@ end_step(Step *step)
 								step->rows_unfilled, step->rows_mismatched), NULL);
 }
 
+/* For the transaction of a batch. */
+static void
+apply_settings(void)
+{
+	/* before the table is locked: that wait is a wait like others */
+	if (setting_batch_lock_timeout > 0)
+		settings_for_transaction("lock_timeout",
+								 psprintf("%d", setting_batch_lock_timeout));
+	/* rows and position are lost together in a crash, and done again */
+	settings_for_transaction("synchronous_commit", "off");
+}
+
+/* The next batch of a fill leaves the window room for others between visits. */
+static int
+most_blocks(const StepRun *run)
+{
+	return run->step->kind == STEP_BACKFILL
+		? Min(run->pacing.blocks, WINDOW_LARGEST_BATCH) : run->pacing.blocks;
+}
+
 /* One batch, as far as it can fail on a row. */
 static void
 work_on_batch(void *arg)
@@ -292,10 +312,7 @@ work_on_batch(void *arg)
 	Blocks		blocks;
 
 	run->rows = 0;
-	/* before the table is locked: that wait is a wait like others */
-	if (setting_batch_lock_timeout > 0)
-		settings_for_transaction("lock_timeout",
-								 psprintf("%d", setting_batch_lock_timeout));
+	apply_settings();
 	rel = open_table(run);
 	if (rel == NULL)
 	{
@@ -304,7 +321,7 @@ work_on_batch(void *arg)
 	}
 	reclaim_run(&run->reclaim, rel);
 	prepare_step(run, rel);
-	run->left = window_next_blocks(&run->window, run->step, run->pacing.blocks,
+	run->left = window_next_blocks(&run->window, run->step, most_blocks(run),
 								   &blocks, &run->reclaim);
 	if (run->left == BLOCKS_CLAIMED)
 	{

@@ -8,13 +8,7 @@
 
 #define BLOCKS_END ((int64) MaxBlockNumber + 1)
 
-/*
- * A window is large enough for transactions that see the old versions to end
- * between two visits, and small enough to stay in memory.
- */
-#define WINDOW_BATCHES 4
-#define SMALLEST_WINDOW 256
-#define LARGEST_WINDOW 4096
+#define WINDOW_SMALLEST 256
 
 static void
 end_window(Window *window, Reclaim *reclaim)
@@ -32,7 +26,7 @@ begin_window(Window *window, BlockNumber first, int batch_blocks)
 
 	window->first = first;
 	window->end = (int64) first +
-		Min(Max(blocks, SMALLEST_WINDOW), LARGEST_WINDOW);
+		Min(Max(blocks, WINDOW_SMALLEST), WINDOW_LARGEST);
 }
 
 static BlocksLeft

@@ -10,6 +10,15 @@
 #include "backfill/reclaim.h"
 #include "catalog/step_blocks.h"
 
+/*
+ * A window is so many batches large: the transactions that see the old versions
+ * of a visit, batches of other workers among them, are to end before the next;
+ * yet it is to stay in memory.
+ */
+#define WINDOW_BATCHES 4
+#define WINDOW_LARGEST 4096
+#define WINDOW_LARGEST_BATCH (WINDOW_LARGEST / WINDOW_BATCHES)
+
 typedef struct Window
 {
 	BlockNumber first;

@@ -151,13 +151,16 @@ limit_lock_waits(long ms)
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* All of them within tandem.lock_timeout altogether. */
+/*
+ * All of them together.  Who queues behind us is to be through within
+ * tandem.lock_timeout, so the wait is a tenth shorter.
+ */
 static void
 lock_all(void *arg)
 {
 	LockTry    *try = arg;
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												  setting_lock_timeout);
+												  setting_lock_timeout - setting_lock_timeout / 10);
 	int			level = NewGUCNestLevel();
 	ListCell   *lc;
 
