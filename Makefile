@@ -55,6 +55,7 @@ OBJS = \
 	src/backfill/wal_rate.o \
 	src/backfill/replication_lag.o \
 	src/backfill/hold_function.o \
+	src/backfill/client_load.o \
 	src/backfill/throttle.o \
 	src/backfill/reclaim.o \
 	src/backfill/progress_notice.o \

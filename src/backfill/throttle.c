@@ -11,6 +11,7 @@
 #include "portability/instr_time.h"
 #include "utils/memutils.h"
 
+#include "backfill/client_load.h"
 #include "backfill/hold_function.h"
 #include "backfill/replication_lag.h"
 #include "backfill/throttle.h"
@@ -20,6 +21,9 @@
 
 #define SHORTEST_WAIT_MS 10
 #define LONGEST_WAIT_MS 1000
+
+/* clients that were seen at work are taken to be so for that long */
+#define LOAD_LASTS_S 1.0
 
 typedef char *(*ReasonFunction) (Throttle *throttle, double now, long *wait_ms);
 
@@ -31,6 +35,7 @@ typedef struct Cause
 } Cause;
 
 static char *rows_reason(Throttle *throttle, double now, long *wait_ms);
+static char *load_reason(Throttle *throttle, double now, long *wait_ms);
 static char *wal_reason(Throttle *throttle, double now, long *wait_ms);
 static char *lag_reason(Throttle *throttle, double now, long *wait_ms);
 static char *autovacuum_reason(Throttle *throttle, double now, long *wait_ms);
@@ -38,6 +43,7 @@ static char *user_reason(Throttle *throttle, double now, long *wait_ms);
 
 static const Cause causes[] = {
 	{rows_reason, 0, SHORTEST_WAIT_MS},
+	{load_reason, 0, SHORTEST_WAIT_MS},
 	{wal_reason, 0, 100},
 	{lag_reason, 1000, 250},
 	{autovacuum_reason, 1000, 250},
@@ -54,6 +60,9 @@ struct Throttle
 {
 	Oid			relid;
 	int			workers;
+	int			runner_pid;		/* session whose work this is */
+	double		batch_ms;		/* of the last batch, after which no rest was */
+	double		load_seen_at;
 	MemoryContext context;		/* it lies in */
 	MemoryContext scratch;		/* of one question: a hold may last for days */
 	Answer		answers[lengthof(causes)];
@@ -105,6 +114,25 @@ rows_reason(Throttle *throttle, double now, long *wait_ms)
 	return settings_show("tandem.max_rows_per_second");
 }
 
+/* Looked at once a batch. */
+static char *
+load_reason(Throttle *throttle, double now, long *wait_ms)
+{
+	double		batch_ms = throttle->batch_ms;
+
+	throttle->batch_ms = 0;
+	if (setting_nice_ratio == 0 || batch_ms == 0)
+		return NULL;
+	if (client_load_seen(throttle->runner_pid))
+		throttle->load_seen_at = now;
+	if (throttle->load_seen_at == 0 ||
+		now - throttle->load_seen_at > LOAD_LASTS_S)
+		return NULL;
+	*wait_ms = (long) Max(batch_ms * setting_nice_ratio, 1);
+	return psprintf("clients are at work: %s",
+					settings_show("tandem.nice_ratio"));
+}
+
 static char *
 wal_reason(Throttle *throttle, double now, long *wait_ms)
 {
@@ -154,12 +182,13 @@ autovacuum_reason(Throttle *throttle, double now, long *wait_ms)
 }
 
 Throttle *
-throttle_create(Oid relid, int workers)
+throttle_create(Oid relid, int workers, int runner_pid)
 {
 	Throttle   *throttle = palloc0(sizeof(Throttle));
 
 	throttle->relid = relid;
 	throttle->workers = Max(workers, 1);
+	throttle->runner_pid = runner_pid;
 	throttle->context = CurrentMemoryContext;
 	throttle->scratch = AllocSetContextCreate(CurrentMemoryContext,
 											  "tandem throttle",
@@ -172,6 +201,7 @@ throttle_learn(Throttle *throttle, int64 rows, double ms)
 {
 	/* whatever the settings are now: they are those of the batch when asked */
 	row_credit -= rows;
+	throttle->batch_ms = ms;
 	wal_rate_batch_ends();
 }
 

@@ -10,10 +10,10 @@
 typedef struct Throttle Throttle;
 
 /*
- * For a process that is one of workers on the same table; in the current
- * memory context.  May be told another table later.
+ * For a process that is one of workers on the same table, for the runner with
+ * that process id; in the current memory context.
  */
-extern Throttle *throttle_create(Oid relid, int workers);
+extern Throttle *throttle_create(Oid relid, int workers, int runner_pid);
 
 /* Learns that a batch has committed: how many rows, in how many ms. */
 extern void throttle_learn(Throttle *throttle, int64 rows, double ms);
@@ -23,6 +23,7 @@ extern void throttle_learn(Throttle *throttle, int64 rows, double ms);
  * NULL: it may go.  Called in a transaction, between two batches; leaves no
  * snapshot and no lock on a user's table behind.  Dear questions are asked once
  * a second at most.  Settings: tandem.max_rows_per_second, max_wal_rate,
+ * nice_ratio,
  * max_lag_size, max_lag_time, lag_sources, hold_function.
  */
 extern char *throttle_reason(Throttle *throttle, long *wait_ms);

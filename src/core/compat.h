@@ -34,6 +34,13 @@
 #error "pg_tandem supports PostgreSQL 15 to 18"
 #endif
 
+/* In front of the declaration of a function that does not return. */
+#if PG_VERSION_NUM >= 180000
+#define COMPAT_NORETURN pg_noreturn
+#else
+#define COMPAT_NORETURN pg_attribute_noreturn()
+#endif
+
 /* The number of the relation's file; it changes when the table is rewritten. */
 static inline Oid
 compat_relation_file(Relation rel)
@@ -261,6 +268,20 @@ compat_virtual_transaction(int process, LocalTransactionId number)
 #endif
 	vxid.localTransactionId = number;
 	return vxid;
+}
+
+/* Whether the entry is of a session of a client, in some database. */
+static inline bool
+compat_is_client(const PGPROC *proc)
+{
+	if (proc->pid == 0 || !OidIsValid(proc->databaseId) ||
+		(proc->statusFlags & PROC_IS_AUTOVACUUM))
+		return false;
+#if PG_VERSION_NUM >= 180000
+	return proc->isRegularBackend;
+#else
+	return !proc->isBackgroundWorker;
+#endif
 }
 
 /* Whether this process holds the lock in just that mode. */

@@ -5,11 +5,14 @@
 #ifndef TANDEM_HINT_H
 #define TANDEM_HINT_H
 
+#include "core/compat.h"
+
 /*
  * For PG_CATCH: raises the error again, and with this hint when it tells of a
  * mistake in what the user wrote and has no hint of its own.
  */
-extern void rethrow_with_hint(MemoryContext context, const char *hint) pg_attribute_noreturn();
+COMPAT_NORETURN extern void rethrow_with_hint(MemoryContext context,
+											  const char *hint);
 
 /*
  * For an error context callback: the position of the error is one in text, not

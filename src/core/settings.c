@@ -24,6 +24,7 @@ int			setting_max_rows_per_second = 0;
 int			setting_max_wal_rate = 0;
 int			setting_max_lag_size = 256 * 1024;
 int			setting_max_lag_time = 30;
+double		setting_nice_ratio = 3;
 char	   *setting_hold_function = NULL;
 
 /* whose lag counts: a list as settings_lag_counts reads it; never NULL */
@@ -110,6 +111,11 @@ define_throttles(void)
 							"0 means that it does not look.",
 							&setting_max_lag_time, 30, 0, 86400,
 							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomRealVariable("tandem.nice_ratio",
+							 "Rest of a backfill after each batch while clients are at work.",
+							 "In times of what the batch took; 0 means none.",
+							 &setting_nice_ratio, 3, 0, 100,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("tandem.lag_sources",
 							   "Standbys and replication slots whose lag makes a backfill hold.",
 							   "A list of application names and names of slots; '*' means all, '' none.",

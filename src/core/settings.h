@@ -49,6 +49,9 @@ extern int	setting_max_wal_rate;
 extern int	setting_max_lag_size;
 extern int	setting_max_lag_time;
 
+/* how long a fill rests while clients are at work, in times of its last batch; 0: off */
+extern double setting_nice_ratio;
+
 /* function of the user's that says whether to hold; empty: none; never NULL */
 extern char *setting_hold_function;
 

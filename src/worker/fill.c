@@ -97,7 +97,8 @@ run_step(Fill *fill, Step *step)
 
 	MemoryContextSwitchTo(context);
 	run = step_run_begin(fill->migration, step, fill->worker, fill->workers);
-	throttle = throttle_create(step->relation, fill->workers);
+	throttle = throttle_create(step->relation, fill->workers,
+							   migration_runner_pid(fill->migration));
 	vacuuming_start(&vacuuming, fill->migration, step);
 	SPI_commit();
 	run_batches(fill, step, run, throttle, &vacuuming);

@@ -55,6 +55,8 @@ may_go(const Migration *migration, int step_id, Throttle *throttle,
 	reason = reason_to_wait(migration, throttle, &wait_ms);
 	if (reason == NULL && !*said)
 		return true;
+	/* a word for onlookers is not waited for */
+	settings_for_transaction("synchronous_commit", "off");
 	step_set_waiting(step_id, reason, NULL);
 	SPI_commit();
 	*said = (reason != NULL);

@@ -235,6 +235,35 @@ SQL
 	return;
 }
 
+# A batch takes half a second, and a rest then fifty.
+sub test_load
+{
+	my $up = 'price * 100::bigint + (pg_sleep(0.5 / 6000) IS NULL)::int';
+	my @nice = ('SET tandem.nice_ratio = 100', q(SET tandem.batch_target = '500ms'));
+
+	# who sleeps or is idle in a transaction is not at work; nobody else looks on meanwhile
+	expand_table($node, 'calm', rows => $rows, up => $up);
+	my $idle = $node->background_psql('postgres');
+	$idle->query_safe('BEGIN; SELECT 1');
+	my $sleeper = start_psql($node, 'postgres', q(SET application_name = 'sleeper'), 'SELECT pg_sleep(600)');
+	my $migrate = start_migrate('calm', @nice);
+	ok(finish($migrate), 'calm: the run ends');
+	is(ask(q(SELECT extract(epoch FROM max(done_at) - min(done_at)) < 40 FROM tandem.history WHERE migration = 'calm')), 't', 'calm: without a rest');
+	$idle->quit;
+
+	expand_table($node, 'busy', rows => $rows, up => $up);
+	my $worker = start_psql($node, 'postgres', q(SET application_name = 'worker'), 'SELECT count(*) FROM generate_series(1, 1e15)');
+	wait_for_running($node, q(SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'worker' AND query ~ 'count'));
+	$migrate = start_migrate('busy', @nice);
+	cmp_ok(wait_for_hold('busy', '^clients are at work: tandem.nice_ratio = 100$'), '<', $rows, 'clients are at work: the fill rests after a batch');
+	ask(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN ('worker', 'sleeper')));
+	$_->{run}->finish foreach $worker, $sleeper;
+	ask(q(SELECT tandem.cancel('busy')));
+	ok(!finish($migrate), 'busy: the rest is no hindrance to a cancel');
+	is_filled(start_migrate('busy', 'SET tandem.nice_ratio = 0'), 'busy', 'when told not to rest');
+	return;
+}
+
 # The table is old, and its autovacuum cannot have the lock.
 sub test_autovacuum
 {
@@ -278,6 +307,7 @@ test_rows(1);
 test_rows(3);
 test_wal_rate();
 test_hold_function();
+test_load();
 test_autovacuum();
 test_without_replication();
 $node->stop;

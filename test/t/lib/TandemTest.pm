@@ -27,6 +27,8 @@ max_connections = 40
 max_prepared_transactions = 4
 max_wal_senders = 8
 max_replication_slots = 8
+# the tests themselves are clients at work
+tandem.nice_ratio = 0
 log_line_prefix = '%m [%p] %q%a '
 CONF
 	$node->start;
