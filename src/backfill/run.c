@@ -295,12 +295,13 @@ apply_settings(void)
 	settings_for_transaction("synchronous_commit", "off");
 }
 
-/* The next batch of a fill leaves the window room for others between visits. */
 static int
 most_blocks(const StepRun *run)
 {
-	return run->step->kind == STEP_BACKFILL
-		? Min(run->pacing.blocks, WINDOW_LARGEST_BATCH) : run->pacing.blocks;
+	if (run->step->kind != STEP_BACKFILL)
+		return run->pacing.blocks;
+	return Min(run->pacing.blocks,
+			   window_largest_batch(&run->window, run->step));
 }
 
 /* One batch, as far as it can fail on a row. */
@@ -435,6 +436,7 @@ step_run_begin(Migration *migration, Step *step, int worker, int workers)
 	run->step = step;
 	run->worker = worker;
 	run->workers = workers;
+	run->window.workers = workers;
 	run->window.cursor = first_block(run);
 	run->pause_ms = FIRST_PAUSE_MS;
 	run->batch_context = AllocSetContextCreate(CurrentMemoryContext,
@@ -475,6 +477,7 @@ step_run_skip_time(StepRun *run)
 void
 step_run_end(StepRun *run)
 {
+	window_leave(&run->window, run->step);
 	MemoryContextDelete(run->batch_context);
 	pfree(run);
 }

@@ -37,7 +37,7 @@ extern bool step_run_batch(StepRun *run, StepBatch *batch);
 /* The time since the last batch was not spent on the step. */
 extern void step_run_skip_time(StepRun *run);
 
-/* Notes the verdict of a verify, and commits. */
+/* Frees the run, and gives back the blocks it has claimed. */
 extern void step_run_end(StepRun *run);
 
 #endif							/* TANDEM_RUN_H */

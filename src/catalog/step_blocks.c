@@ -2,10 +2,9 @@
  * step_blocks.c
  *		The blocks that a step has left, shared out among processes.
  *
- * A claim is a lock on a chunk of blocks, on the address of tandem.step, until
- * the end of the transaction.  It is given back after the commit is seen by
- * everybody, so whoever gets the chunk next finds in blocks_todo what is left
- * of it: each block is done once.
+ * A region of blocks is claimed by a lock on the address of tandem.step.  It is
+ * given back after the commit of what was done in it, so whoever claims it next
+ * finds in blocks_todo what is left of it: each block is done once.
  */
 #include "postgres.h"
 
@@ -19,68 +18,53 @@
 #include "catalog/step_blocks.h"
 #include "core/query.h"
 
-/* a lock tag has 16 bits for the chunk */
-#define MOST_CHUNKS 65000
-#define SMALLEST_CHUNK 16
+/* a lock tag has 16 bits for the number of a region */
+#define MOST_REGIONS 65000
 
-static BlockNumber
-chunk_size(const Step *step)
+/* so many for each of several processes, unless they would be too small */
+#define REGIONS 8
+#define SMALLEST_REGION 64
+
+/* its pages are to stay in memory, and rows that move need new pages until it is done */
+#define LARGEST_REGION 2048
+
+BlockNumber
+step_region_blocks(const Step *step, int workers)
 {
-	return Max(SMALLEST_CHUNK, step->blocks_total / MOST_CHUNKS + 1);
+	BlockNumber share = workers > 1
+	? step->blocks_total / (workers * REGIONS) : step->blocks_total;
+	BlockNumber blocks = Min(Max(share, SMALLEST_REGION), LARGEST_REGION);
+
+	return Max(blocks, step->blocks_total / MOST_REGIONS + 1);
 }
 
-static bool
-claim_chunk(const Step *step, BlockNumber chunk)
+static LOCKTAG
+region_tag(const Step *step, BlockNumber region)
 {
 	LOCKTAG		tag;
 	Oid			classid = get_relname_relid("step",
 											get_namespace_oid("tandem", false));
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, classid, step->id,
-					   Min(chunk, PG_UINT16_MAX));
-	return LockAcquire(&tag, ExclusiveLock, false, true) !=
+					   Min(region, PG_UINT16_MAX));
+	return tag;
+}
+
+bool
+step_claim_region(const Step *step, BlockNumber region)
+{
+	LOCKTAG		tag = region_tag(step, region);
+
+	return LockAcquire(&tag, ExclusiveLock, true, true) !=
 		LOCKACQUIRE_NOT_AVAIL;
 }
 
-/*
- * Claims the chunks of blocks first to *last, as many as are to be had in a
- * row; false: not even the first.
- */
-static bool
-claim_blocks(const Step *step, BlockNumber first, BlockNumber *last)
+void
+step_leave_region(const Step *step, BlockNumber region)
 {
-	BlockNumber size = chunk_size(step);
+	LOCKTAG		tag = region_tag(step, region);
 
-	for (BlockNumber chunk = first / size; chunk <= *last / size; chunk++)
-	{
-		if (claim_chunk(step, chunk))
-			continue;
-		if (chunk == first / size)
-			return false;
-		*last = chunk * size - 1;
-		break;
-	}
-	return true;
-}
-
-/* The same of all ranges; the first that is not to be had ends them. */
-static bool
-claim_ranges(const Step *step, Blocks *blocks)
-{
-	for (int i = 0; i < blocks->nranges; i++)
-	{
-		BlockNumber last = blocks->ranges[i].last;
-
-		if (!claim_blocks(step, blocks->ranges[i].first,
-						  &blocks->ranges[i].last))
-		{
-			blocks->nranges = i;
-			return i > 0;
-		}
-		if (blocks->ranges[i].last < last)
-			blocks->nranges = i + 1;
-	}
-	return true;
+	(void) LockRelease(&tag, ExclusiveLock, true);
 }
 
 /*
@@ -142,36 +126,26 @@ blocks_cut(Blocks *blocks, BlockNumber last)
 	blocks->ranges[blocks->nranges - 1].last = Min(blocks_last(blocks), last);
 }
 
-BlocksLeft
+bool
 step_next_blocks(const Step *step, BlockNumber *cursor, int64 end, int most,
 				 Blocks *blocks)
 {
-	BlockNumber size = chunk_size(step);
-	int64		from = *cursor;
-	bool		others = false;
+	if (*cursor >= end ||
+		!first_ranges(step->id, *cursor, end, most, blocks))
+		return false;
+	*cursor = blocks_last(blocks) + 1;
+	return true;
+}
 
-	while (from < end &&
-		   first_ranges(step->id, from, end, most, blocks))
-	{
-		int64		first = blocks->ranges[0].first;
-		int64		behind;
+bool
+step_first_block(const Step *step, int64 from, BlockNumber *block)
+{
+	Blocks		blocks;
 
-		if (!claim_ranges(step, blocks))
-		{
-			others = true;
-			from = (first / size + 1) * size;
-			continue;
-		}
-		behind = (int64) blocks_last(blocks) + 1;
-		/* what another has done between the look and the claim is gone */
-		if (first_ranges(step->id, first, behind, most, blocks))
-		{
-			*cursor = (BlockNumber) behind;
-			return BLOCKS_CLAIMED;
-		}
-		from = behind;
-	}
-	return others ? BLOCKS_OF_OTHERS : BLOCKS_NONE;
+	if (!first_ranges(step->id, from, (int64) MaxBlockNumber + 1, 1, &blocks))
+		return false;
+	*block = blocks.ranges[0].first;
+	return true;
 }
 
 /* Ascending blocks as the text of an int8multirange. */

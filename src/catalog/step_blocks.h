@@ -37,20 +37,25 @@ typedef struct Blocks
 	BlockRange	ranges[MOST_RANGES];
 } Blocks;
 
-typedef enum BlocksLeft
-{
-	BLOCKS_CLAIMED,
-	BLOCKS_OF_OTHERS,			/* some are left, all in other processes'
-								 * hands */
-	BLOCKS_NONE
-} BlocksLeft;
+/*
+ * The blocks are shared out among workers in regions of so many.  A region is
+ * claimed by a session lock, which also an error gives back; false: another
+ * process has it.
+ */
+extern BlockNumber step_region_blocks(const Step *step, int workers);
+extern bool step_claim_region(const Step *step, BlockNumber region);
+extern void step_leave_region(const Step *step, BlockNumber region);
+
+/* The first block left at or after from; false: there is none. */
+extern bool step_first_block(const Step *step, int64 from,
+							 BlockNumber *block);
 
 /*
- * Claims the next blocks to work on until the end of the transaction: at most
- * most of them, at or after *cursor, which moves behind them, and before end.
+ * The next blocks left: at most most of them, at or after *cursor, which moves
+ * behind them, and before end; false: there is none.
  */
-extern BlocksLeft step_next_blocks(const Step *step, BlockNumber *cursor,
-								   int64 end, int most, Blocks *blocks);
+extern bool step_next_blocks(const Step *step, BlockNumber *cursor,
+							 int64 end, int most, Blocks *blocks);
 
 /* How many they are. */
 extern int	blocks_count(const Blocks *blocks);

@@ -102,8 +102,7 @@ run_step(Fill *fill, Step *step)
 	vacuuming_start(&vacuuming, fill->migration, step);
 	SPI_commit();
 	run_batches(fill, step, run, throttle, &vacuuming);
-	if (fill->worker == 0)
-		step_run_end(run);
+	step_run_end(run);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 }
