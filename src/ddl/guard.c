@@ -53,19 +53,42 @@ changed_tables(void)
 }
 
 static void
-refuse(const SyncRule *rule, const char *command, const char *problem)
+refuse(const SyncRule *rule, CommandTag command, const char *problem)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-			 errmsg("%s would break migration \"%s\"", command,
-					rule->migration),
+			 errmsg("%s would break migration \"%s\"",
+					GetCommandTagName(command), rule->migration),
 			 errdetail("After it: %s.", problem),
 			 errhint("End the migration first: CALL tandem.contract or CALL tandem.abort.")));
 }
 
 /*
+ * Whether the command can take rights from the owner of a table.  Others are
+ * not to blame for rights that are missing: a restore grants at its end.
+ */
+static bool
+changes_rights(Node *command)
+{
+	ListCell   *lc;
+
+	if (IsA(command, AlterOwnerStmt) || IsA(command, AlterExtensionStmt))
+		return true;
+	if (!IsA(command, AlterTableStmt))
+		return false;
+	foreach(lc, ((AlterTableStmt *) command)->cmds)
+	{
+		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_ChangeOwner)
+			return true;
+	}
+	return false;
+}
+
+/*
  * A trigger made by a restore comes without the dependencies that sync_install
- * notes; so note them whenever a sync trigger is made.
+ * notes; so note them whenever a sync trigger is made.  Its text is that of
+ * who makes it, so it is read with his rights, as the server reads its WHEN:
+ * the owner's may not be there yet.
  */
 static void
 adopt_trigger(Oid relid)
@@ -80,15 +103,10 @@ adopt_trigger(Oid relid)
 }
 
 static void
-check_created_trigger(Oid relid)
+warn_of_later_trigger(Oid relid)
 {
-	char	   *later;
-	SyncTriggerRow row;
+	char	   *later = trigger_after_sync(relid);
 
-	if (!sync_trigger_row(relid, &row))
-		return;
-	adopt_trigger(relid);
-	later = trigger_after_sync(relid);
 	if (later)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
@@ -101,22 +119,25 @@ check_created_trigger(Oid relid)
 
 /* Commands on a table: is each of its syncs still in force? */
 static void
-check_table(Oid relid, const char *command)
+check_table(Oid relid, const EventTriggerData *data)
 {
 	ListCell   *lc;
 
 	foreach(lc, sync_list_of_relation(table_root(relid)))
 	{
-		char	   *problem = sync_problem(lfirst(lc));
+		char	   *problem = sync_rule_problem(lfirst(lc),
+												changes_rights(data->parsetree));
 
+		if (problem == NULL)
+			problem = sync_trigger_problem(lfirst(lc));
 		if (problem)
-			refuse(lfirst(lc), command, problem);
+			refuse(lfirst(lc), data->tag, problem);
 	}
 }
 
 /* Commands on other objects: does every rule still mean something? */
 static void
-check_rules(List *tables, const char *command)
+check_rules(List *tables, const EventTriggerData *data)
 {
 	ListCell   *table;
 
@@ -126,17 +147,18 @@ check_rules(List *tables, const char *command)
 
 		foreach(lc, sync_list_of_relation(lfirst_oid(table)))
 		{
-			char	   *problem = sync_rule_problem(lfirst(lc));
+			char	   *problem = sync_rule_problem(lfirst(lc),
+													changes_rights(data->parsetree));
 
 			if (problem)
-				refuse(lfirst(lc), command, problem);
+				refuse(lfirst(lc), data->tag, problem);
 		}
 	}
 }
 
 /* A sync trigger went, perhaps with something that it depends on. */
 static void
-check_dropped(const char *command)
+check_dropped(const EventTriggerData *data)
 {
 	List	   *tables = oids_from_query(
 										 "SELECT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid "
@@ -147,7 +169,7 @@ check_dropped(const char *command)
 	foreach(lc, tables)
 	{
 		if (OidIsValid(lfirst_oid(lc)))
-			check_table(lfirst_oid(lc), command);
+			check_table(lfirst_oid(lc), data);
 	}
 }
 
@@ -186,55 +208,59 @@ touches_triggers(Node *command)
  * told by the other event.
  */
 static void
-check_altered(Oid relid, Node *command, const char *name)
+check_altered(Oid relid, const EventTriggerData *data)
 {
 	SyncTriggerRow row;
 
-	if (touches_triggers(command) && sync_trigger_row(table_root(relid), &row))
-		check_table(relid, name);
+	if (touches_triggers(data->parsetree) &&
+		sync_trigger_row(table_root(relid), &row))
+		check_table(relid, data);
 	else
-		check_rules(list_make1_oid(table_root(relid)), name);
+		check_rules(list_make1_oid(table_root(relid)), data);
 }
 
-/* CREATE OR REPLACE of the sync trigger; a restore makes it without REPLACE. */
-static bool
-replaces_sync(Node *command)
+/* A restore makes the sync trigger without REPLACE. */
+static void
+check_created_trigger(Oid relid, const EventTriggerData *data)
 {
-	return IsA(command, CreateTrigStmt) &&
-		((CreateTrigStmt *) command)->replace &&
-		strcmp(((CreateTrigStmt *) command)->trigname, SYNC_TRIGGER_NAME) == 0;
+	CreateTrigStmt *made = castNode(CreateTrigStmt, data->parsetree);
+	bool		is_sync = strcmp(made->trigname, SYNC_TRIGGER_NAME) == 0;
+	SyncTriggerRow row;
+
+	if (is_sync && made->replace)
+		check_table(relid, data);
+	if (!sync_trigger_row(relid, &row))
+		return;
+	if (is_sync)
+		adopt_trigger(relid);
+	warn_of_later_trigger(relid);
 }
 
 static void
 check_command(const EventTriggerData *data, List *tables)
 {
 	CommandTag	tag = data->tag;
-	const char *command = GetCommandTagName(tag);
 	ListCell   *lc;
 
 	if (strcmp(data->event, "sql_drop") == 0)
-		check_dropped(command);
+		check_dropped(data);
 	else if (tag == CMDTAG_CREATE_TRIGGER)
 	{
 		foreach(lc, changed_tables())
-		{
-			if (replaces_sync(data->parsetree))
-				check_table(lfirst_oid(lc), command);
-			check_created_trigger(lfirst_oid(lc));
-		}
+			check_created_trigger(lfirst_oid(lc), data);
 	}
 	else if (tag == CMDTAG_ALTER_TABLE)
 	{
 		foreach(lc, changed_tables())
-			check_altered(lfirst_oid(lc), data->parsetree, command);
+			check_altered(lfirst_oid(lc), data);
 	}
 	else if (tag == CMDTAG_ALTER_TRIGGER)
 	{
 		foreach(lc, changed_tables())
-			check_table(lfirst_oid(lc), command);
+			check_table(lfirst_oid(lc), data);
 	}
 	else
-		check_rules(tables, command);
+		check_rules(tables, data);
 }
 
 Datum

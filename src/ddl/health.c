@@ -129,11 +129,14 @@ parse_rule(void *arg)
 }
 
 static char *
-rule_problem(const SyncRule *rule, Relation rel)
+rule_problem(const SyncRule *rule, Relation rel, bool rights)
 {
 	ParseCall	call = {rule, rel};
 	ErrorData  *error = quarantine_try(parse_rule, &call);
 
+	if (error && !rights &&
+		error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		return NULL;
 	return error ? psprintf("rule does not fit table %s: %s",
 							quoting_relation(rule->relation), error->message)
 		: NULL;
@@ -150,7 +153,7 @@ open_without_waiting(const SyncRule *rule, bool *gone)
 }
 
 char *
-sync_rule_problem(const SyncRule *rule)
+sync_rule_problem(const SyncRule *rule, bool rights)
 {
 	bool		gone;
 	Relation	rel = open_without_waiting(rule, &gone);
@@ -158,22 +161,19 @@ sync_rule_problem(const SyncRule *rule)
 
 	if (rel == NULL)
 		return gone ? pstrdup("table is gone: CALL tandem.abort ends the migration") : NULL;
-	problem = rule_problem(rule, rel);
+	problem = rule_problem(rule, rel, rights);
 	table_close(rel, AccessShareLock);
 	return problem;
 }
 
 char *
-sync_problem(const SyncRule *rule)
+sync_trigger_problem(const SyncRule *rule)
 {
-	char	   *problem = sync_rule_problem(rule);
+	char	   *problem = NULL;
 	bool		gone;
-	Relation	rel;
+	Relation	rel = open_without_waiting(rule, &gone);
 	ListCell   *lc;
 
-	if (problem)
-		return problem;
-	rel = open_without_waiting(rule, &gone);
 	if (rel == NULL)
 		return NULL;
 	foreach(lc, table_tree(rule->relation))
@@ -191,6 +191,14 @@ sync_problem(const SyncRule *rule)
 	}
 	table_close(rel, AccessShareLock);
 	return problem;
+}
+
+char *
+sync_problem(const SyncRule *rule)
+{
+	char	   *problem = sync_rule_problem(rule, true);
+
+	return problem ? problem : sync_trigger_problem(rule);
 }
 
 Datum

@@ -14,7 +14,13 @@
  */
 extern char *sync_problem(const SyncRule *rule);
 
-/* The same of its expressions and columns alone. */
-extern char *sync_rule_problem(const SyncRule *rule);
+/*
+ * The same of its expressions and columns alone; rights: that the owner of the
+ * table may not look up what they name is a problem, too.
+ */
+extern char *sync_rule_problem(const SyncRule *rule, bool rights);
+
+/* The same of its trigger alone. */
+extern char *sync_trigger_problem(const SyncRule *rule);
 
 #endif							/* TANDEM_HEALTH_H */

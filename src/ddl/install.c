@@ -19,9 +19,11 @@
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/quoting.h"
+#include "core/security.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "ddl/statement.h"
+#include "sync/expression.h"
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
 #include "sync/trigger_row.h"
@@ -71,7 +73,7 @@ depend_on_side(const ObjectAddress *trigger, Relation rel, List *names,
 		depend_on_column(trigger, rel, lfirst(lc));
 		if (text == NULL)
 			continue;
-		expression = relation_rules_parse(text, rel, target, label);
+		expression = expression_parse(text, rel, EXPRESSION_ALIAS, target, label);
 		recordDependencyOnSingleRelExpr(trigger, expression,
 										RelationGetRelid(rel),
 										DEPENDENCY_NORMAL, DEPENDENCY_NORMAL,
@@ -83,8 +85,11 @@ void
 sync_record_dependencies(Relation rel, Oid trigger_oid, List *rules)
 {
 	ObjectAddress trigger;
+	SecurityScope scope;
 	ListCell   *lc;
 
+	security_pin_search_path(&scope);
+	security_pin_text_forms();
 	ObjectAddressSet(trigger, TriggerRelationId, trigger_oid);
 	foreach(lc, rules)
 	{
@@ -93,6 +98,7 @@ sync_record_dependencies(Relation rel, Oid trigger_oid, List *rules)
 		depend_on_side(&trigger, rel, rule->old_columns, rule->down, "down");
 		depend_on_side(&trigger, rel, rule->new_columns, rule->up, "up");
 	}
+	security_leave(&scope);
 }
 
 /* The versions of the triggers of all leaves, before we change them. */
@@ -126,6 +132,7 @@ static void
 replace_trigger(Oid relid, List *rules)
 {
 	Relation	rel;
+	SecurityScope scope;
 	List	   *leaves = table_leaves(relid);
 	List	   *versions = leaf_versions(leaves);
 
@@ -138,8 +145,10 @@ replace_trigger(Oid relid, List *rules)
 					 quoting_relation(relid),
 					 quote_identifier(SYNC_TRIGGER_NAME)));
 	rel = table_open(relid, NoLock);
+	security_enter_owner(&scope, rel, NULL);
 	sync_record_dependencies(rel, get_trigger_oid(relid, SYNC_TRIGGER_NAME,
 												  false), rules);
+	security_leave(&scope);
 	table_close(rel, NoLock);
 	carry_proofs(leaves, versions);
 }

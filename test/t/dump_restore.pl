@@ -139,6 +139,45 @@ $other->safe_psql('moved', q(UPDATE tandem.step
 	SET storage = regexp_replace(storage, '\d+$', pg_relation_filenode('app.items')::text)));
 check($other, 'moved', $other->safe_psql('postgres', 'SELECT quote_ident(current_user)'));
 
+# rights that up needs, which a restore grants at its end
+$node->safe_psql('postgres', 'CREATE DATABASE granted');
+$node->safe_psql('granted', <<'SQL');
+CREATE EXTENSION pg_tandem;
+CREATE SCHEMA lib;
+GRANT USAGE ON SCHEMA lib TO app_owner;
+CREATE FUNCTION lib.to_cents(price int) RETURNS bigint AS 'SELECT price * 100::bigint' LANGUAGE sql IMMUTABLE;
+REVOKE ALL ON FUNCTION lib.to_cents FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lib.to_cents TO app_owner;
+CREATE SCHEMA app AUTHORIZATION app_owner;
+SET ROLE app_owner;
+CREATE TABLE app.items (id int PRIMARY KEY, price int);
+INSERT INTO app.items VALUES (1, 1);
+BEGIN;
+SELECT tandem.create_migration('m');
+SELECT tandem.add_column('m', 'app.items', 'cents', 'bigint');
+SELECT tandem.sync_column('m', 'app.items', 'price', 'cents', 'lib.to_cents(price)', '(cents / 100)::int');
+COMMIT;
+SQL
+$node->command_ok([ @dump, '-Fc', '-f', "$folder/granted", 'granted' ], 'dump of a table whose owner was granted what up needs');
+@to = new_database($node, 'granted_restored');
+$node->command_ok([ 'pg_restore', '-e', @to, "$folder/granted" ], 'its restore');
+is($node->safe_psql('granted_restored', 'SELECT health FROM tandem.syncs'), 'healthy', 'its sync is healthy');
+my ($status, $out, $err) = $node->psql('granted_restored', 'DROP FUNCTION lib.to_cents');
+like($err, qr/trigger "?\S+ on table app.items depends on function lib.to_cents/, 'and depends on what up uses');
+($status, $out, $err) = $node->psql('granted_restored', 'CREATE ROLE stranger; ALTER TABLE app.items OWNER TO stranger');
+like($err, qr/would break migration "m".*permission denied for schema lib/s, 'an owner without these rights is refused');
+$node->safe_psql('granted_restored', q(SET ROLE app_owner; CALL tandem.migrate('m')));
+is($node->safe_psql('granted_restored', 'SELECT price, cents FROM app.items'), '1|100', 'and its migration goes on');
+$node->safe_psql('granted_restored', 'REVOKE USAGE ON SCHEMA lib FROM app_owner');
+($status, $out, $err) = $node->psql('granted_restored', q(CALL tandem.contract('m')));
+like($err, qr/permission denied for schema lib/, 'contract asks for them');
+
+# rights that a restore does not grant stand in the way of no DDL, but are missed
+@to = new_database($node, 'denied');
+$node->command_ok([ 'pg_restore', '-e', '--no-acl', @to, "$folder/granted" ], 'restore without these rights');
+$node->safe_psql('denied', 'ALTER TABLE app.items ADD note text');
+like($node->safe_psql('denied', 'SELECT problem FROM tandem.syncs'), qr/permission denied for schema lib/, 'tandem.syncs shows that');
+
 # the schema alone: no migration, and a trigger that goes on syncing
 @to = new_database($node, 'schema');
 $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$folder/schema.sql", @to ], 'restore of the schema');
