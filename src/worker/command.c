@@ -105,14 +105,15 @@ tandem_command_main(Datum argument)
 static void
 create_segment(Command *command, const char *sql)
 {
-	Size		size = offsetof(CommandSegment, statement) + strlen(sql) + 1;
+	Size		length = strlen(sql) + 1;
 
-	command->memory = dsm_create(size, 0);
+	command->memory = dsm_create(offsetof(CommandSegment, statement) + length,
+								 0);
 	/* it must outlive the transactions of the wait */
 	dsm_pin_mapping(command->memory);
 	command->segment = dsm_segment_address(command->memory);
 	memset(command->segment, 0, offsetof(CommandSegment, statement));
-	strcpy(command->segment->statement, sql);
+	memcpy(command->segment->statement, sql, length);
 }
 
 /* At the end of the caller, however it comes. */
