@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "backfill/pacing.h"
-#include "core/settings.h"
 
 #define FIRST_BLOCKS 16
 #define MOST_BLOCKS 8192
@@ -23,14 +22,14 @@ pacing_start(Pacing *pacing, int blocks)
 }
 
 void
-pacing_learn(Pacing *pacing, int blocks, double ms)
+pacing_learn(Pacing *pacing, int blocks, double ms, int target_ms)
 {
 	double		last = ms / Max(blocks, 1);
 	double		fitting;
 
 	pacing->ms_per_block = pacing->ms_per_block == 0 ? last
 		: WEIGHT_OF_LAST * last + (1 - WEIGHT_OF_LAST) * pacing->ms_per_block;
-	fitting = setting_batch_target / Max(pacing->ms_per_block, 0.0001);
+	fitting = target_ms / Max(pacing->ms_per_block, 0.0001);
 	fitting = Min(fitting, Max(pacing->blocks * GROWTH, pacing->blocks + 1));
 	pacing->blocks = (int) Max(1, Min(fitting, MOST_BLOCKS));
 }

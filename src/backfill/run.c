@@ -56,6 +56,7 @@ struct StepRun
 	Reclaim		reclaim;		/* what earlier batches have left */
 	MemoryContext batch_context;
 	BlocksLeft	left;
+	int			target_ms;		/* that a batch may take */
 	int64		rows;			/* written or verified by the last batch */
 	double		batch_ms;		/* that it took */
 	TimestampTz counted_to;		/* the time up to here is in step.run_time */
@@ -263,7 +264,8 @@ work_on_blocks(StepRun *run, Relation rel, Blocks *blocks)
 	advance.batch_blocks = run->pacing.blocks;
 	step_advance(step, blocks, again, &advance);
 	run->window.filled |= advance.rows_filled > 0;
-	pacing_learn(&run->pacing, blocks_count(blocks), run->batch_ms);
+	pacing_learn(&run->pacing, blocks_count(blocks), run->batch_ms,
+				 run->target_ms);
 }
 
 /*
@@ -450,11 +452,12 @@ step_run_begin(Migration *migration, Step *step, int worker, int workers)
 }
 
 bool
-step_run_batch(StepRun *run, StepBatch *batch)
+step_run_batch(StepRun *run, int target_ms, StepBatch *batch)
 {
 	MemoryContext caller = MemoryContextSwitchTo(run->batch_context);
 
 	run->batch_ms = 0;
+	run->target_ms = target_ms;
 	try_batch(run);
 	batch->rows = run->rows;
 	batch->ms = run->batch_ms;

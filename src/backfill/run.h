@@ -32,7 +32,7 @@ extern StepRun *step_run_begin(Migration *migration, Step *step, int worker,
  * to stop; the table is gone; whatever a row raises: then it is noted in the
  * step, and all batches before are kept.
  */
-extern bool step_run_batch(StepRun *run, StepBatch *batch);
+extern bool step_run_batch(StepRun *run, int target_ms, StepBatch *batch);
 
 /* The time since the last batch was not spent on the step. */
 extern void step_run_skip_time(StepRun *run);

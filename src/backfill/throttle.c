@@ -25,6 +25,9 @@
 /* clients that were seen at work are taken to be so for that long */
 #define LOAD_LASTS_S 1.0
 
+/* a batch beside them is short, so that no queue builds up behind it */
+#define LOAD_BATCH_MS 10
+
 typedef char *(*ReasonFunction) (Throttle *throttle, double now, long *wait_ms);
 
 typedef struct Cause
@@ -114,6 +117,20 @@ rows_reason(Throttle *throttle, double now, long *wait_ms)
 	return settings_show("tandem.max_rows_per_second");
 }
 
+bool
+throttle_sees_load(const Throttle *throttle)
+{
+	return setting_nice_ratio > 0 && throttle->load_seen_at > 0 &&
+		clock_seconds() - throttle->load_seen_at <= LOAD_LASTS_S;
+}
+
+int
+throttle_batch_target(const Throttle *throttle)
+{
+	return throttle_sees_load(throttle)
+		? Min(setting_batch_target, LOAD_BATCH_MS) : setting_batch_target;
+}
+
 /* Looked at once a batch. */
 static char *
 load_reason(Throttle *throttle, double now, long *wait_ms)
@@ -125,8 +142,7 @@ load_reason(Throttle *throttle, double now, long *wait_ms)
 		return NULL;
 	if (client_load_seen(throttle->runner_pid))
 		throttle->load_seen_at = now;
-	if (throttle->load_seen_at == 0 ||
-		now - throttle->load_seen_at > LOAD_LASTS_S)
+	if (!throttle_sees_load(throttle))
 		return NULL;
 	*wait_ms = (long) Max(batch_ms * setting_nice_ratio, 1);
 	return psprintf("clients are at work: %s",

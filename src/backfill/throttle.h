@@ -15,6 +15,12 @@ typedef struct Throttle Throttle;
  */
 extern Throttle *throttle_create(Oid relid, int workers, int runner_pid);
 
+/* Whether clients are at work, and to be spared. */
+extern bool throttle_sees_load(const Throttle *throttle);
+
+/* How many ms the next batch may take. */
+extern int	throttle_batch_target(const Throttle *throttle);
+
 /* Learns that a batch has committed: how many rows, in how many ms. */
 extern void throttle_learn(Throttle *throttle, int64 rows, double ms);
 

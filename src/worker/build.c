@@ -179,8 +179,8 @@ fail(Build *build, CommandError *error)
 
 	if (build->piece.cleanup)
 	{
-		after = command_run(build->migration, build->piece.cleanup, InvalidOid, watch,
-							build);
+		after = command_run(build->migration, build->piece.cleanup, InvalidOid, false,
+							watch, build);
 		/* then the next try finds it */
 		if (after)
 			ereport(WARNING,
@@ -202,7 +202,7 @@ run_statement(Build *build)
 	SPI_commit();
 	error = command_run(build->migration, build->piece.statement,
 						build->piece.restricted ? build->piece.relation : InvalidOid,
-						watch, build);
+						false, watch, build);
 	if (error)
 		fail(build, error);
 	step_set_waiting(build->step->id, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
@@ -22,6 +23,9 @@
 
 #define WATCH_EVERY_MS 500
 #define TEXT_SIZE 2048
+
+/* the server's default of autovacuum_vacuum_cost_delay */
+#define GENTLE_COST_DELAY "2ms"
 
 typedef enum CommandState
 {
@@ -90,6 +94,9 @@ tandem_command_main(Datum argument)
 	StartTransactionCommand();
 	migration_join_workers(order.migration_id);
 	CommitTransactionCommand();
+	if (order.gentle)
+		SetConfigOption("vacuum_cost_delay", GENTLE_COST_DELAY, PGC_USERSET,
+						PGC_S_OVERRIDE);
 	PG_TRY();
 	{
 		top_level_run(segment->statement, order.owned);
@@ -189,7 +196,7 @@ error_of(const Command *command)
 }
 
 static CommandError *
-run(Command *command, const Migration *migration, Oid owned,
+run(Command *command, const Migration *migration, Oid owned, bool gentle,
 	CommandWatch watch, void *arg)
 {
 	ProcessOrder order;
@@ -197,6 +204,7 @@ run(Command *command, const Migration *migration, Oid owned,
 	process_order_init(&order, GetUserId(), GetSessionUserId());
 	order.migration_id = migration->id;
 	order.owned = owned;
+	order.gentle = gentle;
 	order.segment = dsm_segment_handle(command->memory);
 	command->handle = process_start("tandem_command_main", migration->name,
 									&order);
@@ -210,7 +218,7 @@ run(Command *command, const Migration *migration, Oid owned,
 
 CommandError *
 command_run(const Migration *migration, const char *sql, Oid owned,
-			CommandWatch watch, void *arg)
+			bool gentle, CommandWatch watch, void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Command    *command = palloc0(sizeof(Command));
@@ -219,7 +227,7 @@ command_run(const Migration *migration, const char *sql, Oid owned,
 	create_segment(command, sql);
 	PG_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
 	{
-		error = run(command, migration, owned, watch, arg);
+		error = run(command, migration, owned, gentle, watch, arg);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
 	MemoryContextSwitchTo(caller);

@@ -24,11 +24,13 @@ typedef void (*CommandWatch) (int pid, void *arg);
  * owned is a table, of its owner (see top_level_run), and waits for its end;
  * returns its error, palloc'd, or NULL.  The caller has a non-atomic SPI
  * connection, and has just committed: it must hold no snapshot and no lock on a
- * table, or CREATE INDEX CONCURRENTLY would wait for it.  When the caller is
+ * table, or CREATE INDEX CONCURRENTLY would wait for it.  Gentle: VACUUM and
+ * ANALYZE rest as autovacuum does by default.  When the caller is
  * cancelled or dies the statement is too.
  */
 extern CommandError *command_run(const Migration *migration, const char *sql,
-								 Oid owned, CommandWatch watch, void *arg);
+								 Oid owned, bool gentle, CommandWatch watch,
+								 void *arg);
 
 /* Raises it as an error of this session. */
 extern void command_raise(const CommandError *error);

@@ -65,13 +65,14 @@ run_batches(Fill *fill, Step *step, StepRun *run, Throttle *throttle,
 		MemoryContextSwitchTo(turn);
 		if (steering_wait(fill->migration, step->id, throttle))
 			step_run_skip_time(run);
-		more = step_run_batch(run, &batch);
+		more = step_run_batch(run, throttle_batch_target(throttle), &batch);
 		throttle_learn(throttle, batch.rows, batch.ms);
 		if (fill->worker == 0)
 		{
 			progress_notice(&notice, step, batch.blockers);
 			if (step->kind == STEP_BACKFILL)
-				vacuuming_go_on(vacuuming, !more);
+				vacuuming_go_on(vacuuming, !more,
+								throttle_sees_load(throttle));
 			SPI_commit();
 		}
 		MemoryContextSwitchTo(caller);

@@ -24,6 +24,7 @@ typedef struct ProcessOrder
 	int			workers;
 	int			step_kind;		/* that they share */
 	Oid			owned;			/* table, whose owner the statement runs as */
+	bool		gentle;			/* VACUUM and ANALYZE are to rest now and then */
 	dsm_handle	segment;
 } ProcessOrder;
 

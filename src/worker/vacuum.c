@@ -57,7 +57,7 @@ watch(int pid, void *arg)
 }
 
 static void
-vacuum(Vacuuming *vacuuming)
+vacuum(Vacuuming *vacuuming, bool gentle)
 {
 	Step	   *step = vacuuming->step;
 	CommandError *error;
@@ -65,7 +65,7 @@ vacuum(Vacuuming *vacuuming)
 							   quoting_relation(step->relation));
 
 	SPI_commit();
-	error = command_run(vacuuming->migration, sql, InvalidOid,
+	error = command_run(vacuuming->migration, sql, InvalidOid, gentle,
 						watch, vacuuming);
 	step_set_waiting(step->id, NULL, NULL);
 	SPI_commit();
@@ -81,7 +81,7 @@ vacuum(Vacuuming *vacuuming)
 }
 
 void
-vacuuming_go_on(Vacuuming *vacuuming, bool at_end)
+vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
 {
 	int64		left = step_blocks_left(vacuuming->step);
 
@@ -94,7 +94,7 @@ vacuuming_go_on(Vacuuming *vacuuming, bool at_end)
 		return;
 	step_refresh(vacuuming->step);
 	if (vacuuming->step->rows_filled > vacuuming->filled_before)
-		vacuum(vacuuming);
+		vacuum(vacuuming, gentle);
 	vacuuming->left_before = left;
 	vacuuming->filled_before = vacuuming->step->rows_filled;
 }

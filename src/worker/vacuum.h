@@ -24,8 +24,8 @@ extern void vacuuming_start(Vacuuming *vacuuming, const Migration *migration,
  * Vacuums the table when tandem.vacuum_every percent of it have been filled
  * since the last time, or, at the end, anything.  The caller has just committed
  * and holds no snapshot; waits for the end of the VACUUM, which it says in the
- * step, with whoever is in its way.
+ * step, with whoever is in its way.  Gentle: clients are at work.
  */
-extern void vacuuming_go_on(Vacuuming *vacuuming, bool at_end);
+extern void vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle);
 
 #endif							/* TANDEM_VACUUM_H */
