@@ -1,0 +1,142 @@
+# pg_upgrade in the middle of a migration, from the server whose folder $TANDEM_OLD_SERVER names (test/upgrade
+# sets it) to the one that is tested: state, sync, views and guard are there; what was proved under the
+# old server's trigger is proved anew; and what was left to do is done.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use TandemTest;
+use Test::More;
+
+my $from = $ENV{TANDEM_OLD_SERVER};
+plan skip_all => 'no older server to upgrade from: see test/upgrade' if !$from;
+
+my @locale = (extra => [ '--no-locale', '--encoding=UTF8' ]);
+my $old = PostgreSQL::Test::Cluster->new('old', install_path => $from);
+my $new = PostgreSQL::Test::Cluster->new('new');
+$old->init(@locale);
+$new->init(@locale);
+$old->start;
+
+$old->safe_psql('postgres', 'CREATE ROLE app_owner LOGIN');
+$old->safe_psql('postgres', 'CREATE DATABASE app OWNER app_owner');
+$old->safe_psql('app', <<'SQL');
+CREATE EXTENSION pg_tandem;
+GRANT EXECUTE ON FUNCTION tandem.register_release, tandem.switch_release TO app_owner;
+CREATE SCHEMA app AUTHORIZATION app_owner;
+SET ROLE app_owner;
+CREATE FUNCTION app.to_cents(price int) RETURNS bigint AS 'SELECT price * 100::bigint' LANGUAGE sql;
+CREATE TABLE app.items (id int PRIMARY KEY, price int, filler text);
+INSERT INTO app.items SELECT i, i, repeat('x', 500) FROM generate_series(1, 2000) i;
+CREATE TABLE app.proved AS SELECT id, price FROM app.items;
+SELECT tandem.register_release(1);
+SELECT tandem.create_migration('proved');
+SELECT tandem.add_column('proved', 'app.proved', 'cents', 'bigint');
+SELECT tandem.sync_column('proved', 'app.proved', 'price', 'cents', 'app.to_cents(price)', '(cents / 100)::int');
+CALL tandem.migrate('proved');
+BEGIN;
+SELECT tandem.create_migration('m', release => 2);
+ALTER TABLE app.items ADD COLUMN cents bigint;
+SELECT tandem.sync_column('m', 'app.items', 'price', 'cents', 'app.to_cents(price)', 'coalesce(cents / 100, price)');
+SELECT tandem.add_index('m', 'CREATE INDEX items_cents ON app.items (cents)');
+COMMIT;
+SELECT tandem.create_views(1), tandem.create_views(2);
+-- an explicit NULL, which is not an unfilled row; a new value; and one of the old release
+UPDATE app.items SET cents = 1100, price = 11 WHERE id = 10;
+UPDATE app.items SET cents = NULL WHERE id = 10;
+UPDATE app.items SET cents = 2050 WHERE id = 20;
+UPDATE app.items SET price = 3 WHERE id = 30;
+SQL
+
+# a migrate that has filled some blocks and not others, paused
+my $locker = $old->background_psql('app');
+$locker->query_safe('BEGIN; SELECT 1 FROM app.items WHERE id = 1990 FOR UPDATE');
+my $migrate = start_psql($old, 'app', q(SET tandem.batch_target = '1ms'), q(CALL tandem.migrate('m')));
+wait_for_running($old, q(SELECT count(*) > 0 FROM tandem.progress WHERE blockers IS NOT NULL), 'app');
+$old->safe_psql('app', q(SELECT tandem.pause('m')));
+wait_for_running($old, q(SELECT bool_or(state = 'paused') FROM tandem.progress), 'app');
+$locker->query_safe('ROLLBACK');
+$locker->quit;
+
+# What users see of the state; whoever runs it ends with the old server.
+my $state = <<'SQL';
+SELECT name, release, phase, paused_by, syncs, steps_open, problem FROM tandem.migrations ORDER BY 1;
+SELECT * FROM tandem.syncs ORDER BY 1, 2;
+SELECT * FROM tandem.releases ORDER BY 1;
+SELECT * FROM tandem.history ORDER BY 1;
+SELECT view, release, relation, definition FROM tandem.view ORDER BY 1;
+SELECT tgname, tgenabled, pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname ~ '^~tandem' ORDER BY tgrelid;
+SELECT sum(hashtext(i::text)::bigint), count(*) - count(cents) FROM app.items i;
+SELECT sum(hashtext(i::text)::bigint) FROM release_1.items i;
+SELECT sum(hashtext(i::text)::bigint) FROM release_2.items i;
+SQL
+my $before = $old->safe_psql('app', $state);
+cmp_ok($old->safe_psql('app', 'SELECT count(*) FROM app.items WHERE cents IS NULL'), '>=', 2,
+	'the fill is not at its end');
+$old->stop;
+finish($migrate);
+
+{
+	# libraries that the old server needs and this system has not
+	local $ENV{LD_LIBRARY_PATH} = "$from/lib";
+	my $bin = $new->config_data('--bindir');
+
+	chdir ${PostgreSQL::Test::Utils::tmp_check};
+	$new->command_ok(
+		[ 'pg_upgrade', '-d', $old->data_dir, '-D', $new->data_dir, '-b', "$from/bin", '-B', $bin,
+			'-s', $new->host, '-p', $old->port, '-P', $new->port ],
+		'pg_upgrade')
+	  or diag(map { slurp_file($_) } glob($new->data_dir . '/pg_upgrade_output.d/*/log/pg_upgrade_dump_*.log'));
+}
+$new->start;
+is($new->safe_psql('app', $state), $before, 'state, trigger, views and rows are as before');
+
+# The sync and its guard.
+$new->safe_psql('app', 'UPDATE app.items SET price = 77 WHERE id = 1; UPDATE app.items SET cents = 8800 WHERE id = 2');
+is($new->safe_psql('app', 'SELECT price, cents FROM app.items WHERE id IN (1, 2) ORDER BY id'),
+	"77|7700\n88|8800", 'the sync goes on');
+
+# Runs a statement of the owner that is to fail.
+sub is_refused_here
+{
+	my ($statement, $pattern, $what) = @_;
+	my ($status, $out, $err) = $new->psql('app', "SET ROLE app_owner; $statement");
+
+	isnt($status, 0, "$what: refused");
+	like($err, $pattern, "$what: with the reason");
+	return;
+}
+
+is_refused_here('DROP TRIGGER "~tandem_sync" ON app.items', qr/would break migration "m"/, 'DROP TRIGGER');
+is_refused_here('ALTER TABLE app.items RENAME price TO p', qr/would break migration "m"/, 'RENAME of a column');
+is_refused_here('DROP FUNCTION app.to_cents(int)', qr/other objects depend on it/, 'DROP FUNCTION of what up calls');
+is_refused_here(q(CALL tandem.contract('m')), qr/migrat/, 'contract before the fill has ended');
+
+# A proof of the old server.
+is_refused_here(q(CALL tandem.contract('proved')), qr/migrat/, 'contract on the proof of the old server');
+$new->safe_psql('app', q(SET ROLE app_owner; CALL tandem.migrate('proved'); CALL tandem.contract('proved')));
+is($new->safe_psql('app', 'SELECT count(*), sum(cents) FROM app.proved'), '2000|200100000', 'proved anew, it ends well');
+
+# The rest of the migration.
+$new->safe_psql('app', q(SET ROLE app_owner; SELECT tandem.resume('m'); CALL tandem.migrate('m')));
+is($new->safe_psql('app', q(SELECT sum(rows_unfilled), sum(rows_mismatched) FROM tandem.verify('m'))), '0|0',
+	'every row is right');
+is($new->safe_psql('app', 'SELECT id, price, cents FROM app.items WHERE cents IS DISTINCT FROM price * 100 ORDER BY id'),
+	'20|20|2050', 'every row is filled, and no value of a writer is touched');
+is($new->safe_psql('app', q(SELECT indisvalid FROM pg_index WHERE indexrelid = 'app.items_cents'::regclass)), 't',
+	'the index is there');
+$new->safe_psql('app', q(SET ROLE app_owner; SELECT tandem.switch_release(2); CALL tandem.contract('m')));
+is($new->safe_psql('app', 'SELECT count(*), sum(cents) FROM release_2.items'),
+	$new->safe_psql('app', 'SELECT count(*), sum(cents) FROM app.items'), 'contract leaves the view of the new release');
+is($new->safe_psql('app', q(SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute
+	WHERE attrelid = 'app.items'::regclass AND attnum > 0 AND NOT attisdropped)), 'id filler cents',
+	'contract drops the old column');
+is($new->safe_psql('app', q(SELECT to_regclass('release_1.items') IS NULL)), 't', 'and the view of the old release');
+is($new->safe_psql('app', "SELECT tandem.create_migration('next'); SELECT name, phase FROM tandem.migrations WHERE phase <> 'done'"),
+	"\nnext|expand", 'the next migration has a number of its own');
+
+done_testing();
