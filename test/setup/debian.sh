@@ -8,6 +8,14 @@ mirror() {
 		sed -n 's/^Debian \(http.*\)/\1/p' | head -n 1
 }
 
+# Where its security updates are, beside it.
+security_mirror() {
+	local uri
+	uri=$(mirror)
+	uri=${uri:-http://deb.debian.org/debian}
+	echo "${uri%/}-security"
+}
+
 # logged FILE COMMAND...: what it prints, in the file too.
 logged() {
 	local log=$1

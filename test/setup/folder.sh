@@ -40,6 +40,8 @@ make_folder() {
 			"${debian[$major]}" "$new" "$(mirror)" /usr/share/debootstrap/scripts/sid &&
 		# a frozen copy of the archive stays usable after its index expires
 		echo 'Acquire::Check-Valid-Until "false";' >"$new/etc/apt/apt.conf.d/90frozen" &&
+		# corrections of the server come there first; a release may have no such place
+		echo "deb $(security_mirror) ${debian[$major]}-security main" >"$new/etc/apt/sources.list.d/security.list" &&
 		copy_tree "$new/tmp/tree" &&
 		inside "$new" "/tmp/tree/test/setup/install $major && apt-get clean" &&
 		mv "$new" "$folder"

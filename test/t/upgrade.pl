@@ -114,10 +114,10 @@ sub is_refused_here
 is_refused_here('DROP TRIGGER "~tandem_sync" ON app.items', qr/would break migration "m"/, 'DROP TRIGGER');
 is_refused_here('ALTER TABLE app.items RENAME price TO p', qr/would break migration "m"/, 'RENAME of a column');
 is_refused_here('DROP FUNCTION app.to_cents(int)', qr/other objects depend on it/, 'DROP FUNCTION of what up calls');
-is_refused_here(q(CALL tandem.contract('m')), qr/migrat/, 'contract before the fill has ended');
+is_refused_here(q(CALL tandem.contract('m')), qr/migration "m" is not proved right/, 'contract before the fill has ended');
 
 # A proof of the old server.
-is_refused_here(q(CALL tandem.contract('proved')), qr/migrat/, 'contract on the proof of the old server');
+is_refused_here(q(CALL tandem.contract('proved')), qr/migration "proved" is not proved right/, 'contract on the proof of the old server');
 $new->safe_psql('app', q(SET ROLE app_owner; CALL tandem.migrate('proved'); CALL tandem.contract('proved')));
 is($new->safe_psql('app', 'SELECT count(*), sum(cents) FROM app.proved'), '2000|200100000', 'proved anew, it ends well');
 
