@@ -15,7 +15,7 @@ use TandemTest;
 use Test::More;
 
 my $seed = $ENV{TANDEM_SEED} || int(rand(1_000_000));
-my $calls = $ENV{TANDEM_FUZZ} || 4000;
+my $calls = $ENV{TANDEM_FUZZ} || 2000;
 my $per_database = 500;
 my @settings = qw(batch_target batch_lock_timeout lock_timeout lock_retry_time fire_triggers vacuum_every max_rows_per_second
 	max_wal_rate max_lag_size max_lag_time lag_sources hold_function release undeclared);
