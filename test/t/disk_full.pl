@@ -84,7 +84,8 @@ COMMIT;
 CALL tandem.migrate('fill', background => true);
 SQL
 my $backfill = q(FROM tandem.progress WHERE migration = 'fill' AND step = 'backfill');
-wait_for_running($node, "SELECT done > 100 $backfill");
+# on the first visits of its pages, which move rows to new ones
+wait_for_running($node, "SELECT rows_filled > 100 $backfill");
 fill_disk();
 wait_for_running($node, "SELECT state = 'failed' $backfill");
 wait_for_running($node, q(SELECT running_pid IS NULL FROM tandem.migrations));
