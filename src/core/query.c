@@ -9,6 +9,7 @@
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
@@ -16,6 +17,21 @@
 
 /* queries under way, one within the other; an error ends them all */
 static int	depth = 0;
+
+/* One text may stand in two places, for values of different types. */
+typedef struct PlanKey
+{
+	const char *sql;			/* a constant, told by its address */
+	Oid			types[QUERY_MAX_ARGS];
+} PlanKey;
+
+typedef struct KeptPlan
+{
+	PlanKey		key;
+	SPIPlanPtr	plan;			/* NULL: it could not be made */
+} KeptPlan;
+
+static HTAB *kept_plans = NULL; /* of the session */
 
 static void
 forget_at_end(XactEvent event, void *arg)
@@ -144,20 +160,60 @@ query_oid_list(TandemQuery *query, List *values)
 				false);
 }
 
+static void
+check_result(int result, const char *sql)
+{
+	if (result >= 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INTERNAL_ERROR),
+			 errmsg("query on the tandem tables failed: %s",
+					SPI_result_code_string(result)),
+			 errdetail("Query: %s", sql)));
+}
+
+static HTAB *
+create_kept_plans(void)
+{
+	HASHCTL		control = {.keysize = sizeof(PlanKey),.entrysize = sizeof(KeptPlan)};
+
+	return hash_create("tandem plans", 64, &control, HASH_ELEM | HASH_BLOBS);
+}
+
+/* The server sees to it that it is planned anew after a change of what it uses. */
+static SPIPlanPtr
+plan_of(const TandemQuery *query, const char *sql)
+{
+	PlanKey		key = {.sql = sql};
+	KeptPlan   *kept;
+	bool		found;
+
+	memcpy(key.types, query->types, sizeof(Oid) * query->nargs);
+	if (kept_plans == NULL)
+		kept_plans = create_kept_plans();
+	kept = hash_search(kept_plans, &key, HASH_ENTER, &found);
+	if (!found)
+		kept->plan = NULL;
+	if (kept->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare(sql, query->nargs, key.types);
+
+		if (plan == NULL)
+			check_result(SPI_result, sql);
+		(void) SPI_keepplan(plan);
+		kept->plan = plan;
+	}
+	return kept->plan;
+}
+
 static uint64
 run(TandemQuery *query, const char *sql, bool read_only)
 {
-	int			result = SPI_execute_with_args(sql, query->nargs, query->types,
-											   query->values, query->nulls,
-											   read_only, 0);
+	SPIPlanPtr	plan = plan_of(query, sql);
 
+	check_result(SPI_execute_plan(plan, query->values, query->nulls,
+								  read_only, 0), sql);
 	query->nargs = 0;
-	if (result < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("query on the tandem tables failed: %s",
-						SPI_result_code_string(result)),
-				 errdetail("Query: %s", sql)));
 	return SPI_processed;
 }
 

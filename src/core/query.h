@@ -42,7 +42,8 @@ extern void query_datum(TandemQuery *query, Oid type, Datum value, bool isnull);
 
 /*
  * Runs sql with the parameters given since the last run and forgets them.
- * Returns the number of rows.
+ * Returns the number of rows.  sql is a constant: its plan is kept for the
+ * session, and found again by the text's address.
  */
 extern uint64 query_run(TandemQuery *query, const char *sql);
 
