@@ -111,6 +111,7 @@ static void
 end(Batch *batch)
 {
 	batch->result->holder = batch->update->holder;
+	batch->result->rows_moved = batch->update->moved;
 	direct_update_end(batch->update);
 	ExecDropSingleTupleTableSlot(batch->slot);
 }
@@ -219,6 +220,8 @@ update_deferred(Batch *batch)
 				 errdetail("A trigger of the table or its row-level security hides the others."),
 				 errhint("SET tandem.fire_triggers = off, then CALL tandem.migrate again.")));
 	batch->result->rows_filled += SPI_processed;
+	/* at most so many: a statement does not tell */
+	batch->result->rows_moved += SPI_processed;
 	SPI_finish();
 }
 

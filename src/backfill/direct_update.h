@@ -25,6 +25,7 @@ typedef struct DirectUpdate
 	ResultRelInfo *target;
 	TupleTableSlot *locked;		/* scratch of the row lock */
 	TransactionId holder;		/* who had the last DIRECT_LOCKED row */
+	int64		moved;			/* rows that are no heap-only tuples */
 } DirectUpdate;
 
 /*

@@ -18,6 +18,9 @@
 
 #define FIRST_CAPACITY 16
 
+/* so many blocks of a range are tried before it is given up for now */
+#define LOOK 8
+
 /* an old snapshot may keep a range for long: then it is left to VACUUM */
 #define MOST_TRIES 100
 
@@ -41,7 +44,7 @@ reclaim_add(Reclaim *reclaim, BlockNumber first, BlockNumber last)
 	}
 	reclaim->ranges[reclaim->nranges++] = (FilledRange)
 	{
-		first, last, 0
+		.first = first,.last = last
 	};
 }
 
@@ -64,47 +67,70 @@ reclaim_block(Relation rel, BlockNumber block)
 	return pruned;
 }
 
-/*
- * False when most of the range could not be pruned: some snapshot still sees
- * the old versions.  A few pages may always be in use.
- */
+/* Whether its first blocks show that some snapshot still sees the old versions. */
 static bool
-reclaim_range(Relation rel, const FilledRange *range, BlockNumber blocks)
+is_seen(const FilledRange *range)
 {
-	BlockNumber end = Min(range->last + 1, blocks);
-	BlockNumber pruned = 0;
+	return range->pruned == 0 && range->done > LOOK;
+}
 
-	for (BlockNumber block = range->first; block < end; block++)
+/* The next blocks of a range, at most most of them; returns how many. */
+static BlockNumber
+reclaim_some(Relation rel, FilledRange *range, BlockNumber end,
+			 BlockNumber most)
+{
+	BlockNumber count = 0;
+
+	while (count < most && range->first < end && !is_seen(range))
 	{
 		CHECK_FOR_INTERRUPTS();
-		pruned += reclaim_block(rel, block);
-		/* after a look at the first pages it is plain how the rest is */
-		if (pruned == 0 && block - range->first >= 8)
-			return false;
+		range->pruned += reclaim_block(rel, range->first++);
+		range->done++;
+		count++;
 	}
-	if (end > range->first)
-		FreeSpaceMapVacuumRange(rel, range->first, end);
-	return end <= range->first || pruned * 2 >= end - range->first;
+	return count;
+}
+
+/* Most of it could not be pruned: it is tried again from its first block. */
+static bool
+must_try_again(FilledRange *range)
+{
+	if (range->pruned * 2 >= range->done || ++range->tries >= MOST_TRIES)
+		return false;
+	range->first -= range->done;
+	range->done = range->pruned = 0;
+	return true;
+}
+
+static void
+forget_oldest(Reclaim *reclaim)
+{
+	reclaim->nranges--;
+	memmove(reclaim->ranges, reclaim->ranges + 1,
+			sizeof(FilledRange) * reclaim->nranges);
 }
 
 void
-reclaim_run(Reclaim *reclaim, Relation rel)
+reclaim_run(Reclaim *reclaim, Relation rel, BlockNumber most)
 {
 	BlockNumber blocks;
-	int			done = 0;
 
 	if (rel->rd_tableam != GetHeapamTableAmRoutine())
 		return;
 	blocks = RelationGetNumberOfBlocks(rel);
-	while (done < reclaim->nranges)
+	while (reclaim->nranges > 0 && most > 0)
 	{
-		FilledRange *range = &reclaim->ranges[done];
+		FilledRange *range = &reclaim->ranges[0];
+		BlockNumber end = Min(range->last + 1, blocks);
 
-		if (!reclaim_range(rel, range, blocks) && ++range->tries < MOST_TRIES)
-			break;
-		done++;
+		most -= reclaim_some(rel, range, end, most);
+		if (range->first < end && !is_seen(range))
+			return;				/* the rest next time */
+		if (range->pruned > 0)
+			FreeSpaceMapVacuumRange(rel, range->first - range->done,
+									range->first);
+		if (must_try_again(range))
+			return;
+		forget_oldest(reclaim);
 	}
-	reclaim->nranges -= done;
-	memmove(reclaim->ranges, reclaim->ranges + done,
-			sizeof(FilledRange) * reclaim->nranges);
 }

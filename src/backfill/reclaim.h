@@ -15,8 +15,10 @@
 
 typedef struct FilledRange
 {
-	BlockNumber first;
+	BlockNumber first;			/* moves on as its blocks are done */
 	BlockNumber last;
+	BlockNumber done;			/* blocks before first */
+	BlockNumber pruned;			/* of these */
 	int			tries;
 } FilledRange;
 
@@ -35,10 +37,10 @@ extern void reclaim_start(Reclaim *reclaim);
 extern void reclaim_add(Reclaim *reclaim, BlockNumber first, BlockNumber last);
 
 /*
- * Reclaims the oldest ranges whose old versions nobody sees any more; the
- * others stay on the list.  The caller has rel locked in ROW EXCLUSIVE mode.
+ * Reclaims most blocks of the oldest ranges whose old versions nobody sees any
+ * more; the others stay on the list.  The caller has rel locked in ROW EXCLUSIVE mode.
  * Of tables that are not heap: does nothing.
  */
-extern void reclaim_run(Reclaim *reclaim, Relation rel);
+extern void reclaim_run(Reclaim *reclaim, Relation rel, BlockNumber most);
 
 #endif							/* TANDEM_RECLAIM_H */

@@ -44,6 +44,9 @@
 #define FIRST_PAUSE_MS 20
 #define LONGEST_PAUSE_MS 2000
 
+/* blocks looked at to be pruned, for one that is filled: that is so much cheaper */
+#define RECLAIM_RATIO 4
+
 struct StepRun
 {
 	Migration  *migration;
@@ -58,7 +61,6 @@ struct StepRun
 	BlocksLeft	left;
 	int			target_ms;		/* that a batch may take */
 	int64		rows;			/* written or verified by the last batch */
-	double		batch_ms;		/* that it took */
 	TimestampTz counted_to;		/* the time up to here is in step.run_time */
 	int64		left_blocked;	/* blocks of this pass with locked rows */
 	const char *blockers;		/* who has them, of the last batch */
@@ -188,6 +190,7 @@ fill_blocks(StepRun *run, Relation rel, Blocks *blocks, StepAdvance *advance,
 	}
 	advance->rows_done = result.rows_done;
 	advance->rows_filled = result.rows_filled;
+	advance->rows_moved = result.rows_moved;
 	advance->rows_quarantined = result.rows_quarantined;
 	*again = result.again;
 	run->left_blocked += result.locked;
@@ -239,6 +242,16 @@ seconds_to_count(StepRun *run)
 	return seconds / run->workers;
 }
 
+static double
+ms_since(instr_time started)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, started);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
 /* The blocks of one batch, which this process has claimed. */
 static void
 work_on_blocks(StepRun *run, Relation rel, Blocks *blocks)
@@ -247,16 +260,14 @@ work_on_blocks(StepRun *run, Relation rel, Blocks *blocks)
 	StepAdvance advance = {0};
 	List	   *again = NIL;
 	instr_time	started;
-	instr_time	took;
+	double		ms;
 
 	INSTR_TIME_SET_CURRENT(started);
 	if (step->kind == STEP_BACKFILL)
 		fill_blocks(run, rel, blocks, &advance, &again);
 	else
 		check_blocks(run, rel, blocks, &advance);
-	INSTR_TIME_SET_CURRENT(took);
-	INSTR_TIME_SUBTRACT(took, started);
-	run->batch_ms = INSTR_TIME_GET_MILLISEC(took);
+	ms = ms_since(started);
 	run->rows = step->kind == STEP_BACKFILL ? advance.rows_filled
 		: advance.rows_done;
 	run->blockers = advance.blockers;
@@ -264,8 +275,7 @@ work_on_blocks(StepRun *run, Relation rel, Blocks *blocks)
 	advance.batch_blocks = run->pacing.blocks;
 	step_advance(step, blocks, again, &advance);
 	run->window.filled |= advance.rows_filled > 0;
-	pacing_learn(&run->pacing, blocks_count(blocks), run->batch_ms,
-				 run->target_ms);
+	pacing_learn(&run->pacing, blocks_count(blocks), ms, run->target_ms);
 }
 
 /*
@@ -322,7 +332,8 @@ work_on_batch(void *arg)
 		run->left = BLOCKS_NONE;
 		return;
 	}
-	reclaim_run(&run->reclaim, rel);
+	/* a part at a time: it is to be no long batch of its own */
+	reclaim_run(&run->reclaim, rel, RECLAIM_RATIO * run->pacing.blocks);
 	prepare_step(run, rel);
 	run->left = window_next_blocks(&run->window, run->step, most_blocks(run),
 								   &blocks, &run->reclaim);
@@ -455,15 +466,16 @@ bool
 step_run_batch(StepRun *run, int target_ms, StepBatch *batch)
 {
 	MemoryContext caller = MemoryContextSwitchTo(run->batch_context);
+	instr_time	started;
 
-	run->batch_ms = 0;
+	INSTR_TIME_SET_CURRENT(started);
 	run->target_ms = target_ms;
 	try_batch(run);
 	batch->rows = run->rows;
-	batch->ms = run->batch_ms;
 	batch->blockers = run->blockers ? MemoryContextStrdup(caller, run->blockers)
 		: NULL;
 	SPI_commit();
+	batch->ms = ms_since(started);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(run->batch_context);
 	run->blockers = NULL;

@@ -26,7 +26,7 @@
 #define LOAD_LASTS_S 1.0
 
 /* a batch beside them is short, so that no queue builds up behind it */
-#define LOAD_BATCH_MS 10
+#define LOAD_BATCH_MS 2
 
 typedef char *(*ReasonFunction) (Throttle *throttle, double now, long *wait_ms);
 

@@ -176,6 +176,7 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 
 	step->rows_done += advance->rows_done;
 	step->rows_filled += advance->rows_filled;
+	step->rows_moved += advance->rows_moved;
 	step->rows_quarantined += advance->rows_quarantined;
 	step->rows_unfilled += advance->rows_unfilled;
 	step->rows_mismatched += advance->rows_mismatched;
@@ -192,6 +193,7 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 	query_bigint(&query, advance->rows_quarantined);
 	query_bigint(&query, advance->rows_unfilled);
 	query_bigint(&query, advance->rows_mismatched);
+	query_bigint(&query, advance->rows_moved);
 	query_text(&query, advance->sample);
 	query_text(&query, advance->blockers);
 	query_int(&query, advance->batch_blocks);
@@ -202,8 +204,8 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 					 "+ $4::int8multirange, "
 					 "rows_done = rows_done + $5, rows_filled = rows_filled + $6, "
 					 "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
-					 "rows_mismatched = rows_mismatched + $9, sample = coalesce($10::jsonb, sample), "
-					 "waiting = NULL, blockers = $11, batch_blocks = $12, run_time = run_time + make_interval(secs => $13), "
+					 "rows_mismatched = rows_mismatched + $9, rows_moved = rows_moved + $10, sample = coalesce($11::jsonb, sample), "
+					 "waiting = NULL, blockers = $12, batch_blocks = $13, run_time = run_time + make_interval(secs => $14), "
 					 "changed_at = clock_timestamp() WHERE id = $1");
 	query_end(&query);
 }

@@ -12,6 +12,7 @@ typedef struct StepAdvance
 {
 	int64		rows_done;
 	int64		rows_filled;
+	int64		rows_moved;
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;

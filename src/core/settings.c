@@ -18,7 +18,7 @@ int			setting_batch_lock_timeout = 100;
 int			setting_lock_timeout = 200;
 int			setting_lock_retry_time = 60;
 bool		setting_fire_triggers = false;
-int			setting_vacuum_every = 10;
+int			setting_vacuum_every = 5;
 int			setting_launcher_interval = 60;
 int			setting_max_rows_per_second = 0;
 int			setting_max_wal_rate = 0;
@@ -184,9 +184,9 @@ settings_define(void)
 							 &setting_fire_triggers, false,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.vacuum_every",
-							"Part of a table, in percent, after whose fill it is vacuumed.",
-							"So that new row versions reuse the space of old ones; 0 means never.",
-							&setting_vacuum_every, 10, 0, 100,
+							"Part of a table's rows, in percent, that leave entries in its indexes before it is vacuumed.",
+							"And once when it is filled.  0 means never.",
+							&setting_vacuum_every, 5, 0, 100,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.launcher_interval",
 							"Time between two looks for migrations to resume.",

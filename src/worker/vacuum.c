@@ -19,30 +19,50 @@
 #include "worker/command.h"
 #include "worker/vacuum.h"
 
-/* a smaller piece is not worth a look at every index */
+/* what so many blocks hold is not worth a look at every index */
 #define SMALLEST_PIECE 256
+
+static void
+note_counts(Vacuuming *vacuuming)
+{
+	vacuuming->filled_before = vacuuming->step->rows_filled;
+	vacuuming->moved_before = vacuuming->step->rows_moved;
+}
 
 void
 vacuuming_start(Vacuuming *vacuuming, const Migration *migration, Step *step)
 {
 	vacuuming->migration = migration;
 	vacuuming->step = step;
-	vacuuming->left_before = step_blocks_left(step);
 	step_refresh(step);
-	vacuuming->filled_before = step->rows_filled;
+	note_counts(vacuuming);
 	vacuuming->refused = false;
 }
 
-static bool
-is_due(const Vacuuming *vacuuming, int64 left, bool at_end)
+/* Rows that what is due after holds, as far as the blocks done tell. */
+static double
+rows_to_move(const Step *step, int64 left)
 {
-	int64		done = vacuuming->left_before - left;
+	double		done = Max(step->blocks_total - left, 1);
+	double		blocks = Max((double) step->blocks_total * setting_vacuum_every / 100,
+							 SMALLEST_PIECE);
 
-	if (setting_vacuum_every == 0 || vacuuming->refused)
-		return false;
-	return at_end ? done > 0 :
-		done >= SMALLEST_PIECE &&
-		done * 100 >= vacuuming->step->blocks_total * setting_vacuum_every;
+	return step->rows_done / done * blocks;
+}
+
+/*
+ * A row whose new version is on its page leaves nothing to VACUUM that the fill
+ * could not prune itself: so what counts is the others.
+ */
+static bool
+is_due(const Vacuuming *vacuuming, bool at_end)
+{
+	Step	   *step = vacuuming->step;
+	int64		moved = step->rows_moved - vacuuming->moved_before;
+
+	if (at_end)
+		return step->rows_filled > vacuuming->filled_before;
+	return moved > 0 && moved >= rows_to_move(step, step_blocks_left(step));
 }
 
 static void
@@ -83,18 +103,17 @@ vacuum(Vacuuming *vacuuming, bool gentle)
 void
 vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
 {
-	int64		left = step_blocks_left(vacuuming->step);
+	Step	   *step = vacuuming->step;
 
-	/* it had no list of blocks yet, or began anew */
-	if (vacuuming->left_before < left)
-		vacuuming->left_before = vacuuming->step->blocks_total;
-	/* a partition may have been dropped meanwhile */
-	if (!is_due(vacuuming, left, at_end) ||
-		get_rel_name(vacuuming->step->relation) == NULL)
+	if (setting_vacuum_every == 0 || vacuuming->refused)
 		return;
-	step_refresh(vacuuming->step);
-	if (vacuuming->step->rows_filled > vacuuming->filled_before)
-		vacuum(vacuuming, gentle);
-	vacuuming->left_before = left;
-	vacuuming->filled_before = vacuuming->step->rows_filled;
+	step_refresh(step);
+	/* the step began anew */
+	if (step->rows_filled < vacuuming->filled_before)
+		vacuuming->filled_before = vacuuming->moved_before = 0;
+	/* a partition may have been dropped meanwhile */
+	if (!is_due(vacuuming, at_end) || get_rel_name(step->relation) == NULL)
+		return;
+	vacuum(vacuuming, gentle);
+	note_counts(vacuuming);
 }

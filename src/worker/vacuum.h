@@ -12,8 +12,8 @@ typedef struct Vacuuming
 {
 	const Migration *migration;
 	Step	   *step;
-	int64		left_before;	/* blocks of the step at the last VACUUM */
-	int64		filled_before;	/* rows, likewise */
+	int64		filled_before;	/* rows of the step at the last VACUUM */
+	int64		moved_before;	/* of these, with new entries in the indexes */
 	bool		refused;		/* it has failed once, and was told */
 } Vacuuming;
 
@@ -21,8 +21,9 @@ extern void vacuuming_start(Vacuuming *vacuuming, const Migration *migration,
 							Step *step);
 
 /*
- * Vacuums the table when tandem.vacuum_every percent of it have been filled
- * since the last time, or, at the end, anything.  The caller has just committed
+ * Vacuums the table when tandem.vacuum_every percent of its rows have left
+ * entries in its indexes since the last time, or, at the end, if anything has
+ * been filled.  The caller has just committed
  * and holds no snapshot; waits for the end of the VACUUM, which it says in the
  * step, with whoever is in its way.  Gentle: clients are at work.
  */
