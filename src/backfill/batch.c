@@ -27,6 +27,21 @@
 #include "sync/dual_write.h"
 #include "sync/row_key.h"
 
+/*
+ * So few blocks that are done between two that are not stay on the step's list
+ * with them: to look at them once more costs less than a list of many ranges.
+ */
+#define MOST_BETWEEN 8
+
+/* Blocks that are done, after one that is not: are they still on the list? */
+typedef struct Between
+{
+	BlockNumber first;			/* invalid: none is before them */
+	int64		rows;			/* that count when they are off it */
+	int64		moved;			/* of them, to other blocks: count in any case */
+	int64		quarantined;
+} Between;
+
 typedef struct Batch
 {
 	RowState   *state;
@@ -41,6 +56,7 @@ typedef struct Batch
 	int64		quarantined;	/* of them */
 	bool		locked;			/* the block has a row that is */
 	bool		crowded;
+	Between		between;
 	BatchResult *result;
 } Batch;
 
@@ -238,22 +254,53 @@ is_waited_for(void)
 	return LockHasWaiters(&tag, ExclusiveLock, false);
 }
 
+/* The blocks in between are off the list: the next ones follow first. */
+static void
+settle_between(Batch *batch, BlockNumber first)
+{
+	batch->result->rows_done += batch->between.rows;
+	batch->result->rows_quarantined += batch->between.quarantined;
+	batch->between = (Between)
+	{
+		.first = first
+	};
+}
+
+/* The blocks in between stay on the list, and those rows count another time. */
+static void
+keep_between(Batch *batch, BlockNumber end)
+{
+	for (BlockNumber block = batch->between.first; block < end; block++)
+		batch->result->again = lappend_oid(batch->result->again, block);
+	batch->between.rows = batch->between.moved;
+	batch->between.quarantined = 0;
+}
+
 static void
 leave_block(Batch *batch)
 {
 	BatchResult *result = batch->result;
+	Between    *between = &batch->between;
+	bool		close = between->first != InvalidBlockNumber &&
+	batch->block - between->first <= MOST_BETWEEN;
 
 	if (batch->locked || batch->crowded)
 	{
+		if (close)
+			keep_between(batch, batch->block);
 		result->again = lappend_oid(result->again, batch->block);
 		/* where it went nobody counts it, and here not any more */
-		result->rows_done += batch->moved;
+		between->rows += batch->moved;
+		settle_between(batch, batch->block + 1);
 	}
 	else
 	{
-		result->rows_done += batch->rows;
+		between->rows += batch->rows;
+		between->moved += batch->moved;
 		/* each visit tries them again */
-		result->rows_quarantined += batch->quarantined;
+		between->quarantined += batch->quarantined;
+		if (!close)
+			settle_between(batch, InvalidBlockNumber);
 	}
 	result->locked += batch->locked;
 	result->crowded += batch->crowded;
@@ -279,8 +326,17 @@ enter_block(Batch *batch, BlockNumber block)
 	return !result->waited_for;
 }
 
-/* False: somebody waits for a row of the batch. */
-static bool
+static void
+leave_range(Batch *batch, const BlockRange *range)
+{
+	if (batch->block != InvalidBlockNumber)
+		leave_block(batch);
+	batch->block = InvalidBlockNumber;
+	batch->result->last = range->last;
+}
+
+/* Ends early when somebody waits for a row of the batch. */
+static void
 scan_range(Batch *batch, const BlockRange *range)
 {
 	ItemPointerData from;
@@ -303,19 +359,23 @@ scan_range(Batch *batch, const BlockRange *range)
 	}
 	ExecClearTuple(batch->slot);
 	table_endscan(scan);
-	return !batch->result->waited_for;
+	if (!batch->result->waited_for)
+		leave_range(batch, range);
+	/* what lies between two ranges is not on the list */
+	settle_between(batch, InvalidBlockNumber);
 }
 
 static void
 scan_blocks(Batch *batch, const Blocks *blocks)
 {
-	for (int i = 0; i < blocks->nranges; i++)
+	BatchResult *result = batch->result;
+
+	for (int i = 0; i < blocks->nranges && !result->waited_for; i++)
 	{
-		if (!scan_range(batch, &blocks->ranges[i]))
-			return;
+		scan_range(batch, &blocks->ranges[i]);
+		if (i + 1 < blocks->nranges)
+			result->waited_for |= is_waited_for();
 	}
-	if (batch->block != InvalidBlockNumber)
-		leave_block(batch);
 }
 
 void
