@@ -2,6 +2,7 @@
 # and from the views of releases, over expand, fill, contract and abort.  Views list their columns, so what is
 # prepared on them goes on.  What the server does with the bare table is shown, and how a session gets
 # over it.
+# Hazard: cached plan must not change result type.
 
 use strict;
 use warnings;

@@ -2,6 +2,7 @@
 # with its sequence or identity, its replica identity and the foreign keys that refer to it.  What migrate
 # carries over is there; what it cannot is refused by contract until the DBA has moved it; and the clients of
 # both releases work all the time.
+# Hazard: a key column that is swapped.
 
 use strict;
 use warnings;
@@ -54,6 +55,7 @@ sub stop_release
 	return;
 }
 
+# Hazard: rows with a GENERATED ALWAYS identity key.
 # All rows are published: an UPDATE or DELETE without a replica identity would fail.
 sql(<<'SQL');
 CREATE TABLE orders (id serial PRIMARY KEY, note text);

@@ -2,6 +2,7 @@
 # = none, which the server has from 16 on (15 sends each change round and round).  Both have the sync, both
 # releases write on both, each server fills its rows; every change arrives, is made once, and what
 # one server derives is what the other derives.
+# Hazard: two-way native replication.
 
 use strict;
 use warnings;
