@@ -71,6 +71,7 @@ SELECT tandem.add_constraint('m', 'orders', 'Odd "name"',
 	'CHECK ("Odd ""name""" <> 1 AND code <> '')'')');
 SELECT tandem.add_constraint('m', '"Odd ""table"""', 'positive', 'CHECK (amount > 0)');
 SELECT tandem.add_constraint('m', 'events', 'kind_known', 'CHECK (kind IN (''a'', ''b''))');
+-- Hazard: a composite foreign key loses the pairing of its columns.
 -- FOREIGN KEY
 SELECT tandem.add_constraint('m', 'orders', 'customer_fkey',
 	'FOREIGN KEY (customer) REFERENCES customers');

@@ -1,5 +1,6 @@
 -- INSERT and defaults: what a statement leaves out is not given, though the
 -- row has a value there.
+-- Hazard: an INSERT cannot tell not given from given as the default.
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS pg_tandem CASCADE;
 CREATE EXTENSION pg_tandem;

@@ -45,6 +45,7 @@ SELECT expand('in_domain');
 CALL tandem.migrate('in_domain');
 \echo :LAST_ERROR_SQLSTATE
 
+-- Hazard: stored generated columns come after BEFORE triggers.
 -- Stored generated columns that read the new column, and indexes on them.
 CREATE TABLE generated (id integer PRIMARY KEY, a integer, b integer, g integer GENERATED ALWAYS AS (coalesce(b, 0) * 10) STORED);
 CREATE INDEX generated_g_idx ON generated (g);
@@ -115,6 +116,7 @@ SELECT expand('pointed');
 CALL tandem.migrate('pointed');
 SELECT * FROM pointing;
 
+-- Hazard: the fill fires the triggers of the table.
 -- The table's own triggers and rules do not fire, whatever their kind, unless asked for.
 CREATE TABLE fired (id integer PRIMARY KEY, a integer, b integer, updated_at text DEFAULT 'never');
 CREATE TABLE audit (what text);
@@ -190,6 +192,7 @@ SELECT pg_stat_force_next_flush();
 SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'hot';
 SELECT count(*) FROM hot WHERE b = a;
 
+-- Hazard: unchanged TOAST values.
 -- TOAST: a value that the fill does not touch keeps its place.
 CREATE TABLE toasted (id integer PRIMARY KEY, a text, b integer);
 ALTER TABLE toasted ALTER a SET STORAGE EXTERNAL;

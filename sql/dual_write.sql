@@ -46,6 +46,7 @@ UPDATE item SET amount = 7 WHERE id = 13;
 UPDATE item SET cents = 700 WHERE id = 14;
 SELECT * FROM items(10, 14);
 
+-- Hazard: ON CONFLICT fires BEFORE INSERT, then BEFORE UPDATE.
 -- INSERT ON CONFLICT DO UPDATE: EXCLUDED has both sides already
 INSERT INTO item (id, amount) VALUES (20, 1)
 	ON CONFLICT (id) DO UPDATE SET amount = EXCLUDED.amount;
@@ -76,6 +77,7 @@ MERGE INTO item i USING (VALUES (34, 6)) v (id, n) ON i.id = v.id
 	WHEN MATCHED THEN UPDATE SET amount = n, cents = 1;
 SELECT * FROM items(30, 34) UNION ALL SELECT * FROM items(8, 9);
 
+-- Hazard: COPY goes through the BEFORE trigger.
 -- COPY
 COPY item (id, amount) FROM stdin;
 101	1

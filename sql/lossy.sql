@@ -20,6 +20,7 @@ COMMIT;
 -- the new release shares an image that nobody has filled
 UPDATE images SET visibility = 'shared' WHERE id = 1;
 SELECT * FROM images WHERE id = 1;
+-- Hazard: a lossy value undone by an update of the old release.
 -- the old release saves the whole row again, unchanged: the row stays
 UPDATE images SET id = 1, name = 'image 1', is_public = false WHERE id = 1;
 SELECT * FROM images WHERE id = 1;
@@ -108,6 +109,7 @@ CALL tandem.migrate('half');
 VACUUM FULL half;
 CALL tandem.migrate('half');
 SELECT * FROM check_filled('half');
+-- Hazard: a default hides which rows are unfilled.
 -- and a column added with a constant default: the default is what is unfilled
 CREATE TABLE with_default (id integer PRIMARY KEY, is_public boolean);
 INSERT INTO with_default VALUES (1, true), (2, false), (3, true);

@@ -169,6 +169,7 @@ SET client_min_messages = warning;
 SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'items'::regclass ORDER BY indexrelid::regclass::text;
 SELECT conname FROM pg_constraint WHERE conrelid = 'items'::regclass AND contype <> 'n' ORDER BY 1;
 
+-- Hazard: what stands on an old column fails contract or is dropped by CASCADE.
 -- The gate, first part: old columns that something stands on.  Nothing passes over that, not even force.
 CREATE TABLE used (pk integer PRIMARY KEY, u integer UNIQUE, ui integer, fk integer REFERENCES items, ref integer UNIQUE,
 	ident integer NOT NULL, x integer, viewed integer, ruled integer, body integer, policied integer, gen integer,
@@ -247,6 +248,7 @@ CALL tandem.abort('in use');
 DROP VIEW on_chain;
 CALL tandem.abort('in use');
 
+-- Hazard: contract before the fill is complete.
 -- The gate, second part: what is not proved.  Force passes over it.
 CREATE TABLE proof (id integer PRIMARY KEY, a integer);
 INSERT INTO proof SELECT i, i FROM generate_series(1, 5) i;

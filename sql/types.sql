@@ -157,6 +157,7 @@ CALL tandem.migrate('others');
 SELECT * FROM others ORDER BY id;
 CALL finish('others');
 
+-- Hazard: unchanged TOAST values.
 -- Values of 1 MB that the writer does not touch are neither fetched nor
 -- stored again: the TOAST table does not grow by the updates.
 CREATE TABLE large (id integer PRIMARY KEY, old text, note text);
@@ -259,6 +260,7 @@ SELECT * FROM "Schéma ""q"""."Größe der Tür" ORDER BY id;
 CALL finish('Größe ''neu''');
 DROP SCHEMA "Schéma ""q""" CASCADE;
 
+-- Hazard: UPDATE OF does not see what an earlier trigger changed.
 -- Other BEFORE triggers that change the old column fire before ours.
 CREATE TABLE triggered (id integer PRIMARY KEY, old text, updated integer DEFAULT 0);
 INSERT INTO triggered VALUES (1, 'One'), (2, 'Two');
@@ -282,6 +284,7 @@ SELECT id, old, new, updated FROM triggered ORDER BY id;
 DROP TRIGGER zzz ON triggered;
 CALL finish('triggered');
 
+-- Hazard: stored generated columns come after BEFORE triggers.
 -- Stored generated columns that read a synced column follow what we set.
 CREATE TABLE generated (id integer PRIMARY KEY, old integer, old_twice integer GENERATED ALWAYS AS (old * 2) STORED);
 INSERT INTO generated VALUES (1, 1), (2, 2), (3, 3);

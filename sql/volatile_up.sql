@@ -64,6 +64,7 @@ INSERT INTO judged VALUES (4);
 UPDATE judged SET new = 55 WHERE old = 4;
 SELECT * FROM judged ORDER BY old;
 
+-- Hazard: a transform that needs a query.
 -- up that needs a query: a private image with members becomes 'shared'.
 CREATE TABLE images (id integer PRIMARY KEY, is_public boolean);
 CREATE TABLE members (image integer REFERENCES images, member text);
@@ -98,6 +99,7 @@ INSERT INTO images VALUES (5, false);
 UPDATE images SET is_public = true WHERE id = 3;
 CALL tandem.migrate('visibility');
 SELECT * FROM images ORDER BY id;
+-- Hazard: logical apply has an empty search_path.
 -- The trigger of a writer with an empty search_path finds the function and its table.
 SET search_path = '';
 UPDATE volatile_up.images SET is_public = false WHERE id = 3;

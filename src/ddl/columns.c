@@ -63,6 +63,20 @@ column_dependents(Oid relid, const char *name, int migration_id)
 							"JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid "
 							"JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> '' "
 							"WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 AND a.attnum <> $2 "
+
+	/*
+	 * who draws from a sequence that goes with the column, but for the column
+	 * itself
+	 */
+							"UNION SELECT format('%s, through sequence %s', pg_describe_object(u.classid, u.objid, u.objsubid), s.oid::regclass) "
+							"FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' "
+							"JOIN pg_depend u ON u.refclassid = 'pg_class'::regclass AND u.refobjid = s.oid AND u.deptype = 'n' "
+							"LEFT JOIN pg_attrdef f ON u.classid = 'pg_attrdef'::regclass AND f.oid = u.objid "
+							"LEFT JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum "
+							"WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 "
+							"AND d.refobjsubid = $2 AND d.deptype IN ('a', 'i') "
+							"AND NOT coalesce(a.attname = (SELECT attname FROM pg_attribute WHERE attrelid = $1 AND attnum = $2) "
+							"AND (a.attrelid = $1 OR a.attrelid IN (SELECT relid FROM pg_partition_tree($1))), false) "
 							"UNION SELECT format('foreign key %I of table %s', c.conname, c.conrelid::regclass) "
 							"FROM pg_constraint c WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND $2 = ANY (c.confkey) "
 							"UNION SELECT format('migration %I, which syncs it too', m.name) FROM tandem.sync s "

@@ -207,7 +207,7 @@ check_no_primary_key(Oid relid)
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("table \"%s\" has a primary key already",
 						get_rel_name(other)),
-				 errhint("Add UNIQUE and tandem.add_not_null now, and after contract drop the old key and make the new one of that index: ALTER TABLE ... ADD PRIMARY KEY USING INDEX.")));
+				 errhint("Add a unique index with tandem.add_index, and tandem.add_not_null; after migrate, and before contract, drop the old key and make the new one of that index in one transaction: ALTER TABLE ... ADD PRIMARY KEY USING INDEX.")));
 }
 
 /*

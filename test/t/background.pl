@@ -1,5 +1,6 @@
 # A run in the background: it needs no session, is told what to do from any, and says the truth about
 # itself at all times.
+# Hazard: a run ends with the connection that began it.
 
 use strict;
 use warnings;
@@ -140,6 +141,7 @@ sub test_refused
 
 	is_refused($node, q(CALL tandem.migrate('nothing', background => true)),
 		qr/ERROR:  migration "nothing" does not exist\nHINT:  /, 'an unknown migration');
+	# Hazard: CREATE INDEX CONCURRENTLY waits for the snapshot of its launcher.
 	is_refused($node, q(BEGIN; CALL tandem.migrate('refused', background => true)),
 		qr/ERROR:  tandem\.migrate cannot run inside a transaction block\n.*HINT:  /s, 'in a transaction block');
 	is_refused($node, "CALL tandem.migrate('refused', background => true, workers => $_)",

@@ -165,6 +165,7 @@ $node->safe_psql('postgres', "CALL tandem.migrate('self')");
 is(catalog('postgres'), catalog('by_hand'), 'the catalog is as if built by hand');
 
 
+# Hazard: rows lost when a unique key is added.
 # Rows in the way: the step says so, with a query that shows them.
 $node->safe_psql('postgres', 'CREATE DATABASE mend');
 $node->safe_psql('mend', $tables);
@@ -212,6 +213,7 @@ is($node->safe_psql('mend', "SELECT count(*) FROM pg_constraint WHERE conname ~ 
 is($node->safe_psql('mend', "SELECT count(*) FROM pg_constraint WHERE NOT convalidated AND conparentid = 0"), '0',
 	'once the rows are mended all is valid');
 
+# Hazard: a lock queue behind a long transaction.
 # A transaction that holds the table for long: migrate waits for it, but nobody waits for migrate.
 $node->safe_psql('mend', <<'SQL');
 CALL tandem.contract('m');

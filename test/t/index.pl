@@ -52,6 +52,7 @@ sub wait_for_blocker
 	return;
 }
 
+# Hazard: CREATE INDEX CONCURRENTLY waits for the snapshot of its launcher.
 # Under load: after the fill, and complete.
 $node->command_ok([ 'pgbench', '-i', '-q', '-s', '1', '-h', $node->host, '-p', $node->port, 'postgres' ],
 	'tables of pgbench');
@@ -74,6 +75,7 @@ is( $node->safe_psql('postgres', "SET enable_seqscan = off; SET enable_bitmapsca
 cmp_ok($node->safe_psql('postgres', q(SELECT (SELECT changed_at FROM tandem.step WHERE kind = 'index')
 	- (SELECT changed_at FROM tandem.step WHERE kind = 'backfill') > '0')), 'eq', 't', 'it was built after the fill');
 
+# Hazard: an index loses its order, INCLUDE, predicate or expressions.
 # Every option is as by hand.
 my @options = (
 	'CREATE UNIQUE INDEX several ON t (title DESC, size NULLS FIRST, id DESC NULLS LAST)',
@@ -185,6 +187,7 @@ $holder->query_safe('COMMIT');
 ok(finish($abort), 'abort');
 is($node->safe_psql('postgres', $some . q( AND relname NOT LIKE '%parts_6')), '0', 'and leaves no index');
 
+# Hazard: CREATE INDEX CONCURRENTLY waits for writers, old snapshots and cursors.
 # Who makes a build wait is named, and it goes on when he has ended.
 $node->safe_psql('postgres', 'CREATE TABLE plain (a integer, b integer); INSERT INTO plain SELECT n, n FROM generate_series(1, 1000) n');
 expand('wait', 'CREATE INDEX plain_wait ON plain (b)');
@@ -203,6 +206,33 @@ $reader->query_safe('COMMIT');
 ok(finish($job), 'the build ends when they have ended');
 is(indexes('plain'), 'plain_wait|t|f|', 'and the index is valid');
 
+# An open cursor has a snapshot, too.
+expand('cursor', 'CREATE INDEX plain_cursor ON plain (b)');
+$reader->query_safe(q(SET application_name = 'a cursor'; BEGIN; DECLARE c CURSOR FOR SELECT * FROM parts_1; FETCH 1 FROM c));
+$job = migrate('cursor');
+wait_for_blocker('cursor', 'a cursor');
+$reader->query_safe('COMMIT');
+ok(finish($job), 'the build ends when the cursor is closed');
+
+# Hazard: a short lock_timeout breaks a concurrent build.
+# Timeouts of the role and of the caller are none of the build's: it waits, as it blocks nobody.
+my $role = $node->safe_psql('postgres', 'SELECT current_user');
+expand('timeout', 'CREATE INDEX plain_timeout ON plain (b)');
+$node->safe_psql('postgres', "ALTER ROLE $role SET lock_timeout = '50ms'; ALTER ROLE $role SET idle_in_transaction_session_timeout = '50ms'");
+$holder->query_safe('BEGIN; INSERT INTO plain VALUES (0, 0)');
+$job = start_psql($node, 'postgres', q(SET lock_timeout = '50ms'), q(CALL tandem.migrate('timeout')));
+wait_for_blocker('timeout', 'a writer');
+# several times as long as the timeout is
+my $since = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
+wait_for_running($node, "SELECT clock_timestamp() > '$since'::timestamptz + '300ms'");
+is($node->safe_psql('postgres', q(SELECT blockers ~ 'a writer' AND error IS NULL FROM tandem.progress WHERE migration = 'timeout' AND step = 'index')), 't',
+	'a short lock_timeout does not end the build');
+$holder->query_safe('COMMIT');
+ok(finish($job), 'which ends when the writer has ended');
+like(indexes('plain'), qr/^plain_cursor\|t.*^plain_timeout\|t/ms, 'both indexes are valid');
+$node->safe_psql('postgres', "ALTER ROLE $role RESET lock_timeout; ALTER ROLE $role RESET idle_in_transaction_session_timeout");
+
+# Hazard: a failed CREATE INDEX CONCURRENTLY leaves an invalid index.
 # What a runner that is killed leaves is dropped and built anew.
 expand('killed', 'CREATE INDEX plain_killed ON plain (a, b)');
 $holder->query_safe('BEGIN; INSERT INTO plain VALUES (0, 0)');

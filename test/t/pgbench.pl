@@ -1,6 +1,7 @@
 # The stock TPC-B script of pgbench, unmodified, is release 1 of an application.  It never stops
 # while its table is expanded, migrated and contracted, next to a release 2 that knows the new
 # column.  No transaction of either fails, and TPC-B's own sums agree at the end.
+# Hazard: writes fail between the transactions of expand or contract.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
 # Behind PgBouncer in transaction pooling: two releases declare themselves by the role of their pool or
 # by what it says at connecting; the fence holds for each client, whichever server connection it gets.
+# Hazard: SET is lost under transaction pooling.
 
 use strict;
 use warnings;

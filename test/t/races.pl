@@ -159,6 +159,7 @@ is(sql(q(SELECT count(*) FROM pg_attribute WHERE attrelid = 'items'::regclass AN
 	0, 'and the new column is gone');
 $holder->quit;
 
+# Hazard: a deadlock between backfill and application.
 # a unique key that a writer is inserting: the batch gives way, holding nothing, and no deadlock
 expand(10);
 sql('CREATE UNIQUE INDEX ON items (cents)');

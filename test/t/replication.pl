@@ -18,10 +18,16 @@ my $expand = <<'SQL';
 BEGIN;
 SELECT tandem.create_migration('m');
 ALTER TABLE items ADD COLUMN cents bigint;
-SELECT tandem.sync_column('m', 'items', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
+SELECT tandem.sync_column('m', 'items', 'price', 'cents', 'to_cents(price)', '(cents / 100)::int');
 COMMIT;
 SQL
 
+# Hazard: logical apply has an empty search_path.
+# the apply worker has no search_path: neither in the rule nor in the function is a name looked up there
+$_->safe_psql('postgres', 'CREATE FUNCTION to_cents(price int) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$ SELECT price * 100::bigint $$')
+  foreach $publisher, $subscriber;
+
+# Hazard: logical apply fires no ordinary trigger.
 # the subscriber has the sync, the publisher is of the old release
 $publisher->safe_psql('postgres', "$table; INSERT INTO items SELECT i, i FROM generate_series(1, 100) i");
 $subscriber->safe_psql('postgres', $table);
@@ -40,6 +46,13 @@ SQL
 $publisher->wait_for_catchup('s');
 is($subscriber->safe_psql('postgres', 'SELECT id, price, cents FROM items WHERE id IN (2, 3, 101) ORDER BY id'),
 	"2|20|2000\n101|101|10100", 'applied rows are synced');
+# Hazard: logical apply sees every column as updated.
+# an applied row looks as if every column had been written: what has not changed is left alone
+$subscriber->safe_psql('postgres', 'UPDATE items SET cents = 450 WHERE id = 4');
+$publisher->safe_psql('postgres', 'UPDATE items SET price = price WHERE id = 4; UPDATE items SET price = 50 WHERE id = 5');
+$publisher->wait_for_catchup('s');
+is($subscriber->safe_psql('postgres', 'SELECT price, cents FROM items WHERE id IN (4, 5) ORDER BY id'), "4|450\n50|5000",
+	'a row applied unchanged keeps what only the new column can say');
 $subscriber->safe_psql('postgres', q(CALL tandem.migrate('m')));
 is($subscriber->safe_psql('postgres', q(SELECT rows_checked, rows_unfilled, rows_mismatched FROM tandem.verify('m'))),
 	'100|0|0', 'and verified');

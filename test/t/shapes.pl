@@ -68,6 +68,7 @@ INSERT INTO big SELECT i, i FROM generate_series(1, $rows) i;
 SQL
 fill_under_load('big');
 
+# Hazard: partitions that are migrated one by one.
 # 64 partitions and more: some divided again, some empty, one without a primary key, and one for all
 # that comes
 ask(<<"SQL");
@@ -145,6 +146,7 @@ is(ask(q(SELECT phase, (SELECT indisvalid FROM pg_index WHERE indexrelid = 'grow
 is(ask(q(SELECT string_agg(step, ',') FROM tandem.progress WHERE migration = 'index only')), 'index', 'has that step only');
 ask(q(CALL tandem.contract('index only')));
 
+# Hazard: names of keys and indexes are assumed.
 # Names that have to be quoted, as long as they may be; a migration's may be longer.
 sub quoted { return '"' . $_[0] =~ s/"/""/gr . '"'; }
 sub literal { return q(E') . $_[0] =~ s/\\/\\\\/gr =~ s/'/''/gr . q('); }
