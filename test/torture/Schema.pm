@@ -4,6 +4,8 @@ package Schema;
 use strict;
 use warnings;
 
+use Releases;
+
 # writers own the keys from N * KEYS on
 use constant KEYS => 100000;
 
@@ -34,6 +36,8 @@ sub new
 			$self->{columns}{ $column->{name} } = $column;
 		}
 		$mapping->{writable} = [ $mapping->{sides}[0] ];
+		# by which release each side came
+		$mapping->{told} = [ { release => 0, side => $mapping->{sides}[0] } ];
 		my ($number) = grep { $_->{is_number} } @{ $mapping->{sides}[0] };
 		$mapping->{tidied} = $number->{name} if $number && @{ $mapping->{links} } == 1 && $random->chance(25);
 	}
@@ -88,7 +92,9 @@ sub sql
 
 	$sql .= $_->{functions} // '' foreach @{ $self->{mappings} };
 	$sql .= <<"SQL";
-CREATE TABLE torture.marker (writer int, seq int, PRIMARY KEY (writer, seq));
+CREATE TABLE torture.marker (writer int, seq int, ended int, PRIMARY KEY (writer, seq));
+CREATE FUNCTION torture.ended() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS
+	\$\$ BEGIN RETURN (SELECT count(*) FROM tandem.migration WHERE phase IN ('done', 'aborted')); END \$\$;
 CREATE TABLE torture.failed (writer int, seq int, step int, sqlstate text);
 CREATE TABLE torture.audit (id int, what text);
 CREATE TABLE $self->{name} ($columns)$by{ $self->{kind} };
@@ -98,7 +104,7 @@ SQL
 	$sql .= "ALTER TABLE $self->{name} ADD PRIMARY KEY (" . ($self->{kind} eq 'by_part' ? 'id, part' : 'id') . ");\n";
 	$sql .= "CREATE INDEX ON $self->{name} ($self->{mappings}[0]{sides}[0][0]{name}) WHERE part = 0;\n"
 	  if $self->{index_old} && $self->{mappings}[0]{name} ne 'body';
-	return $sql . $self->triggers_sql . $self->rights_sql;
+	return $sql . $self->triggers_sql . $self->rights_sql . Releases::roles_sql();
 }
 
 # Leaves of another layout, and leaves of leaves.

@@ -78,7 +78,7 @@ sub wait_for_server
 # Starts psql on a file beside the war.  Its end is seen by is_ended.
 sub start_script
 {
-	my ($self, $user, $file) = @_;
+	my ($self, $user, $file, $options) = @_;
 	my $node = $self->{node};
 	my @command = (
 		$node->installed_command('psql'), '-XAtq', '-h', $node->host, '-p', $node->port,
@@ -88,6 +88,7 @@ sub start_script
 	die "fork: $!" if !defined $pid;
 	if ($pid == 0)
 	{
+		$ENV{PGOPTIONS} = $options if $options;
 		open STDIN, '<', '/dev/null';
 		open STDOUT, '>', "$file.out";
 		open STDERR, '>', "$file.err";

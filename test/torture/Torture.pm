@@ -62,7 +62,8 @@ sub fight
 
 	push @{ $report->{seeds} }, $seed;
 	diag("SEED=$seed");
-	$server->{node}->adjust_conf('postgresql.conf', 'shared_preload_libraries', $battle->{preload} ? "'pg_tandem'" : "''");
+	$server->{node}->append_conf('postgresql.conf', "${_}_preload_libraries = " . ($battle->{releases}{library} eq $_ ? "'pg_tandem'" : "''"))
+	  foreach qw(shared session);
 	$server->restart('fast');
 	my $ok = eval { $battle->fight; 1 };
 	$battle->fail("stopped: $@") if !$ok;
