@@ -273,7 +273,7 @@ contract_alone(Migration *migration, const ContractCall *call,
 	/* over the commits of the wait; an error ends it */
 	migration_lock_runner(migration, true);
 	drain_old_releases(migration, finish_tables(migration),
-					   setting_lock_retry_time * 1000);
+					   setting_lock_retry_time * 1000, call->force);
 	/* what the commits of the wait have given back */
 	SPI_commit();
 	error = subtransaction_try(contract_fenced, &fenced);
@@ -303,7 +303,7 @@ tandem_contract(PG_FUNCTION_ARGS)
 		contract_alone(migration, &call, started);
 	else
 	{
-		drain_within_transaction(migration);
+		drain_within_transaction(migration, call.force);
 		contract(migration, &call, started);
 	}
 	SPI_finish();

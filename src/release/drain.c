@@ -154,11 +154,23 @@ check_no_other_contract(const Migration *migration, const Registry *registry)
 							 quote_literal_cstr(other->name)) : 0));
 }
 
-/* The pointer is where operators want the application: only they move it. */
-static void
-check_not_current(const Migration *migration, const Registry *registry)
+static bool
+retires_current(const Migration *migration, const Registry *registry)
 {
-	if (registry->current == 0 || registry->current >= migration->release)
+	return registry->current > 0 && registry->current < migration->release;
+}
+
+/*
+ * The pointer is where operators want the application: only they move it.  But
+ * a release whose own migration ends by force alone is never ready before, and
+ * cannot be switched to: there the pointer goes along.
+ */
+static void
+check_not_current(const Migration *migration, const Registry *registry,
+				  bool force)
+{
+	if (!retires_current(migration, registry) ||
+		(force && registry->read_only_from == migration->release))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -169,7 +181,8 @@ check_not_current(const Migration *migration, const Registry *registry)
 }
 
 void
-drain_old_releases(Migration *migration, List *relids, int timeout_ms)
+drain_old_releases(Migration *migration, List *relids, int timeout_ms,
+				   bool force)
 {
 	Registry	registry;
 	ErrorData  *error;
@@ -183,7 +196,7 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms)
 	registry_lock();
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
-	check_not_current(migration, &registry);
+	check_not_current(migration, &registry, force);
 	registry_set_lowest(Max(registry.lowest, migration->release),
 						migration->id);
 	take_back_when_terminated(migration);
@@ -199,7 +212,7 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms)
 }
 
 void
-drain_within_transaction(Migration *migration)
+drain_within_transaction(Migration *migration, bool force)
 {
 	List	   *sessions;
 	Registry	registry;
@@ -209,7 +222,7 @@ drain_within_transaction(Migration *migration)
 	registry_lock();
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
-	check_not_current(migration, &registry);
+	check_not_current(migration, &registry, force);
 	sessions = declared_sessions_before(migration->release);
 	if (sessions == NIL)
 		return;
@@ -231,6 +244,8 @@ drain_finish(const Migration *migration)
 		return;
 	registry_read(&registry);
 	registry_set_lowest(Max(registry.lowest, migration->release), 0);
+	if (retires_current(migration, &registry))
+		registry_set_current(migration->release);
 }
 
 void
