@@ -20,9 +20,12 @@ sub end
 	$battle->run_migrate;
 	$battle->check_end if !$battle->{wrong};
 	$battle->check_health;
+	$battle->{views}->check_writable($battle, 1);
+	$battle->{schema}{constraints}->check($battle, 1);
 	return if $battle->{wrong};
 	my $how = $battle->{random}->pick('contract', 'contract', 'contract', 'abort', 'drop');
 	$how eq 'drop' ? drop_extension($battle) : end_under_load($battle, $how);
+	$battle->{schema}{constraints}->check($battle, $how eq 'abort' ? 0 : 1);
 	my $seen = $battle->see;
 	$battle->compare($battle->{model}, $seen, "after $how");
 	return if $battle->{wrong};
@@ -63,6 +66,8 @@ sub drop_extension
 	$server->ask('SET client_min_messages = error; DROP EXTENSION pg_tandem CASCADE');
 	$battle->{model}->end_rules;
 	$battle->{releases}{fenced} = 0;
+	# they stay, and show what they showed; nobody knows any more of which release
+	$battle->{views}{shown} = {};
 	$battle->count('end: DROP EXTENSION CASCADE', 'done');
 	return;
 }
@@ -148,20 +153,18 @@ sub switch_to
 	my $fence = $releases->fence_of($name);
 
 	return if !$fence || !$releases->{current} || $releases->{current} >= $fence;
-	my ($status, $out, $err) = $battle->{server}->try("CALL tandem.contract('$name', force => true, undeclared => 'ignore')");
+	my ($status, $out, $err) = $battle->{server}->try("CALL tandem.contract('$name', undeclared => 'ignore')");
 	$battle->fail("contract of $name is not refused while the pointer is on $releases->{current}: $err")
-	  if $status == 0 || !War::is_passing($err) && $err !~ /would retire, is the current one/;
+	  if $status == 0 || !War::is_passing($err) && $err !~ /would retire, is the current one|is not proved right/;
 	foreach (1 .. 20)
 	{
 		my $outcome = War::switch_release($battle, $fence);
 		$battle->count('pointer switched for contract', $outcome);
 		return if $outcome eq 'done';
-		# one whose migration is not proved right: force will do it, yet the pointer must go elsewhere
-		last if $outcome eq 'refused';
+		# one whose migration is not proved right: with force contract takes the pointer along
+		return if $outcome eq 'refused';
 	}
-	# back to where operators have not put it: there is no other way for a release that never becomes ready
-	$battle->{unswitched}{$name} = 1;
-	return;
+	die "the pointer cannot be switched\n";
 }
 
 sub end_migration
@@ -184,9 +187,10 @@ sub end_migration
 		if ($battle->insist("SELECT phase IN ('done', 'aborted') FROM tandem.migrations WHERE name = '$name'") eq 't')
 		{
 			$battle->fail("contract of $name is not refused, with $surely rows that disagree") if $surely && !$refused && $how eq 'contract';
-			push @{ $battle->{ended} }, { name => $name, columns => \@gone, fence => $fence };
+			push @{ $battle->{ended} }, { name => $name, how => $how, columns => \@gone, fence => $fence };
 			$releases->ended($name, $how);
 			forget_columns($battle);
+			$releases->switched($fence) if $refused && $fence && $releases->{current} && $releases->{current} < $fence;
 			$battle->count("end under load: $how", $refused ? 'refused and forced' : 'done');
 			return;
 		}
@@ -210,6 +214,9 @@ sub forget_columns
 	{
 		$mapping->{writable} = [ grep { !grep { $gone{ $_->{name} } } @$_ } @{ $mapping->{sides} } ];
 	}
+	my $model = $battle->{model}->copy;
+	end_one($battle, $model) while $model->{ended} < @{ $battle->{ended} };
+	$battle->{views}->ended($battle, $model);
 	return;
 }
 

@@ -122,7 +122,8 @@ sub build_sql
 	my ($column) = side_names($syncs[0], 1);
 	my $sql = '';
 
-	return '' if $column eq 'shout';
+	$sql .= $self->{schema}{constraints}->add_sql($name, $self->{schema}{name}, map { @{ $_->{mapping}{sides}[ $_->{link} + 1 ] } } @syncs);
+	return $sql if $column eq 'shout';
 	$sql .= "SELECT tandem.add_index('$name', 'CREATE INDEX ${name}_idx ON $self->{schema}{name} ($column)');\n" if $self->{index};
 	$sql .= "SELECT tandem.add_constraint('$name', '$self->{schema}{name}', '${name}_check', 'CHECK (length($column\::text) < 99999)');\n"
 	  if $self->{check};

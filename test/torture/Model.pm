@@ -13,12 +13,13 @@ use strict;
 use warnings;
 
 # columns: { name => { default => [ kind, value ] } }, kind none, constant or computed; tidy: what
-# another BEFORE trigger makes of a row, given it and the row before.
+# another BEFORE trigger makes of a row, given it and the row before; moves: whether the row goes to another partition,
+# likewise.
 sub new
 {
 	my ($class, %parts) = @_;
 
-	return bless { columns => {}, rules => [], tidy => sub { }, rows => {}, by_value => 0, release => 0, ended => 0, %parts }, $class;
+	return bless { columns => {}, rules => [], tidy => sub { }, moves => sub { 0 }, rows => {}, by_value => 0, release => 0, ended => 0, %parts }, $class;
 }
 
 # Adds new columns and a rule for them: old, new (lists of names), up_of, down_of, on_conflict,
@@ -331,6 +332,17 @@ sub insert
 	return 1;
 }
 
+# A row that its UPDATE moves to another partition is inserted there: other triggers see it once more.
+sub moved
+{
+	my ($self, $before, $after) = @_;
+	my %v = %{ $after->{v} };
+
+	return $after if !$self->{moves}->($before->{v}, \%v);
+	$self->{tidy}->(\%v, undef);
+	return $self->written(\%v, $after);
+}
+
 # Splits the possible states of a row in those that an UPDATE leads to, and those that it is refused in.
 sub try_update
 {
@@ -342,7 +354,7 @@ sub try_update
 		my %v = %{ $state->{v} };
 		$v{$_} = ref $set->{$_} ? $set->{$_}->($state->{v}) : $set->{$_} foreach keys %$set;
 		$self->{tidy}->(\%v, $state->{v});
-		my $after = eval { $self->written(\%v, $state) };
+		my $after = eval { $self->moved($state, $self->written(\%v, $state)) };
 		if ($after) { push @done, $after }
 		else { push @refused, $state }
 	}

@@ -19,7 +19,7 @@ sub run
 	my @seeds = @{ $options{seeds} || [] };
 	my $server = new_server();
 	my $end = time + ($options{seconds} || 0);
-	my %report = (events => {}, rows => 0, wrong => 0, seeds => [], problems => []);
+	my %report = (events => {}, rows => 0, shown => 0, wrong => 0, seeds => [], problems => []);
 
 	while (1)
 	{
@@ -93,8 +93,8 @@ sub show
 		next if $name =~ /^careless: /;
 		$events += $outcomes->{$_} foreach grep { $_ ne 'none' } keys %$outcomes;
 	}
-	diag(sprintf '%d seeds, %d events, %d rows checked, %d rows wrong, %d problems',
-		scalar @{ $report->{seeds} }, $events, $report->{rows}, $report->{wrong}, scalar @{ $report->{problems} });
+	diag(sprintf '%d seeds, %d events, %d rows checked, %d of views, %d rows wrong, %d problems',
+		scalar @{ $report->{seeds} }, $events, $report->{rows}, $report->{shown}, $report->{wrong}, scalar @{ $report->{problems} });
 	return;
 }
 

@@ -63,6 +63,7 @@ sub transaction
 	my $seq = ++$self->{seq};
 
 	$self->{steps} = [];
+	$self->choose_table;
 	my $from = $self->line;
 	$self->settle_session;
 	my $begin = $self->line;
@@ -78,6 +79,22 @@ sub transaction
 	$self->finish($seq);
 	$self->say('\endif');
 	return { seq => $seq, release => $self->{release}, from => $from, begin => $begin, to => $self->line - 1, steps => $self->{steps} };
+}
+
+# The table, or a view of it: that of the release, if it has declared one.
+sub choose_table
+{
+	my ($self) = @_;
+	my @views = $self->{views}->releases;
+
+	@views = grep { $_ == $self->{release} } @views if $self->{release};
+	$self->{table} = $self->{schema}{name};
+	delete $self->{shown};
+	return if !@views || !$self->{random}->chance(40);
+	my $release = $self->{random}->pick(@views);
+	$self->{table} = "release_$release.items";
+	$self->{shown} = $self->{views}{shown}{$release};
+	return;
 }
 
 # The line of the file that comes next.
@@ -215,6 +232,7 @@ sub columns
 	foreach my $mapping ($random->some(@{ $self->{schema}{mappings} }))
 	{
 		my @side = @{ $self->side($mapping) };
+		next if $self->{shown} && grep { !$self->{shown}{ $_->{name} } } @side;
 		push @columns, $all_of_side ? @side : $random->some(@side);
 	}
 	return @columns;
@@ -270,7 +288,8 @@ sub assignments
 			push @sql, "$name = " . Schema::literal($set{$name});
 		}
 	}
-	if ($random->chance(30))
+	# a view may show none of the columns drawn
+	if ($random->chance(30) || !@sql)
 	{
 		$set{filler} = 'g' x $random->between(0, 900);
 		push @sql, "filler = '$set{filler}'";
@@ -290,7 +309,7 @@ sub new_row
 	my %row = map { $_->{name} => $self->value($_) } $self->columns(1);
 
 	$row{filler} = 'h' x $self->{random}->between(0, 300) if $self->{random}->chance(50);
-	$row{part} = $self->{random}->below(4) if $self->{random}->chance(50);
+	$row{part} = $self->{random}->below(4) if $self->{random}->chance(50) || !%row;
 	return \%row;
 }
 
@@ -311,7 +330,7 @@ sub update
 	my %seen;
 
 	@ids = grep { !$seen{$_}++ } @ids;
-	$sql = "UPDATE $self->{schema}{name} SET $sql WHERE $where;";
+	$sql = "UPDATE $self->{table} SET $sql WHERE $where;";
 	$self->say($sql);
 	$self->step($sql, sub {
 		my ($model) = @_;
@@ -325,7 +344,7 @@ sub insert
 	my ($self) = @_;
 	my ($id, $row) = ($self->fresh_id, $self->new_row);
 	my ($names, $values) = row_sql($id, $row);
-	my $sql = "INSERT INTO $self->{schema}{name} ($names) VALUES ($values);";
+	my $sql = "INSERT INTO $self->{table} ($names) VALUES ($values);";
 
 	$self->say($sql);
 	$self->step($sql, sub { $_[0]->insert($id, $row) });
@@ -361,7 +380,7 @@ sub delete
 {
 	my ($self) = @_;
 	my $id = $self->old_id;
-	my $sql = "DELETE FROM $self->{schema}{name} WHERE id = $id;";
+	my $sql = "DELETE FROM $self->{table} WHERE id = $id;";
 
 	$self->say($sql);
 	$self->step($sql, sub { delete $_[0]{rows}{$id}; return 1; });
@@ -374,7 +393,7 @@ sub upsert
 	my ($id, $row) = ($self->old_id, $self->new_row);
 	my ($names, $values) = row_sql($id, $row);
 	my $action = join ', ', map { "$_ = EXCLUDED.$_" } sort keys %$row;
-	my $sql = "INSERT INTO $self->{schema}{name} ($names) VALUES ($values) ON CONFLICT (id) DO UPDATE SET $action;";
+	my $sql = "INSERT INTO $self->{table} ($names) VALUES ($values) ON CONFLICT (id) DO UPDATE SET $action;";
 
 	$self->say($sql);
 	$self->step($sql, sub {
