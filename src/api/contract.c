@@ -8,7 +8,6 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/timestamp.h"
 
 #include "api/arguments.h"
 #include "api/finish.h"
@@ -17,6 +16,7 @@
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
+#include "core/clock.h"
 #include "core/quoting.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
@@ -233,7 +233,7 @@ check_contract(const ContractCall *call)
 
 /* In one transaction, once the old releases have ended. */
 static void
-contract(Migration *migration, const ContractCall *call, TimestampTz started)
+contract(Migration *migration, const ContractCall *call, int64 started)
 {
 	List	   *rules = sync_list_of_migration(migration->id);
 	List	   *doomed = columns_to_drop(rules);
@@ -251,7 +251,7 @@ contract(Migration *migration, const ContractCall *call, TimestampTz started)
 typedef struct FencedContract
 {
 	const ContractCall *call;
-	TimestampTz started;
+	int64		started;
 } FencedContract;
 
 static void
@@ -265,7 +265,7 @@ contract_fenced(void *arg)
 /* Older releases are refused first; an error lets them work again. */
 static void
 contract_alone(Migration *migration, const ContractCall *call,
-			   TimestampTz started)
+			   int64 started)
 {
 	FencedContract fenced = {call, started};
 	ErrorData  *error;
@@ -288,7 +288,7 @@ contract_alone(Migration *migration, const ContractCall *call,
 Datum
 tandem_contract(PG_FUNCTION_ARGS)
 {
-	TimestampTz started = GetCurrentTimestamp();
+	int64		started = clock_now();
 	ContractCall call = {
 		.name = argument_text(fcinfo, 0, "migration"),
 		.force = argument_bool(fcinfo, 1, "force"),

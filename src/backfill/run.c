@@ -32,6 +32,7 @@
 #include "catalog/migration_lock.h"
 #include "catalog/step_blocks.h"
 #include "catalog/sync.h"
+#include "core/clock.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/security.h"
@@ -59,7 +60,7 @@ struct StepRun
 	int			target_ms;		/* that a batch may take */
 	int64		rows;			/* written or verified by the last batch */
 	double		batch_ms;		/* that it took */
-	TimestampTz counted_to;		/* the time up to here is in step.run_time */
+	int64		counted_to;		/* the time up to here is in step.run_time */
 	int64		left_blocked;	/* blocks of this pass with locked rows */
 	const char *blockers;		/* who has them, of the last batch */
 	long		pause_ms;
@@ -232,7 +233,7 @@ check_blocks(StepRun *run, Relation rel, const Blocks *blocks,
 static double
 seconds_to_count(StepRun *run)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64		now = clock_now();
 	double		seconds = (now - run->counted_to) / (double) USECS_PER_SEC;
 
 	run->counted_to = now;
@@ -445,7 +446,7 @@ step_run_begin(Migration *migration, Step *step, int worker, int workers)
 											   "tandem batch",
 											   ALLOCSET_DEFAULT_SIZES);
 	run->search_path = search_path_of(migration, step->relation);
-	run->counted_to = GetCurrentTimestamp();
+	run->counted_to = clock_now();
 	reclaim_start(&run->reclaim);
 	pacing_start(&run->pacing, step->batch_blocks);
 	return run;
@@ -474,7 +475,7 @@ step_run_batch(StepRun *run, int target_ms, StepBatch *batch)
 void
 step_run_skip_time(StepRun *run)
 {
-	run->counted_to = GetCurrentTimestamp();
+	run->counted_to = clock_now();
 }
 
 void

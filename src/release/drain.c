@@ -12,9 +12,9 @@
 #include "executor/spi.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 #include "catalog/registry.h"
+#include "core/clock.h"
 #include "core/lock.h"
 #include "core/subtransaction.h"
 #include "release/declared.h"
@@ -36,7 +36,7 @@ typedef struct Drain
 {
 	const Migration *migration;
 	List	   *relids;
-	TimestampTz end;
+	int64		end;
 	int			timeout_ms;
 	bool		begun;
 	List	   *left;			/* transactions that have not ended */
@@ -56,7 +56,7 @@ look(void *arg)
 	drain->begun = true;
 	drain->left = declared_still_there(drain->left, &text);
 	drain->ended = (drain->left == NIL);
-	if (!drain->ended && GetCurrentTimestamp() >= drain->end)
+	if (!drain->ended && clock_now() >= drain->end)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("transactions of releases before %d have not ended within %d s",
@@ -73,8 +73,7 @@ queue(void *arg)
 	Drain	   *drain = arg;
 	const char *transaction = linitial(drain->left);
 	const char *colon = strchr(transaction, ':');
-	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-													   drain->end);
+	int64		left = clock_ms_until(drain->end);
 
 	lock_wait_for_transaction(colon ? colon + 1 : transaction,
 							  (int) Min(left, LOOK_EVERY_MS));
@@ -188,7 +187,7 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms,
 	ErrorData  *error;
 	Drain		drain = {
 		.migration = migration,.relids = relids,.timeout_ms = timeout_ms,
-		.end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms)
+		.end = clock_after_ms(timeout_ms)
 	};
 
 	if (!has_fence(migration))
