@@ -164,11 +164,10 @@ test-folders:
 	@mkdir -p tmp_check build/regress build/isolation build/tap
 
 test:
-	@test/setup/optional pgbouncer python3-psycopg2 python3-sqlalchemy libfaketime
+	@test/setup/optional pgbouncer python3-psycopg2 python3-sqlalchemy
 	@test/setup/sandbox test/setup/run-tests
 
 torture:
-	@test/setup/optional libfaketime
 	@test/setup/sandbox env TORTURE_SECONDS=$(SECONDS) TORTURE_ROUNDS=$(ROUNDS) TANDEM_SEED=$(SEED) \
 		test/torture/run
 

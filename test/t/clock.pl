@@ -7,15 +7,14 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use FakeClock;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use SetClock;
 use TandemTest;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $clock = FakeClock->new(PostgreSQL::Test::Utils::tempdir)
-  or plan skip_all => 'libfaketime is not installed';
+my $clock = SetClock->new;
 my $node = new_server('main');
 
 $node->append_conf('postgresql.conf', "autovacuum = off\nsession_preload_libraries = 'pg_tandem'");
