@@ -137,7 +137,7 @@ sub load
 sub strike
 {
 	my ($battle) = @_;
-	my ($name, undef, $blow) = @{ $battle->{random}->pick(grep { $_->[0] =~ /^(kill|cancel|terminate|immediate|fast|lock storm|health|pointer)/ } War::events()) };
+	my ($name, undef, $blow) = @{ $battle->{random}->pick(grep { $_->[0] =~ /^(kill|cancel|terminate|immediate|fast|lock storm|health|pointer|clock)/ } War::events()) };
 	my $outcome = $blow->($battle);
 
 	$battle->{server}->wait_for_server;

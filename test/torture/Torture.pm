@@ -4,11 +4,14 @@ package Torture;
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::Bin/../t/lib";
 use Battle;
 use File::Path qw(remove_tree);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Server;
+use SetClock;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -47,8 +50,9 @@ restart_after_crash = on
 tandem.launcher_interval = 1s
 log_line_prefix = '%m [%p] %q%a '
 CONF
-	$node->start;
-	return Server->new($node);
+	my $server = Server->new($node, SetClock->new);
+	$server->start_again;
+	return $server;
 }
 
 sub fight

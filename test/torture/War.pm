@@ -46,6 +46,7 @@ sub events
 		[ 'pointer switched', 3, \&switch_release ],
 		[ 'release registered', 1, \&register_release ],
 		[ 'release waited for', 2, \&wait_for_release ],
+		[ 'clock set', 3, \&set_clock ],
 		[ 'careless DDL', 8, \&careless ]);
 }
 
@@ -269,6 +270,24 @@ sub wait_for_release
 	return 'none' if $status != 0 && $err !~ /ERROR:\s+(55P03|55000): release/;
 	$battle->fail("wait for $release, which is " . join(' or ', $releases->states($release)) . ': ' . ($err || 'done')) if !$releases->may_be($release, @right);
 	return $status == 0 ? 'done' : 'refused';
+}
+
+# The time of day goes forward, or some seconds back.  Not more: so long the server's own timeouts, and with them what
+# ends a deadlock, are late.
+sub set_clock
+{
+	my ($battle) = @_;
+	my $random = $battle->{random};
+	my $seconds = $random->pick(-3, -2, -1, 5, 3600, 100_000, 10_000_000);
+
+	$battle->{server}{clock}->move($seconds);
+	sleep 0.2;
+	my ($status, $out) = $battle->{server}->try(<<'SQL');
+SELECT 'progress', migration, step, rows_per_second, time_left FROM tandem.progress WHERE rows_per_second < 0 OR time_left < '0'
+UNION ALL SELECT 'history', migration, action, NULL, took FROM tandem.history WHERE took < '0' OR took > '30 min'
+SQL
+	$battle->fail("the clock was set by $seconds s: $out") if $status == 0 && $out ne '';
+	return $seconds < 0 ? 'back' : 'forward';
 }
 
 # DDL that would break the sync.
