@@ -348,6 +348,25 @@ SELECT release, state FROM tandem.releases;
 RESET SESSION AUTHORIZATION;
 CALL tandem.abort('trusted');
 
+-- What force alone ends never becomes ready: the pointer cannot go there before, and goes along.
+SET client_min_messages = warning;
+CREATE TABLE pages (id int PRIMARY KEY, title text);
+INSERT INTO pages VALUES (1, 'Ada');
+BEGIN;
+SELECT tandem.create_migration('slug', release => 46);
+SELECT tandem.add_column('slug', 'pages', 'slug', 'text');
+SELECT tandem.sync_column('slug', 'pages', 'title', 'slug', 'lower(title)');
+COMMIT;
+UPDATE pages SET slug = 'her own';
+\set VERBOSITY terse
+CALL tandem.migrate('slug');
+SELECT tandem.switch_release(46);
+CALL tandem.contract('slug');
+\set VERBOSITY default
+SELECT release, state FROM tandem.releases;
+CALL tandem.contract('slug', force => true);
+SELECT release, state FROM tandem.releases;
+
 \c postgres
 SET client_min_messages = warning;
 DROP DATABASE releases;

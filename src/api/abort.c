@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 #include "api/arguments.h"
 #include "api/finish.h"
@@ -15,6 +14,7 @@
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
+#include "core/clock.h"
 #include "core/sql_function.h"
 #include "ddl/columns.h"
 #include "ddl/constraint_build.h"
@@ -86,7 +86,7 @@ undo_builds(const Migration *migration)
 Datum
 tandem_abort(PG_FUNCTION_ARGS)
 {
-	TimestampTz started = GetCurrentTimestamp();
+	int64		started = clock_now();
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	List	   *doomed = owned_columns(migration);
 

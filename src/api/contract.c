@@ -8,7 +8,6 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/timestamp.h"
 
 #include "api/arguments.h"
 #include "api/finish.h"
@@ -17,6 +16,7 @@
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
+#include "core/clock.h"
 #include "core/quoting.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
@@ -233,7 +233,7 @@ check_contract(const ContractCall *call)
 
 /* In one transaction, once the old releases have ended. */
 static void
-contract(Migration *migration, const ContractCall *call, TimestampTz started)
+contract(Migration *migration, const ContractCall *call, int64 started)
 {
 	List	   *rules = sync_list_of_migration(migration->id);
 	List	   *doomed = columns_to_drop(rules);
@@ -251,7 +251,7 @@ contract(Migration *migration, const ContractCall *call, TimestampTz started)
 typedef struct FencedContract
 {
 	const ContractCall *call;
-	TimestampTz started;
+	int64		started;
 } FencedContract;
 
 static void
@@ -265,7 +265,7 @@ contract_fenced(void *arg)
 /* Older releases are refused first; an error lets them work again. */
 static void
 contract_alone(Migration *migration, const ContractCall *call,
-			   TimestampTz started)
+			   int64 started)
 {
 	FencedContract fenced = {call, started};
 	ErrorData  *error;
@@ -273,7 +273,7 @@ contract_alone(Migration *migration, const ContractCall *call,
 	/* over the commits of the wait; an error ends it */
 	migration_lock_runner(migration, true);
 	drain_old_releases(migration, finish_tables(migration),
-					   setting_lock_retry_time * 1000);
+					   setting_lock_retry_time * 1000, call->force);
 	/* what the commits of the wait have given back */
 	SPI_commit();
 	error = subtransaction_try(contract_fenced, &fenced);
@@ -288,7 +288,7 @@ contract_alone(Migration *migration, const ContractCall *call,
 Datum
 tandem_contract(PG_FUNCTION_ARGS)
 {
-	TimestampTz started = GetCurrentTimestamp();
+	int64		started = clock_now();
 	ContractCall call = {
 		.name = argument_text(fcinfo, 0, "migration"),
 		.force = argument_bool(fcinfo, 1, "force"),
@@ -303,7 +303,7 @@ tandem_contract(PG_FUNCTION_ARGS)
 		contract_alone(migration, &call, started);
 	else
 	{
-		drain_within_transaction(migration);
+		drain_within_transaction(migration, call.force);
 		contract(migration, &call, started);
 	}
 	SPI_finish();

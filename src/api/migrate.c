@@ -7,7 +7,6 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/timestamp.h"
 
 #include "api/arguments.h"
 #include "catalog/migration.h"
@@ -84,7 +83,7 @@ typedef struct MigrateCall
 	bool		background;
 	int			workers;
 	IfRunning	if_running;
-	TimestampTz waiting_since;	/* 0: it has not waited */
+	int64		waiting_since;	/* the next event then; 0: it has not waited */
 } MigrateCall;
 
 /* another session is about to start a run */
@@ -161,7 +160,7 @@ give_way(MigrateCall *call, const Migration *migration)
 	}
 	if (call->waiting_since == 0)
 	{
-		call->waiting_since = GetCurrentTimestamp();
+		call->waiting_since = migration_next_event(migration);
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" is already running by pid %d, waiting for its end",
 						migration->name, pid)));

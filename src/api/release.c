@@ -12,6 +12,7 @@
 
 #include "api/arguments.h"
 #include "catalog/registry.h"
+#include "core/clock.h"
 #include "core/lock.h"
 #include "core/sql_function.h"
 #include "release/readiness.h"
@@ -62,13 +63,25 @@ is_ready(int release)
 	return state == RELEASE_READY || state == RELEASE_CURRENT;
 }
 
+/* As long as it is from now on: months differ. */
+static int64
+microseconds_of(Interval *interval)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(now),
+												   IntervalPGetDatum(interval))) - now;
+}
+
 /* Between two looks it has neither a snapshot nor a lock, nor a transaction. */
 Datum
 tandem_wait_for_release(PG_FUNCTION_ARGS)
 {
 	int			release = argument_release(fcinfo, 0);
 	Interval   *timeout = PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1);
-	TimestampTz end = 0;
+	int64		started = clock_now();
+	int64		longest = 0;
 
 	if (!procedure_may_commit(fcinfo))
 		ereport(ERROR,
@@ -76,13 +89,11 @@ tandem_wait_for_release(PG_FUNCTION_ARGS)
 				 errmsg("tandem.wait_for_release cannot run inside a transaction block"),
 				 errhint("CALL it on its own, with autocommit on.")));
 	if (timeout)
-		end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-													  TimestampTzGetDatum(GetCurrentTimestamp()),
-													  IntervalPGetDatum(timeout)));
+		longest = microseconds_of(timeout);
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	while (!is_ready(release))
 	{
-		if (timeout && GetCurrentTimestamp() >= end)
+		if (timeout && clock_now() - started >= longest)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("release %d did not become ready in time", release),

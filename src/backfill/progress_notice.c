@@ -5,10 +5,10 @@
 #include "postgres.h"
 
 #include "utils/lsyscache.h"
-#include "utils/timestamp.h"
 
 #include "backfill/progress_notice.h"
 #include "catalog/step_blocks.h"
+#include "core/clock.h"
 
 #define NOTICE_EVERY_MS 2000
 #define BAR_WIDTH 20
@@ -16,16 +16,15 @@
 void
 progress_notice_start(ProgressNotice *notice, Step *step)
 {
-	notice->started = notice->last = GetCurrentTimestamp();
+	notice->started = notice->last = clock_now();
 	notice->rows_before = step->rows_done;
 	notice->left_before = step_blocks_left(step);
 }
 
 static double
-seconds_since(TimestampTz time)
+seconds_since(int64 time)
 {
-	return Max(TimestampDifferenceMilliseconds(time, GetCurrentTimestamp()),
-			   1) / 1000.0;
+	return Max(clock_ms_since(time), 1) / 1000.0;
 }
 
 /* "[#####...............]  25.3 %" */
@@ -58,11 +57,9 @@ time_text(double seconds)
 static bool
 is_time(ProgressNotice *notice)
 {
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (!TimestampDifferenceExceeds(notice->last, now, NOTICE_EVERY_MS))
+	if (clock_ms_since(notice->last) < NOTICE_EVERY_MS)
 		return false;
-	notice->last = now;
+	notice->last = clock_now();
 	return true;
 }
 

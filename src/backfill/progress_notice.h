@@ -5,14 +5,12 @@
 #ifndef TANDEM_PROGRESS_NOTICE_H
 #define TANDEM_PROGRESS_NOTICE_H
 
-#include "datatype/timestamp.h"
-
 #include "catalog/step.h"
 
 typedef struct ProgressNotice
 {
-	TimestampTz started;
-	TimestampTz last;			/* when it was told last */
+	int64		started;		/* of clock_now */
+	int64		last;			/* when it was told last */
 	int64		rows_before;	/* of the step, at the start of this run */
 	int64		left_before;	/* blocks, likewise */
 } ProgressNotice;

@@ -15,7 +15,6 @@
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "portability/instr_time.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -32,6 +31,7 @@
 #include "catalog/migration_lock.h"
 #include "catalog/step_blocks.h"
 #include "catalog/sync.h"
+#include "core/clock.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/security.h"
@@ -61,7 +61,7 @@ struct StepRun
 	BlocksLeft	left;
 	int			target_ms;		/* that a batch may take */
 	int64		rows;			/* written or verified by the last batch */
-	TimestampTz counted_to;		/* the time up to here is in step.run_time */
+	int64		counted_to;		/* the time up to here is in step.run_time */
 	int64		left_blocked;	/* blocks of this pass with locked rows */
 	const char *blockers;		/* who has them, of the last batch */
 	long		pause_ms;
@@ -235,7 +235,7 @@ check_blocks(StepRun *run, Relation rel, const Blocks *blocks,
 static double
 seconds_to_count(StepRun *run)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64		now = clock_now();
 	double		seconds = (now - run->counted_to) / (double) USECS_PER_SEC;
 
 	run->counted_to = now;
@@ -243,13 +243,9 @@ seconds_to_count(StepRun *run)
 }
 
 static double
-ms_since(instr_time started)
+ms_since(int64 then)
 {
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, started);
-	return INSTR_TIME_GET_MILLISEC(now);
+	return (clock_now() - then) / 1000.0;
 }
 
 /* The blocks of one batch, which this process has claimed. */
@@ -259,10 +255,9 @@ work_on_blocks(StepRun *run, Relation rel, Blocks *blocks)
 	Step	   *step = run->step;
 	StepAdvance advance = {0};
 	List	   *again = NIL;
-	instr_time	started;
+	int64		started = clock_now();
 	double		ms;
 
-	INSTR_TIME_SET_CURRENT(started);
 	if (step->kind == STEP_BACKFILL)
 		fill_blocks(run, rel, blocks, &advance, &again);
 	else
@@ -456,7 +451,7 @@ step_run_begin(Migration *migration, Step *step, int worker, int workers)
 											   "tandem batch",
 											   ALLOCSET_DEFAULT_SIZES);
 	run->search_path = search_path_of(migration, step->relation);
-	run->counted_to = GetCurrentTimestamp();
+	run->counted_to = clock_now();
 	reclaim_start(&run->reclaim);
 	pacing_start(&run->pacing, step->batch_blocks);
 	return run;
@@ -466,9 +461,8 @@ bool
 step_run_batch(StepRun *run, int target_ms, StepBatch *batch)
 {
 	MemoryContext caller = MemoryContextSwitchTo(run->batch_context);
-	instr_time	started;
+	int64		started = clock_now();
 
-	INSTR_TIME_SET_CURRENT(started);
 	run->target_ms = target_ms;
 	try_batch(run);
 	batch->rows = run->rows;
@@ -486,7 +480,7 @@ step_run_batch(StepRun *run, int target_ms, StepBatch *batch)
 void
 step_run_skip_time(StepRun *run)
 {
-	run->counted_to = GetCurrentTimestamp();
+	run->counted_to = clock_now();
 }
 
 void

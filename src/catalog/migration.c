@@ -14,6 +14,7 @@
 #include "catalog/migration_lock.h"
 #include "catalog/registry.h"
 #include "catalog/sync.h"
+#include "core/clock.h"
 #include "core/compat.h"
 #include "core/query.h"
 
@@ -128,7 +129,7 @@ migration_check(const Migration *migration, PhaseAction action)
 static void
 record_event(const Migration *migration, const char *action,
 			 const char *before, const char *after, const char *detail,
-			 TimestampTz started)
+			 int64 started)
 {
 	TandemQuery query;
 	char	   *user = GetUserNameFromId(GetUserId(), false);
@@ -141,24 +142,25 @@ record_event(const Migration *migration, const char *action,
 	query_text(&query, after);
 	query_name(&query, user);
 	query_text(&query, detail);
-	query_datum(&query, TIMESTAMPTZOID, TimestampTzGetDatum(started),
-				started == 0);
+	query_datum(&query, FLOAT8OID,
+				Float8GetDatum((clock_now() - started) / (double) USECS_PER_SEC),
+				started == CLOCK_NEVER);
 	(void) query_run(&query,
 					 "INSERT INTO tandem.event (migration, name, action, phase_before, phase_after, done_by, detail, took) "
-					 "VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() - $8)");
+					 "VALUES ($1, $2, $3, $4, $5, $6, $7, make_interval(secs => $8))");
 	query_end(&query);
 }
 
 void
 migration_record(const Migration *migration, const char *action,
-				 const char *detail, TimestampTz started)
+				 const char *detail, int64 started)
 {
 	record_event(migration, action, NULL, NULL, detail, started);
 }
 
 void
 migration_act(Migration *migration, PhaseAction action, const char *detail,
-			  TimestampTz started)
+			  int64 started)
 {
 	TandemQuery query;
 	Phase		before = migration->phase;

@@ -55,10 +55,10 @@ extern void migration_check(const Migration *migration, PhaseAction action);
  * tandem.history gets a line.  took is 0 where it means nothing.
  */
 extern void migration_act(Migration *migration, PhaseAction action,
-						  const char *detail, TimestampTz started);
+						  const char *detail, int64 started);
 
 /* A line of tandem.history without a change of phase. */
 extern void migration_record(const Migration *migration, const char *action,
-							 const char *detail, TimestampTz started);
+							 const char *detail, int64 started);
 
 #endif							/* TANDEM_MIGRATION_H */

@@ -18,7 +18,6 @@
 #include "storage/lock.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
-#include "utils/timestamp.h"
 
 #include "catalog/migration_lock.h"
 #include "core/compat.h"
@@ -173,17 +172,32 @@ migration_unlock_start(const Migration *migration)
 	(void) LockRelease(&tag, ExclusiveLock, true);
 }
 
+int64
+migration_next_event(const Migration *migration)
+{
+	TandemQuery query;
+	int64		id;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	(void) query_run_latest(&query,
+							"SELECT coalesce(max(id), 0) + 1 FROM tandem.event WHERE migration = $1");
+	id = query_get_bigint(0, 1);
+	query_end(&query);
+	return id;
+}
+
 bool
-migration_was_cancelled(const Migration *migration, TimestampTz since)
+migration_was_cancelled(const Migration *migration, int64 since)
 {
 	TandemQuery query;
 	bool		cancelled;
 
 	query_begin(&query);
 	query_int(&query, migration->id);
-	query_datum(&query, TIMESTAMPTZOID, TimestampTzGetDatum(since), false);
+	query_bigint(&query, since);
 	cancelled = query_run_latest(&query,
-								 "SELECT FROM tandem.event WHERE migration = $1 AND action = 'cancel' AND done_at > $2") > 0;
+								 "SELECT FROM tandem.event WHERE migration = $1 AND action = 'cancel' AND id >= $2") > 0;
 	query_end(&query);
 	return cancelled;
 }

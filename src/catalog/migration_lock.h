@@ -57,9 +57,11 @@ extern bool migration_lock_start(const Migration *migration, bool session);
 /* Ends the session lock; an abort of the transaction does so by itself. */
 extern void migration_unlock_start(const Migration *migration);
 
-/* Whether somebody has called tandem.cancel since then. */
-extern bool migration_was_cancelled(const Migration *migration,
-									TimestampTz since);
+/* Events of the migration from now on have this number, or a later one. */
+extern int64 migration_next_event(const Migration *migration);
+
+/* Whether somebody has called tandem.cancel since: see migration_next_event. */
+extern bool migration_was_cancelled(const Migration *migration, int64 since);
 
 /* Raises that another session has stopped it. */
 extern void migration_stopped(const Migration *migration);

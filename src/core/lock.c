@@ -17,9 +17,9 @@
 #include "storage/lmgr.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "core/clock.h"
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
@@ -32,19 +32,19 @@
 void
 interruptible_sleep(long ms)
 {
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
+	int64		end = clock_after_ms(ms);
 
 	for (;;)
 	{
-		long		left;
+		int64		left;
 
 		CHECK_FOR_INTERRUPTS();
-		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+		left = clock_ms_until(end);
 		if (left <= 0)
 			return;
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 left, PG_WAIT_EXTENSION);
+						 (long) left, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 	}
 }
@@ -62,7 +62,7 @@ lock_describe_session(int pid)
 				  "a.pid, coalesce(quote_ident(a.usename), '-'), "
 				  "coalesce(quote_ident(nullif(a.application_name, '')), '-'), "
 				  "coalesce(a.state, a.backend_type), "
-				  "coalesce(date_trunc('second', clock_timestamp() - a.xact_start)::text, '-')) "
+				  "coalesce(date_trunc('second', greatest(clock_timestamp() - a.xact_start, '0'))::text, '-')) "
 				  "FROM pg_stat_activity a WHERE a.pid = $1") > 0)
 		text = query_get_text(&query, 0, 1);
 
@@ -80,7 +80,7 @@ lock_describe_prepared(TransactionId xid)
 	query_datum(&query, XIDOID, TransactionIdGetDatum(xid), false);
 	if (query_run(&query,
 				  "SELECT format('prepared transaction %L (user %I, prepared for %s)', gid, owner, "
-				  "date_trunc('second', clock_timestamp() - prepared)) "
+				  "date_trunc('second', greatest(clock_timestamp() - prepared, '0'))) "
 				  "FROM pg_prepared_xacts WHERE transaction = $1") > 0)
 		text = query_get_text(&query, 0, 1);
 
@@ -159,16 +159,14 @@ static void
 lock_all(void *arg)
 {
 	LockTry    *try = arg;
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												  setting_lock_timeout - setting_lock_timeout / 10);
+	int64		end = clock_after_ms(setting_lock_timeout - setting_lock_timeout / 10);
 	int			level = NewGUCNestLevel();
 	ListCell   *lc;
 
 	foreach(lc, try->relids)
 	{
 		try->current = lfirst_oid(lc);
-		limit_lock_waits(TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-														 end));
+		limit_lock_waits((long) clock_ms_until(end));
 		LockRelationOid(try->current, try->mode);
 	}
 	AtEOXact_GUC(false, level);
@@ -195,8 +193,7 @@ try_lock(List *relids, LOCKMODE mode)
 void
 lock_relations(List *relids, LOCKMODE mode)
 {
-	TimestampTz give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													  setting_lock_retry_time * INT64CONST(1000));
+	int64		give_up = clock_after_ms(setting_lock_retry_time * INT64CONST(1000));
 	double		pause = FIRST_PAUSE_MS;
 
 	relids = list_copy(relids);
@@ -207,7 +204,7 @@ lock_relations(List *relids, LOCKMODE mode)
 
 		if (!OidIsValid(failed))
 			return;
-		if (GetCurrentTimestamp() >= give_up)
+		if (clock_now() >= give_up)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("could not lock table \"%s\" within %d s",

@@ -12,9 +12,9 @@
 #include "executor/spi.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 #include "catalog/registry.h"
+#include "core/clock.h"
 #include "core/lock.h"
 #include "core/subtransaction.h"
 #include "release/declared.h"
@@ -36,7 +36,7 @@ typedef struct Drain
 {
 	const Migration *migration;
 	List	   *relids;
-	TimestampTz end;
+	int64		end;
 	int			timeout_ms;
 	bool		begun;
 	List	   *left;			/* transactions that have not ended */
@@ -56,7 +56,7 @@ look(void *arg)
 	drain->begun = true;
 	drain->left = declared_still_there(drain->left, &text);
 	drain->ended = (drain->left == NIL);
-	if (!drain->ended && GetCurrentTimestamp() >= drain->end)
+	if (!drain->ended && clock_now() >= drain->end)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("transactions of releases before %d have not ended within %d s",
@@ -73,8 +73,7 @@ queue(void *arg)
 	Drain	   *drain = arg;
 	const char *transaction = linitial(drain->left);
 	const char *colon = strchr(transaction, ':');
-	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-													   drain->end);
+	int64		left = clock_ms_until(drain->end);
 
 	lock_wait_for_transaction(colon ? colon + 1 : transaction,
 							  (int) Min(left, LOOK_EVERY_MS));
@@ -154,11 +153,23 @@ check_no_other_contract(const Migration *migration, const Registry *registry)
 							 quote_literal_cstr(other->name)) : 0));
 }
 
-/* The pointer is where operators want the application: only they move it. */
-static void
-check_not_current(const Migration *migration, const Registry *registry)
+static bool
+retires_current(const Migration *migration, const Registry *registry)
 {
-	if (registry->current == 0 || registry->current >= migration->release)
+	return registry->current > 0 && registry->current < migration->release;
+}
+
+/*
+ * The pointer is where operators want the application: only they move it.  But
+ * a release whose own migration ends by force alone is never ready before, and
+ * cannot be switched to: there the pointer goes along.
+ */
+static void
+check_not_current(const Migration *migration, const Registry *registry,
+				  bool force)
+{
+	if (!retires_current(migration, registry) ||
+		(force && registry->read_only_from == migration->release))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -169,13 +180,14 @@ check_not_current(const Migration *migration, const Registry *registry)
 }
 
 void
-drain_old_releases(Migration *migration, List *relids, int timeout_ms)
+drain_old_releases(Migration *migration, List *relids, int timeout_ms,
+				   bool force)
 {
 	Registry	registry;
 	ErrorData  *error;
 	Drain		drain = {
 		.migration = migration,.relids = relids,.timeout_ms = timeout_ms,
-		.end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms)
+		.end = clock_after_ms(timeout_ms)
 	};
 
 	if (!has_fence(migration))
@@ -183,7 +195,7 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms)
 	registry_lock();
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
-	check_not_current(migration, &registry);
+	check_not_current(migration, &registry, force);
 	registry_set_lowest(Max(registry.lowest, migration->release),
 						migration->id);
 	take_back_when_terminated(migration);
@@ -199,7 +211,7 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms)
 }
 
 void
-drain_within_transaction(Migration *migration)
+drain_within_transaction(Migration *migration, bool force)
 {
 	List	   *sessions;
 	Registry	registry;
@@ -209,7 +221,7 @@ drain_within_transaction(Migration *migration)
 	registry_lock();
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
-	check_not_current(migration, &registry);
+	check_not_current(migration, &registry, force);
 	sessions = declared_sessions_before(migration->release);
 	if (sessions == NIL)
 		return;
@@ -231,6 +243,8 @@ drain_finish(const Migration *migration)
 		return;
 	registry_read(&registry);
 	registry_set_lowest(Max(registry.lowest, migration->release), 0);
+	if (retires_current(migration, &registry))
+		registry_set_current(migration->release);
 }
 
 void

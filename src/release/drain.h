@@ -15,18 +15,22 @@
  * for those that were under way, and for prepared transactions on relids.  From
  * a procedure with a non-atomic SPI connection.  On an error, also that of the
  * timeout, which names them, the fence is taken back; and when the process is
- * terminated, also later, until drain_give_up or drain_finish.
+ * terminated, also later, until drain_give_up or drain_finish.  force: also
+ * where the pointer is on one of them, and cannot be moved before.
  */
 extern void drain_old_releases(Migration *migration, List *relids,
-							   int timeout_ms);
+							   int timeout_ms, bool force);
 
 /*
  * The same within a transaction, which cannot wait: errors when a session has
  * declared an older release.
  */
-extern void drain_within_transaction(Migration *migration);
+extern void drain_within_transaction(Migration *migration, bool force);
 
-/* After the last: the releases before it are retired for good. */
+/*
+ * After the last: the releases before it are retired for good, and the pointer
+ * leaves them.
+ */
 extern void drain_finish(const Migration *migration);
 
 /*

@@ -11,10 +11,10 @@
 #include "executor/spi.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
+#include "core/clock.h"
 #include "core/lock.h"
 #include "worker/background.h"
 #include "worker/process.h"
@@ -139,7 +139,7 @@ tandem_runner_main(Datum argument)
 	process_begin(&order);
 	for (;;)
 	{
-		TimestampTz begun = GetCurrentTimestamp();
+		int64		begun = clock_now();
 		ErrorData  *error = try_run(&order, pause);
 
 		if (error == NULL ||
@@ -150,8 +150,7 @@ tandem_runner_main(Datum argument)
 			return;
 		FreeErrorData(error);
 		/* who got far before this error does not wait long for it */
-		if (TimestampDifferenceExceeds(begun, GetCurrentTimestamp(),
-									   pause + LONGEST_PAUSE_MS))
+		if (clock_ms_since(begun) > pause + LONGEST_PAUSE_MS)
 			pause = 0;
 		pause = pause == 0 ? FIRST_PAUSE_MS : Min(pause * 2, LONGEST_PAUSE_MS);
 	}

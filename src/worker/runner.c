@@ -10,13 +10,13 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 
 #include "backfill/quarantine_retry.h"
 #include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
+#include "core/clock.h"
 #include "core/lock.h"
 #include "core/security.h"
 #include "ddl/health.h"
@@ -212,7 +212,7 @@ has_one_way(const Migration *migration)
 }
 
 static void
-end_migrate(Migration *migration, TimestampTz started, int64 quarantined)
+end_migrate(Migration *migration, int64 started, int64 quarantined)
 {
 	/* partitions may have been detached or dropped meanwhile */
 	step_keep_only(migration->id, leaves_of_migration(migration));
@@ -241,7 +241,7 @@ end_migrate(Migration *migration, TimestampTz started, int64 quarantined)
 static void
 run_steps(Migration *migration, int workers)
 {
-	TimestampTz started = GetCurrentTimestamp();
+	int64		started = clock_now();
 	int64		quarantined;
 
 	begin_migrate(migration);

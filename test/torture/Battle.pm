@@ -5,14 +5,18 @@ package Battle;
 use strict;
 use warnings;
 
+use Constraints;
+use Ending;
 use Migration;
 use Model;
 use Random;
+use Releases;
 use Schema;
 use Server;
 use Mapping;
 use Test::More import => [qw(diag note)];
 use Time::HiRes qw(sleep time);
+use Views;
 use War;
 use Writers;
 
@@ -30,14 +34,17 @@ sub new
 
 	my @mappings = $random->shuffled(Mapping::all());
 	splice @mappings, $random->between(2, 4);
-	$self->{schema} = Schema->new($random, mappings => \@mappings, writers => 3, rows => $random->pick(60, 150, 400));
-	$self->{migration} = Migration->new($random, $self->{schema});
+	$self->{schema} = Schema->new($random, mappings => \@mappings, writers => 3,
+		constraints => Constraints->new(Random->new($parts{seed}, 'constraints')), rows => $random->pick(60, 150, 400));
+	$self->{releases} = Releases->new(Random->new($parts{seed}, 'releases'));
+	$self->{migration} = Migration->new($random, $self->{schema}, $self->{releases});
+	$self->{views} = Views->new(Random->new($parts{seed}, 'views'));
+	$self->{ended} = [];
 	$self->{random} = Random->new($parts{seed}, 'events');
-	$self->{model} = Model->new(columns => { %{ $self->{schema}{columns} } }, tidy => $self->{schema}->tidy);
+	$self->{model} = Model->new(columns => { %{ $self->{schema}{columns} } }, tidy => $self->{schema}->tidy, moves => $self->{schema}->moves);
 	$self->{writers} = [ map { {
-				generator => Writers->new(schema => $self->{schema}, number => $_, folder => $parts{folder}),
+				generator => Writers->new(schema => $self->{schema}, views => $self->{views}, number => $_, folder => $parts{folder}),
 				scripts => 0, pending => [] } } 0 .. 2 ];
-	$self->{preload} = $random->chance(50);
 	$self->{setup_random} = $random;
 	return $self;
 }
@@ -86,23 +93,28 @@ sub fight
 	$self->set_up;
 	foreach my $round (1 .. $self->{rounds})
 	{
-		$self->{migration}->expand($server, $self->{model}, $self->{setup_random}, 0) if $round == 1;
-		$self->expand_late if $round == 2;
+		$self->expand(0) if $round == 1;
+		$self->expand(1) if $round == 2;
 		$self->call_migrate;
 		$self->round($self->{seconds}, 1);
 		$self->blow_in_quiet if $self->{random}->chance(40) && !$self->{wrong};
 		last if $self->{wrong};
 	}
-	$self->expand_late if $self->{rounds} < 2;
-	$self->end if !$self->{wrong};
+	$self->expand(1) if $self->{rounds} < 2;
+	Ending::end($self) if !$self->{wrong};
 	return $self->{wrong};
 }
 
-sub expand_late
+sub expand
 {
-	my ($self) = @_;
+	my ($self, $late) = @_;
+	my $expanded = @{ $self->{migration}{names} };
 
-	$self->{migration}->expand($self->{server}, $self->{model}, $self->{setup_random}, 1);
+	$self->{migration}->expand($self->{server}, $self->{model}, $self->{setup_random}, $late);
+	return if @{ $self->{migration}{names} } == $expanded;
+	$self->{views}->create($self);
+	# of a table whose columns are older than their sync a fill may end before a write
+	$self->{views}->check_writable($self, 0) if !$late;
 	return;
 }
 
@@ -117,6 +129,8 @@ sub set_up
 	$server->ask("CREATE DATABASE $server->{database}", 'postgres');
 	$server->ask('CREATE EXTENSION pg_tandem; CREATE EXTENSION amcheck');
 	$server->ask($self->{schema}->sql);
+	$server->ask("GRANT CREATE ON DATABASE $server->{database} TO torture_owner, torture_other");
+	$server->ask('GRANT EXECUTE ON FUNCTION tandem.switch_release TO torture_owner, torture_other') if $self->{releases}{granted};
 	foreach my $row ($self->{schema}->rows($self->{setup_random}))
 	{
 		$copy .= join("\t", map { $row->{$_} // '\N' } @names) . "\n";
@@ -128,6 +142,8 @@ sub set_up
 	$self->insist(Schema::owner_sql('torture_owner'))
 	  if $self->{migration}{as_owner};
 	$self->describe;
+	my $library = $self->{releases}{library};
+	$self->fail("$library is not preloaded") if $library ne 'none' && $server->ask("SHOW ${library}_preload_libraries") ne 'pg_tandem';
 	return;
 }
 
@@ -138,7 +154,8 @@ sub describe
 
 	note("seed $self->{seed}: $schema->{kind} table, " . join(', ', map { $_->{name} . ($_->{tidied} ? ' (tidied)' : '') } @{ $schema->{mappings} })
 		. "; migrations " . join(' ', sort keys %{ $self->{migration}{syncs} })
-		. ($self->{migration}{as_owner} ? ', by an owner' : '') . ($self->{preload} ? ', preloaded' : ''));
+		. ($self->{migration}{as_owner} ? ', by an owner' : '')
+		. ($self->{releases}{fenced} ? ", $self->{releases}{library} preloaded" : ''));
 	return;
 }
 
@@ -149,6 +166,7 @@ sub call_migrate
 	my $rate = int($self->{schema}{rows} * 3 / $self->{seconds}) + 1;
 	my $workers = $self->{random}->pick(1, 1, 2);
 
+	$self->{releases}->set_proved(undef);
 	foreach my $name (@{ $self->{migration}{names} })
 	{
 		$self->{server}->try("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '$rate');"
@@ -199,10 +217,12 @@ sub tend_writers
 		next if $writer->{job} && !$self->{server}->is_ended($writer->{job});
 		$self->end_script($writer) or next;
 		my $number = $writer->{generator}{number};
-		my $script = $writer->{generator}->script(Random->new($self->{seed}, 'writer', $number, $writer->{scripts}++), 12);
+		my $script = $writer->{generator}->script(Random->new($self->{seed}, 'writer', $number, $writer->{scripts}++),
+			$self->{ending} ? 5 : 12, $self->{ending});
 		push @{ $writer->{pending} }, @{ $script->{transactions} };
+		$script->{started} = time;
 		$writer->{script} = $script;
-		$writer->{job} = $self->{server}->start_script('torture_writer', $script->{file});
+		$writer->{job} = $self->{server}->start_script($script->{user}, $script->{file}, $script->{options});
 	}
 	return;
 }
@@ -217,8 +237,7 @@ sub end_script
 	my $number = $writer->{generator}{number};
 	# a session may outlive its client for a moment
 	my ($status, $out) = $self->{server}->try(<<"SQL");
-SELECT 'alive' FROM pg_stat_activity WHERE usename = 'torture_writer' AND query LIKE '%torture.marker VALUES ($number,%' AND false
-UNION ALL SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 'torture\\_$number\\_%' AND database = current_database();
+SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 'torture\\_$number\\_%' AND database = current_database();
 SQL
 	return 0 if $status != 0;
 	foreach my $gid (split /\n/, $out)
@@ -241,9 +260,69 @@ sub check_errors
 		next if $line !~ /^psql:[^:]*:(\d+): (?:ERROR|FATAL|PANIC):\s+(\w{5}): (.*)/;
 		my ($number, $state, $message) = ($1, $2, $3);
 		next if $state =~ $BORNE || $state eq '27000' && $script->{tries}{$number};
+		my ($transaction) = grep { $_->{from} <= $number && $number <= $_->{to} } @{ $script->{transactions} };
+		next if $transaction && $self->is_due($script, $transaction, $number, $state, $message);
 		$self->fail("a writer met $state: $message (line $number of $script->{file})");
 	}
 	close $handle;
+	return;
+}
+
+# Whether the fence, or the end of a migration, may meet a transaction so.
+sub is_due
+{
+	my ($self, $script, $transaction, $line, $state, $message) = @_;
+	my $releases = $self->{releases};
+	my $release = $releases->{fenced} ? $transaction->{release} : 0;
+
+	if ($state eq '42703' && $message =~ /^column "?(?:\w+\.)?(\w+)/)
+	{
+		# of a release that the fence has stopped the transaction does not begin
+		return exists $self->{gone}{$1} && (!$release || $release >= $self->{gone}{$1});
+	}
+	return 1 if $self->{schema}{constraints}->is_due($state);
+	if ($state eq '0A000' && $message =~ /^cannot (?:update|insert into) column "\w+" of view/)
+	{
+		$self->count('write through a view', 'column is read through');
+		return !$self->{ending};
+	}
+	return 0 if !$release || $state !~ /^55T0[12]$/;
+	return 0 if !$releases->may_have_been($script->{started}, $release, $state eq '55T01' ? ('retired', 'unknown') : 'read_only');
+	return 1 if $line < $transaction->{begin};
+	$self->count('transaction of a declared release', $state) if !$transaction->{refused};
+	$transaction->{refused} = $state;
+	return 1;
+}
+
+# A transaction that was committed: it must not have been refused, nor have begun once its release was retired.
+sub check_served
+{
+	my ($self, $number, $transaction, $marker) = @_;
+	my $releases = $self->{releases};
+	my $what = "transaction $transaction->{seq} of writer $number, of release $transaction->{release},";
+
+	$self->fail("$what was refused by $transaction->{refused}, and has been stored") if $transaction->{refused};
+	return if !$releases->{fenced} || !$transaction->{release};
+	my ($fence) = sort { $b <=> $a } 0, map { $_->{fence} } @{ $self->{ended} }[ 0 .. $marker - 1 ];
+	$self->fail("$what has been stored after the end of a migration of release $fence") if $transaction->{release} < $fence;
+	return;
+}
+
+# What a node is told that asks for each release.
+sub check_health
+{
+	my ($self) = @_;
+	my $releases = $self->{releases};
+	my ($status, $out) = $self->{server}->try('SELECT r, (tandem.health(r)).state, (tandem.health(r)).healthy'
+		  . ' FROM generate_series(' . Releases::FIRST . ', ' . Releases::LAST . ') r');
+
+	return if $status != 0;
+	foreach my $line (split /\n/, $out)
+	{
+		my ($release, $state, $healthy) = split /\|/, $line;
+		$self->fail("release $release is $state, and not " . join(' or ', $releases->states($release))) if !$releases->may_be($release, $state);
+		$self->fail("release $release is $state, and healthy: $healthy") if ($healthy eq 't') != ($state =~ /^(ready|current)$/);
+	}
 	return;
 }
 
@@ -263,7 +342,7 @@ sub quiesce
 			$server->is_ended($writer->{job}) and $self->end_script($writer);
 		}
 	}
-	$server->wait_until(q(SELECT count(*) = 0 FROM pg_stat_activity WHERE usename = 'torture_writer'))
+	$server->wait_until(q(SELECT count(*) = 0 FROM pg_stat_activity WHERE usename LIKE 'torture\_writer%'))
 	  or die "sessions of writers stay\n";
 	foreach my $gid (split /\n/, $server->ask('SELECT gid FROM pg_prepared_xacts WHERE database = current_database()'))
 	{
@@ -276,23 +355,27 @@ sub quiesce
 sub look
 {
 	my ($self, $database) = @_;
-	my @names = sort keys %{ $self->{model}{columns} };
+	my %gone = map { $_ => 1 } map { @{ $_->{columns} } } @{ $self->{ended} };
+	my @names = sort grep { !$gone{$_} } keys %{ $self->{model}{columns} };
 	my $names = join ', ', @names;
+	my $views = $self->{views}->look_sql($self->{model});
 	my ($status, $out, $err) = $self->{server}->try(<<"SQL", $database);
 SET TimeZone = 'UTC';
 BEGIN ISOLATION LEVEL REPEATABLE READ;
-COPY (SELECT 'm', writer, seq FROM torture.marker) TO STDOUT;
+COPY (SELECT 'm', writer, seq, ended FROM torture.marker) TO STDOUT;
 COPY (SELECT 'f', writer, seq, step, sqlstate FROM torture.failed) TO STDOUT;
 COPY (SELECT 'r', $names FROM torture.items) TO STDOUT;
 \\echo end
+$views
 COMMIT;
 SQL
 	return if $status != 0 || $out !~ /^end$/m;
-	my %seen = (marker => {}, failed => {}, rows => {});
-	foreach my $line (split /\n/, $out)
+	my ($tables, $shown) = split /^end$/m, $out, 2;
+	my %seen = (marker => {}, failed => {}, rows => {}, views => Views::read_output($shown), err => $err);
+	foreach my $line (split /\n/, $tables)
 	{
 		my ($kind, @fields) = map { $_ eq '\N' ? undef : $_ } split /\t/, $line, -1;
-		if ($kind eq 'm') { $seen{marker}{ $fields[0] }{ $fields[1] } = 1 }
+		if ($kind eq 'm') { $seen{marker}{ $fields[0] }{ $fields[1] } = $fields[2] }
 		elsif ($kind eq 'f') { $seen{failed}{ $fields[0] }{ $fields[1] }{ $fields[2] } = $fields[3] }
 		elsif ($kind eq 'r')
 		{
@@ -324,18 +407,24 @@ sub expected
 {
 	my ($self, $seen, $by_value) = @_;
 	my $model = $self->{model}->copy;
+	my @parts;
 
 	$model->tell_by_value(1) if $by_value;
 	foreach my $number (0 .. $#{ $self->{writers} })
 	{
+		my $part = $model->part($number * Schema::KEYS, ($number + 1) * Schema::KEYS - 1);
 		foreach my $transaction (@{ $self->{writers}[$number]{pending} })
 		{
-			next if !$seen->{marker}{$number}{ $transaction->{seq} };
+			my $marker = $seen->{marker}{$number}{ $transaction->{seq} } // next;
+			Ending::end_one($self, $part) while $part->{ended} < $marker;
+			$self->check_served($number, $transaction, $marker);
 			$self->fail("transaction $transaction->{seq} of writer $number cannot be: $_")
-			  foreach Writers::apply($transaction, $model, $seen->{failed}{$number}{ $transaction->{seq} } || {});
+			  foreach Writers::apply($transaction, $part, $seen->{failed}{$number}{ $transaction->{seq} } || {});
 		}
+		Ending::end_one($self, $part) while $part->{ended} < @{ $self->{ended} };
+		push @parts, $part;
 	}
-	return $model;
+	return Model::joined(@parts);
 }
 
 sub compare
@@ -353,6 +442,11 @@ sub compare
 			. "\n  by " . join('; ', $self->writes_of($id)));
 	}
 	$self->fail("$when: " . @wrong . ' rows are wrong') if @wrong > 5;
+	return if $self->{wrong} || War::is_passing($seen->{err});
+	my @unlike = $self->{views}->compare($model, $seen);
+	$self->{report}{shown} += keys %$_ foreach values %{ $seen->{views} };
+	$self->{report}{wrong} += @unlike;
+	$self->fail("$when: $_") foreach @unlike;
 	return;
 }
 
@@ -415,6 +509,7 @@ sub check_dump
 	IPC::Run::run([ $node->installed_command('pg_restore'), '-e', '-h', $node->host, '-p', $node->port, '-d', $to, $file ], '>', \$out, '2>', \$err)
 	  or $self->fail("restore: $err");
 	$server->{database} = $to;
+	local $self->{views}{plain} = {};
 	my $seen = $self->see;
 	my $model = $self->expected($seen, 1);
 	$self->compare($model, $seen, 'in a restored dump');
@@ -423,6 +518,8 @@ sub check_dump
 	$self->run_migrate;
 	$self->check_end if !$self->{wrong};
 	$self->{model} = $mine;
+	# that was another's
+	$self->{releases}->set_proved(undef);
 	$server->{database} = $from;
 	$server->ask("DROP DATABASE $to WITH (FORCE)", 'postgres');
 	return;
@@ -451,6 +548,7 @@ sub write_unsynced
 	my $column = $rule->{new}[0];
 	my $value = $self->{schema}{columns}{$column}{value}->($self->{random});
 
+	return if $self->{schema}{constraints}->any;
 	$self->{server}->ask("SET session_replication_role = replica; UPDATE torture.items SET $column = " . Schema::literal($value) . " WHERE id = $id");
 	$self->{model}->force($id, { $column => $value });
 	return;
@@ -470,9 +568,27 @@ sub finish_migrate
 		my $migrate = "SET client_min_messages = error; SET statement_timeout = '60s'; CALL tandem.migrate('$name', if_running => 'wait')";
 		my $wrong = qr/found rows that are not right/;
 		# again: a verify that was killed goes on with what it had found, which may have been mended since
-		push @unproved, $name if $self->insist($migrate, $wrong) && $self->insist($migrate, $wrong);
+		my $unproved = $self->migrate_mended($name, $migrate, $wrong) && $self->migrate_mended($name, $migrate, $wrong);
+		push @unproved, $name if $unproved;
+		$self->{releases}->set_proved($unproved ? 0 : 1, $name);
+		$self->{views}->set_plain($name);
 	}
 	return @unproved;
+}
+
+# Mends what constraints do not allow, and goes on.
+sub migrate_mended
+{
+	my ($self, $name, $migrate, $wrong) = @_;
+	my $err;
+
+	foreach (1 .. 8)
+	{
+		$err = $self->insist($migrate, qr/$wrong|ERROR:\s+23\d\d\d/);
+		return $err if $err eq '' || $err =~ $wrong;
+		last if !$self->{schema}{constraints}->mend($self, $name, $err);
+	}
+	die "migrate of $name: $err\n";
 }
 
 # The same, and compares; those and only those whose rows disagree may say so.
@@ -526,91 +642,6 @@ SQL
 		WHERE c.relnamespace = 'torture'::regnamespace AND NOT indisvalid));
 	note("invalid: $invalid") if $invalid ne '';
 	return;
-}
-
-# The last round without blows, and then contract, abort, or the end of the extension.
-sub end
-{
-	my ($self) = @_;
-
-	$self->call_migrate;
-	$self->round(1, 0);
-	return if $self->{wrong};
-	$self->mend_quarantine;
-	$self->run_migrate;
-	$self->check_end if !$self->{wrong};
-	return if $self->{wrong};
-	my $how = $self->{random}->pick('contract', 'contract', 'contract', 'abort', 'drop');
-	$how = $self->end_migrations($how);
-	$self->count("end: $how", 'done');
-	my $seen = $self->see;
-	$self->compare($self->{model}, $seen, "after $how");
-	return if $self->{wrong};
-	# each side is a column like any other now
-	foreach my $mapping (@{ $self->{schema}{mappings} })
-	{
-		$mapping->{writable} = [ grep { !grep { !$self->{model}{columns}{ $_->{name} } } @$_ } @{ $mapping->{sides} } ];
-	}
-	$self->round(0.5, 0);
-	return;
-}
-
-# Contract is refused as long as a row is in quarantine.
-sub mend_quarantine
-{
-	my ($self) = @_;
-	my $model = $self->{model};
-	my @rows = $model->quarantined or return;
-	my $ids = join ', ', map { $_->[1] } @rows;
-
-	$self->finish_migrate;
-	foreach my $name (map { $_->[0]{migration} } $rows[0])
-	{
-		my ($status) = $self->{server}->try("CALL tandem.contract('$name', undeclared => 'ignore')");
-		$self->fail("contract of $name is not refused, with rows $ids in quarantine") if $status == 0;
-	}
-	$self->insist("UPDATE torture.items SET code = '7' WHERE id IN ($ids)");
-	$model->update($_->[1], { code => 7 }) foreach @rows;
-	$self->count('quarantine mended', 'refused');
-	return;
-}
-
-sub end_migrations
-{
-	my ($self, $how) = @_;
-	my $server = $self->{server};
-	my @names = @{ $self->{migration}{names} };
-
-	if ($how eq 'drop')
-	{
-		my ($status) = $server->try('DROP EXTENSION pg_tandem');
-		$self->fail('DROP EXTENSION is not refused') if $status == 0;
-		$server->ask('SET client_min_messages = error; DROP EXTENSION pg_tandem CASCADE');
-		$self->{model}->end_rules;
-		return 'DROP EXTENSION CASCADE';
-	}
-	if ($how eq 'abort')
-	{
-		$self->insist("SET client_min_messages = error; CALL tandem.abort('$_')") foreach reverse @names;
-		$self->{model}->end_rules($self->{migration}->ended_columns('abort'));
-		return 'abort';
-	}
-	my ($mismatched, $surely) = $self->{model}->mismatched;
-	my $refused = 0;
-	# a trigger that knows an old column goes with it
-	$server->ask("SET client_min_messages = error; DROP FUNCTION torture.tidy_$_() CASCADE") foreach $self->{schema}->end_tidy;
-	foreach my $name (@names)
-	{
-		my ($status, $out, $err) = $server->try("SET client_min_messages = error; CALL tandem.contract('$name', undeclared => 'ignore')");
-		$self->fail("contract of $name is not refused, with $surely->{$name} rows that disagree") if $status == 0 && $surely->{$name};
-		next if $status == 0;
-		$self->fail("contract of $name: $err") if !$mismatched->{$name} || $err !~ /is not proved right/;
-		$refused++;
-		$self->insist("SET client_min_messages = error; CALL tandem.contract('$name', force => true, undeclared => 'ignore')");
-	}
-	$self->{model}->end_rules($self->{migration}->ended_columns('contract'));
-	$self->{model}{tidy} = $self->{schema}->tidy;
-	return $refused ? 'contract, refused and forced' : 'contract';
 }
 
 sub clean_up

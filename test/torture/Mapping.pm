@@ -230,18 +230,23 @@ sub chain
 				down_of => strictly(sub { substr($_[0], 1) =~ tr/~//dr }) } ] };
 }
 
-# A transform that raises, and is not to take the old release down: such rows wait in quarantine.
+# A transform that raises, and is not to take the old release down: such rows wait in quarantine; mended: no more
+# of them.
 sub code
 {
-	return {
+	my %mapping = (
 		name => 'code',
 		quarantine => 1,
-		sides => [ [ column('code', 'text', sub { $_[0]->chance(10) ? 'bad' : $_[0]->below(1000) }) ], [ number('num', 'int', 0, 999) ] ],
 		links => [ {
 			up => ['code::int'],
 			down => ['num::text'],
 			up_of => strictly(sub { $_[0] eq 'bad' ? die "raises\n" : $_[0] }),
-			down_of => strictly(sub { $_[0] }) } ] };
+			down_of => strictly(sub { $_[0] }) } ]);
+
+	$mapping{sides} = [
+		[ column('code', 'text', sub { $_[0]->chance(10) && !$mapping{mended} ? 'bad' : $_[0]->below(1000) }) ],
+		[ number('num', 'int', 0, 999) ] ];
+	return \%mapping;
 }
 
 # All of them, anew.

@@ -6,11 +6,11 @@ use warnings;
 
 use Schema;
 
-# Draws it.
+# Draws it; releases: which migration is of which.
 sub new
 {
-	my ($class, $random, $schema) = @_;
-	my $self = bless { schema => $schema, names => [], open => {}, as_owner => $random->chance(40) }, $class;
+	my ($class, $random, $schema, $releases) = @_;
+	my $self = bless { schema => $schema, releases => $releases, names => [], open => {}, as_owner => $random->chance(40) }, $class;
 	my $count = $random->pick(1, 1, 2);
 
 	$self->{index} = $random->chance(50);
@@ -66,6 +66,7 @@ sub expand
 		my $sql = $self->{as_owner} ? "SET ROLE $owner;\n" : '';
 		my @syncs = @{ $self->{syncs}{$name} };
 		my $columns = '';
+		my $release = $self->{releases}->of($name);
 
 		foreach my $sync (@syncs)
 		{
@@ -83,11 +84,12 @@ sub expand
 			$columns = '';
 			$_->{stays} = 1 foreach @syncs;
 		}
-		$server->ask("${sql}BEGIN;\nSELECT tandem.create_migration('$name');\n$columns" . join('', map { $self->sync_sql($name, $_) } @syncs)
+		$server->ask("${sql}BEGIN;\nSELECT tandem.create_migration('$name'" . ($release ? ", release => $release" : '') . ");\n$columns" . join('', map { $self->sync_sql($name, $_) } @syncs)
 			. $self->build_sql($name, @syncs) . "COMMIT;\n"
 			. "SELECT tandem.configure('$name', 'tandem.batch_target', '5ms');\n"
 			. "SELECT tandem.configure('$name', 'tandem.lock_retry_time', '5s');");
 		$self->tell_model($model, $name, $_) foreach @syncs;
+		$self->{releases}->opened($name, !$self->{as_owner} || $owner !~ /^torture/ || $self->{releases}{granted});
 		push @{ $self->{names} }, $name;
 		$self->{open}{$name} = 1;
 	}
@@ -120,7 +122,8 @@ sub build_sql
 	my ($column) = side_names($syncs[0], 1);
 	my $sql = '';
 
-	return '' if $column eq 'shout';
+	$sql .= $self->{schema}{constraints}->add_sql($name, $self->{schema}{name}, map { @{ $_->{mapping}{sides}[ $_->{link} + 1 ] } } @syncs);
+	return $sql if $column eq 'shout';
 	$sql .= "SELECT tandem.add_index('$name', 'CREATE INDEX ${name}_idx ON $self->{schema}{name} ($column)');\n" if $self->{index};
 	$sql .= "SELECT tandem.add_constraint('$name', '$self->{schema}{name}', '${name}_check', 'CHECK (length($column\::text) < 99999)');\n"
 	  if $self->{check};
@@ -134,9 +137,11 @@ sub tell_model
 	my @new = @{ $mapping->{sides}[ $sync->{link} + 1 ] };
 
 	push @{ $mapping->{writable} }, \@new;
+	push @{ $mapping->{told} }, { release => $self->{releases}->of($name), side => \@new };
 	$self->{schema}{columns}{ $_->{name} } = $_ foreach @new;
 	$model->add_rule({
 			migration => $name,
+			release => $self->{releases}->of($name),
 			old => [ side_names($sync, 0) ],
 			new => [ side_names($sync, 1) ],
 			on_conflict => $sync->{on_conflict},
@@ -146,13 +151,13 @@ sub tell_model
 	return;
 }
 
-# Columns that are gone after contract or abort of all: what came in a transaction before its sync stays.
+# Columns that are gone after contract or abort: what came in a transaction before its sync stays.
 sub ended_columns
 {
-	my ($self, $how) = @_;
+	my ($self, $how, $name) = @_;
 	my @gone;
 
-	foreach my $sync (map { @$_ } values %{ $self->{syncs} })
+	foreach my $sync (@{ $self->{syncs}{$name} })
 	{
 		next if $how eq 'abort' && $sync->{stays};
 		push @gone, side_names($sync, $how eq 'abort' ? 1 : 0);

@@ -1,6 +1,9 @@
 # What must be in the table: the dual-write and the backfill rule, written once more, from the design
 # alone.
 #
+# Migrations end one by one, under load: each part of the model (the rows of one writer) comes to that in its
+# own time.  release: what the session at hand has declared.
+#
 # What nobody can know from outside, whether the backfill has been at a row yet, makes a row a set
 # of possible states: { v => { column => value }, filled => [ by rule ] }.  States are never changed in
 # place.  A comparison with the table leaves those that were seen.
@@ -10,16 +13,17 @@ use strict;
 use warnings;
 
 # columns: { name => { default => [ kind, value ] } }, kind none, constant or computed; tidy: what
-# another BEFORE trigger makes of a row, given it and the row before.
+# another BEFORE trigger makes of a row, given it and the row before; moves: whether the row goes to another partition,
+# likewise.
 sub new
 {
 	my ($class, %parts) = @_;
 
-	return bless { columns => {}, rules => [], tidy => sub { }, rows => {}, by_value => 0, %parts }, $class;
+	return bless { columns => {}, rules => [], tidy => sub { }, moves => sub { 0 }, rows => {}, by_value => 0, release => 0, ended => 0, %parts }, $class;
 }
 
 # Adds new columns and a rule for them: old, new (lists of names), up_of, down_of, on_conflict,
-# migration.
+# migration, release (the first that knows the new columns; 0: none was said).
 sub add_rule
 {
 	my ($self, $rule, $columns) = @_;
@@ -34,12 +38,14 @@ sub add_rule
 	return;
 }
 
-# Forgets all rules, and columns.
+# Forgets the rules of a migration (undef: of all), and columns.
 sub end_rules
 {
-	my ($self, @dropped) = @_;
+	my ($self, $migration, @dropped) = @_;
+	my @stay = grep { defined $migration && $self->{rules}[$_]{migration} ne $migration } 0 .. $#{ $self->{rules} };
 
-	$self->{rules} = [];
+	$self->{rules} = [ @{ $self->{rules} }[@stay] ];
+	$self->{columns} = { %{ $self->{columns} } };
 	delete $self->{columns}{$_} foreach @dropped;
 	foreach my $states (values %{ $self->{rows} })
 	{
@@ -48,11 +54,29 @@ sub end_rules
 		{
 			my %v = %{ $state->{v} };
 			delete @v{@dropped};
-			$seen{ join "\t", map { $v{$_} // '\N' } sort keys %v } = { v => \%v, filled => [] };
+			my $after = { v => \%v, filled => [ @{ $state->{filled} }[@stay] ] };
+			$seen{ key($after) } = $after;
 		}
 		$states = [ values %seen ];
 	}
 	return;
+}
+
+# The part of it whose ids are from..to.
+sub part
+{
+	my ($self, $from, $to) = @_;
+	my $rows = $self->{rows};
+
+	return bless { %$self, rows => { map { $_ => $rows->{$_} } grep { $_ >= $from && $_ <= $to } keys %$rows } }, ref $self;
+}
+
+# Puts parts together again, that have come to the same.
+sub joined
+{
+	my (@parts) = @_;
+
+	return bless { %{ $parts[0] }, rows => { map { %{ $_->{rows} } } @parts } }, ref $parts[0];
 }
 
 # A copy whose rows may be changed apart.
@@ -198,12 +222,21 @@ sub apply_rule
 	return;
 }
 
+# Whether the session has said that it knows the new columns.
+sub is_known
+{
+	my ($self, $rule) = @_;
+
+	return $self->{release} && $rule->{release} && $self->{release} >= $rule->{release};
+}
+
 # The state that a written row comes to; dies of a conflict.
 sub written
 {
 	my ($self, $v, $state, $named) = @_;
 	my %row = (v => $v, before => $state && $state->{v});
 	my @open = 0 .. $#{ $self->{rules} };
+	my $silent;
 
 	return { v => $v, filled => [] } if !@open;
 	foreach my $rule (@{ $self->{rules} })
@@ -214,7 +247,10 @@ sub written
 	{
 		# first what the writer has taken hold of
 		my ($next) = grep { any_given(\%row, @{ $self->{rules}[$_]{old} }, @{ $self->{rules}[$_]{new} }) } @open;
-		$next //= $open[0];
+		# who inserts without a word on either side, and knows the new columns, means what they hold
+		($silent) = defined $next || $state ? () : reverse grep { $self->is_known($self->{rules}[$_]) } @open;
+		$next //= $silent // $open[0];
+		$row{given}{$_} = 1 foreach defined $silent ? @{ $self->{rules}[$silent]{new} } : ();
 		@open = grep { $_ != $next } @open;
 		$self->apply_rule(\%row, $self->{rules}[$next], $state && !$state->{filled}[$next]);
 	}
@@ -296,6 +332,17 @@ sub insert
 	return 1;
 }
 
+# A row that its UPDATE moves to another partition is inserted there: other triggers see it once more.
+sub moved
+{
+	my ($self, $before, $after) = @_;
+	my %v = %{ $after->{v} };
+
+	return $after if !$self->{moves}->($before->{v}, \%v);
+	$self->{tidy}->(\%v, undef);
+	return $self->written(\%v, $after);
+}
+
 # Splits the possible states of a row in those that an UPDATE leads to, and those that it is refused in.
 sub try_update
 {
@@ -307,7 +354,7 @@ sub try_update
 		my %v = %{ $state->{v} };
 		$v{$_} = ref $set->{$_} ? $set->{$_}->($state->{v}) : $set->{$_} foreach keys %$set;
 		$self->{tidy}->(\%v, $state->{v});
-		my $after = eval { $self->written(\%v, $state) };
+		my $after = eval { $self->moved($state, $self->written(\%v, $state)) };
 		if ($after) { push @done, $after }
 		else { push @refused, $state }
 	}

@@ -4,10 +4,12 @@ package Schema;
 use strict;
 use warnings;
 
+use Releases;
+
 # writers own the keys from N * KEYS on
 use constant KEYS => 100000;
 
-# Draws a table; options: mappings (those of Mapping, drawn already), writers, rows (of each writer).
+# Draws a table; options: mappings (those of Mapping, drawn already), writers, rows (of each writer), constraints.
 sub new
 {
 	my ($class, $random, %options) = @_;
@@ -34,6 +36,8 @@ sub new
 			$self->{columns}{ $column->{name} } = $column;
 		}
 		$mapping->{writable} = [ $mapping->{sides}[0] ];
+		# by which release each side came
+		$mapping->{told} = [ { release => 0, side => $mapping->{sides}[0] } ];
 		my ($number) = grep { $_->{is_number} } @{ $mapping->{sides}[0] };
 		$mapping->{tidied} = $number->{name} if $number && @{ $mapping->{links} } == 1 && $random->chance(25);
 	}
@@ -88,17 +92,19 @@ sub sql
 
 	$sql .= $_->{functions} // '' foreach @{ $self->{mappings} };
 	$sql .= <<"SQL";
-CREATE TABLE torture.marker (writer int, seq int, PRIMARY KEY (writer, seq));
+CREATE TABLE torture.marker (writer int, seq int, ended int, PRIMARY KEY (writer, seq));
+CREATE FUNCTION torture.ended() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS
+	\$\$ BEGIN RETURN (SELECT count(*) FROM tandem.migration WHERE phase IN ('done', 'aborted')); END \$\$;
 CREATE TABLE torture.failed (writer int, seq int, step int, sqlstate text);
 CREATE TABLE torture.audit (id int, what text);
 CREATE TABLE $self->{name} ($columns)$by{ $self->{kind} };
 SQL
 	$sql .= $self->partitions_sql;
 	$sql .= "ALTER TABLE $self->{name} DROP COLUMN gone_$_;\n" foreach 1 .. $self->{dropped};
-	$sql .= "ALTER TABLE $self->{name} ADD PRIMARY KEY (" . ($self->{kind} eq 'by_part' ? 'id, part' : 'id') . ");\n";
+	$sql .= $self->{constraints}->sql . $self->{constraints}->key_sql($self->{name}, 'id', $self->{kind} eq 'by_part' ? 'part' : ());
 	$sql .= "CREATE INDEX ON $self->{name} ($self->{mappings}[0]{sides}[0][0]{name}) WHERE part = 0;\n"
 	  if $self->{index_old} && $self->{mappings}[0]{name} ne 'body';
-	return $sql . $self->triggers_sql . $self->rights_sql;
+	return roles_sql() . $sql . $self->triggers_sql . $self->rights_sql . Releases::roles_sql();
 }
 
 # Leaves of another layout, and leaves of leaves.
@@ -153,14 +159,20 @@ SQL
 	return $sql;
 }
 
+sub roles_sql
+{
+	return <<"SQL";
+DO \$\$ BEGIN
+	CREATE ROLE torture_writer LOGIN; CREATE ROLE torture_owner LOGIN; CREATE ROLE torture_other LOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END \$\$;
+SQL
+}
+
 sub rights_sql
 {
 	my ($self) = @_;
 
 	return <<"SQL";
-DO \$\$ BEGIN
-	CREATE ROLE torture_writer LOGIN; CREATE ROLE torture_owner LOGIN; CREATE ROLE torture_other LOGIN;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END \$\$;
 GRANT USAGE ON SCHEMA torture TO PUBLIC;
 GRANT CREATE ON SCHEMA torture TO torture_owner, torture_other;
 GRANT ALL ON ALL TABLES IN SCHEMA torture TO torture_writer;
@@ -195,6 +207,16 @@ sub tidy
 		$v->{hits} = $before->{hits} + 1 if $hits && $before;
 		defined $v->{$_} and $v->{$_} = abs $v->{$_} foreach @columns;
 	};
+}
+
+# Whether a row goes to another partition, for the model.
+sub moves
+{
+	my ($self) = @_;
+	my $by_part = $self->{kind} eq 'by_part';
+	my $leaf = sub { defined $_[0] && $_[0] =~ /^[01]$/ ? $_[0] : 'more' };
+
+	return sub { $by_part && $leaf->($_[0]{part}) ne $leaf->($_[1]{part}) };
 }
 
 # Takes the triggers of single columns away; returns these.

@@ -11,9 +11,9 @@ use Time::HiRes qw(sleep time);
 
 sub new
 {
-	my ($class, $node) = @_;
+	my ($class, $node, $clock) = @_;
 
-	return bless { node => $node, jobs => {}, standbys => 0 }, $class;
+	return bless { node => $node, clock => $clock, jobs => {}, standbys => 0 }, $class;
 }
 
 # Runs a statement; returns psql's status, its output and its errors.
@@ -78,7 +78,7 @@ sub wait_for_server
 # Starts psql on a file beside the war.  Its end is seen by is_ended.
 sub start_script
 {
-	my ($self, $user, $file) = @_;
+	my ($self, $user, $file, $options) = @_;
 	my $node = $self->{node};
 	my @command = (
 		$node->installed_command('psql'), '-XAtq', '-h', $node->host, '-p', $node->port,
@@ -88,6 +88,7 @@ sub start_script
 	die "fork: $!" if !defined $pid;
 	if ($pid == 0)
 	{
+		$ENV{PGOPTIONS} = $options if $options;
 		open STDIN, '<', '/dev/null';
 		open STDOUT, '>', "$file.out";
 		open STDERR, '>', "$file.err";
@@ -170,8 +171,16 @@ sub start_again
 {
 	my ($self) = @_;
 
-	$self->{node}->start(fail_ok => 1) or die "the server does not start\n";
+	$self->start_node($self->{node}, fail_ok => 1) or die "the server does not start\n";
 	return 1;
+}
+
+# By a clock that the war sets.
+sub start_node
+{
+	my ($self, $node, @options) = @_;
+
+	return $self->{clock}->start($node, @options);
 }
 
 sub restart
@@ -192,7 +201,7 @@ sub promote_standby
 
 	$primary->backup($name, backup_options => [ '-c', 'fast' ]);
 	$standby->init_from_backup($primary, $name, has_streaming => 1);
-	$standby->start;
+	$self->start_node($standby);
 	$primary->poll_query_until('postgres', q(SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'))
 	  or die "no standby\n";
 	$primary->stop('immediate');

@@ -4,11 +4,14 @@ package Torture;
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::Bin/../t/lib";
 use Battle;
 use File::Path qw(remove_tree);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Server;
+use SetClock;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -19,7 +22,7 @@ sub run
 	my @seeds = @{ $options{seeds} || [] };
 	my $server = new_server();
 	my $end = time + ($options{seconds} || 0);
-	my %report = (events => {}, rows => 0, wrong => 0, seeds => [], problems => []);
+	my %report = (events => {}, rows => 0, shown => 0, wrong => 0, seeds => [], problems => []);
 
 	while (1)
 	{
@@ -47,8 +50,9 @@ restart_after_crash = on
 tandem.launcher_interval = 1s
 log_line_prefix = '%m [%p] %q%a '
 CONF
-	$node->start;
-	return Server->new($node);
+	my $server = Server->new($node, SetClock->new);
+	$server->start_again;
+	return $server;
 }
 
 sub fight
@@ -62,7 +66,8 @@ sub fight
 
 	push @{ $report->{seeds} }, $seed;
 	diag("SEED=$seed");
-	$server->{node}->adjust_conf('postgresql.conf', 'shared_preload_libraries', $battle->{preload} ? "'pg_tandem'" : "''");
+	$server->{node}->append_conf('postgresql.conf', "${_}_preload_libraries = " . ($battle->{releases}{library} eq $_ ? "'pg_tandem'" : "''"))
+	  foreach qw(shared session);
 	$server->restart('fast');
 	my $ok = eval { $battle->fight; 1 };
 	$battle->fail("stopped: $@") if !$ok;
@@ -92,8 +97,8 @@ sub show
 		next if $name =~ /^careless: /;
 		$events += $outcomes->{$_} foreach grep { $_ ne 'none' } keys %$outcomes;
 	}
-	diag(sprintf '%d seeds, %d events, %d rows checked, %d rows wrong, %d problems',
-		scalar @{ $report->{seeds} }, $events, $report->{rows}, $report->{wrong}, scalar @{ $report->{problems} });
+	diag(sprintf '%d seeds, %d events, %d rows checked, %d of views, %d rows wrong, %d problems',
+		scalar @{ $report->{seeds} }, $events, $report->{rows}, $report->{shown}, $report->{wrong}, scalar @{ $report->{problems} });
 	return;
 }
 

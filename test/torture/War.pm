@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use PostgreSQL::Test::Utils;
+use Releases;
 use Schema;
 use Time::HiRes qw(sleep);
 
@@ -41,6 +42,11 @@ sub events
 		[ 'rename of the schema', 1, \&rename_schema ],
 		[ 'change of owner', 2, \&change_owner ],
 		[ 'revoked rights', 1, \&revoke ],
+		[ 'health asked', 3, sub { $_[0]->check_health; return 'done'; } ],
+		[ 'pointer switched', 3, \&switch_release ],
+		[ 'release registered', 1, \&register_release ],
+		[ 'release waited for', 2, \&wait_for_release ],
+		[ 'clock set', 3, \&set_clock ],
 		[ 'careless DDL', 8, \&careless ]);
 }
 
@@ -220,6 +226,70 @@ sub revoke
 	return 'done';
 }
 
+# The pointer there and back: it goes to no release but one that is served.
+sub switch_release
+{
+	my ($battle, $release) = @_;
+	my $releases = $battle->{releases};
+	$release //= $battle->{random}->between(Releases::FIRST, Releases::LAST);
+	my ($status, $out, $err) = $battle->{server}->try("SELECT tandem.switch_release($release)");
+
+	if (is_passing($err) && $status != 0)
+	{
+		# the server may have gone after the commit
+		my $current = $battle->insist('SELECT coalesce(max(current), 0) FROM tandem.registry');
+		$battle->fail("the pointer is on $current") if $current != $releases->{current} && $current != $release;
+		$releases->switched($current);
+		return 'none';
+	}
+	my @right = $status == 0 ? ('ready', 'current') : ('retired', 'unknown', 'read_only');
+	$battle->fail("switch to $release, which is " . join(' or ', $releases->states($release)) . ': ' . ($err || 'done'))
+	  if !$releases->may_be($release, @right) || $status != 0 && $err !~ /ERROR:\s+55000: cannot switch/;
+	$releases->switched($release) if $status == 0;
+	return $status == 0 ? 'done' : 'refused';
+}
+
+sub register_release
+{
+	my ($battle) = @_;
+	my $release = $battle->{random}->between(Releases::FIRST, Releases::LAST - 1);
+
+	$battle->insist("SELECT tandem.register_release($release)");
+	$battle->{releases}->registered($release);
+	return 'done';
+}
+
+sub wait_for_release
+{
+	my ($battle) = @_;
+	my $releases = $battle->{releases};
+	my $release = $battle->{random}->between(Releases::FIRST, Releases::LAST);
+	my ($status, $out, $err) = $battle->{server}->try("CALL tandem.wait_for_release($release, '200 ms')");
+	my @right = $status == 0 ? ('ready', 'current') : $err =~ /ERROR:\s+55P03/ ? ('read_only', 'unknown') : 'retired';
+
+	return 'none' if $status != 0 && $err !~ /ERROR:\s+(55P03|55000): release/;
+	$battle->fail("wait for $release, which is " . join(' or ', $releases->states($release)) . ': ' . ($err || 'done')) if !$releases->may_be($release, @right);
+	return $status == 0 ? 'done' : 'refused';
+}
+
+# The time of day goes forward, or some seconds back.  Not more: so long the server's own timeouts, and with them what
+# ends a deadlock, are late.
+sub set_clock
+{
+	my ($battle) = @_;
+	my $random = $battle->{random};
+	my $seconds = $random->pick(-3, -2, -1, 5, 3600, 100_000, 10_000_000);
+
+	$battle->{server}{clock}->move($seconds);
+	sleep 0.2;
+	my ($status, $out) = $battle->{server}->try(<<'SQL');
+SELECT 'progress', migration, step, rows_per_second, time_left FROM tandem.progress WHERE rows_per_second < 0 OR time_left < '0'
+UNION ALL SELECT 'history', migration, action, NULL, took FROM tandem.history WHERE took < '0' OR took > '30 min'
+SQL
+	$battle->fail("the clock was set by $seconds s: $out") if $status == 0 && $out ne '';
+	return $seconds < 0 ? 'back' : 'forward';
+}
+
 # DDL that would break the sync.
 sub careless_statements
 {
@@ -336,7 +406,7 @@ sub detach
 	return outcome($battle, $status, $err, 'detach') if $status != 0;
 	$battle->{model}->tell_by_value(1);
 	# a constraint that came meanwhile would keep it out
-	$battle->finish_migrate if $battle->{random}->chance(50) && !$battle->{migration}{check};
+	$battle->finish_migrate if $battle->{random}->chance(50) && !$battle->{migration}{check} && !$battle->{schema}{constraints}->any;
 	$battle->insist("ALTER TABLE torture.items ATTACH PARTITION $leaf FOR VALUES $bounds");
 	return 'done';
 }

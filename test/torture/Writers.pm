@@ -2,7 +2,8 @@
 # what they mean for the model.
 #
 # Each writer owns its keys, and leaves a marker in each transaction, so that what was committed is
-# known exactly whatever killed it; of a statement that may be refused it notes that it was.
+# known exactly whatever killed it; of a statement that may be refused it notes that it was.  A session may
+# declare a release, and then mostly writes what that release knows.
 package Writers;
 
 use strict;
@@ -18,19 +19,24 @@ sub new
 	return bless { fresh => $parts{schema}{rows} + 1000, seq => 0, %parts }, $class;
 }
 
-# A script of so many transactions: { file, transactions => [ { seq, steps } ], tries }; tries are the lines
-# of the file that may be refused.
+# A script of so many transactions: { file, transactions => [ { seq, release, from, begin, to, steps } ],
+# tries, user, options }; from, begin and to are lines of the file, tries those that may be refused.  ending: migrations end meanwhile,
+# and markers tell how many have.
 sub script
 {
-	my ($self, $random, $count) = @_;
+	my ($self, $random, $count, $ending) = @_;
+	my $session = Releases::draw_session($random);
 	my $file = sprintf '%s/writer%d-%d.sql', $self->{folder}, $self->{number}, $self->{seq};
 	my @transactions;
 
 	$self->{random} = $random;
 	$self->{tries} = {};
-	$self->{sql} = <<'SQL';
-\set VERBOSITY verbose
+	$self->{release} = $session->{release};
+	$self->{ending} = $ending;
+	$self->{sql} = <<"SQL";
+\\set VERBOSITY verbose
 SET TimeZone = 'UTC';
+$session->{sql}
 SQL
 	foreach (1 .. $count)
 	{
@@ -39,7 +45,7 @@ SQL
 	open my $handle, '>', $file or die "$file: $!";
 	print $handle $self->{sql};
 	close $handle;
-	return { file => $file, transactions => \@transactions, tries => $self->{tries} };
+	return { file => $file, transactions => \@transactions, tries => $self->{tries}, user => $session->{user}, options => $session->{options} };
 }
 
 sub say
@@ -57,15 +63,61 @@ sub transaction
 	my $seq = ++$self->{seq};
 
 	$self->{steps} = [];
-	$self->say('BEGIN' . ($random->chance(10) ? ' ISOLATION LEVEL REPEATABLE READ;' : ';'));
+	$self->choose_table;
+	my $from = $self->line;
+	$self->settle_session;
+	my $begin = $self->line;
+	# an old snapshot does not show which migrations have ended
+	$self->say('BEGIN' . ($random->chance(10) && !$self->{ending} ? ' ISOLATION LEVEL REPEATABLE READ;' : ';'));
+	$self->say("\\if :ERROR\n\\else");
 	foreach (1 .. $random->between(1, 4))
 	{
 		$random->chance(15) ? $self->savepoint : $self->statement;
 	}
 	$self->say(sprintf 'SELECT pg_sleep(0.%03d);', $random->below(40)) if $random->chance(20);
-	$self->say("INSERT INTO torture.marker VALUES ($self->{number}, $seq);");
+	$self->say("INSERT INTO torture.marker VALUES ($self->{number}, $seq, " . ($self->{ending} ? 'torture.ended());' : '0);'));
 	$self->finish($seq);
-	return { seq => $seq, steps => $self->{steps} };
+	$self->say('\endif');
+	return { seq => $seq, release => $self->{release}, from => $from, begin => $begin, to => $self->line - 1, steps => $self->{steps} };
+}
+
+# The table, or a view of it: that of the release, if it has declared one.
+sub choose_table
+{
+	my ($self) = @_;
+	my @views = $self->{views}->releases;
+
+	@views = grep { $_ == $self->{release} } @views if $self->{release};
+	$self->{table} = $self->{schema}{name};
+	delete $self->{shown};
+	return if !@views || !$self->{random}->chance(40);
+	my $release = $self->{random}->pick(@views);
+	$self->{table} = "release_$release.items";
+	$self->{shown} = $self->{views}{shown}{$release};
+	return;
+}
+
+# The line of the file that comes next.
+sub line
+{
+	my ($self) = @_;
+
+	return 1 + ($self->{sql} =~ tr/\n//);
+}
+
+# A pooler gives the session to another release, or gives its locks back.
+sub settle_session
+{
+	my ($self) = @_;
+	my $random = $self->{random};
+
+	if ($random->chance(6))
+	{
+		$self->{release} = $random->pick(0, Releases::FIRST .. Releases::LAST);
+		$self->say("SET tandem.release = $self->{release};");
+	}
+	$self->say('SELECT pg_advisory_unlock_all();') if $random->chance(6);
+	return;
 }
 
 sub finish
@@ -128,7 +180,7 @@ sub try
 	my $name = $self->savepoint_name;
 
 	$self->say("SAVEPOINT $name;");
-	$self->{tries}{ 1 + ($self->{sql} =~ tr/\n//) } = 1;
+	$self->{tries}{ $self->line } = 1;
 	$self->say(<<"SQL");
 $sql
 \\if :ERROR
@@ -179,10 +231,25 @@ sub columns
 
 	foreach my $mapping ($random->some(@{ $self->{schema}{mappings} }))
 	{
-		my @side = @{ $random->pick(@{ $mapping->{writable} }) };
+		my @side = @{ $self->side($mapping) };
+		next if $self->{shown} && grep { !$self->{shown}{ $_->{name} } } @side;
 		push @columns, $all_of_side ? @side : $random->some(@side);
 	}
 	return @columns;
+}
+
+# The side of a mapping that a session writes: of a declared release mostly its own, even where that is gone.
+sub side
+{
+	my ($self, $mapping) = @_;
+	my $random = $self->{random};
+
+	if ($self->{release} && $random->chance(80))
+	{
+		my ($own) = grep { $_->{release} <= $self->{release} } reverse @{ $mapping->{told} };
+		return $own->{side};
+	}
+	return $random->pick(@{ $mapping->{writable} });
 }
 
 sub value
@@ -221,7 +288,8 @@ sub assignments
 			push @sql, "$name = " . Schema::literal($set{$name});
 		}
 	}
-	if ($random->chance(30))
+	# a view may show none of the columns drawn
+	if ($random->chance(30) || !@sql)
 	{
 		$set{filler} = 'g' x $random->between(0, 900);
 		push @sql, "filler = '$set{filler}'";
@@ -241,7 +309,7 @@ sub new_row
 	my %row = map { $_->{name} => $self->value($_) } $self->columns(1);
 
 	$row{filler} = 'h' x $self->{random}->between(0, 300) if $self->{random}->chance(50);
-	$row{part} = $self->{random}->below(4) if $self->{random}->chance(50);
+	$row{part} = $self->{random}->below(4) if $self->{random}->chance(50) || !%row;
 	return \%row;
 }
 
@@ -262,7 +330,7 @@ sub update
 	my %seen;
 
 	@ids = grep { !$seen{$_}++ } @ids;
-	$sql = "UPDATE $self->{schema}{name} SET $sql WHERE $where;";
+	$sql = "UPDATE $self->{table} SET $sql WHERE $where;";
 	$self->say($sql);
 	$self->step($sql, sub {
 		my ($model) = @_;
@@ -276,7 +344,7 @@ sub insert
 	my ($self) = @_;
 	my ($id, $row) = ($self->fresh_id, $self->new_row);
 	my ($names, $values) = row_sql($id, $row);
-	my $sql = "INSERT INTO $self->{schema}{name} ($names) VALUES ($values);";
+	my $sql = "INSERT INTO $self->{table} ($names) VALUES ($values);";
 
 	$self->say($sql);
 	$self->step($sql, sub { $_[0]->insert($id, $row) });
@@ -312,7 +380,7 @@ sub delete
 {
 	my ($self) = @_;
 	my $id = $self->old_id;
-	my $sql = "DELETE FROM $self->{schema}{name} WHERE id = $id;";
+	my $sql = "DELETE FROM $self->{table} WHERE id = $id;";
 
 	$self->say($sql);
 	$self->step($sql, sub { delete $_[0]{rows}{$id}; return 1; });
@@ -325,7 +393,7 @@ sub upsert
 	my ($id, $row) = ($self->old_id, $self->new_row);
 	my ($names, $values) = row_sql($id, $row);
 	my $action = join ', ', map { "$_ = EXCLUDED.$_" } sort keys %$row;
-	my $sql = "INSERT INTO $self->{schema}{name} ($names) VALUES ($values) ON CONFLICT (id) DO UPDATE SET $action;";
+	my $sql = "INSERT INTO $self->{table} ($names) VALUES ($values) ON CONFLICT (id) DO UPDATE SET $action;";
 
 	$self->say($sql);
 	$self->step($sql, sub {
@@ -372,7 +440,7 @@ sub both
 {
 	my ($self) = @_;
 	my $random = $self->{random};
-	my ($mapping) = grep { @{ $_->{writable} } == 2 } $random->shuffled(@{ $self->{schema}{mappings} });
+	my ($mapping) = grep { @{ $_->{writable} } == 2 && $_->{writable}[0] == $_->{sides}[0] } $random->shuffled(@{ $self->{schema}{mappings} });
 	my $id = $self->old_id;
 
 	return $self->update if !$mapping;
@@ -406,6 +474,7 @@ sub apply
 	my @steps = @{ $transaction->{steps} };
 	my @impossible;
 
+	local $model->{release} = $transaction->{release};
 	foreach my $i (0 .. $#steps)
 	{
 		my $state = $failed->{$i};

@@ -1,0 +1,44 @@
+/*
+ * clock.h
+ *		Time that passes, by a clock that nobody sets back or forward.
+ *
+ * For whatever is waited for or measured; the time of day is for people.
+ */
+#ifndef TANDEM_CLOCK_H
+#define TANDEM_CLOCK_H
+
+#include "portability/instr_time.h"
+
+/* Of a moment that is no moment: see clock_now. */
+#define CLOCK_NEVER 0
+
+/* Microseconds since some moment before the server started. */
+static inline int64
+clock_now(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return (int64) INSTR_TIME_GET_MICROSEC(now);
+}
+
+static inline int64
+clock_ms_since(int64 then)
+{
+	return (clock_now() - then) / 1000;
+}
+
+/* Rounded up: who sleeps so long has reached the end. */
+static inline int64
+clock_ms_until(int64 end)
+{
+	return (end - clock_now() + 999) / 1000;
+}
+
+static inline int64
+clock_after_ms(int64 ms)
+{
+	return clock_now() + ms * 1000;
+}
+
+#endif							/* TANDEM_CLOCK_H */

@@ -1,0 +1,156 @@
+# Constraints that a migration adds.  What the rows do not allow must fail by name, with a query that finds them, and
+# go on once they are mended.
+package Constraints;
+
+use strict;
+use warnings;
+
+use Schema;
+
+# What writers may meet, once such a constraint is in force: SQLSTATEs.
+my %MET = (
+	'not null' => qr/^235(02|14)$/,
+	unique => qr/^23505$/,
+	'foreign key' => qr/^23503$/,
+	'primary key' => qr/^235(02|05|14)$/);
+
+sub new
+{
+	my ($class, $random) = @_;
+	my $self = bless { of => {}, keyless => $random->chance(25) }, $class;
+
+	$self->{wanted}{$_} = { map { $_ => 1 } grep { $random->chance(25) } 'not null', 'unique', 'foreign key' } foreach map { "m$_" } 1 .. 4;
+	$self->{complete} = $random->chance(50);
+	return $self;
+}
+
+# The statement that gives the table its key; without one a migration adds it.
+sub key_sql
+{
+	my ($self, $table, @key) = @_;
+
+	$self->{key} = join ', ', @key;
+	return "ALTER TABLE $table ADD CONSTRAINT items_pkey " . ($self->{keyless} ? 'UNIQUE' : 'PRIMARY KEY') . " ($self->{key});\n";
+}
+
+# Tables that foreign keys of later migrations refer to.
+sub sql
+{
+	my ($self) = @_;
+	my $values = $self->{complete} ? "('public'), ('private'), ('shared')" : "('public'), ('private')";
+
+	return "CREATE TABLE torture.kinds (kind text PRIMARY KEY);\nINSERT INTO torture.kinds VALUES $values;\n"
+	  . "GRANT REFERENCES, SELECT, UPDATE ON torture.kinds TO torture_owner, torture_other;\n";
+}
+
+# What a migration adds to the table with these new columns.
+sub add_sql
+{
+	my ($self, $name, $table, @columns) = @_;
+	my $wanted = $self->{wanted}{$name};
+	my ($column) = grep { $_->{name} !~ /^(shout|num|doc)$/ } @columns;
+	my $sql = '';
+
+	if ($self->{keyless} && $name ne 'm4')
+	{
+		$self->{keyless} = 0;
+		$self->{of}{$name}{'primary key'} = { object => "${name}_pk" };
+		$sql .= "SELECT tandem.add_constraint('$name', '$table', '${name}_pk', 'PRIMARY KEY ($self->{key})');\n";
+	}
+	if ($wanted->{'not null'} && $column)
+	{
+		$self->{of}{$name}{'not null'} = { object => $column->{name}, column => $column };
+		$sql .= "SELECT tandem.add_not_null('$name', '$table', '$column->{name}');\n";
+	}
+	if ($wanted->{unique} && $column)
+	{
+		# money is rarely the same, and must not be
+		my ($cents) = $self->{key} eq 'id' ? grep { $_->{name} eq 'cents' } @columns : ();
+		my $columns = $cents ? 'cents' : "$self->{key}, $column->{name}";
+		$self->{of}{$name}{unique} = { object => "${name}_unique", column => $cents };
+		$sql .= "SELECT tandem.add_constraint('$name', '$table', '${name}_unique', 'UNIQUE ($columns)');\n";
+	}
+	if ($wanted->{'foreign key'} && grep { $_->{name} eq 'visibility' } @columns)
+	{
+		$self->{of}{$name}{'foreign key'} = { object => "${name}_fkey" };
+		$sql .= "SELECT tandem.add_constraint('$name', '$table', '${name}_fkey', 'FOREIGN KEY (visibility) REFERENCES torture.kinds');\n";
+	}
+	return $sql;
+}
+
+sub any
+{
+	my ($self) = @_;
+
+	return scalar keys %{ $self->{of} };
+}
+
+# Whether a writer may meet such an error.
+sub is_due
+{
+	my ($self, $state) = @_;
+
+	return scalar grep { $state =~ $MET{$_} } map { keys %$_ } values %{ $self->{of} };
+}
+
+# Mends what a migrate that failed has named; false: it named nothing of ours.
+sub mend
+{
+	my ($self, $battle, $name, $err) = @_;
+	my $of = $self->{of}{$name} || {};
+	my ($kind) = grep { $err =~ /\b\Q$of->{$_}{object}\E\b/ } sort keys %$of;
+
+	return 0 if !$kind || $err !~ /ERROR:\s+23\d\d\d/;
+	my ($query) = $err =~ /HINT:\s+See the rows: (.*);/;
+	$battle->fail("migrate of $name names no rows: $err") if !$query;
+	return 0 if !$query;
+	$battle->fail("migrate of $name: $err\nbut there are no such rows") if $battle->insist($query) eq '';
+	mend_rows($battle, $kind, $of->{$kind}{column});
+	$battle->count("constraint violated: $kind", 'mended');
+	return 1;
+}
+
+sub mend_rows
+{
+	my ($battle, $kind, $column) = @_;
+	my $next = 1_000_000;
+
+	if ($kind eq 'foreign key')
+	{
+		$battle->insist("INSERT INTO torture.kinds SELECT DISTINCT visibility FROM torture.items WHERE visibility IS NOT NULL ON CONFLICT DO NOTHING");
+		return;
+	}
+	my $rows = $kind eq 'unique'
+	  ? '(SELECT id, row_number() OVER (PARTITION BY cents ORDER BY id) > 1 AS bad FROM torture.items WHERE cents IS NOT NULL)'
+	  : "(SELECT id, $column->{name} IS NULL AS bad FROM torture.items)";
+	foreach my $id (split /\n/, $battle->insist("SELECT id FROM $rows r WHERE bad ORDER BY id"))
+	{
+		my $value = $kind eq 'unique' ? $next += 100 : $column->{value}->($battle->{random});
+		$battle->insist("UPDATE torture.items SET $column->{name} = " . Schema::literal($value) . " WHERE id = $id");
+		$battle->fail("row $id cannot be mended") if !$battle->{model}->update($id, { $column->{name} => $value });
+	}
+	return;
+}
+
+# All that were added are there, and proved; or gone with their migrations.
+sub check
+{
+	my ($self, $battle, $there) = @_;
+
+	foreach my $name (sort keys %{ $self->{of} })
+	{
+		foreach my $kind (sort keys %{ $self->{of}{$name} })
+		{
+			my $object = $self->{of}{$name}{$kind}{object};
+			my $query = $kind eq 'not null'
+			  ? "SELECT count(*) FROM pg_attribute WHERE attrelid = 'torture.items'::regclass AND attname = '$object' AND attnotnull"
+			  : "SELECT count(*) FROM pg_constraint WHERE conrelid = 'torture.items'::regclass AND conname = '$object' AND convalidated";
+			my $count = $battle->insist($query);
+			$battle->fail("$kind $object of $name is " . ($count ? 'still' : 'not') . ' there') if $count != $there;
+			$battle->count("constraint added: $kind", $there ? 'there' : 'gone');
+		}
+	}
+	return;
+}
+
+1;

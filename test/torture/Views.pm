@@ -1,0 +1,218 @@
+# The views of releases: which columns each shows, and what of a row.  What a view shows follows from the row that
+# is stored, which is compared with the model, and from whether the view still reads through.
+package Views;
+
+use strict;
+use warnings;
+
+use Model;
+use Releases;
+use Schema;
+use War;
+
+sub new
+{
+	my ($class, $random) = @_;
+	my @releases = grep { $random->chance(40) } Releases::FIRST .. Releases::LAST - 1;
+
+	return bless { releases => \@releases, as_owner => $random->chance(50), shown => {}, plain => {} }, $class;
+}
+
+# Makes the views, or brings them up to date after another expand.
+sub create
+{
+	my ($self, $battle) = @_;
+	my $owner = $battle->insist(q(SELECT relowner::regrole FROM pg_class WHERE oid = 'torture.items'::regclass));
+
+	foreach my $release (@{ $self->{releases} })
+	{
+		# only who made a schema, or a superuser, may put more into it
+		my $role = !%{ $self->{shown} } && $self->{as_owner} && $owner =~ /^torture/ ? "SET ROLE $owner; " : '';
+		$battle->insist("${role}SELECT tandem.create_views($release)");
+		$battle->count('views of a release', 'made');
+	}
+	$self->{plain} = {};
+	$self->tell($battle, @{ $self->{releases} });
+	return;
+}
+
+# Notes what each of these shows.
+sub tell
+{
+	my ($self, $battle, @releases) = @_;
+
+	$self->{shown} = { map { $_ => { map { $_ => 1 } columns_of($battle->{model}, $_) } } @releases };
+	return;
+}
+
+# Migrations end: a contract takes the views of what it retires.
+sub ended
+{
+	my ($self, $battle, $model) = @_;
+	my ($retired) = sort { $b <=> $a } 0, map { $_->{how} eq 'contract' ? $battle->{releases}->of($_->{name}) : () } @{ $battle->{ended} };
+
+	$self->{shown} = { map { $_ => { map { $_ => 1 } columns_of($model, $_) } } grep { $_ >= $retired } keys %{ $self->{shown} } };
+	return;
+}
+
+sub releases
+{
+	my ($self) = @_;
+
+	return sort keys %{ $self->{shown} };
+}
+
+# The fill has been at every row.
+sub set_plain
+{
+	my ($self, $name) = @_;
+
+	$self->{plain}{$name} = 1;
+	return;
+}
+
+sub columns_of
+{
+	my ($model, $release) = @_;
+	my %hidden = map { $_ => 1 } map {
+		$_->{release} == 0 ? () : $_->{release} > $release ? @{ $_->{new} } : @{ $_->{old} }
+	} @{ $model->{rules} };
+
+	return sort grep { !$hidden{$_} } keys %{ $model->{columns} };
+}
+
+# What psql is to print of them, in the snapshot of the rows.
+sub look_sql
+{
+	my ($self, $model) = @_;
+	# an up that raises fails the query that reads it
+	my $where = grep({ $_->{old}[0] eq 'code' } @{ $model->{rules} })
+	  ? q(WHERE id NOT IN (SELECT id FROM torture.items WHERE code = 'bad')) : '';
+
+	return join '', map { "\\echo view $_\nSAVEPOINT v;\nCOPY (SELECT * FROM release_$_.items $where) TO STDOUT (HEADER);\nROLLBACK TO v;\n" } $self->releases;
+}
+
+# Reads it: { release => { id => { column => value } } }.
+sub read_output
+{
+	my ($text) = @_;
+	my ($view, $names, %seen);
+
+	foreach my $line (split /\n/, $text)
+	{
+		if ($line =~ /^view (\d+)$/)
+		{
+			$view = $1;
+			undef $names;
+			next;
+		}
+		my @fields = map { $_ eq '\N' ? undef : $_ } split /\t/, $line, -1;
+		if (!$names)
+		{
+			$names = \@fields;
+			$seen{$view} = {};
+			next;
+		}
+		my %row;
+		@row{@$names} = @fields;
+		delete $row{sum};
+		$seen{$view}{ $row{id} } = \%row;
+	}
+	return \%seen;
+}
+
+# A row as a release sees it; through: the migrations whose new columns are read through.
+sub shown
+{
+	my ($model, $v, $through, $name) = @_;
+	my ($rule) = grep {
+		my $rule = $_;
+		$through->{ $rule->{migration} } && grep { $_ eq $name } @{ $rule->{new} }
+	} @{ $model->{rules} };
+
+	return $v->{$name} if !$rule || !$model->is_at_default({ v => $v }, $rule);
+	my @up = $rule->{up_of}->(map { shown($model, $v, $through, $_) } @{ $rule->{old} });
+	my ($i) = grep { $rule->{new}[$_] eq $name } 0 .. $#{ $rule->{new} };
+	return $up[$i];
+}
+
+# Compares what the views show with the rows of the same snapshot; returns what is wrong.
+sub compare
+{
+	my ($self, $model, $seen) = @_;
+	my @problems;
+
+	foreach my $release ($self->releases)
+	{
+		push @problems, map { "view of release $release: $_" } $self->compare_one($model, $seen, $release);
+	}
+	return @problems;
+}
+
+sub compare_one
+{
+	my ($self, $model, $seen, $release) = @_;
+	my $rows = $seen->{views}{$release} or return "cannot be read: $seen->{err}";
+	my @names = columns_of($model, $release);
+	my @best;
+
+	foreach my $through ($self->may_read_through($model))
+	{
+		my @wrong = wrong_rows($model, $seen, $rows, $through, @names) or return;
+		@best = @wrong if !@best || @wrong < @best;
+	}
+	return @best > 3 ? @best[ 0 .. 2 ] : @best;
+}
+
+# The sets of migrations that may be read through: all views are replaced at once for each.
+sub may_read_through
+{
+	my ($self, $model) = @_;
+	my %open = map { $_->{migration} => 1 } grep { !$self->{plain}{ $_->{migration} } } @{ $model->{rules} };
+	my @sets = ({});
+
+	foreach my $name (sort keys %open)
+	{
+		@sets = map { ($_, { %$_, $name => 1 }) } @sets;
+	}
+	return @sets;
+}
+
+sub wrong_rows
+{
+	my ($model, $seen, $rows, $through, @names) = @_;
+	my @wrong;
+
+	foreach my $id (sort { $a <=> $b } keys %{ $seen->{rows} })
+	{
+		my ($v, $row) = ($seen->{rows}{$id}, $rows->{$id});
+		my %expected = map { $_ => shown($model, $v, $through, $_) } @names if !defined $v->{code} || $v->{code} ne 'bad';
+		next if $row ? %expected && Model::same_values(\%expected, $row) : !%expected;
+		# of a migration that has ended nothing raises
+		next if !%expected && $row;
+		push @wrong, "row $id is " . Model::describe($row) . "\n  and not " . Model::describe(\%expected);
+	}
+	return @wrong;
+}
+
+# What is read through is not writable, and what is plain is.
+sub check_writable
+{
+	my ($self, $battle, $writable) = @_;
+
+	foreach my $release ($self->releases)
+	{
+		foreach my $rule (@{ $battle->{model}{rules} })
+		{
+			my $column = $rule->{new}[0];
+			next if !$self->{shown}{$release}{$column};
+			my ($status, $out, $err) = $battle->{server}->try("UPDATE release_$release.items SET $column = NULL WHERE false");
+			next if $status != 0 && War::is_passing($err);
+			next if $writable ? $status == 0 : $err =~ /ERROR:\s+0A000: cannot update column "$column" of view/;
+			$battle->fail("column $column of the view of release $release: " . ($status ? $err : 'writable'));
+		}
+	}
+	return;
+}
+
+1;
