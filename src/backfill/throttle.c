@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "portability/instr_time.h"
+#include "datatype/timestamp.h"
 #include "utils/memutils.h"
 
 #include "backfill/client_load.h"
@@ -16,6 +16,7 @@
 #include "backfill/replication_lag.h"
 #include "backfill/throttle.h"
 #include "backfill/wal_rate.h"
+#include "core/clock.h"
 #include "core/query.h"
 #include "core/settings.h"
 
@@ -78,14 +79,10 @@ struct Throttle
 static double row_credit = 0;
 static double row_credit_at = 0;
 
-/* Seconds of a clock that is not set back. */
 static double
 clock_seconds(void)
 {
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	return INSTR_TIME_GET_DOUBLE(now);
+	return clock_now() / (double) USECS_PER_SEC;
 }
 
 /* What accrues is at most what a second gives. */
