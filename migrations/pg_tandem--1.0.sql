@@ -93,7 +93,7 @@ CREATE TABLE tandem.step (
 	rows_done bigint NOT NULL DEFAULT 0,
 	rows_filled bigint NOT NULL DEFAULT 0,
 	-- of these, with new entries in the indexes
-	rows_moved bigint NOT NULL DEFAULT 0,
+	rows_indexed bigint NOT NULL DEFAULT 0,
 	rows_quarantined bigint NOT NULL DEFAULT 0,
 	rows_unfilled bigint NOT NULL DEFAULT 0,
 	rows_mismatched bigint NOT NULL DEFAULT 0,

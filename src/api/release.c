@@ -68,10 +68,13 @@ static int64
 microseconds_of(Interval *interval)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+															  TimestampTzGetDatum(now),
+															  IntervalPGetDatum(interval)));
 
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												   TimestampTzGetDatum(now),
-												   IntervalPGetDatum(interval))) - now;
+	if (TIMESTAMP_NOT_FINITE(end))
+		return TIMESTAMP_IS_NOEND(end) ? PG_INT64_MAX : 0;
+	return end - now;
 }
 
 /* Between two looks it has neither a snapshot nor a lock, nor a transaction. */

@@ -53,7 +53,7 @@ typedef struct Batch
 	BlockNumber block;			/* of the row at hand */
 	int64		rows;			/* of the block */
 	int64		moved;			/* of them, to other blocks */
-	int64		quarantined;	/* of them */
+	int64		quarantined;	/* of them, and unwritten: so on each visit */
 	bool		locked;			/* the block has a row that is */
 	bool		crowded;
 	Between		between;
@@ -119,7 +119,7 @@ begin(Batch *batch, RowState *state, BatchResult *result)
 	batch->key = row_key_columns(state->rel,
 								 rules->rules[0].source->old_columns);
 	batch->update = direct_update_begin(state->rel, filled_columns(rules));
-	batch->block = InvalidBlockNumber;
+	batch->block = batch->between.first = InvalidBlockNumber;
 	page_room_init(&batch->room, state->rel, new_columns(rules));
 }
 
@@ -127,7 +127,7 @@ static void
 end(Batch *batch)
 {
 	batch->result->holder = batch->update->holder;
-	batch->result->rows_moved = batch->update->moved;
+	batch->result->rows_indexed = batch->update->indexed;
 	direct_update_end(batch->update);
 	ExecDropSingleTupleTableSlot(batch->slot);
 }
@@ -175,6 +175,7 @@ static void
 fill_row(Batch *batch)
 {
 	RowState   *state = batch->state;
+	int			quarantined;
 
 	batch->rows++;
 	/* once a row of the page is left, the next visit looks at the rest */
@@ -193,8 +194,12 @@ fill_row(Batch *batch)
 	}
 	row_state_load(state, batch->slot, batch->slot,
 				   stored_columns(batch->slot));
-	batch->quarantined += dual_write_fill(state, 0);
-	if (state->first_replaced && !write_row(batch))
+	quarantined = dual_write_fill(state, 0);
+	if (state->first_replaced == InvalidAttrNumber)
+		batch->quarantined += quarantined;
+	else if (write_row(batch))
+		batch->result->rows_quarantined += quarantined;
+	else
 		batch->locked = true;
 }
 
@@ -237,7 +242,7 @@ update_deferred(Batch *batch)
 				 errhint("SET tandem.fire_triggers = off, then CALL tandem.migrate again.")));
 	batch->result->rows_filled += SPI_processed;
 	/* at most so many: a statement does not tell */
-	batch->result->rows_moved += SPI_processed;
+	batch->result->rows_indexed += SPI_processed;
 	SPI_finish();
 }
 

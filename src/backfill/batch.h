@@ -12,7 +12,7 @@ typedef struct BatchResult
 {
 	int64		rows_done;		/* in blocks that need no other visit */
 	int64		rows_filled;
-	int64		rows_moved;		/* of these, with new entries in the indexes */
+	int64		rows_indexed;	/* of these, with new entries in the indexes */
 	int64		rows_quarantined;
 	List	   *again;			/* blocks to visit again, ascending; as OIDs */
 	int			locked;			/* those of them with a row that was locked */

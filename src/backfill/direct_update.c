@@ -182,7 +182,7 @@ direct_update_row(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot)
 	result = update_or_skip(update, &self, slot, &update_indexes);
 	if (result == DIRECT_UPDATED)
 	{
-		update->moved += compat_needs_indexes(update_indexes);
+		update->indexed += compat_needs_indexes(update_indexes);
 		if (update->target->ri_NumIndices > 0 &&
 			compat_needs_indexes(update_indexes))
 			recheck = compat_insert_index_tuples(update->target, slot,

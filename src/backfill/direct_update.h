@@ -25,7 +25,7 @@ typedef struct DirectUpdate
 	ResultRelInfo *target;
 	TupleTableSlot *locked;		/* scratch of the row lock */
 	TransactionId holder;		/* who had the last DIRECT_LOCKED row */
-	int64		moved;			/* rows that are no heap-only tuples */
+	int64		indexed;		/* rows that took new entries in the indexes */
 } DirectUpdate;
 
 /*

@@ -15,6 +15,7 @@
 #include "storage/freespace.h"
 
 #include "backfill/reclaim.h"
+#include "core/clock.h"
 
 #define FIRST_CAPACITY 16
 
@@ -22,7 +23,7 @@
 #define LOOK 8
 
 /* an old snapshot may keep a range for long: then it is left to VACUUM */
-#define MOST_TRIES 100
+#define GIVE_UP_AFTER_MS 60000
 
 void
 reclaim_start(Reclaim *reclaim)
@@ -44,7 +45,7 @@ reclaim_add(Reclaim *reclaim, BlockNumber first, BlockNumber last)
 	}
 	reclaim->ranges[reclaim->nranges++] = (FilledRange)
 	{
-		.first = first,.last = last
+		.first = first,.last = last,.since = clock_now()
 	};
 }
 
@@ -91,14 +92,14 @@ reclaim_some(Relation rel, FilledRange *range, BlockNumber end,
 	return count;
 }
 
-/* Most of it could not be pruned: it is tried again from its first block. */
+/* It is tried again later, from its first block. */
 static bool
 must_try_again(FilledRange *range)
 {
-	if (range->pruned * 2 >= range->done || ++range->tries >= MOST_TRIES)
+	if (!is_seen(range) || clock_ms_since(range->since) >= GIVE_UP_AFTER_MS)
 		return false;
 	range->first -= range->done;
-	range->done = range->pruned = 0;
+	range->done = 0;
 	return true;
 }
 

@@ -19,7 +19,7 @@ typedef struct FilledRange
 	BlockNumber last;
 	BlockNumber done;			/* blocks before first */
 	BlockNumber pruned;			/* of these */
-	int			tries;
+	int64		since;			/* of clock_now: on the list */
 } FilledRange;
 
 typedef struct Reclaim
@@ -37,8 +37,8 @@ extern void reclaim_start(Reclaim *reclaim);
 extern void reclaim_add(Reclaim *reclaim, BlockNumber first, BlockNumber last);
 
 /*
- * Reclaims most blocks of the oldest ranges whose old versions nobody sees any
- * more; the others stay on the list.  The caller has rel locked in ROW EXCLUSIVE mode.
+ * Reclaims the oldest ranges whose old versions nobody sees any more, at most
+ * so many blocks of them; the others stay on the list.  The caller has rel locked in ROW EXCLUSIVE mode.
  * Of tables that are not heap: does nothing.
  */
 extern void reclaim_run(Reclaim *reclaim, Relation rel, BlockNumber most);

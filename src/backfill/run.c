@@ -20,7 +20,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 #include "backfill/batch.h"
 #include "backfill/pacing.h"
@@ -60,6 +59,7 @@ struct StepRun
 	MemoryContext batch_context;
 	BlocksLeft	left;
 	int			target_ms;		/* that a batch may take */
+	const char *rest;			/* after the batch, for what, or NULL */
 	int64		rows;			/* written or verified by the last batch */
 	int64		counted_to;		/* the time up to here is in step.run_time */
 	int64		left_blocked;	/* blocks of this pass with locked rows */
@@ -190,7 +190,7 @@ fill_blocks(StepRun *run, Relation rel, Blocks *blocks, StepAdvance *advance,
 	}
 	advance->rows_done = result.rows_done;
 	advance->rows_filled = result.rows_filled;
-	advance->rows_moved = result.rows_moved;
+	advance->rows_indexed = result.rows_indexed;
 	advance->rows_quarantined = result.rows_quarantined;
 	*again = result.again;
 	run->left_blocked += result.locked;
@@ -201,9 +201,6 @@ fill_blocks(StepRun *run, Relation rel, Blocks *blocks, StepAdvance *advance,
 
 		advance->blockers = psprintf("rows locked by %s",
 									 session ? session : "other sessions");
-		/* a block seen a second time gave its rows the first time */
-		if (run->window.wrapped)
-			advance->rows_done = 0;
 	}
 }
 
@@ -266,6 +263,7 @@ work_on_blocks(StepRun *run, Relation rel, Blocks *blocks)
 	run->rows = step->kind == STEP_BACKFILL ? advance.rows_filled
 		: advance.rows_done;
 	run->blockers = advance.blockers;
+	advance.waiting = run->rest;
 	advance.seconds = seconds_to_count(run);
 	advance.batch_blocks = run->pacing.blocks;
 	step_advance(step, blocks, again, &advance);
@@ -458,12 +456,14 @@ step_run_begin(Migration *migration, Step *step, int worker, int workers)
 }
 
 bool
-step_run_batch(StepRun *run, int target_ms, StepBatch *batch)
+step_run_batch(StepRun *run, int target_ms, const char *rest,
+			   StepBatch *batch)
 {
 	MemoryContext caller = MemoryContextSwitchTo(run->batch_context);
 	int64		started = clock_now();
 
 	run->target_ms = target_ms;
+	run->rest = rest;
 	try_batch(run);
 	batch->rows = run->rows;
 	batch->blockers = run->blockers ? MemoryContextStrdup(caller, run->blockers)

@@ -14,7 +14,7 @@ typedef struct StepRun StepRun;
 typedef struct StepBatch
 {
 	int64		rows;			/* written or verified */
-	double		ms;				/* that it took */
+	double		ms;				/* that it took, with its locks and its commit */
 	char	   *blockers;		/* who was in its way, or NULL; palloc'd */
 } StepBatch;
 
@@ -27,12 +27,14 @@ extern StepRun *step_run_begin(Migration *migration, Step *step, int worker,
 							   int workers);
 
 /*
- * Does one batch and commits it, with a non-atomic SPI connection and without
+ * Does one batch of about target_ms and commits it, with the note that the step
+ * is about to rest, for what or NULL, with a non-atomic SPI connection and without
  * an active snapshot; false: no block is left.  Errors: another session asks
  * to stop; the table is gone; whatever a row raises: then it is noted in the
  * step, and all batches before are kept.
  */
-extern bool step_run_batch(StepRun *run, int target_ms, StepBatch *batch);
+extern bool step_run_batch(StepRun *run, int target_ms, const char *rest,
+						   StepBatch *batch);
 
 /* The time since the last batch was not spent on the step. */
 extern void step_run_skip_time(StepRun *run);

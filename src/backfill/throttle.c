@@ -121,6 +121,19 @@ throttle_sees_load(const Throttle *throttle)
 		clock_seconds() - throttle->load_seen_at <= LOAD_LASTS_S;
 }
 
+static char *
+load_text(void)
+{
+	return psprintf("clients are at work: %s",
+					settings_show("tandem.nice_ratio"));
+}
+
+char *
+throttle_rest(const Throttle *throttle)
+{
+	return throttle_sees_load(throttle) ? load_text() : NULL;
+}
+
 int
 throttle_batch_target(const Throttle *throttle)
 {
@@ -142,8 +155,7 @@ load_reason(Throttle *throttle, double now, long *wait_ms)
 	if (!throttle_sees_load(throttle))
 		return NULL;
 	*wait_ms = (long) Max(batch_ms * setting_nice_ratio, 1);
-	return psprintf("clients are at work: %s",
-					settings_show("tandem.nice_ratio"));
+	return load_text();
 }
 
 static char *

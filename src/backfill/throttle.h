@@ -18,6 +18,9 @@ extern Throttle *throttle_create(Oid relid, int workers, int runner_pid);
 /* Whether clients are at work, and to be spared. */
 extern bool throttle_sees_load(const Throttle *throttle);
 
+/* For what a rest will follow the next batch, for people, palloc'd; or NULL. */
+extern char *throttle_rest(const Throttle *throttle);
+
 /* How many ms the next batch may take. */
 extern int	throttle_batch_target(const Throttle *throttle);
 
@@ -28,9 +31,8 @@ extern void throttle_learn(Throttle *throttle, int64 rows, double ms);
  * Why the next batch must wait, for people, palloc'd, and when to ask again;
  * NULL: it may go.  Called in a transaction, between two batches; leaves no
  * snapshot and no lock on a user's table behind.  Dear questions are asked once
- * a second at most.  Settings: tandem.max_rows_per_second, max_wal_rate,
- * nice_ratio,
- * max_lag_size, max_lag_time, lag_sources, hold_function.
+ * a second at most.  Settings: tandem.max_rows_per_second, nice_ratio,
+ * max_wal_rate, max_lag_size, max_lag_time, lag_sources, hold_function.
  */
 extern char *throttle_reason(Throttle *throttle, long *wait_ms);
 

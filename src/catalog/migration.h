@@ -52,7 +52,8 @@ extern void migration_check(const Migration *migration, PhaseAction action);
 
 /*
  * Does the action: the phase changes as the table of phase.c says and
- * tandem.history gets a line.  took is 0 where it means nothing.
+ * tandem.history gets a line.  started
+ * is of clock_now, or CLOCK_NEVER where how long it took means nothing.
  */
 extern void migration_act(Migration *migration, PhaseAction action,
 						  const char *detail, int64 started);

@@ -112,6 +112,22 @@ registry_read(Registry *registry)
 }
 
 bool
+registry_others_fill(int migration_id, int release)
+{
+	TandemQuery query;
+	bool		found;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_int(&query, release);
+	found = query_run_latest(&query,
+							 "SELECT FROM tandem.migration WHERE registered AND id <> $1 AND release <= $2 "
+							 "AND phase IN ('expand', 'migrate')") > 0;
+	query_end(&query);
+	return found;
+}
+
+bool
 registry_may_change(void)
 {
 	char	   *user = GetUserNameFromId(GetUserId(), false);

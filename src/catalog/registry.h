@@ -58,6 +58,9 @@ extern Oid	registry_relid(void);
  */
 extern void registry_changed(void);
 
+/* Whether a migration other than that one keeps the release from being ready. */
+extern bool registry_others_fill(int migration_id, int release);
+
 /* Whether the current user may: has EXECUTE on tandem.switch_release. */
 extern bool registry_may_change(void);
 

@@ -125,7 +125,7 @@ step_list(int migration_id, StepKind kind)
 	rows = query_run_latest(&query,
 							"SELECT id, relation::oid, state = 'done', started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, "
 							"blocks_total, coalesce(batch_blocks, 0), rows_done, rows_filled, rows_quarantined, "
-							"rows_unfilled, rows_mismatched, sample::text, proof, object::text, definition, is_unique, given, rows_moved "
+							"rows_unfilled, rows_mismatched, sample::text, proof, object::text, definition, is_unique, given, rows_indexed "
 							"FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
 	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
@@ -151,7 +151,7 @@ step_list(int migration_id, StepKind kind)
 		step->definition = query_get_text(&query, row, 16);
 		step->is_unique = query_get_bool(row, 17);
 		step->given = query_get_text(&query, row, 18);
-		step->rows_moved = query_get_bigint(row, 19);
+		step->rows_indexed = query_get_bigint(row, 19);
 		steps = lappend(steps, step);
 	}
 	MemoryContextSwitchTo(old);
@@ -173,7 +173,7 @@ step_start(Step *step, const char *storage, BlockNumber blocks,
 	(void) query_run(&query,
 					 "UPDATE tandem.step SET state = 'pending', storage = $2, blocks_total = $3, "
 					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, rows_done = 0, "
-					 "rows_filled = 0, rows_moved = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, "
+					 "rows_filled = 0, rows_indexed = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, "
 					 "sample = '[]', error = NULL, hint = NULL, waiting = NULL, blockers = NULL, run_time = '0', "
 					 "started_at = clock_timestamp(), changed_at = clock_timestamp() "
 					 "WHERE id = $1 AND (started_at IS NULL OR (storage, proof) IS DISTINCT FROM ($2, $4))");
@@ -181,7 +181,7 @@ step_start(Step *step, const char *storage, BlockNumber blocks,
 	step->proof = proof
 		? MemoryContextStrdup(GetMemoryChunkContext(step), proof) : NULL;
 	step->blocks_total = blocks;
-	step->rows_done = step->rows_filled = step->rows_moved = 0;
+	step->rows_done = step->rows_filled = step->rows_indexed = 0;
 	step->rows_quarantined = 0;
 	step->rows_unfilled = step->rows_mismatched = 0;
 	step->started = true;
@@ -197,7 +197,7 @@ step_refresh(Step *step)
 	query_begin(&query);
 	query_int(&query, step->id);
 	if (query_run(&query,
-				  "SELECT rows_done, rows_filled, rows_quarantined, rows_unfilled, rows_mismatched, rows_moved "
+				  "SELECT rows_done, rows_filled, rows_quarantined, rows_unfilled, rows_mismatched, rows_indexed "
 				  "FROM tandem.step WHERE id = $1") > 0)
 	{
 		step->rows_done = query_get_bigint(0, 1);
@@ -205,7 +205,7 @@ step_refresh(Step *step)
 		step->rows_quarantined = query_get_bigint(0, 3);
 		step->rows_unfilled = query_get_bigint(0, 4);
 		step->rows_mismatched = query_get_bigint(0, 5);
-		step->rows_moved = query_get_bigint(0, 6);
+		step->rows_indexed = query_get_bigint(0, 6);
 	}
 	query_end(&query);
 }

@@ -41,7 +41,7 @@ typedef struct Step
 	int			batch_blocks;	/* of the last batch; 0: none yet */
 	int64		rows_done;
 	int64		rows_filled;
-	int64		rows_moved;		/* of these, with new entries in the indexes */
+	int64		rows_indexed;	/* of these, with new entries in the indexes */
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;

@@ -176,7 +176,7 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 
 	step->rows_done += advance->rows_done;
 	step->rows_filled += advance->rows_filled;
-	step->rows_moved += advance->rows_moved;
+	step->rows_indexed += advance->rows_indexed;
 	step->rows_quarantined += advance->rows_quarantined;
 	step->rows_unfilled += advance->rows_unfilled;
 	step->rows_mismatched += advance->rows_mismatched;
@@ -193,8 +193,9 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 	query_bigint(&query, advance->rows_quarantined);
 	query_bigint(&query, advance->rows_unfilled);
 	query_bigint(&query, advance->rows_mismatched);
-	query_bigint(&query, advance->rows_moved);
+	query_bigint(&query, advance->rows_indexed);
 	query_text(&query, advance->sample);
+	query_text(&query, advance->waiting);
 	query_text(&query, advance->blockers);
 	query_int(&query, advance->batch_blocks);
 	query_datum(&query, FLOAT8OID, Float8GetDatum(advance->seconds), false);
@@ -204,8 +205,8 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 					 "+ $4::int8multirange, "
 					 "rows_done = rows_done + $5, rows_filled = rows_filled + $6, "
 					 "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
-					 "rows_mismatched = rows_mismatched + $9, rows_moved = rows_moved + $10, sample = coalesce($11::jsonb, sample), "
-					 "waiting = NULL, blockers = $12, batch_blocks = $13, run_time = run_time + make_interval(secs => $14), "
+					 "rows_mismatched = rows_mismatched + $9, rows_indexed = rows_indexed + $10, sample = coalesce($11::jsonb, sample), "
+					 "waiting = $12, blockers = $13, batch_blocks = $14, run_time = run_time + make_interval(secs => $15), "
 					 "changed_at = clock_timestamp() WHERE id = $1");
 	query_end(&query);
 }

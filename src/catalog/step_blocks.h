@@ -12,11 +12,12 @@ typedef struct StepAdvance
 {
 	int64		rows_done;
 	int64		rows_filled;
-	int64		rows_moved;
+	int64		rows_indexed;
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;
 	const char *sample;			/* JSON array, or NULL */
+	const char *waiting;		/* for what it rests after the batch, or NULL */
 	const char *blockers;		/* who has rows locked, or NULL */
 	int			batch_blocks;
 	double		seconds;		/* that it took */
@@ -46,6 +47,9 @@ typedef struct Blocks
 extern BlockNumber step_region_blocks(const Step *step, int workers);
 extern bool step_claim_region(const Step *step, BlockNumber region);
 extern void step_leave_region(const Step *step, BlockNumber region);
+
+/* No region, but claimed alike: who has the table vacuumed meanwhile. */
+#define STEP_VACUUM PG_UINT16_MAX
 
 /* The first block left at or after from; false: there is none. */
 extern bool step_first_block(const Step *step, int64 from,

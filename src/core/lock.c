@@ -62,7 +62,7 @@ lock_describe_session(int pid)
 				  "a.pid, coalesce(quote_ident(a.usename), '-'), "
 				  "coalesce(quote_ident(nullif(a.application_name, '')), '-'), "
 				  "coalesce(a.state, a.backend_type), "
-				  "coalesce(date_trunc('second', greatest(clock_timestamp() - a.xact_start, '0'))::text, '-')) "
+				  "coalesce(date_trunc('second', greatest(clock_timestamp(), a.xact_start) - a.xact_start)::text, '-')) "
 				  "FROM pg_stat_activity a WHERE a.pid = $1") > 0)
 		text = query_get_text(&query, 0, 1);
 

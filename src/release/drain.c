@@ -169,7 +169,8 @@ check_not_current(const Migration *migration, const Registry *registry,
 				  bool force)
 {
 	if (!retires_current(migration, registry) ||
-		(force && registry->read_only_from == migration->release))
+		(force && registry->read_only_from == migration->release &&
+		 !registry_others_fill(migration->id, migration->release)))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

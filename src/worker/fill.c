@@ -20,6 +20,7 @@
 #include "backfill/run.h"
 #include "backfill/throttle.h"
 #include "catalog/migration_lock.h"
+#include "catalog/step_blocks.h"
 #include "sync/trigger_row.h"
 #include "worker/fill.h"
 #include "worker/process.h"
@@ -47,7 +48,10 @@ fill_proof_holds(const Step *step)
 		step->rows_quarantined == 0;
 }
 
-/* All batches of one step; what one of them palloc's goes with it. */
+/*
+ * All batches of one step; what one of them palloc's goes with it.  vacuuming
+ * is NULL where another process has the table vacuumed.
+ */
 static void
 run_batches(Fill *fill, Step *step, StepRun *run, Throttle *throttle,
 			Vacuuming *vacuuming)
@@ -65,16 +69,14 @@ run_batches(Fill *fill, Step *step, StepRun *run, Throttle *throttle,
 		MemoryContextSwitchTo(turn);
 		if (steering_wait(fill->migration, step->id, throttle))
 			step_run_skip_time(run);
-		more = step_run_batch(run, throttle_batch_target(throttle), &batch);
+		more = step_run_batch(run, throttle_batch_target(throttle),
+							  throttle_rest(throttle), &batch);
 		throttle_learn(throttle, batch.rows, batch.ms);
 		if (fill->worker == 0)
-		{
 			progress_notice(&notice, step, batch.blockers);
-			if (step->kind == STEP_BACKFILL)
-				vacuuming_go_on(vacuuming, !more,
-								throttle_sees_load(throttle));
-			SPI_commit();
-		}
+		if (vacuuming)
+			vacuuming_go_on(vacuuming, !more, throttle_sees_load(throttle));
+		SPI_commit();
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(turn);
 	}
@@ -95,6 +97,8 @@ run_step(Fill *fill, Step *step)
 	StepRun    *run;
 	Throttle   *throttle;
 	Vacuuming	vacuuming;
+	bool		vacuums = step->kind == STEP_BACKFILL &&
+	step_claim_region(step, STEP_VACUUM);
 
 	MemoryContextSwitchTo(context);
 	run = step_run_begin(fill->migration, step, fill->worker, fill->workers);
@@ -102,8 +106,10 @@ run_step(Fill *fill, Step *step)
 							   migration_runner_pid(fill->migration));
 	vacuuming_start(&vacuuming, fill->migration, step);
 	SPI_commit();
-	run_batches(fill, step, run, throttle, &vacuuming);
+	run_batches(fill, step, run, throttle, vacuums ? &vacuuming : NULL);
 	step_run_end(run);
+	if (vacuums)
+		step_leave_region(step, STEP_VACUUM);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 }

@@ -19,6 +19,9 @@
 
 #define PAUSE_POLL_MS 200
 
+/* to say what a shorter wait is for would cost more than it; a batch says it */
+#define SHORT_WAIT_MS 100
+
 static char *
 reason_to_wait(const Migration *migration, Throttle *throttle, long *wait_ms)
 {
@@ -55,6 +58,13 @@ may_go(const Migration *migration, int step_id, Throttle *throttle,
 	reason = reason_to_wait(migration, throttle, &wait_ms);
 	if (reason == NULL && !*said)
 		return true;
+	if (reason && !*said && wait_ms < SHORT_WAIT_MS)
+	{
+		SPI_commit();
+		*waited = true;
+		interruptible_sleep(wait_ms);
+		return false;
+	}
 	/* a word for onlookers is not waited for */
 	settings_for_transaction("synchronous_commit", "off");
 	step_set_waiting(step_id, reason, NULL);

@@ -26,7 +26,7 @@ static void
 note_counts(Vacuuming *vacuuming)
 {
 	vacuuming->filled_before = vacuuming->step->rows_filled;
-	vacuuming->moved_before = vacuuming->step->rows_moved;
+	vacuuming->indexed_before = vacuuming->step->rows_indexed;
 }
 
 void
@@ -39,9 +39,9 @@ vacuuming_start(Vacuuming *vacuuming, const Migration *migration, Step *step)
 	vacuuming->refused = false;
 }
 
-/* Rows that what is due after holds, as far as the blocks done tell. */
+/* Rows with new entries that a VACUUM is worth; a page of those not done counts as one done. */
 static double
-rows_to_move(const Step *step, int64 left)
+rows_worth_it(const Step *step, int64 left)
 {
 	double		done = Max(step->blocks_total - left, 1);
 	double		blocks = Max((double) step->blocks_total * setting_vacuum_every / 100,
@@ -58,11 +58,12 @@ static bool
 is_due(const Vacuuming *vacuuming, bool at_end)
 {
 	Step	   *step = vacuuming->step;
-	int64		moved = step->rows_moved - vacuuming->moved_before;
+	int64		indexed = step->rows_indexed - vacuuming->indexed_before;
 
 	if (at_end)
 		return step->rows_filled > vacuuming->filled_before;
-	return moved > 0 && moved >= rows_to_move(step, step_blocks_left(step));
+	return indexed > 0 &&
+		indexed >= rows_worth_it(step, step_blocks_left(step));
 }
 
 static void
@@ -110,7 +111,7 @@ vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
 	step_refresh(step);
 	/* the step began anew */
 	if (step->rows_filled < vacuuming->filled_before)
-		vacuuming->filled_before = vacuuming->moved_before = 0;
+		vacuuming->filled_before = vacuuming->indexed_before = 0;
 	/* a partition may have been dropped meanwhile */
 	if (!is_due(vacuuming, at_end) || get_rel_name(step->relation) == NULL)
 		return;

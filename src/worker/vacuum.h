@@ -13,7 +13,7 @@ typedef struct Vacuuming
 	const Migration *migration;
 	Step	   *step;
 	int64		filled_before;	/* rows of the step at the last VACUUM */
-	int64		moved_before;	/* of these, with new entries in the indexes */
+	int64		indexed_before; /* of these, with new entries in the indexes */
 	bool		refused;		/* it has failed once, and was told */
 } Vacuuming;
 

@@ -70,4 +70,16 @@ foreach my $case ([ 'with', 10 ], [ 'without', 0 ])
 	cmp_ok($count, $every ? '>' : '==', 0, "tandem.vacuum_every = $every: $count VACUUM");
 }
 
+# whichever worker fills a partition has it vacuumed
+ask(<<'SQL');
+CREATE TABLE parts (id int, price int) PARTITION BY HASH (id);
+SELECT format('CREATE TABLE parts_%s PARTITION OF parts FOR VALUES WITH (MODULUS 6, REMAINDER %1$s)', i) FROM generate_series(0, 5) i \gexec
+INSERT INTO parts SELECT i, i FROM generate_series(1, 60000) i;
+SELECT tandem.create_migration('parts');
+SELECT tandem.add_column('parts', 'parts', 'cents', 'bigint');
+SELECT tandem.sync_column('parts', 'parts', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
+SQL
+ask(q(CALL tandem.migrate('parts', workers => 3)));
+is(ask(q(SELECT count(*) FROM pg_stat_all_tables WHERE relname ~ '^parts_' AND vacuum_count > 0)), 6, 'three workers: each partition is vacuumed');
+
 done_testing();
