@@ -51,14 +51,15 @@ SELECT tandem.create_migration('items');
 SELECT tandem.add_column('items', 'items', 'cents', 'bigint');
 SELECT tandem.sync_column('items', 'items', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
 SQL
-hold_blocks('first', 6);
-hold_blocks('second', 50);
-hold_blocks('third', 55);
-ask(q(SELECT tandem.configure('items', 'tandem.batch_target', '1ms'); CALL tandem.migrate('items', background => true)));
-wait_for_blocks('{[6,7),[50,56)}', '(' . rows_of(6, 6) . ') + (' . rows_of(50, 55) . ')',
+# all within the first batch
+hold_blocks('first', 1);
+hold_blocks('second', 12);
+hold_blocks('third', 15);
+ask(q(CALL tandem.migrate('items', background => true)));
+wait_for_blocks('{[1,2),[12,16)}', '(' . rows_of(1, 1) . ') + (' . rows_of(12, 15) . ')',
 	'what lies close between two blocks stays with them, and is not counted yet');
 ask(q(COMMIT PREPARED 'second'));
-wait_for_blocks('{[6,7),[55,56)}', '(' . rows_of(6, 6) . ') + (' . rows_of(55, 55) . ')', 'it is counted when it goes');
+wait_for_blocks('{[1,2),[15,16)}', '(' . rows_of(1, 1) . ') + (' . rows_of(15, 15) . ')', 'it is counted when it goes');
 ask(q(ROLLBACK PREPARED 'first'));
 ask(q(COMMIT PREPARED 'third'));
 is_ended_well($node, 'items', 'items');
