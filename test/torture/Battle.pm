@@ -358,7 +358,7 @@ sub look
 	my %gone = map { $_ => 1 } map { @{ $_->{columns} } } @{ $self->{ended} };
 	my @names = sort grep { !$gone{$_} } keys %{ $self->{model}{columns} };
 	my $names = join ', ', @names;
-	my $views = $self->{views}->look_sql($self->{model});
+	my $views = $self->{views}->look_sql($self->{model}, \%gone);
 	my ($status, $out, $err) = $self->{server}->try(<<"SQL", $database);
 SET TimeZone = 'UTC';
 BEGIN ISOLATION LEVEL REPEATABLE READ;

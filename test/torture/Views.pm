@@ -81,12 +81,12 @@ sub columns_of
 	return sort grep { !$hidden{$_} } keys %{ $model->{columns} };
 }
 
-# What psql is to print of them, in the snapshot of the rows.
+# What psql is to print of them, in the snapshot of the rows, from which some columns are gone.
 sub look_sql
 {
-	my ($self, $model) = @_;
+	my ($self, $model, $gone) = @_;
 	# an up that raises fails the query that reads it
-	my $where = grep({ $_->{old}[0] eq 'code' } @{ $model->{rules} })
+	my $where = !$gone->{code} && grep({ $_->{old}[0] eq 'code' } @{ $model->{rules} })
 	  ? q(WHERE id NOT IN (SELECT id FROM torture.items WHERE code = 'bad')) : '';
 
 	return join '', map { "\\echo view $_\nSAVEPOINT v;\nCOPY (SELECT * FROM release_$_.items $where) TO STDOUT (HEADER);\nROLLBACK TO v;\n" } $self->releases;
@@ -106,6 +106,8 @@ sub read_output
 			undef $names;
 			next;
 		}
+		# the end of the line before
+		next unless defined $view;
 		my @fields = map { $_ eq '\N' ? undef : $_ } split /\t/, $line, -1;
 		if (!$names)
 		{
