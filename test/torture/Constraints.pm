@@ -98,7 +98,9 @@ sub mend
 {
 	my ($self, $battle, $name, $err) = @_;
 	my $of = $self->{of}{$name} || {};
-	my ($kind) = grep { $err =~ /\b\Q$of->{$_}{object}\E\b/ } sort keys %$of;
+	# its details may name other columns
+	my ($error) = $err =~ /ERROR:(.*)/;
+	my ($kind) = grep { $error =~ /\b\Q$of->{$_}{object}\E\b/ } sort keys %$of;
 
 	# added by an earlier run, and not validated yet: then it is the fill that meets the row, and names it
 	if ($err =~ /ERROR:\s+23514: .*"tandem_not_null_(\w+)".*filling row /s && $of->{'not null'} && $of->{'not null'}{object} eq $1)
