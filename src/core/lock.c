@@ -49,6 +49,20 @@ interruptible_sleep(long ms)
 	}
 }
 
+bool
+lock_is_ours(Oid relid)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	for (LOCKMODE mode = AccessShareLock; mode <= AccessExclusiveLock; mode++)
+	{
+		if (compat_lock_is_held(&tag, mode))
+			return true;
+	}
+	return false;
+}
+
 char *
 lock_describe_session(int pid)
 {

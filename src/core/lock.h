@@ -18,6 +18,13 @@
  */
 extern void lock_relations(List *relids, LOCKMODE mode);
 
+/*
+ * Whether this process has the relation locked, in whatever mode.  Then a
+ * weaker lock is had at once, ahead of who waits for a stronger one; but not
+ * when it is tried for without waiting: that fails because of those.
+ */
+extern bool lock_is_ours(Oid relid);
+
 /* The sessions that hold a lock against mode, as text for people. */
 extern char *lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode);
 

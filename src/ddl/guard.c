@@ -117,7 +117,10 @@ warn_of_later_trigger(Oid relid)
 						 SYNC_TRIGGER_NAME)));
 }
 
-/* Commands on a table: is each of its syncs still in force? */
+/*
+ * Commands on a table: is each of its syncs still in force?  A command on a
+ * partition has no lock on the table that was named at expand: it waits for it.
+ */
 static void
 check_table(Oid relid, const EventTriggerData *data)
 {
@@ -126,18 +129,19 @@ check_table(Oid relid, const EventTriggerData *data)
 	foreach(lc, sync_list_of_relation(table_root(relid)))
 	{
 		char	   *problem = sync_rule_problem(lfirst(lc),
-												changes_rights(data->parsetree));
+												changes_rights(data->parsetree),
+												true);
 
 		if (problem == NULL)
-			problem = sync_trigger_problem(lfirst(lc));
+			problem = sync_trigger_problem(lfirst(lc), true);
 		if (problem)
 			refuse(lfirst(lc), data->tag, problem);
 	}
 }
 
-/* Commands on other objects: does every rule still mean something? */
+/* Does every rule of these tables still mean something? */
 static void
-check_rules(List *tables, const EventTriggerData *data)
+check_rules(List *tables, const EventTriggerData *data, bool wait)
 {
 	ListCell   *table;
 
@@ -148,7 +152,8 @@ check_rules(List *tables, const EventTriggerData *data)
 		foreach(lc, sync_list_of_relation(lfirst_oid(table)))
 		{
 			char	   *problem = sync_rule_problem(lfirst(lc),
-													changes_rights(data->parsetree));
+													changes_rights(data->parsetree),
+													wait);
 
 			if (problem)
 				refuse(lfirst(lc), data->tag, problem);
@@ -216,7 +221,7 @@ check_altered(Oid relid, const EventTriggerData *data)
 		sync_trigger_row(table_root(relid), &row))
 		check_table(relid, data);
 	else
-		check_rules(list_make1_oid(table_root(relid)), data);
+		check_rules(list_make1_oid(table_root(relid)), data, true);
 }
 
 /* A restore makes the sync trigger without REPLACE. */
@@ -260,7 +265,8 @@ check_command(const EventTriggerData *data, List *tables)
 			check_table(lfirst_oid(lc), data);
 	}
 	else
-		check_rules(tables, data);
+		/* of tables that are none of the command's: it does not wait for them */
+		check_rules(tables, data, false);
 }
 
 Datum

@@ -12,6 +12,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "core/lock.h"
 #include "core/query.h"
 #include "core/quoting.h"
 #include "core/sql_function.h"
@@ -142,21 +143,34 @@ rule_problem(const SyncRule *rule, Relation rel, bool rights)
 		: NULL;
 }
 
-/* Opens the table of the rule unless someone has it locked; *gone: no table. */
+/*
+ * Opens the table of the rule; NULL: it is gone, or, unless we wait, others have
+ * it locked.
+ */
 static Relation
-open_without_waiting(const SyncRule *rule, bool *gone)
+open_table(const SyncRule *rule, bool wait, bool *gone)
 {
+	Relation	rel;
+
 	*gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(rule->relation));
-	if (*gone || !ConditionalLockRelationOid(rule->relation, AccessShareLock))
+	if (*gone)
+		return NULL;
+	if (wait || lock_is_ours(rule->relation))
+	{
+		rel = try_table_open(rule->relation, AccessShareLock);
+		*gone = (rel == NULL);
+		return rel;
+	}
+	if (!ConditionalLockRelationOid(rule->relation, AccessShareLock))
 		return NULL;
 	return table_open(rule->relation, NoLock);
 }
 
 char *
-sync_rule_problem(const SyncRule *rule, bool rights)
+sync_rule_problem(const SyncRule *rule, bool rights, bool wait)
 {
 	bool		gone;
-	Relation	rel = open_without_waiting(rule, &gone);
+	Relation	rel = open_table(rule, wait, &gone);
 	char	   *problem;
 
 	if (rel == NULL)
@@ -167,11 +181,11 @@ sync_rule_problem(const SyncRule *rule, bool rights)
 }
 
 char *
-sync_trigger_problem(const SyncRule *rule)
+sync_trigger_problem(const SyncRule *rule, bool wait)
 {
 	char	   *problem = NULL;
 	bool		gone;
-	Relation	rel = open_without_waiting(rule, &gone);
+	Relation	rel = open_table(rule, wait, &gone);
 	ListCell   *lc;
 
 	if (rel == NULL)
@@ -196,9 +210,9 @@ sync_trigger_problem(const SyncRule *rule)
 char *
 sync_problem(const SyncRule *rule)
 {
-	char	   *problem = sync_rule_problem(rule, true);
+	char	   *problem = sync_rule_problem(rule, true, false);
 
-	return problem ? problem : sync_trigger_problem(rule);
+	return problem ? problem : sync_trigger_problem(rule, false);
 }
 
 Datum

@@ -16,11 +16,12 @@ extern char *sync_problem(const SyncRule *rule);
 
 /*
  * The same of its expressions and columns alone; rights: that the owner of the
- * table may not look up what they name is a problem, too.
+ * table may not look up what they name is a problem, too.  wait: for whoever
+ * has the table locked.
  */
-extern char *sync_rule_problem(const SyncRule *rule, bool rights);
+extern char *sync_rule_problem(const SyncRule *rule, bool rights, bool wait);
 
 /* The same of its trigger alone. */
-extern char *sync_trigger_problem(const SyncRule *rule);
+extern char *sync_trigger_problem(const SyncRule *rule, bool wait);
 
 #endif							/* TANDEM_HEALTH_H */
