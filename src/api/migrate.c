@@ -186,25 +186,40 @@ is_done(const MigrateCall *call, const Migration *migration)
 	return done;
 }
 
+/*
+ * A cancel ends the waits of others, too.  Its request lasts until all can see
+ * its event, so that one of the two is met.
+ */
+static void
+check_not_cancelled(const MigrateCall *call, const Migration *migration)
+{
+	if (call->waiting_since == 0)
+		return;
+	migration_check_stop(migration);
+	if (migration_was_cancelled(migration, call->waiting_since))
+		migration_stopped(migration);
+}
+
 /* One look; true: another one is to follow. */
 static bool
 try_migrate(MigrateCall *call)
 {
 	Migration  *migration;
+	bool		running;
 
 	/* of the caller's: what others have committed while it waited is no error */
 	SPI_commit();
 	settings_for_transaction("transaction_isolation", "read committed");
 	migration = migration_get_for_change(call->name);
-	if (call->waiting_since &&
-		migration_was_cancelled(migration, call->waiting_since))
-		migration_stopped(migration);
+	running = migration_is_running(migration);
+	/* a run may have ended between the two looks; no other can begin now */
+	if (!running)
+		migration = migration_get(call->name);
+	check_not_cancelled(call, migration);
 	if (migration->phase != PHASE_DONE)
-	{
 		migration_check(migration, ACTION_MIGRATE);
-		if (migration_is_running(migration))
-			return give_way(call, migration);
-	}
+	if (running)
+		return give_way(call, migration);
 	if (is_done(call, migration))
 		return false;
 	if (!migration_lock_start(migration, call->background))
