@@ -7,7 +7,6 @@
 #include "utils/lsyscache.h"
 
 #include "backfill/progress_notice.h"
-#include "catalog/step_blocks.h"
 #include "core/clock.h"
 
 #define NOTICE_EVERY_MS 2000
@@ -18,7 +17,7 @@ progress_notice_start(ProgressNotice *notice, Step *step)
 {
 	notice->started = notice->last = clock_now();
 	notice->rows_before = step->rows_done;
-	notice->left_before = step_blocks_left(step);
+	notice->left_before = step->blocks_left;
 }
 
 static double
@@ -72,7 +71,9 @@ progress_notice(ProgressNotice *notice, Step *step, const char *waiting)
 
 	if (!is_time(notice))
 		return;
-	left = step_blocks_left(step);
+	/* this process may only wait for others */
+	step_refresh(step);
+	left = step->blocks_left;
 	/* it had no list yet, or began anew */
 	if (notice->left_before < left)
 		notice->left_before = step->blocks_total;

@@ -121,17 +121,13 @@ throttle_sees_load(const Throttle *throttle)
 		clock_seconds() - throttle->load_seen_at <= LOAD_LASTS_S;
 }
 
-static char *
-load_text(void)
-{
-	return psprintf("clients are at work: %s",
-					settings_show("tandem.nice_ratio"));
-}
-
 char *
 throttle_rest(const Throttle *throttle)
 {
-	return throttle_sees_load(throttle) ? load_text() : NULL;
+	if (!throttle_sees_load(throttle))
+		return NULL;
+	return psprintf("clients are at work: %s",
+					settings_show("tandem.nice_ratio"));
 }
 
 int
@@ -152,10 +148,8 @@ load_reason(Throttle *throttle, double now, long *wait_ms)
 		return NULL;
 	if (client_load_seen(throttle->runner_pid))
 		throttle->load_seen_at = now;
-	if (!throttle_sees_load(throttle))
-		return NULL;
 	*wait_ms = (long) Max(batch_ms * setting_nice_ratio, 1);
-	return load_text();
+	return throttle_rest(throttle);
 }
 
 static char *

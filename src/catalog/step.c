@@ -111,6 +111,18 @@ step_find(List *steps, Oid relid)
 	return NULL;
 }
 
+void
+step_take_counts(Step *step, uint64 row)
+{
+	step->rows_done = query_get_bigint(row, 1);
+	step->rows_filled = query_get_bigint(row, 2);
+	step->rows_indexed = query_get_bigint(row, 3);
+	step->rows_quarantined = query_get_bigint(row, 4);
+	step->rows_unfilled = query_get_bigint(row, 5);
+	step->rows_mismatched = query_get_bigint(row, 6);
+	step->blocks_left = query_get_bigint(row, 7);
+}
+
 List *
 step_list(int migration_id, StepKind kind)
 {
@@ -123,35 +135,30 @@ step_list(int migration_id, StepKind kind)
 	query_int(&query, migration_id);
 	query_text(&query, kind_names[kind]);
 	rows = query_run_latest(&query,
-							"SELECT id, relation::oid, state = 'done', started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, "
-							"blocks_total, coalesce(batch_blocks, 0), rows_done, rows_filled, rows_quarantined, "
-							"rows_unfilled, rows_mismatched, sample::text, proof, object::text, definition, is_unique, given, rows_indexed "
+							"SELECT " STEP_COUNTS ", id, relation::oid, state = 'done', "
+							"started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, blocks_total, "
+							"coalesce(batch_blocks, 0), sample::text, proof, object::text, definition, is_unique, given "
 							"FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
 	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		Step	   *step = palloc0(sizeof(Step));
 
+		step_take_counts(step, row);
 		step->kind = kind;
-		step->id = query_get_int(row, 1);
-		step->relation = query_get_oid(row, 2);
-		step->done = query_get_bool(row, 3);
-		step->started = query_get_bool(row, 4);
-		step->storage = query_get_text(&query, row, 5);
-		step->blocks_total = query_get_bigint(row, 6);
-		step->batch_blocks = query_get_int(row, 7);
-		step->rows_done = query_get_bigint(row, 8);
-		step->rows_filled = query_get_bigint(row, 9);
-		step->rows_quarantined = query_get_bigint(row, 10);
-		step->rows_unfilled = query_get_bigint(row, 11);
-		step->rows_mismatched = query_get_bigint(row, 12);
-		step->sample = query_get_text(&query, row, 13);
-		step->proof = query_get_text(&query, row, 14);
-		step->object = query_get_text(&query, row, 15);
-		step->definition = query_get_text(&query, row, 16);
-		step->is_unique = query_get_bool(row, 17);
-		step->given = query_get_text(&query, row, 18);
-		step->rows_indexed = query_get_bigint(row, 19);
+		step->id = query_get_int(row, 8);
+		step->relation = query_get_oid(row, 9);
+		step->done = query_get_bool(row, 10);
+		step->started = query_get_bool(row, 11);
+		step->storage = query_get_text(&query, row, 12);
+		step->blocks_total = query_get_bigint(row, 13);
+		step->batch_blocks = query_get_int(row, 14);
+		step->sample = query_get_text(&query, row, 15);
+		step->proof = query_get_text(&query, row, 16);
+		step->object = query_get_text(&query, row, 17);
+		step->definition = query_get_text(&query, row, 18);
+		step->is_unique = query_get_bool(row, 19);
+		step->given = query_get_text(&query, row, 20);
 		steps = lappend(steps, step);
 	}
 	MemoryContextSwitchTo(old);
@@ -180,7 +187,7 @@ step_start(Step *step, const char *storage, BlockNumber blocks,
 	step->storage = MemoryContextStrdup(GetMemoryChunkContext(step), storage);
 	step->proof = proof
 		? MemoryContextStrdup(GetMemoryChunkContext(step), proof) : NULL;
-	step->blocks_total = blocks;
+	step->blocks_total = step->blocks_left = blocks;
 	step->rows_done = step->rows_filled = step->rows_indexed = 0;
 	step->rows_quarantined = 0;
 	step->rows_unfilled = step->rows_mismatched = 0;
@@ -197,16 +204,8 @@ step_refresh(Step *step)
 	query_begin(&query);
 	query_int(&query, step->id);
 	if (query_run(&query,
-				  "SELECT rows_done, rows_filled, rows_quarantined, rows_unfilled, rows_mismatched, rows_indexed "
-				  "FROM tandem.step WHERE id = $1") > 0)
-	{
-		step->rows_done = query_get_bigint(0, 1);
-		step->rows_filled = query_get_bigint(0, 2);
-		step->rows_quarantined = query_get_bigint(0, 3);
-		step->rows_unfilled = query_get_bigint(0, 4);
-		step->rows_mismatched = query_get_bigint(0, 5);
-		step->rows_indexed = query_get_bigint(0, 6);
-	}
+				  "SELECT " STEP_COUNTS " FROM tandem.step WHERE id = $1") > 0)
+		step_take_counts(step, 0);
 	query_end(&query);
 }
 

@@ -38,6 +38,7 @@ typedef struct Step
 	bool		started;
 	char	   *storage;		/* the file that blocks_todo speaks of */
 	int64		blocks_total;
+	int64		blocks_left;	/* when the counts were read last */
 	int			batch_blocks;	/* of the last batch; 0: none yet */
 	int64		rows_done;
 	int64		rows_filled;
@@ -82,6 +83,13 @@ extern void step_start(Step *step, const char *storage, BlockNumber blocks,
 
 /* Reads its counts again: other processes add to them. */
 extern void step_refresh(Step *step);
+
+/* The first columns of a query on tandem.step, and what takes the counts from them. */
+#define STEP_COUNTS \
+	"rows_done, rows_filled, rows_indexed, rows_quarantined, rows_unfilled, rows_mismatched, " \
+	"(SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM unnest(blocks_todo) r)"
+
+extern void step_take_counts(Step *step, uint64 row);
 
 /* Whether it is not done, as it is now. */
 extern bool step_is_open(int step_id);

@@ -174,14 +174,7 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 {
 	TandemQuery query;
 
-	step->rows_done += advance->rows_done;
-	step->rows_filled += advance->rows_filled;
-	step->rows_indexed += advance->rows_indexed;
-	step->rows_quarantined += advance->rows_quarantined;
-	step->rows_unfilled += advance->rows_unfilled;
-	step->rows_mismatched += advance->rows_mismatched;
 	step->batch_blocks = advance->batch_blocks;
-
 	query_begin(&query);
 	query_int(&query, step->id);
 	/* what lies between two ranges was not on the list, and is nobody's */
@@ -199,29 +192,15 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 	query_text(&query, advance->blockers);
 	query_int(&query, advance->batch_blocks);
 	query_datum(&query, FLOAT8OID, Float8GetDatum(advance->seconds), false);
-	(void) query_run(&query,
-					 "UPDATE tandem.step SET blocks_todo = blocks_todo "
-					 "- int8multirange(int8range($2, $3, '[]')) "
-					 "+ $4::int8multirange, "
-					 "rows_done = rows_done + $5, rows_filled = rows_filled + $6, "
-					 "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
-					 "rows_mismatched = rows_mismatched + $9, rows_indexed = rows_indexed + $10, sample = coalesce($11::jsonb, sample), "
-					 "waiting = $12, blockers = $13, batch_blocks = $14, run_time = run_time + make_interval(secs => $15), "
-					 "changed_at = clock_timestamp() WHERE id = $1");
+	if (query_run(&query,
+				  "UPDATE tandem.step SET blocks_todo = blocks_todo "
+				  "- int8multirange(int8range($2, $3, '[]')) "
+				  "+ $4::int8multirange, "
+				  "rows_done = rows_done + $5, rows_filled = rows_filled + $6, "
+				  "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
+				  "rows_mismatched = rows_mismatched + $9, rows_indexed = rows_indexed + $10, sample = coalesce($11::jsonb, sample), "
+				  "waiting = $12, blockers = $13, batch_blocks = $14, run_time = run_time + make_interval(secs => $15), "
+				  "changed_at = clock_timestamp() WHERE id = $1 RETURNING " STEP_COUNTS) > 0)
+		step_take_counts(step, 0);
 	query_end(&query);
-}
-
-int64
-step_blocks_left(Step *step)
-{
-	TandemQuery query;
-	int64		left;
-
-	query_begin(&query);
-	query_int(&query, step->id);
-	(void) query_run(&query,
-					 "SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM tandem.step, unnest(blocks_todo) r WHERE id = $1");
-	left = query_get_bigint(0, 1);
-	query_end(&query);
-	return left;
 }

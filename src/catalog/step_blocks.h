@@ -68,11 +68,11 @@ extern int	blocks_count(const Blocks *blocks);
 /* Cuts blocks off behind last, which is not before the first. */
 extern void blocks_cut(Blocks *blocks, BlockNumber last);
 
-/* Takes blocks off the list, except those in again, ascending. */
+/*
+ * Takes blocks off the list, except those in again, ascending, and reads the
+ * counts of the step again.
+ */
 extern void step_advance(Step *step, const Blocks *blocks, List *again,
 						 const StepAdvance *advance);
-
-/* Blocks left. */
-extern int64 step_blocks_left(Step *step);
 
 #endif							/* TANDEM_STEP_BLOCKS_H */

@@ -19,7 +19,7 @@
 
 #define PAUSE_POLL_MS 200
 
-/* to say what a shorter wait is for would cost more than it; a batch says it */
+/* to say what a shorter wait is for would cost more than it does */
 #define SHORT_WAIT_MS 100
 
 static char *
@@ -58,21 +58,18 @@ may_go(const Migration *migration, int step_id, Throttle *throttle,
 	reason = reason_to_wait(migration, throttle, &wait_ms);
 	if (reason == NULL && !*said)
 		return true;
-	if (reason && !*said && wait_ms < SHORT_WAIT_MS)
+	if (*said || wait_ms >= SHORT_WAIT_MS)
 	{
-		SPI_commit();
-		*waited = true;
-		interruptible_sleep(wait_ms);
-		return false;
+		/* a word for onlookers is not waited for */
+		settings_for_transaction("synchronous_commit", "off");
+		step_set_waiting(step_id, reason, NULL);
+		*said = (reason != NULL);
 	}
-	/* a word for onlookers is not waited for */
-	settings_for_transaction("synchronous_commit", "off");
-	step_set_waiting(step_id, reason, NULL);
 	SPI_commit();
-	*said = (reason != NULL);
-	*waited |= *said;
-	if (reason)
-		interruptible_sleep(wait_ms);
+	if (reason == NULL)
+		return false;
+	*waited = true;
+	interruptible_sleep(wait_ms);
 	return false;
 }
 

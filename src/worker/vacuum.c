@@ -12,7 +12,6 @@
 #include "utils/lsyscache.h"
 
 #include "catalog/migration_lock.h"
-#include "catalog/step_blocks.h"
 #include "core/quoting.h"
 #include "core/settings.h"
 #include "worker/blockers.h"
@@ -41,9 +40,9 @@ vacuuming_start(Vacuuming *vacuuming, const Migration *migration, Step *step)
 
 /* Rows with new entries that a VACUUM is worth; a page of those not done counts as one done. */
 static double
-rows_worth_it(const Step *step, int64 left)
+rows_worth_it(const Step *step)
 {
-	double		done = Max(step->blocks_total - left, 1);
+	double		done = Max(step->blocks_total - step->blocks_left, 1);
 	double		blocks = Max((double) step->blocks_total * setting_vacuum_every / 100,
 							 SMALLEST_PIECE);
 
@@ -62,8 +61,7 @@ is_due(const Vacuuming *vacuuming, bool at_end)
 
 	if (at_end)
 		return step->rows_filled > vacuuming->filled_before;
-	return indexed > 0 &&
-		indexed >= rows_worth_it(step, step_blocks_left(step));
+	return indexed > 0 && indexed >= rows_worth_it(step);
 }
 
 static void
@@ -108,7 +106,6 @@ vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
 
 	if (setting_vacuum_every == 0 || vacuuming->refused)
 		return;
-	step_refresh(step);
 	/* the step began anew */
 	if (step->rows_filled < vacuuming->filled_before)
 		vacuuming->filled_before = vacuuming->indexed_before = 0;

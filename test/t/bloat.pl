@@ -12,10 +12,7 @@ use Test::More;
 # the target is 1.12 for 2 M rows
 my $most = 1.20;
 my $rows = 500000;
-my $node = new_server('main');
-
-$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off");
-$node->restart;
+my $node = new_server('main', conf => "autovacuum = off\nfsync = off");
 
 sub ask
 {
@@ -31,12 +28,8 @@ CREATE TABLE $name (id int PRIMARY KEY, price int, filler text DEFAULT repeat('x
 INSERT INTO $name SELECT i, i FROM generate_series(1, $count) i;
 CREATE INDEX ${name}_price ON $name (price);
 VACUUM ANALYZE $name;
-BEGIN;
-SELECT tandem.create_migration('$name');
-SELECT tandem.add_column('$name', '$name', 'cents', 'bigint');
-SELECT tandem.sync_column('$name', '$name', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
-COMMIT;
 SQL
+	expand_price($node, $name);
 	return;
 }
 
@@ -75,10 +68,8 @@ ask(<<'SQL');
 CREATE TABLE parts (id int, price int) PARTITION BY HASH (id);
 SELECT format('CREATE TABLE parts_%s PARTITION OF parts FOR VALUES WITH (MODULUS 6, REMAINDER %1$s)', i) FROM generate_series(0, 5) i \gexec
 INSERT INTO parts SELECT i, i FROM generate_series(1, 60000) i;
-SELECT tandem.create_migration('parts');
-SELECT tandem.add_column('parts', 'parts', 'cents', 'bigint');
-SELECT tandem.sync_column('parts', 'parts', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
 SQL
+expand_price($node, 'parts');
 ask(q(CALL tandem.migrate('parts', workers => 3)));
 is(ask(q(SELECT count(*) FROM pg_stat_all_tables WHERE relname ~ '^parts_' AND vacuum_count > 0)), 6, 'three workers: each partition is vacuumed');
 

@@ -74,15 +74,8 @@ sql('SELECT tandem.register_release(99)');
 ok(finish($job), 'set forward: a release is waited for all the same') or diag($job->{err});
 
 # transactions of an old release are waited for
-sql(<<'SQL');
-CREATE TABLE drained (id int PRIMARY KEY, price int);
-BEGIN;
-SELECT tandem.create_migration('drained', release => 100);
-SELECT tandem.add_column('drained', 'drained', 'cents', 'bigint');
-SELECT tandem.sync_column('drained', 'drained', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
-COMMIT;
-CALL tandem.migrate('drained');
-SQL
+expand_table($node, 'drained', rows => 1, release => 100);
+sql(q(CALL tandem.migrate('drained')));
 my $old = $node->background_psql('postgres');
 $old->query_safe(q(SET tandem.release = 99; BEGIN; SELECT 1));
 $job = start_psql($node, 'postgres', q(CALL tandem.contract('drained', undeclared => 'ignore')));

@@ -35,13 +35,9 @@ sub expand
 SET client_min_messages = error;
 CREATE TABLE $name (id int PRIMARY KEY, price int);
 INSERT INTO $name SELECT i, i FROM generate_series(1, 10) i;
-BEGIN;
-SELECT tandem.create_migration('$name', release => $release);
-SELECT tandem.add_column('$name', '$name', 'cents', 'bigint');
-SELECT tandem.sync_column('$name', '$name', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
-COMMIT;
-CALL tandem.migrate('$name');
 SQL
+	expand_price($node, $name, release => $release);
+	sql("CALL tandem.migrate('$name')");
 	return;
 }
 

@@ -10,13 +10,11 @@ use TandemTest;
 use Test::More;
 
 my $nodes = 50;
-my $node = new_server('main');
-$node->append_conf('postgresql.conf', <<'CONF');
+my $node = new_server('main', conf => <<'CONF');
 max_connections = 100
 # a node that is gone is noticed
 client_connection_check_interval = '50ms'
 CONF
-$node->restart;
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 

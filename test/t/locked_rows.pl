@@ -47,10 +47,8 @@ ask(<<'SQL');
 CREATE TABLE items (id int PRIMARY KEY, price int, filler text DEFAULT repeat('x', 150)) WITH (fillfactor = 50);
 INSERT INTO items SELECT i, i FROM generate_series(1, 3000) i;
 CREATE TABLE items_before AS SELECT id, (ctid::text::point)[0]::int AS block FROM items;
-SELECT tandem.create_migration('items');
-SELECT tandem.add_column('items', 'items', 'cents', 'bigint');
-SELECT tandem.sync_column('items', 'items', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
 SQL
+expand_price($node, 'items');
 # all within the first batch
 hold_blocks('first', 1);
 hold_blocks('second', 12);

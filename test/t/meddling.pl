@@ -10,14 +10,11 @@ use PostgreSQL::Test::Utils;
 use TandemTest;
 use Test::More;
 
-my $node = new_server('main');
-
-$node->append_conf('postgresql.conf', <<'CONF');
+my $node = new_server('main', conf => <<'CONF');
 max_worker_processes = 16
 shared_preload_libraries = 'pg_tandem'
 tandem.launcher_interval = 1s
 CONF
-$node->restart;
 
 sub ask
 {

@@ -15,10 +15,7 @@ my $rows = $ENV{TANDEM_MEMORY_ROWS} || 300000;
 my $early = 1000;
 my $late = $rows - 1;
 my $most_growth = 65536;
-my $node = new_server('main');
-
-$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off");
-$node->restart;
+my $node = new_server('main', conf => "autovacuum = off\nfsync = off");
 
 sub ask
 {
@@ -30,14 +27,7 @@ sub expand_watched
 {
 	my ($name) = @_;
 
-	ask(<<"SQL");
-BEGIN;
-SELECT tandem.create_migration('$name');
-SELECT tandem.add_column('$name', '$name', 'cents', 'bigint');
-SELECT tandem.sync_column('$name', '$name', 'price', 'cents',
-	'CASE WHEN id IN ($early, $late) THEN noted(id, price) ELSE price * 100::bigint END', '(cents / 100)::int');
-COMMIT;
-SQL
+	expand_price($node, $name, up => "CASE WHEN id IN ($early, $late) THEN noted(id, price) ELSE price * 100::bigint END");
 	return;
 }
 

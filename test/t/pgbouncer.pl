@@ -82,15 +82,10 @@ CREATE TABLE items (id int PRIMARY KEY, price int);
 INSERT INTO items SELECT i, 0 FROM generate_series(1, 1000) i;
 CREATE TABLE bookings (release int, pid int);
 GRANT ALL ON items, bookings TO app;
-SET client_min_messages = error;
-BEGIN;
 SELECT tandem.register_release(41);
-SELECT tandem.create_migration('cents', release => 42);
-SELECT tandem.add_column('cents', 'items', 'cents', 'bigint');
-SELECT tandem.sync_column('cents', 'items', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
-COMMIT;
-CALL tandem.migrate('cents');
 SQL
+expand_price($node, 'items', migration => 'cents', release => 42);
+sql(q(CALL tandem.migrate('cents')));
 append_to_file("$folder/pgbouncer.ini", <<"INI");
 [databases]
 role_41 = $server user=app_41

@@ -94,13 +94,7 @@ my @new = (start_node(42));
 wait_for($new[0], qr/^waiting release 42 is newer than what the database is prepared for, release 41/m);
 
 # expand and migrate, slowly
-sql(<<'SQL');
-BEGIN;
-SELECT tandem.create_migration('cents', release => 42);
-SELECT tandem.add_column('cents', 'items', 'cents', 'bigint');
-SELECT tandem.sync_column('cents', 'items', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
-COMMIT;
-SQL
+expand_price($node, 'items', migration => 'cents', release => 42);
 wait_for($new[0], qr/^waiting release 42 waits for the migration of release 42/m);
 my $rash = start_node(42, 'rash');
 is((last_words($rash))[0], 'refused 55T02', 'a node that does not wait may not write');

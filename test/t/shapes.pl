@@ -10,15 +10,12 @@ use PostgreSQL::Test::Utils;
 use TandemTest;
 use Test::More;
 
-my $node = new_server('main');
-my $rows = 60000;
-
-$node->append_conf('postgresql.conf', <<'CONF');
+my $node = new_server('main', conf => <<'CONF');
 max_worker_processes = 16
 autovacuum = off
 max_locks_per_transaction = 256
 CONF
-$node->restart;
+my $rows = 60000;
 
 sub ask
 {

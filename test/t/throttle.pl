@@ -12,14 +12,11 @@ use TandemTest;
 use Test::More;
 
 my $rows = 6000;
-my $node = new_server('main');
-
-$node->append_conf('postgresql.conf', <<'CONF');
+my $node = new_server('main', conf => <<'CONF');
 track_commit_timestamp = on
 autovacuum = off
 tandem.vacuum_every = 0
 CONF
-$node->restart;
 
 sub ask
 {

@@ -351,11 +351,19 @@ sub quiesce
 	return;
 }
 
+# Those that contract or abort has dropped, as a set.
+sub gone_columns
+{
+	my ($self) = @_;
+
+	return map { $_ => 1 } map { @{ $_->{columns} } } @{ $self->{ended} };
+}
+
 # What a snapshot of the database shows: rows, markers, failures.
 sub look
 {
 	my ($self, $database) = @_;
-	my %gone = map { $_ => 1 } map { @{ $_->{columns} } } @{ $self->{ended} };
+	my %gone = $self->gone_columns;
 	my @names = sort grep { !$gone{$_} } keys %{ $self->{model}{columns} };
 	my $names = join ', ', @names;
 	my $views = $self->{views}->look_sql($self->{model}, \%gone);

@@ -103,20 +103,24 @@ sub mend
 	my ($error) = $err =~ /ERROR:(.*)/;
 	my ($kind) = grep { $error =~ /(?:\b|"tandem_not_null_)\Q$of->{$_}{object}\E\b/ } sort keys %$of;
 
-	# added by an earlier run, and not validated yet: then it is the fill that meets the row, and names it
-	if ($err =~ /ERROR:\s+23514: .*"tandem_not_null_(\w+)".*filling row /s && $of->{'not null'} && $of->{'not null'}{object} eq $1)
-	{
-		mend_rows($battle, 'not null', $of->{'not null'}{column});
-		$battle->count('constraint violated: not null', 'mended for the fill');
-		return 1;
-	}
 	return 0 if !$kind || $err !~ /ERROR:\s+23\d\d\d/;
+	# added by an earlier run, and not validated yet: then it is the fill that meets the row, and names it
+	my $by_fill = $err =~ /filling row /;
+	return 0 if !$by_fill && !names_rows($battle, $name, $err);
+	mend_rows($battle, $kind, $of->{$kind}{column});
+	$battle->count("constraint violated: $kind", $by_fill ? 'mended for the fill' : 'mended');
+	return 1;
+}
+
+# Whether the error of a migrate has a query that finds what it is about.
+sub names_rows
+{
+	my ($battle, $name, $err) = @_;
 	my ($query) = $err =~ /HINT:\s+See the rows: (.*);/;
+
 	$battle->fail("migrate of $name names no rows: $err") if !$query;
 	return 0 if !$query;
 	$battle->fail("migrate of $name: $err\nbut there are no such rows") if $battle->insist($query) eq '';
-	mend_rows($battle, $kind, $of->{$kind}{column});
-	$battle->count("constraint violated: $kind", 'mended');
 	return 1;
 }
 
@@ -146,7 +150,7 @@ sub mend_rows
 sub check
 {
 	my ($self, $battle, $there) = @_;
-	my %gone = map { $_ => 1 } map { @{ $_->{columns} } } @{ $battle->{ended} };
+	my %gone = $battle->gone_columns;
 
 	foreach my $name (sort keys %{ $self->{of} })
 	{

@@ -208,7 +208,7 @@ sub end_migration
 sub forget_columns
 {
 	my ($battle) = @_;
-	my %gone = map { $_ => 1 } map { @{ $_->{columns} } } @{ $battle->{ended} };
+	my %gone = $battle->gone_columns;
 
 	foreach my $mapping (@{ $battle->{schema}{mappings} })
 	{

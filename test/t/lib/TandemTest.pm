@@ -12,14 +12,15 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(new_server start_psql start_pgbench finish wait_for_running
-  write_script pgbench_counts init_pgbench expand_accounts sums_agree expand_table
+  write_script pgbench_counts init_pgbench expand_accounts sums_agree expand_price expand_table
   is_refused expand_counted is_shared run_slowly pause_run speed_up is_ended_well);
 
-# A server with the extension in database postgres.
+# A server with the extension in database postgres; option conf: more settings.
 sub new_server
 {
 	my ($name, %params) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $conf = delete $params{conf};
 
 	$node->init(allows_streaming => 'logical', %params);
 	$node->append_conf('postgresql.conf', <<'CONF');
@@ -31,6 +32,7 @@ max_replication_slots = 8
 tandem.nice_ratio = 0
 log_line_prefix = '%m [%p] %q%a '
 CONF
+	$node->append_conf('postgresql.conf', $conf) if defined $conf;
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION pg_tandem');
 	return $node;
@@ -151,23 +153,36 @@ SQL
 	return;
 }
 
-# A table with some 40 rows a page, and a migration of its name in phase expand; options: rows, up,
-# database.
+# Expand of a table with a price, an int, which becomes cents; options: migration (its name, else that
+# of the table), release, up, database.
+sub expand_price
+{
+	my ($node, $table, %options) = @_;
+	my $migration = $options{migration} || $table;
+	my $release = $options{release} || 'NULL';
+	my $up = $options{up} || 'price * 100::bigint';
+
+	$node->safe_psql($options{database} || 'postgres', <<"SQL");
+BEGIN;
+SELECT tandem.create_migration('$migration', release => $release);
+SELECT tandem.add_column('$migration', '$table', 'cents', 'bigint');
+SELECT tandem.sync_column('$migration', '$table', 'price', 'cents', '$up', '(cents / 100)::int');
+COMMIT;
+SQL
+	return;
+}
+
+# A table with some 40 rows a page, expanded; options: rows, and those of expand_price.
 sub expand_table
 {
 	my ($node, $name, %options) = @_;
-	my $rows = $options{rows} || 6000;
-	my $up = $options{up} || 'price * 100::bigint';
+	my $rows = delete $options{rows} || 6000;
 
 	$node->safe_psql($options{database} || 'postgres', <<"SQL");
 CREATE TABLE $name (id int PRIMARY KEY, price int, filler text DEFAULT repeat('x', 150));
 INSERT INTO $name SELECT i, i FROM generate_series(1, $rows) i;
-BEGIN;
-SELECT tandem.create_migration('$name');
-SELECT tandem.add_column('$name', '$name', 'cents', 'bigint');
-SELECT tandem.sync_column('$name', '$name', 'price', 'cents', '$up', '(cents / 100)::int');
-COMMIT;
 SQL
+	expand_price($node, $name, %options);
 	return;
 }
 
