@@ -107,14 +107,18 @@ SELECT tandem.add_column('visibility', 'images', 'e', 'bigint');
 -- While it migrates: the first node has failed on the way.
 UPDATE images SET id = 0, a = NULL WHERE id = 10;
 INSERT INTO images (id, visibility) VALUES (11, '');
+SET client_min_messages = warning;
 CALL tandem.migrate('visibility');
+RESET client_min_messages;
 SELECT phase FROM tandem.migrations;
 CALL expand();
 CALL try_others();
 DELETE FROM images WHERE id = 11;
 
 -- When all is filled.
+SET client_min_messages = warning;
 CALL tandem.migrate('visibility', if_running => 'wait');
+RESET client_min_messages;
 SELECT * FROM status;
 CALL expand();
 CALL try_others();
@@ -127,7 +131,9 @@ SELECT * FROM status;
 ALTER EVENT TRIGGER tandem_guard_ddl DISABLE;
 ALTER TABLE images DISABLE TRIGGER ALL;
 ALTER EVENT TRIGGER tandem_guard_ddl ENABLE;
+SET client_min_messages = warning;
 CALL tandem.migrate('visibility', if_running => 'return');
+RESET client_min_messages;
 SELECT * FROM status;
 -- and who asks for it is served
 CALL tandem.migrate('visibility');
@@ -158,11 +164,15 @@ BEGIN
 	PERFORM tandem.add_index('notes', 'CREATE INDEX notes_title ON notes (title)');
 END $$;
 CALL expand_notes();
+SET client_min_messages = warning;
 CALL tandem.migrate('notes');
+RESET client_min_messages;
 CALL tandem.abort('notes');
 \d notes
 CALL expand_notes();
+SET client_min_messages = warning;
 CALL tandem.migrate('notes', if_running => 'wait');
+RESET client_min_messages;
 SELECT name, phase, syncs FROM tandem.migrations;
 SELECT * FROM notes;
 CALL tandem.contract('notes');

@@ -8,7 +8,10 @@ SET client_min_messages = warning;
 \set VERBOSITY default
 \pset format unaligned
 \pset null '-'
+-- by a session that declares its release, too
+SET tandem.release = 1;
 CREATE EXTENSION pg_tandem;
+RESET tandem.release;
 \pset tuples_only
 CREATE ROLE tandem_node;
 CREATE ROLE tandem_hostile LOGIN;
@@ -329,7 +332,9 @@ SELECT tandem.create_migration('hostile', release => 1000000);
 SELECT tandem.add_column('hostile', 'hostile.t', 'b', 'int');
 SELECT tandem.sync_column('hostile', 'hostile.t', 'a', 'b', 'a', 'b');
 SELECT * FROM tandem.health(1000000);
+SET client_min_messages = warning;
 CALL tandem.migrate('hostile');
+RESET client_min_messages;
 CALL tandem.contract('hostile');
 SELECT phase FROM tandem.migrations WHERE name = 'hostile';
 SELECT release, state FROM tandem.releases;

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "commands/extension.h"
 #include "utils/inval.h"
 
 #include "core/compat.h"
@@ -37,6 +38,9 @@ served_init(void)
 const Registry *
 served_now(void)
 {
+	/* while its script runs, a part of the tables is there */
+	if (creating_extension)
+		return NULL;
 	AcceptInvalidationMessages();
 	if (session_valid)
 		return OidIsValid(session_relid) ? &session_registry : NULL;

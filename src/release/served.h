@@ -13,7 +13,8 @@
 extern void served_init(void);
 
 /*
- * The registry for this transaction; NULL: the database has no pg_tandem.
+ * The registry for this transaction; NULL: the database has no pg_tandem, or is
+ * getting it.
  * Called in a transaction.
  */
 extern const Registry *served_in_transaction(void);

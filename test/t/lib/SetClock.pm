@@ -36,7 +36,9 @@ sub start
 {
 	my ($self, $node, @options) = @_;
 
-	local $ENV{LD_PRELOAD} = $self->{library};
+	# the library of AddressSanitizer, of a server that is built with it, must come first
+	my ($sanitizer) = `ldd @{[ $node->installed_command('postgres') ]}` =~ m{(/\S*libasan\S*)};
+	local $ENV{LD_PRELOAD} = join ' ', grep { defined } $sanitizer, $self->{library};
 	local $ENV{SET_CLOCK} = $self->{file};
 	return $node->start(@options);
 }
