@@ -175,7 +175,7 @@ demo:
 	@test/setup/sandbox test/demo/run
 
 bench:
-	@test/setup/optional gnuplot-nox
+	@test/setup/optional gnuplot-nox valgrind
 	@test/setup/sandbox test/bench/run
 	@test/bench/publish
 

@@ -1,8 +1,9 @@
 -- no fill: a process that computes for two milliseconds and rests for six, as ours beside clients, and does nothing else
+SET bench.ms = :ms;
 \timing on
 DO $$
 DECLARE
-	finish timestamptz := clock_timestamp() + '20 s';
+	finish timestamptz := clock_timestamp() + current_setting('bench.ms')::float8 * interval '1 ms';
 	turn timestamptz;
 BEGIN
 	WHILE clock_timestamp() < finish LOOP

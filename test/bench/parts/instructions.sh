@@ -1,0 +1,64 @@
+# What the sync costs each write in instructions: the same in every run, however busy the machine is.
+# shellcheck shell=bash
+: "${root:?}" "${bindir:?}" "${cluster:?}"
+# shellcheck source=/dev/null
+. "$root/test/bench/lib/sync.sh"
+: "${sync_contenders[0]:?}" "${sync_measures[0]:?}"
+rows=$(size 10000 3000 500)
+counted=$cluster/counted
+command -v valgrind >/dev/null || fail 'valgrind is needed'
+
+title "The sync in instructions, $rows rows"
+note "Instructions of the server for such statements, counted by valgrind (callgrind) in a session that has done each of them before. What a write waits for memory is in its time and not in these numbers."
+for measure in "${sync_measures[@]}"; do
+	measure "$measure" 'instructions a row'
+done
+for what in INSERT UPDATE; do
+	target "sync on $what: all instructions, of the do-nothing C trigger writing the same row" "$what:tandem" "$what:noop_c" '<=' 1.10
+done
+target 'sync on an UPDATE of another column: all instructions, of the do-nothing C trigger' \
+	'UPDATE of another column:tandem' 'UPDATE of another column:noop_c' '<=' 1.03
+# the floor of what the lines on time ask for
+for what in INSERT UPDATE; do
+	target "sync on $what: instructions over no trigger, of a C trigger written by hand for this table" "$what:tandem-none" "$what:c_by_hand-none" '<=' 1
+done
+
+# A cluster of their own, which is stopped when they are counted.
+make_contenders() (
+	cluster=$counted
+	export PGHOST=$cluster
+	mkdir "$cluster"
+	start_cluster
+	for contender in "${sync_contenders[@]}"; do
+		make_sync_contender "$contender" "$rows"
+	done
+	"$bindir/pg_ctl" -D "$cluster/data" -m fast -w -s stop
+)
+
+# count_statements DATABASE STATEMENT...: the instructions of each, one a line, in a server of one session
+count_statements() {
+	local database=$1 i
+	shift
+	rm -f "$counted"/callgrind*
+	printf '%s\n' "$@" | valgrind -q --tool=callgrind --callgrind-out-file="$counted/callgrind" --dump-after=PortalRun \
+		"$bindir/postgres" --single -D "$counted/data" "$database" >"$counted/single.log" 2>&1 ||
+		fail "a server of one session: $(tail -n 3 "$counted/single.log")"
+	! grep -E 'ERROR|FATAL' "$counted/single.log" || fail "$database cannot be counted"
+	for ((i = 1; i <= $#; i++)); do
+		awk '$1 == "totals:" { print $2 }' "$counted/callgrind.$i"
+	done
+}
+
+turn() {
+	local statements counts i
+	mapfile -t statements < <(sync_statements "$2")
+	mapfile -t counts < <(count_statements "sync_$2" "${statements[@]}" 'TRUNCATE item' "${statements[@]}")
+	# the first three have filled the caches
+	for i in "${!statements[@]}"; do
+		value "${sync_measures[i]}" "$2" "$1" "$(awk -v count="${counts[i + 4]}" -v rows="$rows" 'BEGIN { print count / rows }')"
+	done
+}
+
+make_contenders
+interleave 1 turn "${sync_contenders[@]}"
+rm -rf "$counted"
