@@ -37,7 +37,8 @@ sub start
 	my ($self, $node, @options) = @_;
 
 	# the library of AddressSanitizer, of a server that is built with it, must come first
-	my ($sanitizer) = `ldd @{[ $node->installed_command('postgres') ]}` =~ m{(/\S*libasan\S*)};
+	chomp(my $bindir = `$ENV{PG_CONFIG} --bindir`);
+	my ($sanitizer) = `ldd $bindir/postgres` =~ m{(/\S*libasan\S*)};
 	local $ENV{LD_PRELOAD} = join ' ', grep { defined } $sanitizer, $self->{library};
 	local $ENV{SET_CLOCK} = $self->{file};
 	return $node->start(@options);
