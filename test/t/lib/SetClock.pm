@@ -14,7 +14,7 @@ sub new
 	my $self = bless { file => "$folder/clock", library => "$folder/set_clock.so", offset => 0 }, $class;
 	my ($compiler) = split ' ', `$ENV{PG_CONFIG} --cc`;
 
-	system_or_bail($compiler, '-shared', '-fPIC', '-o', $self->{library}, dirname(__FILE__) . '/set_clock.c', '-ldl');
+	system_or_bail($compiler, '-shared', '-fPIC', '-o', $self->{library}, dirname(__FILE__) . '/set_clock.c');
 	append_to_file($self->{file}, pack('q', 0));
 	return $self;
 }
