@@ -4,7 +4,7 @@
 # shellcheck source=/dev/null
 . "$root/test/bench/lib/sync.sh"
 : "${sync_contenders[0]:?}" "${sync_measures[0]:?}"
-rows=$(size 10000 3000 500)
+rows=$(size 10000 1000 500)
 counted=$cluster/counted
 command -v valgrind >/dev/null || fail 'valgrind is needed'
 

@@ -1,16 +1,16 @@
 # What the sync costs each write: CPU bound, all in memory.
 # shellcheck shell=bash
-: "${root:?}" "${rounds:?}" "${item_bytes:?}"
+: "${root:?}" "${item_bytes:?}"
 # shellcheck source=/dev/null
 . "$root/test/bench/lib/sync.sh"
 : "${sync_contenders[0]:?}" "${sync_measures[0]:?}"
-rows=$(size 1000000 100000 5000)
-# of which a turn is a small part, so that what else the machine does comes to all contenders alike
-turns=$((rounds * 10))
-turn_rows=$((rows / 10))
+rows=$(size 3000000 100000 5000)
+# a turn is a small part of them, so that what else the machine does comes to all contenders alike
+turns=$(size 30 10 5)
+turn_rows=$((rows / turns))
 
 title "Cost of the sync, $rows rows"
-note "The server's time of one statement over $turn_rows rows; ten rounds make $rows. Rows of about $item_bytes bytes, two indexes, everything in memory, a VACUUM and a CHECKPOINT before each. For noop_c the statement writes both columns itself, so that it leaves the same rows as tandem; none has no second column."
+note "The server's time of one statement over $turn_rows rows, $turns times. Rows of about $item_bytes bytes, two indexes, everything in memory, a VACUUM and a CHECKPOINT before each. For noop_c the statement writes both columns itself, so that it leaves the same rows as tandem; none has no second column."
 for measure in "${sync_measures[@]}"; do
 	measure "$measure" 'us a row'
 done
