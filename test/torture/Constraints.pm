@@ -98,18 +98,23 @@ sub is_due
 sub mend
 {
 	my ($self, $battle, $name, $err) = @_;
-	my $of = $self->{of}{$name} || {};
 	# its details may name other columns
-	my ($error) = $err =~ /ERROR:(.*)/;
-	my ($kind) = grep { $error =~ /(?:\b|"tandem_not_null_)\Q$of->{$_}{object}\E\b/ } sort keys %$of;
+	my ($error) = $err =~ /ERROR:\s+23\d\d\d: (.*)/;
 
-	return 0 if !$kind || $err !~ /ERROR:\s+23\d\d\d/;
-	# added by an earlier run, and not validated yet: then it is the fill that meets the row, and names it
+	return 0 if !$error;
+	# NOT NULL added by an earlier run, or by another migration: the fill meets the row, and names it
 	my $by_fill = $err =~ /filling row /;
-	return 0 if !$by_fill && !names_rows($battle, $name, $err);
-	mend_rows($battle, $kind, $of->{$kind}{column});
-	$battle->count("constraint violated: $kind", $by_fill ? 'mended for the fill' : 'mended');
-	return 1;
+	foreach my $of (map { $self->{of}{$_} || {} } $by_fill ? sort keys %{ $self->{of} } : $name)
+	{
+		my ($kind) = grep { $error =~ /(?:\b|"tandem_not_null_)\Q$of->{$_}{object}\E\b/ } sort keys %$of;
+
+		next if !$kind;
+		return 0 if !$by_fill && !names_rows($battle, $name, $err);
+		mend_rows($battle, $kind, $of->{$kind}{column});
+		$battle->count("constraint violated: $kind", $by_fill ? 'mended for the fill' : 'mended');
+		return 1;
+	}
+	return 0;
 }
 
 # Whether the error of a migrate has a query that finds what it is about.
