@@ -53,7 +53,7 @@ mkdir $disk or die "$disk: $!";
 my ($compiler) = split ' ', `$ENV{PG_CONFIG} --cc`;
 system_or_bail($compiler, '-shared', '-fPIC', '-o', $library, "$FindBin::Bin/lib/full_disk.c", '-ldl');
 {
-	local $ENV{LD_PRELOAD} = $library;
+	local $ENV{LD_PRELOAD} = preload($library);
 	local $ENV{FULL_DISK} = $disk;
 	$node->append_conf('postgresql.conf', 'autovacuum = off');
 	$node->restart;

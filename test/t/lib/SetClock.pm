@@ -6,6 +6,7 @@ use warnings;
 
 use File::Basename qw(dirname);
 use PostgreSQL::Test::Utils;
+use TandemTest ();
 
 sub new
 {
@@ -36,10 +37,7 @@ sub start
 {
 	my ($self, $node, @options) = @_;
 
-	# the library of AddressSanitizer, of a server that is built with it, must come first
-	chomp(my $bindir = `$ENV{PG_CONFIG} --bindir`);
-	my ($sanitizer) = `ldd $bindir/postgres` =~ m{(/\S*libasan\S*)};
-	local $ENV{LD_PRELOAD} = join ' ', grep { defined } $sanitizer, $self->{library};
+	local $ENV{LD_PRELOAD} = TandemTest::preload($self->{library});
 	local $ENV{SET_CLOCK} = $self->{file};
 	return $node->start(@options);
 }

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_server start_psql start_pgbench finish wait_for_running
+our @EXPORT = qw(new_server preload start_psql start_pgbench finish wait_for_running
   write_script pgbench_counts init_pgbench expand_accounts sums_agree expand_price expand_table
   is_refused expand_counted is_shared run_slowly pause_run speed_up is_ended_well);
 
@@ -36,6 +36,16 @@ CONF
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION pg_tandem');
 	return $node;
+}
+
+# LD_PRELOAD of a server for a library; that of AddressSanitizer, of a server built with it, must come first.
+sub preload
+{
+	my ($library) = @_;
+
+	chomp(my $bindir = `$ENV{PG_CONFIG} --bindir`);
+	my ($sanitizer) = `ldd $bindir/postgres` =~ m{(/\S*libasan\S*)};
+	return join ' ', grep { defined } $sanitizer, $library;
 }
 
 # Runs statements in the background, one transaction each; see finish.
