@@ -44,7 +44,8 @@ owned_columns(const Migration *migration)
 static void
 check_dependents(const Migration *migration, List *doomed)
 {
-	List	   *reasons = doomed_lines(doomed, column_dependents, migration);
+	List	   *keys = doomed_lines(doomed, column_moved_keys, migration);
+	List	   *reasons = list_concat_copy(keys, doomed_lines(doomed, column_dependents, migration));
 
 	if (reasons != NIL)
 		ereport(ERROR,
@@ -52,7 +53,9 @@ check_dependents(const Migration *migration, List *doomed)
 				 errmsg("new columns of migration \"%s\" are in use",
 						migration->name),
 				 errdetail("%s", lines_as_list(reasons)),
-				 errhint("Drop these, or abort those migrations, then CALL tandem.abort(%s) again.",
+				 errhint("%s, or abort those migrations, then CALL tandem.abort(%s) again.",
+						 keys != NIL ? "Move the keys back to the old columns, drop what else is listed"
+						 : "Drop these",
 						 quote_literal_cstr(migration->name))));
 }
 

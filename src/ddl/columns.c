@@ -119,6 +119,19 @@ column_keys(Oid relid, const char *name, int migration_id)
 }
 
 List *
+column_moved_keys(Oid relid, const char *name, int migration_id)
+{
+	return lines_from_query(
+							"SELECT format('primary key %I', c.conname) FROM pg_constraint c "
+							"WHERE c.conrelid = $1 AND c.contype = 'p' AND c.conparentid = 0 AND $2 = ANY (c.conkey) "
+							"AND NOT EXISTS (SELECT FROM tandem.step s WHERE s.migration = $4 AND s.kind = 'constraint' "
+							"AND s.relation = $1 AND s.object = c.conname) "
+							"UNION SELECT format('replica identity %s', i.indexrelid::regclass) "
+							"FROM pg_index i WHERE i.indrelid = $1 AND i.indisreplident AND " INDEX_READS_COLUMN
+							"ORDER BY 1", relid, name, migration_id);
+}
+
+List *
 column_casualties(Oid relid, const char *name, int migration_id)
 {
 	return lines_from_query(

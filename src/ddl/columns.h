@@ -22,6 +22,12 @@ extern List *column_dependents(Oid relid, const char *name, int migration_id);
 extern List *column_keys(Oid relid, const char *name, int migration_id);
 
 /*
+ * Of these the primary key and the replica identity, unless the migration has
+ * added them: somebody has moved them to the column.
+ */
+extern List *column_moved_keys(Oid relid, const char *name, int migration_id);
+
+/*
  * What would silently go with the column: indexes, check constraints,
  * statistics, its sequence.
  */

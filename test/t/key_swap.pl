@@ -183,4 +183,42 @@ my ($status, $out, $err) = $node->psql('postgres', q(CALL tandem.contract('parts
 is($status, 0, 'contract where only the old column draws from its sequence');
 like($err, qr/NOTICE:  dropping columns.*- column n of table public\.parts: sequence public\.parts_n_seq$/s, 'tells that the sequence goes');
 
+# back again after the swap: abort does not take the key with the column
+sql(<<'SQL');
+CREATE TABLE bills (id serial PRIMARY KEY, note text);
+CREATE TABLE items (bill_id int CONSTRAINT items_bill_id_fkey REFERENCES bills);
+INSERT INTO bills (note) SELECT 'first' FROM generate_series(1, 10);
+INSERT INTO items SELECT id FROM bills;
+BEGIN;
+SELECT tandem.create_migration('bills');
+SELECT tandem.add_column('bills', 'bills', 'id8', 'bigint');
+SELECT tandem.sync_column('bills', 'bills', 'id', 'id8', 'id', 'id8');
+SELECT tandem.add_index('bills', 'CREATE UNIQUE INDEX bills_id8 ON bills (id8)');
+SELECT tandem.add_not_null('bills', 'bills', 'id8');
+COMMIT;
+CALL tandem.migrate('bills');
+BEGIN;
+ALTER TABLE items DROP CONSTRAINT items_bill_id_fkey;
+ALTER TABLE bills DROP CONSTRAINT bills_pkey, ADD CONSTRAINT bills_pkey PRIMARY KEY USING INDEX bills_id8;
+ALTER TABLE bills REPLICA IDENTITY USING INDEX bills_pkey;
+COMMIT;
+SQL
+is_refused($node, q(CALL tandem.abort('bills')),
+	qr/new columns of migration "bills" are in use.*- column id8 of table public\.bills: primary key bills_pkey\n- .*id8.*: replica identity public\.bills_pkey\nHINT:  Move the keys back/s,
+	'abort after the swap');
+sql(q(CREATE UNIQUE INDEX CONCURRENTLY bills_id ON bills (id)));
+sql(<<'SQL');
+BEGIN;
+ALTER TABLE bills REPLICA IDENTITY DEFAULT;
+ALTER TABLE bills DROP CONSTRAINT bills_pkey, ADD CONSTRAINT bills_pkey PRIMARY KEY USING INDEX bills_id;
+ALTER TABLE items ADD CONSTRAINT items_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES bills NOT VALID;
+COMMIT;
+ALTER TABLE items VALIDATE CONSTRAINT items_bill_id_fkey;
+CALL tandem.abort('bills');
+SQL
+is(sql(q(SELECT string_agg(conname || ' ' || pg_get_constraintdef(oid), ', ' ORDER BY conname) FROM pg_constraint
+	WHERE conrelid IN ('bills'::regclass, 'items'::regclass) AND contype IN ('p', 'f'))),
+	'bills_pkey PRIMARY KEY (id), items_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES bills(id)', 'and once the keys are back it is as it was');
+is(sql(q(INSERT INTO bills (note) VALUES ('last') RETURNING id)), '11', 'its sequence, too');
+
 done_testing();
