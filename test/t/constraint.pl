@@ -133,7 +133,7 @@ sub expand
 expand('postgres', 'm');
 is(catalog('postgres'), $before, 'expand adds nothing yet');
 
-my $clients = start_pgbench($node, '-c', '3', '-T', '12', '-f', $load);
+my $clients = start_pgbench($node, '-c', '3', '-T', '600', '-f', $load);
 wait_for_running($node, 'SELECT last_value > 10100 FROM ids');
 my $stderr;
 # a NOTICE or DEBUG1 tells of each table that is read
@@ -149,7 +149,7 @@ if ($node->pg_version < 18)
 	  foreach map { ("plain.$_", "parted_2b.$_") } @not_null;
 }
 like($node->safe_psql('postgres', 'SELECT last_value FROM ids'), qr/^\d{5}/, 'clients were at work');
-ok(finish($clients), 'clients end well');
+ok(end_pgbench($clients), 'clients end well');
 my ($done, $failed) = pgbench_counts($clients);
 cmp_ok($done, '>', 100, 'clients did their transactions');
 is($failed, 0, 'no transaction failed');

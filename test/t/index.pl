@@ -59,12 +59,12 @@ $node->command_ok([ 'pgbench', '-i', '-q', '-s', '1', '-h', $node->host, '-p', $
 expand_accounts($node, 0);
 $node->safe_psql('postgres', q(SELECT tandem.add_index('cents',
 	'CREATE INDEX accounts_cents ON pgbench_accounts (abalance_cents DESC) INCLUDE (bid) WHERE abalance_cents <> 0')));
-my $load = start_pgbench($node, '-c', '3', '-T', '6');
+my $load = start_pgbench($node, '-c', '3', '-T', '600');
 wait_for_running($node, 'SELECT count(*) > 50 FROM pgbench_history');
 $node->safe_psql('postgres', q(CALL tandem.migrate('cents')));
 my $history = $node->safe_psql('postgres', 'SELECT count(*) FROM pgbench_history');
 wait_for_running($node, "SELECT count(*) > $history + 50 FROM pgbench_history");
-ok(finish($load), 'clients end well');
+ok(end_pgbench($load), 'clients end well');
 is((pgbench_counts($load))[1], 0, 'no transaction failed');
 my $sum = 'SELECT count(*), sum(abalance_cents) FROM pgbench_accounts WHERE abalance_cents <> 0';
 like($node->safe_psql('postgres', "SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN $sum"),

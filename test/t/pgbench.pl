@@ -42,7 +42,7 @@ sub stop_release
 	my ($job, $name) = @_;
 	my ($done, $failed);
 
-	ok(finish($job), "$name ends well");
+	ok(end_pgbench($job), "$name ends well");
 	($done, $failed) = pgbench_counts($job);
 	cmp_ok($done, '>', 100, "$name did its transactions");
 	is($failed, 0, "no transaction of $name failed");
@@ -52,11 +52,11 @@ sub stop_release
 
 $node->command_ok([ 'pgbench', '-i', '-q', '-s', '2', '-h', $node->host, '-p', $node->port, 'postgres' ],
 	'tables of pgbench');
-my $old = start_pgbench($node, '-c', '3', '-M', 'prepared', '-T', '15');
+my $old = start_pgbench($node, '-c', '3', '-M', 'prepared', '-T', '600');
 progressed('before expand', 1);
 
 expand_accounts($node, 1);
-my $new = start_pgbench($node, '-s', '2', '-c', '2', '-M', 'prepared', '-f', $release2, '-T', '15');
+my $new = start_pgbench($node, '-s', '2', '-c', '2', '-M', 'prepared', '-f', $release2, '-T', '600');
 progressed('after expand');
 
 $node->safe_psql('postgres', q(SET tandem.batch_target = '20ms'; SET client_min_messages = warning;

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_server preload start_psql start_pgbench finish wait_for_running
+our @EXPORT = qw(new_server preload start_psql start_pgbench end_pgbench finish wait_for_running
   write_script pgbench_counts init_pgbench expand_accounts sums_agree expand_price expand_table
   is_refused expand_counted is_shared run_slowly pause_run speed_up is_ended_well);
 
@@ -88,6 +88,15 @@ sub finish
 
 	note("$job->{what}: $job->{err}") if $job->{err} ne '';
 	return $ok;
+}
+
+# Ends pgbench as its own -T does: each client finishes its transaction, then it reports.
+sub end_pgbench
+{
+	my ($job) = @_;
+
+	$job->{run}->signal('ALRM');
+	return finish($job);
 }
 
 # Waits until a query is true; dies with what is there instead.
