@@ -119,7 +119,8 @@ warn_of_later_trigger(Oid relid)
 
 /*
  * Commands on a table: is each of its syncs still in force?  A command on a
- * partition has no lock on the table that was named at expand: it waits for it.
+ * partition has no lock on the table that was named at expand, and whoever has
+ * may want the partition next: what it can change is told without that lock.
  */
 static void
 check_table(Oid relid, const EventTriggerData *data)
@@ -129,11 +130,12 @@ check_table(Oid relid, const EventTriggerData *data)
 	foreach(lc, sync_list_of_relation(table_root(relid)))
 	{
 		char	   *problem = sync_rule_problem(lfirst(lc),
-												changes_rights(data->parsetree),
-												true);
+												changes_rights(data->parsetree));
 
+		if (problem == NULL && relid != table_root(relid))
+			problem = sync_tree_problem(relid);
 		if (problem == NULL)
-			problem = sync_trigger_problem(lfirst(lc), true);
+			problem = sync_trigger_problem(lfirst(lc));
 		if (problem)
 			refuse(lfirst(lc), data->tag, problem);
 	}
@@ -141,7 +143,7 @@ check_table(Oid relid, const EventTriggerData *data)
 
 /* Does every rule of these tables still mean something? */
 static void
-check_rules(List *tables, const EventTriggerData *data, bool wait)
+check_rules(List *tables, const EventTriggerData *data)
 {
 	ListCell   *table;
 
@@ -152,8 +154,7 @@ check_rules(List *tables, const EventTriggerData *data, bool wait)
 		foreach(lc, sync_list_of_relation(lfirst_oid(table)))
 		{
 			char	   *problem = sync_rule_problem(lfirst(lc),
-													changes_rights(data->parsetree),
-													wait);
+													changes_rights(data->parsetree));
 
 			if (problem)
 				refuse(lfirst(lc), data->tag, problem);
@@ -221,7 +222,7 @@ check_altered(Oid relid, const EventTriggerData *data)
 		sync_trigger_row(table_root(relid), &row))
 		check_table(relid, data);
 	else
-		check_rules(list_make1_oid(table_root(relid)), data, true);
+		check_rules(list_make1_oid(table_root(relid)), data);
 }
 
 /* A restore makes the sync trigger without REPLACE. */
@@ -265,8 +266,7 @@ check_command(const EventTriggerData *data, List *tables)
 			check_table(lfirst_oid(lc), data);
 	}
 	else
-		/* of tables that are none of the command's: it does not wait for them */
-		check_rules(tables, data, false);
+		check_rules(tables, data);
 }
 
 Datum

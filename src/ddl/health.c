@@ -143,34 +143,26 @@ rule_problem(const SyncRule *rule, Relation rel, bool rights)
 		: NULL;
 }
 
-/*
- * Opens the table of the rule; NULL: it is gone, or, unless we wait, others have
- * it locked.
- */
+/* Opens the table of the rule; NULL: it is gone, or others have it locked. */
 static Relation
-open_table(const SyncRule *rule, bool wait, bool *gone)
+open_without_waiting(const SyncRule *rule, bool *gone)
 {
-	Relation	rel;
-
 	*gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(rule->relation));
 	if (*gone)
 		return NULL;
-	if (wait || lock_is_ours(rule->relation))
-	{
-		rel = try_table_open(rule->relation, AccessShareLock);
-		*gone = (rel == NULL);
-		return rel;
-	}
+	/* not tried for: that fails because of who is queued for the table */
+	if (lock_is_ours(rule->relation))
+		return table_open(rule->relation, AccessShareLock);
 	if (!ConditionalLockRelationOid(rule->relation, AccessShareLock))
 		return NULL;
 	return table_open(rule->relation, NoLock);
 }
 
 char *
-sync_rule_problem(const SyncRule *rule, bool rights, bool wait)
+sync_rule_problem(const SyncRule *rule, bool rights)
 {
 	bool		gone;
-	Relation	rel = open_table(rule, wait, &gone);
+	Relation	rel = open_without_waiting(rule, &gone);
 	char	   *problem;
 
 	if (rel == NULL)
@@ -181,21 +173,30 @@ sync_rule_problem(const SyncRule *rule, bool rights, bool wait)
 }
 
 char *
-sync_trigger_problem(const SyncRule *rule, bool wait)
+sync_tree_problem(Oid relid)
 {
 	char	   *problem = NULL;
-	bool		gone;
-	Relation	rel = open_table(rule, wait, &gone);
 	ListCell   *lc;
 
-	if (rel == NULL)
-		return NULL;
-	foreach(lc, table_tree(rule->relation))
+	foreach(lc, table_tree(relid))
 	{
 		problem = trigger_problem(lfirst_oid(lc));
 		if (problem)
 			break;
 	}
+	return problem;
+}
+
+char *
+sync_trigger_problem(const SyncRule *rule)
+{
+	char	   *problem = NULL;
+	bool		gone;
+	Relation	rel = open_without_waiting(rule, &gone);
+
+	if (rel == NULL)
+		return NULL;
+	problem = sync_tree_problem(rule->relation);
 	if (problem == NULL)
 	{
 		ArgsCall	call = {rule, rel, NULL};
@@ -210,9 +211,9 @@ sync_trigger_problem(const SyncRule *rule, bool wait)
 char *
 sync_problem(const SyncRule *rule)
 {
-	char	   *problem = sync_rule_problem(rule, true, false);
+	char	   *problem = sync_rule_problem(rule, true);
 
-	return problem ? problem : sync_trigger_problem(rule, false);
+	return problem ? problem : sync_trigger_problem(rule);
 }
 
 Datum

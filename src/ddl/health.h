@@ -16,12 +16,17 @@ extern char *sync_problem(const SyncRule *rule);
 
 /*
  * The same of its expressions and columns alone; rights: that the owner of the
- * table may not look up what they name is a problem, too.  wait: for whoever
- * has the table locked.
+ * table may not look up what they name is a problem, too.
  */
-extern char *sync_rule_problem(const SyncRule *rule, bool rights, bool wait);
+extern char *sync_rule_problem(const SyncRule *rule, bool rights);
 
 /* The same of its trigger alone. */
-extern char *sync_trigger_problem(const SyncRule *rule, bool wait);
+extern char *sync_trigger_problem(const SyncRule *rule);
+
+/*
+ * The same of the triggers of relid and the partitions below it, whatever they
+ * hold.  The caller has relid locked.
+ */
+extern char *sync_tree_problem(Oid relid);
 
 #endif							/* TANDEM_HEALTH_H */
