@@ -7,22 +7,44 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "catalog/step.h"
 #include "core/query.h"
 #include "core/quoting.h"
 #include "ddl/columns.h"
+#include "ddl/key_definition.h"
+#include "ddl/partitions.h"
 #include "ddl/statement.h"
 #include "sync/rule_args.h"
 
+/* The names that keys which the migration adds have on the table. */
+static List *
+names_of_added_keys(Oid relid, int migration_id)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration_id, STEP_CONSTRAINT))
+	{
+		Step	   *step = lfirst(lc);
+
+		if (step->relation == table_root(relid))
+			names = lappend(names, key_leaf_name(step->relation, relid,
+												 step->object));
+	}
+	return names;
+}
+
 /*
  * Runs a query of one text column.  Its parameters are $1 relid, $2 number of
- * the column, $3 name of the sync trigger, $4 id of the migration.
+ * the column, $3 name of the sync trigger, $4 id of the migration, $5 names.
  */
 static List *
-lines_from_query(const char *sql, Oid relid, const char *name,
-				 int migration_id)
+lines_with_names(const char *sql, Oid relid, const char *name,
+				 int migration_id, List *names)
 {
 	TandemQuery query;
 	List	   *lines;
@@ -32,9 +54,17 @@ lines_from_query(const char *sql, Oid relid, const char *name,
 	query_int(&query, get_attnum(relid, name));
 	query_text(&query, SYNC_TRIGGER_NAME);
 	query_int(&query, migration_id);
+	query_datum(&query, NAMEARRAYOID, array_from_strings(names, NAMEOID), false);
 	lines = query_texts(&query, sql);
 	query_end(&query);
 	return lines;
+}
+
+static List *
+lines_from_query(const char *sql, Oid relid, const char *name,
+				 int migration_id)
+{
+	return lines_with_names(sql, relid, name, migration_id, NIL);
 }
 
 List *
@@ -121,14 +151,14 @@ column_keys(Oid relid, const char *name, int migration_id)
 List *
 column_moved_keys(Oid relid, const char *name, int migration_id)
 {
-	return lines_from_query(
+	return lines_with_names(
 							"SELECT format('primary key %I', c.conname) FROM pg_constraint c "
-							"WHERE c.conrelid = $1 AND c.contype = 'p' AND c.conparentid = 0 AND $2 = ANY (c.conkey) "
-							"AND NOT EXISTS (SELECT FROM tandem.step s WHERE s.migration = $4 AND s.kind = 'constraint' "
-							"AND s.relation = $1 AND s.object = c.conname) "
+							"JOIN pg_index i ON i.indexrelid = c.conindid AND " INDEX_READS_COLUMN
+							"WHERE c.conrelid = $1 AND c.contype = 'p' AND c.conparentid = 0 AND c.conname <> ALL ($5::name[]) "
 							"UNION SELECT format('replica identity %s', i.indexrelid::regclass) "
 							"FROM pg_index i WHERE i.indrelid = $1 AND i.indisreplident AND " INDEX_READS_COLUMN
-							"ORDER BY 1", relid, name, migration_id);
+							"ORDER BY 1", relid, name, migration_id,
+							names_of_added_keys(relid, migration_id));
 }
 
 List *

@@ -4,9 +4,11 @@
  */
 #include "postgres.h"
 
+#include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "utils/lsyscache.h"
 
+#include "core/quoting.h"
 #include "ddl/index_build.h"
 #include "ddl/index_found.h"
 #include "ddl/index_leaf.h"
@@ -30,11 +32,38 @@ index_build_next(const Step *step, BuildPiece *piece)
 }
 
 static void
+refuse_identity(Oid index)
+{
+	Oid			relid = IndexGetRelation(index, false);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("index \"%s\" is the replica identity of table \"%s\"",
+					get_rel_name(index), get_rel_name(relid)),
+			 errhint("Give it another one with ALTER TABLE %s REPLICA IDENTITY, then call tandem.abort again.",
+					 quoting_relation(relid))));
+}
+
+void
+index_check_undo(Oid index)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_tree(index))
+	{
+		if (get_index_isreplident(lfirst_oid(lc)))
+			refuse_identity(lfirst_oid(lc));
+	}
+}
+
+static void
 drop_if_ours(FoundIndex found)
 {
-	if (found.state == FOUND_VALID || found.state == FOUND_INVALID ||
-		found.state == FOUND_INCOMPLETE)
-		ddl_run(psprintf("DROP INDEX %s", index_qualified_name(&found)));
+	if (found.state != FOUND_VALID && found.state != FOUND_INVALID &&
+		found.state != FOUND_INCOMPLETE)
+		return;
+	index_check_undo(found.index);
+	ddl_run(psprintf("DROP INDEX %s", index_qualified_name(&found)));
 }
 
 /* What is attached goes with the index of the parent; the rest one by one. */

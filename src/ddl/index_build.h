@@ -21,4 +21,7 @@ extern BuildResult index_build_next(const Step *step, BuildPiece *piece);
  */
 extern void index_build_undo(const Step *step);
 
+/* Errors: the index, or one that hangs on it, has become a replica identity. */
+extern void index_check_undo(Oid index);
+
 #endif							/* TANDEM_INDEX_BUILD_H */

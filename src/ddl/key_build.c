@@ -11,6 +11,7 @@
 
 #include "catalog/pg_constraint.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "core/lock.h"
 #include "core/quoting.h"
@@ -118,10 +119,12 @@ drop_key(Oid relid, const char *name)
 {
 	ConstraintState state;
 
-	if (constraint_find(relid, name, &state) && !OidIsValid(state.parent) &&
-		(state.type == CONSTRAINT_PRIMARY || state.type == CONSTRAINT_UNIQUE))
-		ddl_run(psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
-						 quoting_relation(relid), quote_identifier(name)));
+	if (!constraint_find(relid, name, &state) || OidIsValid(state.parent) ||
+		(state.type != CONSTRAINT_PRIMARY && state.type != CONSTRAINT_UNIQUE))
+		return;
+	index_check_undo(get_constraint_index(state.oid));
+	ddl_run(psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
+					 quoting_relation(relid), quote_identifier(name)));
 }
 
 void
