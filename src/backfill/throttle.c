@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "datatype/timestamp.h"
 #include "utils/memutils.h"
 
@@ -258,7 +260,8 @@ throttle_reason(Throttle *throttle, long *wait_ms)
 
 		if (answer->reason == NULL)
 			continue;
-		*wait_ms = Max((long) ((answer->until - now) * 1000), 1);
+		/* what falls a hair short of it would be asked for again at once */
+		*wait_ms = Max((long) ceil((answer->until - now) * 1000), 1);
 		return pstrdup(answer->reason);
 	}
 	wal_rate_batch_starts(now);

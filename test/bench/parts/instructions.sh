@@ -9,7 +9,7 @@ counted=$cluster/counted
 command -v valgrind >/dev/null || fail 'valgrind is needed'
 
 title "The sync in instructions, $rows rows"
-note "Instructions of the server for such statements, counted by valgrind (callgrind) in a session that has done each of them before. What a write waits for memory is in its time and not in these numbers."
+note "Instructions of the server for such statements, counted by valgrind (callgrind) in a session that has done each of them before. What a write waits for memory is in its time and not in these numbers. Over none: what a trigger adds, of what that rival's adds."
 for measure in "${sync_measures[@]}"; do
 	measure "$measure" 'instructions a row'
 done
@@ -18,10 +18,18 @@ for what in INSERT UPDATE; do
 done
 target 'sync on an UPDATE of another column: all instructions, of the do-nothing C trigger' \
 	'UPDATE of another column:tandem' 'UPDATE of another column:noop_c' '<=' 1.03
-# the floor of what the lines on time ask for
 for what in INSERT UPDATE; do
 	target "sync on $what: instructions over no trigger, of a C trigger written by hand for this table" "$what:tandem-none" "$what:c_by_hand-none" '<=' 1
 done
+
+# what each adds to a write without trigger, in percent of what a rival adds: the floor of the lines on time
+rivals=(pgroll_manner plpgsql)
+for rival in "${rivals[@]}"; do
+	for what in INSERT UPDATE; do
+		measure "$what over none, of $rival" '%'
+	done
+done
+declare -A instructions=()
 
 # A cluster of their own, which is stopped when they are counted.
 make_contenders() (
@@ -50,15 +58,31 @@ count_statements() {
 }
 
 turn() {
-	local statements counts i
+	local statements counts i count
 	mapfile -t statements < <(sync_statements "$2")
 	mapfile -t counts < <(count_statements "sync_$2" "${statements[@]}" 'TRUNCATE item' "${statements[@]}")
 	# the first three have filled the caches
 	for i in "${!statements[@]}"; do
-		value "${sync_measures[i]}" "$2" "$1" "$(awk -v count="${counts[i + 4]}" -v rows="$rows" 'BEGIN { print count / rows }')"
+		count=$(awk -v count="${counts[i + 4]}" -v rows="$rows" 'BEGIN { print count / rows }')
+		value "${sync_measures[i]}" "$2" "$1" "$count"
+		instructions[${sync_measures[i]} $2]=$count
+	done
+}
+
+# shares RIVAL: what each contender adds, of what the rival adds
+shares() {
+	local contender what
+	for contender in noop_c c_by_hand tandem; do
+		for what in INSERT UPDATE; do
+			value "$what over none, of $1" "$contender" 1 "$(awk -v a="${instructions[$what $contender]}" \
+				-v b="${instructions[$what $1]}" -v none="${instructions[$what none]}" 'BEGIN { print (a - none) / (b - none) * 100 }')"
+		done
 	done
 }
 
 make_contenders
 interleave 1 turn "${sync_contenders[@]}"
+for rival in "${rivals[@]}"; do
+	shares "$rival"
+done
 rm -rf "$counted"

@@ -85,7 +85,7 @@ stay() {
 
 pause_fill() {
 	query selling "SELECT tandem.pause('cents')" >/dev/null
-	until [ "$(query selling "SELECT coalesce(bool_or(state = 'paused' AND waiting ~ '^paused'), false) FROM tandem.progress")" = t ]; do
+	until [ "$(query selling "SELECT coalesce(bool_or(waiting ~ '^paused'), false) FROM tandem.progress")" = t ]; do
 		is_filling || return
 		sleep 0.02
 	done
