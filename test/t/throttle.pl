@@ -58,7 +58,7 @@ sub is_filled
 	# which gives up after a while; waiting for the job does not
 	wait_for_running($node, "SELECT bool_and(state = 'done') FROM tandem.progress WHERE migration = '$name'");
 	ok(finish($job), "$name: it ends by itself $how");
-	is(ask("SELECT count(*) FROM $name WHERE cents = price * 100"), $rows, "$name: every row is filled");
+	is(ask("SELECT count(*) FROM $name WHERE cents IS DISTINCT FROM price * 100"), 0, "$name: every row is filled");
 	is(ask("SELECT count(waiting) FROM tandem.progress WHERE migration = '$name'"), 0, "$name: nothing is said to be waited for");
 	return;
 }
@@ -176,7 +176,10 @@ SQL
 
 sub test_wal_rate
 {
-	expand_table($node, 'wal_rate', rows => $rows);
+	# more than a slow writer of WAL lets through before it is noticed
+	my $many = 10 * $rows;
+
+	expand_table($node, 'wal_rate', rows => $many);
 	my $writer = start_psql($node, 'postgres', <<'SQL');
 SET application_name = 'writer';
 DO $$ BEGIN LOOP
@@ -186,7 +189,7 @@ SQL
 	wait_for_running($node, q(SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'writer'));
 	my $migrate = start_migrate('wal_rate', q(SET tandem.max_wal_rate = '500kB'));
 	my $filled = wait_for_hold('wal_rate', 'of WAL are written per second \(tandem.max_wal_rate = 500kB\)');
-	cmp_ok($filled, '<', $rows, 'others write WAL: not all rows are filled');
+	cmp_ok($filled, '<', $many, 'others write WAL: not all rows are filled');
 	# it goes on holding as long as they do
 	my $lsn = ask('SELECT pg_current_wal_lsn()');
 	wait_for_running($node, "SELECT pg_current_wal_lsn() - '$lsn' > 3000000");
