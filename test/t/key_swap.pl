@@ -96,10 +96,15 @@ SELECT tandem.add_column('key', 'orders', 'id8', 'bigint');
 SELECT tandem.sync_column('key', 'orders', old => 'id', new => 'id8', up => 'id', down => 'id8');
 SELECT tandem.add_index('key', 'CREATE UNIQUE INDEX orders_id8 ON orders (id8)');
 SELECT tandem.add_not_null('key', 'orders', 'id8');
+COMMIT;
+-- a table at a time: a line that is written waits for its order, and we would for lines
+BEGIN;
 SELECT tandem.add_column('key', 'events', 'id8', 'bigint');
 SELECT tandem.sync_column('key', 'events', old => 'id', new => 'id8', up => 'id', down => 'id8');
 SELECT tandem.add_index('key', 'CREATE UNIQUE INDEX events_id8 ON events (id8)');
 SELECT tandem.add_not_null('key', 'events', 'id8');
+COMMIT;
+BEGIN;
 SELECT tandem.add_column('key', 'lines', 'order_id8', 'bigint');
 SELECT tandem.sync_column('key', 'lines', old => 'order_id', new => 'order_id8', up => 'order_id', down => 'order_id8');
 SELECT tandem.add_not_null('key', 'lines', 'order_id8');
