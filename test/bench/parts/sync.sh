@@ -6,7 +6,7 @@
 : "${sync_contenders[0]:?}" "${sync_measures[0]:?}"
 rows=$(size 3000000 100000 5000)
 # a turn is a small part of them, so that what else the machine does comes to all contenders alike
-turns=$(size 30 10 5)
+turns=$(size 30 5 5)
 turn_rows=$((rows / turns))
 
 title "Cost of the sync, $rows rows"
