@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 : "${cluster:?}"
 small=$(size 1000000 100000 5000)
-middle=$(size 10000000 400000 10000)
-large=$(size 40000000 1000000 20000)
+middle=$(size 10000000 200000 10000)
+large=$(size 40000000 400000 20000)
 # the large one has one round: it takes as long as all others
 growth_rounds=2
 

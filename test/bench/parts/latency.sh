@@ -1,8 +1,7 @@
 # What the clients of an application at half of its peak feel of a fill.
 # shellcheck shell=bash
-: "${cluster:?}"
+: "${cluster:?}" "${rounds:?}"
 rows=$(size 1000000 200000 20000)
-rounds=$(size 5 2 2)
 contenders=(ours keyset_triggers update)
 # of each of three runs, of which the best counts: others use the machine's host too
 peak_seconds=$(size 5 2 1)
