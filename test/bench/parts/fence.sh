@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 : "${bindir:?}" "${short_rounds:?}"
 scale=$(size 10 5 1)
-seconds=$(size 5 3 1)
+seconds=$(size 5 2 1)
 
 title "The fence, idle: pgbench -S, scale $scale"
 note "2 clients, $seconds s a run, on one database by two roles, of which fenced has session_preload_libraries = 'pg_tandem'. Nothing is fenced, and the sessions declare nothing."

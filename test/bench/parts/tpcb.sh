@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 : "${bindir:?}" "${short_rounds:?}"
 scale=$(size 10 5 1)
-seconds=$(size 5 3 1)
+seconds=$(size 5 2 1)
 
 title "pgbench TPC-B, scale $scale, with the sync on"
 note "Stock script, 2 clients, $seconds s a run, synchronous_commit = off so that the disk does not hide the cost. pgbench_accounts.abalance is synced with abalance_cents."
