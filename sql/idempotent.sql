@@ -35,6 +35,11 @@ CREATE VIEW status AS
 		(SELECT count(*) FROM pg_trigger WHERE tgrelid = 'images'::regclass) AS triggers
 	FROM tandem.migrations m;
 
+-- What the NOTICEs of a run tell, without their times.
+CREATE VIEW told AS
+	SELECT migration, step, rows_done, rows_filled, rows_unfilled, rows_mismatched FROM tandem.progress
+	WHERE step IN ('backfill', 'verify');
+
 -- Calls a statement and says what came of it.
 CREATE PROCEDURE try(statement text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -110,6 +115,7 @@ INSERT INTO images (id, visibility) VALUES (11, '');
 SET client_min_messages = warning;
 CALL tandem.migrate('visibility');
 RESET client_min_messages;
+SELECT * FROM told;
 SELECT phase FROM tandem.migrations;
 CALL expand();
 CALL try_others();
@@ -119,6 +125,7 @@ DELETE FROM images WHERE id = 11;
 SET client_min_messages = warning;
 CALL tandem.migrate('visibility', if_running => 'wait');
 RESET client_min_messages;
+SELECT * FROM told;
 SELECT * FROM status;
 CALL expand();
 CALL try_others();
@@ -134,6 +141,8 @@ ALTER EVENT TRIGGER tandem_guard_ddl ENABLE;
 SET client_min_messages = warning;
 CALL tandem.migrate('visibility', if_running => 'return');
 RESET client_min_messages;
+SELECT * FROM told;
+SELECT detail FROM tandem.history WHERE action = 'repair';
 SELECT * FROM status;
 -- and who asks for it is served
 CALL tandem.migrate('visibility');
@@ -167,12 +176,14 @@ CALL expand_notes();
 SET client_min_messages = warning;
 CALL tandem.migrate('notes');
 RESET client_min_messages;
+SELECT * FROM told;
 CALL tandem.abort('notes');
 \d notes
 CALL expand_notes();
 SET client_min_messages = warning;
 CALL tandem.migrate('notes', if_running => 'wait');
 RESET client_min_messages;
+SELECT * FROM told;
 SELECT name, phase, syncs FROM tandem.migrations;
 SELECT * FROM notes;
 CALL tandem.contract('notes');

@@ -335,6 +335,7 @@ SELECT * FROM tandem.health(1000000);
 SET client_min_messages = warning;
 CALL tandem.migrate('hostile');
 RESET client_min_messages;
+SELECT step, rows_done, rows_filled, rows_unfilled, rows_mismatched FROM tandem.progress WHERE migration = 'hostile' AND step <> 'analyze';
 CALL tandem.contract('hostile');
 SELECT phase FROM tandem.migrations WHERE name = 'hostile';
 SELECT release, state FROM tandem.releases;

@@ -24,6 +24,7 @@
 static List *
 names_of_added_keys(Oid relid, int migration_id)
 {
+	Oid			root = table_root(relid);
 	List	   *names = NIL;
 	ListCell   *lc;
 
@@ -31,7 +32,7 @@ names_of_added_keys(Oid relid, int migration_id)
 	{
 		Step	   *step = lfirst(lc);
 
-		if (step->relation == table_root(relid))
+		if (step->relation == root)
 			names = lappend(names, key_leaf_name(step->relation, relid,
 												 step->object));
 	}

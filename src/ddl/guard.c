@@ -125,14 +125,15 @@ warn_of_later_trigger(Oid relid)
 static void
 check_table(Oid relid, const EventTriggerData *data)
 {
+	Oid			root = table_root(relid);
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_relation(table_root(relid)))
+	foreach(lc, sync_list_of_relation(root))
 	{
 		char	   *problem = sync_rule_problem(lfirst(lc),
 												changes_rights(data->parsetree));
 
-		if (problem == NULL && relid != table_root(relid))
+		if (problem == NULL && relid != root)
 			problem = sync_tree_problem(relid);
 		if (problem == NULL)
 			problem = sync_trigger_problem(lfirst(lc));

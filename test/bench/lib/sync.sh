@@ -5,6 +5,19 @@ sync_contenders=(none generated noop_c c_by_hand plpgsql pgroll_manner tandem)
 sync_measures=(INSERT UPDATE 'UPDATE of another column')
 export sync_contenders sync_measures
 
+# measure_sync UNIT TOTAL: the measures, and ours beside the do-nothing C trigger; TOTAL: what is counted of a write
+measure_sync() {
+	local on
+	for on in "${sync_measures[@]}"; do
+		measure "$on" "$1"
+	done
+	for on in INSERT UPDATE; do
+		target "sync on $on: $2, of the do-nothing C trigger writing the same row" "$on:tandem" "$on:noop_c" '<=' 1.10
+	done
+	on=${sync_measures[2]}
+	target "sync on an $on: $2, of the do-nothing C trigger" "$on:tandem" "$on:noop_c" '<=' 1.03
+}
+
 # make_sync_contender NAME ROWS: the database sync_NAME, with the rows in source and none in item
 make_sync_contender() {
 	fresh_database "sync_$1"

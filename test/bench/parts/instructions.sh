@@ -10,14 +10,7 @@ command -v valgrind >/dev/null || fail 'valgrind is needed'
 
 title "The sync in instructions, $rows rows"
 note "Instructions of the server for such statements, counted by valgrind (callgrind) in a session that has done each of them before. What a write waits for memory is in its time and not in these numbers. Over none: what a trigger adds, of what that rival's adds."
-for measure in "${sync_measures[@]}"; do
-	measure "$measure" 'instructions a row'
-done
-for what in INSERT UPDATE; do
-	target "sync on $what: all instructions, of the do-nothing C trigger writing the same row" "$what:tandem" "$what:noop_c" '<=' 1.10
-done
-target 'sync on an UPDATE of another column: all instructions, of the do-nothing C trigger' \
-	'UPDATE of another column:tandem' 'UPDATE of another column:noop_c' '<=' 1.03
+measure_sync 'instructions a row' 'all instructions'
 for what in INSERT UPDATE; do
 	target "sync on $what: instructions over no trigger, of a C trigger written by hand for this table" "$what:tandem-none" "$what:c_by_hand-none" '<=' 1
 done
