@@ -17,7 +17,7 @@ OBJS = \
 	src/pg_tandem.o \
 	src/core/settings.o \
 	src/core/hint.o \
-	src/core/security.o \
+	src/core/authority.o \
 	src/core/query.o \
 	src/core/subtransaction.o \
 	src/core/quoting.o \

@@ -15,7 +15,7 @@
 #include "core/hint.h"
 #include "core/query.h"
 #include "core/quoting.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "core/sql_function.h"
 #include "ddl/index_definition.h"
 #include "ddl/partitions.h"
@@ -50,7 +50,7 @@ check_table(Oid relid)
 
 	target_check_table(relid);
 	foreach(lc, table_tree(relid))
-		security_check_owner(lfirst_oid(lc));
+		authority_check_owner(lfirst_oid(lc));
 }
 
 /* An index that is to be built has no entry yet to keep its name. */

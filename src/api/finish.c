@@ -13,7 +13,7 @@
 #include "catalog/sync.h"
 #include "core/lock.h"
 #include "core/quoting.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "ddl/columns.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
@@ -46,7 +46,7 @@ finish_check_owner(const Migration *migration)
 	ListCell   *lc;
 
 	foreach(lc, sync_relations_of_migration(migration->id))
-		security_check_owner(lfirst_oid(lc));
+		authority_check_owner(lfirst_oid(lc));
 }
 
 List *

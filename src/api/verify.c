@@ -14,7 +14,7 @@
 #include "backfill/verify.h"
 #include "catalog/migration.h"
 #include "catalog/sync.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "core/sql_function.h"
 #include "ddl/partitions.h"
 #include "sync/relation_rules.h"
@@ -32,7 +32,7 @@ verify_table(ReturnSetInfo *result, const Migration *migration,
 	Relation	rel = table_open(relid, AccessShareLock);
 	Trigger    *trigger = relation_sync_trigger(rel);
 	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
-	SecurityScope scope;
+	AuthorityScope scope;
 	VerifyResult counts;
 	RowState   *state;
 	Datum		values[5];
@@ -46,12 +46,12 @@ verify_table(ReturnSetInfo *result, const Migration *migration,
 				 errhint("CALL tandem.migrate(%s) makes it anew.",
 						 quote_literal_cstr(migration->name))));
 	verify_result_init(&counts);
-	security_enter_owner(&scope, rel, rule->search_path);
+	authority_enter_owner(&scope, rel, rule->search_path);
 	state = row_state_create(rel, trigger);
 	for (int64 first = 0; first < blocks; first += VERIFY_BLOCKS)
 		verify_blocks(state, migration->name, first,
 					  Min(first + VERIFY_BLOCKS, blocks) - 1, &counts);
-	security_leave(&scope);
+	authority_leave(&scope);
 	values[0] = ObjectIdGetDatum(relid);
 	values[1] = Int64GetDatum(counts.rows_checked);
 	values[2] = Int64GetDatum(counts.rows_unfilled);
@@ -79,7 +79,7 @@ tandem_verify(PG_FUNCTION_ARGS)
 		if (get_rel_name(rule->relation) == NULL || list_member_oid(seen, rule->relation))
 			continue;
 		seen = lappend_oid(seen, rule->relation);
-		security_check_owner(rule->relation);
+		authority_check_owner(rule->relation);
 		foreach(leaf, table_leaves(rule->relation))
 			verify_table((ReturnSetInfo *) fcinfo->resultinfo, migration, rule,
 						 lfirst_oid(leaf));

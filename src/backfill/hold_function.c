@@ -18,7 +18,7 @@
 #include "utils/varlena.h"
 
 #include "backfill/hold_function.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "core/settings.h"
 
 #define HINT "Set tandem.hold_function to the name of a function without arguments that returns boolean or text, or to '' for none."
@@ -107,12 +107,12 @@ char *
 hold_function_reason(Oid relid)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	SecurityScope scope;
+	AuthorityScope scope;
 	char	   *volatile reason = NULL;
 
 	/* a table that was dropped needs no hold */
 	if (setting_hold_function[0] == '\0' ||
-		!security_enter_owner_of(&scope, relid))
+		!authority_enter_owner_of(&scope, relid))
 		return NULL;
 	PG_TRY();
 	{
@@ -123,6 +123,6 @@ hold_function_reason(Oid relid)
 		rethrow_named(caller);
 	}
 	PG_END_TRY();
-	security_leave(&scope);
+	authority_leave(&scope);
 	return reason;
 }

@@ -18,7 +18,7 @@
 #include "backfill/quarantine_retry.h"
 #include "catalog/sync.h"
 #include "core/quoting.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "sync/quarantine.h"
 #include "sync/row_key.h"
 
@@ -79,12 +79,12 @@ find_rows(Relation rel, const SyncRule *rule, const char *key)
 	Datum		values[1] = {DirectFunctionCall1(jsonb_in,
 												 CStringGetDatum(key))};
 	MemoryContext caller = CurrentMemoryContext;
-	SecurityScope scope;
+	AuthorityScope scope;
 	List	   *rows = NIL;
 
-	security_enter_owner(&scope, rel, "pg_catalog, pg_temp");
-	security_see_all_rows();
-	security_pin_text_forms();
+	authority_enter_owner(&scope, rel, "pg_catalog, pg_temp");
+	authority_see_all_rows();
+	authority_pin_text_forms();
 	SPI_connect();
 	(void) SPI_execute_with_args(lookup_query(rel, columns), 1, types, values,
 								 NULL, false, 0);
@@ -101,7 +101,7 @@ find_rows(Relation rel, const SyncRule *rule, const char *key)
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
-	security_leave(&scope);
+	authority_leave(&scope);
 	return rows;
 }
 
@@ -109,17 +109,17 @@ find_rows(Relation rel, const SyncRule *rule, const char *key)
 static bool
 retry_rows(Relation rel, const SyncRule *rule, const QuarantinedRow *q)
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 	bool		right = true;
 	List	   *rows = find_rows(rel, rule, q->key);
 	ListCell   *lc;
 	RowState   *state;
 
-	security_enter_owner(&scope, rel, rule->search_path);
+	authority_enter_owner(&scope, rel, rule->search_path);
 	state = row_state_create(rel, relation_sync_trigger(rel));
 	foreach(lc, rows)
 		right &= batch_retry_row(state, lfirst(lc), q->sync, q->up) == RETRY_RIGHT;
-	security_leave(&scope);
+	authority_leave(&scope);
 	return right;
 }
 

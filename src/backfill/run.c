@@ -33,7 +33,7 @@
 #include "core/clock.h"
 #include "core/lock.h"
 #include "core/query.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "core/settings.h"
 #include "core/subtransaction.h"
 #include "sync/fill_mark.h"
@@ -176,12 +176,12 @@ static void
 fill_blocks(StepRun *run, Relation rel, Blocks *blocks, StepAdvance *advance,
 			List **again)
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 	BatchResult result = {0};
 
-	security_enter_owner(&scope, rel, run->search_path);
+	authority_enter_owner(&scope, rel, run->search_path);
 	batch_fill(row_state_create(rel, trigger_of(rel)), blocks, &result);
-	security_leave(&scope);
+	authority_leave(&scope);
 	if (result.waited_for)
 	{
 		blocks_cut(blocks, result.last);
@@ -209,16 +209,16 @@ check_blocks(StepRun *run, Relation rel, const Blocks *blocks,
 			 StepAdvance *advance)
 {
 	RowState   *state;
-	SecurityScope scope;
+	AuthorityScope scope;
 	VerifyResult result;
 
 	verify_result_init(&result);
-	security_enter_owner(&scope, rel, run->search_path);
+	authority_enter_owner(&scope, rel, run->search_path);
 	state = row_state_create(rel, trigger_of(rel));
 	for (int i = 0; i < blocks->nranges; i++)
 		verify_blocks(state, run->migration->name, blocks->ranges[i].first,
 					  blocks->ranges[i].last, &result);
-	security_leave(&scope);
+	authority_leave(&scope);
 	advance->rows_done = result.rows_checked;
 	advance->rows_unfilled = result.rows_unfilled;
 	advance->rows_mismatched = result.rows_mismatched;

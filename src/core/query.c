@@ -80,7 +80,7 @@ query_begin(TandemQuery *query)
 	depth++;
 	query->caller = CurrentMemoryContext;
 	query->nargs = 0;
-	security_enter_extension(&query->scope);
+	authority_enter_extension(&query->scope);
 	SPI_connect();
 	/* what is read may be stored out of line, and is fetched after the query */
 	PushActiveSnapshot(latest_snapshot());
@@ -91,7 +91,7 @@ query_end(TandemQuery *query)
 {
 	PopActiveSnapshot();
 	SPI_finish();
-	security_leave(&query->scope);
+	authority_leave(&query->scope);
 	depth = Max(depth - 1, 0);
 }
 

@@ -10,13 +10,13 @@
 
 #include "nodes/pg_list.h"
 
-#include "core/security.h"
+#include "core/authority.h"
 
 #define QUERY_MAX_ARGS 16
 
 typedef struct TandemQuery
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 	MemoryContext caller;		/* context of the results that outlive it */
 	int			nargs;
 	Oid			types[QUERY_MAX_ARGS];

@@ -19,7 +19,7 @@
 #include "utils/snapmgr.h"
 
 #include "core/compat.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "core/top_level.h"
 
 static List *
@@ -54,7 +54,7 @@ run_portal(const char *sql, RawStmt *raw)
 void
 top_level_run(const char *sql, Oid owned)
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 	bool		restricted;
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
@@ -66,7 +66,7 @@ top_level_run(const char *sql, Oid owned)
 	pgstat_report_activity(STATE_RUNNING, sql);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	restricted = OidIsValid(owned) && security_enter_owner_of(&scope, owned);
+	restricted = OidIsValid(owned) && authority_enter_owner_of(&scope, owned);
 	MemoryContextSwitchTo(context);
 	parsed = pg_parse_query(sql);
 	if (list_length(parsed) != 1)
@@ -76,7 +76,7 @@ top_level_run(const char *sql, Oid owned)
 				 errdetail("Text: %s", sql)));
 	run_portal(sql, linitial_node(RawStmt, parsed));
 	if (restricted)
-		security_leave(&scope);
+		authority_leave(&scope);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);

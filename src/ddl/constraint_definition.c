@@ -21,7 +21,7 @@
 #include "core/hint.h"
 #include "core/lock.h"
 #include "core/quoting.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "core/subtransaction.h"
 #include "ddl/constraint_definition.h"
 #include "ddl/constraint_state.h"
@@ -183,13 +183,13 @@ constraint_parse(const char *name, const char *definition)
 Constraint *
 constraint_read(const char *name, const char *definition)
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 	Constraint *constraint;
 
-	security_pin_search_path(&scope);
-	security_pin_catalog_forms();
+	authority_pin_search_path(&scope);
+	authority_pin_catalog_forms();
 	constraint = constraint_parse(name, definition);
-	security_leave(&scope);
+	authority_leave(&scope);
 	return constraint;
 }
 

@@ -19,7 +19,7 @@
 #include "core/compat.h"
 #include "core/query.h"
 #include "core/quoting.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "ddl/constraint_state.h"
 #include "ddl/partitions.h"
 
@@ -47,17 +47,17 @@ constraint_find(Oid relid, const char *name, ConstraintState *state)
 char *
 constraint_text(Oid constraint)
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 	Datum		value;
 	char	   *def;
 
-	security_pin_search_path(&scope);
-	security_pin_catalog_forms();
+	authority_pin_search_path(&scope);
+	authority_pin_catalog_forms();
 	value = DirectFunctionCall1(pg_get_constraintdef,
 								ObjectIdGetDatum(constraint));
 	def = TextDatumGetCString(value);
 
-	security_leave(&scope);
+	authority_leave(&scope);
 	if (pg_str_endswith(def, NOT_VALID))
 		def[strlen(def) - strlen(NOT_VALID)] = '\0';
 	return def;

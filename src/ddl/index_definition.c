@@ -23,7 +23,7 @@
 #include "core/hint.h"
 #include "core/lock.h"
 #include "core/quoting.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "core/subtransaction.h"
 #include "ddl/index_definition.h"
 
@@ -84,12 +84,12 @@ IndexDefinition *
 index_definition_read(Oid index)
 {
 	IndexDefinition *definition = palloc0(sizeof(IndexDefinition));
-	SecurityScope scope;
+	AuthorityScope scope;
 	char	   *text;
 	char	   *head;
 
-	security_pin_search_path(&scope);
-	security_pin_catalog_forms();
+	authority_pin_search_path(&scope);
+	authority_pin_catalog_forms();
 	text = pg_get_indexdef_string(index);
 
 	definition->relation = IndexGetRelation(index, false);
@@ -106,7 +106,7 @@ index_definition_read(Oid index)
 				 errdetail("Definition: %s", text)));
 	definition->tail = text +strlen(head);
 
-	security_leave(&scope);
+	authority_leave(&scope);
 	return definition;
 }
 

@@ -23,7 +23,7 @@
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/quoting.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "ddl/index_leaf.h"
 #include "ddl/index_tree.h"
 #include "ddl/statement.h"
@@ -175,7 +175,7 @@ survey(Survey *s, Oid table, Oid index)
 static BuildResult
 create_branch(const Step *step, const FoundIndex *found, BuildPiece *piece)
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 
 	if (found->state == FOUND_OTHER)
 		index_refuse_other(found);
@@ -188,14 +188,14 @@ create_branch(const Step *step, const FoundIndex *found, BuildPiece *piece)
 	if (get_rel_name(found->table) == NULL ||
 		index_find(step, found->table, found->name).state != FOUND_NOTHING)
 		return BUILD_AGAIN;
-	security_pin_search_path(&scope);
-	security_pin_text_forms();
-	security_pin_tablespace();
+	authority_pin_search_path(&scope);
+	authority_pin_text_forms();
+	authority_pin_tablespace();
 	ddl_run(psprintf("CREATE %sINDEX %s ON ONLY %s %s",
 					 step->is_unique ? "UNIQUE " : "",
 					 quote_identifier(found->name),
 					 quoting_relation(found->table), step->definition));
-	security_leave(&scope);
+	authority_leave(&scope);
 	return BUILD_AGAIN;
 }
 

@@ -19,7 +19,7 @@
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/quoting.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "ddl/statement.h"
@@ -85,11 +85,11 @@ void
 sync_record_dependencies(Relation rel, Oid trigger_oid, List *rules)
 {
 	ObjectAddress trigger;
-	SecurityScope scope;
+	AuthorityScope scope;
 	ListCell   *lc;
 
-	security_pin_search_path(&scope);
-	security_pin_text_forms();
+	authority_pin_search_path(&scope);
+	authority_pin_text_forms();
 	ObjectAddressSet(trigger, TriggerRelationId, trigger_oid);
 	foreach(lc, rules)
 	{
@@ -98,7 +98,7 @@ sync_record_dependencies(Relation rel, Oid trigger_oid, List *rules)
 		depend_on_side(&trigger, rel, rule->old_columns, rule->down, "down");
 		depend_on_side(&trigger, rel, rule->new_columns, rule->up, "up");
 	}
-	security_leave(&scope);
+	authority_leave(&scope);
 }
 
 /* The versions of the triggers of all leaves, before we change them. */
@@ -132,7 +132,7 @@ static void
 replace_trigger(Oid relid, List *rules)
 {
 	Relation	rel;
-	SecurityScope scope;
+	AuthorityScope scope;
 	List	   *leaves = table_leaves(relid);
 	List	   *versions = leaf_versions(leaves);
 
@@ -145,10 +145,10 @@ replace_trigger(Oid relid, List *rules)
 					 quoting_relation(relid),
 					 quote_identifier(SYNC_TRIGGER_NAME)));
 	rel = table_open(relid, NoLock);
-	security_enter_owner(&scope, rel, NULL);
+	authority_enter_owner(&scope, rel, NULL);
 	sync_record_dependencies(rel, get_trigger_oid(relid, SYNC_TRIGGER_NAME,
 												  false), rules);
-	security_leave(&scope);
+	authority_leave(&scope);
 	table_close(rel, NoLock);
 	carry_proofs(leaves, versions);
 }

@@ -13,7 +13,7 @@
 #include "utils/lsyscache.h"
 
 #include "core/quoting.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "ddl/constraint_state.h"
 #include "ddl/derived_name.h"
 #include "ddl/index_definition.h"
@@ -57,11 +57,11 @@ append_options(StringInfo text, List *options)
 
 /* The text is compared with the server's, so names are quoted as there. */
 static void
-begin_text(StringInfo text, SecurityScope *scope)
+begin_text(StringInfo text, AuthorityScope *scope)
 {
 	initStringInfo(text);
-	security_pin_search_path(scope);
-	security_pin_catalog_forms();
+	authority_pin_search_path(scope);
+	authority_pin_catalog_forms();
 }
 
 const char *
@@ -76,7 +76,7 @@ char *
 key_text(const Constraint *key, bool storage)
 {
 	StringInfoData text;
-	SecurityScope scope;
+	AuthorityScope scope;
 
 	begin_text(&text, &scope);
 	appendStringInfoString(&text, key->contype == CONSTR_PRIMARY
@@ -97,7 +97,7 @@ key_text(const Constraint *key, bool storage)
 							 quote_identifier(key->indexspace));
 	}
 	appendStringInfoString(&text, key_deferral(key));
-	security_leave(&scope);
+	authority_leave(&scope);
 	return text.data;
 }
 
@@ -105,7 +105,7 @@ char *
 key_index_tail(const Constraint *key)
 {
 	StringInfoData text;
-	SecurityScope scope;
+	AuthorityScope scope;
 
 	begin_text(&text, &scope);
 	appendStringInfoString(&text, "USING btree ");
@@ -121,7 +121,7 @@ key_index_tail(const Constraint *key)
 	if (key->indexspace)
 		appendStringInfo(&text, " TABLESPACE %s",
 						 quote_identifier(key->indexspace));
-	security_leave(&scope);
+	authority_leave(&scope);
 	return text.data;
 }
 

@@ -8,7 +8,7 @@
 #include "executor/spi.h"
 #include "utils/snapmgr.h"
 
-#include "core/security.h"
+#include "core/authority.h"
 #include "ddl/statement.h"
 
 static bool running = false;
@@ -22,11 +22,11 @@ ddl_is_running(void)
 void
 ddl_run(const char *sql)
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 	int			result = 0;
 
-	security_pin_search_path(&scope);
-	security_pin_text_forms();
+	authority_pin_search_path(&scope);
+	authority_pin_text_forms();
 	SPI_connect();
 	running = true;
 	PG_TRY();
@@ -47,6 +47,6 @@ ddl_run(const char *sql)
 				 errmsg("statement failed: %s", SPI_result_code_string(result)),
 				 errdetail("Statement: %s", sql)));
 	SPI_finish();
-	security_leave(&scope);
+	authority_leave(&scope);
 	CommandCounterIncrement();
 }

@@ -12,7 +12,7 @@
 #include "utils/lsyscache.h"
 
 #include "core/quoting.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "ddl/partitions.h"
 #include "ddl/target.h"
 #include "sync/relation_rules.h"
@@ -90,7 +90,7 @@ target_check_table(Oid relid)
 	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
 		refuse_table(relid, "a temporary table",
 					 "Change it directly: no other session sees it.");
-	security_check_owner(relid);
+	authority_check_owner(relid);
 	check_inheritance(relid, relkind);
 }
 
@@ -173,13 +173,13 @@ static bool
 has_computed_default(Relation rel, const char *name)
 {
 	Node	   *expression;
-	SecurityScope scope;
+	AuthorityScope scope;
 
 	/* planning runs immutable functions */
-	security_enter_owner(&scope, rel, NULL);
+	authority_enter_owner(&scope, rel, NULL);
 	expression = relation_rules_default(rel, get_attnum(RelationGetRelid(rel),
 														name));
-	security_leave(&scope);
+	authority_leave(&scope);
 	return expression && !IsA(expression, Const);
 }
 

@@ -19,7 +19,7 @@
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/quoting.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "core/settings.h"
 #include "ddl/statement.h"
 #include "ddl/versioned_view.h"
@@ -39,18 +39,18 @@ typedef struct Wanted
 static void
 wanted_begin(Wanted *wanted, int release, Oid relid, int ending)
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 
 	wanted->release = release;
 	wanted->rel = table_open(relid, AccessShareLock);
 	/* the same text in every session, to be compared */
-	security_pin_search_path(&scope);
-	security_pin_catalog_forms();
+	authority_pin_search_path(&scope);
+	authority_pin_catalog_forms();
 	wanted->columns = view_columns(wanted->rel, release,
 								   release_view_hidden(relid, release, ending));
 	wanted->names = view_column_names(wanted->columns);
 	wanted->definition = view_definition(wanted->rel, wanted->columns);
-	security_leave(&scope);
+	authority_leave(&scope);
 }
 
 static void
@@ -186,14 +186,14 @@ static void
 dress_view(const Wanted *wanted, ReleaseView *view)
 {
 	char	   *schema = release_view_schema(wanted->release);
-	SecurityScope scope;
+	AuthorityScope scope;
 	Relation	rel = relation_open(view->view, AccessShareLock);
 	ListCell   *lc;
 
-	security_enter_owner(&scope, rel, NULL);
+	authority_enter_owner(&scope, rel, NULL);
 	foreach(lc, dress_of(wanted, schema, quoting_relation(view->view)))
 		ddl_run(lfirst(lc));
-	security_leave(&scope);
+	authority_leave(&scope);
 	relation_close(rel, NoLock);
 }
 
@@ -201,17 +201,17 @@ dress_view(const Wanted *wanted, ReleaseView *view)
 static void
 remake_view(const Wanted *wanted, ReleaseView *view)
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 	Relation	rel;
 	bool		replace;
 
 	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
 	rel = relation_open(view->view, NoLock);
 	replace = may_replace(wanted, rel);
-	security_enter_owner(&scope, rel, NULL);
+	authority_enter_owner(&scope, rel, NULL);
 	relation_close(rel, NoLock);
 	make_view(wanted, view, replace);
-	security_leave(&scope);
+	authority_leave(&scope);
 }
 
 /* Nothing is in it or known of it, and the current user may drop it. */
@@ -251,16 +251,16 @@ drop_empty_schema(int release)
 static void
 drop_as_owner(ReleaseView *view)
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 	Relation	rel;
 
 	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
 	rel = relation_open(view->view, NoLock);
-	security_enter_owner(&scope, rel, NULL);
+	authority_enter_owner(&scope, rel, NULL);
 	relation_close(rel, NoLock);
 	drop_view(view->view);
 	drop_empty_schema(view->release);
-	security_leave(&scope);
+	authority_leave(&scope);
 }
 
 /* Nothing to do, unless somebody has altered the view by hand. */

@@ -19,7 +19,7 @@
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/quoting.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "ddl/partitions.h"
 #include "ddl/view_definition.h"
 #include "sync/expression.h"
@@ -104,13 +104,13 @@ show_columns(Node *node, void *context)
 static char *
 default_text(Relation rel, AttrNumber attnum)
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 	Node	   *value;
 
 	/* planning runs immutable functions */
-	security_enter_owner(&scope, rel, NULL);
+	authority_enter_owner(&scope, rel, NULL);
 	value = relation_rules_default(rel, attnum);
-	security_leave(&scope);
+	authority_leave(&scope);
 	if (value == NULL || !IsA(value, Const) || ((Const *) value)->constisnull)
 		return NULL;
 	return expression_deparse(value, rel);

@@ -22,7 +22,7 @@
 
 #include "core/compat.h"
 #include "core/hint.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "sync/expression.h"
 
 typedef struct ExpressionSource
@@ -261,16 +261,16 @@ expression_is_builtin(Node *expression)
 char *
 expression_deparse(Node *expression, Relation rel)
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 	char	   *text;
 
-	security_pin_search_path(&scope);
-	security_pin_text_forms();
+	authority_pin_search_path(&scope);
+	authority_pin_text_forms();
 	text = deparse_expression(expression,
 							  deparse_context_for(EXPRESSION_ALIAS,
 												  RelationGetRelid(rel)),
 							  false, false);
 
-	security_leave(&scope);
+	authority_leave(&scope);
 	return text;
 }

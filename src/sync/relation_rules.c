@@ -21,7 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
-#include "core/security.h"
+#include "core/authority.h"
 #include "sync/expression.h"
 #include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
@@ -192,13 +192,13 @@ Node *
 relation_rules_parse(const char *text, Relation rel, AttrNumber target,
 					 const char *label)
 {
-	SecurityScope scope;
+	AuthorityScope scope;
 	Node	   *expression;
 
-	security_enter_owner(&scope, rel, "pg_catalog, pg_temp");
-	security_pin_text_forms();
+	authority_enter_owner(&scope, rel, "pg_catalog, pg_temp");
+	authority_pin_text_forms();
 	expression = expression_parse(text, rel, EXPRESSION_ALIAS, target, label);
-	security_leave(&scope);
+	authority_leave(&scope);
 	return expression;
 }
 

@@ -13,7 +13,7 @@
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
 
-#include "core/security.h"
+#include "core/authority.h"
 #include "sync/row_key.h"
 
 /* longest value shown in a message, in bytes */
@@ -65,7 +65,7 @@ fix_formats(void)
 {
 	int			level = NewGUCNestLevel();
 
-	security_pin_text_forms();
+	authority_pin_text_forms();
 	return level;
 }
 

@@ -12,7 +12,7 @@
 #include "catalog/sync.h"
 #include "core/hint.h"
 #include "core/query.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "sync/rule_args.h"
 
 /*
@@ -114,7 +114,7 @@ rule_args_decode(const Trigger *trigger)
 {
 	List	   *volatile rules = NIL;
 	MemoryContext caller = CurrentMemoryContext;
-	SecurityScope scope;
+	AuthorityScope scope;
 
 	if (trigger->tgnargs <= 1 || trigger->tgnargs % RULE_NARGS != 1 ||
 		strcmp(trigger->tgargs[0], RULE_FORMAT) != 0)
@@ -123,8 +123,8 @@ rule_args_decode(const Trigger *trigger)
 				 errmsg("arguments of trigger \"%s\" are not the rules of a sync",
 						trigger->tgname),
 				 errhint("Let tandem.sync_column make the trigger; or it was made by a later version of pg_tandem than the one installed.")));
-	security_pin_search_path(&scope);
-	security_pin_text_forms();
+	authority_pin_search_path(&scope);
+	authority_pin_text_forms();
 	PG_TRY();
 	{
 		for (int i = 1; i < trigger->tgnargs; i += RULE_NARGS)
@@ -135,6 +135,6 @@ rule_args_decode(const Trigger *trigger)
 		rethrow_with_hint(caller, "Let tandem.sync_column make the trigger.");
 	}
 	PG_END_TRY();
-	security_leave(&scope);
+	authority_leave(&scope);
 	return rules;
 }

@@ -18,7 +18,7 @@
 #include "catalog/sync.h"
 #include "core/clock.h"
 #include "core/lock.h"
-#include "core/security.h"
+#include "core/authority.h"
 #include "ddl/health.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
@@ -268,7 +268,7 @@ check_owner(const Migration *migration)
 	ListCell   *lc;
 
 	foreach(lc, sync_relations_of_migration(migration->id))
-		security_check_owner(lfirst_oid(lc));
+		authority_check_owner(lfirst_oid(lc));
 }
 
 void

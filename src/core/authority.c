@@ -1,5 +1,5 @@
 /*
- * security.c
+ * authority.c
  *		Under whose rights and which search_path a piece of work runs.
  */
 #include "postgres.h"
@@ -12,7 +12,7 @@
 #include "utils/syscache.h"
 
 #include "core/compat.h"
-#include "core/security.h"
+#include "core/authority.h"
 
 #define PINNED_SEARCH_PATH "pg_catalog, pg_temp"
 
@@ -24,7 +24,7 @@ set_for_scope(const char *name, const char *value)
 }
 
 static void
-enter(SecurityScope *scope, Oid userid, int context, const char *search_path)
+enter(AuthorityScope *scope, Oid userid, int context, const char *search_path)
 {
 	GetUserIdAndSecContext(&scope->userid, &scope->context);
 	SetUserIdAndSecContext(userid, scope->context | context);
@@ -53,22 +53,22 @@ extension_owner(void)
 }
 
 void
-security_enter_extension(SecurityScope *scope)
+authority_enter_extension(AuthorityScope *scope)
 {
 	enter(scope, extension_owner(), SECURITY_LOCAL_USERID_CHANGE,
 		  PINNED_SEARCH_PATH);
 }
 
 void
-security_enter_owner(SecurityScope *scope, Relation rel,
-					 const char *search_path)
+authority_enter_owner(AuthorityScope *scope, Relation rel,
+					  const char *search_path)
 {
 	enter(scope, rel->rd_rel->relowner, SECURITY_RESTRICTED_OPERATION,
 		  search_path);
 }
 
 bool
-security_enter_owner_of(SecurityScope *scope, Oid relid)
+authority_enter_owner_of(AuthorityScope *scope, Oid relid)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 
@@ -81,13 +81,13 @@ security_enter_owner_of(SecurityScope *scope, Oid relid)
 }
 
 void
-security_pin_search_path(SecurityScope *scope)
+authority_pin_search_path(AuthorityScope *scope)
 {
 	enter(scope, GetUserId(), 0, PINNED_SEARCH_PATH);
 }
 
 void
-security_pin_text_forms(void)
+authority_pin_text_forms(void)
 {
 	set_for_scope("standard_conforming_strings", "on");
 	set_for_scope("array_nulls", "on");
@@ -97,22 +97,22 @@ security_pin_text_forms(void)
 }
 
 void
-security_pin_catalog_forms(void)
+authority_pin_catalog_forms(void)
 {
-	security_pin_text_forms();
+	authority_pin_text_forms();
 	set_for_scope("timezone", "UTC");
 	set_for_scope("bytea_output", "hex");
 	set_for_scope("quote_all_identifiers", "off");
 }
 
 void
-security_pin_tablespace(void)
+authority_pin_tablespace(void)
 {
 	set_for_scope("default_tablespace", "");
 }
 
 void
-security_see_all_rows(void)
+authority_see_all_rows(void)
 {
 	Oid			userid;
 	int			context;
@@ -122,14 +122,14 @@ security_see_all_rows(void)
 }
 
 void
-security_leave(SecurityScope *scope)
+authority_leave(AuthorityScope *scope)
 {
 	AtEOXact_GUC(false, scope->settings_level);
 	SetUserIdAndSecContext(scope->userid, scope->context);
 }
 
 void
-security_check_owner(Oid relid)
+authority_check_owner(Oid relid)
 {
 	if (!compat_is_table_owner(relid, GetUserId()))
 		ereport(ERROR,
