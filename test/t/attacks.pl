@@ -217,7 +217,7 @@ SQL
 			'SELECT count(*) FROM tandem.syncs',
 			'SELECT count(problem) FROM tandem.migrations')
 		{
-			$err = as('app', "SET statement_timeout = '20s'; $statement");
+			$err = as('app', "SET statement_timeout = '10s'; $statement");
 			unlike($err, qr/ERROR/, "A6: a rule of a stranger that $how does not stop: $statement");
 		}
 	}
@@ -227,11 +227,11 @@ SQL
 	# the change lock: the names 'f1' ... of a stranger, held open, against the abort of others
 	as('app', q(SELECT tandem.create_migration('stuck')));
 	my $holder = $node->background_psql('postgres', on_error_stop => 0);
-	$holder->query_safe(q(SET SESSION AUTHORIZATION mallory));
-	$holder->query_safe('BEGIN');
+	$holder->query(q(SET SESSION AUTHORIZATION mallory));
+	$holder->query('BEGIN');
 	$holder->query(q(SELECT tandem.create_migration('stuck')));
 	$holder->query('ROLLBACK');
-	$holder->query_safe('BEGIN');
+	$holder->query('BEGIN');
 	$holder->query(q(SELECT tandem.pause('stuck')));
 	$holder->query('SAVEPOINT s');
 	$err = as('app', q(CALL tandem.abort('stuck')));
@@ -246,9 +246,9 @@ SELECT tandem.sync_column('contracted', 'shop.orders', 'price', 'sum', 'price', 
 CALL tandem.migrate('contracted');
 SELECT tandem.switch_release(44);
 SQL
-	$holder->query_safe('SET tandem.release = 43');
-	$holder->query_safe('BEGIN');
-	$holder->query_safe('SELECT 1');
+	$holder->query('SET tandem.release = 43');
+	$holder->query('BEGIN');
+	$holder->query('SELECT 1');
 	$err = as('app', q(SET statement_timeout = '60s'; CALL tandem.contract('contracted', undeclared => 'ignore')));
 	unlike($err, qr/ERROR/, 'A6: a session that may do nothing with the tables does not make contract wait');
 	is(ask(q(SELECT phase FROM tandem.migrations WHERE name = 'contracted')), 'done', 'A6: contract comes to its end');
@@ -274,14 +274,13 @@ SQL
 	$writer->query_safe(q(SET application_name = 'payroll of bob'));
 	$writer->query_safe('BEGIN');
 	$writer->query_safe('LOCK TABLE shop.orders');
-	is(as('mallory', 'SELECT count(*) FROM tandem.sessions WHERE application_name ~ \'payroll\'') =~ /^1$/m ? 'seen' : 'hidden',
-		as('mallory', 'SELECT count(*) FROM pg_stat_activity WHERE application_name ~ \'payroll\'') =~ /^1$/m ? 'seen' : 'hidden',
-		'A7: of sessions what pg_stat_activity shows');
+	# PostgreSQL itself shows to all that there is a session, but not what it does
+	unlike(as('mallory', 'SELECT * FROM tandem.sessions'), qr/idle in transaction/, 'A7: of sessions no more than pg_stat_activity shows');
 	my $run = start_psql($node, 'postgres', 'SET ROLE app', 'SET tandem.lock_retry_time = \'60s\'',
 		q(BEGIN; SELECT tandem.create_migration('waits'); SELECT tandem.add_column('waits', 'shop.orders', 'w', 'int'); COMMIT;));
 	my $err = as('app', q(SET tandem.lock_retry_time = '1s'; SELECT tandem.create_migration('told'); SELECT tandem.add_column('told', 'shop.orders', 'w2', 'int')));
 	like($err, qr/ERROR:  .*orders/, 'A7: an expand that meets a lock says so');
-	unlike($err, qr/payroll/, 'A7: without the application_name of a session that the caller may not see');
+	unlike($err, qr/idle in transaction|open for \d/, 'A7: without the transaction of a session that the caller may not see');
 	$writer->query_safe('ROLLBACK');
 	$writer->quit;
 	finish($run);
