@@ -45,6 +45,10 @@ sub new
 	$self->{writers} = [ map { {
 				generator => Writers->new(schema => $self->{schema}, views => $self->{views}, number => $_, folder => $parts{folder}),
 				scripts => 0, pending => [] } } 0 .. 2 ];
+	# of partitions that are made meanwhile: it writes when an event says so
+	$self->{partition_writer} = {
+		generator => Writers->new(schema => $self->{schema}, views => $self->{views}, number => scalar @{ $self->{writers} }, folder => $parts{folder}),
+		pending => [] };
 	$self->{setup_random} = $random;
 	return $self;
 }
@@ -418,10 +422,11 @@ sub expected
 	my @parts;
 
 	$model->tell_by_value(1) if $by_value;
-	foreach my $number (0 .. $#{ $self->{writers} })
+	my @writers = (@{ $self->{writers} }, $self->{partition_writer});
+	foreach my $number (0 .. $#writers)
 	{
 		my $part = $model->part($number * Schema::KEYS, ($number + 1) * Schema::KEYS - 1);
-		foreach my $transaction (@{ $self->{writers}[$number]{pending} })
+		foreach my $transaction (@{ $writers[$number]{pending} })
 		{
 			my $marker = $seen->{marker}{$number}{ $transaction->{seq} } // next;
 			Ending::end_one($self, $part) while $part->{ended} < $marker;
@@ -463,7 +468,7 @@ sub writes_of
 {
 	my ($self, $id) = @_;
 	my @writes = map { my $t = $_; map { "$t->{seq}: $_->{what}" } grep { $_->{what} =~ /(?<![-'.\w])$id\b(?!')/ } @{ $t->{steps} } }
-	  @{ $self->{writers}[ int($id / Schema::KEYS) ]{pending} };
+	  @{ (@{ $self->{writers} }, $self->{partition_writer})[ int($id / Schema::KEYS) ]{pending} };
 
 	return map { s/(\w{60})\w+/$1/gr } @writes > 6 ? @writes[ -6 .. -1 ] : @writes;
 }
@@ -488,7 +493,7 @@ sub settle
 	$self->compare($model, $seen, 'after a round');
 	$self->{model} = $model;
 	return if $self->{wrong};
-	$_->{pending} = [] foreach @{ $self->{writers} };
+	$_->{pending} = [] foreach @{ $self->{writers} }, $self->{partition_writer};
 	$self->insist('TRUNCATE torture.marker, torture.failed');
 	$self->check_generated;
 	return;

@@ -194,6 +194,21 @@ END \$\$;
 SQL
 }
 
+# Of partitions that are made in the middle of it all: the keys of a writer of their own, a thousand each.
+sub new_partition_key
+{
+	my ($number) = @_;
+
+	return 3 * KEYS + $number * 1000;
+}
+
+sub new_partition_part
+{
+	my ($number) = @_;
+
+	return 10 + $number;
+}
+
 # What the triggers above do, for the model.
 sub tidy
 {

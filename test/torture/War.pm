@@ -47,6 +47,9 @@ sub events
 		[ 'release registered', 1, \&register_release ],
 		[ 'release waited for', 2, \&wait_for_release ],
 		[ 'clock set', 3, \&set_clock ],
+		[ 'new partition', 3, \&new_partition ],
+		[ 'writes in new partitions', 6, \&write_in_new_partitions ],
+		[ 'roles come and go', 3, \&roles ],
 		[ 'careless DDL', 8, \&careless ]);
 }
 
@@ -288,6 +291,77 @@ UNION ALL SELECT 'history', migration, action, NULL, took FROM tandem.history WH
 SQL
 	$battle->fail("the clock was set by $seconds s: $out") if $status == 0 && $out ne '';
 	return $seconds < 0 ? 'back' : 'forward';
+}
+
+# A partition made meanwhile, as a daily job makes one, by the owner of the table.
+sub new_partition
+{
+	my ($battle) = @_;
+	my $number = $battle->{new_partitions} // 0;
+	my $kind = $battle->{schema}{kind};
+	my $low = Schema::new_partition_key($number);
+
+	return 'none' if $kind eq 'plain' || $number >= 6;
+	my $bounds = $kind eq 'by_part' ? 'IN (' . Schema::new_partition_part($number) . ')' : "FROM ($low) TO (" . ($low + 1000) . ')';
+	my $owner = $battle->insist(q(SELECT relowner::regrole FROM pg_class WHERE oid = to_regclass('torture.items')));
+	return 'none' if $owner eq '';
+	my $sql = "CREATE TABLE torture.items_new_$number PARTITION OF torture.items FOR VALUES $bounds";
+	my ($status, $out, $err) = $battle->{server}->try("SET lock_timeout = '1s'; SET ROLE $owner; $sql");
+	# it may have been made before the server went
+	$battle->{new_partitions}++ if $battle->insist("SELECT to_regclass('torture.items_new_$number') IS NOT NULL") eq 't';
+	return outcome($battle, $status, $err, $sql) if $status != 0;
+	write_in_new_partitions($battle);
+	return 'done';
+}
+
+# Rows of these, which have been filled since they are there: what a writer puts there stays, NULL included.
+sub write_in_new_partitions
+{
+	my ($battle) = @_;
+	my $random = $battle->{random};
+	my $writer = $battle->{partition_writer};
+
+	return 'none' if !$battle->{new_partitions};
+	my $transaction = $writer->{generator}->in_partition($random, $random->below($battle->{new_partitions}));
+	push @{ $writer->{pending} }, $transaction;
+	my ($status, $out, $err) = $battle->{server}->try("SET lock_timeout = '1s'; SET TimeZone = 'UTC'; $transaction->{sql}");
+	return 'done' if $status == 0;
+	return 'none' if is_passing($err) || $err =~ /ERROR:\s+(42P01|3F000|42501)/ || $battle->{schema}{constraints}->any;
+	$battle->fail("a write in a new partition: $err");
+	return 'refused';
+}
+
+# A member of the owner acts, and may not any more once it has left, or another has its name.
+sub roles
+{
+	my ($battle) = @_;
+	my $random = $battle->{random};
+	my $server = $battle->{server};
+	my $name = $random->pick(@{ $battle->{migration}{names} });
+	my $harmless = "SELECT tandem.configure('$name', 'tandem.vacuum_every', '5')";
+	my $act = $random->pick($harmless, "SELECT tandem.pause('$name')", "SELECT tandem.cancel('$name')", "CALL tandem.abort('$name')",
+		"CALL tandem.contract('$name', force => true, undeclared => 'ignore')", "CALL tandem.migrate('$name', if_running => 'return')");
+	my $may_not = sub {
+		my ($role, $who) = @_;
+		my ($status, $out, $err) = $server->try("SET SESSION AUTHORIZATION $role; $act");
+		$battle->fail("$act by $who: " . ($status ? $err : 'done')) if !is_passing($err) && $err !~ /ERROR:\s+42501/;
+	};
+	# a change of owner meanwhile would be another's to judge: there is one thread of events
+	my $owner = $battle->insist(q(SELECT relowner::regrole FROM pg_class WHERE oid = to_regclass('torture.items')));
+
+	return 'none' if $owner !~ /^torture/;
+	$battle->insist('DROP ROLE IF EXISTS torture_member, torture_former');
+	$battle->insist("CREATE ROLE torture_member LOGIN IN ROLE $owner", qr/ERROR:\s+42710/);
+	my ($status, $out, $err) = $server->try("SET SESSION AUTHORIZATION torture_member; $harmless");
+	$battle->fail("$harmless by a member: $err") if $status != 0 && !is_passing($err);
+	$battle->insist("REVOKE $owner FROM torture_member");
+	$may_not->('torture_member', 'a former member');
+	$battle->insist("GRANT $owner TO torture_member");
+	$battle->insist('ALTER ROLE torture_member RENAME TO torture_former', qr/ERROR:\s+(42704|42710)/);
+	$battle->insist('CREATE ROLE torture_member LOGIN', qr/ERROR:\s+42710/);
+	$may_not->('torture_member', 'a role with the name of a member');
+	$battle->insist('DROP ROLE IF EXISTS torture_member, torture_former');
+	return 'done';
 }
 
 # DDL that would break the sync.

@@ -467,6 +467,44 @@ sub both
 	return;
 }
 
+# A transaction in a partition that was made meanwhile: its SQL, and its steps for the model.  It inserts
+# rows, or changes some that may be there: other columns alone, or values of one side, many of them NULL.
+sub in_partition
+{
+	my ($self, $random, $partition) = @_;
+	my $seq = ++$self->{seq};
+	my $count = $self->{rows_in}{$partition} // 0;
+	my @sql;
+
+	$self->{random} = $random;
+	$self->{release} = 0;
+	$self->{steps} = [];
+	$self->{table} = $self->{schema}{name};
+	if ($count == 0 || $count < 900 && $random->chance(40))
+	{
+		my ($id, $row) = (Schema::new_partition_key($partition) + $count, $self->new_row);
+
+		$row->{$_} = undef foreach grep { $self->{schema}{columns}{$_}{value} && $random->chance(40) } sort keys %$row;
+		$row->{part} = Schema::new_partition_part($partition);
+		my ($names, $values) = row_sql($id, $row);
+		push @sql, "INSERT INTO $self->{table} ($names) VALUES ($values);";
+		$self->step($sql[-1], sub { $_[0]->insert($id, $row) });
+		$self->{rows_in}{$partition} = $count + 1;
+	}
+	else
+	{
+		my $id = Schema::new_partition_key($partition) + $random->below($count);
+		my %set = (filler => 'i' x $random->between(0, 300));
+
+		%set = map { $_->{name} => $random->chance(50) ? undef : $self->value($_) } $self->columns if $random->chance(50);
+		$set{filler} = 'j' if !%set;
+		push @sql, "UPDATE $self->{table} SET " . join(', ', map { "$_ = " . Schema::literal($set{$_}) } sort keys %set) . " WHERE id = $id;";
+		$self->step($sql[-1], sub { !$_[0]{rows}{$id} || $_[0]->update($id, \%set) });
+	}
+	push @sql, "INSERT INTO torture.marker VALUES ($self->{number}, $seq, 0);";
+	return { seq => $seq, release => 0, steps => $self->{steps}, sql => join(' ', 'BEGIN;', @sql, 'COMMIT;') };
+}
+
 # Applies a committed transaction to a model; failed: { step => sqlstate }.  Returns what cannot have been.
 sub apply
 {
