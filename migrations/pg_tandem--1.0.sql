@@ -29,7 +29,6 @@ CREATE TABLE tandem.migration (
 	workers integer NOT NULL DEFAULT 1 CHECK (workers > 0),
 	run_as name,
 	run_in text,
-	login_as name,
 	paused_by name,
 	settings jsonb NOT NULL DEFAULT '{}',
 	error text,

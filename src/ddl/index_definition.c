@@ -156,6 +156,24 @@ check_no_whole_row(Oid relid, const IndexStmt *stmt)
 				 errhint("Name the columns of the row one by one.")));
 }
 
+/*
+ * The definition is read as the caller, who gives it; the index is made by the
+ * owner of the table, as migrate has it made: what he may not is said now.
+ */
+static Oid
+make_as_owner(Oid relid, IndexStmt *stmt)
+{
+	AuthorityScope scope;
+	Oid			index;
+
+	authority_check_partition(relid);
+	if (!authority_enter_owner_of(&scope, relid))
+		return InvalidOid;
+	index = compat_define_index(relid, stmt, true).objectId;
+	authority_leave(&scope);
+	return index;
+}
+
 /* Its lock goes with the subtransaction, unless the caller had one before. */
 static void
 rehearse(void *arg)
@@ -179,8 +197,7 @@ rehearse(void *arg)
 	stmt = transformIndexStmt(check->relid, stmt, check->source);
 	if (partitioned)
 		check_no_whole_row(check->relid, stmt);
-	check->definition = index_definition_read(compat_define_index(check->relid,
-																  stmt));
+	check->definition = index_definition_read(make_as_owner(check->relid, stmt));
 	if (name)
 		check->definition->name = name;
 }

@@ -191,10 +191,11 @@ create_branch(const Step *step, const FoundIndex *found, BuildPiece *piece)
 	authority_pin_search_path(&scope);
 	authority_pin_text_forms();
 	authority_pin_tablespace();
-	ddl_run(psprintf("CREATE %sINDEX %s ON ONLY %s %s",
-					 step->is_unique ? "UNIQUE " : "",
-					 quote_identifier(found->name),
-					 quoting_relation(found->table), step->definition));
+	ddl_run_stored(found->table,
+				   psprintf("CREATE %sINDEX %s ON ONLY %s %s",
+							step->is_unique ? "UNIQUE " : "",
+							quote_identifier(found->name),
+							quoting_relation(found->table), step->definition));
 	authority_leave(&scope);
 	return BUILD_AGAIN;
 }
@@ -238,9 +239,11 @@ attach(const Step *step, const Pair *pair, BuildPiece *piece)
 		!list_member_oid(find_inheritance_children(pair->parent_table, NoLock),
 						 pair->table))
 		return BUILD_AGAIN;
-	ddl_run(psprintf("ALTER INDEX %s ATTACH PARTITION %s",
-					 quoting_relation(pair->parent),
-					 quoting_relation(pair->index)));
+	/* compares the expressions of both, which the server folds to do so */
+	ddl_run_stored(pair->table,
+				   psprintf("ALTER INDEX %s ATTACH PARTITION %s",
+							quoting_relation(pair->parent),
+							quoting_relation(pair->index)));
 	if (again && !get_index_isvalid(pair->parent))
 	{
 		/* DETACH CONCURRENTLY, which is not at its end */
@@ -263,7 +266,8 @@ drop_empty(Oid index, BuildPiece *piece)
 							quote_identifier(get_rel_name(table)));
 	lock_relations(list_make1_oid(table), AccessExclusiveLock);
 	if (find_inheritance_children(table, NoLock) == NIL)
-		ddl_run(psprintf("DROP INDEX %s", quoting_relation(index)));
+		ddl_run_stored(table,
+					   psprintf("DROP INDEX %s", quoting_relation(index)));
 	return BUILD_AGAIN;
 }
 

@@ -84,7 +84,7 @@ vacuum(Vacuuming *vacuuming, bool gentle)
 							   quoting_relation(step->relation));
 
 	SPI_commit();
-	error = command_run(vacuuming->migration, sql, InvalidOid, gentle,
+	error = command_run(vacuuming->migration, sql, step->relation, gentle,
 						watch, vacuuming);
 	step_set_waiting(step->id, NULL, NULL);
 	SPI_commit();
