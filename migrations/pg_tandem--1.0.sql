@@ -212,7 +212,7 @@ CREATE EVENT TRIGGER tandem_guard_ddl ON ddl_command_end
 	WHEN TAG IN ('ALTER TABLE', 'CREATE TRIGGER', 'ALTER TRIGGER',
 		'ALTER FUNCTION', 'ALTER PROCEDURE', 'ALTER ROUTINE', 'ALTER TYPE',
 		'ALTER DOMAIN', 'ALTER SCHEMA', 'ALTER OPERATOR', 'ALTER COLLATION',
-		'ALTER EXTENSION')
+		'ALTER EXTENSION', 'GRANT')
 	EXECUTE FUNCTION tandem.guard_ddl();
 -- whatever is dropped may take the trigger with it, by CASCADE
 CREATE EVENT TRIGGER tandem_guard_drop ON sql_drop
