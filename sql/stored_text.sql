@@ -53,7 +53,7 @@ BEGIN
 END $$;
 CREATE FUNCTION expand(name text) RETURNS void LANGUAGE plpgsql SET search_path = ex AS $$
 BEGIN
-	EXECUTE format('CREATE TABLE %1$I (id integer PRIMARY KEY, a integer, t integer DEFAULT const(7)) PARTITION BY RANGE (id); '
+	EXECUTE format('CREATE TABLE %1$I (id integer PRIMARY KEY, a integer DEFAULT const(7)) PARTITION BY RANGE (id); '
 		'CREATE TABLE %2$I PARTITION OF %1$I FOR VALUES FROM (0) TO (100); '
 		'CREATE TABLE %3$I PARTITION OF %1$I DEFAULT; '
 		'INSERT INTO %1$I SELECT i * 10, i FROM generate_series(1, 20) i', name, name || '_1', name || '_2');
@@ -65,19 +65,17 @@ BEGIN
 		name || '_b', name));
 	PERFORM tandem.add_constraint(name, name, 'checked', $t$CHECK (pass('{5}'::d[], b) >= const(0))$t$);
 	PERFORM tandem.add_constraint(name, name, 'refers', 'FOREIGN KEY (b) REFERENCES other');
-	PERFORM tandem.add_constraint(name, name, 'single', 'UNIQUE (id, b)');
+	PERFORM tandem.add_constraint(name, name, name || '_single', 'UNIQUE (id, b)');
 	PERFORM tandem.add_not_null(name, name, 'b');
 END $$;
-SELECT expand('by_superuser'), expand('by_member'), expand('by_role'), expand('by_owner');
+SELECT expand('by_superuser'), expand('by_member'), expand('by_role');
 RESET SESSION AUTHORIZATION;
 SET search_path = ex;
 SELECT seen() <> '' AS forgotten;
 
 -- A superuser, a member, a superuser that has taken the role.
 \set name by_superuser
-\set become 'RESET ROLE'
-:become;
-INSERT INTO :name VALUES (1, 1);
+INSERT INTO :name (id, a) VALUES (1, 1);
 SELECT 'write: ' || seen();
 ALTER TABLE :name ADD c integer;
 SELECT 'guard: ' || seen();
@@ -88,14 +86,13 @@ SELECT 'verify: ' || seen();
 CALL tandem.migrate(:'name', workers => 2);
 SELECT 'migrate: ' || seen();
 SELECT count(*) FILTER (WHERE i.indisvalid), count(*) FROM pg_index i WHERE i.indrelid = :'name'::regclass;
-SELECT conname, convalidated FROM pg_constraint WHERE conrelid = :'name'::regclass AND conname IN ('checked', 'refers', 'single') ORDER BY 1;
+SELECT conname, convalidated FROM pg_constraint WHERE conrelid = :'name'::regclass AND contype IN ('c', 'f', 'u') ORDER BY 1;
 CALL tandem.contract(:'name');
 SELECT 'contract: ' || seen();
 
 \set name by_member
-\set become 'SET SESSION AUTHORIZATION tandem_helper'
-:become;
-INSERT INTO :name VALUES (1, 1);
+SET SESSION AUTHORIZATION tandem_helper;
+INSERT INTO :name (id, a) VALUES (1, 1);
 SELECT 'write: ' || seen();
 ALTER TABLE :name ADD c integer;
 SELECT 'guard: ' || seen();
@@ -113,7 +110,6 @@ RESET SESSION AUTHORIZATION;
 SET ROLE tandem_ex;
 CALL tandem.migrate(:'name');
 SELECT 'migrate: ' || seen();
-SELECT count(*) FROM :name WHERE b = a;
 CALL tandem.abort(:'name');
 SELECT 'abort: ' || seen();
 RESET ROLE;
@@ -144,7 +140,8 @@ CREATE FUNCTION pass(setting[], integer) RETURNS integer IMMUTABLE LANGUAGE plpg
 CREATE TABLE s (id integer PRIMARY KEY, a integer, b integer);
 INSERT INTO s VALUES (1, 1);
 SELECT tandem.create_migration('s');
-SELECT tandem.sync_column('s', 's', 'a', 'b', $$pass('{1}'::setting[], a)$$);
+SELECT tandem.sync_column('s', 's', 'a', 'b', $$ex.pass('{1}'::ex.setting[], a)$$);
+RESET work_mem;
 RESET SESSION AUTHORIZATION;
 SET search_path = ex;
 INSERT INTO s VALUES (2, 2);
@@ -182,12 +179,11 @@ SELECT expand('foreign_leaf');
 RESET SESSION AUTHORIZATION;
 ALTER TABLE foreign_leaf_1 OWNER TO session_user;
 SELECT seen() <> '' AS forgotten;
-INSERT INTO foreign_leaf_1 VALUES (1, 1);
+INSERT INTO foreign_leaf_1 (id, a) VALUES (1, 1);
 SELECT 'write: ' || seen();
 CALL tandem.migrate('foreign_leaf');
 \echo :LAST_ERROR_SQLSTATE
 SELECT 'migrate: ' || seen();
-SELECT count(*) FROM foreign_leaf WHERE b = a;
 ALTER TABLE foreign_leaf_1 OWNER TO tandem_ex;
 CALL tandem.migrate('foreign_leaf');
 SELECT 'migrate: ' || seen();
