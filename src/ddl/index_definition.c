@@ -93,7 +93,7 @@ index_definition_read(Oid index)
 	text = pg_get_indexdef_string(index);
 
 	definition->relation = IndexGetRelation(index, false);
-	definition->name = get_rel_name(index);
+	definition->name = quoting_raw_name(index);
 	definition->is_unique = pg_strncasecmp(text, "CREATE UNIQUE ", 14) == 0;
 	head = psprintf("CREATE %sINDEX %s ON %s ",
 					definition->is_unique ? "UNIQUE " : "",

@@ -72,7 +72,7 @@ analyze_next(Build *build)
 	appendStringInfoChar(&sql, ')');
 	build->piece.statement = sql.data;
 	build->piece.doing = psprintf("analyzing the new columns of %s",
-								  get_rel_name(step->relation));
+								  quoting_raw_name(step->relation));
 	build->piece.relation = step->relation;
 	return BUILD_STATEMENT;
 }
