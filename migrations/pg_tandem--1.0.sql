@@ -29,7 +29,6 @@ CREATE TABLE tandem.migration (
 	workers integer NOT NULL DEFAULT 1 CHECK (workers > 0),
 	run_as name,
 	run_in text,
-	login_as name,
 	paused_by name,
 	settings jsonb NOT NULL DEFAULT '{}',
 	error text,
@@ -213,7 +212,7 @@ CREATE EVENT TRIGGER tandem_guard_ddl ON ddl_command_end
 	WHEN TAG IN ('ALTER TABLE', 'CREATE TRIGGER', 'ALTER TRIGGER',
 		'ALTER FUNCTION', 'ALTER PROCEDURE', 'ALTER ROUTINE', 'ALTER TYPE',
 		'ALTER DOMAIN', 'ALTER SCHEMA', 'ALTER OPERATOR', 'ALTER COLLATION',
-		'ALTER EXTENSION')
+		'ALTER EXTENSION', 'GRANT')
 	EXECUTE FUNCTION tandem.guard_ddl();
 -- whatever is dropped may take the trigger with it, by CASCADE
 CREATE EVENT TRIGGER tandem_guard_drop ON sql_drop

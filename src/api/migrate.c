@@ -121,8 +121,7 @@ start_in_background(Migration *migration, int workers)
 	Oid			role = role_of_run(migration);
 
 	run_control_want_background(migration->id, workers,
-								GetUserNameFromId(role, false),
-								GetUserNameFromId(GetSessionUserId(), false));
+								GetUserNameFromId(role, false));
 	background_order(migration->id, &order);
 	/* the worker looks whether it is wanted */
 	SPI_commit();
@@ -136,7 +135,7 @@ start_in_background(Migration *migration, int workers)
 				 errmsg("no background worker is free"),
 				 errhint(PROCESS_NONE_FREE_HINT, max_worker_processes)));
 	}
-	background_wait_for_start(migration, handle);
+	background_wait_for_start(migration, &order, handle);
 	migration_unlock_start(migration);
 }
 

@@ -49,17 +49,16 @@ run_control_get(int migration_id)
 	query_begin(&query);
 	query_int(&query, migration_id);
 	if (query_run(&query,
-				  "SELECT background, workers, run_as::text, login_as::text, paused_by::text, error, hint, settings <> '{}' "
+				  "SELECT background, workers, run_as::text, paused_by::text, error, hint, settings <> '{}' "
 				  "FROM tandem.migration WHERE id = $1") > 0)
 	{
 		control->background = query_get_bool(0, 1);
 		control->workers = query_get_int(0, 2);
 		control->run_as = query_get_text(&query, 0, 3);
-		control->login_as = query_get_text(&query, 0, 4);
-		control->paused_by = query_get_text(&query, 0, 5);
-		control->error = query_get_text(&query, 0, 6);
-		control->hint = query_get_text(&query, 0, 7);
-		configured = query_get_bool(0, 8);
+		control->paused_by = query_get_text(&query, 0, 4);
+		control->error = query_get_text(&query, 0, 5);
+		control->hint = query_get_text(&query, 0, 6);
+		configured = query_get_bool(0, 7);
 	}
 	if (configured)
 		read_settings(&query, migration_id, control);
@@ -68,8 +67,7 @@ run_control_get(int migration_id)
 }
 
 void
-run_control_want_background(int migration_id, int workers, const char *run_as,
-							const char *login_as)
+run_control_want_background(int migration_id, int workers, const char *run_as)
 {
 	TandemQuery query;
 
@@ -77,11 +75,10 @@ run_control_want_background(int migration_id, int workers, const char *run_as,
 	query_int(&query, migration_id);
 	query_int(&query, workers);
 	query_name(&query, run_as);
-	query_name(&query, login_as);
 	query_text(&query, this_place());
 	(void) query_run(&query,
-					 "UPDATE tandem.migration SET background = true, workers = $2, run_as = $3, login_as = $4, "
-					 "run_in = $5, error = NULL, hint = NULL WHERE id = $1");
+					 "UPDATE tandem.migration SET background = true, workers = $2, run_as = $3, "
+					 "run_in = $4, error = NULL, hint = NULL WHERE id = $1");
 	query_end(&query);
 }
 

@@ -15,7 +15,6 @@ typedef struct RunControl
 	int			workers;
 	char	   *run_as;			/* role whose rights it has; NULL: none wanted
 								 * yet */
-	char	   *login_as;		/* role that it may connect as */
 	char	   *paused_by;		/* or NULL */
 	char	   *error;			/* why the last run ended, or NULL */
 	char	   *hint;
@@ -27,8 +26,7 @@ extern RunControl *run_control_get(int migration_id);
 
 /* A run in the background is wanted from now on; forgets the last error. */
 extern void run_control_want_background(int migration_id, int workers,
-										const char *run_as,
-										const char *login_as);
+										const char *run_as);
 
 /* No run in the background is wanted any more. */
 extern void run_control_end_background(int migration_id);

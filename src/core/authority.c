@@ -5,16 +5,19 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "core/compat.h"
 #include "core/authority.h"
+#include "core/quoting.h"
 
-#define PINNED_SEARCH_PATH "pg_catalog, pg_temp"
+static bool session_is_borrowed = false;
 
 static void
 set_for_scope(const char *name, const char *value)
@@ -27,6 +30,8 @@ static void
 enter(AuthorityScope *scope, Oid userid, int context, const char *search_path)
 {
 	GetUserIdAndSecContext(&scope->userid, &scope->context);
+	if (session_is_borrowed)
+		context |= SECURITY_RESTRICTED_OPERATION;
 	SetUserIdAndSecContext(userid, scope->context | context);
 	scope->settings_level = NewGUCNestLevel();
 	if (search_path)
@@ -56,34 +61,45 @@ void
 authority_enter_extension(AuthorityScope *scope)
 {
 	enter(scope, extension_owner(), SECURITY_LOCAL_USERID_CHANGE,
-		  PINNED_SEARCH_PATH);
+		  AUTHORITY_PINNED_PATH);
+}
+
+/*
+ * A session's temporary relations and types come first in its search_path
+ * unless pg_temp is named: what is stored never means them.
+ */
+static const char *
+with_temp_last(const char *search_path)
+{
+	if (search_path == NULL)
+		return NULL;
+	return search_path[0] == '\0' ? "pg_temp"
+		: psprintf("%s, pg_temp", search_path);
 }
 
 void
 authority_enter_owner(AuthorityScope *scope, Relation rel,
 					  const char *search_path)
 {
-	enter(scope, rel->rd_rel->relowner, SECURITY_RESTRICTED_OPERATION,
-		  search_path);
+	enter(scope, authority_table_owner(RelationGetRelid(rel)),
+		  SECURITY_RESTRICTED_OPERATION, with_temp_last(search_path));
 }
 
 bool
 authority_enter_owner_of(AuthorityScope *scope, Oid relid)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner = authority_table_owner(relid);
 
-	if (!HeapTupleIsValid(tuple))
+	if (!OidIsValid(owner))
 		return false;
-	enter(scope, ((Form_pg_class) GETSTRUCT(tuple))->relowner,
-		  SECURITY_RESTRICTED_OPERATION, NULL);
-	ReleaseSysCache(tuple);
+	enter(scope, owner, SECURITY_RESTRICTED_OPERATION, NULL);
 	return true;
 }
 
 void
 authority_pin_search_path(AuthorityScope *scope)
 {
-	enter(scope, GetUserId(), 0, PINNED_SEARCH_PATH);
+	enter(scope, GetUserId(), 0, AUTHORITY_PINNED_PATH);
 }
 
 void
@@ -136,4 +152,87 @@ authority_check_owner(Oid relid)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of table \"%s\"", get_rel_name(relid)),
 				 errhint("Call it as the owner of the table, or as a member of that role.")));
+}
+
+/* InvalidOid: there is no such relation. */
+static Oid
+relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+Oid
+authority_table_owner(Oid relid)
+{
+	List	   *ancestors = get_rel_relispartition(relid)
+	? get_partition_ancestors(relid) : NIL;
+
+	return relation_owner(ancestors == NIL ? relid : llast_oid(ancestors));
+}
+
+void
+authority_check_partition(Oid relid)
+{
+	Oid			owner = authority_table_owner(relid);
+
+	if (!OidIsValid(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table with OID %u was dropped meanwhile", relid),
+				 errhint("Call it again: it goes on without that table.")));
+	if (!compat_is_table_owner(relid, owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("partition \"%s\" is not owned by the owner of its partitioned table",
+						get_rel_name(relid)),
+				 errdetail("It is owned by \"%s\", the partitioned table by \"%s\".",
+						   GetUserNameFromId(relation_owner(relid), false),
+						   GetUserNameFromId(owner, false)),
+				 errhint("ALTER TABLE %s OWNER TO %s; then call it again.",
+						 quoting_relation(relid),
+						 quote_identifier(GetUserNameFromId(owner, false)))));
+}
+
+/* Whether the session has no rights but those of the role. */
+static bool
+session_is_of(Oid role)
+{
+	Oid			userid;
+	int			context;
+
+	GetUserIdAndSecContext(&userid, &context);
+	return context == 0 && !session_is_borrowed && userid == role &&
+		GetSessionUserId() == role && GetAuthenticatedUserId() == role;
+}
+
+void
+authority_enter_stored(AuthorityScope *scope, Oid relid)
+{
+	Oid			owner;
+
+	authority_check_partition(relid);
+	owner = authority_table_owner(relid);
+	enter(scope, owner,
+		  session_is_of(owner) ? 0 : SECURITY_RESTRICTED_OPERATION,
+		  AUTHORITY_PINNED_PATH);
+}
+
+void
+authority_borrow_session(Oid role)
+{
+	SetUserIdAndSecContext(role, 0);
+	session_is_borrowed = true;
+}
+
+bool
+authority_session_is_borrowed(void)
+{
+	return session_is_borrowed;
 }

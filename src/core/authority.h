@@ -24,9 +24,10 @@ typedef struct AuthorityScope
 extern void authority_enter_extension(AuthorityScope *scope);
 
 /*
- * As the owner of rel in a security-restricted operation: to evaluate the
- * expressions of a sync when it is not the writer who does so.  search_path
- * may be NULL, which leaves the session's.
+ * As the owner of rel (see authority_table_owner) in a security-restricted
+ * operation: to parse, plan or evaluate text that somebody stored.  search_path
+ * may be NULL, which leaves the session's; pg_temp is searched last, so that
+ * nothing temporary of the session is taken for what the text means.
  */
 extern void authority_enter_owner(AuthorityScope *scope, Relation rel,
 								  const char *search_path);
@@ -60,5 +61,43 @@ extern void authority_leave(AuthorityScope *scope);
 
 /* Errors unless the current user owns the table (or may act as its owner). */
 extern void authority_check_owner(Oid relid);
+
+/*
+ * Text that was stored.
+ *
+ * What a caller says now runs as the caller.  What somebody stored (up and
+ * down, CHECKs, index expressions, predicates, defaults) is parsed, planned and
+ * run as the owner of the table, security-restricted, whoever calls.
+ */
+
+/* What our own statements, in which every name is qualified, are read under. */
+#define AUTHORITY_PINNED_PATH "pg_catalog, pg_temp"
+
+/*
+ * The owner whose rights stored text of the table has; InvalidOid: it is gone.
+ * For a partition that is the owner of the partitioned table at the top, where
+ * the text was stored: who creates partitions may be a superuser.
+ */
+extern Oid	authority_table_owner(Oid relid);
+
+/*
+ * To run a statement that holds stored text of relid: as its owner, with the
+ * pinned search_path, security-restricted, unless the session is that owner's
+ * and has nothing else that the text could get at.  Errors: the table is gone;
+ * it is a partition that is not the owner's.
+ */
+extern void authority_enter_stored(AuthorityScope *scope, Oid relid);
+
+/* Errors: the table is gone, or a partition whose owner is another role. */
+extern void authority_check_partition(Oid relid);
+
+/*
+ * First thing in a process that the server has let in as the bootstrap
+ * superuser, for role cannot connect: from now on it is that role, and whatever
+ * runs in a scope is security-restricted, for the session would give a text
+ * more rights than the role has.
+ */
+extern void authority_borrow_session(Oid role);
+extern bool authority_session_is_borrowed(void);
 
 #endif							/* TANDEM_AUTHORITY_H */

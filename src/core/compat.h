@@ -9,9 +9,12 @@
 
 #include "access/sysattr.h"
 #include "access/tableam.h"
+#include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_type.h"
@@ -384,16 +387,30 @@ compat_constraint_is_temporal(const Constraint *constraint)
 #endif
 }
 
-/* Make the catalog entries of an index, but build nothing; returns its OID. */
-static inline Oid
-compat_define_index(Oid relid, IndexStmt *stmt)
+/*
+ * Make an index from a statement that has been transformed; its address.
+ * entries_only: of its catalog entries alone, and silently.
+ */
+static inline ObjectAddress
+compat_define_index(Oid relid, IndexStmt *stmt, bool entries_only)
 {
 #if PG_VERSION_NUM >= 160000
 	return DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid, -1,
-					   false, true, false, true, true).objectId;
+					   false, true, !entries_only, entries_only, entries_only);
 #else
 	return DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid,
-					   false, true, false, true, true).objectId;
+					   false, true, !entries_only, entries_only, entries_only);
+#endif
+}
+
+/* Whether the role has the right of acl.h on this database. */
+static inline bool
+compat_has_database_right(Oid role, AclMode right)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(DatabaseRelationId, MyDatabaseId, role, right) == ACLCHECK_OK;
+#else
+	return pg_database_aclcheck(MyDatabaseId, role, right) == ACLCHECK_OK;
 #endif
 }
 

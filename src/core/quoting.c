@@ -13,14 +13,29 @@
 #include "core/quoting.h"
 
 char *
-quoting_relation(Oid relid)
+quoting_raw_name(Oid relid)
 {
 	char	   *name = get_rel_name(relid);
 
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relid)));
+				 errmsg("relation with OID %u does not exist", relid),
+				 errhint("It was dropped meanwhile: call it again.")));
+	return name;
+}
+
+const char *
+quoting_name(Oid relid)
+{
+	return quote_identifier(quoting_raw_name(relid));
+}
+
+char *
+quoting_relation(Oid relid)
+{
+	char	   *name = quoting_raw_name(relid);
+
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 									  name);
 }

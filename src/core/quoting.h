@@ -5,7 +5,12 @@
 #ifndef TANDEM_QUOTING_H
 #define TANDEM_QUOTING_H
 
-/* schema.table of relid, quoted where needed; palloc'd */
+/*
+ * The name of relid as it is; quoted where needed; and with its schema.
+ * palloc'd.  Errors: it was dropped meanwhile.
+ */
+extern char *quoting_raw_name(Oid relid);
+extern const char *quoting_name(Oid relid);
 extern char *quoting_relation(Oid relid);
 
 /*

@@ -5,57 +5,245 @@
  * SPI refuses them, so they go the way of a client's query: through a portal
  * of their own.  What must outlive the transactions that such a statement ends
  * and begins is in a context of its own.
+ *
+ * A security-restricted operation cannot outlive a transaction.  So of CREATE
+ * INDEX CONCURRENTLY only the reading is restricted, which is all that takes
+ * its text: what it evaluates the server restricts itself, as it does for
+ * VACUUM, ANALYZE and REINDEX.
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/defrem.h"
+#include "commands/event_trigger.h"
+#include "commands/tablecmds.h"
+#include "miscadmin.h"
 #include "parser/analyze.h"
+#include "parser/parse_node.h"
+#include "parser/parse_utilcmd.h"
+#include "storage/lmgr.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/backend_status.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 
 #include "core/compat.h"
 #include "core/authority.h"
+#include "core/quoting.h"
 #include "core/top_level.h"
 
-static List *
-plan(const char *sql, RawStmt *raw)
+typedef struct Statement
 {
-	bool		snapshot = analyze_requires_snapshot(raw);
+	const char *sql;
+	RawStmt    *raw;
+	Oid			relid;			/* table that it is for */
+} Statement;
+
+/* As long as the table is locked this stays true. */
+static void
+check_owner(const Statement *statement)
+{
+	authority_check_partition(statement->relid);
+	if (authority_table_owner(statement->relid) != GetUserId())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has another owner now",
+						get_rel_name(statement->relid)),
+				 errhint("CALL tandem.migrate again: it goes on as that role.")));
+}
+
+/* As its owner, restricted.  The table is locked, and stays so. */
+static void
+enter_restricted(const Statement *statement, AuthorityScope *scope,
+				 const char *search_path)
+{
+	Relation	rel;
+
+	check_owner(statement);
+	rel = table_open(statement->relid, NoLock);
+	authority_enter_owner(scope, rel, search_path);
+	table_close(rel, NoLock);
+}
+
+/*
+ * Reads the expressions and the predicate, which may run functions and CHECKs
+ * of domains: the server does not read a statement again that has been read.
+ * It is run under the lock taken here, so that the table stays as it was read.
+ */
+static void
+read_index(const Statement *statement)
+{
+	IndexStmt  *stmt = (IndexStmt *) statement->raw->stmt;
+	Oid			relid = RangeVarGetRelid(stmt->relation,
+										 stmt->concurrent ? ShareUpdateExclusiveLock : ShareLock,
+										 false);
+	AuthorityScope scope;
+
+	if (relid != statement->relid)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s\" is another table now",
+						stmt->relation->relname),
+				 errhint("CALL tandem.migrate again: it looks at the table that there is.")));
+	enter_restricted(statement, &scope, AUTHORITY_PINNED_PATH);
+	authority_pin_text_forms();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	(void) transformIndexStmt(relid, stmt, statement->sql);
+	PopActiveSnapshot();
+	authority_leave(&scope);
+}
+
+static List *
+plan(const Statement *statement)
+{
+	bool		snapshot = analyze_requires_snapshot(statement->raw);
 	List	   *plans;
 
 	if (snapshot)
 		PushActiveSnapshot(GetTransactionSnapshot());
-	plans = pg_plan_queries(pg_analyze_and_rewrite_fixedparams(raw, sql, NULL, 0, NULL),
-							sql, 0, NULL);
+	plans = pg_plan_queries(pg_analyze_and_rewrite_fixedparams(statement->raw, statement->sql,
+															   NULL, 0, NULL),
+							statement->sql, 0, NULL);
 	if (snapshot)
 		PopActiveSnapshot();
 	return plans;
 }
 
 static void
-run_portal(const char *sql, RawStmt *raw)
+run_portal(const Statement *statement)
 {
 	Portal		portal = CreatePortal("", true, true);
 	DestReceiver *nowhere = CreateDestReceiver(DestNone);
 
 	portal->visible = false;
-	PortalDefineQuery(portal, NULL, sql, CreateCommandTag(raw->stmt),
-					  plan(sql, raw), NULL);
+	PortalDefineQuery(portal, NULL, statement->sql,
+					  CreateCommandTag(statement->raw->stmt),
+					  plan(statement), NULL);
 	PortalStart(portal, NULL, 0, InvalidSnapshot);
 	compat_portal_run_all(portal, nowhere);
 	PortalDrop(portal, false);
 }
 
-void
-top_level_run(const char *sql, Oid owned)
+/* The event triggers of one event, restricted. */
+static void
+fire(const Statement *statement, void (*event) (Node *))
 {
 	AuthorityScope scope;
-	bool		restricted;
+
+	(void) authority_enter_owner_of(&scope, statement->relid);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	event(statement->raw->stmt);
+	PopActiveSnapshot();
+	authority_leave(&scope);
+}
+
+/* What the server does for the statement, without its event triggers. */
+static void
+execute(const Statement *statement)
+{
+	Node	   *stmt = statement->raw->stmt;
+	ParseState *pstate;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	switch (nodeTag(stmt))
+	{
+		case T_IndexStmt:
+			EventTriggerCollectSimpleCommand(compat_define_index(statement->relid,
+																 (IndexStmt *) stmt,
+																 false),
+											 InvalidObjectAddress, stmt);
+			break;
+		case T_DropStmt:
+			RemoveRelations((DropStmt *) stmt);
+			break;
+		default:
+			pstate = make_parsestate(NULL);
+			pstate->p_sourcetext = statement->sql;
+			ExecReindex(pstate, (ReindexStmt *) stmt, true);
+			break;
+	}
+	/* the one above goes with the first transaction, where that has ended */
+	if (ActiveSnapshotSet())
+		PopActiveSnapshot();
+}
+
+/*
+ * Where the session is borrowed, the functions of event triggers would be able
+ * to take back what it has: they are fired around the statement, restricted.
+ */
+static void
+run_borrowed(const Statement *statement)
+{
+	bool		begun = EventTriggerBeginCompleteQuery();
+
+	PG_TRY();
+	{
+		fire(statement, EventTriggerDDLCommandStart);
+		execute(statement);
+		fire(statement, EventTriggerSQLDrop);
+		fire(statement, EventTriggerDDLCommandEnd);
+	}
+	PG_FINALLY();
+	{
+		if (begun)
+			EventTriggerEndCompleteQuery();
+	}
+	PG_END_TRY();
+}
+
+/* All of it restricted: it is of one transaction. */
+static void
+run_restricted(const Statement *statement)
+{
+	AuthorityScope scope;
+
+	LockRelationOid(statement->relid, AccessShareLock);
+	enter_restricted(statement, &scope, NULL);
+	run_portal(statement);
+	authority_leave(&scope);
+}
+
+static void
+run_statement(const Statement *statement)
+{
+	check_owner(statement);
+	switch (nodeTag(statement->raw->stmt))
+	{
+		case T_AlterTableStmt:
+			run_restricted(statement);
+			break;
+		case T_VacuumStmt:
+			/* fires no event trigger */
+			run_portal(statement);
+			break;
+		case T_IndexStmt:
+			read_index(statement);
+			/* FALLTHROUGH */
+		case T_DropStmt:
+		case T_ReindexStmt:
+			if (authority_session_is_borrowed())
+				run_borrowed(statement);
+			else
+				run_portal(statement);
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("unexpected statement at top level"),
+					 errdetail("Text: %s", statement->sql)));
+	}
+}
+
+void
+top_level_run(const char *sql, Oid relid)
+{
+	Statement	statement = {.sql = sql,.relid = relid};
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
 												  "tandem statement",
@@ -66,17 +254,16 @@ top_level_run(const char *sql, Oid owned)
 	pgstat_report_activity(STATE_RUNNING, sql);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	restricted = OidIsValid(owned) && authority_enter_owner_of(&scope, owned);
 	MemoryContextSwitchTo(context);
+	/* the grammar alone: nothing is looked up yet */
 	parsed = pg_parse_query(sql);
 	if (list_length(parsed) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("expected one statement, not %d", list_length(parsed)),
 				 errdetail("Text: %s", sql)));
-	run_portal(sql, linitial_node(RawStmt, parsed));
-	if (restricted)
-		authority_leave(&scope);
+	statement.raw = linitial_node(RawStmt, parsed);
+	run_statement(&statement);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);

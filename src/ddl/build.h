@@ -23,9 +23,8 @@ typedef struct BuildPiece
 {
 	char	   *statement;
 	char	   *doing;			/* for people: "building index x", ... */
-	Oid			relation;		/* table at work, for the sessions in its way */
-	bool		restricted;		/* statement runs expressions of the owner of
-								 * relation: then with his rights */
+	Oid			relation;		/* table at work: the statement runs as its
+								 * owner */
 	char	   *cleanup;		/* statement to run at top level when this one
 								 * has failed, or NULL */
 } BuildPiece;

@@ -36,9 +36,11 @@ lock_tables(List *relids, const Constraint *constraint)
 static void
 add_to(Oid relid, const Step *step, const char *suffix)
 {
-	ddl_run(psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s",
-					 quoting_relation(relid), quote_identifier(step->object),
-					 step->definition, suffix));
+	ddl_run_stored(relid,
+				   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s",
+							quoting_relation(relid),
+							quote_identifier(step->object),
+							step->definition, suffix));
 }
 
 static bool
@@ -153,8 +155,10 @@ drop_checked(Oid relid, const char *name)
 
 	if (constraint_find(relid, name, &state) && !OidIsValid(state.parent) &&
 		(state.type == CONSTRAINT_CHECK || state.type == CONSTRAINT_FOREIGN))
-		ddl_run(psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
-						 quoting_relation(relid), quote_identifier(name)));
+		ddl_run_stored(relid,
+					   psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
+								quoting_relation(relid),
+								quote_identifier(name)));
 }
 
 void

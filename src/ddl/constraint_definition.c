@@ -10,6 +10,7 @@
 
 #include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parser.h"
 #include "tcop/dest.h"
@@ -26,6 +27,7 @@
 #include "ddl/constraint_definition.h"
 #include "ddl/constraint_state.h"
 #include "ddl/partitions.h"
+#include "ddl/statement.h"
 
 #define DEFINITION_HINT \
 	"Give what follows ADD CONSTRAINT name: CHECK (...), FOREIGN KEY (...) REFERENCES ..., UNIQUE (...) or PRIMARY KEY (...). For NOT NULL there is tandem.add_not_null."
@@ -243,6 +245,8 @@ typedef struct ConstraintProbe
 	Oid			relid;
 	Constraint *constraint;
 	DefinitionSource source;
+	Oid			table;			/* that it is tried on */
+	bool		not_valid;
 	char	   *text;			/* what the server made of it */
 } ConstraintProbe;
 
@@ -290,9 +294,9 @@ probe_table(Oid relid, Constraint *constraint)
 	return relid;
 }
 
-/* Runs in a subtransaction, which also gives back the locks. */
+/* As the caller, who gives the text; taken back. */
 static void
-probe_constraint(void *arg)
+probe_text(void *arg)
 {
 	ConstraintProbe *probe = arg;
 	Constraint *constraint = copyObject(probe->constraint);
@@ -302,17 +306,41 @@ probe_constraint(void *arg)
 		.callback = definition_error,
 		.arg = &probe->source,
 	};
-	Oid			table;
+
+	probe->table = probe_table(probe->relid, constraint);
+	error_context_stack = &callback;
+	add_constraint(probe->table, constraint, &probe->source);
+	error_context_stack = callback.previous;
+	if (constraint_find(probe->table, constraint->conname, &state))
+		probe->text = constraint_text(state.oid);
+	probe->not_valid = constraint->skip_validation;
+}
+
+/*
+ * Runs in a subtransaction, which also gives back the locks.  Migrate adds the
+ * text as the owner of the table: what he may not is said now.
+ */
+static void
+probe_constraint(void *arg)
+{
+	ConstraintProbe *probe = arg;
+	ErrorContextCallback *previous = error_context_stack;
+	ErrorData  *error;
 
 	lock_relations(list_concat_unique_oid(table_tree(probe->relid),
-										  constraint_referenced_tables(constraint)),
-				   constraint_lock_mode(constraint));
-	table = probe_table(probe->relid, constraint);
-	error_context_stack = &callback;
-	add_constraint(table, constraint, &probe->source);
-	error_context_stack = callback.previous;
-	if (constraint_find(table, constraint->conname, &state))
-		probe->text = constraint_text(state.oid);
+										  constraint_referenced_tables(probe->constraint)),
+				   constraint_lock_mode(probe->constraint));
+	error = subtransaction_rehearse(probe_text, probe);
+	error_context_stack = previous;
+	if (error)
+		ReThrowError(error);
+	if (probe->text && GetUserId() != authority_table_owner(probe->relid))
+		ddl_run_stored(probe->table,
+					   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s",
+								quoting_relation(probe->table),
+								quote_identifier(probe->source.name),
+								probe->text,
+								probe->not_valid ? " NOT VALID" : ""));
 }
 
 char *
@@ -327,7 +355,9 @@ constraint_check(Oid relid, Constraint *constraint, const char *definition)
 	error_context_stack = previous;
 	if (error && error->hint == NULL)
 		error->hint = pstrdup(error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE
-							  ? "A foreign key needs the right: its owner may GRANT REFERENCES ON that table."
+							  ? (constraint->contype == CONSTR_FOREIGN
+								 ? "A foreign key needs the right: its owner may GRANT REFERENCES ON that table."
+								 : "Grant that right to the owner of the table, who adds the constraint.")
 							  : "Correct the definition: the server does not take it for this table.");
 	if (error)
 		ReThrowError(error);

@@ -83,8 +83,6 @@ constraint_validate_next(Oid relid, const char *name, const char *doing,
 									table, quote_identifier(name));
 		piece->doing = psprintf("%s on %s", doing, table);
 		piece->relation = lfirst_oid(lc);
-		/* the server would call the functions of a CHECK as whoever asks */
-		piece->restricted = state.type == CONSTRAINT_CHECK;
 		piece->cleanup = NULL;
 		return BUILD_STATEMENT;
 	}

@@ -14,12 +14,15 @@
 #include "access/table.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
+#include "storage/lmgr.h"
 #include "tcop/cmdtag.h"
 #include "utils/lsyscache.h"
 
 #include "catalog/sync.h"
+#include "core/lock.h"
 #include "core/query.h"
 #include "core/sql_function.h"
+#include "core/subtransaction.h"
 #include "ddl/health.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
@@ -84,11 +87,28 @@ changes_rights(Node *command)
 	return false;
 }
 
+typedef struct Adoption
+{
+	Relation	rel;
+	Oid			trigger;
+	List	   *rules;
+} Adoption;
+
+static void
+record_dependencies(void *arg)
+{
+	Adoption   *adoption = arg;
+
+	sync_record_dependencies(adoption->rel, adoption->trigger,
+							 adoption->rules);
+}
+
 /*
  * A trigger made by a restore comes without the dependencies that sync_install
- * notes; so note them whenever a sync trigger is made.  Its text is that of
- * who makes it, so it is read with his rights, as the server reads its WHEN:
- * the owner's may not be there yet.
+ * notes; so note them whenever a sync trigger is made.  Its text is one that
+ * somebody stored, so it is read as the owner of the table, also where a
+ * superuser restores.  But a restore grants at its end: where the owner lacks a
+ * right yet, nothing is noted before the GRANT (see adopt_late).
  */
 static void
 adopt_trigger(Oid relid)
@@ -97,9 +117,38 @@ adopt_trigger(Oid relid)
 	Trigger    *trigger = relation_sync_trigger(rel);
 
 	if (trigger && !trigger->tgisclone)
-		sync_record_dependencies(rel, trigger->tgoid,
-								 rule_args_decode(trigger));
+	{
+		Adoption	adoption = {rel, trigger->tgoid, rule_args_decode(trigger)};
+		ErrorData  *error = subtransaction_try(record_dependencies, &adoption);
+
+		if (error && error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
+			ReThrowError(error);
+	}
 	table_close(rel, AccessShareLock);
+}
+
+/* Tables whose sync trigger depends on none of their columns. */
+static List *
+tables_to_adopt(void)
+{
+	return oids_from_query("SELECT t.tgrelid FROM pg_trigger t WHERE t.tgname = '" SYNC_TRIGGER_NAME "' "
+						   "AND t.tgparentid = 0 AND t.tgrelid IN (SELECT s.relation::oid FROM tandem.sync s) "
+						   "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid "
+						   "AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.tgrelid AND d.refobjsubid > 0)");
+}
+
+/* After a GRANT: a table that somebody has locked waits for the next one. */
+static void
+adopt_late(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables_to_adopt())
+	{
+		if (lock_is_ours(lfirst_oid(lc)) ||
+			ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
+			adopt_trigger(lfirst_oid(lc));
+	}
 }
 
 static void
@@ -251,6 +300,8 @@ check_command(const EventTriggerData *data, List *tables)
 
 	if (strcmp(data->event, "sql_drop") == 0)
 		check_dropped(data);
+	else if (tag == CMDTAG_GRANT)
+		adopt_late();
 	else if (tag == CMDTAG_CREATE_TRIGGER)
 	{
 		foreach(lc, changed_tables())

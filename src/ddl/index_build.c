@@ -63,7 +63,8 @@ drop_if_ours(FoundIndex found)
 		found.state != FOUND_INCOMPLETE)
 		return;
 	index_check_undo(found.index);
-	ddl_run(psprintf("DROP INDEX %s", index_qualified_name(&found)));
+	ddl_run_stored(found.table,
+				   psprintf("DROP INDEX %s", index_qualified_name(&found)));
 }
 
 /* What is attached goes with the index of the parent; the rest one by one. */

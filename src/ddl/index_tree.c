@@ -182,7 +182,7 @@ create_branch(const Step *step, const FoundIndex *found, BuildPiece *piece)
 	piece->relation = found->table;
 	piece->doing = psprintf("creating index %s on partitioned table %s",
 							quote_identifier(found->name),
-							quote_identifier(get_rel_name(found->table)));
+							quoting_name(found->table));
 	/* keeps out who writes through this table, for the instant of an entry */
 	lock_relations(list_make1_oid(found->table), ShareLock);
 	if (get_rel_name(found->table) == NULL ||
@@ -191,10 +191,11 @@ create_branch(const Step *step, const FoundIndex *found, BuildPiece *piece)
 	authority_pin_search_path(&scope);
 	authority_pin_text_forms();
 	authority_pin_tablespace();
-	ddl_run(psprintf("CREATE %sINDEX %s ON ONLY %s %s",
-					 step->is_unique ? "UNIQUE " : "",
-					 quote_identifier(found->name),
-					 quoting_relation(found->table), step->definition));
+	ddl_run_stored(found->table,
+				   psprintf("CREATE %sINDEX %s ON ONLY %s %s",
+							step->is_unique ? "UNIQUE " : "",
+							quote_identifier(found->name),
+							quoting_relation(found->table), step->definition));
 	authority_leave(&scope);
 	return BUILD_AGAIN;
 }
@@ -226,7 +227,7 @@ attach(const Step *step, const Pair *pair, BuildPiece *piece)
 	piece->relation = pair->table;
 	piece->doing = psprintf("attaching index %s of %s",
 							quote_identifier(step->object),
-							quote_identifier(get_rel_name(pair->table)));
+							quoting_name(pair->table));
 	/* of the tables first, as whoever reads them does */
 	lock_ancestors(pair->parent);
 	lock_relations(list_make2_oid(pair->parent_table, pair->table),
@@ -238,14 +239,16 @@ attach(const Step *step, const Pair *pair, BuildPiece *piece)
 		!list_member_oid(find_inheritance_children(pair->parent_table, NoLock),
 						 pair->table))
 		return BUILD_AGAIN;
-	ddl_run(psprintf("ALTER INDEX %s ATTACH PARTITION %s",
-					 quoting_relation(pair->parent),
-					 quoting_relation(pair->index)));
+	/* compares the expressions of both, which the server folds to do so */
+	ddl_run_stored(pair->table,
+				   psprintf("ALTER INDEX %s ATTACH PARTITION %s",
+							quoting_relation(pair->parent),
+							quoting_relation(pair->index)));
 	if (again && !get_index_isvalid(pair->parent))
 	{
 		/* DETACH CONCURRENTLY, which is not at its end */
 		piece->doing = psprintf("waiting for a partition of %s to be detached",
-								quote_identifier(get_rel_name(pair->parent_table)));
+								quoting_name(pair->parent_table));
 		return BUILD_WAIT;
 	}
 	return BUILD_AGAIN;
@@ -259,11 +262,12 @@ drop_empty(Oid index, BuildPiece *piece)
 
 	piece->relation = table;
 	piece->doing = psprintf("making index %s anew, as %s has no partitions any more",
-							quote_identifier(get_rel_name(index)),
-							quote_identifier(get_rel_name(table)));
+							quoting_name(index),
+							quoting_name(table));
 	lock_relations(list_make1_oid(table), AccessExclusiveLock);
 	if (find_inheritance_children(table, NoLock) == NIL)
-		ddl_run(psprintf("DROP INDEX %s", quoting_relation(index)));
+		ddl_run_stored(table,
+					   psprintf("DROP INDEX %s", quoting_relation(index)));
 	return BUILD_AGAIN;
 }
 
@@ -274,7 +278,7 @@ rebuild(Oid index, BuildPiece *piece)
 	piece->statement = psprintf("REINDEX INDEX CONCURRENTLY %s",
 								quoting_relation(index));
 	piece->doing = psprintf("rebuilding invalid index %s",
-							quote_identifier(get_rel_name(index)));
+							quoting_name(index));
 	return BUILD_STATEMENT;
 }
 

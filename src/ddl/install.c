@@ -88,7 +88,7 @@ sync_record_dependencies(Relation rel, Oid trigger_oid, List *rules)
 	AuthorityScope scope;
 	ListCell   *lc;
 
-	authority_pin_search_path(&scope);
+	authority_enter_owner(&scope, rel, AUTHORITY_PINNED_PATH);
 	authority_pin_text_forms();
 	ObjectAddressSet(trigger, TriggerRelationId, trigger_oid);
 	foreach(lc, rules)
@@ -132,7 +132,6 @@ static void
 replace_trigger(Oid relid, List *rules)
 {
 	Relation	rel;
-	AuthorityScope scope;
 	List	   *leaves = table_leaves(relid);
 	List	   *versions = leaf_versions(leaves);
 
@@ -145,10 +144,8 @@ replace_trigger(Oid relid, List *rules)
 					 quoting_relation(relid),
 					 quote_identifier(SYNC_TRIGGER_NAME)));
 	rel = table_open(relid, NoLock);
-	authority_enter_owner(&scope, rel, NULL);
 	sync_record_dependencies(rel, get_trigger_oid(relid, SYNC_TRIGGER_NAME,
 												  false), rules);
-	authority_leave(&scope);
 	table_close(rel, NoLock);
 	carry_proofs(leaves, versions);
 }

@@ -17,10 +17,10 @@ extern void sync_install(Oid relid);
 
 /*
  * Notes in pg_depend which columns, functions and types the rules of a trigger
- * use, so that the server refuses to drop or retype them.  Their names are
- * looked up with the rights of the current user: it must be one who may have
- * the code of whoever wrote the rules run as him, as reading a literal does
- * where a domain is checked.
+ * use, so that the server refuses to drop or retype them.  The rules are read as
+ * the owner of the table, security-restricted, whoever has made the trigger.
+ * Errors: as relation_rules_parse, with nothing noted if the caller's
+ * subtransaction is rolled back.
  */
 extern void sync_record_dependencies(Relation rel, Oid trigger_oid,
 									 List *rules);

@@ -65,10 +65,12 @@ static void
 use_index(Oid leaf, const char *name, const Constraint *key)
 {
 	lock_relations(list_make1_oid(leaf), AccessExclusiveLock);
-	ddl_run(psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s%s",
-					 quoting_relation(leaf), quote_identifier(name),
-					 key->contype == CONSTR_PRIMARY ? "PRIMARY KEY" : "UNIQUE",
-					 quote_identifier(name), key_deferral(key)));
+	/* a primary key looks at the CHECKs of the table for NOT NULL */
+	ddl_run_stored(leaf,
+				   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s%s",
+							quoting_relation(leaf), quote_identifier(name),
+							key->contype == CONSTR_PRIMARY ? "PRIMARY KEY" : "UNIQUE",
+							quote_identifier(name), key_deferral(key)));
 }
 
 static Oid
@@ -108,9 +110,11 @@ key_build_next(const Step *step, const Constraint *key, BuildPiece *piece)
 	lock_relations(table_tree(step->relation), AccessExclusiveLock);
 	/* a partition attached meanwhile would be indexed under the lock */
 	if (!OidIsValid(leaf_without_key(step, key)))
-		ddl_run(psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s",
-						 quoting_relation(step->relation),
-						 quote_identifier(step->object), step->definition));
+		ddl_run_stored(step->relation,
+					   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s",
+								quoting_relation(step->relation),
+								quote_identifier(step->object),
+								step->definition));
 	return BUILD_AGAIN;
 }
 
@@ -123,8 +127,9 @@ drop_key(Oid relid, const char *name)
 		(state.type != CONSTRAINT_PRIMARY && state.type != CONSTRAINT_UNIQUE))
 		return;
 	index_check_undo(get_constraint_index(state.oid));
-	ddl_run(psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
-					 quoting_relation(relid), quote_identifier(name)));
+	ddl_run_stored(relid,
+				   psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
+							quoting_relation(relid), quote_identifier(name)));
 }
 
 void

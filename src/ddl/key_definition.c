@@ -260,5 +260,5 @@ char *
 key_leaf_name(Oid relid, Oid leaf, const char *name)
 {
 	return relid == leaf ? pstrdup(name)
-		: derived_name(get_rel_name(leaf), name);
+		: derived_name(quoting_raw_name(leaf), name);
 }

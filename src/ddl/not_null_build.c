@@ -46,12 +46,16 @@ all_not_null(const Step *step)
 	return true;
 }
 
-/* Runs ALTER TABLE under a lock on the table and its partitions. */
+/*
+ * Runs ALTER TABLE under a lock on the table and its partitions.  SET NOT NULL
+ * has the server fold the CHECKs of the table, to see whether they imply it.
+ */
 static void
 alter(const Step *step, const char *command)
 {
-	ddl_run(psprintf("ALTER TABLE %s %s", quoting_relation(step->relation),
-					 command));
+	ddl_run_stored(step->relation,
+				   psprintf("ALTER TABLE %s %s",
+							quoting_relation(step->relation), command));
 }
 
 static void
@@ -129,9 +133,10 @@ drop_from_partitions(const Step *step, const char *name)
 												&validated);
 
 		if (other && strcmp(other, name) == 0)
-			ddl_run(psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
-							 quoting_relation(lfirst_oid(lc)),
-							 quote_identifier(name)));
+			ddl_run_stored(lfirst_oid(lc),
+						   psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
+									quoting_relation(lfirst_oid(lc)),
+									quote_identifier(name)));
 	}
 }
 

@@ -1,6 +1,6 @@
 /*
  * statement.c
- *		DDL statements of ours, run as the current user.
+ *		DDL statements of ours.
  */
 #include "postgres.h"
 
@@ -19,13 +19,12 @@ ddl_is_running(void)
 	return running;
 }
 
-void
-ddl_run(const char *sql)
+/* Within a scope that has pinned the search_path. */
+static void
+run_statement(const char *sql)
 {
-	AuthorityScope scope;
 	int			result = 0;
 
-	authority_pin_search_path(&scope);
 	authority_pin_text_forms();
 	SPI_connect();
 	running = true;
@@ -47,6 +46,25 @@ ddl_run(const char *sql)
 				 errmsg("statement failed: %s", SPI_result_code_string(result)),
 				 errdetail("Statement: %s", sql)));
 	SPI_finish();
-	authority_leave(&scope);
 	CommandCounterIncrement();
+}
+
+void
+ddl_run(const char *sql)
+{
+	AuthorityScope scope;
+
+	authority_pin_search_path(&scope);
+	run_statement(sql);
+	authority_leave(&scope);
+}
+
+void
+ddl_run_stored(Oid relid, const char *sql)
+{
+	AuthorityScope scope;
+
+	authority_enter_stored(&scope, relid);
+	run_statement(sql);
+	authority_leave(&scope);
 }

@@ -139,10 +139,23 @@ relation_rules_default(Relation rel, AttrNumber attnum)
 	return expression;
 }
 
-static void
-compile_default(RuleColumn *column, Relation rel)
+/* Planning runs immutable functions: as the owner, whose default it is. */
+static Node *
+default_as_owner(Relation rel, AttrNumber attnum, const char *search_path)
 {
-	Node	   *expression = relation_rules_default(rel, column->attnum);
+	AuthorityScope scope;
+	Node	   *expression;
+
+	authority_enter_owner(&scope, rel, search_path);
+	expression = relation_rules_default(rel, attnum);
+	authority_leave(&scope);
+	return expression;
+}
+
+static void
+compile_default(RuleColumn *column, Relation rel, const char *search_path)
+{
+	Node	   *expression = default_as_owner(rel, column->attnum, search_path);
 
 	column->default_kind = DEFAULT_NULL;
 	if (expression == NULL)
@@ -160,7 +173,8 @@ compile_default(RuleColumn *column, Relation rel)
 
 /* The index of a column of a rule, which is added when it is new here. */
 static int
-compile_column(RelationRules *rules, Relation rel, const char *name)
+compile_column(RelationRules *rules, Relation rel, const SyncRule *rule,
+			   const char *name)
 {
 	AttrNumber	attnum = get_attnum(rules->relid, name);
 	RuleColumn *column;
@@ -180,14 +194,13 @@ compile_column(RelationRules *rules, Relation rel, const char *name)
 	column = &rules->columns[rules->ncolumns];
 	column->attnum = attnum;
 	column->att = TupleDescAttr(rules->desc, attnum - 1);
-	compile_default(column, rel);
+	compile_default(column, rel, rule->search_path);
 	type = lookup_type_cache(column->att->atttypid, TYPECACHE_EQ_OPR_FINFO);
 	column->equal = OidIsValid(type->eq_opr) ? &type->eq_opr_finfo : NULL;
 	rules->last_column = Max(rules->last_column, attnum);
 	return rules->ncolumns++;
 }
 
-/* Parsing takes the rights of the owner, running those of the writer. */
 Node *
 relation_rules_parse(const char *text, Relation rel, AttrNumber target,
 					 const char *label)
@@ -195,16 +208,32 @@ relation_rules_parse(const char *text, Relation rel, AttrNumber target,
 	AuthorityScope scope;
 	Node	   *expression;
 
-	authority_enter_owner(&scope, rel, "pg_catalog, pg_temp");
+	authority_enter_owner(&scope, rel, AUTHORITY_PINNED_PATH);
 	authority_pin_text_forms();
 	expression = expression_parse(text, rel, EXPRESSION_ALIAS, target, label);
 	authority_leave(&scope);
 	return expression;
 }
 
+/*
+ * Planning runs immutable functions and reads the bodies of SQL functions, both
+ * as the owner whose text it is, under the search_path that it was made under.
+ */
+static CachedExpression *
+plan_as_owner(Node *expression, Relation rel, const char *search_path)
+{
+	AuthorityScope scope;
+	CachedExpression *plan;
+
+	authority_enter_owner(&scope, rel, search_path);
+	plan = GetCachedExpression(expression);
+	authority_leave(&scope);
+	return plan;
+}
+
 static void
-compile_side(RelationRules *rules, Relation rel, RuleSide *side, List *names,
-			 List *texts, const char *label)
+compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
+			 RuleSide *side, List *names, List *texts, const char *label)
 {
 	int			i = 0;
 	ListCell   *lc;
@@ -213,7 +242,7 @@ compile_side(RelationRules *rules, Relation rel, RuleSide *side, List *names,
 	rules->widest_side = Max(rules->widest_side, side->ncolumns);
 	side->columns = palloc(sizeof(int) * side->ncolumns);
 	foreach(lc, names)
-		side->columns[i++] = compile_column(rules, rel, lfirst(lc));
+		side->columns[i++] = compile_column(rules, rel, rule, lfirst(lc));
 	if (texts == NIL)
 		return;
 	side->expressions = palloc0(sizeof(RuleExpression) * side->ncolumns);
@@ -230,7 +259,7 @@ compile_side(RelationRules *rules, Relation rel, RuleSide *side, List *names,
 			continue;
 		node = relation_rules_parse(lfirst(lc), rel, target, label);
 		expression->id = rules->nexpressions++;
-		expression->plan = GetCachedExpression(node);
+		expression->plan = plan_as_owner(node, rel, rule->search_path);
 		rules->only_builtin &= expression_is_builtin(expression->plan->expr);
 		side->is_volatile |= contain_volatile_functions(node);
 	}
@@ -243,9 +272,9 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 	CompiledRule *rule = &rules->rules[rules->nrules++];
 
 	rule->source = source;
-	compile_side(rules, rel, &rule->old_side, source->old_columns,
+	compile_side(rules, rel, source, &rule->old_side, source->old_columns,
 				 source->down, "down");
-	compile_side(rules, rel, &rule->new_side, source->new_columns,
+	compile_side(rules, rel, source, &rule->new_side, source->new_columns,
 				 source->up, "up");
 	rule->first_new = MaxAttrNumber;
 	for (int i = 0; i < rule->new_side.ncolumns; i++)

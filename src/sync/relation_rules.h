@@ -81,7 +81,8 @@ typedef struct RelationRules
 extern Trigger *relation_sync_trigger(Relation rel);
 
 /*
- * The compiled rules of rel, from its sync trigger.  The caller keeps a lock
+ * The compiled rules of rel, from its sync trigger, parsed and planned as the
+ * owner of the table, security-restricted.  The caller keeps a lock
  * on rel, and them until relation_rules_release.  Errors: as expression_parse;
  * a column of a rule is not there any more.
  */
@@ -90,7 +91,8 @@ extern void relation_rules_release(RelationRules *rules);
 
 /*
  * What an INSERT puts into a column that it does not name, as a Const where
- * that is known before, or NULL where there is no default.
+ * that is known before, or NULL where there is no default.  Planning it runs
+ * immutable functions: the caller has entered the owner's scope.
  */
 extern Node *relation_rules_default(Relation rel, AttrNumber attnum);
 

@@ -4,13 +4,17 @@
  */
 #include "postgres.h"
 
+#include "catalog/partition.h"
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rls.h"
 #include "utils/syscache.h"
 
 #include "sync/given_columns.h"
@@ -410,6 +414,41 @@ append_value(StringInfo text, Form_pg_attribute att, Datum value)
 		appendStringInfoString(text, string);
 }
 
+/*
+ * Whether the current user may select the column from the table: as the server
+ * has it for its own messages (ExecBuildSlotValueDescription), by privilege, and
+ * not where the row-level security of the table applies to that user.
+ */
+static bool
+may_select(Oid relid, const char *column)
+{
+	AttrNumber	attnum = get_attnum(relid, column);
+
+	if (attnum == InvalidAttrNumber ||
+		check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+		return false;
+	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+		pg_attribute_aclcheck(relid, attnum, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+/* A row of a partition is seen through the tables above it, too. */
+static bool
+may_see(Oid relid, const char *column)
+{
+	ListCell   *lc;
+
+	if (may_select(relid, column))
+		return true;
+	if (!get_rel_relispartition(relid))
+		return false;
+	foreach(lc, get_partition_ancestors(relid))
+	{
+		if (may_select(lfirst_oid(lc), column))
+			return true;
+	}
+	return false;
+}
+
 char *
 row_describe(const RowState *state, const RuleSide *side)
 {
@@ -420,8 +459,11 @@ row_describe(const RowState *state, const RuleSide *side)
 	{
 		Form_pg_attribute att = state->rules->columns[side->columns[i]].att;
 
-		appendStringInfo(&text, "%s%s = ", text.len ? ", " : "",
+		appendStringInfo(&text, "%s%s", text.len ? ", " : "",
 						 NameStr(att->attname));
+		if (!may_see(state->rules->relid, NameStr(att->attname)))
+			continue;
+		appendStringInfoString(&text, " = ");
 		if (state->row->tts_isnull[att->attnum - 1])
 			appendStringInfoString(&text, "null");
 		else

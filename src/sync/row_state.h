@@ -108,7 +108,10 @@ extern void row_set(RowState *state, int column, Datum value, bool isnull);
 extern bool column_equal(const RuleColumn *column, Datum a, bool a_null,
 						 Datum b, bool b_null);
 
-/* "name = value, name = value" of the columns, for messages; palloc'd. */
+/*
+ * "name = value, name = value" of the columns, for messages; palloc'd.  Of a
+ * column that the current user may not select it has the name alone.
+ */
 extern char *row_describe(const RowState *state, const RuleSide *side);
 
 /* Whether nobody has yet given the row the new columns of the rule. */

@@ -17,9 +17,12 @@
 
 /*
  * The first argument: the format of the others.  A library must read every
- * format that it has ever written, since triggers outlive its upgrade.
+ * format that it has ever written, since triggers outlive its upgrade.  The
+ * first one had no search_path.
  */
-#define RULE_FORMAT "1"
+#define RULE_FORMAT "2"
+#define RULE_FORMAT_1 "1"
+#define RULE_NARGS_1 ARG_SEARCH_PATH
 
 /* arguments of one rule, in their order */
 typedef enum RuleArg
@@ -34,6 +37,7 @@ typedef enum RuleArg
 	ARG_NEW_COLUMNS,
 	ARG_UP,
 	ARG_DOWN,
+	ARG_SEARCH_PATH,
 	RULE_NARGS
 } RuleArg;
 
@@ -76,12 +80,13 @@ rule_args_encode(List *rules)
 		args = lappend(args, encode_strings(rule->new_columns));
 		args = lappend(args, encode_strings(rule->up));
 		args = lappend(args, encode_strings(rule->down));
+		args = lappend(args, rule->search_path);
 	}
 	return args;
 }
 
 static SyncRule *
-decode_rule(char **args)
+decode_rule(char **args, int nargs)
 {
 	SyncRule   *rule = palloc0(sizeof(SyncRule));
 
@@ -95,6 +100,8 @@ decode_rule(char **args)
 	rule->new_columns = decode_strings(args[ARG_NEW_COLUMNS]);
 	rule->up = decode_strings(args[ARG_UP]);
 	rule->down = decode_strings(args[ARG_DOWN]);
+	rule->search_path = pstrdup(nargs > ARG_SEARCH_PATH ? args[ARG_SEARCH_PATH]
+								: AUTHORITY_PINNED_PATH);
 	/* whoever makes a trigger by hand writes what he likes */
 	if (rule->old_columns == NIL || rule->new_columns == NIL ||
 		list_member_ptr(rule->old_columns, NULL) ||
@@ -109,6 +116,32 @@ decode_rule(char **args)
 	return rule;
 }
 
+/* How many arguments a rule has; 0: they are not of rules. */
+static int
+args_of_rule(const Trigger *trigger)
+{
+	int			nargs = RULE_NARGS;
+
+	if (trigger->tgnargs <= 1)
+		return 0;
+	if (strcmp(trigger->tgargs[0], RULE_FORMAT_1) == 0)
+		nargs = RULE_NARGS_1;
+	else if (strcmp(trigger->tgargs[0], RULE_FORMAT) != 0)
+		return 0;
+	return trigger->tgnargs % nargs == 1 ? nargs : 0;
+}
+
+static List *
+decode_rules(const Trigger *trigger)
+{
+	int			nargs = args_of_rule(trigger);
+	List	   *rules = NIL;
+
+	for (int i = 1; i < trigger->tgnargs; i += nargs)
+		rules = lappend(rules, decode_rule(trigger->tgargs + i, nargs));
+	return rules;
+}
+
 List *
 rule_args_decode(const Trigger *trigger)
 {
@@ -116,8 +149,7 @@ rule_args_decode(const Trigger *trigger)
 	MemoryContext caller = CurrentMemoryContext;
 	AuthorityScope scope;
 
-	if (trigger->tgnargs <= 1 || trigger->tgnargs % RULE_NARGS != 1 ||
-		strcmp(trigger->tgargs[0], RULE_FORMAT) != 0)
+	if (args_of_rule(trigger) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("arguments of trigger \"%s\" are not the rules of a sync",
@@ -127,8 +159,7 @@ rule_args_decode(const Trigger *trigger)
 	authority_pin_text_forms();
 	PG_TRY();
 	{
-		for (int i = 1; i < trigger->tgnargs; i += RULE_NARGS)
-			rules = lappend(rules, decode_rule(trigger->tgargs + i));
+		rules = decode_rules(trigger);
 	}
 	PG_CATCH();
 	{

@@ -20,7 +20,7 @@ extern List *rule_args_encode(List *rules);
 
 /*
  * The rules in a trigger's arguments, palloc'd; fields that the trigger does
- * not need (migration_id, relation, keep_old, search_path) are empty.
+ * not need (migration_id, relation, keep_old) are empty.
  * Errors: arguments not written by rule_args_encode.
  */
 extern List *rule_args_decode(const Trigger *trigger);

@@ -175,9 +175,7 @@ background_order(int migration_id, ProcessOrder *order)
 {
 	RunControl *control = run_control_get(migration_id);
 
-	process_order_init(order, role_of(control->run_as),
-					   control->login_as ? get_role_oid(control->login_as, true)
-					   : InvalidOid);
+	process_order_init(order, role_of(control->run_as));
 	order->migration_id = migration_id;
 	order->workers = control->workers;
 }
@@ -189,8 +187,36 @@ background_start(const ProcessOrder *order)
 						 psprintf("migration %d", order->migration_id), order);
 }
 
+/*
+ * The worker has ended without being seen to run.  Errors: with what it noted,
+ * or why it may not have come so far.
+ */
+static void
+report_end(const Migration *migration, const ProcessOrder *order,
+		   const RunControl *control)
+{
+	char	   *detail;
+	char	   *hint;
+
+	if (control->error)
+	{
+		detail = psprintf("%s.", control->error);
+		hint = control->hint ? control->hint
+			: pstrdup("Mend the cause, then call tandem.migrate again.");
+	}
+	else
+		process_explain_failure(order, &detail, &hint);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the run of migration \"%s\" in the background has ended",
+					migration->name),
+			 errdetail_internal("%s", detail),
+			 errhint("%s", hint)));
+}
+
 void
 background_wait_for_start(const Migration *migration,
+						  const ProcessOrder *order,
 						  BackgroundWorkerHandle *handle)
 {
 	RunControl *control;
@@ -214,12 +240,5 @@ background_wait_for_start(const Migration *migration,
 	SPI_commit();
 	/* or it was done already */
 	if (control->background || control->error)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the run of migration \"%s\" in the background has ended",
-						migration->name),
-				 errdetail("%s.", control->error ? control->error
-						   : "Its worker could not start: the server's log tells why"),
-				 errhint("%s", control->hint ? control->hint
-						 : "Mend the cause, then call tandem.migrate again.")));
+		report_end(migration, order, control);
 }

@@ -10,7 +10,7 @@
 
 /*
  * The order for a runner, as tandem.migration says it is to be run.  Errors:
- * the role is gone or cannot log in.
+ * the role is gone.
  */
 extern void background_order(int migration_id, ProcessOrder *order);
 
@@ -18,10 +18,12 @@ extern void background_order(int migration_id, ProcessOrder *order);
 extern BackgroundWorkerHandle *background_start(const ProcessOrder *order);
 
 /*
- * Waits until the runner has the runner lock or has ended.  The caller has
- * just committed.  Errors: it has ended with an error.
+ * Waits until the runner of the order has the runner lock or has ended.  The
+ * caller has just committed.  Errors: it has ended with an error, or could not
+ * connect.
  */
 extern void background_wait_for_start(const Migration *migration,
+									  const ProcessOrder *order,
 									  BackgroundWorkerHandle *handle);
 
 #endif							/* TANDEM_BACKGROUND_H */

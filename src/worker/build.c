@@ -72,7 +72,7 @@ analyze_next(Build *build)
 	appendStringInfoChar(&sql, ')');
 	build->piece.statement = sql.data;
 	build->piece.doing = psprintf("analyzing the new columns of %s",
-								  get_rel_name(step->relation));
+								  quoting_raw_name(step->relation));
 	build->piece.relation = step->relation;
 	return BUILD_STATEMENT;
 }
@@ -179,8 +179,8 @@ fail(Build *build, CommandError *error)
 
 	if (build->piece.cleanup)
 	{
-		after = command_run(build->migration, build->piece.cleanup, InvalidOid, false,
-							watch, build);
+		after = command_run(build->migration, build->piece.cleanup,
+							build->piece.relation, false, watch, build);
 		/* then the next try finds it */
 		if (after)
 			ereport(WARNING,
@@ -201,8 +201,7 @@ run_statement(Build *build)
 	step_set_doing(build->step->id, build->piece.doing, 0, 0);
 	SPI_commit();
 	error = command_run(build->migration, build->piece.statement,
-						build->piece.restricted ? build->piece.relation : InvalidOid,
-						false, watch, build);
+						build->piece.relation, false, watch, build);
 	if (error)
 		fail(build, error);
 	step_set_waiting(build->step->id, NULL, NULL);

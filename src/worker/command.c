@@ -17,6 +17,7 @@
 #include "utils/wait_event.h"
 
 #include "catalog/migration_lock.h"
+#include "core/authority.h"
 #include "core/top_level.h"
 #include "worker/command.h"
 #include "worker/process.h"
@@ -29,6 +30,7 @@
 
 typedef enum CommandState
 {
+	COMMAND_ORDERED,			/* no worker has come for it yet */
 	COMMAND_STARTED,
 	COMMAND_DONE,
 	COMMAND_FAILED
@@ -91,6 +93,7 @@ tandem_command_main(Datum argument)
 	if (memory == NULL)
 		return;					/* who wanted it has gone */
 	segment = dsm_segment_address(memory);
+	segment->state = COMMAND_STARTED;
 	StartTransactionCommand();
 	migration_join_workers(order.migration_id);
 	CommitTransactionCommand();
@@ -99,7 +102,7 @@ tandem_command_main(Datum argument)
 						PGC_S_OVERRIDE);
 	PG_TRY();
 	{
-		top_level_run(segment->statement, order.owned);
+		top_level_run(segment->statement, order.relation);
 		segment->state = COMMAND_DONE;
 	}
 	PG_CATCH();
@@ -176,18 +179,37 @@ make_error(int sqlerrcode, const char *message, const char *hint)
 	return error;
 }
 
+/* It has ended before it could say why. */
 static CommandError *
-error_of(const Command *command)
+error_of_connection(const ProcessOrder *order)
+{
+	CommandError *error = make_error(ERRCODE_ADMIN_SHUTDOWN,
+									 "the worker for a statement of the migration could not connect",
+									 NULL);
+
+	process_explain_failure(order, &error->detail, &error->hint);
+	return error;
+}
+
+static CommandError *
+error_of(const Command *command, const ProcessOrder *order)
 {
 	const CommandSegment *segment = command->segment;
 	CommandError *error;
 
-	if (segment->state == COMMAND_DONE)
-		return NULL;
-	if (segment->state == COMMAND_STARTED)
-		return make_error(ERRCODE_ADMIN_SHUTDOWN,
-						  "the worker that ran a statement of the migration was terminated",
-						  "CALL tandem.migrate again: it goes on where it was. The server's log tells more.");
+	switch (segment->state)
+	{
+		case COMMAND_ORDERED:
+			return error_of_connection(order);
+		case COMMAND_STARTED:
+			return make_error(ERRCODE_ADMIN_SHUTDOWN,
+							  "the worker that ran a statement of the migration was terminated",
+							  "CALL tandem.migrate again: it goes on where it was. The server's log tells more.");
+		case COMMAND_DONE:
+			return NULL;
+		case COMMAND_FAILED:
+			break;
+	}
 	error = make_error(segment->sqlerrcode, segment->message, NULL);
 	error->detail = text_or_null(segment->detail);
 	error->hint = text_or_null(segment->hint);
@@ -196,14 +218,19 @@ error_of(const Command *command)
 }
 
 static CommandError *
-run(Command *command, const Migration *migration, Oid owned, bool gentle,
+run(Command *command, const Migration *migration, Oid relid, bool gentle,
 	CommandWatch watch, void *arg)
 {
 	ProcessOrder order;
+	Oid			owner = authority_table_owner(relid);
 
-	process_order_init(&order, GetUserId(), GetSessionUserId());
+	if (!OidIsValid(owner))
+		return make_error(ERRCODE_UNDEFINED_TABLE,
+						  psprintf("table with OID %u was dropped meanwhile", relid),
+						  "CALL tandem.migrate again: it goes on without it.");
+	process_order_init(&order, owner);
 	order.migration_id = migration->id;
-	order.owned = owned;
+	order.relation = relid;
 	order.gentle = gentle;
 	order.segment = dsm_segment_handle(command->memory);
 	command->handle = process_start("tandem_command_main", migration->name,
@@ -213,11 +240,11 @@ run(Command *command, const Migration *migration, Oid owned, bool gentle,
 						  "no background worker is free",
 						  psprintf(PROCESS_NONE_FREE_HINT, max_worker_processes));
 	wait_for_command(command, watch, arg);
-	return error_of(command);
+	return error_of(command, &order);
 }
 
 CommandError *
-command_run(const Migration *migration, const char *sql, Oid owned,
+command_run(const Migration *migration, const char *sql, Oid relid,
 			bool gentle, CommandWatch watch, void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
@@ -227,7 +254,7 @@ command_run(const Migration *migration, const char *sql, Oid owned,
 	create_segment(command, sql);
 	PG_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
 	{
-		error = run(command, migration, owned, gentle, watch, arg);
+		error = run(command, migration, relid, gentle, watch, arg);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
 	MemoryContextSwitchTo(caller);

@@ -20,16 +20,15 @@ typedef struct CommandError
 typedef void (*CommandWatch) (int pid, void *arg);
 
 /*
- * Runs one statement at top level with the rights of the current user, or, where
- * owned is a table, of its owner (see top_level_run), and waits for its end;
- * returns its error, palloc'd, or NULL.  The caller has a non-atomic SPI
- * connection, and has just committed: it must hold no snapshot and no lock on a
- * table, or CREATE INDEX CONCURRENTLY would wait for it.  Gentle: VACUUM and
- * ANALYZE rest as autovacuum does by default.  When the caller is
- * cancelled or dies the statement is too.
+ * Runs one statement for the table relid at top level, as the owner of the table
+ * (see top_level_run), and waits for its end; returns its error, palloc'd, or
+ * NULL.  The caller has a non-atomic SPI connection, and has just committed: it
+ * must hold no snapshot and no lock on a table, or CREATE INDEX CONCURRENTLY
+ * would wait for it.  Gentle: VACUUM and ANALYZE rest as autovacuum does by
+ * default.  When the caller is cancelled or dies the statement is too.
  */
 extern CommandError *command_run(const Migration *migration, const char *sql,
-								 Oid owned, bool gentle, CommandWatch watch,
+								 Oid relid, bool gentle, CommandWatch watch,
 								 void *arg);
 
 /* Raises it as an error of this session. */

@@ -189,7 +189,7 @@ start_workers(Fill *fill)
 	{
 		BackgroundWorkerHandle *handle;
 
-		process_order_init(&order, GetUserId(), GetSessionUserId());
+		process_order_init(&order, GetUserId());
 		order.migration_id = fill->migration->id;
 		order.worker = worker;
 		order.workers = fill->workers;

@@ -4,15 +4,21 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_db_role_setting.h"
+#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "core/authority.h"
 #include "core/compat.h"
 #include "worker/process.h"
 
@@ -32,35 +38,109 @@ static const char *const settings_of_workers[][2] = {
 	{"application_name", "pg_tandem"},
 };
 
+/* Whether the server lets a worker in as the role. */
 static bool
-can_log_in(Oid role)
+can_connect(Oid role)
 {
 	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
 	bool		can;
 
 	if (!HeapTupleIsValid(tuple))
-		return false;
-	can = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+		return true;			/* it says so itself */
+	can = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin ||
+		!COMPAT_WORKER_NEEDS_LOGIN;
 	ReleaseSysCache(tuple);
-	return can;
+	return can && compat_has_database_right(role, ACL_CONNECT);
 }
 
 void
-process_order_init(ProcessOrder *order, Oid role, Oid login)
+process_order_init(ProcessOrder *order, Oid role)
 {
 	memset(order, 0, sizeof(ProcessOrder));
 	order->database = MyDatabaseId;
-	order->role = order->login = role;
-	if (!COMPAT_WORKER_NEEDS_LOGIN || can_log_in(role))
-		return;
-	order->login = login;
-	if (!OidIsValid(login) || !can_log_in(login))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-				 errmsg("role \"%s\" cannot log in, and so cannot run in the background",
-						GetUserNameFromId(role, false)),
-				 errhint("ALTER ROLE %s LOGIN; or call it in a session of a member of that role.",
-						 quote_identifier(GetUserNameFromId(role, false)))));
+	order->role = role;
+	order->borrowed = OidIsValid(role) && !can_connect(role);
+}
+
+/* What the server keeps of limits that may have been met; -1: no limit. */
+static int
+role_limit(Oid role)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	int			limit = -1;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		limit = ((Form_pg_authid) GETSTRUCT(tuple))->rolconnlimit;
+		ReleaseSysCache(tuple);
+	}
+	return limit;
+}
+
+static int
+database_limit(bool *closed)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID,
+										ObjectIdGetDatum(MyDatabaseId));
+	int			limit = -1;
+
+	*closed = false;
+	if (HeapTupleIsValid(tuple))
+	{
+		limit = ((Form_pg_database) GETSTRUCT(tuple))->datconnlimit;
+		*closed = !((Form_pg_database) GETSTRUCT(tuple))->datallowconn;
+		ReleaseSysCache(tuple);
+	}
+	return limit;
+}
+
+void
+process_explain_failure(const ProcessOrder *order, char **detail, char **hint)
+{
+	const char *database = quote_identifier(get_database_name(MyDatabaseId));
+	char	   *role = GetUserNameFromId(order->role, true);
+	bool		closed;
+	int			of_database = database_limit(&closed);
+	int			of_role = role_limit(order->role);
+
+	if (closed)
+	{
+		*detail = psprintf("Database %s does not accept connections.", database);
+		*hint = psprintf("ALTER DATABASE %s ALLOW_CONNECTIONS true, then call it again.",
+						 database);
+	}
+	else if (role == NULL)
+	{
+		*detail = psprintf("The role with OID %u, as which it was to run, does not exist any more.",
+						   order->role);
+		*hint = pstrdup("CALL tandem.migrate as a role that owns the tables.");
+	}
+	else if (!order->borrowed && !can_connect(order->role))
+	{
+		*detail = psprintf("Role \"%s\" cannot connect to database %s any more.",
+						   role, database);
+		*hint = pstrdup("Call it again: the next worker connects without that role.");
+	}
+	else if (!order->borrowed && of_role >= 0)
+	{
+		*detail = psprintf("Role \"%s\" may have %d connections at most; the server's log tells whether that was the reason.",
+						   role, of_role);
+		*hint = psprintf("ALTER ROLE %s CONNECTION LIMIT -1, then call it again.",
+						 quote_identifier(role));
+	}
+	else if (!order->borrowed && of_database >= 0)
+	{
+		*detail = psprintf("Database %s may have %d connections at most; the server's log tells whether that was the reason.",
+						   database, of_database);
+		*hint = psprintf("ALTER DATABASE %s CONNECTION LIMIT -1, then call it again.",
+						 database);
+	}
+	else
+	{
+		*detail = psprintf("It was to run as role \"%s\"; the server's log tells why it did not come so far.",
+						   role);
+		*hint = pstrdup("CALL tandem.migrate again: it goes on where it was.");
+	}
 }
 
 BackgroundWorkerHandle *
@@ -85,14 +165,21 @@ process_start(const char *function, const char *name,
 	return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : NULL;
 }
 
+/*
+ * The settings of the role that a borrowed session would have begun with, had
+ * the role connected itself.
+ */
 static void
-take_role(Oid role)
+take_settings(Oid role)
 {
-	if (role == GetUserId())
-		return;
-	(void) set_config_option("role", GetUserNameFromId(role, false),
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true,
-							 0, false);
+	Relation	settings = table_open(DbRoleSettingRelationId, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(DbRoleSettingRelationId));
+
+	/* what is set first stays: sources that come later in this list are weaker */
+	ApplySetting(snapshot, MyDatabaseId, role, settings, PGC_S_DATABASE_USER);
+	ApplySetting(snapshot, InvalidOid, role, settings, PGC_S_USER);
+	UnregisterSnapshot(snapshot);
+	table_close(settings, AccessShareLock);
 }
 
 void
@@ -102,11 +189,12 @@ process_begin(ProcessOrder *order)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(order->database, order->login,
+	BackgroundWorkerInitializeConnectionByOid(order->database,
+											  order->borrowed ? InvalidOid : order->role,
 											  COMPAT_WORKER_FLAGS);
 	StartTransactionCommand();
-	if (OidIsValid(order->role))
-		take_role(order->role);
+	if (order->borrowed)
+		take_settings(order->role);
 	for (int i = 0; i < (int) lengthof(settings_of_workers); i++)
 	{
 		if (GetConfigOption(settings_of_workers[i][0], true, false))
@@ -115,6 +203,9 @@ process_begin(ProcessOrder *order)
 							PGC_S_SESSION);
 	}
 	CommitTransactionCommand();
+	/* between transactions: it outlives the abort of any of them */
+	if (order->borrowed)
+		authority_borrow_session(order->role);
 }
 
 void

@@ -18,22 +18,32 @@ typedef struct ProcessOrder
 	Oid			database;
 	Oid			role;			/* whose rights it has; invalid: the bootstrap
 								 * superuser's */
-	Oid			login;			/* as whom it connects, then to take that role */
+	bool		borrowed;		/* it connects without that role, which cannot,
+								 * and becomes it */
 	int			migration_id;
 	int			worker;			/* which one of workers; 0 is the runner */
 	int			workers;
 	int			step_kind;		/* that they share */
-	Oid			owned;			/* table, whose owner the statement runs as */
+	Oid			relation;		/* table that the statement is for */
 	bool		gentle;			/* VACUUM and ANALYZE are to rest now and then */
 	dsm_handle	segment;
 } ProcessOrder;
 
 /*
- * An order for a worker in this database with the rights of role: it connects
- * as that role, or where the server refuses since the role cannot log in, as
- * login.  Errors: that one cannot log in either.
+ * An order for a worker in this database with the rights of role.  It connects
+ * as that role; where the server would refuse, since the role cannot log in
+ * (before 17) or lacks CONNECT, it connects as the bootstrap superuser and
+ * becomes the role at once (authority_borrow_session).
  */
-extern void process_order_init(ProcessOrder *order, Oid role, Oid login);
+extern void process_order_init(ProcessOrder *order, Oid role);
+
+/*
+ * Why a worker of this order that has ended without a word could not connect,
+ * as far as the catalogs tell, as a DETAIL and HINT of an error; the first is
+ * never NULL.
+ */
+extern void process_explain_failure(const ProcessOrder *order, char **detail,
+									char **hint);
 
 /*
  * Starts a worker, which the postmaster does not restart; the caller is told

@@ -79,12 +79,13 @@ static void
 vacuum(Vacuuming *vacuuming, bool gentle)
 {
 	Step	   *step = vacuuming->step;
+	char	   *name = quoting_raw_name(step->relation);
 	CommandError *error;
 	char	   *sql = psprintf("VACUUM (TRUNCATE false, SKIP_LOCKED, PARALLEL 0) %s",
 							   quoting_relation(step->relation));
 
 	SPI_commit();
-	error = command_run(vacuuming->migration, sql, InvalidOid, gentle,
+	error = command_run(vacuuming->migration, sql, step->relation, gentle,
 						watch, vacuuming);
 	step_set_waiting(step->id, NULL, NULL);
 	SPI_commit();
@@ -95,8 +96,10 @@ vacuum(Vacuuming *vacuuming, bool gentle)
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("table \"%s\" is filled without VACUUM in between: %s",
-					get_rel_name(step->relation), error->message),
-			 errhint("It grows meanwhile. Raise max_worker_processes, or set tandem.vacuum_every = 0 to be rid of this warning.")));
+					name, error->message),
+			 error->hint && error->sqlerrcode != ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
+			 ? errhint("%s", error->hint)
+			 : errhint("It grows meanwhile. Raise max_worker_processes, or set tandem.vacuum_every = 0 to be rid of this warning.")));
 }
 
 void
