@@ -21,6 +21,7 @@
 #include "core/settings.h"
 #include "core/sql_function.h"
 #include "core/subtransaction.h"
+#include "core/table_rows.h"
 #include "ddl/columns.h"
 #include "ddl/health.h"
 #include "ddl/partitions.h"
@@ -160,6 +161,8 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 	List	   *questions = force ? NIL : open_questions(migration, rules);
 	List	   *reasons;
 
+	/* the rows that an extension has elsewhere were not looked at */
+	table_rows_check_local(finish_tables(migration));
 	if (questions != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -16,6 +16,7 @@
 #include "catalog/sync.h"
 #include "core/authority.h"
 #include "core/sql_function.h"
+#include "core/table_rows.h"
 #include "ddl/partitions.h"
 #include "sync/relation_rules.h"
 
@@ -80,6 +81,7 @@ tandem_verify(PG_FUNCTION_ARGS)
 			continue;
 		seen = lappend_oid(seen, rule->relation);
 		authority_check_owner(rule->relation);
+		table_rows_check_local(table_tree(rule->relation));
 		foreach(leaf, table_leaves(rule->relation))
 			verify_table((ReturnSetInfo *) fcinfo->resultinfo, migration, rule,
 						 lfirst_oid(leaf));

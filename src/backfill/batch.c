@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -24,6 +23,7 @@
 #include "backfill/page_room.h"
 #include "core/quoting.h"
 #include "core/settings.h"
+#include "core/table_rows.h"
 #include "sync/dual_write.h"
 #include "sync/row_key.h"
 
@@ -344,14 +344,9 @@ leave_range(Batch *batch, const BlockRange *range)
 static void
 scan_range(Batch *batch, const BlockRange *range)
 {
-	ItemPointerData from;
-	ItemPointerData to;
-	TableScanDesc scan;
+	TableScanDesc scan = table_rows_begin_scan(batch->state->rel,
+											   range->first, range->last);
 
-	ItemPointerSet(&from, range->first, FirstOffsetNumber);
-	ItemPointerSet(&to, range->last, MaxOffsetNumber);
-	scan = table_beginscan_tidrange(batch->state->rel, GetActiveSnapshot(),
-									&from, &to);
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection,
 										   batch->slot))
 	{

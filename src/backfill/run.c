@@ -36,6 +36,7 @@
 #include "core/authority.h"
 #include "core/settings.h"
 #include "core/subtransaction.h"
+#include "core/table_rows.h"
 #include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
 #include "sync/trigger_row.h"
@@ -98,7 +99,11 @@ open_table(StepRun *run)
 	Relation	rel = try_table_open(run->step->relation, mode);
 
 	if (rel && relation_sync_trigger(rel))
+	{
+		/* an extension may have taken the rows since expand */
+		table_rows_check_local(list_make1_oid(run->step->relation));
 		return rel;
+	}
 	if (search_path_of(run->migration, run->step->relation) == NULL)
 	{
 		if (rel)

@@ -7,12 +7,12 @@
  */
 #include "postgres.h"
 
-#include "access/tableam.h"
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 
 #include "backfill/batch.h"
 #include "backfill/verify.h"
+#include "core/table_rows.h"
 #include "sync/dual_write.h"
 #include "sync/quarantine.h"
 #include "sync/row_key.h"
@@ -171,13 +171,9 @@ scan_blocks(void *arg)
 	VerifyScan *verify = arg;
 	Relation	rel = verify->state->rel;
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	ItemPointerData from;
-	ItemPointerData to;
-	TableScanDesc scan;
+	TableScanDesc scan = table_rows_begin_scan(rel, verify->first,
+											   verify->last);
 
-	ItemPointerSet(&from, verify->first, FirstOffsetNumber);
-	ItemPointerSet(&to, verify->last, MaxOffsetNumber);
-	scan = table_beginscan_tidrange(rel, GetActiveSnapshot(), &from, &to);
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -10,9 +10,11 @@
 #include "catalog/pg_inherits.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "core/quoting.h"
 #include "core/authority.h"
+#include "core/table_rows.h"
 #include "ddl/partitions.h"
 #include "ddl/target.h"
 #include "sync/relation_rules.h"
@@ -46,6 +48,21 @@ kind_description(char relkind)
 			return "a composite type";
 	}
 	return "not a table";
+}
+
+/* A table made OF a type can neither gain nor lose a column. */
+static Oid
+type_of_typed_table(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			type = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		type = ((Form_pg_class) GETSTRUCT(tuple))->reloftype;
+		ReleaseSysCache(tuple);
+	}
+	return type;
 }
 
 static void
@@ -91,7 +108,11 @@ target_check_table(Oid relid)
 		refuse_table(relid, "a temporary table",
 					 "Change it directly: no other session sees it.");
 	authority_check_owner(relid);
+	if (OidIsValid(type_of_typed_table(relid)))
+		refuse_table(relid, "a typed table",
+					 "Its columns are those of its type. Make it an ordinary table: ALTER TABLE ... NOT OF.");
 	check_inheritance(relid, relkind);
+	table_rows_check(table_tree(relid));
 }
 
 static void

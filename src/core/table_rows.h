@@ -1,0 +1,34 @@
+/*
+ * table_rows.h
+ *		Whether the rows of a table can be reached from here, block by block.
+ */
+#ifndef TANDEM_TABLE_ROWS_H
+#define TANDEM_TABLE_ROWS_H
+
+#include "access/tableam.h"
+#include "nodes/pg_list.h"
+#include "utils/rel.h"
+
+/*
+ * Errors unless the rows of each relation of the OID list, which may include
+ * partitioned tables, can be filled and proved: their table access method has
+ * TID range scans, and no extension keeps the rows elsewhere.  Takes no lock
+ * on them.
+ */
+extern void table_rows_check(List *relids);
+
+/*
+ * Errors if an extension keeps the rows of any of these tables, or of one that
+ * it is a partition of, elsewhere.
+ */
+extern void table_rows_check_local(List *tables);
+
+/*
+ * Begins a scan of the blocks first to last, under the active snapshot.  The
+ * only way to begin one: errors where the table access method has none, which
+ * the server leaves to its callers to look at.
+ */
+extern TableScanDesc table_rows_begin_scan(Relation rel, BlockNumber first,
+										   BlockNumber last);
+
+#endif							/* TANDEM_TABLE_ROWS_H */
