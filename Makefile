@@ -18,6 +18,9 @@ OBJS = \
 	src/core/settings.o \
 	src/core/hint.o \
 	src/core/authority.o \
+	src/core/snapshot.o \
+	src/core/server_text.o \
+	src/core/partition_root.o \
 	src/core/query.o \
 	src/core/subtransaction.o \
 	src/core/quoting.o \
@@ -47,6 +50,8 @@ OBJS = \
 	src/sync/dual_write.o \
 	src/sync/trigger.o \
 	src/sync/trigger_row.o \
+	src/backfill/block_scan.o \
+	src/backfill/failed_row.o \
 	src/backfill/direct_update.o \
 	src/backfill/page_room.o \
 	src/backfill/window.o \

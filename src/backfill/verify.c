@@ -12,6 +12,7 @@
 #include "utils/snapmgr.h"
 
 #include "backfill/batch.h"
+#include "backfill/block_scan.h"
 #include "backfill/verify.h"
 #include "sync/dual_write.h"
 #include "sync/quarantine.h"
@@ -171,13 +172,8 @@ scan_blocks(void *arg)
 	VerifyScan *verify = arg;
 	Relation	rel = verify->state->rel;
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	ItemPointerData from;
-	ItemPointerData to;
-	TableScanDesc scan;
+	TableScanDesc scan = block_scan_begin(rel, verify->first, verify->last);
 
-	ItemPointerSet(&from, verify->first, FirstOffsetNumber);
-	ItemPointerSet(&to, verify->last, MaxOffsetNumber);
-	scan = table_beginscan_tidrange(rel, GetActiveSnapshot(), &from, &to);
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
