@@ -102,6 +102,7 @@ OBJS = \
 	src/worker/steering.o \
 	src/worker/vacuum.o \
 	src/worker/fill.o \
+	src/worker/after_fill.o \
 	src/worker/build.o \
 	src/worker/runner.o \
 	src/worker/background.o \

@@ -38,6 +38,7 @@ server_text_constraint(Oid constraint)
 	authority_pin_search_path(&scope);
 	authority_pin_catalog_forms();
 	text = constraint_definition(constraint);
+
 	authority_leave(&scope);
 	snapshot_leave(entered);
 	return text;
@@ -54,6 +55,7 @@ server_text_index(Oid index)
 	authority_pin_catalog_forms();
 	if (SearchSysCacheExists1(INDEXRELID, ObjectIdGetDatum(index)))
 		text = pg_get_indexdef_string(index);
+
 	authority_leave(&scope);
 	snapshot_leave(entered);
 	return text;
@@ -70,6 +72,7 @@ server_text_expression(Node *expression, Oid relid, const char *alias)
 	authority_pin_text_forms();
 	text = deparse_expression(expression, deparse_context_for(alias, relid),
 							  false, false);
+
 	authority_leave(&scope);
 	snapshot_leave(entered);
 	return text;

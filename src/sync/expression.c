@@ -193,6 +193,7 @@ expression_parse(const char *expression_text, Relation rel, const char *alias,
 	ErrorContextCallback callback = {error_context_stack, expression_error, &source};
 	MemoryContext caller = CurrentMemoryContext;
 	Node	   *expression = NULL;
+
 	/* reading a literal may run the CHECK of a domain */
 	bool		entered = snapshot_enter();
 

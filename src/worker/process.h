@@ -20,6 +20,10 @@ typedef struct ProcessOrder
 								 * superuser's */
 	Oid			login;			/* as whom it connects, then to take that role */
 	int			migration_id;
+	int			runner;			/* whose run it works for; 0: its own */
+	int			maintenance_work_mem;	/* kB, and the next: as in the session
+										 * that wants the run; 0: its own */
+	int			max_parallel_maintenance_workers;
 	int			worker;			/* which one of workers; 0 is the runner */
 	int			workers;
 	int			step_kind;		/* that they share */
