@@ -18,6 +18,9 @@ OBJS = \
 	src/core/settings.o \
 	src/core/hint.o \
 	src/core/authority.o \
+	src/core/snapshot.o \
+	src/core/server_text.o \
+	src/core/partition_root.o \
 	src/core/query.o \
 	src/core/subtransaction.o \
 	src/core/quoting.o \
@@ -48,6 +51,7 @@ OBJS = \
 	src/sync/dual_write.o \
 	src/sync/trigger.o \
 	src/sync/trigger_row.o \
+	src/backfill/failed_row.o \
 	src/backfill/direct_update.o \
 	src/backfill/page_room.o \
 	src/backfill/window.o \
@@ -98,6 +102,7 @@ OBJS = \
 	src/worker/steering.o \
 	src/worker/vacuum.o \
 	src/worker/fill.o \
+	src/worker/after_fill.o \
 	src/worker/build.o \
 	src/worker/runner.o \
 	src/worker/background.o \

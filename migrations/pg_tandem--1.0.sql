@@ -31,6 +31,9 @@ CREATE TABLE tandem.migration (
 	run_in text,
 	paused_by name,
 	settings jsonb NOT NULL DEFAULT '{}',
+	-- of the session that wants a run in the background
+	maintenance_work_mem integer,
+	max_parallel_maintenance_workers integer,
 	error text,
 	hint text
 );
@@ -451,9 +454,11 @@ COMMENT ON VIEW tandem.syncs IS 'every dual-write rule and the health of its tri
 
 CREATE VIEW tandem.progress AS
 SELECT m.name AS migration, t.kind AS step, t.relation, t.object,
-	CASE WHEN t.state <> 'pending' OR w.pids IS NULL OR t.started_at IS NULL THEN t.state
+	CASE WHEN w.pids IS NULL OR t.started_at IS NULL
+			OR t.state <> 'pending' AND NOT d.afterwards THEN t.state
 		WHEN m.paused_by IS NOT NULL THEN 'paused'
-		WHEN t.waiting IS NOT NULL OR m.error IS NOT NULL THEN 'waiting'
+		WHEN t.waiting IS NOT NULL OR m.error IS NOT NULL
+			OR d.afterwards AND t.blockers IS NOT NULL THEN 'waiting'
 		ELSE 'running' END AS state,
 	d.done, d.total, d.percent,
 	rpad(repeat('#', (d.percent / 5)::integer), 20, '.') AS bar,
@@ -466,13 +471,13 @@ SELECT m.name AS migration, t.kind AS step, t.relation, t.object,
 		date_trunc('second', t.run_time
 			* ((t.blocks_total - d.done)::float8 / d.done)) END AS time_left,
 	t.batch_blocks,
-	CASE WHEN w.pids IS NULL OR t.state = 'done' THEN NULL
+	CASE WHEN w.pids IS NULL OR t.state = 'done' AND NOT d.afterwards THEN NULL
 		WHEN t.waiting IS NOT NULL THEN t.waiting
 		WHEN m.error IS NOT NULL AND t.started_at IS NOT NULL
 		THEN 'a while, to try again after an error' END AS waiting,
 	-- a process that was killed leaves what it saw
 	CASE WHEN w.pids IS NOT NULL THEN t.blockers END AS blockers,
-	CASE WHEN t.state <> 'done' THEN w.pids END AS workers,
+	CASE WHEN t.state <> 'done' OR d.afterwards THEN w.pids END AS workers,
 	-- it may quote the row: shown to who may read the table
 	CASE WHEN has_table_privilege(t.relation::oid, 'SELECT')
 		AND NOT row_security_active(t.relation::oid) THEN t.error END AS error,
@@ -484,13 +489,15 @@ CROSS JOIN LATERAL (
 	FROM unnest(t.blocks_todo) r) todo
 CROSS JOIN LATERAL (
 	SELECT t.kind IN ('backfill', 'verify') AS is_blocks,
+		-- its table is filled, and something is still done to it
+		t.state = 'done' AND t.doing IS NOT NULL AS afterwards,
 		CASE WHEN t.started_at IS NULL THEN 0
 			WHEN t.kind IN ('backfill', 'verify') THEN t.blocks_total - todo.blocks_left
 			ELSE t.units_done END AS done,
 		CASE WHEN t.kind IN ('backfill', 'verify') THEN t.blocks_total
 			ELSE t.units_total END AS total) n
 CROSS JOIN LATERAL (
-	SELECT n.is_blocks, n.done, n.total,
+	SELECT n.is_blocks, n.afterwards, n.done, n.total,
 		CASE WHEN t.state = 'done' THEN 100.0
 			WHEN n.total = 0 THEN 0.0
 			ELSE round(100.0 * least(n.done, n.total) / n.total, 1) END AS percent) d

@@ -122,6 +122,8 @@ start_in_background(Migration *migration, int workers)
 
 	run_control_want_background(migration->id, workers,
 								GetUserNameFromId(role, false));
+	run_control_set_build(migration->id, maintenance_work_mem,
+						  max_parallel_maintenance_workers);
 	background_order(migration->id, &order);
 	/* the worker looks whether it is wanted */
 	SPI_commit();

@@ -25,7 +25,6 @@
 #include "core/settings.h"
 #include "core/table_rows.h"
 #include "sync/dual_write.h"
-#include "sync/row_key.h"
 
 /*
  * So few blocks that are done between two that are not stay on the step's list
@@ -47,7 +46,6 @@ typedef struct Batch
 	RowState   *state;
 	DirectUpdate *update;
 	TupleTableSlot *slot;		/* the row at hand */
-	List	   *key;			/* columns that name it */
 	List	   *deferred;		/* TIDs for an UPDATE that fires triggers */
 	PageRoom	room;
 	BlockNumber block;			/* of the row at hand */
@@ -97,17 +95,6 @@ new_columns(RelationRules *rules)
 }
 
 static void
-row_error(void *arg)
-{
-	Batch	   *batch = arg;
-
-	if (!TTS_EMPTY(batch->slot))
-		errcontext("filling row %s of table \"%s\"",
-				   row_key_text(batch->state->rel, batch->slot, batch->key),
-				   RelationGetRelationName(batch->state->rel));
-}
-
-static void
 begin(Batch *batch, RowState *state, BatchResult *result)
 {
 	RelationRules *rules = state->rules;
@@ -116,8 +103,6 @@ begin(Batch *batch, RowState *state, BatchResult *result)
 	batch->state = state;
 	batch->result = result;
 	batch->slot = table_slot_create(state->rel, NULL);
-	batch->key = row_key_columns(state->rel,
-								 rules->rules[0].source->old_columns);
 	batch->update = direct_update_begin(state->rel, filled_columns(rules));
 	batch->block = batch->between.first = InvalidBlockNumber;
 	page_room_init(&batch->room, state->rel, new_columns(rules));
@@ -137,7 +122,7 @@ static bool
 write_row(Batch *batch)
 {
 	DirectUpdateResult result = direct_update_row(batch->update,
-												  &batch->slot->tts_tid,
+												  batch->slot,
 												  batch->state->row);
 
 	if (result == DIRECT_UPDATED)
@@ -178,6 +163,7 @@ fill_row(Batch *batch)
 	int			quarantined;
 
 	batch->rows++;
+	batch->result->row = batch->slot->tts_tid;
 	/* once a row of the page is left, the next visit looks at the rest */
 	if (batch->crowded ||
 		!row_needs_fill(state, batch->slot, stored_columns(batch->slot)))
@@ -382,12 +368,10 @@ void
 batch_fill(RowState *state, const Blocks *blocks, BatchResult *result)
 {
 	Batch		batch;
-	ErrorContextCallback callback = {error_context_stack, row_error, &batch};
 
 	begin(&batch, state, result);
-	error_context_stack = &callback;
 	scan_blocks(&batch, blocks);
-	error_context_stack = callback.previous;
+	ItemPointerSetInvalid(&result->row);
 	end(&batch);
 	if (batch.deferred != NIL)
 		update_deferred(&batch);
@@ -439,17 +423,14 @@ batch_retry_row(RowState *state, ItemPointer tid, int rule_id, bool up)
 {
 	Batch		batch;
 	BatchResult counts = {0};
-	ErrorContextCallback callback = {error_context_stack, row_error, &batch};
 	CompiledRule *rule = find_rule(state->rules, rule_id);
 	RetryResult result = RETRY_RIGHT;
 
 	begin(&batch, state, &counts);
-	error_context_stack = &callback;
 	if (rule && table_tuple_fetch_row_version(state->rel, tid,
 											  GetActiveSnapshot(), batch.slot))
 		result = retry_row(&batch, rule, up);
 	ExecClearTuple(batch.slot);
-	error_context_stack = callback.previous;
 	end(&batch);
 	return result;
 }

@@ -18,6 +18,8 @@ typedef struct BatchResult
 	int			locked;			/* those of them with a row that was locked */
 	int			crowded;		/* those without room for their new versions */
 	TransactionId holder;		/* who had one of them, or invalid */
+	ItemPointerData row;		/* being filled, for failed_row_name; invalid:
+								 * none is */
 	bool		waited_for;		/* somebody waits for a row of the batch */
 	BlockNumber last;			/* then the last block that was filled */
 } BatchResult;
@@ -25,8 +27,9 @@ typedef struct BatchResult
 /*
  * Fills the unfilled rows of blocks, for all rules of state; ends early, after
  * a whole block, when somebody waits for its rows.  Runs as the owner of the
- * table in a transaction with an active snapshot; it is locked in ROW EXCLUSIVE mode.  Errors: whatever up,
- * constraints or indexes raise, with a context line that names the row.
+ * table in a transaction with an active snapshot; it is locked in ROW EXCLUSIVE
+ * mode.  Errors: whatever up, constraints or indexes raise; result->row is then
+ * the row.
  */
 extern void batch_fill(RowState *state, const Blocks *blocks,
 					   BatchResult *result);

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -15,6 +16,7 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
+#include "storage/bufmgr.h"
 #include "utils/snapmgr.h"
 
 #include "backfill/direct_update.h"
@@ -119,67 +121,76 @@ direct_update_lock(DirectUpdate *update, ItemPointer tid)
 	}
 }
 
-static TM_Result
-try_update(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot,
-		   bool wait, CompatUpdateIndexes *update_indexes)
+/*
+ * Whether nobody has updated or locked the row since the slot was filled, by a
+ * look at the stored row itself, which the slot keeps where it is.  A row of
+ * another access method is not looked at.
+ */
+static bool
+looks_free(TupleTableSlot *stored)
 {
-	LockTupleMode mode;
-	TM_FailureData failure;
-	TM_Result	result = table_tuple_update(update->rel, tid, slot,
-											update->estate->es_output_cid,
-											update->estate->es_snapshot,
-											InvalidSnapshot, wait, &failure,
-											&mode, update_indexes);
+	HeapTuple	tuple;
 
-	if (result == TM_BeingModified)
-		update->holder = failure.xmax;
-	return result;
+	if (!TTS_IS_BUFFERTUPLE(stored) ||
+		!BufferIsValid(((BufferHeapTupleTableSlot *) stored)->buffer))
+		return false;
+	tuple = ((BufferHeapTupleTableSlot *) stored)->base.tuple;
+	return (*(volatile uint16 *) &tuple->t_data->t_infomask &
+			HEAP_XMAX_INVALID) != 0;
 }
 
 /*
- * Updates the row if nobody is at work on it.  heap_update, told not to wait,
- * says so when it meets a lock; but then it may be one that does not conflict
- * (FOR KEY SHARE), which the row lock knows.  Servers built with assertions
- * forbid that way, so there the row lock comes first.
+ * Updates the row if nobody is at work on it: a row that does not look free is
+ * locked first, which can be done without waiting.  To lock each row would
+ * write half as much WAL again.  Whoever takes the row in the instant between
+ * the look and the update is waited for, like those whom an index or a foreign
+ * key makes the batch wait for: at most tandem.batch_lock_timeout.  (The table
+ * access method has a form of update that does not wait, which heap does not
+ * support: it takes a lock that does not conflict for one that does, and a
+ * server with assertions ends there.)
  */
 static DirectUpdateResult
-update_or_skip(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot,
-			   CompatUpdateIndexes *update_indexes)
+update_or_skip(DirectUpdate *update, TupleTableSlot *stored,
+			   TupleTableSlot *slot, CompatUpdateIndexes *update_indexes)
 {
-	TM_Result	result = TM_BeingModified;
+	ItemPointerData tid = stored->tts_tid;
+	LockTupleMode mode;
+	TM_FailureData failure;
 
-#ifndef USE_ASSERT_CHECKING
-	result = try_update(update, tid, slot, false, update_indexes);
-#endif
-	if (result == TM_BeingModified)
+	if (!looks_free(stored))
 	{
-		DirectUpdateResult locked = direct_update_lock(update, tid);
+		DirectUpdateResult locked = direct_update_lock(update, &tid);
 
 		if (locked != DIRECT_UPDATED)
 			return locked;
-		result = try_update(update, tid, slot, true, update_indexes);
 	}
-	return result == TM_Ok ? DIRECT_UPDATED : DIRECT_GONE;
+	return table_tuple_update(update->rel, &tid, slot,
+							  update->estate->es_output_cid,
+							  update->estate->es_snapshot, InvalidSnapshot,
+							  true, &failure, &mode, update_indexes) == TM_Ok
+		? DIRECT_UPDATED : DIRECT_GONE;
 }
 
 DirectUpdateResult
-direct_update_row(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot)
+direct_update_row(DirectUpdate *update, TupleTableSlot *stored,
+				  TupleTableSlot *slot)
 {
 	TupleConstr *constraints = RelationGetDescr(update->rel)->constr;
+	bool		constrained = constraints != NULL;
 	CompatUpdateIndexes update_indexes;
 	DirectUpdateResult result;
-	ItemPointerData self = *tid;
+	ItemPointerData self = stored->tts_tid;
 	List	   *recheck = NIL;
 
 	slot->tts_tableOid = RelationGetRelid(update->rel);
 	if (constraints && constraints->has_generated_stored)
 		ExecComputeStoredGenerated(update->target, update->estate, slot,
 								   CMD_UPDATE);
-	if (constraints)
+	if (constrained)
 		ExecConstraints(update->target, slot, update->estate);
 	if (update->rel->rd_rel->relispartition)
 		ExecPartitionCheck(update->target, slot, update->estate, true);
-	result = update_or_skip(update, &self, slot, &update_indexes);
+	result = update_or_skip(update, stored, slot, &update_indexes);
 	if (result == DIRECT_UPDATED)
 	{
 		update->indexed += compat_needs_indexes(update_indexes);

@@ -1,7 +1,7 @@
 /*
  * direct_update.h
- *		Updates rows without a statement: no user trigger fires, and no row lock
- *		is ever waited for.
+ *		Updates rows without a statement: no user trigger fires, and a row that
+ *		another session is at work on is left alone.
  */
 #ifndef TANDEM_DIRECT_UPDATE_H
 #define TANDEM_DIRECT_UPDATE_H
@@ -36,11 +36,12 @@ typedef struct DirectUpdate
 extern DirectUpdate *direct_update_begin(Relation rel, Bitmapset *columns);
 
 /*
- * Replaces the row at tid by the one in slot, with all that an UPDATE must do:
- * constraints, generated columns, indexes, foreign keys, logical decoding.
+ * Replaces the row in stored, as a scan has left it there, by the one in slot,
+ * with all that an UPDATE must do: constraints, generated columns, indexes,
+ * foreign keys, logical decoding.
  */
 extern DirectUpdateResult direct_update_row(DirectUpdate *update,
-											ItemPointer tid,
+											TupleTableSlot *stored,
 											TupleTableSlot *slot);
 
 /* Locks the row as an UPDATE would, or says why not. */

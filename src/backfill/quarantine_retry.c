@@ -9,20 +9,23 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
 #include "backfill/batch.h"
+#include "backfill/failed_row.h"
 #include "backfill/quarantine_retry.h"
 #include "catalog/sync.h"
+#include "core/clock.h"
 #include "core/quoting.h"
 #include "core/authority.h"
+#include "core/settings.h"
+#include "core/subtransaction.h"
 #include "sync/quarantine.h"
 #include "sync/row_key.h"
-
-#define ROWS_A_TRANSACTION 100
 
 /* "schema.=" of the column's type, to be put into OPERATOR(); NULL: none */
 static char *
@@ -105,60 +108,102 @@ find_rows(Relation rel, const SyncRule *rule, const char *key)
 	return rows;
 }
 
-/* Whether all rows of the key are right. */
-static bool
-retry_rows(Relation rel, const SyncRule *rule, const QuarantinedRow *q)
+typedef struct Retry
 {
+	const QuarantinedRow *note;
+	ItemPointerData row;		/* at work on; invalid: none */
+	bool		right;			/* all rows of the note are */
+} Retry;
+
+static void
+retry_rows(Retry *retry, Relation rel, const SyncRule *rule)
+{
+	const QuarantinedRow *note = retry->note;
 	AuthorityScope scope;
-	bool		right = true;
-	List	   *rows = find_rows(rel, rule, q->key);
+	List	   *rows = find_rows(rel, rule, note->key);
 	ListCell   *lc;
 	RowState   *state;
 
+	retry->right = true;
 	authority_enter_owner(&scope, rel, rule->search_path);
 	state = row_state_create(rel, relation_sync_trigger(rel));
 	foreach(lc, rows)
-		right &= batch_retry_row(state, lfirst(lc), q->sync, q->up) == RETRY_RIGHT;
+	{
+		retry->row = *(ItemPointer) lfirst(lc);
+		if (batch_retry_row(state, &retry->row, note->sync, note->up) != RETRY_RIGHT)
+			retry->right = false;
+		ItemPointerSetInvalid(&retry->row);
+	}
 	authority_leave(&scope);
-	return right;
 }
 
 /* Each under a snapshot of its own, which sees what the one before wrote. */
-static bool
-retry(const QuarantinedRow *q)
+static void
+retry_note(void *arg)
 {
+	Retry	   *retry = arg;
 	bool		live;
-	SyncRule   *rule = sync_get(q->sync, &live);
-	Relation	rel = try_table_open(q->relation, RowExclusiveLock);
-	bool		right;
+	SyncRule   *rule = sync_get(retry->note->sync, &live);
+	Relation	rel = try_table_open(retry->note->relation, RowExclusiveLock);
 
-	if (rel == NULL || rule == NULL)
-		return true;
+	retry->right = rel == NULL || rule == NULL;
+	if (rel == NULL)
+		return;
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	right = relation_sync_trigger(rel) && retry_rows(rel, rule, q);
+	if (rule && relation_has_sync_trigger(rel))
+		retry_rows(retry, rel, rule);
 	PopActiveSnapshot();
 	table_close(rel, NoLock);
-	return right;
 }
 
-int64
-quarantine_retry(Migration *migration)
+/* Errors that tell of other sessions: the row is tried by the next run. */
+static bool
+will_pass(const ErrorData *error)
 {
-	int64		left = 0;
-	ListCell   *lc;
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
 
-	foreach(lc, quarantine_list(migration->id))
+/* Whether the note has left the quarantine. */
+static bool
+settle_note(const Migration *migration, const QuarantinedRow *note)
+{
+	Retry		retry = {.note = note};
+	ErrorData  *error = subtransaction_try(retry_note, &retry);
+
+	if (error && will_pass(error))
+		return false;
+	if (error)
 	{
-		QuarantinedRow *q = lfirst(lc);
-
-		if (retry(q))
-			quarantine_remove(q->id);
-		else
-			left++;
-		/* not too many rows locked at a time */
-		if (foreach_current_index(lc) % ROWS_A_TRANSACTION == ROWS_A_TRANSACTION - 1)
-			SPI_commit();
+		if (ItemPointerIsValid(&retry.row))
+			failed_row_name(error, note->relation, &retry.row);
+		if (error->hint == NULL)
+			error->hint = psprintf("Fix the cause, then CALL tandem.migrate(%s) again; what was done is kept.",
+								   quote_literal_cstr(migration->name));
+		ReThrowError(error);
 	}
-	return left;
+	if (retry.right)
+		quarantine_remove(note->id);
+	return retry.right;
+}
+
+int
+quarantine_retry(const Migration *migration, List *notes, int first,
+				 int target_ms, int64 *left)
+{
+	int64		end = clock_after_ms(target_ms);
+	int			next = first;
+
+	/* as in a batch, for the transaction */
+	if (setting_batch_lock_timeout > 0)
+		settings_for_transaction("lock_timeout",
+								 psprintf("%d", setting_batch_lock_timeout));
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!settle_note(migration, list_nth(notes, next++)))
+			(*left)++;
+	} while (next < list_length(notes) && clock_now() < end);
+	return next;
 }

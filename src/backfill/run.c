@@ -12,7 +12,6 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "storage/bufmgr.h"
@@ -22,6 +21,7 @@
 #include "utils/snapmgr.h"
 
 #include "backfill/batch.h"
+#include "backfill/failed_row.h"
 #include "backfill/pacing.h"
 #include "backfill/reclaim.h"
 #include "backfill/run.h"
@@ -32,6 +32,7 @@
 #include "catalog/sync.h"
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/partition_root.h"
 #include "core/query.h"
 #include "core/authority.h"
 #include "core/settings.h"
@@ -58,6 +59,7 @@ struct StepRun
 	Pacing		pacing;
 	Reclaim		reclaim;		/* what earlier batches have left */
 	MemoryContext batch_context;
+	BatchResult result;			/* of the last batch that filled */
 	BlocksLeft	left;
 	int			target_ms;		/* that a batch may take */
 	const char *rest;			/* after the batch, for what, or NULL */
@@ -76,15 +78,14 @@ struct StepRun
 static char *
 search_path_of(Migration *migration, Oid relid)
 {
-	List	   *tables = lcons_oid(relid, get_rel_relispartition(relid)
-								   ? get_partition_ancestors(relid) : NIL);
+	Oid			root = partition_root(relid);
 	ListCell   *lc;
 
 	foreach(lc, sync_list_of_migration(migration->id))
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (list_member_oid(tables, rule->relation))
+		if (rule->relation == relid || rule->relation == root)
 			return rule->search_path;
 	}
 	return NULL;
@@ -98,7 +99,7 @@ open_table(StepRun *run)
 	? RowExclusiveLock : AccessShareLock;
 	Relation	rel = try_table_open(run->step->relation, mode);
 
-	if (rel && relation_sync_trigger(rel))
+	if (rel && relation_has_sync_trigger(rel))
 	{
 		/* an extension may have taken the rows since expand */
 		table_rows_check_local(list_make1_oid(run->step->relation));
@@ -182,27 +183,28 @@ fill_blocks(StepRun *run, Relation rel, Blocks *blocks, StepAdvance *advance,
 			List **again)
 {
 	AuthorityScope scope;
-	BatchResult result = {0};
+	BatchResult *result = &run->result;
 
+	memset(result, 0, sizeof(BatchResult));
 	authority_enter_owner(&scope, rel, run->search_path);
-	batch_fill(row_state_create(rel, trigger_of(rel)), blocks, &result);
+	batch_fill(row_state_create(rel, trigger_of(rel)), blocks, result);
 	authority_leave(&scope);
-	if (result.waited_for)
+	if (result->waited_for)
 	{
-		blocks_cut(blocks, result.last);
+		blocks_cut(blocks, result->last);
 		pacing_shrink(&run->pacing);
 		advance->blockers = "sessions waited for rows of the batch, which was cut short";
 	}
-	advance->rows_done = result.rows_done;
-	advance->rows_filled = result.rows_filled;
-	advance->rows_indexed = result.rows_indexed;
-	advance->rows_quarantined = result.rows_quarantined;
-	*again = result.again;
-	run->left_blocked += result.locked;
-	run->window.crowded |= result.crowded > 0;
-	if (result.locked > 0)
+	advance->rows_done = result->rows_done;
+	advance->rows_filled = result->rows_filled;
+	advance->rows_indexed = result->rows_indexed;
+	advance->rows_quarantined = result->rows_quarantined;
+	*again = result->again;
+	run->left_blocked += result->locked;
+	run->window.crowded |= result->crowded > 0;
+	if (result->locked > 0)
 	{
-		char	   *session = describe_transaction(result.holder);
+		char	   *session = describe_transaction(result->holder);
 
 		advance->blockers = psprintf("rows locked by %s",
 									 session ? session : "other sessions");
@@ -356,6 +358,8 @@ fail_step(StepRun *run, ErrorData *error)
 {
 	bool		was_ended = ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
 
+	if (!was_ended && ItemPointerIsValid(&run->result.row))
+		failed_row_name(error, run->step->relation, &run->result.row);
 	if (error->hint == NULL && !was_ended)
 		error->hint = psprintf("Mend the cause, then CALL tandem.migrate(%s) again; what was done is kept.",
 							   quote_literal_cstr(run->migration->name));
@@ -407,6 +411,7 @@ try_batch(StepRun *run)
 	ErrorData  *error;
 
 	migration_check_stop(run->migration);
+	ItemPointerSetInvalid(&run->result.row);
 	error = subtransaction_try(work_on_batch, run);
 	if (error == NULL)
 		return;

@@ -16,6 +16,8 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lock.h"
+#include "storage/procarray.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
 
@@ -263,9 +265,25 @@ migration_stop_runner(const Migration *migration, int timeout_ms)
 					 migration_runner_pid(migration))));
 }
 
+/* The runner that this worker has joined; 0: it is no worker. */
+static int	joined_runner = 0;
+
+int
+migration_runner_of_process(void)
+{
+	return joined_runner ? joined_runner : MyProcPid;
+}
+
 void
 migration_check_stop(const Migration *migration)
 {
+	if (joined_runner && BackendPidGetProc(joined_runner) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_ADMIN_SHUTDOWN),
+				 errmsg("the run of migration \"%s\" by pid %d has ended",
+						migration->name, joined_runner),
+				 errhint("CALL tandem.migrate(%s) again: it goes on where it was.",
+						 quote_literal_cstr(migration->name))));
 	if (!acquire(LOCK_STOP, migration->id, ShareLock, false))
 		migration_stopped(migration);
 }
@@ -281,14 +299,23 @@ leave_workers(int code, Datum arg)
 		(void) LockRelease(tag, ShareLock, true);
 }
 
-void
-migration_join_workers(int migration_id)
+/*
+ * Who has waited for the workers, or waits, does not reckon with this one.
+ * Once it has the lock it is reckoned with; but another runner may have come
+ * before that.
+ */
+bool
+migration_join_workers(int migration_id, int runner)
 {
 	static LOCKTAG tag;
+	Migration	migration = {.id = migration_id};
 
 	set_lock_tag(&tag, LOCK_WORKER, migration_id);
 	before_shmem_exit(leave_workers, PointerGetDatum(&tag));
-	(void) LockAcquire(&tag, ShareLock, true, true);
+	if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	joined_runner = runner;
+	return migration_runner_pid(&migration) == runner;
 }
 
 void

@@ -76,13 +76,22 @@ extern void migration_unlock_runner(Migration *migration);
 extern void migration_stop_runner(const Migration *migration, int timeout_ms);
 
 /*
- * Errors when somebody asks the migration to stop.  Else holds the stop up
- * until the end of the transaction.
+ * Errors when somebody asks the migration to stop, or the runner that this
+ * process works for is gone.  Else holds the stop up until the end of the
+ * transaction.
  */
 extern void migration_check_stop(const Migration *migration);
 
-/* For the life of this process it works for the runner of the migration. */
-extern void migration_join_workers(int migration_id);
+/*
+ * This process, a worker, works for the runner of the migration with process
+ * id runner until it ends: nobody runs, aborts or cancels the migration anew
+ * meanwhile, and migration_check_stop fails once that process is gone.  False:
+ * that one does not run it any more, so the caller must do nothing.
+ */
+extern bool migration_join_workers(int migration_id, int runner);
+
+/* The runner that this process works for; that may be itself. */
+extern int	migration_runner_of_process(void);
 
 /*
  * Tells, until the end of the transaction, that this process is going to run

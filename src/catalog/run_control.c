@@ -83,6 +83,38 @@ run_control_want_background(int migration_id, int workers, const char *run_as)
 }
 
 void
+run_control_set_build(int migration_id, int memory, int workers)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_int(&query, memory);
+	query_int(&query, workers);
+	(void) query_run(&query,
+					 "UPDATE tandem.migration SET maintenance_work_mem = $2, max_parallel_maintenance_workers = $3 "
+					 "WHERE id = $1");
+	query_end(&query);
+}
+
+void
+run_control_get_build(int migration_id, int *memory, int *workers)
+{
+	TandemQuery query;
+
+	*memory = *workers = 0;
+	query_begin(&query);
+	query_int(&query, migration_id);
+	if (query_run(&query,
+				  "SELECT maintenance_work_mem, max_parallel_maintenance_workers FROM tandem.migration WHERE id = $1") > 0)
+	{
+		*memory = query_get_int(0, 1);
+		*workers = query_get_int(0, 2);
+	}
+	query_end(&query);
+}
+
+void
 run_control_end_background(int migration_id)
 {
 	TandemQuery query;

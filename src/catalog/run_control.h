@@ -51,4 +51,12 @@ extern void run_control_apply_settings(const RunControl *control);
  */
 extern List *run_control_orphans(void);
 
+/*
+ * The settings with which the session that wants a run in the background would
+ * build an index: maintenance_work_mem in kB, and the most parallel workers.
+ * They are kept for a launcher; memory is 0 where none are.
+ */
+extern void run_control_set_build(int migration_id, int memory, int workers);
+extern void run_control_get_build(int migration_id, int *memory, int *workers);
+
 #endif							/* TANDEM_RUN_CONTROL_H */

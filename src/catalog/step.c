@@ -325,6 +325,38 @@ step_set_doing(int step_id, const char *doing, int64 units_done,
 	query_end(&query);
 }
 
+void
+step_set_afterwards(int step_id, const char *doing, int64 units_done,
+					int64 units_total, const char *blockers)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, step_id);
+	query_text(&query, doing);
+	query_bigint(&query, units_done);
+	query_bigint(&query, units_total);
+	query_text(&query, blockers);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, waiting = NULL, "
+					 "blockers = $5, changed_at = clock_timestamp() WHERE id = $1 AND state = 'done' "
+					 "AND (doing, units_done, units_total, waiting, blockers) IS DISTINCT FROM ($2, $3, $4, NULL, $5)");
+	query_end(&query);
+}
+
+void
+step_forget_afterwards(int migration_id)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET doing = NULL, units_done = 0, units_total = 0, waiting = NULL, blockers = NULL "
+					 "WHERE migration = $1 AND state = 'done' AND (doing, waiting, blockers) IS DISTINCT FROM (NULL, NULL, NULL)");
+	query_end(&query);
+}
+
 bool
 step_all_done(int migration_id)
 {

@@ -118,6 +118,16 @@ extern void step_set_waiting(int step_id, const char *waiting,
 extern void step_set_doing(int step_id, const char *doing, int64 units_done,
 						   int64 units_total);
 
+/*
+ * Notes what is done for the table of a step that has itself ended, how far it
+ * is (total 0: nobody knows) and the sessions in its way; doing NULL: nothing
+ * more.  The second forgets what a run that has died has left of that.
+ */
+extern void step_set_afterwards(int step_id, const char *doing,
+								int64 units_done, int64 units_total,
+								const char *blockers);
+extern void step_forget_afterwards(int migration_id);
+
 /* Whether every step of the migration is done. */
 extern bool step_all_done(int migration_id);
 

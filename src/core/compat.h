@@ -19,6 +19,8 @@
 #include "nodes/plannodes.h"
 #include "parser/parse_type.h"
 #include "postmaster/bgworker.h"
+#include "replication/walsender.h"
+#include "replication/walsender_private.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
@@ -273,17 +275,34 @@ compat_virtual_transaction(int process, LocalTransactionId number)
 	return vxid;
 }
 
-/* Whether the entry is of a session of a client, in some database. */
+/* Whether the process is a WAL sender, which has a database if it decodes. */
+static inline bool
+compat_is_wal_sender(const PGPROC *proc)
+{
+	for (int i = 0; WalSndCtl && i < max_wal_senders; i++)
+	{
+		if (WalSndCtl->walsnds[i].pid == proc->pid)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether the entry is of a session of a client, in some database.  The entry
+ * of a process that has ended keeps what it had until it is used again; but
+ * its latch has no owner any more.
+ */
 static inline bool
 compat_is_client(const PGPROC *proc)
 {
-	if (proc->pid == 0 || !OidIsValid(proc->databaseId) ||
+	if (proc->pid == 0 || proc->procLatch.owner_pid != proc->pid ||
+		!OidIsValid(proc->databaseId) ||
 		(proc->statusFlags & PROC_IS_AUTOVACUUM))
 		return false;
 #if PG_VERSION_NUM >= 180000
 	return proc->isRegularBackend;
 #else
-	return !proc->isBackgroundWorker;
+	return !proc->isBackgroundWorker && !compat_is_wal_sender(proc);
 #endif
 }
 

@@ -204,6 +204,24 @@ try_lock(List *relids, LOCKMODE mode)
 	return try.current;
 }
 
+/* what stands before the sessions in the detail of the error, and after them */
+#define BEFORE_BLOCKERS "In the way: "
+#define AFTER_BLOCKERS "."
+
+char *
+lock_blockers_of(const ErrorData *error)
+{
+	Size		before = strlen(BEFORE_BLOCKERS);
+	Size		length = error->detail ? strlen(error->detail) : 0;
+
+	/* an error of another kind says it in its message */
+	if (length <= before + strlen(AFTER_BLOCKERS) ||
+		strncmp(error->detail, BEFORE_BLOCKERS, before) != 0)
+		return pstrdup(error->message ? error->message : "another session");
+	return pnstrdup(error->detail + before,
+					length - before - strlen(AFTER_BLOCKERS));
+}
+
 void
 lock_relations(List *relids, LOCKMODE mode)
 {
@@ -223,7 +241,7 @@ lock_relations(List *relids, LOCKMODE mode)
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("could not lock table \"%s\" within %d s",
 							get_rel_name(failed), setting_lock_retry_time),
-					 errdetail("In the way: %s.",
+					 errdetail(BEFORE_BLOCKERS "%s" AFTER_BLOCKERS,
 							   describe_table_holders(failed, mode)),
 					 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), and call it again; nothing was changed.")));
 		/* jitter, so that two waiters do not stay in step */

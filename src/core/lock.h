@@ -28,6 +28,9 @@ extern bool lock_is_ours(Oid relid);
 /* The sessions that hold a lock against mode, as text for people. */
 extern char *lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode);
 
+/* The sessions that such an error of lock_relations names, for people. */
+extern char *lock_blockers_of(const ErrorData *error);
+
 /* A session named for people by its process id; NULL when it is gone. */
 extern char *lock_describe_session(int pid);
 

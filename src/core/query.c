@@ -14,6 +14,7 @@
 #include "utils/snapmgr.h"
 
 #include "core/query.h"
+#include "core/snapshot.h"
 
 /* queries under way, one within the other; an error ends them all */
 static int	depth = 0;
@@ -65,14 +66,6 @@ query_is_running(void)
 	return depth > 0;
 }
 
-/* A transaction that has taken no snapshot yet may still choose its isolation. */
-static Snapshot
-latest_snapshot(void)
-{
-	return FirstSnapshotSet ? GetLatestSnapshot()
-		: GetCatalogSnapshot(InvalidOid);
-}
-
 void
 query_begin(TandemQuery *query)
 {
@@ -83,7 +76,7 @@ query_begin(TandemQuery *query)
 	authority_enter_extension(&query->scope);
 	SPI_connect();
 	/* what is read may be stored out of line, and is fetched after the query */
-	PushActiveSnapshot(latest_snapshot());
+	snapshot_push_latest();
 }
 
 void
@@ -229,7 +222,7 @@ query_run_latest(TandemQuery *query, const char *sql)
 	uint64		rows;
 
 	/* what is read-only runs in the active snapshot */
-	PushActiveSnapshot(latest_snapshot());
+	snapshot_push_latest();
 	rows = run(query, sql, true);
 	PopActiveSnapshot();
 	return rows;

@@ -11,7 +11,6 @@
 #include "catalog/pg_constraint.h"
 #include "common/string.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
 #include "utils/syscache.h"
@@ -19,7 +18,7 @@
 #include "core/compat.h"
 #include "core/query.h"
 #include "core/quoting.h"
-#include "core/authority.h"
+#include "core/server_text.h"
 #include "ddl/constraint_state.h"
 #include "ddl/partitions.h"
 
@@ -47,17 +46,13 @@ constraint_find(Oid relid, const char *name, ConstraintState *state)
 char *
 constraint_text(Oid constraint)
 {
-	AuthorityScope scope;
-	Datum		value;
-	char	   *def;
+	char	   *def = server_text_constraint(constraint);
 
-	authority_pin_search_path(&scope);
-	authority_pin_catalog_forms();
-	value = DirectFunctionCall1(pg_get_constraintdef,
-								ObjectIdGetDatum(constraint));
-	def = TextDatumGetCString(value);
-
-	authority_leave(&scope);
+	if (def == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("constraint with OID %u does not exist", constraint),
+				 errhint("Another session has dropped it: call this again.")));
 	if (pg_str_endswith(def, NOT_VALID))
 		def[strlen(def) - strlen(NOT_VALID)] = '\0';
 	return def;

@@ -17,13 +17,13 @@
 #include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/ruleutils.h"
 
 #include "core/compat.h"
 #include "core/hint.h"
 #include "core/lock.h"
 #include "core/quoting.h"
 #include "core/authority.h"
+#include "core/server_text.h"
 #include "core/subtransaction.h"
 #include "ddl/index_definition.h"
 
@@ -85,15 +85,20 @@ index_definition_read(Oid index)
 {
 	IndexDefinition *definition = palloc0(sizeof(IndexDefinition));
 	AuthorityScope scope;
-	char	   *text;
+	char	   *text = server_text_index(index);
 	char	   *head;
 
+	definition->relation = IndexGetRelation(index, true);
+	definition->name = get_rel_name(index);
+	if (text == NULL || definition->name == NULL ||
+		!OidIsValid(definition->relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("index with OID %u does not exist", index),
+				 errhint("Another session has dropped it: call this again.")));
+	/* names are quoted as in the text */
 	authority_pin_search_path(&scope);
 	authority_pin_catalog_forms();
-	text = pg_get_indexdef_string(index);
-
-	definition->relation = IndexGetRelation(index, false);
-	definition->name = quoting_raw_name(index);
 	definition->is_unique = pg_strncasecmp(text, "CREATE UNIQUE ", 14) == 0;
 	head = psprintf("CREATE %sINDEX %s ON %s ",
 					definition->is_unique ? "UNIQUE " : "",

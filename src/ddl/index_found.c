@@ -10,8 +10,8 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/ruleutils.h"
 
+#include "core/server_text.h"
 #include "ddl/index_definition.h"
 #include "ddl/index_found.h"
 
@@ -113,6 +113,7 @@ void
 index_refuse_other(const FoundIndex *found)
 {
 	char		relkind = get_rel_relkind(found->index);
+	char	   *definition;
 
 	if (relkind != RELKIND_INDEX && relkind != RELKIND_PARTITIONED_INDEX)
 		ereport(ERROR,
@@ -121,11 +122,12 @@ index_refuse_other(const FoundIndex *found)
 						found->name),
 				 errhint("Rename it: ALTER TABLE %s RENAME TO ...; then call tandem.migrate again.",
 						 index_qualified_name(found))));
+	definition = server_text_index(found->index);
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_TABLE),
 			 errmsg("index \"%s\" already exists and is another one",
 					found->name),
-			 errdetail("It is: %s", pg_get_indexdef_string(found->index)),
+			 definition ? errdetail("It is: %s", definition) : 0,
 			 errhint("Rename it: ALTER INDEX %s RENAME TO ...; then call tandem.migrate again.",
 					 index_qualified_name(found))));
 }

@@ -4,11 +4,11 @@
  */
 #include "postgres.h"
 
-#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "utils/lsyscache.h"
 
+#include "core/partition_root.h"
 #include "ddl/partitions.h"
 
 List *
@@ -34,8 +34,5 @@ table_leaves(Oid relid)
 Oid
 table_root(Oid relid)
 {
-	List	   *ancestors = get_rel_relispartition(relid)
-	? get_partition_ancestors(relid) : NIL;
-
-	return ancestors == NIL ? relid : llast_oid(ancestors);
+	return partition_root(relid);
 }

@@ -18,11 +18,11 @@
 #include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/ruleutils.h"
 
 #include "core/compat.h"
 #include "core/hint.h"
-#include "core/authority.h"
+#include "core/server_text.h"
+#include "core/snapshot.h"
 #include "sync/expression.h"
 
 typedef struct ExpressionSource
@@ -194,6 +194,9 @@ expression_parse(const char *expression_text, Relation rel, const char *alias,
 	MemoryContext caller = CurrentMemoryContext;
 	Node	   *expression = NULL;
 
+	/* reading a literal may run the CHECK of a domain */
+	bool		entered = snapshot_enter();
+
 	PG_TRY();
 	{
 		error_context_stack = &callback;
@@ -207,6 +210,7 @@ expression_parse(const char *expression_text, Relation rel, const char *alias,
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;
+	snapshot_leave(entered);
 	return expression;
 }
 
@@ -261,16 +265,6 @@ expression_is_builtin(Node *expression)
 char *
 expression_deparse(Node *expression, Relation rel)
 {
-	AuthorityScope scope;
-	char	   *text;
-
-	authority_pin_search_path(&scope);
-	authority_pin_text_forms();
-	text = deparse_expression(expression,
-							  deparse_context_for(EXPRESSION_ALIAS,
-												  RelationGetRelid(rel)),
-							  false, false);
-
-	authority_leave(&scope);
-	return text;
+	return server_text_expression(expression, RelationGetRelid(rel),
+								  EXPRESSION_ALIAS);
 }

@@ -4,9 +4,9 @@
  */
 #include "postgres.h"
 
-#include "catalog/partition.h"
 #include "utils/errcodes.h"
 
+#include "core/partition_root.h"
 #include "core/query.h"
 #include "core/subtransaction.h"
 #include "sync/quarantine.h"
@@ -38,15 +38,6 @@ quarantine_try(void (*work) (void *), void *arg)
 	return error;
 }
 
-/* The table that the sync is recorded with. */
-static Oid
-root_of(Relation rel)
-{
-	return rel->rd_rel->relispartition
-		? llast_oid(get_partition_ancestors(RelationGetRelid(rel)))
-		: RelationGetRelid(rel);
-}
-
 /*
  * This runs as the extension's owner, and the trigger of anybody's table may
  * claim to be of any sync: only that of the sync's own table is believed.  It
@@ -69,7 +60,8 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 	query_text(&query, direction);
 	query_text(&query, unpack_sql_state(error->sqlerrcode));
 	query_text(&query, error->message);
-	query_oid(&query, root_of(state->rel));
+	/* the table that the sync is recorded with */
+	query_oid(&query, partition_root(RelationGetRelid(state->rel)));
 	/* whoever made the trigger, it speaks for its own table alone */
 	recorded = query_run(&query,
 						 "WITH known AS (DELETE FROM tandem.quarantined_row WHERE id IN ("

@@ -22,6 +22,7 @@
 #include "utils/typcache.h"
 
 #include "core/authority.h"
+#include "core/snapshot.h"
 #include "sync/expression.h"
 #include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
@@ -130,10 +131,14 @@ relation_rules_default(Relation rel, AttrNumber attnum)
 {
 	Node	   *expression = NULL;
 
+	/* planning runs immutable functions */
+	bool		entered = snapshot_enter();
+
 	if (!TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attgenerated)
 		expression = build_column_default(rel, attnum);
 	if (expression)
 		expression = (Node *) expression_planner((Expr *) expression);
+	snapshot_leave(entered);
 	while (expression && IsA(expression, CoerceToDomain))
 		expression = (Node *) ((CoerceToDomain *) expression)->arg;
 	return expression;
@@ -324,8 +329,9 @@ compile(Relation rel, const Trigger *trigger)
 	return rules;
 }
 
-Trigger *
-relation_sync_trigger(Relation rel)
+/* As the relcache has it: to be used before anything else is called. */
+static const Trigger *
+cached_trigger(Relation rel)
 {
 	TriggerDesc *triggers = rel->trigdesc;
 
@@ -335,6 +341,33 @@ relation_sync_trigger(Relation rel)
 			return &triggers->triggers[i];
 	}
 	return NULL;
+}
+
+bool
+relation_has_sync_trigger(Relation rel)
+{
+	return cached_trigger(rel) != NULL;
+}
+
+/* It is ours: of any column, without WHEN and transition tables. */
+Trigger *
+relation_sync_trigger(Relation rel)
+{
+	const Trigger *cached = cached_trigger(rel);
+	Trigger    *copy;
+
+	if (cached == NULL)
+		return NULL;
+	copy = palloc(sizeof(Trigger));
+	*copy = *cached;
+	copy->tgname = pstrdup(cached->tgname);
+	copy->tgnattr = 0;
+	copy->tgattr = NULL;
+	copy->tgqual = copy->tgoldtable = copy->tgnewtable = NULL;
+	copy->tgargs = palloc(sizeof(char *) * Max(cached->tgnargs, 1));
+	for (int i = 0; i < cached->tgnargs; i++)
+		copy->tgargs[i] = pstrdup(cached->tgargs[i]);
+	return copy;
 }
 
 /* Takes the rules, if any, from their entry in the cache. */

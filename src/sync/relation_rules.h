@@ -77,14 +77,22 @@ typedef struct RelationRules
 	int			users;			/* statements that work with it */
 } RelationRules;
 
-/* The sync trigger of rel, or NULL. */
+/* Whether rel has a sync trigger. */
+extern bool relation_has_sync_trigger(Relation rel);
+
+/*
+ * The sync trigger of rel, copied into the current memory context, or NULL.
+ * The relcache frees its own triggers at any invalidation, of a table that is
+ * open and locked too: another session's GRANT or ANALYZE is enough.
+ */
 extern Trigger *relation_sync_trigger(Relation rel);
 
 /*
- * The compiled rules of rel, from its sync trigger, parsed and planned as the
- * owner of the table, security-restricted.  The caller keeps a lock
- * on rel, and them until relation_rules_release.  Errors: as expression_parse;
- * a column of a rule is not there any more.
+ * The compiled rules of rel, from its sync trigger, which is not of the
+ * relcache: a copy, or one of a statement.  They are parsed and planned as the
+ * owner of the table, security-restricted.  The caller keeps a lock on rel,
+ * and them until relation_rules_release.  Errors: as expression_parse; a
+ * column of a rule is not there any more.
  */
 extern RelationRules *relation_rules_get(Relation rel, const Trigger *trigger);
 extern void relation_rules_release(RelationRules *rules);

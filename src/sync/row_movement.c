@@ -2,8 +2,15 @@
  * row_movement.c
  *		Rows that an UPDATE moves to another partition.
  *
- * Only the last updated row is noted.  That it is moved is read from the
- * stored row, which the server marks so before it inserts the new one.
+ * Only the last updated row of a statement is noted, and the note is part of
+ * the statement: it lies in the statement's memory, is looked for by whoever
+ * works for that statement alone, and ends with it, however that ends.  So
+ * what comes after the statement, TRUNCATE of the partition or another row in
+ * the same place, never meets it, and a statement that another trigger runs in
+ * between leaves it alone.
+ *
+ * That the row is moved is read from the stored row, which the server marks so
+ * before it inserts the new one.
  */
 #include "postgres.h"
 
@@ -12,6 +19,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "executor/tuptable.h"
+#include "lib/ilist.h"
 #include "storage/bufmgr.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
@@ -21,6 +29,10 @@
 
 typedef struct NotedRow
 {
+	dlist_node	node;			/* of notes */
+	MemoryContext statement;	/* it lies in, too */
+	MemoryContextCallback end;
+	MemoryContext context;		/* of the values */
 	Oid			relid;			/* its old partition; invalid: none is noted */
 	ItemPointerData tid;
 	int			rule;			/* id of the first rule: tells the tables
@@ -30,71 +42,104 @@ typedef struct NotedRow
 	bool	   *nulls;
 } NotedRow;
 
-static NotedRow noted;
-static MemoryContext noted_context = NULL;
+/* of the statements at work, the innermost first */
+static dlist_head notes = DLIST_STATIC_INIT(notes);
 
+/* The statement ends, and its memory with it. */
 static void
-forget(XactEvent event, void *arg)
+forget(void *arg)
 {
-	noted.relid = InvalidOid;
+	NotedRow   *noted = arg;
+
+	dlist_delete(&noted->node);
 }
 
-static void
-make_room(void)
+static NotedRow *
+note_of(MemoryContext statement)
 {
-	if (noted_context == NULL)
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &notes)
 	{
-		noted_context = AllocSetContextCreate(TopMemoryContext,
-											  "tandem row movement",
-											  ALLOCSET_SMALL_SIZES);
-		RegisterXactCallback(forget, NULL);
+		NotedRow   *noted = dlist_container(NotedRow, node, iter.cur);
+
+		if (noted->statement == statement)
+			return noted;
 	}
-	noted.relid = InvalidOid;
-	MemoryContextReset(noted_context);
+	return NULL;
+}
+
+static NotedRow *
+make_note(MemoryContext statement)
+{
+	NotedRow   *noted = MemoryContextAllocZero(statement, sizeof(NotedRow));
+
+	noted->statement = statement;
+	noted->context = AllocSetContextCreate(statement, "tandem row movement",
+										   ALLOCSET_SMALL_SIZES);
+	noted->end.func = forget;
+	noted->end.arg = noted;
+	dlist_push_head(&notes, &noted->node);
+	MemoryContextRegisterResetCallback(statement, &noted->end);
+	return noted;
+}
+
+/* Of the statement of state, without a row. */
+static NotedRow *
+empty_note(RowState *state)
+{
+	NotedRow   *noted = note_of(state->statement);
+
+	if (noted == NULL)
+		return make_note(state->statement);
+	noted->relid = InvalidOid;
+	MemoryContextReset(noted->context);
+	return noted;
 }
 
 void
 row_movement_note(RowState *state, ItemPointer tid, HeapTuple result)
 {
 	RelationRules *rules = state->rules;
+	NotedRow   *noted;
 	MemoryContext caller;
 
 	if (!state->rel->rd_rel->relispartition)
 		return;
-	make_room();
-	caller = MemoryContextSwitchTo(noted_context);
-	noted.tid = *tid;
-	noted.rule = rules->rules[0].source->id;
-	noted.ncolumns = rules->ncolumns;
-	noted.values = palloc(sizeof(Datum) * rules->ncolumns);
-	noted.nulls = palloc(sizeof(bool) * rules->ncolumns);
+	noted = empty_note(state);
+	caller = MemoryContextSwitchTo(noted->context);
+	noted->tid = *tid;
+	noted->rule = rules->rules[0].source->id;
+	noted->ncolumns = rules->ncolumns;
+	noted->values = palloc(sizeof(Datum) * rules->ncolumns);
+	noted->nulls = palloc(sizeof(bool) * rules->ncolumns);
 	for (int i = 0; i < rules->ncolumns; i++)
 	{
 		Form_pg_attribute att = rules->columns[i].att;
 		Datum		value = heap_getattr(result, att->attnum,
 										 RelationGetDescr(state->rel),
-										 &noted.nulls[i]);
+										 &noted->nulls[i]);
 
-		noted.values[i] = noted.nulls[i] ? (Datum) 0
+		noted->values[i] = noted->nulls[i] ? (Datum) 0
 			: datumCopy(value, att->attbyval, att->attlen);
 	}
-	noted.relid = rules->relid;
+	noted->relid = rules->relid;
 	MemoryContextSwitchTo(caller);
 }
 
 /* Whether this transaction has just taken the noted row away for a move. */
 static bool
-noted_row_is_moved(void)
+is_moved(const NotedRow *noted)
 {
-	/* this transaction has updated the partition, and so holds a lock on it */
-	Relation	rel = try_table_open(noted.relid, NoLock);
+	/* its statement, which is at work, holds a lock on the partition */
+	Relation	rel = try_table_open(noted->relid, NoLock);
 	HeapTupleData tuple;
 	Buffer		buffer;
 	bool		moved = false;
 
 	if (rel == NULL)
 		return false;
-	tuple.t_self = noted.tid;
+	tuple.t_self = noted->tid;
 	if (rel->rd_tableam == GetHeapamTableAmRoutine() &&
 		heap_fetch(rel, SnapshotAny, &tuple, &buffer, false))
 	{
@@ -110,11 +155,13 @@ TupleTableSlot *
 row_movement_before(RowState *state)
 {
 	RelationRules *rules = state->rules;
+	NotedRow   *noted = note_of(state->statement);
 	TupleTableSlot *slot;
 
-	if (!OidIsValid(noted.relid) || noted.relid == rules->relid ||
-		noted.rule != rules->rules[0].source->id ||
-		noted.ncolumns != rules->ncolumns || !noted_row_is_moved())
+	if (noted == NULL || !OidIsValid(noted->relid) ||
+		noted->relid == rules->relid ||
+		noted->rule != rules->rules[0].source->id ||
+		noted->ncolumns != rules->ncolumns || !is_moved(noted))
 		return NULL;
 	if (state->moved == NULL)
 	{
@@ -127,9 +174,9 @@ row_movement_before(RowState *state)
 	ExecStoreAllNullTuple(slot);
 	for (int i = 0; i < rules->ncolumns; i++)
 	{
-		slot->tts_values[rules->columns[i].attnum - 1] = noted.values[i];
-		slot->tts_isnull[rules->columns[i].attnum - 1] = noted.nulls[i];
+		slot->tts_values[rules->columns[i].attnum - 1] = noted->values[i];
+		slot->tts_isnull[rules->columns[i].attnum - 1] = noted->nulls[i];
 	}
-	noted.relid = InvalidOid;
+	noted->relid = InvalidOid;
 	return slot;
 }

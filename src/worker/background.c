@@ -178,6 +178,8 @@ background_order(int migration_id, ProcessOrder *order)
 	process_order_init(order, role_of(control->run_as));
 	order->migration_id = migration_id;
 	order->workers = control->workers;
+	run_control_get_build(migration_id, &order->maintenance_work_mem,
+						  &order->max_parallel_maintenance_workers);
 }
 
 BackgroundWorkerHandle *

@@ -121,15 +121,11 @@ static void
 watch(int pid, void *arg)
 {
 	Build	   *build = arg;
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext turn = AllocSetContextCreate(caller, "tandem turn",
-											   ALLOCSET_SMALL_SIZES);
 	char	   *phase = NULL;
 	char	   *blockers;
 	int64		done = 0;
 	int64		total = 0;
 
-	MemoryContextSwitchTo(turn);
 	migration_check_stop(build->migration);
 	read_progress(pid, &phase, &done, &total);
 	blockers = blockers_of(pid);
@@ -141,8 +137,6 @@ watch(int pid, void *arg)
 							  build->piece.doing, phase, done, total,
 							  blockers);
 	SPI_commit();
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(turn);
 }
 
 /* Class 23: rows that the constraint or the unique index does not allow. */

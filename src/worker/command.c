@@ -87,6 +87,7 @@ tandem_command_main(Datum argument)
 	ProcessOrder order;
 	dsm_segment *memory;
 	CommandSegment *segment;
+	bool		joined;
 
 	process_begin(&order);
 	memory = dsm_attach(order.segment);
@@ -95,8 +96,10 @@ tandem_command_main(Datum argument)
 	segment = dsm_segment_address(memory);
 	segment->state = COMMAND_STARTED;
 	StartTransactionCommand();
-	migration_join_workers(order.migration_id);
+	joined = migration_join_workers(order.migration_id, order.runner);
 	CommitTransactionCommand();
+	if (!joined)
+		return;					/* who wanted it has gone, or is to */
 	if (order.gentle)
 		SetConfigOption("vacuum_cost_delay", GENTLE_COST_DELAY, PGC_USERSET,
 						PGC_S_OVERRIDE);
@@ -145,21 +148,31 @@ end_command(int code, Datum arg)
 static void
 wait_for_command(Command *command, CommandWatch watch, void *arg)
 {
+	MemoryContext caller = CurrentMemoryContext;
+
+	/* a statement may run for days */
+	MemoryContext look = AllocSetContextCreate(caller, "tandem watch",
+											   ALLOCSET_SMALL_SIZES);
+
 	for (;;)
 	{
 		pid_t		pid = 0;
 		BgwHandleStatus status = GetBackgroundWorkerPid(command->handle, &pid);
 
 		if (status == BGWH_STOPPED || status == BGWH_POSTMASTER_DIED)
-			return;
+			break;
+		MemoryContextSwitchTo(look);
 		if (status == BGWH_STARTED)
 			watch(pid, arg);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(look);
 		CHECK_FOR_INTERRUPTS();
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 WATCH_EVERY_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 	}
+	MemoryContextDelete(look);
 }
 
 static char *

@@ -16,7 +16,10 @@ typedef struct CommandError
 	char	   *context;
 } CommandError;
 
-/* Called twice a second while the statement runs in process pid; may raise. */
+/*
+ * Called twice a second while the statement runs in process pid; may raise.
+ * What it allocates goes with the call.
+ */
 typedef void (*CommandWatch) (int pid, void *arg);
 
 /*

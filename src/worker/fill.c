@@ -21,6 +21,7 @@
 #include "backfill/throttle.h"
 #include "catalog/migration_lock.h"
 #include "catalog/step_blocks.h"
+#include "ddl/partitions.h"
 #include "sync/trigger_row.h"
 #include "worker/fill.h"
 #include "worker/process.h"
@@ -46,6 +47,22 @@ fill_proof_holds(const Step *step)
 
 	return step->proof && version && strcmp(step->proof, version) == 0 &&
 		step->rows_quarantined == 0;
+}
+
+bool
+fill_is_complete(const Migration *migration, const SyncRule *rule)
+{
+	List	   *fills = step_list(migration->id, STEP_BACKFILL);
+	ListCell   *lc;
+
+	foreach(lc, table_leaves(rule->relation))
+	{
+		Step	   *fill = step_find(fills, lfirst_oid(lc));
+
+		if (fill == NULL || !fill->done || !fill_proof_holds(fill))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -170,8 +187,8 @@ tandem_fill_main(Datum argument)
 
 	process_begin(&order);
 	session_begin();
-	migration_join_workers(order.migration_id);
-	fill.migration = migration_by_id(order.migration_id);
+	if (migration_join_workers(order.migration_id, order.runner))
+		fill.migration = migration_by_id(order.migration_id);
 	fill.kind = (StepKind) order.step_kind;
 	fill.worker = order.worker;
 	fill.workers = order.workers;

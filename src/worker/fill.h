@@ -7,6 +7,7 @@
 
 #include "catalog/migration.h"
 #include "catalog/step.h"
+#include "catalog/sync.h"
 
 /*
  * Runs the steps of that kind to their end, in this process and workers - 1
@@ -22,5 +23,8 @@ extern void fill_run(Migration *migration, StepKind kind, int workers);
  * may be mended by now.
  */
 extern bool fill_proof_holds(const Step *step);
+
+/* Whether every leaf table of the rule is filled, under its trigger of now. */
+extern bool fill_is_complete(const Migration *migration, const SyncRule *rule);
 
 #endif							/* TANDEM_FILL_H */

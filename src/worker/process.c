@@ -10,6 +10,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_db_role_setting.h"
 #include "commands/dbcommands.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "tcop/tcopprot.h"
@@ -18,6 +19,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "catalog/migration_lock.h"
 #include "core/authority.h"
 #include "core/compat.h"
 #include "worker/process.h"
@@ -58,6 +60,9 @@ process_order_init(ProcessOrder *order, Oid role)
 {
 	memset(order, 0, sizeof(ProcessOrder));
 	order->database = MyDatabaseId;
+	order->runner = migration_runner_of_process();
+	order->maintenance_work_mem = maintenance_work_mem;
+	order->max_parallel_maintenance_workers = max_parallel_maintenance_workers;
 	order->role = role;
 	order->borrowed = OidIsValid(role) && !can_connect(role);
 }
@@ -149,6 +154,7 @@ process_start(const char *function, const char *name,
 {
 	BackgroundWorker worker = {0};
 	BackgroundWorkerHandle *handle;
+	char	   *title;
 
 	StaticAssertStmt(sizeof(ProcessOrder) <= BGW_EXTRALEN,
 					 "order must fit into bgw_extra");
@@ -160,7 +166,9 @@ process_start(const char *function, const char *name,
 	strlcpy(worker.bgw_library_name, "$libdir/pg_tandem", BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, function, BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "pg_tandem", BGW_MAXLEN);
-	snprintf(worker.bgw_name, BGW_MAXLEN, "pg_tandem: %s", name);
+	title = psprintf("pg_tandem: %s", name);
+	title[pg_mbcliplen(title, strlen(title), BGW_MAXLEN - 1)] = '\0';
+	strlcpy(worker.bgw_name, title, BGW_MAXLEN);
 	memcpy(worker.bgw_extra, order, sizeof(ProcessOrder));
 	return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : NULL;
 }
@@ -180,6 +188,20 @@ take_settings(Oid role)
 	ApplySetting(snapshot, InvalidOid, role, settings, PGC_S_USER);
 	UnregisterSnapshot(snapshot);
 	table_close(settings, AccessShareLock);
+}
+
+/* Those with which the session that wants the run would build an index. */
+static void
+take_build_settings(const ProcessOrder *order)
+{
+	if (order->maintenance_work_mem == 0)
+		return;
+	SetConfigOption("maintenance_work_mem",
+					psprintf("%d", order->maintenance_work_mem), PGC_USERSET,
+					PGC_S_SESSION);
+	SetConfigOption("max_parallel_maintenance_workers",
+					psprintf("%d", order->max_parallel_maintenance_workers),
+					PGC_USERSET, PGC_S_SESSION);
 }
 
 void
@@ -202,6 +224,7 @@ process_begin(ProcessOrder *order)
 							settings_of_workers[i][1], PGC_USERSET,
 							PGC_S_SESSION);
 	}
+	take_build_settings(order);
 	CommitTransactionCommand();
 	/* between transactions: it outlives the abort of any of them */
 	if (order->borrowed)

@@ -21,6 +21,10 @@ typedef struct ProcessOrder
 	bool		borrowed;		/* it connects without that role, which cannot,
 								 * and becomes it */
 	int			migration_id;
+	int			runner;			/* whose run it works for; 0: its own */
+	int			maintenance_work_mem;	/* kB, and the next: as in the session
+										 * that wants the run; 0: its own */
+	int			max_parallel_maintenance_workers;
 	int			worker;			/* which one of workers; 0 is the runner */
 	int			workers;
 	int			step_kind;		/* that they share */

@@ -11,7 +11,6 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "backfill/quarantine_retry.h"
 #include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
@@ -22,8 +21,7 @@
 #include "ddl/health.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
-#include "ddl/versioned_view.h"
-#include "sync/fill_mark.h"
+#include "worker/after_fill.h"
 #include "worker/build.h"
 #include "worker/fill.h"
 #include "worker/runner.h"
@@ -121,23 +119,6 @@ begin_migrate(Migration *migration)
 	run_control_set_error(migration->id, NULL, NULL);
 }
 
-/* Whether every leaf table of the rule is filled, under its trigger of now. */
-static bool
-all_filled(const Migration *migration, const SyncRule *rule)
-{
-	List	   *fills = step_list(migration->id, STEP_BACKFILL);
-	ListCell   *lc;
-
-	foreach(lc, table_leaves(rule->relation))
-	{
-		Step	   *fill = step_find(fills, lfirst_oid(lc));
-
-		if (fill == NULL || !fill->done || !fill_proof_holds(fill))
-			return false;
-	}
-	return true;
-}
-
 bool
 runner_is_done(const Migration *migration)
 {
@@ -150,7 +131,7 @@ runner_is_done(const Migration *migration)
 		SyncRule   *rule = lfirst(lc);
 
 		if (exists(rule->relation) &&
-			(sync_problem(rule) != NULL || !all_filled(migration, rule)))
+			(sync_problem(rule) != NULL || !fill_is_complete(migration, rule)))
 			return false;
 	}
 	foreach(lc, step_list(migration->id, STEP_VERIFY))
@@ -160,42 +141,6 @@ runner_is_done(const Migration *migration)
 			return false;
 	}
 	return true;
-}
-
-/*
- * Tells the triggers that no row is unfilled any more: from now on they take
- * whatever a writer puts into a new column for his, NULL or the default too.
- */
-static void
-mark_filled(Migration *migration)
-{
-	ListCell   *lc;
-
-	apply_settings(migration);
-	foreach(lc, sync_list_of_migration(migration->id))
-	{
-		SyncRule   *rule = lfirst(lc);
-		char	   *filled;
-
-		if (!exists(rule->relation) || !all_filled(migration, rule) ||
-			strcmp(rule->origin, fill_mark_filled(table_leaves(rule->relation))) == 0)
-			continue;
-		lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
-		/* again, now that nobody can attach a partition */
-		filled = fill_mark_filled(table_leaves(rule->relation));
-		if (!all_filled(migration, rule))
-			continue;
-		sync_set_origin(rule, filled);
-		sync_install(rule->relation);
-	}
-}
-
-/* In a transaction of its own: views are not waited for with tables locked. */
-static void
-end_read_through(Migration *migration)
-{
-	apply_settings(migration);
-	versioned_views_refresh(sync_relations_of_migration(migration->id));
 }
 
 static bool
@@ -247,12 +192,7 @@ run_steps(Migration *migration, int workers)
 	begin_migrate(migration);
 	SPI_commit();
 	fill_run(migration, STEP_BACKFILL, workers);
-	mark_filled(migration);
-	SPI_commit();
-	end_read_through(migration);
-	SPI_commit();
-	quarantined = quarantine_retry(migration);
-	SPI_commit();
+	quarantined = after_fill_run(migration);
 	build_run(migration, STEP_INDEX);
 	build_run(migration, STEP_NOT_NULL);
 	build_run(migration, STEP_CONSTRAINT);

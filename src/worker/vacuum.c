@@ -4,7 +4,9 @@
  *
  * The fill prunes its own pages (backfill/reclaim.c); line pointers and index
  * entries are for VACUUM to free.  It never truncates the table, which would
- * lock it, and steps back where autovacuum is at work already.
+ * lock it, steps back where autovacuum is at work already, and leaves out the
+ * TOAST table, which may be by far the largest part and where the fill, whose
+ * new versions keep the old ones' values, leaves next to nothing dead.
  */
 #include "postgres.h"
 
@@ -81,7 +83,7 @@ vacuum(Vacuuming *vacuuming, bool gentle)
 	Step	   *step = vacuuming->step;
 	char	   *name = quoting_raw_name(step->relation);
 	CommandError *error;
-	char	   *sql = psprintf("VACUUM (TRUNCATE false, SKIP_LOCKED, PARALLEL 0) %s",
+	char	   *sql = psprintf("VACUUM (TRUNCATE false, SKIP_LOCKED, PARALLEL 0, PROCESS_TOAST false) %s",
 							   quoting_relation(step->relation));
 
 	SPI_commit();
