@@ -12,6 +12,7 @@
 #include "utils/syscache.h"
 
 #include "backfill/quarantine_retry.h"
+#include "catalog/filled_leaf.h"
 #include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
@@ -23,6 +24,7 @@
 #include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "ddl/versioned_view.h"
+#include "ddl/view_definition.h"
 #include "sync/fill_mark.h"
 #include "worker/build.h"
 #include "worker/fill.h"
@@ -52,7 +54,10 @@ repair_sync(Migration *migration, SyncRule *rule)
 		return;
 	lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
 	foreach(lc, sync_list_of_relation(rule->relation))
+	{
 		sync_set_origin(lfirst(lc), "");
+		filled_leaf_forget(((SyncRule *) lfirst(lc))->id);
+	}
 	foreach(lc, table_leaves(rule->relation))
 		step_restart(migration->id, lfirst_oid(lc));
 	sync_install(rule->relation);
@@ -175,27 +180,38 @@ mark_filled(Migration *migration)
 	foreach(lc, sync_list_of_migration(migration->id))
 	{
 		SyncRule   *rule = lfirst(lc);
-		char	   *filled;
 
 		if (!exists(rule->relation) || !all_filled(migration, rule) ||
-			strcmp(rule->origin, fill_mark_filled(table_leaves(rule->relation))) == 0)
+			fill_mark_is_filled(rule, table_leaves(rule->relation)))
 			continue;
 		lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
 		/* again, now that nobody can attach a partition */
-		filled = fill_mark_filled(table_leaves(rule->relation));
 		if (!all_filled(migration, rule))
 			continue;
-		sync_set_origin(rule, filled);
+		sync_set_origin(rule, fill_mark_filled(table_leaves(rule->relation)));
+		filled_leaf_forget(rule->id);
 		sync_install(rule->relation);
 	}
 }
 
-/* In a transaction of its own: views are not waited for with tables locked. */
+/*
+ * In a transaction of its own: views are not waited for with tables locked.  The
+ * rules are written last, since others wait for them with tables locked.
+ */
 static void
 end_read_through(Migration *migration)
 {
+	ListCell   *lc;
+
 	apply_settings(migration);
 	versioned_views_refresh(sync_relations_of_migration(migration->id));
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (exists(rule->relation) && !view_reads_through(rule))
+			sync_note_filled(rule);
+	}
 }
 
 static bool
