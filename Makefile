@@ -35,6 +35,7 @@ OBJS = \
 	src/catalog/owned_column.o \
 	src/catalog/step.o \
 	src/catalog/step_blocks.o \
+	src/catalog/filled_leaf.o \
 	src/catalog/run_control.o \
 	src/catalog/registry.o \
 	src/catalog/release_view.o \
@@ -72,6 +73,7 @@ OBJS = \
 	src/ddl/install.o \
 	src/ddl/health.o \
 	src/ddl/guard.o \
+	src/ddl/new_leaf.o \
 	src/ddl/target.o \
 	src/ddl/columns.o \
 	src/ddl/index_definition.o \
@@ -89,6 +91,7 @@ OBJS = \
 	src/ddl/not_null_build.o \
 	src/ddl/view_definition.o \
 	src/ddl/view_dress.o \
+	src/ddl/view_schema.o \
 	src/ddl/versioned_view.o \
 	src/api/arguments.o \
 	src/api/repeat.o \

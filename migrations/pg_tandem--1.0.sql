@@ -59,11 +59,24 @@ CREATE TABLE tandem.sync (
 	-- false: only the views of releases have the new columns
 	stored boolean NOT NULL DEFAULT true,
 	origin text NOT NULL,
+	-- every row has been filled once: since then views show the new columns as they are
+	filled boolean NOT NULL DEFAULT false,
 	search_path text NOT NULL
 );
 CREATE INDEX sync_migration_idx ON tandem.sync (migration);
 CREATE INDEX sync_relation_idx ON tandem.sync (relation);
 COMMENT ON TABLE tandem.sync IS 'dual-write rules: which columns follow which, and how';
+
+-- not dumped: the trigger of a restored partition is another, and has not seen its rows written
+CREATE TABLE tandem.filled_leaf (
+	sync integer NOT NULL,
+	relation oid NOT NULL,
+	trigger oid NOT NULL,
+	-- the cluster and database that the OIDs are of
+	place text NOT NULL,
+	PRIMARY KEY (relation, sync)
+);
+COMMENT ON TABLE tandem.filled_leaf IS 'partitions that were empty when they got the trigger of a sync: none of their rows is unfilled';
 
 CREATE TABLE tandem.owned_column (
 	migration integer NOT NULL,
@@ -225,6 +238,18 @@ ALTER EVENT TRIGGER tandem_guard_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER tandem_guard_ddl IS 'pg_tandem: refuses DDL that would break a live sync';
 COMMENT ON EVENT TRIGGER tandem_guard_drop IS 'pg_tandem: refuses to drop the trigger of a live sync';
 
+CREATE FUNCTION tandem.note_new_leaf() RETURNS event_trigger
+AS 'MODULE_PATHNAME', 'tandem_note_new_leaf' LANGUAGE C;
+REVOKE ALL ON FUNCTION tandem.note_new_leaf() FROM PUBLIC;
+COMMENT ON FUNCTION tandem.note_new_leaf()
+	IS 'notes that a new partition of a synced table has nothing to fill; run by an event trigger of the extension';
+
+CREATE EVENT TRIGGER tandem_note_new_leaf ON ddl_command_end
+	WHEN TAG IN ('CREATE TABLE', 'CREATE SCHEMA', 'ALTER TABLE')
+	EXECUTE FUNCTION tandem.note_new_leaf();
+ALTER EVENT TRIGGER tandem_note_new_leaf ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER tandem_note_new_leaf IS 'pg_tandem: notes that a new partition has nothing to fill';
+
 CREATE FUNCTION tandem.sync_problem(sync integer) RETURNS text
 AS 'MODULE_PATHNAME', 'tandem_sync_problem' LANGUAGE C STABLE STRICT;
 COMMENT ON FUNCTION tandem.sync_problem(integer)
@@ -365,10 +390,11 @@ REVOKE ALL ON FUNCTION tandem.set_dependency(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION tandem.set_dependency(text, integer)
 	IS 'notes the version of what releases need beyond the schema, for the requires of tandem.health';
 
-CREATE FUNCTION tandem.create_views(release integer) RETURNS void
+CREATE FUNCTION tandem.create_views(release integer, relations text[] DEFAULT NULL,
+	schemas text[] DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_create_views' LANGUAGE C;
-COMMENT ON FUNCTION tandem.create_views(integer)
-	IS 'makes schema release_<n>, or brings it up to date: a view of each migrated table with the columns of that release';
+COMMENT ON FUNCTION tandem.create_views(integer, text[], text[])
+	IS 'makes schema release_<n>, or brings it up to date: a view with the columns of that release of each table of your migrations, of those in schemas, or of relations';
 
 CREATE FUNCTION tandem.declared_sessions() RETURNS TABLE (pid integer, release integer)
 AS $$

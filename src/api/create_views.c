@@ -4,102 +4,154 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_namespace.h"
-#include "commands/dbcommands.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #include "api/arguments.h"
 #include "catalog/release_view.h"
+#include "core/authority.h"
 #include "core/compat.h"
+#include "core/quoting.h"
 #include "core/sql_function.h"
-#include "ddl/statement.h"
 #include "ddl/versioned_view.h"
+#include "ddl/view_schema.h"
 
 SQL_FUNCTION(tandem_create_views);
 
-static Oid
-schema_owner(Oid schema)
-{
-	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
-}
-
 /*
- * Whoever owns a schema may put anything into it.  So one that is there must be
- * the caller's: it may have been made to lie in wait for a release.
+ * Whether its views are for the caller to make unasked.  A superuser may act for
+ * anybody, but has not meant any table on which somebody else's migration works.
  */
-static void
-check_schema_owner(const char *name, Oid schema)
+static bool
+is_of_caller(const ViewedTable *table)
 {
-	Oid			owner = schema_owner(schema);
-
-	if (has_privs_of_role(GetUserId(), owner))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("schema \"%s\" belongs to role \"%s\"", name,
-					GetUserNameFromId(owner, false)),
-			 errdetail("Who owns it may put other views in place of these."),
-			 errhint("Call it as a member of that role, or ALTER SCHEMA %s OWNER TO %s.",
-					 quote_identifier(name),
-					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+	return compat_is_table_owner(table->relation, GetUserId()) &&
+		(authority_is_granted(table->owner) || authority_is_granted(table->maker));
 }
 
-static void
-ensure_schema(int release)
-{
-	char	   *name = release_view_schema(release);
-	Oid			schema = get_namespace_oid(name, true);
-
-	if (OidIsValid(schema))
-	{
-		check_schema_owner(name, schema);
-		return;
-	}
-	if (!DatumGetBool(DirectFunctionCall2(has_database_privilege_id,
-										  ObjectIdGetDatum(MyDatabaseId),
-										  CStringGetTextDatum("CREATE"))))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to create schema \"%s\"", name),
-				 errhint("GRANT CREATE ON DATABASE %s TO %s; or have its owner CREATE SCHEMA %s AUTHORIZATION %s.",
-						 quote_identifier(get_database_name(MyDatabaseId)),
-						 quote_identifier(GetUserNameFromId(GetUserId(), false)),
-						 quote_identifier(name),
-						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
-	ddl_run(psprintf("CREATE SCHEMA %s", quote_identifier(name)));
-}
-
+/* Those of a schema, or all (InvalidOid). */
 static List *
-tables_of_caller(void)
+tables_of_caller(int release, Oid schema)
 {
 	List	   *mine = NIL;
 	ListCell   *lc;
 
-	foreach(lc, release_view_tables())
+	foreach(lc, release_view_tables(release))
 	{
-		if (compat_is_table_owner(lfirst_oid(lc), GetUserId()))
-			mine = lappend_oid(mine, lfirst_oid(lc));
+		ViewedTable *table = lfirst(lc);
+
+		if ((!OidIsValid(schema) || table->schema == schema) &&
+			is_of_caller(table))
+			mine = list_append_unique_oid(mine, table->relation);
 	}
 	if (mine == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no migration works on a table of yours"),
-				 errhint("Call it as the owner of the tables, after tandem.sync_column.")));
+				 OidIsValid(schema)
+				 ? errmsg("no migration works on a table of yours in schema \"%s\"",
+						  get_namespace_name(schema))
+				 : errmsg("no migration works on a table of yours"),
+				 errhint("Call it as the owner of the tables, after tandem.sync_column. Or name them: relations => '{...}'.")));
 	return mine;
+}
+
+static void
+check_no_null(List *names, const char *argument)
+{
+	if (names == NIL || list_member_ptr(names, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 names == NIL ? errmsg("argument \"%s\" must not be empty", argument)
+				 : errmsg("argument \"%s\" must not contain nulls", argument),
+				 errhint("Leave it out for the tables of your own migrations.")));
+}
+
+/* Whether a release may have a view of it. */
+static void
+check_table(Oid relid)
+{
+	char		kind = get_rel_relkind(relid);
+	char	   *name = get_rel_name(relid);
+
+	authority_check_owner(relid);
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a table", name),
+				 errdetail_relkind_not_supported(kind),
+				 errhint("Name ordinary and partitioned tables.")));
+	if (get_rel_relispartition(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("table \"%s\" is a partition", name),
+				 errhint("Name its partitioned table: %s.",
+						 quoting_relation(llast_oid(get_partition_ancestors(relid))))));
+	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP ||
+		relid < FirstNormalObjectId)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("table \"%s\" is a %s table", name,
+						relid < FirstNormalObjectId ? "system" : "temporary"),
+				 errhint("Name tables that the application keeps its data in.")));
+}
+
+static List *
+tables_named(List *names)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	check_no_null(names, "relations");
+	foreach(lc, names)
+	{
+		Oid			relid = quoting_resolve_relation(lfirst(lc));
+
+		check_table(relid);
+		relids = list_append_unique_oid(relids, relid);
+	}
+	return relids;
+}
+
+static List *
+tables_in_schemas(int release, List *names)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	check_no_null(names, "schemas");
+	foreach(lc, names)
+	{
+		Oid			schema = get_namespace_oid(lfirst(lc), true);
+
+		if (!OidIsValid(schema))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_SCHEMA),
+					 errmsg("schema \"%s\" does not exist", (char *) lfirst(lc)),
+					 errhint("Give the names as they are in pg_namespace, without quotes.")));
+		relids = list_concat_unique_oid(relids,
+										tables_of_caller(release, schema));
+	}
+	return relids;
+}
+
+static List *
+tables_to_show(FunctionCallInfo fcinfo, int release)
+{
+	List	   *relids = NIL;
+
+	if (PG_ARGISNULL(1) && PG_ARGISNULL(2))
+		return tables_of_caller(release, InvalidOid);
+	if (!PG_ARGISNULL(1))
+		relids = tables_named(argument_strings(fcinfo, 1));
+	if (!PG_ARGISNULL(2))
+		relids = list_concat_unique_oid(relids,
+										tables_in_schemas(release, argument_strings(fcinfo, 2)));
+	return relids;
 }
 
 static void
@@ -116,21 +168,65 @@ check_not_retired(int release, Oid relid)
 				 errhint("Make the views of the release that runs: SELECT name, release, phase FROM tandem.migrations;")));
 }
 
-Datum
-tandem_create_views(PG_FUNCTION_ARGS)
+/* In the order that whoever changes views of several tables keeps. */
+static void
+lock_views(int release, List *tables)
 {
-	int			release = argument_release(fcinfo, 0);
-	List	   *tables = tables_of_caller();
+	List	   *sorted = list_copy(tables);
 	ListCell   *lc;
 
 	release_view_lock_schema(release);
-	foreach(lc, tables)
+	list_sort(sorted, list_oid_cmp);
+	foreach(lc, sorted)
 	{
 		release_view_lock(lfirst_oid(lc));
 		check_not_retired(release, lfirst_oid(lc));
 	}
-	ensure_schema(release);
-	foreach(lc, tables)
-		versioned_view_make(release, lfirst_oid(lc));
+}
+
+/* Before any is let into: see view_schema_grant. */
+static void
+ensure_schemas(List *names)
+{
+	List	   *ensured = NIL;
+	ListCell   *lc;
+	ListCell   *other;
+
+	foreach(lc, names)
+	{
+		bool		done = false;
+
+		foreach(other, ensured)
+			done = done || strcmp(lfirst(other), lfirst(lc)) == 0;
+		if (done)
+			continue;
+		view_schema_ensure(lfirst(lc));
+		ensured = lappend(ensured, lfirst(lc));
+	}
+}
+
+static void
+make_views(int release, List *tables)
+{
+	List	   *schemas = view_schema_choose(release, tables);
+	List	   *grants = NIL;
+	ListCell   *table;
+	ListCell   *schema;
+
+	ensure_schemas(schemas);
+	forboth(table, tables, schema, schemas)
+		versioned_view_make(release, lfirst_oid(table),
+							get_namespace_oid(lfirst(schema), false), &grants);
+	view_schema_revoke(grants);
+}
+
+Datum
+tandem_create_views(PG_FUNCTION_ARGS)
+{
+	int			release = argument_release(fcinfo, 0);
+	List	   *tables = tables_to_show(fcinfo, release);
+
+	lock_views(release, tables);
+	make_views(release, tables);
 	PG_RETURN_VOID();
 }

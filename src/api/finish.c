@@ -9,7 +9,7 @@
 #include "utils/lsyscache.h"
 
 #include "api/finish.h"
-#include "catalog/release_view.h"
+#include "catalog/filled_leaf.h"
 #include "catalog/sync.h"
 #include "core/lock.h"
 #include "core/quoting.h"
@@ -66,11 +66,9 @@ finish_lock_tables(const Migration *migration, List *others)
 	List	   *tables = sync_relations_of_migration(migration->id);
 	List	   *relids = list_concat_unique_oid(list_copy(others),
 												finish_tables(migration));
-	ListCell   *lc;
 
 	/* nobody makes another one meanwhile */
-	foreach(lc, tables)
-		release_view_lock(lfirst_oid(lc));
+	versioned_views_lock(tables);
 	lock_relations(list_concat_unique_oid(relids, versioned_views_of(tables)),
 				   AccessExclusiveLock);
 }
@@ -138,6 +136,8 @@ finish_drop(const Migration *migration, List *doomed)
 
 		column_drop(column->relation, column->name);
 	}
+	foreach(lc, sync_list_of_migration(migration->id))
+		filled_leaf_forget(((SyncRule *) lfirst(lc))->id);
 	quarantine_remove_all(migration->id);
 }
 

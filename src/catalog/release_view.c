@@ -15,6 +15,18 @@
 #include "core/query.h"
 #include "core/settings.h"
 
+/*
+ * A view that somebody dropped leaves its row, whose OID may be another's some
+ * day: so its schema is looked at too.  v: tandem.view.
+ */
+#define VIEWS_THERE \
+	"tandem.view v JOIN pg_class c ON c.oid = v.view AND c.relkind = 'v' " \
+	"JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname::text ~ ('(^|__)release_' || v.release || '$') "
+
+/* The role that created a migration m; NULL: it is gone. */
+#define MIGRATION_CREATOR \
+	"(SELECT r.oid FROM pg_roles r WHERE r.rolname = m.created_by)"
+
 /* objsubid of the locks on the address of tandem.view */
 #define LOCK_RELATION 1
 #define LOCK_SCHEMA 2
@@ -61,10 +73,6 @@ release_view_lock_schema(int release)
 	AcceptInvalidationMessages();
 }
 
-/*
- * A view that somebody dropped leaves its row, whose OID may be another's some
- * day: so the schema is looked at too.
- */
 List *
 release_view_list(Oid relid)
 {
@@ -76,9 +84,7 @@ release_view_list(Oid relid)
 	query_begin(&query);
 	query_oid(&query, relid);
 	rows = query_run(&query,
-					 "SELECT v.view::oid, v.release, v.relation::oid, v.definition FROM tandem.view v "
-					 "JOIN pg_class c ON c.oid = v.view AND c.relkind = 'v' "
-					 "JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'release_' || v.release "
+					 "SELECT v.view::oid, n.oid, v.release, v.relation::oid, v.definition FROM " VIEWS_THERE
 					 "WHERE v.relation = $1 ORDER BY v.release");
 	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
@@ -86,9 +92,10 @@ release_view_list(Oid relid)
 		ReleaseView *view = palloc(sizeof(ReleaseView));
 
 		view->view = query_get_oid(row, 1);
-		view->release = query_get_int(row, 2);
-		view->relation = query_get_oid(row, 3);
-		view->definition = query_get_text(&query, row, 4);
+		view->schema = query_get_oid(row, 2);
+		view->release = query_get_int(row, 3);
+		view->relation = query_get_oid(row, 4);
+		view->definition = query_get_text(&query, row, 5);
 		views = lappend(views, view);
 	}
 	MemoryContextSwitchTo(old);
@@ -142,19 +149,64 @@ release_view_forget(Oid view)
 }
 
 List *
-release_view_tables(void)
+release_view_schemas(void)
 {
 	TandemQuery query;
-	List	   *relids;
+	List	   *schemas = NIL;
+	uint64		rows;
+	MemoryContext old;
 
 	query_begin(&query);
-	relids = query_oids(&query,
-						"SELECT DISTINCT c.oid FROM (SELECT migration, relation FROM tandem.sync "
-						"UNION SELECT migration, relation FROM tandem.owned_column) r "
-						"JOIN tandem.migration m ON m.id = r.migration AND m.phase <> 'aborted' "
-						"JOIN pg_class c ON c.oid = r.relation ORDER BY c.oid");
+	rows = query_run(&query,
+					 "SELECT DISTINCT n.nspname, n.nspowner, v.release, t.relnamespace FROM " VIEWS_THERE
+					 "JOIN pg_class t ON t.oid = v.relation ORDER BY v.release DESC, n.nspname, t.relnamespace");
+	old = MemoryContextSwitchTo(query.caller);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		ViewSchema *schema = palloc(sizeof(ViewSchema));
+
+		schema->name = query_get_text(&query, row, 1);
+		schema->owner = query_get_oid(row, 2);
+		schema->release = query_get_int(row, 3);
+		schema->tables_in = query_get_oid(row, 4);
+		schemas = lappend(schemas, schema);
+	}
+	MemoryContextSwitchTo(old);
 	query_end(&query);
-	return relids;
+	return schemas;
+}
+
+List *
+release_view_tables(int release)
+{
+	TandemQuery query;
+	List	   *tables = NIL;
+	uint64		rows;
+	MemoryContext old;
+
+	query_begin(&query);
+	query_int(&query, release);
+	rows = query_run(&query,
+					 "SELECT t.oid, t.relnamespace, t.relowner, coalesce(w.maker, 0) FROM ("
+					 "SELECT r.relation, " MIGRATION_CREATOR " AS maker, m.id AS place FROM "
+					 "(SELECT migration, relation FROM tandem.sync UNION SELECT migration, relation FROM tandem.owned_column) r "
+					 "JOIN tandem.migration m ON m.id = r.migration AND m.phase <> 'aborted' "
+					 "UNION ALL SELECT v.relation, n.nspowner, NULL FROM " VIEWS_THERE "WHERE v.release = $1) w "
+					 "JOIN pg_class t ON t.oid = w.relation ORDER BY w.place NULLS LAST, t.oid, w.maker");
+	old = MemoryContextSwitchTo(query.caller);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		ViewedTable *table = palloc(sizeof(ViewedTable));
+
+		table->relation = query_get_oid(row, 1);
+		table->schema = query_get_oid(row, 2);
+		table->owner = query_get_oid(row, 3);
+		table->maker = query_get_oid(row, 4);
+		tables = lappend(tables, table);
+	}
+	MemoryContextSwitchTo(old);
+	query_end(&query);
+	return tables;
 }
 
 List *

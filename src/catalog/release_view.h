@@ -11,12 +11,32 @@
 typedef struct ReleaseView
 {
 	Oid			view;
+	Oid			schema;			/* that it is in */
 	int			release;
 	Oid			relation;
 	char	   *definition;		/* its SELECT, as it was made */
 } ReleaseView;
 
-/* release_<n>, the schema of the views of a release; palloc'd. */
+/* A schema that views of a release are in, over tables of one other schema. */
+typedef struct ViewSchema
+{
+	char	   *name;
+	Oid			owner;
+	int			release;
+	Oid			tables_in;
+} ViewSchema;
+
+/* A table that a migration works on, or that a release has a view of. */
+typedef struct ViewedTable
+{
+	Oid			relation;
+	Oid			schema;
+	Oid			owner;
+	Oid			maker;			/* who created the migration, or has the schema
+								 * of the view; InvalidOid: a role that is gone */
+} ViewedTable;
+
+/* release_<n>; palloc'd. */
 extern char *release_view_schema(int release);
 
 /*
@@ -26,8 +46,8 @@ extern char *release_view_schema(int release);
 extern void release_view_lock(Oid relid);
 
 /*
- * The same for the schema of a release, which two sessions may want to make;
- * before any lock on the views of a table.
+ * The same for the schemas of a release, which two sessions may want to make, or
+ * to let a role into; before any lock on the views of a table.
  */
 extern void release_view_lock_schema(int release);
 
@@ -39,8 +59,15 @@ extern ReleaseView *release_view_find(Oid relid, int release);
 extern void release_view_note(const ReleaseView *view);
 extern void release_view_forget(Oid view);
 
-/* Tables with a sync or a column of a migration that was not aborted, by OID. */
-extern List *release_view_tables(void);
+/* Schemas that have views that are there, the newest release first. */
+extern List *release_view_schemas(void);
+
+/*
+ * Tables with a sync or a column of a migration that was not aborted, that of
+ * the first migration first, then those with a view for release: ViewedTable, one
+ * for each table and maker.
+ */
+extern List *release_view_tables(int release);
 
 /*
  * Names of columns of relid that the release does not see: new ones of later

@@ -56,6 +56,14 @@ extern const char *step_kind_name(StepKind kind);
 extern void step_ensure(int migration_id, StepKind kind, Oid relid);
 
 /*
+ * A leaf table of the migration, which is being run or has been, has no row, and
+ * the trigger of version proof sees each that comes: nothing is left to fill or
+ * to verify.  storage is its file.
+ */
+extern void step_note_empty(int migration_id, Oid relid, const char *storage,
+							const char *proof);
+
+/*
  * Adds a step for an index, a constraint or a NOT NULL.  False: the migration
  * has the very same already.  Errors: it has another of that name.
  */

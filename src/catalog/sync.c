@@ -19,7 +19,7 @@ static const char *const on_conflict_names[] = {
 	"SELECT s.id, s.migration, m.name, coalesce(m.release, 0), s.relation::oid, " \
 	"s.old_columns, s.new_columns, s.up, s.down, s.on_conflict, " \
 	"s.on_error = 'quarantine', s.keep_old, s.origin, s.search_path, " \
-	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given " \
+	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled " \
 	"FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 
 const char *
@@ -111,6 +111,7 @@ rule_from_row(TandemQuery *query, uint64 row)
 	rule->stored = query_get_bool(row, 16);
 	rule->up_given = query_get_strings(query, row, 17);
 	rule->down_given = query_get_strings(query, row, 18);
+	rule->filled = query_get_bool(row, 19);
 	return rule;
 }
 
@@ -217,6 +218,18 @@ sync_set_origin(const SyncRule *rule, const char *origin)
 	query_int(&query, rule->id);
 	query_text(&query, origin);
 	(void) query_run(&query, "UPDATE tandem.sync SET origin = $2 WHERE id = $1");
+	query_end(&query);
+}
+
+void
+sync_note_filled(const SyncRule *rule)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, rule->id);
+	(void) query_run(&query,
+					 "UPDATE tandem.sync SET filled = true WHERE id = $1 AND NOT filled");
 	query_end(&query);
 }
 

@@ -34,6 +34,7 @@ typedef struct SyncRule
 	bool		stored;			/* false: the new columns are only in views */
 	char	   *origin;			/* files whose short rows are unfilled: see
 								 * sync/fill_mark.h */
+	bool		filled;			/* every row has been, once */
 	char	   *search_path;	/* of the session that made the sync */
 } SyncRule;
 
@@ -70,6 +71,12 @@ extern SyncRule *sync_get(int id, bool *live);
  * filled.
  */
 extern void sync_set_origin(const SyncRule *rule, const char *origin);
+
+/*
+ * Notes that every row has been filled.  It stays noted: what a partition that
+ * is attached later brings is filled while the new columns are in use.
+ */
+extern void sync_note_filled(const SyncRule *rule);
 
 /*
  * The relations of a migration: of its syncs, and those that it adds columns,

@@ -16,6 +16,7 @@
 #include "core/compat.h"
 #include "core/authority.h"
 #include "core/quoting.h"
+#include "core/settings.h"
 
 static bool session_is_borrowed = false;
 
@@ -97,6 +98,12 @@ authority_enter_owner_of(AuthorityScope *scope, Oid relid)
 }
 
 void
+authority_enter_role(AuthorityScope *scope, Oid role)
+{
+	enter(scope, role, SECURITY_RESTRICTED_OPERATION, NULL);
+}
+
+void
 authority_pin_search_path(AuthorityScope *scope)
 {
 	enter(scope, GetUserId(), 0, AUTHORITY_PINNED_PATH);
@@ -128,6 +135,12 @@ authority_pin_tablespace(void)
 }
 
 void
+authority_pin_lock_timeout(void)
+{
+	set_for_scope("lock_timeout", psprintf("%d", setting_lock_timeout));
+}
+
+void
 authority_see_all_rows(void)
 {
 	Oid			userid;
@@ -142,6 +155,12 @@ authority_leave(AuthorityScope *scope)
 {
 	AtEOXact_GUC(false, scope->settings_level);
 	SetUserIdAndSecContext(scope->userid, scope->context);
+}
+
+bool
+authority_is_granted(Oid role)
+{
+	return OidIsValid(role) && is_member_of_role_nosuper(GetUserId(), role);
 }
 
 void

@@ -35,6 +35,9 @@ extern void authority_enter_owner(AuthorityScope *scope, Relation rel,
 /* The same of a table that is not open; false, and no scope: it is gone. */
 extern bool authority_enter_owner_of(AuthorityScope *scope, Oid relid);
 
+/* As a role in a security-restricted operation, with the session's search_path. */
+extern void authority_enter_role(AuthorityScope *scope, Oid role);
+
 /* As the same user, with search_path pinned to pg_catalog. */
 extern void authority_pin_search_path(AuthorityScope *scope);
 
@@ -54,10 +57,19 @@ extern void authority_pin_catalog_forms(void);
  * default_tablespace does. */
 extern void authority_pin_tablespace(void);
 
+/* Within a scope: no wait for a lock lasts longer than tandem.lock_timeout. */
+extern void authority_pin_lock_timeout(void);
+
 /* Until authority_leave: FORCE ROW LEVEL SECURITY hides no row from the owner. */
 extern void authority_see_all_rows(void);
 
 extern void authority_leave(AuthorityScope *scope);
+
+/*
+ * Whether the role is the current user or has been granted to it: being
+ * superuser is no grant.
+ */
+extern bool authority_is_granted(Oid role);
 
 /* Errors unless the current user owns the table (or may act as its owner). */
 extern void authority_check_owner(Oid relid);

@@ -7,10 +7,10 @@
 
 #include "access/relation.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_namespace.h"
+#include "commands/tablecmds.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -20,31 +20,33 @@
 #include "core/query.h"
 #include "core/quoting.h"
 #include "core/authority.h"
-#include "core/settings.h"
 #include "ddl/statement.h"
 #include "ddl/versioned_view.h"
 #include "ddl/view_definition.h"
 #include "ddl/view_dress.h"
+#include "ddl/view_schema.h"
 
 /* A view as it should be. */
 typedef struct Wanted
 {
 	int			release;
 	Relation	rel;			/* the table */
+	Oid			schema;			/* that the view is in, or is to be */
 	List	   *columns;		/* of ViewColumn */
 	List	   *names;			/* of the same columns */
 	char	   *definition;
 } Wanted;
 
 static void
-wanted_begin(Wanted *wanted, int release, Oid relid, int ending)
+wanted_begin(Wanted *wanted, int release, Oid relid, Oid schema, int ending)
 {
 	AuthorityScope scope;
 
 	wanted->release = release;
+	wanted->schema = schema;
 	wanted->rel = table_open(relid, AccessShareLock);
 	/* the same text in every session, to be compared */
-	authority_pin_search_path(&scope);
+	authority_enter_owner(&scope, wanted->rel, "pg_catalog, pg_temp");
 	authority_pin_catalog_forms();
 	wanted->columns = view_columns(wanted->rel, release,
 								   release_view_hidden(relid, release, ending));
@@ -118,149 +120,159 @@ check_nothing_built_on(Oid view)
 			 errhint("Drop these, then call it again.")));
 }
 
+/* Who may drop anything in it is the owner of the schema. */
 static void
-drop_view(Oid view)
+drop_view(const ReleaseView *view)
 {
-	check_nothing_built_on(view);
-	ddl_run(psprintf("DROP VIEW %s RESTRICT", quoting_relation(view)));
-	release_view_forget(view);
+	check_nothing_built_on(view->view);
+	view_schema_run(view->schema,
+					psprintf("DROP VIEW %s RESTRICT", quoting_relation(view->view)));
+	release_view_forget(view->view);
 }
 
 static void
-check_name_is_free(const char *schema, const char *name)
+check_name_is_free(Oid schema, const char *name)
 {
-	if (OidIsValid(get_relname_relid(name, get_namespace_oid(schema, false))))
+	if (OidIsValid(get_relname_relid(name, schema)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("relation \"%s\" in schema \"%s\" is none of ours",
-						name, schema),
+						name, get_namespace_name(schema)),
 				 errdetail("It was made by hand, or shows a table of that name in another schema."),
 				 errhint("Rename one of the two, then SELECT tandem.create_views again.")));
 }
 
+/* Runs statements as the owner of the table, who owns the view. */
+static void
+run_as_owner(const Wanted *wanted, List *statements)
+{
+	ListCell   *lc;
+
+	foreach(lc, statements)
+	{
+		AuthorityScope scope;
+
+		authority_enter_owner(&scope, wanted->rel, NULL);
+		ddl_run(lfirst(lc));
+		authority_leave(&scope);
+	}
+}
+
 /* What the view takes over from its table. */
 static List *
-dress_of(const Wanted *wanted, const char *schema, const char *qualified)
+dress_of(const Wanted *wanted, const char *qualified)
 {
 	return view_dress(RelationGetRelid(wanted->rel),
 					  view_column_origins(wanted->columns), wanted->names,
-					  GetUserId(), qualified, quote_identifier(schema));
+					  wanted->rel->rd_rel->relowner, qualified);
+}
+
+/* Who may use the view may use its schema. */
+static void
+open_schema(const Wanted *wanted)
+{
+	ListCell   *lc;
+
+	foreach(lc, view_dress_schema(RelationGetRelid(wanted->rel),
+								  view_column_origins(wanted->columns),
+								  wanted->names, wanted->rel->rd_rel->relowner,
+								  wanted->schema))
+		view_schema_run(wanted->schema, lfirst(lc));
 }
 
 /*
- * Makes or replaces view (NULL: there is none) as the current user, who owns it.
+ * Makes or replaces view (NULL: there is none), as the owner of the table: its
+ * text holds what the owner has stored, and reading that may run his code.
  */
 static void
-make_view(const Wanted *wanted, ReleaseView *view, bool replace)
+make_view(const Wanted *wanted, ReleaseView *view, bool replace, List **grants)
 {
-	char	   *schema = release_view_schema(wanted->release);
 	char	   *name = view ? get_rel_name(view->view)
 	: pstrdup(RelationGetRelationName(wanted->rel));
-	char	   *qualified = quote_qualified_identifier(schema, name);
-	List	   *dress = dress_of(wanted, schema, qualified);
+	char	   *qualified = quote_qualified_identifier(get_namespace_name(wanted->schema),
+													   name);
+	List	   *dress = dress_of(wanted, qualified);
+	Oid			owner = wanted->rel->rd_rel->relowner;
 	ReleaseView made = {.release = wanted->release,
+		.schema = wanted->schema,
 		.relation = RelationGetRelid(wanted->rel),
 	.definition = wanted->definition};
-	ListCell   *lc;
 
 	if (view && !replace)
 	{
 		/* what was granted on the view alone, too */
-		dress = list_concat(dress, view_dress(view->view, wanted->names, wanted->names,
-											  GetUserId(), qualified,
-											  quote_identifier(schema)));
-		drop_view(view->view);
+		dress = list_concat(dress, view_dress(view->view, wanted->names,
+											  wanted->names, owner, qualified));
+		drop_view(view);
 	}
 	if (!replace)
-		check_name_is_free(schema, name);
-	ddl_run(psprintf("CREATE OR REPLACE VIEW %s WITH (security_invoker = true) AS %s",
-					 qualified, wanted->definition));
-	foreach(lc, dress)
-		ddl_run(lfirst(lc));
-	made.view = get_relname_relid(name, get_namespace_oid(schema, false));
+		check_name_is_free(wanted->schema, name);
+	view_schema_grant(grants, wanted->schema, owner, true);
+	run_as_owner(wanted,
+				 list_make1(psprintf("CREATE %sVIEW %s WITH (security_invoker = true) AS %s",
+									 replace ? "OR REPLACE " : "", qualified,
+									 wanted->definition)));
+	run_as_owner(wanted, dress);
+	open_schema(wanted);
+	made.view = get_relname_relid(name, wanted->schema);
 	release_view_note(&made);
 }
 
 /* Privileges and comments alone: no lock that would stop a reader. */
 static void
-dress_view(const Wanted *wanted, ReleaseView *view)
+dress_view(const Wanted *wanted, const ReleaseView *view, List **grants)
 {
-	char	   *schema = release_view_schema(wanted->release);
-	AuthorityScope scope;
-	Relation	rel = relation_open(view->view, AccessShareLock);
-	ListCell   *lc;
-
-	authority_enter_owner(&scope, rel, NULL);
-	foreach(lc, dress_of(wanted, schema, quoting_relation(view->view)))
-		ddl_run(lfirst(lc));
-	authority_leave(&scope);
-	relation_close(rel, NoLock);
+	view_schema_grant(grants, wanted->schema, wanted->rel->rd_rel->relowner,
+					  false);
+	run_as_owner(wanted, dress_of(wanted, quoting_relation(view->view)));
+	open_schema(wanted);
 }
 
-/* All of it, with the rights of the view's owner. */
-static void
-remake_view(const Wanted *wanted, ReleaseView *view)
+static bool
+has_other_owner(const Wanted *wanted, const ReleaseView *view)
 {
-	AuthorityScope scope;
+	Relation	rel = relation_open(view->view, AccessShareLock);
+	bool		other = rel->rd_rel->relowner != wanted->rel->rd_rel->relowner;
+
+	relation_close(rel, NoLock);
+	return other;
+}
+
+/*
+ * A view follows its table to another owner, as an index or a sequence of the
+ * table does, and as these does not ask who may create anything in the schema.
+ * The caller has the view locked.
+ */
+static void
+follow_owner(const Wanted *wanted, const ReleaseView *view)
+{
+	if (!has_other_owner(wanted, view))
+		return;
+	ATExecChangeOwner(view->view, wanted->rel->rd_rel->relowner, true,
+					  AccessExclusiveLock);
+	CommandCounterIncrement();
+}
+
+static void
+remake_view(const Wanted *wanted, ReleaseView *view, List **grants)
+{
 	Relation	rel;
 	bool		replace;
 
 	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
+	follow_owner(wanted, view);
 	rel = relation_open(view->view, NoLock);
 	replace = may_replace(wanted, rel);
-	authority_enter_owner(&scope, rel, NULL);
 	relation_close(rel, NoLock);
-	make_view(wanted, view, replace);
-	authority_leave(&scope);
-}
-
-/* Nothing is in it or known of it, and the current user may drop it. */
-static bool
-is_unused(Oid schema)
-{
-	TandemQuery query;
-	bool		unused;
-
-	query_begin(&query);
-	query_oid(&query, schema);
-	query_oid(&query, GetUserId());
-	unused = query_run(&query,
-					   "SELECT FROM pg_namespace n WHERE n.oid = $1 AND pg_has_role($2, n.nspowner, 'USAGE') "
-					   "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid) "
-					   "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid)") > 0;
-	query_end(&query);
-	return unused;
-}
-
-/* A schema whose last view has gone; where somebody puts a thing into it, it stays. */
-static void
-drop_empty_schema(int release)
-{
-	char	   *name = release_view_schema(release);
-	Oid			schema = get_namespace_oid(name, true);
-	LOCKTAG		tag;
-
-	if (!is_unused(schema))
-		return;
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, NamespaceRelationId, schema, 0);
-	if (lock_wait(&tag, AccessExclusiveLock, setting_lock_timeout) &&
-		is_unused(schema))
-		ddl_run(psprintf("DROP SCHEMA %s RESTRICT", quote_identifier(name)));
+	make_view(wanted, view, replace, grants);
 }
 
 static void
-drop_as_owner(ReleaseView *view)
+drop_retired(const ReleaseView *view)
 {
-	AuthorityScope scope;
-	Relation	rel;
-
 	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
-	rel = relation_open(view->view, NoLock);
-	authority_enter_owner(&scope, rel, NULL);
-	relation_close(rel, NoLock);
-	drop_view(view->view);
-	drop_empty_schema(view->release);
-	authority_leave(&scope);
+	drop_view(view);
+	view_schema_drop_unused(view->schema);
 }
 
 /* Nothing to do, unless somebody has altered the view by hand. */
@@ -280,46 +292,83 @@ is_as_noted(const Wanted *wanted, const ReleaseView *view)
 }
 
 void
-versioned_view_make(int release, Oid relid)
+versioned_view_make(int release, Oid relid, Oid schema, List **grants)
 {
 	Wanted		wanted;
 	ReleaseView *view;
 
 	view = release_view_find(relid, release);
-	wanted_begin(&wanted, release, relid, 0);
+	wanted_begin(&wanted, release, relid, schema, 0);
+	/* now that nobody can give it to another owner */
+	authority_check_owner(relid);
 	if (view == NULL)
-		make_view(&wanted, NULL, false);
-	else if (is_as_noted(&wanted, view))
-		dress_view(&wanted, view);
+		make_view(&wanted, NULL, false, grants);
+	else if (is_as_noted(&wanted, view) && !has_other_owner(&wanted, view))
+		dress_view(&wanted, view, grants);
 	else
-		remake_view(&wanted, view);
+		remake_view(&wanted, view, grants);
 	wanted_end(&wanted);
 }
 
 /* Brings a view up to date, where its definition is not what it should be. */
 static void
-refresh_view(ReleaseView *view, int ending)
+refresh_view(ReleaseView *view, int ending, List **grants)
 {
 	Wanted		wanted;
 
-	wanted_begin(&wanted, view->release, view->relation, ending);
+	wanted_begin(&wanted, view->release, view->relation, view->schema, ending);
 	if (strcmp(wanted.definition, view->definition) != 0)
-		remake_view(&wanted, view);
+		remake_view(&wanted, view, grants);
 	wanted_end(&wanted);
+}
+
+/* The releases whose schemas must be opened to the owner of the table. */
+static List *
+closed_releases(List *releases, Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	ListCell   *lc;
+
+	foreach(lc, release_view_list(relid))
+	{
+		ReleaseView *view = lfirst(lc);
+
+		if (view_schema_is_closed_to(view->schema, rel->rd_rel->relowner))
+			releases = list_append_unique_int(releases, view->release);
+	}
+	table_close(rel, AccessShareLock);
+	return releases;
+}
+
+void
+versioned_views_lock(List *relids)
+{
+	List	   *releases = NIL;
+	ListCell   *lc;
+
+	foreach(lc, relids)
+		releases = closed_releases(releases, lfirst_oid(lc));
+	list_sort(releases, list_int_cmp);
+	foreach(lc, releases)
+		release_view_lock_schema(lfirst_int(lc));
+	foreach(lc, relids)
+		release_view_lock(lfirst_oid(lc));
 }
 
 void
 versioned_views_refresh(List *relids)
 {
+	List	   *grants = NIL;
 	ListCell   *lc;
 	ListCell   *view;
 
+	versioned_views_lock(relids);
 	foreach(lc, relids)
 	{
-		release_view_lock(lfirst_oid(lc));
 		foreach(view, release_view_list(lfirst_oid(lc)))
-			refresh_view(lfirst(view), 0);
+			refresh_view(lfirst(view), 0, &grants);
 	}
+	view_schema_revoke(grants);
 }
 
 List *
@@ -358,6 +407,7 @@ versioned_views_check_retired(List *relids, int retired)
 void
 versioned_views_end(List *relids, int ending, int retired)
 {
+	List	   *grants = NIL;
 	ListCell   *lc;
 	ListCell   *cell;
 
@@ -368,9 +418,10 @@ versioned_views_end(List *relids, int ending, int retired)
 			ReleaseView *view = lfirst(cell);
 
 			if (view->release < retired)
-				drop_as_owner(view);
+				drop_retired(view);
 			else
-				refresh_view(view, ending);
+				refresh_view(view, ending, &grants);
 		}
 	}
+	view_schema_revoke(grants);
 }

@@ -3,8 +3,8 @@
  *		The views that show each release its own columns of a table: made,
  *		brought up to date, dropped.
  *
- * A view belongs to who made it.  Later it is replaced and dropped with his
- * rights, by whoever owns the table under it.
+ * A view belongs to the owner of its table, whoever makes it: its text is what
+ * that role has stored, and is read with the rights of no other.
  */
 #ifndef TANDEM_VERSIONED_VIEW_H
 #define TANDEM_VERSIONED_VIEW_H
@@ -12,14 +12,22 @@
 #include "nodes/pg_list.h"
 
 /*
- * Makes the view of a release over table relid, which the current user owns,
- * or brings it up to date: columns, privileges, comments.  The schema is there,
- * and the caller has locked the views of relid.
+ * Makes the view of a release over table relid in a schema that is there
+ * (view_schema_ensure), or brings it up to date where it is: columns, owner,
+ * privileges, comments.  The caller has locked the views of relid; to grants it
+ * adds what view_schema_revoke is to take back.
  * One whose columns are right is not locked against readers.
- * Errors: a view that others build on must be made anew; something else has its
- * name.
+ * Errors: the current user has not the rights of the table's owner; a view that
+ * others build on must be made anew; something else has its name.
  */
-extern void versioned_view_make(int release, Oid relid);
+extern void versioned_view_make(int release, Oid relid, Oid schema,
+								List **grants);
+
+/*
+ * Until the end of the transaction nobody else changes the views of the tables.
+ * To be called before the tables are locked.
+ */
+extern void versioned_views_lock(List *relids);
 
 /*
  * Replaces the views of the tables that read through what has been filled

@@ -40,24 +40,24 @@ column_of(Relation rel, AttrNumber attnum)
 	return TupleDescAttr(RelationGetDescr(rel), attnum - 1);
 }
 
-/*
- * Whether the backfill has been at every row.  One that it had to put into
- * quarantine is shown as it is: up raises.
- */
-static bool
-is_filled(const SyncRule *rule)
+/* A row that the backfill had to put into quarantine is shown as it is: up raises. */
+bool
+view_reads_through(const SyncRule *rule)
 {
-	List	   *fills = step_list(rule->migration_id, STEP_BACKFILL);
+	List	   *fills;
 	ListCell   *lc;
 
+	if (rule->filled)
+		return false;
+	fills = step_list(rule->migration_id, STEP_BACKFILL);
 	foreach(lc, table_leaves(rule->relation))
 	{
 		Step	   *fill = step_find(fills, lfirst_oid(lc));
 
 		if (fill == NULL || !fill->done)
-			return false;
+			return true;
 	}
-	return true;
+	return false;
 }
 
 /* The rule of a new column that is read through, or NULL. */
@@ -198,7 +198,7 @@ rules_to_read_through(Oid relid)
 
 	foreach(lc, sync_list_of_relation(relid))
 	{
-		if (!is_filled(lfirst(lc)))
+		if (view_reads_through(lfirst(lc)))
 			rules = lappend(rules, lfirst(lc));
 	}
 	return rules;

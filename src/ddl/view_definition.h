@@ -5,8 +5,9 @@
 #ifndef TANDEM_VIEW_DEFINITION_H
 #define TANDEM_VIEW_DEFINITION_H
 
-#include "nodes/pg_list.h"
 #include "utils/rel.h"
+
+#include "catalog/sync.h"
 
 /* A column as a view has it. */
 typedef struct ViewColumn
@@ -18,6 +19,13 @@ typedef struct ViewColumn
 	int32		typmod;
 	Oid			collation;
 } ViewColumn;
+
+/*
+ * Whether the new columns of the rule are read through: until the backfill has
+ * been at every row once.  From then on never again, whatever is attached to the
+ * table: an application writes them.
+ */
+extern bool view_reads_through(const SyncRule *rule);
 
 /*
  * The columns that a release sees of rel, in the order of the table; not those

@@ -9,12 +9,20 @@
 #include "nodes/pg_list.h"
 
 /*
- * Statements that give the view called name (quoted) in schema (quoted), with
- * owner owner, what source has of privileges and comments: of the relation
- * itself, and of its columns in from, which the view calls as in names (NULL:
- * comes from no column).  source is the table, or an earlier view in its place.
+ * Statements that give the view called name (quoted), with owner owner, what
+ * source has of privileges and comments: of the relation itself, and of its
+ * columns in from, which the view calls as in names (NULL: comes from no
+ * column).  source is the table, or an earlier view in its place.  To be run as
+ * owner, who may use the schema of the view.
  */
 extern List *view_dress(Oid source, List *from, List *names, Oid owner,
-						const char *name, const char *schema);
+						const char *name);
+
+/*
+ * Statements that let the same roles use the schema of the view: to be run as
+ * the owner of the schema.
+ */
+extern List *view_dress_schema(Oid source, List *from, List *names, Oid owner,
+							   Oid schema);
 
 #endif							/* TANDEM_VIEW_DRESS_H */

@@ -13,10 +13,12 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+#include "catalog/filled_leaf.h"
 #include "core/compat.h"
 #include "sync/fill_mark.h"
 #include "sync/trigger_row.h"
@@ -184,10 +186,46 @@ fill_mark_filled(List *relids)
 	return filled.data;
 }
 
+/* Whether the trigger is known to leave no row of the table unfilled. */
+static bool
+has_no_unfilled(const char *origin, int sync_id, Oid relid, Oid trigger_oid)
+{
+	return lists(origin, psprintf("*:%u", trigger_oid)) ||
+		filled_leaf_is_noted(sync_id, relid, trigger_oid, origin_prefix());
+}
+
 bool
-fill_mark_is_exact(const char *origin, Relation rel, Oid trigger_oid)
+fill_mark_is_filled(const SyncRule *rule, List *relids)
+{
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		SyncTriggerRow trigger;
+
+		if (!sync_trigger_row(lfirst_oid(lc), &trigger) ||
+			!has_no_unfilled(rule->origin, rule->id, lfirst_oid(lc),
+							 trigger.oid))
+			return false;
+	}
+	return true;
+}
+
+bool
+fill_mark_note_empty(const SyncRule *rule, Relation rel, Oid trigger_oid)
+{
+	if (rel->rd_tableam != GetHeapamTableAmRoutine() ||
+		RelationGetNumberOfBlocks(rel) > 0)
+		return false;
+	filled_leaf_note(rule->id, RelationGetRelid(rel), trigger_oid,
+					 origin_prefix());
+	return true;
+}
+
+bool
+fill_mark_is_exact(const SyncRule *rule, Relation rel, Oid trigger_oid)
 {
 	return rel->rd_tableam == GetHeapamTableAmRoutine() &&
-		(lists(origin, psprintf("*:%u", trigger_oid)) ||
-		 lists(origin, psprintf("%u:%u", compat_relation_file(rel), trigger_oid)));
+		(lists(rule->origin, psprintf("%u:%u", compat_relation_file(rel), trigger_oid)) ||
+		 has_no_unfilled(rule->origin, rule->id, RelationGetRelid(rel), trigger_oid));
 }

@@ -17,13 +17,17 @@
  *
  * When all rows of a table have been filled its entry becomes "*:<trigger>":
  * as long as that trigger keeps it so no row is unfilled any more, whatever
- * file it is in and whatever a writer puts there.
+ * file it is in and whatever a writer puts there.  The same holds for a
+ * partition that was empty when it got its trigger, later than the others: it is
+ * noted in tandem.filled_leaf, since nobody may replace the triggers of all
+ * others for it.
  */
 #ifndef TANDEM_FILL_MARK_H
 #define TANDEM_FILL_MARK_H
 
-#include "nodes/pg_list.h"
 #include "utils/rel.h"
+
+#include "catalog/sync.h"
 
 /*
  * The origin of a sync now being made over the columns new_columns (names) of
@@ -36,8 +40,21 @@ extern char *fill_mark_bind(const char *origin, List *relids);
 /* The origin of a sync all of whose relids (leaf tables) have been filled. */
 extern char *fill_mark_filled(List *relids);
 
-/* Whether the exact rule holds for rel, under its trigger trigger_oid. */
-extern bool fill_mark_is_exact(const char *origin, Relation rel,
+/* Whether the triggers of all relids (leaf tables) know that already. */
+extern bool fill_mark_is_filled(const SyncRule *rule, List *relids);
+
+/*
+ * Notes that rel, a leaf table that nobody else can write, has no row for the
+ * rule to fill, if that is so: it has no block.  False: it has.
+ */
+extern bool fill_mark_note_empty(const SyncRule *rule, Relation rel,
+								 Oid trigger_oid);
+
+/*
+ * Whether the exact rule holds for rel, under its trigger trigger_oid.  Of the
+ * rule only id and origin are looked at.
+ */
+extern bool fill_mark_is_exact(const SyncRule *rule, Relation rel,
 							   Oid trigger_oid);
 
 /* Whether this transaction added the column (not merely altered it). */

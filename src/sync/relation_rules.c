@@ -285,7 +285,7 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 	for (int i = 0; i < rule->new_side.ncolumns; i++)
 		rule->first_new = Min(rule->first_new,
 							  rules->columns[rule->new_side.columns[i]].attnum);
-	rule->exact = fill_mark_is_exact(source->origin, rel, trigger->tgoid);
+	rule->exact = fill_mark_is_exact(source, rel, trigger->tgoid);
 }
 
 /*

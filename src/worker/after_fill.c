@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 
 #include "backfill/quarantine_retry.h"
+#include "catalog/filled_leaf.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/clock.h"
@@ -24,6 +25,7 @@
 #include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "ddl/versioned_view.h"
+#include "ddl/view_definition.h"
 #include "sync/fill_mark.h"
 #include "sync/quarantine.h"
 #include "worker/after_fill.h"
@@ -172,7 +174,7 @@ run_pieces(Migration *migration, List *relids, const char *doing,
 
 /* Rules of the table that are filled and not marked so. */
 static List *
-rules_to_mark(const Piece *piece, const char *filled)
+rules_to_mark(const Piece *piece, List *leaves)
 {
 	List	   *rules = NIL;
 	ListCell   *lc;
@@ -183,7 +185,7 @@ rules_to_mark(const Piece *piece, const char *filled)
 
 		if (rule->relation == piece->relation &&
 			fill_is_complete(piece->migration, rule) &&
-			strcmp(rule->origin, filled) != 0)
+			!fill_mark_is_filled(rule, leaves))
 			rules = lappend(rules, rule);
 	}
 	return rules;
@@ -196,28 +198,44 @@ rules_to_mark(const Piece *piece, const char *filled)
 static void
 mark_filled(const Piece *piece)
 {
-	char	   *filled;
+	List	   *leaves;
 	List	   *rules;
 	ListCell   *lc;
 
 	if (get_rel_name(piece->relation) == NULL ||
-		rules_to_mark(piece, fill_mark_filled(table_leaves(piece->relation))) == NIL)
+		rules_to_mark(piece, table_leaves(piece->relation)) == NIL)
 		return;
 	lock_relations(table_tree(piece->relation), ShareRowExclusiveLock);
 	/* again, now that nobody can attach a partition */
-	filled = fill_mark_filled(table_leaves(piece->relation));
-	rules = rules_to_mark(piece, filled);
+	leaves = table_leaves(piece->relation);
+	rules = rules_to_mark(piece, leaves);
 	foreach(lc, rules)
-		sync_set_origin(lfirst(lc), filled);
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		sync_set_origin(rule, fill_mark_filled(leaves));
+		filled_leaf_forget(rule->id);
+	}
 	if (rules != NIL)
 		sync_install(piece->relation);
 }
 
+/* The rules are written last, since others wait for them with tables locked. */
 static void
 end_read_through(const Piece *piece)
 {
-	if (get_rel_name(piece->relation) != NULL)
-		versioned_views_refresh(list_make1_oid(piece->relation));
+	ListCell   *lc;
+
+	if (get_rel_name(piece->relation) == NULL)
+		return;
+	versioned_views_refresh(list_make1_oid(piece->relation));
+	foreach(lc, sync_list_of_migration(piece->migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->relation == piece->relation && !view_reads_through(rule))
+			sync_note_filled(rule);
+	}
 }
 
 static Step *

@@ -11,6 +11,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "catalog/filled_leaf.h"
 #include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
@@ -50,7 +51,10 @@ repair_sync(Migration *migration, SyncRule *rule)
 		return;
 	lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
 	foreach(lc, sync_list_of_relation(rule->relation))
+	{
 		sync_set_origin(lfirst(lc), "");
+		filled_leaf_forget(((SyncRule *) lfirst(lc))->id);
+	}
 	foreach(lc, table_leaves(rule->relation))
 		step_restart(migration->id, lfirst_oid(lc));
 	sync_install(rule->relation);
