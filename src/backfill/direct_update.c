@@ -18,6 +18,8 @@
 #include "utils/snapmgr.h"
 
 #include "backfill/direct_update.h"
+#include "backfill/fill_origin.h"
+#include "catalog/subscription.h"
 #include "core/compat.h"
 
 /* The server's own AFTER ROW UPDATE triggers; NULL: there are none. */
@@ -75,7 +77,9 @@ direct_update_begin(Relation rel, Bitmapset *columns)
 	DirectUpdate *update = palloc0(sizeof(DirectUpdate));
 
 	CheckCmdReplicaIdentity(rel, CMD_UPDATE);
+	subscription_check_key(rel);
 	update->rel = rel;
+	update->sent = fill_is_sent(RelationGetRelid(rel));
 	update->estate = CreateExecutorState();
 	update->estate->es_snapshot = GetActiveSnapshot();
 	update->estate->es_output_cid = GetCurrentCommandId(true);
@@ -119,18 +123,49 @@ direct_update_lock(DirectUpdate *update, ItemPointer tid)
 	}
 }
 
+/* A row that is not sent: the mark is on this change alone. */
+static TM_Result
+update_unsent(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot,
+			  bool wait, TM_FailureData *failure,
+			  CompatUpdateIndexes *update_indexes)
+{
+	LockTupleMode mode;
+	volatile TM_Result result = TM_Ok;
+	uint16		origin = fill_origin_enter();
+
+	PG_TRY();
+	{
+		result = table_tuple_update(update->rel, tid, slot,
+									update->estate->es_output_cid,
+									update->estate->es_snapshot,
+									InvalidSnapshot, wait, failure, &mode,
+									update_indexes);
+	}
+	PG_FINALLY();
+	{
+		fill_origin_leave(origin);
+	}
+	PG_END_TRY();
+	return result;
+}
+
 static TM_Result
 try_update(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot,
 		   bool wait, CompatUpdateIndexes *update_indexes)
 {
 	LockTupleMode mode;
 	TM_FailureData failure;
-	TM_Result	result = table_tuple_update(update->rel, tid, slot,
-											update->estate->es_output_cid,
-											update->estate->es_snapshot,
-											InvalidSnapshot, wait, &failure,
-											&mode, update_indexes);
+	TM_Result	result;
 
+	if (update->sent)
+		result = table_tuple_update(update->rel, tid, slot,
+									update->estate->es_output_cid,
+									update->estate->es_snapshot,
+									InvalidSnapshot, wait, &failure, &mode,
+									update_indexes);
+	else
+		result = update_unsent(update, tid, slot, wait, &failure,
+							   update_indexes);
 	if (result == TM_BeingModified)
 		update->holder = failure.xmax;
 	return result;

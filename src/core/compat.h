@@ -10,6 +10,7 @@
 #include "access/sysattr.h"
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_subscription.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
 #include "nodes/parsenodes.h"
@@ -21,7 +22,9 @@
 #include "storage/procarray.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #if PG_VERSION_NUM >= 160000
 #include "parser/parse_relation.h"
@@ -394,6 +397,35 @@ compat_define_index(Oid relid, IndexStmt *stmt)
 #else
 	return DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid,
 					   false, true, false, true, true).objectId;
+#endif
+}
+
+/* The index of the primary key, unless that is deferrable, or InvalidOid. */
+static inline Oid
+compat_primary_key_index(Relation rel)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(rel, false);
+#else
+	return RelationGetPrimaryKeyIndex(rel);
+#endif
+}
+
+/* Whether a row of pg_subscription says origin = none. */
+static inline bool
+compat_subscription_is_local_only(HeapTuple subscription)
+{
+#if PG_VERSION_NUM >= 160000
+	bool		isnull;
+	Datum		origin = SysCacheGetAttr(SUBSCRIPTIONOID, subscription,
+										 Anum_pg_subscription_suborigin,
+										 &isnull);
+
+	return !isnull &&
+		strcmp(TextDatumGetCString(origin), LOGICALREP_ORIGIN_NONE) == 0;
+#else
+	(void) subscription;
+	return false;
 #endif
 }
 
