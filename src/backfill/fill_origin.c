@@ -56,7 +56,7 @@ fill_refuse_volatile(Relation rel, const char *column)
 			 errmsg("up of column \"%s\" of table \"%s\" is volatile: each server would fill it with another value",
 					column, RelationGetRelationName(rel)),
 			 errdetail("The table has a subscription with origin = none, or tandem.send_fill is off: so its fill is not sent, and each server fills its own rows."),
-			 errhint("Declare the function STABLE if its result depends on its arguments and on tables only. Otherwise let one server fill and send: SET tandem.send_fill = on; for sync_column, tandem.configure(..., 'tandem.send_fill', 'on') for migrate, and call migrate on one server after the other while nobody else writes the table.")));
+			 errhint("Declare the function STABLE if its result depends on its arguments and on tables only. Otherwise have one server fill and send: SET tandem.send_fill = on; before sync_column, tandem.configure(..., 'tandem.send_fill', 'on') before migrate, which is then called on one server after the other.")));
 }
 
 void

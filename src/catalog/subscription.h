@@ -9,8 +9,10 @@
 
 typedef struct TableSubscription
 {
-	char	   *name;			/* palloc'd; NULL: nothing arrives in the table */
-	bool		local_only;		/* has origin = none: takes local changes of its publisher only */
+	char	   *name;			/* palloc'd; NULL: nothing arrives in the
+								 * table */
+	bool		local_only;		/* has origin = none: takes local changes of
+								 * its publisher only */
 } TableSubscription;
 
 /*

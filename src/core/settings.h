@@ -36,7 +36,8 @@ extern bool setting_fire_triggers;
 /* which subscribers a fill is sent to */
 typedef enum SendFill
 {
-	SEND_FILL_AUTO,				/* all, but for tables that other servers fill too */
+	SEND_FILL_AUTO,				/* all, but for tables that other servers fill
+								 * too */
 	SEND_FILL_ON,				/* all */
 	SEND_FILL_OFF				/* all but those with origin = none */
 } SendFill;
