@@ -39,6 +39,8 @@ OBJS = \
 	src/catalog/run_control.o \
 	src/catalog/registry.o \
 	src/catalog/release_view.o \
+	src/catalog/subscription.o \
+	src/catalog/own_tables.o \
 	src/sync/rule_args.o \
 	src/sync/expression.o \
 	src/sync/fill_mark.o \
@@ -53,6 +55,7 @@ OBJS = \
 	src/sync/trigger.o \
 	src/sync/trigger_row.o \
 	src/backfill/failed_row.o \
+	src/backfill/fill_origin.o \
 	src/backfill/direct_update.o \
 	src/backfill/page_room.o \
 	src/backfill/window.o \
@@ -75,6 +78,7 @@ OBJS = \
 	src/ddl/guard.o \
 	src/ddl/new_leaf.o \
 	src/ddl/target.o \
+	src/ddl/replicated_table.o \
 	src/ddl/columns.o \
 	src/ddl/index_definition.o \
 	src/ddl/index_found.o \

@@ -209,6 +209,11 @@ SELECT pg_catalog.pg_extension_config_dump('tandem.step_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('tandem.quarantined_row_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('tandem.event_id_seq', '');
 
+CREATE FUNCTION tandem.ignore_replicated() RETURNS trigger
+AS 'MODULE_PATHNAME', 'tandem_ignore_replicated' LANGUAGE C;
+COMMENT ON FUNCTION tandem.ignore_replicated()
+	IS 'passes over rows that logical replication brings into the extension''s own tables, and refuses TRUNCATE of them';
+
 /*
  * The sync.
  */
@@ -584,3 +589,28 @@ COMMENT ON VIEW tandem.quarantine IS 'rows whose transform raised an error, with
 
 GRANT SELECT ON tandem.migrations, tandem.syncs, tandem.progress,
 	tandem.history, tandem.quarantine, tandem.releases, tandem.sessions TO PUBLIC;
+
+/*
+ * A publication FOR ALL TABLES has the tables of this schema in it.  What
+ * arrives in them from another server is passed over, in each of them: so this
+ * comes after the last one.
+ */
+DO $$
+DECLARE
+	own pg_catalog.regclass;
+BEGIN
+	FOR own IN SELECT c.oid FROM pg_catalog.pg_class c
+		WHERE c.relnamespace OPERATOR(pg_catalog.=) 'tandem'::pg_catalog.regnamespace
+			AND c.relkind OPERATOR(pg_catalog.=) 'r' ORDER BY c.oid
+	LOOP
+		EXECUTE pg_catalog.format($sql$
+			CREATE TRIGGER tandem_ignore_replicated BEFORE INSERT OR UPDATE OR DELETE ON %1$s
+				FOR EACH ROW EXECUTE FUNCTION tandem.ignore_replicated();
+			-- not called for our own writes
+			ALTER TABLE %1$s ENABLE REPLICA TRIGGER tandem_ignore_replicated;
+			CREATE TRIGGER tandem_refuse_truncate BEFORE TRUNCATE ON %1$s
+				FOR EACH STATEMENT EXECUTE FUNCTION tandem.ignore_replicated();
+			ALTER TABLE %1$s ENABLE ALWAYS TRIGGER tandem_refuse_truncate;
+			$sql$, own);
+	END LOOP;
+END $$;

@@ -18,7 +18,9 @@
 
 #include "api/arguments.h"
 #include "api/repeat.h"
+#include "backfill/fill_origin.h"
 #include "catalog/migration.h"
+#include "catalog/own_tables.h"
 #include "catalog/owned_column.h"
 #include "catalog/sync.h"
 #include "core/compat.h"
@@ -28,6 +30,7 @@
 #include "core/sql_function.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
+#include "ddl/replicated_table.h"
 #include "ddl/statement.h"
 #include "ddl/target.h"
 #include "sync/expression.h"
@@ -49,6 +52,7 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("release must be a positive integer, not %d", release),
 				 errhint("Give the first release of the application that knows the new columns, or leave it out.")));
+	own_tables_warn_published();
 	(void) migration_create(name, release, argument_optional_text(fcinfo, 2));
 	PG_RETURN_VOID();
 }
@@ -117,6 +121,25 @@ tandem_add_column(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+static void
+say_volatile(SyncRule *rule, Relation rel, const char *column,
+			 const char *label)
+{
+	ListCell   *lc;
+
+	ereport(NOTICE,
+			(errmsg("%s of column \"%s\" is volatile: verify cannot recompute it",
+					label, column),
+			 errhint("If its function depends on its arguments and on tables only, declare it STABLE.")));
+	if (!rule->stored || strcmp(label, "up") != 0)
+		return;
+	foreach(lc, table_leaves(rule->relation))
+	{
+		if (!fill_is_sent(lfirst_oid(lc)))
+			fill_refuse_volatile(rel, column);
+	}
+}
+
 /* Parses one side's expressions; returns them as text that stands alone. */
 static List *
 qualify_side(SyncRule *rule, Relation rel, List *columns, List *texts,
@@ -140,10 +163,7 @@ qualify_side(SyncRule *rule, Relation rel, List *columns, List *texts,
 									  RelationGetRelationName(rel), attnum,
 									  label);
 		if (contain_volatile_functions(expression))
-			ereport(NOTICE,
-					(errmsg("%s of column \"%s\" is volatile: verify cannot recompute it",
-							label, (char *) lfirst(column)),
-					 errhint("If its function depends on its arguments and on tables only, declare it STABLE.")));
+			say_volatile(rule, rel, lfirst(column), label);
 		qualified = lappend(qualified, expression_deparse(expression, rel));
 	}
 	return qualified;
@@ -200,6 +220,7 @@ add_stored_sync(Migration *migration, SyncRule *rule)
 	/* keeps writers out until commit, so that all later ones fire the trigger */
 	lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
 	rel = table_open(rule->relation, NoLock);
+	replicated_table_check(rule->relation);
 	rule->origin = fill_mark_origin(table_leaves(rule->relation),
 									rule->new_columns);
 	target_check_columns(rule, rel);

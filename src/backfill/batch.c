@@ -20,6 +20,7 @@
 
 #include "backfill/batch.h"
 #include "backfill/direct_update.h"
+#include "backfill/fill_origin.h"
 #include "backfill/page_room.h"
 #include "core/quoting.h"
 #include "core/settings.h"
@@ -156,6 +157,16 @@ defer_row(Batch *batch)
 	}
 }
 
+/* Loads the row to be filled; the rule with id forced computes it in any case. */
+static void
+load_row(Batch *batch, int forced)
+{
+	row_state_load(batch->state, batch->slot, batch->slot,
+				   stored_columns(batch->slot));
+	if (!batch->update->sent)
+		fill_check_repeatable(batch->state, forced);
+}
+
 static void
 fill_row(Batch *batch)
 {
@@ -168,18 +179,18 @@ fill_row(Batch *batch)
 	if (batch->crowded ||
 		!row_needs_fill(state, batch->slot, stored_columns(batch->slot)))
 		return;
+	if (!setting_fire_triggers &&
+		!page_room_allows(&batch->room, batch->slot))
+	{
+		batch->crowded = true;
+		return;
+	}
+	load_row(batch, 0);
 	if (setting_fire_triggers)
 	{
 		defer_row(batch);
 		return;
 	}
-	if (!page_room_allows(&batch->room, batch->slot))
-	{
-		batch->crowded = true;
-		return;
-	}
-	row_state_load(state, batch->slot, batch->slot,
-				   stored_columns(batch->slot));
 	quarantined = dual_write_fill(state, 0);
 	if (state->first_replaced == InvalidAttrNumber)
 		batch->quarantined += quarantined;
@@ -187,6 +198,28 @@ fill_row(Batch *batch)
 		batch->result->rows_quarantined += quarantined;
 	else
 		batch->locked = true;
+}
+
+/* A statement of one parameter; not sent, nor is what its triggers write. */
+static int
+run_update(Batch *batch, const char *sql, Oid *types, Datum *values)
+{
+	volatile int result = 0;
+	uint16		origin;
+
+	if (batch->update->sent)
+		return SPI_execute_with_args(sql, 1, types, values, NULL, false, 0);
+	origin = fill_origin_enter();
+	PG_TRY();
+	{
+		result = SPI_execute_with_args(sql, 1, types, values, NULL, false, 0);
+	}
+	PG_FINALLY();
+	{
+		fill_origin_leave(origin);
+	}
+	PG_END_TRY();
+	return result;
 }
 
 /*
@@ -210,10 +243,11 @@ update_deferred(Batch *batch)
 												sizeof(ItemPointerData),
 												false, TYPALIGN_SHORT));
 	SPI_connect();
-	if (SPI_execute_with_args(psprintf("UPDATE ONLY %s SET %s = %s WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
-									   quoting_relation(RelationGetRelid(batch->state->rel)),
-									   name, name),
-							  1, types, values, NULL, false, 0) < 0)
+	if (run_update(batch,
+				   psprintf("UPDATE ONLY %s SET %s = %s WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
+							quoting_relation(RelationGetRelid(batch->state->rel)),
+							name, name),
+				   types, values) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("update of table \"%s\" failed",
@@ -407,8 +441,7 @@ retry_row(Batch *batch, CompiledRule *rule, bool up)
 	RowState   *state = batch->state;
 	bool		computed;
 
-	row_state_load(state, batch->slot, batch->slot,
-				   stored_columns(batch->slot));
+	load_row(batch, up ? rule->source->id : 0);
 	if (!side_is_null(state, up ? &rule->new_side : &rule->old_side))
 		return RETRY_RIGHT;
 	computed = up ? dual_write_fill(state, rule->source->id) == 0

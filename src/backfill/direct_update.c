@@ -20,6 +20,8 @@
 #include "utils/snapmgr.h"
 
 #include "backfill/direct_update.h"
+#include "backfill/fill_origin.h"
+#include "catalog/subscription.h"
 #include "core/compat.h"
 
 /* The server's own AFTER ROW UPDATE triggers; NULL: there are none. */
@@ -77,7 +79,9 @@ direct_update_begin(Relation rel, Bitmapset *columns)
 	DirectUpdate *update = palloc0(sizeof(DirectUpdate));
 
 	CheckCmdReplicaIdentity(rel, CMD_UPDATE);
+	subscription_check_key(rel);
 	update->rel = rel;
+	update->sent = fill_is_sent(RelationGetRelid(rel));
 	update->estate = CreateExecutorState();
 	update->estate->es_snapshot = GetActiveSnapshot();
 	update->estate->es_output_cid = GetCurrentCommandId(true);
@@ -139,6 +143,39 @@ looks_free(TupleTableSlot *stored)
 			HEAP_XMAX_INVALID) != 0;
 }
 
+static bool
+update_tuple(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot,
+			 CompatUpdateIndexes *update_indexes)
+{
+	LockTupleMode mode;
+	TM_FailureData failure;
+
+	return table_tuple_update(update->rel, tid, slot,
+							  update->estate->es_output_cid,
+							  update->estate->es_snapshot, InvalidSnapshot,
+							  true, &failure, &mode, update_indexes) == TM_Ok;
+}
+
+/* A row that is not sent: the mark is on this change alone. */
+static bool
+update_unsent(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot,
+			  CompatUpdateIndexes *update_indexes)
+{
+	volatile bool done = false;
+	uint16		origin = fill_origin_enter();
+
+	PG_TRY();
+	{
+		done = update_tuple(update, tid, slot, update_indexes);
+	}
+	PG_FINALLY();
+	{
+		fill_origin_leave(origin);
+	}
+	PG_END_TRY();
+	return done;
+}
+
 /*
  * Updates the row if nobody is at work on it: a row that does not look free is
  * locked first, which can be done without waiting.  To lock each row would
@@ -154,8 +191,7 @@ update_or_skip(DirectUpdate *update, TupleTableSlot *stored,
 			   TupleTableSlot *slot, CompatUpdateIndexes *update_indexes)
 {
 	ItemPointerData tid = stored->tts_tid;
-	LockTupleMode mode;
-	TM_FailureData failure;
+	bool		done;
 
 	if (!looks_free(stored))
 	{
@@ -164,11 +200,9 @@ update_or_skip(DirectUpdate *update, TupleTableSlot *stored,
 		if (locked != DIRECT_UPDATED)
 			return locked;
 	}
-	return table_tuple_update(update->rel, &tid, slot,
-							  update->estate->es_output_cid,
-							  update->estate->es_snapshot, InvalidSnapshot,
-							  true, &failure, &mode, update_indexes) == TM_Ok
-		? DIRECT_UPDATED : DIRECT_GONE;
+	done = update->sent ? update_tuple(update, &tid, slot, update_indexes)
+		: update_unsent(update, &tid, slot, update_indexes);
+	return done ? DIRECT_UPDATED : DIRECT_GONE;
 }
 
 DirectUpdateResult

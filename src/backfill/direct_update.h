@@ -25,13 +25,14 @@ typedef struct DirectUpdate
 	ResultRelInfo *target;
 	TupleTableSlot *locked;		/* scratch of the row lock */
 	TransactionId holder;		/* who had the last DIRECT_LOCKED row */
+	bool		sent;			/* to every subscriber: see fill_origin.h */
 	int64		indexed;		/* rows that took new entries in the indexes */
 } DirectUpdate;
 
 /*
  * Prepares updates of columns (by number) of rel, which the caller has locked
  * in ROW EXCLUSIVE mode.  An active snapshot is set.  Errors: the table is
- * published and has no replica identity.
+ * published and has no replica identity, or subscribed and has no key.
  */
 extern DirectUpdate *direct_update_begin(Relation rel, Bitmapset *columns);
 

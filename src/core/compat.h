@@ -12,6 +12,7 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_subscription.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -26,7 +27,9 @@
 #include "storage/procarray.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #if PG_VERSION_NUM >= 160000
 #include "parser/parse_relation.h"
@@ -430,6 +433,35 @@ compat_has_database_right(Oid role, AclMode right)
 	return object_aclcheck(DatabaseRelationId, MyDatabaseId, role, right) == ACLCHECK_OK;
 #else
 	return pg_database_aclcheck(MyDatabaseId, role, right) == ACLCHECK_OK;
+#endif
+}
+
+/* The index of the primary key, unless that is deferrable, or InvalidOid. */
+static inline Oid
+compat_primary_key_index(Relation rel)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(rel, false);
+#else
+	return RelationGetPrimaryKeyIndex(rel);
+#endif
+}
+
+/* Whether a row of pg_subscription says origin = none. */
+static inline bool
+compat_subscription_is_local_only(HeapTuple subscription)
+{
+#if PG_VERSION_NUM >= 160000
+	bool		isnull;
+	Datum		origin = SysCacheGetAttr(SUBSCRIPTIONOID, subscription,
+										 Anum_pg_subscription_suborigin,
+										 &isnull);
+
+	return !isnull &&
+		strcmp(TextDatumGetCString(origin), LOGICALREP_ORIGIN_NONE) == 0;
+#else
+	(void) subscription;
+	return false;
 #endif
 }
 

@@ -18,6 +18,7 @@ int			setting_batch_lock_timeout = 100;
 int			setting_lock_timeout = 200;
 int			setting_lock_retry_time = 60;
 bool		setting_fire_triggers = false;
+int			setting_send_fill = SEND_FILL_AUTO;
 int			setting_vacuum_every = 5;
 int			setting_launcher_interval = 60;
 int			setting_max_rows_per_second = 0;
@@ -137,6 +138,13 @@ static const struct config_enum_entry undeclared_options[] = {
 	{NULL, 0, false}
 };
 
+static const struct config_enum_entry send_fill_options[] = {
+	{"auto", SEND_FILL_AUTO, false},
+	{"on", SEND_FILL_ON, false},
+	{"off", SEND_FILL_OFF, false},
+	{NULL, 0, false}
+};
+
 void
 settings_for_transaction(const char *name, const char *value)
 {
@@ -182,6 +190,12 @@ settings_define(void)
 							 "Whether a backfill fires the triggers of the table.",
 							 NULL,
 							 &setting_fire_triggers, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("tandem.send_fill",
+							 "Whether a backfill is sent to subscribers that have origin = none.",
+							 "auto: unless the table has a subscription with origin = none itself, so that each server fills its own rows.",
+							 &setting_send_fill, SEND_FILL_AUTO,
+							 send_fill_options,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.vacuum_every",
 							"Part of a table's rows, in percent, that leave entries in its indexes before it is vacuumed.",

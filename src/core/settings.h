@@ -33,6 +33,17 @@ extern int	setting_lock_retry_time;
 /* whether the backfill fires the table's own triggers */
 extern bool setting_fire_triggers;
 
+/* which subscribers a fill is sent to */
+typedef enum SendFill
+{
+	SEND_FILL_AUTO,				/* all, but for tables that other servers fill
+								 * too */
+	SEND_FILL_ON,				/* all */
+	SEND_FILL_OFF				/* all but those with origin = none */
+} SendFill;
+
+extern int	setting_send_fill;
+
 /* part of a table, in percent, after whose fill it is vacuumed; 0: never */
 extern int	setting_vacuum_every;
 

@@ -1,0 +1,16 @@
+/*
+ * replicated_table.h
+ *		What logical replication asks of a table before it is migrated.
+ */
+#ifndef TANDEM_REPLICATED_TABLE_H
+#define TANDEM_REPLICATED_TABLE_H
+
+/*
+ * Errors when the fill could not write the table's rows as they are published
+ * (its own error is the server's), or when changes that arrive by a
+ * subscription would be lost (subscription_check_key).  Warns when subscribers
+ * might lose changes that are sent.  The table and its partitions are locked.
+ */
+extern void replicated_table_check(Oid relid);
+
+#endif							/* TANDEM_REPLICATED_TABLE_H */
