@@ -16,6 +16,8 @@ PGFILEDESC = "pg_tandem - schema changes with no downtime"
 OBJS = \
 	src/pg_tandem.o \
 	src/core/settings.o \
+	src/core/extension.o \
+	src/core/text.o \
 	src/core/hint.o \
 	src/core/authority.o \
 	src/core/query.o \
@@ -85,6 +87,7 @@ OBJS = \
 	src/ddl/view_definition.o \
 	src/ddl/view_dress.o \
 	src/ddl/versioned_view.o \
+	src/api/script.o \
 	src/api/arguments.o \
 	src/api/repeat.o \
 	src/api/expand.o \

@@ -18,6 +18,7 @@
 #include "utils/lsyscache.h"
 
 #include "catalog/sync.h"
+#include "core/extension.h"
 #include "core/query.h"
 #include "core/sql_function.h"
 #include "ddl/health.h"
@@ -282,7 +283,7 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 				 errhint("CREATE EXTENSION pg_tandem makes its event triggers.")));
 	/* the extension itself may be on its way in or out */
 	if (!ddl_is_running() && !creating_extension &&
-		OidIsValid(get_extension_oid("pg_tandem", true)))
+		OidIsValid(extension_schema()))
 	{
 		List	   *tables = sync_relations_live();
 

@@ -6,13 +6,13 @@
 
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "core/text.h"
 #include "sync/given_columns.h"
 #include "sync/row_state.h"
 
@@ -401,13 +401,7 @@ append_value(StringInfo text, Form_pg_attribute att, Datum value)
 
 	getTypeOutputInfo(att->atttypid, &output, &is_varlena);
 	string = OidOutputFunctionCall(output, value);
-	if (strlen(string) > VALUE_SHOWN)
-	{
-		string[pg_mbcliplen(string, strlen(string), VALUE_SHOWN)] = '\0';
-		appendStringInfo(text, "%s...", string);
-	}
-	else
-		appendStringInfoString(text, string);
+	appendStringInfoString(text, text_shortened(string, VALUE_SHOWN));
 }
 
 char *

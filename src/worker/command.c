@@ -17,6 +17,7 @@
 #include "utils/wait_event.h"
 
 #include "catalog/migration_lock.h"
+#include "core/text.h"
 #include "core/top_level.h"
 #include "worker/command.h"
 #include "worker/process.h"
@@ -57,7 +58,7 @@ PROCESS_MAIN(tandem_command_main);
 static void
 copy_text(char *to, const char *from)
 {
-	strlcpy(to, from ? from : "", TEXT_SIZE);
+	text_copy(to, from, TEXT_SIZE);
 }
 
 static void

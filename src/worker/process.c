@@ -14,6 +14,8 @@
 #include "utils/syscache.h"
 
 #include "core/compat.h"
+#include "core/extension.h"
+#include "core/text.h"
 #include "worker/process.h"
 
 /* Where a role or database has its own, they are meant for its clients. */
@@ -72,6 +74,12 @@ process_start(const char *function, const char *name,
 
 	StaticAssertStmt(sizeof(ProcessOrder) <= BGW_EXTRALEN,
 					 "order must fit into bgw_extra");
+	extension_refuse_upgrade();
+	if (!IsUnderPostmaster)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there are no background workers in single-user mode"),
+				 errhint("Start the server, and call it again in a session.")));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
 		BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -80,7 +88,7 @@ process_start(const char *function, const char *name,
 	strlcpy(worker.bgw_library_name, "$libdir/pg_tandem", BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, function, BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "pg_tandem", BGW_MAXLEN);
-	snprintf(worker.bgw_name, BGW_MAXLEN, "pg_tandem: %s", name);
+	text_copy(worker.bgw_name, psprintf("pg_tandem: %s", name), BGW_MAXLEN);
 	memcpy(worker.bgw_extra, order, sizeof(ProcessOrder));
 	return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : NULL;
 }
