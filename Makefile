@@ -18,6 +18,7 @@ OBJS = \
 	src/core/settings.o \
 	src/core/extension.o \
 	src/core/text.o \
+	src/core/restore.o \
 	src/core/hint.o \
 	src/core/authority.o \
 	src/core/query.o \
@@ -88,6 +89,7 @@ OBJS = \
 	src/ddl/view_dress.o \
 	src/ddl/versioned_view.o \
 	src/api/script.o \
+	src/api/load_row.o \
 	src/api/arguments.o \
 	src/api/repeat.o \
 	src/api/expand.o \

@@ -212,6 +212,44 @@ SELECT pg_catalog.pg_extension_config_dump('tandem.step_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('tandem.event_id_seq', '');
 
 /*
+ * A dump's rows of state, loaded by the owner of the database.
+ */
+
+CREATE FUNCTION tandem.load_row() RETURNS trigger
+AS 'MODULE_PATHNAME', 'tandem_load_row' LANGUAGE C;
+REVOKE ALL ON FUNCTION tandem.load_row() FROM PUBLIC;
+COMMENT ON FUNCTION tandem.load_row()
+	IS 'trigger function that checks rows which the owner of the database loads into the tables of state';
+
+CREATE TRIGGER load_row BEFORE INSERT ON tandem.migration
+	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
+ALTER TABLE tandem.migration ENABLE ALWAYS TRIGGER load_row;
+CREATE TRIGGER load_row BEFORE INSERT ON tandem.sync
+	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
+ALTER TABLE tandem.sync ENABLE ALWAYS TRIGGER load_row;
+CREATE TRIGGER load_row BEFORE INSERT ON tandem.owned_column
+	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
+ALTER TABLE tandem.owned_column ENABLE ALWAYS TRIGGER load_row;
+CREATE TRIGGER load_row BEFORE INSERT ON tandem.step
+	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
+ALTER TABLE tandem.step ENABLE ALWAYS TRIGGER load_row;
+CREATE TRIGGER load_row BEFORE INSERT ON tandem.registry
+	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
+ALTER TABLE tandem.registry ENABLE ALWAYS TRIGGER load_row;
+CREATE TRIGGER load_row BEFORE INSERT ON tandem.release
+	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
+ALTER TABLE tandem.release ENABLE ALWAYS TRIGGER load_row;
+CREATE TRIGGER load_row BEFORE INSERT ON tandem.dependency
+	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
+ALTER TABLE tandem.dependency ENABLE ALWAYS TRIGGER load_row;
+CREATE TRIGGER load_row BEFORE INSERT ON tandem.view
+	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
+ALTER TABLE tandem.view ENABLE ALWAYS TRIGGER load_row;
+CREATE TRIGGER load_row BEFORE INSERT ON tandem.event
+	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
+ALTER TABLE tandem.event ENABLE ALWAYS TRIGGER load_row;
+
+/*
  * The sync.
  */
 

@@ -20,6 +20,7 @@
 #include "catalog/sync.h"
 #include "core/extension.h"
 #include "core/query.h"
+#include "core/restore.h"
 #include "core/sql_function.h"
 #include "ddl/health.h"
 #include "ddl/install.h"
@@ -168,7 +169,7 @@ check_rules(List *tables, const EventTriggerData *data)
 static void
 check_dropped(const EventTriggerData *data)
 {
-	List	   *tables = oids_from_query(
+	List	   *tables = restore_is_running() ? NIL : oids_from_query(
 										 "SELECT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid "
 										 "FROM pg_event_trigger_dropped_objects() d "
 										 "WHERE d.object_type = 'trigger' AND d.address_names[3] = '" SYNC_TRIGGER_NAME "'");
