@@ -16,6 +16,9 @@ PGFILEDESC = "pg_tandem - schema changes with no downtime"
 OBJS = \
 	src/pg_tandem.o \
 	src/core/settings.o \
+	src/core/extension.o \
+	src/core/text.o \
+	src/core/restore.o \
 	src/core/hint.o \
 	src/core/authority.o \
 	src/core/snapshot.o \
@@ -97,6 +100,8 @@ OBJS = \
 	src/ddl/view_dress.o \
 	src/ddl/view_schema.o \
 	src/ddl/versioned_view.o \
+	src/api/script.o \
+	src/api/load_row.o \
 	src/api/arguments.o \
 	src/api/repeat.o \
 	src/api/expand.o \

@@ -7,6 +7,7 @@
 
 #include "fmgr.h"
 
+#include "core/extension.h"
 #include "core/settings.h"
 #include "release/fence.h"
 #include "release/served.h"
@@ -20,6 +21,7 @@ void
 _PG_init(void)
 {
 	settings_define();
+	extension_init();
 	launcher_register();
 	served_init();
 	fence_init();

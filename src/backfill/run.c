@@ -230,9 +230,6 @@ check_blocks(StepRun *run, Relation rel, const Blocks *blocks,
 	advance->rows_unfilled = result.rows_unfilled;
 	advance->rows_mismatched = result.rows_mismatched;
 	advance->rows_quarantined = result.rows_quarantined;
-	if (result.sampled > 0 &&
-		run->step->rows_unfilled + run->step->rows_mismatched == 0)
-		advance->sample = verify_sample(&result);
 }
 
 /* The time since the last look, shared among the processes at work. */

@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
@@ -18,11 +17,11 @@
 #include "storage/lock.h"
 #include "storage/procarray.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/resowner.h"
 
 #include "catalog/migration_lock.h"
 #include "core/compat.h"
+#include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/settings.h"
@@ -42,8 +41,7 @@ typedef enum MigrationLock
 static void
 set_lock_tag(LOCKTAG *tag, MigrationLock lock, uint32 objid)
 {
-	Oid			classid = get_relname_relid("migration",
-											get_namespace_oid("tandem", false));
+	Oid			classid = extension_relation("migration", false);
 
 	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, classid, objid, lock);
 }
@@ -67,6 +65,7 @@ migration_lock_change(const char *name)
 	uint32		hash = hash_bytes((const unsigned char *) name, strlen(name));
 	LOCKTAG		tag;
 
+	extension_refuse_upgrade();
 	set_lock_tag(&tag, LOCK_CHANGE, hash);
 	if (!lock_wait(&tag, ExclusiveLock,
 				   Min(setting_lock_retry_time, INT_MAX / 1000) * 1000))

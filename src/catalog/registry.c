@@ -4,13 +4,12 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/inval.h"
-#include "utils/lsyscache.h"
 
 #include "catalog/registry.h"
+#include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
 
@@ -47,10 +46,7 @@ registry_state_of(const Registry *registry, int release)
 Oid
 registry_relid(void)
 {
-	Oid			namespace = get_namespace_oid("tandem", true);
-
-	return OidIsValid(namespace) ? get_relname_relid("registry", namespace)
-		: InvalidOid;
+	return extension_relation("registry", true);
 }
 
 void
@@ -73,6 +69,7 @@ registry_lock(void)
 {
 	LOCKTAG		tag = change_tag();
 
+	extension_refuse_upgrade();
 	if (lock_wait(&tag, ExclusiveLock, CHANGE_WAIT_MS))
 		return;
 	ereport(ERROR,

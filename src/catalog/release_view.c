@@ -5,12 +5,12 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
 #include "catalog/release_view.h"
+#include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/settings.h"
@@ -41,9 +41,9 @@ static bool
 lock(uint32 id, uint16 kind)
 {
 	LOCKTAG		tag;
-	Oid			classid = get_relname_relid("view",
-											get_namespace_oid("tandem", false));
+	Oid			classid = extension_relation("view", false);
 
+	extension_refuse_upgrade();
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, classid, id, kind);
 	return lock_wait(&tag, ExclusiveLock, setting_lock_retry_time * 1000);
 }

@@ -49,8 +49,8 @@ run_control_get(int migration_id)
 	query_begin(&query);
 	query_int(&query, migration_id);
 	if (query_run(&query,
-				  "SELECT background, workers, run_as::text, paused_by::text, error, hint, settings <> '{}' "
-				  "FROM tandem.migration WHERE id = $1") > 0)
+				  "SELECT m.background, m.workers, m.run_as::text, m.paused_by::text, r.error, r.hint, m.settings <> '{}' "
+				  "FROM tandem.migration m LEFT JOIN tandem.run_report r ON r.migration = m.id WHERE m.id = $1") > 0)
 	{
 		control->background = query_get_bool(0, 1);
 		control->workers = query_get_int(0, 2);
@@ -77,8 +77,9 @@ run_control_want_background(int migration_id, int workers, const char *run_as)
 	query_name(&query, run_as);
 	query_text(&query, this_place());
 	(void) query_run(&query,
-					 "UPDATE tandem.migration SET background = true, workers = $2, run_as = $3, "
-					 "run_in = $4, error = NULL, hint = NULL WHERE id = $1");
+					 "WITH wanted AS (UPDATE tandem.migration SET background = true, workers = $2, run_as = $3, "
+					 "run_in = $4 WHERE id = $1 RETURNING id) "
+					 "DELETE FROM tandem.run_report r USING wanted w WHERE r.migration = w.id");
 	query_end(&query);
 }
 
@@ -148,9 +149,15 @@ run_control_set_error(int migration_id, const char *error, const char *hint)
 	query_int(&query, migration_id);
 	query_text(&query, error);
 	query_text(&query, hint);
-	(void) query_run(&query,
-					 "UPDATE tandem.migration SET error = $2, hint = $3 "
-					 "WHERE id = $1 AND (error, hint) IS DISTINCT FROM ($2, $3)");
+	if (error)
+		(void) query_run(&query,
+						 "INSERT INTO tandem.run_report AS r (migration, error, hint) "
+						 "SELECT id, $2, $3 FROM tandem.migration WHERE id = $1 "
+						 "ON CONFLICT (migration) DO UPDATE SET error = $2, hint = $3 "
+						 "WHERE (r.error, r.hint) IS DISTINCT FROM ($2, $3)");
+	else
+		(void) query_run(&query,
+						 "DELETE FROM tandem.run_report WHERE migration = $1");
 	query_end(&query);
 }
 

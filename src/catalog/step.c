@@ -119,7 +119,9 @@ step_keep_only(int migration_id, List *relids)
 	query_int(&query, migration_id);
 	query_oid_list(&query, relids);
 	(void) query_run(&query,
-					 "DELETE FROM tandem.step WHERE migration = $1 AND kind IN ('backfill', 'verify') AND NOT relation::oid = ANY ($2)");
+					 "WITH gone AS (DELETE FROM tandem.step "
+					 "WHERE migration = $1 AND kind IN ('backfill', 'verify') AND NOT relation::oid = ANY ($2) RETURNING id) "
+					 "DELETE FROM tandem.step_report r USING gone g WHERE r.step = g.id");
 	query_end(&query);
 }
 
@@ -162,7 +164,7 @@ step_list(int migration_id, StepKind kind)
 	rows = query_run_latest(&query,
 							"SELECT " STEP_COUNTS ", id, relation::oid, state = 'done', "
 							"started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, blocks_total, "
-							"coalesce(batch_blocks, 0), sample::text, proof, object::text, definition, is_unique, given "
+							"coalesce(batch_blocks, 0), proof, object::text, definition, is_unique, given "
 							"FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
 	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
@@ -178,12 +180,11 @@ step_list(int migration_id, StepKind kind)
 		step->storage = query_get_text(&query, row, 12);
 		step->blocks_total = query_get_bigint(row, 13);
 		step->batch_blocks = query_get_int(row, 14);
-		step->sample = query_get_text(&query, row, 15);
-		step->proof = query_get_text(&query, row, 16);
-		step->object = query_get_text(&query, row, 17);
-		step->definition = query_get_text(&query, row, 18);
-		step->is_unique = query_get_bool(row, 19);
-		step->given = query_get_text(&query, row, 20);
+		step->proof = query_get_text(&query, row, 15);
+		step->object = query_get_text(&query, row, 16);
+		step->definition = query_get_text(&query, row, 17);
+		step->is_unique = query_get_bool(row, 18);
+		step->given = query_get_text(&query, row, 19);
 		steps = lappend(steps, step);
 	}
 	MemoryContextSwitchTo(old);
@@ -203,12 +204,12 @@ step_start(Step *step, const char *storage, BlockNumber blocks,
 	query_bigint(&query, blocks);
 	query_text(&query, proof);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET state = 'pending', storage = $2, blocks_total = $3, "
+					 "WITH started AS (UPDATE tandem.step SET state = 'pending', storage = $2, blocks_total = $3, "
 					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, rows_done = 0, "
 					 "rows_filled = 0, rows_indexed = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, "
-					 "sample = '[]', error = NULL, hint = NULL, waiting = NULL, blockers = NULL, run_time = '0', "
-					 "started_at = clock_timestamp(), changed_at = clock_timestamp() "
-					 "WHERE id = $1 AND (started_at IS NULL OR (storage, proof) IS DISTINCT FROM ($2, $4))");
+					 "run_time = '0', started_at = clock_timestamp(), changed_at = clock_timestamp() "
+					 "WHERE id = $1 AND (started_at IS NULL OR (storage, proof) IS DISTINCT FROM ($2, $4)) RETURNING id) "
+					 "DELETE FROM tandem.step_report r USING started s WHERE r.step = s.id");
 	step->storage = MemoryContextStrdup(GetMemoryChunkContext(step), storage);
 	step->proof = proof
 		? MemoryContextStrdup(GetMemoryChunkContext(step), proof) : NULL;
@@ -269,8 +270,9 @@ step_forget_errors(int migration_id, StepKind kind)
 	query_int(&query, migration_id);
 	query_text(&query, kind_names[kind]);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET state = 'pending', error = NULL, hint = NULL "
-					 "WHERE migration = $1 AND kind = $2 AND state = 'failed'");
+					 "WITH failed AS (UPDATE tandem.step SET state = 'pending' "
+					 "WHERE migration = $1 AND kind = $2 AND state = 'failed' RETURNING id) "
+					 "DELETE FROM tandem.step_report r USING failed f WHERE r.step = f.id");
 	query_end(&query);
 }
 
@@ -296,7 +298,9 @@ step_finish(Step *step)
 	query_begin(&query);
 	query_int(&query, step->id);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET state = 'done', waiting = NULL, blockers = NULL, doing = NULL, units_done = 0, units_total = 0, error = NULL, hint = NULL, changed_at = clock_timestamp() WHERE id = $1");
+					 "WITH finished AS (UPDATE tandem.step SET state = 'done', doing = NULL, units_done = 0, units_total = 0, "
+					 "changed_at = clock_timestamp() WHERE id = $1 RETURNING id) "
+					 "DELETE FROM tandem.step_report r USING finished f WHERE r.step = f.id");
 	query_end(&query);
 	step->done = true;
 }
@@ -311,8 +315,10 @@ step_set_error(int step_id, const char *error, const char *hint)
 	query_text(&query, error);
 	query_text(&query, hint);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET state = 'failed', error = $2, hint = $3, "
-					 "waiting = NULL, blockers = NULL, doing = NULL, changed_at = clock_timestamp() WHERE id = $1");
+					 "WITH failed AS (UPDATE tandem.step SET state = 'failed', doing = NULL, changed_at = clock_timestamp() "
+					 "WHERE id = $1 RETURNING id) "
+					 "INSERT INTO tandem.step_report AS r (step, error, hint) SELECT id, $2, $3 FROM failed "
+					 "ON CONFLICT (step) DO UPDATE SET error = $2, hint = $3, waiting = NULL, blockers = NULL");
 	query_end(&query);
 }
 
@@ -325,9 +331,16 @@ step_set_waiting(int step_id, const char *waiting, const char *blockers)
 	query_int(&query, step_id);
 	query_text(&query, waiting);
 	query_text(&query, blockers);
-	(void) query_run(&query,
-					 "UPDATE tandem.step SET waiting = $2, blockers = $3, changed_at = clock_timestamp() "
-					 "WHERE id = $1 AND (waiting, blockers) IS DISTINCT FROM ($2, $3)");
+	if (waiting || blockers)
+		(void) query_run(&query,
+						 "INSERT INTO tandem.step_report AS r (step, waiting, blockers) "
+						 "SELECT id, $2, $3 FROM tandem.step WHERE id = $1 "
+						 "ON CONFLICT (step) DO UPDATE SET waiting = $2, blockers = $3 "
+						 "WHERE (r.waiting, r.blockers) IS DISTINCT FROM ($2, $3)");
+	else
+		(void) query_run(&query,
+						 "UPDATE tandem.step_report SET waiting = $2, blockers = $3 "
+						 "WHERE step = $1 AND (waiting IS NOT NULL OR blockers IS NOT NULL)");
 	query_end(&query);
 }
 
@@ -343,10 +356,10 @@ step_set_doing(int step_id, const char *doing, int64 units_done,
 	query_bigint(&query, units_done);
 	query_bigint(&query, units_total);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, "
-					 "state = 'pending', error = NULL, hint = NULL, "
+					 "WITH doing AS (UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, state = 'pending', "
 					 "started_at = coalesce(started_at, clock_timestamp()), changed_at = clock_timestamp() "
-					 "WHERE id = $1 AND (doing, units_done, units_total, state) IS DISTINCT FROM ($2, $3, $4, 'pending')");
+					 "WHERE id = $1 AND (doing, units_done, units_total, state) IS DISTINCT FROM ($2, $3, $4, 'pending') RETURNING id) "
+					 "UPDATE tandem.step_report r SET error = NULL, hint = NULL FROM doing d WHERE r.step = d.id AND r.error IS NOT NULL");
 	query_end(&query);
 }
 
@@ -361,12 +374,11 @@ step_set_afterwards(int step_id, const char *doing, int64 units_done,
 	query_text(&query, doing);
 	query_bigint(&query, units_done);
 	query_bigint(&query, units_total);
-	query_text(&query, blockers);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, waiting = NULL, "
-					 "blockers = $5, changed_at = clock_timestamp() WHERE id = $1 AND state = 'done' "
-					 "AND (doing, units_done, units_total, waiting, blockers) IS DISTINCT FROM ($2, $3, $4, NULL, $5)");
+					 "UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, changed_at = clock_timestamp() "
+					 "WHERE id = $1 AND state = 'done' AND (doing, units_done, units_total) IS DISTINCT FROM ($2, $3, $4)");
 	query_end(&query);
+	step_set_waiting(step_id, NULL, blockers);
 }
 
 void
@@ -377,8 +389,11 @@ step_forget_afterwards(int migration_id)
 	query_begin(&query);
 	query_int(&query, migration_id);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET doing = NULL, units_done = 0, units_total = 0, waiting = NULL, blockers = NULL "
-					 "WHERE migration = $1 AND state = 'done' AND (doing, waiting, blockers) IS DISTINCT FROM (NULL, NULL, NULL)");
+					 "WITH done AS (SELECT id FROM tandem.step WHERE migration = $1 AND state = 'done'), "
+					 "told AS (UPDATE tandem.step t SET doing = NULL, units_done = 0, units_total = 0 FROM done d "
+					 "WHERE t.id = d.id AND t.doing IS NOT NULL) "
+					 "UPDATE tandem.step_report r SET waiting = NULL, blockers = NULL FROM done d "
+					 "WHERE r.step = d.id AND (r.waiting, r.blockers) IS DISTINCT FROM (NULL, NULL)");
 	query_end(&query);
 }
 

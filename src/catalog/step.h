@@ -46,7 +46,6 @@ typedef struct Step
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;
-	char	   *sample;			/* JSON array of mismatches */
 	char	   *proof;			/* version of the trigger verified under */
 } Step;
 

@@ -8,14 +8,13 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "utils/lsyscache.h"
 
 #include "catalog/step_blocks.h"
+#include "core/extension.h"
 #include "core/query.h"
 
 /* a lock tag has 16 bits for the number of a region */
@@ -42,8 +41,7 @@ static LOCKTAG
 region_tag(const Step *step, BlockNumber region)
 {
 	LOCKTAG		tag;
-	Oid			classid = get_relname_relid("step",
-											get_namespace_oid("tandem", false));
+	Oid			classid = extension_relation("step", false);
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, classid, step->id,
 					   Min(region, PG_UINT16_MAX));
@@ -187,9 +185,6 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 	query_bigint(&query, advance->rows_unfilled);
 	query_bigint(&query, advance->rows_mismatched);
 	query_bigint(&query, advance->rows_indexed);
-	query_text(&query, advance->sample);
-	query_text(&query, advance->waiting);
-	query_text(&query, advance->blockers);
 	query_int(&query, advance->batch_blocks);
 	query_datum(&query, FLOAT8OID, Float8GetDatum(advance->seconds), false);
 	if (query_run(&query,
@@ -198,9 +193,10 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 				  "+ $4::int8multirange, "
 				  "rows_done = rows_done + $5, rows_filled = rows_filled + $6, "
 				  "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
-				  "rows_mismatched = rows_mismatched + $9, rows_indexed = rows_indexed + $10, sample = coalesce($11::jsonb, sample), "
-				  "waiting = $12, blockers = $13, batch_blocks = $14, run_time = run_time + make_interval(secs => $15), "
+				  "rows_mismatched = rows_mismatched + $9, rows_indexed = rows_indexed + $10, "
+				  "batch_blocks = $11, run_time = run_time + make_interval(secs => $12), "
 				  "changed_at = clock_timestamp() WHERE id = $1 RETURNING " STEP_COUNTS) > 0)
 		step_take_counts(step, 0);
 	query_end(&query);
+	step_set_waiting(step->id, advance->waiting, advance->blockers);
 }

@@ -16,7 +16,6 @@ typedef struct StepAdvance
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;
-	const char *sample;			/* JSON array, or NULL */
 	const char *waiting;		/* for what it rests after the batch, or NULL */
 	const char *blockers;		/* who has rows locked, or NULL */
 	int			batch_blocks;

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
@@ -14,6 +13,7 @@
 #include "utils/syscache.h"
 
 #include "core/compat.h"
+#include "core/extension.h"
 #include "core/authority.h"
 #include "core/quoting.h"
 #include "core/settings.h"
@@ -43,8 +43,7 @@ enter(AuthorityScope *scope, Oid userid, int context, const char *search_path)
 static Oid
 extension_owner(void)
 {
-	Oid			relid = get_relname_relid("migration",
-										  get_namespace_oid("tandem", false));
+	Oid			relid = extension_relation("migration", false);
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Oid			owner;
 

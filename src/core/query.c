@@ -11,10 +11,13 @@
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
+#include "core/extension.h"
 #include "core/query.h"
 #include "core/snapshot.h"
+#include "core/text.h"
 
 /* queries under way, one within the other; an error ends them all */
 static int	depth = 0;
@@ -103,7 +106,7 @@ void
 query_text(TandemQuery *query, const char *value)
 {
 	query_datum(query, TEXTOID,
-				value ? CStringGetTextDatum(value) : (Datum) 0,
+				value ? CStringGetTextDatum(text_valid(value)) : (Datum) 0,
 				value == NULL);
 }
 
@@ -111,7 +114,8 @@ void
 query_name(TandemQuery *query, const char *value)
 {
 	query_datum(query, NAMEOID,
-				DirectFunctionCall1(namein, CStringGetDatum(value)), false);
+				DirectFunctionCall1(namein, CStringGetDatum(text_valid(value))),
+				false);
 }
 
 void
@@ -199,11 +203,21 @@ plan_of(const TandemQuery *query, const char *sql)
 	return kept->plan;
 }
 
+static bool
+only_reads(SPIPlanPtr plan)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+
+	return source->commandTag == CMDTAG_SELECT;
+}
+
 static uint64
 run(TandemQuery *query, const char *sql, bool read_only)
 {
 	SPIPlanPtr	plan = plan_of(query, sql);
 
+	if (!only_reads(plan))
+		extension_refuse_upgrade();
 	check_result(SPI_execute_plan(plan, query->values, query->nulls,
 								  read_only, 0), sql);
 	query->nargs = 0;

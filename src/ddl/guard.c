@@ -19,8 +19,10 @@
 #include "utils/lsyscache.h"
 
 #include "catalog/sync.h"
+#include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/restore.h"
 #include "core/sql_function.h"
 #include "core/subtransaction.h"
 #include "ddl/health.h"
@@ -216,7 +218,7 @@ check_rules(List *tables, const EventTriggerData *data)
 static void
 check_dropped(const EventTriggerData *data)
 {
-	List	   *tables = oids_from_query(
+	List	   *tables = restore_is_running() ? NIL : oids_from_query(
 										 "SELECT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid "
 										 "FROM pg_event_trigger_dropped_objects() d "
 										 "WHERE d.object_type = 'trigger' AND d.address_names[3] = '" SYNC_TRIGGER_NAME "'");
@@ -333,7 +335,7 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 				 errhint("CREATE EXTENSION pg_tandem makes its event triggers.")));
 	/* the extension itself may be on its way in or out */
 	if (!ddl_is_running() && !creating_extension &&
-		OidIsValid(get_extension_oid("pg_tandem", true)))
+		OidIsValid(extension_schema()))
 	{
 		List	   *tables = sync_relations_live();
 

@@ -9,6 +9,7 @@
 #include "utils/snapmgr.h"
 
 #include "core/authority.h"
+#include "core/extension.h"
 #include "ddl/statement.h"
 
 static bool running = false;
@@ -25,6 +26,7 @@ run_statement(const char *sql)
 {
 	int			result = 0;
 
+	extension_refuse_upgrade();
 	authority_pin_text_forms();
 	SPI_connect();
 	running = true;

@@ -12,6 +12,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "core/extension.h"
 #include "core/quoting.h"
 #include "core/authority.h"
 #include "core/table_rows.h"
@@ -101,7 +102,7 @@ target_check_table(Oid relid)
 					 "Name an ordinary or partitioned table.");
 	if (IsCatalogRelationOid(relid) ||
 		IsCatalogNamespace(get_rel_namespace(relid)) ||
-		get_rel_namespace(relid) == get_namespace_oid("tandem", false) ||
+		get_rel_namespace(relid) == extension_schema() ||
 		get_rel_namespace(relid) == get_namespace_oid("information_schema", true))
 		refuse_table(relid, "a system table", "Name a table of your own.");
 	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP)

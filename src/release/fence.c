@@ -13,13 +13,13 @@
 
 #include "access/parallel.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
 
 #include "core/compat.h"
+#include "core/extension.h"
 #include "core/query.h"
 #include "core/settings.h"
 #include "ddl/statement.h"
@@ -139,8 +139,7 @@ static bool
 is_ours(Node *node)
 {
 	return node && IsA(node, FuncExpr) &&
-		get_func_namespace(((FuncExpr *) node)->funcid) ==
-		get_namespace_oid("tandem", true);
+		get_func_namespace(((FuncExpr *) node)->funcid) == extension_schema();
 }
 
 /*
@@ -286,6 +285,9 @@ declare_at_start(void)
 void
 fence_init(void)
 {
+	/* pg_upgrade's own sessions may have a release from their role or database */
+	if (IsBinaryUpgrade)
+		return;
 	/* a session's libraries are loaded before its processing is normal */
 	if (!process_shared_preload_libraries_in_progress &&
 		!IsInitProcessingMode())

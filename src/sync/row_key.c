@@ -7,13 +7,13 @@
 #include "access/sysattr.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
 
 #include "core/authority.h"
+#include "core/text.h"
 #include "sync/row_key.h"
 
 /* longest value shown in a message, in bytes */
@@ -110,13 +110,10 @@ row_key_text(Relation rel, TupleTableSlot *slot, List *columns)
 		char	   *value = column_text(rel, slot, lfirst_int(lc));
 		const char *separator = names.len ? ", " : "";
 
-		if (value && strlen(value) > VALUE_SHOWN)
-			value = psprintf("%.*s...",
-							 pg_mbcliplen(value, strlen(value), VALUE_SHOWN),
-							 value);
 		appendStringInfo(&names, "%s%s", separator,
 						 column_name(rel, lfirst_int(lc)));
-		appendStringInfo(&values, "%s%s", separator, value ? value : "null");
+		appendStringInfo(&values, "%s%s", separator,
+						 value ? text_shortened(value, VALUE_SHOWN) : "null");
 	}
 	return psprintf("(%s)=(%s)", names.data, values.data);
 }

@@ -7,7 +7,6 @@
 #include "catalog/partition.h"
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/datum.h"
@@ -17,6 +16,7 @@
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
+#include "core/text.h"
 #include "sync/given_columns.h"
 #include "sync/row_state.h"
 
@@ -405,13 +405,7 @@ append_value(StringInfo text, Form_pg_attribute att, Datum value)
 
 	getTypeOutputInfo(att->atttypid, &output, &is_varlena);
 	string = OidOutputFunctionCall(output, value);
-	if (strlen(string) > VALUE_SHOWN)
-	{
-		string[pg_mbcliplen(string, strlen(string), VALUE_SHOWN)] = '\0';
-		appendStringInfo(text, "%s...", string);
-	}
-	else
-		appendStringInfoString(text, string);
+	appendStringInfoString(text, text_shortened(string, VALUE_SHOWN));
 }
 
 /*

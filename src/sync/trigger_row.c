@@ -7,12 +7,12 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_trigger.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "core/extension.h"
 #include "sync/rule_args.h"
 #include "sync/trigger_row.h"
 
@@ -41,7 +41,7 @@ is_intact(Relation catalog, HeapTuple tuple)
 		heap_attisnull(tuple, Anum_pg_trigger_tgqual,
 					   RelationGetDescr(catalog)) &&
 		function && strcmp(function, "sync_row") == 0 &&
-		get_func_namespace(trigger->tgfoid) == get_namespace_oid("tandem", true);
+		get_func_namespace(trigger->tgfoid) == extension_schema();
 }
 
 bool

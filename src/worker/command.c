@@ -18,6 +18,7 @@
 
 #include "catalog/migration_lock.h"
 #include "core/authority.h"
+#include "core/text.h"
 #include "core/top_level.h"
 #include "worker/command.h"
 #include "worker/process.h"
@@ -59,7 +60,7 @@ PROCESS_MAIN(tandem_command_main);
 static void
 copy_text(char *to, const char *from)
 {
-	strlcpy(to, from ? from : "", TEXT_SIZE);
+	text_copy(to, from, TEXT_SIZE);
 }
 
 static void

@@ -14,7 +14,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
-#include "commands/extension.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -23,6 +22,7 @@
 #include "utils/snapmgr.h"
 
 #include "catalog/run_control.h"
+#include "core/extension.h"
 #include "core/lock.h"
 #include "core/settings.h"
 #include "core/subtransaction.h"
@@ -41,7 +41,12 @@ launcher_register(void)
 {
 	BackgroundWorker worker = {0};
 
-	if (!process_shared_preload_libraries_in_progress)
+	/*
+	 * pg_upgrade starts the old server when it has taken note of the next
+	 * transaction number: rows that are written then have numbers that the new
+	 * server gives out once more
+	 */
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
 		BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -152,7 +157,7 @@ tandem_resume_main(Datum argument)
 
 	process_begin(&order);
 	session_begin();
-	if (OidIsValid(get_extension_oid("pg_tandem", true)))
+	if (OidIsValid(extension_schema()))
 	{
 		foreach(lc, run_control_orphans())
 		{

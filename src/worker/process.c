@@ -10,7 +10,6 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_db_role_setting.h"
 #include "commands/dbcommands.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "tcop/tcopprot.h"
@@ -22,6 +21,8 @@
 #include "catalog/migration_lock.h"
 #include "core/authority.h"
 #include "core/compat.h"
+#include "core/extension.h"
+#include "core/text.h"
 #include "worker/process.h"
 
 /* Where a role or database has its own, they are meant for its clients. */
@@ -154,10 +155,15 @@ process_start(const char *function, const char *name,
 {
 	BackgroundWorker worker = {0};
 	BackgroundWorkerHandle *handle;
-	char	   *title;
 
 	StaticAssertStmt(sizeof(ProcessOrder) <= BGW_EXTRALEN,
 					 "order must fit into bgw_extra");
+	extension_refuse_upgrade();
+	if (!IsUnderPostmaster)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there are no background workers in single-user mode"),
+				 errhint("Start the server, and call it again in a session.")));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
 		BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -166,9 +172,7 @@ process_start(const char *function, const char *name,
 	strlcpy(worker.bgw_library_name, "$libdir/pg_tandem", BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, function, BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "pg_tandem", BGW_MAXLEN);
-	title = psprintf("pg_tandem: %s", name);
-	title[pg_mbcliplen(title, strlen(title), BGW_MAXLEN - 1)] = '\0';
-	strlcpy(worker.bgw_name, title, BGW_MAXLEN);
+	text_copy(worker.bgw_name, psprintf("pg_tandem: %s", name), BGW_MAXLEN);
 	memcpy(worker.bgw_extra, order, sizeof(ProcessOrder));
 	return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : NULL;
 }

@@ -1,6 +1,8 @@
 # pg_upgrade in the middle of a migration, from the server whose folder $TANDEM_OLD_SERVER names (test/upgrade
 # sets it) to the one that is tested: state, sync, views and guard are there; what was proved under the
-# old server's trigger is proved anew; and what was left to do is done.
+# old server's trigger is proved again; and what was left to do is done.  Both servers have the library
+# preloaded, and a run in the background with workers is wanted all the while: no row is written by it
+# while pg_upgrade runs, which amcheck would find.
 
 use strict;
 use warnings;
@@ -20,6 +22,10 @@ my $old = PostgreSQL::Test::Cluster->new('old', install_path => $from);
 my $new = PostgreSQL::Test::Cluster->new('new');
 $old->init(@locale);
 $new->init(@locale);
+$_->append_conf('postgresql.conf', <<'CONF') foreach $old, $new;
+shared_preload_libraries = 'pg_tandem'
+tandem.launcher_interval = '1s'
+CONF
 $old->start;
 
 $old->safe_psql('postgres', 'CREATE ROLE app_owner LOGIN');
@@ -62,6 +68,17 @@ wait_for_running($old, q(SELECT bool_or(state = 'paused') FROM tandem.progress),
 $locker->query_safe('ROLLBACK');
 $locker->quit;
 
+# A run in the background that is at work until the server stops; of a superuser, since nobody else can
+# connect to a server that runs for pg_upgrade.
+my $rows = 60000;
+expand_table($old, 'app_run', rows => $rows, database => 'app');
+$old->safe_psql('app', <<'SQL');
+SELECT tandem.configure('app_run', 'tandem.max_rows_per_second', '2000');
+SELECT tandem.configure('app_run', 'tandem.batch_target', '5ms');
+CALL tandem.migrate('app_run', background => true, workers => 2);
+SQL
+wait_for_running($old, q(SELECT coalesce(bool_or(rows_filled > 0), false) FROM tandem.progress WHERE migration = 'app_run'), 'app');
+
 # What users see of the state; whoever runs it ends with the old server.
 my $state = <<'SQL';
 SELECT name, release, phase, paused_by, syncs, steps_open, problem FROM tandem.migrations ORDER BY 1;
@@ -75,6 +92,8 @@ SELECT sum(hashtext(i::text)::bigint) FROM release_1.items i;
 SELECT sum(hashtext(i::text)::bigint) FROM release_2.items i;
 SQL
 my $before = $old->safe_psql('app', $state);
+is($old->safe_psql('app', q(SELECT background, running_pid > 0 FROM tandem.migrations WHERE name = 'app_run')), 't|t',
+	'a run in the background is at work when the old server stops');
 cmp_ok($old->safe_psql('app', 'SELECT count(*) FROM app.items WHERE cents IS NULL'), '>=', 2,
 	'the fill is not at its end');
 $old->stop;
@@ -94,6 +113,33 @@ finish($migrate);
 }
 $new->start;
 is($new->safe_psql('app', $state), $before, 'state, trigger, views and rows are as before');
+
+# Every table and index of every database: a row that was written behind the back of pg_upgrade has a
+# transaction number of the future.
+my $tables = 0;
+foreach my $db ('postgres', 'app')
+{
+	$new->safe_psql($db, 'CREATE EXTENSION amcheck');
+	is($new->safe_psql($db, <<'SQL'), '', "$db: amcheck has no complaint");
+SELECT format('%s, block %s, offset %s: %s', c.oid::regclass, v.blkno, v.offnum, v.msg)
+FROM pg_class c, LATERAL verify_heapam(c.oid) v WHERE c.relkind IN ('r', 't', 'm') AND c.relpersistence = 'p' LIMIT 20
+SQL
+	$tables += $new->safe_psql($db, <<'SQL');
+SELECT count(bt_index_check(i.indexrelid, i.indrelid <> 0)) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'btree' AND i.indisvalid AND c.relpersistence = 'p'
+SQL
+}
+cmp_ok($tables, '>', 100, 'every index has what its table has');
+is($new->safe_psql('app', 'SELECT count(*), count(DISTINCT id), sum(price) FROM app_run'), "$rows|$rows|" . $rows * ($rows + 1) / 2,
+	'every row is seen, once');
+cmp_ok($new->safe_psql('app', 'SELECT count(*) FROM app_run WHERE cents IS NULL'), '>', 0, 'the run is not at its end');
+is($new->safe_psql('app', q(SELECT running_pid FROM tandem.migrations WHERE name = 'app_run')), '', 'nobody runs it, until it is called again');
+$new->safe_psql('app', q(SELECT tandem.configure('app_run', 'tandem.max_rows_per_second', NULL);
+	CALL tandem.migrate('app_run', background => true, workers => 2)));
+wait_for_running($new, q(SELECT phase = 'contract' AND NOT background FROM tandem.migrations WHERE name = 'app_run'), 'app');
+is($new->safe_psql('app', 'SELECT count(*), sum(cents) FROM app_run'), "$rows|" . $rows * ($rows + 1) * 50, 'then it ends, with every row filled');
+is($new->safe_psql('app', q(SELECT sum(rows_unfilled), sum(rows_mismatched) FROM tandem.verify('app_run'))), '0|0', 'and right');
+$new->safe_psql('app', q(CALL tandem.contract('app_run')));
 
 # The sync and its guard.
 $new->safe_psql('app', 'UPDATE app.items SET price = 77 WHERE id = 1; UPDATE app.items SET cents = 8800 WHERE id = 2');

@@ -1,0 +1,224 @@
+/*
+ * load_row.c
+ *		A row of state that the owner of the database loads from a dump.
+ *
+ * The owner of the database may insert into the tables of state, since
+ * pg_restore does, but what it may claim there is what it could have brought
+ * about by calling the functions of the extension: syncs and steps of tables
+ * that it owns, migrations of its own, and the releases if it may move them.
+ * Nothing that it loads runs as somebody else.  It can neither change nor delete
+ * a row.
+ *
+ * Fires for each row that is inserted; the extension's owner, as which the
+ * extension's own statements run, inserts as it likes.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "catalog/registry.h"
+#include "core/compat.h"
+#include "core/query.h"
+#include "core/sql_function.h"
+
+#define HOLD_FUNCTION "tandem.hold_function"
+
+SQL_FUNCTION(tandem_load_row);
+
+/* A row on its way into a table. */
+typedef struct LoadedRow
+{
+	TupleDesc	desc;
+	Datum	   *values;
+	bool	   *nulls;
+} LoadedRow;
+
+/* The column of that name; -1: the table has none, or it is NULL. */
+static int
+value_of(const LoadedRow *row, const char *column)
+{
+	for (int i = 0; i < row->desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(row->desc, i);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), column) == 0)
+			return row->nulls[i] ? -1 : i;
+	}
+	return -1;
+}
+
+static void
+forget_value(LoadedRow *row, const char *column)
+{
+	int			i = value_of(row, column);
+
+	if (i >= 0)
+		row->nulls[i] = true;
+}
+
+/* A role that the user cannot become is replaced by the user. */
+static void
+take_own_role(LoadedRow *row, const char *column)
+{
+	int			i = value_of(row, column);
+	bool		by_name;
+	Oid			role;
+
+	if (i < 0)
+		return;
+	by_name = TupleDescAttr(row->desc, i)->atttypid == NAMEOID;
+	role = by_name ? get_role_oid(NameStr(*DatumGetName(row->values[i])), true)
+		: DatumGetObjectId(row->values[i]);
+	if (OidIsValid(role) && has_privs_of_role(GetUserId(), role))
+		return;
+	row->values[i] = by_name
+		? DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(GetUserId(), false)))
+		: ObjectIdGetDatum(GetUserId());
+}
+
+/* What decides as whom, and whether by itself, the migration runs. */
+static void
+check_run(LoadedRow *row)
+{
+	int			background = value_of(row, "background");
+	int			registered = value_of(row, "registered");
+	int			settings = value_of(row, "settings");
+
+	forget_value(row, "run_as");
+	forget_value(row, "run_in");
+	forget_value(row, "login_as");
+	if (background >= 0)
+		row->values[background] = BoolGetDatum(false);
+	if (registered >= 0 && DatumGetBool(row->values[registered]))
+		row->values[registered] = BoolGetDatum(registry_may_change());
+	if (settings >= 0)
+		row->values[settings] = DirectFunctionCall2(jsonb_delete, row->values[settings],
+													CStringGetTextDatum(HOLD_FUNCTION));
+}
+
+/*
+ * Tables and views must be the user's own.  False: one of them is not there, and
+ * so the row says nothing.
+ */
+static bool
+check_relations(const LoadedRow *row)
+{
+	for (int i = 0; i < row->desc->natts; i++)
+	{
+		Oid			relid;
+		char	   *name;
+
+		if (TupleDescAttr(row->desc, i)->atttypid != REGCLASSOID || row->nulls[i])
+			continue;
+		relid = DatumGetObjectId(row->values[i]);
+		name = get_rel_name(relid);
+		if (name == NULL)
+			return false;
+		if (!compat_is_table_owner(relid, GetUserId()))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("must be owner of relation \"%s\" to load what pg_tandem knows of it",
+							name),
+					 errhint("Restore as a superuser, or with --no-owner as the role that is to own the tables.")));
+	}
+	return true;
+}
+
+/* A migration that is there already must not get a part of somebody else. */
+static void
+check_migration(const LoadedRow *row)
+{
+	int			i = value_of(row, "migration");
+	Oid			user = GetUserId();
+	TandemQuery query;
+	bool		others;
+
+	if (i < 0)
+		return;
+	query_begin(&query);
+	query_int(&query, DatumGetInt32(row->values[i]));
+	query_oid(&query, user);
+	others = query_run_latest(&query,
+							  "SELECT FROM tandem.migration m WHERE m.id = $1 AND NOT EXISTS (SELECT FROM pg_roles r "
+							  "WHERE r.rolname = m.created_by AND pg_has_role($2, r.oid, 'USAGE'))") > 0;
+	query_end(&query);
+	if (others)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for migration %d",
+						DatumGetInt32(row->values[i])),
+				 errdetail("It was created by another role."),
+				 errhint("Restore into a database that has no migrations yet.")));
+}
+
+static void
+check_releases(Relation rel)
+{
+	if (registry_may_change())
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to load table tandem.%s",
+					RelationGetRelationName(rel)),
+			 errhint("Run GRANT EXECUTE ON FUNCTION tandem.switch_release TO %s; as a superuser, then restore again.",
+					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+}
+
+static bool
+is_table(Relation rel, const char *name)
+{
+	return strcmp(RelationGetRelationName(rel), name) == 0;
+}
+
+/* NULL: the row is of no use here. */
+static HeapTuple
+check_row(Relation rel, HeapTuple tuple)
+{
+	LoadedRow	row = {.desc = RelationGetDescr(rel)};
+
+	row.values = palloc(sizeof(Datum) * row.desc->natts);
+	row.nulls = palloc(sizeof(bool) * row.desc->natts);
+	heap_deform_tuple(tuple, row.desc, row.values, row.nulls);
+	if (is_table(rel, "registry") || is_table(rel, "release") ||
+		is_table(rel, "dependency"))
+		check_releases(rel);
+	if (!check_relations(&row))
+		return NULL;
+	check_migration(&row);
+	take_own_role(&row, "created_by");
+	take_own_role(&row, "paused_by");
+	take_own_role(&row, "done_by");
+	check_run(&row);
+	return heap_form_tuple(row.desc, row.values, row.nulls);
+}
+
+Datum
+tandem_load_row(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	HeapTuple	tuple;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_BY_INSERT(data->tg_event) ||
+		!TRIGGER_FIRED_BEFORE(data->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function tandem.load_row() can only be called by the triggers of the extension's tables")));
+	tuple = data->tg_trigtuple;
+	/* our own statements say themselves when they change it */
+	if (!query_is_running())
+		registry_changed();
+	if (!compat_is_table_owner(RelationGetRelid(data->tg_relation), GetUserId()))
+		tuple = check_row(data->tg_relation, tuple);
+	return PointerGetDatum(tuple);
+}

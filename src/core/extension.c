@@ -1,0 +1,87 @@
+/*
+ * extension.c
+ *		Whether this database has the extension, and where its tables are.
+ */
+#include "postgres.h"
+
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "core/extension.h"
+
+/*
+ * Only a schema that was found is kept.  pg_extension and pg_depend announce no
+ * change of theirs, but the extension comes and goes with its schema, which
+ * does.
+ */
+static Oid	kept_schema = InvalidOid;
+static bool changed = false;
+
+static void
+mark_changed(Datum arg, int cacheid, uint32 hash)
+{
+	kept_schema = InvalidOid;
+	changed = true;
+}
+
+void
+extension_init(void)
+{
+	CacheRegisterSyscacheCallback(NAMESPACEOID, mark_changed, (Datum) 0);
+}
+
+Oid
+extension_schema(void)
+{
+	Oid			schema;
+	Oid			extension;
+
+	if (OidIsValid(kept_schema))
+		return kept_schema;
+	changed = false;
+	schema = get_namespace_oid(EXTENSION_SCHEMA, true);
+	if (!OidIsValid(schema))
+		return InvalidOid;
+	extension = get_extension_oid(EXTENSION_NAME, true);
+	if (!OidIsValid(extension) ||
+		getExtensionOfObject(NamespaceRelationId, schema) != extension)
+		return InvalidOid;
+	/* a change that has come meanwhile may be of that schema */
+	if (!changed)
+		kept_schema = schema;
+	return schema;
+}
+
+Oid
+extension_relation(const char *name, bool missing_ok)
+{
+	Oid			schema = extension_schema();
+	Oid			relid = OidIsValid(schema)
+		? get_relname_relid(name, schema) : InvalidOid;
+
+	if (!OidIsValid(relid) && !missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table %s.%s of extension %s does not exist",
+						EXTENSION_SCHEMA, name, EXTENSION_NAME),
+				 errhint("Run CREATE EXTENSION %s in this database.",
+						 EXTENSION_NAME)));
+	return relid;
+}
+
+void
+extension_refuse_upgrade(void)
+{
+	if (IsBinaryUpgrade)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pg_tandem changes nothing while the server runs for pg_upgrade"),
+				 errdetail("The server was started with option -b."),
+				 errhint("Call it again when pg_upgrade has ended and the server was started without -b.")));
+}
