@@ -51,7 +51,7 @@ step_note_empty(int migration_id, Oid relid, const char *storage,
 	query_text(&query, storage);
 	query_text(&query, proof);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.step (migration, kind, relation, state, storage, proof, started_at, changed_at) "
+					 "WITH born AS (INSERT INTO tandem.step (migration, kind, relation, state, storage, proof, started_at, changed_at) "
 					 "SELECT m.id, k.kind, $2::regclass, 'done', $3, $4, clock_timestamp(), clock_timestamp() "
 					 "FROM tandem.migration m, unnest('{backfill,verify}'::text[]) k (kind) "
 					 "WHERE m.id = $1 AND m.phase IN ('migrate', 'contract') "
@@ -59,8 +59,8 @@ step_note_empty(int migration_id, Oid relid, const char *storage,
 					 "ON CONFLICT (migration, kind, relation, object) DO UPDATE "
 					 "SET state = 'done', storage = $3, proof = $4, blocks_total = 0, blocks_todo = '{}', rows_done = 0, "
 					 "rows_filled = 0, rows_indexed = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, "
-					 "sample = '[]', error = NULL, hint = NULL, waiting = NULL, blockers = NULL, "
-					 "started_at = clock_timestamp(), changed_at = clock_timestamp()");
+					 "started_at = clock_timestamp(), changed_at = clock_timestamp() RETURNING id) "
+					 "DELETE FROM tandem.step_report r USING born b WHERE r.step = b.id");
 	query_end(&query);
 }
 
