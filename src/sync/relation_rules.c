@@ -19,6 +19,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
 #include "core/authority.h"
@@ -122,6 +123,26 @@ is_current(const RelationRules *rules)
 }
 
 /*
+ * What reading or planning a text calls may run queries, and a worker between
+ * two statements has no snapshot for them.
+ */
+static bool
+push_snapshot(void)
+{
+	if (ActiveSnapshotSet())
+		return false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	return true;
+}
+
+static void
+pop_snapshot(bool pushed)
+{
+	if (pushed)
+		PopActiveSnapshot();
+}
+
+/*
  * A default is constant when planning makes it so.  The planner leaves the
  * check of a domain to the execution; it does not change the value.
  */
@@ -129,11 +150,13 @@ Node *
 relation_rules_default(Relation rel, AttrNumber attnum)
 {
 	Node	   *expression = NULL;
+	bool		pushed = push_snapshot();
 
 	if (!TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attgenerated)
 		expression = build_column_default(rel, attnum);
 	if (expression)
 		expression = (Node *) expression_planner((Expr *) expression);
+	pop_snapshot(pushed);
 	while (expression && IsA(expression, CoerceToDomain))
 		expression = (Node *) ((CoerceToDomain *) expression)->arg;
 	return expression;
@@ -207,11 +230,13 @@ relation_rules_parse(const char *text, Relation rel, AttrNumber target,
 {
 	AuthorityScope scope;
 	Node	   *expression;
+	bool		pushed = push_snapshot();
 
 	authority_enter_owner(&scope, rel, AUTHORITY_PINNED_PATH);
 	authority_pin_text_forms();
 	expression = expression_parse(text, rel, EXPRESSION_ALIAS, target, label);
 	authority_leave(&scope);
+	pop_snapshot(pushed);
 	return expression;
 }
 
@@ -224,10 +249,12 @@ plan_as_owner(Node *expression, Relation rel, const char *search_path)
 {
 	AuthorityScope scope;
 	CachedExpression *plan;
+	bool		pushed = push_snapshot();
 
 	authority_enter_owner(&scope, rel, search_path);
 	plan = GetCachedExpression(expression);
 	authority_leave(&scope);
+	pop_snapshot(pushed);
 	return plan;
 }
 
