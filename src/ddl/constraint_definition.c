@@ -334,7 +334,7 @@ probe_constraint(void *arg)
 	error_context_stack = previous;
 	if (error)
 		ReThrowError(error);
-	if (probe->text && GetUserId() != authority_table_owner(probe->relid))
+	if (probe->text &&GetUserId() != authority_table_owner(probe->relid))
 		ddl_run_stored(probe->table,
 					   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s",
 								quoting_relation(probe->table),

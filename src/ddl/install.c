@@ -19,11 +19,9 @@
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/quoting.h"
-#include "core/authority.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "ddl/statement.h"
-#include "sync/expression.h"
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
 #include "sync/trigger_row.h"
@@ -73,7 +71,7 @@ depend_on_side(const ObjectAddress *trigger, Relation rel, List *names,
 		depend_on_column(trigger, rel, lfirst(lc));
 		if (text == NULL)
 			continue;
-		expression = expression_parse(text, rel, EXPRESSION_ALIAS, target, label);
+		expression = relation_rules_parse(text, rel, target, label);
 		recordDependencyOnSingleRelExpr(trigger, expression,
 										RelationGetRelid(rel),
 										DEPENDENCY_NORMAL, DEPENDENCY_NORMAL,
@@ -85,11 +83,8 @@ void
 sync_record_dependencies(Relation rel, Oid trigger_oid, List *rules)
 {
 	ObjectAddress trigger;
-	AuthorityScope scope;
 	ListCell   *lc;
 
-	authority_enter_owner(&scope, rel, AUTHORITY_PINNED_PATH);
-	authority_pin_text_forms();
 	ObjectAddressSet(trigger, TriggerRelationId, trigger_oid);
 	foreach(lc, rules)
 	{
@@ -98,7 +93,6 @@ sync_record_dependencies(Relation rel, Oid trigger_oid, List *rules)
 		depend_on_side(&trigger, rel, rule->old_columns, rule->down, "down");
 		depend_on_side(&trigger, rel, rule->new_columns, rule->up, "up");
 	}
-	authority_leave(&scope);
 }
 
 /* The versions of the triggers of all leaves, before we change them. */

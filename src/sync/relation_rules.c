@@ -19,6 +19,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
 #include "core/authority.h"
@@ -130,7 +131,6 @@ Node *
 relation_rules_default(Relation rel, AttrNumber attnum)
 {
 	Node	   *expression = NULL;
-
 	/* planning runs immutable functions */
 	bool		entered = snapshot_enter();
 
@@ -212,11 +212,13 @@ relation_rules_parse(const char *text, Relation rel, AttrNumber target,
 {
 	AuthorityScope scope;
 	Node	   *expression;
+	bool		entered = snapshot_enter();
 
 	authority_enter_owner(&scope, rel, AUTHORITY_PINNED_PATH);
 	authority_pin_text_forms();
 	expression = expression_parse(text, rel, EXPRESSION_ALIAS, target, label);
 	authority_leave(&scope);
+	snapshot_leave(entered);
 	return expression;
 }
 
@@ -229,10 +231,12 @@ plan_as_owner(Node *expression, Relation rel, const char *search_path)
 {
 	AuthorityScope scope;
 	CachedExpression *plan;
+	bool		entered = snapshot_enter();
 
 	authority_enter_owner(&scope, rel, search_path);
 	plan = GetCachedExpression(expression);
 	authority_leave(&scope);
+	snapshot_leave(entered);
 	return plan;
 }
 

@@ -187,7 +187,10 @@ take_settings(Oid role)
 	Relation	settings = table_open(DbRoleSettingRelationId, AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(DbRoleSettingRelationId));
 
-	/* what is set first stays: sources that come later in this list are weaker */
+	/*
+	 * what is set first stays: sources that come later in this list are
+	 * weaker
+	 */
 	ApplySetting(snapshot, MyDatabaseId, role, settings, PGC_S_DATABASE_USER);
 	ApplySetting(snapshot, InvalidOid, role, settings, PGC_S_USER);
 	UnregisterSnapshot(snapshot);

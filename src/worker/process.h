@@ -18,8 +18,8 @@ typedef struct ProcessOrder
 	Oid			database;
 	Oid			role;			/* whose rights it has; invalid: the bootstrap
 								 * superuser's */
-	bool		borrowed;		/* it connects without that role, which cannot,
-								 * and becomes it */
+	bool		borrowed;		/* it connects without that role, which
+								 * cannot, and becomes it */
 	int			migration_id;
 	int			runner;			/* whose run it works for; 0: its own */
 	int			maintenance_work_mem;	/* kB, and the next: as in the session

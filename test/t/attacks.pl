@@ -1,6 +1,6 @@
 # Attempts of a role without rights to become more, to see more, or to stop others: each has worked on 1.0.
 # See test/faults.md, A1 to A8.  The tables of roles and of stored texts are tests of their own:
-# authority_table.pl, stored_text.pl.
+# authority_table.pl, text_table.pl.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# Text that a role has stored runs with the rights of the owner of the table, whoever calls: every kind of
-# text, and every call that may parse, plan or run it, by a superuser and by a member of the owner.  Each
-# text tells, in the server's log, as whom it runs, and tries to become more.  The table is in the output.
+# Stored text in workers and in restored databases: as whom it is read and run where the owner of the
+# table can connect, cannot log in, or may not connect.  A text that tries everything to become more
+# than the owner stays what it is: in up, an index, a CHECK, the functions of event triggers.
 
 use strict;
 use warnings;
@@ -11,240 +11,207 @@ use PostgreSQL::Test::Utils;
 use TandemTest;
 use Test::More;
 
-my $node = new_server('main', conf => "max_worker_processes = 16\nlog_min_messages = log\nlog_statement = none");
+my $node = new_server('main');
 
 sub ask
 {
-	return $node->safe_psql('postgres', $_[0]);
+	my ($query, $database) = @_;
+
+	return $node->safe_psql($database // 'postgres', $query);
 }
 
-# The owners: one that can log in and one that cannot.  "victim" is a member of both and owns a vault.
+# What was seen since the last call: as whom, and whether it was more than that role.
+sub seen
+{
+	my $seen = ask('SELECT DISTINCT role, more FROM spy.seen ORDER BY 1, 2');
+
+	ask('TRUNCATE spy.seen');
+	return $seen;
+}
+
+my $spy = <<'SQL';
+CREATE SCHEMA spy AUTHORIZATION ex;
+GRANT USAGE ON SCHEMA spy TO PUBLIC;
+SET ROLE ex;
+CREATE UNLOGGED TABLE spy.seen (role name, more boolean);
+GRANT ALL ON spy.seen TO PUBLIC;
+CREATE FUNCTION spy.try(what text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE what;
+	RETURN current_user <> 'ex';
+EXCEPTION WHEN OTHERS THEN
+	RETURN false;
+END $$;
+CREATE FUNCTION spy.look() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO spy.seen SELECT current_user,
+		spy.try('RESET ROLE') OR spy.try('SET ROLE NONE') OR spy.try('RESET SESSION AUTHORIZATION')
+		OR spy.try('SET SESSION AUTHORIZATION DEFAULT') OR spy.try('ALTER ROLE ex SUPERUSER');
+	RETURN true;
+END $$;
+CREATE DOMAIN spy.d AS integer CHECK (spy.look());
+CREATE FUNCTION spy.pass(spy.d[], integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $2; END';
+RESET ROLE;
+SQL
+
+ask('CREATE ROLE ex LOGIN; CREATE ROLE helper LOGIN IN ROLE ex');
+ask($spy);
 ask(<<'SQL');
-CREATE ROLE mallory LOGIN;
-CREATE ROLE group_of_mallory NOLOGIN;
-CREATE ROLE victim LOGIN IN ROLE mallory, group_of_mallory;
-GRANT CREATE ON DATABASE postgres TO mallory, group_of_mallory, victim;
-GRANT CREATE ON SCHEMA public TO PUBLIC;
-CREATE SCHEMA vault AUTHORIZATION victim;
-CREATE TABLE vault.secret AS SELECT 'word' AS word;
-ALTER TABLE vault.secret OWNER TO victim;
-GRANT EXECUTE ON FUNCTION tandem.switch_release, tandem.register_release TO mallory, group_of_mallory, victim;
-SQL
-
-# What every text does: a domain's CHECK runs when a literal is read, a function when it is called or folded.
-sub make_spies
-{
-	my ($owner, $schema) = @_;
-	my @kinds = qw(up down check index predicate default domain view hold notnull);
-
-	ask(<<"SQL");
-CREATE SCHEMA $schema AUTHORIZATION $owner;
-GRANT USAGE ON SCHEMA $schema TO PUBLIC;
-SET ROLE $owner;
-CREATE FUNCTION $schema.try(kind text, what text, statement text) RETURNS void LANGUAGE plpgsql AS \$\$
+-- an event trigger whose function calls what the owner has made, in workers
+CREATE FUNCTION audit() RETURNS event_trigger LANGUAGE plpgsql AS $$
 BEGIN
-	EXECUTE statement;
-	RAISE LOG 'spy % of % as % has succeeded: %', kind, '$schema', current_user, what;
-EXCEPTION WHEN OTHERS THEN
-	NULL;
-END \$\$;
-CREATE FUNCTION $schema.spy(kind text) RETURNS boolean LANGUAGE plpgsql AS \$\$
+	IF current_user = 'ex' AND current_setting('application_name') = 'pg_tandem' THEN
+		PERFORM spy.look();
+	END IF;
+END $$;
+CREATE FUNCTION record() RETURNS event_trigger LANGUAGE plpgsql AS $$
 BEGIN
-	RAISE LOG 'spy % of % runs as %', kind, '$schema', current_user;
-	PERFORM $schema.try(kind, 'ALTER ROLE', 'ALTER ROLE mallory SUPERUSER');
-	PERFORM $schema.try(kind, 'reading the vault', 'SELECT word FROM vault.secret');
-	PERFORM $schema.try(kind, 'SET ROLE, then ALTER ROLE', 'DO \$x\$BEGIN SET ROLE none; ALTER ROLE mallory SUPERUSER; END\$x\$');
-	PERFORM $schema.try(kind, 'SET ROLE, then reading', 'DO \$x\$BEGIN SET ROLE none; PERFORM word FROM vault.secret; END\$x\$');
-	PERFORM $schema.try(kind, 'session authorization',
-		'DO \$x\$BEGIN SET SESSION AUTHORIZATION DEFAULT; ALTER ROLE mallory SUPERUSER; END\$x\$');
-	PERFORM set_config('search_path', '$schema, pg_catalog', false);
-	PERFORM set_config('tandem.release', '7', false);
-	RETURN true;
-EXCEPTION WHEN OTHERS THEN
-	RETURN true;
-END \$\$;
-CREATE FUNCTION $schema.fixed(kind text, v anyelement) RETURNS anyelement IMMUTABLE LANGUAGE plpgsql AS
-	\$\$ BEGIN PERFORM $schema.spy(kind); RETURN v; END \$\$;
-CREATE FUNCTION $schema.hold() RETURNS boolean LANGUAGE plpgsql AS \$\$ BEGIN PERFORM $schema.spy('hold'); RETURN false; END \$\$;
+	INSERT INTO public.recorded SELECT command_tag, object_identity FROM pg_event_trigger_ddl_commands();
+END $$;
+CREATE TABLE recorded (tag text, object text);
+GRANT INSERT ON recorded TO PUBLIC;
+CREATE EVENT TRIGGER audit ON ddl_command_start WHEN TAG IN ('CREATE INDEX', 'ALTER TABLE') EXECUTE FUNCTION audit();
+CREATE EVENT TRIGGER audit_drop ON sql_drop EXECUTE FUNCTION audit();
+CREATE EVENT TRIGGER record ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION record();
 SQL
-	foreach my $kind (@kinds)
-	{
-		ask(<<"SQL");
-SET ROLE $owner;
-CREATE DOMAIN $schema.d_$kind AS integer CHECK ($schema.spy('$kind'));
-CREATE FUNCTION $schema.pass_$kind($schema.d_$kind\[], integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS
-	\$\$ BEGIN RETURN \$2; END \$\$;
-SQL
-	}
-	return;
-}
 
-make_spies('mallory', 'evil');
-make_spies('group_of_mallory', 'gang');
-
-my $made = 0;
-
-# The text of one kind over a column: a literal that runs a CHECK as it is read, a function that is folded,
-# and one that runs for a row.
-sub text_of
-{
-	my ($schema, $kind, $column) = @_;
-
-	return "$schema.pass_$kind('{1}'::$schema.d_$kind\[], $schema.fixed('$kind', 1) * $schema.fixed('$kind', $column))";
-}
-
-# A migration with a text of each kind, made by the owner.
-sub make
-{
-	my ($owner, $schema, %options) = @_;
-	my $name = 'm' . ++$made;
-	my $table = "$schema.t$made";
-	my $release = 100 + $made;
-	my $partitioned = $options{partitioned};
-	my ($up, $down, $check, $index, $predicate, $view) = map { text_of($schema, @$_) }
-	  ([ 'up', 'price' ], [ 'down', 'cents' ], [ 'check', 'cents' ], [ 'index', 'cents' ], [ 'predicate', 'cents' ], [ 'view', 'price' ]);
-	my $by = $partitioned ? 'PARTITION BY RANGE (id)' : '';
-
-	ask(<<"SQL");
-SET ROLE $owner;
-CREATE TABLE $table (id int PRIMARY KEY, price int, kind $schema.d_domain) $by;
-SQL
-	ask(<<"SQL") if $partitioned;
-SET ROLE $owner;
-CREATE TABLE ${table}_a PARTITION OF $table FOR VALUES FROM (0) TO (2);
-CREATE TABLE ${table}_b PARTITION OF $table FOR VALUES FROM (2) TO (100);
-SQL
-	ask(<<"SQL");
-SET ROLE $owner;
-INSERT INTO $table SELECT i, i FROM generate_series(1, 3) i;
-BEGIN;
-SELECT tandem.create_migration('$name', release => $release);
-ALTER TABLE $table ADD COLUMN cents int DEFAULT $schema.fixed('default', 5);
-ALTER TABLE $table ALTER COLUMN cents SET DEFAULT $schema.fixed('default', 6) * @{[text_of($schema, 'default', 1)]};
-SELECT tandem.sync_column('$name', '$table', 'price', 'cents', \$\$ $up \$\$, \$\$ $down \$\$, on_error => 'quarantine');
-SELECT tandem.sync_column('$name', '$table', 'price', 'kind', \$\$ price \$\$, keep_old => true);
-SELECT tandem.sync_column('$name', '$table', 'price', 'shown', \$\$ $view \$\$, stored => false);
-SELECT tandem.add_constraint('$name', '$table', 'checked', \$\$ CHECK ($check IS NOT DISTINCT FROM cents) \$\$);
-SELECT tandem.add_index('$name', \$\$ CREATE INDEX ON $table (($index)) WHERE $predicate IS NOT NULL \$\$);
-SELECT tandem.add_not_null('$name', '$table', 'kind');
-SELECT tandem.configure('$name', 'tandem.hold_function', '$schema.hold');
-COMMIT;
-SQL
-	return ($name, $table, $release);
-}
-
-# What the texts have told in the log since an offset: who ran each kind, and what they have got.
-sub told
-{
-	my ($offset, $schema) = @_;
-	my $log = slurp_file($node->logfile, $offset);
-	my %ran;
-	my @gained;
-
-	$ran{$1}{$2}++ while $log =~ /spy (\w+) of $schema runs as (\w+)/g;
-	push @gained, "$1 as $2: $3" while $log =~ /spy (\w+) of $schema as (\w+) has succeeded: (.*)/g;
-	return (\%ran, \@gained);
-}
-
-my @kinds = qw(up down check index predicate default domain view hold);
-my @table;
-
-# Runs a call as a role, in one session, and looks at what the texts of the owner got by it.
-sub attack
-{
-	my ($what, $owner, $schema, $become, $statements, $database) = @_;
-	my $offset = -s $node->logfile;
-	my $before = "SHOW search_path; SELECT coalesce(nullif(current_setting('tandem.release', true), ''), '0'); SELECT current_user, session_user;\n";
-	my ($status, $out, $err) = $node->psql($database || 'postgres', "$become;\n$before$statements;\n\\echo --\n$before", on_error_stop => 0);
-	my ($ran, $gained) = told($offset, $schema);
-	my @others = grep { grep { $_ ne $owner } keys %{ $ran->{$_} } } keys %$ran;
-	my @lines = split /\n/, $out;
-	my $caller = $become =~ /AUTHORIZATION (\w+)/ ? $1 : 'superuser';
-
-	is_deeply(\@others, [], "$caller, $what: texts of $owner run as $owner alone")
-	  or diag(explain($ran), $err);
-	is_deeply($gained, [], "$caller, $what: and have gained nothing");
-	is(join('|', @lines[-3 .. -1]), join('|', @lines[0 .. 2]), "$caller, $what: the session is as it was") or diag($out, $err);
-	push @table, [ "$what, by $caller, of $owner", map { $ran->{$_} ? join('+', sort keys %{ $ran->{$_} }) : '-' } @kinds ];
-	diag($err) if $err =~ /ERROR/ && !Test::More->builder->is_passing;
-	return $err;
-}
-
-sub wait_for_end
+# A migration of ex, whose every text looks.  Others have begun its index: one partition has an invalid
+# one, which is to be dropped, the other one that is attached already and is to be built again.
+sub expand
 {
 	my ($name) = @_;
 
-	wait_for_running($node, "SELECT running_pid IS NULL AND NOT background FROM tandem.migrations WHERE name = '$name'");
+	ask(<<"SQL");
+SET SESSION AUTHORIZATION ex;
+SET search_path = spy;
+CREATE TABLE $name (id integer PRIMARY KEY, a integer) PARTITION BY RANGE (id);
+CREATE TABLE ${name}_1 PARTITION OF $name FOR VALUES FROM (0) TO (50);
+CREATE TABLE ${name}_2 PARTITION OF $name DEFAULT;
+INSERT INTO $name SELECT i, i FROM generate_series(1, 100) i;
+SELECT tandem.create_migration('$name');
+SELECT tandem.add_column('$name', '$name', 'b', 'integer');
+SELECT tandem.sync_column('$name', '$name', 'a', 'b', \$\$pass('{1}'::d[], a)\$\$, \$\$pass('{2}'::d[], b)\$\$);
+SELECT tandem.add_index('$name', \$\$CREATE INDEX ${name}_b ON $name (pass('{3}'::d[], b)) WHERE pass('{4}'::d[], b) > 0\$\$);
+SELECT tandem.add_constraint('$name', '$name', 'checked', \$\$CHECK (pass('{5}'::d[], b) > 0 AND look())\$\$);
+SELECT tandem.add_constraint('$name', '$name', '${name}_key', 'UNIQUE (id, b)');
+SQL
+	my $index = "(pass('{3}'::d[], b)) WHERE pass('{4}'::d[], b) > 0";
+	ask(<<"SQL");
+SET SESSION AUTHORIZATION ex;
+SET search_path = spy;
+CREATE INDEX ${name}_b_${name}_1 ON ${name}_1 $index;
+CREATE INDEX ${name}_b ON ONLY $name $index;
+CREATE INDEX ${name}_b_${name}_2 ON ${name}_2 $index;
+ALTER INDEX ${name}_b ATTACH PARTITION ${name}_b_${name}_2;
+RESET SESSION AUTHORIZATION;
+UPDATE pg_index SET indisvalid = false WHERE indexrelid IN ('${name}_b'::regclass, '${name}_b_${name}_1'::regclass, '${name}_b_${name}_2'::regclass);
+SQL
+	seen();
+	ask('TRUNCATE recorded');
 	return;
 }
 
-my %seen;
-foreach my $case (
-	[ 'mallory', 'evil', 'SET search_path = public', 0 ],
-	[ 'mallory', 'evil', 'SET SESSION AUTHORIZATION victim', 0 ],
-	[ 'group_of_mallory', 'gang', 'SET search_path = public', 0 ],
-	[ 'group_of_mallory', 'gang', 'SET SESSION AUTHORIZATION victim', 0 ],
-	[ 'group_of_mallory', 'gang', 'SET search_path = public', 1 ])
+my $number = 0;
+
+foreach my $owner (
+	[ 'an owner that can log in', 'ALTER ROLE ex LOGIN' ],
+	[ 'an owner that cannot log in', 'ALTER ROLE ex NOLOGIN' ],
+	[ 'an owner that may not connect', 'ALTER ROLE ex LOGIN; REVOKE CONNECT ON DATABASE postgres FROM PUBLIC; GRANT CONNECT ON DATABASE postgres TO helper' ])
 {
-	my ($owner, $schema, $become, $partitioned) = @$case;
-	my $how = $partitioned ? ', partitioned' : '';
-	my ($name, $table, $release) = make($owner, $schema, partitioned => $partitioned);
-	my $offset = -s $node->logfile;
-	my $err;
-	my $call = sub {
-		my ($what, $statements) = @_;
-		return attack("$what$how", $owner, $schema, $become, $statements);
-	};
+	my ($what, $make) = @$owner;
 
-	$call->('looking at the views', 'SELECT problem FROM tandem.migrations; SELECT health FROM tandem.syncs; SELECT * FROM tandem.progress; SELECT * FROM tandem.sessions; SELECT * FROM tandem.releases');
-	$call->('verify', "SELECT count(*) FROM tandem.verify('$name')");
-	$call->('steering', "SELECT tandem.pause('$name'); SELECT tandem.resume('$name'); SELECT tandem.configure('$name', 'tandem.batch_target', '10ms')");
-	$err = $call->('create_views', "SELECT tandem.create_views($release, relations => '{$table}')");
-	unlike($err, qr/ERROR/, 'the views are made');
-	$call->('reading no view', 'SELECT 1');
-	$call->('add_column', "SELECT tandem.add_column('$name', '$table', 'another', 'int')");
-	$call->('sync_column', "SELECT tandem.sync_column('$name', '$table', 'price', 'another', 'price + 1', keep_old => true)");
-	$call->('ALTER TABLE', "ALTER TABLE $table ADD COLUMN later int");
-	$call->('DISABLE TRIGGER', "ALTER TABLE $table DISABLE TRIGGER \"~tandem_sync\"");
-	$call->('ALTER FUNCTION', "ALTER FUNCTION $schema.hold() COST 50");
-	$call->('RENAME of a function', "ALTER FUNCTION $schema.pass_up($schema.d_up[], integer) RENAME TO pass_elsewhere");
-	$call->('REVOKE', "REVOKE USAGE ON SCHEMA $schema FROM PUBLIC; GRANT USAGE ON SCHEMA $schema TO PUBLIC");
-	$call->('an unrelated statement of DDL', 'CREATE FUNCTION public.unrelated() RETURNS int LANGUAGE sql AS $$SELECT 1$$; ALTER FUNCTION public.unrelated() RENAME TO unrelated2; DROP FUNCTION public.unrelated2()');
-	$err = $call->('migrate', "CALL tandem.migrate('$name', workers => 2)");
-	is(ask("SELECT phase, error FROM tandem.migrations WHERE name = '$name'"), 'contract|', "migrate of $name comes to its end") or diag($err);
-	$call->('migrate again', "CALL tandem.migrate('$name')");
-	$call->('create_views again', "SELECT tandem.create_views($release, relations => '{$table}')");
-	ask("SET ROLE $owner; CREATE TABLE ${table}_c PARTITION OF $table FOR VALUES FROM (100) TO (200)") if $partitioned;
-	$call->('migrate after a new partition', "CALL tandem.migrate('$name')") if $partitioned;
-	$call->('contract', "SELECT tandem.register_release($release); SELECT tandem.switch_release($release); CALL tandem.contract('$name', undeclared => 'ignore')");
-	is(ask("SELECT phase FROM tandem.migrations WHERE name = '$name'"), 'done', "contract of $name comes to its end");
-	my ($ran) = told($offset, $schema);
-	$seen{$_} = 1 foreach keys %$ran;
+	ask($make);
+	foreach my $caller ([ 'a superuser', 'SELECT 1' ], [ 'a member', 'SET SESSION AUTHORIZATION helper' ],
+		[ 'a superuser that has taken the role', 'SET ROLE ex' ], [ 'the owner', 'SET SESSION AUTHORIZATION ex' ])
+	{
+		my ($who, $become) = @$caller;
+		my $name = 'm' . ++$number;
+		my $how = "$what, called by $who";
 
-	($name, $table, $release) = make($owner, $schema, partitioned => $partitioned);
-	$err = $call->('migrate in the background', "CALL tandem.migrate('$name', background => true, workers => 2)");
-	wait_for_end($name);
-	($ran, my $gained) = told($offset, $schema);
-	is_deeply([ grep { $_ ne $owner } map { keys %{ $ran->{$_} } } keys %$ran ], [], "a run in the background$how of $owner: as $owner alone");
-	is_deeply($gained, [], "a run in the background$how of $owner: and nothing is gained");
-	is(ask("SELECT phase, error FROM tandem.migrations WHERE name = '$name'"), 'contract|', "the run of $name in the background comes to its end") or diag($err);
-	$call->('abort', "CALL tandem.abort('$name')");
-
-	# a note of the quarantine is tried again
-	($name, $table, $release) = make($owner, $schema);
-	ask("SET ROLE $owner; CREATE OR REPLACE FUNCTION $schema.pass_up($schema.d_up[], integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS \$\$ BEGIN IF \$2 = 2 THEN RAISE 'no'; END IF; RETURN \$2; END \$\$");
-	$call->('migrate into the quarantine', "CALL tandem.migrate('$name')");
-	is(ask("SELECT count(*) FROM tandem.quarantine WHERE migration = '$name'"), 1, "a row of $name is in the quarantine");
-	ask("SET ROLE $owner; CREATE OR REPLACE FUNCTION $schema.pass_up($schema.d_up[], integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS \$\$ BEGIN RETURN \$2; END \$\$");
-	$call->('migrate out of the quarantine', "CALL tandem.migrate('$name')");
-	is(ask("SELECT count(*) FROM tandem.quarantine WHERE migration = '$name'"), 0, "no row of $name is in the quarantine");
-	$call->('abort with force', "CALL tandem.abort('$name')");
+		expand($name);
+		# with workers in the background every other time
+		my $background = $number % 2 ? 'true' : 'false';
+		ask("$become; CALL tandem.migrate('$name', background => $background, workers => 2)");
+		wait_for_running($node, "SELECT running_pid IS NULL AND NOT background FROM tandem.migrations WHERE name = '$name'");
+		is(ask("SELECT phase, error FROM tandem.migrations WHERE name = '$name'"), 'contract|', "$how: migrate comes to its end");
+		is(seen(), 'ex|f', "$how: each text as the owner, and no more than that");
+		is(ask("SELECT count(*) FROM pg_index WHERE indisvalid AND indrelid IN ('spy.${name}_1'::regclass, 'spy.${name}_2'::regclass)"),
+			6, "$how: the indexes are there");
+		is(ask("SELECT count(*) FROM recorded WHERE object = 'spy.${name}_b_${name}_1'"), 1, "$how: an event trigger was told of it");
+		ask("$become; CALL tandem.contract('$name')");
+		unlike(seen(), qr/\|t/, "$how: contract");
+	}
 }
-is(join(' ', sort keys %seen), join(' ', sort @kinds), 'every kind of text has run');
-is(ask("SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'"), 'f', 'mallory is what she was');
+is(ask(q(SELECT rolsuper FROM pg_roles WHERE rolname = 'ex')), 'f', 'the owner is no superuser');
+ask('GRANT CONNECT ON DATABASE postgres TO PUBLIC; ALTER ROLE ex LOGIN');
 
-note(sprintf '%-72s%s', '', join ' ', map { sprintf '%-18s', $_ } @kinds);
-note(sprintf '%-72s%s', $_->[0], join ' ', map { sprintf '%-18s', $_ } @$_[ 1 .. $#$_ ]) foreach @table;
+# A dump restored by a superuser: the rights that the owner needs are granted at its end.
+ask('CREATE DATABASE before');
+ask('CREATE EXTENSION pg_tandem', 'before');
+ask($spy, 'before');
+ask('CREATE SCHEMA util; CREATE FUNCTION util.up(integer) RETURNS integer IMMUTABLE LANGUAGE sql RETURN $1; GRANT USAGE ON SCHEMA util TO ex', 'before');
+ask(q(SET SESSION AUTHORIZATION ex; SET search_path = spy; CREATE TABLE r (id integer PRIMARY KEY, a integer, b integer); INSERT INTO r VALUES (1, 1);
+	SELECT tandem.create_migration('r'); SELECT tandem.sync_column('r', 'r', 'a', 'b', $$util.up(pass('{1}'::d[], a))$$); TRUNCATE seen), 'before');
+my $file = "${PostgreSQL::Test::Utils::tmp_check}/stored_text.dump";
+$node->command_ok([ 'pg_dump', '-Fc', '-f', $file, '-d', $node->connstr('before') ], 'dump');
+ask('CREATE DATABASE again');
+$node->command_ok([ 'pg_restore', '-e', '-d', $node->connstr('again'), $file ], 'restore, without an error');
+is(ask('SELECT DISTINCT role, more FROM spy.seen', 'again'), 'ex|f', 'the rules of a restored trigger are read as the owner');
+my $uses = q(SELECT count(*) FROM pg_depend d JOIN pg_trigger t ON t.oid = d.objid AND d.classid = 'pg_trigger'::regclass
+	WHERE t.tgrelid = 'spy.r'::regclass AND t.tgname = '~tandem_sync' AND d.refobjid IN ('util.up(integer)'::regprocedure, 'spy.pass(spy.d[], integer)'::regprocedure));
+is(ask($uses, 'again'), 2, 'and what they use is noted, once the owner has the rights');
+my ($status, $out, $err) = $node->psql('again', 'DROP FUNCTION util.up(integer)');
+like($err, qr/cannot drop function util.up\(integer\) because other objects depend on it/, 'so it is not dropped');
+ask('GRANT USAGE ON SCHEMA util TO PUBLIC', 'again');
+is(ask($uses, 'again'), 2, 'noted once, after another GRANT too');
+ask('TRUNCATE spy.seen', 'again');
+ask('INSERT INTO spy.r VALUES (2, 2)', 'again');
+is(ask('SELECT DISTINCT role, more FROM spy.seen', 'again'), 'ex|f', 'a write reads them as the owner');
+ask(q(CALL tandem.migrate('r')), 'again');
+is(ask('SELECT DISTINCT role, more FROM spy.seen', 'again'), 'ex|f', 'migrate too');
 
+# A partition that goes, or changes hands, while its index waits to be built.
+my $wait = q(CREATE EVENT TRIGGER wait ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION wait());
+
+sub wait_behind_writer
+{
+	my ($name, $meanwhile) = @_;
+
+	expand($name);
+	ask("DROP INDEX spy.${name}_b, spy.${name}_b_${name}_1");
+	ask($wait);
+	my $writer = $node->background_psql('postgres');
+	# once the index of the table above is made: nothing else locks the partition then
+	$writer->query_safe('SELECT pg_advisory_lock(1)');
+	my $migrate = start_psql($node, 'postgres', "CALL tandem.migrate('$name')");
+	wait_for_running($node, q(SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted));
+	$writer->query_safe("BEGIN; LOCK TABLE spy.${name}_1 IN SHARE UPDATE EXCLUSIVE MODE; SELECT pg_advisory_unlock(1)");
+	wait_for_running($node, q(SELECT count(*) > 0 FROM pg_stat_activity WHERE query ~ '^CREATE INDEX CONCURRENTLY' AND wait_event_type = 'Lock'));
+	$writer->query_safe($meanwhile);
+	$writer->query_safe('COMMIT');
+	$writer->quit;
+	ask('DROP EVENT TRIGGER wait');
+	ok(!finish($migrate), "$name: migrate ends with an error");
+	is(seen(), 'ex|f', "$name: no text as anybody else");
+	return $migrate->{err};
+}
+
+ask(<<'SQL');
+CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF current_setting('application_name') <> 'pg_tandem' THEN
+		PERFORM pg_advisory_xact_lock(1);
+	END IF;
+END $$;
+SQL
+like(wait_behind_writer('dropped', 'DROP TABLE spy.dropped_1'), qr/ERROR:  relation "spy.dropped_1" does not exist\n/, 'a table that was dropped');
+like(wait_behind_writer('given', 'ALTER TABLE spy.given_1 OWNER TO postgres'),
+	qr/ERROR:  partition "given_1" is not owned by the owner of its partitioned table\nDETAIL:  .*\nHINT:  ALTER TABLE spy.given_1 OWNER TO ex;/, 'a partition that was given away');
+ask('ALTER TABLE spy.given_1 OWNER TO ex');
+foreach my $name ('dropped', 'given')
+{
+	ask("CALL tandem.migrate('$name')");
+	is(ask("SELECT phase, error FROM tandem.migrations WHERE name = '$name'"), 'contract|', "$name: goes on");
+}
 $node->stop;
 done_testing();
