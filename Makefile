@@ -69,6 +69,7 @@ OBJS = \
 	src/ddl/partitions.o \
 	src/ddl/install.o \
 	src/ddl/health.o \
+	src/ddl/adopt.o \
 	src/ddl/guard.o \
 	src/ddl/target.o \
 	src/ddl/columns.o \
