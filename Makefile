@@ -78,6 +78,7 @@ OBJS = \
 	src/ddl/partitions.o \
 	src/ddl/install.o \
 	src/ddl/health.o \
+	src/ddl/adopt.o \
 	src/ddl/guard.o \
 	src/ddl/new_leaf.o \
 	src/ddl/target.o \

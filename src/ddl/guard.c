@@ -14,6 +14,7 @@
 #include "access/table.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "tcop/cmdtag.h"
 #include "utils/lsyscache.h"
@@ -25,6 +26,7 @@
 #include "core/restore.h"
 #include "core/sql_function.h"
 #include "core/subtransaction.h"
+#include "ddl/adopt.h"
 #include "ddl/health.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
@@ -333,8 +335,14 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function tandem.guard_ddl() can only be called as an event trigger"),
 				 errhint("CREATE EXTENSION pg_tandem makes its event triggers.")));
+	/* pg_upgrade: the tables of state have no rows yet */
+	if (IsBinaryUpgrade)
+	{
+		if (data->tag == CMDTAG_ALTER_EXTENSION)
+			adopt_all_triggers();
+	}
 	/* the extension itself may be on its way in or out */
-	if (!ddl_is_running() && !creating_extension &&
+	else if (!ddl_is_running() && !creating_extension &&
 		OidIsValid(extension_schema()))
 	{
 		List	   *tables = sync_relations_live();

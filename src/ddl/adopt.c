@@ -1,0 +1,108 @@
+/*
+ * adopt.c
+ *		Sync triggers that come without their dependencies.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_trigger.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+#include "core/authority.h"
+#include "core/extension.h"
+#include "core/quoting.h"
+#include "core/subtransaction.h"
+#include "ddl/adopt.h"
+#include "ddl/install.h"
+#include "sync/relation_rules.h"
+#include "sync/rule_args.h"
+
+/* Tables with a sync trigger of their own, not that of a partitioned table. */
+static List *
+tables_with_trigger(void)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0,
+										  NULL);
+	List	   *relids = NIL;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (strcmp(NameStr(trigger->tgname), SYNC_TRIGGER_NAME) == 0 &&
+			!OidIsValid(trigger->tgparentid) &&
+			get_func_namespace(trigger->tgfoid) == extension_schema())
+			relids = lappend_oid(relids, trigger->tgrelid);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return relids;
+}
+
+/* What the server itself records of such a trigger has no column. */
+static bool
+depends_on_columns(Oid trigger)
+{
+	Relation	catalog = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		depends = false;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(TriggerRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(catalog, DependDependerIndexId, true, NULL, 2,
+							  keys);
+	while (!depends && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		depends = ((Form_pg_depend) GETSTRUCT(tuple))->refobjsubid != 0;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return depends;
+}
+
+static void
+adopt(void *arg)
+{
+	Relation	rel = table_open(*(Oid *) arg, AccessShareLock);
+	Trigger    *trigger = relation_sync_trigger(rel);
+	AuthorityScope scope;
+
+	if (trigger && !depends_on_columns(trigger->tgoid))
+	{
+		authority_enter_owner(&scope, rel, NULL);
+		sync_record_dependencies(rel, trigger->tgoid,
+								 rule_args_decode(trigger));
+		authority_leave(&scope);
+	}
+	table_close(rel, AccessShareLock);
+}
+
+void
+adopt_all_triggers(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables_with_trigger())
+	{
+		Oid			relid = lfirst_oid(lc);
+		ErrorData  *error = subtransaction_try(adopt, &relid);
+
+		if (error)
+			ereport(WARNING,
+					(errcode(error->sqlerrcode),
+					 errmsg("sync trigger of table %s cannot be read",
+							quoting_relation(relid)),
+					 errdetail("%s", error->message),
+					 errhint("SELECT * FROM tandem.syncs;")));
+	}
+	CommandCounterIncrement();
+}
