@@ -27,6 +27,7 @@ OBJS = \
 	src/core/table_rows.o \
 	src/catalog/phase.o \
 	src/catalog/migration.o \
+	src/catalog/open_migration.o \
 	src/catalog/migration_lock.o \
 	src/catalog/sync.o \
 	src/catalog/owned_column.o \
@@ -37,6 +38,7 @@ OBJS = \
 	src/catalog/release_view.o \
 	src/sync/rule_args.o \
 	src/sync/expression.o \
+	src/sync/expression_literals.o \
 	src/sync/fill_mark.o \
 	src/sync/given_columns.o \
 	src/sync/relation_rules.o \
@@ -65,8 +67,16 @@ OBJS = \
 	src/backfill/quarantine_retry.o \
 	src/ddl/statement.o \
 	src/ddl/partitions.o \
+	src/ddl/rule_objects.o \
+	src/ddl/object_state.o \
+	src/ddl/named_in.o \
+	src/ddl/ddl_event.o \
 	src/ddl/install.o \
 	src/ddl/health.o \
+	src/ddl/guard_report.o \
+	src/ddl/guard_trigger.o \
+	src/ddl/broken_rules.o \
+	src/ddl/broken_steps.o \
 	src/ddl/guard.o \
 	src/ddl/target.o \
 	src/ddl/columns.o \

@@ -235,6 +235,19 @@ query_run_latest(TandemQuery *query, const char *sql)
 	return rows;
 }
 
+uint64
+query_run_before(TandemQuery *query, const char *sql)
+{
+	uint64		rows;
+
+	/* of its own changes a command sees those of lower numbers */
+	PushCopiedSnapshot(latest_snapshot());
+	GetActiveSnapshot()->curcid = FirstCommandId;
+	rows = run(query, sql, true);
+	PopActiveSnapshot();
+	return rows;
+}
+
 List *
 query_texts(TandemQuery *query, const char *sql)
 {

@@ -24,12 +24,14 @@
 #include "core/hint.h"
 #include "core/authority.h"
 #include "sync/expression.h"
+#include "sync/expression_literals.h"
 
 typedef struct ExpressionSource
 {
 	const char *text;
 	const char *label;
 	const char *column;
+	bool		names_only;		/* no literal that a user's code would read */
 } ExpressionSource;
 
 /* An error position is one in the expression, not in the user's statement. */
@@ -152,6 +154,8 @@ analyze(const ExpressionSource *source, Relation rel, const char *alias,
 	ParseState *pstate = make_parsestate(NULL);
 	ParseNamespaceItem *item;
 
+	if (source->names_only)
+		expression_hide_literals(expression);
 	pstate->p_sourcetext = source->text;
 	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
 										 makeAlias(alias, NIL), false, true);
@@ -182,13 +186,14 @@ target_column(Relation rel, AttrNumber target)
 	return TupleDescAttr(RelationGetDescr(rel), target - 1);
 }
 
-Node *
-expression_parse(const char *expression_text, Relation rel, const char *alias,
-				 AttrNumber target, const char *label)
+static Node *
+parse_expression(const char *expression_text, Relation rel, const char *alias,
+				 AttrNumber target, const char *label, bool names_only)
 {
 	ExpressionSource source = {expression_text, label,
 		target == InvalidAttrNumber ? "(not stored)"
-		: NameStr(target_column(rel, target)->attname)
+		: NameStr(target_column(rel, target)->attname),
+		names_only
 	};
 	ErrorContextCallback callback = {error_context_stack, expression_error, &source};
 	MemoryContext caller = CurrentMemoryContext;
@@ -208,6 +213,21 @@ expression_parse(const char *expression_text, Relation rel, const char *alias,
 	PG_END_TRY();
 	error_context_stack = callback.previous;
 	return expression;
+}
+
+Node *
+expression_parse(const char *expression_text, Relation rel, const char *alias,
+				 AttrNumber target, const char *label)
+{
+	return parse_expression(expression_text, rel, alias, target, label, false);
+}
+
+Node *
+expression_resolve(const char *expression_text, Relation rel,
+				   AttrNumber target, const char *label)
+{
+	return parse_expression(expression_text, rel, EXPRESSION_ALIAS, target,
+							label, true);
 }
 
 static bool
