@@ -14,7 +14,6 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "miscadmin.h"
-#include "nodes/value.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -28,8 +27,10 @@
 #include "ddl/health.h"
 #include "ddl/named_in.h"
 #include "ddl/object_state.h"
+#include "ddl/partitions.h"
 #include "ddl/rule_objects.h"
 #include "sync/quarantine.h"
+#include "sync/rule_args.h"
 #include "sync/trigger_row.h"
 
 /* What the rules of a table use, now and before. */
@@ -58,10 +59,8 @@ owner_of(Oid relid, bool before)
 }
 
 static void
-read_use(RuleUse *use, Oid relid, Oid trigger)
+read_use(RuleUse *use, Oid relid, List *objects)
 {
-	List	   *objects = rule_objects_of(trigger);
-
 	use->relid = relid;
 	use->owner = owner_of(relid, false);
 	use->owner_before = owner_of(relid, true);
@@ -143,64 +142,72 @@ lost_right(const RuleUse *use)
 	return NULL;
 }
 
-/* Whether a name of a text was that of an object that the trigger uses. */
+/*
+ * Whether an object that the trigger uses had this name: one of a schema, or if
+ * that is NULL one of a class without, columns among it.  One that this
+ * transaction has made was there as it was named.
+ */
 static bool
-was_there(List *names, const RuleUse *use, bool is_column)
+had_name(const RuleUse *use, Oid class_oid, const char *schema, const char *name)
 {
-	const char *name = strVal(llast(names));
-	const char *schema = list_length(names) > 1
-	? strVal(list_nth(names, list_length(names) - 2)) : NULL;
-	ListCell   *lc;
+	ListCell   *before;
+	ListCell   *now;
 
-	/* without a schema it is one of the server's own */
-	if (!is_column && (schema == NULL || strcmp(schema, "pg_catalog") == 0))
-		return true;
-	foreach(lc, use->before)
+	forboth(before, use->before, now, use->now)
 	{
-		ObjectState *was = lfirst(lc);
+		ObjectState *was = lfirst(before);
 
-		/* one that this transaction has made was there as it was named */
-		if (!was->exists)
+		if (!was->exists && ((ObjectState *) lfirst(now))->exists)
 			return true;
+		if (!was->exists)
+			continue;			/* of a class without names, as casts */
 		if (strcmp(was->name, name) != 0)
 			continue;
-		if (is_column ? was->object.objectSubId != 0
-			: was->schema && strcmp(was->schema, schema) == 0)
+		if (schema ? was->schema && strcmp(was->schema, schema) == 0
+			: was->schema == NULL && was->object.classId == class_oid)
 			return true;
 	}
 	return false;
 }
 
+/* Without a schema, or in pg_catalog, it is one of the server's own. */
 static bool
-columns_were_there(List *columns, const RuleUse *use)
+objects_were_there(List *objects, const RuleUse *use)
 {
 	ListCell   *lc;
 
-	foreach(lc, columns)
+	foreach(lc, objects)
 	{
-		if (!was_there(list_make1(makeString(lfirst(lc))), use, true))
+		List	   *names = lfirst(lc);
+		int			parts = list_length(names);
+		const char *schema = parts > 1 ? strVal(list_nth(names, parts - 2)) : NULL;
+
+		if (schema && strcmp(schema, "pg_catalog") != 0 &&
+			!had_name(use, InvalidOid, schema, strVal(llast(names))))
 			return false;
 	}
 	return true;
 }
 
 static bool
-text_made_sense(const char *text, const RuleUse *use)
+names_were_there(List *names, const RuleUse *use, Oid class_oid)
 {
-	NamesInExpression names = {NIL, NIL};
 	ListCell   *lc;
 
-	names_in_expression(text, &names);
-	foreach(lc, names.objects)
+	foreach(lc, names)
 	{
-		if (!was_there(lfirst(lc), use, false))
+		if (!had_name(use, class_oid, NULL, lfirst(lc)))
 			return false;
 	}
-	foreach(lc, names.columns)
-	{
-		if (!was_there(lfirst(lc), use, true))
-			return false;
-	}
+	return true;
+}
+
+/* The owner of the table had what the text needs to be read and run. */
+static bool
+rights_were_there(const char *text, const RuleUse *use)
+{
+	ListCell   *lc;
+
 	foreach(lc, use->before)
 	{
 		ObjectState *was = lfirst(lc);
@@ -217,6 +224,18 @@ text_made_sense(const char *text, const RuleUse *use)
 	return true;
 }
 
+static bool
+text_made_sense(const char *text, const RuleUse *use)
+{
+	NamesInExpression names = {NIL, NIL, NIL};
+
+	names_in_expression(text, &names);
+	return objects_were_there(names.objects, use) &&
+		names_were_there(names.columns, use, RelationRelationId) &&
+		names_were_there(names.schemas, use, NamespaceRelationId) &&
+		rights_were_there(text, use);
+}
+
 typedef struct SenseCall
 {
 	const SyncRule *rule;
@@ -230,8 +249,8 @@ look_for_sense(void *arg)
 	SenseCall  *call = arg;
 	ListCell   *lc;
 
-	if (!columns_were_there(call->rule->old_columns, call->use) ||
-		!columns_were_there(call->rule->new_columns, call->use))
+	if (!names_were_there(call->rule->old_columns, call->use, RelationRelationId) ||
+		!names_were_there(call->rule->new_columns, call->use, RelationRelationId))
 		return;
 	foreach(lc, list_concat_copy(call->rule->up, call->rule->down))
 	{
@@ -298,7 +317,7 @@ check_rules_of(Oid relid, const DdlEvent *event)
 
 	if (rules == NIL || !sync_trigger_row(relid, &row))
 		return;
-	read_use(&use, relid, row.oid);
+	read_use(&use, relid, rule_objects_of(row.oid));
 	if (!is_changed(&use))
 		return;
 	foreach(lc, rules)
@@ -310,6 +329,24 @@ check_rules_of(Oid relid, const DdlEvent *event)
 			guard_refuse_or_warn(event->tag, rule->migration, relid, problem,
 								 is_granted(&use));
 	}
+}
+
+void
+broken_rules_check_dropped(Oid relid, CommandTag tag)
+{
+	List	   *rules = sync_list_of_relation(table_root(relid));
+	SyncRule   *rule = rules == NIL ? NULL : linitial(rules);
+	SyncTriggerRow row;
+	RuleUse		use;
+
+	if (rule == NULL || sync_trigger_row(relid, &row))
+		return;
+	read_use(&use, rule->relation, rule_objects_before(rule->relation));
+	guard_refuse_or_warn(tag, rule->migration, rule->relation,
+						 psprintf("trigger %s of table %s is gone",
+								  quote_identifier(SYNC_TRIGGER_NAME),
+								  quoting_relation(relid)),
+						 is_granted(&use));
 }
 
 void

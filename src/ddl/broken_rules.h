@@ -15,6 +15,12 @@
  */
 extern void broken_rules_check(const DdlEvent *event);
 
+/*
+ * The same where the sync trigger of the table has been dropped, with something
+ * that it depends on or alone.
+ */
+extern void broken_rules_check_dropped(Oid relid, CommandTag tag);
+
 /* The same for a command that may have taken rights from any role. */
 extern void broken_rules_check_roles(const DdlEvent *event, List *roles);
 

@@ -297,7 +297,7 @@ check_dropped(const EventTriggerData *data)
 	ListCell   *lc;
 
 	foreach(lc, ddl_event_dropped_triggers(SYNC_TRIGGER_NAME))
-		check_in_force(lfirst_oid(lc), data->tag);
+		broken_rules_check_dropped(lfirst_oid(lc), data->tag);
 }
 
 /*

@@ -48,6 +48,6 @@ guard_refuse_or_warn(CommandTag tag, const char *migration, Oid relid,
 			 errmsg("%s breaks migration \"%s\", which is not yours",
 					GetCommandTagName(tag), migration),
 			 errdetail("After it: %s.", problem),
-			 errhint("Writes of table %s fail until what its migration uses is there again, or the migration is ended.",
+			 errhint("Tell the owner of table %s: until this is undone or the migration is ended, writes fail or are not synced.",
 					 quoting_relation(relid))));
 }

@@ -7,8 +7,8 @@
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
-#include "parser/scansup.h"
 #include "utils/builtins.h"
+#include "utils/varlena.h"
 
 #include "ddl/named_in.h"
 
@@ -47,6 +47,46 @@ named_in(const char *text, const char *name)
 	return written != name && strstr(text, name) != NULL;
 }
 
+/* The type that a literal is cast to, if it is one of the server's reg* types. */
+static const char *
+reg_type(const TypeCast *cast)
+{
+	const char *name = strVal(llast(cast->typeName->names));
+
+	if (!IsA(cast->arg, A_Const) || ((A_Const *) cast->arg)->isnull ||
+		!IsA(&((A_Const *) cast->arg)->val, String) ||
+		strncmp(name, "reg", strlen("reg")) != 0)
+		return NULL;
+	return name;
+}
+
+/* One without a schema is the server's own, and an operator no identifier. */
+static void
+collect_from_literal(const TypeCast *cast, NamesInExpression *names)
+{
+	const char *type = reg_type(cast);
+	char	   *literal;
+	List	   *parts;
+	List	   *name = NIL;
+	ListCell   *lc;
+
+	if (type == NULL || strncmp(type, "regoper", strlen("regoper")) == 0)
+		return;
+	literal = pstrdup(strVal(&((A_Const *) cast->arg)->val));
+	/* the arguments of a function, the mark of an array */
+	literal[strcspn(literal, "([")] = '\0';
+	if (!SplitIdentifierString(literal, '.', &parts) || parts == NIL)
+		return;
+	if (strcmp(type, "regnamespace") == 0)
+	{
+		names->schemas = lappend(names->schemas, linitial(parts));
+		return;
+	}
+	foreach(lc, parts)
+		name = lappend(name, makeString(lfirst(lc)));
+	names->objects = lappend(names->objects, name);
+}
+
 static bool
 collect_names(Node *node, void *context)
 {
@@ -71,8 +111,11 @@ collect_names(Node *node, void *context)
 		case T_ColumnRef:
 			if (IsA(llast(((ColumnRef *) node)->fields), String))
 				names->columns = lappend(names->columns,
-										 list_make1(llast(((ColumnRef *) node)->fields)));
+										 strVal(llast(((ColumnRef *) node)->fields)));
 			return false;
+		case T_TypeCast:
+			collect_from_literal((TypeCast *) node, names);
+			break;
 		default:
 			break;
 	}

@@ -13,18 +13,19 @@
  */
 extern bool named_in(const char *text, const char *name);
 
-/*
- * The names of functions, operators, types and collations in an expression, and
- * of columns, as Lists of String nodes; a column is a List of one.  Schemas are
- * there where the text has them.  Only the grammar is asked, nothing is looked
- * up.  Errors where the text is no expression.
- */
+/* The names in an expression; schemas are there where the text has them. */
 typedef struct NamesInExpression
 {
-	List	   *objects;
-	List	   *columns;
+	List	   *objects;		/* of functions, operators, types, collations,
+								 * and in literals of reg* types: Lists of
+								 * String nodes */
+	List	   *columns;		/* C strings */
+	List	   *schemas;		/* in literals of type regnamespace: C strings */
 } NamesInExpression;
 
-extern void names_in_expression(const char *text, NamesInExpression *names);
+/*
+ * Only the grammar is asked, nothing is looked up.  Errors where the text is no
+ * expression.
+ */extern void names_in_expression(const char *text, NamesInExpression *names);
 
 #endif							/* TANDEM_NAMED_IN_H */

@@ -35,6 +35,7 @@
 
 #include "catalog/sync.h"
 #include "core/authority.h"
+#include "core/query.h"
 #include "ddl/rule_objects.h"
 #include "sync/expression.h"
 #include "sync/rule_args.h"
@@ -236,6 +237,34 @@ rule_objects_of(Oid trigger_oid)
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
+	return objects;
+}
+
+List *
+rule_objects_before(Oid relid)
+{
+	TandemQuery query;
+	List	   *objects = NIL;
+	uint64		rows;
+	MemoryContext old;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	rows = query_run_before(&query,
+							"SELECT d.refclassid, d.refobjid, d.refobjsubid FROM pg_trigger t "
+							"JOIN pg_depend d ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'n' "
+							"WHERE t.tgrelid = $1 AND t.tgname = '" SYNC_TRIGGER_NAME "'");
+	old = MemoryContextSwitchTo(query.caller);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		ObjectAddress *object = palloc(sizeof(ObjectAddress));
+
+		ObjectAddressSubSet(*object, query_get_oid(row, 1),
+							query_get_oid(row, 2), query_get_int(row, 3));
+		objects = lappend(objects, object);
+	}
+	MemoryContextSwitchTo(old);
+	query_end(&query);
 	return objects;
 }
 

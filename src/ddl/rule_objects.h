@@ -23,6 +23,9 @@ extern void rule_objects_record(Relation rel, Oid trigger_oid, List *rules);
 /* The objects of a trigger, a List of ObjectAddress *, those of its table too. */
 extern List *rule_objects_of(Oid trigger_oid);
 
+/* The same before this transaction, of the sync trigger of a table. */
+extern List *rule_objects_before(Oid relid);
+
 /*
  * The tables whose sync trigger uses the object, or with a relation one of its
  * columns: OIDs.  One look into an index of pg_depend.

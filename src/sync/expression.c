@@ -186,6 +186,17 @@ target_column(Relation rel, AttrNumber target)
 	return TupleDescAttr(RelationGetDescr(rel), target - 1);
 }
 
+/* Text of a rule has been right once: something that it uses is not as it was. */
+static const char *
+hint_of(const char *alias)
+{
+	if (geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		return "Grant it to the owner of the table, as whom the expressions of a sync are parsed.";
+	if (strcmp(alias, EXPRESSION_ALIAS) == 0)
+		return "What the expression uses was renamed, moved or changed: undo that, or end the migration; SELECT * FROM tandem.syncs shows it.";
+	return "Write one expression over the columns of the row; a query goes inside a function.";
+}
+
 static Node *
 parse_expression(const char *expression_text, Relation rel, const char *alias,
 				 AttrNumber target, const char *label, bool names_only)
@@ -207,8 +218,7 @@ parse_expression(const char *expression_text, Relation rel, const char *alias,
 	}
 	PG_CATCH();
 	{
-		rethrow_with_hint(caller,
-						  "Write one expression over the columns of the row; a query goes inside a function.");
+		rethrow_with_hint(caller, hint_of(alias));
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;
