@@ -33,6 +33,7 @@ OBJS = \
 	src/core/table_rows.o \
 	src/catalog/phase.o \
 	src/catalog/migration.o \
+	src/catalog/open_migration.o \
 	src/catalog/migration_lock.o \
 	src/catalog/sync.o \
 	src/catalog/owned_column.o \
@@ -46,6 +47,7 @@ OBJS = \
 	src/catalog/own_tables.o \
 	src/sync/rule_args.o \
 	src/sync/expression.o \
+	src/sync/expression_literals.o \
 	src/sync/fill_mark.o \
 	src/sync/given_columns.o \
 	src/sync/relation_rules.o \
@@ -76,9 +78,17 @@ OBJS = \
 	src/backfill/quarantine_retry.o \
 	src/ddl/statement.o \
 	src/ddl/partitions.o \
+	src/ddl/rule_objects.o \
+	src/ddl/object_state.o \
+	src/ddl/named_in.o \
+	src/ddl/ddl_event.o \
 	src/ddl/install.o \
 	src/ddl/health.o \
 	src/ddl/adopt.o \
+	src/ddl/guard_report.o \
+	src/ddl/guard_trigger.o \
+	src/ddl/broken_rules.o \
+	src/ddl/broken_steps.o \
 	src/ddl/guard.o \
 	src/ddl/new_leaf.o \
 	src/ddl/target.o \

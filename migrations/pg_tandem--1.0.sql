@@ -48,6 +48,9 @@ CREATE TABLE tandem.migration (
 -- an aborted migration may be tried again under its name
 CREATE UNIQUE INDEX migration_name_key ON tandem.migration (name)
 	WHERE phase <> 'aborted';
+-- read at each DDL command of the database: usually empty
+CREATE INDEX migration_open_idx ON tandem.migration (id)
+	WHERE phase NOT IN ('done', 'aborted');
 COMMENT ON TABLE tandem.migration IS 'migrations and the phase each is in';
 
 CREATE TABLE tandem.run_report (
@@ -278,17 +281,75 @@ AS 'MODULE_PATHNAME', 'tandem_sync_row' LANGUAGE C;
 COMMENT ON FUNCTION tandem.sync_row()
 	IS 'keeps old and new columns equal; installed by sync_column, its rules are its arguments';
 
+CREATE FUNCTION tandem.object_states(classes oid[], objects oid[], columns integer[], role oid,
+	OUT number bigint, OUT schema name, OUT name name, OUT shape text, OUT rights text[], OUT granted boolean)
+RETURNS SETOF record AS $$
+	WITH o AS (
+		SELECT * FROM unnest($1, $2, $3) WITH ORDINALITY AS o (class, object, "column", number)
+	), s AS (
+		SELECT o.number, p.pronamespace AS schema, p.proname AS name, NULL::text AS shape,
+			'f'::"char" AS kind, p.proowner AS owner, p.proacl AS acl
+		FROM o JOIN pg_proc p ON o.class = 'pg_proc'::regclass AND p.oid = o.object
+		UNION ALL
+		SELECT o.number, NULL, n.nspname, NULL, 'n', n.nspowner, n.nspacl
+		FROM o JOIN pg_namespace n ON o.class = 'pg_namespace'::regclass AND n.oid = o.object
+		UNION ALL
+		SELECT o.number, c.relnamespace, c.relname,
+			(SELECT string_agg(format('%s %I %s', a.attnum, a.attname, a.atttypid), ',' ORDER BY a.attnum)
+				FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+				AND c.relkind <> 'S'),
+			CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner, c.relacl
+		FROM o JOIN pg_class c ON o.class = 'pg_class'::regclass AND c.oid = o.object
+		WHERE o."column" = 0
+		UNION ALL
+		SELECT o.number, NULL, a.attname, a.attgenerated::text, NULL, NULL, NULL
+		FROM o JOIN pg_attribute a ON o.class = 'pg_class'::regclass AND a.attrelid = o.object
+			AND a.attnum = o."column" AND NOT a.attisdropped
+		WHERE o."column" <> 0
+		UNION ALL
+		SELECT o.number, t.typnamespace, t.typname,
+			(SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder)
+				FROM pg_enum e WHERE e.enumtypid = t.oid),
+			NULL, NULL, NULL
+		FROM o JOIN pg_type t ON o.class = 'pg_type'::regclass AND t.oid = o.object
+		UNION ALL
+		SELECT o.number, p.oprnamespace, p.oprname, NULL, NULL, NULL, NULL
+		FROM o JOIN pg_operator p ON o.class = 'pg_operator'::regclass AND p.oid = o.object
+		UNION ALL
+		SELECT o.number, c.collnamespace, c.collname, NULL, NULL, NULL, NULL
+		FROM o JOIN pg_collation c ON o.class = 'pg_collation'::regclass AND c.oid = o.object
+		UNION ALL
+		SELECT o.number, c.cfgnamespace, c.cfgname, NULL, NULL, NULL, NULL
+		FROM o JOIN pg_ts_config c ON o.class = 'pg_ts_config'::regclass AND c.oid = o.object
+		UNION ALL
+		SELECT o.number, d.dictnamespace, d.dictname, NULL, NULL, NULL, NULL
+		FROM o JOIN pg_ts_dict d ON o.class = 'pg_ts_dict'::regclass AND d.oid = o.object
+	), p AS (
+		-- a superuser needs no grant
+		SELECT s.number, a.grantee, a.privilege_type
+		FROM s CROSS JOIN LATERAL aclexplode(CASE
+			WHEN (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = $4) THEN acldefault(s.kind, $4)
+			ELSE coalesce(s.acl, acldefault(s.kind, s.owner)) END) a
+		WHERE s.kind IS NOT NULL AND (a.grantee = 0 OR pg_has_role($4, a.grantee, 'USAGE'))
+	)
+	SELECT o.number, n.nspname, s.name, s.shape,
+		(SELECT array_agg(DISTINCT p.privilege_type) FROM p WHERE p.number = o.number),
+		coalesce((SELECT bool_or(p.grantee <> 0) FROM p WHERE p.number = o.number), false)
+	FROM o LEFT JOIN s ON s.number = o.number LEFT JOIN pg_namespace n ON n.oid = s.schema
+-- without a search_path of its own it becomes part of the plan that asks it, under a pinned one
+$$ LANGUAGE sql STABLE;
+REVOKE ALL ON FUNCTION tandem.object_states(oid[], oid[], integer[], oid) FROM PUBLIC;
+COMMENT ON FUNCTION tandem.object_states(oid[], oid[], integer[], oid)
+	IS 'what the text of a rule relies on of the objects that it names: their names, shapes, and the rights of a role on them';
+
 CREATE FUNCTION tandem.guard_ddl() RETURNS event_trigger
 AS 'MODULE_PATHNAME', 'tandem_guard_ddl' LANGUAGE C;
 REVOKE ALL ON FUNCTION tandem.guard_ddl() FROM PUBLIC;
 COMMENT ON FUNCTION tandem.guard_ddl()
 	IS 'refuses DDL that would break a live sync; run by the event triggers of the extension';
 
+-- of every command: what it changed tells whether a sync relies on that
 CREATE EVENT TRIGGER tandem_guard_ddl ON ddl_command_end
-	WHEN TAG IN ('ALTER TABLE', 'CREATE TRIGGER', 'ALTER TRIGGER',
-		'ALTER FUNCTION', 'ALTER PROCEDURE', 'ALTER ROUTINE', 'ALTER TYPE',
-		'ALTER DOMAIN', 'ALTER SCHEMA', 'ALTER OPERATOR', 'ALTER COLLATION',
-		'ALTER EXTENSION', 'GRANT')
 	EXECUTE FUNCTION tandem.guard_ddl();
 -- whatever is dropped may take the trigger with it, by CASCADE
 CREATE EVENT TRIGGER tandem_guard_drop ON sql_drop

@@ -154,6 +154,50 @@ SELECT * FROM p ORDER BY k, a;
 CALL tandem.contract('p');
 SELECT attrelid::regclass, attname FROM pg_attribute WHERE attrelid IN ('p'::regclass, 'p1'::regclass, 'p5_1'::regclass) AND attname IN ('a', 'b') ORDER BY 1;
 
+-- A restore of data alone has all triggers disabled: ours stays in force, and what is proved stays proved.
+CREATE TABLE data (id integer, a integer, b integer);
+INSERT INTO data VALUES (1, 1);
+CREATE TRIGGER noted BEFORE UPDATE ON data FOR EACH ROW EXECUTE FUNCTION note();
+SELECT tandem.create_migration('data');
+SELECT tandem.sync_column('data', 'data', 'a', 'b', 'a + 1', 'b - 1');
+CALL tandem.migrate('data');
+SET client_min_messages = notice;
+ALTER TABLE data DISABLE TRIGGER ALL;
+SET client_min_messages = warning;
+SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'data'::regclass ORDER BY 1;
+COPY data (id, a) FROM stdin;
+2	2
+\.
+COPY data (id, a, b) FROM stdin;
+3	3	4
+\.
+ALTER TABLE data ENABLE TRIGGER ALL;
+SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'data'::regclass ORDER BY 1;
+BEGIN;
+ALTER TABLE data DISABLE TRIGGER USER, ADD x integer;
+SAVEPOINT s;
+ALTER TABLE data ENABLE TRIGGER USER;
+ALTER TABLE data DISABLE TRIGGER ALL, ENABLE TRIGGER "~tandem_sync";
+ROLLBACK TO s;
+COMMIT;
+SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'data'::regclass ORDER BY 1;
+ALTER TABLE data ENABLE TRIGGER noted;
+SELECT * FROM data ORDER BY id;
+CALL tandem.contract('data');
+SELECT * FROM data ORDER BY id;
+-- one that somebody has put out of force before stays as it is, and other commands pass
+CREATE TABLE off (a integer, b integer);
+SELECT tandem.create_migration('off');
+SELECT tandem.sync_column('off', 'off', 'a', 'b', 'a');
+ALTER EVENT TRIGGER tandem_guard_ddl DISABLE;
+ALTER TABLE off DISABLE TRIGGER "~tandem_sync";
+ALTER EVENT TRIGGER tandem_guard_ddl ENABLE ALWAYS;
+ALTER TABLE off DISABLE TRIGGER ALL;
+ALTER TABLE off ADD x integer;
+SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'off'::regclass;
+ALTER TABLE off ENABLE ALWAYS TRIGGER "~tandem_sync";
+CALL tandem.abort('off');
+
 -- Dropping the table leaves a migration that can only be aborted.
 DROP TABLE u;
 SELECT health, problem FROM rules WHERE migration = 'g';
@@ -169,9 +213,13 @@ SELECT tandem.sync_column('last', 'last', 'a', 'b', 'a');
 DROP EXTENSION pg_tandem;
 \set VERBOSITY default
 INSERT INTO last VALUES (1);
--- a child by inheritance is no partition: nothing syncs it, which is shown
+-- a child by inheritance is no partition: nothing syncs it, so it is refused, and shown where it came all the same
 CREATE TABLE kid () INHERITS (last);
+ALTER EVENT TRIGGER tandem_guard_ddl DISABLE;
+CREATE TABLE kid () INHERITS (last);
+ALTER EVENT TRIGGER tandem_guard_ddl ENABLE ALWAYS;
 SELECT health, problem FROM tandem.syncs WHERE relation = 'last'::regclass;
+ALTER TABLE last ADD x integer;
 ALTER TABLE kid NO INHERIT last;
 SELECT health, problem FROM tandem.syncs WHERE relation = 'last'::regclass;
 DROP VIEW rules;

@@ -242,6 +242,17 @@ query_run_latest(TandemQuery *query, const char *sql)
 	return rows;
 }
 
+uint64
+query_run_before(TandemQuery *query, const char *sql)
+{
+	uint64		rows;
+
+	snapshot_push_before();
+	rows = run(query, sql, true);
+	PopActiveSnapshot();
+	return rows;
+}
+
 List *
 query_texts(TandemQuery *query, const char *sql)
 {

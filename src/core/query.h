@@ -50,6 +50,12 @@ extern uint64 query_run(TandemQuery *query, const char *sql);
 /* The same for a SELECT that sees what is committed now, at any isolation. */
 extern uint64 query_run_latest(TandemQuery *query, const char *sql);
 
+/*
+ * The same for what was committed before this transaction changed anything:
+ * of rows that it has changed the versions before it.
+ */
+extern uint64 query_run_before(TandemQuery *query, const char *sql);
+
 /* The first column of such a SELECT as a list of C strings, or of OIDs. */
 extern List *query_texts(TandemQuery *query, const char *sql);
 extern List *query_oids(TandemQuery *query, const char *sql);

@@ -9,11 +9,25 @@
 #include "core/snapshot.h"
 
 /* A transaction that has taken no snapshot yet may still choose its isolation. */
+static Snapshot
+latest_snapshot(void)
+{
+	return FirstSnapshotSet ? GetLatestSnapshot()
+		: GetCatalogSnapshot(InvalidOid);
+}
+
 void
 snapshot_push_latest(void)
 {
-	PushActiveSnapshot(FirstSnapshotSet ? GetLatestSnapshot()
-					   : GetCatalogSnapshot(InvalidOid));
+	PushActiveSnapshot(latest_snapshot());
+}
+
+void
+snapshot_push_before(void)
+{
+	PushCopiedSnapshot(latest_snapshot());
+	/* of its own changes a command sees those of lower numbers */
+	GetActiveSnapshot()->curcid = FirstCommandId;
 }
 
 bool

@@ -12,6 +12,9 @@
 /* Pushes a snapshot of what is committed now; PopActiveSnapshot ends it. */
 extern void snapshot_push_latest(void);
 
+/* The same of what was there before this transaction changed anything. */
+extern void snapshot_push_before(void);
+
 /*
  * Sees to it that one is active until snapshot_leave, which is given the
  * result.  After an error the abort of the (sub)transaction does that.

@@ -10,15 +10,16 @@
 #include "access/xact.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_trigger.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
-#include "core/authority.h"
 #include "core/extension.h"
+#include "core/lock.h"
 #include "core/quoting.h"
 #include "core/subtransaction.h"
 #include "ddl/adopt.h"
-#include "ddl/install.h"
+#include "ddl/rule_objects.h"
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
 
@@ -69,21 +70,58 @@ depends_on_columns(Oid trigger)
 	return depends;
 }
 
-static void
-adopt(void *arg)
+typedef struct Adoption
 {
-	Relation	rel = table_open(*(Oid *) arg, AccessShareLock);
-	Trigger    *trigger = relation_sync_trigger(rel);
-	AuthorityScope scope;
+	Relation	rel;
+	Trigger    *trigger;
+} Adoption;
 
-	if (trigger && !depends_on_columns(trigger->tgoid))
-	{
-		authority_enter_owner(&scope, rel, NULL);
-		sync_record_dependencies(rel, trigger->tgoid,
-								 rule_args_decode(trigger));
-		authority_leave(&scope);
-	}
+static void
+record_objects(void *arg)
+{
+	Adoption   *adoption = arg;
+
+	rule_objects_record(adoption->rel, adoption->trigger->tgoid,
+						rule_args_decode(adoption->trigger));
+}
+
+/* The error of the attempt, or NULL. */
+static ErrorData *
+try_to_adopt(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Adoption	adoption = {rel, relation_sync_trigger(rel)};
+	ErrorData  *error = NULL;
+
+	if (adoption.trigger && !adoption.trigger->tgisclone &&
+		!depends_on_columns(adoption.trigger->tgoid))
+		error = subtransaction_try(record_objects, &adoption);
 	table_close(rel, AccessShareLock);
+	return error;
+}
+
+void
+adopt_trigger(Oid relid)
+{
+	ErrorData  *error = try_to_adopt(relid);
+
+	/* a restore grants at its end: see adopt_late */
+	if (error && error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
+		ReThrowError(error);
+}
+
+/* A table that somebody has locked waits for the next GRANT. */
+void
+adopt_late(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables_with_trigger())
+	{
+		if (lock_is_ours(lfirst_oid(lc)) ||
+			ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
+			adopt_trigger(lfirst_oid(lc));
+	}
 }
 
 void
@@ -93,14 +131,13 @@ adopt_all_triggers(void)
 
 	foreach(lc, tables_with_trigger())
 	{
-		Oid			relid = lfirst_oid(lc);
-		ErrorData  *error = subtransaction_try(adopt, &relid);
+		ErrorData  *error = try_to_adopt(lfirst_oid(lc));
 
 		if (error)
 			ereport(WARNING,
 					(errcode(error->sqlerrcode),
 					 errmsg("sync trigger of table %s cannot be read",
-							quoting_relation(relid)),
+							quoting_relation(lfirst_oid(lc))),
 					 errdetail("%s", error->message),
 					 errhint("SELECT * FROM tandem.syncs;")));
 	}

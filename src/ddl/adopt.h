@@ -6,11 +6,22 @@
 #define TANDEM_ADOPT_H
 
 /*
- * Records for each sync trigger of the database what its rules depend on, where
- * that is not recorded yet: at the end of pg_upgrade's restore of the schema,
- * which makes the triggers before the event triggers of the extension.  Each is
- * read as the owner of its table.  Whatever a trigger's text is, it is no error:
- * one that cannot be read is a WARNING, and shown by tandem.syncs.
+ * Records what the rules of the table's sync trigger use, where that is not
+ * recorded yet: of a trigger that a restore makes.  Names are looked up with the
+ * rights of the current user, and no code of a user is run.  Where that user
+ * lacks a right nothing is recorded, which is left to adopt_late.  Errors: as
+ * expression_resolve.
+ */
+extern void adopt_trigger(Oid relid);
+
+/* The same for all tables of the database that have one: after a GRANT. */
+extern void adopt_late(void);
+
+/*
+ * The same at the end of pg_upgrade's restore of the schema, which makes the
+ * triggers before the event triggers of the extension.  Whatever a trigger's
+ * text is, it is no error: one that cannot be read is a WARNING, and shown by
+ * tandem.syncs.
  */
 extern void adopt_all_triggers(void);
 

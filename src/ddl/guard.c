@@ -3,33 +3,41 @@
  *		Refuses DDL that would break a live sync.
  *
  * What the server refuses by itself, because the trigger depends on it, is
- * dropping or retyping a column or function of a rule.  The event triggers of
- * the extension add the rest: renames, and disabling or dropping the trigger.
+ * dropping or retyping what a rule uses.  The event triggers of the extension
+ * add the rest, at the end of each DDL command, as whoever issued it:
  *
- * Runs at the end of DDL commands, as whoever issued them; see the event
- * triggers in the extension's script.
+ * - names, rights and shapes that the rules rely on (broken_rules);
+ * - the trigger: in force on each table of the tree, and as the sync made it;
+ * - the tree: a synced table stays the root of all of its rows.
+ *
+ * Refused is only what the command has done: what was so before the transaction
+ * is nobody's fault now.
  */
 #include "postgres.h"
 
 #include "access/table.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
-#include "tcop/cmdtag.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "catalog/open_migration.h"
 #include "catalog/sync.h"
-#include "core/extension.h"
-#include "core/lock.h"
 #include "core/query.h"
+#include "core/quoting.h"
 #include "core/restore.h"
 #include "core/sql_function.h"
-#include "core/subtransaction.h"
 #include "ddl/adopt.h"
+#include "ddl/broken_rules.h"
+#include "ddl/ddl_event.h"
+#include "ddl/guard_report.h"
+#include "ddl/guard_trigger.h"
 #include "ddl/health.h"
-#include "ddl/install.h"
 #include "ddl/partitions.h"
+#include "ddl/rule_objects.h"
 #include "ddl/statement.h"
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
@@ -37,121 +45,132 @@
 
 SQL_FUNCTION(tandem_guard_ddl);
 
-static List *
-oids_from_query(const char *sql)
+/* The first rule of the table, to name its migration; NULL: it is not synced. */
+static SyncRule *
+rule_of(Oid relid)
 {
-	TandemQuery query;
-	List	   *oids;
+	List	   *rules = sync_list_of_relation(relid);
 
-	query_begin(&query);
-	oids = query_oids(&query, sql);
-	query_end(&query);
-	return oids;
+	return rules == NIL ? NULL : linitial(rules);
 }
 
-/* Tables that the command changed, or whose trigger it made or changed. */
-static List *
-changed_tables(void)
-{
-	return oids_from_query("SELECT DISTINCT coalesce(t.tgrelid, c.objid) "
-						   "FROM pg_event_trigger_ddl_commands() c "
-						   "LEFT JOIN pg_trigger t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid "
-						   "WHERE c.classid IN ('pg_trigger'::regclass, 'pg_class'::regclass)");
-}
-
-static void
-refuse(const SyncRule *rule, CommandTag command, const char *problem)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-			 errmsg("%s would break migration \"%s\"",
-					GetCommandTagName(command), rule->migration),
-			 errdetail("After it: %s.", problem),
-			 errhint("End the migration first: CALL tandem.contract or CALL tandem.abort.")));
-}
-
-/*
- * Whether the command can take rights from the owner of a table.  Others are
- * not to blame for rights that are missing: a restore grants at its end.
- */
-static bool
-changes_rights(Node *command)
+/* A table of the tree that has rules of its own, or NULL. */
+static SyncRule *
+rule_below(Oid relid)
 {
 	ListCell   *lc;
 
-	if (IsA(command, AlterOwnerStmt) || IsA(command, AlterExtensionStmt))
-		return true;
-	if (!IsA(command, AlterTableStmt))
-		return false;
-	foreach(lc, ((AlterTableStmt *) command)->cmds)
+	foreach(lc, table_tree(relid))
 	{
-		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_ChangeOwner)
+		SyncRule   *rule = rule_of(lfirst_oid(lc));
+
+		if (rule)
+			return rule;
+	}
+	return NULL;
+}
+
+/* A partition that came: its trigger is in force, and nothing below has its own. */
+static void
+check_new_partition(Oid child, Oid parent, CommandTag tag)
+{
+	SyncRule   *below = rule_below(child);
+	SyncRule   *above = rule_of(table_root(parent));
+	char	   *problem;
+
+	if (below)
+		guard_refuse(tag, below->migration, below->relation,
+					 psprintf("synced table %s is a partition of %s, by whose end alone its columns could be dropped",
+							  quoting_relation(below->relation),
+							  quoting_relation(parent)));
+	if (above == NULL)
+		return;
+	problem = sync_tree_problem(child);
+	if (problem)
+		guard_refuse(tag, above->migration, above->relation, problem);
+}
+
+static void
+check_new_child(Oid child, Oid parent, CommandTag tag)
+{
+	SyncRule   *rule = rule_of(table_root(parent));
+
+	if (rule == NULL)
+		rule = rule_below(child);
+	if (rule)
+		guard_refuse(tag, rule->migration, rule->relation,
+					 psprintf("table %s inherits from %s, and rows of the two are not synced alike",
+							  quoting_relation(child), quoting_relation(parent)));
+}
+
+#define PARENTS_AND_CHILDREN \
+	"SELECT inhrelid, inhparent FROM pg_inherits WHERE inhrelid = $1 OR inhparent = $1"
+
+typedef struct Kinship
+{
+	Oid			child;
+	Oid			parent;
+} Kinship;
+
+static List *
+kinships_of(Oid relid, bool before)
+{
+	TandemQuery query;
+	List	   *kinships = NIL;
+	uint64		rows;
+	MemoryContext old;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	rows = before ? query_run_before(&query, PARENTS_AND_CHILDREN)
+		: query_run_latest(&query, PARENTS_AND_CHILDREN);
+	old = MemoryContextSwitchTo(query.caller);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		Kinship    *kinship = palloc(sizeof(Kinship));
+
+		kinship->child = query_get_oid(row, 1);
+		kinship->parent = query_get_oid(row, 2);
+		kinships = lappend(kinships, kinship);
+	}
+	MemoryContextSwitchTo(old);
+	query_end(&query);
+	return kinships;
+}
+
+static bool
+is_among(const Kinship *kinship, List *kinships)
+{
+	ListCell   *lc;
+
+	foreach(lc, kinships)
+	{
+		Kinship    *other = lfirst(lc);
+
+		if (other->child == kinship->child && other->parent == kinship->parent)
 			return true;
 	}
 	return false;
 }
 
-typedef struct Adoption
-{
-	Relation	rel;
-	Oid			trigger;
-	List	   *rules;
-} Adoption;
-
+/* Whatever the command: is the table the child or parent of another since? */
 static void
-record_dependencies(void *arg)
+check_tree(Oid relid, const DdlEvent *event)
 {
-	Adoption   *adoption = arg;
-
-	sync_record_dependencies(adoption->rel, adoption->trigger,
-							 adoption->rules);
-}
-
-/*
- * A trigger made by a restore comes without the dependencies that sync_install
- * notes; so note them whenever a sync trigger is made.  Its text is one that
- * somebody stored, so it is read as the owner of the table, also where a
- * superuser restores.  But a restore grants at its end: where the owner lacks a
- * right yet, nothing is noted before the GRANT (see adopt_late).
- */
-static void
-adopt_trigger(Oid relid)
-{
-	Relation	rel = table_open(relid, AccessShareLock);
-	Trigger    *trigger = relation_sync_trigger(rel);
-
-	if (trigger && !trigger->tgisclone)
-	{
-		Adoption	adoption = {rel, trigger->tgoid, rule_args_decode(trigger)};
-		ErrorData  *error = subtransaction_try(record_dependencies, &adoption);
-
-		if (error && error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
-			ReThrowError(error);
-	}
-	table_close(rel, AccessShareLock);
-}
-
-/* Tables whose sync trigger depends on none of their columns. */
-static List *
-tables_to_adopt(void)
-{
-	return oids_from_query("SELECT t.tgrelid FROM pg_trigger t WHERE t.tgname = '" SYNC_TRIGGER_NAME "' "
-						   "AND t.tgparentid = 0 AND t.tgrelid IN (SELECT s.relation::oid FROM tandem.sync s) "
-						   "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid "
-						   "AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.tgrelid AND d.refobjsubid > 0)");
-}
-
-/* After a GRANT: a table that somebody has locked waits for the next one. */
-static void
-adopt_late(void)
-{
+	List	   *now = kinships_of(relid, false);
+	List	   *before = now == NIL ? NIL : kinships_of(relid, true);
 	ListCell   *lc;
 
-	foreach(lc, tables_to_adopt())
+	foreach(lc, now)
 	{
-		if (lock_is_ours(lfirst_oid(lc)) ||
-			ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
-			adopt_trigger(lfirst_oid(lc));
+		Kinship    *kinship = lfirst(lc);
+
+		if (is_among(kinship, before))
+			continue;
+		if (get_rel_relispartition(kinship->child))
+			check_new_partition(kinship->child, kinship->parent, event->tag);
+		else
+			check_new_child(kinship->child, kinship->parent, event->tag);
 	}
 }
 
@@ -170,125 +189,35 @@ warn_of_later_trigger(Oid relid)
 						 SYNC_TRIGGER_NAME)));
 }
 
-/*
- * Commands on a table: is each of its syncs still in force?  A command on a
- * partition has no lock on the table that was named at expand, and whoever has
- * may want the partition next: what it can change is told without that lock.
- */
+/* Is each sync of the table still in force, on all of its partitions? */
 static void
-check_table(Oid relid, const EventTriggerData *data)
+check_in_force(Oid relid, CommandTag tag)
 {
 	Oid			root = table_root(relid);
 	ListCell   *lc;
 
 	foreach(lc, sync_list_of_relation(root))
 	{
-		char	   *problem = sync_rule_problem(lfirst(lc),
-												changes_rights(data->parsetree));
+		SyncRule   *rule = lfirst(lc);
+		char	   *problem = relid == root ? NULL : sync_tree_problem(relid);
 
-		if (problem == NULL && relid != root)
-			problem = sync_tree_problem(relid);
 		if (problem == NULL)
-			problem = sync_trigger_problem(lfirst(lc));
+			problem = sync_trigger_problem(rule);
 		if (problem)
-			refuse(lfirst(lc), data->tag, problem);
+			guard_refuse(tag, rule->migration, root, problem);
 	}
-}
-
-/* Does every rule of these tables still mean something? */
-static void
-check_rules(List *tables, const EventTriggerData *data)
-{
-	ListCell   *table;
-
-	foreach(table, tables)
-	{
-		ListCell   *lc;
-
-		foreach(lc, sync_list_of_relation(lfirst_oid(table)))
-		{
-			char	   *problem = sync_rule_problem(lfirst(lc),
-													changes_rights(data->parsetree));
-
-			if (problem)
-				refuse(lfirst(lc), data->tag, problem);
-		}
-	}
-}
-
-/* A sync trigger went, perhaps with something that it depends on. */
-static void
-check_dropped(const EventTriggerData *data)
-{
-	List	   *tables = restore_is_running() ? NIL : oids_from_query(
-										 "SELECT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid "
-										 "FROM pg_event_trigger_dropped_objects() d "
-										 "WHERE d.object_type = 'trigger' AND d.address_names[3] = '" SYNC_TRIGGER_NAME "'");
-	ListCell   *lc;
-
-	foreach(lc, tables)
-	{
-		if (OidIsValid(lfirst_oid(lc)))
-			check_table(lfirst_oid(lc), data);
-	}
-}
-
-/* Whether the command can put a trigger out of force, or bring in a table. */
-static bool
-touches_triggers(Node *command)
-{
-	ListCell   *lc;
-
-	if (!IsA(command, AlterTableStmt))
-		return false;
-	foreach(lc, ((AlterTableStmt *) command)->cmds)
-	{
-		switch (lfirst_node(AlterTableCmd, lc)->subtype)
-		{
-			case AT_EnableTrig:
-			case AT_EnableAlwaysTrig:
-			case AT_EnableReplicaTrig:
-			case AT_DisableTrig:
-			case AT_EnableTrigAll:
-			case AT_DisableTrigAll:
-			case AT_EnableTrigUser:
-			case AT_DisableTrigUser:
-			case AT_AttachPartition:
-				return true;
-			default:
-				break;
-		}
-	}
-	return false;
-}
-
-/*
- * A restore alters tables before their triggers are there.  So a trigger that
- * is missing is nothing that ALTER TABLE could have done: what it drops is
- * told by the other event.
- */
-static void
-check_altered(Oid relid, const EventTriggerData *data)
-{
-	SyncTriggerRow row;
-
-	if (touches_triggers(data->parsetree) &&
-		sync_trigger_row(table_root(relid), &row))
-		check_table(relid, data);
-	else
-		check_rules(list_make1_oid(table_root(relid)), data);
 }
 
 /* A restore makes the sync trigger without REPLACE. */
 static void
-check_created_trigger(Oid relid, const EventTriggerData *data)
+check_created_trigger(Oid relid, const DdlEvent *event)
 {
-	CreateTrigStmt *made = castNode(CreateTrigStmt, data->parsetree);
+	CreateTrigStmt *made = castNode(CreateTrigStmt, event->parsetree);
 	bool		is_sync = strcmp(made->trigname, SYNC_TRIGGER_NAME) == 0;
 	SyncTriggerRow row;
 
 	if (is_sync && made->replace)
-		check_table(relid, data);
+		check_in_force(relid, event->tag);
 	if (!sync_trigger_row(relid, &row))
 		return;
 	if (is_sync)
@@ -296,33 +225,85 @@ check_created_trigger(Oid relid, const EventTriggerData *data)
 	warn_of_later_trigger(relid);
 }
 
+/* Of a trigger that is renamed: ours, or one that fired before ours? */
 static void
-check_command(const EventTriggerData *data, List *tables)
+check_renamed_trigger(Oid relid, const DdlEvent *event)
 {
-	CommandTag	tag = data->tag;
+	RenameStmt *rename = (RenameStmt *) event->parsetree;
+
+	if (IsA(rename, RenameStmt) &&
+		(strcmp(rename->subname, SYNC_TRIGGER_NAME) == 0 ||
+		 (strcmp(rename->subname, SYNC_TRIGGER_NAME) < 0 &&
+		  strcmp(rename->newname, SYNC_TRIGGER_NAME) > 0)))
+		check_in_force(relid, event->tag);
+}
+
+static void
+check_table(Oid relid, const DdlEvent *event)
+{
+	check_tree(relid, event);
+	if (event->tag == CMDTAG_CREATE_TRIGGER)
+		check_created_trigger(relid, event);
+	else if (event->tag == CMDTAG_ALTER_TRIGGER)
+		check_renamed_trigger(relid, event);
+	else if (IsA(event->parsetree, AlterTableStmt))
+		guard_trigger_check(relid, event);
+}
+
+/* A role may hold rights by way of one that has lost its own. */
+static List *
+roles_of(const DropOwnedStmt *statement)
+{
+	List	   *roles = NIL;
 	ListCell   *lc;
 
-	if (strcmp(data->event, "sql_drop") == 0)
-		check_dropped(data);
-	else if (tag == CMDTAG_GRANT)
+	foreach(lc, statement->roles)
+		roles = lappend_oid(roles, get_rolespec_oid(lfirst(lc), true));
+	return roles;
+}
+
+static void
+check_command(const EventTriggerData *data)
+{
+	DdlEvent   *event = ddl_event_read(data);
+	ListCell   *lc;
+
+	if (event->tag == CMDTAG_GRANT && restore_is_running())
 		adopt_late();
-	else if (tag == CMDTAG_CREATE_TRIGGER)
-	{
-		foreach(lc, changed_tables())
-			check_created_trigger(lfirst_oid(lc), data);
-	}
-	else if (tag == CMDTAG_ALTER_TABLE)
-	{
-		foreach(lc, changed_tables())
-			check_altered(lfirst_oid(lc), data);
-	}
-	else if (tag == CMDTAG_ALTER_TRIGGER)
-	{
-		foreach(lc, changed_tables())
-			check_table(lfirst_oid(lc), data);
-	}
-	else
-		check_rules(tables, data);
+	foreach(lc, event->tables)
+		check_table(lfirst_oid(lc), event);
+	broken_rules_check(event);
+	if (IsA(event->parsetree, DropOwnedStmt))
+		broken_rules_check_roles(event,
+								 roles_of((DropOwnedStmt *) event->parsetree));
+}
+
+/* A sync trigger went, perhaps with something that it depends on. */
+static void
+check_dropped(const EventTriggerData *data)
+{
+	ListCell   *lc;
+
+	/* one that cleans drops the triggers one by one, and then their tables */
+	if (restore_is_running())
+		return;
+	foreach(lc, ddl_event_dropped_triggers(SYNC_TRIGGER_NAME))
+		broken_rules_check_dropped(lfirst_oid(lc), data->tag);
+}
+
+/*
+ * Not while the extension itself is made, updated or dropped.  A restore may
+ * make a trigger before it loads the tables of state.
+ */
+static bool
+is_guarding(const EventTriggerData *data)
+{
+	if (ddl_is_running())
+		return false;
+	if (creating_extension &&
+		CurrentExtensionObject == get_extension_oid("pg_tandem", true))
+		return false;
+	return open_migration_exists() || data->tag == CMDTAG_CREATE_TRIGGER;
 }
 
 Datum
@@ -341,15 +322,12 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 		if (data->tag == CMDTAG_ALTER_EXTENSION)
 			adopt_all_triggers();
 	}
-	/* the extension itself may be on its way in or out */
-	else if (!ddl_is_running() && !creating_extension &&
-		OidIsValid(extension_schema()))
+	else if (is_guarding(data))
 	{
-		List	   *tables = sync_relations_live();
-
-		/* a restore may make a trigger before it loads the tables of state */
-		if (tables != NIL || data->tag == CMDTAG_CREATE_TRIGGER)
-			check_command(data, tables);
+		if (strcmp(data->event, "sql_drop") == 0)
+			check_dropped(data);
+		else
+			check_command(data);
 	}
 	PG_RETURN_NULL();
 }

@@ -5,19 +5,25 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/objectaddress.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
 #include "commands/trigger.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "core/authority.h"
+#include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/quoting.h"
 #include "core/sql_function.h"
 #include "ddl/health.h"
 #include "ddl/partitions.h"
+#include "ddl/rule_objects.h"
+#include "sync/expression.h"
 #include "sync/quarantine.h"
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
@@ -95,7 +101,7 @@ check_args(void *arg)
 }
 
 static void
-parse_side(Relation rel, List *names, List *texts, const char *label)
+resolve_side(Relation rel, List *names, List *texts, const char *label)
 {
 	ListCell   *lc;
 
@@ -110,36 +116,67 @@ parse_side(Relation rel, List *names, List *texts, const char *label)
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" is gone", (char *) lfirst(lc))));
 		if (text)
-			(void) relation_rules_parse(text, rel, attnum, label);
+			(void) expression_resolve(text, rel, attnum, label);
 	}
 }
 
-typedef struct ParseCall
+typedef struct ResolveCall
 {
 	const SyncRule *rule;
 	Relation	rel;
-} ParseCall;
+} ResolveCall;
 
+/*
+ * As the owner, whose rights count, and under the search_path that the rule is
+ * parsed under where it runs.  No code of a user is run: whoever asks may be
+ * anybody.
+ */
 static void
-parse_rule(void *arg)
+resolve_rule(void *arg)
 {
-	ParseCall  *call = arg;
+	ResolveCall *call = arg;
+	AuthorityScope scope;
 
-	parse_side(call->rel, call->rule->old_columns, call->rule->down, "down");
-	parse_side(call->rel, call->rule->new_columns, call->rule->up, "up");
+	authority_enter_owner(&scope, call->rel, "pg_catalog, pg_temp");
+	authority_pin_text_forms();
+	resolve_side(call->rel, call->rule->old_columns, call->rule->down, "down");
+	resolve_side(call->rel, call->rule->new_columns, call->rule->up, "up");
+	authority_leave(&scope);
+}
+
+/* A function of the rule that the owner of the table may not call. */
+static char *
+forbidden_function(Relation rel)
+{
+	SyncTriggerRow row;
+	ListCell   *lc;
+
+	if (!sync_trigger_row(RelationGetRelid(rel), &row))
+		return NULL;
+	foreach(lc, rule_objects_of(row.oid))
+	{
+		ObjectAddress *object = lfirst(lc);
+
+		if (object->classId == ProcedureRelationId &&
+			!compat_may_execute(object->objectId, rel->rd_rel->relowner))
+			return getObjectDescription(object, false);
+	}
+	return NULL;
 }
 
 static char *
-rule_problem(const SyncRule *rule, Relation rel, bool rights)
+rule_problem(const SyncRule *rule, Relation rel)
 {
-	ParseCall	call = {rule, rel};
-	ErrorData  *error = quarantine_try(parse_rule, &call);
+	ResolveCall call = {rule, rel};
+	ErrorData  *error = quarantine_try(resolve_rule, &call);
+	char	   *forbidden;
 
-	if (error && !rights &&
-		error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
-		return NULL;
-	return error ? psprintf("rule does not fit table %s: %s",
-							quoting_relation(rule->relation), error->message)
+	if (error)
+		return psprintf("rule does not fit table %s: %s",
+						quoting_relation(rule->relation), error->message);
+	forbidden = forbidden_function(rel);
+	return forbidden ? psprintf("the owner of table %s may not call %s: GRANT EXECUTE",
+								quoting_relation(rule->relation), forbidden)
 		: NULL;
 }
 
@@ -159,15 +196,16 @@ open_without_waiting(const SyncRule *rule, bool *gone)
 }
 
 char *
-sync_rule_problem(const SyncRule *rule, bool rights)
+sync_rule_problem(const SyncRule *rule, bool *locked)
 {
 	bool		gone;
 	Relation	rel = open_without_waiting(rule, &gone);
 	char	   *problem;
 
+	*locked = rel == NULL && !gone;
 	if (rel == NULL)
 		return gone ? pstrdup("table is gone: CALL tandem.abort ends the migration") : NULL;
-	problem = rule_problem(rule, rel, rights);
+	problem = rule_problem(rule, rel);
 	table_close(rel, AccessShareLock);
 	return problem;
 }
@@ -211,7 +249,8 @@ sync_trigger_problem(const SyncRule *rule)
 char *
 sync_problem(const SyncRule *rule)
 {
-	char	   *problem = sync_rule_problem(rule, true);
+	bool		locked;
+	char	   *problem = sync_rule_problem(rule, &locked);
 
 	return problem ? problem : sync_trigger_problem(rule);
 }

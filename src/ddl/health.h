@@ -15,10 +15,11 @@
 extern char *sync_problem(const SyncRule *rule);
 
 /*
- * The same of its expressions and columns alone; rights: that the owner of the
- * table may not look up what they name is a problem, too.
+ * The same of its expressions and columns alone: whether all that they name is
+ * there, and the owner of the table may use it.  No code of a user is run.
+ * *locked: its table is, so that nothing could be said.
  */
-extern char *sync_rule_problem(const SyncRule *rule, bool rights);
+extern char *sync_rule_problem(const SyncRule *rule, bool *locked);
 
 /* The same of its trigger alone. */
 extern char *sync_trigger_problem(const SyncRule *rule);

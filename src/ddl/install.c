@@ -8,9 +8,6 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "catalog/dependency.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -21,6 +18,7 @@
 #include "core/quoting.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
+#include "ddl/rule_objects.h"
 #include "ddl/statement.h"
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
@@ -43,56 +41,6 @@ create_statement(Oid relid, List *rules)
 						 quote_literal_cstr(lfirst(lc)));
 	appendStringInfoChar(&sql, ')');
 	return sql.data;
-}
-
-static void
-depend_on_column(const ObjectAddress *trigger, Relation rel, const char *name)
-{
-	ObjectAddress column;
-
-	ObjectAddressSubSet(column, RelationRelationId, RelationGetRelid(rel),
-						get_attnum(RelationGetRelid(rel), name));
-	recordDependencyOn(trigger, &column, DEPENDENCY_NORMAL);
-}
-
-static void
-depend_on_side(const ObjectAddress *trigger, Relation rel, List *names,
-			   List *texts, const char *label)
-{
-	ListCell   *lc;
-
-	foreach(lc, names)
-	{
-		const char *text = texts == NIL ? NULL
-		: list_nth(texts, foreach_current_index(lc));
-		AttrNumber	target = get_attnum(RelationGetRelid(rel), lfirst(lc));
-		Node	   *expression;
-
-		depend_on_column(trigger, rel, lfirst(lc));
-		if (text == NULL)
-			continue;
-		expression = relation_rules_parse(text, rel, target, label);
-		recordDependencyOnSingleRelExpr(trigger, expression,
-										RelationGetRelid(rel),
-										DEPENDENCY_NORMAL, DEPENDENCY_NORMAL,
-										false);
-	}
-}
-
-void
-sync_record_dependencies(Relation rel, Oid trigger_oid, List *rules)
-{
-	ObjectAddress trigger;
-	ListCell   *lc;
-
-	ObjectAddressSet(trigger, TriggerRelationId, trigger_oid);
-	foreach(lc, rules)
-	{
-		SyncRule   *rule = lfirst(lc);
-
-		depend_on_side(&trigger, rel, rule->old_columns, rule->down, "down");
-		depend_on_side(&trigger, rel, rule->new_columns, rule->up, "up");
-	}
 }
 
 /* The versions of the triggers of all leaves, before we change them. */
@@ -138,8 +86,8 @@ replace_trigger(Oid relid, List *rules)
 					 quoting_relation(relid),
 					 quote_identifier(SYNC_TRIGGER_NAME)));
 	rel = table_open(relid, NoLock);
-	sync_record_dependencies(rel, get_trigger_oid(relid, SYNC_TRIGGER_NAME,
-												  false), rules);
+	rule_objects_record(rel, get_trigger_oid(relid, SYNC_TRIGGER_NAME,
+											 false), rules);
 	table_close(rel, NoLock);
 	carry_proofs(leaves, versions);
 }

@@ -24,12 +24,14 @@
 #include "core/server_text.h"
 #include "core/snapshot.h"
 #include "sync/expression.h"
+#include "sync/expression_literals.h"
 
 typedef struct ExpressionSource
 {
 	const char *text;
 	const char *label;
 	const char *column;
+	bool		names_only;		/* no literal that a user's code would read */
 } ExpressionSource;
 
 /* An error position is one in the expression, not in the user's statement. */
@@ -152,6 +154,8 @@ analyze(const ExpressionSource *source, Relation rel, const char *alias,
 	ParseState *pstate = make_parsestate(NULL);
 	ParseNamespaceItem *item;
 
+	if (source->names_only)
+		expression_hide_literals(expression);
 	pstate->p_sourcetext = source->text;
 	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
 										 makeAlias(alias, NIL), false, true);
@@ -182,13 +186,25 @@ target_column(Relation rel, AttrNumber target)
 	return TupleDescAttr(RelationGetDescr(rel), target - 1);
 }
 
-Node *
-expression_parse(const char *expression_text, Relation rel, const char *alias,
-				 AttrNumber target, const char *label)
+/* Text of a rule has been right once: something that it uses is not as it was. */
+static const char *
+hint_of(const char *alias)
+{
+	if (geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		return "Grant it to the owner of the table, as whom the expressions of a sync are parsed.";
+	if (strcmp(alias, EXPRESSION_ALIAS) == 0)
+		return "What the expression uses was renamed, moved or changed: undo that, or end the migration; SELECT * FROM tandem.syncs shows it.";
+	return "Write one expression over the columns of the row; a query goes inside a function.";
+}
+
+static Node *
+parse_expression(const char *expression_text, Relation rel, const char *alias,
+				 AttrNumber target, const char *label, bool names_only)
 {
 	ExpressionSource source = {expression_text, label,
 		target == InvalidAttrNumber ? "(not stored)"
-		: NameStr(target_column(rel, target)->attname)
+		: NameStr(target_column(rel, target)->attname),
+		names_only
 	};
 	ErrorContextCallback callback = {error_context_stack, expression_error, &source};
 	MemoryContext caller = CurrentMemoryContext;
@@ -205,13 +221,27 @@ expression_parse(const char *expression_text, Relation rel, const char *alias,
 	}
 	PG_CATCH();
 	{
-		rethrow_with_hint(caller,
-						  "Write one expression over the columns of the row; a query goes inside a function.");
+		rethrow_with_hint(caller, hint_of(alias));
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;
 	snapshot_leave(entered);
 	return expression;
+}
+
+Node *
+expression_parse(const char *expression_text, Relation rel, const char *alias,
+				 AttrNumber target, const char *label)
+{
+	return parse_expression(expression_text, rel, alias, target, label, false);
+}
+
+Node *
+expression_resolve(const char *expression_text, Relation rel,
+				   AttrNumber target, const char *label)
+{
+	return parse_expression(expression_text, rel, EXPRESSION_ALIAS, target,
+							label, true);
 }
 
 static bool

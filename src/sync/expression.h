@@ -24,6 +24,14 @@ extern Node *expression_parse(const char *expression_text, Relation rel,
 							  const char *label);
 
 /*
+ * The same, with alias EXPRESSION_ALIAS, to learn what the text names: literals
+ * that code of a user would read are NULL in it, and no such code is run.  Not
+ * to be evaluated.
+ */
+extern Node *expression_resolve(const char *expression_text, Relation rel,
+								AttrNumber target, const char *label);
+
+/*
  * The expression as text in which every name outside pg_catalog has its
  * schema, to be parsed by expression_parse with alias EXPRESSION_ALIAS under a
  * pinned search_path.

@@ -1,0 +1,219 @@
+/*
+ * ddl_event.c
+ *		What a DDL command has changed.
+ */
+#include "postgres.h"
+
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "tcop/deparse_utility.h"
+
+#include "core/query.h"
+#include "ddl/ddl_event.h"
+
+/* What rights can be granted on that a rule may need; InvalidOid: others. */
+static Oid
+class_of_grant(ObjectType type)
+{
+	switch (type)
+	{
+		case OBJECT_TABLE:
+		case OBJECT_SEQUENCE:
+		case OBJECT_COLUMN:
+			return RelationRelationId;
+		case OBJECT_FUNCTION:
+		case OBJECT_PROCEDURE:
+		case OBJECT_ROUTINE:
+			return ProcedureRelationId;
+		case OBJECT_SCHEMA:
+			return NamespaceRelationId;
+		case OBJECT_TYPE:
+		case OBJECT_DOMAIN:
+			return TypeRelationId;
+		default:
+			return InvalidOid;
+	}
+}
+
+static void
+add_object(DdlEvent *event, Oid class_oid, Oid object_oid, int32 column)
+{
+	ObjectAddress *object;
+
+	if (!OidIsValid(class_oid) || !OidIsValid(object_oid))
+		return;
+	object = palloc(sizeof(ObjectAddress));
+	ObjectAddressSubSet(*object, class_oid, object_oid, column);
+	event->objects = lappend(event->objects, object);
+	if (class_oid == RelationRelationId)
+		event->tables = list_append_unique_oid(event->tables, object_oid);
+}
+
+static void
+add_grant(DdlEvent *event, const InternalGrant *grant)
+{
+	ListCell   *lc;
+
+	if (grant->is_grant)
+		return;
+	foreach(lc, grant->objects)
+		add_object(event, class_of_grant(grant->objtype), lfirst_oid(lc), 0);
+}
+
+/* The server hands out the command as it has collected it, by address. */
+static void
+add_command(DdlEvent *event, const CollectedCommand *command)
+{
+	switch (command->type)
+	{
+		case SCT_Simple:
+			add_object(event, command->d.simple.address.classId,
+					   command->d.simple.address.objectId,
+					   command->d.simple.address.objectSubId);
+			break;
+		case SCT_AlterTable:
+			add_object(event, command->d.alterTable.classId,
+					   command->d.alterTable.objectId, 0);
+			break;
+		case SCT_Grant:
+			add_grant(event, command->d.grant.istmt);
+			break;
+		default:
+			break;
+	}
+}
+
+static List *
+collected_commands(void)
+{
+	TandemQuery query;
+	List	   *commands = NIL;
+	uint64		rows;
+	MemoryContext old;
+
+	query_begin(&query);
+	rows = query_run_latest(&query, "SELECT command FROM pg_event_trigger_ddl_commands()");
+	old = MemoryContextSwitchTo(query.caller);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		bool		isnull;
+		Datum		command = SPI_getbinval(SPI_tuptable->vals[row],
+											SPI_tuptable->tupdesc, 1, &isnull);
+
+		if (!isnull)
+			commands = lappend(commands, DatumGetPointer(command));
+	}
+	MemoryContextSwitchTo(old);
+	query_end(&query);
+	return commands;
+}
+
+static void
+add_from_query(DdlEvent *event, const ObjectAddress *object, const char *sql)
+{
+	TandemQuery query;
+	uint64		rows;
+	MemoryContext old;
+
+	query_begin(&query);
+	query_oid(&query, object->objectId);
+	rows = query_run_latest(&query, sql);
+	old = MemoryContextSwitchTo(query.caller);
+	for (uint64 row = 0; row < rows; row++)
+		add_object(event, query_get_oid(row, 1), query_get_oid(row, 2), 0);
+	MemoryContextSwitchTo(old);
+	query_end(&query);
+}
+
+/* A schema takes along what belongs to what is moved to it. */
+static void
+add_moved(DdlEvent *event)
+{
+	ListCell   *lc;
+
+	foreach(lc, list_copy(event->objects))
+	{
+		ObjectAddress *object = lfirst(lc);
+
+		if (object->classId == ExtensionRelationId)
+			add_from_query(event, object,
+						   "SELECT classid, objid FROM pg_depend "
+						   "WHERE refclassid = 'pg_extension'::regclass AND refobjid = $1 AND deptype = 'e'");
+		else if (object->classId == RelationRelationId)
+			add_from_query(event, object,
+						   "SELECT classid, objid FROM pg_depend "
+						   "WHERE refclassid = 'pg_class'::regclass AND refobjid = $1 AND deptype IN ('a', 'i') "
+						   "AND classid = 'pg_class'::regclass");
+	}
+}
+
+/* The table of each trigger that the command made or changed. */
+static void
+add_tables_of_triggers(DdlEvent *event)
+{
+	ListCell   *lc;
+
+	foreach(lc, event->objects)
+	{
+		ObjectAddress *object = lfirst(lc);
+		TandemQuery query;
+		ListCell   *table;
+		List	   *tables;
+
+		if (object->classId != TriggerRelationId)
+			continue;
+		query_begin(&query);
+		query_oid(&query, object->objectId);
+		tables = query_oids(&query, "SELECT tgrelid FROM pg_trigger WHERE oid = $1");
+		query_end(&query);
+		foreach(table, tables)
+			event->tables = list_append_unique_oid(event->tables,
+												   lfirst_oid(table));
+	}
+}
+
+bool
+ddl_event_renames(const DdlEvent *event)
+{
+	return IsA(event->parsetree, RenameStmt) ||
+		IsA(event->parsetree, AlterObjectSchemaStmt);
+}
+
+DdlEvent *
+ddl_event_read(const EventTriggerData *data)
+{
+	DdlEvent   *event = palloc0(sizeof(DdlEvent));
+	ListCell   *lc;
+
+	event->tag = data->tag;
+	event->parsetree = data->parsetree;
+	foreach(lc, collected_commands())
+		add_command(event, lfirst(lc));
+	if (IsA(event->parsetree, AlterObjectSchemaStmt))
+		add_moved(event);
+	add_tables_of_triggers(event);
+	return event;
+}
+
+List *
+ddl_event_dropped_triggers(const char *name)
+{
+	TandemQuery query;
+	List	   *relids;
+
+	query_begin(&query);
+	query_text(&query, name);
+	relids = query_oids(&query,
+						"SELECT c.oid FROM pg_event_trigger_dropped_objects() d "
+						"JOIN pg_namespace n ON n.nspname = d.address_names[1] "
+						"JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = d.address_names[2] "
+						"WHERE d.object_type = 'trigger' AND d.address_names[3] = $1");
+	query_end(&query);
+	return relids;
+}
