@@ -116,6 +116,28 @@ release_view_find(Oid relid, int release)
 	return NULL;
 }
 
+List *
+release_view_closed(List *relids)
+{
+	TandemQuery query;
+	List	   *releases = NIL;
+	uint64		rows;
+	MemoryContext old;
+
+	query_begin(&query);
+	query_oid_list(&query, relids);
+	rows = query_run(&query,
+					 "SELECT DISTINCT v.release FROM " VIEWS_THERE "JOIN pg_class t ON t.oid = v.relation "
+					 "WHERE v.relation::oid = ANY ($1) AND NOT (has_schema_privilege(t.relowner, n.oid, 'CREATE') "
+					 "AND has_schema_privilege(t.relowner, n.oid, 'USAGE')) ORDER BY 1");
+	old = MemoryContextSwitchTo(query.caller);
+	for (uint64 row = 0; row < rows; row++)
+		releases = lappend_int(releases, query_get_int(row, 1));
+	MemoryContextSwitchTo(old);
+	query_end(&query);
+	return releases;
+}
+
 void
 release_view_note(const ReleaseView *view)
 {
@@ -158,8 +180,9 @@ release_view_schemas(void)
 
 	query_begin(&query);
 	rows = query_run(&query,
-					 "SELECT DISTINCT n.nspname, n.nspowner, v.release, t.relnamespace FROM " VIEWS_THERE
-					 "JOIN pg_class t ON t.oid = v.relation ORDER BY v.release DESC, n.nspname, t.relnamespace");
+					 "SELECT * FROM (SELECT DISTINCT ON (n.nspname) n.nspname, n.nspowner, v.release, t.relnamespace FROM " VIEWS_THERE
+					 "JOIN pg_class t ON t.oid = v.relation GROUP BY n.nspname, n.nspowner, v.release, t.relnamespace "
+					 "ORDER BY n.nspname, count(*) DESC, t.relnamespace) s ORDER BY release DESC, nspname");
 	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{

@@ -17,7 +17,10 @@ typedef struct ReleaseView
 	char	   *definition;		/* its SELECT, as it was made */
 } ReleaseView;
 
-/* A schema that views of a release are in, over tables of one other schema. */
+/*
+ * A schema that views of a release are in, over the tables of another one; a few
+ * tables may have moved from there.
+ */
 typedef struct ViewSchema
 {
 	char	   *name;
@@ -32,8 +35,9 @@ typedef struct ViewedTable
 	Oid			relation;
 	Oid			schema;
 	Oid			owner;
-	Oid			maker;			/* who created the migration, or has the schema
-								 * of the view; InvalidOid: a role that is gone */
+	Oid			maker;			/* who created the migration, or has the
+								 * schema of the view; InvalidOid: a role that
+								 * is gone */
 } ViewedTable;
 
 /* release_<n>; palloc'd. */
@@ -54,6 +58,12 @@ extern void release_view_lock_schema(int release);
 /* The views of relid that are there, by release; and the one of release, or NULL. */
 extern List *release_view_list(Oid relid);
 extern ReleaseView *release_view_find(Oid relid, int release);
+
+/*
+ * Releases in whose schemas the owners of the tables relids have views that they
+ * may not make anew without being granted something, in ascending order.
+ */
+extern List *release_view_closed(List *relids);
 
 /* Notes the view in place of what was noted of its relation and release. */
 extern void release_view_note(const ReleaseView *view);

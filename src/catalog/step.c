@@ -46,6 +46,11 @@ step_note_empty(int migration_id, Oid relid, const char *storage,
 	TandemQuery query;
 
 	query_begin(&query);
+	/* it may have been here before, and have been detached and emptied */
+	query_int(&query, migration_id);
+	query_oid(&query, relid);
+	(void) query_run(&query,
+					 "DELETE FROM tandem.step WHERE migration = $1 AND relation = $2 AND kind IN ('backfill', 'verify')");
 	query_int(&query, migration_id);
 	query_oid(&query, relid);
 	query_text(&query, storage);
@@ -54,12 +59,7 @@ step_note_empty(int migration_id, Oid relid, const char *storage,
 					 "WITH born AS (INSERT INTO tandem.step (migration, kind, relation, state, storage, proof, started_at, changed_at) "
 					 "SELECT m.id, k.kind, $2::regclass, 'done', $3, $4, clock_timestamp(), clock_timestamp() "
 					 "FROM tandem.migration m, unnest('{backfill,verify}'::text[]) k (kind) "
-					 "WHERE m.id = $1 AND m.phase IN ('migrate', 'contract') "
-	/* it was here before, and was detached and emptied */
-					 "ON CONFLICT (migration, kind, relation, object) DO UPDATE "
-					 "SET state = 'done', storage = $3, proof = $4, blocks_total = 0, blocks_todo = '{}', rows_done = 0, "
-					 "rows_filled = 0, rows_indexed = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, "
-					 "started_at = clock_timestamp(), changed_at = clock_timestamp() RETURNING id) "
+					 "WHERE m.id = $1 AND m.phase IN ('migrate', 'contract') RETURNING id) "
 					 "DELETE FROM tandem.step_report r USING born b WHERE r.step = b.id");
 	query_end(&query);
 }

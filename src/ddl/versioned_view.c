@@ -177,7 +177,7 @@ open_schema(const Wanted *wanted)
 								  view_column_origins(wanted->columns),
 								  wanted->names, wanted->rel->rd_rel->relowner,
 								  wanted->schema))
-		view_schema_run(wanted->schema, lfirst(lc));
+		view_schema_change_rights(wanted->schema, lfirst(lc));
 }
 
 /*
@@ -259,6 +259,9 @@ remake_view(const Wanted *wanted, ReleaseView *view, List **grants)
 	Relation	rel;
 	bool		replace;
 
+	/* not with the view locked: it may have to wait */
+	view_schema_grant(grants, wanted->schema, wanted->rel->rd_rel->relowner,
+					  true);
 	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
 	follow_owner(wanted, view);
 	rel = relation_open(view->view, NoLock);
@@ -322,34 +325,13 @@ refresh_view(ReleaseView *view, int ending, List **grants)
 	wanted_end(&wanted);
 }
 
-/* The releases whose schemas must be opened to the owner of the table. */
-static List *
-closed_releases(List *releases, Oid relid)
-{
-	Relation	rel = table_open(relid, AccessShareLock);
-	ListCell   *lc;
-
-	foreach(lc, release_view_list(relid))
-	{
-		ReleaseView *view = lfirst(lc);
-
-		if (view_schema_is_closed_to(view->schema, rel->rd_rel->relowner))
-			releases = list_append_unique_int(releases, view->release);
-	}
-	table_close(rel, AccessShareLock);
-	return releases;
-}
-
 void
 versioned_views_lock(List *relids)
 {
-	List	   *releases = NIL;
 	ListCell   *lc;
 
-	foreach(lc, relids)
-		releases = closed_releases(releases, lfirst_oid(lc));
-	list_sort(releases, list_int_cmp);
-	foreach(lc, releases)
+	/* two sessions that grant at once would fail */
+	foreach(lc, release_view_closed(relids))
 		release_view_lock_schema(lfirst_int(lc));
 	foreach(lc, relids)
 		release_view_lock(lfirst_oid(lc));

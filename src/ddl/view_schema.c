@@ -21,6 +21,7 @@
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/settings.h"
+#include "core/subtransaction.h"
 #include "ddl/statement.h"
 #include "ddl/view_schema.h"
 
@@ -186,7 +187,10 @@ view_schema_choose(int release, List *relids)
 			ViewSchema *schema = palloc(sizeof(ViewSchema));
 
 			name = new_name(schemas, release, tables_in, plain);
-			*schema = (ViewSchema) {name, GetUserId(), release, tables_in};
+			*schema = (ViewSchema)
+			{
+				name, GetUserId(), release, tables_in
+			};
 			schemas = lappend(schemas, schema);
 		}
 		names = lappend(names, name);
@@ -227,7 +231,7 @@ check_schema_owner(const char *name, Oid schema)
 			 errmsg("schema \"%s\" belongs to role \"%s\"", name,
 					GetUserNameFromId(owner, false)),
 			 errdetail("Its owner may put other objects in place of the views.%s",
-					   superuser() ? " A superuser has not been granted that role." : ""),
+					   superuser() ? " A superuser must have been granted that role, too." : ""),
 			 errhint("Have the schema renamed or dropped; or, if that role is to have the views, SET ROLE %s and call this again.",
 					 quoted_role(owner))));
 }
@@ -326,10 +330,6 @@ view_schema_ensure(const char *name)
 	check_holds_nothing_strange(name, schema);
 }
 
-/*
- * GRANT and REVOKE wait for others that change the privileges of the schema: not
- * for long, since tables may be locked.
- */
 void
 view_schema_run(Oid schema, const char *sql)
 {
@@ -339,6 +339,43 @@ view_schema_run(Oid schema, const char *sql)
 	authority_pin_lock_timeout();
 	ddl_run(sql);
 	authority_leave(&scope);
+}
+
+typedef struct RightsChange
+{
+	Oid			schema;
+	const char *sql;
+} RightsChange;
+
+static void
+run_rights_change(void *arg)
+{
+	RightsChange *change = arg;
+
+	view_schema_run(change->schema, change->sql);
+}
+
+void
+view_schema_change_rights(Oid schema, const char *sql)
+{
+	RightsChange change = {schema, sql};
+
+	for (bool again = false;; again = true)
+	{
+		ErrorData  *error = subtransaction_try(run_rights_change, &change);
+
+		if (error == NULL)
+			return;
+		if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("the privileges of schema \"%s\" are being changed by another session",
+							get_namespace_name(schema)),
+					 errhint("Let that session commit, then call this again.")));
+		/* "tuple concurrently updated": that session has committed meanwhile */
+		if (again || error->sqlerrcode != ERRCODE_INTERNAL_ERROR)
+			ReThrowError(error);
+	}
 }
 
 static void
@@ -356,16 +393,6 @@ missing_rights(Oid schema, Oid role, bool *usage, bool *create)
 	query_end(&query);
 }
 
-bool
-view_schema_is_closed_to(Oid schema, Oid role)
-{
-	bool		usage;
-	bool		create;
-
-	missing_rights(schema, role, &usage, &create);
-	return usage || create;
-}
-
 void
 view_schema_grant(List **grants, Oid schema, Oid role, bool create)
 {
@@ -376,14 +403,17 @@ view_schema_grant(List **grants, Oid schema, Oid role, bool create)
 	missing_rights(schema, role, &no_usage, &no_create);
 	/* this one stays: the views are of no use without */
 	if (no_usage)
-		view_schema_run(schema, psprintf("GRANT USAGE ON SCHEMA %s TO %s",
-										 quoted_name(schema), quoted_role(role)));
+		view_schema_change_rights(schema, psprintf("GRANT USAGE ON SCHEMA %s TO %s",
+												   quoted_name(schema), quoted_role(role)));
 	if (!create || !no_create)
 		return;
 	grant = palloc(sizeof(SchemaGrant));
-	*grant = (SchemaGrant) {schema, role, strange_objects(schema)};
-	view_schema_run(schema, psprintf("GRANT CREATE ON SCHEMA %s TO %s",
-									 quoted_name(schema), quoted_role(role)));
+	*grant = (SchemaGrant)
+	{
+		schema, role, strange_objects(schema)
+	};
+	view_schema_change_rights(schema, psprintf("GRANT CREATE ON SCHEMA %s TO %s",
+											   quoted_name(schema), quoted_role(role)));
 	*grants = lappend(*grants, grant);
 }
 
@@ -430,10 +460,10 @@ view_schema_revoke(List *grants)
 	{
 		SchemaGrant *grant = lfirst(lc);
 
-		view_schema_run(grant->schema,
-						psprintf("REVOKE CREATE ON SCHEMA %s FROM %s",
-								 quoted_name(grant->schema),
-								 quoted_role(grant->role)));
+		view_schema_change_rights(grant->schema,
+								  psprintf("REVOKE CREATE ON SCHEMA %s FROM %s",
+										   quoted_name(grant->schema),
+										   quoted_role(grant->role)));
 		check_not_abused(grant);
 	}
 }

@@ -45,11 +45,13 @@ extern void view_schema_grant(List **grants, Oid schema, Oid role, bool create);
  */
 extern void view_schema_revoke(List *grants);
 
-/* Whether role must be granted something to make a view in the schema. */
-extern bool view_schema_is_closed_to(Oid schema, Oid role);
-
-/* Runs a statement without stored text as the owner of the schema. */
+/*
+ * Runs a statement without stored text as the owner of the schema; and a GRANT
+ * or REVOKE on it.  That waits for another session that changes its privileges,
+ * but not for longer than tandem.lock_timeout, since tables may be locked.
+ */
 extern void view_schema_run(Oid schema, const char *sql);
+extern void view_schema_change_rights(Oid schema, const char *sql);
 
 /* Drops the schema, whose last view has gone, unless something else is in it. */
 extern void view_schema_drop_unused(Oid schema);
