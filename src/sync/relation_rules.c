@@ -155,7 +155,12 @@ relation_rules_default(Relation rel, AttrNumber attnum)
 	if (!TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attgenerated)
 		expression = build_column_default(rel, attnum);
 	if (expression)
-		expression = (Node *) expression_planner((Expr *) expression);
+	{
+		CachedExpression *plan = expression_plan(expression);
+
+		expression = copyObject(plan->expr);
+		FreeCachedExpression(plan);
+	}
 	pop_snapshot(pushed);
 	while (expression && IsA(expression, CoerceToDomain))
 		expression = (Node *) ((CoerceToDomain *) expression)->arg;
@@ -252,7 +257,7 @@ plan_as_owner(Node *expression, Relation rel, const char *search_path)
 	bool		pushed = push_snapshot();
 
 	authority_enter_owner(&scope, rel, search_path);
-	plan = GetCachedExpression(expression);
+	plan = expression_plan(expression);
 	authority_leave(&scope);
 	pop_snapshot(pushed);
 	return plan;
