@@ -50,17 +50,18 @@ step_note_empty(int migration_id, Oid relid, const char *storage,
 	query_int(&query, migration_id);
 	query_oid(&query, relid);
 	(void) query_run(&query,
-					 "DELETE FROM tandem.step WHERE migration = $1 AND relation = $2 AND kind IN ('backfill', 'verify')");
+					 "WITH gone AS (DELETE FROM tandem.step WHERE migration = $1 AND relation = $2 "
+					 "AND kind IN ('backfill', 'verify') RETURNING id) "
+					 "DELETE FROM tandem.step_report r USING gone g WHERE r.step = g.id");
 	query_int(&query, migration_id);
 	query_oid(&query, relid);
 	query_text(&query, storage);
 	query_text(&query, proof);
 	(void) query_run(&query,
-					 "WITH born AS (INSERT INTO tandem.step (migration, kind, relation, state, storage, proof, started_at, changed_at) "
+					 "INSERT INTO tandem.step (migration, kind, relation, state, storage, proof, started_at, changed_at) "
 					 "SELECT m.id, k.kind, $2::regclass, 'done', $3, $4, clock_timestamp(), clock_timestamp() "
 					 "FROM tandem.migration m, unnest('{backfill,verify}'::text[]) k (kind) "
-					 "WHERE m.id = $1 AND m.phase IN ('migrate', 'contract') RETURNING id) "
-					 "DELETE FROM tandem.step_report r USING born b WHERE r.step = b.id");
+					 "WHERE m.id = $1 AND m.phase IN ('migrate', 'contract')");
 	query_end(&query);
 }
 

@@ -21,8 +21,10 @@
 
 #include "core/compat.h"
 #include "core/hint.h"
+#include "core/authority.h"
 #include "core/server_text.h"
 #include "core/snapshot.h"
+#include "core/subtransaction.h"
 #include "sync/expression.h"
 #include "sync/expression_literals.h"
 
@@ -290,6 +292,62 @@ bool
 expression_is_builtin(Node *expression)
 {
 	return !depends_on_user(expression, NULL);
+}
+
+static bool
+never_inlined(Oid function)
+{
+	return true;
+}
+
+typedef struct Planning
+{
+	Node	   *expression;
+	CachedExpression *plan;
+} Planning;
+
+static void
+plan(void *arg)
+{
+	Planning   *planning = arg;
+
+	planning->plan = GetCachedExpression(planning->expression);
+}
+
+/* The planner inlines no function that somebody wants to watch the calls of. */
+static void
+plan_without_inlining(Planning *planning)
+{
+	needs_fmgr_hook_type hook = needs_fmgr_hook;
+
+	needs_fmgr_hook = never_inlined;
+	PG_TRY();
+	{
+		plan(planning);
+	}
+	PG_FINALLY();
+	{
+		needs_fmgr_hook = hook;
+	}
+	PG_END_TRY();
+}
+
+CachedExpression *
+expression_plan(Node *expression)
+{
+	Planning	planning = {expression, NULL};
+	ErrorData  *error;
+
+	if (expression_is_builtin(expression))
+		return GetCachedExpression(expression);
+	error = subtransaction_try(plan, &planning);
+	if (error == NULL)
+		return planning.plan;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
+		ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION)
+		ReThrowError(error);
+	plan_without_inlining(&planning);
+	return planning.plan;
 }
 
 char *

@@ -6,6 +6,7 @@
 #define TANDEM_EXPRESSION_H
 
 #include "nodes/primnodes.h"
+#include "utils/plancache.h"
 #include "utils/rel.h"
 
 /*
@@ -45,6 +46,13 @@ extern char *expression_deparse(Node *expression, Relation rel);
  * the next.
  */
 extern bool expression_is_builtin(Node *expression);
+
+/*
+ * Plans a parsed expression as the current user, which runs immutable functions
+ * and inlines SQL functions.  One whose body cannot be read under the current
+ * search_path is not inlined: it is read where it is called.
+ */
+extern CachedExpression *expression_plan(Node *expression);
 
 #define EXPRESSION_ALIAS "tandem_row"
 

@@ -137,7 +137,12 @@ relation_rules_default(Relation rel, AttrNumber attnum)
 	if (!TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attgenerated)
 		expression = build_column_default(rel, attnum);
 	if (expression)
-		expression = (Node *) expression_planner((Expr *) expression);
+	{
+		CachedExpression *plan = expression_plan(expression);
+
+		expression = copyObject(plan->expr);
+		FreeCachedExpression(plan);
+	}
 	snapshot_leave(entered);
 	while (expression && IsA(expression, CoerceToDomain))
 		expression = (Node *) ((CoerceToDomain *) expression)->arg;
@@ -234,7 +239,7 @@ plan_as_owner(Node *expression, Relation rel, const char *search_path)
 	bool		entered = snapshot_enter();
 
 	authority_enter_owner(&scope, rel, search_path);
-	plan = GetCachedExpression(expression);
+	plan = expression_plan(expression);
 	authority_leave(&scope);
 	snapshot_leave(entered);
 	return plan;
