@@ -18,6 +18,7 @@ OBJS = \
 	src/core/settings.o \
 	src/core/hint.o \
 	src/core/authority.o \
+	src/core/role_reference.o \
 	src/core/query.o \
 	src/core/subtransaction.o \
 	src/core/quoting.o \
@@ -26,6 +27,8 @@ OBJS = \
 	src/core/same_sql.o \
 	src/catalog/phase.o \
 	src/catalog/migration.o \
+	src/catalog/migration_rights.o \
+	src/catalog/migration_forget.o \
 	src/catalog/migration_lock.o \
 	src/catalog/sync.o \
 	src/catalog/owned_column.o \
@@ -90,6 +93,7 @@ OBJS = \
 	src/api/expand.o \
 	src/api/add_index.o \
 	src/api/add_constraint.o \
+	src/worker/quota.o \
 	src/worker/process.o \
 	src/worker/session.o \
 	src/worker/command.o \
@@ -111,6 +115,7 @@ OBJS = \
 	src/api/create_views.o \
 	src/api/verify.o \
 	src/api/control.o \
+	src/api/forget.o \
 	src/api/finish.o \
 	src/api/contract.o \
 	src/api/abort.o

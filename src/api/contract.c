@@ -221,7 +221,6 @@ check_contract(const ContractCall *call)
 	Migration  *migration = migration_get_for_change(call->name);
 	List	   *rules = sync_list_of_migration(migration->id);
 
-	finish_check_owner(migration);
 	if (migration->phase == PHASE_MIGRATE)
 		check_gate(migration, rules, columns_to_drop(rules), call->force);
 	migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);

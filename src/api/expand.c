@@ -19,6 +19,7 @@
 #include "api/arguments.h"
 #include "api/repeat.h"
 #include "catalog/migration.h"
+#include "catalog/migration_forget.h"
 #include "catalog/owned_column.h"
 #include "catalog/sync.h"
 #include "core/compat.h"
@@ -50,6 +51,7 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 				 errmsg("release must be a positive integer, not %d", release),
 				 errhint("Give the first release of the application that knows the new columns, or leave it out.")));
 	(void) migration_create(name, release, argument_optional_text(fcinfo, 2));
+	migration_forget_old();
 	PG_RETURN_VOID();
 }
 

@@ -31,10 +31,16 @@ read_settings(TandemQuery *query, int migration_id, RunControl *control)
 	old = MemoryContextSwitchTo(query->caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		control->names = lappend(control->names,
-								 query_get_text(query, row, 1));
-		control->values = lappend(control->values,
-								  query_get_text(query, row, 2));
+		char	   *name = query_get_text(query, row, 1);
+		char	   *value = query_get_text(query, row, 2);
+
+		if (strcmp(name, HOLD_FUNCTION_SETTING) == 0)
+		{
+			control->hold_function = value;
+			continue;
+		}
+		control->names = lappend(control->names, name);
+		control->values = lappend(control->values, value);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -49,17 +55,24 @@ run_control_get(int migration_id)
 	query_begin(&query);
 	query_int(&query, migration_id);
 	if (query_run(&query,
-				  "SELECT background, workers, run_as::text, login_as::text, paused_by::text, error, hint, settings <> '{}' "
-				  "FROM tandem.migration WHERE id = $1") > 0)
+				  "SELECT background, workers, tandem.role_of(run_as), tandem.role_name(run_as)::text, "
+				  "tandem.role_of(login_as), tandem.role_name(paused_by)::text, error, hint, "
+				  "tandem.role_of(hold_by), tandem.role_name(hold_by)::text, tandem.role_of(hold_owner), hold_path, "
+				  "settings <> '{}' FROM tandem.migration WHERE id = $1") > 0)
 	{
 		control->background = query_get_bool(0, 1);
 		control->workers = query_get_int(0, 2);
-		control->run_as = query_get_text(&query, 0, 3);
-		control->login_as = query_get_text(&query, 0, 4);
-		control->paused_by = query_get_text(&query, 0, 5);
-		control->error = query_get_text(&query, 0, 6);
-		control->hint = query_get_text(&query, 0, 7);
-		configured = query_get_bool(0, 8);
+		control->run_as = query_get_oid(0, 3);
+		control->run_as_name = query_get_text(&query, 0, 4);
+		control->login_as = query_get_oid(0, 5);
+		control->paused_by = query_get_text(&query, 0, 6);
+		control->error = query_get_text(&query, 0, 7);
+		control->hint = query_get_text(&query, 0, 8);
+		control->hold_by = query_get_oid(0, 9);
+		control->hold_by_name = query_get_text(&query, 0, 10);
+		control->hold_owner = query_get_oid(0, 11);
+		control->hold_path = query_get_text(&query, 0, 12);
+		configured = query_get_bool(0, 13);
 	}
 	if (configured)
 		read_settings(&query, migration_id, control);
@@ -68,19 +81,20 @@ run_control_get(int migration_id)
 }
 
 void
-run_control_want_background(int migration_id, int workers, const char *run_as,
-							const char *login_as)
+run_control_want_background(int migration_id, int workers, Oid run_as,
+							Oid login_as)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
 	query_int(&query, workers);
-	query_name(&query, run_as);
-	query_name(&query, login_as);
+	query_oid(&query, run_as);
+	query_oid(&query, login_as);
 	query_text(&query, this_place());
 	(void) query_run(&query,
-					 "UPDATE tandem.migration SET background = true, workers = $2, run_as = $3, login_as = $4, "
+					 "UPDATE tandem.migration SET background = true, workers = $2, "
+					 "run_as = tandem.refer_to_role($3), login_as = tandem.refer_to_role($4), "
 					 "run_in = $5, error = NULL, hint = NULL WHERE id = $1");
 	query_end(&query);
 }
@@ -98,15 +112,27 @@ run_control_end_background(int migration_id)
 }
 
 void
-run_control_set_paused(int migration_id, const char *user)
+run_control_set_paused(int migration_id, Oid role)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
-	query_text(&query, user);
+	query_oid(&query, role);
 	(void) query_run(&query,
-					 "UPDATE tandem.migration SET paused_by = $2::name WHERE id = $1");
+					 "UPDATE tandem.migration SET paused_by = tandem.refer_to_role($2) WHERE id = $1");
+	query_end(&query);
+}
+
+void
+run_control_end_pause(int migration_id)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	(void) query_run(&query,
+					 "UPDATE tandem.migration SET paused_by = NULL WHERE id = $1");
 	query_end(&query);
 }
 
@@ -120,8 +146,8 @@ run_control_set_error(int migration_id, const char *error, const char *hint)
 	query_text(&query, error);
 	query_text(&query, hint);
 	(void) query_run(&query,
-					 "UPDATE tandem.migration SET error = $2, hint = $3 "
-					 "WHERE id = $1 AND (error, hint) IS DISTINCT FROM ($2, $3)");
+					 "UPDATE tandem.migration SET error = left($2, " QUERY_KEPT_TEXT "), hint = left($3, " QUERY_KEPT_TEXT ") "
+					 "WHERE id = $1 AND (error, hint) IS DISTINCT FROM (left($2, " QUERY_KEPT_TEXT "), left($3, " QUERY_KEPT_TEXT "))");
 	query_end(&query);
 }
 
@@ -137,6 +163,25 @@ run_control_configure(int migration_id, const char *name, const char *value)
 	(void) query_run(&query,
 					 "UPDATE tandem.migration SET settings = CASE WHEN $3::text IS NULL THEN settings - $2 "
 					 "ELSE settings || jsonb_build_object($2, $3) END WHERE id = $1");
+	query_end(&query);
+}
+
+void
+run_control_configure_hold(int migration_id, const char *function, Oid owner,
+						   const char *search_path)
+{
+	Oid			role = GetUserId();
+	TandemQuery query;
+
+	run_control_configure(migration_id, HOLD_FUNCTION_SETTING, function);
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid(&query, role);
+	query_oid(&query, owner);
+	query_text(&query, search_path);
+	(void) query_run(&query,
+					 "UPDATE tandem.migration SET hold_by = tandem.refer_to_role($2), "
+					 "hold_owner = tandem.refer_to_role($3), hold_path = $4 WHERE id = $1");
 	query_end(&query);
 }
 

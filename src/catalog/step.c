@@ -286,7 +286,7 @@ step_set_error(int step_id, const char *error, const char *hint)
 	query_text(&query, error);
 	query_text(&query, hint);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET state = 'failed', error = $2, hint = $3, "
+					 "UPDATE tandem.step SET state = 'failed', error = left($2, " QUERY_KEPT_TEXT "), hint = left($3, " QUERY_KEPT_TEXT "), "
 					 "waiting = NULL, blockers = NULL, doing = NULL, changed_at = clock_timestamp() WHERE id = $1");
 	query_end(&query);
 }

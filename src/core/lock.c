@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/wait_event.h"
@@ -24,7 +25,10 @@
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/settings.h"
+#include "core/sql_function.h"
 #include "core/subtransaction.h"
+
+SQL_FUNCTION(tandem_describe_sessions);
 
 #define FIRST_PAUSE_MS 50
 #define LONGEST_PAUSE_MS 3000
@@ -63,20 +67,28 @@ lock_is_ours(Oid relid)
 	return false;
 }
 
+/*
+ * The query runs as the owner of the extension, so it asks by itself what
+ * pg_stat_activity would show of the session to the current user.
+ */
 char *
 lock_describe_session(int pid)
 {
+	Oid			reader = GetUserId();
 	TandemQuery query;
 	char	   *text = NULL;
 
 	query_begin(&query);
 	query_int(&query, pid);
+	query_oid(&query, reader);
 	if (query_run(&query,
-				  "SELECT format('pid %s (user %s, application %s, %s, transaction open for %s)', "
+				  "SELECT CASE WHEN pg_has_role($2, 'pg_read_all_stats', 'USAGE') OR pg_has_role($2, a.usesysid, 'USAGE') "
+				  "THEN format('pid %s (user %s, application %s, %s, transaction open for %s)', "
 				  "a.pid, coalesce(quote_ident(a.usename), '-'), "
 				  "coalesce(quote_ident(nullif(a.application_name, '')), '-'), "
 				  "coalesce(a.state, a.backend_type), "
 				  "coalesce(date_trunc('second', greatest(clock_timestamp(), a.xact_start) - a.xact_start)::text, '-')) "
+				  "ELSE format('pid %s (user %s)', a.pid, coalesce(quote_ident(a.usename), '-')) END "
 				  "FROM pg_stat_activity a WHERE a.pid = $1") > 0)
 		text = query_get_text(&query, 0, 1);
 
@@ -100,6 +112,103 @@ lock_describe_prepared(TransactionId xid)
 
 	query_end(&query);
 	return text;
+}
+
+/* The session that has the transaction; 0: it is prepared, or has ended. */
+static int
+session_of_transaction(TransactionId xid)
+{
+	TandemQuery query;
+	int			pid = 0;
+
+	query_begin(&query);
+	query_datum(&query, XIDOID, TransactionIdGetDatum(xid), false);
+	if (query_run(&query,
+				  "SELECT coalesce(pid, 0) FROM pg_locks WHERE locktype = 'transactionid' "
+				  "AND transactionid = $1 AND granted") > 0)
+		pid = query_get_int(0, 1);
+	query_end(&query);
+	return pid;
+}
+
+char *
+lock_describe_transaction(TransactionId xid)
+{
+	int			pid = session_of_transaction(xid);
+	char	   *text = pid > 0 ? lock_describe_session(pid)
+		: lock_describe_prepared(xid);
+
+	return text ? text : "a session that has ended meanwhile";
+}
+
+char *
+lock_transaction_mark(TransactionId xid)
+{
+	int			pid = session_of_transaction(xid);
+
+	return pid > 0 ? lock_session_mark(pid) : lock_prepared_mark(xid);
+}
+
+char *
+lock_session_mark(int pid)
+{
+	return psprintf("{pid %d}", pid);
+}
+
+char *
+lock_prepared_mark(TransactionId xid)
+{
+	return psprintf("{xid %u}", xid);
+}
+
+/* *text begins with a brace; moves it behind the mark that may be there. */
+static char *
+describe_mark(const char **text)
+{
+	unsigned int number;
+	int			length = 0;
+	bool		session = sscanf(*text, "{pid %u}%n", &number, &length) == 1 &&
+		length > 0;
+	bool		prepared = !session &&
+		sscanf(*text, "{xid %u}%n", &number, &length) == 1 && length > 0;
+	char	   *description;
+
+	if (!session && !prepared)
+	{
+		(*text)++;
+		return pstrdup("{");
+	}
+	*text += length;
+	description = session ? lock_describe_session((int) number)
+		: lock_describe_prepared((TransactionId) number);
+	if (description)
+		return description;
+	return session ? psprintf("pid %u (has ended)", number)
+		: pstrdup("a transaction that has ended");
+}
+
+char *
+lock_describe_marks(const char *text)
+{
+	StringInfoData result;
+
+	initStringInfo(&result);
+	while (*text)
+	{
+		if (*text == '{')
+			appendStringInfoString(&result, describe_mark(&text));
+		else
+			appendStringInfoChar(&result, *text++);
+	}
+	return result.data;
+}
+
+Datum
+tandem_describe_sessions(PG_FUNCTION_ARGS)
+{
+	char	   *marked = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	PG_RETURN_TEXT_P(cstring_to_text(lock_describe_marks(marked)));
 }
 
 /* NULL: it has ended meanwhile */
@@ -230,6 +339,38 @@ lock_relations(List *relids, LOCKMODE mode)
 		interruptible_sleep((long) (pause * (0.5 + pg_prng_double(&pg_global_prng_state))));
 		pause = Min(pause * 1.5, LONGEST_PAUSE_MS);
 	}
+}
+
+typedef struct LimitedWork
+{
+	void		(*work) (void *);
+	void	   *arg;
+	int			timeout_ms;
+} LimitedWork;
+
+static void
+work_with_limit(void *arg)
+{
+	LimitedWork *limited = arg;
+	int			level = NewGUCNestLevel();
+
+	limit_lock_waits(limited->timeout_ms);
+	limited->work(limited->arg);
+	AtEOXact_GUC(false, level);
+}
+
+ErrorData *
+lock_limited_try(void (*work) (void *), void *arg, int timeout_ms)
+{
+	LimitedWork limited = {work, arg, timeout_ms};
+
+	return subtransaction_try(work_with_limit, &limited);
+}
+
+int
+lock_retry_ms(void)
+{
+	return Min(setting_lock_retry_time, INT_MAX / 1000) * 1000;
 }
 
 typedef struct TagWait

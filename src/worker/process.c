@@ -15,6 +15,7 @@
 
 #include "core/compat.h"
 #include "worker/process.h"
+#include "worker/quota.h"
 
 /* Where a role or database has its own, they are meant for its clients. */
 static const char *const settings_of_workers[][2] = {
@@ -51,6 +52,7 @@ process_order_init(ProcessOrder *order, Oid role, Oid login)
 	memset(order, 0, sizeof(ProcessOrder));
 	order->database = MyDatabaseId;
 	order->role = order->login = role;
+	order->payer = GetUserId();
 	if (!COMPAT_WORKER_NEEDS_LOGIN || can_log_in(role))
 		return;
 	order->login = login;
@@ -70,6 +72,8 @@ process_start(const char *function, const char *name,
 	BackgroundWorker worker = {0};
 	BackgroundWorkerHandle *handle;
 
+	if (!quota_is_left(order->payer, order->spare))
+		return NULL;
 	StaticAssertStmt(sizeof(ProcessOrder) <= BGW_EXTRALEN,
 					 "order must fit into bgw_extra");
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
@@ -105,6 +109,7 @@ process_begin(ProcessOrder *order)
 	BackgroundWorkerInitializeConnectionByOid(order->database, order->login,
 											  COMPAT_WORKER_FLAGS);
 	StartTransactionCommand();
+	quota_take(order->payer, order->spare);
 	if (OidIsValid(order->role))
 		take_role(order->role);
 	for (int i = 0; i < (int) lengthof(settings_of_workers); i++)

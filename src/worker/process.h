@@ -19,6 +19,8 @@ typedef struct ProcessOrder
 	Oid			role;			/* whose rights it has; invalid: the bootstrap
 								 * superuser's */
 	Oid			login;			/* as whom it connects, then to take that role */
+	Oid			payer;			/* role whose quota of workers it counts to */
+	bool		spare;			/* it leaves one of them for statements */
 	int			migration_id;
 	int			worker;			/* which one of workers; 0 is the runner */
 	int			workers;
@@ -31,14 +33,15 @@ typedef struct ProcessOrder
 /*
  * An order for a worker in this database with the rights of role: it connects
  * as that role, or where the server refuses since the role cannot log in, as
- * login.  Errors: that one cannot log in either.
+ * login.  It counts to the quota of the current user.  Errors: that one cannot
+ * log in either.
  */
 extern void process_order_init(ProcessOrder *order, Oid role, Oid login);
 
 /*
  * Starts a worker, which the postmaster does not restart; the caller is told
  * through its latch when it has started and ended.  The handle is in the
- * current memory context.  NULL: no slot is free.
+ * current memory context.  NULL: no worker is free, or not for that role.
  */
 extern BackgroundWorkerHandle *process_start(const char *function,
 											 const char *name,
@@ -46,7 +49,7 @@ extern BackgroundWorkerHandle *process_start(const char *function,
 
 /* For an ERROR after that. */
 #define PROCESS_NONE_FREE_HINT \
-	"Raise max_worker_processes (now %d), or wait until other workers have ended, then call it again; nothing is lost."
+	"Raise max_worker_processes (now %d), or tandem.max_workers_per_role, or wait until other workers have ended, then call it again; nothing is lost."
 
 /*
  * First thing in a worker: signals, connection, role, and settings that role or
