@@ -294,7 +294,9 @@ SELECT tandem.add_constraint('owned', 'owned', 'checked', 'CHECK (checks(new))')
 SELECT tandem.configure('owned', 'tandem.hold_function', current_schema() || '.escapes');
 RESET SESSION AUTHORIZATION;
 CALL tandem.migrate('owned');
+SET SESSION AUTHORIZATION tandem_owner;
 SELECT tandem.configure('owned', 'tandem.hold_function', current_schema() || '.holds');
+RESET SESSION AUTHORIZATION;
 CALL tandem.migrate('owned');
 SELECT DISTINCT what, by FROM called ORDER BY 1;
 SELECT convalidated FROM pg_constraint WHERE conname = 'checked';

@@ -28,6 +28,9 @@
 
 #define HINT "Set tandem.hold_function to the name of a function without arguments that returns boolean or text, or to '' for none."
 
+/* it must not lead a superuser to call a stranger's function with its own rights */
+#define CONFIGURE_HINT "SELECT tandem.configure(%s, 'tandem.hold_function', NULL); or in place of NULL the name of a function that may have your own rights."
+
 /* of a function that a default of the server or database names */
 #define FIXED_SEARCH_PATH "pg_catalog"
 
@@ -145,9 +148,9 @@ check_same_owner(const Migration *migration, const RunControl *control,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("function %s() has another owner than when it was configured",
 					name),
-			 errhint("To go on with it: SELECT tandem.configure(%s, 'tandem.hold_function', %s); or with NULL for none.",
-					 quote_literal_cstr(migration->name),
-					 quote_literal_cstr(name))));
+			 errdetail("It would have the rights of role \"%s\".",
+					   control->hold_by_name),
+			 errhint(CONFIGURE_HINT, quote_literal_cstr(migration->name))));
 }
 
 static void
@@ -165,9 +168,7 @@ configured_hold(const Migration *migration, const RunControl *control,
 				 : errmsg("role \"%s\", which configured tandem.hold_function for migration \"%s\", may no longer act on it",
 						  control->hold_by_name, migration->name),
 				 errdetail("The function has the rights of that role."),
-				 errhint("To have it called as yourself: SELECT tandem.configure(%s, 'tandem.hold_function', %s); or with NULL for none.",
-						 quote_literal_cstr(migration->name),
-						 quote_literal_cstr(control->hold_function))));
+				 errhint(CONFIGURE_HINT, quote_literal_cstr(migration->name))));
 	hold->role = control->hold_by;
 	hold->search_path = control->hold_path;
 }
