@@ -275,7 +275,7 @@ CALL tandem.contract($$m'; DROP TABLE t; --\$$);
 SELECT * FROM "a""; DROP TABLE t; --"."t'; --" ORDER BY id;
 SELECT count(*) FROM t;
 
--- What the owner of a table has to say in a migration runs with his rights, also
+-- What the owner of a table has to say in a migration runs with the owner's rights, also
 -- when a superuser runs it: a CHECK's function, and that of hold_function.
 RESET ROLE;
 SET SESSION AUTHORIZATION tandem_owner;

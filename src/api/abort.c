@@ -9,6 +9,7 @@
 #include "api/arguments.h"
 #include "api/finish.h"
 #include "catalog/migration.h"
+#include "catalog/migration_forget.h"
 #include "catalog/migration_lock.h"
 #include "catalog/owned_column.h"
 #include "catalog/run_control.h"
@@ -122,6 +123,8 @@ tandem_abort(PG_FUNCTION_ARGS)
 
 	migration_check(migration, ACTION_ABORT);
 	check_dependents(migration, doomed);
+	/* before tables are locked */
+	migration_forget_old();
 	migration_stop_runner(migration, STOP_WAIT_MS);
 	finish_lock_tables(migration, referred_tables(migration));
 	check_dependents(migration, doomed);

@@ -12,6 +12,7 @@
 #include "api/arguments.h"
 #include "api/finish.h"
 #include "catalog/migration.h"
+#include "catalog/migration_forget.h"
 #include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
@@ -298,6 +299,8 @@ tandem_contract(PG_FUNCTION_ARGS)
 
 	SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC);
 	migration = check_contract(&call);
+	/* before tables are locked */
+	migration_forget_old();
 	if (!atomic && migration->registered)
 		contract_alone(migration, &call, started);
 	else

@@ -9,7 +9,6 @@
 #include "utils/lsyscache.h"
 
 #include "api/finish.h"
-#include "catalog/migration_forget.h"
 #include "catalog/release_view.h"
 #include "catalog/sync.h"
 #include "core/lock.h"
@@ -154,7 +153,6 @@ finish_drop(const Migration *migration, List *doomed)
 		finish_change_table(column->relation, drop_column, column->name);
 	}
 	migration_forget_rows(migration->id);
-	migration_forget_old();
 }
 
 char *

@@ -136,7 +136,7 @@ lock_describe_transaction(TransactionId xid)
 {
 	int			pid = session_of_transaction(xid);
 	char	   *text = pid > 0 ? lock_describe_session(pid)
-		: lock_describe_prepared(xid);
+	: lock_describe_prepared(xid);
 
 	return text ? text : "a session that has ended meanwhile";
 }
@@ -161,24 +161,24 @@ lock_prepared_mark(TransactionId xid)
 	return psprintf("{xid %u}", xid);
 }
 
-/* *text begins with a brace; moves it behind the mark that may be there. */
+/* *marked begins with a brace; moves it behind the mark that may be there. */
 static char *
-describe_mark(const char **text)
+describe_mark(const char **marked)
 {
 	unsigned int number;
 	int			length = 0;
-	bool		session = sscanf(*text, "{pid %u}%n", &number, &length) == 1 &&
-		length > 0;
+	bool		session = sscanf(*marked, "{pid %u}%n", &number, &length) == 1 &&
+	length > 0;
 	bool		prepared = !session &&
-		sscanf(*text, "{xid %u}%n", &number, &length) == 1 && length > 0;
+	sscanf(*marked, "{xid %u}%n", &number, &length) == 1 && length > 0;
 	char	   *description;
 
 	if (!session && !prepared)
 	{
-		(*text)++;
+		(*marked)++;
 		return pstrdup("{");
 	}
-	*text += length;
+	*marked += length;
 	description = session ? lock_describe_session((int) number)
 		: lock_describe_prepared((TransactionId) number);
 	if (description)
@@ -188,17 +188,17 @@ describe_mark(const char **text)
 }
 
 char *
-lock_describe_marks(const char *text)
+lock_describe_marks(const char *marked)
 {
 	StringInfoData result;
 
 	initStringInfo(&result);
-	while (*text)
+	while (*marked)
 	{
-		if (*text == '{')
-			appendStringInfoString(&result, describe_mark(&text));
+		if (*marked == '{')
+			appendStringInfoString(&result, describe_mark(&marked));
 		else
-			appendStringInfoChar(&result, *text++);
+			appendStringInfoChar(&result, *marked++);
 	}
 	return result.data;
 }

@@ -46,7 +46,7 @@ extern char *lock_prepared_mark(TransactionId xid);
 extern char *lock_transaction_mark(TransactionId xid);
 
 /* The text with each mark described to the current user, palloc'd. */
-extern char *lock_describe_marks(const char *text);
+extern char *lock_describe_marks(const char *marked);
 
 /*
  * Queues for a lock, until the end of the transaction; false: it was not to be

@@ -30,7 +30,7 @@ static int
 quota_of(Oid role, bool spare)
 {
 	int			quota = setting_max_workers_per_role > 0
-		? setting_max_workers_per_role : max_worker_processes / 2;
+	? setting_max_workers_per_role : max_worker_processes / 2;
 
 	if (!OidIsValid(role) || superuser_arg(role))
 		return 0;
