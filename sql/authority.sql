@@ -136,6 +136,23 @@ SET ROLE authority_deployer;
 SELECT public.try($$SELECT tandem.resume('m')$$);
 CALL tandem.abort('m');
 
+-- The owner ends one of whose tables some are gone, with all that was built on the others.
+SET ROLE authority_owner;
+CREATE TABLE gone (id integer, a integer, b integer);
+CREATE TABLE stays (id integer, a integer, b integer);
+SELECT tandem.create_migration('gone');
+SELECT tandem.sync_column('gone', 'gone', 'a', 'b', 'a', 'b');
+SELECT tandem.add_index('gone', 'CREATE INDEX gone_b ON gone (b)');
+SELECT tandem.add_constraint('gone', 'gone', 'positive', 'CHECK (b > 0)');
+SELECT tandem.add_not_null('gone', 'gone', 'b');
+SELECT tandem.sync_column('gone', 'stays', 'a', 'b', 'a', 'b');
+SELECT tandem.add_index('gone', 'CREATE INDEX stays_b ON stays (b)');
+CALL tandem.migrate('gone');
+DROP TABLE gone;
+CALL tandem.abort('gone');
+SELECT count(*) FROM pg_index WHERE indrelid = 'stays'::regclass;
+DROP TABLE stays;
+
 -- A partition of another owner counts like the table above it.
 RESET ROLE;
 CREATE TABLE p (id integer, a integer, b integer) PARTITION BY RANGE (id);
@@ -226,6 +243,9 @@ SELECT tandem.create_migration('nodes', release => 42);
 SET client_min_messages = warning;
 SET ROLE authority_mallory;
 SELECT tandem.create_migration('nodes', release => 42);
+RESET ROLE;
+SELECT tandem.create_migration('nodes', release => 42);
+SET ROLE authority_mallory;
 -- one without a table that is done is no way to take a name either
 SELECT tandem.create_migration('empty');
 CALL tandem.migrate('empty');

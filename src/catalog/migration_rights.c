@@ -136,6 +136,7 @@ static bool
 may_repeat(const Migration *migration)
 {
 	List	   *owners;
+	ListCell   *lc;
 
 	if (OidIsValid(migration->creator) &&
 		is_member_of_role_nosuper(GetUserId(), migration->creator))
@@ -143,7 +144,12 @@ may_repeat(const Migration *migration)
 	if (migration->phase != PHASE_DONE)
 		return false;
 	owners = owners_of_tables(migration);
-	return owners != NIL && has_rights_of_all(GetUserId(), owners);
+	foreach(lc, owners)
+	{
+		if (!is_member_of_role_nosuper(GetUserId(), lfirst_oid(lc)))
+			return false;
+	}
+	return owners != NIL;
 }
 
 /* The ways out that work for the caller. */

@@ -30,8 +30,8 @@ extern void migration_check_rights(const Migration *migration,
  * migration: it is the role that did, or was granted it.  That a superuser has
  * the rights of every role is no grant: a script that it runs must not go on
  * with what somebody else has begun under that name.  A migration that is done
- * changes nothing any more: who may act for the owners of its tables may run
- * its script, too.
+ * changes nothing any more: who was granted the owners of its tables may run its
+ * script, too.
  */
 extern void migration_check_repeat(const Migration *migration);
 

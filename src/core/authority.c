@@ -129,8 +129,12 @@ authority_enter_owner_of(AuthorityScope *scope, Oid relid)
 bool
 authority_enter_for(AuthorityScope *scope, Oid relid)
 {
-	return !compat_is_table_owner(relid, GetUserId()) &&
-		authority_enter_owner_of(scope, relid);
+	Oid			owner = authority_owner_of(relid);
+
+	if (!OidIsValid(owner) || has_privs_of_role(GetUserId(), owner))
+		return false;
+	authority_enter_role(scope, owner, NULL);
+	return true;
 }
 
 void

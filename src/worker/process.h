@@ -49,7 +49,8 @@ extern BackgroundWorkerHandle *process_start(const char *function,
 
 /* For an ERROR after that. */
 #define PROCESS_NONE_FREE_HINT \
-	"Raise max_worker_processes (now %d), or tandem.max_workers_per_role, or wait until other workers have ended, then call it again; nothing is lost."
+	"Raise max_worker_processes (now %d), or wait until other workers have ended, then call it again; nothing is lost. " \
+	"Of a role that is not superuser tandem.max_workers_per_role limits them, too."
 
 /*
  * First thing in a worker: signals, connection, role, and settings that role or
