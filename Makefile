@@ -24,6 +24,7 @@ OBJS = \
 	src/core/snapshot.o \
 	src/core/server_text.o \
 	src/core/partition_root.o \
+	src/core/role_reference.o \
 	src/core/query.o \
 	src/core/subtransaction.o \
 	src/core/quoting.o \
@@ -34,6 +35,8 @@ OBJS = \
 	src/catalog/phase.o \
 	src/catalog/migration.o \
 	src/catalog/open_migration.o \
+	src/catalog/migration_rights.o \
+	src/catalog/migration_forget.o \
 	src/catalog/migration_lock.o \
 	src/catalog/sync.o \
 	src/catalog/owned_column.o \
@@ -118,6 +121,7 @@ OBJS = \
 	src/api/expand.o \
 	src/api/add_index.o \
 	src/api/add_constraint.o \
+	src/worker/quota.o \
 	src/worker/process.o \
 	src/worker/session.o \
 	src/worker/command.o \
@@ -140,6 +144,7 @@ OBJS = \
 	src/api/create_views.o \
 	src/api/verify.o \
 	src/api/control.o \
+	src/api/forget.o \
 	src/api/finish.o \
 	src/api/contract.o \
 	src/api/abort.o

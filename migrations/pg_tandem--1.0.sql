@@ -12,9 +12,34 @@ CREATE SCHEMA tandem;
 COMMENT ON SCHEMA tandem IS 'pg_tandem: functions, views and state; nobody else can create anything in it';
 
 /*
+ * A role that is noted.  Its OID alone would be another role's after a restore
+ * into another cluster, its name alone another role's after a rename: so it is
+ * resolved only where the OID exists and either the cluster or the name is the
+ * same.  Else it is nobody.
+ */
+CREATE TYPE tandem.role_reference AS (role oid, name name, cluster text);
+COMMENT ON TYPE tandem.role_reference IS 'a role, told from others that have its name or OID later or elsewhere';
+
+CREATE FUNCTION tandem.refer_to_role(role oid) RETURNS tandem.role_reference
+AS 'MODULE_PATHNAME', 'tandem_refer_to_role' LANGUAGE C STABLE STRICT;
+REVOKE ALL ON FUNCTION tandem.refer_to_role(oid) FROM PUBLIC;
+COMMENT ON FUNCTION tandem.refer_to_role(oid) IS 'a reference to a role of this cluster';
+
+CREATE FUNCTION tandem.role_of(reference tandem.role_reference) RETURNS oid
+AS 'MODULE_PATHNAME', 'tandem_role_of' LANGUAGE C STABLE STRICT;
+REVOKE ALL ON FUNCTION tandem.role_of(tandem.role_reference) FROM PUBLIC;
+COMMENT ON FUNCTION tandem.role_of(tandem.role_reference) IS 'the role that is referred to, or NULL where it is gone';
+
+CREATE FUNCTION tandem.role_name(reference tandem.role_reference) RETURNS name
+AS 'MODULE_PATHNAME', 'tandem_role_name' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION tandem.role_name(tandem.role_reference)
+	IS 'name of the role that is referred to, as it is now; where the role is gone, as it was';
+
+/*
  * State.  Nobody but the extension's owner changes these tables; the
- * functions below write them after checking that the caller owns the table
- * that is migrated.  They refer to each other without foreign keys, which
+ * functions below write them after checking that the caller has the rights of
+ * the owner of each table that is migrated.  They refer to each other without
+ * foreign keys, which
  * pg_restore with several jobs would trip over: it loads them in any order.
  *
  * The owner of the database may dump them, so what may quote rows of a table,
@@ -31,19 +56,25 @@ CREATE TABLE tandem.migration (
 	comment text,
 	phase text NOT NULL DEFAULT 'expand'
 		CHECK (phase IN ('expand', 'migrate', 'contract', 'done', 'aborted')),
-	created_by name NOT NULL,
+	created_by tandem.role_reference NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT now(),
 	phase_since timestamptz NOT NULL DEFAULT now(),
 	-- how its steps are run
 	background boolean NOT NULL DEFAULT false,
 	workers integer NOT NULL DEFAULT 1 CHECK (workers > 0),
-	run_as name,
+	run_as tandem.role_reference,
 	run_in text,
-	paused_by name,
+	paused_by tandem.role_reference,
 	settings jsonb NOT NULL DEFAULT '{}',
+	-- of tandem.hold_function in settings: who configured it, who owned it then, and where it looks names up
+	hold_by tandem.role_reference,
+	hold_owner tandem.role_reference,
+	hold_path text,
 	-- of the session that wants a run in the background
 	maintenance_work_mem integer,
-	max_parallel_maintenance_workers integer
+	max_parallel_maintenance_workers integer,
+	-- what a script that is run again was compared with is gone
+	forgotten boolean NOT NULL DEFAULT false
 );
 -- an aborted migration may be tried again under its name
 CREATE UNIQUE INDEX migration_name_key ON tandem.migration (name)
@@ -455,6 +486,11 @@ AS 'MODULE_PATHNAME', 'tandem_configure' LANGUAGE C;
 COMMENT ON FUNCTION tandem.configure(text, text, text)
 	IS 'a setting tandem.* for the runs of one migration, from the next batch on; NULL takes it back';
 
+CREATE FUNCTION tandem.forget(migration text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_forget' LANGUAGE C;
+COMMENT ON FUNCTION tandem.forget(text)
+	IS 'removes what is kept of a migration that has ended: its steps, rules and columns; tandem.history stays';
+
 CREATE FUNCTION tandem.verify(migration text)
 RETURNS TABLE (relation regclass, rows_checked bigint, rows_unfilled bigint,
 	rows_mismatched bigint, sample jsonb)
@@ -562,10 +598,24 @@ $$ LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION tandem.worker_pids(integer)
 	IS 'processes that work on a migration now, or NULL';
 
+CREATE FUNCTION tandem.may_read_rows(relation oid) RETURNS boolean
+AS $$
+	-- of a table that is gone nobody's privilege is left
+	SELECT coalesce(pg_catalog.has_table_privilege($1, 'SELECT') AND NOT pg_catalog.row_security_active($1),
+		pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'))
+$$ LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION tandem.may_read_rows(oid)
+	IS 'whether the current user may read every row and column of a table, so that messages that may quote them are shown';
+
+CREATE FUNCTION tandem.describe_sessions(sessions text) RETURNS text
+AS 'MODULE_PATHNAME', 'tandem_describe_sessions' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION tandem.describe_sessions(text)
+	IS 'sessions and prepared transactions that are in the way, as far as the current user may see them';
+
 CREATE VIEW tandem.migrations AS
-SELECT m.name, m.release, m.phase, m.comment, m.created_by, m.created_at,
+SELECT m.name, m.release, m.phase, m.comment, tandem.role_name(m.created_by) AS created_by, m.created_at,
 	m.phase_since, tandem.runner_pid(m.id) AS running_pid,
-	m.background, m.paused_by, m.settings,
+	m.background, tandem.role_name(m.paused_by) AS paused_by, m.settings,
 	(SELECT count(*) FROM tandem.sync s WHERE s.migration = m.id) AS syncs,
 	(SELECT count(*) FROM tandem.step t
 		WHERE t.migration = m.id AND t.state <> 'done') AS steps_open,
@@ -575,12 +625,14 @@ SELECT m.name, m.release, m.phase, m.comment, m.created_by, m.created_at,
 	(SELECT string_agg(tandem.sync_problem(s.id), '; ' ORDER BY s.id)
 		FROM tandem.sync s WHERE s.migration = m.id
 		AND m.phase NOT IN ('done', 'aborted')) AS problem,
-	-- it may quote a row: shown to who may read every table of the migration
-	CASE WHEN NOT EXISTS (SELECT FROM tandem.step t WHERE t.migration = m.id
-		AND (NOT has_table_privilege(t.relation::oid, 'SELECT')
-			OR row_security_active(t.relation::oid))) THEN r.error END AS error,
-	r.hint
+	CASE WHEN v.readable THEN r.error END AS error,
+	CASE WHEN v.readable THEN r.hint END AS hint
 FROM tandem.migration m LEFT JOIN tandem.run_report r ON r.migration = m.id
+-- both may quote a row: shown to who may read every table of the migration
+CROSS JOIN LATERAL (SELECT r.error IS NOT NULL AND NOT EXISTS (
+	SELECT FROM (SELECT relation FROM tandem.step WHERE migration = m.id
+		UNION SELECT relation FROM tandem.sync WHERE migration = m.id) t
+	WHERE NOT tandem.may_read_rows(t.relation::oid)) AS readable) v
 ORDER BY m.id;
 COMMENT ON VIEW tandem.migrations IS 'every migration: its phase, who runs it, what is left, what is wrong';
 
@@ -618,20 +670,20 @@ SELECT m.name AS migration, t.kind AS step, t.relation, t.object,
 		date_trunc('second', t.run_time
 			* ((t.blocks_total - d.done)::float8 / d.done)) END AS time_left,
 	t.batch_blocks,
-	CASE WHEN w.pids IS NULL OR t.state = 'done' AND NOT d.afterwards THEN NULL
+	CASE WHEN w.pids IS NULL OR t.state = 'done' AND NOT d.afterwards OR NOT v.readable THEN NULL
 		WHEN e.waiting IS NOT NULL THEN e.waiting
 		WHEN r.error IS NOT NULL AND t.started_at IS NOT NULL
 		THEN 'a while, to try again after an error' END AS waiting,
 	-- a process that was killed leaves what it saw
-	CASE WHEN w.pids IS NOT NULL THEN e.blockers END AS blockers,
+	CASE WHEN w.pids IS NOT NULL AND v.readable THEN tandem.describe_sessions(e.blockers) END AS blockers,
 	CASE WHEN t.state <> 'done' OR d.afterwards THEN w.pids END AS workers,
-	-- it may quote the row: shown to who may read the table
-	CASE WHEN has_table_privilege(t.relation::oid, 'SELECT')
-		AND NOT row_security_active(t.relation::oid) THEN e.error END AS error,
-	e.hint
+	CASE WHEN v.readable THEN e.error END AS error,
+	CASE WHEN v.readable THEN e.hint END AS hint
 FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration
 LEFT JOIN tandem.step_report e ON e.step = t.id
 LEFT JOIN tandem.run_report r ON r.migration = m.id
+-- what may quote a row, or was said by a function of the user's: shown to who may read the table
+CROSS JOIN LATERAL (SELECT tandem.may_read_rows(t.relation::oid) AS readable) v
 CROSS JOIN LATERAL tandem.worker_pids(m.id) w (pids)
 CROSS JOIN LATERAL (
 	SELECT coalesce(sum(upper(b) - lower(b)), 0) AS blocks_left
@@ -700,8 +752,7 @@ SELECT m.name AS migration, q.relation, q.key, q.direction, q.sqlstate,
 FROM tandem.quarantined_row q
 JOIN tandem.sync s ON s.id = q.sync
 JOIN tandem.migration m ON m.id = s.migration
-WHERE has_table_privilege(q.relation::oid, 'SELECT')
-	AND NOT row_security_active(q.relation::oid)
+WHERE tandem.may_read_rows(q.relation::oid)
 ORDER BY q.id;
 COMMENT ON VIEW tandem.quarantine IS 'rows whose transform raised an error, with their key; contract waits until it is empty';
 

@@ -275,7 +275,7 @@ CALL tandem.contract($$m'; DROP TABLE t; --\$$);
 SELECT * FROM "a""; DROP TABLE t; --"."t'; --" ORDER BY id;
 SELECT count(*) FROM t;
 
--- What the owner of a table has to say in a migration runs with his rights, also
+-- What the owner of a table has to say in a migration runs with the owner's rights, also
 -- when a superuser runs it: a CHECK's function, and that of hold_function.
 RESET ROLE;
 SET SESSION AUTHORIZATION tandem_owner;
@@ -294,7 +294,9 @@ SELECT tandem.add_constraint('owned', 'owned', 'checked', 'CHECK (checks(new))')
 SELECT tandem.configure('owned', 'tandem.hold_function', current_schema() || '.escapes');
 RESET SESSION AUTHORIZATION;
 CALL tandem.migrate('owned');
+SET SESSION AUTHORIZATION tandem_owner;
 SELECT tandem.configure('owned', 'tandem.hold_function', current_schema() || '.holds');
+RESET SESSION AUTHORIZATION;
 CALL tandem.migrate('owned');
 SELECT DISTINCT what, by FROM called ORDER BY 1;
 SELECT convalidated FROM pg_constraint WHERE conname = 'checked';

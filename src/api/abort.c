@@ -9,6 +9,7 @@
 #include "api/arguments.h"
 #include "api/finish.h"
 #include "catalog/migration.h"
+#include "catalog/migration_forget.h"
 #include "catalog/migration_lock.h"
 #include "catalog/owned_column.h"
 #include "catalog/run_control.h"
@@ -72,30 +73,58 @@ referred_tables(const Migration *migration)
 	return relids;
 }
 
+static void
+undo_build(Oid relid, void *arg)
+{
+	Step	   *step = arg;
+
+	switch (step->kind)
+	{
+		case STEP_CONSTRAINT:
+			constraint_build_undo(step);
+			break;
+		case STEP_NOT_NULL:
+			not_null_build_undo(step);
+			break;
+		default:
+			index_build_undo(step);
+			break;
+	}
+}
+
+static void
+undo_kind(const Migration *migration, StepKind kind)
+{
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration->id, kind))
+	{
+		Step	   *step = lfirst(lc);
+
+		finish_change_table(step->relation, undo_build, step);
+	}
+}
+
 /* What was built, the last first: a constraint goes before its index. */
 static void
 undo_builds(const Migration *migration)
 {
-	ListCell   *lc;
-
-	foreach(lc, step_list(migration->id, STEP_CONSTRAINT))
-		constraint_build_undo(lfirst(lc));
-	foreach(lc, step_list(migration->id, STEP_NOT_NULL))
-		not_null_build_undo(lfirst(lc));
-	foreach(lc, step_list(migration->id, STEP_INDEX))
-		index_build_undo(lfirst(lc));
+	undo_kind(migration, STEP_CONSTRAINT);
+	undo_kind(migration, STEP_NOT_NULL);
+	undo_kind(migration, STEP_INDEX);
 }
 
 Datum
 tandem_abort(PG_FUNCTION_ARGS)
 {
 	int64		started = clock_now();
-	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	Migration  *migration = migration_get_for_abort(argument_text(fcinfo, 0, "migration"));
 	List	   *doomed = owned_columns(migration);
 
 	migration_check(migration, ACTION_ABORT);
-	finish_check_owner(migration);
 	check_dependents(migration, doomed);
+	/* before tables are locked */
+	migration_forget_old();
 	migration_stop_runner(migration, STOP_WAIT_MS);
 	finish_lock_tables(migration, referred_tables(migration));
 	check_dependents(migration, doomed);

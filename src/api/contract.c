@@ -12,6 +12,7 @@
 #include "api/arguments.h"
 #include "api/finish.h"
 #include "catalog/migration.h"
+#include "catalog/migration_forget.h"
 #include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
@@ -224,7 +225,6 @@ check_contract(const ContractCall *call)
 	Migration  *migration = migration_get_for_change(call->name);
 	List	   *rules = sync_list_of_migration(migration->id);
 
-	finish_check_owner(migration);
 	if (migration->phase == PHASE_MIGRATE)
 		check_gate(migration, rules, columns_to_drop(rules), call->force);
 	migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
@@ -302,6 +302,8 @@ tandem_contract(PG_FUNCTION_ARGS)
 
 	SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC);
 	migration = check_contract(&call);
+	/* before tables are locked */
+	migration_forget_old();
 	if (!atomic && migration->registered)
 		contract_alone(migration, &call, started);
 	else

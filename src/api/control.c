@@ -7,14 +7,17 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
+#include "utils/lsyscache.h"
 
 #include "api/arguments.h"
+#include "backfill/hold_function.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
+#include "core/compat.h"
 #include "core/sql_function.h"
 
 SQL_FUNCTION(tandem_pause);
@@ -38,8 +41,7 @@ tandem_pause(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_to_control(fcinfo);
 
-	run_control_set_paused(migration->id,
-						   GetUserNameFromId(GetUserId(), false));
+	run_control_set_paused(migration->id, GetUserId());
 	migration_record(migration, "pause", NULL, 0);
 	PG_RETURN_VOID();
 }
@@ -49,7 +51,7 @@ tandem_resume(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_to_control(fcinfo);
 
-	run_control_set_paused(migration->id, NULL);
+	run_control_end_pause(migration->id);
 	migration_record(migration, "resume", NULL, 0);
 	/* after a crash without a launcher nobody is there to go on */
 	if (run_control_get(migration->id)->background &&
@@ -79,43 +81,66 @@ tandem_cancel(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-typedef struct SettingCheck
+/*
+ * The setting's name as the server spells it, which may be given in any case.
+ * Only those that everybody may set for itself are of a run: nobody sets others
+ * by having somebody else run the migration.
+ */
+static const char *
+setting_name(const char *name)
 {
-	const char *name;
-	const char *value;
-} SettingCheck;
+	struct config_generic *setting =
+	pg_strncasecmp(name, "tandem.", strlen("tandem.")) == 0
+	? compat_find_setting(name) : NULL;
 
-/* Tries the value; whoever calls rolls it back. */
-static void
-check_setting(void *arg)
-{
-	SettingCheck *check = arg;
-	int			level = NewGUCNestLevel();
-
-	if (strncmp(check->name, "tandem.", strlen("tandem.")) != 0)
+	if (setting == NULL || setting->context != PGC_USERSET ||
+		strcmp(setting->name, "tandem.release") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" is no setting of a migration", check->name),
-				 errhint("SELECT name, short_desc FROM pg_settings WHERE name LIKE 'tandem.%%';")));
-	(void) set_config_option(check->name, check->value, PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+				 errmsg("\"%s\" is no setting of a migration", name),
+				 errhint("SELECT name, short_desc FROM pg_settings WHERE name LIKE 'tandem.%%' AND context = 'user';")));
+	return setting->name;
+}
+
+/* Checks that the setting accepts the value. */
+static void
+check_setting(const char *name, const char *value)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 	AtEOXact_GUC(false, level);
+}
+
+/* What it names is settled now: later another path may lead to another one. */
+static const char *
+configure_hold(const Migration *migration, const char *value)
+{
+	Oid			funcid = hold_function_find(value);
+	const char *function = quote_qualified_identifier(get_namespace_name(get_func_namespace(funcid)),
+													  get_func_name(funcid));
+
+	run_control_configure_hold(migration->id, function,
+							   hold_function_owner(funcid),
+							   namespace_search_path);
+	return function;
 }
 
 Datum
 tandem_configure(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_to_control(fcinfo);
-	SettingCheck check = {
-		.name = argument_text(fcinfo, 1, "setting"),
-		.value = argument_optional_text(fcinfo, 2)
-	};
+	const char *name = setting_name(argument_text(fcinfo, 1, "setting"));
+	const char *value = argument_optional_text(fcinfo, 2);
 
-	if (check.value)
-		check_setting(&check);
-	run_control_configure(migration->id, check.name, check.value);
+	if (value)
+		check_setting(name, value);
+	if (value && value[0] && strcmp(name, HOLD_FUNCTION_SETTING) == 0)
+		value = configure_hold(migration, value);
+	else
+		run_control_configure(migration->id, name, value);
 	migration_record(migration, "configure",
-					 psprintf("%s = %s", check.name,
-							  check.value ? check.value : "the default"), 0);
+					 psprintf("%s = %s", name, value ? value : "the default"), 0);
 	PG_RETURN_VOID();
 }

@@ -21,6 +21,7 @@
 #include "backfill/fill_origin.h"
 #include "catalog/migration.h"
 #include "catalog/own_tables.h"
+#include "catalog/migration_forget.h"
 #include "catalog/owned_column.h"
 #include "catalog/sync.h"
 #include "core/compat.h"
@@ -54,6 +55,7 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 				 errhint("Give the first release of the application that knows the new columns, or leave it out.")));
 	own_tables_warn_published();
 	(void) migration_create(name, release, argument_optional_text(fcinfo, 2));
+	migration_forget_old();
 	PG_RETURN_VOID();
 }
 

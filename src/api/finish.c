@@ -18,7 +18,6 @@
 #include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "ddl/versioned_view.h"
-#include "sync/quarantine.h"
 
 List *
 doomed_add(List *doomed, Oid relid, const char *name)
@@ -38,15 +37,6 @@ doomed_add(List *doomed, Oid relid, const char *name)
 	column->relation = relid;
 	column->name = pstrdup(name);
 	return lappend(doomed, column);
-}
-
-void
-finish_check_owner(const Migration *migration)
-{
-	ListCell   *lc;
-
-	foreach(lc, sync_relations_of_migration(migration->id))
-		authority_check_owner(lfirst_oid(lc));
 }
 
 List *
@@ -120,12 +110,36 @@ announce_drop(const Migration *migration, List *doomed)
 }
 
 void
+finish_change_table(Oid relid, void (*change) (Oid relid, void *arg),
+					void *arg)
+{
+	AuthorityScope scope;
+	bool		entered = authority_enter_for(&scope, relid);
+
+	change(relid, arg);
+	if (entered)
+		authority_leave(&scope);
+}
+
+static void
+uninstall_sync(Oid relid, void *arg)
+{
+	sync_install(relid);
+}
+
+static void
+drop_column(Oid relid, void *name)
+{
+	column_drop(relid, name);
+}
+
+void
 finish_drop(const Migration *migration, List *doomed)
 {
 	ListCell   *lc;
 
 	foreach(lc, sync_relations_of_migration(migration->id))
-		sync_install(lfirst_oid(lc));
+		finish_change_table(lfirst_oid(lc), uninstall_sync, NULL);
 	versioned_views_end(sync_relations_of_migration(migration->id),
 						migration->id,
 						migration->phase == PHASE_DONE ? migration->release : 0);
@@ -134,11 +148,11 @@ finish_drop(const Migration *migration, List *doomed)
 	{
 		DoomedColumn *column = lfirst(lc);
 
-		column_drop(column->relation, column->name);
+		finish_change_table(column->relation, drop_column, column->name);
 	}
 	foreach(lc, sync_list_of_migration(migration->id))
 		filled_leaf_forget(((SyncRule *) lfirst(lc))->id);
-	quarantine_remove_all(migration->id);
+	migration_forget_rows(migration->id);
 }
 
 char *

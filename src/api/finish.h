@@ -29,9 +29,6 @@ typedef List *(*ColumnLines) (Oid relid, const char *name, int migration_id);
 extern List *doomed_lines(List *doomed, ColumnLines lines,
 						  const Migration *migration);
 
-/* Errors unless the current user owns every table of the migration. */
-extern void finish_check_owner(const Migration *migration);
-
 /* Every table of the migration, partitions included, as OIDs. */
 extern List *finish_tables(const Migration *migration);
 
@@ -43,8 +40,16 @@ extern List *finish_tables(const Migration *migration);
 extern void finish_lock_tables(const Migration *migration, List *others);
 
 /*
+ * Calls change, which alters the table: as its owner where the current user has
+ * not the owner's rights, as the owner of the database has not who aborts.
+ */
+extern void finish_change_table(Oid relid,
+								void (*change) (Oid relid, void *arg),
+								void *arg);
+
+/*
  * After the phase of the migration has changed: takes its syncs off their
- * tables, drops the columns, empties its quarantine.  Views of releases stop
+ * tables, drops the columns, and removes what it kept of rows.  Views of releases stop
  * showing the columns; those of releases that are retired are dropped.
  */
 extern void finish_drop(const Migration *migration, List *doomed);

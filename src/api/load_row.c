@@ -24,10 +24,12 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/typcache.h"
 
 #include "catalog/registry.h"
 #include "core/compat.h"
 #include "core/query.h"
+#include "core/role_reference.h"
 #include "core/sql_function.h"
 
 #define HOLD_FUNCTION "tandem.hold_function"
@@ -70,19 +72,33 @@ static void
 take_own_role(LoadedRow *row, const char *column)
 {
 	int			i = value_of(row, column);
-	bool		by_name;
+	TupleDesc	desc;
 	Oid			role;
 
 	if (i < 0)
 		return;
-	by_name = TupleDescAttr(row->desc, i)->atttypid == NAMEOID;
-	role = by_name ? get_role_oid(NameStr(*DatumGetName(row->values[i])), true)
-		: DatumGetObjectId(row->values[i]);
+	role = role_reference_of_value(row->values[i]);
 	if (OidIsValid(role) && has_privs_of_role(GetUserId(), role))
 		return;
-	row->values[i] = by_name
-		? DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(GetUserId(), false)))
-		: ObjectIdGetDatum(GetUserId());
+	desc = lookup_rowtype_tupdesc(TupleDescAttr(row->desc, i)->atttypid, -1);
+	row->values[i] = role_reference_value(GetUserId(), desc);
+	ReleaseTupleDesc(desc);
+}
+
+/* The same of a role that is only shown, by its name. */
+static void
+take_own_name(LoadedRow *row, const char *column)
+{
+	int			i = value_of(row, column);
+	Oid			role;
+
+	if (i < 0)
+		return;
+	role = get_role_oid(NameStr(*DatumGetName(row->values[i])), true);
+	if (OidIsValid(role) && has_privs_of_role(GetUserId(), role))
+		return;
+	row->values[i] = DirectFunctionCall1(namein,
+										 CStringGetDatum(GetUserNameFromId(GetUserId(), false)));
 }
 
 /* What decides as whom, and whether by itself, the migration runs. */
@@ -95,7 +111,9 @@ check_run(LoadedRow *row)
 
 	forget_value(row, "run_as");
 	forget_value(row, "run_in");
-	forget_value(row, "login_as");
+	forget_value(row, "hold_by");
+	forget_value(row, "hold_owner");
+	forget_value(row, "hold_path");
 	if (background >= 0)
 		row->values[background] = BoolGetDatum(false);
 	if (registered >= 0 && DatumGetBool(row->values[registered]))
@@ -148,8 +166,8 @@ check_migration(const LoadedRow *row)
 	query_int(&query, DatumGetInt32(row->values[i]));
 	query_oid(&query, user);
 	others = query_run_latest(&query,
-							  "SELECT FROM tandem.migration m WHERE m.id = $1 AND NOT EXISTS (SELECT FROM pg_roles r "
-							  "WHERE r.rolname = m.created_by AND pg_has_role($2, r.oid, 'USAGE'))") > 0;
+							  "SELECT FROM tandem.migration m WHERE m.id = $1 "
+							  "AND pg_has_role($2, tandem.role_of(m.created_by), 'USAGE') IS NOT TRUE") > 0;
 	query_end(&query);
 	if (others)
 		ereport(ERROR,
@@ -196,7 +214,7 @@ check_row(Relation rel, HeapTuple tuple)
 	check_migration(&row);
 	take_own_role(&row, "created_by");
 	take_own_role(&row, "paused_by");
-	take_own_role(&row, "done_by");
+	take_own_name(&row, "done_by");
 	check_run(&row);
 	return heap_form_tuple(row.desc, row.values, row.nulls);
 }

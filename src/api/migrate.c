@@ -11,9 +11,8 @@
 #include "api/arguments.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
+#include "catalog/migration_rights.h"
 #include "catalog/run_control.h"
-#include "catalog/sync.h"
-#include "core/compat.h"
 #include "core/lock.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
@@ -52,22 +51,16 @@ argument_workers(FunctionCallInfo fcinfo, int n)
 
 /*
  * The role whose rights a run in the background has: the one that created the
- * migration as long as it owns the tables, else the caller's.
+ * migration, where it may act on it and has no right that the caller has not;
+ * else the caller's.
  */
 static Oid
 role_of_run(const Migration *migration)
 {
-	Oid			creator = get_role_oid(migration->created_by, true);
-	ListCell   *lc;
+	Oid			creator = migration->creator;
 
-	if (!OidIsValid(creator))
-		return GetUserId();
-	foreach(lc, sync_relations_of_migration(migration->id))
-	{
-		if (!compat_is_table_owner(lfirst_oid(lc), creator))
-			return GetUserId();
-	}
-	return creator;
+	return OidIsValid(creator) && has_privs_of_role(GetUserId(), creator) &&
+		migration_role_may_act(migration, creator) ? creator : GetUserId();
 }
 
 typedef enum IfRunning
@@ -120,11 +113,10 @@ start_in_background(Migration *migration, int workers)
 	ProcessOrder order;
 	Oid			role = role_of_run(migration);
 
-	run_control_want_background(migration->id, workers,
-								GetUserNameFromId(role, false));
+	run_control_want_background(migration->id, workers, role);
 	run_control_set_build(migration->id, maintenance_work_mem,
 						  max_parallel_maintenance_workers);
-	background_order(migration->id, &order);
+	background_order(migration, &order);
 	/* the worker looks whether it is wanted */
 	SPI_commit();
 	handle = background_start(&order);

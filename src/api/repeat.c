@@ -141,11 +141,27 @@ check_same_rule(const Migration *migration, const char *object,
 			   given->stored ? "true" : "false");
 }
 
+/* Nothing is left to compare with; it has ended well. */
+static bool
+skip_forgotten(const Migration *migration, Oid relid)
+{
+	if (!migration->forgotten)
+		return false;
+	ereport(NOTICE,
+			(errmsg("migration \"%s\" is in phase %s and was forgotten, skipping its change of %s",
+					migration->name, phase_name(migration->phase),
+					quoting_relation(relid))));
+	migration_unlock_change(migration);
+	return true;
+}
+
 bool
 repeat_sync(const Migration *migration, const SyncRule *rule)
 {
 	ListCell   *lc;
 
+	if (skip_forgotten(migration, rule->relation))
+		return true;
 	foreach(lc, sync_list_recorded(migration->id))
 	{
 		SyncRule   *other = lfirst(lc);
@@ -171,6 +187,8 @@ repeat_column(const Migration *migration, Oid relid, const char *column,
 	char	   *recorded = owned_column_type(migration->id, relid, column);
 	char	   *object;
 
+	if (skip_forgotten(migration, relid))
+		return true;
 	if (recorded == NULL)
 		return false;
 	/* somebody has dropped it: while that may be, it is added again */
@@ -215,6 +233,8 @@ repeat_step(const Migration *migration, const Step *step)
 {
 	ListCell   *lc;
 
+	if (skip_forgotten(migration, step->relation))
+		return true;
 	foreach(lc, step_list(migration->id, step->kind))
 	{
 		Step	   *other = lfirst(lc);

@@ -8,6 +8,7 @@
 
 #include "backfill/progress_notice.h"
 #include "core/clock.h"
+#include "core/lock.h"
 
 #define NOTICE_EVERY_MS 2000
 #define BAR_WIDTH 20
@@ -87,7 +88,8 @@ progress_notice(ProgressNotice *notice, Step *step, const char *waiting)
 					psprintf(INT64_FORMAT, step->rows_done),
 					(step->rows_done - notice->rows_before) / elapsed,
 					worked > 0 ? time_text(elapsed * left / worked) : "?",
-					waiting ? "; " : "", waiting ? waiting : "")));
+					waiting ? "; " : "",
+					waiting ? lock_describe_marks(waiting) : "")));
 }
 
 void
@@ -102,7 +104,8 @@ progress_notice_statement(ProgressNotice *notice, Step *step,
 					total > 0 ? " " : "",
 					total > 0 ? bar((double) done / total) : "",
 					phase ? ", " : "", phase ? phase : "",
-					blockers ? "; waits for " : "", blockers ? blockers : "")));
+					blockers ? "; waits for " : "",
+					blockers ? lock_describe_marks(blockers) : "")));
 }
 
 void

@@ -13,6 +13,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "catalog/partition.h"
 #include "executor/spi.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
@@ -159,25 +160,6 @@ trigger_of(Relation rel)
 	return trigger;
 }
 
-/* The session that runs a transaction, or its name if prepared, for people. */
-static char *
-describe_transaction(TransactionId xid)
-{
-	TandemQuery query;
-	int			pid = 0;
-
-	if (!TransactionIdIsValid(xid))
-		return NULL;
-	query_begin(&query);
-	query_datum(&query, XIDOID, TransactionIdGetDatum(xid), false);
-	if (query_run(&query,
-				  "SELECT coalesce(pid, 0) FROM pg_locks WHERE locktype = 'transactionid' "
-				  "AND transactionid = $1 AND granted") > 0)
-		pid = query_get_int(0, 1);
-	query_end(&query);
-	return pid > 0 ? lock_describe_session(pid) : lock_describe_prepared(xid);
-}
-
 static void
 fill_blocks(StepRun *run, Relation rel, Blocks *blocks, StepAdvance *advance,
 			List **again)
@@ -203,12 +185,10 @@ fill_blocks(StepRun *run, Relation rel, Blocks *blocks, StepAdvance *advance,
 	run->left_blocked += result->locked;
 	run->window.crowded |= result->crowded > 0;
 	if (result->locked > 0)
-	{
-		char	   *session = describe_transaction(result->holder);
-
 		advance->blockers = psprintf("rows locked by %s",
-									 session ? session : "other sessions");
-	}
+									 TransactionIdIsValid(result->holder)
+									 ? lock_transaction_mark(result->holder)
+									 : "other sessions");
 }
 
 static void

@@ -64,6 +64,8 @@ typedef struct Answer
 
 struct Throttle
 {
+	const Migration *migration;
+	const RunControl *control;	/* while it is asked */
 	Oid			relid;
 	int			workers;
 	int			runner_pid;		/* session whose work this is */
@@ -169,7 +171,8 @@ lag_reason(Throttle *throttle, double now, long *wait_ms)
 static char *
 user_reason(Throttle *throttle, double now, long *wait_ms)
 {
-	return hold_function_reason(throttle->relid);
+	return hold_function_reason(throttle->migration, throttle->control,
+								throttle->relid);
 }
 
 /*
@@ -203,10 +206,12 @@ autovacuum_reason(Throttle *throttle, double now, long *wait_ms)
 }
 
 Throttle *
-throttle_create(Oid relid, int workers, int runner_pid)
+throttle_create(const Migration *migration, Oid relid, int workers,
+				int runner_pid)
 {
 	Throttle   *throttle = palloc0(sizeof(Throttle));
 
+	throttle->migration = migration;
 	throttle->relid = relid;
 	throttle->workers = Max(workers, 1);
 	throttle->runner_pid = runner_pid;
@@ -249,10 +254,11 @@ ask(Throttle *throttle, int i, double now)
 }
 
 char *
-throttle_reason(Throttle *throttle, long *wait_ms)
+throttle_reason(Throttle *throttle, const RunControl *control, long *wait_ms)
 {
 	double		now = clock_seconds();
 
+	throttle->control = control;
 	replication_lag_sample(now);
 	for (int i = 0; i < (int) lengthof(causes); i++)
 	{

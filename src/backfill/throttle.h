@@ -5,15 +5,18 @@
 #ifndef TANDEM_THROTTLE_H
 #define TANDEM_THROTTLE_H
 
-#include "postgres_ext.h"
+#include "catalog/migration.h"
+#include "catalog/run_control.h"
 
 typedef struct Throttle Throttle;
 
 /*
- * For a process that is one of workers on the same table, for the runner with
- * that process id; in the current memory context.
+ * For a process that is one of workers on the same table of a migration, for
+ * the runner with that process id; in the current memory context, in which
+ * migration lives, too.
  */
-extern Throttle *throttle_create(Oid relid, int workers, int runner_pid);
+extern Throttle *throttle_create(const Migration *migration, Oid relid,
+								 int workers, int runner_pid);
 
 /* Whether clients are at work, and to be spared. */
 extern bool throttle_sees_load(const Throttle *throttle);
@@ -29,11 +32,12 @@ extern void throttle_learn(Throttle *throttle, int64 rows, double ms);
 
 /*
  * Why the next batch must wait, for people, palloc'd, and when to ask again;
- * NULL: it may go.  Called in a transaction, between two batches; leaves no
+ * NULL: it may go.  control is how the migration is to be run now.  Called in a transaction, between two batches; leaves no
  * snapshot and no lock on a user's table behind.  Dear questions are asked once
  * a second at most.  Settings: tandem.max_rows_per_second, nice_ratio,
  * max_wal_rate, max_lag_size, max_lag_time, lag_sources, hold_function.
  */
-extern char *throttle_reason(Throttle *throttle, long *wait_ms);
+extern char *throttle_reason(Throttle *throttle, const RunControl *control,
+							 long *wait_ms);
 
 #endif							/* TANDEM_THROTTLE_H */

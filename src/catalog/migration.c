@@ -4,18 +4,23 @@
  */
 #include "postgres.h"
 
+#include "access/subtrans.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
+#include "catalog/migration_rights.h"
 #include "catalog/registry.h"
-#include "catalog/sync.h"
 #include "core/clock.h"
-#include "core/compat.h"
+#include "core/lock.h"
 #include "core/query.h"
 
 static Migration *
@@ -28,18 +33,21 @@ read_migration(const char *name)
 	query_text(&query, name);
 	/* as it is now, also in a REPEATABLE READ transaction */
 	if (query_run_latest(&query,
-						 "SELECT id, coalesce(release, 0), phase, created_by::text, registered, comment "
+						 "SELECT id, coalesce(release, 0), phase, coalesce(tandem.role_of(created_by), 0), "
+						 "tandem.role_name(created_by)::text, registered, comment, forgotten "
 						 "FROM tandem.migration WHERE name = $1 "
 						 "ORDER BY phase = 'aborted', id DESC LIMIT 1") > 0)
 	{
-		migration = MemoryContextAlloc(query.caller, sizeof(Migration));
+		migration = MemoryContextAllocZero(query.caller, sizeof(Migration));
 		migration->id = query_get_int(0, 1);
 		migration->name = MemoryContextStrdup(query.caller, name);
 		migration->release = query_get_int(0, 2);
 		migration->phase = phase_from_name(query_get_text(&query, 0, 3));
-		migration->created_by = query_get_text(&query, 0, 4);
-		migration->registered = query_get_bool(0, 5);
-		migration->comment = query_get_text(&query, 0, 6);
+		migration->creator = query_get_oid(0, 4);
+		migration->created_by = query_get_text(&query, 0, 5);
+		migration->registered = query_get_bool(0, 6);
+		migration->comment = query_get_text(&query, 0, 7);
+		migration->forgotten = query_get_bool(0, 8);
 	}
 	query_end(&query);
 	return migration;
@@ -62,26 +70,10 @@ migration_by_id(int id)
 	return migration && migration->id == id ? migration : NULL;
 }
 
-/* Tables may have changed hands since: who owns them all may go on. */
-static bool
-owns_all_tables(const Migration *migration)
-{
-	List	   *relids = sync_relations_of_migration(migration->id);
-	ListCell   *lc;
-
-	foreach(lc, relids)
-	{
-		if (!compat_is_table_owner(lfirst_oid(lc), GetUserId()))
-			return false;
-	}
-	return relids != NIL;
-}
-
-Migration *
-migration_get(const char *name)
+static Migration *
+get_with_right(const char *name, MigrationRight right)
 {
 	Migration  *migration = read_migration(name);
-	Oid			creator;
 
 	if (migration == NULL)
 		ereport(ERROR,
@@ -89,24 +81,47 @@ migration_get(const char *name)
 				 errmsg("migration \"%s\" does not exist", name),
 				 errhint("SELECT name FROM tandem.migrations; or create it: SELECT tandem.create_migration(%s);",
 						 quote_literal_cstr(name))));
-	/* the role may be gone after a restore: then owning the tables decides */
-	creator = get_role_oid(migration->created_by, true);
-	if (OidIsValid(creator) && !has_privs_of_role(GetUserId(), creator) &&
-		!owns_all_tables(migration))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for migration \"%s\"", name),
-				 errdetail("It was created by role \"%s\".",
-						   migration->created_by),
-				 errhint("SET ROLE to that role, or to a member of it.")));
+	migration_check_rights(migration, right);
 	return migration;
+}
+
+Migration *
+migration_get(const char *name)
+{
+	return get_with_right(name, RIGHT_TO_ACT);
+}
+
+/*
+ * Rights are asked for before the lock, so that nobody waits for a session that
+ * may not have it, and after it, since it may have been waited for.  The lock is
+ * of the id: meanwhile the name may have become another migration's.
+ */
+static Migration *
+lock_for_change(const char *name, MigrationRight right)
+{
+	for (;;)
+	{
+		Migration  *seen = get_with_right(name, right);
+		Migration  *migration;
+
+		migration_lock_change(seen);
+		migration = get_with_right(name, right);
+		if (migration->id == seen->id)
+			return migration;
+		migration_unlock_change(seen);
+	}
 }
 
 Migration *
 migration_get_for_change(const char *name)
 {
-	migration_lock_change(name);
-	return migration_get(name);
+	return lock_for_change(name, RIGHT_TO_ACT);
+}
+
+Migration *
+migration_get_for_abort(const char *name)
+{
+	return lock_for_change(name, RIGHT_TO_ABORT);
 }
 
 void
@@ -232,49 +247,178 @@ check_same_migration(const Migration *migration, int release,
 			 errhint("Choose another name, or look at: SELECT * FROM tandem.migrations;")));
 }
 
+/*
+ * The one that is there under the name: a script is run again.  NULL: it is
+ * being aborted, and has been when this returns.
+ */
+static Migration *
+find_again(Migration *seen, int release, const char *comment)
+{
+	Migration  *migration;
+
+	migration_check_repeat(seen);
+	/* who changes it may be about to abort it */
+	migration_lock_change(seen);
+	migration = read_migration(seen->name);
+	migration_unlock_change(seen);
+	if (migration == NULL || migration->id != seen->id ||
+		migration->phase == PHASE_ABORTED)
+		return NULL;
+	migration_check_repeat(migration);
+	check_same_migration(migration, release, comment);
+	ereport(NOTICE,
+			(errmsg("migration \"%s\" already exists, in phase %s, skipping",
+					migration->name, phase_name(migration->phase))));
+	return migration;
+}
+
+typedef struct Creation
+{
+	const char *name;
+	int			release;
+	const char *comment;
+	bool		registered;
+} Creation;
+
+static void
+insert_migration(void *arg)
+{
+	Creation   *creation = arg;
+	Oid			creator = GetUserId();
+	TandemQuery query;
+
+	query_begin(&query);
+	query_text(&query, creation->name);
+	query_datum(&query, INT4OID, Int32GetDatum(creation->release),
+				creation->release == 0);
+	query_text(&query, creation->comment);
+	query_oid(&query, creator);
+	query_bool(&query, creation->registered);
+	(void) query_run(&query,
+					 "INSERT INTO tandem.migration (name, release, comment, created_by, registered) "
+					 "VALUES ($1, $2, $3, tandem.refer_to_role($4), $5)");
+	query_end(&query);
+}
+
+/*
+ * The transaction that has inserted a migration of the name and not ended, so
+ * that its row is invisible; invalid: there is none any more.
+ */
+static TransactionId
+creating_transaction(const char *name)
+{
+	Relation	rel = table_open(get_relname_relid("migration",
+												   get_namespace_oid("tandem", false)),
+								 AccessShareLock);
+	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), "name");
+	TransactionId xid = InvalidTransactionId;
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	SnapshotData dirty;
+	TableScanDesc scan;
+
+	InitDirtySnapshot(dirty);
+	scan = table_beginscan(rel, &dirty, 0, NULL);
+	while (!TransactionIdIsValid(xid) &&
+		   table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(slot, attnum, &isnull);
+
+		if (!isnull && strcmp(TextDatumGetCString(value), name) == 0)
+			xid = dirty.xmin;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, AccessShareLock);
+	return TransactionIdIsValid(xid) ? SubTransGetTopmostTransaction(xid) : xid;
+}
+
+/*
+ * The unique index on the name is what keeps two sessions from creating the
+ * same migration.  False: another has, and committed.
+ */
+static bool
+try_insert(Creation *creation)
+{
+	ErrorData  *error = lock_limited_try(insert_migration, creation,
+										 lock_retry_ms());
+
+	if (error == NULL)
+		return true;
+	if (error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION &&
+		error->constraint_name &&
+		strcmp(error->constraint_name, "migration_name_key") == 0)
+	{
+		FreeErrorData(error);
+		return false;
+	}
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("migration \"%s\" is being created by another session",
+					creation->name),
+			 errdetail("In the way: %s.",
+					   lock_describe_transaction(creating_transaction(creation->name))),
+			 errhint("Let that session end its transaction, or choose another name.")));
+}
+
+static Migration *
+insert_new(const char *name, int release, const char *comment)
+{
+	Creation	creation = {
+		.name = name,.release = release,.comment = comment,
+		.registered = release > 0 && may_move_releases(release)
+	};
+	Migration  *migration;
+
+	if (!try_insert(&creation))
+		return NULL;
+	if (creation.registered)
+		registry_changed();
+	migration = read_migration(name);
+	record_event(migration, "create", NULL, phase_name(PHASE_EXPAND), comment,
+				 0);
+	return migration;
+}
+
 Migration *
 migration_create(const char *name, int release, const char *comment)
 {
-	TandemQuery query;
-	Migration  *migration;
+	Migration  *migration = NULL;
 
 	if (name[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("name of a migration must not be empty"),
 				 errhint("SELECT tandem.create_migration('what it changes');")));
-	migration_lock_change(name);
-	migration = read_migration(name);
-	if (migration && migration->phase != PHASE_ABORTED)
+	while (migration == NULL)
 	{
-		migration = migration_get(name);
-		check_same_migration(migration, release, comment);
-		ereport(NOTICE,
-				(errmsg("migration \"%s\" already exists, in phase %s, skipping",
-						name, phase_name(migration->phase))));
-		migration_unlock_change(migration);
-		return migration;
-	}
-	{
-		char	   *user = GetUserNameFromId(GetUserId(), false);
+		Migration  *seen = read_migration(name);
 
-		bool		registered = release > 0 && may_move_releases(release);
-
-		query_begin(&query);
-		query_text(&query, name);
-		query_datum(&query, INT4OID, Int32GetDatum(release), release == 0);
-		query_text(&query, comment);
-		query_name(&query, user);
-		query_bool(&query, registered);
-		(void) query_run(&query,
-						 "INSERT INTO tandem.migration (name, release, comment, created_by, registered) "
-						 "VALUES ($1, $2, $3, $4, $5)");
-		query_end(&query);
-		if (registered)
-			registry_changed();
+		migration = seen && seen->phase != PHASE_ABORTED
+			? find_again(seen, release, comment)
+			: insert_new(name, release, comment);
 	}
-	migration = read_migration(name);
-	record_event(migration, "create", NULL, phase_name(PHASE_EXPAND), comment,
-				 0);
 	return migration;
+}
+
+void
+migration_forget_rows(int migration_id)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	(void) query_run(&query,
+					 "DELETE FROM tandem.quarantined_row q USING tandem.sync s "
+					 "WHERE s.id = q.sync AND s.migration = $1");
+	query_int(&query, migration_id);
+	(void) query_run(&query,
+					 "WITH steps AS (UPDATE tandem.step SET doing = NULL WHERE migration = $1 RETURNING id) "
+					 "DELETE FROM tandem.step_report r USING steps s WHERE r.step = s.id");
+	query_int(&query, migration_id);
+	(void) query_run(&query,
+					 "DELETE FROM tandem.run_report WHERE migration = $1");
+	query_end(&query);
 }

@@ -18,22 +18,25 @@ typedef struct Migration
 	bool		registered;		/* it counts in the release registry */
 	Phase		phase;
 	char	   *comment;		/* or NULL */
-	char	   *created_by;
+	Oid			creator;		/* role that created it; invalid: it is gone */
+	char	   *created_by;		/* its name, also when it is gone */
+	bool		forgotten;		/* what a script run again is compared with is
+								 * gone */
 	LOCKTAG		runner;			/* while this session runs it */
 } Migration;
 
 /*
  * Adds a migration in phase expand.  Where it is there already, and not
  * aborted, nothing changes and a NOTICE says so.  Errors: it is there with
- * another release or comment, or another role's; the name is empty.
+ * another release or comment, or another role's; another session is creating it,
+ * and does not end within tandem.lock_retry_time; the name is empty.
  */
 extern Migration *migration_create(const char *name, int release,
 								   const char *comment);
 
 /*
  * The migration of that name: the live one, else the last.  Errors: none, or
- * the current user is neither a member of the role that created it nor owner of
- * all its tables.
+ * the current user may not act on it (see migration_rights.h).
  */
 extern Migration *migration_get(const char *name);
 
@@ -46,6 +49,15 @@ extern Migration *migration_by_id(int id);
  * error.
  */
 extern Migration *migration_get_for_change(const char *name);
+
+/* The same, also for the owner of the database. */
+extern Migration *migration_get_for_abort(const char *name);
+
+/*
+ * Removes what a migration that ends has kept of rows: samples, errors, keys in
+ * quarantine.
+ */
+extern void migration_forget_rows(int migration_id);
 
 /* Errors, with the next command, unless the phase allows the action. */
 extern void migration_check(const Migration *migration, PhaseAction action);

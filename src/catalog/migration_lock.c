@@ -10,7 +10,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -24,12 +23,11 @@
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
-#include "core/settings.h"
 
 typedef enum MigrationLock
 {
 	LOCK_RUNNER = 1,			/* objid: id of the migration; session lock */
-	LOCK_CHANGE = 2,			/* objid: hash of the name */
+	LOCK_CHANGE = 2,			/* objid: id of the migration */
 	LOCK_STOP = 3,				/* objid: id of the migration */
 	LOCK_WORKER = 4,			/* objid: id of the migration; session lock */
 	LOCK_RETRY = 5,				/* objid: id of the migration */
@@ -60,19 +58,17 @@ acquire(MigrationLock lock, uint32 objid, LOCKMODE mode, bool session)
  * transaction.
  */
 void
-migration_lock_change(const char *name)
+migration_lock_change(const Migration *migration)
 {
-	uint32		hash = hash_bytes((const unsigned char *) name, strlen(name));
 	LOCKTAG		tag;
 
 	extension_refuse_upgrade();
-	set_lock_tag(&tag, LOCK_CHANGE, hash);
-	if (!lock_wait(&tag, ExclusiveLock,
-				   Min(setting_lock_retry_time, INT_MAX / 1000) * 1000))
+	set_lock_tag(&tag, LOCK_CHANGE, migration->id);
+	if (!lock_wait(&tag, ExclusiveLock, lock_retry_ms()))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("migration \"%s\" is being changed by another session",
-						name),
+						migration->name),
 				 errdetail("In the way: %s.",
 						   lock_describe_tag_holders(&tag, ExclusiveLock)),
 				 errhint("Let that session commit, then look at: SELECT * FROM tandem.migrations;")));
@@ -82,12 +78,10 @@ migration_lock_change(const char *name)
 void
 migration_unlock_change(const Migration *migration)
 {
-	uint32		hash = hash_bytes((const unsigned char *) migration->name,
-								  strlen(migration->name));
 	ResourceOwner owner = CurrentResourceOwner;
 	LOCKTAG		tag;
 
-	set_lock_tag(&tag, LOCK_CHANGE, hash);
+	set_lock_tag(&tag, LOCK_CHANGE, migration->id);
 	CurrentResourceOwner = CurTransactionResourceOwner;
 	(void) LockRelease(&tag, ExclusiveLock, false);
 	CurrentResourceOwner = owner;

@@ -8,13 +8,14 @@
 #include "catalog/migration.h"
 
 /*
- * The change lock of the name, until the end of the transaction.  Errors:
- * another session has it for longer than tandem.lock_retry_time.
+ * The change lock of the migration, until the end of the transaction.  The
+ * caller has been found to have a right to it.  Errors: another session has it
+ * for longer than tandem.lock_retry_time.
  */
-extern void migration_lock_change(const char *name);
+extern void migration_lock_change(const Migration *migration);
 
 /*
- * Gives back what one migration_get_for_change took, when nothing was to be
+ * Gives back what one call of that or of migration_get_for_change took, when nothing was to be
  * changed: else the nodes that pass over their script would wait for each
  * other, with snapshots that a concurrent index build of the runner waits for.
  */

@@ -127,12 +127,12 @@ registry_others_fill(int migration_id, int release)
 bool
 registry_may_change(void)
 {
-	char	   *user = GetUserNameFromId(GetUserId(), false);
+	Oid			user = GetUserId();
 	TandemQuery query;
 	bool		may;
 
 	query_begin(&query);
-	query_name(&query, user);
+	query_oid(&query, user);
 	(void) query_run(&query,
 					 "SELECT has_function_privilege($1, 'tandem.switch_release(integer)', 'EXECUTE')");
 	may = query_get_bool(0, 1);

@@ -25,7 +25,7 @@
 
 /* The role that created a migration m; NULL: it is gone. */
 #define MIGRATION_CREATOR \
-	"(SELECT r.oid FROM pg_roles r WHERE r.rolname = m.created_by)"
+	"tandem.role_of(m.created_by)"
 
 /* objsubid of the locks on the address of tandem.view */
 #define LOCK_RELATION 1

@@ -31,10 +31,16 @@ read_settings(TandemQuery *query, int migration_id, RunControl *control)
 	old = MemoryContextSwitchTo(query->caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		control->names = lappend(control->names,
-								 query_get_text(query, row, 1));
-		control->values = lappend(control->values,
-								  query_get_text(query, row, 2));
+		char	   *name = query_get_text(query, row, 1);
+		char	   *value = query_get_text(query, row, 2);
+
+		if (strcmp(name, HOLD_FUNCTION_SETTING) == 0)
+		{
+			control->hold_function = value;
+			continue;
+		}
+		control->names = lappend(control->names, name);
+		control->values = lappend(control->values, value);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -49,16 +55,23 @@ run_control_get(int migration_id)
 	query_begin(&query);
 	query_int(&query, migration_id);
 	if (query_run(&query,
-				  "SELECT m.background, m.workers, m.run_as::text, m.paused_by::text, r.error, r.hint, m.settings <> '{}' "
-				  "FROM tandem.migration m LEFT JOIN tandem.run_report r ON r.migration = m.id WHERE m.id = $1") > 0)
+				  "SELECT m.background, m.workers, tandem.role_of(m.run_as), tandem.role_name(m.run_as)::text, "
+				  "tandem.role_name(m.paused_by)::text, r.error, r.hint, "
+				  "tandem.role_of(m.hold_by), tandem.role_name(m.hold_by)::text, tandem.role_of(m.hold_owner), m.hold_path, "
+				  "m.settings <> '{}' FROM tandem.migration m LEFT JOIN tandem.run_report r ON r.migration = m.id WHERE m.id = $1") > 0)
 	{
 		control->background = query_get_bool(0, 1);
 		control->workers = query_get_int(0, 2);
-		control->run_as = query_get_text(&query, 0, 3);
-		control->paused_by = query_get_text(&query, 0, 4);
-		control->error = query_get_text(&query, 0, 5);
-		control->hint = query_get_text(&query, 0, 6);
-		configured = query_get_bool(0, 7);
+		control->run_as = query_get_oid(0, 3);
+		control->run_as_name = query_get_text(&query, 0, 4);
+		control->paused_by = query_get_text(&query, 0, 5);
+		control->error = query_get_text(&query, 0, 6);
+		control->hint = query_get_text(&query, 0, 7);
+		control->hold_by = query_get_oid(0, 8);
+		control->hold_by_name = query_get_text(&query, 0, 9);
+		control->hold_owner = query_get_oid(0, 10);
+		control->hold_path = query_get_text(&query, 0, 11);
+		configured = query_get_bool(0, 12);
 	}
 	if (configured)
 		read_settings(&query, migration_id, control);
@@ -67,18 +80,18 @@ run_control_get(int migration_id)
 }
 
 void
-run_control_want_background(int migration_id, int workers, const char *run_as)
+run_control_want_background(int migration_id, int workers, Oid run_as)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
 	query_int(&query, workers);
-	query_name(&query, run_as);
+	query_oid(&query, run_as);
 	query_text(&query, this_place());
 	(void) query_run(&query,
-					 "WITH wanted AS (UPDATE tandem.migration SET background = true, workers = $2, run_as = $3, "
-					 "run_in = $4 WHERE id = $1 RETURNING id) "
+					 "WITH wanted AS (UPDATE tandem.migration SET background = true, workers = $2, "
+					 "run_as = tandem.refer_to_role($3), run_in = $4 WHERE id = $1 RETURNING id) "
 					 "DELETE FROM tandem.run_report r USING wanted w WHERE r.migration = w.id");
 	query_end(&query);
 }
@@ -128,15 +141,27 @@ run_control_end_background(int migration_id)
 }
 
 void
-run_control_set_paused(int migration_id, const char *user)
+run_control_set_paused(int migration_id, Oid role)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
-	query_text(&query, user);
+	query_oid(&query, role);
 	(void) query_run(&query,
-					 "UPDATE tandem.migration SET paused_by = $2::name WHERE id = $1");
+					 "UPDATE tandem.migration SET paused_by = tandem.refer_to_role($2) WHERE id = $1");
+	query_end(&query);
+}
+
+void
+run_control_end_pause(int migration_id)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	(void) query_run(&query,
+					 "UPDATE tandem.migration SET paused_by = NULL WHERE id = $1");
 	query_end(&query);
 }
 
@@ -152,9 +177,9 @@ run_control_set_error(int migration_id, const char *error, const char *hint)
 	if (error)
 		(void) query_run(&query,
 						 "INSERT INTO tandem.run_report AS r (migration, error, hint) "
-						 "SELECT id, $2, $3 FROM tandem.migration WHERE id = $1 "
-						 "ON CONFLICT (migration) DO UPDATE SET error = $2, hint = $3 "
-						 "WHERE (r.error, r.hint) IS DISTINCT FROM ($2, $3)");
+						 "SELECT id, left($2, " QUERY_KEPT_TEXT "), left($3, " QUERY_KEPT_TEXT ") FROM tandem.migration WHERE id = $1 "
+						 "ON CONFLICT (migration) DO UPDATE SET error = excluded.error, hint = excluded.hint "
+						 "WHERE (r.error, r.hint) IS DISTINCT FROM (excluded.error, excluded.hint)");
 	else
 		(void) query_run(&query,
 						 "DELETE FROM tandem.run_report WHERE migration = $1");
@@ -173,6 +198,25 @@ run_control_configure(int migration_id, const char *name, const char *value)
 	(void) query_run(&query,
 					 "UPDATE tandem.migration SET settings = CASE WHEN $3::text IS NULL THEN settings - $2 "
 					 "ELSE settings || jsonb_build_object($2, $3) END WHERE id = $1");
+	query_end(&query);
+}
+
+void
+run_control_configure_hold(int migration_id, const char *function, Oid owner,
+						   const char *search_path)
+{
+	Oid			role = GetUserId();
+	TandemQuery query;
+
+	run_control_configure(migration_id, HOLD_FUNCTION_SETTING, function);
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid(&query, role);
+	query_oid(&query, owner);
+	query_text(&query, search_path);
+	(void) query_run(&query,
+					 "UPDATE tandem.migration SET hold_by = tandem.refer_to_role($2), "
+					 "hold_owner = tandem.refer_to_role($3), hold_path = $4 WHERE id = $1");
 	query_end(&query);
 }
 

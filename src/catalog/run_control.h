@@ -13,26 +13,36 @@ typedef struct RunControl
 	bool		background;		/* a run in the background is wanted: a
 								 * launcher starts it where it finds none */
 	int			workers;
-	char	   *run_as;			/* role whose rights it has; NULL: none wanted
-								 * yet */
+	Oid			run_as;			/* role whose rights it has; invalid: it is
+								 * gone, or none was wanted yet */
+	char	   *run_as_name;	/* also when it is gone; or NULL */
 	char	   *paused_by;		/* or NULL */
 	char	   *error;			/* why the last run ended, or NULL */
 	char	   *hint;
-	List	   *names;			/* of settings configured for it */
+	char	   *hold_function;	/* configured for it: a qualified name, or
+								 * empty; NULL: none was */
+	Oid			hold_by;		/* role that configured it; invalid: gone */
+	char	   *hold_by_name;
+	Oid			hold_owner;		/* role that owned the function then; invalid:
+								 * gone */
+	char	   *hold_path;		/* search_path of the session that did */
+	List	   *names;			/* of other settings configured for it */
 	List	   *values;
 } RunControl;
+
+#define HOLD_FUNCTION_SETTING "tandem.hold_function"
 
 extern RunControl *run_control_get(int migration_id);
 
 /* A run in the background is wanted from now on; forgets the last error. */
 extern void run_control_want_background(int migration_id, int workers,
-										const char *run_as);
+										Oid run_as);
 
 /* No run in the background is wanted any more. */
 extern void run_control_end_background(int migration_id);
 
-/* user NULL: no longer paused. */
-extern void run_control_set_paused(int migration_id, const char *user);
+extern void run_control_set_paused(int migration_id, Oid role);
+extern void run_control_end_pause(int migration_id);
 
 /* Notes why a run has ended, or what it tries to get over; NULL forgets it. */
 extern void run_control_set_error(int migration_id, const char *error,
@@ -42,7 +52,17 @@ extern void run_control_set_error(int migration_id, const char *error,
 extern void run_control_configure(int migration_id, const char *name,
 								  const char *value);
 
-/* Puts the settings into force until the end of the transaction. */
+/*
+ * The same of the hold function, a qualified name that the current user has
+ * given, of a function that owner owns.
+ */
+extern void run_control_configure_hold(int migration_id, const char *function,
+									   Oid owner, const char *search_path);
+
+/*
+ * Puts the settings into force until the end of the transaction, but for the
+ * hold function: see backfill/hold_function.h.
+ */
 extern void run_control_apply_settings(const RunControl *control);
 
 /*

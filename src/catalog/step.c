@@ -318,8 +318,9 @@ step_set_error(int step_id, const char *error, const char *hint)
 	(void) query_run(&query,
 					 "WITH failed AS (UPDATE tandem.step SET state = 'failed', doing = NULL, changed_at = clock_timestamp() "
 					 "WHERE id = $1 RETURNING id) "
-					 "INSERT INTO tandem.step_report AS r (step, error, hint) SELECT id, $2, $3 FROM failed "
-					 "ON CONFLICT (step) DO UPDATE SET error = $2, hint = $3, waiting = NULL, blockers = NULL");
+					 "INSERT INTO tandem.step_report AS r (step, error, hint) "
+					 "SELECT id, left($2, " QUERY_KEPT_TEXT "), left($3, " QUERY_KEPT_TEXT ") FROM failed "
+					 "ON CONFLICT (step) DO UPDATE SET error = excluded.error, hint = excluded.hint, waiting = NULL, blockers = NULL");
 	query_end(&query);
 }
 

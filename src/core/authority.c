@@ -1,16 +1,21 @@
 /*
  * authority.c
- *		Under whose rights and which search_path a piece of work runs.
+ *		Who may act, and under whose rights and which search_path work runs.
  */
 #include "postgres.h"
 
 #include "catalog/partition.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/varlena.h"
 
 #include "core/compat.h"
 #include "core/extension.h"
@@ -27,6 +32,31 @@ set_for_scope(const char *name, const char *value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
+/*
+ * The same path with the temporary schema last.  Where nothing is said of it the
+ * server looks there first for tables: the session's temporary view would stand
+ * in for a table, and its functions run with the rights of the scope.
+ */
+static char *
+with_temporary_schema_last(const char *search_path)
+{
+	List	   *schemas;
+	ListCell   *lc;
+	StringInfoData path;
+
+	initStringInfo(&path);
+	/* what is no list is refused where it is set */
+	if (!SplitIdentifierString(pstrdup(search_path), ',', &schemas))
+		return pstrdup(search_path);
+	foreach(lc, schemas)
+	{
+		if (strcmp(lfirst(lc), "pg_temp") != 0)
+			appendStringInfo(&path, "%s, ", quote_identifier(lfirst(lc)));
+	}
+	appendStringInfoString(&path, "pg_temp");
+	return path.data;
+}
+
 static void
 enter(AuthorityScope *scope, Oid userid, int context, const char *search_path)
 {
@@ -39,21 +69,31 @@ enter(AuthorityScope *scope, Oid userid, int context, const char *search_path)
 		set_for_scope("search_path", search_path);
 }
 
+Oid
+authority_owner_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
+}
+
 /* The extension's owner is the owner of its tables. */
 static Oid
 extension_owner(void)
 {
-	Oid			relid = extension_relation("migration", false);
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
+	Oid			owner = authority_owner_of(extension_relation("migration", false));
 
-	if (!HeapTupleIsValid(tuple))
+	if (!OidIsValid(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table tandem.migration does not exist"),
 				 errhint("CREATE EXTENSION pg_tandem in this database.")));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
 	return owner;
 }
 
@@ -64,25 +104,19 @@ authority_enter_extension(AuthorityScope *scope)
 		  AUTHORITY_PINNED_PATH);
 }
 
-/*
- * A session's temporary relations and types come first in its search_path
- * unless pg_temp is named: what is stored never means them.
- */
-static const char *
-with_temp_last(const char *search_path)
+void
+authority_enter_role(AuthorityScope *scope, Oid role, const char *search_path)
 {
-	if (search_path == NULL)
-		return NULL;
-	return search_path[0] == '\0' ? "pg_temp"
-		: psprintf("%s, pg_temp", search_path);
+	enter(scope, role, SECURITY_RESTRICTED_OPERATION,
+		  search_path ? with_temporary_schema_last(search_path) : NULL);
 }
 
 void
 authority_enter_owner(AuthorityScope *scope, Relation rel,
 					  const char *search_path)
 {
-	enter(scope, authority_table_owner(RelationGetRelid(rel)),
-		  SECURITY_RESTRICTED_OPERATION, with_temp_last(search_path));
+	authority_enter_role(scope, authority_table_owner(RelationGetRelid(rel)),
+						 search_path);
 }
 
 bool
@@ -92,14 +126,19 @@ authority_enter_owner_of(AuthorityScope *scope, Oid relid)
 
 	if (!OidIsValid(owner))
 		return false;
-	enter(scope, owner, SECURITY_RESTRICTED_OPERATION, NULL);
+	authority_enter_role(scope, owner, NULL);
 	return true;
 }
 
-void
-authority_enter_role(AuthorityScope *scope, Oid role)
+bool
+authority_enter_for(AuthorityScope *scope, Oid relid)
 {
-	enter(scope, role, SECURITY_RESTRICTED_OPERATION, NULL);
+	Oid			owner = authority_owner_of(relid);
+
+	if (!OidIsValid(owner) || has_privs_of_role(GetUserId(), owner))
+		return false;
+	authority_enter_role(scope, owner, NULL);
+	return true;
 }
 
 void
@@ -160,6 +199,34 @@ bool
 authority_is_granted(Oid role)
 {
 	return OidIsValid(role) && is_member_of_role_nosuper(GetUserId(), role);
+}
+
+bool
+authority_owns_database(void)
+{
+	/* the server counts the owner of the database as the member of that role */
+	return has_privs_of_role(GetUserId(), ROLE_PG_DATABASE_OWNER);
+}
+
+Oid
+authority_database_owner(void)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID,
+										ObjectIdGetDatum(MyDatabaseId));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_database) GETSTRUCT(tuple))->datdba;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
+}
+
+bool
+authority_role_exists(Oid role)
+{
+	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role));
 }
 
 void

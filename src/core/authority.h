@@ -1,6 +1,9 @@
 /*
  * authority.h
- *		Under whose rights and which search_path a piece of work runs.
+ *		Who may act, and under whose rights and which search_path work runs.
+ *
+ * Who may act on a migration: see catalog/migration.h.  Roles that are noted:
+ * see role_reference.h.
  *
  * A scope is left on success; on error the (sub)transaction abort restores
  * user, security context and settings by itself.
@@ -24,10 +27,18 @@ typedef struct AuthorityScope
 extern void authority_enter_extension(AuthorityScope *scope);
 
 /*
+ * As any role, in a security-restricted operation.  search_path may be NULL,
+ * which leaves the session's; else the temporary schema comes last in it,
+ * whatever it says: what is run must not be told by the temporary objects of the
+ * session.
+ */
+extern void authority_enter_role(AuthorityScope *scope, Oid role,
+								 const char *search_path);
+
+/*
  * As the owner of rel (see authority_table_owner) in a security-restricted
  * operation: to parse, plan or evaluate text that somebody stored.  search_path
- * may be NULL, which leaves the session's; pg_temp is searched last, so that
- * nothing temporary of the session is taken for what the text means.
+ * is as of authority_enter_role.
  */
 extern void authority_enter_owner(AuthorityScope *scope, Relation rel,
 								  const char *search_path);
@@ -35,8 +46,11 @@ extern void authority_enter_owner(AuthorityScope *scope, Relation rel,
 /* The same of a table that is not open; false, and no scope: it is gone. */
 extern bool authority_enter_owner_of(AuthorityScope *scope, Oid relid);
 
-/* As a role in a security-restricted operation, with the session's search_path. */
-extern void authority_enter_role(AuthorityScope *scope, Oid role);
+/*
+ * The same where the current user may not act as the owner of the table; else
+ * it returns false, and there is no scope.
+ */
+extern bool authority_enter_for(AuthorityScope *scope, Oid relid);
 
 /* As the same user, with search_path pinned to pg_catalog. */
 extern void authority_pin_search_path(AuthorityScope *scope);
@@ -111,5 +125,14 @@ extern void authority_check_partition(Oid relid);
  */
 extern void authority_borrow_session(Oid role);
 extern bool authority_session_is_borrowed(void);
+/* Whether the current user has the rights of the owner of this database. */
+extern bool authority_owns_database(void);
+
+extern Oid	authority_database_owner(void);
+
+/* The owner of a table; InvalidOid: it is gone. */
+extern Oid	authority_owner_of(Oid relid);
+
+extern bool authority_role_exists(Oid role);
 
 #endif							/* TANDEM_AUTHORITY_H */

@@ -29,6 +29,8 @@
 #include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -359,6 +361,35 @@ compat_is_table_owner(Oid relid, Oid roleid)
 	return object_ownercheck(RelationRelationId, relid, roleid);
 #else
 	return pg_class_ownercheck(relid, roleid);
+#endif
+}
+
+/* Whether SET ROLE would let a session of session_role become role. */
+static inline bool
+compat_can_set_role(Oid session_role, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return member_can_set_role(session_role, role);
+#else
+	return is_member_of_role(session_role, role);
+#endif
+}
+
+/* The server's record of a setting: where its value is from, and who set it. */
+static inline struct config_generic *
+compat_find_setting(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	return find_option(name, false, true, ERROR);
+#else
+	struct config_generic **all = get_guc_variables();
+
+	for (int i = 0; i < GetNumConfigOptions(); i++)
+	{
+		if (pg_strcasecmp(all[i]->name, name) == 0)
+			return all[i];
+	}
+	return NULL;
 #endif
 }
 

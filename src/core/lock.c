@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/wait_event.h"
@@ -24,7 +25,10 @@
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/settings.h"
+#include "core/sql_function.h"
 #include "core/subtransaction.h"
+
+SQL_FUNCTION(tandem_describe_sessions);
 
 #define FIRST_PAUSE_MS 50
 #define LONGEST_PAUSE_MS 3000
@@ -63,20 +67,28 @@ lock_is_ours(Oid relid)
 	return false;
 }
 
+/*
+ * The query runs as the owner of the extension, so it asks by itself what
+ * pg_stat_activity would show of the session to the current user.
+ */
 char *
 lock_describe_session(int pid)
 {
+	Oid			reader = GetUserId();
 	TandemQuery query;
 	char	   *text = NULL;
 
 	query_begin(&query);
 	query_int(&query, pid);
+	query_oid(&query, reader);
 	if (query_run(&query,
-				  "SELECT format('pid %s (user %s, application %s, %s, transaction open for %s)', "
+				  "SELECT CASE WHEN pg_has_role($2, 'pg_read_all_stats', 'USAGE') OR pg_has_role($2, a.usesysid, 'USAGE') "
+				  "THEN format('pid %s (user %s, application %s, %s, transaction open for %s)', "
 				  "a.pid, coalesce(quote_ident(a.usename), '-'), "
 				  "coalesce(quote_ident(nullif(a.application_name, '')), '-'), "
 				  "coalesce(a.state, a.backend_type), "
 				  "coalesce(date_trunc('second', greatest(clock_timestamp(), a.xact_start) - a.xact_start)::text, '-')) "
+				  "ELSE format('pid %s (user %s)', a.pid, coalesce(quote_ident(a.usename), '-')) END "
 				  "FROM pg_stat_activity a WHERE a.pid = $1") > 0)
 		text = query_get_text(&query, 0, 1);
 
@@ -102,23 +114,120 @@ lock_describe_prepared(TransactionId xid)
 	return text;
 }
 
+/* The session that has the transaction; 0: it is prepared, or has ended. */
+static int
+session_of_transaction(TransactionId xid)
+{
+	TandemQuery query;
+	int			pid = 0;
+
+	query_begin(&query);
+	query_datum(&query, XIDOID, TransactionIdGetDatum(xid), false);
+	if (query_run(&query,
+				  "SELECT coalesce(pid, 0) FROM pg_locks WHERE locktype = 'transactionid' "
+				  "AND transactionid = $1 AND granted") > 0)
+		pid = query_get_int(0, 1);
+	query_end(&query);
+	return pid;
+}
+
+char *
+lock_describe_transaction(TransactionId xid)
+{
+	int			pid = session_of_transaction(xid);
+	char	   *text = pid > 0 ? lock_describe_session(pid)
+	: lock_describe_prepared(xid);
+
+	return text ? text : "a session that has ended meanwhile";
+}
+
+char *
+lock_transaction_mark(TransactionId xid)
+{
+	int			pid = session_of_transaction(xid);
+
+	return pid > 0 ? lock_session_mark(pid) : lock_prepared_mark(xid);
+}
+
+char *
+lock_session_mark(int pid)
+{
+	return psprintf("{pid %d}", pid);
+}
+
+char *
+lock_prepared_mark(TransactionId xid)
+{
+	return psprintf("{xid %u}", xid);
+}
+
+/* *marked begins with a brace; moves it behind the mark that may be there. */
+static char *
+describe_mark(const char **marked)
+{
+	unsigned int number;
+	int			length = 0;
+	bool		session = sscanf(*marked, "{pid %u}%n", &number, &length) == 1 &&
+	length > 0;
+	bool		prepared = !session &&
+	sscanf(*marked, "{xid %u}%n", &number, &length) == 1 && length > 0;
+	char	   *description;
+
+	if (!session && !prepared)
+	{
+		(*marked)++;
+		return pstrdup("{");
+	}
+	*marked += length;
+	description = session ? lock_describe_session((int) number)
+		: lock_describe_prepared((TransactionId) number);
+	if (description)
+		return description;
+	return session ? psprintf("pid %u (has ended)", number)
+		: pstrdup("a transaction that has ended");
+}
+
+char *
+lock_describe_marks(const char *marked)
+{
+	StringInfoData result;
+
+	initStringInfo(&result);
+	while (*marked)
+	{
+		if (*marked == '{')
+			appendStringInfoString(&result, describe_mark(&marked));
+		else
+			appendStringInfoChar(&result, *marked++);
+	}
+	return result.data;
+}
+
+Datum
+tandem_describe_sessions(PG_FUNCTION_ARGS)
+{
+	char	   *marked = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	PG_RETURN_TEXT_P(cstring_to_text(lock_describe_marks(marked)));
+}
+
 /* NULL: it has ended meanwhile */
 static char *
-describe_holder(VirtualTransactionId holder)
+mark_of_holder(VirtualTransactionId holder)
 {
 	bool		more;
 	int			pid = compat_holder_pid(holder);
 	TransactionId prepared;
 
 	if (pid)
-		return lock_describe_session(pid);
+		return lock_session_mark(pid);
 	prepared = TwoPhaseGetXidByVirtualXID(holder, &more);
-	return TransactionIdIsValid(prepared) ? lock_describe_prepared(prepared)
+	return TransactionIdIsValid(prepared) ? lock_prepared_mark(prepared)
 		: NULL;
 }
 
-char *
-lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode)
+static char *
+marks_of_tag_holders(const LOCKTAG *tag, LOCKMODE mode)
 {
 	VirtualTransactionId *holders;
 	int			count;
@@ -128,7 +237,7 @@ lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode)
 	initStringInfo(&text);
 	for (int i = 0; i < count; i++)
 	{
-		char	   *holder = describe_holder(holders[i]);
+		char	   *holder = mark_of_holder(holders[i]);
 
 		if (holder)
 			appendStringInfo(&text, "%s%s", text.len ? ", " : "", holder);
@@ -138,13 +247,46 @@ lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode)
 	return text.data;
 }
 
-static char *
-describe_table_holders(Oid relid, LOCKMODE mode)
+char *
+lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode)
 {
+	return lock_describe_marks(marks_of_tag_holders(tag, mode));
+}
+
+/* What stands before the sessions in the detail of an error of lock_relations. */
+#define BEFORE_BLOCKERS "In the way: "
+
+/* the sessions of the last such error, as marks; in TopMemoryContext */
+static char *last_blockers = NULL;
+
+static void
+fail_to_lock(Oid relid, LOCKMODE mode)
+{
+	char	   *name = get_rel_name(relid);
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
-	return lock_describe_tag_holders(&tag, mode);
+	if (last_blockers)
+		pfree(last_blockers);
+	last_blockers = NULL;
+	last_blockers = MemoryContextStrdup(TopMemoryContext,
+										marks_of_tag_holders(&tag, mode));
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not lock table \"%s\" within %d s",
+					name ? name : "(dropped)", setting_lock_retry_time),
+			 errdetail(BEFORE_BLOCKERS "%s.", lock_describe_marks(last_blockers)),
+			 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), and call it again; nothing was changed.")));
+}
+
+char *
+lock_blockers_of(const ErrorData *error)
+{
+	/* an error of another kind says it in its message */
+	if (last_blockers == NULL || error->detail == NULL ||
+		strncmp(error->detail, BEFORE_BLOCKERS, strlen(BEFORE_BLOCKERS)) != 0)
+		return pstrdup(error->message ? error->message : "another session");
+	return pstrdup(last_blockers);
 }
 
 typedef struct LockTry
@@ -204,24 +346,6 @@ try_lock(List *relids, LOCKMODE mode)
 	return try.current;
 }
 
-/* what stands before the sessions in the detail of the error, and after them */
-#define BEFORE_BLOCKERS "In the way: "
-#define AFTER_BLOCKERS "."
-
-char *
-lock_blockers_of(const ErrorData *error)
-{
-	Size		before = strlen(BEFORE_BLOCKERS);
-	Size		length = error->detail ? strlen(error->detail) : 0;
-
-	/* an error of another kind says it in its message */
-	if (length <= before + strlen(AFTER_BLOCKERS) ||
-		strncmp(error->detail, BEFORE_BLOCKERS, before) != 0)
-		return pstrdup(error->message ? error->message : "another session");
-	return pnstrdup(error->detail + before,
-					length - before - strlen(AFTER_BLOCKERS));
-}
-
 void
 lock_relations(List *relids, LOCKMODE mode)
 {
@@ -237,17 +361,43 @@ lock_relations(List *relids, LOCKMODE mode)
 		if (!OidIsValid(failed))
 			return;
 		if (clock_now() >= give_up)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("could not lock table \"%s\" within %d s",
-							get_rel_name(failed), setting_lock_retry_time),
-					 errdetail(BEFORE_BLOCKERS "%s" AFTER_BLOCKERS,
-							   describe_table_holders(failed, mode)),
-					 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), and call it again; nothing was changed.")));
+			fail_to_lock(failed, mode);
 		/* jitter, so that two waiters do not stay in step */
 		interruptible_sleep((long) (pause * (0.5 + pg_prng_double(&pg_global_prng_state))));
 		pause = Min(pause * 1.5, LONGEST_PAUSE_MS);
 	}
+}
+
+typedef struct LimitedWork
+{
+	void		(*work) (void *);
+	void	   *arg;
+	int			timeout_ms;
+} LimitedWork;
+
+static void
+work_with_limit(void *arg)
+{
+	LimitedWork *limited = arg;
+	int			level = NewGUCNestLevel();
+
+	limit_lock_waits(limited->timeout_ms);
+	limited->work(limited->arg);
+	AtEOXact_GUC(false, level);
+}
+
+ErrorData *
+lock_limited_try(void (*work) (void *), void *arg, int timeout_ms)
+{
+	LimitedWork limited = {work, arg, timeout_ms};
+
+	return subtransaction_try(work_with_limit, &limited);
+}
+
+int
+lock_retry_ms(void)
+{
+	return Min(setting_lock_retry_time, INT_MAX / 1000) * 1000;
 }
 
 typedef struct TagWait

@@ -14,6 +14,12 @@
 
 #define QUERY_MAX_ARGS 16
 
+/*
+ * Most characters that are kept of a text that others have written, such as an
+ * error: the second argument of left() in a query.
+ */
+#define QUERY_KEPT_TEXT "2000"
+
 typedef struct TandemQuery
 {
 	AuthorityScope scope;

@@ -21,6 +21,8 @@ bool		setting_fire_triggers = false;
 int			setting_send_fill = SEND_FILL_AUTO;
 int			setting_vacuum_every = 5;
 int			setting_launcher_interval = 60;
+int			setting_max_workers_per_role = 0;
+int			setting_forget_after = 30 * 86400;
 int			setting_max_rows_per_second = 0;
 int			setting_max_wal_rate = 0;
 int			setting_max_lag_size = 256 * 1024;
@@ -207,6 +209,16 @@ settings_define(void)
 							"Of the launcher that runs where pg_tandem is in shared_preload_libraries.",
 							&setting_launcher_interval, 60, 1, 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("tandem.max_workers_per_role",
+							"Most background workers that one role has at a time, over all its migrations.",
+							"At least 2; 0 means half of max_worker_processes. Superusers are not limited.",
+							&setting_max_workers_per_role, 0, 0, 1000,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("tandem.forget_after",
+							"Time after which the steps of a migration that has ended are removed.",
+							"And aborted migrations as a whole.  0 means never.",
+							&setting_forget_after, 30 * 86400, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 	define_throttles();
 	MarkGUCPrefixReserved("tandem");
 }

@@ -50,6 +50,12 @@ extern int	setting_vacuum_every;
 /* seconds between two looks of the launcher for migrations to resume */
 extern int	setting_launcher_interval;
 
+/* most background workers of one role; 0: half of what the server has */
+extern int	setting_max_workers_per_role;
+
+/* seconds after its end that the steps of a migration are kept; 0: for ever */
+extern int	setting_forget_after;
+
 /* most rows that a fill works on in a second, all its workers together; 0: no cap */
 extern int	setting_max_rows_per_second;
 

@@ -335,7 +335,7 @@ view_schema_run(Oid schema, const char *sql)
 {
 	AuthorityScope scope;
 
-	authority_enter_role(&scope, schema_owner(schema));
+	authority_enter_role(&scope, schema_owner(schema), NULL);
 	authority_pin_lock_timeout();
 	ddl_run(sql);
 	authority_leave(&scope);

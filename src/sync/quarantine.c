@@ -70,7 +70,7 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 						 "AND q.relation = $2::regclass AND md5(q.key::text) = md5($3::jsonb::text) "
 						 "FOR UPDATE SKIP LOCKED)) "
 						 "INSERT INTO tandem.quarantined_row (sync, relation, key, direction, sqlstate, error) "
-						 "SELECT s.id, $2::regclass, $3::jsonb, $4, $5, $6 "
+						 "SELECT s.id, $2::regclass, $3::jsonb, $4, $5, left($6, " QUERY_KEPT_TEXT ") "
 						 "FROM tandem.sync s WHERE s.id = $1 AND s.relation = $7");
 	query_end(&query);
 	/* a restore of data into what was restored before; verify finds it again */
@@ -129,18 +129,5 @@ quarantine_remove(int64 id)
 	query_begin(&query);
 	query_bigint(&query, id);
 	(void) query_run(&query, "DELETE FROM tandem.quarantined_row WHERE id = $1");
-	query_end(&query);
-}
-
-void
-quarantine_remove_all(int migration_id)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_int(&query, migration_id);
-	(void) query_run(&query,
-					 "DELETE FROM tandem.quarantined_row q USING tandem.sync s "
-					 "WHERE s.id = q.sync AND s.migration = $1");
 	query_end(&query);
 }

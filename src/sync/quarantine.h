@@ -32,6 +32,5 @@ extern List *quarantine_list(int migration_id);
 
 extern int64 quarantine_count(int migration_id);
 extern void quarantine_remove(int64 id);
-extern void quarantine_remove_all(int migration_id);
 
 #endif							/* TANDEM_QUARANTINE_H */

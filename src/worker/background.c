@@ -10,14 +10,17 @@
 
 #include "executor/spi.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "catalog/migration_lock.h"
+#include "catalog/migration_rights.h"
 #include "catalog/run_control.h"
 #include "core/clock.h"
 #include "core/lock.h"
 #include "worker/background.h"
 #include "worker/process.h"
+#include "worker/quota.h"
 #include "worker/runner.h"
 #include "worker/session.h"
 
@@ -129,6 +132,18 @@ runs_elsewhere(int migration_id)
 	return runs;
 }
 
+/* An abort has given it back; without it another start is to bring the run on. */
+static bool
+keeps_quota(const ProcessOrder *order)
+{
+	bool		kept;
+
+	session_begin();
+	kept = quota_try(order->payer, order->spare);
+	session_end();
+	return kept;
+}
+
 /* The worker. */
 void
 tandem_runner_main(Datum argument)
@@ -146,7 +161,8 @@ tandem_runner_main(Datum argument)
 			(error->sqlerrcode == ERRCODE_OBJECT_IN_USE &&
 			 runs_elsewhere(order.migration_id)))
 			return;
-		if (!note_error(order.migration_id, error))
+		if (!note_error(order.migration_id, error) ||
+			!keeps_quota(&order))
 			return;
 		FreeErrorData(error);
 		/* who got far before this error does not wait long for it */
@@ -156,29 +172,38 @@ tandem_runner_main(Datum argument)
 	}
 }
 
-static Oid
-role_of(const char *name)
+/* It is asked anew at each start: roles and owners may have changed since. */
+static void
+check_role_of_run(const Migration *migration, const RunControl *control)
 {
-	Oid			role = name ? get_role_oid(name, true) : InvalidOid;
+	bool		gone = !OidIsValid(control->run_as);
 
-	if (!OidIsValid(role))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role \"%s\", which runs the migration, does not exist",
-						name ? name : ""),
-				 errhint("CALL tandem.migrate as a role that owns the tables.")));
-	return role;
+	if (!gone && migration_role_may_act(migration, control->run_as))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 gone
+			 ? errmsg("role \"%s\", which runs migration \"%s\" in the background, is gone",
+					  control->run_as_name ? control->run_as_name : "?",
+					  migration->name)
+			 : errmsg("role \"%s\", which runs migration \"%s\" in the background, may no longer act on it",
+					  control->run_as_name, migration->name),
+			 errhint("As a role that has the rights of the owner of each of its tables: CALL tandem.migrate(%s, background => true);",
+					 quote_literal_cstr(migration->name))));
 }
 
 void
-background_order(int migration_id, ProcessOrder *order)
+background_order(const Migration *migration, ProcessOrder *order)
 {
-	RunControl *control = run_control_get(migration_id);
+	RunControl *control = run_control_get(migration->id);
 
-	process_order_init(order, role_of(control->run_as));
-	order->migration_id = migration_id;
+	check_role_of_run(migration, control);
+	process_order_init(order, control->run_as);
+	order->migration_id = migration->id;
 	order->workers = control->workers;
-	run_control_get_build(migration_id, &order->maintenance_work_mem,
+	order->payer = control->run_as;
+	order->spare = true;
+	run_control_get_build(migration->id, &order->maintenance_work_mem,
 						  &order->max_parallel_maintenance_workers);
 }
 

@@ -10,9 +10,10 @@
 
 /*
  * The order for a runner, as tandem.migration says it is to be run.  Errors:
- * the role is gone.
+ * the role is gone, or may no longer act on the migration.
  */
-extern void background_order(int migration_id, ProcessOrder *order);
+extern void background_order(const Migration *migration,
+							 ProcessOrder *order);
 
 /* Starts it; NULL: no worker is free.  That it is wanted is committed. */
 extern BackgroundWorkerHandle *background_start(const ProcessOrder *order);

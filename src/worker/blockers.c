@@ -16,8 +16,7 @@
 static void
 append(StringInfo text, char *blocker)
 {
-	if (blocker)
-		appendStringInfo(text, "%s%s", text->len ? ", " : "", blocker);
+	appendStringInfo(text, "%s%s", text->len ? ", " : "", blocker);
 }
 
 char *
@@ -44,8 +43,8 @@ blockers_of(int pid)
 	query_end(&query);
 	initStringInfo(&text);
 	foreach(lc, holders)
-		append(&text, lock_describe_session((int) lfirst_oid(lc)));
+		append(&text, lock_session_mark((int) lfirst_oid(lc)));
 	foreach(lc, prepared)
-		append(&text, lock_describe_prepared((TransactionId) lfirst_oid(lc)));
+		append(&text, lock_prepared_mark((TransactionId) lfirst_oid(lc)));
 	return text.len > 0 ? text.data : NULL;
 }

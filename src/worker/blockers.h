@@ -6,8 +6,8 @@
 #define TANDEM_BLOCKERS_H
 
 /*
- * The sessions and prepared transactions that process pid waits for, as text
- * for people; NULL: it does not wait.
+ * The sessions and prepared transactions that process pid waits for, with marks
+ * as of lock_session_mark; NULL: it does not wait.
  */
 extern char *blockers_of(int pid);
 

@@ -218,8 +218,11 @@ ask(Build *build)
 
 	if (error == NULL)
 		return build->result;
+	/* the detail of a lock tells of sessions what this role may see of them */
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
-		note_error(build, error->message, error->detail, error->hint);
+		note_error(build, error->message,
+				   error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? NULL : error->detail,
+				   error->hint);
 	ReThrowError(error);
 }
 

@@ -119,7 +119,7 @@ run_step(Fill *fill, Step *step)
 
 	MemoryContextSwitchTo(context);
 	run = step_run_begin(fill->migration, step, fill->worker, fill->workers);
-	throttle = throttle_create(step->relation, fill->workers,
+	throttle = throttle_create(fill->migration, step->relation, fill->workers,
 							   migration_runner_pid(fill->migration));
 	vacuuming_start(&vacuuming, fill->migration, step);
 	SPI_commit();
@@ -211,6 +211,7 @@ start_workers(Fill *fill)
 		order.worker = worker;
 		order.workers = fill->workers;
 		order.step_kind = fill->kind;
+		order.spare = true;
 		handle = process_start("tandem_fill_main", fill->migration->name,
 							   &order);
 		if (handle == NULL)

@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "catalog/migration_forget.h"
 #include "catalog/run_control.h"
 #include "core/extension.h"
 #include "core/lock.h"
@@ -135,9 +136,12 @@ tandem_launcher_main(Datum argument)
 static void
 resume(void *arg)
 {
+	Migration  *migration = migration_by_id(*(int *) arg);
 	ProcessOrder order;
 
-	background_order(*(int *) arg, &order);
+	if (migration == NULL)
+		return;
+	background_order(migration, &order);
 	if (background_start(&order) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -167,6 +171,7 @@ tandem_resume_main(Datum argument)
 			if (error)
 				run_control_set_error(id, error->message, error->hint);
 		}
+		migration_forget_old();
 	}
 	session_end();
 }

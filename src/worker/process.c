@@ -24,6 +24,7 @@
 #include "core/extension.h"
 #include "core/text.h"
 #include "worker/process.h"
+#include "worker/quota.h"
 
 /* Where a role or database has its own, they are meant for its clients. */
 static const char *const settings_of_workers[][2] = {
@@ -65,6 +66,7 @@ process_order_init(ProcessOrder *order, Oid role)
 	order->maintenance_work_mem = maintenance_work_mem;
 	order->max_parallel_maintenance_workers = max_parallel_maintenance_workers;
 	order->role = role;
+	order->payer = GetUserId();
 	order->borrowed = OidIsValid(role) && !can_connect(role);
 }
 
@@ -156,6 +158,8 @@ process_start(const char *function, const char *name,
 	BackgroundWorker worker = {0};
 	BackgroundWorkerHandle *handle;
 
+	if (!quota_is_left(order->payer, order->spare))
+		return NULL;
 	StaticAssertStmt(sizeof(ProcessOrder) <= BGW_EXTRALEN,
 					 "order must fit into bgw_extra");
 	extension_refuse_upgrade();
@@ -222,6 +226,7 @@ process_begin(ProcessOrder *order)
 											  order->borrowed ? InvalidOid : order->role,
 											  COMPAT_WORKER_FLAGS);
 	StartTransactionCommand();
+	quota_take(order->payer, order->spare);
 	if (order->borrowed)
 		take_settings(order->role);
 	for (int i = 0; i < (int) lengthof(settings_of_workers); i++)

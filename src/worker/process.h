@@ -20,6 +20,8 @@ typedef struct ProcessOrder
 								 * superuser's */
 	bool		borrowed;		/* it connects without that role, which
 								 * cannot, and becomes it */
+	Oid			payer;			/* role whose quota of workers it counts to */
+	bool		spare;			/* it leaves one of them for statements */
 	int			migration_id;
 	int			runner;			/* whose run it works for; 0: its own */
 	int			maintenance_work_mem;	/* kB, and the next: as in the session
@@ -37,7 +39,8 @@ typedef struct ProcessOrder
  * An order for a worker in this database with the rights of role.  It connects
  * as that role; where the server would refuse, since the role cannot log in
  * (before 17) or lacks CONNECT, it connects as the bootstrap superuser and
- * becomes the role at once (authority_borrow_session).
+ * becomes the role at once (authority_borrow_session).  It
+ * counts to the quota of the current user.
  */
 extern void process_order_init(ProcessOrder *order, Oid role);
 
@@ -52,7 +55,7 @@ extern void process_explain_failure(const ProcessOrder *order, char **detail,
 /*
  * Starts a worker, which the postmaster does not restart; the caller is told
  * through its latch when it has started and ended.  The handle is in the
- * current memory context.  NULL: no slot is free.
+ * current memory context.  NULL: no worker is free, or not for that role.
  */
 extern BackgroundWorkerHandle *process_start(const char *function,
 											 const char *name,
@@ -60,7 +63,8 @@ extern BackgroundWorkerHandle *process_start(const char *function,
 
 /* For an ERROR after that. */
 #define PROCESS_NONE_FREE_HINT \
-	"Raise max_worker_processes (now %d), or wait until other workers have ended, then call it again; nothing is lost."
+	"Raise max_worker_processes (now %d), or wait until other workers have ended, then call it again; nothing is lost. " \
+	"Of a role that is not superuser tandem.max_workers_per_role limits them, too."
 
 /*
  * First thing in a worker: signals, connection, role, and settings that role or

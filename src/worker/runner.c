@@ -206,21 +206,10 @@ run_steps(Migration *migration, int workers)
 	SPI_commit();
 }
 
-static void
-check_owner(const Migration *migration)
-{
-	ListCell   *lc;
-
-	foreach(lc, sync_relations_of_migration(migration->id))
-		authority_check_owner(lfirst_oid(lc));
-}
-
 void
 runner_run(Migration *migration, int workers)
 {
 	migration_check(migration, ACTION_MIGRATE);
-	/* who starts a run in the background takes the lock for a good start */
-	check_owner(migration);
 	migration_lock_runner(migration, true);
 	migration_wait_for_workers(migration, WORKERS_WAIT_MS);
 	run_steps(migration, workers);

@@ -10,17 +10,38 @@
 #include "utils/snapmgr.h"
 
 #include "catalog/migration_lock.h"
+#include "catalog/migration_rights.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
+#include "core/clock.h"
 #include "core/lock.h"
 #include "core/settings.h"
 #include "worker/process.h"
 #include "worker/steering.h"
 
 #define PAUSE_POLL_MS 200
+#define RIGHTS_EVERY_MS 1000
 
 /* to say what a shorter wait is for would cost more than it does */
 #define SHORT_WAIT_MS 100
+
+/*
+ * A run lasts for days, and a role may lose its rights meanwhile.  The first
+ * look of a process is for its start.
+ */
+static void
+check_rights(const Migration *migration)
+{
+	static int	checked_id = 0;
+	static int64 checked_at = 0;
+
+	if (checked_id == migration->id &&
+		clock_ms_since(checked_at) < RIGHTS_EVERY_MS)
+		return;
+	migration_check_rights(migration, RIGHT_TO_ACT);
+	checked_id = migration->id;
+	checked_at = clock_now();
+}
 
 static char *
 reason_to_wait(const Migration *migration, Throttle *throttle, long *wait_ms)
@@ -35,7 +56,7 @@ reason_to_wait(const Migration *migration, Throttle *throttle, long *wait_ms)
 						quote_identifier(control->paused_by),
 						quote_literal_cstr(migration->name));
 	}
-	return throttle ? throttle_reason(throttle, wait_ms) : NULL;
+	return throttle ? throttle_reason(throttle, control, wait_ms) : NULL;
 }
 
 /*
@@ -55,6 +76,7 @@ may_go(const Migration *migration, int step_id, Throttle *throttle,
 		settings_for_transaction("transaction_isolation", "read committed");
 	process_reload_settings();
 	migration_check_stop(migration);
+	check_rights(migration);
 	reason = reason_to_wait(migration, throttle, &wait_ms);
 	if (reason == NULL && !*said)
 		return true;

@@ -129,14 +129,29 @@ is_refused($node, q(SET SESSION AUTHORIZATION stranger; CALL tandem.migrate('of_
 	qr/ERROR:  permission denied for migration "of_others"\nDETAIL:  .*"app_owner".*\nHINT:  /, 'a stranger with a right on the schema');
 is(ask(q(SELECT phase, background, paused_by, settings FROM tandem.migrations WHERE name = 'of_others')), 'expand|f||{}', 'nothing has changed');
 
-# the creator no longer owns the tables: the run has the rights of whoever calls
+# the creator no longer owns the tables: it has no say any more
 ask('CREATE ROLE new_owner LOGIN; GRANT CREATE ON SCHEMA public TO new_owner; ALTER TABLE of_others OWNER TO new_owner; GRANT INSERT ON seen TO new_owner');
 is_refused($node, q(SET ROLE app_owner; CALL tandem.migrate('of_others', background => true)),
-	qr/ERROR:  .*must be owner of table "of_others".*\nHINT:  /s, 'a creator whose table has changed hands');
+	qr/ERROR:  permission denied for migration "of_others"\nDETAIL:  .*"new_owner".*\nHINT:  /, 'a creator whose table has changed hands');
 is(ask(q(SELECT background, count(*) OVER () > 0 FROM tandem.migrations WHERE name = 'of_others')), 'f|t', 'nobody is left to run it');
 ask(q(SET SESSION AUTHORIZATION new_owner; CALL tandem.migrate('of_others', background => true)));
 wait_for_running($node, q(SELECT running_pid IS NULL AND NOT background FROM tandem.migrations WHERE name = 'of_others'));
 is(ask(q(SELECT phase, error FROM tandem.migrations WHERE name = 'of_others')), 'contract|', 'the new owner brings it to its end');
+
+# a creator that is more than the caller: the run has the caller's rights
+ask(<<'SQL');
+CREATE TABLE of_superuser (id int PRIMARY KEY, price int);
+INSERT INTO of_superuser SELECT i, i FROM generate_series(1, 100) i;
+ALTER TABLE of_superuser OWNER TO app_owner;
+SELECT tandem.create_migration('of_superuser');
+SELECT tandem.add_column('of_superuser', 'of_superuser', 'cents', 'bigint');
+SELECT tandem.sync_column('of_superuser', 'of_superuser', 'price', 'cents', 'spy(price)', '(cents / 100)::int');
+TRUNCATE seen;
+SQL
+($status, $out, $err) = start_as('of_superuser', 'SET SESSION AUTHORIZATION member');
+is($status, 0, 'a migration that a superuser has created: migrate begins') or diag($err);
+is_done('of_superuser', 'a migration that a superuser has created');
+is(ask(q(SELECT tandem.role_name(run_as) FROM tandem.migration WHERE name = 'of_superuser')), 'member', 'its run has the rights of who called');
 
 # a database that lets nobody in any more: what the caller is told, in the background and of a statement
 expand('closed');

@@ -1,0 +1,38 @@
+/*
+ * migration_rights.h
+ *		Who may act on a migration.
+ *
+ * To act on it one needs the rights of the owner of each of its tables,
+ * partitions included, as they are owned now.  One without a table is its
+ * creator's.  A role that is gone gives nothing away.
+ */
+#ifndef TANDEM_MIGRATION_RIGHTS_H
+#define TANDEM_MIGRATION_RIGHTS_H
+
+#include "catalog/migration.h"
+
+/* What is to be done with it: its end may be asked for by one more. */
+typedef enum MigrationRight
+{
+	RIGHT_TO_ACT,
+	RIGHT_TO_ABORT				/* also the owner of the database */
+} MigrationRight;
+
+/* Whether the role may act on the migration. */
+extern bool migration_role_may_act(const Migration *migration, Oid role);
+
+/* Errors unless the current user has the right. */
+extern void migration_check_rights(const Migration *migration,
+								   MigrationRight right);
+
+/*
+ * Errors unless the current user may run the script again that has created the
+ * migration: it is the role that did, or was granted it.  That a superuser has
+ * the rights of every role is no grant: a script that it runs must not go on
+ * with what somebody else has begun under that name.  A migration that is done
+ * changes nothing any more: who was granted the owners of its tables may run its
+ * script, too.
+ */
+extern void migration_check_repeat(const Migration *migration);
+
+#endif							/* TANDEM_MIGRATION_RIGHTS_H */
