@@ -130,13 +130,14 @@ run_portal(const Statement *statement)
 	PortalDrop(portal, false);
 }
 
-/* The event triggers of one event, restricted. */
+/* The event triggers of one event, restricted; of a table that has gone, none. */
 static void
 fire(const Statement *statement, void (*event) (Node *))
 {
 	AuthorityScope scope;
 
-	(void) authority_enter_owner_of(&scope, statement->relid);
+	if (!authority_enter_owner_of(&scope, statement->relid))
+		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	event(statement->raw->stmt);
 	PopActiveSnapshot();

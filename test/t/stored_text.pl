@@ -145,6 +145,25 @@ foreach my $owner (
 is(ask(q(SELECT rolsuper FROM pg_roles WHERE rolname = 'ex')), 'f', 'the owner is no superuser');
 ask('GRANT CONNECT ON DATABASE postgres TO PUBLIC; ALTER ROLE ex LOGIN');
 
+# In a session of the owner's own there is nothing to get at: DDL is plain DDL there, so that the event
+# triggers of others may do whatever they may in the owner's own ALTER TABLE.
+ask(<<'SQL');
+CREATE FUNCTION scratch() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF session_user = 'ex' AND current_setting('application_name') <> 'pg_tandem' THEN
+		CREATE TEMP TABLE IF NOT EXISTS scratch ();
+		INSERT INTO public.recorded VALUES ('scratch');
+	END IF;
+END $$;
+SQL
+expand('own_session');
+ask(q(CREATE EVENT TRIGGER scratch ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION scratch()));
+$node->command_ok([ 'psql', '-X', '-v', 'ON_ERROR_STOP=1', '-U', 'ex', '-d', $node->connstr('postgres'), '-c', q(CALL tandem.migrate('own_session')) ],
+	'migrate in a session of the owner');
+ask('DROP EVENT TRIGGER scratch');
+is(ask(q(SELECT count(*) > 0 FROM recorded WHERE tag = 'scratch')), 't', 'event triggers may do what they may there');
+seen();
+
 # A dump restored by a superuser: the rights that the owner needs are granted at its end.
 ask('CREATE DATABASE before');
 ask('CREATE EXTENSION pg_tandem', 'before');
