@@ -39,7 +39,7 @@ ALTER PUBLICATION p SET (publish = 'insert, delete');
 CALL try('keyless');
 ALTER PUBLICATION p SET (publish = 'insert, update, delete');
 CALL try('keyed');
--- the server would let no UPDATE happen, so no fill either
+-- the server lets no UPDATE happen, so there will be no fill either
 CALL try('other_key');
 ALTER TABLE keyless REPLICA IDENTITY NOTHING;
 CALL try('keyless');

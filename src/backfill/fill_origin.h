@@ -5,6 +5,7 @@
 #ifndef TANDEM_FILL_ORIGIN_H
 #define TANDEM_FILL_ORIGIN_H
 
+#include "core/compat.h"
 #include "sync/row_state.h"
 
 /*
@@ -26,7 +27,8 @@ extern void fill_origin_leave(uint16 before);
  * Errors: up of a column of rel is volatile, and a fill that is not sent would
  * give each server a value of its own.
  */
-extern void fill_refuse_volatile(Relation rel, const char *column) pg_attribute_noreturn();
+COMPAT_NORETURN extern void fill_refuse_volatile(Relation rel,
+												 const char *column);
 
 /*
  * The same, for a fill that is not sent, if the loaded row is unfilled for a

@@ -10,27 +10,47 @@
 
 #include "access/table.h"
 #include "catalog/pg_publication.h"
-#include "executor/executor.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "catalog/subscription.h"
 #include "core/compat.h"
-#include "core/quoting.h"
 #include "ddl/partitions.h"
 #include "ddl/replicated_table.h"
 
-/* Whether an UPDATE or DELETE is sent with the whole old row and no key. */
-static bool
-is_sent_without_key(Relation rel)
+/* What is wrong with how a table sends its changes. */
+typedef struct SendProblems
+{
+	bool		cannot;			/* an UPDATE of it fails, and so will the fill */
+	bool		keyless;		/* the whole old row is sent, and no key */
+} SendProblems;
+
+static void
+look_at_publications(Relation rel, SendProblems *problems)
 {
 	PublicationDesc published;
+	bool		full = rel->rd_rel->relreplident == REPLICA_IDENTITY_FULL;
 
-	if (rel->rd_rel->relreplident != REPLICA_IDENTITY_FULL ||
-		OidIsValid(compat_primary_key_index(rel)))
-		return false;
+	if (full ? OidIsValid(compat_primary_key_index(rel))
+		: OidIsValid(RelationGetReplicaIndex(rel)))
+		return;
 	RelationBuildPublicationDesc(rel, &published);
-	return published.pubactions.pubupdate || published.pubactions.pubdelete;
+	if (!full)
+		problems->cannot |= published.pubactions.pubupdate;
+	else
+		problems->keyless |= published.pubactions.pubupdate ||
+			published.pubactions.pubdelete;
+}
+
+static void
+warn_of_failure(Oid relid)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("table \"%s\" does not have a replica identity and publishes updates",
+					get_rel_name(relid)),
+			 errdetail("The backfill will fail as any UPDATE of the table does."),
+			 errhint("Before migrate, give the table and each of its partitions a primary key, or set REPLICA IDENTITY USING INDEX.")));
 }
 
 static void
@@ -41,25 +61,25 @@ warn_of_lost_changes(Oid relid)
 			 errmsg("table \"%s\" is published with REPLICA IDENTITY FULL and has no primary key",
 					get_rel_name(relid)),
 			 errdetail("A subscriber that has no key either finds the row of an UPDATE or DELETE by all columns. Where it fills the new columns itself, and only one of the two servers has filled them, it finds none, and the change is lost there without an error."),
-			 errhint("Add a primary key on the subscribers before they expand, or expand here only, so that the fill is sent to them: ALTER TABLE %s ADD PRIMARY KEY (...);",
-					 quoting_relation(relid))));
+			 errhint("Before a subscriber expands as well, add a primary key to the table there.")));
 }
 
 void
 replicated_table_check(Oid relid)
 {
-	bool		keyless = false;
+	SendProblems problems = {0};
 	ListCell   *lc;
 
 	foreach(lc, table_leaves(relid))
 	{
 		Relation	leaf = table_open(lfirst_oid(lc), NoLock);
 
-		CheckCmdReplicaIdentity(leaf, CMD_UPDATE);
 		subscription_check_key(leaf);
-		keyless |= is_sent_without_key(leaf);
+		look_at_publications(leaf, &problems);
 		table_close(leaf, NoLock);
 	}
-	if (keyless)
+	if (problems.cannot)
+		warn_of_failure(relid);
+	if (problems.keyless)
 		warn_of_lost_changes(relid);
 }

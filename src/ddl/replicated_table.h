@@ -6,10 +6,10 @@
 #define TANDEM_REPLICATED_TABLE_H
 
 /*
- * Errors when the fill could not write the table's rows as they are published
- * (its own error is the server's), or when changes that arrive by a
- * subscription would be lost (subscription_check_key).  Warns when subscribers
- * might lose changes that are sent.  The table and its partitions are locked.
+ * Errors when changes that arrive by a subscription would be lost
+ * (subscription_check_key).  Warns when the fill would fail, since an UPDATE
+ * could not be sent, and when subscribers might lose changes that are sent.
+ * The table and its partitions are locked.
  */
 extern void replicated_table_check(Oid relid);
 
