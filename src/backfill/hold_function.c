@@ -23,6 +23,15 @@
 
 #define HINT "Set tandem.hold_function to the name of a function without arguments that returns boolean or text, or to '' for none."
 
+static void
+refuse_missing(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_FUNCTION),
+			 errmsg("function %s() does not exist", setting_hold_function),
+			 errhint(HINT)));
+}
+
 static Oid
 find_function(void)
 {
@@ -31,10 +40,7 @@ find_function(void)
 	Oid			type;
 
 	if (!OidIsValid(funcid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function %s() does not exist", setting_hold_function),
-				 errhint(HINT)));
+		refuse_missing();
 	type = get_func_rettype(funcid);
 	if (get_func_prokind(funcid) != PROKIND_FUNCTION ||
 		get_func_retset(funcid) || (type != BOOLOID && type != TEXTOID))
@@ -44,6 +50,18 @@ find_function(void)
 						setting_hold_function),
 				 errhint(HINT)));
 	return funcid;
+}
+
+static char *
+qualified_name(Oid funcid)
+{
+	char	   *schema = get_namespace_name(get_func_namespace(funcid));
+	char	   *name = get_func_name(funcid);
+
+	/* dropped since it was found */
+	if (schema == NULL || name == NULL)
+		refuse_missing();
+	return quote_qualified_identifier(schema, name);
 }
 
 static char *
@@ -67,8 +85,7 @@ static char *
 ask(MemoryContext caller)
 {
 	Oid			funcid = find_function();
-	char	   *function = quote_qualified_identifier(get_namespace_name(get_func_namespace(funcid)),
-													  get_func_name(funcid));
+	char	   *function = qualified_name(funcid);
 	char	   *reason = NULL;
 
 	SPI_connect();

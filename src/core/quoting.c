@@ -12,17 +12,27 @@
 #include "core/hint.h"
 #include "core/quoting.h"
 
+/* What another session has dropped meanwhile has no name and no schema. */
 char *
 quoting_relation(Oid relid)
 {
 	char	   *name = get_rel_name(relid);
+	char	   *schema = get_namespace_name(get_rel_namespace(relid));
 
-	if (name == NULL)
+	if (name == NULL || schema == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relid)));
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  name);
+	return quote_qualified_identifier(schema, name);
+}
+
+char *
+quoting_name(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	return name ? pstrdup(quote_identifier(name))
+		: psprintf("a relation that was dropped (OID %u)", relid);
 }
 
 Oid

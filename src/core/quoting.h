@@ -8,6 +8,9 @@
 /* schema.table of relid, quoted where needed; palloc'd */
 extern char *quoting_relation(Oid relid);
 
+/* The name of relid alone, for people, quoted where needed: never NULL. */
+extern char *quoting_name(Oid relid);
+
 /*
  * The relation that text names, as the session's search_path sees it.  Takes
  * no lock.  Errors: no such relation, or text is not a name.

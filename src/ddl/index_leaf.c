@@ -55,7 +55,7 @@ create_index(const Step *step, const FoundIndex *found, const char *progress,
 							  index_qualified_name(found));
 	piece->doing = psprintf("building index %s on %s%s",
 							quote_identifier(step->object),
-							quote_identifier(get_rel_name(found->table)),
+							quoting_name(found->table),
 							progress);
 	return BUILD_STATEMENT;
 }

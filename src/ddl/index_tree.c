@@ -182,7 +182,7 @@ create_branch(const Step *step, const FoundIndex *found, BuildPiece *piece)
 	piece->relation = found->table;
 	piece->doing = psprintf("creating index %s on partitioned table %s",
 							quote_identifier(found->name),
-							quote_identifier(get_rel_name(found->table)));
+							quoting_name(found->table));
 	/* keeps out who writes through this table, for the instant of an entry */
 	lock_relations(list_make1_oid(found->table), ShareLock);
 	if (get_rel_name(found->table) == NULL ||
@@ -226,7 +226,7 @@ attach(const Step *step, const Pair *pair, BuildPiece *piece)
 	piece->relation = pair->table;
 	piece->doing = psprintf("attaching index %s of %s",
 							quote_identifier(step->object),
-							quote_identifier(get_rel_name(pair->table)));
+							quoting_name(pair->table));
 	/* of the tables first, as whoever reads them does */
 	lock_ancestors(pair->parent);
 	lock_relations(list_make2_oid(pair->parent_table, pair->table),
@@ -245,7 +245,7 @@ attach(const Step *step, const Pair *pair, BuildPiece *piece)
 	{
 		/* DETACH CONCURRENTLY, which is not at its end */
 		piece->doing = psprintf("waiting for a partition of %s to be detached",
-								quote_identifier(get_rel_name(pair->parent_table)));
+								quoting_name(pair->parent_table));
 		return BUILD_WAIT;
 	}
 	return BUILD_AGAIN;
@@ -259,8 +259,8 @@ drop_empty(Oid index, BuildPiece *piece)
 
 	piece->relation = table;
 	piece->doing = psprintf("making index %s anew, as %s has no partitions any more",
-							quote_identifier(get_rel_name(index)),
-							quote_identifier(get_rel_name(table)));
+							quoting_name(index),
+							quoting_name(table));
 	lock_relations(list_make1_oid(table), AccessExclusiveLock);
 	if (find_inheritance_children(table, NoLock) == NIL)
 		ddl_run(psprintf("DROP INDEX %s", quoting_relation(index)));
@@ -274,7 +274,7 @@ rebuild(Oid index, BuildPiece *piece)
 	piece->statement = psprintf("REINDEX INDEX CONCURRENTLY %s",
 								quoting_relation(index));
 	piece->doing = psprintf("rebuilding invalid index %s",
-							quote_identifier(get_rel_name(index)));
+							quoting_name(index));
 	return BUILD_STATEMENT;
 }
 
