@@ -124,22 +124,3 @@ INSERT INTO t (k) VALUES (12);
 FETCH ALL FROM c;
 COMMIT;
 SELECT * FROM rows;
-
--- a partition that DETACH CONCURRENTLY has not taken away yet: its rows are noted like those of others
-CREATE TABLE d (k integer PRIMARY KEY, a text) PARTITION BY RANGE (k);
-CREATE TABLE d1 PARTITION OF d FOR VALUES FROM (0) TO (10);
-CREATE TABLE d2 PARTITION OF d FOR VALUES FROM (10) TO (20);
-SELECT tandem.create_migration('d');
-SELECT tandem.add_column('d', 'd', 'b', 'integer');
-SELECT tandem.sync_column('d', 'd', 'a', 'b', 'a::integer', 'b::text', on_error => 'quarantine');
-BEGIN;
-SELECT count(*) FROM d;
-PREPARE TRANSACTION 'reader';
-SET statement_timeout = '200ms';
-ALTER TABLE d DETACH PARTITION d2 CONCURRENTLY;
-RESET statement_timeout;
-SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = 'd2'::regclass;
-INSERT INTO d2 (k, a) VALUES (11, 'eleven'), (12, '12');
-COMMIT PREPARED 'reader';
-SELECT k, a, b FROM d2 ORDER BY k;
-SELECT relation, key, direction FROM tandem.quarantine;

@@ -34,6 +34,15 @@
 /* of a function that a default of the server or database names */
 #define FIXED_SEARCH_PATH "pg_catalog"
 
+static void
+refuse_missing(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_FUNCTION),
+			 errmsg("function %s() does not exist", name),
+			 errhint(HINT)));
+}
+
 typedef struct Hold
 {
 	const char *name;
@@ -49,10 +58,7 @@ hold_function_find(const char *name)
 	Oid			type;
 
 	if (!OidIsValid(funcid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function %s() does not exist", name),
-				 errhint(HINT)));
+		refuse_missing(name);
 	type = get_func_rettype(funcid);
 	if (get_func_prokind(funcid) != PROKIND_FUNCTION ||
 		get_func_retset(funcid) || (type != BOOLOID && type != TEXTOID))
@@ -79,6 +85,18 @@ hold_function_owner(Oid funcid)
 }
 
 static char *
+qualified_name(Oid funcid, const char *wanted)
+{
+	char	   *schema = get_namespace_name(get_func_namespace(funcid));
+	char	   *name = get_func_name(funcid);
+
+	/* dropped since it was found */
+	if (schema == NULL || name == NULL)
+		refuse_missing(wanted);
+	return quote_qualified_identifier(schema, name);
+}
+
+static char *
 reason_of_result(const Hold *hold, Oid type, const char *function)
 {
 	bool		isnull;
@@ -98,8 +116,7 @@ reason_of_result(const Hold *hold, Oid type, const char *function)
 static char *
 call_function(const Hold *hold, Oid funcid, MemoryContext caller)
 {
-	char	   *function = quote_qualified_identifier(get_namespace_name(get_func_namespace(funcid)),
-													  get_func_name(funcid));
+	char	   *function = qualified_name(funcid, hold->name);
 	char	   *reason = NULL;
 
 	SPI_connect();

@@ -32,12 +32,15 @@ static char *
 equality_of(Oid type)
 {
 	Oid			operator = lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr;
+	char	   *schema;
+	char	   *name;
 
 	if (!OidIsValid(operator))
 		return NULL;
-	return psprintf("%s.%s",
-					quote_identifier(get_namespace_name(get_func_namespace(get_opcode(operator)))),
-					get_opname(operator));
+	schema = get_namespace_name(get_func_namespace(get_opcode(operator)));
+	name = get_opname(operator);
+	return schema && name
+		? psprintf("%s.%s", quote_identifier(schema), name) : NULL;
 }
 
 /* A query for the ctids of the rows with the key $1 (JSON). */

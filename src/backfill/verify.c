@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "backfill/batch.h"
@@ -171,15 +172,24 @@ scan_blocks(void *arg)
 	VerifyScan *verify = arg;
 	Relation	rel = verify->state->rel;
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	MemoryContext caller = CurrentMemoryContext;
+
+	/* what an error, or an equality function, leaves of a row goes with it */
+	MemoryContext row = AllocSetContextCreate(caller, "tandem verify",
+											  ALLOCSET_SMALL_SIZES);
 	TableScanDesc scan = table_rows_begin_scan(rel, verify->first,
 											   verify->last);
 
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(row);
 		verify_row(verify->state, verify->migration, slot, &verify->result,
 				   verify->guarded);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(row);
 	}
+	MemoryContextDelete(row);
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 }

@@ -12,12 +12,13 @@
 #include "core/hint.h"
 #include "core/quoting.h"
 
+/* What another session has dropped meanwhile has no name and no schema. */
 char *
 quoting_raw_name(Oid relid)
 {
 	char	   *name = get_rel_name(relid);
 
-	if (name == NULL)
+	if (name == NULL || get_namespace_name(get_rel_namespace(relid)) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relid),

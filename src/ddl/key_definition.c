@@ -259,6 +259,10 @@ key_check(Oid relid, Constraint *key, const char *definition)
 char *
 key_leaf_name(Oid relid, Oid leaf, const char *name)
 {
-	return relid == leaf ? pstrdup(name)
-		: derived_name(quoting_raw_name(leaf), name);
+	char	   *table = get_rel_name(leaf);
+
+	if (relid == leaf)
+		return pstrdup(name);
+	/* of a leaf that was dropped meanwhile, no matter which */
+	return derived_name(table ? table : psprintf("%u", leaf), name);
 }

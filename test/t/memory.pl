@@ -92,4 +92,17 @@ is_flat('fill', "CALL tandem.migrate('filled')");
 # nothing is left to fill, so this proves
 is_flat('verify', q(SELECT * FROM tandem.verify('filled')));
 
+# the same of rows whose transform raises, each in a subtransaction
+$rows = 20000;
+$late = $rows - 1;
+ask(<<"SQL");
+CREATE TABLE raising (id int PRIMARY KEY, price int);
+INSERT INTO raising SELECT i, i FROM generate_series(1, $rows) i;
+SELECT tandem.create_migration('raising');
+SELECT tandem.add_column('raising', 'raising', 'cents', 'bigint');
+SELECT tandem.sync_column('raising', 'raising', 'price', 'cents',
+	'CASE WHEN id IN ($early, $late) THEN noted(id, price) ELSE (1 / (price - price))::bigint END', on_error => 'quarantine');
+SQL
+is_flat('verify of rows that raise', q(SELECT * FROM tandem.verify('raising')));
+
 done_testing();
