@@ -172,9 +172,9 @@ static void
 check_dropped(const EventTriggerData *data)
 {
 	List	   *tables = restore_is_running() ? NIL : oids_from_query(
-										 "SELECT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid "
-										 "FROM pg_event_trigger_dropped_objects() d "
-										 "WHERE d.object_type = 'trigger' AND d.address_names[3] = '" SYNC_TRIGGER_NAME "'");
+																	  "SELECT to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))::oid "
+																	  "FROM pg_event_trigger_dropped_objects() d "
+																	  "WHERE d.object_type = 'trigger' AND d.address_names[3] = '" SYNC_TRIGGER_NAME "'");
 	ListCell   *lc;
 
 	foreach(lc, tables)
@@ -292,7 +292,7 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 	}
 	/* the extension itself may be on its way in or out */
 	else if (!ddl_is_running() && !creating_extension &&
-		OidIsValid(extension_schema()))
+			 OidIsValid(extension_schema()))
 	{
 		List	   *tables = sync_relations_live();
 
