@@ -4,7 +4,7 @@
 
 -- refuses a schema tandem that is there already: what is in it is not ours
 CREATE FUNCTION pg_catalog.tandem_script_begin() RETURNS void
-AS 'MODULE_PATHNAME' LANGUAGE C;
+AS 'MODULE_PATHNAME', 'tandem_script_begin' LANGUAGE C;
 SELECT pg_catalog.tandem_script_begin();
 DROP FUNCTION pg_catalog.tandem_script_begin();
 
@@ -762,7 +762,7 @@ COMMENT ON VIEW tandem.quarantine IS 'rows whose transform raised an error, with
  */
 
 CREATE FUNCTION pg_catalog.tandem_script_privileges() RETURNS void
-AS 'MODULE_PATHNAME' LANGUAGE C;
+AS 'MODULE_PATHNAME', 'tandem_script_privileges' LANGUAGE C;
 SELECT pg_catalog.tandem_script_privileges();
 DROP FUNCTION pg_catalog.tandem_script_privileges();
 

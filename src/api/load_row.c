@@ -17,7 +17,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -28,6 +27,7 @@
 
 #include "catalog/registry.h"
 #include "core/compat.h"
+#include "core/extension.h"
 #include "core/query.h"
 #include "core/role_reference.h"
 #include "core/sql_function.h"
@@ -228,10 +228,12 @@ tandem_load_row(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_BY_INSERT(data->tg_event) ||
 		!TRIGGER_FIRED_BEFORE(data->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(data->tg_event))
+		!TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
+		RelationGetNamespace(data->tg_relation) != extension_schema())
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function tandem.load_row() can only be called by the triggers of the extension's tables")));
+				 errmsg("function tandem.load_row() can only be called by the triggers of the extension's tables"),
+				 errhint("CREATE EXTENSION pg_tandem makes these triggers.")));
 	tuple = data->tg_trigtuple;
 	/* our own statements say themselves when they change it */
 	if (!query_is_running())

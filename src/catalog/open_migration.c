@@ -7,20 +7,16 @@
 #include "access/genam.h"
 #include "access/relation.h"
 #include "access/table.h"
-#include "catalog/namespace.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "catalog/open_migration.h"
+#include "core/extension.h"
 
 bool
 open_migration_exists(void)
 {
-	Oid			schema = get_namespace_oid("tandem", true);
-	Oid			table_oid = OidIsValid(schema)
-		? get_relname_relid("migration", schema) : InvalidOid;
-	Oid			index_oid = OidIsValid(schema)
-		? get_relname_relid("migration_open_idx", schema) : InvalidOid;
+	Oid			table_oid = extension_relation("migration", true);
+	Oid			index_oid = extension_relation("migration_open_idx", true);
 	Relation	table;
 	SysScanDesc scan;
 	bool		exists;

@@ -63,7 +63,7 @@ extension_relation(const char *name, bool missing_ok)
 {
 	Oid			schema = extension_schema();
 	Oid			relid = OidIsValid(schema)
-		? get_relname_relid(name, schema) : InvalidOid;
+	? get_relname_relid(name, schema) : InvalidOid;
 
 	if (!OidIsValid(relid) && !missing_ok)
 		ereport(ERROR,

@@ -38,6 +38,7 @@ text_valid(const char *text)
 
 	if (text == NULL || pg_verify_mbstr(encoding, text, (int) strlen(text), true))
 		return text;
+
 	copy = pstrdup(text);
 	for (byte = copy; *byte != '\0';)
 	{

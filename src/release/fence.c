@@ -285,7 +285,10 @@ declare_at_start(void)
 void
 fence_init(void)
 {
-	/* pg_upgrade's own sessions may have a release from their role or database */
+	/*
+	 * pg_upgrade's own sessions may have a release from their role or
+	 * database
+	 */
 	if (IsBinaryUpgrade)
 		return;
 	/* a session's libraries are loaded before its processing is normal */

@@ -7,7 +7,9 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xlog.h"
 #include "catalog/pg_trigger.h"
+#include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -76,7 +78,9 @@ sync_trigger_version(Oid relid)
 
 	if (!sync_trigger_row(relid, &row))
 		return NULL;
-	return psprintf("%u:%u", row.oid, row.xmin);
+	/* a restored database may number its triggers and transactions alike */
+	return psprintf(UINT64_FORMAT "/%u:%u:%u", GetSystemIdentifier(),
+					MyDatabaseId, row.oid, row.xmin);
 }
 
 char *

@@ -44,8 +44,8 @@ launcher_register(void)
 
 	/*
 	 * pg_upgrade starts the old server when it has taken note of the next
-	 * transaction number: rows that are written then have numbers that the new
-	 * server gives out once more
+	 * transaction number: rows that are written then have numbers that the
+	 * new server gives out once more
 	 */
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;

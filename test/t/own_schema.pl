@@ -116,6 +116,9 @@ is($session->query_safe('SET tandem.release = 99; SELECT count(*) FROM t'), 2, '
 $node->safe_psql('trap', 'ALTER SCHEMA hers RENAME TO tandem');
 is($session->query_safe('SELECT count(*) FROM t'), 2, 'and does not take another schema for it');
 is($node->safe_psql('trap', 'SELECT * FROM sprung'), '', 'in which nothing has been read or executed');
+$node->safe_psql('trap', 'ALTER SCHEMA tandem RENAME TO hers; CREATE EXTENSION pg_tandem; SELECT tandem.register_release(7); SELECT tandem.switch_release(7)');
+$session->query('SELECT count(*) FROM t');
+like($session->{stderr}, qr/release 99 is not served yet/, 'it finds the extension when it is made again');
 $session->quit;
 
 done_testing();

@@ -30,7 +30,7 @@ sub start_for_upgrade
 
 # only a superuser can connect to such a server, so the run is one's of a superuser
 expand_table($node, 'items', rows => 4000);
-$node->safe_psql('postgres', q(SELECT tandem.create_migration('empty')));
+$node->safe_psql('postgres', q(SELECT tandem.create_migration('empty'), tandem.register_release(1)));
 run_slowly($node, 'items', 2);
 $node->stop;
 like(slurp_file($node->logfile), qr/registering background worker "pg_tandem: launcher"/, 'as a rule a launcher is registered');
@@ -57,7 +57,7 @@ my %calls = (
 	q(SELECT tandem.add_index('empty', 'CREATE INDEX ON items (price)')) => 'add_index',
 	q(SELECT tandem.add_not_null('empty', 'items', 'price')) => 'add_not_null',
 	q(SELECT tandem.add_constraint('empty', 'items', 'c', 'CHECK (price > 0)')) => 'add_constraint',
-	'SELECT tandem.register_release(1)' => 'register_release',
+	'SELECT tandem.register_release(2)' => 'register_release',
 	'SELECT tandem.switch_release(1)' => 'switch_release',
 	q(SELECT tandem.set_dependency('d', 1)) => 'set_dependency',
 	'SELECT tandem.create_views(1)' => 'create_views',
