@@ -76,6 +76,7 @@ my %functions = (
 	health => { release => 1, requires => q('{"a": 1}') },
 	register_release => { release => 1, comment => q('c') },
 	set_dependency => { name => q('search'), version => 1 },
+	create_views => { release => 1, relations => q('{items}'), schemas => q('{public}') },
 	migrate => { migration => q('m'), if_running => q('error') },
 	contract => { migration => q('m'), undeclared => q('refuse') },
 	abort => { migration => q('m') },
@@ -162,6 +163,31 @@ SQL
 	is(sql('SELECT count(*) FROM tandem.progress WHERE migration <> $$m$$ AND state <> $$done$$'), '0', "$text: every step is done");
 	sql("SET ROLE $r; CALL tandem.contract($m, undeclared => 'ignore')");
 	is(sql("SELECT $n, $b FROM $s.$t WHERE key = 99"), '9|9', "$text: contracted");
+	# views of tables in two schemas, made by another role than their owner
+	my ($u, $g) = map { identifier(substr("$_$text", 0, 60)) } qw(u g);
+	sql(<<"SQL");
+CREATE ROLE $g;
+CREATE SCHEMA $u;
+GRANT USAGE ON SCHEMA $u TO $g;
+CREATE TABLE $u.$t (id int, $o int);
+COMMENT ON COLUMN $u.$t.$o IS @{[literal($text)]};
+GRANT SELECT ($o) ON $u.$t TO $r;
+ALTER TABLE $u.$t OWNER TO $g;
+SELECT tandem.create_views(43, relations => ARRAY[$relation, @{[literal("$u.$t")]}]);
+SELECT tandem.create_views(43, schemas => ARRAY[@{[literal($schema)]}]);
+SQL
+	is(sql(q(SELECT count(*) FILTER (WHERE view::text LIKE 'release\_43.%'), count(*) FROM tandem.view WHERE release = 43)), '1|2',
+		"$text: views in two schemas");
+	sql(<<"SQL");
+DO \$\$ DECLARE v name; BEGIN
+	FOR v IN SELECT nspname FROM pg_namespace WHERE nspname LIKE '%release\_43' LOOP
+		EXECUTE format('DROP SCHEMA %I CASCADE', v);
+	END LOOP;
+END \$\$;
+DROP OWNED BY $g;
+DROP SCHEMA $u;
+DROP ROLE $g;
+SQL
 	sql("DELETE FROM tandem.registry; DELETE FROM tandem.migration WHERE name <> 'm'; DROP OWNED BY $r; DROP ROLE $r");
 }
 is_clean('names');

@@ -1,0 +1,66 @@
+# Views of releases, and partitions that have nothing to fill, over dump and restore and in a copy of the
+# database: each view stays with its owner and in its schema, and no note of a trigger outlives it.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PostgreSQL::Test::Utils;
+use TandemTest;
+use Test::More;
+
+my $node = new_server('main');
+my $folder = PostgreSQL::Test::Utils::tempdir;
+my @to = ('-h', $node->host, '-p', $node->port);
+my $views = q(SELECT v.view, v.relation, c.relowner::regrole FROM tandem.view v JOIN pg_class c ON c.oid = v.view ORDER BY v.view::text);
+
+$node->safe_psql('postgres', 'CREATE ROLE app_owner; CREATE DATABASE app');
+$node->safe_psql('app', <<'SQL');
+CREATE EXTENSION pg_tandem;
+CREATE SCHEMA a AUTHORIZATION app_owner;
+CREATE SCHEMA b AUTHORIZATION app_owner;
+SET ROLE app_owner;
+CREATE TABLE a.items (id int, price int) PARTITION BY RANGE (id);
+CREATE TABLE a.items1 PARTITION OF a.items FOR VALUES FROM (0) TO (10);
+CREATE TABLE b.items (id int PRIMARY KEY, n int);
+INSERT INTO a.items VALUES (1, 1);
+SELECT tandem.create_migration('m', release => 2);
+SELECT tandem.add_column('m', 'a.items', 'cents', 'bigint');
+SELECT tandem.sync_column('m', 'a.items', 'price', 'cents', 'coalesce(price, 0) * 100', 'cents / 100');
+CALL tandem.migrate('m');
+RESET ROLE;
+-- the superuser's schemas, the owner's views
+SELECT tandem.create_views(2, relations => '{a.items,b.items}');
+SET ROLE app_owner;
+CREATE TABLE a.items2 PARTITION OF a.items FOR VALUES FROM (10) TO (20);
+INSERT INTO a.items (id, price) VALUES (11, 1);
+UPDATE a.items SET cents = NULL WHERE id = 11;
+SQL
+is($node->safe_psql('app', $views), "b__release_2.items|b.items|app_owner\nrelease_2.items|a.items|app_owner", 'views in two schemas');
+is($node->safe_psql('app', 'SELECT count(*) FROM tandem.filled_leaf'), 1, 'a partition that has nothing to fill');
+
+$node->command_ok([ 'pg_dump', @to, '-Fc', '-f', "$folder/app", 'app' ], 'dump');
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
+$node->command_ok([ 'pg_restore', '-e', @to, '-d', 'restored', "$folder/app" ], 'restore');
+$node->safe_psql('postgres', 'CREATE DATABASE copied TEMPLATE app');
+
+foreach my $db ('restored', 'copied')
+{
+	my ($status, $out, $err) = $node->psql($db, q(SELECT tandem.create_views(2, relations => '{a.items,b.items}')));
+	is($status, 0, "$db: create_views") or diag($err);
+	is($node->safe_psql($db, $views), "b__release_2.items|b.items|app_owner\nrelease_2.items|a.items|app_owner",
+		"$db: each view is where it was");
+	$node->safe_psql($db, 'INSERT INTO release_2.items (id, cents) VALUES (2, 200)');
+	is($node->safe_psql($db, 'SELECT price FROM a.items WHERE id = 2'), 2, "$db: they stay writable");
+	is($node->safe_psql($db, q(SELECT has_schema_privilege('app_owner', 'release_2', 'CREATE'))), 'f', "$db: and their schema closed");
+	# the trigger that had seen every row is not this one, as far as anybody can tell
+	$node->safe_psql($db, 'UPDATE a.items SET id = 12 WHERE id = 11');
+	is($node->safe_psql($db, 'SELECT cents FROM a.items WHERE id = 12'), 0, "$db: the partition is filled as any other");
+	is($node->safe_psql($db, q(SELECT count(*) FROM tandem.filled_leaf)), $db eq 'copied' ? 1 : 0, "$db: nothing is noted of the old one");
+	($status, $out, $err) = $node->psql($db, q(SET ROLE app_owner; CALL tandem.migrate('m'); CALL tandem.contract('m', undeclared => 'ignore')));
+	is($status, 0, "$db: migrate and contract") or diag($err);
+	$node->safe_psql($db, 'INSERT INTO release_2.items (id, cents) VALUES (3, 300)');
+}
+
+done_testing();
