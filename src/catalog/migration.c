@@ -203,17 +203,14 @@ migration_act(Migration *migration, PhaseAction action, const char *detail,
  * Only a role that may switch releases may have a migration that decides which
  * are served: anybody else could have all of them refused.
  */
-static bool
-may_move_releases(int release)
+static void
+notice_not_followed(int release)
 {
-	if (registry_may_change())
-		return true;
 	ereport(NOTICE,
 			(errmsg("release %d is noted, but the release registry does not follow this migration",
 					release),
 			 errhint("To have it follow: GRANT EXECUTE ON FUNCTION tandem.switch_release TO %s; before it is created.",
 					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
-	return false;
 }
 
 static const char *
@@ -333,9 +330,20 @@ creating_transaction(const char *name)
 	return TransactionIdIsValid(xid) ? SubTransGetTopmostTransaction(xid) : xid;
 }
 
+static void
+creation_in_way(const char *name, TransactionId xid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("migration \"%s\" is being created by another session",
+					name),
+			 errdetail("In the way: %s.", lock_describe_transaction(xid)),
+			 errhint("Let that session end its transaction, or choose another name.")));
+}
+
 /*
- * The unique index on the name is what keeps two sessions from creating the
- * same migration.  False: another has, and committed.
+ * The unique index on the name has the last word.  False: another session has
+ * created it, and committed.
  */
 static bool
 try_insert(Creation *creation)
@@ -345,37 +353,57 @@ try_insert(Creation *creation)
 
 	if (error == NULL)
 		return true;
-	if (error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION &&
-		error->constraint_name &&
-		strcmp(error->constraint_name, "migration_name_key") == 0)
-	{
-		FreeErrorData(error);
-		return false;
-	}
-	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		creation_in_way(creation->name, creating_transaction(creation->name));
+	if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION ||
+		error->constraint_name == NULL ||
+		strcmp(error->constraint_name, "migration_name_key") != 0)
 		ReThrowError(error);
-	ereport(ERROR,
-			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("migration \"%s\" is being created by another session",
-					creation->name),
-			 errdetail("In the way: %s.",
-					   lock_describe_transaction(creating_transaction(creation->name))),
-			 errhint("Let that session end its transaction, or choose another name.")));
+	FreeErrorData(error);
+	return false;
+}
+
+/*
+ * One try; false: look again.  Who creates it first is settled under a lock that
+ * is had for that moment alone, so that nobody can keep it; who comes later waits
+ * for the transaction of the first.  Without that a serializable one would fail.
+ */
+static bool
+insert_alone(Creation *creation, int64 give_up)
+{
+	TransactionId other;
+	bool		inserted = false;
+
+	migration_lock_creation(creation->name);
+	other = creating_transaction(creation->name);
+	if (!TransactionIdIsValid(other))
+		inserted = try_insert(creation);
+	migration_unlock_creation(creation->name);
+	if (!TransactionIdIsValid(other))
+		return inserted;
+	if (clock_now() >= give_up)
+		creation_in_way(creation->name, other);
+	lock_wait_for_transaction(psprintf("%u", other),
+							  (int) Max(clock_ms_until(give_up), 1));
+	return false;
 }
 
 static Migration *
-insert_new(const char *name, int release, const char *comment)
+insert_new(const char *name, int release, const char *comment, bool registered,
+		   int64 give_up)
 {
 	Creation	creation = {
 		.name = name,.release = release,.comment = comment,
-		.registered = release > 0 && may_move_releases(release)
+		.registered = registered
 	};
 	Migration  *migration;
 
-	if (!try_insert(&creation))
+	if (!insert_alone(&creation, give_up))
 		return NULL;
-	if (creation.registered)
+	if (registered)
 		registry_changed();
+	else if (release > 0)
+		notice_not_followed(release);
 	migration = read_migration(name);
 	record_event(migration, "create", NULL, phase_name(PHASE_EXPAND), comment,
 				 0);
@@ -385,6 +413,7 @@ insert_new(const char *name, int release, const char *comment)
 Migration *
 migration_create(const char *name, int release, const char *comment)
 {
+	int64		give_up = clock_after_ms(lock_retry_ms());
 	Migration  *migration = NULL;
 
 	if (name[0] == '\0')
@@ -398,7 +427,8 @@ migration_create(const char *name, int release, const char *comment)
 
 		migration = seen && seen->phase != PHASE_ABORTED
 			? find_again(seen, release, comment)
-			: insert_new(name, release, comment);
+			: insert_new(name, release, comment,
+						 release > 0 && registry_may_change(), give_up);
 	}
 	return migration;
 }

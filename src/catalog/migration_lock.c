@@ -10,6 +10,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -32,6 +33,7 @@ typedef enum MigrationLock
 	LOCK_WORKER = 4,			/* objid: id of the migration; session lock */
 	LOCK_RETRY = 5,				/* objid: id of the migration */
 	LOCK_START = 6,				/* objid: id of the migration; session lock */
+	LOCK_CREATION = 7,			/* objid: hash of the name; for a moment */
 } MigrationLock;
 
 #define RUNNER_POLL_MS 200
@@ -85,6 +87,31 @@ migration_unlock_change(const Migration *migration)
 	CurrentResourceOwner = CurTransactionResourceOwner;
 	(void) LockRelease(&tag, ExclusiveLock, false);
 	CurrentResourceOwner = owner;
+}
+
+static void
+set_creation_tag(LOCKTAG *tag, const char *name)
+{
+	set_lock_tag(tag, LOCK_CREATION,
+				 hash_bytes((const unsigned char *) name, strlen(name)));
+}
+
+void
+migration_lock_creation(const char *name)
+{
+	LOCKTAG		tag;
+
+	set_creation_tag(&tag, name);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+void
+migration_unlock_creation(const char *name)
+{
+	LOCKTAG		tag;
+
+	set_creation_tag(&tag, name);
+	(void) LockRelease(&tag, ExclusiveLock, false);
 }
 
 int

@@ -21,6 +21,13 @@ extern void migration_lock_change(const Migration *migration);
  */
 extern void migration_unlock_change(const Migration *migration);
 
+/*
+ * Keeps others from creating a migration of that name, and perhaps of others, at
+ * the same moment.  It must be given back before anything is waited for.
+ */
+extern void migration_lock_creation(const char *name);
+extern void migration_unlock_creation(const char *name);
+
 /* The process that runs it, or 0. */
 extern int	migration_runner_pid(const Migration *migration);
 

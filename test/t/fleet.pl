@@ -156,7 +156,7 @@ my $first = start_node(script('killed', 6, file => 'first', before_commit => 'SE
 wait_for_running($node, q(SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'));
 $file = script('killed', 6);
 my @jobs = map { start_node($file) } 1 .. $nodes;
-wait_for_running($node, qq(SELECT count(*) = $nodes FROM pg_locks WHERE NOT granted AND objsubid = 2 AND classid = 'tandem.migration'::regclass));
+wait_for_running($node, qq(SELECT count(*) = $nodes FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'));
 is(sql(q(SELECT count(*) FROM tandem.migrations WHERE name = 'killed')), '0', 'killed: all wait for the first');
 kill_node($first);
 all_are_healthy(\@jobs, 'killed');
