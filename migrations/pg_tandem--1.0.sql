@@ -314,7 +314,9 @@ COMMENT ON FUNCTION tandem.sync_row()
 
 CREATE FUNCTION tandem.object_states(classes oid[], objects oid[], columns integer[], role oid,
 	OUT number bigint, OUT schema name, OUT name name, OUT shape text, OUT rights text[], OUT granted boolean)
-RETURNS SETOF record AS $$
+RETURNS SETOF record LANGUAGE sql STABLE
+-- its names are bound when it is made; so it needs no search_path, and becomes part of the plan that asks it
+BEGIN ATOMIC
 	WITH o AS (
 		SELECT * FROM unnest($1, $2, $3) WITH ORDINALITY AS o (class, object, "column", number)
 	), s AS (
@@ -366,9 +368,8 @@ RETURNS SETOF record AS $$
 	SELECT o.number, n.nspname, s.name, s.shape,
 		(SELECT array_agg(DISTINCT p.privilege_type) FROM p WHERE p.number = o.number),
 		coalesce((SELECT bool_or(p.grantee <> 0) FROM p WHERE p.number = o.number), false)
-	FROM o LEFT JOIN s ON s.number = o.number LEFT JOIN pg_namespace n ON n.oid = s.schema
--- without a search_path of its own it becomes part of the plan that asks it, under a pinned one
-$$ LANGUAGE sql STABLE;
+	FROM o LEFT JOIN s ON s.number = o.number LEFT JOIN pg_namespace n ON n.oid = s.schema;
+END;
 REVOKE ALL ON FUNCTION tandem.object_states(oid[], oid[], integer[], oid) FROM PUBLIC;
 COMMENT ON FUNCTION tandem.object_states(oid[], oid[], integer[], oid)
 	IS 'what the text of a rule relies on of the objects that it names: their names, shapes, and the rights of a role on them';

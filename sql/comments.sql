@@ -62,10 +62,10 @@ END $$;
 RESET ROLE;
 DROP ROLE regress_tandem_plain;
 
--- functions in SQL pin their search_path; none runs with its owner's rights
+-- functions in SQL pin their search_path, or were parsed when they were made; none runs with its owner's rights
 SELECT p.oid::regprocedure FROM members m JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
 JOIN pg_language l ON l.oid = prolang
-WHERE prosecdef OR lanname <> 'c' AND NOT coalesce(proconfig::text LIKE '%search\_path=%', false);
+WHERE prosecdef OR lanname <> 'c' AND prosqlbody IS NULL AND NOT coalesce(proconfig::text LIKE '%search\_path=%', false);
 
 -- settings have a description
 SELECT name FROM pg_settings WHERE name LIKE 'tandem.%' AND coalesce(short_desc, '') = '';

@@ -24,13 +24,21 @@ is_mistake_of_the_user(int sqlerrcode)
 void
 rethrow_with_hint(MemoryContext context, const char *hint)
 {
+	rethrow_with_hints(context, hint, hint);
+}
+
+void
+rethrow_with_hints(MemoryContext context, const char *hint,
+				   const char *privilege_hint)
+{
 	ErrorData  *error;
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	FlushErrorState();
 	if (error->hint == NULL && is_mistake_of_the_user(error->sqlerrcode))
-		error->hint = pstrdup(hint);
+		error->hint = pstrdup(error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE
+							  ? privilege_hint : hint);
 	ReThrowError(error);
 }
 

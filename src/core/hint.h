@@ -14,6 +14,11 @@
 COMPAT_NORETURN extern void rethrow_with_hint(MemoryContext context,
 											  const char *hint);
 
+/* The same with another hint where a right is missing. */
+COMPAT_NORETURN extern void rethrow_with_hints(MemoryContext context,
+											   const char *hint,
+											   const char *privilege_hint);
+
 /*
  * For an error context callback: the position of the error is one in text, not
  * in the statement that the user has sent.

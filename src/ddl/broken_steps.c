@@ -10,7 +10,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
-#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/lsyscache.h"
 
 #include "core/query.h"
@@ -29,8 +30,9 @@ typedef struct OpenText
 	char	   *text;
 } OpenText;
 
+/* Those with one of the names anywhere, which named_in then looks at. */
 static List *
-open_texts(void)
+open_texts(List *names)
 {
 	TandemQuery query;
 	List	   *texts = NIL;
@@ -38,18 +40,22 @@ open_texts(void)
 	MemoryContext old;
 
 	query_begin(&query);
+	query_datum(&query, TEXTARRAYOID, array_from_strings(names, TEXTOID), false);
 	rows = query_run_latest(&query,
+							"SELECT u.name, u.what, c.oid, c.relowner, u.text FROM ("
 							"SELECT m.name, CASE t.kind WHEN 'not null' THEN format('the NOT NULL of column %I', t.object) "
-							"ELSE format('%s %I', t.kind, t.object) END, c.oid, c.relowner, "
-							"coalesce(t.definition, quote_ident(t.object)) "
-							"FROM tandem.migration m JOIN tandem.step t ON t.migration = m.id JOIN pg_class c ON c.oid = t.relation "
+							"ELSE format('%s %I', t.kind, t.object) END AS what, t.relation, "
+							"coalesce(t.definition, quote_ident(t.object)) AS text "
+							"FROM tandem.migration m JOIN tandem.step t ON t.migration = m.id "
 							"WHERE m.phase NOT IN ('done', 'aborted') AND t.state <> 'done' "
 							"AND t.kind IN ('index', 'constraint', 'not null') "
 							"UNION ALL "
-							"SELECT m.name, format('column %s of the views of its release', s.new_columns), c.oid, c.relowner, "
+							"SELECT m.name, format('column %s of the views of its release', s.new_columns), s.relation, "
 							"concat_ws(' ', array_to_string(s.up, ' '), (SELECT string_agg(quote_ident(o), ' ') FROM unnest(s.old_columns) o)) "
-							"FROM tandem.migration m JOIN tandem.sync s ON s.migration = m.id JOIN pg_class c ON c.oid = s.relation "
-							"WHERE m.phase NOT IN ('done', 'aborted') AND NOT s.stored");
+							"FROM tandem.migration m JOIN tandem.sync s ON s.migration = m.id "
+							"WHERE m.phase NOT IN ('done', 'aborted') AND NOT s.stored) u "
+							"JOIN pg_class c ON c.oid = u.relation "
+							"WHERE EXISTS (SELECT FROM unnest($1) n WHERE position(n IN u.text) > 0 OR position(quote_ident(n) IN u.text) > 0)");
 	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
@@ -141,11 +147,19 @@ broken_steps_check(const DdlEvent *event)
 {
 	List	   *texts;
 	List	   *owners = NIL;
+	List	   *names = NIL;
 	ListCell   *lc;
 
-	if (event->objects == NIL)
+	if (event->objects == NIL || !ddl_event_takes_away(event->parsetree))
 		return;
-	texts = open_texts();
+	foreach(lc, object_states(event->objects, GetUserId(), true))
+	{
+		ObjectState *was = lfirst(lc);
+
+		if (was->exists)
+			names = lappend(names, was->name);
+	}
+	texts = names == NIL ? NIL : open_texts(names);
 	foreach(lc, texts)
 		owners = list_append_unique_oid(owners, ((OpenText *) lfirst(lc))->owner);
 	foreach(lc, owners)

@@ -178,11 +178,34 @@ add_tables_of_triggers(DdlEvent *event)
 	}
 }
 
-bool
-ddl_event_renames(const DdlEvent *event)
+static bool
+changes_owner(const AlterTableStmt *statement)
 {
-	return IsA(event->parsetree, RenameStmt) ||
-		IsA(event->parsetree, AlterObjectSchemaStmt);
+	ListCell   *lc;
+
+	foreach(lc, statement->cmds)
+	{
+		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_ChangeOwner)
+			return true;
+	}
+	return false;
+}
+
+bool
+ddl_event_takes_away(Node *parsetree)
+{
+	switch (nodeTag(parsetree))
+	{
+		case T_RenameStmt:
+		case T_AlterObjectSchemaStmt:
+		case T_AlterOwnerStmt:
+		case T_GrantStmt:
+			return true;
+		case T_AlterTableStmt:
+			return changes_owner((AlterTableStmt *) parsetree);
+		default:
+			return false;
+	}
 }
 
 DdlEvent *

@@ -25,8 +25,11 @@ typedef struct DdlEvent
  */
 extern DdlEvent *ddl_event_read(const EventTriggerData *data);
 
-/* Whether the command can give an object another name or schema. */
-extern bool ddl_event_renames(const DdlEvent *event);
+/*
+ * Whether a command can give an object that was there another name, schema or
+ * owner, or take rights on it away.
+ */
+extern bool ddl_event_takes_away(Node *parsetree);
 
 /* The relations whose trigger of this name was dropped: OIDs, in sql_drop. */
 extern List *ddl_event_dropped_triggers(const char *name);

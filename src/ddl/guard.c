@@ -303,7 +303,11 @@ is_guarding(const EventTriggerData *data)
 	if (creating_extension &&
 		CurrentExtensionObject == get_extension_oid("pg_tandem", true))
 		return false;
-	return open_migration_exists() || data->tag == CMDTAG_CREATE_TRIGGER;
+	/* the last trigger may just have been dropped */
+	if (strcmp(data->event, "sql_drop") == 0)
+		return open_migration_exists();
+	return sync_trigger_exists() || data->tag == CMDTAG_CREATE_TRIGGER ||
+		(ddl_event_takes_away(data->parsetree) && open_migration_exists());
 }
 
 Datum

@@ -39,6 +39,7 @@
 #include "ddl/rule_objects.h"
 #include "sync/expression.h"
 #include "sync/rule_args.h"
+#include "sync/trigger_row.h"
 
 static void
 add_object(ObjectAddresses *objects, Oid class_oid, Oid object_oid)
@@ -215,6 +216,7 @@ rule_objects_of(Oid trigger_oid)
 	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
+	Oid			own_function = sync_trigger_function();
 	List	   *objects = NIL;
 
 	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
@@ -228,7 +230,8 @@ rule_objects_of(Oid trigger_oid)
 		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
 		ObjectAddress *object;
 
-		if (!is_use_by_trigger(row))
+		/* that of the trigger itself no rule uses */
+		if (!is_use_by_trigger(row) || row->refobjid == own_function)
 			continue;
 		object = palloc(sizeof(ObjectAddress));
 		ObjectAddressSubSet(*object, row->refclassid, row->refobjid,
@@ -252,7 +255,7 @@ rule_objects_before(Oid relid)
 	query_oid(&query, relid);
 	rows = query_run_before(&query,
 							"SELECT d.refclassid, d.refobjid, d.refobjsubid FROM pg_trigger t "
-							"JOIN pg_depend d ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'n' "
+							"JOIN pg_depend d ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'n' AND d.refobjid <> t.tgfoid "
 							"WHERE t.tgrelid = $1 AND t.tgname = '" SYNC_TRIGGER_NAME "'");
 	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)

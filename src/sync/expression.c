@@ -192,8 +192,6 @@ target_column(Relation rel, AttrNumber target)
 static const char *
 hint_of(const char *alias)
 {
-	if (geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
-		return "Grant it to the owner of the table, as whom the expressions of a sync are parsed.";
 	if (strcmp(alias, EXPRESSION_ALIAS) == 0)
 		return "What the expression uses was renamed, moved or changed: undo that, or end the migration; SELECT * FROM tandem.syncs shows it.";
 	return "Write one expression over the columns of the row; a query goes inside a function.";
@@ -223,7 +221,8 @@ parse_expression(const char *expression_text, Relation rel, const char *alias,
 	}
 	PG_CATCH();
 	{
-		rethrow_with_hint(caller, hint_of(alias));
+		rethrow_with_hints(caller, hint_of(alias),
+						   "Grant it to the owner of the table, as whom the expressions of a sync are parsed.");
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;

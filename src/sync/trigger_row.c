@@ -10,9 +10,14 @@
 #include "access/xlog.h"
 #include "catalog/pg_trigger.h"
 #include "miscadmin.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_proc.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "core/extension.h"
 #include "sync/rule_args.h"
@@ -69,6 +74,42 @@ sync_trigger_row(Oid relid, SyncTriggerRow *row)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return found;
+}
+
+Oid
+sync_trigger_function(void)
+{
+	Oid			schema = get_namespace_oid("tandem", true);
+
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+						   CStringGetDatum("sync_row"),
+						   PointerGetDatum(buildoidvector(NULL, 0)),
+						   ObjectIdGetDatum(schema));
+}
+
+/* Each depends on its function. */
+bool
+sync_trigger_exists(void)
+{
+	Oid			function = sync_trigger_function();
+	Relation	catalog;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	bool		exists;
+
+	if (!OidIsValid(function))
+		return false;
+	catalog = table_open(DependRelationId, AccessShareLock);
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(ProcedureRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(function));
+	scan = systable_beginscan(catalog, DependReferenceIndexId, true, NULL, 2,
+							  keys);
+	exists = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return exists;
 }
 
 char *

@@ -17,6 +17,15 @@ typedef struct SyncTriggerRow
 extern bool sync_trigger_row(Oid relid, SyncTriggerRow *row);
 
 /*
+ * Whether any table of the database has one.  Asked at each DDL command: a look
+ * into an index of a catalog.
+ */
+extern bool sync_trigger_exists(void);
+
+/* The function of such triggers; InvalidOid: there is none. */
+extern Oid	sync_trigger_function(void);
+
+/*
  * "oid:xmin" of the sync trigger, palloc'd, or NULL where there is none: the
  * version that a proof rests on.  verify proves a table right as long as its
  * trigger stays in force; whoever disables, enables, drops or makes the
