@@ -33,6 +33,7 @@ OBJS = \
 	src/catalog/step_blocks.o \
 	src/catalog/run_control.o \
 	src/catalog/registry.o \
+	src/catalog/writer.o \
 	src/catalog/release_view.o \
 	src/sync/rule_args.o \
 	src/sync/expression.o \
@@ -104,6 +105,7 @@ OBJS = \
 	src/release/served.o \
 	src/release/declared.o \
 	src/release/fence.o \
+	src/release/opening.o \
 	src/release/drain.o \
 	src/release/readiness.o \
 	src/api/migrate.o \

@@ -7,9 +7,9 @@
 
 #include "fmgr.h"
 
+#include "catalog/registry.h"
 #include "core/settings.h"
 #include "release/fence.h"
-#include "release/served.h"
 #include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
@@ -21,6 +21,6 @@ _PG_init(void)
 {
 	settings_define();
 	launcher_register();
-	served_init();
+	registry_init();
 	fence_init();
 }

@@ -22,6 +22,7 @@
 #include "backfill/batch.h"
 #include "backfill/direct_update.h"
 #include "backfill/page_room.h"
+#include "core/query.h"
 #include "core/quoting.h"
 #include "core/settings.h"
 #include "sync/dual_write.h"
@@ -223,6 +224,7 @@ update_deferred(Batch *batch)
 	values[0] = PointerGetDatum(construct_array(tids, count, TIDOID,
 												sizeof(ItemPointerData),
 												false, TYPALIGN_SHORT));
+	query_ours_begin();
 	SPI_connect();
 	if (SPI_execute_with_args(psprintf("UPDATE ONLY %s SET %s = %s WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
 									   quoting_relation(RelationGetRelid(batch->state->rel)),
@@ -244,6 +246,7 @@ update_deferred(Batch *batch)
 	/* at most so many: a statement does not tell */
 	batch->result->rows_indexed += SPI_processed;
 	SPI_finish();
+	query_ours_end();
 }
 
 /* Whether a session waits for a row that this transaction has written. */

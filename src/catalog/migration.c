@@ -28,7 +28,7 @@ read_migration(const char *name)
 	query_text(&query, name);
 	/* as it is now, also in a REPEATABLE READ transaction */
 	if (query_run_latest(&query,
-						 "SELECT id, coalesce(release, 0), phase, created_by::text, registered, comment "
+						 "SELECT id, coalesce(release, 0), phase, created_by::text, comment "
 						 "FROM tandem.migration WHERE name = $1 "
 						 "ORDER BY phase = 'aborted', id DESC LIMIT 1") > 0)
 	{
@@ -38,8 +38,7 @@ read_migration(const char *name)
 		migration->release = query_get_int(0, 2);
 		migration->phase = phase_from_name(query_get_text(&query, 0, 3));
 		migration->created_by = query_get_text(&query, 0, 4);
-		migration->registered = query_get_bool(0, 5);
-		migration->comment = query_get_text(&query, 0, 6);
+		migration->comment = query_get_text(&query, 0, 5);
 	}
 	query_end(&query);
 	return migration;
@@ -173,32 +172,17 @@ migration_act(Migration *migration, PhaseAction action, const char *detail,
 		query_begin(&query);
 		query_int(&query, migration->id);
 		query_text(&query, phase_name(after));
+		query_bool(&query, action == ACTION_FINISH);
 		(void) query_run(&query,
-						 "UPDATE tandem.migration SET phase = $2, phase_since = clock_timestamp() WHERE id = $1");
+						 "UPDATE tandem.migration SET phase = $2, phase_since = clock_timestamp(), "
+						 "filled_at = coalesce(filled_at, CASE WHEN $3 THEN clock_timestamp() END) WHERE id = $1");
 		query_end(&query);
-		if (migration->registered)
-			registry_changed();
+		if (migration->release > 0)
+			registry_note_ready();
 	}
 	migration->phase = after;
 	record_event(migration, action_name(action), phase_name(before),
 				 phase_name(after), detail, started);
-}
-
-/*
- * Only a role that may switch releases may have a migration that decides which
- * are served: anybody else could have all of them refused.
- */
-static bool
-may_move_releases(int release)
-{
-	if (registry_may_change())
-		return true;
-	ereport(NOTICE,
-			(errmsg("release %d is noted, but the release registry does not follow this migration",
-					release),
-			 errhint("To have it follow: GRANT EXECUTE ON FUNCTION tandem.switch_release TO %s; before it is created.",
-					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
-	return false;
 }
 
 static const char *
@@ -232,12 +216,30 @@ check_same_migration(const Migration *migration, int release,
 			 errhint("Choose another name, or look at: SELECT * FROM tandem.migrations;")));
 }
 
-Migration *
-migration_create(const char *name, int release, const char *comment)
+static void
+add_row(const char *name, int release, const char *comment)
 {
 	TandemQuery query;
+	char	   *user = GetUserNameFromId(GetUserId(), false);
+
+	query_begin(&query);
+	query_text(&query, name);
+	query_datum(&query, INT4OID, Int32GetDatum(release), release == 0);
+	query_text(&query, comment);
+	query_name(&query, user);
+	(void) query_run(&query,
+					 "INSERT INTO tandem.migration (name, release, comment, created_by) "
+					 "VALUES ($1, $2, $3, $4)");
+	query_end(&query);
+}
+
+Migration *
+migration_create(const char *name, int release, const char *comment,
+				 bool *created)
+{
 	Migration  *migration;
 
+	*created = false;
 	if (name[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -255,24 +257,8 @@ migration_create(const char *name, int release, const char *comment)
 		migration_unlock_change(migration);
 		return migration;
 	}
-	{
-		char	   *user = GetUserNameFromId(GetUserId(), false);
-
-		bool		registered = release > 0 && may_move_releases(release);
-
-		query_begin(&query);
-		query_text(&query, name);
-		query_datum(&query, INT4OID, Int32GetDatum(release), release == 0);
-		query_text(&query, comment);
-		query_name(&query, user);
-		query_bool(&query, registered);
-		(void) query_run(&query,
-						 "INSERT INTO tandem.migration (name, release, comment, created_by, registered) "
-						 "VALUES ($1, $2, $3, $4, $5)");
-		query_end(&query);
-		if (registered)
-			registry_changed();
-	}
+	add_row(name, release, comment);
+	*created = true;
 	migration = read_migration(name);
 	record_event(migration, "create", NULL, phase_name(PHASE_EXPAND), comment,
 				 0);

@@ -65,10 +65,28 @@ query_is_running(void)
 	return depth > 0;
 }
 
-/* A transaction that has taken no snapshot yet may still choose its isolation. */
+void
+query_ours_begin(void)
+{
+	watch_for_errors();
+	depth++;
+}
+
+void
+query_ours_end(void)
+{
+	depth = Max(depth - 1, 0);
+}
+
+/*
+ * A transaction that has taken no snapshot yet may still choose its isolation.
+ * A parallel query has one, and takes no other.
+ */
 static Snapshot
 latest_snapshot(void)
 {
+	if (IsInParallelMode() && ActiveSnapshotSet())
+		return GetActiveSnapshot();
 	return FirstSnapshotSet ? GetLatestSnapshot()
 		: GetCatalogSnapshot(InvalidOid);
 }
@@ -76,8 +94,7 @@ latest_snapshot(void)
 void
 query_begin(TandemQuery *query)
 {
-	watch_for_errors();
-	depth++;
+	query_ours_begin();
 	query->caller = CurrentMemoryContext;
 	query->nargs = 0;
 	authority_enter_extension(&query->scope);
@@ -92,7 +109,7 @@ query_end(TandemQuery *query)
 	PopActiveSnapshot();
 	SPI_finish();
 	authority_leave(&query->scope);
-	depth = Max(depth - 1, 0);
+	query_ours_end();
 }
 
 void
