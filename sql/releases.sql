@@ -363,6 +363,7 @@ CREATE FUNCTION tandem.health(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE SCHEMA hostile;
 CREATE TABLE hostile.t (id int PRIMARY KEY, a int);
 SELECT tandem.create_migration('hostile', release => 1000000);
+SELECT tandem.create_migration('hostile');
 SELECT tandem.add_column('hostile', 'hostile.t', 'b', 'int');
 SELECT tandem.sync_column('hostile', 'hostile.t', 'a', 'b', 'a', 'b');
 SELECT * FROM tandem.health(1000000);

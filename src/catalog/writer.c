@@ -142,6 +142,18 @@ newer_migrations(Oid relid, List *syncs)
 	return ids;
 }
 
+/* Those of an extension that was dropped and made again name others. */
+static void
+find_migrations(void)
+{
+	Oid			classid = get_relname_relid("migration",
+											get_rel_namespace(registry_relid()));
+
+	while (classid != marked_classid && marked != NIL)
+		unmark(linitial_int(marked));
+	marked_classid = classid;
+}
+
 /* What the session keeps for a migration is given back when that has ended. */
 static void
 forget_ended(void)
@@ -206,8 +218,7 @@ writer_settle(WriterNote *note, Oid relid, List *syncs)
 		return;
 	if (is_client() && OidIsValid(registry_relid()))
 	{
-		marked_classid = get_relname_relid("migration",
-										   get_rel_namespace(registry_relid()));
+		find_migrations();
 		forget_ended();
 		foreach(lc, newer_migrations(relid, syncs))
 			settled &= mark(lfirst_int(lc));
