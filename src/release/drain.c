@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -88,6 +89,15 @@ typedef struct DrainStep
 	void	   *arg;
 } DrainStep;
 
+/* What the commit would run, with interrupts held: triggers of users. */
+static void
+run_deferred_triggers(void)
+{
+	ConstraintsSetStmt *all = makeNode(ConstraintsSetStmt);
+
+	AfterTriggerSetState(all);
+}
+
 /* An error ends the hold, so it is taken again where the error is caught. */
 static void
 run_step(void *arg)
@@ -96,11 +106,12 @@ run_step(void *arg)
 
 	RESUME_INTERRUPTS();
 	step->work(step->arg);
+	run_deferred_triggers();
 	CHECK_FOR_INTERRUPTS();
 	HOLD_INTERRUPTS();
 }
 
-/* A commit runs what is deferred, which may fail: a new transaction is begun then. */
+/* A commit that fails, by a serialization failure, begins a new transaction. */
 static ErrorData *
 try_commit(void)
 {
