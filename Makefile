@@ -45,6 +45,7 @@ OBJS = \
 	src/catalog/filled_leaf.o \
 	src/catalog/run_control.o \
 	src/catalog/registry.o \
+	src/catalog/writer.o \
 	src/catalog/release_view.o \
 	src/catalog/subscription.o \
 	src/catalog/own_tables.o \
@@ -137,6 +138,7 @@ OBJS = \
 	src/release/served.o \
 	src/release/declared.o \
 	src/release/fence.o \
+	src/release/opening.o \
 	src/release/drain.o \
 	src/release/readiness.o \
 	src/api/migrate.o \

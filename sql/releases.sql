@@ -21,10 +21,16 @@ INSERT INTO items SELECT i, i FROM generate_series(1, 3) i;
 GRANT ALL ON items TO tandem_node;
 CREATE VIEW seen AS SELECT release, state, reason, since IS NOT NULL AS since, contracting, migrations FROM tandem.releases;
 
--- Before anything is known, any release is as good as another.
+-- Before anything is known no release is, but there is no fence either: the application was there before.
 SELECT * FROM seen;
 SELECT * FROM tandem.health(41);
-CALL tandem.wait_for_release(41);
+SELECT * FROM tandem.health(999);
+CALL tandem.wait_for_release(41, '0.1 s');
+SET tandem.release = 41;
+SELECT count(*) FROM items;
+UPDATE items SET price = price WHERE id = 1;
+SELECT release, release_state FROM tandem.sessions WHERE pid = pg_backend_pid();
+RESET tandem.release;
 
 -- What is no release.
 SELECT * FROM tandem.health(NULL);
@@ -139,11 +145,8 @@ COPY items FROM '/dev/null';
 COPY items (id, price) TO stdout;
 COPY (SELECT id FROM items ORDER BY id) TO stdout;
 COPY (DELETE FROM items RETURNING id) TO stdout;
-CREATE TABLE mine (id int);
-CREATE TABLE mine AS SELECT 1 AS id;
-EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) CREATE TABLE mine AS SELECT 1 AS id;
-SELECT 1 AS id INTO mine;
-CREATE TEMP TABLE mine (id int);
+COPY side FROM '/dev/null';
+NOTIFY side;
 SELECT writes();
 SELECT tandem.health(writes());
 SELECT reads();
@@ -163,6 +166,18 @@ SET statement_timeout = 0;
 SHOW statement_timeout;
 DISCARD PLANS;
 \set VERBOSITY default
+-- DDL is what scripts do, and what it has just made holds nothing of others
+BEGIN;
+CREATE TABLE mine AS SELECT 1 AS id;
+INSERT INTO mine VALUES (2);
+TRUNCATE mine;
+COPY mine FROM '/dev/null';
+CREATE TEMP TABLE notes (id int);
+INSERT INTO notes SELECT id FROM items;
+SELECT FROM notes FOR UPDATE;
+DROP TABLE mine, notes;
+INSERT INTO side VALUES (1);
+ROLLBACK;
 -- one statement of a block is refused, as any error is
 BEGIN;
 SELECT count(*) FROM items;
@@ -193,10 +208,29 @@ UPDATE items SET cents = 500 WHERE id = 1;
 SET tandem.release = 41;
 SELECT price FROM items WHERE id = 1;
 UPDATE items SET price = 6 WHERE id = 1;
--- newer than what is known
+-- newer than what is known: it may do what touches no row that is there
 SET tandem.release = 43;
-SELECT 1;
+SELECT count(*) FROM items;
 \echo :LAST_ERROR_SQLSTATE
+\set VERBOSITY terse
+SELECT 1;
+SELECT relname FROM pg_class WHERE relname = 'items';
+SELECT count(*) FROM information_schema.columns WHERE table_name = 'items';
+SELECT release FROM tandem.releases WHERE state = 'current';
+BEGIN;
+CREATE TABLE mine (id int);
+INSERT INTO mine VALUES (1);
+SELECT id FROM mine;
+SELECT id FROM mine UNION SELECT id FROM items;
+ROLLBACK;
+CREATE TABLE mine AS SELECT id FROM items;
+UPDATE items SET price = price;
+TRUNCATE items;
+COPY items TO stdout;
+COPY items FROM '/dev/null';
+LOCK TABLE items IN ACCESS SHARE MODE;
+SELECT reads();
+\set VERBOSITY default
 BEGIN;
 SELECT count(*) FROM items;
 ROLLBACK;
@@ -329,6 +363,7 @@ CREATE FUNCTION tandem.health(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE SCHEMA hostile;
 CREATE TABLE hostile.t (id int PRIMARY KEY, a int);
 SELECT tandem.create_migration('hostile', release => 1000000);
+SELECT tandem.create_migration('hostile');
 SELECT tandem.add_column('hostile', 'hostile.t', 'b', 'int');
 SELECT tandem.sync_column('hostile', 'hostile.t', 'a', 'b', 'a', 'b');
 SELECT * FROM tandem.health(1000000);

@@ -8,9 +8,9 @@
 #include "fmgr.h"
 
 #include "core/extension.h"
+#include "catalog/registry.h"
 #include "core/settings.h"
 #include "release/fence.h"
-#include "release/served.h"
 #include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
@@ -23,6 +23,6 @@ _PG_init(void)
 	settings_define();
 	extension_init();
 	launcher_register();
-	served_init();
+	registry_init();
 	fence_init();
 }

@@ -126,6 +126,7 @@ tandem_abort(PG_FUNCTION_ARGS)
 	/* before tables are locked */
 	migration_forget_old();
 	migration_stop_runner(migration, STOP_WAIT_MS);
+	drain_lock(migration);
 	finish_lock_tables(migration, referred_tables(migration));
 	check_dependents(migration, doomed);
 	migration_act(migration, ACTION_ABORT, doomed_describe(doomed), started);

@@ -184,31 +184,61 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 								  migration->release);
 }
 
-/* Sessions of which nobody can say which release they are. */
 static void
-check_undeclared(const Migration *migration, const char *undeclared)
+check_undeclared_name(const char *undeclared)
 {
-	List	   *sessions;
-
-	if (strcmp(undeclared, "ignore") == 0)
-		return;
-	if (strcmp(undeclared, "refuse") != 0)
+	if (strcmp(undeclared, "ignore") != 0 && strcmp(undeclared, "refuse") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid undeclared: \"%s\"", undeclared),
 				 errhint("Use 'refuse' or 'ignore'.")));
-	if (!migration->registered)
+}
+
+/*
+ * Sessions of which nobody can say which release they are, and that have
+ * written the tables.  may_wait: not with tables locked.
+ */
+static void
+check_undeclared(const Migration *migration, const char *undeclared,
+				 bool may_wait)
+{
+	List	   *sessions;
+	int			count;
+
+	if (strcmp(undeclared, "ignore") == 0 || migration->release == 0)
 		return;
-	sessions = declared_not(finish_tables(migration));
-	if (sessions == NIL)
+	sessions = declared_not(migration->id, may_wait);
+	count = list_length(sessions);
+	if (count == 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_IN_USE),
-			 errmsg("%d sessions that may write the tables have not said which release they are",
-					list_length(sessions)),
+			 errmsg_plural("%d session that has written tables of migration \"%s\" has not declared a release",
+						   "%d sessions that have written tables of migration \"%s\" have not declared a release",
+						   count, count, migration->name),
 			 errdetail("%s", lines_as_list(sessions)),
 			 errhint("Have the application set tandem.release, with pg_tandem in session_preload_libraries; or, when you know that the old release is gone: CALL tandem.contract(%s, undeclared => 'ignore');",
 					 quote_literal_cstr(migration->name))));
+}
+
+/* Monitoring, backups, administrators; and nodes that have only read so far. */
+static void
+list_undeclared(const Migration *migration, const char *undeclared)
+{
+	List	   *sessions;
+	int			count;
+
+	if (strcmp(undeclared, "ignore") == 0 || migration->release == 0)
+		return;
+	sessions = declared_not_others(migration->id);
+	count = list_length(sessions);
+	if (count == 0)
+		return;
+	ereport(NOTICE,
+			(errmsg_plural("%d other session has declared no release, and has written no table of the migration",
+						   "%d other sessions have declared no release, and have written no table of the migration",
+						   count, count),
+			 errdetail("%s", lines_as_list(sessions))));
 }
 
 typedef struct ContractCall
@@ -230,7 +260,7 @@ check_contract(const ContractCall *call)
 	migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
 	migration_lock_runner(migration, false);
 	check_gate(migration, rules, columns_to_drop(rules), call->force);
-	check_undeclared(migration, call->undeclared);
+	check_undeclared(migration, call->undeclared, true);
 	return migration;
 }
 
@@ -241,9 +271,11 @@ contract(Migration *migration, const ContractCall *call, int64 started)
 	List	   *rules = sync_list_of_migration(migration->id);
 	List	   *doomed = columns_to_drop(rules);
 
+	drain_lock(migration);
 	finish_lock_tables(migration, NIL);
 	/* again, now that nobody can change it any more */
 	check_gate(migration, rules, doomed, call->force);
+	check_undeclared(migration, call->undeclared, false);
 	migration_act(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT,
 				  doomed_describe(doomed), started);
 	run_control_end_background(migration->id);
@@ -275,16 +307,11 @@ contract_alone(Migration *migration, const ContractCall *call,
 
 	/* over the commits of the wait; an error ends it */
 	migration_lock_runner(migration, true);
-	drain_old_releases(migration, finish_tables(migration),
-					   setting_lock_retry_time * 1000, call->force);
-	/* what the commits of the wait have given back */
-	SPI_commit();
-	error = subtransaction_try(contract_fenced, &fenced);
-	if (error)
-	{
-		drain_give_up(migration);
-		ReThrowError(error);
-	}
+	error = drain_old_releases(migration, finish_tables(migration),
+							   setting_lock_retry_time * 1000, call->force);
+	if (error == NULL)
+		error = drain_step(contract_fenced, &fenced);
+	drain_end(migration, error);
 	migration_unlock_runner(migration);
 }
 
@@ -300,15 +327,18 @@ tandem_contract(PG_FUNCTION_ARGS)
 	bool		atomic = !procedure_may_commit(fcinfo);
 	Migration  *migration;
 
+	check_undeclared_name(call.undeclared);
 	SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC);
 	migration = check_contract(&call);
+	list_undeclared(migration, call.undeclared);
 	/* before tables are locked */
 	migration_forget_old();
-	if (!atomic && migration->registered)
+	if (!atomic && migration->release > 0)
 		contract_alone(migration, &call, started);
 	else
 	{
-		drain_within_transaction(migration, call.force);
+		drain_within_transaction(migration, finish_tables(migration),
+								 call.force);
 		contract(migration, &call, started);
 	}
 	SPI_finish();

@@ -34,6 +34,8 @@
 #include "ddl/replicated_table.h"
 #include "ddl/statement.h"
 #include "ddl/target.h"
+#include "release/fence.h"
+#include "release/opening.h"
 #include "sync/expression.h"
 #include "sync/fill_mark.h"
 
@@ -47,6 +49,8 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 {
 	char	   *name = argument_text(fcinfo, 0, "name");
 	int			release = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
+	Migration  *migration;
+	bool		created;
 
 	if (!PG_ARGISNULL(1) && release <= 0)
 		ereport(ERROR,
@@ -54,8 +58,12 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 				 errmsg("release must be a positive integer, not %d", release),
 				 errhint("Give the first release of the application that knows the new columns, or leave it out.")));
 	own_tables_warn_published();
-	(void) migration_create(name, release, argument_optional_text(fcinfo, 2));
+	migration = migration_create(name, release,
+								 argument_optional_text(fcinfo, 2), &created);
+	if (created)
+		opening_check(migration);
 	migration_forget_old();
+	fence_let_script_pass(migration->release);
 	PG_RETURN_VOID();
 }
 

@@ -106,7 +106,6 @@ static void
 check_run(LoadedRow *row)
 {
 	int			background = value_of(row, "background");
-	int			registered = value_of(row, "registered");
 	int			settings = value_of(row, "settings");
 
 	forget_value(row, "run_as");
@@ -116,8 +115,6 @@ check_run(LoadedRow *row)
 	forget_value(row, "hold_path");
 	if (background >= 0)
 		row->values[background] = BoolGetDatum(false);
-	if (registered >= 0 && DatumGetBool(row->values[registered]))
-		row->values[registered] = BoolGetDatum(registry_may_change());
 	if (settings >= 0)
 		row->values[settings] = DirectFunctionCall2(jsonb_delete, row->values[settings],
 													CStringGetTextDatum(HOLD_FUNCTION));
@@ -207,7 +204,8 @@ check_row(Relation rel, HeapTuple tuple)
 	row.nulls = palloc(sizeof(bool) * row.desc->natts);
 	heap_deform_tuple(tuple, row.desc, row.values, row.nulls);
 	if (is_table(rel, "registry") || is_table(rel, "release") ||
-		is_table(rel, "dependency"))
+		is_table(rel, "dependency") ||
+		(is_table(rel, "migration") && value_of(&row, "release") >= 0))
 		check_releases(rel);
 	if (!check_relations(&row))
 		return NULL;

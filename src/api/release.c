@@ -7,14 +7,17 @@
 #include "access/htup_details.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "api/arguments.h"
 #include "catalog/registry.h"
 #include "core/clock.h"
+#include "core/compat.h"
 #include "core/lock.h"
 #include "core/sql_function.h"
+#include "release/fence.h"
 #include "release/readiness.h"
 #include "release/served.h"
 
@@ -24,7 +27,9 @@ SQL_FUNCTION(tandem_switch_release);
 SQL_FUNCTION(tandem_register_release);
 SQL_FUNCTION(tandem_set_dependency);
 
-#define POLL_MS 20
+/* how often it looks, and how often it commits at most */
+#define POLL_MS 100
+#define COMMIT_MS 1000
 
 Datum
 tandem_health(PG_FUNCTION_ARGS)
@@ -41,7 +46,7 @@ tandem_health(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("tandem.health returns a row"),
 				 errhint("SELECT * FROM tandem.health(%d);", release)));
-	health_check(served_now(), release, requires, &health);
+	health_check(served_or_error(), release, requires, &health);
 	values[0] = BoolGetDatum(health.healthy);
 	values[1] = CStringGetTextDatum(health.reason);
 	values[2] = CStringGetTextDatum(release_state_name(health.state));
@@ -52,7 +57,7 @@ tandem_health(PG_FUNCTION_ARGS)
 static bool
 is_ready(int release)
 {
-	ReleaseState state = registry_state_of(served_now(), release);
+	ReleaseState state = registry_state_of(served_or_error(), release);
 
 	if (state == RELEASE_RETIRED)
 		ereport(ERROR,
@@ -77,33 +82,63 @@ microseconds_of(Interval *interval)
 	return end - now;
 }
 
-/* Between two looks it has neither a snapshot nor a lock, nor a transaction. */
+/* A client that is gone wants no answer. */
+static void
+check_client(void)
+{
+	if (compat_client_is_there())
+		return;
+	ClientConnectionLost = true;
+	InterruptPending = true;
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+wait_until_ready(int release, int64 started, int64 longest)
+{
+	/* the statement itself has a snapshot: so commit before the first rest */
+	int64		committed = started - COMMIT_MS * INT64CONST(1000);
+
+	while (!is_ready(release))
+	{
+		int64		now = clock_now();
+
+		if (now - started >= longest)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("release %d did not become ready in time", release),
+					 errhint("See why: SELECT * FROM tandem.releases; SELECT * FROM tandem.progress;")));
+		/* what a look reads it reads once after each change of the registry */
+		if (now - committed >= COMMIT_MS * INT64CONST(1000))
+		{
+			SPI_commit();
+			committed = now;
+			check_client();
+		}
+		interruptible_sleep(POLL_MS);
+	}
+}
+
+/*
+ * Between two looks it has no snapshot: the registry is kept by the session
+ * until a change is announced.  A commit a second gives back what the look
+ * after a change has locked.
+ */
 Datum
 tandem_wait_for_release(PG_FUNCTION_ARGS)
 {
 	int			release = argument_release(fcinfo, 0);
 	Interval   *timeout = PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1);
 	int64		started = clock_now();
-	int64		longest = 0;
 
 	if (!procedure_may_commit(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 				 errmsg("tandem.wait_for_release cannot run inside a transaction block"),
 				 errhint("CALL it on its own, with autocommit on.")));
-	if (timeout)
-		longest = microseconds_of(timeout);
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	while (!is_ready(release))
-	{
-		if (timeout && clock_now() - started >= longest)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("release %d did not become ready in time", release),
-					 errhint("See why: SELECT * FROM tandem.releases; SELECT * FROM tandem.progress;")));
-		SPI_commit();
-		interruptible_sleep(POLL_MS);
-	}
+	wait_until_ready(release, started,
+					 timeout ? microseconds_of(timeout) : PG_INT64_MAX);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -116,6 +151,7 @@ tandem_switch_release(PG_FUNCTION_ARGS)
 	Health		health;
 
 	registry_lock();
+	registry_lock_release(release, ExclusiveLock);
 	registry_read(&registry);
 	health_check(&registry, release, NULL, &health);
 	if (!health.healthy)
@@ -137,6 +173,8 @@ tandem_register_release(PG_FUNCTION_ARGS)
 
 	registry_lock();
 	registry_add_release(release, argument_optional_text(fcinfo, 1));
+	registry_note_ready();
+	fence_let_script_pass(release);
 	PG_RETURN_VOID();
 }
 

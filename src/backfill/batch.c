@@ -22,6 +22,7 @@
 #include "backfill/direct_update.h"
 #include "backfill/fill_origin.h"
 #include "backfill/page_room.h"
+#include "core/query.h"
 #include "core/quoting.h"
 #include "core/settings.h"
 #include "core/table_rows.h"
@@ -242,6 +243,7 @@ update_deferred(Batch *batch)
 	values[0] = PointerGetDatum(construct_array(tids, count, TIDOID,
 												sizeof(ItemPointerData),
 												false, TYPALIGN_SHORT));
+	query_ours_begin();
 	SPI_connect();
 	if (run_update(batch,
 				   psprintf("UPDATE ONLY %s SET %s = %s WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
@@ -264,6 +266,7 @@ update_deferred(Batch *batch)
 	/* at most so many: a statement does not tell */
 	batch->result->rows_indexed += SPI_processed;
 	SPI_finish();
+	query_ours_end();
 }
 
 /* Whether a session waits for a row that this transaction has written. */

@@ -34,7 +34,7 @@ read_migration(const char *name)
 	/* as it is now, also in a REPEATABLE READ transaction */
 	if (query_run_latest(&query,
 						 "SELECT id, coalesce(release, 0), phase, coalesce(tandem.role_of(created_by), 0), "
-						 "tandem.role_name(created_by)::text, registered, comment, forgotten "
+						 "tandem.role_name(created_by)::text, comment, forgotten "
 						 "FROM tandem.migration WHERE name = $1 "
 						 "ORDER BY phase = 'aborted', id DESC LIMIT 1") > 0)
 	{
@@ -45,9 +45,8 @@ read_migration(const char *name)
 		migration->phase = phase_from_name(query_get_text(&query, 0, 3));
 		migration->creator = query_get_oid(0, 4);
 		migration->created_by = query_get_text(&query, 0, 5);
-		migration->registered = query_get_bool(0, 6);
-		migration->comment = query_get_text(&query, 0, 7);
-		migration->forgotten = query_get_bool(0, 8);
+		migration->comment = query_get_text(&query, 0, 6);
+		migration->forgotten = query_get_bool(0, 7);
 	}
 	query_end(&query);
 	return migration;
@@ -188,29 +187,17 @@ migration_act(Migration *migration, PhaseAction action, const char *detail,
 		query_begin(&query);
 		query_int(&query, migration->id);
 		query_text(&query, phase_name(after));
+		query_bool(&query, action == ACTION_FINISH);
 		(void) query_run(&query,
-						 "UPDATE tandem.migration SET phase = $2, phase_since = clock_timestamp() WHERE id = $1");
+						 "UPDATE tandem.migration SET phase = $2, phase_since = clock_timestamp(), "
+						 "filled_at = coalesce(filled_at, CASE WHEN $3 THEN clock_timestamp() END) WHERE id = $1");
 		query_end(&query);
-		if (migration->registered)
-			registry_changed();
+		if (migration->release > 0)
+			registry_note_ready();
 	}
 	migration->phase = after;
 	record_event(migration, action_name(action), phase_name(before),
 				 phase_name(after), detail, started);
-}
-
-/*
- * Only a role that may switch releases may have a migration that decides which
- * are served: anybody else could have all of them refused.
- */
-static void
-notice_not_followed(int release)
-{
-	ereport(NOTICE,
-			(errmsg("release %d is noted, but the release registry does not follow this migration",
-					release),
-			 errhint("To have it follow: GRANT EXECUTE ON FUNCTION tandem.switch_release TO %s; before it is created.",
-					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 
 static const char *
@@ -274,7 +261,6 @@ typedef struct Creation
 	const char *name;
 	int			release;
 	const char *comment;
-	bool		registered;
 } Creation;
 
 static void
@@ -290,10 +276,9 @@ insert_migration(void *arg)
 				creation->release == 0);
 	query_text(&query, creation->comment);
 	query_oid(&query, creator);
-	query_bool(&query, creation->registered);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.migration (name, release, comment, created_by, registered) "
-					 "VALUES ($1, $2, $3, tandem.refer_to_role($4), $5)");
+					 "INSERT INTO tandem.migration (name, release, comment, created_by) "
+					 "VALUES ($1, $2, $3, tandem.refer_to_role($4))");
 	query_end(&query);
 }
 
@@ -389,21 +374,15 @@ insert_alone(Creation *creation, int64 give_up)
 }
 
 static Migration *
-insert_new(const char *name, int release, const char *comment, bool registered,
-		   int64 give_up)
+insert_new(const char *name, int release, const char *comment, int64 give_up)
 {
 	Creation	creation = {
-		.name = name,.release = release,.comment = comment,
-		.registered = registered
+		.name = name,.release = release,.comment = comment
 	};
 	Migration  *migration;
 
 	if (!insert_alone(&creation, give_up))
 		return NULL;
-	if (registered)
-		registry_changed();
-	else if (release > 0)
-		notice_not_followed(release);
 	migration = read_migration(name);
 	record_event(migration, "create", NULL, phase_name(PHASE_EXPAND), comment,
 				 0);
@@ -411,11 +390,13 @@ insert_new(const char *name, int release, const char *comment, bool registered,
 }
 
 Migration *
-migration_create(const char *name, int release, const char *comment)
+migration_create(const char *name, int release, const char *comment,
+				 bool *created)
 {
 	int64		give_up = clock_after_ms(lock_retry_ms());
 	Migration  *migration = NULL;
 
+	*created = false;
 	if (name[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -425,10 +406,9 @@ migration_create(const char *name, int release, const char *comment)
 	{
 		Migration  *seen = read_migration(name);
 
-		migration = seen && seen->phase != PHASE_ABORTED
-			? find_again(seen, release, comment)
-			: insert_new(name, release, comment,
-						 release > 0 && registry_may_change(), give_up);
+		*created = seen == NULL || seen->phase == PHASE_ABORTED;
+		migration = *created ? insert_new(name, release, comment, give_up)
+			: find_again(seen, release, comment);
 	}
 	return migration;
 }

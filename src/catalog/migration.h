@@ -15,7 +15,6 @@ typedef struct Migration
 	int			id;
 	char	   *name;
 	int			release;		/* 0: not given */
-	bool		registered;		/* it counts in the release registry */
 	Phase		phase;
 	char	   *comment;		/* or NULL */
 	Oid			creator;		/* role that created it; invalid: it is gone */
@@ -27,12 +26,13 @@ typedef struct Migration
 
 /*
  * Adds a migration in phase expand.  Where it is there already, and not
- * aborted, nothing changes and a NOTICE says so.  Errors: it is there with
+ * aborted, nothing changes and a NOTICE says so; *created tells.  Whether the
+ * release may be begun is for the caller to check.  Errors: it is there with
  * another release or comment, or another role's; another session is creating it,
  * and does not end within tandem.lock_retry_time; the name is empty.
  */
 extern Migration *migration_create(const char *name, int release,
-								   const char *comment);
+								   const char *comment, bool *created);
 
 /*
  * The migration of that name: the live one, else the last.  Errors: none, or

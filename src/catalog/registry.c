@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/inval.h"
@@ -15,6 +16,7 @@
 
 /* objsubid of the lock on the address of tandem.registry; 1: see declared.c */
 #define LOCK_CHANGE 2
+#define LOCK_RELEASE 3			/* objid: a release */
 #define CHANGE_WAIT_MS 10000
 
 static const char *const state_names[] = {
@@ -31,22 +33,71 @@ release_state_name(ReleaseState state)
 	return state_names[state];
 }
 
+static bool
+is_noted_ready(const Registry *registry, int release)
+{
+	for (int i = 0; i < registry->nready; i++)
+	{
+		if (release >= registry->ready[i].first &&
+			release <= registry->ready[i].last)
+			return true;
+	}
+	return false;
+}
+
+/* A release that nobody made known is unknown, also where none is known. */
 ReleaseState
 registry_state_of(const Registry *registry, int release)
 {
 	if (release < registry->lowest)
 		return RELEASE_RETIRED;
-	if (registry->highest > 0 && release > registry->highest)
+	if (release > registry->highest)
 		return RELEASE_UNKNOWN;
-	if (registry->read_only_from > 0 && release >= registry->read_only_from)
+	if (!is_noted_ready(registry, release))
 		return RELEASE_READ_ONLY;
 	return release == registry->current ? RELEASE_CURRENT : RELEASE_READY;
+}
+
+/*
+ * The table is looked up once, and again after any change of it, or, as long as
+ * there is none, of any table.  The callback runs at any time: it only marks.
+ */
+static Oid	known_relid = InvalidOid;
+static bool relid_is_known = false;
+static uint64 generation = 1;
+
+static void
+mark_changed(Datum arg, Oid relid)
+{
+	if (OidIsValid(relid) && OidIsValid(known_relid) && relid != known_relid)
+		return;
+	relid_is_known = false;
+	generation++;
+}
+
+void
+registry_init(void)
+{
+	CacheRegisterRelcacheCallback(mark_changed, (Datum) 0);
+}
+
+uint64
+registry_generation(void)
+{
+	return generation;
 }
 
 Oid
 registry_relid(void)
 {
-	return extension_relation("registry", true);
+	if (!relid_is_known)
+	{
+		/* a change that comes meanwhile has it looked up again */
+		relid_is_known = true;
+		known_relid = InvalidOid;
+		known_relid = extension_relation("registry", true);
+	}
+	return known_relid;
 }
 
 void
@@ -64,18 +115,23 @@ change_tag(void)
 	return tag;
 }
 
+static void
+being_changed(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("the release registry is being changed by another session"),
+			 errhint("Let that session commit, then call this again.")));
+}
+
 void
 registry_lock(void)
 {
 	LOCKTAG		tag = change_tag();
 
 	extension_refuse_upgrade();
-	if (lock_wait(&tag, ExclusiveLock, CHANGE_WAIT_MS))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("the release registry is being changed by another session"),
-			 errhint("Let that session commit, then call this again.")));
+	if (!lock_wait(&tag, ExclusiveLock, CHANGE_WAIT_MS))
+		being_changed();
 }
 
 bool
@@ -87,25 +143,71 @@ registry_try_lock(void)
 }
 
 void
-registry_read(Registry *registry)
+registry_lock_release(int release, LOCKMODE mode)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, registry_relid(), release,
+					   LOCK_RELEASE);
+	if (!lock_wait(&tag, mode, CHANGE_WAIT_MS))
+		being_changed();
+}
+
+/* What both readers of the registry read. */
+#define FROM_MIGRATIONS(condition) \
+	"FROM (SELECT max(release) AS highest, " \
+	"min(release) FILTER (WHERE " IS_UNFILLED ") AS unfilled, " \
+	"coalesce(range_agg(int8range(release, release, '[]')) FILTER (WHERE " IS_UNFILLED "), '{}') AS waiting " \
+	"FROM tandem.migration WHERE release IS NOT NULL AND phase <> 'aborted' " condition ") m " \
+	"LEFT JOIN tandem.registry r ON true " \
+	"CROSS JOIN (SELECT max(release) AS registered FROM tandem.release) k " \
+	"CROSS JOIN (SELECT coalesce(range_agg(releases), '{}') AS ready FROM tandem.release_state WHERE state = 'ready') s "
+
+#define IS_UNFILLED "filled_at IS NULL AND phase IN ('expand', 'migrate')"
+
+/* one row a range, or one without */
+static void
+take_ready(Registry *registry, const TandemQuery *query, uint64 rows)
+{
+	registry->ready = MemoryContextAllocZero(query->caller,
+											 sizeof(ReleaseRange) * rows);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		ReleaseRange range = {query_get_bigint(row, 6), query_get_bigint(row, 7)};
+
+		if (range.first > 0)
+			registry->ready[registry->nready++] = range;
+	}
+}
+
+void
+registry_read_without(Registry *registry, int migration_id)
 {
 	TandemQuery query;
+	uint64		rows;
 
 	memset(registry, 0, sizeof(Registry));
 	query_begin(&query);
-	(void) query_run_latest(&query,
+	query_int(&query, migration_id);
+	rows = query_run_latest(&query,
 							"SELECT coalesce(r.current, 0), coalesce(r.lowest, 0), "
-							"coalesce(greatest(r.current, m.highest, (SELECT max(release) FROM tandem.release)), 0), "
-							"coalesce(m.read_only_from, 0), coalesce(r.contracting, 0) "
-							"FROM (SELECT max(release) AS highest, min(release) FILTER (WHERE phase IN ('expand', 'migrate')) AS read_only_from "
-							"FROM tandem.migration WHERE registered AND phase <> 'aborted') m "
-							"LEFT JOIN tandem.registry r ON true");
+							"coalesce(greatest(r.current, m.highest, k.registered), 0), "
+							"coalesce(m.unfilled, 0), coalesce(r.contracting, 0), lower(u), upper(u) - 1 "
+							FROM_MIGRATIONS("AND id <> $1")
+							"LEFT JOIN LATERAL unnest(s.ready - m.waiting) u ON true ORDER BY u");
 	registry->current = query_get_int(0, 1);
 	registry->lowest = query_get_int(0, 2);
 	registry->highest = query_get_int(0, 3);
-	registry->read_only_from = query_get_int(0, 4);
+	registry->unfilled = query_get_int(0, 4);
 	registry->contracting = query_get_int(0, 5);
+	take_ready(registry, &query, rows);
 	query_end(&query);
+}
+
+void
+registry_read(Registry *registry)
+{
+	registry_read_without(registry, 0);
 }
 
 bool
@@ -118,10 +220,70 @@ registry_others_fill(int migration_id, int release)
 	query_int(&query, migration_id);
 	query_int(&query, release);
 	found = query_run_latest(&query,
-							 "SELECT FROM tandem.migration WHERE registered AND id <> $1 AND release <= $2 "
-							 "AND phase IN ('expand', 'migrate')") > 0;
+							 "SELECT FROM tandem.migration WHERE id <> $1 AND release <= $2 AND " IS_UNFILLED) > 0;
 	query_end(&query);
 	return found;
+}
+
+/*
+ * Computed from what is committed now and this transaction has changed, at any
+ * isolation; what is noted already is not noted again.
+ */
+void
+registry_note_ready(void)
+{
+	TandemQuery query;
+	uint64		rows;
+	ReleaseRange *ranges;
+
+	query_begin(&query);
+	rows = query_run_latest(&query,
+							"SELECT lower(u), upper(u) - 1 FROM (SELECT s.ready, "
+							"least(greatest(r.current, m.highest, k.registered), m.unfilled - 1) AS upto "
+							FROM_MIGRATIONS("") ") n, unnest(int8multirange(int8range(1, greatest(n.upto, 1), '[]')) - n.ready) u "
+							"WHERE n.upto > 0");
+	ranges = palloc(sizeof(ReleaseRange) * Max(rows, 1));
+	for (uint64 row = 0; row < rows; row++)
+		ranges[row] = (ReleaseRange)
+	{
+		query_get_bigint(row, 1), query_get_bigint(row, 2)
+	};
+	for (uint64 i = 0; i < rows; i++)
+	{
+		query_bigint(&query, ranges[i].first);
+		query_bigint(&query, ranges[i].last);
+		(void) query_run(&query,
+						 "INSERT INTO tandem.release_state (releases, state) VALUES (int8range($1, $2, '[]'), 'ready')");
+	}
+	query_end(&query);
+	registry_changed();
+}
+
+bool
+registry_is_used(int release)
+{
+	TandemQuery query;
+	bool		used;
+
+	query_begin(&query);
+	query_int(&query, release);
+	used = query_run_latest(&query,
+							"SELECT FROM tandem.release_state WHERE state = 'used' AND releases @> $1::bigint") > 0;
+	query_end(&query);
+	return used;
+}
+
+void
+registry_note_used(int release)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, release);
+	(void) query_run(&query,
+					 "INSERT INTO tandem.release_state (releases, state) VALUES (int8range($1, $1, '[]'), 'used')");
+	query_end(&query);
+	registry_changed();
 }
 
 bool
@@ -166,6 +328,12 @@ registry_set_lowest(int lowest, int contracting)
 					 "INSERT INTO tandem.registry (lowest, contracting, lowest_since) "
 					 "VALUES (nullif($1, 0), nullif($2, 0), clock_timestamp()) ON CONFLICT (one) DO UPDATE "
 					 "SET lowest = nullif($1, 0), contracting = nullif($2, 0), lowest_since = clock_timestamp()");
+	if (contracting == 0)
+	{
+		query_int(&query, lowest);
+		(void) query_run(&query,
+						 "DELETE FROM tandem.release_state WHERE upper(releases) <= $1");
+	}
 	query_end(&query);
 	registry_changed();
 }
@@ -178,7 +346,7 @@ registry_lowest_final(void)
 
 	query_begin(&query);
 	(void) query_run(&query,
-					 "SELECT max(release) FROM tandem.migration WHERE registered AND phase = 'done'");
+					 "SELECT max(release) FROM tandem.migration WHERE phase = 'done'");
 	lowest = query_get_int(0, 1);
 	query_end(&query);
 	return lowest;

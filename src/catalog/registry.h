@@ -2,12 +2,25 @@
  * registry.h
  *		Which releases of the application the database serves.
  *
- * The registry is tandem.registry (one row), tandem.release, and what each open
- * migration adds.  Its state is read whole, and kept by every session until a
- * change is announced.
+ * The registry is tandem.registry (one row), tandem.release,
+ * tandem.release_state and what each open migration adds.  It is read whole,
+ * and kept by every session until a change is announced.
+ *
+ * That a release is ready is noted when it first is, and never computed away:
+ * only a migration that names that very release and was never filled suspends
+ * it.
  */
 #ifndef TANDEM_REGISTRY_H
 #define TANDEM_REGISTRY_H
+
+#include "storage/lock.h"
+
+/* from first to last, both included */
+typedef struct ReleaseRange
+{
+	int64		first;
+	int64		last;
+} ReleaseRange;
 
 typedef struct Registry
 {
@@ -15,10 +28,13 @@ typedef struct Registry
 								 * nowhere */
 	int			lowest;			/* releases below it are retired; 0: none */
 	int			highest;		/* newest release that is known; 0: none is */
-	int			read_only_from; /* releases from here on wait for a fill; 0:
-								 * none */
+	int			unfilled;		/* lowest release that a migration names which
+								 * was never filled; 0: none */
 	int			contracting;	/* id of the migration whose contract fences;
 								 * 0 */
+	int			nready;
+	ReleaseRange *ready;		/* the releases that are ready, ascending;
+								 * palloc'd with the rest */
 } Registry;
 
 /* What a release may do. */
@@ -46,11 +62,33 @@ extern void registry_lock(void);
 /* The same without waiting; whether it was had. */
 extern bool registry_try_lock(void);
 
-/* Reads it as it is committed now, and as this transaction has changed it. */
-extern void registry_read(Registry *registry);
+/*
+ * Keeps a release from becoming the current one while a migration of it is
+ * created (ShareLock), and the other way round (ExclusiveLock), until the end
+ * of the transaction.  Errors: as registry_lock.
+ */
+extern void registry_lock_release(int release, LOCKMODE mode);
 
-/* The table whose relcache entry stands for the registry; invalid: no extension. */
+/*
+ * Reads it as it is committed now, and as this transaction has changed it.  The
+ * other one leaves a migration out.  What it points to is in the current memory
+ * context.
+ */
+extern void registry_read(Registry *registry);
+extern void registry_read_without(Registry *registry, int migration_id);
+
+/*
+ * The table whose relcache entry stands for the registry; invalid: the database
+ * does not have the extension, or is about to get it.  Kept by the session, so
+ * that it may be asked with each statement.
+ */
 extern Oid	registry_relid(void);
+
+/* For _PG_init. */
+extern void registry_init(void);
+
+/* Counts what may have changed the registry; never 0.  Costs nothing. */
+extern uint64 registry_generation(void);
 
 /*
  * Announces at commit that the registry has changed: to be called by whoever
@@ -61,12 +99,29 @@ extern void registry_changed(void);
 /* Whether a migration other than that one keeps the release from being ready. */
 extern bool registry_others_fill(int migration_id, int release);
 
+/*
+ * Notes which releases are ready, as this transaction has left the migrations
+ * and releases; and announces the change.  To be called after each change of
+ * them.  It only adds rows, so that no two transactions wait for each other.
+ */
+extern void registry_note_ready(void);
+
+/*
+ * Whether a session has written as that release after it was ready; noting
+ * that it has.  The note is of the running transaction.
+ */
+extern bool registry_is_used(int release);
+extern void registry_note_used(int release);
+
 /* Whether the current user may: has EXECUTE on tandem.switch_release. */
 extern bool registry_may_change(void);
 
 extern void registry_set_current(int release);
 
-/* Retires the releases below lowest; contracting is 0 when that is final. */
+/*
+ * Retires the releases below lowest; contracting is 0 when that is final, which
+ * ends what was noted of them.  The caller has registry_lock.
+ */
 extern void registry_set_lowest(int lowest, int contracting);
 
 /* The lowest release as the migrations that are done have made it; 0: none. */

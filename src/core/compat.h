@@ -31,6 +31,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
+#include "utils/backend_status.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -332,6 +333,49 @@ compat_lock_is_held(const LOCKTAG *tag, LOCKMODE mode)
 #else
 	return LockHeldByMe(tag, mode);
 #endif
+}
+
+/*
+ * Take a session lock that is free; false: there is no room for it, or somebody
+ * has it in a mode that conflicts.
+ */
+static inline bool
+compat_lock_session(const LOCKTAG *tag, LOCKMODE mode)
+{
+#if PG_VERSION_NUM >= 180000
+	return LockAcquireExtended(tag, mode, true, true, false, NULL,
+							   false) != LOCKACQUIRE_NOT_AVAIL;
+#else
+	return LockAcquireExtended(tag, mode, true, true, false,
+							   NULL) != LOCKACQUIRE_NOT_AVAIL;
+#endif
+}
+
+/*
+ * Whether what runs is an event trigger ON login: the client has sent nothing
+ * yet, and the session has reported no state.
+ */
+static inline bool
+compat_is_logging_in(void)
+{
+#if PG_VERSION_NUM >= 180000
+	return MyBEEntry && (MyBEEntry->st_state == STATE_UNDEFINED ||
+						 MyBEEntry->st_state == STATE_STARTING);
+#elif PG_VERSION_NUM >= 170000
+	return MyBEEntry && MyBEEntry->st_state == STATE_UNDEFINED;
+#else
+	return false;
+#endif
+}
+
+/* Its header needs those of Kerberos, which need not be installed. */
+extern bool pq_check_connection(void);
+
+/* Whether the client has not closed its connection, as far as the system tells. */
+static inline bool
+compat_client_is_there(void)
+{
+	return MyProcPort == NULL || pq_check_connection();
 }
 
 /* Run a portal to its end, as a statement of its own. */

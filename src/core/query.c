@@ -70,10 +70,22 @@ query_is_running(void)
 }
 
 void
-query_begin(TandemQuery *query)
+query_ours_begin(void)
 {
 	watch_for_errors();
 	depth++;
+}
+
+void
+query_ours_end(void)
+{
+	depth = Max(depth - 1, 0);
+}
+
+void
+query_begin(TandemQuery *query)
+{
+	query_ours_begin();
 	query->caller = CurrentMemoryContext;
 	query->nargs = 0;
 	authority_enter_extension(&query->scope);
@@ -88,7 +100,7 @@ query_end(TandemQuery *query)
 	PopActiveSnapshot();
 	SPI_finish();
 	authority_leave(&query->scope);
-	depth = Max(depth - 1, 0);
+	query_ours_end();
 }
 
 void

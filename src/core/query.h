@@ -36,6 +36,10 @@ extern void query_end(TandemQuery *query);
 /* Whether one is under way: its statements are ours, not the session's. */
 extern bool query_is_running(void);
 
+/* Between the two statements count as ours, too, which no query here runs. */
+extern void query_ours_begin(void);
+extern void query_ours_end(void);
+
 /* Parameters of the next query_run, in order.  NULL text is SQL NULL. */
 extern void query_text(TandemQuery *query, const char *value);
 extern void query_name(TandemQuery *query, const char *value);

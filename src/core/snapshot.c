@@ -4,14 +4,20 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "utils/snapmgr.h"
 
 #include "core/snapshot.h"
 
-/* A transaction that has taken no snapshot yet may still choose its isolation. */
+/*
+ * A transaction that has taken no snapshot yet may still choose its isolation.
+ * A parallel query has one, and takes no other.
+ */
 static Snapshot
 latest_snapshot(void)
 {
+	if (IsInParallelMode() && ActiveSnapshotSet())
+		return GetActiveSnapshot();
 	return FirstSnapshotSet ? GetLatestSnapshot()
 		: GetCatalogSnapshot(InvalidOid);
 }

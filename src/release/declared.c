@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -13,6 +14,7 @@
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/settings.h"
 #include "release/declared.h"
 
 /* told from other locks on that address by objsubid: see tandem.sessions */
@@ -26,11 +28,26 @@
 #define DECLARED_MODE AccessShareLock
 
 /*
- * Where the library is loaded by the postmaster, a session declares itself by
- * its first statement: one that has just connected is given time for that.
+ * A session that gives all its advisory locks back is without its mark or
+ * without its release for an instant: what is to be refused is looked at again.
  */
 #define UNDECLARED_LOOKS 5
 #define UNDECLARED_LOOK_EVERY_MS 50
+
+/*
+ * Whether the session d (of tandem.declared_sessions) in activity a has to do
+ * with tables $2, of migration $3: it has written them, has one locked, or may
+ * use one.  Anybody can declare a release: who has nothing to do with the tables
+ * is not waited for, and stops nobody.
+ */
+#define CONCERNS_TABLES \
+	"(EXISTS (SELECT FROM tandem.writers() w WHERE w.pid = d.pid AND w.migration = $3) " \
+	"OR EXISTS (SELECT FROM pg_locks r WHERE r.pid = d.pid AND r.locktype = 'relation' AND r.relation = ANY ($2) " \
+	"AND r.database = (SELECT oid FROM pg_database WHERE datname = current_database())) " \
+	"OR tandem.may_use(a.usesysid, $2)) "
+
+#define DECLARED_SESSIONS \
+	"tandem.declared_sessions() d JOIN pg_stat_activity a ON a.pid = d.pid AND a.pid <> pg_backend_pid() "
 
 static LOCKTAG held;			/* field3 is a release; 0: none was declared */
 
@@ -57,10 +74,24 @@ declared_release(void)
 	held.locktag_field3 = 0;
 }
 
+/* DISCARD ALL takes the lock away: it comes back with that transaction's end. */
+static void
+retake_lock(XactEvent event, void *arg)
+{
+	if ((event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE) &&
+		declared_is_held() && setting_release > 0)
+		declared_hold(setting_release);
+}
+
 void
 declared_hold(int release)
 {
+	static bool watching = false;
 	LOCKTAG		wanted;
+
+	if (!watching)
+		RegisterXactCallback(retake_lock, NULL);
+	watching = true;
 
 	if (!OidIsValid(registry_relid()))
 		return;
@@ -73,20 +104,29 @@ declared_hold(int release)
 	held = wanted;
 }
 
+static void
+begin_query(TandemQuery *query, int release, List *relids, int migration_id)
+{
+	/* else the sessions would be those of the first look */
+	pgstat_clear_snapshot();
+	query_begin(query);
+	query_int(query, release);
+	query_oid_list(query, relids);
+	query_int(query, migration_id);
+}
+
 /* A transaction: of a session "pid:virtualxid", or a prepared one "xid". */
 List *
-declared_transactions(int release, List *relids)
+declared_transactions(const Migration *migration, List *relids)
 {
 	TandemQuery query;
 	List	   *found;
 
-	query_begin(&query);
-	query_int(&query, release);
-	query_oid_list(&query, relids);
+	begin_query(&query, migration->release, relids, migration->id);
 	found = query_texts(&query,
-						"SELECT t FROM (SELECT DISTINCT v.pid || ':' || v.virtualxid FROM tandem.declared_sessions() d "
+						"SELECT t FROM (SELECT DISTINCT v.pid || ':' || v.virtualxid FROM " DECLARED_SESSIONS
 						"JOIN pg_locks v ON v.pid = d.pid AND v.locktype = 'virtualxid' AND v.granted AND v.virtualxid = v.virtualtransaction "
-						"WHERE d.release < $1 AND d.pid <> pg_backend_pid() "
+						"WHERE d.release < $1 AND " CONCERNS_TABLES
 						"UNION SELECT DISTINCT x.transaction::text FROM pg_prepared_xacts x "
 						"JOIN pg_locks t ON t.locktype = 'transactionid' AND t.transactionid = x.transaction "
 						"JOIN pg_locks r ON r.virtualtransaction = t.virtualtransaction AND r.locktype = 'relation' "
@@ -96,18 +136,54 @@ declared_transactions(int release, List *relids)
 }
 
 List *
-declared_sessions_before(int release)
+declared_sessions_before(const Migration *migration, List *relids)
 {
 	TandemQuery query;
 	List	   *pids;
 
-	query_begin(&query);
-	query_int(&query, release);
+	begin_query(&query, migration->release, relids, migration->id);
 	pids = query_texts(&query,
-					   "SELECT d.pid::text FROM tandem.declared_sessions() d "
-					   "WHERE d.release < $1 AND d.pid <> pg_backend_pid() ORDER BY d.pid");
+					   "SELECT d.pid::text FROM " DECLARED_SESSIONS
+					   "WHERE d.release < $1 AND " CONCERNS_TABLES "ORDER BY d.pid");
 	query_end(&query);
 	return pids;
+}
+
+/* Of pids (strings), for people; those that are gone are left out. */
+static List *
+describe_sessions(List *pids)
+{
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	foreach(lc, pids)
+	{
+		char	   *name = lock_describe_session(atoi(lfirst(lc)));
+
+		if (name)
+			lines = lappend(lines, name);
+	}
+	return lines;
+}
+
+char *
+declared_users(int release, List *relids)
+{
+	TandemQuery query;
+	StringInfoData names;
+	List	   *pids;
+	ListCell   *lc;
+
+	begin_query(&query, release, relids, 0);
+	pids = query_texts(&query,
+					   "SELECT d.pid::text FROM " DECLARED_SESSIONS
+					   "WHERE d.release = $1 AND ($2 = '{}' OR " CONCERNS_TABLES ") ORDER BY d.pid");
+	query_end(&query);
+	initStringInfo(&names);
+	foreach(lc, describe_sessions(pids))
+		appendStringInfo(&names, "%s%s", names.len ? ", " : "",
+						 (char *) lfirst(lc));
+	return names.len ? names.data : NULL;
 }
 
 static bool
@@ -152,46 +228,43 @@ declared_still_there(List *found, char **text)
 	return left;
 }
 
-/* Process ids of the sessions that may write and have declared nothing. */
+/* Process ids of sessions that have declared nothing: marked, or not. */
 static List *
-undeclared_sessions(List *relids)
+undeclared_sessions(int migration_id, bool writers)
 {
 	TandemQuery query;
 	List	   *pids;
 
-	/* else the sessions would be those of the first look */
 	pgstat_clear_snapshot();
 	query_begin(&query);
-	query_oid_list(&query, relids);
+	query_int(&query, migration_id);
+	query_bool(&query, writers);
 	pids = query_texts(&query,
 					   "SELECT a.pid::text FROM pg_stat_activity a "
-					   "WHERE a.backend_type = 'client backend' AND a.datname = current_database() "
-					   "AND a.pid <> pg_backend_pid() "
+					   "WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() "
 					   "AND NOT EXISTS (SELECT FROM tandem.declared_sessions() d WHERE d.pid = a.pid) "
-					   "AND EXISTS (SELECT FROM unnest($1) r WHERE has_table_privilege(a.usesysid, r, 'INSERT, UPDATE, DELETE')) "
+					   "AND CASE WHEN EXISTS (SELECT FROM tandem.writers() w WHERE w.pid = a.pid AND w.migration = $1) "
+					   "THEN $2 ELSE NOT $2 AND a.backend_type = 'client backend' END "
 					   "ORDER BY a.pid");
 	query_end(&query);
 	return pids;
 }
 
 List *
-declared_not(List *relids)
+declared_not(int migration_id, bool may_wait)
 {
-	List	   *pids = undeclared_sessions(relids);
-	List	   *lines = NIL;
-	ListCell   *lc;
+	List	   *pids = undeclared_sessions(migration_id, true);
 
-	for (int look = 1; look < UNDECLARED_LOOKS && pids != NIL; look++)
+	for (int look = 1; may_wait && look < UNDECLARED_LOOKS && pids != NIL; look++)
 	{
 		interruptible_sleep(UNDECLARED_LOOK_EVERY_MS);
-		pids = undeclared_sessions(relids);
+		pids = undeclared_sessions(migration_id, true);
 	}
-	foreach(lc, pids)
-	{
-		char	   *name = lock_describe_session(atoi(lfirst(lc)));
+	return describe_sessions(pids);
+}
 
-		if (name)
-			lines = lappend(lines, name);
-	}
-	return lines;
+List *
+declared_not_others(int migration_id)
+{
+	return describe_sessions(undeclared_sessions(migration_id, false));
 }

@@ -2,14 +2,18 @@
  * drain.c
  *		Refuses the releases before a migration, and waits until they have ended.
  *
- * A crash between fence and end leaves the fence: the old release stays
- * refused, tandem.releases says by which migration, and its contract, called
- * again, or its abort ends that.
+ * From the commit that puts the fence up to the one that ends it, or takes it
+ * back, no interrupt is served but within the steps of drain_step, whose errors
+ * are caught: so whatever moment a cancel comes at, the fence does not stay.  A
+ * crash leaves it: the old release stays refused, tandem.releases says by which
+ * migration, and its contract, called again, or its abort ends that.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 
@@ -29,7 +33,7 @@ static int	fencing = 0;
 static bool
 has_fence(const Migration *migration)
 {
-	return migration->registered && migration->release > 0;
+	return migration->release > 0;
 }
 
 typedef struct Drain
@@ -52,7 +56,7 @@ look(void *arg)
 	char	   *text;
 
 	if (!drain->begun)
-		drain->left = declared_transactions(migration->release, drain->relids);
+		drain->left = declared_transactions(migration, drain->relids);
 	drain->begun = true;
 	drain->left = declared_still_there(drain->left, &text);
 	drain->ended = (drain->left == NIL);
@@ -79,21 +83,81 @@ queue(void *arg)
 							  (int) Min(left, LOOK_EVERY_MS));
 }
 
+typedef struct DrainStep
+{
+	void		(*work) (void *);
+	void	   *arg;
+} DrainStep;
+
+/* What the commit would run, with interrupts held: triggers of users. */
+static void
+run_deferred_triggers(void)
+{
+	ConstraintsSetStmt *all = makeNode(ConstraintsSetStmt);
+
+	AfterTriggerSetState(all);
+}
+
+/* An error ends the hold, so it is taken again where the error is caught. */
+static void
+run_step(void *arg)
+{
+	DrainStep  *step = arg;
+
+	RESUME_INTERRUPTS();
+	step->work(step->arg);
+	run_deferred_triggers();
+	CHECK_FOR_INTERRUPTS();
+	HOLD_INTERRUPTS();
+}
+
+/* A commit that fails, by a serialization failure, begins a new transaction. */
+static ErrorData *
+try_commit(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		SPI_commit();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		HOLD_INTERRUPTS();
+	}
+	PG_END_TRY();
+	return error;
+}
+
+ErrorData *
+drain_step(void (*work) (void *), void *arg)
+{
+	DrainStep	step = {work, arg};
+	ErrorData  *error = subtransaction_try(run_step, &step);
+
+	if (error == NULL)
+		return try_commit();
+	HOLD_INTERRUPTS();
+	return error;
+}
+
 /* Waits; the error that ended it, or NULL. */
 static ErrorData *
 wait_for_end(Drain *drain)
 {
-	for (;;)
-	{
-		ErrorData  *error = subtransaction_try(look, drain);
+	ErrorData  *error = drain_step(look, drain);
 
-		SPI_commit();
-		if (error == NULL && !drain->ended)
-			error = subtransaction_try(queue, drain);
-		if (error || drain->ended)
-			return error;
-		SPI_commit();
+	while (error == NULL && !drain->ended)
+	{
+		error = drain_step(queue, drain);
+		if (error == NULL)
+			error = drain_step(look, drain);
 	}
+	return error;
 }
 
 /*
@@ -104,7 +168,10 @@ wait_for_end(Drain *drain)
 static void
 give_grace(void *arg)
 {
-	interruptible_sleep(GRACE_MS);
+	Drain	   *drain = arg;
+
+	if (declared_sessions_before(drain->migration, drain->relids) != NIL)
+		interruptible_sleep(GRACE_MS);
 }
 
 /* Terminated by pg_terminate_backend or a shutdown; nobody can be waited for. */
@@ -113,7 +180,7 @@ take_back_at_exit(int code, Datum arg)
 {
 	Migration	migration = {.id = fencing};
 
-	if (fencing == 0 || code == 0)
+	if (fencing == 0)
 		return;
 	AbortOutOfAnyTransaction();
 	StartTransactionCommand();
@@ -169,7 +236,7 @@ check_not_current(const Migration *migration, const Registry *registry,
 				  bool force)
 {
 	if (!retires_current(migration, registry) ||
-		(force && registry->read_only_from == migration->release &&
+		(force && registry_state_of(registry, migration->release) == RELEASE_READ_ONLY &&
 		 !registry_others_fill(migration->id, migration->release)))
 		return;
 	ereport(ERROR,
@@ -180,7 +247,7 @@ check_not_current(const Migration *migration, const Registry *registry,
 					 migration->release)));
 }
 
-void
+ErrorData *
 drain_old_releases(Migration *migration, List *relids, int timeout_ms,
 				   bool force)
 {
@@ -191,8 +258,6 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms,
 		.end = clock_after_ms(timeout_ms)
 	};
 
-	if (!has_fence(migration))
-		return;
 	registry_lock();
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
@@ -200,22 +265,21 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms,
 	registry_set_lowest(Max(registry.lowest, migration->release),
 						migration->id);
 	take_back_when_terminated(migration);
-	SPI_commit();
-	error = wait_for_end(&drain);
-	if (error == NULL && declared_sessions_before(migration->release) != NIL)
-		error = subtransaction_try(give_grace, NULL);
-	SPI_commit();
+	HOLD_INTERRUPTS();
+	error = try_commit();
 	if (error == NULL)
-		return;
-	drain_give_up(migration);
-	ReThrowError(error);
+		error = wait_for_end(&drain);
+	if (error == NULL)
+		error = drain_step(give_grace, &drain);
+	return error;
 }
 
 void
-drain_within_transaction(Migration *migration, bool force)
+drain_within_transaction(Migration *migration, List *relids, bool force)
 {
 	List	   *sessions;
 	Registry	registry;
+	int			count;
 
 	if (!has_fence(migration))
 		return;
@@ -223,16 +287,26 @@ drain_within_transaction(Migration *migration, bool force)
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
 	check_not_current(migration, &registry, force);
-	sessions = declared_sessions_before(migration->release);
-	if (sessions == NIL)
+	sessions = declared_sessions_before(migration, relids);
+	count = list_length(sessions);
+	if (count == 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_IN_USE),
-			 errmsg("%d sessions of releases before %d are there",
-					list_length(sessions), migration->release),
+			 errmsg_plural("%d session of a release older than %d is connected",
+						   "%d sessions of releases older than %d are connected",
+						   count, count, migration->release),
 			 errdetail("In a transaction block contract cannot refuse them first and wait for their transactions."),
 			 errhint("CALL tandem.contract(%s) on its own, with autocommit on; see SELECT * FROM tandem.sessions;",
 					 quote_literal_cstr(migration->name))));
+}
+
+/* Locked before any table is: nobody is waited for with those. */
+void
+drain_lock(const Migration *migration)
+{
+	if (has_fence(migration))
+		registry_lock();
 }
 
 void
@@ -258,11 +332,39 @@ drain_undo(const Migration *migration)
 		registry_set_lowest(registry_lowest_final(), 0);
 }
 
-void
-drain_give_up(const Migration *migration)
+/* Somebody who holds the registry for longer keeps the fence where it is. */
+static void
+take_back(void *arg)
 {
-	drain_undo(migration);
-	SPI_commit();
+	registry_lock();
+	drain_undo(arg);
+}
+
+void
+drain_end(Migration *migration, ErrorData *error)
+{
+	ErrorData  *failure = NULL;
+
+	if (error)
+	{
+		failure = subtransaction_try(take_back, migration);
+		/* whose error would have ended the hold */
+		if (failure)
+			HOLD_INTERRUPTS();
+		else
+			failure = try_commit();
+	}
 	/* from here on the fence is another's */
 	fencing = 0;
+	RESUME_INTERRUPTS();
+	if (failure)
+		ereport(WARNING,
+				(errcode(failure->sqlerrcode),
+				 errmsg("releases before %d stay refused: %s",
+						migration->release, failure->message),
+				 errhint("End that: CALL tandem.contract(%s) again, or CALL tandem.abort(%s).",
+						 quote_literal_cstr(migration->name),
+						 quote_literal_cstr(migration->name))));
+	if (error)
+		ReThrowError(error);
 }

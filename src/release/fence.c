@@ -8,15 +8,24 @@
  * is there.  It is taken before the registry is looked at, so that whoever
  * changes the registry and then looks for sessions finds each one that has not
  * seen the change.
+ *
+ * Every node may run the script of its release: so DDL is no business of the
+ * fence, a release that nobody knows yet may do what touches no row that was
+ * there before, and the transaction that begins a migration of the session's
+ * release, or registers it, may do anything.
  */
 #include "postgres.h"
 
 #include "access/parallel.h"
+#include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "parser/parsetree.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
+#include "utils/relcache.h"
 
 #include "core/compat.h"
 #include "core/extension.h"
@@ -50,20 +59,166 @@ refuse(const Registry *registry, ReleaseState state)
 					 setting_release, setting_release)));
 }
 
+/* What a statement does with rows of users. */
+typedef enum RowUse
+{
+	ROWS_UNTOUCHED,
+	ROWS_READ,
+	ROWS_WRITTEN
+} RowUse;
+
+/* Looked into only where the state of the release asks for it. */
+typedef struct FencedStatement
+{
+	const PlannedStmt *query;	/* or NULL */
+	Node	   *utility;		/* or NULL */
+} FencedStatement;
+
+/* A table that this transaction has made holds nothing of others. */
+static bool
+is_made_by_transaction(Oid relid)
+{
+	Relation	rel = RelationIdGetRelation(relid);
+	bool		made = false;
+
+	if (rel)
+	{
+		made = rel->rd_createSubid != InvalidSubTransactionId;
+		RelationClose(rel);
+	}
+	return made;
+}
+
+/*
+ * What is read by the views of the catalogs, or by ours, is read in tables that
+ * are not of users.
+ */
+static bool
+is_of_users(Oid relid)
+{
+	Oid			namespace = get_rel_namespace(relid);
+
+	return relid >= FirstNormalObjectId && !isAnyTempNamespace(namespace) &&
+		namespace != get_rel_namespace(registry_relid()) &&
+		!is_made_by_transaction(relid);
+}
+
+static bool
+reads_rows(const PlannedStmt *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		if (rte->rtekind == RTE_RELATION && is_of_users(rte->relid))
+			return true;
+	}
+	return false;
+}
+
+/* A row that is locked counts as written. */
+static bool
+writes_rows(const PlannedStmt *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->resultRelations)
+	{
+		if (is_of_users(rt_fetch(lfirst_int(lc), query->rtable)->relid))
+			return true;
+	}
+	if (query->commandType != CMD_SELECT)
+		return false;
+	foreach(lc, query->rowMarks)
+	{
+		RangeTblEntry *rte = rt_fetch(lfirst_node(PlanRowMark, lc)->rti,
+									  query->rtable);
+
+		if (rte->rtekind != RTE_RELATION || is_of_users(rte->relid))
+			return true;
+	}
+	return false;
+}
+
+/* One that is not there is for the server to complain of. */
+static bool
+names_users_table(RangeVar *name)
+{
+	Oid			relid = RangeVarGetRelid(name, NoLock, true);
+
+	return OidIsValid(relid) && is_of_users(relid);
+}
+
+/* Queries within utility statements are looked at when they are executed. */
+static RowUse
+utility_use(Node *utility)
+{
+	ListCell   *lc;
+
+	if (IsA(utility, NotifyStmt))
+		return ROWS_WRITTEN;
+	if (IsA(utility, CopyStmt))
+	{
+		CopyStmt   *copy = (CopyStmt *) utility;
+
+		if (copy->relation == NULL || !names_users_table(copy->relation))
+			return ROWS_UNTOUCHED;
+		return copy->is_from ? ROWS_WRITTEN : ROWS_READ;
+	}
+	if (!IsA(utility, TruncateStmt))
+		return ROWS_UNTOUCHED;
+	foreach(lc, ((TruncateStmt *) utility)->relations)
+	{
+		if (names_users_table(lfirst(lc)))
+			return ROWS_WRITTEN;
+	}
+	return ROWS_UNTOUCHED;
+}
+
+static RowUse
+row_use(const FencedStatement *statement)
+{
+	if (statement->query == NULL)
+		return utility_use(statement->utility);
+	if (writes_rows(statement->query))
+		return ROWS_WRITTEN;
+	return reads_rows(statement->query) ? ROWS_READ : ROWS_UNTOUCHED;
+}
+
+/* the transaction that is the script of this session's release */
+static LocalTransactionId script = InvalidLocalTransactionId;
+
+void
+fence_let_script_pass(int release)
+{
+	if (release > 0 && release == setting_release)
+		script = compat_local_transaction_id();
+}
+
+/*
+ * As long as nobody has made any release known there is no fence: an application
+ * that declares one was there before the extension.
+ */
 static void
-check_declared(bool writes)
+check_declared(const FencedStatement *statement)
 {
 	const Registry *registry;
 	ReleaseState state;
 
 	declared_hold(setting_release);
 	registry = served_in_transaction();
-	if (registry == NULL)
+	if (registry == NULL || registry->highest == 0)
 		return;
 	state = registry_state_of(registry, setting_release);
-	if (state == RELEASE_RETIRED || state == RELEASE_UNKNOWN)
+	if (state == RELEASE_RETIRED)
 		refuse(registry, state);
-	if (state == RELEASE_READ_ONLY && writes)
+	if (script == compat_local_transaction_id())
+		return;
+	if (state == RELEASE_UNKNOWN && row_use(statement) != ROWS_UNTOUCHED)
+		refuse(registry, state);
+	if (state == RELEASE_READ_ONLY && row_use(statement) == ROWS_WRITTEN)
 		ereport(ERROR,
 				(errcode(ERRCODE_RELEASE_READ_ONLY),
 				 errmsg("release %d may only read until its migration has filled all rows",
@@ -85,18 +240,30 @@ check_undeclared(void)
 			 errhint("SET tandem.release, ALTER ROLE ... SET tandem.release, or options=-ctandem.release=... when connecting.")));
 }
 
+/*
+ * Workers of the server and ours are no clients.  What an event trigger ON
+ * login runs is not the client's either: refused, it would keep the session
+ * from connecting, and so from asking tandem.health.
+ */
+static bool
+is_fenced(void)
+{
+	return MyBackendType == B_BACKEND && !IsParallelWorker() &&
+		!query_is_running() && !ddl_is_running() && IsTransactionState() &&
+		!compat_is_logging_in();
+}
+
 /* warned once a transaction, checked at each statement */
 static void
-check(bool writes)
+check(const FencedStatement *statement)
 {
 	static LocalTransactionId warned = InvalidLocalTransactionId;
 
-	if (MyBackendType != B_BACKEND || IsParallelWorker() ||
-		query_is_running() || ddl_is_running() || !IsTransactionState())
+	if (!is_fenced())
 		return;
 	if (setting_release > 0)
 	{
-		check_declared(writes);
+		check_declared(statement);
 		return;
 	}
 	declared_release();
@@ -118,7 +285,7 @@ check_begin(void)
 {
 	const Registry *registry;
 
-	if (setting_release == 0 || MyBackendType != B_BACKEND)
+	if (setting_release == 0 || !is_fenced())
 		return;
 	declared_hold(setting_release);
 	registry = served_in_transaction();
@@ -178,9 +345,11 @@ static void
 start_executor(QueryDesc *query, int flags)
 {
 	if (is_armed() && !only_asks_us(query->plannedstmt))
-		check(query->plannedstmt->commandType != CMD_SELECT ||
-			  query->plannedstmt->hasModifyingCTE ||
-			  query->plannedstmt->rowMarks != NIL);
+	{
+		FencedStatement statement = {.query = query->plannedstmt};
+
+		check(&statement);
+	}
 	if (next_executor_start)
 		next_executor_start(query, flags);
 	else
@@ -217,13 +386,6 @@ is_harmless(Node *statement)
 }
 
 static bool
-writes_nothing(Node *statement)
-{
-	return (IsA(statement, CopyStmt) && !((CopyStmt *) statement)->is_from) ||
-		IsA(statement, LockStmt) || IsA(statement, CheckPointStmt);
-}
-
-static bool
 begins_block(Node *statement)
 {
 	return IsA(statement, TransactionStmt) &&
@@ -231,26 +393,15 @@ begins_block(Node *statement)
 		 ((TransactionStmt *) statement)->kind == TRANS_STMT_START);
 }
 
-/* EXPLAIN ANALYZE makes the table. */
-static bool
-explains_create_table(Node *statement)
-{
-	Query	   *query;
-
-	if (!IsA(statement, ExplainStmt))
-		return false;
-	query = (Query *) ((ExplainStmt *) statement)->query;
-	return IsA(query, Query) && query->commandType == CMD_UTILITY &&
-		IsA(query->utilityStmt, CreateTableAsStmt);
-}
-
 static void
-check_utility(Node *statement)
+check_utility(Node *utility)
 {
-	if (begins_block(statement))
+	FencedStatement statement = {.utility = utility};
+
+	if (begins_block(utility))
 		check_begin();
-	else if (!is_harmless(statement) || explains_create_table(statement))
-		check(!writes_nothing(statement));
+	else if (!is_harmless(utility))
+		check(&statement);
 }
 
 static void

@@ -18,4 +18,11 @@
  */
 extern void fence_init(void);
 
+/*
+ * The running transaction begins a migration of that release, or registers it:
+ * where it is the session's own, the transaction is its script, which the fence
+ * lets do what it does, unless the release is retired.
+ */
+extern void fence_let_script_pass(int release);
+
 #endif							/* TANDEM_FENCE_H */

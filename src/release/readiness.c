@@ -9,6 +9,27 @@
 
 #include "release/readiness.h"
 
+/* Of a registry that has lost its notes nothing is served, and this mends it. */
+static char *
+reason_to_wait(const Registry *registry, int release)
+{
+	if (registry->unfilled > 0 && registry->unfilled <= release)
+		return psprintf("release %d waits for the migration of release %d",
+						release, registry->unfilled);
+	return psprintf("release %d was not noted as ready: SELECT tandem.register_release(%d) looks again",
+					release, release);
+}
+
+static char *
+reason_unknown(const Registry *registry, int release)
+{
+	if (registry->highest == 0)
+		return psprintf("release %d is not known: no migration names a release, and none was registered",
+						release);
+	return psprintf("release %d is newer than what the database is prepared for, release %d",
+					release, registry->highest);
+}
+
 static void
 check_release(const Registry *registry, int release, Health *health)
 {
@@ -22,12 +43,10 @@ check_release(const Registry *registry, int release, Health *health)
 									  release, registry->lowest);
 			break;
 		case RELEASE_READ_ONLY:
-			health->reason = psprintf("release %d waits for the migration of release %d",
-									  release, registry->read_only_from);
+			health->reason = reason_to_wait(registry, release);
 			break;
 		case RELEASE_UNKNOWN:
-			health->reason = psprintf("release %d is newer than what the database is prepared for, release %d",
-									  release, registry->highest);
+			health->reason = reason_unknown(registry, release);
 			break;
 		default:
 			health->reason = "served";

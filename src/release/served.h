@@ -9,9 +9,6 @@
 
 #include "catalog/registry.h"
 
-/* For _PG_init. */
-extern void served_init(void);
-
 /*
  * The registry for this transaction; NULL: the database has no pg_tandem, or is
  * getting it.
@@ -19,7 +16,10 @@ extern void served_init(void);
  */
 extern const Registry *served_in_transaction(void);
 
-/* As it is now; may differ from what the transaction saw before. */
+/* As it is now; may differ from what the transaction saw before.  NULL: as there. */
 extern const Registry *served_now(void);
+
+/* The same, never NULL.  Errors: there is none. */
+extern const Registry *served_or_error(void);
 
 #endif							/* TANDEM_SERVED_H */

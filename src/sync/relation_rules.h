@@ -12,6 +12,7 @@
 #include "utils/rel.h"
 
 #include "catalog/sync.h"
+#include "catalog/writer.h"
 
 /* What an INSERT puts into a column that it does not name. */
 typedef enum DefaultKind
@@ -75,6 +76,7 @@ typedef struct RelationRules
 	bool		current;		/* false: a change was told of */
 	bool		dropped;		/* from the cache: its last user frees it */
 	int			users;			/* statements that work with it */
+	WriterNote	writer;			/* whether this session was marked */
 } RelationRules;
 
 /* Whether rel has a sync trigger. */

@@ -38,6 +38,19 @@ check_call(FunctionCallInfo fcinfo)
 				 errhint("Let tandem.sync_column make the trigger.")));
 }
 
+/* Not for each row: what a session says it is does not change in a statement. */
+static void
+settle_writer(RelationRules *rules)
+{
+	List	   *syncs = NIL;
+
+	if (writer_is_settled(&rules->writer))
+		return;
+	for (int i = 0; i < rules->nrules; i++)
+		syncs = lappend(syncs, rules->rules[i].source);
+	writer_settle(&rules->writer, rules->relid, syncs);
+}
+
 /* Once a statement: its lookup data is that of one trigger. */
 static RowState *
 begin_statement(FunctionCallInfo fcinfo)
@@ -50,6 +63,7 @@ begin_statement(FunctionCallInfo fcinfo)
 	fcinfo->flinfo->fn_extra = row_state_create(data->tg_relation,
 												data->tg_trigger);
 	MemoryContextSwitchTo(caller);
+	settle_writer(((RowState *) fcinfo->flinfo->fn_extra)->rules);
 	return fcinfo->flinfo->fn_extra;
 }
 

@@ -93,17 +93,25 @@ my $fresh = $node->background_psql('postgres');
 delete $ENV{PGOPTIONS};
 is(sql('SELECT release FROM tandem.sessions WHERE release IS NOT NULL'), '41', 'before its first statement');
 $fresh->quit;
-is(ask($node, 43, 'SELECT 1'), "psql:<stdin>:2: ERROR:  55T01", 'a release that nobody knows is refused');
+is(ask($node, 43, 'SELECT count(*) FROM items'), "psql:<stdin>:2: ERROR:  55T01", 'a release that nobody knows is refused');
 is(ask($node, 43, q(SELECT healthy, state FROM tandem.health(43))), 'f|unknown', 'and is told why when it asks');
 like(ask($node, 42, 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;'
 	  . 'EXPLAIN (ANALYZE, COSTS off, TIMING off) SELECT count(*) FROM pgbench_accounts'),
 	qr/Workers Launched: [1-9]/, 'queries of a declared session run in parallel');
 
-# undeclared sessions that may write are named
-my $mute = $node->background_psql('postgres');
-$mute->query_safe('SELECT 1');
+# undeclared sessions that have written are named: by another role than the one that logged in, too
+sql('CREATE ROLE authenticator LOGIN NOINHERIT; CREATE ROLE web; GRANT web TO authenticator; GRANT ALL ON items TO web');
+my $mute = $node->background_psql('postgres', extra_params => [ '-U', 'authenticator' ]);
+$mute->query_safe('SET ROLE web; UPDATE items SET price = price WHERE id = 1; RESET ROLE');
 is_refused($node, q(CALL tandem.contract('items')),
-	qr/1 sessions that may write the tables have not said which release.*fence\.pl.*undeclared => 'ignore'/s, 'contract with a mute session');
+	qr/1 session that has written tables of migration "items" has not declared.*user authenticator.*undeclared => 'ignore'/s, 'contract with a mute session');
+$mute->query_safe('DISCARD ALL');
+is_refused($node, q(CALL tandem.contract('items')), qr/user authenticator/, 'contract with a mute session of a pool');
+$mute->quit;
+# where the library is not preloaded a release that is declared is not fenced, and so counts as nothing
+$mute = $node->background_psql('postgres', connstr => "$conninfo options='-csession_preload_libraries= -ctandem.release=41'");
+$mute->query_safe('UPDATE items SET price = price WHERE id = 1');
+is_refused($node, q(CALL tandem.contract('items')), qr/1 session that has written/, 'contract with a session without the library');
 $mute->quit;
 
 # what others have built on a view that is to go is found before anybody is refused

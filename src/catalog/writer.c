@@ -1,0 +1,230 @@
+/*
+ * writer.c
+ *		Marks the sessions that have written a table of a migration.
+ *
+ * pg_advisory_unlock_all and DISCARD ALL, which pools send when a connection is
+ * given back, take the lock away, though the application is still there: so
+ * the process keeps in mind what it was marked for, and takes the lock again at
+ * the end of that transaction.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "catalog/sync.h"
+#include "catalog/writer.h"
+#include "core/compat.h"
+#include "core/query.h"
+
+/* as for declared sessions: a mode that does not conflict with itself */
+#define WRITER_MODE AccessShareLock
+
+static List *marked = NIL;		/* ids of migrations, in TopMemoryContext */
+static Oid	marked_classid = InvalidOid;	/* tandem.migration */
+
+static LOCKTAG
+mark_tag(int migration_id)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, marked_classid, migration_id,
+					   WRITER_LOCK);
+	tag.locktag_lockmethodid = USER_LOCKMETHOD;
+	return tag;
+}
+
+/* false: the server has no room for a lock */
+static bool
+take_lock(int migration_id)
+{
+	LOCKTAG		tag = mark_tag(migration_id);
+
+	return compat_lock_is_held(&tag, WRITER_MODE) ||
+		compat_lock_session(&tag, WRITER_MODE);
+}
+
+static void
+retake_locks(XactEvent event, void *arg)
+{
+	ListCell   *lc;
+
+	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE)
+		return;
+	foreach(lc, marked)
+		(void) take_lock(lfirst_int(lc));
+}
+
+static bool
+mark(int migration_id)
+{
+	static bool watching = false;
+	MemoryContext caller;
+
+	if (!watching)
+		RegisterXactCallback(retake_locks, NULL);
+	watching = true;
+	if (!take_lock(migration_id))
+		return false;
+	caller = MemoryContextSwitchTo(TopMemoryContext);
+	marked = list_append_unique_int(marked, migration_id);
+	MemoryContextSwitchTo(caller);
+	return true;
+}
+
+static void
+unmark(int migration_id)
+{
+	LOCKTAG		tag = mark_tag(migration_id);
+
+	marked = list_delete_int(marked, migration_id);
+	if (compat_lock_is_held(&tag, WRITER_MODE))
+		(void) LockRelease(&tag, WRITER_MODE, true);
+}
+
+/* The ids of a list, as a parameter. */
+static void
+query_int_list(TandemQuery *query, List *values)
+{
+	int			count = list_length(values);
+	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		elements[i] = Int32GetDatum(list_nth_int(values, i));
+	query_datum(query, INT4ARRAYOID,
+				PointerGetDatum(construct_array(elements, count, INT4OID,
+												sizeof(int32), true,
+												TYPALIGN_INT)),
+				false);
+}
+
+static List *
+take_ids(TandemQuery *query, uint64 rows)
+{
+	MemoryContext caller = MemoryContextSwitchTo(query->caller);
+	List	   *ids = NIL;
+
+	for (uint64 row = 0; row < rows; row++)
+		ids = lappend_int(ids, query_get_int(row, 1));
+	MemoryContextSwitchTo(caller);
+	return ids;
+}
+
+/*
+ * The migrations of the rules that are newer than what the session says it is.
+ * A trigger made by hand may name the rule of another table.
+ */
+static List *
+newer_migrations(Oid relid, List *syncs)
+{
+	TandemQuery query;
+	List	   *sync_ids = NIL;
+	List	   *ids;
+	ListCell   *lc;
+
+	foreach(lc, syncs)
+		sync_ids = lappend_int(sync_ids, ((SyncRule *) lfirst(lc))->id);
+	query_begin(&query);
+	query_int_list(&query, sync_ids);
+	query_oid(&query, relid);
+	query_int(&query, setting_release);
+	ids = take_ids(&query,
+				   query_run_latest(&query,
+									"SELECT DISTINCT m.id FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
+									"WHERE s.id = ANY ($1) AND m.release > $3 AND m.phase NOT IN ('done', 'aborted') "
+									"AND (s.relation = $2 OR s.relation IN (SELECT pg_partition_ancestors($2::regclass)))"));
+	query_end(&query);
+	return ids;
+}
+
+/* Those of an extension that was dropped and made again name others. */
+static void
+find_migrations(void)
+{
+	Oid			classid = get_relname_relid("migration",
+											get_rel_namespace(registry_relid()));
+
+	while (classid != marked_classid && marked != NIL)
+		unmark(linitial_int(marked));
+	marked_classid = classid;
+}
+
+/* What the session keeps for a migration is given back when that has ended. */
+static void
+forget_ended(void)
+{
+	TandemQuery query;
+	List	   *ended;
+	ListCell   *lc;
+
+	if (marked == NIL)
+		return;
+	query_begin(&query);
+	query_int_list(&query, marked);
+	ended = take_ids(&query,
+					 query_run_latest(&query,
+									  "SELECT i FROM unnest($1) i WHERE NOT EXISTS (SELECT FROM tandem.migration m "
+									  "WHERE m.id = i AND m.phase NOT IN ('done', 'aborted'))"));
+	query_end(&query);
+	foreach(lc, ended)
+		unmark(lfirst_int(lc));
+}
+
+/*
+ * Once a release, by the first session that writes as it: from then on no
+ * migration takes it back.  The note is lost if the transaction aborts, so it
+ * counts when the registry says that it was changed.  A serializable
+ * transaction does not look: two that both found nothing could not both commit.
+ */
+static void
+note_use(int release)
+{
+	Registry	registry;
+	ReleaseState state;
+
+	if (XactReadOnly || IsolationIsSerializable())
+		return;
+	registry_read(&registry);
+	state = registry_state_of(&registry, release);
+	if ((state == RELEASE_READY || state == RELEASE_CURRENT) &&
+		!registry_is_used(release))
+		registry_note_used(release);
+}
+
+/*
+ * Only clients may be of an older release: not the workers of logical
+ * replication, which apply what others have written, nor ours.
+ */
+static bool
+is_client(void)
+{
+	return MyBackendType == B_BACKEND || MyBackendType == B_WAL_SENDER;
+}
+
+void
+writer_settle(WriterNote *note, Oid relid, List *syncs)
+{
+	uint64		generation = registry_generation();
+	bool		settled = true;
+	ListCell   *lc;
+
+	/* a fill that fires triggers: what it writes is not the client's */
+	if (query_is_running())
+		return;
+	if (is_client() && OidIsValid(registry_relid()))
+	{
+		find_migrations();
+		forget_ended();
+		foreach(lc, newer_migrations(relid, syncs))
+			settled &= mark(lfirst_int(lc));
+		if (setting_release > 0)
+			note_use(setting_release);
+	}
+	note->release = setting_release;
+	note->generation = settled ? generation : 0;
+}
