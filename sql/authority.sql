@@ -7,6 +7,7 @@ SET client_min_messages = warning;
 \pset tuples_only
 \pset null '-'
 CREATE EXTENSION pg_tandem;
+GRANT EXECUTE ON FUNCTION tandem.switch_release(integer) TO PUBLIC;
 CREATE ROLE authority_owner;
 CREATE ROLE authority_other;
 CREATE ROLE authority_deployer IN ROLE authority_owner;
@@ -415,9 +416,11 @@ SELECT tandem.create_migration('v');
 SELECT tandem.sync_column('v', 'v', 'a', 'b', 'a::integer', 'b::text', on_error => 'quarantine');
 CALL tandem.migrate('v');
 RESET ROLE;
-UPDATE tandem.step SET state = 'failed', started_at = now(), error = 'secret', hint = 'secret', waiting = 'secret',
-	blockers = 'secret {pid ' || pg_backend_pid() || '}' WHERE kind = 'verify' AND relation = 'v'::regclass;
-UPDATE tandem.migration SET error = 'secret', hint = 'secret' WHERE name = 'v';
+WITH failed AS (UPDATE tandem.step SET state = 'failed', started_at = now()
+		WHERE kind = 'verify' AND relation = 'v'::regclass RETURNING id)
+	INSERT INTO tandem.step_report (step, error, hint, waiting, blockers)
+	SELECT id, 'secret', 'secret', 'secret', 'secret {pid ' || pg_backend_pid() || '}' FROM failed;
+INSERT INTO tandem.run_report SELECT id, 'secret', 'secret' FROM tandem.migration WHERE name = 'v';
 CREATE FUNCTION public.seen() RETURNS TABLE (place text, what text) LANGUAGE sql AS $$
 	SELECT 'migrations', m::text FROM tandem.migrations m WHERE name = 'v' AND m::text LIKE '%secret%'
 	UNION ALL SELECT 'progress', p.error || ' ' || p.hint FROM tandem.progress p WHERE migration = 'v' AND p::text LIKE '%secret%'

@@ -5,6 +5,7 @@ SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 \set VERBOSITY default
 CREATE EXTENSION pg_tandem;
+GRANT EXECUTE ON FUNCTION tandem.switch_release(integer) TO PUBLIC;
 \pset format unaligned
 \pset null '-'
 -- what a view was made from: the server writes it otherwise from one version to the next
@@ -237,11 +238,11 @@ SELECT * FROM release_41."Odd ""t" ORDER BY id;
 CALL tandem.abort('to b');
 SELECT * FROM app.shape WHERE view LIKE 'Odd%';
 BEGIN;
-SELECT tandem.create_migration('to b', release => 42);
+SELECT tandem.create_migration('to b', release => 43);
 SELECT tandem.add_column('to b', '"Odd ""t"', 'B', 'integer');
 SELECT tandem.sync_column('to b', '"Odd ""t"', 'a "''$$', 'B', '"a ""''$$"::integer', '"B"::text');
 COMMIT;
-SELECT tandem.create_views(42);
+SELECT tandem.create_views(43);
 SELECT * FROM app.shape WHERE view LIKE 'Odd%';
 CALL tandem.abort('to b');
 SELECT * FROM app.shape WHERE view LIKE 'Odd%';

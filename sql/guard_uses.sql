@@ -5,6 +5,7 @@ CREATE DATABASE guard_uses;
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE EXTENSION pg_tandem;
+GRANT EXECUTE ON FUNCTION tandem.switch_release(integer) TO PUBLIC;
 \pset null '-'
 \pset format unaligned
 \pset tuples_only

@@ -5,6 +5,7 @@ SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 \set VERBOSITY default
 CREATE EXTENSION pg_tandem;
+GRANT EXECUTE ON FUNCTION tandem.switch_release(integer) TO PUBLIC;
 \pset format unaligned
 \pset tuples_only
 \pset null '-'
@@ -192,33 +193,33 @@ DROP SCHEMA release_44 CASCADE;
 
 -- While her view is made the owner of a table may create objects in the schema: nothing else stays there.
 SET ROLE tandem_mallory;
-SELECT tandem.create_migration('abuse', release => 42);
+SELECT tandem.create_migration('abuse', release => 46);
 SELECT tandem.add_column('abuse', 'evil.orders', 'b', 'integer');
 SELECT tandem.sync_column('abuse', 'evil.orders', 'a', 'b', $$evil.pass('{1}'::evil.spied[], a)$$, 'b');
 RESET ROLE;
-SET tandem_test.command = 'CREATE FUNCTION release_42.lower(text) RETURNS text LANGUAGE sql AS $$SELECT $1$$';
-SELECT tandem.create_views(42, relations => '{evil.orders}');
+SET tandem_test.command = 'CREATE FUNCTION release_46.lower(text) RETURNS text LANGUAGE sql AS $$SELECT $1$$';
+SELECT tandem.create_views(46, relations => '{evil.orders}');
 \echo :LAST_ERROR_SQLSTATE
-SET tandem_test.command = 'ALTER TABLE evil.lines SET SCHEMA release_42';
-SELECT tandem.create_views(42, relations => '{evil.orders}');
-SET tandem_test.command = 'CREATE VIEW release_42.orders AS SELECT 1';
-SELECT tandem.create_views(42, relations => '{evil.orders}');
-SET tandem_test.command = 'CREATE VIEW release_42.others AS SELECT 1; DROP VIEW release_42.others';
-SELECT tandem.create_views(42, relations => '{evil.orders}');
+SET tandem_test.command = 'ALTER TABLE evil.lines SET SCHEMA release_46';
+SELECT tandem.create_views(46, relations => '{evil.orders}');
+SET tandem_test.command = 'CREATE VIEW release_46.orders AS SELECT 1';
+SELECT tandem.create_views(46, relations => '{evil.orders}');
+SET tandem_test.command = 'CREATE VIEW release_46.others AS SELECT 1; DROP VIEW release_46.others';
+SELECT tandem.create_views(46, relations => '{evil.orders}');
 RESET tandem_test.command;
 SELECT * FROM shape;
 SELECT * FROM creators;
 -- nor when it is made again
 ALTER TABLE evil.orders ADD COLUMN more integer;
-SET tandem_test.command = 'CREATE FUNCTION release_42.lower(text) RETURNS text LANGUAGE sql AS $$SELECT $1$$';
-SELECT tandem.create_views(42, relations => '{evil.orders}');
+SET tandem_test.command = 'CREATE FUNCTION release_46.lower(text) RETURNS text LANGUAGE sql AS $$SELECT $1$$';
+SELECT tandem.create_views(46, relations => '{evil.orders}');
 RESET tandem_test.command;
 SET ROLE tandem_mallory;
 CALL tandem.abort('abuse');
 RESET ROLE;
 SELECT * FROM shape;
 SELECT * FROM creators;
-DROP SCHEMA release_42 CASCADE;
+DROP SCHEMA release_46 CASCADE;
 
 -- A schema that a stranger made first, by hand or by create_views, is refused: a superuser's call too.
 CALL expand('m', 'app.orders', 45);

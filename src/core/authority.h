@@ -125,6 +125,7 @@ extern void authority_check_partition(Oid relid);
  */
 extern void authority_borrow_session(Oid role);
 extern bool authority_session_is_borrowed(void);
+
 /* Whether the current user has the rights of the owner of this database. */
 extern bool authority_owns_database(void);
 

@@ -90,12 +90,13 @@ trigger_before(Oid relid)
 	query_begin(&query);
 	query_oid(&query, relid);
 	if (query_run_before(&query,
-						 "SELECT tgenabled = 'A', oid || ':' || xmin FROM pg_trigger "
+						 "SELECT tgenabled = 'A', oid, xmin::text FROM pg_trigger "
 						 "WHERE tgrelid = $1 AND tgname = '" SYNC_TRIGGER_NAME "'") > 0)
 	{
 		before.exists = true;
 		before.in_force = query_get_bool(0, 1);
-		before.version = query_get_text(&query, 0, 2);
+		before.version = sync_trigger_version_of(query_get_oid(0, 2),
+												 (TransactionId) strtoul(query_get_text(&query, 0, 3), NULL, 10));
 	}
 	query_end(&query);
 	return before;

@@ -131,6 +131,7 @@ Node *
 relation_rules_default(Relation rel, AttrNumber attnum)
 {
 	Node	   *expression = NULL;
+
 	/* planning runs immutable functions */
 	bool		entered = snapshot_enter();
 

@@ -79,12 +79,12 @@ sync_trigger_row(Oid relid, SyncTriggerRow *row)
 Oid
 sync_trigger_function(void)
 {
-	Oid			schema = get_namespace_oid("tandem", true);
+	Oid			schema = extension_schema();
 
-	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-						   CStringGetDatum("sync_row"),
-						   PointerGetDatum(buildoidvector(NULL, 0)),
-						   ObjectIdGetDatum(schema));
+	return !OidIsValid(schema) ? InvalidOid : GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+															  CStringGetDatum("sync_row"),
+															  PointerGetDatum(buildoidvector(NULL, 0)),
+															  ObjectIdGetDatum(schema));
 }
 
 /* Each depends on its function. */
@@ -113,15 +113,20 @@ sync_trigger_exists(void)
 }
 
 char *
+sync_trigger_version_of(Oid trigger, TransactionId xmin)
+{
+	/* a restored database may number its triggers and transactions alike */
+	return psprintf(UINT64_FORMAT "/%u:%u:%u", GetSystemIdentifier(),
+					MyDatabaseId, trigger, xmin);
+}
+
+char *
 sync_trigger_version(Oid relid)
 {
 	SyncTriggerRow row;
 
-	if (!sync_trigger_row(relid, &row))
-		return NULL;
-	/* a restored database may number its triggers and transactions alike */
-	return psprintf(UINT64_FORMAT "/%u:%u:%u", GetSystemIdentifier(),
-					MyDatabaseId, row.oid, row.xmin);
+	return sync_trigger_row(relid, &row)
+		? sync_trigger_version_of(row.oid, row.xmin) : NULL;
 }
 
 char *

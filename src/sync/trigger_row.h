@@ -33,6 +33,9 @@ extern Oid	sync_trigger_function(void);
  */
 extern char *sync_trigger_version(Oid relid);
 
+/* The same of its two parts, which pg_trigger has. */
+extern char *sync_trigger_version_of(Oid trigger, TransactionId xmin);
+
 /* A BEFORE row trigger of relid that fires after the sync trigger, or NULL. */
 extern char *trigger_after_sync(Oid relid);
 
