@@ -52,7 +52,9 @@ CALL try('keyless');
 DROP PUBLICATION p;
 
 -- the target of a subscription: what arrives would be lost here
+SET client_min_messages = error;
 CREATE SUBSCRIPTION s CONNECTION '' PUBLICATION p WITH (connect = false);
+SET client_min_messages = warning;
 -- as ALTER SUBSCRIPTION ... REFRESH PUBLICATION would
 INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate)
 	SELECT s.oid, c.oid, 'r' FROM pg_subscription s, pg_class c
