@@ -179,7 +179,7 @@ update_unsent(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot,
 /*
  * Updates the row if nobody is at work on it: a row that does not look free is
  * locked first, which can be done without waiting.  To lock each row would
- * write half as much WAL again.  Whoever takes the row in the instant between
+ * write one more record of WAL for each.  Whoever takes the row in the instant between
  * the look and the update is waited for, like those whom an index or a foreign
  * key makes the batch wait for: at most tandem.batch_lock_timeout.  (The table
  * access method has a form of update that does not wait, which heap does not

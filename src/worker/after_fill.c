@@ -267,8 +267,10 @@ retry_quarantine(Migration *migration)
 		(void) steering_wait(migration, step ? step->id : 0, NULL);
 		done = quarantine_retry(migration, notes, done, setting_batch_target,
 								&left);
-		tell(step, done < count ? "trying rows in quarantine again" : NULL,
-			 done, count, NULL);
+		if (done < count)
+			tell(step, "trying rows in quarantine again", done, count, NULL);
+		else
+			step_forget_afterwards(migration->id);
 		SPI_commit();
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(turn);

@@ -9,7 +9,8 @@ use PostgreSQL::Test::Utils;
 use TandemTest;
 use Test::More;
 
-my $node = new_server('main');
+# a worker that goes on would never end
+my $node = new_server('main', conf => "statement_timeout = '60s'");
 my $library = PostgreSQL::Test::Utils::tempdir . '/late_worker.so';
 
 sub ask
