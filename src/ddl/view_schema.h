@@ -7,8 +7,8 @@
  * nobody else may put anything into it, and nothing of others may be in it but
  * the views themselves.
  *
- * A view belongs to the owner of its table, who may not create anything in the
- * schema: he is granted that for the time in which the view is made.
+ * A view belongs to the owner of its table, a role that may not create anything
+ * in the schema: it is granted that for the time in which the view is made.
  */
 #ifndef TANDEM_VIEW_SCHEMA_H
 #define TANDEM_VIEW_SCHEMA_H
