@@ -87,6 +87,7 @@ OBJS = \
 	src/ddl/view_definition.o \
 	src/ddl/view_dress.o \
 	src/ddl/view_schema.o \
+	src/ddl/view_schema_name.o \
 	src/ddl/versioned_view.o \
 	src/api/arguments.o \
 	src/api/repeat.o \
