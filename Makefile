@@ -114,6 +114,7 @@ OBJS = \
 	src/ddl/view_definition.o \
 	src/ddl/view_dress.o \
 	src/ddl/view_schema.o \
+	src/ddl/view_schema_name.o \
 	src/ddl/versioned_view.o \
 	src/api/script.o \
 	src/api/load_row.o \

@@ -298,7 +298,7 @@ CALL tandem.contract('q');
 SELECT * FROM app.shape WHERE view = 'q';
 SELECT * FROM release_60.q ORDER BY id;
 
--- Two tables of one name.
+-- Two tables of one name: each in a schema of its own.
 CREATE SCHEMA other;
 CREATE TABLE other.q (id integer PRIMARY KEY, a text, b text);
 SELECT tandem.create_migration('other', release => 61);

@@ -20,6 +20,7 @@
 #include "core/sql_function.h"
 #include "ddl/versioned_view.h"
 #include "ddl/view_schema.h"
+#include "ddl/view_schema_name.h"
 
 SQL_FUNCTION(tandem_create_views);
 

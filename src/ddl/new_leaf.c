@@ -112,7 +112,7 @@ new_leaves(Node *statement)
 	return NIL;
 }
 
-/* Who creates or attaches a partition keeps others out of it until he commits. */
+/* Who creates or attaches a partition keeps others out of it until the commit. */
 static bool
 is_locked_by_us(Oid relid)
 {

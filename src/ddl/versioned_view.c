@@ -182,7 +182,8 @@ open_schema(const Wanted *wanted)
 
 /*
  * Makes or replaces view (NULL: there is none), as the owner of the table: its
- * text holds what the owner has stored, and reading that may run his code.
+ * text holds what the owner has stored, and reading that may run the owner's
+ * code.
  */
 static void
 make_view(const Wanted *wanted, ReleaseView *view, bool replace, List **grants)

@@ -7,23 +7,13 @@
  * nobody else may put anything into it, and nothing of others may be in it but
  * the views themselves.
  *
- * A view belongs to the owner of its table, who may not create anything in the
- * schema: he is granted that for the time in which the view is made.
+ * A view belongs to the owner of its table, a role that may not create anything
+ * in the schema: it is granted that for the time in which the view is made.
  */
 #ifndef TANDEM_VIEW_SCHEMA_H
 #define TANDEM_VIEW_SCHEMA_H
 
 #include "nodes/pg_list.h"
-
-/*
- * For each table of relids its schema of views of a release, as names in the
- * same order: where the table has its view, or where others of its schema have
- * theirs.  Else one schema of tables, in every release the same one, has
- * release_<n>: the one that has it already; else public; else that of the first
- * table.  Tables of any other have <schema>__release_<n>.  The caller has
- * the schemas of the release locked (release_view_lock_schema).
- */
-extern List *view_schema_choose(int release, List *relids);
 
 /*
  * Makes the schema as the current user, or checks the one that is there.
