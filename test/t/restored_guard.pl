@@ -37,12 +37,14 @@ is($node->safe_psql('again', 'SELECT DISTINCT health FROM tandem.syncs'), 'healt
 $node->safe_psql('again', q{INSERT INTO t VALUES (2, '2'); UPDATE p SET a = '5'});
 is($node->safe_psql('again', 'SELECT b FROM t WHERE id = 2 UNION ALL SELECT b FROM p'), "2\n5", 'and work');
 for my $command (
-	'ALTER TABLE t DISABLE TRIGGER USER',
+	'ALTER TABLE t DISABLE TRIGGER "~tandem_sync"',
 	'ALTER TABLE t RENAME a TO c',
 	'ALTER TABLE t DROP COLUMN a CASCADE',
 	'DROP TRIGGER "~tandem_sync" ON p',
 	'DROP FUNCTION lib.up(text) CASCADE',
-	'ALTER TABLE p1 DISABLE TRIGGER ALL')
+	'ALTER FUNCTION lib.up(text) RENAME TO other',
+	'ALTER SCHEMA lib RENAME TO other',
+	'ALTER TABLE p1 DISABLE TRIGGER "~tandem_sync"')
 {
 	my ($status, $stdout, $stderr) = $node->psql('again', $command);
 	like($stderr, qr/would break migration "m"/, "refused: $command");
