@@ -31,7 +31,6 @@ OBJS = \
 	src/core/top_level.o \
 	src/core/lock.o \
 	src/core/same_sql.o \
-	src/core/restore.o \
 	src/core/table_rows.o \
 	src/catalog/phase.o \
 	src/catalog/migration.o \
