@@ -123,6 +123,17 @@ step_take_counts(Step *step, uint64 row)
 	step->blocks_left = query_get_bigint(row, 7);
 }
 
+static List *
+oids_from_strings(List *strings)
+{
+	List	   *oids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, strings)
+		oids = lappend_oid(oids, (Oid) strtoul(lfirst(lc), NULL, 10));
+	return oids;
+}
+
 List *
 step_list(int migration_id, StepKind kind)
 {
@@ -137,7 +148,8 @@ step_list(int migration_id, StepKind kind)
 	rows = query_run_latest(&query,
 							"SELECT " STEP_COUNTS ", id, relation::oid, state = 'done', "
 							"started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, blocks_total, "
-							"coalesce(batch_blocks, 0), sample::text, proof, object::text, definition, is_unique, given "
+							"coalesce(batch_blocks, 0), sample::text, proof, object::text, definition, is_unique, given, "
+							"built_indexes, ARRAY(SELECT unnest(changed_tables)::oid::text) "
 							"FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
 	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
@@ -159,6 +171,8 @@ step_list(int migration_id, StepKind kind)
 		step->definition = query_get_text(&query, row, 18);
 		step->is_unique = query_get_bool(row, 19);
 		step->given = query_get_text(&query, row, 20);
+		step->built_indexes = query_get_strings(&query, row, 21);
+		step->changed_tables = oids_from_strings(query_get_strings(&query, row, 22));
 		steps = lappend(steps, step);
 	}
 	MemoryContextSwitchTo(old);
@@ -323,6 +337,59 @@ step_set_doing(int step_id, const char *doing, int64 units_done,
 					 "started_at = coalesce(started_at, clock_timestamp()), changed_at = clock_timestamp() "
 					 "WHERE id = $1 AND (doing, units_done, units_total, state) IS DISTINCT FROM ($2, $3, $4, 'pending')");
 	query_end(&query);
+}
+
+static void
+note_index(int step_id, const char *name, const char *sql)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, step_id);
+	query_name(&query, name);
+	(void) query_run(&query, sql);
+	query_end(&query);
+}
+
+void
+step_note_index(int step_id, const char *name)
+{
+	note_index(step_id, name,
+			   "UPDATE tandem.step SET built_indexes = built_indexes || $2 WHERE id = $1 AND $2 <> ALL (built_indexes)");
+}
+
+void
+step_forget_index(int step_id, const char *name)
+{
+	note_index(step_id, name,
+			   "UPDATE tandem.step SET built_indexes = array_remove(built_indexes, $2) WHERE id = $1");
+}
+
+void
+step_note_table(int step_id, Oid relid)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, step_id);
+	query_oid(&query, relid);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET changed_tables = changed_tables || $2::regclass "
+					 "WHERE id = $1 AND $2::regclass <> ALL (changed_tables)");
+	query_end(&query);
+}
+
+bool
+step_has_built(const Step *step, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, step->built_indexes)
+	{
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool

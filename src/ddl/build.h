@@ -26,6 +26,8 @@ typedef struct BuildPiece
 	Oid			relation;		/* table at work, for the sessions in its way */
 	bool		restricted;		/* statement runs expressions of the owner of
 								 * relation: then with his rights */
+	char	   *index;			/* name of the index that statement makes, or
+								 * NULL */
 	char	   *cleanup;		/* statement to run at top level when this one
 								 * has failed, or NULL */
 } BuildPiece;

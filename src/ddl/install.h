@@ -16,6 +16,13 @@
 extern void sync_install(Oid relid);
 
 /*
+ * Errors when the table has a sync trigger with a rule that tandem.sync does
+ * not know of it: a table restored alone brings its trigger along.  Its rules
+ * would be gone with the next sync_install.
+ */
+extern void sync_check_found(Oid relid);
+
+/*
  * Notes in pg_depend which columns, functions and types the rules of a trigger
  * use, so that the server refuses to drop or retype them.  Their names are
  * looked up with the rights of the current user: it must be one who may have
