@@ -162,6 +162,9 @@ CREATE TABLE tandem.step (
 	rows_unfilled bigint NOT NULL DEFAULT 0,
 	rows_mismatched bigint NOT NULL DEFAULT 0,
 	proof text,
+	-- what it made: names of indexes, tables that it gave its constraint or NOT NULL; abort drops no other
+	built_indexes name[] NOT NULL DEFAULT '{}',
+	changed_tables regclass[] NOT NULL DEFAULT '{}',
 	-- of a statement that reports its progress itself
 	doing text,
 	units_done bigint NOT NULL DEFAULT 0,

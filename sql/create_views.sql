@@ -19,6 +19,7 @@ CREATE ROLE tandem_member IN ROLE tandem_owner;
 CREATE ROLE tandem_reader;
 CREATE ROLE "tandem Writer ""x""";
 CREATE ROLE tandem_stranger;
+GRANT EXECUTE ON FUNCTION tandem.switch_release TO tandem_owner;
 CREATE SCHEMA app AUTHORIZATION tandem_owner;
 GRANT USAGE ON SCHEMA app TO tandem_member, tandem_stranger;
 SET search_path = app, public;

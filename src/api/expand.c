@@ -229,6 +229,7 @@ add_stored_sync(Migration *migration, SyncRule *rule)
 
 	/* keeps writers out until commit, so that all later ones fire the trigger */
 	lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
+	sync_check_found(rule->relation);
 	rel = table_open(rule->relation, NoLock);
 	replicated_table_check(rule->relation);
 	rule->origin = fill_mark_origin(table_leaves(rule->relation),

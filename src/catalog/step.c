@@ -151,6 +151,17 @@ step_take_counts(Step *step, uint64 row)
 	step->blocks_left = query_get_bigint(row, 7);
 }
 
+static List *
+oids_from_strings(List *strings)
+{
+	List	   *oids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, strings)
+		oids = lappend_oid(oids, (Oid) strtoul(lfirst(lc), NULL, 10));
+	return oids;
+}
+
 List *
 step_list(int migration_id, StepKind kind)
 {
@@ -165,7 +176,8 @@ step_list(int migration_id, StepKind kind)
 	rows = query_run_latest(&query,
 							"SELECT " STEP_COUNTS ", id, relation::oid, state = 'done', "
 							"started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, blocks_total, "
-							"coalesce(batch_blocks, 0), proof, object::text, definition, is_unique, given "
+							"coalesce(batch_blocks, 0), proof, object::text, definition, is_unique, given, "
+							"built_indexes, ARRAY(SELECT unnest(changed_tables)::oid::text) "
 							"FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
 	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
@@ -186,6 +198,8 @@ step_list(int migration_id, StepKind kind)
 		step->definition = query_get_text(&query, row, 17);
 		step->is_unique = query_get_bool(row, 18);
 		step->given = query_get_text(&query, row, 19);
+		step->built_indexes = query_get_strings(&query, row, 20);
+		step->changed_tables = oids_from_strings(query_get_strings(&query, row, 21));
 		steps = lappend(steps, step);
 	}
 	MemoryContextSwitchTo(old);
@@ -397,6 +411,59 @@ step_forget_afterwards(int migration_id)
 					 "UPDATE tandem.step_report r SET waiting = NULL, blockers = NULL FROM done d "
 					 "WHERE r.step = d.id AND (r.waiting, r.blockers) IS DISTINCT FROM (NULL, NULL)");
 	query_end(&query);
+}
+
+static void
+note_index(int step_id, const char *name, const char *sql)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, step_id);
+	query_name(&query, name);
+	(void) query_run(&query, sql);
+	query_end(&query);
+}
+
+void
+step_note_index(int step_id, const char *name)
+{
+	note_index(step_id, name,
+			   "UPDATE tandem.step SET built_indexes = built_indexes || $2 WHERE id = $1 AND $2 <> ALL (built_indexes)");
+}
+
+void
+step_forget_index(int step_id, const char *name)
+{
+	note_index(step_id, name,
+			   "UPDATE tandem.step SET built_indexes = array_remove(built_indexes, $2) WHERE id = $1");
+}
+
+void
+step_note_table(int step_id, Oid relid)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, step_id);
+	query_oid(&query, relid);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET changed_tables = changed_tables || $2::regclass "
+					 "WHERE id = $1 AND $2::regclass <> ALL (changed_tables)");
+	query_end(&query);
+}
+
+bool
+step_has_built(const Step *step, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, step->built_indexes)
+	{
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool

@@ -47,6 +47,9 @@ typedef struct Step
 	int64		rows_unfilled;
 	int64		rows_mismatched;
 	char	   *proof;			/* version of the trigger verified under */
+	List	   *built_indexes;	/* names of the indexes that it has made */
+	List	   *changed_tables; /* OIDs of the tables that it has given its
+								 * constraint, or NOT NULL */
 } Step;
 
 extern const char *step_kind_name(StepKind kind);
@@ -134,6 +137,18 @@ extern void step_set_afterwards(int step_id, const char *doing,
 								int64 units_done, int64 units_total,
 								const char *blockers);
 extern void step_forget_afterwards(int migration_id);
+
+/*
+ * Notes what the step makes, before or in the transaction in which it does so:
+ * abort takes that away, and nothing else that may have the name.  The last one
+ * takes the note back, after a build that has failed.
+ */
+extern void step_note_index(int step_id, const char *name);
+extern void step_note_table(int step_id, Oid relid);
+extern void step_forget_index(int step_id, const char *name);
+
+/* Whether the step has made the index of that name. */
+extern bool step_has_built(const Step *step, const char *name);
 
 /* Whether every step of the migration is done. */
 extern bool step_all_done(int migration_id);

@@ -25,6 +25,8 @@ typedef struct BuildPiece
 	char	   *doing;			/* for people: "building index x", ... */
 	Oid			relation;		/* table at work: the statement runs as its
 								 * owner */
+	char	   *index;			/* name of the index that statement makes, or
+								 * NULL */
 	char	   *cleanup;		/* statement to run at top level when this one
 								 * has failed, or NULL */
 } BuildPiece;

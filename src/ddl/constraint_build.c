@@ -41,6 +41,7 @@ add_to(Oid relid, const Step *step, const char *suffix)
 							quoting_relation(relid),
 							quote_identifier(step->object),
 							step->definition, suffix));
+	step_note_table(step->id, relid);
 }
 
 static bool
@@ -149,16 +150,19 @@ constraint_build_next(const Step *step, BuildPiece *piece)
 
 /* One that hangs on the table above goes with that. */
 static void
-drop_checked(Oid relid, const char *name)
+drop_checked(Oid relid, const Step *step)
 {
 	ConstraintState state;
 
-	if (constraint_find(relid, name, &state) && !OidIsValid(state.parent) &&
-		(state.type == CONSTRAINT_CHECK || state.type == CONSTRAINT_FOREIGN))
+	if (!constraint_find(relid, step->object, &state) ||
+		OidIsValid(state.parent) ||
+		(state.type != CONSTRAINT_CHECK && state.type != CONSTRAINT_FOREIGN))
+		return;
+	if (constraint_is_made(relid, step))
 		ddl_run_stored(relid,
 					   psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
 								quoting_relation(relid),
-								quote_identifier(name)));
+								quote_identifier(step->object)));
 }
 
 void
@@ -174,11 +178,14 @@ constraint_build_undo(const Step *step)
 		key_build_undo(step, constraint);
 		return;
 	}
-	drop_checked(step->relation, step->object);
+	drop_checked(step->relation, step);
 	if (constraint->contype != CONSTR_FOREIGN)
 		return;
 	foreach(lc, table_leaves(step->relation))
-		drop_checked(lfirst_oid(lc), step->object);
+	{
+		if (lfirst_oid(lc) != step->relation)
+			drop_checked(lfirst_oid(lc), step);
+	}
 }
 
 List *

@@ -166,3 +166,19 @@ primary_key_table(Oid relid)
 	}
 	return InvalidOid;
 }
+
+bool
+constraint_is_made(Oid relid, const Step *step)
+{
+	if (list_member_oid(step->changed_tables, relid))
+		return true;
+	if (step->kind == STEP_NOT_NULL)
+		ereport(NOTICE,
+				(errmsg("column %s of table %s stays NOT NULL: the migration has not made it so",
+						quote_identifier(step->object), quoting_relation(relid))));
+	else
+		ereport(NOTICE,
+				(errmsg("constraint %s of table %s stays: the migration has not added it",
+						quote_identifier(step->object), quoting_relation(relid))));
+	return false;
+}

@@ -5,6 +5,7 @@
 #ifndef TANDEM_CONSTRAINT_STATE_H
 #define TANDEM_CONSTRAINT_STATE_H
 
+#include "catalog/step.h"
 #include "ddl/build.h"
 
 typedef struct ConstraintState
@@ -48,5 +49,11 @@ extern bool column_must_not_be_null(Oid relid, const char *column);
 
 /* The table of relid's tree that has a primary key, or InvalidOid. */
 extern Oid	primary_key_table(Oid relid);
+
+/*
+ * Whether the step has given relid its constraint, or NOT NULL; where not, a
+ * NOTICE says that it stays.
+ */
+extern bool constraint_is_made(Oid relid, const Step *step);
 
 #endif							/* TANDEM_CONSTRAINT_STATE_H */

@@ -56,12 +56,44 @@ index_check_undo(Oid index)
 	}
 }
 
+/* The server takes no index off the one above: both would go. */
+static bool
+has_adopted(const Step *step, Oid table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_tree(table))
+	{
+		if (lfirst_oid(lc) != table && index_is_adopted(step, lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What somebody has built by hand under the name is his, though the step has
+ * taken it for its own.  But what is invalid is of no use to anybody.
+ */
 static void
-drop_if_ours(FoundIndex found)
+drop_if_ours(const Step *step, FoundIndex found)
 {
 	if (found.state != FOUND_VALID && found.state != FOUND_INVALID &&
 		found.state != FOUND_INCOMPLETE)
 		return;
+	if (found.state != FOUND_INVALID && !step_has_built(step, found.name))
+	{
+		ereport(NOTICE,
+				(errmsg("index %s stays: the migration has not built it",
+						index_qualified_name(&found))));
+		return;
+	}
+	if (has_adopted(step, found.table))
+	{
+		ereport(NOTICE,
+				(errmsg("index %s stays: an index of a partition hangs on it that the migration has not built",
+						index_qualified_name(&found))));
+		return;
+	}
 	index_check_undo(found.index);
 	ddl_run_stored(found.table,
 				   psprintf("DROP INDEX %s", index_qualified_name(&found)));
@@ -75,10 +107,10 @@ index_build_undo(const Step *step)
 
 	if (get_rel_name(step->relation) == NULL)
 		return;
-	drop_if_ours(index_find(step, step->relation, step->object));
+	drop_if_ours(step, index_find(step, step->relation, step->object));
 	foreach(lc, table_tree(step->relation))
 	{
 		if (lfirst_oid(lc) != step->relation)
-			drop_if_ours(index_find_on_partition(step, lfirst_oid(lc)));
+			drop_if_ours(step, index_find_on_partition(step, lfirst_oid(lc)));
 	}
 }

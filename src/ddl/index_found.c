@@ -100,6 +100,24 @@ index_find_on_partition(const Step *step, Oid partition)
 	return found;
 }
 
+bool
+index_is_adopted(const Step *step, Oid partition)
+{
+	ListCell   *lc;
+
+	foreach(lc, names_on_partition(step, partition))
+	{
+		Oid			index = get_relname_relid(lfirst(lc),
+											  get_rel_namespace(partition));
+
+		if (OidIsValid(index) && get_rel_relispartition(index) &&
+			IndexGetRelation(index, true) == partition &&
+			!step_has_built(step, lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
 char *
 index_qualified_name(const FoundIndex *found)
 {

@@ -34,6 +34,13 @@ extern FoundIndex index_find(const Step *step, Oid table, const char *name);
 /* The same of a partition, under one of the names that we give there. */
 extern FoundIndex index_find_on_partition(const Step *step, Oid partition);
 
+/*
+ * Whether an index of that name on the partition hangs on the one of the
+ * partitioned table, and the step has not made it: somebody had built it by
+ * hand.
+ */
+extern bool index_is_adopted(const Step *step, Oid partition);
+
 /* Errors: something else has the name. */
 extern void index_refuse_other(const FoundIndex *found);
 

@@ -51,6 +51,7 @@ create_index(const Step *step, const FoundIndex *found, const char *progress,
 								quote_identifier(found->name),
 								quoting_relation(found->table),
 								step->definition);
+	piece->index = found->name;
 	piece->cleanup = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
 							  index_qualified_name(found));
 	piece->doing = psprintf("building index %s on %s%s",

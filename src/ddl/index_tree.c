@@ -197,6 +197,7 @@ create_branch(const Step *step, const FoundIndex *found, BuildPiece *piece)
 							quote_identifier(found->name),
 							quoting_relation(found->table), step->definition));
 	authority_leave(&scope);
+	step_note_index(step->id, found->name);
 	return BUILD_AGAIN;
 }
 

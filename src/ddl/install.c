@@ -43,6 +43,49 @@ create_statement(Oid relid, List *rules)
 	return sql.data;
 }
 
+/* What has ended was taken off with its end. */
+static bool
+is_recorded(const SyncRule *installed, Oid relid)
+{
+	bool		live;
+	SyncRule   *rule = sync_get(installed->id, &live);
+
+	return rule && live && rule->relation == relid &&
+		strcmp(rule->migration, installed->migration) == 0;
+}
+
+static void
+refuse_unknown(Oid relid, const SyncRule *installed)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table %s has a sync trigger of a migration that is not known here",
+					quoting_relation(relid)),
+			 errdetail("It keeps column \"%s\" equal to column \"%s\" for migration \"%s\"; a restore of the table alone has brought it along.",
+					   (char *) linitial(installed->new_columns),
+					   (char *) linitial(installed->old_columns),
+					   installed->migration),
+			 errhint("If nobody needs that any more: DROP TRIGGER %s ON %s; then call this again.",
+					 quote_identifier(SYNC_TRIGGER_NAME),
+					 quoting_relation(relid))));
+}
+
+void
+sync_check_found(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Trigger    *trigger = relation_sync_trigger(rel);
+	List	   *rules = trigger ? rule_args_decode(trigger) : NIL;
+	ListCell   *lc;
+
+	table_close(rel, AccessShareLock);
+	foreach(lc, rules)
+	{
+		if (!is_recorded(lfirst(lc), relid))
+			refuse_unknown(relid, lfirst(lc));
+	}
+}
+
 /* The versions of the triggers of all leaves, before we change them. */
 static List *
 leaf_versions(List *leaves)

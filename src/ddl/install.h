@@ -12,4 +12,11 @@
  */
 extern void sync_install(Oid relid);
 
+/*
+ * Errors when the table has a sync trigger with a rule that tandem.sync does
+ * not know of it: a table restored alone brings its trigger along.  Its rules
+ * would be gone with the next sync_install.
+ */
+extern void sync_check_found(Oid relid);
+
 #endif							/* TANDEM_INSTALL_H */

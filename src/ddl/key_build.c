@@ -32,6 +32,7 @@ leaf_index(const Step *step, const Constraint *key, Oid leaf)
 		.relation = leaf,
 		.is_unique = true,
 		.started = step->started,
+		.built_indexes = step->built_indexes,
 	};
 
 	index.object = key_leaf_name(step->relation, leaf, step->object);
@@ -62,7 +63,8 @@ has_key(const Step *step, Oid relid, const char *name, const Constraint *key)
 }
 
 static void
-use_index(Oid leaf, const char *name, const Constraint *key)
+use_index(const Step *step, Oid leaf, const char *name,
+		  const Constraint *key)
 {
 	lock_relations(list_make1_oid(leaf), AccessExclusiveLock);
 	/* a primary key looks at the CHECKs of the table for NOT NULL */
@@ -71,6 +73,7 @@ use_index(Oid leaf, const char *name, const Constraint *key)
 							quoting_relation(leaf), quote_identifier(name),
 							key->contype == CONSTR_PRIMARY ? "PRIMARY KEY" : "UNIQUE",
 							quote_identifier(name), key_deferral(key)));
+	step_note_table(step->id, leaf);
 }
 
 static Oid
@@ -106,27 +109,31 @@ key_build_next(const Step *step, const Constraint *key, BuildPiece *piece)
 
 		if (result != BUILD_DONE)
 			return result;
-		use_index(leaf, index.object, key);
+		use_index(step, leaf, index.object, key);
 		return BUILD_AGAIN;
 	}
 	lock_relations(table_tree(step->relation), AccessExclusiveLock);
 	/* a partition attached meanwhile would be indexed under the lock */
 	if (!OidIsValid(leaf_without_key(step, key)))
+	{
 		ddl_run_stored(step->relation,
 					   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s",
 								quoting_relation(step->relation),
 								quote_identifier(step->object),
 								step->definition));
+		step_note_table(step->id, step->relation);
+	}
 	return BUILD_AGAIN;
 }
 
 static void
-drop_key(Oid relid, const char *name)
+drop_key(const Step *step, Oid relid, const char *name)
 {
 	ConstraintState state;
 
 	if (!constraint_find(relid, name, &state) || OidIsValid(state.parent) ||
-		(state.type != CONSTRAINT_PRIMARY && state.type != CONSTRAINT_UNIQUE))
+		(state.type != CONSTRAINT_PRIMARY && state.type != CONSTRAINT_UNIQUE) ||
+		!constraint_is_made(relid, step))
 		return;
 	index_check_undo(get_constraint_index(state.oid));
 	ddl_run_stored(relid,
@@ -140,12 +147,13 @@ key_build_undo(const Step *step, const Constraint *key)
 	ListCell   *lc;
 
 	/* takes the adopted ones with it */
-	drop_key(step->relation, step->object);
+	drop_key(step, step->relation, step->object);
 	foreach(lc, table_leaves(step->relation))
 	{
 		Step		index = leaf_index(step, key, lfirst_oid(lc));
 
-		drop_key(lfirst_oid(lc), index.object);
+		if (lfirst_oid(lc) != step->relation)
+			drop_key(step, lfirst_oid(lc), index.object);
 		index_build_undo(&index);
 	}
 }

@@ -77,6 +77,7 @@ constraint_next(const Step *step, BuildPiece *piece)
 	lock_tree(step);
 	alter(step, psprintf("ADD NOT NULL %s NOT VALID",
 						 quote_identifier(step->object)));
+	step_note_table(step->id, step->relation);
 	return BUILD_AGAIN;
 }
 
@@ -103,7 +104,11 @@ helper_next(const Step *step, BuildPiece *piece)
 	if (result != BUILD_DONE)
 		return result;
 	lock_tree(step);
-	alter(step, psprintf("ALTER COLUMN %s SET NOT NULL", column));
+	if (!all_not_null(step))
+	{
+		alter(step, psprintf("ALTER COLUMN %s SET NOT NULL", column));
+		step_note_table(step->id, step->relation);
+	}
 	alter(step, psprintf("DROP CONSTRAINT %s", quote_identifier(helper)));
 	return BUILD_AGAIN;
 }
@@ -140,11 +145,7 @@ drop_from_partitions(const Step *step, const char *name)
 	}
 }
 
-/*
- * The column was nullable when the step was added, so a NOT NULL that is there
- * is the step's, as far as it has come; before server 18 one that a partition
- * had of its own goes with it.
- */
+/* Before server 18 one that a partition had of its own goes with it. */
 static void
 drop_not_null(const Step *step)
 {
@@ -168,8 +169,10 @@ not_null_build_undo(const Step *step)
 		return;
 	if (constraint_find(step->relation, helper, &state))
 		alter(step, psprintf("DROP CONSTRAINT %s", quote_identifier(helper)));
-	if ((step->started || step->done) &&
-		get_attnum(step->relation, step->object) > 0 &&
-		!column_must_not_be_null(step->relation, step->object))
+	if (get_attnum(step->relation, step->object) > 0 &&
+		!column_must_not_be_null(step->relation, step->object) &&
+		(list_member_oid(step->changed_tables, step->relation) ||
+		 column_is_not_null(step->relation, step->object)) &&
+		constraint_is_made(step->relation, step))
 		drop_not_null(step);
 }

@@ -106,10 +106,6 @@ opening_check(const Migration *migration)
 		refuse_release(migration, &registry,
 					   psprintf("Release %d is the current one.",
 								registry.current));
-	if (migration->release == registry.lowest)
-		refuse_release(migration, &registry,
-					   psprintf("Older releases are retired, so release %d is in use.",
-								registry.lowest));
 	if (state == RELEASE_READY)
 		check_not_used(migration, &registry);
 	registry_note_ready();

@@ -175,6 +175,8 @@ fail(Build *build, CommandError *error)
 	{
 		after = command_run(build->migration, build->piece.cleanup,
 							build->piece.relation, false, watch, build);
+		if (after == NULL && build->piece.index)
+			step_forget_index(build->step->id, build->piece.index);
 		/* then the next try finds it */
 		if (after)
 			ereport(WARNING,
@@ -193,6 +195,9 @@ run_statement(Build *build)
 	CommandError *error;
 
 	step_set_doing(build->step->id, build->piece.doing, 0, 0);
+	/* before it is there: a crash leaves it to be dropped */
+	if (build->piece.index)
+		step_note_index(build->step->id, build->piece.index);
 	SPI_commit();
 	error = command_run(build->migration, build->piece.statement,
 						build->piece.relation, false, watch, build);
