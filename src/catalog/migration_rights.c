@@ -162,6 +162,9 @@ hint_for_repeat(const Migration *migration)
 	(migration_role_may_act(migration, GetUserId()) ||
 	 authority_owns_database());
 
+	if (!may_become && !may_end && OidIsValid(migration->creator))
+		return psprintf("Choose another name; only a role that may SET ROLE %s can go on with this one.",
+						quote_identifier(migration->created_by));
 	if (!may_become && !may_end)
 		return "Choose another name.";
 	return psprintf("%s%sor choose another name.",
