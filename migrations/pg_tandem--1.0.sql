@@ -287,34 +287,6 @@ REVOKE ALL ON FUNCTION tandem.load_row() FROM PUBLIC;
 COMMENT ON FUNCTION tandem.load_row()
 	IS 'trigger function that checks rows which the owner of the database loads into the tables of state';
 
-CREATE TRIGGER load_row BEFORE INSERT ON tandem.migration
-	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
-ALTER TABLE tandem.migration ENABLE ALWAYS TRIGGER load_row;
-CREATE TRIGGER load_row BEFORE INSERT ON tandem.sync
-	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
-ALTER TABLE tandem.sync ENABLE ALWAYS TRIGGER load_row;
-CREATE TRIGGER load_row BEFORE INSERT ON tandem.owned_column
-	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
-ALTER TABLE tandem.owned_column ENABLE ALWAYS TRIGGER load_row;
-CREATE TRIGGER load_row BEFORE INSERT ON tandem.step
-	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
-ALTER TABLE tandem.step ENABLE ALWAYS TRIGGER load_row;
-CREATE TRIGGER load_row BEFORE INSERT ON tandem.registry
-	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
-ALTER TABLE tandem.registry ENABLE ALWAYS TRIGGER load_row;
-CREATE TRIGGER load_row BEFORE INSERT ON tandem.release
-	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
-ALTER TABLE tandem.release ENABLE ALWAYS TRIGGER load_row;
-CREATE TRIGGER load_row BEFORE INSERT ON tandem.dependency
-	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
-ALTER TABLE tandem.dependency ENABLE ALWAYS TRIGGER load_row;
-CREATE TRIGGER load_row BEFORE INSERT ON tandem.view
-	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
-ALTER TABLE tandem.view ENABLE ALWAYS TRIGGER load_row;
-CREATE TRIGGER load_row BEFORE INSERT ON tandem.event
-	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
-ALTER TABLE tandem.event ENABLE ALWAYS TRIGGER load_row;
-
 /*
  * The sync.
  */
@@ -825,18 +797,29 @@ GRANT SELECT ON tandem.migrations, tandem.syncs, tandem.progress,
 	tandem.history, tandem.quarantine, tandem.releases, tandem.sessions TO PUBLIC;
 
 /*
- * A publication FOR ALL TABLES has the tables of this schema in it.  What
- * arrives in them from another server is passed over, in each of them: so this
- * comes after the last one.
+ * What holds for each table of this schema: so this comes after the last one.
+ *
+ * A publication FOR ALL TABLES has them in it: what arrives in them from another
+ * server is passed over.  pg_dump by the owner of the database locks and reads
+ * them, and pg_restore loads those that are dumped: see tandem.load_row.  Of
+ * the others, which may quote rows or tell of sessions, that role sees no row.
  */
 DO $$
 DECLARE
-	own pg_catalog.regclass;
+	own record;
 BEGIN
-	FOR own IN SELECT c.oid FROM pg_catalog.pg_class c
-		WHERE c.relnamespace OPERATOR(pg_catalog.=) 'tandem'::pg_catalog.regnamespace
-			AND c.relkind OPERATOR(pg_catalog.=) 'r' ORDER BY c.oid
+	FOR own IN SELECT c.oid::pg_catalog.regclass AS name,
+			c.oid OPERATOR(pg_catalog.=) ANY (e.extconfig) AS dumped, c.relkind
+		FROM pg_catalog.pg_class c, pg_catalog.pg_extension e
+		WHERE e.extname OPERATOR(pg_catalog.=) 'pg_tandem'
+			AND c.relnamespace OPERATOR(pg_catalog.=) 'tandem'::pg_catalog.regnamespace
+			AND c.relkind IN ('r', 'S') ORDER BY c.oid
 	LOOP
+		IF own.relkind OPERATOR(pg_catalog.=) 'S' THEN
+			EXECUTE pg_catalog.format('GRANT %s ON SEQUENCE %s TO pg_database_owner',
+				CASE WHEN own.dumped THEN 'SELECT, UPDATE' ELSE 'SELECT' END, own.name);
+			CONTINUE;
+		END IF;
 		EXECUTE pg_catalog.format($sql$
 			CREATE TRIGGER tandem_ignore_replicated BEFORE INSERT OR UPDATE OR DELETE ON %1$s
 				FOR EACH ROW EXECUTE FUNCTION tandem.ignore_replicated();
@@ -845,17 +828,15 @@ BEGIN
 			CREATE TRIGGER tandem_refuse_truncate BEFORE TRUNCATE ON %1$s
 				FOR EACH STATEMENT EXECUTE FUNCTION tandem.ignore_replicated();
 			ALTER TABLE %1$s ENABLE ALWAYS TRIGGER tandem_refuse_truncate;
-			$sql$, own);
+			$sql$, own.name);
+		EXECUTE pg_catalog.format(CASE WHEN own.dumped THEN $sql$
+			CREATE TRIGGER load_row BEFORE INSERT ON %1$s
+				FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
+			ALTER TABLE %1$s ENABLE ALWAYS TRIGGER load_row;
+			GRANT SELECT, INSERT ON %1$s TO pg_database_owner;
+			$sql$ ELSE $sql$
+			ALTER TABLE %1$s ENABLE ROW LEVEL SECURITY;
+			GRANT SELECT ON %1$s TO pg_database_owner;
+			$sql$ END, own.name);
 	END LOOP;
 END $$;
--- pg_dump by the owner of the database locks and reads these, and pg_restore loads them: see tandem.load_row
-GRANT SELECT, INSERT ON tandem.migration, tandem.sync, tandem.owned_column, tandem.step,
-	tandem.registry, tandem.release, tandem.dependency, tandem.view, tandem.event TO pg_database_owner;
-GRANT SELECT, UPDATE ON SEQUENCE tandem.migration_id_seq, tandem.sync_id_seq,
-	tandem.step_id_seq, tandem.event_id_seq TO pg_database_owner;
--- it locks these too, but must not see a row of them
-ALTER TABLE tandem.step_report ENABLE ROW LEVEL SECURITY;
-ALTER TABLE tandem.run_report ENABLE ROW LEVEL SECURITY;
-ALTER TABLE tandem.quarantined_row ENABLE ROW LEVEL SECURITY;
-GRANT SELECT ON tandem.step_report, tandem.run_report, tandem.quarantined_row TO pg_database_owner;
-GRANT SELECT ON SEQUENCE tandem.quarantined_row_id_seq TO pg_database_owner;
