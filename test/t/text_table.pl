@@ -18,10 +18,19 @@ sub ask
 	return $node->safe_psql('postgres', $_[0]);
 }
 
+# What the owner of the texts does, in a session of its own: one of a superuser would lend it more.
+sub as_owner
+{
+	my ($owner, $sql) = @_;
+
+	return $node->safe_psql('postgres', "SET ROLE $owner;\n$sql", extra_params => [ '-U', 'mallory' ]);
+}
+
 # The owners: one that can log in and one that cannot.  "victim" is a member of both and owns a vault.
 ask(<<'SQL');
 CREATE ROLE mallory LOGIN;
 CREATE ROLE group_of_mallory NOLOGIN;
+GRANT group_of_mallory TO mallory;
 CREATE ROLE victim LOGIN IN ROLE mallory, group_of_mallory;
 GRANT CREATE ON DATABASE postgres TO mallory, group_of_mallory, victim;
 GRANT CREATE ON SCHEMA public TO PUBLIC;
@@ -102,20 +111,17 @@ sub make
 	my $release = 100 + $made;
 	my $partitioned = $options{partitioned};
 	my ($up, $down, $check, $index, $predicate, $view) = map { text_of($schema, @$_) }
-	  ([ 'up', 'price' ], [ 'down', 'cents' ], [ 'check', 'cents' ], [ 'index', 'cents' ], [ 'predicate', 'cents' ], [ 'view', 'price' ]);
+	  ([ 'up', 'price' ], [ 'down', 'cents' ], [ 'check', 'cents' ], [ 'index', 'cents' ], [ 'predicate', 'cents' ], [ 'view', 'id' ]);
 	my $by = $partitioned ? 'PARTITION BY RANGE (id)' : '';
 
-	ask(<<"SQL");
-SET ROLE $owner;
+	as_owner($owner, <<"SQL");
 CREATE TABLE $table (id int PRIMARY KEY, price int, kind $schema.d_domain) $by;
 SQL
-	ask(<<"SQL") if $partitioned;
-SET ROLE $owner;
+	as_owner($owner, <<"SQL") if $partitioned;
 CREATE TABLE ${table}_a PARTITION OF $table FOR VALUES FROM (0) TO (2);
 CREATE TABLE ${table}_b PARTITION OF $table FOR VALUES FROM (2) TO (100);
 SQL
-	ask(<<"SQL");
-SET ROLE $owner;
+	as_owner($owner, <<"SQL");
 INSERT INTO $table SELECT i, i FROM generate_series(1, 3) i;
 BEGIN;
 SELECT tandem.create_migration('$name', release => $release);
@@ -123,7 +129,7 @@ ALTER TABLE $table ADD COLUMN cents int DEFAULT $schema.fixed('default', 5);
 ALTER TABLE $table ALTER COLUMN cents SET DEFAULT $schema.fixed('default', 6) * @{[text_of($schema, 'default', 1)]};
 SELECT tandem.sync_column('$name', '$table', 'price', 'cents', \$\$ $up \$\$, \$\$ $down \$\$, on_error => 'quarantine');
 SELECT tandem.sync_column('$name', '$table', 'price', 'kind', \$\$ price \$\$, keep_old => true);
-SELECT tandem.sync_column('$name', '$table', 'price', 'shown', \$\$ $view \$\$, stored => false);
+SELECT tandem.sync_column('$name', '$table', 'id', 'shown', \$\$ $view \$\$, stored => false);
 SELECT tandem.add_constraint('$name', '$table', 'checked', \$\$ CHECK ($check IS NOT DISTINCT FROM cents) \$\$);
 SELECT tandem.add_index('$name', \$\$ CREATE INDEX ON $table (($index)) WHERE $predicate IS NOT NULL \$\$);
 SELECT tandem.add_not_null('$name', '$table', 'kind');
@@ -214,7 +220,7 @@ foreach my $case (
 	is(ask("SELECT phase, error FROM tandem.migrations WHERE name = '$name'"), 'contract|', "migrate of $name comes to its end") or diag($err);
 	$call->('migrate again', "CALL tandem.migrate('$name')");
 	$call->('create_views again', "SELECT tandem.create_views($release, relations => '{$table}')");
-	ask("SET ROLE $owner; CREATE TABLE ${table}_c PARTITION OF $table FOR VALUES FROM (100) TO (200)") if $partitioned;
+	as_owner($owner, "CREATE TABLE ${table}_c PARTITION OF $table FOR VALUES FROM (100) TO (200)") if $partitioned;
 	$call->('migrate after a new partition', "CALL tandem.migrate('$name')") if $partitioned;
 	$call->('contract', "SELECT tandem.register_release($release); SELECT tandem.switch_release($release); CALL tandem.contract('$name', undeclared => 'ignore')");
 	is(ask("SELECT phase FROM tandem.migrations WHERE name = '$name'"), 'done', "contract of $name comes to its end");
@@ -232,10 +238,10 @@ foreach my $case (
 
 	# a note of the quarantine is tried again
 	($name, $table, $release) = make($owner, $schema);
-	ask("SET ROLE $owner; CREATE OR REPLACE FUNCTION $schema.pass_up($schema.d_up[], integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS \$\$ BEGIN IF \$2 = 2 THEN RAISE 'no'; END IF; RETURN \$2; END \$\$");
+	as_owner($owner, "CREATE OR REPLACE FUNCTION $schema.pass_up($schema.d_up[], integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS \$\$ BEGIN IF \$2 = 2 THEN RAISE 'no'; END IF; RETURN \$2; END \$\$");
 	$call->('migrate into the quarantine', "CALL tandem.migrate('$name')");
 	is(ask("SELECT count(*) FROM tandem.quarantine WHERE migration = '$name'"), 1, "a row of $name is in the quarantine");
-	ask("SET ROLE $owner; CREATE OR REPLACE FUNCTION $schema.pass_up($schema.d_up[], integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS \$\$ BEGIN RETURN \$2; END \$\$");
+	as_owner($owner, "CREATE OR REPLACE FUNCTION $schema.pass_up($schema.d_up[], integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS \$\$ BEGIN RETURN \$2; END \$\$");
 	$call->('migrate out of the quarantine', "CALL tandem.migrate('$name')");
 	is(ask("SELECT count(*) FROM tandem.quarantine WHERE migration = '$name'"), 0, "no row of $name is in the quarantine");
 	$call->('abort with force', "CALL tandem.abort('$name')");
