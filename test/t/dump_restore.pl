@@ -19,6 +19,7 @@ $node->safe_psql('postgres', 'CREATE ROLE app_owner LOGIN');
 $node->safe_psql('postgres', 'CREATE DATABASE app OWNER app_owner');
 $node->safe_psql('app', <<'SQL');
 CREATE EXTENSION pg_tandem;
+GRANT EXECUTE ON FUNCTION tandem.switch_release TO app_owner;
 CREATE SCHEMA app AUTHORIZATION app_owner;
 SET ROLE app_owner;
 CREATE FUNCTION app.to_cents(price int) RETURNS bigint AS 'SELECT price * 100::bigint' LANGUAGE sql;
