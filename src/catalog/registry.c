@@ -159,7 +159,7 @@ registry_lock_release(int release, LOCKMODE mode)
 	"min(release) FILTER (WHERE " IS_UNFILLED ") AS unfilled, " \
 	"coalesce(range_agg(int8range(release, release, '[]')) FILTER (WHERE " IS_UNFILLED "), '{}') AS waiting " \
 	"FROM tandem.migration WHERE release IS NOT NULL AND phase <> 'aborted' " condition ") m " \
-	"LEFT JOIN tandem.registry r ON true " \
+	"LEFT JOIN (SELECT * FROM tandem.registry LIMIT 1) r ON true " \
 	"CROSS JOIN (SELECT max(release) AS registered FROM tandem.release) k " \
 	"CROSS JOIN (SELECT coalesce(range_agg(releases), '{}') AS ready FROM tandem.release_state WHERE state = 'ready') s "
 

@@ -92,6 +92,8 @@ sub argument
 	return 'ARRAY[' . join(', ', map { rand() < 0.03 ? 'NULL' : literal(text_for($name)) } 1 .. rand(4)) . "]::$type" if $type =~ /^(text|name)\[\]$/;
 	return pick(qw(0 1 2 3 42 43 -1 2147483647 -2147483648)) if $type eq 'integer';
 	return pick(qw(true false)) if $type eq 'boolean';
+	return pick(q('pg_class'::regclass), q('items'::regclass), 10, 0, 4294967295) . '::oid' if $type eq 'oid';
+	return pick(q('{}'), q('{0,1259,NULL}'), q('{{1,2},{3,4}}'), q(ARRAY['items'::regclass::oid])) . '::oid[]' if $type eq 'oid[]';
 	return literal(pick('{}', '[]', '1', 'null', '"x"', '{"search": 7}', '{"search": "7"}', '{"a": {"b": 1}}', '{"": 1e9}', '{"search": -1}', '{"search": 1.5}',
 			'{"search": 99999999999999999999}')) . '::jsonb' if $type eq 'jsonb';
 	return literal(pick('0', '1 ms', '-1 s', '178000000 years', '10 ms')) . '::interval' if $type eq 'interval';

@@ -1,6 +1,8 @@
 # What the release registry must say, and who declares which release: told once more from README.md.
 #
 # What nobody can know from outside, whether the fill under way has ended, makes a state a set of states.
+# A release that was ready stays ready, whatever migration is begun or run again; only one of that very
+# release that was never filled takes it back.
 package Releases;
 
 use strict;
@@ -15,9 +17,9 @@ use constant LAST => 46;
 sub new
 {
 	my ($class, $random) = @_;
-	my $self = bless { current => 0, lowest => 0, registered => {}, open => {}, final => {}, releases => {}, last => {} }, $class;
+	my $self = bless { current => 0, lowest => 0, registered => {}, open => {}, final => {}, releases => {}, last => {}, ready => {} }, $class;
 
-	# who has no right to move releases makes a note of one
+	# who has no right to move releases leaves them out
 	$self->{granted} = $random->chance(70);
 	$self->{library} = $random->pick('none', 'none', 'shared', 'session');
 	$self->{fenced} = $self->{library} ne 'none';
@@ -35,23 +37,43 @@ sub of
 	return $self->{releases}{$name};
 }
 
-# A migration has been expanded; counts: by who may move releases.
-sub opened
+# A migration is to be of no release.
+sub leave_out
 {
-	my ($self, $name, $counts) = @_;
+	my ($self, $name) = @_;
 
-	$self->remember;
-	$self->{open}{$name} = { release => $self->of($name), proved => 0 } if $counts && $self->of($name);
+	$self->{releases}{$name} = 0;
 	return;
 }
 
-# proved: 1, 0, or undef where a run may have come to its end or not.
+# A migration has been expanded.
+sub opened
+{
+	my ($self, $name) = @_;
+
+	$self->remember;
+	$self->{open}{$name} = { release => $self->of($name), proved => 0 } if $self->of($name);
+	return;
+}
+
+# Whether a migration of a release may be refused: it is current, or older, or nodes may work as it.
+sub may_be_taken
+{
+	my ($self, $release) = @_;
+
+	return $release <= $self->{current} || $self->may_be($release, 'retired', 'ready', 'current');
+}
+
+# proved: 1, 0, or undef where a run may have come to its end or not.  What was filled once stays so.
 sub set_proved
 {
 	my ($self, $proved, @names) = @_;
 
 	$self->remember;
-	$self->{open}{$_}{proved} = $proved foreach grep { $self->{open}{$_} } @names ? @names : keys %{ $self->{open} };
+	foreach my $open (map { $self->{open}{$_} // () } @names ? @names : keys %{ $self->{open} })
+	{
+		$open->{proved} = $proved if $proved || defined $open->{proved} && !$open->{proved};
+	}
 	return;
 }
 
@@ -103,7 +125,13 @@ sub remember
 
 	foreach my $release (FIRST .. LAST)
 	{
-		$self->{last}{$release}{$_} = time foreach $self->states($release);
+		my @states = $self->states($release);
+		my @ready = grep { $_ eq 'ready' || $_ eq 'current' } @states;
+
+		$self->{last}{$release}{$_} = time foreach @states;
+		# for sure, or perhaps
+		$self->{ready}{$release} = 2 if @ready && !grep { $_ eq 'read_only' } @states;
+		$self->{ready}{$release} ||= 1 if @ready;
 	}
 	return;
 }
@@ -128,7 +156,11 @@ sub states
 
 	return ('retired') if $release < $self->{lowest};
 	push @states, 'retired' if $self->{fence} && $release < $self->{fence};
-	return (@states, 'unknown') if $highest && $release > $highest;
+	return (@states, 'unknown') if !$highest || $release > $highest;
+	my $ready = $self->{ready}{$release} // 0;
+	my @own = grep { $_->{release} == $release } @open;
+	@open = @own if $ready == 2;
+	push @states, $served if $ready == 1 && !grep { defined $_->{proved} && !$_->{proved} } @own;
 	return (@states, 'read_only') if grep { defined $_->{proved} && !$_->{proved} } @open;
 	push @states, 'read_only' if grep { !defined $_->{proved} } @open;
 	return (@states, $served);
