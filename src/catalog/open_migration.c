@@ -18,9 +18,9 @@ open_migration_exists(void)
 {
 	Oid			schema = get_namespace_oid("tandem", true);
 	Oid			table_oid = OidIsValid(schema)
-		? get_relname_relid("migration", schema) : InvalidOid;
+	? get_relname_relid("migration", schema) : InvalidOid;
 	Oid			index_oid = OidIsValid(schema)
-		? get_relname_relid("migration_open_idx", schema) : InvalidOid;
+	? get_relname_relid("migration_open_idx", schema) : InvalidOid;
 	Relation	table;
 	SysScanDesc scan;
 	bool		exists;

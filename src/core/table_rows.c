@@ -58,7 +58,7 @@ refuse_access_method(Oid relid)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	char	   *method = HeapTupleIsValid(tuple)
-		? get_am_name(((Form_pg_class) GETSTRUCT(tuple))->relam) : NULL;
+	? get_am_name(((Form_pg_class) GETSTRUCT(tuple))->relam) : NULL;
 
 	if (HeapTupleIsValid(tuple))
 		ReleaseSysCache(tuple);

@@ -61,11 +61,12 @@ open_texts(List *names)
 	{
 		OpenText   *text = palloc(sizeof(OpenText));
 
-		text->migration = query_get_text(&query, row, 1);
-		text->what = query_get_text(&query, row, 2);
-		text->relation = query_get_oid(row, 3);
-		text->owner = query_get_oid(row, 4);
-		text->text = query_get_text(&query, row, 5);
+		text	  ->migration = query_get_text(&query, row, 1);
+		text	  ->what = query_get_text(&query, row, 2);
+		text	  ->relation = query_get_oid(row, 3);
+		text	  ->owner = query_get_oid(row, 4);
+		text	  ->text = query_get_text(&query, row, 5);
+
 		texts = lappend(texts, text);
 	}
 	MemoryContextSwitchTo(old);

@@ -19,16 +19,20 @@
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "catalog/open_migration.h"
 #include "catalog/sync.h"
+#include "core/authority.h"
+#include "core/lock.h"
 #include "core/query.h"
 #include "core/quoting.h"
 #include "core/restore.h"
 #include "core/sql_function.h"
+#include "core/subtransaction.h"
 #include "ddl/broken_rules.h"
 #include "ddl/ddl_event.h"
 #include "ddl/guard_report.h"
@@ -172,11 +176,27 @@ check_tree(Oid relid, const DdlEvent *event)
 	}
 }
 
+typedef struct Adoption
+{
+	Relation	rel;
+	Oid			trigger;
+	List	   *rules;
+} Adoption;
+
+static void
+record_objects(void *arg)
+{
+	Adoption   *adoption = arg;
+
+	rule_objects_record(adoption->rel, adoption->trigger, adoption->rules);
+}
+
 /*
  * A trigger made by a restore comes without the dependencies that sync_install
  * notes; so note them whenever a sync trigger is made.  Its names are looked up
  * with the rights of who makes it, as the server does for its WHEN: the owner's
- * may not be there yet.
+ * may not be there yet.  Where theirs do not suffice either, it is done after
+ * the GRANT.
  */
 static void
 adopt_trigger(Oid relid)
@@ -185,8 +205,51 @@ adopt_trigger(Oid relid)
 	Trigger    *trigger = relation_sync_trigger(rel);
 
 	if (trigger && !trigger->tgisclone)
-		rule_objects_record(rel, trigger->tgoid, rule_args_decode(trigger));
+	{
+		Adoption	adoption = {rel, trigger->tgoid, rule_args_decode(trigger)};
+		ErrorData  *error = subtransaction_try(record_objects, &adoption);
+
+		if (error && error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
+			ReThrowError(error);
+	}
 	table_close(rel, AccessShareLock);
+}
+
+/* Sync triggers that depend on no column of their table: nobody adopted them. */
+static List *
+tables_to_adopt(void)
+{
+	TandemQuery query;
+	List	   *relids;
+
+	query_begin(&query);
+	relids = query_oids(&query,
+						"SELECT t.tgrelid FROM pg_trigger t WHERE t.tgname = '" SYNC_TRIGGER_NAME "' "
+						"AND t.tgparentid = 0 AND t.tgrelid IN (SELECT s.relation::oid FROM tandem.sync s) "
+						"AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid "
+						"AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.tgrelid AND d.refobjsubid > 0)");
+	query_end(&query);
+	return relids;
+}
+
+/* A table that somebody has locked waits for the next GRANT. */
+static void
+adopt_late(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables_to_adopt())
+	{
+		AuthorityScope scope;
+
+		if ((lock_is_ours(lfirst_oid(lc)) ||
+			 ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock)) &&
+			authority_enter_owner_of(&scope, lfirst_oid(lc)))
+		{
+			adopt_trigger(lfirst_oid(lc));
+			authority_leave(&scope);
+		}
+	}
 }
 
 static void
@@ -289,6 +352,8 @@ check_command(const EventTriggerData *data)
 
 	foreach(lc, event->tables)
 		check_table(lfirst_oid(lc), event);
+	if (event->tag == CMDTAG_GRANT)
+		adopt_late();
 	if (restore_is_running() && !IsA(event->parsetree, RenameStmt) &&
 		!IsA(event->parsetree, AlterObjectSchemaStmt))
 		return;

@@ -27,8 +27,8 @@ is_whole(const char *text, const char *at, size_t length)
 	bool		quoted = at[0] == '"';
 
 	if (quoted)
-		return *end != '"' && (at == text || at[-1] != '"');
-	return (at == text || !continues_name(at[-1]) || !continues_name(at[0])) &&
+		return *end != '"' && (at == text ||at[-1] != '"');
+	return (at == text ||!continues_name(at[-1]) || !continues_name(at[0])) &&
 		(!continues_name(*end) || !continues_name(end[-1]));
 }
 

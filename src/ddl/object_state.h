@@ -14,7 +14,8 @@ typedef struct ObjectState
 	bool		exists;			/* all else is empty if not */
 	char	   *schema;			/* NULL: it is in none */
 	char	   *name;
-	char	   *shape;			/* columns of a row, labels of an enum, or NULL */
+	char	   *shape;			/* columns of a row, labels of an enum, or
+								 * NULL */
 	List	   *rights;			/* of the role, names of privileges */
 	bool		granted;		/* to the role, not to PUBLIC alone */
 } ObjectState;
