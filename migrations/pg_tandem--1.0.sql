@@ -224,6 +224,8 @@ CREATE TABLE tandem.release_state (
 	state text NOT NULL CHECK (state IN ('ready', 'used')),
 	since timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- no key: a session that writes as a release must not wait for another that does so for the first time
+ALTER TABLE tandem.release_state REPLICA IDENTITY FULL;
 COMMENT ON TABLE tandem.release_state IS 'releases that have become ready, and those that a session has written as';
 
 CREATE TABLE tandem.dependency (

@@ -172,6 +172,35 @@ SELECT error_of($$ SELECT tandem.add_index('m', 'CREATE INDEX twice_idx ON image
 SELECT tandem.add_index('m', 'CREATE INDEX twice_idx ON twice (a)');
 SELECT object, definition FROM tandem.step WHERE relation = 'twice'::regclass;
 
+-- Nor is one that somebody has made ON ONLY a partitioned table, and left so: taken up, or dropped if it is another.
+CREATE TABLE tree (k integer, a integer) PARTITION BY LIST (k);
+CREATE TABLE tree_1 PARTITION OF tree FOR VALUES IN (1);
+CREATE TABLE tree_2 PARTITION OF tree FOR VALUES IN (2) PARTITION BY LIST (a);
+CREATE TABLE tree_2_1 PARTITION OF tree_2 FOR VALUES IN (1);
+CREATE INDEX tree_same ON ONLY tree (a);
+CREATE INDEX tree_other ON ONLY tree (k);
+CREATE INDEX tree_at_work ON ONLY tree (k);
+SELECT tandem.create_migration('tree');
+SELECT tandem.add_index('tree', 'CREATE INDEX tree_same ON tree (a)');
+SELECT tandem.add_index('tree', 'CREATE INDEX tree_other ON tree (a, k)');
+CREATE INDEX tree_other_tree_2 ON ONLY tree_2 (k);
+SELECT oid AS same FROM pg_class WHERE relname = 'tree_same' \gset
+CALL tandem.migrate('tree');
+SELECT pg_get_indexdef(indexrelid), indisvalid, indexrelid = :same AS taken_up FROM pg_index
+	WHERE indrelid IN ('tree'::regclass, 'tree_2'::regclass) ORDER BY pg_get_indexdef(indexrelid) COLLATE "C";
+-- with indexes of partitions attached it is somebody's work
+CREATE INDEX tree_1_k ON tree_1 (k);
+ALTER INDEX tree_at_work ATTACH PARTITION tree_1_k;
+SELECT tandem.create_migration('tree 2');
+SELECT tandem.add_index('tree 2', 'CREATE INDEX tree_at_work ON tree (a, k)');
+\set VERBOSITY terse
+CALL tandem.migrate('tree 2');
+\set VERBOSITY default
+SELECT count(*) FROM pg_inherits WHERE inhparent = 'tree_at_work'::regclass;
+CALL tandem.abort('tree 2');
+CALL tandem.abort('tree');
+DROP TABLE tree;
+
 -- The check leaves nothing: no index, and no lock but those that the transaction had.
 BEGIN;
 SELECT tandem.add_index('m', 'CREATE INDEX fleeting ON images (lower(title))');

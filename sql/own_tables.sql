@@ -14,6 +14,10 @@ WHERE c.relnamespace = 'tandem'::regnamespace AND c.relkind IN ('r', 'p', 'f', '
 	IS DISTINCT FROM 'tandem_ignore_replicated R 31, tandem_refuse_truncate A 34';
 SELECT count(*) > 0 AS tables FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 WHERE c.relnamespace = 'tandem'::regnamespace AND t.tgname = 'tandem_ignore_replicated';
+-- a publication FOR ALL TABLES stops no write of ours: each has an identity
+SELECT c.relname FROM pg_class c
+WHERE c.relnamespace = 'tandem'::regnamespace AND c.relkind = 'r' AND c.relreplident <> 'f'
+	AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND c.relreplident = 'd');
 
 -- whatever is no apply worker may write, a session as which a restore loads its data too
 SET session_replication_role = replica;

@@ -14,6 +14,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
+#include "core/authority.h"
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/quoting.h"
@@ -118,9 +119,15 @@ adopt_late(void)
 
 	foreach(lc, tables_with_trigger())
 	{
-		if (lock_is_ours(lfirst_oid(lc)) ||
-			ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
+		AuthorityScope scope;
+
+		if ((lock_is_ours(lfirst_oid(lc)) ||
+			 ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock)) &&
+			authority_enter_owner_of(&scope, lfirst_oid(lc)))
+		{
 			adopt_trigger(lfirst_oid(lc));
+			authority_leave(&scope);
+		}
 	}
 }
 

@@ -14,7 +14,10 @@
  */
 extern void adopt_trigger(Oid relid);
 
-/* The same for all tables of the database that have one: after a GRANT. */
+/*
+ * The same for all tables of the database that have one, with the rights of
+ * their owners: after a GRANT.
+ */
 extern void adopt_late(void);
 
 /*

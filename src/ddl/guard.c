@@ -26,6 +26,8 @@
 
 #include "catalog/open_migration.h"
 #include "catalog/sync.h"
+#include "core/authority.h"
+#include "core/lock.h"
 #include "core/query.h"
 #include "core/quoting.h"
 #include "core/restore.h"
@@ -274,10 +276,10 @@ check_command(const EventTriggerData *data)
 	DdlEvent   *event = ddl_event_read(data);
 	ListCell   *lc;
 
-	if (event->tag == CMDTAG_GRANT && restore_is_running())
-		adopt_late();
 	foreach(lc, event->tables)
 		check_table(lfirst_oid(lc), event);
+	if (event->tag == CMDTAG_GRANT)
+		adopt_late();
 	if (restore_is_running() && !IsA(event->parsetree, RenameStmt) &&
 		!IsA(event->parsetree, AlterObjectSchemaStmt))
 		return;

@@ -133,7 +133,8 @@ free_name(const Rehearsal *check)
 
 	if (!OidIsValid(other))
 		return name;
-	if (get_rel_relkind(other) == RELKIND_INDEX &&
+	if ((get_rel_relkind(other) == RELKIND_INDEX ||
+		 get_rel_relkind(other) == RELKIND_PARTITIONED_INDEX) &&
 		IndexGetRelation(other, true) == check->relid &&
 		!get_index_isvalid(other))
 		return ChooseRelationName(name, NULL, "tandem", namespace, false);

@@ -6,6 +6,7 @@
 
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -14,6 +15,19 @@
 #include "core/server_text.h"
 #include "ddl/index_definition.h"
 #include "ddl/index_found.h"
+
+/*
+ * Of a partitioned table: made ON ONLY that, and left so.  With indexes of
+ * partitions attached it is at work, or theirs would go with it.
+ */
+static bool
+is_left_over(Oid index)
+{
+	return !get_index_isvalid(index) &&
+		get_rel_relkind(index) == RELKIND_PARTITIONED_INDEX &&
+		!get_rel_relispartition(index) &&
+		find_inheritance_children(index, NoLock) == NIL;
+}
 
 static FoundState
 judge(const Step *step, Oid index, Oid table)
@@ -35,7 +49,7 @@ judge(const Step *step, Oid index, Oid table)
 	definition = index_definition_read(index);
 	if (definition->is_unique != step->is_unique ||
 		strcmp(definition->tail, step->definition) != 0)
-		return FOUND_OTHER;
+		return is_left_over(index) ? FOUND_INVALID : FOUND_OTHER;
 	return valid ? FOUND_VALID : FOUND_INCOMPLETE;
 }
 

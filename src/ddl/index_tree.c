@@ -114,7 +114,8 @@ survey_branch(Survey *s, Oid table, Oid attached, FoundIndex *found)
 		return;
 	}
 	*found = index_find_on_partition(s->step, table);
-	if (OidIsValid(found->index) && found->state != FOUND_OTHER)
+	if (OidIsValid(found->index) && found->state != FOUND_OTHER &&
+		found->state != FOUND_INVALID)
 		survey(s, table, found->index);
 	else if (!s->branch_missing)
 	{
@@ -172,6 +173,21 @@ survey(Survey *s, Oid table, Oid index)
 	}
 }
 
+/* Somebody made another index of this name, and did not come to its end. */
+static BuildResult
+drop_left_over(const Step *step, const FoundIndex *found, BuildPiece *piece)
+{
+	piece->relation = found->table;
+	piece->doing = psprintf("dropping invalid index %s of partitioned table %s",
+							quote_identifier(found->name),
+							quote_identifier(get_rel_name(found->table)));
+	lock_relations(list_make1_oid(found->table), AccessExclusiveLock);
+	if (get_rel_name(found->table) &&
+		index_find(step, found->table, found->name).state == FOUND_INVALID)
+		ddl_run(psprintf("DROP INDEX %s", index_qualified_name(found)));
+	return BUILD_AGAIN;
+}
+
 static BuildResult
 create_branch(const Step *step, const FoundIndex *found, BuildPiece *piece)
 {
@@ -179,6 +195,8 @@ create_branch(const Step *step, const FoundIndex *found, BuildPiece *piece)
 
 	if (found->state == FOUND_OTHER)
 		index_refuse_other(found);
+	if (found->state == FOUND_INVALID)
+		return drop_left_over(step, found, piece);
 	piece->relation = found->table;
 	piece->doing = psprintf("creating index %s on partitioned table %s",
 							quote_identifier(found->name),

@@ -26,6 +26,7 @@ typedef struct NamesInExpression
 /*
  * Only the grammar is asked, nothing is looked up.  Errors where the text is no
  * expression.
-   */ extern void names_in_expression(const char *text, NamesInExpression *names);
+ */
+extern void names_in_expression(const char *text, NamesInExpression *names);
 
 #endif							/* TANDEM_NAMED_IN_H */

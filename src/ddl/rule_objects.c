@@ -231,7 +231,8 @@ rule_objects_of(Oid trigger_oid)
 		ObjectAddress *object;
 
 		/* that of the trigger itself no rule uses */
-		if (!is_use_by_trigger(row) || row->refobjid == own_function)
+		if (!is_use_by_trigger(row) ||
+			(row->refclassid == ProcedureRelationId && row->refobjid == own_function))
 			continue;
 		object = palloc(sizeof(ObjectAddress));
 		ObjectAddressSubSet(*object, row->refclassid, row->refobjid,

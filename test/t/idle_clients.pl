@@ -42,7 +42,7 @@ INSERT INTO looks VALUES (0);
 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	UPDATE public.looks SET batches = batches + 1;
-	INSERT INTO public.said SELECT NEW.waiting WHERE NEW.waiting IS NOT NULL;
+	INSERT INTO public.said SELECT waiting FROM tandem.step_report WHERE step = NEW.id AND waiting IS NOT NULL;
 	RETURN NULL;
 END $$;
 CREATE TRIGGER note AFTER UPDATE OF blocks_todo ON tandem.step FOR EACH ROW EXECUTE FUNCTION note();

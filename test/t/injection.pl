@@ -80,6 +80,8 @@ my %functions = (
 	migrate => { migration => q('m'), if_running => q('error') },
 	contract => { migration => q('m'), undeclared => q('refuse') },
 	abort => { migration => q('m') },
+	forget => { migration => q('m') },
+	describe_sessions => { marked => q('rows of {pid 1}') },
 );
 
 # what is there of them is all tried

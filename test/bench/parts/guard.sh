@@ -16,7 +16,7 @@ turn() {
 }
 
 {
-	echo '\timing on'
+	printf '%s\n' '\timing on'
 	for ((i = 1; i <= times; i++)); do
 		cat <<-END
 			CREATE TABLE t$i (id int PRIMARY KEY, a text, b int);

@@ -36,7 +36,6 @@ late_worker(PG_FUNCTION_ARGS)
 	ProcessOrder order = {
 		.database = MyDatabaseId,
 		.role = GetUserId(),
-		.login = GetUserId(),
 		.migration_id = PG_GETARG_INT32(0),
 		.runner = PG_GETARG_INT32(1),
 		.worker = 1,
