@@ -97,6 +97,8 @@ sub argument
 	return literal(pick('{}', '[]', '1', 'null', '"x"', '{"search": 7}', '{"search": "7"}', '{"a": {"b": 1}}', '{"": 1e9}', '{"search": -1}', '{"search": 1.5}',
 			'{"search": 99999999999999999999}')) . '::jsonb' if $type eq 'jsonb';
 	return literal(pick('0', '1 ms', '-1 s', '178000000 years', '10 ms')) . '::interval' if $type eq 'interval';
+	return pick(q(ROW(10, 'postgres', '1')), q(ROW(0, '', '')), q(ROW(NULL, NULL, NULL)), q(ROW(4294967295, 'x', 'y'))) . "::$type" if $type eq 'tandem.role_reference';
+	return pick(q('{}'), q('{0,1,-5,NULL}'), q('{{1,2},{3,4}}')) . '::integer[]' if $type eq 'integer[]';
 	die "no arguments are known of type $type";
 }
 

@@ -81,7 +81,7 @@ my %functions = (
 	contract => { migration => q('m'), undeclared => q('refuse') },
 	abort => { migration => q('m') },
 	forget => { migration => q('m') },
-	describe_sessions => { marked => q('rows of {pid 1}') },
+	describe_sessions => { sessions => q('rows of {pid 1}') },
 );
 
 # what is there of them is all tried
