@@ -305,6 +305,9 @@ ALTER TABLE tandem.registry ENABLE ALWAYS TRIGGER load_row;
 CREATE TRIGGER load_row BEFORE INSERT ON tandem.release
 	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
 ALTER TABLE tandem.release ENABLE ALWAYS TRIGGER load_row;
+CREATE TRIGGER load_row BEFORE INSERT ON tandem.release_state
+	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
+ALTER TABLE tandem.release_state ENABLE ALWAYS TRIGGER load_row;
 CREATE TRIGGER load_row BEFORE INSERT ON tandem.dependency
 	FOR EACH ROW EXECUTE FUNCTION tandem.load_row();
 ALTER TABLE tandem.dependency ENABLE ALWAYS TRIGGER load_row;
@@ -850,7 +853,8 @@ BEGIN
 END $$;
 -- pg_dump by the owner of the database locks and reads these, and pg_restore loads them: see tandem.load_row
 GRANT SELECT, INSERT ON tandem.migration, tandem.sync, tandem.owned_column, tandem.step,
-	tandem.registry, tandem.release, tandem.dependency, tandem.view, tandem.event TO pg_database_owner;
+	tandem.registry, tandem.release, tandem.release_state, tandem.dependency, tandem.view, tandem.event
+	TO pg_database_owner;
 GRANT SELECT, UPDATE ON SEQUENCE tandem.migration_id_seq, tandem.sync_id_seq,
 	tandem.step_id_seq, tandem.event_id_seq TO pg_database_owner;
 -- it locks these too, but must not see a row of them

@@ -204,7 +204,7 @@ check_row(Relation rel, HeapTuple tuple)
 	row.nulls = palloc(sizeof(bool) * row.desc->natts);
 	heap_deform_tuple(tuple, row.desc, row.values, row.nulls);
 	if (is_table(rel, "registry") || is_table(rel, "release") ||
-		is_table(rel, "dependency") ||
+		is_table(rel, "release_state") || is_table(rel, "dependency") ||
 		(is_table(rel, "migration") && value_of(&row, "release") >= 0))
 		check_releases(rel);
 	if (!check_relations(&row))
