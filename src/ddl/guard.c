@@ -252,14 +252,27 @@ check_table(Oid relid, const DdlEvent *event)
 		guard_trigger_check(relid, event);
 }
 
-/* A role may hold rights by way of one that has lost its own. */
+/*
+ * Roles whose rights the command may have changed without telling of each
+ * object; another role may hold rights by way of them.
+ */
 static List *
-roles_of(const DropOwnedStmt *statement)
+changed_roles(Node *statement)
 {
+	List	   *specs = NIL;
 	List	   *roles = NIL;
 	ListCell   *lc;
 
-	foreach(lc, statement->roles)
+	if (IsA(statement, DropOwnedStmt))
+		specs = ((DropOwnedStmt *) statement)->roles;
+	else if (IsA(statement, ReassignOwnedStmt))
+	{
+		ReassignOwnedStmt *reassign = (ReassignOwnedStmt *) statement;
+
+		/* tables have a new owner, and functions have lost their old one */
+		specs = lappend(list_copy(reassign->roles), reassign->newrole);
+	}
+	foreach(lc, specs)
 		roles = lappend_oid(roles, get_rolespec_oid(lfirst(lc), true));
 	return roles;
 }
@@ -272,6 +285,7 @@ static void
 check_command(const EventTriggerData *data)
 {
 	DdlEvent   *event = ddl_event_read(data);
+	List	   *roles = changed_roles(event->parsetree);
 	ListCell   *lc;
 
 	if (event->tag == CMDTAG_GRANT && restore_is_running())
@@ -282,9 +296,8 @@ check_command(const EventTriggerData *data)
 		!IsA(event->parsetree, AlterObjectSchemaStmt))
 		return;
 	broken_rules_check(event);
-	if (IsA(event->parsetree, DropOwnedStmt))
-		broken_rules_check_roles(event,
-								 roles_of((DropOwnedStmt *) event->parsetree));
+	if (roles != NIL)
+		broken_rules_check_roles(event, roles);
 }
 
 /* A sync trigger went, perhaps with something that it depends on. */

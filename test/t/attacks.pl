@@ -122,7 +122,7 @@ SQL
 	$err = as('postgres', "SET tandem.release = 41; SELECT 'served'; CREATE TABLE made (); BEGIN; SELECT 1; COMMIT", 'before');
 	like($err, qr/^served$/m, 'A4: a session that declares a release is served where there is no extension');
 	unlike($err, qr/ERROR/, 'A4: with all its statements');
-	unlike(slurp_file($node->logfile), qr/A4: read as/, 'A4: and nothing of a schema that is not ours is read');
+	unlike(slurp_file($node->logfile), qr/LOG:  A4: read as/, 'A4: and nothing of a schema that is not ours is read');
 	is(is_super(), 'f', 'A4: mallory is no superuser');
 	like(as('mallory', 'CREATE FUNCTION tandem.add_column(text, text, text, text) RETURNS void LANGUAGE sql AS $$$$'),
 		qr/ERROR:  permission denied for schema tandem/, 'A4: nobody puts a function beside ours');
@@ -336,7 +336,7 @@ SQL
 		WHERE name = 'loaded'), 'loaded');
 	$err = as('postgres', q(CALL tandem.migrate('loaded')), 'loaded');
 	like($err, qr/ERROR:  .*hold_function/s, 'a hold function of which nobody knows who configured it is not called');
-	unlike(slurp_file($node->logfile), qr/loaded: held as/, 'and under no other spelling of its name');
+	unlike(slurp_file($node->logfile), qr/LOG:  loaded: held as/, 'and under no other spelling of its name');
 	is(is_super(), 'f', 'mallory is no superuser by what she has loaded');
 	as('postgres', q(CALL tandem.abort('loaded')), 'loaded');
 }
