@@ -252,27 +252,14 @@ check_table(Oid relid, const DdlEvent *event)
 		guard_trigger_check(relid, event);
 }
 
-/*
- * Roles whose rights the command may have changed without telling of each
- * object; another role may hold rights by way of them.
- */
+/* A role may hold rights by way of one that has lost its own. */
 static List *
-changed_roles(Node *statement)
+roles_of(const DropOwnedStmt *statement)
 {
-	List	   *specs = NIL;
 	List	   *roles = NIL;
 	ListCell   *lc;
 
-	if (IsA(statement, DropOwnedStmt))
-		specs = ((DropOwnedStmt *) statement)->roles;
-	else if (IsA(statement, ReassignOwnedStmt))
-	{
-		ReassignOwnedStmt *reassign = (ReassignOwnedStmt *) statement;
-
-		/* tables have a new owner, and functions have lost their old one */
-		specs = lappend(list_copy(reassign->roles), reassign->newrole);
-	}
-	foreach(lc, specs)
+	foreach(lc, statement->roles)
 		roles = lappend_oid(roles, get_rolespec_oid(lfirst(lc), true));
 	return roles;
 }
@@ -285,7 +272,6 @@ static void
 check_command(const EventTriggerData *data)
 {
 	DdlEvent   *event = ddl_event_read(data);
-	List	   *roles = changed_roles(event->parsetree);
 	ListCell   *lc;
 
 	if (event->tag == CMDTAG_GRANT && restore_is_running())
@@ -296,8 +282,9 @@ check_command(const EventTriggerData *data)
 		!IsA(event->parsetree, AlterObjectSchemaStmt))
 		return;
 	broken_rules_check(event);
-	if (roles != NIL)
-		broken_rules_check_roles(event, roles);
+	if (IsA(event->parsetree, DropOwnedStmt))
+		broken_rules_check_roles(event,
+								 roles_of((DropOwnedStmt *) event->parsetree));
 }
 
 /* A sync trigger went, perhaps with something that it depends on. */

@@ -301,11 +301,12 @@ like($err, qr/permission denied to load table tandem\.registry/, 'who may not mo
 is( $node->safe_psql(
 		$given,
 		q(SET ROLE app_owner;
-		INSERT INTO tandem.migration (name, release, registered, created_by, background, run_as, login_as, run_in, settings)
-		VALUES ('forged', 99, true, 'postgres', true, 'postgres', 'postgres', 'here', '{"tandem.hold_function": "evil", "tandem.nice_ratio": "2"}');
+		INSERT INTO tandem.migration (name, release, created_by, background, run_as, run_in, settings)
+		SELECT 'forged', NULL, r, true, r, 'here', '{"tandem.hold_function": "evil", "tandem.nice_ratio": "2"}'
+		FROM (SELECT ROW (oid, rolname, '')::tandem.role_reference AS r FROM pg_roles WHERE rolname = 'postgres') p;
 		RESET ROLE;
-		SELECT registered, created_by, background, run_as, login_as, run_in, settings FROM tandem.migration WHERE name = 'forged')),
-	'f|app_owner|f||||{"tandem.nice_ratio": "2"}',
+		SELECT tandem.role_name(created_by), background, run_as, run_in, settings FROM tandem.migration WHERE name = 'forged')),
+	'app_owner|f|||{"tandem.nice_ratio": "2"}',
 	'what it loads is its own, and runs as nobody else');
 foreach my $sql (q(UPDATE tandem.migration SET name = 'x'), 'DELETE FROM tandem.event', 'ALTER TABLE tandem.step DISABLE TRIGGER ALL', 'CREATE TABLE tandem.mine ()')
 {
