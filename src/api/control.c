@@ -18,6 +18,7 @@
 #include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "core/compat.h"
+#include "core/settings.h"
 #include "core/sql_function.h"
 
 SQL_FUNCTION(tandem_pause);
@@ -81,25 +82,17 @@ tandem_cancel(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/*
- * The setting's name as the server spells it, which may be given in any case.
- * Only those that everybody may set for itself are of a run: nobody sets others
- * by having somebody else run the migration.
- */
 static const char *
-setting_name(const char *name)
+setting_name(const char *given)
 {
-	struct config_generic *setting =
-	pg_strncasecmp(name, "tandem.", strlen("tandem.")) == 0
-	? compat_find_setting(name) : NULL;
+	const char *name = settings_name_for_run(given);
 
-	if (setting == NULL || setting->context != PGC_USERSET ||
-		strcmp(setting->name, "tandem.release") == 0)
+	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" is no setting of a migration", name),
+				 errmsg("\"%s\" is no setting of a migration", given),
 				 errhint("SELECT name, short_desc FROM pg_settings WHERE name LIKE 'tandem.%%' AND context = 'user';")));
-	return setting->name;
+	return name;
 }
 
 /* Checks that the setting accepts the value. */

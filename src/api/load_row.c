@@ -21,6 +21,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/typcache.h"
@@ -30,6 +31,7 @@
 #include "core/extension.h"
 #include "core/query.h"
 #include "core/role_reference.h"
+#include "core/settings.h"
 #include "core/sql_function.h"
 
 #define HOLD_FUNCTION "tandem.hold_function"
@@ -101,6 +103,39 @@ take_own_name(LoadedRow *row, const char *column)
 										 CStringGetDatum(GetUserNameFromId(GetUserId(), false)));
 }
 
+/*
+ * What tandem.configure could have stored: names as it spells them, and no hold
+ * function, whose rights are not known here.
+ */
+static Datum
+settings_to_load(Datum value)
+{
+	Jsonb	   *settings = DatumGetJsonbP(value);
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	item;
+
+	if (!JB_ROOT_IS_OBJECT(settings))
+		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+	value = JsonbPGetDatum(settings);
+	it = JsonbIteratorInit(&settings->root);
+	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+	{
+		char	   *key;
+		const char *name;
+
+		if (token != WJB_KEY)
+			continue;
+		key = pnstrdup(item.val.string.val, item.val.string.len);
+		name = settings_name_for_run(key);
+		if (name == NULL || strcmp(name, key) != 0 ||
+			strcmp(name, HOLD_FUNCTION) == 0)
+			value = DirectFunctionCall2(jsonb_delete, value,
+										CStringGetTextDatum(key));
+	}
+	return value;
+}
+
 /* What decides as whom, and whether by itself, the migration runs. */
 static void
 check_run(LoadedRow *row)
@@ -116,8 +151,7 @@ check_run(LoadedRow *row)
 	if (background >= 0)
 		row->values[background] = BoolGetDatum(false);
 	if (settings >= 0)
-		row->values[settings] = DirectFunctionCall2(jsonb_delete, row->values[settings],
-													CStringGetTextDatum(HOLD_FUNCTION));
+		row->values[settings] = settings_to_load(row->values[settings]);
 }
 
 /*

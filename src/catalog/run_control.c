@@ -18,6 +18,10 @@ this_place(void)
 	return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), MyDatabaseId);
 }
 
+/*
+ * The name and nothing else decides what a setting may do, in any spelling: a
+ * row that was loaded is not one that tandem.configure has written.
+ */
 static void
 read_settings(TandemQuery *query, int migration_id, RunControl *control)
 {
@@ -31,15 +35,17 @@ read_settings(TandemQuery *query, int migration_id, RunControl *control)
 	old = MemoryContextSwitchTo(query->caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		char	   *name = query_get_text(query, row, 1);
+		const char *name = settings_name_for_run(query_get_text(query, row, 1));
 		char	   *value = query_get_text(query, row, 2);
 
+		if (name == NULL)
+			continue;
 		if (strcmp(name, HOLD_FUNCTION_SETTING) == 0)
 		{
 			control->hold_function = value;
 			continue;
 		}
-		control->names = lappend(control->names, name);
+		control->names = lappend(control->names, pstrdup(name));
 		control->values = lappend(control->values, value);
 	}
 	MemoryContextSwitchTo(old);

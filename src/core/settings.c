@@ -9,6 +9,7 @@
 #include "utils/guc.h"
 #include "utils/varlena.h"
 
+#include "core/compat.h"
 #include "core/settings.h"
 
 int			setting_release = 0;
@@ -146,6 +147,19 @@ static const struct config_enum_entry send_fill_options[] = {
 	{"off", SEND_FILL_OFF, false},
 	{NULL, 0, false}
 };
+
+const char *
+settings_name_for_run(const char *name)
+{
+	struct config_generic *setting =
+	pg_strncasecmp(name, "tandem.", strlen("tandem.")) == 0
+	? compat_find_setting(name) : NULL;
+
+	if (setting == NULL || setting->context != PGC_USERSET ||
+		strcmp(setting->name, "tandem.release") == 0)
+		return NULL;
+	return setting->name;
+}
 
 void
 settings_for_transaction(const char *name, const char *value)

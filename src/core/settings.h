@@ -81,6 +81,13 @@ extern bool settings_any_lag_counts(void);
 /* "name = value" as SHOW would write the value, palloc'd. */
 extern char *settings_show(const char *name);
 
+/*
+ * The name, as the server spells it, of a setting that a migration may have for
+ * its runs; NULL: it is none.  Only those that everybody may set for itself are:
+ * nobody sets others by having somebody else run the migration.
+ */
+extern const char *settings_name_for_run(const char *name);
+
 /* Sets any setting until the end of the transaction. */
 extern void settings_for_transaction(const char *name, const char *value);
 

@@ -243,8 +243,8 @@ check_renamed_trigger(Oid relid, const DdlEvent *event)
 static void
 check_table(Oid relid, const DdlEvent *event)
 {
-	/* a restore, in one transaction, makes tables, partitions and triggers */
-	if (!restore_is_running())
+	/* a trigger changes no tree; a restore enables the sync trigger in the next command */
+	if (event->tag != CMDTAG_CREATE_TRIGGER)
 		check_tree(relid, event);
 	if (event->tag == CMDTAG_CREATE_TRIGGER)
 		check_created_trigger(relid, event);

@@ -312,6 +312,37 @@ SQL
 	as('app', q(CALL tandem.abort('people')));
 }
 
+# what the owner of the database loads into the tables of state runs as nobody else
+{
+	my $err;
+
+	ask('CREATE DATABASE loaded OWNER mallory');
+	ask('CREATE EXTENSION pg_tandem', 'loaded');
+	as('mallory', <<'SQL', 'loaded');
+CREATE SCHEMA evil;
+CREATE TABLE evil.t (id int PRIMARY KEY, price int);
+INSERT INTO evil.t SELECT i, i FROM generate_series(1, 1000) i;
+CREATE FUNCTION evil.hold() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN RAISE LOG 'loaded: held as %', current_user; EXECUTE 'ALTER ROLE mallory SUPERUSER'; RETURN false; END $$;
+INSERT INTO tandem.migration (name, created_by, settings) SELECT 'loaded', ROW (oid, rolname, '')::tandem.role_reference,
+	'{"tandem.hold_function": "evil.hold", "TANDEM.Hold_Function": "evil.hold", "tandem.batch_target": "50", "TANDEM.batch_target": "60",
+	"tandem.release": "7", "tandem.undeclared": "refuse", "session_replication_role": "replica", "log_statement": "none"}' FROM pg_roles WHERE rolname = 'mallory';
+INSERT INTO tandem.migration (name, created_by, settings) SELECT 'no object', ROW (oid, rolname, '')::tandem.role_reference, '17' FROM pg_roles WHERE rolname = 'mallory';
+SELECT tandem.add_column('loaded', 'evil.t', 'cents', 'int');
+SELECT tandem.sync_column('loaded', 'evil.t', 'price', 'cents', 'price * 100', 'cents / 100');
+SQL
+	is(ask('SELECT name, settings FROM tandem.migrations ORDER BY name', 'loaded'), qq(loaded|{"tandem.batch_target": "50"}\nno object|{}),
+		'of settings that are loaded those stay which tandem.configure would have stored');
+	# a row that a superuser has restored as it was dumped
+	ask(q(UPDATE tandem.migration SET settings = settings || '{"TANDEM.Hold_Function": "evil.hold", "session_replication_role": "replica"}'
+		WHERE name = 'loaded'), 'loaded');
+	$err = as('postgres', q(CALL tandem.migrate('loaded')), 'loaded');
+	like($err, qr/ERROR:  .*hold_function/s, 'a hold function of which nobody knows who configured it is not called');
+	unlike(slurp_file($node->logfile), qr/LOG:  loaded: held as/, 'and under no other spelling of its name');
+	is(is_super(), 'f', 'mallory is no superuser by what she has loaded');
+	as('postgres', q(CALL tandem.abort('loaded')), 'loaded');
+}
+
 is(is_super(), 'f', 'mallory is what she was');
 $node->stop;
 done_testing();
