@@ -220,6 +220,7 @@ COMMENT ON TABLE tandem.release IS 'releases that need no migration';
 
 -- only added to, so that nobody waits for another who notes the same
 CREATE TABLE tandem.release_state (
+	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
 	releases int8range NOT NULL CHECK (lower(releases) > 0),
 	state text NOT NULL CHECK (state IN ('ready', 'used')),
 	since timestamptz NOT NULL DEFAULT clock_timestamp()
