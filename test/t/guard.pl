@@ -117,7 +117,7 @@ SQL
 		'CREATE TABLE mine (a int); ALTER TABLE mine RENAME TO our_table',
 		'ALTER TABLE mallory.t ADD c int')
 	{
-		($status, $out, $err) = $node->psql('postgres', "SET statement_timeout = '60s'; $sql");
+		($status, $out, $err) = $node->psql('postgres', "SET statement_timeout = '20s'; $sql");
 		is($status, 0, "sleeper: $sql") or note($err);
 	}
 	is(ask(q(SELECT health FROM tandem.syncs WHERE migration = 'mallory')), 'healthy', 'sleeper: shown as healthy');
