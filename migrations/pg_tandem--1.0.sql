@@ -218,15 +218,13 @@ CREATE TABLE tandem.release (
 );
 COMMENT ON TABLE tandem.release IS 'releases that need no migration';
 
--- only added to, so that nobody waits for another who notes the same
+-- only added to, and no key is shared, so that nobody waits for another who notes the same
 CREATE TABLE tandem.release_state (
 	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
 	releases int8range NOT NULL CHECK (lower(releases) > 0),
 	state text NOT NULL CHECK (state IN ('ready', 'used')),
 	since timestamptz NOT NULL DEFAULT clock_timestamp()
 );
--- no key: a session that writes as a release must not wait for another that does so for the first time
-ALTER TABLE tandem.release_state REPLICA IDENTITY FULL;
 COMMENT ON TABLE tandem.release_state IS 'releases that have become ready, and those that a session has written as';
 
 CREATE TABLE tandem.dependency (

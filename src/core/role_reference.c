@@ -13,6 +13,7 @@
 
 #include "core/role_reference.h"
 #include "core/sql_function.h"
+#include "core/text.h"
 
 SQL_FUNCTION(tandem_refer_to_role);
 SQL_FUNCTION(tandem_role_of);
@@ -27,6 +28,13 @@ enum
 	REFERENCE_ATTRIBUTES = REFERENCE_CLUSTER
 };
 
+/* A role's name is of the encoding of the database in which it was created. */
+static const char *
+valid_name(Oid role, bool missing_ok)
+{
+	return text_valid(GetUserNameFromId(role, missing_ok));
+}
+
 char *
 role_reference_cluster(void)
 {
@@ -36,7 +44,7 @@ role_reference_cluster(void)
 Oid
 role_reference_resolve(const RoleReference *reference)
 {
-	char	   *name = GetUserNameFromId(reference->role, true);
+	const char *name = valid_name(reference->role, true);
 
 	if (name == NULL)
 		return InvalidOid;
@@ -80,7 +88,7 @@ role_reference_value(Oid role, TupleDesc desc)
 
 	values[0] = ObjectIdGetDatum(role);
 	values[1] = DirectFunctionCall1(namein,
-									CStringGetDatum(GetUserNameFromId(role, false)));
+									CStringGetDatum(valid_name(role, false)));
 	values[2] = CStringGetTextDatum(role_reference_cluster());
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
@@ -118,6 +126,6 @@ tandem_role_name(PG_FUNCTION_ARGS)
 	if (!read_reference(PG_GETARG_HEAPTUPLEHEADER(0), &reference))
 		PG_RETURN_NULL();
 	role = role_reference_resolve(&reference);
-	name = OidIsValid(role) ? GetUserNameFromId(role, true) : reference.name;
+	name = OidIsValid(role) ? valid_name(role, true) : reference.name;
 	PG_RETURN_DATUM(DirectFunctionCall1(namein, CStringGetDatum(name)));
 }

@@ -88,7 +88,7 @@ is($node->safe_psql('trap', "SELECT nspacl FROM pg_namespace WHERE nspname = 'ta
 foreach my $sql (
 	'CREATE FUNCTION tandem.add_column(text, text, text, text) RETURNS void LANGUAGE sql AS $$ $$',
 	'CREATE TABLE tandem.mine ()', 'CREATE VIEW tandem.mine AS SELECT 1', 'CREATE TYPE tandem.mine AS ENUM ()',
-	q(INSERT INTO tandem.migration (name, created_by) VALUES ('m', 'postgres')), 'SELECT nextval(\'tandem.event_id_seq\')',
+	q(INSERT INTO tandem.migration (name, created_by) VALUES ('m', ROW(10, 'postgres', '1'))), 'SELECT nextval(\'tandem.event_id_seq\')',
 	'DELETE FROM tandem.event', 'SELECT * FROM tandem.step', 'SELECT tandem.switch_release(1)')
 {
 	($status, $out, $err) = $node->psql('trap', "SET ROLE mallory; $sql");

@@ -175,7 +175,7 @@ my $file = "${PostgreSQL::Test::Utils::tmp_check}/stored_text.dump";
 $node->command_ok([ 'pg_dump', '-Fc', '-f', $file, '-d', $node->connstr('before') ], 'dump');
 ask('CREATE DATABASE again');
 $node->command_ok([ 'pg_restore', '-e', '-d', $node->connstr('again'), $file ], 'restore, without an error');
-is(ask('SELECT DISTINCT role, more FROM spy.seen', 'again'), 'ex|f', 'the rules of a restored trigger are read as the owner');
+is(ask('SELECT DISTINCT role, more FROM spy.seen', 'again'), '', 'nothing that a rule calls is run at the restore');
 my $uses = q(SELECT count(*) FROM pg_depend d JOIN pg_trigger t ON t.oid = d.objid AND d.classid = 'pg_trigger'::regclass
 	WHERE t.tgrelid = 'spy.r'::regclass AND t.tgname = '~tandem_sync' AND d.refobjid IN ('util.up(integer)'::regprocedure, 'spy.pass(spy.d[], integer)'::regprocedure));
 is(ask($uses, 'again'), 2, 'and what they use is noted, once the owner has the rights');

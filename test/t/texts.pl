@@ -89,7 +89,7 @@ foreach my $role ("m\xfcller", "m\xfc")
 	is($status, 0, 'a role of another encoding creates a migration') or diag($err);
 }
 is_valid('another encoding');
-is($node->safe_psql('postgres', q(SELECT string_agg(created_by, ' ' ORDER BY id) FROM tandem.migration WHERE name ~ '^of_')), 'm?ller m?',
+is($node->safe_psql('postgres', q(SELECT string_agg(tandem.role_name(created_by)::text, ' ' ORDER BY id) FROM tandem.migration WHERE name ~ '^of_')), 'm?ller m?',
 	'a letter that is none here is a question mark');
 
 $node->command_ok([ 'pg_dump', @server, '-Fc', '-f', "$folder/dump", 'postgres' ], 'dump');

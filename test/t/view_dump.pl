@@ -18,6 +18,7 @@ my $views = q(SELECT v.view, v.relation, c.relowner::regrole FROM tandem.view v 
 $node->safe_psql('postgres', 'CREATE ROLE app_owner; CREATE DATABASE app');
 $node->safe_psql('app', <<'SQL');
 CREATE EXTENSION pg_tandem;
+GRANT EXECUTE ON FUNCTION tandem.switch_release(integer) TO app_owner;
 CREATE SCHEMA a AUTHORIZATION app_owner;
 CREATE SCHEMA b AUTHORIZATION app_owner;
 SET ROLE app_owner;
