@@ -107,7 +107,8 @@ wait_until_ready(int release, int64 started, int64 longest)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("release %d did not become ready in time", release),
-					 errhint("See why: SELECT * FROM tandem.releases; SELECT * FROM tandem.progress;")));
+					 errhint("See why: SELECT * FROM tandem.health(%d); SELECT * FROM tandem.progress;",
+							 release)));
 		/* what a look reads it reads once after each change of the registry */
 		if (now - committed >= COMMIT_MS * INT64CONST(1000))
 		{
