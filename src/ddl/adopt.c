@@ -24,30 +24,6 @@
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
 
-/* Tables with a sync trigger of their own, not that of a partitioned table. */
-static List *
-tables_with_trigger(void)
-{
-	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0,
-										  NULL);
-	List	   *relids = NIL;
-	HeapTuple	tuple;
-
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
-
-		if (strcmp(NameStr(trigger->tgname), SYNC_TRIGGER_NAME) == 0 &&
-			!OidIsValid(trigger->tgparentid) &&
-			get_func_namespace(trigger->tgfoid) == extension_schema())
-			relids = lappend_oid(relids, trigger->tgrelid);
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return relids;
-}
-
 /* What the server itself records of such a trigger has no column. */
 static bool
 depends_on_columns(Oid trigger)
@@ -69,6 +45,35 @@ depends_on_columns(Oid trigger)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return depends;
+}
+
+/*
+ * Tables with a sync trigger of their own, not that of a partitioned table,
+ * whose objects are not recorded.  No other is locked for that: what a GRANT
+ * locks it keeps to the end of its transaction.
+ */
+static List *
+tables_to_adopt(void)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0,
+										  NULL);
+	List	   *relids = NIL;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (strcmp(NameStr(trigger->tgname), SYNC_TRIGGER_NAME) == 0 &&
+			!OidIsValid(trigger->tgparentid) &&
+			!depends_on_columns(trigger->oid) &&
+			get_func_namespace(trigger->tgfoid) == extension_schema())
+			relids = lappend_oid(relids, trigger->tgrelid);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return relids;
 }
 
 typedef struct Adoption
@@ -117,7 +122,7 @@ adopt_late(void)
 {
 	ListCell   *lc;
 
-	foreach(lc, tables_with_trigger())
+	foreach(lc, tables_to_adopt())
 	{
 		AuthorityScope scope;
 
@@ -136,7 +141,7 @@ adopt_all_triggers(void)
 {
 	ListCell   *lc;
 
-	foreach(lc, tables_with_trigger())
+	foreach(lc, tables_to_adopt())
 	{
 		ErrorData  *error = try_to_adopt(lfirst_oid(lc));
 

@@ -247,27 +247,6 @@ check_not_current(const Migration *migration, const Registry *registry,
 					 migration->release)));
 }
 
-/*
- * Where nobody has ever switched there is no current release to look at: then
- * the release of the migration is what is left.
- */
-static void
-check_something_served(const Migration *migration, const Registry *registry)
-{
-	if (registry->current > 0 ||
-		registry_state_of(registry, migration->release) != RELEASE_READ_ONLY ||
-		!registry_others_fill(migration->id, migration->release))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("contract of migration \"%s\" would leave no release that may write",
-					migration->name),
-			 errdetail("It retires the releases before %d, and that one is not ready: another migration, of release %d, has not filled all rows.",
-					   migration->release, registry->unfilled),
-			 errhint("CALL tandem.wait_for_release(%d); then contract. SELECT * FROM tandem.releases; tells what it waits for.",
-					 migration->release)));
-}
-
 ErrorData *
 drain_old_releases(Migration *migration, List *relids, int timeout_ms,
 				   bool force)
@@ -283,7 +262,6 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms,
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
 	check_not_current(migration, &registry, force);
-	check_something_served(migration, &registry);
 	registry_set_lowest(Max(registry.lowest, migration->release),
 						migration->id);
 	take_back_when_terminated(migration);
@@ -309,7 +287,6 @@ drain_within_transaction(Migration *migration, List *relids, bool force)
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
 	check_not_current(migration, &registry, force);
-	check_something_served(migration, &registry);
 	sessions = declared_sessions_before(migration, relids);
 	count = list_length(sessions);
 	if (count == 0)
