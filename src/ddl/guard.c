@@ -243,7 +243,10 @@ check_renamed_trigger(Oid relid, const DdlEvent *event)
 static void
 check_table(Oid relid, const DdlEvent *event)
 {
-	/* a trigger changes no tree; a restore enables the sync trigger in the next command */
+	/*
+	 * a trigger changes no tree; a restore enables the sync trigger in the
+	 * next command
+	 */
 	if (event->tag != CMDTAG_CREATE_TRIGGER)
 		check_tree(relid, event);
 	if (event->tag == CMDTAG_CREATE_TRIGGER)
