@@ -19,6 +19,9 @@ start_two_way();
 sql_on_both('CREATE PUBLICATION p');
 subscribe_both();
 
+# of the latest table: a release that is ready takes no other migration
+my $release = 41;
+
 # A table on both, with the same rows, in the publications and the subscriptions; then its expand on both.
 sub new_table
 {
@@ -29,6 +32,8 @@ sub new_table
 	my $on_error = $options{on_error} || 'error';
 	my $before = $options{before} || '';
 
+	$release++;
+
 	sql_on_both("CREATE TABLE $name (id int PRIMARY KEY, $columns)" . ($options{partitions} ? " PARTITION BY HASH (id);
 		CREATE TABLE ${name}_0 PARTITION OF $name FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 		CREATE TABLE ${name}_1 PARTITION OF $name FOR VALUES WITH (MODULUS 2, REMAINDER 1);" : ''));
@@ -38,7 +43,7 @@ sub new_table
 	sql_on_both(<<"SQL");
 $before
 BEGIN;
-SELECT tandem.create_migration('$name', release => 42);
+SELECT tandem.create_migration('$name', release => $release);
 SELECT tandem.add_column('$name', '$name', 'visibility', 'text');
 SELECT tandem.sync_column('$name', '$name', 'is_public', 'visibility', \$up\$ $up \$up\$, \$\$ visibility = 'public' \$\$, on_error => '$on_error');
 COMMIT;
@@ -78,7 +83,7 @@ new_table('images');
 while_apart(sub {
 	sql('a', q(CALL tandem.migrate('images')));
 	sql('b', 'SET tandem.release = 41; UPDATE images SET is_public = true, n = 7 WHERE id = 1');
-	sql('b', q(SET tandem.release = 42; UPDATE images SET visibility = 'shared', n = 8 WHERE id = 2));
+	sql('b', qq(SET tandem.release = $release; UPDATE images SET visibility = 'shared', n = 8 WHERE id = 2));
 });
 is(sql('a', 'SELECT id, is_public, n, visibility FROM images ORDER BY id'),
 	"1|t|7|public\n2|f|8|shared\n3|f|0|private\n4|f|0|private", 'what b wrote while a filled is there on a');
@@ -95,7 +100,7 @@ while_apart(sub {
 	sql_on_both(q(CALL tandem.migrate('twice')));
 	sql('a', 'UPDATE twice SET n = 2, is_public = true WHERE id = 2');
 	sql('b', 'UPDATE twice SET n = 3, is_public = true WHERE id = 3');
-	sql('b', q(SET tandem.release = 42; UPDATE twice SET visibility = 'shared' WHERE id = 4));
+	sql('b', qq(SET tandem.release = $release; UPDATE twice SET visibility = 'shared' WHERE id = 4));
 });
 is_equal('twice', 'fills and writes on both');
 is(sql('a', 'SELECT id, is_public, n, visibility FROM twice ORDER BY id'),
@@ -160,12 +165,12 @@ foreach my $server (qw(a b))
 {
 	my $odd = $server eq 'a' ? 1 : 0;
 
-	foreach my $release (41, 42)
+	foreach my $writer ($release - 1, $release)
 	{
-		my $set = $release == 41 ? 'is_public = NOT is_public' : q(visibility = CASE visibility WHEN 'shared' THEN 'public' ELSE 'shared' END);
-		push @writers, start_pgbench(node_of($server), '-c', '2', '-T', '600', '--rate', '200', '-f', write_script("$server$release", <<"SQL"));
+		my $set = $writer < $release ? 'is_public = NOT is_public' : q(visibility = CASE visibility WHEN 'shared' THEN 'public' ELSE 'shared' END);
+		push @writers, start_pgbench(node_of($server), '-c', '2', '-T', '600', '--rate', '200', '-f', write_script("$server$writer", <<"SQL"));
 \\set id 2 * random(0, 9999) + 1 + $odd
-SET tandem.release = $release;
+SET tandem.release = $writer;
 UPDATE load SET $set, n = n + 1, home = '$server' WHERE id = :id;
 SQL
 	}
