@@ -11,11 +11,12 @@
 void
 text_copy(char *to, const char *from, size_t size)
 {
-	int			length = from ? (int) strlen(from) : 0;
+	int			length;
 
-	length = pg_mbcliplen(from ? from : "", length, (int) size - 1);
-	if (length > 0)
-		memcpy(to, from, length);
+	if (from == NULL)
+		from = "";
+	length = pg_mbcliplen(from, (int) strlen(from), (int) size - 1);
+	memcpy(to, from, length);
 	to[length] = '\0';
 }
 
