@@ -233,6 +233,8 @@ run(TandemQuery *query, const char *sql, bool read_only)
 	check_result(SPI_execute_plan(plan, query->values, query->nulls,
 								  read_only, 0), sql);
 	query->nargs = 0;
+	/* SPI's own ends with query_end, what is made of the rows does not */
+	MemoryContextSwitchTo(query->caller);
 	return SPI_processed;
 }
 
@@ -269,12 +271,10 @@ List *
 query_texts(TandemQuery *query, const char *sql)
 {
 	uint64		rows = query_run_latest(query, sql);
-	MemoryContext old = MemoryContextSwitchTo(query->caller);
 	List	   *texts = NIL;
 
 	for (uint64 row = 0; row < rows; row++)
 		texts = lappend(texts, query_get_text(query, row, 1));
-	MemoryContextSwitchTo(old);
 	return texts;
 }
 
@@ -282,12 +282,10 @@ List *
 query_oids(TandemQuery *query, const char *sql)
 {
 	uint64		rows = query_run_latest(query, sql);
-	MemoryContext old = MemoryContextSwitchTo(query->caller);
 	List	   *oids = NIL;
 
 	for (uint64 row = 0; row < rows; row++)
 		oids = lappend_oid(oids, query_get_oid(row, 1));
-	MemoryContextSwitchTo(old);
 	return oids;
 }
 
@@ -301,10 +299,7 @@ get_datum(uint64 row, int column, bool *isnull)
 char *
 query_get_text(TandemQuery *query, uint64 row, int column)
 {
-	char	   *value = SPI_getvalue(SPI_tuptable->vals[row],
-									 SPI_tuptable->tupdesc, column);
-
-	return value ? MemoryContextStrdup(query->caller, value) : NULL;
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
 }
 
 int32
@@ -348,15 +343,8 @@ query_get_strings(TandemQuery *query, uint64 row, int column)
 {
 	bool		isnull;
 	Datum		value = get_datum(row, column, &isnull);
-	MemoryContext old;
-	List	   *strings;
 
-	if (isnull)
-		return NIL;
-	old = MemoryContextSwitchTo(query->caller);
-	strings = strings_from_array(value);
-	MemoryContextSwitchTo(old);
-	return strings;
+	return isnull ? NIL : strings_from_array(value);
 }
 
 List *

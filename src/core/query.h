@@ -30,6 +30,10 @@ typedef struct TandemQuery
 	char		nulls[QUERY_MAX_ARGS];
 } TandemQuery;
 
+/*
+ * From the first query_run on the memory context is that of query_begin again:
+ * what is made of the rows outlives query_end.
+ */
 extern void query_begin(TandemQuery *query);
 extern void query_end(TandemQuery *query);
 
