@@ -348,10 +348,20 @@ try_insert(Creation *creation)
 	return false;
 }
 
+static bool
+is_there(const char *name)
+{
+	Migration  *migration = read_migration(name);
+
+	return migration && migration->phase != PHASE_ABORTED;
+}
+
 /*
  * One try; false: look again.  Who creates it first is settled under a lock that
  * is had for that moment alone, so that nobody can keep it; who comes later waits
- * for the transaction of the first.  Without that a serializable one would fail.
+ * for the transaction of the first.  Under the lock it looks for one that has
+ * ended meanwhile, too: an INSERT would find it in the unique index, but in a
+ * serializable transaction the server refuses it before.
  */
 static bool
 insert_alone(Creation *creation, int64 give_up)
@@ -361,7 +371,7 @@ insert_alone(Creation *creation, int64 give_up)
 
 	migration_lock_creation(creation->name);
 	other = creating_transaction(creation->name);
-	if (!TransactionIdIsValid(other))
+	if (!TransactionIdIsValid(other) && !is_there(creation->name))
 		inserted = try_insert(creation);
 	migration_unlock_creation(creation->name);
 	if (!TransactionIdIsValid(other))
