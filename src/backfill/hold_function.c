@@ -47,6 +47,7 @@ typedef struct Hold
 {
 	const char *name;
 	Oid			role;			/* whose rights it has */
+	const char *role_name;
 	const char *search_path;	/* NULL: the session's */
 } Hold;
 
@@ -137,7 +138,6 @@ static void
 rethrow_named(MemoryContext context, const Hold *hold)
 {
 	ErrorData  *error;
-	char	   *role = GetUserNameFromId(hold->role, true);
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
@@ -149,7 +149,7 @@ rethrow_named(MemoryContext context, const Hold *hold)
 	if (error->hint == NULL &&
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
 		error->hint = psprintf("The function that tandem.hold_function names is called as role %s: fix it, or grant that role what it needs, or set tandem.hold_function to ''.",
-							   quote_identifier(role ? role : "?"));
+							   quote_identifier(hold->role_name));
 	ReThrowError(error);
 }
 
@@ -239,7 +239,8 @@ find_hold(const Migration *migration, const RunControl *control, Oid relid,
 	/* a table that was dropped needs no hold */
 	if (!OidIsValid(hold->role))
 		return false;
-	if (!authority_role_exists(hold->role))
+	hold->role_name = GetUserNameFromId(hold->role, true);
+	if (hold->role_name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("the role that has set tandem.hold_function is gone"),

@@ -223,12 +223,6 @@ authority_database_owner(void)
 	return owner;
 }
 
-bool
-authority_role_exists(Oid role)
-{
-	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role));
-}
-
 void
 authority_check_owner(Oid relid)
 {

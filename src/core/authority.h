@@ -134,6 +134,4 @@ extern Oid	authority_database_owner(void);
 /* The owner of a table; InvalidOid: it is gone. */
 extern Oid	authority_owner_of(Oid relid);
 
-extern bool authority_role_exists(Oid role);
-
 #endif							/* TANDEM_AUTHORITY_H */

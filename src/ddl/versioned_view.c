@@ -19,6 +19,7 @@
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/quoting.h"
+#include "core/snapshot.h"
 #include "core/authority.h"
 #include "ddl/statement.h"
 #include "ddl/versioned_view.h"
@@ -247,11 +248,16 @@ has_other_owner(const Wanted *wanted, const ReleaseView *view)
 static void
 follow_owner(const Wanted *wanted, const ReleaseView *view)
 {
+	bool		entered;
+
 	if (!has_other_owner(wanted, view))
 		return;
+	/* the row of its type may be stored out of line */
+	entered = snapshot_enter();
 	ATExecChangeOwner(view->view, wanted->rel->rd_rel->relowner, true,
 					  AccessExclusiveLock);
 	CommandCounterIncrement();
+	snapshot_leave(entered);
 }
 
 static void
