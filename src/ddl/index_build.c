@@ -26,6 +26,10 @@ index_build_next(const Step *step, BuildPiece *piece)
 	if (get_rel_name(step->relation) == NULL)
 		return BUILD_DONE;
 	found = index_find(step, step->relation, step->object);
+	/* since it was built, as a key that changes its type has it */
+	if (found.state == FOUND_NOTHING && step->done &&
+		index_has_become_constraint(step))
+		return BUILD_DONE;
 	if (get_rel_relkind(step->relation) == RELKIND_PARTITIONED_TABLE)
 		return index_tree_next(step, &found, piece);
 	return index_leaf_next(step, &found, "", piece);

@@ -39,6 +39,7 @@ typedef struct Build
 	BuildResult result;			/* of the last look */
 	ProgressNotice notice;
 	bool		analyzed;		/* in this run */
+	bool		reopened;		/* what the step had made was gone */
 } Build;
 
 /* ANALYZE of the new columns: without it the planner guesses. */
@@ -195,6 +196,7 @@ run_statement(Build *build)
 	CommandError *error;
 
 	step_set_doing(build->step->id, build->piece.doing, 0, 0);
+	build->reopened = true;
 	/* before it is there: a crash leaves it to be dropped */
 	if (build->piece.index)
 		step_note_index(build->step->id, build->piece.index);
@@ -239,7 +241,7 @@ go_on(Build *build)
 	switch (ask(build))
 	{
 		case BUILD_DONE:
-			if (!build->step->done)
+			if (!build->step->done || build->reopened)
 				step_finish(build->step);
 			SPI_commit();
 			return false;
