@@ -66,7 +66,7 @@ look(void *arg)
 				 errmsg("transactions of releases before %d have not ended within %d s",
 						migration->release, drain->timeout_ms / 1000),
 				 errdetail("These: %s.", text),
-				 errhint("Let them end, or end them with pg_terminate_backend(pid) or ROLLBACK PREPARED, then CALL tandem.contract(%s) again. Nothing was changed.",
+				 errhint("Let them end, or end them with pg_terminate_backend(pid) or ROLLBACK PREPARED, then run CALL tandem.contract(%s) again. Nothing was changed.",
 						 quote_literal_cstr(migration->name))));
 }
 
@@ -243,7 +243,30 @@ check_not_current(const Migration *migration, const Registry *registry,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("release %d, which contract of migration \"%s\" would retire, is the current one",
 					registry->current, migration->name),
-			 errhint("SELECT tandem.switch_release(%d); then contract.",
+			 errhint("Run SELECT tandem.switch_release(%d), then contract.",
+					 migration->release)));
+}
+
+/*
+ * Another migration, of this release or an older one, was never filled.  With
+ * the older releases retired no release could write.
+ */
+static void
+check_ready(const Migration *migration, const Registry *registry, bool force)
+{
+	if (force ||
+		registry_state_of(registry, migration->release) != RELEASE_READ_ONLY ||
+		(registry->nready > 0 &&
+		 registry->ready[registry->nready - 1].last > migration->release))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("contract of migration \"%s\" would leave no release that may write",
+					migration->name),
+			 registry->unfilled > 0
+			 ? errdetail("Release %d is not ready: it waits for the migration of release %d.",
+						 migration->release, registry->unfilled) : 0,
+			 errhint("Wait until it is ready with CALL tandem.wait_for_release(%d), then contract.",
 					 migration->release)));
 }
 
@@ -262,6 +285,7 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms,
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
 	check_not_current(migration, &registry, force);
+	check_ready(migration, &registry, force);
 	registry_set_lowest(Max(registry.lowest, migration->release),
 						migration->id);
 	take_back_when_terminated(migration);
@@ -287,6 +311,7 @@ drain_within_transaction(Migration *migration, List *relids, bool force)
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
 	check_not_current(migration, &registry, force);
+	check_ready(migration, &registry, force);
 	sessions = declared_sessions_before(migration, relids);
 	count = list_length(sessions);
 	if (count == 0)
