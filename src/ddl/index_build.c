@@ -94,7 +94,7 @@ drop_if_ours(const Step *step, FoundIndex found)
 	if (has_adopted(step, found.table))
 	{
 		ereport(NOTICE,
-				(errmsg("index %s stays: an index of a partition hangs on it that the migration has not built",
+				(errmsg("index %s stays: an index of a partition that the migration has not built is attached to it",
 						index_qualified_name(&found))));
 		return;
 	}

@@ -80,7 +80,7 @@ check_dependency(const char *name, int needed, Health *health)
 	int			version;
 
 	if (!registry_dependency(name, &version))
-		health->reason = psprintf("dependency \"%s\" must be at %d, and nobody has set it",
+		health->reason = psprintf("dependency \"%s\" must be at %d, and has not been set",
 								  name, needed);
 	else if (version < needed)
 		health->reason = psprintf("dependency \"%s\" must be at %d, and is at %d",

@@ -229,7 +229,7 @@ report_end(const Migration *migration, const ProcessOrder *order,
 	{
 		detail = psprintf("%s.", control->error);
 		hint = control->hint ? control->hint
-			: pstrdup("Mend the cause, then call tandem.migrate again.");
+			: pstrdup("Fix the cause, then call tandem.migrate again.");
 	}
 	else
 		process_explain_failure(order, &detail, &hint);

@@ -148,9 +148,9 @@ hint_for(const Build *build, const CommandError *error)
 		return error->hint;
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
 		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
-		return psprintf("Mend the cause, then CALL tandem.migrate(%s) again.",
+		return psprintf("Fix the cause, then run CALL tandem.migrate(%s) again.",
 						quote_literal_cstr(build->migration->name));
-	return psprintf("%s%sMend the rows, then CALL tandem.migrate(%s) again.",
+	return psprintf("%s%sFix the rows, then run CALL tandem.migrate(%s) again.",
 					build->step->kind == STEP_INDEX ? ""
 					: constraint_violation_hint(build->step),
 					build->step->kind == STEP_INDEX ? "" : " ",
@@ -183,7 +183,7 @@ fail(Build *build, CommandError *error)
 			ereport(WARNING,
 					(errcode(after->sqlerrcode),
 					 errmsg("could not clean up: %s", after->message),
-					 errhint("The next CALL tandem.migrate does it.")));
+					 errhint("The next call of tandem.migrate cleans up.")));
 	}
 	error->hint = hint_for(build, error);
 	note_error(build, error->message, error->detail, error->hint);

@@ -97,11 +97,11 @@ vacuum(Vacuuming *vacuuming, bool gentle)
 	vacuuming->refused = true;
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("table \"%s\" is filled without VACUUM in between: %s",
+			 errmsg("table \"%s\" is backfilled without intermediate VACUUM: %s",
 					name, error->message),
 			 error->hint && error->sqlerrcode != ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
 			 ? errhint("%s", error->hint)
-			 : errhint("It grows meanwhile. Raise max_worker_processes, or set tandem.vacuum_every = 0 to be rid of this warning.")));
+			 : errhint("It grows meanwhile. Raise max_worker_processes, or set tandem.vacuum_every to 0 to disable this warning.")));
 }
 
 void
