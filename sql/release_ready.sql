@@ -148,32 +148,7 @@ SELECT releases, state FROM tandem.release_state ORDER BY 1, 2;
 SET client_min_messages = notice;
 SELECT tandem.create_migration('log', release => 43);
 
--- Contract of a release that another migration keeps from being ready would leave none that writes.
-CREATE DATABASE release_ready_2;
-\c release_ready_2
-SET client_min_messages = warning;
-CREATE EXTENSION pg_tandem;
-CREATE TABLE early (a int);
-CREATE TABLE late (a int);
-SELECT tandem.create_migration('early', release => 43);
-SELECT tandem.add_column('early', 'early', 'b', 'int');
-SELECT tandem.sync_column('early', 'early', 'a', 'b', 'a', 'b');
-SELECT tandem.create_migration('late', release => 44);
-SELECT tandem.add_column('late', 'late', 'b', 'int');
-SELECT tandem.sync_column('late', 'late', 'a', 'b', 'a', 'b');
-CALL tandem.migrate('late');
-CALL tandem.contract('late', undeclared => 'ignore');
-BEGIN;
-CALL tandem.contract('late', undeclared => 'ignore');
-ROLLBACK;
-SELECT release, state FROM tandem.releases;
-CALL tandem.migrate('early');
-CALL tandem.contract('late', undeclared => 'ignore');
-SELECT release, state FROM tandem.releases;
-\c release_ready
-DROP DATABASE release_ready_2;
-
--- A registry that has lost its notes serves nobody, and says how to fix that.
+-- A registry that has lost its notes serves nobody, and says how to mend that.
 SET client_min_messages = warning;
 BEGIN;
 DELETE FROM tandem.release_state;

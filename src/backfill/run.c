@@ -129,7 +129,7 @@ first_block(const StepRun *run)
 }
 
 /*
- * Starts the step, or starts it anew when its list of blocks is not of the
+ * Starts the step, or starts it again when its list of blocks is not of the
  * file that the table has now, or its rows not of the trigger.
  */
 static void

@@ -247,29 +247,6 @@ check_not_current(const Migration *migration, const Registry *registry,
 					 migration->release)));
 }
 
-/*
- * Another migration, of this release or an older one, was never filled.  With
- * the older releases retired no release could write.
- */
-static void
-check_ready(const Migration *migration, const Registry *registry, bool force)
-{
-	if (force ||
-		registry_state_of(registry, migration->release) != RELEASE_READ_ONLY ||
-		(registry->nready > 0 &&
-		 registry->ready[registry->nready - 1].last > migration->release))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("contract of migration \"%s\" would leave no release that may write",
-					migration->name),
-			 registry->unfilled > 0
-			 ? errdetail("Release %d is not ready: it waits for the migration of release %d.",
-						 migration->release, registry->unfilled) : 0,
-			 errhint("Wait until it is ready with CALL tandem.wait_for_release(%d), then contract.",
-					 migration->release)));
-}
-
 ErrorData *
 drain_old_releases(Migration *migration, List *relids, int timeout_ms,
 				   bool force)
@@ -285,7 +262,6 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms,
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
 	check_not_current(migration, &registry, force);
-	check_ready(migration, &registry, force);
 	registry_set_lowest(Max(registry.lowest, migration->release),
 						migration->id);
 	take_back_when_terminated(migration);
@@ -311,7 +287,6 @@ drain_within_transaction(Migration *migration, List *relids, bool force)
 	registry_read(&registry);
 	check_no_other_contract(migration, &registry);
 	check_not_current(migration, &registry, force);
-	check_ready(migration, &registry, force);
 	sessions = declared_sessions_before(migration, relids);
 	count = list_length(sessions);
 	if (count == 0)

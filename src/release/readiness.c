@@ -9,7 +9,7 @@
 
 #include "release/readiness.h"
 
-/* Of a registry that has lost its notes nothing is served, and this mends it. */
+/* Of a registry that has lost its notes nothing is served, and this fixes it. */
 static char *
 reason_to_wait(const Registry *registry, int release)
 {

@@ -4,7 +4,7 @@
  *
  * What may pass by itself is tried again, later and later; anything else is
  * noted and ends the run, which then is no longer wanted: so no launcher starts
- * it again before somebody has mended the cause and calls tandem.migrate.
+ * it again before somebody has fixed the cause and calls tandem.migrate.
  */
 #include "postgres.h"
 
@@ -172,7 +172,7 @@ tandem_runner_main(Datum argument)
 	}
 }
 
-/* It is asked anew at each start: roles and owners may have changed since. */
+/* It is asked again at each start: roles and owners may have changed since. */
 static void
 check_role_of_run(const Migration *migration, const RunControl *control)
 {

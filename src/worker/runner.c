@@ -39,7 +39,7 @@ exists(Oid relid)
 /*
  * Puts a trigger that was lost, disabled or changed back into force.  Rows
  * written meanwhile may look filled and are not, so nothing is taken for
- * granted any more: the fill begins anew, and looks at values.
+ * granted any more: the fill begins again, and looks at values.
  */
 static void
 repair_sync(Migration *migration, SyncRule *rule)

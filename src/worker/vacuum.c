@@ -111,7 +111,7 @@ vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
 
 	if (setting_vacuum_every == 0 || vacuuming->refused)
 		return;
-	/* the step began anew */
+	/* the step began again */
 	if (step->rows_filled < vacuuming->filled_before)
 		vacuuming->filled_before = vacuuming->indexed_before = 0;
 	/* a partition may have been dropped meanwhile */

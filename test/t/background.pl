@@ -188,7 +188,7 @@ sub test_pause
 	ask("SELECT tandem.pause('$name')");
 	$node->restart;
 	like(($node->psql('postgres', "SELECT tandem.resume('$name')"))[2],
-		qr/NOTICE:  .*nobody runs it\nHINT:  CALL tandem\.migrate\('$name', background => true\);/, 'resume tells that nobody is there');
+		qr/NOTICE:  .*is not running\nHINT:  Run CALL tandem\.migrate\('$name', background => true\);/, 'resume tells that nobody is there');
 	return;
 }
 
