@@ -249,6 +249,32 @@ SET ROLE tandem_index_owner;
 SELECT tandem.add_index('owner', 'CREATE INDEX i ON owned (a)');
 RESET ROLE;
 
+-- What was built and is gone is built again by migrate, and contract goes on; an index that has
+-- become the key of its table, under the name of the constraint, is not gone.
+CREATE TABLE keyed (id integer CONSTRAINT keyed_pkey PRIMARY KEY);
+INSERT INTO keyed VALUES (1), (2);
+SELECT tandem.create_migration('keyed');
+SELECT tandem.add_column('keyed', 'keyed', 'id8', 'bigint');
+SELECT tandem.sync_column('keyed', 'keyed', old => 'id', new => 'id8', up => 'id', down => 'id8');
+SELECT tandem.add_index('keyed', 'CREATE UNIQUE INDEX keyed_id8 ON keyed (id8)');
+SELECT tandem.add_index('keyed', 'CREATE INDEX keyed_sum ON keyed ((id + id8))');
+\set VERBOSITY terse
+SET client_min_messages = warning;
+CALL tandem.migrate('keyed');
+DROP INDEX keyed_sum;
+CALL tandem.migrate('keyed');
+SELECT object, state FROM tandem.progress WHERE migration = 'keyed' AND step = 'index';
+ALTER TABLE keyed DROP CONSTRAINT keyed_pkey, ADD CONSTRAINT keyed_pkey PRIMARY KEY USING INDEX keyed_id8;
+CALL tandem.migrate('keyed');
+SELECT object, state FROM tandem.progress WHERE migration = 'keyed' AND step = 'index';
+SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'keyed'::regclass ORDER BY indexrelid::regclass::text;
+ALTER TABLE keyed DROP CONSTRAINT keyed_pkey;
+CALL tandem.migrate('keyed');
+SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'keyed'::regclass ORDER BY indexrelid::regclass::text;
+CALL tandem.contract('keyed');
+SELECT phase FROM tandem.migrations WHERE name = 'keyed';
+RESET client_min_messages;
+
 -- only in phase expand
 CALL tandem.abort('m');
 SELECT error_of($$ SELECT tandem.add_index('m', 'CREATE INDEX late ON images (id)') $$);

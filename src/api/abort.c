@@ -54,7 +54,7 @@ check_dependents(const Migration *migration, List *doomed)
 				 errmsg("new columns of migration \"%s\" are in use",
 						migration->name),
 				 errdetail("%s", lines_as_list(reasons)),
-				 errhint("%s, or abort those migrations, then CALL tandem.abort(%s) again.",
+				 errhint("%s, or abort those migrations, then run CALL tandem.abort(%s) again.",
 						 keys != NIL ? "Move the keys back to the old columns, drop what else is listed"
 						 : "Drop these",
 						 quote_literal_cstr(migration->name))));

@@ -50,7 +50,7 @@ check_other_steps(const Migration *migration, const Step *step,
 			get_rel_namespace(other->relation) == get_rel_namespace(step->relation))
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_OBJECT),
-					 errmsg("the migration has an index \"%s\" already",
+					 errmsg("the migration already has an index \"%s\"",
 							step->object),
 					 errdetail("The index of a constraint bears the constraint's name."),
 					 errhint("Choose another name, or leave out the index: a UNIQUE or PRIMARY KEY builds its own.")));
@@ -65,7 +65,7 @@ check_other_steps(const Migration *migration, const Step *step,
 			constraint_read(other->object, other->definition)->contype == CONSTR_PRIMARY)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-					 errmsg("the migration adds a primary key to \"%s\" already",
+					 errmsg("the migration already adds a primary key to \"%s\"",
 							get_rel_name(step->relation)),
 					 errdetail("Its name is \"%s\".", other->object),
 					 errhint("A table has one primary key: add UNIQUE.")));
@@ -116,7 +116,7 @@ tandem_add_constraint(PG_FUNCTION_ARGS)
 	if (!step_add(migration->id, &step))
 	{
 		ereport(NOTICE,
-				(errmsg("constraint \"%s\" of table \"%s\" is part of the migration already",
+				(errmsg("constraint \"%s\" of table \"%s\" is already part of the migration",
 						step.object, get_rel_name(step.relation))));
 		PG_RETURN_VOID();
 	}
@@ -176,7 +176,7 @@ tandem_add_not_null(PG_FUNCTION_ARGS)
 	if (is_not_null_already(&step))
 	{
 		ereport(NOTICE,
-				(errmsg("column \"%s\" of table \"%s\" is NOT NULL already",
+				(errmsg("column \"%s\" of table \"%s\" is already NOT NULL",
 						step.object, get_rel_name(step.relation))));
 		PG_RETURN_VOID();
 	}

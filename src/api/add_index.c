@@ -76,9 +76,9 @@ check_name(const Migration *migration, const IndexDefinition *definition)
 	if (other)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("an index \"%s\" is to be built already",
+				 errmsg("index \"%s\" is already planned",
 						definition->name),
-				 errdetail("It is of %s.", other),
+				 errdetail("Planned by %s.", other),
 				 errhint("Choose another name.")));
 }
 

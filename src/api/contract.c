@@ -57,7 +57,7 @@ unproved(List *reasons, List *fills, List *proofs, Oid relid)
 						  psprintf("the trigger of table %s was changed since verify", table));
 	else if (proof->rows_quarantined > 0)
 		reasons = lappend(reasons,
-						  psprintf("verify of table %s found " INT64_FORMAT " rows whose transform raises",
+						  psprintf("verify of table %s found " INT64_FORMAT " rows whose transform fails",
 								   table, proof->rows_quarantined));
 	return reasons;
 }
@@ -124,7 +124,9 @@ open_questions(const Migration *migration, List *rules)
 	reasons = unbuilt(reasons, migration->id);
 	if (quarantined > 0)
 		reasons = lappend(reasons,
-						  psprintf(INT64_FORMAT " rows are in quarantine",
+						  psprintf(quarantined == 1
+								   ? INT64_FORMAT " row is in quarantine"
+								   : INT64_FORMAT " rows are in quarantine",
 								   quarantined));
 	return reasons;
 }
@@ -169,8 +171,11 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("migration \"%s\" is not proved right", migration->name),
 				 errdetail("%s", lines_as_list(questions)),
-				 errhint("CALL tandem.migrate(%s); then contract.",
-						 quote_literal_cstr(migration->name))));
+				 quarantine_count(migration->id) > 0
+				 ? errhint("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s), then contract.",
+						   quote_literal_cstr(migration->name))
+				 : errhint("Run CALL tandem.migrate(%s), then contract.",
+						   quote_literal_cstr(migration->name))));
 	reasons = obstacles(migration, doomed);
 	if (reasons != NIL)
 		ereport(ERROR,

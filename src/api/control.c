@@ -58,9 +58,9 @@ tandem_resume(PG_FUNCTION_ARGS)
 	if (run_control_get(migration->id)->background &&
 		migration_runner_pid(migration) == 0)
 		ereport(NOTICE,
-				(errmsg("migration \"%s\" is no longer paused, and nobody runs it",
+				(errmsg("migration \"%s\" is no longer paused, and is not running",
 						migration->name),
-				 errhint("CALL tandem.migrate(%s, background => true);",
+				 errhint("Run CALL tandem.migrate(%s, background => true);",
 						 quote_literal_cstr(migration->name))));
 	PG_RETURN_VOID();
 }
@@ -73,7 +73,7 @@ tandem_cancel(PG_FUNCTION_ARGS)
 
 	if (pid == 0)
 		ereport(NOTICE,
-				(errmsg("nobody runs migration \"%s\"", migration->name)));
+				(errmsg("migration \"%s\" is not running", migration->name)));
 	/* before its row is written, which the runner may have to write to end */
 	migration_stop_runner(migration, STOP_WAIT_MS);
 	run_control_end_background(migration->id);
@@ -90,8 +90,8 @@ setting_name(const char *given)
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" is no setting of a migration", given),
-				 errhint("SELECT name, short_desc FROM pg_settings WHERE name LIKE 'tandem.%%' AND context = 'user';")));
+				 errmsg("\"%s\" is not a setting of a migration", given),
+				 errhint("Run SELECT name, short_desc FROM pg_settings WHERE name LIKE 'tandem.%%' AND context = 'user';")));
 	return name;
 }
 

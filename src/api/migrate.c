@@ -32,7 +32,7 @@ check_may_commit(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 				 errmsg("tandem.migrate cannot run inside a transaction block"),
 				 errdetail("It commits after each batch."),
-				 errhint("CALL tandem.migrate on its own, with autocommit on: not between BEGIN and COMMIT, nor in a function or DO block in a transaction.")));
+				 errhint("Call tandem.migrate on its own, with autocommit on: not between BEGIN and COMMIT, nor in a function or DO block in a transaction.")));
 }
 
 static int
@@ -45,7 +45,7 @@ argument_workers(FunctionCallInfo fcinfo, int n)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("workers must be from 1 to %d, not %d", MOST_WORKERS,
 						workers),
-				 errhint("CALL tandem.migrate(migration, workers => 2);")));
+				 errhint("Run CALL tandem.migrate(migration, workers => 2);")));
 	return workers;
 }
 

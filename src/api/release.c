@@ -45,7 +45,7 @@ tandem_health(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("tandem.health returns a row"),
-				 errhint("SELECT * FROM tandem.health(%d);", release)));
+				 errhint("Run SELECT * FROM tandem.health(%d);", release)));
 	health_check(served_or_error(), release, requires, &health);
 	values[0] = BoolGetDatum(health.healthy);
 	values[1] = CStringGetTextDatum(health.reason);
@@ -64,7 +64,7 @@ is_ready(int release)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("release %d is retired, and will not become ready",
 						release),
-				 errhint("SELECT * FROM tandem.releases;")));
+				 errhint("To see which releases are served: SELECT * FROM tandem.releases;")));
 	return state == RELEASE_READY || state == RELEASE_CURRENT;
 }
 
@@ -136,7 +136,7 @@ tandem_wait_for_release(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 				 errmsg("tandem.wait_for_release cannot run inside a transaction block"),
-				 errhint("CALL it on its own, with autocommit on.")));
+				 errhint("Call it on its own, with autocommit on.")));
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	wait_until_ready(release, started,
 					 timeout ? microseconds_of(timeout) : PG_INT64_MAX);
@@ -161,8 +161,8 @@ tandem_switch_release(PG_FUNCTION_ARGS)
 				 errmsg("cannot switch to release %d", release),
 				 errdetail("%s.", health.reason),
 				 health.state == RELEASE_READ_ONLY
-				 ? errhint("CALL tandem.wait_for_release(%d); then switch.", release)
-				 : errhint("SELECT * FROM tandem.releases; shows which can be switched to.")));
+				 ? errhint("Run CALL tandem.wait_for_release(%d), then switch.", release)
+				 : errhint("SELECT * FROM tandem.releases shows which can be switched to.")));
 	registry_set_current(release);
 	PG_RETURN_VOID();
 }
@@ -188,7 +188,7 @@ tandem_set_dependency(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a dependency has a name and a version"),
-				 errhint("SELECT tandem.set_dependency('search-index', 7);")));
+				 errhint("Run SELECT tandem.set_dependency('search-index', 7);")));
 	registry_set_dependency(name, PG_GETARG_INT32(1));
 	PG_RETURN_VOID();
 }

@@ -261,7 +261,7 @@ update_deferred(Batch *batch)
 						SPI_processed, count,
 						RelationGetRelationName(batch->state->rel)),
 				 errdetail("A trigger of the table or its row-level security hides the others."),
-				 errhint("SET tandem.fire_triggers = off, then CALL tandem.migrate again.")));
+				 errhint("Set tandem.fire_triggers to off, then call tandem.migrate again.")));
 	batch->result->rows_filled += SPI_processed;
 	/* at most so many: a statement does not tell */
 	batch->result->rows_indexed += SPI_processed;

@@ -110,7 +110,7 @@ reason_of_result(const Hold *hold, Oid type, const char *function)
 	if (type == TEXTOID)
 		said = TextDatumGetCString(value);
 	if (said[0] == '\0')
-		said = psprintf("%s() says so", function);
+		said = psprintf("%s() returned true", function);
 	return psprintf("%s (%s = %s)", said, HOLD_FUNCTION_SETTING, hold->name);
 }
 

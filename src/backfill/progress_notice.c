@@ -75,7 +75,7 @@ progress_notice(ProgressNotice *notice, Step *step, const char *waiting)
 	/* this process may only wait for others */
 	step_refresh(step);
 	left = step->blocks_left;
-	/* it had no list yet, or began anew */
+	/* it had no list yet, or began again */
 	if (notice->left_before < left)
 		notice->left_before = step->blocks_total;
 	worked = notice->left_before - left;

@@ -182,7 +182,7 @@ settle_note(const Migration *migration, const QuarantinedRow *note)
 		if (ItemPointerIsValid(&retry.row))
 			failed_row_name(error, note->relation, &retry.row);
 		if (error->hint == NULL)
-			error->hint = psprintf("Fix the cause, then CALL tandem.migrate(%s) again; what was done is kept.",
+			error->hint = psprintf("Fix the cause, then run CALL tandem.migrate(%s) again; completed work is kept.",
 								   quote_literal_cstr(migration->name));
 		ReThrowError(error);
 	}

@@ -117,7 +117,7 @@ open_table(StepRun *run)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table with OID %u of migration \"%s\" was dropped",
 						run->step->relation, run->migration->name),
-				 errhint("CALL tandem.abort to end the migration.")));
+				 errhint("Call tandem.abort to end the migration.")));
 	return rel;
 }
 
@@ -129,7 +129,7 @@ first_block(const StepRun *run)
 }
 
 /*
- * Starts the step, or starts it anew when its list of blocks is not of the
+ * Starts the step, or starts it again when its list of blocks is not of the
  * file that the table has now, or its rows not of the trigger.
  */
 static void
@@ -156,7 +156,7 @@ trigger_of(Relation rel)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has lost its sync trigger",
 						RelationGetRelationName(rel)),
-				 errhint("CALL tandem.migrate again: it makes the trigger anew and fills what was missed.")));
+				 errhint("Call tandem.migrate again: it creates the trigger again and fills what was missed.")));
 	return trigger;
 }
 
@@ -338,7 +338,7 @@ fail_step(StepRun *run, ErrorData *error)
 	if (!was_ended && ItemPointerIsValid(&run->result.row))
 		failed_row_name(error, run->step->relation, &run->result.row);
 	if (error->hint == NULL && !was_ended)
-		error->hint = psprintf("Mend the cause, then CALL tandem.migrate(%s) again; what was done is kept.",
+		error->hint = psprintf("Fix the cause, then run CALL tandem.migrate(%s) again; completed work is kept.",
 							   quote_literal_cstr(run->migration->name));
 	if (run->worker == 0 && !was_ended)
 	{

@@ -3,7 +3,7 @@
  *		How fast the server writes WAL, against tandem.max_wal_rate.
  *
  * Of the process: it goes from table to table, and the rate does not begin
- * anew with each.  Times are seconds of a clock that does not jump.
+ * again with each.  Times are seconds of a clock that does not jump.
  */
 #ifndef TANDEM_WAL_RATE_H
 #define TANDEM_WAL_RATE_H

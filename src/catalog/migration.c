@@ -78,7 +78,7 @@ get_with_right(const char *name, MigrationRight right)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("migration \"%s\" does not exist", name),
-				 errhint("SELECT name FROM tandem.migrations; or create it: SELECT tandem.create_migration(%s);",
+				 errhint("Run SELECT name FROM tandem.migrations; or create it: SELECT tandem.create_migration(%s);",
 						 quote_literal_cstr(name))));
 	migration_check_rights(migration, right);
 	return migration;
@@ -411,7 +411,7 @@ migration_create(const char *name, int release, const char *comment,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("name of a migration must not be empty"),
-				 errhint("SELECT tandem.create_migration('what it changes');")));
+				 errhint("Run SELECT tandem.create_migration('what it changes');")));
 	while (migration == NULL)
 	{
 		Migration  *seen = read_migration(name);

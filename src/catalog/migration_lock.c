@@ -231,7 +231,7 @@ migration_stopped(const Migration *migration)
 			(errcode(ERRCODE_QUERY_CANCELED),
 			 errmsg("migration \"%s\" was stopped by another session",
 					migration->name),
-			 errhint("SELECT * FROM tandem.history; tells by whom.")));
+			 errhint("See tandem.history for who stopped it.")));
 }
 
 void
@@ -302,7 +302,7 @@ migration_check_stop(const Migration *migration)
 				(errcode(ERRCODE_ADMIN_SHUTDOWN),
 				 errmsg("the run of migration \"%s\" by pid %d has ended",
 						migration->name, joined_runner),
-				 errhint("CALL tandem.migrate(%s) again: it goes on where it was.",
+				 errhint("Run CALL tandem.migrate(%s) again: it goes on where it was.",
 						 quote_literal_cstr(migration->name))));
 	if (!acquire(LOCK_STOP, migration->id, ShareLock, false))
 		migration_stopped(migration);

@@ -92,7 +92,7 @@ extern void migration_check_stop(const Migration *migration);
 
 /*
  * This process, a worker, works for the runner of the migration with process
- * id runner until it ends: nobody runs, aborts or cancels the migration anew
+ * id runner until it ends: nobody runs, aborts or cancels the migration again
  * meanwhile, and migration_check_stop fails once that process is gone.  False:
  * that one does not run it any more, so the caller must do nothing.
  */

@@ -44,7 +44,7 @@ tandem_ignore_replicated(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot truncate table \"%s\" of extension pg_tandem",
 						RelationGetRelationName(data->tg_relation)),
-				 errhint("CALL tandem.abort or tandem.contract to end a migration.")));
+				 errhint("Call tandem.abort or tandem.contract to end a migration.")));
 	if (IsLogicalWorker() && !query_is_running())
 		return PointerGetDatum(NULL);
 	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event)
@@ -89,5 +89,5 @@ own_tables_warn_published(void)
 						   "publications %s have tables of schema tandem in them",
 						   list_length(names), list.data),
 			 errdetail("A subscriber with pg_tandem ignores their rows. On a subscriber without it replication stops: logical replication target relation \"tandem.migration\" does not exist."),
-			 errhint("CREATE EXTENSION pg_tandem on each subscriber before you commit this, or have it subscribe to a publication of your own tables or schemas: CREATE PUBLICATION ... FOR TABLES IN SCHEMA ...;")));
+			 errhint("Run CREATE EXTENSION pg_tandem on each subscriber before you commit this, or have it subscribe to a publication of your own tables or schemas: CREATE PUBLICATION ... FOR TABLES IN SCHEMA ...;")));
 }

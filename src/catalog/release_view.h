@@ -61,7 +61,7 @@ extern ReleaseView *release_view_find(Oid relid, int release);
 
 /*
  * Releases in whose schemas the owners of the tables relids have views that they
- * may not make anew without being granted something, in ascending order.
+ * may not make again without being granted something, in ascending order.
  */
 extern List *release_view_closed(List *relids);
 

@@ -89,9 +89,9 @@ step_add(int migration_id, const Step *step)
 			return false;
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("the migration has already another %s \"%s\"",
+				 errmsg("the migration already has another %s \"%s\"",
 						kind_names[step->kind], step->object),
-				 errdetail("It is: %s%s. Given: %s%s.",
+				 errdetail("Recorded: %s%s. Given: %s%s.",
 						   other->is_unique ? "UNIQUE " : "", other->definition,
 						   step->is_unique ? "UNIQUE " : "", step->definition),
 				 errhint("Choose another name.")));

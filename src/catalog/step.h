@@ -85,7 +85,7 @@ extern List *step_list(int migration_id, StepKind kind);
 
 /*
  * Starts the step, over blocks blocks of the file storage, from the first
- * block; counts begin anew.  Where another process has done so already, nothing
+ * block; counts begin again.  Where another process has done so already, nothing
  * but step itself changes.
  */
 extern void step_start(Step *step, const char *storage, BlockNumber blocks,
@@ -104,7 +104,7 @@ extern void step_take_counts(Step *step, uint64 row);
 /* Whether it is not done, as it is now. */
 extern bool step_is_open(int step_id);
 
-/* Makes a step begin anew; or those of a table. */
+/* Makes a step begin again; or those of a table. */
 extern void step_reopen(int step_id);
 
 extern void step_restart(int migration_id, Oid relid);

@@ -93,7 +93,7 @@ extension_owner(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table tandem.migration does not exist"),
-				 errhint("CREATE EXTENSION pg_tandem in this database.")));
+				 errhint("Run CREATE EXTENSION pg_tandem in this database.")));
 	return owner;
 }
 
@@ -274,7 +274,7 @@ authority_check_partition(Oid relid)
 				 errdetail("It is owned by \"%s\", the partitioned table by \"%s\".",
 						   GetUserNameFromId(relation_owner(relid), false),
 						   GetUserNameFromId(owner, false)),
-				 errhint("ALTER TABLE %s OWNER TO %s; then call it again.",
+				 errhint("Run ALTER TABLE %s OWNER TO %s; then call it again.",
 						 quoting_relation(relid),
 						 quote_identifier(GetUserNameFromId(owner, false)))));
 }

@@ -189,7 +189,7 @@ create_kept_plans(void)
 	return hash_create("tandem plans", 64, &control, HASH_ELEM | HASH_BLOBS);
 }
 
-/* The server sees to it that it is planned anew after a change of what it uses. */
+/* The server sees to it that it is planned again after a change of what it uses. */
 static SPIPlanPtr
 plan_of(const TandemQuery *query, const char *sql)
 {

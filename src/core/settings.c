@@ -102,22 +102,22 @@ define_throttles(void)
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.max_wal_rate",
 							"WAL per second, of the whole server, at which a backfill holds.",
-							"0 means that it does not look.",
+							"0 disables the check.",
 							&setting_max_wal_rate, 0, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.max_lag_size",
 							"WAL that a standby or slot may be behind before a backfill holds.",
-							"0 means that it does not look.",
+							"0 disables the check.",
 							&setting_max_lag_size, 256 * 1024, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.max_lag_time",
 							"Time that a standby may be behind before a backfill holds.",
-							"0 means that it does not look.",
+							"0 disables the check.",
 							&setting_max_lag_time, 30, 0, 86400,
 							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomRealVariable("tandem.nice_ratio",
 							 "Rest of a backfill after each batch while clients are at work.",
-							 "In times of what the batch took; 0 means none.",
+							 "As a multiple of the batch's duration; 0 means none.",
 							 &setting_nice_ratio, 3, 0, 100,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("tandem.lag_sources",
@@ -128,7 +128,7 @@ define_throttles(void)
 							   check_lag_sources, NULL, NULL);
 	DefineCustomStringVariable("tandem.hold_function",
 							   "Function without arguments that makes a backfill hold.",
-							   "By returning true, or a text: the reason.  '' means none.",
+							   "It holds the backfill by returning true, or the reason as text.  '' means none.",
 							   &setting_hold_function, "",
 							   PGC_USERSET, 0,
 							   check_hold_function, NULL, NULL);
@@ -172,13 +172,13 @@ void
 settings_define(void)
 {
 	DefineCustomIntVariable("tandem.release",
-							"Release of the application that this session is.",
-							"Settles what the values of a row cannot; 0 means not said.",
+							"Release of the application that this session belongs to.",
+							"Settles what the values of a row cannot; 0 means not declared.",
 							&setting_release, 0, 0, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("tandem.undeclared",
-							 "What happens to a session that does not say its release.",
-							 "Superusers are let in always.",
+							 "What happens to a session that has not declared a release.",
+							 "Superusers are always let in.",
 							 &setting_undeclared, UNDECLARED_ALLOW,
 							 undeclared_options,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
@@ -198,7 +198,7 @@ settings_define(void)
 							&setting_lock_timeout, 200, 1, 60000,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.lock_retry_time",
-							"Time after which a lock that was not had is an error.",
+							"Time after which failing to get a lock is an error.",
 							NULL,
 							&setting_lock_retry_time, 60, 0, 86400,
 							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);

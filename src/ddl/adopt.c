@@ -151,7 +151,7 @@ adopt_all_triggers(void)
 					 errmsg("sync trigger of table %s cannot be read",
 							quoting_relation(lfirst_oid(lc))),
 					 errdetail("%s", error->message),
-					 errhint("SELECT * FROM tandem.syncs;")));
+					 errhint("Run SELECT * FROM tandem.syncs;")));
 	}
 	CommandCounterIncrement();
 }

@@ -4,7 +4,7 @@
  *
  * The objects that a rule uses are held against what they were before this
  * transaction.  Where a name, a right or a shape differs the rule is resolved
- * anew, which tells whether it still means something; and if it does not, its
+ * again, which tells whether it still means something; and if it does not, its
  * names are looked for among those that the objects had before, which tells
  * whether it did.
  */

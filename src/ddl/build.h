@@ -2,7 +2,7 @@
  * build.h
  *		How steps that build something go on: one piece at a time.
  *
- * Each step is looked at anew before each piece, so that it goes on from
+ * Each step is looked at again before each piece, so that it goes on from
  * whatever a crash, another session or an earlier try has left.
  */
 #ifndef TANDEM_BUILD_H

@@ -50,7 +50,7 @@ trigger_problem(Oid relid)
 						quoting_relation(relid),
 						quote_identifier(SYNC_TRIGGER_NAME));
 	if (!row.intact)
-		return psprintf("trigger %s of table %s is not as the sync made it: CALL tandem.migrate makes it again",
+		return psprintf("trigger %s of table %s was altered: CALL tandem.migrate makes it again",
 						quote_identifier(SYNC_TRIGGER_NAME),
 						quoting_relation(relid));
 	later = trigger_after_sync(relid);

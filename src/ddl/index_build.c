@@ -26,6 +26,10 @@ index_build_next(const Step *step, BuildPiece *piece)
 	if (get_rel_name(step->relation) == NULL)
 		return BUILD_DONE;
 	found = index_find(step, step->relation, step->object);
+	/* since it was built, as a key that changes its type has it */
+	if (found.state == FOUND_NOTHING && step->done &&
+		index_has_become_constraint(step))
+		return BUILD_DONE;
 	if (get_rel_relkind(step->relation) == RELKIND_PARTITIONED_TABLE)
 		return index_tree_next(step, &found, piece);
 	return index_leaf_next(step, &found, "", piece);
@@ -90,7 +94,7 @@ drop_if_ours(const Step *step, FoundIndex found)
 	if (has_adopted(step, found.table))
 	{
 		ereport(NOTICE,
-				(errmsg("index %s stays: an index of a partition hangs on it that the migration has not built",
+				(errmsg("index %s stays: an index of a partition that the migration has not built is attached to it",
 						index_qualified_name(&found))));
 		return;
 	}

@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -11,6 +13,8 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 
 #include "core/server_text.h"
 #include "ddl/index_definition.h"
@@ -62,6 +66,29 @@ index_find(const Step *step, Oid table, const char *name)
 	found.index = get_relname_relid(name, get_rel_namespace(table));
 	if (OidIsValid(found.index))
 		found.state = judge(step, found.index, table);
+	return found;
+}
+
+/* ADD CONSTRAINT ... USING INDEX renames an index to the constraint. */
+bool
+index_has_become_constraint(const Step *step)
+{
+	Relation	rel = table_open(step->relation, AccessShareLock);
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		IndexDefinition *definition;
+
+		if (!OidIsValid(get_index_constraint(lfirst_oid(lc))) ||
+			!get_index_isvalid(lfirst_oid(lc)))
+			continue;
+		definition = index_definition_read(lfirst_oid(lc));
+		found = found || (definition->is_unique == step->is_unique &&
+						  strcmp(definition->tail, step->definition) == 0);
+	}
+	table_close(rel, AccessShareLock);
 	return found;
 }
 

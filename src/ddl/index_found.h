@@ -31,7 +31,13 @@ typedef struct FoundIndex
  */
 extern FoundIndex index_find(const Step *step, Oid table, const char *name);
 
-/* The same of a partition, under one of the names that we give there. */
+/*
+ * Whether a constraint of the step's table has an index as the step makes it,
+ * whatever its name.  Locks the table in ACCESS SHARE mode meanwhile.
+ */
+extern bool index_has_become_constraint(const Step *step);
+
+/* The same as index_find of a partition, under one of the names that we give there. */
 extern FoundIndex index_find_on_partition(const Step *step, Oid partition);
 
 /*

@@ -280,7 +280,7 @@ drop_empty(Oid index, BuildPiece *piece)
 	Oid			table = IndexGetRelation(index, false);
 
 	piece->relation = table;
-	piece->doing = psprintf("making index %s anew, as %s has no partitions any more",
+	piece->doing = psprintf("rebuilding index %s, because %s no longer has partitions",
 							quoting_name(index),
 							quoting_name(table));
 	lock_relations(list_make1_oid(table), AccessExclusiveLock);

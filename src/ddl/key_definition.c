@@ -205,7 +205,7 @@ check_no_primary_key(Oid relid)
 	if (OidIsValid(other))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("table \"%s\" has a primary key already",
+				 errmsg("table \"%s\" already has a primary key",
 						get_rel_name(other)),
 				 errhint("Add a unique index with tandem.add_index, and tandem.add_not_null; after migrate, and before contract, drop the old key and make the new one of that index in one transaction: ALTER TABLE ... ADD PRIMARY KEY USING INDEX.")));
 }

@@ -225,10 +225,10 @@ check_unfilled_is_known(const SyncRule *rule, Relation rel)
 		if (has_computed_default(rel, lfirst(lc)))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("rows whose column \"%s\" is not filled cannot be told from others",
+					 errmsg("cannot tell filled from unfilled rows of column \"%s\"",
 							(char *) lfirst(lc)),
 					 errdetail("Its default is computed, and it was not added, without rewriting the table, in this transaction."),
-					 errhint("ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT, or add the column and set its default in the transaction that makes the sync.",
+					 errhint("Run ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT, or add the column and set its default in the transaction that makes the sync.",
 							 quoting_relation(rule->relation),
 							 quote_identifier(lfirst(lc)))));
 	}

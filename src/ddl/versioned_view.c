@@ -115,7 +115,7 @@ check_nothing_built_on(Oid view)
 						 (char *) lfirst(lc));
 	ereport(ERROR,
 			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-			 errmsg("view %s must be dropped or made anew, and is in use",
+			 errmsg("view %s cannot be replaced because other objects depend on it",
 					quoting_relation(view)),
 			 errdetail("%s", text.data),
 			 errhint("Drop these, then call it again.")));
@@ -137,7 +137,7 @@ check_name_is_free(Oid schema, const char *name)
 	if (OidIsValid(get_relname_relid(name, schema)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
-				 errmsg("relation \"%s\" in schema \"%s\" is none of ours",
+				 errmsg("relation \"%s\" in schema \"%s\" was not created by pg_tandem",
 						name, get_namespace_name(schema)),
 				 errdetail("It was made by hand, or shows a table of that name in another schema."),
 				 errhint("Rename one of the two, then SELECT tandem.create_views again.")));

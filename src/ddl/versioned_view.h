@@ -18,7 +18,7 @@
  * adds what view_schema_revoke is to take back.
  * One whose columns are right is not locked against readers.
  * Errors: the current user has not the rights of the table's owner; a view that
- * others build on must be made anew; something else has its name.
+ * others build on must be made again; something else has its name.
  */
 extern void versioned_view_make(int release, Oid relid, Oid schema,
 								List **grants);

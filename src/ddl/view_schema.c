@@ -67,7 +67,7 @@ create_schema(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to create schema \"%s\"", name),
-				 errhint("GRANT CREATE ON DATABASE %s TO %s; or have its owner CREATE SCHEMA %s AUTHORIZATION %s.",
+				 errhint("Run GRANT CREATE ON DATABASE %s TO %s; or have its owner CREATE SCHEMA %s AUTHORIZATION %s.",
 						 quote_identifier(get_database_name(MyDatabaseId)),
 						 quoted_role(GetUserId()), quote_identifier(name),
 						 quoted_role(GetUserId()))));
@@ -124,7 +124,7 @@ check_only_owner_creates(const char *name, Oid schema)
 			 errmsg("other roles than its owner may create objects in schema \"%s\"",
 					name),
 			 errdetail("CREATE is granted to %s.", text.data),
-			 errhint("REVOKE CREATE ON SCHEMA %s FROM %s; then call this again.",
+			 errhint("Run REVOKE CREATE ON SCHEMA %s FROM %s; then call this again.",
 					 quote_identifier(name), text.data)));
 }
 

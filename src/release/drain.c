@@ -66,7 +66,7 @@ look(void *arg)
 				 errmsg("transactions of releases before %d have not ended within %d s",
 						migration->release, drain->timeout_ms / 1000),
 				 errdetail("These: %s.", text),
-				 errhint("Let them end, or end them with pg_terminate_backend(pid) or ROLLBACK PREPARED, then CALL tandem.contract(%s) again. Nothing was changed.",
+				 errhint("Let them end, or end them with pg_terminate_backend(pid) or ROLLBACK PREPARED, then run CALL tandem.contract(%s) again. Nothing was changed.",
 						 quote_literal_cstr(migration->name))));
 }
 
@@ -243,7 +243,7 @@ check_not_current(const Migration *migration, const Registry *registry,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("release %d, which contract of migration \"%s\" would retire, is the current one",
 					registry->current, migration->name),
-			 errhint("SELECT tandem.switch_release(%d); then contract.",
+			 errhint("Run SELECT tandem.switch_release(%d), then contract.",
 					 migration->release)));
 }
 

@@ -236,8 +236,8 @@ check_undeclared(void)
 		return;
 	ereport(setting_undeclared == UNDECLARED_WARN ? WARNING : ERROR,
 			(errcode(ERRCODE_RELEASE_UNDECLARED),
-			 errmsg("this session does not say which release of the application it is"),
-			 errhint("SET tandem.release, ALTER ROLE ... SET tandem.release, or options=-ctandem.release=... when connecting.")));
+			 errmsg("this session has not declared a release of the application"),
+			 errhint("Use SET tandem.release, ALTER ROLE ... SET tandem.release, or options=-ctandem.release=... when connecting.")));
 }
 
 /*

@@ -28,7 +28,7 @@ check_may_move_releases(const Migration *migration)
 			 errmsg("permission denied to create a migration of release %d",
 					migration->release),
 			 errdetail("A migration with a release decides which releases are served."),
-			 errhint("GRANT EXECUTE ON FUNCTION tandem.switch_release(integer) TO %s; or leave release out.",
+			 errhint("Run GRANT EXECUTE ON FUNCTION tandem.switch_release(integer) TO %s; as a superuser, or leave out release.",
 					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 

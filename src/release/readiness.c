@@ -9,7 +9,7 @@
 
 #include "release/readiness.h"
 
-/* Of a registry that has lost its notes nothing is served, and this mends it. */
+/* Of a registry that has lost its notes nothing is served, and this fixes it. */
 static char *
 reason_to_wait(const Registry *registry, int release)
 {
@@ -80,7 +80,7 @@ check_dependency(const char *name, int needed, Health *health)
 	int			version;
 
 	if (!registry_dependency(name, &version))
-		health->reason = psprintf("dependency \"%s\" must be at %d, and nobody has set it",
+		health->reason = psprintf("dependency \"%s\" must be at %d, and has not been set",
 								  name, needed);
 	else if (version < needed)
 		health->reason = psprintf("dependency \"%s\" must be at %d, and is at %d",

@@ -79,7 +79,7 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the sync trigger of table \"%s\" belongs to no sync of that table",
 						RelationGetRelationName(state->rel)),
-				 errdetail("%s of sync %d raised: %s", direction,
+				 errdetail("%s of sync %d failed: %s", direction,
 						   rule->source->id, error->message),
 				 errhint("Drop the trigger, and let tandem.sync_column make it.")));
 }

@@ -5,7 +5,7 @@
  * An entry lives in a context of its own under CacheMemoryContext.  A change
  * of the relation, by the relcache callback, or of a function that a planned
  * expression uses, as CachedExpression tells, makes it stale; the next
- * statement compiles anew.  Statements that still work with the old entry keep
+ * statement compiles again.  Statements that still work with the old entry keep
  * it alive; their lock on the relation says that its rules have not changed.
  */
 #include "postgres.h"

@@ -29,7 +29,7 @@ extern Oid	sync_trigger_function(void);
  * "oid:xmin" of the sync trigger, palloc'd, or NULL where there is none: the
  * version that a proof rests on.  verify proves a table right as long as its
  * trigger stays in force; whoever disables, enables, drops or makes the
- * trigger writes that row anew, which shows as another version.
+ * trigger writes that row again, which shows as another version.
  */
 extern char *sync_trigger_version(Oid relid);
 

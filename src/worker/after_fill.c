@@ -97,7 +97,7 @@ fail_piece(const Piece *piece, ErrorData *error, int seconds)
 					name ? name : "(dropped)", seconds),
 			 errdetail("In the way: %s.",
 					   lock_describe_marks(lock_blockers_of(error))),
-			 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), then CALL tandem.migrate(%s) again; what was done is kept.",
+			 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), then run CALL tandem.migrate(%s) again; completed work is kept.",
 					 quote_literal_cstr(piece->migration->name))));
 }
 

@@ -4,7 +4,7 @@
  *
  * What may pass by itself is tried again, later and later; anything else is
  * noted and ends the run, which then is no longer wanted: so no launcher starts
- * it again before somebody has mended the cause and calls tandem.migrate.
+ * it again before somebody has fixed the cause and calls tandem.migrate.
  */
 #include "postgres.h"
 
@@ -172,7 +172,7 @@ tandem_runner_main(Datum argument)
 	}
 }
 
-/* It is asked anew at each start: roles and owners may have changed since. */
+/* It is asked again at each start: roles and owners may have changed since. */
 static void
 check_role_of_run(const Migration *migration, const RunControl *control)
 {
@@ -229,7 +229,7 @@ report_end(const Migration *migration, const ProcessOrder *order,
 	{
 		detail = psprintf("%s.", control->error);
 		hint = control->hint ? control->hint
-			: pstrdup("Mend the cause, then call tandem.migrate again.");
+			: pstrdup("Fix the cause, then call tandem.migrate again.");
 	}
 	else
 		process_explain_failure(order, &detail, &hint);

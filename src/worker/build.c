@@ -39,6 +39,7 @@ typedef struct Build
 	BuildResult result;			/* of the last look */
 	ProgressNotice notice;
 	bool		analyzed;		/* in this run */
+	bool		reopened;		/* what the step had made was gone */
 } Build;
 
 /* ANALYZE of the new columns: without it the planner guesses. */
@@ -147,9 +148,9 @@ hint_for(const Build *build, const CommandError *error)
 		return error->hint;
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
 		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
-		return psprintf("Mend the cause, then CALL tandem.migrate(%s) again.",
+		return psprintf("Fix the cause, then run CALL tandem.migrate(%s) again.",
 						quote_literal_cstr(build->migration->name));
-	return psprintf("%s%sMend the rows, then CALL tandem.migrate(%s) again.",
+	return psprintf("%s%sFix the rows, then run CALL tandem.migrate(%s) again.",
 					build->step->kind == STEP_INDEX ? ""
 					: constraint_violation_hint(build->step),
 					build->step->kind == STEP_INDEX ? "" : " ",
@@ -182,7 +183,7 @@ fail(Build *build, CommandError *error)
 			ereport(WARNING,
 					(errcode(after->sqlerrcode),
 					 errmsg("could not clean up: %s", after->message),
-					 errhint("The next CALL tandem.migrate does it.")));
+					 errhint("The next call of tandem.migrate cleans up.")));
 	}
 	error->hint = hint_for(build, error);
 	note_error(build, error->message, error->detail, error->hint);
@@ -195,6 +196,7 @@ run_statement(Build *build)
 	CommandError *error;
 
 	step_set_doing(build->step->id, build->piece.doing, 0, 0);
+	build->reopened = true;
 	/* before it is there: a crash leaves it to be dropped */
 	if (build->piece.index)
 		step_note_index(build->step->id, build->piece.index);
@@ -239,7 +241,7 @@ go_on(Build *build)
 	switch (ask(build))
 	{
 		case BUILD_DONE:
-			if (!build->step->done)
+			if (!build->step->done || build->reopened)
 				step_finish(build->step);
 			SPI_commit();
 			return false;

@@ -162,7 +162,7 @@ run_steps(Fill *fill)
 	}
 }
 
-/* Steps done under another trigger, or of a failed verify, begin anew. */
+/* Steps done under another trigger, or of a failed verify, begin again. */
 static void
 reopen_steps(const Migration *migration, StepKind kind)
 {

@@ -19,8 +19,8 @@ extern void fill_run(Migration *migration, StepKind kind, int workers);
 /*
  * Whether what was done holds for the trigger as it is.  Another trigger may
  * have been away: a partition is detached, written and attached again.  A
- * verification that met rows whose transform raises is to be made anew: they
- * may be mended by now.
+ * verification that met rows whose transform fails is to be made again: they
+ * may be fixed by now.
  */
 extern bool fill_proof_holds(const Step *step);
 

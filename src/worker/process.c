@@ -114,7 +114,7 @@ process_explain_failure(const ProcessOrder *order, char **detail, char **hint)
 	if (closed)
 	{
 		*detail = psprintf("Database %s does not accept connections.", database);
-		*hint = psprintf("ALTER DATABASE %s ALLOW_CONNECTIONS true, then call it again.",
+		*hint = psprintf("Run ALTER DATABASE %s ALLOW_CONNECTIONS true, then call it again.",
 						 database);
 	}
 	else if (role == NULL)
@@ -133,14 +133,14 @@ process_explain_failure(const ProcessOrder *order, char **detail, char **hint)
 	{
 		*detail = psprintf("Role \"%s\" may have %d connections at most; the server's log tells whether that was the reason.",
 						   role, of_role);
-		*hint = psprintf("ALTER ROLE %s CONNECTION LIMIT -1, then call it again.",
+		*hint = psprintf("Run ALTER ROLE %s CONNECTION LIMIT -1, then call it again.",
 						 quote_identifier(role));
 	}
 	else if (!order->borrowed && of_database >= 0)
 	{
 		*detail = psprintf("Database %s may have %d connections at most; the server's log tells whether that was the reason.",
 						   database, of_database);
-		*hint = psprintf("ALTER DATABASE %s CONNECTION LIMIT -1, then call it again.",
+		*hint = psprintf("Run ALTER DATABASE %s CONNECTION LIMIT -1, then call it again.",
 						 database);
 	}
 	else

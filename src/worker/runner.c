@@ -39,7 +39,7 @@ exists(Oid relid)
 /*
  * Puts a trigger that was lost, disabled or changed back into force.  Rows
  * written meanwhile may look filled and are not, so nothing is taken for
- * granted any more: the fill begins anew, and looks at values.
+ * granted any more: the fill begins again, and looks at values.
  */
 static void
 repair_sync(Migration *migration, SyncRule *rule)
@@ -64,7 +64,7 @@ repair_sync(Migration *migration, SyncRule *rule)
 				 errmsg("sync of table \"%s\" is broken",
 						get_rel_name(rule->relation)),
 				 errdetail("%s.", sync_problem(rule)),
-				 errhint("Mend it, then CALL tandem.migrate(%s) again.",
+				 errhint("Fix it, then run CALL tandem.migrate(%s) again.",
 						 quote_literal_cstr(migration->name))));
 	migration_record(migration, "repair", problem, 0);
 	ereport(NOTICE,
@@ -174,16 +174,18 @@ end_migrate(Migration *migration, int64 started, int64 quarantined)
 						   has_one_way(migration)
 						   ? " A one-way sync cannot tell a row whose new column was written on its own: if these are such rows, contract with force => true."
 						   : ""),
-				 errhint("See which: SELECT * FROM tandem.verify(%s); mend the rows or the sync, then CALL tandem.migrate again.",
+				 errhint("See which: SELECT * FROM tandem.verify(%s); fix the rows or the sync, then call tandem.migrate again.",
 						 quote_literal_cstr(migration->name))));
 	migration_act(migration, ACTION_FINISH, NULL, started);
 	run_control_end_background(migration->id);
 	if (quarantined > 0)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
-				 errmsg(INT64_FORMAT " rows of migration \"%s\" are in quarantine",
-						quarantined, migration->name),
-				 errhint("Mend the rows shown in tandem.quarantine, then CALL tandem.migrate(%s) again.",
+				 errmsg_plural(INT64_FORMAT " row of migration \"%s\" is in quarantine",
+							   INT64_FORMAT " rows of migration \"%s\" are in quarantine",
+							   (unsigned long) quarantined,
+							   quarantined, migration->name),
+				 errhint("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s) again.",
 						 quote_literal_cstr(migration->name))));
 }
 

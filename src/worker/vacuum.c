@@ -97,11 +97,11 @@ vacuum(Vacuuming *vacuuming, bool gentle)
 	vacuuming->refused = true;
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("table \"%s\" is filled without VACUUM in between: %s",
+			 errmsg("table \"%s\" is backfilled without intermediate VACUUM: %s",
 					name, error->message),
 			 error->hint && error->sqlerrcode != ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
 			 ? errhint("%s", error->hint)
-			 : errhint("It grows meanwhile. Raise max_worker_processes, or set tandem.vacuum_every = 0 to be rid of this warning.")));
+			 : errhint("It grows meanwhile. Raise max_worker_processes, or set tandem.vacuum_every to 0 to disable this warning.")));
 }
 
 void
@@ -111,7 +111,7 @@ vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
 
 	if (setting_vacuum_every == 0 || vacuuming->refused)
 		return;
-	/* the step began anew */
+	/* the step began again */
 	if (step->rows_filled < vacuuming->filled_before)
 		vacuuming->filled_before = vacuuming->indexed_before = 0;
 	/* a partition may have been dropped meanwhile */

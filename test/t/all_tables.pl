@@ -95,7 +95,7 @@ is(sql($subscriber, q(SELECT key, direction FROM tandem.quarantine)), '{"id": "2
 sql($subscriber, 'CREATE OR REPLACE FUNCTION to_cents(price int) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$ SELECT price * 100::bigint $$');
 my ($status, $out, $err) = $publisher->psql('postgres', $expand);
 is($status, 0, 'expand on both');
-like($err, qr/WARNING:  publication "everything" has tables of schema tandem in it\n.*DETAIL:  .*logical replication target relation "tandem.migration" does not exist\.\n.*HINT:  CREATE EXTENSION pg_tandem on each subscriber/,
+like($err, qr/WARNING:  publication "everything" has tables of schema tandem in it\n.*DETAIL:  .*logical replication target relation "tandem.migration" does not exist\.\n.*HINT:  Run CREATE EXTENSION pg_tandem on each subscriber/,
 	'create_migration reports the publication');
 sql($publisher, q(CALL tandem.migrate('cents', background => true, workers => 2)));
 sql($subscriber, q(CALL tandem.migrate('cents', background => true, workers => 2)));

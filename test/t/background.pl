@@ -188,7 +188,7 @@ sub test_pause
 	ask("SELECT tandem.pause('$name')");
 	$node->restart;
 	like(($node->psql('postgres', "SELECT tandem.resume('$name')"))[2],
-		qr/NOTICE:  .*nobody runs it\nHINT:  CALL tandem\.migrate\('$name', background => true\);/, 'resume tells that nobody is there');
+		qr/NOTICE:  .*is not running\nHINT:  Run CALL tandem\.migrate\('$name', background => true\);/, 'resume tells that nobody is there');
 	return;
 }
 
@@ -206,7 +206,7 @@ sub test_cancel
 	like(run_state($name), qr/^migrate\|f\|f\|\|migration "$name" was stopped by another session$/, 'nor is one wanted');
 	is(ask(q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_tandem')), 0, 'nor waits one in secret');
 	cmp_ok(progress($name, 'rows_filled'), '>', 0, 'what was done is kept');
-	like(($node->psql('postgres', "SELECT tandem.cancel('$name')"))[2], qr/NOTICE:  nobody runs migration "$name"/, 'cancel again');
+	like(($node->psql('postgres', "SELECT tandem.cancel('$name')"))[2], qr/NOTICE:  migration "$name" is not running/, 'cancel again');
 	let_go('last');
 	ask("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', NULL)");
 	start_run($name, 2);
@@ -224,7 +224,7 @@ sub test_configure
 	expand_table($node, $name, rows => 60000, up => 'CASE WHEN price % 4 = 0 THEN length(pg_sleep(0.001)::text) ELSE 0 END + price * 100::bigint');
 	is_refused($node, "SELECT tandem.configure('$name', $_->[0])", $_->[1], $_->[0])
 	  foreach (
-		[ q('work_mem', '1MB'), qr/ERROR:  "work_mem" is no setting of a migration\nHINT:  / ],
+		[ q('work_mem', '1MB'), qr/ERROR:  "work_mem" is not a setting of a migration\nHINT:  / ],
 		[ q('tandem.nonsense', '1'), qr/ERROR:  .*"tandem\.nonsense"/ ],
 		[ q('tandem.batch_target', 'soon'), qr/ERROR:  invalid value for parameter "tandem\.batch_target"/ ],
 		[ q('tandem.batch_target', '-1'), qr/ERROR:  -1.* is outside the valid range/ ],

@@ -160,11 +160,11 @@ my $inside = $node->background_psql('postgres', on_error_stop => 0);
 my $out_inside = $inside->query(q(SELECT 'inside'));
 $node->safe_psql('template1', 'ALTER DATABASE postgres ALLOW_CONNECTIONS false');
 $inside->query(q(CALL tandem.migrate('closed', background => true)));
-like($inside->{stderr}, qr/ERROR:  the run of migration "closed" in the background has ended\nDETAIL:  Database postgres does not accept connections\.\nHINT:  ALTER DATABASE postgres ALLOW_CONNECTIONS true/,
+like($inside->{stderr}, qr/ERROR:  the run of migration "closed" in the background has ended\nDETAIL:  Database postgres does not accept connections\.\nHINT:  Run ALTER DATABASE postgres ALLOW_CONNECTIONS true/,
 	'a run that cannot connect: the reason and what to do');
 $inside->{stderr} = '';
 $inside->query(q(CALL tandem.migrate('closed_statement')));
-like($inside->{stderr}, qr/ERROR:  the worker for a statement of the migration could not connect\nDETAIL:  Database postgres does not accept connections\.\nHINT:  ALTER DATABASE postgres ALLOW_CONNECTIONS true/,
+like($inside->{stderr}, qr/ERROR:  the worker for a statement of the migration could not connect\nDETAIL:  Database postgres does not accept connections\.\nHINT:  Run ALTER DATABASE postgres ALLOW_CONNECTIONS true/,
 	'a statement whose worker cannot connect: the reason and what to do');
 $node->safe_psql('template1', 'ALTER DATABASE postgres ALLOW_CONNECTIONS true');
 $inside->quit;

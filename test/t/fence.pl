@@ -117,7 +117,7 @@ $mute->quit;
 # what others have built on a view that is to go is found before anybody is refused
 sql('SELECT tandem.create_views(41); CREATE FUNCTION report() RETURNS SETOF release_41.items LANGUAGE sql AS $$ TABLE release_41.items $$');
 is_refused($node, q(CALL tandem.contract('items', undeclared => 'ignore')),
-	qr/view release_41.items must be dropped or made anew, and is in use.*function public.report\(\)/s, 'contract with a function of others');
+	qr/view release_41.items cannot be replaced because other objects depend on it.*function public.report\(\)/s, 'contract with a function of others');
 is(sql('SELECT count(*) FROM tandem.registry'), '0', 'release 41 was served all the time');
 sql('DROP SCHEMA release_41 CASCADE');
 

@@ -92,7 +92,7 @@ is_flat('fill', "CALL tandem.migrate('filled')");
 # nothing is left to fill, so this proves
 is_flat('verify', q(SELECT * FROM tandem.verify('filled')));
 
-# the same of rows whose transform raises, each in a subtransaction
+# the same of rows whose transform fails, each in a subtransaction
 $rows = 20000;
 $late = $rows - 1;
 ask(<<"SQL");

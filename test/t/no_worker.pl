@@ -42,7 +42,7 @@ is(state_of('none'), 'expand|f|', 'in the background: nothing has changed');
 my ($status, $out, $err) = $node->psql('postgres', q(CALL tandem.migrate('none', workers => 2)));
 isnt($status, 0, 'in the foreground: an index cannot be built');
 like($err, qr/WARNING:  only 1 of 2 workers could be started\nHINT:  Raise max_worker_processes/, 'but one worker fewer is no error');
-like($err, qr/WARNING:  table "none" is filled without VACUUM in between: no background worker is free\nHINT:  /, 'nor a fill without VACUUM');
+like($err, qr/WARNING:  table "none" is backfilled without intermediate VACUUM: no background worker is free\nHINT:  /, 'nor a fill without VACUUM');
 like($err, $none_free, 'the index says why and what to do');
 is(ask(q(SELECT string_agg(step || ' ' || state, ', ') FROM tandem.progress WHERE migration = 'none')),
 	'backfill done, index failed, analyze pending, verify pending', 'all before it is kept');
