@@ -164,13 +164,22 @@ PG_CFLAGS += -fvisibility=hidden
 # and it needs the very clang that the server was built with.
 override with_llvm = no
 
-# One server, isolated from every other: started for the run, reached through a private socket.
+# make test: on servers made for the run, reached through private sockets. make installcheck, as everywhere:
+# on the running server that PGHOST, PGPORT and PGUSER name, as a superuser, after make install. The server
+# needs wal_level = logical and max_prepared_transactions = 4.
 SERVER_OPTS = --temp-config=test/setup/postgresql.conf --encoding=UTF8
 REGRESS := $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
-REGRESS_OPTS = --outputdir=build/regress --temp-instance=tmp_check/regress $(SERVER_OPTS)
+REGRESS_OPTS = --outputdir=build/regress
 ISOLATION := $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
-ISOLATION_OPTS = --inputdir=test/isolation --outputdir=build/isolation \
-	--temp-instance=tmp_check/isolation $(SERVER_OPTS) --temp-config=test/setup/fenced.conf
+ISOLATION_OPTS = --inputdir=test/isolation --outputdir=build/isolation
+ifdef PRIVATE_SERVERS
+REGRESS_OPTS += --temp-instance=tmp_check/regress $(SERVER_OPTS)
+ISOLATION_OPTS += --temp-instance=tmp_check/isolation $(SERVER_OPTS) --temp-config=test/setup/fenced.conf
+else
+# isolation specs need the fence in every session
+installcheck: export PGOPTIONS = -c tandem.nice_ratio=0
+ISOLATION_OPTS += --launcher='env PGOPTIONS="$$PGOPTIONS -c session_preload_libraries=pg_tandem"'
+endif
 PROVE_TESTS := $(wildcard test/t/*.pl)
 TAP_TESTS := $(if $(PROVE_TESTS),1)
 REGRESS_PREP = test-folders

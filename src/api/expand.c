@@ -82,7 +82,7 @@ type_as_sql(const char *text)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 					 errmsg("a column cannot have pseudo-type %s", text)));
-		if (DomainHasConstraints(type))
+		if (compat_is_checked_domain(type))
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("adding a column of domain %s rewrites the table", text),

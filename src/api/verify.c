@@ -8,6 +8,7 @@
 #include "funcapi.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
+#include "utils/tuplestore.h"
 #include "utils/lsyscache.h"
 
 #include "api/arguments.h"

@@ -147,13 +147,9 @@ static bool
 update_tuple(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot,
 			 CompatUpdateIndexes *update_indexes)
 {
-	LockTupleMode mode;
-	TM_FailureData failure;
-
-	return table_tuple_update(update->rel, tid, slot,
-							  update->estate->es_output_cid,
-							  update->estate->es_snapshot, InvalidSnapshot,
-							  true, &failure, &mode, update_indexes) == TM_Ok;
+	return compat_update_tuple(update->rel, tid, slot,
+							   update->estate->es_output_cid,
+							   update->estate->es_snapshot, update_indexes);
 }
 
 /* A row that is not sent: the mark is on this change alone. */

@@ -16,6 +16,7 @@
 
 #include "backfill/fill_origin.h"
 #include "catalog/subscription.h"
+#include "core/compat.h"
 #include "core/settings.h"
 
 bool
@@ -34,18 +35,18 @@ fill_is_sent(Oid relid)
 uint16
 fill_origin_enter(void)
 {
-	RepOriginId before = replorigin_session_origin;
+	uint16		before = compat_session_origin();
 
 	/* a session that has an origin of its own writes nothing as local anyway */
-	if (before == InvalidRepOriginId)
-		replorigin_session_origin = DoNotReplicateId;
+	if (before == 0)
+		compat_set_session_origin(DoNotReplicateId);
 	return before;
 }
 
 void
 fill_origin_leave(uint16 before)
 {
-	replorigin_session_origin = before;
+	compat_set_session_origin(before);
 }
 
 void

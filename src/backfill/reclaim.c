@@ -16,6 +16,7 @@
 
 #include "backfill/reclaim.h"
 #include "core/clock.h"
+#include "core/compat.h"
 
 #define FIRST_CAPACITY 16
 
@@ -58,7 +59,7 @@ reclaim_block(Relation rel, BlockNumber block)
 	Size		free_space;
 	bool		pruned;
 
-	heap_page_prune_opt(rel, buffer);
+	compat_prune_page(rel, buffer);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	pruned = !TransactionIdIsValid(((PageHeader) page)->pd_prune_xid);
 	free_space = PageGetHeapFreeSpace(page);

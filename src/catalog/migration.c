@@ -20,6 +20,7 @@
 #include "catalog/migration_rights.h"
 #include "catalog/registry.h"
 #include "core/clock.h"
+#include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
 
@@ -299,7 +300,7 @@ creating_transaction(const char *name)
 	TableScanDesc scan;
 
 	InitDirtySnapshot(dirty);
-	scan = table_beginscan(rel, &dirty, 0, NULL);
+	scan = compat_begin_scan(rel, &dirty);
 	while (!TransactionIdIsValid(xid) &&
 		   table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{

@@ -1,12 +1,13 @@
 /*
  * compat.h
- *		The differences between server versions 15 to 18, as static inlines.
+ *		The differences between server versions 15 to 19, as static inlines.
  *
  * This is the only file that looks at PG_VERSION_NUM.
  */
 #ifndef TANDEM_COMPAT_H
 #define TANDEM_COMPAT_H
 
+#include "access/heapam.h"
 #include "access/sysattr.h"
 #include "access/tableam.h"
 #include "catalog/objectaddress.h"
@@ -17,10 +18,14 @@
 #include "commands/defrem.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#if PG_VERSION_NUM >= 190000
+#include "nodes/miscnodes.h"
+#endif
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_type.h"
 #include "postmaster/bgworker.h"
+#include "replication/origin.h"
 #include "replication/walsender.h"
 #include "replication/walsender_private.h"
 #include "storage/lock.h"
@@ -31,19 +36,22 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
+#include "utils/numeric.h"
 #include "utils/backend_status.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #if PG_VERSION_NUM >= 160000
 #include "parser/parse_relation.h"
+#include "varatt.h"
 #endif
 #if PG_VERSION_NUM < 170000
 #include "storage/sinvaladt.h"
 #endif
 
-#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
-#error "pg_tandem supports PostgreSQL 15 to 18"
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 200000
+#error "pg_tandem supports PostgreSQL 15 to 19"
 #endif
 
 /* In front of the declaration of a function that does not return. */
@@ -98,6 +106,58 @@ compat_may_execute(Oid function, Oid role)
 #endif
 }
 
+/* A slot of its own for rows of desc. */
+static inline TupleTableSlot *
+compat_make_slot(TupleDesc desc, const TupleTableSlotOps *operations)
+{
+#if PG_VERSION_NUM >= 190000
+	return MakeTupleTableSlot(desc, operations, 0);
+#else
+	return MakeTupleTableSlot(desc, operations);
+#endif
+}
+
+/* Begin to read a whole table. */
+static inline TableScanDesc
+compat_begin_scan(Relation rel, Snapshot snapshot)
+{
+#if PG_VERSION_NUM >= 190000
+	return table_beginscan(rel, snapshot, 0, NULL, SO_NONE);
+#else
+	return table_beginscan(rel, snapshot, 0, NULL);
+#endif
+}
+
+/*
+ * Begin to read the rows between two places.  The reader may write the table:
+ * nothing on its pages is marked as if no one did.
+ */
+static inline TableScanDesc
+compat_begin_range_scan(Relation rel, Snapshot snapshot, ItemPointer from,
+						ItemPointer to)
+{
+#if PG_VERSION_NUM >= 190000
+	return table_beginscan_tidrange(rel, snapshot, from, to, SO_NONE);
+#else
+	return table_beginscan_tidrange(rel, snapshot, from, to);
+#endif
+}
+
+/* Prune a page if that seems worth it; the buffer is pinned, not locked. */
+static inline void
+compat_prune_page(Relation rel, Buffer buffer)
+{
+#if PG_VERSION_NUM >= 190000
+	Buffer		visibility_map = InvalidBuffer;
+
+	heap_page_prune_opt(rel, buffer, &visibility_map, false);
+	if (BufferIsValid(visibility_map))
+		ReleaseBuffer(visibility_map);
+#else
+	heap_page_prune_opt(rel, buffer);
+#endif
+}
+
 /* Which indexes an update must touch. */
 #if PG_VERSION_NUM >= 160000
 typedef TU_UpdateIndexes CompatUpdateIndexes;
@@ -117,12 +177,36 @@ compat_needs_indexes(CompatUpdateIndexes update_indexes)
 }
 #endif
 
+/* Update a row, waiting for who has it locked; its fate otherwise is not told. */
+static inline bool
+compat_update_tuple(Relation rel, ItemPointer tid, TupleTableSlot *slot,
+					CommandId command, Snapshot snapshot,
+					CompatUpdateIndexes *update_indexes)
+{
+	LockTupleMode mode;
+	TM_FailureData failure;
+
+#if PG_VERSION_NUM >= 190000
+	return table_tuple_update(rel, tid, slot, command, 0, snapshot,
+							  InvalidSnapshot, true, &failure, &mode,
+							  update_indexes) == TM_Ok;
+#else
+	return table_tuple_update(rel, tid, slot, command, snapshot,
+							  InvalidSnapshot, true, &failure, &mode,
+							  update_indexes) == TM_Ok;
+#endif
+}
+
 /* Insert the index entries of an updated tuple; returns the indexes to recheck. */
 static inline List *
 compat_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
 						   EState *estate, CompatUpdateIndexes update_indexes)
 {
-#if PG_VERSION_NUM >= 160000
+#if PG_VERSION_NUM >= 190000
+	return ExecInsertIndexTuples(rri, estate, EIIT_IS_UPDATE |
+								 (update_indexes == TU_Summarizing ? EIIT_ONLY_SUMMARIZING : 0),
+								 slot, NIL, NULL);
+#elif PG_VERSION_NUM >= 160000
 	return ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL,
 								 update_indexes == TU_Summarizing);
 #else
@@ -267,6 +351,69 @@ compat_index_reads(Relation rel, Bitmapset *columns)
 	return false;
 }
 
+/* The origin that this process's changes are marked with in the WAL. */
+static inline uint16
+compat_session_origin(void)
+{
+#if PG_VERSION_NUM >= 190000
+	return replorigin_xact_state.origin;
+#else
+	return replorigin_session_origin;
+#endif
+}
+
+static inline void
+compat_set_session_origin(uint16 origin)
+{
+#if PG_VERSION_NUM >= 190000
+	replorigin_xact_state.origin = origin;
+#else
+	replorigin_session_origin = origin;
+#endif
+}
+
+/* The numbers in the range table of what a statement writes. */
+static inline Bitmapset *
+compat_result_relations(const PlannedStmt *query)
+{
+#if PG_VERSION_NUM >= 190000
+	return query->resultRelationRelids;
+#else
+	Bitmapset  *numbers = NULL;
+	ListCell   *lc;
+
+	foreach(lc, query->resultRelations)
+		numbers = bms_add_member(numbers, lfirst_int(lc));
+	return numbers;
+#endif
+}
+
+/* A numeric as an integer, rounded; *failed: it is none, or too large. */
+static inline int32
+compat_numeric_to_int(Numeric number, bool *failed)
+{
+#if PG_VERSION_NUM >= 190000
+	ErrorSaveContext context = {.type = T_ErrorSaveContext};
+	int32		result = numeric_int4_safe(number, (Node *) &context);
+
+	*failed = context.error_occurred;
+	return result;
+#else
+	return numeric_int4_opt_error(number, failed);
+#endif
+}
+
+/* Whether values of the type, a domain, are checked. */
+static inline bool
+compat_is_checked_domain(Oid type)
+{
+#if PG_VERSION_NUM >= 190000
+	return DomainHasConstraints(type, NULL);
+#else
+	return DomainHasConstraints(type);
+#endif
+}
+
 /* The number of the running transaction of this process. */
 static inline LocalTransactionId
 compat_local_transaction_id(void)
@@ -317,7 +464,9 @@ compat_is_client(const PGPROC *proc)
 		!OidIsValid(proc->databaseId) ||
 		(proc->statusFlags & PROC_IS_AUTOVACUUM))
 		return false;
-#if PG_VERSION_NUM >= 180000
+#if PG_VERSION_NUM >= 190000
+	return proc->backendType == B_BACKEND;
+#elif PG_VERSION_NUM >= 180000
 	return proc->isRegularBackend;
 #else
 	return !proc->isBackgroundWorker && !compat_is_wal_sender(proc);
@@ -503,7 +652,10 @@ compat_constraint_is_temporal(const Constraint *constraint)
 static inline ObjectAddress
 compat_define_index(Oid relid, IndexStmt *stmt, bool entries_only)
 {
-#if PG_VERSION_NUM >= 160000
+#if PG_VERSION_NUM >= 190000
+	return DefineIndex(NULL, relid, stmt, InvalidOid, InvalidOid, InvalidOid, -1,
+					   false, true, !entries_only, entries_only, entries_only);
+#elif PG_VERSION_NUM >= 160000
 	return DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid, -1,
 					   false, true, !entries_only, entries_only, entries_only);
 #else

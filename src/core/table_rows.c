@@ -28,6 +28,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "core/compat.h"
 #include "core/quoting.h"
 #include "core/table_rows.h"
 
@@ -180,7 +181,7 @@ find_listed(const Distributor *distributor, Oid catalog_oid, List *relids)
 	Relation	catalog = table_open(catalog_oid, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(catalog, NULL);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(catalog, snapshot, 0, NULL);
+	TableScanDesc scan = compat_begin_scan(catalog, snapshot);
 	Oid			found = InvalidOid;
 
 	while (!OidIsValid(found) &&
@@ -252,5 +253,5 @@ table_rows_begin_scan(Relation rel, BlockNumber first, BlockNumber last)
 		refuse_access_method(RelationGetRelid(rel));
 	ItemPointerSet(&from, first, FirstOffsetNumber);
 	ItemPointerSet(&to, last, MaxOffsetNumber);
-	return table_beginscan_tidrange(rel, GetActiveSnapshot(), &from, &to);
+	return compat_begin_range_scan(rel, GetActiveSnapshot(), &from, &to);
 }

@@ -211,6 +211,15 @@ run_restricted(const Statement *statement)
 }
 
 static void
+run_concurrently(const Statement *statement)
+{
+	if (authority_session_is_borrowed())
+		run_borrowed(statement);
+	else
+		run_portal(statement);
+}
+
+static void
 run_statement(const Statement *statement)
 {
 	check_owner(statement);
@@ -225,13 +234,11 @@ run_statement(const Statement *statement)
 			break;
 		case T_IndexStmt:
 			read_index(statement);
-			/* FALLTHROUGH */
+			run_concurrently(statement);
+			break;
 		case T_DropStmt:
 		case T_ReindexStmt:
-			if (authority_session_is_borrowed())
-				run_borrowed(statement);
-			else
-				run_portal(statement);
+			run_concurrently(statement);
 			break;
 		default:
 			ereport(ERROR,

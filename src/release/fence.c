@@ -122,11 +122,13 @@ reads_rows(const PlannedStmt *query)
 static bool
 writes_rows(const PlannedStmt *query)
 {
+	Bitmapset  *written = compat_result_relations(query);
+	int			number = -1;
 	ListCell   *lc;
 
-	foreach(lc, query->resultRelations)
+	while ((number = bms_next_member(written, number)) >= 0)
 	{
-		if (is_of_users(rt_fetch(lfirst_int(lc), query->rtable)->relid))
+		if (is_of_users(rt_fetch(number, query->rtable)->relid))
 			return true;
 	}
 	if (query->commandType != CMD_SELECT)

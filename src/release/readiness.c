@@ -7,6 +7,7 @@
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
+#include "core/compat.h"
 #include "release/readiness.h"
 
 /* Of a registry that has lost its notes nothing is served, and this fixes it. */
@@ -60,8 +61,7 @@ version_of(const JsonbValue *value, const char *name)
 	int			version = 0;
 
 	if (!failed)
-		version = numeric_int4_opt_error(value->val.numeric,
-										 &failed);
+		version = compat_numeric_to_int(value->val.numeric, &failed);
 	/* 7.4 is not rounded down to what is there */
 	if (failed ||
 		!DatumGetBool(DirectFunctionCall2(numeric_eq,

@@ -299,9 +299,77 @@ never_inlined(Oid function)
 	return true;
 }
 
+/*
+ * The planner of server 19 looks up in a range table whether a column can be
+ * NULL, and an expression has none; nor would the answer hold before the row
+ * has been checked.  So it is shown parameters in the place of columns.
+ */
+static Node *
+columns_to_parameters(Node *node, void *context)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+		Param	   *param = makeNode(Param);
+
+		param->paramkind = PARAM_EXTERN;
+		param->paramid = var->varattno + 1;
+		param->paramtype = var->vartype;
+		param->paramtypmod = var->vartypmod;
+		param->paramcollid = var->varcollid;
+		param->location = -1;
+		return (Node *) param;
+	}
+	return expression_tree_mutator(node, columns_to_parameters, context);
+}
+
+/*
+ * The column that a field of the whole row is, as where a function of the row
+ * was inlined; NULL: it is no such field, or of another type by now.
+ */
+static Node *
+column_of_row(FieldSelect *field)
+{
+	Param	   *row = (Param *) field->arg;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	if (!IsA(row, Param) || row->paramid != InvalidAttrNumber + 1)
+		return NULL;
+	get_atttypetypmodcoll(get_typ_typrelid(row->paramtype), field->fieldnum,
+						  &type, &typmod, &collation);
+	if (type != field->resulttype || typmod != field->resulttypmod ||
+		collation != field->resultcollid)
+		return NULL;
+	return (Node *) makeVar(1, field->fieldnum, type, typmod, collation, 0);
+}
+
+static Node *
+parameters_to_columns(Node *node, void *context)
+{
+	Node	   *column;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, FieldSelect) &&
+		(column = column_of_row((FieldSelect *) node)) != NULL)
+		return column;
+	if (IsA(node, Param))
+	{
+		Param	   *param = (Param *) node;
+
+		return (Node *) makeVar(1, param->paramid - 1, param->paramtype,
+								param->paramtypmod, param->paramcollid, 0);
+	}
+	return expression_tree_mutator(node, parameters_to_columns, context);
+}
+
 typedef struct Planning
 {
-	Node	   *expression;
+	Node	   *expression;		/* with parameters */
 	CachedExpression *plan;
 } Planning;
 
@@ -309,8 +377,12 @@ static void
 plan(void *arg)
 {
 	Planning   *planning = arg;
+	CachedExpression *plan = GetCachedExpression(planning->expression);
+	MemoryContext caller = MemoryContextSwitchTo(plan->context);
 
-	planning->plan = GetCachedExpression(planning->expression);
+	plan->expr = parameters_to_columns(plan->expr, NULL);
+	MemoryContextSwitchTo(caller);
+	planning->plan = plan;
 }
 
 /* The planner inlines no function that somebody wants to watch the calls of. */
@@ -334,11 +406,14 @@ plan_without_inlining(Planning *planning)
 CachedExpression *
 expression_plan(Node *expression)
 {
-	Planning	planning = {expression, NULL};
+	Planning	planning = {columns_to_parameters(expression, NULL), NULL};
 	ErrorData  *error;
 
 	if (expression_is_builtin(expression))
-		return GetCachedExpression(expression);
+	{
+		plan(&planning);
+		return planning.plan;
+	}
 	error = subtransaction_try(plan, &planning);
 	if (error == NULL)
 		return planning.plan;

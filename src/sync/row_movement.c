@@ -25,6 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "core/compat.h"
 #include "sync/row_movement.h"
 
 typedef struct NotedRow
@@ -167,7 +168,7 @@ row_movement_before(RowState *state)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(state->context);
 
-		state->moved = MakeTupleTableSlot(rules->desc, &TTSOpsVirtual);
+		state->moved = compat_make_slot(rules->desc, &TTSOpsVirtual);
 		MemoryContextSwitchTo(caller);
 	}
 	slot = state->moved;

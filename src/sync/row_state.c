@@ -16,6 +16,7 @@
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
+#include "core/compat.h"
 #include "core/text.h"
 #include "sync/given_columns.h"
 #include "sync/row_state.h"
@@ -125,7 +126,7 @@ prepare_work(RowState *state)
 {
 	RelationRules *rules = state->rules;
 	MemoryContext caller = MemoryContextSwitchTo(state->context);
-	TupleTableSlot *row = MakeTupleTableSlot(rules->desc, &TTSOpsVirtual);
+	TupleTableSlot *row = compat_make_slot(rules->desc, &TTSOpsVirtual);
 
 	state->done = palloc(sizeof(bool) * rules->nrules);
 	state->computed = palloc(sizeof(NullableDatum) * rules->widest_side);

@@ -36,7 +36,7 @@ static Size
 head_length(HeapTuple tuple, TupleDesc desc, int columns)
 {
 	HeapTupleHeader header = tuple->t_data;
-	const bits8 *given = HeapTupleHasNulls(tuple) ? header->t_bits : NULL;
+	const uint8 *given = HeapTupleHasNulls(tuple) ? header->t_bits : NULL;
 	const char *data = (char *) header + header->t_hoff;
 	Size		length = 0;
 
@@ -105,7 +105,7 @@ static void
 fill_bitmap(HeapTuple to, HeapTuple from, const TupleTableSlot *row,
 			int natts, int first)
 {
-	bits8	   *bits = to->t_data->t_bits;
+	uint8	   *bits = to->t_data->t_bits;
 	int			copied = 0;
 
 	if (HeapTupleHasNulls(from))

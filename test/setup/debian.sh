@@ -1,6 +1,8 @@
 # Which Debian release has which PostgreSQL, and where this machine gets its packages.
 # shellcheck shell=bash disable=SC2034 # read by those that source this
-declare -A debian=([15]=bookworm [17]=trixie [18]=forky)
+declare -A debian=([15]=bookworm [17]=trixie [18]=forky [19]=experimental)
+# What is no release by itself is laid over one.
+declare -A debian_below=([experimental]=forky)
 
 # The host's own Debian mirror; nothing where it has none.
 mirror() {

@@ -30,18 +30,28 @@ inside() {
 			chroot "$1" /bin/bash -c "$2; exit \$?"' inside "$1" "$2"
 }
 
+# Of a suite that is no release only what the server is made from is taken by itself.
+lay_over() {
+	local new=$1 suite=$2 major=$3
+	echo "deb $(mirror) $suite main" >"$new/etc/apt/sources.list.d/$suite.list" &&
+		printf '%s\n' "Package: src:postgresql-$major" "Pin: release a=$suite" 'Pin-Priority: 500' \
+			>"$new/etc/apt/preferences.d/$suite"
+}
+
 # A folder is made beside its place and moved there when complete: an interrupted one is never used.
 make_folder() {
-	local major=$1 folder=$2 new=$2.partial
+	local major=$1 folder=$2 new=$2.partial release=${debian[$1]} below
+	below=${debian_below[$release]:-$release}
 	"$root/test/setup/packages" debootstrap debian-archive-keyring &&
 		rm -rf --one-file-system "$new" && mkdir -p "$new" &&
 		# a release younger than the host's debootstrap is made the way of sid
 		unshare --mount debootstrap --variant=minbase --include=make,ca-certificates \
-			"${debian[$major]}" "$new" "$(mirror)" /usr/share/debootstrap/scripts/sid &&
+			"$below" "$new" "$(mirror)" /usr/share/debootstrap/scripts/sid &&
 		# a frozen copy of the archive stays usable after its index expires
 		echo 'Acquire::Check-Valid-Until "false";' >"$new/etc/apt/apt.conf.d/90frozen" &&
 		# corrections of the server come there first; a release may have no such place
-		echo "deb $(security_mirror) ${debian[$major]}-security main" >"$new/etc/apt/sources.list.d/security.list" &&
+		echo "deb $(security_mirror) $below-security main" >"$new/etc/apt/sources.list.d/security.list" &&
+		{ [ "$below" = "$release" ] || lay_over "$new" "$release" "$major"; } &&
 		copy_tree "$new/tmp/tree" &&
 		inside "$new" "/tmp/tree/test/setup/install $major && apt-get clean" &&
 		mv "$new" "$folder"

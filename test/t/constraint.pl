@@ -224,8 +224,10 @@ BEGIN;
 UPDATE plain SET amount = amount WHERE id = 1;
 PREPARE TRANSACTION 'long';
 SQL
+my $before_19 = $node->safe_psql('postgres', 'SHOW server_version_num') < 190000;
 my $migrate = start_psql($node, 'mend', "SET tandem.lock_timeout = '200ms'",
-	'SET standard_conforming_strings = off; SET quote_all_identifiers = on; SET escape_string_warning = off',
+	($before_19 ? 'SET standard_conforming_strings = off; SET escape_string_warning = off' : ()),
+	'SET quote_all_identifiers = on',
 	"CALL tandem.migrate('wait')");
 my $writers = 0;
 foreach (1 .. 5)

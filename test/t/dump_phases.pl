@@ -213,7 +213,7 @@ sub restore
 	my ($what, $owner, @command) = @_;
 	my $db = new_database('restored_' . ++$n);
 
-	$node->command_ok([ @command[0], @server, '-d', $db, @command[ 1 .. $#command ] ], "$db: $what");
+	$node->command_ok([ $command[0], @server, '-d', $db, @command[ 1 .. $#command ] ], "$db: $what");
 	check($db, $owner);
 	return $db;
 }
