@@ -348,10 +348,21 @@ try_insert(Creation *creation)
 	return false;
 }
 
+static bool
+is_open_name(const char *name)
+{
+	Migration  *migration = read_migration(name);
+
+	return migration && migration->phase != PHASE_ABORTED;
+}
+
 /*
  * One try; false: look again.  Who creates it first is settled under a lock that
  * is had for that moment alone, so that nobody can keep it; who comes later waits
- * for the transaction of the first.  Without that a serializable one would fail.
+ * for the transaction of the first.  It may also have committed since the caller
+ * looked: even the try to insert a row would make a serializable transaction one
+ * that writes, which the server may then refuse.  So it is looked for once more,
+ * after who is still at it.
  */
 static bool
 insert_alone(Creation *creation, int64 give_up)
@@ -361,7 +372,7 @@ insert_alone(Creation *creation, int64 give_up)
 
 	migration_lock_creation(creation->name);
 	other = creating_transaction(creation->name);
-	if (!TransactionIdIsValid(other))
+	if (!TransactionIdIsValid(other) && !is_open_name(creation->name))
 		inserted = try_insert(creation);
 	migration_unlock_creation(creation->name);
 	if (!TransactionIdIsValid(other))
