@@ -27,6 +27,7 @@ OBJS = \
 	src/core/role_reference.o \
 	src/core/query.o \
 	src/core/subtransaction.o \
+	src/core/transaction.o \
 	src/core/quoting.o \
 	src/core/top_level.o \
 	src/core/lock.o \

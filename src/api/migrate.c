@@ -16,6 +16,7 @@
 #include "core/lock.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
+#include "core/transaction.h"
 #include "worker/background.h"
 #include "worker/process.h"
 #include "worker/runner.h"
@@ -118,12 +119,12 @@ start_in_background(Migration *migration, int workers)
 						  max_parallel_maintenance_workers);
 	background_order(migration, &order);
 	/* the worker looks whether it is wanted */
-	SPI_commit();
+	transaction_commit();
 	handle = background_start(&order);
 	if (handle == NULL)
 	{
 		run_control_end_background(migration->id);
-		SPI_commit();
+		transaction_commit();
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("no background worker is free"),
@@ -201,8 +202,7 @@ try_migrate(MigrateCall *call)
 	bool		running;
 
 	/* of the caller's: what others have committed while it waited is no error */
-	SPI_commit();
-	settings_for_transaction("transaction_isolation", "read committed");
+	transaction_commit();
 	migration = migration_get_for_change(call->name);
 	running = migration_is_running(migration);
 	/* a run may have ended between the two looks; no other can begin now */
@@ -217,7 +217,7 @@ try_migrate(MigrateCall *call)
 		return false;
 	if (!migration_lock_start(migration, call->background))
 	{
-		SPI_commit();
+		transaction_commit();
 		interruptible_sleep(START_POLL_MS);
 		return true;
 	}

@@ -14,7 +14,6 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "catalog/partition.h"
-#include "executor/spi.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -39,6 +38,7 @@
 #include "core/settings.h"
 #include "core/subtransaction.h"
 #include "core/table_rows.h"
+#include "core/transaction.h"
 #include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
 #include "sync/trigger_row.h"
@@ -347,7 +347,7 @@ fail_step(StepRun *run, ErrorData *error)
 								error->context ? " -- " : "",
 								error->context ? error->context : ""),
 					   error->hint);
-		SPI_commit();
+		transaction_commit();
 	}
 	ReThrowError(error);
 }
@@ -455,7 +455,7 @@ step_run_batch(StepRun *run, int target_ms, const char *rest,
 	batch->rows = run->rows;
 	batch->blockers = run->blockers ? MemoryContextStrdup(caller, run->blockers)
 		: NULL;
-	SPI_commit();
+	transaction_commit();
 	batch->ms = ms_since(started);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(run->batch_context);

@@ -350,7 +350,7 @@ try_insert(Creation *creation)
 }
 
 static bool
-is_there(const char *name)
+is_open_name(const char *name)
 {
 	Migration  *migration = read_migration(name);
 
@@ -360,9 +360,10 @@ is_there(const char *name)
 /*
  * One try; false: look again.  Who creates it first is settled under a lock that
  * is had for that moment alone, so that nobody can keep it; who comes later waits
- * for the transaction of the first.  Under the lock it looks for one that has
- * ended meanwhile, too: an INSERT would find it in the unique index, but in a
- * serializable transaction the server refuses it before.
+ * for the transaction of the first.  It may also have committed since the caller
+ * looked: even the try to insert a row would make a serializable transaction one
+ * that writes, which the server may then refuse.  So it is looked for once more,
+ * after who is still at it.
  */
 static bool
 insert_alone(Creation *creation, int64 give_up)
@@ -372,7 +373,7 @@ insert_alone(Creation *creation, int64 give_up)
 
 	migration_lock_creation(creation->name);
 	other = creating_transaction(creation->name);
-	if (!TransactionIdIsValid(other) && !is_there(creation->name))
+	if (!TransactionIdIsValid(other) && !is_open_name(creation->name))
 		inserted = try_insert(creation);
 	migration_unlock_creation(creation->name);
 	if (!TransactionIdIsValid(other))

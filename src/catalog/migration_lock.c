@@ -11,7 +11,6 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lock.h"
@@ -24,6 +23,7 @@
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/transaction.h"
 
 typedef enum MigrationLock
 {
@@ -171,7 +171,7 @@ migration_await_runner(const Migration *migration)
 
 	set_lock_tag(&tag, LOCK_RUNNER, migration->id);
 	/* the look-up of that had a snapshot */
-	SPI_commit();
+	transaction_commit();
 	do
 	{
 		interruptible_sleep(RUNNER_POLL_MS);

@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "common/pg_prng.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -22,6 +21,7 @@
 #include "core/lock.h"
 #include "core/settings.h"
 #include "core/subtransaction.h"
+#include "core/transaction.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
 #include "ddl/versioned_view.h"
@@ -134,16 +134,16 @@ run_piece(Piece *piece)
 
 	while (!try_piece(piece, &give_up))
 	{
-		SPI_commit();
+		transaction_commit();
 		/* jitter, so that two waiters do not stay in step */
 		interruptible_sleep((long) (pause * (0.5 + pg_prng_double(&pg_global_prng_state))));
 		pause = Min(pause * 1.5, LONGEST_PAUSE_MS);
 	}
-	SPI_commit();
+	transaction_commit();
 	if (piece->step == NULL)
 		return;
 	tell(piece->step, NULL, 0, 0, NULL);
-	SPI_commit();
+	transaction_commit();
 }
 
 /* The same for each of the tables; what a piece leaves in memory goes with it. */
@@ -257,7 +257,7 @@ retry_quarantine(Migration *migration)
 	int			done = 0;
 	int64		left = 0;
 
-	SPI_commit();
+	transaction_commit();
 	while (done < count)
 	{
 		Step	   *step;
@@ -271,7 +271,7 @@ retry_quarantine(Migration *migration)
 			tell(step, "trying rows in quarantine again", done, count, NULL);
 		else
 			step_forget_afterwards(migration->id);
-		SPI_commit();
+		transaction_commit();
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(turn);
 	}
@@ -285,7 +285,7 @@ after_fill_run(Migration *migration)
 	List	   *relids = sync_relations_of_migration(migration->id);
 
 	step_forget_afterwards(migration->id);
-	SPI_commit();
+	transaction_commit();
 	run_pieces(migration, relids, "marking the table as filled", mark_filled);
 	/* not while a table is locked: views are waited for, too */
 	run_pieces(migration, relids, "making the views of releases plain",

@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "executor/spi.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -18,6 +17,7 @@
 #include "catalog/run_control.h"
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/transaction.h"
 #include "worker/background.h"
 #include "worker/process.h"
 #include "worker/quota.h"
@@ -254,7 +254,7 @@ background_wait_for_start(const Migration *migration,
 		BgwHandleStatus status = GetBackgroundWorkerPid(handle, &pid);
 		bool		runs = migration_runner_pid(migration) > 0;
 
-		SPI_commit();
+		transaction_commit();
 		if (runs)
 			return;
 		if (status == BGWH_STOPPED || status == BGWH_POSTMASTER_DIED)
@@ -264,7 +264,7 @@ background_wait_for_start(const Migration *migration,
 	control = run_control_get(migration->id);
 	/* the caller is told, so nobody is to start it again by himself */
 	run_control_end_background(migration->id);
-	SPI_commit();
+	transaction_commit();
 	/* or it was done already */
 	if (control->background || control->error)
 		report_end(migration, order, control);

@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -20,6 +19,7 @@
 #include "core/query.h"
 #include "core/quoting.h"
 #include "core/subtransaction.h"
+#include "core/transaction.h"
 #include "ddl/build.h"
 #include "ddl/constraint_build.h"
 #include "ddl/constraint_hint.h"
@@ -137,7 +137,7 @@ watch(int pid, void *arg)
 	progress_notice_statement(&build->notice, build->step,
 							  build->piece.doing, phase, done, total,
 							  blockers);
-	SPI_commit();
+	transaction_commit();
 }
 
 /* Class 23: rows that the constraint or the unique index does not allow. */
@@ -164,7 +164,7 @@ note_error(const Build *build, const char *message, const char *detail,
 	step_set_error(build->step->id,
 				   detail ? psprintf("%s -- %s", message, detail) : message,
 				   hint);
-	SPI_commit();
+	transaction_commit();
 }
 
 static void
@@ -200,13 +200,13 @@ run_statement(Build *build)
 	/* before it is there: a crash leaves it to be dropped */
 	if (build->piece.index)
 		step_note_index(build->step->id, build->piece.index);
-	SPI_commit();
+	transaction_commit();
 	error = command_run(build->migration, build->piece.statement,
 						build->piece.relation, false, watch, build);
 	if (error)
 		fail(build, error);
 	step_set_waiting(build->step->id, NULL, NULL);
-	SPI_commit();
+	transaction_commit();
 }
 
 static void
@@ -243,17 +243,17 @@ go_on(Build *build)
 		case BUILD_DONE:
 			if (!build->step->done || build->reopened)
 				step_finish(build->step);
-			SPI_commit();
+			transaction_commit();
 			return false;
 		case BUILD_AGAIN:
-			SPI_commit();
+			transaction_commit();
 			return true;
 		case BUILD_STATEMENT:
 			run_statement(build);
 			return true;
 		case BUILD_WAIT:
 			step_set_waiting(build->step->id, build->piece.doing, NULL);
-			SPI_commit();
+			transaction_commit();
 			interruptible_sleep(WAIT_FOR_OTHERS_MS);
 			return true;
 	}

@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/lsyscache.h"
@@ -21,6 +20,7 @@
 #include "backfill/throttle.h"
 #include "catalog/migration_lock.h"
 #include "catalog/step_blocks.h"
+#include "core/transaction.h"
 #include "ddl/partitions.h"
 #include "sync/trigger_row.h"
 #include "worker/fill.h"
@@ -93,7 +93,7 @@ run_batches(Fill *fill, Step *step, StepRun *run, Throttle *throttle,
 			progress_notice(&notice, step, batch.blockers);
 		if (vacuuming)
 			vacuuming_go_on(vacuuming, !more, throttle_sees_load(throttle));
-		SPI_commit();
+		transaction_commit();
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(turn);
 	}
@@ -122,7 +122,7 @@ run_step(Fill *fill, Step *step)
 	throttle = throttle_create(fill->migration, step->relation, fill->workers,
 							   migration_runner_pid(fill->migration));
 	vacuuming_start(&vacuuming, fill->migration, step);
-	SPI_commit();
+	transaction_commit();
 	run_batches(fill, step, run, throttle, vacuums ? &vacuuming : NULL);
 	step_run_end(run);
 	if (vacuums)
@@ -258,7 +258,7 @@ fill_run(Migration *migration, StepKind kind, int workers)
 	fill->kind = kind;
 	fill->workers = workers;
 	reopen_steps(migration, kind);
-	SPI_commit();
+	transaction_commit();
 	PG_ENSURE_ERROR_CLEANUP(end_workers, PointerGetDatum(fill));
 	{
 		start_workers(fill);

@@ -6,7 +6,6 @@
  */
 #include "postgres.h"
 
-#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -18,6 +17,7 @@
 #include "catalog/sync.h"
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/transaction.h"
 #include "core/authority.h"
 #include "ddl/health.h"
 #include "ddl/install.h"
@@ -196,7 +196,7 @@ run_steps(Migration *migration, int workers)
 	int64		quarantined;
 
 	begin_migrate(migration);
-	SPI_commit();
+	transaction_commit();
 	fill_run(migration, STEP_BACKFILL, workers);
 	quarantined = after_fill_run(migration);
 	build_run(migration, STEP_INDEX);
@@ -205,7 +205,7 @@ run_steps(Migration *migration, int workers)
 	build_run(migration, STEP_ANALYZE);
 	fill_run(migration, STEP_VERIFY, workers);
 	end_migrate(migration, started, quarantined);
-	SPI_commit();
+	transaction_commit();
 }
 
 void

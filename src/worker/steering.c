@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -16,6 +15,7 @@
 #include "core/clock.h"
 #include "core/lock.h"
 #include "core/settings.h"
+#include "core/transaction.h"
 #include "worker/process.h"
 #include "worker/steering.h"
 
@@ -71,9 +71,6 @@ may_go(const Migration *migration, int step_id, Throttle *throttle,
 	long		wait_ms = PAUSE_POLL_MS;
 	char	   *reason;
 
-	/* a row that others have written is no error; the first query settles it */
-	if (!FirstSnapshotSet)
-		settings_for_transaction("transaction_isolation", "read committed");
 	process_reload_settings();
 	migration_check_stop(migration);
 	check_rights(migration);
@@ -87,7 +84,7 @@ may_go(const Migration *migration, int step_id, Throttle *throttle,
 		step_set_waiting(step_id, reason, NULL);
 		*said = (reason != NULL);
 	}
-	SPI_commit();
+	transaction_commit();
 	if (reason == NULL)
 		return false;
 	*waited = true;

@@ -10,12 +10,12 @@
  */
 #include "postgres.h"
 
-#include "executor/spi.h"
 #include "utils/lsyscache.h"
 
 #include "catalog/migration_lock.h"
 #include "core/quoting.h"
 #include "core/settings.h"
+#include "core/transaction.h"
 #include "worker/blockers.h"
 #include "worker/command.h"
 #include "worker/vacuum.h"
@@ -74,7 +74,7 @@ watch(int pid, void *arg)
 	migration_check_stop(vacuuming->migration);
 	step_set_waiting(vacuuming->step->id, "VACUUM of the table",
 					 blockers_of(pid));
-	SPI_commit();
+	transaction_commit();
 }
 
 static void
@@ -86,11 +86,11 @@ vacuum(Vacuuming *vacuuming, bool gentle)
 	char	   *sql = psprintf("VACUUM (TRUNCATE false, SKIP_LOCKED, PARALLEL 0, PROCESS_TOAST false) %s",
 							   quoting_relation(step->relation));
 
-	SPI_commit();
+	transaction_commit();
 	error = command_run(vacuuming->migration, sql, step->relation, gentle,
 						watch, vacuuming);
 	step_set_waiting(step->id, NULL, NULL);
-	SPI_commit();
+	transaction_commit();
 	if (error == NULL)
 		return;
 	/* the fill can do without, so it goes on */
