@@ -130,13 +130,17 @@ run_portal(const Statement *statement)
 	PortalDrop(portal, false);
 }
 
-/* The event triggers of one event, restricted; of a table that has gone, none. */
+/*
+ * The event triggers of one event, restricted; of a table that has gone, none,
+ * nor of a command that has none on this server.
+ */
 static void
 fire(const Statement *statement, void (*event) (Node *))
 {
 	AuthorityScope scope;
 
-	if (!authority_enter_owner_of(&scope, statement->relid))
+	if (!command_tag_event_trigger_ok(CreateCommandTag(statement->raw->stmt)) ||
+		!authority_enter_owner_of(&scope, statement->relid))
 		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	event(statement->raw->stmt);

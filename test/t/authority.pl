@@ -133,6 +133,8 @@ wait_for_running($node, q(SELECT cardinality(workers) = 5 FROM tandem.progress W
 is(ask($of_mallory), 5, 'many workers of one migration are not more either');
 # a worker that ends, however it does, gives back what it had
 ask(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_tandem' AND usename = 'mallory'));
+# nor is it begun again meanwhile
+ask(q(SELECT tandem.cancel('m1')));
 wait_for_running($node, qq(SELECT ($of_mallory) = 0));
 ask(q(SELECT tandem.configure('m' || i, 'tandem.max_rows_per_second', NULL) FROM generate_series(1, 12) i));
 foreach my $i (2, 3)
