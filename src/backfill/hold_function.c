@@ -24,6 +24,7 @@
 #include "catalog/migration_rights.h"
 #include "core/authority.h"
 #include "core/compat.h"
+#include "core/quoting.h"
 #include "core/settings.h"
 
 #define HINT "Set tandem.hold_function to the name of a function without arguments that returns boolean or text, or to '' for none."
@@ -84,8 +85,8 @@ hold_function_owner(Oid funcid)
 	return owner;
 }
 
-static char *
-qualified_name(Oid funcid, const char *wanted)
+char *
+hold_function_name(Oid funcid, const char *wanted)
 {
 	char	   *schema = get_namespace_name(get_func_namespace(funcid));
 	char	   *name = get_func_name(funcid);
@@ -116,7 +117,7 @@ reason_of_result(const Hold *hold, Oid type, const char *function)
 static char *
 call_function(const Hold *hold, Oid funcid, MemoryContext caller)
 {
-	char	   *function = qualified_name(funcid, hold->name);
+	char	   *function = hold_function_name(funcid, hold->name);
 	char	   *reason = NULL;
 
 	SPI_connect();
@@ -132,12 +133,14 @@ call_function(const Hold *hold, Oid funcid, MemoryContext caller)
 	return reason;
 }
 
-/* Where a user's function fails must be told, whatever it says itself. */
+/*
+ * Where a user's function fails must be told, whatever it says itself.  The
+ * role's name is looked up before: after an error no catalog can be read.
+ */
 static void
-rethrow_named(MemoryContext context, const Hold *hold)
+rethrow_named(MemoryContext context, const Hold *hold, const char *role)
 {
 	ErrorData  *error;
-	char	   *role = GetUserNameFromId(hold->role, true);
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
@@ -149,7 +152,7 @@ rethrow_named(MemoryContext context, const Hold *hold)
 	if (error->hint == NULL &&
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
 		error->hint = psprintf("The function that tandem.hold_function names is called as role %s: fix it, or grant that role what it needs, or set tandem.hold_function to ''.",
-							   quote_identifier(role ? role : "?"));
+							   role);
 	ReThrowError(error);
 }
 
@@ -176,6 +179,14 @@ configured_hold(const Migration *migration, const RunControl *control,
 {
 	bool		gone = !OidIsValid(control->hold_by);
 
+	/* a dump that the owner of the database has loaded does not tell it */
+	if (control->hold_by_name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("it is not known who configured tandem.hold_function for migration \"%s\"",
+						migration->name),
+				 errdetail("The function has the rights of that role."),
+				 errhint(CONFIGURE_HINT, quote_literal_cstr(migration->name))));
 	if (gone || !migration_role_may_act(migration, control->hold_by))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -254,10 +265,12 @@ hold_function_reason(const Migration *migration, const RunControl *control,
 	MemoryContext caller = CurrentMemoryContext;
 	AuthorityScope scope;
 	Hold		hold;
+	const char *role;
 	char	   *volatile reason = NULL;
 
 	if (!find_hold(migration, control, relid, &hold))
 		return NULL;
+	role = quoting_role(hold.role);
 	authority_enter_role(&scope, hold.role, hold.search_path);
 	PG_TRY();
 	{
@@ -269,7 +282,7 @@ hold_function_reason(const Migration *migration, const RunControl *control,
 	}
 	PG_CATCH();
 	{
-		rethrow_named(caller, &hold);
+		rethrow_named(caller, &hold, role);
 	}
 	PG_END_TRY();
 	authority_leave(&scope);
