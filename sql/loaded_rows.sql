@@ -95,6 +95,14 @@ SELECT action FROM tandem.event WHERE migration = :last + 2;
 SET ROLE loading_owner;
 SELECT load_sync('migration', (:last + 2)::text);
 RESET ROLE;
+-- a hold function of nobody
+SELECT tandem.create_migration('held');
+SELECT tandem.sync_column('held', 'items', 'price', 'cents', 'price * 100');
+CREATE FUNCTION hold() RETURNS boolean LANGUAGE sql AS 'SELECT false';
+SELECT tandem.configure('held', 'tandem.hold_function', 'hold');
+UPDATE tandem.migration SET hold_by = NULL WHERE name = 'held';
+\set VERBOSITY default
+CALL tandem.migrate('held');
 \c postgres
 DROP DATABASE loaded_rows;
 DROP ROLE loading_owner, loading_other;
