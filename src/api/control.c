@@ -111,8 +111,7 @@ static const char *
 configure_hold(const Migration *migration, const char *value)
 {
 	Oid			funcid = hold_function_find(value);
-	const char *function = quote_qualified_identifier(get_namespace_name(get_func_namespace(funcid)),
-													  get_func_name(funcid));
+	const char *function = hold_function_name(funcid, value);
 
 	run_control_configure_hold(migration->id, function,
 							   hold_function_owner(funcid),

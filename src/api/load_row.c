@@ -15,17 +15,21 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/typcache.h"
+#include "utils/varlena.h"
 
+#include "catalog/migration_lock.h"
 #include "catalog/registry.h"
 #include "core/compat.h"
 #include "core/extension.h"
@@ -33,6 +37,7 @@
 #include "core/role_reference.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
+#include "core/subtransaction.h"
 
 #define HOLD_FUNCTION "tandem.hold_function"
 
@@ -103,9 +108,32 @@ take_own_name(LoadedRow *row, const char *column)
 										 CStringGetDatum(GetUserNameFromId(GetUserId(), false)));
 }
 
+/* Whether the server takes it; the caller tries it in a subtransaction. */
+static void
+try_setting(void *arg)
+{
+	const char **setting = arg;
+
+	(void) set_config_option(setting[0], setting[1], PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, false, 0, false);
+}
+
+static bool
+may_configure(const char *key, const JsonbValue *value)
+{
+	const char *name = settings_name_for_run(key);
+	const char *setting[2] = {name, NULL};
+
+	if (name == NULL || strcmp(name, key) != 0 ||
+		strcmp(name, HOLD_FUNCTION) == 0 || value->type != jbvString)
+		return false;
+	setting[1] = pnstrdup(value->val.string.val, value->val.string.len);
+	return subtransaction_try(try_setting, setting) == NULL;
+}
+
 /*
- * What tandem.configure could have stored: names as it spells them, and no hold
- * function, whose rights are not known here.
+ * What tandem.configure could have stored: names as it spells them, values that
+ * they accept, and no hold function, whose rights are not known here.
  */
 static Datum
 settings_to_load(Datum value)
@@ -114,6 +142,7 @@ settings_to_load(Datum value)
 	JsonbIterator *it;
 	JsonbIteratorToken token;
 	JsonbValue	item;
+	char	   *key = NULL;
 
 	if (!JB_ROOT_IS_OBJECT(settings))
 		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
@@ -121,15 +150,9 @@ settings_to_load(Datum value)
 	it = JsonbIteratorInit(&settings->root);
 	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
 	{
-		char	   *key;
-		const char *name;
-
-		if (token != WJB_KEY)
-			continue;
-		key = pnstrdup(item.val.string.val, item.val.string.len);
-		name = settings_name_for_run(key);
-		if (name == NULL || strcmp(name, key) != 0 ||
-			strcmp(name, HOLD_FUNCTION) == 0)
+		if (token == WJB_KEY)
+			key = pnstrdup(item.val.string.val, item.val.string.len);
+		else if (token == WJB_VALUE && !may_configure(key, &item))
 			value = DirectFunctionCall2(jsonb_delete, value,
 										CStringGetTextDatum(key));
 	}
@@ -148,63 +171,154 @@ check_run(LoadedRow *row)
 	forget_value(row, "hold_by");
 	forget_value(row, "hold_owner");
 	forget_value(row, "hold_path");
+	forget_value(row, "maintenance_work_mem");
+	forget_value(row, "max_parallel_maintenance_workers");
 	if (background >= 0)
 		row->values[background] = BoolGetDatum(false);
 	if (settings >= 0)
 		row->values[settings] = settings_to_load(row->values[settings]);
 }
 
+/* False: it is not there. */
+static bool
+check_relation(Oid relid, bool view)
+{
+	char	   *name = get_rel_name(relid);
+	char		kind = get_rel_relkind(relid);
+
+	if (name == NULL)
+		return false;
+	if (!compat_is_table_owner(relid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of relation \"%s\" to load what pg_tandem knows of it",
+						name),
+				 errhint("Restore as a superuser, or with --no-owner as the role that is to own the tables.")));
+	if (view ? kind != RELKIND_VIEW
+		: kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a %s", name, view ? "view" : "table"),
+				 errhint("Load rows that pg_dump has written.")));
+	return true;
+}
+
+/* Those that are there. */
+static Datum
+check_relations_of_array(Datum array)
+{
+	ArrayType  *given = DatumGetArrayTypeP(array);
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	int			left = 0;
+
+	deconstruct_array(given, REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i] && check_relation(DatumGetObjectId(elements[i]), false))
+			elements[left++] = elements[i];
+	}
+	return PointerGetDatum(construct_array(elements, left, REGCLASSOID,
+										   sizeof(Oid), true, TYPALIGN_INT));
+}
+
 /*
- * Tables and views must be the user's own.  False: one of them is not there, and
- * so the row says nothing.
+ * Tables and views must be the user's own.  False: the one that the row is of
+ * is not there, and so the row says nothing.
  */
 static bool
-check_relations(const LoadedRow *row)
+check_relations(LoadedRow *row)
 {
 	for (int i = 0; i < row->desc->natts; i++)
 	{
-		Oid			relid;
-		char	   *name;
+		Form_pg_attribute att = TupleDescAttr(row->desc, i);
 
-		if (TupleDescAttr(row->desc, i)->atttypid != REGCLASSOID || row->nulls[i])
+		if (row->nulls[i])
 			continue;
-		relid = DatumGetObjectId(row->values[i]);
-		name = get_rel_name(relid);
-		if (name == NULL)
+		if (att->atttypid == REGCLASSARRAYOID)
+			row->values[i] = check_relations_of_array(row->values[i]);
+		else if (att->atttypid == REGCLASSOID &&
+				 !check_relation(DatumGetObjectId(row->values[i]),
+								 strcmp(NameStr(att->attname), "view") == 0))
 			return false;
-		if (!compat_is_table_owner(relid, GetUserId()))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("must be owner of relation \"%s\" to load what pg_tandem knows of it",
-							name),
-					 errhint("Restore as a superuser, or with --no-owner as the role that is to own the tables.")));
 	}
 	return true;
 }
 
-/* A migration that is there already must not get a part of somebody else. */
+/* A list of names, as SET search_path takes it. */
+static void
+check_path_of_names(const LoadedRow *row)
+{
+	int			i = value_of(row, "search_path");
+	char	   *path;
+	List	   *names;
+
+	if (i < 0)
+		return;
+	path = TextDatumGetCString(row->values[i]);
+	if (SplitIdentifierString(pstrdup(path), ',', &names))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid search_path: \"%s\"", path),
+			 errdetail("List syntax is invalid."),
+			 errhint("Load rows that pg_dump has written.")));
+}
+
+typedef enum Creator
+{
+	CREATOR_NONE,				/* there is no such migration */
+	CREATOR_OWN,
+	CREATOR_OTHER
+} Creator;
+
+static Creator
+creator_of(int migration)
+{
+	Oid			user = GetUserId();
+	TandemQuery query;
+	Creator		creator = CREATOR_NONE;
+
+	query_begin(&query);
+	query_int(&query, migration);
+	query_oid(&query, user);
+	if (query_run_latest(&query,
+						 "SELECT pg_has_role($2, tandem.role_of(m.created_by), 'USAGE') IS TRUE "
+						 "FROM tandem.migration m WHERE m.id = $1") > 0)
+		creator = query_get_bool(0, 1) ? CREATOR_OWN : CREATOR_OTHER;
+	query_end(&query);
+	return creator;
+}
+
+/*
+ * A migration that is there already must not get a part of somebody else.  One
+ * that is not there may be loaded later, by another job of pg_restore; if it is
+ * created instead, it begins without what was loaded: see
+ * migration_begin_empty.
+ */
 static void
 check_migration(const LoadedRow *row)
 {
 	int			i = value_of(row, "migration");
-	Oid			user = GetUserId();
-	TandemQuery query;
-	bool		others;
+	int			migration;
+	Creator		creator;
 
 	if (i < 0)
 		return;
-	query_begin(&query);
-	query_int(&query, DatumGetInt32(row->values[i]));
-	query_oid(&query, user);
-	others = query_run_latest(&query,
-							  "SELECT FROM tandem.migration m WHERE m.id = $1 "
-							  "AND pg_has_role($2, tandem.role_of(m.created_by), 'USAGE') IS NOT TRUE") > 0;
-	query_end(&query);
-	if (others)
+	migration = DatumGetInt32(row->values[i]);
+	creator = creator_of(migration);
+	if (creator == CREATOR_NONE)
+	{
+		/* who is creating it is waited for */
+		migration_lock_load();
+		creator = creator_of(migration);
+	}
+	if (creator == CREATOR_OTHER)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for migration %d",
-						DatumGetInt32(row->values[i])),
+				 errmsg("permission denied for migration %d", migration),
 				 errdetail("It was created by another role."),
 				 errhint("Restore into a database that has no migrations yet.")));
 }
@@ -244,6 +358,7 @@ check_row(Relation rel, HeapTuple tuple)
 	if (!check_relations(&row))
 		return NULL;
 	check_migration(&row);
+	check_path_of_names(&row);
 	take_own_role(&row, "created_by");
 	take_own_role(&row, "paused_by");
 	take_own_name(&row, "done_by");

@@ -24,6 +24,7 @@
 #include "catalog/migration_rights.h"
 #include "core/authority.h"
 #include "core/compat.h"
+#include "core/quoting.h"
 #include "core/settings.h"
 
 #define HINT "Set tandem.hold_function to the name of a function without arguments that returns boolean or text, or to '' for none."
@@ -85,8 +86,8 @@ hold_function_owner(Oid funcid)
 	return owner;
 }
 
-static char *
-qualified_name(Oid funcid, const char *wanted)
+char *
+hold_function_name(Oid funcid, const char *wanted)
 {
 	char	   *schema = get_namespace_name(get_func_namespace(funcid));
 	char	   *name = get_func_name(funcid);
@@ -117,7 +118,7 @@ reason_of_result(const Hold *hold, Oid type, const char *function)
 static char *
 call_function(const Hold *hold, Oid funcid, MemoryContext caller)
 {
-	char	   *function = qualified_name(funcid, hold->name);
+	char	   *function = hold_function_name(funcid, hold->name);
 	char	   *reason = NULL;
 
 	SPI_connect();
@@ -133,7 +134,10 @@ call_function(const Hold *hold, Oid funcid, MemoryContext caller)
 	return reason;
 }
 
-/* Where a user's function fails must be told, whatever it says itself. */
+/*
+ * Where a user's function fails must be told, whatever it says itself.  The
+ * role's name is looked up before: after an error no catalog can be read.
+ */
 static void
 rethrow_named(MemoryContext context, const Hold *hold)
 {
@@ -176,6 +180,14 @@ configured_hold(const Migration *migration, const RunControl *control,
 {
 	bool		gone = !OidIsValid(control->hold_by);
 
+	/* a dump that the owner of the database has loaded does not tell it */
+	if (control->hold_by_name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("it is not known who configured tandem.hold_function for migration \"%s\"",
+						migration->name),
+				 errdetail("The function has the rights of that role."),
+				 errhint(CONFIGURE_HINT, quote_literal_cstr(migration->name))));
 	if (gone || !migration_role_may_act(migration, control->hold_by))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

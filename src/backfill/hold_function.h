@@ -18,6 +18,12 @@ extern Oid	hold_function_find(const char *name);
 extern Oid	hold_function_owner(Oid funcid);
 
 /*
+ * Its name with its schema, quoted, palloc'd; wanted is what it was asked for
+ * by.  Errors: it was dropped meanwhile.
+ */
+extern char *hold_function_name(Oid funcid, const char *wanted);
+
+/*
  * Why tandem.hold_function, of the migration or else of the session, wants the
  * fill of a table to hold, as text for people, palloc'd; NULL: it does not, or
  * there is none.  It has the rights of who configured it, in a

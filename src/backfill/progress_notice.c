@@ -69,6 +69,7 @@ progress_notice(ProgressNotice *notice, Step *step, const char *waiting)
 	double		elapsed = seconds_since(notice->started);
 	int64		left;
 	int64		worked;
+	const char *blockers;
 
 	if (!is_time(notice))
 		return;
@@ -79,6 +80,7 @@ progress_notice(ProgressNotice *notice, Step *step, const char *waiting)
 	if (notice->left_before < left)
 		notice->left_before = step->blocks_total;
 	worked = notice->left_before - left;
+	blockers = waiting ? lock_describe_marks(waiting) : "";
 	ereport(NOTICE,
 			(errmsg("%-8s %s %s %11s rows %9.0f rows/s, %s left%s%s",
 					step_kind_name(step->kind), get_rel_name(step->relation),
@@ -89,7 +91,7 @@ progress_notice(ProgressNotice *notice, Step *step, const char *waiting)
 					(step->rows_done - notice->rows_before) / elapsed,
 					worked > 0 ? time_text(elapsed * left / worked) : "?",
 					waiting ? "; " : "",
-					waiting ? lock_describe_marks(waiting) : "")));
+					blockers)));
 }
 
 void
@@ -99,13 +101,15 @@ progress_notice_statement(ProgressNotice *notice, Step *step,
 {
 	if (!is_time(notice))
 		return;
+	if (blockers)
+		blockers = lock_describe_marks(blockers);
 	ereport(NOTICE,
 			(errmsg("%-8s %s%s%s%s%s%s%s", step_kind_name(step->kind), doing,
 					total > 0 ? " " : "",
 					total > 0 ? bar((double) done / total) : "",
 					phase ? ", " : "", phase ? phase : "",
 					blockers ? "; waits for " : "",
-					blockers ? lock_describe_marks(blockers) : "")));
+					blockers ? blockers : "")));
 }
 
 void

@@ -16,6 +16,7 @@
 #include "utils/snapmgr.h"
 
 #include "catalog/migration.h"
+#include "catalog/migration_forget.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
 #include "catalog/registry.h"
@@ -319,11 +320,13 @@ creating_transaction(const char *name)
 static void
 creation_in_way(const char *name, TransactionId xid)
 {
+	char	   *other = lock_describe_transaction(xid);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("migration \"%s\" is being created by another session",
 					name),
-			 errdetail("In the way: %s.", lock_describe_transaction(xid)),
+			 errdetail("In the way: %s.", other),
 			 errhint("Let that session end its transaction, or choose another name.")));
 }
 
@@ -396,6 +399,7 @@ insert_new(const char *name, int release, const char *comment, int64 give_up)
 	if (!insert_alone(&creation, give_up))
 		return NULL;
 	migration = read_migration(name);
+	migration_begin_empty(migration);
 	record_event(migration, "create", NULL, phase_name(PHASE_EXPAND), comment,
 				 0);
 	return migration;

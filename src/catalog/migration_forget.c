@@ -7,6 +7,7 @@
 #include "access/xact.h"
 
 #include "catalog/migration_forget.h"
+#include "catalog/migration_lock.h"
 #include "core/query.h"
 #include "core/settings.h"
 
@@ -31,13 +32,54 @@ delete_steps(int id)
 }
 
 static void
-delete_whole(int id)
+delete_parts(int id)
 {
 	migration_forget_rows(id);
 	delete_steps(id);
 	delete_of_migration(id, "DELETE FROM tandem.owned_column WHERE migration = $1");
 	delete_of_migration(id, "DELETE FROM tandem.sync WHERE migration = $1");
+}
+
+static void
+delete_whole(int id)
+{
+	delete_parts(id);
 	delete_of_migration(id, "DELETE FROM tandem.migration WHERE id = $1");
+}
+
+static bool
+has_parts(int id)
+{
+	TandemQuery query;
+	bool		found;
+
+	query_begin(&query);
+	query_int(&query, id);
+	found = query_run_latest(&query,
+							 "SELECT FROM tandem.sync WHERE migration = $1 "
+							 "UNION ALL SELECT FROM tandem.owned_column WHERE migration = $1 "
+							 "UNION ALL SELECT FROM tandem.step WHERE migration = $1 "
+							 "UNION ALL SELECT FROM tandem.event WHERE migration = $1 LIMIT 1") > 0;
+	query_end(&query);
+	return found;
+}
+
+void
+migration_begin_empty(const Migration *migration)
+{
+	migration_lock_new();
+	if (!has_parts(migration->id))
+		return;
+	delete_parts(migration->id);
+	delete_of_migration(migration->id,
+						"DELETE FROM tandem.event WHERE migration = $1");
+	/* a transaction with an older snapshot deletes what it sees */
+	if (has_parts(migration->id))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("rows of a migration with the number of migration \"%s\" have been loaded meanwhile",
+						migration->name),
+				 errhint("Call it again in a new transaction.")));
 }
 
 /* Until the end of the transaction, against migration_forget_old. */

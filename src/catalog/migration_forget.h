@@ -20,6 +20,13 @@
 extern void migration_forget(const Migration *migration);
 
 /*
+ * Of a migration that this transaction has created: removes whatever stands
+ * under its number, which the owner of the database may have loaded before
+ * there was a migration (see api/load_row.c), and keeps more from coming.
+ */
+extern void migration_begin_empty(const Migration *migration);
+
+/*
  * tandem.forget_after: of migrations that ended that long ago it removes the
  * aborted, and of the others the steps that have no definition.  Waits for
  * nobody.

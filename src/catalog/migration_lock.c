@@ -34,6 +34,7 @@ typedef enum MigrationLock
 	LOCK_RETRY = 5,				/* objid: id of the migration */
 	LOCK_START = 6,				/* objid: id of the migration; session lock */
 	LOCK_CREATION = 7,			/* objid: hash of the name; for a moment */
+	LOCK_LOADING = 8,			/* objid: 0 */
 } MigrationLock;
 
 #define RUNNER_POLL_MS 200
@@ -63,17 +64,19 @@ void
 migration_lock_change(const Migration *migration)
 {
 	LOCKTAG		tag;
+	char	   *holders;
 
 	extension_refuse_upgrade();
 	set_lock_tag(&tag, LOCK_CHANGE, migration->id);
-	if (!lock_wait(&tag, ExclusiveLock, lock_retry_ms()))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("migration \"%s\" is being changed by another session",
-						migration->name),
-				 errdetail("In the way: %s.",
-						   lock_describe_tag_holders(&tag, ExclusiveLock)),
-				 errhint("Let that session commit, then look at: SELECT * FROM tandem.migrations;")));
+	if (lock_wait(&tag, ExclusiveLock, lock_retry_ms()))
+		return;
+	holders = lock_describe_tag_holders(&tag, ExclusiveLock);
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("migration \"%s\" is being changed by another session",
+					migration->name),
+			 errdetail("In the way: %s.", holders),
+			 errhint("Let that session commit, then look at: SELECT * FROM tandem.migrations;")));
 }
 
 /* lock_wait has left the lock with the transaction, not with the statement. */
@@ -112,6 +115,38 @@ migration_unlock_creation(const char *name)
 
 	set_creation_tag(&tag, name);
 	(void) LockRelease(&tag, ExclusiveLock, false);
+}
+
+/* Most often nobody is in the way, and no subtransaction is needed to wait. */
+static void
+lock_loading(LOCKMODE mode, const char *doing)
+{
+	LOCKTAG		tag;
+	char	   *holders;
+
+	set_lock_tag(&tag, LOCK_LOADING, 0);
+	if (LockAcquire(&tag, mode, false, true) != LOCKACQUIRE_NOT_AVAIL ||
+		lock_wait(&tag, mode, lock_retry_ms()))
+		return;
+	holders = lock_describe_tag_holders(&tag, mode);
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("another session %s", doing),
+			 errdetail("In the way: %s.", holders),
+			 errhint("Let that session end its transaction, then call this again.")));
+}
+
+/* Any number of sessions load rows, and any number create migrations. */
+void
+migration_lock_load(void)
+{
+	lock_loading(ShareLock, "is creating a migration");
+}
+
+void
+migration_lock_new(void)
+{
+	lock_loading(RowExclusiveLock, "is loading rows of migrations that do not exist");
 }
 
 int
@@ -268,6 +303,7 @@ migration_stop_runner(const Migration *migration, int timeout_ms)
 {
 	LOCKTAG		stop;
 	LOCKTAG		runner;
+	int			pid;
 
 	set_lock_tag(&stop, LOCK_STOP, migration->id);
 	set_lock_tag(&runner, LOCK_RUNNER, migration->id);
@@ -277,12 +313,13 @@ migration_stop_runner(const Migration *migration, int timeout_ms)
 		migration_wait_for_workers(migration, timeout_ms);
 		return;
 	}
+	pid = migration_runner_pid(migration);
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("migration \"%s\" is running by pid %d and did not stop within %d s",
-					migration->name, migration_runner_pid(migration), timeout_ms / 1000),
+					migration->name, pid, timeout_ms / 1000),
 			 errhint("Cancel it with pg_cancel_backend(%d), then call this again.",
-					 migration_runner_pid(migration))));
+					 pid)));
 }
 
 /* The runner that this worker has joined; 0: it is no worker. */

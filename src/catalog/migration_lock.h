@@ -28,6 +28,14 @@ extern void migration_unlock_change(const Migration *migration);
 extern void migration_lock_creation(const char *name);
 extern void migration_unlock_creation(const char *name);
 
+/*
+ * Until the end of the transaction: who loads rows of migrations that do not
+ * exist, and who creates migrations, keep each other out, each waiting for
+ * tandem.lock_retry_time; then ERRCODE_LOCK_NOT_AVAILABLE.
+ */
+extern void migration_lock_load(void);
+extern void migration_lock_new(void);
+
 /* The process that runs it, or 0. */
 extern int	migration_runner_pid(const Migration *migration);
 

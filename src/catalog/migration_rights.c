@@ -177,8 +177,11 @@ hint_for_repeat(const Migration *migration)
 void
 migration_check_repeat(const Migration *migration)
 {
+	const char *hint;
+
 	if (may_repeat(migration))
 		return;
+	hint = hint_for_repeat(migration);
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
 			 errmsg("migration \"%s\" already exists and belongs to another role",
@@ -188,5 +191,5 @@ migration_check_repeat(const Migration *migration)
 						 migration->created_by,
 						 GetUserNameFromId(GetUserId(), false))
 			 : errdetail("The role that created it is gone."),
-			 errhint("%s", hint_for_repeat(migration))));
+			 errhint("%s", hint)));
 }

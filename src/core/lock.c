@@ -263,6 +263,7 @@ static void
 fail_to_lock(Oid relid, LOCKMODE mode)
 {
 	char	   *name = get_rel_name(relid);
+	char	   *blockers;
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
@@ -271,11 +272,12 @@ fail_to_lock(Oid relid, LOCKMODE mode)
 	last_blockers = NULL;
 	last_blockers = MemoryContextStrdup(TopMemoryContext,
 										marks_of_tag_holders(&tag, mode));
+	blockers = lock_describe_marks(last_blockers);
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("could not lock table \"%s\" within %d s",
 					name ? name : "(dropped)", setting_lock_retry_time),
-			 errdetail(BEFORE_BLOCKERS "%s.", lock_describe_marks(last_blockers)),
+			 errdetail(BEFORE_BLOCKERS "%s.", blockers),
 			 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), and call it again; nothing was changed.")));
 }
 

@@ -226,9 +226,9 @@ index_definition_check(Oid relid, IndexStmt *stmt, const char *source)
 	}
 	PG_CATCH();
 	{
-		rethrow_with_hint(caller, geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE
-						  ? "Grant that right to the owner of the table, who builds the index."
-						  : "Correct the definition: the server does not take it for this table.");
+		rethrow_with_hints(caller,
+						   "Correct the definition: the server does not take it for this table.",
+						   "Grant that right to the owner of the table, who builds the index.");
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;

@@ -177,10 +177,15 @@ survey(Survey *s, Oid table, Oid index)
 static BuildResult
 drop_left_over(const Step *step, const FoundIndex *found, BuildPiece *piece)
 {
+	char	   *table = get_rel_name(found->table);
+
+	/* another session has dropped it meanwhile */
+	if (table == NULL)
+		return BUILD_AGAIN;
 	piece->relation = found->table;
 	piece->doing = psprintf("dropping invalid index %s of partitioned table %s",
 							quote_identifier(found->name),
-							quote_identifier(get_rel_name(found->table)));
+							quote_identifier(table));
 	lock_relations(list_make1_oid(found->table), AccessExclusiveLock);
 	if (get_rel_name(found->table) &&
 		index_find(step, found->table, found->name).state == FOUND_INVALID)

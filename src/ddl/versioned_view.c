@@ -189,7 +189,7 @@ open_schema(const Wanted *wanted)
 static void
 make_view(const Wanted *wanted, ReleaseView *view, bool replace, List **grants)
 {
-	char	   *name = view ? get_rel_name(view->view)
+	char	   *name = view ? quoting_raw_name(view->view)
 	: pstrdup(RelationGetRelationName(wanted->rel));
 	char	   *qualified = quote_qualified_identifier(get_namespace_name(wanted->schema),
 													   name);

@@ -49,7 +49,14 @@ schema_owner(Oid schema)
 static char *
 quoted_name(Oid schema)
 {
-	return pstrdup(quote_identifier(get_namespace_name(schema)));
+	char	   *name = get_namespace_name(schema);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("schema with OID %u does not exist", schema),
+				 errhint("It was dropped meanwhile: call it again.")));
+	return pstrdup(quote_identifier(name));
 }
 
 static char *

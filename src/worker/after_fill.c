@@ -88,15 +88,16 @@ static void
 fail_piece(const Piece *piece, ErrorData *error, int seconds)
 {
 	char	   *name = get_rel_name(piece->relation);
+	char	   *blockers;
 
 	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
 		ReThrowError(error);
+	blockers = lock_describe_marks(lock_blockers_of(error));
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("could not lock table \"%s\" or a view of it within %d s",
 					name ? name : "(dropped)", seconds),
-			 errdetail("In the way: %s.",
-					   lock_describe_marks(lock_blockers_of(error))),
+			 errdetail("In the way: %s.", blockers),
 			 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), then run CALL tandem.migrate(%s) again; completed work is kept.",
 					 quote_literal_cstr(piece->migration->name))));
 }

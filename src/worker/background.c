@@ -94,12 +94,28 @@ try_run(const ProcessOrder *order, long pause)
 	{
 		MemoryContextSwitchTo(TopMemoryContext);
 		error = CopyErrorData();
-		EmitErrorReport();
 		FlushErrorState();
 		session_abort();
 	}
 	PG_END_TRY();
 	return error;
+}
+
+/* In the server's log, as an error that nobody has caught. */
+static void
+log_error(ErrorData *error)
+{
+	PG_TRY();
+	{
+		ReThrowError(error);
+	}
+	PG_CATCH();
+	{
+		EmitErrorReport();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(TopMemoryContext);
 }
 
 /* Notes the error; true: the run is to be tried again. */
@@ -144,25 +160,24 @@ keeps_quota(const ProcessOrder *order)
 	return kept;
 }
 
-/* The worker. */
-void
-tandem_runner_main(Datum argument)
+static void
+run_again(const ProcessOrder *order)
 {
-	ProcessOrder order;
 	long		pause = 0;
 
-	process_begin(&order);
 	for (;;)
 	{
 		int64		begun = clock_now();
-		ErrorData  *error = try_run(&order, pause);
+		ErrorData  *error = try_run(order, pause);
 
-		if (error == NULL ||
-			(error->sqlerrcode == ERRCODE_OBJECT_IN_USE &&
-			 runs_elsewhere(order.migration_id)))
+		if (error == NULL || process_extension_is_gone())
 			return;
-		if (!note_error(order.migration_id, error) ||
-			!keeps_quota(&order))
+		log_error(error);
+		if (error->sqlerrcode == ERRCODE_OBJECT_IN_USE &&
+			runs_elsewhere(order->migration_id))
+			return;
+		if (!note_error(order->migration_id, error) ||
+			!keeps_quota(order))
 			return;
 		FreeErrorData(error);
 		/* who got far before this error does not wait long for it */
@@ -170,6 +185,13 @@ tandem_runner_main(Datum argument)
 			pause = 0;
 		pause = pause == 0 ? FIRST_PAUSE_MS : Min(pause * 2, LONGEST_PAUSE_MS);
 	}
+}
+
+/* The worker. */
+void
+tandem_runner_main(Datum argument)
+{
+	process_run(run_again);
 }
 
 /* It is asked again at each start: roles and owners may have changed since. */

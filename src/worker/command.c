@@ -81,32 +81,29 @@ note_error(CommandSegment *segment)
 	segment->state = COMMAND_FAILED;
 }
 
-/* The worker. */
-void
-tandem_command_main(Datum argument)
+static void
+run_command(const ProcessOrder *order)
 {
-	ProcessOrder order;
 	dsm_segment *memory;
 	CommandSegment *segment;
 	bool		joined;
 
-	process_begin(&order);
-	memory = dsm_attach(order.segment);
+	memory = dsm_attach(order->segment);
 	if (memory == NULL)
 		return;					/* who wanted it has gone */
 	segment = dsm_segment_address(memory);
 	segment->state = COMMAND_STARTED;
 	StartTransactionCommand();
-	joined = migration_join_workers(order.migration_id, order.runner);
+	joined = migration_join_workers(order->migration_id, order->runner);
 	CommitTransactionCommand();
 	if (!joined)
 		return;					/* who wanted it has gone, or is to */
-	if (order.gentle)
+	if (order->gentle)
 		SetConfigOption("vacuum_cost_delay", GENTLE_COST_DELAY, PGC_USERSET,
 						PGC_S_OVERRIDE);
 	PG_TRY();
 	{
-		top_level_run(segment->statement, order.relation);
+		top_level_run(segment->statement, order->relation);
 		segment->state = COMMAND_DONE;
 	}
 	PG_CATCH();
@@ -114,6 +111,13 @@ tandem_command_main(Datum argument)
 		note_error(segment);
 	}
 	PG_END_TRY();
+}
+
+/* The worker. */
+void
+tandem_command_main(Datum argument)
+{
+	process_run(run_command);
 }
 
 static void

@@ -178,23 +178,27 @@ reopen_steps(const Migration *migration, StepKind kind)
 	step_forget_errors(migration->id, kind);
 }
 
+static void
+join_fill(const ProcessOrder *order)
+{
+	Fill		fill = {0};
+
+	session_begin();
+	if (migration_join_workers(order->migration_id, order->runner))
+		fill.migration = migration_by_id(order->migration_id);
+	fill.kind = (StepKind) order->step_kind;
+	fill.worker = order->worker;
+	fill.workers = order->workers;
+	if (fill.migration)
+		run_steps(&fill);
+	session_end();
+}
+
 /* A worker other than the runner. */
 void
 tandem_fill_main(Datum argument)
 {
-	ProcessOrder order;
-	Fill		fill = {0};
-
-	process_begin(&order);
-	session_begin();
-	if (migration_join_workers(order.migration_id, order.runner))
-		fill.migration = migration_by_id(order.migration_id);
-	fill.kind = (StepKind) order.step_kind;
-	fill.worker = order.worker;
-	fill.workers = order.workers;
-	if (fill.migration)
-		run_steps(&fill);
-	session_end();
+	process_run(join_fill);
 }
 
 static void

@@ -149,17 +149,11 @@ resume(void *arg)
 				 errhint(PROCESS_NONE_FREE_HINT, max_worker_processes)));
 }
 
-/*
- * The worker of one database, with the rights of the bootstrap superuser: it
- * only starts runners, which have the rights of the migration's role.
- */
-void
-tandem_resume_main(Datum argument)
+static void
+resume_all(const ProcessOrder *order)
 {
-	ProcessOrder order;
 	ListCell   *lc;
 
-	process_begin(&order);
 	session_begin();
 	if (OidIsValid(extension_schema()))
 	{
@@ -174,4 +168,14 @@ tandem_resume_main(Datum argument)
 		migration_forget_old();
 	}
 	session_end();
+}
+
+/*
+ * The worker of one database, with the rights of the bootstrap superuser: it
+ * only starts runners, which have the rights of the migration's role.
+ */
+void
+tandem_resume_main(Datum argument)
+{
+	process_run(resume_all);
 }

@@ -216,8 +216,11 @@ take_build_settings(const ProcessOrder *order)
 					PGC_USERSET, PGC_S_SESSION);
 }
 
-void
-process_begin(ProcessOrder *order)
+/* The schema of the extension that there was when the process began. */
+static Oid	schema_at_begin = InvalidOid;
+
+static void
+begin_process(ProcessOrder *order)
 {
 	memcpy(order, MyBgworkerEntry->bgw_extra, sizeof(ProcessOrder));
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -238,10 +241,50 @@ process_begin(ProcessOrder *order)
 							PGC_S_SESSION);
 	}
 	take_build_settings(order);
+	schema_at_begin = extension_schema();
 	CommitTransactionCommand();
 	/* between transactions: it outlives the abort of any of them */
 	if (order->borrowed)
 		authority_borrow_session(order->role);
+}
+
+bool
+process_extension_is_gone(void)
+{
+	bool		gone;
+
+	StartTransactionCommand();
+	gone = !OidIsValid(schema_at_begin) ||
+		extension_schema() != schema_at_begin;
+	CommitTransactionCommand();
+	if (gone)
+		ereport(DEBUG1,
+				(errmsg_internal("extension pg_tandem was dropped: nothing is left to do")));
+	return gone;
+}
+
+void
+process_run(void (*work) (const ProcessOrder *order))
+{
+	ProcessOrder order;
+
+	begin_process(&order);
+	PG_TRY();
+	{
+		work(&order);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(TopMemoryContext);
+		error = CopyErrorData();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		if (!process_extension_is_gone())
+			ReThrowError(error);
+	}
+	PG_END_TRY();
 }
 
 void

@@ -67,10 +67,18 @@ extern BackgroundWorkerHandle *process_start(const char *function,
 	"Of a role that is not superuser tandem.max_workers_per_role limits them, too."
 
 /*
- * First thing in a worker: signals, connection, role, and settings that role or
- * database may have but that are wrong for long work.
+ * All of a worker: signals, connection, role, and settings that role or database
+ * may have but that are wrong for long work; then its work.  An error of that
+ * goes to the server's log, and ends the process; but where the extension was
+ * dropped meanwhile there is nothing to do and nothing to say.
  */
-extern void process_begin(ProcessOrder *order);
+extern void process_run(void (*work) (const ProcessOrder *order));
+
+/*
+ * Outside a transaction: whether the extension that was there when the process
+ * began has been dropped, or made anew, since.
+ */
+extern bool process_extension_is_gone(void);
 
 /* Reads the configuration again if somebody asked to. */
 extern void process_reload_settings(void);

@@ -45,6 +45,7 @@ static void
 repair_sync(Migration *migration, SyncRule *rule)
 {
 	char	   *problem = exists(rule->relation) ? sync_problem(rule) : NULL;
+	char	   *left;
 	ListCell   *lc;
 
 	if (problem == NULL)
@@ -58,12 +59,13 @@ repair_sync(Migration *migration, SyncRule *rule)
 	foreach(lc, table_leaves(rule->relation))
 		step_restart(migration->id, lfirst_oid(lc));
 	sync_install(rule->relation);
-	if (sync_problem(rule) != NULL)
+	left = sync_problem(rule);
+	if (left != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("sync of table \"%s\" is broken",
 						get_rel_name(rule->relation)),
-				 errdetail("%s.", sync_problem(rule)),
+				 errdetail("%s.", left),
 				 errhint("Fix it, then run CALL tandem.migrate(%s) again.",
 						 quote_literal_cstr(migration->name))));
 	migration_record(migration, "repair", problem, 0);
@@ -166,16 +168,20 @@ end_migrate(Migration *migration, int64 started, int64 quarantined)
 	/* partitions may have been detached or dropped meanwhile */
 	step_keep_only(migration->id, leaves_of_migration(migration));
 	if (!step_all_done(migration->id))
+	{
+		bool		one_way = has_one_way(migration);
+
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("verify of migration \"%s\" found rows that are not right",
 						migration->name),
 				 errdetail("Everything that was filled is kept.%s",
-						   has_one_way(migration)
+						   one_way
 						   ? " A one-way sync cannot tell a row whose new column was written on its own: if these are such rows, contract with force => true."
 						   : ""),
 				 errhint("See which: SELECT * FROM tandem.verify(%s); fix the rows or the sync, then call tandem.migrate again.",
 						 quote_literal_cstr(migration->name))));
+	}
 	migration_act(migration, ACTION_FINISH, NULL, started);
 	run_control_end_background(migration->id);
 	if (quarantined > 0)

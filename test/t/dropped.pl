@@ -1,0 +1,75 @@
+# The extension is dropped, and made anew, while workers are at work for it: they end, and say nothing.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PostgreSQL::Test::Utils;
+use TandemTest;
+use Test::More;
+
+my $node = new_server('main', conf => <<'CONF');
+shared_preload_libraries = 'pg_tandem'
+tandem.launcher_interval = 1
+max_worker_processes = 16
+tandem.max_rows_per_second = 2000
+tandem.batch_target = '1ms'
+log_statement = none
+CONF
+
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+
+my $workers = q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_tandem' AND datname IS NOT NULL);
+
+# What workers have said, but that a runner that ends has ended its own.
+sub complaints
+{
+	return join "\n", grep { !/terminating background worker/ && /\[\d+\] (?:pg_tandem )?(?:ERROR|FATAL|PANIC):/ } split /\n/, slurp_file($node->logfile);
+}
+
+sql('CREATE TABLE items (id int PRIMARY KEY, price int); INSERT INTO items SELECT i, i FROM generate_series(1, 50000) i');
+foreach my $round (1 .. 6)
+{
+	sql(<<'SQL');
+BEGIN;
+SELECT tandem.create_migration('m');
+SELECT tandem.add_column('m', 'items', 'cents', 'bigint');
+SELECT tandem.sync_column('m', 'items', 'price', 'cents', 'price * 100::bigint');
+COMMIT;
+SQL
+	sql(q(CALL tandem.migrate('m', background => true, workers => 2)));
+	wait_for_running($node, q(SELECT coalesce(bool_or(rows_filled > 0), false) FROM tandem.progress WHERE migration = 'm' AND step = 'backfill'));
+	# half of the times another one is there when they look
+	sql('SET client_min_messages = error; BEGIN; DROP EXTENSION pg_tandem CASCADE; ' . ($round % 2 ? 'CREATE EXTENSION pg_tandem; ' : '') . 'COMMIT');
+	wait_for_running($node, "SELECT ($workers) = 0");
+	sql('CREATE EXTENSION pg_tandem') unless $round % 2;
+	sql('ALTER TABLE items DROP COLUMN cents');
+}
+is(complaints(), '', 'workers of a dropped extension end without an error');
+
+# The launcher's worker has looked for the extension, and then it is dropped.
+sql(q(SELECT tandem.create_migration('m')));
+my $gate = $node->background_psql('postgres');
+$gate->query_safe('SET client_min_messages = error; BEGIN; LOCK TABLE tandem.migration IN ACCESS EXCLUSIVE MODE');
+wait_for_running($node, q(SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'pg_tandem' AND wait_event_type = 'Lock'));
+$gate->query_safe('DROP EXTENSION pg_tandem CASCADE; COMMIT');
+$gate->quit;
+wait_for_running($node, "SELECT ($workers) = 0");
+is(complaints(), '', 'nor does what resumes runs');
+
+# Anything else is still said.
+sql('CREATE EXTENSION pg_tandem');
+sql(<<'SQL');
+BEGIN;
+SELECT tandem.create_migration('bad');
+SELECT tandem.add_column('bad', 'items', 'cents', 'bigint');
+SELECT tandem.sync_column('bad', 'items', 'price', 'cents', '1 / (price - 40000)');
+COMMIT;
+SQL
+sql(q(SELECT tandem.configure('bad', 'tandem.max_rows_per_second', '0')));
+sql(q(CALL tandem.migrate('bad', background => true)));
+wait_for_running($node, q(SELECT NOT background FROM tandem.migration WHERE name = 'bad'));
+like(complaints(), qr/ERROR:  .*division by zero/, 'an error of a run is in the log');
+
+done_testing();
