@@ -15,6 +15,8 @@
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/datum.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -23,11 +25,14 @@
 #include "utils/typcache.h"
 
 #include "core/authority.h"
+#include "core/partition_root.h"
+#include "core/quoting.h"
 #include "core/snapshot.h"
 #include "sync/expression.h"
 #include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
+#include "sync/trigger_row.h"
 
 typedef struct CacheKey
 {
@@ -150,6 +155,22 @@ relation_rules_default(Relation rel, AttrNumber attnum)
 	return expression;
 }
 
+/*
+ * Whether planning a default of rel runs nothing that a role without the rights
+ * of the owner could have put there: whoever owns a partition says its defaults.
+ */
+static bool
+default_is_of_owner(Relation rel, AttrNumber attnum)
+{
+	Node	   *expression;
+
+	if (has_privs_of_role(authority_owner_of(RelationGetRelid(rel)),
+						  authority_table_owner(RelationGetRelid(rel))))
+		return true;
+	expression = build_column_default(rel, attnum);
+	return expression == NULL || expression_is_builtin(expression);
+}
+
 /* Planning runs immutable functions: as the owner, whose default it is. */
 static Node *
 default_as_owner(Relation rel, AttrNumber attnum, const char *search_path)
@@ -166,9 +187,13 @@ default_as_owner(Relation rel, AttrNumber attnum, const char *search_path)
 static void
 compile_default(RuleColumn *column, Relation rel, const char *search_path)
 {
-	Node	   *expression = default_as_owner(rel, column->attnum, search_path);
+	Node	   *expression;
 
+	column->default_kind = DEFAULT_COMPUTED;
+	if (!default_is_of_owner(rel, column->attnum))
+		return;
 	column->default_kind = DEFAULT_NULL;
+	expression = default_as_owner(rel, column->attnum, search_path);
 	if (expression == NULL)
 		return;
 	if (!IsA(expression, Const))
@@ -299,6 +324,27 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 }
 
 /*
+ * The text is read as the owner of the table above a partition, so it must be
+ * from there: what was a table of somebody else has brought its own.
+ */
+static void
+check_made_on_root(Relation rel, const Trigger *trigger)
+{
+	Oid			relid = RelationGetRelid(rel);
+	Oid			made_on = trigger_made_on(trigger->tgoid);
+
+	if (!rel->rd_rel->relispartition || made_on == partition_root(relid))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("sync trigger \"%s\" of partition \"%s\" was not made on its partitioned table",
+					trigger->tgname, RelationGetRelationName(rel)),
+			 errhint("DROP TRIGGER %s ON %s; or detach the partition.",
+					 quote_identifier(trigger->tgname),
+					 quoting_relation(OidIsValid(made_on) ? made_on : relid))));
+}
+
+/*
  * The caller's context has them until they are complete: the text of an error
  * may lie among them, and must outlive it.
  */
@@ -321,6 +367,7 @@ compile(Relation rel, const Trigger *trigger)
 		rules->userid = GetUserId();
 		rules->only_builtin = true;
 		rules->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+		check_made_on_root(rel, trigger);
 		sources = rule_args_decode(trigger);
 		rules->rules = palloc0(sizeof(CompiledRule) * list_length(sources));
 		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);
@@ -427,73 +474,4 @@ relation_rules_release(RelationRules *rules)
 	rules->users--;
 	if (rules->users == 0 && rules->dropped)
 		free_rules(rules);
-}
-
-/* Whether rule reads a new column of other. */
-static bool
-reads(const SyncRule *rule, const SyncRule *other, Relation rel)
-{
-	ListCell   *lc;
-	Bitmapset  *read = NULL;
-
-	foreach(lc, rule->old_columns)
-		read = bms_add_member(read, get_attnum(RelationGetRelid(rel),
-											   lfirst(lc)) - FirstLowInvalidHeapAttributeNumber);
-	for (int i = 0; i < list_length(rule->up); i++)
-	{
-		AttrNumber	target = get_attnum(RelationGetRelid(rel),
-										list_nth(rule->new_columns, i));
-
-		if (target > 0)
-			pull_varattnos(relation_rules_parse(list_nth(rule->up, i), rel, target,
-												"up"), 1, &read);
-	}
-	foreach(lc, other->new_columns)
-	{
-		if (bms_is_member(get_attnum(RelationGetRelid(rel), lfirst(lc)) -
-						  FirstLowInvalidHeapAttributeNumber, read))
-			return true;
-	}
-	return false;
-}
-
-List *
-relation_rules_sort(List *rules, Relation rel)
-{
-	List	   *left = list_copy(rules);
-	List	   *sorted = NIL;
-
-	while (left != NIL)
-	{
-		SyncRule   *next = NULL;
-		ListCell   *lc;
-
-		foreach(lc, left)
-		{
-			SyncRule   *candidate = lfirst(lc);
-			bool		ready = true;
-			ListCell   *other;
-
-			foreach(other, left)
-			{
-				if (lfirst(other) != candidate &&
-					reads(candidate, lfirst(other), rel))
-					ready = false;
-			}
-			if (ready)
-			{
-				next = candidate;
-				break;
-			}
-		}
-		if (next == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-					 errmsg("syncs of table \"%s\" depend on each other in a circle",
-							RelationGetRelationName(rel)),
-					 errhint("Let the new column of each sync be read only by later ones: SELECT * FROM tandem.syncs;")));
-		sorted = lappend(sorted, next);
-		left = list_delete_ptr(left, next);
-	}
-	return sorted;
 }

@@ -113,10 +113,4 @@ extern Node *relation_rules_default(Relation rel, AttrNumber attnum);
 extern Node *relation_rules_parse(const char *text, Relation rel,
 								  AttrNumber target, const char *label);
 
-/*
- * Sorts rules (of SyncRule) so that each comes after those whose new columns
- * it reads.  Errors: a circle.
- */
-extern List *relation_rules_sort(List *rules, Relation rel);
-
 #endif							/* TANDEM_RELATION_RULES_H */
