@@ -1,12 +1,6 @@
 /*
  * relation_rules.c
- *		The rules of a relation, compiled and cached in the session.
- *
- * An entry lives in a context of its own under CacheMemoryContext.  A change
- * of the relation, by the relcache callback, or of a function that a planned
- * expression uses, as CachedExpression tells, makes it stale; the next
- * statement compiles anew.  Statements that still work with the old entry keep
- * it alive; their lock on the relation says that its rules have not changed.
+ *		The rules of a relation, compiled.  Kept by rule_cache.
  */
 #include "postgres.h"
 
@@ -14,11 +8,9 @@
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
-#include "utils/datum.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
-#include "utils/inval.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -33,48 +25,6 @@
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
 #include "sync/trigger_row.h"
-
-typedef struct CacheKey
-{
-	Oid			relid;
-	Oid			userid;
-} CacheKey;
-
-typedef struct CacheEntry
-{
-	CacheKey	key;
-	RelationRules *rules;
-} CacheEntry;
-
-static HTAB *cache = NULL;
-
-/* Runs at any time: only marks. */
-static void
-invalidate(Datum arg, Oid relid)
-{
-	HASH_SEQ_STATUS status;
-	CacheEntry *entry;
-
-	hash_seq_init(&status, cache);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		if (entry->rules && (relid == InvalidOid || entry->key.relid == relid))
-			entry->rules->current = false;
-	}
-}
-
-static void
-create_cache(void)
-{
-	HASHCTL		control = {0};
-
-	control.keysize = sizeof(CacheKey);
-	control.entrysize = sizeof(CacheEntry);
-	control.hcxt = CacheMemoryContext;
-	cache = hash_create("tandem rules", 32, &control,
-						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	CacheRegisterRelcacheCallback(invalidate, (Datum) 0);
-}
 
 static void
 free_plans(RuleSide *side)
@@ -96,8 +46,8 @@ free_all_plans(RelationRules *rules)
 	}
 }
 
-static void
-free_rules(RelationRules *rules)
+void
+relation_rules_free(RelationRules *rules)
 {
 	free_all_plans(rules);
 	MemoryContextDelete(rules->context);
@@ -114,8 +64,8 @@ side_is_current(const RuleSide *side)
 	return true;
 }
 
-static bool
-is_current(const RelationRules *rules)
+bool
+relation_rules_current(const RelationRules *rules)
 {
 	if (!rules->current)
 		return false;
@@ -348,8 +298,8 @@ check_made_on_root(Relation rel, const Trigger *trigger)
  * The caller's context has them until they are complete: the text of an error
  * may lie among them, and must outlive it.
  */
-static RelationRules *
-compile(Relation rel, const Trigger *trigger)
+RelationRules *
+relation_rules_compile(Relation rel, const Trigger *trigger)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "tandem rules",
@@ -365,6 +315,7 @@ compile(Relation rel, const Trigger *trigger)
 		rules->context = context;
 		rules->relid = RelationGetRelid(rel);
 		rules->userid = GetUserId();
+		rules->trigger = trigger->tgoid;
 		rules->only_builtin = true;
 		rules->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 		check_made_on_root(rel, trigger);
@@ -425,53 +376,4 @@ relation_sync_trigger(Relation rel)
 	for (int i = 0; i < cached->tgnargs; i++)
 		copy->tgargs[i] = pstrdup(cached->tgargs[i]);
 	return copy;
-}
-
-/* Takes the rules, if any, from their entry in the cache. */
-static void
-drop_rules(CacheEntry *entry)
-{
-	RelationRules *rules = entry->rules;
-
-	entry->rules = NULL;
-	if (rules == NULL)
-		return;
-	rules->dropped = true;
-	if (rules->users == 0)
-		free_rules(rules);
-}
-
-RelationRules *
-relation_rules_get(Relation rel, const Trigger *trigger)
-{
-	CacheKey	key = {RelationGetRelid(rel), GetUserId()};
-	CacheEntry *entry;
-	RelationRules *rules;
-	bool		found;
-
-	if (cache == NULL)
-		create_cache();
-	entry = hash_search(cache, &key, HASH_ENTER, &found);
-	if (!found)
-		entry->rules = NULL;
-	rules = entry->rules;
-	if (rules == NULL || !is_current(rules))
-	{
-		drop_rules(entry);
-		rules = compile(rel, trigger);
-		/* compiling may run functions, which may have come here too */
-		entry = hash_search(cache, &key, HASH_FIND, NULL);
-		drop_rules(entry);
-		entry->rules = rules;
-	}
-	rules->users++;
-	return rules;
-}
-
-void
-relation_rules_release(RelationRules *rules)
-{
-	rules->users--;
-	if (rules->users == 0 && rules->dropped)
-		free_rules(rules);
 }
