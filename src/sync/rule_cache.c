@@ -160,7 +160,10 @@ relation_rules_get(Relation rel, const Trigger *trigger)
 	rules = find_rules(relid, trigger_oid, userid);
 	if (rules == NULL || !relation_rules_current(rules))
 	{
-		/* now: nothing that may take notice of a change comes before it is kept */
+		/*
+		 * now: nothing that may take notice of a change comes before it is
+		 * kept
+		 */
 		uint32		role_hash = GetSysCacheHashValue1(AUTHOID,
 													  ObjectIdGetDatum(userid));
 
