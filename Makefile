@@ -56,6 +56,8 @@ OBJS = \
 	src/sync/fill_mark.o \
 	src/sync/given_columns.o \
 	src/sync/relation_rules.o \
+	src/sync/rule_order.o \
+	src/sync/rule_cache.o \
 	src/sync/row_state.o \
 	src/sync/row_key.o \
 	src/sync/row_tuple.o \

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/partition.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
@@ -20,6 +19,7 @@
 #include "core/compat.h"
 #include "core/extension.h"
 #include "core/authority.h"
+#include "core/partition_root.h"
 #include "core/quoting.h"
 #include "core/settings.h"
 
@@ -250,10 +250,7 @@ relation_owner(Oid relid)
 Oid
 authority_table_owner(Oid relid)
 {
-	List	   *ancestors = get_rel_relispartition(relid)
-	? get_partition_ancestors(relid) : NIL;
-
-	return relation_owner(ancestors == NIL ? relid : llast_oid(ancestors));
+	return relation_owner(partition_root(relid));
 }
 
 void

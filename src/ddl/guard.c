@@ -324,6 +324,16 @@ is_guarding(const EventTriggerData *data)
 		(ddl_event_takes_away(data->parsetree) && open_migration_exists());
 }
 
+/* Also of a trigger that comes while DDL of ours runs: others' code may run then. */
+static void
+check_maker(const EventTriggerData *data)
+{
+	if (strcmp(data->event, "ddl_command_end") == 0 &&
+		(data->tag == CMDTAG_CREATE_TRIGGER ||
+		 data->tag == CMDTAG_CREATE_SCHEMA))
+		guard_trigger_check_maker(ddl_event_read(data));
+}
+
 Datum
 tandem_guard_ddl(PG_FUNCTION_ARGS)
 {
@@ -339,8 +349,10 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 	{
 		if (data->tag == CMDTAG_ALTER_EXTENSION)
 			adopt_all_triggers();
+		PG_RETURN_NULL();
 	}
-	else if (is_guarding(data))
+	check_maker(data);
+	if (is_guarding(data))
 	{
 		if (strcmp(data->event, "sql_drop") == 0)
 			check_dropped(data);

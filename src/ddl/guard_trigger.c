@@ -1,6 +1,10 @@
 /*
  * guard_trigger.c
- *		Commands that enable or disable triggers.
+ *		Commands that make, enable or disable triggers.
+ *
+ * The arguments of a sync trigger are text that is read and planned as the owner
+ * of the table.  The server lets everybody make a trigger who has the privilege
+ * TRIGGER on the table, which is not the right to speak for its owner.
  *
  * pg_dump --disable-triggers has all triggers of a table disabled while it loads
  * the table.  The sync trigger must fire all the same: rows of a dump that has
@@ -12,12 +16,15 @@
 #include "catalog/pg_type.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "catalog/step.h"
 #include "catalog/sync.h"
+#include "core/authority.h"
 #include "core/query.h"
 #include "core/quoting.h"
 #include "ddl/guard_report.h"
@@ -162,4 +169,32 @@ guard_trigger_check(Oid relid, const DdlEvent *event)
 							  quoting_relation(relid)));
 	foreach(lc, table_tree(relid))
 		check_trigger_of(lfirst_oid(lc), linitial(rules), &wanted, event->tag);
+}
+
+void
+guard_trigger_check_maker(const DdlEvent *event)
+{
+	ListCell   *lc;
+
+	foreach(lc, event->objects)
+	{
+		ObjectAddress *object = lfirst(lc);
+		Oid			relid;
+		Oid			owner;
+
+		if (object->classId != TriggerRelationId ||
+			!trigger_is_sync(object->objectId))
+			continue;
+		relid = trigger_made_on(object->objectId);
+		owner = authority_table_owner(relid);
+		if (has_privs_of_role(GetUserId(), owner))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to create a sync trigger on table %s",
+						quoting_relation(relid)),
+				 errdetail("Its arguments would be read with the rights of role \"%s\".",
+						   GetUserNameFromId(owner, false)),
+				 errhint("Have that role call tandem.sync_column, or restore the table as that role.")));
+	}
 }

@@ -1,6 +1,6 @@
 /*
  * guard_trigger.h
- *		Commands that enable or disable triggers.
+ *		Commands that make, enable or disable triggers.
  */
 #ifndef TANDEM_GUARD_TRIGGER_H
 #define TANDEM_GUARD_TRIGGER_H
@@ -13,5 +13,11 @@
  * leaves it in force: it is enabled again at once, with a NOTICE.
  */
 extern void guard_trigger_check(Oid relid, const DdlEvent *event);
+
+/*
+ * Errors: the command has made a trigger of tandem.sync_row on a table whose
+ * owner's rights the current user has not.
+ */
+extern void guard_trigger_check_maker(const DdlEvent *event);
 
 #endif							/* TANDEM_GUARD_TRIGGER_H */

@@ -22,6 +22,7 @@
 #include "ddl/statement.h"
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
+#include "sync/rule_order.h"
 #include "sync/trigger_row.h"
 
 static char *
@@ -121,7 +122,7 @@ replace_trigger(Oid relid, List *rules)
 	List	   *versions = leaf_versions(leaves);
 
 	rel = table_open(relid, NoLock);
-	rules = relation_rules_sort(rules, rel);
+	rules = rule_order_sort(rules, rel);
 	table_close(rel, NoLock);
 
 	ddl_run(create_statement(relid, rules));

@@ -1,12 +1,6 @@
 /*
  * relation_rules.c
- *		The rules of a relation, compiled and cached in the session.
- *
- * An entry lives in a context of its own under CacheMemoryContext.  A change
- * of the relation, by the relcache callback, or of a function that a planned
- * expression uses, as CachedExpression tells, makes it stale; the next
- * statement compiles again.  Statements that still work with the old entry keep
- * it alive; their lock on the relation says that its rules have not changed.
+ *		The rules of a relation, compiled.  Kept by rule_cache.
  */
 #include "postgres.h"
 
@@ -14,62 +8,23 @@
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
 #include "core/authority.h"
+#include "core/partition_root.h"
+#include "core/quoting.h"
 #include "core/snapshot.h"
 #include "sync/expression.h"
 #include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
 #include "sync/rule_args.h"
-
-typedef struct CacheKey
-{
-	Oid			relid;
-	Oid			userid;
-} CacheKey;
-
-typedef struct CacheEntry
-{
-	CacheKey	key;
-	RelationRules *rules;
-} CacheEntry;
-
-static HTAB *cache = NULL;
-
-/* Runs at any time: only marks. */
-static void
-invalidate(Datum arg, Oid relid)
-{
-	HASH_SEQ_STATUS status;
-	CacheEntry *entry;
-
-	hash_seq_init(&status, cache);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		if (entry->rules && (relid == InvalidOid || entry->key.relid == relid))
-			entry->rules->current = false;
-	}
-}
-
-static void
-create_cache(void)
-{
-	HASHCTL		control = {0};
-
-	control.keysize = sizeof(CacheKey);
-	control.entrysize = sizeof(CacheEntry);
-	control.hcxt = CacheMemoryContext;
-	cache = hash_create("tandem rules", 32, &control,
-						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	CacheRegisterRelcacheCallback(invalidate, (Datum) 0);
-}
+#include "sync/trigger_row.h"
 
 static void
 free_plans(RuleSide *side)
@@ -91,8 +46,8 @@ free_all_plans(RelationRules *rules)
 	}
 }
 
-static void
-free_rules(RelationRules *rules)
+void
+relation_rules_free(RelationRules *rules)
 {
 	free_all_plans(rules);
 	MemoryContextDelete(rules->context);
@@ -109,8 +64,8 @@ side_is_current(const RuleSide *side)
 	return true;
 }
 
-static bool
-is_current(const RelationRules *rules)
+bool
+relation_rules_current(const RelationRules *rules)
 {
 	if (!rules->current)
 		return false;
@@ -150,6 +105,22 @@ relation_rules_default(Relation rel, AttrNumber attnum)
 	return expression;
 }
 
+/*
+ * Whether planning a default of rel runs nothing that a role without the rights
+ * of the owner could have put there: whoever owns a partition says its defaults.
+ */
+static bool
+default_is_of_owner(Relation rel, AttrNumber attnum)
+{
+	Node	   *expression;
+
+	if (has_privs_of_role(authority_owner_of(RelationGetRelid(rel)),
+						  authority_table_owner(RelationGetRelid(rel))))
+		return true;
+	expression = build_column_default(rel, attnum);
+	return expression == NULL || expression_is_builtin(expression);
+}
+
 /* Planning runs immutable functions: as the owner, whose default it is. */
 static Node *
 default_as_owner(Relation rel, AttrNumber attnum, const char *search_path)
@@ -166,9 +137,13 @@ default_as_owner(Relation rel, AttrNumber attnum, const char *search_path)
 static void
 compile_default(RuleColumn *column, Relation rel, const char *search_path)
 {
-	Node	   *expression = default_as_owner(rel, column->attnum, search_path);
+	Node	   *expression;
 
+	column->default_kind = DEFAULT_COMPUTED;
+	if (!default_is_of_owner(rel, column->attnum))
+		return;
 	column->default_kind = DEFAULT_NULL;
+	expression = default_as_owner(rel, column->attnum, search_path);
 	if (expression == NULL)
 		return;
 	if (!IsA(expression, Const))
@@ -299,11 +274,32 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 }
 
 /*
+ * The text is read as the owner of the table above a partition, so it must be
+ * from there: what was a table of somebody else has brought its own.
+ */
+static void
+check_made_on_root(Relation rel, const Trigger *trigger)
+{
+	Oid			relid = RelationGetRelid(rel);
+	Oid			made_on = trigger_made_on(trigger->tgoid);
+
+	if (!rel->rd_rel->relispartition || made_on == partition_root(relid))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("sync trigger \"%s\" of partition \"%s\" was not made on its partitioned table",
+					trigger->tgname, RelationGetRelationName(rel)),
+			 errhint("DROP TRIGGER %s ON %s; or detach the partition.",
+					 quote_identifier(trigger->tgname),
+					 quoting_relation(OidIsValid(made_on) ? made_on : relid))));
+}
+
+/*
  * The caller's context has them until they are complete: the text of an error
  * may lie among them, and must outlive it.
  */
-static RelationRules *
-compile(Relation rel, const Trigger *trigger)
+RelationRules *
+relation_rules_compile(Relation rel, const Trigger *trigger)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "tandem rules",
@@ -319,8 +315,10 @@ compile(Relation rel, const Trigger *trigger)
 		rules->context = context;
 		rules->relid = RelationGetRelid(rel);
 		rules->userid = GetUserId();
+		rules->trigger = trigger->tgoid;
 		rules->only_builtin = true;
 		rules->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+		check_made_on_root(rel, trigger);
 		sources = rule_args_decode(trigger);
 		rules->rules = palloc0(sizeof(CompiledRule) * list_length(sources));
 		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);
@@ -378,122 +376,4 @@ relation_sync_trigger(Relation rel)
 	for (int i = 0; i < cached->tgnargs; i++)
 		copy->tgargs[i] = pstrdup(cached->tgargs[i]);
 	return copy;
-}
-
-/* Takes the rules, if any, from their entry in the cache. */
-static void
-drop_rules(CacheEntry *entry)
-{
-	RelationRules *rules = entry->rules;
-
-	entry->rules = NULL;
-	if (rules == NULL)
-		return;
-	rules->dropped = true;
-	if (rules->users == 0)
-		free_rules(rules);
-}
-
-RelationRules *
-relation_rules_get(Relation rel, const Trigger *trigger)
-{
-	CacheKey	key = {RelationGetRelid(rel), GetUserId()};
-	CacheEntry *entry;
-	RelationRules *rules;
-	bool		found;
-
-	if (cache == NULL)
-		create_cache();
-	entry = hash_search(cache, &key, HASH_ENTER, &found);
-	if (!found)
-		entry->rules = NULL;
-	rules = entry->rules;
-	if (rules == NULL || !is_current(rules))
-	{
-		drop_rules(entry);
-		rules = compile(rel, trigger);
-		/* compiling may run functions, which may have come here too */
-		entry = hash_search(cache, &key, HASH_FIND, NULL);
-		drop_rules(entry);
-		entry->rules = rules;
-	}
-	rules->users++;
-	return rules;
-}
-
-void
-relation_rules_release(RelationRules *rules)
-{
-	rules->users--;
-	if (rules->users == 0 && rules->dropped)
-		free_rules(rules);
-}
-
-/* Whether rule reads a new column of other. */
-static bool
-reads(const SyncRule *rule, const SyncRule *other, Relation rel)
-{
-	ListCell   *lc;
-	Bitmapset  *read = NULL;
-
-	foreach(lc, rule->old_columns)
-		read = bms_add_member(read, get_attnum(RelationGetRelid(rel),
-											   lfirst(lc)) - FirstLowInvalidHeapAttributeNumber);
-	for (int i = 0; i < list_length(rule->up); i++)
-	{
-		AttrNumber	target = get_attnum(RelationGetRelid(rel),
-										list_nth(rule->new_columns, i));
-
-		if (target > 0)
-			pull_varattnos(relation_rules_parse(list_nth(rule->up, i), rel, target,
-												"up"), 1, &read);
-	}
-	foreach(lc, other->new_columns)
-	{
-		if (bms_is_member(get_attnum(RelationGetRelid(rel), lfirst(lc)) -
-						  FirstLowInvalidHeapAttributeNumber, read))
-			return true;
-	}
-	return false;
-}
-
-List *
-relation_rules_sort(List *rules, Relation rel)
-{
-	List	   *left = list_copy(rules);
-	List	   *sorted = NIL;
-
-	while (left != NIL)
-	{
-		SyncRule   *next = NULL;
-		ListCell   *lc;
-
-		foreach(lc, left)
-		{
-			SyncRule   *candidate = lfirst(lc);
-			bool		ready = true;
-			ListCell   *other;
-
-			foreach(other, left)
-			{
-				if (lfirst(other) != candidate &&
-					reads(candidate, lfirst(other), rel))
-					ready = false;
-			}
-			if (ready)
-			{
-				next = candidate;
-				break;
-			}
-		}
-		if (next == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-					 errmsg("syncs of table \"%s\" depend on each other in a circle",
-							RelationGetRelationName(rel)),
-					 errhint("Let the new column of each sync be read only by later ones: SELECT * FROM tandem.syncs;")));
-		sorted = lappend(sorted, next);
-		left = list_delete_ptr(left, next);
-	}
-	return sorted;
 }

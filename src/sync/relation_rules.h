@@ -1,13 +1,14 @@
 /*
  * relation_rules.h
  *		The rules of a relation, compiled: what the trigger, the backfill and
- *		verify work with.  Cached in the session, by relation and user.
+ *		verify work with.
  */
 #ifndef TANDEM_RELATION_RULES_H
 #define TANDEM_RELATION_RULES_H
 
 #include "access/tupdesc.h"
 #include "fmgr.h"
+#include "lib/ilist.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
 
@@ -63,6 +64,7 @@ typedef struct RelationRules
 	MemoryContext context;
 	Oid			relid;
 	Oid			userid;
+	Oid			trigger;
 	TupleDesc	desc;			/* a copy */
 	int			ncolumns;
 	RuleColumn *columns;
@@ -76,6 +78,9 @@ typedef struct RelationRules
 	bool		current;		/* false: a change was told of */
 	bool		dropped;		/* from the cache: its last user frees it */
 	int			users;			/* statements that work with it */
+	uint32		role_hash;		/* of userid in the syscache of roles */
+	struct RelationRules *next; /* of the same relation in the cache */
+	dlist_node	stale;			/* in the cache's list of those to drop */
 	WriterNote	writer;			/* whether this session was marked */
 } RelationRules;
 
@@ -90,14 +95,19 @@ extern bool relation_has_sync_trigger(Relation rel);
 extern Trigger *relation_sync_trigger(Relation rel);
 
 /*
- * The compiled rules of rel, from its sync trigger, which is not of the
+ * Compiles the rules of rel, from its sync trigger, which is not of the
  * relcache: a copy, or one of a statement.  They are parsed and planned as the
- * owner of the table, security-restricted.  The caller keeps a lock on rel,
- * and them until relation_rules_release.  Errors: as expression_parse; a
- * column of a rule is not there any more.
+ * owner of the table, security-restricted, and are in a context of their own
+ * under CacheMemoryContext.  The caller keeps a lock on rel.  Errors: as
+ * expression_parse; a column of a rule is not there any more; rel is a
+ * partition, and the trigger not that of its partitioned table.
  */
-extern RelationRules *relation_rules_get(Relation rel, const Trigger *trigger);
-extern void relation_rules_release(RelationRules *rules);
+extern RelationRules *relation_rules_compile(Relation rel,
+											 const Trigger *trigger);
+extern void relation_rules_free(RelationRules *rules);
+
+/* Whether neither rel nor a function that a planned expression uses has changed. */
+extern bool relation_rules_current(const RelationRules *rules);
 
 /*
  * What an INSERT puts into a column that it does not name, as a Const where
@@ -112,11 +122,5 @@ extern Node *relation_rules_default(Relation rel, AttrNumber attnum);
  */
 extern Node *relation_rules_parse(const char *text, Relation rel,
 								  AttrNumber target, const char *label);
-
-/*
- * Sorts rules (of SyncRule) so that each comes after those whose new columns
- * it reads.  Errors: a circle.
- */
-extern List *relation_rules_sort(List *rules, Relation rel);
 
 #endif							/* TANDEM_RELATION_RULES_H */

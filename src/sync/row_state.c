@@ -20,6 +20,7 @@
 #include "core/text.h"
 #include "sync/given_columns.h"
 #include "sync/row_state.h"
+#include "sync/rule_cache.h"
 
 /* longest value shown in a message, in bytes */
 #define VALUE_SHOWN 60

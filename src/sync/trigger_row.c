@@ -87,6 +87,52 @@ sync_trigger_function(void)
 															  ObjectIdGetDatum(schema));
 }
 
+/* False: there is no such trigger. */
+static bool
+read_trigger(Relation catalog, Oid trigger, FormData_pg_trigger *form)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(catalog, TriggerOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		*form = *(Form_pg_trigger) GETSTRUCT(tuple);
+	systable_endscan(scan);
+	return HeapTupleIsValid(tuple);
+}
+
+Oid
+trigger_made_on(Oid trigger)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	FormData_pg_trigger form;
+	Oid			relid = InvalidOid;
+
+	while (OidIsValid(trigger) && read_trigger(catalog, trigger, &form))
+	{
+		relid = form.tgrelid;
+		trigger = form.tgparentid;
+	}
+	table_close(catalog, AccessShareLock);
+	return relid;
+}
+
+bool
+trigger_is_sync(Oid trigger)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	FormData_pg_trigger form;
+	bool		is_sync = read_trigger(catalog, trigger, &form) &&
+	form.tgfoid == sync_trigger_function();
+
+	table_close(catalog, AccessShareLock);
+	return is_sync;
+}
+
 /* Each depends on its function. */
 bool
 sync_trigger_exists(void)

@@ -39,4 +39,13 @@ extern char *sync_trigger_version_of(Oid trigger, TransactionId xmin);
 /* A BEFORE row trigger of relid that fires after the sync trigger, or NULL. */
 extern char *trigger_after_sync(Oid relid);
 
+/*
+ * The table that a trigger was made on: that of the trigger which it is a clone
+ * of, and so on to the top.  InvalidOid: there is no such trigger.
+ */
+extern Oid	trigger_made_on(Oid trigger);
+
+/* Whether the function of a trigger is tandem.sync_row. */
+extern bool trigger_is_sync(Oid trigger);
+
 #endif							/* TANDEM_TRIGGER_ROW_H */

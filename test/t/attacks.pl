@@ -1,5 +1,5 @@
 # Attempts of a role without rights to become more, to see more, or to stop others: each has worked on 1.0.
-# See test/faults.md, A1 to A8.  The tables of roles and of stored texts are tests of their own:
+# See test/faults.md, A1 to A9.  The tables of roles and of stored texts are tests of their own:
 # authority_table.pl, text_table.pl.
 
 use strict;
@@ -310,6 +310,76 @@ SQL
 	unlike($err, qr/Hush/, 'A8: which shows no column that the writer may not read');
 	like($err, qr/first/, 'A8: but names the columns');
 	as('app', q(CALL tandem.abort('people')));
+}
+
+# A9: text that was not stored by the owner of the table, and would be read with the rights of that role
+{
+	my $sync = q(tandem.sync_row('2', '1', 'm', '0', 'error', 'error', 'x', '{a}', '{b}', '{evil.fold(1)}', '{evil.fold(1)}', 'public'));
+	my ($err, $reader);
+
+	as('mallory', <<'SQL');
+CREATE FUNCTION evil.grab() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE LOG 'A9: read as %', current_user;
+	IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN ALTER ROLE mallory SUPERUSER; END IF;
+END $$;
+CREATE FUNCTION evil.fold(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$BEGIN PERFORM evil.grab(); RETURN i; END $$;
+CREATE TABLE evil.attached (id int, a int, b int);
+SQL
+	ask(<<'SQL');
+GRANT USAGE ON SCHEMA evil TO PUBLIC;
+CREATE TABLE plain (id int PRIMARY KEY, a int, b int);
+GRANT SELECT, INSERT, UPDATE, TRIGGER ON plain TO mallory;
+CREATE TABLE root (id int, a int, b int) PARTITION BY RANGE (id);
+CREATE TABLE leaf PARTITION OF root FOR VALUES FROM (0) TO (10);
+ALTER TABLE leaf OWNER TO mallory;
+SQL
+
+	foreach my $name ('zz', '"~tandem_sync"')
+	{
+		$err = as('mallory', "CREATE TRIGGER $name BEFORE INSERT OR UPDATE ON plain FOR EACH ROW EXECUTE FUNCTION $sync; INSERT INTO plain VALUES (1, 1)");
+		like($err, qr/ERROR:  permission denied to create a sync trigger on table public\.plain/, "A9: TRIGGER on a table is no right to make $name");
+		$err = as('mallory', "CREATE TRIGGER $name BEFORE INSERT OR UPDATE ON leaf FOR EACH ROW EXECUTE FUNCTION $sync; INSERT INTO leaf VALUES (1, 1)");
+		like($err, qr/ERROR:  permission denied to create a sync trigger on table public\.leaf/, "A9: nor is a partition to its owner, for $name");
+	}
+	like(as('mallory', "CREATE TRIGGER zz BEFORE INSERT OR UPDATE ON evil.attached FOR EACH ROW EXECUTE FUNCTION $sync; SELECT 'made'"),
+		qr/^made$/m, 'A9: a table of her own is hers');
+	ask('ALTER TABLE root ATTACH PARTITION evil.attached FOR VALUES FROM (10) TO (20)');
+	like(as('postgres', 'INSERT INTO root VALUES (11, 1)'), qr/ERROR:  sync trigger "zz" of partition "attached" was not made on its partitioned table/,
+		'A9: once it is a partition its trigger is not read as another owner');
+	ask('DROP TRIGGER zz ON evil.attached');
+
+	# a default of a partition, which its owner says
+	ask(<<'SQL');
+TRUNCATE leaf;
+SELECT tandem.create_migration('leaf');
+SELECT tandem.add_column('leaf', 'root', 'c', 'int');
+SELECT tandem.sync_column('leaf', 'root', 'a', 'c', 'a', 'c');
+SQL
+	unlike(as('mallory', 'ALTER TABLE leaf ALTER a SET DEFAULT evil.fold(7); INSERT INTO leaf (id) VALUES (1)'), qr/ERROR/, 'A9: a default of a partition works');
+	is(ask('SELECT a, c FROM leaf'), '7|7', 'A9: and is followed');
+	as('postgres', q(CALL tandem.abort('leaf')));
+
+	# a partition of a superuser that is being detached belongs to its table still
+	as('mallory', <<'SQL');
+CREATE TABLE evil.tree (id int, a int) PARTITION BY RANGE (id);
+CREATE TABLE evil.branch PARTITION OF evil.tree FOR VALUES FROM (0) TO (10);
+SELECT tandem.create_migration('branch');
+SELECT tandem.add_column('branch', 'evil.tree', 'b', 'int');
+SELECT tandem.sync_column('branch', 'evil.tree', 'a', 'b', 'a + evil.fold(1)');
+SQL
+	ask('ALTER TABLE evil.branch OWNER TO postgres');
+	$reader = $node->background_psql('postgres');
+	$reader->query_safe('BEGIN; SELECT count(*) FROM evil.tree');
+	as('mallory', "SET statement_timeout = '1s'; ALTER TABLE evil.tree DETACH PARTITION evil.branch CONCURRENTLY");
+	is(ask('SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = \'evil.branch\'::regclass'), 't', 'A9: a partition is being detached');
+	ask('INSERT INTO evil.branch (id, a) VALUES (1, 1)');
+	$reader->query_safe('COMMIT');
+	$reader->quit;
+
+	unlike(slurp_file($node->logfile), qr/LOG:  A9: read as postgres/, 'A9: nothing of hers is read as the owner of the table');
+	is(is_super(), 'f', 'A9: mallory is no superuser');
+	as('mallory', q(ALTER TABLE evil.tree DETACH PARTITION evil.branch FINALIZE; CALL tandem.abort('branch')));
 }
 
 # what the owner of the database loads into the tables of state runs as nobody else

@@ -105,4 +105,57 @@ SELECT tandem.sync_column('raising', 'raising', 'price', 'cents',
 SQL
 is_flat('verify of rows that raise', q(SELECT * FROM tandem.verify('raising')));
 
+# What a session keeps for tables and roles goes with them: it lives on, they come and go.
+ask(<<'SQL');
+CREATE VIEW kept AS SELECT coalesce(sum(total_bytes), 0) AS bytes FROM pg_backend_memory_contexts WHERE name LIKE 'tandem%';
+CREATE PROCEDURE come_and_go(rounds int) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..rounds LOOP
+		CREATE TABLE passing (id int PRIMARY KEY, price int);
+		CREATE ROLE passer;
+		GRANT INSERT ON passing TO passer;
+		PERFORM tandem.create_migration('passing');
+		PERFORM tandem.add_column('passing', 'passing', 'cents', 'int');
+		PERFORM tandem.sync_column('passing', 'passing', 'price', 'cents', 'price * 100');
+		INSERT INTO passing VALUES (1, 1);
+		SET ROLE passer;
+		INSERT INTO passing VALUES (2, 2);
+		RESET ROLE;
+		COMMIT;
+		CALL tandem.abort('passing');
+		COMMIT;
+		DROP TABLE passing;
+		DROP ROLE passer;
+		PERFORM tandem.forget('passing');
+		COMMIT;
+	END LOOP;
+END $$;
+CREATE TABLE staying (id int PRIMARY KEY, price int);
+SELECT tandem.create_migration('staying');
+SELECT tandem.add_column('staying', 'staying', 'cents', 'int');
+SELECT tandem.sync_column('staying', 'staying', 'price', 'cents', 'price * 100');
+CREATE PROCEDURE write_as_each(rounds int) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..rounds LOOP
+		CREATE ROLE passer;
+		GRANT INSERT ON staying TO passer;
+		COMMIT;
+		SET ROLE passer;
+		INSERT INTO staying VALUES (i, i);
+		RESET ROLE;
+		DELETE FROM staying;
+		REVOKE INSERT ON staying FROM passer;
+		DROP ROLE passer;
+		COMMIT;
+	END LOOP;
+END $$;
+SQL
+foreach my $what ('come_and_go', 'write_as_each')
+{
+	my ($first, $last) = split /\n/,
+	  ask("SET client_min_messages = error; CALL $what(3); SELECT bytes FROM kept; CALL $what(30); SELECT bytes FROM kept");
+
+	cmp_ok($last, '<=', $first + 32768, "$what: nothing is kept of tables and roles that are gone");
+}
+
 done_testing();
