@@ -46,6 +46,7 @@ OBJS = \
 	src/catalog/filled_leaf.o \
 	src/catalog/run_control.o \
 	src/catalog/registry.o \
+	src/catalog/release_note.o \
 	src/catalog/writer.o \
 	src/catalog/release_view.o \
 	src/catalog/subscription.o \

@@ -662,8 +662,9 @@ CROSS JOIN LATERAL (SELECT r.error IS NOT NULL AND NOT EXISTS (
 ORDER BY m.id;
 COMMENT ON VIEW tandem.migrations IS 'every migration: its phase, who runs it, what is left, what is wrong';
 
+-- here and below: of a table that was dropped since, no relation rather than its number
 CREATE VIEW tandem.syncs AS
-SELECT m.name AS migration, s.relation, s.old_columns, s.new_columns,
+SELECT m.name AS migration, (SELECT c.oid::regclass FROM pg_class c WHERE c.oid = s.relation) AS relation, s.old_columns, s.new_columns,
 	s.up, s.down,
 	CASE WHEN NOT s.stored THEN 'read-through'
 		WHEN s.down IS NULL THEN 'one-way' ELSE 'both ways' END AS direction,
@@ -678,7 +679,7 @@ ORDER BY s.id;
 COMMENT ON VIEW tandem.syncs IS 'every dual-write rule and the health of its trigger';
 
 CREATE VIEW tandem.progress AS
-SELECT m.name AS migration, t.kind AS step, t.relation, t.object,
+SELECT m.name AS migration, t.kind AS step, (SELECT c.oid::regclass FROM pg_class c WHERE c.oid = t.relation) AS relation, t.object,
 	CASE WHEN w.pids IS NULL OR t.started_at IS NULL
 			OR t.state <> 'pending' AND NOT d.afterwards THEN t.state
 		WHEN m.paused_by IS NOT NULL THEN 'paused'
@@ -781,7 +782,7 @@ COMMENT ON VIEW tandem.history IS 'who changed which migration, when, how, and h
 
 -- keys are data of the user's table: shown to who may read that table
 CREATE VIEW tandem.quarantine WITH (security_barrier) AS
-SELECT m.name AS migration, q.relation, q.key, q.direction, q.sqlstate,
+SELECT m.name AS migration, (SELECT c.oid::regclass FROM pg_class c WHERE c.oid = q.relation) AS relation, q.key, q.direction, q.sqlstate,
 	q.error, q.failed_at
 FROM tandem.quarantined_row q
 JOIN tandem.sync s ON s.id = q.sync

@@ -110,6 +110,9 @@ SET tandem.release = 43;
 INSERT INTO three_defaults (id) VALUES (43);
 RESET tandem.release;
 SELECT * FROM three_defaults ORDER BY id;
+-- unfilled, it keeps release 42 from writing, and so the other migration of 42 from contract
+CALL tandem.abort('bc_default');
+CALL tandem.abort('ab_default');
 
 -- The later migration first: its backfill gives a row b and c.
 CALL tandem.migrate('bc');

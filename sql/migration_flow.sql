@@ -304,5 +304,25 @@ CALL tandem.contract('proof', force => true);
 SELECT * FROM proof ORDER BY id;
 SELECT action, before, after, detail FROM events WHERE migration = 'proof';
 
+-- A migration that works on no table has nothing to fill: it goes on, and says so.
+SET client_min_messages = notice;
+SELECT tandem.create_migration('names');
+CALL tandem.migrate('names');
+SELECT name, phase FROM tandem.migrations WHERE name = 'names';
+CALL tandem.abort('names');
+CREATE TABLE dropped (id integer PRIMARY KEY, a integer);
+SELECT tandem.create_migration('names');
+SELECT tandem.add_column('names', 'dropped', 'b', 'integer');
+SELECT tandem.sync_column('names', 'dropped', 'a', 'b', 'a', 'b');
+SET client_min_messages = warning;
+CALL tandem.migrate('names');
+CALL tandem.contract('names');
+SELECT relation FROM tandem.syncs WHERE migration = 'names' UNION SELECT relation FROM tandem.progress WHERE migration = 'names';
+
+-- Of a table that was dropped since no relation is shown, no number either.
+DROP TABLE dropped;
+SELECT relation, old_columns, new_columns, health FROM tandem.syncs WHERE migration = 'names' AND health = 'removed' ORDER BY relation;
+SELECT DISTINCT relation FROM tandem.progress WHERE migration = 'names';
+
 \c postgres
 DROP DATABASE migration_flow;

@@ -310,10 +310,14 @@ SELECT tandem.create_migration('m', release => 46);
 SELECT tandem.add_column('m', 'app.orders', 'b', 'integer');
 SELECT tandem.sync_column('m', 'app.orders', 'a', 'b', 'a', 'b');
 CALL tandem.migrate('m');
+-- a stranger's of the same release is not filled: contract would leave no release that may write
+CALL tandem.contract('m', undeclared => 'ignore');
+RESET ROLE;
+CALL tandem.abort('n');
+SET ROLE tandem_app;
 CALL tandem.contract('m', undeclared => 'ignore');
 SELECT * FROM shape;
 RESET ROLE;
-CALL tandem.abort('n');
 DROP TABLE app.orders, other.orders;
 
 -- Tables of a second schema have their views in a schema of their own.
@@ -367,7 +371,7 @@ SELECT view, relation FROM shape WHERE relation::text ~ 'more|lines';
 -- each end drops what it retires, and the schema with the last
 SELECT tandem.create_views(49);
 SELECT DISTINCT substring(view FROM '^.*release_[0-9]+') FROM shape ORDER BY 1;
-CALL tandem.migrate('app');
+SELECT format('CALL tandem.migrate(%L)', name) FROM tandem.migrations WHERE release = 50 AND phase = 'expand' ORDER BY name \gexec
 CALL tandem.contract('app', undeclared => 'ignore');
 SELECT view, relation FROM shape WHERE relation::text LIKE 'app%';
 SELECT nspname FROM pg_namespace WHERE nspname LIKE 'app__release%';

@@ -7,6 +7,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 
 #include "api/arguments.h"
 #include "catalog/migration.h"
@@ -194,6 +195,20 @@ check_not_cancelled(const MigrateCall *call, const Migration *migration)
 		migration_stopped(migration);
 }
 
+/* It may be right, where a release only changes names; or too early. */
+static void
+say_without_tables(const Migration *migration)
+{
+	if (migration_has_table(migration))
+		return;
+	ereport(NOTICE,
+			(errmsg("migration \"%s\" works on no table, nothing is filled or verified",
+					migration->name),
+			 errhint("If its script has not run yet: CALL tandem.abort(%s), then run it, and then CALL tandem.migrate(%s).",
+					 quote_literal_cstr(migration->name),
+					 quote_literal_cstr(migration->name))));
+}
+
 /* One look; true: another one is to follow. */
 static bool
 try_migrate(MigrateCall *call)
@@ -221,6 +236,7 @@ try_migrate(MigrateCall *call)
 		interruptible_sleep(START_POLL_MS);
 		return true;
 	}
+	say_without_tables(migration);
 	if (call->background)
 		start_in_background(migration, call->workers);
 	else

@@ -42,6 +42,19 @@ owners_of_tables(const Migration *migration)
 	return owners;
 }
 
+bool
+migration_has_table(const Migration *migration)
+{
+	TandemQuery query;
+	bool		has;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	has = query_run_latest(&query, TABLES_OF_MIGRATION "SELECT FROM t LIMIT 1") > 0;
+	query_end(&query);
+	return has;
+}
+
 /* A table whose owner's rights the role has not, for the error. */
 static Oid
 table_of_others(const Migration *migration, Oid role)

@@ -18,6 +18,9 @@ typedef enum MigrationRight
 	RIGHT_TO_ABORT				/* also the owner of the database */
 } MigrationRight;
 
+/* Whether it works on a table, were it one that is gone. */
+extern bool migration_has_table(const Migration *migration);
+
 /* Whether the role may act on the migration. */
 extern bool migration_role_may_act(const Migration *migration, Oid role);
 

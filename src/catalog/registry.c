@@ -10,6 +10,7 @@
 #include "utils/inval.h"
 
 #include "catalog/registry.h"
+#include "catalog/release_note.h"
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
@@ -153,15 +154,15 @@ registry_lock_release(int release, LOCKMODE mode)
 		being_changed();
 }
 
-/* What both readers of the registry read. */
-#define FROM_MIGRATIONS(condition) \
+/* What both readers of the registry read; notes is a parameter. */
+#define FROM_MIGRATIONS(condition, notes) \
 	"FROM (SELECT max(release) AS highest, " \
 	"min(release) FILTER (WHERE " IS_UNFILLED ") AS unfilled, " \
 	"coalesce(range_agg(int8range(release, release, '[]')) FILTER (WHERE " IS_UNFILLED "), '{}') AS waiting " \
 	"FROM tandem.migration WHERE release IS NOT NULL AND phase <> 'aborted' " condition ") m " \
 	"LEFT JOIN (SELECT * FROM tandem.registry LIMIT 1) r ON true " \
 	"CROSS JOIN (SELECT max(release) AS registered FROM tandem.release) k " \
-	"CROSS JOIN (SELECT coalesce(range_agg(releases), '{}') AS ready FROM tandem.release_state WHERE state = 'ready') s "
+	"CROSS JOIN (SELECT " notes "::int8multirange AS ready) s "
 
 #define IS_UNFILLED "filled_at IS NULL AND phase IN ('expand', 'migrate')"
 
@@ -183,17 +184,20 @@ take_ready(Registry *registry, const TandemQuery *query, uint64 rows)
 void
 registry_read_without(Registry *registry, int migration_id)
 {
+	/* first: what is noted is never taken back, so migrations may be newer */
+	char	   *notes = release_note_all_ready();
 	TandemQuery query;
 	uint64		rows;
 
 	memset(registry, 0, sizeof(Registry));
 	query_begin(&query);
 	query_int(&query, migration_id);
+	query_text(&query, notes);
 	rows = query_run_latest(&query,
 							"SELECT coalesce(r.current, 0), coalesce(r.lowest, 0), "
 							"coalesce(greatest(r.current, m.highest, k.registered), 0), "
 							"coalesce(m.unfilled, 0), coalesce(r.contracting, 0), lower(u), upper(u) - 1 "
-							FROM_MIGRATIONS("AND id <> $1")
+							FROM_MIGRATIONS("AND id <> $1", "$2")
 							"LEFT JOIN LATERAL unnest(s.ready - m.waiting) u ON true ORDER BY u");
 	registry->current = query_get_int(0, 1);
 	registry->lowest = query_get_int(0, 2);
@@ -210,19 +214,22 @@ registry_read(Registry *registry)
 	registry_read_without(registry, 0);
 }
 
-bool
-registry_others_fill(int migration_id, int release)
+List *
+registry_kept_back_by(int migration_id, int release)
 {
+	bool		noted = release_note_is_ready(release);
 	TandemQuery query;
-	bool		found;
+	List	   *ids;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
 	query_int(&query, release);
-	found = query_run_latest(&query,
-							 "SELECT FROM tandem.migration WHERE id <> $1 AND release <= $2 AND " IS_UNFILLED) > 0;
+	query_bool(&query, noted);
+	ids = query_oids(&query,
+					 "SELECT id::oid FROM tandem.migration WHERE id <> $1 AND " IS_UNFILLED
+					 " AND (release = $2 OR release < $2 AND NOT $3) ORDER BY id");
 	query_end(&query);
-	return found;
+	return ids;
 }
 
 /*
@@ -232,15 +239,17 @@ registry_others_fill(int migration_id, int release)
 void
 registry_note_ready(void)
 {
+	char	   *notes = release_note_all_ready();
 	TandemQuery query;
 	uint64		rows;
 	ReleaseRange *ranges;
 
 	query_begin(&query);
+	query_text(&query, notes);
 	rows = query_run_latest(&query,
 							"SELECT lower(u), upper(u) - 1 FROM (SELECT s.ready, "
 							"least(greatest(r.current, m.highest, k.registered), m.unfilled - 1) AS upto "
-							FROM_MIGRATIONS("") ") n, unnest(int8multirange(int8range(1, greatest(n.upto, 1), '[]')) - n.ready) u "
+							FROM_MIGRATIONS("", "$1") ") n, unnest(int8multirange(int8range(1, greatest(n.upto, 1), '[]')) - n.ready) u "
 							"WHERE n.upto > 0");
 	ranges = palloc(sizeof(ReleaseRange) * Max(rows, 1));
 	for (uint64 row = 0; row < rows; row++)
@@ -257,20 +266,6 @@ registry_note_ready(void)
 	}
 	query_end(&query);
 	registry_changed();
-}
-
-bool
-registry_is_used(int release)
-{
-	TandemQuery query;
-	bool		used;
-
-	query_begin(&query);
-	query_int(&query, release);
-	used = query_run_latest(&query,
-							"SELECT FROM tandem.release_state WHERE state = 'used' AND releases @> $1::bigint") > 0;
-	query_end(&query);
-	return used;
 }
 
 void

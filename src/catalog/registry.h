@@ -13,6 +13,7 @@
 #ifndef TANDEM_REGISTRY_H
 #define TANDEM_REGISTRY_H
 
+#include "nodes/pg_list.h"
 #include "storage/lock.h"
 
 /* from first to last, both included */
@@ -96,8 +97,12 @@ extern uint64 registry_generation(void);
  */
 extern void registry_changed(void);
 
-/* Whether a migration other than that one keeps the release from being ready. */
-extern bool registry_others_fill(int migration_id, int release);
+/*
+ * What would keep the release from writing once that migration has ended: the
+ * ids of other migrations that were never filled, of that very release, or,
+ * where it was not ready yet, of one before it.
+ */
+extern List *registry_kept_back_by(int migration_id, int release);
 
 /*
  * Notes which releases are ready, as this transaction has left the migrations
@@ -107,10 +112,10 @@ extern bool registry_others_fill(int migration_id, int release);
 extern void registry_note_ready(void);
 
 /*
- * Whether a session has written as that release after it was ready; noting
- * that it has.  The note is of the running transaction.
+ * Notes that a session has written as that release after it was ready, and
+ * announces it.  The note is of the running transaction; release_note_is_used
+ * looks for it.
  */
-extern bool registry_is_used(int release);
 extern void registry_note_used(int release);
 
 /* Whether the current user may: has EXECUTE on tandem.switch_release. */

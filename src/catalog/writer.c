@@ -17,6 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "catalog/release_note.h"
 #include "catalog/sync.h"
 #include "catalog/writer.h"
 #include "core/compat.h"
@@ -178,8 +179,7 @@ forget_ended(void)
 /*
  * Once a release, by the first session that writes as it: from then on no
  * migration takes it back.  The note is lost if the transaction aborts, so it
- * counts when the registry says that it was changed.  A serializable
- * transaction does not look: two that both found nothing could not both commit.
+ * counts when the registry says that it was changed.
  */
 static void
 note_use(int release)
@@ -187,12 +187,12 @@ note_use(int release)
 	Registry	registry;
 	ReleaseState state;
 
-	if (XactReadOnly || IsolationIsSerializable())
+	if (XactReadOnly)
 		return;
 	registry_read(&registry);
 	state = registry_state_of(&registry, release);
 	if ((state == RELEASE_READY || state == RELEASE_CURRENT) &&
-		!registry_is_used(release))
+		!release_note_is_used(release))
 		registry_note_used(release);
 }
 

@@ -143,20 +143,14 @@ check_name_is_free(Oid schema, const char *name)
 				 errhint("Rename one of the two, then SELECT tandem.create_views again.")));
 }
 
-/* Runs statements as the owner of the table, who owns the view. */
+/* As the owner of the table, who owns the view. */
 static void
 run_as_owner(const Wanted *wanted, List *statements)
 {
 	ListCell   *lc;
 
 	foreach(lc, statements)
-	{
-		AuthorityScope scope;
-
-		authority_enter_owner(&scope, wanted->rel, NULL);
-		ddl_run(lfirst(lc));
-		authority_leave(&scope);
-	}
+		ddl_run_stored(RelationGetRelid(wanted->rel), lfirst(lc));
 }
 
 /* What the view takes over from its table. */

@@ -17,6 +17,7 @@
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 
+#include "catalog/migration_rights.h"
 #include "catalog/registry.h"
 #include "core/clock.h"
 #include "core/lock.h"
@@ -226,6 +227,67 @@ retires_current(const Migration *migration, const Registry *registry)
 	return registry->current > 0 && registry->current < migration->release;
 }
 
+/* The migrations in the way, for people; the first of them. */
+static char *
+describe_in_way(List *ids, Migration **first)
+{
+	StringInfoData text;
+	ListCell   *lc;
+
+	*first = NULL;
+	initStringInfo(&text);
+	foreach(lc, ids)
+	{
+		Migration  *other = migration_by_id((int) lfirst_oid(lc));
+
+		if (other == NULL)
+			continue;
+		if (*first == NULL)
+			*first = other;
+		appendStringInfo(&text, "%smigration \"%s\" of release %d",
+						 text.len ? ", " : "", other->name, other->release);
+	}
+	return text.data;
+}
+
+static char *
+hint_to_fill(const Migration *migration, const Migration *other)
+{
+	char	   *name = quote_literal_cstr(other->name);
+	char	   *again = psprintf("CALL tandem.contract(%s)",
+								 quote_literal_cstr(migration->name));
+
+	if (migration_role_may_act(other, GetUserId()))
+		return psprintf("CALL tandem.migrate(%s); or, if it is not wanted, CALL tandem.abort(%s); then %s again.",
+						name, name, again);
+	return psprintf("Have role \"%s\", which created it, call tandem.migrate(%s) or tandem.abort(%s); then %s again.",
+					other->created_by, name, name, again);
+}
+
+/*
+ * Nothing passes over this one.  It asks for the release of the migration alone:
+ * what is left unfilled of releases after it, or begun of older ones since it
+ * was ready, keeps it from nothing.
+ */
+static void
+check_may_write(const Migration *migration)
+{
+	List	   *ids = registry_kept_back_by(migration->id, migration->release);
+	char	   *in_way;
+	Migration  *first;
+
+	if (ids == NIL)
+		return;
+	in_way = describe_in_way(ids, &first);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("contract of migration \"%s\" would leave no release that may write",
+					migration->name),
+			 errdetail("It retires the releases before %d, and release %d may not write until these are filled: %s.",
+					   migration->release, migration->release, in_way),
+			 first ? errhint("%s", hint_to_fill(migration, first)) : 0));
+}
+
 /*
  * The pointer is where operators want the application: only they move it.  But
  * a release whose own migration ends by force alone is never ready before, and
@@ -236,8 +298,7 @@ check_not_current(const Migration *migration, const Registry *registry,
 				  bool force)
 {
 	if (!retires_current(migration, registry) ||
-		(force && registry_state_of(registry, migration->release) == RELEASE_READ_ONLY &&
-		 !registry_others_fill(migration->id, migration->release)))
+		(force && registry_state_of(registry, migration->release) == RELEASE_READ_ONLY))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -245,6 +306,35 @@ check_not_current(const Migration *migration, const Registry *registry,
 					registry->current, migration->name),
 			 errhint("Run SELECT tandem.switch_release(%d), then contract.",
 					 migration->release)));
+}
+
+/* The lowest release that is left without the contract of the migration. */
+static int
+lowest_without(const Migration *migration, const Registry *registry)
+{
+	return registry->contracting == migration->id ? registry_lowest_final()
+		: registry->lowest;
+}
+
+/*
+ * There must always be a release that may write.  It is the current one, or
+ * where that is to be retired, or nobody has ever switched, the oldest that is
+ * left: which is why that one takes no new migration (see opening.c).  One that
+ * is being created is waited for: so before tables are locked.
+ */
+static void
+check_leaves_writer(const Migration *migration, bool force)
+{
+	Registry	registry;
+
+	registry_lock();
+	registry_lock_release(migration->release, ExclusiveLock);
+	registry_read(&registry);
+	check_no_other_contract(migration, &registry);
+	if (Max(registry.current, lowest_without(migration, &registry)) >= migration->release)
+		return;
+	check_may_write(migration);
+	check_not_current(migration, &registry, force);
 }
 
 ErrorData *
@@ -258,10 +348,8 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms,
 		.end = clock_after_ms(timeout_ms)
 	};
 
-	registry_lock();
+	check_leaves_writer(migration, force);
 	registry_read(&registry);
-	check_no_other_contract(migration, &registry);
-	check_not_current(migration, &registry, force);
 	registry_set_lowest(Max(registry.lowest, migration->release),
 						migration->id);
 	take_back_when_terminated(migration);
@@ -278,15 +366,11 @@ void
 drain_within_transaction(Migration *migration, List *relids, bool force)
 {
 	List	   *sessions;
-	Registry	registry;
 	int			count;
 
 	if (!has_fence(migration))
 		return;
-	registry_lock();
-	registry_read(&registry);
-	check_no_other_contract(migration, &registry);
-	check_not_current(migration, &registry, force);
+	check_leaves_writer(migration, force);
 	sessions = declared_sessions_before(migration, relids);
 	count = list_length(sessions);
 	if (count == 0)

@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 #include "catalog/registry.h"
+#include "catalog/release_note.h"
 #include "catalog/sync.h"
 #include "core/query.h"
 #include "core/quoting.h"
@@ -75,7 +76,7 @@ check_not_used(const Migration *migration, const Registry *registry)
 	int			release = migration->release;
 	char	   *sessions;
 
-	if (registry_is_used(release))
+	if (release_note_is_used(release))
 		refuse_release(migration, registry,
 					   psprintf("Release %d is ready, and sessions have written as it.",
 								release));
@@ -106,6 +107,11 @@ opening_check(const Migration *migration)
 		refuse_release(migration, &registry,
 					   psprintf("Release %d is the current one.",
 								registry.current));
+	/* while it is filled no release could write where it is the only one */
+	if (migration->release == registry.lowest)
+		refuse_release(migration, &registry,
+					   psprintf("Release %d is the oldest that is served.",
+								registry.lowest));
 	if (state == RELEASE_READY)
 		check_not_used(migration, &registry);
 	registry_note_ready();
