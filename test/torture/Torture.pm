@@ -10,6 +10,7 @@ use Battle;
 use File::Path qw(remove_tree);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use ReleaseWar;
 use Server;
 use SetClock;
 use Test::More;
@@ -55,31 +56,45 @@ CONF
 	return $server;
 }
 
+# The wars of a seed, each in a database of its own: on releases, and on rows.
+sub wars
+{
+	my ($seed, %options) = @_;
+	my %parts = (seed => $seed, dumps => $options{dumps} || 0, map { $_ => $options{$_} } qw(server folder report));
+	my %war = (
+		releases => sub { ReleaseWar->new(%parts, events => $options{release_events} || 150) },
+		rows => sub { Battle->new(%parts, rounds => $options{phases} || 3, seconds => $options{phase_seconds} || 4, standbys => $options{standbys} || 0) });
+
+	return map { ($war{$_} or die "no such war: $_\n")->() } @{ $options{wars} || [qw(releases rows)] };
+}
+
 sub fight
 {
 	my ($server, $seed, $report, %options) = @_;
 	my $folder = PostgreSQL::Test::Utils::tempdir;
-	my $battle = Battle->new(
-		server => $server, seed => $seed, folder => $folder, report => $report,
-		rounds => $options{phases} || 3, seconds => $options{phase_seconds} || 4,
-		standbys => $options{standbys} || 0, dumps => $options{dumps} || 0);
+	my @wars = wars($seed, %options, server => $server, folder => $folder, report => $report);
+	my $library = Releases->of_seed($seed)->{library};
+	my $wrong = 0;
 
 	push @{ $report->{seeds} }, $seed;
 	diag("SEED=$seed");
-	$server->{node}->append_conf('postgresql.conf', "${_}_preload_libraries = " . ($battle->{releases}{library} eq $_ ? "'pg_tandem'" : "''"))
-	  foreach qw(shared session);
+	$server->{node}->append_conf('postgresql.conf', "${_}_preload_libraries = " . ($library eq $_ ? "'pg_tandem'" : "''")) foreach qw(shared session);
 	$server->restart('fast');
-	my $ok = eval { $battle->fight; 1 };
-	$battle->fail("stopped: $@") if !$ok;
-	ok(!$battle->{wrong}, "seed $seed") or diag("replay its choices: make torture SEED=$seed; keep it: add it to test/torture/seeds");
-	if ($battle->{wrong})
+	foreach my $war (@wars)
+	{
+		my $ok = eval { $war->fight; 1 };
+		$war->fail("stopped: $@") if !$ok;
+		$wrong = $war->{wrong} and last;
+		$war->clean_up;
+	}
+	ok(!$wrong, "seed $seed") or diag("replay its choices: make torture SEED=$seed; keep it: add it to test/torture/seeds");
+	if ($wrong)
 	{
 		# what is there stays to be looked at
 		$server->end_jobs;
 		note("files: $folder");
 		return;
 	}
-	$battle->clean_up;
 	remove_tree($folder);
 	return;
 }
