@@ -32,20 +32,20 @@ sub new
 sub events
 {
 	return (
-		[ 'migration begun', 12, \&begin ],
-		[ 'migration begun by a session of its release', 4, \&run_script ],
-		[ 'create_migration repeated', 3, \&repeat ],
-		[ 'migrate', 10, \&migrate ],
-		[ 'row that up refuses', 2, \&spoil ],
-		[ 'row mended', 3, \&mend ],
-		[ 'new partition', 4, \&new_partition ],
-		[ 'create_views', 3, \&create_views ],
-		[ 'pointer switched', 5, \&switch ],
-		[ 'release registered', 3, \&register ],
-		[ 'release waited for', 3, \&wait_for ],
-		[ 'contract', 4, \&contract ],
-		[ 'abort', 3, \&abort ],
-		[ 'session', 45, \&session ],
+		[ 'migration begun', 36, \&begin ],
+		[ 'migration begun by a session of its release', 12, \&run_script ],
+		[ 'create_migration repeated', 9, \&repeat ],
+		[ 'migrate', 30, \&migrate ],
+		[ 'row that up refuses', 6, \&spoil ],
+		[ 'row mended', 9, \&mend ],
+		[ 'new partition', 12, \&new_partition ],
+		[ 'create_views', 9, \&create_views ],
+		[ 'pointer switched', 15, \&switch ],
+		[ 'release registered', 9, \&register ],
+		[ 'release waited for', 9, \&wait_for ],
+		[ 'contract', 9, \&contract ],
+		[ 'abort', 9, \&abort ],
+		[ 'session', 135, \&session ],
 		[ 'server lost', 1, \&crash ],
 		[ 'dump, restored', 1, \&dump ]);
 }
@@ -138,14 +138,18 @@ sub judge
 	return;
 }
 
-# Mostly near what is known.
+# Mostly near what is known, or one that is served.
 sub draw_release
 {
 	my ($self) = @_;
 	my $random = $self->{random};
+	my @served = grep { $self->{releases}->may_be($_, 'ready') } sort keys %{ $self->{releases}->known };
 	my $highest = $self->{releases}->highest || Releases::FIRST;
 	my $release = $highest + $random->between(-3, 2);
 
+	return $random->pick(@served) if @served && $random->chance(35);
+	# one that is retired is soon known
+	$release = $self->{releases}{lowest} + $random->below(3) if $release < $self->{releases}{lowest} && $random->chance(70);
 	$release = $self->{releases}{current} + $random->between(-1, 1) if $self->{releases}{current} && $random->chance(15);
 	return $release < Releases::FIRST ? Releases::FIRST : $release > NEWEST - 1 ? NEWEST - 1 : $release;
 }
@@ -289,7 +293,18 @@ sub begin
 		$self->begun($name, $release, @syncs);
 		$self->{migrations}{$name}{owner} = $owner;
 	}
-	return $state eq '00000' ? lc $end : "refused $state";
+	return $state eq '00000' ? lc $end : 'refused: ' . $self->why_refused($release, $state);
+}
+
+sub why_refused
+{
+	my ($self, $release, $state) = @_;
+	my $releases = $self->{releases};
+
+	return 'may not' if $state eq '42501';
+	return 'retired' if $releases->may_be($release, 'retired');
+	return 'current' if $release <= $releases->{current};
+	return $releases->{used}{$release} ? 'written as' : 'declared';
 }
 
 # A node runs the script of its release itself, and writes in it.
@@ -310,7 +325,7 @@ sub run_script
 	$self->free(@other);
 	my $state = $self->run_as_told("SET tandem.release = $release;\nBEGIN;\n" . script_sql($name, $release, @syncs) . "${write}COMMIT;", @right);
 	$self->begun($name, $release, @syncs) if $state eq '00000';
-	return $state eq '00000' ? 'done' : "refused $state";
+	return $state eq '00000' ? 'done' : 'refused: ' . $self->why_refused($release, $state);
 }
 
 # The same call is passed over, in every phase; with another release, or by another role, it is an error.
@@ -350,7 +365,8 @@ sub migrate
 {
 	my ($self) = @_;
 	my @names = $self->open_names or return 'none';
-	my $name = $self->{random}->pick(@names);
+	my @unfilled = grep { !$self->{migrations}{$_}{filled} } @names;
+	my $name = $self->{random}->pick(@unfilled && $self->{random}->chance(60) ? @unfilled : @names);
 	my $migration = $self->{migrations}{$name};
 
 	$self->free($self->tables_of($name));
@@ -376,7 +392,7 @@ sub spoil
 	my $low = $number * 1000;
 
 	$self->free($table);
-	$self->run_as_told("CREATE TABLE ${table}_$number (LIKE $table);\nINSERT INTO ${table}_$number (id, a) VALUES ($low, -1);\n"
+	$self->run_as_told("CREATE TABLE ${table}_$number (LIKE $table INCLUDING DEFAULTS);\nINSERT INTO ${table}_$number (id, a) VALUES ($low, -1);\n"
 		. "ALTER TABLE $table ATTACH PARTITION ${table}_$number FOR VALUES FROM ($low) TO (" . ($low + 1000) . ');', '00000');
 	$self->{tables}{$table}{spoilt} = $number;
 	# it is neither filled nor verified
@@ -436,7 +452,13 @@ sub create_views
 sub switch
 {
 	my ($self) = @_;
-	my $release = $self->draw_release;
+
+	return $self->switch_to($self->draw_release);
+}
+
+sub switch_to
+{
+	my ($self, $release) = @_;
 	my $right = $self->{releases}->may_be($release, 'ready', 'current') ? '00000' : '55000';
 	my $state = $self->run_as_told("SELECT tandem.switch_release($release);", $right);
 
@@ -497,8 +519,9 @@ sub contract
 {
 	my ($self) = @_;
 	my ($random, $releases) = @{$self}{qw(random releases)};
-	my @names = $self->open_names or return 'none';
-	my $name = $random->pick(@names);
+	my @names = sort { $self->{migrations}{$a}{release} <=> $self->{migrations}{$b}{release} || $a cmp $b } $self->open_names or return 'none';
+	my @proved = grep { $self->{migrations}{$_}{phase} eq 'contract' } @names;
+	my $name = @proved && $random->chance(60) ? $proved[0] : $random->pick(@names);
 	my $migration = $self->{migrations}{$name};
 	my $force = $random->chance(25);
 	my $undeclared = $random->chance(50) ? 'refuse' : 'ignore';
@@ -506,6 +529,7 @@ sub contract
 	$self->free($self->tables_of($name));
 	# of views, which retire with their releases, nobody has anything in hand
 	$self->free(keys %{ $self->{tables} }) if $random->chance(60);
+	$self->switch_to($migration->{release}) if $random->chance(50) && $releases->{current} < $migration->{release};
 	my @refused = $self->contract_is_refused($name, $force, $undeclared);
 	my @right = @refused ? @refused : '00000';
 	# a partition that came since may have to be verified
@@ -580,13 +604,14 @@ sub leave
 	return 'leaves';
 }
 
-# By itself it declares nothing yet: the next statement does.
+# A session that has declared nothing yet does so by its next statement; one that declares nothing any more, too.
 sub say_release
 {
 	my ($self, $session, $release) = @_;
 
 	$session->{psql}->ask("SET tandem.release = $release;");
 	$session->{said} = $release;
+	$session->{held} = $release if $session->{held} && $release;
 	$self->tell("session $session->{slot} says $release");
 	return 'SET';
 }
@@ -660,7 +685,8 @@ sub write_row
 	my ($self, $session) = @_;
 	my $random = $self->{random};
 	my @tables = sort keys %{ $self->{tables} } or return 'none';
-	my $table = $random->pick(@tables);
+	my @synced = grep { $self->is_synced($_) } @tables;
+	my $table = $random->pick(@synced && $random->chance(80) ? @synced : @tables);
 	my $update = "UPDATE $table SET n = n + 1 WHERE id = $session->{slot}";
 	my $kind = $session->{block} ? $random->pick('plain', 'plain', 'taken back', 'kept') : $random->pick('plain', 'plain', 'fails');
 	my $right = $self->verdict($session, 'write');
