@@ -353,12 +353,12 @@ sub tables_of
 	return map { $_->{table} } @{ $self->{migrations}{$name}{syncs} };
 }
 
-# Whether a row of it has no new value.
+# Whether a row of its tables cannot be filled: by its own up, or by that of another migration, which follows.
 sub is_spoilt
 {
 	my ($self, $name) = @_;
 
-	return grep { $_->{old} eq 'a' && $self->{tables}{ $_->{table} }{spoilt} } @{ $self->{migrations}{$name}{syncs} };
+	return grep { $self->{tables}{$_}{spoilt} && !$self->{tables}{$_}{ended} } $self->tables_of($name);
 }
 
 sub migrate

@@ -10,6 +10,7 @@ use Battle;
 use File::Path qw(remove_tree);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use PublicationWar;
 use ReleaseWar;
 use Server;
 use SetClock;
@@ -32,7 +33,7 @@ sub run
 		fight($server, $seed, \%report, %options);
 		last if @{ $report{problems} } && !$options{keep_going};
 	}
-	$server->{node}->stop('immediate');
+	$_->stop('immediate') foreach grep { defined } $server->{subscriber}, $server->{node};
 	show(\%report);
 	return \%report;
 }
@@ -56,16 +57,17 @@ CONF
 	return $server;
 }
 
-# The wars of a seed, each in a database of its own: on releases, and on rows.
+# The wars of a seed, each in a database of its own: on releases, on a publication and its subscriber, on rows.
 sub wars
 {
 	my ($seed, %options) = @_;
 	my %parts = (seed => $seed, dumps => $options{dumps} || 0, map { $_ => $options{$_} } qw(server folder report));
 	my %war = (
 		releases => sub { ReleaseWar->new(%parts, events => $options{release_events} || 150) },
+		publication => sub { PublicationWar->new(%parts, events => $options{publication_events} || 80) },
 		rows => sub { Battle->new(%parts, rounds => $options{phases} || 3, seconds => $options{phase_seconds} || 4, standbys => $options{standbys} || 0) });
 
-	return map { ($war{$_} or die "no such war: $_\n")->() } @{ $options{wars} || [qw(releases rows)] };
+	return map { ($war{$_} or die "no such war: $_\n")->() } @{ $options{wars} || [qw(releases publication rows)] };
 }
 
 sub fight

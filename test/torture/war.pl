@@ -15,7 +15,7 @@ Torture::run(
 	seeds => defined $seed && $seed ne '' ? [$seed] : [],
 	rounds => $ENV{TORTURE_ROUNDS} || (defined $seed && $seed ne '' ? 1 : 0),
 	seconds => $ENV{TORTURE_SECONDS} || 1200,
-	wars => [ split ' ', $ENV{TORTURE_WARS} || 'releases rows' ],
+	wars => [ split ' ', $ENV{TORTURE_WARS} || 'releases publication rows' ],
 	keep_going => $ENV{TORTURE_KEEP_GOING},
 	standbys => 1,
 	dumps => 2);
