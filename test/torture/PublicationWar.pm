@@ -68,7 +68,7 @@ sub subscriber
 	my ($server) = @_;
 
 	return $server->{subscriber} if $server->{subscriber};
-	my $node = PostgreSQL::Test::Cluster->new('subscriber');
+	my $node = PostgreSQL::Test::Cluster->new('subscriber_of_' . $server->{node}->name);
 
 	$node->init;
 	$node->append_conf('postgresql.conf', <<'CONF');

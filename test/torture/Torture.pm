@@ -22,7 +22,7 @@ sub run
 {
 	my (%options) = @_;
 	my @seeds = @{ $options{seeds} || [] };
-	my $server = new_server();
+	my $server = new_server($options{name} || 'main');
 	my $end = time + ($options{seconds} || 0);
 	my %report = (events => {}, rows => 0, shown => 0, wrong => 0, seeds => [], problems => []);
 
@@ -40,7 +40,8 @@ sub run
 
 sub new_server
 {
-	my $node = PostgreSQL::Test::Cluster->new('main');
+	my ($name) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$node->init(allows_streaming => 'logical');
 	$node->append_conf('postgresql.conf', <<'CONF');
