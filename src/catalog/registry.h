@@ -108,7 +108,8 @@ extern void registry_note_ready(void);
 
 /*
  * Whether a session has written as that release after it was ready; noting
- * that it has.  The note is of the running transaction.
+ * that it has.  The note is of the running transaction; this session looks again
+ * when that aborts.
  */
 extern bool registry_is_used(int release);
 extern void registry_note_used(int release);

@@ -108,7 +108,7 @@ sub set_up
 	my $kind = $self->{kind} = $random->pick('plain', 'partitioned');
 	my $by = $kind eq 'plain' ? '' : ' PARTITION BY RANGE (id)';
 
-	$self->{name} = "publication$self->{seed}";
+	$self->{name} = $self->{server}{database} = "publication$self->{seed}";
 	$self->{subscriber} = subscriber($self->{server});
 	$self->{log} = -s $self->{subscriber}->logfile;
 	foreach my $which (0, 1)

@@ -679,7 +679,8 @@ sub read_rows
 	return "read $state";
 }
 
-# Its own row; kind: plain, in a savepoint that is taken back or kept, or a statement that fails after the write.
+# Its own row; kind: plain, in a savepoint that is taken back or kept, or by itself: in a statement that fails
+# after the write, or in a transaction that does not note it.
 sub write_row
 {
 	my ($self, $session) = @_;
@@ -688,10 +689,10 @@ sub write_row
 	my @synced = grep { $self->is_synced($_) } @tables;
 	my $table = $random->pick(@synced && $random->chance(80) ? @synced : @tables);
 	my $update = "UPDATE $table SET n = n + 1 WHERE id = $session->{slot}";
-	my $kind = $session->{block} ? $random->pick('plain', 'plain', 'taken back', 'kept') : $random->pick('plain', 'plain', 'fails');
+	my $kind = $session->{block} ? $random->pick('plain', 'plain', 'taken back', 'kept') : $random->pick('plain', 'plain', 'fails', 'serializable');
 	my $right = $self->verdict($session, 'write');
 	my %sql = (plain => "$update;", kept => "SAVEPOINT s; $update; RELEASE s;", 'taken back' => "SAVEPOINT s; $update; ROLLBACK TO s;",
-		fails => "$update RETURNING 1 / (n - n);");
+		fails => "$update RETURNING 1 / (n - n);", serializable => "BEGIN ISOLATION LEVEL SERIALIZABLE; $update; COMMIT;");
 
 	return 'none' if $kind ne 'plain' && $right ne '00000';
 	my $state = $self->statement($session, $sql{$kind}, $kind eq 'fails' ? '22012' : $right);
@@ -712,7 +713,7 @@ sub note_write
 		next if !grep { $_ eq $table } $self->tables_of($name);
 		$session->{marks}{$name} = 1 if $self->{migrations}{$name}{release} > $said;
 	}
-	return if !$said || $kind =~ /taken back|fails/ || !$self->{releases}->may_be($said, 'ready', 'current');
+	return if !$said || $kind =~ /taken back|fails|serializable/ || !$self->{releases}->may_be($said, 'ready', 'current');
 	$session->{block} ? ($session->{block}{uses}{$said} = 1) : $self->{releases}->written($said);
 	return;
 }
