@@ -274,11 +274,24 @@ sub free_name
 	return @aborted && $self->{random}->chance(20) ? $self->{random}->pick(@aborted) : 'm' . ++$self->{names};
 }
 
+# Now and then a release that is ready, has been written as, and that nobody is any more.
+sub of_the_past
+{
+	my ($self) = @_;
+	my ($random, $releases) = @{$self}{qw(random releases)};
+	my @used = grep { $_ > $releases->{current} && $releases->may_be($_, 'ready') } sort keys %{ $releases->{used} };
+
+	return if !@used || $random->chance(70);
+	my $release = $random->pick(@used);
+	$self->leave($_) foreach grep { $_->{held} == $release } map { $self->{sessions}{$_} } sort keys %{ $self->{sessions} };
+	return $release;
+}
+
 sub begin
 {
 	my ($self) = @_;
 	my $random = $self->{random};
-	my $release = $random->chance(10) ? 0 : $self->draw_release;
+	my $release = $random->chance(10) ? 0 : $self->of_the_past // $self->draw_release;
 	my @syncs = $self->draw_syncs;
 	my $owner = @syncs && $syncs[0]{old} ne 'a' ? '' : $random->pick('', '', 'torture_owner', 'torture_other');
 	my $name = $owner ? 'm' . ++$self->{names} : $self->free_name;
