@@ -44,7 +44,7 @@ sub events
 		[ 'release waited for', 9, \&wait_for ],
 		[ 'contract', 9, \&contract ],
 		[ 'abort', 9, \&abort ],
-		[ 'session', 135, \&session ],
+		[ 'session', 135, sub { $_[0]->session } ],
 		[ 'server lost', 1, \&crash ],
 		[ 'dump, restored', 1, \&dump ]);
 }
