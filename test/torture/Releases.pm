@@ -13,6 +13,7 @@ use strict;
 use warnings;
 
 use Random;
+use Storable qw(dclone);
 use Time::HiRes qw(time);
 
 # the release before all migrations; each migration m<n> is of release FIRST + n, or of none
@@ -40,6 +41,14 @@ sub of_seed
 	my ($class, $seed) = @_;
 
 	return $class->new(Random->new($seed, 'releases'));
+}
+
+# What another database goes through from now on.
+sub copy
+{
+	my ($self) = @_;
+
+	return dclone($self);
 }
 
 sub of
