@@ -3,7 +3,7 @@
 # make test       every test, in a private copy of the server; installs nothing into it
 #                 (some of them: make test REGRESS='sync abort' ISOLATION= TAP_TESTS=)
 # make torture    a random war on migrations, every row proved against a model: SECONDS=1200, or ROUNDS=n;
-#                 SEED=n makes the random choices of that war again
+#                 SEED=n makes the random choices of that war again; WARS=releases, publication or rows: that war alone
 # make demo       the demonstration, in the same kind of copy
 # make bench      measured beside its rivals, in such a copy; QUICK=1 in minutes; PARTS="fill latency"
 # make format, make check-format
@@ -218,7 +218,7 @@ test:
 	@test/setup/sandbox test/setup/run-tests
 
 torture:
-	@test/setup/sandbox env TORTURE_SECONDS=$(SECONDS) TORTURE_ROUNDS=$(ROUNDS) TANDEM_SEED=$(SEED) \
+	@test/setup/sandbox env TORTURE_SECONDS=$(SECONDS) TORTURE_ROUNDS=$(ROUNDS) TANDEM_SEED=$(SEED) TORTURE_WARS='$(WARS)' \
 		test/torture/run
 
 demo:

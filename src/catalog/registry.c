@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
@@ -279,6 +280,8 @@ registry_note_used(int release)
 					 "INSERT INTO tandem.release_state (releases, state) VALUES (int8range($1, $1, '[]'), 'used')");
 	query_end(&query);
 	registry_changed();
+	/* an abort announces again what was announced by a command before, only */
+	CommandCounterIncrement();
 }
 
 bool

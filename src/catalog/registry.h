@@ -113,8 +113,8 @@ extern void registry_note_ready(void);
 
 /*
  * Notes that a session has written as that release after it was ready, and
- * announces it.  The note is of the running transaction; release_note_is_used
- * looks for it.
+ * announces it.  The note is of the running transaction: when that aborts, this
+ * session looks again.  release_note_is_used looks for it.
  */
 extern void registry_note_used(int release);
 

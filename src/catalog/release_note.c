@@ -16,6 +16,7 @@
 #include "utils/snapmgr.h"
 
 #include "catalog/release_note.h"
+#include "core/compat.h"
 #include "core/extension.h"
 
 /* Notes of one state, as they are read. */
@@ -39,7 +40,7 @@ begin_scan(NoteScan *notes, const char *state)
 	notes->state = get_attnum(relid, "state");
 	notes->wanted = state;
 	notes->slot = table_slot_create(notes->rel, NULL);
-	notes->scan = table_beginscan(notes->rel, SnapshotSelf, 0, NULL);
+	notes->scan = compat_begin_scan(notes->rel, SnapshotSelf);
 }
 
 static void

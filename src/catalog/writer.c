@@ -178,8 +178,8 @@ forget_ended(void)
 
 /*
  * Once a release, by the first session that writes as it: from then on no
- * migration takes it back.  The note is lost if the transaction aborts, so it
- * counts when the registry says that it was changed.
+ * migration takes it back.  The note is lost if the transaction aborts: then, as
+ * after each change of the registry, the next statement looks again.
  */
 static void
 note_use(int release)
@@ -187,8 +187,6 @@ note_use(int release)
 	Registry	registry;
 	ReleaseState state;
 
-	if (XactReadOnly)
-		return;
 	registry_read(&registry);
 	state = registry_state_of(&registry, release);
 	if ((state == RELEASE_READY || state == RELEASE_CURRENT) &&
@@ -211,6 +209,7 @@ writer_settle(WriterNote *note, Oid relid, List *syncs)
 {
 	uint64		generation = registry_generation();
 	bool		settled = true;
+	bool		use_is_open = false;
 	ListCell   *lc;
 
 	/* a fill that fires triggers: what it writes is not the client's */
@@ -222,9 +221,11 @@ writer_settle(WriterNote *note, Oid relid, List *syncs)
 		forget_ended();
 		foreach(lc, newer_migrations(relid, syncs))
 			settled &= mark(lfirst_int(lc));
-		if (setting_release > 0)
+		use_is_open = setting_release > 0 && !writer_may_note_use();
+		if (setting_release > 0 && !use_is_open)
 			note_use(setting_release);
 	}
 	note->release = setting_release;
 	note->generation = settled ? generation : 0;
+	note->use_is_open = use_is_open;
 }

@@ -5,6 +5,8 @@ package Battle;
 use strict;
 use warnings;
 
+use parent 'Fighter';
+
 use Constraints;
 use Ending;
 use Migration;
@@ -14,7 +16,7 @@ use Releases;
 use Schema;
 use Server;
 use Mapping;
-use Test::More import => [qw(diag note)];
+use Test::More import => [qw(note)];
 use Time::HiRes qw(sleep time);
 use Views;
 use War;
@@ -36,7 +38,7 @@ sub new
 	splice @mappings, $random->between(2, 4);
 	$self->{schema} = Schema->new($random, mappings => \@mappings, writers => 3,
 		constraints => Constraints->new(Random->new($parts{seed}, 'constraints')), rows => $random->pick(60, 150, 400));
-	$self->{releases} = Releases->new(Random->new($parts{seed}, 'releases'));
+	$self->{releases} = Releases->of_seed($parts{seed});
 	$self->{migration} = Migration->new($random, $self->{schema}, $self->{releases});
 	$self->{views} = Views->new(Random->new($parts{seed}, 'views'));
 	$self->{ended} = [];
@@ -51,24 +53,6 @@ sub new
 		pending => [] };
 	$self->{setup_random} = $random;
 	return $self;
-}
-
-sub fail
-{
-	my ($self, $what) = @_;
-
-	return if $self->{wrong}++ >= 8;
-	push @{ $self->{report}{problems} }, "seed $self->{seed}: $what";
-	diag("seed $self->{seed}: $what");
-	return;
-}
-
-sub count
-{
-	my ($self, $event, $outcome) = @_;
-
-	$self->{report}{events}{$event}{$outcome}++;
-	return;
 }
 
 # Does a statement that is to succeed in the end, whatever is in the way; or to fail with an error like borne,
@@ -523,6 +507,8 @@ sub check_dump
 	  or $self->fail("restore: $err");
 	$server->{database} = $to;
 	local $self->{views}{plain} = {};
+	# that it is filled there tells nothing of this one
+	local $self->{releases} = $self->{releases}->copy;
 	my $seen = $self->see;
 	my $model = $self->expected($seen, 1);
 	$self->compare($model, $seen, 'in a restored dump');
@@ -531,8 +517,6 @@ sub check_dump
 	$self->run_migrate;
 	$self->check_end if !$self->{wrong};
 	$self->{model} = $mine;
-	# that was another's
-	$self->{releases}->set_proved(undef);
 	$server->{database} = $from;
 	$server->ask("DROP DATABASE $to WITH (FORCE)", 'postgres');
 	return;

@@ -2,12 +2,18 @@
 #
 # What nobody can know from outside, whether the fill under way has ended, makes a state a set of states.
 # A release that was ready stays ready, whatever migration is begun or run again; only one of that very
-# release that was never filled takes it back.
+# release that was never filled takes it back.  That one may be begun while no session has declared the
+# release, or has ever written as it, and while it is above the pointer.
+#
+# In the war on rows fills are under way and sessions come by themselves; in that on releases everything is
+# known, and so each state and each SQLSTATE.
 package Releases;
 
 use strict;
 use warnings;
 
+use Random;
+use Storable qw(dclone);
 use Time::HiRes qw(time);
 
 # the release before all migrations; each migration m<n> is of release FIRST + n, or of none
@@ -17,7 +23,7 @@ use constant LAST => 46;
 sub new
 {
 	my ($class, $random) = @_;
-	my $self = bless { current => 0, lowest => 0, registered => {}, open => {}, final => {}, releases => {}, last => {}, ready => {} }, $class;
+	my $self = bless { current => 0, lowest => 0, registered => {}, open => {}, final => {}, releases => {}, last => {}, ready => {}, used => {}, newest => LAST }, $class;
 
 	# who has no right to move releases leaves them out
 	$self->{granted} = $random->chance(70);
@@ -28,6 +34,21 @@ sub new
 		$self->{releases}{"m$n"} = $random->chance(80) ? FIRST + $n : 0;
 	}
 	return $self;
+}
+
+sub of_seed
+{
+	my ($class, $seed) = @_;
+
+	return $class->new(Random->new($seed, 'releases'));
+}
+
+# What another database goes through from now on.
+sub copy
+{
+	my ($self) = @_;
+
+	return dclone($self);
 }
 
 sub of
@@ -46,14 +67,84 @@ sub leave_out
 	return;
 }
 
-# A migration has been expanded.
+# A migration has been expanded; release: where it was not drawn beforehand.
 sub opened
 {
-	my ($self, $name) = @_;
+	my ($self, $name, $release) = @_;
 
+	$release //= $self->of($name);
 	$self->remember;
-	$self->{open}{$name} = { release => $self->of($name), proved => 0 } if $self->of($name);
+	$self->{open}{$name} = { release => $release, proved => 0 } if $release;
 	return;
+}
+
+# The SQLSTATEs that create_migration of a release may end with, 00000 among them; who calls: may_move (may
+# move releases), declared (by other sessions that count: 1, 0, or undef where nobody knows).
+sub of_beginning
+{
+	my ($self, $release, %who) = @_;
+	my %outcomes;
+
+	return ('00000') if !$release;
+	return ('42501') if !$who{may_move};
+	return ('55000') if $release <= $self->{current};
+	foreach my $state ($self->states($release))
+	{
+		my $taken = $state eq 'retired' || $state eq 'ready' && ($self->{used}{$release} || $who{declared});
+		$outcomes{ $taken ? '55000' : '00000' } = 1;
+		# used may be what nobody has told
+		$outcomes{'55000'} = 1 if $state eq 'ready' && !defined $who{declared};
+	}
+	return sort keys %outcomes;
+}
+
+# A session has written a table of a migration as this release, and that is committed: for good.
+sub written
+{
+	my ($self, $release) = @_;
+
+	$self->{used}{$release} = 1;
+	return;
+}
+
+# What a transaction sees of it, from its first statement to its end.
+sub view
+{
+	my ($self) = @_;
+
+	return { known => $self->highest > 0, states => { map { $_ => ($self->states($_))[0] } FIRST .. $self->{newest} } };
+}
+
+# The SQLSTATE of a statement of a session that has declared a release; use: none, read, write (rows of users).
+sub of_statement
+{
+	my ($view, $release, $use) = @_;
+	my $state = $view->{states}{$release} // 'ready';
+
+	return '00000' if !$release || !$view->{known};
+	return '55T01' if $state eq 'retired' || $state eq 'unknown' && $use ne 'none';
+	return '55T02' if $state eq 'read_only' && $use eq 'write';
+	return '00000';
+}
+
+# Each release that somebody has made known: { release => [names of its migrations] }.
+sub known
+{
+	my ($self) = @_;
+	my %known = map { $_ => [] } keys %{ $self->{registered} }, $self->{current} || ();
+
+	push @{ $known{ $_->[1] } }, $_->[0] foreach (map { [ $_, $self->{open}{$_}{release} ] } keys %{ $self->{open} }),
+	  map { my $release = $_; map { [ $_, $release ] } @{ $self->{final}{$release} } } keys %{ $self->{final} };
+	return { map { $_ => [ sort @{ $known{$_} } ] } keys %known };
+}
+
+# The lowest release that a migration keeps from being ready; without: but that migration.  0: none does.
+sub lowest_unfilled
+{
+	my ($self, $without) = @_;
+	my ($lowest) = sort { $a <=> $b } map { $self->{open}{$_}{release} } grep { $_ ne ($without // '') && !$self->{open}{$_}{proved} } keys %{ $self->{open} };
+
+	return $lowest // 0;
 }
 
 # Whether a migration of a release may be refused: it is current, or older, or nodes may work as it.
@@ -87,6 +178,16 @@ sub fencing
 	return;
 }
 
+# It was refused, and has taken its fence back.
+sub unfenced
+{
+	my ($self) = @_;
+
+	$self->remember;
+	delete $self->{fence};
+	return;
+}
+
 sub ended
 {
 	my ($self, $name, $how) = @_;
@@ -95,7 +196,7 @@ sub ended
 	my $was = delete $self->{open}{$name};
 	delete $self->{fence};
 	return if !$was || $how eq 'abort';
-	$self->{final}{ $was->{release} } = 1;
+	push @{ $self->{final}{ $was->{release} } }, $name;
 	$self->{lowest} = $was->{release} if $was->{release} > $self->{lowest};
 	return;
 }
@@ -123,7 +224,7 @@ sub remember
 {
 	my ($self) = @_;
 
-	foreach my $release (FIRST .. LAST)
+	foreach my $release (FIRST .. $self->{newest})
 	{
 		my @states = $self->states($release);
 		my @ready = grep { $_ eq 'ready' || $_ eq 'current' } @states;

@@ -10,6 +10,8 @@ use Battle;
 use File::Path qw(remove_tree);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use PublicationWar;
+use ReleaseWar;
 use Server;
 use SetClock;
 use Test::More;
@@ -20,7 +22,7 @@ sub run
 {
 	my (%options) = @_;
 	my @seeds = @{ $options{seeds} || [] };
-	my $server = new_server();
+	my $server = new_server($options{name} || 'main');
 	my $end = time + ($options{seconds} || 0);
 	my %report = (events => {}, rows => 0, shown => 0, wrong => 0, seeds => [], problems => []);
 
@@ -31,14 +33,15 @@ sub run
 		fight($server, $seed, \%report, %options);
 		last if @{ $report{problems} } && !$options{keep_going};
 	}
-	$server->{node}->stop('immediate');
+	$_->stop('immediate') foreach grep { defined } $server->{subscriber}, $server->{node};
 	show(\%report);
 	return \%report;
 }
 
 sub new_server
 {
-	my $node = PostgreSQL::Test::Cluster->new('main');
+	my ($name) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$node->init(allows_streaming => 'logical');
 	$node->append_conf('postgresql.conf', <<'CONF');
@@ -55,31 +58,46 @@ CONF
 	return $server;
 }
 
+# The wars of a seed, each in a database of its own: on releases, on a publication and its subscriber, on rows.
+sub wars
+{
+	my ($seed, %options) = @_;
+	my %parts = (seed => $seed, dumps => $options{dumps} || 0, map { $_ => $options{$_} } qw(server folder report));
+	my %war = (
+		releases => sub { ReleaseWar->new(%parts, events => $options{release_events} || 150) },
+		publication => sub { PublicationWar->new(%parts, events => $options{publication_events} || 80) },
+		rows => sub { Battle->new(%parts, rounds => $options{phases} || 3, seconds => $options{phase_seconds} || 4, standbys => $options{standbys} || 0) });
+
+	return map { ($war{$_} or die "no such war: $_\n")->() } @{ $options{wars} || [qw(releases publication rows)] };
+}
+
 sub fight
 {
 	my ($server, $seed, $report, %options) = @_;
 	my $folder = PostgreSQL::Test::Utils::tempdir;
-	my $battle = Battle->new(
-		server => $server, seed => $seed, folder => $folder, report => $report,
-		rounds => $options{phases} || 3, seconds => $options{phase_seconds} || 4,
-		standbys => $options{standbys} || 0, dumps => $options{dumps} || 0);
+	my @wars = wars($seed, %options, server => $server, folder => $folder, report => $report);
+	my $library = Releases->of_seed($seed)->{library};
+	my $wrong = 0;
 
 	push @{ $report->{seeds} }, $seed;
 	diag("SEED=$seed");
-	$server->{node}->append_conf('postgresql.conf', "${_}_preload_libraries = " . ($battle->{releases}{library} eq $_ ? "'pg_tandem'" : "''"))
-	  foreach qw(shared session);
+	$server->{node}->append_conf('postgresql.conf', "${_}_preload_libraries = " . ($library eq $_ ? "'pg_tandem'" : "''")) foreach qw(shared session);
 	$server->restart('fast');
-	my $ok = eval { $battle->fight; 1 };
-	$battle->fail("stopped: $@") if !$ok;
-	ok(!$battle->{wrong}, "seed $seed") or diag("replay its choices: make torture SEED=$seed; keep it: add it to test/torture/seeds");
-	if ($battle->{wrong})
+	foreach my $war (@wars)
+	{
+		my $ok = eval { $war->fight; 1 };
+		$war->fail("stopped: $@") if !$ok;
+		$wrong = $war->{wrong} and last;
+		$war->clean_up;
+	}
+	ok(!$wrong, "seed $seed") or diag("replay its choices: make torture SEED=$seed; keep it: add it to test/torture/seeds");
+	if ($wrong)
 	{
 		# what is there stays to be looked at
 		$server->end_jobs;
 		note("files: $folder");
 		return;
 	}
-	$battle->clean_up;
 	remove_tree($folder);
 	return;
 }

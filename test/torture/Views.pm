@@ -28,7 +28,10 @@ sub create
 	{
 		# only who made a schema, or a superuser, may put more into it
 		my $role = !%{ $self->{shown} } && $self->{as_owner} && $owner =~ /^torture/ ? "SET ROLE $owner; " : '';
-		$battle->insist("${role}SELECT tandem.create_views($release)");
+		# who has made none of the migrations names the tables
+		my $relations = $role eq '' || !$battle->{migration}{as_owner} ? ", relations => '{torture.items}'" : '';
+
+		$battle->insist("${role}SELECT tandem.create_views($release$relations)");
 		$battle->count('views of a release', 'made');
 	}
 	$self->{plain} = {};

@@ -46,6 +46,7 @@ sub events
 		[ 'pointer switched', 3, \&switch_release ],
 		[ 'release registered', 1, \&register_release ],
 		[ 'release waited for', 2, \&wait_for_release ],
+		[ 'another migration begun', 3, \&begin_another ],
 		[ 'clock set', 3, \&set_clock ],
 		[ 'new partition', 3, \&new_partition ],
 		[ 'writes in new partitions', 6, \&write_in_new_partitions ],
@@ -282,6 +283,22 @@ sub wait_for_release
 	return 'none' if $status != 0 && $err !~ /ERROR:\s+(55P03|55000): release/;
 	$battle->fail("wait for $release, which is " . join(' or ', $releases->states($release)) . ': ' . ($err || 'done')) if !$releases->may_be($release, @right);
 	return $status == 0 ? 'done' : 'refused';
+}
+
+# Another migration of a release, taken back: what sessions at work have declared nobody knows.
+sub begin_another
+{
+	my ($battle) = @_;
+	my $releases = $battle->{releases};
+	my $release = $battle->{random}->between(Releases::FIRST, Releases::LAST);
+	my ($status, $out, $err) = $battle->{server}->try("BEGIN; SELECT tandem.create_migration('another', release => $release); ROLLBACK;");
+	my @right = $releases->of_beginning($release, may_move => 1, declared => undef);
+	my ($state) = $status == 0 && $err !~ /ERROR/ ? '00000' : $err =~ /ERROR:\s+(\w{5}):/;
+
+	return 'none' if $state ne '00000' && is_passing($err);
+	$battle->fail("begin a migration of $release, which is " . join(' or ', $releases->states($release)) . ": $err")
+	  if !grep { $_ eq $state } @right;
+	return $state eq '00000' ? 'done' : 'refused';
 }
 
 # The time of day goes forward, or some seconds back.  Not more: so long the server's own timeouts, and with them what
