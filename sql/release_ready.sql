@@ -128,7 +128,7 @@ SELECT tandem.create_migration('third', release => 45);
 SELECT release, state FROM states WHERE release = 45;
 CALL tandem.abort('third');
 SELECT release, state FROM states WHERE release = 45;
--- nor is one whose statement fails, or that no serializable transaction may note; the session's next one is
+-- nor is one whose statement fails; the session's next one is, of a serializable transaction, too
 SET tandem.release = 45;
 UPDATE pages SET slug = 'eva' RETURNING 1 / (id - 1);
 BEGIN ISOLATION LEVEL SERIALIZABLE;

@@ -162,6 +162,7 @@ static void
 check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 {
 	List	   *questions = force ? NIL : open_questions(migration, rules);
+	bool		quarantined = questions != NIL && quarantine_count(migration->id) > 0;
 	List	   *reasons;
 
 	/* the rows that an extension has elsewhere were not looked at */
@@ -171,7 +172,7 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("migration \"%s\" is not proved right", migration->name),
 				 errdetail("%s", lines_as_list(questions)),
-				 quarantine_count(migration->id) > 0
+				 quarantined
 				 ? errhint("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s), then contract.",
 						   quote_literal_cstr(migration->name))
 				 : errhint("Run CALL tandem.migrate(%s), then contract.",

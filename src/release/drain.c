@@ -258,9 +258,9 @@ hint_to_fill(const Migration *migration, const Migration *other)
 								 quote_literal_cstr(migration->name));
 
 	if (migration_role_may_act(other, GetUserId()))
-		return psprintf("CALL tandem.migrate(%s); or, if it is not wanted, CALL tandem.abort(%s); then %s again.",
+		return psprintf("Run CALL tandem.migrate(%s), or, if it is not wanted, CALL tandem.abort(%s); then run %s again.",
 						name, name, again);
-	return psprintf("Have role \"%s\", which created it, call tandem.migrate(%s) or tandem.abort(%s); then %s again.",
+	return psprintf("Have role \"%s\", which created it, call tandem.migrate(%s) or tandem.abort(%s); then run %s again.",
 					other->created_by, name, name, again);
 }
 
@@ -274,18 +274,20 @@ check_may_write(const Migration *migration)
 {
 	List	   *ids = registry_kept_back_by(migration->id, migration->release);
 	char	   *in_way;
+	char	   *hint;
 	Migration  *first;
 
 	if (ids == NIL)
 		return;
 	in_way = describe_in_way(ids, &first);
+	hint = first ? hint_to_fill(migration, first) : NULL;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("contract of migration \"%s\" would leave no release that may write",
 					migration->name),
 			 errdetail("It retires the releases before %d, and release %d may not write until these are filled: %s.",
 					   migration->release, migration->release, in_way),
-			 first ? errhint("%s", hint_to_fill(migration, first)) : 0));
+			 hint ? errhint("%s", hint) : 0));
 }
 
 /*

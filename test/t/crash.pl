@@ -1,7 +1,7 @@
 # A backfill under load that is killed again and again goes on where it was: every row is filled
 # once, none is skipped, and no writer's value is lost.  What must be in the table is known from a
 # journal, which the writers of both releases write in the transaction of each change.
-# Hazard: a crashed backfill begins anew or skips rows.
+# Hazard: a crashed backfill begins again or skips rows.
 
 use strict;
 use warnings;
