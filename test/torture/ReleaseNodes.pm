@@ -124,7 +124,7 @@ sub read_rows
 }
 
 # Its own row; kind: plain, in a savepoint that is taken back or kept, or by itself: in a statement that fails
-# after the write, or in a transaction that does not note it.
+# after the write, or in a serializable transaction.
 sub write_row
 {
 	my ($self, $session) = @_;

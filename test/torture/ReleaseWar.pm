@@ -518,7 +518,10 @@ sub contract_is_refused
 
 	return ('55000') if $phase eq 'expand' || !$force && ($phase eq 'migrate' || defined $proof && !$proof);
 	return () if !$release;
-	return ('55006') if $undeclared eq 'refuse' && $self->undeclared_writers($name);
+	my @why;
+	push @why, '55006' if $undeclared eq 'refuse' && $self->undeclared_writers($name);
+	push @why, '55000' if $releases->leaves_no_writer($name);
+	return @why if @why;
 	my $lowest = $releases->lowest_unfilled($name);
 	# the pointer goes along with one that force alone can end
 	my $goes_along = $force && $releases->may_be($release, 'read_only') && !($lowest && $lowest <= $release);

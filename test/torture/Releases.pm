@@ -3,7 +3,8 @@
 # What nobody can know from outside, whether the fill under way has ended, makes a state a set of states.
 # A release that was ready stays ready, whatever migration is begun or run again; only one of that very
 # release that was never filled takes it back.  That one may be begun while no session has declared the
-# release, or has ever written as it, and while it is above the pointer.
+# release, or has ever written as it, and while it is above the pointer and the oldest that is left.  Some
+# release may always write: so contract of one that would be held back by a migration after it is refused.
 #
 # In the war on rows fills are under way and sessions come by themselves; in that on releases everything is
 # known, and so each state and each SQLSTATE.
@@ -87,7 +88,9 @@ sub of_beginning
 
 	return ('00000') if !$release;
 	return ('42501') if !$who{may_move};
-	return ('55000') if $release <= $self->{current};
+	return ('55000') if $release <= $self->{current} || $release == $self->{lowest};
+	# a contract under way may have made it the oldest
+	$outcomes{'55000'} = 1 if $release == ($self->{fence} // 0);
 	foreach my $state ($self->states($release))
 	{
 		my $taken = $state eq 'retired' || $state eq 'ready' && ($self->{used}{$release} || $who{declared});
@@ -147,12 +150,26 @@ sub lowest_unfilled
 	return $lowest // 0;
 }
 
+# Whether contract of a migration would leave no release that may write: another one keeps its release back.
+sub leaves_no_writer
+{
+	my ($self, $name) = @_;
+	my $release = $self->{open}{$name}{release};
+
+	$self->remember;
+	return 0 if $self->{current} >= $release || $self->{lowest} >= $release;
+	my $was_ready = ($self->{ready}{$release} // 0) == 2;
+	my @others = map { $self->{open}{$_} } grep { $_ ne $name } keys %{ $self->{open} };
+	return scalar grep { !$_->{proved} && ($_->{release} == $release || $_->{release} < $release && !$was_ready) } @others;
+}
+
 # Whether a migration of a release may be refused: it is current, or older, or nodes may work as it.
 sub may_be_taken
 {
 	my ($self, $release) = @_;
 
-	return $release <= $self->{current} || $self->may_be($release, 'retired', 'ready', 'current');
+	return $release <= $self->{current} || $release == $self->{lowest} || $release == ($self->{fence} // 0)
+	  || $self->may_be($release, 'retired', 'ready', 'current');
 }
 
 # proved: 1, 0, or undef where a run may have come to its end or not.  What was filled once stays so.
