@@ -277,9 +277,9 @@ $node->safe_psql('postgres', 'DROP INDEX plain_taken');
 $node->safe_psql('postgres', 'CREATE TABLE twice (a integer); INSERT INTO twice VALUES (1), (2), (2)');
 expand('twice', 'CREATE UNIQUE INDEX twice_a ON twice (a)');
 isnt($node->psql('postgres', "CALL tandem.migrate('twice')", stderr => \$stderr), 0, 'rows are not unique');
-like($stderr, qr/could not create unique index "twice_a"\nDETAIL:  Key \(a\)=\(2\) is duplicated\.\nHINT:  Mend the rows/, 'the key is named');
+like($stderr, qr/could not create unique index "twice_a"\nDETAIL:  Key \(a\)=\(2\) is duplicated\.\nHINT:  Fix the rows/, 'the key is named');
 like($node->safe_psql('postgres', q(SELECT state, error, hint FROM tandem.progress WHERE migration = 'twice')),
-	qr/^failed\|.*\(a\)=\(2\).*\|Mend the rows/, 'in the view too');
+	qr/^failed\|.*\(a\)=\(2\).*\|Fix the rows/, 'in the view too');
 is(indexes('twice'), '', 'no invalid index stays');
 $node->safe_psql('postgres', 'DELETE FROM twice WHERE ctid = (SELECT max(ctid) FROM twice WHERE a = 2)');
 $node->safe_psql('postgres', "CALL tandem.migrate('twice')");
