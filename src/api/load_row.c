@@ -142,7 +142,7 @@ settings_to_load(Datum value)
 	JsonbIterator *it;
 	JsonbIteratorToken token;
 	JsonbValue	item;
-	char	   *key = NULL;
+	const char *key = "";
 
 	if (!JB_ROOT_IS_OBJECT(settings))
 		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
