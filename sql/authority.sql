@@ -173,7 +173,7 @@ SET ROLE authority_dba;
 SELECT public.try($$SELECT tandem.resume('p')$$);
 CALL tandem.abort('p');
 SELECT phase FROM tandem.migrations WHERE name = 'p';
-SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = 'zzz_tandem_sync';
+SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = '~tandem_sync';
 RESET ROLE;
 DROP TABLE p;
 
