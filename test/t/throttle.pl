@@ -215,7 +215,7 @@ CREATE FUNCTION ops.why_held() RETURNS text LANGUAGE sql
 GRANT USAGE ON SCHEMA ops TO plain;
 SQL
 	my $migrate = start_migrate('asked', 'SET search_path = ops, public', 'SET tandem.hold_function = is_held');
-	is(wait_for_hold('asked', 'ops.is_held\(\) says so \(tandem.hold_function = is_held\)'), 0, 'a function says true: no row is filled');
+	is(wait_for_hold('asked', 'ops.is_held\(\) returned true \(tandem.hold_function = is_held\)'), 0, 'a function says true: no row is filled');
 	ask('UPDATE flag SET held = false');
 	is_filled($migrate, 'asked', 'when the function says false');
 
