@@ -14,7 +14,7 @@ use Random;
 use Test::More import => [qw(diag)];
 
 # what an apply worker may say when its server or the other one goes
-my $GONE = qr/could not (connect|receive|send|fetch)|connection to server|terminating|server closed|shutting down|no COPY in progress|does not exist/;
+my $GONE = qr/could not (connect|receive|send|fetch)|connection to server|terminating|server closed|shutting down|no COPY in progress|is (already )?active for PID|does not exist/;
 
 # server (the publisher), seed, report, events (how many).
 sub new
