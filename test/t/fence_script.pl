@@ -177,9 +177,9 @@ is($node->safe_psql('other', 'CREATE SCHEMA tandem; CREATE TABLE tandem.registry
 is(sql(q(SELECT pg_get_function_arguments('tandem.wait_for_release'::regproc))),
 	q(IN release integer, IN timeout interval DEFAULT '00:10:00'::interval), 'it waits for ten minutes unless told otherwise');
 my $commits = q(SELECT xact_commit FROM pg_stat_database WHERE datname = 'other');
-$node->safe_psql('other', 'DROP SCHEMA tandem CASCADE; SET tandem.release = 1; CREATE EXTENSION pg_tandem');
+$node->safe_psql('other', 'DROP SCHEMA tandem CASCADE; SET tandem.release = 1; CREATE EXTENSION pg_tandem; SELECT tandem.register_release(1)');
 my $before = sql("SELECT pg_stat_force_next_flush(); $commits");
-$node->psql('other', q(CALL tandem.wait_for_release(1, '3 s')));
+$node->psql('other', q(CALL tandem.wait_for_release(2, '3 s')));
 my $after = sql("SELECT pg_stat_force_next_flush(); $commits");
 ($before, $after) = map { (split /\n/)[-1] } ($before, $after);
 cmp_ok($after - $before, '<', 30, 'it commits now and then');
