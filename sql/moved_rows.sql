@@ -94,6 +94,15 @@ INSERT INTO t (k) VALUES (12);
 COMMIT;
 SELECT * FROM rows;
 
+-- one statement that updates a row where it is, and inserts another into the next partition
+SELECT put(1, 2);
+WITH changed AS (UPDATE t SET a = 8 WHERE k = 1 RETURNING k)
+	INSERT INTO t (k) SELECT k + 11 FROM changed;
+MERGE INTO t USING (VALUES (1, 2), (2, 13)) v (step, k) ON t.k = v.k
+	WHEN MATCHED THEN UPDATE SET b = 900
+	WHEN NOT MATCHED THEN INSERT (k, c) VALUES (v.k, 44);
+SELECT * FROM rows;
+
 -- statements of other triggers in the middle of a move leave its note alone
 CREATE TABLE u (k integer, a integer DEFAULT 7) PARTITION BY RANGE (k);
 CREATE TABLE u1 PARTITION OF u FOR VALUES FROM (0) TO (10);

@@ -157,7 +157,7 @@ CREATE TABLE asked (release int);
 INSERT INTO asked SELECT 44 FROM generate_series(1, 100);
 CREATE INDEX ON asked (state_of(release));
 ALTER TABLE asked SET (parallel_workers = 2);
-SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET enable_indexscan = off; SET enable_bitmapscan = off; SET enable_indexonlyscan = off;
+SET parallel_leader_participation = off; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET enable_indexscan = off; SET enable_bitmapscan = off; SET enable_indexonlyscan = off;
 SELECT state_of(release), count(*) FROM asked GROUP BY 1;
 SQL
 my $standby = PostgreSQL::Test::Cluster->new('standby');
@@ -177,9 +177,9 @@ is($node->safe_psql('other', 'CREATE SCHEMA tandem; CREATE TABLE tandem.registry
 is(sql(q(SELECT pg_get_function_arguments('tandem.wait_for_release'::regproc))),
 	q(IN release integer, IN timeout interval DEFAULT '00:10:00'::interval), 'it waits for ten minutes unless told otherwise');
 my $commits = q(SELECT xact_commit FROM pg_stat_database WHERE datname = 'other');
-$node->safe_psql('other', 'DROP SCHEMA tandem CASCADE; CREATE EXTENSION pg_tandem');
+$node->safe_psql('other', 'DROP SCHEMA tandem CASCADE; SET tandem.release = 1; CREATE EXTENSION pg_tandem; SELECT tandem.register_release(1)');
 my $before = sql("SELECT pg_stat_force_next_flush(); $commits");
-$node->psql('other', q(CALL tandem.wait_for_release(1, '3 s')));
+$node->psql('other', q(CALL tandem.wait_for_release(2, '3 s')));
 my $after = sql("SELECT pg_stat_force_next_flush(); $commits");
 ($before, $after) = map { (split /\n/)[-1] } ($before, $after);
 cmp_ok($after - $before, '<', 30, 'it commits now and then');

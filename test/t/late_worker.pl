@@ -28,6 +28,11 @@ expand_table($node, 'items');
 my $progress = q(SELECT sum(rows_filled), count(*) FILTER (WHERE started_at IS NOT NULL) FROM tandem.step);
 is(ask(q(SELECT late_worker(id, 1) FROM tandem.migration)), 't', 'a worker whose runner has ended');
 is(ask($progress), '|0', 'does not begin');
+my $session = $node->background_psql('postgres');
+my $pid = $session->query_safe('SELECT pg_backend_pid()');
+is(ask("SELECT late_worker(id, $pid) FROM tandem.migration"), 't', 'a worker whose runner has left its number to another session');
+is(ask($progress), '|0', 'does not begin, either');
+$session->quit;
 
 # the same while another runner is at work
 ask(q(SELECT tandem.pause('items'); CALL tandem.migrate('items', background => true)));

@@ -227,7 +227,10 @@ like(wait_behind_writer('dropped', 'DROP TABLE spy.dropped_1'), qr/ERROR:  relat
 like(wait_behind_writer('given', 'ALTER TABLE spy.given_1 OWNER TO postgres'),
 	qr/ERROR:  partition "given_1" is not owned by the owner of its partitioned table\nDETAIL:  .*\nHINT:  Run ALTER TABLE spy.given_1 OWNER TO ex;/, 'a partition that was given away');
 ask('ALTER TABLE spy.given_1 OWNER TO ex');
-foreach my $name ('dropped', 'given')
+ask('CREATE ROLE heir; GRANT ALL ON SCHEMA spy TO heir');
+like(wait_behind_writer('handed', join(';', map { "ALTER TABLE spy.$_ OWNER TO heir" } qw(handed handed_1 handed_2))),
+	qr/ERROR:  table "handed_1" has another owner now\nHINT:  /, 'a table that has changed hands, with its partitions');
+foreach my $name ('dropped', 'given', 'handed')
 {
 	ask("CALL tandem.migrate('$name')");
 	is(ask("SELECT phase, error FROM tandem.migrations WHERE name = '$name'"), 'contract|', "$name: goes on");

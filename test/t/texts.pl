@@ -88,7 +88,22 @@ foreach my $role ("m\xfcller", "m\xfc")
 
 	is($status, 0, 'a role of another encoding creates a migration') or diag($err);
 }
+# an error that is kept quotes such a name
+$node->safe_psql('postgres', 'GRANT CREATE ON SCHEMA public TO PUBLIC');
+foreach my $sql (
+	q(CREATE TABLE owned (id int, price int, cents int) PARTITION BY LIST (id); CREATE TABLE owned_1 PARTITION OF owned DEFAULT; INSERT INTO owned VALUES (1, 1)),
+	q(SELECT tandem.create_migration('owned'); SELECT tandem.sync_column('owned', 'owned', 'price', 'cents', 'price * 100'); SELECT tandem.add_index('owned', 'CREATE INDEX owned_cents ON owned (cents)')))
+{
+	my ($status, $out, $err) = $node->psql('postgres', $sql, extra_params => [ '-U', "m\xfc" ]);
+
+	is($status, 0, 'such a role expands a table of its own') or diag($err);
+}
+$node->safe_psql('postgres', 'ALTER TABLE owned_1 OWNER TO postgres');
+isnt(($node->psql('postgres', q(CALL tandem.migrate('owned'))))[0], 0, 'its run ends with an error');
+like($node->safe_psql('postgres', q(SELECT string_agg(hint, '') FROM tandem.step_report)), qr/ALTER TABLE public.owned_1 OWNER TO "m\?"/, 'whose hint names it');
 is_valid('another encoding');
+# the server itself cannot restore a table of such a role
+$node->safe_psql('postgres', q(CALL tandem.abort('owned'); DROP TABLE owned));
 is($node->safe_psql('postgres', q(SELECT string_agg(tandem.role_name(created_by)::text, ' ' ORDER BY id) FROM tandem.migration WHERE name ~ '^of_')), 'm?ller m?',
 	'a letter that is none here is a question mark');
 
