@@ -153,8 +153,14 @@ is(ask($node, 41, 'SELECT 1', 'restored'), "psql:<stdin>:2: ERROR:  55T01", 'wit
 $node->safe_psql('restored', q(CALL tandem.abort('items')));
 is(ask($node, 41, 'SELECT price FROM items WHERE id = 7', 'restored'), '7', 'which abort takes back');
 
-# contract, called again, ends it
-sql(q(CALL tandem.contract('items', undeclared => 'ignore')));
+# contract, called again, ends it, and names who has declared nothing and written nothing
+my $reader = $node->background_psql('postgres', extra_params => [ '-U', 'authenticator' ]);
+$reader->query_safe('SELECT 1');
+my ($status, $out, $err) = $node->psql('postgres', q(CALL tandem.contract('items')));
+is($status, 0, 'contract beside a session that has written nothing');
+like($err, qr/NOTICE:  \d+ other sessions? ha(s|ve) declared no release, and ha(s|ve) written no table of the migration\nDETAIL:.*user authenticator/s,
+	'which it names');
+$reader->quit;
 is(sql($fenced), '41|retired|', 'contract, called again, ends');
 is(sql('SELECT phase FROM tandem.migrations'), 'done', 'the migration too');
 
