@@ -71,7 +71,7 @@ check_name(const Migration *migration, const IndexDefinition *definition)
 				  "JOIN pg_class c ON c.oid = t.relation "
 				  "WHERE t.kind = 'index' AND t.object = $3 AND c.relnamespace = $4 "
 				  "AND m.phase NOT IN ('done', 'aborted') AND (t.migration, t.relation::oid) <> ($1, $2)") > 0)
-		other = query_get_text(&query, 0, 1);
+		other = query_get_text(0, 1);
 	query_end(&query);
 	if (other)
 		ereport(ERROR,

@@ -8,8 +8,8 @@
 #include "funcapi.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
-#include "utils/tuplestore.h"
 #include "utils/lsyscache.h"
+#include "utils/tuplestore.h"
 
 #include "api/arguments.h"
 #include "backfill/verify.h"

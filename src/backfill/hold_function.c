@@ -24,7 +24,6 @@
 #include "catalog/migration_rights.h"
 #include "core/authority.h"
 #include "core/compat.h"
-#include "core/quoting.h"
 #include "core/settings.h"
 
 #define HINT "Set tandem.hold_function to the name of a function without arguments that returns boolean or text, or to '' for none."

@@ -107,23 +107,20 @@ list_sources(void)
 	TandemQuery query;
 	List	   *sources = NIL;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	rows = query_run(&query, lag_sources_sql);
-	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		LagSource  *source = palloc(sizeof(LagSource));
 
-		source->title = query_get_text(&query, row, 1);
-		source->name = query_get_text(&query, row, 2);
+		source->title = query_get_text(row, 1);
+		source->name = query_get_text(row, 2);
 		source->position = query_get_bigint(row, 3);
 		source->replays = query_get_bool(row, 4);
 		source->by_segment = query_get_bool(row, 5);
 		sources = lappend(sources, source);
 	}
-	MemoryContextSwitchTo(old);
 	query_end(&query);
 	return sources;
 }

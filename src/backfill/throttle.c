@@ -200,7 +200,7 @@ autovacuum_reason(Throttle *throttle, double now, long *wait_ms)
 				  "OFFSET 0) l "
 				  "WHERE NOT l.granted OR a.query LIKE '%(to prevent wraparound)%' "
 				  "LIMIT 1") > 0)
-		reason = query_get_text(&query, 0, 1);
+		reason = query_get_text(0, 1);
 	query_end(&query);
 	return reason;
 }

@@ -40,14 +40,14 @@ read_migration(const char *name)
 						 "FROM tandem.migration WHERE name = $1 "
 						 "ORDER BY phase = 'aborted', id DESC LIMIT 1") > 0)
 	{
-		migration = MemoryContextAllocZero(query.caller, sizeof(Migration));
+		migration = palloc0(sizeof(Migration));
 		migration->id = query_get_int(0, 1);
-		migration->name = MemoryContextStrdup(query.caller, name);
+		migration->name = pstrdup(name);
 		migration->release = query_get_int(0, 2);
-		migration->phase = phase_from_name(query_get_text(&query, 0, 3));
+		migration->phase = phase_from_name(query_get_text(0, 3));
 		migration->creator = query_get_oid(0, 4);
-		migration->created_by = query_get_text(&query, 0, 5);
-		migration->comment = query_get_text(&query, 0, 6);
+		migration->created_by = query_get_text(0, 5);
+		migration->comment = query_get_text(0, 6);
 		migration->forgotten = query_get_bool(0, 7);
 	}
 	query_end(&query);
@@ -65,7 +65,7 @@ migration_by_id(int id)
 	query_int(&query, id);
 	if (query_run_latest(&query,
 						 "SELECT name FROM tandem.migration WHERE id = $1") > 0)
-		name = query_get_text(&query, 0, 1);
+		name = query_get_text(0, 1);
 	query_end(&query);
 	migration = name ? read_migration(name) : NULL;
 	return migration && migration->id == id ? migration : NULL;

@@ -125,7 +125,6 @@ old_migrations(bool aborted)
 	TandemQuery query;
 	List	   *ids;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	query_bool(&query, aborted);
@@ -136,11 +135,7 @@ old_migrations(bool aborted)
 					 "AND m.phase_since < clock_timestamp() - make_interval(secs => $2) "
 					 "AND ($1 OR EXISTS (SELECT FROM tandem.step t WHERE t.migration = m.id AND t.object IS NULL)) "
 					 "ORDER BY m.id LIMIT $3 FOR UPDATE SKIP LOCKED");
-	ids = NIL;
-	old = MemoryContextSwitchTo(query.caller);
-	for (uint64 row = 0; row < rows; row++)
-		ids = lappend_int(ids, query_get_int(row, 1));
-	MemoryContextSwitchTo(old);
+	ids = query_get_ints(rows);
 	query_end(&query);
 	return ids;
 }

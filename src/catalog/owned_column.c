@@ -51,7 +51,7 @@ owned_column_type(int migration_id, Oid relid, const char *column)
 	if (query_run_latest(&query,
 						 "SELECT type FROM tandem.owned_column "
 						 "WHERE migration = $1 AND relation = $2 AND column_name = $3") > 0)
-		type = query_get_text(&query, 0, 1);
+		type = query_get_text(0, 1);
 	query_end(&query);
 	return type;
 }

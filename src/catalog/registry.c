@@ -169,10 +169,9 @@ registry_lock_release(int release, LOCKMODE mode)
 
 /* one row a range, or one without */
 static void
-take_ready(Registry *registry, const TandemQuery *query, uint64 rows)
+take_ready(Registry *registry, uint64 rows)
 {
-	registry->ready = MemoryContextAllocZero(query->caller,
-											 sizeof(ReleaseRange) * rows);
+	registry->ready = palloc0(sizeof(ReleaseRange) * rows);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		ReleaseRange range = {query_get_bigint(row, 6), query_get_bigint(row, 7)};
@@ -205,7 +204,7 @@ registry_read_without(Registry *registry, int migration_id)
 	registry->highest = query_get_int(0, 3);
 	registry->unfilled = query_get_int(0, 4);
 	registry->contracting = query_get_int(0, 5);
-	take_ready(registry, &query, rows);
+	take_ready(registry, rows);
 	query_end(&query);
 }
 
@@ -226,9 +225,9 @@ registry_kept_back_by(int migration_id, int release)
 	query_int(&query, migration_id);
 	query_int(&query, release);
 	query_bool(&query, noted);
-	ids = query_oids(&query,
-					 "SELECT id::oid FROM tandem.migration WHERE id <> $1 AND " IS_UNFILLED
-					 " AND (release = $2 OR release < $2 AND NOT $3) ORDER BY id");
+	ids = query_get_ints(query_run_latest(&query,
+										  "SELECT id FROM tandem.migration WHERE id <> $1 AND " IS_UNFILLED
+										  " AND (release = $2 OR release < $2 AND NOT $3) ORDER BY id"));
 	query_end(&query);
 	return ids;
 }

@@ -79,14 +79,12 @@ release_view_list(Oid relid)
 	TandemQuery query;
 	List	   *views = NIL;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	query_oid(&query, relid);
 	rows = query_run(&query,
 					 "SELECT v.view::oid, n.oid, v.release, v.relation::oid, v.definition FROM " VIEWS_THERE
 					 "WHERE v.relation = $1 ORDER BY v.release");
-	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		ReleaseView *view = palloc(sizeof(ReleaseView));
@@ -95,10 +93,9 @@ release_view_list(Oid relid)
 		view->schema = query_get_oid(row, 2);
 		view->release = query_get_int(row, 3);
 		view->relation = query_get_oid(row, 4);
-		view->definition = query_get_text(&query, row, 5);
+		view->definition = query_get_text(row, 5);
 		views = lappend(views, view);
 	}
-	MemoryContextSwitchTo(old);
 	query_end(&query);
 	return views;
 }
@@ -120,9 +117,8 @@ List *
 release_view_closed(List *relids)
 {
 	TandemQuery query;
-	List	   *releases = NIL;
+	List	   *releases;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	query_oid_list(&query, relids);
@@ -130,10 +126,7 @@ release_view_closed(List *relids)
 					 "SELECT DISTINCT v.release FROM " VIEWS_THERE "JOIN pg_class t ON t.oid = v.relation "
 					 "WHERE v.relation::oid = ANY ($1) AND NOT (has_schema_privilege(t.relowner, n.oid, 'CREATE') "
 					 "AND has_schema_privilege(t.relowner, n.oid, 'USAGE')) ORDER BY 1");
-	old = MemoryContextSwitchTo(query.caller);
-	for (uint64 row = 0; row < rows; row++)
-		releases = lappend_int(releases, query_get_int(row, 1));
-	MemoryContextSwitchTo(old);
+	releases = query_get_ints(rows);
 	query_end(&query);
 	return releases;
 }
@@ -176,25 +169,22 @@ release_view_schemas(void)
 	TandemQuery query;
 	List	   *schemas = NIL;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	rows = query_run(&query,
 					 "SELECT * FROM (SELECT DISTINCT ON (n.nspname) n.nspname, n.nspowner, v.release, t.relnamespace FROM " VIEWS_THERE
 					 "JOIN pg_class t ON t.oid = v.relation GROUP BY n.nspname, n.nspowner, v.release, t.relnamespace "
 					 "ORDER BY n.nspname, count(*) DESC, t.relnamespace) s ORDER BY release DESC, nspname");
-	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		ViewSchema *schema = palloc(sizeof(ViewSchema));
 
-		schema->name = query_get_text(&query, row, 1);
+		schema->name = query_get_text(row, 1);
 		schema->owner = query_get_oid(row, 2);
 		schema->release = query_get_int(row, 3);
 		schema->tables_in = query_get_oid(row, 4);
 		schemas = lappend(schemas, schema);
 	}
-	MemoryContextSwitchTo(old);
 	query_end(&query);
 	return schemas;
 }
@@ -205,7 +195,6 @@ release_view_tables(int release)
 	TandemQuery query;
 	List	   *tables = NIL;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	query_int(&query, release);
@@ -216,7 +205,6 @@ release_view_tables(int release)
 					 "JOIN tandem.migration m ON m.id = r.migration AND m.phase <> 'aborted' "
 					 "UNION ALL SELECT v.relation, n.nspowner, NULL FROM " VIEWS_THERE "WHERE v.release = $1) w "
 					 "JOIN pg_class t ON t.oid = w.relation ORDER BY w.place NULLS LAST, t.oid, w.maker");
-	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		ViewedTable *table = palloc(sizeof(ViewedTable));
@@ -227,7 +215,6 @@ release_view_tables(int release)
 		table->maker = query_get_oid(row, 4);
 		tables = lappend(tables, table);
 	}
-	MemoryContextSwitchTo(old);
 	query_end(&query);
 	return tables;
 }

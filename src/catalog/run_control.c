@@ -26,17 +26,15 @@ static void
 read_settings(TandemQuery *query, int migration_id, RunControl *control)
 {
 	uint64		rows;
-	MemoryContext old;
 
 	query_int(query, migration_id);
 	rows = query_run(query,
 					 "SELECT s.key, s.value FROM tandem.migration m, jsonb_each_text(m.settings) s "
 					 "WHERE m.id = $1 ORDER BY 1");
-	old = MemoryContextSwitchTo(query->caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
-		const char *name = settings_name_for_run(query_get_text(query, row, 1));
-		char	   *value = query_get_text(query, row, 2);
+		const char *name = settings_name_for_run(query_get_text(row, 1));
+		char	   *value = query_get_text(row, 2);
 
 		if (name == NULL)
 			continue;
@@ -48,7 +46,6 @@ read_settings(TandemQuery *query, int migration_id, RunControl *control)
 		control->names = lappend(control->names, pstrdup(name));
 		control->values = lappend(control->values, value);
 	}
-	MemoryContextSwitchTo(old);
 }
 
 RunControl *
@@ -69,14 +66,14 @@ run_control_get(int migration_id)
 		control->background = query_get_bool(0, 1);
 		control->workers = query_get_int(0, 2);
 		control->run_as = query_get_oid(0, 3);
-		control->run_as_name = query_get_text(&query, 0, 4);
-		control->paused_by = query_get_text(&query, 0, 5);
-		control->error = query_get_text(&query, 0, 6);
-		control->hint = query_get_text(&query, 0, 7);
+		control->run_as_name = query_get_text(0, 4);
+		control->paused_by = query_get_text(0, 5);
+		control->error = query_get_text(0, 6);
+		control->hint = query_get_text(0, 7);
 		control->hold_by = query_get_oid(0, 8);
-		control->hold_by_name = query_get_text(&query, 0, 9);
+		control->hold_by_name = query_get_text(0, 9);
 		control->hold_owner = query_get_oid(0, 10);
-		control->hold_path = query_get_text(&query, 0, 11);
+		control->hold_path = query_get_text(0, 11);
 		configured = query_get_bool(0, 12);
 	}
 	if (configured)
@@ -240,9 +237,8 @@ List *
 run_control_orphans(void)
 {
 	TandemQuery query;
-	List	   *ids = NIL;
+	List	   *ids;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	query_text(&query, this_place());
@@ -250,10 +246,7 @@ run_control_orphans(void)
 					 "SELECT m.id FROM tandem.migration m WHERE m.background AND m.paused_by IS NULL "
 					 "AND m.phase IN ('expand', 'migrate', 'contract') AND m.run_in = $1 "
 					 "AND tandem.worker_pids(m.id) IS NULL ORDER BY m.id");
-	old = MemoryContextSwitchTo(query.caller);
-	for (uint64 row = 0; row < rows; row++)
-		ids = lappend_int(ids, query_get_int(row, 1));
-	MemoryContextSwitchTo(old);
+	ids = query_get_ints(rows);
 	query_end(&query);
 	return ids;
 }

@@ -168,7 +168,6 @@ step_list(int migration_id, StepKind kind)
 	TandemQuery query;
 	List	   *steps = NIL;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
@@ -179,7 +178,6 @@ step_list(int migration_id, StepKind kind)
 							"coalesce(batch_blocks, 0), proof, object::text, definition, is_unique, given, "
 							"built_indexes, ARRAY(SELECT unnest(changed_tables)::oid::text) "
 							"FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
-	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		Step	   *step = palloc0(sizeof(Step));
@@ -190,19 +188,18 @@ step_list(int migration_id, StepKind kind)
 		step->relation = query_get_oid(row, 9);
 		step->done = query_get_bool(row, 10);
 		step->started = query_get_bool(row, 11);
-		step->storage = query_get_text(&query, row, 12);
+		step->storage = query_get_text(row, 12);
 		step->blocks_total = query_get_bigint(row, 13);
 		step->batch_blocks = query_get_int(row, 14);
-		step->proof = query_get_text(&query, row, 15);
-		step->object = query_get_text(&query, row, 16);
-		step->definition = query_get_text(&query, row, 17);
+		step->proof = query_get_text(row, 15);
+		step->object = query_get_text(row, 16);
+		step->definition = query_get_text(row, 17);
 		step->is_unique = query_get_bool(row, 18);
-		step->given = query_get_text(&query, row, 19);
-		step->built_indexes = query_get_strings(&query, row, 20);
-		step->changed_tables = oids_from_strings(query_get_strings(&query, row, 21));
+		step->given = query_get_text(row, 19);
+		step->built_indexes = query_get_strings(row, 20);
+		step->changed_tables = oids_from_strings(query_get_strings(row, 21));
 		steps = lappend(steps, step);
 	}
-	MemoryContextSwitchTo(old);
 	query_end(&query);
 	return steps;
 }

@@ -90,27 +90,27 @@ sync_insert(SyncRule *rule)
 }
 
 static SyncRule *
-rule_from_row(TandemQuery *query, uint64 row)
+rule_from_row(uint64 row)
 {
-	SyncRule   *rule = MemoryContextAllocZero(query->caller, sizeof(SyncRule));
+	SyncRule   *rule = palloc0(sizeof(SyncRule));
 
 	rule->id = query_get_int(row, 1);
 	rule->migration_id = query_get_int(row, 2);
-	rule->migration = query_get_text(query, row, 3);
+	rule->migration = query_get_text(row, 3);
 	rule->release = query_get_int(row, 4);
 	rule->relation = query_get_oid(row, 5);
-	rule->old_columns = query_get_strings(query, row, 6);
-	rule->new_columns = query_get_strings(query, row, 7);
-	rule->up = query_get_strings(query, row, 8);
-	rule->down = query_get_strings(query, row, 9);
-	rule->on_conflict = on_conflict_from_name(query_get_text(query, row, 10));
+	rule->old_columns = query_get_strings(row, 6);
+	rule->new_columns = query_get_strings(row, 7);
+	rule->up = query_get_strings(row, 8);
+	rule->down = query_get_strings(row, 9);
+	rule->on_conflict = on_conflict_from_name(query_get_text(row, 10));
 	rule->quarantine = query_get_bool(row, 11);
 	rule->keep_old = query_get_bool(row, 12);
-	rule->origin = query_get_text(query, row, 13);
-	rule->search_path = query_get_text(query, row, 14);
+	rule->origin = query_get_text(row, 13);
+	rule->search_path = query_get_text(row, 14);
 	rule->stored = query_get_bool(row, 16);
-	rule->up_given = query_get_strings(query, row, 17);
-	rule->down_given = query_get_strings(query, row, 18);
+	rule->up_given = query_get_strings(row, 17);
+	rule->down_given = query_get_strings(row, 18);
 	rule->filled = query_get_bool(row, 19);
 	return rule;
 }
@@ -124,11 +124,9 @@ rules_from_query(TandemQuery *query, const char *sql)
 {
 	List	   *rules = NIL;
 	uint64		rows = query_run_latest(query, sql);
-	MemoryContext old = MemoryContextSwitchTo(query->caller);
 
 	for (uint64 row = 0; row < rows; row++)
-		rules = lappend(rules, rule_from_row(query, row));
-	MemoryContextSwitchTo(old);
+		rules = lappend(rules, rule_from_row(row));
 	return rules;
 }
 
@@ -202,7 +200,7 @@ sync_get(int id, bool *live)
 	query_int(&query, id);
 	if (query_run_latest(&query, RULE_SELECT "WHERE s.id = $1 AND s.stored") > 0)
 	{
-		rule = rule_from_row(&query, 0);
+		rule = rule_from_row(0);
 		*live = query_get_bool(0, 15);
 	}
 	query_end(&query);

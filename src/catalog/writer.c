@@ -104,18 +104,6 @@ query_int_list(TandemQuery *query, List *values)
 				false);
 }
 
-static List *
-take_ids(TandemQuery *query, uint64 rows)
-{
-	MemoryContext caller = MemoryContextSwitchTo(query->caller);
-	List	   *ids = NIL;
-
-	for (uint64 row = 0; row < rows; row++)
-		ids = lappend_int(ids, query_get_int(row, 1));
-	MemoryContextSwitchTo(caller);
-	return ids;
-}
-
 /*
  * The migrations of the rules that are newer than what the session says it is.
  * A trigger made by hand may name the rule of another table.
@@ -134,11 +122,10 @@ newer_migrations(Oid relid, List *syncs)
 	query_int_list(&query, sync_ids);
 	query_oid(&query, relid);
 	query_int(&query, setting_release);
-	ids = take_ids(&query,
-				   query_run_latest(&query,
-									"SELECT DISTINCT m.id FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
-									"WHERE s.id = ANY ($1) AND m.release > $3 AND m.phase NOT IN ('done', 'aborted') "
-									"AND (s.relation = $2 OR s.relation IN (SELECT pg_partition_ancestors($2::regclass)))"));
+	ids = query_get_ints(query_run_latest(&query,
+										  "SELECT DISTINCT m.id FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
+										  "WHERE s.id = ANY ($1) AND m.release > $3 AND m.phase NOT IN ('done', 'aborted') "
+										  "AND (s.relation = $2 OR s.relation IN (SELECT pg_partition_ancestors($2::regclass)))"));
 	query_end(&query);
 	return ids;
 }
@@ -167,10 +154,9 @@ forget_ended(void)
 		return;
 	query_begin(&query);
 	query_int_list(&query, marked);
-	ended = take_ids(&query,
-					 query_run_latest(&query,
-									  "SELECT i FROM unnest($1) i WHERE NOT EXISTS (SELECT FROM tandem.migration m "
-									  "WHERE m.id = i AND m.phase NOT IN ('done', 'aborted'))"));
+	ended = query_get_ints(query_run_latest(&query,
+											"SELECT i FROM unnest($1) i WHERE NOT EXISTS (SELECT FROM tandem.migration m "
+											"WHERE m.id = i AND m.phase NOT IN ('done', 'aborted'))"));
 	query_end(&query);
 	foreach(lc, ended)
 		unmark(lfirst_int(lc));
@@ -179,19 +165,23 @@ forget_ended(void)
 /*
  * Once a release, by the first session that writes as it: from then on no
  * migration takes it back.  The note is lost if the transaction aborts: then, as
- * after each change of the registry, the next statement looks again.
+ * after each change of the registry, the next statement looks again.  False: so
+ * it must here, since a transaction that may only read writes no note.
  */
-static void
+static bool
 note_use(int release)
 {
 	Registry	registry;
 	ReleaseState state;
 
+	if (XactReadOnly)
+		return false;
 	registry_read(&registry);
 	state = registry_state_of(&registry, release);
 	if ((state == RELEASE_READY || state == RELEASE_CURRENT) &&
 		!release_note_is_used(release))
 		registry_note_used(release);
+	return true;
 }
 
 /*
@@ -209,7 +199,6 @@ writer_settle(WriterNote *note, Oid relid, List *syncs)
 {
 	uint64		generation = registry_generation();
 	bool		settled = true;
-	bool		use_is_open = false;
 	ListCell   *lc;
 
 	/* a fill that fires triggers: what it writes is not the client's */
@@ -221,11 +210,9 @@ writer_settle(WriterNote *note, Oid relid, List *syncs)
 		forget_ended();
 		foreach(lc, newer_migrations(relid, syncs))
 			settled &= mark(lfirst_int(lc));
-		use_is_open = setting_release > 0 && !writer_may_note_use();
-		if (setting_release > 0 && !use_is_open)
-			note_use(setting_release);
+		if (setting_release > 0)
+			settled &= note_use(setting_release);
 	}
 	note->release = setting_release;
 	note->generation = settled ? generation : 0;
-	note->use_is_open = use_is_open;
 }

@@ -11,7 +11,6 @@
 #ifndef TANDEM_WRITER_H
 #define TANDEM_WRITER_H
 
-#include "access/xact.h"
 #include "nodes/pg_list.h"
 
 #include "catalog/registry.h"
@@ -25,24 +24,14 @@ typedef struct WriterNote
 {
 	int			release;		/* that the session had declared */
 	uint64		generation;		/* of the registry */
-	bool		use_is_open;	/* nobody has looked whether the release is
-								 * used */
 } WriterNote;
-
-/* A transaction that may only read writes no note. */
-static inline bool
-writer_may_note_use(void)
-{
-	return !XactReadOnly;
-}
 
 /* Whether nothing is to be done: the only cost for a statement that writes. */
 static inline bool
 writer_is_settled(const WriterNote *note)
 {
 	return note->release == setting_release &&
-		note->generation == registry_generation() &&
-		!(note->use_is_open && writer_may_note_use());
+		note->generation == registry_generation();
 }
 
 /*

@@ -90,7 +90,7 @@ lock_describe_session(int pid)
 				  "coalesce(date_trunc('second', greatest(clock_timestamp(), a.xact_start) - a.xact_start)::text, '-')) "
 				  "ELSE format('pid %s (user %s)', a.pid, coalesce(quote_ident(a.usename), '-')) END "
 				  "FROM pg_stat_activity a WHERE a.pid = $1") > 0)
-		text = query_get_text(&query, 0, 1);
+		text = query_get_text(0, 1);
 
 	query_end(&query);
 	return text;
@@ -108,7 +108,7 @@ lock_describe_prepared(TransactionId xid)
 				  "SELECT format('prepared transaction %L (user %I, prepared for %s)', gid, owner, "
 				  "date_trunc('second', greatest(clock_timestamp() - prepared, '0'))) "
 				  "FROM pg_prepared_xacts WHERE transaction = $1") > 0)
-		text = query_get_text(&query, 0, 1);
+		text = query_get_text(0, 1);
 
 	query_end(&query);
 	return text;

@@ -274,7 +274,7 @@ query_texts(TandemQuery *query, const char *sql)
 	List	   *texts = NIL;
 
 	for (uint64 row = 0; row < rows; row++)
-		texts = lappend(texts, query_get_text(query, row, 1));
+		texts = lappend(texts, query_get_text(row, 1));
 	return texts;
 }
 
@@ -297,7 +297,7 @@ get_datum(uint64 row, int column, bool *isnull)
 }
 
 char *
-query_get_text(TandemQuery *query, uint64 row, int column)
+query_get_text(uint64 row, int column)
 {
 	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
 }
@@ -320,6 +320,16 @@ query_get_bigint(uint64 row, int column)
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
+List *
+query_get_ints(uint64 rows)
+{
+	List	   *ints = NIL;
+
+	for (uint64 row = 0; row < rows; row++)
+		ints = lappend_int(ints, query_get_int(row, 1));
+	return ints;
+}
+
 bool
 query_get_bool(uint64 row, int column)
 {
@@ -339,7 +349,7 @@ query_get_oid(uint64 row, int column)
 }
 
 List *
-query_get_strings(TandemQuery *query, uint64 row, int column)
+query_get_strings(uint64 row, int column)
 {
 	bool		isnull;
 	Datum		value = get_datum(row, column, &isnull);

@@ -75,17 +75,20 @@ extern List *query_texts(TandemQuery *query, const char *sql);
 extern List *query_oids(TandemQuery *query, const char *sql);
 
 /* A column of a result row; columns count from 1. */
-extern char *query_get_text(TandemQuery *query, uint64 row, int column);
+extern char *query_get_text(uint64 row, int column);
 extern int32 query_get_int(uint64 row, int column);
 extern int64 query_get_bigint(uint64 row, int column);
 extern bool query_get_bool(uint64 row, int column);
 extern Oid	query_get_oid(uint64 row, int column);
 
+/* The first column of all rows, as many as a run has returned. */
+extern List *query_get_ints(uint64 rows);
+
 /*
  * Arrays of names and texts as C strings in a List; a NULL element is a NULL
  * pointer in the list.
  */
-extern List *query_get_strings(TandemQuery *query, uint64 row, int column);
+extern List *query_get_strings(uint64 row, int column);
 extern List *strings_from_array(Datum array);
 extern Datum array_from_strings(List *strings, Oid element_type);
 extern bool same_strings(List *a, List *b);

@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"
@@ -31,14 +30,6 @@ const char *
 quoting_name(Oid relid)
 {
 	return quote_identifier(quoting_raw_name(relid));
-}
-
-const char *
-quoting_role(Oid role)
-{
-	char	   *name = GetUserNameFromId(role, true);
-
-	return name ? quote_identifier(name) : "(dropped)";
 }
 
 char *

@@ -19,10 +19,4 @@ extern char *quoting_relation(Oid relid);
  */
 extern Oid	quoting_resolve_relation(const char *text);
 
-/*
- * A role's name, quoted, for a message: what another session has dropped
- * meanwhile is "(dropped)".  It reads the catalogs: never after an error.
- */
-extern const char *quoting_role(Oid role);
-
 #endif							/* TANDEM_QUOTING_H */

@@ -12,4 +12,4 @@
  */
 extern void transaction_commit(void);
 
-#endif
+#endif							/* TANDEM_TRANSACTION_H */

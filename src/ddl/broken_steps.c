@@ -37,7 +37,6 @@ open_texts(List *names)
 	TandemQuery query;
 	List	   *texts = NIL;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	query_datum(&query, TEXTARRAYOID, array_from_strings(names, TEXTOID), false);
@@ -56,20 +55,18 @@ open_texts(List *names)
 							"WHERE m.phase NOT IN ('done', 'aborted') AND NOT s.stored) u "
 							"JOIN pg_class c ON c.oid = u.relation "
 							"WHERE EXISTS (SELECT FROM unnest($1) n WHERE position(n IN u.text) > 0 OR position(quote_ident(n) IN u.text) > 0)");
-	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		OpenText   *text = palloc(sizeof(OpenText));
 
-		text	  ->migration = query_get_text(&query, row, 1);
-		text	  ->what = query_get_text(&query, row, 2);
+		text	  ->migration = query_get_text(row, 1);
+		text	  ->what = query_get_text(row, 2);
 		text	  ->relation = query_get_oid(row, 3);
 		text	  ->owner = query_get_oid(row, 4);
-		text	  ->text = query_get_text(&query, row, 5);
+		text	  ->text = query_get_text(row, 5);
 
 		texts = lappend(texts, text);
 	}
-	MemoryContextSwitchTo(old);
 	query_end(&query);
 	return texts;
 }

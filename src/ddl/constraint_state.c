@@ -97,7 +97,7 @@ not_null_constraint(Oid relid, const char *column, bool *validated)
 				  "SELECT conname, convalidated FROM pg_constraint "
 				  "WHERE contype = 'n' AND conrelid = $1 AND conkey = ARRAY[$2::int2]") > 0)
 	{
-		name = query_get_text(&query, 0, 1);
+		name = query_get_text(0, 1);
 		*validated = query_get_bool(0, 2);
 	}
 	query_end(&query);

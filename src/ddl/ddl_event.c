@@ -95,11 +95,9 @@ collected_commands(void)
 	TandemQuery query;
 	List	   *commands = NIL;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	rows = query_run_latest(&query, "SELECT command FROM pg_event_trigger_ddl_commands()");
-	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		bool		isnull;
@@ -109,7 +107,6 @@ collected_commands(void)
 		if (!isnull)
 			commands = lappend(commands, DatumGetPointer(command));
 	}
-	MemoryContextSwitchTo(old);
 	query_end(&query);
 	return commands;
 }
@@ -119,15 +116,12 @@ add_from_query(DdlEvent *event, const ObjectAddress *object, const char *sql)
 {
 	TandemQuery query;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	query_oid(&query, object->objectId);
 	rows = query_run_latest(&query, sql);
-	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 		add_object(event, query_get_oid(row, 1), query_get_oid(row, 2), 0);
-	MemoryContextSwitchTo(old);
 	query_end(&query);
 }
 

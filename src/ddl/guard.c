@@ -120,13 +120,11 @@ kinships_of(Oid relid, bool before)
 	TandemQuery query;
 	List	   *kinships = NIL;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	query_oid(&query, relid);
 	rows = before ? query_run_before(&query, PARENTS_AND_CHILDREN)
 		: query_run_latest(&query, PARENTS_AND_CHILDREN);
-	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		Kinship    *kinship = palloc(sizeof(Kinship));
@@ -135,7 +133,6 @@ kinships_of(Oid relid, bool before)
 		kinship->parent = query_get_oid(row, 2);
 		kinships = lappend(kinships, kinship);
 	}
-	MemoryContextSwitchTo(old);
 	query_end(&query);
 	return kinships;
 }

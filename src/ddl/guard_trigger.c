@@ -103,7 +103,7 @@ trigger_before(Oid relid)
 		before.exists = true;
 		before.in_force = query_get_bool(0, 1);
 		before.version = sync_trigger_version_of(query_get_oid(0, 2),
-												 (TransactionId) strtoul(query_get_text(&query, 0, 3), NULL, 10));
+												 (TransactionId) strtoul(query_get_text(0, 3), NULL, 10));
 	}
 	query_end(&query);
 	return before;

@@ -35,7 +35,7 @@ possible_builder(Oid table)
 						 "AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) "
 						 "AND l.mode = 'ShareUpdateExclusiveLock' AND l.pid IS DISTINCT FROM pg_backend_pid() "
 						 "AND a.backend_type IS DISTINCT FROM 'autovacuum worker' LIMIT 1") > 0)
-		text = query_get_text(&query, 0, 1);
+		text = query_get_text(0, 1);
 
 	query_end(&query);
 	return text;

@@ -54,7 +54,6 @@ object_states(List *objects, Oid role, bool before)
 	TandemQuery query;
 	List	   *states = NIL;
 	uint64		rows;
-	MemoryContext old;
 
 	if (objects == NIL)
 		return NIL;
@@ -63,21 +62,19 @@ object_states(List *objects, Oid role, bool before)
 	query_oid(&query, role);
 	rows = before ? query_run_before(&query, STATES)
 		: query_run_latest(&query, STATES);
-	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		ObjectState *state = palloc0(sizeof(ObjectState));
 
 		state->object = *(ObjectAddress *) list_nth(objects, row);
-		state->schema = query_get_text(&query, row, 1);
-		state->name = query_get_text(&query, row, 2);
+		state->schema = query_get_text(row, 1);
+		state->name = query_get_text(row, 2);
 		state->exists = state->name != NULL;
-		state->shape = query_get_text(&query, row, 3);
-		state->rights = query_get_strings(&query, row, 4);
+		state->shape = query_get_text(row, 3);
+		state->rights = query_get_strings(row, 4);
 		state->granted = query_get_bool(row, 5);
 		states = lappend(states, state);
 	}
-	MemoryContextSwitchTo(old);
 	query_end(&query);
 	return states;
 }

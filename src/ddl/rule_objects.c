@@ -250,7 +250,6 @@ rule_objects_before(Oid relid)
 	TandemQuery query;
 	List	   *objects = NIL;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	query_oid(&query, relid);
@@ -258,7 +257,6 @@ rule_objects_before(Oid relid)
 							"SELECT d.refclassid, d.refobjid, d.refobjsubid FROM pg_trigger t "
 							"JOIN pg_depend d ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'n' AND d.refobjid <> t.tgfoid "
 							"WHERE t.tgrelid = $1 AND t.tgname = '" SYNC_TRIGGER_NAME "'");
-	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		ObjectAddress *object = palloc(sizeof(ObjectAddress));
@@ -267,7 +265,6 @@ rule_objects_before(Oid relid)
 							query_get_oid(row, 2), query_get_int(row, 3));
 		objects = lappend(objects, object);
 	}
-	MemoryContextSwitchTo(old);
 	query_end(&query);
 	return objects;
 }

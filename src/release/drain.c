@@ -238,7 +238,7 @@ describe_in_way(List *ids, Migration **first)
 	initStringInfo(&text);
 	foreach(lc, ids)
 	{
-		Migration  *other = migration_by_id((int) lfirst_oid(lc));
+		Migration  *other = migration_by_id(lfirst_int(lc));
 
 		if (other == NULL)
 			continue;
@@ -322,21 +322,20 @@ lowest_without(const Migration *migration, const Registry *registry)
  * There must always be a release that may write.  It is the current one, or
  * where that is to be retired, or nobody has ever switched, the oldest that is
  * left: which is why that one takes no new migration (see opening.c).  One that
- * is being created is waited for: so before tables are locked.
+ * is being created is waited for: so before tables are locked.  *registry is
+ * what was read under the lock.
  */
 static void
-check_leaves_writer(const Migration *migration, bool force)
+check_leaves_writer(const Migration *migration, Registry *registry, bool force)
 {
-	Registry	registry;
-
 	registry_lock();
 	registry_lock_release(migration->release, ExclusiveLock);
-	registry_read(&registry);
-	check_no_other_contract(migration, &registry);
-	if (Max(registry.current, lowest_without(migration, &registry)) >= migration->release)
+	registry_read(registry);
+	check_no_other_contract(migration, registry);
+	if (Max(registry->current, lowest_without(migration, registry)) >= migration->release)
 		return;
 	check_may_write(migration);
-	check_not_current(migration, &registry, force);
+	check_not_current(migration, registry, force);
 }
 
 ErrorData *
@@ -350,8 +349,7 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms,
 		.end = clock_after_ms(timeout_ms)
 	};
 
-	check_leaves_writer(migration, force);
-	registry_read(&registry);
+	check_leaves_writer(migration, &registry, force);
 	registry_set_lowest(Max(registry.lowest, migration->release),
 						migration->id);
 	take_back_when_terminated(migration);
@@ -367,12 +365,13 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms,
 void
 drain_within_transaction(Migration *migration, List *relids, bool force)
 {
+	Registry	registry;
 	List	   *sessions;
 	int			count;
 
 	if (!has_fence(migration))
 		return;
-	check_leaves_writer(migration, force);
+	check_leaves_writer(migration, &registry, force);
 	sessions = declared_sessions_before(migration, relids);
 	count = list_length(sessions);
 	if (count == 0)

@@ -90,7 +90,6 @@ quarantine_list(int migration_id)
 	TandemQuery query;
 	List	   *list = NIL;
 	uint64		rows;
-	MemoryContext old;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
@@ -98,7 +97,6 @@ quarantine_list(int migration_id)
 					 "SELECT q.id, q.sync, q.relation::oid, q.key::text, q.direction = 'up' "
 					 "FROM tandem.quarantined_row q JOIN tandem.sync s ON s.id = q.sync "
 					 "WHERE s.migration = $1 ORDER BY q.id");
-	old = MemoryContextSwitchTo(query.caller);
 	for (uint64 row = 0; row < rows; row++)
 	{
 		QuarantinedRow *q = palloc(sizeof(QuarantinedRow));
@@ -106,11 +104,10 @@ quarantine_list(int migration_id)
 		q->id = query_get_bigint(row, 1);
 		q->sync = query_get_int(row, 2);
 		q->relation = query_get_oid(row, 3);
-		q->key = query_get_text(&query, row, 4);
+		q->key = query_get_text(row, 4);
 		q->up = query_get_bool(row, 5);
 		list = lappend(list, q);
 	}
-	MemoryContextSwitchTo(old);
 	query_end(&query);
 	return list;
 }

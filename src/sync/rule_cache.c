@@ -4,12 +4,12 @@
  *
  * A change of the relation or of the role, by callbacks, or of a function that
  * a planned expression uses, as CachedExpression tells, makes them stale; the
- * next statement compiles anew.  Statements that still work with stale ones keep
+ * next statement compiles again.  Statements that still work with stale ones keep
  * them alive; their lock on the relation says that its rules have not changed.
  *
  * Whether the relation or the role is still there cannot be asked in a callback,
  * nor at the end of a transaction.  So whatever is stale then is given back,
- * and compiled anew if it is wanted again.
+ * and compiled again if it is wanted again.
  */
 #include "postgres.h"
 

@@ -111,7 +111,7 @@ read_progress(int pid, char **phase, int64 *done, int64 *total)
 				  "UNION ALL SELECT phase, sample_blks_scanned, sample_blks_total "
 				  "FROM pg_stat_progress_analyze WHERE pid = $1") > 0)
 	{
-		*phase = query_get_text(&query, 0, 1);
+		*phase = query_get_text(0, 1);
 		*done = query_get_bigint(0, 2);
 		*total = query_get_bigint(0, 3);
 	}

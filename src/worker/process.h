@@ -76,7 +76,7 @@ extern void process_run(void (*work) (const ProcessOrder *order));
 
 /*
  * Outside a transaction: whether the extension that was there when the process
- * began has been dropped, or made anew, since.
+ * began has been dropped, or made again, since.
  */
 extern bool process_extension_is_gone(void);
 
