@@ -31,13 +31,7 @@ sub complaints
 sql('CREATE TABLE items (id int PRIMARY KEY, price int); INSERT INTO items SELECT i, i FROM generate_series(1, 50000) i');
 foreach my $round (1 .. 6)
 {
-	sql(<<'SQL');
-BEGIN;
-SELECT tandem.create_migration('m');
-SELECT tandem.add_column('m', 'items', 'cents', 'bigint');
-SELECT tandem.sync_column('m', 'items', 'price', 'cents', 'price * 100::bigint');
-COMMIT;
-SQL
+	expand_price($node, 'items', migration => 'm');
 	sql(q(CALL tandem.migrate('m', background => true, workers => 2)));
 	wait_for_running($node, q(SELECT coalesce(bool_or(rows_filled > 0), false) FROM tandem.progress WHERE migration = 'm' AND step = 'backfill'));
 	# half of the times another one is there when they look
@@ -60,13 +54,7 @@ is(complaints(), '', 'nor does what resumes runs');
 
 # Anything else is still said.
 sql('CREATE EXTENSION pg_tandem');
-sql(<<'SQL');
-BEGIN;
-SELECT tandem.create_migration('bad');
-SELECT tandem.add_column('bad', 'items', 'cents', 'bigint');
-SELECT tandem.sync_column('bad', 'items', 'price', 'cents', '1 / (price - 40000)');
-COMMIT;
-SQL
+expand_price($node, 'items', migration => 'bad', up => '1 / (price - 40000)');
 sql(q(SELECT tandem.configure('bad', 'tandem.max_rows_per_second', '0')));
 sql(q(CALL tandem.migrate('bad', background => true)));
 wait_for_running($node, q(SELECT NOT background FROM tandem.migration WHERE name = 'bad'));

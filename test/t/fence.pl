@@ -199,7 +199,7 @@ is(ask($standby, 42, 'SELECT cents FROM items WHERE id = 7'), '700', 'a standby 
 is(ask($standby, 42, 'SELECT release, release_state FROM tandem.sessions WHERE pid = pg_backend_pid()'), '42|ready', 'which is shown there');
 is(ask($standby, 41, 'SELECT 1'), "psql:<stdin>:2: ERROR:  55T01", 'it refuses release 41');
 is($standby->safe_psql('postgres', 'SELECT healthy, state FROM tandem.health(41)'), 'f|retired', 'and says so');
-my $reader = $standby->background_psql('postgres', on_error_stop => 0);
+$reader = $standby->background_psql('postgres', on_error_stop => 0);
 $reader->query_safe('SET tandem.release = 42; SELECT 1');
 expand('third', 45);
 sql(q(CALL tandem.contract('third', undeclared => 'ignore')));
@@ -251,7 +251,7 @@ wait_for_running($node, q(SELECT last_autoanalyze IS NOT NULL FROM pg_stat_user_
 delete $ENV{PGOPTIONS};
 pass('autovacuum analyzes an index whose function has a query');
 is($node->safe_psql('subscriber', 'SET tandem.release = 2; DROP SUBSCRIPTION s; SELECT 1'), '1', 'the subscription is gone');
-my ($status, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT 1", connstr => "$conninfo user=app options=-ctandem.release=0");
+($status, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT 1", connstr => "$conninfo user=app options=-ctandem.release=0");
 is($err, "psql:<stdin>:2: ERROR:  55T03", 'who says nothing is refused');
 
 done_testing();

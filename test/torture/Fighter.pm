@@ -1,4 +1,5 @@
-# What every war has: what it counts, and what it complains of.
+# What every war has: what it counts, and what it complains of; and one event after the other, for the wars
+# that are made of nothing else.
 package Fighter;
 
 use strict;
@@ -23,6 +24,33 @@ sub count
 	my ($self, $event, $outcome) = @_;
 
 	$self->{report}{events}{ ($self->{war} ? "$self->{war}: " : '') . $event }{$outcome}++;
+	return;
+}
+
+# Draws {events} of events(), and calls check after each, which may complain; the first complaint ends it.
+sub fight_events
+{
+	my ($self, $check) = @_;
+	my @bag = map { my $event = $_; ($event) x $event->[1] } $self->events;
+
+	foreach (1 .. $self->{events})
+	{
+		my ($name, undef, $blow) = @{ $self->{random}->pick(@bag) };
+
+		$self->count($name, $blow->($self));
+		$check->();
+		last if $self->{wrong};
+	}
+	return;
+}
+
+# What has happened last, if that was wrong.
+sub tell_story
+{
+	my ($self) = @_;
+	my @story = @{ $self->{story} };
+
+	diag(join "\n", 'the last events:', @story > 40 ? @story[ -40 .. -1 ] : @story) if $self->{wrong};
 	return;
 }
 

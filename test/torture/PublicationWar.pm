@@ -11,7 +11,6 @@ use parent 'Fighter';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Random;
-use Test::More import => [qw(diag)];
 
 # what an apply worker may say when its server or the other one goes
 my $GONE = qr/could not (connect|receive|send|fetch)|connection to server|terminating|server closed|shutting down|no COPY in progress|is (already )?active for PID|does not exist/;
@@ -46,19 +45,11 @@ sub events
 sub fight
 {
 	my ($self) = @_;
-	my @bag = map { my $event = $_; ($event) x $event->[1] } events();
 
 	$self->set_up;
-	foreach (1 .. $self->{events})
-	{
-		my ($name, undef, $blow) = @{ $self->{random}->pick(@bag) };
-
-		$self->count($name, $blow->($self));
-		last if $self->{wrong};
-	}
+	$self->fight_events(sub { });
 	$self->compare if !$self->{wrong};
-	my @story = @{ $self->{story} };
-	diag(join "\n", 'the last events:', @story > 30 ? @story[ -30 .. -1 ] : @story) if $self->{wrong};
+	$self->tell_story;
 	return;
 }
 

@@ -13,7 +13,6 @@ use Random;
 use Releases;
 use Schema;
 use Session;
-use Test::More import => [qw(diag)];
 
 # of the releases drawn
 use constant NEWEST => 90;
@@ -52,23 +51,10 @@ sub events
 sub fight
 {
 	my ($self) = @_;
-	my @bag = map { my $event = $_; ($event) x $event->[1] } events();
 
 	$self->set_up;
-	foreach (1 .. $self->{events})
-	{
-		my ($name, undef, $blow) = @{ $self->{random}->pick(@bag) };
-		my $outcome = $blow->($self);
-
-		$self->count($name, $outcome);
-		$self->check_states($self->{server}{database});
-		last if $self->{wrong};
-	}
-	if ($self->{wrong})
-	{
-		my @story = @{ $self->{story} };
-		diag(join "\n", 'the last events:', @story > 40 ? @story[ -40 .. -1 ] : @story);
-	}
+	$self->fight_events(sub { $self->check_states($self->{server}{database}) });
+	$self->tell_story;
 	return;
 }
 
