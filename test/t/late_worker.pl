@@ -28,11 +28,6 @@ expand_table($node, 'items');
 my $progress = q(SELECT sum(rows_filled), count(*) FILTER (WHERE started_at IS NOT NULL) FROM tandem.step);
 is(ask(q(SELECT late_worker(id, 1) FROM tandem.migration)), 't', 'a worker whose runner has ended');
 is(ask($progress), '|0', 'does not begin');
-my $session = $node->background_psql('postgres');
-my $pid = $session->query_safe('SELECT pg_backend_pid()');
-is(ask("SELECT late_worker(id, $pid) FROM tandem.migration"), 't', 'a worker whose runner has left its number to another session');
-is(ask($progress), '|0', 'does not begin, either');
-$session->quit;
 
 # the same while another runner is at work
 ask(q(SELECT tandem.pause('items'); CALL tandem.migrate('items', background => true)));
@@ -40,6 +35,11 @@ wait_for_running($node, q(SELECT bool_or(waiting ~ '^paused') FROM tandem.progre
 is(ask(q(SELECT late_worker(id, 1) FROM tandem.migration)), 't', 'a worker of another runner than the one at work');
 is(ask(q(SELECT workers FROM tandem.progress WHERE step = 'backfill')),
 	ask(q(SELECT ARRAY[running_pid] FROM tandem.migrations)), 'is gone');
+# whose number some session has now
+my $session = $node->background_psql('postgres');
+my $pid = $session->query_safe('SELECT pg_backend_pid()');
+is(ask("SELECT late_worker(id, $pid) FROM tandem.migration"), 't', 'a worker whose runner has left its number to another session is gone, too');
+$session->quit;
 is(ask('SELECT sum(rows_filled) FROM tandem.step'), 0, 'and has filled nothing');
 
 # a worker of the right runner works, until that ends: at once, without an end of the migration's own
