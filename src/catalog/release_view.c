@@ -45,7 +45,7 @@ lock(uint32 id, uint16 kind)
 
 	extension_refuse_upgrade();
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, classid, id, kind);
-	return lock_wait(&tag, ExclusiveLock, setting_lock_retry_time * 1000);
+	return lock_wait(&tag, ExclusiveLock, lock_retry_ms());
 }
 
 void

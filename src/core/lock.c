@@ -399,7 +399,8 @@ lock_limited_try(void (*work) (void *), void *arg, int timeout_ms)
 int
 lock_retry_ms(void)
 {
-	return Min(setting_lock_retry_time, INT_MAX / 1000) * 1000;
+	return Max(Min(setting_lock_retry_time, INT_MAX / 1000) * 1000,
+			   setting_lock_timeout);
 }
 
 typedef struct TagWait

@@ -67,7 +67,10 @@ extern bool lock_wait(const LOCKTAG *tag, LOCKMODE mode, int timeout_ms);
 extern ErrorData *lock_limited_try(void (*work) (void *), void *arg,
 								   int timeout_ms);
 
-/* tandem.lock_retry_time in ms, for a wait that is not in tries. */
+/*
+ * tandem.lock_retry_time in ms, for a wait that is not in tries; at least
+ * tandem.lock_timeout, which is how long a single try lasts.
+ */
 extern int	lock_retry_ms(void);
 
 /*
