@@ -132,7 +132,7 @@ OBJS = \
 	src/worker/session.o \
 	src/worker/command.o \
 	src/worker/blockers.o \
-	src/worker/steering.o \
+	src/worker/loop.o \
 	src/worker/vacuum.o \
 	src/worker/fill.o \
 	src/worker/after_fill.o \

@@ -15,8 +15,8 @@
 #include "catalog/registry.h"
 #include "core/clock.h"
 #include "core/compat.h"
-#include "core/lock.h"
 #include "core/sql_function.h"
+#include "core/transaction.h"
 #include "release/fence.h"
 #include "release/readiness.h"
 #include "release/served.h"
@@ -29,7 +29,7 @@ SQL_FUNCTION(tandem_set_dependency);
 
 /* how often it looks, and how often it commits at most */
 #define POLL_MS 100
-#define COMMIT_MS 1000
+#define CLIENT_LOOK_MS 1000
 
 Datum
 tandem_health(PG_FUNCTION_ARGS)
@@ -93,53 +93,55 @@ check_client(void)
 	CHECK_FOR_INTERRUPTS();
 }
 
-static void
-wait_until_ready(int release, int64 started, int64 longest)
+typedef struct ReadyWait
 {
-	/* the statement itself has a snapshot: so commit before the first rest */
-	int64		committed = started - COMMIT_MS * INT64CONST(1000);
+	int			release;
+	int64		started;		/* of clock_now */
+	int64		longest;		/* in microseconds */
+	int64		client_seen;	/* of clock_now */
+} ReadyWait;
 
-	while (!is_ready(release))
+static bool
+wait_is_over(void *arg)
+{
+	ReadyWait  *wait = arg;
+	int64		now = clock_now();
+
+	if (is_ready(wait->release))
+		return true;
+	if (now - wait->started >= wait->longest)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("release %d did not become ready in time",
+						wait->release),
+				 errhint("See why: SELECT * FROM tandem.health(%d); SELECT * FROM tandem.progress;",
+						 wait->release)));
+	if (clock_ms_since(wait->client_seen) >= CLIENT_LOOK_MS)
 	{
-		int64		now = clock_now();
-
-		if (now - started >= longest)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("release %d did not become ready in time", release),
-					 errhint("See why: SELECT * FROM tandem.health(%d); SELECT * FROM tandem.progress;",
-							 release)));
-		/* what a look reads it reads once after each change of the registry */
-		if (now - committed >= COMMIT_MS * INT64CONST(1000))
-		{
-			SPI_commit();
-			committed = now;
-			check_client();
-		}
-		interruptible_sleep(POLL_MS);
+		check_client();
+		wait->client_seen = now;
 	}
+	return false;
 }
 
 /*
- * Between two looks it has no snapshot: the registry is kept by the session
- * until a change is announced.  A commit a second gives back what the look
- * after a change has locked.
+ * A look reads the registry, which the session keeps until a change of it is
+ * announced.
  */
 Datum
 tandem_wait_for_release(PG_FUNCTION_ARGS)
 {
-	int			release = argument_release(fcinfo, 0);
-	Interval   *timeout = PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1);
-	int64		started = clock_now();
+	ReadyWait	wait = {argument_release(fcinfo, 0), clock_now(), PG_INT64_MAX, 0};
 
 	if (!procedure_may_commit(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 				 errmsg("tandem.wait_for_release cannot run inside a transaction block"),
 				 errhint("Call it on its own, with autocommit on.")));
+	if (!PG_ARGISNULL(1))
+		wait.longest = microseconds_of(PG_GETARG_INTERVAL_P(1));
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	wait_until_ready(release, started,
-					 timeout ? microseconds_of(timeout) : PG_INT64_MAX);
+	transaction_poll(wait_is_over, &wait, POLL_MS);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -3,8 +3,8 @@
  *		Runs a step of the migrate phase over its table, batch by batch.
  *
  * A batch is one transaction: it takes blocks off the step's list, works on
- * them and commits both together, so that whatever kills it leaves neither.
- * The work is done in a subtransaction, so that its error can be noted.
+ * them and both are committed together, so that whatever kills it leaves
+ * neither.  The loop of the run (worker/loop.c) commits, and notes its error.
  *
  * Locks, in this order: the runner lock (session), the stop lock (shared, of
  * the batch), the table (ROW EXCLUSIVE or ACCESS SHARE, of the batch).
@@ -17,7 +17,6 @@
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "backfill/batch.h"
@@ -27,7 +26,6 @@
 #include "backfill/run.h"
 #include "backfill/verify.h"
 #include "backfill/window.h"
-#include "catalog/migration_lock.h"
 #include "catalog/step_blocks.h"
 #include "catalog/sync.h"
 #include "core/clock.h"
@@ -36,9 +34,7 @@
 #include "core/query.h"
 #include "core/authority.h"
 #include "core/settings.h"
-#include "core/subtransaction.h"
 #include "core/table_rows.h"
-#include "core/transaction.h"
 #include "sync/fill_mark.h"
 #include "sync/relation_rules.h"
 #include "sync/trigger_row.h"
@@ -59,7 +55,6 @@ struct StepRun
 	Window		window;			/* of pages at work */
 	Pacing		pacing;
 	Reclaim		reclaim;		/* what earlier batches have left */
-	MemoryContext batch_context;
 	BatchResult result;			/* of the last batch that filled */
 	BlocksLeft	left;
 	int			target_ms;		/* that a batch may take */
@@ -69,6 +64,8 @@ struct StepRun
 	int64		left_blocked;	/* blocks of this pass with locked rows */
 	const char *blockers;		/* who has them, of the last batch */
 	long		pause_ms;
+	Step		step_before;	/* the batch, for one that fails */
+	BlockNumber cursor_before;
 };
 
 /*
@@ -293,22 +290,12 @@ most_blocks(const StepRun *run)
 			   window_largest_batch(&run->window, run->step));
 }
 
-/* One batch, as far as it can fail on a row. */
+/* One batch on the table. */
 static void
-work_on_batch(void *arg)
+work_on_table(StepRun *run, Relation rel)
 {
-	StepRun    *run = arg;
-	Relation	rel;
 	Blocks		blocks;
 
-	run->rows = 0;
-	apply_settings();
-	rel = open_table(run);
-	if (rel == NULL)
-	{
-		run->left = BLOCKS_NONE;
-		return;
-	}
 	/* a part at a time: it is to be no long batch of its own */
 	reclaim_run(&run->reclaim, rel, RECLAIM_RATIO * run->pacing.blocks);
 	prepare_step(run, rel);
@@ -323,33 +310,30 @@ work_on_batch(void *arg)
 	}
 	else if (run->left == BLOCKS_NONE)
 		end_step(run->step);
-	table_close(rel, NoLock);
 }
 
 /*
- * Notes the error of a batch, which has been rolled back, and raises it.  What
- * another worker than the runner fails at the runner tries again.
+ * What another worker than the runner fails at the runner tries again, and
+ * notes.
  */
 static void
-fail_step(StepRun *run, ErrorData *error)
+note_failure(StepRun *run, ErrorData *error)
 {
 	bool		was_ended = ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
 
-	if (!was_ended && ItemPointerIsValid(&run->result.row))
+	if (was_ended)
+		return;
+	if (ItemPointerIsValid(&run->result.row))
 		failed_row_name(error, run->step->relation, &run->result.row);
-	if (error->hint == NULL && !was_ended)
+	if (error->hint == NULL)
 		error->hint = psprintf("Fix the cause, then run CALL tandem.migrate(%s) again; completed work is kept.",
 							   quote_literal_cstr(run->migration->name));
-	if (run->worker == 0 && !was_ended)
-	{
+	if (run->worker == 0)
 		step_set_error(run->step->id,
 					   psprintf("%s%s%s", error->message,
 								error->context ? " -- " : "",
 								error->context ? error->context : ""),
 					   error->hint);
-		transaction_commit();
-	}
-	ReThrowError(error);
 }
 
 /* Errors that tell of other sessions, and pass with them. */
@@ -366,58 +350,17 @@ will_pass(const ErrorData *error)
  * done; a single block is left for the next pass.
  */
 static void
-give_way(StepRun *run, BlockNumber cursor, const ErrorData *error)
+give_way(StepRun *run, const ErrorData *error)
 {
 	if (run->pacing.blocks > 1)
 	{
 		pacing_shrink(&run->pacing);
-		run->window.cursor = cursor;
+		run->window.cursor = run->cursor_before;
 	}
 	else
 		run->left_blocked++;
 	run->blockers = psprintf("another session: %s", error->message);
 	step_set_waiting(run->step->id, NULL, run->blockers);
-}
-
-static void
-try_batch(StepRun *run)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	Step		before = *run->step;
-	BlockNumber cursor = run->window.cursor;
-	ErrorData  *error;
-
-	migration_check_stop(run->migration);
-	ItemPointerSetInvalid(&run->result.row);
-	error = subtransaction_try(work_on_batch, run);
-	if (error == NULL)
-		return;
-	MemoryContextSwitchTo(caller);
-	*run->step = before;
-	run->rows = 0;
-	if (will_pass(error))
-		give_way(run, cursor, error);
-	else
-		fail_step(run, error);
-}
-
-/*
- * Blocks are left that others are at work on, or have rows in locked.  Waits,
- * longer each time, with no transaction open.
- */
-static void
-pause_between_passes(StepRun *run)
-{
-	if (!run->window.wrapped || run->left == BLOCKS_NONE)
-		return;
-	if (run->left_blocked > 0 || run->left == BLOCKS_OF_OTHERS)
-	{
-		interruptible_sleep(run->pause_ms);
-		run->pause_ms = Min(run->pause_ms * 2, LONGEST_PAUSE_MS);
-	}
-	else
-		run->pause_ms = FIRST_PAUSE_MS;
-	run->left_blocked = 0;
 }
 
 StepRun *
@@ -432,9 +375,6 @@ step_run_begin(Migration *migration, Step *step, int worker, int workers)
 	run->window.workers = workers;
 	run->window.cursor = first_block(run);
 	run->pause_ms = FIRST_PAUSE_MS;
-	run->batch_context = AllocSetContextCreate(CurrentMemoryContext,
-											   "tandem batch",
-											   ALLOCSET_DEFAULT_SIZES);
 	run->search_path = search_path_of(migration, step->relation);
 	run->counted_to = clock_now();
 	reclaim_start(&run->reclaim);
@@ -443,25 +383,72 @@ step_run_begin(Migration *migration, Step *step, int worker, int workers)
 }
 
 bool
-step_run_batch(StepRun *run, int target_ms, const char *rest,
-			   StepBatch *batch)
+step_run_batch(StepRun *run, int target_ms, const char *rest)
 {
-	MemoryContext caller = MemoryContextSwitchTo(run->batch_context);
-	int64		started = clock_now();
+	Relation	rel;
 
 	run->target_ms = target_ms;
 	run->rest = rest;
-	try_batch(run);
-	batch->rows = run->rows;
-	batch->blockers = run->blockers ? MemoryContextStrdup(caller, run->blockers)
-		: NULL;
-	transaction_commit();
-	batch->ms = ms_since(started);
-	MemoryContextSwitchTo(caller);
-	MemoryContextReset(run->batch_context);
+	run->rows = 0;
 	run->blockers = NULL;
-	pause_between_passes(run);
+	run->step_before = *run->step;
+	run->cursor_before = run->window.cursor;
+	ItemPointerSetInvalid(&run->result.row);
+	apply_settings();
+	rel = open_table(run);
+	if (rel == NULL)
+		run->left = BLOCKS_NONE;
+	else
+	{
+		work_on_table(run, rel);
+		table_close(rel, NoLock);
+	}
 	return run->left != BLOCKS_NONE;
+}
+
+bool
+step_run_passes(StepRun *run, ErrorData *error)
+{
+	*run->step = run->step_before;
+	run->rows = 0;
+	if (will_pass(error))
+	{
+		give_way(run, error);
+		return true;
+	}
+	note_failure(run, error);
+	return false;
+}
+
+int64
+step_run_rows(const StepRun *run)
+{
+	return run->rows;
+}
+
+const char *
+step_run_blockers(const StepRun *run)
+{
+	return run->blockers;
+}
+
+/* Longer each time. */
+long
+step_run_rest_ms(StepRun *run)
+{
+	long		rest = 0;
+
+	if (!run->window.wrapped || run->left == BLOCKS_NONE)
+		return 0;
+	if (run->left_blocked > 0 || run->left == BLOCKS_OF_OTHERS)
+	{
+		rest = run->pause_ms;
+		run->pause_ms = Min(run->pause_ms * 2, LONGEST_PAUSE_MS);
+	}
+	else
+		run->pause_ms = FIRST_PAUSE_MS;
+	run->left_blocked = 0;
+	return rest;
 }
 
 void
@@ -474,6 +461,5 @@ void
 step_run_end(StepRun *run)
 {
 	window_leave(&run->window, run->step);
-	MemoryContextDelete(run->batch_context);
 	pfree(run);
 }

@@ -10,14 +10,6 @@
 
 typedef struct StepRun StepRun;
 
-/* What a batch came to. */
-typedef struct StepBatch
-{
-	int64		rows;			/* written or verified */
-	double		ms;				/* that it took, with its locks and its commit */
-	char	   *blockers;		/* who was in its way, or NULL; palloc'd */
-} StepBatch;
-
 /*
  * Prepares this process, one (from 0) of workers, to work on the step, in the
  * current memory context.  Goes on where the last run stopped; from the
@@ -27,14 +19,30 @@ extern StepRun *step_run_begin(Migration *migration, Step *step, int worker,
 							   int workers);
 
 /*
- * Does one batch of about target_ms and commits it, with the note that the step
- * is about to rest, for what or NULL, with a non-atomic SPI connection and without
- * an active snapshot; false: no block is left.  Errors: another session asks
- * to stop; the table is gone; whatever a row raises: then it is noted in the
- * step, and all batches before are kept.
+ * Does one batch of about target_ms, within the subtransaction of the caller,
+ * with the note that the step is about to rest, for what or NULL; false: no block
+ * is left.  Errors: the table is gone; whatever a row raises.
  */
-extern bool step_run_batch(StepRun *run, int target_ms, const char *rest,
-						   StepBatch *batch);
+extern bool step_run_batch(StepRun *run, int target_ms, const char *rest);
+
+/*
+ * The error of that batch, which has been rolled back; true: it tells of another
+ * session, and the next batch goes on.  False: it is noted in the step, with the
+ * row that the batch failed at, and completed by a hint; to be raised.
+ */
+extern bool step_run_passes(StepRun *run, ErrorData *error);
+
+/* Rows written or verified by the last batch. */
+extern int64 step_run_rows(const StepRun *run);
+
+/* Who was in its way, or NULL; it lives as long as the batch's memory. */
+extern const char *step_run_blockers(const StepRun *run);
+
+/*
+ * How long to rest before the next batch, in ms: blocks are left that others are
+ * at work on, or have rows in locked.  To be asked once a batch.
+ */
+extern long step_run_rest_ms(StepRun *run);
 
 /* The time since the last batch was not spent on the step. */
 extern void step_run_skip_time(StepRun *run);

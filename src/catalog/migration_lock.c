@@ -193,25 +193,27 @@ migration_is_running(const Migration *migration)
 	return false;
 }
 
+/* The look at its holders needs neither catalogs nor a snapshot. */
+static bool
+runner_has_ended(void *arg)
+{
+	int			count;
+
+	(void) GetLockConflicts(arg, ExclusiveLock, &count);
+	return count == 0;
+}
+
 /*
  * Who waits must not be in the lock's queue: there he would be in the way of an
- * abort, and at the end of the run of whoever only tries for the lock.  The
- * look at its holders needs neither catalogs nor a snapshot.
+ * abort, and at the end of the run of whoever only tries for the lock.
  */
 void
 migration_await_runner(const Migration *migration)
 {
 	LOCKTAG		tag;
-	int			count;
 
 	set_lock_tag(&tag, LOCK_RUNNER, migration->id);
-	/* the look-up of that had a snapshot */
-	transaction_commit();
-	do
-	{
-		interruptible_sleep(RUNNER_POLL_MS);
-		pfree(GetLockConflicts(&tag, ExclusiveLock, &count));
-	} while (count > 0);
+	transaction_poll(runner_has_ended, &tag, RUNNER_POLL_MS);
 }
 
 bool

@@ -9,7 +9,12 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
 
+#include "core/compat.h"
 #include "core/settings.h"
 #include "core/transaction.h"
 
@@ -18,4 +23,36 @@ transaction_commit(void)
 {
 	SPI_commit();
 	settings_for_transaction("transaction_isolation", "read committed");
+}
+
+static void
+rest_until_latch(long ms)
+{
+	CHECK_FOR_INTERRUPTS();
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 ms, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+}
+
+void
+transaction_poll(bool (*is_over) (void *), void *arg, long every_ms)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	/* what is waited for may take days */
+	MemoryContext look = AllocSetContextCreate(caller, "tandem poll",
+											   ALLOCSET_SMALL_SIZES);
+	bool		over = false;
+
+	while (!over)
+	{
+		MemoryContextSwitchTo(look);
+		over = is_over(arg);
+		transaction_commit();
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(look);
+		if (!over)
+			rest_until_latch(every_ms);
+	}
+	MemoryContextDelete(look);
 }

@@ -12,4 +12,14 @@
  */
 extern void transaction_commit(void);
 
+/*
+ * Calls is_over(arg) until it returns true: every every_ms, and whenever the
+ * process's latch is set, as it is when a background worker that this process
+ * has started ends.  Each call is a transaction, which is committed before the
+ * rest, so that nothing is held meanwhile.  What is_over allocates goes with the
+ * call.  The caller has no snapshot.
+ */
+extern void transaction_poll(bool (*is_over) (void *), void *arg,
+							 long every_ms);
+
 #endif							/* TANDEM_TRANSACTION_H */

@@ -2,9 +2,9 @@
  * after_fill.c
  *		What migrate does between the fill and the builds.
  *
- * Each piece is tried without waiting for long, as a part of its transaction:
- * where a lock is not to be had the piece is rolled back, so that nothing is
- * held while the session in the way is told, and the next try is waited for.
+ * Each piece is tried without waiting for long: where a lock is not to be had
+ * the piece is rolled back, so that nothing is held while the session in the way
+ * is told, and the next try is waited for.
  */
 #include "postgres.h"
 
@@ -20,7 +20,6 @@
 #include "core/clock.h"
 #include "core/lock.h"
 #include "core/settings.h"
-#include "core/subtransaction.h"
 #include "core/transaction.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
@@ -30,7 +29,7 @@
 #include "sync/quarantine.h"
 #include "worker/after_fill.h"
 #include "worker/fill.h"
-#include "worker/steering.h"
+#include "worker/loop.h"
 
 #define FIRST_PAUSE_MS 50
 #define LONGEST_PAUSE_MS 3000
@@ -44,6 +43,8 @@ typedef struct Piece
 	void		(*work) (const struct Piece *piece);
 	Step	   *step;			/* whose line of tandem.progress tells of it;
 								 * NULL: none has to */
+	int64		give_up;		/* when; 0: before the first try */
+	double		pause_ms;		/* before the next try */
 } Piece;
 
 /* A fill of the table or of one of its partitions, or NULL. */
@@ -63,10 +64,10 @@ step_of_table(const Migration *migration, Oid relid)
 	return NULL;
 }
 
-/* A word for onlookers, which is not waited for. */
+/* What onlookers are told need not be durable. */
 static void
-tell(const Step *step, const char *doing, int64 done, int64 total,
-	 const char *blockers)
+tell_afterwards(const Step *step, const char *doing, int64 done, int64 total,
+				const char *blockers)
 {
 	if (step == NULL)
 		return;
@@ -75,76 +76,75 @@ tell(const Step *step, const char *doing, int64 done, int64 total,
 }
 
 static void
-work_on_piece(void *arg)
+work_on_piece(Loop *loop)
 {
-	const Piece *piece = arg;
+	Piece	   *piece = loop->arg;
 
-	/* one try: the next is ours */
+	/* only now are the settings of the migration in force */
+	if (piece->give_up == 0)
+		piece->give_up = clock_after_ms(setting_lock_retry_time * INT64CONST(1000));
+	/* one try: the next is the loop's */
 	settings_for_transaction("tandem.lock_retry_time", "0");
 	piece->work(piece);
 }
 
 static void
-fail_piece(const Piece *piece, ErrorData *error, int seconds)
+give_up_piece(const Piece *piece, const ErrorData *error)
 {
 	char	   *name = get_rel_name(piece->relation);
-	char	   *blockers;
+	char	   *blockers = lock_describe_marks(lock_blockers_of(error));
 
-	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-		ReThrowError(error);
-	blockers = lock_describe_marks(lock_blockers_of(error));
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("could not lock table \"%s\" or a view of it within %d s",
-					name ? name : "(dropped)", seconds),
+					name ? name : "(dropped)", setting_lock_retry_time),
 			 errdetail("In the way: %s.", blockers),
 			 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), then run CALL tandem.migrate(%s) again; completed work is kept.",
 					 quote_literal_cstr(piece->migration->name))));
 }
 
-/* One try; true: it is done.  *give_up is 0 at the first. */
 static bool
-try_piece(Piece *piece, int64 *give_up)
+piece_error_passes(Loop *loop, ErrorData *error)
 {
-	ErrorData  *error;
-	int			seconds;
+	Piece	   *piece = loop->arg;
 
-	/* puts the settings of the migration into force */
-	(void) steering_wait(piece->migration, piece->step ? piece->step->id : 0,
-						 NULL);
-	seconds = setting_lock_retry_time;
-	if (*give_up == 0)
-		*give_up = clock_after_ms(seconds * INT64CONST(1000));
-	error = subtransaction_try(work_on_piece, piece);
-	if (error && (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE ||
-				  clock_now() >= *give_up))
-		fail_piece(piece, error, seconds);
-	if (error == NULL)
-		return true;
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		return false;
+	if (clock_now() >= piece->give_up)
+		give_up_piece(piece, error);
 	if (piece->step == NULL)
 		piece->step = step_of_table(piece->migration, piece->relation);
-	tell(piece->step, piece->doing, 0, 0, lock_blockers_of(error));
-	return false;
+	if (piece->step)
+		loop->step_id = piece->step->id;
+	tell_afterwards(piece->step, piece->doing, 0, 0, lock_blockers_of(error));
+	/* jitter, so that two waiters do not stay in step */
+	loop->rest_ms = (long) (piece->pause_ms * (0.5 + pg_prng_double(&pg_global_prng_state)));
+	piece->pause_ms = Min(piece->pause_ms * 1.5, LONGEST_PAUSE_MS);
+	return true;
+}
+
+static ErrorData *
+after_piece(Loop *loop)
+{
+	Piece	   *piece = loop->arg;
+
+	if (!loop->more && piece->step)
+		tell_afterwards(piece->step, NULL, 0, 0, NULL);
+	return NULL;
 }
 
 static void
 run_piece(Piece *piece)
 {
-	int64		give_up = 0;
-	double		pause = FIRST_PAUSE_MS;
+	Loop		loop = {
+		.migration = piece->migration,
+		.arg = piece,
+		.work = work_on_piece,
+		.passes = piece_error_passes,
+		.after = after_piece,
+	};
 
-	while (!try_piece(piece, &give_up))
-	{
-		transaction_commit();
-		/* jitter, so that two waiters do not stay in step */
-		interruptible_sleep((long) (pause * (0.5 + pg_prng_double(&pg_global_prng_state))));
-		pause = Min(pause * 1.5, LONGEST_PAUSE_MS);
-	}
-	transaction_commit();
-	if (piece->step == NULL)
-		return;
-	tell(piece->step, NULL, 0, 0, NULL);
-	transaction_commit();
+	loop_run(&loop);
 }
 
 /* The same for each of the tables; what a piece leaves in memory goes with it. */
@@ -164,6 +164,7 @@ run_pieces(Migration *migration, List *relids, const char *doing,
 			.relation = lfirst_oid(lc),
 			.doing = doing,
 			.work = work,
+			.pause_ms = FIRST_PAUSE_MS,
 		};
 
 		MemoryContextSwitchTo(context);
@@ -246,38 +247,60 @@ step_of_note(const Migration *migration, const QuarantinedRow *note)
 	return step_find(step_list(migration->id, STEP_BACKFILL), note->relation);
 }
 
-/* In transactions that take no longer than a batch. */
+/* The rows in quarantine, tried again in order. */
+typedef struct QuarantineTurn
+{
+	Migration  *migration;
+	List	   *notes;
+	int			done;			/* of them */
+	int64		left;			/* of these, still in quarantine */
+} QuarantineTurn;
+
+/* As many as fit into the time of a batch. */
+static void
+retry_some(Loop *loop)
+{
+	QuarantineTurn *turn = loop->arg;
+	int			count = list_length(turn->notes);
+	int			first = turn->done;
+
+	if (first < count)
+	{
+		turn->done = quarantine_retry(turn->migration, turn->notes, first,
+									  setting_batch_target, &turn->left);
+		loop->more = turn->done < count;
+	}
+	if (loop->more)
+		tell_afterwards(step_of_note(turn->migration,
+									 list_nth(turn->notes, first)),
+						"trying rows in quarantine again", turn->done, count,
+						NULL);
+	else
+		step_forget_afterwards(turn->migration->id);
+}
+
+static bool
+never_passes(Loop *loop, ErrorData *error)
+{
+	return false;
+}
+
 static int64
 retry_quarantine(Migration *migration)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext turn = AllocSetContextCreate(caller, "tandem retry",
-											   ALLOCSET_DEFAULT_SIZES);
-	List	   *notes = quarantine_list(migration->id);
-	int			count = list_length(notes);
-	int			done = 0;
-	int64		left = 0;
+	QuarantineTurn turn = {
+		.migration = migration,
+		.notes = quarantine_list(migration->id),
+	};
+	Loop		loop = {
+		.migration = migration,
+		.arg = &turn,
+		.work = retry_some,
+		.passes = never_passes,
+	};
 
-	transaction_commit();
-	while (done < count)
-	{
-		Step	   *step;
-
-		MemoryContextSwitchTo(turn);
-		step = step_of_note(migration, list_nth(notes, done));
-		(void) steering_wait(migration, step ? step->id : 0, NULL);
-		done = quarantine_retry(migration, notes, done, setting_batch_target,
-								&left);
-		if (done < count)
-			tell(step, "trying rows in quarantine again", done, count, NULL);
-		else
-			step_forget_afterwards(migration->id);
-		transaction_commit();
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(turn);
-	}
-	MemoryContextDelete(turn);
-	return left;
+	loop_run(&loop);
+	return turn.left;
 }
 
 int64

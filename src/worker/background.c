@@ -263,26 +263,37 @@ report_end(const Migration *migration, const ProcessOrder *order,
 			 errhint("%s", hint)));
 }
 
+typedef struct StartWait
+{
+	const Migration *migration;
+	BackgroundWorkerHandle *handle;
+	bool		runs;
+} StartWait;
+
+static bool
+start_is_over(void *arg)
+{
+	StartWait  *wait = arg;
+	pid_t		pid;
+	BgwHandleStatus status = GetBackgroundWorkerPid(wait->handle, &pid);
+
+	/* after that look: who has ended by then may have run before */
+	wait->runs = migration_runner_pid(wait->migration) > 0;
+	return wait->runs || status == BGWH_STOPPED ||
+		status == BGWH_POSTMASTER_DIED;
+}
+
 void
 background_wait_for_start(const Migration *migration,
 						  const ProcessOrder *order,
 						  BackgroundWorkerHandle *handle)
 {
+	StartWait	wait = {migration, handle, false};
 	RunControl *control;
 
-	for (;;)
-	{
-		pid_t		pid;
-		BgwHandleStatus status = GetBackgroundWorkerPid(handle, &pid);
-		bool		runs = migration_runner_pid(migration) > 0;
-
-		transaction_commit();
-		if (runs)
-			return;
-		if (status == BGWH_STOPPED || status == BGWH_POSTMASTER_DIED)
-			break;
-		interruptible_sleep(START_POLL_MS);
-	}
+	transaction_poll(start_is_over, &wait, START_POLL_MS);
+	if (wait.runs)
+		return;
 	control = run_control_get(migration->id);
 	/* the caller is told, so nobody is to start it again by himself */
 	run_control_end_background(migration->id);

@@ -10,16 +10,12 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 #include "backfill/progress_notice.h"
 #include "catalog/migration_lock.h"
 #include "catalog/sync.h"
-#include "core/lock.h"
 #include "core/query.h"
 #include "core/quoting.h"
-#include "core/subtransaction.h"
-#include "core/transaction.h"
 #include "ddl/build.h"
 #include "ddl/constraint_build.h"
 #include "ddl/constraint_hint.h"
@@ -27,7 +23,7 @@
 #include "worker/blockers.h"
 #include "worker/build.h"
 #include "worker/command.h"
-#include "worker/steering.h"
+#include "worker/loop.h"
 
 #define WAIT_FOR_OTHERS_MS 1000
 
@@ -119,7 +115,7 @@ read_progress(int pid, char **phase, int64 *done, int64 *total)
 }
 
 static void
-watch(int pid, void *arg)
+watch_statement(int pid, void *arg)
 {
 	Build	   *build = arg;
 	char	   *phase = NULL;
@@ -137,12 +133,11 @@ watch(int pid, void *arg)
 	progress_notice_statement(&build->notice, build->step,
 							  build->piece.doing, phase, done, total,
 							  blockers);
-	transaction_commit();
 }
 
 /* Class 23: rows that the constraint or the unique index does not allow. */
 static char *
-hint_for(const Build *build, const CommandError *error)
+hint_for(const Build *build, const ErrorData *error)
 {
 	if (error->hint)
 		return error->hint;
@@ -158,131 +153,121 @@ hint_for(const Build *build, const CommandError *error)
 }
 
 static void
-note_error(const Build *build, const char *message, const char *detail,
-		   const char *hint)
+note_build_error(const Build *build, const char *message, const char *detail,
+				 const char *hint)
 {
 	step_set_error(build->step->id,
 				   detail ? psprintf("%s -- %s", message, detail) : message,
 				   hint);
-	transaction_commit();
 }
 
+/* What a statement that has failed leaves; the next try finds what stays. */
 static void
-fail(Build *build, CommandError *error)
+clean_up(Build *build)
 {
-	CommandError *after;
+	ErrorData  *error = command_run(build->migration, build->piece.cleanup,
+									build->piece.relation, false,
+									watch_statement, build);
 
-	if (build->piece.cleanup)
-	{
-		after = command_run(build->migration, build->piece.cleanup,
-							build->piece.relation, false, watch, build);
-		if (after == NULL && build->piece.index)
-			step_forget_index(build->step->id, build->piece.index);
-		/* then the next try finds it */
-		if (after)
-			ereport(WARNING,
-					(errcode(after->sqlerrcode),
-					 errmsg("could not clean up: %s", after->message),
-					 errhint("The next call of tandem.migrate cleans up.")));
-	}
-	error->hint = hint_for(build, error);
-	note_error(build, error->message, error->detail, error->hint);
-	command_raise(error);
+	if (error)
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("could not clean up: %s", error->message),
+				 errhint("The next call of tandem.migrate cleans up.")));
+	else if (build->piece.index)
+		step_forget_index(build->step->id, build->piece.index);
 }
 
+/* The note of an index is there before it is: a crash leaves it to be dropped. */
 static void
-run_statement(Build *build)
+announce_statement(Build *build)
 {
-	CommandError *error;
-
 	step_set_doing(build->step->id, build->piece.doing, 0, 0);
 	build->reopened = true;
-	/* before it is there: a crash leaves it to be dropped */
 	if (build->piece.index)
 		step_note_index(build->step->id, build->piece.index);
-	transaction_commit();
-	error = command_run(build->migration, build->piece.statement,
-						build->piece.relation, false, watch, build);
-	if (error)
-		fail(build, error);
-	step_set_waiting(build->step->id, NULL, NULL);
-	transaction_commit();
 }
 
+/* Asks for the next piece, which is done in this transaction or announced. */
 static void
-look(void *arg)
+build_piece(Loop *loop)
 {
-	Build	   *build = arg;
+	Build	   *build = loop->arg;
 
 	build->result = next_piece(build);
-}
-
-/* Asks for the next piece, and notes its error in the step. */
-static BuildResult
-ask(Build *build)
-{
-	ErrorData  *error = subtransaction_try(look, build);
-
-	if (error == NULL)
-		return build->result;
-	/* the detail of a lock tells of sessions what this role may see of them */
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
-		note_error(build, error->message,
-				   error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? NULL : error->detail,
-				   error->hint);
-	ReThrowError(error);
-}
-
-/* One piece; false: the step is done. */
-static bool
-go_on(Build *build)
-{
-	steering_wait(build->migration, build->step->id, NULL);
-	switch (ask(build))
+	loop->more = build->result != BUILD_DONE;
+	switch (build->result)
 	{
 		case BUILD_DONE:
 			if (!build->step->done || build->reopened)
 				step_finish(build->step);
-			transaction_commit();
-			return false;
+			break;
 		case BUILD_AGAIN:
-			transaction_commit();
-			return true;
+			break;
 		case BUILD_STATEMENT:
-			run_statement(build);
-			return true;
+			announce_statement(build);
+			break;
 		case BUILD_WAIT:
 			step_set_waiting(build->step->id, build->piece.doing, NULL);
-			transaction_commit();
-			interruptible_sleep(WAIT_FOR_OTHERS_MS);
-			return true;
+			loop->rest_ms = WAIT_FOR_OTHERS_MS;
+			break;
 	}
+}
+
+static bool
+build_error_passes(Loop *loop, ErrorData *error)
+{
+	/* the detail of a lock tells of sessions what this role may see of them */
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
+		note_build_error(loop->arg, error->message,
+						 error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? NULL
+						 : error->detail, error->hint);
 	return false;
+}
+
+/* With nothing held: CREATE INDEX CONCURRENTLY would wait for it. */
+static ErrorData *
+build_run_statement(Loop *loop)
+{
+	Build	   *build = loop->arg;
+	ErrorData  *error;
+
+	if (build->result != BUILD_STATEMENT)
+		return NULL;
+	error = command_run(build->migration, build->piece.statement,
+						build->piece.relation, false, watch_statement, build);
+	if (error == NULL)
+	{
+		step_set_waiting(build->step->id, NULL, NULL);
+		return NULL;
+	}
+	if (build->piece.cleanup)
+		clean_up(build);
+	error->hint = hint_for(build, error);
+	note_build_error(build, error->message, error->detail, error->hint);
+	return error;
 }
 
 void
 build_run(Migration *migration, StepKind kind)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(caller, "tandem build",
-												  ALLOCSET_DEFAULT_SIZES);
 	ListCell   *lc;
 
 	foreach(lc, step_list(migration->id, kind))
 	{
 		Build		build = {.migration = migration,.step = lfirst(lc)};
-		bool		more = true;
+		Loop		loop = {
+			.migration = migration,
+			.step_id = build.step->id,
+			.arg = &build,
+			.work = build_piece,
+			.passes = build_error_passes,
+			.after = build_run_statement,
+		};
 
 		if (get_rel_name(build.step->relation) == NULL)
 			continue;
 		progress_notice_start(&build.notice, build.step);
-		while (more)
-		{
-			MemoryContextSwitchTo(context);
-			more = go_on(&build);
-			MemoryContextSwitchTo(caller);
-			MemoryContextReset(context);
-		}
+		loop_run(&loop);
 	}
-	MemoryContextDelete(context);
 }

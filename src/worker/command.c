@@ -11,15 +11,14 @@
 #include "miscadmin.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/wait_event.h"
 
 #include "catalog/migration_lock.h"
 #include "core/authority.h"
 #include "core/text.h"
 #include "core/top_level.h"
+#include "core/transaction.h"
 #include "worker/command.h"
 #include "worker/process.h"
 
@@ -150,34 +149,23 @@ end_command(int code, Datum arg)
 	dsm_detach(command->memory);
 }
 
-static void
-wait_for_command(Command *command, CommandWatch watch, void *arg)
+typedef struct CommandWait
 {
-	MemoryContext caller = CurrentMemoryContext;
+	Command    *command;
+	CommandWatch watch;
+	void	   *arg;
+} CommandWait;
 
-	/* a statement may run for days */
-	MemoryContext look = AllocSetContextCreate(caller, "tandem watch",
-											   ALLOCSET_SMALL_SIZES);
+static bool
+command_is_over(void *arg)
+{
+	CommandWait *wait = arg;
+	pid_t		pid = 0;
+	BgwHandleStatus status = GetBackgroundWorkerPid(wait->command->handle, &pid);
 
-	for (;;)
-	{
-		pid_t		pid = 0;
-		BgwHandleStatus status = GetBackgroundWorkerPid(command->handle, &pid);
-
-		if (status == BGWH_STOPPED || status == BGWH_POSTMASTER_DIED)
-			break;
-		MemoryContextSwitchTo(look);
-		if (status == BGWH_STARTED)
-			watch(pid, arg);
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(look);
-		CHECK_FOR_INTERRUPTS();
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 WATCH_EVERY_MS, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-	}
-	MemoryContextDelete(look);
+	if (status == BGWH_STARTED)
+		wait->watch(pid, wait->arg);
+	return status == BGWH_STOPPED || status == BGWH_POSTMASTER_DIED;
 }
 
 static char *
@@ -186,34 +174,36 @@ text_or_null(const char *text)
 	return text[0] ? pstrdup(text) : NULL;
 }
 
-static CommandError *
+static ErrorData *
 make_error(int sqlerrcode, const char *message, const char *hint)
 {
-	CommandError *error = palloc0(sizeof(CommandError));
+	ErrorData  *error = palloc0(sizeof(ErrorData));
 
+	error->elevel = ERROR;
 	error->sqlerrcode = sqlerrcode;
 	error->message = pstrdup(message);
 	error->hint = hint ? pstrdup(hint) : NULL;
+	error->assoc_context = CurrentMemoryContext;
 	return error;
 }
 
 /* It has ended before it could say why. */
-static CommandError *
+static ErrorData *
 error_of_connection(const ProcessOrder *order)
 {
-	CommandError *error = make_error(ERRCODE_ADMIN_SHUTDOWN,
-									 "the worker for a statement of the migration could not connect",
-									 NULL);
+	ErrorData  *error = make_error(ERRCODE_ADMIN_SHUTDOWN,
+								   "the worker for a statement of the migration could not connect",
+								   NULL);
 
 	process_explain_failure(order, &error->detail, &error->hint);
 	return error;
 }
 
-static CommandError *
+static ErrorData *
 error_of(const Command *command, const ProcessOrder *order)
 {
 	const CommandSegment *segment = command->segment;
-	CommandError *error;
+	ErrorData  *error;
 
 	switch (segment->state)
 	{
@@ -235,10 +225,11 @@ error_of(const Command *command, const ProcessOrder *order)
 	return error;
 }
 
-static CommandError *
-run(Command *command, const Migration *migration, Oid relid, bool gentle,
-	CommandWatch watch, void *arg)
+static ErrorData *
+run_worker(Command *command, const Migration *migration, Oid relid,
+		   bool gentle, CommandWatch watch, void *arg)
 {
+	CommandWait wait = {command, watch, arg};
 	ProcessOrder order;
 	Oid			owner = authority_table_owner(relid);
 
@@ -257,22 +248,22 @@ run(Command *command, const Migration *migration, Oid relid, bool gentle,
 		return make_error(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
 						  "no background worker is free",
 						  psprintf(PROCESS_NONE_FREE_HINT, max_worker_processes));
-	wait_for_command(command, watch, arg);
+	transaction_poll(command_is_over, &wait, WATCH_EVERY_MS);
 	return error_of(command, &order);
 }
 
-CommandError *
+ErrorData *
 command_run(const Migration *migration, const char *sql, Oid relid,
 			bool gentle, CommandWatch watch, void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Command    *command = palloc0(sizeof(Command));
-	CommandError *error = NULL;
+	ErrorData  *error = NULL;
 
 	create_segment(command, sql);
 	PG_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
 	{
-		error = run(command, migration, relid, gentle, watch, arg);
+		error = run_worker(command, migration, relid, gentle, watch, arg);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
 	MemoryContextSwitchTo(caller);
@@ -281,16 +272,4 @@ command_run(const Migration *migration, const char *sql, Oid relid,
 		pfree(command->handle);
 	pfree(command);
 	return error;
-}
-
-void
-command_raise(const CommandError *error)
-{
-	ereport(ERROR,
-			(errcode(error->sqlerrcode),
-			 errmsg_internal("%s", error->message),
-			 error->detail ? errdetail_internal("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0,
-			 error->context ? errcontext("%s", error->context) : 0));
-	pg_unreachable();
 }

@@ -24,9 +24,9 @@
 #include "ddl/partitions.h"
 #include "sync/trigger_row.h"
 #include "worker/fill.h"
+#include "worker/loop.h"
 #include "worker/process.h"
 #include "worker/session.h"
-#include "worker/steering.h"
 #include "worker/vacuum.h"
 
 PROCESS_MAIN(tandem_fill_main);
@@ -65,44 +65,69 @@ fill_is_complete(const Migration *migration, const SyncRule *rule)
 	return true;
 }
 
-/*
- * All batches of one step; what one of them palloc's goes with it.  vacuuming
- * is NULL where another process has the table vacuumed.
- */
-static void
-run_batches(Fill *fill, Step *step, StepRun *run, Throttle *throttle,
-			Vacuuming *vacuuming)
+/* A step at work in this process. */
+typedef struct FillStep
 {
+	const Fill *fill;
+	Step	   *step;
+	StepRun    *run;
 	ProgressNotice notice;
-	StepBatch	batch;
-	bool		more = true;
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext turn = AllocSetContextCreate(caller, "tandem turn",
-											   ALLOCSET_DEFAULT_SIZES);
+	Vacuuming	vacuuming;
+	bool		vacuums;		/* else another process has the table vacuumed */
+} FillStep;
 
-	progress_notice_start(&notice, step);
-	while (more)
-	{
-		MemoryContextSwitchTo(turn);
-		if (steering_wait(fill->migration, step->id, throttle))
-			step_run_skip_time(run);
-		more = step_run_batch(run, throttle_batch_target(throttle),
-							  throttle_rest(throttle), &batch);
-		throttle_learn(throttle, batch.rows, batch.ms);
-		if (fill->worker == 0)
-			progress_notice(&notice, step, batch.blockers);
-		if (vacuuming)
-			vacuuming_go_on(vacuuming, !more, throttle_sees_load(throttle));
-		transaction_commit();
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(turn);
-	}
-	MemoryContextDelete(turn);
+static void
+fill_batch(Loop *loop)
+{
+	FillStep   *at = loop->arg;
+
+	if (loop->waited)
+		step_run_skip_time(at->run);
+	loop->more = step_run_batch(at->run, throttle_batch_target(loop->throttle),
+								throttle_rest(loop->throttle));
+}
+
+static bool
+fill_error_passes(Loop *loop, ErrorData *error)
+{
+	return step_run_passes(((FillStep *) loop->arg)->run, error);
+}
+
+static ErrorData *
+fill_after_batch(Loop *loop)
+{
+	FillStep   *at = loop->arg;
+
+	throttle_learn(loop->throttle, step_run_rows(at->run), loop->ms);
+	if (at->fill->worker == 0)
+		progress_notice(&at->notice, at->step, step_run_blockers(at->run));
+	if (at->vacuums)
+		vacuuming_go_on(&at->vacuuming, !loop->more,
+						throttle_sees_load(loop->throttle));
+	loop->rest_ms = step_run_rest_ms(at->run);
+	return NULL;
+}
+
+static void
+run_batches(FillStep *at, Throttle *throttle)
+{
+	Loop		loop = {
+		.migration = at->fill->migration,
+		.step_id = at->step->id,
+		.throttle = throttle,
+		.arg = at,
+		.work = fill_batch,
+		.passes = fill_error_passes,
+		.after = fill_after_batch,
+	};
+
+	progress_notice_start(&at->notice, at->step);
+	loop_run(&loop);
 	/* a partition may have been dropped meanwhile */
-	if (fill->worker != 0 || get_rel_name(step->relation) == NULL)
+	if (at->fill->worker != 0 || get_rel_name(at->step->relation) == NULL)
 		return;
-	step_refresh(step);
-	progress_notice_end(&notice, step);
+	step_refresh(at->step);
+	progress_notice_end(&at->notice, at->step);
 }
 
 static void
@@ -111,21 +136,20 @@ run_step(Fill *fill, Step *step)
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "tandem step",
 												  ALLOCSET_DEFAULT_SIZES);
-	StepRun    *run;
+	FillStep	at = {.fill = fill,.step = step};
 	Throttle   *throttle;
-	Vacuuming	vacuuming;
-	bool		vacuums = step->kind == STEP_BACKFILL &&
-	step_claim_region(step, STEP_VACUUM);
 
+	at.vacuums = step->kind == STEP_BACKFILL &&
+		step_claim_region(step, STEP_VACUUM);
 	MemoryContextSwitchTo(context);
-	run = step_run_begin(fill->migration, step, fill->worker, fill->workers);
+	at.run = step_run_begin(fill->migration, step, fill->worker, fill->workers);
 	throttle = throttle_create(fill->migration, step->relation, fill->workers,
 							   migration_runner_pid(fill->migration));
-	vacuuming_start(&vacuuming, fill->migration, step);
+	vacuuming_start(&at.vacuuming, fill->migration, step);
 	transaction_commit();
-	run_batches(fill, step, run, throttle, vacuums ? &vacuuming : NULL);
-	step_run_end(run);
-	if (vacuums)
+	run_batches(&at, throttle);
+	step_run_end(at.run);
+	if (at.vacuums)
 		step_leave_region(step, STEP_VACUUM);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);

@@ -75,7 +75,7 @@ repair_sync(Migration *migration, SyncRule *rule)
 			 errdetail("It was: %s.", problem)));
 }
 
-/* Until the end of the transaction, as steering does before each batch. */
+/* Until the end of the transaction, as the loop does before each piece. */
 static void
 apply_settings(const Migration *migration)
 {

@@ -15,7 +15,6 @@
 #include "catalog/migration_lock.h"
 #include "core/quoting.h"
 #include "core/settings.h"
-#include "core/transaction.h"
 #include "worker/blockers.h"
 #include "worker/command.h"
 #include "worker/vacuum.h"
@@ -67,30 +66,27 @@ is_due(const Vacuuming *vacuuming, bool at_end)
 }
 
 static void
-watch(int pid, void *arg)
+watch_vacuum(int pid, void *arg)
 {
 	Vacuuming  *vacuuming = arg;
 
 	migration_check_stop(vacuuming->migration);
 	step_set_waiting(vacuuming->step->id, "VACUUM of the table",
 					 blockers_of(pid));
-	transaction_commit();
 }
 
 static void
-vacuum(Vacuuming *vacuuming, bool gentle)
+run_vacuum(Vacuuming *vacuuming, bool gentle)
 {
 	Step	   *step = vacuuming->step;
 	char	   *name = quoting_raw_name(step->relation);
-	CommandError *error;
+	ErrorData  *error;
 	char	   *sql = psprintf("VACUUM (TRUNCATE false, SKIP_LOCKED, PARALLEL 0, PROCESS_TOAST false) %s",
 							   quoting_relation(step->relation));
 
-	transaction_commit();
 	error = command_run(vacuuming->migration, sql, step->relation, gentle,
-						watch, vacuuming);
+						watch_vacuum, vacuuming);
 	step_set_waiting(step->id, NULL, NULL);
-	transaction_commit();
 	if (error == NULL)
 		return;
 	/* the fill can do without, so it goes on */
@@ -117,6 +113,6 @@ vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
 	/* a partition may have been dropped meanwhile */
 	if (!is_due(vacuuming, at_end) || get_rel_name(step->relation) == NULL)
 		return;
-	vacuum(vacuuming, gentle);
+	run_vacuum(vacuuming, gentle);
 	note_counts(vacuuming);
 }
