@@ -16,6 +16,7 @@ PGFILEDESC = "pg_tandem - schema changes with no downtime"
 OBJS = \
 	src/pg_tandem.o \
 	src/core/settings.o \
+	src/core/error_class.o \
 	src/core/extension.o \
 	src/core/text.o \
 	src/core/restore.o \

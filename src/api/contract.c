@@ -254,19 +254,27 @@ typedef struct ContractCall
 	char	   *undeclared;
 } ContractCall;
 
-/* Says what is open before anything is done; the phase is looked at last. */
+/* For the transaction: nobody else changes the migration, or runs it. */
+static void
+claim_contract(Migration *migration, const ContractCall *call)
+{
+	migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
+	migration_lock_runner(migration, false);
+	check_undeclared(migration, call->undeclared, true);
+}
+
+/* Says what is open before anything is done. */
 static Migration *
 check_contract(const ContractCall *call)
 {
 	Migration  *migration = migration_get_for_change(call->name);
 	List	   *rules = sync_list_of_migration(migration->id);
 
-	if (migration->phase == PHASE_MIGRATE)
-		check_gate(migration, rules, columns_to_drop(rules), call->force);
-	migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
-	migration_lock_runner(migration, false);
+	/* of one that is not done yet the gate tells more than the phase */
+	if (migration->phase != PHASE_MIGRATE)
+		migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
 	check_gate(migration, rules, columns_to_drop(rules), call->force);
-	check_undeclared(migration, call->undeclared, true);
+	claim_contract(migration, call);
 	return migration;
 }
 
@@ -299,8 +307,11 @@ static void
 contract_fenced(void *arg)
 {
 	FencedContract *fenced = arg;
+	Migration  *migration = migration_get_for_change(fenced->call->name);
 
-	contract(check_contract(fenced->call), fenced->call, fenced->started);
+	/* the wait has committed: others may have changed it */
+	claim_contract(migration, fenced->call);
+	contract(migration, fenced->call, fenced->started);
 }
 
 /* Older releases are refused first; an error lets them work again. */

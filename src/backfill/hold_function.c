@@ -24,6 +24,7 @@
 #include "catalog/migration_rights.h"
 #include "core/authority.h"
 #include "core/compat.h"
+#include "core/error_class.h"
 #include "core/settings.h"
 
 #define HINT "Set tandem.hold_function to the name of a function without arguments that returns boolean or text, or to '' for none."
@@ -150,7 +151,7 @@ rethrow_named(MemoryContext context, const Hold *hold)
 							  error->context ? "\n" : "",
 							  HOLD_FUNCTION_SETTING, hold->name);
 	if (error->hint == NULL &&
-		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
+		!error_is_intervention(error))
 		error->hint = psprintf("The function that tandem.hold_function names is called as role %s: fix it, or grant that role what it needs, or set tandem.hold_function to ''.",
 							   quote_identifier(hold->role_name));
 	ReThrowError(error);

@@ -20,6 +20,7 @@
 #include "backfill/quarantine_retry.h"
 #include "catalog/sync.h"
 #include "core/clock.h"
+#include "core/error_class.h"
 #include "core/quoting.h"
 #include "core/authority.h"
 #include "core/settings.h"
@@ -160,14 +161,6 @@ retry_note(void *arg)
 	table_close(rel, NoLock);
 }
 
-/* Errors that tell of other sessions: the row is tried by the next run. */
-static bool
-will_pass(const ErrorData *error)
-{
-	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-		error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
-}
-
 /* Whether the note has left the quarantine. */
 static bool
 settle_note(const Migration *migration, const QuarantinedRow *note)
@@ -175,7 +168,8 @@ settle_note(const Migration *migration, const QuarantinedRow *note)
 	Retry		retry = {.note = note};
 	ErrorData  *error = subtransaction_try(retry_note, &retry);
 
-	if (error && will_pass(error))
+	/* the row is tried by the next run */
+	if (error && error_passes_with_others(error))
 		return false;
 	if (error)
 	{

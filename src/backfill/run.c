@@ -29,6 +29,7 @@
 #include "catalog/step_blocks.h"
 #include "catalog/sync.h"
 #include "core/clock.h"
+#include "core/error_class.h"
 #include "core/lock.h"
 #include "core/partition_root.h"
 #include "core/query.h"
@@ -319,9 +320,7 @@ work_on_table(StepRun *run, Relation rel)
 static void
 note_failure(StepRun *run, ErrorData *error)
 {
-	bool		was_ended = ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
-
-	if (was_ended)
+	if (error_is_intervention(error))
 		return;
 	if (ItemPointerIsValid(&run->result.row))
 		failed_row_name(error, run->step->relation, &run->result.row);
@@ -334,14 +333,6 @@ note_failure(StepRun *run, ErrorData *error)
 								error->context ? " -- " : "",
 								error->context ? error->context : ""),
 					   error->hint);
-}
-
-/* Errors that tell of other sessions, and pass with them. */
-static bool
-will_pass(const ErrorData *error)
-{
-	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK;
 }
 
 /*
@@ -411,7 +402,7 @@ step_run_passes(StepRun *run, ErrorData *error)
 {
 	*run->step = run->step_before;
 	run->rows = 0;
-	if (will_pass(error))
+	if (error_passes_with_others(error))
 	{
 		give_way(run, error);
 		return true;

@@ -4,22 +4,8 @@
  */
 #include "postgres.h"
 
+#include "core/error_class.h"
 #include "core/hint.h"
-
-static bool
-is_mistake_of_the_user(int sqlerrcode)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
-	{
-		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
-		case ERRCODE_DATA_EXCEPTION:
-		case ERRCODE_FEATURE_NOT_SUPPORTED:
-		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
-		case ERRCODE_INVALID_SCHEMA_NAME:
-			return true;
-	}
-	return false;
-}
 
 void
 rethrow_with_hint(MemoryContext context, const char *hint)
@@ -36,7 +22,7 @@ rethrow_with_hints(MemoryContext context, const char *hint,
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	FlushErrorState();
-	if (error->hint == NULL && is_mistake_of_the_user(error->sqlerrcode))
+	if (error->hint == NULL && error_is_mistake(error))
 		error->hint = pstrdup(error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE
 							  ? privilege_hint : hint);
 	ReThrowError(error);

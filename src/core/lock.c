@@ -22,6 +22,7 @@
 
 #include "core/clock.h"
 #include "core/compat.h"
+#include "core/error_class.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/settings.h"
@@ -342,8 +343,7 @@ try_lock(List *relids, LOCKMODE mode)
 
 	if (error == NULL)
 		return InvalidOid;
-	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
-		error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+	if (!error_passes_with_others(error))
 		ReThrowError(error);
 	return try.current;
 }

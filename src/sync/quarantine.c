@@ -7,34 +7,19 @@
 #include "utils/errcodes.h"
 
 #include "core/partition_root.h"
+#include "core/error_class.h"
 #include "core/query.h"
 #include "core/restore.h"
 #include "core/subtransaction.h"
 #include "sync/quarantine.h"
 #include "sync/row_key.h"
 
-/* Whether an error tells of the row rather than of the server's state. */
-static bool
-is_of_the_row(int sqlerrcode)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
-	{
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_INTERNAL_ERROR:
-			return false;
-	}
-	return sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE;
-}
-
 ErrorData *
 quarantine_try(void (*work) (void *), void *arg)
 {
 	ErrorData  *error = subtransaction_try(work, arg);
 
-	if (error && !is_of_the_row(error->sqlerrcode))
+	if (error && !error_is_of_row(error))
 		ReThrowError(error);
 	return error;
 }

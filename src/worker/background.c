@@ -16,6 +16,7 @@
 #include "catalog/migration_rights.h"
 #include "catalog/run_control.h"
 #include "core/clock.h"
+#include "core/error_class.h"
 #include "core/lock.h"
 #include "core/transaction.h"
 #include "worker/background.h"
@@ -30,17 +31,6 @@
 #define START_POLL_MS 10
 
 PROCESS_MAIN(tandem_runner_main);
-
-/* What tells of others, and passes with them. */
-static bool
-may_pass(const ErrorData *error)
-{
-	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-		error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED ||
-		error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
-		error->sqlerrcode == ERRCODE_OBJECT_IN_USE ||
-		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK;
-}
 
 /* The migration, as long as its run is wanted: it may have been cancelled. */
 static Migration *
@@ -122,7 +112,7 @@ log_error(ErrorData *error)
 static bool
 note_error(int migration_id, const ErrorData *error)
 {
-	bool		again = may_pass(error);
+	bool		again = error_passes_by_itself(error);
 
 	session_begin();
 	run_control_set_error(migration_id, error->message,

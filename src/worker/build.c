@@ -14,6 +14,7 @@
 #include "backfill/progress_notice.h"
 #include "catalog/migration_lock.h"
 #include "catalog/sync.h"
+#include "core/error_class.h"
 #include "core/query.h"
 #include "core/quoting.h"
 #include "ddl/build.h"
@@ -218,7 +219,7 @@ static bool
 build_error_passes(Loop *loop, ErrorData *error)
 {
 	/* the detail of a lock tells of sessions what this role may see of them */
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION)
+	if (!error_is_intervention(error))
 		note_build_error(loop->arg, error->message,
 						 error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? NULL
 						 : error->detail, error->hint);

@@ -1,0 +1,59 @@
+/*
+ * error_class.c
+ *		What kinds of errors there are: the one list of SQLSTATEs.
+ */
+#include "postgres.h"
+
+#include "core/error_class.h"
+
+bool
+error_passes_with_others(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK;
+}
+
+bool
+error_passes_by_itself(const ErrorData *error)
+{
+	return error_passes_with_others(error) ||
+		error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED ||
+		error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
+		error->sqlerrcode == ERRCODE_OBJECT_IN_USE;
+}
+
+bool
+error_is_intervention(const ErrorData *error)
+{
+	return ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
+}
+
+bool
+error_is_of_row(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			return false;
+	}
+	return error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE;
+}
+
+bool
+error_is_mistake(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+		case ERRCODE_INVALID_SCHEMA_NAME:
+			return true;
+	}
+	return false;
+}
