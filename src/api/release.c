@@ -29,7 +29,7 @@ SQL_FUNCTION(tandem_set_dependency);
 
 /* how often it looks, and how often it commits at most */
 #define POLL_MS 100
-#define CLIENT_LOOK_MS 1000
+#define LOOK_EVERY_MS 1000
 
 Datum
 tandem_health(PG_FUNCTION_ARGS)
@@ -116,7 +116,7 @@ wait_is_over(void *arg)
 						wait->release),
 				 errhint("See why: SELECT * FROM tandem.health(%d); SELECT * FROM tandem.progress;",
 						 wait->release)));
-	if (clock_ms_since(wait->client_seen) >= CLIENT_LOOK_MS)
+	if (clock_ms_since(wait->client_seen) >= LOOK_EVERY_MS)
 	{
 		check_client();
 		wait->client_seen = now;
@@ -126,7 +126,8 @@ wait_is_over(void *arg)
 
 /*
  * A look reads the registry, which the session keeps until a change of it is
- * announced.
+ * announced: so it has no snapshot.  A commit a second gives back what the look
+ * after a change has locked.
  */
 Datum
 tandem_wait_for_release(PG_FUNCTION_ARGS)
@@ -141,7 +142,7 @@ tandem_wait_for_release(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		wait.longest = microseconds_of(PG_GETARG_INTERVAL_P(1));
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	transaction_poll(wait_is_over, &wait, POLL_MS);
+	transaction_poll(wait_is_over, &wait, POLL_MS, LOOK_EVERY_MS);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

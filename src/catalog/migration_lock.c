@@ -38,6 +38,7 @@ typedef enum MigrationLock
 } MigrationLock;
 
 #define RUNNER_POLL_MS 200
+#define COMMIT_EVERY_MS 1000
 
 static void
 set_lock_tag(LOCKTAG *tag, MigrationLock lock, uint32 objid)
@@ -213,7 +214,7 @@ migration_await_runner(const Migration *migration)
 	LOCKTAG		tag;
 
 	set_lock_tag(&tag, LOCK_RUNNER, migration->id);
-	transaction_poll(runner_has_ended, &tag, RUNNER_POLL_MS);
+	transaction_poll(runner_has_ended, &tag, RUNNER_POLL_MS, COMMIT_EVERY_MS);
 }
 
 bool

@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
+#include "core/clock.h"
 #include "core/compat.h"
 #include "core/settings.h"
 #include "core/transaction.h"
@@ -35,20 +36,27 @@ rest_until_latch(long ms)
 }
 
 void
-transaction_poll(bool (*is_over) (void *), void *arg, long every_ms)
+transaction_poll(bool (*is_over) (void *), void *arg, long every_ms,
+				 long commit_every_ms)
 {
 	MemoryContext caller = CurrentMemoryContext;
 
 	/* what is waited for may take days */
 	MemoryContext look = AllocSetContextCreate(caller, "tandem poll",
 											   ALLOCSET_SMALL_SIZES);
+	int64		committed = CLOCK_NEVER;
 	bool		over = false;
 
 	while (!over)
 	{
 		MemoryContextSwitchTo(look);
 		over = is_over(arg);
-		transaction_commit();
+		if (over || committed == CLOCK_NEVER ||
+			clock_ms_since(committed) >= commit_every_ms)
+		{
+			transaction_commit();
+			committed = clock_now();
+		}
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(look);
 		if (!over)

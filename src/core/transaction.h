@@ -15,11 +15,12 @@ extern void transaction_commit(void);
 /*
  * Calls is_over(arg) until it returns true: every every_ms, and whenever the
  * process's latch is set, as it is when a background worker that this process
- * has started ends.  Each call is a transaction, which is committed before the
- * rest, so that nothing is held meanwhile.  What is_over allocates goes with the
- * call.  The caller has no snapshot.
+ * has started ends.  Commits after the first call, before the rest, and from
+ * then on after a call when the last commit is commit_every_ms ago: 0 for calls
+ * that read catalogs or write.  What is_over allocates goes with the call.  The
+ * caller has no snapshot.
  */
 extern void transaction_poll(bool (*is_over) (void *), void *arg,
-							 long every_ms);
+							 long every_ms, long commit_every_ms);
 
 #endif							/* TANDEM_TRANSACTION_H */

@@ -281,7 +281,7 @@ background_wait_for_start(const Migration *migration,
 	StartWait	wait = {migration, handle, false};
 	RunControl *control;
 
-	transaction_poll(start_is_over, &wait, START_POLL_MS);
+	transaction_poll(start_is_over, &wait, START_POLL_MS, 0);
 	if (wait.runs)
 		return;
 	control = run_control_get(migration->id);

@@ -248,7 +248,7 @@ run_worker(Command *command, const Migration *migration, Oid relid,
 		return make_error(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
 						  "no background worker is free",
 						  psprintf(PROCESS_NONE_FREE_HINT, max_worker_processes));
-	transaction_poll(command_is_over, &wait, WATCH_EVERY_MS);
+	transaction_poll(command_is_over, &wait, WATCH_EVERY_MS, 0);
 	return error_of(command, &order);
 }
 
