@@ -52,6 +52,39 @@ sub between
 	die "$function: no such path\n";
 }
 
+# The most of the library's functions that were under way at a time.  An error ends some without a return.
+sub deepest_stack
+{
+	my (@stack, @deepest);
+
+	foreach my $event (grep { $place{ $_->[1] } } @_)
+	{
+		my ($mark, $address) = @$event;
+
+		if ($mark eq '>')
+		{
+			push @stack, $address;
+			@deepest = @stack if @stack > @deepest;
+		}
+		elsif (grep { $_ eq $address } @stack)
+		{
+			1 while pop @stack ne $address;
+		}
+	}
+	return map { $place{$_} } @deepest;
+}
+
+sub show_list
+{
+	my ($calls, $order, @stack) = @_;
+	my %files = map { $_->{file} => 1 } @stack;
+
+	printf "    %4d  %-40s %s\n", $calls->{"$_->{file} $_->{function}"}, $_->{function}, $_->{file} foreach @$order;
+	printf "    deepest stack: %d functions in %d files\n", scalar @stack, scalar keys %files;
+	printf "          %-40s %s\n", $_->{function}, $_->{file} foreach @stack;
+	return;
+}
+
 my %path = (
 	row => sub { between('tandem_sync_row', 2, sub { $_[0] eq '<' && $_[1] eq 'tandem_sync_row' }, @_) },
 	batch => sub { between('tandem_migrate', 1, sub { $_[0] eq '=' && $_[2] > 0 }, @_) },
@@ -59,14 +92,14 @@ my %path = (
 
 foreach my $name (qw(row batch contract))
 {
-	my (%functions, %files, @order);
+	my (%calls, %files, @order);
+	my @events = $path{$name}->(read_calls($name));
 
-	foreach my $call (map { $place{ $_->[1] } // () } grep { $_->[0] eq '>' } $path{$name}->(read_calls($name)))
+	foreach my $call (map { $place{ $_->[1] } // () } grep { $_->[0] eq '>' } @events)
 	{
-		push @order, $call if !$functions{"$call->{file} $call->{function}"}++;
+		push @order, $call if !$calls{"$call->{file} $call->{function}"}++;
 		$files{ $call->{file} }++;
 	}
 	printf "%s %d %d\n", $name, scalar @order, scalar keys %files;
-	next if !$list;
-	printf "    %4d  %-40s %s\n", $functions{"$_->{file} $_->{function}"}, $_->{function}, $_->{file} foreach @order;
+	show_list(\%calls, \@order, deepest_stack(@events)) if $list;
 }
