@@ -1,9 +1,10 @@
 # make            build against $(PG_CONFIG), by default the newest server found
 # make install    install into that server
 # make test       every test, in a private copy of the server; installs nothing into it
-#                 (some of them: make test REGRESS='sync abort' ISOLATION= TAP_TESTS=)
-# make torture    a random war on migrations, every row proved against a model: SECONDS=1200, or ROUNDS=n;
-#                 SEED=n makes the random choices of that war again; WARS=releases, publication or rows: that war alone
+#                 (some of them: make test REGRESS='guard rights' ISOLATION= TAP_TESTS=)
+# make stress     random load on migrations, every row proved against a model: SECONDS=1200, or ROUNDS=n; SEED=n
+#                 repeats random choices, SEED=known those that once failed; SCENARIOS=releases, publication or rows
+# make coverage   the same tests, and how many of the lines of src/ they run
 # make demo       the demonstration, in the same kind of copy
 # make bench      measured beside its rivals, in such a copy; QUICK=1 in minutes; PARTS="fill latency"
 # make format, make check-format
@@ -218,9 +219,12 @@ test:
 	@test/setup/optional pgbouncer python3-psycopg2 python3-sqlalchemy
 	@test/setup/sandbox test/setup/run-tests
 
-torture:
-	@test/setup/sandbox env TORTURE_SECONDS=$(SECONDS) TORTURE_ROUNDS=$(ROUNDS) TANDEM_SEED=$(SEED) TORTURE_WARS='$(WARS)' \
-		test/torture/run
+coverage:
+	@test/coverage
+
+stress:
+	@test/setup/sandbox env STRESS_SECONDS=$(SECONDS) STRESS_ROUNDS=$(ROUNDS) TANDEM_SEED='$(SEED)' \
+		STRESS_SCENARIOS='$(SCENARIOS)' test/stress/run
 
 demo:
 	@test/setup/sandbox test/demo/run
@@ -236,4 +240,4 @@ format:
 check-format:
 	@test/checks/format
 
-.PHONY: test-folders test torture demo bench format check-format FORCE
+.PHONY: test-folders test coverage stress demo bench format check-format FORCE

@@ -23,6 +23,7 @@
 #include "core/sql_function.h"
 #include "core/subtransaction.h"
 #include "core/table_rows.h"
+#include "core/text.h"
 #include "ddl/columns.h"
 #include "ddl/health.h"
 #include "ddl/partitions.h"
@@ -193,11 +194,9 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 static void
 check_undeclared_name(const char *undeclared)
 {
-	if (strcmp(undeclared, "ignore") != 0 && strcmp(undeclared, "refuse") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid undeclared: \"%s\"", undeclared),
-				 errhint("Use 'refuse' or 'ignore'.")));
+	static const char *const choices[] = {"refuse", "ignore"};
+
+	(void) text_choice("undeclared", undeclared, choices, lengthof(choices));
 }
 
 /*

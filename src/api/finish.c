@@ -13,6 +13,7 @@
 #include "catalog/sync.h"
 #include "core/lock.h"
 #include "core/quoting.h"
+#include "core/text.h"
 #include "core/authority.h"
 #include "ddl/columns.h"
 #include "ddl/install.h"
@@ -178,12 +179,5 @@ doomed_describe(List *doomed)
 char *
 lines_as_list(List *lines)
 {
-	StringInfoData text;
-	ListCell   *lc;
-
-	initStringInfo(&text);
-	foreach(lc, lines)
-		appendStringInfo(&text, "%s- %s", text.len ? "\n" : "",
-						 (char *) lfirst(lc));
-	return text.data;
+	return text_joined(lines, "- ", "\n");
 }

@@ -140,19 +140,16 @@ settings_to_load(Datum value)
 {
 	Jsonb	   *settings = DatumGetJsonbP(value);
 	JsonbIterator *it;
-	JsonbIteratorToken token;
 	JsonbValue	item;
-	const char *key = "";
+	char	   *key = NULL;
 
 	if (!JB_ROOT_IS_OBJECT(settings))
 		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
 	value = JsonbPGetDatum(settings);
 	it = JsonbIteratorInit(&settings->root);
-	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+	while (jsonb_next_member(&it, &key, &item))
 	{
-		if (token == WJB_KEY)
-			key = pnstrdup(item.val.string.val, item.val.string.len);
-		else if (token == WJB_VALUE && !may_configure(key, &item))
+		if (!may_configure(key, &item))
 			value = DirectFunctionCall2(jsonb_delete, value,
 										CStringGetTextDatum(key));
 	}

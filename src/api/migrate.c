@@ -17,6 +17,7 @@
 #include "core/lock.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
+#include "core/text.h"
 #include "core/transaction.h"
 #include "worker/background.h"
 #include "worker/process.h"
@@ -93,15 +94,7 @@ if_running_from_name(const char *name)
 		[IF_RUNNING_RETURN] = "return",
 	};
 
-	for (int i = 0; i < (int) lengthof(names); i++)
-	{
-		if (strcmp(names[i], name) == 0)
-			return (IfRunning) i;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid if_running: \"%s\"", name),
-			 errhint("Use 'error', 'wait' or 'return'.")));
+	return (IfRunning) text_choice("if_running", name, names, lengthof(names));
 }
 
 /*

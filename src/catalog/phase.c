@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/phase.h"
+#include "core/text.h"
 
 static const char *const phase_names[] = {
 	[PHASE_EXPAND] = "expand",
@@ -66,14 +67,13 @@ action_name(PhaseAction action)
 Phase
 phase_from_name(const char *name)
 {
-	for (int i = 0; i < (int) lengthof(phase_names); i++)
-	{
-		if (strcmp(phase_names[i], name) == 0)
-			return (Phase) i;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("unknown phase \"%s\" in tandem.migration", name)));
+	int			index = text_index(name, phase_names, lengthof(phase_names));
+
+	if (index < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("unknown phase \"%s\" in tandem.migration", name)));
+	return (Phase) index;
 }
 
 bool

@@ -8,6 +8,7 @@
 
 #include "catalog/sync.h"
 #include "core/query.h"
+#include "core/text.h"
 
 static const char *const on_conflict_names[] = {
 	[ON_CONFLICT_ERROR] = "error",
@@ -31,28 +32,16 @@ on_conflict_name(OnConflict on_conflict)
 OnConflict
 on_conflict_from_name(const char *name)
 {
-	for (int i = 0; i < (int) lengthof(on_conflict_names); i++)
-	{
-		if (strcmp(on_conflict_names[i], name) == 0)
-			return (OnConflict) i;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid on_conflict: \"%s\"", name),
-			 errhint("Use 'error', 'new' or 'old'.")));
+	return (OnConflict) text_choice("on_conflict", name, on_conflict_names,
+									lengthof(on_conflict_names));
 }
 
 bool
 quarantine_from_name(const char *on_error)
 {
-	if (strcmp(on_error, "quarantine") == 0)
-		return true;
-	if (strcmp(on_error, "error") == 0)
-		return false;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid on_error: \"%s\"", on_error),
-			 errhint("Use 'error' or 'quarantine'.")));
+	static const char *const choices[] = {"error", "quarantine"};
+
+	return text_choice("on_error", on_error, choices, lengthof(choices)) == 1;
 }
 
 void

@@ -11,9 +11,7 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -86,22 +84,6 @@ unmark(int migration_id)
 	marked = list_delete_int(marked, migration_id);
 	if (compat_lock_is_held(&tag, WRITER_MODE))
 		(void) LockRelease(&tag, WRITER_MODE, true);
-}
-
-/* The ids of a list, as a parameter. */
-static void
-query_int_list(TandemQuery *query, List *values)
-{
-	int			count = list_length(values);
-	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
-
-	for (int i = 0; i < count; i++)
-		elements[i] = Int32GetDatum(list_nth_int(values, i));
-	query_datum(query, INT4ARRAYOID,
-				PointerGetDatum(construct_array(elements, count, INT4OID,
-												sizeof(int32), true,
-												TYPALIGN_INT)),
-				false);
 }
 
 /*

@@ -154,19 +154,34 @@ query_oid(TandemQuery *query, Oid value)
 	query_datum(query, OIDOID, ObjectIdGetDatum(value), false);
 }
 
-void
-query_oid_list(TandemQuery *query, List *values)
+/* OIDs or integers: elements of four bytes */
+static void
+query_list(TandemQuery *query, List *values, Oid array_type, Oid element_type)
 {
 	int			count = list_length(values);
 	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
 
 	for (int i = 0; i < count; i++)
-		elements[i] = ObjectIdGetDatum(list_nth_oid(values, i));
-	query_datum(query, OIDARRAYOID,
-				PointerGetDatum(construct_array(elements, count, OIDOID,
-												sizeof(Oid), true,
+		elements[i] = element_type == OIDOID
+			? ObjectIdGetDatum(list_nth_oid(values, i))
+			: Int32GetDatum(list_nth_int(values, i));
+	query_datum(query, array_type,
+				PointerGetDatum(construct_array(elements, count, element_type,
+												sizeof(int32), true,
 												TYPALIGN_INT)),
 				false);
+}
+
+void
+query_int_list(TandemQuery *query, List *values)
+{
+	query_list(query, values, INT4ARRAYOID, INT4OID);
+}
+
+void
+query_oid_list(TandemQuery *query, List *values)
+{
+	query_list(query, values, OIDARRAYOID, OIDOID);
 }
 
 static void
@@ -296,6 +311,16 @@ get_datum(uint64 row, int column, bool *isnull)
 						 column, isnull);
 }
 
+/* Of a type that is passed by value in every build of the server; 0 for NULL. */
+static Datum
+get_datum_or_zero(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = get_datum(row, column, &isnull);
+
+	return isnull ? (Datum) 0 : value;
+}
+
 char *
 query_get_text(uint64 row, int column)
 {
@@ -305,10 +330,7 @@ query_get_text(uint64 row, int column)
 int32
 query_get_int(uint64 row, int column)
 {
-	bool		isnull;
-	Datum		value = get_datum(row, column, &isnull);
-
-	return isnull ? 0 : DatumGetInt32(value);
+	return DatumGetInt32(get_datum_or_zero(row, column));
 }
 
 int64
@@ -333,19 +355,13 @@ query_get_ints(uint64 rows)
 bool
 query_get_bool(uint64 row, int column)
 {
-	bool		isnull;
-	Datum		value = get_datum(row, column, &isnull);
-
-	return isnull ? false : DatumGetBool(value);
+	return DatumGetBool(get_datum_or_zero(row, column));
 }
 
 Oid
 query_get_oid(uint64 row, int column)
 {
-	bool		isnull;
-	Datum		value = get_datum(row, column, &isnull);
-
-	return isnull ? InvalidOid : DatumGetObjectId(value);
+	return DatumGetObjectId(get_datum_or_zero(row, column));
 }
 
 List *
@@ -430,4 +446,19 @@ array_from_strings(List *strings, Oid element_type)
 	return PointerGetDatum(construct_md_array(elements, nulls, 1, dims,
 											  lower_bounds, element_type,
 											  typlen, typbyval, typalign));
+}
+
+bool
+jsonb_next_member(JsonbIterator **members, char **name, JsonbValue *value)
+{
+	JsonbIteratorToken token;
+
+	while ((token = JsonbIteratorNext(members, value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			*name = pnstrdup(value->val.string.val, value->val.string.len);
+		else if (token == WJB_VALUE)
+			return true;
+	}
+	return false;
 }

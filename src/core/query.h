@@ -9,6 +9,7 @@
 #define TANDEM_QUERY_H
 
 #include "nodes/pg_list.h"
+#include "utils/jsonb.h"
 
 #include "core/authority.h"
 
@@ -51,6 +52,7 @@ extern void query_int(TandemQuery *query, int32 value);
 extern void query_bigint(TandemQuery *query, int64 value);
 extern void query_bool(TandemQuery *query, bool value);
 extern void query_oid(TandemQuery *query, Oid value);
+extern void query_int_list(TandemQuery *query, List *values);
 extern void query_oid_list(TandemQuery *query, List *values);
 extern void query_datum(TandemQuery *query, Oid type, Datum value, bool isnull);
 
@@ -92,5 +94,13 @@ extern List *query_get_strings(uint64 row, int column);
 extern List *strings_from_array(Datum array);
 extern Datum array_from_strings(List *strings, Oid element_type);
 extern bool same_strings(List *a, List *b);
+
+/*
+ * The next member of a JSON object that an iterator goes through, members of
+ * inner objects skipped as parts of their value; false at the end.  The name is
+ * palloc'd.
+ */
+extern bool jsonb_next_member(JsonbIterator **members, char **name,
+							  JsonbValue *value);
 
 #endif							/* TANDEM_QUERY_H */

@@ -1,9 +1,10 @@
 /*
  * text.c
- *		Texts of others, cut to a length or made fit to be stored.
+ *		Texts of others, cut to a length or made fit to be stored; lists of texts.
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 
 #include "core/text.h"
@@ -53,4 +54,47 @@ text_valid(const char *text)
 			*byte++ = '?';
 	}
 	return copy;
+}
+
+int
+text_index(const char *text, const char *const *texts, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (strcmp(texts[i], text) == 0)
+			return i;
+	}
+	return -1;
+}
+
+int
+text_choice(const char *argument, const char *text, const char *const *choices,
+			int count)
+{
+	int			index = text_index(text, choices, count);
+	StringInfoData hint;
+
+	if (index >= 0)
+		return index;
+	initStringInfo(&hint);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&hint, "%s'%s'",
+						 i == 0 ? "" : i < count - 1 ? ", " : " or ", choices[i]);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid %s: \"%s\"", argument, text),
+			 errhint("Use %s.", hint.data)));
+}
+
+char *
+text_joined(List *texts, const char *prefix, const char *separator)
+{
+	StringInfoData joined;
+	ListCell   *lc;
+
+	initStringInfo(&joined);
+	foreach(lc, texts)
+		appendStringInfo(&joined, "%s%s%s", joined.len ? separator : "",
+						 prefix, (char *) lfirst(lc));
+	return joined.data;
 }

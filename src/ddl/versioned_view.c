@@ -10,7 +10,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "commands/tablecmds.h"
-#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -20,6 +19,7 @@
 #include "core/query.h"
 #include "core/quoting.h"
 #include "core/snapshot.h"
+#include "core/text.h"
 #include "core/authority.h"
 #include "ddl/statement.h"
 #include "ddl/versioned_view.h"
@@ -93,8 +93,6 @@ check_nothing_built_on(Oid view)
 {
 	TandemQuery query;
 	List	   *lines;
-	StringInfoData text;
-	ListCell   *lc;
 
 	query_begin(&query);
 	query_oid(&query, view);
@@ -109,15 +107,11 @@ check_nothing_built_on(Oid view)
 	query_end(&query);
 	if (lines == NIL)
 		return;
-	initStringInfo(&text);
-	foreach(lc, lines)
-		appendStringInfo(&text, "%s- %s", text.len ? "\n" : "",
-						 (char *) lfirst(lc));
 	ereport(ERROR,
 			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 			 errmsg("view %s cannot be replaced because other objects depend on it",
 					quoting_relation(view)),
-			 errdetail("%s", text.data),
+			 errdetail("%s", text_joined(lines, "- ", "\n")),
 			 errhint("Drop these, then call it again.")));
 }
 

@@ -8,7 +8,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "commands/dbcommands.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -20,6 +19,7 @@
 #include "core/query.h"
 #include "core/settings.h"
 #include "core/subtransaction.h"
+#include "core/text.h"
 #include "ddl/statement.h"
 #include "ddl/view_schema.h"
 
@@ -109,8 +109,7 @@ check_only_owner_creates(const char *name, Oid schema)
 {
 	TandemQuery query;
 	List	   *grantees;
-	StringInfoData text;
-	ListCell   *lc;
+	char	   *roles;
 
 	query_begin(&query);
 	query_oid(&query, schema);
@@ -122,17 +121,14 @@ check_only_owner_creates(const char *name, Oid schema)
 	query_end(&query);
 	if (grantees == NIL)
 		return;
-	initStringInfo(&text);
-	foreach(lc, grantees)
-		appendStringInfo(&text, "%s%s", text.len ? ", " : "",
-						 (char *) lfirst(lc));
+	roles = text_joined(grantees, "", ", ");
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("other roles than its owner may create objects in schema \"%s\"",
 					name),
-			 errdetail("CREATE is granted to %s.", text.data),
+			 errdetail("CREATE is granted to %s.", roles),
 			 errhint("Run REVOKE CREATE ON SCHEMA %s FROM %s; then call this again.",
-					 quote_identifier(name), text.data)));
+					 quote_identifier(name), roles)));
 }
 
 /*

@@ -15,6 +15,7 @@
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/settings.h"
+#include "core/text.h"
 #include "release/declared.h"
 
 /* told from other locks on that address by objsubid: see tandem.sessions */
@@ -170,20 +171,16 @@ char *
 declared_users(int release, List *relids)
 {
 	TandemQuery query;
-	StringInfoData names;
 	List	   *pids;
-	ListCell   *lc;
+	List	   *sessions;
 
 	begin_query(&query, release, relids, 0);
 	pids = query_texts(&query,
 					   "SELECT d.pid::text FROM " DECLARED_SESSIONS
 					   "WHERE d.release = $1 AND ($2 = '{}' OR " CONCERNS_TABLES ") ORDER BY d.pid");
 	query_end(&query);
-	initStringInfo(&names);
-	foreach(lc, describe_sessions(pids))
-		appendStringInfo(&names, "%s%s", names.len ? ", " : "",
-						 (char *) lfirst(lc));
-	return names.len ? names.data : NULL;
+	sessions = describe_sessions(pids);
+	return sessions == NIL ? NULL : text_joined(sessions, "", ", ");
 }
 
 static bool

@@ -8,6 +8,7 @@
 #include "utils/numeric.h"
 
 #include "core/compat.h"
+#include "core/query.h"
 #include "release/readiness.h"
 
 /* Of a registry that has lost its notes nothing is served, and this fixes it. */
@@ -95,7 +96,6 @@ check_dependencies(Jsonb *requires, Health *health)
 {
 	JsonbIterator *it;
 	JsonbValue	value;
-	JsonbIteratorToken token;
 	char	   *name = NULL;
 
 	if (!JB_ROOT_IS_OBJECT(requires))
@@ -104,17 +104,12 @@ check_dependencies(Jsonb *requires, Health *health)
 				 errmsg("requires must be an object of names and versions"),
 				 errhint("tandem.health(42, requires => '{\"search-index\": 7}')")));
 	it = JsonbIteratorInit(&requires->root);
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	while (jsonb_next_member(&it, &name, &value))
 	{
-		if (token == WJB_KEY)
-			name = pnstrdup(value.val.string.val, value.val.string.len);
-		else if (token == WJB_VALUE)
-		{
-			int			needed = version_of(&value, name);
+		int			needed = version_of(&value, name);
 
-			if (health->healthy)
-				check_dependency(name, needed, health);
-		}
+		if (health->healthy)
+			check_dependency(name, needed, health);
 	}
 }
 

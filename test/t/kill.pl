@@ -1,7 +1,7 @@
-# War on a run in the background, under load: at random moments its processes, those of others and
-# the whole server are killed, terminated or cancelled.  With a launcher it comes to its end by
-# itself, without one whoever calls migrate again brings it there; either way each row is filled once,
-# nothing is lost, and nothing is said to run that does not.  TANDEM_SEED repeats a war.
+# Faults in a run in the background, under load: at random moments its processes, those of others and
+# the whole server are killed, terminated or cancelled.  With a launcher the run completes by itself,
+# without one by calling migrate again; either way each row is filled once, nothing is lost, and nothing
+# is reported as running that is not.  TANDEM_SEED repeats the random choices.
 
 use strict;
 use warnings;
@@ -14,15 +14,15 @@ use TandemTest;
 use Test::More;
 
 my $rows = 200000;
-my $blows = 20;
+my $count = 20;
 my $seed = $ENV{TANDEM_SEED} || int(rand(1_000_000));
 my $node = new_server('main');
-my %struck;
+my %injected;
 my $release1;
 
 diag("TANDEM_SEED=$seed");
 
-my @weapons = (
+my @faults = (
 	[ 'kill -9 of the runner', \&kill_pids, q(SELECT running_pid FROM tandem.migrations) ],
 	[ 'kill -9 of a worker', \&kill_pids, q(SELECT pid FROM tandem.migrations, tandem.worker_pids(1) w, unnest(w) pid WHERE pid <> running_pid LIMIT 1) ],
 	[ 'kill -9 of a writer', \&kill_pids, q(SELECT pid FROM pg_stat_activity WHERE application_name = 'pgbench' LIMIT 1) ],
@@ -37,7 +37,7 @@ my @weapons = (
 
 srand($seed);
 # as they come, each as often as the others
-@weapons = shuffle(@weapons);
+@faults = shuffle(@faults);
 
 sub ask
 {
@@ -133,16 +133,16 @@ SQL
 	return;
 }
 
-# Returns false when there was nobody to strike.
-sub strike
+# Returns false when there was no such process.
+sub inject
 {
-	my ($weapon, $launcher) = @_;
-	my ($name, $blow, $target) = @$weapon;
+	my ($fault, $launcher) = @_;
+	my ($name, $action, $target) = @$fault;
 	my $at = ask(q(SELECT string_agg(step || ' ' || done || '/' || total, ', ') FROM tandem.progress WHERE state <> 'done' AND workers IS NOT NULL));
 	# the server starts it again a few seconds after its end
 	wait_for_running($node, q(SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'pg_tandem' AND datname IS NULL))
 	  if $launcher && $name =~ /launcher/;
-	my $hit = $blow->($target);
+	my $hit = $action->($target);
 
 	wait_for_server();
 	if (!$hit && $name !~ /stop/)
@@ -150,7 +150,7 @@ sub strike
 		return 0;
 	}
 	note("$name at $at");
-	$struck{$name}++;
+	$injected{$name}++;
 	is_true($name);
 	start_writers() if ask(q(SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench')) < 2;
 	if (!$launcher && ask('SELECT running_pid IS NULL AND phase <> \'contract\' FROM tandem.migrations') eq 't')
@@ -172,11 +172,11 @@ SQL
 	return;
 }
 
-# So that the blows fall all over the run: each when so much more of it is done.
+# So that the faults fall all over the run: each when so much more of it is done.
 sub wait_for_moment
 {
-	my ($blow) = @_;
-	my $percent = ($blow + rand()) * 100 / $blows;
+	my ($number) = @_;
+	my $percent = ($number + rand()) * 100 / $count;
 	my $moment = $percent < 85
 	  ? "(SELECT rows_filled >= $rows * $percent / 85 OR state = 'done' FROM tandem.progress WHERE step = 'backfill')"
 	  : q((SELECT state = 'done' FROM tandem.progress WHERE step = 'backfill'));
@@ -187,7 +187,7 @@ sub wait_for_moment
 	return;
 }
 
-sub war
+sub run_with_faults
 {
 	my ($launcher) = @_;
 	my $how = $launcher ? 'with a launcher' : 'without a launcher';
@@ -195,17 +195,17 @@ sub war
 	ask('CREATE EXTENSION IF NOT EXISTS pg_tandem');
 	expand();
 	start_writers();
-	# slow enough to be struck
+	# slow enough to be hit
 	ask(q(SELECT tandem.configure('cents', 'tandem.max_rows_per_second', '20000')));
 	call_migrate();
-	foreach my $blow (0 .. $blows - 1)
+	foreach my $number (0 .. $count - 1)
 	{
-		wait_for_moment($blow);
+		wait_for_moment($number);
 		# one whose target is there at the moment
-		foreach (@weapons)
+		foreach (@faults)
 		{
-			push @weapons, shift @weapons;
-			last if strike($weapons[-1], $launcher);
+			push @faults, shift @faults;
+			last if inject($faults[-1], $launcher);
 		}
 	}
 	ask(q(SELECT tandem.configure('cents', 'tandem.max_rows_per_second', NULL)));
@@ -279,14 +279,14 @@ log_statement = none
 CONF
 $node->restart;
 init_pgbench($node, 2);
-war(0);
+run_with_faults(0);
 
 ask('DROP EXTENSION pg_tandem CASCADE');
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_tandem'\ntandem.launcher_interval = 1s");
 $node->restart;
 init_pgbench($node, 2);
-war(1);
+run_with_faults(1);
 test_who_is_resumed();
-note(join(', ', map { "$_: $struck{$_}" } sort keys %struck));
+note(join(', ', map { "$_: $injected{$_}" } sort keys %injected));
 $node->stop;
 done_testing();

@@ -1,11 +1,11 @@
-# One war: a random table, a random migration of it, writers of every release, and what happens to them;
+# A random table, a random migration of it, writers of every release, and what happens to them;
 # after each phase every row is compared with the model.
-package Battle;
+package RowScenario;
 
 use strict;
 use warnings;
 
-use parent 'Fighter';
+use parent 'Scenario';
 
 use Constraints;
 use Ending;
@@ -19,10 +19,10 @@ use Mapping;
 use Test::More import => [qw(note)];
 use Time::HiRes qw(sleep time);
 use Views;
-use War;
+use Events;
 use Writers;
 
-# What a writer may meet at war: SQLSTATEs.  57P: the server goes down; 40, 55P03, 57014: locks and cancels; 25P02,
+# What a writer may meet: SQLSTATEs.  57P: the server goes down; 40, 55P03, 57014: locks and cancels; 25P02,
 # 3B001, 42704: what follows from one of those; 42P01, 3F000, 42501: renamed or revoked for
 # a moment.
 my $BORNE = qr/^(57P0[1235]|40001|40P01|55P03|57014|25P02|3B001|42704|42P01|3F000|42501|08...|53300)$/;
@@ -67,13 +67,13 @@ sub insist
 		(my $status, my $out, $err) = $self->{server}->try("SET lock_timeout = '2s'; $sql");
 		return $out if $status == 0;
 		return $err if $borne && $err =~ $borne;
-		die "$sql\n$err" if !War::is_passing($err);
+		die "$sql\n$err" if !Events::is_passing($err);
 		sleep 0.1;
 	}
 	die "not to be done: $sql\n$err";
 }
 
-sub fight
+sub run
 {
 	my ($self) = @_;
 	my $server = $self->{server};
@@ -85,7 +85,7 @@ sub fight
 		$self->expand(1) if $round == 2;
 		$self->call_migrate;
 		$self->round($self->{seconds}, 1);
-		$self->blow_in_quiet if $self->{random}->chance(40) && !$self->{wrong};
+		$self->act_in_quiet if $self->{random}->chance(40) && !$self->{wrong};
 		last if $self->{wrong};
 	}
 	$self->expand(1) if $self->{rounds} < 2;
@@ -117,8 +117,8 @@ sub set_up
 	$server->ask("CREATE DATABASE $server->{database}", 'postgres');
 	$server->ask('CREATE EXTENSION pg_tandem; CREATE EXTENSION amcheck');
 	$server->ask($self->{schema}->sql);
-	$server->ask("GRANT CREATE ON DATABASE $server->{database} TO torture_owner, torture_other");
-	$server->ask('GRANT EXECUTE ON FUNCTION tandem.switch_release TO torture_owner, torture_other') if $self->{releases}{granted};
+	$server->ask("GRANT CREATE ON DATABASE $server->{database} TO stress_owner, stress_other");
+	$server->ask('GRANT EXECUTE ON FUNCTION tandem.switch_release TO stress_owner, stress_other') if $self->{releases}{granted};
 	foreach my $row ($self->{schema}->rows($self->{setup_random}))
 	{
 		$copy .= join("\t", map { $row->{$_} // '\N' } @names) . "\n";
@@ -126,8 +126,8 @@ sub set_up
 	}
 	my $file = "$self->{folder}/rows";
 	PostgreSQL::Test::Utils::append_to_file($file, $copy);
-	$server->ask("SET session_replication_role = replica;\n\\copy torture.items (" . join(', ', @names) . ") FROM '$file'");
-	$self->insist(Schema::owner_sql('torture_owner'))
+	$server->ask("SET session_replication_role = replica;\n\\copy stress.items (" . join(', ', @names) . ") FROM '$file'");
+	$self->insist(Schema::owner_sql('stress_owner'))
 	  if $self->{migration}{as_owner};
 	$self->describe;
 	my $library = $self->{releases}{library};
@@ -167,7 +167,7 @@ sub call_migrate
 sub round
 {
 	my ($self, $seconds, $with_events) = @_;
-	my @events = War::events();
+	my @events = Events::events();
 	my @bag = map { my $event = $_; ($event) x $event->[1] } @events;
 	my $end = time + $seconds;
 	my $next = time + 0.2;
@@ -175,11 +175,11 @@ sub round
 	$self->{base} = $self->{model}->copy;
 	while (time < $end)
 	{
-		$self->tend_writers;
+		$self->start_scripts;
 		if ($with_events && time > $next)
 		{
-			my ($name, undef, $blow) = @{ $self->{random}->pick(@bag) };
-			my $outcome = $blow->($self);
+			my ($name, undef, $action) = @{ $self->{random}->pick(@bag) };
+			my $outcome = $action->($self);
 			$self->{server}->wait_for_server;
 			note("$name: $outcome");
 			$self->count($name, $outcome);
@@ -196,7 +196,7 @@ sub round
 }
 
 # Starts the next script of each writer that has none.
-sub tend_writers
+sub start_scripts
 {
 	my ($self) = @_;
 
@@ -225,7 +225,7 @@ sub end_script
 	my $number = $writer->{generator}{number};
 	# a session may outlive its client for a moment
 	my ($status, $out) = $self->{server}->try(<<"SQL");
-SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 'torture\\_$number\\_%' AND database = current_database();
+SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 'stress\\_$number\\_%' AND database = current_database();
 SQL
 	return 0 if $status != 0;
 	foreach my $gid (split /\n/, $out)
@@ -330,7 +330,7 @@ sub quiesce
 			$server->is_ended($writer->{job}) and $self->end_script($writer);
 		}
 	}
-	$server->wait_until(q(SELECT count(*) = 0 FROM pg_stat_activity WHERE usename LIKE 'torture\_writer%'))
+	$server->wait_until(q(SELECT count(*) = 0 FROM pg_stat_activity WHERE usename LIKE 'stress\_writer%'))
 	  or die "sessions of writers stay\n";
 	foreach my $gid (split /\n/, $server->ask('SELECT gid FROM pg_prepared_xacts WHERE database = current_database()'))
 	{
@@ -358,9 +358,9 @@ sub look
 	my ($status, $out, $err) = $self->{server}->try(<<"SQL", $database);
 SET TimeZone = 'UTC';
 BEGIN ISOLATION LEVEL REPEATABLE READ;
-COPY (SELECT 'm', writer, seq, ended FROM torture.marker) TO STDOUT;
-COPY (SELECT 'f', writer, seq, step, sqlstate FROM torture.failed) TO STDOUT;
-COPY (SELECT 'r', $names FROM torture.items) TO STDOUT;
+COPY (SELECT 'm', writer, seq, ended FROM stress.marker) TO STDOUT;
+COPY (SELECT 'f', writer, seq, step, sqlstate FROM stress.failed) TO STDOUT;
+COPY (SELECT 'r', $names FROM stress.items) TO STDOUT;
 \\echo end
 $views
 COMMIT;
@@ -439,7 +439,7 @@ sub compare
 			. "\n  by " . join('; ', $self->writes_of($id)));
 	}
 	$self->fail("$when: " . @wrong . ' rows are wrong') if @wrong > 5;
-	return if $self->{wrong} || War::is_passing($seen->{err});
+	return if $self->{wrong} || Events::is_passing($seen->{err});
 	my @unlike = $self->{views}->compare($model, $seen);
 	$self->{report}{shown} += keys %$_ foreach values %{ $seen->{views} };
 	$self->{report}{wrong} += @unlike;
@@ -478,7 +478,7 @@ sub settle
 	$self->{model} = $model;
 	return if $self->{wrong};
 	$_->{pending} = [] foreach @{ $self->{writers} }, $self->{partition_writer};
-	$self->insist('TRUNCATE torture.marker, torture.failed');
+	$self->insist('TRUNCATE stress.marker, stress.failed');
 	$self->check_generated;
 	return;
 }
@@ -486,7 +486,7 @@ sub settle
 sub check_generated
 {
 	my ($self) = @_;
-	my $bad = $self->{schema}{generated} ? $self->{server}->ask('SELECT count(*) FROM torture.items WHERE sum <> part + hits') : 0;
+	my $bad = $self->{schema}{generated} ? $self->{server}->ask('SELECT count(*) FROM stress.items WHERE sum <> part + hits') : 0;
 
 	$self->fail("$bad generated values are wrong") if $bad;
 	return;
@@ -523,11 +523,11 @@ sub check_dump
 }
 
 # Something that is done while nobody writes.
-sub blow_in_quiet
+sub act_in_quiet
 {
 	my ($self) = @_;
-	my ($name, $blow) = @{ $self->{random}->pick([ 'trigger stopped by force', \&War::disable_by_force ], [ 'partition detached', \&War::detach ]) };
-	my $outcome = $blow->($self);
+	my ($name, $action) = @{ $self->{random}->pick([ 'trigger stopped by force', \&Events::disable_by_force ], [ 'partition detached', \&Events::detach ]) };
+	my $outcome = $action->($self);
 
 	$self->count($name, $outcome);
 	note("$name: $outcome");
@@ -546,7 +546,7 @@ sub write_unsynced
 	my $value = $self->{schema}{columns}{$column}{value}->($self->{random});
 
 	return if $self->{schema}{constraints}->any;
-	$self->{server}->ask("SET session_replication_role = replica; UPDATE torture.items SET $column = " . Schema::literal($value) . " WHERE id = $id");
+	$self->{server}->ask("SET session_replication_role = replica; UPDATE stress.items SET $column = " . Schema::literal($value) . " WHERE id = $id");
 	$self->{model}->force($id, { $column => $value });
 	return;
 }
@@ -564,8 +564,8 @@ sub finish_migrate
 		$self->insist("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', NULL)");
 		my $migrate = "SET client_min_messages = error; SET statement_timeout = '60s'; CALL tandem.migrate('$name', if_running => 'wait')";
 		my $wrong = qr/found rows that are not right/;
-		# again: a verify that was killed goes on with what it had found, which may have been mended since
-		my $unproved = $self->migrate_mended($name, $migrate, $wrong) && $self->migrate_mended($name, $migrate, $wrong);
+		# again: a verify that was killed goes on with what it had found, which may have been repaired since
+		my $unproved = $self->migrate_repairing($name, $migrate, $wrong) && $self->migrate_repairing($name, $migrate, $wrong);
 		push @unproved, $name if $unproved;
 		$self->{releases}->set_proved($unproved ? 0 : 1, $name);
 		$self->{views}->set_plain($name);
@@ -573,8 +573,8 @@ sub finish_migrate
 	return @unproved;
 }
 
-# Mends what constraints do not allow, and goes on.
-sub migrate_mended
+# Repairs what constraints do not allow, and goes on.
+sub migrate_repairing
 {
 	my ($self, $name, $migrate, $wrong) = @_;
 	my $err;
@@ -583,7 +583,7 @@ sub migrate_mended
 	{
 		$err = $self->insist($migrate, qr/$wrong|ERROR:\s+23\d\d\d/);
 		return $err if $err eq '' || $err =~ $wrong;
-		last if !$self->{schema}{constraints}->mend($self, $name, $err);
+		last if !$self->{schema}{constraints}->repair($self, $name, $err);
 	}
 	die "migrate of $name: $err\n";
 }
@@ -630,13 +630,13 @@ sub check_indexes
 
 	$self->{server}->ask(<<'SQL');
 SELECT bt_index_check(i.indexrelid, true) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-WHERE c.relkind = 'i' AND c.relnamespace = 'torture'::regnamespace AND c.relam = (SELECT oid FROM pg_am WHERE amname = 'btree') AND i.indisvalid;
+WHERE c.relkind = 'i' AND c.relnamespace = 'stress'::regnamespace AND c.relam = (SELECT oid FROM pg_am WHERE amname = 'btree') AND i.indisvalid;
 SQL
 	my $corrupt = $self->{server}->ask(q(SELECT count(*) FROM pg_class c, LATERAL verify_heapam(c.oid) v
-		WHERE relnamespace = 'torture'::regnamespace AND relkind = 'r' AND relname LIKE 'items%'));
+		WHERE relnamespace = 'stress'::regnamespace AND relkind = 'r' AND relname LIKE 'items%'));
 	$self->fail("$corrupt corruptions of the heap") if $corrupt;
 	my $invalid = $self->{server}->ask(q(SELECT string_agg(indexrelid::regclass::text, ' ') FROM pg_index i JOIN pg_class c ON c.oid = indrelid
-		WHERE c.relnamespace = 'torture'::regnamespace AND NOT indisvalid));
+		WHERE c.relnamespace = 'stress'::regnamespace AND NOT indisvalid));
 	note("invalid: $invalid") if $invalid ne '';
 	return;
 }

@@ -14,7 +14,7 @@ sub new
 {
 	my ($class, $random, %options) = @_;
 	my $self = bless {
-		name => 'torture.items',
+		name => 'stress.items',
 		kind => $random->pick('plain', 'plain', 'by_range', 'by_part'),
 		hits => $random->chance(60),
 		audit => $random->chance(40),
@@ -70,7 +70,7 @@ sub default_sql
 
 	return '' if $kind eq 'none';
 	return ' DEFAULT ' . literal($value) if $kind eq 'constant';
-	return ' DEFAULT coalesce(current_setting(\'torture.none\', true), ' . literal($value) . ")::$column->{type}";
+	return ' DEFAULT coalesce(current_setting(\'stress.none\', true), ' . literal($value) . ")::$column->{type}";
 }
 
 sub columns_sql
@@ -88,15 +88,15 @@ sub sql
 	my ($self) = @_;
 	my $columns = $self->columns_sql(@{ $self->{order} });
 	my %by = (by_range => ' PARTITION BY RANGE (id)', by_part => ' PARTITION BY LIST (part)', plain => '');
-	my $sql = "CREATE SCHEMA torture;\n";
+	my $sql = "CREATE SCHEMA stress;\n";
 
 	$sql .= $_->{functions} // '' foreach @{ $self->{mappings} };
 	$sql .= <<"SQL";
-CREATE TABLE torture.marker (writer int, seq int, ended int, PRIMARY KEY (writer, seq));
-CREATE FUNCTION torture.ended() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS
+CREATE TABLE stress.marker (writer int, seq int, ended int, PRIMARY KEY (writer, seq));
+CREATE FUNCTION stress.ended() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS
 	\$\$ BEGIN RETURN (SELECT count(*) FROM tandem.migration WHERE phase IN ('done', 'aborted')); END \$\$;
-CREATE TABLE torture.failed (writer int, seq int, step int, sqlstate text);
-CREATE TABLE torture.audit (id int, what text);
+CREATE TABLE stress.failed (writer int, seq int, step int, sqlstate text);
+CREATE TABLE stress.audit (id int, what text);
 CREATE TABLE $self->{name} ($columns)$by{ $self->{kind} };
 SQL
 	$sql .= $self->partitions_sql;
@@ -116,20 +116,20 @@ sub partitions_sql
 
 	return '' if $self->{kind} eq 'plain';
 	return <<"SQL" if $self->{kind} eq 'by_part';
-CREATE TABLE torture.items_0 PARTITION OF $self->{name} FOR VALUES IN (0);
-CREATE TABLE torture.items_1 ($leaf, gone text);
-ALTER TABLE torture.items_1 DROP COLUMN gone;
-ALTER TABLE $self->{name} ATTACH PARTITION torture.items_1 FOR VALUES IN (1);
-CREATE TABLE torture.items_more PARTITION OF $self->{name} DEFAULT;
+CREATE TABLE stress.items_0 PARTITION OF $self->{name} FOR VALUES IN (0);
+CREATE TABLE stress.items_1 ($leaf, gone text);
+ALTER TABLE stress.items_1 DROP COLUMN gone;
+ALTER TABLE $self->{name} ATTACH PARTITION stress.items_1 FOR VALUES IN (1);
+CREATE TABLE stress.items_more PARTITION OF $self->{name} DEFAULT;
 SQL
 	return <<"SQL";
-CREATE TABLE torture.items_0 (gone int, $leaf);
-ALTER TABLE torture.items_0 DROP COLUMN gone;
-ALTER TABLE $self->{name} ATTACH PARTITION torture.items_0 FOR VALUES FROM (0) TO ($low);
-CREATE TABLE torture.items_1 PARTITION OF $self->{name} FOR VALUES FROM ($low) TO ($high) PARTITION BY HASH (id);
-CREATE TABLE torture.items_1_0 PARTITION OF torture.items_1 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
-CREATE TABLE torture.items_1_1 PARTITION OF torture.items_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
-CREATE TABLE torture.items_more PARTITION OF $self->{name} DEFAULT;
+CREATE TABLE stress.items_0 (gone int, $leaf);
+ALTER TABLE stress.items_0 DROP COLUMN gone;
+ALTER TABLE $self->{name} ATTACH PARTITION stress.items_0 FOR VALUES FROM (0) TO ($low);
+CREATE TABLE stress.items_1 PARTITION OF $self->{name} FOR VALUES FROM ($low) TO ($high) PARTITION BY HASH (id);
+CREATE TABLE stress.items_1_0 PARTITION OF stress.items_1 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE stress.items_1_1 PARTITION OF stress.items_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE stress.items_more PARTITION OF $self->{name} DEFAULT;
 SQL
 }
 
@@ -139,21 +139,21 @@ sub triggers_sql
 	my $sql = '';
 
 	$sql .= <<"SQL" if $self->{hits};
-CREATE FUNCTION torture.count_hit() RETURNS trigger LANGUAGE plpgsql AS
+CREATE FUNCTION stress.count_hit() RETURNS trigger LANGUAGE plpgsql AS
 	\$\$ BEGIN NEW.hits := OLD.hits + 1; RETURN NEW; END \$\$;
-CREATE TRIGGER hit BEFORE UPDATE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION torture.count_hit();
+CREATE TRIGGER hit BEFORE UPDATE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION stress.count_hit();
 SQL
 	$sql .= <<"SQL" if $self->{audit};
-CREATE FUNCTION torture.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
-	\$\$ BEGIN INSERT INTO torture.audit VALUES (coalesce(NEW.id, OLD.id), TG_OP); RETURN NULL; END \$\$;
-CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION torture.note();
+CREATE FUNCTION stress.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+	\$\$ BEGIN INSERT INTO stress.audit VALUES (coalesce(NEW.id, OLD.id), TG_OP); RETURN NULL; END \$\$;
+CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION stress.note();
 SQL
 	foreach my $column (grep { defined } map { $_->{tidied} } @{ $self->{mappings} })
 	{
 		$sql .= <<"SQL";
-CREATE FUNCTION torture.tidy_$column() RETURNS trigger LANGUAGE plpgsql AS
+CREATE FUNCTION stress.tidy_$column() RETURNS trigger LANGUAGE plpgsql AS
 	\$\$ BEGIN NEW.$column := abs(NEW.$column); RETURN NEW; END \$\$;
-CREATE TRIGGER tidy_$column BEFORE INSERT OR UPDATE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION torture.tidy_$column();
+CREATE TRIGGER tidy_$column BEFORE INSERT OR UPDATE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION stress.tidy_$column();
 SQL
 	}
 	return $sql;
@@ -163,7 +163,7 @@ sub roles_sql
 {
 	return <<"SQL";
 DO \$\$ BEGIN
-	CREATE ROLE torture_writer LOGIN; CREATE ROLE torture_owner LOGIN; CREATE ROLE torture_other LOGIN;
+	CREATE ROLE stress_writer LOGIN; CREATE ROLE stress_owner LOGIN; CREATE ROLE stress_other LOGIN;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END \$\$;
 SQL
 }
@@ -173,9 +173,9 @@ sub rights_sql
 	my ($self) = @_;
 
 	return <<"SQL";
-GRANT USAGE ON SCHEMA torture TO PUBLIC;
-GRANT CREATE ON SCHEMA torture TO torture_owner, torture_other;
-GRANT ALL ON ALL TABLES IN SCHEMA torture TO torture_writer;
+GRANT USAGE ON SCHEMA stress TO PUBLIC;
+GRANT CREATE ON SCHEMA stress TO stress_owner, stress_other;
+GRANT ALL ON ALL TABLES IN SCHEMA stress TO stress_writer;
 SQL
 }
 
@@ -187,7 +187,7 @@ sub owner_sql
 	return <<"SQL";
 DO \$\$ DECLARE r text; BEGIN
 	FOR r IN SELECT oid::regclass FROM pg_class
-		WHERE relnamespace = 'torture'::regnamespace AND relkind IN ('r', 'p') AND relname LIKE 'items%' ORDER BY oid LOOP
+		WHERE relnamespace = 'stress'::regnamespace AND relkind IN ('r', 'p') AND relname LIKE 'items%' ORDER BY oid LOOP
 		EXECUTE format('ALTER TABLE %s OWNER TO $owner', r);
 	END LOOP;
 END \$\$;

@@ -1,12 +1,12 @@
-# A war on releases alone: many migrations of many releases on small tables, and sessions that declare, write,
+# Releases alone: many migrations of many releases on small tables, and sessions that declare, write,
 # leave and come back; one event after the other, so that the model (Releases) tells the state of every
-# release, and how each call and each statement ends, from the events alone.  A seed makes the very same war.
-package ReleaseWar;
+# release, and how each call and each statement ends, from the events alone.  A seed makes the very same scenario.
+package ReleaseScenario;
 
 use strict;
 use warnings;
 
-use parent qw(ReleaseNodes Fighter);
+use parent qw(ReleaseNodes Scenario);
 
 use PostgreSQL::Test::Cluster;
 use Random;
@@ -17,13 +17,16 @@ use Session;
 # of the releases drawn
 use constant NEWEST => 90;
 
+# the name of its random choices, which a known seed repeats
+my $STREAM = 'release war';
+
 # server, seed, report, events (how many), dumps (how many at most).
 sub new
 {
 	my ($class, %parts) = @_;
 
-	return bless { wrong => 0, war => 'releases', dumps => 0, %parts,
-		random => Random->new($parts{seed}, 'release war'), migrations => {}, tables => {}, sessions => {},
+	return bless { wrong => 0, name => 'releases', dumps => 0, %parts,
+		random => Random->new($parts{seed}, $STREAM), migrations => {}, tables => {}, sessions => {},
 		names => 0, number => 0, story => [] }, $class;
 }
 
@@ -35,7 +38,7 @@ sub events
 		[ 'create_migration repeated', 9, \&repeat ],
 		[ 'migrate', 30, \&migrate ],
 		[ 'row that up refuses', 6, \&spoil ],
-		[ 'row mended', 9, \&mend ],
+		[ 'row repaired', 9, \&repair ],
 		[ 'new partition', 12, \&new_partition ],
 		[ 'create_views', 9, \&create_views ],
 		[ 'pointer switched', 15, \&switch ],
@@ -48,12 +51,12 @@ sub events
 		[ 'dump, restored', 1, \&dump ]);
 }
 
-sub fight
+sub run
 {
 	my ($self) = @_;
 
 	$self->set_up;
-	$self->fight_events(sub { $self->check_states($self->{server}{database}) });
+	$self->run_events(sub { $self->check_states($self->{server}{database}) });
 	$self->tell_story;
 	return;
 }
@@ -71,13 +74,13 @@ sub set_up
 	$server->ask("CREATE DATABASE $database", 'postgres');
 	$server->ask("ALTER DATABASE $database SET session_preload_libraries = pg_tandem; ALTER DATABASE $database SET tandem.lock_retry_time = '1s'", 'postgres');
 	$server->ask(Schema::roles_sql() . Releases::roles_sql() . <<"SQL");
-DO \$\$ BEGIN CREATE ROLE torture_stranger LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END \$\$;
+DO \$\$ BEGIN CREATE ROLE stress_stranger LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END \$\$;
 CREATE EXTENSION pg_tandem;
-GRANT EXECUTE ON FUNCTION tandem.switch_release TO torture_owner;
+GRANT EXECUTE ON FUNCTION tandem.switch_release TO stress_owner;
 CREATE SCHEMA rel;
 GRANT USAGE ON SCHEMA rel TO PUBLIC;
-GRANT CREATE ON SCHEMA rel TO torture_owner, torture_other;
-GRANT CREATE ON DATABASE $database TO torture_owner, torture_other;
+GRANT CREATE ON SCHEMA rel TO stress_owner, stress_other;
+GRANT CREATE ON DATABASE $database TO stress_owner, stress_other;
 CREATE FUNCTION rel.up(a int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
 	\$\$ BEGIN IF a < 0 THEN RAISE EXCEPTION 'negative' USING ERRCODE = '22003'; END IF; RETURN a * 100; END \$\$;
 SQL
@@ -168,7 +171,7 @@ sub declared
 	my ($self, $release) = @_;
 	my $anybody = !$self->has_tables($release);
 
-	return scalar grep { $_->{held} == $release && ($anybody || $_->{user} ne 'torture_stranger') } values %{ $self->{sessions} };
+	return scalar grep { $_->{held} == $release && ($anybody || $_->{user} ne 'stress_stranger') } values %{ $self->{sessions} };
 }
 
 # Transactions that have a table in hand come to an end.
@@ -213,7 +216,7 @@ sub table_sql
 	return '' if $sync->{old} ne 'a';
 	return "CREATE TABLE $table (id int, n int NOT NULL DEFAULT 1, a int, c int)" . ($sync->{parts} ? " PARTITION BY RANGE (id);\n"
 		. "CREATE TABLE ${table}_0 PARTITION OF $table FOR VALUES FROM (0) TO (1000);\n" : ";\n")
-	  . "INSERT INTO $table SELECT i, 1, i, i FROM generate_series(1, 9) i;\nGRANT ALL ON $table TO torture_writer;\n";
+	  . "INSERT INTO $table SELECT i, 1, i, i FROM generate_series(1, 9) i;\nGRANT ALL ON $table TO stress_writer;\n";
 }
 
 sub expand_sql
@@ -279,12 +282,12 @@ sub begin
 	my $random = $self->{random};
 	my $release = $random->chance(10) ? 0 : $self->of_the_past // $self->draw_release;
 	my @syncs = $self->draw_syncs;
-	my $owner = @syncs && $syncs[0]{old} ne 'a' ? '' : $random->pick('', '', 'torture_owner', 'torture_other');
+	my $owner = @syncs && $syncs[0]{old} ne 'a' ? '' : $random->pick('', '', 'stress_owner', 'stress_other');
 	my $name = $owner ? 'm' . ++$self->{names} : $self->free_name;
 	my $end = $random->chance(20) ? 'ROLLBACK' : 'COMMIT';
 
 	$self->free(map { $_->{table} } @syncs);
-	my @right = $self->{releases}->of_beginning($release, may_move => $owner ne 'torture_other', declared => $self->declared($release));
+	my @right = $self->{releases}->of_beginning($release, may_move => $owner ne 'stress_other', declared => $self->declared($release));
 	my $state = $self->run_as_told(($owner ? "SET ROLE $owner;\n" : '') . "BEGIN;\n" . script_sql($name, $release, @syncs) . "$end;", @right);
 	if ($state eq '00000' && $end eq 'COMMIT')
 	{
@@ -405,7 +408,7 @@ sub migrations_of
 	return map { $self->{migrations}{$_} } grep { my $name = $_; grep { $_ eq $table } $self->tables_of($name) } $self->open_names;
 }
 
-sub mend
+sub repair
 {
 	my ($self) = @_;
 	my @tables = grep { $self->{tables}{$_}{spoilt} } sort keys %{ $self->{tables} } or return 'none';
@@ -429,7 +432,7 @@ sub new_partition
 
 	$self->free($table);
 	$self->run_as_told("CREATE TABLE ${table}_$number PARTITION OF $table FOR VALUES FROM ($low) TO (" . ($low + 1000) . ');', '00000');
-	# whether it has to be verified is not the war's business
+	# whether it has to be verified is not this scenario's business
 	$_->{proof} = undef foreach grep { $_->{proof} } $self->migrations_of($table);
 	return 'done';
 }
@@ -513,7 +516,7 @@ sub contract_is_refused
 	my $goes_along = $force && $releases->may_be($release, 'read_only') && !($lowest && $lowest <= $release);
 	return ('55000') if $current && $current < $release && !$goes_along;
 	return () if !$self->tables_of($name);
-	return grep({ $_->{held} && $_->{held} < $release && $_->{user} ne 'torture_stranger' } $self->in_transaction) ? ('55P03') : ();
+	return grep({ $_->{held} && $_->{held} < $release && $_->{user} ne 'stress_stranger' } $self->in_transaction) ? ('55P03') : ();
 }
 
 sub contract
@@ -566,7 +569,7 @@ sub abort
 	return 'done';
 }
 
-# The server dies; what was committed stays.
+# The server crashes; what was committed stays.
 sub crash
 {
 	my ($self) = @_;
@@ -601,7 +604,7 @@ sub dump
 	  or $self->fail("restore: $err");
 	$server->{database} = $to;
 	$self->tell('the dump is restored');
-	$self->check_states($to, 'anew');
+	$self->check_states($to, 'new session');
 	foreach my $release (sort keys %{ $releases->known })
 	{
 		my @right = $releases->of_beginning($release, may_move => 1, declared => 0);
@@ -612,10 +615,10 @@ sub dump
 	return 'done';
 }
 
-# Each release, also one that nobody has made known, asked in a session that stays, or anew.
+# Each release, also one that nobody has made known, asked in a session that stays, or in a new one.
 sub check_states
 {
-	my ($self, $database, $anew) = @_;
+	my ($self, $database, $new_session) = @_;
 	my $releases = $self->{releases};
 	my $known = $releases->known;
 	my @asked = (Releases::FIRST .. ($releases->highest || Releases::FIRST) + 3);
@@ -624,7 +627,7 @@ sub check_states
 
 	push @right, map { my ($state) = $releases->states($_); "known $_|$state|" . join ',', @{ $known->{$_} } } sort { $a <=> $b } keys %$known;
 	$sql .= q(SELECT 'known ' || release, state, coalesce(array_to_string(migrations, ','), '') FROM tandem.releases ORDER BY release;);
-	my $out = $anew || $self->{random}->chance(10) ? $self->{server}->ask($sql, $database) . "\n" : $self->observe($sql);
+	my $out = $new_session || $self->{random}->chance(10) ? $self->{server}->ask($sql, $database) . "\n" : $self->observe($sql);
 	my @seen = split /\n/, $out;
 	foreach my $i (0 .. ($#right > $#seen ? $#right : $#seen))
 	{

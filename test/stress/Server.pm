@@ -1,4 +1,4 @@
-# The server at war: statements that may find it down, and psql processes beside the war.
+# The server under stress: statements that may find it down, and psql processes beside the scenario.
 package Server;
 
 use strict;
@@ -75,7 +75,7 @@ sub wait_for_server
 	return;
 }
 
-# Starts psql on a file beside the war.  Its end is seen by is_ended.
+# Starts psql on a file beside the scenario.  Its end is seen by is_ended.
 sub start_script
 {
 	my ($self, $user, $file, $options) = @_;
@@ -98,7 +98,7 @@ sub start_script
 	return { pid => $pid, file => $file };
 }
 
-# Runs statements beside the war, whose results are nobody's business.
+# Runs statements beside the scenario, whose results do not matter.
 sub start_sql
 {
 	my ($self, $folder, $sql) = @_;
@@ -175,7 +175,7 @@ sub start_again
 	return 1;
 }
 
-# By a clock that the war sets.
+# By a clock that the scenario sets.
 sub start_node
 {
 	my ($self, $node, @options) = @_;
@@ -191,7 +191,7 @@ sub restart
 	return $self->start_again;
 }
 
-# A standby takes over from its primary, which dies.
+# A standby takes over from its primary, which is stopped.
 sub promote_standby
 {
 	my ($self) = @_;

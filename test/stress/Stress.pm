@@ -1,23 +1,32 @@
-# A series of wars, each of its own seed, and the figures of all.
-package Torture;
+# A series of seeds, the scenarios of each, and the figures of all.
+package Stress;
 
 use strict;
 use warnings;
 
+use File::Basename;
 use FindBin;
 use lib "$FindBin::Bin/../t/lib";
-use Battle;
+use RowScenario;
 use File::Path qw(remove_tree);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use PublicationWar;
-use ReleaseWar;
+use PublicationScenario;
+use ReleaseScenario;
 use Server;
 use SetClock;
 use Test::More;
 use Time::HiRes qw(time);
 
-# Fights the given seeds, then random ones until seconds are over or rounds are fought.
+# Those of the file "seeds".
+sub known_seeds
+{
+	my $folder = dirname(__FILE__);
+
+	return grep { /^\d+$/ } split /\s+/, slurp_file("$folder/seeds") =~ s/#.*//gr;
+}
+
+# Runs the scenarios of the given seeds, then of random ones until seconds or rounds are over.
 sub run
 {
 	my (%options) = @_;
@@ -30,7 +39,7 @@ sub run
 	{
 		last if $options{rounds} ? @{ $report{seeds} } >= $options{rounds} : time > $end && @{ $report{seeds} };
 		my $seed = @seeds ? shift @seeds : int(rand(1_000_000_000));
-		fight($server, $seed, \%report, %options);
+		run_seed($server, $seed, \%report, %options);
 		last if @{ $report{problems} } && !$options{keep_going};
 	}
 	$_->stop('immediate') foreach grep { defined } $server->{subscriber}, $server->{node};
@@ -58,24 +67,24 @@ CONF
 	return $server;
 }
 
-# The wars of a seed, each in a database of its own: on releases, on a publication and its subscriber, on rows.
-sub wars
+# The scenarios of a seed, each in a database of its own: on releases, on a publication and its subscriber, on rows.
+sub scenarios
 {
 	my ($seed, %options) = @_;
 	my %parts = (seed => $seed, dumps => $options{dumps} || 0, map { $_ => $options{$_} } qw(server folder report));
-	my %war = (
-		releases => sub { ReleaseWar->new(%parts, events => $options{release_events} || 150) },
-		publication => sub { PublicationWar->new(%parts, events => $options{publication_events} || 80) },
-		rows => sub { Battle->new(%parts, rounds => $options{phases} || 3, seconds => $options{phase_seconds} || 4, standbys => $options{standbys} || 0) });
+	my %scenario = (
+		releases => sub { ReleaseScenario->new(%parts, events => $options{release_events} || 150) },
+		publication => sub { PublicationScenario->new(%parts, events => $options{publication_events} || 80) },
+		rows => sub { RowScenario->new(%parts, rounds => $options{phases} || 3, seconds => $options{phase_seconds} || 4, standbys => $options{standbys} || 0) });
 
-	return map { ($war{$_} or die "no such war: $_\n")->() } @{ $options{wars} || [qw(releases publication rows)] };
+	return map { ($scenario{$_} or die "no such scenario: $_\n")->() } @{ $options{scenarios} || [qw(releases publication rows)] };
 }
 
-sub fight
+sub run_seed
 {
 	my ($server, $seed, $report, %options) = @_;
 	my $folder = PostgreSQL::Test::Utils::tempdir;
-	my @wars = wars($seed, %options, server => $server, folder => $folder, report => $report);
+	my @scenarios = scenarios($seed, %options, server => $server, folder => $folder, report => $report);
 	my $library = Releases->of_seed($seed)->{library};
 	my $wrong = 0;
 
@@ -83,14 +92,14 @@ sub fight
 	diag("SEED=$seed");
 	$server->{node}->append_conf('postgresql.conf', "${_}_preload_libraries = " . ($library eq $_ ? "'pg_tandem'" : "''")) foreach qw(shared session);
 	$server->restart('fast');
-	foreach my $war (@wars)
+	foreach my $scenario (@scenarios)
 	{
-		my $ok = eval { $war->fight; 1 };
-		$war->fail("stopped: $@") if !$ok;
-		$wrong = $war->{wrong} and last;
-		$war->clean_up;
+		my $ok = eval { $scenario->run; 1 };
+		$scenario->fail("stopped: $@") if !$ok;
+		$wrong = $scenario->{wrong} and last;
+		$scenario->clean_up;
 	}
-	ok(!$wrong, "seed $seed") or diag("replay its choices: make torture SEED=$seed; keep it: add it to test/torture/seeds");
+	ok(!$wrong, "seed $seed") or diag("replay its choices: make stress SEED=$seed; keep it: add it to test/stress/seeds");
 	if ($wrong)
 	{
 		# what is there stays to be looked at

@@ -1,4 +1,4 @@
-# Random choices that a seed repeats: each name has a stream of its own, so that what one part of a war
+# Random choices that a seed repeats: each name has a stream of its own, so that what one part of a scenario
 # draws does not depend on how far the others are.
 package Random;
 

@@ -1,7 +1,7 @@
-# What happens to a migration at war.  Each event is a sub of the battle; it returns what came of it:
+# What happens to a migration under load.  Each event is a sub of the scenario; it returns what came of it:
 # done (the data must not care), refused, shown (as a problem, with its name), none (nobody was there to
-# strike, or a lock was not to be had), or silent, which fails the battle.
-package War;
+# hit, or a lock was not to be had), or silent, which fails the scenario.
+package Events;
 
 use strict;
 use warnings;
@@ -18,7 +18,7 @@ sub events
 {
 	return (
 		[ 'snapshot compared', 8, sub { $_[0]->check_snapshot; return 'done'; } ],
-		[ 'kill -9 of a writer', 2, killing(q(SELECT pid FROM pg_stat_activity WHERE usename = 'torture_writer' LIMIT 1)) ],
+		[ 'kill -9 of a writer', 2, killing(q(SELECT pid FROM pg_stat_activity WHERE usename = 'stress_writer' LIMIT 1)) ],
 		[ 'kill -9 of the runner', 2, killing(q(SELECT running_pid FROM tandem.migrations WHERE running_pid IS NOT NULL LIMIT 1)) ],
 		[ 'kill -9 of a worker', 2, killing(q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_tandem' AND datname = current_database()
 			ORDER BY backend_start DESC LIMIT 1)) ],
@@ -30,12 +30,12 @@ sub events
 		[ 'dump, restored', 1, \&dump ],
 		[ 'cancel of all', 3, signalling('pg_cancel_backend') ],
 		[ 'terminate of all', 2, signalling('pg_terminate_backend') ],
-		[ 'VACUUM FULL', 3, rewriting('VACUUM FULL torture.items') ],
-		[ 'CLUSTER', 2, rewriting('CLUSTER torture.items USING items_pkey') ],
-		[ 'ALTER TABLE that rewrites', 1, rewriting('ALTER TABLE torture.items ALTER filler TYPE varchar(5000), ALTER filler TYPE text') ],
-		[ 'REINDEX', 2, beside('REINDEX TABLE torture.items') ],
-		[ 'REINDEX CONCURRENTLY', 1, beside('REINDEX TABLE CONCURRENTLY torture.items') ],
-		[ 'VACUUM FREEZE', 2, beside('VACUUM (FREEZE, ANALYZE) torture.items') ],
+		[ 'VACUUM FULL', 3, rewriting('VACUUM FULL stress.items') ],
+		[ 'CLUSTER', 2, rewriting('CLUSTER stress.items USING items_pkey') ],
+		[ 'ALTER TABLE that rewrites', 1, rewriting('ALTER TABLE stress.items ALTER filler TYPE varchar(5000), ALTER filler TYPE text') ],
+		[ 'REINDEX', 2, beside('REINDEX TABLE stress.items') ],
+		[ 'REINDEX CONCURRENTLY', 1, beside('REINDEX TABLE CONCURRENTLY stress.items') ],
+		[ 'VACUUM FREEZE', 2, beside('VACUUM (FREEZE, ANALYZE) stress.items') ],
 		[ 'lock storm', 3, \&lock_storm ],
 		[ 'pause, cancel, more workers', 3, \&control ],
 		[ 'rename of the table', 2, \&rename_table ],
@@ -74,7 +74,7 @@ SQL
 	};
 }
 
-# Whether a statement was refused for want of a lock, or hit by another blow.
+# Whether a statement was refused for want of a lock, or hit by another event.
 sub is_passing
 {
 	my ($err) = @_;
@@ -84,11 +84,11 @@ sub is_passing
 
 sub outcome
 {
-	my ($battle, $status, $err, $what) = @_;
+	my ($scenario, $status, $err, $what) = @_;
 
 	return 'done' if $status == 0;
 	return 'none' if is_passing($err);
-	$battle->fail("$what: $err") if $err =~ /XX000/;
+	$scenario->fail("$what: $err") if $err =~ /XX000/;
 	return 'refused';
 }
 
@@ -97,10 +97,10 @@ sub beside
 	my ($sql) = @_;
 
 	return sub {
-		my ($battle) = @_;
-		my ($status, $out, $err) = $battle->{server}->try("SET lock_timeout = '1s';\nSET client_min_messages = error;\n$sql");
+		my ($scenario) = @_;
+		my ($status, $out, $err) = $scenario->{server}->try("SET lock_timeout = '1s';\nSET client_min_messages = error;\n$sql");
 
-		return outcome($battle, $status, $err, $sql);
+		return outcome($scenario, $status, $err, $sql);
 	};
 }
 
@@ -111,41 +111,41 @@ sub rewriting
 	my $run = beside($sql);
 
 	return sub {
-		my ($battle) = @_;
+		my ($scenario) = @_;
 
-		$battle->{model}->tell_by_value(0);
-		return $run->($battle);
+		$scenario->{model}->tell_by_value(0);
+		return $run->($scenario);
 	};
 }
 
 sub promote
 {
-	my ($battle) = @_;
+	my ($scenario) = @_;
 
-	return 'none' if !$battle->{standbys};
-	$battle->{standbys}--;
-	return $battle->{server}->promote_standby ? 'done' : 'none';
+	return 'none' if !$scenario->{standbys};
+	$scenario->{standbys}--;
+	return $scenario->{server}->promote_standby ? 'done' : 'none';
 }
 
 # Dumps in the middle of it all; restored and compared when the round is over.
 sub dump
 {
-	my ($battle) = @_;
-	my $node = $battle->{server}{node};
-	my $file = "$battle->{folder}/dump";
+	my ($scenario) = @_;
+	my $node = $scenario->{server}{node};
+	my $file = "$scenario->{folder}/dump";
 
-	return 'none' if $battle->{dumps}-- <= 0;
+	return 'none' if $scenario->{dumps}-- <= 0;
 	my $ok = IPC::Run::run([ $node->installed_command('pg_dump'), '-h', $node->host, '-p', $node->port, '-Fc', '--lock-wait-timeout=3s', '-f', $file,
-		$battle->{server}{database} ], '>', \my $out, '2>', \my $err);
+		$scenario->{server}{database} ], '>', \my $out, '2>', \my $err);
 	return 'none' if !$ok;
-	$battle->{dump} = $file;
+	$scenario->{dump} = $file;
 	return 'done';
 }
 
 sub lock_storm
 {
-	my ($battle) = @_;
-	my $random = $battle->{random};
+	my ($scenario) = @_;
+	my $random = $scenario->{random};
 
 	foreach (1 .. 3)
 	{
@@ -154,109 +154,109 @@ sub lock_storm
 		{
 			my $mode = $random->pick('ACCESS SHARE', 'ROW EXCLUSIVE', 'SHARE UPDATE EXCLUSIVE', 'SHARE', 'EXCLUSIVE', 'ACCESS EXCLUSIVE');
 			my $lock = $random->chance(60)
-			  ? "LOCK TABLE torture.items IN $mode MODE"
-			  : 'SELECT count(*) FROM (SELECT FROM torture.items WHERE id % 7 = ' . $random->below(7) . ' FOR ' . $random->pick('UPDATE', 'KEY SHARE') . ') r';
+			  ? "LOCK TABLE stress.items IN $mode MODE"
+			  : 'SELECT count(*) FROM (SELECT FROM stress.items WHERE id % 7 = ' . $random->below(7) . ' FOR ' . $random->pick('UPDATE', 'KEY SHARE') . ') r';
 			$sql .= "BEGIN;\n$lock;\nSELECT pg_sleep(" . $random->below(60) / 1000 . ");\nCOMMIT;\n";
 		}
-		$battle->{server}->start_sql($battle->{folder}, $sql);
+		$scenario->{server}->start_sql($scenario->{folder}, $sql);
 	}
 	return 'done';
 }
 
 sub control
 {
-	my ($battle) = @_;
-	my $random = $battle->{random};
-	my $name = $random->pick(@{ $battle->{migration}{names} });
+	my ($scenario) = @_;
+	my $random = $scenario->{random};
+	my $name = $random->pick(@{ $scenario->{migration}{names} });
 	my $sql = $random->pick("SELECT tandem.pause('$name'); SELECT pg_sleep(0.1); SELECT tandem.resume('$name')",
 		"SELECT tandem.cancel('$name')",
 		"SELECT tandem.configure('$name', 'tandem.vacuum_every', '" . $random->pick(0, 5, 50) . "')",
 		"SELECT count(*) FROM tandem.verify('$name')");
-	my ($status, $out, $err) = $battle->{server}->try("SET statement_timeout = '5s'; $sql");
+	my ($status, $out, $err) = $scenario->{server}->try("SET statement_timeout = '5s'; $sql");
 
 	# whatever came of it, it must not stay paused
-	$battle->insist("SELECT tandem.resume('$name')") if $sql =~ /pause/;
-	return outcome($battle, $status, $err, $sql);
+	$scenario->insist("SELECT tandem.resume('$name')") if $sql =~ /pause/;
+	return outcome($scenario, $status, $err, $sql);
 }
 
 sub rename_table
 {
-	my ($battle) = @_;
-	my ($status, $out, $err) = $battle->{server}->try("SET lock_timeout = '1s'; ALTER TABLE torture.items RENAME TO elsewhere");
+	my ($scenario) = @_;
+	my ($status, $out, $err) = $scenario->{server}->try("SET lock_timeout = '1s'; ALTER TABLE stress.items RENAME TO elsewhere");
 
-	return outcome($battle, $status, $err, 'rename') if $status != 0;
+	return outcome($scenario, $status, $err, 'rename') if $status != 0;
 	sleep 0.1;
-	$battle->insist('ALTER TABLE IF EXISTS torture.elsewhere RENAME TO items');
+	$scenario->insist('ALTER TABLE IF EXISTS stress.elsewhere RENAME TO items');
 	return 'done';
 }
 
 sub rename_schema
 {
-	my ($battle) = @_;
-	my $rename = 'ALTER SCHEMA torture RENAME TO torture_elsewhere';
-	my $outcome = careless_try($battle, $rename, 1);
+	my ($scenario) = @_;
+	my $rename = 'ALTER SCHEMA stress RENAME TO stress_elsewhere';
+	my $outcome = careless_try($scenario, $rename, 1);
 
 	# harmless where no rule names anything in it
 	return $outcome if $outcome ne 'silent';
-	if (grep { $_->{functions} } @{ $battle->{schema}{mappings} })
+	if (grep { $_->{functions} } @{ $scenario->{schema}{mappings} })
 	{
 		return 'silent';
 	}
-	my ($status, $out, $err) = $battle->{server}->try("SET lock_timeout = '1s'; $rename");
-	return outcome($battle, $status, $err, $rename) if $status != 0;
+	my ($status, $out, $err) = $scenario->{server}->try("SET lock_timeout = '1s'; $rename");
+	return outcome($scenario, $status, $err, $rename) if $status != 0;
 	sleep 0.1;
-	$battle->insist(q(DO $$ BEGIN IF to_regnamespace('torture_elsewhere') IS NOT NULL THEN ALTER SCHEMA torture_elsewhere RENAME TO torture; END IF; END $$));
+	$scenario->insist(q(DO $$ BEGIN IF to_regnamespace('stress_elsewhere') IS NOT NULL THEN ALTER SCHEMA stress_elsewhere RENAME TO stress; END IF; END $$));
 	return 'done';
 }
 
 sub change_owner
 {
-	my ($battle) = @_;
-	my $owner = $battle->{random}->pick('torture_owner', 'torture_other');
+	my ($scenario) = @_;
+	my $owner = $scenario->{random}->pick('stress_owner', 'stress_other');
 
-	return beside(Schema::owner_sql($owner))->($battle);
+	return beside(Schema::owner_sql($owner))->($scenario);
 }
 
 # The guard refuses it; and by force: the fill runs as the owner of the table, it must say so, and go on when the right
 # is back.
 sub revoke
 {
-	my ($battle) = @_;
+	my ($scenario) = @_;
 
-	return 'none' if !grep { $_->{functions} } @{ $battle->{schema}{mappings} };
-	my $revoke = 'REVOKE EXECUTE ON FUNCTION torture.to_grade(int), torture.to_level(text) FROM PUBLIC';
-	return careless_try($battle, $revoke, 1) if $battle->{random}->pick(0, 1);
-	my ($status, $out, $err) = $battle->{server}->try(<<"SQL");
+	return 'none' if !grep { $_->{functions} } @{ $scenario->{schema}{mappings} };
+	my $revoke = 'REVOKE EXECUTE ON FUNCTION stress.to_grade(int), stress.to_level(text) FROM PUBLIC';
+	return careless_try($scenario, $revoke, 1) if $scenario->{random}->pick(0, 1);
+	my ($status, $out, $err) = $scenario->{server}->try(<<"SQL");
 BEGIN;
 ALTER EVENT TRIGGER tandem_guard_ddl DISABLE;
 $revoke;
 ALTER EVENT TRIGGER tandem_guard_ddl ENABLE ALWAYS;
 COMMIT;
 SQL
-	return outcome($battle, $status, $err, 'revoke') if $status != 0;
+	return outcome($scenario, $status, $err, 'revoke') if $status != 0;
 	sleep 0.2;
-	$battle->insist('GRANT EXECUTE ON FUNCTION torture.to_grade(int), torture.to_level(text) TO PUBLIC');
+	$scenario->insist('GRANT EXECUTE ON FUNCTION stress.to_grade(int), stress.to_level(text) TO PUBLIC');
 	return 'done';
 }
 
 # The pointer there and back: it goes to no release but one that is served.
 sub switch_release
 {
-	my ($battle, $release) = @_;
-	my $releases = $battle->{releases};
-	$release //= $battle->{random}->between(Releases::FIRST, Releases::LAST);
-	my ($status, $out, $err) = $battle->{server}->try("SELECT tandem.switch_release($release)");
+	my ($scenario, $release) = @_;
+	my $releases = $scenario->{releases};
+	$release //= $scenario->{random}->between(Releases::FIRST, Releases::LAST);
+	my ($status, $out, $err) = $scenario->{server}->try("SELECT tandem.switch_release($release)");
 
 	if (is_passing($err) && $status != 0)
 	{
 		# the server may have gone after the commit
-		my $current = $battle->insist('SELECT coalesce(max(current), 0) FROM tandem.registry');
-		$battle->fail("the pointer is on $current") if $current != $releases->{current} && $current != $release;
+		my $current = $scenario->insist('SELECT coalesce(max(current), 0) FROM tandem.registry');
+		$scenario->fail("the pointer is on $current") if $current != $releases->{current} && $current != $release;
 		$releases->switched($current);
 		return 'none';
 	}
 	my @right = $status == 0 ? ('ready', 'current') : ('retired', 'unknown', 'read_only');
-	$battle->fail("switch to $release, which is " . join(' or ', $releases->states($release)) . ': ' . ($err || 'done'))
+	$scenario->fail("switch to $release, which is " . join(' or ', $releases->states($release)) . ': ' . ($err || 'done'))
 	  if !$releases->may_be($release, @right) || $status != 0 && $err !~ /ERROR:\s+55000: cannot switch/;
 	$releases->switched($release) if $status == 0;
 	return $status == 0 ? 'done' : 'refused';
@@ -264,39 +264,39 @@ sub switch_release
 
 sub register_release
 {
-	my ($battle) = @_;
-	my $release = $battle->{random}->between(Releases::FIRST, Releases::LAST - 1);
+	my ($scenario) = @_;
+	my $release = $scenario->{random}->between(Releases::FIRST, Releases::LAST - 1);
 
-	$battle->insist("SELECT tandem.register_release($release)");
-	$battle->{releases}->registered($release);
+	$scenario->insist("SELECT tandem.register_release($release)");
+	$scenario->{releases}->registered($release);
 	return 'done';
 }
 
 sub wait_for_release
 {
-	my ($battle) = @_;
-	my $releases = $battle->{releases};
-	my $release = $battle->{random}->between(Releases::FIRST, Releases::LAST);
-	my ($status, $out, $err) = $battle->{server}->try("CALL tandem.wait_for_release($release, '200 ms')");
+	my ($scenario) = @_;
+	my $releases = $scenario->{releases};
+	my $release = $scenario->{random}->between(Releases::FIRST, Releases::LAST);
+	my ($status, $out, $err) = $scenario->{server}->try("CALL tandem.wait_for_release($release, '200 ms')");
 	my @right = $status == 0 ? ('ready', 'current') : $err =~ /ERROR:\s+55P03/ ? ('read_only', 'unknown') : 'retired';
 
 	return 'none' if $status != 0 && $err !~ /ERROR:\s+(55P03|55000): release/;
-	$battle->fail("wait for $release, which is " . join(' or ', $releases->states($release)) . ': ' . ($err || 'done')) if !$releases->may_be($release, @right);
+	$scenario->fail("wait for $release, which is " . join(' or ', $releases->states($release)) . ': ' . ($err || 'done')) if !$releases->may_be($release, @right);
 	return $status == 0 ? 'done' : 'refused';
 }
 
 # Another migration of a release, taken back: what sessions at work have declared nobody knows.
 sub begin_another
 {
-	my ($battle) = @_;
-	my $releases = $battle->{releases};
-	my $release = $battle->{random}->between(Releases::FIRST, Releases::LAST);
-	my ($status, $out, $err) = $battle->{server}->try("BEGIN; SELECT tandem.create_migration('another', release => $release); ROLLBACK;");
+	my ($scenario) = @_;
+	my $releases = $scenario->{releases};
+	my $release = $scenario->{random}->between(Releases::FIRST, Releases::LAST);
+	my ($status, $out, $err) = $scenario->{server}->try("BEGIN; SELECT tandem.create_migration('another', release => $release); ROLLBACK;");
 	my @right = $releases->of_beginning($release, may_move => 1, declared => undef);
 	my ($state) = $status == 0 && $err !~ /ERROR/ ? '00000' : $err =~ /ERROR:\s+(\w{5}):/;
 
 	return 'none' if $state ne '00000' && is_passing($err);
-	$battle->fail("begin a migration of $release, which is " . join(' or ', $releases->states($release)) . ": $err")
+	$scenario->fail("begin a migration of $release, which is " . join(' or ', $releases->states($release)) . ": $err")
 	  if !grep { $_ eq $state } @right;
 	return $state eq '00000' ? 'done' : 'refused';
 }
@@ -305,99 +305,99 @@ sub begin_another
 # ends a deadlock, are late.
 sub set_clock
 {
-	my ($battle) = @_;
-	my $random = $battle->{random};
+	my ($scenario) = @_;
+	my $random = $scenario->{random};
 	my $seconds = $random->pick(-3, -2, -1, 5, 3600, 100_000, 10_000_000);
 
-	$battle->{server}{clock}->move($seconds);
+	$scenario->{server}{clock}->move($seconds);
 	sleep 0.2;
-	my ($status, $out) = $battle->{server}->try(<<'SQL');
+	my ($status, $out) = $scenario->{server}->try(<<'SQL');
 SELECT 'progress', migration, step, rows_per_second, time_left FROM tandem.progress WHERE rows_per_second < 0 OR time_left < '0'
 UNION ALL SELECT 'history', migration, action, NULL, took FROM tandem.history WHERE took < '0' OR took > '30 min'
 SQL
-	$battle->fail("the clock was set by $seconds s: $out") if $status == 0 && $out ne '';
+	$scenario->fail("the clock was set by $seconds s: $out") if $status == 0 && $out ne '';
 	return $seconds < 0 ? 'back' : 'forward';
 }
 
 # A partition made meanwhile, as a daily job makes one, by the owner of the table.
 sub new_partition
 {
-	my ($battle) = @_;
-	my $number = $battle->{new_partitions} // 0;
-	my $kind = $battle->{schema}{kind};
+	my ($scenario) = @_;
+	my $number = $scenario->{new_partitions} // 0;
+	my $kind = $scenario->{schema}{kind};
 	my $low = Schema::new_partition_key($number);
 
 	return 'none' if $kind eq 'plain' || $number >= 6;
 	my $bounds = $kind eq 'by_part' ? 'IN (' . Schema::new_partition_part($number) . ')' : "FROM ($low) TO (" . ($low + 1000) . ')';
-	my $owner = $battle->insist(q(SELECT relowner::regrole FROM pg_class WHERE oid = to_regclass('torture.items')));
+	my $owner = $scenario->insist(q(SELECT relowner::regrole FROM pg_class WHERE oid = to_regclass('stress.items')));
 	return 'none' if $owner eq '';
-	my $sql = "CREATE TABLE torture.items_new_$number PARTITION OF torture.items FOR VALUES $bounds";
-	my ($status, $out, $err) = $battle->{server}->try("SET lock_timeout = '1s'; SET ROLE $owner; $sql");
+	my $sql = "CREATE TABLE stress.items_new_$number PARTITION OF stress.items FOR VALUES $bounds";
+	my ($status, $out, $err) = $scenario->{server}->try("SET lock_timeout = '1s'; SET ROLE $owner; $sql");
 	# it may have been made before the server went
-	$battle->{new_partitions}++ if $battle->insist("SELECT to_regclass('torture.items_new_$number') IS NOT NULL") eq 't';
-	return outcome($battle, $status, $err, $sql) if $status != 0;
-	write_in_new_partitions($battle);
+	$scenario->{new_partitions}++ if $scenario->insist("SELECT to_regclass('stress.items_new_$number') IS NOT NULL") eq 't';
+	return outcome($scenario, $status, $err, $sql) if $status != 0;
+	write_in_new_partitions($scenario);
 	return 'done';
 }
 
 # Rows of these, which have been filled since they are there: what a writer puts there stays, NULL included.
 sub write_in_new_partitions
 {
-	my ($battle) = @_;
-	my $random = $battle->{random};
-	my $writer = $battle->{partition_writer};
+	my ($scenario) = @_;
+	my $random = $scenario->{random};
+	my $writer = $scenario->{partition_writer};
 
-	return 'none' if !$battle->{new_partitions};
-	my $transaction = $writer->{generator}->in_partition($random, $random->below($battle->{new_partitions}));
+	return 'none' if !$scenario->{new_partitions};
+	my $transaction = $writer->{generator}->in_partition($random, $random->below($scenario->{new_partitions}));
 	push @{ $writer->{pending} }, $transaction;
-	my ($status, $out, $err) = $battle->{server}->try("SET lock_timeout = '1s'; SET TimeZone = 'UTC'; $transaction->{sql}");
+	my ($status, $out, $err) = $scenario->{server}->try("SET lock_timeout = '1s'; SET TimeZone = 'UTC'; $transaction->{sql}");
 	return 'done' if $status == 0;
-	return 'none' if is_passing($err) || $err =~ /ERROR:\s+(42P01|3F000|42501)/ || $battle->{schema}{constraints}->any;
-	$battle->fail("a write in a new partition: $err");
+	return 'none' if is_passing($err) || $err =~ /ERROR:\s+(42P01|3F000|42501)/ || $scenario->{schema}{constraints}->any;
+	$scenario->fail("a write in a new partition: $err");
 	return 'refused';
 }
 
 # A member of the owner acts, and may not any more once it has left, or another has its name.
 sub roles
 {
-	my ($battle) = @_;
-	my $random = $battle->{random};
-	my $server = $battle->{server};
-	my $name = $random->pick(@{ $battle->{migration}{names} });
+	my ($scenario) = @_;
+	my $random = $scenario->{random};
+	my $server = $scenario->{server};
+	my $name = $random->pick(@{ $scenario->{migration}{names} });
 	my $harmless = "SELECT tandem.configure('$name', 'tandem.vacuum_every', '5')";
 	my $act = $random->pick($harmless, "SELECT tandem.pause('$name')", "SELECT tandem.cancel('$name')", "CALL tandem.abort('$name')",
 		"CALL tandem.contract('$name', force => true, undeclared => 'ignore')", "CALL tandem.migrate('$name', if_running => 'return')");
 	my $may_not = sub {
 		my ($role, $who) = @_;
 		my ($status, $out, $err) = $server->try("SET SESSION AUTHORIZATION $role; $act");
-		$battle->fail("$act by $who: " . ($status ? $err : 'done')) if !is_passing($err) && $err !~ /ERROR:\s+42501/;
+		$scenario->fail("$act by $who: " . ($status ? $err : 'done')) if !is_passing($err) && $err !~ /ERROR:\s+42501/;
 	};
 	# a change of owner meanwhile would be another's to judge: there is one thread of events
-	my $owner = $battle->insist(q(SELECT relowner::regrole FROM pg_class WHERE oid = to_regclass('torture.items')));
+	my $owner = $scenario->insist(q(SELECT relowner::regrole FROM pg_class WHERE oid = to_regclass('stress.items')));
 
-	return 'none' if $owner !~ /^torture/;
-	$battle->insist('DROP ROLE IF EXISTS torture_member, torture_former');
-	$battle->insist("CREATE ROLE torture_member LOGIN IN ROLE $owner", qr/ERROR:\s+42710/);
-	my ($status, $out, $err) = $server->try("SET SESSION AUTHORIZATION torture_member; $harmless");
-	$battle->fail("$harmless by a member: $err") if $status != 0 && !is_passing($err);
-	$battle->insist("REVOKE $owner FROM torture_member");
-	$may_not->('torture_member', 'a former member');
-	$battle->insist("GRANT $owner TO torture_member");
-	$battle->insist('ALTER ROLE torture_member RENAME TO torture_former', qr/ERROR:\s+(42704|42710)/);
-	$battle->insist('CREATE ROLE torture_member LOGIN', qr/ERROR:\s+42710/);
-	$may_not->('torture_member', 'a role with the name of a member');
-	$battle->insist('DROP ROLE IF EXISTS torture_member, torture_former');
+	return 'none' if $owner !~ /^stress/;
+	$scenario->insist('DROP ROLE IF EXISTS stress_member, stress_former');
+	$scenario->insist("CREATE ROLE stress_member LOGIN IN ROLE $owner", qr/ERROR:\s+42710/);
+	my ($status, $out, $err) = $server->try("SET SESSION AUTHORIZATION stress_member; $harmless");
+	$scenario->fail("$harmless by a member: $err") if $status != 0 && !is_passing($err);
+	$scenario->insist("REVOKE $owner FROM stress_member");
+	$may_not->('stress_member', 'a former member');
+	$scenario->insist("GRANT $owner TO stress_member");
+	$scenario->insist('ALTER ROLE stress_member RENAME TO stress_former', qr/ERROR:\s+(42704|42710)/);
+	$scenario->insist('CREATE ROLE stress_member LOGIN', qr/ERROR:\s+42710/);
+	$may_not->('stress_member', 'a role with the name of a member');
+	$scenario->insist('DROP ROLE IF EXISTS stress_member, stress_former');
 	return 'done';
 }
 
 # DDL that would break the sync.
 sub careless_statements
 {
-	my ($battle) = @_;
-	my $random = $battle->{random};
-	my $rule = $random->pick(@{ $battle->{model}{rules} });
+	my ($scenario) = @_;
+	my $random = $scenario->{random};
+	my $rule = $random->pick(@{ $scenario->{model}{rules} });
 	my $column = $random->pick(@{ $rule->{old} }, @{ $rule->{new} });
-	my $table = 'torture.items';
+	my $table = 'stress.items';
 	my @statements = (
 		"DROP TRIGGER $TRIGGER ON $table",
 		"ALTER TABLE $table DISABLE TRIGGER $TRIGGER",
@@ -415,18 +415,18 @@ sub careless_statements
 		'ALTER EXTENSION pg_tandem DROP FUNCTION tandem.dual_write()',
 		'DROP SCHEMA tandem CASCADE');
 
-	push @statements, 'ALTER TABLE torture.items_0 DISABLE TRIGGER ' . $random->pick($TRIGGER, 'USER') if $battle->{schema}{kind} ne 'plain';
+	push @statements, 'ALTER TABLE stress.items_0 DISABLE TRIGGER ' . $random->pick($TRIGGER, 'USER') if $scenario->{schema}{kind} ne 'plain';
 	push @statements, (map { ("DROP FUNCTION $_", "DROP FUNCTION $_ CASCADE", "ALTER FUNCTION $_ RENAME TO other", "ALTER FUNCTION $_ SET SCHEMA public") }
-		  'torture.to_grade(int)') x 2
-	  if grep { $_->{functions} } @{ $battle->{schema}{mappings} };
+		  'stress.to_grade(int)') x 2
+	  if grep { $_->{functions} } @{ $scenario->{schema}{mappings} };
 	return @statements;
 }
 
 # Does it and takes it back, after a look at what tandem says meanwhile; quiet: silence is no failure.
 sub careless_try
 {
-	my ($battle, $sql, $quiet) = @_;
-	my ($status, $out, $err) = $battle->{server}->try(<<"SQL");
+	my ($scenario, $sql, $quiet) = @_;
+	my ($status, $out, $err) = $scenario->{server}->try(<<"SQL");
 SET client_min_messages = error;
 BEGIN;
 SET LOCAL lock_timeout = '1s';
@@ -444,33 +444,33 @@ SQL
 		# what shows it is gone itself: everybody sees that
 		return 'shown' if $err =~ /ERROR:\s+(3F000|42P01)/;
 		return 'none' if is_passing($err);
-		$battle->fail("not refused, and not shown: $sql $err") if !$quiet;
+		$scenario->fail("not refused, and not shown: $sql $err") if !$quiet;
 		return 'silent';
 	}
-	return outcome($battle, $status, $err, $sql);
+	return outcome($scenario, $status, $err, $sql);
 }
 
 sub careless
 {
-	my ($battle) = @_;
-	my $sql = $battle->{random}->pick(careless_statements($battle));
-	my $outcome = careless_try($battle, $sql);
+	my ($scenario) = @_;
+	my $sql = $scenario->{random}->pick(careless_statements($scenario));
+	my $outcome = careless_try($scenario, $sql);
 
-	$battle->count("careless: " . $sql =~ s/torture\.items\w*|$TRIGGER/../gr, $outcome) if $outcome ne 'none';
+	$scenario->count("careless: " . $sql =~ s/stress\.items\w*|$TRIGGER/../gr, $outcome) if $outcome ne 'none';
 	return $outcome;
 }
 
 # What is done when nobody writes, as it would stop the sync or hide rows.
 
-# Somebody takes the guard away and stops the trigger: the gate must notice, and migrate mend it.
+# Somebody takes the guard away and stops the trigger: the gate must notice, and migrate repair it.
 sub disable_by_force
 {
-	my ($battle) = @_;
-	my $server = $battle->{server};
-	my $model = $battle->{model};
-	my $action = $battle->{random}->pick("DISABLE TRIGGER $TRIGGER", 'DROP');
+	my ($scenario) = @_;
+	my $server = $scenario->{server};
+	my $model = $scenario->{model};
+	my $action = $scenario->{random}->pick("DISABLE TRIGGER $TRIGGER", 'DROP');
 
-	$action = $action eq 'DROP' ? "DROP TRIGGER $TRIGGER ON torture.items" : "ALTER TABLE torture.items $action";
+	$action = $action eq 'DROP' ? "DROP TRIGGER $TRIGGER ON stress.items" : "ALTER TABLE stress.items $action";
 	$server->ask(<<"SQL");
 SET client_min_messages = error;
 ALTER EVENT TRIGGER tandem_guard_ddl DISABLE;
@@ -481,36 +481,36 @@ ALTER EVENT TRIGGER tandem_guard_drop ENABLE ALWAYS;
 SQL
 	if (!$server->is_true(q(SELECT bool_and(health = 'broken' AND problem IS NOT NULL) FROM tandem.syncs WHERE health <> 'removed')))
 	{
-		$battle->fail("$action by force: not shown");
+		$scenario->fail("$action by force: not shown");
 	}
-	foreach my $name (@{ $battle->{migration}{names} })
+	foreach my $name (@{ $scenario->{migration}{names} })
 	{
 		my ($status, $out, $err) = $server->try("CALL tandem.contract('$name', undeclared => 'ignore')");
-		$battle->fail("$action by force: contract of $name is not refused") if $status == 0;
+		$scenario->fail("$action by force: contract of $name is not refused") if $status == 0;
 	}
 	$model->tell_by_value(1);
 	# rows that nobody syncs: what is new there stays, what is old is not carried over
-	$battle->write_unsynced;
-	$battle->run_migrate;
+	$scenario->write_unsynced;
+	$scenario->run_migrate;
 	return 'shown';
 }
 
 # A partition goes, and comes back.
 sub detach
 {
-	my ($battle) = @_;
-	my $server = $battle->{server};
+	my ($scenario) = @_;
+	my $server = $scenario->{server};
 	my %bounds = (by_part => 'IN (1)', by_range => 'FROM (0) TO (' . Schema::KEYS . ')');
-	my $bounds = $bounds{ $battle->{schema}{kind} };
-	my $leaf = $battle->{schema}{kind} eq 'by_part' ? 'torture.items_1' : 'torture.items_0';
+	my $bounds = $bounds{ $scenario->{schema}{kind} };
+	my $leaf = $scenario->{schema}{kind} eq 'by_part' ? 'stress.items_1' : 'stress.items_0';
 
 	return 'none' if !$bounds;
-	my ($status, $out, $err) = $server->try("ALTER TABLE torture.items DETACH PARTITION $leaf");
-	return outcome($battle, $status, $err, 'detach') if $status != 0;
-	$battle->{model}->tell_by_value(1);
+	my ($status, $out, $err) = $server->try("ALTER TABLE stress.items DETACH PARTITION $leaf");
+	return outcome($scenario, $status, $err, 'detach') if $status != 0;
+	$scenario->{model}->tell_by_value(1);
 	# a constraint that came meanwhile would keep it out
-	$battle->finish_migrate if $battle->{random}->chance(50) && !$battle->{migration}{check} && !$battle->{schema}{constraints}->any;
-	$battle->insist("ALTER TABLE torture.items ATTACH PARTITION $leaf FOR VALUES $bounds");
+	$scenario->finish_migrate if $scenario->{random}->chance(50) && !$scenario->{migration}{check} && !$scenario->{schema}{constraints}->any;
+	$scenario->insist("ALTER TABLE stress.items ATTACH PARTITION $leaf FOR VALUES $bounds");
 	return 'done';
 }
 

@@ -8,7 +8,7 @@ use warnings;
 use Model;
 use Releases;
 use Schema;
-use War;
+use Events;
 
 sub new
 {
@@ -21,38 +21,38 @@ sub new
 # Makes the views, or brings them up to date after another expand.
 sub create
 {
-	my ($self, $battle) = @_;
-	my $owner = $battle->insist(q(SELECT relowner::regrole FROM pg_class WHERE oid = 'torture.items'::regclass));
+	my ($self, $scenario) = @_;
+	my $owner = $scenario->insist(q(SELECT relowner::regrole FROM pg_class WHERE oid = 'stress.items'::regclass));
 
 	foreach my $release (@{ $self->{releases} })
 	{
 		# only who made a schema, or a superuser, may put more into it
-		my $role = !%{ $self->{shown} } && $self->{as_owner} && $owner =~ /^torture/ ? "SET ROLE $owner; " : '';
+		my $role = !%{ $self->{shown} } && $self->{as_owner} && $owner =~ /^stress/ ? "SET ROLE $owner; " : '';
 		# who has made none of the migrations names the tables
-		my $relations = $role eq '' || !$battle->{migration}{as_owner} ? ", relations => '{torture.items}'" : '';
+		my $relations = $role eq '' || !$scenario->{migration}{as_owner} ? ", relations => '{stress.items}'" : '';
 
-		$battle->insist("${role}SELECT tandem.create_views($release$relations)");
-		$battle->count('views of a release', 'made');
+		$scenario->insist("${role}SELECT tandem.create_views($release$relations)");
+		$scenario->count('views of a release', 'made');
 	}
 	$self->{plain} = {};
-	$self->tell($battle, @{ $self->{releases} });
+	$self->tell($scenario, @{ $self->{releases} });
 	return;
 }
 
 # Notes what each of these shows.
 sub tell
 {
-	my ($self, $battle, @releases) = @_;
+	my ($self, $scenario, @releases) = @_;
 
-	$self->{shown} = { map { $_ => { map { $_ => 1 } columns_of($battle->{model}, $_) } } @releases };
+	$self->{shown} = { map { $_ => { map { $_ => 1 } columns_of($scenario->{model}, $_) } } @releases };
 	return;
 }
 
 # Migrations end: a contract takes the views of what it retires.
 sub ended
 {
-	my ($self, $battle, $model) = @_;
-	my ($retired) = sort { $b <=> $a } 0, map { $_->{how} eq 'contract' ? $battle->{releases}->of($_->{name}) : () } @{ $battle->{ended} };
+	my ($self, $scenario, $model) = @_;
+	my ($retired) = sort { $b <=> $a } 0, map { $_->{how} eq 'contract' ? $scenario->{releases}->of($_->{name}) : () } @{ $scenario->{ended} };
 
 	$self->{shown} = { map { $_ => { map { $_ => 1 } columns_of($model, $_) } } grep { $_ >= $retired } keys %{ $self->{shown} } };
 	return;
@@ -90,7 +90,7 @@ sub look_sql
 	my ($self, $model, $gone) = @_;
 	# an up that raises fails the query that reads it
 	my $where = !$gone->{code} && grep({ $_->{old}[0] eq 'code' } @{ $model->{rules} })
-	  ? q(WHERE id NOT IN (SELECT id FROM torture.items WHERE code = 'bad')) : '';
+	  ? q(WHERE id NOT IN (SELECT id FROM stress.items WHERE code = 'bad')) : '';
 
 	return join '', map { "\\echo view $_\nSAVEPOINT v;\nCOPY (SELECT * FROM release_$_.items $where) TO STDOUT (HEADER);\nROLLBACK TO v;\n" } $self->releases;
 }
@@ -203,18 +203,18 @@ sub wrong_rows
 # What is read through is not writable, and what is plain is.
 sub check_writable
 {
-	my ($self, $battle, $writable) = @_;
+	my ($self, $scenario, $writable) = @_;
 
 	foreach my $release ($self->releases)
 	{
-		foreach my $rule (@{ $battle->{model}{rules} })
+		foreach my $rule (@{ $scenario->{model}{rules} })
 		{
 			my $column = $rule->{new}[0];
 			next if !$self->{shown}{$release}{$column};
-			my ($status, $out, $err) = $battle->{server}->try("UPDATE release_$release.items SET $column = NULL WHERE false");
-			next if $status != 0 && War::is_passing($err);
+			my ($status, $out, $err) = $scenario->{server}->try("UPDATE release_$release.items SET $column = NULL WHERE false");
+			next if $status != 0 && Events::is_passing($err);
 			next if $writable ? $status == 0 : $err =~ /ERROR:\s+0A000: cannot update column "$column" of view/;
-			$battle->fail("column $column of the view of release $release: " . ($status ? $err : 'writable'));
+			$scenario->fail("column $column of the view of release $release: " . ($status ? $err : 'writable'));
 		}
 	}
 	return;

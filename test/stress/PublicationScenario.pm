@@ -1,12 +1,12 @@
-# A war on a publication FOR ALL TABLES with a live subscriber: both servers go through the same migrations, each
-# at its own pace, while rows arrive.  What the extension holds of one server must be of that server alone, every
+# Migrations beside a publication FOR ALL TABLES with a live subscriber: both servers go through the same
+# migrations, each at its own pace, while rows arrive.  What the extension holds of one server must be of that server alone, every
 # row must arrive, and both shapes of each must agree.
-package PublicationWar;
+package PublicationScenario;
 
 use strict;
 use warnings;
 
-use parent 'Fighter';
+use parent 'Scenario';
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -15,12 +15,15 @@ use Random;
 # what an apply worker may say when its server or the other one goes
 my $GONE = qr/could not (connect|receive|send|fetch)|connection to server|terminating|server closed|shutting down|no COPY in progress|is (already )?active for PID|does not exist/;
 
+# the name of its random choices, which a known seed repeats
+my $STREAM = 'publication war';
+
 # server (the publisher), seed, report, events (how many).
 sub new
 {
 	my ($class, %parts) = @_;
 
-	return bless { wrong => 0, war => 'publication', %parts, random => Random->new($parts{seed}, 'publication war'),
+	return bless { wrong => 0, name => 'publication', %parts, random => Random->new($parts{seed}, $STREAM),
 		own => [ map { { migrations => {}, dependencies => {} } } 0, 1 ], migrations => [], partitions => 0, fresh => 1000, story => [] }, $class;
 }
 
@@ -42,18 +45,18 @@ sub events
 		[ 'servers compared', 8, \&compare ]);
 }
 
-sub fight
+sub run
 {
 	my ($self) = @_;
 
 	$self->set_up;
-	$self->fight_events(sub { });
+	$self->run_events(sub { });
 	$self->compare if !$self->{wrong};
 	$self->tell_story;
 	return;
 }
 
-# One subscriber serves all wars of a run.
+# One subscriber serves all scenarios of a run.
 sub subscriber
 {
 	my ($server) = @_;

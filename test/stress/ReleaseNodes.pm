@@ -1,4 +1,4 @@
-# The sessions of the war on releases: nodes that come, say what they are, read, write and go; what each statement
+# The sessions of the scenario of releases: nodes that come, say what they are, read, write and go; what each statement
 # must end with, and what it tells of the session.
 package ReleaseNodes;
 
@@ -17,13 +17,13 @@ sub arrive
 	my $random = $self->{random};
 	my $release = $self->draw_release;
 	my $how = $random->pick('none', 'options', 'set', $release <= Releases::LAST ? 'role' : 'set', 'stranger');
-	my %session = (slot => $slot, said => 0, held => 0, default => 0, user => 'torture_writer', marks => {});
+	my %session = (slot => $slot, said => 0, held => 0, default => 0, user => 'stress_writer', marks => {});
 	my $options = '';
 
 	$session{default} = $release if $how =~ /options|role/;
 	$options = "-ctandem.release=$release" if $how eq 'options';
 	$session{user} = Releases::role($release) if $how eq 'role';
-	$session{user} = 'torture_stranger' if $how eq 'stranger';
+	$session{user} = 'stress_stranger' if $how eq 'stranger';
 	$session{said} = $session{default};
 	$session{psql} = Session->new(node => $self->{server}{node}, database => $self->{server}{database}, user => $session{user}, options => $options);
 	# with shared libraries it is declared by its first statement, with those of sessions from its start
@@ -68,7 +68,7 @@ sub verdict
 
 	$session->{held} = $session->{said};
 	my $right = Releases::of_statement($view, $session->{said}, $use);
-	return $right ne '00000' || $use eq 'none' || $session->{user} ne 'torture_stranger' ? $right : '42501';
+	return $right ne '00000' || $use eq 'none' || $session->{user} ne 'stress_stranger' ? $right : '42501';
 }
 
 sub statement

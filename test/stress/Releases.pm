@@ -6,7 +6,7 @@
 # release, or has ever written as it, and while it is above the pointer and the oldest that is left.  Some
 # release may always write: so contract of one that would be held back by a migration after it is refused.
 #
-# In the war on rows fills are under way and sessions come by themselves; in that on releases everything is
+# In the scenario of rows fills are under way and sessions come by themselves; in that on releases everything is
 # known, and so each state and each SQLSTATE.
 package Releases;
 
@@ -318,7 +318,7 @@ sub roles_sql
 		my $role = role($release);
 
 		$sql .= <<"SQL";
-DO \$\$ BEGIN CREATE ROLE $role LOGIN IN ROLE torture_writer; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END \$\$;
+DO \$\$ BEGIN CREATE ROLE $role LOGIN IN ROLE stress_writer; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END \$\$;
 ALTER ROLE $role SET tandem.release = $release;
 SQL
 	}
@@ -329,7 +329,7 @@ sub role
 {
 	my ($release) = @_;
 
-	return "torture_writer_$release";
+	return "stress_writer_$release";
 }
 
 # How a session says what it is: { release, user, options, sql }; half of them say nothing.
@@ -338,7 +338,7 @@ sub draw_session
 	my ($random) = @_;
 	my $release = $random->between(FIRST, LAST);
 	my $how = $random->pick('options', 'set', 'role');
-	my %session = (user => 'torture_writer', sql => '', options => '');
+	my %session = (user => 'stress_writer', sql => '', options => '');
 
 	return { %session, release => 0 } if $random->chance(45);
 	$session{options} = "-ctandem.release=$release" if $how eq 'options';

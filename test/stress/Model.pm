@@ -142,7 +142,7 @@ sub raises
 	return !eval { $rule->{up_of}->(@{$v}{ @{ $rule->{old} } }); 1 };
 }
 
-# Rows in quarantine, by rule: what waits to be mended.
+# Rows in quarantine, by rule: what waits to be repaired.
 sub quarantined
 {
 	my ($self) = @_;
@@ -230,7 +230,7 @@ sub is_known
 	return $self->{release} && $rule->{release} && $self->{release} >= $rule->{release};
 }
 
-# The state that a written row comes to; dies of a conflict.
+# The state that a written row comes to; dies at a conflict.
 sub written
 {
 	my ($self, $v, $state, $named) = @_;

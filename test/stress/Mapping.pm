@@ -1,4 +1,4 @@
-# What the syncs of a war may compute, each told twice: in SQL for the server, and in Perl for the
+# What the syncs of a scenario may compute, each told twice: in SQL for the server, and in Perl for the
 # model.  A value is the text that the server prints, or undef.
 #
 # sides: the columns of each release; links: a rule from each side to the next.  A link has up and down in
@@ -197,15 +197,15 @@ sub grade
 	return {
 		name => 'grade',
 		functions => <<'SQL',
-CREATE FUNCTION torture.to_grade(level int) RETURNS text LANGUAGE plpgsql IMMUTABLE
+CREATE FUNCTION stress.to_grade(level int) RETURNS text LANGUAGE plpgsql IMMUTABLE
 	AS $$ BEGIN RETURN 'g' || level; END $$;
-CREATE FUNCTION torture.to_level(grade text) RETURNS int LANGUAGE sql IMMUTABLE
+CREATE FUNCTION stress.to_level(grade text) RETURNS int LANGUAGE sql IMMUTABLE
 	AS $$ SELECT substr(grade, 2)::int $$;
 SQL
 		sides => [ [ number('level', 'int', 0, 99) ], [ column('grade', 'text', sub { 'g' . $_[0]->below(100) }) ] ],
 		links => [ {
-			up => ['torture.to_grade(level)'],
-			down => ['torture.to_level(grade)'],
+			up => ['stress.to_grade(level)'],
+			down => ['stress.to_level(grade)'],
 			up_of => strictly(sub { "g$_[0]" }),
 			down_of => strictly(sub { substr $_[0], 1 }) } ] };
 }
@@ -230,7 +230,7 @@ sub chain
 				down_of => strictly(sub { substr($_[0], 1) =~ tr/~//dr }) } ] };
 }
 
-# A transform that raises, and is not to take the old release down: such rows wait in quarantine; mended: no more
+# A transform that fails, and is not to take the old release down: such rows wait in quarantine; repaired: no more
 # of them.
 sub code
 {
@@ -244,12 +244,12 @@ sub code
 			down_of => strictly(sub { $_[0] }) } ]);
 
 	$mapping{sides} = [
-		[ column('code', 'text', sub { $_[0]->chance(10) && !$mapping{mended} ? 'bad' : $_[0]->below(1000) }) ],
+		[ column('code', 'text', sub { $_[0]->chance(10) && !$mapping{repaired} ? 'bad' : $_[0]->below(1000) }) ],
 		[ number('num', 'int', 0, 999) ] ];
 	return \%mapping;
 }
 
-# All of them, anew.
+# All of them, made again.
 sub all
 {
 	return (cents(), visibility(), split_name(), merge_month(), one_way(), json(), amount(), day(), body(), grade(), chain(), code());

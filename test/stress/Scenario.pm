@@ -1,17 +1,17 @@
-# What every war has: what it counts, and what it complains of; and one event after the other, for the wars
+# What every scenario has: what it counts, and what it complains of; and one event after the other, for the scenarios
 # that are made of nothing else.
-package Fighter;
+package Scenario;
 
 use strict;
 use warnings;
 
 use Test::More import => [qw(diag)];
 
-# The war is {war}, when it has a name; the first eight complaints are printed.
+# {name} is its name, where it has one; the first eight complaints are printed.
 sub fail
 {
 	my ($self, $what) = @_;
-	my $seed = "seed $self->{seed}" . ($self->{war} ? ", $self->{war}" : '');
+	my $seed = "seed $self->{seed}" . ($self->{name} ? ", $self->{name}" : '');
 
 	return if $self->{wrong}++ >= 8;
 	push @{ $self->{report}{problems} }, "$seed: $what";
@@ -23,21 +23,21 @@ sub count
 {
 	my ($self, $event, $outcome) = @_;
 
-	$self->{report}{events}{ ($self->{war} ? "$self->{war}: " : '') . $event }{$outcome}++;
+	$self->{report}{events}{ ($self->{name} ? "$self->{name}: " : '') . $event }{$outcome}++;
 	return;
 }
 
 # Draws {events} of events(), and calls check after each, which may complain; the first complaint ends it.
-sub fight_events
+sub run_events
 {
 	my ($self, $check) = @_;
 	my @bag = map { my $event = $_; ($event) x $event->[1] } $self->events;
 
 	foreach (1 .. $self->{events})
 	{
-		my ($name, undef, $blow) = @{ $self->{random}->pick(@bag) };
+		my ($name, undef, $action) = @{ $self->{random}->pick(@bag) };
 
-		$self->count($name, $blow->($self));
+		$self->count($name, $action->($self));
 		$check->();
 		last if $self->{wrong};
 	}

@@ -62,12 +62,12 @@ sub expand
 
 	foreach my $name (grep { ($_ eq 'm4') == $late } sort keys %{ $self->{syncs} })
 	{
-		my $owner = $server->ask(q(SELECT relowner::regrole FROM pg_class WHERE oid = 'torture.items'::regclass));
+		my $owner = $server->ask(q(SELECT relowner::regrole FROM pg_class WHERE oid = 'stress.items'::regclass));
 		my $sql = $self->{as_owner} ? "SET ROLE $owner;\n" : '';
 		my @syncs = @{ $self->{syncs}{$name} };
 		my $columns = '';
 
-		$self->{releases}->leave_out($name) if $self->{as_owner} && $owner =~ /^torture/ && !$self->{releases}{granted};
+		$self->{releases}->leave_out($name) if $self->{as_owner} && $owner =~ /^stress/ && !$self->{releases}{granted};
 		# a number that nodes may work as is not begun again
 		$self->{releases}->leave_out($name) if $self->{releases}->may_be_taken($self->{releases}->of($name));
 		my $release = $self->{releases}->of($name);

@@ -1,5 +1,5 @@
 # Constraints that a migration adds.  What the rows do not allow must fail by name, with a query that finds them, and
-# go on once they are mended.
+# go on once they are repaired.
 package Constraints;
 
 use strict;
@@ -39,8 +39,8 @@ sub sql
 	my ($self) = @_;
 	my $values = $self->{complete} ? "('public'), ('private'), ('shared')" : "('public'), ('private')";
 
-	return "CREATE TABLE torture.kinds (kind text PRIMARY KEY);\nINSERT INTO torture.kinds VALUES $values;\n"
-	  . "GRANT REFERENCES, SELECT, UPDATE ON torture.kinds TO torture_owner, torture_other;\n";
+	return "CREATE TABLE stress.kinds (kind text PRIMARY KEY);\nINSERT INTO stress.kinds VALUES $values;\n"
+	  . "GRANT REFERENCES, SELECT, UPDATE ON stress.kinds TO stress_owner, stress_other;\n";
 }
 
 # What a migration adds to the table with these new columns.
@@ -74,7 +74,7 @@ sub add_sql
 	if ($wanted->{'foreign key'} && grep { $_->{name} eq 'visibility' } @columns)
 	{
 		$self->{of}{$name}{'foreign key'} = { object => "${name}_fkey" };
-		$sql .= "SELECT tandem.add_constraint('$name', '$table', '${name}_fkey', 'FOREIGN KEY (visibility) REFERENCES torture.kinds');\n";
+		$sql .= "SELECT tandem.add_constraint('$name', '$table', '${name}_fkey', 'FOREIGN KEY (visibility) REFERENCES stress.kinds');\n";
 	}
 	return $sql;
 }
@@ -94,10 +94,10 @@ sub is_due
 	return scalar grep { $state =~ $MET{$_} } map { keys %$_ } values %{ $self->{of} };
 }
 
-# Mends what a migrate that failed has named; false: it named nothing of ours.
-sub mend
+# Repairs what a migrate that failed has named; false: it named nothing of ours.
+sub repair
 {
-	my ($self, $battle, $name, $err) = @_;
+	my ($self, $scenario, $name, $err) = @_;
 	# its details may name other columns
 	my ($error) = $err =~ /ERROR:\s+23\d\d\d: (.*)/;
 
@@ -109,9 +109,9 @@ sub mend
 		my ($kind) = grep { $error =~ /(?:\b|"tandem_not_null_)\Q$of->{$_}{object}\E\b/ } sort keys %$of;
 
 		next if !$kind;
-		return 0 if !$by_fill && !names_rows($battle, $name, $err);
-		mend_rows($battle, $kind, $of->{$kind}{column});
-		$battle->count("constraint violated: $kind", $by_fill ? 'mended for the fill' : 'mended');
+		return 0 if !$by_fill && !names_rows($scenario, $name, $err);
+		repair_rows($scenario, $kind, $of->{$kind}{column});
+		$scenario->count("constraint violated: $kind", $by_fill ? 'repaired for the fill' : 'repaired');
 		return 1;
 	}
 	return 0;
@@ -120,33 +120,33 @@ sub mend
 # Whether the error of a migrate has a query that finds what it is about.
 sub names_rows
 {
-	my ($battle, $name, $err) = @_;
+	my ($scenario, $name, $err) = @_;
 	my ($query) = $err =~ /HINT:\s+See the rows: (.*);/;
 
-	$battle->fail("migrate of $name names no rows: $err") if !$query;
+	$scenario->fail("migrate of $name names no rows: $err") if !$query;
 	return 0 if !$query;
-	$battle->fail("migrate of $name: $err\nbut there are no such rows") if $battle->insist($query) eq '';
+	$scenario->fail("migrate of $name: $err\nbut there are no such rows") if $scenario->insist($query) eq '';
 	return 1;
 }
 
-sub mend_rows
+sub repair_rows
 {
-	my ($battle, $kind, $column) = @_;
+	my ($scenario, $kind, $column) = @_;
 	my $next = 1_000_000;
 
 	if ($kind eq 'foreign key')
 	{
-		$battle->insist("INSERT INTO torture.kinds SELECT DISTINCT visibility FROM torture.items WHERE visibility IS NOT NULL ON CONFLICT DO NOTHING");
+		$scenario->insist("INSERT INTO stress.kinds SELECT DISTINCT visibility FROM stress.items WHERE visibility IS NOT NULL ON CONFLICT DO NOTHING");
 		return;
 	}
 	my $rows = $kind eq 'unique'
-	  ? '(SELECT id, row_number() OVER (PARTITION BY cents ORDER BY id) > 1 AS bad FROM torture.items WHERE cents IS NOT NULL)'
-	  : "(SELECT id, $column->{name} IS NULL AS bad FROM torture.items)";
-	foreach my $id (split /\n/, $battle->insist("SELECT id FROM $rows r WHERE bad ORDER BY id"))
+	  ? '(SELECT id, row_number() OVER (PARTITION BY cents ORDER BY id) > 1 AS bad FROM stress.items WHERE cents IS NOT NULL)'
+	  : "(SELECT id, $column->{name} IS NULL AS bad FROM stress.items)";
+	foreach my $id (split /\n/, $scenario->insist("SELECT id FROM $rows r WHERE bad ORDER BY id"))
 	{
-		my $value = $kind eq 'unique' ? $next += 100 : $column->{value}->($battle->{random});
-		$battle->insist("UPDATE torture.items SET $column->{name} = " . Schema::literal($value) . " WHERE id = $id");
-		$battle->fail("row $id cannot be mended") if !$battle->{model}->update($id, { $column->{name} => $value });
+		my $value = $kind eq 'unique' ? $next += 100 : $column->{value}->($scenario->{random});
+		$scenario->insist("UPDATE stress.items SET $column->{name} = " . Schema::literal($value) . " WHERE id = $id");
+		$scenario->fail("row $id cannot be repaired") if !$scenario->{model}->update($id, { $column->{name} => $value });
 	}
 	return;
 }
@@ -154,8 +154,8 @@ sub mend_rows
 # All that were added are there, and proved; or gone with their migrations.
 sub check
 {
-	my ($self, $battle, $there) = @_;
-	my %gone = $battle->gone_columns;
+	my ($self, $scenario, $there) = @_;
+	my %gone = $scenario->gone_columns;
 
 	foreach my $name (sort keys %{ $self->{of} })
 	{
@@ -165,11 +165,11 @@ sub check
 			# the next migration of a chain has dropped the column
 			next if $kind eq 'not null' && $gone{$object};
 			my $query = $kind eq 'not null'
-			  ? "SELECT count(*) FROM pg_attribute WHERE attrelid = 'torture.items'::regclass AND attname = '$object' AND attnotnull"
-			  : "SELECT count(*) FROM pg_constraint WHERE conrelid = 'torture.items'::regclass AND conname = '$object' AND convalidated";
-			my $count = $battle->insist($query);
-			$battle->fail("$kind $object of $name is " . ($count ? 'still' : 'not') . ' there') if $count != $there;
-			$battle->count("constraint added: $kind", $there ? 'there' : 'gone');
+			  ? "SELECT count(*) FROM pg_attribute WHERE attrelid = 'stress.items'::regclass AND attname = '$object' AND attnotnull"
+			  : "SELECT count(*) FROM pg_constraint WHERE conrelid = 'stress.items'::regclass AND conname = '$object' AND convalidated";
+			my $count = $scenario->insist($query);
+			$scenario->fail("$kind $object of $name is " . ($count ? 'still' : 'not') . ' there') if $count != $there;
+			$scenario->count("constraint added: $kind", $there ? 'there' : 'gone');
 		}
 	}
 	return;

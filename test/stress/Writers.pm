@@ -75,7 +75,7 @@ sub transaction
 		$random->chance(15) ? $self->savepoint : $self->statement;
 	}
 	$self->say(sprintf 'SELECT pg_sleep(0.%03d);', $random->below(40)) if $random->chance(20);
-	$self->say("INSERT INTO torture.marker VALUES ($self->{number}, $seq, " . ($self->{ending} ? 'torture.ended());' : '0);'));
+	$self->say("INSERT INTO stress.marker VALUES ($self->{number}, $seq, " . ($self->{ending} ? 'stress.ended());' : '0);'));
 	$self->finish($seq);
 	$self->say('\endif');
 	return { seq => $seq, release => $self->{release}, from => $from, begin => $begin, to => $self->line - 1, steps => $self->{steps} };
@@ -124,7 +124,7 @@ sub finish
 {
 	my ($self, $seq) = @_;
 	my $random = $self->{random};
-	my $gid = "'torture_$self->{number}_$seq'";
+	my $gid = "'stress_$self->{number}_$seq'";
 	my $kind = $random->below(100);
 
 	if ($kind < 12)
@@ -185,7 +185,7 @@ sub try
 $sql
 \\if :ERROR
 ROLLBACK TO $name;
-INSERT INTO torture.failed VALUES ($self->{number}, $self->{seq}, $number, :'LAST_ERROR_SQLSTATE');
+INSERT INTO stress.failed VALUES ($self->{number}, $self->{seq}, $number, :'LAST_ERROR_SQLSTATE');
 \\endif
 RELEASE $name;
 SQL
@@ -501,7 +501,7 @@ sub in_partition
 		push @sql, "UPDATE $self->{table} SET " . join(', ', map { "$_ = " . Schema::literal($set{$_}) } sort keys %set) . " WHERE id = $id;";
 		$self->step($sql[-1], sub { !$_[0]{rows}{$id} || $_[0]->update($id, \%set) });
 	}
-	push @sql, "INSERT INTO torture.marker VALUES ($self->{number}, $seq, 0);";
+	push @sql, "INSERT INTO stress.marker VALUES ($self->{number}, $seq, 0);";
 	return { seq => $seq, release => 0, steps => $self->{steps}, sql => join(' ', 'BEGIN;', @sql, 'COMMIT;') };
 }
 
