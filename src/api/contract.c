@@ -184,7 +184,7 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 				 errmsg("old columns of migration \"%s\" are still in use",
 						migration->name),
 				 errdetail("%s", lines_as_list(reasons)),
-				 errhint("Move these to the new columns or drop them, then contract; or make the sync with keep_old => true.")));
+				 errhint("Move these to the new columns or drop them, then contract; or abort, and create the sync again with keep_old => true.")));
 	/* known before older releases are refused, not after */
 	versioned_views_check_retired(sync_relations_of_migration(migration->id),
 								  migration->release);
@@ -223,7 +223,7 @@ check_undeclared(const Migration *migration, const char *undeclared,
 						   "%d sessions that have written tables of migration \"%s\" have not declared a release",
 						   count, count, migration->name),
 			 errdetail("%s", lines_as_list(sessions)),
-			 errhint("Have the application set tandem.release, with pg_tandem in session_preload_libraries; or, when you know that the old release is gone: CALL tandem.contract(%s, undeclared => 'ignore');",
+			 errhint("Have the application set tandem.release, with pg_tandem in session_preload_libraries; or, if the old release is no longer running, run CALL tandem.contract(%s, undeclared => 'ignore');",
 					 quote_literal_cstr(migration->name))));
 }
 
