@@ -1,7 +1,7 @@
 # make            build against $(PG_CONFIG), by default the newest server found
 # make install    install into that server
 # make test       every test, in a private copy of the server; installs nothing into it
-#                 (some of them: make test REGRESS='sync abort' ISOLATION= TAP_TESTS=)
+#                 (some of them: make test REGRESS='guard rights' ISOLATION= PROVE_TESTS=)
 # make torture    a random war on migrations, every row proved against a model: SECONDS=1200, or ROUNDS=n;
 #                 SEED=n makes the random choices of that war again; WARS=releases, publication or rows: that war alone
 # make demo       the demonstration, in the same kind of copy

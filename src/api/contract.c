@@ -86,7 +86,7 @@ unbuilt(List *reasons, int migration_id)
 	return reasons;
 }
 
-/* Why the data is not proved right: force passes over it. */
+/* Why the data is not ready for contract: force passes over it. */
 static List *
 open_questions(const Migration *migration, List *rules)
 {
@@ -170,7 +170,7 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 	if (questions != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("migration \"%s\" is not proved right", migration->name),
+				 errmsg("migration \"%s\" is not ready for contract", migration->name),
 				 errdetail("%s", lines_as_list(questions)),
 				 quarantined
 				 ? errhint("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s), then contract.",

@@ -240,7 +240,7 @@ check_index(Oid relid, const Constraint *key, const char *definition)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("index of constraint \"%s\" is not as its definition says",
 						key->conname),
-				 errdetail("The server makes it: %s", index->tail),
+				 errdetail("The server creates it as: %s", index->tail),
 				 errhint("Write the storage parameters as the server does.")));
 }
 
