@@ -1,7 +1,7 @@
 # make            build against $(PG_CONFIG), by default the newest server found
 # make install    install into that server
 # make test       every test, in a private copy of the server; installs nothing into it
-#                 (some of them: make test REGRESS='guard rights' ISOLATION= TAP_TESTS=)
+#                 (some of them: make test REGRESS='guard rights' ISOLATION= PROVE_TESTS=)
 # make stress     random load on migrations, every row proved against a model: SECONDS=1200, or ROUNDS=n; SEED=n
 #                 repeats random choices, SEED=known those that once failed; SCENARIOS=releases, publication or rows
 # make coverage   the same tests, and how many of the lines of src/ they run

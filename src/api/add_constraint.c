@@ -31,7 +31,7 @@ check_name_given(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("name of a constraint must not be empty"),
-				 errhint("tandem.add_constraint(migration, relation, 'its name', 'CHECK (...)')")));
+				 errhint("Call it as in SELECT tandem.add_constraint('my_migration', 'my_table', 'my_constraint', 'CHECK (a > 0)');")));
 }
 
 /* The migration's own other steps are not in the catalog yet. */
@@ -68,7 +68,7 @@ check_other_steps(const Migration *migration, const Step *step,
 					 errmsg("the migration already adds a primary key to \"%s\"",
 							get_rel_name(step->relation)),
 					 errdetail("Its name is \"%s\".", other->object),
-					 errhint("A table has one primary key: add UNIQUE.")));
+					 errhint("Add a UNIQUE constraint instead.")));
 	}
 }
 
@@ -138,7 +138,7 @@ check_column(Oid relid, const char *column)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of table \"%s\" does not exist", column,
 						get_rel_name(relid)),
-				 errhint("Add it first: ALTER TABLE %s ADD COLUMN %s ..., or tandem.add_column.",
+				 errhint("Add it first, with ALTER TABLE %s ADD COLUMN %s ..., or tandem.add_column.",
 						 quoting_relation(relid), quote_identifier(column))));
 	if (attnum < 0)
 		ereport(ERROR,

@@ -87,7 +87,7 @@ unbuilt(List *reasons, int migration_id)
 	return reasons;
 }
 
-/* Why the data is not proved right: force passes over it. */
+/* Why the data is not ready for contract: force passes over it. */
 static List *
 open_questions(const Migration *migration, List *rules)
 {
@@ -171,7 +171,7 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 	if (questions != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("migration \"%s\" is not proved right", migration->name),
+				 errmsg("migration \"%s\" is not ready for contract", migration->name),
 				 errdetail("%s", lines_as_list(questions)),
 				 quarantined
 				 ? errhint("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s), then contract.",
@@ -185,7 +185,7 @@ check_gate(const Migration *migration, List *rules, List *doomed, bool force)
 				 errmsg("old columns of migration \"%s\" are still in use",
 						migration->name),
 				 errdetail("%s", lines_as_list(reasons)),
-				 errhint("Move these to the new columns or drop them, then contract; or make the sync with keep_old => true.")));
+				 errhint("Move these to the new columns or drop them, then contract; or abort, and create the sync again with keep_old => true.")));
 	/* known before older releases are refused, not after */
 	versioned_views_check_retired(sync_relations_of_migration(migration->id),
 								  migration->release);
@@ -222,7 +222,7 @@ check_undeclared(const Migration *migration, const char *undeclared,
 						   "%d sessions that have written tables of migration \"%s\" have not declared a release",
 						   count, count, migration->name),
 			 errdetail("%s", lines_as_list(sessions)),
-			 errhint("Have the application set tandem.release, with pg_tandem in session_preload_libraries; or, when you know that the old release is gone: CALL tandem.contract(%s, undeclared => 'ignore');",
+			 errhint("Have the application set tandem.release, with pg_tandem in session_preload_libraries; or, if the old release is no longer running, run CALL tandem.contract(%s, undeclared => 'ignore');",
 					 quote_literal_cstr(migration->name))));
 }
 

@@ -91,7 +91,7 @@ setting_name(const char *given)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" is not a setting of a migration", given),
-				 errhint("Run SELECT name, short_desc FROM pg_settings WHERE name LIKE 'tandem.%%' AND context = 'user';")));
+				 errhint("Run SELECT name, short_desc FROM pg_settings WHERE name LIKE 'tandem.%%' AND name <> 'tandem.release' AND context = 'user';")));
 	return name;
 }
 

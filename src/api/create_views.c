@@ -57,7 +57,7 @@ tables_of_caller(int release, Oid schema)
 				 ? errmsg("no migration works on a table of yours in schema \"%s\"",
 						  get_namespace_name(schema))
 				 : errmsg("no migration works on a table of yours"),
-				 errhint("Call it as the owner of the tables, after tandem.sync_column. Or name them: relations => '{...}'.")));
+				 errhint("Call it as the owner of the tables, after tandem.sync_column, or name the tables: relations => '{...}'.")));
 	return mine;
 }
 
@@ -166,7 +166,7 @@ check_not_retired(int release, Oid relid)
 				 errmsg("release %d is retired", release),
 				 errdetail("Migration \"%s\" of a later release has ended for table \"%s\".",
 						   migration, get_rel_name(relid)),
-				 errhint("Make the views of the release that runs: SELECT name, release, phase FROM tandem.migrations;")));
+				 errhint("Create the views of a release that is served; see SELECT release, state FROM tandem.releases;")));
 }
 
 /* In the order that whoever changes views of several tables keeps. */

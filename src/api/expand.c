@@ -56,7 +56,7 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("release must be a positive integer, not %d", release),
-				 errhint("Give the first release of the application that knows the new columns, or leave it out.")));
+				 errhint("Give the first release of the application that knows the new columns, or omit it.")));
 	own_tables_warn_published();
 	migration = migration_create(name, release,
 								 argument_optional_text(fcinfo, 2), &created);
@@ -114,7 +114,7 @@ tandem_add_column(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("name of a column must not be empty"),
-				 errhint("tandem.add_column(migration, relation, 'its name', 'its type')")));
+				 errhint("Call it as in SELECT tandem.add_column('my_migration', 'my_table', 'my_column', 'text');")));
 	if (get_attnum(relid, column) != InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_COLUMN),
@@ -186,7 +186,7 @@ check_expression_count(SyncRule *rule)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a sync needs at least one old and one new column"),
-				 errhint("tandem.sync_columns(migration, relation, old => '{a}', new => '{b}', up => ...)")));
+				 errhint("Call it as in SELECT tandem.sync_columns('my_migration', 'my_table', old => '{a}', new => '{b}', up => '{a + 1}');")));
 	if (list_member_ptr(rule->old_columns, NULL) ||
 		list_member_ptr(rule->new_columns, NULL) ||
 		list_member_ptr(rule->up, NULL))

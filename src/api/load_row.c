@@ -377,7 +377,7 @@ tandem_load_row(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function tandem.load_row() can only be called by the triggers of the extension's tables"),
-				 errhint("CREATE EXTENSION pg_tandem makes these triggers.")));
+				 errhint("These triggers are created by CREATE EXTENSION pg_tandem.")));
 	tuple = data->tg_trigtuple;
 	/* our own statements say themselves when they change it */
 	if (!query_is_running())

@@ -48,7 +48,7 @@ argument_workers(FunctionCallInfo fcinfo, int n)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("workers must be from 1 to %d, not %d", MOST_WORKERS,
 						workers),
-				 errhint("Run CALL tandem.migrate(migration, workers => 2);")));
+				 errhint("Call it as in CALL tandem.migrate('my_migration', workers => 2);")));
 	return workers;
 }
 
@@ -143,7 +143,7 @@ give_way(MigrateCall *call, const Migration *migration)
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" is already running by pid %d",
 						migration->name, pid),
-				 errhint("Watch it: SELECT * FROM tandem.progress;")));
+				 errhint("See SELECT * FROM tandem.progress;")));
 		return false;
 	}
 	if (call->waiting_since == 0)
@@ -197,7 +197,7 @@ say_without_tables(const Migration *migration)
 	ereport(NOTICE,
 			(errmsg("migration \"%s\" works on no table, nothing is filled or verified",
 					migration->name),
-			 errhint("If its script has not run yet: CALL tandem.abort(%s), then run it, and then CALL tandem.migrate(%s).",
+			 errhint("If its script has not run yet, run CALL tandem.abort(%s), then the script, and then CALL tandem.migrate(%s).",
 					 quote_literal_cstr(migration->name),
 					 quote_literal_cstr(migration->name))));
 }

@@ -64,7 +64,7 @@ is_ready(int release)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("release %d is retired, and will not become ready",
 						release),
-				 errhint("To see which releases are served: SELECT * FROM tandem.releases;")));
+				 errhint("Run SELECT * FROM tandem.releases; to see which are served.")));
 	return state == RELEASE_READY || state == RELEASE_CURRENT;
 }
 
@@ -165,7 +165,7 @@ tandem_switch_release(PG_FUNCTION_ARGS)
 				 errdetail("%s.", health.reason),
 				 health.state == RELEASE_READ_ONLY
 				 ? errhint("Run CALL tandem.wait_for_release(%d), then switch.", release)
-				 : errhint("SELECT * FROM tandem.releases shows which can be switched to.")));
+				 : errhint("Run SELECT * FROM tandem.releases; to see which can be switched to.")));
 	registry_set_current(release);
 	PG_RETURN_VOID();
 }

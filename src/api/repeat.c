@@ -34,8 +34,8 @@ refuse(const Migration *migration, const char *object, const char *what,
 					migration->name, object, what),
 			 errdetail("Recorded: %s. Given: %s.", or_none(recorded),
 					   or_none(given)),
-			 over ? errhint("The migration is done. For another change: SELECT tandem.create_migration('another name');")
-			 : errhint("Run the script as it was; or to change it, CALL tandem.abort(%s), then run the new one.",
+			 over ? errhint("The migration is done. For another change, run SELECT tandem.create_migration('another name');")
+			 : errhint("Run the script as it was, or run CALL tandem.abort(%s) and then the new script.",
 					   quote_literal_cstr(migration->name))));
 }
 

@@ -27,7 +27,7 @@ tandem_script_begin(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_SCHEMA),
 				 errmsg("schema \"%s\" already exists", EXTENSION_SCHEMA),
-				 errdetail("Extension %s makes a schema of that name, and uses none that somebody else has made.",
+				 errdetail("Extension %s creates a schema of that name, and does not use an existing one.",
 						   EXTENSION_NAME),
 				 errhint("See what is in it, then run ALTER SCHEMA %s RENAME TO another name, or DROP SCHEMA %s.",
 						 EXTENSION_SCHEMA, EXTENSION_SCHEMA)));

@@ -45,7 +45,7 @@ verify_table(ReturnSetInfo *result, const Migration *migration,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has lost its sync trigger",
 						RelationGetRelationName(rel)),
-				 errhint("CALL tandem.migrate(%s) makes it again.",
+				 errhint("Run CALL tandem.migrate(%s) to create it again.",
 						 quote_literal_cstr(migration->name))));
 	verify_result_init(&counts);
 	authority_enter_owner(&scope, rel, rule->search_path);

@@ -30,7 +30,7 @@
 #define HINT "Set tandem.hold_function to the name of a function without arguments that returns boolean or text, or to '' for none."
 
 /* it must not lead a superuser to call a stranger's function with its own rights */
-#define CONFIGURE_HINT "SELECT tandem.configure(%s, 'tandem.hold_function', NULL); or in place of NULL the name of a function that may have your own rights."
+#define CONFIGURE_HINT "Run SELECT tandem.configure(%s, 'tandem.hold_function', NULL); or, instead of NULL, name a function that may have your own rights."
 
 /* of a function that a default of the server or database names */
 #define FIXED_SEARCH_PATH "pg_catalog"

@@ -80,7 +80,7 @@ get_with_right(const char *name, MigrationRight right)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("migration \"%s\" does not exist", name),
-				 errhint("Run SELECT name FROM tandem.migrations; or create it: SELECT tandem.create_migration(%s);",
+				 errhint("Run SELECT name FROM tandem.migrations; or create it with SELECT tandem.create_migration(%s);",
 						 quote_literal_cstr(name))));
 	migration_check_rights(migration, right);
 	return migration;
@@ -137,7 +137,7 @@ migration_check(const Migration *migration, PhaseAction action)
 			 errmsg("migration \"%s\" is in phase %s, which does not allow: %s",
 					migration->name, phase_name(migration->phase),
 					action_name(action)),
-			 errhint("Next: %s",
+			 errhint("Run %s",
 					 psprintf(phase_next_command(migration->phase),
 							  quote_literal_cstr(migration->name)))));
 }
@@ -230,7 +230,7 @@ check_same_migration(const Migration *migration, int release,
 					   other_release ? release_text(migration->release) : migration->comment,
 					   other_release ? release_text(release) : comment,
 					   phase_name(migration->phase)),
-			 errhint("Choose another name, or look at: SELECT * FROM tandem.migrations;")));
+			 errhint("Choose another name, or run SELECT * FROM tandem.migrations;")));
 }
 
 /*
@@ -326,7 +326,7 @@ creation_in_way(const char *name, TransactionId xid)
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("migration \"%s\" is being created by another session",
 					name),
-			 errdetail("In the way: %s.", other),
+			 errdetail("Blocked by: %s.", other),
 			 errhint("Let that session end its transaction, or choose another name.")));
 }
 

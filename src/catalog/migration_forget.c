@@ -105,7 +105,7 @@ migration_forget(const Migration *migration)
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("migration \"%s\" is being removed by another session",
 						migration->name),
-				 errhint("Let that session commit, then look at: SELECT * FROM tandem.migrations;")));
+				 errhint("Let that session commit, then run SELECT * FROM tandem.migrations;")));
 	if (migration->phase == PHASE_ABORTED || migration->release == 0)
 	{
 		delete_whole(migration->id);

@@ -76,8 +76,8 @@ migration_lock_change(const Migration *migration)
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("migration \"%s\" is being changed by another session",
 					migration->name),
-			 errdetail("In the way: %s.", holders),
-			 errhint("Let that session commit, then look at: SELECT * FROM tandem.migrations;")));
+			 errdetail("Blocked by: %s.", holders),
+			 errhint("Let that session commit, then run SELECT * FROM tandem.migrations;")));
 }
 
 /* lock_wait has left the lock with the transaction, not with the statement. */
@@ -133,7 +133,7 @@ lock_loading(LOCKMODE mode, const char *doing)
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("another session %s", doing),
-			 errdetail("In the way: %s.", holders),
+			 errdetail("Blocked by: %s.", holders),
 			 errhint("Let that session end its transaction, then call this again.")));
 }
 
@@ -171,7 +171,7 @@ migration_already_running(const Migration *migration, int pid)
 			(errcode(ERRCODE_OBJECT_IN_USE),
 			 errmsg("migration \"%s\" is already running by pid %d",
 					migration->name, pid),
-			 errhint("Watch it: SELECT * FROM tandem.progress;")));
+			 errhint("See SELECT * FROM tandem.progress;")));
 }
 
 void
@@ -342,7 +342,7 @@ migration_check_stop(const Migration *migration)
 				(errcode(ERRCODE_ADMIN_SHUTDOWN),
 				 errmsg("the run of migration \"%s\" by pid %d has ended",
 						migration->name, joined_runner),
-				 errhint("Run CALL tandem.migrate(%s) again: it goes on where it was.",
+				 errhint("Run CALL tandem.migrate(%s) again; completed work is kept.",
 						 quote_literal_cstr(migration->name))));
 	if (!acquire(LOCK_STOP, migration->id, ShareLock, false))
 		migration_stopped(migration);

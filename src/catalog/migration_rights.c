@@ -121,14 +121,14 @@ deny_creator(const Migration *migration)
 				 errmsg("permission denied for migration \"%s\"",
 						migration->name),
 				 errdetail("It has no table, and the role that created it is gone."),
-				 errhint("The owner of the database or a superuser can abort it: CALL tandem.abort(%s);",
+				 errhint("The owner of the database or a superuser can run CALL tandem.abort(%s);",
 						 quote_literal_cstr(migration->name))));
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for migration \"%s\"", migration->name),
 			 errdetail("It has no table, and was created by role \"%s\".",
 					   migration->created_by),
-			 errhint("SET ROLE to that role, or to a member of it.")));
+			 errhint("Use SET ROLE to become that role, or a member of it.")));
 }
 
 void
@@ -176,14 +176,15 @@ hint_for_repeat(const Migration *migration)
 	 authority_owns_database());
 
 	if (!may_become && !may_end && OidIsValid(migration->creator))
-		return psprintf("Choose another name; only a role that may SET ROLE %s can go on with this one.",
+		return psprintf("Choose another name; only a role that may SET ROLE %s can continue this one.",
 						quote_identifier(migration->created_by));
 	if (!may_become && !may_end)
 		return "Choose another name.";
 	return psprintf("%s%sor choose another name.",
-					may_become ? psprintf("SET ROLE %s to go on with it, ",
+					may_become ? psprintf("Run SET ROLE %s; to continue it, ",
 										  quote_identifier(migration->created_by)) : "",
-					may_end ? psprintf("CALL tandem.abort(%s) to end it, ",
+					may_end ? psprintf("%s CALL tandem.abort(%s); to end it, ",
+									   may_become ? "run" : "Run",
 									   quote_literal_cstr(migration->name)) : "");
 }
 

@@ -38,7 +38,7 @@ tandem_ignore_replicated(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function tandem.ignore_replicated() can only be called as a BEFORE trigger"),
-				 errhint("CREATE EXTENSION pg_tandem makes its triggers.")));
+				 errhint("Its triggers are created by CREATE EXTENSION pg_tandem.")));
 	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -104,5 +104,5 @@ phase_next_command(Phase phase)
 		case PHASE_ABORTED:
 			break;
 	}
-	return "SELECT tandem.create_migration('another name');";
+	return "SELECT tandem.create_migration('another name'); to begin another change.";
 }

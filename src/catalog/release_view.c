@@ -66,7 +66,7 @@ release_view_lock_schema(int release)
 	if (!lock(release, LOCK_SCHEMA))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("the views of release %d are being made by another session",
+				 errmsg("the views of release %d are being created by another session",
 						release),
 				 errhint("Let that session commit, then call this again.")));
 	/* who had it may have made the schema */

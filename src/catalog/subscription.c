@@ -94,6 +94,6 @@ subscription_check_key(Relation rel)
 			 errmsg("table \"%s\" is replicated by subscription \"%s\" and has neither a primary key nor a replica identity index",
 					RelationGetRelationName(rel), subscription.name),
 			 errdetail("An UPDATE or DELETE of a publisher with REPLICA IDENTITY FULL finds its row here by all columns. Where only one of the two servers has filled the new columns it would find none, and be lost without an error."),
-			 errhint("Add a primary key, or set REPLICA IDENTITY USING INDEX. Where only INSERTs arrive, say so: ALTER TABLE %s REPLICA IDENTITY NOTHING;",
+			 errhint("Add a primary key, or set REPLICA IDENTITY USING INDEX. If only INSERTs arrive, run ALTER TABLE %s REPLICA IDENTITY NOTHING;",
 					 quoting_relation(RelationGetRelid(rel)))));
 }

@@ -262,7 +262,7 @@ authority_check_partition(Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table with OID %u was dropped meanwhile", relid),
-				 errhint("Call it again: it goes on without that table.")));
+				 errhint("Call it again: it continues without that table.")));
 	if (!compat_is_table_owner(relid, owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -255,7 +255,7 @@ lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode)
 }
 
 /* What stands before the sessions in the detail of an error of lock_relations. */
-#define BEFORE_BLOCKERS "In the way: "
+#define BEFORE_BLOCKERS "Blocked by: "
 
 /* the sessions of the last such error, as marks; in TopMemoryContext */
 static char *last_blockers = NULL;

@@ -101,34 +101,34 @@ define_throttles(void)
 							&setting_max_rows_per_second, 0, 0, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.max_wal_rate",
-							"WAL per second, of the whole server, at which a backfill holds.",
+							"WAL per second, of the whole server, above which a backfill pauses.",
 							"0 disables the check.",
 							&setting_max_wal_rate, 0, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.max_lag_size",
-							"WAL that a standby or slot may be behind before a backfill holds.",
+							"WAL that a standby or slot may be behind before a backfill pauses.",
 							"0 disables the check.",
 							&setting_max_lag_size, 256 * 1024, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.max_lag_time",
-							"Time that a standby may be behind before a backfill holds.",
+							"Time that a standby may be behind before a backfill pauses.",
 							"0 disables the check.",
 							&setting_max_lag_time, 30, 0, 86400,
 							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomRealVariable("tandem.nice_ratio",
-							 "Rest of a backfill after each batch while clients are at work.",
+							 "Pause of a backfill after each batch while clients are active.",
 							 "As a multiple of the batch's duration; 0 means none.",
 							 &setting_nice_ratio, 3, 0, 100,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("tandem.lag_sources",
-							   "Standbys and replication slots whose lag makes a backfill hold.",
+							   "Standbys and replication slots whose lag makes a backfill pause.",
 							   "A list of application names and names of slots; '*' means all, '' none.",
 							   &setting_lag_sources, "*",
 							   PGC_USERSET, GUC_LIST_INPUT,
 							   check_lag_sources, NULL, NULL);
 	DefineCustomStringVariable("tandem.hold_function",
-							   "Function without arguments that makes a backfill hold.",
-							   "It holds the backfill by returning true, or the reason as text.  '' means none.",
+							   "Function without arguments that makes a backfill pause.",
+							   "The backfill pauses while it returns true, or a reason as text; '' means none.",
 							   &setting_hold_function, "",
 							   PGC_USERSET, 0,
 							   check_hold_function, NULL, NULL);
@@ -173,12 +173,12 @@ settings_define(void)
 {
 	DefineCustomIntVariable("tandem.release",
 							"Release of the application that this session belongs to.",
-							"Settles what the values of a row cannot; 0 means not declared.",
+							"0 means that no release is declared.",
 							&setting_release, 0, 0, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("tandem.undeclared",
 							 "What happens to a session that has not declared a release.",
-							 "Superusers are always let in.",
+							 "Superusers are never refused.",
 							 &setting_undeclared, UNDECLARED_ALLOW,
 							 undeclared_options,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
@@ -189,12 +189,12 @@ settings_define(void)
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.batch_lock_timeout",
 							"Longest wait of a batch for what another session holds.",
-							"Such as a unique key being inserted. After it the batch gives way and is tried again; 0 means no limit.",
+							"For example a unique key that is being inserted. Then the batch is rolled back and tried again; 0 means no limit.",
 							&setting_batch_lock_timeout, 100, 0, 60000,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.lock_timeout",
-							"Longest wait for a lock that stops readers or writers.",
-							"After it the lock is given up, and tried again a little later.",
+							"Longest wait for a lock that blocks readers or writers.",
+							"Then the request is given up, and tried again a little later.",
 							&setting_lock_timeout, 200, 1, 60000,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.lock_retry_time",
@@ -214,13 +214,13 @@ settings_define(void)
 							 send_fill_options,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.vacuum_every",
-							"Part of a table's rows, in percent, that leave entries in its indexes before it is vacuumed.",
-							"And once when it is filled.  0 means never.",
+							"Percentage of a table's rows that may leave index entries before a backfill vacuums it.",
+							"It is also vacuumed once when it is filled; 0 means never.",
 							&setting_vacuum_every, 5, 0, 100,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.launcher_interval",
-							"Time between two looks for migrations to resume.",
-							"Of the launcher that runs where pg_tandem is in shared_preload_libraries.",
+							"Time between two checks for migrations to resume.",
+							"Applies to the launcher, which runs if pg_tandem is in shared_preload_libraries.",
 							&setting_launcher_interval, 60, 1, 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.max_workers_per_role",
@@ -230,7 +230,7 @@ settings_define(void)
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.forget_after",
 							"Time after which the steps of a migration that has ended are removed.",
-							"And aborted migrations as a whole.  0 means never.",
+							"Aborted migrations are removed as a whole; 0 means never.",
 							&setting_forget_after, 30 * 86400, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 	define_throttles();

@@ -55,7 +55,7 @@ check_owner(const Statement *statement)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has another owner now",
 						get_rel_name(statement->relid)),
-				 errhint("Call tandem.migrate again: it goes on as that role.")));
+				 errhint("Call tandem.migrate again: it continues as that role.")));
 }
 
 /* As its owner, restricted.  The table is locked, and stays so. */
@@ -90,7 +90,7 @@ read_index(const Statement *statement)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation \"%s\" is another table now",
 						stmt->relation->relname),
-				 errhint("Call tandem.migrate again: it looks at the table that there is.")));
+				 errhint("Call tandem.migrate again: it uses the table that has the name now.")));
 	enter_restricted(statement, &scope, AUTHORITY_PINNED_PATH);
 	authority_pin_text_forms();
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -56,7 +56,7 @@ has_constraint(Oid relid, const Step *step, ConstraintState *state)
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("table %s has another constraint \"%s\"",
 						quoting_relation(relid), step->object),
-				 errdetail("It is: %s", constraint_text(state->oid)),
+				 errdetail("Its definition is: %s", constraint_text(state->oid)),
 				 errhint("Drop or rename it, and call tandem.migrate again.")));
 	return true;
 }

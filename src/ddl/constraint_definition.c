@@ -222,8 +222,8 @@ constraint_check_name(Oid relid, const char *name)
 					(errcode(ERRCODE_DUPLICATE_OBJECT),
 					 errmsg("constraint \"%s\" of table \"%s\" already exists",
 							name, get_rel_name(lfirst_oid(lc))),
-					 errdetail("It is: %s", constraint_text(state.oid)),
-					 errhint("Choose another name. One that is NOT VALID: ALTER TABLE %s VALIDATE CONSTRAINT %s, in a session of its own.",
+					 errdetail("Its definition is: %s", constraint_text(state.oid)),
+					 errhint("Choose another name. If it is NOT VALID, run ALTER TABLE %s VALIDATE CONSTRAINT %s; outside this transaction.",
 							 quoting_relation(lfirst_oid(lc)),
 							 quote_identifier(name))));
 	}

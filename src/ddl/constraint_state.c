@@ -174,7 +174,7 @@ constraint_is_made(Oid relid, const Step *step)
 		return true;
 	if (step->kind == STEP_NOT_NULL)
 		ereport(NOTICE,
-				(errmsg("column %s of table %s stays NOT NULL: the migration has not made it so",
+				(errmsg("column %s of table %s stays NOT NULL: the migration has not set it",
 						quote_identifier(step->object), quoting_relation(relid))));
 	else
 		ereport(NOTICE,

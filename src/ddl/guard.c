@@ -340,7 +340,7 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function tandem.guard_ddl() can only be called as an event trigger"),
-				 errhint("CREATE EXTENSION pg_tandem makes its event triggers.")));
+				 errhint("Its event triggers are created by CREATE EXTENSION pg_tandem.")));
 	/* pg_upgrade: the tables of state have no rows yet */
 	if (IsBinaryUpgrade)
 	{

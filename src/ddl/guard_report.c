@@ -20,7 +20,7 @@ static const char *
 hint_for(Oid relid)
 {
 	if (compat_is_table_owner(relid, GetUserId()))
-		return "End the migration first: CALL tandem.contract or CALL tandem.abort.";
+		return "End the migration first, with tandem.contract or tandem.abort.";
 	return psprintf("The owner of table %s can end the migration by contract or abort; the owner of the database, or a superuser, can abort it.",
 					quoting_relation(relid));
 }

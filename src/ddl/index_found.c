@@ -179,14 +179,14 @@ index_refuse_other(const FoundIndex *found)
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("relation \"%s\" already exists and is not an index",
 						found->name),
-				 errhint("Rename it: ALTER TABLE %s RENAME TO ...; then call tandem.migrate again.",
+				 errhint("Rename it with ALTER TABLE %s RENAME TO ...; then call tandem.migrate again.",
 						 index_qualified_name(found))));
 	definition = server_text_index(found->index);
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_TABLE),
 			 errmsg("index \"%s\" already exists and is another one",
 					found->name),
-			 definition ? errdetail("It is: %s", definition) : 0,
-			 errhint("Rename it: ALTER INDEX %s RENAME TO ...; then call tandem.migrate again.",
+			 definition ? errdetail("Its definition is: %s", definition) : 0,
+			 errhint("Rename it with ALTER INDEX %s RENAME TO ...; then call tandem.migrate again.",
 					 index_qualified_name(found))));
 }

@@ -66,7 +66,7 @@ refuse_unknown(Oid relid, const SyncRule *installed)
 					   (char *) linitial(installed->new_columns),
 					   (char *) linitial(installed->old_columns),
 					   installed->migration),
-			 errhint("If nobody needs that any more: DROP TRIGGER %s ON %s; then call this again.",
+			 errhint("If this is no longer needed, run DROP TRIGGER %s ON %s; then call this again.",
 					 quote_identifier(SYNC_TRIGGER_NAME),
 					 quoting_relation(relid))));
 }

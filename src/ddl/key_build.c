@@ -57,7 +57,7 @@ has_key(const Step *step, Oid relid, const char *name, const Constraint *key)
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("table %s has another constraint \"%s\"",
 						quoting_relation(relid), name),
-				 errdetail("It is: %s", constraint_text(state.oid)),
+				 errdetail("Its definition is: %s", constraint_text(state.oid)),
 				 errhint("Drop or rename it, and call tandem.migrate again.")));
 	return true;
 }

@@ -193,7 +193,7 @@ check_index_name(Oid relid, const char *name)
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("relation \"%s\" already exists", name),
 				 errdetail("The index of a constraint bears the constraint's name."),
-				 errhint("Choose another name. To make a constraint of a unique index that is there: ALTER TABLE %s ADD CONSTRAINT name UNIQUE USING INDEX %s.",
+				 errhint("Choose another name. To create a constraint from an existing unique index, run ALTER TABLE %s ADD CONSTRAINT name UNIQUE USING INDEX %s.",
 						 quoting_relation(relid), quote_identifier(name))));
 }
 
@@ -240,7 +240,7 @@ check_index(Oid relid, const Constraint *key, const char *definition)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("index of constraint \"%s\" is not as its definition says",
 						key->conname),
-				 errdetail("The server makes it: %s", index->tail),
+				 errdetail("The server creates it as: %s", index->tail),
 				 errhint("Write the storage parameters as the server does.")));
 }
 

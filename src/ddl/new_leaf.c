@@ -157,7 +157,7 @@ tandem_note_new_leaf(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function tandem.note_new_leaf() can only be called as an event trigger"),
-				 errhint("CREATE EXTENSION pg_tandem makes its event triggers.")));
+				 errhint("Its event triggers are created by CREATE EXTENSION pg_tandem.")));
 	/* pg_upgrade brings the rows of its empty tables later, past any trigger */
 	if (!IsBinaryUpgrade)
 	{

@@ -146,7 +146,7 @@ check_column(Relation rel, const char *name, bool written)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of table \"%s\" does not exist", name,
 						RelationGetRelationName(rel)),
-				 errhint("Add it first: ALTER TABLE %s ADD COLUMN %s ..., or tandem.add_column.",
+				 errhint("Add it first, with ALTER TABLE %s ADD COLUMN %s ..., or tandem.add_column.",
 						 quoting_relation(RelationGetRelid(rel)),
 						 quote_identifier(name))));
 	att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
@@ -184,7 +184,7 @@ check_not_synced_twice(const SyncRule *rule)
 							 errmsg("column \"%s\" is already the new column of a sync",
 									(char *) lfirst(mine)),
 							 errdetail("Migration: \"%s\".", other->migration),
-							 errhint("Give each new column one sync: SELECT * FROM tandem.syncs;")));
+							 errhint("Give each new column one sync; see SELECT * FROM tandem.syncs;")));
 			}
 		}
 	}

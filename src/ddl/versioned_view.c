@@ -133,7 +133,7 @@ check_name_is_free(Oid schema, const char *name)
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("relation \"%s\" in schema \"%s\" was not created by pg_tandem",
 						name, get_namespace_name(schema)),
-				 errdetail("It was made by hand, or shows a table of that name in another schema."),
+				 errdetail("It was created by hand, or shows a table of that name in another schema."),
 				 errhint("Rename one of the two, then SELECT tandem.create_views again.")));
 }
 

@@ -310,7 +310,7 @@ check_not_abused(const SchemaGrant *grant)
 					 errdetail("An expression of a table of role \"%s\" has created %s.",
 							   GetUserNameFromId(grant->role, false),
 							   description_of(lfirst(lc))),
-					 errhint("Leave out the tables of that role: name the others, relations => '{...}'.")));
+					 errhint("Leave out the tables of that role by naming the others: relations => '{...}'.")));
 	}
 }
 

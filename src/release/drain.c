@@ -216,7 +216,7 @@ check_no_other_contract(const Migration *migration, const Registry *registry)
 			 errmsg("contract of migration \"%s\" has not ended",
 					other ? other->name : "?"),
 			 errdetail("It refuses releases before %d.", registry->lowest),
-			 other ? errhint("Wait for it, or end it: CALL tandem.contract(%s) or CALL tandem.abort(%s).",
+			 other ? errhint("Wait for it, or end it with CALL tandem.contract(%s) or CALL tandem.abort(%s).",
 							 quote_literal_cstr(other->name),
 							 quote_literal_cstr(other->name)) : 0));
 }
@@ -382,7 +382,7 @@ drain_within_transaction(Migration *migration, List *relids, bool force)
 						   "%d sessions of releases older than %d are connected",
 						   count, count, migration->release),
 			 errdetail("In a transaction block contract cannot refuse them first and wait for their transactions."),
-			 errhint("CALL tandem.contract(%s) on its own, with autocommit on; see SELECT * FROM tandem.sessions;",
+			 errhint("Run CALL tandem.contract(%s) on its own, with autocommit on; see SELECT * FROM tandem.sessions;",
 					 quote_literal_cstr(migration->name))));
 }
 
@@ -447,7 +447,7 @@ drain_end(Migration *migration, ErrorData *error)
 				(errcode(failure->sqlerrcode),
 				 errmsg("releases before %d stay refused: %s",
 						migration->release, failure->message),
-				 errhint("End that: CALL tandem.contract(%s) again, or CALL tandem.abort(%s).",
+				 errhint("Run CALL tandem.contract(%s) again, or CALL tandem.abort(%s).",
 						 quote_literal_cstr(migration->name),
 						 quote_literal_cstr(migration->name))));
 	if (error)

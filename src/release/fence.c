@@ -48,14 +48,14 @@ refuse(const Registry *registry, ReleaseState state)
 				 errmsg("release %d is no longer served", setting_release),
 				 errdetail("The database serves release %d and later.",
 						   registry->lowest),
-				 errhint("Start a node of release %d or later instead: SELECT * FROM tandem.releases;",
+				 errhint("Start a node of release %d or later instead.",
 						 registry->lowest)));
 	ereport(ERROR,
 			(errcode(ERRCODE_RELEASE_NOT_SERVED),
 			 errmsg("release %d is not served yet", setting_release),
 			 errdetail("The newest release that the database knows is %d.",
 					   registry->highest),
-			 errhint("Run the migrations of release %d first; one that needs none is made known by: SELECT tandem.register_release(%d);",
+			 errhint("Run the migrations of release %d first, or, if it needs none, SELECT tandem.register_release(%d);",
 					 setting_release, setting_release)));
 }
 
@@ -225,7 +225,7 @@ check_declared(const FencedStatement *statement)
 				(errcode(ERRCODE_RELEASE_READ_ONLY),
 				 errmsg("release %d may only read until its migration has filled all rows",
 						setting_release),
-				 errhint("Wait for it: CALL tandem.wait_for_release(%d); or look: SELECT * FROM tandem.progress;",
+				 errhint("Run CALL tandem.wait_for_release(%d); see SELECT * FROM tandem.progress;",
 						 setting_release)));
 }
 

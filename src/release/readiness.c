@@ -71,7 +71,7 @@ version_of(const JsonbValue *value, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("version of dependency \"%s\" must be an integer", name),
-				 errhint("tandem.health(42, requires => '{\"search-index\": 7}')")));
+				 errhint("Run SELECT * FROM tandem.health(42, requires => '{\"search-index\": 7}');")));
 	return version;
 }
 
@@ -102,7 +102,7 @@ check_dependencies(Jsonb *requires, Health *health)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("requires must be an object of names and versions"),
-				 errhint("tandem.health(42, requires => '{\"search-index\": 7}')")));
+				 errhint("Run SELECT * FROM tandem.health(42, requires => '{\"search-index\": 7}');")));
 	it = JsonbIteratorInit(&requires->root);
 	while (jsonb_next_member(&it, &name, &value))
 	{

@@ -172,7 +172,7 @@ raise_conflict(RowState *state, CompiledRule *rule)
 					   row_describe(state, &rule->old_side),
 					   row_describe(state, &rule->new_side),
 					   rule->source->migration),
-			 errhint("Write one side, or both in agreement; or make the sync with on_conflict => 'new' or 'old'.")));
+			 errhint("Write one side, or both in agreement; or create the sync with on_conflict => 'new' or 'old'.")));
 }
 
 static bool

@@ -66,7 +66,7 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 						RelationGetRelationName(state->rel)),
 				 errdetail("%s of sync %d failed: %s", direction,
 						   rule->source->id, error->message),
-				 errhint("Drop the trigger, and let tandem.sync_column make it.")));
+				 errhint("Drop the trigger, and let tandem.sync_column create it.")));
 }
 
 List *

@@ -287,9 +287,9 @@ check_made_on_root(Relation rel, const Trigger *trigger)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("sync trigger \"%s\" of partition \"%s\" was not made on its partitioned table",
+			 errmsg("sync trigger \"%s\" of partition \"%s\" was not created on its partitioned table",
 					trigger->tgname, RelationGetRelationName(rel)),
-			 errhint("DROP TRIGGER %s ON %s; or detach the partition.",
+			 errhint("Run DROP TRIGGER %s ON %s; or detach the partition.",
 					 quote_identifier(trigger->tgname),
 					 quoting_relation(OidIsValid(made_on) ? made_on : relid))));
 }

@@ -112,7 +112,7 @@ decode_rule(char **args, int nargs)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("arguments of the sync trigger do not describe a rule"),
-				 errhint("Let tandem.sync_column make the trigger.")));
+				 errhint("Let tandem.sync_column create the trigger.")));
 	return rule;
 }
 
@@ -154,7 +154,7 @@ rule_args_decode(const Trigger *trigger)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("arguments of trigger \"%s\" are not the rules of a sync",
 						trigger->tgname),
-				 errhint("Let tandem.sync_column make the trigger; or it was made by a later version of pg_tandem than the one installed.")));
+				 errhint("Let tandem.sync_column create the trigger; if it was created by a later version of pg_tandem than the installed one, install that version.")));
 	authority_pin_search_path(&scope);
 	authority_pin_text_forms();
 	PG_TRY();
@@ -163,7 +163,7 @@ rule_args_decode(const Trigger *trigger)
 	}
 	PG_CATCH();
 	{
-		rethrow_with_hint(caller, "Let tandem.sync_column make the trigger.");
+		rethrow_with_hint(caller, "Let tandem.sync_column create the trigger.");
 	}
 	PG_END_TRY();
 	authority_leave(&scope);

@@ -73,7 +73,7 @@ rule_order_sort(List *rules, Relation rel)
 					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 					 errmsg("syncs of table \"%s\" depend on each other in a circle",
 							RelationGetRelationName(rel)),
-					 errhint("Let the new column of each sync be read only by later ones: SELECT * FROM tandem.syncs;")));
+					 errhint("Let the new column of each sync be read only by later ones; see SELECT * FROM tandem.syncs;")));
 		sorted = lappend(sorted, next);
 		left = list_delete_ptr(left, next);
 	}

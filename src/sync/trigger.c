@@ -28,14 +28,14 @@ check_call(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function tandem.sync_row() can only be called as a trigger"),
-				 errhint("Let tandem.sync_column make the trigger.")));
+				 errhint("Let tandem.sync_column create the trigger.")));
 	event = ((TriggerData *) fcinfo->context)->tg_event;
 	if (!TRIGGER_FIRED_BEFORE(event) || !TRIGGER_FIRED_FOR_ROW(event) ||
 		!(TRIGGER_FIRED_BY_INSERT(event) || TRIGGER_FIRED_BY_UPDATE(event)))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function tandem.sync_row() must be fired BEFORE INSERT OR UPDATE, FOR EACH ROW"),
-				 errhint("Let tandem.sync_column make the trigger.")));
+				 errhint("Let tandem.sync_column create the trigger.")));
 }
 
 /* Not for each row: what a session says it is does not change in a statement. */

@@ -98,7 +98,7 @@ give_up_piece(const Piece *piece, const ErrorData *error)
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("could not lock table \"%s\" or a view of it within %d s",
 					name ? name : "(dropped)", setting_lock_retry_time),
-			 errdetail("In the way: %s.", blockers),
+			 errdetail("Blocked by: %s.", blockers),
 			 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), then run CALL tandem.migrate(%s) again; completed work is kept.",
 					 quote_literal_cstr(piece->migration->name))));
 }

@@ -200,7 +200,7 @@ check_role_of_run(const Migration *migration, const RunControl *control)
 					  migration->name)
 			 : errmsg("role \"%s\", which runs migration \"%s\" in the background, may no longer act on it",
 					  control->run_as_name, migration->name),
-			 errhint("As a role that has the rights of the owner of each of its tables: CALL tandem.migrate(%s, background => true);",
+			 errhint("As a role that has the rights of the owner of each of its tables, run CALL tandem.migrate(%s, background => true);",
 					 quote_literal_cstr(migration->name))));
 }
 

@@ -173,7 +173,7 @@ end_migrate(Migration *migration, int64 started, int64 quarantined)
 
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("verify of migration \"%s\" found rows that are not right",
+				 errmsg("verify of migration \"%s\" found unfilled or mismatched rows",
 						migration->name),
 				 errdetail("Everything that was filled is kept.%s",
 						   one_way

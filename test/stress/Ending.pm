@@ -155,13 +155,13 @@ sub switch_to
 	return if !$fence || !$releases->{current} || $releases->{current} >= $fence;
 	my ($status, $out, $err) = $scenario->{server}->try("CALL tandem.contract('$name', undeclared => 'ignore')");
 	$scenario->fail("contract of $name is not refused while the pointer is on $releases->{current}: $err")
-	  if $status == 0 || !Events::is_passing($err) && $err !~ /would retire, is the current one|is not proved right/;
+	  if $status == 0 || !Events::is_passing($err) && $err !~ /would retire, is the current one|is not ready for contract/;
 	foreach (1 .. 20)
 	{
 		my $outcome = Events::switch_release($scenario, $fence);
 		$scenario->count('pointer switched for contract', $outcome);
 		return if $outcome eq 'done';
-		# one whose migration is not proved right: with force contract takes the pointer along
+		# one whose migration is not ready for contract: with force contract takes the pointer along
 		return if $outcome eq 'refused';
 	}
 	die "the pointer cannot be switched\n";
@@ -196,7 +196,7 @@ sub end_migration
 		}
 		my $err = PostgreSQL::Test::Utils::slurp_file("$job->{file}.err");
 		next if Events::is_passing($err);
-		$scenario->fail("$how of $name: $err") if !$mismatched || $refused || $err !~ /is not proved right/;
+		$scenario->fail("$how of $name: $err") if !$mismatched || $refused || $err !~ /is not ready for contract/;
 		return if $scenario->{wrong};
 		$refused = 1;
 	}

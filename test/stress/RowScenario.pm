@@ -563,7 +563,7 @@ sub finish_migrate
 		$self->{server}->try("SELECT tandem.cancel('$name')");
 		$self->insist("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', NULL)");
 		my $migrate = "SET client_min_messages = error; SET statement_timeout = '60s'; CALL tandem.migrate('$name', if_running => 'wait')";
-		my $wrong = qr/found rows that are not right/;
+		my $wrong = qr/found unfilled or mismatched rows/;
 		# again: a verify that was killed goes on with what it had found, which may have been repaired since
 		my $unproved = $self->migrate_repairing($name, $migrate, $wrong) && $self->migrate_repairing($name, $migrate, $wrong);
 		push @unproved, $name if $unproved;

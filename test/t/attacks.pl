@@ -345,7 +345,7 @@ SQL
 	like(as('mallory', "CREATE TRIGGER zz BEFORE INSERT OR UPDATE ON evil.attached FOR EACH ROW EXECUTE FUNCTION $sync; SELECT 'made'"),
 		qr/^made$/m, 'A9: a table of her own is hers');
 	ask('ALTER TABLE root ATTACH PARTITION evil.attached FOR VALUES FROM (10) TO (20)');
-	like(as('postgres', 'INSERT INTO root VALUES (11, 1)'), qr/ERROR:  sync trigger "zz" of partition "attached" was not made on its partitioned table/,
+	like(as('postgres', 'INSERT INTO root VALUES (11, 1)'), qr/ERROR:  sync trigger "zz" of partition "attached" was not created on its partitioned table/,
 		'A9: once it is a partition its trigger is not read as another owner');
 	ask('DROP TRIGGER zz ON evil.attached');
 

@@ -198,7 +198,7 @@ SET SESSION AUTHORIZATION deployer;
 SET tandem.lock_retry_time = 0;
 CALL tandem.contract('second');
 SQL
-like($err, qr/ERROR:  could not lock table "second" .*\nDETAIL:  In the way: pid \d+ \(user \w+\)\.\n/, 'an error names the session in the way');
+like($err, qr/ERROR:  could not lock table "second" .*\nDETAIL:  Blocked by: pid \d+ \(user \w+\)\.\n/, 'an error names the session in the way');
 unlike($err, qr/secret_app/, 'and does not tell more');
 like(($node->psql('postgres', q(SET tandem.lock_retry_time = 0; CALL tandem.contract('second'))))[2], qr/application secret_app, idle in transaction/, 'a superuser is told');
 $writer->query_safe('ROLLBACK');

@@ -180,12 +180,12 @@ SQL
 	foreach my $name ('ready', 'quarantined')
 	{
 		my ($status, $out, $err) = $node->psql($db, "$as CALL tandem.contract('$name', undeclared => 'ignore')");
-		like($err, qr/is not proved right/, "$db: contract of $name wants it proved again");
+		like($err, qr/is not ready for contract/, "$db: contract of $name wants it proved again");
 	}
 	$node->safe_psql($db, "$as CALL tandem.migrate('quarantined')");
 	is($node->safe_psql($db, q(SELECT key FROM tandem.quarantine)), '{"id": "1001"}', "$db: the row in quarantine is found again");
 	my ($status, $out, $err) = $node->psql($db, "$as CALL tandem.contract('quarantined')");
-	like($err, qr/is not proved right/, "$db: and contract waits for it");
+	like($err, qr/is not ready for contract/, "$db: and contract waits for it");
 	$node->safe_psql($db, q(UPDATE app.quarantined SET price = '1001' WHERE id = 1001));
 	foreach my $name ('ready', 'quarantined', 'parted', 'expanded', 'shown', 'paused', 'running')
 	{

@@ -267,7 +267,7 @@ is($node->safe_psql('postgres', q(SELECT 'plain_race'::regclass::oid)), $left, '
 expand('taken', 'CREATE INDEX plain_taken ON plain (b, a)');
 $node->safe_psql('postgres', 'CREATE INDEX plain_taken ON plain (a)');
 isnt($node->psql('postgres', "CALL tandem.migrate('taken')", stderr => \$stderr), 0, 'another index has the name');
-like($stderr, qr/index "plain_taken" already exists and is another one.*It is: CREATE INDEX plain_taken ON public\.plain USING btree \(a\).*HINT:.*ALTER INDEX public\.plain_taken RENAME/s,
+like($stderr, qr/index "plain_taken" already exists and is another one.*Its definition is: CREATE INDEX plain_taken ON public\.plain USING btree \(a\).*HINT:.*ALTER INDEX public\.plain_taken RENAME/s,
 	'which is told');
 $node->safe_psql('postgres', "CALL tandem.abort('taken')");
 like(indexes('plain'), qr/^plain_taken\|t/m, 'abort does not drop it');

@@ -172,10 +172,10 @@ is_refused_here('ALTER TABLE app.items RENAME price TO p', qr/would break migrat
 is_refused_here('DROP FUNCTION app.once(int)', qr/trigger "?~tandem_sync"? on table app.alone depends on function app.once/, 'DROP FUNCTION of what up alone calls');
 is_refused_here('ALTER TABLE app.alone DROP COLUMN price', qr/trigger "?~tandem_sync"? on table app.alone depends on column price/, 'DROP COLUMN');
 is_refused_here('DROP FUNCTION app.to_cents(int)', qr/other objects depend on it/, 'DROP FUNCTION of what up calls');
-is_refused_here(q(CALL tandem.contract('m')), qr/migration "m" is not proved right/, 'contract before the fill has ended');
+is_refused_here(q(CALL tandem.contract('m')), qr/migration "m" is not ready for contract/, 'contract before the fill has ended');
 
 # A proof of the old server.
-is_refused_here(q(CALL tandem.contract('proved')), qr/migration "proved" is not proved right/, 'contract on the proof of the old server');
+is_refused_here(q(CALL tandem.contract('proved')), qr/migration "proved" is not ready for contract/, 'contract on the proof of the old server');
 $new->safe_psql('app', q(SET ROLE app_owner; CALL tandem.migrate('proved'); CALL tandem.contract('proved')));
 is($new->safe_psql('app', 'SELECT count(*), sum(cents) FROM app.proved'), '2000|200100000', 'proved anew, it ends well');
 
