@@ -324,5 +324,14 @@ DROP TABLE dropped;
 SELECT relation, old_columns, new_columns, health FROM tandem.syncs WHERE migration = 'names' AND health = 'removed' ORDER BY relation;
 SELECT DISTINCT relation FROM tandem.progress WHERE migration = 'names';
 
+-- One whose tables were dropped before it was filled has nothing to fill either.
+CREATE TABLE lost (id integer PRIMARY KEY, a integer);
+SELECT tandem.create_migration('lost');
+SELECT tandem.add_column('lost', 'lost', 'b', 'integer');
+SELECT tandem.sync_column('lost', 'lost', 'a', 'b', 'a', 'b');
+DROP TABLE lost;
+SET client_min_messages = notice;
+CALL tandem.migrate('lost');
+CALL tandem.abort('lost');
 \c postgres
 DROP DATABASE migration_flow;

@@ -14,6 +14,7 @@
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
 #include "catalog/run_control.h"
+#include "catalog/sync.h"
 #include "core/lock.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
@@ -192,14 +193,34 @@ check_not_cancelled(const MigrateCall *call, const Migration *migration)
 static void
 say_without_tables(const Migration *migration)
 {
-	if (migration_has_table(migration))
+	if (sync_relations_of_migration(migration->id) != NIL)
 		return;
-	ereport(NOTICE,
-			(errmsg("migration \"%s\" works on no table, nothing is filled or verified",
-					migration->name),
-			 errhint("If its script has not run yet, run CALL tandem.abort(%s), then the script, and then CALL tandem.migrate(%s).",
-					 quote_literal_cstr(migration->name),
-					 quote_literal_cstr(migration->name))));
+	if (migration_has_table(migration))
+		ereport(NOTICE,
+				(errmsg("the tables of migration \"%s\" were dropped, nothing is filled or verified",
+						migration->name),
+				 errhint("To end the migration, run CALL tandem.abort(%s).",
+						 quote_literal_cstr(migration->name))));
+	else
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" works on no table, nothing is filled or verified",
+						migration->name),
+				 errhint("If its script has not run yet, run CALL tandem.abort(%s), then the script, and then CALL tandem.migrate(%s).",
+						 quote_literal_cstr(migration->name),
+						 quote_literal_cstr(migration->name))));
+}
+
+static void
+say_paused(const Migration *migration)
+{
+	RunControl *control = run_control_get(migration->id);
+
+	if (control->paused_by)
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" is paused by role \"%s\", and waits to be resumed",
+						migration->name, control->paused_by),
+				 errhint("Run SELECT tandem.resume(%s) in another session.",
+						 quote_literal_cstr(migration->name))));
 }
 
 /* One look; true: another one is to follow. */
@@ -230,6 +251,7 @@ try_migrate(MigrateCall *call)
 		return true;
 	}
 	say_without_tables(migration);
+	say_paused(migration);
 	if (call->background)
 		start_in_background(migration, call->workers);
 	else

@@ -141,7 +141,19 @@ check_column(Relation rel, const char *name, bool written)
 	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), name);
 	Form_pg_attribute att;
 
-	if (attnum <= 0)
+	if (attnum < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				 errmsg("column \"%s\" of table \"%s\" is a system column",
+						name, RelationGetRelationName(rel)),
+				 errhint("Name a column that the table was created with, or that was added to it.")));
+	if (name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("a column of table \"%s\" is named by an empty string",
+						RelationGetRelationName(rel)),
+				 errhint("Name a column of the table.")));
+	if (attnum == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of table \"%s\" does not exist", name,

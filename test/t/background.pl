@@ -177,7 +177,9 @@ sub test_pause
 	$node->restart;
 	is(run_state($name), "migrate|f|t|$user|", 'it is paused after a restart');
 	is(progress($name, 'done, workers'), "$done|", 'and nobody runs it');
-	start_run($name);
+	my ($status, $out, $err) = $node->psql('postgres', "CALL tandem.migrate('$name', background => true)");
+	like($err, qr/NOTICE:  migration "$name" is paused by role "\w+", and waits to be resumed\nHINT:  Run SELECT tandem.resume\('$name'\)/,
+		'who calls migrate is told that it is paused');
 	wait_for_look($name);
 	is(progress($name, 'done, state'), "$done|paused", 'migrate called while it is paused: it stays so');
 	ask("SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '1000'); SELECT tandem.resume('$name')");
