@@ -69,8 +69,6 @@ type_of_typed_table(Oid relid)
 static void
 check_inheritance(Oid relid, char relkind)
 {
-	ListCell   *lc;
-
 	if (get_rel_relispartition(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -84,12 +82,6 @@ check_inheritance(Oid relid, char relkind)
 				 errmsg("\"%s\" is part of a table inheritance",
 						get_rel_name(relid)),
 				 errhint("Only partitioning is followed. End the inheritance: ALTER TABLE ... NO INHERIT.")));
-	foreach(lc, table_tree(relid))
-	{
-		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
-			refuse_table(lfirst_oid(lc), "a foreign table",
-						 "Detach foreign partitions: their rows are not in this database.");
-	}
 }
 
 void
