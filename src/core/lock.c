@@ -24,6 +24,7 @@
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/quoting.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
 #include "core/subtransaction.h"
@@ -262,7 +263,7 @@ static char *last_blockers = NULL;
 static void
 fail_to_lock(Oid relid, LOCKMODE mode)
 {
-	char	   *name = get_rel_name(relid);
+	char	   *name = quoting_find_name(relid);
 	char	   *blockers;
 	LOCKTAG		tag;
 

@@ -184,7 +184,7 @@ warn_of_later_trigger(Oid relid)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("trigger \"%s\" fires after the sync of table \"%s\"",
-						later, get_rel_name(relid)),
+						later, quoting_shown_name(relid)),
 				 errdetail("What it writes into a synced column is not followed."),
 				 errhint("Give it a name that sorts before %s.",
 						 SYNC_TRIGGER_NAME)));

@@ -19,6 +19,7 @@
 #include "catalog/sync.h"
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/quoting.h"
 #include "core/settings.h"
 #include "core/subtransaction.h"
 #include "core/transaction.h"
@@ -87,7 +88,7 @@ work_on_piece(void *arg)
 static void
 fail_piece(const Piece *piece, ErrorData *error, int seconds)
 {
-	char	   *name = get_rel_name(piece->relation);
+	char	   *name = quoting_find_name(piece->relation);
 	char	   *blockers;
 
 	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
@@ -204,7 +205,7 @@ mark_filled(const Piece *piece)
 	List	   *rules;
 	ListCell   *lc;
 
-	if (get_rel_name(piece->relation) == NULL ||
+	if (quoting_find_name(piece->relation) == NULL ||
 		rules_to_mark(piece, table_leaves(piece->relation)) == NIL)
 		return;
 	lock_relations(table_tree(piece->relation), ShareRowExclusiveLock);
@@ -228,7 +229,7 @@ end_read_through(const Piece *piece)
 {
 	ListCell   *lc;
 
-	if (get_rel_name(piece->relation) == NULL)
+	if (quoting_find_name(piece->relation) == NULL)
 		return;
 	versioned_views_refresh(list_make1_oid(piece->relation));
 	foreach(lc, sync_list_of_migration(piece->migration->id))

@@ -273,7 +273,7 @@ build_run(Migration *migration, StepKind kind)
 		Build		build = {.migration = migration,.step = lfirst(lc)};
 		bool		more = true;
 
-		if (get_rel_name(build.step->relation) == NULL)
+		if (quoting_find_name(build.step->relation) == NULL)
 			continue;
 		progress_notice_start(&build.notice, build.step);
 		while (more)

@@ -15,6 +15,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "core/quoting.h"
 #include "backfill/progress_notice.h"
 #include "backfill/run.h"
 #include "backfill/throttle.h"
@@ -99,7 +100,7 @@ run_batches(Fill *fill, Step *step, StepRun *run, Throttle *throttle,
 	}
 	MemoryContextDelete(turn);
 	/* a partition may have been dropped meanwhile */
-	if (fill->worker != 0 || get_rel_name(step->relation) == NULL)
+	if (fill->worker != 0 || quoting_find_name(step->relation) == NULL)
 		return;
 	step_refresh(step);
 	progress_notice_end(&notice, step);
