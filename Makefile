@@ -97,6 +97,7 @@ OBJS = \
 	src/ddl/adopt.o \
 	src/ddl/guard_report.o \
 	src/ddl/guard_trigger.o \
+	src/ddl/guard_own.o \
 	src/ddl/broken_rules.o \
 	src/ddl/broken_steps.o \
 	src/ddl/guard.o \

@@ -47,5 +47,20 @@ CREATE PUBLICATION by_name FOR TABLE mine, tandem.step;
 SELECT tandem.create_migration('three');
 DROP PUBLICATION "all", by_schema, by_name;
 SELECT tandem.create_migration('quiet again');
+
+-- nobody else makes columns of our types: they would be in the way of an update, and of DROP EXTENSION
+CREATE ROLE tandem_types;
+GRANT CREATE ON SCHEMA public TO tandem_types;
+SET ROLE tandem_types;
+CREATE TABLE theirs (r tandem.role_reference);
+CREATE TABLE theirs (r tandem.migration[]);
+CREATE TYPE theirs AS (r tandem.progress);
+SELECT count(*) > 0 AS readable FROM tandem.migrations WHERE created_by IS NOT NULL;
+RESET ROLE;
+SELECT t.typname FROM pg_type t
+WHERE t.typnamespace = 'tandem'::regnamespace AND t.typelem = 0 AND EXISTS (
+	SELECT FROM aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a WHERE a.grantee <> t.typowner);
+DROP OWNED BY tandem_types;
+DROP ROLE tandem_types;
 \c postgres
 DROP DATABASE own_tables;

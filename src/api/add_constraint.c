@@ -66,7 +66,7 @@ check_other_steps(const Migration *migration, const Step *step,
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 					 errmsg("the migration already adds a primary key to \"%s\"",
-							get_rel_name(step->relation)),
+							quoting_shown_name(step->relation)),
 					 errdetail("Its name is \"%s\".", other->object),
 					 errhint("Add a UNIQUE constraint instead.")));
 	}
@@ -117,7 +117,7 @@ tandem_add_constraint(PG_FUNCTION_ARGS)
 	{
 		ereport(NOTICE,
 				(errmsg("constraint \"%s\" of table \"%s\" is already part of the migration",
-						step.object, get_rel_name(step.relation))));
+						step.object, quoting_shown_name(step.relation))));
 		PG_RETURN_VOID();
 	}
 	if (constraint->contype == CONSTR_PRIMARY)
@@ -137,7 +137,7 @@ check_column(Oid relid, const char *column)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of table \"%s\" does not exist", column,
-						get_rel_name(relid)),
+						quoting_shown_name(relid)),
 				 errhint("Add it first, with ALTER TABLE %s ADD COLUMN %s ..., or tandem.add_column.",
 						 quoting_relation(relid), quote_identifier(column))));
 	if (attnum < 0)
@@ -171,13 +171,14 @@ tandem_add_not_null(PG_FUNCTION_ARGS)
 	if (repeat_step(migration, &step))
 		PG_RETURN_VOID();
 	target_check_table(step.relation);
+	target_lock(step.relation, list_make1_oid(step.relation), AccessShareLock);
 	check_column(step.relation, step.object);
 	/* also in a later phase: there was nothing to do for its first script */
 	if (is_not_null_already(&step))
 	{
 		ereport(NOTICE,
 				(errmsg("column \"%s\" of table \"%s\" is already NOT NULL",
-						step.object, get_rel_name(step.relation))));
+						step.object, quoting_shown_name(step.relation))));
 		PG_RETURN_VOID();
 	}
 	migration_check(migration, ACTION_EXPAND);

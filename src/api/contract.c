@@ -75,7 +75,7 @@ unbuilt(List *reasons, int migration_id)
 		{
 			Step	   *step = lfirst(lc);
 
-			if (step->done || get_rel_name(step->relation) == NULL)
+			if (step->done || quoting_find_name(step->relation) == NULL)
 				continue;
 			reasons = lappend(reasons,
 							  psprintf("%s %s of table %s is not done",
@@ -104,7 +104,7 @@ open_questions(const Migration *migration, List *rules)
 		SyncRule   *rule = lfirst(lc);
 		char	   *problem;
 
-		if (get_rel_name(rule->relation) == NULL)
+		if (quoting_find_name(rule->relation) == NULL)
 			continue;			/* nothing left to lose */
 		problem = sync_problem(rule);
 		if (problem)

@@ -14,6 +14,7 @@
 
 #include "api/arguments.h"
 #include "catalog/release_view.h"
+#include "core/lock.h"
 #include "core/authority.h"
 #include "core/compat.h"
 #include "core/quoting.h"
@@ -55,7 +56,7 @@ tables_of_caller(int release, Oid schema)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 OidIsValid(schema)
 				 ? errmsg("no migration works on a table of yours in schema \"%s\"",
-						  get_namespace_name(schema))
+						  quoting_shown_schema(schema))
 				 : errmsg("no migration works on a table of yours"),
 				 errhint("Call it as the owner of the tables, after tandem.sync_column, or name the tables: relations => '{...}'.")));
 	return mine;
@@ -77,7 +78,7 @@ static void
 check_table(Oid relid)
 {
 	char		kind = get_rel_relkind(relid);
-	char	   *name = get_rel_name(relid);
+	char	   *name = quoting_raw_name(relid);
 
 	authority_check_owner(relid);
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
@@ -165,7 +166,7 @@ check_not_retired(int release, Oid relid)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("release %d is retired", release),
 				 errdetail("Migration \"%s\" of a later release has ended for table \"%s\".",
-						   migration, get_rel_name(relid)),
+						   migration, quoting_shown_name(relid)),
 				 errhint("Create the views of a release that is served; see SELECT release, state FROM tandem.releases;")));
 }
 
@@ -183,6 +184,10 @@ lock_views(int release, List *tables)
 		release_view_lock(lfirst_oid(lc));
 		check_not_retired(release, lfirst_oid(lc));
 	}
+	/* who was in the way may have dropped a table, or given it away */
+	lock_relations(sorted, AccessShareLock);
+	foreach(lc, sorted)
+		check_table(lfirst_oid(lc));
 }
 
 /* Before any is let into: see view_schema_grant. */

@@ -26,7 +26,6 @@
 #include "catalog/sync.h"
 #include "core/compat.h"
 #include "core/hint.h"
-#include "core/lock.h"
 #include "core/quoting.h"
 #include "core/sql_function.h"
 #include "ddl/install.h"
@@ -119,9 +118,9 @@ tandem_add_column(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_COLUMN),
 				 errmsg("column \"%s\" of table \"%s\" already exists", column,
-						get_rel_name(relid)),
+						quoting_shown_name(relid)),
 				 errhint("Choose another name, or sync the column that is there with tandem.sync_column.")));
-	lock_relations(table_tree(relid), AccessExclusiveLock);
+	target_lock(relid, table_tree(relid), AccessExclusiveLock);
 	ddl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s",
 					 quoting_relation(relid), quote_identifier(column), type));
 	owned_column_add(migration->id, relid, column);
@@ -228,7 +227,7 @@ add_stored_sync(Migration *migration, SyncRule *rule)
 	Relation	rel;
 
 	/* keeps writers out until commit, so that all later ones fire the trigger */
-	lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
+	target_lock(rule->relation, table_tree(rule->relation), ShareRowExclusiveLock);
 	sync_check_found(rule->relation);
 	rel = table_open(rule->relation, NoLock);
 	replicated_table_check(rule->relation);
@@ -266,7 +265,8 @@ add_unstored_sync(Migration *migration, SyncRule *rule)
 				 errmsg("a sync that is not stored has no down"),
 				 errdetail("Through the view of a release a plain column is written as it is; what is computed is only read."),
 				 errhint("Leave out down, or stored => false.")));
-	rel = table_open(rule->relation, AccessShareLock);
+	target_lock(rule->relation, list_make1_oid(rule->relation), AccessShareLock);
+	rel = table_open(rule->relation, NoLock);
 	target_check_unstored(rule, rel);
 	rule->up_given = rule->up;
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");

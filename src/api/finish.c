@@ -26,7 +26,7 @@ doomed_add(List *doomed, Oid relid, const char *name)
 	ListCell   *lc;
 	DoomedColumn *column;
 
-	if (get_rel_name(relid) == NULL || get_attnum(relid, name) <= 0)
+	if (quoting_find_name(relid) == NULL || get_attnum(relid, name) <= 0)
 		return doomed;
 	foreach(lc, doomed)
 	{

@@ -34,6 +34,7 @@
 #include "core/compat.h"
 #include "core/extension.h"
 #include "core/query.h"
+#include "core/quoting.h"
 #include "core/role_reference.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
@@ -180,7 +181,7 @@ check_run(LoadedRow *row)
 static bool
 check_relation(Oid relid, bool view)
 {
-	char	   *name = get_rel_name(relid);
+	char	   *name = quoting_find_name(relid);
 	char		kind = get_rel_relkind(relid);
 
 	if (name == NULL)

@@ -34,7 +34,12 @@ tandem_script_begin(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Statements that take back what default privileges have granted to others. */
+/*
+ * Statements that take back what default privileges have granted to others, and
+ * the use of our types from everybody: a column of that type in a table of
+ * theirs would be in the way of an update that changes it, and of DROP
+ * EXTENSION.  Whoever reads a table or view needs no right on its types.
+ */
 static const char revokes[] =
 "WITH granted (object, grantee, owner) AS ("
 "SELECT format('SCHEMA %I', n.nspname), a.grantee, n.nspowner FROM pg_namespace n, aclexplode(n.nspacl) a "
@@ -43,6 +48,9 @@ static const char revokes[] =
 "a.grantee, c.relowner FROM pg_class c, aclexplode(c.relacl) a "
 "WHERE c.relnamespace = '" EXTENSION_SCHEMA "'::regnamespace AND c.relkind IN ('r', 'v', 'S') "
 /* everybody may call what does not say otherwise, as anywhere */
+"UNION SELECT format('TYPE %s', t.oid::regtype), a.grantee, t.typowner FROM pg_type t, "
+"aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a "
+"WHERE t.typnamespace = '" EXTENSION_SCHEMA "'::regnamespace AND t.typelem = 0 "
 "UNION SELECT format('ROUTINE %s', p.oid::regprocedure), a.grantee, p.proowner FROM pg_proc p, aclexplode(p.proacl) a "
 "WHERE p.pronamespace = '" EXTENSION_SCHEMA "'::regnamespace AND a.grantee <> 0) "
 "SELECT format('REVOKE ALL ON %s FROM %s CASCADE', object, "

@@ -16,6 +16,7 @@
 #include "catalog/migration.h"
 #include "catalog/sync.h"
 #include "core/authority.h"
+#include "core/quoting.h"
 #include "core/sql_function.h"
 #include "core/table_rows.h"
 #include "ddl/partitions.h"
@@ -78,7 +79,7 @@ tandem_verify(PG_FUNCTION_ARGS)
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (get_rel_name(rule->relation) == NULL || list_member_oid(seen, rule->relation))
+		if (quoting_find_name(rule->relation) == NULL || list_member_oid(seen, rule->relation))
 			continue;
 		seen = lappend_oid(seen, rule->relation);
 		table_rows_check_local(table_tree(rule->relation));

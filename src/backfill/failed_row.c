@@ -13,6 +13,7 @@
 #include "backfill/failed_row.h"
 #include "catalog/sync.h"
 #include "core/authority.h"
+#include "core/quoting.h"
 #include "core/subtransaction.h"
 #include "sync/relation_rules.h"
 #include "sync/row_key.h"
@@ -62,7 +63,7 @@ void
 failed_row_name(ErrorData *error, Oid relid, ItemPointer tid)
 {
 	FailedRow	row = {relid, tid, NULL};
-	char	   *table = get_rel_name(relid);
+	char	   *table = quoting_find_name(relid);
 
 	/* an error of this is none of the run's: the place will do */
 	(void) subtransaction_try(read_key, &row);

@@ -25,6 +25,7 @@
 #include "core/authority.h"
 #include "core/compat.h"
 #include "core/error_class.h"
+#include "core/quoting.h"
 #include "core/settings.h"
 
 #define HINT "Set tandem.hold_function to the name of a function without arguments that returns boolean or text, or to '' for none."
@@ -89,7 +90,7 @@ hold_function_owner(Oid funcid)
 char *
 hold_function_name(Oid funcid, const char *wanted)
 {
-	char	   *schema = get_namespace_name(get_func_namespace(funcid));
+	char	   *schema = quoting_find_schema(get_func_namespace(funcid));
 	char	   *name = get_func_name(funcid);
 
 	/* dropped since it was found */

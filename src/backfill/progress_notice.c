@@ -9,6 +9,7 @@
 #include "backfill/progress_notice.h"
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/quoting.h"
 
 #define NOTICE_EVERY_MS 2000
 #define BAR_WIDTH 20
@@ -83,7 +84,7 @@ progress_notice(ProgressNotice *notice, Step *step, const char *waiting)
 	blockers = waiting ? lock_describe_marks(waiting) : "";
 	ereport(NOTICE,
 			(errmsg("%-8s %s %s %11s rows %9.0f rows/s, %s left%s%s",
-					step_kind_name(step->kind), get_rel_name(step->relation),
+					step_kind_name(step->kind), quoting_shown_name(step->relation),
 					bar(step->blocks_total > 0
 						? (double) (step->blocks_total - left) / step->blocks_total
 						: 1.0),
@@ -120,11 +121,11 @@ progress_notice_end(ProgressNotice *notice, Step *step)
 	if (step->kind == STEP_BACKFILL)
 		ereport(NOTICE,
 				(errmsg("backfill of %s done: " INT64_FORMAT " rows, " INT64_FORMAT " filled, %.1f s",
-						get_rel_name(step->relation), step->rows_done,
+						quoting_shown_name(step->relation), step->rows_done,
 						step->rows_filled, elapsed)));
 	else
 		ereport(NOTICE,
 				(errmsg("verify of %s done: " INT64_FORMAT " rows, " INT64_FORMAT " unfilled, " INT64_FORMAT " mismatched, %.1f s",
-						get_rel_name(step->relation), step->rows_done,
+						quoting_shown_name(step->relation), step->rows_done,
 						step->rows_unfilled, step->rows_mismatched, elapsed)));
 }

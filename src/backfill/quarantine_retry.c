@@ -38,7 +38,7 @@ equality_of(Oid type)
 
 	if (!OidIsValid(operator))
 		return NULL;
-	schema = get_namespace_name(get_func_namespace(get_opcode(operator)));
+	schema = quoting_find_schema(get_func_namespace(get_opcode(operator)));
 	name = get_opname(operator);
 	return schema && name
 		? psprintf("%s.%s", quote_identifier(schema), name) : NULL;

@@ -53,6 +53,7 @@ acquire(MigrationLock lock, uint32 objid, LOCKMODE mode, bool session)
 {
 	LOCKTAG		tag;
 
+	lock_refuse_standby(mode);
 	set_lock_tag(&tag, lock, objid);
 	return LockAcquire(&tag, mode, session, true) != LOCKACQUIRE_NOT_AVAIL;
 }
@@ -105,6 +106,7 @@ migration_lock_creation(const char *name)
 {
 	LOCKTAG		tag;
 
+	lock_refuse_standby(ExclusiveLock);
 	set_creation_tag(&tag, name);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
@@ -125,6 +127,7 @@ lock_loading(LOCKMODE mode, const char *doing)
 	LOCKTAG		tag;
 	char	   *holders;
 
+	lock_refuse_standby(mode);
 	set_lock_tag(&tag, LOCK_LOADING, 0);
 	if (LockAcquire(&tag, mode, false, true) != LOCKACQUIRE_NOT_AVAIL ||
 		lock_wait(&tag, mode, lock_retry_ms()))

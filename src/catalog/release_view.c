@@ -13,6 +13,7 @@
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/quoting.h"
 #include "core/settings.h"
 
 /*
@@ -56,7 +57,7 @@ release_view_lock(Oid relid)
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("the views of table \"%s\" are being changed by another session",
-					get_rel_name(relid)),
+					quoting_shown_name(relid)),
 			 errhint("Let that session commit, then call this again.")));
 }
 

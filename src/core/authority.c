@@ -229,7 +229,7 @@ authority_check_owner(Oid relid)
 	if (!compat_is_table_owner(relid, GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of table \"%s\"", get_rel_name(relid)),
+				 errmsg("must be owner of table \"%s\"", quoting_shown_name(relid)),
 				 errhint("Call it as the owner of the table, or as a member of that role.")));
 }
 
@@ -267,7 +267,7 @@ authority_check_partition(Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("partition \"%s\" is not owned by the owner of its partitioned table",
-						get_rel_name(relid)),
+						quoting_shown_name(relid)),
 				 errdetail("It is owned by \"%s\", the partitioned table by \"%s\".",
 						   GetUserNameFromId(relation_owner(relid), false),
 						   GetUserNameFromId(owner, false)),

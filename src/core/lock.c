@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/twophase.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "miscadmin.h"
@@ -25,6 +26,7 @@
 #include "core/error_class.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/quoting.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
 #include "core/subtransaction.h"
@@ -263,7 +265,7 @@ static char *last_blockers = NULL;
 static void
 fail_to_lock(Oid relid, LOCKMODE mode)
 {
-	char	   *name = get_rel_name(relid);
+	char	   *name = quoting_find_name(relid);
 	char	   *blockers;
 	LOCKTAG		tag;
 
@@ -410,12 +412,23 @@ typedef struct TagWait
 	int			timeout_ms;
 } TagWait;
 
+void
+lock_refuse_standby(LOCKMODE mode)
+{
+	if (mode > RowExclusiveLock && RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("pg_tandem changes nothing on a standby"),
+				 errhint("Call it on the primary.")));
+}
+
 static void
 wait_for_tag(void *arg)
 {
 	TagWait    *wait = arg;
 	int			level = NewGUCNestLevel();
 
+	lock_refuse_standby(wait->mode);
 	limit_lock_waits(wait->timeout_ms);
 	(void) LockAcquire(wait->tag, wait->mode, false, false);
 	AtEOXact_GUC(false, level);

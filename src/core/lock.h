@@ -55,6 +55,12 @@ extern char *lock_transaction_mark(TransactionId xid);
 extern char *lock_describe_marks(const char *marked);
 
 /*
+ * A standby has none of the modes that keep writers apart: an error that says
+ * where to call, before the server's own, which speaks of lock modes.
+ */
+extern void lock_refuse_standby(LOCKMODE mode);
+
+/*
  * Queues for a lock, until the end of the transaction; false: it was not to be
  * had within timeout_ms.
  */

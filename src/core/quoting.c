@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"
@@ -12,7 +13,47 @@
 #include "core/hint.h"
 #include "core/quoting.h"
 
-/* What another session has dropped meanwhile has no name and no schema. */
+char *
+quoting_find_name(Oid relid)
+{
+	return get_rel_name(relid);
+}
+
+char *
+quoting_find_schema(Oid schema)
+{
+	return get_namespace_name(schema);
+}
+
+char *
+quoting_shown_name(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	return name ? name : psprintf("OID %u", relid);
+}
+
+char *
+quoting_shown_schema(Oid schema)
+{
+	char	   *name = get_namespace_name(schema);
+
+	return name ? name : psprintf("OID %u", schema);
+}
+
+char *
+quoting_raw_schema(Oid schema)
+{
+	char	   *name = get_namespace_name(schema);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("schema with OID %u does not exist", schema),
+				 errhint("It was dropped meanwhile: call it again.")));
+	return name;
+}
+
 char *
 quoting_raw_name(Oid relid)
 {
@@ -39,6 +80,14 @@ quoting_relation(Oid relid)
 
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 									  name);
+}
+
+RangeVar *
+quoting_range_var(Oid relid)
+{
+	char	   *name = quoting_raw_name(relid);
+
+	return makeRangeVar(get_namespace_name(get_rel_namespace(relid)), name, -1);
 }
 
 Oid

@@ -7,7 +7,8 @@
  * do, a proof finds nothing wrong, and the old column would be dropped with
  * everything in it.  So the catalogs of those extensions are looked at.  Only
  * those that a superuser has made are believed: a role must not be able to stop
- * the migrations of others by a table of that name.
+ * the migrations of others by a table of that name.  The rows of a foreign
+ * table are elsewhere, too.
  */
 #include "postgres.h"
 
@@ -66,7 +67,7 @@ refuse_access_method(Oid relid)
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("rows of table \"%s\" cannot be read block by block",
-					get_rel_name(relid)),
+					quoting_shown_name(relid)),
 			 errdetail("Its table access method \"%s\" does not support TID range scans.",
 					   method ? method : "?"),
 			 errhint("Give it one that does: ALTER TABLE %s SET ACCESS METHOD heap. This rewrites the table.",
@@ -199,6 +200,24 @@ find_listed(const Distributor *distributor, Oid catalog_oid, List *relids)
 	return found;
 }
 
+char *
+table_rows_problem(Oid relid)
+{
+	if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
+		return NULL;
+	return psprintf("partition %s is a foreign table, whose rows can be neither filled nor verified from here",
+					quoting_relation(relid));
+}
+
+static void
+refuse_foreign(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("\"%s\" is a foreign table", quoting_raw_name(relid)),
+			 errhint("Detach foreign partitions: their rows are not in this database.")));
+}
+
 void
 table_rows_check_local(List *tables)
 {
@@ -207,6 +226,8 @@ table_rows_check_local(List *tables)
 
 	foreach(table, tables)
 	{
+		if (table_rows_problem(lfirst_oid(table)))
+			refuse_foreign(lfirst_oid(table));
 		if (get_rel_relispartition(lfirst_oid(table)))
 			relids = list_concat_unique_oid(relids,
 											get_partition_ancestors(lfirst_oid(table)));
@@ -224,7 +245,7 @@ table_rows_check_local(List *tables)
 				ereport(ERROR,
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						 errmsg("the rows of table \"%s\" are not in this table",
-								get_rel_name(relid)),
+								quoting_shown_name(relid)),
 						 errdetail("%s keeps them elsewhere, as its catalog %s says: they can be neither filled nor verified from here.",
 								   distributors[i].extension,
 								   quoting_relation(lfirst_oid(lc))),

@@ -18,10 +18,13 @@
 extern void table_rows_check(List *relids);
 
 /*
- * Errors if an extension keeps the rows of any of these tables, or of one that
- * it is a partition of, elsewhere.
+ * Errors if the rows of any of these tables, or of one that it is a partition
+ * of, are elsewhere: it is a foreign table, or an extension keeps them.
  */
 extern void table_rows_check_local(List *tables);
+
+/* What keeps the rows of the table elsewhere by its kind, for people; or NULL. */
+extern char *table_rows_problem(Oid relid);
 
 /*
  * Begins a scan of the blocks first to last, under the active snapshot.  The

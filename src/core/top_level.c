@@ -54,7 +54,7 @@ check_owner(const Statement *statement)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has another owner now",
-						get_rel_name(statement->relid)),
+						quoting_shown_name(statement->relid)),
 				 errhint("Call tandem.migrate again: it continues as that role.")));
 }
 

@@ -83,7 +83,7 @@ names_object(const OpenText *open, const ObjectState *was)
 		if (was->object.objectId == open->relation)
 			return was->object.objectSubId != 0;
 		if (was->object.objectSubId != 0)
-			return named_in(open->text, get_rel_name(was->object.objectId));
+			return named_in(open->text, quoting_shown_name(was->object.objectId));
 	}
 	return was->schema == NULL || strcmp(was->schema, "pg_catalog") == 0 ||
 		named_in(open->text, was->schema);

@@ -20,7 +20,6 @@
 
 #include "core/compat.h"
 #include "core/hint.h"
-#include "core/lock.h"
 #include "core/quoting.h"
 #include "core/authority.h"
 #include "core/subtransaction.h"
@@ -28,6 +27,7 @@
 #include "ddl/constraint_state.h"
 #include "ddl/partitions.h"
 #include "ddl/statement.h"
+#include "ddl/target.h"
 
 #define DEFINITION_HINT \
 	"Give what follows ADD CONSTRAINT name: CHECK (...), FOREIGN KEY (...) REFERENCES ..., UNIQUE (...) or PRIMARY KEY (...). For NOT NULL there is tandem.add_not_null."
@@ -221,7 +221,7 @@ constraint_check_name(Oid relid, const char *name)
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_OBJECT),
 					 errmsg("constraint \"%s\" of table \"%s\" already exists",
-							name, get_rel_name(lfirst_oid(lc))),
+							name, quoting_shown_name(lfirst_oid(lc))),
 					 errdetail("Its definition is: %s", constraint_text(state.oid)),
 					 errhint("Choose another name. If it is NOT VALID, run ALTER TABLE %s VALIDATE CONSTRAINT %s; outside this transaction.",
 							 quoting_relation(lfirst_oid(lc)),
@@ -261,8 +261,7 @@ add_constraint(Oid relid, Constraint *constraint,
 
 	command->subtype = AT_AddConstraint;
 	command->def = (Node *) constraint;
-	alter->relation = makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
-								   get_rel_name(relid), -1);
+	alter->relation = quoting_range_var(relid);
 	alter->cmds = list_make1(command);
 	alter->objtype = OBJECT_TABLE;
 	statement->commandType = CMD_UTILITY;
@@ -327,9 +326,10 @@ probe_constraint(void *arg)
 	ErrorContextCallback *previous = error_context_stack;
 	ErrorData  *error;
 
-	lock_relations(list_concat_unique_oid(table_tree(probe->relid),
-										  constraint_referenced_tables(probe->constraint)),
-				   constraint_lock_mode(probe->constraint));
+	target_lock(probe->relid,
+				list_concat_unique_oid(table_tree(probe->relid),
+									   constraint_referenced_tables(probe->constraint)),
+				constraint_lock_mode(probe->constraint));
 	error = subtransaction_rehearse(probe_text, probe);
 	error_context_stack = previous;
 	if (error)

@@ -8,7 +8,8 @@
  *
  * - names, rights and shapes that the rules rely on (broken_rules);
  * - the trigger: in force on each table of the tree, and as the sync made it;
- * - the tree: a synced table stays the root of all of its rows.
+ * - the tree: a synced table stays the root of all of its rows;
+ * - schema tandem itself, whether or not anything is synced (guard_own).
  *
  * Refused is only what the command has done: what was so before the transaction
  * is nobody's fault now.
@@ -35,6 +36,7 @@
 #include "ddl/adopt.h"
 #include "ddl/broken_rules.h"
 #include "ddl/ddl_event.h"
+#include "ddl/guard_own.h"
 #include "ddl/guard_report.h"
 #include "ddl/guard_trigger.h"
 #include "ddl/health.h"
@@ -182,7 +184,7 @@ warn_of_later_trigger(Oid relid)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("trigger \"%s\" fires after the sync of table \"%s\"",
-						later, get_rel_name(relid)),
+						later, quoting_shown_name(relid)),
 				 errdetail("What it writes into a synced column is not followed."),
 				 errhint("Give it a name that sorts before %s.",
 						 SYNC_TRIGGER_NAME)));
@@ -302,17 +304,19 @@ check_dropped(const EventTriggerData *data)
 		broken_rules_check_dropped(lfirst_oid(lc), data->tag);
 }
 
-/*
- * Not while the extension itself is made, updated or dropped.  A restore may
- * make a trigger before it loads the tables of state.
- */
+/* While the extension itself is made or updated. */
+static bool
+runs_own_script(void)
+{
+	return creating_extension &&
+		CurrentExtensionObject == get_extension_oid("pg_tandem", true);
+}
+
+/* A restore may make a trigger before it loads the tables of state. */
 static bool
 is_guarding(const EventTriggerData *data)
 {
 	if (ddl_is_running())
-		return false;
-	if (creating_extension &&
-		CurrentExtensionObject == get_extension_oid("pg_tandem", true))
 		return false;
 	/* the last trigger may just have been dropped */
 	if (strcmp(data->event, "sql_drop") == 0)
@@ -349,6 +353,10 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	}
 	check_maker(data);
+	if (runs_own_script())
+		PG_RETURN_NULL();
+	if (strcmp(data->event, "ddl_command_end") == 0)
+		guard_own_check(data);
 	if (is_guarding(data))
 	{
 		if (strcmp(data->event, "sql_drop") == 0)

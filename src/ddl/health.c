@@ -20,6 +20,7 @@
 #include "core/query.h"
 #include "core/quoting.h"
 #include "core/sql_function.h"
+#include "core/table_rows.h"
 #include "ddl/health.h"
 #include "ddl/partitions.h"
 #include "ddl/rule_objects.h"
@@ -31,13 +32,16 @@
 
 SQL_FUNCTION(tandem_sync_problem);
 
-/* The trigger of one table of the tree: there, and always fired? */
+/* The trigger of one table of the tree: there, always fired, and for rows that are here? */
 static char *
 trigger_problem(Oid relid)
 {
 	SyncTriggerRow row;
+	char	   *elsewhere = table_rows_problem(relid);
 	char	   *later;
 
+	if (elsewhere)
+		return elsewhere;
 	if (!sync_trigger_row(relid, &row) && !get_rel_relispartition(relid) &&
 		has_superclass(relid))
 		return psprintf("table %s inherits from it and is not synced: end that with ALTER TABLE %s NO INHERIT",

@@ -23,7 +23,7 @@ index_build_next(const Step *step, BuildPiece *piece)
 
 	memset(piece, 0, sizeof(BuildPiece));
 	/* a table that is gone needs no index */
-	if (get_rel_name(step->relation) == NULL)
+	if (quoting_find_name(step->relation) == NULL)
 		return BUILD_DONE;
 	found = index_find(step, step->relation, step->object);
 	/* since it was built, as a key that changes its type has it */
@@ -43,7 +43,7 @@ refuse_identity(Oid index)
 	ereport(ERROR,
 			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 			 errmsg("index \"%s\" is the replica identity of table \"%s\"",
-					get_rel_name(index), get_rel_name(relid)),
+					quoting_shown_name(index), quoting_shown_name(relid)),
 			 errhint("Give it another one with ALTER TABLE %s REPLICA IDENTITY, then call tandem.abort again.",
 					 quoting_relation(relid))));
 }
@@ -109,7 +109,7 @@ index_build_undo(const Step *step)
 {
 	ListCell   *lc;
 
-	if (get_rel_name(step->relation) == NULL)
+	if (quoting_find_name(step->relation) == NULL)
 		return;
 	drop_if_ours(step, index_find(step, step->relation, step->object));
 	foreach(lc, table_tree(step->relation))

@@ -20,12 +20,12 @@
 
 #include "core/compat.h"
 #include "core/hint.h"
-#include "core/lock.h"
 #include "core/quoting.h"
 #include "core/authority.h"
 #include "core/server_text.h"
 #include "core/subtransaction.h"
 #include "ddl/index_definition.h"
+#include "ddl/target.h"
 
 #define STATEMENT_HINT \
 	"Give one CREATE INDEX statement, as in 'CREATE INDEX images_visibility_idx ON images (visibility)'."
@@ -89,7 +89,7 @@ index_definition_read(Oid index)
 	char	   *head;
 
 	definition->relation = IndexGetRelation(index, true);
-	definition->name = get_rel_name(index);
+	definition->name = quoting_find_name(index);
 	if (text == NULL || definition->name == NULL ||
 		!OidIsValid(definition->relation))
 		ereport(ERROR,
@@ -158,7 +158,7 @@ check_no_whole_row(Oid relid, const IndexStmt *stmt)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("index of partitioned table \"%s\" must not contain its whole row",
-						get_rel_name(relid)),
+						quoting_shown_name(relid)),
 				 errhint("Name the columns of the row one by one.")));
 }
 
@@ -193,9 +193,9 @@ rehearse(void *arg)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("an index on only the partitioned table \"%s\" is never valid",
-						get_rel_name(check->relid)),
+						quoting_shown_name(check->relid)),
 				 errhint("Leave out ONLY: the index is built on every partition.")));
-	lock_relations(list_make1_oid(check->relid), ShareLock);
+	target_lock(check->relid, list_make1_oid(check->relid), ShareLock);
 	stmt->idxname = free_name(check);
 	stmt->concurrent = false;
 	stmt->if_not_exists = false;

@@ -16,6 +16,7 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
+#include "core/quoting.h"
 #include "core/server_text.h"
 #include "ddl/index_definition.h"
 #include "ddl/index_found.h"
@@ -96,7 +97,7 @@ index_has_become_constraint(const Step *step)
 static List *
 names_on_partition(const Step *step, Oid partition)
 {
-	const char *table = get_rel_name(partition);
+	const char *table = quoting_find_name(partition);
 
 	if (table == NULL)
 		return NIL;
@@ -164,7 +165,7 @@ index_qualified_name(const FoundIndex *found)
 {
 	Oid			namespace = get_rel_namespace(found->table);
 
-	return quote_qualified_identifier(get_namespace_name(namespace),
+	return quote_qualified_identifier(quoting_raw_schema(namespace),
 									  found->name);
 }
 

@@ -130,7 +130,7 @@ refuse_foreign(Oid table)
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 			 errmsg("partition \"%s\" is a foreign table and cannot be indexed",
-					get_rel_name(table)),
+					quoting_shown_name(table)),
 			 errhint("Detach it, then call tandem.migrate again.")));
 }
 
@@ -177,7 +177,7 @@ survey(Survey *s, Oid table, Oid index)
 static BuildResult
 drop_left_over(const Step *step, const FoundIndex *found, BuildPiece *piece)
 {
-	char	   *table = get_rel_name(found->table);
+	char	   *table = quoting_find_name(found->table);
 
 	/* another session has dropped it meanwhile */
 	if (table == NULL)
@@ -187,7 +187,7 @@ drop_left_over(const Step *step, const FoundIndex *found, BuildPiece *piece)
 							quote_identifier(found->name),
 							quote_identifier(table));
 	lock_relations(list_make1_oid(found->table), AccessExclusiveLock);
-	if (get_rel_name(found->table) &&
+	if (quoting_find_name(found->table) &&
 		index_find(step, found->table, found->name).state == FOUND_INVALID)
 		ddl_run(psprintf("DROP INDEX %s", index_qualified_name(found)));
 	return BUILD_AGAIN;
@@ -208,7 +208,7 @@ create_branch(const Step *step, const FoundIndex *found, BuildPiece *piece)
 							quoting_name(found->table));
 	/* keeps out who writes through this table, for the instant of an entry */
 	lock_relations(list_make1_oid(found->table), ShareLock);
-	if (get_rel_name(found->table) == NULL ||
+	if (quoting_find_name(found->table) == NULL ||
 		index_find(step, found->table, found->name).state != FOUND_NOTHING)
 		return BUILD_AGAIN;
 	authority_pin_search_path(&scope);
@@ -258,8 +258,8 @@ attach(const Step *step, const Pair *pair, BuildPiece *piece)
 				   AccessShareLock);
 	lock_relations(list_make1_oid(pair->parent), ShareUpdateExclusiveLock);
 	lock_relations(list_make1_oid(pair->index), AccessExclusiveLock);
-	if (get_rel_name(pair->parent) == NULL ||
-		get_rel_name(pair->index) == NULL ||
+	if (quoting_find_name(pair->parent) == NULL ||
+		quoting_find_name(pair->index) == NULL ||
 		!list_member_oid(find_inheritance_children(pair->parent_table, NoLock),
 						 pair->table))
 		return BUILD_AGAIN;

@@ -85,7 +85,7 @@ leaf_without_key(const Step *step, const Constraint *key)
 	{
 		Oid			leaf = lfirst_oid(lc);
 
-		if (get_rel_name(leaf) == NULL)
+		if (quoting_find_name(leaf) == NULL)
 			continue;			/* dropped meanwhile */
 		if (!has_key(step, leaf, key_leaf_name(step->relation, leaf, step->object),
 					 key))

@@ -149,8 +149,7 @@ index_statement(Oid relid, const Constraint *key)
 	IndexStmt  *index = makeNode(IndexStmt);
 
 	index->idxname = key->conname;
-	index->relation = makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
-								   get_rel_name(relid), -1);
+	index->relation = quoting_range_var(relid);
 	index->accessMethod = "btree";
 	index->tableSpace = key->indexspace;
 	index->indexParams = index_elements(key->keys);
@@ -206,7 +205,7 @@ check_no_primary_key(Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("table \"%s\" already has a primary key",
-						get_rel_name(other)),
+						quoting_shown_name(other)),
 				 errhint("Add a unique index with tandem.add_index, and tandem.add_not_null; after migrate, and before contract, drop the old key and make the new one of that index in one transaction: ALTER TABLE ... ADD PRIMARY KEY USING INDEX.")));
 }
 
@@ -259,7 +258,7 @@ key_check(Oid relid, Constraint *key, const char *definition)
 char *
 key_leaf_name(Oid relid, Oid leaf, const char *name)
 {
-	char	   *table = get_rel_name(leaf);
+	char	   *table = quoting_find_name(leaf);
 
 	if (relid == leaf)
 		return pstrdup(name);

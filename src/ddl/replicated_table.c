@@ -15,6 +15,7 @@
 
 #include "catalog/subscription.h"
 #include "core/compat.h"
+#include "core/quoting.h"
 #include "ddl/partitions.h"
 #include "ddl/replicated_table.h"
 
@@ -48,7 +49,7 @@ warn_of_failure(Oid relid)
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
 			 errmsg("table \"%s\" does not have a replica identity and publishes updates",
-					get_rel_name(relid)),
+					quoting_shown_name(relid)),
 			 errdetail("The backfill will fail as any UPDATE of the table does."),
 			 errhint("Before migrate, give the table and each of its partitions a primary key, or set REPLICA IDENTITY USING INDEX.")));
 }
@@ -59,7 +60,7 @@ warn_of_lost_changes(Oid relid)
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
 			 errmsg("table \"%s\" is published with REPLICA IDENTITY FULL and has no primary key",
-					get_rel_name(relid)),
+					quoting_shown_name(relid)),
 			 errdetail("A subscriber that has no key either finds the row of an UPDATE or DELETE by all columns. Where it fills the new columns itself, and only one of the two servers has filled them, it finds none, and the change is lost there without an error."),
 			 errhint("Before a subscriber expands as well, add a primary key to the table there.")));
 }

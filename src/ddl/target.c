@@ -13,6 +13,7 @@
 #include "utils/syscache.h"
 
 #include "core/extension.h"
+#include "core/lock.h"
 #include "core/quoting.h"
 #include "core/authority.h"
 #include "core/table_rows.h"
@@ -25,7 +26,7 @@ refuse_table(Oid relid, const char *what, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			 errmsg("\"%s\" is %s", get_rel_name(relid), what),
+			 errmsg("\"%s\" is %s", quoting_shown_name(relid), what),
 			 errhint("%s", hint)));
 }
 
@@ -69,12 +70,10 @@ type_of_typed_table(Oid relid)
 static void
 check_inheritance(Oid relid, char relkind)
 {
-	ListCell   *lc;
-
 	if (get_rel_relispartition(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is a partition", get_rel_name(relid)),
+				 errmsg("\"%s\" is a partition", quoting_shown_name(relid)),
 				 errhint("Name the partitioned table: %s.",
 						 quoting_relation(table_root(relid)))));
 	if (relkind != RELKIND_PARTITIONED_TABLE &&
@@ -82,21 +81,18 @@ check_inheritance(Oid relid, char relkind)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("\"%s\" is part of a table inheritance",
-						get_rel_name(relid)),
+						quoting_shown_name(relid)),
 				 errhint("Only partitioning is followed. End the inheritance: ALTER TABLE ... NO INHERIT.")));
-	foreach(lc, table_tree(relid))
-	{
-		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
-			refuse_table(lfirst_oid(lc), "a foreign table",
-						 "Detach foreign partitions: their rows are not in this database.");
-	}
 }
 
 void
 target_check_table(Oid relid)
 {
-	char		relkind = get_rel_relkind(relid);
+	char		relkind;
 
+	/* what was dropped since it was named has no kind and no owner */
+	(void) quoting_raw_name(relid);
+	relkind = get_rel_relkind(relid);
 	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
 		refuse_table(relid, kind_description(relkind),
 					 "Name an ordinary or partitioned table.");
@@ -114,6 +110,22 @@ target_check_table(Oid relid)
 					 "Its columns are those of its type. Make it an ordinary table: ALTER TABLE ... NOT OF.");
 	check_inheritance(relid, relkind);
 	table_rows_check(table_tree(relid));
+}
+
+/*
+ * What was looked at before the lock says nothing: the session that was in the
+ * way may have dropped the table, or given it to a role as which the text of our
+ * caller would be read.
+ */
+void
+target_lock(Oid relid, List *relids, LOCKMODE mode)
+{
+	ListCell   *lc;
+
+	lock_relations(relids, mode);
+	target_check_table(relid);
+	foreach(lc, relids)
+		(void) quoting_raw_name(lfirst_oid(lc));
 }
 
 static void

@@ -5,6 +5,7 @@
 #ifndef TANDEM_TARGET_H
 #define TANDEM_TARGET_H
 
+#include "storage/lockdefs.h"
 #include "utils/rel.h"
 
 #include "catalog/sync.h"
@@ -16,6 +17,12 @@
  * partitions.
  */
 extern void target_check_table(Oid relid);
+
+/*
+ * Locks relations, as lock_relations does, in order to work on relid, which is
+ * among them; then the same check again, and that each of them is still there.
+ */
+extern void target_lock(Oid relid, List *relids, LOCKMODE mode);
 
 /*
  * Errors unless the columns of the rule may be synced: all there, none twice,

@@ -132,7 +132,7 @@ check_name_is_free(Oid schema, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("relation \"%s\" in schema \"%s\" was not created by pg_tandem",
-						name, get_namespace_name(schema)),
+						name, quoting_shown_schema(schema)),
 				 errdetail("It was created by hand, or shows a table of that name in another schema."),
 				 errhint("Rename one of the two, then SELECT tandem.create_views again.")));
 }
@@ -179,7 +179,7 @@ make_view(const Wanted *wanted, ReleaseView *view, bool replace, List **grants)
 {
 	char	   *name = view ? quoting_raw_name(view->view)
 	: pstrdup(RelationGetRelationName(wanted->rel));
-	char	   *qualified = quote_qualified_identifier(get_namespace_name(wanted->schema),
+	char	   *qualified = quote_qualified_identifier(quoting_raw_schema(wanted->schema),
 													   name);
 	List	   *dress = dress_of(wanted, qualified);
 	Oid			owner = wanted->rel->rd_rel->relowner;

@@ -159,7 +159,7 @@ collate_text(Form_pg_attribute att)
 						att->attcollation)));
 	collation = (Form_pg_collation) GETSTRUCT(tuple);
 	text = psprintf(" COLLATE %s",
-					quote_qualified_identifier(get_namespace_name(collation->collnamespace),
+					quote_qualified_identifier(quoting_raw_schema(collation->collnamespace),
 											   NameStr(collation->collname)));
 
 	ReleaseSysCache(tuple);

@@ -17,6 +17,7 @@
 #include "core/authority.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/quoting.h"
 #include "core/settings.h"
 #include "core/subtransaction.h"
 #include "core/text.h"
@@ -49,14 +50,7 @@ schema_owner(Oid schema)
 static char *
 quoted_name(Oid schema)
 {
-	char	   *name = get_namespace_name(schema);
-
-	if (name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_SCHEMA),
-				 errmsg("schema with OID %u does not exist", schema),
-				 errhint("It was dropped meanwhile: call it again.")));
-	return pstrdup(quote_identifier(name));
+	return pstrdup(quote_identifier(quoting_raw_schema(schema)));
 }
 
 static char *
@@ -233,7 +227,7 @@ view_schema_change_rights(Oid schema, const char *sql)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("the privileges of schema \"%s\" are being changed by another session",
-							get_namespace_name(schema)),
+							quoting_shown_schema(schema)),
 					 errhint("Let that session commit, then call this again.")));
 		/* "tuple concurrently updated": that session has committed meanwhile */
 		if (again || error->sqlerrcode != ERRCODE_INTERNAL_ERROR)
@@ -306,7 +300,7 @@ check_not_abused(const SchemaGrant *grant)
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("permission denied for schema %s",
-							get_namespace_name(grant->schema)),
+							quoting_shown_schema(grant->schema)),
 					 errdetail("An expression of a table of role \"%s\" has created %s.",
 							   GetUserNameFromId(grant->role, false),
 							   description_of(lfirst(lc))),

@@ -11,6 +11,7 @@
 
 #include "catalog/release_view.h"
 #include "core/authority.h"
+#include "core/quoting.h"
 #include "ddl/view_schema_name.h"
 
 /* Views of another schema's tables are in it, or are about to be. */
@@ -99,10 +100,10 @@ prefixed_name(List *schemas, int release, Oid tables_in)
 {
 	List	   *all = list_concat(release_view_schemas(), schemas);
 	char	   *label = psprintf("_%s", release_view_schema(release));
-	char	   *name = makeObjectName(get_namespace_name(tables_in), NULL, label);
+	char	   *name = makeObjectName(quoting_raw_schema(tables_in), NULL, label);
 
 	for (int i = 1; is_taken(all, name, tables_in); i++)
-		name = makeObjectName(get_namespace_name(tables_in), psprintf("%d", i),
+		name = makeObjectName(quoting_raw_schema(tables_in), psprintf("%d", i),
 							  label);
 	return name;
 }
@@ -132,7 +133,7 @@ view_schema_choose(int release, List *relids)
 	{
 		Oid			tables_in = get_rel_namespace(lfirst_oid(lc));
 		ReleaseView *view = release_view_find(lfirst_oid(lc), release);
-		char	   *name = view ? get_namespace_name(view->schema)
+		char	   *name = view ? quoting_find_schema(view->schema)
 		: name_in_use(schemas, release, tables_in);
 
 		if (name == NULL)

@@ -19,6 +19,7 @@
 #include "catalog/sync.h"
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/quoting.h"
 #include "core/settings.h"
 #include "core/transaction.h"
 #include "ddl/install.h"
@@ -91,7 +92,7 @@ work_on_piece(Loop *loop)
 static void
 give_up_piece(const Piece *piece, const ErrorData *error)
 {
-	char	   *name = get_rel_name(piece->relation);
+	char	   *name = quoting_find_name(piece->relation);
 	char	   *blockers = lock_describe_marks(lock_blockers_of(error));
 
 	ereport(ERROR,
@@ -205,7 +206,7 @@ mark_filled(const Piece *piece)
 	List	   *rules;
 	ListCell   *lc;
 
-	if (get_rel_name(piece->relation) == NULL ||
+	if (quoting_find_name(piece->relation) == NULL ||
 		rules_to_mark(piece, table_leaves(piece->relation)) == NIL)
 		return;
 	lock_relations(table_tree(piece->relation), ShareRowExclusiveLock);
@@ -229,7 +230,7 @@ end_read_through(const Piece *piece)
 {
 	ListCell   *lc;
 
-	if (get_rel_name(piece->relation) == NULL)
+	if (quoting_find_name(piece->relation) == NULL)
 		return;
 	versioned_views_refresh(list_make1_oid(piece->relation));
 	foreach(lc, sync_list_of_migration(piece->migration->id))

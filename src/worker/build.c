@@ -266,7 +266,7 @@ build_run(Migration *migration, StepKind kind)
 			.after = build_run_statement,
 		};
 
-		if (get_rel_name(build.step->relation) == NULL)
+		if (quoting_find_name(build.step->relation) == NULL)
 			continue;
 		progress_notice_start(&build.notice, build.step);
 		loop_run(&loop);

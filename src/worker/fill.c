@@ -15,6 +15,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "core/quoting.h"
 #include "backfill/progress_notice.h"
 #include "backfill/run.h"
 #include "backfill/throttle.h"
@@ -124,7 +125,7 @@ run_batches(FillStep *at, Throttle *throttle)
 	progress_notice_start(&at->notice, at->step);
 	loop_run(&loop);
 	/* a partition may have been dropped meanwhile */
-	if (at->fill->worker != 0 || get_rel_name(at->step->relation) == NULL)
+	if (at->fill->worker != 0 || quoting_find_name(at->step->relation) == NULL)
 		return;
 	step_refresh(at->step);
 	progress_notice_end(&at->notice, at->step);

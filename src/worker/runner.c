@@ -19,6 +19,7 @@
 #include "core/lock.h"
 #include "core/transaction.h"
 #include "core/authority.h"
+#include "core/quoting.h"
 #include "ddl/health.h"
 #include "ddl/install.h"
 #include "ddl/partitions.h"
@@ -64,14 +65,14 @@ repair_sync(Migration *migration, SyncRule *rule)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("sync of table \"%s\" is broken",
-						get_rel_name(rule->relation)),
+						quoting_shown_name(rule->relation)),
 				 errdetail("%s.", left),
 				 errhint("Fix it, then run CALL tandem.migrate(%s) again.",
 						 quote_literal_cstr(migration->name))));
 	migration_record(migration, "repair", problem, 0);
 	ereport(NOTICE,
 			(errmsg("sync of table \"%s\" was repaired",
-					get_rel_name(rule->relation)),
+					quoting_shown_name(rule->relation)),
 			 errdetail("It was: %s.", problem)));
 }
 

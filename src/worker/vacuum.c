@@ -111,7 +111,7 @@ vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
 	if (step->rows_filled < vacuuming->filled_before)
 		vacuuming->filled_before = vacuuming->indexed_before = 0;
 	/* a partition may have been dropped meanwhile */
-	if (!is_due(vacuuming, at_end) || get_rel_name(step->relation) == NULL)
+	if (!is_due(vacuuming, at_end) || quoting_find_name(step->relation) == NULL)
 		return;
 	run_vacuum(vacuuming, gentle);
 	note_counts(vacuuming);

@@ -110,6 +110,34 @@ $session->{stderr} = '';
 like($err, qr/does not support SET SCHEMA/, 'the extension does not move');
 ($status, $out, $err) = $node->psql('trap', 'DROP SCHEMA tandem CASCADE');
 like($err, qr/cannot drop schema tandem because extension pg_tandem requires it/, 'nor goes its schema alone');
+# what the server lets a superuser do to it, and what stops every write of a synced table from then on
+$node->safe_psql('trap', <<'SQL');
+CREATE TABLE synced (a int, b int);
+SELECT tandem.create_migration('synced');
+SELECT tandem.sync_column('synced', 'synced', 'a', 'b', 'a');
+CREATE TABLE others (i int);
+SQL
+foreach my $sql (
+	'ALTER SCHEMA tandem RENAME TO other',
+	'ALTER TABLE tandem.migration RENAME TO other',
+	'ALTER TABLE tandem.sync RENAME COLUMN up TO other',
+	'ALTER VIEW tandem.progress SET SCHEMA public',
+	'ALTER FUNCTION tandem.sync_row() RENAME TO other',
+	'ALTER FUNCTION tandem.sync_row() SET SCHEMA public',
+	'ALTER TYPE tandem.role_reference RENAME TO other',
+	'ALTER EXTENSION pg_tandem DROP SCHEMA tandem',
+	'ALTER EXTENSION pg_tandem DROP TABLE tandem.sync',
+	'ALTER EXTENSION pg_tandem DROP FUNCTION tandem.sync_row()')
+{
+	($status, $out, $err) = $node->psql('trap', $sql);
+	like($err, qr/ERROR:  ALTER \w+ would break extension pg_tandem\n.*\nHINT:  Leave it as it is/, "refused: $sql");
+}
+is($node->safe_psql('trap', 'INSERT INTO synced VALUES (1); SELECT b FROM synced'), 1, 'and tables stay synced');
+$node->safe_psql('trap', <<'SQL');
+CALL tandem.abort('synced');
+ALTER EXTENSION pg_tandem ADD TABLE others;
+ALTER EXTENSION pg_tandem DROP TABLE others;
+SQL
 $node->safe_psql('trap', 'DROP EXTENSION pg_tandem');
 is($node->safe_psql('trap', q(SELECT to_regnamespace('tandem') IS NULL)), 't', 'DROP EXTENSION takes the schema along');
 is($session->query_safe('SET tandem.release = 99; SELECT count(*) FROM t'), 2, 'the session learns that');

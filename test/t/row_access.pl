@@ -109,7 +109,45 @@ SQL
 	return;
 }
 
+# A foreign partition that comes after expand is refused, and nothing is proved or dropped with one.
+sub test_foreign
+{
+	my $made = 'CREATE FOREIGN TABLE f_2 PARTITION OF f FOR VALUES IN (2) SERVER nowhere';
+	my $attached = 'ALTER TABLE f ATTACH PARTITION f_3 FOR VALUES IN (3)';
+	my $rows = qr/a foreign table/;
+
+	ask(<<'SQL');
+CREATE FOREIGN DATA WRAPPER nowhere;
+CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
+CREATE TABLE f (id int, price int) PARTITION BY LIST (id);
+CREATE TABLE f_1 PARTITION OF f FOR VALUES IN (1);
+INSERT INTO f VALUES (1, 1);
+SELECT tandem.create_migration('f');
+SELECT tandem.add_column('f', 'f', 'cents', 'bigint');
+SELECT tandem.sync_column('f', 'f', 'price', 'cents', 'price * 100', 'cents / 100');
+CREATE FOREIGN TABLE f_3 (id int, price int, cents bigint) SERVER nowhere;
+CREATE TABLE f_4 (id int, price int, cents bigint) PARTITION BY LIST (price);
+CREATE FOREIGN TABLE f_41 PARTITION OF f_4 FOR VALUES IN (1) SERVER nowhere;
+SQL
+	is_refused($node, $made, qr/CREATE FOREIGN TABLE would break migration "f"\n.*public.f_2 is a foreign table/, 'a foreign partition: created');
+	is_refused($node, $attached, qr/ALTER TABLE would break migration "f"\n.*public.f_3 is a foreign table/, 'a foreign partition: attached');
+	is_refused($node, 'ALTER TABLE f ATTACH PARTITION f_4 FOR VALUES IN (4)',
+		qr/ALTER TABLE would break migration "f"\n.*public.f_41 is a foreign table/, 'a foreign partition: below what is attached');
+	ask("CALL tandem.migrate('f'); ALTER EVENT TRIGGER tandem_guard_ddl DISABLE; $made; ALTER EVENT TRIGGER tandem_guard_ddl ENABLE ALWAYS");
+	is(ask(q(SELECT health FROM tandem.syncs WHERE migration = 'f')), 'broken', 'past the guard: shown');
+	is_refused($node, q(CALL tandem.migrate('f')), $rows, 'past the guard: migrate');
+	is_refused($node, q(SELECT * FROM tandem.verify('f')), $rows, 'past the guard: verify');
+	is_refused($node, q(CALL tandem.contract('f')), $rows, 'past the guard: contract');
+	is_refused($node, q(CALL tandem.contract('f', force => true)), $rows, 'past the guard: contract by force');
+	ask('ALTER TABLE f DETACH PARTITION f_2');
+	is(ask(q(SELECT health FROM tandem.syncs WHERE migration = 'f')), 'healthy', 'and without it all is well');
+	ask(q(CALL tandem.migrate('f')));
+	ask(q(CALL tandem.contract('f')));
+	return;
+}
+
 test_access_method();
+test_foreign();
 ask(<<'SQL');
 CREATE TABLE pg_dist_partition (logicalrelid regclass);
 CREATE SCHEMA _timescaledb_catalog;

@@ -123,6 +123,27 @@ like(ask($standby, 43, $read), qr/^55T01 /, 'release 43, which nobody knows, may
 like(ask($standby, 41, 'UPDATE items SET price = 1'), qr/^25006 /, 'nobody writes there');
 is(ask($standby, 41, 'SELECT release, release_state FROM tandem.sessions WHERE release IS NOT NULL'), '41|current', 'a declared session is shown');
 
+# what would change something says where to call it
+like(ask($standby, 0, $_, user => (getpwuid $>)[0]), qr/^25006 (?:pg_tandem changes nothing on a standby|cannot execute)/, "refused there: $_") foreach (
+	q(SELECT tandem.create_migration('there')),
+	q(SELECT tandem.add_column('cents', 'items', 'x', 'int')),
+	q(SELECT tandem.sync_column('cents', 'items', 'price', 'x', 'price')),
+	q(SELECT tandem.add_index('cents', 'CREATE INDEX ON items (price)')),
+	q(SELECT tandem.add_not_null('cents', 'items', 'price')),
+	q(SELECT tandem.add_constraint('cents', 'items', 'c', 'CHECK (price > 0)')),
+	q(CALL tandem.migrate('cents')),
+	q(SELECT tandem.pause('cents')),
+	q(SELECT tandem.resume('cents')),
+	q(SELECT tandem.cancel('cents')),
+	q(SELECT tandem.configure('cents', 'tandem.nice_ratio', '0')),
+	q(SELECT tandem.forget('cents')),
+	q(CALL tandem.contract('cents')),
+	q(CALL tandem.abort('cents')),
+	q(SELECT tandem.switch_release(41)),
+	q(SELECT tandem.register_release(50)),
+	q(SELECT tandem.set_dependency('d', 1)),
+	q(SELECT tandem.create_views(41)));
+
 # contract on the primary does not see the sessions of a standby: there the server ends what stands in the way
 my $reader = $standby->background_psql('postgres');
 $reader->query_safe("SET tandem.release = 41; BEGIN");
