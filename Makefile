@@ -17,147 +17,81 @@ PGFILEDESC = "pg_tandem - schema changes with no downtime"
 OBJS = \
 	src/pg_tandem.o \
 	src/core/settings.o \
-	src/core/error_class.o \
 	src/core/extension.o \
 	src/core/text.o \
-	src/core/restore.o \
-	src/core/hint.o \
-	src/core/authority.o \
-	src/core/snapshot.o \
-	src/core/server_text.o \
-	src/core/partition_root.o \
-	src/core/role_reference.o \
-	src/core/query.o \
-	src/core/subtransaction.o \
 	src/core/transaction.o \
-	src/core/quoting.o \
-	src/core/top_level.o \
+	src/core/error.o \
+	src/core/authority.o \
+	src/core/query.o \
 	src/core/lock.o \
-	src/core/same_sql.o \
-	src/core/table_rows.o \
-	src/catalog/phase.o \
+	src/core/statement.o \
+	src/core/relation.o \
 	src/catalog/migration.o \
-	src/catalog/open_migration.o \
 	src/catalog/migration_rights.o \
-	src/catalog/migration_forget.o \
 	src/catalog/migration_lock.o \
-	src/catalog/sync.o \
-	src/catalog/owned_column.o \
-	src/catalog/step.o \
-	src/catalog/step_blocks.o \
-	src/catalog/filled_leaf.o \
 	src/catalog/run_control.o \
 	src/catalog/registry.o \
-	src/catalog/release_note.o \
-	src/catalog/writer.o \
 	src/catalog/release_view.o \
+	src/catalog/step.o \
+	src/catalog/sync.o \
 	src/catalog/subscription.o \
-	src/catalog/own_tables.o \
-	src/sync/rule_args.o \
-	src/sync/expression.o \
-	src/sync/expression_literals.o \
-	src/sync/fill_mark.o \
-	src/sync/given_columns.o \
-	src/sync/relation_rules.o \
-	src/sync/rule_order.o \
-	src/sync/rule_cache.o \
-	src/sync/row_state.o \
-	src/sync/row_key.o \
-	src/sync/row_tuple.o \
-	src/sync/row_movement.o \
-	src/sync/quarantine.o \
-	src/sync/dual_write.o \
-	src/sync/trigger.o \
-	src/sync/trigger_row.o \
-	src/backfill/failed_row.o \
-	src/backfill/fill_origin.o \
-	src/backfill/direct_update.o \
-	src/backfill/page_room.o \
-	src/backfill/window.o \
-	src/backfill/batch.o \
-	src/backfill/pacing.o \
-	src/backfill/wal_rate.o \
-	src/backfill/replication_lag.o \
-	src/backfill/hold_function.o \
-	src/backfill/client_load.o \
-	src/backfill/throttle.o \
-	src/backfill/reclaim.o \
-	src/backfill/progress_notice.o \
-	src/backfill/verify.o \
-	src/backfill/run.o \
-	src/backfill/quarantine_retry.o \
-	src/ddl/statement.o \
-	src/ddl/partitions.o \
-	src/ddl/rule_objects.o \
-	src/ddl/object_state.o \
-	src/ddl/named_in.o \
-	src/ddl/ddl_event.o \
-	src/ddl/install.o \
-	src/ddl/health.o \
-	src/ddl/adopt.o \
-	src/ddl/guard_report.o \
-	src/ddl/guard_trigger.o \
-	src/ddl/guard_own.o \
-	src/ddl/broken_rules.o \
-	src/ddl/broken_steps.o \
-	src/ddl/guard.o \
-	src/ddl/new_leaf.o \
-	src/ddl/target.o \
-	src/ddl/replicated_table.o \
-	src/ddl/columns.o \
+	src/catalog/writer.o \
+	src/rule/expression.o \
+	src/rule/rule_args.o \
+	src/rule/sync_trigger.o \
+	src/rule/fill_mark.o \
+	src/rule/relation_rules.o \
+	src/row/dual_write.o \
+	src/row/row_state.o \
+	src/row/row_tuple.o \
+	src/row/row_movement.o \
+	src/row/trigger.o \
+	src/row/quarantine.o \
+	src/fill/batch.o \
+	src/fill/direct_update.o \
+	src/fill/pages.o \
+	src/fill/throttle.o \
+	src/fill/throttle_causes.o \
+	src/fill/verify.o \
+	src/fill/quarantine_retry.o \
+	src/fill/step_run.o \
+	src/trigger/target.o \
+	src/trigger/install.o \
+	src/trigger/adopt.o \
+	src/trigger/guard.o \
+	src/trigger/ddl_event.o \
+	src/trigger/rule_objects.o \
+	src/trigger/broken.o \
 	src/ddl/index_definition.o \
-	src/ddl/index_found.o \
-	src/ddl/index_leaf.o \
-	src/ddl/index_tree.o \
 	src/ddl/index_build.o \
-	src/ddl/derived_name.o \
-	src/ddl/constraint_state.o \
 	src/ddl/constraint_definition.o \
-	src/ddl/constraint_hint.o \
 	src/ddl/constraint_build.o \
-	src/ddl/key_definition.o \
-	src/ddl/key_build.o \
-	src/ddl/not_null_build.o \
-	src/ddl/view_definition.o \
-	src/ddl/view_dress.o \
-	src/ddl/view_schema.o \
-	src/ddl/view_schema_name.o \
-	src/ddl/versioned_view.o \
-	src/api/script.o \
-	src/api/load_row.o \
-	src/api/arguments.o \
-	src/api/repeat.o \
-	src/api/expand.o \
-	src/api/add_index.o \
-	src/api/add_constraint.o \
-	src/worker/quota.o \
-	src/worker/process.o \
-	src/worker/session.o \
-	src/worker/command.o \
-	src/worker/blockers.o \
-	src/worker/loop.o \
-	src/worker/vacuum.o \
-	src/worker/fill.o \
-	src/worker/after_fill.o \
-	src/worker/build.o \
-	src/worker/runner.o \
-	src/worker/background.o \
-	src/worker/launcher.o \
-	src/release/served.o \
-	src/release/declared.o \
-	src/release/fence.o \
-	src/release/opening.o \
-	src/release/drain.o \
+	src/ddl/key.o \
+	src/ddl/not_null.o \
+	src/ddl/columns.o \
+	src/views/view_definition.o \
+	src/views/view_schema.o \
+	src/views/versioned_view.o \
+	src/release/session.o \
 	src/release/readiness.o \
+	src/release/fence.o \
+	src/release/drain.o \
+	src/run/process.o \
+	src/run/command.o \
+	src/run/loop.o \
+	src/run/fill.o \
+	src/run/build.o \
+	src/run/runner.o \
+	src/run/background.o \
+	src/api/arguments.o \
+	src/api/expand.o \
+	src/api/add_build.o \
 	src/api/migrate.o \
+	src/api/control.o \
 	src/api/release.o \
 	src/api/create_views.o \
-	src/api/verify.o \
-	src/api/control.o \
-	src/api/forget.o \
-	src/api/finish.o \
-	src/api/contract.o \
-	src/api/abort.o
+	src/api/load_row.o \
+	src/api/finish.o
 
 # Empty on the command line (make WERROR=), a compiler newer than this code does not stop the build.
 WERROR = -Werror

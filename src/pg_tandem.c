@@ -7,11 +7,11 @@
 
 #include "fmgr.h"
 
-#include "core/extension.h"
 #include "catalog/registry.h"
+#include "core/extension.h"
 #include "core/settings.h"
 #include "release/fence.h"
-#include "worker/launcher.h"
+#include "run/background.h"
 
 PG_MODULE_MAGIC;
 

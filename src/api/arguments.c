@@ -11,7 +11,7 @@
 #include "core/query.h"
 
 static void
-check_given(FunctionCallInfo fcinfo, int n, const char *name)
+check_argument_given(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
@@ -23,14 +23,14 @@ check_given(FunctionCallInfo fcinfo, int n, const char *name)
 char *
 argument_text(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	check_given(fcinfo, n, name);
+	check_argument_given(fcinfo, n, name);
 	return text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
 char *
 argument_name(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	check_given(fcinfo, n, name);
+	check_argument_given(fcinfo, n, name);
 	return pstrdup(NameStr(*PG_GETARG_NAME(n)));
 }
 
@@ -49,7 +49,7 @@ argument_strings(FunctionCallInfo fcinfo, int n)
 bool
 argument_bool(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	check_given(fcinfo, n, name);
+	check_argument_given(fcinfo, n, name);
 	return PG_GETARG_BOOL(n);
 }
 

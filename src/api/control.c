@@ -1,9 +1,6 @@
 /*
  * control.c
- *		pause, resume, cancel and configure: a word to whoever runs a migration.
- *
- * The runner looks at its migration between two batches; a word that must
- * outlast it is kept there.
+ *		How a migration is to be run, and forgetting it.
  */
 #include "postgres.h"
 
@@ -13,13 +10,22 @@
 #include "utils/lsyscache.h"
 
 #include "api/arguments.h"
-#include "backfill/hold_function.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
+#include "catalog/migration_rights.h"
 #include "catalog/run_control.h"
 #include "core/compat.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
+#include "fill/throttle_causes.h"
+
+/*-------------------------------------------------------------------------
+ * pause, resume, cancel and configure: a word to whoever runs a migration.
+ *
+ * The runner looks at its migration between two batches; a word that must
+ * outlast it is kept there.
+ *-------------------------------------------------------------------------
+ */
 
 SQL_FUNCTION(tandem_pause);
 SQL_FUNCTION(tandem_resume);
@@ -83,7 +89,7 @@ tandem_cancel(PG_FUNCTION_ARGS)
 }
 
 static const char *
-setting_name(const char *given)
+canonical_setting_name(const char *given)
 {
 	const char *name = settings_name_for_run(given);
 
@@ -97,7 +103,7 @@ setting_name(const char *given)
 
 /* Checks that the setting accepts the value. */
 static void
-check_setting(const char *name, const char *value)
+check_setting_value(const char *name, const char *value)
 {
 	int			level = NewGUCNestLevel();
 
@@ -123,16 +129,39 @@ Datum
 tandem_configure(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_to_control(fcinfo);
-	const char *name = setting_name(argument_text(fcinfo, 1, "setting"));
+	const char *name = canonical_setting_name(argument_text(fcinfo, 1, "setting"));
 	const char *value = argument_optional_text(fcinfo, 2);
 
 	if (value)
-		check_setting(name, value);
+		check_setting_value(name, value);
 	if (value && value[0] && strcmp(name, HOLD_FUNCTION_SETTING) == 0)
 		value = configure_hold(migration, value);
 	else
 		run_control_configure(migration->id, name, value);
 	migration_record(migration, "configure",
 					 psprintf("%s = %s", name, value ? value : "the default"), 0);
+	PG_RETURN_VOID();
+}
+
+/*-------------------------------------------------------------------------
+ * tandem.forget: removes what is kept of a migration that has ended.
+ *-------------------------------------------------------------------------
+ */
+
+SQL_FUNCTION(tandem_forget);
+
+Datum
+tandem_forget(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+
+	if (migration->phase != PHASE_DONE && migration->phase != PHASE_ABORTED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration \"%s\" has not ended", migration->name),
+				 errdetail("It is in phase %s.", phase_name(migration->phase)),
+				 errhint("End it with tandem.contract or tandem.abort, then call this again.")));
+	migration_record(migration, "forget", NULL, 0);
+	migration_forget(migration);
 	PG_RETURN_VOID();
 }

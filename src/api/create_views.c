@@ -14,14 +14,13 @@
 
 #include "api/arguments.h"
 #include "catalog/release_view.h"
-#include "core/lock.h"
 #include "core/authority.h"
 #include "core/compat.h"
-#include "core/quoting.h"
+#include "core/lock.h"
 #include "core/sql_function.h"
-#include "ddl/versioned_view.h"
-#include "ddl/view_schema.h"
-#include "ddl/view_schema_name.h"
+#include "core/text.h"
+#include "views/versioned_view.h"
+#include "views/view_schema.h"
 
 SQL_FUNCTION(tandem_create_views);
 
@@ -30,7 +29,7 @@ SQL_FUNCTION(tandem_create_views);
  * anybody, but has not meant any table on which somebody else's migration works.
  */
 static bool
-is_of_caller(const ViewedTable *table)
+table_is_of_caller(const ViewedTable *table)
 {
 	return compat_is_table_owner(table->relation, GetUserId()) &&
 		(authority_is_granted(table->owner) || authority_is_granted(table->maker));
@@ -48,7 +47,7 @@ tables_of_caller(int release, Oid schema)
 		ViewedTable *table = lfirst(lc);
 
 		if ((!OidIsValid(schema) || table->schema == schema) &&
-			is_of_caller(table))
+			table_is_of_caller(table))
 			mine = list_append_unique_oid(mine, table->relation);
 	}
 	if (mine == NIL)
@@ -63,7 +62,7 @@ tables_of_caller(int release, Oid schema)
 }
 
 static void
-check_no_null(List *names, const char *argument)
+check_no_null_name(List *names, const char *argument)
 {
 	if (names == NIL || list_member_ptr(names, NULL))
 		ereport(ERROR,
@@ -75,7 +74,7 @@ check_no_null(List *names, const char *argument)
 
 /* Whether a release may have a view of it. */
 static void
-check_table(Oid relid)
+check_table_to_show(Oid relid)
 {
 	char		kind = get_rel_relkind(relid);
 	char	   *name = quoting_raw_name(relid);
@@ -108,12 +107,12 @@ tables_named(List *names)
 	List	   *relids = NIL;
 	ListCell   *lc;
 
-	check_no_null(names, "relations");
+	check_no_null_name(names, "relations");
 	foreach(lc, names)
 	{
 		Oid			relid = quoting_resolve_relation(lfirst(lc));
 
-		check_table(relid);
+		check_table_to_show(relid);
 		relids = list_append_unique_oid(relids, relid);
 	}
 	return relids;
@@ -125,7 +124,7 @@ tables_in_schemas(int release, List *names)
 	List	   *relids = NIL;
 	ListCell   *lc;
 
-	check_no_null(names, "schemas");
+	check_no_null_name(names, "schemas");
 	foreach(lc, names)
 	{
 		Oid			schema = get_namespace_oid(lfirst(lc), true);
@@ -157,7 +156,7 @@ tables_to_show(FunctionCallInfo fcinfo, int release)
 }
 
 static void
-check_not_retired(int release, Oid relid)
+check_release_not_retired(int release, Oid relid)
 {
 	char	   *migration = release_view_retired_by(relid, release);
 
@@ -172,7 +171,7 @@ check_not_retired(int release, Oid relid)
 
 /* In the order that whoever changes views of several tables keeps. */
 static void
-lock_views(int release, List *tables)
+lock_views_of_tables(int release, List *tables)
 {
 	List	   *sorted = list_copy(tables);
 	ListCell   *lc;
@@ -182,17 +181,17 @@ lock_views(int release, List *tables)
 	foreach(lc, sorted)
 	{
 		release_view_lock(lfirst_oid(lc));
-		check_not_retired(release, lfirst_oid(lc));
+		check_release_not_retired(release, lfirst_oid(lc));
 	}
 	/* who was in the way may have dropped a table, or given it away */
 	lock_relations(sorted, AccessShareLock);
 	foreach(lc, sorted)
-		check_table(lfirst_oid(lc));
+		check_table_to_show(lfirst_oid(lc));
 }
 
 /* Before any is let into: see view_schema_grant. */
 static void
-ensure_schemas(List *names)
+ensure_view_schemas(List *names)
 {
 	List	   *ensured = NIL;
 	ListCell   *lc;
@@ -212,14 +211,14 @@ ensure_schemas(List *names)
 }
 
 static void
-make_views(int release, List *tables)
+make_release_views(int release, List *tables)
 {
 	List	   *schemas = view_schema_choose(release, tables);
 	List	   *grants = NIL;
 	ListCell   *table;
 	ListCell   *schema;
 
-	ensure_schemas(schemas);
+	ensure_view_schemas(schemas);
 	forboth(table, tables, schema, schemas)
 		versioned_view_make(release, lfirst_oid(table),
 							get_namespace_oid(lfirst(schema), false), &grants);
@@ -232,7 +231,7 @@ tandem_create_views(PG_FUNCTION_ARGS)
 	int			release = argument_release(fcinfo, 0);
 	List	   *tables = tables_to_show(fcinfo, release);
 
-	lock_views(release, tables);
-	make_views(release, tables);
+	lock_views_of_tables(release, tables);
+	make_release_views(release, tables);
 	PG_RETURN_VOID();
 }

@@ -1,42 +1,296 @@
 /*
  * expand.c
- *		SQL functions of phase expand: create_migration, add_column,
- *		sync_column, sync_columns.
- *
- * Each works in the caller's transaction, so that a migration tool's script is
- * all or nothing.
+ *		Expand: columns and syncs are added, or found to be there.
  */
 #include "postgres.h"
 
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
 #include "api/arguments.h"
-#include "api/repeat.h"
-#include "backfill/fill_origin.h"
+#include "api/expand.h"
 #include "catalog/migration.h"
-#include "catalog/own_tables.h"
-#include "catalog/migration_forget.h"
-#include "catalog/owned_column.h"
+#include "catalog/migration_lock.h"
+#include "catalog/migration_rights.h"
+#include "catalog/subscription.h"
 #include "catalog/sync.h"
 #include "core/compat.h"
-#include "core/hint.h"
-#include "core/quoting.h"
+#include "core/error.h"
+#include "core/query.h"
+#include "core/relation.h"
 #include "core/sql_function.h"
-#include "ddl/install.h"
-#include "ddl/partitions.h"
-#include "ddl/replicated_table.h"
-#include "ddl/statement.h"
-#include "ddl/target.h"
+#include "core/statement.h"
+#include "core/text.h"
+#include "fill/direct_update.h"
 #include "release/fence.h"
-#include "release/opening.h"
-#include "sync/expression.h"
-#include "sync/fill_mark.h"
+#include "release/readiness.h"
+#include "rule/expression.h"
+#include "rule/fill_mark.h"
+#include "trigger/install.h"
+#include "trigger/target.h"
+
+/*-------------------------------------------------------------------------
+ * A script run once more: what of it the migration has already.
+ *-------------------------------------------------------------------------
+ */
+
+static const char *
+text_or_none(const char *text)
+{
+	return text ? text : "none";
+}
+
+/* what: of the object, in words */
+static void
+refuse_repeat(const Migration *migration, const char *object, const char *what,
+			  const char *recorded, const char *given)
+{
+	bool		over = migration->phase == PHASE_DONE;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("migration \"%s\" has %s already, with another %s",
+					migration->name, object, what),
+			 errdetail("Recorded: %s. Given: %s.", text_or_none(recorded),
+					   text_or_none(given)),
+			 over ? errhint("The migration is done. For another change, run SELECT tandem.create_migration('another name');")
+			 : errhint("Run the script as it was, or run CALL tandem.abort(%s) and then the new script.",
+					   quote_literal_cstr(migration->name))));
+}
+
+/* Nothing is changed, so nobody need wait for our transaction. */
+static void
+skip_repeated(const Migration *migration, const char *object)
+{
+	ereport(NOTICE,
+			(errmsg("migration \"%s\" has %s already, skipping",
+					migration->name, object)));
+	migration_unlock_change(migration);
+}
+
+static char *
+list_as_text(List *strings)
+{
+	StringInfoData text;
+	ListCell   *lc;
+
+	if (strings == NIL)
+		return NULL;
+	initStringInfo(&text);
+	foreach(lc, strings)
+		appendStringInfo(&text, "%s%s", text.len ? ", " : "",
+						 text_or_none(lfirst(lc)));
+	return text.data;
+}
+
+static bool
+lists_share_name(List *a, List *b)
+{
+	ListCell   *mine;
+	ListCell   *theirs;
+
+	foreach(mine, a)
+	{
+		foreach(theirs, b)
+		{
+			if (strcmp(lfirst(mine), lfirst(theirs)) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* given is as recorded: by the user, or as it stands in tandem.syncs */
+static bool
+same_expression(const char *recorded, const char *canonical, const char *given)
+{
+	if (recorded == NULL || given == NULL)
+		return recorded == given;
+	return same_sql(RAW_PARSE_PLPGSQL_EXPR, recorded, given) ||
+		same_sql(RAW_PARSE_PLPGSQL_EXPR, canonical, given);
+}
+
+static bool
+same_side(List *recorded, List *canonical, List *given)
+{
+	if (list_length(recorded) != list_length(given))
+		return false;
+	for (int i = 0; i < list_length(given); i++)
+	{
+		if (!same_expression(list_nth(recorded, i), list_nth(canonical, i),
+							 list_nth(given, i)))
+			return false;
+	}
+	return true;
+}
+
+static void
+check_same_rule(const Migration *migration, const char *object,
+				const SyncRule *recorded, const SyncRule *given)
+{
+	if (!same_strings(recorded->old_columns, given->old_columns))
+		refuse_repeat(migration, object, "list of old columns",
+					  list_as_text(recorded->old_columns),
+					  list_as_text(given->old_columns));
+	if (!same_strings(recorded->new_columns, given->new_columns))
+		refuse_repeat(migration, object, "list of new columns",
+					  list_as_text(recorded->new_columns),
+					  list_as_text(given->new_columns));
+	if (!same_side(recorded->up_given, recorded->up, given->up))
+		refuse_repeat(migration, object, "up", list_as_text(recorded->up_given),
+					  list_as_text(given->up));
+	if (!same_side(recorded->down_given, recorded->down, given->down))
+		refuse_repeat(migration, object, "down", list_as_text(recorded->down_given),
+					  list_as_text(given->down));
+	if (recorded->on_conflict != given->on_conflict)
+		refuse_repeat(migration, object, "on_conflict",
+					  on_conflict_name(recorded->on_conflict),
+					  on_conflict_name(given->on_conflict));
+	if (recorded->quarantine != given->quarantine)
+		refuse_repeat(migration, object, "on_error",
+					  recorded->quarantine ? "quarantine" : "error",
+					  given->quarantine ? "quarantine" : "error");
+	if (recorded->keep_old != given->keep_old)
+		refuse_repeat(migration, object, "keep_old",
+					  recorded->keep_old ? "true" : "false",
+					  given->keep_old ? "true" : "false");
+	if (recorded->stored != given->stored)
+		refuse_repeat(migration, object, "stored",
+					  recorded->stored ? "true" : "false",
+					  given->stored ? "true" : "false");
+}
+
+/* Nothing is left to compare with; it has ended well. */
+static bool
+skip_forgotten(const Migration *migration, Oid relid)
+{
+	if (!migration->forgotten)
+		return false;
+	ereport(NOTICE,
+			(errmsg("migration \"%s\" is in phase %s and was forgotten, skipping its change of %s",
+					migration->name, phase_name(migration->phase),
+					quoting_relation(relid))));
+	migration_unlock_change(migration);
+	return true;
+}
+
+/* A sync; rule has up and down as the user gave them. */
+static bool
+repeat_sync(const Migration *migration, const SyncRule *rule)
+{
+	ListCell   *lc;
+
+	if (skip_forgotten(migration, rule->relation))
+		return true;
+	foreach(lc, sync_list_recorded(migration->id))
+	{
+		SyncRule   *other = lfirst(lc);
+		char	   *object;
+
+		if (other->relation != rule->relation ||
+			!lists_share_name(other->new_columns, rule->new_columns))
+			continue;
+		object = psprintf("a sync of %s to %s",
+						  quoting_relation(rule->relation),
+						  list_as_text(other->new_columns));
+		check_same_rule(migration, object, other, rule);
+		skip_repeated(migration, object);
+		return true;
+	}
+	return false;
+}
+
+/* A column of that type, as format_type has it with its schema. */
+static bool
+repeat_column(const Migration *migration, Oid relid, const char *column,
+			  const char *type)
+{
+	char	   *recorded = owned_column_type(migration->id, relid, column);
+	char	   *object;
+
+	if (skip_forgotten(migration, relid))
+		return true;
+	if (recorded == NULL)
+		return false;
+	/* somebody has dropped it: while that may be, it is added again */
+	if (migration->phase == PHASE_EXPAND &&
+		get_attnum(relid, column) == InvalidAttrNumber)
+		return false;
+	object = psprintf("column %s of %s", quote_identifier(column),
+					  quoting_relation(relid));
+	if (strcmp(recorded, type) != 0)
+		refuse_repeat(migration, object, "type", recorded, type);
+	skip_repeated(migration, object);
+	return true;
+}
+
+/* A definition is a statement, or what stands after ADD CONSTRAINT name. */
+static bool
+same_definition(const Step *recorded, const Step *given)
+{
+	static const char *const statement = "ALTER TABLE t ADD CONSTRAINT c %s";
+
+	if (recorded->given == NULL || given->given == NULL)
+		return recorded->given == given->given;
+	if (given->kind == STEP_INDEX)
+		return same_sql(RAW_PARSE_DEFAULT, recorded->given, given->given);
+	return strcmp(recorded->given, given->given) == 0 ||
+		same_sql(RAW_PARSE_DEFAULT, psprintf(statement, recorded->given),
+				 psprintf(statement, given->given));
+}
+
+static char *
+describe_step(const Step *step)
+{
+	return psprintf("%s %s of %s",
+					step->kind == STEP_NOT_NULL ? "a NOT NULL for column"
+					: step_kind_name(step->kind),
+					quote_identifier(step->object),
+					quoting_relation(step->relation));
+}
+
+bool
+repeat_step(const Migration *migration, const Step *step)
+{
+	ListCell   *lc;
+
+	if (skip_forgotten(migration, step->relation))
+		return true;
+	foreach(lc, step_list(migration->id, step->kind))
+	{
+		Step	   *other = lfirst(lc);
+		bool		same;
+
+		if (other->relation != step->relation ||
+			(step->object && strcmp(other->object, step->object) != 0))
+			continue;
+		same = same_definition(other, step);
+		if (same)
+		{
+			skip_repeated(migration, describe_step(other));
+			return true;
+		}
+		if (step->object && migration->phase != PHASE_EXPAND)
+			refuse_repeat(migration, describe_step(other), "definition",
+						  other->given, step->given);
+	}
+	return false;
+}
+
+/*-------------------------------------------------------------------------
+ * SQL functions of phase expand: create_migration, add_column, sync_column,
+ * sync_columns.
+ *
+ * Each works in the caller's transaction, so that a migration tool's script is
+ * all or nothing.
+ *-------------------------------------------------------------------------
+ */
 
 SQL_FUNCTION(tandem_create_migration);
 SQL_FUNCTION(tandem_add_column);
@@ -131,8 +385,8 @@ tandem_add_column(PG_FUNCTION_ARGS)
 }
 
 static void
-say_volatile(SyncRule *rule, Relation rel, const char *column,
-			 const char *label)
+report_volatile_side(SyncRule *rule, Relation rel, const char *column,
+					 const char *label)
 {
 	ListCell   *lc;
 
@@ -172,7 +426,7 @@ qualify_side(SyncRule *rule, Relation rel, List *columns, List *texts,
 									  RelationGetRelationName(rel), attnum,
 									  label);
 		if (contain_volatile_functions(expression))
-			say_volatile(rule, rel, lfirst(column), label);
+			report_volatile_side(rule, rel, lfirst(column), label);
 		qualified = lappend(qualified, expression_deparse(expression, rel));
 	}
 	return qualified;
@@ -210,7 +464,7 @@ check_expression_count(SyncRule *rule)
 
 /* The new columns that this transaction added belong to the migration. */
 static void
-own_new_columns(Migration *migration, SyncRule *rule)
+record_owned_columns(Migration *migration, SyncRule *rule)
 {
 	ListCell   *lc;
 
@@ -231,22 +485,22 @@ add_stored_sync(Migration *migration, SyncRule *rule)
 	sync_check_found(rule->relation);
 	rel = table_open(rule->relation, NoLock);
 	replicated_table_check(rule->relation);
-	rule->origin = fill_mark_origin(table_leaves(rule->relation),
-									rule->new_columns);
+	rule->fill_marks = fill_mark_make(table_leaves(rule->relation),
+									  rule->new_columns);
 	target_check_columns(rule, rel);
 	rule->up_given = rule->up;
 	rule->down_given = rule->down;
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
 	rule->down = qualify_side(rule, rel, rule->old_columns, rule->down, "down");
 	table_close(rel, NoLock);
-	own_new_columns(migration, rule);
+	record_owned_columns(migration, rule);
 	sync_insert(rule);
 	sync_install(rule->relation);
 	/* only now the triggers are known that keep it right */
-	if (rule->origin[0])
+	if (rule->fill_marks[0])
 	{
-		sync_set_origin(rule, fill_mark_bind(rule->origin,
-											 table_leaves(rule->relation)));
+		sync_set_fill_marks(rule, fill_mark_bind(rule->fill_marks,
+												 table_leaves(rule->relation)));
 		sync_install(rule->relation);
 	}
 	migration_act(migration, ACTION_EXPAND,
@@ -271,7 +525,7 @@ add_unstored_sync(Migration *migration, SyncRule *rule)
 	rule->up_given = rule->up;
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
 	table_close(rel, NoLock);
-	rule->origin = "";
+	rule->fill_marks = "";
 	sync_insert(rule);
 	migration_act(migration, ACTION_EXPAND,
 				  psprintf("read-through of %s", quoting_relation(rule->relation)), 0);

@@ -1,46 +1,78 @@
 /*
  * finish.c
- *		What contract and abort have in common: taking syncs and columns away.
+ *		The end of a migration: contract or abort.
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "api/finish.h"
-#include "catalog/filled_leaf.h"
+#include "api/arguments.h"
+#include "catalog/migration.h"
+#include "catalog/migration_lock.h"
+#include "catalog/migration_rights.h"
+#include "catalog/run_control.h"
+#include "catalog/step.h"
 #include "catalog/sync.h"
-#include "core/lock.h"
-#include "core/quoting.h"
-#include "core/text.h"
 #include "core/authority.h"
+#include "core/clock.h"
+#include "core/lock.h"
+#include "core/relation.h"
+#include "core/settings.h"
+#include "core/sql_function.h"
+#include "core/text.h"
 #include "ddl/columns.h"
-#include "ddl/install.h"
-#include "ddl/partitions.h"
-#include "ddl/versioned_view.h"
+#include "ddl/constraint_build.h"
+#include "ddl/index_build.h"
+#include "release/drain.h"
+#include "release/session.h"
+#include "row/quarantine.h"
+#include "rule/sync_trigger.h"
+#include "trigger/install.h"
+#include "views/versioned_view.h"
 
-List *
-doomed_add(List *doomed, Oid relid, const char *name)
+/* column_dependents and the like in columns.h */
+typedef List *(*ColumnLines) (Oid relid, const char *name, int migration_id);
+
+/* A column to be dropped. */
+typedef struct DroppedColumn
+{
+	Oid			relation;
+	char	   *name;
+} DroppedColumn;
+
+/*-------------------------------------------------------------------------
+ * What contract and abort have in common: taking syncs and columns away.
+ *-------------------------------------------------------------------------
+ */
+
+/* Adds a column to the list unless it is there, or is gone from the table. */
+static List *
+dropped_column_add(List *dropped, Oid relid, const char *name)
 {
 	ListCell   *lc;
-	DoomedColumn *column;
+	DroppedColumn *column;
 
 	if (quoting_find_name(relid) == NULL || get_attnum(relid, name) <= 0)
-		return doomed;
-	foreach(lc, doomed)
+		return dropped;
+	foreach(lc, dropped)
 	{
 		column = lfirst(lc);
 		if (column->relation == relid && strcmp(column->name, name) == 0)
-			return doomed;
+			return dropped;
 	}
-	column = palloc(sizeof(DoomedColumn));
+	column = palloc(sizeof(DroppedColumn));
 	column->relation = relid;
 	column->name = pstrdup(name);
-	return lappend(doomed, column);
+	return lappend(dropped, column);
 }
 
-List *
+/* Every table of the migration, partitions included, as OIDs. */
+static List *
 finish_tables(const Migration *migration)
 {
 	List	   *relids = NIL;
@@ -51,7 +83,12 @@ finish_tables(const Migration *migration)
 	return relids;
 }
 
-void
+/*
+ * Locks every table of the migration in ACCESS EXCLUSIVE mode, partitions
+ * included, the views of releases over them, and those of the OID list others,
+ * as lock_relations does.
+ */
+static void
 finish_lock_tables(const Migration *migration, List *others)
 {
 	List	   *tables = sync_relations_of_migration(migration->id);
@@ -65,8 +102,8 @@ finish_lock_tables(const Migration *migration, List *others)
 }
 
 static List *
-lines_of_column(List *all, const DoomedColumn *column, Oid relid,
-				List *lines)
+lines_of_dropped_column(List *all, const DroppedColumn *column, Oid relid,
+						List *lines)
 {
 	ListCell   *lc;
 
@@ -78,39 +115,56 @@ lines_of_column(List *all, const DoomedColumn *column, Oid relid,
 	return all;
 }
 
-List *
-doomed_lines(List *doomed, ColumnLines lines, const Migration *migration)
+/*
+ * What they say of the columns, and of those of partitions, each line led by
+ * the column and its table.
+ */
+static List *
+dropped_column_lines(List *dropped, ColumnLines lines,
+					 const Migration *migration)
 {
 	List	   *all = NIL;
 	ListCell   *lc;
 	ListCell   *table;
 
-	foreach(lc, doomed)
+	foreach(lc, dropped)
 	{
-		DoomedColumn *column = lfirst(lc);
+		DroppedColumn *column = lfirst(lc);
 
 		foreach(table, table_tree(column->relation))
-			all = lines_of_column(all, column, lfirst_oid(table),
-								  lines(lfirst_oid(table), column->name,
-										migration->id));
+			all = lines_of_dropped_column(all, column, lfirst_oid(table),
+										  lines(lfirst_oid(table), column->name,
+												migration->id));
 	}
 	return all;
 }
 
+/* Lines as "- line\n- line", for a detail. */
+static char *
+lines_as_list(List *lines)
+{
+	return text_joined(lines, "- ", "\n");
+}
+
 /* Says what goes, before it goes. */
 static void
-announce_drop(const Migration *migration, List *doomed)
+announce_drop(const Migration *migration, List *dropped)
 {
-	List	   *casualties = doomed_lines(doomed, column_casualties, migration);
+	List	   *objects = dropped_column_lines(dropped,
+											   column_objects_dropped_with, migration);
 
-	if (casualties != NIL)
+	if (objects != NIL)
 		ereport(NOTICE,
 				(errmsg("dropping columns of migration \"%s\" drops what is built on them",
 						migration->name),
-				 errdetail("%s", lines_as_list(casualties))));
+				 errdetail("%s", lines_as_list(objects))));
 }
 
-void
+/*
+ * Calls change, which alters the table: as its owner where the current user has
+ * not the owner's rights, as the owner of the database has not who aborts.
+ */
+static void
 finish_change_table(Oid relid, void (*change) (Oid relid, void *arg),
 					void *arg)
 {
@@ -123,51 +177,58 @@ finish_change_table(Oid relid, void (*change) (Oid relid, void *arg),
 }
 
 static void
-uninstall_sync(Oid relid, void *arg)
+uninstall_sync_of_table(Oid relid, void *arg)
 {
 	sync_install(relid);
 }
 
 static void
-drop_column(Oid relid, void *name)
+drop_column_of_table(Oid relid, void *name)
 {
 	column_drop(relid, name);
 }
 
-void
-finish_drop(const Migration *migration, List *doomed)
+/*
+ * After the phase of the migration has changed: takes its syncs off their
+ * tables, drops the columns, and removes what it kept of rows.  Views of releases stop
+ * showing the columns; those of releases that are retired are dropped.
+ */
+static void
+finish_drop(const Migration *migration, List *dropped)
 {
 	ListCell   *lc;
 
 	foreach(lc, sync_relations_of_migration(migration->id))
-		finish_change_table(lfirst_oid(lc), uninstall_sync, NULL);
+		finish_change_table(lfirst_oid(lc), uninstall_sync_of_table, NULL);
 	versioned_views_end(sync_relations_of_migration(migration->id),
 						migration->id,
 						migration->phase == PHASE_DONE ? migration->release : 0);
-	announce_drop(migration, doomed);
-	foreach(lc, doomed)
+	announce_drop(migration, dropped);
+	foreach(lc, dropped)
 	{
-		DoomedColumn *column = lfirst(lc);
+		DroppedColumn *column = lfirst(lc);
 
-		finish_change_table(column->relation, drop_column, column->name);
+		finish_change_table(column->relation, drop_column_of_table,
+							column->name);
 	}
 	foreach(lc, sync_list_of_migration(migration->id))
 		filled_leaf_forget(((SyncRule *) lfirst(lc))->id);
 	migration_forget_rows(migration->id);
 }
 
-char *
-doomed_describe(List *doomed)
+/* "table.column, table.column" for tandem.history; NULL for none. */
+static char *
+dropped_columns_describe(List *dropped)
 {
 	StringInfoData text;
 	ListCell   *lc;
 
-	if (doomed == NIL)
+	if (dropped == NIL)
 		return NULL;
 	initStringInfo(&text);
-	foreach(lc, doomed)
+	foreach(lc, dropped)
 	{
-		DoomedColumn *column = lfirst(lc);
+		DroppedColumn *column = lfirst(lc);
 
 		appendStringInfo(&text, "%s%s.%s", text.len ? ", " : "dropped ",
 						 quoting_relation(column->relation),
@@ -176,8 +237,467 @@ doomed_describe(List *doomed)
 	return text.data;
 }
 
-char *
-lines_as_list(List *lines)
+/*-------------------------------------------------------------------------
+ * CALL tandem.contract: the end of a migration, once it is proved right.
+ *-------------------------------------------------------------------------
+ */
+
+SQL_FUNCTION(tandem_contract);
+
+/* What is left to do or to prove on one leaf table. */
+static List *
+reasons_not_verified(List *reasons, List *fills, List *verifies, Oid relid)
 {
-	return text_joined(lines, "- ", "\n");
+	Step	   *fill = step_find(fills, relid);
+	Step	   *verify = step_find(verifies, relid);
+	char	   *version = sync_trigger_version(relid);
+	char	   *table = quoting_relation(relid);
+
+	if (fill == NULL || !fill->done)
+		reasons = lappend(reasons, psprintf("table %s is not filled", table));
+	if (verify == NULL || !verify->done)
+		reasons = lappend(reasons,
+						  verify && verify->rows_unfilled + verify->rows_mismatched > 0
+						  ? psprintf("verify of table %s found " INT64_FORMAT " rows unfilled and " INT64_FORMAT " mismatched",
+									 table, verify->rows_unfilled, verify->rows_mismatched)
+						  : psprintf("table %s is not verified", table));
+	else if (version == NULL || verify->trigger_version == NULL ||
+			 strcmp(verify->trigger_version, version) != 0)
+		reasons = lappend(reasons,
+						  psprintf("the trigger of table %s was changed since verify", table));
+	else if (verify->rows_quarantined > 0)
+		reasons = lappend(reasons,
+						  psprintf("verify of table %s found " INT64_FORMAT " rows whose transform fails",
+								   table, verify->rows_quarantined));
+	return reasons;
+}
+
+/* Indexes, constraints and NOT NULLs that are not there yet. */
+static List *
+reasons_not_built(List *reasons, int migration_id)
+{
+	for (StepKind kind = STEP_INDEX; kind <= STEP_CONSTRAINT; kind++)
+	{
+		ListCell   *lc;
+
+		foreach(lc, step_list(migration_id, kind))
+		{
+			Step	   *step = lfirst(lc);
+
+			if (step->done || quoting_find_name(step->relation) == NULL)
+				continue;
+			reasons = lappend(reasons,
+							  psprintf("%s %s of table %s is not done",
+									   step_kind_name(kind),
+									   quote_identifier(step->object),
+									   quoting_relation(step->relation)));
+		}
+	}
+	return reasons;
+}
+
+/* Why the data is not ready for contract: force passes over it. */
+static List *
+reasons_data_is_open(const Migration *migration, List *rules)
+{
+	List	   *fills = step_list(migration->id, STEP_BACKFILL);
+	List	   *verifies = step_list(migration->id, STEP_VERIFY);
+	List	   *reasons = NIL;
+	List	   *seen = NIL;
+	int64		quarantined = quarantine_count(migration->id);
+	ListCell   *lc;
+	ListCell   *leaf;
+
+	foreach(lc, rules)
+	{
+		SyncRule   *rule = lfirst(lc);
+		char	   *problem;
+
+		if (quoting_find_name(rule->relation) == NULL)
+			continue;			/* nothing left to lose */
+		problem = sync_problem(rule);
+		if (problem)
+			reasons = lappend(reasons, problem);
+		if (list_member_oid(seen, rule->relation))
+			continue;
+		seen = lappend_oid(seen, rule->relation);
+		foreach(leaf, table_tree(rule->relation))
+		{
+			if (get_rel_relkind(lfirst_oid(leaf)) == RELKIND_FOREIGN_TABLE)
+				reasons = lappend(reasons,
+								  psprintf("partition %s is a foreign table: its rows cannot be filled from here",
+										   quoting_relation(lfirst_oid(leaf))));
+		}
+		foreach(leaf, table_leaves(rule->relation))
+			reasons = reasons_not_verified(reasons, fills, verifies,
+										   lfirst_oid(leaf));
+	}
+	reasons = reasons_not_built(reasons, migration->id);
+	if (quarantined > 0)
+		reasons = lappend(reasons,
+						  psprintf(quarantined == 1
+								   ? INT64_FORMAT " row is in quarantine"
+								   : INT64_FORMAT " rows are in quarantine",
+								   quarantined));
+	return reasons;
+}
+
+static List *
+columns_to_drop(List *rules)
+{
+	List	   *dropped = NIL;
+	ListCell   *lc;
+	ListCell   *name;
+
+	foreach(lc, rules)
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->keep_old)
+			continue;
+		foreach(name, rule->old_columns)
+			dropped = dropped_column_add(dropped, rule->relation,
+										 lfirst(name));
+	}
+	return dropped;
+}
+
+/* Why the columns cannot be dropped: nothing passes over it. */
+static List *
+reasons_columns_stay(const Migration *migration, List *dropped)
+{
+	return list_concat(dropped_column_lines(dropped, column_keys, migration),
+					   dropped_column_lines(dropped, column_dependents,
+											migration));
+}
+
+static void
+check_ready_to_contract(const Migration *migration, List *rules,
+						List *dropped, bool force)
+{
+	List	   *questions = force ? NIL : reasons_data_is_open(migration,
+															   rules);
+	bool		quarantined = questions != NIL && quarantine_count(migration->id) > 0;
+	List	   *reasons;
+
+	/* the rows that an extension has elsewhere were not looked at */
+	table_rows_check_local(finish_tables(migration));
+	if (questions != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration \"%s\" is not ready for contract", migration->name),
+				 errdetail("%s", lines_as_list(questions)),
+				 quarantined
+				 ? errhint("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s), then contract.",
+						   quote_literal_cstr(migration->name))
+				 : errhint("Run CALL tandem.migrate(%s), then contract.",
+						   quote_literal_cstr(migration->name))));
+	reasons = reasons_columns_stay(migration, dropped);
+	if (reasons != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("old columns of migration \"%s\" are still in use",
+						migration->name),
+				 errdetail("%s", lines_as_list(reasons)),
+				 errhint("Move these to the new columns or drop them, then contract; or abort, and create the sync again with keep_old => true.")));
+	/* known before older releases are refused, not after */
+	versioned_views_check_retired(sync_relations_of_migration(migration->id),
+								  migration->release);
+}
+
+static void
+check_undeclared_name(const char *undeclared)
+{
+	static const char *const choices[] = {"refuse", "ignore"};
+
+	(void) text_choice("undeclared", undeclared, choices, lengthof(choices));
+}
+
+/*
+ * Sessions of which nobody can say which release they are, and that have
+ * written the tables.  may_wait: not with tables locked.
+ */
+static void
+check_undeclared_writers(const Migration *migration, const char *undeclared,
+						 bool may_wait)
+{
+	List	   *sessions;
+	int			count;
+
+	if (strcmp(undeclared, "ignore") == 0 || migration->release == 0)
+		return;
+	sessions = sessions_undeclared_writers(migration->id, may_wait);
+	count = list_length(sessions);
+	if (count == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg_plural("%d session that has written tables of migration \"%s\" has not declared a release",
+						   "%d sessions that have written tables of migration \"%s\" have not declared a release",
+						   count, count, migration->name),
+			 errdetail("%s", lines_as_list(sessions)),
+			 errhint("Have the application set tandem.release, with pg_tandem in session_preload_libraries; or, if the old release is no longer running, run CALL tandem.contract(%s, undeclared => 'ignore');",
+					 quote_literal_cstr(migration->name))));
+}
+
+/* Monitoring, backups, administrators; and nodes that have only read so far. */
+static void
+list_undeclared(const Migration *migration, const char *undeclared)
+{
+	List	   *sessions;
+	int			count;
+
+	if (strcmp(undeclared, "ignore") == 0 || migration->release == 0)
+		return;
+	sessions = sessions_undeclared_others(migration->id);
+	count = list_length(sessions);
+	if (count == 0)
+		return;
+	ereport(NOTICE,
+			(errmsg_plural("%d other session has declared no release, and has written no table of the migration",
+						   "%d other sessions have declared no release, and have written no table of the migration",
+						   count, count),
+			 errdetail("%s", lines_as_list(sessions))));
+}
+
+typedef struct ContractCall
+{
+	char	   *name;
+	bool		force;
+	char	   *undeclared;
+} ContractCall;
+
+/* For the transaction: nobody else changes the migration, or runs it. */
+static void
+claim_contract(Migration *migration, const ContractCall *call)
+{
+	migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
+	migration_lock_runner(migration, false);
+	check_undeclared_writers(migration, call->undeclared, true);
+}
+
+/* Says what is open before anything is done. */
+static Migration *
+check_contract_call(const ContractCall *call)
+{
+	Migration  *migration = migration_get_for_change(call->name);
+	List	   *rules = sync_list_of_migration(migration->id);
+
+	/* of one that is not done yet the gate tells more than the phase */
+	if (migration->phase != PHASE_MIGRATE)
+		migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
+	check_ready_to_contract(migration, rules, columns_to_drop(rules),
+							call->force);
+	claim_contract(migration, call);
+	return migration;
+}
+
+/* In one transaction, once the old releases have ended. */
+static void
+contract_in_transaction(Migration *migration, const ContractCall *call,
+						int64 started)
+{
+	List	   *rules = sync_list_of_migration(migration->id);
+	List	   *dropped = columns_to_drop(rules);
+
+	drain_lock(migration);
+	finish_lock_tables(migration, NIL);
+	/* again, now that nobody can change it any more */
+	check_ready_to_contract(migration, rules, dropped, call->force);
+	check_undeclared_writers(migration, call->undeclared, false);
+	migration_act(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT,
+				  dropped_columns_describe(dropped), started);
+	run_control_end_background(migration->id);
+	drain_finish(migration);
+	finish_drop(migration, dropped);
+}
+
+typedef struct FencedContract
+{
+	const ContractCall *call;
+	int64		started;
+} FencedContract;
+
+static void
+contract_behind_fence(void *arg)
+{
+	FencedContract *fenced = arg;
+	Migration  *migration = migration_get_for_change(fenced->call->name);
+
+	/* the wait has committed: others may have changed it */
+	claim_contract(migration, fenced->call);
+	contract_in_transaction(migration, fenced->call, fenced->started);
+}
+
+/* Older releases are refused first; an error lets them work again. */
+static void
+contract_without_older_releases(Migration *migration, const ContractCall *call,
+								int64 started)
+{
+	FencedContract fenced = {call, started};
+	ErrorData  *error;
+
+	/* over the commits of the wait; an error ends it */
+	migration_lock_runner(migration, true);
+	error = drain_old_releases(migration, finish_tables(migration),
+							   setting_lock_retry_time * 1000, call->force);
+	if (error == NULL)
+		error = drain_step(contract_behind_fence, &fenced);
+	drain_end(migration, error);
+	migration_unlock_runner(migration);
+}
+
+Datum
+tandem_contract(PG_FUNCTION_ARGS)
+{
+	int64		started = clock_now();
+	ContractCall call = {
+		.name = argument_text(fcinfo, 0, "migration"),
+		.force = argument_bool(fcinfo, 1, "force"),
+		.undeclared = argument_text(fcinfo, 2, "undeclared")
+	};
+	bool		atomic = !procedure_may_commit(fcinfo);
+	Migration  *migration;
+
+	check_undeclared_name(call.undeclared);
+	SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC);
+	migration = check_contract_call(&call);
+	list_undeclared(migration, call.undeclared);
+	/* before tables are locked */
+	migration_forget_old();
+	if (!atomic && migration->release > 0)
+		contract_without_older_releases(migration, &call, started);
+	else
+	{
+		drain_within_transaction(migration, finish_tables(migration),
+								 call.force);
+		contract_in_transaction(migration, &call, started);
+	}
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*-------------------------------------------------------------------------
+ * CALL tandem.abort: undoes a migration at any moment before its end.
+ *-------------------------------------------------------------------------
+ */
+
+SQL_FUNCTION(tandem_abort);
+
+/* a runner looks for a stop at every batch, which takes tandem.batch_target */
+#define STOP_WAIT_MS 30000
+
+static List *
+columns_of_migration(const Migration *migration)
+{
+	List	   *dropped = NIL;
+	ListCell   *lc;
+	ListCell   *name;
+
+	foreach(lc, sync_relations_of_migration(migration->id))
+	{
+		foreach(name, owned_column_list(migration->id, lfirst_oid(lc)))
+			dropped = dropped_column_add(dropped, lfirst_oid(lc),
+										 lfirst(name));
+	}
+	return dropped;
+}
+
+static void
+check_no_dependents(const Migration *migration, List *dropped)
+{
+	List	   *keys = dropped_column_lines(dropped, column_moved_keys,
+											migration);
+	List	   *reasons = list_concat_copy(keys,
+										   dropped_column_lines(dropped,
+																column_dependents, migration));
+
+	if (reasons != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("new columns of migration \"%s\" are in use",
+						migration->name),
+				 errdetail("%s", lines_as_list(reasons)),
+				 errhint("%s, or abort those migrations, then run CALL tandem.abort(%s) again.",
+						 keys != NIL ? "Move the keys back to the old columns, drop what else is listed"
+						 : "Drop these",
+						 quote_literal_cstr(migration->name))));
+}
+
+/* Tables that constraints of the migration refer to. */
+static List *
+referred_tables(const Migration *migration)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration->id, STEP_CONSTRAINT))
+		relids = list_concat_unique_oid(relids,
+										constraint_build_locks(lfirst(lc)));
+	return relids;
+}
+
+static void
+undo_build_of_table(Oid relid, void *arg)
+{
+	Step	   *step = arg;
+
+	switch (step->kind)
+	{
+		case STEP_CONSTRAINT:
+			constraint_build_undo(step);
+			break;
+		case STEP_NOT_NULL:
+			not_null_build_undo(step);
+			break;
+		default:
+			index_build_undo(step);
+			break;
+	}
+}
+
+static void
+undo_steps_of_kind(const Migration *migration, StepKind kind)
+{
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration->id, kind))
+	{
+		Step	   *step = lfirst(lc);
+
+		finish_change_table(step->relation, undo_build_of_table, step);
+	}
+}
+
+/* What was built, the last first: a constraint goes before its index. */
+static void
+undo_all_builds(const Migration *migration)
+{
+	undo_steps_of_kind(migration, STEP_CONSTRAINT);
+	undo_steps_of_kind(migration, STEP_NOT_NULL);
+	undo_steps_of_kind(migration, STEP_INDEX);
+}
+
+Datum
+tandem_abort(PG_FUNCTION_ARGS)
+{
+	int64		started = clock_now();
+	Migration  *migration = migration_get_for_abort(argument_text(fcinfo, 0, "migration"));
+	List	   *dropped = columns_of_migration(migration);
+
+	migration_check(migration, ACTION_ABORT);
+	check_no_dependents(migration, dropped);
+	/* before tables are locked */
+	migration_forget_old();
+	migration_stop_runner(migration, STOP_WAIT_MS);
+	drain_lock(migration);
+	finish_lock_tables(migration, referred_tables(migration));
+	check_no_dependents(migration, dropped);
+	migration_act(migration, ACTION_ABORT, dropped_columns_describe(dropped),
+				  started);
+	run_control_end_background(migration->id);
+	drain_undo(migration);
+	undo_all_builds(migration);
+	finish_drop(migration, dropped);
+	PG_RETURN_VOID();
 }

@@ -1,23 +1,15 @@
 /*
  * load_row.c
- *		A row of state that the owner of the database loads from a dump.
- *
- * The owner of the database may insert into the tables of state, since
- * pg_restore does, but what it may claim there is what it could have brought
- * about by calling the functions of the extension: syncs and steps of tables
- * that it owns, migrations of its own, and the releases if it may move them.
- * Nothing that it loads runs as somebody else.  It can neither change nor delete
- * a row.
- *
- * Fires for each row that is inserted; the extension's owner, as which the
- * extension's own statements run, inserts as it likes.
+ *		What the extension's script and a dump cannot do in SQL.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -31,14 +23,102 @@
 
 #include "catalog/migration_lock.h"
 #include "catalog/registry.h"
+#include "core/authority.h"
 #include "core/compat.h"
 #include "core/extension.h"
 #include "core/query.h"
-#include "core/quoting.h"
-#include "core/role_reference.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
-#include "core/subtransaction.h"
+#include "core/text.h"
+#include "core/transaction.h"
+
+/*-------------------------------------------------------------------------
+ * What the extension's script cannot say in SQL.
+ *
+ * The script makes these functions, calls them, and drops them again.
+ *-------------------------------------------------------------------------
+ */
+
+SQL_FUNCTION(tandem_script_begin);
+SQL_FUNCTION(tandem_script_privileges);
+
+/*
+ * Who made the schema may have put anything into it, and goes on owning it: so
+ * one that is there is not used.
+ */
+Datum
+tandem_script_begin(PG_FUNCTION_ARGS)
+{
+	if (OidIsValid(get_namespace_oid(EXTENSION_SCHEMA, true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_SCHEMA),
+				 errmsg("schema \"%s\" already exists", EXTENSION_SCHEMA),
+				 errdetail("Extension %s creates a schema of that name, and does not use an existing one.",
+						   EXTENSION_NAME),
+				 errhint("See what is in it, then run ALTER SCHEMA %s RENAME TO another name, or DROP SCHEMA %s.",
+						 EXTENSION_SCHEMA, EXTENSION_SCHEMA)));
+	PG_RETURN_VOID();
+}
+
+/*
+ * Statements that take back what default privileges have granted to others, and
+ * the use of our types from everybody: a column of that type in a table of
+ * theirs would be in the way of an update that changes it, and of DROP
+ * EXTENSION.  Whoever reads a table or view needs no right on its types.
+ */
+static const char revokes[] =
+"WITH granted (object, grantee, owner) AS ("
+"SELECT format('SCHEMA %I', n.nspname), a.grantee, n.nspowner FROM pg_namespace n, aclexplode(n.nspacl) a "
+"WHERE n.nspname = '" EXTENSION_SCHEMA "' "
+"UNION SELECT format('%s %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass), "
+"a.grantee, c.relowner FROM pg_class c, aclexplode(c.relacl) a "
+"WHERE c.relnamespace = '" EXTENSION_SCHEMA "'::regnamespace AND c.relkind IN ('r', 'v', 'S') "
+/* everybody may call what does not say otherwise, as anywhere */
+"UNION SELECT format('TYPE %s', t.oid::regtype), a.grantee, t.typowner FROM pg_type t, "
+"aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a "
+"WHERE t.typnamespace = '" EXTENSION_SCHEMA "'::regnamespace AND t.typelem = 0 "
+"UNION SELECT format('ROUTINE %s', p.oid::regprocedure), a.grantee, p.proowner FROM pg_proc p, aclexplode(p.proacl) a "
+"WHERE p.pronamespace = '" EXTENSION_SCHEMA "'::regnamespace AND a.grantee <> 0) "
+"SELECT format('REVOKE ALL ON %s FROM %s CASCADE', object, "
+"CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END) "
+"FROM granted WHERE grantee <> owner";
+
+/*
+ * ALTER DEFAULT PRIVILEGES of the role that makes the extension counts for the
+ * extension's objects too: what it has granted would let others write the
+ * tables of state.  The script grants what is to be granted after this.
+ */
+Datum
+tandem_script_privileges(PG_FUNCTION_ARGS)
+{
+	uint64		rows;
+	SPITupleTable *table;
+
+	SPI_connect();
+	(void) SPI_execute(revokes, false, 0);
+	rows = SPI_processed;
+	table = SPI_tuptable;
+	for (uint64 row = 0; row < rows; row++)
+		(void) SPI_execute(SPI_getvalue(table->vals[row], table->tupdesc, 1),
+						   false, 0);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*-------------------------------------------------------------------------
+ * A row of state that the owner of the database loads from a dump.
+ *
+ * The owner of the database may insert into the tables of state, since
+ * pg_restore does, but what it may claim there is what it could have brought
+ * about by calling the functions of the extension: syncs and steps of tables
+ * that it owns, migrations of its own, and the releases if it may move them.
+ * Nothing that it loads runs as somebody else.  It can neither change nor delete
+ * a row.
+ *
+ * Fires for each row that is inserted; the extension's owner, as which the
+ * extension's own statements run, inserts as it likes.
+ *-------------------------------------------------------------------------
+ */
 
 #define HOLD_FUNCTION "tandem.hold_function"
 
@@ -54,7 +134,7 @@ typedef struct LoadedRow
 
 /* The column of that name; -1: the table has none, or it is NULL. */
 static int
-value_of(const LoadedRow *row, const char *column)
+column_with_value(const LoadedRow *row, const char *column)
 {
 	for (int i = 0; i < row->desc->natts; i++)
 	{
@@ -67,9 +147,9 @@ value_of(const LoadedRow *row, const char *column)
 }
 
 static void
-forget_value(LoadedRow *row, const char *column)
+forget_loaded_value(LoadedRow *row, const char *column)
 {
-	int			i = value_of(row, column);
+	int			i = column_with_value(row, column);
 
 	if (i >= 0)
 		row->nulls[i] = true;
@@ -77,9 +157,9 @@ forget_value(LoadedRow *row, const char *column)
 
 /* A role that the user cannot become is replaced by the user. */
 static void
-take_own_role(LoadedRow *row, const char *column)
+replace_role_of_others(LoadedRow *row, const char *column)
 {
-	int			i = value_of(row, column);
+	int			i = column_with_value(row, column);
 	TupleDesc	desc;
 	Oid			role;
 
@@ -95,9 +175,9 @@ take_own_role(LoadedRow *row, const char *column)
 
 /* The same of a role that is only shown, by its name. */
 static void
-take_own_name(LoadedRow *row, const char *column)
+replace_role_name_of_others(LoadedRow *row, const char *column)
 {
-	int			i = value_of(row, column);
+	int			i = column_with_value(row, column);
 	Oid			role;
 
 	if (i < 0)
@@ -120,7 +200,7 @@ try_setting(void *arg)
 }
 
 static bool
-may_configure(const char *key, const JsonbValue *value)
+setting_may_be_configured(const char *key, const JsonbValue *value)
 {
 	const char *name = settings_name_for_run(key);
 	const char *setting[2] = {name, NULL};
@@ -150,7 +230,7 @@ settings_to_load(Datum value)
 	it = JsonbIteratorInit(&settings->root);
 	while (jsonb_next_member(&it, &key, &item))
 	{
-		if (!may_configure(key, &item))
+		if (!setting_may_be_configured(key, &item))
 			value = DirectFunctionCall2(jsonb_delete, value,
 										CStringGetTextDatum(key));
 	}
@@ -159,18 +239,18 @@ settings_to_load(Datum value)
 
 /* What decides as whom, and whether by itself, the migration runs. */
 static void
-check_run(LoadedRow *row)
+check_loaded_run(LoadedRow *row)
 {
-	int			background = value_of(row, "background");
-	int			settings = value_of(row, "settings");
+	int			background = column_with_value(row, "background");
+	int			settings = column_with_value(row, "settings");
 
-	forget_value(row, "run_as");
-	forget_value(row, "run_in");
-	forget_value(row, "hold_by");
-	forget_value(row, "hold_owner");
-	forget_value(row, "hold_path");
-	forget_value(row, "maintenance_work_mem");
-	forget_value(row, "max_parallel_maintenance_workers");
+	forget_loaded_value(row, "run_as");
+	forget_loaded_value(row, "run_in");
+	forget_loaded_value(row, "hold_by");
+	forget_loaded_value(row, "hold_owner");
+	forget_loaded_value(row, "hold_path");
+	forget_loaded_value(row, "maintenance_work_mem");
+	forget_loaded_value(row, "max_parallel_maintenance_workers");
 	if (background >= 0)
 		row->values[background] = BoolGetDatum(false);
 	if (settings >= 0)
@@ -179,7 +259,7 @@ check_run(LoadedRow *row)
 
 /* False: it is not there. */
 static bool
-check_relation(Oid relid, bool view)
+check_loaded_relation(Oid relid, bool view)
 {
 	char	   *name = quoting_find_name(relid);
 	char		kind = get_rel_relkind(relid);
@@ -203,7 +283,7 @@ check_relation(Oid relid, bool view)
 
 /* Those that are there. */
 static Datum
-check_relations_of_array(Datum array)
+check_loaded_relation_array(Datum array)
 {
 	ArrayType  *given = DatumGetArrayTypeP(array);
 	Datum	   *elements;
@@ -215,7 +295,8 @@ check_relations_of_array(Datum array)
 					  &elements, &nulls, &count);
 	for (int i = 0; i < count; i++)
 	{
-		if (!nulls[i] && check_relation(DatumGetObjectId(elements[i]), false))
+		if (!nulls[i] &&
+			check_loaded_relation(DatumGetObjectId(elements[i]), false))
 			elements[left++] = elements[i];
 	}
 	return PointerGetDatum(construct_array(elements, left, REGCLASSOID,
@@ -227,7 +308,7 @@ check_relations_of_array(Datum array)
  * is not there, and so the row says nothing.
  */
 static bool
-check_relations(LoadedRow *row)
+check_loaded_relations(LoadedRow *row)
 {
 	for (int i = 0; i < row->desc->natts; i++)
 	{
@@ -236,10 +317,10 @@ check_relations(LoadedRow *row)
 		if (row->nulls[i])
 			continue;
 		if (att->atttypid == REGCLASSARRAYOID)
-			row->values[i] = check_relations_of_array(row->values[i]);
+			row->values[i] = check_loaded_relation_array(row->values[i]);
 		else if (att->atttypid == REGCLASSOID &&
-				 !check_relation(DatumGetObjectId(row->values[i]),
-								 strcmp(NameStr(att->attname), "view") == 0))
+				 !check_loaded_relation(DatumGetObjectId(row->values[i]),
+										strcmp(NameStr(att->attname), "view") == 0))
 			return false;
 	}
 	return true;
@@ -247,9 +328,9 @@ check_relations(LoadedRow *row)
 
 /* A list of names, as SET search_path takes it. */
 static void
-check_path_of_names(const LoadedRow *row)
+check_loaded_search_path(const LoadedRow *row)
 {
-	int			i = value_of(row, "search_path");
+	int			i = column_with_value(row, "search_path");
 	char	   *path;
 	List	   *names;
 
@@ -273,7 +354,7 @@ typedef enum Creator
 } Creator;
 
 static Creator
-creator_of(int migration)
+creator_of_migration(int migration)
 {
 	Oid			user = GetUserId();
 	TandemQuery query;
@@ -297,21 +378,21 @@ creator_of(int migration)
  * migration_begin_empty.
  */
 static void
-check_migration(const LoadedRow *row)
+check_loaded_migration(const LoadedRow *row)
 {
-	int			i = value_of(row, "migration");
+	int			i = column_with_value(row, "migration");
 	int			migration;
 	Creator		creator;
 
 	if (i < 0)
 		return;
 	migration = DatumGetInt32(row->values[i]);
-	creator = creator_of(migration);
+	creator = creator_of_migration(migration);
 	if (creator == CREATOR_NONE)
 	{
 		/* who is creating it is waited for */
 		migration_lock_load();
-		creator = creator_of(migration);
+		creator = creator_of_migration(migration);
 	}
 	if (creator == CREATOR_OTHER)
 		ereport(ERROR,
@@ -322,7 +403,7 @@ check_migration(const LoadedRow *row)
 }
 
 static void
-check_releases(Relation rel)
+check_loaded_releases(Relation rel)
 {
 	if (registry_may_change())
 		return;
@@ -335,32 +416,32 @@ check_releases(Relation rel)
 }
 
 static bool
-is_table(Relation rel, const char *name)
+is_own_table(Relation rel, const char *name)
 {
 	return strcmp(RelationGetRelationName(rel), name) == 0;
 }
 
 /* NULL: the row is of no use here. */
 static HeapTuple
-check_row(Relation rel, HeapTuple tuple)
+check_loaded_row(Relation rel, HeapTuple tuple)
 {
 	LoadedRow	row = {.desc = RelationGetDescr(rel)};
 
 	row.values = palloc(sizeof(Datum) * row.desc->natts);
 	row.nulls = palloc(sizeof(bool) * row.desc->natts);
 	heap_deform_tuple(tuple, row.desc, row.values, row.nulls);
-	if (is_table(rel, "registry") || is_table(rel, "release") ||
-		is_table(rel, "release_state") || is_table(rel, "dependency") ||
-		(is_table(rel, "migration") && value_of(&row, "release") >= 0))
-		check_releases(rel);
-	if (!check_relations(&row))
+	if (is_own_table(rel, "registry") || is_own_table(rel, "release") ||
+		is_own_table(rel, "release_state") || is_own_table(rel, "dependency") ||
+		(is_own_table(rel, "migration") && column_with_value(&row, "release") >= 0))
+		check_loaded_releases(rel);
+	if (!check_loaded_relations(&row))
 		return NULL;
-	check_migration(&row);
-	check_path_of_names(&row);
-	take_own_role(&row, "created_by");
-	take_own_role(&row, "paused_by");
-	take_own_name(&row, "done_by");
-	check_run(&row);
+	check_loaded_migration(&row);
+	check_loaded_search_path(&row);
+	replace_role_of_others(&row, "created_by");
+	replace_role_of_others(&row, "paused_by");
+	replace_role_name_of_others(&row, "done_by");
+	check_loaded_run(&row);
 	return heap_form_tuple(row.desc, row.values, row.nulls);
 }
 
@@ -384,6 +465,6 @@ tandem_load_row(PG_FUNCTION_ARGS)
 	if (!query_is_running())
 		registry_changed();
 	if (!compat_is_table_owner(RelationGetRelid(data->tg_relation), GetUserId()))
-		tuple = check_row(data->tg_relation, tuple);
+		tuple = check_loaded_row(data->tg_relation, tuple);
 	return PointerGetDatum(tuple);
 }

@@ -1,13 +1,18 @@
 /*
  * migrate.c
- *		CALL tandem.migrate: phase migrate, in this session or in the background.
+ *		Migrate, and verify by itself.
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "executor/spi.h"
+#include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/tuplestore.h"
 
 #include "api/arguments.h"
 #include "catalog/migration.h"
@@ -15,14 +20,95 @@
 #include "catalog/migration_rights.h"
 #include "catalog/run_control.h"
 #include "catalog/sync.h"
+#include "core/authority.h"
 #include "core/lock.h"
-#include "core/settings.h"
+#include "core/relation.h"
 #include "core/sql_function.h"
 #include "core/text.h"
 #include "core/transaction.h"
-#include "worker/background.h"
-#include "worker/process.h"
-#include "worker/runner.h"
+#include "fill/verify.h"
+#include "rule/relation_rules.h"
+#include "run/background.h"
+#include "run/process.h"
+#include "run/runner.h"
+
+/*-------------------------------------------------------------------------
+ * tandem.verify: the proof, on command.
+ *-------------------------------------------------------------------------
+ */
+
+SQL_FUNCTION(tandem_verify);
+
+/* blocks that are checked at a time */
+#define VERIFY_BLOCKS 1024
+
+/* One row of the result of tandem.verify: a leaf table in one snapshot. */
+static void
+verify_leaf_table(ReturnSetInfo *result, const Migration *migration,
+				  const SyncRule *rule, Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Trigger    *trigger = relation_sync_trigger(rel);
+	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+	AuthorityScope scope;
+	VerifyResult counts;
+	RowState   *state;
+	Datum		values[5];
+	bool		nulls[5] = {false};
+
+	if (trigger == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has lost its sync trigger",
+						RelationGetRelationName(rel)),
+				 errhint("Run CALL tandem.migrate(%s) to create it again.",
+						 quote_literal_cstr(migration->name))));
+	verify_result_init(&counts);
+	authority_enter_owner(&scope, rel, rule->search_path);
+	state = row_state_create(rel, trigger);
+	for (int64 first = 0; first < blocks; first += VERIFY_BLOCKS)
+		verify_blocks(state, migration->name, first,
+					  Min(first + VERIFY_BLOCKS, blocks) - 1, &counts);
+	authority_leave(&scope);
+	values[0] = ObjectIdGetDatum(relid);
+	values[1] = Int64GetDatum(counts.rows_checked);
+	values[2] = Int64GetDatum(counts.rows_unfilled);
+	values[3] = Int64GetDatum(counts.rows_mismatched);
+	values[4] = DirectFunctionCall1(jsonb_in,
+									CStringGetDatum(verify_sample(&counts)));
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	table_close(rel, AccessShareLock);
+}
+
+Datum
+tandem_verify(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get(argument_text(fcinfo, 0, "migration"));
+	List	   *seen = NIL;
+	ListCell   *lc;
+	ListCell   *leaf;
+
+	migration_check(migration, ACTION_VERIFY);
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (quoting_find_name(rule->relation) == NULL || list_member_oid(seen, rule->relation))
+			continue;
+		seen = lappend_oid(seen, rule->relation);
+		table_rows_check_local(table_tree(rule->relation));
+		foreach(leaf, table_leaves(rule->relation))
+			verify_leaf_table((ReturnSetInfo *) fcinfo->resultinfo, migration,
+							  rule, lfirst_oid(leaf));
+	}
+	return (Datum) 0;
+}
+
+/*-------------------------------------------------------------------------
+ * CALL tandem.migrate: phase migrate, in this session or in the background.
+ *-------------------------------------------------------------------------
+ */
 
 SQL_FUNCTION(tandem_migrate);
 
@@ -59,7 +145,7 @@ argument_workers(FunctionCallInfo fcinfo, int n)
  * else the caller's.
  */
 static Oid
-role_of_run(const Migration *migration)
+role_of_background_run(const Migration *migration)
 {
 	Oid			creator = migration->creator;
 
@@ -107,7 +193,7 @@ start_in_background(Migration *migration, int workers)
 {
 	BackgroundWorkerHandle *handle;
 	ProcessOrder order;
-	Oid			role = role_of_run(migration);
+	Oid			role = role_of_background_run(migration);
 
 	run_control_want_background(migration->id, workers, role);
 	run_control_set_build(migration->id, maintenance_work_mem,
@@ -131,7 +217,7 @@ start_in_background(Migration *migration, int workers)
 
 /* Another session runs it; true: look again. */
 static bool
-give_way(MigrateCall *call, const Migration *migration)
+wait_for_other_run(MigrateCall *call, const Migration *migration)
 {
 	int			pid = migration_runner_pid(migration);
 
@@ -163,7 +249,7 @@ give_way(MigrateCall *call, const Migration *migration)
  * does, does not begin a migration again that has ended well.
  */
 static bool
-is_done(const MigrateCall *call, const Migration *migration)
+migrate_is_done(const MigrateCall *call, const Migration *migration)
 {
 	bool		done = migration->phase == PHASE_DONE ||
 	(call->if_running != IF_RUNNING_ERROR && runner_is_done(migration));
@@ -191,7 +277,7 @@ check_not_cancelled(const MigrateCall *call, const Migration *migration)
 
 /* It may be right, where a release only changes names; or too early. */
 static void
-say_without_tables(const Migration *migration)
+report_no_tables(const Migration *migration)
 {
 	if (sync_relations_of_migration(migration->id) != NIL)
 		return;
@@ -241,8 +327,8 @@ try_migrate(MigrateCall *call)
 	if (migration->phase != PHASE_DONE)
 		migration_check(migration, ACTION_MIGRATE);
 	if (running)
-		return give_way(call, migration);
-	if (is_done(call, migration))
+		return wait_for_other_run(call, migration);
+	if (migrate_is_done(call, migration))
 		return false;
 	if (!migration_lock_start(migration, call->background))
 	{
@@ -250,7 +336,7 @@ try_migrate(MigrateCall *call)
 		interruptible_sleep(START_POLL_MS);
 		return true;
 	}
-	say_without_tables(migration);
+	report_no_tables(migration);
 	say_paused(migration);
 	if (call->background)
 		start_in_background(migration, call->workers);

@@ -19,7 +19,7 @@
 #include "core/transaction.h"
 #include "release/fence.h"
 #include "release/readiness.h"
-#include "release/served.h"
+#include "release/session.h"
 
 SQL_FUNCTION(tandem_health);
 SQL_FUNCTION(tandem_wait_for_release);
@@ -37,7 +37,7 @@ tandem_health(PG_FUNCTION_ARGS)
 	int			release = argument_release(fcinfo, 0);
 	Jsonb	   *requires = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
 	TupleDesc	result;
-	Health		health;
+	ReleaseHealth health;
 	Datum		values[3];
 	bool		nulls[3] = {false};
 
@@ -46,7 +46,7 @@ tandem_health(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("tandem.health returns a row"),
 				 errhint("Run SELECT * FROM tandem.health(%d);", release)));
-	health_check(served_or_error(), release, requires, &health);
+	release_health(registry_or_error(), release, requires, &health);
 	values[0] = BoolGetDatum(health.healthy);
 	values[1] = CStringGetTextDatum(health.reason);
 	values[2] = CStringGetTextDatum(release_state_name(health.state));
@@ -55,9 +55,9 @@ tandem_health(PG_FUNCTION_ARGS)
 }
 
 static bool
-is_ready(int release)
+release_is_ready(int release)
 {
-	ReleaseState state = registry_state_of(served_or_error(), release);
+	ReleaseState state = registry_state_of(registry_or_error(), release);
 
 	if (state == RELEASE_RETIRED)
 		ereport(ERROR,
@@ -70,7 +70,7 @@ is_ready(int release)
 
 /* As long as it is from now on: months differ. */
 static int64
-microseconds_of(Interval *interval)
+interval_microseconds(Interval *interval)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
@@ -84,7 +84,7 @@ microseconds_of(Interval *interval)
 
 /* A client that is gone wants no answer. */
 static void
-check_client(void)
+check_client_is_there(void)
 {
 	if (compat_client_is_there())
 		return;
@@ -102,12 +102,12 @@ typedef struct ReadyWait
 } ReadyWait;
 
 static bool
-wait_is_over(void *arg)
+ready_wait_is_over(void *arg)
 {
 	ReadyWait  *wait = arg;
 	int64		now = clock_now();
 
-	if (is_ready(wait->release))
+	if (release_is_ready(wait->release))
 		return true;
 	if (now - wait->started >= wait->longest)
 		ereport(ERROR,
@@ -118,7 +118,7 @@ wait_is_over(void *arg)
 						 wait->release)));
 	if (clock_ms_since(wait->client_seen) >= LOOK_EVERY_MS)
 	{
-		check_client();
+		check_client_is_there();
 		wait->client_seen = now;
 	}
 	return false;
@@ -140,9 +140,9 @@ tandem_wait_for_release(PG_FUNCTION_ARGS)
 				 errmsg("tandem.wait_for_release cannot run inside a transaction block"),
 				 errhint("Call it on its own, with autocommit on.")));
 	if (!PG_ARGISNULL(1))
-		wait.longest = microseconds_of(PG_GETARG_INTERVAL_P(1));
+		wait.longest = interval_microseconds(PG_GETARG_INTERVAL_P(1));
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	transaction_poll(wait_is_over, &wait, POLL_MS, LOOK_EVERY_MS);
+	transaction_poll(ready_wait_is_over, &wait, POLL_MS, LOOK_EVERY_MS);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -152,12 +152,12 @@ tandem_switch_release(PG_FUNCTION_ARGS)
 {
 	int			release = argument_release(fcinfo, 0);
 	Registry	registry;
-	Health		health;
+	ReleaseHealth health;
 
 	registry_lock();
 	registry_lock_release(release, ExclusiveLock);
 	registry_read(&registry);
-	health_check(&registry, release, NULL, &health);
+	release_health(&registry, release, NULL, &health);
 	if (!health.healthy)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

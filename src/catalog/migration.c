@@ -1,9 +1,11 @@
 /*
  * migration.c
- *		A row of tandem.migration, and its phase changes.
+ *		Migrations and their phases.
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/relation.h"
 #include "access/subtrans.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -13,17 +15,131 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "catalog/migration.h"
-#include "catalog/migration_forget.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
 #include "catalog/registry.h"
 #include "core/clock.h"
 #include "core/compat.h"
+#include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/text.h"
+
+/*-------------------------------------------------------------------------
+ * The phases of a migration and what may be done in each: one table.
+ *-------------------------------------------------------------------------
+ */
+
+static const char *const phase_names[] = {
+	[PHASE_EXPAND] = "expand",
+	[PHASE_MIGRATE] = "migrate",
+	[PHASE_CONTRACT] = "contract",
+	[PHASE_DONE] = "done",
+	[PHASE_ABORTED] = "aborted",
+};
+
+static const char *const action_names[] = {
+	[ACTION_EXPAND] = "expand",
+	[ACTION_MIGRATE] = "migrate",
+	[ACTION_FINISH] = "finish",
+	[ACTION_VERIFY] = "verify",
+	[ACTION_CONTROL] = "control of its run",
+	[ACTION_CONTRACT] = "contract",
+	[ACTION_FORCE] = "force contract",
+	[ACTION_ABORT] = "abort",
+};
+
+static const struct
+{
+	Phase		before;
+	PhaseAction action;
+	Phase		after;
+}			transitions[] = {
+	{PHASE_EXPAND, ACTION_EXPAND, PHASE_EXPAND},
+	{PHASE_EXPAND, ACTION_MIGRATE, PHASE_MIGRATE},
+	{PHASE_MIGRATE, ACTION_MIGRATE, PHASE_MIGRATE},
+	{PHASE_MIGRATE, ACTION_FINISH, PHASE_CONTRACT},
+	/* to fill a partition attached since, or verify again */
+	{PHASE_CONTRACT, ACTION_MIGRATE, PHASE_MIGRATE},
+	{PHASE_CONTRACT, ACTION_CONTRACT, PHASE_DONE},
+	{PHASE_CONTRACT, ACTION_FORCE, PHASE_DONE},
+	{PHASE_MIGRATE, ACTION_FORCE, PHASE_DONE},
+	{PHASE_EXPAND, ACTION_VERIFY, PHASE_EXPAND},
+	{PHASE_MIGRATE, ACTION_VERIFY, PHASE_MIGRATE},
+	{PHASE_CONTRACT, ACTION_VERIFY, PHASE_CONTRACT},
+	{PHASE_EXPAND, ACTION_CONTROL, PHASE_EXPAND},
+	{PHASE_MIGRATE, ACTION_CONTROL, PHASE_MIGRATE},
+	{PHASE_CONTRACT, ACTION_CONTROL, PHASE_CONTRACT},
+	{PHASE_EXPAND, ACTION_ABORT, PHASE_ABORTED},
+	{PHASE_MIGRATE, ACTION_ABORT, PHASE_ABORTED},
+	{PHASE_CONTRACT, ACTION_ABORT, PHASE_ABORTED},
+};
+
+const char *
+phase_name(Phase phase)
+{
+	return phase_names[phase];
+}
+
+static const char *
+action_name(PhaseAction action)
+{
+	return action_names[action];
+}
+
+static Phase
+phase_from_name(const char *name)
+{
+	int			index = text_index(name, phase_names, lengthof(phase_names));
+
+	if (index < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("unknown phase \"%s\" in tandem.migration", name)));
+	return (Phase) index;
+}
+
+/* The phase after action, or false where the phase does not allow it. */
+static bool
+phase_after(Phase phase, PhaseAction action, Phase *after)
+{
+	for (int i = 0; i < (int) lengthof(transitions); i++)
+	{
+		if (transitions[i].before == phase && transitions[i].action == action)
+		{
+			*after = transitions[i].after;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The command that leads on from phase, with %s for the migration's name. */
+static const char *
+phase_next_command(Phase phase)
+{
+	switch (phase)
+	{
+		case PHASE_EXPAND:
+		case PHASE_MIGRATE:
+			return "CALL tandem.migrate(%s);";
+		case PHASE_CONTRACT:
+			return "CALL tandem.contract(%s);";
+		case PHASE_DONE:
+		case PHASE_ABORTED:
+			break;
+	}
+	return "SELECT tandem.create_migration('another name'); to begin another change.";
+}
+
+/*-------------------------------------------------------------------------
+ * A row of tandem.migration, and its phase changes.
+ *-------------------------------------------------------------------------
+ */
 
 static Migration *
 read_migration(const char *name)
@@ -72,7 +188,7 @@ migration_by_id(int id)
 }
 
 static Migration *
-get_with_right(const char *name, MigrationRight right)
+get_migration_with_right(const char *name, MigrationRight right)
 {
 	Migration  *migration = read_migration(name);
 
@@ -89,7 +205,7 @@ get_with_right(const char *name, MigrationRight right)
 Migration *
 migration_get(const char *name)
 {
-	return get_with_right(name, RIGHT_TO_ACT);
+	return get_migration_with_right(name, RIGHT_TO_ACT);
 }
 
 /*
@@ -98,15 +214,15 @@ migration_get(const char *name)
  * of the id: meanwhile the name may have become another migration's.
  */
 static Migration *
-lock_for_change(const char *name, MigrationRight right)
+lock_migration_for_change(const char *name, MigrationRight right)
 {
 	for (;;)
 	{
-		Migration  *seen = get_with_right(name, right);
+		Migration  *seen = get_migration_with_right(name, right);
 		Migration  *migration;
 
 		migration_lock_change(seen);
-		migration = get_with_right(name, right);
+		migration = get_migration_with_right(name, right);
 		if (migration->id == seen->id)
 			return migration;
 		migration_unlock_change(seen);
@@ -116,13 +232,13 @@ lock_for_change(const char *name, MigrationRight right)
 Migration *
 migration_get_for_change(const char *name)
 {
-	return lock_for_change(name, RIGHT_TO_ACT);
+	return lock_migration_for_change(name, RIGHT_TO_ACT);
 }
 
 Migration *
 migration_get_for_abort(const char *name)
 {
-	return lock_for_change(name, RIGHT_TO_ABORT);
+	return lock_migration_for_change(name, RIGHT_TO_ABORT);
 }
 
 void
@@ -143,9 +259,9 @@ migration_check(const Migration *migration, PhaseAction action)
 }
 
 static void
-record_event(const Migration *migration, const char *action,
-			 const char *before, const char *after, const char *detail,
-			 int64 started)
+record_history_event(const Migration *migration, const char *action,
+					 const char *before, const char *after, const char *detail,
+					 int64 started)
 {
 	TandemQuery query;
 	char	   *user = GetUserNameFromId(GetUserId(), false);
@@ -171,7 +287,7 @@ void
 migration_record(const Migration *migration, const char *action,
 				 const char *detail, int64 started)
 {
-	record_event(migration, action, NULL, NULL, detail, started);
+	record_history_event(migration, action, NULL, NULL, detail, started);
 }
 
 void
@@ -180,7 +296,7 @@ migration_act(Migration *migration, PhaseAction action, const char *detail,
 {
 	TandemQuery query;
 	Phase		before = migration->phase;
-	Phase		after;
+	Phase		after = before;
 
 	migration_check(migration, action);
 	(void) phase_after(before, action, &after);
@@ -198,12 +314,12 @@ migration_act(Migration *migration, PhaseAction action, const char *detail,
 			registry_note_ready();
 	}
 	migration->phase = after;
-	record_event(migration, action_name(action), phase_name(before),
-				 phase_name(after), detail, started);
+	record_history_event(migration, action_name(action), phase_name(before),
+						 phase_name(after), detail, started);
 }
 
 static const char *
-release_text(int release)
+release_as_text(int release)
 {
 	return release == 0 ? "none" : psprintf("%d", release);
 }
@@ -227,8 +343,8 @@ check_same_migration(const Migration *migration, int release,
 			 errmsg("migration \"%s\" already exists, with another %s",
 					migration->name, other_release ? "release" : "comment"),
 			 errdetail("Recorded: %s. Given: %s. It is in phase %s.",
-					   other_release ? release_text(migration->release) : migration->comment,
-					   other_release ? release_text(release) : comment,
+					   other_release ? release_as_text(migration->release) : migration->comment,
+					   other_release ? release_as_text(release) : comment,
 					   phase_name(migration->phase)),
 			 errhint("Choose another name, or run SELECT * FROM tandem.migrations;")));
 }
@@ -238,7 +354,7 @@ check_same_migration(const Migration *migration, int release,
  * being aborted, and has been when this returns.
  */
 static Migration *
-find_again(Migration *seen, int release, const char *comment)
+find_existing_migration(Migration *seen, int release, const char *comment)
 {
 	Migration  *migration;
 
@@ -318,7 +434,7 @@ creating_transaction(const char *name)
 }
 
 static void
-creation_in_way(const char *name, TransactionId xid)
+refuse_creation_in_progress(const char *name, TransactionId xid)
 {
 	char	   *other = lock_describe_transaction(xid);
 
@@ -335,7 +451,7 @@ creation_in_way(const char *name, TransactionId xid)
  * created it, and committed.
  */
 static bool
-try_insert(Creation *creation)
+try_insert_migration(Creation *creation)
 {
 	ErrorData  *error = lock_limited_try(insert_migration, creation,
 										 lock_retry_ms());
@@ -343,7 +459,8 @@ try_insert(Creation *creation)
 	if (error == NULL)
 		return true;
 	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
-		creation_in_way(creation->name, creating_transaction(creation->name));
+		refuse_creation_in_progress(creation->name,
+									creating_transaction(creation->name));
 	if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION ||
 		error->constraint_name == NULL ||
 		strcmp(error->constraint_name, "migration_name_key") != 0)
@@ -353,7 +470,7 @@ try_insert(Creation *creation)
 }
 
 static bool
-is_open_name(const char *name)
+migration_name_is_open(const char *name)
 {
 	Migration  *migration = read_migration(name);
 
@@ -369,39 +486,41 @@ is_open_name(const char *name)
  * after who is still at it.
  */
 static bool
-insert_alone(Creation *creation, int64 give_up)
+insert_migration_under_lock(Creation *creation, int64 give_up)
 {
 	TransactionId other;
 	bool		inserted = false;
 
 	migration_lock_creation(creation->name);
 	other = creating_transaction(creation->name);
-	if (!TransactionIdIsValid(other) && !is_open_name(creation->name))
-		inserted = try_insert(creation);
+	if (!TransactionIdIsValid(other) &&
+		!migration_name_is_open(creation->name))
+		inserted = try_insert_migration(creation);
 	migration_unlock_creation(creation->name);
 	if (!TransactionIdIsValid(other))
 		return inserted;
 	if (clock_now() >= give_up)
-		creation_in_way(creation->name, other);
+		refuse_creation_in_progress(creation->name, other);
 	lock_wait_for_transaction(psprintf("%u", other),
 							  (int) Max(clock_ms_until(give_up), 1));
 	return false;
 }
 
 static Migration *
-insert_new(const char *name, int release, const char *comment, int64 give_up)
+insert_new_migration(const char *name, int release, const char *comment,
+					 int64 give_up)
 {
 	Creation	creation = {
 		.name = name,.release = release,.comment = comment
 	};
 	Migration  *migration;
 
-	if (!insert_alone(&creation, give_up))
+	if (!insert_migration_under_lock(&creation, give_up))
 		return NULL;
 	migration = read_migration(name);
 	migration_begin_empty(migration);
-	record_event(migration, "create", NULL, phase_name(PHASE_EXPAND), comment,
-				 0);
+	record_history_event(migration, "create", NULL, phase_name(PHASE_EXPAND), comment,
+						 0);
 	return migration;
 }
 
@@ -423,8 +542,9 @@ migration_create(const char *name, int release, const char *comment,
 		Migration  *seen = read_migration(name);
 
 		*created = seen == NULL || seen->phase == PHASE_ABORTED;
-		migration = *created ? insert_new(name, release, comment, give_up)
-			: find_again(seen, release, comment);
+		migration = *created ? insert_new_migration(name, release, comment,
+													give_up)
+			: find_existing_migration(seen, release, comment);
 	}
 	return migration;
 }
@@ -447,4 +567,31 @@ migration_forget_rows(int migration_id)
 	(void) query_run(&query,
 					 "DELETE FROM tandem.run_report WHERE migration = $1");
 	query_end(&query);
+}
+
+/*-------------------------------------------------------------------------
+ * Whether any migration is open in this database.
+ *-------------------------------------------------------------------------
+ */
+
+bool
+open_migration_exists(void)
+{
+	Oid			table_oid = extension_relation("migration", true);
+	Oid			index_oid = extension_relation("migration_open_idx", true);
+	Relation	table;
+	SysScanDesc scan;
+	bool		exists;
+
+	if (!OidIsValid(table_oid) || !OidIsValid(index_oid))
+		return false;
+	table = try_table_open(table_oid, AccessShareLock);
+	if (table == NULL)
+		return false;
+	/* its index holds the open ones alone */
+	scan = systable_beginscan(table, index_oid, true, NULL, 0, NULL);
+	exists = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(table, AccessShareLock);
+	return exists;
 }

@@ -1,6 +1,6 @@
 /*
  * migration.h
- *		A row of tandem.migration, and its phase changes.
+ *		Migrations and their phases.
  */
 #ifndef TANDEM_MIGRATION_H
 #define TANDEM_MIGRATION_H
@@ -8,7 +8,28 @@
 #include "datatype/timestamp.h"
 #include "storage/lock.h"
 
-#include "catalog/phase.h"
+typedef enum Phase
+{
+	PHASE_EXPAND,				/* columns and syncs are being added */
+	PHASE_MIGRATE,				/* rows are being filled and verified */
+	PHASE_CONTRACT,				/* all steps done: ready to contract */
+	PHASE_DONE,
+	PHASE_ABORTED
+} Phase;
+
+typedef enum PhaseAction
+{
+	ACTION_EXPAND,				/* add a column or a sync */
+	ACTION_MIGRATE,				/* start or go on with the steps */
+	ACTION_FINISH,				/* the last step is done */
+	ACTION_VERIFY,				/* any phase before the end */
+	ACTION_CONTROL,				/* pause, resume, cancel, configure: likewise */
+	ACTION_CONTRACT,
+	ACTION_FORCE,				/* contract in spite of open steps */
+	ACTION_ABORT
+} PhaseAction;
+
+extern const char *phase_name(Phase phase);
 
 typedef struct Migration
 {
@@ -63,7 +84,7 @@ extern void migration_forget_rows(int migration_id);
 extern void migration_check(const Migration *migration, PhaseAction action);
 
 /*
- * Does the action: the phase changes as the table of phase.c says and
+ * Does the action: the phase changes as the table of migration.c says and
  * tandem.history gets a line.  started
  * is of clock_now, or CLOCK_NEVER where how long it took means nothing.
  */
@@ -73,5 +94,11 @@ extern void migration_act(Migration *migration, PhaseAction action,
 /* A line of tandem.history without a change of phase. */
 extern void migration_record(const Migration *migration, const char *action,
 							 const char *detail, int64 started);
+
+/*
+ * Asked at each DDL command of the database, so it is a look into an index and
+ * no query.  Also false where the extension is on its way in or out.
+ */
+extern bool open_migration_exists(void);
 
 #endif							/* TANDEM_MIGRATION_H */

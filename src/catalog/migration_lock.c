@@ -1,6 +1,7 @@
 /*
  * migration_lock.c
- *		The locks of a migration: who changes it, who runs it, who is to stop.
+ *		The locks of a migration: who changes it, who runs it, who is to
+ *		stop.
  *
  * They are heavyweight object locks on the address of tandem.migration,
  * told apart by objsubid, so that they cannot meet an application's advisory
@@ -41,7 +42,7 @@ typedef enum MigrationLock
 #define COMMIT_EVERY_MS 1000
 
 static void
-set_lock_tag(LOCKTAG *tag, MigrationLock lock, uint32 objid)
+set_migration_lock_tag(LOCKTAG *tag, MigrationLock lock, uint32 objid)
 {
 	Oid			classid = extension_relation("migration", false);
 
@@ -49,12 +50,13 @@ set_lock_tag(LOCKTAG *tag, MigrationLock lock, uint32 objid)
 }
 
 static bool
-acquire(MigrationLock lock, uint32 objid, LOCKMODE mode, bool session)
+acquire_migration_lock(MigrationLock lock, uint32 objid, LOCKMODE mode,
+					   bool session)
 {
 	LOCKTAG		tag;
 
 	lock_refuse_standby(mode);
-	set_lock_tag(&tag, lock, objid);
+	set_migration_lock_tag(&tag, lock, objid);
 	return LockAcquire(&tag, mode, session, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
@@ -69,7 +71,7 @@ migration_lock_change(const Migration *migration)
 	char	   *holders;
 
 	extension_refuse_upgrade();
-	set_lock_tag(&tag, LOCK_CHANGE, migration->id);
+	set_migration_lock_tag(&tag, LOCK_CHANGE, migration->id);
 	if (lock_wait(&tag, ExclusiveLock, lock_retry_ms()))
 		return;
 	holders = lock_describe_tag_holders(&tag, ExclusiveLock);
@@ -88,7 +90,7 @@ migration_unlock_change(const Migration *migration)
 	ResourceOwner owner = CurrentResourceOwner;
 	LOCKTAG		tag;
 
-	set_lock_tag(&tag, LOCK_CHANGE, migration->id);
+	set_migration_lock_tag(&tag, LOCK_CHANGE, migration->id);
 	CurrentResourceOwner = CurTransactionResourceOwner;
 	(void) LockRelease(&tag, ExclusiveLock, false);
 	CurrentResourceOwner = owner;
@@ -97,8 +99,8 @@ migration_unlock_change(const Migration *migration)
 static void
 set_creation_tag(LOCKTAG *tag, const char *name)
 {
-	set_lock_tag(tag, LOCK_CREATION,
-				 hash_bytes((const unsigned char *) name, strlen(name)));
+	set_migration_lock_tag(tag, LOCK_CREATION,
+						   hash_bytes((const unsigned char *) name, strlen(name)));
 }
 
 void
@@ -128,7 +130,7 @@ lock_loading(LOCKMODE mode, const char *doing)
 	char	   *holders;
 
 	lock_refuse_standby(mode);
-	set_lock_tag(&tag, LOCK_LOADING, 0);
+	set_migration_lock_tag(&tag, LOCK_LOADING, 0);
 	if (LockAcquire(&tag, mode, false, true) != LOCKACQUIRE_NOT_AVAIL ||
 		lock_wait(&tag, mode, lock_retry_ms()))
 		return;
@@ -180,8 +182,9 @@ migration_already_running(const Migration *migration, int pid)
 void
 migration_lock_runner(Migration *migration, bool session)
 {
-	set_lock_tag(&migration->runner, LOCK_RUNNER, migration->id);
-	if (!acquire(LOCK_RUNNER, migration->id, ExclusiveLock, session))
+	set_migration_lock_tag(&migration->runner, LOCK_RUNNER, migration->id);
+	if (!acquire_migration_lock(LOCK_RUNNER, migration->id, ExclusiveLock,
+								session))
 		migration_already_running(migration, migration_runner_pid(migration));
 }
 
@@ -190,9 +193,10 @@ migration_is_running(const Migration *migration)
 {
 	LOCKTAG		tag;
 
-	if (!acquire(LOCK_RUNNER, migration->id, ExclusiveLock, false))
+	if (!acquire_migration_lock(LOCK_RUNNER, migration->id, ExclusiveLock,
+								false))
 		return true;
-	set_lock_tag(&tag, LOCK_RUNNER, migration->id);
+	set_migration_lock_tag(&tag, LOCK_RUNNER, migration->id);
 	(void) LockRelease(&tag, ExclusiveLock, false);
 	return false;
 }
@@ -216,14 +220,15 @@ migration_await_runner(const Migration *migration)
 {
 	LOCKTAG		tag;
 
-	set_lock_tag(&tag, LOCK_RUNNER, migration->id);
+	set_migration_lock_tag(&tag, LOCK_RUNNER, migration->id);
 	transaction_poll(runner_has_ended, &tag, RUNNER_POLL_MS, COMMIT_EVERY_MS);
 }
 
 bool
 migration_lock_start(const Migration *migration, bool session)
 {
-	return acquire(LOCK_START, migration->id, ExclusiveLock, session);
+	return acquire_migration_lock(LOCK_START, migration->id, ExclusiveLock,
+								  session);
 }
 
 void
@@ -231,7 +236,7 @@ migration_unlock_start(const Migration *migration)
 {
 	LOCKTAG		tag;
 
-	set_lock_tag(&tag, LOCK_START, migration->id);
+	set_migration_lock_tag(&tag, LOCK_START, migration->id);
 	(void) LockRelease(&tag, ExclusiveLock, true);
 }
 
@@ -290,7 +295,7 @@ migration_wait_for_workers(const Migration *migration, int timeout_ms)
 {
 	LOCKTAG		tag;
 
-	set_lock_tag(&tag, LOCK_WORKER, migration->id);
+	set_migration_lock_tag(&tag, LOCK_WORKER, migration->id);
 	if (lock_wait(&tag, ExclusiveLock, timeout_ms))
 		return;
 	ereport(ERROR,
@@ -311,8 +316,8 @@ migration_stop_runner(const Migration *migration, int timeout_ms)
 	LOCKTAG		runner;
 	int			pid;
 
-	set_lock_tag(&stop, LOCK_STOP, migration->id);
-	set_lock_tag(&runner, LOCK_RUNNER, migration->id);
+	set_migration_lock_tag(&stop, LOCK_STOP, migration->id);
+	set_migration_lock_tag(&runner, LOCK_RUNNER, migration->id);
 	if (lock_wait(&stop, ExclusiveLock, timeout_ms) &&
 		lock_wait(&runner, ExclusiveLock, timeout_ms))
 	{
@@ -347,13 +352,13 @@ migration_check_stop(const Migration *migration)
 						migration->name, joined_runner),
 				 errhint("Run CALL tandem.migrate(%s) again; completed work is kept.",
 						 quote_literal_cstr(migration->name))));
-	if (!acquire(LOCK_STOP, migration->id, ShareLock, false))
+	if (!acquire_migration_lock(LOCK_STOP, migration->id, ShareLock, false))
 		migration_stopped(migration);
 }
 
 /* The server itself gives back no such session lock at the end of a process. */
 static void
-leave_workers(int code, Datum arg)
+release_worker_locks_at_exit(int code, Datum arg)
 {
 	LOCKTAG    *tag = (LOCKTAG *) DatumGetPointer(arg);
 
@@ -373,8 +378,8 @@ migration_join_workers(int migration_id, int runner)
 	static LOCKTAG tag;
 	Migration	migration = {.id = migration_id};
 
-	set_lock_tag(&tag, LOCK_WORKER, migration_id);
-	before_shmem_exit(leave_workers, PointerGetDatum(&tag));
+	set_migration_lock_tag(&tag, LOCK_WORKER, migration_id);
+	before_shmem_exit(release_worker_locks_at_exit, PointerGetDatum(&tag));
 	if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
 	joined_runner = runner;
@@ -386,6 +391,6 @@ migration_join_retry(int migration_id)
 {
 	LOCKTAG		tag;
 
-	set_lock_tag(&tag, LOCK_RETRY, migration_id);
+	set_migration_lock_tag(&tag, LOCK_RETRY, migration_id);
 	(void) LockAcquire(&tag, ShareLock, false, true);
 }

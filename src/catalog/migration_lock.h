@@ -1,6 +1,7 @@
 /*
  * migration_lock.h
- *		The locks of a migration: who changes it, who runs it, who is to stop.
+ *		The locks of a migration: who changes it, who runs it, who is to
+ *		stop.
  */
 #ifndef TANDEM_MIGRATION_LOCK_H
 #define TANDEM_MIGRATION_LOCK_H

@@ -1,22 +1,30 @@
 /*
  * migration_rights.c
- *		Who may act on a migration.
- *
- * It is asked at each call, of the catalogs as they are then, before a lock is
- * taken that others would wait for, and again once it is had.
+ *		Who may act on a migration, and who may have it forgotten.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
 #include "core/authority.h"
 #include "core/compat.h"
 #include "core/query.h"
-#include "core/quoting.h"
+#include "core/settings.h"
+#include "core/text.h"
+
+/*-------------------------------------------------------------------------
+ * Who may act on a migration.
+ *
+ * It is asked at each call, of the catalogs as they are then, before a lock is
+ * taken that others would wait for, and again once it is had.
+ *-------------------------------------------------------------------------
+ */
 
 /*
  * The tables of a migration that are there, with all their partitions, as the
@@ -57,7 +65,7 @@ migration_has_table(const Migration *migration)
 
 /* A table whose owner's rights the role has not, for the error. */
 static Oid
-table_of_others(const Migration *migration, Oid role)
+find_table_of_other_owner(const Migration *migration, Oid role)
 {
 	TandemQuery query;
 	List	   *tables;
@@ -73,7 +81,7 @@ table_of_others(const Migration *migration, Oid role)
 }
 
 static bool
-has_rights_of_all(Oid role, List *owners)
+has_rights_of_owners(Oid role, List *owners)
 {
 	ListCell   *lc;
 
@@ -94,13 +102,13 @@ migration_role_may_act(const Migration *migration, Oid role)
 		return true;
 	owners = owners_of_tables(migration);
 	if (owners != NIL)
-		return has_rights_of_all(role, owners);
+		return has_rights_of_owners(role, owners);
 	return OidIsValid(migration->creator) &&
 		has_privs_of_role(role, migration->creator);
 }
 
 static void
-deny_table(const Migration *migration, Oid relid)
+deny_for_table(const Migration *migration, Oid relid)
 {
 	char	   *owner = GetUserNameFromId(authority_owner_of(relid), true);
 
@@ -113,7 +121,7 @@ deny_table(const Migration *migration, Oid relid)
 }
 
 static void
-deny_creator(const Migration *migration)
+deny_for_creator(const Migration *migration)
 {
 	if (!OidIsValid(migration->creator))
 		ereport(ERROR,
@@ -139,14 +147,14 @@ migration_check_rights(const Migration *migration, MigrationRight right)
 	if (migration_role_may_act(migration, GetUserId()) ||
 		(right == RIGHT_TO_ABORT && authority_owns_database()))
 		return;
-	relid = table_of_others(migration, GetUserId());
+	relid = find_table_of_other_owner(migration, GetUserId());
 	if (OidIsValid(relid))
-		deny_table(migration, relid);
-	deny_creator(migration);
+		deny_for_table(migration, relid);
+	deny_for_creator(migration);
 }
 
 static bool
-may_repeat(const Migration *migration)
+may_repeat_script(const Migration *migration)
 {
 	List	   *owners;
 	ListCell   *lc;
@@ -193,7 +201,7 @@ migration_check_repeat(const Migration *migration)
 {
 	const char *hint;
 
-	if (may_repeat(migration))
+	if (may_repeat_script(migration))
 		return;
 	hint = hint_for_repeat(migration);
 	ereport(ERROR,
@@ -206,4 +214,153 @@ migration_check_repeat(const Migration *migration)
 						 GetUserNameFromId(GetUserId(), false))
 			 : errdetail("The role that created it is gone."),
 			 errhint("%s", hint)));
+}
+
+/*-------------------------------------------------------------------------
+ * What is kept of migrations that have ended, and how it goes.
+ *-------------------------------------------------------------------------
+ */
+
+/* so many at a time: the call that it is done with is to stay short */
+#define MOST_AT_ONCE 100
+
+static void
+delete_rows_of_migration(int id, const char *sql)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, id);
+	(void) query_run(&query, sql);
+	query_end(&query);
+}
+
+static void
+delete_migration_steps(int id)
+{
+	delete_rows_of_migration(id, "DELETE FROM tandem.step WHERE migration = $1");
+}
+
+static void
+delete_migration_parts(int id)
+{
+	migration_forget_rows(id);
+	delete_migration_steps(id);
+	delete_rows_of_migration(id, "DELETE FROM tandem.owned_column WHERE migration = $1");
+	delete_rows_of_migration(id, "DELETE FROM tandem.sync WHERE migration = $1");
+}
+
+static void
+delete_migration(int id)
+{
+	delete_migration_parts(id);
+	delete_rows_of_migration(id, "DELETE FROM tandem.migration WHERE id = $1");
+}
+
+static bool
+migration_has_parts(int id)
+{
+	TandemQuery query;
+	bool		found;
+
+	query_begin(&query);
+	query_int(&query, id);
+	found = query_run_latest(&query,
+							 "SELECT FROM tandem.sync WHERE migration = $1 "
+							 "UNION ALL SELECT FROM tandem.owned_column WHERE migration = $1 "
+							 "UNION ALL SELECT FROM tandem.step WHERE migration = $1 "
+							 "UNION ALL SELECT FROM tandem.event WHERE migration = $1 LIMIT 1") > 0;
+	query_end(&query);
+	return found;
+}
+
+void
+migration_begin_empty(const Migration *migration)
+{
+	migration_lock_new();
+	if (!migration_has_parts(migration->id))
+		return;
+	delete_migration_parts(migration->id);
+	delete_rows_of_migration(migration->id,
+							 "DELETE FROM tandem.event WHERE migration = $1");
+	/* a transaction with an older snapshot deletes what it sees */
+	if (migration_has_parts(migration->id))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("rows of a migration with the number of migration \"%s\" have been loaded meanwhile",
+						migration->name),
+				 errhint("Call it again in a new transaction.")));
+}
+
+/* Until the end of the transaction, against migration_forget_old. */
+static bool
+lock_migration_row(int id)
+{
+	TandemQuery query;
+	bool		locked;
+
+	query_begin(&query);
+	query_int(&query, id);
+	locked = query_run(&query,
+					   "SELECT FROM tandem.migration WHERE id = $1 FOR UPDATE SKIP LOCKED") > 0;
+	query_end(&query);
+	return locked;
+}
+
+void
+migration_forget(const Migration *migration)
+{
+	if (!lock_migration_row(migration->id))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("migration \"%s\" is being removed by another session",
+						migration->name),
+				 errhint("Let that session commit, then run SELECT * FROM tandem.migrations;")));
+	if (migration->phase == PHASE_ABORTED || migration->release == 0)
+	{
+		delete_migration(migration->id);
+		return;
+	}
+	migration_forget_rows(migration->id);
+	delete_migration_steps(migration->id);
+	delete_rows_of_migration(migration->id,
+							 "UPDATE tandem.migration SET forgotten = true, settings = '{}', hold_by = NULL, hold_owner = NULL, "
+							 "hold_path = NULL, run_as = NULL, paused_by = NULL WHERE id = $1");
+}
+
+/* The migrations whose time is over, locked. */
+static List *
+list_old_migrations(bool aborted)
+{
+	TandemQuery query;
+	List	   *ids;
+	uint64		rows;
+
+	query_begin(&query);
+	query_bool(&query, aborted);
+	query_int(&query, setting_forget_after);
+	query_int(&query, MOST_AT_ONCE);
+	rows = query_run(&query,
+					 "SELECT m.id FROM tandem.migration m WHERE m.phase = CASE WHEN $1 THEN 'aborted' ELSE 'done' END "
+					 "AND m.phase_since < clock_timestamp() - make_interval(secs => $2) "
+					 "AND ($1 OR EXISTS (SELECT FROM tandem.step t WHERE t.migration = m.id AND t.object IS NULL)) "
+					 "ORDER BY m.id LIMIT $3 FOR UPDATE SKIP LOCKED");
+	ids = query_get_ints(rows);
+	query_end(&query);
+	return ids;
+}
+
+void
+migration_forget_old(void)
+{
+	ListCell   *lc;
+
+	/* a row that somebody else has removed would be an error to such a one */
+	if (setting_forget_after == 0 || IsolationUsesXactSnapshot())
+		return;
+	foreach(lc, list_old_migrations(true))
+		delete_migration(lfirst_int(lc));
+	foreach(lc, list_old_migrations(false))
+		delete_rows_of_migration(lfirst_int(lc),
+								 "DELETE FROM tandem.step WHERE migration = $1 AND object IS NULL");
 }

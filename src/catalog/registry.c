@@ -1,22 +1,145 @@
 /*
  * registry.c
- *		Which releases of the application the database serves.
+ *		Which releases are served, and what is noted of them.
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "catalog/registry.h"
-#include "catalog/release_note.h"
+#include "core/compat.h"
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
 
-/* objsubid of the lock on the address of tandem.registry; 1: see declared.c */
+/*-------------------------------------------------------------------------
+ * What is noted of releases in tandem.release_state, read without a trace.
+ *-------------------------------------------------------------------------
+ */
+
+/* Notes of one state, as they are read. */
+typedef struct NoteScan
+{
+	Relation	rel;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+	AttrNumber	releases;
+	AttrNumber	state;
+	const char *wanted;
+} NoteScan;
+
+static void
+begin_note_scan(NoteScan *notes, const char *state)
+{
+	Oid			relid = extension_relation("release_state", false);
+
+	notes->rel = table_open(relid, AccessShareLock);
+	notes->releases = get_attnum(relid, "releases");
+	notes->state = get_attnum(relid, "state");
+	notes->wanted = state;
+	notes->slot = table_slot_create(notes->rel, NULL);
+	notes->scan = compat_begin_scan(notes->rel, SnapshotSelf);
+}
+
+static void
+end_note_scan(NoteScan *notes)
+{
+	table_endscan(notes->scan);
+	ExecDropSingleTupleTableSlot(notes->slot);
+	table_close(notes->rel, AccessShareLock);
+}
+
+/* The next range, an int8range that is good until the next call. */
+static bool
+next_note(NoteScan *notes, Datum *releases)
+{
+	while (table_scan_getnextslot(notes->scan, ForwardScanDirection,
+								  notes->slot))
+	{
+		bool		isnull;
+		Datum		state = slot_getattr(notes->slot, notes->state, &isnull);
+
+		if (isnull || strcmp(TextDatumGetCString(state), notes->wanted) != 0)
+			continue;
+		*releases = slot_getattr(notes->slot, notes->releases, &isnull);
+		if (!isnull)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The releases that are noted as ready, committed or by this transaction: the
+ * text of an int8multirange, palloc'd.
+ */
+static char *
+release_note_all_ready(void)
+{
+	NoteScan	notes;
+	StringInfoData text;
+	Datum		releases;
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(INT8RANGEOID, &output, &is_varlena);
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '{');
+	begin_note_scan(&notes, "ready");
+	while (next_note(&notes, &releases))
+		appendStringInfo(&text, "%s%s", text.len > 1 ? "," : "",
+						 OidOutputFunctionCall(output, releases));
+	end_note_scan(&notes);
+	appendStringInfoChar(&text, '}');
+	return text.data;
+}
+
+static bool
+release_is_noted(const char *state, int release)
+{
+	NoteScan	notes;
+	Datum		releases;
+	bool		noted = false;
+
+	begin_note_scan(&notes, state);
+	while (!noted && next_note(&notes, &releases))
+		noted = DatumGetBool(OidFunctionCall2(F_RANGE_CONTAINS_ELEM, releases,
+											  Int64GetDatum(release)));
+	end_note_scan(&notes);
+	return noted;
+}
+
+static bool
+release_note_is_ready(int release)
+{
+	return release_is_noted("ready", release);
+}
+
+bool
+release_note_is_used(int release)
+{
+	return release_is_noted("used", release);
+}
+
+/*-------------------------------------------------------------------------
+ * Which releases of the application the database serves.
+ *-------------------------------------------------------------------------
+ */
+
+/* objsubid of the lock on the address of tandem.registry; 1: see session.c */
 #define LOCK_CHANGE 2
 #define LOCK_RELEASE 3			/* objid: a release */
 #define CHANGE_WAIT_MS 10000
@@ -36,7 +159,7 @@ release_state_name(ReleaseState state)
 }
 
 static bool
-is_noted_ready(const Registry *registry, int release)
+release_is_noted_ready(const Registry *registry, int release)
 {
 	for (int i = 0; i < registry->nready; i++)
 	{
@@ -55,7 +178,7 @@ registry_state_of(const Registry *registry, int release)
 		return RELEASE_RETIRED;
 	if (release > registry->highest)
 		return RELEASE_UNKNOWN;
-	if (!is_noted_ready(registry, release))
+	if (!release_is_noted_ready(registry, release))
 		return RELEASE_READ_ONLY;
 	return release == registry->current ? RELEASE_CURRENT : RELEASE_READY;
 }
@@ -69,7 +192,7 @@ static bool relid_is_known = false;
 static uint64 generation = 1;
 
 static void
-mark_changed(Datum arg, Oid relid)
+registry_relcache_callback(Datum arg, Oid relid)
 {
 	if (OidIsValid(relid) && OidIsValid(known_relid) && relid != known_relid)
 		return;
@@ -80,7 +203,7 @@ mark_changed(Datum arg, Oid relid)
 void
 registry_init(void)
 {
-	CacheRegisterRelcacheCallback(mark_changed, (Datum) 0);
+	CacheRegisterRelcacheCallback(registry_relcache_callback, (Datum) 0);
 }
 
 uint64
@@ -109,7 +232,7 @@ registry_changed(void)
 }
 
 static LOCKTAG
-change_tag(void)
+registry_change_lock_tag(void)
 {
 	LOCKTAG		tag;
 
@@ -118,7 +241,7 @@ change_tag(void)
 }
 
 static void
-being_changed(void)
+raise_registry_being_changed(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
@@ -129,17 +252,17 @@ being_changed(void)
 void
 registry_lock(void)
 {
-	LOCKTAG		tag = change_tag();
+	LOCKTAG		tag = registry_change_lock_tag();
 
 	extension_refuse_upgrade();
 	if (!lock_wait(&tag, ExclusiveLock, CHANGE_WAIT_MS))
-		being_changed();
+		raise_registry_being_changed();
 }
 
 bool
 registry_try_lock(void)
 {
-	LOCKTAG		tag = change_tag();
+	LOCKTAG		tag = registry_change_lock_tag();
 
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
@@ -152,7 +275,7 @@ registry_lock_release(int release, LOCKMODE mode)
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, registry_relid(), release,
 					   LOCK_RELEASE);
 	if (!lock_wait(&tag, mode, CHANGE_WAIT_MS))
-		being_changed();
+		raise_registry_being_changed();
 }
 
 /* What both readers of the registry read; notes is a parameter. */
@@ -169,7 +292,7 @@ registry_lock_release(int release, LOCKMODE mode)
 
 /* one row a range, or one without */
 static void
-take_ready(Registry *registry, uint64 rows)
+read_ready_ranges(Registry *registry, uint64 rows)
 {
 	registry->ready = palloc0(sizeof(ReleaseRange) * rows);
 	for (uint64 row = 0; row < rows; row++)
@@ -204,7 +327,7 @@ registry_read_without(Registry *registry, int migration_id)
 	registry->highest = query_get_int(0, 3);
 	registry->unfilled = query_get_int(0, 4);
 	registry->contracting = query_get_int(0, 5);
-	take_ready(registry, rows);
+	read_ready_ranges(registry, rows);
 	query_end(&query);
 }
 

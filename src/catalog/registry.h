@@ -1,6 +1,31 @@
 /*
  * registry.h
- *		Which releases of the application the database serves.
+ *		Which releases are served, and what is noted of them.
+ */
+#ifndef TANDEM_REGISTRY_H
+#define TANDEM_REGISTRY_H
+
+#include "nodes/pg_list.h"
+#include "storage/lock.h"
+
+/*-------------------------------------------------------------------------
+ * What is noted of releases in tandem.release_state, read without a trace.
+ *
+ * A serializable transaction that has read a table with a snapshot is at odds
+ * with each one that adds to it meanwhile: the sessions of a release that is new
+ * look for a note and find none, and add one each, and all but one would fail.
+ * So these rows are read one by one, as they are committed: in no snapshot, of
+ * which the server would keep that it was there.  It does no harm to see more
+ * of them than of other tables, since rows are only added, but for releases
+ * that are retired.
+ *-------------------------------------------------------------------------
+ */
+
+/* Whether a session has written as that release after it was ready. */
+extern bool release_note_is_used(int release);
+
+/*-------------------------------------------------------------------------
+ * Which releases of the application the database serves.
  *
  * The registry is tandem.registry (one row), tandem.release,
  * tandem.release_state and what each open migration adds.  It is read whole,
@@ -9,12 +34,8 @@
  * That a release is ready is noted when it first is, and never computed away:
  * only a migration that names that very release and was never filled suspends
  * it.
+ *-------------------------------------------------------------------------
  */
-#ifndef TANDEM_REGISTRY_H
-#define TANDEM_REGISTRY_H
-
-#include "nodes/pg_list.h"
-#include "storage/lock.h"
 
 /* from first to last, both included */
 typedef struct ReleaseRange

@@ -13,8 +13,7 @@
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
-#include "core/quoting.h"
-#include "core/settings.h"
+#include "core/text.h"
 
 /*
  * A view that somebody dropped leaves its row, whose OID may be another's some
@@ -39,7 +38,7 @@ release_view_schema(int release)
 }
 
 static bool
-lock(uint32 id, uint16 kind)
+lock_view_object(uint32 id, uint16 kind)
 {
 	LOCKTAG		tag;
 	Oid			classid = extension_relation("view", false);
@@ -52,7 +51,7 @@ lock(uint32 id, uint16 kind)
 void
 release_view_lock(Oid relid)
 {
-	if (lock(relid, LOCK_RELATION))
+	if (lock_view_object(relid, LOCK_RELATION))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
@@ -64,7 +63,7 @@ release_view_lock(Oid relid)
 void
 release_view_lock_schema(int release)
 {
-	if (!lock(release, LOCK_SCHEMA))
+	if (!lock_view_object(release, LOCK_SCHEMA))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("the views of release %d are being created by another session",

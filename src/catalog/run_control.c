@@ -13,7 +13,7 @@
 
 /* The database, told from its copies: a restored one resumes nothing by itself. */
 static char *
-this_place(void)
+this_database(void)
 {
 	return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), MyDatabaseId);
 }
@@ -23,7 +23,7 @@ this_place(void)
  * row that was loaded is not one that tandem.configure has written.
  */
 static void
-read_settings(TandemQuery *query, int migration_id, RunControl *control)
+read_run_settings(TandemQuery *query, int migration_id, RunControl *control)
 {
 	uint64		rows;
 
@@ -77,7 +77,7 @@ run_control_get(int migration_id)
 		configured = query_get_bool(0, 12);
 	}
 	if (configured)
-		read_settings(&query, migration_id, control);
+		read_run_settings(&query, migration_id, control);
 	query_end(&query);
 	return control;
 }
@@ -91,7 +91,7 @@ run_control_want_background(int migration_id, int workers, Oid run_as)
 	query_int(&query, migration_id);
 	query_int(&query, workers);
 	query_oid(&query, run_as);
-	query_text(&query, this_place());
+	query_text(&query, this_database());
 	(void) query_run(&query,
 					 "WITH wanted AS (UPDATE tandem.migration SET background = true, workers = $2, "
 					 "run_as = tandem.refer_to_role($3), run_in = $4 WHERE id = $1 RETURNING id) "
@@ -241,7 +241,7 @@ run_control_orphans(void)
 	uint64		rows;
 
 	query_begin(&query);
-	query_text(&query, this_place());
+	query_text(&query, this_database());
 	rows = query_run(&query,
 					 "SELECT m.id FROM tandem.migration m WHERE m.background AND m.paused_by IS NULL "
 					 "AND m.phase IN ('expand', 'migrate', 'contract') AND m.run_in = $1 "

@@ -1,7 +1,6 @@
 /*
  * run_control.h
- *		How a migration is to be run: the columns of tandem.migration that its
- *		runner looks at between two batches.
+ *		How a migration is to be run.
  */
 #ifndef TANDEM_RUN_CONTROL_H
 #define TANDEM_RUN_CONTROL_H
@@ -61,7 +60,7 @@ extern void run_control_configure_hold(int migration_id, const char *function,
 
 /*
  * Puts the settings into force until the end of the transaction, but for the
- * hold function: see backfill/hold_function.h.
+ * hold function: see fill/throttle_causes.h.
  */
 extern void run_control_apply_settings(const RunControl *control);
 

@@ -1,13 +1,23 @@
 /*
  * step.c
- *		A row of tandem.step: one piece of the migrate phase.
+ *		Steps of migrations, and the blocks that are left of them.
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/memutils.h"
 
 #include "catalog/step.h"
+#include "core/extension.h"
 #include "core/query.h"
+
+/*-------------------------------------------------------------------------
+ * A row of tandem.step: one piece of the migrate phase.
+ *-------------------------------------------------------------------------
+ */
 
 static const char *const kind_names[] = {
 	[STEP_BACKFILL] = "backfill",
@@ -40,8 +50,8 @@ step_ensure(int migration_id, StepKind kind, Oid relid)
 }
 
 void
-step_note_empty(int migration_id, Oid relid, const char *storage,
-				const char *proof)
+step_note_empty(int migration_id, Oid relid, const char *table_file,
+				const char *trigger_version)
 {
 	TandemQuery query;
 
@@ -55,8 +65,8 @@ step_note_empty(int migration_id, Oid relid, const char *storage,
 					 "DELETE FROM tandem.step_report r USING gone g WHERE r.step = g.id");
 	query_int(&query, migration_id);
 	query_oid(&query, relid);
-	query_text(&query, storage);
-	query_text(&query, proof);
+	query_text(&query, table_file);
+	query_text(&query, trigger_version);
 	(void) query_run(&query,
 					 "INSERT INTO tandem.step (migration, kind, relation, state, storage, proof, started_at, changed_at) "
 					 "SELECT m.id, k.kind, $2::regclass, 'done', $3, $4, clock_timestamp(), clock_timestamp() "
@@ -66,7 +76,7 @@ step_note_empty(int migration_id, Oid relid, const char *storage,
 }
 
 static bool
-same_text(const char *a, const char *b)
+same_definition_text(const char *a, const char *b)
 {
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
@@ -82,9 +92,9 @@ step_add(int migration_id, const Step *step)
 		Step	   *other = lfirst(lc);
 
 		if (other->relation != step->relation ||
-			!same_text(other->object, step->object))
+			!same_definition_text(other->object, step->object))
 			continue;
-		if (same_text(other->definition, step->definition) &&
+		if (same_definition_text(other->definition, step->definition) &&
 			other->is_unique == step->is_unique)
 			return false;
 		ereport(ERROR,
@@ -139,7 +149,7 @@ step_find(List *steps, Oid relid)
 	return NULL;
 }
 
-void
+static void
 step_take_counts(Step *step, uint64 row)
 {
 	step->rows_done = query_get_bigint(row, 1);
@@ -188,10 +198,10 @@ step_list(int migration_id, StepKind kind)
 		step->relation = query_get_oid(row, 9);
 		step->done = query_get_bool(row, 10);
 		step->started = query_get_bool(row, 11);
-		step->storage = query_get_text(row, 12);
+		step->table_file = query_get_text(row, 12);
 		step->blocks_total = query_get_bigint(row, 13);
 		step->batch_blocks = query_get_int(row, 14);
-		step->proof = query_get_text(row, 15);
+		step->trigger_version = query_get_text(row, 15);
 		step->object = query_get_text(row, 16);
 		step->definition = query_get_text(row, 17);
 		step->is_unique = query_get_bool(row, 18);
@@ -205,16 +215,16 @@ step_list(int migration_id, StepKind kind)
 }
 
 void
-step_start(Step *step, const char *storage, BlockNumber blocks,
-		   const char *proof)
+step_start(Step *step, const char *table_file, BlockNumber blocks,
+		   const char *trigger_version)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_int(&query, step->id);
-	query_text(&query, storage);
+	query_text(&query, table_file);
 	query_bigint(&query, blocks);
-	query_text(&query, proof);
+	query_text(&query, trigger_version);
 	(void) query_run(&query,
 					 "WITH started AS (UPDATE tandem.step SET state = 'pending', storage = $2, blocks_total = $3, "
 					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, rows_done = 0, "
@@ -222,9 +232,11 @@ step_start(Step *step, const char *storage, BlockNumber blocks,
 					 "run_time = '0', started_at = clock_timestamp(), changed_at = clock_timestamp() "
 					 "WHERE id = $1 AND (started_at IS NULL OR (storage, proof) IS DISTINCT FROM ($2, $4)) RETURNING id) "
 					 "DELETE FROM tandem.step_report r USING started s WHERE r.step = s.id");
-	step->storage = MemoryContextStrdup(GetMemoryChunkContext(step), storage);
-	step->proof = proof
-		? MemoryContextStrdup(GetMemoryChunkContext(step), proof) : NULL;
+	step->table_file = MemoryContextStrdup(GetMemoryChunkContext(step),
+										   table_file);
+	step->trigger_version = trigger_version
+		? MemoryContextStrdup(GetMemoryChunkContext(step),
+							  trigger_version) : NULL;
 	step->blocks_total = step->blocks_left = blocks;
 	step->rows_done = step->rows_filled = step->rows_indexed = 0;
 	step->rows_quarantined = 0;
@@ -411,7 +423,7 @@ step_forget_afterwards(int migration_id)
 }
 
 static void
-note_index(int step_id, const char *name, const char *sql)
+update_built_indexes(int step_id, const char *name, const char *sql)
 {
 	TandemQuery query;
 
@@ -425,15 +437,15 @@ note_index(int step_id, const char *name, const char *sql)
 void
 step_note_index(int step_id, const char *name)
 {
-	note_index(step_id, name,
-			   "UPDATE tandem.step SET built_indexes = built_indexes || $2 WHERE id = $1 AND $2 <> ALL (built_indexes)");
+	update_built_indexes(step_id, name,
+						 "UPDATE tandem.step SET built_indexes = built_indexes || $2 WHERE id = $1 AND $2 <> ALL (built_indexes)");
 }
 
 void
 step_forget_index(int step_id, const char *name)
 {
-	note_index(step_id, name,
-			   "UPDATE tandem.step SET built_indexes = array_remove(built_indexes, $2) WHERE id = $1");
+	update_built_indexes(step_id, name,
+						 "UPDATE tandem.step SET built_indexes = array_remove(built_indexes, $2) WHERE id = $1");
 }
 
 void
@@ -491,4 +503,199 @@ step_carry_proof(Oid relid, const char *before, const char *after)
 	(void) query_run(&query,
 					 "UPDATE tandem.step SET proof = $3 WHERE relation = $1 AND proof = $2");
 	query_end(&query);
+}
+
+/*-------------------------------------------------------------------------
+ * The blocks that a step has left, shared out among processes.
+ *
+ * A chunk of blocks is claimed by a lock on the address of tandem.step.  It is
+ * given back after the commit of what was done in it, so whoever claims it next
+ * finds in blocks_todo what is left of it: each block is done once.
+ *-------------------------------------------------------------------------
+ */
+
+/* a lock tag has 16 bits for the number of a chunk */
+#define MOST_CHUNKS 65000
+
+/* so many for each of several processes, unless they would be too small */
+#define REGIONS 8
+#define SMALLEST_REGION 64
+
+/* its pages are to stay in memory, and rows that move need new pages until it is done */
+#define LARGEST_REGION 2048
+
+BlockNumber
+step_chunk_blocks(const Step *step, int workers)
+{
+	BlockNumber share = workers > 1
+	? step->blocks_total / (workers * REGIONS) : step->blocks_total;
+	BlockNumber blocks = Min(Max(share, SMALLEST_REGION), LARGEST_REGION);
+
+	return Max(blocks, step->blocks_total / MOST_CHUNKS + 1);
+}
+
+static LOCKTAG
+chunk_lock_tag(const Step *step, BlockNumber chunk)
+{
+	LOCKTAG		tag;
+	Oid			classid = extension_relation("step", false);
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, classid, step->id,
+					   Min(chunk, PG_UINT16_MAX));
+	return tag;
+}
+
+bool
+step_claim_chunk(const Step *step, BlockNumber chunk)
+{
+	LOCKTAG		tag = chunk_lock_tag(step, chunk);
+
+	return LockAcquire(&tag, ExclusiveLock, true, true) !=
+		LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+step_leave_chunk(const Step *step, BlockNumber chunk)
+{
+	LOCKTAG		tag = chunk_lock_tag(step, chunk);
+
+	(void) LockRelease(&tag, ExclusiveLock, true);
+}
+
+/*
+ * The first ranges of blocks_todo at or after from and before to, most blocks
+ * altogether, as they are now; false: there is none.
+ */
+static bool
+read_first_block_ranges(int step_id, int64 from, int64 to, int most,
+						Blocks *blocks)
+{
+	TandemQuery query;
+	int			count;
+
+	query_begin(&query);
+	query_int(&query, step_id);
+	query_bigint(&query, from);
+	query_bigint(&query, to);
+	query_int(&query, most);
+	query_int(&query, MOST_RANGES);
+	count = query_run_latest(&query,
+							 "SELECT lower(r), least(upper(r), lower(r) + $4) - 1 FROM tandem.step, "
+							 "unnest(blocks_todo * int8multirange(int8range($2, $3))) r "
+							 "WHERE id = $1 ORDER BY 1 LIMIT $5");
+	blocks->nranges = 0;
+	for (int i = 0; i < count && most > 0; i++)
+	{
+		BlockRange *range = &blocks->ranges[blocks->nranges++];
+
+		range->first = (BlockNumber) query_get_bigint(i, 1);
+		range->last = (BlockNumber) query_get_bigint(i, 2);
+		range->last = Min(range->last, range->first + most - 1);
+		most -= range->last - range->first + 1;
+	}
+	query_end(&query);
+	return blocks->nranges > 0;
+}
+
+static BlockNumber
+blocks_last(const Blocks *blocks)
+{
+	return blocks->ranges[blocks->nranges - 1].last;
+}
+
+int
+blocks_count(const Blocks *blocks)
+{
+	int			count = 0;
+
+	for (int i = 0; i < blocks->nranges; i++)
+		count += blocks->ranges[i].last - blocks->ranges[i].first + 1;
+	return count;
+}
+
+void
+blocks_cut(Blocks *blocks, BlockNumber last)
+{
+	while (blocks->nranges > 1 &&
+		   blocks->ranges[blocks->nranges - 1].first > last)
+		blocks->nranges--;
+	blocks->ranges[blocks->nranges - 1].last = Min(blocks_last(blocks), last);
+}
+
+bool
+step_next_blocks(const Step *step, BlockNumber *cursor, int64 end, int most,
+				 Blocks *blocks)
+{
+	if (*cursor >= end ||
+		!read_first_block_ranges(step->id, *cursor, end, most, blocks))
+		return false;
+	*cursor = blocks_last(blocks) + 1;
+	return true;
+}
+
+bool
+step_first_block(const Step *step, int64 from, BlockNumber *block)
+{
+	Blocks		blocks;
+
+	if (!read_first_block_ranges(step->id, from, (int64) MaxBlockNumber + 1,
+								 1, &blocks))
+		return false;
+	*block = blocks.ranges[0].first;
+	return true;
+}
+
+/* Ascending blocks as the text of an int8multirange. */
+static char *
+blocks_as_text(List *blocks)
+{
+	StringInfoData text;
+	int			count = list_length(blocks);
+
+	initStringInfo(&text);
+	for (int i = 0; i < count; i++)
+	{
+		BlockNumber first = list_nth_oid(blocks, i);
+		BlockNumber last = first;
+
+		while (i + 1 < count && list_nth_oid(blocks, i + 1) == last + 1)
+			last = list_nth_oid(blocks, ++i);
+		appendStringInfo(&text, "%s[%u,%u]", text.len ? "," : "", first, last);
+	}
+	return psprintf("{%s}", text.data);
+}
+
+void
+step_advance(Step *step, const Blocks *blocks, List *again,
+			 const StepAdvance *advance)
+{
+	TandemQuery query;
+
+	step->batch_blocks = advance->batch_blocks;
+	query_begin(&query);
+	query_int(&query, step->id);
+	/* what lies between two ranges was not on the list, and is nobody's */
+	query_bigint(&query, blocks->ranges[0].first);
+	query_bigint(&query, blocks_last(blocks));
+	query_text(&query, blocks_as_text(again));
+	query_bigint(&query, advance->rows_done);
+	query_bigint(&query, advance->rows_filled);
+	query_bigint(&query, advance->rows_quarantined);
+	query_bigint(&query, advance->rows_unfilled);
+	query_bigint(&query, advance->rows_mismatched);
+	query_bigint(&query, advance->rows_indexed);
+	query_int(&query, advance->batch_blocks);
+	query_datum(&query, FLOAT8OID, Float8GetDatum(advance->seconds), false);
+	if (query_run(&query,
+				  "UPDATE tandem.step SET blocks_todo = blocks_todo "
+				  "- int8multirange(int8range($2, $3, '[]')) "
+				  "+ $4::int8multirange, "
+				  "rows_done = rows_done + $5, rows_filled = rows_filled + $6, "
+				  "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
+				  "rows_mismatched = rows_mismatched + $9, rows_indexed = rows_indexed + $10, "
+				  "batch_blocks = $11, run_time = run_time + make_interval(secs => $12), "
+				  "changed_at = clock_timestamp() WHERE id = $1 RETURNING " STEP_COUNTS) > 0)
+		step_take_counts(step, 0);
+	query_end(&query);
+	step_set_waiting(step->id, advance->waiting, advance->blockers);
 }

@@ -1,16 +1,21 @@
 /*
  * step.h
- *		A row of tandem.step: one piece of the migrate phase.
- *
- * Its blocks_todo is the exact set of heap blocks left.  A batch takes the
- * first of them and writes the rest back in its own transaction; blocks with
- * rows that it had to leave stay in the set.
+ *		Steps of migrations, and the blocks that are left of them.
  */
 #ifndef TANDEM_STEP_H
 #define TANDEM_STEP_H
 
 #include "nodes/pg_list.h"
 #include "storage/block.h"
+
+/*-------------------------------------------------------------------------
+ * A row of tandem.step: one piece of the migrate phase.
+ *
+ * Its blocks_todo is the exact set of heap blocks left.  A batch takes the
+ * first of them and writes the rest back in its own transaction; blocks with
+ * rows that it had to leave stay in the set.
+ *-------------------------------------------------------------------------
+ */
 
 /* In the order in which migrate does them. */
 typedef enum StepKind
@@ -36,7 +41,7 @@ typedef struct Step
 	bool		is_unique;		/* of an index */
 	bool		done;
 	bool		started;
-	char	   *storage;		/* the file that blocks_todo speaks of */
+	char	   *table_file;		/* the file that blocks_todo speaks of */
 	int64		blocks_total;
 	int64		blocks_left;	/* when the counts were read last */
 	int			batch_blocks;	/* of the last batch; 0: none yet */
@@ -46,7 +51,7 @@ typedef struct Step
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;
-	char	   *proof;			/* version of the trigger verified under */
+	char	   *trigger_version;	/* version of the trigger verified under */
 	List	   *built_indexes;	/* names of the indexes that it has made */
 	List	   *changed_tables; /* OIDs of the tables that it has given its
 								 * constraint, or NOT NULL */
@@ -62,8 +67,9 @@ extern void step_ensure(int migration_id, StepKind kind, Oid relid);
  * the trigger of version proof sees each that comes: nothing is left to fill or
  * to verify.  storage is its file.
  */
-extern void step_note_empty(int migration_id, Oid relid, const char *storage,
-							const char *proof);
+extern void step_note_empty(int migration_id, Oid relid,
+							const char *table_file,
+							const char *trigger_version);
 
 /*
  * Adds a step for an index, a constraint or a NOT NULL.  False: the migration
@@ -88,8 +94,8 @@ extern List *step_list(int migration_id, StepKind kind);
  * block; counts begin again.  Where another process has done so already, nothing
  * but step itself changes.
  */
-extern void step_start(Step *step, const char *storage, BlockNumber blocks,
-					   const char *proof);
+extern void step_start(Step *step, const char *table_file, BlockNumber blocks,
+					   const char *trigger_version);
 
 /* Reads its counts again: other processes add to them. */
 extern void step_refresh(Step *step);
@@ -98,8 +104,6 @@ extern void step_refresh(Step *step);
 #define STEP_COUNTS \
 	"rows_done, rows_filled, rows_indexed, rows_quarantined, rows_unfilled, rows_mismatched, " \
 	"(SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM unnest(blocks_todo) r)"
-
-extern void step_take_counts(Step *step, uint64 row);
 
 /* Whether it is not done, as it is now. */
 extern bool step_is_open(int step_id);
@@ -155,5 +159,72 @@ extern bool step_all_done(int migration_id);
 
 /* Our own change of a trigger leaves the proofs that rest on it in force. */
 extern void step_carry_proof(Oid relid, const char *before, const char *after);
+
+/* What one batch adds to its step. */
+typedef struct StepAdvance
+{
+	int64		rows_done;
+	int64		rows_filled;
+	int64		rows_indexed;
+	int64		rows_quarantined;
+	int64		rows_unfilled;
+	int64		rows_mismatched;
+	const char *waiting;		/* for what it rests after the batch, or NULL */
+	const char *blockers;		/* who has rows locked, or NULL */
+	int			batch_blocks;
+	double		seconds;		/* that it took */
+} StepAdvance;
+
+typedef struct BlockRange
+{
+	BlockNumber first;
+	BlockNumber last;
+} BlockRange;
+
+/* so that a batch of scattered blocks has an end */
+#define MOST_RANGES 128
+
+/* The blocks of one batch: at least one range, ascending. */
+typedef struct Blocks
+{
+	int			nranges;
+	BlockRange	ranges[MOST_RANGES];
+} Blocks;
+
+/*
+ * The blocks are shared out among workers in chunks of so many.  A chunk is
+ * claimed by a session lock, which also an error gives back; false: another
+ * process has it.
+ */
+extern BlockNumber step_chunk_blocks(const Step *step, int workers);
+extern bool step_claim_chunk(const Step *step, BlockNumber chunk);
+extern void step_leave_chunk(const Step *step, BlockNumber chunk);
+
+/* No chunk, but claimed alike: who has the table vacuumed meanwhile. */
+#define STEP_VACUUM PG_UINT16_MAX
+
+/* The first block left at or after from; false: there is none. */
+extern bool step_first_block(const Step *step, int64 from,
+							 BlockNumber *block);
+
+/*
+ * The next blocks left: at most most of them, at or after *cursor, which moves
+ * behind them, and before end; false: there is none.
+ */
+extern bool step_next_blocks(const Step *step, BlockNumber *cursor,
+							 int64 end, int most, Blocks *blocks);
+
+/* How many they are. */
+extern int	blocks_count(const Blocks *blocks);
+
+/* Cuts blocks off behind last, which is not before the first. */
+extern void blocks_cut(Blocks *blocks, BlockNumber last);
+
+/*
+ * Takes blocks off the list, except those in again, ascending, and reads the
+ * counts of the step again.
+ */
+extern void step_advance(Step *step, const Blocks *blocks, List *again,
+						 const StepAdvance *advance);
 
 #endif							/* TANDEM_STEP_H */

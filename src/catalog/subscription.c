@@ -1,6 +1,7 @@
 /*
  * subscription.c
- *		Subscriptions by which rows of other servers arrive in a table.
+ *		Logical replication: subscriptions by which rows arrive, and what is
+ *		kept out of it.
  */
 #include "postgres.h"
 
@@ -8,15 +9,26 @@
 #include "access/table.h"
 #include "catalog/partition.h"
 #include "catalog/pg_subscription_rel.h"
+#include "commands/trigger.h"
+#include "lib/stringinfo.h"
+#include "replication/logicalworker.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "catalog/subscription.h"
 #include "core/compat.h"
-#include "core/quoting.h"
+#include "core/query.h"
+#include "core/sql_function.h"
+#include "core/text.h"
+
+/*-------------------------------------------------------------------------
+ * Subscriptions by which rows of other servers arrive in a table.
+ *-------------------------------------------------------------------------
+ */
 
 static void
-look_at_subscription(Oid subid, TableSubscription *found)
+read_subscription(Oid subid, TableSubscription *found)
 {
 	HeapTuple	tuple = SearchSysCache1(SUBSCRIPTIONOID,
 										ObjectIdGetDatum(subid));
@@ -35,7 +47,7 @@ look_at_subscription(Oid subid, TableSubscription *found)
 }
 
 static void
-look_at_table(Oid relid, TableSubscription *found)
+read_table_subscriptions(Oid relid, TableSubscription *found)
 {
 	Relation	catalog = table_open(SubscriptionRelRelationId,
 									 AccessShareLock);
@@ -48,8 +60,8 @@ look_at_table(Oid relid, TableSubscription *found)
 	scan = systable_beginscan(catalog, SubscriptionRelSrrelidSrsubidIndexId,
 							  true, NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		look_at_subscription(((Form_pg_subscription_rel) GETSTRUCT(tuple))->srsubid,
-							 found);
+		read_subscription(((Form_pg_subscription_rel) GETSTRUCT(tuple))->srsubid,
+						  found);
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 }
@@ -60,12 +72,12 @@ subscription_of(Oid relid)
 	TableSubscription found = {0};
 	ListCell   *lc;
 
-	look_at_table(relid, &found);
+	read_table_subscriptions(relid, &found);
 	/* what is published as of the partitioned table arrives there */
 	if (get_rel_relispartition(relid))
 	{
 		foreach(lc, get_partition_ancestors(relid))
-			look_at_table(lfirst_oid(lc), &found);
+			read_table_subscriptions(lfirst_oid(lc), &found);
 	}
 	return found;
 }
@@ -96,4 +108,88 @@ subscription_check_key(Relation rel)
 			 errdetail("An UPDATE or DELETE of a publisher with REPLICA IDENTITY FULL finds its row here by all columns. Where only one of the two servers has filled the new columns it would find none, and be lost without an error."),
 			 errhint("Add a primary key, or set REPLICA IDENTITY USING INDEX. If only INSERTs arrive, run ALTER TABLE %s REPLICA IDENTITY NOTHING;",
 					 quoting_relation(RelationGetRelid(rel)))));
+}
+
+/*-------------------------------------------------------------------------
+ * Keeps the tables of schema tandem out of logical replication.
+ *
+ * A publication FOR ALL TABLES has them in it, and no server from 15 to 18 can
+ * leave them out.  What they say is true of one server alone: which blocks are
+ * filled here, which trigger proved it.  So each of them has a trigger that
+ * passes over what an apply worker or the first copy of a subscription brings.
+ * As an ENABLE REPLICA trigger it is not called for anybody else's writes.
+ *-------------------------------------------------------------------------
+ */
+
+SQL_FUNCTION(tandem_ignore_replicated);
+
+/*
+ * BEFORE ROW: no row when it comes from another server.  A row of a user's
+ * table that is applied may have the sync trigger note something of its own
+ * (the quarantine): that is a query of ours within the apply worker, and stays.
+ *
+ * BEFORE TRUNCATE: always an error.  It could not be passed over where it
+ * arrives; so it is stopped where it would be sent from.
+ */
+Datum
+tandem_ignore_replicated(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function tandem.ignore_replicated() can only be called as a BEFORE trigger"),
+				 errhint("Its triggers are created by CREATE EXTENSION pg_tandem.")));
+	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot truncate table \"%s\" of extension pg_tandem",
+						RelationGetRelationName(data->tg_relation)),
+				 errhint("Call tandem.abort or tandem.contract to end a migration.")));
+	if (IsLogicalWorker() && !query_is_running())
+		return PointerGetDatum(NULL);
+	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event)
+						   ? data->tg_newtuple : data->tg_trigtuple);
+}
+
+static List *
+publications_with_own_tables(void)
+{
+	TandemQuery query;
+	List	   *names;
+
+	query_begin(&query);
+	names = query_texts(&query,
+						"SELECT p.pubname::text FROM pg_publication p "
+						"WHERE p.puballtables OR EXISTS ("
+						"SELECT FROM pg_publication_namespace n WHERE n.pnpubid = p.oid "
+						"AND n.pnnspid = 'tandem'::regnamespace) OR EXISTS ("
+						"SELECT FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid "
+						"WHERE r.prpubid = p.oid AND c.relnamespace = 'tandem'::regnamespace) "
+						"ORDER BY p.pubname");
+	query_end(&query);
+	return names;
+}
+
+void
+own_tables_warn_published(void)
+{
+	List	   *names = publications_with_own_tables();
+	StringInfoData list;
+	ListCell   *lc;
+
+	if (names == NIL)
+		return;
+	initStringInfo(&list);
+	foreach(lc, names)
+		appendStringInfo(&list, "%s\"%s\"", list.len ? ", " : "",
+						 (char *) lfirst(lc));
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg_plural("publication %s has tables of schema tandem in it",
+						   "publications %s have tables of schema tandem in them",
+						   list_length(names), list.data),
+			 errdetail("A subscriber with pg_tandem ignores their rows. On a subscriber without it replication stops: logical replication target relation \"tandem.migration\" does not exist."),
+			 errhint("Run CREATE EXTENSION pg_tandem on each subscriber before you commit this, or have it subscribe to a publication of your own tables or schemas: CREATE PUBLICATION ... FOR TABLES IN SCHEMA ...;")));
 }

@@ -1,6 +1,7 @@
 /*
  * subscription.h
- *		Subscriptions by which rows of other servers arrive in a table.
+ *		Logical replication: subscriptions by which rows arrive, and what is
+ *		kept out of it.
  */
 #ifndef TANDEM_SUBSCRIPTION_H
 #define TANDEM_SUBSCRIPTION_H
@@ -27,5 +28,8 @@ extern TableSubscription subscription_of(Oid relid);
  * comparing all its columns.
  */
 extern void subscription_check_key(Relation rel);
+
+/* Warns when a publication of this database has tables of schema tandem in it. */
+extern void own_tables_warn_published(void);
 
 #endif							/* TANDEM_SUBSCRIPTION_H */

@@ -1,14 +1,27 @@
 /*
  * sync.c
- *		A row of tandem.sync: one dual-write rule as the user wrote it.
+ *		Syncs, the columns they own, and partitions that have nothing to
+ *		fill.
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 
 #include "catalog/sync.h"
 #include "core/query.h"
 #include "core/text.h"
+
+/*-------------------------------------------------------------------------
+ * A row of tandem.sync: one dual-write rule as the user wrote it.
+ *-------------------------------------------------------------------------
+ */
 
 static const char *const on_conflict_names[] = {
 	[ON_CONFLICT_ERROR] = "error",
@@ -63,7 +76,7 @@ sync_insert(SyncRule *rule)
 	query_text(&query, on_conflict_name(rule->on_conflict));
 	query_text(&query, rule->quarantine ? "quarantine" : "error");
 	query_bool(&query, rule->keep_old);
-	query_text(&query, rule->origin);
+	query_text(&query, rule->fill_marks);
 	query_text(&query, rule->search_path);
 	query_bool(&query, rule->stored);
 	query_datum(&query, TEXTARRAYOID,
@@ -95,7 +108,7 @@ rule_from_row(uint64 row)
 	rule->on_conflict = on_conflict_from_name(query_get_text(row, 10));
 	rule->quarantine = query_get_bool(row, 11);
 	rule->keep_old = query_get_bool(row, 12);
-	rule->origin = query_get_text(row, 13);
+	rule->fill_marks = query_get_text(row, 13);
 	rule->search_path = query_get_text(row, 14);
 	rule->stored = query_get_bool(row, 16);
 	rule->up_given = query_get_strings(row, 17);
@@ -197,13 +210,13 @@ sync_get(int id, bool *live)
 }
 
 void
-sync_set_origin(const SyncRule *rule, const char *origin)
+sync_set_fill_marks(const SyncRule *rule, const char *fill_marks)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_int(&query, rule->id);
-	query_text(&query, origin);
+	query_text(&query, fill_marks);
 	(void) query_run(&query, "UPDATE tandem.sync SET origin = $2 WHERE id = $1");
 	query_end(&query);
 }
@@ -250,4 +263,155 @@ sync_relations_live(void)
 						"WHERE s.stored AND m.phase NOT IN ('done', 'aborted')");
 	query_end(&query);
 	return relids;
+}
+
+/*-------------------------------------------------------------------------
+ * The columns that a migration added: rows of tandem.owned_column.
+ *-------------------------------------------------------------------------
+ */
+
+char *
+owned_column_type_text(Oid type, int32 typmod)
+{
+	return format_type_extended(type, typmod,
+								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+void
+owned_column_add(int migration_id, Oid relid, const char *column)
+{
+	TandemQuery query;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	get_atttypetypmodcoll(relid, get_attnum(relid, column), &type, &typmod,
+						  &collation);
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid(&query, relid);
+	query_name(&query, column);
+	query_text(&query, owned_column_type_text(type, typmod));
+	(void) query_run(&query,
+					 "INSERT INTO tandem.owned_column VALUES ($1, $2::regclass, $3, $4) "
+					 "ON CONFLICT (migration, relation, column_name) DO UPDATE SET type = excluded.type");
+	query_end(&query);
+}
+
+char *
+owned_column_type(int migration_id, Oid relid, const char *column)
+{
+	TandemQuery query;
+	char	   *type = NULL;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid(&query, relid);
+	query_name(&query, column);
+	if (query_run_latest(&query,
+						 "SELECT type FROM tandem.owned_column "
+						 "WHERE migration = $1 AND relation = $2 AND column_name = $3") > 0)
+		type = query_get_text(0, 1);
+	query_end(&query);
+	return type;
+}
+
+List *
+owned_column_list(int migration_id, Oid relid)
+{
+	TandemQuery query;
+	List	   *columns;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid(&query, relid);
+	columns = query_texts(&query,
+						  "SELECT o.column_name::text FROM tandem.owned_column o "
+						  "JOIN pg_attribute a ON a.attrelid = o.relation AND a.attname = o.column_name AND NOT a.attisdropped "
+						  "WHERE o.migration = $1 AND o.relation = $2 ORDER BY a.attnum");
+	query_end(&query);
+	return columns;
+}
+
+/*-------------------------------------------------------------------------
+ * Rows of tandem.filled_leaf: partitions that were empty when they got the
+ * trigger of a sync.
+ *-------------------------------------------------------------------------
+ */
+
+/* columns of the table, in their order */
+#define COLUMN_SYNC 1
+#define COLUMN_RELATION 2
+#define COLUMN_TRIGGER 3
+#define COLUMN_PLACE 4
+
+void
+filled_leaf_note(int sync_id, Oid relid, Oid trigger_oid, const char *place)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, sync_id);
+	query_oid(&query, relid);
+	query_oid(&query, trigger_oid);
+	query_text(&query, place);
+	(void) query_run(&query,
+					 "INSERT INTO tandem.filled_leaf (sync, relation, trigger, place) VALUES ($1, $2, $3, $4) "
+					 "ON CONFLICT (relation, sync) DO UPDATE SET trigger = $3, place = $4");
+	query_end(&query);
+}
+
+static bool
+is_filled_leaf_row(HeapTuple tuple, TupleDesc desc, Oid trigger_oid,
+				   const char *place)
+{
+	bool		isnull;
+	Datum		trigger = heap_getattr(tuple, COLUMN_TRIGGER, desc, &isnull);
+	Datum		noted = heap_getattr(tuple, COLUMN_PLACE, desc, &isnull);
+
+	return DatumGetObjectId(trigger) == trigger_oid &&
+		strcmp(TextDatumGetCString(noted), place) == 0;
+}
+
+/*
+ * By the primary key, as the server looks into its catalogs.  An extension that
+ * was installed before has no such table.
+ */
+bool
+filled_leaf_is_noted(int sync_id, Oid relid, Oid trigger_oid, const char *place)
+{
+	Oid			namespace = get_namespace_oid("tandem", true);
+	Oid			table = get_relname_relid("filled_leaf", namespace);
+	Relation	rel;
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	if (!OidIsValid(table))
+		return false;
+	rel = table_open(table, AccessShareLock);
+	ScanKeyInit(&key[0], COLUMN_RELATION, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	ScanKeyInit(&key[1], COLUMN_SYNC, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(sync_id));
+	scan = systable_beginscan(rel, get_relname_relid("filled_leaf_pkey", namespace),
+							  true, NULL, 2, key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found |= is_filled_leaf_row(tuple, RelationGetDescr(rel), trigger_oid,
+									place);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+void
+filled_leaf_forget(int sync_id)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, sync_id);
+	(void) query_run(&query, "DELETE FROM tandem.filled_leaf WHERE sync = $1");
+	query_end(&query);
 }

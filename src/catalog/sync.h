@@ -1,9 +1,10 @@
 /*
  * sync.h
- *		A row of tandem.sync: one dual-write rule as the user wrote it.
+ *		Syncs, the columns they own, and partitions that have nothing to
+ *		fill.
  */
-#ifndef TANDEM_CATALOG_SYNC_H
-#define TANDEM_CATALOG_SYNC_H
+#ifndef TANDEM_SYNC_H
+#define TANDEM_SYNC_H
 
 #include "nodes/pg_list.h"
 
@@ -32,8 +33,8 @@ typedef struct SyncRule
 	bool		quarantine;		/* on_error => 'quarantine' */
 	bool		keep_old;
 	bool		stored;			/* false: the new columns are only in views */
-	char	   *origin;			/* files whose short rows are unfilled: see
-								 * sync/fill_mark.h */
+	char	   *fill_marks;		/* files whose short rows are unfilled: see
+								 * rule/fill_mark.h */
 	bool		filled;			/* every row has been, once */
 	char	   *search_path;	/* of the session that made the sync */
 } SyncRule;
@@ -70,7 +71,7 @@ extern SyncRule *sync_get(int id, bool *live);
  * trigger, so that the length of a row does not tell any more that it is
  * filled.
  */
-extern void sync_set_origin(const SyncRule *rule, const char *origin);
+extern void sync_set_fill_marks(const SyncRule *rule, const char *fill_marks);
 
 /*
  * Notes that every row has been filled.  It stays noted: what a partition that
@@ -87,4 +88,49 @@ extern List *sync_relations_of_migration(int migration_id);
 /* The relations with a live rule. */
 extern List *sync_relations_live(void);
 
-#endif							/* TANDEM_CATALOG_SYNC_H */
+/* Notes that the migration added the column, which is there; twice is once. */
+extern void owned_column_add(int migration_id, Oid relid, const char *column);
+
+/*
+ * The type that a column of the migration was added with, as format_type has
+ * it with its schema; NULL: it did not add such a column.
+ */
+extern char *owned_column_type(int migration_id, Oid relid,
+							   const char *column);
+
+/* A type as it is kept there. */
+extern char *owned_column_type_text(Oid type, int32 typmod);
+
+/* Names of the columns of relid that the migration added and are there. */
+extern List *owned_column_list(int migration_id, Oid relid);
+
+/*-------------------------------------------------------------------------
+ * Rows of tandem.filled_leaf: partitions that were empty when they got the
+ * trigger of a sync.
+ *
+ * Every row of such a partition was written under the trigger, so none is
+ * unfilled, as long as it is this trigger that is in force.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * Notes it of a rule.  place tells this database from any other that the OIDs
+ * could come to: see fill_mark.h.  The caller has relid locked against writers.
+ */
+extern void filled_leaf_note(int sync_id, Oid relid, Oid trigger_oid,
+							 const char *place);
+
+/*
+ * Whether it is noted, as of now.  For the trigger: without SQL and whatever
+ * the rights of the current user.
+ */
+extern bool filled_leaf_is_noted(int sync_id, Oid relid, Oid trigger_oid,
+								 const char *place);
+
+/*
+ * Forgets what is noted of a rule.  The caller changes the triggers in the same
+ * transaction, which has every session look again.
+ */
+extern void filled_leaf_forget(int sync_id);
+
+#endif							/* TANDEM_SYNC_H */

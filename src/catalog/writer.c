@@ -15,7 +15,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#include "catalog/release_note.h"
+#include "catalog/registry.h"
 #include "catalog/sync.h"
 #include "catalog/writer.h"
 #include "core/compat.h"
@@ -28,7 +28,7 @@ static List *marked = NIL;		/* ids of migrations, in TopMemoryContext */
 static Oid	marked_classid = InvalidOid;	/* tandem.migration */
 
 static LOCKTAG
-mark_tag(int migration_id)
+writer_mark_lock_tag(int migration_id)
 {
 	LOCKTAG		tag;
 
@@ -40,35 +40,35 @@ mark_tag(int migration_id)
 
 /* false: the server has no room for a lock */
 static bool
-take_lock(int migration_id)
+take_writer_mark(int migration_id)
 {
-	LOCKTAG		tag = mark_tag(migration_id);
+	LOCKTAG		tag = writer_mark_lock_tag(migration_id);
 
 	return compat_lock_is_held(&tag, WRITER_MODE) ||
 		compat_lock_session(&tag, WRITER_MODE);
 }
 
 static void
-retake_locks(XactEvent event, void *arg)
+retake_writer_marks(XactEvent event, void *arg)
 {
 	ListCell   *lc;
 
 	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE)
 		return;
 	foreach(lc, marked)
-		(void) take_lock(lfirst_int(lc));
+		(void) take_writer_mark(lfirst_int(lc));
 }
 
 static bool
-mark(int migration_id)
+mark_session_as_writer(int migration_id)
 {
 	static bool watching = false;
 	MemoryContext caller;
 
 	if (!watching)
-		RegisterXactCallback(retake_locks, NULL);
+		RegisterXactCallback(retake_writer_marks, NULL);
 	watching = true;
-	if (!take_lock(migration_id))
+	if (!take_writer_mark(migration_id))
 		return false;
 	caller = MemoryContextSwitchTo(TopMemoryContext);
 	marked = list_append_unique_int(marked, migration_id);
@@ -77,9 +77,9 @@ mark(int migration_id)
 }
 
 static void
-unmark(int migration_id)
+unmark_session(int migration_id)
 {
-	LOCKTAG		tag = mark_tag(migration_id);
+	LOCKTAG		tag = writer_mark_lock_tag(migration_id);
 
 	marked = list_delete_int(marked, migration_id);
 	if (compat_lock_is_held(&tag, WRITER_MODE))
@@ -91,7 +91,7 @@ unmark(int migration_id)
  * A trigger made by hand may name the rule of another table.
  */
 static List *
-newer_migrations(Oid relid, List *syncs)
+migrations_newer_than_session(Oid relid, List *syncs)
 {
 	TandemQuery query;
 	List	   *sync_ids = NIL;
@@ -114,19 +114,19 @@ newer_migrations(Oid relid, List *syncs)
 
 /* Those of an extension that was dropped and made again name others. */
 static void
-find_migrations(void)
+forget_marks_of_other_extension(void)
 {
 	Oid			classid = get_relname_relid("migration",
 											get_rel_namespace(registry_relid()));
 
 	while (classid != marked_classid && marked != NIL)
-		unmark(linitial_int(marked));
+		unmark_session(linitial_int(marked));
 	marked_classid = classid;
 }
 
 /* What the session keeps for a migration is given back when that has ended. */
 static void
-forget_ended(void)
+forget_ended_migrations(void)
 {
 	TandemQuery query;
 	List	   *ended;
@@ -141,7 +141,7 @@ forget_ended(void)
 											"WHERE m.id = i AND m.phase NOT IN ('done', 'aborted'))"));
 	query_end(&query);
 	foreach(lc, ended)
-		unmark(lfirst_int(lc));
+		unmark_session(lfirst_int(lc));
 }
 
 /*
@@ -151,7 +151,7 @@ forget_ended(void)
  * it must here, since a transaction that may only read writes no note.
  */
 static bool
-note_use(int release)
+note_release_use(int release)
 {
 	Registry	registry;
 	ReleaseState state;
@@ -171,7 +171,7 @@ note_use(int release)
  * replication, which apply what others have written, nor ours.
  */
 static bool
-is_client(void)
+process_is_client(void)
 {
 	return MyBackendType == B_BACKEND || MyBackendType == B_WAL_SENDER;
 }
@@ -186,14 +186,14 @@ writer_settle(WriterNote *note, Oid relid, List *syncs)
 	/* a fill that fires triggers: what it writes is not the client's */
 	if (query_is_running())
 		return;
-	if (is_client() && OidIsValid(registry_relid()))
+	if (process_is_client() && OidIsValid(registry_relid()))
 	{
-		find_migrations();
-		forget_ended();
-		foreach(lc, newer_migrations(relid, syncs))
-			settled &= mark(lfirst_int(lc));
+		forget_marks_of_other_extension();
+		forget_ended_migrations();
+		foreach(lc, migrations_newer_than_session(relid, syncs))
+			settled &= mark_session_as_writer(lfirst_int(lc));
 		if (setting_release > 0)
-			settled &= note_use(setting_release);
+			settled &= note_release_use(setting_release);
 	}
 	note->release = setting_release;
 	note->generation = settled ? generation : 0;

@@ -1,7 +1,6 @@
 /*
  * writer.h
- *		Marks, for contract to see, the sessions that have written a table of a
- *		migration and may be of an older release.
+ *		Marks the sessions that have written a table of a migration.
  *
  * A mark is a session lock on the address of the migration's row, of the kind
  * of advisory locks: it outlives an abort and ends with the process.  No library

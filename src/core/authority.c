@@ -1,12 +1,17 @@
 /*
  * authority.c
- *		Who may act, and under whose rights and which search_path work runs.
+ *		Who may act, whose rights a piece of work has, and roles that are
+ *		noted.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
+#include "executor/executor.h"
+#include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -16,12 +21,25 @@
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
+#include "core/authority.h"
 #include "core/compat.h"
 #include "core/extension.h"
-#include "core/authority.h"
-#include "core/partition_root.h"
-#include "core/quoting.h"
+#include "core/relation.h"
 #include "core/settings.h"
+#include "core/sql_function.h"
+#include "core/text.h"
+
+typedef struct RoleReference
+{
+	Oid			role;
+	const char *name;			/* as it was when it was noted */
+	const char *cluster;		/* as role_reference_cluster gives it */
+} RoleReference;
+
+/*-------------------------------------------------------------------------
+ * Who may act, and under whose rights and which search_path work runs.
+ *-------------------------------------------------------------------------
+ */
 
 static bool session_is_borrowed = false;
 
@@ -58,7 +76,8 @@ with_temporary_schema_last(const char *search_path)
 }
 
 static void
-enter(AuthorityScope *scope, Oid userid, int context, const char *search_path)
+enter_scope_as_user(AuthorityScope *scope, Oid userid, int context,
+					const char *search_path)
 {
 	GetUserIdAndSecContext(&scope->userid, &scope->context);
 	if (session_is_borrowed)
@@ -100,15 +119,15 @@ extension_owner(void)
 void
 authority_enter_extension(AuthorityScope *scope)
 {
-	enter(scope, extension_owner(), SECURITY_LOCAL_USERID_CHANGE,
-		  AUTHORITY_PINNED_PATH);
+	enter_scope_as_user(scope, extension_owner(), SECURITY_LOCAL_USERID_CHANGE,
+						AUTHORITY_PINNED_PATH);
 }
 
 void
 authority_enter_role(AuthorityScope *scope, Oid role, const char *search_path)
 {
-	enter(scope, role, SECURITY_RESTRICTED_OPERATION,
-		  search_path ? with_temporary_schema_last(search_path) : NULL);
+	enter_scope_as_user(scope, role, SECURITY_RESTRICTED_OPERATION,
+						search_path ? with_temporary_schema_last(search_path) : NULL);
 }
 
 void
@@ -144,7 +163,7 @@ authority_enter_for(AuthorityScope *scope, Oid relid)
 void
 authority_pin_search_path(AuthorityScope *scope)
 {
-	enter(scope, GetUserId(), 0, AUTHORITY_PINNED_PATH);
+	enter_scope_as_user(scope, GetUserId(), 0, AUTHORITY_PINNED_PATH);
 }
 
 void
@@ -278,7 +297,7 @@ authority_check_partition(Oid relid)
 
 /* Whether the session has no rights but those of the role. */
 static bool
-session_is_of(Oid role)
+session_has_only_rights_of(Oid role)
 {
 	Oid			userid;
 	int			context;
@@ -295,9 +314,9 @@ authority_enter_stored(AuthorityScope *scope, Oid relid)
 
 	authority_check_partition(relid);
 	owner = authority_table_owner(relid);
-	enter(scope, owner,
-		  session_is_of(owner) ? 0 : SECURITY_RESTRICTED_OPERATION,
-		  AUTHORITY_PINNED_PATH);
+	enter_scope_as_user(scope, owner,
+						session_has_only_rights_of(owner) ? 0 : SECURITY_RESTRICTED_OPERATION,
+						AUTHORITY_PINNED_PATH);
 }
 
 void
@@ -311,4 +330,131 @@ bool
 authority_session_is_borrowed(void)
 {
 	return session_is_borrowed;
+}
+
+/*-------------------------------------------------------------------------
+ * Roles that are noted in the tandem tables.
+ *-------------------------------------------------------------------------
+ */
+
+SQL_FUNCTION(tandem_refer_to_role);
+SQL_FUNCTION(tandem_role_of);
+SQL_FUNCTION(tandem_role_name);
+
+/* attributes of tandem.role_reference */
+enum
+{
+	REFERENCE_ROLE = 1,
+	REFERENCE_NAME,
+	REFERENCE_CLUSTER,
+	REFERENCE_ATTRIBUTES = REFERENCE_CLUSTER
+};
+
+/* A role's name is of the encoding of the database in which it was created. */
+static const char *
+valid_role_name(Oid role, bool missing_ok)
+{
+	return text_valid(GetUserNameFromId(role, missing_ok));
+}
+
+/* The identifier of this cluster, palloc'd; pg_upgrade and a restore change it. */
+static char *
+role_reference_cluster(void)
+{
+	return psprintf(UINT64_FORMAT, GetSystemIdentifier());
+}
+
+/*
+ * The role that is referred to: the one with that OID, if it was noted in this
+ * cluster or still has the name.  So a role that was renamed keeps what it has,
+ * and one that is given the name of another gets nothing.  Else InvalidOid.
+ */
+static Oid
+role_reference_resolve(const RoleReference *reference)
+{
+	const char *name = valid_role_name(reference->role, true);
+
+	if (name == NULL)
+		return InvalidOid;
+	if (strcmp(reference->cluster, role_reference_cluster()) != 0 &&
+		strcmp(reference->name, name) != 0)
+		return InvalidOid;
+	return reference->role;
+}
+
+/* False: an attribute is null, which nobody but a superuser can write. */
+static bool
+read_role_reference(HeapTupleHeader tuple, RoleReference *reference)
+{
+	bool		nulls[REFERENCE_ATTRIBUTES];
+	Datum		role = GetAttributeByNum(tuple, REFERENCE_ROLE, &nulls[0]);
+	Datum		name = GetAttributeByNum(tuple, REFERENCE_NAME, &nulls[1]);
+	Datum		cluster = GetAttributeByNum(tuple, REFERENCE_CLUSTER, &nulls[2]);
+
+	if (nulls[0] || nulls[1] || nulls[2])
+		return false;
+	reference->role = DatumGetObjectId(role);
+	reference->name = pstrdup(NameStr(*DatumGetName(name)));
+	reference->cluster = TextDatumGetCString(cluster);
+	return true;
+}
+
+Oid
+role_reference_of_value(Datum value)
+{
+	RoleReference reference;
+
+	return read_role_reference(DatumGetHeapTupleHeader(value), &reference)
+		? role_reference_resolve(&reference) : InvalidOid;
+}
+
+Datum
+role_reference_value(Oid role, TupleDesc desc)
+{
+	Datum		values[REFERENCE_ATTRIBUTES];
+	bool		nulls[REFERENCE_ATTRIBUTES] = {false};
+
+	values[0] = ObjectIdGetDatum(role);
+	values[1] = DirectFunctionCall1(namein,
+									CStringGetDatum(valid_role_name(role,
+																	false)));
+	values[2] = CStringGetTextDatum(role_reference_cluster());
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+}
+
+Datum
+tandem_refer_to_role(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("return type of tandem.refer_to_role must be a row type")));
+	PG_RETURN_DATUM(role_reference_value(PG_GETARG_OID(0),
+										 BlessTupleDesc(desc)));
+}
+
+Datum
+tandem_role_of(PG_FUNCTION_ARGS)
+{
+	Oid			role = role_reference_of_value(PG_GETARG_DATUM(0));
+
+	if (!OidIsValid(role))
+		PG_RETURN_NULL();
+	PG_RETURN_OID(role);
+}
+
+Datum
+tandem_role_name(PG_FUNCTION_ARGS)
+{
+	RoleReference reference;
+	const char *name;
+	Oid			role;
+
+	if (!read_role_reference(PG_GETARG_HEAPTUPLEHEADER(0), &reference))
+		PG_RETURN_NULL();
+	role = role_reference_resolve(&reference);
+	name = OidIsValid(role) ? valid_role_name(role, true) : reference.name;
+	PG_RETURN_DATUM(DirectFunctionCall1(namein, CStringGetDatum(name)));
 }

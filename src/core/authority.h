@@ -1,17 +1,23 @@
 /*
  * authority.h
- *		Who may act, and under whose rights and which search_path work runs.
- *
- * Who may act on a migration: see catalog/migration.h.  Roles that are noted:
- * see role_reference.h.
- *
- * A scope is left on success; on error the (sub)transaction abort restores
- * user, security context and settings by itself.
+ *		Who may act, whose rights a piece of work has, and roles that are
+ *		noted.
  */
 #ifndef TANDEM_AUTHORITY_H
 #define TANDEM_AUTHORITY_H
 
+#include "access/tupdesc.h"
 #include "utils/rel.h"
+
+/*-------------------------------------------------------------------------
+ * Who may act, and under whose rights and which search_path work runs.
+ *
+ * Who may act on a migration: see catalog/migration.h.
+ *
+ * A scope is left on success; on error the (sub)transaction abort restores
+ * user, security context and settings by itself.
+ *-------------------------------------------------------------------------
+ */
 
 typedef struct AuthorityScope
 {
@@ -133,5 +139,23 @@ extern Oid	authority_database_owner(void);
 
 /* The owner of a table; InvalidOid: it is gone. */
 extern Oid	authority_owner_of(Oid relid);
+
+/*-------------------------------------------------------------------------
+ * Roles that are noted in the tandem tables.
+ *
+ * They are of type tandem.role_reference: OID, name, and the cluster that the
+ * OID is of.  A query that notes a role writes tandem.refer_to_role($n), one
+ * that reads it tandem.role_of(column), and tandem.role_name(column) to show it.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * The role that a value of type tandem.role_reference refers to; InvalidOid: it
+ * is not there, or another one of that name.
+ */
+extern Oid	role_reference_of_value(Datum value);
+
+/* Such a value, of a role that exists; desc is the row type's, blessed. */
+extern Datum role_reference_value(Oid role, TupleDesc desc);
 
 #endif							/* TANDEM_AUTHORITY_H */

@@ -13,14 +13,11 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
-#include "catalog/pg_subscription.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_subscription.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#if PG_VERSION_NUM >= 190000
-#include "nodes/miscnodes.h"
-#endif
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parse_type.h"
@@ -33,14 +30,18 @@
 #include "storage/procarray.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"
+#include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/numeric.h"
-#include "utils/backend_status.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
+
+#if PG_VERSION_NUM >= 190000
+#include "nodes/miscnodes.h"
+#endif
 
 #if PG_VERSION_NUM >= 160000
 #include "parser/parse_relation.h"

@@ -1,6 +1,7 @@
 /*
  * extension.c
- *		Whether this database has the extension, and where its tables are.
+ *		The extension in this database, and whether a dump is being
+ *		restored.
  */
 #include "postgres.h"
 
@@ -9,11 +10,17 @@
 #include "catalog/pg_namespace.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "core/extension.h"
+
+/*-------------------------------------------------------------------------
+ * Whether this database has the extension, and where its tables are.
+ *-------------------------------------------------------------------------
+ */
 
 /*
  * Only a schema that was found is kept.  pg_extension and pg_depend announce no
@@ -24,7 +31,7 @@ static Oid	kept_schema = InvalidOid;
 static bool changed = false;
 
 static void
-mark_changed(Datum arg, int cacheid, uint32 hash)
+extension_syscache_callback(Datum arg, int cacheid, uint32 hash)
 {
 	kept_schema = InvalidOid;
 	changed = true;
@@ -33,7 +40,8 @@ mark_changed(Datum arg, int cacheid, uint32 hash)
 void
 extension_init(void)
 {
-	CacheRegisterSyscacheCallback(NAMESPACEOID, mark_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, extension_syscache_callback,
+								  (Datum) 0);
 }
 
 Oid
@@ -84,4 +92,16 @@ extension_refuse_upgrade(void)
 				 errmsg("pg_tandem changes nothing while the server runs for pg_upgrade"),
 				 errdetail("The server was started with option -b."),
 				 errhint("Call it again when pg_upgrade has ended and the server was started without -b.")));
+}
+
+/*-------------------------------------------------------------------------
+ * Whether this session restores a dump.
+ *-------------------------------------------------------------------------
+ */
+
+bool
+restore_is_running(void)
+{
+	return !check_function_bodies && namespace_search_path &&
+		namespace_search_path[0] == '\0';
 }

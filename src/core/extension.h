@@ -1,13 +1,19 @@
 /*
  * extension.h
- *		Whether this database has the extension, and where its tables are.
+ *		The extension in this database, and whether a dump is being
+ *		restored.
+ */
+#ifndef TANDEM_EXTENSION_H
+#define TANDEM_EXTENSION_H
+
+/*-------------------------------------------------------------------------
+ * Whether this database has the extension, and where its tables are.
  *
  * A schema of that name proves nothing, since anybody who may create schemas in
  * the database can make one: the schema that counts is a member of the
  * extension.  Nobody but the extension's owner can create anything in it.
+ *-------------------------------------------------------------------------
  */
-#ifndef TANDEM_EXTENSION_H
-#define TANDEM_EXTENSION_H
 
 #define EXTENSION_NAME "pg_tandem"
 #define EXTENSION_SCHEMA "tandem"
@@ -34,5 +40,12 @@ extern Oid	extension_relation(const char *name, bool missing_ok);
  * those of the future.  Asked before anything is changed.
  */
 extern void extension_refuse_upgrade(void);
+
+/*
+ * True in a session that is set up as pg_dump has its scripts begin and
+ * pg_restore its session.  pg_restore --clean drops triggers one by one, before
+ * their tables and what tandem knows of them.
+ */
+extern bool restore_is_running(void);
 
 #endif							/* TANDEM_EXTENSION_H */

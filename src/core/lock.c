@@ -23,13 +23,13 @@
 
 #include "core/clock.h"
 #include "core/compat.h"
-#include "core/error_class.h"
+#include "core/error.h"
 #include "core/lock.h"
 #include "core/query.h"
-#include "core/quoting.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
-#include "core/subtransaction.h"
+#include "core/text.h"
+#include "core/transaction.h"
 
 SQL_FUNCTION(tandem_describe_sessions);
 
@@ -166,7 +166,7 @@ lock_prepared_mark(TransactionId xid)
 
 /* *marked begins with a brace; moves it behind the mark that may be there. */
 static char *
-describe_mark(const char **marked)
+describe_session_mark(const char **marked)
 {
 	unsigned int number;
 	int			length = 0;
@@ -199,7 +199,7 @@ lock_describe_marks(const char *marked)
 	while (*marked)
 	{
 		if (*marked == '{')
-			appendStringInfoString(&result, describe_mark(&marked));
+			appendStringInfoString(&result, describe_session_mark(&marked));
 		else
 			appendStringInfoChar(&result, *marked++);
 	}
@@ -263,7 +263,7 @@ lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode)
 static char *last_blockers = NULL;
 
 static void
-fail_to_lock(Oid relid, LOCKMODE mode)
+raise_lock_not_available(Oid relid, LOCKMODE mode)
 {
 	char	   *name = quoting_find_name(relid);
 	char	   *blockers;
@@ -317,7 +317,7 @@ limit_lock_waits(long ms)
  * tandem.lock_timeout, so the wait is a tenth shorter.
  */
 static void
-lock_all(void *arg)
+lock_all_relations(void *arg)
 {
 	LockTry    *try = arg;
 	int64		end = clock_after_ms(setting_lock_timeout - setting_lock_timeout / 10);
@@ -338,10 +338,10 @@ lock_all(void *arg)
  * lock could not be had; then none is locked.
  */
 static Oid
-try_lock(List *relids, LOCKMODE mode)
+try_lock_relations(List *relids, LOCKMODE mode)
 {
 	LockTry		try = {relids, mode, InvalidOid};
-	ErrorData  *error = subtransaction_try(lock_all, &try);
+	ErrorData  *error = subtransaction_try(lock_all_relations, &try);
 
 	if (error == NULL)
 		return InvalidOid;
@@ -360,12 +360,12 @@ lock_relations(List *relids, LOCKMODE mode)
 	list_sort(relids, list_oid_cmp);
 	for (;;)
 	{
-		Oid			failed = try_lock(relids, mode);
+		Oid			failed = try_lock_relations(relids, mode);
 
 		if (!OidIsValid(failed))
 			return;
 		if (clock_now() >= give_up)
-			fail_to_lock(failed, mode);
+			raise_lock_not_available(failed, mode);
 		/* jitter, so that two waiters do not stay in step */
 		interruptible_sleep((long) (pause * (0.5 + pg_prng_double(&pg_global_prng_state))));
 		pause = Min(pause * 1.5, LONGEST_PAUSE_MS);
@@ -380,7 +380,7 @@ typedef struct LimitedWork
 } LimitedWork;
 
 static void
-work_with_limit(void *arg)
+work_with_lock_limit(void *arg)
 {
 	LimitedWork *limited = arg;
 	int			level = NewGUCNestLevel();
@@ -395,7 +395,7 @@ lock_limited_try(void (*work) (void *), void *arg, int timeout_ms)
 {
 	LimitedWork limited = {work, arg, timeout_ms};
 
-	return subtransaction_try(work_with_limit, &limited);
+	return subtransaction_try(work_with_lock_limit, &limited);
 }
 
 int
@@ -423,7 +423,7 @@ lock_refuse_standby(LOCKMODE mode)
 }
 
 static void
-wait_for_tag(void *arg)
+wait_for_lock_tag(void *arg)
 {
 	TagWait    *wait = arg;
 	int			level = NewGUCNestLevel();
@@ -438,7 +438,7 @@ bool
 lock_wait(const LOCKTAG *tag, LOCKMODE mode, int timeout_ms)
 {
 	TagWait		wait = {tag, mode, timeout_ms};
-	ErrorData  *error = subtransaction_try(wait_for_tag, &wait);
+	ErrorData  *error = subtransaction_try(wait_for_lock_tag, &wait);
 
 	if (error && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
 		ReThrowError(error);
@@ -452,7 +452,7 @@ typedef struct TransactionWait
 } TransactionWait;
 
 static void
-wait_for_transaction(void *arg)
+wait_for_transaction_end(void *arg)
 {
 	TransactionWait *wait = arg;
 	int			level = NewGUCNestLevel();
@@ -473,7 +473,7 @@ void
 lock_wait_for_transaction(const char *transaction, int timeout_ms)
 {
 	TransactionWait wait = {transaction, timeout_ms};
-	ErrorData  *error = subtransaction_try(wait_for_transaction, &wait);
+	ErrorData  *error = subtransaction_try(wait_for_transaction_end, &wait);
 
 	if (error && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
 		ReThrowError(error);

@@ -16,8 +16,8 @@
 
 #include "core/extension.h"
 #include "core/query.h"
-#include "core/snapshot.h"
 #include "core/text.h"
+#include "core/transaction.h"
 
 /* queries under way, one within the other; an error ends them all */
 static int	depth = 0;
@@ -38,28 +38,28 @@ typedef struct KeptPlan
 static HTAB *kept_plans = NULL; /* of the session */
 
 static void
-forget_at_end(XactEvent event, void *arg)
+forget_query_at_xact_end(XactEvent event, void *arg)
 {
 	depth = 0;
 }
 
 static void
-forget_at_abort(SubXactEvent event, SubTransactionId mine,
-				SubTransactionId parent, void *arg)
+forget_query_at_subxact_abort(SubXactEvent event, SubTransactionId mine,
+							  SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		depth = 0;
 }
 
 static void
-watch_for_errors(void)
+register_query_callbacks(void)
 {
 	static bool watching = false;
 
 	if (watching)
 		return;
-	RegisterXactCallback(forget_at_end, NULL);
-	RegisterSubXactCallback(forget_at_abort, NULL);
+	RegisterXactCallback(forget_query_at_xact_end, NULL);
+	RegisterSubXactCallback(forget_query_at_subxact_abort, NULL);
 	watching = true;
 }
 
@@ -72,7 +72,7 @@ query_is_running(void)
 void
 query_ours_begin(void)
 {
-	watch_for_errors();
+	register_query_callbacks();
 	depth++;
 }
 
@@ -185,7 +185,7 @@ query_oid_list(TandemQuery *query, List *values)
 }
 
 static void
-check_result(int result, const char *sql)
+check_spi_result(int result, const char *sql)
 {
 	if (result >= 0)
 		return;
@@ -197,7 +197,7 @@ check_result(int result, const char *sql)
 }
 
 static HTAB *
-create_kept_plans(void)
+create_plan_table(void)
 {
 	HASHCTL		control = {.keysize = sizeof(PlanKey),.entrysize = sizeof(KeptPlan)};
 
@@ -206,7 +206,7 @@ create_kept_plans(void)
 
 /* The server sees to it that it is planned again after a change of what it uses. */
 static SPIPlanPtr
-plan_of(const TandemQuery *query, const char *sql)
+find_or_prepare_plan(const TandemQuery *query, const char *sql)
 {
 	PlanKey		key = {.sql = sql};
 	KeptPlan   *kept;
@@ -214,7 +214,7 @@ plan_of(const TandemQuery *query, const char *sql)
 
 	memcpy(key.types, query->types, sizeof(Oid) * query->nargs);
 	if (kept_plans == NULL)
-		kept_plans = create_kept_plans();
+		kept_plans = create_plan_table();
 	kept = hash_search(kept_plans, &key, HASH_ENTER, &found);
 	if (!found)
 		kept->plan = NULL;
@@ -223,7 +223,7 @@ plan_of(const TandemQuery *query, const char *sql)
 		SPIPlanPtr	plan = SPI_prepare(sql, query->nargs, key.types);
 
 		if (plan == NULL)
-			check_result(SPI_result, sql);
+			check_spi_result(SPI_result, sql);
 		(void) SPI_keepplan(plan);
 		kept->plan = plan;
 	}
@@ -231,7 +231,7 @@ plan_of(const TandemQuery *query, const char *sql)
 }
 
 static bool
-only_reads(SPIPlanPtr plan)
+plan_only_reads(SPIPlanPtr plan)
 {
 	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
 
@@ -239,14 +239,14 @@ only_reads(SPIPlanPtr plan)
 }
 
 static uint64
-run(TandemQuery *query, const char *sql, bool read_only)
+execute_query(TandemQuery *query, const char *sql, bool read_only)
 {
-	SPIPlanPtr	plan = plan_of(query, sql);
+	SPIPlanPtr	plan = find_or_prepare_plan(query, sql);
 
-	if (!only_reads(plan))
+	if (!plan_only_reads(plan))
 		extension_refuse_upgrade();
-	check_result(SPI_execute_plan(plan, query->values, query->nulls,
-								  read_only, 0), sql);
+	check_spi_result(SPI_execute_plan(plan, query->values, query->nulls,
+									  read_only, 0), sql);
 	query->nargs = 0;
 	/* SPI's own ends with query_end, what is made of the rows does not */
 	MemoryContextSwitchTo(query->caller);
@@ -256,7 +256,7 @@ run(TandemQuery *query, const char *sql, bool read_only)
 uint64
 query_run(TandemQuery *query, const char *sql)
 {
-	return run(query, sql, false);
+	return execute_query(query, sql, false);
 }
 
 uint64
@@ -266,7 +266,7 @@ query_run_latest(TandemQuery *query, const char *sql)
 
 	/* what is read-only runs in the active snapshot */
 	snapshot_push_latest();
-	rows = run(query, sql, true);
+	rows = execute_query(query, sql, true);
 	PopActiveSnapshot();
 	return rows;
 }
@@ -277,7 +277,7 @@ query_run_before(TandemQuery *query, const char *sql)
 	uint64		rows;
 
 	snapshot_push_before();
-	rows = run(query, sql, true);
+	rows = execute_query(query, sql, true);
 	PopActiveSnapshot();
 	return rows;
 }
@@ -305,7 +305,7 @@ query_oids(TandemQuery *query, const char *sql)
 }
 
 static Datum
-get_datum(uint64 row, int column, bool *isnull)
+get_result_datum(uint64 row, int column, bool *isnull)
 {
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
 						 column, isnull);
@@ -316,7 +316,7 @@ static Datum
 get_datum_or_zero(uint64 row, int column)
 {
 	bool		isnull;
-	Datum		value = get_datum(row, column, &isnull);
+	Datum		value = get_result_datum(row, column, &isnull);
 
 	return isnull ? (Datum) 0 : value;
 }
@@ -337,7 +337,7 @@ int64
 query_get_bigint(uint64 row, int column)
 {
 	bool		isnull;
-	Datum		value = get_datum(row, column, &isnull);
+	Datum		value = get_result_datum(row, column, &isnull);
 
 	return isnull ? 0 : DatumGetInt64(value);
 }
@@ -368,7 +368,7 @@ List *
 query_get_strings(uint64 row, int column)
 {
 	bool		isnull;
-	Datum		value = get_datum(row, column, &isnull);
+	Datum		value = get_result_datum(row, column, &isnull);
 
 	return isnull ? NIL : strings_from_array(value);
 }

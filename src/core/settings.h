@@ -1,6 +1,6 @@
 /*
  * settings.h
- *		The settings tandem.*, defined when the library is loaded.
+ *		The settings tandem.*
  */
 #ifndef TANDEM_SETTINGS_H
 #define TANDEM_SETTINGS_H

@@ -1,13 +1,34 @@
 /*
  * text.c
- *		Texts of others, cut to a length or made fit to be stored; lists of texts.
+ *		Texts of SQL: quoted, derived, compared, written by the server, and
+ *		cut.
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "commands/defrem.h"
+#include "common/hashfn.h"
+#include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
 
+#include "core/authority.h"
+#include "core/error.h"
 #include "core/text.h"
+#include "core/transaction.h"
+
+/*-------------------------------------------------------------------------
+ * Texts of others, cut to a length or made fit to be stored; lists of texts.
+ *-------------------------------------------------------------------------
+ */
 
 void
 text_copy(char *to, const char *from, size_t size)
@@ -97,4 +118,248 @@ text_joined(List *texts, const char *prefix, const char *separator)
 		appendStringInfo(&joined, "%s%s%s", joined.len ? separator : "",
 						 prefix, (char *) lfirst(lc));
 	return joined.data;
+}
+
+/*-------------------------------------------------------------------------
+ * Names of relations, resolved from and written into SQL text.
+ *-------------------------------------------------------------------------
+ */
+
+char *
+quoting_find_name(Oid relid)
+{
+	return get_rel_name(relid);
+}
+
+char *
+quoting_find_schema(Oid schema)
+{
+	return get_namespace_name(schema);
+}
+
+char *
+quoting_shown_name(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	return name ? name : psprintf("OID %u", relid);
+}
+
+char *
+quoting_shown_schema(Oid schema)
+{
+	char	   *name = get_namespace_name(schema);
+
+	return name ? name : psprintf("OID %u", schema);
+}
+
+char *
+quoting_raw_schema(Oid schema)
+{
+	char	   *name = get_namespace_name(schema);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("schema with OID %u does not exist", schema),
+				 errhint("It was dropped meanwhile: call it again.")));
+	return name;
+}
+
+char *
+quoting_raw_name(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL || get_namespace_name(get_rel_namespace(relid)) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid),
+				 errhint("It was dropped meanwhile: call it again.")));
+	return name;
+}
+
+const char *
+quoting_name(Oid relid)
+{
+	return quote_identifier(quoting_raw_name(relid));
+}
+
+char *
+quoting_relation(Oid relid)
+{
+	char	   *name = quoting_raw_name(relid);
+
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  name);
+}
+
+RangeVar *
+quoting_range_var(Oid relid)
+{
+	char	   *name = quoting_raw_name(relid);
+
+	return makeRangeVar(get_namespace_name(get_rel_namespace(relid)), name, -1);
+}
+
+Oid
+quoting_resolve_relation(const char *text)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile Oid relid = InvalidOid;
+
+	PG_TRY();
+	{
+		List	   *names = textToQualifiedNameList(cstring_to_text(text));
+
+		relid = RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock,
+								 false);
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller,
+						  "Name the table as SQL would, with its schema, and in double quotes where SQL needs them.");
+	}
+	PG_END_TRY();
+	return relid;
+}
+
+/*-------------------------------------------------------------------------
+ * Names of what we make beside what the user named.
+ *-------------------------------------------------------------------------
+ */
+
+char *
+derived_name(const char *first, const char *second)
+{
+	char	   *whole = psprintf("%s_%s", first, second);
+	uint32		hash;
+
+	if (strlen(whole) < NAMEDATALEN)
+		return whole;
+	hash = hash_bytes((unsigned char *) whole, (int) strlen(whole));
+	return makeObjectName(first, second, psprintf("%08x", hash));
+}
+
+/*-------------------------------------------------------------------------
+ * Whether two texts of SQL are the same to the parser.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+comparison_parse_error(void *arg)
+{
+	error_position_in(arg);
+}
+
+static List *
+parse_for_comparison(RawParseMode mode, const char *text)
+{
+	ErrorContextCallback callback = {error_context_stack,
+	comparison_parse_error, unconstify(char *, text)};
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *statements = NIL;
+
+	PG_TRY();
+	{
+		error_context_stack = &callback;
+		statements = raw_parser(text, mode);
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller, "Correct the text, or give the one that was given first.");
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+	return statements;
+}
+
+/* Without the length of the text, which RawStmt has. */
+static Node *
+single_statement(List *statements)
+{
+	return list_length(statements) == 1
+		? linitial_node(RawStmt, statements)->stmt : NULL;
+}
+
+bool
+same_sql(RawParseMode mode, const char *recorded, const char *given)
+{
+	Node	   *before;
+	Node	   *now;
+
+	if (strcmp(recorded, given) == 0)
+		return true;
+	now = single_statement(parse_for_comparison(mode, given));
+	before = single_statement(parse_for_comparison(mode, recorded));
+	return now && before && equal(now, before);
+}
+
+/*-------------------------------------------------------------------------
+ * What the server writes as SQL of the objects in its catalogs.
+ *-------------------------------------------------------------------------
+ */
+
+/* NULL where there is no such constraint any more. */
+static char *
+read_constraint_definition(Oid constraint)
+{
+	LOCAL_FCINFO(call, 1);
+	Datum		value;
+
+	InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
+	call->args[0].value = ObjectIdGetDatum(constraint);
+	call->args[0].isnull = false;
+	value = pg_get_constraintdef(call);
+	return call->isnull ? NULL : TextDatumGetCString(value);
+}
+
+char *
+server_text_constraint(Oid constraint)
+{
+	bool		entered = snapshot_enter();
+	AuthorityScope scope;
+	char	   *text;
+
+	authority_pin_search_path(&scope);
+	authority_pin_catalog_forms();
+	text = read_constraint_definition(constraint);
+
+	authority_leave(&scope);
+	snapshot_leave(entered);
+	return text;
+}
+
+char *
+server_text_index(Oid index)
+{
+	bool		entered = snapshot_enter();
+	AuthorityScope scope;
+	char	   *text = NULL;
+
+	authority_pin_search_path(&scope);
+	authority_pin_catalog_forms();
+	if (SearchSysCacheExists1(INDEXRELID, ObjectIdGetDatum(index)))
+		text = pg_get_indexdef_string(index);
+
+	authority_leave(&scope);
+	snapshot_leave(entered);
+	return text;
+}
+
+char *
+server_text_expression(Node *expression, Oid relid, const char *alias)
+{
+	bool		entered = snapshot_enter();
+	AuthorityScope scope;
+	char	   *text;
+
+	authority_pin_search_path(&scope);
+	authority_pin_text_forms();
+	text = deparse_expression(expression, deparse_context_for(alias, relid),
+							  false, false);
+
+	authority_leave(&scope);
+	snapshot_leave(entered);
+	return text;
 }

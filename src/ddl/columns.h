@@ -31,7 +31,8 @@ extern List *column_moved_keys(Oid relid, const char *name, int migration_id);
  * What would silently go with the column: indexes, check constraints,
  * statistics, its sequence.
  */
-extern List *column_casualties(Oid relid, const char *name, int migration_id);
+extern List *column_objects_dropped_with(Oid relid, const char *name,
+										 int migration_id);
 
 /* ALTER TABLE ... DROP COLUMN ... RESTRICT */
 extern void column_drop(Oid relid, const char *name);

@@ -1,7 +1,7 @@
 /*
  * constraint_definition.c
- *		Constraints of the user: read, checked, and kept in a form that stands
- *		alone.
+ *		Constraints of the user: read, checked, and kept in a form that
+ *		stands alone.
  *
  * A definition is only ever read by the server's parser, and added as a parse
  * tree or as the text that the server itself makes of it.
@@ -18,16 +18,16 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "core/compat.h"
-#include "core/hint.h"
-#include "core/quoting.h"
 #include "core/authority.h"
-#include "core/subtransaction.h"
+#include "core/compat.h"
+#include "core/error.h"
+#include "core/relation.h"
+#include "core/statement.h"
+#include "core/text.h"
+#include "core/transaction.h"
+#include "ddl/constraint_build.h"
 #include "ddl/constraint_definition.h"
-#include "ddl/constraint_state.h"
-#include "ddl/partitions.h"
-#include "ddl/statement.h"
-#include "ddl/target.h"
+#include "trigger/target.h"
 
 #define DEFINITION_HINT \
 	"Give what follows ADD CONSTRAINT name: CHECK (...), FOREIGN KEY (...) REFERENCES ..., UNIQUE (...) or PRIMARY KEY (...). For NOT NULL there is tandem.add_not_null."
@@ -42,7 +42,7 @@ typedef struct DefinitionSource
 
 /* An error position is one in the definition, not in the user's statement. */
 static void
-definition_error(void *arg)
+constraint_definition_error_callback(void *arg)
 {
 	DefinitionSource *source = arg;
 	int			position = geterrposition();
@@ -57,7 +57,8 @@ definition_error(void *arg)
 }
 
 static void
-make_statement(DefinitionSource *source, const char *name, const char *text)
+make_constraint_statement(DefinitionSource *source, const char *name,
+						  const char *text)
 {
 	char	   *before = psprintf("ALTER TABLE t ADD CONSTRAINT %s ",
 								  quote_identifier(name));
@@ -70,12 +71,12 @@ make_statement(DefinitionSource *source, const char *name, const char *text)
 }
 
 static List *
-parse_statement(DefinitionSource *source)
+parse_constraint_statement(DefinitionSource *source)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ErrorContextCallback callback = {
 		.previous = error_context_stack,
-		.callback = definition_error,
+		.callback = constraint_definition_error_callback,
 		.arg = source,
 	};
 	List	   *volatile parsed = NIL;
@@ -112,8 +113,8 @@ single_constraint(List *parsed)
 }
 
 static void
-refuse(const DefinitionSource *source, const char *what, const char *why,
-	   const char *hint)
+refuse_constraint(const DefinitionSource *source, const char *what,
+				  const char *why, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -128,7 +129,8 @@ refuse(const DefinitionSource *source, const char *what, const char *why,
 	"Where all its operators are =, UNIQUE does the same. Else add it in a maintenance window, after contract."
 
 static void
-check_kind(const Constraint *constraint, const DefinitionSource *source)
+check_constraint_kind(const Constraint *constraint,
+					  const DefinitionSource *source)
 {
 	switch (constraint->contype)
 	{
@@ -138,29 +140,29 @@ check_kind(const Constraint *constraint, const DefinitionSource *source)
 		case CONSTR_PRIMARY:
 			break;
 		case CONSTR_EXCLUSION:
-			refuse(source, "an exclusion constraint", NO_LATER_CHECK,
-				   EXCLUDE_HINT);
+			refuse_constraint(source, "an exclusion constraint", NO_LATER_CHECK,
+							  EXCLUDE_HINT);
 			break;
 		case CONSTR_NOTNULL:
-			refuse(source, "NOT NULL",
-				   "It belongs to a column.",
-				   "tandem.add_not_null(migration, relation, column_name)");
+			refuse_constraint(source, "NOT NULL",
+							  "It belongs to a column.",
+							  "tandem.add_not_null(migration, relation, column_name)");
 			break;
 		default:
-			refuse(source, "of a kind that migrate cannot add",
-				   "It is none of CHECK, FOREIGN KEY, UNIQUE, PRIMARY KEY.",
-				   DEFINITION_HINT);
+			refuse_constraint(source, "of a kind that migrate cannot add",
+							  "It is none of CHECK, FOREIGN KEY, UNIQUE, PRIMARY KEY.",
+							  DEFINITION_HINT);
 	}
 	if (compat_constraint_is_temporal(constraint) &&
 		constraint->contype != CONSTR_FOREIGN)
-		refuse(source, "WITHOUT OVERLAPS", NO_LATER_CHECK, EXCLUDE_HINT);
+		refuse_constraint(source, "WITHOUT OVERLAPS", NO_LATER_CHECK, EXCLUDE_HINT);
 	if (!compat_constraint_is_enforced(constraint))
-		refuse(source, "NOT ENFORCED", "There is nothing to check.",
-			   "Add it by ALTER TABLE in the script that expands, or leave out NOT ENFORCED.");
+		refuse_constraint(source, "NOT ENFORCED", "There is nothing to check.",
+						  "Add it by ALTER TABLE in the script that expands, or leave out NOT ENFORCED.");
 	if (constraint->indexname)
-		refuse(source, "made from an index of its own",
-			   "The index is built by migrate, when the rows are filled.",
-			   "Give the columns: UNIQUE (...) or PRIMARY KEY (...).");
+		refuse_constraint(source, "made from an index of its own",
+						  "The index is built by migrate, when the rows are filled.",
+						  "Give the columns: UNIQUE (...) or PRIMARY KEY (...).");
 }
 
 Constraint *
@@ -169,8 +171,8 @@ constraint_parse(const char *name, const char *definition)
 	DefinitionSource source;
 	Constraint *constraint;
 
-	make_statement(&source, name, definition);
-	constraint = single_constraint(parse_statement(&source));
+	make_constraint_statement(&source, name, definition);
+	constraint = single_constraint(parse_constraint_statement(&source));
 	if (constraint == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
@@ -178,7 +180,7 @@ constraint_parse(const char *name, const char *definition)
 						name),
 				 errdetail("Definition: %s", definition),
 				 errhint("%s", DEFINITION_HINT)));
-	check_kind(constraint, &source);
+	check_constraint_kind(constraint, &source);
 	return constraint;
 }
 
@@ -252,8 +254,8 @@ typedef struct ConstraintProbe
 
 /* As the session would, under its search_path. */
 static void
-add_constraint(Oid relid, Constraint *constraint,
-			   const DefinitionSource *source)
+add_probed_constraint(Oid relid, Constraint *constraint,
+					  const DefinitionSource *source)
 {
 	AlterTableCmd *command = makeNode(AlterTableCmd);
 	AlterTableStmt *alter = makeNode(AlterTableStmt);
@@ -274,7 +276,7 @@ add_constraint(Oid relid, Constraint *constraint,
 
 /* Where the server lets it be added without reading rows. */
 static Oid
-probe_table(Oid relid, Constraint *constraint)
+find_probe_table(Oid relid, Constraint *constraint)
 {
 	List	   *leaves;
 
@@ -295,20 +297,20 @@ probe_table(Oid relid, Constraint *constraint)
 
 /* As the caller, who gives the text; taken back. */
 static void
-probe_text(void *arg)
+probe_constraint_text(void *arg)
 {
 	ConstraintProbe *probe = arg;
 	Constraint *constraint = copyObject(probe->constraint);
 	ConstraintState state;
 	ErrorContextCallback callback = {
 		.previous = error_context_stack,
-		.callback = definition_error,
+		.callback = constraint_definition_error_callback,
 		.arg = &probe->source,
 	};
 
-	probe->table = probe_table(probe->relid, constraint);
+	probe->table = find_probe_table(probe->relid, constraint);
 	error_context_stack = &callback;
-	add_constraint(probe->table, constraint, &probe->source);
+	add_probed_constraint(probe->table, constraint, &probe->source);
 	error_context_stack = callback.previous;
 	if (constraint_find(probe->table, constraint->conname, &state))
 		probe->text = constraint_text(state.oid);
@@ -330,7 +332,7 @@ probe_constraint(void *arg)
 				list_concat_unique_oid(table_tree(probe->relid),
 									   constraint_referenced_tables(probe->constraint)),
 				constraint_lock_mode(probe->constraint));
-	error = subtransaction_rehearse(probe_text, probe);
+	error = subtransaction_rehearse(probe_constraint_text, probe);
 	error_context_stack = previous;
 	if (error)
 		ReThrowError(error);
@@ -350,7 +352,7 @@ constraint_check(Oid relid, Constraint *constraint, const char *definition)
 	ErrorContextCallback *previous = error_context_stack;
 	ErrorData  *error;
 
-	make_statement(&probe.source, constraint->conname, definition);
+	make_constraint_statement(&probe.source, constraint->conname, definition);
 	error = subtransaction_rehearse(probe_constraint, &probe);
 	error_context_stack = previous;
 	if (error && error->hint == NULL)

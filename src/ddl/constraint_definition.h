@@ -1,7 +1,7 @@
 /*
  * constraint_definition.h
- *		Constraints of the user: read, checked, and kept in a form that stands
- *		alone.
+ *		Constraints of the user: read, checked, and kept in a form that
+ *		stands alone.
  */
 #ifndef TANDEM_CONSTRAINT_DEFINITION_H
 #define TANDEM_CONSTRAINT_DEFINITION_H

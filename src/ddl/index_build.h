@@ -1,12 +1,13 @@
 /*
  * index_build.h
- *		Building the index of a step without blocking, and taking it away.
+ *		Building the index of a step, on one table or on partitions.
  */
 #ifndef TANDEM_INDEX_BUILD_H
 #define TANDEM_INDEX_BUILD_H
 
 #include "catalog/step.h"
-#include "ddl/build.h"
+#include "ddl/build_piece.h"
+#include "ddl/index_definition.h"
 
 /*
  * The next piece of the index of step: runs as the current user, who owns the

@@ -1,44 +1,55 @@
 /*
  * index_definition.c
- *		CREATE INDEX statements of the user: read, checked, and kept in a form
- *		that stands alone.
- *
- * Only the server knows what an index may be.  So the check has the server make
- * the index, all but its contents, reads from the catalogs what has come of it,
- * and takes it back.
+ *		CREATE INDEX read and rehearsed, and what has its name already.
  */
 #include "postgres.h"
 
 #include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "commands/defrem.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_utilcmd.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 
-#include "core/compat.h"
-#include "core/hint.h"
-#include "core/quoting.h"
 #include "core/authority.h"
-#include "core/server_text.h"
-#include "core/subtransaction.h"
+#include "core/compat.h"
+#include "core/error.h"
+#include "core/text.h"
+#include "core/transaction.h"
 #include "ddl/index_definition.h"
-#include "ddl/target.h"
+#include "trigger/target.h"
+
+/*-------------------------------------------------------------------------
+ * CREATE INDEX statements of the user: read, checked, and kept in a form
+ * that stands alone.
+ *
+ * Only the server knows what an index may be.  So the check has the server make
+ * the index, all but its contents, reads from the catalogs what has come of it,
+ * and takes it back.
+ *-------------------------------------------------------------------------
+ */
 
 #define STATEMENT_HINT \
 	"Give one CREATE INDEX statement, as in 'CREATE INDEX images_visibility_idx ON images (visibility)'."
 
 static void
-definition_error(void *arg)
+index_definition_error_callback(void *arg)
 {
 	error_position_in(arg);
 	errcontext("definition of the index");
 }
 
 static IndexStmt *
-parse(const char *text)
+parse_index_definition(const char *text)
 {
 	List	   *parsed = raw_parser(text, RAW_PARSE_DEFAULT);
 	Node	   *stmt;
@@ -62,14 +73,15 @@ parse(const char *text)
 IndexStmt *
 index_definition_parse(const char *text)
 {
-	ErrorContextCallback callback = {error_context_stack, definition_error, unconstify(char *, text)};
+	ErrorContextCallback callback = {error_context_stack,
+	index_definition_error_callback, unconstify(char *, text)};
 	MemoryContext caller = CurrentMemoryContext;
 	IndexStmt  *stmt = NULL;
 
 	PG_TRY();
 	{
 		error_context_stack = &callback;
-		stmt = parse(text);
+		stmt = parse_index_definition(text);
 	}
 	PG_CATCH();
 	{
@@ -80,7 +92,11 @@ index_definition_parse(const char *text)
 	return stmt;
 }
 
-IndexDefinition *
+/*
+ * The definition of an index that is there, in the same form: two are the
+ * same when is_unique and tail are.
+ */
+static IndexDefinition *
 index_definition_read(Oid index)
 {
 	IndexDefinition *definition = palloc0(sizeof(IndexDefinition));
@@ -125,7 +141,7 @@ typedef struct Rehearsal
 
 /* A name to make it under: its own, unless an invalid index has that yet. */
 static char *
-free_name(const Rehearsal *check)
+free_rehearsal_name(const Rehearsal *check)
 {
 	char	   *name = check->stmt->idxname;
 	Oid			namespace = get_rel_namespace(check->relid);
@@ -146,7 +162,7 @@ free_name(const Rehearsal *check)
 
 /* A row of the partitioned table is of another type than one of a partition. */
 static void
-check_no_whole_row(Oid relid, const IndexStmt *stmt)
+check_no_whole_row_index(Oid relid, const IndexStmt *stmt)
 {
 	Bitmapset  *columns = NULL;
 	ListCell   *lc;
@@ -167,7 +183,7 @@ check_no_whole_row(Oid relid, const IndexStmt *stmt)
  * owner of the table, as migrate has it made: what he may not is said now.
  */
 static Oid
-make_as_owner(Oid relid, IndexStmt *stmt)
+make_index_as_owner(Oid relid, IndexStmt *stmt)
 {
 	AuthorityScope scope;
 	Oid			index;
@@ -182,7 +198,7 @@ make_as_owner(Oid relid, IndexStmt *stmt)
 
 /* Its lock goes with the subtransaction, unless the caller had one before. */
 static void
-rehearse(void *arg)
+rehearse_index(void *arg)
 {
 	Rehearsal  *check = arg;
 	IndexStmt  *stmt = check->stmt;
@@ -196,14 +212,14 @@ rehearse(void *arg)
 						quoting_shown_name(check->relid)),
 				 errhint("Leave out ONLY: the index is built on every partition.")));
 	target_lock(check->relid, list_make1_oid(check->relid), ShareLock);
-	stmt->idxname = free_name(check);
+	stmt->idxname = free_rehearsal_name(check);
 	stmt->concurrent = false;
 	stmt->if_not_exists = false;
 	stmt->relation->inh = false;
 	stmt = transformIndexStmt(check->relid, stmt, check->source);
 	if (partitioned)
-		check_no_whole_row(check->relid, stmt);
-	check->definition = index_definition_read(make_as_owner(check->relid, stmt));
+		check_no_whole_row_index(check->relid, stmt);
+	check->definition = index_definition_read(make_index_as_owner(check->relid, stmt));
 	if (name)
 		check->definition->name = name;
 }
@@ -211,7 +227,8 @@ rehearse(void *arg)
 IndexDefinition *
 index_definition_check(Oid relid, IndexStmt *stmt, const char *source)
 {
-	ErrorContextCallback callback = {error_context_stack, definition_error, unconstify(char *, source)};
+	ErrorContextCallback callback = {error_context_stack,
+	index_definition_error_callback, unconstify(char *, source)};
 	MemoryContext caller = CurrentMemoryContext;
 	Rehearsal	check = {relid, stmt, source, NULL};
 
@@ -220,7 +237,7 @@ index_definition_check(Oid relid, IndexStmt *stmt, const char *source)
 		ErrorData  *error;
 
 		error_context_stack = &callback;
-		error = subtransaction_rehearse(rehearse, &check);
+		error = subtransaction_rehearse(rehearse_index, &check);
 		if (error)
 			ReThrowError(error);
 	}
@@ -233,4 +250,180 @@ index_definition_check(Oid relid, IndexStmt *stmt, const char *source)
 	PG_END_TRY();
 	error_context_stack = callback.previous;
 	return check.definition;
+}
+
+/*-------------------------------------------------------------------------
+ * What there is under the name of an index that is to be built.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * Of a partitioned table: made ON ONLY that, and left so.  With indexes of
+ * partitions attached it is at work, or theirs would go with it.
+ */
+static bool
+index_is_left_over(Oid index)
+{
+	return !get_index_isvalid(index) &&
+		get_rel_relkind(index) == RELKIND_PARTITIONED_INDEX &&
+		!get_rel_relispartition(index) &&
+		find_inheritance_children(index, NoLock) == NIL;
+}
+
+static FoundState
+judge_found_index(const Step *step, Oid index, Oid table)
+{
+	char		relkind = get_rel_relkind(index);
+	bool		valid;
+	IndexDefinition *definition;
+
+	if ((relkind != RELKIND_INDEX && relkind != RELKIND_PARTITIONED_INDEX) ||
+		IndexGetRelation(index, true) != table)
+		return FOUND_OTHER;
+	valid = get_index_isvalid(index);
+	/* a build may have been cut off at a moment when its definition differs */
+	if (!valid && relkind == RELKIND_INDEX)
+		return FOUND_INVALID;
+	/* once it has been built it is the user's: a column may be renamed */
+	if (valid && step->done)
+		return FOUND_VALID;
+	definition = index_definition_read(index);
+	if (definition->is_unique != step->is_unique ||
+		strcmp(definition->tail, step->definition) != 0)
+		return index_is_left_over(index) ? FOUND_INVALID : FOUND_OTHER;
+	return valid ? FOUND_VALID : FOUND_INCOMPLETE;
+}
+
+FoundIndex
+index_find(const Step *step, Oid table, const char *name)
+{
+	FoundIndex	found = {FOUND_NOTHING, InvalidOid, table, pstrdup(name)};
+
+	AcceptInvalidationMessages();
+	found.index = get_relname_relid(name, get_rel_namespace(table));
+	if (OidIsValid(found.index))
+		found.state = judge_found_index(step, found.index, table);
+	return found;
+}
+
+/* ADD CONSTRAINT ... USING INDEX renames an index to the constraint. */
+bool
+index_has_become_constraint(const Step *step)
+{
+	Relation	rel = table_open(step->relation, AccessShareLock);
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		IndexDefinition *definition;
+
+		if (!OidIsValid(get_index_constraint(lfirst_oid(lc))) ||
+			!get_index_isvalid(lfirst_oid(lc)))
+			continue;
+		definition = index_definition_read(lfirst_oid(lc));
+		found = found || (definition->is_unique == step->is_unique &&
+						  strcmp(definition->tail, step->definition) == 0);
+	}
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/* The names that we may have given to the index on a partition. */
+static List *
+index_names_on_partition(const Step *step, Oid partition)
+{
+	const char *table = quoting_find_name(partition);
+
+	if (table == NULL)
+		return NIL;
+	return list_make2(makeObjectName(step->object, table, NULL),
+					  makeObjectName(step->object, table,
+									 psprintf("%u", partition)));
+}
+
+/* An index that belongs to another one of the partitioned table is not ours. */
+static FoundIndex
+find_unattached_index(const Step *step, Oid partition, const char *name)
+{
+	FoundIndex	found = index_find(step, partition, name);
+
+	if (OidIsValid(found.index) && get_rel_relispartition(found.index))
+		found.state = FOUND_OTHER;
+	return found;
+}
+
+/*
+ * The first name, unless something else has it; but what has been built under
+ * either counts.
+ */
+FoundIndex
+index_find_on_partition(const Step *step, Oid partition)
+{
+	static const FoundState preference[] = {FOUND_VALID, FOUND_INCOMPLETE, FOUND_INVALID, FOUND_NOTHING};
+	List	   *names = index_names_on_partition(step, partition);
+	FoundIndex	found = {FOUND_OTHER, InvalidOid, partition, NULL};
+
+	for (int i = 0; i < (int) lengthof(preference); i++)
+	{
+		ListCell   *lc;
+
+		foreach(lc, names)
+		{
+			found = find_unattached_index(step, partition, lfirst(lc));
+			if (found.state == preference[i])
+				return found;
+		}
+	}
+	return found;
+}
+
+bool
+index_is_adopted(const Step *step, Oid partition)
+{
+	ListCell   *lc;
+
+	foreach(lc, index_names_on_partition(step, partition))
+	{
+		Oid			index = get_relname_relid(lfirst(lc),
+											  get_rel_namespace(partition));
+
+		if (OidIsValid(index) && get_rel_relispartition(index) &&
+			IndexGetRelation(index, true) == partition &&
+			!step_has_built(step, lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
+char *
+index_qualified_name(const FoundIndex *found)
+{
+	Oid			namespace = get_rel_namespace(found->table);
+
+	return quote_qualified_identifier(quoting_raw_schema(namespace),
+									  found->name);
+}
+
+void
+index_refuse_other(const FoundIndex *found)
+{
+	char		relkind = get_rel_relkind(found->index);
+	char	   *definition;
+
+	if (relkind != RELKIND_INDEX && relkind != RELKIND_PARTITIONED_INDEX)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" already exists and is not an index",
+						found->name),
+				 errhint("Rename it with ALTER TABLE %s RENAME TO ...; then call tandem.migrate again.",
+						 index_qualified_name(found))));
+	definition = server_text_index(found->index);
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_TABLE),
+			 errmsg("index \"%s\" already exists and is another one",
+					found->name),
+			 definition ? errdetail("Its definition is: %s", definition) : 0,
+			 errhint("Rename it with ALTER INDEX %s RENAME TO ...; then call tandem.migrate again.",
+					 index_qualified_name(found))));
 }

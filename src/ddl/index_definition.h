@@ -1,12 +1,13 @@
 /*
  * index_definition.h
- *		CREATE INDEX statements of the user: read, checked, and kept in a form
- *		that stands alone.
+ *		CREATE INDEX read and rehearsed, and what has its name already.
  */
 #ifndef TANDEM_INDEX_DEFINITION_H
 #define TANDEM_INDEX_DEFINITION_H
 
 #include "nodes/parsenodes.h"
+
+#include "catalog/step.h"
 
 /* An index that a migration is to build. */
 typedef struct IndexDefinition
@@ -34,10 +35,50 @@ extern IndexStmt *index_definition_parse(const char *text);
 extern IndexDefinition *index_definition_check(Oid relid, IndexStmt *stmt,
 											   const char *source);
 
+typedef enum FoundState
+{
+	FOUND_NOTHING,				/* the name is free */
+	FOUND_VALID,				/* the very index */
+	FOUND_INVALID,				/* what a build has left, or is at */
+	FOUND_INCOMPLETE,			/* of a partitioned table: not yet on every
+								 * partition */
+	FOUND_OTHER					/* something else has the name */
+} FoundState;
+
+typedef struct FoundIndex
+{
+	FoundState	state;
+	Oid			index;			/* InvalidOid: nothing */
+	Oid			table;			/* that it is to be on */
+	char	   *name;
+} FoundIndex;
+
 /*
- * The definition of an index that is there, in the same form: two are the
- * same when is_unique and tail are.
+ * Looks for the index of step on table, which is the step's or one of its
+ * partitions, under name.  Sees what is committed now; locks nothing.
  */
-extern IndexDefinition *index_definition_read(Oid index);
+extern FoundIndex index_find(const Step *step, Oid table, const char *name);
+
+/*
+ * Whether a constraint of the step's table has an index as the step makes it,
+ * whatever its name.  Locks the table in ACCESS SHARE mode meanwhile.
+ */
+extern bool index_has_become_constraint(const Step *step);
+
+/* The same as index_find of a partition, under one of the names that we give there. */
+extern FoundIndex index_find_on_partition(const Step *step, Oid partition);
+
+/*
+ * Whether an index of that name on the partition hangs on the one of the
+ * partitioned table, and the step has not made it: somebody had built it by
+ * hand.
+ */
+extern bool index_is_adopted(const Step *step, Oid partition);
+
+/* Errors: something else has the name. */
+extern void index_refuse_other(const FoundIndex *found);
+
+/* schema.name of what was found or is to be made */
+extern char *index_qualified_name(const FoundIndex *found);
 
 #endif							/* TANDEM_INDEX_DEFINITION_H */

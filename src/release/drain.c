@@ -1,6 +1,7 @@
 /*
  * drain.c
- *		Refuses the releases before a migration, and waits until they have ended.
+ *		Refuses the releases before a migration, and waits until they have
+ *		ended.
  *
  * From the commit that puts the fence up to the one that ends it, or takes it
  * back, no interrupt is served but within the steps of drain_step, whose errors
@@ -21,9 +22,9 @@
 #include "catalog/registry.h"
 #include "core/clock.h"
 #include "core/lock.h"
-#include "core/subtransaction.h"
-#include "release/declared.h"
+#include "core/transaction.h"
 #include "release/drain.h"
+#include "release/session.h"
 
 #define LOOK_EVERY_MS 1000
 #define GRACE_MS 200
@@ -32,7 +33,7 @@
 static int	fencing = 0;
 
 static bool
-has_fence(const Migration *migration)
+migration_has_fence(const Migration *migration)
 {
 	return migration->release > 0;
 }
@@ -50,16 +51,16 @@ typedef struct Drain
 
 /* One look, which raises when the time is over. */
 static void
-look(void *arg)
+look_for_transactions_left(void *arg)
 {
 	Drain	   *drain = arg;
 	const Migration *migration = drain->migration;
 	char	   *text;
 
 	if (!drain->begun)
-		drain->left = declared_transactions(migration, drain->relids);
+		drain->left = sessions_in_transaction_before(migration, drain->relids);
 	drain->begun = true;
-	drain->left = declared_still_there(drain->left, &text);
+	drain->left = sessions_transactions_left(drain->left, &text);
 	drain->ended = (drain->left == NIL);
 	if (!drain->ended && clock_now() >= drain->end)
 		ereport(ERROR,
@@ -73,7 +74,7 @@ look(void *arg)
 
 /* In the queue behind one of them, where pg_blocking_pids shows whom we wait for. */
 static void
-queue(void *arg)
+queue_behind_transaction(void *arg)
 {
 	Drain	   *drain = arg;
 	const char *transaction = linitial(drain->left);
@@ -101,7 +102,7 @@ run_deferred_triggers(void)
 
 /* An error ends the hold, so it is taken again where the error is caught. */
 static void
-run_step(void *arg)
+run_drain_step(void *arg)
 {
 	DrainStep  *step = arg;
 
@@ -114,7 +115,7 @@ run_step(void *arg)
 
 /* A commit that fails, by a serialization failure, begins a new transaction. */
 static ErrorData *
-try_commit(void)
+try_drain_commit(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ErrorData  *volatile error = NULL;
@@ -138,25 +139,25 @@ ErrorData *
 drain_step(void (*work) (void *), void *arg)
 {
 	DrainStep	step = {work, arg};
-	ErrorData  *error = subtransaction_try(run_step, &step);
+	ErrorData  *error = subtransaction_try(run_drain_step, &step);
 
 	if (error == NULL)
-		return try_commit();
+		return try_drain_commit();
 	HOLD_INTERRUPTS();
 	return error;
 }
 
 /* Waits; the error that ended it, or NULL. */
 static ErrorData *
-wait_for_end(Drain *drain)
+wait_for_transactions_left(Drain *drain)
 {
-	ErrorData  *error = drain_step(look, drain);
+	ErrorData  *error = drain_step(look_for_transactions_left, drain);
 
 	while (error == NULL && !drain->ended)
 	{
-		error = drain_step(queue, drain);
+		error = drain_step(queue_behind_transaction, drain);
 		if (error == NULL)
-			error = drain_step(look, drain);
+			error = drain_step(look_for_transactions_left, drain);
 	}
 	return error;
 }
@@ -167,17 +168,17 @@ wait_for_end(Drain *drain)
  * less.
  */
 static void
-give_grace(void *arg)
+give_clients_grace(void *arg)
 {
 	Drain	   *drain = arg;
 
-	if (declared_sessions_before(drain->migration, drain->relids) != NIL)
+	if (sessions_before_release(drain->migration, drain->relids) != NIL)
 		interruptible_sleep(GRACE_MS);
 }
 
 /* Terminated by pg_terminate_backend or a shutdown; nobody can be waited for. */
 static void
-take_back_at_exit(int code, Datum arg)
+take_fence_back_at_exit(int code, Datum arg)
 {
 	Migration	migration = {.id = fencing};
 
@@ -191,12 +192,12 @@ take_back_at_exit(int code, Datum arg)
 }
 
 static void
-take_back_when_terminated(const Migration *migration)
+take_fence_back_when_terminated(const Migration *migration)
 {
 	static bool registered = false;
 
 	if (!registered)
-		before_shmem_exit(take_back_at_exit, (Datum) 0);
+		before_shmem_exit(take_fence_back_at_exit, (Datum) 0);
 	registered = true;
 	fencing = migration->id;
 }
@@ -222,14 +223,14 @@ check_no_other_contract(const Migration *migration, const Registry *registry)
 }
 
 static bool
-retires_current(const Migration *migration, const Registry *registry)
+retires_current_release(const Migration *migration, const Registry *registry)
 {
 	return registry->current > 0 && registry->current < migration->release;
 }
 
 /* The migrations in the way, for people; the first of them. */
 static char *
-describe_in_way(List *ids, Migration **first)
+describe_migrations_in_way(List *ids, Migration **first)
 {
 	StringInfoData text;
 	ListCell   *lc;
@@ -270,7 +271,7 @@ hint_to_fill(const Migration *migration, const Migration *other)
  * was ready, keeps it from nothing.
  */
 static void
-check_may_write(const Migration *migration)
+check_release_may_write(const Migration *migration)
 {
 	List	   *ids = registry_kept_back_by(migration->id, migration->release);
 	char	   *in_way;
@@ -279,7 +280,7 @@ check_may_write(const Migration *migration)
 
 	if (ids == NIL)
 		return;
-	in_way = describe_in_way(ids, &first);
+	in_way = describe_migrations_in_way(ids, &first);
 	hint = first ? hint_to_fill(migration, first) : NULL;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -296,10 +297,10 @@ check_may_write(const Migration *migration)
  * cannot be switched to: there the pointer goes along.
  */
 static void
-check_not_current(const Migration *migration, const Registry *registry,
-				  bool force)
+check_release_not_current(const Migration *migration, const Registry *registry,
+						  bool force)
 {
-	if (!retires_current(migration, registry) ||
+	if (!retires_current_release(migration, registry) ||
 		(force && registry_state_of(registry, migration->release) == RELEASE_READ_ONLY))
 		return;
 	ereport(ERROR,
@@ -312,7 +313,7 @@ check_not_current(const Migration *migration, const Registry *registry,
 
 /* The lowest release that is left without the contract of the migration. */
 static int
-lowest_without(const Migration *migration, const Registry *registry)
+lowest_release_without(const Migration *migration, const Registry *registry)
 {
 	return registry->contracting == migration->id ? registry_lowest_final()
 		: registry->lowest;
@@ -321,21 +322,23 @@ lowest_without(const Migration *migration, const Registry *registry)
 /*
  * There must always be a release that may write.  It is the current one, or
  * where that is to be retired, or nobody has ever switched, the oldest that is
- * left: which is why that one takes no new migration (see opening.c).  One that
+ * left: which is why that one takes no new migration (see readiness.c).  One that
  * is being created is waited for: so before tables are locked.  *registry is
  * what was read under the lock.
  */
 static void
-check_leaves_writer(const Migration *migration, Registry *registry, bool force)
+check_leaves_writing_release(const Migration *migration, Registry *registry,
+							 bool force)
 {
 	registry_lock();
 	registry_lock_release(migration->release, ExclusiveLock);
 	registry_read(registry);
 	check_no_other_contract(migration, registry);
-	if (Max(registry->current, lowest_without(migration, registry)) >= migration->release)
+	if (Max(registry->current,
+			lowest_release_without(migration, registry)) >= migration->release)
 		return;
-	check_may_write(migration);
-	check_not_current(migration, registry, force);
+	check_release_may_write(migration);
+	check_release_not_current(migration, registry, force);
 }
 
 ErrorData *
@@ -349,16 +352,16 @@ drain_old_releases(Migration *migration, List *relids, int timeout_ms,
 		.end = clock_after_ms(timeout_ms)
 	};
 
-	check_leaves_writer(migration, &registry, force);
+	check_leaves_writing_release(migration, &registry, force);
 	registry_set_lowest(Max(registry.lowest, migration->release),
 						migration->id);
-	take_back_when_terminated(migration);
+	take_fence_back_when_terminated(migration);
 	HOLD_INTERRUPTS();
-	error = try_commit();
+	error = try_drain_commit();
 	if (error == NULL)
-		error = wait_for_end(&drain);
+		error = wait_for_transactions_left(&drain);
 	if (error == NULL)
-		error = drain_step(give_grace, &drain);
+		error = drain_step(give_clients_grace, &drain);
 	return error;
 }
 
@@ -369,10 +372,10 @@ drain_within_transaction(Migration *migration, List *relids, bool force)
 	List	   *sessions;
 	int			count;
 
-	if (!has_fence(migration))
+	if (!migration_has_fence(migration))
 		return;
-	check_leaves_writer(migration, &registry, force);
-	sessions = declared_sessions_before(migration, relids);
+	check_leaves_writing_release(migration, &registry, force);
+	sessions = sessions_before_release(migration, relids);
 	count = list_length(sessions);
 	if (count == 0)
 		return;
@@ -390,7 +393,7 @@ drain_within_transaction(Migration *migration, List *relids, bool force)
 void
 drain_lock(const Migration *migration)
 {
-	if (has_fence(migration))
+	if (migration_has_fence(migration))
 		registry_lock();
 }
 
@@ -399,11 +402,11 @@ drain_finish(const Migration *migration)
 {
 	Registry	registry;
 
-	if (!has_fence(migration))
+	if (!migration_has_fence(migration))
 		return;
 	registry_read(&registry);
 	registry_set_lowest(Max(registry.lowest, migration->release), 0);
-	if (retires_current(migration, &registry))
+	if (retires_current_release(migration, &registry))
 		registry_set_current(migration->release);
 }
 
@@ -419,7 +422,7 @@ drain_undo(const Migration *migration)
 
 /* Somebody who holds the registry for longer keeps the fence where it is. */
 static void
-take_back(void *arg)
+take_fence_back(void *arg)
 {
 	registry_lock();
 	drain_undo(arg);
@@ -432,12 +435,12 @@ drain_end(Migration *migration, ErrorData *error)
 
 	if (error)
 	{
-		failure = subtransaction_try(take_back, migration);
+		failure = subtransaction_try(take_fence_back, migration);
 		/* whose error would have ended the hold */
 		if (failure)
 			HOLD_INTERRUPTS();
 		else
-			failure = try_commit();
+			failure = try_drain_commit();
 	}
 	/* from here on the fence is another's */
 	fencing = 0;

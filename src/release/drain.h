@@ -1,6 +1,7 @@
 /*
  * drain.h
- *		Refuses the releases before a migration, and waits until they have ended.
+ *		Refuses the releases before a migration, and waits until they have
+ *		ended.
  */
 #ifndef TANDEM_DRAIN_H
 #define TANDEM_DRAIN_H

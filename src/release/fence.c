@@ -31,16 +31,15 @@
 #include "core/extension.h"
 #include "core/query.h"
 #include "core/settings.h"
-#include "ddl/statement.h"
-#include "release/declared.h"
+#include "core/statement.h"
 #include "release/fence.h"
-#include "release/served.h"
+#include "release/session.h"
 
 static ExecutorStart_hook_type next_executor_start = NULL;
 static ProcessUtility_hook_type next_process_utility = NULL;
 
 static void
-refuse(const Registry *registry, ReleaseState state)
+refuse_fenced_statement(const Registry *registry, ReleaseState state)
 {
 	if (state == RELEASE_RETIRED)
 		ereport(ERROR,
@@ -76,7 +75,7 @@ typedef struct FencedStatement
 
 /* A table that this transaction has made holds nothing of others. */
 static bool
-is_made_by_transaction(Oid relid)
+table_is_made_by_transaction(Oid relid)
 {
 	Relation	rel = RelationIdGetRelation(relid);
 	bool		made = false;
@@ -94,17 +93,17 @@ is_made_by_transaction(Oid relid)
  * are not of users.
  */
 static bool
-is_of_users(Oid relid)
+table_is_of_users(Oid relid)
 {
 	Oid			namespace = get_rel_namespace(relid);
 
 	return relid >= FirstNormalObjectId && !isAnyTempNamespace(namespace) &&
 		namespace != get_rel_namespace(registry_relid()) &&
-		!is_made_by_transaction(relid);
+		!table_is_made_by_transaction(relid);
 }
 
 static bool
-reads_rows(const PlannedStmt *query)
+query_reads_rows(const PlannedStmt *query)
 {
 	ListCell   *lc;
 
@@ -112,7 +111,7 @@ reads_rows(const PlannedStmt *query)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
-		if (rte->rtekind == RTE_RELATION && is_of_users(rte->relid))
+		if (rte->rtekind == RTE_RELATION && table_is_of_users(rte->relid))
 			return true;
 	}
 	return false;
@@ -120,7 +119,7 @@ reads_rows(const PlannedStmt *query)
 
 /* A row that is locked counts as written. */
 static bool
-writes_rows(const PlannedStmt *query)
+query_writes_rows(const PlannedStmt *query)
 {
 	Bitmapset  *written = compat_result_relations(query);
 	int			number = -1;
@@ -128,7 +127,7 @@ writes_rows(const PlannedStmt *query)
 
 	while ((number = bms_next_member(written, number)) >= 0)
 	{
-		if (is_of_users(rt_fetch(number, query->rtable)->relid))
+		if (table_is_of_users(rt_fetch(number, query->rtable)->relid))
 			return true;
 	}
 	if (query->commandType != CMD_SELECT)
@@ -138,7 +137,7 @@ writes_rows(const PlannedStmt *query)
 		RangeTblEntry *rte = rt_fetch(lfirst_node(PlanRowMark, lc)->rti,
 									  query->rtable);
 
-		if (rte->rtekind != RTE_RELATION || is_of_users(rte->relid))
+		if (rte->rtekind != RTE_RELATION || table_is_of_users(rte->relid))
 			return true;
 	}
 	return false;
@@ -150,12 +149,12 @@ names_users_table(RangeVar *name)
 {
 	Oid			relid = RangeVarGetRelid(name, NoLock, true);
 
-	return OidIsValid(relid) && is_of_users(relid);
+	return OidIsValid(relid) && table_is_of_users(relid);
 }
 
 /* Queries within utility statements are looked at when they are executed. */
 static RowUse
-utility_use(Node *utility)
+utility_row_use(Node *utility)
 {
 	ListCell   *lc;
 
@@ -180,13 +179,13 @@ utility_use(Node *utility)
 }
 
 static RowUse
-row_use(const FencedStatement *statement)
+statement_row_use(const FencedStatement *statement)
 {
 	if (statement->query == NULL)
-		return utility_use(statement->utility);
-	if (writes_rows(statement->query))
+		return utility_row_use(statement->utility);
+	if (query_writes_rows(statement->query))
 		return ROWS_WRITTEN;
-	return reads_rows(statement->query) ? ROWS_READ : ROWS_UNTOUCHED;
+	return query_reads_rows(statement->query) ? ROWS_READ : ROWS_UNTOUCHED;
 }
 
 /* the transaction that is the script of this session's release */
@@ -204,23 +203,25 @@ fence_let_script_pass(int release)
  * that declares one was there before the extension.
  */
 static void
-check_declared(const FencedStatement *statement)
+check_declared_session(const FencedStatement *statement)
 {
 	const Registry *registry;
 	ReleaseState state;
 
-	declared_hold(setting_release);
-	registry = served_in_transaction();
+	session_declare_release(setting_release);
+	registry = registry_for_transaction();
 	if (registry == NULL || registry->highest == 0)
 		return;
 	state = registry_state_of(registry, setting_release);
 	if (state == RELEASE_RETIRED)
-		refuse(registry, state);
+		refuse_fenced_statement(registry, state);
 	if (script == compat_local_transaction_id())
 		return;
-	if (state == RELEASE_UNKNOWN && row_use(statement) != ROWS_UNTOUCHED)
-		refuse(registry, state);
-	if (state == RELEASE_READ_ONLY && row_use(statement) == ROWS_WRITTEN)
+	if (state == RELEASE_UNKNOWN &&
+		statement_row_use(statement) != ROWS_UNTOUCHED)
+		refuse_fenced_statement(registry, state);
+	if (state == RELEASE_READ_ONLY &&
+		statement_row_use(statement) == ROWS_WRITTEN)
 		ereport(ERROR,
 				(errcode(ERRCODE_RELEASE_READ_ONLY),
 				 errmsg("release %d may only read until its migration has filled all rows",
@@ -230,11 +231,11 @@ check_declared(const FencedStatement *statement)
 }
 
 static void
-check_undeclared(void)
+check_undeclared_session(void)
 {
 	/* an administrator must be able to get in */
 	if (setting_undeclared == UNDECLARED_ALLOW || superuser() ||
-		served_in_transaction() == NULL)
+		registry_for_transaction() == NULL)
 		return;
 	ereport(setting_undeclared == UNDECLARED_WARN ? WARNING : ERROR,
 			(errcode(ERRCODE_RELEASE_UNDECLARED),
@@ -248,7 +249,7 @@ check_undeclared(void)
  * from connecting, and so from asking tandem.health.
  */
 static bool
-is_fenced(void)
+session_is_fenced(void)
 {
 	return MyBackendType == B_BACKEND && !IsParallelWorker() &&
 		!query_is_running() && !ddl_is_running() && IsTransactionState() &&
@@ -257,22 +258,22 @@ is_fenced(void)
 
 /* warned once a transaction, checked at each statement */
 static void
-check(const FencedStatement *statement)
+fence_check_statement(const FencedStatement *statement)
 {
 	static LocalTransactionId warned = InvalidLocalTransactionId;
 
-	if (!is_fenced())
+	if (!session_is_fenced())
 		return;
 	if (setting_release > 0)
 	{
-		check_declared(statement);
+		check_declared_session(statement);
 		return;
 	}
-	declared_release();
+	session_undeclare_release();
 	if (setting_undeclared != UNDECLARED_ALLOW &&
 		warned != compat_local_transaction_id())
 	{
-		check_undeclared();
+		check_undeclared_session();
 		warned = compat_local_transaction_id();
 	}
 }
@@ -283,29 +284,29 @@ check(const FencedStatement *statement)
  * begins.  Others are not: a node that must wait asks tandem.health in one.
  */
 static void
-check_begin(void)
+fence_check_begin(void)
 {
 	const Registry *registry;
 
-	if (setting_release == 0 || !is_fenced())
+	if (setting_release == 0 || !session_is_fenced())
 		return;
-	declared_hold(setting_release);
-	registry = served_in_transaction();
+	session_declare_release(setting_release);
+	registry = registry_for_transaction();
 	if (registry &&
 		registry_state_of(registry, setting_release) == RELEASE_RETIRED)
-		refuse(registry, RELEASE_RETIRED);
+		refuse_fenced_statement(registry, RELEASE_RETIRED);
 }
 
 /* Whether any statement would have to be looked at. */
 static inline bool
-is_armed(void)
+fence_is_armed(void)
 {
 	return setting_release > 0 || setting_undeclared != UNDECLARED_ALLOW ||
-		declared_is_held();
+		session_has_declared();
 }
 
 static bool
-is_ours(Node *node)
+call_is_ours(Node *node)
 {
 	return node && IsA(node, FuncExpr) &&
 		get_func_namespace(((FuncExpr *) node)->funcid) == extension_schema();
@@ -316,7 +317,7 @@ is_ours(Node *node)
  * the very nodes that are not served.
  */
 static bool
-only_asks_us(PlannedStmt *stmt)
+query_only_asks_us(PlannedStmt *stmt)
 {
 	Plan	   *plan = stmt->planTree;
 	ListCell   *lc;
@@ -328,7 +329,7 @@ only_asks_us(PlannedStmt *stmt)
 	{
 		foreach(lc, ((FunctionScan *) plan)->functions)
 		{
-			if (!is_ours(lfirst_node(RangeTblFunction, lc)->funcexpr))
+			if (!call_is_ours(lfirst_node(RangeTblFunction, lc)->funcexpr))
 				return false;
 		}
 		return true;
@@ -337,20 +338,20 @@ only_asks_us(PlannedStmt *stmt)
 		return false;
 	foreach(lc, plan->targetlist)
 	{
-		if (!is_ours((Node *) lfirst_node(TargetEntry, lc)->expr))
+		if (!call_is_ours((Node *) lfirst_node(TargetEntry, lc)->expr))
 			return false;
 	}
 	return true;
 }
 
 static void
-start_executor(QueryDesc *query, int flags)
+fence_executor_start(QueryDesc *query, int flags)
 {
-	if (is_armed() && !only_asks_us(query->plannedstmt))
+	if (fence_is_armed() && !query_only_asks_us(query->plannedstmt))
 	{
 		FencedStatement statement = {.query = query->plannedstmt};
 
-		check(&statement);
+		fence_check_statement(&statement);
 	}
 	if (next_executor_start)
 		next_executor_start(query, flags);
@@ -360,7 +361,7 @@ start_executor(QueryDesc *query, int flags)
 
 /* Statements that change nothing of the database, or that every session needs. */
 static bool
-is_harmless(Node *statement)
+utility_is_harmless(Node *statement)
 {
 	switch (nodeTag(statement))
 	{
@@ -388,7 +389,7 @@ is_harmless(Node *statement)
 }
 
 static bool
-begins_block(Node *statement)
+utility_begins_block(Node *statement)
 {
 	return IsA(statement, TransactionStmt) &&
 		(((TransactionStmt *) statement)->kind == TRANS_STMT_BEGIN ||
@@ -396,24 +397,24 @@ begins_block(Node *statement)
 }
 
 static void
-check_utility(Node *utility)
+fence_check_utility(Node *utility)
 {
 	FencedStatement statement = {.utility = utility};
 
-	if (begins_block(utility))
-		check_begin();
-	else if (!is_harmless(utility))
-		check(&statement);
+	if (utility_begins_block(utility))
+		fence_check_begin();
+	else if (!utility_is_harmless(utility))
+		fence_check_statement(&statement);
 }
 
 static void
-process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
-				ProcessUtilityContext context, ParamListInfo params,
-				QueryEnvironment *environment, DestReceiver *receiver,
-				QueryCompletion *completion)
+fence_process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
+					  ProcessUtilityContext context, ParamListInfo params,
+					  QueryEnvironment *environment, DestReceiver *receiver,
+					  QueryCompletion *completion)
 {
-	if (is_armed())
-		check_utility(stmt->utilityStmt);
+	if (fence_is_armed())
+		fence_check_utility(stmt->utilityStmt);
 	if (next_process_utility)
 		next_process_utility(stmt, text, read_only_tree, context, params,
 							 environment, receiver, completion);
@@ -428,11 +429,11 @@ process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
  * which the session starts.
  */
 static void
-declare_at_start(void)
+declare_at_session_start(void)
 {
 	if (setting_release > 0 && MyBackendType == B_BACKEND &&
 		IsTransactionState())
-		declared_hold(setting_release);
+		session_declare_release(setting_release);
 }
 
 void
@@ -449,9 +450,9 @@ fence_init(void)
 		!IsInitProcessingMode())
 		return;
 	next_executor_start = ExecutorStart_hook;
-	ExecutorStart_hook = start_executor;
+	ExecutorStart_hook = fence_executor_start;
 	next_process_utility = ProcessUtility_hook;
-	ProcessUtility_hook = process_utility;
+	ProcessUtility_hook = fence_process_utility;
 	if (!process_shared_preload_libraries_in_progress)
-		declare_at_start();
+		declare_at_session_start();
 }

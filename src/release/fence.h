@@ -5,7 +5,6 @@
 #ifndef TANDEM_FENCE_H
 #define TANDEM_FENCE_H
 
-
 /* SQLSTATEs, for applications to tell one from the other. */
 #define ERRCODE_RELEASE_NOT_SERVED MAKE_SQLSTATE('5', '5', 'T', '0', '1')
 #define ERRCODE_RELEASE_READ_ONLY MAKE_SQLSTATE('5', '5', 'T', '0', '2')

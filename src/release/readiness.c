@@ -1,19 +1,136 @@
 /*
  * readiness.c
- *		May a node of a release go to work?
+ *		Whether a release may be served, and whether a migration of it may
+ *		be begun.
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
+#include "catalog/registry.h"
+#include "catalog/sync.h"
 #include "core/compat.h"
 #include "core/query.h"
 #include "release/readiness.h"
+#include "release/session.h"
+
+/*-------------------------------------------------------------------------
+ * May a migration of a release be begun?
+ *
+ * A release may come in several scripts, each with its migration.  But what
+ * nodes work as already is not taken back from them.
+ *-------------------------------------------------------------------------
+ */
+
+/* Anybody else could have every release refused. */
+static void
+check_may_move_releases(const Migration *migration)
+{
+	if (registry_may_change())
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to create a migration of release %d",
+					migration->release),
+			 errdetail("A migration with a release decides which releases are served."),
+			 errhint("Run GRANT EXECUTE ON FUNCTION tandem.switch_release(integer) TO %s; as a superuser, or leave out release.",
+					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+}
+
+/* why: a sentence */
+static void
+refuse_release(const Migration *migration, const Registry *registry,
+			   const char *why)
+{
+	int			next = Max(registry->highest, migration->release);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot begin a migration of release %d",
+					migration->release),
+			 errdetail("%s", why),
+			 next < PG_INT32_MAX
+			 ? errhint("Take the next number: SELECT tandem.create_migration(%s, release => %d);",
+					   quote_literal_cstr(migration->name), next + 1) : 0));
+}
+
+/* Tables that the release works on, as far as migrations tell. */
+static List *
+tables_of_release(int release)
+{
+	TandemQuery query;
+	List	   *ids;
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	query_begin(&query);
+	query_int(&query, release);
+	ids = query_texts(&query,
+					  "SELECT id::text FROM tandem.migration WHERE release <= $1 AND phase <> 'aborted'");
+	query_end(&query);
+	foreach(lc, ids)
+		relids = list_concat_unique_oid(relids,
+										sync_relations_of_migration(atoi(lfirst(lc))));
+	return relids;
+}
+
+static void
+check_release_not_used(const Migration *migration, const Registry *registry)
+{
+	int			release = migration->release;
+	char	   *sessions;
+
+	if (release_note_is_used(release))
+		refuse_release(migration, registry,
+					   psprintf("Release %d is ready, and sessions have written as it.",
+								release));
+	sessions = sessions_using_release(release, tables_of_release(release));
+	if (sessions)
+		refuse_release(migration, registry,
+					   psprintf("Release %d is ready, and sessions have declared it: %s.",
+								release, sessions));
+}
+
+void
+opening_check(const Migration *migration)
+{
+	Registry	registry;
+	ReleaseState state;
+
+	if (migration->release == 0)
+		return;
+	check_may_move_releases(migration);
+	registry_lock_release(migration->release, ShareLock);
+	registry_read_without(&registry, migration->id);
+	state = registry_state_of(&registry, migration->release);
+	if (state == RELEASE_RETIRED)
+		refuse_release(migration, &registry,
+					   psprintf("The database serves release %d and later.",
+								registry.lowest));
+	if (migration->release <= registry.current)
+		refuse_release(migration, &registry,
+					   psprintf("Release %d is the current one.",
+								registry.current));
+	/* while it is filled no release could write where it is the only one */
+	if (migration->release == registry.lowest)
+		refuse_release(migration, &registry,
+					   psprintf("Release %d is the oldest that is served.",
+								registry.lowest));
+	if (state == RELEASE_READY)
+		check_release_not_used(migration, &registry);
+	registry_note_ready();
+}
+
+/*-------------------------------------------------------------------------
+ * May a node of a release go to work?
+ *-------------------------------------------------------------------------
+ */
 
 /* Of a registry that has lost its notes nothing is served, and this fixes it. */
 static char *
-reason_to_wait(const Registry *registry, int release)
+reason_release_must_wait(const Registry *registry, int release)
 {
 	if (registry->unfilled > 0 && registry->unfilled <= release)
 		return psprintf("release %d waits for the migration of release %d",
@@ -23,7 +140,7 @@ reason_to_wait(const Registry *registry, int release)
 }
 
 static char *
-reason_unknown(const Registry *registry, int release)
+reason_release_is_unknown(const Registry *registry, int release)
 {
 	if (registry->highest == 0)
 		return psprintf("release %d is not known: no migration names a release, and none was registered",
@@ -33,7 +150,8 @@ reason_unknown(const Registry *registry, int release)
 }
 
 static void
-check_release(const Registry *registry, int release, Health *health)
+check_release_health(const Registry *registry, int release,
+					 ReleaseHealth *health)
 {
 	health->state = registry_state_of(registry, release);
 	health->healthy = health->state == RELEASE_READY ||
@@ -45,10 +163,10 @@ check_release(const Registry *registry, int release, Health *health)
 									  release, registry->lowest);
 			break;
 		case RELEASE_READ_ONLY:
-			health->reason = reason_to_wait(registry, release);
+			health->reason = reason_release_must_wait(registry, release);
 			break;
 		case RELEASE_UNKNOWN:
-			health->reason = reason_unknown(registry, release);
+			health->reason = reason_release_is_unknown(registry, release);
 			break;
 		default:
 			health->reason = "served";
@@ -56,7 +174,7 @@ check_release(const Registry *registry, int release, Health *health)
 }
 
 static int
-version_of(const JsonbValue *value, const char *name)
+dependency_version_of(const JsonbValue *value, const char *name)
 {
 	bool		failed = value->type != jbvNumeric;
 	int			version = 0;
@@ -76,7 +194,7 @@ version_of(const JsonbValue *value, const char *name)
 }
 
 static void
-check_dependency(const char *name, int needed, Health *health)
+check_dependency(const char *name, int needed, ReleaseHealth *health)
 {
 	int			version;
 
@@ -92,7 +210,7 @@ check_dependency(const char *name, int needed, Health *health)
 }
 
 static void
-check_dependencies(Jsonb *requires, Health *health)
+check_dependencies(Jsonb *requires, ReleaseHealth *health)
 {
 	JsonbIterator *it;
 	JsonbValue	value;
@@ -106,7 +224,7 @@ check_dependencies(Jsonb *requires, Health *health)
 	it = JsonbIteratorInit(&requires->root);
 	while (jsonb_next_member(&it, &name, &value))
 	{
-		int			needed = version_of(&value, name);
+		int			needed = dependency_version_of(&value, name);
 
 		if (health->healthy)
 			check_dependency(name, needed, health);
@@ -114,10 +232,10 @@ check_dependencies(Jsonb *requires, Health *health)
 }
 
 void
-health_check(const Registry *registry, int release, Jsonb *requires,
-			 Health *health)
+release_health(const Registry *registry, int release, Jsonb *requires,
+			   ReleaseHealth *health)
 {
-	check_release(registry, release, health);
+	check_release_health(registry, release, health);
 	if (requires)
 		check_dependencies(requires, health);
 }

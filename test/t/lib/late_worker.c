@@ -11,7 +11,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "worker/process.h"
+#include "run/process.h"
 
 PG_MODULE_MAGIC;
 

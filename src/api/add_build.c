@@ -1,0 +1,305 @@
+/*
+ * add_build.c
+ *		Indexes and constraints that migrate is to build.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "api/arguments.h"
+#include "api/expand.h"
+#include "catalog/migration.h"
+#include "catalog/step.h"
+#include "core/authority.h"
+#include "core/error.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "core/sql_function.h"
+#include "core/text.h"
+#include "ddl/constraint_build.h"
+#include "ddl/constraint_definition.h"
+#include "ddl/index_definition.h"
+#include "ddl/key.h"
+#include "trigger/target.h"
+
+/*-------------------------------------------------------------------------
+ * tandem.add_index: an index that migrate is to build.
+ *-------------------------------------------------------------------------
+ */
+
+SQL_FUNCTION(tandem_add_index);
+
+static Oid
+resolve_index_table(const RangeVar *name)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile Oid relid = InvalidOid;
+
+	PG_TRY();
+	{
+		relid = RangeVarGetRelid(name, NoLock, false);
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller,
+						  "Name the table in the definition with its schema, or SET search_path.");
+	}
+	PG_END_TRY();
+	return relid;
+}
+
+/* Each partition gets an index of its own, which its owner alone may build. */
+static void
+check_index_table(Oid relid)
+{
+	ListCell   *lc;
+
+	target_check_table(relid);
+	foreach(lc, table_tree(relid))
+		authority_check_owner(lfirst_oid(lc));
+}
+
+/* An index that is to be built has no entry yet to keep its name. */
+static void
+check_planned_index_name(const Migration *migration,
+						 const IndexDefinition *definition)
+{
+	TandemQuery query;
+	char	   *other = NULL;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	query_oid(&query, definition->relation);
+	query_text(&query, definition->name);
+	query_oid(&query, get_rel_namespace(definition->relation));
+	if (query_run(&query,
+				  "SELECT format('migration %I, on table %s', m.name, t.relation) "
+				  "FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration "
+				  "JOIN pg_class c ON c.oid = t.relation "
+				  "WHERE t.kind = 'index' AND t.object = $3 AND c.relnamespace = $4 "
+				  "AND m.phase NOT IN ('done', 'aborted') AND (t.migration, t.relation::oid) <> ($1, $2)") > 0)
+		other = query_get_text(0, 1);
+	query_end(&query);
+	if (other)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("index \"%s\" is already planned",
+						definition->name),
+				 errdetail("Planned by %s.", other),
+				 errhint("Choose another name.")));
+}
+
+Datum
+tandem_add_index(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	char	   *text = argument_text(fcinfo, 1, "definition");
+	IndexStmt  *stmt = index_definition_parse(text);
+	Oid			relid;
+	IndexDefinition *definition;
+	Step		step = {.kind = STEP_INDEX};
+	char	   *label;
+
+	relid = resolve_index_table(stmt->relation);
+	step.relation = relid;
+	step.object = stmt->idxname;
+	step.given = text;
+
+	if (repeat_step(migration, &step))
+		PG_RETURN_VOID();
+	migration_check(migration, ACTION_EXPAND);
+	check_index_table(relid);
+	definition = index_definition_check(relid, stmt, text);
+	check_planned_index_name(migration, definition);
+	step.relation = definition->relation;
+	step.object = definition->name;
+	step.definition = definition->tail;
+	step.is_unique = definition->is_unique;
+	label = psprintf("index %s on %s", quote_identifier(definition->name),
+					 quoting_relation(relid));
+	if (step_add(migration->id, &step))
+		migration_act(migration, ACTION_EXPAND, label, 0);
+	else
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" has %s already, skipping",
+						migration->name, label)));
+	PG_RETURN_VOID();
+}
+
+/*-------------------------------------------------------------------------
+ * SQL functions of phase expand: add_constraint, add_not_null.
+ *
+ * They check and note what migrate is to add once the rows are filled.
+ *-------------------------------------------------------------------------
+ */
+
+SQL_FUNCTION(tandem_add_constraint);
+SQL_FUNCTION(tandem_add_not_null);
+
+static void
+check_constraint_name_given(const char *name)
+{
+	if (name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("name of a constraint must not be empty"),
+				 errhint("Call it as in SELECT tandem.add_constraint('my_migration', 'my_table', 'my_constraint', 'CHECK (a > 0)');")));
+}
+
+/* The migration's own other steps are not in the catalog yet. */
+static void
+check_other_constraint_steps(const Migration *migration, const Step *step,
+							 const Constraint *constraint)
+{
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration->id, STEP_INDEX))
+	{
+		Step	   *other = lfirst(lc);
+
+		if (constraint_is_key(constraint) &&
+			strcmp(other->object, step->object) == 0 &&
+			get_rel_namespace(other->relation) == get_rel_namespace(step->relation))
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("the migration already has an index \"%s\"",
+							step->object),
+					 errdetail("The index of a constraint bears the constraint's name."),
+					 errhint("Choose another name, or leave out the index: a UNIQUE or PRIMARY KEY builds its own.")));
+	}
+	foreach(lc, step_list(migration->id, STEP_CONSTRAINT))
+	{
+		Step	   *other = lfirst(lc);
+
+		if (constraint->contype == CONSTR_PRIMARY &&
+			other->relation == step->relation &&
+			strcmp(other->object, step->object) != 0 &&
+			constraint_read(other->object, other->definition)->contype == CONSTR_PRIMARY)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+					 errmsg("the migration already adds a primary key to \"%s\"",
+							quoting_shown_name(step->relation)),
+					 errdetail("Its name is \"%s\".", other->object),
+					 errhint("Add a UNIQUE constraint instead.")));
+	}
+}
+
+static void
+add_key_columns(const Migration *migration, Oid relid, const Constraint *key)
+{
+	ListCell   *lc;
+
+	foreach(lc, key->keys)
+	{
+		Step		step = {
+			.kind = STEP_NOT_NULL,
+			.relation = relid,
+			.object = strVal(lfirst(lc)),
+		};
+
+		if (!column_is_not_null(relid, step.object))
+			(void) step_add(migration->id, &step);
+	}
+}
+
+Datum
+tandem_add_constraint(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	Step		step = {.kind = STEP_CONSTRAINT};
+	char	   *definition;
+	Constraint *constraint;
+
+	step.relation = quoting_resolve_relation(argument_text(fcinfo, 1, "relation"));
+	step.object = argument_name(fcinfo, 2, "name");
+	definition = argument_text(fcinfo, 3, "definition");
+	step.given = definition;
+	if (repeat_step(migration, &step))
+		PG_RETURN_VOID();
+	migration_check(migration, ACTION_EXPAND);
+	target_check_table(step.relation);
+	check_constraint_name_given(step.object);
+	constraint = constraint_parse(step.object, definition);
+	constraint_check_name(step.relation, step.object);
+	step.definition = constraint_is_key(constraint)
+		? key_check(step.relation, constraint, definition)
+		: constraint_check(step.relation, constraint, definition);
+	check_other_constraint_steps(migration, &step, constraint);
+	if (!step_add(migration->id, &step))
+	{
+		ereport(NOTICE,
+				(errmsg("constraint \"%s\" of table \"%s\" is already part of the migration",
+						step.object, quoting_shown_name(step.relation))));
+		PG_RETURN_VOID();
+	}
+	if (constraint->contype == CONSTR_PRIMARY)
+		add_key_columns(migration, step.relation, constraint);
+	migration_act(migration, ACTION_EXPAND,
+				  psprintf("constraint %s of %s", quote_identifier(step.object),
+						   quoting_relation(step.relation)), 0);
+	PG_RETURN_VOID();
+}
+
+static void
+check_not_null_column(Oid relid, const char *column)
+{
+	AttrNumber	attnum = get_attnum(relid, column);
+
+	if (attnum == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"%s\" does not exist", column,
+						quoting_shown_name(relid)),
+				 errhint("Add it first, with ALTER TABLE %s ADD COLUMN %s ..., or tandem.add_column.",
+						 quoting_relation(relid), quote_identifier(column))));
+	if (attnum < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("column \"%s\" is a system column", column),
+				 errhint("Name a column of your own.")));
+}
+
+static bool
+column_is_not_null_already(const Step *step)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_tree(step->relation))
+	{
+		if (!column_is_not_null(lfirst_oid(lc), step->object))
+			return false;
+	}
+	return true;
+}
+
+Datum
+tandem_add_not_null(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	Step		step = {.kind = STEP_NOT_NULL};
+
+	step.relation = quoting_resolve_relation(argument_text(fcinfo, 1, "relation"));
+	step.object = argument_name(fcinfo, 2, "column_name");
+	if (repeat_step(migration, &step))
+		PG_RETURN_VOID();
+	target_check_table(step.relation);
+	target_lock(step.relation, list_make1_oid(step.relation), AccessShareLock);
+	check_not_null_column(step.relation, step.object);
+	/* also in a later phase: there was nothing to do for its first script */
+	if (column_is_not_null_already(&step))
+	{
+		ereport(NOTICE,
+				(errmsg("column \"%s\" of table \"%s\" is already NOT NULL",
+						step.object, quoting_shown_name(step.relation))));
+		PG_RETURN_VOID();
+	}
+	migration_check(migration, ACTION_EXPAND);
+	(void) step_add(migration->id, &step);
+	migration_act(migration, ACTION_EXPAND,
+				  psprintf("not null of column %s of %s",
+						   quote_identifier(step.object),
+						   quoting_relation(step.relation)), 0);
+	PG_RETURN_VOID();
+}

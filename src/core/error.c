@@ -1,0 +1,105 @@
+/*
+ * error.c
+ *		Errors that are caught: which of them pass, and hints for those
+ *		raised again.
+ */
+#include "postgres.h"
+
+#include "core/error.h"
+
+/*-------------------------------------------------------------------------
+ * What kinds of errors there are: the one list of SQLSTATEs.
+ *-------------------------------------------------------------------------
+ */
+
+bool
+error_passes_with_others(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK;
+}
+
+bool
+error_passes_by_itself(const ErrorData *error)
+{
+	return error_passes_with_others(error) ||
+		error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED ||
+		error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
+		error->sqlerrcode == ERRCODE_OBJECT_IN_USE;
+}
+
+bool
+error_is_intervention(const ErrorData *error)
+{
+	return ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION;
+}
+
+bool
+error_is_of_row(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			return false;
+	}
+	return error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE;
+}
+
+/* The error tells of what the user wrote: a mistake in a statement or in its values. */
+static bool
+error_is_mistake(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+		case ERRCODE_INVALID_SCHEMA_NAME:
+			return true;
+	}
+	return false;
+}
+
+/*-------------------------------------------------------------------------
+ * A hint for errors of the server, which has few.
+ *-------------------------------------------------------------------------
+ */
+
+void
+rethrow_with_hint(MemoryContext context, const char *hint)
+{
+	rethrow_with_hints(context, hint, hint);
+}
+
+void
+rethrow_with_hints(MemoryContext context, const char *hint,
+				   const char *privilege_hint)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	if (error->hint == NULL && error_is_mistake(error))
+		error->hint = pstrdup(error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE
+							  ? privilege_hint : hint);
+	ReThrowError(error);
+}
+
+void
+error_position_in(const char *text)
+{
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(text);
+	}
+}

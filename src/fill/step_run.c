@@ -1,0 +1,589 @@
+/*
+ * step_run.c
+ *		A step over the blocks of its table, and what is told of its
+ *		progress.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/partition.h"
+#include "catalog/pg_type.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+#include "catalog/step.h"
+#include "catalog/sync.h"
+#include "core/authority.h"
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/lock.h"
+#include "core/relation.h"
+#include "core/settings.h"
+#include "core/text.h"
+#include "fill/batch.h"
+#include "fill/pages.h"
+#include "fill/step_run.h"
+#include "fill/throttle.h"
+#include "fill/verify.h"
+#include "rule/fill_mark.h"
+#include "rule/relation_rules.h"
+#include "rule/sync_trigger.h"
+
+/*-------------------------------------------------------------------------
+ * Tells the session how far a step is, at most every two seconds.
+ *-------------------------------------------------------------------------
+ */
+
+#define NOTICE_EVERY_MS 2000
+#define BAR_WIDTH 20
+
+void
+progress_notice_start(ProgressNotice *notice, Step *step)
+{
+	notice->started = notice->last = clock_now();
+	notice->rows_before = step->rows_done;
+	notice->left_before = step->blocks_left;
+}
+
+static double
+seconds_since(int64 time)
+{
+	return Max(clock_ms_since(time), 1) / 1000.0;
+}
+
+/* "[#####...............]  25.3 %" */
+static char *
+progress_bar(double part)
+{
+	char		bar[BAR_WIDTH + 1];
+
+	part = Min(Max(part, 0.0), 1.0);
+	for (int i = 0; i < BAR_WIDTH; i++)
+		bar[i] = i < (int) (part * BAR_WIDTH) ? '#' : '.';
+	bar[BAR_WIDTH] = '\0';
+	return psprintf("[%s] %5.1f %%", bar, part * 100);
+}
+
+/* "1 h 05 min", "4 min 10 s", "9 s" */
+static char *
+duration_text(double seconds)
+{
+	int64		s = (int64) (seconds + 0.5);
+
+	if (s >= 3600)
+		return psprintf(INT64_FORMAT " h %02d min", s / 3600,
+						(int) (s % 3600 / 60));
+	if (s >= 60)
+		return psprintf(INT64_FORMAT " min %02d s", s / 60, (int) (s % 60));
+	return psprintf(INT64_FORMAT " s", s);
+}
+
+static bool
+notice_is_due(ProgressNotice *notice)
+{
+	if (clock_ms_since(notice->last) < NOTICE_EVERY_MS)
+		return false;
+	notice->last = clock_now();
+	return true;
+}
+
+void
+progress_notice(ProgressNotice *notice, Step *step, const char *waiting)
+{
+	double		elapsed = seconds_since(notice->started);
+	int64		left;
+	int64		worked;
+	const char *blockers;
+
+	if (!notice_is_due(notice))
+		return;
+	/* this process may only wait for others */
+	step_refresh(step);
+	left = step->blocks_left;
+	/* it had no list yet, or began again */
+	if (notice->left_before < left)
+		notice->left_before = step->blocks_total;
+	worked = notice->left_before - left;
+	blockers = waiting ? lock_describe_marks(waiting) : "";
+	ereport(NOTICE,
+			(errmsg("%-8s %s %s %11s rows %9.0f rows/s, %s left%s%s",
+					step_kind_name(step->kind), quoting_shown_name(step->relation),
+					progress_bar(step->blocks_total > 0
+								 ? (double) (step->blocks_total - left) / step->blocks_total
+								 : 1.0),
+					psprintf(INT64_FORMAT, step->rows_done),
+					(step->rows_done - notice->rows_before) / elapsed,
+					worked > 0 ? duration_text(elapsed * left / worked) : "?",
+					waiting ? "; " : "",
+					blockers)));
+}
+
+void
+progress_notice_statement(ProgressNotice *notice, Step *step,
+						  const char *doing, const char *phase, int64 done,
+						  int64 total, const char *blockers)
+{
+	if (!notice_is_due(notice))
+		return;
+	if (blockers)
+		blockers = lock_describe_marks(blockers);
+	ereport(NOTICE,
+			(errmsg("%-8s %s%s%s%s%s%s%s", step_kind_name(step->kind), doing,
+					total > 0 ? " " : "",
+					total > 0 ? progress_bar((double) done / total) : "",
+					phase ? ", " : "", phase ? phase : "",
+					blockers ? "; waits for " : "",
+					blockers ? blockers : "")));
+}
+
+void
+progress_notice_end(ProgressNotice *notice, Step *step)
+{
+	double		elapsed = seconds_since(notice->started);
+
+	if (step->kind == STEP_BACKFILL)
+		ereport(NOTICE,
+				(errmsg("backfill of %s done: " INT64_FORMAT " rows, " INT64_FORMAT " filled, %.1f s",
+						quoting_shown_name(step->relation), step->rows_done,
+						step->rows_filled, elapsed)));
+	else
+		ereport(NOTICE,
+				(errmsg("verify of %s done: " INT64_FORMAT " rows, " INT64_FORMAT " unfilled, " INT64_FORMAT " mismatched, %.1f s",
+						quoting_shown_name(step->relation), step->rows_done,
+						step->rows_unfilled, step->rows_mismatched, elapsed)));
+}
+
+/*-------------------------------------------------------------------------
+ * Runs a step of the migrate phase over its table, batch by batch.
+ *
+ * A batch is one transaction: it takes blocks off the step's list, works on
+ * them and both are committed together, so that whatever kills it leaves
+ * neither.  The loop of the run (run/loop.c) commits, and notes its error.
+ *
+ * Locks, in this order: the runner lock (session), the stop lock (shared, of
+ * the batch), the table (ROW EXCLUSIVE or ACCESS SHARE, of the batch).
+ *-------------------------------------------------------------------------
+ */
+
+#define FIRST_PAUSE_MS 20
+#define LONGEST_PAUSE_MS 2000
+
+/* blocks looked at to be pruned, for one that is filled: that is so much cheaper */
+#define RECLAIM_RATIO 4
+
+struct StepRun
+{
+	Migration  *migration;
+	Step	   *step;
+	char	   *search_path;	/* that the sync was made under */
+	int			worker;			/* this one */
+	int			workers;		/* of so many */
+	ChunkScan	scan;			/* of pages at work */
+	Pacing		pacing;
+	Reclaim		reclaim;		/* what earlier batches have left */
+	BatchResult result;			/* of the last batch that filled */
+	BlocksLeft	left;
+	int			target_ms;		/* that a batch may take */
+	const char *rest;			/* after the batch, for what, or NULL */
+	int64		rows;			/* written or verified by the last batch */
+	int64		counted_to;		/* the time up to here is in step.run_time */
+	int64		left_blocked;	/* blocks of this pass with locked rows */
+	const char *blockers;		/* who has them, of the last batch */
+	long		pause_ms;
+	Step		step_before;	/* the batch, for one that fails */
+	BlockNumber cursor_before;
+};
+
+/*
+ * The search_path that the migration's sync of the table was made under: so
+ * functions in up find the same tables whoever runs the migration.  NULL: the
+ * table is a partition that has left the migration's tables.
+ */
+static char *
+sync_search_path(Migration *migration, Oid relid)
+{
+	Oid			root = partition_root(relid);
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->relation == relid || rule->relation == root)
+			return rule->search_path;
+	}
+	return NULL;
+}
+
+/* NULL: it was a partition, and was detached or dropped. */
+static Relation
+open_step_table(StepRun *run)
+{
+	LOCKMODE	mode = run->step->kind == STEP_BACKFILL
+	? RowExclusiveLock : AccessShareLock;
+	Relation	rel = try_table_open(run->step->relation, mode);
+
+	if (rel && relation_has_sync_trigger(rel))
+	{
+		/* an extension may have taken the rows since expand */
+		table_rows_check_local(list_make1_oid(run->step->relation));
+		return rel;
+	}
+	if (sync_search_path(run->migration, run->step->relation) == NULL)
+	{
+		if (rel)
+			table_close(rel, NoLock);
+		return NULL;
+	}
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table with OID %u of migration \"%s\" was dropped",
+						run->step->relation, run->migration->name),
+				 errhint("Call tandem.abort to end the migration.")));
+	return rel;
+}
+
+/* Each process begins at its own part of the table. */
+static BlockNumber
+first_block_of_process(const StepRun *run)
+{
+	return (BlockNumber) (run->step->blocks_total / run->workers * run->worker);
+}
+
+/*
+ * Starts the step, or starts it again when its list of blocks is not of the
+ * file that the table has now, or its rows not of the trigger.
+ */
+static void
+prepare_step_blocks(StepRun *run, Relation rel)
+{
+	Step	   *step = run->step;
+	char	   *table_file = fill_mark_file(rel);	/* what blocks_todo speaks
+													 * of */
+	char	   *trigger_version = sync_trigger_version(RelationGetRelid(rel));
+
+	if (step->started && step->table_file &&
+		strcmp(step->table_file, table_file) == 0 &&
+		step->trigger_version && trigger_version &&
+		strcmp(step->trigger_version, trigger_version) == 0)
+		return;
+	step_start(step, table_file, RelationGetNumberOfBlocks(rel),
+			   trigger_version);
+	run->scan.cursor = first_block_of_process(run);
+}
+
+static Trigger *
+sync_trigger_to_run(Relation rel)
+{
+	Trigger    *trigger = relation_sync_trigger(rel);
+
+	if (trigger == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has lost its sync trigger",
+						RelationGetRelationName(rel)),
+				 errhint("Call tandem.migrate again: it creates the trigger again and fills what was missed.")));
+	return trigger;
+}
+
+static void
+fill_batch_blocks(StepRun *run, Relation rel, Blocks *blocks,
+				  StepAdvance *advance, List **again)
+{
+	AuthorityScope scope;
+	BatchResult *result = &run->result;
+
+	memset(result, 0, sizeof(BatchResult));
+	authority_enter_owner(&scope, rel, run->search_path);
+	batch_fill(row_state_create(rel, sync_trigger_to_run(rel)), blocks,
+			   result);
+	authority_leave(&scope);
+	if (result->waited_for)
+	{
+		blocks_cut(blocks, result->last);
+		pacing_shrink(&run->pacing);
+		advance->blockers = "sessions waited for rows of the batch, which was cut short";
+	}
+	advance->rows_done = result->rows_done;
+	advance->rows_filled = result->rows_filled;
+	advance->rows_indexed = result->rows_indexed;
+	advance->rows_quarantined = result->rows_quarantined;
+	*again = result->again;
+	run->left_blocked += result->locked;
+	run->scan.crowded |= result->crowded > 0;
+	if (result->locked > 0)
+		advance->blockers = psprintf("rows locked by %s",
+									 TransactionIdIsValid(result->holder)
+									 ? lock_transaction_mark(result->holder)
+									 : "other sessions");
+}
+
+static void
+verify_batch_blocks(StepRun *run, Relation rel, const Blocks *blocks,
+					StepAdvance *advance)
+{
+	RowState   *state;
+	AuthorityScope scope;
+	VerifyResult result;
+
+	verify_result_init(&result);
+	authority_enter_owner(&scope, rel, run->search_path);
+	state = row_state_create(rel, sync_trigger_to_run(rel));
+	for (int i = 0; i < blocks->nranges; i++)
+		verify_blocks(state, run->migration->name, blocks->ranges[i].first,
+					  blocks->ranges[i].last, &result);
+	authority_leave(&scope);
+	advance->rows_done = result.rows_checked;
+	advance->rows_unfilled = result.rows_unfilled;
+	advance->rows_mismatched = result.rows_mismatched;
+	advance->rows_quarantined = result.rows_quarantined;
+}
+
+/* The time since the last look, shared among the processes at work. */
+static double
+count_step_seconds(StepRun *run)
+{
+	int64		now = clock_now();
+	double		seconds = (now - run->counted_to) / (double) USECS_PER_SEC;
+
+	run->counted_to = now;
+	return seconds / run->workers;
+}
+
+static double
+ms_since(int64 then)
+{
+	return (clock_now() - then) / 1000.0;
+}
+
+/* The blocks of one batch, which this process has claimed. */
+static void
+work_on_batch_blocks(StepRun *run, Relation rel, Blocks *blocks)
+{
+	Step	   *step = run->step;
+	StepAdvance advance = {0};
+	List	   *again = NIL;
+	int64		started = clock_now();
+	double		ms;
+
+	if (step->kind == STEP_BACKFILL)
+		fill_batch_blocks(run, rel, blocks, &advance, &again);
+	else
+		verify_batch_blocks(run, rel, blocks, &advance);
+	ms = ms_since(started);
+	run->rows = step->kind == STEP_BACKFILL ? advance.rows_filled
+		: advance.rows_done;
+	run->blockers = advance.blockers;
+	advance.waiting = run->rest;
+	advance.seconds = count_step_seconds(run);
+	advance.batch_blocks = run->pacing.blocks;
+	step_advance(step, blocks, again, &advance);
+	run->scan.filled |= advance.rows_filled > 0;
+	pacing_learn(&run->pacing, blocks_count(blocks), ms, run->target_ms);
+}
+
+/*
+ * Whichever process sees that no block is left: in one transaction with that, a
+ * verify that has found something is no proof.
+ */
+static void
+end_step_without_blocks(Step *step)
+{
+	step_refresh(step);
+	if (step->kind != STEP_VERIFY ||
+		step->rows_unfilled + step->rows_mismatched == 0)
+		step_finish(step);
+	else
+		step_set_error(step->id,
+					   psprintf(INT64_FORMAT " rows unfilled, " INT64_FORMAT " mismatched",
+								step->rows_unfilled, step->rows_mismatched), NULL);
+}
+
+/* For the transaction of a batch. */
+static void
+apply_batch_settings(void)
+{
+	/* before the table is locked: that wait is a wait like others */
+	if (setting_batch_lock_timeout > 0)
+		settings_for_transaction("lock_timeout",
+								 psprintf("%d", setting_batch_lock_timeout));
+	/* rows and position are lost together in a crash, and done again */
+	settings_for_transaction("synchronous_commit", "off");
+}
+
+static int
+largest_batch_blocks(const StepRun *run)
+{
+	if (run->step->kind != STEP_BACKFILL)
+		return run->pacing.blocks;
+	return Min(run->pacing.blocks,
+			   chunk_scan_largest_batch(&run->scan, run->step));
+}
+
+/* One batch on the table. */
+static void
+work_on_step_table(StepRun *run, Relation rel)
+{
+	Blocks		blocks;
+
+	/* a part at a time: it is to be no long batch of its own */
+	reclaim_run(&run->reclaim, rel, RECLAIM_RATIO * run->pacing.blocks);
+	prepare_step_blocks(run, rel);
+	run->left = chunk_scan_next_blocks(&run->scan, run->step,
+									   largest_batch_blocks(run),
+									   &blocks, &run->reclaim);
+	if (run->left == BLOCKS_CLAIMED)
+	{
+		/* after the claim: it sees what whoever had it before has done */
+		PushActiveSnapshot(GetLatestSnapshot());
+		work_on_batch_blocks(run, rel, &blocks);
+		PopActiveSnapshot();
+	}
+	else if (run->left == BLOCKS_NONE)
+		end_step_without_blocks(run->step);
+}
+
+/*
+ * What another worker than the runner fails at the runner tries again, and
+ * notes.
+ */
+static void
+note_batch_failure(StepRun *run, ErrorData *error)
+{
+	if (error_is_intervention(error))
+		return;
+	if (ItemPointerIsValid(&run->result.row))
+		failed_row_name(error, run->step->relation, &run->result.row);
+	if (error->hint == NULL)
+		error->hint = psprintf("Fix the cause, then run CALL tandem.migrate(%s) again; completed work is kept.",
+							   quote_literal_cstr(run->migration->name));
+	if (run->worker == 0)
+		step_set_error(run->step->id,
+					   psprintf("%s%s%s", error->message,
+								error->context ? " -- " : "",
+								error->context ? error->context : ""),
+					   error->hint);
+}
+
+/*
+ * A batch that waited too long has been rolled back, and nobody waits for it
+ * any more.  It is tried again with fewer blocks, so that most of them get
+ * done; a single block is left for the next pass.
+ */
+static void
+retry_smaller_batch(StepRun *run, const ErrorData *error)
+{
+	if (run->pacing.blocks > 1)
+	{
+		pacing_shrink(&run->pacing);
+		run->scan.cursor = run->cursor_before;
+	}
+	else
+		run->left_blocked++;
+	run->blockers = psprintf("another session: %s", error->message);
+	step_set_waiting(run->step->id, NULL, run->blockers);
+}
+
+StepRun *
+step_run_begin(Migration *migration, Step *step, int worker, int workers)
+{
+	StepRun    *run = palloc0(sizeof(StepRun));
+
+	run->migration = migration;
+	run->step = step;
+	run->worker = worker;
+	run->workers = workers;
+	run->scan.workers = workers;
+	run->scan.cursor = first_block_of_process(run);
+	run->pause_ms = FIRST_PAUSE_MS;
+	run->search_path = sync_search_path(migration, step->relation);
+	run->counted_to = clock_now();
+	reclaim_start(&run->reclaim);
+	pacing_start(&run->pacing, step->batch_blocks);
+	return run;
+}
+
+bool
+step_run_batch(StepRun *run, int target_ms, const char *rest)
+{
+	Relation	rel;
+
+	run->target_ms = target_ms;
+	run->rest = rest;
+	run->rows = 0;
+	run->blockers = NULL;
+	run->step_before = *run->step;
+	run->cursor_before = run->scan.cursor;
+	ItemPointerSetInvalid(&run->result.row);
+	apply_batch_settings();
+	rel = open_step_table(run);
+	if (rel == NULL)
+		run->left = BLOCKS_NONE;
+	else
+	{
+		work_on_step_table(run, rel);
+		table_close(rel, NoLock);
+	}
+	return run->left != BLOCKS_NONE;
+}
+
+bool
+step_run_passes(StepRun *run, ErrorData *error)
+{
+	*run->step = run->step_before;
+	run->rows = 0;
+	if (error_passes_with_others(error))
+	{
+		retry_smaller_batch(run, error);
+		return true;
+	}
+	note_batch_failure(run, error);
+	return false;
+}
+
+int64
+step_run_rows(const StepRun *run)
+{
+	return run->rows;
+}
+
+const char *
+step_run_blockers(const StepRun *run)
+{
+	return run->blockers;
+}
+
+/* Longer each time. */
+long
+step_run_rest_ms(StepRun *run)
+{
+	long		rest = 0;
+
+	if (!run->scan.wrapped || run->left == BLOCKS_NONE)
+		return 0;
+	if (run->left_blocked > 0 || run->left == BLOCKS_OF_OTHERS)
+	{
+		rest = run->pause_ms;
+		run->pause_ms = Min(run->pause_ms * 2, LONGEST_PAUSE_MS);
+	}
+	else
+		run->pause_ms = FIRST_PAUSE_MS;
+	run->left_blocked = 0;
+	return rest;
+}
+
+void
+step_run_skip_time(StepRun *run)
+{
+	run->counted_to = clock_now();
+}
+
+void
+step_run_end(StepRun *run)
+{
+	chunk_scan_leave(&run->scan, run->step);
+	pfree(run);
+}

@@ -1,0 +1,316 @@
+/*
+ * throttle.c
+ *		How fast a fill may go.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "datatype/timestamp.h"
+#include "utils/memutils.h"
+
+#include "core/clock.h"
+#include "core/query.h"
+#include "core/settings.h"
+#include "fill/throttle.h"
+#include "fill/throttle_causes.h"
+
+/*-------------------------------------------------------------------------
+ * How large the next batch is.
+ *
+ * A batch grows slowly, since the next blocks may be dearer, and shrinks at
+ * once: somebody may be waiting for a row that it has locked.
+ *-------------------------------------------------------------------------
+ */
+
+#define FIRST_BLOCKS 16
+#define MOST_BLOCKS 8192
+#define GROWTH 1.2
+#define WEIGHT_OF_LAST 0.3
+
+void
+pacing_start(Pacing *pacing, int blocks)
+{
+	pacing->ms_per_block = 0;
+	pacing->blocks = blocks > 0 ? Min(blocks, MOST_BLOCKS) : FIRST_BLOCKS;
+}
+
+void
+pacing_learn(Pacing *pacing, int blocks, double ms, int target_ms)
+{
+	double		last = ms / Max(blocks, 1);
+	double		fitting;
+
+	pacing->ms_per_block = pacing->ms_per_block == 0 ? last
+		: WEIGHT_OF_LAST * last + (1 - WEIGHT_OF_LAST) * pacing->ms_per_block;
+	fitting = target_ms / Max(pacing->ms_per_block, 0.0001);
+	fitting = Min(fitting, Max(pacing->blocks * GROWTH, pacing->blocks + 1));
+	pacing->blocks = (int) Max(1, Min(fitting, MOST_BLOCKS));
+}
+
+void
+pacing_shrink(Pacing *pacing)
+{
+	pacing->blocks = Max(pacing->blocks / 4, 1);
+}
+
+/*-------------------------------------------------------------------------
+ * What a fill gives way to between two batches.
+ *
+ * Each cause is a function that returns a reason or NULL, and how often it is
+ * asked.  An answer is kept until then; so a call in between costs a look at
+ * the clock, and a hold ends soon after its cause has.
+ *-------------------------------------------------------------------------
+ */
+
+#define SHORTEST_WAIT_MS 10
+#define LONGEST_WAIT_MS 1000
+
+/* clients that were seen at work are taken to be so for that long */
+#define LOAD_LASTS_S 1.0
+
+/* a batch beside them is short, so that no queue builds up behind it */
+#define LOAD_BATCH_MS 2
+
+typedef char *(*ReasonFunction) (Throttle *throttle, double now, long *wait_ms);
+
+typedef struct Cause
+{
+	ReasonFunction reason;
+	long		ask_again_ms;	/* after it gave no reason; 0: at every batch */
+	long		wait_ms;		/* after it gave one, unless it says itself */
+} Cause;
+
+static char *rows_reason(Throttle *throttle, double now, long *wait_ms);
+static char *load_reason(Throttle *throttle, double now, long *wait_ms);
+static char *wal_reason(Throttle *throttle, double now, long *wait_ms);
+static char *lag_reason(Throttle *throttle, double now, long *wait_ms);
+static char *autovacuum_reason(Throttle *throttle, double now, long *wait_ms);
+static char *user_reason(Throttle *throttle, double now, long *wait_ms);
+
+static const Cause causes[] = {
+	{rows_reason, 0, SHORTEST_WAIT_MS},
+	{load_reason, 0, SHORTEST_WAIT_MS},
+	{wal_reason, 0, 100},
+	{lag_reason, 1000, 250},
+	{autovacuum_reason, 1000, 250},
+	{user_reason, 1000, 1000},
+};
+
+typedef struct Answer
+{
+	double		until;
+	char	   *reason;			/* in the throttle's context, or NULL */
+} Answer;
+
+struct Throttle
+{
+	const Migration *migration;
+	const RunControl *control;	/* while it is asked */
+	Oid			relid;
+	int			workers;
+	int			runner_pid;		/* session whose work this is */
+	double		batch_ms;		/* of the last batch, after which no rest was */
+	double		load_seen_at;
+	MemoryContext context;		/* it lies in */
+	MemoryContext scratch;		/* of one question: a hold may last for days */
+	Answer		answers[lengthof(causes)];
+};
+
+/*
+ * Rows that may be worked on now; negative: that were too many.  Of the
+ * process: a thousand small tables must not be a thousand first batches.
+ */
+static double row_credit = 0;
+static double row_credit_at = 0;
+
+static double
+clock_seconds(void)
+{
+	return clock_now() / (double) USECS_PER_SEC;
+}
+
+/* What accrues is at most what a second gives. */
+static void
+accrue_rows(double rate, double now)
+{
+	if (row_credit_at > 0)
+		row_credit = Min(row_credit + (now - row_credit_at) * rate, rate);
+	row_credit_at = now;
+}
+
+static char *
+rows_reason(Throttle *throttle, double now, long *wait_ms)
+{
+	double		rate = (double) setting_max_rows_per_second / throttle->workers;
+
+	if (setting_max_rows_per_second == 0)
+	{
+		row_credit = 0;
+		row_credit_at = 0;
+		return NULL;
+	}
+	accrue_rows(rate, now);
+	if (row_credit >= 0)
+		return NULL;
+	/* not longer, in case that the cap is lifted meanwhile */
+	*wait_ms = (long) Max(Min(-row_credit / rate * 1000 + 1, LONGEST_WAIT_MS),
+						  SHORTEST_WAIT_MS);
+	return settings_show("tandem.max_rows_per_second");
+}
+
+bool
+throttle_sees_load(const Throttle *throttle)
+{
+	return setting_nice_ratio > 0 && throttle->load_seen_at > 0 &&
+		clock_seconds() - throttle->load_seen_at <= LOAD_LASTS_S;
+}
+
+char *
+throttle_rest(const Throttle *throttle)
+{
+	if (!throttle_sees_load(throttle))
+		return NULL;
+	return psprintf("clients are at work: %s",
+					settings_show("tandem.nice_ratio"));
+}
+
+int
+throttle_batch_target(const Throttle *throttle)
+{
+	return throttle_sees_load(throttle)
+		? Min(setting_batch_target, LOAD_BATCH_MS) : setting_batch_target;
+}
+
+/* Looked at once a batch. */
+static char *
+load_reason(Throttle *throttle, double now, long *wait_ms)
+{
+	double		batch_ms = throttle->batch_ms;
+
+	throttle->batch_ms = 0;
+	if (setting_nice_ratio == 0 || batch_ms == 0)
+		return NULL;
+	if (client_load_seen(throttle->runner_pid))
+		throttle->load_seen_at = now;
+	*wait_ms = (long) Max(batch_ms * setting_nice_ratio, 1);
+	return throttle_rest(throttle);
+}
+
+static char *
+wal_reason(Throttle *throttle, double now, long *wait_ms)
+{
+	return wal_rate_reason(now);
+}
+
+static char *
+lag_reason(Throttle *throttle, double now, long *wait_ms)
+{
+	return replication_lag_reason(now);
+}
+
+static char *
+user_reason(Throttle *throttle, double now, long *wait_ms)
+{
+	return hold_function_reason(throttle->migration, throttle->control,
+								throttle->relid);
+}
+
+/*
+ * An autovacuum that waits for the table is one to prevent wraparound: any
+ * other skips what it cannot lock.  LATERAL: the locks are listed only when
+ * there is a worker.
+ */
+static char *
+autovacuum_reason(Throttle *throttle, double now, long *wait_ms)
+{
+	TandemQuery query;
+	char	   *reason = NULL;
+
+	query_begin(&query);
+	query_oid(&query, throttle->relid);
+	if (query_run(&query,
+				  "SELECT format('autovacuum (pid %s) %s', a.pid, "
+				  "CASE WHEN l.granted THEN 'works on the table to prevent wraparound' "
+				  "ELSE 'waits for a lock on the table' END) "
+				  "FROM (SELECT pid, query FROM pg_stat_activity "
+				  "WHERE backend_type = 'autovacuum worker' OFFSET 0) a, "
+				  "LATERAL (SELECT granted FROM pg_locks WHERE pid = a.pid "
+				  "AND locktype = 'relation' AND relation = $1 "
+				  "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+				  "OFFSET 0) l "
+				  "WHERE NOT l.granted OR a.query LIKE '%(to prevent wraparound)%' "
+				  "LIMIT 1") > 0)
+		reason = query_get_text(0, 1);
+	query_end(&query);
+	return reason;
+}
+
+Throttle *
+throttle_create(const Migration *migration, Oid relid, int workers,
+				int runner_pid)
+{
+	Throttle   *throttle = palloc0(sizeof(Throttle));
+
+	throttle->migration = migration;
+	throttle->relid = relid;
+	throttle->workers = Max(workers, 1);
+	throttle->runner_pid = runner_pid;
+	throttle->context = CurrentMemoryContext;
+	throttle->scratch = AllocSetContextCreate(CurrentMemoryContext,
+											  "tandem throttle",
+											  ALLOCSET_SMALL_SIZES);
+	return throttle;
+}
+
+void
+throttle_learn(Throttle *throttle, int64 rows, double ms)
+{
+	/* whatever the settings are now: they are those of the batch when asked */
+	row_credit -= rows;
+	throttle->batch_ms = ms;
+	wal_rate_batch_ends();
+}
+
+/* Asks one cause, unless its last answer holds still. */
+static Answer *
+ask_throttle_cause(Throttle *throttle, int i, double now)
+{
+	Answer	   *answer = &throttle->answers[i];
+	long		wait_ms = causes[i].wait_ms;
+	MemoryContext caller;
+	char	   *reason;
+
+	if (now < answer->until)
+		return answer;
+	caller = MemoryContextSwitchTo(throttle->scratch);
+	reason = causes[i].reason(throttle, now, &wait_ms);
+	MemoryContextSwitchTo(caller);
+	if (answer->reason)
+		pfree(answer->reason);
+	answer->reason = reason ? MemoryContextStrdup(throttle->context, reason) : NULL;
+	answer->until = now + (reason ? wait_ms : causes[i].ask_again_ms) / 1000.0;
+	MemoryContextReset(throttle->scratch);
+	return answer;
+}
+
+char *
+throttle_reason(Throttle *throttle, const RunControl *control, long *wait_ms)
+{
+	double		now = clock_seconds();
+
+	throttle->control = control;
+	replication_lag_sample(now);
+	for (int i = 0; i < (int) lengthof(causes); i++)
+	{
+		Answer	   *answer = ask_throttle_cause(throttle, i, now);
+
+		if (answer->reason == NULL)
+			continue;
+		/* what falls a hair short of it would be asked for again at once */
+		*wait_ms = Max((long) ceil((answer->until - now) * 1000), 1);
+		return pstrdup(answer->reason);
+	}
+	wal_rate_batch_starts(now);
+	return NULL;
+}

@@ -1,0 +1,234 @@
+/*
+ * verify.c
+ *		Recomputes rows and counts those that are not as they should be.
+ *
+ * A row is right when its two sides agree as the dual-write rule sees it: new
+ * is up(old), or old is down(new), which leaves lossy mappings alone.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "core/relation.h"
+#include "fill/batch.h"
+#include "fill/verify.h"
+#include "row/dual_write.h"
+#include "row/quarantine.h"
+#include "row/row_tuple.h"
+
+typedef enum Verdict
+{
+	ROW_RIGHT,
+	ROW_UNFILLED,
+	ROW_MISMATCHED,
+	ROW_RAISES
+} Verdict;
+
+typedef struct RowCheck
+{
+	RowState   *state;
+	CompiledRule *rule;
+	TupleTableSlot *slot;
+	Verdict		verdict;
+} RowCheck;
+
+void
+verify_result_init(VerifyResult *result)
+{
+	memset(result, 0, sizeof(VerifyResult));
+	initStringInfo(&result->sample);
+}
+
+char *
+verify_sample(const VerifyResult *result)
+{
+	return psprintf("[%s]", result->sample.data);
+}
+
+/* A row that looks unfilled is so only if a fill would change it. */
+static bool
+fill_would_change_row(RowCheck *check)
+{
+	RowState   *state = check->state;
+
+	if (!row_is_unfilled(state, check->rule))
+		return false;
+	(void) dual_write_forward(state, check->rule);
+	return state->first_replaced != InvalidAttrNumber;
+}
+
+static void
+verify_rule(void *arg)
+{
+	RowCheck   *check = arg;
+	bool		agrees;
+
+	row_state_load(check->state, check->slot, check->slot,
+				   stored_columns(check->slot));
+	agrees = dual_write_agrees(check->state, check->rule);
+	/* a volatile up agrees with whatever is there, NULL too */
+	if (agrees && !(check->rule->new_side.is_volatile &&
+					row_is_unfilled(check->state, check->rule)))
+		check->verdict = ROW_RIGHT;
+	else if (check->rule->source->quarantine &&
+			 dual_write_raises(check->state, check->rule))
+		check->verdict = ROW_RAISES;
+	else if (fill_would_change_row(check))
+		check->verdict = ROW_UNFILLED;
+	else
+		check->verdict = agrees ? ROW_RIGHT : ROW_MISMATCHED;
+}
+
+/*
+ * An error of a transform is the row's verdict.  Only then is the row checked
+ * again in a subtransaction, so that right rows do not pay for one.
+ */
+static void
+verify_rules_of_row(RowCheck *check, bool guarded)
+{
+	ErrorData  *error;
+
+	if (!guarded)
+	{
+		verify_rule(check);
+		return;
+	}
+	error = quarantine_try(verify_rule, check);
+	if (error == NULL)
+		return;
+	row_forget_compiled(check->state, &check->rule->old_side);
+	row_forget_compiled(check->state, &check->rule->new_side);
+	check->verdict = ROW_MISMATCHED;
+}
+
+static void
+report_row_sample(RowCheck *check, VerifyResult *result)
+{
+	Relation	rel = check->state->rel;
+	SyncRule   *source = check->rule->source;
+	List	   *old = NIL;
+	List	   *new = NIL;
+	MemoryContext per_row = check->state->econtext->ecxt_per_tuple_memory;
+	MemoryContext caller;
+
+	if (result->sampled >= VERIFY_SAMPLE)
+		return;
+	caller = MemoryContextSwitchTo(per_row);
+	for (int i = 0; i < check->rule->old_side.ncolumns; i++)
+		old = lappend_int(old, check->state->rules->columns[check->rule->old_side.columns[i]].attnum);
+	for (int i = 0; i < check->rule->new_side.ncolumns; i++)
+		new = lappend_int(new, check->state->rules->columns[check->rule->new_side.columns[i]].attnum);
+	appendStringInfo(&result->sample,
+					 "%s{\"problem\": \"%s\", \"key\": %s, \"old\": %s, \"new\": %s}",
+					 result->sampled++ ? ", " : "",
+					 check->verdict == ROW_UNFILLED ? "unfilled" : "mismatch",
+					 row_columns_json(rel, check->slot,
+									  row_key_columns(rel, source->old_columns)),
+					 row_columns_json(rel, check->slot, old),
+					 row_columns_json(rel, check->slot, new));
+	MemoryContextSwitchTo(caller);
+}
+
+/* Counts the row once, by the worst that any rule says. */
+static void
+verify_row(RowState *state, const char *migration, TupleTableSlot *slot,
+		   VerifyResult *result, bool guarded)
+{
+	RowCheck	worst = {state, NULL, slot, ROW_RIGHT};
+
+	result->rows_checked++;
+	for (int i = 0; i < state->rules->nrules; i++)
+	{
+		RowCheck	check = {state, &state->rules->rules[i], slot, ROW_RIGHT};
+
+		if (strcmp(check.rule->source->migration, migration) != 0)
+			continue;
+		verify_rules_of_row(&check, guarded);
+		if (check.verdict != ROW_RIGHT && worst.verdict != ROW_MISMATCHED)
+			worst = check;
+	}
+	result->rows_unfilled += worst.verdict == ROW_UNFILLED;
+	result->rows_mismatched += worst.verdict == ROW_MISMATCHED;
+	result->rows_quarantined += worst.verdict == ROW_RAISES;
+	if (worst.verdict == ROW_UNFILLED || worst.verdict == ROW_MISMATCHED)
+		report_row_sample(&worst, result);
+}
+
+typedef struct VerifyScan
+{
+	RowState   *state;
+	const char *migration;
+	BlockNumber first;
+	BlockNumber last;
+	VerifyResult result;
+	bool		guarded;
+} VerifyScan;
+
+static void
+scan_blocks_to_verify(void *arg)
+{
+	VerifyScan *verify = arg;
+	Relation	rel = verify->state->rel;
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	MemoryContext caller = CurrentMemoryContext;
+
+	/* what an error, or an equality function, leaves of a row goes with it */
+	MemoryContext row = AllocSetContextCreate(caller, "tandem verify",
+											  ALLOCSET_SMALL_SIZES);
+	TableScanDesc scan = table_rows_begin_scan(rel, verify->first,
+											   verify->last);
+
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(row);
+		verify_row(verify->state, verify->migration, slot, &verify->result,
+				   verify->guarded);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(row);
+	}
+	MemoryContextDelete(row);
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+}
+
+static void
+add_verify_result(VerifyResult *total, const VerifyResult *part)
+{
+	total->rows_checked += part->rows_checked;
+	total->rows_unfilled += part->rows_unfilled;
+	total->rows_mismatched += part->rows_mismatched;
+	total->rows_quarantined += part->rows_quarantined;
+	if (part->sample.len > 0 && total->sampled < VERIFY_SAMPLE)
+	{
+		appendStringInfo(&total->sample, "%s%s", total->sampled ? ", " : "",
+						 part->sample.data);
+		total->sampled += part->sampled;
+	}
+}
+
+void
+verify_blocks(RowState *state, const char *migration, BlockNumber first,
+			  BlockNumber last, VerifyResult *result)
+{
+	VerifyScan	verify = {
+		.state = state,.migration = migration,.first = first,.last = last
+	};
+
+	verify_result_init(&verify.result);
+	if (quarantine_try(scan_blocks_to_verify, &verify) != NULL)
+	{
+		for (int i = 0; i < state->rules->nrules; i++)
+		{
+			row_forget_compiled(state, &state->rules->rules[i].old_side);
+			row_forget_compiled(state, &state->rules->rules[i].new_side);
+		}
+		verify_result_init(&verify.result);
+		verify.guarded = true;
+		scan_blocks_to_verify(&verify);
+	}
+	add_verify_result(result, &verify.result);
+	pfree(verify.result.sample.data);
+}

@@ -1,0 +1,473 @@
+/*
+ * row_state.c
+ *		One row on its way through the rules of its relation.
+ */
+#include "postgres.h"
+
+#include "catalog/partition.h"
+#include "executor/executor.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/datum.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+
+#include "core/compat.h"
+#include "core/text.h"
+#include "row/dual_write.h"
+#include "row/row_state.h"
+#include "rule/relation_rules.h"
+
+/* longest value shown in a message, in bytes */
+#define VALUE_SHOWN 60
+
+/*
+ * Counts what may change whether a function may be called, or which it is:
+ * an executable expression has settled both when it was made.
+ */
+static uint64 function_changes = 0;
+
+/* Runs at any time: only counts. */
+static void
+count_function_change(Datum arg, int cache, uint32 hash)
+{
+	function_changes++;
+}
+
+static RowState *
+make_row_state(RelationRules *rules)
+{
+	static bool registered = false;
+	MemoryContext context = AllocSetContextCreate(rules->context,
+												  "tandem row",
+												  ALLOCSET_SMALL_SIZES);
+	RowState   *state = MemoryContextAllocZero(context, sizeof(RowState));
+
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(PROCOID, count_function_change,
+									  (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, count_function_change,
+									  (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, count_function_change,
+									  (Datum) 0);
+		registered = true;
+	}
+	state->context = context;
+	state->rules = rules;
+	state->function_changes = function_changes;
+	state->given = MemoryContextAllocZero(context,
+										  sizeof(Given) * rules->ncolumns);
+	return state;
+}
+
+/*
+ * Whether the next statement may work with the state.  An expression that
+ * calls functions of users does not outlive its statement: what those keep
+ * with it may depend on that.  Nor does one that has raised.
+ */
+static bool
+row_state_may_be_kept(const RowState *state)
+{
+	return !state->computing &&
+		(state->row == NULL || state->rules->only_builtin) &&
+		state->function_changes == function_changes;
+}
+
+static void
+end_row_statement(void *arg)
+{
+	RowState   *state = arg;
+	RelationRules *rules = state->rules;
+
+	if (rules->idle == NULL && row_state_may_be_kept(state))
+	{
+		if (state->econtext)
+			ResetExprContext(state->econtext);
+		rules->idle = state;
+	}
+	else
+		MemoryContextDelete(state->context);
+	relation_rules_release(rules);
+}
+
+/* A state that no statement works with. */
+static RowState *
+take_idle_row_state(RelationRules *rules)
+{
+	RowState   *state = rules->idle;
+
+	rules->idle = NULL;
+	if (state && !row_state_may_be_kept(state))
+	{
+		MemoryContextDelete(state->context);
+		state = NULL;
+	}
+	return state ? state : make_row_state(rules);
+}
+
+RowState *
+row_state_create(Relation rel, const Trigger *trigger)
+{
+	RowState   *state = take_idle_row_state(relation_rules_get(rel, trigger));
+
+	state->rel = rel;
+	state->statement = CurrentMemoryContext;
+	state->columns_sought = false;
+	state->end.func = end_row_statement;
+	state->end.arg = state;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &state->end);
+	return state;
+}
+
+/* What only a row that is worked on needs. */
+static void
+prepare_row_work(RowState *state)
+{
+	RelationRules *rules = state->rules;
+	MemoryContext caller = MemoryContextSwitchTo(state->context);
+	TupleTableSlot *row = compat_make_slot(rules->desc, &TTSOpsVirtual);
+
+	state->done = palloc(sizeof(bool) * rules->nrules);
+	state->computed = palloc(sizeof(NullableDatum) * rules->widest_side);
+	state->expressions = palloc0(sizeof(ExprState *) *
+								 Max(rules->nexpressions, 1));
+	state->compiled = AllocSetContextCreate(state->context,
+											"tandem expressions",
+											ALLOCSET_SMALL_SIZES);
+	state->econtext = CreateStandaloneExprContext();
+	state->econtext->ecxt_scantuple = row;
+	state->row = ExecStoreVirtualTuple(row);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Not before the row is done with: what an expression returned may lie in its
+ * own memory.
+ */
+static void
+free_forgotten_expressions(RowState *state)
+{
+	if (!state->forgotten)
+		return;
+	MemoryContextReset(state->compiled);
+	memset(state->expressions, 0,
+		   sizeof(ExprState *) * state->rules->nexpressions);
+	state->forgotten = false;
+}
+
+void
+row_state_load(RowState *state, TupleTableSlot *row, TupleTableSlot *before,
+			   int stored_natts)
+{
+	int			natts = state->rules->desc->natts;
+
+	if (state->row == NULL)
+		prepare_row_work(state);
+	free_forgotten_expressions(state);
+	ResetExprContext(state->econtext);
+	slot_getallattrs(row);
+	memcpy(state->row->tts_values, row->tts_values, sizeof(Datum) * natts);
+	memcpy(state->row->tts_isnull, row->tts_isnull, sizeof(bool) * natts);
+	state->before = before;
+	state->stored_natts = stored_natts;
+	state->first_replaced = InvalidAttrNumber;
+}
+
+/* Whether two values that lie elsewhere are the same, bit by bit. */
+static bool
+same_datum_bytes(Form_pg_attribute att, Datum a, Datum b)
+{
+	if (att->attlen == -1)
+	{
+		struct varlena *va = (struct varlena *) DatumGetPointer(a);
+		struct varlena *vb = (struct varlena *) DatumGetPointer(b);
+
+		/* the same pointer into the TOAST table: no need to fetch it */
+		if (VARATT_IS_EXTERNAL_ONDISK(va) && VARATT_IS_EXTERNAL_ONDISK(vb) &&
+			memcmp(va, vb, VARSIZE_EXTERNAL(va)) == 0)
+			return true;
+	}
+	return datum_image_eq(a, b, att->attbyval, att->attlen);
+}
+
+/* Whether two values of a column are the same, bit by bit. */
+static inline bool
+same_column_image(const RuleColumn *column, Datum a, bool a_null,
+				  Datum b, bool b_null)
+{
+	if (a_null || b_null)
+		return a_null && b_null;
+	return a == b ||
+		(!column->att->attbyval && same_datum_bytes(column->att, a, b));
+}
+
+bool
+column_equal(const RuleColumn *column, Datum a, bool a_null,
+			 Datum b, bool b_null)
+{
+	if (same_column_image(column, a, a_null, b, b_null))
+		return true;
+	if (a_null || b_null || column->equal == NULL)
+		return false;
+	return DatumGetBool(FunctionCall2Coll(column->equal,
+										  column->att->attcollation, a, b));
+}
+
+/*
+ * Whether a column is given, by its image.  Both slots have been taken apart
+ * as far as that column.
+ */
+static Given
+column_is_given(const RuleColumn *column, const TupleTableSlot *row,
+				const TupleTableSlot *before)
+{
+	int			i = column->attnum - 1;
+	Datum		value = row->tts_values[i];
+	bool		isnull = row->tts_isnull[i];
+
+	if (before)
+		return same_column_image(column, value, isnull, before->tts_values[i],
+								 before->tts_isnull[i])
+			? GIVEN_NO : GIVEN_YES;
+	if (column->default_kind == DEFAULT_COMPUTED)
+		return GIVEN_MAYBE;
+	return same_column_image(column, value, isnull, column->default_value,
+							 column->default_kind == DEFAULT_NULL)
+		? GIVEN_NO : GIVEN_YES;
+}
+
+bool
+row_note_given(RowState *state, TupleTableSlot *row, TupleTableSlot *before)
+{
+	RelationRules *rules = state->rules;
+	bool		any = false;
+
+	slot_getsomeattrs(row, rules->last_column);
+	if (before)
+		slot_getsomeattrs(before, rules->last_column);
+	for (int i = 0; i < rules->ncolumns; i++)
+	{
+		state->given[i] = column_is_given(&rules->columns[i], row, before);
+		any |= state->given[i] != GIVEN_NO;
+	}
+	return any;
+}
+
+void
+row_settle_doubts(RowState *state)
+{
+	if (!state->columns_sought)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(state->statement);
+
+		state->named_columns = given_columns(state->rel, state->statement,
+											 &state->columns_known);
+		state->columns_sought = true;
+		MemoryContextSwitchTo(caller);
+	}
+	if (!state->columns_known)
+		return;
+	for (int i = 0; i < state->rules->ncolumns; i++)
+	{
+		if (state->given[i] == GIVEN_MAYBE)
+			state->given[i] = bms_is_member(state->rules->columns[i].attnum,
+											state->named_columns)
+				? GIVEN_YES : GIVEN_NO;
+	}
+}
+
+typedef struct ComputeContext
+{
+	const RowState *state;
+	const CompiledRule *rule;
+	const RuleExpression *expression;
+} ComputeContext;
+
+static void
+compute_error_callback(void *arg)
+{
+	ComputeContext *context = arg;
+	const RuleColumn *column = &context->state->rules->columns[context->expression->column];
+	bool		up = context->expression >= context->rule->new_side.expressions &&
+	context->expression < context->rule->new_side.expressions + context->rule->new_side.ncolumns;
+
+	errcontext("%s of column \"%s\" of table \"%s\" in migration \"%s\"",
+			   up ? "up" : "down", NameStr(column->att->attname),
+			   RelationGetRelationName(context->state->rel),
+			   context->rule->source->migration);
+}
+
+Datum
+row_compute(RowState *state, const CompiledRule *rule,
+			const RuleExpression *expression, bool *isnull)
+{
+	ComputeContext context = {state, rule, expression};
+	ErrorContextCallback callback = {error_context_stack,
+	compute_error_callback, &context};
+	ExprState **compiled = &state->expressions[expression->id];
+	Datum		value;
+
+	error_context_stack = &callback;
+	state->computing = true;
+	if (*compiled == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(state->compiled);
+
+		*compiled = ExecInitExpr((Expr *) copyObject(expression->plan->expr),
+								 NULL);
+		MemoryContextSwitchTo(caller);
+	}
+	value = ExecEvalExprSwitchContext(*compiled, state->econtext, isnull);
+	state->computing = false;
+	error_context_stack = callback.previous;
+	return value;
+}
+
+void
+row_forget_compiled(RowState *state, const RuleSide *side)
+{
+	if (state->expressions == NULL)
+		return;					/* no row was loaded yet */
+	for (int i = 0; side->expressions && i < side->ncolumns; i++)
+	{
+		if (side->expressions[i].id >= 0)
+			state->expressions[side->expressions[i].id] = NULL;
+	}
+	state->forgotten = true;
+	state->computing = false;
+}
+
+/*
+ * In an UPDATE a column that comes out as it was is not given; in an INSERT
+ * what a rule sets counts as given, for the rules that read it.
+ */
+void
+row_set(RowState *state, int index, Datum value, bool isnull)
+{
+	RuleColumn *column = &state->rules->columns[index];
+	int			i = column->attnum - 1;
+
+	if (!same_column_image(column, value, isnull, state->row->tts_values[i],
+						   state->row->tts_isnull[i]))
+	{
+		state->row->tts_values[i] = value;
+		state->row->tts_isnull[i] = isnull;
+		if (state->first_replaced == InvalidAttrNumber ||
+			state->first_replaced > column->attnum)
+			state->first_replaced = column->attnum;
+	}
+	state->given[index] = state->before
+		? column_is_given(column, state->row, state->before)
+		: GIVEN_YES;
+}
+
+bool
+row_is_unfilled(const RowState *state, const CompiledRule *rule)
+{
+	if (state->stored_natts < rule->first_new)
+		return true;
+	if (rule->exact)
+		return false;
+	for (int i = 0; i < rule->new_side.ncolumns; i++)
+	{
+		const RuleColumn *column = &state->rules->columns[rule->new_side.columns[i]];
+		bool		isnull;
+		Datum		value = slot_getattr(state->before, column->attnum, &isnull);
+
+		if (isnull)
+			continue;
+		if (column->default_kind != DEFAULT_CONSTANT ||
+			!same_column_image(column, value, false, column->default_value,
+							   false))
+			return false;
+	}
+	return true;
+}
+
+bool
+row_needs_fill(RowState *state, TupleTableSlot *slot, int stored_natts)
+{
+	state->before = slot;
+	state->stored_natts = stored_natts;
+	for (int i = 0; i < state->rules->nrules; i++)
+	{
+		if (row_is_unfilled(state, &state->rules->rules[i]))
+			return true;
+	}
+	return false;
+}
+
+static void
+append_value(StringInfo text, Form_pg_attribute att, Datum value)
+{
+	Oid			output;
+	bool		is_varlena;
+	char	   *string;
+
+	getTypeOutputInfo(att->atttypid, &output, &is_varlena);
+	string = OidOutputFunctionCall(output, value);
+	appendStringInfoString(text, text_shortened(string, VALUE_SHOWN));
+}
+
+/*
+ * Whether the current user may select the column from the table: as the server
+ * has it for its own messages (ExecBuildSlotValueDescription), by privilege, and
+ * not where the row-level security of the table applies to that user.
+ */
+static bool
+user_may_select_column(Oid relid, const char *column)
+{
+	AttrNumber	attnum = get_attnum(relid, column);
+
+	if (attnum == InvalidAttrNumber ||
+		check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+		return false;
+	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+		pg_attribute_aclcheck(relid, attnum, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+/* A row of a partition is seen through the tables above it, too. */
+static bool
+user_may_see_column(Oid relid, const char *column)
+{
+	ListCell   *lc;
+
+	if (user_may_select_column(relid, column))
+		return true;
+	if (!get_rel_relispartition(relid))
+		return false;
+	foreach(lc, get_partition_ancestors(relid))
+	{
+		if (user_may_select_column(lfirst_oid(lc), column))
+			return true;
+	}
+	return false;
+}
+
+char *
+row_describe(const RowState *state, const RuleSide *side)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		Form_pg_attribute att = state->rules->columns[side->columns[i]].att;
+
+		appendStringInfo(&text, "%s%s", text.len ? ", " : "",
+						 NameStr(att->attname));
+		if (!user_may_see_column(state->rules->relid, NameStr(att->attname)))
+			continue;
+		appendStringInfoString(&text, " = ");
+		if (state->row->tts_isnull[att->attnum - 1])
+			appendStringInfoString(&text, "null");
+		else
+			append_value(&text, att, state->row->tts_values[att->attnum - 1]);
+	}
+	return text.data;
+}

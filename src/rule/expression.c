@@ -1,0 +1,542 @@
+/*
+ * expression.c
+ *		Expressions up and down: parsed, checked, planned.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/transam.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/parsenodes.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_node.h"
+#include "parser/parse_relation.h"
+#include "parser/parse_type.h"
+#include "parser/parser.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#include "core/compat.h"
+#include "core/error.h"
+#include "core/text.h"
+#include "core/transaction.h"
+#include "rule/expression.h"
+
+/*-------------------------------------------------------------------------
+ * Literals of an expression whose reading would run code of a user.
+ *
+ * The parser reads a literal as soon as it knows its type, and to read one of
+ * an array or a composite type that holds a domain runs the CHECKs of the
+ * domain.  Whoever only wants to know what an expression names, of a rule that
+ * somebody else wrote, must not run those: they may raise, or never return.
+ *-------------------------------------------------------------------------
+ */
+
+static bool type_is_read_by_server(Oid type);
+
+static bool
+all_columns_are_read_by_server(Oid type)
+{
+	TupleDesc	desc = lookup_rowtype_tupdesc(type, -1);
+	bool		all = true;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && !type_is_read_by_server(att->atttypid))
+			all = false;
+	}
+	ReleaseTupleDesc(desc);
+	return all;
+}
+
+/*
+ * Whether a literal of the type is read without running code of a user.  A base
+ * type is made by superusers alone, its input function with it.
+ */
+static bool
+type_is_read_by_server(Oid type)
+{
+	Oid			element = get_element_type(type);
+
+	check_stack_depth();
+	if (type < FirstUnpinnedObjectId)
+		return true;
+	if (OidIsValid(element))
+		return type_is_read_by_server(element);
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_BASE:
+		case TYPTYPE_ENUM:
+			return true;
+		case TYPTYPE_COMPOSITE:
+			return all_columns_are_read_by_server(type);
+		default:
+			return false;
+	}
+}
+
+/* Of a type that is not there the analysis will tell. */
+static bool
+type_name_is_read_by_server(TypeName *name)
+{
+	Type		type = LookupTypeName(NULL, name, NULL, true);
+	bool		safe = type && type_is_read_by_server(typeTypeId(type));
+
+	if (type)
+		ReleaseSysCache(type);
+	return safe;
+}
+
+static bool
+hide_literals_walker(Node *node, void *context)
+{
+	if (node == NULL || IsA(node, TypeName))
+		return false;
+	if (IsA(node, TypeCast) && IsA(((TypeCast *) node)->arg, A_Const) &&
+		type_name_is_read_by_server(((TypeCast *) node)->typeName))
+		return false;
+	if (IsA(node, A_Const))
+	{
+		A_Const    *constant = (A_Const *) node;
+
+		if (!constant->isnull && IsA(&constant->val, String))
+			constant->isnull = true;
+		return false;
+	}
+	return raw_expression_tree_walker(node, hide_literals_walker, context);
+}
+
+/*
+ * Makes NULL of each such literal of a raw expression, in place: what is left
+ * has the same names and types, and can be analyzed without running anything
+ * but the server's own code.  Types are looked up by the current search_path
+ * and user.
+ */
+static void
+expression_hide_literals(Node *expression)
+{
+	(void) hide_literals_walker(expression, NULL);
+}
+
+/*-------------------------------------------------------------------------
+ * up and down: checked when a sync is made, parsed again where it runs.
+ *-------------------------------------------------------------------------
+ */
+
+typedef struct ExpressionSource
+{
+	const char *text;
+	const char *label;
+	const char *column;
+	bool		names_only;		/* no literal that a user's code would read */
+} ExpressionSource;
+
+/* An error position is one in the expression, not in the user's statement. */
+static void
+expression_error_callback(void *arg)
+{
+	ExpressionSource *source = arg;
+
+	error_position_in(source->text);
+	errcontext("%s of column \"%s\"", source->label, source->column);
+}
+
+/* "*" or "t.*", which the parser takes for a list of targets */
+static bool
+is_star_target(Node *value)
+{
+	return IsA(value, ColumnRef) &&
+		IsA(llast(((ColumnRef *) value)->fields), A_Star);
+}
+
+/* A plain SELECT of one unnamed expression: no FROM, WHERE, ORDER BY ... */
+static bool
+is_bare_expression(const SelectStmt *select)
+{
+	ResTarget  *target;
+
+	if (list_length(select->targetList) != 1 || select->op != SETOP_NONE ||
+		select->distinctClause || select->intoClause || select->fromClause ||
+		select->whereClause || select->groupClause || select->havingClause ||
+		select->windowClause || select->valuesLists || select->sortClause ||
+		select->limitOffset || select->limitCount || select->lockingClause ||
+		select->withClause)
+		return false;
+	target = linitial_node(ResTarget, select->targetList);
+	return target->name == NULL && target->indirection == NIL &&
+		!is_star_target(target->val);
+}
+
+static Node *
+parse_raw_expression(const ExpressionSource *source)
+{
+	List	   *parsed = raw_parser(source->text, RAW_PARSE_PLPGSQL_EXPR);
+	SelectStmt *select = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
+
+	if (!IsA(select, SelectStmt) || !is_bare_expression(select))
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("%s of column \"%s\" is not a single expression",
+						source->label, source->column),
+				 errdetail("Expression: %s", source->text),
+				 errhint("Write one expression over the columns of the row; put a query inside a function and call that.")));
+	return linitial_node(ResTarget, select->targetList)->val;
+}
+
+static void
+refuse_expression(const ExpressionSource *source, const char *what,
+				  const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s of column \"%s\" must not contain %s",
+					source->label, source->column, what),
+			 errdetail("Expression: %s", source->text),
+			 errhint("%s", hint)));
+}
+
+#define QUERY_HINT \
+	"It is computed from one row. Put a query inside a function, with its own SET search_path, and call that function."
+#define COLUMN_HINT \
+	"It has no value yet when the row is written. Use the columns that it comes from."
+
+/* System and generated columns have no value yet when the trigger fires. */
+static void
+check_expression_columns(Node *expression, Relation rel,
+						 const ExpressionSource *source)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Bitmapset  *columns = NULL;
+	int			i = -1;
+
+	pull_varattnos(expression, 1, &columns);
+	while ((i = bms_next_member(columns, i)) >= 0)
+	{
+		AttrNumber	attnum = i + FirstLowInvalidHeapAttributeNumber;
+
+		if (attnum < 0)
+			refuse_expression(source, "a system column", COLUMN_HINT);
+		if (attnum > 0 && TupleDescAttr(desc, attnum - 1)->attgenerated)
+			refuse_expression(source, "a generated column", COLUMN_HINT);
+		if (attnum == 0 && compat_has_generated(desc))
+			refuse_expression(source, "the whole row of a table with generated columns", COLUMN_HINT);
+	}
+}
+
+static Node *
+coerce_to_column(ParseState *pstate, Node *expression,
+				 Form_pg_attribute column, const ExpressionSource *source)
+{
+	Oid			type = exprType(expression);
+	Node	   *coerced = coerce_to_target_type(pstate, expression, type,
+												column->atttypid,
+												column->atttypmod,
+												COERCION_ASSIGNMENT,
+												COERCE_IMPLICIT_CAST, -1);
+
+	if (coerced == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("%s of column \"%s\" is of type %s but the column is of type %s",
+						source->label, source->column, format_type_be(type),
+						format_type_be(column->atttypid)),
+				 errdetail("Expression: %s", source->text),
+				 errhint("Cast the expression to the type of the column.")));
+	return coerced;
+}
+
+static Node *
+analyze_expression(const ExpressionSource *source, Relation rel,
+				   const char *alias, Form_pg_attribute column)
+{
+	Node	   *expression = parse_raw_expression(source);
+	ParseState *pstate = make_parsestate(NULL);
+	ParseNamespaceItem *item;
+
+	if (source->names_only)
+		expression_hide_literals(expression);
+	pstate->p_sourcetext = source->text;
+	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
+										 makeAlias(alias, NIL), false, true);
+	addNSItemToQuery(pstate, item, true, true, true);
+	expression = transformExpr(pstate, expression, EXPR_KIND_OTHER);
+	if (pstate->p_hasSubLinks)
+		refuse_expression(source, "a subquery", QUERY_HINT);
+	if (pstate->p_hasAggs)
+		refuse_expression(source, "an aggregate function", QUERY_HINT);
+	if (pstate->p_hasWindowFuncs)
+		refuse_expression(source, "a window function", QUERY_HINT);
+	if (pstate->p_hasTargetSRFs || expression_returns_set(expression))
+		refuse_expression(source, "a set-returning function", QUERY_HINT);
+	if (column)
+		expression = coerce_to_column(pstate, expression, column, source);
+	assign_expr_collations(pstate, expression);
+	check_expression_columns(expression, rel, source);
+	free_parsestate(pstate);
+	return expression;
+}
+
+/* The column that is to be computed; NULL where there is none. */
+static Form_pg_attribute
+target_column(Relation rel, AttrNumber target)
+{
+	if (target == InvalidAttrNumber)
+		return NULL;
+	return TupleDescAttr(RelationGetDescr(rel), target - 1);
+}
+
+/* Text of a rule has been right once: something that it uses is not as it was. */
+static const char *
+expression_hint(const char *alias)
+{
+	if (strcmp(alias, EXPRESSION_ALIAS) == 0)
+		return "What the expression uses was renamed, moved or changed: undo that, or end the migration; SELECT * FROM tandem.syncs shows it.";
+	return "Write one expression over the columns of the row; a query goes inside a function.";
+}
+
+static Node *
+parse_expression(const char *expression_text, Relation rel, const char *alias,
+				 AttrNumber target, const char *label, bool names_only)
+{
+	ExpressionSource source = {expression_text, label,
+		target == InvalidAttrNumber ? "(not stored)"
+		: NameStr(target_column(rel, target)->attname),
+		names_only
+	};
+	ErrorContextCallback callback = {error_context_stack,
+	expression_error_callback, &source};
+	MemoryContext caller = CurrentMemoryContext;
+	Node	   *expression = NULL;
+
+	/* reading a literal may run the CHECK of a domain */
+	bool		entered = snapshot_enter();
+
+	PG_TRY();
+	{
+		error_context_stack = &callback;
+		expression = analyze_expression(&source, rel, alias,
+										target_column(rel, target));
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hints(caller, expression_hint(alias),
+						   "Grant it to the owner of the table, as whom the expressions of a sync are parsed.");
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+	snapshot_leave(entered);
+	return expression;
+}
+
+Node *
+expression_parse(const char *expression_text, Relation rel, const char *alias,
+				 AttrNumber target, const char *label)
+{
+	return parse_expression(expression_text, rel, alias, target, label, false);
+}
+
+Node *
+expression_resolve(const char *expression_text, Relation rel,
+				   AttrNumber target, const char *label)
+{
+	return parse_expression(expression_text, rel, EXPRESSION_ALIAS, target,
+							label, true);
+}
+
+static bool
+function_is_made_by_user(Oid function, void *context)
+{
+	return function >= FirstUnpinnedObjectId;
+}
+
+static bool
+depends_on_user_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_CoerceToDomain:
+		case T_ConvertRowtypeExpr:
+		case T_FieldSelect:
+		case T_FieldStore:
+		case T_RowExpr:
+			return true;
+		case T_Var:
+			if (((Var *) node)->varattno == InvalidAttrNumber)
+				return true;
+			break;
+		case T_FuncExpr:
+			if (type_is_rowtype(((FuncExpr *) node)->funcresulttype))
+				return true;
+			break;
+		case T_MinMaxExpr:
+			if (((MinMaxExpr *) node)->minmaxtype >= FirstUnpinnedObjectId)
+				return true;
+			break;
+		case T_SubscriptingRef:
+			if (((SubscriptingRef *) node)->refcontainertype >= FirstUnpinnedObjectId)
+				return true;
+			break;
+		default:
+			break;
+	}
+	return check_functions_in_node(node, function_is_made_by_user, NULL) ||
+		expression_tree_walker(node, depends_on_user_walker, context);
+}
+
+bool
+expression_is_builtin(Node *expression)
+{
+	return !depends_on_user_walker(expression, NULL);
+}
+
+static bool
+never_inlined(Oid function)
+{
+	return true;
+}
+
+/*
+ * The planner of server 19 looks up in a range table whether a column can be
+ * NULL, and an expression has none; nor would the answer hold before the row
+ * has been checked.  So it is shown parameters in the place of columns.
+ */
+static Node *
+columns_to_parameters(Node *node, void *context)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+		Param	   *param = makeNode(Param);
+
+		param->paramkind = PARAM_EXTERN;
+		param->paramid = var->varattno + 1;
+		param->paramtype = var->vartype;
+		param->paramtypmod = var->vartypmod;
+		param->paramcollid = var->varcollid;
+		param->location = -1;
+		return (Node *) param;
+	}
+	return expression_tree_mutator(node, columns_to_parameters, context);
+}
+
+/*
+ * The column that a field of the whole row is, as where a function of the row
+ * was inlined; NULL: it is no such field, or of another type by now.
+ */
+static Node *
+column_of_row_field(FieldSelect *field)
+{
+	Param	   *row = (Param *) field->arg;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	if (!IsA(row, Param) || row->paramid != InvalidAttrNumber + 1)
+		return NULL;
+	get_atttypetypmodcoll(get_typ_typrelid(row->paramtype), field->fieldnum,
+						  &type, &typmod, &collation);
+	if (type != field->resulttype || typmod != field->resulttypmod ||
+		collation != field->resultcollid)
+		return NULL;
+	return (Node *) makeVar(1, field->fieldnum, type, typmod, collation, 0);
+}
+
+static Node *
+parameters_to_columns(Node *node, void *context)
+{
+	Node	   *column;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, FieldSelect) &&
+		(column = column_of_row_field((FieldSelect *) node)) != NULL)
+		return column;
+	if (IsA(node, Param))
+	{
+		Param	   *param = (Param *) node;
+
+		return (Node *) makeVar(1, param->paramid - 1, param->paramtype,
+								param->paramtypmod, param->paramcollid, 0);
+	}
+	return expression_tree_mutator(node, parameters_to_columns, context);
+}
+
+typedef struct Planning
+{
+	Node	   *expression;		/* with parameters */
+	CachedExpression *plan;
+} Planning;
+
+static void
+plan_expression_call(void *arg)
+{
+	Planning   *planning = arg;
+	CachedExpression *plan = GetCachedExpression(planning->expression);
+	MemoryContext caller = MemoryContextSwitchTo(plan->context);
+
+	plan->expr = parameters_to_columns(plan->expr, NULL);
+	MemoryContextSwitchTo(caller);
+	planning->plan = plan;
+}
+
+/* The planner inlines no function that somebody wants to watch the calls of. */
+static void
+plan_without_inlining(Planning *planning)
+{
+	needs_fmgr_hook_type hook = needs_fmgr_hook;
+
+	needs_fmgr_hook = never_inlined;
+	PG_TRY();
+	{
+		plan_expression_call(planning);
+	}
+	PG_FINALLY();
+	{
+		needs_fmgr_hook = hook;
+	}
+	PG_END_TRY();
+}
+
+CachedExpression *
+expression_plan(Node *expression)
+{
+	Planning	planning = {columns_to_parameters(expression, NULL), NULL};
+	ErrorData  *error;
+
+	if (expression_is_builtin(expression))
+	{
+		plan_expression_call(&planning);
+		return planning.plan;
+	}
+	error = subtransaction_try(plan_expression_call, &planning);
+	if (error == NULL)
+		return planning.plan;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
+		ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION)
+		ReThrowError(error);
+	plan_without_inlining(&planning);
+	return planning.plan;
+}
+
+char *
+expression_deparse(Node *expression, Relation rel)
+{
+	return server_text_expression(expression, RelationGetRelid(rel),
+								  EXPRESSION_ALIAS);
+}

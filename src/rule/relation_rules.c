@@ -1,0 +1,650 @@
+/*
+ * relation_rules.c
+ *		The rules of a table: compiled, ordered, and kept for the session.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#include "core/authority.h"
+#include "core/relation.h"
+#include "core/text.h"
+#include "core/transaction.h"
+#include "rule/expression.h"
+#include "rule/fill_mark.h"
+#include "rule/relation_rules.h"
+#include "rule/rule_args.h"
+#include "rule/sync_trigger.h"
+
+/*-------------------------------------------------------------------------
+ * The order that the rules of a table run in.
+ *-------------------------------------------------------------------------
+ */
+
+/* Whether rule reads a new column of other. */
+static bool
+rule_reads_other(const SyncRule *rule, const SyncRule *other, Relation rel)
+{
+	ListCell   *lc;
+	Bitmapset  *read = NULL;
+
+	foreach(lc, rule->old_columns)
+		read = bms_add_member(read, get_attnum(RelationGetRelid(rel),
+											   lfirst(lc)) - FirstLowInvalidHeapAttributeNumber);
+	for (int i = 0; i < list_length(rule->up); i++)
+	{
+		AttrNumber	target = get_attnum(RelationGetRelid(rel),
+										list_nth(rule->new_columns, i));
+
+		if (target > 0)
+			pull_varattnos(relation_rules_parse(list_nth(rule->up, i), rel, target,
+												"up"), 1, &read);
+	}
+	foreach(lc, other->new_columns)
+	{
+		if (bms_is_member(get_attnum(RelationGetRelid(rel), lfirst(lc)) -
+						  FirstLowInvalidHeapAttributeNumber, read))
+			return true;
+	}
+	return false;
+}
+
+List *
+rule_order_sort(List *rules, Relation rel)
+{
+	List	   *left = list_copy(rules);
+	List	   *sorted = NIL;
+
+	while (left != NIL)
+	{
+		SyncRule   *next = NULL;
+		ListCell   *lc;
+
+		foreach(lc, left)
+		{
+			SyncRule   *candidate = lfirst(lc);
+			bool		ready = true;
+			ListCell   *other;
+
+			foreach(other, left)
+			{
+				if (lfirst(other) != candidate &&
+					rule_reads_other(candidate, lfirst(other), rel))
+					ready = false;
+			}
+			if (ready)
+			{
+				next = candidate;
+				break;
+			}
+		}
+		if (next == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("syncs of table \"%s\" depend on each other in a circle",
+							RelationGetRelationName(rel)),
+					 errhint("Let the new column of each sync be read only by later ones; see SELECT * FROM tandem.syncs;")));
+		sorted = lappend(sorted, next);
+		left = list_delete_ptr(left, next);
+	}
+	return sorted;
+}
+
+/*-------------------------------------------------------------------------
+ * The rules of a relation, compiled.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+free_side_plans(RuleSide *side)
+{
+	for (int i = 0; side->expressions && i < side->ncolumns; i++)
+	{
+		if (side->expressions[i].plan)
+			FreeCachedExpression(side->expressions[i].plan);
+	}
+}
+
+static void
+free_all_plans(RelationRules *rules)
+{
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		free_side_plans(&rules->rules[i].old_side);
+		free_side_plans(&rules->rules[i].new_side);
+	}
+}
+
+static void
+relation_rules_free(RelationRules *rules)
+{
+	free_all_plans(rules);
+	MemoryContextDelete(rules->context);
+}
+
+static bool
+side_plans_are_valid(const RuleSide *side)
+{
+	for (int i = 0; side->expressions && i < side->ncolumns; i++)
+	{
+		if (side->expressions[i].plan && !side->expressions[i].plan->is_valid)
+			return false;
+	}
+	return true;
+}
+
+/* Whether neither rel nor a function that a planned expression uses has changed. */
+static bool
+relation_rules_are_valid(const RelationRules *rules)
+{
+	if (!rules->valid)
+		return false;
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		if (!side_plans_are_valid(&rules->rules[i].old_side) ||
+			!side_plans_are_valid(&rules->rules[i].new_side))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A default is constant when planning makes it so.  The planner leaves the
+ * check of a domain to the execution; it does not change the value.
+ */
+Node *
+relation_rules_default(Relation rel, AttrNumber attnum)
+{
+	Node	   *expression = NULL;
+
+	/* planning runs immutable functions */
+	bool		entered = snapshot_enter();
+
+	if (!TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attgenerated)
+		expression = build_column_default(rel, attnum);
+	if (expression)
+	{
+		CachedExpression *plan = expression_plan(expression);
+
+		expression = copyObject(plan->expr);
+		FreeCachedExpression(plan);
+	}
+	snapshot_leave(entered);
+	while (expression && IsA(expression, CoerceToDomain))
+		expression = (Node *) ((CoerceToDomain *) expression)->arg;
+	return expression;
+}
+
+/*
+ * Whether planning a default of rel runs nothing that a role without the rights
+ * of the owner could have put there: whoever owns a partition says its defaults.
+ */
+static bool
+default_is_of_owner(Relation rel, AttrNumber attnum)
+{
+	Node	   *expression;
+
+	if (has_privs_of_role(authority_owner_of(RelationGetRelid(rel)),
+						  authority_table_owner(RelationGetRelid(rel))))
+		return true;
+	expression = build_column_default(rel, attnum);
+	return expression == NULL || expression_is_builtin(expression);
+}
+
+/* Planning runs immutable functions: as the owner, whose default it is. */
+static Node *
+default_as_owner(Relation rel, AttrNumber attnum, const char *search_path)
+{
+	AuthorityScope scope;
+	Node	   *expression;
+
+	authority_enter_owner(&scope, rel, search_path);
+	expression = relation_rules_default(rel, attnum);
+	authority_leave(&scope);
+	return expression;
+}
+
+static void
+compile_default(RuleColumn *column, Relation rel, const char *search_path)
+{
+	Node	   *expression;
+
+	column->default_kind = DEFAULT_COMPUTED;
+	if (!default_is_of_owner(rel, column->attnum))
+		return;
+	column->default_kind = DEFAULT_NULL;
+	expression = default_as_owner(rel, column->attnum, search_path);
+	if (expression == NULL)
+		return;
+	if (!IsA(expression, Const))
+		column->default_kind = DEFAULT_COMPUTED;
+	else if (!((Const *) expression)->constisnull)
+	{
+		column->default_kind = DEFAULT_CONSTANT;
+		column->default_value = datumCopy(((Const *) expression)->constvalue,
+										  column->att->attbyval,
+										  column->att->attlen);
+	}
+}
+
+/* The index of a column of a rule, which is added when it is new here. */
+static int
+compile_column(RelationRules *rules, Relation rel, const SyncRule *rule,
+			   const char *name)
+{
+	AttrNumber	attnum = get_attnum(rules->relid, name);
+	RuleColumn *column;
+	TypeCacheEntry *type;
+
+	if (attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of a sync of table \"%s\" does not exist",
+						name, RelationGetRelationName(rel)),
+				 errhint("It was renamed or dropped: give it its name back, or CALL tandem.abort of the migration.")));
+	for (int i = 0; i < rules->ncolumns; i++)
+	{
+		if (rules->columns[i].attnum == attnum)
+			return i;
+	}
+	column = &rules->columns[rules->ncolumns];
+	column->attnum = attnum;
+	column->att = TupleDescAttr(rules->desc, attnum - 1);
+	compile_default(column, rel, rule->search_path);
+	type = lookup_type_cache(column->att->atttypid, TYPECACHE_EQ_OPR_FINFO);
+	column->equal = OidIsValid(type->eq_opr) ? &type->eq_opr_finfo : NULL;
+	rules->last_column = Max(rules->last_column, attnum);
+	return rules->ncolumns++;
+}
+
+Node *
+relation_rules_parse(const char *text, Relation rel, AttrNumber target,
+					 const char *label)
+{
+	AuthorityScope scope;
+	Node	   *expression;
+	bool		entered = snapshot_enter();
+
+	authority_enter_owner(&scope, rel, AUTHORITY_PINNED_PATH);
+	authority_pin_text_forms();
+	expression = expression_parse(text, rel, EXPRESSION_ALIAS, target, label);
+	authority_leave(&scope);
+	snapshot_leave(entered);
+	return expression;
+}
+
+/*
+ * Planning runs immutable functions and reads the bodies of SQL functions, both
+ * as the owner whose text it is, under the search_path that it was made under.
+ */
+static CachedExpression *
+plan_rule_as_owner(Node *expression, Relation rel, const char *search_path)
+{
+	AuthorityScope scope;
+	CachedExpression *plan;
+	bool		entered = snapshot_enter();
+
+	authority_enter_owner(&scope, rel, search_path);
+	plan = expression_plan(expression);
+	authority_leave(&scope);
+	snapshot_leave(entered);
+	return plan;
+}
+
+static void
+compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
+			 RuleSide *side, List *names, List *texts, const char *label)
+{
+	int			i = 0;
+	ListCell   *lc;
+
+	side->ncolumns = list_length(names);
+	rules->widest_side = Max(rules->widest_side, side->ncolumns);
+	side->columns = palloc(sizeof(int) * side->ncolumns);
+	foreach(lc, names)
+		side->columns[i++] = compile_column(rules, rel, rule, lfirst(lc));
+	if (texts == NIL)
+		return;
+	side->expressions = palloc0(sizeof(RuleExpression) * side->ncolumns);
+	i = 0;
+	foreach(lc, texts)
+	{
+		RuleExpression *expression = &side->expressions[i];
+		AttrNumber	target = rules->columns[side->columns[i]].attnum;
+		Node	   *node;
+
+		expression->column = side->columns[i++];
+		expression->id = -1;
+		if (lfirst(lc) == NULL)
+			continue;
+		node = relation_rules_parse(lfirst(lc), rel, target, label);
+		expression->id = rules->nexpressions++;
+		expression->plan = plan_rule_as_owner(node, rel, rule->search_path);
+		rules->only_builtin &= expression_is_builtin(expression->plan->expr);
+		side->is_volatile |= contain_volatile_functions(node);
+	}
+}
+
+static void
+compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
+			 SyncRule *source)
+{
+	CompiledRule *rule = &rules->rules[rules->nrules++];
+
+	rule->source = source;
+	compile_side(rules, rel, source, &rule->old_side, source->old_columns,
+				 source->down, "down");
+	compile_side(rules, rel, source, &rule->new_side, source->new_columns,
+				 source->up, "up");
+	rule->first_new = MaxAttrNumber;
+	for (int i = 0; i < rule->new_side.ncolumns; i++)
+		rule->first_new = Min(rule->first_new,
+							  rules->columns[rule->new_side.columns[i]].attnum);
+	rule->exact = fill_mark_is_exact(source, rel, trigger->tgoid);
+}
+
+/*
+ * The text is read as the owner of the table above a partition, so it must be
+ * from there: what was a table of somebody else has brought its own.
+ */
+static void
+check_trigger_made_on_root(Relation rel, const Trigger *trigger)
+{
+	Oid			relid = RelationGetRelid(rel);
+	Oid			made_on = trigger_made_on(trigger->tgoid);
+
+	if (!rel->rd_rel->relispartition || made_on == partition_root(relid))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("sync trigger \"%s\" of partition \"%s\" was not created on its partitioned table",
+					trigger->tgname, RelationGetRelationName(rel)),
+			 errhint("Run DROP TRIGGER %s ON %s; or detach the partition.",
+					 quote_identifier(trigger->tgname),
+					 quoting_relation(OidIsValid(made_on) ? made_on : relid))));
+}
+
+/*
+ * Compiles the rules of rel, from its sync trigger, which is not of the
+ * relcache: a copy, or one of a statement.  They are parsed and planned as the
+ * owner of the table, security-restricted, and are in a context of their own
+ * under CacheMemoryContext.  The caller keeps a lock on rel.  Errors: as
+ * expression_parse; a column of a rule is not there any more; rel is a
+ * partition, and the trigger not that of its partitioned table.
+ *
+ * The caller's context has them until they are complete: the text of an error
+ * may lie among them, and must outlive it.
+ */
+static RelationRules *
+relation_rules_compile(Relation rel, const Trigger *trigger)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "tandem rules",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	RelationRules *volatile rules = palloc0(sizeof(RelationRules));
+
+	PG_TRY();
+	{
+		List	   *sources;
+		ListCell   *lc;
+
+		rules->context = context;
+		rules->relid = RelationGetRelid(rel);
+		rules->userid = GetUserId();
+		rules->trigger = trigger->tgoid;
+		rules->only_builtin = true;
+		rules->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+		check_trigger_made_on_root(rel, trigger);
+		sources = rule_args_decode(trigger);
+		rules->rules = palloc0(sizeof(CompiledRule) * list_length(sources));
+		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);
+		foreach(lc, sources)
+			compile_rule(rules, rel, trigger, lfirst(lc));
+		rules->valid = true;
+	}
+	PG_CATCH();
+	{
+		free_all_plans(rules);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	MemoryContextSetParent(context, CacheMemoryContext);
+	return rules;
+}
+
+/* As the relcache has it: to be used before anything else is called. */
+static const Trigger *
+relcache_sync_trigger(Relation rel)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+	{
+		if (strcmp(triggers->triggers[i].tgname, SYNC_TRIGGER_NAME) == 0)
+			return &triggers->triggers[i];
+	}
+	return NULL;
+}
+
+bool
+relation_has_sync_trigger(Relation rel)
+{
+	return relcache_sync_trigger(rel) != NULL;
+}
+
+/* It is ours: of any column, without WHEN and transition tables. */
+Trigger *
+relation_sync_trigger(Relation rel)
+{
+	const Trigger *cached = relcache_sync_trigger(rel);
+	Trigger    *copy;
+
+	if (cached == NULL)
+		return NULL;
+	copy = palloc(sizeof(Trigger));
+	*copy = *cached;
+	copy->tgname = pstrdup(cached->tgname);
+	copy->tgnattr = 0;
+	copy->tgattr = NULL;
+	copy->tgqual = copy->tgoldtable = copy->tgnewtable = NULL;
+	copy->tgargs = palloc(sizeof(char *) * Max(cached->tgnargs, 1));
+	for (int i = 0; i < cached->tgnargs; i++)
+		copy->tgargs[i] = pstrdup(cached->tgargs[i]);
+	return copy;
+}
+
+/*-------------------------------------------------------------------------
+ * The compiled rules that a session keeps, by relation, trigger and user.
+ *
+ * A change of the relation or of the role, by callbacks, or of a function that
+ * a planned expression uses, as CachedExpression tells, makes them stale; the
+ * next statement compiles again.  Statements that still work with stale ones keep
+ * them alive; their lock on the relation says that its rules have not changed.
+ *
+ * Whether the relation or the role is still there cannot be asked in a callback,
+ * nor at the end of a transaction.  So whatever is stale then is given back,
+ * and compiled again if it is wanted again.
+ *-------------------------------------------------------------------------
+ */
+
+typedef struct CacheEntry
+{
+	Oid			relid;
+	RelationRules *rules;		/* the first of a chain */
+} CacheEntry;
+
+static HTAB *cache = NULL;
+static dlist_head stale = DLIST_STATIC_INIT(stale);
+
+/* Runs at any time: only marks. */
+static void
+mark_rules_stale(RelationRules *rules)
+{
+	if (rules->valid)
+		dlist_push_tail(&stale, &rules->stale);
+	rules->valid = false;
+}
+
+static void
+rules_relation_changed(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	CacheEntry *entry;
+
+	if (OidIsValid(relid))
+	{
+		entry = hash_search(cache, &relid, HASH_FIND, NULL);
+		for (RelationRules *r = entry ? entry->rules : NULL; r; r = r->next)
+			mark_rules_stale(r);
+		return;
+	}
+	hash_seq_init(&status, cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		for (RelationRules *r = entry->rules; r; r = r->next)
+			mark_rules_stale(r);
+	}
+}
+
+static void
+rules_role_changed(Datum arg, int cache_id, uint32 hash)
+{
+	HASH_SEQ_STATUS status;
+	CacheEntry *entry;
+
+	hash_seq_init(&status, cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		for (RelationRules *r = entry->rules; r; r = r->next)
+		{
+			if (hash == 0 || r->role_hash == hash)
+				mark_rules_stale(r);
+		}
+	}
+}
+
+/* Takes rules from the cache, and frees them, or lets their last user do that. */
+static void
+drop_cached_rules(RelationRules *rules)
+{
+	CacheEntry *entry = hash_search(cache, &rules->relid, HASH_FIND, NULL);
+	RelationRules **link = &entry->rules;
+
+	while (*link != rules)
+		link = &(*link)->next;
+	*link = rules->next;
+	if (entry->rules == NULL)
+		(void) hash_search(cache, &rules->relid, HASH_REMOVE, NULL);
+	if (!rules->valid)
+		dlist_delete(&rules->stale);
+	rules->dropped = true;
+	if (rules->users == 0)
+		relation_rules_free(rules);
+}
+
+static void
+drop_stale_rules(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	while (!dlist_is_empty(&stale))
+		drop_cached_rules(dlist_head_element(RelationRules, stale, &stale));
+}
+
+static void
+create_rule_cache(void)
+{
+	HASHCTL		control = {0};
+
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(CacheEntry);
+	control.hcxt = CacheMemoryContext;
+	cache = hash_create("tandem rules", 32, &control,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(rules_relation_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, rules_role_changed, (Datum) 0);
+	RegisterXactCallback(drop_stale_rules, NULL);
+}
+
+static RelationRules *
+find_cached_rules(Oid relid, Oid trigger, Oid userid)
+{
+	CacheEntry *entry = hash_search(cache, &relid, HASH_FIND, NULL);
+
+	for (RelationRules *r = entry ? entry->rules : NULL; r; r = r->next)
+	{
+		if (r->trigger == trigger && r->userid == userid)
+			return r;
+	}
+	return NULL;
+}
+
+static void
+keep_rules_in_cache(RelationRules *rules, uint32 role_hash)
+{
+	bool		found;
+	CacheEntry *entry = hash_search(cache, &rules->relid, HASH_ENTER, &found);
+
+	rules->role_hash = role_hash;
+	rules->next = found ? entry->rules : NULL;
+	entry->rules = rules;
+}
+
+RelationRules *
+relation_rules_get(Relation rel, const Trigger *trigger)
+{
+	Oid			relid = RelationGetRelid(rel);
+	Oid			trigger_oid = trigger->tgoid;
+	Oid			userid = GetUserId();
+	RelationRules *rules;
+	RelationRules *meanwhile;
+
+	if (cache == NULL)
+		create_rule_cache();
+	rules = find_cached_rules(relid, trigger_oid, userid);
+	if (rules == NULL || !relation_rules_are_valid(rules))
+	{
+		/*
+		 * now: nothing that may take notice of a change comes before it is
+		 * kept
+		 */
+		uint32		role_hash = GetSysCacheHashValue1(AUTHOID,
+													  ObjectIdGetDatum(userid));
+
+		if (rules)
+			drop_cached_rules(rules);
+		rules = relation_rules_compile(rel, trigger);
+		/* compiling may run functions, which may have come here too */
+		meanwhile = find_cached_rules(relid, trigger_oid, userid);
+		if (meanwhile)
+			drop_cached_rules(meanwhile);
+		keep_rules_in_cache(rules, role_hash);
+	}
+	rules->users++;
+	return rules;
+}
+
+void
+relation_rules_release(RelationRules *rules)
+{
+	rules->users--;
+	if (rules->users == 0 && rules->dropped)
+		relation_rules_free(rules);
+}

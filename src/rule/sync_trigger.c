@@ -1,0 +1,201 @@
+/*
+ * sync_trigger.c
+ *		The row of pg_trigger of a table's sync trigger.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "core/extension.h"
+#include "rule/rule_args.h"
+#include "rule/sync_trigger.h"
+
+/* Scans the triggers of a table in the order of names, which they fire in. */
+static SysScanDesc
+begin_trigger_scan(Relation catalog, Oid relid)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	return systable_beginscan(catalog, TriggerRelidNameIndexId, true, NULL, 1,
+							  &key);
+}
+
+/* BEFORE INSERT OR UPDATE of any column, FOR EACH ROW, WHEN nothing */
+static bool
+trigger_is_intact(Relation catalog, HeapTuple tuple)
+{
+	Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+	char	   *function = get_func_name(trigger->tgfoid);
+
+	return trigger->tgtype == (TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE |
+							   TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE) &&
+		trigger->tgattr.dim1 == 0 &&
+		heap_attisnull(tuple, Anum_pg_trigger_tgqual,
+					   RelationGetDescr(catalog)) &&
+		function && strcmp(function, "sync_row") == 0 &&
+		get_func_namespace(trigger->tgfoid) == extension_schema();
+}
+
+bool
+sync_trigger_row(Oid relid, SyncTriggerRow *row)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	SysScanDesc scan = begin_trigger_scan(catalog, relid);
+	HeapTuple	tuple;
+	bool		found = false;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (strcmp(NameStr(trigger->tgname), SYNC_TRIGGER_NAME) != 0)
+			continue;
+		row->oid = trigger->oid;
+		row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+		row->enabled = trigger->tgenabled;
+		row->intact = trigger_is_intact(catalog, tuple);
+		found = true;
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
+Oid
+sync_trigger_function(void)
+{
+	Oid			schema = extension_schema();
+
+	return !OidIsValid(schema) ? InvalidOid : GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+															  CStringGetDatum("sync_row"),
+															  PointerGetDatum(buildoidvector(NULL, 0)),
+															  ObjectIdGetDatum(schema));
+}
+
+/* False: there is no such trigger. */
+static bool
+read_trigger_row(Relation catalog, Oid trigger, FormData_pg_trigger *form)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(catalog, TriggerOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		*form = *(Form_pg_trigger) GETSTRUCT(tuple);
+	systable_endscan(scan);
+	return HeapTupleIsValid(tuple);
+}
+
+Oid
+trigger_made_on(Oid trigger)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	FormData_pg_trigger form;
+	Oid			relid = InvalidOid;
+
+	while (OidIsValid(trigger) && read_trigger_row(catalog, trigger, &form))
+	{
+		relid = form.tgrelid;
+		trigger = form.tgparentid;
+	}
+	table_close(catalog, AccessShareLock);
+	return relid;
+}
+
+bool
+trigger_is_sync(Oid trigger)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	FormData_pg_trigger form;
+	bool		is_sync = read_trigger_row(catalog, trigger, &form) &&
+	form.tgfoid == sync_trigger_function();
+
+	table_close(catalog, AccessShareLock);
+	return is_sync;
+}
+
+/* Each depends on its function. */
+bool
+sync_trigger_exists(void)
+{
+	Oid			function = sync_trigger_function();
+	Relation	catalog;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	bool		exists;
+
+	if (!OidIsValid(function))
+		return false;
+	catalog = table_open(DependRelationId, AccessShareLock);
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(ProcedureRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(function));
+	scan = systable_beginscan(catalog, DependReferenceIndexId, true, NULL, 2,
+							  keys);
+	exists = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return exists;
+}
+
+char *
+sync_trigger_version_of(Oid trigger, TransactionId xmin)
+{
+	/* a restored database may number its triggers and transactions alike */
+	return psprintf(UINT64_FORMAT "/%u:%u:%u", GetSystemIdentifier(),
+					MyDatabaseId, trigger, xmin);
+}
+
+char *
+sync_trigger_version(Oid relid)
+{
+	SyncTriggerRow row;
+
+	return sync_trigger_row(relid, &row)
+		? sync_trigger_version_of(row.oid, row.xmin) : NULL;
+}
+
+char *
+trigger_after_sync(Oid relid)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	SysScanDesc scan = begin_trigger_scan(catalog, relid);
+	HeapTuple	tuple;
+	char	   *name = NULL;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (strcmp(NameStr(trigger->tgname), SYNC_TRIGGER_NAME) > 0 &&
+			!trigger->tgisinternal &&
+			TRIGGER_FOR_ROW(trigger->tgtype) &&
+			TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+			(TRIGGER_FOR_INSERT(trigger->tgtype) ||
+			 TRIGGER_FOR_UPDATE(trigger->tgtype)))
+			name = pstrdup(NameStr(trigger->tgname));
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return name;
+}

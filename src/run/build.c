@@ -1,0 +1,272 @@
+/*
+ * build.c
+ *		The steps that build something: indexes, constraints, statistics.
+ *
+ * Each is asked for its next piece, which takes a moment and is done in a
+ * transaction here, or is a statement for a worker.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "catalog/migration_lock.h"
+#include "catalog/sync.h"
+#include "core/error.h"
+#include "core/query.h"
+#include "core/text.h"
+#include "ddl/build_piece.h"
+#include "ddl/constraint_build.h"
+#include "ddl/index_build.h"
+#include "fill/step_run.h"
+#include "run/build.h"
+#include "run/command.h"
+#include "run/loop.h"
+
+#define WAIT_FOR_OTHERS_MS 1000
+
+typedef struct Build
+{
+	Migration  *migration;
+	Step	   *step;
+	BuildPiece	piece;
+	BuildResult result;			/* of the last look */
+	ProgressNotice notice;
+	bool		analyzed;		/* in this run */
+	bool		reopened;		/* what the step had made was gone */
+} Build;
+
+/* ANALYZE of the new columns: without it the planner guesses. */
+static BuildResult
+analyze_next(Build *build)
+{
+	Step	   *step = build->step;
+	StringInfoData sql;
+	bool		first = true;
+	ListCell   *lc;
+	ListCell   *name;
+
+	if (step->done || build->analyzed)
+		return BUILD_DONE;
+	build->analyzed = true;
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "ANALYZE %s (", quoting_relation(step->relation));
+	foreach(lc, sync_list_of_migration(build->migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->relation != step->relation)
+			continue;
+		foreach(name, rule->new_columns)
+		{
+			appendStringInfo(&sql, "%s%s", first ? "" : ", ",
+							 quote_identifier(lfirst(name)));
+			first = false;
+		}
+	}
+	appendStringInfoChar(&sql, ')');
+	build->piece.statement = sql.data;
+	build->piece.doing = psprintf("analyzing the new columns of %s",
+								  quoting_raw_name(step->relation));
+	build->piece.relation = step->relation;
+	return BUILD_STATEMENT;
+}
+
+static BuildResult
+next_build_piece(Build *build)
+{
+	memset(&build->piece, 0, sizeof(BuildPiece));
+	switch (build->step->kind)
+	{
+		case STEP_INDEX:
+			return index_build_next(build->step, &build->piece);
+		case STEP_NOT_NULL:
+			return not_null_build_next(build->step, &build->piece);
+		case STEP_CONSTRAINT:
+			return constraint_build_next(build->step, &build->piece);
+		case STEP_ANALYZE:
+			return analyze_next(build);
+		default:
+			return BUILD_DONE;
+	}
+}
+
+/* How far the statement of process pid is, where the server tells. */
+static void
+read_statement_progress(int pid, char **phase, int64 *done, int64 *total)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, pid);
+	if (query_run(&query,
+				  "SELECT phase, coalesce(nullif(blocks_done, 0), tuples_done), coalesce(nullif(blocks_total, 0), tuples_total) "
+				  "FROM pg_stat_progress_create_index WHERE pid = $1 "
+				  "UNION ALL SELECT phase, sample_blks_scanned, sample_blks_total "
+				  "FROM pg_stat_progress_analyze WHERE pid = $1") > 0)
+	{
+		*phase = query_get_text(0, 1);
+		*done = query_get_bigint(0, 2);
+		*total = query_get_bigint(0, 3);
+	}
+	query_end(&query);
+}
+
+static void
+watch_statement(int pid, void *arg)
+{
+	Build	   *build = arg;
+	char	   *phase = NULL;
+	char	   *blockers;
+	int64		done = 0;
+	int64		total = 0;
+
+	migration_check_stop(build->migration);
+	read_statement_progress(pid, &phase, &done, &total);
+	blockers = blockers_of(pid);
+	step_set_doing(build->step->id,
+				   phase ? psprintf("%s: %s", build->piece.doing, phase)
+				   : build->piece.doing, done, total);
+	step_set_waiting(build->step->id, NULL, blockers);
+	progress_notice_statement(&build->notice, build->step,
+							  build->piece.doing, phase, done, total,
+							  blockers);
+}
+
+/* Class 23: rows that the constraint or the unique index does not allow. */
+static char *
+hint_for_build_error(const Build *build, const ErrorData *error)
+{
+	if (error->hint)
+		return error->hint;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
+		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
+		return psprintf("Fix the cause, then run CALL tandem.migrate(%s) again.",
+						quote_literal_cstr(build->migration->name));
+	return psprintf("%s%sFix the rows, then run CALL tandem.migrate(%s) again.",
+					build->step->kind == STEP_INDEX ? ""
+					: constraint_violation_hint(build->step),
+					build->step->kind == STEP_INDEX ? "" : " ",
+					quote_literal_cstr(build->migration->name));
+}
+
+static void
+note_build_error(const Build *build, const char *message, const char *detail,
+				 const char *hint)
+{
+	step_set_error(build->step->id,
+				   detail ? psprintf("%s -- %s", message, detail) : message,
+				   hint);
+}
+
+/* What a statement that has failed leaves; the next try finds what stays. */
+static void
+clean_up_failed_build(Build *build)
+{
+	ErrorData  *error = command_run(build->migration, build->piece.cleanup,
+									build->piece.relation, false,
+									watch_statement, build);
+
+	if (error)
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("could not clean up: %s", error->message),
+				 errhint("The next call of tandem.migrate cleans up.")));
+	else if (build->piece.index)
+		step_forget_index(build->step->id, build->piece.index);
+}
+
+/* The note of an index is there before it is: a crash leaves it to be dropped. */
+static void
+announce_build_statement(Build *build)
+{
+	step_set_doing(build->step->id, build->piece.doing, 0, 0);
+	build->reopened = true;
+	if (build->piece.index)
+		step_note_index(build->step->id, build->piece.index);
+}
+
+/* Asks for the next piece, which is done in this transaction or announced. */
+static void
+build_piece(Loop *loop)
+{
+	Build	   *build = loop->arg;
+
+	build->result = next_build_piece(build);
+	loop->more = build->result != BUILD_DONE;
+	switch (build->result)
+	{
+		case BUILD_DONE:
+			if (!build->step->done || build->reopened)
+				step_finish(build->step);
+			break;
+		case BUILD_AGAIN:
+			break;
+		case BUILD_STATEMENT:
+			announce_build_statement(build);
+			break;
+		case BUILD_WAIT:
+			step_set_waiting(build->step->id, build->piece.doing, NULL);
+			loop->rest_ms = WAIT_FOR_OTHERS_MS;
+			break;
+	}
+}
+
+static bool
+build_error_passes(Loop *loop, ErrorData *error)
+{
+	/* the detail of a lock tells of sessions what this role may see of them */
+	if (!error_is_intervention(error))
+		note_build_error(loop->arg, error->message,
+						 error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? NULL
+						 : error->detail, error->hint);
+	return false;
+}
+
+/* With nothing held: CREATE INDEX CONCURRENTLY would wait for it. */
+static ErrorData *
+build_run_statement(Loop *loop)
+{
+	Build	   *build = loop->arg;
+	ErrorData  *error;
+
+	if (build->result != BUILD_STATEMENT)
+		return NULL;
+	error = command_run(build->migration, build->piece.statement,
+						build->piece.relation, false, watch_statement, build);
+	if (error == NULL)
+	{
+		step_set_waiting(build->step->id, NULL, NULL);
+		return NULL;
+	}
+	if (build->piece.cleanup)
+		clean_up_failed_build(build);
+	error->hint = hint_for_build_error(build, error);
+	note_build_error(build, error->message, error->detail, error->hint);
+	return error;
+}
+
+void
+build_run(Migration *migration, StepKind kind)
+{
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration->id, kind))
+	{
+		Build		build = {.migration = migration,.step = lfirst(lc)};
+		Loop		loop = {
+			.migration = migration,
+			.step_id = build.step->id,
+			.arg = &build,
+			.work = build_piece,
+			.passes = build_error_passes,
+			.after = build_run_statement,
+		};
+
+		if (quoting_find_name(build.step->relation) == NULL)
+			continue;
+		progress_notice_start(&build.notice, build.step);
+		loop_run(&loop);
+	}
+}

@@ -1,0 +1,432 @@
+/*
+ * fill.c
+ *		Backfill and verify steps, shared among workers.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "catalog/migration_lock.h"
+#include "catalog/step.h"
+#include "core/relation.h"
+#include "core/settings.h"
+#include "core/text.h"
+#include "core/transaction.h"
+#include "fill/step_run.h"
+#include "fill/throttle.h"
+#include "rule/sync_trigger.h"
+#include "run/command.h"
+#include "run/fill.h"
+#include "run/loop.h"
+#include "run/process.h"
+
+typedef struct Vacuuming
+{
+	const Migration *migration;
+	Step	   *step;
+	int64		filled_before;	/* rows of the step at the last VACUUM */
+	int64		indexed_before; /* of these, with new entries in the indexes */
+	bool		refused;		/* it has failed once, and was told */
+} Vacuuming;
+
+/*-------------------------------------------------------------------------
+ * VACUUM in between, so that a fill does not double its table.
+ *
+ * The fill prunes its own pages (fill/pages.c); line pointers and index
+ * entries are for VACUUM to free.  It never truncates the table, which would
+ * lock it, steps back where autovacuum is at work already, and leaves out the
+ * TOAST table, which may be by far the largest part and where the fill, whose
+ * new versions keep the old ones' values, leaves next to nothing dead.
+ *-------------------------------------------------------------------------
+ */
+
+/* what so many blocks hold is not worth a look at every index */
+#define SMALLEST_PIECE 256
+
+static void
+note_vacuum_counts(Vacuuming *vacuuming)
+{
+	vacuuming->filled_before = vacuuming->step->rows_filled;
+	vacuuming->indexed_before = vacuuming->step->rows_indexed;
+}
+
+static void
+vacuuming_start(Vacuuming *vacuuming, const Migration *migration, Step *step)
+{
+	vacuuming->migration = migration;
+	vacuuming->step = step;
+	step_refresh(step);
+	note_vacuum_counts(vacuuming);
+	vacuuming->refused = false;
+}
+
+/* Rows with new entries that a VACUUM is worth; a page of those not done counts as one done. */
+static double
+rows_worth_vacuum(const Step *step)
+{
+	double		done = Max(step->blocks_total - step->blocks_left, 1);
+	double		blocks = Max((double) step->blocks_total * setting_vacuum_every / 100,
+							 SMALLEST_PIECE);
+
+	return step->rows_done / done * blocks;
+}
+
+/*
+ * A row whose new version is on its page leaves nothing to VACUUM that the fill
+ * could not prune itself: so what counts is the others.
+ */
+static bool
+vacuum_is_due(const Vacuuming *vacuuming, bool at_end)
+{
+	Step	   *step = vacuuming->step;
+	int64		indexed = step->rows_indexed - vacuuming->indexed_before;
+
+	if (at_end)
+		return step->rows_filled > vacuuming->filled_before;
+	return indexed > 0 && indexed >= rows_worth_vacuum(step);
+}
+
+static void
+watch_vacuum(int pid, void *arg)
+{
+	Vacuuming  *vacuuming = arg;
+
+	migration_check_stop(vacuuming->migration);
+	step_set_waiting(vacuuming->step->id, "VACUUM of the table",
+					 blockers_of(pid));
+}
+
+static void
+run_vacuum(Vacuuming *vacuuming, bool gentle)
+{
+	Step	   *step = vacuuming->step;
+	char	   *name = quoting_raw_name(step->relation);
+	ErrorData  *error;
+	char	   *sql = psprintf("VACUUM (TRUNCATE false, SKIP_LOCKED, PARALLEL 0, PROCESS_TOAST false) %s",
+							   quoting_relation(step->relation));
+
+	error = command_run(vacuuming->migration, sql, step->relation, gentle,
+						watch_vacuum, vacuuming);
+	step_set_waiting(step->id, NULL, NULL);
+	if (error == NULL)
+		return;
+	/* the fill can do without, so it goes on */
+	vacuuming->refused = true;
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("table \"%s\" is backfilled without intermediate VACUUM: %s",
+					name, error->message),
+			 error->hint && error->sqlerrcode != ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
+			 ? errhint("%s", error->hint)
+			 : errhint("It grows meanwhile. Raise max_worker_processes, or set tandem.vacuum_every to 0 to disable this warning.")));
+}
+
+/*
+ * Vacuums the table when tandem.vacuum_every percent of its rows have left
+ * entries in its indexes since the last time, or, at the end, if anything has
+ * been filled.  The caller has just committed
+ * and holds no snapshot; waits for the end of the VACUUM, which it says in the
+ * step, with whoever is in its way.  Gentle: clients are at work.
+ */
+static void
+vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
+{
+	Step	   *step = vacuuming->step;
+
+	if (setting_vacuum_every == 0 || vacuuming->refused)
+		return;
+	/* the step began again */
+	if (step->rows_filled < vacuuming->filled_before)
+		vacuuming->filled_before = vacuuming->indexed_before = 0;
+	/* a partition may have been dropped meanwhile */
+	if (!vacuum_is_due(vacuuming, at_end) ||
+		quoting_find_name(step->relation) == NULL)
+		return;
+	run_vacuum(vacuuming, gentle);
+	note_vacuum_counts(vacuuming);
+}
+
+/*-------------------------------------------------------------------------
+ * The steps that go over the blocks of tables: backfill and verify.
+ *
+ * The runner starts its workers for a kind of steps and waits for their end;
+ * they share the blocks through catalog/step.c and need no other word
+ * from each other.  What a worker fails at the runner finds undone, and fails
+ * at itself.
+ *-------------------------------------------------------------------------
+ */
+
+PROCESS_MAIN(tandem_fill_main);
+
+typedef struct Fill
+{
+	Migration  *migration;
+	StepKind	kind;
+	int			worker;			/* 0: the runner */
+	int			workers;
+	List	   *handles;		/* of the other workers */
+} Fill;
+
+bool
+fill_proof_holds(const Step *step)
+{
+	char	   *version = sync_trigger_version(step->relation);
+
+	return step->trigger_version && version &&
+		strcmp(step->trigger_version, version) == 0 &&
+		step->rows_quarantined == 0;
+}
+
+bool
+fill_is_complete(const Migration *migration, const SyncRule *rule)
+{
+	List	   *fills = step_list(migration->id, STEP_BACKFILL);
+	ListCell   *lc;
+
+	foreach(lc, table_leaves(rule->relation))
+	{
+		Step	   *fill = step_find(fills, lfirst_oid(lc));
+
+		if (fill == NULL || !fill->done || !fill_proof_holds(fill))
+			return false;
+	}
+	return true;
+}
+
+/* A step at work in this process. */
+typedef struct FillStep
+{
+	const Fill *fill;
+	Step	   *step;
+	StepRun    *run;
+	ProgressNotice notice;
+	Vacuuming	vacuuming;
+	bool		vacuums;		/* else another process has the table vacuumed */
+} FillStep;
+
+static void
+fill_batch(Loop *loop)
+{
+	FillStep   *at = loop->arg;
+
+	if (loop->waited)
+		step_run_skip_time(at->run);
+	loop->more = step_run_batch(at->run, throttle_batch_target(loop->throttle),
+								throttle_rest(loop->throttle));
+}
+
+static bool
+fill_error_passes(Loop *loop, ErrorData *error)
+{
+	return step_run_passes(((FillStep *) loop->arg)->run, error);
+}
+
+static ErrorData *
+fill_after_batch(Loop *loop)
+{
+	FillStep   *at = loop->arg;
+
+	throttle_learn(loop->throttle, step_run_rows(at->run), loop->ms);
+	if (at->fill->worker == 0)
+		progress_notice(&at->notice, at->step, step_run_blockers(at->run));
+	if (at->vacuums)
+		vacuuming_go_on(&at->vacuuming, !loop->more,
+						throttle_sees_load(loop->throttle));
+	loop->rest_ms = step_run_rest_ms(at->run);
+	return NULL;
+}
+
+static void
+run_fill_batches(FillStep *at, Throttle *throttle)
+{
+	Loop		loop = {
+		.migration = at->fill->migration,
+		.step_id = at->step->id,
+		.throttle = throttle,
+		.arg = at,
+		.work = fill_batch,
+		.passes = fill_error_passes,
+		.after = fill_after_batch,
+	};
+
+	progress_notice_start(&at->notice, at->step);
+	loop_run(&loop);
+	/* a partition may have been dropped meanwhile */
+	if (at->fill->worker != 0 || quoting_find_name(at->step->relation) == NULL)
+		return;
+	step_refresh(at->step);
+	progress_notice_end(&at->notice, at->step);
+}
+
+static void
+run_fill_step(Fill *fill, Step *step)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "tandem step",
+												  ALLOCSET_DEFAULT_SIZES);
+	FillStep	at = {.fill = fill,.step = step};
+	Throttle   *throttle;
+
+	at.vacuums = step->kind == STEP_BACKFILL &&
+		step_claim_chunk(step, STEP_VACUUM);
+	MemoryContextSwitchTo(context);
+	at.run = step_run_begin(fill->migration, step, fill->worker, fill->workers);
+	throttle = throttle_create(fill->migration, step->relation, fill->workers,
+							   migration_runner_pid(fill->migration));
+	vacuuming_start(&at.vacuuming, fill->migration, step);
+	transaction_commit();
+	run_fill_batches(&at, throttle);
+	step_run_end(at.run);
+	if (at.vacuums)
+		step_leave_chunk(step, STEP_VACUUM);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
+/* Whether there is anything to do for the step, in this run. */
+static bool
+fill_step_is_open(const Step *step)
+{
+	/* partitions come and go */
+	if (get_rel_relkind(step->relation) != RELKIND_RELATION ||
+		!sync_trigger_version(step->relation))
+		return false;
+	return !step->done || !fill_proof_holds(step);
+}
+
+/*
+ * Each worker begins at another table and goes round, so that they meet on one
+ * only when there are fewer tables than workers, or at the end.
+ */
+static void
+run_fill_steps(Fill *fill)
+{
+	List	   *steps = step_list(fill->migration->id, fill->kind);
+	int			count = list_length(steps);
+	int			first = count * fill->worker / fill->workers;
+
+	for (int i = 0; i < count; i++)
+	{
+		Step	   *step = list_nth(steps, (first + i) % count);
+
+		if (step_is_open(step->id) && fill_step_is_open(step))
+			run_fill_step(fill, step);
+	}
+}
+
+/* Steps done under another trigger, or of a failed verify, begin again. */
+static void
+reopen_fill_steps(const Migration *migration, StepKind kind)
+{
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration->id, kind))
+	{
+		Step	   *step = lfirst(lc);
+
+		if (fill_step_is_open(step) && (step->done || !step->started))
+			step_reopen(step->id);
+	}
+	step_forget_errors(migration->id, kind);
+}
+
+static void
+join_fill_as_worker(const ProcessOrder *order)
+{
+	Fill		fill = {0};
+
+	session_begin();
+	if (migration_join_workers(order->migration_id, order->runner))
+		fill.migration = migration_by_id(order->migration_id);
+	fill.kind = (StepKind) order->step_kind;
+	fill.worker = order->worker;
+	fill.workers = order->workers;
+	if (fill.migration)
+		run_fill_steps(&fill);
+	session_end();
+}
+
+/* A worker other than the runner. */
+void
+tandem_fill_main(Datum argument)
+{
+	process_run(join_fill_as_worker);
+}
+
+static void
+start_fill_workers(Fill *fill)
+{
+	ProcessOrder order;
+
+	for (int worker = 1; worker < fill->workers; worker++)
+	{
+		BackgroundWorkerHandle *handle;
+
+		process_order_init(&order, GetUserId());
+		order.migration_id = fill->migration->id;
+		order.worker = worker;
+		order.workers = fill->workers;
+		order.step_kind = fill->kind;
+		order.spare = true;
+		handle = process_start("tandem_fill_main", fill->migration->name,
+							   &order);
+		if (handle == NULL)
+		{
+			ereport(WARNING,
+					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					 errmsg("only %d of %d workers could be started", worker,
+							fill->workers),
+					 errhint(PROCESS_NONE_FREE_HINT, max_worker_processes)));
+			break;
+		}
+		fill->handles = lappend(fill->handles, handle);
+	}
+}
+
+static void
+wait_for_fill_workers(Fill *fill)
+{
+	ListCell   *lc;
+
+	foreach(lc, fill->handles)
+		(void) WaitForBackgroundWorkerShutdown(lfirst(lc));
+	fill->handles = NIL;
+}
+
+static void
+end_fill_workers(int code, Datum arg)
+{
+	Fill	   *fill = (Fill *) DatumGetPointer(arg);
+	ListCell   *lc;
+
+	foreach(lc, fill->handles)
+		TerminateBackgroundWorker(lfirst(lc));
+	if (!proc_exit_inprogress)
+		wait_for_fill_workers(fill);
+}
+
+void
+fill_run(Migration *migration, StepKind kind, int workers)
+{
+	Fill	   *fill = palloc0(sizeof(Fill));
+
+	fill->migration = migration;
+	fill->kind = kind;
+	fill->workers = workers;
+	reopen_fill_steps(migration, kind);
+	transaction_commit();
+	PG_ENSURE_ERROR_CLEANUP(end_fill_workers, PointerGetDatum(fill));
+	{
+		start_fill_workers(fill);
+		run_fill_steps(fill);
+		wait_for_fill_workers(fill);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(end_fill_workers, PointerGetDatum(fill));
+	/* what a worker left undone */
+	fill->workers = 1;
+	run_fill_steps(fill);
+}

@@ -1,0 +1,244 @@
+/*
+ * loop.c
+ *		The loop of a run: whether the next piece may go, and who is in the
+ *		way.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "catalog/migration_lock.h"
+#include "catalog/migration_rights.h"
+#include "catalog/run_control.h"
+#include "catalog/step.h"
+#include "core/clock.h"
+#include "core/lock.h"
+#include "core/query.h"
+#include "core/settings.h"
+#include "core/transaction.h"
+#include "run/loop.h"
+#include "run/process.h"
+
+/*-------------------------------------------------------------------------
+ * Who is in the way of a process.
+ *
+ * CREATE INDEX CONCURRENTLY waits for other transactions by their virtual ids,
+ * one after the other; a prepared one is known by its own.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+append_blocker(StringInfo text, char *blocker)
+{
+	appendStringInfo(text, "%s%s", text->len ? ", " : "", blocker);
+}
+
+char *
+blockers_of(int pid)
+{
+	TandemQuery query;
+	StringInfoData text;
+	List	   *holders;
+	List	   *prepared;
+	ListCell   *lc;
+
+	query_begin(&query);
+	query_int(&query, pid);
+	holders = query_oids(&query,
+						 "SELECT DISTINCT b::oid FROM unnest(pg_blocking_pids($1)) b WHERE b > 0");
+	query_int(&query, pid);
+	prepared = query_oids(&query,
+						  "SELECT DISTINCT x.transaction::text::oid FROM pg_locks w JOIN pg_locks h "
+						  "ON h.granted AND h.pid IS NULL AND (h.locktype, h.database, h.relation, h.virtualxid, h.transactionid) "
+						  "IS NOT DISTINCT FROM (w.locktype, w.database, w.relation, w.virtualxid, w.transactionid) "
+						  "JOIN pg_locks t ON t.virtualtransaction = h.virtualtransaction AND t.locktype = 'transactionid' "
+						  "JOIN pg_prepared_xacts x ON x.transaction = t.transactionid "
+						  "WHERE w.pid = $1 AND NOT w.granted");
+	query_end(&query);
+	initStringInfo(&text);
+	foreach(lc, holders)
+		append_blocker(&text, lock_session_mark((int) lfirst_oid(lc)));
+	foreach(lc, prepared)
+		append_blocker(&text,
+					   lock_prepared_mark((TransactionId) lfirst_oid(lc)));
+	return text.len > 0 ? text.data : NULL;
+}
+
+/*-------------------------------------------------------------------------
+ * The loop in which a runner and its workers do what takes long.
+ *
+ * One turn:
+ *
+ * 		look	stop, rights, pause, settings, throttle: waits, each time in a
+ * 				transaction of its own
+ * 		work	a piece, in a subtransaction, so that its error can be noted
+ * 		commit	both together; or the note of the error alone
+ * 		after	what is done between two pieces, and another commit
+ * 		rest	with nothing held
+ *
+ * The stop lock is taken by the last look and held until the commit of the
+ * piece: whoever wants the migration to stop waits for one piece at most.
+ *-------------------------------------------------------------------------
+ */
+
+#define PAUSE_POLL_MS 200
+#define RIGHTS_EVERY_MS 1000
+
+/* to say what a shorter wait is for would cost more than it does */
+#define SHORT_WAIT_MS 100
+
+/*
+ * A run lasts for days, and a role may lose its rights meanwhile.  The first
+ * look of a process is for its start.
+ */
+static void
+check_rights_to_go_on(const Migration *migration)
+{
+	static int	checked_id = 0;
+	static int64 checked_at = 0;
+
+	if (checked_id == migration->id &&
+		clock_ms_since(checked_at) < RIGHTS_EVERY_MS)
+		return;
+	migration_check_rights(migration, RIGHT_TO_ACT);
+	checked_id = migration->id;
+	checked_at = clock_now();
+}
+
+static char *
+reason_piece_must_wait(const Loop *loop, long *wait_ms)
+{
+	const Migration *migration = loop->migration;
+	RunControl *control = run_control_get(migration->id);
+
+	run_control_apply_settings(control);
+	if (control->paused_by)
+	{
+		*wait_ms = PAUSE_POLL_MS;
+		return psprintf("paused by %s: SELECT tandem.resume(%s);",
+						quote_identifier(control->paused_by),
+						quote_literal_cstr(migration->name));
+	}
+	return loop->throttle ? throttle_reason(loop->throttle, control, wait_ms)
+		: NULL;
+}
+
+/* What onlookers are told need not be durable. */
+static void
+note_why_piece_waits(const Loop *loop, const char *reason)
+{
+	settings_for_transaction("synchronous_commit", "off");
+	step_set_waiting(loop->step_id, reason, NULL);
+}
+
+/*
+ * One look; true: the next piece may go.  What is said in the step is committed
+ * before that, or other workers would wait for the row as long as the piece
+ * takes.
+ */
+static bool
+next_piece_may_go(Loop *loop, bool *said)
+{
+	long		wait_ms = PAUSE_POLL_MS;
+	char	   *reason;
+
+	process_reload_settings();
+	migration_check_stop(loop->migration);
+	check_rights_to_go_on(loop->migration);
+	reason = reason_piece_must_wait(loop, &wait_ms);
+	if (reason == NULL && !*said)
+		return true;
+	if (loop->step_id && (*said || wait_ms >= SHORT_WAIT_MS))
+	{
+		note_why_piece_waits(loop, reason);
+		*said = (reason != NULL);
+	}
+	transaction_commit();
+	if (reason == NULL)
+		return false;
+	loop->waited = true;
+	interruptible_sleep(wait_ms);
+	return false;
+}
+
+/* What a look allocates goes with it: a pause may last for days. */
+static void
+wait_until_piece_may_go(Loop *loop)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext look = AllocSetContextCreate(caller, "tandem look",
+											   ALLOCSET_SMALL_SIZES);
+	bool		said = false;
+
+	loop->waited = false;
+	MemoryContextSwitchTo(look);
+	while (!next_piece_may_go(loop, &said))
+	{
+		MemoryContextReset(look);
+		MemoryContextSwitchTo(look);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(look);
+}
+
+static void
+work_on_loop_piece(void *arg)
+{
+	Loop	   *loop = arg;
+
+	loop->work(loop);
+}
+
+static void
+run_loop_piece(Loop *loop)
+{
+	int64		started = clock_now();
+	ErrorData  *error;
+	bool		passes;
+
+	loop->more = false;
+	loop->rest_ms = 0;
+	error = subtransaction_try(work_on_loop_piece, loop);
+	passes = error && loop->passes(loop, error);
+	transaction_commit();
+	if (error && !passes)
+		ReThrowError(error);
+	loop->more |= passes;
+	loop->ms = (clock_now() - started) / 1000.0;
+}
+
+static void
+run_after_piece(Loop *loop)
+{
+	ErrorData  *error;
+
+	if (loop->after == NULL)
+		return;
+	error = loop->after(loop);
+	transaction_commit();
+	if (error)
+		ThrowErrorData(error);
+}
+
+void
+loop_run(Loop *loop)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext turn = AllocSetContextCreate(caller, "tandem turn",
+											   ALLOCSET_DEFAULT_SIZES);
+
+	do
+	{
+		MemoryContextSwitchTo(turn);
+		wait_until_piece_may_go(loop);
+		run_loop_piece(loop);
+		run_after_piece(loop);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(turn);
+		if (loop->more && loop->rest_ms > 0)
+			interruptible_sleep(loop->rest_ms);
+	} while (loop->more);
+	MemoryContextDelete(turn);
+}

@@ -1,0 +1,542 @@
+/*
+ * runner.c
+ *		The migrate phase: all steps in their order.
+ */
+#include "postgres.h"
+
+#include "common/pg_prng.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "catalog/migration_lock.h"
+#include "catalog/run_control.h"
+#include "catalog/step.h"
+#include "catalog/sync.h"
+#include "core/clock.h"
+#include "core/lock.h"
+#include "core/relation.h"
+#include "core/settings.h"
+#include "core/text.h"
+#include "core/transaction.h"
+#include "fill/quarantine_retry.h"
+#include "row/quarantine.h"
+#include "rule/fill_mark.h"
+#include "run/build.h"
+#include "run/fill.h"
+#include "run/loop.h"
+#include "run/runner.h"
+#include "trigger/install.h"
+#include "views/versioned_view.h"
+#include "views/view_definition.h"
+
+/*-------------------------------------------------------------------------
+ * What migrate does between the fill and the builds.
+ *
+ * Each piece is tried without waiting for long: where a lock is not to be had
+ * the piece is rolled back, so that nothing is held while the session in the way
+ * is told, and the next try is waited for.
+ *-------------------------------------------------------------------------
+ */
+
+#define FIRST_PAUSE_MS 50
+#define LONGEST_PAUSE_MS 3000
+
+/* Something that is done to one table of the migration. */
+typedef struct TablePiece
+{
+	const Migration *migration;
+	Oid			relation;
+	const char *doing;			/* for people */
+	void		(*work) (const struct TablePiece *piece);
+	Step	   *step;			/* whose line of tandem.progress tells of it;
+								 * NULL: none has to */
+	int64		give_up;		/* when; 0: before the first try */
+	double		pause_ms;		/* before the next try */
+} TablePiece;
+
+/* A fill of the table or of one of its partitions, or NULL. */
+static Step *
+fill_step_of_table(const Migration *migration, Oid relid)
+{
+	List	   *fills = step_list(migration->id, STEP_BACKFILL);
+	ListCell   *lc;
+
+	foreach(lc, fills)
+	{
+		Step	   *fill = lfirst(lc);
+
+		if (fill->relation == relid || table_root(fill->relation) == relid)
+			return fill;
+	}
+	return NULL;
+}
+
+/* What onlookers are told need not be durable. */
+static void
+note_step_afterwards(const Step *step, const char *doing, int64 done,
+					 int64 total, const char *blockers)
+{
+	if (step == NULL)
+		return;
+	settings_for_transaction("synchronous_commit", "off");
+	step_set_afterwards(step->id, doing, done, total, blockers);
+}
+
+static void
+work_on_table_piece(Loop *loop)
+{
+	TablePiece *piece = loop->arg;
+
+	/* only now are the settings of the migration in force */
+	if (piece->give_up == 0)
+		piece->give_up = clock_after_ms(setting_lock_retry_time * INT64CONST(1000));
+	/* one try: the next is the loop's */
+	settings_for_transaction("tandem.lock_retry_time", "0");
+	piece->work(piece);
+}
+
+static void
+give_up_table_piece(const TablePiece *piece, const ErrorData *error)
+{
+	char	   *name = quoting_find_name(piece->relation);
+	char	   *blockers = lock_describe_marks(lock_blockers_of(error));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not lock table \"%s\" or a view of it within %d s",
+					name ? name : "(dropped)", setting_lock_retry_time),
+			 errdetail("Blocked by: %s.", blockers),
+			 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), then run CALL tandem.migrate(%s) again; completed work is kept.",
+					 quote_literal_cstr(piece->migration->name))));
+}
+
+static bool
+table_piece_error_passes(Loop *loop, ErrorData *error)
+{
+	TablePiece *piece = loop->arg;
+
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		return false;
+	if (clock_now() >= piece->give_up)
+		give_up_table_piece(piece, error);
+	if (piece->step == NULL)
+		piece->step = fill_step_of_table(piece->migration, piece->relation);
+	if (piece->step)
+		loop->step_id = piece->step->id;
+	note_step_afterwards(piece->step, piece->doing, 0, 0,
+						 lock_blockers_of(error));
+	/* jitter, so that two waiters do not stay in step */
+	loop->rest_ms = (long) (piece->pause_ms * (0.5 + pg_prng_double(&pg_global_prng_state)));
+	piece->pause_ms = Min(piece->pause_ms * 1.5, LONGEST_PAUSE_MS);
+	return true;
+}
+
+static ErrorData *
+after_table_piece(Loop *loop)
+{
+	TablePiece *piece = loop->arg;
+
+	if (!loop->more && piece->step)
+		note_step_afterwards(piece->step, NULL, 0, 0, NULL);
+	return NULL;
+}
+
+static void
+run_table_piece(TablePiece *piece)
+{
+	Loop		loop = {
+		.migration = piece->migration,
+		.arg = piece,
+		.work = work_on_table_piece,
+		.passes = table_piece_error_passes,
+		.after = after_table_piece,
+	};
+
+	loop_run(&loop);
+}
+
+/* The same for each of the tables; what a piece leaves in memory goes with it. */
+static void
+run_table_pieces(Migration *migration, List *relids, const char *doing,
+				 void (*work) (const TablePiece *piece))
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "tandem piece",
+												  ALLOCSET_DEFAULT_SIZES);
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		TablePiece	piece = {
+			.migration = migration,
+			.relation = lfirst_oid(lc),
+			.doing = doing,
+			.work = work,
+			.pause_ms = FIRST_PAUSE_MS,
+		};
+
+		MemoryContextSwitchTo(context);
+		run_table_piece(&piece);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(context);
+	}
+	MemoryContextDelete(context);
+}
+
+/* Rules of the table that are filled and not marked so. */
+static List *
+rules_to_mark(const TablePiece *piece, List *leaves)
+{
+	List	   *rules = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(piece->migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->relation == piece->relation &&
+			fill_is_complete(piece->migration, rule) &&
+			!fill_mark_is_filled(rule, leaves))
+			rules = lappend(rules, rule);
+	}
+	return rules;
+}
+
+/*
+ * Tells the trigger that no row is unfilled any more: from now on it takes
+ * whatever a writer puts into a new column for his, NULL or the default too.
+ */
+static void
+mark_table_filled(const TablePiece *piece)
+{
+	List	   *leaves;
+	List	   *rules;
+	ListCell   *lc;
+
+	if (quoting_find_name(piece->relation) == NULL ||
+		rules_to_mark(piece, table_leaves(piece->relation)) == NIL)
+		return;
+	lock_relations(table_tree(piece->relation), ShareRowExclusiveLock);
+	/* again, now that nobody can attach a partition */
+	leaves = table_leaves(piece->relation);
+	rules = rules_to_mark(piece, leaves);
+	foreach(lc, rules)
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		sync_set_fill_marks(rule, fill_mark_filled(leaves));
+		filled_leaf_forget(rule->id);
+	}
+	if (rules != NIL)
+		sync_install(piece->relation);
+}
+
+/* The rules are written last, since others wait for them with tables locked. */
+static void
+end_read_through_of_table(const TablePiece *piece)
+{
+	ListCell   *lc;
+
+	if (quoting_find_name(piece->relation) == NULL)
+		return;
+	versioned_views_refresh(list_make1_oid(piece->relation));
+	foreach(lc, sync_list_of_migration(piece->migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->relation == piece->relation && !view_reads_through(rule))
+			sync_note_filled(rule);
+	}
+}
+
+static Step *
+step_of_quarantine_note(const Migration *migration, const QuarantinedRow *note)
+{
+	return step_find(step_list(migration->id, STEP_BACKFILL), note->relation);
+}
+
+/* The rows in quarantine, tried again in order. */
+typedef struct QuarantineTurn
+{
+	Migration  *migration;
+	List	   *notes;
+	int			done;			/* of them */
+	int64		left;			/* of these, still in quarantine */
+} QuarantineTurn;
+
+/* As many as fit into the time of a batch. */
+static void
+retry_some_quarantined(Loop *loop)
+{
+	QuarantineTurn *turn = loop->arg;
+	int			count = list_length(turn->notes);
+	int			first = turn->done;
+
+	if (first < count)
+	{
+		turn->done = quarantine_retry(turn->migration, turn->notes, first,
+									  setting_batch_target, &turn->left);
+		loop->more = turn->done < count;
+	}
+	if (loop->more)
+		note_step_afterwards(step_of_quarantine_note(turn->migration,
+													 list_nth(turn->notes, first)),
+							 "trying rows in quarantine again", turn->done, count,
+							 NULL);
+	else
+		step_forget_afterwards(turn->migration->id);
+}
+
+static bool
+no_error_passes(Loop *loop, ErrorData *error)
+{
+	return false;
+}
+
+static int64
+retry_quarantine_of_migration(Migration *migration)
+{
+	QuarantineTurn turn = {
+		.migration = migration,
+		.notes = quarantine_list(migration->id),
+	};
+	Loop		loop = {
+		.migration = migration,
+		.arg = &turn,
+		.work = retry_some_quarantined,
+		.passes = no_error_passes,
+	};
+
+	loop_run(&loop);
+	return turn.left;
+}
+
+/*
+ * Marks the tables that are filled, makes the views of releases plain, and
+ * tries the rows in quarantine again: a table, or some rows, in a transaction
+ * of its own, told in tandem.progress where it takes time, and ended by
+ * tandem.cancel like a batch.  The caller has a non-atomic SPI connection and
+ * has just committed.  Returns how many rows are left in quarantine.  Errors:
+ * another session asks to stop; a table could not be locked within
+ * tandem.lock_retry_time; what a row raises.
+ */
+static int64
+after_fill_run(Migration *migration)
+{
+	List	   *relids = sync_relations_of_migration(migration->id);
+
+	step_forget_afterwards(migration->id);
+	transaction_commit();
+	run_table_pieces(migration, relids, "marking the table as filled", mark_table_filled);
+	/* not while a table is locked: views are waited for, too */
+	run_table_pieces(migration, relids, "making the views of releases plain",
+					 end_read_through_of_table);
+	return retry_quarantine_of_migration(migration);
+}
+
+/*-------------------------------------------------------------------------
+ * All steps of a migration, in their order: backfill of each leaf table, the
+ * quarantine tried again, indexes, NOT NULL, constraints, statistics, verify
+ * of each leaf table.
+ *-------------------------------------------------------------------------
+ */
+
+/* a worker of a runner that was terminated ends with its statement */
+#define WORKERS_WAIT_MS 10000
+
+static bool
+relation_exists(Oid relid)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
+}
+
+/*
+ * Puts a trigger that was lost, disabled or changed back into force.  Rows
+ * written meanwhile may look filled and are not, so nothing is taken for
+ * granted any more: the fill begins again, and looks at values.
+ */
+static void
+repair_sync(Migration *migration, SyncRule *rule)
+{
+	char	   *problem = relation_exists(rule->relation) ? sync_problem(rule) : NULL;
+	char	   *left;
+	ListCell   *lc;
+
+	if (problem == NULL)
+		return;
+	lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
+	foreach(lc, sync_list_of_relation(rule->relation))
+	{
+		sync_set_fill_marks(lfirst(lc), "");
+		filled_leaf_forget(((SyncRule *) lfirst(lc))->id);
+	}
+	foreach(lc, table_leaves(rule->relation))
+		step_restart(migration->id, lfirst_oid(lc));
+	sync_install(rule->relation);
+	left = sync_problem(rule);
+	if (left != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sync of table \"%s\" is broken",
+						quoting_shown_name(rule->relation)),
+				 errdetail("%s.", left),
+				 errhint("Fix it, then run CALL tandem.migrate(%s) again.",
+						 quote_literal_cstr(migration->name))));
+	migration_record(migration, "repair", problem, 0);
+	ereport(NOTICE,
+			(errmsg("sync of table \"%s\" was repaired",
+					quoting_shown_name(rule->relation)),
+			 errdetail("It was: %s.", problem)));
+}
+
+/* Until the end of the transaction, as the loop does before each piece. */
+static void
+apply_run_settings(const Migration *migration)
+{
+	run_control_apply_settings(run_control_get(migration->id));
+}
+
+/* The tables to fill and to verify, as they are now. */
+static List *
+leaves_of_migration(const Migration *migration)
+{
+	List	   *leaves = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (relation_exists(rule->relation))
+			leaves = list_concat_unique_oid(leaves,
+											table_leaves(rule->relation));
+	}
+	return leaves;
+}
+
+/* First transaction: the phase, the triggers, the list of steps. */
+static void
+begin_migrate(Migration *migration)
+{
+	List	   *leaves;
+	ListCell   *lc;
+	ListCell   *leaf;
+
+	apply_run_settings(migration);
+	migration_act(migration, ACTION_MIGRATE, NULL, 0);
+	foreach(lc, sync_list_of_migration(migration->id))
+		repair_sync(migration, lfirst(lc));
+	leaves = leaves_of_migration(migration);
+	step_keep_only(migration->id, leaves);
+	foreach(leaf, leaves)
+	{
+		step_ensure(migration->id, STEP_BACKFILL, lfirst_oid(leaf));
+		step_ensure(migration->id, STEP_VERIFY, lfirst_oid(leaf));
+	}
+	foreach(lc, sync_list_of_migration(migration->id))
+		step_ensure(migration->id, STEP_ANALYZE,
+					((SyncRule *) lfirst(lc))->relation);
+	run_control_set_error(migration->id, NULL, NULL);
+}
+
+bool
+runner_is_done(const Migration *migration)
+{
+	ListCell   *lc;
+
+	if (migration->phase != PHASE_CONTRACT || !step_all_done(migration->id))
+		return false;
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (relation_exists(rule->relation) &&
+			(sync_problem(rule) != NULL || !fill_is_complete(migration, rule)))
+			return false;
+	}
+	foreach(lc, step_list(migration->id, STEP_VERIFY))
+	{
+		if (relation_exists(((Step *) lfirst(lc))->relation) &&
+			!fill_proof_holds(lfirst(lc)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_one_way_sync(const Migration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		if (((SyncRule *) lfirst(lc))->down == NIL)
+			return true;
+	}
+	return false;
+}
+
+static void
+end_migrate(Migration *migration, int64 started, int64 quarantined)
+{
+	/* partitions may have been detached or dropped meanwhile */
+	step_keep_only(migration->id, leaves_of_migration(migration));
+	if (!step_all_done(migration->id))
+	{
+		bool		one_way = has_one_way_sync(migration);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("verify of migration \"%s\" found unfilled or mismatched rows",
+						migration->name),
+				 errdetail("Everything that was filled is kept.%s",
+						   one_way
+						   ? " A one-way sync cannot tell a row whose new column was written on its own: if these are such rows, contract with force => true."
+						   : ""),
+				 errhint("See which: SELECT * FROM tandem.verify(%s); fix the rows or the sync, then call tandem.migrate again.",
+						 quote_literal_cstr(migration->name))));
+	}
+	migration_act(migration, ACTION_FINISH, NULL, started);
+	run_control_end_background(migration->id);
+	if (quarantined > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg_plural(INT64_FORMAT " row of migration \"%s\" is in quarantine",
+							   INT64_FORMAT " rows of migration \"%s\" are in quarantine",
+							   (unsigned long) quarantined,
+							   quarantined, migration->name),
+				 errhint("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s) again.",
+						 quote_literal_cstr(migration->name))));
+}
+
+static void
+run_migration_steps(Migration *migration, int workers)
+{
+	int64		started = clock_now();
+	int64		quarantined;
+
+	begin_migrate(migration);
+	transaction_commit();
+	fill_run(migration, STEP_BACKFILL, workers);
+	quarantined = after_fill_run(migration);
+	build_run(migration, STEP_INDEX);
+	build_run(migration, STEP_NOT_NULL);
+	build_run(migration, STEP_CONSTRAINT);
+	build_run(migration, STEP_ANALYZE);
+	fill_run(migration, STEP_VERIFY, workers);
+	end_migrate(migration, started, quarantined);
+	transaction_commit();
+}
+
+void
+runner_run(Migration *migration, int workers)
+{
+	migration_check(migration, ACTION_MIGRATE);
+	migration_lock_runner(migration, true);
+	migration_wait_for_workers(migration, WORKERS_WAIT_MS);
+	run_migration_steps(migration, workers);
+	/* an error would have given it back, as its abort does with all locks */
+	migration_unlock_runner(migration);
+}

@@ -1,0 +1,330 @@
+/*
+ * adopt.c
+ *		Triggers that come without our doing: by a dump, or with a new
+ *		partition.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_trigger.h"
+#include "commands/event_trigger.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+#include "catalog/step.h"
+#include "core/authority.h"
+#include "core/compat.h"
+#include "core/extension.h"
+#include "core/lock.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "core/sql_function.h"
+#include "core/text.h"
+#include "core/transaction.h"
+#include "rule/fill_mark.h"
+#include "rule/relation_rules.h"
+#include "rule/rule_args.h"
+#include "rule/sync_trigger.h"
+#include "trigger/adopt.h"
+#include "trigger/rule_objects.h"
+
+/*-------------------------------------------------------------------------
+ * Sync triggers that come without their dependencies.
+ *-------------------------------------------------------------------------
+ */
+
+/* What the server itself records of such a trigger has no column. */
+static bool
+trigger_depends_on_columns(Oid trigger)
+{
+	Relation	catalog = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		depends = false;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(TriggerRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(catalog, DependDependerIndexId, true, NULL, 2,
+							  keys);
+	while (!depends && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		depends = ((Form_pg_depend) GETSTRUCT(tuple))->refobjsubid != 0;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return depends;
+}
+
+/*
+ * Tables with a sync trigger of their own, not that of a partitioned table,
+ * whose objects are not recorded.  No other is locked for that: what a GRANT
+ * locks it keeps to the end of its transaction.
+ */
+static List *
+tables_to_adopt(void)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0,
+										  NULL);
+	List	   *relids = NIL;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (strcmp(NameStr(trigger->tgname), SYNC_TRIGGER_NAME) == 0 &&
+			!OidIsValid(trigger->tgparentid) &&
+			!trigger_depends_on_columns(trigger->oid) &&
+			get_func_namespace(trigger->tgfoid) == extension_schema())
+			relids = lappend_oid(relids, trigger->tgrelid);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return relids;
+}
+
+typedef struct Adoption
+{
+	Relation	rel;
+	Trigger    *trigger;
+} Adoption;
+
+static void
+record_trigger_objects(void *arg)
+{
+	Adoption   *adoption = arg;
+
+	rule_objects_record(adoption->rel, adoption->trigger->tgoid,
+						rule_args_decode(adoption->trigger));
+}
+
+/* The error of the attempt, or NULL. */
+static ErrorData *
+try_to_adopt_trigger(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Adoption	adoption = {rel, relation_sync_trigger(rel)};
+	ErrorData  *error = NULL;
+
+	if (adoption.trigger && !adoption.trigger->tgisclone &&
+		!trigger_depends_on_columns(adoption.trigger->tgoid))
+		error = subtransaction_try(record_trigger_objects, &adoption);
+	table_close(rel, AccessShareLock);
+	return error;
+}
+
+void
+adopt_trigger(Oid relid)
+{
+	ErrorData  *error = try_to_adopt_trigger(relid);
+
+	/* a restore grants at its end: see adopt_late */
+	if (error && error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
+		ReThrowError(error);
+}
+
+/* A table that somebody has locked waits for the next GRANT. */
+void
+adopt_late(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables_to_adopt())
+	{
+		AuthorityScope scope;
+
+		if ((lock_is_ours(lfirst_oid(lc)) ||
+			 ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock)) &&
+			authority_enter_owner_of(&scope, lfirst_oid(lc)))
+		{
+			adopt_trigger(lfirst_oid(lc));
+			authority_leave(&scope);
+		}
+	}
+}
+
+void
+adopt_all_triggers(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables_to_adopt())
+	{
+		ErrorData  *error = try_to_adopt_trigger(lfirst_oid(lc));
+
+		if (error)
+			ereport(WARNING,
+					(errcode(error->sqlerrcode),
+					 errmsg("sync trigger of table %s cannot be read",
+							quoting_relation(lfirst_oid(lc))),
+					 errdetail("%s", error->message),
+					 errhint("Run SELECT * FROM tandem.syncs;")));
+	}
+	CommandCounterIncrement();
+}
+
+/*-------------------------------------------------------------------------
+ * Notes of a new partition of a synced table that it has nothing to fill.
+ *
+ * A partition gets a clone of the sync trigger when it is created or attached.
+ * If it has no row then, every row that it will have is written under that
+ * trigger: it is filled and proved as it is.  It must be noted in the command
+ * that brings it in, while nobody else can write it; nothing would tell later.
+ *
+ * Runs at the end of DDL commands, as whoever issued them; see the event trigger
+ * in the extension's script.  What is not noted, say because event triggers were
+ * off, is filled as any other.
+ *-------------------------------------------------------------------------
+ */
+
+SQL_FUNCTION(tandem_note_new_leaf);
+
+static bool
+table_is_synced(RangeVar *name)
+{
+	Oid			relid = RangeVarGetRelid(name, NoLock, true);
+	SyncTriggerRow row;
+
+	return OidIsValid(relid) && sync_trigger_row(relid, &row);
+}
+
+/* The tables that the command has created. */
+static List *
+tables_of_command(void)
+{
+	TandemQuery query;
+	List	   *relids;
+
+	query_begin(&query);
+	relids = query_oids(&query,
+						"SELECT c.objid FROM pg_event_trigger_ddl_commands() c "
+						"WHERE c.classid = 'pg_class'::regclass AND c.command_tag = 'CREATE TABLE'");
+	query_end(&query);
+	return relids;
+}
+
+static bool
+creates_synced_partition(Node *statement)
+{
+	CreateStmt *create = (CreateStmt *) statement;
+
+	return IsA(statement, CreateStmt) && create->partbound &&
+		table_is_synced(linitial_node(RangeVar, create->inhRelations));
+}
+
+/* CREATE SCHEMA may create tables in the same command. */
+static bool
+schema_has_synced_partition(CreateSchemaStmt *statement)
+{
+	ListCell   *lc;
+
+	foreach(lc, statement->schemaElts)
+	{
+		if (creates_synced_partition(lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
+/* The leaf tables that ALTER TABLE has attached to a synced table. */
+static List *
+attached_leaves(AlterTableStmt *statement)
+{
+	ListCell   *lc;
+
+	foreach(lc, statement->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (command->subtype == AT_AttachPartition &&
+			statement->objtype == OBJECT_TABLE &&
+			table_is_synced(statement->relation))
+		{
+			RangeVar   *name = castNode(PartitionCmd, command->def)->name;
+
+			return table_leaves(RangeVarGetRelid(name, NoLock, false));
+		}
+	}
+	return NIL;
+}
+
+/* Leaf tables that the command has brought under a sync, or nearly so. */
+static List *
+leaves_brought_under_sync(Node *statement)
+{
+	if (IsA(statement, AlterTableStmt))
+		return attached_leaves((AlterTableStmt *) statement);
+	if (creates_synced_partition(statement) ||
+		(IsA(statement, CreateSchemaStmt) &&
+		 schema_has_synced_partition((CreateSchemaStmt *) statement)))
+		return tables_of_command();
+	return NIL;
+}
+
+/* Who creates or attaches a partition keeps others out of it until the commit. */
+static bool
+table_is_locked_by_us(Oid relid)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	return compat_lock_is_held(&tag, AccessExclusiveLock);
+}
+
+static void
+note_empty_leaf(Oid relid)
+{
+	SyncTriggerRow trigger;
+	Relation	rel;
+	char	   *version;
+	ListCell   *lc;
+
+	if (get_rel_relkind(relid) != RELKIND_RELATION ||
+		!get_rel_relispartition(relid) ||
+		!sync_trigger_row(relid, &trigger) || !trigger.intact ||
+		trigger.enabled != TRIGGER_FIRES_ALWAYS ||
+		!table_is_locked_by_us(relid))
+		return;
+	rel = table_open(relid, NoLock);
+	version = sync_trigger_version(relid);
+	foreach(lc, sync_list_of_relation(table_root(relid)))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (fill_mark_note_empty(rule, rel, trigger.oid))
+			step_note_empty(rule->migration_id, relid, fill_mark_file(rel),
+							version);
+	}
+	table_close(rel, NoLock);
+}
+
+Datum
+tandem_note_new_leaf(PG_FUNCTION_ARGS)
+{
+	EventTriggerData *data = (EventTriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function tandem.note_new_leaf() can only be called as an event trigger"),
+				 errhint("Its event triggers are created by CREATE EXTENSION pg_tandem.")));
+	/* pg_upgrade brings the rows of its empty tables later, past any trigger */
+	if (!IsBinaryUpgrade)
+	{
+		ListCell   *lc;
+
+		foreach(lc, leaves_brought_under_sync(data->parsetree))
+			note_empty_leaf(lfirst_oid(lc));
+	}
+	PG_RETURN_NULL();
+}

@@ -1,0 +1,713 @@
+/*
+ * guard.c
+ *		DDL that would break a migration.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "commands/extension.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "catalog/migration.h"
+#include "catalog/step.h"
+#include "catalog/sync.h"
+#include "core/authority.h"
+#include "core/compat.h"
+#include "core/extension.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "core/sql_function.h"
+#include "core/statement.h"
+#include "core/text.h"
+#include "rule/rule_args.h"
+#include "rule/sync_trigger.h"
+#include "trigger/adopt.h"
+#include "trigger/broken.h"
+#include "trigger/ddl_event.h"
+#include "trigger/guard.h"
+#include "trigger/install.h"
+
+/*-------------------------------------------------------------------------
+ * DDL that would break a migration: refused, or said.
+ *
+ * Whoever may call a function can name it in a rule of theirs.  They must not
+ * stop its owner from renaming it thereby, nor is an owner who has let somebody
+ * in to break their writes unawares.  So DDL is refused to those who can end the
+ * migration themselves, and to those who have granted its table's owner
+ * something by name; to others it is said what they break.
+ *-------------------------------------------------------------------------
+ */
+
+static const char *
+guard_hint_for_table(Oid relid)
+{
+	if (compat_is_table_owner(relid, GetUserId()))
+		return "End the migration first, with tandem.contract or tandem.abort.";
+	return psprintf("The owner of table %s can end the migration by contract or abort; the owner of the database, or a superuser, can abort it.",
+					quoting_relation(relid));
+}
+
+/*
+ * An error: the command would break a migration of the table.  problem says
+ * how, as a clause, and is shown to whoever issued the command.
+ */
+static void
+guard_refuse(CommandTag tag, const char *migration, Oid relid,
+			 const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("%s would break migration \"%s\"",
+					GetCommandTagName(tag), migration),
+			 errdetail("After it: %s.", problem),
+			 errhint("%s", guard_hint_for_table(relid))));
+}
+
+void
+guard_refuse_or_warn(CommandTag tag, const char *migration, Oid relid,
+					 const char *problem, bool granted)
+{
+	if (granted || compat_is_table_owner(relid, GetUserId()))
+		guard_refuse(tag, migration, relid, problem);
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("%s breaks migration \"%s\", which is not yours",
+					GetCommandTagName(tag), migration),
+			 errdetail("After it: %s.", problem),
+			 errhint("Tell the owner of table %s: until this is undone or the migration is ended, writes fail or are not synced.",
+					 quoting_relation(relid))));
+}
+
+/*-------------------------------------------------------------------------
+ * DDL on the extension's own schema that would leave it unusable.
+ *
+ * The trigger of each synced table, the fence, and the functions of the
+ * extension find what is in schema tandem by name, and believe the schema
+ * because it is a member of the extension.  The server lets its owner rename
+ * the schema all the same: from that commit on every write of a synced table
+ * would fail.  It is refused whether or not a migration is open, since nothing
+ * works after it.
+ *-------------------------------------------------------------------------
+ */
+
+static bool
+is_own_name(const char *name)
+{
+	return name && strcmp(name, EXTENSION_SCHEMA) == 0;
+}
+
+/* What is no relation is named by a list of names, or with its arguments. */
+static bool
+is_in_own_schema(RangeVar *relation, Node *object)
+{
+	List	   *names = NIL;
+
+	if (relation)
+		return is_own_name(relation->schemaname);
+	if (object && IsA(object, ObjectWithArgs))
+		names = ((ObjectWithArgs *) object)->objname;
+	else if (object && IsA(object, List))
+		names = (List *) object;
+	return list_length(names) > 1 && IsA(linitial(names), String) &&
+		is_own_name(strVal(linitial(names)));
+}
+
+static bool
+is_of_extension(Oid schema)
+{
+	Oid			extension = get_extension_oid(EXTENSION_NAME, true);
+
+	return OidIsValid(schema) && OidIsValid(extension) &&
+		getExtensionOfObject(NamespaceRelationId, schema) == extension;
+}
+
+/* The command has been done: a schema that it renamed has its new name. */
+static bool
+breaks_extension(Node *statement)
+{
+	if (IsA(statement, RenameStmt))
+	{
+		RenameStmt *rename = (RenameStmt *) statement;
+
+		if (rename->renameType == OBJECT_SCHEMA)
+			return is_own_name(rename->subname) &&
+				is_of_extension(get_namespace_oid(rename->newname, true));
+		return is_in_own_schema(rename->relation, rename->object) &&
+			OidIsValid(extension_schema());
+	}
+	if (IsA(statement, AlterObjectSchemaStmt))
+	{
+		AlterObjectSchemaStmt *move = (AlterObjectSchemaStmt *) statement;
+
+		return is_in_own_schema(move->relation, move->object) &&
+			OidIsValid(extension_schema());
+	}
+	if (IsA(statement, AlterExtensionContentsStmt))
+	{
+		AlterExtensionContentsStmt *contents = (AlterExtensionContentsStmt *) statement;
+
+		return contents->action < 0 &&
+			strcmp(contents->extname, EXTENSION_NAME) == 0 &&
+			(contents->objtype == OBJECT_SCHEMA ||
+			 is_in_own_schema(NULL, contents->object));
+	}
+	return false;
+}
+
+/*
+ * Refuses a command that has renamed schema tandem, renamed or moved something
+ * in it, or taken something out of the extension.  For each DDL command outside
+ * of the extension's own scripts; looks at no catalog unless the command names
+ * the schema or the extension.
+ */
+static void
+guard_own_check(const EventTriggerData *data)
+{
+	if (!breaks_extension(data->parsetree))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("%s would break extension %s",
+					GetCommandTagName(data->tag), EXTENSION_NAME),
+			 errdetail("Its triggers and functions find what is in schema %s by name, as members of the extension; without it every write of a synced table fails.",
+					   EXTENSION_SCHEMA),
+			 errhint("Leave it as it is. To be rid of it, end the migrations, then run DROP EXTENSION %s.",
+					 EXTENSION_NAME)));
+}
+
+/*-------------------------------------------------------------------------
+ * Commands that make, enable or disable triggers.
+ *
+ * The arguments of a sync trigger are text that is read and planned as the owner
+ * of the table.  The server lets everybody make a trigger who has the privilege
+ * TRIGGER on the table, which is not the right to speak for its owner.
+ *
+ * pg_dump --disable-triggers has all triggers of a table disabled while it loads
+ * the table.  The sync trigger must fire all the same: rows of a dump that has
+ * one shape alone get the other, those that hold both stay as they are.  So it is
+ * enabled again before the command ends, and nobody ever sees it disabled.
+ *-------------------------------------------------------------------------
+ */
+
+/* What an ALTER TABLE says of triggers. */
+typedef struct WantedTrigger
+{
+	bool		ours;			/* names the sync trigger */
+	bool		all;			/* means every trigger */
+	bool		disables;
+	bool		of_type;
+} WantedTrigger;
+
+static WantedTrigger
+read_trigger_command(const AlterTableStmt *statement)
+{
+	WantedTrigger wanted = {false, false, false, false};
+	ListCell   *lc;
+
+	foreach(lc, statement->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		switch (command->subtype)
+		{
+			case AT_EnableTrig:
+			case AT_EnableAlwaysTrig:
+			case AT_EnableReplicaTrig:
+			case AT_DisableTrig:
+				wanted.ours |= strcmp(command->name, SYNC_TRIGGER_NAME) == 0;
+				break;
+			case AT_DisableTrigAll:
+			case AT_DisableTrigUser:
+				wanted.disables = true;
+				wanted.all = true;
+				break;
+			case AT_EnableTrigAll:
+			case AT_EnableTrigUser:
+				wanted.all = true;
+				break;
+			case AT_AddOf:
+				wanted.of_type = true;
+				break;
+			default:
+				break;
+		}
+	}
+	return wanted;
+}
+
+typedef struct TriggerBefore
+{
+	bool		exists;
+	bool		in_force;
+	char	   *version;		/* see sync_trigger_version */
+} TriggerBefore;
+
+static TriggerBefore
+read_trigger_before(Oid relid)
+{
+	TriggerBefore before = {false, false, NULL};
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	if (query_run_before(&query,
+						 "SELECT tgenabled = 'A', oid, xmin::text FROM pg_trigger "
+						 "WHERE tgrelid = $1 AND tgname = '" SYNC_TRIGGER_NAME "'") > 0)
+	{
+		before.exists = true;
+		before.in_force = query_get_bool(0, 1);
+		before.version = sync_trigger_version_of(query_get_oid(0, 2),
+												 (TransactionId) strtoul(query_get_text(0, 3), NULL, 10));
+	}
+	query_end(&query);
+	return before;
+}
+
+/* The proof of its rows stays true: there was no moment without the trigger. */
+static void
+put_trigger_in_force(Oid relid, const TriggerBefore *before, bool disabled)
+{
+	char	   *version;
+
+	ddl_run(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
+					 quoting_relation(relid),
+					 quote_identifier(SYNC_TRIGGER_NAME)));
+	version = sync_trigger_version(relid);
+	if (before->version && version)
+		step_carry_proof(relid, before->version, version);
+	if (disabled)
+		ereport(NOTICE,
+				(errmsg("trigger %s of table %s stays enabled",
+						quote_identifier(SYNC_TRIGGER_NAME),
+						quoting_relation(relid)),
+				 errdetail("It keeps the old and new columns of an open migration in sync.")));
+}
+
+static void
+check_trigger_of_table(Oid relid, const SyncRule *rule,
+					   const WantedTrigger *wanted, CommandTag tag)
+{
+	SyncTriggerRow row;
+	TriggerBefore before;
+
+	if (!sync_trigger_row(relid, &row) || row.enabled == TRIGGER_FIRES_ALWAYS)
+		return;
+	before = read_trigger_before(relid);
+	if (before.exists && !before.in_force)
+		return;
+	if (wanted->ours)
+		guard_refuse(tag, rule->migration, rule->relation,
+					 psprintf("trigger %s of table %s is not enabled ALWAYS",
+							  quote_identifier(SYNC_TRIGGER_NAME),
+							  quoting_relation(relid)));
+	else if (wanted->all)
+		put_trigger_in_force(relid, &before, wanted->disables);
+}
+
+/*
+ * After an ALTER TABLE of relid: refuses one that has put the sync trigger out
+ * of force by its name, or the table OF a type.  One that means all triggers
+ * leaves it in force: it is enabled again at once, with a NOTICE.
+ */
+static void
+guard_trigger_check(Oid relid, const DdlEvent *event)
+{
+	WantedTrigger wanted = read_trigger_command((AlterTableStmt *) event->parsetree);
+	Oid			root = table_root(relid);
+	List	   *rules;
+	ListCell   *lc;
+
+	if (!wanted.ours && !wanted.all && !wanted.of_type)
+		return;
+	rules = sync_list_of_relation(root);
+	if (rules == NIL)
+		return;
+	if (wanted.of_type)
+		guard_refuse(event->tag, ((SyncRule *) linitial(rules))->migration, root,
+					 psprintf("table %s is a typed table, from which no column can be dropped",
+							  quoting_relation(relid)));
+	foreach(lc, table_tree(relid))
+		check_trigger_of_table(lfirst_oid(lc), linitial(rules), &wanted,
+							   event->tag);
+}
+
+/*
+ * Errors: the command has made a trigger of tandem.sync_row on a table whose
+ * owner's rights the current user has not.
+ */
+static void
+guard_trigger_check_maker(const DdlEvent *event)
+{
+	ListCell   *lc;
+
+	foreach(lc, event->objects)
+	{
+		ObjectAddress *object = lfirst(lc);
+		Oid			relid;
+		Oid			owner;
+
+		if (object->classId != TriggerRelationId ||
+			!trigger_is_sync(object->objectId))
+			continue;
+		relid = trigger_made_on(object->objectId);
+		owner = authority_table_owner(relid);
+		if (has_privs_of_role(GetUserId(), owner))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to create a sync trigger on table %s",
+						quoting_relation(relid)),
+				 errdetail("Its arguments would be read with the rights of role \"%s\".",
+						   GetUserNameFromId(owner, false)),
+				 errhint("Have that role call tandem.sync_column, or restore the table as that role.")));
+	}
+}
+
+/*-------------------------------------------------------------------------
+ * Refuses DDL that would break a live sync.
+ *
+ * What the server refuses by itself, because the trigger depends on it, is
+ * dropping or retyping what a rule uses.  The event triggers of the extension
+ * add the rest, at the end of each DDL command, as whoever issued it:
+ *
+ * - names, rights and shapes that the rules rely on (broken_rules);
+ * - the trigger: in force on each table of the tree, and as the sync made it;
+ * - the tree: a synced table stays the root of all of its rows;
+ * - schema tandem itself, whether or not anything is synced (guard_own).
+ *
+ * Refused is only what the command has done: what was so before the transaction
+ * is nobody's fault now.
+ *-------------------------------------------------------------------------
+ */
+
+SQL_FUNCTION(tandem_guard_ddl);
+
+/* The first rule of the table, to name its migration; NULL: it is not synced. */
+static SyncRule *
+first_rule_of_table(Oid relid)
+{
+	List	   *rules = sync_list_of_relation(relid);
+
+	return rules == NIL ? NULL : linitial(rules);
+}
+
+/* A table of the tree that has rules of its own, or NULL. */
+static SyncRule *
+first_rule_below_table(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_tree(relid))
+	{
+		SyncRule   *rule = first_rule_of_table(lfirst_oid(lc));
+
+		if (rule)
+			return rule;
+	}
+	return NULL;
+}
+
+/* A partition that came: its trigger is in force, and nothing below has its own. */
+static void
+check_new_partition(Oid child, Oid parent, CommandTag tag)
+{
+	SyncRule   *below = first_rule_below_table(child);
+	SyncRule   *above = first_rule_of_table(table_root(parent));
+	char	   *problem;
+
+	if (below)
+		guard_refuse(tag, below->migration, below->relation,
+					 psprintf("synced table %s is a partition of %s, by whose end alone its columns could be dropped",
+							  quoting_relation(below->relation),
+							  quoting_relation(parent)));
+	if (above == NULL)
+		return;
+	problem = sync_tree_problem(child);
+	if (problem)
+		guard_refuse(tag, above->migration, above->relation, problem);
+}
+
+static void
+check_new_inheritance_child(Oid child, Oid parent, CommandTag tag)
+{
+	SyncRule   *rule = first_rule_of_table(table_root(parent));
+
+	if (rule == NULL)
+		rule = first_rule_below_table(child);
+	if (rule)
+		guard_refuse(tag, rule->migration, rule->relation,
+					 psprintf("table %s inherits from %s, and rows of the two are not synced alike",
+							  quoting_relation(child), quoting_relation(parent)));
+}
+
+#define PARENTS_AND_CHILDREN \
+	"SELECT inhrelid, inhparent FROM pg_inherits WHERE inhrelid = $1 OR inhparent = $1"
+
+typedef struct Kinship
+{
+	Oid			child;
+	Oid			parent;
+} Kinship;
+
+static List *
+list_kinships(Oid relid, bool before)
+{
+	TandemQuery query;
+	List	   *kinships = NIL;
+	uint64		rows;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	rows = before ? query_run_before(&query, PARENTS_AND_CHILDREN)
+		: query_run_latest(&query, PARENTS_AND_CHILDREN);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		Kinship    *kinship = palloc(sizeof(Kinship));
+
+		kinship->child = query_get_oid(row, 1);
+		kinship->parent = query_get_oid(row, 2);
+		kinships = lappend(kinships, kinship);
+	}
+	query_end(&query);
+	return kinships;
+}
+
+static bool
+kinship_is_among(const Kinship *kinship, List *kinships)
+{
+	ListCell   *lc;
+
+	foreach(lc, kinships)
+	{
+		Kinship    *other = lfirst(lc);
+
+		if (other->child == kinship->child && other->parent == kinship->parent)
+			return true;
+	}
+	return false;
+}
+
+/* Whatever the command: is the table the child or parent of another since? */
+static void
+check_table_kinships(Oid relid, const DdlEvent *event)
+{
+	List	   *now = list_kinships(relid, false);
+	List	   *before = now == NIL ? NIL : list_kinships(relid, true);
+	ListCell   *lc;
+
+	foreach(lc, now)
+	{
+		Kinship    *kinship = lfirst(lc);
+
+		if (kinship_is_among(kinship, before))
+			continue;
+		if (get_rel_relispartition(kinship->child))
+			check_new_partition(kinship->child, kinship->parent, event->tag);
+		else
+			check_new_inheritance_child(kinship->child, kinship->parent,
+										event->tag);
+	}
+}
+
+static void
+warn_of_later_trigger(Oid relid)
+{
+	char	   *later = trigger_after_sync(relid);
+
+	if (later)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("trigger \"%s\" fires after the sync of table \"%s\"",
+						later, quoting_shown_name(relid)),
+				 errdetail("What it writes into a synced column is not followed."),
+				 errhint("Give it a name that sorts before %s.",
+						 SYNC_TRIGGER_NAME)));
+}
+
+/* Is each sync of the table still in force, on all of its partitions? */
+static void
+check_syncs_in_force(Oid relid, CommandTag tag)
+{
+	Oid			root = table_root(relid);
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_relation(root))
+	{
+		SyncRule   *rule = lfirst(lc);
+		char	   *problem = relid == root ? NULL : sync_tree_problem(relid);
+
+		if (problem == NULL)
+			problem = sync_trigger_problem(rule);
+		if (problem)
+			guard_refuse(tag, rule->migration, root, problem);
+	}
+}
+
+/* A restore makes the sync trigger without REPLACE. */
+static void
+check_created_trigger(Oid relid, const DdlEvent *event)
+{
+	CreateTrigStmt *made = castNode(CreateTrigStmt, event->parsetree);
+	bool		is_sync = strcmp(made->trigname, SYNC_TRIGGER_NAME) == 0;
+	SyncTriggerRow row;
+
+	if (is_sync && made->replace)
+		check_syncs_in_force(relid, event->tag);
+	if (!sync_trigger_row(relid, &row))
+		return;
+	if (is_sync)
+		adopt_trigger(relid);
+	warn_of_later_trigger(relid);
+}
+
+/* Of a trigger that is renamed: ours, or one that fired before ours? */
+static void
+check_renamed_trigger(Oid relid, const DdlEvent *event)
+{
+	RenameStmt *rename = (RenameStmt *) event->parsetree;
+
+	if (IsA(rename, RenameStmt) &&
+		(strcmp(rename->subname, SYNC_TRIGGER_NAME) == 0 ||
+		 (strcmp(rename->subname, SYNC_TRIGGER_NAME) < 0 &&
+		  strcmp(rename->newname, SYNC_TRIGGER_NAME) > 0)))
+		check_syncs_in_force(relid, event->tag);
+}
+
+static void
+check_changed_table(Oid relid, const DdlEvent *event)
+{
+	/*
+	 * a trigger changes no tree; a restore enables the sync trigger in the
+	 * next command
+	 */
+	if (event->tag != CMDTAG_CREATE_TRIGGER)
+		check_table_kinships(relid, event);
+	if (event->tag == CMDTAG_CREATE_TRIGGER)
+		check_created_trigger(relid, event);
+	else if (event->tag == CMDTAG_ALTER_TRIGGER)
+		check_renamed_trigger(relid, event);
+	else if (IsA(event->parsetree, AlterTableStmt))
+		guard_trigger_check(relid, event);
+}
+
+/* A role may hold rights by way of one that has lost its own. */
+static List *
+roles_of_drop_owned(const DropOwnedStmt *statement)
+{
+	List	   *roles = NIL;
+	ListCell   *lc;
+
+	foreach(lc, statement->roles)
+		roles = lappend_oid(roles, get_rolespec_oid(lfirst(lc), true));
+	return roles;
+}
+
+/*
+ * A restore revokes first, and grants in the next command, or never: rights
+ * that are missing then are shown by tandem.syncs.
+ */
+static void
+guard_check_command(const EventTriggerData *data)
+{
+	DdlEvent   *event = ddl_event_read(data);
+	ListCell   *lc;
+
+	foreach(lc, event->tables)
+		check_changed_table(lfirst_oid(lc), event);
+	if (event->tag == CMDTAG_GRANT)
+		adopt_late();
+	if (restore_is_running() && !IsA(event->parsetree, RenameStmt) &&
+		!IsA(event->parsetree, AlterObjectSchemaStmt))
+		return;
+	broken_rules_check(event);
+	if (IsA(event->parsetree, DropOwnedStmt))
+		broken_rules_check_roles(event,
+								 roles_of_drop_owned((DropOwnedStmt *) event->parsetree));
+}
+
+/* A sync trigger went, perhaps with something that it depends on. */
+static void
+guard_check_dropped(const EventTriggerData *data)
+{
+	ListCell   *lc;
+
+	/* one that cleans drops the triggers one by one, and then their tables */
+	if (restore_is_running())
+		return;
+	foreach(lc, ddl_event_dropped_triggers(SYNC_TRIGGER_NAME))
+		broken_rules_check_dropped(lfirst_oid(lc), data->tag);
+}
+
+/* While the extension itself is made or updated. */
+static bool
+runs_own_script(void)
+{
+	return creating_extension &&
+		CurrentExtensionObject == get_extension_oid("pg_tandem", true);
+}
+
+/* A restore may make a trigger before it loads the tables of state. */
+static bool
+guard_is_active(const EventTriggerData *data)
+{
+	if (ddl_is_running())
+		return false;
+	/* the last trigger may just have been dropped */
+	if (strcmp(data->event, "sql_drop") == 0)
+		return open_migration_exists();
+	return sync_trigger_exists() || data->tag == CMDTAG_CREATE_TRIGGER ||
+		(ddl_event_takes_away(data->parsetree) && open_migration_exists());
+}
+
+/* Also of a trigger that comes while DDL of ours runs: others' code may run then. */
+static void
+guard_check_trigger_maker(const EventTriggerData *data)
+{
+	if (strcmp(data->event, "ddl_command_end") == 0 &&
+		(data->tag == CMDTAG_CREATE_TRIGGER ||
+		 data->tag == CMDTAG_CREATE_SCHEMA))
+		guard_trigger_check_maker(ddl_event_read(data));
+}
+
+Datum
+tandem_guard_ddl(PG_FUNCTION_ARGS)
+{
+	EventTriggerData *data = (EventTriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function tandem.guard_ddl() can only be called as an event trigger"),
+				 errhint("Its event triggers are created by CREATE EXTENSION pg_tandem.")));
+	/* pg_upgrade: the tables of state have no rows yet */
+	if (IsBinaryUpgrade)
+	{
+		if (data->tag == CMDTAG_ALTER_EXTENSION)
+			adopt_all_triggers();
+		PG_RETURN_NULL();
+	}
+	guard_check_trigger_maker(data);
+	if (runs_own_script())
+		PG_RETURN_NULL();
+	if (strcmp(data->event, "ddl_command_end") == 0)
+		guard_own_check(data);
+	if (guard_is_active(data))
+	{
+		if (strcmp(data->event, "sql_drop") == 0)
+			guard_check_dropped(data);
+		else
+			guard_check_command(data);
+	}
+	PG_RETURN_NULL();
+}

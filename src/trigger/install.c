@@ -1,0 +1,413 @@
+/*
+ * install.c
+ *		The trigger of a sync: installed, and checked to be in force.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
+#include "commands/trigger.h"
+#include "lib/stringinfo.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "catalog/step.h"
+#include "catalog/sync.h"
+#include "core/authority.h"
+#include "core/compat.h"
+#include "core/lock.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "core/sql_function.h"
+#include "core/statement.h"
+#include "core/text.h"
+#include "row/quarantine.h"
+#include "rule/expression.h"
+#include "rule/relation_rules.h"
+#include "rule/rule_args.h"
+#include "rule/sync_trigger.h"
+#include "trigger/install.h"
+#include "trigger/rule_objects.h"
+
+/*-------------------------------------------------------------------------
+ * Whether the trigger of a sync is in force and says what it should.
+ *-------------------------------------------------------------------------
+ */
+
+SQL_FUNCTION(tandem_sync_problem);
+
+/* The trigger of one table of the tree: there, always fired, and for rows that are here? */
+static char *
+table_trigger_problem(Oid relid)
+{
+	SyncTriggerRow row;
+	char	   *elsewhere = table_rows_problem(relid);
+	char	   *later;
+
+	if (elsewhere)
+		return elsewhere;
+	if (!sync_trigger_row(relid, &row) && !get_rel_relispartition(relid) &&
+		has_superclass(relid))
+		return psprintf("table %s inherits from it and is not synced: end that with ALTER TABLE %s NO INHERIT",
+						quoting_relation(relid), quoting_relation(relid));
+	if (!sync_trigger_row(relid, &row))
+		return psprintf("table %s has no trigger %s: CALL tandem.migrate makes it again",
+						quoting_relation(relid), SYNC_TRIGGER_NAME);
+	if (row.enabled != TRIGGER_FIRES_ALWAYS)
+		return psprintf("trigger is not enabled ALWAYS: ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+						quoting_relation(relid),
+						quote_identifier(SYNC_TRIGGER_NAME));
+	if (!row.intact)
+		return psprintf("trigger %s of table %s was altered: CALL tandem.migrate makes it again",
+						quote_identifier(SYNC_TRIGGER_NAME),
+						quoting_relation(relid));
+	later = trigger_after_sync(relid);
+	if (later)
+		return psprintf("trigger %s fires after the sync: ALTER TRIGGER %s ON %s RENAME TO a name that sorts before %s",
+						later, quote_identifier(later),
+						quoting_relation(relid), SYNC_TRIGGER_NAME);
+	return NULL;
+}
+
+/* Whether the arguments of the trigger hold the rule as it is recorded. */
+static char *
+trigger_args_problem(const SyncRule *rule, Relation rel)
+{
+	Trigger    *trigger = relation_sync_trigger(rel);
+	ListCell   *lc;
+
+	if (trigger == NULL)
+		return NULL;			/* said already */
+	foreach(lc, rule_args_decode(trigger))
+	{
+		SyncRule   *installed = lfirst(lc);
+
+		if (installed->id == rule->id &&
+			same_strings(installed->up, rule->up) &&
+			same_strings(installed->down, rule->down) &&
+			same_strings(installed->old_columns, rule->old_columns) &&
+			same_strings(installed->new_columns, rule->new_columns))
+			return NULL;
+	}
+	return psprintf("trigger of table %s does not hold this sync: CALL tandem.migrate makes it again",
+					quoting_relation(rule->relation));
+}
+
+typedef struct ArgsCall
+{
+	const SyncRule *rule;
+	Relation	rel;
+	char	   *problem;
+} ArgsCall;
+
+static void
+check_trigger_args(void *arg)
+{
+	ArgsCall   *call = arg;
+
+	call->problem = trigger_args_problem(call->rule, call->rel);
+}
+
+static void
+resolve_rule_side(Relation rel, List *names, List *texts, const char *label)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		AttrNumber	attnum = get_attnum(RelationGetRelid(rel), lfirst(lc));
+		char	   *text = texts == NIL ? NULL
+		: list_nth(texts, foreach_current_index(lc));
+
+		if (attnum <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" is gone", (char *) lfirst(lc))));
+		if (text)
+			(void) expression_resolve(text, rel, attnum, label);
+	}
+}
+
+typedef struct ResolveCall
+{
+	const SyncRule *rule;
+	Relation	rel;
+} ResolveCall;
+
+/*
+ * As the owner, whose rights count, and under the search_path that the rule is
+ * parsed under where it runs.  No code of a user is run: whoever asks may be
+ * anybody.
+ */
+static void
+resolve_rule_as_owner(void *arg)
+{
+	ResolveCall *call = arg;
+	AuthorityScope scope;
+
+	authority_enter_owner(&scope, call->rel, "pg_catalog, pg_temp");
+	authority_pin_text_forms();
+	resolve_rule_side(call->rel, call->rule->old_columns, call->rule->down, "down");
+	resolve_rule_side(call->rel, call->rule->new_columns, call->rule->up, "up");
+	authority_leave(&scope);
+}
+
+/* A function of the rule that the owner of the table may not call. */
+static char *
+find_forbidden_function(Relation rel)
+{
+	SyncTriggerRow row;
+	ListCell   *lc;
+
+	if (!sync_trigger_row(RelationGetRelid(rel), &row))
+		return NULL;
+	foreach(lc, rule_objects_of(row.oid))
+	{
+		ObjectAddress *object = lfirst(lc);
+
+		if (object->classId == ProcedureRelationId &&
+			!compat_may_execute(object->objectId, rel->rd_rel->relowner))
+			return getObjectDescription(object, false);
+	}
+	return NULL;
+}
+
+static char *
+rule_text_problem(const SyncRule *rule, Relation rel)
+{
+	ResolveCall call = {rule, rel};
+	ErrorData  *error = quarantine_try(resolve_rule_as_owner, &call);
+	char	   *forbidden;
+
+	if (error)
+		return psprintf("rule does not fit table %s: %s",
+						quoting_relation(rule->relation), error->message);
+	forbidden = find_forbidden_function(rel);
+	return forbidden ? psprintf("the owner of table %s may not call %s: GRANT EXECUTE",
+								quoting_relation(rule->relation), forbidden)
+		: NULL;
+}
+
+/* Opens the table of the rule; NULL: it is gone, or others have it locked. */
+static Relation
+open_rule_table_nowait(const SyncRule *rule, bool *gone)
+{
+	*gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(rule->relation));
+	if (*gone)
+		return NULL;
+	/* not tried for: that fails because of who is queued for the table */
+	if (lock_is_ours(rule->relation))
+		return table_open(rule->relation, AccessShareLock);
+	if (!ConditionalLockRelationOid(rule->relation, AccessShareLock))
+		return NULL;
+	return table_open(rule->relation, NoLock);
+}
+
+char *
+sync_rule_problem(const SyncRule *rule, bool *locked)
+{
+	bool		gone;
+	Relation	rel = open_rule_table_nowait(rule, &gone);
+	char	   *problem;
+
+	*locked = rel == NULL && !gone;
+	if (rel == NULL)
+		return gone ? pstrdup("table is gone: CALL tandem.abort ends the migration") : NULL;
+	problem = rule_text_problem(rule, rel);
+	table_close(rel, AccessShareLock);
+	return problem;
+}
+
+char *
+sync_tree_problem(Oid relid)
+{
+	char	   *problem = NULL;
+	ListCell   *lc;
+
+	foreach(lc, table_tree(relid))
+	{
+		problem = table_trigger_problem(lfirst_oid(lc));
+		if (problem)
+			break;
+	}
+	return problem;
+}
+
+char *
+sync_trigger_problem(const SyncRule *rule)
+{
+	char	   *problem = NULL;
+	bool		gone;
+	Relation	rel = open_rule_table_nowait(rule, &gone);
+
+	if (rel == NULL)
+		return NULL;
+	problem = sync_tree_problem(rule->relation);
+	if (problem == NULL)
+	{
+		ArgsCall	call = {rule, rel, NULL};
+		ErrorData  *error = quarantine_try(check_trigger_args, &call);
+
+		problem = error ? error->message : call.problem;
+	}
+	table_close(rel, AccessShareLock);
+	return problem;
+}
+
+char *
+sync_problem(const SyncRule *rule)
+{
+	bool		locked;
+	char	   *problem = sync_rule_problem(rule, &locked);
+
+	return problem ? problem : sync_trigger_problem(rule);
+}
+
+Datum
+tandem_sync_problem(PG_FUNCTION_ARGS)
+{
+	bool		live;
+	SyncRule   *rule = sync_get(PG_GETARG_INT32(0), &live);
+	char	   *problem = rule ? sync_problem(rule) : NULL;
+
+	if (problem == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(problem));
+}
+
+/*-------------------------------------------------------------------------
+ * Putting the sync trigger on a table, and taking it off.
+ *
+ * The trigger is made by a statement, as a user would make it: so it is seen
+ * by event triggers, dumped, and cloned to every partition now and later.
+ *-------------------------------------------------------------------------
+ */
+
+static char *
+create_trigger_statement(Oid relid, List *rules)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "CREATE OR REPLACE TRIGGER %s BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION tandem.sync_row(",
+					 quote_identifier(SYNC_TRIGGER_NAME),
+					 quoting_relation(relid));
+	foreach(lc, rule_args_encode(rules))
+		appendStringInfo(&sql, "%s%s",
+						 foreach_current_index(lc) ? ", " : "",
+						 quote_literal_cstr(lfirst(lc)));
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+/* What has ended was taken off with its end. */
+static bool
+rule_is_recorded(const SyncRule *installed, Oid relid)
+{
+	bool		live;
+	SyncRule   *rule = sync_get(installed->id, &live);
+
+	return rule && live && rule->relation == relid &&
+		strcmp(rule->migration, installed->migration) == 0;
+}
+
+static void
+refuse_unknown_rules(Oid relid, const SyncRule *installed)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table %s has a sync trigger of a migration that is not known here",
+					quoting_relation(relid)),
+			 errdetail("It keeps column \"%s\" equal to column \"%s\" for migration \"%s\"; a restore of the table alone has brought it along.",
+					   (char *) linitial(installed->new_columns),
+					   (char *) linitial(installed->old_columns),
+					   installed->migration),
+			 errhint("If this is no longer needed, run DROP TRIGGER %s ON %s; then call this again.",
+					 quote_identifier(SYNC_TRIGGER_NAME),
+					 quoting_relation(relid))));
+}
+
+void
+sync_check_found(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Trigger    *trigger = relation_sync_trigger(rel);
+	List	   *rules = trigger ? rule_args_decode(trigger) : NIL;
+	ListCell   *lc;
+
+	table_close(rel, AccessShareLock);
+	foreach(lc, rules)
+	{
+		if (!rule_is_recorded(lfirst(lc), relid))
+			refuse_unknown_rules(relid, lfirst(lc));
+	}
+}
+
+/* The versions of the triggers of all leaves, before we change them. */
+static List *
+leaf_trigger_versions(List *leaves)
+{
+	List	   *versions = NIL;
+	ListCell   *lc;
+
+	foreach(lc, leaves)
+		versions = lappend(versions, sync_trigger_version(lfirst_oid(lc)));
+	return versions;
+}
+
+static void
+carry_trigger_versions(List *leaves, List *versions)
+{
+	ListCell   *leaf;
+	ListCell   *before;
+
+	forboth(leaf, leaves, before, versions)
+	{
+		char	   *after = sync_trigger_version(lfirst_oid(leaf));
+
+		if (lfirst(before) && after)
+			step_carry_proof(lfirst_oid(leaf), lfirst(before), after);
+	}
+}
+
+static void
+replace_sync_trigger(Oid relid, List *rules)
+{
+	Relation	rel;
+	List	   *leaves = table_leaves(relid);
+	List	   *versions = leaf_trigger_versions(leaves);
+
+	rel = table_open(relid, NoLock);
+	rules = rule_order_sort(rules, rel);
+	table_close(rel, NoLock);
+
+	ddl_run(create_trigger_statement(relid, rules));
+	ddl_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+					 quoting_relation(relid),
+					 quote_identifier(SYNC_TRIGGER_NAME)));
+	rel = table_open(relid, NoLock);
+	rule_objects_record(rel, get_trigger_oid(relid, SYNC_TRIGGER_NAME,
+											 false), rules);
+	table_close(rel, NoLock);
+	carry_trigger_versions(leaves, versions);
+}
+
+void
+sync_install(Oid relid)
+{
+	List	   *rules = sync_list_of_relation(relid);
+	SyncTriggerRow row;
+
+	if (rules != NIL)
+		replace_sync_trigger(relid, rules);
+	else if (sync_trigger_row(relid, &row))
+		ddl_run(psprintf("DROP TRIGGER %s ON %s",
+						 quote_identifier(SYNC_TRIGGER_NAME),
+						 quoting_relation(relid)));
+}

@@ -1,0 +1,388 @@
+/*
+ * target.c
+ *		Which tables and columns may be synced.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_publication.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "catalog/subscription.h"
+#include "core/authority.h"
+#include "core/compat.h"
+#include "core/extension.h"
+#include "core/lock.h"
+#include "core/relation.h"
+#include "core/text.h"
+#include "rule/relation_rules.h"
+#include "trigger/target.h"
+
+/*-------------------------------------------------------------------------
+ * Which tables and columns a migration may work on.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+refuse_sync_target(Oid relid, const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("\"%s\" is %s", quoting_shown_name(relid), what),
+			 errhint("%s", hint)));
+}
+
+static const char *
+relation_kind_description(char relkind)
+{
+	switch (relkind)
+	{
+		case RELKIND_VIEW:
+			return "a view";
+		case RELKIND_MATVIEW:
+			return "a materialized view";
+		case RELKIND_FOREIGN_TABLE:
+			return "a foreign table";
+		case RELKIND_INDEX:
+		case RELKIND_PARTITIONED_INDEX:
+			return "an index";
+		case RELKIND_SEQUENCE:
+			return "a sequence";
+		case RELKIND_COMPOSITE_TYPE:
+			return "a composite type";
+	}
+	return "not a table";
+}
+
+/* A table made OF a type can neither gain nor lose a column. */
+static Oid
+type_of_typed_table(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			type = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		type = ((Form_pg_class) GETSTRUCT(tuple))->reloftype;
+		ReleaseSysCache(tuple);
+	}
+	return type;
+}
+
+static void
+check_target_inheritance(Oid relid, char relkind)
+{
+	if (get_rel_relispartition(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a partition", quoting_shown_name(relid)),
+				 errhint("Name the partitioned table: %s.",
+						 quoting_relation(table_root(relid)))));
+	if (relkind != RELKIND_PARTITIONED_TABLE &&
+		(has_subclass(relid) || has_superclass(relid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("\"%s\" is part of a table inheritance",
+						quoting_shown_name(relid)),
+				 errhint("Only partitioning is followed. End the inheritance: ALTER TABLE ... NO INHERIT.")));
+}
+
+void
+target_check_table(Oid relid)
+{
+	char		relkind;
+
+	/* what was dropped since it was named has no kind and no owner */
+	(void) quoting_raw_name(relid);
+	relkind = get_rel_relkind(relid);
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+		refuse_sync_target(relid, relation_kind_description(relkind),
+						   "Name an ordinary or partitioned table.");
+	if (IsCatalogRelationOid(relid) ||
+		IsCatalogNamespace(get_rel_namespace(relid)) ||
+		get_rel_namespace(relid) == extension_schema() ||
+		get_rel_namespace(relid) == get_namespace_oid("information_schema", true))
+		refuse_sync_target(relid, "a system table", "Name a table of your own.");
+	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
+		refuse_sync_target(relid, "a temporary table",
+						   "Change it directly: no other session sees it.");
+	authority_check_owner(relid);
+	if (OidIsValid(type_of_typed_table(relid)))
+		refuse_sync_target(relid, "a typed table",
+						   "Its columns are those of its type. Make it an ordinary table: ALTER TABLE ... NOT OF.");
+	check_target_inheritance(relid, relkind);
+	table_rows_check(table_tree(relid));
+}
+
+/*
+ * What was looked at before the lock says nothing: the session that was in the
+ * way may have dropped the table, or given it to a role as which the text of our
+ * caller would be read.
+ */
+void
+target_lock(Oid relid, List *relids, LOCKMODE mode)
+{
+	ListCell   *lc;
+
+	lock_relations(relids, mode);
+	target_check_table(relid);
+	foreach(lc, relids)
+		(void) quoting_raw_name(lfirst_oid(lc));
+}
+
+static void
+check_columns_listed_once(const SyncRule *rule)
+{
+	List	   *all = list_concat_copy(rule->old_columns, rule->new_columns);
+
+	for (int i = 0; i < list_length(all); i++)
+	{
+		for (int j = 0; j < i; j++)
+		{
+			if (strcmp(list_nth(all, i), list_nth(all, j)) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 errmsg("column \"%s\" is named twice",
+								(char *) list_nth(all, i)),
+						 errhint("Name each old and each new column once.")));
+		}
+	}
+}
+
+static void
+check_sync_column(Relation rel, const char *name, bool written)
+{
+	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), name);
+	Form_pg_attribute att;
+
+	if (attnum < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				 errmsg("column \"%s\" of table \"%s\" is a system column",
+						name, RelationGetRelationName(rel)),
+				 errhint("Name a column that the table was created with, or that was added to it.")));
+	if (name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("a column of table \"%s\" is named by an empty string",
+						RelationGetRelationName(rel)),
+				 errhint("Name a column of the table.")));
+	if (attnum == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"%s\" does not exist", name,
+						RelationGetRelationName(rel)),
+				 errhint("Add it first, with ALTER TABLE %s ADD COLUMN %s ..., or tandem.add_column.",
+						 quoting_relation(RelationGetRelid(rel)),
+						 quote_identifier(name))));
+	att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+	if (att->attgenerated)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("column \"%s\" is generated and cannot be synced", name),
+				 errhint("Sync the columns that it is generated from.")));
+	if (att->attidentity && written)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("column \"%s\" is an identity column and cannot be written by a sync",
+						name),
+				 errhint("As the old column leave out down; as the new one make it a plain column, and an identity after contract.")));
+}
+
+static void
+check_not_synced_twice(const SyncRule *rule)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_relation(rule->relation))
+	{
+		SyncRule   *other = lfirst(lc);
+		ListCell   *mine;
+		ListCell   *theirs;
+
+		foreach(mine, rule->new_columns)
+		{
+			foreach(theirs, other->new_columns)
+			{
+				if (strcmp(lfirst(mine), lfirst(theirs)) == 0)
+					ereport(ERROR,
+							(errcode(ERRCODE_DUPLICATE_OBJECT),
+							 errmsg("column \"%s\" is already the new column of a sync",
+									(char *) lfirst(mine)),
+							 errdetail("Migration: \"%s\".", other->migration),
+							 errhint("Give each new column one sync; see SELECT * FROM tandem.syncs;")));
+			}
+		}
+	}
+}
+
+/* Planning runs immutable functions: the owner's, not with our caller's rights. */
+static bool
+column_has_computed_default(Relation rel, const char *name)
+{
+	Node	   *expression;
+	AuthorityScope scope;
+
+	/* planning runs immutable functions */
+	authority_enter_owner(&scope, rel, NULL);
+	expression = relation_rules_default(rel, get_attnum(RelationGetRelid(rel),
+														name));
+	authority_leave(&scope);
+	return expression && !IsA(expression, Const);
+}
+
+/*
+ * Where the length of a row does not tell, its new columns must: NULL or a
+ * constant default means unfilled.  A computed default would hide that.
+ */
+static void
+check_unfilled_is_known(const SyncRule *rule, Relation rel)
+{
+	ListCell   *lc;
+	int			leaves = list_length(table_leaves(rule->relation));
+	int			exact = rule->fill_marks[0] ? 1 : 0;
+
+	for (const char *p = rule->fill_marks; *p; p++)
+		exact += (*p == ',');
+	if (exact == leaves)
+		return;
+	foreach(lc, rule->new_columns)
+	{
+		if (column_has_computed_default(rel, lfirst(lc)))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot tell filled from unfilled rows of column \"%s\"",
+							(char *) lfirst(lc)),
+					 errdetail("Its default is computed, and it was not added, without rewriting the table, in this transaction."),
+					 errhint("Run ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT, or add the column and set its default in the transaction that makes the sync.",
+							 quoting_relation(rule->relation),
+							 quote_identifier(lfirst(lc)))));
+	}
+}
+
+void
+target_check_columns(const SyncRule *rule, Relation rel)
+{
+	ListCell   *lc;
+
+	check_columns_listed_once(rule);
+	foreach(lc, rule->old_columns)
+	{
+		bool		written = rule->down != NIL &&
+		list_nth(rule->down, foreach_current_index(lc)) != NULL;
+
+		check_sync_column(rel, lfirst(lc), written);
+	}
+	foreach(lc, rule->new_columns)
+		check_sync_column(rel, lfirst(lc), true);
+	check_not_synced_twice(rule);
+	check_unfilled_is_known(rule, rel);
+}
+
+void
+target_check_unstored(const SyncRule *rule, Relation rel)
+{
+	ListCell   *lc;
+
+	check_columns_listed_once(rule);
+	foreach(lc, rule->old_columns)
+	{
+		if (get_attnum(RelationGetRelid(rel), lfirst(lc)) <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of table \"%s\" does not exist",
+							(char *) lfirst(lc), RelationGetRelationName(rel)),
+					 errhint("Name columns that are stored, also after an earlier sync with stored => false.")));
+	}
+	foreach(lc, rule->new_columns)
+	{
+		if (get_attnum(RelationGetRelid(rel), lfirst(lc)) != InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("column \"%s\" of table \"%s\" already exists",
+							(char *) lfirst(lc), RelationGetRelationName(rel)),
+					 errhint("With stored => false the new name must be free.")));
+	}
+}
+
+/*-------------------------------------------------------------------------
+ * What logical replication asks of a table before it is migrated.
+ *
+ * The fill writes every row, and a row that is filled on one server alone is
+ * another row to who compares whole rows.  What that breaks would show at the
+ * first batch, or never: so it is said at expand.
+ *-------------------------------------------------------------------------
+ */
+
+/* What is wrong with how a table sends its changes. */
+typedef struct SendProblems
+{
+	bool		cannot;			/* an UPDATE of it fails, and so will the fill */
+	bool		keyless;		/* the whole old row is sent, and no key */
+} SendProblems;
+
+static void
+read_publication_problems(Relation rel, SendProblems *problems)
+{
+	PublicationDesc published;
+	bool		full = rel->rd_rel->relreplident == REPLICA_IDENTITY_FULL;
+
+	if (full ? OidIsValid(compat_primary_key_index(rel))
+		: OidIsValid(RelationGetReplicaIndex(rel)))
+		return;
+	RelationBuildPublicationDesc(rel, &published);
+	if (!full)
+		problems->cannot |= published.pubactions.pubupdate;
+	else
+		problems->keyless |= published.pubactions.pubupdate ||
+			published.pubactions.pubdelete;
+}
+
+static void
+warn_of_replication_failure(Oid relid)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("table \"%s\" does not have a replica identity and publishes updates",
+					quoting_shown_name(relid)),
+			 errdetail("The backfill will fail as any UPDATE of the table does."),
+			 errhint("Before migrate, give the table and each of its partitions a primary key, or set REPLICA IDENTITY USING INDEX.")));
+}
+
+static void
+warn_of_changes_not_sent(Oid relid)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("table \"%s\" is published with REPLICA IDENTITY FULL and has no primary key",
+					quoting_shown_name(relid)),
+			 errdetail("A subscriber that has no key either finds the row of an UPDATE or DELETE by all columns. Where it fills the new columns itself, and only one of the two servers has filled them, it finds none, and the change is lost there without an error."),
+			 errhint("Before a subscriber expands as well, add a primary key to the table there.")));
+}
+
+void
+replicated_table_check(Oid relid)
+{
+	SendProblems problems = {0};
+	ListCell   *lc;
+
+	foreach(lc, table_leaves(relid))
+	{
+		Relation	leaf = table_open(lfirst_oid(lc), NoLock);
+
+		subscription_check_key(leaf);
+		read_publication_problems(leaf, &problems);
+		table_close(leaf, NoLock);
+	}
+	if (problems.cannot)
+		warn_of_replication_failure(relid);
+	if (problems.keyless)
+		warn_of_changes_not_sent(relid);
+}

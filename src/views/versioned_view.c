@@ -1,0 +1,411 @@
+/*
+ * versioned_view.c
+ *		The views that show each release its own columns of a table: made,
+ *		brought up to date, dropped.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/tablecmds.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "catalog/release_view.h"
+#include "core/authority.h"
+#include "core/lock.h"
+#include "core/query.h"
+#include "core/statement.h"
+#include "core/text.h"
+#include "core/transaction.h"
+#include "views/versioned_view.h"
+#include "views/view_definition.h"
+#include "views/view_schema.h"
+
+/* A view as it should be. */
+typedef struct WantedView
+{
+	int			release;
+	Relation	rel;			/* the table */
+	Oid			schema;			/* that the view is in, or is to be */
+	List	   *columns;		/* of ViewColumn */
+	List	   *names;			/* of the same columns */
+	char	   *definition;
+} WantedView;
+
+static void
+begin_wanted_view(WantedView *wanted, int release, Oid relid, Oid schema,
+				  int ending)
+{
+	AuthorityScope scope;
+
+	wanted->release = release;
+	wanted->schema = schema;
+	wanted->rel = table_open(relid, AccessShareLock);
+	/* the same text in every session, to be compared */
+	authority_enter_owner(&scope, wanted->rel, "pg_catalog, pg_temp");
+	authority_pin_catalog_forms();
+	wanted->columns = view_columns(wanted->rel, release,
+								   release_view_hidden(relid, release, ending));
+	wanted->names = view_column_names(wanted->columns);
+	wanted->definition = view_definition(wanted->rel, wanted->columns);
+	authority_leave(&scope);
+}
+
+static void
+end_wanted_view(WantedView *wanted)
+{
+	table_close(wanted->rel, NoLock);
+}
+
+/* Whether CREATE OR REPLACE can do it: it only adds columns at the end. */
+static bool
+view_may_be_replaced(const WantedView *wanted, Relation view)
+{
+	TupleDesc	desc = RelationGetDescr(view);
+
+	if (desc->natts > list_length(wanted->columns))
+		return false;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute is = TupleDescAttr(desc, i);
+		ViewColumn *should = list_nth(wanted->columns, i);
+
+		if (strcmp(NameStr(is->attname), should->name) != 0 ||
+			is->atttypid != should->type ||
+			is->atttypmod != should->typmod ||
+			is->attcollation != should->collation)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The row type of a view counts as the view.  Its own triggers, rules and
+ * defaults would go with it unasked.
+ */
+static void
+check_nothing_built_on_view(Oid view)
+{
+	TandemQuery query;
+	List	   *lines;
+
+	query_begin(&query);
+	query_oid(&query, view);
+	lines = query_texts(&query,
+						"SELECT DISTINCT CASE WHEN r.oid IS NOT NULL THEN format('view %s', r.ev_class::regclass) "
+						"ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END "
+						"FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN' "
+						"WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 "
+						"OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (SELECT unnest(ARRAY[t.oid, t.typarray]) FROM pg_type t WHERE t.typrelid = $1)) "
+						"AND (d.deptype = 'n' OR d.deptype = 'a' AND d.classid IN ('pg_trigger'::regclass, 'pg_rewrite'::regclass, 'pg_attrdef'::regclass)) "
+						"AND r.ev_class IS DISTINCT FROM $1 ORDER BY 1");
+	query_end(&query);
+	if (lines == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("view %s cannot be replaced because other objects depend on it",
+					quoting_relation(view)),
+			 errdetail("%s", text_joined(lines, "- ", "\n")),
+			 errhint("Drop these, then call it again.")));
+}
+
+/* Who may drop anything in it is the owner of the schema. */
+static void
+drop_view(const ReleaseView *view)
+{
+	check_nothing_built_on_view(view->view);
+	view_schema_run(view->schema,
+					psprintf("DROP VIEW %s RESTRICT", quoting_relation(view->view)));
+	release_view_forget(view->view);
+}
+
+static void
+check_view_name_is_free(Oid schema, const char *name)
+{
+	if (OidIsValid(get_relname_relid(name, schema)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" in schema \"%s\" was not created by pg_tandem",
+						name, quoting_shown_schema(schema)),
+				 errdetail("It was created by hand, or shows a table of that name in another schema."),
+				 errhint("Rename one of the two, then SELECT tandem.create_views again.")));
+}
+
+/* As the owner of the table, who owns the view. */
+static void
+run_as_view_owner(const WantedView *wanted, List *statements)
+{
+	ListCell   *lc;
+
+	foreach(lc, statements)
+		ddl_run_stored(RelationGetRelid(wanted->rel), lfirst(lc));
+}
+
+/* What the view takes over from its table. */
+static List *
+view_properties_of_table(const WantedView *wanted, const char *qualified)
+{
+	return view_properties(RelationGetRelid(wanted->rel),
+						   view_column_origins(wanted->columns), wanted->names,
+						   wanted->rel->rd_rel->relowner, qualified);
+}
+
+/* Who may use the view may use its schema. */
+static void
+open_schema_to_grantees(const WantedView *wanted)
+{
+	ListCell   *lc;
+
+	foreach(lc, view_properties_of_schema(RelationGetRelid(wanted->rel),
+										  view_column_origins(wanted->columns),
+										  wanted->names, wanted->rel->rd_rel->relowner,
+										  wanted->schema))
+		view_schema_change_rights(wanted->schema, lfirst(lc));
+}
+
+/*
+ * Makes or replaces view (NULL: there is none), as the owner of the table: its
+ * text holds what the owner has stored, and reading that may run the owner's
+ * code.
+ */
+static void
+make_view(const WantedView *wanted, ReleaseView *view, bool replace,
+		  List **grants)
+{
+	char	   *name = view ? quoting_raw_name(view->view)
+	: pstrdup(RelationGetRelationName(wanted->rel));
+	char	   *qualified = quote_qualified_identifier(quoting_raw_schema(wanted->schema),
+													   name);
+	List	   *statements = view_properties_of_table(wanted, qualified);
+	Oid			owner = wanted->rel->rd_rel->relowner;
+	ReleaseView made = {.release = wanted->release,
+		.schema = wanted->schema,
+		.relation = RelationGetRelid(wanted->rel),
+	.definition = wanted->definition};
+
+	if (view && !replace)
+	{
+		/* what was granted on the view alone, too */
+		statements = list_concat(statements,
+								 view_properties(view->view, wanted->names,
+												 wanted->names, owner, qualified));
+		drop_view(view);
+	}
+	if (!replace)
+		check_view_name_is_free(wanted->schema, name);
+	view_schema_grant(grants, wanted->schema, owner, true);
+	run_as_view_owner(wanted,
+					  list_make1(psprintf("CREATE %sVIEW %s WITH (security_invoker = true) AS %s",
+										  replace ? "OR REPLACE " : "", qualified,
+										  wanted->definition)));
+	run_as_view_owner(wanted, statements);
+	open_schema_to_grantees(wanted);
+	made.view = get_relname_relid(name, wanted->schema);
+	release_view_note(&made);
+}
+
+/* Privileges and comments alone: no lock that would stop a reader. */
+static void
+set_view_properties(const WantedView *wanted, const ReleaseView *view,
+					List **grants)
+{
+	view_schema_grant(grants, wanted->schema, wanted->rel->rd_rel->relowner,
+					  false);
+	run_as_view_owner(wanted,
+					  view_properties_of_table(wanted,
+											   quoting_relation(view->view)));
+	open_schema_to_grantees(wanted);
+}
+
+static bool
+view_has_other_owner(const WantedView *wanted, const ReleaseView *view)
+{
+	Relation	rel = relation_open(view->view, AccessShareLock);
+	bool		other = rel->rd_rel->relowner != wanted->rel->rd_rel->relowner;
+
+	relation_close(rel, NoLock);
+	return other;
+}
+
+/*
+ * A view follows its table to another owner, as an index or a sequence of the
+ * table does, and as these does not ask who may create anything in the schema.
+ * The caller has the view locked.
+ */
+static void
+follow_table_owner(const WantedView *wanted, const ReleaseView *view)
+{
+	bool		entered;
+
+	if (!view_has_other_owner(wanted, view))
+		return;
+	/* the row of its type may be stored out of line */
+	entered = snapshot_enter();
+	ATExecChangeOwner(view->view, wanted->rel->rd_rel->relowner, true,
+					  AccessExclusiveLock);
+	CommandCounterIncrement();
+	snapshot_leave(entered);
+}
+
+static void
+remake_view(const WantedView *wanted, ReleaseView *view, List **grants)
+{
+	Relation	rel;
+	bool		replace;
+
+	/* not with the view locked: it may have to wait */
+	view_schema_grant(grants, wanted->schema, wanted->rel->rd_rel->relowner,
+					  true);
+	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
+	follow_table_owner(wanted, view);
+	rel = relation_open(view->view, NoLock);
+	replace = view_may_be_replaced(wanted, rel);
+	relation_close(rel, NoLock);
+	make_view(wanted, view, replace, grants);
+}
+
+static void
+drop_retired_view(const ReleaseView *view)
+{
+	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
+	drop_view(view);
+	view_schema_drop_unused(view->schema);
+}
+
+/* Nothing to do, unless somebody has altered the view by hand. */
+static bool
+view_is_as_noted(const WantedView *wanted, const ReleaseView *view)
+{
+	Relation	rel;
+	bool		same;
+
+	if (strcmp(wanted->definition, view->definition) != 0)
+		return false;
+	rel = relation_open(view->view, AccessShareLock);
+	same = view_may_be_replaced(wanted, rel) &&
+		RelationHasSecurityInvoker(rel) &&
+		RelationGetNumberOfAttributes(rel) == list_length(wanted->columns);
+	relation_close(rel, NoLock);
+	return same;
+}
+
+void
+versioned_view_make(int release, Oid relid, Oid schema, List **grants)
+{
+	WantedView	wanted;
+	ReleaseView *view;
+
+	view = release_view_find(relid, release);
+	begin_wanted_view(&wanted, release, relid, schema, 0);
+	/* now that nobody can give it to another owner */
+	authority_check_owner(relid);
+	if (view == NULL)
+		make_view(&wanted, NULL, false, grants);
+	else if (view_is_as_noted(&wanted, view) &&
+			 !view_has_other_owner(&wanted, view))
+		set_view_properties(&wanted, view, grants);
+	else
+		remake_view(&wanted, view, grants);
+	end_wanted_view(&wanted);
+}
+
+/* Brings a view up to date, where its definition is not what it should be. */
+static void
+refresh_view(ReleaseView *view, int ending, List **grants)
+{
+	WantedView	wanted;
+
+	begin_wanted_view(&wanted, view->release, view->relation, view->schema,
+					  ending);
+	if (strcmp(wanted.definition, view->definition) != 0)
+		remake_view(&wanted, view, grants);
+	end_wanted_view(&wanted);
+}
+
+void
+versioned_views_lock(List *relids)
+{
+	ListCell   *lc;
+
+	/* two sessions that grant at once would fail */
+	foreach(lc, release_view_closed(relids))
+		release_view_lock_schema(lfirst_int(lc));
+	foreach(lc, relids)
+		release_view_lock(lfirst_oid(lc));
+}
+
+void
+versioned_views_refresh(List *relids)
+{
+	List	   *grants = NIL;
+	ListCell   *lc;
+	ListCell   *view;
+
+	versioned_views_lock(relids);
+	foreach(lc, relids)
+	{
+		foreach(view, release_view_list(lfirst_oid(lc)))
+			refresh_view(lfirst(view), 0, &grants);
+	}
+	view_schema_revoke(grants);
+}
+
+List *
+versioned_views_of(List *relids)
+{
+	List	   *views = NIL;
+	ListCell   *lc;
+	ListCell   *view;
+
+	foreach(lc, relids)
+	{
+		foreach(view, release_view_list(lfirst_oid(lc)))
+			views = lappend_oid(views, ((ReleaseView *) lfirst(view))->view);
+	}
+	return views;
+}
+
+void
+versioned_views_check_retired(List *relids, int retired)
+{
+	ListCell   *lc;
+	ListCell   *cell;
+
+	foreach(lc, relids)
+	{
+		foreach(cell, release_view_list(lfirst_oid(lc)))
+		{
+			ReleaseView *view = lfirst(cell);
+
+			if (view->release < retired)
+				check_nothing_built_on_view(view->view);
+		}
+	}
+}
+
+void
+versioned_views_end(List *relids, int ending, int retired)
+{
+	List	   *grants = NIL;
+	ListCell   *lc;
+	ListCell   *cell;
+
+	foreach(lc, relids)
+	{
+		foreach(cell, release_view_list(lfirst_oid(lc)))
+		{
+			ReleaseView *view = lfirst(cell);
+
+			if (view->release < retired)
+				drop_retired_view(view);
+			else
+				refresh_view(view, ending, &grants);
+		}
+	}
+	view_schema_revoke(grants);
+}

@@ -1,0 +1,412 @@
+/*
+ * view_definition.c
+ *		What a release sees of a table, and the privileges and comments of
+ *		its view.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "catalog/step.h"
+#include "catalog/sync.h"
+#include "core/authority.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "core/text.h"
+#include "rule/expression.h"
+#include "rule/relation_rules.h"
+#include "views/view_definition.h"
+
+/*-------------------------------------------------------------------------
+ * What the view of a release over a table selects.
+ *
+ * Plain columns keep the view automatically updatable.  A column that is read
+ * through is an expression, which the server will not let anyone write.
+ *-------------------------------------------------------------------------
+ */
+
+/* The rules whose new columns are read through, while one column is written. */
+typedef struct ReadThrough
+{
+	Relation	rel;
+	List	   *rules;			/* of SyncRule */
+} ReadThrough;
+
+static char *shown_column_text(const ReadThrough *read, AttrNumber attnum);
+
+static Form_pg_attribute
+attribute_of_column(Relation rel, AttrNumber attnum)
+{
+	return TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+}
+
+/* A row that the backfill had to put into quarantine is shown as it is: up raises. */
+bool
+view_reads_through(const SyncRule *rule)
+{
+	List	   *fills;
+	ListCell   *lc;
+
+	if (rule->filled)
+		return false;
+	fills = step_list(rule->migration_id, STEP_BACKFILL);
+	foreach(lc, table_leaves(rule->relation))
+	{
+		Step	   *fill = step_find(fills, lfirst_oid(lc));
+
+		if (fill == NULL || !fill->done)
+			return true;
+	}
+	return false;
+}
+
+/* The rule of a new column that is read through, or NULL. */
+static SyncRule *
+read_through_rule_of(const ReadThrough *read, AttrNumber attnum, int *index)
+{
+	ListCell   *rule;
+	ListCell   *name;
+
+	foreach(rule, read->rules)
+	{
+		List	   *names = ((SyncRule *) lfirst(rule))->new_columns;
+
+		foreach(name, names)
+		{
+			if (get_attnum(RelationGetRelid(read->rel), lfirst(name)) != attnum)
+				continue;
+			*index = foreach_current_index(name);
+			return lfirst(rule);
+		}
+	}
+	return NULL;
+}
+
+/* In a chain of rules up reads what is itself read through. */
+static Node *
+show_columns_mutator(Node *node, void *context)
+{
+	const ReadThrough *read = context;
+	int			index;
+
+	if (node && IsA(node, Var) && ((Var *) node)->varattno > 0 &&
+		read_through_rule_of(read, ((Var *) node)->varattno, &index))
+	{
+		AttrNumber	attnum = ((Var *) node)->varattno;
+
+		return relation_rules_parse(shown_column_text(read, attnum), read->rel,
+									attnum, "read-through");
+	}
+	return expression_tree_mutator(node, show_columns_mutator, context);
+}
+
+/* The constant that an unfilled row may have, as text, or NULL. */
+static char *
+unfilled_default_text(Relation rel, AttrNumber attnum)
+{
+	AuthorityScope scope;
+	Node	   *value;
+
+	/* planning runs immutable functions */
+	authority_enter_owner(&scope, rel, NULL);
+	value = relation_rules_default(rel, attnum);
+	authority_leave(&scope);
+	if (value == NULL || !IsA(value, Const) || ((Const *) value)->constisnull)
+		return NULL;
+	return expression_deparse(value, rel);
+}
+
+/* As the trigger and the backfill see an unfilled row, but for its length. */
+static char *
+unfilled_condition_text(Relation rel, const SyncRule *rule)
+{
+	StringInfoData text;
+	ListCell   *lc;
+
+	initStringInfo(&text);
+	foreach(lc, rule->new_columns)
+	{
+		const char *name = quote_identifier(lfirst(lc));
+		char	   *value = unfilled_default_text(rel,
+												  get_attnum(RelationGetRelid(rel),
+															 lfirst(lc)));
+
+		appendStringInfoString(&text, text.len ? " AND " : "");
+		/* IS NULL would look into a row */
+		if (value)
+			appendStringInfo(&text, "(%s IS NOT DISTINCT FROM NULL OR CAST(%s AS pg_catalog.text) = CAST(%s AS pg_catalog.text))",
+							 name, name, value);
+		else
+			appendStringInfo(&text, "%s IS NOT DISTINCT FROM NULL", name);
+	}
+	return text.data;
+}
+
+/* " COLLATE ..." of a column; up may have another, or none. */
+static char *
+collate_clause(Form_pg_attribute att)
+{
+	HeapTuple	tuple;
+	Form_pg_collation collation;
+	char	   *text;
+
+	if (!OidIsValid(att->attcollation))
+		return "";
+	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(att->attcollation));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("collation with OID %u does not exist",
+						att->attcollation)));
+	collation = (Form_pg_collation) GETSTRUCT(tuple);
+	text = psprintf(" COLLATE %s",
+					quote_qualified_identifier(quoting_raw_schema(collation->collnamespace),
+											   NameStr(collation->collname)));
+
+	ReleaseSysCache(tuple);
+	return text;
+}
+
+/* A column as the view shows it. */
+static char *
+shown_column_text(const ReadThrough *read, AttrNumber attnum)
+{
+	Form_pg_attribute att = attribute_of_column(read->rel, attnum);
+	int			index = 0;
+	SyncRule   *rule = read_through_rule_of(read, attnum, &index);
+	ReadThrough others = *read;
+	Node	   *up;
+
+	if (rule == NULL)
+		return pstrdup(quote_identifier(NameStr(att->attname)));
+	up = relation_rules_parse(list_nth(rule->up, index), read->rel, attnum,
+							  "up");
+	others.rules = list_delete_ptr(list_copy(read->rules), rule);
+	up = show_columns_mutator(up, &others);
+	return psprintf("CASE WHEN %s THEN CAST((%s) AS %s) ELSE %s END%s",
+					unfilled_condition_text(read->rel, rule),
+					expression_deparse(up, read->rel),
+					format_type_extended(att->atttypid, att->atttypmod,
+										 FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
+					quote_identifier(NameStr(att->attname)), collate_clause(att));
+}
+
+static List *
+rules_to_read_through(Oid relid)
+{
+	List	   *rules = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_relation(relid))
+	{
+		if (view_reads_through(lfirst(lc)))
+			rules = lappend(rules, lfirst(lc));
+	}
+	return rules;
+}
+
+static ViewColumn *
+view_column_of_table(const ReadThrough *read, AttrNumber attnum)
+{
+	Form_pg_attribute att = attribute_of_column(read->rel, attnum);
+	ViewColumn *column = palloc(sizeof(ViewColumn));
+
+	column->name = pstrdup(NameStr(att->attname));
+	column->from = column->name;
+	column->text = shown_column_text(read, attnum);
+	column->type = att->atttypid;
+	column->typmod = att->atttypmod;
+	column->collation = att->attcollation;
+	return column;
+}
+
+/* The column that an expression only renames, or NULL. */
+static char *
+renamed_column(Relation rel, Node *up)
+{
+	if (!IsA(up, Var) || ((Var *) up)->varattno <= 0)
+		return NULL;
+	return pstrdup(NameStr(attribute_of_column(rel,
+											   ((Var *) up)->varattno)->attname));
+}
+
+/* The new columns of a rule that is not stored. */
+static List *
+unstored_columns(const ReadThrough *read, const SyncRule *rule)
+{
+	List	   *columns = NIL;
+	ListCell   *name;
+	ListCell   *text;
+
+	forboth(name, rule->new_columns, text, rule->up)
+	{
+		ViewColumn *column = palloc(sizeof(ViewColumn));
+		Node	   *up = relation_rules_parse(lfirst(text), read->rel,
+											  InvalidAttrNumber, "up");
+
+		up = show_columns_mutator(up, (void *) read);
+		column->name = lfirst(name);
+		column->from = renamed_column(read->rel, up);
+		column->text = expression_deparse(up, read->rel);
+		column->type = exprType(up) == UNKNOWNOID ? TEXTOID : exprType(up);
+		column->typmod = exprTypmod(up);
+		column->collation = exprCollation(up);
+		columns = lappend(columns, column);
+	}
+	return columns;
+}
+
+List *
+view_columns(Relation rel, int release, List *hidden)
+{
+	Oid			relid = RelationGetRelid(rel);
+	ReadThrough read = {rel, rules_to_read_through(relid)};
+	List	   *unstored = sync_list_unstored(relid, release);
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	for (AttrNumber attnum = 1; attnum <= RelationGetNumberOfAttributes(rel); attnum++)
+	{
+		Form_pg_attribute att = attribute_of_column(rel, attnum);
+		bool		shown = !att->attisdropped;
+
+		foreach(lc, hidden)
+			shown = shown && strcmp(lfirst(lc), NameStr(att->attname)) != 0;
+		if (shown)
+			columns = lappend(columns, view_column_of_table(&read, attnum));
+		foreach(lc, unstored)
+		{
+			SyncRule   *rule = lfirst(lc);
+
+			if (get_attnum(relid, linitial(rule->old_columns)) == attnum)
+				columns = list_concat(columns, unstored_columns(&read, rule));
+		}
+	}
+	return columns;
+}
+
+List *
+view_column_names(List *columns)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+		names = lappend(names, ((ViewColumn *) lfirst(lc))->name);
+	return names;
+}
+
+List *
+view_column_origins(List *columns)
+{
+	List	   *origins = NIL;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+		origins = lappend(origins, ((ViewColumn *) lfirst(lc))->from);
+	return origins;
+}
+
+char *
+view_definition(Relation rel, List *columns)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT");
+	foreach(lc, columns)
+	{
+		ViewColumn *column = lfirst(lc);
+
+		appendStringInfo(&sql, "%s %s AS %s",
+						 foreach_current_index(lc) ? "," : "", column->text,
+						 quote_identifier(column->name));
+	}
+	appendStringInfo(&sql, " FROM %s %s",
+					 quoting_relation(RelationGetRelid(rel)), EXPRESSION_ALIAS);
+	return sql.data;
+}
+
+/*-------------------------------------------------------------------------
+ * What the view of a release takes over from its table beside columns:
+ * privileges and comments.
+ *
+ * The owner of the table, who owns the view too, grants on it whatever anybody
+ * has granted on the table.  Nobody gains by that, and nothing is taken away: the
+ * views check the rights of their reader on the table (security_invoker), so a
+ * privilege on the view alone gives nothing.
+ * Defaults need nothing: an INSERT through a view that has none takes those of
+ * the table.
+ *-------------------------------------------------------------------------
+ */
+
+/* $1 source, $2 from, $3 names, $4 owner */
+#define COLUMNS \
+	"columns AS (SELECT a.attnum, a.attacl, n.shown FROM unnest($2, $3) n (original, shown) " \
+	"JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = n.original AND NOT a.attisdropped), "
+#define GRANTS \
+	"WITH " COLUMNS "granted AS (" \
+	"SELECT e.grantee, e.privilege_type, e.is_grantable, NULL::name AS attname FROM pg_class c, " \
+	"aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) e WHERE c.oid = $1 " \
+	"UNION SELECT e.grantee, e.privilege_type, e.is_grantable, a.shown FROM columns a, aclexplode(a.attacl) e), " \
+	"wanted AS (SELECT g.*, CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END AS role " \
+	"FROM granted g LEFT JOIN pg_roles r ON r.oid = g.grantee " \
+	"WHERE g.grantee <> $4 AND (g.grantee = 0 OR r.oid IS NOT NULL) " \
+	"AND g.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')) "
+
+static void
+begin_properties_query(TandemQuery *query, Oid source, List *from,
+					   List *names, Oid owner)
+{
+	query_begin(query);
+	query_oid(query, source);
+	query_datum(query, NAMEARRAYOID, array_from_strings(from, NAMEOID), false);
+	query_datum(query, NAMEARRAYOID, array_from_strings(names, NAMEOID), false);
+	query_oid(query, owner);
+}
+
+List *
+view_properties(Oid source, List *from, List *names, Oid owner,
+				const char *name)
+{
+	TandemQuery query;
+	List	   *statements;
+
+	begin_properties_query(&query, source, from, names, owner);
+	query_text(&query, name);
+	statements = query_texts(&query, GRANTS
+							 "SELECT format('GRANT %s%s ON %s TO %s%s', privilege_type, '(' || quote_ident(attname) || ')', $5, role, "
+							 "CASE WHEN is_grantable AND grantee <> 0 THEN ' WITH GRANT OPTION' END) FROM wanted "
+							 "UNION SELECT format('COMMENT ON VIEW %s IS %L', $5, obj_description($1, 'pg_class')) "
+							 "WHERE obj_description($1, 'pg_class') IS NOT NULL "
+							 "UNION SELECT format('COMMENT ON COLUMN %s.%I IS %L', $5, a.shown, col_description($1, a.attnum)) "
+							 "FROM columns a WHERE col_description($1, a.attnum) IS NOT NULL ORDER BY 1");
+	query_end(&query);
+	return statements;
+}
+
+List *
+view_properties_of_schema(Oid source, List *from, List *names, Oid owner,
+						  Oid schema)
+{
+	TandemQuery query;
+	List	   *statements;
+
+	begin_properties_query(&query, source, from, names, owner);
+	query_oid(&query, schema);
+	statements = query_texts(&query, GRANTS
+							 "SELECT DISTINCT format('GRANT USAGE ON SCHEMA %I TO %s', n.nspname, role) "
+							 "FROM wanted, pg_namespace n WHERE n.oid = $5 "
+							 "AND (grantee = 0 OR NOT has_schema_privilege(grantee, n.oid, 'USAGE')) "
+							 "AND NOT EXISTS (SELECT FROM aclexplode(n.nspacl) e WHERE e.grantee = 0 AND e.privilege_type = 'USAGE') ORDER BY 1");
+	query_end(&query);
+	return statements;
+}
