@@ -547,7 +547,7 @@ COMMENT ON FUNCTION tandem.create_views(integer, text[], text[])
 
 CREATE FUNCTION tandem.declared_sessions() RETURNS TABLE (pid integer, release integer)
 AS $$
-	-- a declared session holds a lock on the address of the registry: see src/README.md
+	-- a declared session holds a lock on the address of the registry: see src/release/README.md
 	SELECT l.pid, l.objid::pg_catalog.int8::integer FROM pg_catalog.pg_locks l
 	WHERE l.locktype = 'object' AND l.granted AND l.objsubid = 1
 		AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
@@ -560,7 +560,7 @@ COMMENT ON FUNCTION tandem.declared_sessions()
 
 CREATE FUNCTION tandem.writers() RETURNS TABLE (pid integer, migration integer)
 AS $$
-	-- the trigger takes a lock on the address of the migration: see src/README.md
+	-- the trigger takes a lock on the address of the migration: see src/release/README.md
 	SELECT l.pid, l.objid::pg_catalog.int8::integer FROM pg_catalog.pg_locks l
 	WHERE l.locktype = 'object' AND l.granted AND l.objsubid = 7
 		AND l.mode = 'AccessShareLock'
@@ -597,7 +597,7 @@ COMMENT ON FUNCTION tandem.may_use(oid, oid[])
 
 CREATE FUNCTION tandem.runner_pid(migration integer) RETURNS integer
 AS $$
-	-- the runner holds a session lock on its row's address: see src/README.md
+	-- the runner holds a session lock on its row's address: see src/catalog/README.md
 	SELECT l.pid FROM pg_catalog.pg_locks l
 	WHERE l.locktype = 'object' AND l.granted
 		AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d

@@ -9,10 +9,10 @@
  * changes the registry and then looks for sessions finds each one that has not
  * seen the change.
  *
- * Every node may run the script of its release: so DDL is no business of the
- * fence, a release that nobody knows yet may do what touches no row that was
- * there before, and the transaction that begins a migration of the session's
- * release, or registers it, may do anything.
+ * Every node may run the script of its release: so the fence refuses DDL to
+ * retired releases only, a release that is not known yet may do what touches no
+ * row that was there before, and the transaction that begins a migration of the
+ * session's release, or registers it, is not refused anything.
  */
 #include "postgres.h"
 

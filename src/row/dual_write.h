@@ -23,7 +23,7 @@ extern Bitmapset *given_columns(Relation rel, MemoryContext statement,
 /*-------------------------------------------------------------------------
  * The dual-write rule: what becomes of a row that somebody writes.
  *
- * The table of the rule is in src/README.md.
+ * The table of the rule is in src/row/README.md.
  *-------------------------------------------------------------------------
  */
 
