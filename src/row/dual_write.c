@@ -1,6 +1,7 @@
 /*
  * dual_write.c
- *		The dual write: what a writer has given, and what follows from it.
+ *		Dual write: computes the other side of each rule for a row being
+ *		written.
  */
 #include "postgres.h"
 
@@ -19,14 +20,17 @@
 #include "row/quarantine.h"
 
 /*-------------------------------------------------------------------------
- * Which columns the running INSERT or COPY names.
+ * Finding the columns that the running INSERT or COPY names.
  *
- * The parser notes the named target columns of an INSERT for the check of
- * privileges; the active portal holds the plan and so those notes.
+ * The parser records the target columns of an INSERT for the permission check.
+ * They are in the plan that the active portal holds.
  *-------------------------------------------------------------------------
  */
 
-/* Columns of a parent, by the numbers that they have in rel. */
+/*
+ * Translates column numbers of a parent to those of rel; columns that rel
+ * lacks are left out.
+ */
 static Bitmapset *
 map_columns_to_relation(Bitmapset *columns, Oid parent, Relation rel)
 {
@@ -72,9 +76,9 @@ columns_of_copy(CopyStmt *copy, Oid relid, bool *found)
 }
 
 /*
- * A statement that the portal runs itself has its context right under the
- * portal's, and COPY works in that one; a statement that a function runs has
- * it under SPI's.
+ * A statement run by the portal itself has its context directly below the
+ * portal's (COPY uses the portal's own).  A statement run by a function has
+ * its context below SPI's, and the active portal tells nothing about it.
  */
 static bool
 statement_is_run_by_portal(MemoryContext statement)
@@ -117,12 +121,13 @@ given_columns(Relation rel, MemoryContext statement, bool *known)
 }
 
 /*-------------------------------------------------------------------------
- * The dual-write rule: what becomes of a row that somebody writes.
+ * The dual-write rule.
  *
- * Each rule runs once a row.  A rule runs as soon as one of its sides is
- * given; what it sets is given to the rules next to it, so that a chain is
- * followed from wherever the writer took hold of it, in both directions.
- * Rules that nothing reaches come last: they fill a row that was never filled.
+ * Each rule runs at most once per row, as soon as one of its sides is given.
+ * The columns that it sets then count as given for the rules that share them,
+ * so a chain of rules is followed in both directions from the column that was
+ * written.  Rules that are not reached run last; they fill a row that was
+ * never filled.
  *-------------------------------------------------------------------------
  */
 
@@ -163,8 +168,8 @@ compute_side_call(void *arg)
 }
 
 /*
- * Computes a side into state->computed.  Where the rule quarantines, an error
- * of the transform is returned rather than raised.
+ * Computes a side into state->computed.  If the rule quarantines rows, an
+ * error in up or down is returned instead of being thrown; NULL means success.
  */
 static ErrorData *
 try_compute_side(RowState *state, CompiledRule *rule, RuleSide *side)
@@ -182,8 +187,9 @@ try_compute_side(RowState *state, CompiledRule *rule, RuleSide *side)
 }
 
 /*
- * Sets the columns of a side that have an expression; with only_missing those
- * alone that the writer did not give.
+ * Sets the columns of a side that have an expression.  With only_missing, sets
+ * only those that the writer did not give.  Returns false if the expression
+ * failed and the row was put into quarantine; its columns are NULL then.
  */
 static bool
 set_side(RowState *state, CompiledRule *rule, RuleSide *side,
@@ -229,8 +235,8 @@ dual_write_backward(RowState *state, CompiledRule *rule)
 }
 
 /*
- * Whether the side is what its expressions say.  *judged is false when that
- * cannot be said: it has none, they are volatile, or they raise.
+ * Does the side equal what its expressions compute?  *judged is set to false
+ * if that cannot be told: there is no expression, it is volatile, or it fails.
  */
 static bool
 side_agrees(RowState *state, CompiledRule *rule, RuleSide *side, bool *judged)
@@ -268,7 +274,10 @@ dual_write_agrees(RowState *state, CompiledRule *rule)
 		return true;
 	if (side_agrees(state, rule, &rule->old_side, &down_judged))
 		return true;
-	/* a volatile up alone: who filled the row is believed */
+
+	/*
+	 * with a volatile up and nothing else to compare, trust the stored value
+	 */
 	return rule->new_side.is_volatile && !down_judged;
 }
 
@@ -301,8 +310,9 @@ sides_share_column(const RuleSide *a, const RuleSide *b)
 }
 
 /*
- * A side that has just been set may have been used already, by rules that ran
- * before: they follow it once more, and what they set is followed in turn.
+ * Rules that ran before may have used the old values of a side that was just
+ * set.  Run those that now disagree again, then the rules that depend on what
+ * these set.
  */
 static void
 follow_changed_side(RowState *state, CompiledRule *from, RuleSide *changed,
@@ -326,7 +336,7 @@ follow_changed_side(RowState *state, CompiledRule *from, RuleSide *changed,
 		if (rule->source->on_conflict == ON_CONFLICT_ERROR &&
 			row_side_given(state, target) == GIVEN_YES)
 			raise_conflict(state, rule);
-		done[i] = false;		/* not again on this way */
+		done[i] = false;		/* so that the recursion skips it */
 		if (forward)
 			(void) dual_write_forward(state, rule);
 		else
@@ -357,7 +367,7 @@ settle_both_given(RowState *state, CompiledRule *rule, bool *done)
 	}
 }
 
-/* Whether the session says that it is a release which knows the new columns. */
+/* Has the session declared a release that knows the new columns? */
 static bool
 session_knows_new_columns(const CompiledRule *rule)
 {
@@ -373,9 +383,10 @@ session_knows_old_columns_only(const CompiledRule *rule)
 }
 
 /*
- * A side in doubt holds what may be a computed default.  The statement tells,
- * where it can be reached; else the session's release; else a side that is
- * surely given wins over one in doubt, and the new side over the old.
+ * A side in doubt (GIVEN_MAYBE) holds what may be a computed default.  Decide
+ * by the columns that the statement names; failing that by the session's
+ * release; failing that a side that is certainly given wins over one in doubt,
+ * and the new side over the old.
  */
 static void
 settle_sides(RowState *state, CompiledRule *rule, Given *old, Given *new)
@@ -397,7 +408,7 @@ settle_sides(RowState *state, CompiledRule *rule, Given *old, Given *new)
 		*new = (*old == GIVEN_YES) ? GIVEN_NO : GIVEN_YES;
 }
 
-/* Runs a rule one of whose sides is given; false: none is. */
+/* Runs a rule if one of its sides is given; returns false if none is. */
 static bool
 run_rule(RowState *state, CompiledRule *rule, bool *done)
 {
@@ -409,7 +420,11 @@ run_rule(RowState *state, CompiledRule *rule, bool *done)
 	settle_sides(state, rule, &old, &new);
 	if (old == GIVEN_NO && new == GIVEN_NO)
 		return false;
-	/* a writer of some new columns of an unfilled row means up for the rest */
+
+	/*
+	 * if only some new columns of an unfilled row are written, up gives the
+	 * rest
+	 */
 	if (new == GIVEN_YES && rule->new_side.ncolumns > 1 && state->before &&
 		row_is_unfilled(state, rule))
 		(void) set_side(state, rule, &rule->new_side, "up", true);
@@ -430,7 +445,7 @@ run_rule(RowState *state, CompiledRule *rule, bool *done)
 	return true;
 }
 
-/* Runs the rules that something given reaches, each once. */
+/* Runs each rule that can be reached from a given column, once. */
 static void
 follow_given_columns(RowState *state, bool *done)
 {
@@ -449,9 +464,10 @@ follow_given_columns(RowState *state, bool *done)
 }
 
 /*
- * An INSERT that gives nothing, by a release that knows the new columns: it
- * means what they hold.  The last rule of a chain comes first, as its columns
- * are the newest that the release knows.
+ * Handles an INSERT that gives none of a rule's columns, from a release that
+ * knows the new columns: their defaults are taken as given.  Go from the last
+ * rule of a chain to the first, since its columns are the newest that the
+ * release knows.
  */
 static void
 follow_declared_release(RowState *state, bool *done)

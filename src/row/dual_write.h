@@ -1,6 +1,7 @@
 /*
  * dual_write.h
- *		The dual write: what a writer has given, and what follows from it.
+ *		Dual write: computes the other side of each rule for a row being
+ *		written.
  */
 #ifndef TANDEM_DUAL_WRITE_H
 #define TANDEM_DUAL_WRITE_H
@@ -11,52 +12,60 @@
 #include "row/row_state.h"
 
 /*
- * The numbers of the columns of rel that the statement of the active portal
- * names as targets, whether it writes rel itself or a partitioned parent.
- * *known is false where that statement cannot be reached or does not write
- * rel: inside a function, or in the apply worker of a subscription.  statement
- * is the context of the statement that fires the trigger.
+ * Returns the attribute numbers in rel of the columns that the statement of
+ * the active portal names as targets, in the current context; the target may
+ * be rel or a partitioned table above it.  statement is the memory context of
+ * the statement that fires the trigger.  *known is set to false if that
+ * statement cannot be found or does not write rel, for example within a
+ * function or in a subscription's apply worker.
  */
 extern Bitmapset *given_columns(Relation rel, MemoryContext statement,
 								bool *known);
 
 /*-------------------------------------------------------------------------
- * The dual-write rule: what becomes of a row that somebody writes.
- *
- * The table of the rule is in src/row/README.md.
+ * The dual-write rule.  See the table in src/row/README.md.
  *-------------------------------------------------------------------------
  */
 
 /*
- * Whether a write of row can need anything at all; notes which columns are
- * given.  Arguments as of row_state_load, which is called only when true.
+ * Returns false if no rule applies to the row: no column is given, and it
+ * needs no fill.  Notes which columns are given.  If true, call row_state_load
+ * with the same arguments next.
  */
 extern bool dual_write_concerns(RowState *state, TupleTableSlot *row,
 								TupleTableSlot *before, int stored_natts);
 
 /*
- * Applies all rules to the loaded row, in both directions, until nothing
- * follows any more.  On return state->first_replaced tells whether it is changed.
- * Errors: a conflict of both sides; whatever up or down raises.
+ * Applies all rules to the loaded row, in both directions, until no rule
+ * follows from another.  Afterwards state->first_replaced tells whether the
+ * row has changed.  Errors: both sides were written and disagree; any error of
+ * up or down, unless the rule quarantines rows.
  */
 extern void dual_write_apply(RowState *state);
 
 /*
- * Fills the loaded row for each rule that finds it unfilled, and as a fresh
- * row for the rule with id forced (0: none).  Returns the number of rules
- * whose transform raised and was quarantined.
+ * Computes the new side of each rule that finds the loaded row unfilled, and
+ * of the rule with id forced (0 for none), and then of the rules that depend
+ * on these.  Returns the number of rules whose expression failed, with the row
+ * put into quarantine.
  */
 extern int	dual_write_fill(RowState *state, int forced);
 
-/* Whether the two sides of the loaded row agree, as the rule sees it. */
+/*
+ * Do the two sides of the loaded row agree, by new = up(old) or old =
+ * down(new)?
+ */
 extern bool dual_write_agrees(RowState *state, CompiledRule *rule);
 
-/* Whether up or down of a rule that quarantines raises on the loaded row. */
+/*
+ * Does up or down fail on the loaded row?  The rule must be one with
+ * on_error => 'quarantine'; otherwise the error is thrown.
+ */
 extern bool dual_write_raises(RowState *state, CompiledRule *rule);
 
 /*
- * Computes the new side from the old one, or the other way.  False: the
- * transform raised, and the row is in quarantine.
+ * Computes the new side from the old one, or the old side from the new one.
+ * Returns false if the expression failed and the row was put into quarantine.
  */
 extern bool dual_write_forward(RowState *state, CompiledRule *rule);
 extern bool dual_write_backward(RowState *state, CompiledRule *rule);

@@ -1,7 +1,6 @@
 /*
  * quarantine.c
- *		Rows whose transform raises: kept out of the writer's way, and
- *		noted.
+ *		Rows on which up or down fails are recorded, and the write succeeds.
  */
 #include "postgres.h"
 
@@ -26,9 +25,10 @@ quarantine_try(void (*work) (void *), void *arg)
 }
 
 /*
- * This runs as the extension's owner, and the trigger of anybody's table may
- * claim to be of any sync: only that of the sync's own table is believed.  It
- * never waits for another session that notes the same key.
+ * This runs with the rights of the extension's owner, and a hand-made trigger
+ * on any table may name any sync.  So the row is recorded only if the sync
+ * belongs to this table.  SKIP LOCKED: never wait for another session that
+ * records the same key.
  */
 void
 quarantine_record(RowState *state, const CompiledRule *rule,
@@ -47,9 +47,9 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 	query_text(&query, direction);
 	query_text(&query, unpack_sql_state(error->sqlerrcode));
 	query_text(&query, error->message);
-	/* the table that the sync is recorded with */
+	/* the table under which the sync is recorded */
 	query_oid(&query, partition_root(RelationGetRelid(state->rel)));
-	/* whoever made the trigger, it speaks for its own table alone */
+	/* require that the sync is one of this table */
 	recorded = query_run(&query,
 						 "WITH known AS (DELETE FROM tandem.quarantined_row WHERE id IN ("
 						 "SELECT q.id FROM tandem.quarantined_row q WHERE q.sync = $1 "
@@ -59,7 +59,11 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 						 "SELECT s.id, $2::regclass, $3::jsonb, $4, $5, left($6, " QUERY_KEPT_TEXT ") "
 						 "FROM tandem.sync s WHERE s.id = $1 AND s.relation = $7");
 	query_end(&query);
-	/* a restore of data into what was restored before; verify finds it again */
+
+	/*
+	 * during a data-only restore the sync may be missing; verify finds such
+	 * rows
+	 */
 	if (recorded == 0 && !restore_is_running())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

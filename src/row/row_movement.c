@@ -2,14 +2,13 @@
  * row_movement.c
  *		Rows that an UPDATE moves to another partition.
  *
- * Only the last updated row of a statement is noted, and the note is part of
- * the statement: it lies in the statement's memory, is looked for by whoever
- * works for that statement alone, and ends with it, however that ends.  So
- * what comes after the statement, TRUNCATE of the partition or another row in
- * the same place, never meets it, and a statement that another trigger runs in
- * between leaves it alone.
+ * Only the row that a statement updated last is kept, in the statement's
+ * memory context, and only the same statement looks for it.  It is gone when
+ * the statement ends, in whatever way.  So it cannot be confused with what
+ * comes after the statement (TRUNCATE of the partition, another row at the
+ * same TID) or with statements that other triggers run in between.
  *
- * That the row is moved is read from the stored row, which the server marks so
+ * Whether the row was moved is read from the stored tuple: the server marks it
  * before it inserts the new one.
  */
 #include "postgres.h"
@@ -30,23 +29,23 @@
 
 typedef struct NotedRow
 {
-	dlist_node	node;			/* of notes */
-	MemoryContext statement;	/* it lies in, too */
+	dlist_node	node;			/* in notes */
+	MemoryContext statement;	/* context of the statement, and of this
+								 * struct */
 	MemoryContextCallback end;
 	MemoryContext context;		/* of the values */
-	Oid			relid;			/* its old partition; invalid: none is noted */
+	Oid			relid;			/* its old partition, or InvalidOid if none */
 	ItemPointerData tid;
-	int			rule;			/* id of the first rule: tells the tables
-								 * apart */
-	int			ncolumns;		/* rules->columns, the same of all partitions */
+	int			rule;			/* id of the first rule, to tell tables apart */
+	int			ncolumns;		/* rules->columns, equal in all partitions */
 	Datum	   *values;
 	bool	   *nulls;
 } NotedRow;
 
-/* of the statements at work, the innermost first */
+/* one for each active statement, innermost first */
 static dlist_head notes = DLIST_STATIC_INIT(notes);
 
-/* The statement ends, and its memory with it. */
+/* Reset callback of the statement's memory context. */
 static void
 forget_moved_row(void *arg)
 {
@@ -85,7 +84,7 @@ make_moved_row(MemoryContext statement)
 	return noted;
 }
 
-/* Of the statement of state, without a row. */
+/* Returns the statement's NotedRow, emptied or new. */
 static NotedRow *
 take_moved_row(RowState *state)
 {
@@ -128,11 +127,11 @@ row_movement_note(RowState *state, ItemPointer tid, HeapTuple result)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Whether this transaction has just taken the noted row away for a move. */
+/* Has this transaction deleted the noted row in order to move it? */
 static bool
 row_was_moved(const NotedRow *noted)
 {
-	/* its statement, which is at work, holds a lock on the partition */
+	/* the active statement already holds a lock on the partition */
 	Relation	rel = try_table_open(noted->relid, NoLock);
 	HeapTupleData tuple;
 	Buffer		buffer;

@@ -2,10 +2,11 @@
  * row_movement.h
  *		Rows that an UPDATE moves to another partition.
  *
- * The server updates such a row in its old partition, deletes it there, and
- * inserts it into its new one, and the sync trigger fires on the first and on
- * the last.  The first knows what the writer changed; to the last the row must
- * not look like one whose columns were all given, or left at their defaults.
+ * The server fires the sync trigger for the UPDATE in the old partition,
+ * deletes the row there, and inserts it into the new partition, which fires
+ * the trigger again.  Only the first call can tell which columns the writer
+ * changed.  In the second, the columns must not look as if all were given, or
+ * left to defaults.
  */
 #ifndef TANDEM_ROW_MOVEMENT_H
 #define TANDEM_ROW_MOVEMENT_H
@@ -13,16 +14,16 @@
 #include "row/row_state.h"
 
 /*
- * Notes the row, as the trigger returns it, that takes the place of the stored
- * row at tid.  Of a table that is no partition: does nothing.
+ * Notes the tuple that the trigger returns for the stored row at tid.  Does
+ * nothing if the table is not a partition.
  */
 extern void row_movement_note(RowState *state, ItemPointer tid,
 							  HeapTuple result);
 
 /*
- * For a row now being inserted into the partition of state: if it is the noted
- * one on its way, a slot that has its synced columns as they were noted, which
- * lasts until the next row is noted; else NULL.
+ * Call for a row about to be inserted into the partition of state.  If it is
+ * the noted row being moved, returns a slot with its synced columns as they
+ * were noted, valid until the next row is noted; else NULL.
  */
 extern TupleTableSlot *row_movement_before(RowState *state);
 

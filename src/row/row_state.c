@@ -1,6 +1,6 @@
 /*
  * row_state.c
- *		One row on its way through the rules of its relation.
+ *		The state of one row while the rules of its relation are applied.
  */
 #include "postgres.h"
 
@@ -22,16 +22,17 @@
 #include "row/row_state.h"
 #include "rule/relation_rules.h"
 
-/* longest value shown in a message, in bytes */
+/* maximal length of a value in a message, in bytes */
 #define VALUE_SHOWN 60
 
 /*
- * Counts what may change whether a function may be called, or which it is:
- * an executable expression has settled both when it was made.
+ * Incremented when a function, a role or a membership changes.  An executable
+ * expression has checked EXECUTE privilege and looked up its functions when it
+ * was made, so it must be made again then.
  */
 static uint64 function_changes = 0;
 
-/* Runs at any time: only counts. */
+/* Invalidation callback.  It may be called at any time, so it only counts. */
 static void
 count_function_change(Datum arg, int cache, uint32 hash)
 {
@@ -66,9 +67,9 @@ make_row_state(RelationRules *rules)
 }
 
 /*
- * Whether the next statement may work with the state.  An expression that
- * calls functions of users does not outlive its statement: what those keep
- * with it may depend on that.  Nor does one that has raised.
+ * May the next statement use this state?  Not if its expressions call
+ * user-defined functions, which may have cached something in them that holds
+ * for one statement only, and not after an expression failed.
  */
 static bool
 row_state_may_be_kept(const RowState *state)
@@ -95,7 +96,7 @@ end_row_statement(void *arg)
 	relation_rules_release(rules);
 }
 
-/* A state that no statement works with. */
+/* Returns a state that no running statement uses. */
 static RowState *
 take_idle_row_state(RelationRules *rules)
 {
@@ -124,7 +125,7 @@ row_state_create(Relation rel, const Trigger *trigger)
 	return state;
 }
 
-/* What only a row that is worked on needs. */
+/* Makes what is needed only for rows that the rules are applied to. */
 static void
 prepare_row_work(RowState *state)
 {
@@ -146,8 +147,8 @@ prepare_row_work(RowState *state)
 }
 
 /*
- * Not before the row is done with: what an expression returned may lie in its
- * own memory.
+ * Wait until the row is done before freeing: the value that an expression
+ * returned may lie in its own memory.
  */
 static void
 free_forgotten_expressions(RowState *state)
@@ -178,7 +179,7 @@ row_state_load(RowState *state, TupleTableSlot *row, TupleTableSlot *before,
 	state->first_replaced = InvalidAttrNumber;
 }
 
-/* Whether two values that lie elsewhere are the same, bit by bit. */
+/* Compares two values of a pass-by-reference type bit by bit. */
 static bool
 same_datum_bytes(Form_pg_attribute att, Datum a, Datum b)
 {
@@ -187,7 +188,7 @@ same_datum_bytes(Form_pg_attribute att, Datum a, Datum b)
 		struct varlena *va = (struct varlena *) DatumGetPointer(a);
 		struct varlena *vb = (struct varlena *) DatumGetPointer(b);
 
-		/* the same pointer into the TOAST table: no need to fetch it */
+		/* the same TOAST pointer: no need to fetch the value */
 		if (VARATT_IS_EXTERNAL_ONDISK(va) && VARATT_IS_EXTERNAL_ONDISK(vb) &&
 			memcmp(va, vb, VARSIZE_EXTERNAL(va)) == 0)
 			return true;
@@ -195,7 +196,7 @@ same_datum_bytes(Form_pg_attribute att, Datum a, Datum b)
 	return datum_image_eq(a, b, att->attbyval, att->attlen);
 }
 
-/* Whether two values of a column are the same, bit by bit. */
+/* Compares two values of a column bit by bit. */
 static inline bool
 same_column_image(const RuleColumn *column, Datum a, bool a_null,
 				  Datum b, bool b_null)
@@ -219,8 +220,8 @@ column_equal(const RuleColumn *column, Datum a, bool a_null,
 }
 
 /*
- * Whether a column is given, by its image.  Both slots have been taken apart
- * as far as that column.
+ * Determines by image whether a column is given.  Both slots must be deformed
+ * up to that column.
  */
 static Given
 column_is_given(const RuleColumn *column, const TupleTableSlot *row,
@@ -343,8 +344,9 @@ row_forget_compiled(RowState *state, const RuleSide *side)
 }
 
 /*
- * In an UPDATE a column that comes out as it was is not given; in an INSERT
- * what a rule sets counts as given, for the rules that read it.
+ * In an UPDATE, a column that ends up with its old value is not given.  In an
+ * INSERT, a column that a rule sets counts as given for the rules that read
+ * it.
  */
 void
 row_set(RowState *state, int index, Datum value, bool isnull)
@@ -415,9 +417,9 @@ append_value(StringInfo text, Form_pg_attribute att, Datum value)
 }
 
 /*
- * Whether the current user may select the column from the table: as the server
- * has it for its own messages (ExecBuildSlotValueDescription), by privilege, and
- * not where the row-level security of the table applies to that user.
+ * May the current user see this column?  Follows the server's own messages
+ * (ExecBuildSlotValueDescription): SELECT privilege is needed, and row-level
+ * security of the table must not apply to the user.
  */
 static bool
 user_may_select_column(Oid relid, const char *column)
@@ -431,7 +433,7 @@ user_may_select_column(Oid relid, const char *column)
 		pg_attribute_aclcheck(relid, attnum, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
-/* A row of a partition is seen through the tables above it, too. */
+/* For a partition, SELECT on a table above it is enough. */
 static bool
 user_may_see_column(Oid relid, const char *column)
 {

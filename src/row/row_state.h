@@ -1,9 +1,10 @@
 /*
  * row_state.h
- *		One row on its way through the rules of its relation.
+ *		The state of one row while the rules of its relation are applied.
  *
- * A RowState serves a statement (or a batch) at a time and is loaded with row
- * after row.  Its rules keep it for the next statement where that is safe.
+ * A RowState serves one statement (or batch) at a time and is loaded with one
+ * row after the other.  At the end of the statement it is left with the rules
+ * for the next statement, where that is safe.
  */
 #ifndef TANDEM_ROW_STATE_H
 #define TANDEM_ROW_STATE_H
@@ -13,66 +14,69 @@
 
 #include "rule/relation_rules.h"
 
-/* Whether the writer gave a column a value of its own. */
+/* Did the writer give the column a value? */
 typedef enum Given
 {
 	GIVEN_NO,
-	GIVEN_MAYBE,				/* it may be a computed default */
+	GIVEN_MAYBE,				/* in doubt: may be a computed default */
 	GIVEN_YES
 } Given;
 
 typedef struct RowState
 {
 	RelationRules *rules;
-	MemoryContext context;		/* of this state */
-	uint64		function_changes;	/* that there had been when it was made */
-	ExprContext *econtext;		/* reset with every row loaded */
-	ExprState **expressions;	/* by RuleExpression.id, made when needed */
-	MemoryContext compiled;		/* of the expressions */
-	bool		forgotten;		/* some are given up: free all with the row */
-	bool		computing;		/* one is at work, or has raised */
-	NullableDatum *computed;	/* of a side; column i of it has value i */
-	TupleTableSlot *moved;		/* of row_movement.c; made when needed */
+	MemoryContext context;		/* memory context of this state */
+	uint64		function_changes;	/* value of the counter when this was made */
+	ExprContext *econtext;		/* reset for each loaded row */
+	ExprState **expressions;	/* by RuleExpression.id, made on first use */
+	MemoryContext compiled;		/* memory context of the expressions */
+	bool		forgotten;		/* some were discarded: free all after the row */
+	bool		computing;		/* evaluating; stays set after an error */
+	NullableDatum *computed;	/* of one side, by index into its columns */
+	TupleTableSlot *moved;		/* see row_movement.c; made on first use */
 
-	/* of the statement */
+	/* valid for one statement */
 	Relation	rel;
 	MemoryContext statement;
 	MemoryContextCallback end;
-	bool		columns_known;	/* whether named_columns is to be trusted */
+	bool		columns_known;	/* can named_columns be trusted? */
 	bool		columns_sought;
-	Bitmapset  *named_columns;	/* that the statement names */
+	Bitmapset  *named_columns;	/* columns that the statement names */
 
-	/* of the row */
-	TupleTableSlot *row;		/* virtual; its values are worked on */
-	TupleTableSlot *before;		/* of an UPDATE: the old row; NULL: INSERT */
-	int			stored_natts;	/* columns of the stored old row */
-	AttrNumber	first_replaced; /* least number of a replaced column; 0: none
-								 * is */
+	/* valid for one row */
+	TupleTableSlot *row;		/* virtual; the rules change its values */
+	TupleTableSlot *before;		/* the old row of an UPDATE; NULL for an
+								 * INSERT */
+	int			stored_natts;	/* number of columns in the stored old row */
+	AttrNumber	first_replaced; /* lowest attribute number replaced, or 0 */
 	Given	   *given;			/* by index into rules->columns */
-	bool	   *done;			/* of dual_write.c, by index into rules->rules */
+	bool	   *done;			/* for dual_write.c, by index into
+								 * rules->rules */
 } RowState;
 
 /*
- * A state for rows of rel, until the reset of the current context, which is
- * that of the statement.  The caller keeps its lock on rel.
+ * Returns a state for rows of rel.  It is released when the current memory
+ * context, which must be that of the statement, is reset.  The caller holds a
+ * lock on rel until then.
  */
 extern RowState *row_state_create(Relation rel, const Trigger *trigger);
 
 /*
- * Loads a row.  before is the old row of an UPDATE, whose stored form has
- * stored_natts columns, or NULL for an INSERT.  For a fill both are the same.
+ * Loads a row.  before is the old row of an UPDATE, whose stored tuple has
+ * stored_natts columns, or NULL for an INSERT.  A fill passes the same row as
+ * both.
  */
 extern void row_state_load(RowState *state, TupleTableSlot *row,
 						   TupleTableSlot *before, int stored_natts);
 
 /*
- * Notes which columns of row are given, which need not be loaded, and returns
- * whether any may be.  before is as of row_state_load.
+ * Notes which columns of row are given; row need not be loaded.  Returns true
+ * if any column is given or in doubt.  before is as in row_state_load.
  */
 extern bool row_note_given(RowState *state, TupleTableSlot *row,
 						   TupleTableSlot *before);
 
-/* Whether any column of the side is given, at its surest. */
+/* Returns the highest "given" value among the side's columns. */
 static inline Given
 row_side_given(const RowState *state, const RuleSide *side)
 {
@@ -83,41 +87,45 @@ row_side_given(const RowState *state, const RuleSide *side)
 	return given;
 }
 
-/* Makes sure which of the columns in doubt the statement named. */
+/*
+ * Decides the columns in doubt by the columns that the statement names, if
+ * known.
+ */
 extern void row_settle_doubts(RowState *state);
 
 /*
- * Computes an expression of a rule over the row as it is now.  The result
- * lives until the next row is loaded.  Errors: whatever it raises, with a
- * context line that names the rule.
+ * Evaluates an expression of a rule on the current values of the row.  The
+ * result lives until the next row is loaded.  Errors: any that the expression
+ * throws, with a context line that names the rule.
  */
 extern Datum row_compute(RowState *state, const CompiledRule *rule,
 						 const RuleExpression *expression, bool *isnull);
 
 /*
- * Lets go of the compiled expressions of a side one of which raised: a
- * function called by it may be left in the middle of its work.
+ * Discards the compiled expressions of a side after one of them failed: a
+ * function that it called may have been left in an inconsistent state.
  */
 extern void row_forget_compiled(RowState *state, const RuleSide *side);
 
-/* Gives a column a value, unless it has it already, by image. */
+/* Sets a column, unless it has the same image already. */
 extern void row_set(RowState *state, int column, Datum value, bool isnull);
 
-/* Whether the column's type calls them equal; NULL equals NULL. */
+/* Compares by the type's own equality; NULLs are equal. */
 extern bool column_equal(const RuleColumn *column, Datum a, bool a_null,
 						 Datum b, bool b_null);
 
 /*
- * "name = value, name = value" of the columns, for messages; palloc'd.  Of a
- * column that the current user may not select it has the name alone.
+ * Returns "name = value, name = value" for the columns of a side, palloc'd,
+ * for messages.  A column that the current user may not select has its name
+ * only.
  */
 extern char *row_describe(const RowState *state, const RuleSide *side);
 
-/* Whether nobody has yet given the row the new columns of the rule. */
+/* Has the row not yet been given the new columns of the rule? */
 extern bool row_is_unfilled(const RowState *state, const CompiledRule *rule);
 
 /*
- * Whether any rule finds the stored row in slot unfilled.  It need not be
+ * Does any rule find the stored row in slot unfilled?  The row need not be
  * loaded.
  */
 extern bool row_needs_fill(RowState *state, TupleTableSlot *slot,

@@ -1,6 +1,6 @@
 /*
  * row_tuple.c
- *		The tuple that a row becomes, and its key.
+ *		Forms the tuple to be stored for a row, and describes the row's key.
  */
 #include "postgres.h"
 
@@ -19,17 +19,17 @@
 #include "row/row_tuple.h"
 
 /*-------------------------------------------------------------------------
- * The tuple of a row some of whose columns the rules have replaced.
+ * The tuple of a row in which the rules have replaced some columns.
  *
- * New columns are mostly the last of their table.  What comes before the first
- * replaced column is copied as it is, so that a row with many columns costs
- * little more than one with few.  That is done where all columns from there on
- * have a fixed length, and left to the server else.
+ * New columns usually are the last of their table.  The data before the first
+ * replaced column is copied in one piece, which makes wide rows little more
+ * expensive than narrow ones.  That requires that all columns after it have a
+ * fixed length; otherwise heap_form_tuple does the work.
  *-------------------------------------------------------------------------
  */
 
 /*
- * Whether a tuple has no values from column first on: so does a row inserted
+ * Are all columns of the tuple from first on NULL?  They are in a row inserted
  * by a release that does not know the new columns.
  */
 static bool
@@ -45,7 +45,7 @@ tuple_ends_before(HeapTuple tuple, int first)
 	return true;
 }
 
-/* Where the first columns of the tuple's data end. */
+/* Returns the length of the data of the first columns of the tuple. */
 static Size
 tuple_head_length(HeapTuple tuple, TupleDesc desc, int columns)
 {
@@ -75,8 +75,8 @@ tuple_head_length(HeapTuple tuple, TupleDesc desc, int columns)
 }
 
 /*
- * Where the data of all columns end, when those from first on follow length
- * bytes of others; 0: one of them has no fixed length.
+ * Returns the length of the data if the columns from first on are added after
+ * length bytes, or 0 if one of them has no fixed length.
  */
 static Size
 tuple_length_with_tail(const TupleTableSlot *row, TupleDesc desc, int first,
@@ -115,7 +115,10 @@ fill_tuple_tail(char *data, const TupleTableSlot *row, TupleDesc desc,
 	}
 }
 
-/* Marks the columns of to, which has NULLs, that are none; before first as from. */
+/*
+ * Sets the null bitmap of to, which has one: bits before column first as in
+ * from, the others by row.
+ */
 static void
 fill_null_bitmap(HeapTuple to, HeapTuple from, const TupleTableSlot *row,
 				 int natts, int first)
@@ -135,7 +138,7 @@ fill_null_bitmap(HeapTuple to, HeapTuple from, const TupleTableSlot *row,
 	}
 }
 
-/* A tuple with the header of row, and room for length bytes of data. */
+/* Returns a tuple with a header for row and room for length bytes of data. */
 static HeapTuple
 make_empty_tuple(const TupleTableSlot *row, TupleDesc desc, Size length)
 {
@@ -156,7 +159,10 @@ make_empty_tuple(const TupleTableSlot *row, TupleDesc desc, Size length)
 	return tuple;
 }
 
-/* The first columns of tuple, with the others of row; NULL: see above. */
+/*
+ * Returns a tuple of the first columns of tuple and the remaining ones of row,
+ * or NULL if that is not possible (see above).
+ */
 static HeapTuple
 splice_tuple_tail(HeapTuple tuple, const TupleTableSlot *row, TupleDesc desc,
 				  int first)
@@ -193,7 +199,7 @@ row_tuple(const RowState *state, HeapTuple tuple)
 	if (result == NULL)
 		result = heap_form_tuple(desc, state->row->tts_values,
 								 state->row->tts_isnull);
-	/* as heap_modify_tuple does */
+	/* copy the identification of the tuple, as heap_modify_tuple does */
 	result->t_data->t_ctid = tuple->t_data->t_ctid;
 	result->t_self = tuple->t_self;
 	result->t_tableOid = tuple->t_tableOid;
@@ -201,11 +207,11 @@ row_tuple(const RowState *state, HeapTuple tuple)
 }
 
 /*-------------------------------------------------------------------------
- * How a row is named: by its primary key, else by the given columns.
+ * How a row is named: by its primary key, else by the fallback columns.
  *-------------------------------------------------------------------------
  */
 
-/* longest value shown in a message, in bytes */
+/* maximal length of a value in a message, in bytes */
 #define VALUE_SHOWN 60
 
 List *
@@ -227,7 +233,7 @@ row_key_columns(Relation rel, List *fallback)
 	return columns;
 }
 
-/* The column as text in the current context, or NULL. */
+/* Returns the column's value as text in the current context, or NULL. */
 static char *
 key_column_text(Relation rel, TupleTableSlot *slot, AttrNumber attnum)
 {

@@ -1,6 +1,6 @@
 /*
  * row_tuple.h
- *		The tuple that a row becomes, and its key.
+ *		Forms the tuple to be stored for a row, and describes the row's key.
  */
 #ifndef TANDEM_ROW_TUPLE_H
 #define TANDEM_ROW_TUPLE_H
@@ -12,22 +12,28 @@
 #include "row/row_state.h"
 
 /*
- * The loaded row, at least one column of which is replaced, as a tuple in the
- * current context.  tuple is that of the row as it was loaded.
+ * Returns the loaded row as a tuple in the current context.  At least one of
+ * its columns must have been replaced.  tuple is the row as it was loaded.
  */
 extern HeapTuple row_tuple(const RowState *state, HeapTuple tuple);
 
 /*
- * Numbers of the columns that name a row of rel, as an integer list: the
- * primary key, or else fallback, names of columns.
+ * Returns the attribute numbers that identify a row of rel, as an integer
+ * list: those of the primary key, or else of fallback, a list of column names.
  */
 extern List *row_key_columns(Relation rel, List *fallback);
 
-/* {"id": "5"}: columns of the row in slot as JSON text; values are text. */
+/*
+ * Returns columns of the row in slot as JSON text in the form {"id": "5"},
+ * with all values as strings, in the current context.
+ */
 extern char *row_columns_json(Relation rel, TupleTableSlot *slot,
 							  List *columns);
 
-/* (id)=(5): the same as the server's messages show keys. */
+/*
+ * Returns the columns in the form (id)=(5), as the server's messages show
+ * keys.
+ */
 extern char *row_key_text(Relation rel, TupleTableSlot *slot, List *columns);
 
 #endif							/* TANDEM_ROW_TUPLE_H */

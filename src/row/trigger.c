@@ -2,9 +2,9 @@
  * trigger.c
  *		tandem.sync_row(), the BEFORE INSERT OR UPDATE row trigger.
  *
- * Its rules are its arguments (rule_args.h).  The state of a statement hangs
- * on the trigger function's lookup data, which the executor keeps as long as
- * the statement.  A row that needs nothing is returned as it came.
+ * The rules are the trigger's arguments (rule_args.h).  The state is kept in
+ * fn_extra of the trigger function, which lives as long as the statement.  A
+ * row to which no rule applies is returned unchanged.
  */
 #include "postgres.h"
 
@@ -38,7 +38,7 @@ check_trigger_call(FunctionCallInfo fcinfo)
 				 errhint("Let tandem.sync_column create the trigger.")));
 }
 
-/* Not for each row: what a session says it is does not change in a statement. */
+/* Called once per statement: the declared release cannot change within one. */
 static void
 settle_writer_mark(RelationRules *rules)
 {
@@ -51,7 +51,7 @@ settle_writer_mark(RelationRules *rules)
 	writer_settle(&rules->writer, rules->relid, syncs);
 }
 
-/* Once a statement: its lookup data is that of one trigger. */
+/* Called for the first row of a statement; fn_extra belongs to one trigger. */
 static RowState *
 begin_trigger_statement(FunctionCallInfo fcinfo)
 {
@@ -67,7 +67,7 @@ begin_trigger_statement(FunctionCallInfo fcinfo)
 	return fcinfo->flinfo->fn_extra;
 }
 
-/* The row that is to be stored in place of tuple. */
+/* Returns the tuple to be stored in place of tuple. */
 static HeapTuple
 make_synced_tuple(RowState *state, HeapTuple tuple, TupleTableSlot *row,
 				  TupleTableSlot *before, int stored_natts)
