@@ -1,6 +1,6 @@
 /*
  * expression.c
- *		Expressions up and down: parsed, checked, planned.
+ *		Parses, checks and plans the expressions up and down.
  */
 #include "postgres.h"
 
@@ -33,12 +33,12 @@
 #include "rule/expression.h"
 
 /*-------------------------------------------------------------------------
- * Literals of an expression whose reading would run code of a user.
+ * Literals whose input would run user-defined code.
  *
- * The parser reads a literal as soon as it knows its type, and to read one of
- * an array or a composite type that holds a domain runs the CHECKs of the
- * domain.  Whoever only wants to know what an expression names, of a rule that
- * somebody else wrote, must not run those: they may raise, or never return.
+ * The parser converts a literal as soon as it knows its type.  For a domain,
+ * or an array or composite type that contains one, this evaluates the domain's
+ * CHECK constraints.  A session that only wants to know what another user's
+ * rule refers to must not run those: they may fail or never return.
  *-------------------------------------------------------------------------
  */
 
@@ -62,8 +62,8 @@ all_columns_are_read_by_server(Oid type)
 }
 
 /*
- * Whether a literal of the type is read without running code of a user.  A base
- * type is made by superusers alone, its input function with it.
+ * Can a literal of the type be read without running user-defined code?  Only
+ * superusers can create base types, so their input functions are trusted.
  */
 static bool
 type_is_read_by_server(Oid type)
@@ -87,7 +87,10 @@ type_is_read_by_server(Oid type)
 	}
 }
 
-/* Of a type that is not there the analysis will tell. */
+/*
+ * A type that does not exist is not safe either; parse analysis reports it
+ * later.
+ */
 static bool
 type_name_is_read_by_server(TypeName *name)
 {
@@ -119,10 +122,9 @@ hide_literals_walker(Node *node, void *context)
 }
 
 /*
- * Makes NULL of each such literal of a raw expression, in place: what is left
- * has the same names and types, and can be analyzed without running anything
- * but the server's own code.  Types are looked up by the current search_path
- * and user.
+ * Replaces such literals in a raw expression with NULL, in place.  What is
+ * left has the same names and types, but analyzing it runs only the server's
+ * own code.  Types are looked up with the current search_path and user.
  */
 static void
 expression_hide_literals(Node *expression)
@@ -131,7 +133,8 @@ expression_hide_literals(Node *expression)
 }
 
 /*-------------------------------------------------------------------------
- * up and down: checked when a sync is made, parsed again where it runs.
+ * Parsing of up and down.  This is done when a sync is created, and again in
+ * each session that uses the rule.
  *-------------------------------------------------------------------------
  */
 
@@ -140,10 +143,10 @@ typedef struct ExpressionSource
 	const char *text;
 	const char *label;
 	const char *column;
-	bool		names_only;		/* no literal that a user's code would read */
+	bool		names_only;		/* hide literals whose input runs user code */
 } ExpressionSource;
 
-/* An error position is one in the expression, not in the user's statement. */
+/* Error positions refer to the expression, not to the user's statement. */
 static void
 expression_error_callback(void *arg)
 {
@@ -153,7 +156,7 @@ expression_error_callback(void *arg)
 	errcontext("%s of column \"%s\"", source->label, source->column);
 }
 
-/* "*" or "t.*", which the parser takes for a list of targets */
+/* Is it "*" or "t.*"?  The parser takes these for a list of targets. */
 static bool
 is_star_target(Node *value)
 {
@@ -161,7 +164,10 @@ is_star_target(Node *value)
 		IsA(llast(((ColumnRef *) value)->fields), A_Star);
 }
 
-/* A plain SELECT of one unnamed expression: no FROM, WHERE, ORDER BY ... */
+/*
+ * Is it a plain SELECT of one unnamed expression, without FROM, WHERE, ORDER
+ * BY etc.?
+ */
 static bool
 is_bare_expression(const SelectStmt *select)
 {
@@ -212,7 +218,7 @@ refuse_expression(const ExpressionSource *source, const char *what,
 #define COLUMN_HINT \
 	"It has no value yet when the row is written. Use the columns that it comes from."
 
-/* System and generated columns have no value yet when the trigger fires. */
+/* Generated and system columns have no value yet when the trigger fires. */
 static void
 check_expression_columns(Node *expression, Relation rel,
 						 const ExpressionSource *source)
@@ -288,7 +294,7 @@ analyze_expression(const ExpressionSource *source, Relation rel,
 	return expression;
 }
 
-/* The column that is to be computed; NULL where there is none. */
+/* Returns the column to be computed, or NULL if there is none. */
 static Form_pg_attribute
 target_column(Relation rel, AttrNumber target)
 {
@@ -297,7 +303,10 @@ target_column(Relation rel, AttrNumber target)
 	return TupleDescAttr(RelationGetDescr(rel), target - 1);
 }
 
-/* Text of a rule has been right once: something that it uses is not as it was. */
+/*
+ * The stored text of a rule was valid when the sync was created, so an error
+ * means that something it uses has changed since.
+ */
 static const char *
 expression_hint(const char *alias)
 {
@@ -320,7 +329,7 @@ parse_expression(const char *expression_text, Relation rel, const char *alias,
 	MemoryContext caller = CurrentMemoryContext;
 	Node	   *expression = NULL;
 
-	/* reading a literal may run the CHECK of a domain */
+	/* domain input needs a snapshot: it may evaluate a CHECK */
 	bool		entered = snapshot_enter();
 
 	PG_TRY();
@@ -410,9 +419,10 @@ never_inlined(Oid function)
 }
 
 /*
- * The planner of server 19 looks up in a range table whether a column can be
- * NULL, and an expression has none; nor would the answer hold before the row
- * has been checked.  So it is shown parameters in the place of columns.
+ * The planner of version 19 looks up in the range table whether a column can
+ * be NULL.  An expression has no range table, and the answer would not hold
+ * before the row's constraints are checked.  So columns are replaced with
+ * parameters for planning.
  */
 static Node *
 columns_to_parameters(Node *node, void *context)
@@ -436,8 +446,9 @@ columns_to_parameters(Node *node, void *context)
 }
 
 /*
- * The column that a field of the whole row is, as where a function of the row
- * was inlined; NULL: it is no such field, or of another type by now.
+ * Returns the column for a field of the whole row, which occurs where a
+ * function of the row was inlined.  Returns NULL if it is no such field, or if
+ * the column's type has changed.
  */
 static Node *
 column_of_row_field(FieldSelect *field)
@@ -479,7 +490,7 @@ parameters_to_columns(Node *node, void *context)
 
 typedef struct Planning
 {
-	Node	   *expression;		/* with parameters */
+	Node	   *expression;		/* with parameters for columns */
 	CachedExpression *plan;
 } Planning;
 
@@ -495,7 +506,10 @@ plan_expression_call(void *arg)
 	planning->plan = plan;
 }
 
-/* The planner inlines no function that somebody wants to watch the calls of. */
+/*
+ * The planner does not inline a function that needs_fmgr_hook wants to see
+ * called.
+ */
 static void
 plan_without_inlining(Planning *planning)
 {

@@ -1,6 +1,6 @@
 /*
  * fill_mark.c
- *		How a row tells whether anyone has given it its new columns.
+ *		Determines whether a row has been given its new columns.
  */
 #include "postgres.h"
 
@@ -36,9 +36,9 @@ fill_mark_file(Relation rel)
 }
 
 /*
- * A row of pg_attribute that this transaction altered also bears its xid.  But
- * then an older committed version of it is still there: it cannot be removed
- * before this transaction ends.  So look at every version.
+ * A row of pg_attribute that this transaction has merely altered has its xid,
+ * too.  But then an older, committed version is still there, since it cannot
+ * be removed before this transaction ends.  So look at all versions.
  */
 bool
 fill_mark_column_is_new(Oid relid, const char *column)
@@ -71,15 +71,16 @@ fill_mark_column_is_new(Oid relid, const char *column)
 }
 
 /*
- * Whether this transaction may have written rows of the table: after it added
- * the column, perhaps, and before the sync.  Those are long and yet unfilled.
+ * Has this transaction written rows of the table?  Rows written after the
+ * column was added and before the sync have full length although they are
+ * unfilled.
  */
 static bool
 transaction_may_have_written(Relation rel)
 {
 	PgStat_TableXactStatus *counts;
 
-	/* finds the counts again, should the relcache have forgotten them */
+	/* sets pgstat_info again if the relcache has dropped it */
 	if (!pgstat_should_count_relation(rel))
 		return true;
 	for (counts = rel->pgstat_info->trans; counts; counts = counts->upper)
@@ -90,7 +91,7 @@ transaction_may_have_written(Relation rel)
 	return false;
 }
 
-/* A table that this transaction made or rewrote has no short rows. */
+/* A table that this transaction created or rewrote has no short rows. */
 static bool
 all_unfilled_rows_are_short(Relation rel)
 {
@@ -125,7 +126,7 @@ fill_mark_make(List *relids, List *new_columns)
 	return marks.data;
 }
 
-/* Whether the origin is of this database and lists the entry. */
+/* Do the marks belong to this database, and do they contain the entry? */
 static bool
 fill_marks_contain(const char *marks, const char *entry)
 {
@@ -186,7 +187,7 @@ fill_mark_filled(List *relids)
 	return filled.data;
 }
 
-/* Whether the trigger is known to leave no row of the table unfilled. */
+/* Has the trigger been recorded to leave no unfilled row in the table? */
 static bool
 leaf_is_known_filled(const char *marks, int sync_id, Oid relid,
 					 Oid trigger_oid)

@@ -1,6 +1,6 @@
 /*
  * relation_rules.c
- *		The rules of a table: compiled, ordered, and kept for the session.
+ *		The compiled rules of a table, cached for the session.
  */
 #include "postgres.h"
 
@@ -31,11 +31,11 @@
 #include "rule/sync_trigger.h"
 
 /*-------------------------------------------------------------------------
- * The order that the rules of a table run in.
+ * The order in which the rules of a table run.
  *-------------------------------------------------------------------------
  */
 
-/* Whether rule reads a new column of other. */
+/* Does rule read a new column of other? */
 static bool
 rule_reads_other(const SyncRule *rule, const SyncRule *other, Relation rel)
 {
@@ -105,7 +105,7 @@ rule_order_sort(List *rules, Relation rel)
 }
 
 /*-------------------------------------------------------------------------
- * The rules of a relation, compiled.
+ * Compiling the rules of a relation.
  *-------------------------------------------------------------------------
  */
 
@@ -147,7 +147,7 @@ side_plans_are_valid(const RuleSide *side)
 	return true;
 }
 
-/* Whether neither rel nor a function that a planned expression uses has changed. */
+/* Are rel and all functions that the planned expressions use unchanged? */
 static bool
 relation_rules_are_valid(const RelationRules *rules)
 {
@@ -163,15 +163,15 @@ relation_rules_are_valid(const RelationRules *rules)
 }
 
 /*
- * A default is constant when planning makes it so.  The planner leaves the
- * check of a domain to the execution; it does not change the value.
+ * A default is constant if planning reduces it to a Const.  The planner leaves
+ * the check of a domain to the executor, but that does not change the value.
  */
 Node *
 relation_rules_default(Relation rel, AttrNumber attnum)
 {
 	Node	   *expression = NULL;
 
-	/* planning runs immutable functions */
+	/* planning runs immutable functions, which need a snapshot */
 	bool		entered = snapshot_enter();
 
 	if (!TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attgenerated)
@@ -190,8 +190,9 @@ relation_rules_default(Relation rel, AttrNumber attnum)
 }
 
 /*
- * Whether planning a default of rel runs nothing that a role without the rights
- * of the owner could have put there: whoever owns a partition says its defaults.
+ * Planning a default runs immutable functions with the rights of the owner of
+ * the topmost table, but the owner of a partition sets its defaults.  Is this
+ * default safe to plan?
  */
 static bool
 default_is_of_owner(Relation rel, AttrNumber attnum)
@@ -205,7 +206,7 @@ default_is_of_owner(Relation rel, AttrNumber attnum)
 	return expression == NULL || expression_is_builtin(expression);
 }
 
-/* Planning runs immutable functions: as the owner, whose default it is. */
+/* Planning runs immutable functions, so do it as the table's owner. */
 static Node *
 default_as_owner(Relation rel, AttrNumber attnum, const char *search_path)
 {
@@ -241,7 +242,9 @@ compile_default(RuleColumn *column, Relation rel, const char *search_path)
 	}
 }
 
-/* The index of a column of a rule, which is added when it is new here. */
+/*
+ * Returns the index of a rule's column in rules->columns, adding it if needed.
+ */
 static int
 compile_column(RelationRules *rules, Relation rel, const SyncRule *rule,
 			   const char *name)
@@ -288,8 +291,9 @@ relation_rules_parse(const char *text, Relation rel, AttrNumber target,
 }
 
 /*
- * Planning runs immutable functions and reads the bodies of SQL functions, both
- * as the owner whose text it is, under the search_path that it was made under.
+ * Planning runs immutable functions and parses the bodies of SQL functions.
+ * Do both as the table's owner, with the search_path of the session that
+ * created the sync.
  */
 static CachedExpression *
 plan_rule_as_owner(Node *expression, Relation rel, const char *search_path)
@@ -358,8 +362,9 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 }
 
 /*
- * The text is read as the owner of the table above a partition, so it must be
- * from there: what was a table of somebody else has brought its own.
+ * The text is parsed as the owner of the topmost table, so the trigger of a
+ * partition must come from there.  A table may have had a hand-made trigger
+ * before its owner attached it.
  */
 static void
 check_trigger_made_on_root(Relation rel, const Trigger *trigger)
@@ -379,15 +384,16 @@ check_trigger_made_on_root(Relation rel, const Trigger *trigger)
 }
 
 /*
- * Compiles the rules of rel, from its sync trigger, which is not of the
- * relcache: a copy, or one of a statement.  They are parsed and planned as the
- * owner of the table, security-restricted, and are in a context of their own
- * under CacheMemoryContext.  The caller keeps a lock on rel.  Errors: as
- * expression_parse; a column of a rule is not there any more; rel is a
- * partition, and the trigger not that of its partitioned table.
+ * Compiles the rules of rel from its sync trigger, which must not be the
+ * relcache's own: pass a copy, or that of a trigger call.  The rules are
+ * parsed and planned as the table's owner in a security-restricted context.
+ * They are returned in their own memory context below CacheMemoryContext.  The
+ * caller holds a lock on rel.  Errors: those of expression_parse; a column of
+ * a rule does not exist; rel is a partition and the trigger was not created on
+ * its partitioned table.
  *
- * The caller's context has them until they are complete: the text of an error
- * may lie among them, and must outlive it.
+ * Until complete, the rules belong to the caller's context: the error message
+ * may refer to text in them, which must outlive the error.
  */
 static RelationRules *
 relation_rules_compile(Relation rel, const Trigger *trigger)
@@ -428,7 +434,9 @@ relation_rules_compile(Relation rel, const Trigger *trigger)
 	return rules;
 }
 
-/* As the relcache has it: to be used before anything else is called. */
+/*
+ * The result points into the relcache: use it before anything else is called.
+ */
 static const Trigger *
 relcache_sync_trigger(Relation rel)
 {
@@ -448,7 +456,9 @@ relation_has_sync_trigger(Relation rel)
 	return relcache_sync_trigger(rel) != NULL;
 }
 
-/* It is ours: of any column, without WHEN and transition tables. */
+/*
+ * A sync trigger has no column list, WHEN clause or transition tables to copy.
+ */
 Trigger *
 relation_sync_trigger(Relation rel)
 {
@@ -470,29 +480,30 @@ relation_sync_trigger(Relation rel)
 }
 
 /*-------------------------------------------------------------------------
- * The compiled rules that a session keeps, by relation, trigger and user.
+ * The compiled rules cached by the session, by relation, trigger and user.
  *
- * A change of the relation or of the role, by callbacks, or of a function that
- * a planned expression uses, as CachedExpression tells, makes them stale; the
- * next statement compiles again.  Statements that still work with stale ones keep
- * them alive; their lock on the relation says that its rules have not changed.
+ * They become stale when the relation or the role changes, which callbacks
+ * tell, or when a function that a plan uses changes, which CachedExpression
+ * tells.  The next statement compiles them again.  A statement that is still
+ * using stale rules keeps them alive; since it holds a lock on the relation,
+ * its rules cannot have been replaced.
  *
- * Whether the relation or the role is still there cannot be asked in a callback,
- * nor at the end of a transaction.  So whatever is stale then is given back,
- * and compiled again if it is wanted again.
+ * Neither a callback nor the end of a transaction may look up whether the
+ * relation or role still exists.  So stale rules are always dropped at the end
+ * of the transaction, and compiled again when needed.
  *-------------------------------------------------------------------------
  */
 
 typedef struct CacheEntry
 {
 	Oid			relid;
-	RelationRules *rules;		/* the first of a chain */
+	RelationRules *rules;		/* head of the chain */
 } CacheEntry;
 
 static HTAB *cache = NULL;
 static dlist_head stale = DLIST_STATIC_INIT(stale);
 
-/* Runs at any time: only marks. */
+/* Called from invalidation callbacks at any time, so it only marks. */
 static void
 mark_rules_stale(RelationRules *rules)
 {
@@ -539,7 +550,7 @@ rules_role_changed(Datum arg, int cache_id, uint32 hash)
 	}
 }
 
-/* Takes rules from the cache, and frees them, or lets their last user do that. */
+/* Takes rules out of the cache.  They are freed now, or by their last user. */
 static void
 drop_cached_rules(RelationRules *rules)
 {
@@ -622,8 +633,9 @@ relation_rules_get(Relation rel, const Trigger *trigger)
 	if (rules == NULL || !relation_rules_are_valid(rules))
 	{
 		/*
-		 * now: nothing that may take notice of a change comes before it is
-		 * kept
+		 * Look this up first.  Between compiling and caching the rules, no
+		 * lookup may process invalidation messages: they would not be marked
+		 * stale.
 		 */
 		uint32		role_hash = GetSysCacheHashValue1(AUTHOID,
 													  ObjectIdGetDatum(userid));
@@ -631,7 +643,7 @@ relation_rules_get(Relation rel, const Trigger *trigger)
 		if (rules)
 			drop_cached_rules(rules);
 		rules = relation_rules_compile(rel, trigger);
-		/* compiling may run functions, which may have come here too */
+		/* compiling may have run functions that compiled the same rules */
 		meanwhile = find_cached_rules(relid, trigger_oid, userid);
 		if (meanwhile)
 			drop_cached_rules(meanwhile);

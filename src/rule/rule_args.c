@@ -16,15 +16,15 @@
 #include "rule/rule_args.h"
 
 /*
- * The first argument: the format of the others.  A library must read every
- * format that it has ever written, since triggers outlive its upgrade.  The
- * first one had no search_path.
+ * The first argument is the format of the others.  The library must be able to
+ * read every format that it has ever written, since triggers outlive upgrades.
+ * Format 1 had no search_path.
  */
 #define RULE_FORMAT "2"
 #define RULE_FORMAT_1 "1"
 #define RULE_NARGS_1 ARG_SEARCH_PATH
 
-/* arguments of one rule, in their order */
+/* the arguments of one rule, in this order */
 typedef enum RuleArg
 {
 	ARG_ID,
@@ -102,7 +102,7 @@ decode_rule(char **args, int nargs)
 	rule->down = decode_strings(args[ARG_DOWN]);
 	rule->search_path = pstrdup(nargs > ARG_SEARCH_PATH ? args[ARG_SEARCH_PATH]
 								: AUTHORITY_PINNED_PATH);
-	/* whoever makes a trigger by hand writes what he likes */
+	/* a hand-made trigger may have any arguments */
 	if (rule->old_columns == NIL || rule->new_columns == NIL ||
 		list_member_ptr(rule->old_columns, NULL) ||
 		list_member_ptr(rule->new_columns, NULL) ||
@@ -116,7 +116,7 @@ decode_rule(char **args, int nargs)
 	return rule;
 }
 
-/* How many arguments a rule has; 0: they are not of rules. */
+/* Returns the number of arguments per rule, or 0 if these are not rules. */
 static int
 rule_arg_count(const Trigger *trigger)
 {

@@ -2,9 +2,9 @@
  * rule_args.h
  *		The rules of a relation as the arguments of its sync trigger.
  *
- * The trigger carries its rules, so it needs no table and no right of the
- * writer on schema tandem, comes through dump and restore with the table, and
- * works where the subscriber of a replication has nothing but the trigger.
+ * Since the trigger carries its rules, it reads no table, and writers need no
+ * rights on schema tandem.  The rules pass through dump and restore with the
+ * table, and work on a subscriber that has nothing but the trigger.
  */
 #ifndef TANDEM_RULE_ARGS_H
 #define TANDEM_RULE_ARGS_H
@@ -12,16 +12,19 @@
 #include "nodes/pg_list.h"
 #include "utils/reltrigger.h"
 
-/* Sorts after every name that begins with an ASCII letter: fires last. */
+/*
+ * Triggers fire in the order of their names, and this one is to fire last: it
+ * sorts after every name that begins with an ASCII letter.
+ */
 #define SYNC_TRIGGER_NAME "~tandem_sync"
 
-/* The arguments, C strings, for rules in the order given. */
+/* Returns the trigger arguments, C strings, for a list of SyncRule. */
 extern List *rule_args_encode(List *rules);
 
 /*
- * The rules in a trigger's arguments, palloc'd; fields that the trigger does
- * not need (migration_id, relation, keep_old) are empty.
- * Errors: arguments not written by rule_args_encode.
+ * Returns the rules in a trigger's arguments, a list of SyncRule, palloc'd.
+ * Fields that the trigger does not need (migration_id, relation, keep_old) are
+ * not set.  Errors: the arguments were not written by rule_args_encode.
  */
 extern List *rule_args_decode(const Trigger *trigger);
 

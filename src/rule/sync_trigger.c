@@ -1,6 +1,6 @@
 /*
  * sync_trigger.c
- *		The row of pg_trigger of a table's sync trigger.
+ *		Looks up a table's sync trigger in pg_trigger.
  */
 #include "postgres.h"
 
@@ -23,7 +23,7 @@
 #include "rule/rule_args.h"
 #include "rule/sync_trigger.h"
 
-/* Scans the triggers of a table in the order of names, which they fire in. */
+/* Scans the triggers of a table by name, the order in which they fire. */
 static SysScanDesc
 begin_trigger_scan(Relation catalog, Oid relid)
 {
@@ -35,7 +35,10 @@ begin_trigger_scan(Relation catalog, Oid relid)
 							  &key);
 }
 
-/* BEFORE INSERT OR UPDATE of any column, FOR EACH ROW, WHEN nothing */
+/*
+ * It must be BEFORE INSERT OR UPDATE FOR EACH ROW, with no columns and no
+ * WHEN.
+ */
 static bool
 trigger_is_intact(Relation catalog, HeapTuple tuple)
 {
@@ -87,7 +90,7 @@ sync_trigger_function(void)
 															  ObjectIdGetDatum(schema));
 }
 
-/* False: there is no such trigger. */
+/* Returns false if the trigger does not exist. */
 static bool
 read_trigger_row(Relation catalog, Oid trigger, FormData_pg_trigger *form)
 {
@@ -133,7 +136,7 @@ trigger_is_sync(Oid trigger)
 	return is_sync;
 }
 
-/* Each depends on its function. */
+/* Every sync trigger has a dependency on its function; find one. */
 bool
 sync_trigger_exists(void)
 {
@@ -161,7 +164,9 @@ sync_trigger_exists(void)
 char *
 sync_trigger_version_of(Oid trigger, TransactionId xmin)
 {
-	/* a restored database may number its triggers and transactions alike */
+	/*
+	 * a restored database may have the same trigger OIDs and transaction ids
+	 */
 	return psprintf(UINT64_FORMAT "/%u:%u:%u", GetSystemIdentifier(),
 					MyDatabaseId, trigger, xmin);
 }

@@ -1,6 +1,6 @@
 /*
  * sync_trigger.h
- *		The row of pg_trigger of a table's sync trigger.
+ *		Looks up a table's sync trigger in pg_trigger.
  */
 #ifndef TANDEM_SYNC_TRIGGER_H
 #define TANDEM_SYNC_TRIGGER_H
@@ -9,43 +9,51 @@ typedef struct SyncTriggerRow
 {
 	Oid			oid;
 	TransactionId xmin;
-	bool		intact;			/* fires as the sync made it to */
+	bool		intact;			/* fires as when the sync created it */
 	char		enabled;		/* pg_trigger.tgenabled */
 } SyncTriggerRow;
 
-/* Reads it, without a lock on the table; false: relid has no sync trigger. */
+/*
+ * Reads the row of relid's sync trigger, without a lock on the table.  Returns
+ * false if there is none.
+ */
 extern bool sync_trigger_row(Oid relid, SyncTriggerRow *row);
 
 /*
- * Whether any table of the database has one.  Asked at each DDL command: a look
- * into an index of a catalog.
+ * Does any table of the database have a sync trigger?  Called at each DDL
+ * command, so it costs no more than one index lookup in a catalog.
  */
 extern bool sync_trigger_exists(void);
 
-/* The function of such triggers; InvalidOid: there is none. */
+/* Returns the OID of tandem.sync_row, or InvalidOid if it does not exist. */
 extern Oid	sync_trigger_function(void);
 
 /*
- * "oid:xmin" of the sync trigger, palloc'd, or NULL where there is none: the
- * version that a proof rests on.  verify proves a table right as long as its
- * trigger stays in force; whoever disables, enables, drops or makes the
- * trigger writes that row again, which shows as another version.
+ * Returns the version of relid's sync trigger, palloc'd, or NULL if there is
+ * none: cluster, database, and oid and xmin of its row in pg_trigger.  What
+ * verify has proven holds while the trigger stays in force; disabling,
+ * enabling, dropping or creating it writes a new row, which has another
+ * version.
  */
 extern char *sync_trigger_version(Oid relid);
 
-/* The same of its two parts, which pg_trigger has. */
+/* Returns the version of a trigger with this oid and xmin. */
 extern char *sync_trigger_version_of(Oid trigger, TransactionId xmin);
 
-/* A BEFORE row trigger of relid that fires after the sync trigger, or NULL. */
+/*
+ * Returns the name of a BEFORE row trigger of relid that fires after the sync
+ * trigger, palloc'd, or NULL.
+ */
 extern char *trigger_after_sync(Oid relid);
 
 /*
- * The table that a trigger was made on: that of the trigger which it is a clone
- * of, and so on to the top.  InvalidOid: there is no such trigger.
+ * Returns the table on which a trigger was created, following the triggers
+ * that it is a clone of to the top, or InvalidOid if the trigger does not
+ * exist.
  */
 extern Oid	trigger_made_on(Oid trigger);
 
-/* Whether the function of a trigger is tandem.sync_row. */
+/* Is the function of the trigger tandem.sync_row? */
 extern bool trigger_is_sync(Oid trigger);
 
 #endif							/* TANDEM_SYNC_TRIGGER_H */
