@@ -1,6 +1,6 @@
 /*
  * batch.c
- *		One batch: a range of blocks, filled in one transaction.
+ *		Fills the rows of a range of blocks in one transaction.
  */
 #include "postgres.h"
 
@@ -33,7 +33,7 @@
 #include "rule/rule_args.h"
 
 /*-------------------------------------------------------------------------
- * Names the row that a batch has failed at.
+ * Describing the row at which a batch failed.
  *-------------------------------------------------------------------------
  */
 
@@ -41,10 +41,12 @@ typedef struct FailedRow
 {
 	Oid			relid;
 	ItemPointer tid;
-	char	   *key;			/* NULL: the row or its table is gone */
+	char	   *key;			/* NULL if the row or its table is gone */
 } FailedRow;
 
-/* The columns that name a row where there is no primary key. */
+/*
+ * Returns the old columns of the rules, which name a row without primary key.
+ */
 static List *
 old_rule_columns(Relation rel)
 {
@@ -83,7 +85,7 @@ failed_row_name(ErrorData *error, Oid relid, ItemPointer tid)
 	FailedRow	row = {relid, tid, NULL};
 	char	   *table = quoting_find_name(relid);
 
-	/* an error of this is none of the run's: the place will do */
+	/* if the key cannot be read, the row's ctid has to do */
 	(void) subtransaction_try(read_failed_row_key, &row);
 	if (row.key == NULL)
 		row.key = psprintf("at (%u,%u)", ItemPointerGetBlockNumber(tid),
@@ -97,24 +99,29 @@ failed_row_name(ErrorData *error, Oid relid, ItemPointer tid)
 /*-------------------------------------------------------------------------
  * One batch of a backfill: fills the rows of some blocks.
  *
- * A row that somebody else has locked is left, and its block told to the
- * caller, so that a batch never waits and never deadlocks with a writer.  A
- * row updated meanwhile needs nothing: its writer's trigger filled it.
+ * A row locked by another session is skipped, and its block reported to the
+ * caller.  So a batch does not wait for writers and cannot deadlock with them.
+ * A row that was updated meanwhile needs nothing: the trigger has filled it.
  *-------------------------------------------------------------------------
  */
 
 /*
- * So few blocks that are done between two that are not stay on the step's list
- * with them: to look at them once more costs less than a list of many ranges.
+ * If at most this many finished blocks lie between two unfinished ones, they
+ * stay on the step's list: visiting them again is cheaper than keeping a list
+ * of many ranges.
  */
 #define MOST_BETWEEN 8
 
-/* Blocks that are done, after one that is not: are they still on the list? */
+/*
+ * Finished blocks after an unfinished one.  It is not yet decided whether they
+ * stay on the list.
+ */
 typedef struct Between
 {
-	BlockNumber first;			/* invalid: none is before them */
-	int64		rows;			/* that count when they are off it */
-	int64		moved;			/* of them, to other blocks: count in any case */
+	BlockNumber first;			/* or InvalidBlockNumber if there are none */
+	int64		rows;			/* counted if the blocks leave the list */
+	int64		moved;			/* of these, moved to other blocks; always
+								 * counted */
 	int64		quarantined;
 } Between;
 
@@ -122,14 +129,15 @@ typedef struct Batch
 {
 	RowState   *state;
 	DirectUpdate *update;
-	TupleTableSlot *slot;		/* the row at hand */
-	List	   *deferred;		/* TIDs for an UPDATE that fires triggers */
+	TupleTableSlot *slot;		/* the current row */
+	List	   *deferred;		/* TIDs for the UPDATE that fires triggers */
 	PageRoom	room;
-	BlockNumber block;			/* of the row at hand */
-	int64		rows;			/* of the block */
-	int64		moved;			/* of them, to other blocks */
-	int64		quarantined;	/* of them, and unwritten: so on each visit */
-	bool		locked;			/* the block has a row that is */
+	BlockNumber block;			/* block of the current row */
+	int64		rows;			/* rows of the block so far */
+	int64		moved;			/* of these, moved to other blocks */
+	int64		quarantined;	/* of these, in quarantine and not rewritten;
+								 * found again on each visit */
+	bool		locked;			/* does the block have a locked row? */
 	bool		crowded;
 	Between		between;
 	BatchResult *result;
@@ -143,7 +151,7 @@ stored_columns(TupleTableSlot *slot)
 	return slot->tts_tupleDescriptor->natts;
 }
 
-/* The columns that a fill may write. */
+/* Returns the attribute numbers of the columns that a fill may write. */
 static Bitmapset *
 columns_fill_may_write(RelationRules *rules)
 {
@@ -154,7 +162,7 @@ columns_fill_may_write(RelationRules *rules)
 	return columns;
 }
 
-/* The columns that a fill changes. */
+/* Returns the attribute numbers of the columns that a fill computes. */
 static Bitmapset *
 columns_fill_changes(RelationRules *rules)
 {
@@ -195,7 +203,7 @@ end_batch(Batch *batch)
 	ExecDropSingleTupleTableSlot(batch->slot);
 }
 
-/* Writes the row that the rules have made; false: it is locked. */
+/* Stores the row as changed by the rules.  Returns false if it is locked. */
 static bool
 write_batch_row(Batch *batch)
 {
@@ -213,7 +221,10 @@ write_batch_row(Batch *batch)
 	return result != DIRECT_LOCKED;
 }
 
-/* With tandem.fire_triggers the row is updated by a statement at the end. */
+/*
+ * With tandem.fire_triggers, lock the row now; one statement at the end of the
+ * batch updates all such rows.
+ */
 static void
 defer_batch_row(Batch *batch)
 {
@@ -234,7 +245,9 @@ defer_batch_row(Batch *batch)
 	}
 }
 
-/* Loads the row to be filled; the rule with id forced computes it in any case. */
+/*
+ * Loads the row to be filled.  Rule forced is computed even if it is filled.
+ */
 static void
 load_batch_row(Batch *batch, int forced)
 {
@@ -252,7 +265,11 @@ fill_batch_row(Batch *batch)
 
 	batch->rows++;
 	batch->result->row = batch->slot->tts_tid;
-	/* once a row of the page is left, the next visit looks at the rest */
+
+	/*
+	 * once a row of the page has to wait, leave the rest to the next visit,
+	 * too
+	 */
 	if (batch->crowded ||
 		!row_needs_fill(state, batch->slot, stored_columns(batch->slot)))
 		return;
@@ -277,7 +294,10 @@ fill_batch_row(Batch *batch)
 		batch->locked = true;
 }
 
-/* A statement of one parameter; not sent, nor is what its triggers write. */
+/*
+ * Runs a statement with one parameter.  If the fill is not sent, neither is
+ * what the triggers write.
+ */
 static int
 run_batch_update(Batch *batch, const char *sql, Oid *types, Datum *values)
 {
@@ -300,8 +320,8 @@ run_batch_update(Batch *batch, const char *sql, Oid *types, Datum *values)
 }
 
 /*
- * Updates the deferred rows to what they are: the sync trigger fills them, and
- * the table's own triggers see it.
+ * Updates the deferred rows without changing a value.  The sync trigger fills
+ * them, and the table's own triggers are fired.
  */
 static void
 update_deferred_rows(Batch *batch)
@@ -339,13 +359,15 @@ update_deferred_rows(Batch *batch)
 				 errdetail("A trigger of the table or its row-level security hides the others."),
 				 errhint("Set tandem.fire_triggers to off, then call tandem.migrate again.")));
 	batch->result->rows_filled += SPI_processed;
-	/* at most so many: a statement does not tell */
+	/* an upper limit: a statement does not report this */
 	batch->result->rows_indexed += SPI_processed;
 	SPI_finish();
 	query_ours_end();
 }
 
-/* Whether a session waits for a row that this transaction has written. */
+/*
+ * Is a session waiting for this transaction, that is for a row that it wrote?
+ */
 static bool
 batch_is_waited_for(void)
 {
@@ -358,7 +380,10 @@ batch_is_waited_for(void)
 	return LockHasWaiters(&tag, ExclusiveLock, false);
 }
 
-/* The blocks in between are off the list: the next ones follow first. */
+/*
+ * Takes the blocks in between off the list and counts their rows.  first is
+ * the first block of the next such group.
+ */
 static void
 settle_blocks_between(Batch *batch, BlockNumber first)
 {
@@ -370,7 +395,10 @@ settle_blocks_between(Batch *batch, BlockNumber first)
 	};
 }
 
-/* The blocks in between stay on the list, and those rows count another time. */
+/*
+ * Keeps the blocks in between on the list.  Their rows are counted on another
+ * visit, except those that moved to other blocks.
+ */
 static void
 keep_blocks_between(Batch *batch, BlockNumber end)
 {
@@ -393,7 +421,7 @@ leave_batch_block(Batch *batch)
 		if (close)
 			keep_blocks_between(batch, batch->block);
 		result->again = lappend_oid(result->again, batch->block);
-		/* where it went nobody counts it, and here not any more */
+		/* rows that have left the block can be counted only now */
 		between->rows += batch->moved;
 		settle_blocks_between(batch, batch->block + 1);
 	}
@@ -401,7 +429,11 @@ leave_batch_block(Batch *batch)
 	{
 		between->rows += batch->rows;
 		between->moved += batch->moved;
-		/* each visit tries them again */
+
+		/*
+		 * counted once the block is off the list, since each visit tries them
+		 * again
+		 */
 		between->quarantined += batch->quarantined;
 		if (!close)
 			settle_blocks_between(batch, InvalidBlockNumber);
@@ -412,7 +444,10 @@ leave_batch_block(Batch *batch)
 	batch->locked = batch->crowded = false;
 }
 
-/* At the first row of another block; false: the scan is to end before it. */
+/*
+ * Called at the first row of a block.  Returns false if the scan must end
+ * before this block.
+ */
 static bool
 enter_batch_block(Batch *batch, BlockNumber block)
 {
@@ -421,7 +456,7 @@ enter_batch_block(Batch *batch, BlockNumber block)
 	if (batch->block != InvalidBlockNumber)
 	{
 		leave_batch_block(batch);
-		/* what lies between the two holds no row */
+		/* the blocks in between have no rows */
 		result->last = block - 1;
 		result->waited_for = batch_is_waited_for();
 	}
@@ -439,7 +474,9 @@ leave_batch_range(Batch *batch, const BlockRange *range)
 	batch->result->last = range->last;
 }
 
-/* Ends early when somebody waits for a row of the batch. */
+/*
+ * Ends early, after a whole block, if a session waits for a row of the batch.
+ */
 static void
 scan_batch_range(Batch *batch, const BlockRange *range)
 {
@@ -460,7 +497,7 @@ scan_batch_range(Batch *batch, const BlockRange *range)
 	table_endscan(scan);
 	if (!batch->result->waited_for)
 		leave_batch_range(batch, range);
-	/* what lies between two ranges is not on the list */
+	/* blocks between two ranges are not on the list */
 	settle_blocks_between(batch, InvalidBlockNumber);
 }
 

@@ -1,6 +1,6 @@
 /*
  * batch.h
- *		One batch: a range of blocks, filled in one transaction.
+ *		Fills the rows of a range of blocks in one transaction.
  */
 #ifndef TANDEM_BATCH_H
 #define TANDEM_BATCH_H
@@ -11,17 +11,18 @@
 #include "row/row_state.h"
 
 /*-------------------------------------------------------------------------
- * Names the row that a batch has failed at.
+ * Describing the row at which a batch failed.
  *
- * Not while the error is raised: to write a key runs the output functions of
- * its types, whose own error would take the place of the first.
+ * This must wait until the error has been caught and the transaction rolled
+ * back.  Producing the key runs the output functions of its types, and an
+ * error in these would replace the first one.
  *-------------------------------------------------------------------------
  */
 
 /*
- * Adds to the context of an error, whose (sub)transaction has been rolled
- * back, which row of the table it was: by its key, or where that cannot be
- * written, by its place.
+ * Adds a context line to the error that tells the row: its key, or its ctid if
+ * the key cannot be read.  The (sub)transaction of the error must have been
+ * rolled back.
  */
 extern void failed_row_name(ErrorData *error, Oid relid, ItemPointer tid);
 
@@ -29,44 +30,47 @@ typedef struct BatchResult
 {
 	int64		rows_done;		/* in blocks that need no other visit */
 	int64		rows_filled;
-	int64		rows_indexed;	/* of these, with new entries in the indexes */
+	int64		rows_indexed;	/* of rows_filled, with new index entries */
 	int64		rows_quarantined;
-	List	   *again;			/* blocks to visit again, ascending; as OIDs */
-	int			locked;			/* those of them with a row that was locked */
-	int			crowded;		/* those without room for their new versions */
-	TransactionId holder;		/* who had one of them, or invalid */
-	ItemPointerData row;		/* being filled, for failed_row_name; invalid:
-								 * none is */
-	bool		waited_for;		/* somebody waits for a row of the batch */
-	BlockNumber last;			/* then the last block that was filled */
+	List	   *again;			/* blocks to visit again, ascending, as OIDs */
+	int			locked;			/* blocks of these that have a locked row */
+	int			crowded;		/* blocks without room for new row versions */
+	TransactionId holder;		/* transaction that holds a lock, or invalid */
+	ItemPointerData row;		/* row being filled, for failed_row_name, or
+								 * invalid */
+	bool		waited_for;		/* does a session wait for a row of the batch? */
+	BlockNumber last;			/* if so, the last block that was filled */
 } BatchResult;
 
 /*
- * Fills the unfilled rows of blocks, for all rules of state; ends early, after
- * a whole block, when somebody waits for its rows.  Runs as the owner of the
- * table in a transaction with an active snapshot; it is locked in ROW EXCLUSIVE
- * mode.  Errors: whatever up, constraints or indexes raise; result->row is then
- * the row.
+ * Fills the unfilled rows of blocks for all rules of state.  If a session
+ * waits for a row of the batch, it ends early after a whole block.  Call as
+ * the owner of the table, in a transaction with an active snapshot and the
+ * table locked in ROW EXCLUSIVE mode.  Errors: those of up, of constraints and
+ * of indexes; result->row tells the row.
  */
 extern void batch_fill(RowState *state, const Blocks *blocks,
 					   BatchResult *result);
 
 typedef enum RetryResult
 {
-	RETRY_RIGHT,				/* the row needs nothing more, or is gone */
+	RETRY_RIGHT,				/* the row is filled, or gone */
 	RETRY_LOCKED,
-	RETRY_RAISES				/* its transform still raises */
+	RETRY_RAISES				/* its expression still fails */
 } RetryResult;
 
 /*
- * Computes again the side of the row at tid that a quarantine left NULL, for
+ * Computes the side of the row at tid that a quarantine has set to NULL, for
  * the rule with id rule_id: the new side if up, else the old one.  A side that
- * has been written since stays.
+ * has been written since is left alone.
  */
 extern RetryResult batch_retry_row(RowState *state, ItemPointer tid,
 								   int rule_id, bool up);
 
-/* Columns of a stored row, as far as the access method lets it be seen. */
+/*
+ * Returns the number of columns that a stored row has.  If the access method
+ * is not heap, that is the number of columns of the table.
+ */
 extern int	stored_columns(TupleTableSlot *slot);
 
 #endif							/* TANDEM_BATCH_H */

@@ -1,6 +1,7 @@
 /*
  * direct_update.c
- *		An UPDATE without a statement, and which subscribers it is sent to.
+ *		Updates rows without a statement, and decides which subscribers see
+ *		that.
  */
 #include "postgres.h"
 
@@ -24,13 +25,14 @@
 /*-------------------------------------------------------------------------
  * Which subscribers a fill is sent to.
  *
- * A fill writes whole rows.  Sent to a server that writes the same table it
- * would be applied over what a writer has committed there meanwhile; and that
- * server fills its own rows.  So it is marked, each change in the WAL, with the
- * origin that the server keeps for what is not to be replicated: a subscription
- * with origin = none is not sent it, any other one is.  That takes no
- * replication origin in the catalogs, no slot and no right.  The commit is
- * left without a mark, so what else the transaction writes is sent.
+ * A fill writes whole rows.  If it were sent to a server where the same table
+ * is written, it could overwrite what a writer has committed there meanwhile;
+ * and that server fills its own rows.  So each change is marked in the WAL
+ * with the origin that the server reserves for changes that are not replicated
+ * (DoNotReplicateId).  Subscriptions with origin = none do not get it, others
+ * do.  This needs no replication origin in the catalogs, no slot and no
+ * privilege.  The commit record is not marked, so other writes of the
+ * transaction are sent.
  *-------------------------------------------------------------------------
  */
 
@@ -52,7 +54,9 @@ fill_origin_enter(void)
 {
 	uint16		before = compat_session_origin();
 
-	/* a session that has an origin of its own writes nothing as local anyway */
+	/*
+	 * a session with an origin of its own writes nothing that counts as local
+	 */
 	if (before == 0)
 		compat_set_session_origin(DoNotReplicateId);
 	return before;
@@ -93,15 +97,17 @@ fill_check_repeatable(const RowState *state, int forced)
 }
 
 /*-------------------------------------------------------------------------
- * Updates rows without a statement.
+ * Updating rows without a statement.
  *
- * The model is the server's ExecSimpleRelationUpdate, the update of logical
- * replication's apply.  Of the triggers of the table only the server's own are
- * kept: those of foreign keys and of deferred unique constraints.
+ * This follows the server's ExecSimpleRelationUpdate, which logical
+ * replication uses to apply an UPDATE.  Of the table's triggers only internal
+ * ones are fired: those of foreign keys and of deferrable unique constraints.
  *-------------------------------------------------------------------------
  */
 
-/* The server's own AFTER ROW UPDATE triggers; NULL: there are none. */
+/*
+ * Returns the internal AFTER ROW UPDATE triggers, or NULL if there are none.
+ */
 static TriggerDesc *
 internal_triggers(TriggerDesc *all)
 {
@@ -138,8 +144,9 @@ offset_column_numbers(Bitmapset *columns)
 }
 
 /*
- * In a security-restricted operation the server refuses to defer a constraint.
- * Nothing of a batch comes after its updates, so their end is as good.
+ * The server does not queue deferred triggers in a security-restricted
+ * operation.  Since nothing follows the updates of a batch, checking the
+ * constraints at their end is equivalent.
  */
 static void
 check_constraints_now(void)
@@ -168,7 +175,7 @@ direct_update_begin(Relation rel, Bitmapset *columns)
 	InitResultRelInfo(update->target, rel, 1, NULL, 0);
 	update->target->ri_TrigDesc = internal_triggers(update->target->ri_TrigDesc);
 	ExecOpenIndices(update->target, false);
-	/* where the server looks for it when it fires the triggers */
+	/* the server looks for the ResultRelInfo here when it fires triggers */
 	update->estate->es_opened_result_relations = list_make1(update->target);
 	check_constraints_now();
 	update->locked = table_slot_create(rel, NULL);
@@ -204,9 +211,9 @@ direct_update_lock(DirectUpdate *update, ItemPointer tid)
 }
 
 /*
- * Whether nobody has updated or locked the row since the slot was filled, by a
- * look at the stored row itself, which the slot keeps where it is.  A row of
- * another access method is not looked at.
+ * Has the row been neither updated nor locked since the slot was filled?
+ * Reads the stored tuple through the slot, which holds a pin on its buffer,
+ * without a lock.  Returns false for other access methods.
  */
 static bool
 row_looks_free(TupleTableSlot *stored)
@@ -230,7 +237,7 @@ update_row_version(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot,
 							   update->estate->es_snapshot, update_indexes);
 }
 
-/* A row that is not sent: the mark is on this change alone. */
+/* Marks this change only as one that is not sent. */
 static bool
 update_row_unsent(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot,
 				  CompatUpdateIndexes *update_indexes)
@@ -251,14 +258,15 @@ update_row_unsent(DirectUpdate *update, ItemPointer tid, TupleTableSlot *slot,
 }
 
 /*
- * Updates the row if nobody is at work on it: a row that does not look free is
- * locked first, which can be done without waiting.  To lock each row would
- * write one more record of WAL for each.  Whoever takes the row in the instant between
- * the look and the update is waited for, like those whom an index or a foreign
- * key makes the batch wait for: at most tandem.batch_lock_timeout.  (The table
- * access method has a form of update that does not wait, which heap does not
- * support: it takes a lock that does not conflict for one that does, and a
- * server with assertions ends there.)
+ * Updates the row if no other session is updating it.  A row that does not
+ * look free is locked first, which can be done without waiting; locking every
+ * row would add a WAL record for each.  A session that takes the row between
+ * the look and the update is waited for, as are those for which an index or a
+ * foreign key makes the batch wait, for at most tandem.batch_lock_timeout.
+ *
+ * (The table access method offers an update that does not wait, but heap does
+ * not support it: a server with assertions fails, because a tuple lock that
+ * does not conflict is taken for one that does.)
  */
 static DirectUpdateResult
 update_row_or_skip(DirectUpdate *update, TupleTableSlot *stored,

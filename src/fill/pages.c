@@ -1,7 +1,9 @@
 /*
  * pages.c
- *		The pages at work: what is written on a visit, the next visit, and
- *		the space of replaced rows.
+ *		Decides which pages are visited next, which rows are written, and
+ *		frees the
+ *
+ * space of replaced rows.
  */
 #include "postgres.h"
 
@@ -20,12 +22,12 @@
 /*-------------------------------------------------------------------------
  * Which rows of a page are written now, and which on a later visit.
  *
- * The page is looked at without its lock, by the pin of the scan: a wrong
- * answer costs a row that moves or waits, no more.
+ * The page is read with only the scan's pin and no lock.  A wrong answer means
+ * that a row moves or waits unnecessarily, nothing worse.
  *-------------------------------------------------------------------------
  */
 
-/* a page is done after about so many visits, even if nothing is ever pruned */
+/* number of visits after which a page is done even if nothing is pruned */
 #define VISITS 16
 
 void
@@ -86,26 +88,26 @@ page_room_written(PageRoom *room, TupleTableSlot *slot, ItemPointer tid)
 								 PageGetHeapFreeSpace(page_of_slot(slot)));
 		room->growth = taken - Min(taken, length);
 	}
-	/* it was to fit, and did not */
+	/* it should have fit and did not: raise the estimate */
 	else if (room->free >= length + room->growth)
 		room->growth = MAXALIGN(room->free - length + 1);
 	return moved;
 }
 
 /*-------------------------------------------------------------------------
- * Gives the space of rows that the fill has replaced to the next ones.
+ * Making the space of replaced rows available to later ones.
  *
- * Pruning leaves a line pointer of four bytes for each old version, and the
- * index entries: a later VACUUM takes those.
+ * Pruning leaves the index entries and a four-byte line pointer for each old
+ * version.  A later VACUUM removes those.
  *-------------------------------------------------------------------------
  */
 
 #define FIRST_CAPACITY 16
 
-/* so many blocks of a range are tried before it is given up for now */
+/* number of blocks tried before a range is given up for now */
 #define LOOK 8
 
-/* an old snapshot may keep a range for long: then it is left to VACUUM */
+/* if an old snapshot keeps a range for longer, leave it to VACUUM */
 #define GIVE_UP_AFTER_MS 60000
 
 void
@@ -117,7 +119,7 @@ reclaim_start(Reclaim *reclaim)
 	reclaim->nranges = 0;
 }
 
-/* Adds blocks of a batch that is about to commit. */
+/* Adds the blocks of a batch that is about to commit. */
 static void
 reclaim_add(Reclaim *reclaim, BlockNumber first, BlockNumber last)
 {
@@ -133,7 +135,10 @@ reclaim_add(Reclaim *reclaim, BlockNumber first, BlockNumber last)
 	};
 }
 
-/* Whether the page has no old version left that could be pruned later. */
+/*
+ * Prunes the block.  Returns true if no old version is left to be pruned
+ * later.
+ */
 static bool
 reclaim_block(Relation rel, BlockNumber block)
 {
@@ -152,14 +157,16 @@ reclaim_block(Relation rel, BlockNumber block)
 	return pruned;
 }
 
-/* Whether its first blocks show that some snapshot still sees the old versions. */
+/*
+ * Did pruning the first blocks show that a snapshot still sees old versions?
+ */
 static bool
 range_is_still_seen(const FilledRange *range)
 {
 	return range->pruned == 0 && range->done > LOOK;
 }
 
-/* The next blocks of a range, at most most of them; returns how many. */
+/* Prunes the next blocks of a range, up to most.  Returns their number. */
 static BlockNumber
 reclaim_blocks(Relation rel, FilledRange *range, BlockNumber end,
 			   BlockNumber most)
@@ -176,7 +183,7 @@ reclaim_blocks(Relation rel, FilledRange *range, BlockNumber end,
 	return count;
 }
 
-/* It is tried again later, from its first block. */
+/* If the range is to be tried again, resets it to its first block. */
 static bool
 range_must_be_retried(FilledRange *range)
 {
@@ -211,7 +218,7 @@ reclaim_run(Reclaim *reclaim, Relation rel, BlockNumber most)
 
 		most -= reclaim_blocks(rel, range, end, most);
 		if (range->first < end && !range_is_still_seen(range))
-			return;				/* the rest next time */
+			return;				/* continue in the next call */
 		if (range->pruned > 0)
 			FreeSpaceMapVacuumRange(rel, range->first - range->done,
 									range->first);
@@ -222,14 +229,17 @@ reclaim_run(Reclaim *reclaim, Relation rel, BlockNumber most)
 }
 
 /*-------------------------------------------------------------------------
- * The pages at work: visited in turn until each has its new versions.
+ * Visiting the pages of a chunk in turn until each has its new versions.
  *
- * A scan is a chunk of the table that this process has for itself until it
- * is done, or another worker would visit its pages too soon.
+ * A process owns a chunk until it is done with it.  Otherwise another worker
+ * would visit the pages too soon.
  *-------------------------------------------------------------------------
  */
 
-/* one of several workers visits a chunk in so many batches, unless they are too small */
+/*
+ * number of batches for one visit of a chunk if there are several workers,
+ * unless they become too small
+ */
 #define BATCHES_PER_CHUNK 4
 #define SMALLEST_BATCH 64
 
@@ -253,7 +263,7 @@ chunk_scan_leave(ChunkScan *scan, const Step *step)
 static bool
 take_chunk_blocks(ChunkScan *scan, const Step *step, int most, Blocks *blocks)
 {
-	/* a batch that is tried again may have begun in another chunk */
+	/* a batch that is tried again may have started in another chunk */
 	if (scan->cursor < scan->first || scan->cursor > scan->end)
 		scan->cursor = scan->first;
 	if (step_next_blocks(step, &scan->cursor, scan->end, most, blocks))
@@ -265,7 +275,10 @@ take_chunk_blocks(ChunkScan *scan, const Step *step, int most, Blocks *blocks)
 	return step_next_blocks(step, &scan->cursor, scan->end, most, blocks);
 }
 
-/* The next chunk, from the cursor on, that has blocks left and nobody has. */
+/*
+ * Claims the next chunk, from the cursor on, that has blocks left and that no
+ * other process owns.
+ */
 static BlocksLeft
 enter_chunk(ChunkScan *scan, const Step *step, int most, Blocks *blocks)
 {
@@ -280,7 +293,7 @@ enter_chunk(ChunkScan *scan, const Step *step, int most, Blocks *blocks)
 		scan->first = scan->cursor = scan->chunk * size;
 		scan->end = from = (int64) scan->first + size;
 		scan->claimed = step_claim_chunk(step, scan->chunk);
-		/* what another has done between the look and the claim is gone */
+		/* another process may have finished it before we claimed it */
 		if (scan->claimed && take_chunk_blocks(scan, step, most, blocks))
 			return BLOCKS_CLAIMED;
 		others |= !scan->claimed;

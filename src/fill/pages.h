@@ -1,7 +1,9 @@
 /*
  * pages.h
- *		The pages at work: what is written on a visit, the next visit, and
- *		the space of replaced rows.
+ *		Decides which pages are visited next, which rows are written, and
+ *		frees the
+ *
+ * space of replaced rows.
  */
 #ifndef TANDEM_PAGES_H
 #define TANDEM_PAGES_H
@@ -13,117 +15,121 @@
 #include "catalog/step.h"
 
 /*-------------------------------------------------------------------------
- * Which rows of a page are written now, and which are left for a later
- * visit, so that new versions find room beside the old ones.
+ * Which rows of a page are written now, and which on a later visit, so that
+ * new versions find room beside the old ones.
  *
- * A new version that stays on its page is cheap for as long as the table lives:
- * it takes no entry in any index, and its old version is pruned without a
- * VACUUM (a heap-only tuple).  But a full page has room for none.  So a page is
- * visited several times: each visit writes what fits, and a small part of its
- * rows in any case, which moves those elsewhere; the commit makes their old
- * versions prunable, and that is the room for the next visit.
+ * A new version that stays on its page (a heap-only tuple) needs no index
+ * entries, and its old version can be pruned without a VACUUM.  But a full
+ * page has no room for it.  So a page is visited several times.  Each visit
+ * writes the rows that fit, and in any case a few more, which move to other
+ * pages.  After the commit their old versions can be pruned, which makes room
+ * for the next visit.
  *-------------------------------------------------------------------------
  */
 
 typedef struct PageRoom
 {
-	bool		unlimited;		/* no heap, or an index needs each version */
-	int			written;		/* rows, on this visit */
-	int			quota;			/* rows that may move elsewhere on it */
-	Size		growth;			/* that a new version takes more than its old */
-	Size		free;			/* at the last question */
+	bool		unlimited;		/* not heap, or an index needs each new
+								 * version */
+	int			written;		/* rows written on this visit */
+	int			quota;			/* rows that may move elsewhere on this visit */
+	Size		growth;			/* bytes by which new versions exceed old ones */
+	Size		free;			/* free space when last looked at */
 	BlockNumber block;
 } PageRoom;
 
-/* For updates of rel that write columns (numbers of attributes). */
+/* Starts updates of rel that write columns (attribute numbers). */
 extern void page_room_init(PageRoom *room, Relation rel, Bitmapset *columns);
 
-/* The scan has come to another page: that of the row in slot. */
+/* Tells that the scan has come to another page, that of the row in slot. */
 extern void page_room_enter(PageRoom *room, TupleTableSlot *slot);
 
-/* Whether the row in slot may be written on this visit. */
+/* May the row in slot be written on this visit? */
 extern bool page_room_allows(PageRoom *room, TupleTableSlot *slot);
 
-/* It has been, from slot, as the row at tid.  True: that is on another page. */
+/*
+ * Tells that the row in slot has been written, as the row at tid.  Returns
+ * true if it has moved to another page.
+ */
 extern bool page_room_written(PageRoom *room, TupleTableSlot *slot,
 							  ItemPointer tid);
 
 /*-------------------------------------------------------------------------
- * Gives the space of rows that the fill has replaced to the next ones.
+ * Making the space of replaced rows available to later ones.
  *
- * Without it a fill of the whole table doubles it: every old version stays
- * until a VACUUM.  But as soon as no snapshot sees them any more their pages
- * can be pruned, and told to the free space map, so that the new versions of
- * later batches go there.
+ * Without this a fill of the whole table would double it, since every old
+ * version stays until a VACUUM.  As soon as no snapshot sees the old versions,
+ * their pages can be pruned and entered into the free space map, and later
+ * batches put new versions there.
  *-------------------------------------------------------------------------
  */
 
 typedef struct FilledRange
 {
-	BlockNumber first;			/* moves on as its blocks are done */
+	BlockNumber first;			/* moves forward as blocks are done */
 	BlockNumber last;
-	BlockNumber done;			/* blocks before first */
-	BlockNumber pruned;			/* of these */
-	int64		since;			/* of clock_now: on the list */
+	BlockNumber done;			/* number of blocks already done, before first */
+	BlockNumber pruned;			/* number of these that were pruned */
+	int64		since;			/* clock_now() when it was added */
 } FilledRange;
 
 typedef struct Reclaim
 {
-	MemoryContext context;		/* of ranges */
-	FilledRange *ranges;		/* filled and committed, oldest first */
+	MemoryContext context;		/* memory context of ranges */
+	FilledRange *ranges;		/* filled and committed ranges, oldest first */
 	int			nranges;
 	int			capacity;
 } Reclaim;
 
-/* Starts an empty list, kept in the current memory context. */
+/* Starts an empty list in the current memory context. */
 extern void reclaim_start(Reclaim *reclaim);
 
 /*
- * Reclaims the oldest ranges whose old versions nobody sees any more, at most
- * so many blocks of them; the others stay on the list.  The caller has rel locked in ROW EXCLUSIVE mode.
- * Of tables that are not heap: does nothing.
+ * Prunes the oldest ranges whose old versions no snapshot sees any more, up to
+ * most blocks; others stay on the list.  The caller has locked rel in ROW
+ * EXCLUSIVE mode.  Does nothing if the table is not heap.
  */
 extern void reclaim_run(Reclaim *reclaim, Relation rel, BlockNumber most);
 
 typedef struct ChunkScan
 {
-	int			workers;		/* that share the table */
-	bool		claimed;		/* it is a chunk that this process has */
+	int			workers;		/* number of workers on the table */
+	bool		claimed;		/* does this process own the chunk? */
 	BlockNumber chunk;
 	BlockNumber first;
-	int64		end;			/* behind its last block */
+	int64		end;			/* block after its last one */
 	BlockNumber cursor;			/* next block to look at */
-	bool		crowded;		/* a page of it needs another visit */
-	bool		filled;			/* something was written in it */
-	bool		wrapped;		/* the last claim began again from the first
-								 * block of the table */
+	bool		crowded;		/* a page of the chunk needs another visit */
+	bool		filled;			/* something was written in the chunk */
+	bool		wrapped;		/* the last call started again from the
+								 * table's first block */
 } ChunkScan;
 
 typedef enum BlocksLeft
 {
 	BLOCKS_CLAIMED,
-	BLOCKS_OF_OTHERS,			/* some are left, all in other processes'
-								 * hands */
+	BLOCKS_OF_OTHERS,			/* some are left, all owned by other processes */
 	BLOCKS_NONE
 } BlocksLeft;
 
 /*
- * The next blocks to work on, at most most of them: of the chunk, as long as a
- * page of it needs another visit, then of the next chunk behind it that nobody
- * has, and at last from the first block of the table on.  A scan that is done
- * is told to reclaim.
+ * Finds the next blocks to work on, up to most: from the current chunk while a
+ * page of it needs another visit; then from the next chunk that no other
+ * process owns, starting again at the first block of the table.  A chunk that
+ * is done is added to reclaim.
  */
 extern BlocksLeft chunk_scan_next_blocks(ChunkScan *scan, const Step *step,
 										 int most, Blocks *blocks,
 										 Reclaim *reclaim);
 
 /*
- * How large a batch of a fill may be, so that the batches of other workers,
- * which see the old versions of a visit, end before the next visit.
+ * Returns the maximal size of a fill's batch, in blocks.  It is small enough
+ * that batches of other workers, whose snapshots see the old versions of one
+ * visit, end before the next visit.
  */
 extern int	chunk_scan_largest_batch(const ChunkScan *scan, const Step *step);
 
-/* Gives its chunk back. */
+/* Releases the chunk that this process owns, if any. */
 extern void chunk_scan_leave(ChunkScan *scan, const Step *step);
 
 #endif							/* TANDEM_PAGES_H */

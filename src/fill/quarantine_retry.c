@@ -1,6 +1,6 @@
 /*
  * quarantine_retry.c
- *		Tries the rows in quarantine again.
+ *		Tries quarantined rows again.
  */
 #include "postgres.h"
 
@@ -27,7 +27,10 @@
 #include "row/quarantine.h"
 #include "row/row_tuple.h"
 
-/* "schema.=" of the column's type, to be put into OPERATOR(); NULL: none */
+/*
+ * Returns the equality operator of a type as "schema.=", for OPERATOR(), or
+ * NULL if it has none.
+ */
 static char *
 type_equality_operator(Oid type)
 {
@@ -43,7 +46,7 @@ type_equality_operator(Oid type)
 		? psprintf("%s.%s", quote_identifier(schema), name) : NULL;
 }
 
-/* A query for the ctids of the rows with the key $1 (JSON). */
+/* Returns a query for the ctids of the rows with key $1 (JSON). */
 static char *
 row_lookup_query(Relation rel, List *columns)
 {
@@ -61,7 +64,7 @@ row_lookup_query(Relation rel, List *columns)
 		const char *json = quote_literal_cstr(NameStr(att->attname));
 		char	   *operator = type_equality_operator(att->atttypid);
 
-		/* a key column is never null; a column of a keyless table may be */
+		/* key columns are never NULL; columns of a table without key may be */
 		if (operator)
 			appendStringInfo(&sql,
 							 " AND (%s OPERATOR(%s) ($1->>%s)::%s%s)", name,
@@ -76,7 +79,7 @@ row_lookup_query(Relation rel, List *columns)
 	return sql.data;
 }
 
-/* The rows of a key, as a list of ItemPointer. */
+/* Returns the rows with a key, as a list of ItemPointer. */
 static List *
 find_rows_by_key(Relation rel, const SyncRule *rule, const char *key)
 {
@@ -114,8 +117,8 @@ find_rows_by_key(Relation rel, const SyncRule *rule, const char *key)
 typedef struct Retry
 {
 	const QuarantinedRow *note;
-	ItemPointerData row;		/* at work on; invalid: none */
-	bool		right;			/* all rows of the note are */
+	ItemPointerData row;		/* row being tried, or invalid */
+	bool		right;			/* all rows of the note are filled */
 } Retry;
 
 static void
@@ -140,7 +143,7 @@ retry_rows_of_key(Retry *retry, Relation rel, const SyncRule *rule)
 	authority_leave(&scope);
 }
 
-/* Each under a snapshot of its own, which sees what the one before wrote. */
+/* Each row is tried under a new snapshot, to see what the one before wrote. */
 static void
 retry_quarantine_note(void *arg)
 {
@@ -160,14 +163,14 @@ retry_quarantine_note(void *arg)
 	table_close(rel, NoLock);
 }
 
-/* Whether the note has left the quarantine. */
+/* Tries the rows of a note.  Returns true if it has left the quarantine. */
 static bool
 settle_quarantine_note(const Migration *migration, const QuarantinedRow *note)
 {
 	Retry		retry = {.note = note};
 	ErrorData  *error = subtransaction_try(retry_quarantine_note, &retry);
 
-	/* the row is tried by the next run */
+	/* the next run tries the row again */
 	if (error && error_passes_with_others(error))
 		return false;
 	if (error)
@@ -191,7 +194,7 @@ quarantine_retry(const Migration *migration, List *notes, int first,
 	int64		end = clock_after_ms(target_ms);
 	int			next = first;
 
-	/* as in a batch, for the transaction */
+	/* the same lock timeout as in a batch */
 	if (setting_batch_lock_timeout > 0)
 		settings_for_transaction("lock_timeout",
 								 psprintf("%d", setting_batch_lock_timeout));

@@ -1,6 +1,6 @@
 /*
  * quarantine_retry.h
- *		Tries the rows in quarantine again.
+ *		Tries quarantined rows again.
  */
 #ifndef TANDEM_QUARANTINE_RETRY_H
 #define TANDEM_QUARANTINE_RETRY_H
@@ -10,12 +10,13 @@
 #include "catalog/migration.h"
 
 /*
- * Tries notes (of QuarantinedRow) of the migration again, from number first on,
- * for about target_ms, in the transaction of the caller, who commits.  Those
- * whose rows are right now, or gone, leave the quarantine; adds to *left how
- * many do not: their rows raise still, or are locked.  Returns the number of
- * the note to go on with.  Errors: what a row raises beside its transform, with
- * a context line that names it.
+ * Tries quarantined rows of the migration again: notes (a list of
+ * QuarantinedRow) from index first on, for about target_ms, in the caller's
+ * transaction.  Rows that are filled now, or gone, leave the quarantine.
+ * *left is increased by the number of notes that stay, because the row still
+ * fails or is locked.  Returns the index of the next note to try.  Errors: any
+ * error on a row other than one of its expression, with a context line that
+ * names the row.
  */
 extern int	quarantine_retry(const Migration *migration, List *notes, int first,
 							 int target_ms, int64 *left);

@@ -1,7 +1,6 @@
 /*
  * step_run.c
- *		A step over the blocks of its table, and what is told of its
- *		progress.
+ *		Runs a step over the blocks of its table, and reports its progress.
  */
 #include "postgres.h"
 
@@ -32,7 +31,7 @@
 #include "rule/sync_trigger.h"
 
 /*-------------------------------------------------------------------------
- * Tells the session how far a step is, at most every two seconds.
+ * Telling the session how far a step is, at most every two seconds.
  *-------------------------------------------------------------------------
  */
 
@@ -53,7 +52,7 @@ seconds_since(int64 time)
 	return Max(clock_ms_since(time), 1) / 1000.0;
 }
 
-/* "[#####...............]  25.3 %" */
+/* Returns for example "[#####...............] 25.3 %", palloc'd. */
 static char *
 progress_bar(double part)
 {
@@ -66,7 +65,7 @@ progress_bar(double part)
 	return psprintf("[%s] %5.1f %%", bar, part * 100);
 }
 
-/* "1 h 05 min", "4 min 10 s", "9 s" */
+/* Returns "1 h 05 min", "4 min 10 s" or "9 s", palloc'd. */
 static char *
 duration_text(double seconds)
 {
@@ -99,10 +98,10 @@ progress_notice(ProgressNotice *notice, Step *step, const char *waiting)
 
 	if (!notice_is_due(notice))
 		return;
-	/* this process may only wait for others */
+	/* this process may only be waiting for other workers */
 	step_refresh(step);
 	left = step->blocks_left;
-	/* it had no list yet, or began again */
+	/* the list of blocks was just made, or made again */
 	if (notice->left_before < left)
 		notice->left_before = step->blocks_total;
 	worked = notice->left_before - left;
@@ -156,50 +155,52 @@ progress_notice_end(ProgressNotice *notice, Step *step)
 }
 
 /*-------------------------------------------------------------------------
- * Runs a step of the migrate phase over its table, batch by batch.
+ * Running a step of the migrate phase over its table, batch by batch.
  *
- * A batch is one transaction: it takes blocks off the step's list, works on
- * them and both are committed together, so that whatever kills it leaves
- * neither.  The loop of the run (run/loop.c) commits, and notes its error.
+ * A batch is one transaction.  It takes blocks off the step's list and works
+ * on them, so after a crash neither has happened.  The loop (run/loop.c)
+ * commits, and records the error if there is one.
  *
- * Locks, in this order: the runner lock (session), the stop lock (shared, of
- * the batch), the table (ROW EXCLUSIVE or ACCESS SHARE, of the batch).
+ * Locks, in this order: the runner lock (session), the stop lock (shared, for
+ * the batch), the table (ROW EXCLUSIVE or ACCESS SHARE, for the batch).
  *-------------------------------------------------------------------------
  */
 
 #define FIRST_PAUSE_MS 20
 #define LONGEST_PAUSE_MS 2000
 
-/* blocks looked at to be pruned, for one that is filled: that is so much cheaper */
+/* blocks pruned per block filled; pruning is that much cheaper */
 #define RECLAIM_RATIO 4
 
 struct StepRun
 {
 	Migration  *migration;
 	Step	   *step;
-	char	   *search_path;	/* that the sync was made under */
-	int			worker;			/* this one */
-	int			workers;		/* of so many */
-	ChunkScan	scan;			/* of pages at work */
+	char	   *search_path;	/* of the session that created the sync */
+	int			worker;			/* number of this worker, from 0 */
+	int			workers;		/* total number of workers */
+	ChunkScan	scan;			/* chunk being worked on */
 	Pacing		pacing;
-	Reclaim		reclaim;		/* what earlier batches have left */
+	Reclaim		reclaim;		/* ranges that earlier batches have filled */
 	BatchResult result;			/* of the last batch that filled */
 	BlocksLeft	left;
-	int			target_ms;		/* that a batch may take */
-	const char *rest;			/* after the batch, for what, or NULL */
+	int			target_ms;		/* maximal duration of a batch */
+	const char *rest;			/* reason for the pause after the batch, or
+								 * NULL */
 	int64		rows;			/* written or verified by the last batch */
-	int64		counted_to;		/* the time up to here is in step.run_time */
-	int64		left_blocked;	/* blocks of this pass with locked rows */
-	const char *blockers;		/* who has them, of the last batch */
+	int64		counted_to;		/* the time until this is in step.run_time */
+	int64		left_blocked;	/* blocks with locked rows in this pass */
+	const char *blockers;		/* who holds them, in the last batch */
 	long		pause_ms;
-	Step		step_before;	/* the batch, for one that fails */
+	Step		step_before;	/* the step before the batch, restored on
+								 * failure */
 	BlockNumber cursor_before;
 };
 
 /*
- * The search_path that the migration's sync of the table was made under: so
- * functions in up find the same tables whoever runs the migration.  NULL: the
- * table is a partition that has left the migration's tables.
+ * Returns the search_path of the session that created the table's sync, so
+ * that functions in up find the same tables in every session.  Returns NULL if
+ * the table was a partition that has been detached.
  */
 static char *
 sync_search_path(Migration *migration, Oid relid)
@@ -217,7 +218,9 @@ sync_search_path(Migration *migration, Oid relid)
 	return NULL;
 }
 
-/* NULL: it was a partition, and was detached or dropped. */
+/*
+ * Returns NULL if the table was a partition that has been detached or dropped.
+ */
 static Relation
 open_step_table(StepRun *run)
 {
@@ -227,7 +230,7 @@ open_step_table(StepRun *run)
 
 	if (rel && relation_has_sync_trigger(rel))
 	{
-		/* an extension may have taken the rows since expand */
+		/* an extension may have taken over the table's storage since expand */
 		table_rows_check_local(list_make1_oid(run->step->relation));
 		return rel;
 	}
@@ -246,7 +249,7 @@ open_step_table(StepRun *run)
 	return rel;
 }
 
-/* Each process begins at its own part of the table. */
+/* Each process starts at its own part of the table. */
 static BlockNumber
 first_block_of_process(const StepRun *run)
 {
@@ -254,15 +257,16 @@ first_block_of_process(const StepRun *run)
 }
 
 /*
- * Starts the step, or starts it again when its list of blocks is not of the
- * file that the table has now, or its rows not of the trigger.
+ * Starts the step.  Starts it again if its list of blocks is for another file
+ * than the table's current one, or if its rows were done under another
+ * trigger.
  */
 static void
 prepare_step_blocks(StepRun *run, Relation rel)
 {
 	Step	   *step = run->step;
-	char	   *table_file = fill_mark_file(rel);	/* what blocks_todo speaks
-													 * of */
+	char	   *table_file = fill_mark_file(rel);	/* the file that the list
+													 * of blocks is for */
 	char	   *trigger_version = sync_trigger_version(RelationGetRelid(rel));
 
 	if (step->started && step->table_file &&
@@ -342,7 +346,10 @@ verify_batch_blocks(StepRun *run, Relation rel, const Blocks *blocks,
 	advance->rows_quarantined = result.rows_quarantined;
 }
 
-/* The time since the last look, shared among the processes at work. */
+/*
+ * Returns the seconds since the last call, divided among the working
+ * processes.
+ */
 static double
 count_step_seconds(StepRun *run)
 {
@@ -359,7 +366,7 @@ ms_since(int64 then)
 	return (clock_now() - then) / 1000.0;
 }
 
-/* The blocks of one batch, which this process has claimed. */
+/* Fills or verifies the blocks of a batch, which this process has claimed. */
 static void
 work_on_batch_blocks(StepRun *run, Relation rel, Blocks *blocks)
 {
@@ -386,8 +393,8 @@ work_on_batch_blocks(StepRun *run, Relation rel, Blocks *blocks)
 }
 
 /*
- * Whichever process sees that no block is left: in one transaction with that, a
- * verify that has found something is no proof.
+ * Called by the process that finds no block left.  A verify that has found
+ * mismatches proves nothing, which is recorded in the same transaction.
  */
 static void
 end_step_without_blocks(Step *step)
@@ -402,15 +409,19 @@ end_step_without_blocks(Step *step)
 								step->rows_unfilled, step->rows_mismatched), NULL);
 }
 
-/* For the transaction of a batch. */
+/* These last for the batch's transaction. */
 static void
 apply_batch_settings(void)
 {
-	/* before the table is locked: that wait is a wait like others */
+	/* set before the table is locked, since that wait counts, too */
 	if (setting_batch_lock_timeout > 0)
 		settings_for_transaction("lock_timeout",
 								 psprintf("%d", setting_batch_lock_timeout));
-	/* rows and position are lost together in a crash, and done again */
+
+	/*
+	 * after a crash both rows and progress are lost, and the blocks done
+	 * again
+	 */
 	settings_for_transaction("synchronous_commit", "off");
 }
 
@@ -423,13 +434,13 @@ largest_batch_blocks(const StepRun *run)
 			   chunk_scan_largest_batch(&run->scan, run->step));
 }
 
-/* One batch on the table. */
+/* Runs one batch on the table. */
 static void
 work_on_step_table(StepRun *run, Relation rel)
 {
 	Blocks		blocks;
 
-	/* a part at a time: it is to be no long batch of its own */
+	/* only a part, so that this does not become a long batch of its own */
 	reclaim_run(&run->reclaim, rel, RECLAIM_RATIO * run->pacing.blocks);
 	prepare_step_blocks(run, rel);
 	run->left = chunk_scan_next_blocks(&run->scan, run->step,
@@ -437,7 +448,10 @@ work_on_step_table(StepRun *run, Relation rel)
 									   &blocks, &run->reclaim);
 	if (run->left == BLOCKS_CLAIMED)
 	{
-		/* after the claim: it sees what whoever had it before has done */
+		/*
+		 * taken after the claim, to see what the previous owner of the blocks
+		 * has done
+		 */
 		PushActiveSnapshot(GetLatestSnapshot());
 		work_on_batch_blocks(run, rel, &blocks);
 		PopActiveSnapshot();
@@ -447,8 +461,8 @@ work_on_step_table(StepRun *run, Relation rel)
 }
 
 /*
- * What another worker than the runner fails at the runner tries again, and
- * notes.
+ * Records the error.  When a worker fails, the runner tries the batch again
+ * and records the error if it fails there, too.
  */
 static void
 note_batch_failure(StepRun *run, ErrorData *error)
@@ -469,9 +483,9 @@ note_batch_failure(StepRun *run, ErrorData *error)
 }
 
 /*
- * A batch that waited too long has been rolled back, and nobody waits for it
- * any more.  It is tried again with fewer blocks, so that most of them get
- * done; a single block is left for the next pass.
+ * The batch waited too long and was rolled back, so nobody waits for it now.
+ * Try it again with fewer blocks, to get most of them done.  A single block is
+ * left for the next pass.
  */
 static void
 retry_smaller_batch(StepRun *run, const ErrorData *error)
@@ -556,7 +570,7 @@ step_run_blockers(const StepRun *run)
 	return run->blockers;
 }
 
-/* Longer each time. */
+/* The pause doubles each time. */
 long
 step_run_rest_ms(StepRun *run)
 {

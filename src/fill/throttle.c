@@ -1,6 +1,6 @@
 /*
  * throttle.c
- *		How fast a fill may go.
+ *		Limits the speed of a fill.
  */
 #include "postgres.h"
 
@@ -16,10 +16,10 @@
 #include "fill/throttle_causes.h"
 
 /*-------------------------------------------------------------------------
- * How large the next batch is.
+ * The size of the next batch.
  *
- * A batch grows slowly, since the next blocks may be dearer, and shrinks at
- * once: somebody may be waiting for a row that it has locked.
+ * Batches grow slowly, since the next blocks may take longer, and shrink at
+ * once, since a session may be waiting for a locked row.
  *-------------------------------------------------------------------------
  */
 
@@ -55,21 +55,21 @@ pacing_shrink(Pacing *pacing)
 }
 
 /*-------------------------------------------------------------------------
- * What a fill gives way to between two batches.
+ * The causes for which a fill waits between two batches.
  *
- * Each cause is a function that returns a reason or NULL, and how often it is
- * asked.  An answer is kept until then; so a call in between costs a look at
- * the clock, and a hold ends soon after its cause has.
+ * Each cause is a function that returns a reason or NULL.  Its answer is kept
+ * until it is due to be asked again.  A call in between only reads the clock,
+ * and a hold ends soon after its cause has ended.
  *-------------------------------------------------------------------------
  */
 
 #define SHORTEST_WAIT_MS 10
 #define LONGEST_WAIT_MS 1000
 
-/* clients that were seen at work are taken to be so for that long */
+/* clients seen active count as active for this long */
 #define LOAD_LASTS_S 1.0
 
-/* a batch beside them is short, so that no queue builds up behind it */
+/* while clients are active batches are short, so that no queue builds up */
 #define LOAD_BATCH_MS 2
 
 typedef char *(*ReasonFunction) (Throttle *throttle, double now, long *wait_ms);
@@ -77,8 +77,9 @@ typedef char *(*ReasonFunction) (Throttle *throttle, double now, long *wait_ms);
 typedef struct Cause
 {
 	ReasonFunction reason;
-	long		ask_again_ms;	/* after it gave no reason; 0: at every batch */
-	long		wait_ms;		/* after it gave one, unless it says itself */
+	long		ask_again_ms;	/* after it gave no reason; 0 for every batch */
+	long		wait_ms;		/* after it gave a reason, unless it sets
+								 * another */
 } Cause;
 
 static char *rows_reason(Throttle *throttle, double now, long *wait_ms);
@@ -106,20 +107,23 @@ typedef struct Answer
 struct Throttle
 {
 	const Migration *migration;
-	const RunControl *control;	/* while it is asked */
+	const RunControl *control;	/* valid during throttle_reason */
 	Oid			relid;
 	int			workers;
-	int			runner_pid;		/* session whose work this is */
-	double		batch_ms;		/* of the last batch, after which no rest was */
+	int			runner_pid;		/* session that runs the migration; not
+								 * counted as load */
+	double		batch_ms;		/* of the last batch; 0 once it was paused for */
 	double		load_seen_at;
-	MemoryContext context;		/* it lies in */
-	MemoryContext scratch;		/* of one question: a hold may last for days */
+	MemoryContext context;		/* memory context of this struct */
+	MemoryContext scratch;		/* reset after each question: a hold may last
+								 * for days */
 	Answer		answers[lengthof(causes)];
 };
 
 /*
- * Rows that may be worked on now; negative: that were too many.  Of the
- * process: a thousand small tables must not be a thousand first batches.
+ * Number of rows that may be worked on now; negative after a batch exceeded
+ * it.  It belongs to the process, not the table: otherwise each of a thousand
+ * small tables would get a first batch for free.
  */
 static double row_credit = 0;
 static double row_credit_at = 0;
@@ -130,7 +134,7 @@ clock_seconds(void)
 	return clock_now() / (double) USECS_PER_SEC;
 }
 
-/* What accrues is at most what a second gives. */
+/* At most one second's worth of rows accrues. */
 static void
 accrue_rows(double rate, double now)
 {
@@ -153,7 +157,7 @@ rows_reason(Throttle *throttle, double now, long *wait_ms)
 	accrue_rows(rate, now);
 	if (row_credit >= 0)
 		return NULL;
-	/* not longer, in case that the cap is lifted meanwhile */
+	/* no longer, in case the limit is lifted meanwhile */
 	*wait_ms = (long) Max(Min(-row_credit / rate * 1000 + 1, LONGEST_WAIT_MS),
 						  SHORTEST_WAIT_MS);
 	return settings_show("tandem.max_rows_per_second");
@@ -182,7 +186,7 @@ throttle_batch_target(const Throttle *throttle)
 		? Min(setting_batch_target, LOAD_BATCH_MS) : setting_batch_target;
 }
 
-/* Looked at once a batch. */
+/* Asked once after each batch. */
 static char *
 load_reason(Throttle *throttle, double now, long *wait_ms)
 {
@@ -217,9 +221,9 @@ user_reason(Throttle *throttle, double now, long *wait_ms)
 }
 
 /*
- * An autovacuum that waits for the table is one to prevent wraparound: any
- * other skips what it cannot lock.  LATERAL: the locks are listed only when
- * there is a worker.
+ * An autovacuum worker that waits for the table is there to prevent
+ * wraparound; others skip a table that they cannot lock.  LATERAL: list the
+ * locks only if there is a worker.
  */
 static char *
 autovacuum_reason(Throttle *throttle, double now, long *wait_ms)
@@ -266,13 +270,15 @@ throttle_create(const Migration *migration, Oid relid, int workers,
 void
 throttle_learn(Throttle *throttle, int64 rows, double ms)
 {
-	/* whatever the settings are now: they are those of the batch when asked */
+	/*
+	 * do not look at the limit: the setting may have changed during the batch
+	 */
 	row_credit -= rows;
 	throttle->batch_ms = ms;
 	wal_rate_batch_ends();
 }
 
-/* Asks one cause, unless its last answer holds still. */
+/* Asks a cause, unless its last answer is still valid. */
 static Answer *
 ask_throttle_cause(Throttle *throttle, int i, double now)
 {
@@ -307,7 +313,7 @@ throttle_reason(Throttle *throttle, const RunControl *control, long *wait_ms)
 
 		if (answer->reason == NULL)
 			continue;
-		/* what falls a hair short of it would be asked for again at once */
+		/* round up: rounding down would re-check immediately */
 		*wait_ms = Max((long) ceil((answer->until - now) * 1000), 1);
 		return pstrdup(answer->reason);
 	}

@@ -1,6 +1,6 @@
 /*
  * throttle_causes.c
- *		What a fill gives way to.
+ *		The causes for which a fill waits.
  */
 #include "postgres.h"
 
@@ -29,7 +29,7 @@
 #include "fill/throttle_causes.h"
 
 /*-------------------------------------------------------------------------
- * Whether the server works for clients at this moment.
+ * Are clients active on the server at this moment?
  *-------------------------------------------------------------------------
  */
 
@@ -40,7 +40,7 @@ wait_event_is_work(uint32 wait_event_info)
 {
 	switch (wait_event_info & WAIT_CLASS_MASK)
 	{
-		case 0:					/* computes, or wants to */
+		case 0:					/* running, or waiting for a CPU */
 		case PG_WAIT_LWLOCK:
 		case PG_WAIT_IPC:
 		case PG_WAIT_IO:
@@ -65,18 +65,19 @@ client_load_seen(int but)
 }
 
 /*-------------------------------------------------------------------------
- * How fast the server writes WAL, against tandem.max_wal_rate.
+ * The rate at which the server writes WAL, for tandem.max_wal_rate.
  *
- * Two measures, of which the larger counts.  All WAL of the last second tells
- * of what everybody writes.  The WAL of our last batch over the time since it
- * began keeps the average where one batch writes more than a second's worth.
- * Each falls by itself while the fill holds.
+ * The larger of two rates counts.  One is that of all WAL of the last second.
+ * The other is the WAL of our last batch divided by the time since it began;
+ * it keeps the average if one batch writes more than a second's worth.  Both
+ * fall while the fill waits.
  *-------------------------------------------------------------------------
  */
 
-#define WINDOW 1.0				/* s */
+#define WINDOW 1.0				/* in seconds */
 #define SAMPLES 16
-#define SAMPLE_INTERVAL 0.1		/* s; SAMPLES of them exceed the window */
+#define SAMPLE_INTERVAL 0.1		/* in seconds; SAMPLES of them exceed the
+								 * window */
 
 typedef struct WalSample
 {
@@ -84,12 +85,12 @@ typedef struct WalSample
 	XLogRecPtr	position;
 } WalSample;
 
-static WalSample samples[SAMPLES];	/* a ring */
-static int	taken = 0;			/* ever; the next goes to taken % SAMPLES */
+static WalSample samples[SAMPLES];	/* ring buffer */
+static int	taken = 0;			/* total count, modulo SAMPLES the next index */
 static WalSample batch_start;
 static uint64 batch_bytes = 0;
 
-/* Newest first. */
+/* Returns a sample; 0 is the newest. */
 static WalSample *
 wal_sample(int back)
 {
@@ -101,7 +102,7 @@ take_wal_sample(double now, XLogRecPtr position)
 {
 	if (taken > 0 && now - wal_sample(0)->at < SAMPLE_INTERVAL)
 		return;
-	/* keeps the count small, and its remainder */
+	/* keep the count small without changing the next index */
 	if (taken == 2 * SAMPLES)
 		taken = SAMPLES;
 	samples[taken % SAMPLES].at = now;
@@ -109,7 +110,7 @@ take_wal_sample(double now, XLogRecPtr position)
 	taken++;
 }
 
-/* Bytes per second since the newest sample that is as old as the window. */
+/* Returns bytes per second since the newest sample at least WINDOW old. */
 static double
 server_wal_rate(double now, XLogRecPtr position)
 {
@@ -169,16 +170,18 @@ wal_rate_reason(double now)
 }
 
 /*-------------------------------------------------------------------------
- * How far standbys and replication slots are behind.
+ * The lag of standbys and replication slots.
  *
- * Bytes behind are asked of all: what replays, and slots, for which the server
- * keeps WAL even if nobody comes for it: writing on would fill the disk.
+ * Lag in bytes is checked for all of them: for standbys that replay, and for
+ * slots, since the server keeps WAL for a slot even if no consumer connects,
+ * and could fill the disk.
  *
- * Time behind is told of what replays only.  replay_lag of the server's view
- * stands still when the standby does; so we note where WAL was when, and the
- * time behind is the age of the oldest note that is not replayed yet.  A slot
- * has no such time: pg_receivewal confirms whole segments, some consumers only
- * what concerns them, and on a quiet server, where we hold, that never comes.
+ * Lag in time is checked only for those that replay.  The server's replay_lag
+ * does not grow while a standby is stuck.  So we note positions of WAL with
+ * their time; the lag is the age of the oldest note not replayed yet.  For
+ * other slots this does not work: pg_receivewal confirms whole segments, some
+ * consumers confirm only changes that concern them, and on a quiet server,
+ * while we wait, none may come.
  *-------------------------------------------------------------------------
  */
 
@@ -192,14 +195,17 @@ typedef struct WalNote
 
 typedef struct LagSource
 {
-	char	   *title;			/* for people */
-	char	   *name;			/* to be found in tandem.lag_sources */
-	XLogRecPtr	position;		/* all before it is replayed, or not needed */
-	bool		replays;		/* so that it can be late */
-	bool		by_segment;		/* it may confirm whole segments only */
+	char	   *title;			/* for messages */
+	char	   *name;			/* as in tandem.lag_sources */
+	XLogRecPtr	position;		/* WAL before this is replayed, or not needed */
+	bool		replays;		/* replays WAL, so its lag has a time */
+	bool		by_segment;		/* may confirm whole segments only */
 } LagSource;
 
-/* of the process, which goes from table to table: a ring, oldest first */
+/*
+ * ring buffer, oldest first; per process, as it works on one table after
+ * another
+ */
 static WalNote notes[NOTES];
 static int	first_note = 0;
 static int	note_count = 0;
@@ -210,7 +216,10 @@ wal_note(int i)
 	return &notes[(first_note + i) % NOTES];
 }
 
-/* Once a second, or so that the ring goes back twice the time that matters. */
+/*
+ * Returns the interval between notes in seconds: one second, or more so that
+ * the ring covers twice max_lag_time.
+ */
 static double
 wal_note_interval(void)
 {
@@ -230,7 +239,7 @@ replication_lag_sample(double now)
 	else
 		note_count++;
 	wal_note(note_count - 1)->at = now;
-	/* what is not flushed is sent to nobody */
+	/* WAL is not sent before it is flushed */
 	wal_note(note_count - 1)->position = GetFlushRecPtr(NULL);
 }
 
@@ -246,8 +255,8 @@ seconds_behind_wal(XLogRecPtr position, double now)
 }
 
 /*
- * Base backups replay nothing, and pg_receivewal neither: they count by their
- * slot.  A slot that lost its WAL keeps none any more.
+ * Base backups and pg_receivewal do not replay; they are covered by their
+ * slots.  A slot that has lost its WAL holds back none any more.
  */
 static const char *const lag_sources_sql =
 "SELECT format('%s \"%s\"', CASE WHEN s.slot_type = 'logical' THEN 'subscriber' ELSE 'standby' END, r.name), "
@@ -263,7 +272,9 @@ static const char *const lag_sources_sql =
 "WHERE restart_lsn IS NOT NULL AND wal_status IS DISTINCT FROM 'lost' "
 "ORDER BY position";
 
-/* In the context of the caller, furthest behind first. */
+/*
+ * Returns LagSource structs in the caller's memory context, largest lag first.
+ */
 static List *
 list_lag_sources(void)
 {
@@ -332,20 +343,21 @@ replication_lag_reason(double now)
 }
 
 /*-------------------------------------------------------------------------
- * Asks the user's own function whether a fill must hold.
+ * Asking the user's function whether a fill must wait.
  *
- * Whoever may run the migration, a superuser perhaps, calls it.  So it has the
- * rights of the role that configured it, in a security-restricted operation,
- * and with the search_path of the session that did.
+ * Any role that may run the migration calls it, perhaps a superuser.  So it
+ * runs with the rights of the role that configured it, in a
+ * security-restricted operation, with the search_path of the session that
+ * configured it.
  *-------------------------------------------------------------------------
  */
 
 #define HINT "Set tandem.hold_function to the name of a function without arguments that returns boolean or text, or to '' for none."
 
-/* it must not lead a superuser to call a stranger's function with its own rights */
+/* the command must not lead a superuser to trust a function of another role */
 #define CONFIGURE_HINT "Run SELECT tandem.configure(%s, 'tandem.hold_function', NULL); or, instead of NULL, name a function that may have your own rights."
 
-/* of a function that a default of the server or database names */
+/* for a function set as a default of the server or database */
 #define FIXED_SEARCH_PATH "pg_catalog"
 
 static void
@@ -360,9 +372,9 @@ refuse_missing_function(const char *name)
 typedef struct Hold
 {
 	const char *name;
-	Oid			role;			/* whose rights it has */
+	Oid			role;			/* it runs with the rights of this role */
 	const char *role_name;
-	const char *search_path;	/* NULL: the session's */
+	const char *search_path;	/* NULL for the session's own */
 } Hold;
 
 Oid
@@ -405,7 +417,7 @@ hold_function_name(Oid funcid, const char *wanted)
 	char	   *schema = quoting_find_schema(get_func_namespace(funcid));
 	char	   *name = get_func_name(funcid);
 
-	/* dropped since it was found */
+	/* it was dropped since it was found */
 	if (schema == NULL || name == NULL)
 		refuse_missing_function(wanted);
 	return quote_qualified_identifier(schema, name);
@@ -435,7 +447,7 @@ call_hold_function(const Hold *hold, Oid funcid, MemoryContext caller)
 	char	   *reason = NULL;
 
 	SPI_connect();
-	/* SPI finds none by itself in a worker, which has no portal */
+	/* a background worker has no portal, so SPI has no snapshot to use */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (SPI_execute(psprintf("SELECT %s()", function), false, 1) == SPI_OK_SELECT &&
 		SPI_processed == 1)
@@ -449,8 +461,8 @@ call_hold_function(const Hold *hold, Oid funcid, MemoryContext caller)
 }
 
 /*
- * Where a user's function fails must be told, whatever it says itself.  The
- * role's name is looked up before: after an error no catalog can be read.
+ * Errors must say that the user's function failed, whatever the message is.
+ * The role's name was looked up before: after an error no catalog can be read.
  */
 static void
 rethrow_with_function_name(MemoryContext context, const Hold *hold)
@@ -471,7 +483,7 @@ rethrow_with_function_name(MemoryContext context, const Hold *hold)
 	ReThrowError(error);
 }
 
-/* The name may have become that of a function of somebody else. */
+/* The name may have been taken over by another role's function since. */
 static void
 check_hold_owner(const Migration *migration, const RunControl *control,
 				 const char *name, Oid funcid)
@@ -494,7 +506,10 @@ read_configured_hold(const Migration *migration, const RunControl *control,
 {
 	bool		gone = !OidIsValid(control->hold_by);
 
-	/* a dump that the owner of the database has loaded does not tell it */
+	/*
+	 * after a restore by the database's owner the configuring role is not
+	 * known
+	 */
 	if (control->hold_by_name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -517,9 +532,9 @@ read_configured_hold(const Migration *migration, const RunControl *control,
 }
 
 /*
- * Of the session, of its role or database, of the server: as who could say so
- * there.  What a superuser says for all has the rights of the table's owner,
- * the least that serve.
+ * Where the setting comes from decides whose rights the function has: those of
+ * the session, role or database owner that can set it there.  If it is set for
+ * the whole server, it has only the rights of the table's owner.
  */
 static void
 read_session_hold(Oid relid, Hold *hold)
@@ -546,7 +561,7 @@ read_session_hold(Oid relid, Hold *hold)
 			hold->role = authority_owner_of(relid);
 			break;
 	}
-	/* who set search_path may be another */
+	/* search_path may have been set by another role */
 	hold->search_path = hold->role == GetUserId() ? NULL : FIXED_SEARCH_PATH;
 }
 
@@ -562,7 +577,7 @@ find_hold_function(const Migration *migration, const RunControl *control,
 		read_configured_hold(migration, control, hold);
 	else
 		read_session_hold(relid, hold);
-	/* a table that was dropped needs no hold */
+	/* a table that was dropped does not have to wait */
 	if (!OidIsValid(hold->role))
 		return false;
 	hold->role_name = GetUserNameFromId(hold->role, true);

@@ -1,9 +1,10 @@
 /*
  * verify.c
- *		Recomputes rows and counts those that are not as they should be.
+ *		Recomputes rows and counts those that are wrong.
  *
- * A row is right when its two sides agree as the dual-write rule sees it: new
- * is up(old), or old is down(new), which leaves lossy mappings alone.
+ * A row is right if its two sides agree by the dual-write rule: new is
+ * up(old), or old is down(new).  The latter accepts mappings that lose
+ * information.
  */
 #include "postgres.h"
 
@@ -47,7 +48,7 @@ verify_sample(const VerifyResult *result)
 	return psprintf("[%s]", result->sample.data);
 }
 
-/* A row that looks unfilled is so only if a fill would change it. */
+/* A row that looks unfilled is unfilled only if a fill would change it. */
 static bool
 fill_would_change_row(RowCheck *check)
 {
@@ -68,7 +69,11 @@ verify_rule(void *arg)
 	row_state_load(check->state, check->slot, check->slot,
 				   stored_columns(check->slot));
 	agrees = dual_write_agrees(check->state, check->rule);
-	/* a volatile up agrees with whatever is there, NULL too */
+
+	/*
+	 * a volatile up agrees with any value, even with the NULL of an unfilled
+	 * row
+	 */
 	if (agrees && !(check->rule->new_side.is_volatile &&
 					row_is_unfilled(check->state, check->rule)))
 		check->verdict = ROW_RIGHT;
@@ -82,8 +87,8 @@ verify_rule(void *arg)
 }
 
 /*
- * An error of a transform is the row's verdict.  Only then is the row checked
- * again in a subtransaction, so that right rows do not pay for one.
+ * If an expression fails, that is the row's result.  Only then is the row
+ * checked again in a subtransaction, so that other rows do not pay for one.
  */
 static void
 verify_rules_of_row(RowCheck *check, bool guarded)
@@ -131,7 +136,7 @@ report_row_sample(RowCheck *check, VerifyResult *result)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Counts the row once, by the worst that any rule says. */
+/* Counts the row once, by its worst result among the rules. */
 static void
 verify_row(RowState *state, const char *migration, TupleTableSlot *slot,
 		   VerifyResult *result, bool guarded)
@@ -174,7 +179,7 @@ scan_blocks_to_verify(void *arg)
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	MemoryContext caller = CurrentMemoryContext;
 
-	/* what an error, or an equality function, leaves of a row goes with it */
+	/* frees what an error or an equality function leaves behind for a row */
 	MemoryContext row = AllocSetContextCreate(caller, "tandem verify",
 											  ALLOCSET_SMALL_SIZES);
 	TableScanDesc scan = table_rows_begin_scan(rel, verify->first,

@@ -1,6 +1,6 @@
 /*
  * verify.h
- *		Recomputes rows and counts those that are not as they should be.
+ *		Recomputes rows and counts those that are wrong.
  */
 #ifndef TANDEM_VERIFY_H
 #define TANDEM_VERIFY_H
@@ -10,7 +10,7 @@
 
 #include "row/row_state.h"
 
-/* mismatches shown by their keys and values */
+/* number of mismatches shown with key and values */
 #define VERIFY_SAMPLE 10
 
 typedef struct VerifyResult
@@ -18,20 +18,21 @@ typedef struct VerifyResult
 	int64		rows_checked;
 	int64		rows_unfilled;
 	int64		rows_mismatched;
-	int64		rows_quarantined;	/* whose transform raises, as allowed */
+	int64		rows_quarantined;	/* their expression fails, and that is
+									 * allowed */
 	int			sampled;
-	StringInfoData sample;		/* members of a JSON array */
+	StringInfoData sample;		/* elements of a JSON array */
 } VerifyResult;
 
 extern void verify_result_init(VerifyResult *result);
 
-/* The sample as a JSON array; palloc'd. */
+/* Returns the sample as a JSON array, palloc'd. */
 extern char *verify_sample(const VerifyResult *result);
 
 /*
- * Checks the rows of blocks first to last that the active snapshot sees, for
- * the rules of one migration, and adds to result.  Runs as the owner of the
- * table, which is locked in ACCESS SHARE mode.
+ * Checks the rows of blocks first to last that the active snapshot sees, by
+ * the rules of one migration, and adds to result.  Call as the owner of the
+ * table, with the table locked in ACCESS SHARE mode.
  */
 extern void verify_blocks(RowState *state, const char *migration,
 						  BlockNumber first, BlockNumber last,
