@@ -1,6 +1,6 @@
 /*
  * background.c
- *		A runner in a background worker, and what resumes it after a
+ *		Runs a migration in a background worker, and resumes it after a
  *		restart.
  */
 #include "postgres.h"
@@ -33,11 +33,12 @@
 #include "run/runner.h"
 
 /*-------------------------------------------------------------------------
- * A run of a migration in a background worker.
+ * Running a migration in a background worker.
  *
- * What may pass by itself is tried again, later and later; anything else is
- * noted and ends the run, which then is no longer wanted: so no launcher starts
- * it again before somebody has fixed the cause and calls tandem.migrate.
+ * Errors that may go away by themselves are retried with growing pauses.  Any
+ * other error is recorded and ends the run, and the run is then marked as not
+ * wanted.  So no launcher starts it again before the cause is fixed and
+ * tandem.migrate called.
  *-------------------------------------------------------------------------
  */
 
@@ -48,7 +49,7 @@
 
 PROCESS_MAIN(tandem_runner_main);
 
-/* The migration, as long as its run is wanted: it may have been cancelled. */
+/* Returns the migration, or NULL if the run has been cancelled. */
 static Migration *
 migration_wanted_to_run(int migration_id)
 {
@@ -57,8 +58,8 @@ migration_wanted_to_run(int migration_id)
 }
 
 /*
- * Waits as long as the run is wanted, with a lock that tells launchers that it
- * has somebody.
+ * Waits while the run is wanted.  Holds a lock meanwhile that tells launchers
+ * that the run has a process.
  */
 static void
 wait_to_retry(int migration_id, long ms)
@@ -75,8 +76,8 @@ wait_to_retry(int migration_id, long ms)
 }
 
 /*
- * One try after a pause, which a cancel ends as it ends the run; its error, in
- * TopMemoryContext, or NULL.
+ * Waits, unless the run is cancelled, and tries the run once.  Returns its
+ * error, in TopMemoryContext, or NULL.
  */
 static ErrorData *
 try_background_run(const ProcessOrder *order, long pause)
@@ -107,7 +108,7 @@ try_background_run(const ProcessOrder *order, long pause)
 	return error;
 }
 
-/* In the server's log, as an error that nobody has caught. */
+/* Writes the error to the server's log as if it had not been caught. */
 static void
 log_run_error(ErrorData *error)
 {
@@ -124,7 +125,7 @@ log_run_error(ErrorData *error)
 	MemoryContextSwitchTo(TopMemoryContext);
 }
 
-/* Notes the error; true: the run is to be tried again. */
+/* Records the error.  Returns true if the run is to be tried again. */
 static bool
 note_run_error(int migration_id, const ErrorData *error)
 {
@@ -140,7 +141,7 @@ note_run_error(int migration_id, const ErrorData *error)
 	return again;
 }
 
-/* Whether another process runs it: then it is in good hands. */
+/* Does another process run the migration?  Then nothing is left to do here. */
 static bool
 migration_runs_elsewhere(int migration_id)
 {
@@ -154,7 +155,10 @@ migration_runs_elsewhere(int migration_id)
 	return runs;
 }
 
-/* An abort has given it back; without it another start is to bring the run on. */
+/*
+ * Takes the role's quota lock again, which an abort has released.  Without
+ * quota the process ends, and the launcher starts the run again later.
+ */
 static bool
 run_keeps_quota(const ProcessOrder *order)
 {
@@ -186,21 +190,21 @@ retry_background_run(const ProcessOrder *order)
 			!run_keeps_quota(order))
 			return;
 		FreeErrorData(error);
-		/* who got far before this error does not wait long for it */
+		/* after a long successful stretch, start with a short pause again */
 		if (clock_ms_since(begun) > pause + LONGEST_PAUSE_MS)
 			pause = 0;
 		pause = pause == 0 ? FIRST_PAUSE_MS : Min(pause * 2, LONGEST_PAUSE_MS);
 	}
 }
 
-/* The worker. */
+/* Main function of the worker that runs a migration. */
 void
 tandem_runner_main(Datum argument)
 {
 	process_run(retry_background_run);
 }
 
-/* It is asked again at each start: roles and owners may have changed since. */
+/* Checked at each start, since roles and owners may have changed. */
 static void
 check_role_of_run(const Migration *migration, const RunControl *control)
 {
@@ -243,8 +247,8 @@ background_start(const ProcessOrder *order)
 }
 
 /*
- * The worker has ended without being seen to run.  Errors: with what it noted,
- * or why it may not have come so far.
+ * Reports a worker that has ended and was never seen to run.  Errors: the one
+ * that it recorded, or the reason why it may not have started.
  */
 static void
 report_worker_end(const Migration *migration, const ProcessOrder *order,
@@ -283,7 +287,7 @@ start_is_over(void *arg)
 	pid_t		pid;
 	BgwHandleStatus status = GetBackgroundWorkerPid(wait->handle, &pid);
 
-	/* after that look: who has ended by then may have run before */
+	/* look after that: a worker that has ended by then may have run before */
 	wait->runs = migration_runner_pid(wait->migration) > 0;
 	return wait->runs || status == BGWH_STOPPED ||
 		status == BGWH_POSTMASTER_DIED;
@@ -301,21 +305,21 @@ background_wait_for_start(const Migration *migration,
 	if (wait.runs)
 		return;
 	control = run_control_get(migration->id);
-	/* the caller is told, so nobody is to start it again by himself */
+	/* the caller gets the error, so no launcher should start it again */
 	run_control_end_background(migration->id);
 	transaction_commit();
-	/* or it was done already */
+	/* otherwise the migration was already done */
 	if (control->background || control->error)
 		report_worker_end(migration, order, control);
 }
 
 /*-------------------------------------------------------------------------
- * Resumes migrations that were interrupted, where the library is preloaded.
+ * Resuming interrupted migrations, if the library is preloaded.
  *
- * The launcher starts when the server has come up or was promoted, and looks
- * again every tandem.launcher_interval: it sends a worker into each database,
- * one after the other, which starts a runner for each migration that wants to
- * run in the background and that nobody runs.
+ * The launcher starts when the server has started or was promoted, and looks
+ * again every tandem.launcher_interval.  It starts a worker in one database
+ * after the other.  That worker starts a runner for each migration that is to
+ * run in the background and that no process runs.
  *-------------------------------------------------------------------------
  */
 
@@ -330,9 +334,9 @@ launcher_register(void)
 	BackgroundWorker worker = {0};
 
 	/*
-	 * pg_upgrade starts the old server when it has taken note of the next
-	 * transaction number: rows that are written then have numbers that the
-	 * new server gives out once more
+	 * pg_upgrade starts the old server after it has read the next transaction
+	 * id.  If we wrote rows then, the new server would assign their xids
+	 * again.
 	 */
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
@@ -347,7 +351,10 @@ launcher_register(void)
 	RegisterBackgroundWorker(&worker);
 }
 
-/* The databases that can be connected to, in the current memory context. */
+/*
+ * Returns the databases that accept connections, in the current memory
+ * context.
+ */
 static List *
 list_databases(void)
 {
@@ -367,8 +374,8 @@ list_databases(void)
 		MemoryContext transaction;
 
 		/*
-		 * templates are copied, not migrated; a limit below -1 is a dropped
-		 * one
+		 * templates are copied, not migrated; connection limit -2 marks an
+		 * invalid database
 		 */
 		if (!database->datallowconn || database->datistemplate ||
 			database->datconnlimit < -1)
@@ -403,7 +410,7 @@ tandem_launcher_main(Datum argument)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	/* shared catalogs only */
+	/* connect to shared catalogs only */
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	context = AllocSetContextCreate(TopMemoryContext, "tandem launcher",
 									ALLOCSET_DEFAULT_SIZES);
@@ -458,8 +465,8 @@ resume_migrations(const ProcessOrder *order)
 }
 
 /*
- * The worker of one database, with the rights of the bootstrap superuser: it
- * only starts runners, which have the rights of the migration's role.
+ * Main function of the worker in one database.  It runs as the bootstrap
+ * superuser, but only starts runners, which run as the migration's role.
  */
 void
 tandem_resume_main(Datum argument)

@@ -1,6 +1,6 @@
 /*
  * background.h
- *		A runner in a background worker, and what resumes it after a
+ *		Runs a migration in a background worker, and resumes it after a
  *		restart.
  */
 #ifndef TANDEM_BACKGROUND_H
@@ -10,19 +10,21 @@
 #include "run/process.h"
 
 /*
- * The order for a runner, as tandem.migration says it is to be run.  Errors:
- * the role is gone, or may no longer act on the migration.
+ * Fills in the order for a runner from tandem.migration.  Errors: the role was
+ * dropped, or may no longer act on the migration.
  */
 extern void background_order(const Migration *migration,
 							 ProcessOrder *order);
 
-/* Starts it; NULL: no worker is free.  That it is wanted is committed. */
+/*
+ * Starts the runner.  Returns NULL if no worker is free.  That the run is
+ * wanted must have been committed before.
+ */
 extern BackgroundWorkerHandle *background_start(const ProcessOrder *order);
 
 /*
  * Waits until the runner of the order has the runner lock or has ended.  The
- * caller has just committed.  Errors: it has ended with an error, or could not
- * connect.
+ * caller has just committed.  Errors: the runner failed or could not connect.
  */
 extern void background_wait_for_start(const Migration *migration,
 									  const ProcessOrder *order,

@@ -1,9 +1,10 @@
 /*
  * build.c
- *		The steps that build something: indexes, constraints, statistics.
+ *		Runs the steps that build something: indexes, constraints,
+ *		statistics.
  *
- * Each is asked for its next piece, which takes a moment and is done in a
- * transaction here, or is a statement for a worker.
+ * Each step is asked for its next piece.  That is either short and done in a
+ * transaction here, or a statement to be run by a worker.
  */
 #include "postgres.h"
 
@@ -31,13 +32,13 @@ typedef struct Build
 	Migration  *migration;
 	Step	   *step;
 	BuildPiece	piece;
-	BuildResult result;			/* of the last look */
+	BuildResult result;			/* of the last piece */
 	ProgressNotice notice;
-	bool		analyzed;		/* in this run */
-	bool		reopened;		/* what the step had made was gone */
+	bool		analyzed;		/* ANALYZE was run in this run */
+	bool		reopened;		/* something that the step had built was gone */
 } Build;
 
-/* ANALYZE of the new columns: without it the planner guesses. */
+/* Runs ANALYZE on the new columns, of which the planner knows nothing yet. */
 static BuildResult
 analyze_next(Build *build)
 {
@@ -92,7 +93,9 @@ next_build_piece(Build *build)
 	}
 }
 
-/* How far the statement of process pid is, where the server tells. */
+/*
+ * Reads the progress of process pid from the server's progress views, if any.
+ */
 static void
 read_statement_progress(int pid, char **phase, int64 *done, int64 *total)
 {
@@ -134,7 +137,7 @@ watch_statement(int pid, void *arg)
 							  blockers);
 }
 
-/* Class 23: rows that the constraint or the unique index does not allow. */
+/* Class 23: rows violate the constraint or unique index. */
 static char *
 hint_for_build_error(const Build *build, const ErrorData *error)
 {
@@ -160,7 +163,9 @@ note_build_error(const Build *build, const char *message, const char *detail,
 				   hint);
 }
 
-/* What a statement that has failed leaves; the next try finds what stays. */
+/*
+ * Removes what a failed statement leaves behind; the next try finds the rest.
+ */
 static void
 clean_up_failed_build(Build *build)
 {
@@ -177,7 +182,10 @@ clean_up_failed_build(Build *build)
 		step_forget_index(build->step->id, build->piece.index);
 }
 
-/* The note of an index is there before it is: a crash leaves it to be dropped. */
+/*
+ * The name of an index is recorded before the index exists, so that the index
+ * is known and can be dropped after a crash.
+ */
 static void
 announce_build_statement(Build *build)
 {
@@ -187,7 +195,7 @@ announce_build_statement(Build *build)
 		step_note_index(build->step->id, build->piece.index);
 }
 
-/* Asks for the next piece, which is done in this transaction or announced. */
+/* Asks for the next piece, which is then done, or the statement announced. */
 static void
 build_piece(Loop *loop)
 {
@@ -216,7 +224,10 @@ build_piece(Loop *loop)
 static bool
 build_error_passes(Loop *loop, ErrorData *error)
 {
-	/* the detail of a lock tells of sessions what this role may see of them */
+	/*
+	 * the detail of a lock timeout shows what this role may see of other
+	 * sessions
+	 */
 	if (!error_is_intervention(error))
 		note_build_error(loop->arg, error->message,
 						 error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? NULL
@@ -224,7 +235,9 @@ build_error_passes(Loop *loop, ErrorData *error)
 	return false;
 }
 
-/* With nothing held: CREATE INDEX CONCURRENTLY would wait for it. */
+/*
+ * Called with no snapshot and no lock: CREATE INDEX CONCURRENTLY would wait.
+ */
 static ErrorData *
 build_run_statement(Loop *loop)
 {

@@ -1,9 +1,9 @@
 /*
  * command.c
- *		A statement that must run at top level, run by a worker of its own.
+ *		Runs a statement at top level in a background worker of its own.
  *
- * The statement and its error pass through a segment of shared memory, which
- * lives as long as the call.  A worker that dies leaves it without an answer.
+ * The statement and its error are passed in a dynamic shared memory segment,
+ * which lives as long as the call.  A worker that dies leaves no answer in it.
  */
 #include "postgres.h"
 
@@ -25,12 +25,12 @@
 #define WATCH_EVERY_MS 500
 #define TEXT_SIZE 2048
 
-/* the server's default of autovacuum_vacuum_cost_delay */
+/* the default of autovacuum_vacuum_cost_delay */
 #define GENTLE_COST_DELAY "2ms"
 
 typedef enum CommandState
 {
-	COMMAND_ORDERED,			/* no worker has come for it yet */
+	COMMAND_ORDERED,			/* no worker has started it yet */
 	COMMAND_STARTED,
 	COMMAND_DONE,
 	COMMAND_FAILED
@@ -89,14 +89,14 @@ run_command(const ProcessOrder *order)
 
 	memory = dsm_attach(order->segment);
 	if (memory == NULL)
-		return;					/* who wanted it has gone */
+		return;					/* the caller is gone */
 	segment = dsm_segment_address(memory);
 	segment->state = COMMAND_STARTED;
 	StartTransactionCommand();
 	joined = migration_join_workers(order->migration_id, order->runner);
 	CommitTransactionCommand();
 	if (!joined)
-		return;					/* who wanted it has gone, or is to */
+		return;					/* the caller is gone or has cancelled */
 	if (order->gentle)
 		SetConfigOption("vacuum_cost_delay", GENTLE_COST_DELAY, PGC_USERSET,
 						PGC_S_OVERRIDE);
@@ -112,7 +112,7 @@ run_command(const ProcessOrder *order)
 	PG_END_TRY();
 }
 
-/* The worker. */
+/* Main function of the worker. */
 void
 tandem_command_main(Datum argument)
 {
@@ -126,14 +126,14 @@ create_command_segment(Command *command, const char *sql)
 
 	command->memory = dsm_create(offsetof(CommandSegment, statement) + length,
 								 0);
-	/* it must outlive the transactions of the wait */
+	/* must outlive the transactions of the wait */
 	dsm_pin_mapping(command->memory);
 	command->segment = dsm_segment_address(command->memory);
 	memset(command->segment, 0, offsetof(CommandSegment, statement));
 	memcpy(command->segment->statement, sql, length);
 }
 
-/* At the end of the caller, however it comes. */
+/* Called however the caller ends. */
 static void
 end_command(int code, Datum arg)
 {
@@ -142,7 +142,7 @@ end_command(int code, Datum arg)
 	if (command->handle)
 	{
 		TerminateBackgroundWorker(command->handle);
-		/* a process that exits cannot wait: nobody looks after it then */
+		/* a process that is exiting cannot wait */
 		if (!proc_exit_inprogress)
 			(void) WaitForBackgroundWorkerShutdown(command->handle);
 	}
@@ -187,7 +187,7 @@ make_command_error(int sqlerrcode, const char *message, const char *hint)
 	return error;
 }
 
-/* It has ended before it could say why. */
+/* For a worker that ended before it could report why. */
 static ErrorData *
 connection_error(const ProcessOrder *order)
 {

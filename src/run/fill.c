@@ -1,6 +1,6 @@
 /*
  * fill.c
- *		Backfill and verify steps, shared among workers.
+ *		Runs backfill and verify steps, shared among workers.
  */
 #include "postgres.h"
 
@@ -28,23 +28,23 @@ typedef struct Vacuuming
 {
 	const Migration *migration;
 	Step	   *step;
-	int64		filled_before;	/* rows of the step at the last VACUUM */
-	int64		indexed_before; /* of these, with new entries in the indexes */
-	bool		refused;		/* it has failed once, and was told */
+	int64		filled_before;	/* rows filled at the last VACUUM */
+	int64		indexed_before; /* of these, rows with new index entries */
+	bool		refused;		/* VACUUM failed once; a warning was given */
 } Vacuuming;
 
 /*-------------------------------------------------------------------------
- * VACUUM in between, so that a fill does not double its table.
+ * VACUUM during a fill, so that it does not double its table.
  *
- * The fill prunes its own pages (fill/pages.c); line pointers and index
- * entries are for VACUUM to free.  It never truncates the table, which would
- * lock it, steps back where autovacuum is at work already, and leaves out the
- * TOAST table, which may be by far the largest part and where the fill, whose
- * new versions keep the old ones' values, leaves next to nothing dead.
+ * The fill prunes its own pages (fill/pages.c), but only VACUUM can free line
+ * pointers and index entries.  It does not truncate the table, which would
+ * lock it.  It is skipped while autovacuum is at work.  It leaves out the
+ * TOAST table, which may be by far the largest part, and in which a fill
+ * leaves hardly anything dead, since new row versions keep the old values.
  *-------------------------------------------------------------------------
  */
 
-/* what so many blocks hold is not worth a look at every index */
+/* fewer blocks are not worth scanning all indexes */
 #define SMALLEST_PIECE 256
 
 static void
@@ -64,7 +64,10 @@ vacuuming_start(Vacuuming *vacuuming, const Migration *migration, Step *step)
 	vacuuming->refused = false;
 }
 
-/* Rows with new entries that a VACUUM is worth; a page of those not done counts as one done. */
+/*
+ * Returns the number of rows with new index entries that makes a VACUUM
+ * worthwhile.  Each page not yet done is assumed to be like those done.
+ */
 static double
 rows_worth_vacuum(const Step *step)
 {
@@ -76,8 +79,8 @@ rows_worth_vacuum(const Step *step)
 }
 
 /*
- * A row whose new version is on its page leaves nothing to VACUUM that the fill
- * could not prune itself: so what counts is the others.
+ * A row whose new version is on the same page leaves nothing behind that the
+ * fill cannot prune itself, so count only the others.
  */
 static bool
 vacuum_is_due(const Vacuuming *vacuuming, bool at_end)
@@ -114,7 +117,7 @@ run_vacuum(Vacuuming *vacuuming, bool gentle)
 	step_set_waiting(step->id, NULL, NULL);
 	if (error == NULL)
 		return;
-	/* the fill can do without, so it goes on */
+	/* go on without: the fill does not depend on it */
 	vacuuming->refused = true;
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
@@ -126,11 +129,11 @@ run_vacuum(Vacuuming *vacuuming, bool gentle)
 }
 
 /*
- * Vacuums the table when tandem.vacuum_every percent of its rows have left
- * entries in its indexes since the last time, or, at the end, if anything has
- * been filled.  The caller has just committed
- * and holds no snapshot; waits for the end of the VACUUM, which it says in the
- * step, with whoever is in its way.  Gentle: clients are at work.
+ * Vacuums the table if tandem.vacuum_every percent of its rows have got new
+ * index entries since the last time or, at the end, if anything was filled.
+ * The caller has just committed and holds no snapshot.  Waits for the VACUUM
+ * to end; meanwhile the step shows it, and sessions in its way.  With gentle,
+ * because clients are active, it sleeps as autovacuum does.
  */
 static void
 vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
@@ -139,7 +142,7 @@ vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
 
 	if (setting_vacuum_every == 0 || vacuuming->refused)
 		return;
-	/* the step began again */
+	/* the step was started again */
 	if (step->rows_filled < vacuuming->filled_before)
 		vacuuming->filled_before = vacuuming->indexed_before = 0;
 	/* a partition may have been dropped meanwhile */
@@ -153,10 +156,10 @@ vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
 /*-------------------------------------------------------------------------
  * The steps that go over the blocks of tables: backfill and verify.
  *
- * The runner starts its workers for a kind of steps and waits for their end;
- * they share the blocks through catalog/step.c and need no other word
- * from each other.  What a worker fails at the runner finds undone, and fails
- * at itself.
+ * The runner starts its workers for one kind of steps and waits for them to
+ * end.  They share the blocks through catalog/step.c and do not communicate
+ * otherwise.  If a worker fails on some blocks, the runner finds them not
+ * done, tries them, and reports the error.
  *-------------------------------------------------------------------------
  */
 
@@ -166,9 +169,9 @@ typedef struct Fill
 {
 	Migration  *migration;
 	StepKind	kind;
-	int			worker;			/* 0: the runner */
+	int			worker;			/* 0 for the runner */
 	int			workers;
-	List	   *handles;		/* of the other workers */
+	List	   *handles;		/* handles of the other workers */
 } Fill;
 
 bool
@@ -197,7 +200,7 @@ fill_is_complete(const Migration *migration, const SyncRule *rule)
 	return true;
 }
 
-/* A step at work in this process. */
+/* The step that this process works on. */
 typedef struct FillStep
 {
 	const Fill *fill;
@@ -205,7 +208,7 @@ typedef struct FillStep
 	StepRun    *run;
 	ProgressNotice notice;
 	Vacuuming	vacuuming;
-	bool		vacuums;		/* else another process has the table vacuumed */
+	bool		vacuums;		/* false if another process vacuums the table */
 } FillStep;
 
 static void
@@ -287,11 +290,11 @@ run_fill_step(Fill *fill, Step *step)
 	MemoryContextDelete(context);
 }
 
-/* Whether there is anything to do for the step, in this run. */
+/* Is there anything to do for the step in this run? */
 static bool
 fill_step_is_open(const Step *step)
 {
-	/* partitions come and go */
+	/* partitions may be attached, detached and dropped */
 	if (get_rel_relkind(step->relation) != RELKIND_RELATION ||
 		!sync_trigger_version(step->relation))
 		return false;
@@ -299,8 +302,8 @@ fill_step_is_open(const Step *step)
 }
 
 /*
- * Each worker begins at another table and goes round, so that they meet on one
- * only when there are fewer tables than workers, or at the end.
+ * Each worker starts at another table and goes around.  So they share a table
+ * only if there are fewer tables than workers, or at the end.
  */
 static void
 run_fill_steps(Fill *fill)
@@ -318,7 +321,10 @@ run_fill_steps(Fill *fill)
 	}
 }
 
-/* Steps done under another trigger, or of a failed verify, begin again. */
+/*
+ * Starts steps again that were done under another trigger, and failed
+ * verifies.
+ */
 static void
 reopen_fill_steps(const Migration *migration, StepKind kind)
 {
@@ -350,7 +356,7 @@ join_fill_as_worker(const ProcessOrder *order)
 	session_end();
 }
 
-/* A worker other than the runner. */
+/* Main function of a worker other than the runner. */
 void
 tandem_fill_main(Datum argument)
 {
@@ -426,7 +432,7 @@ fill_run(Migration *migration, StepKind kind, int workers)
 		wait_for_fill_workers(fill);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(end_fill_workers, PointerGetDatum(fill));
-	/* what a worker left undone */
+	/* do what workers have left undone */
 	fill->workers = 1;
 	run_fill_steps(fill);
 }

@@ -1,7 +1,7 @@
 /*
  * loop.c
- *		The loop of a run: whether the next piece may go, and who is in the
- *		way.
+ *		The loop of a run: waits until the next piece may start, and runs
+ *		it.
  */
 #include "postgres.h"
 
@@ -22,10 +22,10 @@
 #include "run/process.h"
 
 /*-------------------------------------------------------------------------
- * Who is in the way of a process.
+ * Which sessions a process waits for.
  *
- * CREATE INDEX CONCURRENTLY waits for other transactions by their virtual ids,
- * one after the other; a prepared one is known by its own.
+ * CREATE INDEX CONCURRENTLY waits for the virtual transaction ids of other
+ * sessions, one after the other, and for the xids of prepared transactions.
  *-------------------------------------------------------------------------
  */
 
@@ -67,31 +67,32 @@ blockers_of(int pid)
 }
 
 /*-------------------------------------------------------------------------
- * The loop in which a runner and its workers do what takes long.
+ * The loop in which a runner and its workers do everything that takes long.
  *
  * One turn:
  *
  * 		look	stop, rights, pause, settings, throttle: waits, each time in a
  * 				transaction of its own
- * 		work	a piece, in a subtransaction, so that its error can be noted
- * 		commit	both together; or the note of the error alone
+ * 		work	a piece, in a subtransaction, so that its error can be recorded
+ * 		commit	the piece, or only the record of its error
  * 		after	what is done between two pieces, and another commit
  * 		rest	with nothing held
  *
- * The stop lock is taken by the last look and held until the commit of the
- * piece: whoever wants the migration to stop waits for one piece at most.
+ * The last look takes the stop lock, which is held until the piece is
+ * committed.  So a session that wants to stop the migration waits for one
+ * piece at most.
  *-------------------------------------------------------------------------
  */
 
 #define PAUSE_POLL_MS 200
 #define RIGHTS_EVERY_MS 1000
 
-/* to say what a shorter wait is for would cost more than it does */
+/* recording the reason of a shorter wait would cost more than the wait */
 #define SHORT_WAIT_MS 100
 
 /*
- * A run lasts for days, and a role may lose its rights meanwhile.  The first
- * look of a process is for its start.
+ * Checks the rights when a process starts on a migration and once a second
+ * from then on: a run may last for days, and a role may lose its rights.
  */
 static void
 check_rights_to_go_on(const Migration *migration)
@@ -125,7 +126,7 @@ reason_piece_must_wait(const Loop *loop, long *wait_ms)
 		: NULL;
 }
 
-/* What onlookers are told need not be durable. */
+/* Status for monitoring need not be durable. */
 static void
 note_why_piece_waits(const Loop *loop, const char *reason)
 {
@@ -134,9 +135,9 @@ note_why_piece_waits(const Loop *loop, const char *reason)
 }
 
 /*
- * One look; true: the next piece may go.  What is said in the step is committed
- * before that, or other workers would wait for the row as long as the piece
- * takes.
+ * Looks once; returns true if the next piece may start.  The status in the
+ * step is committed before, or other workers would wait for its row as long as
+ * the piece takes.
  */
 static bool
 next_piece_may_go(Loop *loop, bool *said)
@@ -163,7 +164,7 @@ next_piece_may_go(Loop *loop, bool *said)
 	return false;
 }
 
-/* What a look allocates goes with it: a pause may last for days. */
+/* Frees the memory of each look: a pause may last for days. */
 static void
 wait_until_piece_may_go(Loop *loop)
 {

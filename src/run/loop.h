@@ -1,7 +1,7 @@
 /*
  * loop.h
- *		The loop of a run: whether the next piece may go, and who is in the
- *		way.
+ *		The loop of a run: waits until the next piece may start, and runs
+ *		it.
  */
 #ifndef TANDEM_LOOP_H
 #define TANDEM_LOOP_H
@@ -10,17 +10,17 @@
 #include "fill/throttle.h"
 
 /*
- * The sessions and prepared transactions that process pid waits for, with marks
- * as of lock_session_mark; NULL: it does not wait.
+ * Returns the sessions and prepared transactions that process pid waits for,
+ * marked as by lock_session_mark, palloc'd, or NULL if it does not wait.
  */
 extern char *blockers_of(int pid);
 
 /*-------------------------------------------------------------------------
- * The loop in which a runner and its workers do what takes long.
+ * The loop in which a runner and its workers do everything that takes long.
  *
- * Everything of the migrate phase that comes in pieces goes through it: the
- * batches of a backfill and of verify, the quarantine tried again, what follows
- * the fill, and the builds.  No other place commits or rests between two pieces.
+ * All work of the migrate phase that is done in pieces goes through it:
+ * batches of backfill and verify, retried quarantined rows, what follows the
+ * fill, and builds.  Nothing else commits or rests between two pieces.
  *-------------------------------------------------------------------------
  */
 
@@ -29,47 +29,46 @@ typedef struct Loop Loop;
 struct Loop
 {
 	const Migration *migration;
-	int			step_id;		/* the step whose line of tandem.progress says
-								 * why it waits; 0: none */
-	Throttle   *throttle;		/* of the step, or NULL */
-	void	   *arg;			/* for the functions */
+	int			step_id;		/* step whose tandem.progress row shows why it
+								 * waits; 0 for none */
+	Throttle   *throttle;		/* for the step, or NULL */
+	void	   *arg;			/* for the callbacks */
 
 	/*
-	 * One piece, in a subtransaction.  The settings configured for the
-	 * migration are in force, for the whole transaction.  Sets more if
-	 * another piece is to follow.
+	 * Does one piece, in a subtransaction, with the settings configured for
+	 * the migration in force.  Sets more if another piece follows.
 	 */
 	void		(*work) (Loop *loop);
 
 	/*
-	 * The error of a piece, which has been rolled back.  True: it passes by
-	 * itself, and the next piece follows.  False: it is raised, once what is
-	 * noted here has been committed.
+	 * Handles the error of a piece, which has been rolled back.  Returns true
+	 * if the error is temporary and the next piece can follow; otherwise it
+	 * is thrown once what this callback records has been committed.
 	 */
 	bool		(*passes) (Loop *loop, ErrorData *error);
 
 	/*
-	 * Called after the commit of the piece, failed or not, in the next
-	 * transaction, which is committed, too; may wait for other processes with
-	 * transaction_poll.  Returns an error, to be raised after the commit, or
-	 * NULL.  NULL instead of a function: nothing is to be done.
+	 * Called after the commit of a piece, failed or not, in a transaction
+	 * that is then committed.  May wait for other processes with
+	 * transaction_poll. Returns an error to be thrown after the commit, or
+	 * NULL.  The callback may be NULL.
 	 */
 	ErrorData  *(*after) (Loop *loop);
 
-	/* of the piece at hand */
-	bool		waited;			/* the look before it has waited */
-	double		ms;				/* that it took, with its locks and its commit */
+	/* about the current piece */
+	bool		waited;			/* the look before it had to wait */
+	double		ms;				/* its duration, including locks and commit */
 	bool		more;
-	long		rest_ms;		/* before the next one */
+	long		rest_ms;		/* pause before the next piece */
 };
 
 /*
- * Runs pieces until one is the last.  Before each one it looks whether the next
- * may go: the role still has its rights, the migration is not paused, and the
- * throttle has nothing against it; while it waits it says so in the step.  The
- * caller has a non-atomic SPI connection and no active snapshot.  What the
- * functions allocate goes with the piece.  Errors: the migration is to stop;
- * those of work and after.
+ * Runs pieces until one does not set more.  Before each piece, waits until it
+ * may start: the role still has its rights, the migration is not paused, and
+ * the throttle gives no reason to wait; the step shows the reason meanwhile.
+ * The caller has a non-atomic SPI connection and no active snapshot.  Memory
+ * allocated by the callbacks is freed after the piece.  Errors: another
+ * session has asked to stop; those of work and after.
  */
 extern void loop_run(Loop *loop);
 

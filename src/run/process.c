@@ -1,6 +1,6 @@
 /*
  * process.c
- *		Background workers: starting one, and what each does first.
+ *		Starts background workers, and does what each worker does first.
  */
 #include "postgres.h"
 
@@ -33,12 +33,12 @@
 #include "run/process.h"
 
 /*-------------------------------------------------------------------------
- * How many background workers one role may have at a time.
+ * The number of background workers that a role may have at a time.
  *
- * Each worker of a role holds one of so many locks on the address of the role,
- * numbered from 1 by objsubid: the server itself locks a role with objsubid 0.
- * The locks are of no database, as workers are not.  They are session locks of
- * the server's own kind: advisory ones a function of the user's could give back.
+ * Each worker of a role holds one of a number of locks on the role.  They are
+ * told apart by objsubid, from 1; the server itself locks a role with objsubid
+ * 0.  Like workers, the locks belong to no database.  They are session locks
+ * but not advisory ones, which a user's function could release.
  *-------------------------------------------------------------------------
  */
 
@@ -47,7 +47,7 @@
 
 static LOCKTAG taken;
 
-/* 0: without limit */
+/* Returns 0 if there is no limit. */
 static int
 quota_of_role(Oid role, bool spare)
 {
@@ -77,9 +77,9 @@ quota_number_is_taken(Oid role, int number)
 }
 
 /*
- * Whether the role may have one more.  spare: one that leaves the last of them
- * for statements that must run at top level, without which no run gets on.  An
- * invalid role is the server itself, which is not limited.
+ * May the role have one more worker?  With spare, leave the last one for
+ * statements at top level, without which no run can continue.  InvalidOid
+ * stands for the server itself, which is not limited.
  */
 static bool
 quota_is_left(Oid role, bool spare)
@@ -94,7 +94,7 @@ quota_is_left(Oid role, bool spare)
 	return quota == 0;
 }
 
-/* The server itself gives back no such session lock at the end of a process. */
+/* The server does not release such a session lock when a process exits. */
 static void
 give_quota_back_at_exit(int code, Datum arg)
 {
@@ -125,7 +125,7 @@ quota_try(Oid role, bool spare)
 	return false;
 }
 
-/* As quota_try; errors where there is none left. */
+/* Like quota_try, but throws an error if the quota is used up. */
 static void
 quota_take(Oid role, bool spare)
 {
@@ -138,11 +138,13 @@ quota_take(Oid role, bool spare)
 }
 
 /*-------------------------------------------------------------------------
- * Background workers: starting one, and what each does first.
+ * Starting background workers, and what each does first.
  *-------------------------------------------------------------------------
  */
 
-/* Where a role or database has its own, they are meant for its clients. */
+/*
+ * A role or database may have its own values, which are meant for its clients.
+ */
 static const char *const settings_of_workers[][2] = {
 	{"default_transaction_read_only", "off"},
 	{"default_transaction_isolation", "read committed"},
@@ -150,15 +152,15 @@ static const char *const settings_of_workers[][2] = {
 	{"statement_timeout", "0"},
 	{"lock_timeout", "0"},
 	{"idle_in_transaction_session_timeout", "0"},
-	{"transaction_timeout", "0"},	/* from 17 */
-	/* how the statements of a step are written and read, and where they build */
+	{"transaction_timeout", "0"},	/* since 17 */
+	/* how statements of steps are written and read, and where they build */
 	{"standard_conforming_strings", "on"},
 	{"intervalstyle", "postgres"},
 	{"default_tablespace", ""},
 	{"application_name", "pg_tandem"},
 };
 
-/* Whether the server lets a worker in as the role. */
+/* Does the server let a worker connect as the role? */
 static bool
 role_can_connect(Oid role)
 {
@@ -166,7 +168,7 @@ role_can_connect(Oid role)
 	bool		can;
 
 	if (!HeapTupleIsValid(tuple))
-		return true;			/* it says so itself */
+		return true;			/* let the server report it */
 	can = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin ||
 		!COMPAT_WORKER_NEEDS_LOGIN;
 	ReleaseSysCache(tuple);
@@ -186,7 +188,7 @@ process_order_init(ProcessOrder *order, Oid role)
 	order->borrowed = OidIsValid(role) && !role_can_connect(role);
 }
 
-/* What the server keeps of limits that may have been met; -1: no limit. */
+/* Returns the role's limit of connections, or -1 if it has none. */
 static int
 role_connection_limit(Oid role)
 {
@@ -298,8 +300,8 @@ process_start(const char *function, const char *name,
 }
 
 /*
- * The settings of the role that a borrowed session would have begun with, had
- * the role connected itself.
+ * Applies the settings that the session would have started with if the role
+ * had connected itself.
  */
 static void
 take_role_settings(Oid role)
@@ -307,17 +309,16 @@ take_role_settings(Oid role)
 	Relation	settings = table_open(DbRoleSettingRelationId, AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(DbRoleSettingRelationId));
 
-	/*
-	 * what is set first stays: sources that come later in this list are
-	 * weaker
-	 */
+	/* what is set first wins, since later sources in this list are weaker */
 	ApplySetting(snapshot, MyDatabaseId, role, settings, PGC_S_DATABASE_USER);
 	ApplySetting(snapshot, InvalidOid, role, settings, PGC_S_USER);
 	UnregisterSnapshot(snapshot);
 	table_close(settings, AccessShareLock);
 }
 
-/* Those with which the session that wants the run would build an index. */
+/*
+ * Applies the settings with which the requesting session would build an index.
+ */
 static void
 take_build_settings(const ProcessOrder *order)
 {
@@ -331,7 +332,7 @@ take_build_settings(const ProcessOrder *order)
 					PGC_USERSET, PGC_S_SESSION);
 }
 
-/* The schema of the extension that there was when the process began. */
+/* The extension's schema when the process started. */
 static Oid	schema_at_begin = InvalidOid;
 
 static void
@@ -358,7 +359,7 @@ begin_process(ProcessOrder *order)
 	take_build_settings(order);
 	schema_at_begin = extension_schema();
 	CommitTransactionCommand();
-	/* between transactions: it outlives the abort of any of them */
+	/* between transactions, so that it survives the abort of any of them */
 	if (order->borrowed)
 		authority_borrow_session(order->role);
 }
@@ -412,10 +413,11 @@ process_reload_settings(void)
 }
 
 /*-------------------------------------------------------------------------
- * A worker's connection to SPI, as a procedure that may commit has it.
+ * A worker's SPI connection, equivalent to that of a procedure that may
+ * commit.
  *
- * The memory of such a connection belongs to a portal, which a worker has not:
- * this is the context that stands for it.
+ * The memory of such a connection belongs to a portal, which a worker does not
+ * have.  This context takes its place.
  *-------------------------------------------------------------------------
  */
 

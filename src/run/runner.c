@@ -1,6 +1,6 @@
 /*
  * runner.c
- *		The migrate phase: all steps in their order.
+ *		The migrate phase: runs all steps in their order.
  */
 #include "postgres.h"
 
@@ -34,29 +34,31 @@
 /*-------------------------------------------------------------------------
  * What migrate does between the fill and the builds.
  *
- * Each piece is tried without waiting for long: where a lock is not to be had
- * the piece is rolled back, so that nothing is held while the session in the way
- * is told, and the next try is waited for.
+ * No piece waits long for a lock.  If it cannot get one it is rolled back, so
+ * that nothing is held while the blocking session is reported and the next try
+ * is awaited.
  *-------------------------------------------------------------------------
  */
 
 #define FIRST_PAUSE_MS 50
 #define LONGEST_PAUSE_MS 3000
 
-/* Something that is done to one table of the migration. */
+/* Something to be done for one table of the migration. */
 typedef struct TablePiece
 {
 	const Migration *migration;
 	Oid			relation;
-	const char *doing;			/* for people */
+	const char *doing;			/* for messages */
 	void		(*work) (const struct TablePiece *piece);
-	Step	   *step;			/* whose line of tandem.progress tells of it;
-								 * NULL: none has to */
-	int64		give_up;		/* when; 0: before the first try */
-	double		pause_ms;		/* before the next try */
+	Step	   *step;			/* step whose tandem.progress row reports it,
+								 * or NULL */
+	int64		give_up;		/* time to give up; 0 before the first try */
+	double		pause_ms;		/* pause before the next try */
 } TablePiece;
 
-/* A fill of the table or of one of its partitions, or NULL. */
+/*
+ * Returns a backfill step of the table or of one of its partitions, or NULL.
+ */
 static Step *
 fill_step_of_table(const Migration *migration, Oid relid)
 {
@@ -73,7 +75,7 @@ fill_step_of_table(const Migration *migration, Oid relid)
 	return NULL;
 }
 
-/* What onlookers are told need not be durable. */
+/* Status for monitoring need not be durable. */
 static void
 note_step_afterwards(const Step *step, const char *doing, int64 done,
 					 int64 total, const char *blockers)
@@ -89,10 +91,10 @@ work_on_table_piece(Loop *loop)
 {
 	TablePiece *piece = loop->arg;
 
-	/* only now are the settings of the migration in force */
+	/* not earlier, since only now the migration's settings are in force */
 	if (piece->give_up == 0)
 		piece->give_up = clock_after_ms(setting_lock_retry_time * INT64CONST(1000));
-	/* one try: the next is the loop's */
+	/* try once; the loop does the retries */
 	settings_for_transaction("tandem.lock_retry_time", "0");
 	piece->work(piece);
 }
@@ -157,7 +159,7 @@ run_table_piece(TablePiece *piece)
 	loop_run(&loop);
 }
 
-/* The same for each of the tables; what a piece leaves in memory goes with it. */
+/* Does the same for each table.  The memory of each piece is freed. */
 static void
 run_table_pieces(Migration *migration, List *relids, const char *doing,
 				 void (*work) (const TablePiece *piece))
@@ -185,7 +187,7 @@ run_table_pieces(Migration *migration, List *relids, const char *doing,
 	MemoryContextDelete(context);
 }
 
-/* Rules of the table that are filled and not marked so. */
+/* Returns the rules of the table that are filled but not marked as filled. */
 static List *
 rules_to_mark(const TablePiece *piece, List *leaves)
 {
@@ -205,8 +207,8 @@ rules_to_mark(const TablePiece *piece, List *leaves)
 }
 
 /*
- * Tells the trigger that no row is unfilled any more: from now on it takes
- * whatever a writer puts into a new column for his, NULL or the default too.
+ * Marks the rules in the trigger as filled: no row is unfilled from now on.  A
+ * NULL or the default in a new column counts as the writer's value then.
  */
 static void
 mark_table_filled(const TablePiece *piece)
@@ -219,7 +221,7 @@ mark_table_filled(const TablePiece *piece)
 		rules_to_mark(piece, table_leaves(piece->relation)) == NIL)
 		return;
 	lock_relations(table_tree(piece->relation), ShareRowExclusiveLock);
-	/* again, now that nobody can attach a partition */
+	/* look again, now that no partition can be attached */
 	leaves = table_leaves(piece->relation);
 	rules = rules_to_mark(piece, leaves);
 	foreach(lc, rules)
@@ -233,7 +235,7 @@ mark_table_filled(const TablePiece *piece)
 		sync_install(piece->relation);
 }
 
-/* The rules are written last, since others wait for them with tables locked. */
+/* Writes the rules last: others wait for them with tables locked. */
 static void
 end_read_through_of_table(const TablePiece *piece)
 {
@@ -257,16 +259,16 @@ step_of_quarantine_note(const Migration *migration, const QuarantinedRow *note)
 	return step_find(step_list(migration->id, STEP_BACKFILL), note->relation);
 }
 
-/* The rows in quarantine, tried again in order. */
+/* Trying quarantined rows again, in order. */
 typedef struct QuarantineTurn
 {
 	Migration  *migration;
 	List	   *notes;
-	int			done;			/* of them */
-	int64		left;			/* of these, still in quarantine */
+	int			done;			/* number of rows tried */
+	int64		left;			/* number of these still in quarantine */
 } QuarantineTurn;
 
-/* As many as fit into the time of a batch. */
+/* Tries as many as fit into the time of a batch. */
 static void
 retry_some_quarantined(Loop *loop)
 {
@@ -314,13 +316,13 @@ retry_quarantine_of_migration(Migration *migration)
 }
 
 /*
- * Marks the tables that are filled, makes the views of releases plain, and
- * tries the rows in quarantine again: a table, or some rows, in a transaction
- * of its own, told in tandem.progress where it takes time, and ended by
- * tandem.cancel like a batch.  The caller has a non-atomic SPI connection and
- * has just committed.  Returns how many rows are left in quarantine.  Errors:
- * another session asks to stop; a table could not be locked within
- * tandem.lock_retry_time; what a row raises.
+ * Marks the filled tables, makes the views of releases plain, and tries
+ * quarantined rows again.  Each table, or group of rows, has a transaction of
+ * its own; tandem.progress shows it if it takes long, and tandem.cancel ends
+ * it as it ends a batch.  The caller has a non-atomic SPI connection and has
+ * just committed.  Returns the number of rows still in quarantine.  Errors:
+ * another session has asked to stop; a table could not be locked within
+ * tandem.lock_retry_time; any error on a row.
  */
 static int64
 after_fill_run(Migration *migration)
@@ -330,20 +332,20 @@ after_fill_run(Migration *migration)
 	step_forget_afterwards(migration->id);
 	transaction_commit();
 	run_table_pieces(migration, relids, "marking the table as filled", mark_table_filled);
-	/* not while a table is locked: views are waited for, too */
+	/* not with a table locked, since this waits for views, too */
 	run_table_pieces(migration, relids, "making the views of releases plain",
 					 end_read_through_of_table);
 	return retry_quarantine_of_migration(migration);
 }
 
 /*-------------------------------------------------------------------------
- * All steps of a migration, in their order: backfill of each leaf table, the
- * quarantine tried again, indexes, NOT NULL, constraints, statistics, verify
- * of each leaf table.
+ * All steps of a migration, in their order: backfill of each leaf table, retry
+ * of quarantined rows, indexes, NOT NULL, constraints, statistics, verify of
+ * each leaf table.
  *-------------------------------------------------------------------------
  */
 
-/* a worker of a runner that was terminated ends with its statement */
+/* workers of a terminated runner end with their current statement */
 #define WORKERS_WAIT_MS 10000
 
 static bool
@@ -353,9 +355,9 @@ relation_exists(Oid relid)
 }
 
 /*
- * Puts a trigger that was lost, disabled or changed back into force.  Rows
- * written meanwhile may look filled and are not, so nothing is taken for
- * granted any more: the fill begins again, and looks at values.
+ * Restores a trigger that was dropped, disabled or changed.  Rows written
+ * meanwhile may look filled and are not.  So forget the fill marks and start
+ * the fill again; it looks at the values.
  */
 static void
 repair_sync(Migration *migration, SyncRule *rule)
@@ -391,14 +393,17 @@ repair_sync(Migration *migration, SyncRule *rule)
 			 errdetail("It was: %s.", problem)));
 }
 
-/* Until the end of the transaction, as the loop does before each piece. */
+/*
+ * Applies the migration's settings until the end of the transaction, as the
+ * loop does before each piece.
+ */
 static void
 apply_run_settings(const Migration *migration)
 {
 	run_control_apply_settings(run_control_get(migration->id));
 }
 
-/* The tables to fill and to verify, as they are now. */
+/* Returns the tables to fill and verify at present. */
 static List *
 leaves_of_migration(const Migration *migration)
 {
@@ -416,7 +421,9 @@ leaves_of_migration(const Migration *migration)
 	return leaves;
 }
 
-/* First transaction: the phase, the triggers, the list of steps. */
+/*
+ * The first transaction: sets the phase, repairs triggers and lists the steps.
+ */
 static void
 begin_migrate(Migration *migration)
 {
@@ -537,6 +544,6 @@ runner_run(Migration *migration, int workers)
 	migration_lock_runner(migration, true);
 	migration_wait_for_workers(migration, WORKERS_WAIT_MS);
 	run_migration_steps(migration, workers);
-	/* an error would have given it back, as its abort does with all locks */
+	/* after an error the abort would have released it, as all locks */
 	migration_unlock_runner(migration);
 }
