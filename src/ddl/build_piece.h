@@ -1,9 +1,10 @@
 /*
  * build_piece.h
- *		How steps that build something go on: one piece at a time.
+ *		Interface of steps that build something, one piece at a time.
  *
- * Each step is looked at again before each piece, so that it goes on from
- * whatever a crash, another session or an earlier try has left.
+ * Before each piece the state of the step is determined again from the
+ * catalogs.  So it continues after a crash, an earlier try, or a change by
+ * another session.
  */
 #ifndef TANDEM_BUILD_PIECE_H
 #define TANDEM_BUILD_PIECE_H
@@ -11,23 +12,24 @@
 typedef enum BuildResult
 {
 	BUILD_DONE,					/* nothing is left to do */
-	BUILD_AGAIN,				/* a piece was done, in this transaction:
+	BUILD_AGAIN,				/* a piece was done in this transaction:
 								 * commit, and ask again */
 	BUILD_STATEMENT,			/* run piece->statement at top level, and ask
 								 * again */
-	BUILD_WAIT					/* another session is at it: ask again later */
+	BUILD_WAIT					/* another session is building it: ask again
+								 * later */
 } BuildResult;
 
 typedef struct BuildPiece
 {
 	char	   *statement;
-	char	   *doing;			/* for people: "building index x", ... */
-	Oid			relation;		/* table at work: the statement runs as its
-								 * owner */
-	char	   *index;			/* name of the index that statement makes, or
-								 * NULL */
-	char	   *cleanup;		/* statement to run at top level when this one
-								 * has failed, or NULL */
+	char	   *doing;			/* for messages: "building index x", ... */
+	Oid			relation;		/* table being worked on; its owner runs the
+								 * statement */
+	char	   *index;			/* name of the index that the statement
+								 * builds, or NULL */
+	char	   *cleanup;		/* statement to run at top level if this one
+								 * fails, or NULL */
 } BuildPiece;
 
 #endif							/* TANDEM_BUILD_PIECE_H */

@@ -1,9 +1,9 @@
 /*
  * columns.c
- *		Dropping the columns at the end of a migration, and what forbids it.
+ *		Drops columns at the end of a migration, and finds what prevents
+ *		that.
  *
- * Both questions are answered from the server's catalogs, by plain queries
- * over pg_depend and pg_constraint.
+ * Both use plain queries over the server's catalogs.
  */
 #include "postgres.h"
 
@@ -20,7 +20,7 @@
 #include "ddl/key.h"
 #include "rule/rule_args.h"
 
-/* The names that keys which the migration adds have on the table. */
+/* Returns the names of keys that the migration adds to the table. */
 static List *
 names_of_added_keys(Oid relid, int migration_id)
 {
@@ -40,8 +40,9 @@ names_of_added_keys(Oid relid, int migration_id)
 }
 
 /*
- * Runs a query of one text column.  Its parameters are $1 relid, $2 number of
- * the column, $3 name of the sync trigger, $4 id of the migration, $5 names.
+ * Runs a query that returns one text column.  Its parameters are: $1 relid, $2
+ * column number, $3 name of the sync trigger, $4 id of the migration, $5
+ * names.
  */
 static List *
 column_lines_with_names(const char *sql, Oid relid, const char *name,
@@ -72,7 +73,7 @@ List *
 column_dependents(Oid relid, const char *name, int migration_id)
 {
 	return column_lines_from_query(
-	/* what DROP COLUMN ... RESTRICT stops at */
+	/* what makes DROP COLUMN ... RESTRICT fail */
 								   "SELECT CASE WHEN r.rulename = '_RETURN' THEN format('view %s', r.ev_class::regclass) "
 								   "ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END "
 								   "FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid "
@@ -81,7 +82,10 @@ column_dependents(Oid relid, const char *name, int migration_id)
 								   "WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 "
 								   "AND d.deptype = 'n' AND t.tgname IS DISTINCT FROM $3::name "
 								   "AND coalesce(t.tgparentid, 0) = 0 AND c.oid IS NULL AND d.classid <> 'pg_attrdef'::regclass "
-	/* views of releases are ours to change; what is built on them is not */
+
+	/*
+	 * views of releases are replaced, but objects that depend on them are not
+	 */
 								   "AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = r.ev_class AND v.relation = $1) "
 								   "UNION SELECT format('%s, through view %s', CASE WHEN r.rulename = '_RETURN' THEN format('view %s', r.ev_class::regclass) "
 								   "ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END, v.view) FROM tandem.view v "
@@ -95,10 +99,7 @@ column_dependents(Oid relid, const char *name, int migration_id)
 								   "JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> '' "
 								   "WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 AND a.attnum <> $2 "
 
-	/*
-	 * who draws from a sequence that goes with the column, but for the column
-	 * itself
-	 */
+	/* users of a sequence owned by the column, except the column itself */
 								   "UNION SELECT format('%s, through sequence %s', pg_describe_object(u.classid, u.objid, u.objsubid), s.oid::regclass) "
 								   "FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' "
 								   "JOIN pg_depend u ON u.refclassid = 'pg_class'::regclass AND u.refobjid = s.oid AND u.deptype = 'n' "
@@ -117,7 +118,7 @@ column_dependents(Oid relid, const char *name, int migration_id)
 								   "ORDER BY 1", relid, name, migration_id);
 }
 
-/* Indexes i that read the column: as a key, in an expression or a predicate. */
+/* Does index i use the column, as a key or in an expression or predicate? */
 #define INDEX_READS_COLUMN \
 	"($2 = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass " \
 	"AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2)) "
@@ -137,11 +138,14 @@ column_keys(Oid relid, const char *name, int migration_id)
 								   "AND NOT i.indisreplident) "
 
 	/*
-	 * a partition's index is as good or bad as the parent's; but its replica
-	 * identity is its own
+	 * a partition's index counts with its parent, but not as a replica
+	 * identity
 	 */
 								   "AND (i.indisreplident OR NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)) "
-	/* columns of a partition key, in expressions too, depend on the table */
+
+	/*
+	 * partition key columns, also in expressions, depend on the table itself
+	 */
 								   "UNION SELECT 'partition key' FROM pg_partitioned_table p WHERE p.partrelid = $1 "
 								   "AND ($2 = ANY (p.partattrs) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass "
 								   "AND d.objid = $1 AND d.objsubid = $2 AND d.refclassid = 'pg_class'::regclass "

@@ -1,6 +1,7 @@
 /*
  * columns.h
- *		Dropping the columns at the end of a migration, and what forbids it.
+ *		Drops columns at the end of a migration, and finds what prevents
+ *		that.
  */
 #ifndef TANDEM_COLUMNS_H
 #define TANDEM_COLUMNS_H
@@ -8,33 +9,35 @@
 #include "nodes/pg_list.h"
 
 /*
- * What depends on column name of relid so that it cannot be dropped without
- * breaking something, as lines for people: views, functions, policies,
- * generated columns, foreign keys that point to it, syncs of migrations other
- * than migration_id.  NIL: nothing.  Locks nothing.
+ * Returns descriptions of the objects that prevent column name of relid from
+ * being dropped: views, functions, policies, generated columns, foreign keys
+ * that refer to it, syncs of migrations other than migration_id.  NIL if there
+ * are none.  Takes no lock.
  */
 extern List *column_dependents(Oid relid, const char *name, int migration_id);
 
 /*
- * Keys that the column is part of, in an expression or a predicate too:
- * primary key, unique, exclusion, foreign key, replica identity, partition key.
+ * Returns descriptions of the keys that use the column, also in an expression
+ * or predicate: primary key, unique, exclusion, foreign key, replica identity,
+ * partition key.
  */
 extern List *column_keys(Oid relid, const char *name, int migration_id);
 
 /*
- * Of these the primary key and the replica identity, unless the migration has
- * added them: somebody has moved them to the column.
+ * Of these, returns the primary key and the replica identity, unless the
+ * migration has added them: they were moved to the column during the
+ * migration.
  */
 extern List *column_moved_keys(Oid relid, const char *name, int migration_id);
 
 /*
- * What would silently go with the column: indexes, check constraints,
- * statistics, its sequence.
+ * Returns descriptions of the objects that are dropped silently with the
+ * column: indexes, check constraints, statistics, its sequence.
  */
 extern List *column_objects_dropped_with(Oid relid, const char *name,
 										 int migration_id);
 
-/* ALTER TABLE ... DROP COLUMN ... RESTRICT */
+/* Runs ALTER TABLE ... DROP COLUMN ... RESTRICT. */
 extern void column_drop(Oid relid, const char *name);
 
 #endif							/* TANDEM_COLUMNS_H */

@@ -1,7 +1,6 @@
 /*
  * constraint_build.c
- *		CHECK and FOREIGN KEY constraints: what the catalog says of them,
- *		and the next piece.
+ *		Builds CHECK and FOREIGN KEY constraints, piece by piece.
  */
 #include "postgres.h"
 
@@ -30,7 +29,7 @@
 #include "ddl/key.h"
 
 /*-------------------------------------------------------------------------
- * What the catalog says of constraints and NOT NULL columns.
+ * Looking up constraints and NOT NULL columns in the catalogs.
  *-------------------------------------------------------------------------
  */
 
@@ -74,7 +73,9 @@ BuildResult
 constraint_validate_next(Oid relid, const char *name, const char *doing,
 						 BuildPiece *piece)
 {
-	/* validating the table above at last finds its partitions valid */
+	/*
+	 * validating the parent comes last, when its partitions are valid already
+	 */
 	List	   *tables = lappend_oid(table_leaves(relid), relid);
 	ListCell   *lc;
 
@@ -116,7 +117,7 @@ not_null_constraint(Oid relid, const char *column, bool *validated)
 	return name;
 }
 
-/* False also where there is no such column. */
+/* Returns false if there is no such column. */
 static bool
 read_column_flags(Oid relid, const char *column, bool *not_null,
 				  bool *identity)
@@ -140,7 +141,7 @@ column_is_not_null(Oid relid, const char *column)
 
 	if (!read_column_flags(relid, column, &not_null, &identity) || !not_null)
 		return false;
-	/* a NOT VALID one marks the column, too */
+	/* attnotnull is also set for a NOT VALID constraint */
 	if (compat_not_null_is_constraint())
 		(void) not_null_constraint(relid, column, &validated);
 	return validated;
@@ -197,15 +198,15 @@ constraint_is_made(Oid relid, const Step *step)
 }
 
 /*-------------------------------------------------------------------------
- * Where are the rows that violate a constraint?
+ * Finding the rows that violate a constraint.
  *
- * The server's errors name none, or the first at most.
+ * The server's errors name the first one at most.
  *-------------------------------------------------------------------------
  */
 
 #define MOST_ROWS 10
 
-/* The columns, each after prefix and before suffix. */
+/* Returns the quoted columns, each with prefix and suffix. */
 static char *
 join_column_names(List *columns, const char *prefix, const char *suffix,
 				  const char *separator)
@@ -221,7 +222,10 @@ join_column_names(List *columns, const char *prefix, const char *suffix,
 	return text.data;
 }
 
-/* CHECK (expression) [NO INHERIT]: what stands in the outermost parentheses */
+/*
+ * The text is CHECK (expression) [NO INHERIT]; use what is in the outer
+ * parentheses.
+ */
 static char *
 check_violation_query(const Step *step)
 {
@@ -299,13 +303,14 @@ constraint_violation_hint(const Step *step)
 }
 
 /*-------------------------------------------------------------------------
- * Adding the constraint of a step without blocking, and taking it away.
+ * Adding the constraint of a step without blocking, and dropping it.
  *
- * CHECK and FOREIGN KEY: added NOT VALID under a short lock, so that writers
- * keep to it from then on, then validated, which stops no writer.  A
- * partitioned table before server 18 takes no foreign key NOT VALID: there each
- * leaf gets its own, and when all are valid the one of the table above adopts
- * them and reads no row (tryAttachPartitionForeignKey).
+ * CHECK and FOREIGN KEY constraints are added NOT VALID under a short lock, so
+ * that new writes satisfy them, and validated later, which does not block
+ * writes.  Before version 18 a partitioned table cannot have a NOT VALID
+ * foreign key.  There each leaf gets its own.  When all are valid the foreign
+ * key of the parent adopts them and reads no rows
+ * (tryAttachPartitionForeignKey).
  *-------------------------------------------------------------------------
  */
 
@@ -333,7 +338,7 @@ table_has_constraint(Oid relid, const Step *step, ConstraintState *state)
 {
 	if (!constraint_find(relid, step->object, state))
 		return false;
-	/* once done it is the user's: a column may be renamed */
+	/* once done the user may change it, for example rename a column */
 	if (!step->done &&
 		strcmp(constraint_text(state->oid), step->definition) != 0)
 		ereport(ERROR,
@@ -358,7 +363,7 @@ validate_constraint_next(Oid relid, const Step *step, BuildPiece *piece)
 									describe_constraint_check(step), piece);
 }
 
-/* A leaf without a valid foreign key of its own, or InvalidOid. */
+/* Returns a leaf without a valid foreign key of its own, or InvalidOid. */
 static Oid
 leaf_without_foreign_key(const Step *step, bool *is_there)
 {
@@ -390,7 +395,7 @@ leaf_foreign_key_next(const Step *step, const Constraint *constraint,
 		return BUILD_AGAIN;
 	}
 	lock_constraint_tables(table_tree(step->relation), constraint);
-	/* a partition attached meanwhile would be read under the lock */
+	/* rows of a partition attached meanwhile would be read under the lock */
 	if (!OidIsValid(leaf_without_foreign_key(step, &is_there)))
 		add_constraint_to(step->relation, step, "");
 	return BUILD_AGAIN;
@@ -414,7 +419,7 @@ checked_constraint_next(const Step *step, const Constraint *constraint,
 	return BUILD_AGAIN;
 }
 
-/* Whether the table of the step is still there. */
+/* Does the step's table still exist? */
 static bool
 step_table_exists(const Step *step)
 {
@@ -433,7 +438,7 @@ constraint_build_next(const Step *step, BuildPiece *piece)
 		: checked_constraint_next(step, constraint, piece);
 }
 
-/* One that hangs on the table above goes with that. */
+/* An inherited constraint is dropped with that of the parent. */
 static void
 drop_checked_constraint(Oid relid, const Step *step)
 {

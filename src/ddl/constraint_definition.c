@@ -1,10 +1,9 @@
 /*
  * constraint_definition.c
- *		Constraints of the user: read, checked, and kept in a form that
- *		stands alone.
+ *		Parses and checks constraint definitions given by the user.
  *
- * A definition is only ever read by the server's parser, and added as a parse
- * tree or as the text that the server itself makes of it.
+ * A definition is parsed only by the server's parser, and added as its parse
+ * tree or as the server's own deparsed text.
  */
 #include "postgres.h"
 
@@ -35,12 +34,12 @@
 typedef struct DefinitionSource
 {
 	const char *name;
-	const char *text;			/* of the user */
-	char	   *statement;		/* around it */
-	int			before;			/* characters of statement before text */
+	const char *text;			/* as given by the user */
+	char	   *statement;		/* ALTER TABLE statement that contains text */
+	int			before;			/* characters in statement before text */
 } DefinitionSource;
 
-/* An error position is one in the definition, not in the user's statement. */
+/* Error positions refer to the definition, not to the user's statement. */
 static void
 constraint_definition_error_callback(void *arg)
 {
@@ -95,7 +94,7 @@ parse_constraint_statement(DefinitionSource *source)
 	return parsed;
 }
 
-/* NULL: it is more or less than one constraint. */
+/* Returns NULL unless it is exactly one constraint. */
 static Constraint *
 single_constraint(List *parsed)
 {
@@ -247,12 +246,12 @@ typedef struct ConstraintProbe
 	Oid			relid;
 	Constraint *constraint;
 	DefinitionSource source;
-	Oid			table;			/* that it is tried on */
+	Oid			table;			/* table on which it is tried */
 	bool		not_valid;
-	char	   *text;			/* what the server made of it */
+	char	   *text;			/* as deparsed by the server */
 } ConstraintProbe;
 
-/* As the session would, under its search_path. */
+/* Adds it as the session would do, with the session's search_path. */
 static void
 add_probed_constraint(Oid relid, Constraint *constraint,
 					  const DefinitionSource *source)
@@ -274,7 +273,7 @@ add_probed_constraint(Oid relid, Constraint *constraint,
 				   NULL, NULL, None_Receiver, NULL);
 }
 
-/* Where the server lets it be added without reading rows. */
+/* Returns a table to which the server can add it without reading rows. */
 static Oid
 find_probe_table(Oid relid, Constraint *constraint)
 {
@@ -289,13 +288,16 @@ find_probe_table(Oid relid, Constraint *constraint)
 	leaves = table_leaves(relid);
 	if (leaves != NIL)
 		return linitial_oid(leaves);
-	/* no leaf, no row */
+	/* without leaves there are no rows */
 	constraint->skip_validation = false;
 	constraint->initially_valid = true;
 	return relid;
 }
 
-/* As the caller, who gives the text; taken back. */
+/*
+ * Runs as the caller, who gives the text, in a subtransaction that is rolled
+ * back.
+ */
 static void
 probe_constraint_text(void *arg)
 {
@@ -318,8 +320,8 @@ probe_constraint_text(void *arg)
 }
 
 /*
- * Runs in a subtransaction, which also gives back the locks.  Migrate adds the
- * text as the owner of the table: what he may not is said now.
+ * Runs in a subtransaction, which also releases the locks.  Adds the text as
+ * the table's owner, as migrate will, to report missing rights now.
  */
 static void
 probe_constraint(void *arg)

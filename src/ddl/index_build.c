@@ -1,6 +1,6 @@
 /*
  * index_build.c
- *		Building the index of a step, on one table or on partitions.
+ *		Builds the index of a step, on a table or a partition tree.
  */
 #include "postgres.h"
 
@@ -21,18 +21,19 @@
 #include "ddl/index_definition.h"
 
 /*-------------------------------------------------------------------------
- * Building an index on one ordinary table.
+ * Building an index on one table that is not partitioned.
  *
- * CREATE INDEX CONCURRENTLY that fails leaves an index that is invalid.  So does
- * one that has not come to its end: the two are told apart by the lock on the
- * table which a builder holds from before its index is seen until it is valid.
+ * A CREATE INDEX CONCURRENTLY that fails leaves an invalid index, and one that
+ * is running has an invalid index, too.  They are told apart by the lock on
+ * the table, which the session that builds it holds from before the index is
+ * visible until it is valid.
  *-------------------------------------------------------------------------
  */
 
 /*
- * Who may be building an index of the table, for people, or NULL.  VACUUM holds
- * the same lock: dropping would wait for it too; but autovacuum gives way to
- * who waits.
+ * Returns the session that may be building an index of the table, for
+ * messages, or NULL.  VACUUM takes the same lock.  Dropping the index would
+ * wait for VACUUM as well; but autovacuum gives way, so it does not count.
  */
 static char *
 possible_index_builder(Oid table)
@@ -59,7 +60,9 @@ static BuildResult
 create_index_piece(const Step *step, const FoundIndex *found,
 				   const char *progress, BuildPiece *piece)
 {
-	/* IF NOT EXISTS: the clean-up must not drop what another session makes */
+	/*
+	 * IF NOT EXISTS: else the cleanup could drop an index of another session
+	 */
 	piece->statement = psprintf("CREATE %sINDEX CONCURRENTLY IF NOT EXISTS %s ON %s %s",
 								step->is_unique ? "UNIQUE " : "",
 								quote_identifier(found->name),
@@ -76,8 +79,8 @@ create_index_piece(const Step *step, const FoundIndex *found,
 }
 
 /*
- * The order of looking matters: an index that was invalid, then has no builder,
- * and then is invalid still, has been left by one.
+ * The order matters: an index that is invalid, then has no session building
+ * it, and is then still invalid, was left behind.
  */
 static BuildResult
 drop_invalid_index(const Step *step, const FoundIndex *found,
@@ -101,9 +104,9 @@ drop_invalid_index(const Step *step, const FoundIndex *found,
 }
 
 /*
- * The next piece of the index, which was found so.  progress is for people and
- * may be "".  BUILD_DONE: this table has it.  Errors: something else has the
- * name.
+ * Finds the next piece of the index, which index_find has found in this state.
+ * progress is for messages and may be "".  Returns BUILD_DONE if the table has
+ * the index.  Errors: another object has the name.
  */
 static BuildResult
 index_leaf_next(const Step *step, const FoundIndex *found,
@@ -127,29 +130,29 @@ index_leaf_next(const Step *step, const FoundIndex *found,
 }
 
 /*-------------------------------------------------------------------------
- * Building an index on a partitioned table and all that is below it.
+ * Building an index on a partition tree.
  *
- * First the index of each partitioned table, on itself only, from the top; then
- * those of the leaf tables, concurrently; then each is attached to the one
- * above, from the bottom.  The server makes an index valid when the last one
- * below is attached.
+ * First each partitioned table gets an index ON ONLY that table, from the top.
+ * Then the leaves get theirs, concurrently.  Then each is attached to its
+ * parent, from the bottom.  The server makes an index valid when the last
+ * index below it is attached.
  *
- * Partitions come and go meanwhile, and one that comes brings the index along.
- * So nothing is planned: each time the tree is looked over, and what is found
- * to be missing first is done.
+ * Partitions may be attached and detached meanwhile; one that is attached gets
+ * the index by that.  So nothing is planned: each time the tree is examined
+ * again, and the first missing piece is done.
  *-------------------------------------------------------------------------
  */
 
-/* An index, and the one above that it belongs to. */
+/* An index and the parent index to which it belongs. */
 typedef struct Pair
 {
 	Oid			parent_table;
-	Oid			parent;			/* InvalidOid: there is no such pair */
+	Oid			parent;			/* InvalidOid if there is no such pair */
 	Oid			table;
 	Oid			index;
 } Pair;
 
-/* What a look over the tree finds; of each kind the first. */
+/* The result of examining the tree: the first case found of each kind. */
 typedef struct Survey
 {
 	const Step *step;
@@ -157,17 +160,17 @@ typedef struct Survey
 	int			built;
 	bool		branch_missing;
 	bool		leaf_missing;
-	FoundIndex	branch;			/* partitioned table without its index */
+	FoundIndex	branch;			/* partitioned table without the index */
 	FoundIndex	leaf;
 	Oid			broken;			/* attached, but not valid */
-	Pair		loose;			/* complete, to be attached; or attached, and
-								 * the one above does not know yet */
+	Pair		loose;			/* complete and to be attached; or attached,
+								 * but the parent is not yet valid */
 	Oid			empty;			/* invalid, with no partition below */
 } Survey;
 
 static void survey_index_tree(Survey *s, Oid table, Oid index);
 
-/* The indexes that belong to index, by the table of each. */
+/* Returns the index of table that is attached to index, or InvalidOid. */
 static Oid
 attached_index_of_table(Oid index, Oid table)
 {
@@ -246,7 +249,10 @@ refuse_foreign_partition(Oid table)
 			 errhint("Detach it, then call tandem.migrate again.")));
 }
 
-/* table is partitioned and has index; below it what is deeper comes first. */
+/*
+ * Examines a partitioned table that has the index.  The deepest level comes
+ * first.
+ */
 static void
 survey_index_tree(Survey *s, Oid table, Oid index)
 {
@@ -276,7 +282,7 @@ survey_index_tree(Survey *s, Oid table, Oid index)
 		s->empty = OidIsValid(s->empty) ? s->empty : index;
 	else if (!OidIsValid(s->loose.parent))
 	{
-		/* all may be attached, the last since one that was not has gone */
+		/* all may be attached if one that was not has been detached */
 		Oid			child = linitial_oid(children);
 		Oid			attached = attached_index_of_table(index, child);
 
@@ -285,7 +291,7 @@ survey_index_tree(Survey *s, Oid table, Oid index)
 	}
 }
 
-/* Somebody made another index of this name, and did not come to its end. */
+/* Another session has started an index of this name and not completed it. */
 static BuildResult
 drop_left_over_index(const Step *step, const FoundIndex *found,
 					 BuildPiece *piece)
@@ -320,7 +326,7 @@ create_branch_index(const Step *step, const FoundIndex *found,
 	piece->doing = psprintf("creating index %s on partitioned table %s",
 							quote_identifier(found->name),
 							quoting_name(found->table));
-	/* keeps out who writes through this table, for the instant of an entry */
+	/* keeps out writes through this table while the catalog entry is made */
 	lock_relations(list_make1_oid(found->table), ShareLock);
 	if (quoting_find_name(found->table) == NULL ||
 		index_find(step, found->table, found->name).state != FOUND_NOTHING)
@@ -339,8 +345,9 @@ create_branch_index(const Step *step, const FoundIndex *found,
 }
 
 /*
- * Where an index becomes valid that is attached already, the server locks the
- * one above, and its table, against everybody, and does not give up.
+ * If an index that is already attached becomes valid, the server locks its
+ * parent and the parent's table in ACCESS EXCLUSIVE mode, and waits for the
+ * locks without limit.  So take them here first.
  */
 static void
 lock_index_ancestors(Oid index)
@@ -366,7 +373,7 @@ attach_index(const Step *step, const Pair *pair, BuildPiece *piece)
 	piece->doing = psprintf("attaching index %s of %s",
 							quote_identifier(step->object),
 							quoting_name(pair->table));
-	/* of the tables first, as whoever reads them does */
+	/* the tables first, as any session that reads them does */
 	lock_index_ancestors(pair->parent);
 	lock_relations(list_make2_oid(pair->parent_table, pair->table),
 				   AccessShareLock);
@@ -377,14 +384,18 @@ attach_index(const Step *step, const Pair *pair, BuildPiece *piece)
 		!list_member_oid(find_inheritance_children(pair->parent_table, NoLock),
 						 pair->table))
 		return BUILD_AGAIN;
-	/* compares the expressions of both, which the server folds to do so */
+
+	/*
+	 * runs immutable functions: the server folds the expressions to compare
+	 * them
+	 */
 	ddl_run_stored(pair->table,
 				   psprintf("ALTER INDEX %s ATTACH PARTITION %s",
 							quoting_relation(pair->parent),
 							quoting_relation(pair->index)));
 	if (again && !get_index_isvalid(pair->parent))
 	{
-		/* DETACH CONCURRENTLY, which is not at its end */
+		/* a DETACH CONCURRENTLY that has not finished */
 		piece->doing = psprintf("waiting for a partition of %s to be detached",
 								quoting_name(pair->parent_table));
 		return BUILD_WAIT;
@@ -392,7 +403,9 @@ attach_index(const Step *step, const Pair *pair, BuildPiece *piece)
 	return BUILD_AGAIN;
 }
 
-/* An index that was made before its last partition went never gets valid. */
+/*
+ * An index created ON ONLY never becomes valid if its last partition is gone.
+ */
 static BuildResult
 drop_empty_index(Oid index, BuildPiece *piece)
 {
@@ -421,9 +434,9 @@ rebuild_index(Oid index, BuildPiece *piece)
 }
 
 /*
- * The next piece of the index of a partitioned table, which was found so.
- * Errors: something else has the name, here or on a partition; strong locks as
- * in lock_relations.
+ * Finds the next piece of the index of a partitioned table, which index_find
+ * has found in this state.  Errors: another object has the name, here or on a
+ * partition; strong locks as for lock_relations.
  */
 static BuildResult
 index_tree_next(const Step *step, const FoundIndex *root, BuildPiece *piece)
@@ -452,7 +465,7 @@ index_tree_next(const Step *step, const FoundIndex *root, BuildPiece *piece)
 }
 
 /*-------------------------------------------------------------------------
- * Building the index of a step without blocking, and taking it away.
+ * Building the index of a step without blocking, and dropping it.
  *-------------------------------------------------------------------------
  */
 
@@ -462,11 +475,11 @@ index_build_next(const Step *step, BuildPiece *piece)
 	FoundIndex	found;
 
 	memset(piece, 0, sizeof(BuildPiece));
-	/* a table that is gone needs no index */
+	/* a table that was dropped needs no index */
 	if (quoting_find_name(step->relation) == NULL)
 		return BUILD_DONE;
 	found = index_find(step, step->relation, step->object);
-	/* since it was built, as a key that changes its type has it */
+	/* a key added USING INDEX has taken the index since it was built */
 	if (found.state == FOUND_NOTHING && step->done &&
 		index_has_become_constraint(step))
 		return BUILD_DONE;
@@ -500,7 +513,7 @@ index_check_undo(Oid index)
 	}
 }
 
-/* The server takes no index off the one above: both would go. */
+/* The server cannot detach an index from its parent: both would be dropped. */
 static bool
 step_has_adopted_index(const Step *step, Oid table)
 {
@@ -515,8 +528,8 @@ step_has_adopted_index(const Step *step, Oid table)
 }
 
 /*
- * What somebody has built by hand under the name is his, though the step has
- * taken it for its own.  But what is invalid is of no use to anybody.
+ * An index that was built by hand under the name is kept, although the step
+ * uses it as its own.  But an invalid one is of no use.
  */
 static void
 drop_index_if_ours(const Step *step, FoundIndex found)
@@ -543,7 +556,10 @@ drop_index_if_ours(const Step *step, FoundIndex found)
 				   psprintf("DROP INDEX %s", index_qualified_name(&found)));
 }
 
-/* What is attached goes with the index of the parent; the rest one by one. */
+/*
+ * Attached indexes are dropped with that of the parent; drop the others
+ * singly.
+ */
 void
 index_build_undo(const Step *step)
 {

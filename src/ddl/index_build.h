@@ -1,6 +1,6 @@
 /*
  * index_build.h
- *		Building the index of a step, on one table or on partitions.
+ *		Builds the index of a step, on a table or a partition tree.
  */
 #ifndef TANDEM_INDEX_BUILD_H
 #define TANDEM_INDEX_BUILD_H
@@ -10,19 +10,22 @@
 #include "ddl/index_definition.h"
 
 /*
- * The next piece of the index of step: runs as the current user, who owns the
- * table, in a transaction of its own.  Errors: an index of that name is there
- * and is another one; strong locks as in lock_relations.
+ * Does or returns the next piece of the step's index.  Call as the table's
+ * owner, in a transaction of its own.  Errors: a different index of that name
+ * exists; strong locks as for lock_relations.
  */
 extern BuildResult index_build_next(const Step *step, BuildPiece *piece);
 
 /*
- * Drops whatever of the index is there, on partitions too, valid or not.  The
- * caller has the tables locked in ACCESS EXCLUSIVE mode.
+ * Drops what the step has built, on partitions too, and invalid indexes of its
+ * name.  The caller has locked the tables in ACCESS EXCLUSIVE mode.
  */
 extern void index_build_undo(const Step *step);
 
-/* Errors: the index, or one that hangs on it, has become a replica identity. */
+/*
+ * Throws an error if the index, or one attached to it, is a replica identity
+ * now.
+ */
 extern void index_check_undo(Oid index);
 
 #endif							/* TANDEM_INDEX_BUILD_H */

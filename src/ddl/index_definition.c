@@ -1,6 +1,7 @@
 /*
  * index_definition.c
- *		CREATE INDEX read and rehearsed, and what has its name already.
+ *		Checks CREATE INDEX statements given by the user, and looks up
+ *		existing indexes.
  */
 #include "postgres.h"
 
@@ -29,12 +30,11 @@
 #include "trigger/target.h"
 
 /*-------------------------------------------------------------------------
- * CREATE INDEX statements of the user: read, checked, and kept in a form
- * that stands alone.
+ * CREATE INDEX statements given by the user.
  *
- * Only the server knows what an index may be.  So the check has the server make
- * the index, all but its contents, reads from the catalogs what has come of it,
- * and takes it back.
+ * Only the server knows which indexes are possible.  So the check lets the
+ * server create the index without contents, reads the result from the
+ * catalogs, and rolls back.
  *-------------------------------------------------------------------------
  */
 
@@ -93,8 +93,8 @@ index_definition_parse(const char *text)
 }
 
 /*
- * The definition of an index that is there, in the same form: two are the
- * same when is_unique and tail are.
+ * Returns the definition of an existing index in the same form.  Two indexes
+ * are the same if is_unique and tail are equal.
  */
 static IndexDefinition *
 index_definition_read(Oid index)
@@ -112,7 +112,7 @@ index_definition_read(Oid index)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("index with OID %u does not exist", index),
 				 errhint("Another session has dropped it: call this again.")));
-	/* names are quoted as in the text */
+	/* quote names as the stored text does */
 	authority_pin_search_path(&scope);
 	authority_pin_catalog_forms();
 	definition->is_unique = pg_strncasecmp(text, "CREATE UNIQUE ", 14) == 0;
@@ -139,7 +139,10 @@ typedef struct Rehearsal
 	IndexDefinition *definition;
 } Rehearsal;
 
-/* A name to make it under: its own, unless an invalid index has that yet. */
+/*
+ * Returns the name to create it under.  That is its own name, unless an
+ * invalid index has it.
+ */
 static char *
 free_rehearsal_name(const Rehearsal *check)
 {
@@ -160,7 +163,7 @@ free_rehearsal_name(const Rehearsal *check)
 			 errhint("Choose another name for the index, or drop that one first.")));
 }
 
-/* A row of the partitioned table is of another type than one of a partition. */
+/* The row type of the partitioned table differs from that of a partition. */
 static void
 check_no_whole_row_index(Oid relid, const IndexStmt *stmt)
 {
@@ -179,8 +182,8 @@ check_no_whole_row_index(Oid relid, const IndexStmt *stmt)
 }
 
 /*
- * The definition is read as the caller, who gives it; the index is made by the
- * owner of the table, as migrate has it made: what he may not is said now.
+ * The definition is parsed as the caller, who gives it.  The index is created
+ * as the table's owner, as migrate will do, to report missing rights now.
  */
 static Oid
 make_index_as_owner(Oid relid, IndexStmt *stmt)
@@ -196,7 +199,9 @@ make_index_as_owner(Oid relid, IndexStmt *stmt)
 	return index;
 }
 
-/* Its lock goes with the subtransaction, unless the caller had one before. */
+/*
+ * The subtransaction also releases the lock, unless the caller had it before.
+ */
 static void
 rehearse_index(void *arg)
 {
@@ -253,13 +258,14 @@ index_definition_check(Oid relid, IndexStmt *stmt, const char *source)
 }
 
 /*-------------------------------------------------------------------------
- * What there is under the name of an index that is to be built.
+ * Looking up an existing relation with the name of a planned index.
  *-------------------------------------------------------------------------
  */
 
 /*
- * Of a partitioned table: made ON ONLY that, and left so.  With indexes of
- * partitions attached it is at work, or theirs would go with it.
+ * Was the index of a partitioned table created ON ONLY and abandoned?  If
+ * indexes of partitions are attached it is in use, and dropping it would drop
+ * them.
  */
 static bool
 index_is_left_over(Oid index)
@@ -281,10 +287,10 @@ judge_found_index(const Step *step, Oid index, Oid table)
 		IndexGetRelation(index, true) != table)
 		return FOUND_OTHER;
 	valid = get_index_isvalid(index);
-	/* a build may have been cut off at a moment when its definition differs */
+	/* do not compare: an interrupted build may have another definition */
 	if (!valid && relkind == RELKIND_INDEX)
 		return FOUND_INVALID;
-	/* once it has been built it is the user's: a column may be renamed */
+	/* once built the user may change it, for example rename a column */
 	if (valid && step->done)
 		return FOUND_VALID;
 	definition = index_definition_read(index);
@@ -306,7 +312,9 @@ index_find(const Step *step, Oid table, const char *name)
 	return found;
 }
 
-/* ADD CONSTRAINT ... USING INDEX renames an index to the constraint. */
+/*
+ * ADD CONSTRAINT ... USING INDEX renames the index to the constraint's name.
+ */
 bool
 index_has_become_constraint(const Step *step)
 {
@@ -329,7 +337,7 @@ index_has_become_constraint(const Step *step)
 	return found;
 }
 
-/* The names that we may have given to the index on a partition. */
+/* Returns the names that the index of a step may have on a partition. */
 static List *
 index_names_on_partition(const Step *step, Oid partition)
 {
@@ -342,7 +350,7 @@ index_names_on_partition(const Step *step, Oid partition)
 									 psprintf("%u", partition)));
 }
 
-/* An index that belongs to another one of the partitioned table is not ours. */
+/* An index attached to another index of the partitioned table is not ours. */
 static FoundIndex
 find_unattached_index(const Step *step, Oid partition, const char *name)
 {
@@ -354,8 +362,8 @@ find_unattached_index(const Step *step, Oid partition, const char *name)
 }
 
 /*
- * The first name, unless something else has it; but what has been built under
- * either counts.
+ * Prefers the first name, unless another object has it; but an index already
+ * built under either name counts before that.
  */
 FoundIndex
 index_find_on_partition(const Step *step, Oid partition)

@@ -1,6 +1,6 @@
 /*
  * key.c
- *		UNIQUE and PRIMARY KEY.
+ *		Builds UNIQUE and PRIMARY KEY constraints.
  */
 #include "postgres.h"
 
@@ -24,7 +24,7 @@
 #include "ddl/key.h"
 
 /*-------------------------------------------------------------------------
- * UNIQUE and PRIMARY KEY: their text, and that of the index below them.
+ * The text of UNIQUE and PRIMARY KEY constraints and of their indexes.
  *-------------------------------------------------------------------------
  */
 
@@ -64,7 +64,10 @@ append_storage_options(StringInfo text, List *options)
 	appendStringInfoChar(text, ')');
 }
 
-/* The text is compared with the server's, so names are quoted as there. */
+/*
+ * The text is compared with the server's, so names must be quoted the same
+ * way.
+ */
 static void
 begin_key_text(StringInfo text, AuthorityScope *scope)
 {
@@ -73,7 +76,7 @@ begin_key_text(StringInfo text, AuthorityScope *scope)
 	authority_pin_catalog_forms();
 }
 
-/* " DEFERRABLE ..." of the constraint, or "" */
+/* Returns " DEFERRABLE ..." of the constraint, or "". */
 static const char *
 key_deferral(const Constraint *key)
 {
@@ -83,8 +86,8 @@ key_deferral(const Constraint *key)
 }
 
 /*
- * The constraint as text; with storage, its storage parameters and tablespace
- * too, which pg_get_constraintdef leaves out.
+ * Returns the constraint as text.  With storage it includes storage parameters
+ * and tablespace, which pg_get_constraintdef leaves out.
  */
 static char *
 key_text(const Constraint *key, bool storage)
@@ -115,7 +118,7 @@ key_text(const Constraint *key, bool storage)
 	return text.data;
 }
 
-/* The index below it, from USING on. */
+/* Returns the definition of its index from USING on. */
 static char *
 key_index_tail(const Constraint *key)
 {
@@ -196,7 +199,7 @@ check_key_columns_once(const Constraint *key)
 	}
 }
 
-/* A constraint's index bears its name, among the relations of the schema. */
+/* The index of a constraint has its name, which must be free in the schema. */
 static void
 check_key_index_name(Oid relid, const char *name)
 {
@@ -226,7 +229,7 @@ check_no_primary_key(Oid relid)
 
 /*
  * The session that builds it may have another default_tablespace.  The
- * database's own is never named: the catalog does not, either.
+ * database's own tablespace is not named, as in the catalogs.
  */
 static void
 pin_key_tablespace(Oid relid, Constraint *key)
@@ -241,7 +244,7 @@ pin_key_tablespace(Oid relid, Constraint *key)
 		key->indexspace = NULL;
 }
 
-/* The index that is built is known again by its text. */
+/* Check the index's text, by which the built index is recognized. */
 static void
 check_key_index(Oid relid, const Constraint *key, const char *definition)
 {
@@ -278,21 +281,23 @@ key_leaf_name(Oid relid, Oid leaf, const char *name)
 
 	if (relid == leaf)
 		return pstrdup(name);
-	/* of a leaf that was dropped meanwhile, no matter which */
+	/* the leaf was dropped meanwhile; any name will do */
 	return derived_name(table ? table : psprintf("%u", leaf), name);
 }
 
 /*-------------------------------------------------------------------------
- * Adding UNIQUE and PRIMARY KEY from an index built concurrently.
+ * Adding UNIQUE and PRIMARY KEY from an index that was built concurrently.
  *
- * Each leaf gets its index, and then its constraint from that index.  The
- * server makes no constraint of a partitioned table from an index; but where
- * each partition has one that matches, a constraint added to the table above
- * adopts them and builds nothing (DefineIndex).
+ * Each leaf gets its index, and then its constraint USING INDEX.  A
+ * partitioned table cannot have a constraint USING INDEX.  But if each
+ * partition has a matching one, a constraint added to the parent adopts these
+ * and builds nothing (DefineIndex).
  *-------------------------------------------------------------------------
  */
 
-/* The index of one leaf, as a step that the index builder knows. */
+/*
+ * Returns the index of one leaf in the form of a step, for index_build_next.
+ */
 static Step
 leaf_index_step(const Step *step, const Constraint *key, Oid leaf)
 {
@@ -320,7 +325,7 @@ table_has_key(const Step *step, Oid relid, const char *name,
 
 	if (!constraint_find(relid, name, &state))
 		return false;
-	/* once done it is the user's: a column may be renamed */
+	/* once done the user may change it, for example rename a column */
 	if (state.type != type ||
 		(!step->done &&
 		 strcmp(constraint_text(state.oid), key_text(key, false)) != 0))
@@ -338,7 +343,7 @@ add_key_using_index(const Step *step, Oid leaf, const char *name,
 					const Constraint *key)
 {
 	lock_relations(list_make1_oid(leaf), AccessExclusiveLock);
-	/* a primary key looks at the CHECKs of the table for NOT NULL */
+	/* evaluates CHECKs: a primary key looks for one that implies NOT NULL */
 	ddl_run_stored(leaf,
 				   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s%s",
 							quoting_relation(leaf), quote_identifier(name),
@@ -418,7 +423,7 @@ key_build_undo(const Step *step, const Constraint *key)
 {
 	ListCell   *lc;
 
-	/* takes the adopted ones with it */
+	/* drops the adopted constraints of partitions, too */
 	drop_key_of_table(step, step->relation, step->object);
 	foreach(lc, table_leaves(step->relation))
 	{

@@ -1,6 +1,6 @@
 /*
  * key.h
- *		UNIQUE and PRIMARY KEY.
+ *		Builds UNIQUE and PRIMARY KEY constraints.
  */
 #ifndef TANDEM_KEY_H
 #define TANDEM_KEY_H
@@ -11,15 +11,18 @@
 #include "ddl/build_piece.h"
 
 /*
- * Checks all of it, as the server would, and returns it as text, with storage.
- * Its lock is short.
+ * Checks the constraint completely, as the server would, and returns it as
+ * text with storage parameters, palloc'd.  Holds its lock only briefly.
  */
 extern char *key_check(Oid relid, Constraint *key, const char *definition);
 
-/* The name of the index and constraint on a leaf of relid. */
+/* Returns the name of index and constraint on a leaf of relid, palloc'd. */
 extern char *key_leaf_name(Oid relid, Oid leaf, const char *name);
 
-/* As constraint_build_next and constraint_build_undo, of which they are part. */
+/*
+ * These are the parts of constraint_build_next and constraint_build_undo for
+ * keys.
+ */
 extern BuildResult key_build_next(const Step *step, const Constraint *key,
 								  BuildPiece *piece);
 extern void key_build_undo(const Step *step, const Constraint *key);

@@ -1,10 +1,11 @@
 /*
  * not_null.c
- *		Making a column NOT NULL without a scan under lock.
+ *		Makes a column NOT NULL without scanning the table under a lock.
  *
- * From server 18 on NOT NULL itself can be added NOT VALID and validated.
- * Before, a CHECK constraint takes its part: once that is valid, SET NOT NULL
- * believes it and reads no row (NotNullImpliedByRelConstraints), and it goes.
+ * Since version 18 NOT NULL itself can be added NOT VALID and validated later.
+ * Before, a CHECK constraint is used.  Once it is valid, SET NOT NULL relies
+ * on it and reads no rows (NotNullImpliedByRelConstraints); then it is
+ * dropped.
  */
 #include "postgres.h"
 
@@ -45,8 +46,9 @@ column_is_not_null_everywhere(const Step *step)
 }
 
 /*
- * Runs ALTER TABLE under a lock on the table and its partitions.  SET NOT NULL
- * has the server fold the CHECKs of the table, to see whether they imply it.
+ * Runs ALTER TABLE with the table and its partitions locked.  To see whether
+ * the table's CHECKs imply NOT NULL, the server folds them, which runs
+ * immutable functions.
  */
 static void
 alter_not_null_table(const Step *step, const char *command)
@@ -92,7 +94,10 @@ not_null_helper_next(const Step *step, BuildPiece *piece)
 		if (column_is_not_null_everywhere(step))
 			return BUILD_DONE;
 		lock_not_null_tables(step);
-		/* of a composite column IS NOT NULL would ask for more */
+
+		/*
+		 * not IS NOT NULL, which for a composite column also tests its fields
+		 */
 		alter_not_null_table(step, psprintf("ADD CONSTRAINT %s CHECK (%s IS DISTINCT FROM NULL) NOT VALID",
 											quote_identifier(helper), column));
 		return BUILD_AGAIN;
@@ -122,8 +127,8 @@ not_null_build_next(const Step *step, BuildPiece *piece)
 }
 
 /*
- * A primary key of a partition that is made from an index marks the NOT NULL
- * that comes from above as the partition's own, too, and so it stays there.
+ * Adding the primary key of a partition USING INDEX marks the inherited NOT
+ * NULL as the partition's own as well, so it would stay there.
  */
 static void
 drop_not_null_of_partitions(const Step *step, const char *name)
@@ -144,7 +149,10 @@ drop_not_null_of_partitions(const Step *step, const char *name)
 	}
 }
 
-/* Before server 18 one that a partition had of its own goes with it. */
+/*
+ * Before version 18 this also removes a NOT NULL that a partition had of its
+ * own.
+ */
 static void
 drop_not_null_of_table(const Step *step)
 {
