@@ -1,6 +1,6 @@
 /*
  * add_build.c
- *		Indexes and constraints that migrate is to build.
+ *		Schedules indexes and constraints that migrate is to build.
  */
 #include "postgres.h"
 
@@ -25,7 +25,7 @@
 #include "trigger/target.h"
 
 /*-------------------------------------------------------------------------
- * tandem.add_index: an index that migrate is to build.
+ * tandem.add_index: schedules an index that migrate builds.
  *-------------------------------------------------------------------------
  */
 
@@ -50,7 +50,7 @@ resolve_index_table(const RangeVar *name)
 	return relid;
 }
 
-/* Each partition gets an index of its own, which its owner alone may build. */
+/* Each partition gets an index of its own, which only its owner may build. */
 static void
 check_index_table(Oid relid)
 {
@@ -61,7 +61,10 @@ check_index_table(Oid relid)
 		authority_check_owner(lfirst_oid(lc));
 }
 
-/* An index that is to be built has no entry yet to keep its name. */
+/*
+ * A planned index is not in the catalogs yet, so look for its name in the
+ * steps.
+ */
 static void
 check_planned_index_name(const Migration *migration,
 						 const IndexDefinition *definition)
@@ -129,9 +132,9 @@ tandem_add_index(PG_FUNCTION_ARGS)
 }
 
 /*-------------------------------------------------------------------------
- * SQL functions of phase expand: add_constraint, add_not_null.
+ * The SQL functions add_constraint and add_not_null, for phase expand.
  *
- * They check and note what migrate is to add once the rows are filled.
+ * They check and record what migrate is to add after the fill.
  *-------------------------------------------------------------------------
  */
 
@@ -148,7 +151,7 @@ check_constraint_name_given(const char *name)
 				 errhint("Call it as in SELECT tandem.add_constraint('my_migration', 'my_table', 'my_constraint', 'CHECK (a > 0)');")));
 }
 
-/* The migration's own other steps are not in the catalog yet. */
+/* Planned constraints of the migration are not in the catalogs yet. */
 static void
 check_other_constraint_steps(const Migration *migration, const Step *step,
 							 const Constraint *constraint)
@@ -287,7 +290,11 @@ tandem_add_not_null(PG_FUNCTION_ARGS)
 	target_check_table(step.relation);
 	target_lock(step.relation, list_make1_oid(step.relation), AccessShareLock);
 	check_not_null_column(step.relation, step.object);
-	/* also in a later phase: there was nothing to do for its first script */
+
+	/*
+	 * in a later phase, too: there was nothing to do on the first run of the
+	 * script
+	 */
 	if (column_is_not_null_already(&step))
 	{
 		ereport(NOTICE,

@@ -1,6 +1,6 @@
 /*
  * arguments.c
- *		Arguments of the SQL functions, with an error for a missing one.
+ *		Arguments of the SQL functions; a missing one is an error.
  */
 #include "postgres.h"
 

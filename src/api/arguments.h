@@ -1,6 +1,6 @@
 /*
  * arguments.h
- *		Arguments of the SQL functions, with an error for a missing one.
+ *		Arguments of the SQL functions; a missing one is an error.
  */
 #ifndef TANDEM_ARGUMENTS_H
 #define TANDEM_ARGUMENTS_H
@@ -8,22 +8,25 @@
 #include "fmgr.h"
 #include "nodes/pg_list.h"
 
-/* A text or name argument that must not be NULL; palloc'd. */
+/* Returns argument n, of type text or name, palloc'd.  Errors: it is NULL. */
 extern char *argument_text(FunctionCallInfo fcinfo, int n, const char *name);
 extern char *argument_name(FunctionCallInfo fcinfo, int n, const char *name);
 
-/* The same of a text that may be NULL. */
+/* Returns argument n, of type text, palloc'd, or NULL. */
 extern char *argument_optional_text(FunctionCallInfo fcinfo, int n);
 
-/* Elements of an array as C strings; NIL for NULL. */
+/*
+ * Returns the elements of an array argument as C strings, or NIL if it is
+ * NULL.
+ */
 extern List *argument_strings(FunctionCallInfo fcinfo, int n);
 
 extern bool argument_bool(FunctionCallInfo fcinfo, int n, const char *name);
 
-/* A release: a positive integer. */
+/* Returns a release.  Errors: it is not a positive integer. */
 extern int	argument_release(FunctionCallInfo fcinfo, int n);
 
-/* Whether a procedure was called so that it may commit. */
+/* Was the procedure called in a context where it may commit? */
 extern bool procedure_may_commit(FunctionCallInfo fcinfo);
 
 #endif							/* TANDEM_ARGUMENTS_H */

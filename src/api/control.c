@@ -1,6 +1,6 @@
 /*
  * control.c
- *		How a migration is to be run, and forgetting it.
+ *		Controls the run of a migration, and forgets migrations.
  */
 #include "postgres.h"
 
@@ -20,10 +20,11 @@
 #include "fill/throttle_causes.h"
 
 /*-------------------------------------------------------------------------
- * pause, resume, cancel and configure: a word to whoever runs a migration.
+ * pause, resume, cancel and configure: requests to the process that runs a
+ * migration.
  *
- * The runner looks at its migration between two batches; a word that must
- * outlast it is kept there.
+ * The runner checks for requests between two batches.  Those that must survive
+ * it are stored in tandem.migration.
  *-------------------------------------------------------------------------
  */
 
@@ -60,7 +61,7 @@ tandem_resume(PG_FUNCTION_ARGS)
 
 	run_control_end_pause(migration->id);
 	migration_record(migration, "resume", NULL, 0);
-	/* after a crash without a launcher nobody is there to go on */
+	/* after a crash, without a launcher, no process would continue */
 	if (run_control_get(migration->id)->background &&
 		migration_runner_pid(migration) == 0)
 		ereport(NOTICE,
@@ -80,7 +81,11 @@ tandem_cancel(PG_FUNCTION_ARGS)
 	if (pid == 0)
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" is not running", migration->name)));
-	/* before its row is written, which the runner may have to write to end */
+
+	/*
+	 * before writing the row, which the runner may have to write in order to
+	 * end
+	 */
 	migration_stop_runner(migration, STOP_WAIT_MS);
 	run_control_end_background(migration->id);
 	migration_record(migration, "cancel",
@@ -112,7 +117,10 @@ check_setting_value(const char *name, const char *value)
 	AtEOXact_GUC(false, level);
 }
 
-/* What it names is settled now: later another path may lead to another one. */
+/*
+ * Resolve the name now, since another search_path could lead to another
+ * function.
+ */
 static const char *
 configure_hold(const Migration *migration, const char *value)
 {
@@ -144,7 +152,7 @@ tandem_configure(PG_FUNCTION_ARGS)
 }
 
 /*-------------------------------------------------------------------------
- * tandem.forget: removes what is kept of a migration that has ended.
+ * tandem.forget: removes what is stored about a migration that has ended.
  *-------------------------------------------------------------------------
  */
 

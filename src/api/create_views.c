@@ -25,8 +25,9 @@
 SQL_FUNCTION(tandem_create_views);
 
 /*
- * Whether its views are for the caller to make unasked.  A superuser may act for
- * anybody, but has not meant any table on which somebody else's migration works.
+ * Should views of this table be created if the call names no tables?  A
+ * superuser owns all tables, but does not mean those on which others run
+ * migrations.
  */
 static bool
 table_is_of_caller(const ViewedTable *table)
@@ -35,7 +36,7 @@ table_is_of_caller(const ViewedTable *table)
 		(authority_is_granted(table->owner) || authority_is_granted(table->maker));
 }
 
-/* Those of a schema, or all (InvalidOid). */
+/* Returns the OIDs of such tables in a schema, or in all if InvalidOid. */
 static List *
 tables_of_caller(int release, Oid schema)
 {
@@ -72,7 +73,7 @@ check_no_null_name(List *names, const char *argument)
 				 errhint("Leave it out for the tables of your own migrations.")));
 }
 
-/* Whether a release may have a view of it. */
+/* Checks that the table can have a view of a release. */
 static void
 check_table_to_show(Oid relid)
 {
@@ -169,7 +170,7 @@ check_release_not_retired(int release, Oid relid)
 				 errhint("Create the views of a release that is served; see SELECT release, state FROM tandem.releases;")));
 }
 
-/* In the order that whoever changes views of several tables keeps. */
+/* Locks in the order that all changes of several views use. */
 static void
 lock_views_of_tables(int release, List *tables)
 {
@@ -183,13 +184,17 @@ lock_views_of_tables(int release, List *tables)
 		release_view_lock(lfirst_oid(lc));
 		check_release_not_retired(release, lfirst_oid(lc));
 	}
-	/* who was in the way may have dropped a table, or given it away */
+
+	/*
+	 * the table may have been dropped or given away while we waited for the
+	 * lock
+	 */
 	lock_relations(sorted, AccessShareLock);
 	foreach(lc, sorted)
 		check_table_to_show(lfirst_oid(lc));
 }
 
-/* Before any is let into: see view_schema_grant. */
+/* Create all schemas before granting on any of them; see view_schema_grant. */
 static void
 ensure_view_schemas(List *names)
 {

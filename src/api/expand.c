@@ -1,6 +1,6 @@
 /*
  * expand.c
- *		Expand: columns and syncs are added, or found to be there.
+ *		Phase expand: adds columns and syncs, or finds that they exist.
  */
 #include "postgres.h"
 
@@ -36,7 +36,7 @@
 #include "trigger/target.h"
 
 /*-------------------------------------------------------------------------
- * A script run once more: what of it the migration has already.
+ * Running a script again: finds what the migration already has.
  *-------------------------------------------------------------------------
  */
 
@@ -46,7 +46,7 @@ text_or_none(const char *text)
 	return text ? text : "none";
 }
 
-/* what: of the object, in words */
+/* what names the property of the object that differs. */
 static void
 refuse_repeat(const Migration *migration, const char *object, const char *what,
 			  const char *recorded, const char *given)
@@ -64,7 +64,10 @@ refuse_repeat(const Migration *migration, const char *object, const char *what,
 					   quote_literal_cstr(migration->name))));
 }
 
-/* Nothing is changed, so nobody need wait for our transaction. */
+/*
+ * Nothing was changed, so release the lock: no one must wait for our
+ * transaction.
+ */
 static void
 skip_repeated(const Migration *migration, const char *object)
 {
@@ -106,7 +109,10 @@ lists_share_name(List *a, List *b)
 	return false;
 }
 
-/* given is as recorded: by the user, or as it stands in tandem.syncs */
+/*
+ * given is the same if it equals what the user gave before, or tandem.syncs
+ * shows.
+ */
 static bool
 same_expression(const char *recorded, const char *canonical, const char *given)
 {
@@ -166,7 +172,10 @@ check_same_rule(const Migration *migration, const char *object,
 					  given->stored ? "true" : "false");
 }
 
-/* Nothing is left to compare with; it has ended well. */
+/*
+ * A forgotten migration has ended well, and there is nothing left to compare
+ * with.
+ */
 static bool
 skip_forgotten(const Migration *migration, Oid relid)
 {
@@ -180,7 +189,10 @@ skip_forgotten(const Migration *migration, Oid relid)
 	return true;
 }
 
-/* A sync; rule has up and down as the user gave them. */
+/*
+ * Does the migration have this sync?  rule has up and down as given by the
+ * user.
+ */
 static bool
 repeat_sync(const Migration *migration, const SyncRule *rule)
 {
@@ -206,7 +218,7 @@ repeat_sync(const Migration *migration, const SyncRule *rule)
 	return false;
 }
 
-/* A column of that type, as format_type has it with its schema. */
+/* Does the migration have this column?  type is schema-qualified. */
 static bool
 repeat_column(const Migration *migration, Oid relid, const char *column,
 			  const char *type)
@@ -218,7 +230,7 @@ repeat_column(const Migration *migration, Oid relid, const char *column,
 		return true;
 	if (recorded == NULL)
 		return false;
-	/* somebody has dropped it: while that may be, it is added again */
+	/* the user has dropped it; add it again while that is possible */
 	if (migration->phase == PHASE_EXPAND &&
 		get_attnum(relid, column) == InvalidAttrNumber)
 		return false;
@@ -230,7 +242,7 @@ repeat_column(const Migration *migration, Oid relid, const char *column,
 	return true;
 }
 
-/* A definition is a statement, or what stands after ADD CONSTRAINT name. */
+/* A definition is a statement, or the text after ADD CONSTRAINT name. */
 static bool
 same_definition(const Step *recorded, const Step *given)
 {
@@ -284,11 +296,11 @@ repeat_step(const Migration *migration, const Step *step)
 }
 
 /*-------------------------------------------------------------------------
- * SQL functions of phase expand: create_migration, add_column, sync_column,
- * sync_columns.
+ * The SQL functions create_migration, add_column, sync_column and
+ * sync_columns, for phase expand.
  *
- * Each works in the caller's transaction, so that a migration tool's script is
- * all or nothing.
+ * They work in the caller's transaction, so that a script of a migration tool
+ * is applied completely or not at all.
  *-------------------------------------------------------------------------
  */
 
@@ -320,7 +332,7 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The type as SQL, with its modifier. */
+/* Returns the type as SQL, with its modifier. */
 static char *
 type_as_sql(const char *text)
 {
@@ -403,7 +415,10 @@ report_volatile_side(SyncRule *rule, Relation rel, const char *column,
 	}
 }
 
-/* Parses one side's expressions; returns them as text that stands alone. */
+/*
+ * Parses the expressions of one side and returns them with all names
+ * qualified.
+ */
 static List *
 qualify_side(SyncRule *rule, Relation rel, List *columns, List *texts,
 			 const char *label)
@@ -462,7 +477,7 @@ check_expression_count(SyncRule *rule)
 				 errhint("Give one expression for each old column, in the same order, or NULL for one that is not written back.")));
 }
 
-/* The new columns that this transaction added belong to the migration. */
+/* New columns that this transaction has added belong to the migration. */
 static void
 record_owned_columns(Migration *migration, SyncRule *rule)
 {
@@ -480,7 +495,9 @@ add_stored_sync(Migration *migration, SyncRule *rule)
 {
 	Relation	rel;
 
-	/* keeps writers out until commit, so that all later ones fire the trigger */
+	/*
+	 * blocks writers until commit, so that all later writes fire the trigger
+	 */
 	target_lock(rule->relation, table_tree(rule->relation), ShareRowExclusiveLock);
 	sync_check_found(rule->relation);
 	rel = table_open(rule->relation, NoLock);
@@ -496,7 +513,7 @@ add_stored_sync(Migration *migration, SyncRule *rule)
 	record_owned_columns(migration, rule);
 	sync_insert(rule);
 	sync_install(rule->relation);
-	/* only now the triggers are known that keep it right */
+	/* only now do the triggers exist that the fill marks refer to */
 	if (rule->fill_marks[0])
 	{
 		sync_set_fill_marks(rule, fill_mark_bind(rule->fill_marks,
@@ -507,7 +524,10 @@ add_stored_sync(Migration *migration, SyncRule *rule)
 				  psprintf("sync of %s", quoting_relation(rule->relation)), 0);
 }
 
-/* New columns without a place in the table: the views of releases show up. */
+/*
+ * Records a sync of new columns that are not in the table; only views show
+ * them.
+ */
 static void
 add_unstored_sync(Migration *migration, SyncRule *rule)
 {

@@ -1,6 +1,6 @@
 /*
  * expand.h
- *		Expand: columns and syncs are added, or found to be there.
+ *		Phase expand: adds columns and syncs, or finds that they exist.
  */
 #ifndef TANDEM_EXPAND_H
 #define TANDEM_EXPAND_H
@@ -10,9 +10,10 @@
 #include "catalog/sync.h"
 
 /*
- * An index, a constraint or a NOT NULL; step has kind, relation, object (NULL:
- * an index without a name) and given.  In phase expand no error: there the
- * server's own form of both can tell whether they are the same.
+ * Does the migration already have this index, constraint or NOT NULL?  step
+ * has kind, relation, object (NULL for an index without a name) and given.
+ * Errors: it has one that differs, except in phase expand, where the caller
+ * goes on to compare the server's own form of both.
  */
 extern bool repeat_step(const Migration *migration, const Step *step);
 

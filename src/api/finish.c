@@ -1,6 +1,6 @@
 /*
  * finish.c
- *		The end of a migration: contract or abort.
+ *		Ends a migration: contract or abort.
  */
 #include "postgres.h"
 
@@ -35,7 +35,7 @@
 #include "trigger/install.h"
 #include "views/versioned_view.h"
 
-/* column_dependents and the like in columns.h */
+/* for column_dependents and the others in columns.h */
 typedef List *(*ColumnLines) (Oid relid, const char *name, int migration_id);
 
 /* A column to be dropped. */
@@ -46,11 +46,13 @@ typedef struct DroppedColumn
 } DroppedColumn;
 
 /*-------------------------------------------------------------------------
- * What contract and abort have in common: taking syncs and columns away.
+ * What contract and abort have in common: removing syncs and columns.
  *-------------------------------------------------------------------------
  */
 
-/* Adds a column to the list unless it is there, or is gone from the table. */
+/*
+ * Adds a column to the list unless it is in it, or not in the table any more.
+ */
 static List *
 dropped_column_add(List *dropped, Oid relid, const char *name)
 {
@@ -71,7 +73,7 @@ dropped_column_add(List *dropped, Oid relid, const char *name)
 	return lappend(dropped, column);
 }
 
-/* Every table of the migration, partitions included, as OIDs. */
+/* Returns the OIDs of all tables of the migration, with their partitions. */
 static List *
 finish_tables(const Migration *migration)
 {
@@ -84,9 +86,9 @@ finish_tables(const Migration *migration)
 }
 
 /*
- * Locks every table of the migration in ACCESS EXCLUSIVE mode, partitions
- * included, the views of releases over them, and those of the OID list others,
- * as lock_relations does.
+ * Locks all tables of the migration, their partitions, the views of releases
+ * over them, and the relations others, in ACCESS EXCLUSIVE mode, like
+ * lock_relations.
  */
 static void
 finish_lock_tables(const Migration *migration, List *others)
@@ -95,7 +97,7 @@ finish_lock_tables(const Migration *migration, List *others)
 	List	   *relids = list_concat_unique_oid(list_copy(others),
 												finish_tables(migration));
 
-	/* nobody makes another one meanwhile */
+	/* so that no other view is created meanwhile */
 	versioned_views_lock(tables);
 	lock_relations(list_concat_unique_oid(relids, versioned_views_of(tables)),
 				   AccessExclusiveLock);
@@ -116,8 +118,8 @@ lines_of_dropped_column(List *all, const DroppedColumn *column, Oid relid,
 }
 
 /*
- * What they say of the columns, and of those of partitions, each line led by
- * the column and its table.
+ * Returns the lines of all columns, also of partitions, each with its column
+ * and table in front.
  */
 static List *
 dropped_column_lines(List *dropped, ColumnLines lines,
@@ -139,14 +141,14 @@ dropped_column_lines(List *dropped, ColumnLines lines,
 	return all;
 }
 
-/* Lines as "- line\n- line", for a detail. */
+/* Returns "- line\n- line", for a DETAIL. */
 static char *
 lines_as_list(List *lines)
 {
 	return text_joined(lines, "- ", "\n");
 }
 
-/* Says what goes, before it goes. */
+/* Reports what will be dropped. */
 static void
 announce_drop(const Migration *migration, List *dropped)
 {
@@ -161,8 +163,9 @@ announce_drop(const Migration *migration, List *dropped)
 }
 
 /*
- * Calls change, which alters the table: as its owner where the current user has
- * not the owner's rights, as the owner of the database has not who aborts.
+ * Calls change, which alters the table.  If the current user lacks the rights
+ * of the table's owner, for example as the database owner who aborts, switches
+ * to that role.
  */
 static void
 finish_change_table(Oid relid, void (*change) (Oid relid, void *arg),
@@ -189,9 +192,9 @@ drop_column_of_table(Oid relid, void *name)
 }
 
 /*
- * After the phase of the migration has changed: takes its syncs off their
- * tables, drops the columns, and removes what it kept of rows.  Views of releases stop
- * showing the columns; those of releases that are retired are dropped.
+ * Called after the phase of the migration has changed.  Removes its syncs from
+ * their tables, drops the columns, and deletes its records about rows.  Views
+ * of releases stop showing the columns; views of retired releases are dropped.
  */
 static void
 finish_drop(const Migration *migration, List *dropped)
@@ -216,7 +219,7 @@ finish_drop(const Migration *migration, List *dropped)
 	migration_forget_rows(migration->id);
 }
 
-/* "table.column, table.column" for tandem.history; NULL for none. */
+/* Returns "table.column, table.column" for tandem.history, or NULL if none. */
 static char *
 dropped_columns_describe(List *dropped)
 {
@@ -238,13 +241,13 @@ dropped_columns_describe(List *dropped)
 }
 
 /*-------------------------------------------------------------------------
- * CALL tandem.contract: the end of a migration, once it is proved right.
+ * CALL tandem.contract: ends a migration after it was verified.
  *-------------------------------------------------------------------------
  */
 
 SQL_FUNCTION(tandem_contract);
 
-/* What is left to do or to prove on one leaf table. */
+/* Adds what is left to be done or verified on one leaf table. */
 static List *
 reasons_not_verified(List *reasons, List *fills, List *verifies, Oid relid)
 {
@@ -272,7 +275,7 @@ reasons_not_verified(List *reasons, List *fills, List *verifies, Oid relid)
 	return reasons;
 }
 
-/* Indexes, constraints and NOT NULLs that are not there yet. */
+/* Adds indexes, constraints and NOT NULLs that do not exist yet. */
 static List *
 reasons_not_built(List *reasons, int migration_id)
 {
@@ -296,7 +299,10 @@ reasons_not_built(List *reasons, int migration_id)
 	return reasons;
 }
 
-/* Why the data is not ready for contract: force passes over it. */
+/*
+ * Returns the reasons why the data is not ready for contract; force ignores
+ * them.
+ */
 static List *
 reasons_data_is_open(const Migration *migration, List *rules)
 {
@@ -314,7 +320,7 @@ reasons_data_is_open(const Migration *migration, List *rules)
 		char	   *problem;
 
 		if (quoting_find_name(rule->relation) == NULL)
-			continue;			/* nothing left to lose */
+			continue;			/* dropped: nothing to lose */
 		problem = sync_problem(rule);
 		if (problem)
 			reasons = lappend(reasons, problem);
@@ -362,7 +368,9 @@ columns_to_drop(List *rules)
 	return dropped;
 }
 
-/* Why the columns cannot be dropped: nothing passes over it. */
+/*
+ * Returns the reasons why the columns cannot be dropped; force does not help.
+ */
 static List *
 reasons_columns_stay(const Migration *migration, List *dropped)
 {
@@ -380,7 +388,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 	bool		quarantined = questions != NIL && quarantine_count(migration->id) > 0;
 	List	   *reasons;
 
-	/* the rows that an extension has elsewhere were not looked at */
+	/* rows that an extension keeps elsewhere were not verified */
 	table_rows_check_local(finish_tables(migration));
 	if (questions != NIL)
 		ereport(ERROR,
@@ -400,7 +408,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 						migration->name),
 				 errdetail("%s", lines_as_list(reasons)),
 				 errhint("Move these to the new columns or drop them, then contract; or abort, and create the sync again with keep_old => true.")));
-	/* known before older releases are refused, not after */
+	/* report this before older releases are refused, not after */
 	versioned_views_check_retired(sync_relations_of_migration(migration->id),
 								  migration->release);
 }
@@ -414,8 +422,9 @@ check_undeclared_name(const char *undeclared)
 }
 
 /*
- * Sessions of which nobody can say which release they are, and that have
- * written the tables.  may_wait: not with tables locked.
+ * Sessions that have written the tables and not declared a release.  With
+ * may_wait, looks again for up to 200 ms before it fails; do not pass true
+ * while tables are locked.
  */
 static void
 check_undeclared_writers(const Migration *migration, const char *undeclared,
@@ -440,7 +449,10 @@ check_undeclared_writers(const Migration *migration, const char *undeclared,
 					 quote_literal_cstr(migration->name))));
 }
 
-/* Monitoring, backups, administrators; and nodes that have only read so far. */
+/*
+ * These are for monitoring, backups and administration, or have only read so
+ * far.
+ */
 static void
 list_undeclared(const Migration *migration, const char *undeclared)
 {
@@ -467,7 +479,10 @@ typedef struct ContractCall
 	char	   *undeclared;
 } ContractCall;
 
-/* For the transaction: nobody else changes the migration, or runs it. */
+/*
+ * Until the end of the transaction no other session changes or runs the
+ * migration.
+ */
 static void
 claim_contract(Migration *migration, const ContractCall *call)
 {
@@ -476,14 +491,16 @@ claim_contract(Migration *migration, const ContractCall *call)
 	check_undeclared_writers(migration, call->undeclared, true);
 }
 
-/* Says what is open before anything is done. */
+/* Checks what is open before anything is done. */
 static Migration *
 check_contract_call(const ContractCall *call)
 {
 	Migration  *migration = migration_get_for_change(call->name);
 	List	   *rules = sync_list_of_migration(migration->id);
 
-	/* of one that is not done yet the gate tells more than the phase */
+	/*
+	 * before phase contract, the list of open steps says more than the phase
+	 */
 	if (migration->phase != PHASE_MIGRATE)
 		migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
 	check_ready_to_contract(migration, rules, columns_to_drop(rules),
@@ -492,7 +509,7 @@ check_contract_call(const ContractCall *call)
 	return migration;
 }
 
-/* In one transaction, once the old releases have ended. */
+/* Runs in one transaction, after the old releases have ended. */
 static void
 contract_in_transaction(Migration *migration, const ContractCall *call,
 						int64 started)
@@ -502,7 +519,7 @@ contract_in_transaction(Migration *migration, const ContractCall *call,
 
 	drain_lock(migration);
 	finish_lock_tables(migration, NIL);
-	/* again, now that nobody can change it any more */
+	/* again, now that it cannot change any more */
 	check_ready_to_contract(migration, rules, dropped, call->force);
 	check_undeclared_writers(migration, call->undeclared, false);
 	migration_act(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT,
@@ -524,12 +541,12 @@ contract_behind_fence(void *arg)
 	FencedContract *fenced = arg;
 	Migration  *migration = migration_get_for_change(fenced->call->name);
 
-	/* the wait has committed: others may have changed it */
+	/* the wait has committed, so the migration may have been changed */
 	claim_contract(migration, fenced->call);
 	contract_in_transaction(migration, fenced->call, fenced->started);
 }
 
-/* Older releases are refused first; an error lets them work again. */
+/* Refuses older releases first.  After an error they may work again. */
 static void
 contract_without_older_releases(Migration *migration, const ContractCall *call,
 								int64 started)
@@ -537,7 +554,10 @@ contract_without_older_releases(Migration *migration, const ContractCall *call,
 	FencedContract fenced = {call, started};
 	ErrorData  *error;
 
-	/* over the commits of the wait; an error ends it */
+	/*
+	 * a session lock, to survive the commits of the wait; an error releases
+	 * it
+	 */
 	migration_lock_runner(migration, true);
 	error = drain_old_releases(migration, finish_tables(migration),
 							   setting_lock_retry_time * 1000, call->force);
@@ -578,13 +598,13 @@ tandem_contract(PG_FUNCTION_ARGS)
 }
 
 /*-------------------------------------------------------------------------
- * CALL tandem.abort: undoes a migration at any moment before its end.
+ * CALL tandem.abort: undoes a migration at any time before its end.
  *-------------------------------------------------------------------------
  */
 
 SQL_FUNCTION(tandem_abort);
 
-/* a runner looks for a stop at every batch, which takes tandem.batch_target */
+/* the runner checks at each batch, which takes about tandem.batch_target */
 #define STOP_WAIT_MS 30000
 
 static List *
@@ -624,7 +644,7 @@ check_no_dependents(const Migration *migration, List *dropped)
 						 quote_literal_cstr(migration->name))));
 }
 
-/* Tables that constraints of the migration refer to. */
+/* Returns the tables that foreign keys of the migration refer to. */
 static List *
 referred_tables(const Migration *migration)
 {
@@ -669,7 +689,7 @@ undo_steps_of_kind(const Migration *migration, StepKind kind)
 	}
 }
 
-/* What was built, the last first: a constraint goes before its index. */
+/* Undoes what was built in reverse order: a constraint before its index. */
 static void
 undo_all_builds(const Migration *migration)
 {

@@ -1,6 +1,6 @@
 /*
  * load_row.c
- *		What the extension's script and a dump cannot do in SQL.
+ *		What the extension's script and a dump need and cannot do in SQL.
  */
 #include "postgres.h"
 
@@ -33,9 +33,9 @@
 #include "core/transaction.h"
 
 /*-------------------------------------------------------------------------
- * What the extension's script cannot say in SQL.
+ * What the extension's script cannot do in SQL.
  *
- * The script makes these functions, calls them, and drops them again.
+ * The script creates these functions, calls them and drops them.
  *-------------------------------------------------------------------------
  */
 
@@ -43,8 +43,8 @@ SQL_FUNCTION(tandem_script_begin);
 SQL_FUNCTION(tandem_script_privileges);
 
 /*
- * Who made the schema may have put anything into it, and goes on owning it: so
- * one that is there is not used.
+ * The owner of an existing schema could have put anything into it and would go
+ * on owning it.  So the schema must not exist.
  */
 Datum
 tandem_script_begin(PG_FUNCTION_ARGS)
@@ -61,10 +61,10 @@ tandem_script_begin(PG_FUNCTION_ARGS)
 }
 
 /*
- * Statements that take back what default privileges have granted to others, and
- * the use of our types from everybody: a column of that type in a table of
- * theirs would be in the way of an update that changes it, and of DROP
- * EXTENSION.  Whoever reads a table or view needs no right on its types.
+ * Returns statements that revoke what default privileges have granted to
+ * others, and USAGE on our types from PUBLIC.  Otherwise a user could create a
+ * column of such a type, which would block updates that change the type and
+ * DROP EXTENSION.  Reading a table or view needs no privilege on its types.
  */
 static const char revokes[] =
 "WITH granted (object, grantee, owner) AS ("
@@ -73,7 +73,9 @@ static const char revokes[] =
 "UNION SELECT format('%s %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass), "
 "a.grantee, c.relowner FROM pg_class c, aclexplode(c.relacl) a "
 "WHERE c.relnamespace = '" EXTENSION_SCHEMA "'::regnamespace AND c.relkind IN ('r', 'v', 'S') "
-/* everybody may call what does not say otherwise, as anywhere */
+/*
+ * functions keep EXECUTE for PUBLIC, as is usual, unless the script revokes it
+ */
 "UNION SELECT format('TYPE %s', t.oid::regtype), a.grantee, t.typowner FROM pg_type t, "
 "aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a "
 "WHERE t.typnamespace = '" EXTENSION_SCHEMA "'::regnamespace AND t.typelem = 0 "
@@ -84,9 +86,9 @@ static const char revokes[] =
 "FROM granted WHERE grantee <> owner";
 
 /*
- * ALTER DEFAULT PRIVILEGES of the role that makes the extension counts for the
- * extension's objects too: what it has granted would let others write the
- * tables of state.  The script grants what is to be granted after this.
+ * ALTER DEFAULT PRIVILEGES of the role that creates the extension apply to the
+ * extension's objects, too, and could let others write its tables.  The script
+ * grants what is to be granted after this call.
  */
 Datum
 tandem_script_privileges(PG_FUNCTION_ARGS)
@@ -106,17 +108,16 @@ tandem_script_privileges(PG_FUNCTION_ARGS)
 }
 
 /*-------------------------------------------------------------------------
- * A row of state that the owner of the database loads from a dump.
+ * Rows that the database owner loads into the extension's tables from a dump.
  *
- * The owner of the database may insert into the tables of state, since
- * pg_restore does, but what it may claim there is what it could have brought
- * about by calling the functions of the extension: syncs and steps of tables
- * that it owns, migrations of its own, and the releases if it may move them.
- * Nothing that it loads runs as somebody else.  It can neither change nor delete
- * a row.
+ * The database owner may insert into these tables, since pg_restore does.  But
+ * the rows may claim only what that role could have achieved with the
+ * extension's functions: syncs and steps of tables that it owns, migrations of
+ * its own, and releases if it may switch them.  Nothing loaded is run as
+ * another role, and no row can be changed or deleted.
  *
- * Fires for each row that is inserted; the extension's owner, as which the
- * extension's own statements run, inserts as it likes.
+ * The trigger fires for each inserted row.  It lets the extension's owner, as
+ * whom the extension's own statements run, insert any row.
  *-------------------------------------------------------------------------
  */
 
@@ -124,7 +125,7 @@ tandem_script_privileges(PG_FUNCTION_ARGS)
 
 SQL_FUNCTION(tandem_load_row);
 
-/* A row on its way into a table. */
+/* A row to be inserted. */
 typedef struct LoadedRow
 {
 	TupleDesc	desc;
@@ -132,7 +133,7 @@ typedef struct LoadedRow
 	bool	   *nulls;
 } LoadedRow;
 
-/* The column of that name; -1: the table has none, or it is NULL. */
+/* Returns the index of the column, or -1 if it does not exist or is NULL. */
 static int
 column_with_value(const LoadedRow *row, const char *column)
 {
@@ -155,7 +156,7 @@ forget_loaded_value(LoadedRow *row, const char *column)
 		row->nulls[i] = true;
 }
 
-/* A role that the user cannot become is replaced by the user. */
+/* Replaces a role that the user cannot become by the user. */
 static void
 replace_role_of_others(LoadedRow *row, const char *column)
 {
@@ -173,7 +174,7 @@ replace_role_of_others(LoadedRow *row, const char *column)
 	ReleaseTupleDesc(desc);
 }
 
-/* The same of a role that is only shown, by its name. */
+/* The same for a role that is only displayed, given by name. */
 static void
 replace_role_name_of_others(LoadedRow *row, const char *column)
 {
@@ -189,7 +190,7 @@ replace_role_name_of_others(LoadedRow *row, const char *column)
 										 CStringGetDatum(GetUserNameFromId(GetUserId(), false)));
 }
 
-/* Whether the server takes it; the caller tries it in a subtransaction. */
+/* Checks that the server accepts the setting; called in a subtransaction. */
 static void
 try_setting(void *arg)
 {
@@ -213,8 +214,9 @@ setting_may_be_configured(const char *key, const JsonbValue *value)
 }
 
 /*
- * What tandem.configure could have stored: names as it spells them, values that
- * they accept, and no hold function, whose rights are not known here.
+ * Keeps what tandem.configure could have stored: its spelling of names, valid
+ * values, and no hold function, since the role that configured it is not known
+ * here.
  */
 static Datum
 settings_to_load(Datum value)
@@ -237,7 +239,10 @@ settings_to_load(Datum value)
 	return value;
 }
 
-/* What decides as whom, and whether by itself, the migration runs. */
+/*
+ * Checks the columns that decide as whom the migration runs, and whether by
+ * itself.
+ */
 static void
 check_loaded_run(LoadedRow *row)
 {
@@ -257,7 +262,7 @@ check_loaded_run(LoadedRow *row)
 		row->values[settings] = settings_to_load(row->values[settings]);
 }
 
-/* False: it is not there. */
+/* Returns false if it does not exist. */
 static bool
 check_loaded_relation(Oid relid, bool view)
 {
@@ -281,7 +286,7 @@ check_loaded_relation(Oid relid, bool view)
 	return true;
 }
 
-/* Those that are there. */
+/* Returns the elements that exist. */
 static Datum
 check_loaded_relation_array(Datum array)
 {
@@ -304,8 +309,8 @@ check_loaded_relation_array(Datum array)
 }
 
 /*
- * Tables and views must be the user's own.  False: the one that the row is of
- * is not there, and so the row says nothing.
+ * Tables and views must be owned by the user.  Returns false if the relation
+ * of the row does not exist, so that the row is of no use.
  */
 static bool
 check_loaded_relations(LoadedRow *row)
@@ -326,7 +331,7 @@ check_loaded_relations(LoadedRow *row)
 	return true;
 }
 
-/* A list of names, as SET search_path takes it. */
+/* Checks that it is a list of names, as SET search_path takes it. */
 static void
 check_loaded_search_path(const LoadedRow *row)
 {
@@ -372,9 +377,9 @@ creator_of_migration(int migration)
 }
 
 /*
- * A migration that is there already must not get a part of somebody else.  One
- * that is not there may be loaded later, by another job of pg_restore; if it is
- * created instead, it begins without what was loaded: see
+ * An existing migration must not get parts from another role.  One that does
+ * not exist may be loaded later, by another job of pg_restore.  If it is
+ * created instead, it starts without what was loaded: see
  * migration_begin_empty.
  */
 static void
@@ -390,7 +395,7 @@ check_loaded_migration(const LoadedRow *row)
 	creator = creator_of_migration(migration);
 	if (creator == CREATOR_NONE)
 	{
-		/* who is creating it is waited for */
+		/* wait for a session that is creating it */
 		migration_lock_load();
 		creator = creator_of_migration(migration);
 	}
@@ -421,7 +426,7 @@ is_own_table(Relation rel, const char *name)
 	return strcmp(RelationGetRelationName(rel), name) == 0;
 }
 
-/* NULL: the row is of no use here. */
+/* Returns NULL if the row is to be skipped. */
 static HeapTuple
 check_loaded_row(Relation rel, HeapTuple tuple)
 {
@@ -461,7 +466,7 @@ tandem_load_row(PG_FUNCTION_ARGS)
 				 errmsg("function tandem.load_row() can only be called by the triggers of the extension's tables"),
 				 errhint("These triggers are created by CREATE EXTENSION pg_tandem.")));
 	tuple = data->tg_trigtuple;
-	/* our own statements say themselves when they change it */
+	/* our own statements announce the change themselves */
 	if (!query_is_running())
 		registry_changed();
 	if (!compat_is_table_owner(RelationGetRelid(data->tg_relation), GetUserId()))

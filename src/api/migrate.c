@@ -1,6 +1,6 @@
 /*
  * migrate.c
- *		Migrate, and verify by itself.
+ *		SQL procedure migrate and function verify.
  */
 #include "postgres.h"
 
@@ -33,16 +33,19 @@
 #include "run/runner.h"
 
 /*-------------------------------------------------------------------------
- * tandem.verify: the proof, on command.
+ * tandem.verify: verifies tables on demand.
  *-------------------------------------------------------------------------
  */
 
 SQL_FUNCTION(tandem_verify);
 
-/* blocks that are checked at a time */
+/* number of blocks checked at a time */
 #define VERIFY_BLOCKS 1024
 
-/* One row of the result of tandem.verify: a leaf table in one snapshot. */
+/*
+ * Adds one row to the result of tandem.verify: a leaf table, under one
+ * snapshot.
+ */
 static void
 verify_leaf_table(ReturnSetInfo *result, const Migration *migration,
 				  const SyncRule *rule, Oid relid)
@@ -140,9 +143,9 @@ argument_workers(FunctionCallInfo fcinfo, int n)
 }
 
 /*
- * The role whose rights a run in the background has: the one that created the
- * migration, where it may act on it and has no right that the caller has not;
- * else the caller's.
+ * Returns the role with whose rights a background run works: the migration's
+ * creator, if that role may act on it and the caller has all its rights; else
+ * the caller.
  */
 static Oid
 role_of_background_run(const Migration *migration)
@@ -166,10 +169,11 @@ typedef struct MigrateCall
 	bool		background;
 	int			workers;
 	IfRunning	if_running;
-	int64		waiting_since;	/* the next event then; 0: it has not waited */
+	int64		waiting_since;	/* events since then count; 0 if it has not
+								 * waited */
 } MigrateCall;
 
-/* another session is about to start a run */
+/* poll interval while another session is starting a run */
 #define START_POLL_MS 20
 
 static IfRunning
@@ -185,8 +189,9 @@ if_running_from_name(const char *name)
 }
 
 /*
- * The start lock lasts until the worker has the runner lock, so that two who
- * start one at the same instant do not take each other's for their own.
+ * The start lock is held until the worker has the runner lock.  So if two
+ * sessions start a run at the same time, neither takes the other's worker for
+ * its own.
  */
 static void
 start_in_background(Migration *migration, int workers)
@@ -199,7 +204,7 @@ start_in_background(Migration *migration, int workers)
 	run_control_set_build(migration->id, maintenance_work_mem,
 						  max_parallel_maintenance_workers);
 	background_order(migration, &order);
-	/* the worker looks whether it is wanted */
+	/* the worker checks that the run is wanted, so it must see this */
 	transaction_commit();
 	handle = background_start(&order);
 	if (handle == NULL)
@@ -215,7 +220,10 @@ start_in_background(Migration *migration, int workers)
 	migration_unlock_start(migration);
 }
 
-/* Another session runs it; true: look again. */
+/*
+ * Another session runs the migration.  Returns true if the caller is to look
+ * again.
+ */
 static bool
 wait_for_other_run(MigrateCall *call, const Migration *migration)
 {
@@ -245,8 +253,8 @@ wait_for_other_run(MigrateCall *call, const Migration *migration)
 }
 
 /*
- * Whether there is nothing left.  Who calls by itself, as a node of a fleet
- * does, does not begin a migration again that has ended well.
+ * Is nothing left to do?  A call with if_running other than error, as
+ * application nodes make it, also does not start a completed migration again.
  */
 static bool
 migrate_is_done(const MigrateCall *call, const Migration *migration)
@@ -262,8 +270,8 @@ migrate_is_done(const MigrateCall *call, const Migration *migration)
 }
 
 /*
- * A cancel ends the waits of others, too.  Its request lasts until all can see
- * its event, so that one of the two is met.
+ * A cancel also ends waiting calls.  The request lasts until its event in
+ * tandem.history is visible to all, so one of the two is always seen.
  */
 static void
 check_not_cancelled(const MigrateCall *call, const Migration *migration)
@@ -275,7 +283,10 @@ check_not_cancelled(const MigrateCall *call, const Migration *migration)
 		migration_stopped(migration);
 }
 
-/* It may be right, where a release only changes names; or too early. */
+/*
+ * This may be intended, if the release only renames columns; or it is too
+ * early.
+ */
 static void
 report_no_tables(const Migration *migration)
 {
@@ -309,18 +320,21 @@ say_paused(const Migration *migration)
 						 quote_literal_cstr(migration->name))));
 }
 
-/* One look; true: another one is to follow. */
+/* Looks once; returns true if the caller is to look again. */
 static bool
 try_migrate(MigrateCall *call)
 {
 	Migration  *migration;
 	bool		running;
 
-	/* of the caller's: what others have committed while it waited is no error */
+	/*
+	 * end the caller's snapshot, so that commits during the wait cause no
+	 * error
+	 */
 	transaction_commit();
 	migration = migration_get_for_change(call->name);
 	running = migration_is_running(migration);
-	/* a run may have ended between the two looks; no other can begin now */
+	/* a run may have ended in between; no other can start now */
 	if (!running)
 		migration = migration_get(call->name);
 	check_not_cancelled(call, migration);

@@ -27,7 +27,7 @@ SQL_FUNCTION(tandem_switch_release);
 SQL_FUNCTION(tandem_register_release);
 SQL_FUNCTION(tandem_set_dependency);
 
-/* how often it looks, and how often it commits at most */
+/* poll interval, and maximal frequency of commits */
 #define POLL_MS 100
 #define LOOK_EVERY_MS 1000
 
@@ -68,7 +68,7 @@ release_is_ready(int release)
 	return state == RELEASE_READY || state == RELEASE_CURRENT;
 }
 
-/* As long as it is from now on: months differ. */
+/* Counts the interval from now, as months differ in length. */
 static int64
 interval_microseconds(Interval *interval)
 {
@@ -82,7 +82,7 @@ interval_microseconds(Interval *interval)
 	return end - now;
 }
 
-/* A client that is gone wants no answer. */
+/* A client that has disconnected needs no answer. */
 static void
 check_client_is_there(void)
 {
@@ -96,9 +96,10 @@ check_client_is_there(void)
 typedef struct ReadyWait
 {
 	int			release;
-	int64		started;		/* of clock_now */
-	int64		longest;		/* in microseconds */
-	int64		client_seen;	/* of clock_now */
+	int64		started;		/* clock_now() at the start */
+	int64		longest;		/* maximal wait, in microseconds */
+	int64		client_seen;	/* clock_now() when the client was last
+								 * checked */
 } ReadyWait;
 
 static bool
@@ -125,9 +126,9 @@ ready_wait_is_over(void *arg)
 }
 
 /*
- * A look reads the registry, which the session keeps until a change of it is
- * announced: so it has no snapshot.  A commit a second gives back what the look
- * after a change has locked.
+ * Each look reads the session's copy of the registry, which is kept until a
+ * change is announced, so no snapshot is held.  A commit once a second
+ * releases the locks that reading it again has taken.
  */
 Datum
 tandem_wait_for_release(PG_FUNCTION_ARGS)
