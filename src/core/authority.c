@@ -1,7 +1,7 @@
 /*
  * authority.c
- *		Who may act, whose rights a piece of work has, and roles that are
- *		noted.
+ *		Who may act, with whose rights work is done, and roles stored in
+ *		tables.
  */
 #include "postgres.h"
 
@@ -32,12 +32,12 @@
 typedef struct RoleReference
 {
 	Oid			role;
-	const char *name;			/* as it was when it was noted */
-	const char *cluster;		/* as role_reference_cluster gives it */
+	const char *name;			/* when it was recorded */
+	const char *cluster;		/* result of role_reference_cluster */
 } RoleReference;
 
 /*-------------------------------------------------------------------------
- * Who may act, and under whose rights and which search_path work runs.
+ * Who may act, and the role and search_path with which work is done.
  *-------------------------------------------------------------------------
  */
 
@@ -51,9 +51,10 @@ set_for_scope(const char *name, const char *value)
 }
 
 /*
- * The same path with the temporary schema last.  Where nothing is said of it the
- * server looks there first for tables: the session's temporary view would stand
- * in for a table, and its functions run with the rights of the scope.
+ * Returns the path with the temporary schema last.  If the path does not
+ * mention it, the server looks there first for tables.  Then a temporary view
+ * of the session could take the place of a table, and its functions would run
+ * with the rights of the scope.
  */
 static char *
 with_temporary_schema_last(const char *search_path)
@@ -63,7 +64,7 @@ with_temporary_schema_last(const char *search_path)
 	StringInfoData path;
 
 	initStringInfo(&path);
-	/* what is no list is refused where it is set */
+	/* invalid lists are rejected where they are set */
 	if (!SplitIdentifierString(pstrdup(search_path), ',', &schemas))
 		return pstrdup(search_path);
 	foreach(lc, schemas)
@@ -102,7 +103,7 @@ authority_owner_of(Oid relid)
 	return owner;
 }
 
-/* The extension's owner is the owner of its tables. */
+/* The owner of the extension's tables. */
 static Oid
 extension_owner(void)
 {
@@ -223,7 +224,9 @@ authority_is_granted(Oid role)
 bool
 authority_owns_database(void)
 {
-	/* the server counts the owner of the database as the member of that role */
+	/*
+	 * the server treats the owner of the database as the member of that role
+	 */
 	return has_privs_of_role(GetUserId(), ROLE_PG_DATABASE_OWNER);
 }
 
@@ -252,7 +255,7 @@ authority_check_owner(Oid relid)
 				 errhint("Call it as the owner of the table, or as a member of that role.")));
 }
 
-/* InvalidOid: there is no such relation. */
+/* Returns InvalidOid if there is no such relation. */
 static Oid
 relation_owner(Oid relid)
 {
@@ -295,7 +298,7 @@ authority_check_partition(Oid relid)
 						 quote_identifier(GetUserNameFromId(owner, false)))));
 }
 
-/* Whether the session has no rights but those of the role. */
+/* Has the session no other rights than those of the role? */
 static bool
 session_has_only_rights_of(Oid role)
 {
@@ -333,7 +336,7 @@ authority_session_is_borrowed(void)
 }
 
 /*-------------------------------------------------------------------------
- * Roles that are noted in the tandem tables.
+ * References to roles in the tandem tables.
  *-------------------------------------------------------------------------
  */
 
@@ -350,14 +353,17 @@ enum
 	REFERENCE_ATTRIBUTES = REFERENCE_CLUSTER
 };
 
-/* A role's name is of the encoding of the database in which it was created. */
+/* A role's name has the encoding of the database in which it was created. */
 static const char *
 valid_role_name(Oid role, bool missing_ok)
 {
 	return text_valid(GetUserNameFromId(role, missing_ok));
 }
 
-/* The identifier of this cluster, palloc'd; pg_upgrade and a restore change it. */
+/*
+ * Returns the identifier of this cluster, palloc'd.  It changes by pg_upgrade
+ * and restore.
+ */
 static char *
 role_reference_cluster(void)
 {
@@ -365,9 +371,10 @@ role_reference_cluster(void)
 }
 
 /*
- * The role that is referred to: the one with that OID, if it was noted in this
- * cluster or still has the name.  So a role that was renamed keeps what it has,
- * and one that is given the name of another gets nothing.  Else InvalidOid.
+ * Returns the referenced role: the one with that OID, if the reference was
+ * made in this cluster or if the role still has that name.  So a renamed role
+ * keeps what it has, and a role that gets the name of another one gains
+ * nothing.  Otherwise returns InvalidOid.
  */
 static Oid
 role_reference_resolve(const RoleReference *reference)
@@ -382,7 +389,7 @@ role_reference_resolve(const RoleReference *reference)
 	return reference->role;
 }
 
-/* False: an attribute is null, which nobody but a superuser can write. */
+/* Returns false if an attribute is NULL, which only a superuser can store. */
 static bool
 read_role_reference(HeapTupleHeader tuple, RoleReference *reference)
 {

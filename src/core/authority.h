@@ -1,7 +1,7 @@
 /*
  * authority.h
- *		Who may act, whose rights a piece of work has, and roles that are
- *		noted.
+ *		Who may act, with whose rights work is done, and roles stored in
+ *		tables.
  */
 #ifndef TANDEM_AUTHORITY_H
 #define TANDEM_AUTHORITY_H
@@ -10,152 +10,171 @@
 #include "utils/rel.h"
 
 /*-------------------------------------------------------------------------
- * Who may act, and under whose rights and which search_path work runs.
+ * Who may act, and the role and search_path with which work is done.
  *
- * Who may act on a migration: see catalog/migration.h.
+ * For who may act on a migration, see catalog/migration_rights.h.
  *
- * A scope is left on success; on error the (sub)transaction abort restores
- * user, security context and settings by itself.
+ * A scope is left with authority_leave.  After an error the abort of the
+ * (sub)transaction restores user, security context and settings.
  *-------------------------------------------------------------------------
  */
 
 typedef struct AuthorityScope
 {
-	Oid			userid;			/* to return to */
+	Oid			userid;			/* previous user */
 	int			context;
-	int			settings_level; /* of the settings stack */
+	int			settings_level; /* GUC nest level */
 } AuthorityScope;
 
 /*
- * As the owner of the extension, with search_path pinned to pg_catalog: to
- * read and write the tandem tables.
+ * Enters a scope as the owner of the extension, with search_path pinned to
+ * pg_catalog, to read and write the tandem tables.
  */
 extern void authority_enter_extension(AuthorityScope *scope);
 
 /*
- * As any role, in a security-restricted operation.  search_path may be NULL,
- * which leaves the session's; else the temporary schema comes last in it,
- * whatever it says: what is run must not be told by the temporary objects of the
- * session.
+ * Enters a scope as role, in a security-restricted operation.  If search_path
+ * is NULL the session's is kept.  Otherwise the temporary schema is put last,
+ * so that the session's temporary objects cannot replace what is used.
  */
 extern void authority_enter_role(AuthorityScope *scope, Oid role,
 								 const char *search_path);
 
 /*
- * As the owner of rel (see authority_table_owner) in a security-restricted
- * operation: to parse, plan or evaluate text that somebody stored.  search_path
- * is as of authority_enter_role.
+ * Enters a scope as the owner of rel (see authority_table_owner), in a
+ * security-restricted operation, to parse, plan or evaluate stored text.
+ * search_path is as for authority_enter_role.
  */
 extern void authority_enter_owner(AuthorityScope *scope, Relation rel,
 								  const char *search_path);
 
-/* The same of a table that is not open; false, and no scope: it is gone. */
+/*
+ * The same for a table that is not open.  Returns false, without a scope, if
+ * it was dropped.
+ */
 extern bool authority_enter_owner_of(AuthorityScope *scope, Oid relid);
 
 /*
- * The same where the current user may not act as the owner of the table; else
- * it returns false, and there is no scope.
+ * The same if the current user lacks the rights of the table's owner.
+ * Otherwise returns false, without a scope.
  */
 extern bool authority_enter_for(AuthorityScope *scope, Oid relid);
 
-/* As the same user, with search_path pinned to pg_catalog. */
+/*
+ * Enters a scope as the current user, with search_path pinned to pg_catalog.
+ */
 extern void authority_pin_search_path(AuthorityScope *scope);
 
 /*
- * Within a scope: pins what else decides how SQL text is written and read, so
- * that one session reads what another has written.
+ * Within a scope: pins the settings that determine how SQL text is written and
+ * read, so that all sessions write and read it alike.
  */
 extern void authority_pin_text_forms(void);
 
 /*
- * Within a scope: the same, and what else decides how the server writes the
- * expressions of its catalogs, so that two such texts can be compared.
+ * Within a scope: does the same, and pins the settings that determine how the
+ * server deparses expressions of its catalogs, so that two such texts can be
+ * compared.
  */
 extern void authority_pin_catalog_forms(void);
 
-/* Within a scope: an index goes where its text says, not where the user's
- * default_tablespace does. */
+/*
+ * Within a scope: an index is created in the tablespace that its text names,
+ * not in the user's default_tablespace.
+ */
 extern void authority_pin_tablespace(void);
 
-/* Within a scope: no wait for a lock lasts longer than tandem.lock_timeout. */
+/* Within a scope: lock_timeout is at most tandem.lock_timeout. */
 extern void authority_pin_lock_timeout(void);
 
-/* Until authority_leave: FORCE ROW LEVEL SECURITY hides no row from the owner. */
+/*
+ * Until authority_leave, FORCE ROW LEVEL SECURITY hides no rows from the
+ * owner.
+ */
 extern void authority_see_all_rows(void);
 
 extern void authority_leave(AuthorityScope *scope);
 
 /*
- * Whether the role is the current user or has been granted to it: being
- * superuser is no grant.
+ * Is the current user the role, or a member of it?  Being superuser does not
+ * count.
  */
 extern bool authority_is_granted(Oid role);
 
-/* Errors unless the current user owns the table (or may act as its owner). */
+/*
+ * Throws an error unless the current user has the rights of the table's owner.
+ */
 extern void authority_check_owner(Oid relid);
 
 /*
- * Text that was stored.
+ * Stored text.
  *
- * What a caller says now runs as the caller.  What somebody stored (up and
- * down, CHECKs, index expressions, predicates, defaults) is parsed, planned and
- * run as the owner of the table, security-restricted, whoever calls.
+ * What a caller passes is run as the caller.  What was stored by a user before
+ * (up and down, CHECKs, index expressions, predicates, defaults) is parsed,
+ * planned and run as the table's owner, security-restricted, in every session.
  */
 
-/* What our own statements, in which every name is qualified, are read under. */
+/* The search_path of our own statements, in which all names are qualified. */
 #define AUTHORITY_PINNED_PATH "pg_catalog, pg_temp"
 
 /*
- * The owner whose rights stored text of the table has; InvalidOid: it is gone.
- * For a partition that is the owner of the partitioned table at the top, where
- * the text was stored: who creates partitions may be a superuser.
+ * Returns the role with whose rights stored text of the table is used, or
+ * InvalidOid if the table was dropped.  For a partition this is the owner of
+ * the topmost partitioned table, where the text was stored: the partition may
+ * have been created by another role, perhaps a superuser.
  */
 extern Oid	authority_table_owner(Oid relid);
 
 /*
- * To run a statement that holds stored text of relid: as its owner, with the
- * pinned search_path, security-restricted, unless the session is that owner's
- * and has nothing else that the text could get at.  Errors: the table is gone;
- * it is a partition that is not the owner's.
+ * Enters a scope to run a statement that contains stored text of relid: as the
+ * table's owner, with the pinned search_path and security-restricted.  It is
+ * not restricted if the session has only that owner's rights, so that the text
+ * could gain nothing.  Errors: the table was dropped; it is a partition with
+ * another owner.
  */
 extern void authority_enter_stored(AuthorityScope *scope, Oid relid);
 
-/* Errors: the table is gone, or a partition whose owner is another role. */
+/*
+ * Throws an error if the table was dropped, or is a partition with another
+ * owner.
+ */
 extern void authority_check_partition(Oid relid);
 
 /*
- * First thing in a process that the server has let in as the bootstrap
- * superuser, for role cannot connect: from now on it is that role, and whatever
- * runs in a scope is security-restricted, for the session would give a text
- * more rights than the role has.
+ * Switches to role for the rest of the process.  Call it first in a process
+ * that has connected as the bootstrap superuser because role cannot connect.
+ * From then on all scopes are security-restricted, since the session could
+ * give a text more rights than the role has.  authority_session_is_borrowed
+ * tells whether it was called.
  */
 extern void authority_borrow_session(Oid role);
 extern bool authority_session_is_borrowed(void);
 
-/* Whether the current user has the rights of the owner of this database. */
+/* Does the current user have the rights of the owner of this database? */
 extern bool authority_owns_database(void);
 
 extern Oid	authority_database_owner(void);
 
-/* The owner of a table; InvalidOid: it is gone. */
+/* Returns the owner of a table, or InvalidOid if it was dropped. */
 extern Oid	authority_owner_of(Oid relid);
 
 /*-------------------------------------------------------------------------
- * Roles that are noted in the tandem tables.
+ * References to roles in the tandem tables.
  *
- * They are of type tandem.role_reference: OID, name, and the cluster that the
- * OID is of.  A query that notes a role writes tandem.refer_to_role($n), one
- * that reads it tandem.role_of(column), and tandem.role_name(column) to show it.
+ * They have the type tandem.role_reference: OID, name, and the cluster to
+ * which the OID belongs.  A query stores a role with tandem.refer_to_role($n),
+ * reads it with tandem.role_of(column), and displays it with
+ * tandem.role_name(column).
  *-------------------------------------------------------------------------
  */
 
 /*
- * The role that a value of type tandem.role_reference refers to; InvalidOid: it
- * is not there, or another one of that name.
+ * Returns the role to which a value of type tandem.role_reference refers, or
+ * InvalidOid if it does not exist or another role has its name.
  */
 extern Oid	role_reference_of_value(Datum value);
 
-/* Such a value, of a role that exists; desc is the row type's, blessed. */
+/* Returns such a value for an existing role.  desc is the blessed row type. */
 extern Datum role_reference_value(Oid role, TupleDesc desc);
 
 #endif							/* TANDEM_AUTHORITY_H */

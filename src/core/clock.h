@@ -1,18 +1,19 @@
 /*
  * clock.h
- *		Time that passes, by a clock that nobody sets back or forward.
+ *		A monotonic clock for intervals.
  *
- * For whatever is waited for or measured; the time of day is for people.
+ * Use it for whatever is waited for or measured; the time of day is for
+ * display.
  */
 #ifndef TANDEM_CLOCK_H
 #define TANDEM_CLOCK_H
 
 #include "portability/instr_time.h"
 
-/* Of a moment that is no moment: see clock_now. */
+/* No moment; clock_now never returns it. */
 #define CLOCK_NEVER 0
 
-/* Microseconds since some moment before the server started. */
+/* Returns microseconds since some moment before the server started. */
 static inline int64
 clock_now(void)
 {
@@ -28,7 +29,7 @@ clock_ms_since(int64 then)
 	return (clock_now() - then) / 1000;
 }
 
-/* Rounded up: who sleeps so long has reached the end. */
+/* Rounded up, so that a sleep of this length reaches the end. */
 static inline int64
 clock_ms_until(int64 end)
 {

@@ -55,14 +55,14 @@
 #error "pg_tandem supports PostgreSQL 15 to 19"
 #endif
 
-/* In front of the declaration of a function that does not return. */
+/* Declares a function that does not return. */
 #if PG_VERSION_NUM >= 180000
 #define COMPAT_NORETURN pg_noreturn
 #else
 #define COMPAT_NORETURN pg_attribute_noreturn()
 #endif
 
-/* The number of the relation's file; it changes when the table is rewritten. */
+/* Returns the relfilenumber, which changes when the table is rewritten. */
 static inline Oid
 compat_relation_file(Relation rel)
 {
@@ -73,7 +73,7 @@ compat_relation_file(Relation rel)
 #endif
 }
 
-/* Whether any column is generated, stored or virtual. */
+/* Does the table have generated columns, stored or virtual? */
 static inline bool
 compat_has_generated(TupleDesc desc)
 {
@@ -85,7 +85,7 @@ compat_has_generated(TupleDesc desc)
 #endif
 }
 
-/* Whether the running transaction gave the relation a new file. */
+/* Has the running transaction given the relation a new file? */
 static inline bool
 compat_is_rewritten(Relation rel)
 {
@@ -96,7 +96,7 @@ compat_is_rewritten(Relation rel)
 #endif
 }
 
-/* Whether a role may call a function. */
+/* May the role execute the function? */
 static inline bool
 compat_may_execute(Oid function, Oid role)
 {
@@ -107,7 +107,7 @@ compat_may_execute(Oid function, Oid role)
 #endif
 }
 
-/* A slot of its own for rows of desc. */
+/* Returns a slot for rows of desc that belongs to no tuple table. */
 static inline TupleTableSlot *
 compat_make_slot(TupleDesc desc, const TupleTableSlotOps *operations)
 {
@@ -118,7 +118,7 @@ compat_make_slot(TupleDesc desc, const TupleTableSlotOps *operations)
 #endif
 }
 
-/* Begin to read a whole table. */
+/* Begins a scan of the whole table. */
 static inline TableScanDesc
 compat_begin_scan(Relation rel, Snapshot snapshot)
 {
@@ -130,8 +130,8 @@ compat_begin_scan(Relation rel, Snapshot snapshot)
 }
 
 /*
- * Begin to read the rows between two places.  The reader may write the table:
- * nothing on its pages is marked as if no one did.
+ * Begins a scan of the rows between two TIDs.  The caller may write the table,
+ * so the scan is not flagged as read-only.
  */
 static inline TableScanDesc
 compat_begin_range_scan(Relation rel, Snapshot snapshot, ItemPointer from,
@@ -144,7 +144,9 @@ compat_begin_range_scan(Relation rel, Snapshot snapshot, ItemPointer from,
 #endif
 }
 
-/* Prune a page if that seems worth it; the buffer is pinned, not locked. */
+/*
+ * Prunes a page if that is worthwhile.  The buffer is pinned and not locked.
+ */
 static inline void
 compat_prune_page(Relation rel, Buffer buffer)
 {
@@ -159,7 +161,7 @@ compat_prune_page(Relation rel, Buffer buffer)
 #endif
 }
 
-/* Which indexes an update must touch. */
+/* Tells which indexes need new entries after an update. */
 #if PG_VERSION_NUM >= 160000
 typedef TU_UpdateIndexes CompatUpdateIndexes;
 
@@ -178,7 +180,10 @@ compat_needs_indexes(CompatUpdateIndexes update_indexes)
 }
 #endif
 
-/* Update a row, waiting for who has it locked; its fate otherwise is not told. */
+/*
+ * Updates a row, waiting for a session that has it locked.  Returns false if
+ * the row was updated or deleted.
+ */
 static inline bool
 compat_update_tuple(Relation rel, ItemPointer tid, TupleTableSlot *slot,
 					CommandId command, Snapshot snapshot,
@@ -198,7 +203,10 @@ compat_update_tuple(Relation rel, ItemPointer tid, TupleTableSlot *slot,
 #endif
 }
 
-/* Insert the index entries of an updated tuple; returns the indexes to recheck. */
+/*
+ * Inserts the index entries of an updated tuple; returns the indexes to
+ * recheck.
+ */
 static inline List *
 compat_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
 						   EState *estate, CompatUpdateIndexes update_indexes)
@@ -217,8 +225,8 @@ compat_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
 }
 
 /*
- * Give the executor state a range table of one relation.  updated_columns is
- * offset by FirstLowInvalidHeapAttributeNumber, as the server keeps it.
+ * Gives the executor state a range table of one relation.  updated_columns is
+ * offset by FirstLowInvalidHeapAttributeNumber, as in the server.
  */
 static inline void
 compat_init_range_table(EState *estate, Relation rel, Bitmapset *updated_columns)
@@ -248,7 +256,7 @@ compat_init_range_table(EState *estate, Relation rel, Bitmapset *updated_columns
 #endif
 }
 
-/* Whether a plan is a MERGE with several INSERT actions. */
+/* Is the plan a MERGE with several INSERT actions? */
 static inline bool
 compat_merges_inserts(Plan *plan)
 {
@@ -264,10 +272,11 @@ compat_merges_inserts(Plan *plan)
 }
 
 /*
- * The columns that a planned statement names as INSERT targets of relation
- * relid, offset by FirstLowInvalidHeapAttributeNumber.  *found tells whether
- * the statement writes that relation, and once: of two INSERTs in one
- * statement, or in one MERGE, nothing tells which is at work.
+ * Returns the columns that a planned statement names as INSERT targets of
+ * relation relid, offset by FirstLowInvalidHeapAttributeNumber.  *found is
+ * true if the statement writes that relation in one place only: with two
+ * INSERTs in a statement, or in a MERGE, it is unknown which one is being
+ * executed.
  */
 static inline Bitmapset *
 compat_inserted_columns(PlannedStmt *stmt, Oid relid, bool *found)
@@ -306,8 +315,8 @@ compat_inserted_columns(PlannedStmt *stmt, Oid relid, bool *found)
 }
 
 /*
- * The process id of a lock holder, or 0 when that transaction is no longer the
- * one of its session: it is prepared, or has ended.
+ * Returns the process id of a lock holder, or 0 if the transaction is not its
+ * session's current one any more: it is prepared, or has ended.
  */
 static inline int
 compat_holder_pid(VirtualTransactionId vxid)
@@ -330,8 +339,8 @@ compat_holder_pid(VirtualTransactionId vxid)
 }
 
 /*
- * Whether an index reads one of the columns (by number), so that an update of
- * it must enter each new version into every index.
+ * Does an index use one of the columns (attribute numbers)?  Then an update of
+ * it must insert each new version into all indexes.
  */
 static inline bool
 compat_index_reads(Relation rel, Bitmapset *columns)
@@ -352,7 +361,9 @@ compat_index_reads(Relation rel, Bitmapset *columns)
 	return false;
 }
 
-/* The origin that this process's changes are marked with in the WAL. */
+/*
+ * Returns the replication origin that marks this process's changes in the WAL.
+ */
 static inline uint16
 compat_session_origin(void)
 {
@@ -373,7 +384,7 @@ compat_set_session_origin(uint16 origin)
 #endif
 }
 
-/* The numbers in the range table of what a statement writes. */
+/* Returns the range table indexes of the relations that a statement writes. */
 static inline Bitmapset *
 compat_result_relations(const PlannedStmt *query)
 {
@@ -389,7 +400,10 @@ compat_result_relations(const PlannedStmt *query)
 #endif
 }
 
-/* A numeric as an integer, rounded; *failed: it is none, or too large. */
+/*
+ * Converts a numeric to an integer, rounding; *failed if NaN, infinite or too
+ * large.
+ */
 static inline int32
 compat_numeric_to_int(Numeric number, bool *failed)
 {
@@ -404,7 +418,7 @@ compat_numeric_to_int(Numeric number, bool *failed)
 #endif
 }
 
-/* Whether values of the type, a domain, are checked. */
+/* Is the type a domain with constraints? */
 static inline bool
 compat_is_checked_domain(Oid type)
 {
@@ -415,7 +429,7 @@ compat_is_checked_domain(Oid type)
 #endif
 }
 
-/* The number of the running transaction of this process. */
+/* Returns the local transaction id of this process's running transaction. */
 static inline LocalTransactionId
 compat_local_transaction_id(void)
 {
@@ -426,7 +440,9 @@ compat_local_transaction_id(void)
 #endif
 }
 
-/* A virtual transaction of its two numbers, as pg_locks shows them. */
+/*
+ * Returns a virtual transaction id from its two parts, as shown by pg_locks.
+ */
 static inline VirtualTransactionId
 compat_virtual_transaction(int process, LocalTransactionId number)
 {
@@ -441,7 +457,9 @@ compat_virtual_transaction(int process, LocalTransactionId number)
 	return vxid;
 }
 
-/* Whether the process is a WAL sender, which has a database if it decodes. */
+/*
+ * Is the process a WAL sender?  One that decodes is connected to a database.
+ */
 static inline bool
 compat_is_wal_sender(const PGPROC *proc)
 {
@@ -454,9 +472,9 @@ compat_is_wal_sender(const PGPROC *proc)
 }
 
 /*
- * Whether the entry is of a session of a client, in some database.  The entry
- * of a process that has ended keeps what it had until it is used again; but
- * its latch has no owner any more.
+ * Does the entry belong to a client session of any database?  The entry of a
+ * process that has ended keeps its contents until it is used again, but its
+ * latch has no owner.
  */
 static inline bool
 compat_is_client(const PGPROC *proc)
@@ -474,7 +492,7 @@ compat_is_client(const PGPROC *proc)
 #endif
 }
 
-/* Whether this process holds the lock in just that mode. */
+/* Does this process hold the lock in exactly this mode? */
 static inline bool
 compat_lock_is_held(const LOCKTAG *tag, LOCKMODE mode)
 {
@@ -486,8 +504,8 @@ compat_lock_is_held(const LOCKTAG *tag, LOCKMODE mode)
 }
 
 /*
- * Take a session lock that is free; false: there is no room for it, or somebody
- * has it in a mode that conflicts.
+ * Takes a session lock without waiting.  Returns false if the lock table is
+ * full, or if a session holds the lock in a conflicting mode.
  */
 static inline bool
 compat_lock_session(const LOCKTAG *tag, LOCKMODE mode)
@@ -502,8 +520,8 @@ compat_lock_session(const LOCKTAG *tag, LOCKMODE mode)
 }
 
 /*
- * Whether what runs is an event trigger ON login: the client has sent nothing
- * yet, and the session has reported no state.
+ * Is this an event trigger ON login?  Then the client has sent nothing yet,
+ * and the session has not reported its state.
  */
 static inline bool
 compat_is_logging_in(void)
@@ -518,17 +536,17 @@ compat_is_logging_in(void)
 #endif
 }
 
-/* Its header needs those of Kerberos, which need not be installed. */
+/* declared here because its header needs that of Kerberos */
 extern bool pq_check_connection(void);
 
-/* Whether the client has not closed its connection, as far as the system tells. */
+/* Is the client still connected, as far as the system knows? */
 static inline bool
 compat_client_is_there(void)
 {
 	return MyProcPort == NULL || pq_check_connection();
 }
 
-/* Run a portal to its end, as a statement of its own. */
+/* Runs a portal to completion, as a statement of its own. */
 static inline void
 compat_portal_run_all(Portal portal, DestReceiver *receiver)
 {
@@ -539,7 +557,7 @@ compat_portal_run_all(Portal portal, DestReceiver *receiver)
 #endif
 }
 
-/* Whether a background worker may connect as a role that cannot log in. */
+/* Can a background worker connect as a role that cannot log in? */
 #ifdef BGWORKER_BYPASS_ROLELOGINCHECK
 #define COMPAT_WORKER_NEEDS_LOGIN false
 #define COMPAT_WORKER_FLAGS BGWORKER_BYPASS_ROLELOGINCHECK
@@ -558,7 +576,7 @@ compat_is_table_owner(Oid relid, Oid roleid)
 #endif
 }
 
-/* Whether SET ROLE would let a session of session_role become role. */
+/* May a session of session_role SET ROLE role? */
 static inline bool
 compat_can_set_role(Oid session_role, Oid role)
 {
@@ -569,7 +587,10 @@ compat_can_set_role(Oid session_role, Oid role)
 #endif
 }
 
-/* The server's record of a setting: where its value is from, and who set it. */
+/*
+ * Returns the server's record of a setting, with the source of its value and
+ * its setter.
+ */
 static inline struct config_generic *
 compat_find_setting(const char *name)
 {
@@ -587,7 +608,7 @@ compat_find_setting(const char *name)
 #endif
 }
 
-/* Parse a type name with its modifier; raises the server's errors. */
+/* Parses a type name with its modifier.  Throws the server's errors. */
 static inline void
 compat_parse_type(const char *text, Oid *type, int32 *typmod)
 {
@@ -598,7 +619,7 @@ compat_parse_type(const char *text, Oid *type, int32 *typmod)
 #endif
 }
 
-/* Whether NOT NULL is a constraint of its own, which may be NOT VALID. */
+/* Is NOT NULL a constraint of its own, which can be NOT VALID? */
 static inline bool
 compat_not_null_is_constraint(void)
 {
@@ -609,7 +630,7 @@ compat_not_null_is_constraint(void)
 #endif
 }
 
-/* Whether a partitioned table may have a foreign key that is NOT VALID. */
+/* Can a partitioned table have a NOT VALID foreign key? */
 static inline bool
 compat_partitioned_foreign_key_not_valid(void)
 {
@@ -620,7 +641,7 @@ compat_partitioned_foreign_key_not_valid(void)
 #endif
 }
 
-/* What only later servers know of constraints. */
+/* Features of constraints in later versions only. */
 static inline bool
 compat_constraint_is_enforced(const Constraint *constraint)
 {
@@ -634,7 +655,7 @@ compat_constraint_is_enforced(const Constraint *constraint)
 #endif
 }
 
-/* WITHOUT OVERLAPS in a key, PERIOD in a foreign key */
+/* Is it WITHOUT OVERLAPS in a key, or PERIOD in a foreign key? */
 static inline bool
 compat_constraint_is_temporal(const Constraint *constraint)
 {
@@ -647,8 +668,8 @@ compat_constraint_is_temporal(const Constraint *constraint)
 }
 
 /*
- * Make an index from a statement that has been transformed; its address.
- * entries_only: of its catalog entries alone, and silently.
+ * Creates an index from a transformed statement; returns its address.  With
+ * entries_only, makes only its catalog entries, without messages.
  */
 static inline ObjectAddress
 compat_define_index(Oid relid, IndexStmt *stmt, bool entries_only)
@@ -665,7 +686,7 @@ compat_define_index(Oid relid, IndexStmt *stmt, bool entries_only)
 #endif
 }
 
-/* Whether the role has the right of acl.h on this database. */
+/* Does the role have the privilege (see acl.h) on this database? */
 static inline bool
 compat_has_database_right(Oid role, AclMode right)
 {
@@ -676,7 +697,10 @@ compat_has_database_right(Oid role, AclMode right)
 #endif
 }
 
-/* The index of the primary key, unless that is deferrable, or InvalidOid. */
+/*
+ * Returns the index of the primary key unless that is deferrable, else
+ * InvalidOid.
+ */
 static inline Oid
 compat_primary_key_index(Relation rel)
 {
@@ -687,7 +711,7 @@ compat_primary_key_index(Relation rel)
 #endif
 }
 
-/* Whether a row of pg_subscription says origin = none. */
+/* Does a row of pg_subscription have origin = none? */
 static inline bool
 compat_subscription_is_local_only(HeapTuple subscription)
 {

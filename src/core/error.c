@@ -1,14 +1,13 @@
 /*
  * error.c
- *		Errors that are caught: which of them pass, and hints for those
- *		raised again.
+ *		Classifies caught errors, and adds hints when they are thrown again.
  */
 #include "postgres.h"
 
 #include "core/error.h"
 
 /*-------------------------------------------------------------------------
- * What kinds of errors there are: the one list of SQLSTATEs.
+ * Classification of errors: the only list of SQLSTATEs.
  *-------------------------------------------------------------------------
  */
 
@@ -49,7 +48,7 @@ error_is_of_row(const ErrorData *error)
 	return error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
-/* The error tells of what the user wrote: a mistake in a statement or in its values. */
+/* Was the error caused by the user's statement or the values in it? */
 static bool
 error_is_mistake(const ErrorData *error)
 {
@@ -66,7 +65,7 @@ error_is_mistake(const ErrorData *error)
 }
 
 /*-------------------------------------------------------------------------
- * A hint for errors of the server, which has few.
+ * Adding hints to errors of the server, most of which have none.
  *-------------------------------------------------------------------------
  */
 

@@ -1,7 +1,6 @@
 /*
  * extension.c
- *		The extension in this database, and whether a dump is being
- *		restored.
+ *		Looks up the extension in this database; detects a restore.
  */
 #include "postgres.h"
 
@@ -18,14 +17,14 @@
 #include "core/extension.h"
 
 /*-------------------------------------------------------------------------
- * Whether this database has the extension, and where its tables are.
+ * Whether this database has the extension, and the schema of its tables.
  *-------------------------------------------------------------------------
  */
 
 /*
- * Only a schema that was found is kept.  pg_extension and pg_depend announce no
- * change of theirs, but the extension comes and goes with its schema, which
- * does.
+ * Only a schema that was found is cached.  Changes of pg_extension and
+ * pg_depend send no invalidation, but the extension is created and dropped
+ * together with its schema, which does.
  */
 static Oid	kept_schema = InvalidOid;
 static bool changed = false;
@@ -60,7 +59,7 @@ extension_schema(void)
 	if (!OidIsValid(extension) ||
 		getExtensionOfObject(NamespaceRelationId, schema) != extension)
 		return InvalidOid;
-	/* a change that has come meanwhile may be of that schema */
+	/* an invalidation received meanwhile may concern that schema */
 	if (!changed)
 		kept_schema = schema;
 	return schema;
@@ -95,7 +94,7 @@ extension_refuse_upgrade(void)
 }
 
 /*-------------------------------------------------------------------------
- * Whether this session restores a dump.
+ * Detecting that this session restores a dump.
  *-------------------------------------------------------------------------
  */
 

@@ -1,50 +1,49 @@
 /*
  * extension.h
- *		The extension in this database, and whether a dump is being
- *		restored.
+ *		Looks up the extension in this database; detects a restore.
  */
 #ifndef TANDEM_EXTENSION_H
 #define TANDEM_EXTENSION_H
 
 /*-------------------------------------------------------------------------
- * Whether this database has the extension, and where its tables are.
+ * Whether this database has the extension, and the schema of its tables.
  *
- * A schema of that name proves nothing, since anybody who may create schemas in
- * the database can make one: the schema that counts is a member of the
- * extension.  Nobody but the extension's owner can create anything in it.
+ * A schema of that name proves nothing, since any role that may create schemas
+ * can create it.  The right schema is a member of the extension, and only the
+ * extension's owner can create objects in it.
  *-------------------------------------------------------------------------
  */
 
 #define EXTENSION_NAME "pg_tandem"
 #define EXTENSION_SCHEMA "tandem"
 
-/* For _PG_init. */
+/* Called from _PG_init. */
 extern void extension_init(void);
 
 /*
- * The extension's schema; InvalidOid: the database does not have the extension.
- * Kept for the session, so that it can be asked for each statement.  Called in
- * a transaction.
+ * Returns the extension's schema, or InvalidOid if this database does not have
+ * the extension.  It is cached, so it can be called for each statement.  Call
+ * in a transaction.
  */
 extern Oid	extension_schema(void);
 
 /*
- * A relation of that schema.  InvalidOid if there is none and missing_ok, else
- * an error.
+ * Returns a relation of that schema.  If there is none, returns InvalidOid if
+ * missing_ok, else throws an error.
  */
 extern Oid	extension_relation(const char *name, bool missing_ok);
 
 /*
- * Errors while the server runs for pg_upgrade: what it writes then to a table
- * of the user would have transaction numbers that the new server takes for
- * those of the future.  Asked before anything is changed.
+ * Throws an error if the server runs for pg_upgrade: tuples written then would
+ * have transaction ids that the new server considers to be in the future.
+ * Call before anything is changed.
  */
 extern void extension_refuse_upgrade(void);
 
 /*
- * True in a session that is set up as pg_dump has its scripts begin and
- * pg_restore its session.  pg_restore --clean drops triggers one by one, before
- * their tables and what tandem knows of them.
+ * Is the session set up as pg_dump's scripts and pg_restore do it?  pg_restore
+ * --clean drops triggers one by one before it drops their tables and the
+ * extension's records of them.
  */
 extern bool restore_is_running(void);
 

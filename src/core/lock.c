@@ -1,11 +1,10 @@
 /*
  * lock.c
- *		Strong locks on tables, taken so that nobody waits long behind us.
+ *		Takes strong locks on tables without making others wait long.
  *
- * A strong lock that waits makes every later reader and writer of the table
- * wait behind it, for as long as the oldest transaction on the table lasts.
- * So each try is short and made in a subtransaction, whose end gives back
- * whatever it got.
+ * All later readers and writers of a table queue behind a strong lock that
+ * waits, possibly until the oldest transaction on the table ends.  So each try
+ * is short and made in a subtransaction, which releases all locks if it fails.
  */
 #include "postgres.h"
 
@@ -71,8 +70,8 @@ lock_is_ours(Oid relid)
 }
 
 /*
- * The query runs as the owner of the extension, so it asks by itself what
- * pg_stat_activity would show of the session to the current user.
+ * The query runs as the extension's owner.  So it tests by itself what
+ * pg_stat_activity would show to the current user.
  */
 char *
 lock_describe_session(int pid)
@@ -117,7 +116,9 @@ lock_describe_prepared(TransactionId xid)
 	return text;
 }
 
-/* The session that has the transaction; 0: it is prepared, or has ended. */
+/*
+ * Returns the session's pid; 0 if the transaction is prepared, or has ended.
+ */
 static int
 session_of_transaction(TransactionId xid)
 {
@@ -164,7 +165,7 @@ lock_prepared_mark(TransactionId xid)
 	return psprintf("{xid %u}", xid);
 }
 
-/* *marked begins with a brace; moves it behind the mark that may be there. */
+/* *marked starts with a brace; advances it past the mark, if it is one. */
 static char *
 describe_session_mark(const char **marked)
 {
@@ -214,7 +215,7 @@ tandem_describe_sessions(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(lock_describe_marks(marked)));
 }
 
-/* NULL: it has ended meanwhile */
+/* NULL if it has ended meanwhile */
 static char *
 mark_of_holder(VirtualTransactionId holder)
 {
@@ -256,10 +257,10 @@ lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode)
 	return lock_describe_marks(marks_of_tag_holders(tag, mode));
 }
 
-/* What stands before the sessions in the detail of an error of lock_relations. */
+/* The text before the sessions in the DETAIL of an error of lock_relations. */
 #define BEFORE_BLOCKERS "Blocked by: "
 
-/* the sessions of the last such error, as marks; in TopMemoryContext */
+/* the sessions of the last such error, as marks, in TopMemoryContext */
 static char *last_blockers = NULL;
 
 static void
@@ -287,7 +288,7 @@ raise_lock_not_available(Oid relid, LOCKMODE mode)
 char *
 lock_blockers_of(const ErrorData *error)
 {
-	/* an error of another kind says it in its message */
+	/* for any other error the message has to do */
 	if (last_blockers == NULL || error->detail == NULL ||
 		strncmp(error->detail, BEFORE_BLOCKERS, strlen(BEFORE_BLOCKERS)) != 0)
 		return pstrdup(error->message ? error->message : "another session");
@@ -298,10 +299,10 @@ typedef struct LockTry
 {
 	List	   *relids;
 	LOCKMODE	mode;
-	Oid			current;		/* being locked */
+	Oid			current;		/* the relation being locked */
 } LockTry;
 
-/* Until the end of the GUC nest level that the caller has opened. */
+/* Lasts until the end of the GUC nest level that the caller has started. */
 static void
 limit_lock_waits(long ms)
 {
@@ -313,8 +314,8 @@ limit_lock_waits(long ms)
 }
 
 /*
- * All of them together.  Who queues behind us is to be through within
- * tandem.lock_timeout, so the wait is a tenth shorter.
+ * Locks all of them.  A session queued behind us must get through within
+ * tandem.lock_timeout, so we wait a tenth less than that.
  */
 static void
 lock_all_relations(void *arg)
@@ -334,8 +335,8 @@ lock_all_relations(void *arg)
 }
 
 /*
- * One try.  Returns InvalidOid when all are locked, else the relation whose
- * lock could not be had; then none is locked.
+ * Makes one try.  Returns InvalidOid if all are locked, else the relation that
+ * could not be locked; then none is locked.
  */
 static Oid
 try_lock_relations(List *relids, LOCKMODE mode)

@@ -1,6 +1,6 @@
 /*
  * lock.h
- *		Strong locks on tables, taken so that nobody waits long behind us.
+ *		Takes strong locks on tables without making others wait long.
  */
 #ifndef TANDEM_LOCK_H
 #define TANDEM_LOCK_H
@@ -9,90 +9,95 @@
 #include "storage/lock.h"
 
 /*
- * Locks every relation of the OID list in mode, all or none, until the end of
- * the transaction.  No queue forms behind it for longer than
- * tandem.lock_timeout: after that all are let go and tried again, later and
- * later.  After tandem.lock_retry_time: ERRCODE_LOCK_NOT_AVAILABLE, naming
- * the sessions in the way.  Order: ascending OID, so that two callers never
- * deadlock.
+ * Locks all relations of the OID list in mode until the end of the
+ * transaction, or none.  Others do not queue behind it for longer than
+ * tandem.lock_timeout: then all locks are released and tried again, with
+ * growing pauses.  After tandem.lock_retry_time it throws
+ * ERRCODE_LOCK_NOT_AVAILABLE and names the blocking sessions.  Locks are taken
+ * in ascending order of OIDs, so that two callers cannot deadlock.
  */
 extern void lock_relations(List *relids, LOCKMODE mode);
 
 /*
- * Whether this process has the relation locked, in whatever mode.  Then a
- * weaker lock is had at once, ahead of who waits for a stronger one; but not
- * when it is tried for without waiting: that fails because of those.
+ * Does this process hold a lock on the relation in any mode?  Then a weaker
+ * lock is granted at once, ahead of waiters for a stronger one, except to a
+ * conditional request, which fails because of them.
  */
 extern bool lock_is_ours(Oid relid);
 
-/* The sessions that hold a lock against mode, as text for people. */
+/* Returns the sessions that hold a conflicting lock, as text, palloc'd. */
 extern char *lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode);
 
 /*
- * The sessions that the last error of lock_relations in this process names, as
- * marks: see lock_session_mark.
+ * Returns the sessions named by the last error of lock_relations in this
+ * process, as marks (see lock_session_mark), palloc'd; or the message of
+ * another error.
  */
 extern char *lock_blockers_of(const ErrorData *error);
 
 /*
- * A session named for people by its process id; NULL when it is gone.  Of one
- * that pg_stat_activity would not show to the current user it tells the process
- * and the user alone.
+ * Returns a description of a session with this process id, palloc'd, or NULL
+ * if it has ended.  If pg_stat_activity would not show the session to the
+ * current user, it consists only of process id and user.
  */
 extern char *lock_describe_session(int pid);
 
 /*
- * What is noted for others to read has a mark in place of a session or a
- * prepared transaction, which is described to whoever reads it.
+ * Text stored for others contains marks in place of sessions and prepared
+ * transactions.  They are replaced by descriptions for the role that reads it.
  */
 extern char *lock_session_mark(int pid);
 extern char *lock_prepared_mark(TransactionId xid);
 
-/* The one or the other of these, of a transaction. */
+/* Returns the mark of the session or prepared transaction with this xid. */
 extern char *lock_transaction_mark(TransactionId xid);
 
-/* The text with each mark described to the current user, palloc'd. */
+/* Returns the text with all marks described for the current user, palloc'd. */
 extern char *lock_describe_marks(const char *marked);
 
 /*
- * A standby has none of the modes that keep writers apart: an error that says
- * where to call, before the server's own, which speaks of lock modes.
+ * Throws an error on a standby, which lacks the lock modes that exclude
+ * writers.  It says where to call instead; the server's error would be about
+ * lock modes.
  */
 extern void lock_refuse_standby(LOCKMODE mode);
 
 /*
- * Queues for a lock, until the end of the transaction; false: it was not to be
- * had within timeout_ms.
+ * Waits for a lock that lasts until the end of the transaction.  Returns false
+ * if it was not granted within timeout_ms.
  */
 extern bool lock_wait(const LOCKTAG *tag, LOCKMODE mode, int timeout_ms);
 
 /*
- * Calls work(arg) in a subtransaction in which no wait for a lock lasts longer
- * than timeout_ms; returns its error, as subtransaction_try does, or NULL.
+ * Calls work(arg) in a subtransaction with lock_timeout set to timeout_ms.
+ * Returns its error, as subtransaction_try does, or NULL.
  */
 extern ErrorData *lock_limited_try(void (*work) (void *), void *arg,
 								   int timeout_ms);
 
 /*
- * tandem.lock_retry_time in ms, for a wait that is not in tries; at least
- * tandem.lock_timeout, which is how long a single try lasts.
+ * Returns tandem.lock_retry_time in ms, for a single wait that is not retried;
+ * at least tandem.lock_timeout, the length of one try.
  */
 extern int	lock_retry_ms(void);
 
 /*
- * Queues behind a transaction: of a session "process/number", as pg_locks shows
- * it, or a prepared one, its xid.  Returns when it has ended, or after
- * timeout_ms.
+ * Waits until a transaction ends, for at most timeout_ms.  It is given as
+ * "process/number" (a virtual transaction id, as in pg_locks) for a session,
+ * or as an xid for a prepared transaction.
  */
 extern void lock_wait_for_transaction(const char *transaction, int timeout_ms);
 
-/* A transaction that runs or is prepared, named for people. */
+/* Returns a description of a running or prepared transaction, palloc'd. */
 extern char *lock_describe_transaction(TransactionId xid);
 
-/* A prepared transaction named for people; NULL when there is no such one. */
+/*
+ * Returns a description of a prepared transaction, palloc'd, or NULL if there
+ * is none.
+ */
 extern char *lock_describe_prepared(TransactionId xid);
 
-/* Sleeps, ready for Ctrl-C. */
+/* Sleeps, and can be interrupted. */
 extern void interruptible_sleep(long ms);
 
 #endif							/* TANDEM_LOCK_H */

@@ -1,6 +1,7 @@
 /*
  * query.c
- *		Queries on the tandem tables, through SPI, as the extension's owner.
+ *		Runs queries on the tandem tables through SPI, as the extension's
+ *		owner.
  */
 #include "postgres.h"
 
@@ -19,23 +20,25 @@
 #include "core/text.h"
 #include "core/transaction.h"
 
-/* queries under way, one within the other; an error ends them all */
+/* number of nested queries running; an error ends them all */
 static int	depth = 0;
 
-/* One text may stand in two places, for values of different types. */
+/*
+ * The same text may be used in two places with parameters of different types.
+ */
 typedef struct PlanKey
 {
-	const char *sql;			/* a constant, told by its address */
+	const char *sql;			/* a constant, identified by its address */
 	Oid			types[QUERY_MAX_ARGS];
 } PlanKey;
 
 typedef struct KeptPlan
 {
 	PlanKey		key;
-	SPIPlanPtr	plan;			/* NULL: it could not be made */
+	SPIPlanPtr	plan;			/* NULL if preparing it failed */
 } KeptPlan;
 
-static HTAB *kept_plans = NULL; /* of the session */
+static HTAB *kept_plans = NULL; /* for the session */
 
 static void
 forget_query_at_xact_end(XactEvent event, void *arg)
@@ -90,7 +93,7 @@ query_begin(TandemQuery *query)
 	query->nargs = 0;
 	authority_enter_extension(&query->scope);
 	SPI_connect();
-	/* what is read may be stored out of line, and is fetched after the query */
+	/* results may be toasted, and are detoasted after the query */
 	snapshot_push_latest();
 }
 
@@ -204,7 +207,7 @@ create_plan_table(void)
 	return hash_create("tandem plans", 64, &control, HASH_ELEM | HASH_BLOBS);
 }
 
-/* The server sees to it that it is planned again after a change of what it uses. */
+/* The plan cache replans it when an object that it uses has changed. */
 static SPIPlanPtr
 find_or_prepare_plan(const TandemQuery *query, const char *sql)
 {
@@ -248,7 +251,7 @@ execute_query(TandemQuery *query, const char *sql, bool read_only)
 	check_spi_result(SPI_execute_plan(plan, query->values, query->nulls,
 									  read_only, 0), sql);
 	query->nargs = 0;
-	/* SPI's own ends with query_end, what is made of the rows does not */
+	/* SPI's memory ends with query_end; results must outlive it */
 	MemoryContextSwitchTo(query->caller);
 	return SPI_processed;
 }
@@ -264,7 +267,7 @@ query_run_latest(TandemQuery *query, const char *sql)
 {
 	uint64		rows;
 
-	/* what is read-only runs in the active snapshot */
+	/* a read-only query runs in the active snapshot */
 	snapshot_push_latest();
 	rows = execute_query(query, sql, true);
 	PopActiveSnapshot();
@@ -311,7 +314,7 @@ get_result_datum(uint64 row, int column, bool *isnull)
 						 column, isnull);
 }
 
-/* Of a type that is passed by value in every build of the server; 0 for NULL. */
+/* For types that are passed by value on all platforms; returns 0 for NULL. */
 static Datum
 get_datum_or_zero(uint64 row, int column)
 {

@@ -1,7 +1,6 @@
 /*
  * relation.c
- *		Relations: partitions, the table at their top, and access block by
- *		block.
+ *		Partition trees, and access to tables block by block.
  */
 #include "postgres.h"
 
@@ -28,7 +27,7 @@
 #include "core/text.h"
 
 /*-------------------------------------------------------------------------
- * The table that a partition belongs to.
+ * The topmost table of a partition.
  *-------------------------------------------------------------------------
  */
 
@@ -37,7 +36,7 @@ partition_root(Oid relid)
 {
 	while (get_rel_relispartition(relid))
 	{
-		/* of a partition it is one, whether it is being detached or not */
+		/* a partition has a parent, even while it is being detached */
 		if (!has_superclass(relid))
 			break;
 		relid = get_partition_parent(relid, true);
@@ -46,26 +45,26 @@ partition_root(Oid relid)
 }
 
 /*-------------------------------------------------------------------------
- * Whether the rows of a table can be reached from here, block by block.
+ * Can the rows of a table be read here, block by block?
  *
- * Some extensions leave a table of the user's empty and keep its rows in other
- * tables, here or on other servers.  A fill of such a table finds nothing to
- * do, a proof finds nothing wrong, and the old column would be dropped with
- * everything in it.  So the catalogs of those extensions are looked at.  Only
- * those that a superuser has made are believed: a role must not be able to stop
- * the migrations of others by a table of that name.  The rows of a foreign
- * table are elsewhere, too.
+ * Some extensions leave a user's table empty and keep its rows in other
+ * tables, here or on other servers.  A fill of such a table would have nothing
+ * to do, verify would find no mismatch, and the old column would be dropped
+ * with all its data.  So look into the catalogs of those extensions.  Only
+ * tables created by a superuser are trusted, so that a role cannot stop the
+ * migrations of others with a table of that name.  The rows of a foreign table
+ * are elsewhere, too.
  *-------------------------------------------------------------------------
  */
 
 /* A table in which an extension lists the tables whose rows it keeps. */
 typedef struct Distributor
 {
-	const char *extension;		/* for people */
-	const char *schema;			/* NULL: any */
+	const char *extension;		/* for messages */
+	const char *schema;			/* NULL for any */
 	const char *catalog;
 	const char *relation;		/* its column of type regclass, or NULL */
-	const char *schema_name;	/* its columns of type name, instead */
+	const char *schema_name;	/* or its columns of type name */
 	const char *table_name;
 } Distributor;
 
@@ -99,7 +98,10 @@ refuse_access_method(Oid relid)
 					 quoting_relation(relid))));
 }
 
-/* Of a relation that is not open; a partitioned table has no rows of its own. */
+/*
+ * For a relation that is not open.  A partitioned table has no rows of its
+ * own.
+ */
 static void
 check_access_method(Oid relid)
 {
@@ -129,7 +131,7 @@ catalog_is_of_superuser(Form_pg_class form)
 	return superuser_arg(form->relowner);
 }
 
-/* The tables of that name that are to be believed, usually none or one. */
+/* Returns the trusted tables of that name, usually none or one. */
 static List *
 distributor_catalogs(const Distributor *distributor)
 {
@@ -162,7 +164,7 @@ distributor_catalogs(const Distributor *distributor)
 	return found;
 }
 
-/* A column of that name and type; InvalidAttrNumber: there is none. */
+/* Returns the column with this name and type, or InvalidAttrNumber. */
 static AttrNumber
 catalog_column_of_type(Oid relid, const char *name, Oid type)
 {
@@ -172,7 +174,7 @@ catalog_column_of_type(Oid relid, const char *name, Oid type)
 		? attnum : InvalidAttrNumber;
 }
 
-/* The table that a row of such a catalog is about. */
+/* Returns the table to which a row of such a catalog refers. */
 static Oid
 table_listed_in_row(const Distributor *distributor, Relation catalog,
 					TupleTableSlot *slot)
@@ -204,7 +206,7 @@ table_listed_in_row(const Distributor *distributor, Relation catalog,
 		: get_relname_relid(NameStr(*DatumGetName(value)), namespace);
 }
 
-/* The first of the relations that the catalog lists. */
+/* Returns the first of the relations that the catalog lists. */
 static Oid
 find_listed_relation(const Distributor *distributor, Oid catalog_oid,
 					 List *relids)

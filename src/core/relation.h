@@ -1,7 +1,6 @@
 /*
  * relation.h
- *		Relations: partitions, the table at their top, and access block by
- *		block.
+ *		Partition trees, and access to tables block by block.
  */
 #ifndef TANDEM_RELATION_H
 #define TANDEM_RELATION_H
@@ -11,45 +10,46 @@
 #include "utils/rel.h"
 
 /*
- * The partitioned table above all others that relid is part of, or relid
- * itself.  A partition that DETACH CONCURRENTLY is about to take away belongs
- * to it until that has ended, though the server's list of its ancestors is
- * empty by then.
+ * Returns the topmost partitioned table above relid, or relid itself.  While
+ * DETACH CONCURRENTLY is in progress, the partition still belongs to it,
+ * although the server returns no ancestors then.
  */
 extern Oid	partition_root(Oid relid);
 
 /*
- * Errors unless the rows of each relation of the OID list, which may include
- * partitioned tables, can be filled and proved: their table access method has
- * TID range scans, and no extension keeps the rows elsewhere.  Takes no lock
- * on them.
+ * Throws an error unless the rows of each relation of the OID list (which may
+ * include partitioned tables) can be filled and verified: the table access
+ * method supports TID range scans, and no extension keeps the rows elsewhere.
+ * Takes no lock.
  */
 extern void table_rows_check(List *relids);
 
 /*
- * Errors if the rows of any of these tables, or of one that it is a partition
- * of, are elsewhere: it is a foreign table, or an extension keeps them.
+ * Throws an error if the rows of a table, or of one that it is a partition of,
+ * are elsewhere: it is a foreign table, or an extension keeps them.
  */
 extern void table_rows_check_local(List *tables);
 
-/* What keeps the rows of the table elsewhere by its kind, for people; or NULL. */
+/*
+ * Returns why a table of this kind has its rows elsewhere, palloc'd, or NULL.
+ */
 extern char *table_rows_problem(Oid relid);
 
 /*
- * Begins a scan of the blocks first to last, under the active snapshot.  The
- * only way to begin one: errors where the table access method has none, which
- * the server leaves to its callers to look at.
+ * Begins a scan of the blocks first to last with the active snapshot.  No
+ * other code begins such scans.  Throws an error if the table access method
+ * does not support them, which the server leaves to its callers to test.
  */
 extern TableScanDesc table_rows_begin_scan(Relation rel, BlockNumber first,
 										   BlockNumber last);
 
-/* relid and all its partitions, as OIDs; takes no lock. */
+/* Returns relid and all its partitions, as OIDs.  Takes no lock. */
 extern List *table_tree(Oid relid);
 
-/* The leaf tables of relid: itself where it is not partitioned. */
+/* Returns the leaf tables of relid; relid itself if it is not partitioned. */
 extern List *table_leaves(Oid relid);
 
-/* The partitioned table at the top of relid, or relid itself. */
+/* Returns the topmost partitioned table above relid, or relid itself. */
 extern Oid	table_root(Oid relid);
 
 #endif							/* TANDEM_RELATION_H */

@@ -1,6 +1,6 @@
 /*
  * settings.c
- *		The settings tandem.*
+ *		The settings tandem.*.
  */
 #include "postgres.h"
 
@@ -31,7 +31,7 @@ int			setting_max_lag_time = 30;
 double		setting_nice_ratio = 3;
 char	   *setting_hold_function = NULL;
 
-/* whose lag counts: a list as settings_lag_counts reads it; never NULL */
+/* standbys and slots whose lag counts, for settings_lag_counts; never NULL */
 static char *setting_lag_sources = NULL;
 
 static bool
@@ -39,7 +39,7 @@ check_lag_sources(char **value, void **extra, GucSource source)
 {
 	List	   *names;
 
-	/* the words of the list lie in the copy */
+	/* the names point into the copy */
 	if (SplitIdentifierString(pstrdup(*value), ',', &names))
 		return true;
 	GUC_check_errdetail("It is not a list of names separated by commas.");
@@ -70,7 +70,7 @@ settings_lag_counts(const char *name)
 		return false;
 	foreach(lc, names)
 	{
-		/* standbys are compared like this by synchronous_standby_names */
+		/* synchronous_standby_names compares standbys like this */
 		if (strcmp(lfirst(lc), "*") == 0 || pg_strcasecmp(lfirst(lc), name) == 0)
 			return true;
 	}

@@ -1,14 +1,14 @@
 /*
  * settings.h
- *		The settings tandem.*
+ *		The settings tandem.*.
  */
 #ifndef TANDEM_SETTINGS_H
 #define TANDEM_SETTINGS_H
 
-/* release of the application this session is; 0 when it does not say */
+/* release of the application that this session is; 0 if not declared */
 extern int	setting_release;
 
-/* what happens to a session that does not say its release */
+/* treatment of sessions that have not declared a release */
 typedef enum Undeclared
 {
 	UNDECLARED_ALLOW,
@@ -18,80 +18,90 @@ typedef enum Undeclared
 
 extern int	setting_undeclared;
 
-/* time that one batch of a fill should take, in ms */
+/* intended duration of a fill's batch, in ms */
 extern int	setting_batch_target;
 
-/* longest wait of a batch for what another session holds, in ms; 0: no limit */
+/* maximal wait of a batch for another session, in ms; 0 for no limit */
 extern int	setting_batch_lock_timeout;
 
-/* longest wait for one strong lock, in ms */
+/* maximal wait for one strong lock, in ms */
 extern int	setting_lock_timeout;
 
-/* time after which retrying a strong lock ends in an error, in s */
+/* time after which retrying a strong lock fails, in s */
 extern int	setting_lock_retry_time;
 
-/* whether the backfill fires the table's own triggers */
+/* does the backfill fire the table's own triggers? */
 extern bool setting_fire_triggers;
 
-/* which subscribers a fill is sent to */
+/* subscribers to which a fill is sent */
 typedef enum SendFill
 {
-	SEND_FILL_AUTO,				/* all, but for tables that other servers fill
-								 * too */
+	SEND_FILL_AUTO,				/* all, except for tables that other servers
+								 * fill, too */
 	SEND_FILL_ON,				/* all */
-	SEND_FILL_OFF				/* all but those with origin = none */
+	SEND_FILL_OFF				/* all except those with origin = none */
 } SendFill;
 
 extern int	setting_send_fill;
 
-/* part of a table, in percent, after whose fill it is vacuumed; 0: never */
+/* percentage of a table after whose fill it is vacuumed; 0 for never */
 extern int	setting_vacuum_every;
 
-/* seconds between two looks of the launcher for migrations to resume */
+/* interval at which the launcher looks for migrations to resume, in s */
 extern int	setting_launcher_interval;
 
-/* most background workers of one role; 0: half of what the server has */
+/* maximal number of a role's background workers; 0 for half of the server's */
 extern int	setting_max_workers_per_role;
 
-/* seconds after its end that the steps of a migration are kept; 0: for ever */
+/* time to keep the steps of an ended migration, in s; 0 to keep them */
 extern int	setting_forget_after;
 
-/* most rows that a fill works on in a second, all its workers together; 0: no cap */
+/* maximal rows per second of a fill, with all its workers; 0 for no limit */
 extern int	setting_max_rows_per_second;
 
-/* most WAL that the server may write in a second for a fill to go on, in kB; 0: off */
+/*
+ * maximal WAL that the server writes per second during a fill, in kB; 0 for no
+ * limit
+ */
 extern int	setting_max_wal_rate;
 
-/* how far standbys and slots may be behind for a fill to go on, in kB and in s; 0: off */
+/*
+ * maximal lag of standbys and slots during a fill, in kB and in s; 0 for no
+ * limit
+ */
 extern int	setting_max_lag_size;
 extern int	setting_max_lag_time;
 
-/* how long a fill rests while clients are at work, in times of its last batch; 0: off */
+/*
+ * pause while clients are active, as a multiple of the batch's duration; 0 for
+ * none
+ */
 extern double setting_nice_ratio;
 
-/* function of the user's that says whether to hold; empty: none; never NULL */
+/* user's function that tells whether to hold; "" if none, never NULL */
 extern char *setting_hold_function;
 
-/* Whether tandem.lag_sources names a standby or slot, or all of them. */
+/* Does tandem.lag_sources name this standby or slot, or all of them? */
 extern bool settings_lag_counts(const char *name);
 
-/* Whether it names any at all. */
+/* Does it name any? */
 extern bool settings_any_lag_counts(void);
 
-/* "name = value" as SHOW would write the value, palloc'd. */
+/* Returns "name = value" with the value as shown by SHOW, palloc'd. */
 extern char *settings_show(const char *name);
 
 /*
- * The name, as the server spells it, of a setting that a migration may have for
- * its runs; NULL: it is none.  Only those that everybody may set for itself are:
- * nobody sets others by having somebody else run the migration.
+ * Returns the server's spelling of the name if a migration may have this
+ * setting for its runs, else NULL.  Only settings that any user may set are
+ * allowed: no user should set others by letting another role run the
+ * migration.
  */
 extern const char *settings_name_for_run(const char *name);
 
-/* Sets any setting until the end of the transaction. */
+/* Sets a setting until the end of the transaction. */
 extern void settings_for_transaction(const char *name, const char *value);
 
-/* Defines the settings; called once, from _PG_init. */
+/* Defines the settings.  Called once, from _PG_init. */
 extern void settings_define(void);
 
 #endif							/* TANDEM_SETTINGS_H */

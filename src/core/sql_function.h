@@ -1,9 +1,9 @@
 /*
  * sql_function.h
- *		Marks a C function as one that SQL calls.
+ *		Declares a C function that is called from SQL.
  *
- * Everything else in the library is hidden; before 16 the server's own macro
- * exports a function's record, but not the function.
+ * All other functions of the library are hidden.  Before version 16 the
+ * server's macro exports the record of a function, but not the function.
  */
 #ifndef TANDEM_SQL_FUNCTION_H
 #define TANDEM_SQL_FUNCTION_H

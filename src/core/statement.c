@@ -1,7 +1,7 @@
 /*
  * statement.c
- *		Statements on the user's tables, in the transaction and outside of
- *		one.
+ *		Runs statements on the user's tables, within a transaction and
+ *		outside of one.
  */
 #include "postgres.h"
 
@@ -33,7 +33,7 @@
 #include "core/text.h"
 
 /*-------------------------------------------------------------------------
- * DDL statements of ours.
+ * DDL statements that we run.
  *-------------------------------------------------------------------------
  */
 
@@ -45,7 +45,7 @@ ddl_is_running(void)
 	return running;
 }
 
-/* Within a scope that has pinned the search_path. */
+/* Call in a scope that has pinned the search_path. */
 static void
 run_ddl_statement(const char *sql)
 {
@@ -57,7 +57,7 @@ run_ddl_statement(const char *sql)
 	running = true;
 	PG_TRY();
 	{
-		/* SPI finds none by itself in a worker, which has no portal */
+		/* a background worker has no portal, so SPI has no snapshot to use */
 		PushActiveSnapshot(GetTransactionSnapshot());
 		result = SPI_execute(sql, false, 0);
 		PopActiveSnapshot();
@@ -97,16 +97,16 @@ ddl_run_stored(Oid relid, const char *sql)
 }
 
 /*-------------------------------------------------------------------------
- * Statements that must not run inside a transaction.
+ * Statements that cannot run inside a transaction block.
  *
- * SPI refuses them, so they go the way of a client's query: through a portal
- * of their own.  What must outlive the transactions that such a statement ends
- * and begins is in a context of its own.
+ * SPI refuses them, so they are run like a client's query, through a portal.
+ * What must survive the transactions that such a statement ends and starts has
+ * a memory context of its own.
  *
- * A security-restricted operation cannot outlive a transaction.  So of CREATE
- * INDEX CONCURRENTLY only the reading is restricted, which is all that takes
- * its text: what it evaluates the server restricts itself, as it does for
- * VACUUM, ANALYZE and REINDEX.
+ * A security-restricted operation cannot span transactions.  So for CREATE
+ * INDEX CONCURRENTLY only parse analysis is restricted, which is the only step
+ * that uses its text.  For what the statement evaluates later, the server
+ * restricts itself, as for VACUUM, ANALYZE and REINDEX.
  *-------------------------------------------------------------------------
  */
 
@@ -114,10 +114,10 @@ typedef struct TopLevelStatement
 {
 	const char *sql;
 	RawStmt    *raw;
-	Oid			relid;			/* table that it is for */
+	Oid			relid;			/* the table that it is for */
 } TopLevelStatement;
 
-/* As long as the table is locked this stays true. */
+/* The owner cannot change while the table is locked. */
 static void
 check_statement_owner(const TopLevelStatement *statement)
 {
@@ -130,7 +130,9 @@ check_statement_owner(const TopLevelStatement *statement)
 				 errhint("Call tandem.migrate again: it continues as that role.")));
 }
 
-/* As its owner, restricted.  The table is locked, and stays so. */
+/*
+ * Enters a restricted scope as the table's owner.  The table must stay locked.
+ */
 static void
 enter_statement_scope(const TopLevelStatement *statement,
 					  AuthorityScope *scope, const char *search_path)
@@ -144,9 +146,10 @@ enter_statement_scope(const TopLevelStatement *statement,
 }
 
 /*
- * Reads the expressions and the predicate, which may run functions and CHECKs
- * of domains: the server does not read a statement again that has been read.
- * It is run under the lock taken here, so that the table stays as it was read.
+ * Analyzes the expressions and the predicate, which may run functions and
+ * CHECKs of domains.  The server does not analyze a transformed statement
+ * again.  It is run under the lock taken here, so that the table cannot change
+ * in between.
  */
 static void
 transform_index_statement(const TopLevelStatement *statement)
@@ -203,8 +206,8 @@ run_statement_portal(const TopLevelStatement *statement)
 }
 
 /*
- * The event triggers of one event, restricted; of a table that has gone, none,
- * nor of a command that has none on this server.
+ * Fires the event triggers of one event, restricted.  Does nothing if the
+ * table was dropped, or if this server has no such event for the command.
  */
 static void
 fire_event_triggers(const TopLevelStatement *statement, void (*event) (Node *))
@@ -220,7 +223,7 @@ fire_event_triggers(const TopLevelStatement *statement, void (*event) (Node *))
 	authority_leave(&scope);
 }
 
-/* What the server does for the statement, without its event triggers. */
+/* Executes the statement as the server does, but without event triggers. */
 static void
 execute_statement(const TopLevelStatement *statement)
 {
@@ -245,14 +248,18 @@ execute_statement(const TopLevelStatement *statement)
 			ExecReindex(pstate, (ReindexStmt *) stmt, true);
 			break;
 	}
-	/* the one above goes with the first transaction, where that has ended */
+
+	/*
+	 * the snapshot set above ends with the first transaction, if that has
+	 * ended
+	 */
 	if (ActiveSnapshotSet())
 		PopActiveSnapshot();
 }
 
 /*
- * Where the session is borrowed, the functions of event triggers would be able
- * to take back what it has: they are fired around the statement, restricted.
+ * In a borrowed session the functions of event triggers could switch back to
+ * the superuser.  So fire them around the statement, restricted.
  */
 static void
 run_in_borrowed_session(const TopLevelStatement *statement)
@@ -274,7 +281,7 @@ run_in_borrowed_session(const TopLevelStatement *statement)
 	PG_END_TRY();
 }
 
-/* All of it restricted: it is of one transaction. */
+/* The statement needs only one transaction, so all of it is restricted. */
 static void
 run_statement_restricted(const TopLevelStatement *statement)
 {
@@ -305,7 +312,7 @@ run_top_level_statement(const TopLevelStatement *statement)
 			run_statement_restricted(statement);
 			break;
 		case T_VacuumStmt:
-			/* fires no event trigger */
+			/* fires no event triggers */
 			run_statement_portal(statement);
 			break;
 		case T_IndexStmt:
@@ -339,7 +346,7 @@ top_level_run(const char *sql, Oid relid)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
-	/* the grammar alone: nothing is looked up yet */
+	/* raw parsing only: nothing is looked up yet */
 	parsed = pg_parse_query(sql);
 	if (list_length(parsed) != 1)
 		ereport(ERROR,

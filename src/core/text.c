@@ -1,7 +1,6 @@
 /*
  * text.c
- *		Texts of SQL: quoted, derived, compared, written by the server, and
- *		cut.
+ *		SQL text: quotes, derives, compares, deparses and truncates it.
  */
 #include "postgres.h"
 
@@ -26,7 +25,7 @@
 #include "core/transaction.h"
 
 /*-------------------------------------------------------------------------
- * Texts of others, cut to a length or made fit to be stored; lists of texts.
+ * Texts of others, truncated or made valid to be stored; lists of texts.
  *-------------------------------------------------------------------------
  */
 
@@ -68,7 +67,7 @@ text_valid(const char *text)
 		int			left = (int) strlen(byte);
 		int			length = Min(pg_encoding_mblen_bounded(encoding, byte), left);
 
-		/* one byte at a time: what follows it may be valid */
+		/* one byte only: what follows may be valid */
 		if (pg_verify_mbstr(encoding, byte, length, true))
 			byte += length;
 		else
@@ -121,7 +120,7 @@ text_joined(List *texts, const char *prefix, const char *separator)
 }
 
 /*-------------------------------------------------------------------------
- * Names of relations, resolved from and written into SQL text.
+ * Names of relations: looking them up and quoting them.
  *-------------------------------------------------------------------------
  */
 
@@ -225,7 +224,7 @@ quoting_resolve_relation(const char *text)
 }
 
 /*-------------------------------------------------------------------------
- * Names of what we make beside what the user named.
+ * Names of what we create beside what the user has named.
  *-------------------------------------------------------------------------
  */
 
@@ -242,7 +241,7 @@ derived_name(const char *first, const char *second)
 }
 
 /*-------------------------------------------------------------------------
- * Whether two texts of SQL are the same to the parser.
+ * Are two SQL texts the same to the parser?
  *-------------------------------------------------------------------------
  */
 
@@ -274,7 +273,7 @@ parse_for_comparison(RawParseMode mode, const char *text)
 	return statements;
 }
 
-/* Without the length of the text, which RawStmt has. */
+/* RawStmt contains the length of the text, which does not count. */
 static Node *
 single_statement(List *statements)
 {
@@ -296,11 +295,11 @@ same_sql(RawParseMode mode, const char *recorded, const char *given)
 }
 
 /*-------------------------------------------------------------------------
- * What the server writes as SQL of the objects in its catalogs.
+ * SQL text that the server produces for the objects in its catalogs.
  *-------------------------------------------------------------------------
  */
 
-/* NULL where there is no such constraint any more. */
+/* Returns NULL if the constraint does not exist any more. */
 static char *
 read_constraint_definition(Oid constraint)
 {

@@ -1,7 +1,6 @@
 /*
  * text.h
- *		Texts of SQL: quoted, derived, compared, written by the server, and
- *		cut.
+ *		SQL text: quotes, derives, compares, deparses and truncates it.
  */
 #ifndef TANDEM_TEXT_H
 #define TANDEM_TEXT_H
@@ -12,50 +11,55 @@
 #include "parser/parser.h"
 
 /*-------------------------------------------------------------------------
- * Texts of others, cut to a length or made fit to be stored; lists of texts.
+ * Texts of others, truncated or made valid to be stored; lists of texts.
  *
- * What is stored must be valid in the database's encoding, or no dump of it
- * can be restored: so nothing is cut in the middle of a character.
+ * Stored text must be valid in the database's encoding, or a dump of it could
+ * not be restored.  So a text is never truncated within a character.
  *-------------------------------------------------------------------------
  */
 
 /*
- * Copies from into the size bytes at to, its end included; what does not fit
- * is left out in whole characters.  from may be NULL: the empty text.
+ * Copies from into the size bytes at to, including the terminating zero,
+ * omitting whole characters that do not fit.  NULL counts as the empty text.
  */
 extern void text_copy(char *to, const char *from, size_t size);
 
-/* text, or if it has more than max bytes, its beginning and "..."; palloc'd */
+/*
+ * Returns text or, if it is longer than max bytes, its start and "...";
+ * palloc'd.
+ */
 extern char *text_shortened(const char *text, int max);
 
 /*
- * text itself where it is valid in the database's encoding, else a palloc'd
- * copy with "?" for each byte that is not.  Names of roles and prepared
- * transactions may come from a database of another encoding.  NULL is NULL.
+ * Returns text itself if it is valid in the database's encoding, else a
+ * palloc'd copy with "?" for each invalid byte.  Names of roles and prepared
+ * transactions may come from a database with another encoding.  NULL gives
+ * NULL.
  */
 extern const char *text_valid(const char *text);
 
-/* Where text is among count texts, from 0; -1 where it is not */
+/* Returns the index of text among count texts, or -1. */
 extern int	text_index(const char *text, const char *const *texts, int count);
 
 /*
- * The same of the choices that a function's argument has; it is an error, with
- * the choices in its hint, where text is none of them.
+ * The same for the choices of a function's argument.  If text is none of them
+ * it throws an error with the choices in its hint.
  */
 extern int	text_choice(const char *argument, const char *text,
 						const char *const *choices, int count);
 
 /*
- * The texts of a list, each after prefix, with separator between them;
- * palloc'd.  An empty list is "".
+ * Returns the texts of a list, each with prefix in front, joined with
+ * separator; palloc'd.  An empty list gives "".
  */
 extern char *text_joined(List *texts, const char *prefix, const char *separator);
 
 /*
- * What another session has dropped meanwhile has no name, and a NULL in its
- * place ends the server where it is not just printed.  So names are looked up
- * here alone: as NULL, for who asks whether it is still there; for messages,
- * where its number will do; or with an error.
+ * These return a name, not quoted, palloc'd.  What another session has dropped
+ * meanwhile has no name, and passing NULL on may crash the server.  So names
+ * are looked up only here.  In that case the quoting_find functions return
+ * NULL; the quoting_shown functions, for messages, return "OID" and the number;
+ * the quoting_raw functions throw an error.
  */
 extern char *quoting_find_name(Oid relid);
 extern char *quoting_find_schema(Oid schema);
@@ -64,55 +68,59 @@ extern char *quoting_shown_schema(Oid schema);
 extern char *quoting_raw_schema(Oid schema);
 
 /*
- * The name of relid as it is; quoted where needed; and with its schema.
- * palloc'd.  Errors: it was dropped meanwhile.
+ * quoting_raw_name returns the name of relid unquoted; quoting_name, quoted;
+ * and quoting_relation, schema-qualified and quoted.  All are palloc'd.
+ * Errors: the relation was dropped meanwhile.
  */
 extern char *quoting_raw_name(Oid relid);
 extern const char *quoting_name(Oid relid);
 extern char *quoting_relation(Oid relid);
 
-/* The same for a statement that is made as a tree. */
+/* Returns the same as a RangeVar, for a statement that is built as a tree. */
 extern RangeVar *quoting_range_var(Oid relid);
 
 /*
- * The relation that text names, as the session's search_path sees it.  Takes
- * no lock.  Errors: no such relation, or text is not a name.
+ * Returns the relation that text names in the session's search_path.  Takes no
+ * lock.  Errors: there is no such relation, or text is not a name.
  */
 extern Oid	quoting_resolve_relation(const char *text);
 
 /*
- * The name made of two others: the same each time, so that what a crash left is
- * found again, and told apart by a hash where it had to be cut.
+ * Returns a name composed of two others, palloc'd.  It is always the same, so
+ * that what a crash has left is found again; if truncated, a hash makes it
+ * unique.
  */
 extern char *derived_name(const char *first, const char *second);
 
 /*
- * Compares what the grammar makes of them: white space, comments and the case
- * of names do not count, and nothing that they name need be there.  recorded
- * was taken before.  Errors: given is not of that mode's syntax.
+ * Compares the parse trees of two texts.  White space, comments and the case
+ * of names do not count, and the objects they name need not exist.  recorded
+ * has been parsed before.  Errors: given has a syntax error in that mode.
  */
 extern bool same_sql(RawParseMode mode, const char *recorded,
 					 const char *given);
 
 /*-------------------------------------------------------------------------
- * What the server writes as SQL of the objects in its catalogs.
+ * SQL text that the server produces for the objects in its catalogs.
  *
- * The only place that calls the server's functions for that: they need an
- * active snapshot (core/transaction.h), and settings that decide how they write.
+ * The server's functions for this are called only here: they need an active
+ * snapshot (core/transaction.h), and settings that determine the output.
  *-------------------------------------------------------------------------
  */
 
 /*
- * The definition of a constraint, as what follows ADD CONSTRAINT name, or of
- * an index, as a CREATE INDEX statement; every name outside pg_catalog has its
- * schema, and the text is the same in every session.  NULL: it is gone.
+ * Returns the definition of a constraint, as the text that follows ADD
+ * CONSTRAINT name, or of an index, as a CREATE INDEX statement; palloc'd.  All
+ * names outside pg_catalog are qualified, and the text is the same in all
+ * sessions.  NULL if it does not exist any more.
  */
 extern char *server_text_constraint(Oid constraint);
 extern char *server_text_index(Oid index);
 
 /*
- * An expression over one row of a relation, which it calls alias; names as
- * above, and what the caller has set decides how literals are written.
+ * Returns an expression over one row of a relation, called alias, palloc'd.
+ * Names are as above; the caller's settings determine how literals are
+ * written.
  */
 extern char *server_text_expression(Node *expression, Oid relid,
 									const char *alias);

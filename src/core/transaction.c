@@ -20,9 +20,9 @@
 /*-------------------------------------------------------------------------
  * The transactions of a procedure that commits as it goes.
  *
- * What it works on others write too: the workers of a run, and who pauses or
- * configures it.  A row that they have written since the transaction began is
- * no error to it, and what it has read must not keep it from committing.
+ * Its rows are also written by others: workers of the run, and sessions that
+ * pause or configure it.  It must not fail because a row was written since the
+ * transaction began, nor because of what it has read.
  *-------------------------------------------------------------------------
  */
 
@@ -48,7 +48,7 @@ transaction_poll(bool (*is_over) (void *), void *arg, long every_ms,
 {
 	MemoryContext caller = CurrentMemoryContext;
 
-	/* what is waited for may take days */
+	/* a wait may last for days */
 	MemoryContext look = AllocSetContextCreate(caller, "tandem poll",
 											   ALLOCSET_SMALL_SIZES);
 	int64		committed = CLOCK_NEVER;
@@ -73,7 +73,7 @@ transaction_poll(bool (*is_over) (void *), void *arg, long every_ms,
 }
 
 /*-------------------------------------------------------------------------
- * Work whose error is returned instead of raised.
+ * Work whose error is returned instead of thrown.
  *-------------------------------------------------------------------------
  */
 
@@ -120,13 +120,13 @@ subtransaction_rehearse(void (*work) (void *), void *arg)
 }
 
 /*-------------------------------------------------------------------------
- * An active snapshot, wherever the server may need one.
+ * Setting an active snapshot where the server may need one.
  *-------------------------------------------------------------------------
  */
 
 /*
- * A transaction that has taken no snapshot yet may still choose its isolation.
- * A parallel query has one, and takes no other.
+ * A transaction that has taken no snapshot yet may still change its isolation
+ * level.  A parallel query has a snapshot, and cannot take another.
  */
 static Snapshot
 latest_snapshot(void)
@@ -147,7 +147,7 @@ void
 snapshot_push_before(void)
 {
 	PushCopiedSnapshot(latest_snapshot());
-	/* of its own changes a command sees those of lower numbers */
+	/* a command sees changes of its own transaction with lower command ids */
 	GetActiveSnapshot()->curcid = FirstCommandId;
 }
 

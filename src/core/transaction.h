@@ -6,54 +6,58 @@
 #define TANDEM_TRANSACTION_H
 
 /*
- * Commits the transaction of a procedure, or of a worker, that is connected to
- * SPI and may do so.  The next one begins at READ COMMITTED, whatever the
- * session's default is.  Memory and errors are as with SPI_commit.
+ * Commits the transaction of a procedure, or of a worker, that has a
+ * non-atomic SPI connection.  The next transaction is READ COMMITTED, whatever
+ * the session's default.  Memory and errors are as with SPI_commit.
  */
 extern void transaction_commit(void);
 
 /*
- * Calls is_over(arg) until it returns true: every every_ms, and whenever the
- * process's latch is set, as it is when a background worker that this process
- * has started ends.  Commits after the first call, before the rest, and from
- * then on after a call when the last commit is commit_every_ms ago: 0 for calls
- * that read catalogs or write.  What is_over allocates goes with the call.  The
- * caller has no snapshot.
+ * Calls is_over(arg) until it returns true, every every_ms and whenever the
+ * process's latch is set, as it is when a background worker started by this
+ * process ends.  Commits after the first call, before sleeping, and later
+ * after a call if the last commit is commit_every_ms ago; pass 0 if the calls
+ * read catalogs or write.  Memory that is_over allocates is freed after the
+ * call.  The caller must have no snapshot.
  */
 extern void transaction_poll(bool (*is_over) (void *), void *arg,
 							 long every_ms, long commit_every_ms);
 
 /*
- * Calls work(arg) in a subtransaction, which is committed, or rolled back when
- * it raises.  Returns the error, copied into the current memory context, or
- * NULL.
+ * Calls work(arg) in a subtransaction, which is committed, or rolled back on
+ * error.  Returns the error, copied into the current memory context, or NULL.
  */
 extern ErrorData *subtransaction_try(void (*work) (void *), void *arg);
 
 /*
- * The same, but always rolled back: nothing that work does lasts, no lock that
- * it takes either, only what it allocates.
+ * The same, but always rolls back.  Nothing that work does lasts, nor do its
+ * locks; only the memory that it allocates.
  */
 extern ErrorData *subtransaction_rehearse(void (*work) (void *), void *arg);
 
 /*-------------------------------------------------------------------------
- * An active snapshot, wherever the server may need one.
+ * Setting an active snapshot where the server may need one.
  *
- * Only under one does the server fetch what a table or catalog keeps out of
- * line, and run a function, which planning and reading a literal may do, too.
- * A procedure that has committed and a worker have none.
+ * The server needs one to detoast values of a table or catalog and to run
+ * functions, which planning and the input of literals may do, too.  A
+ * procedure that has committed, and a worker, have none.
  *-------------------------------------------------------------------------
  */
 
-/* Pushes a snapshot of what is committed now; PopActiveSnapshot ends it. */
+/*
+ * Pushes a snapshot of what is committed now.  End it with PopActiveSnapshot.
+ */
 extern void snapshot_push_latest(void);
 
-/* The same of what was there before this transaction changed anything. */
+/*
+ * Pushes a snapshot of what was visible before this transaction changed
+ * anything.
+ */
 extern void snapshot_push_before(void);
 
 /*
- * Sees to it that one is active until snapshot_leave, which is given the
- * result.  After an error the abort of the (sub)transaction does that.
+ * Makes sure that a snapshot is active until snapshot_leave, which takes the
+ * returned value.  After an error the abort of the (sub)transaction ends it.
  */
 extern bool snapshot_enter(void);
 extern void snapshot_leave(bool entered);
