@@ -30,7 +30,7 @@
 #include "core/text.h"
 
 /*-------------------------------------------------------------------------
- * The phases of a migration and what may be done in each: one table.
+ * The phases of a migration, and the actions allowed in each: one table.
  *-------------------------------------------------------------------------
  */
 
@@ -63,7 +63,7 @@ static const struct
 	{PHASE_EXPAND, ACTION_MIGRATE, PHASE_MIGRATE},
 	{PHASE_MIGRATE, ACTION_MIGRATE, PHASE_MIGRATE},
 	{PHASE_MIGRATE, ACTION_FINISH, PHASE_CONTRACT},
-	/* to fill a partition attached since, or verify again */
+	/* to fill a partition attached since, or to verify again */
 	{PHASE_CONTRACT, ACTION_MIGRATE, PHASE_MIGRATE},
 	{PHASE_CONTRACT, ACTION_CONTRACT, PHASE_DONE},
 	{PHASE_CONTRACT, ACTION_FORCE, PHASE_DONE},
@@ -103,7 +103,7 @@ phase_from_name(const char *name)
 	return (Phase) index;
 }
 
-/* The phase after action, or false where the phase does not allow it. */
+/* Returns false if the phase does not allow the action. */
 static bool
 phase_after(Phase phase, PhaseAction action, Phase *after)
 {
@@ -118,7 +118,7 @@ phase_after(Phase phase, PhaseAction action, Phase *after)
 	return false;
 }
 
-/* The command that leads on from phase, with %s for the migration's name. */
+/* Returns the command that ends phase, with %s for the migration's name. */
 static const char *
 phase_next_command(Phase phase)
 {
@@ -137,7 +137,7 @@ phase_next_command(Phase phase)
 }
 
 /*-------------------------------------------------------------------------
- * A row of tandem.migration, and its phase changes.
+ * Rows of tandem.migration, and changes of phase.
  *-------------------------------------------------------------------------
  */
 
@@ -149,7 +149,7 @@ read_migration(const char *name)
 
 	query_begin(&query);
 	query_text(&query, name);
-	/* as it is now, also in a REPEATABLE READ transaction */
+	/* current, even in a REPEATABLE READ transaction */
 	if (query_run_latest(&query,
 						 "SELECT id, coalesce(release, 0), phase, coalesce(tandem.role_of(created_by), 0), "
 						 "tandem.role_name(created_by)::text, comment, forgotten "
@@ -209,9 +209,9 @@ migration_get(const char *name)
 }
 
 /*
- * Rights are asked for before the lock, so that nobody waits for a session that
- * may not have it, and after it, since it may have been waited for.  The lock is
- * of the id: meanwhile the name may have become another migration's.
+ * Rights are checked before the lock is requested, so that a session without
+ * them makes no one wait, and again afterwards, since it may have waited.  The
+ * lock is on the id, since the name may belong to another migration by then.
  */
 static Migration *
 lock_migration_for_change(const char *name, MigrationRight right)
@@ -325,8 +325,8 @@ release_as_text(int release)
 }
 
 /*
- * Every node that starts runs the script that creates it: all but the first
- * find it there.
+ * Each node that starts runs the script that creates the migration.  All but
+ * the first find that it exists.
  */
 static void
 check_same_migration(const Migration *migration, int release,
@@ -350,8 +350,8 @@ check_same_migration(const Migration *migration, int release,
 }
 
 /*
- * The one that is there under the name: a script is run again.  NULL: it is
- * being aborted, and has been when this returns.
+ * Returns the existing migration with the name, when a script is run again.
+ * Returns NULL if it was being aborted, which has completed on return.
  */
 static Migration *
 find_existing_migration(Migration *seen, int release, const char *comment)
@@ -359,7 +359,7 @@ find_existing_migration(Migration *seen, int release, const char *comment)
 	Migration  *migration;
 
 	migration_check_repeat(seen);
-	/* who changes it may be about to abort it */
+	/* a session that holds the lock may be about to abort it */
 	migration_lock_change(seen);
 	migration = read_migration(seen->name);
 	migration_unlock_change(seen);
@@ -401,8 +401,8 @@ insert_migration(void *arg)
 }
 
 /*
- * The transaction that has inserted a migration of the name and not ended, so
- * that its row is invisible; invalid: there is none any more.
+ * Returns the open transaction that has inserted a migration of the name,
+ * whose row is not visible yet; InvalidTransactionId if there is none.
  */
 static TransactionId
 creating_transaction(const char *name)
@@ -447,8 +447,8 @@ refuse_creation_in_progress(const char *name, TransactionId xid)
 }
 
 /*
- * The unique index on the name has the last word.  False: another session has
- * created it, and committed.
+ * The unique index on the name decides.  Returns false if another session has
+ * created the migration and committed.
  */
 static bool
 try_insert_migration(Creation *creation)
@@ -478,12 +478,13 @@ migration_name_is_open(const char *name)
 }
 
 /*
- * One try; false: look again.  Who creates it first is settled under a lock that
- * is had for that moment alone, so that nobody can keep it; who comes later waits
- * for the transaction of the first.  It may also have committed since the caller
- * looked: even the try to insert a row would make a serializable transaction one
- * that writes, which the server may then refuse.  So it is looked for once more,
- * after who is still at it.
+ * Makes one try; returns false if the caller must look again.  The creation
+ * lock, held only for a moment so that no session can keep it, decides which
+ * session creates the migration.  Others wait for the transaction of that
+ * session.  It may also have committed since the caller looked.  In a
+ * serializable transaction even trying to insert the row counts as a write,
+ * and could make the server cancel it.  So look once more, after checking for
+ * open transactions.
  */
 static bool
 insert_migration_under_lock(Creation *creation, int64 give_up)
@@ -570,7 +571,7 @@ migration_forget_rows(int migration_id)
 }
 
 /*-------------------------------------------------------------------------
- * Whether any migration is open in this database.
+ * Is any migration of this database open?
  *-------------------------------------------------------------------------
  */
 
@@ -588,7 +589,7 @@ open_migration_exists(void)
 	table = try_table_open(table_oid, AccessShareLock);
 	if (table == NULL)
 		return false;
-	/* its index holds the open ones alone */
+	/* the index contains only open migrations */
 	scan = systable_beginscan(table, index_oid, true, NULL, 0, NULL);
 	exists = HeapTupleIsValid(systable_getnext(scan));
 	systable_endscan(scan);

@@ -12,7 +12,7 @@ typedef enum Phase
 {
 	PHASE_EXPAND,				/* columns and syncs are being added */
 	PHASE_MIGRATE,				/* rows are being filled and verified */
-	PHASE_CONTRACT,				/* all steps done: ready to contract */
+	PHASE_CONTRACT,				/* all steps are done; may be contracted */
 	PHASE_DONE,
 	PHASE_ABORTED
 } Phase;
@@ -20,10 +20,11 @@ typedef enum Phase
 typedef enum PhaseAction
 {
 	ACTION_EXPAND,				/* add a column or a sync */
-	ACTION_MIGRATE,				/* start or go on with the steps */
+	ACTION_MIGRATE,				/* start or continue the steps */
 	ACTION_FINISH,				/* the last step is done */
-	ACTION_VERIFY,				/* any phase before the end */
-	ACTION_CONTROL,				/* pause, resume, cancel, configure: likewise */
+	ACTION_VERIFY,				/* in any phase before the end */
+	ACTION_CONTROL,				/* pause, resume, cancel, configure: in any
+								 * phase before the end */
 	ACTION_CONTRACT,
 	ACTION_FORCE,				/* contract in spite of open steps */
 	ACTION_ABORT
@@ -35,69 +36,76 @@ typedef struct Migration
 {
 	int			id;
 	char	   *name;
-	int			release;		/* 0: not given */
+	int			release;		/* 0 if not given */
 	Phase		phase;
 	char	   *comment;		/* or NULL */
-	Oid			creator;		/* role that created it; invalid: it is gone */
-	char	   *created_by;		/* its name, also when it is gone */
-	bool		forgotten;		/* what a script run again is compared with is
-								 * gone */
-	LOCKTAG		runner;			/* while this session runs it */
+	Oid			creator;		/* role that created it; InvalidOid if dropped */
+	char	   *created_by;		/* its name, even if it was dropped */
+	bool		forgotten;		/* the records that a repeated script is
+								 * compared with were deleted */
+	LOCKTAG		runner;			/* valid while this session runs it */
 } Migration;
 
 /*
- * Adds a migration in phase expand.  Where it is there already, and not
- * aborted, nothing changes and a NOTICE says so; *created tells.  Whether the
- * release may be begun is for the caller to check.  Errors: it is there with
- * another release or comment, or another role's; another session is creating it,
- * and does not end within tandem.lock_retry_time; the name is empty.
+ * Adds a migration in phase expand.  If it exists already and was not aborted,
+ * nothing changes and a NOTICE says so; *created tells which.  The caller
+ * checks whether the release may be started.  Errors: the migration exists
+ * with another release or comment, or was created by another role; another
+ * session is creating it, and does not end within tandem.lock_retry_time; the
+ * name is empty.
  */
 extern Migration *migration_create(const char *name, int release,
 								   const char *comment, bool *created);
 
 /*
- * The migration of that name: the live one, else the last.  Errors: none, or
- * the current user may not act on it (see migration_rights.h).
+ * Returns the migration with that name: the open one, else the last.  Errors:
+ * there is none; the current user may not act on it (see migration_rights.h).
  */
 extern Migration *migration_get(const char *name);
 
-/* The one with that id, or NULL; for our own processes: checks no rights. */
+/*
+ * Returns the migration with that id, or NULL.  For our own processes: it
+ * checks no rights.
+ */
 extern Migration *migration_by_id(int id);
 
 /*
- * The same as migration_get, locked against every other change of it until the end of the
- * transaction.  A second caller waits for tandem.lock_retry_time, then gets an
- * error.
+ * Like migration_get, and locks the migration against all changes by others
+ * until the end of the transaction.  Errors: those of migration_get; the lock
+ * is not granted within tandem.lock_retry_time.
  */
 extern Migration *migration_get_for_change(const char *name);
 
-/* The same, also for the owner of the database. */
+/* The same, and also allowed for the owner of the database. */
 extern Migration *migration_get_for_abort(const char *name);
 
 /*
- * Removes what a migration that ends has kept of rows: samples, errors, keys in
- * quarantine.
+ * Deletes what the migration, which is ending, has recorded about rows:
+ * samples, errors, keys in quarantine.
  */
 extern void migration_forget_rows(int migration_id);
 
-/* Errors, with the next command, unless the phase allows the action. */
+/*
+ * Throws an error, with the next command, unless the phase allows the action.
+ */
 extern void migration_check(const Migration *migration, PhaseAction action);
 
 /*
- * Does the action: the phase changes as the table of migration.c says and
- * tandem.history gets a line.  started
- * is of clock_now, or CLOCK_NEVER where how long it took means nothing.
+ * Does the action: changes the phase according to the table in migration.c and
+ * adds a row to tandem.history.  started is a clock_now() value, or
+ * CLOCK_NEVER if the duration is of no interest.
  */
 extern void migration_act(Migration *migration, PhaseAction action,
 						  const char *detail, int64 started);
 
-/* A line of tandem.history without a change of phase. */
+/* Adds a row to tandem.history without changing the phase. */
 extern void migration_record(const Migration *migration, const char *action,
 							 const char *detail, int64 started);
 
 /*
- * Asked at each DDL command of the database, so it is a look into an index and
- * no query.  Also false where the extension is on its way in or out.
+ * Is any migration open?  Called for each DDL command of the database, so it
+ * does one index lookup and no query.  Returns false, too, while the extension
+ * is being created or dropped.
  */
 extern bool open_migration_exists(void);
 

@@ -1,11 +1,10 @@
 /*
  * migration_lock.c
- *		The locks of a migration: who changes it, who runs it, who is to
- *		stop.
+ *		The locks of a migration: for changing, running and stopping it.
  *
- * They are heavyweight object locks on the address of tandem.migration,
- * told apart by objsubid, so that they cannot meet an application's advisory
- * locks and are seen in pg_locks.
+ * They are heavyweight object locks on the address of tandem.migration, told
+ * apart by objsubid.  So they cannot conflict with an application's advisory
+ * locks, and are shown in pg_locks.
  */
 #include "postgres.h"
 
@@ -34,7 +33,8 @@ typedef enum MigrationLock
 	LOCK_WORKER = 4,			/* objid: id of the migration; session lock */
 	LOCK_RETRY = 5,				/* objid: id of the migration */
 	LOCK_START = 6,				/* objid: id of the migration; session lock */
-	LOCK_CREATION = 7,			/* objid: hash of the name; for a moment */
+	LOCK_CREATION = 7,			/* objid: hash of the name; held only for a
+								 * moment */
 	LOCK_LOADING = 8,			/* objid: 0 */
 } MigrationLock;
 
@@ -61,7 +61,7 @@ acquire_migration_lock(MigrationLock lock, uint32 objid, LOCKMODE mode,
 }
 
 /*
- * The other may itself be waiting for a table, for as long: an expand in its
+ * The holder may itself be waiting for a table, for as long: an expand in its
  * transaction.
  */
 void
@@ -83,7 +83,7 @@ migration_lock_change(const Migration *migration)
 			 errhint("Let that session commit, then run SELECT * FROM tandem.migrations;")));
 }
 
-/* lock_wait has left the lock with the transaction, not with the statement. */
+/* lock_wait has assigned the lock to the transaction, not to the statement. */
 void
 migration_unlock_change(const Migration *migration)
 {
@@ -122,7 +122,9 @@ migration_unlock_creation(const char *name)
 	(void) LockRelease(&tag, ExclusiveLock, false);
 }
 
-/* Most often nobody is in the way, and no subtransaction is needed to wait. */
+/*
+ * Usually the lock is free; then no subtransaction is needed to wait for it.
+ */
 static void
 lock_loading(LOCKMODE mode, const char *doing)
 {
@@ -142,7 +144,10 @@ lock_loading(LOCKMODE mode, const char *doing)
 			 errhint("Let that session end its transaction, then call this again.")));
 }
 
-/* Any number of sessions load rows, and any number create migrations. */
+/*
+ * Sessions that load rows do not exclude each other, nor do those that create
+ * migrations.
+ */
 void
 migration_lock_load(void)
 {
@@ -201,7 +206,7 @@ migration_is_running(const Migration *migration)
 	return false;
 }
 
-/* The look at its holders needs neither catalogs nor a snapshot. */
+/* Looking at the lock's holders needs neither catalogs nor a snapshot. */
 static bool
 runner_has_ended(void *arg)
 {
@@ -212,8 +217,9 @@ runner_has_ended(void *arg)
 }
 
 /*
- * Who waits must not be in the lock's queue: there he would be in the way of an
- * abort, and at the end of the run of whoever only tries for the lock.
+ * The caller must not wait in the lock's queue.  There it would block an
+ * abort, and make sessions fail that only try for the lock at the end of the
+ * run.
  */
 void
 migration_await_runner(const Migration *migration)
@@ -287,7 +293,7 @@ migration_unlock_runner(Migration *migration)
 }
 
 /*
- * Workers end with their runner, which ends them; those of a runner that was
+ * The runner ends its workers when it ends.  Those of a runner that was
  * terminated may take a moment.
  */
 void
@@ -306,8 +312,9 @@ migration_wait_for_workers(const Migration *migration, int timeout_ms)
 }
 
 /*
- * The runner gives the stop lock back for an instant between two batches, and
- * only tries for it, which fails as soon as somebody is queued for it.
+ * Between two batches the runner releases the stop lock for a moment.  It then
+ * only tries to get it again, which fails as soon as a session is queued for
+ * it.
  */
 void
 migration_stop_runner(const Migration *migration, int timeout_ms)
@@ -333,7 +340,7 @@ migration_stop_runner(const Migration *migration, int timeout_ms)
 					 pid)));
 }
 
-/* The runner that this worker has joined; 0: it is no worker. */
+/* The runner that this worker has joined; 0 if this is no worker. */
 static int	joined_runner = 0;
 
 int
@@ -356,7 +363,7 @@ migration_check_stop(const Migration *migration)
 		migration_stopped(migration);
 }
 
-/* The server itself gives back no such session lock at the end of a process. */
+/* The server does not release such a session lock when a process exits. */
 static void
 release_worker_locks_at_exit(int code, Datum arg)
 {
@@ -368,9 +375,9 @@ release_worker_locks_at_exit(int code, Datum arg)
 }
 
 /*
- * Who has waited for the workers, or waits, does not reckon with this one.
- * Once it has the lock it is reckoned with; but another runner may have come
- * before that.
+ * A session that has waited, or waits, for the workers to end does not know of
+ * this one.  From the moment that it holds the lock it is waited for.  But
+ * another runner may have started before that, so check once more.
  */
 bool
 migration_join_workers(int migration_id, int runner)

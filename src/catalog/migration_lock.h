@@ -1,7 +1,6 @@
 /*
  * migration_lock.h
- *		The locks of a migration: who changes it, who runs it, who is to
- *		stop.
+ *		The locks of a migration: for changing, running and stopping it.
  */
 #ifndef TANDEM_MIGRATION_LOCK_H
 #define TANDEM_MIGRATION_LOCK_H
@@ -9,117 +8,124 @@
 #include "catalog/migration.h"
 
 /*
- * The change lock of the migration, until the end of the transaction.  The
- * caller has been found to have a right to it.  Errors: another session has it
- * for longer than tandem.lock_retry_time.
+ * Takes the change lock of the migration until the end of the transaction.
+ * The caller has checked the rights.  Errors: another session holds it for
+ * longer than tandem.lock_retry_time.
  */
 extern void migration_lock_change(const Migration *migration);
 
 /*
- * Gives back what one call of that or of migration_get_for_change took, when nothing was to be
- * changed: else the nodes that pass over their script would wait for each
- * other, with snapshots that a concurrent index build of the runner waits for.
+ * Releases what one call of migration_lock_change or migration_get_for_change
+ * has taken, when there was nothing to change.  Otherwise nodes that skip
+ * their script would wait for each other, with snapshots for which a
+ * concurrent index build of the runner waits.
  */
 extern void migration_unlock_change(const Migration *migration);
 
 /*
- * Keeps others from creating a migration of that name, and perhaps of others, at
- * the same moment.  It must be given back before anything is waited for.
+ * Prevents others from creating a migration of that name, and perhaps of
+ * others with the same hash, at the same time.  Must be released before
+ * waiting for anything.
  */
 extern void migration_lock_creation(const char *name);
 extern void migration_unlock_creation(const char *name);
 
 /*
- * Until the end of the transaction: who loads rows of migrations that do not
- * exist, and who creates migrations, keep each other out, each waiting for
- * tandem.lock_retry_time; then ERRCODE_LOCK_NOT_AVAILABLE.
+ * Until the end of the transaction, sessions that load rows of migrations that
+ * do not exist and sessions that create migrations exclude each other.  Each
+ * waits for tandem.lock_retry_time; then ERRCODE_LOCK_NOT_AVAILABLE.
  */
 extern void migration_lock_load(void);
 extern void migration_lock_new(void);
 
-/* The process that runs it, or 0. */
+/* Returns the process that runs the migration, or 0. */
 extern int	migration_runner_pid(const Migration *migration);
 
-/* Raises that process pid does so. */
+/* Throws the error that process pid runs the migration. */
 extern void migration_already_running(const Migration *migration,
 									  int pid);
 
 /*
- * The runner lock: who holds it runs the migration.  For migrate it is a
- * session lock, so that it lasts over the commits of batches and ends with the
- * process whatever kills it; else it ends with the transaction.  Errors when
- * another session holds it.
+ * Takes the runner lock; its holder runs the migration.  For migrate it is a
+ * session lock: it survives the commits of batches and ends with the process,
+ * however that ends.  Otherwise it ends with the transaction.  Errors: another
+ * session holds it.
  */
 extern void migration_lock_runner(Migration *migration, bool session);
 
 /*
- * Whether another session has the runner lock.  The caller has the migration
- * for change, so that nobody takes that lock meanwhile.
+ * Does another session hold the runner lock?  The caller has locked the
+ * migration for change, so no session takes the runner lock meanwhile.
  */
 extern bool migration_is_running(const Migration *migration);
 
 /*
- * Commits, and waits until the other run has ended, or nearly so: without a
- * snapshot, without a lock, ready for Ctrl-C.
+ * Commits, and waits until the other run has ended or is about to end.  Waits
+ * without a snapshot or lock, and can be interrupted.
  */
 extern void migration_await_runner(const Migration *migration);
 
 /*
- * The start lock: who has it is about to run the migration, or to start a
- * process that does.  Until the end of the transaction, or of a session
- * lock.  False: another session has it, for a moment.
+ * Takes the start lock: its holder is about to run the migration, or to start
+ * a process that does.  Held until the end of the transaction, or as a session
+ * lock.  Returns false if another session holds it, which is only for a
+ * moment.
  */
 extern bool migration_lock_start(const Migration *migration, bool session);
 
-/* Ends the session lock; an abort of the transaction does so by itself. */
+/* Releases the session lock; an abort of the transaction does that, too. */
 extern void migration_unlock_start(const Migration *migration);
 
-/* Events of the migration from now on have this number, or a later one. */
+/* Returns the lowest id of the migration's events from now on. */
 extern int64 migration_next_event(const Migration *migration);
 
-/* Whether somebody has called tandem.cancel since: see migration_next_event. */
+/* Was tandem.cancel called since?  since is from migration_next_event. */
 extern bool migration_was_cancelled(const Migration *migration, int64 since);
 
-/* Raises that another session has stopped it. */
+/* Throws the error that another session has stopped the migration. */
 extern void migration_stopped(const Migration *migration);
 
-/* Ends the session lock; an abort of the transaction does so by itself. */
+/* Releases the session lock; an abort of the transaction does that, too. */
 extern void migration_unlock_runner(Migration *migration);
 
 /*
- * Asks the runner to stop at its next batch and waits, at most timeout_ms,
- * until it has.  Holds the request until the end of the transaction.
+ * Asks the runner to stop at its next batch, and waits for that, for at most
+ * timeout_ms.  The request lasts until the end of the transaction.
  */
 extern void migration_stop_runner(const Migration *migration, int timeout_ms);
 
 /*
- * Errors when somebody asks the migration to stop, or the runner that this
- * process works for is gone.  Else holds the stop up until the end of the
- * transaction.
+ * Throws an error if a session has asked the migration to stop, or if the
+ * runner that this process works for has ended.  Otherwise prevents a stop
+ * until the end of the transaction.
  */
 extern void migration_check_stop(const Migration *migration);
 
 /*
- * This process, a worker, works for the runner of the migration with process
- * id runner until it ends: nobody runs, aborts or cancels the migration again
- * meanwhile, and migration_check_stop fails once that process is gone.  False:
- * that one does not run it any more, so the caller must do nothing.
+ * Makes this process, a worker, work for the runner with process id runner
+ * until the process ends.  Meanwhile no session can run, abort or cancel the
+ * migration, and migration_check_stop fails once the runner is gone.  Returns
+ * false if that process does not run the migration any more; then the caller
+ * must do nothing.
  */
 extern bool migration_join_workers(int migration_id, int runner);
 
-/* The runner that this process works for; that may be itself. */
+/*
+ * Returns the process id of the runner that this process works for; it may be
+ * its own.
+ */
 extern int	migration_runner_of_process(void);
 
 /*
- * Tells, until the end of the transaction, that this process is going to run
- * the migration again after an error that may pass.
+ * Shows, until the end of the transaction, that this process is going to run
+ * the migration again after a temporary error.
  */
 extern void migration_join_retry(int migration_id);
 
 /*
- * Waits, at most timeout_ms, until no process works for a runner of the
+ * Waits, for at most timeout_ms, until no process works for a runner of the
  * migration, and keeps new ones out until the end of the transaction.  The
- * caller has the runner lock.  Errors: one goes on.
+ * caller holds the runner lock.  Errors: a process has not ended.
  */
 extern void migration_wait_for_workers(const Migration *migration,
 									   int timeout_ms);

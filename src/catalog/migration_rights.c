@@ -1,6 +1,6 @@
 /*
  * migration_rights.c
- *		Who may act on a migration, and who may have it forgotten.
+ *		Who may act on a migration, and deletion of ended migrations.
  */
 #include "postgres.h"
 
@@ -21,14 +21,14 @@
 /*-------------------------------------------------------------------------
  * Who may act on a migration.
  *
- * It is asked at each call, of the catalogs as they are then, before a lock is
- * taken that others would wait for, and again once it is had.
+ * This is checked at each call, with the current catalogs: before requesting a
+ * lock that others might wait behind, and again when it has been granted.
  *-------------------------------------------------------------------------
  */
 
 /*
- * The tables of a migration that are there, with all their partitions, as the
- * server asks for the rights of the owner of each when the table is altered.
+ * The existing tables of a migration with all their partitions: to alter a
+ * table the server requires ownership of each of these.
  */
 #define TABLES_OF_MIGRATION \
 	"WITH RECURSIVE t (relation) AS ((SELECT relation::oid FROM tandem.sync WHERE migration = $1 " \
@@ -63,7 +63,7 @@ migration_has_table(const Migration *migration)
 	return has;
 }
 
-/* A table whose owner's rights the role has not, for the error. */
+/* Returns a table whose owner's rights the role lacks, for the error. */
 static Oid
 find_table_of_other_owner(const Migration *migration, Oid role)
 {
@@ -173,7 +173,7 @@ may_repeat_script(const Migration *migration)
 	return owners != NIL;
 }
 
-/* The ways out that work for the caller. */
+/* Returns the possible remedies for the caller. */
 static char *
 hint_for_repeat(const Migration *migration)
 {
@@ -217,11 +217,11 @@ migration_check_repeat(const Migration *migration)
 }
 
 /*-------------------------------------------------------------------------
- * What is kept of migrations that have ended, and how it goes.
+ * What is kept of ended migrations, and its deletion.
  *-------------------------------------------------------------------------
  */
 
-/* so many at a time: the call that it is done with is to stay short */
+/* limit per call, so that the call which does this stays short */
 #define MOST_AT_ONCE 100
 
 static void
@@ -283,7 +283,7 @@ migration_begin_empty(const Migration *migration)
 	delete_migration_parts(migration->id);
 	delete_rows_of_migration(migration->id,
 							 "DELETE FROM tandem.event WHERE migration = $1");
-	/* a transaction with an older snapshot deletes what it sees */
+	/* in a transaction with an older snapshot, DELETE misses newer rows */
 	if (migration_has_parts(migration->id))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -292,7 +292,7 @@ migration_begin_empty(const Migration *migration)
 				 errhint("Call it again in a new transaction.")));
 }
 
-/* Until the end of the transaction, against migration_forget_old. */
+/* Locks until the end of the transaction, against migration_forget_old. */
 static bool
 lock_migration_row(int id)
 {
@@ -328,7 +328,7 @@ migration_forget(const Migration *migration)
 							 "hold_path = NULL, run_as = NULL, paused_by = NULL WHERE id = $1");
 }
 
-/* The migrations whose time is over, locked. */
+/* Returns the migrations to be deleted, locked. */
 static List *
 list_old_migrations(bool aborted)
 {
@@ -355,7 +355,10 @@ migration_forget_old(void)
 {
 	ListCell   *lc;
 
-	/* a row that somebody else has removed would be an error to such a one */
+	/*
+	 * in such a transaction a row deleted by another session would be an
+	 * error
+	 */
 	if (setting_forget_after == 0 || IsolationUsesXactSnapshot())
 		return;
 	foreach(lc, list_old_migrations(true))

@@ -1,6 +1,6 @@
 /*
  * migration_rights.h
- *		Who may act on a migration, and who may have it forgotten.
+ *		Who may act on a migration, and deletion of ended migrations.
  */
 #ifndef TANDEM_MIGRATION_RIGHTS_H
 #define TANDEM_MIGRATION_RIGHTS_H
@@ -10,67 +10,68 @@
 /*-------------------------------------------------------------------------
  * Who may act on a migration.
  *
- * To act on it one needs the rights of the owner of each of its tables,
- * partitions included, as they are owned now.  One without a table is its
- * creator's.  A role that is gone gives nothing away.
+ * It takes the rights of the current owner of each of its tables, partitions
+ * included.  A migration without tables belongs to its creator.  A role that
+ * was dropped confers nothing.
  *-------------------------------------------------------------------------
  */
 
-/* What is to be done with it: its end may be asked for by one more. */
+/* What is to be done; one more role may abort. */
 typedef enum MigrationRight
 {
 	RIGHT_TO_ACT,
-	RIGHT_TO_ABORT				/* also the owner of the database */
+	RIGHT_TO_ABORT				/* also for the owner of the database */
 } MigrationRight;
 
-/* Whether it works on a table, were it one that is gone. */
+/* Has it a table, even one that was dropped? */
 extern bool migration_has_table(const Migration *migration);
 
-/* Whether the role may act on the migration. */
+/* May the role act on the migration? */
 extern bool migration_role_may_act(const Migration *migration, Oid role);
 
-/* Errors unless the current user has the right. */
+/* Throws an error unless the current user has the right. */
 extern void migration_check_rights(const Migration *migration,
 								   MigrationRight right);
 
 /*
- * Errors unless the current user may run the script again that has created the
- * migration: it is the role that did, or was granted it.  That a superuser has
- * the rights of every role is no grant: a script that it runs must not go on
- * with what somebody else has begun under that name.  A migration that is done
- * changes nothing any more: who was granted the owners of its tables may run its
+ * Throws an error unless the current user may run the script again that has
+ * created the migration: it is the creator, or was granted that role.  Being
+ * superuser does not count, since a superuser's script must not continue what
+ * another role has started under that name.  A migration that is done cannot
+ * be changed any more, so members of the owners of its tables may run its
  * script, too.
  */
 extern void migration_check_repeat(const Migration *migration);
 
 /*-------------------------------------------------------------------------
- * What is kept of migrations that have ended, and how it goes.
+ * What is kept of ended migrations, and its deletion.
  *
- * What they kept of rows goes with their end (migration_forget_rows).  What a
- * script that is run again is compared with, and what tells releases and their
- * views what each has, stays.
+ * Its records about rows are deleted when it ends (migration_forget_rows).
+ * What is kept longer is needed to compare a script that is run again, and to
+ * tell what each release and its views have.
  *-------------------------------------------------------------------------
  */
 
 /*
- * Removes what is kept of a migration that has ended, but for its history.  One
- * that is done and has a release keeps its row, rules and columns, from which
- * the releases and their views are told, and is forgotten: a script that is run
- * again passes it over unseen.  Errors: another session removes it.
+ * Deletes what is kept of an ended migration except its history.  A migration
+ * that is done and has a release keeps its row, rules and columns, which
+ * releases and their views depend on, and is marked as forgotten; a script
+ * that is run again skips it without comparing.  Errors: another session is
+ * deleting it.
  */
 extern void migration_forget(const Migration *migration);
 
 /*
- * Of a migration that this transaction has created: removes whatever stands
- * under its number, which the owner of the database may have loaded before
- * there was a migration (see api/load_row.c), and keeps more from coming.
+ * For a migration that this transaction has created: deletes all rows that
+ * refer to its id, which the owner of the database may have loaded before it
+ * existed (see api/load_row.c), and prevents more.
  */
 extern void migration_begin_empty(const Migration *migration);
 
 /*
- * tandem.forget_after: of migrations that ended that long ago it removes the
- * aborted, and of the others the steps that have no definition.  Waits for
- * nobody.
+ * Implements tandem.forget_after.  Of migrations that ended that long ago,
+ * deletes aborted ones, and of others the steps without a definition.  Never
+ * waits.
  */
 extern void migration_forget_old(void);
 

@@ -1,6 +1,7 @@
 /*
  * registry.c
- *		Which releases are served, and what is noted of them.
+ *		The release registry: which releases are served, and notes about
+ *		them.
  */
 #include "postgres.h"
 
@@ -27,11 +28,11 @@
 #include "core/query.h"
 
 /*-------------------------------------------------------------------------
- * What is noted of releases in tandem.release_state, read without a trace.
+ * Notes about releases in tandem.release_state, read without a snapshot.
  *-------------------------------------------------------------------------
  */
 
-/* Notes of one state, as they are read. */
+/* A scan of the notes of one state. */
 typedef struct NoteScan
 {
 	Relation	rel;
@@ -63,7 +64,7 @@ end_note_scan(NoteScan *notes)
 	table_close(notes->rel, AccessShareLock);
 }
 
-/* The next range, an int8range that is good until the next call. */
+/* Gets the next range, an int8range valid until the next call. */
 static bool
 next_note(NoteScan *notes, Datum *releases)
 {
@@ -83,8 +84,8 @@ next_note(NoteScan *notes, Datum *releases)
 }
 
 /*
- * The releases that are noted as ready, committed or by this transaction: the
- * text of an int8multirange, palloc'd.
+ * Returns the releases noted as ready, committed or by this transaction, as
+ * the text of an int8multirange, palloc'd.
  */
 static char *
 release_note_all_ready(void)
@@ -139,7 +140,10 @@ release_note_is_used(int release)
  *-------------------------------------------------------------------------
  */
 
-/* objsubid of the lock on the address of tandem.registry; 1: see session.c */
+/*
+ * objsubid of the locks on the address of tandem.registry; 1 is used in
+ * session.c
+ */
 #define LOCK_CHANGE 2
 #define LOCK_RELEASE 3			/* objid: a release */
 #define CHANGE_WAIT_MS 10000
@@ -170,7 +174,9 @@ release_is_noted_ready(const Registry *registry, int release)
 	return false;
 }
 
-/* A release that nobody made known is unknown, also where none is known. */
+/*
+ * A release that was never registered is unknown, even if none is registered.
+ */
 ReleaseState
 registry_state_of(const Registry *registry, int release)
 {
@@ -184,8 +190,9 @@ registry_state_of(const Registry *registry, int release)
 }
 
 /*
- * The table is looked up once, and again after any change of it, or, as long as
- * there is none, of any table.  The callback runs at any time: it only marks.
+ * The table's OID is looked up once, and again after a change of that table
+ * or, while it does not exist, of any table.  The callback is called at any
+ * time, so it only marks.
  */
 static Oid	known_relid = InvalidOid;
 static bool relid_is_known = false;
@@ -217,7 +224,7 @@ registry_relid(void)
 {
 	if (!relid_is_known)
 	{
-		/* a change that comes meanwhile has it looked up again */
+		/* an invalidation received meanwhile causes another lookup */
 		relid_is_known = true;
 		known_relid = InvalidOid;
 		known_relid = extension_relation("registry", true);
@@ -278,7 +285,7 @@ registry_lock_release(int release, LOCKMODE mode)
 		raise_registry_being_changed();
 }
 
-/* What both readers of the registry read; notes is a parameter. */
+/* The part common to both queries of the registry; notes is a parameter. */
 #define FROM_MIGRATIONS(condition, notes) \
 	"FROM (SELECT max(release) AS highest, " \
 	"min(release) FILTER (WHERE " IS_UNFILLED ") AS unfilled, " \
@@ -290,7 +297,7 @@ registry_lock_release(int release, LOCKMODE mode)
 
 #define IS_UNFILLED "filled_at IS NULL AND phase IN ('expand', 'migrate')"
 
-/* one row a range, or one without */
+/* Rows have one range each, or there is one row without a range. */
 static void
 read_ready_ranges(Registry *registry, uint64 rows)
 {
@@ -307,7 +314,7 @@ read_ready_ranges(Registry *registry, uint64 rows)
 void
 registry_read_without(Registry *registry, int migration_id)
 {
-	/* first: what is noted is never taken back, so migrations may be newer */
+	/* read first: notes are never removed, so migrations may be newer */
 	char	   *notes = release_note_all_ready();
 	TandemQuery query;
 	uint64		rows;
@@ -356,8 +363,8 @@ registry_kept_back_by(int migration_id, int release)
 }
 
 /*
- * Computed from what is committed now and this transaction has changed, at any
- * isolation; what is noted already is not noted again.
+ * Computed from what is committed now and changed by this transaction, at any
+ * isolation level.  Existing notes are not written again.
  */
 void
 registry_note_ready(void)
@@ -402,7 +409,7 @@ registry_note_used(int release)
 					 "INSERT INTO tandem.release_state (releases, state) VALUES (int8range($1, $1, '[]'), 'used')");
 	query_end(&query);
 	registry_changed();
-	/* an abort announces again what was announced by a command before, only */
+	/* an abort announces again only what earlier commands have announced */
 	CommandCounterIncrement();
 }
 

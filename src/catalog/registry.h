@@ -1,6 +1,7 @@
 /*
  * registry.h
- *		Which releases are served, and what is noted of them.
+ *		The release registry: which releases are served, and notes about
+ *		them.
  */
 #ifndef TANDEM_REGISTRY_H
 #define TANDEM_REGISTRY_H
@@ -9,31 +10,29 @@
 #include "storage/lock.h"
 
 /*-------------------------------------------------------------------------
- * What is noted of releases in tandem.release_state, read without a trace.
+ * Notes about releases in tandem.release_state, read without a snapshot.
  *
- * A serializable transaction that has read a table with a snapshot is at odds
- * with each one that adds to it meanwhile: the sessions of a release that is new
- * look for a note and find none, and add one each, and all but one would fail.
- * So these rows are read one by one, as they are committed: in no snapshot, of
- * which the server would keep that it was there.  It does no harm to see more
- * of them than of other tables, since rows are only added, but for releases
- * that are retired.
+ * A serializable transaction that has read a table with a snapshot conflicts
+ * with all that insert into it meanwhile.  The sessions of a new release look
+ * for a note, find none and insert one each, and all but one would fail.  So
+ * these rows are read one by one as they are committed, without a snapshot
+ * that the server would track.  Seeing more of them than of other tables is
+ * harmless, since rows are only added, except for retired releases.
  *-------------------------------------------------------------------------
  */
 
-/* Whether a session has written as that release after it was ready. */
+/* Has a session written as that release after it was ready? */
 extern bool release_note_is_used(int release);
 
 /*-------------------------------------------------------------------------
  * Which releases of the application the database serves.
  *
- * The registry is tandem.registry (one row), tandem.release,
- * tandem.release_state and what each open migration adds.  It is read whole,
- * and kept by every session until a change is announced.
+ * The registry consists of tandem.registry (one row), tandem.release,
+ * tandem.release_state and the open migrations.  It is read as a whole, and
+ * cached by each session until a change is announced.
  *
- * That a release is ready is noted when it first is, and never computed away:
- * only a migration that names that very release and was never filled suspends
- * it.
+ * A release is noted as ready once it is, and remains so.  It is suspended
+ * only by a migration that names that release and was never filled.
  *-------------------------------------------------------------------------
  */
 
@@ -46,17 +45,16 @@ typedef struct ReleaseRange
 
 typedef struct Registry
 {
-	int			current;		/* where operators have put the pointer; 0:
-								 * nowhere */
-	int			lowest;			/* releases below it are retired; 0: none */
-	int			highest;		/* newest release that is known; 0: none is */
-	int			unfilled;		/* lowest release that a migration names which
-								 * was never filled; 0: none */
-	int			contracting;	/* id of the migration whose contract fences;
-								 * 0 */
+	int			current;		/* release chosen by switch_release; 0 if none */
+	int			lowest;			/* lower releases are retired; 0 if none */
+	int			highest;		/* newest known release; 0 if none */
+	int			unfilled;		/* lowest release of a migration that was
+								 * never filled; 0 if none */
+	int			contracting;	/* id of the migration whose contract fences
+								 * older releases; 0 if none */
 	int			nready;
-	ReleaseRange *ready;		/* the releases that are ready, ascending;
-								 * palloc'd with the rest */
+	ReleaseRange *ready;		/* the ready releases, ascending; palloc'd
+								 * with the rest */
 } Registry;
 
 /* What a release may do. */
@@ -64,99 +62,104 @@ typedef enum ReleaseState
 {
 	RELEASE_READY,
 	RELEASE_CURRENT,
-	RELEASE_READ_ONLY,			/* its fill has not ended */
-	RELEASE_RETIRED,			/* its columns are gone, or about to go */
-	RELEASE_UNKNOWN				/* newer than what the database is prepared
-								 * for */
+	RELEASE_READ_ONLY,			/* its fill has not finished */
+	RELEASE_RETIRED,			/* its columns were dropped, or will be soon */
+	RELEASE_UNKNOWN				/* newer than the database is prepared for */
 } ReleaseState;
 
 extern ReleaseState registry_state_of(const Registry *registry, int release);
 
-/* "ready", "current", "read_only", "retired", "unknown" */
+/* Returns "ready", "current", "read_only", "retired" or "unknown". */
 extern const char *release_state_name(ReleaseState state);
 
 /*
- * Keeps every other change of the registry out until the end of the
- * transaction.  Errors: another change goes on for seconds.
+ * Excludes other changes of the registry until the end of the transaction.
+ * Errors: another change takes longer than a few seconds.
  */
 extern void registry_lock(void);
 
-/* The same without waiting; whether it was had. */
+/* Does the same without waiting; returns whether the lock was granted. */
 extern bool registry_try_lock(void);
 
 /*
- * Keeps a release from becoming the current one while a migration of it is
- * created (ShareLock), and the other way round (ExclusiveLock), until the end
- * of the transaction.  Errors: as registry_lock.
+ * Until the end of the transaction, excludes making a release current
+ * (ExclusiveLock) while a migration of it is created (ShareLock), and the
+ * other way around.  Errors: as for registry_lock.
  */
 extern void registry_lock_release(int release, LOCKMODE mode);
 
 /*
- * Reads it as it is committed now, and as this transaction has changed it.  The
- * other one leaves a migration out.  What it points to is in the current memory
- * context.
+ * registry_read reads the registry as it is committed now and changed by this
+ * transaction; registry_read_without leaves out one migration.  The arrays are
+ * in the current memory context.
  */
 extern void registry_read(Registry *registry);
 extern void registry_read_without(Registry *registry, int migration_id);
 
 /*
- * The table whose relcache entry stands for the registry; invalid: the database
- * does not have the extension, or is about to get it.  Kept by the session, so
- * that it may be asked with each statement.
+ * Returns the table whose relcache entry stands for the registry, or
+ * InvalidOid if the database does not have the extension, or is just getting
+ * it.  Cached, so it can be called for each statement.
  */
 extern Oid	registry_relid(void);
 
-/* For _PG_init. */
+/* Called from _PG_init. */
 extern void registry_init(void);
 
-/* Counts what may have changed the registry; never 0.  Costs nothing. */
+/*
+ * Returns a counter, never 0, that changes when the registry may have changed.
+ * Costs nothing.
+ */
 extern uint64 registry_generation(void);
 
 /*
- * Announces at commit that the registry has changed: to be called by whoever
- * changes a table that it is read from.
+ * Announces at commit that the registry has changed.  Must be called by all
+ * code that changes a table from which it is read.
  */
 extern void registry_changed(void);
 
 /*
- * What would keep the release from writing once that migration has ended: the
- * ids of other migrations that were never filled, of that very release, or,
- * where it was not ready yet, of one before it.
+ * Returns what would keep the release from writing after that migration has
+ * ended: the ids of other migrations that were never filled, of the same
+ * release or, if it was not ready yet, of an earlier one.
  */
 extern List *registry_kept_back_by(int migration_id, int release);
 
 /*
- * Notes which releases are ready, as this transaction has left the migrations
- * and releases; and announces the change.  To be called after each change of
- * them.  It only adds rows, so that no two transactions wait for each other.
+ * Notes which releases are ready after this transaction's changes, and
+ * announces the change.  Must be called after each change of migrations and
+ * releases.  It only inserts rows, so transactions do not wait for each other.
  */
 extern void registry_note_ready(void);
 
 /*
  * Notes that a session has written as that release after it was ready, and
- * announces it.  The note is of the running transaction: when that aborts, this
- * session looks again.  release_note_is_used looks for it.
+ * announces it.  The note belongs to the running transaction; if that aborts,
+ * the session notes it again.  release_note_is_used looks for it.
  */
 extern void registry_note_used(int release);
 
-/* Whether the current user may: has EXECUTE on tandem.switch_release. */
+/*
+ * May the current user change the registry?  It takes EXECUTE on
+ * tandem.switch_release.
+ */
 extern bool registry_may_change(void);
 
 extern void registry_set_current(int release);
 
 /*
- * Retires the releases below lowest; contracting is 0 when that is final, which
- * ends what was noted of them.  The caller has registry_lock.
+ * Retires the releases below lowest.  contracting is 0 if this is final, which
+ * deletes the notes about them.  The caller holds registry_lock.
  */
 extern void registry_set_lowest(int lowest, int contracting);
 
-/* The lowest release as the migrations that are done have made it; 0: none. */
+/* Returns the lowest release as set by the migrations that are done, or 0. */
 extern int	registry_lowest_final(void);
 
-/* Makes a release known that needs no migration. */
+/* Registers a release that needs no migration. */
 extern void registry_add_release(int release, const char *comment);
 
-/* The version of a dependency; false: it is not known. */
+/* Gets the version of a dependency; returns false if it is not registered. */
 extern bool registry_dependency(const char *name, int *version);
 extern void registry_set_dependency(const char *name, int version);
 

@@ -1,7 +1,7 @@
 /*
  * release_view.c
- *		Which views show which release its columns: rows of tandem.view, and
- *		what the migrations say of them.
+ *		The views of releases: rows of tandem.view, and which columns they
+ *		show.
  */
 #include "postgres.h"
 
@@ -16,14 +16,14 @@
 #include "core/text.h"
 
 /*
- * A view that somebody dropped leaves its row, whose OID may be another's some
- * day: so its schema is looked at too.  v: tandem.view.
+ * If a user drops a view, its row remains, and another relation may get its
+ * OID some day.  So its schema is checked, too.  v is tandem.view.
  */
 #define VIEWS_THERE \
 	"tandem.view v JOIN pg_class c ON c.oid = v.view AND c.relkind = 'v' " \
 	"JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname::text ~ ('(^|__)release_' || v.release || '$') "
 
-/* The role that created a migration m; NULL: it is gone. */
+/* The role that created migration m, or NULL if it was dropped. */
 #define MIGRATION_CREATOR \
 	"tandem.role_of(m.created_by)"
 
@@ -69,7 +69,7 @@ release_view_lock_schema(int release)
 				 errmsg("the views of release %d are being created by another session",
 						release),
 				 errhint("Let that session commit, then call this again.")));
-	/* who had it may have made the schema */
+	/* the previous holder may have created the schema */
 	AcceptInvalidationMessages();
 }
 
@@ -232,7 +232,11 @@ release_view_hidden(Oid relid, int release, int ending)
 	names = query_texts(&query,
 						"SELECT unnest(s.new_columns)::text FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 						"WHERE s.relation = $1 AND m.phase <> 'aborted' AND m.release > $2 "
-	/* of one that has ended they are gone: a column of that name is another */
+
+	/*
+	 * columns of an ended migration were dropped; one of that name is another
+	 * column
+	 */
 						"UNION SELECT unnest(s.old_columns)::text FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 						"WHERE s.relation = $1 AND NOT s.keep_old AND m.phase <> 'aborted' "
 						"AND (((m.phase <> 'done' OR NOT s.stored) AND m.release <= $2) OR (s.stored AND m.phase = 'done' AND m.id = $3)) "

@@ -1,7 +1,7 @@
 /*
  * release_view.h
- *		Which views show which release its columns: rows of tandem.view, and
- *		what the migrations say of them.
+ *		The views of releases: rows of tandem.view, and which columns they
+ *		show.
  */
 #ifndef TANDEM_RELEASE_VIEW_H
 #define TANDEM_RELEASE_VIEW_H
@@ -11,15 +11,15 @@
 typedef struct ReleaseView
 {
 	Oid			view;
-	Oid			schema;			/* that it is in */
+	Oid			schema;			/* schema of the view */
 	int			release;
 	Oid			relation;
-	char	   *definition;		/* its SELECT, as it was made */
+	char	   *definition;		/* its SELECT, as created */
 } ReleaseView;
 
 /*
- * A schema that views of a release are in, over the tables of another one; a few
- * tables may have moved from there.
+ * A schema of a release's views over the tables of another schema.  Some
+ * tables may have been moved out of that since.
  */
 typedef struct ViewSchema
 {
@@ -29,64 +29,72 @@ typedef struct ViewSchema
 	Oid			tables_in;
 } ViewSchema;
 
-/* A table that a migration works on, or that a release has a view of. */
+/* A table that a migration works on, or of which a release has a view. */
 typedef struct ViewedTable
 {
 	Oid			relation;
 	Oid			schema;
 	Oid			owner;
-	Oid			maker;			/* who created the migration, or has the
-								 * schema of the view; InvalidOid: a role that
-								 * is gone */
+	Oid			maker;			/* creator of the migration, or owner of the
+								 * view's schema; InvalidOid if dropped */
 } ViewedTable;
 
-/* release_<n>; palloc'd. */
+/* Returns release_<n>, palloc'd. */
 extern char *release_view_schema(int release);
 
 /*
- * Until the end of the transaction nobody else changes the views of relid.
- * Waits as long as the retry of a strong lock does.  Errors: not to be had.
+ * Excludes other changes of the views of relid until the end of the
+ * transaction.  Waits up to tandem.lock_retry_time.  Errors: the lock was not
+ * granted by then.
  */
 extern void release_view_lock(Oid relid);
 
 /*
- * The same for the schemas of a release, which two sessions may want to make, or
- * to let a role into; before any lock on the views of a table.
+ * The same for the schemas of a release, which two sessions may want to
+ * create, or to grant to a role.  Take it before any lock on the views of a
+ * table.
  */
 extern void release_view_lock_schema(int release);
 
-/* The views of relid that are there, by release; and the one of release, or NULL. */
+/*
+ * release_view_list returns the existing views of relid by release;
+ * release_view_find returns that of one release, or NULL.
+ */
 extern List *release_view_list(Oid relid);
 extern ReleaseView *release_view_find(Oid relid, int release);
 
 /*
- * Releases in whose schemas the owners of the tables relids have views that they
- * may not make again without being granted something, in ascending order.
+ * Returns, in ascending order, the releases in whose schemas the owners of the
+ * tables relids have views that they could not create again without a grant.
  */
 extern List *release_view_closed(List *relids);
 
-/* Notes the view in place of what was noted of its relation and release. */
+/* Records the view, replacing the record for its relation and release. */
 extern void release_view_note(const ReleaseView *view);
 extern void release_view_forget(Oid view);
 
-/* Schemas that have views that are there, the newest release first. */
+/* Returns the schemas with existing views, newest release first. */
 extern List *release_view_schemas(void);
 
 /*
- * Tables with a sync or a column of a migration that was not aborted, that of
- * the first migration first, then those with a view for release: ViewedTable, one
- * for each table and maker.
+ * Returns the tables with a sync or column of a migration that was not
+ * aborted, ordered by the first migration, and then those with a view for
+ * release: a list of ViewedTable, one per table and maker.
  */
 extern List *release_view_tables(int release);
 
 /*
- * Names of columns of relid that the release does not see: new ones of later
- * releases, and old ones of its own and earlier.  Those that the end of
- * migration ending is about to drop nobody sees; 0: none ends.
+ * Returns the names of the columns of relid that the release does not see: new
+ * ones of later releases, and old ones of its own and earlier ones.  Columns
+ * that the end of migration ending (0 for none) is about to drop are hidden
+ * from all.
  */
 extern List *release_view_hidden(Oid relid, int release, int ending);
 
-/* A migration of a later release of relid that has ended, by name, or NULL. */
+/*
+ * Returns the name of an ended migration of relid for a later release, or
+ * NULL.
+ */
 extern char *release_view_retired_by(Oid relid, int release);
 
 #endif							/* TANDEM_RELEASE_VIEW_H */

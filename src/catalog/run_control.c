@@ -1,6 +1,6 @@
 /*
  * run_control.c
- *		How a migration is to be run.
+ *		The settings and state of a migration's run in tandem.migration.
  */
 #include "postgres.h"
 
@@ -11,7 +11,10 @@
 #include "core/query.h"
 #include "core/settings.h"
 
-/* The database, told from its copies: a restored one resumes nothing by itself. */
+/*
+ * Identifies the database among its copies: a restored one does not resume
+ * runs.
+ */
 static char *
 this_database(void)
 {
@@ -19,8 +22,8 @@ this_database(void)
 }
 
 /*
- * The name and nothing else decides what a setting may do, in any spelling: a
- * row that was loaded is not one that tandem.configure has written.
+ * Only the name, in any spelling, decides whether a setting is allowed: a row
+ * loaded from a dump need not be as tandem.configure writes it.
  */
 static void
 read_run_settings(TandemQuery *query, int migration_id, RunControl *control)

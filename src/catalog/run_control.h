@@ -1,6 +1,6 @@
 /*
  * run_control.h
- *		How a migration is to be run.
+ *		The settings and state of a migration's run in tandem.migration.
  */
 #ifndef TANDEM_RUN_CONTROL_H
 #define TANDEM_RUN_CONTROL_H
@@ -9,23 +9,25 @@
 
 typedef struct RunControl
 {
-	bool		background;		/* a run in the background is wanted: a
-								 * launcher starts it where it finds none */
+	bool		background;		/* a background run is wanted: a launcher
+								 * starts it if there is none */
 	int			workers;
-	Oid			run_as;			/* role whose rights it has; invalid: it is
-								 * gone, or none was wanted yet */
-	char	   *run_as_name;	/* also when it is gone; or NULL */
+	Oid			run_as;			/* role it runs as; InvalidOid if dropped, or
+								 * if none was wanted yet */
+	char	   *run_as_name;	/* its name, even if it was dropped; or NULL */
 	char	   *paused_by;		/* or NULL */
-	char	   *error;			/* why the last run ended, or NULL */
+	char	   *error;			/* error of the last run, or NULL */
 	char	   *hint;
-	char	   *hold_function;	/* configured for it: a qualified name, or
-								 * empty; NULL: none was */
-	Oid			hold_by;		/* role that configured it; invalid: gone */
+	char	   *hold_function;	/* configured for the migration: a qualified
+								 * name or ""; NULL if not configured */
+	Oid			hold_by;		/* role that configured it; InvalidOid if
+								 * dropped */
 	char	   *hold_by_name;
-	Oid			hold_owner;		/* role that owned the function then; invalid:
-								 * gone */
-	char	   *hold_path;		/* search_path of the session that did */
-	List	   *names;			/* of other settings configured for it */
+	Oid			hold_owner;		/* owner of the function at that time;
+								 * InvalidOid if dropped */
+	char	   *hold_path;		/* search_path of the session that configured
+								 * it */
+	List	   *names;			/* names of the other configured settings */
 	List	   *values;
 } RunControl;
 
@@ -33,47 +35,50 @@ typedef struct RunControl
 
 extern RunControl *run_control_get(int migration_id);
 
-/* A run in the background is wanted from now on; forgets the last error. */
+/* Records that a background run is wanted, and deletes the last error. */
 extern void run_control_want_background(int migration_id, int workers,
 										Oid run_as);
 
-/* No run in the background is wanted any more. */
+/* Records that no background run is wanted any more. */
 extern void run_control_end_background(int migration_id);
 
 extern void run_control_set_paused(int migration_id, Oid role);
 extern void run_control_end_pause(int migration_id);
 
-/* Notes why a run has ended, or what it tries to get over; NULL forgets it. */
+/*
+ * Records why a run has ended, or the error that it is retrying; NULL deletes
+ * it.
+ */
 extern void run_control_set_error(int migration_id, const char *error,
 								  const char *hint);
 
-/* A value for a setting, for this migration only; NULL takes it back. */
+/* Sets a setting for the runs of this migration only; NULL removes it. */
 extern void run_control_configure(int migration_id, const char *name,
 								  const char *value);
 
 /*
- * The same of the hold function, a qualified name that the current user has
- * given, of a function that owner owns.
+ * The same for the hold function: a qualified name given by the current user,
+ * of a function owned by owner.
  */
 extern void run_control_configure_hold(int migration_id, const char *function,
 									   Oid owner, const char *search_path);
 
 /*
- * Puts the settings into force until the end of the transaction, but for the
- * hold function: see fill/throttle_causes.h.
+ * Applies the settings until the end of the transaction, except for the hold
+ * function: see fill/throttle_causes.h.
  */
 extern void run_control_apply_settings(const RunControl *control);
 
 /*
- * Ids of the migrations that want to run in the background, are not paused,
- * and that nobody runs, of those begun in this very cluster and database.
+ * Returns the ids of migrations, started in this cluster and database, that
+ * are wanted in the background, are not paused, and that no process runs.
  */
 extern List *run_control_orphans(void);
 
 /*
- * The settings with which the session that wants a run in the background would
- * build an index: maintenance_work_mem in kB, and the most parallel workers.
- * They are kept for a launcher; memory is 0 where none are.
+ * The settings with which the session that wants a background run would build
+ * an index: maintenance_work_mem in kB, and the maximal number of parallel
+ * workers.  They are stored for a launcher; memory is 0 if there are none.
  */
 extern void run_control_set_build(int migration_id, int memory, int workers);
 extern void run_control_get_build(int migration_id, int *memory, int *workers);

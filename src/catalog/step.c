@@ -1,6 +1,6 @@
 /*
  * step.c
- *		Steps of migrations, and the blocks that are left of them.
+ *		The steps of migrations, and their remaining blocks.
  */
 #include "postgres.h"
 
@@ -15,7 +15,7 @@
 #include "core/query.h"
 
 /*-------------------------------------------------------------------------
- * A row of tandem.step: one piece of the migrate phase.
+ * Rows of tandem.step: the steps of phase migrate.
  *-------------------------------------------------------------------------
  */
 
@@ -56,7 +56,10 @@ step_note_empty(int migration_id, Oid relid, const char *table_file,
 	TandemQuery query;
 
 	query_begin(&query);
-	/* it may have been here before, and have been detached and emptied */
+
+	/*
+	 * the partition may have been here before, and been detached and emptied
+	 */
 	query_int(&query, migration_id);
 	query_oid(&query, relid);
 	(void) query_run(&query,
@@ -506,22 +509,25 @@ step_carry_proof(Oid relid, const char *before, const char *after)
 }
 
 /*-------------------------------------------------------------------------
- * The blocks that a step has left, shared out among processes.
+ * The remaining blocks of a step, shared among processes.
  *
  * A chunk of blocks is claimed by a lock on the address of tandem.step.  It is
- * given back after the commit of what was done in it, so whoever claims it next
- * finds in blocks_todo what is left of it: each block is done once.
+ * released after the commit of the work.  So the next process that claims it
+ * reads from blocks_todo what is left, and each block is done once.
  *-------------------------------------------------------------------------
  */
 
-/* a lock tag has 16 bits for the number of a chunk */
+/* the number of a chunk must fit into 16 bits of a lock tag */
 #define MOST_CHUNKS 65000
 
-/* so many for each of several processes, unless they would be too small */
+/* chunks per process if there are several, unless they become too small */
 #define REGIONS 8
 #define SMALLEST_REGION 64
 
-/* its pages are to stay in memory, and rows that move need new pages until it is done */
+/*
+ * its pages should stay in memory, and moved rows need new pages until it is
+ * done
+ */
 #define LARGEST_REGION 2048
 
 BlockNumber
@@ -563,8 +569,8 @@ step_leave_chunk(const Step *step, BlockNumber chunk)
 }
 
 /*
- * The first ranges of blocks_todo at or after from and before to, most blocks
- * altogether, as they are now; false: there is none.
+ * Reads the first ranges of blocks_todo from from to before to, up to most
+ * blocks altogether, as of now.  Returns false if there are none.
  */
 static bool
 read_first_block_ranges(int step_id, int64 from, int64 to, int most,
@@ -645,7 +651,7 @@ step_first_block(const Step *step, int64 from, BlockNumber *block)
 	return true;
 }
 
-/* Ascending blocks as the text of an int8multirange. */
+/* Returns ascending blocks as the text of an int8multirange. */
 static char *
 blocks_as_text(List *blocks)
 {
@@ -674,7 +680,7 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 	step->batch_blocks = advance->batch_blocks;
 	query_begin(&query);
 	query_int(&query, step->id);
-	/* what lies between two ranges was not on the list, and is nobody's */
+	/* blocks between two ranges are not on the list */
 	query_bigint(&query, blocks->ranges[0].first);
 	query_bigint(&query, blocks_last(blocks));
 	query_text(&query, blocks_as_text(again));

@@ -1,7 +1,7 @@
 /*
  * subscription.c
- *		Logical replication: subscriptions by which rows arrive, and what is
- *		kept out of it.
+ *		Logical replication: subscriptions of a table; exclusion of our
+ *		tables.
  */
 #include "postgres.h"
 
@@ -23,7 +23,7 @@
 #include "core/text.h"
 
 /*-------------------------------------------------------------------------
- * Subscriptions by which rows of other servers arrive in a table.
+ * Subscriptions that apply changes of other servers to a table.
  *-------------------------------------------------------------------------
  */
 
@@ -73,7 +73,7 @@ subscription_of(Oid relid)
 	ListCell   *lc;
 
 	read_table_subscriptions(relid, &found);
-	/* what is published as of the partitioned table arrives there */
+	/* changes may be published as those of the partitioned table */
 	if (get_rel_relispartition(relid))
 	{
 		foreach(lc, get_partition_ancestors(relid))
@@ -83,11 +83,11 @@ subscription_of(Oid relid)
 }
 
 /*
- * Where the publisher has REPLICA IDENTITY FULL and this table no key of its
- * own, apply compares all columns of the row, those of the migration as well:
- * once they are filled here and not there, or there and not here, it finds
- * nothing, and passes the change over in silence.  The publisher's identity is
- * not known here; but without FULL no UPDATE or DELETE could be applied at all.
+ * If the publisher has REPLICA IDENTITY FULL and this table has no key, apply
+ * compares all columns of the row, including those of the migration.  While
+ * they are filled on one side only, it does not find the row and silently
+ * skips the change.  The publisher's replica identity is not known here; but
+ * without FULL no UPDATE or DELETE could be applied anyway.
  */
 void
 subscription_check_key(Relation rel)
@@ -111,25 +111,25 @@ subscription_check_key(Relation rel)
 }
 
 /*-------------------------------------------------------------------------
- * Keeps the tables of schema tandem out of logical replication.
+ * Keeping the tables of schema tandem out of logical replication.
  *
- * A publication FOR ALL TABLES has them in it, and no server from 15 to 18 can
- * leave them out.  What they say is true of one server alone: which blocks are
- * filled here, which trigger proved it.  So each of them has a trigger that
- * passes over what an apply worker or the first copy of a subscription brings.
- * As an ENABLE REPLICA trigger it is not called for anybody else's writes.
+ * A publication FOR ALL TABLES includes them, and versions 15 to 18 cannot
+ * exclude them.  What they say holds for one server only: which blocks are
+ * filled here, which trigger verified them.  So each has a trigger that skips
+ * rows from an apply worker or from the initial copy of a subscription.  As an
+ * ENABLE REPLICA trigger it is not called for other writes.
  *-------------------------------------------------------------------------
  */
 
 SQL_FUNCTION(tandem_ignore_replicated);
 
 /*
- * BEFORE ROW: no row when it comes from another server.  A row of a user's
- * table that is applied may have the sync trigger note something of its own
- * (the quarantine): that is a query of ours within the apply worker, and stays.
+ * BEFORE ROW: skips the row if it comes from another server.  But a query of
+ * ours within the apply worker is kept: applying a row of a user's table fires
+ * the sync trigger, which may record something (the quarantine).
  *
- * BEFORE TRUNCATE: always an error.  It could not be passed over where it
- * arrives; so it is stopped where it would be sent from.
+ * BEFORE TRUNCATE: always an error.  It could not be skipped where it arrives,
+ * so it is prevented where it would be sent from.
  */
 Datum
 tandem_ignore_replicated(PG_FUNCTION_ARGS)

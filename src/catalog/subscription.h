@@ -1,7 +1,7 @@
 /*
  * subscription.h
- *		Logical replication: subscriptions by which rows arrive, and what is
- *		kept out of it.
+ *		Logical replication: subscriptions of a table; exclusion of our
+ *		tables.
  */
 #ifndef TANDEM_SUBSCRIPTION_H
 #define TANDEM_SUBSCRIPTION_H
@@ -10,26 +10,24 @@
 
 typedef struct TableSubscription
 {
-	char	   *name;			/* palloc'd; NULL: nothing arrives in the
-								 * table */
-	bool		local_only;		/* has origin = none: takes local changes of
-								 * its publisher only */
+	char	   *name;			/* palloc'd; NULL if the table has none */
+	bool		local_only;		/* origin = none: gets only local changes of
+								 * the publisher */
 } TableSubscription;
 
 /*
- * The subscription of the table, or of a partitioned table above it, as the
- * catalogs are now, enabled or not.  Of several, one with origin = none.
+ * Returns the subscription of the table, or of a partitioned table above it,
+ * enabled or not.  If there are several, prefers one with origin = none.
  */
 extern TableSubscription subscription_of(Oid relid);
 
 /*
- * Errors when changes of other servers arrive in rel, an ordinary table that
- * is locked, and the server would look for the row of an UPDATE or DELETE by
- * comparing all its columns.
+ * Throws an error if rel, a locked leaf table, is subscribed and the server
+ * would find the row of an UPDATE or DELETE by comparing all its columns.
  */
 extern void subscription_check_key(Relation rel);
 
-/* Warns when a publication of this database has tables of schema tandem in it. */
+/* Warns if a publication of this database includes tables of schema tandem. */
 extern void own_tables_warn_published(void);
 
 #endif							/* TANDEM_SUBSCRIPTION_H */

@@ -1,7 +1,6 @@
 /*
  * sync.c
- *		Syncs, the columns they own, and partitions that have nothing to
- *		fill.
+ *		Syncs, the columns they own, and partitions with nothing to fill.
  */
 #include "postgres.h"
 
@@ -19,7 +18,7 @@
 #include "core/text.h"
 
 /*-------------------------------------------------------------------------
- * A row of tandem.sync: one dual-write rule as the user wrote it.
+ * Rows of tandem.sync: the dual-write rules.
  *-------------------------------------------------------------------------
  */
 
@@ -118,8 +117,8 @@ rule_from_row(uint64 row)
 }
 
 /*
- * Rules are read as they are now: the trigger made from them must hold those
- * that others committed since a REPEATABLE READ transaction began.
+ * Rules are read as of now: the trigger made from them must include rules
+ * committed since a REPEATABLE READ transaction began.
  */
 static List *
 rules_from_query(TandemQuery *query, const char *sql)
@@ -266,7 +265,7 @@ sync_relations_live(void)
 }
 
 /*-------------------------------------------------------------------------
- * The columns that a migration added: rows of tandem.owned_column.
+ * Rows of tandem.owned_column: the columns that a migration has added.
  *-------------------------------------------------------------------------
  */
 
@@ -374,8 +373,8 @@ is_filled_leaf_row(HeapTuple tuple, TupleDesc desc, Oid trigger_oid,
 }
 
 /*
- * By the primary key, as the server looks into its catalogs.  An extension that
- * was installed before has no such table.
+ * Looks up by the primary key like a catalog.  An older version of the
+ * extension has no such table.
  */
 bool
 filled_leaf_is_noted(int sync_id, Oid relid, Oid trigger_oid, const char *place)

@@ -1,7 +1,6 @@
 /*
  * sync.h
- *		Syncs, the columns they own, and partitions that have nothing to
- *		fill.
+ *		Syncs, the columns they own, and partitions with nothing to fill.
  */
 #ifndef TANDEM_SYNC_H
 #define TANDEM_SYNC_H
@@ -20,116 +19,128 @@ typedef struct SyncRule
 	int			id;
 	int			migration_id;
 	char	   *migration;		/* name */
-	int			release;		/* of the migration; 0: not given */
+	int			release;		/* of the migration; 0 if not given */
 	Oid			relation;
 	List	   *old_columns;	/* of char * */
 	List	   *new_columns;
-	List	   *up;				/* expressions, qualified, one a new column */
-	List	   *down;			/* one an old column, NULL where it has none;
-								 * NIL: one-way */
-	List	   *up_given;		/* both as the user wrote them */
+	List	   *up;				/* expressions, qualified, one per new column */
+	List	   *down;			/* one per old column, NULL if none; NIL if
+								 * one-way */
+	List	   *up_given;		/* both as given by the user */
 	List	   *down_given;
 	OnConflict	on_conflict;
 	bool		quarantine;		/* on_error => 'quarantine' */
 	bool		keep_old;
-	bool		stored;			/* false: the new columns are only in views */
-	char	   *fill_marks;		/* files whose short rows are unfilled: see
+	bool		stored;			/* false if the new columns exist only in
+								 * views */
+	char	   *fill_marks;		/* files in which short rows are unfilled: see
 								 * rule/fill_mark.h */
-	bool		filled;			/* every row has been, once */
-	char	   *search_path;	/* of the session that made the sync */
+	bool		filled;			/* all rows have been filled once */
+	char	   *search_path;	/* of the session that created the sync */
 } SyncRule;
 
 extern const char *on_conflict_name(OnConflict on_conflict);
 
-/* Errors: not one of error, new, old. */
+/* Errors: the name is not error, new or old. */
 extern OnConflict on_conflict_from_name(const char *name);
 
-/* Errors: not one of error, quarantine. */
+/* Errors: on_error is not error or quarantine. */
 extern bool quarantine_from_name(const char *on_error);
 
-/* Adds the rule; sets its id. */
+/* Adds the rule and sets its id. */
 extern void sync_insert(SyncRule *rule);
 
-/* The stored rules of live migrations on a relation, oldest first. */
+/* Returns the stored rules of open migrations on a relation, oldest first. */
 extern List *sync_list_of_relation(Oid relid);
 
-/* The stored rules of a migration; and all of them. */
+/*
+ * sync_list_of_migration returns the stored rules of a migration;
+ * sync_list_recorded returns all of its rules.
+ */
 extern List *sync_list_of_migration(int migration_id);
 extern List *sync_list_recorded(int migration_id);
 
 /*
- * The rules on a relation that are not stored and that the release sees: the
- * last of those that show one old column.
+ * Returns the rules on a relation that are not stored and that the release
+ * sees.  If several show the same old column, only the last is returned.
  */
 extern List *sync_list_unstored(Oid relid, int release);
 
-/* One stored rule, or NULL; *live tells whether its migration has not ended. */
+/*
+ * Returns a stored rule, or NULL; *live tells whether its migration is open.
+ */
 extern SyncRule *sync_get(int id, bool *live);
 
 /*
- * Sets the origin of a rule.  "" forgets it: writes may have passed by the
- * trigger, so that the length of a row does not tell any more that it is
+ * Sets the fill marks of a rule.  "" deletes them: writes may have bypassed
+ * the trigger, so the length of a row does not tell any more whether it is
  * filled.
  */
 extern void sync_set_fill_marks(const SyncRule *rule, const char *fill_marks);
 
 /*
- * Notes that every row has been filled.  It stays noted: what a partition that
- * is attached later brings is filled while the new columns are in use.
+ * Records that all rows have been filled.  This is not taken back: rows of a
+ * partition attached later are filled while the new columns are in use.
  */
 extern void sync_note_filled(const SyncRule *rule);
 
 /*
- * The relations of a migration: of its syncs, and those that it adds columns,
- * indexes or constraints to.
+ * Returns the relations of a migration: those of its syncs, and those to which
+ * it adds columns, indexes or constraints.
  */
 extern List *sync_relations_of_migration(int migration_id);
 
-/* The relations with a live rule. */
+/* Returns the relations with a rule of an open migration. */
 extern List *sync_relations_live(void);
 
-/* Notes that the migration added the column, which is there; twice is once. */
+/*
+ * Records that the migration has added the column, which exists; may be
+ * repeated.
+ */
 extern void owned_column_add(int migration_id, Oid relid, const char *column);
 
 /*
- * The type that a column of the migration was added with, as format_type has
- * it with its schema; NULL: it did not add such a column.
+ * Returns the type with which the migration has added the column, as
+ * format_type writes it with its schema; NULL if it has not added it.
  */
 extern char *owned_column_type(int migration_id, Oid relid,
 							   const char *column);
 
-/* A type as it is kept there. */
+/* Returns a type in that form. */
 extern char *owned_column_type_text(Oid type, int32 typmod);
 
-/* Names of the columns of relid that the migration added and are there. */
+/*
+ * Returns the names of existing columns of relid that the migration has added.
+ */
 extern List *owned_column_list(int migration_id, Oid relid);
 
 /*-------------------------------------------------------------------------
  * Rows of tandem.filled_leaf: partitions that were empty when they got the
  * trigger of a sync.
  *
- * Every row of such a partition was written under the trigger, so none is
- * unfilled, as long as it is this trigger that is in force.
+ * All rows of such a partition were written under the trigger, so none is
+ * unfilled while that trigger is in force.
  *-------------------------------------------------------------------------
  */
 
 /*
- * Notes it of a rule.  place tells this database from any other that the OIDs
- * could come to: see fill_mark.h.  The caller has relid locked against writers.
+ * Records the partition for a rule.  place identifies this database among all
+ * to which the OIDs could be copied: see fill_mark.h.  The caller has locked
+ * relid against writers.
  */
 extern void filled_leaf_note(int sync_id, Oid relid, Oid trigger_oid,
 							 const char *place);
 
 /*
- * Whether it is noted, as of now.  For the trigger: without SQL and whatever
- * the rights of the current user.
+ * Is it recorded at present?  For the trigger: works without SQL, and with any
+ * rights of the current user.
  */
 extern bool filled_leaf_is_noted(int sync_id, Oid relid, Oid trigger_oid,
 								 const char *place);
 
 /*
- * Forgets what is noted of a rule.  The caller changes the triggers in the same
- * transaction, which has every session look again.
+ * Deletes the records of a rule.  The caller changes the triggers in the same
+ * transaction, which makes all sessions look again.
  */
 extern void filled_leaf_forget(int sync_id);
 

@@ -2,9 +2,9 @@
  * writer.c
  *		Marks the sessions that have written a table of a migration.
  *
- * pg_advisory_unlock_all and DISCARD ALL, which pools send when a connection is
- * given back, take the lock away, though the application is still there: so
- * the process keeps in mind what it was marked for, and takes the lock again at
+ * pg_advisory_unlock_all and DISCARD ALL, which connection poolers send when a
+ * connection is returned, release the lock although the application is still
+ * connected.  So the process remembers its marks, and takes the lock again at
  * the end of that transaction.
  */
 #include "postgres.h"
@@ -21,7 +21,7 @@
 #include "core/compat.h"
 #include "core/query.h"
 
-/* as for declared sessions: a mode that does not conflict with itself */
+/* as for declared sessions, a mode that does not conflict with itself */
 #define WRITER_MODE AccessShareLock
 
 static List *marked = NIL;		/* ids of migrations, in TopMemoryContext */
@@ -38,7 +38,7 @@ writer_mark_lock_tag(int migration_id)
 	return tag;
 }
 
-/* false: the server has no room for a lock */
+/* Returns false if the lock table is full. */
 static bool
 take_writer_mark(int migration_id)
 {
@@ -87,8 +87,9 @@ unmark_session(int migration_id)
 }
 
 /*
- * The migrations of the rules that are newer than what the session says it is.
- * A trigger made by hand may name the rule of another table.
+ * Returns the migrations of the rules whose release is newer than that
+ * declared by the session.  A hand-made trigger may name the rule of another
+ * table.
  */
 static List *
 migrations_newer_than_session(Oid relid, List *syncs)
@@ -112,7 +113,10 @@ migrations_newer_than_session(Oid relid, List *syncs)
 	return ids;
 }
 
-/* Those of an extension that was dropped and made again name others. */
+/*
+ * Marks that belong to an extension that was dropped and created again refer
+ * to other rows.
+ */
 static void
 forget_marks_of_other_extension(void)
 {
@@ -124,7 +128,7 @@ forget_marks_of_other_extension(void)
 	marked_classid = classid;
 }
 
-/* What the session keeps for a migration is given back when that has ended. */
+/* Releases the marks for migrations that have ended. */
 static void
 forget_ended_migrations(void)
 {
@@ -145,10 +149,11 @@ forget_ended_migrations(void)
 }
 
 /*
- * Once a release, by the first session that writes as it: from then on no
- * migration takes it back.  The note is lost if the transaction aborts: then, as
- * after each change of the registry, the next statement looks again.  False: so
- * it must here, since a transaction that may only read writes no note.
+ * Done once per release, by the first session that writes as it; from then on
+ * no migration suspends it.  The note is lost if the transaction aborts.
+ * Then, as after each change of the registry, the next statement looks again.
+ * Returns false if it must look again because a read-only transaction cannot
+ * write the note.
  */
 static bool
 note_release_use(int release)
@@ -167,8 +172,8 @@ note_release_use(int release)
 }
 
 /*
- * Only clients may be of an older release: not the workers of logical
- * replication, which apply what others have written, nor ours.
+ * Only clients can be of an older release.  Workers of logical replication
+ * apply what others have written, and our own workers do not count.
  */
 static bool
 process_is_client(void)
@@ -183,7 +188,7 @@ writer_settle(WriterNote *note, Oid relid, List *syncs)
 	bool		settled = true;
 	ListCell   *lc;
 
-	/* a fill that fires triggers: what it writes is not the client's */
+	/* a fill that fires triggers is not a write of the client */
 	if (query_is_running())
 		return;
 	if (process_is_client() && OidIsValid(registry_relid()))

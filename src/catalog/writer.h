@@ -3,9 +3,9 @@
  *		Marks the sessions that have written a table of a migration.
  *
  * A mark is a session lock on the address of the migration's row, of the kind
- * of advisory locks: it outlives an abort and ends with the process.  No library
- * need be preloaded for it, and no right is asked: so it sees who writes by SET
- * ROLE, through a view or by a function of somebody else.
+ * of advisory locks: it survives an abort and ends with the process.  It needs
+ * no preloaded library and no privilege.  So it covers sessions that write
+ * after SET ROLE, through a view or by a function of another role.
  */
 #ifndef TANDEM_WRITER_H
 #define TANDEM_WRITER_H
@@ -15,17 +15,22 @@
 #include "catalog/registry.h"
 #include "core/settings.h"
 
-/* objsubid of the marks: see tandem.writers() */
+/* objsubid of the marks, also used in tandem.writers() */
 #define WRITER_LOCK 7
 
-/* For what it is settled whether this session needs a mark; 0: for nothing. */
+/*
+ * The state for which it was decided whether this session needs a mark; 0 if
+ * none.
+ */
 typedef struct WriterNote
 {
-	int			release;		/* that the session had declared */
+	int			release;		/* release that the session had declared */
 	uint64		generation;		/* of the registry */
 } WriterNote;
 
-/* Whether nothing is to be done: the only cost for a statement that writes. */
+/*
+ * Is there nothing to do?  This is the only cost for a statement that writes.
+ */
 static inline bool
 writer_is_settled(const WriterNote *note)
 {
@@ -34,10 +39,10 @@ writer_is_settled(const WriterNote *note)
 }
 
 /*
- * This session writes the table relid, whose trigger has the rules syncs (of
- * SyncRule).  Marks it for those migrations whose release is newer than what
- * the session says it is; and notes that a release that is ready is used.
- * Never fails a statement for want of room for a lock.
+ * Call when this session writes the table relid, whose trigger has the rules
+ * syncs (a list of SyncRule).  Marks it for those migrations whose release is
+ * newer than the declared one, and notes the use of a ready release.  Does not
+ * fail if the lock table is full.
  */
 extern void writer_settle(WriterNote *note, Oid relid, List *syncs);
 
