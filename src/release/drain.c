@@ -1,13 +1,13 @@
 /*
  * drain.c
- *		Refuses the releases before a migration, and waits until they have
- *		ended.
+ *		Refuses the releases before a migration's, and waits for their
+ *		transactions.
  *
- * From the commit that puts the fence up to the one that ends it, or takes it
- * back, no interrupt is served but within the steps of drain_step, whose errors
- * are caught: so whatever moment a cancel comes at, the fence does not stay.  A
- * crash leaves it: the old release stays refused, tandem.releases says by which
- * migration, and its contract, called again, or its abort ends that.
+ * From the commit that raises the fence to the one that ends it or takes it
+ * back, interrupts are held except in the steps of drain_step, whose errors
+ * are caught.  So the fence does not stay, whenever a cancel arrives.  After a
+ * crash it does stay: the old release remains refused, tandem.releases shows
+ * by which migration, and calling contract again, or abort, ends that.
  */
 #include "postgres.h"
 
@@ -29,7 +29,7 @@
 #define LOOK_EVERY_MS 1000
 #define GRACE_MS 200
 
-/* migration whose fence this process takes back when it is terminated; 0: none */
+/* migration whose fence is taken back if this process is terminated, or 0 */
 static int	fencing = 0;
 
 static bool
@@ -49,7 +49,7 @@ typedef struct Drain
 	bool		ended;
 } Drain;
 
-/* One look, which raises when the time is over. */
+/* Looks once; throws an error when the time is over. */
 static void
 look_for_transactions_left(void *arg)
 {
@@ -72,7 +72,10 @@ look_for_transactions_left(void *arg)
 						 quote_literal_cstr(migration->name))));
 }
 
-/* In the queue behind one of them, where pg_blocking_pids shows whom we wait for. */
+/*
+ * Waits for a lock of one of them, so that pg_blocking_pids shows whom we wait
+ * for.
+ */
 static void
 queue_behind_transaction(void *arg)
 {
@@ -91,7 +94,10 @@ typedef struct DrainStep
 	void	   *arg;
 } DrainStep;
 
-/* What the commit would run, with interrupts held: triggers of users. */
+/*
+ * Otherwise the commit would run these user-defined triggers with interrupts
+ * held.
+ */
 static void
 run_deferred_triggers(void)
 {
@@ -100,7 +106,10 @@ run_deferred_triggers(void)
 	AfterTriggerSetState(all);
 }
 
-/* An error ends the hold, so it is taken again where the error is caught. */
+/*
+ * An error resets the hold of interrupts, so it is set again after catching
+ * it.
+ */
 static void
 run_drain_step(void *arg)
 {
@@ -113,7 +122,10 @@ run_drain_step(void *arg)
 	HOLD_INTERRUPTS();
 }
 
-/* A commit that fails, by a serialization failure, begins a new transaction. */
+/*
+ * If the commit fails, by a serialization failure, a new transaction is
+ * started.
+ */
 static ErrorData *
 try_drain_commit(void)
 {
@@ -147,7 +159,7 @@ drain_step(void (*work) (void *), void *arg)
 	return error;
 }
 
-/* Waits; the error that ended it, or NULL. */
+/* Waits; returns the error that ended the wait, or NULL. */
 static ErrorData *
 wait_for_transactions_left(Drain *drain)
 {
@@ -163,9 +175,9 @@ wait_for_transactions_left(Drain *drain)
 }
 
 /*
- * Clients at work meet the fence now.  Once the columns are gone, statements
- * that name them fail before the fence looks at them, with an error that tells
- * less.
+ * Gives active clients time to meet the fence.  Once the columns are dropped,
+ * statements that name them fail before the fence sees them, with a less
+ * helpful error.
  */
 static void
 give_clients_grace(void *arg)
@@ -176,7 +188,10 @@ give_clients_grace(void *arg)
 		interruptible_sleep(GRACE_MS);
 }
 
-/* Terminated by pg_terminate_backend or a shutdown; nobody can be waited for. */
+/*
+ * Called after pg_terminate_backend or at shutdown, when waiting is
+ * impossible.
+ */
 static void
 take_fence_back_at_exit(int code, Datum arg)
 {
@@ -202,7 +217,7 @@ take_fence_back_when_terminated(const Migration *migration)
 	fencing = migration->id;
 }
 
-/* Another contract that fences, or that a crash has ended while it did. */
+/* Another contract may be fencing, or have crashed while it was. */
 static void
 check_no_other_contract(const Migration *migration, const Registry *registry)
 {
@@ -228,7 +243,7 @@ retires_current_release(const Migration *migration, const Registry *registry)
 	return registry->current > 0 && registry->current < migration->release;
 }
 
-/* The migrations in the way, for people; the first of them. */
+/* Describes the migrations in the way; *first is the first of them. */
 static char *
 describe_migrations_in_way(List *ids, Migration **first)
 {
@@ -266,9 +281,9 @@ hint_to_fill(const Migration *migration, const Migration *other)
 }
 
 /*
- * Nothing passes over this one.  It asks for the release of the migration alone:
- * what is left unfilled of releases after it, or begun of older ones since it
- * was ready, keeps it from nothing.
+ * force does not override this.  It checks the release of the migration only.
+ * Unfilled rows of later releases do not matter, nor migrations of older
+ * releases started since it was ready.
  */
 static void
 check_release_may_write(const Migration *migration)
@@ -292,9 +307,9 @@ check_release_may_write(const Migration *migration)
 }
 
 /*
- * The pointer is where operators want the application: only they move it.  But
- * a release whose own migration ends by force alone is never ready before, and
- * cannot be switched to: there the pointer goes along.
+ * The current release is where operators want the application, so only they
+ * move it.  But a release whose own migration is ended by force is never ready
+ * before, and one cannot switch to it; then the current release moves with it.
  */
 static void
 check_release_not_current(const Migration *migration, const Registry *registry,
@@ -311,7 +326,7 @@ check_release_not_current(const Migration *migration, const Registry *registry,
 					 migration->release)));
 }
 
-/* The lowest release that is left without the contract of the migration. */
+/* Returns the lowest release that remains served without this contract. */
 static int
 lowest_release_without(const Migration *migration, const Registry *registry)
 {
@@ -320,11 +335,11 @@ lowest_release_without(const Migration *migration, const Registry *registry)
 }
 
 /*
- * There must always be a release that may write.  It is the current one, or
- * where that is to be retired, or nobody has ever switched, the oldest that is
- * left: which is why that one takes no new migration (see readiness.c).  One that
- * is being created is waited for: so before tables are locked.  *registry is
- * what was read under the lock.
+ * One release must always be allowed to write: the current one, or if that is
+ * to be retired or none was ever chosen, the oldest that remains (therefore
+ * that one takes no new migration, see readiness.c).  This waits for a
+ * migration of it that is being created, so call it before tables are locked.
+ * *registry was read under the lock, and is read again.
  */
 static void
 check_leaves_writing_release(const Migration *migration, Registry *registry,
@@ -389,7 +404,7 @@ drain_within_transaction(Migration *migration, List *relids, bool force)
 					 quote_literal_cstr(migration->name))));
 }
 
-/* Locked before any table is: nobody is waited for with those. */
+/* Lock before any table, so that we do not wait with tables locked. */
 void
 drain_lock(const Migration *migration)
 {
@@ -420,7 +435,7 @@ drain_undo(const Migration *migration)
 		registry_set_lowest(registry_lowest_final(), 0);
 }
 
-/* Somebody who holds the registry for longer keeps the fence where it is. */
+/* If a session holds the registry lock for longer, the fence stays. */
 static void
 take_fence_back(void *arg)
 {
@@ -436,13 +451,13 @@ drain_end(Migration *migration, ErrorData *error)
 	if (error)
 	{
 		failure = subtransaction_try(take_fence_back, migration);
-		/* whose error would have ended the hold */
+		/* the error has reset the hold */
 		if (failure)
 			HOLD_INTERRUPTS();
 		else
 			failure = try_drain_commit();
 	}
-	/* from here on the fence is another's */
+	/* from here on this process does not take it back */
 	fencing = 0;
 	RESUME_INTERRUPTS();
 	if (failure)

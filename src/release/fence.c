@@ -2,17 +2,17 @@
  * fence.c
  *		Refuses the statements of a session whose release is not served.
  *
- * A declared session holds a lock on the address of tandem.registry with its
- * release: a session lock, of the kind of advisory locks, which outlives an
- * abort and ends with the process.  By it contract and tandem.sessions know who
- * is there.  It is taken before the registry is looked at, so that whoever
- * changes the registry and then looks for sessions finds each one that has not
- * seen the change.
+ * A session with a declared release holds a lock on the address of
+ * tandem.registry with its release.  It is a session lock, of the kind of
+ * advisory locks, which survives an abort and ends with the process.  From
+ * these locks contract and tandem.sessions know the sessions.  It is taken
+ * before the registry is looked at.  So after a change of the registry,
+ * looking for sessions finds each one that has not seen the change.
  *
- * Every node may run the script of its release: so the fence refuses DDL to
- * retired releases only, a release that is not known yet may do what touches no
- * row that was there before, and the transaction that begins a migration of the
- * session's release, or registers it, is not refused anything.
+ * Each node may run the script of its release.  So the fence refuses DDL only
+ * to retired releases; an unknown release may do what touches no existing row;
+ * and the transaction that creates a migration of the session's release, or
+ * registers it, is not refused anything.
  */
 #include "postgres.h"
 
@@ -58,7 +58,7 @@ refuse_fenced_statement(const Registry *registry, ReleaseState state)
 					 setting_release, setting_release)));
 }
 
-/* What a statement does with rows of users. */
+/* What a statement does with rows of user tables. */
 typedef enum RowUse
 {
 	ROWS_UNTOUCHED,
@@ -66,14 +66,14 @@ typedef enum RowUse
 	ROWS_WRITTEN
 } RowUse;
 
-/* Looked into only where the state of the release asks for it. */
+/* Examined only if the state of the release requires it. */
 typedef struct FencedStatement
 {
 	const PlannedStmt *query;	/* or NULL */
 	Node	   *utility;		/* or NULL */
 } FencedStatement;
 
-/* A table that this transaction has made holds nothing of others. */
+/* A table created by this transaction has no rows of others. */
 static bool
 table_is_made_by_transaction(Oid relid)
 {
@@ -88,10 +88,7 @@ table_is_made_by_transaction(Oid relid)
 	return made;
 }
 
-/*
- * What is read by the views of the catalogs, or by ours, is read in tables that
- * are not of users.
- */
+/* The catalogs, and our tables, do not count as user tables. */
 static bool
 table_is_of_users(Oid relid)
 {
@@ -117,7 +114,7 @@ query_reads_rows(const PlannedStmt *query)
 	return false;
 }
 
-/* A row that is locked counts as written. */
+/* Locking rows counts as writing. */
 static bool
 query_writes_rows(const PlannedStmt *query)
 {
@@ -143,7 +140,7 @@ query_writes_rows(const PlannedStmt *query)
 	return false;
 }
 
-/* One that is not there is for the server to complain of. */
+/* If it does not exist, the server will report that. */
 static bool
 names_users_table(RangeVar *name)
 {
@@ -152,7 +149,7 @@ names_users_table(RangeVar *name)
 	return OidIsValid(relid) && table_is_of_users(relid);
 }
 
-/* Queries within utility statements are looked at when they are executed. */
+/* Queries within utility statements are checked when they are executed. */
 static RowUse
 utility_row_use(Node *utility)
 {
@@ -188,7 +185,7 @@ statement_row_use(const FencedStatement *statement)
 	return query_reads_rows(statement->query) ? ROWS_READ : ROWS_UNTOUCHED;
 }
 
-/* the transaction that is the script of this session's release */
+/* the transaction that runs the script of this session's release */
 static LocalTransactionId script = InvalidLocalTransactionId;
 
 void
@@ -199,8 +196,8 @@ fence_let_script_pass(int release)
 }
 
 /*
- * As long as nobody has made any release known there is no fence: an application
- * that declares one was there before the extension.
+ * While no release is registered there is no fence: an application that
+ * declares a release may be older than the extension.
  */
 static void
 check_declared_session(const FencedStatement *statement)
@@ -233,7 +230,7 @@ check_declared_session(const FencedStatement *statement)
 static void
 check_undeclared_session(void)
 {
-	/* an administrator must be able to get in */
+	/* administrators must be able to connect */
 	if (setting_undeclared == UNDECLARED_ALLOW || superuser() ||
 		registry_for_transaction() == NULL)
 		return;
@@ -244,9 +241,9 @@ check_undeclared_session(void)
 }
 
 /*
- * Workers of the server and ours are no clients.  What an event trigger ON
- * login runs is not the client's either: refused, it would keep the session
- * from connecting, and so from asking tandem.health.
+ * Background workers are not clients.  Nor is what an event trigger ON login
+ * runs: refusing it would keep the session from connecting, and so from
+ * calling tandem.health.
  */
 static bool
 session_is_fenced(void)
@@ -256,7 +253,7 @@ session_is_fenced(void)
 		!compat_is_logging_in();
 }
 
-/* warned once a transaction, checked at each statement */
+/* one warning per transaction, but the check is made at each statement */
 static void
 fence_check_statement(const FencedStatement *statement)
 {
@@ -279,9 +276,10 @@ fence_check_statement(const FencedStatement *statement)
 }
 
 /*
- * A statement that names a column which is gone fails while it is parsed, where
- * no hook looks: so a transaction block of a retired release is refused as it
- * begins.  Others are not: a node that must wait asks tandem.health in one.
+ * A statement that names a dropped column fails in parse analysis, before any
+ * of our hooks.  So a retired release is refused as soon as it begins a
+ * transaction block.  Other releases are not: a node that has to wait calls
+ * tandem.health in one.
  */
 static void
 fence_check_begin(void)
@@ -297,7 +295,7 @@ fence_check_begin(void)
 		refuse_fenced_statement(registry, RELEASE_RETIRED);
 }
 
-/* Whether any statement would have to be looked at. */
+/* Would any statement have to be checked? */
 static inline bool
 fence_is_armed(void)
 {
@@ -313,8 +311,8 @@ call_is_ours(Node *node)
 }
 
 /*
- * A statement that only calls functions of ours, such as tandem.health, is for
- * the very nodes that are not served.
+ * A query that only calls our functions, such as tandem.health, is meant for
+ * the nodes that are not served.
  */
 static bool
 query_only_asks_us(PlannedStmt *stmt)
@@ -322,7 +320,7 @@ query_only_asks_us(PlannedStmt *stmt)
 	Plan	   *plan = stmt->planTree;
 	ListCell   *lc;
 
-	/* an argument may be a query, which may write */
+	/* an argument may contain a query, which may write */
 	if (stmt->commandType != CMD_SELECT || stmt->subplans != NIL)
 		return false;
 	if (IsA(plan, FunctionScan))
@@ -359,7 +357,10 @@ fence_executor_start(QueryDesc *query, int flags)
 		standard_ExecutorStart(query, flags);
 }
 
-/* Statements that change nothing of the database, or that every session needs. */
+/*
+ * Does the statement change nothing in the database, or is it needed by all
+ * sessions?
+ */
 static bool
 utility_is_harmless(Node *statement)
 {
@@ -374,7 +375,7 @@ utility_is_harmless(Node *statement)
 		case T_ConstraintsSetStmt:
 		case T_ListenStmt:
 		case T_UnlistenStmt:
-		case T_CallStmt:		/* its statements are looked at */
+		case T_CallStmt:		/* its statements are checked */
 		case T_DoStmt:
 		case T_PrepareStmt:
 		case T_ExecuteStmt:
@@ -424,9 +425,9 @@ fence_process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
 }
 
 /*
- * A session that was told its release by its connection or role says so before
- * it is seen: the server loads a session's libraries in the transaction in
- * which the session starts.
+ * If the release comes from the connection or the role, the session declares
+ * it before it is visible to others: the server loads a session's libraries in
+ * its startup transaction.
  */
 static void
 declare_at_session_start(void)
@@ -439,13 +440,10 @@ declare_at_session_start(void)
 void
 fence_init(void)
 {
-	/*
-	 * pg_upgrade's own sessions may have a release from their role or
-	 * database
-	 */
+	/* sessions of pg_upgrade may get a release from their role or database */
 	if (IsBinaryUpgrade)
 		return;
-	/* a session's libraries are loaded before its processing is normal */
+	/* a session's libraries are loaded before normal processing starts */
 	if (!process_shared_preload_libraries_in_progress &&
 		!IsInitProcessingMode())
 		return;

@@ -1,7 +1,6 @@
 /*
  * readiness.c
- *		Whether a release may be served, and whether a migration of it may
- *		be begun.
+ *		May a release be served, and may a migration of it be created?
  */
 #include "postgres.h"
 
@@ -17,14 +16,14 @@
 #include "release/session.h"
 
 /*-------------------------------------------------------------------------
- * May a migration of a release be begun?
+ * May a migration of a release be created?
  *
- * A release may come in several scripts, each with its migration.  But what
- * nodes work as already is not taken back from them.
+ * A release may have several scripts, each with its migration.  But a release
+ * that nodes already use must not become unready.
  *-------------------------------------------------------------------------
  */
 
-/* Anybody else could have every release refused. */
+/* Otherwise any role could make all releases be refused. */
 static void
 check_may_move_releases(const Migration *migration)
 {
@@ -39,7 +38,7 @@ check_may_move_releases(const Migration *migration)
 					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 
-/* why: a sentence */
+/* why is a full sentence */
 static void
 refuse_release(const Migration *migration, const Registry *registry,
 			   const char *why)
@@ -56,7 +55,7 @@ refuse_release(const Migration *migration, const Registry *registry,
 					   quote_literal_cstr(migration->name), next + 1) : 0));
 }
 
-/* Tables that the release works on, as far as migrations tell. */
+/* Returns the tables of the release's migrations. */
 static List *
 tables_of_release(int release)
 {
@@ -113,7 +112,7 @@ opening_check(const Migration *migration)
 		refuse_release(migration, &registry,
 					   psprintf("Release %d is the current one.",
 								registry.current));
-	/* while it is filled no release could write where it is the only one */
+	/* while it is filled no release could write, if it is the only one */
 	if (migration->release == registry.lowest)
 		refuse_release(migration, &registry,
 					   psprintf("Release %d is the oldest that is served.",
@@ -124,11 +123,11 @@ opening_check(const Migration *migration)
 }
 
 /*-------------------------------------------------------------------------
- * May a node of a release go to work?
+ * May an application node of a release start to work?
  *-------------------------------------------------------------------------
  */
 
-/* Of a registry that has lost its notes nothing is served, and this fixes it. */
+/* A registry that has lost its notes serves no release; this restores them. */
 static char *
 reason_release_must_wait(const Registry *registry, int release)
 {
@@ -181,7 +180,7 @@ dependency_version_of(const JsonbValue *value, const char *name)
 
 	if (!failed)
 		version = compat_numeric_to_int(value->val.numeric, &failed);
-	/* 7.4 is not rounded down to what is there */
+	/* compare exactly: 7.4 must not be satisfied by 7 */
 	if (failed ||
 		!DatumGetBool(DirectFunctionCall2(numeric_eq,
 										  NumericGetDatum(value->val.numeric),

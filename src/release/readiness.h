@@ -1,7 +1,6 @@
 /*
  * readiness.h
- *		Whether a release may be served, and whether a migration of it may
- *		be begun.
+ *		May a release be served, and may a migration of it be created?
  */
 #ifndef TANDEM_READINESS_H
 #define TANDEM_READINESS_H
@@ -12,25 +11,24 @@
 #include "catalog/registry.h"
 
 /*
- * For the migration that this transaction has just created.  Its release is not
- * ready from the commit on, until it is filled; every other one stays as it is.
- * Errors: the current user may not move releases; the release is retired, or is
- * the oldest that is left, or the current one or older; it is ready, and a
- * session works as it or has written as it.
+ * Checks the migration that this transaction has just created.  From the
+ * commit on its release is not ready until it is filled; other releases are
+ * not affected.  Errors: the current user may not switch releases; the release
+ * is retired, or is the oldest remaining, or the current one or older; it is
+ * ready, and a session works as it or has written as it.
  */
 extern void opening_check(const Migration *migration);
 
 typedef struct ReleaseHealth
 {
 	bool		healthy;
-	const char *reason;			/* for people */
+	const char *reason;			/* for messages */
 	ReleaseState state;
 } ReleaseHealth;
 
 /*
- * The health of release; requires (may be NULL) is an object of names of
- * dependencies and the version that each must have at least.  Errors: it is not
- * such an object.
+ * Returns the health of release.  requires (may be NULL) is a JSON object of
+ * dependencies and their minimal versions.  Errors: it is not such an object.
  */
 extern void release_health(const Registry *registry, int release,
 						   Jsonb *requires, ReleaseHealth *health);

@@ -1,7 +1,6 @@
 /*
  * session.c
- *		The registry as a session sees it, and which release a session has
- *		declared.
+ *		The registry as seen by a session, and the release it has declared.
  */
 #include "postgres.h"
 
@@ -23,19 +22,19 @@
 #include "release/session.h"
 
 /*-------------------------------------------------------------------------
- * The registry as this session sees it.
+ * The registry as seen by this session.
  *
- * Changes are announced by an invalidation of the relcache entry of
- * tandem.registry, which sessions take notice of at the first look of a
- * transaction.  The registry of the session and its copy for the transaction
- * are each in a context of their own.
+ * Changes are announced by invalidating the relcache entry of tandem.registry.
+ * A session notices them when a transaction first looks.  The session's
+ * registry and its copy for the transaction have memory contexts of their own.
  *-------------------------------------------------------------------------
  */
 
 static Registry session_registry;
 static MemoryContext session_context = NULL;
 static bool session_has_one = false;
-static uint64 session_generation = 0;	/* that it was read at; 0: it was not */
+static uint64 session_generation = 0;	/* generation at which it was read; 0
+										 * if not read */
 
 static Registry transaction_registry;
 static MemoryContext transaction_context = NULL;
@@ -52,7 +51,7 @@ reset_registry_context(MemoryContext *context)
 		MemoryContextReset(*context);
 }
 
-/* While the script of this extension runs, a part of its tables is there. */
+/* While the extension's script runs, only part of its tables exist. */
 static bool
 extension_is_being_created(void)
 {
@@ -63,7 +62,7 @@ extension_is_being_created(void)
 static void
 read_registry_for_session(void)
 {
-	/* a change that comes while it is read makes it be read again */
+	/* a change during the read makes it be read again */
 	uint64		reading = registry_generation();
 	MemoryContext caller;
 
@@ -79,7 +78,10 @@ read_registry_for_session(void)
 	session_generation = reading;
 }
 
-/* The registry as it is now; may differ from what the transaction saw before.  NULL: as there. */
+/*
+ * Returns the current registry, which may differ from what the transaction has
+ * seen before, or NULL as in registry_for_transaction.
+ */
 static const Registry *
 registry_as_of_now(void)
 {
@@ -105,7 +107,7 @@ registry_or_error(void)
 	return registry;
 }
 
-/* Where it is the same as that of the last transaction nothing is copied. */
+/* Copies nothing if it has not changed since the last transaction. */
 static void
 copy_registry_for_transaction(const Registry *registry)
 {
@@ -141,28 +143,28 @@ registry_for_transaction(void)
  *-------------------------------------------------------------------------
  */
 
-/* told from other locks on that address by objsubid: see tandem.sessions */
+/* objsubid that identifies these locks on the address; see tandem.sessions */
 #define LOCK_DECLARED 1
 
 /*
- * The same mode for all, one that does not conflict with itself and is allowed
- * during recovery: sessions declare themselves on a standby too, and keep the
- * lock when it is promoted.
+ * The same mode for all sessions, which does not conflict with itself and is
+ * allowed during recovery: sessions declare a release on a standby, too, and
+ * keep the lock after its promotion.
  */
 #define DECLARED_MODE AccessShareLock
 
 /*
- * A session that gives all its advisory locks back is without its mark or
- * without its release for an instant: what is to be refused is looked at again.
+ * A session that releases all its advisory locks has no mark and no release
+ * for a moment.  So look again before refusing because of it.
  */
 #define UNDECLARED_LOOKS 5
 #define UNDECLARED_LOOK_EVERY_MS 50
 
 /*
- * Whether the session d (of tandem.declared_sessions) in activity a has to do
- * with tables $2, of migration $3: it has written them, has one locked, or may
- * use one.  Anybody can declare a release: who has nothing to do with the tables
- * is not waited for, and stops nobody.
+ * Does session d (of tandem.declared_sessions), with activity a, use the
+ * tables $2 of migration $3?  It has written them, has locked one, or may use
+ * one.  Any role can declare a release; a session that has no access to the
+ * tables is not waited for, and stops no contract.
  */
 #define CONCERNS_TABLES \
 	"(EXISTS (SELECT FROM tandem.writers() w WHERE w.pid = d.pid AND w.migration = $3) " \
@@ -173,14 +175,15 @@ registry_for_transaction(void)
 #define DECLARED_SESSIONS \
 	"tandem.declared_sessions() d JOIN pg_stat_activity a ON a.pid = d.pid AND a.pid <> pg_backend_pid() "
 
-static LOCKTAG held;			/* field3 is a release; 0: none was declared */
+static LOCKTAG held;			/* field3 is the release; 0 if none is
+								 * declared */
 
 static void
 set_release_lock_tag(LOCKTAG *tag, int release)
 {
 	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, registry_relid(), release,
 					   LOCK_DECLARED);
-	/* like an advisory lock it outlives an abort, and ends with the process */
+	/* like an advisory lock it survives an abort, and ends with the process */
 	tag->locktag_lockmethodid = USER_LOCKMETHOD;
 }
 
@@ -198,7 +201,9 @@ session_undeclare_release(void)
 	held.locktag_field3 = 0;
 }
 
-/* DISCARD ALL takes the lock away: it comes back with that transaction's end. */
+/*
+ * DISCARD ALL releases the lock; take it again at the end of that transaction.
+ */
 static void
 retake_release_lock(XactEvent event, void *arg)
 {
@@ -220,7 +225,7 @@ session_declare_release(int release)
 	if (!OidIsValid(registry_relid()))
 		return;
 	set_release_lock_tag(&wanted, release);
-	/* a pooler may have given all advisory locks back meanwhile */
+	/* a pooler may have released all advisory locks meanwhile */
 	if (compat_lock_is_held(&wanted, DECLARED_MODE))
 		return;
 	session_undeclare_release();
@@ -232,7 +237,7 @@ static void
 begin_sessions_query(TandemQuery *query, int release, List *relids,
 					 int migration_id)
 {
-	/* else the sessions would be those of the first look */
+	/* else pg_stat_activity would be as of the first look */
 	pgstat_clear_snapshot();
 	query_begin(query);
 	query_int(query, release);
@@ -240,7 +245,10 @@ begin_sessions_query(TandemQuery *query, int release, List *relids,
 	query_int(query, migration_id);
 }
 
-/* A transaction: of a session "pid:virtualxid", or a prepared one "xid". */
+/*
+ * A transaction is given as "pid:virtualxid" for a session, or as "xid" if
+ * prepared.
+ */
 List *
 sessions_in_transaction_before(const Migration *migration, List *relids)
 {
@@ -274,7 +282,7 @@ sessions_before_release(const Migration *migration, List *relids)
 	return pids;
 }
 
-/* Of pids (strings), for people; those that are gone are left out. */
+/* Returns descriptions of pids (strings); ended sessions are left out. */
 static List *
 describe_sessions(List *pids)
 {
@@ -349,7 +357,10 @@ sessions_transactions_left(List *found, char **text)
 	return left;
 }
 
-/* Process ids of sessions that have declared nothing: marked, or not. */
+/*
+ * Returns the pids of sessions without a declared release: marked ones, or
+ * others.
+ */
 static List *
 list_undeclared_sessions(int migration_id, bool writers)
 {
