@@ -1,7 +1,7 @@
 /*
  * versioned_view.c
- *		The views that show each release its own columns of a table: made,
- *		brought up to date, dropped.
+ *		Creates, updates and drops the views that show a release its columns
+ *		of a table.
  */
 #include "postgres.h"
 
@@ -30,9 +30,9 @@ typedef struct WantedView
 {
 	int			release;
 	Relation	rel;			/* the table */
-	Oid			schema;			/* that the view is in, or is to be */
-	List	   *columns;		/* of ViewColumn */
-	List	   *names;			/* of the same columns */
+	Oid			schema;			/* schema of the view */
+	List	   *columns;		/* list of ViewColumn */
+	List	   *names;			/* their names */
 	char	   *definition;
 } WantedView;
 
@@ -45,7 +45,7 @@ begin_wanted_view(WantedView *wanted, int release, Oid relid, Oid schema,
 	wanted->release = release;
 	wanted->schema = schema;
 	wanted->rel = table_open(relid, AccessShareLock);
-	/* the same text in every session, to be compared */
+	/* so that the text, which is compared, is the same in all sessions */
 	authority_enter_owner(&scope, wanted->rel, "pg_catalog, pg_temp");
 	authority_pin_catalog_forms();
 	wanted->columns = view_columns(wanted->rel, release,
@@ -61,7 +61,7 @@ end_wanted_view(WantedView *wanted)
 	table_close(wanted->rel, NoLock);
 }
 
-/* Whether CREATE OR REPLACE can do it: it only adds columns at the end. */
+/* Is CREATE OR REPLACE sufficient?  It can only add columns at the end. */
 static bool
 view_may_be_replaced(const WantedView *wanted, Relation view)
 {
@@ -84,8 +84,8 @@ view_may_be_replaced(const WantedView *wanted, Relation view)
 }
 
 /*
- * The row type of a view counts as the view.  Its own triggers, rules and
- * defaults would go with it unasked.
+ * Objects that depend on the view's row type count, too.  Triggers, rules and
+ * defaults of the view itself would be dropped silently.
  */
 static void
 check_nothing_built_on_view(Oid view)
@@ -114,7 +114,7 @@ check_nothing_built_on_view(Oid view)
 			 errhint("Drop these, then call it again.")));
 }
 
-/* Who may drop anything in it is the owner of the schema. */
+/* The owner of the schema may drop anything in it. */
 static void
 drop_view(const ReleaseView *view)
 {
@@ -136,7 +136,7 @@ check_view_name_is_free(Oid schema, const char *name)
 				 errhint("Rename one of the two, then SELECT tandem.create_views again.")));
 }
 
-/* As the owner of the table, who owns the view. */
+/* Runs as the owner of the table, who owns the view. */
 static void
 run_as_view_owner(const WantedView *wanted, List *statements)
 {
@@ -146,7 +146,7 @@ run_as_view_owner(const WantedView *wanted, List *statements)
 		ddl_run_stored(RelationGetRelid(wanted->rel), lfirst(lc));
 }
 
-/* What the view takes over from its table. */
+/* Returns the statements for what the view takes over from its table. */
 static List *
 view_properties_of_table(const WantedView *wanted, const char *qualified)
 {
@@ -155,7 +155,7 @@ view_properties_of_table(const WantedView *wanted, const char *qualified)
 						   wanted->rel->rd_rel->relowner, qualified);
 }
 
-/* Who may use the view may use its schema. */
+/* Roles that may use the view need USAGE on its schema. */
 static void
 open_schema_to_grantees(const WantedView *wanted)
 {
@@ -169,9 +169,9 @@ open_schema_to_grantees(const WantedView *wanted)
 }
 
 /*
- * Makes or replaces view (NULL: there is none), as the owner of the table: its
- * text holds what the owner has stored, and reading that may run the owner's
- * code.
+ * Creates or replaces view (NULL if there is none) as the owner of the table:
+ * its text contains expressions stored by the owner, and parsing these may run
+ * the owner's code.
  */
 static void
 make_view(const WantedView *wanted, ReleaseView *view, bool replace,
@@ -190,7 +190,7 @@ make_view(const WantedView *wanted, ReleaseView *view, bool replace,
 
 	if (view && !replace)
 	{
-		/* what was granted on the view alone, too */
+		/* also keep what was granted only on the view */
 		statements = list_concat(statements,
 								 view_properties(view->view, wanted->names,
 												 wanted->names, owner, qualified));
@@ -209,7 +209,10 @@ make_view(const WantedView *wanted, ReleaseView *view, bool replace,
 	release_view_note(&made);
 }
 
-/* Privileges and comments alone: no lock that would stop a reader. */
+/*
+ * Changes only privileges and comments, which takes no lock that blocks
+ * readers.
+ */
 static void
 set_view_properties(const WantedView *wanted, const ReleaseView *view,
 					List **grants)
@@ -233,9 +236,9 @@ view_has_other_owner(const WantedView *wanted, const ReleaseView *view)
 }
 
 /*
- * A view follows its table to another owner, as an index or a sequence of the
- * table does, and as these does not ask who may create anything in the schema.
- * The caller has the view locked.
+ * A view follows its table to a new owner, as indexes and sequences of the
+ * table do.  Like these it does not require that the owner may create objects
+ * in the schema.  The caller has locked the view.
  */
 static void
 follow_table_owner(const WantedView *wanted, const ReleaseView *view)
@@ -244,7 +247,7 @@ follow_table_owner(const WantedView *wanted, const ReleaseView *view)
 
 	if (!view_has_other_owner(wanted, view))
 		return;
-	/* the row of its type may be stored out of line */
+	/* the row of its type may be toasted */
 	entered = snapshot_enter();
 	ATExecChangeOwner(view->view, wanted->rel->rd_rel->relowner, true,
 					  AccessExclusiveLock);
@@ -258,7 +261,7 @@ remake_view(const WantedView *wanted, ReleaseView *view, List **grants)
 	Relation	rel;
 	bool		replace;
 
-	/* not with the view locked: it may have to wait */
+	/* not with the view locked, since it may have to wait */
 	view_schema_grant(grants, wanted->schema, wanted->rel->rd_rel->relowner,
 					  true);
 	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
@@ -277,7 +280,7 @@ drop_retired_view(const ReleaseView *view)
 	view_schema_drop_unused(view->schema);
 }
 
-/* Nothing to do, unless somebody has altered the view by hand. */
+/* If so there is nothing to do; false if the view was altered by hand. */
 static bool
 view_is_as_noted(const WantedView *wanted, const ReleaseView *view)
 {
@@ -302,7 +305,7 @@ versioned_view_make(int release, Oid relid, Oid schema, List **grants)
 
 	view = release_view_find(relid, release);
 	begin_wanted_view(&wanted, release, relid, schema, 0);
-	/* now that nobody can give it to another owner */
+	/* check again, now that the table cannot change its owner */
 	authority_check_owner(relid);
 	if (view == NULL)
 		make_view(&wanted, NULL, false, grants);
@@ -314,7 +317,7 @@ versioned_view_make(int release, Oid relid, Oid schema, List **grants)
 	end_wanted_view(&wanted);
 }
 
-/* Brings a view up to date, where its definition is not what it should be. */
+/* Updates a view if its definition is not what it should be. */
 static void
 refresh_view(ReleaseView *view, int ending, List **grants)
 {
@@ -332,7 +335,7 @@ versioned_views_lock(List *relids)
 {
 	ListCell   *lc;
 
-	/* two sessions that grant at once would fail */
+	/* two sessions that grant at the same time would fail */
 	foreach(lc, release_view_closed(relids))
 		release_view_lock_schema(lfirst_int(lc));
 	foreach(lc, relids)

@@ -1,7 +1,6 @@
 /*
  * view_definition.c
- *		What a release sees of a table, and the privileges and comments of
- *		its view.
+ *		Determines the columns, privileges and comments of a release's view.
  */
 #include "postgres.h"
 
@@ -25,18 +24,21 @@
 #include "views/view_definition.h"
 
 /*-------------------------------------------------------------------------
- * What the view of a release over a table selects.
+ * The SELECT of a release's view over a table.
  *
  * Plain columns keep the view automatically updatable.  A column that is read
- * through is an expression, which the server will not let anyone write.
+ * through is an expression, so the server does not allow writing it.
  *-------------------------------------------------------------------------
  */
 
-/* The rules whose new columns are read through, while one column is written. */
+/*
+ * State while writing one column: the rules whose new columns are read
+ * through.
+ */
 typedef struct ReadThrough
 {
 	Relation	rel;
-	List	   *rules;			/* of SyncRule */
+	List	   *rules;			/* list of SyncRule */
 } ReadThrough;
 
 static char *shown_column_text(const ReadThrough *read, AttrNumber attnum);
@@ -47,7 +49,7 @@ attribute_of_column(Relation rel, AttrNumber attnum)
 	return TupleDescAttr(RelationGetDescr(rel), attnum - 1);
 }
 
-/* A row that the backfill had to put into quarantine is shown as it is: up raises. */
+/* Rows in quarantine are shown as they are, since up fails on them. */
 bool
 view_reads_through(const SyncRule *rule)
 {
@@ -67,7 +69,7 @@ view_reads_through(const SyncRule *rule)
 	return false;
 }
 
-/* The rule of a new column that is read through, or NULL. */
+/* Returns the rule of a new column that is read through, or NULL. */
 static SyncRule *
 read_through_rule_of(const ReadThrough *read, AttrNumber attnum, int *index)
 {
@@ -89,7 +91,7 @@ read_through_rule_of(const ReadThrough *read, AttrNumber attnum, int *index)
 	return NULL;
 }
 
-/* In a chain of rules up reads what is itself read through. */
+/* In a chain of rules up reads columns that are themselves read through. */
 static Node *
 show_columns_mutator(Node *node, void *context)
 {
@@ -107,7 +109,7 @@ show_columns_mutator(Node *node, void *context)
 	return expression_tree_mutator(node, show_columns_mutator, context);
 }
 
-/* The constant that an unfilled row may have, as text, or NULL. */
+/* Returns the constant that an unfilled row may have, as text, or NULL. */
 static char *
 unfilled_default_text(Relation rel, AttrNumber attnum)
 {
@@ -123,7 +125,9 @@ unfilled_default_text(Relation rel, AttrNumber attnum)
 	return expression_deparse(value, rel);
 }
 
-/* As the trigger and the backfill see an unfilled row, but for its length. */
+/*
+ * The same condition as in trigger and backfill, except for the row's length.
+ */
 static char *
 unfilled_condition_text(Relation rel, const SyncRule *rule)
 {
@@ -139,7 +143,7 @@ unfilled_condition_text(Relation rel, const SyncRule *rule)
 															 lfirst(lc)));
 
 		appendStringInfoString(&text, text.len ? " AND " : "");
-		/* IS NULL would look into a row */
+		/* not IS NULL, which tests the fields of a composite value */
 		if (value)
 			appendStringInfo(&text, "(%s IS NOT DISTINCT FROM NULL OR CAST(%s AS pg_catalog.text) = CAST(%s AS pg_catalog.text))",
 							 name, name, value);
@@ -149,7 +153,10 @@ unfilled_condition_text(Relation rel, const SyncRule *rule)
 	return text.data;
 }
 
-/* " COLLATE ..." of a column; up may have another, or none. */
+/*
+ * Returns " COLLATE ..." of the column; up may have another collation, or
+ * none.
+ */
 static char *
 collate_clause(Form_pg_attribute att)
 {
@@ -174,7 +181,7 @@ collate_clause(Form_pg_attribute att)
 	return text;
 }
 
-/* A column as the view shows it. */
+/* Returns a column as the view shows it. */
 static char *
 shown_column_text(const ReadThrough *read, AttrNumber attnum)
 {
@@ -227,7 +234,7 @@ view_column_of_table(const ReadThrough *read, AttrNumber attnum)
 	return column;
 }
 
-/* The column that an expression only renames, or NULL. */
+/* Returns the column that the expression merely renames, or NULL. */
 static char *
 renamed_column(Relation rel, Node *up)
 {
@@ -237,7 +244,7 @@ renamed_column(Relation rel, Node *up)
 											   ((Var *) up)->varattno)->attname));
 }
 
-/* The new columns of a rule that is not stored. */
+/* Returns the new columns of a rule that is not stored. */
 static List *
 unstored_columns(const ReadThrough *read, const SyncRule *rule)
 {
@@ -336,19 +343,18 @@ view_definition(Relation rel, List *columns)
 }
 
 /*-------------------------------------------------------------------------
- * What the view of a release takes over from its table beside columns:
+ * What the view of a release takes over from its table besides columns:
  * privileges and comments.
  *
- * The owner of the table, who owns the view too, grants on it whatever anybody
- * has granted on the table.  Nobody gains by that, and nothing is taken away: the
- * views check the rights of their reader on the table (security_invoker), so a
- * privilege on the view alone gives nothing.
- * Defaults need nothing: an INSERT through a view that has none takes those of
- * the table.
+ * The owner of the table, who also owns the view, grants on it what any role
+ * has granted on the table.  This gives no one more rights, and takes none
+ * away: the views check the reader's rights on the table (security_invoker),
+ * so a privilege on the view alone is of no use.  Defaults need not be copied:
+ * an INSERT through a view without defaults uses those of the table.
  *-------------------------------------------------------------------------
  */
 
-/* $1 source, $2 from, $3 names, $4 owner */
+/* parameters: $1 source, $2 from, $3 names, $4 owner */
 #define COLUMNS \
 	"columns AS (SELECT a.attnum, a.attacl, n.shown FROM unnest($2, $3) n (original, shown) " \
 	"JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = n.original AND NOT a.attisdropped), "

@@ -1,7 +1,6 @@
 /*
  * view_definition.h
- *		What a release sees of a table, and the privileges and comments of
- *		its view.
+ *		Determines the columns, privileges and comments of a release's view.
  */
 #ifndef TANDEM_VIEW_DEFINITION_H
 #define TANDEM_VIEW_DEFINITION_H
@@ -11,52 +10,57 @@
 
 #include "catalog/sync.h"
 
-/* A column as a view has it. */
+/* A column of a view. */
 typedef struct ViewColumn
 {
 	char	   *name;
-	char	   *from;			/* the table's column that it is, or NULL */
-	char	   *text;			/* of its expression */
+	char	   *from;			/* name of the table's column that it is, or
+								 * NULL */
+	char	   *text;			/* text of its expression */
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
 } ViewColumn;
 
 /*
- * Whether the new columns of the rule are read through: until the backfill has
- * been at every row once.  From then on never again, whatever is attached to the
- * table: an application writes them.
+ * Are the new columns of the rule read through?  Only until the backfill has
+ * visited all rows once.  After that never again, even if a partition is
+ * attached, since the application writes the columns.
  */
 extern bool view_reads_through(const SyncRule *rule);
 
 /*
- * The columns that a release sees of rel, in the order of the table; not those
- * in hidden (names).  A new column that is not filled yet is read through: what
- * the table has, or up of a row without any of the rule's new columns.  One
- * that is not stored stands behind its first old column.
+ * Returns the columns of rel that a release sees, in the order of the table,
+ * without those in hidden (names).  A new column that is not filled yet is
+ * read through: the view shows the stored value or, if the row has none of the
+ * rule's new columns, up.  A new column that is not stored follows its first
+ * old column.
  */
 extern List *view_columns(Relation rel, int release, List *hidden);
 
-/* Their names, and those of the table's columns that they are, or NULL. */
+/*
+ * view_column_names returns their names; view_column_origins, the names of the
+ * table's columns that they are, or NULL for each.
+ */
 extern List *view_column_names(List *columns);
 extern List *view_column_origins(List *columns);
 
-/* A SELECT of these columns of rel. */
+/* Returns a SELECT of these columns of rel, palloc'd. */
 extern char *view_definition(Relation rel, List *columns);
 
 /*
- * Statements that give the view called name (quoted), with owner owner, what
- * source has of privileges and comments: of the relation itself, and of its
- * columns in from, which the view calls as in names (NULL: comes from no
- * column).  source is the table, or an earlier view in its place.  To be run as
- * owner, who may use the schema of the view.
+ * Returns statements that copy privileges and comments to the view name
+ * (quoted) of owner: those of source itself, and of its columns in from, which
+ * the view has under names (a NULL in from: no column).  source is the table,
+ * or an earlier version of the view.  The statements must be run as owner, who
+ * needs USAGE on the view's schema.
  */
 extern List *view_properties(Oid source, List *from, List *names, Oid owner,
 							 const char *name);
 
 /*
- * Statements that let the same roles use the schema of the view: to be run as
- * the owner of the schema.
+ * Returns statements that grant the same roles USAGE on the view's schema, to
+ * be run as the owner of the schema.
  */
 extern List *view_properties_of_schema(Oid source, List *from, List *names,
 									   Oid owner, Oid schema);

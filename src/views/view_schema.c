@@ -1,6 +1,6 @@
 /*
  * view_schema.c
- *		The schemas that versioned views are in.
+ *		Manages the schemas that contain the views of releases.
  */
 #include "postgres.h"
 
@@ -26,11 +26,11 @@
 #include "views/view_schema.h"
 
 /*-------------------------------------------------------------------------
- * Which schema of views the tables of a schema have.
+ * Choosing the schema of views for the tables of a schema.
  *-------------------------------------------------------------------------
  */
 
-/* Views of another schema's tables are in it, or are about to be. */
+/* Does it contain, or is it chosen for, views of another schema's tables? */
 static bool
 schema_name_is_taken(List *schemas, const char *name, Oid tables_in)
 {
@@ -46,7 +46,7 @@ schema_name_is_taken(List *schemas, const char *name, Oid tables_in)
 	return false;
 }
 
-/* Those that the current user may have made, or use. */
+/* Returns those that the current user may have created, or can use. */
 static List *
 schemas_of_caller(void)
 {
@@ -61,7 +61,10 @@ schemas_of_caller(void)
 	return mine;
 }
 
-/* The schema of tables whose views are in release_<n>, of any release. */
+/*
+ * Returns the schema of tables whose views are in release_<n>, for any
+ * release.
+ */
 static Oid
 schema_with_plain_name(List *schemas)
 {
@@ -77,7 +80,7 @@ schema_with_plain_name(List *schemas)
 	return InvalidOid;
 }
 
-/* The same where there is none yet. */
+/* Chooses one if there is none yet. */
 static Oid
 first_schema_of_tables(List *relids)
 {
@@ -91,7 +94,7 @@ first_schema_of_tables(List *relids)
 	return get_rel_namespace(linitial_oid(relids));
 }
 
-/* The name that views of the tables of a schema are in already, or NULL. */
+/* Returns the schema that already has views of a schema's tables, or NULL. */
 static char *
 schema_name_in_use(List *schemas, int release, Oid tables_in)
 {
@@ -108,8 +111,8 @@ schema_name_in_use(List *schemas, int release, Oid tables_in)
 }
 
 /*
- * "<schema>__release_<n>", cut as the server cuts the names that it makes; where
- * the cut makes it another's, with a number.
+ * Returns "<schema>__release_<n>", truncated like the server's generated
+ * names.  If it is then the same as another one, a number is added.
  */
 static char *
 prefixed_schema_name(List *schemas, int release, Oid tables_in)
@@ -137,7 +140,7 @@ new_schema_name(List *schemas, int release, Oid tables_in, Oid plain)
 List *
 view_schema_choose(int release, List *relids)
 {
-	/* what strangers have made must not decide: such a name is refused later */
+	/* schemas of other roles must not decide; such a name is refused later */
 	List	   *schemas = schemas_of_caller();
 	List	   *names = NIL;
 	Oid			plain = schema_with_plain_name(schemas);
@@ -169,16 +172,16 @@ view_schema_choose(int release, List *relids)
 }
 
 /*-------------------------------------------------------------------------
- * The schemas that the views of releases are in.
+ * The schemas that contain the views of releases.
  *-------------------------------------------------------------------------
  */
 
-/* A right to create objects that is to be taken back. */
+/* A CREATE privilege that must be revoked. */
 typedef struct SchemaGrant
 {
 	Oid			schema;
 	Oid			role;
-	List	   *found;			/* what objects_of_others found before */
+	List	   *found;			/* what objects_of_others has found before */
 } SchemaGrant;
 
 static Oid
@@ -225,9 +228,9 @@ create_view_schema(const char *name)
 }
 
 /*
- * Whoever owns a schema may put anything into it.  So one that is there must be
- * the caller's: it may have been made to lie in wait for a release.  That a
- * superuser could use it is no reason to.
+ * The owner of a schema may put anything into it.  So an existing schema must
+ * be the caller's: another role may have created it in expectation of a
+ * release.  For a superuser this is checked all the same.
  */
 static void
 check_schema_owner(const char *name, Oid schema)
@@ -246,7 +249,7 @@ check_schema_owner(const char *name, Oid schema)
 					 quoted_role_name(owner))));
 }
 
-/* Who has the rights of the owner may do so in any case. */
+/* Roles with the rights of the owner may create objects in any case. */
 static void
 check_only_owner_creates(const char *name, Oid schema)
 {
@@ -275,8 +278,8 @@ check_only_owner_creates(const char *name, Oid schema)
 }
 
 /*
- * What is in a schema, is no view of ours and belongs to a role that has not got
- * the rights of the schema's owner: "<catalog>/<OID> <description>".
+ * Returns the objects in a schema that are not our views and whose owner lacks
+ * the rights of the schema's owner, as "<catalog>/<OID> <description>".
  */
 static List *
 objects_of_others(Oid schema)
@@ -331,7 +334,7 @@ view_schema_ensure(const char *name)
 		create_view_schema(name);
 		schema = get_namespace_oid(name, false);
 	}
-	/* also of a new one: its owner may have set default privileges */
+	/* even for a new one: its owner may have set default privileges */
 	check_only_owner_creates(name, schema);
 	check_holds_nothing_of_others(name, schema);
 }
@@ -378,7 +381,11 @@ view_schema_change_rights(Oid schema, const char *sql)
 					 errmsg("the privileges of schema \"%s\" are being changed by another session",
 							quoting_shown_schema(schema)),
 					 errhint("Let that session commit, then call this again.")));
-		/* "tuple concurrently updated": that session has committed meanwhile */
+
+		/*
+		 * "tuple concurrently updated"; the other session has committed
+		 * meanwhile
+		 */
 		if (again || error->sqlerrcode != ERRCODE_INTERNAL_ERROR)
 			ReThrowError(error);
 	}
@@ -407,7 +414,7 @@ view_schema_grant(List **grants, Oid schema, Oid role, bool create)
 	SchemaGrant *grant;
 
 	missing_schema_rights(schema, role, &no_usage, &no_create);
-	/* this one stays: the views are of no use without */
+	/* this one stays, since the views cannot be used without it */
 	if (no_usage)
 		view_schema_change_rights(schema, psprintf("GRANT USAGE ON SCHEMA %s TO %s",
 												   quoted_schema_name(schema), quoted_role_name(role)));
@@ -437,7 +444,10 @@ object_was_found(const char *object, List *found)
 	return false;
 }
 
-/* The text of a role's expressions runs with the right, and may have used it. */
+/*
+ * Expressions stored by the role were run with the privilege, and may have
+ * used it.
+ */
 static void
 check_grant_not_abused(const SchemaGrant *grant)
 {
@@ -498,7 +508,7 @@ view_schema_drop_unused(Oid schema)
 	if (!schema_is_unused(schema))
 		return;
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, NamespaceRelationId, schema, 0);
-	/* whoever is about to put something into it has it locked */
+	/* a session about to create an object in the schema has it locked */
 	if (lock_wait(&tag, AccessExclusiveLock, setting_lock_timeout) &&
 		schema_is_unused(schema))
 		view_schema_run(schema, psprintf("DROP SCHEMA %s RESTRICT",
