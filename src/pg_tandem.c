@@ -1,7 +1,7 @@
 /*
  * pg_tandem.c
- *		Loads the library: defines the settings, registers the launcher, sets the
- *		hooks of the fence.
+ *		Loads the library: defines settings, registers the launcher, sets
+ *		the fence's hooks.
  */
 #include "postgres.h"
 

@@ -1,7 +1,6 @@
 /*
  * adopt.c
- *		Triggers that come without our doing: by a dump, or with a new
- *		partition.
+ *		Handles triggers that come from a dump, or with a new partition.
  */
 #include "postgres.h"
 
@@ -37,11 +36,11 @@
 #include "trigger/rule_objects.h"
 
 /*-------------------------------------------------------------------------
- * Sync triggers that come without their dependencies.
+ * Sync triggers without their dependencies.
  *-------------------------------------------------------------------------
  */
 
-/* What the server itself records of such a trigger has no column. */
+/* The dependencies that the server itself records for it have no columns. */
 static bool
 trigger_depends_on_columns(Oid trigger)
 {
@@ -65,9 +64,9 @@ trigger_depends_on_columns(Oid trigger)
 }
 
 /*
- * Tables with a sync trigger of their own, not that of a partitioned table,
- * whose objects are not recorded.  No other is locked for that: what a GRANT
- * locks it keeps to the end of its transaction.
+ * Returns tables with a sync trigger of their own (not cloned from a
+ * partitioned table) whose objects are not recorded.  Only these will be
+ * locked, since a GRANT keeps its locks until the end of its transaction.
  */
 static List *
 tables_to_adopt(void)
@@ -108,7 +107,7 @@ record_trigger_objects(void *arg)
 						rule_args_decode(adoption->trigger));
 }
 
-/* The error of the attempt, or NULL. */
+/* Returns the error of the attempt, or NULL. */
 static ErrorData *
 try_to_adopt_trigger(Oid relid)
 {
@@ -128,12 +127,12 @@ adopt_trigger(Oid relid)
 {
 	ErrorData  *error = try_to_adopt_trigger(relid);
 
-	/* a restore grants at its end: see adopt_late */
+	/* a restore grants privileges at its end: see adopt_late */
 	if (error && error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
 		ReThrowError(error);
 }
 
-/* A table that somebody has locked waits for the next GRANT. */
+/* A table that is locked by another session is left to the next GRANT. */
 void
 adopt_late(void)
 {
@@ -174,16 +173,16 @@ adopt_all_triggers(void)
 }
 
 /*-------------------------------------------------------------------------
- * Notes of a new partition of a synced table that it has nothing to fill.
+ * Recording that a new partition of a synced table has nothing to fill.
  *
  * A partition gets a clone of the sync trigger when it is created or attached.
- * If it has no row then, every row that it will have is written under that
- * trigger: it is filled and proved as it is.  It must be noted in the command
- * that brings it in, while nobody else can write it; nothing would tell later.
+ * If it has no row then, all its rows will be written under that trigger, so
+ * it counts as filled and verified.  This must be recorded in the command
+ * itself, while no other session can write to it; nothing shows it later.
  *
- * Runs at the end of DDL commands, as whoever issued them; see the event trigger
- * in the extension's script.  What is not noted, say because event triggers were
- * off, is filled as any other.
+ * Called at the end of DDL commands as the role that runs them; see the event
+ * trigger in the extension's script.  A partition that was not recorded,
+ * because event triggers were disabled, is filled like any other.
  *-------------------------------------------------------------------------
  */
 
@@ -198,7 +197,7 @@ table_is_synced(RangeVar *name)
 	return OidIsValid(relid) && sync_trigger_row(relid, &row);
 }
 
-/* The tables that the command has created. */
+/* Returns the tables created by the command. */
 static List *
 tables_of_command(void)
 {
@@ -236,7 +235,7 @@ schema_has_synced_partition(CreateSchemaStmt *statement)
 	return false;
 }
 
-/* The leaf tables that ALTER TABLE has attached to a synced table. */
+/* Returns the leaf tables that ALTER TABLE has attached to a synced table. */
 static List *
 attached_leaves(AlterTableStmt *statement)
 {
@@ -258,7 +257,10 @@ attached_leaves(AlterTableStmt *statement)
 	return NIL;
 }
 
-/* Leaf tables that the command has brought under a sync, or nearly so. */
+/*
+ * Returns leaf tables that may have become part of a synced table by the
+ * command.
+ */
 static List *
 leaves_brought_under_sync(Node *statement)
 {
@@ -271,7 +273,10 @@ leaves_brought_under_sync(Node *statement)
 	return NIL;
 }
 
-/* Who creates or attaches a partition keeps others out of it until the commit. */
+/*
+ * A command that creates or attaches a partition holds a lock on it until
+ * commit.
+ */
 static bool
 table_is_locked_by_us(Oid relid)
 {
@@ -318,7 +323,7 @@ tandem_note_new_leaf(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function tandem.note_new_leaf() can only be called as an event trigger"),
 				 errhint("Its event triggers are created by CREATE EXTENSION pg_tandem.")));
-	/* pg_upgrade brings the rows of its empty tables later, past any trigger */
+	/* pg_upgrade fills the empty tables later, without firing triggers */
 	if (!IsBinaryUpgrade)
 	{
 		ListCell   *lc;

@@ -1,6 +1,6 @@
 /*
  * broken.c
- *		Rules and steps whose texts mean nothing any more.
+ *		Finds rules and steps whose text a DDL command has made invalid.
  */
 #include "postgres.h"
 
@@ -29,29 +29,30 @@
 #include "trigger/install.h"
 #include "trigger/rule_objects.h"
 
-/* The names in an expression; schemas are there where the text has them. */
+/* The names in an expression, with their schemas if given in the text. */
 typedef struct NamesInExpression
 {
-	List	   *objects;		/* of functions, operators, types, collations,
-								 * and in literals of reg* types: Lists of
-								 * String nodes */
-	List	   *columns;		/* C strings */
-	List	   *schemas;		/* in literals of type regnamespace: C strings */
+	List	   *objects;		/* functions, operators, types, collations,
+								 * and names in literals of reg* types: a list
+								 * of lists of String */
+	List	   *columns;		/* list of C strings */
+	List	   *schemas;		/* in literals of type regnamespace: list of C
+								 * strings */
 } NamesInExpression;
 
 /*-------------------------------------------------------------------------
- * Which names stand in a text that will be parsed again.
+ * Which names occur in text that will be parsed again.
  *-------------------------------------------------------------------------
  */
 
-/* Whether a character can be part of a name that is not quoted. */
+/* Can the character be part of an unquoted name? */
 static bool
 char_continues_name(char c)
 {
 	return isalnum((unsigned char) c) || c == '_' || c == '$' || IS_HIGHBIT_SET(c);
 }
 
-/* "" within quotes is part of the name, not its end. */
+/* Within quotes "" is part of the name, not its end. */
 static bool
 name_stands_alone(const char *text, const char *at, size_t length)
 {
@@ -66,8 +67,8 @@ name_stands_alone(const char *text, const char *at, size_t length)
 }
 
 /*
- * Whether the name stands in the text as a whole, quoted as SQL would where it
- * must be: anywhere, so a yes may be a mistake, a no is none.
+ * Does the name occur in the text as a whole, quoted if SQL requires it?  It
+ * may occur anywhere, so true can be wrong, but false is certain.
  */
 static bool
 name_is_in_text(const char *text, const char *name)
@@ -80,11 +81,16 @@ name_is_in_text(const char *text, const char *name)
 		if (name_stands_alone(text, at, length))
 			return true;
 	}
-	/* an operator is not quoted, and a literal may hold the bare name */
+
+	/*
+	 * an operator is not quoted, and a literal may contain the name unquoted
+	 */
 	return written != name && strstr(text, name) != NULL;
 }
 
-/* The type that a literal is cast to, if it is one of the server's reg* types. */
+/*
+ * Returns the name of the type if a literal is cast to a reg* type, else NULL.
+ */
 static const char *
 reg_type_of_cast(const TypeCast *cast)
 {
@@ -97,7 +103,9 @@ reg_type_of_cast(const TypeCast *cast)
 	return name;
 }
 
-/* One without a schema is the server's own, and an operator no identifier. */
+/*
+ * Without a schema it is a built-in object, and an operator is no identifier.
+ */
 static void
 collect_literal_names(const TypeCast *cast, NamesInExpression *names)
 {
@@ -110,7 +118,7 @@ collect_literal_names(const TypeCast *cast, NamesInExpression *names)
 	if (type == NULL || strncmp(type, "regoper", strlen("regoper")) == 0)
 		return;
 	literal = pstrdup(strVal(&((A_Const *) cast->arg)->val));
-	/* the arguments of a function, the mark of an array */
+	/* cut off function arguments and array brackets */
 	literal[strcspn(literal, "([")] = '\0';
 	if (!SplitIdentifierString(literal, '.', &parts) || parts == NIL)
 		return;
@@ -160,7 +168,7 @@ collect_names_walker(Node *node, void *context)
 }
 
 /*
- * Only the grammar is asked, nothing is looked up.  Errors where the text is no
+ * Only parses; nothing is looked up.  Throws an error if the text is no
  * expression.
  */
 static void
@@ -172,25 +180,27 @@ names_in_expression(const char *text, NamesInExpression *names)
 }
 
 /*-------------------------------------------------------------------------
- * Open steps, and rules that only views show, whose text names what a DDL
- * command has renamed or forbidden.
+ * Open steps, and rules shown only by views, whose text refers to an object
+ * that a DDL command has renamed or revoked.
  *
- * No catalog of the server knows what these use: they are text alone until they
- * are built.  So it is the text that is looked at, for the name that the object
- * had before this transaction, with its schema.
+ * The server's catalogs do not show what these use, since they are only text
+ * until they are built.  So search the text for the name that the object had
+ * before this transaction, and its schema.
  *-------------------------------------------------------------------------
  */
 
 typedef struct OpenText
 {
 	char	   *migration;
-	char	   *what;			/* for people */
+	char	   *what;			/* for messages */
 	Oid			relation;
 	Oid			owner;			/* of the relation */
 	char	   *text;
 } OpenText;
 
-/* Those with one of the names anywhere, which name_is_in_text then looks at. */
+/*
+ * Returns texts that contain one of the names; name_is_in_text decides later.
+ */
 static List *
 list_open_texts(List *names)
 {
@@ -231,7 +241,7 @@ list_open_texts(List *names)
 	return texts;
 }
 
-/* Whether the text may mean the object as it was. */
+/* Could the text refer to the object by its former name? */
 static bool
 text_names_object(const OpenText *open, const ObjectState *was)
 {
@@ -239,7 +249,7 @@ text_names_object(const OpenText *open, const ObjectState *was)
 		return false;
 	if (was->object.classId == RelationRelationId)
 	{
-		/* a text does not name its own table, but the columns of that alone */
+		/* a text does not name its own table, only columns of it */
 		if (was->object.objectId == open->relation)
 			return was->object.objectSubId != 0;
 		if (was->object.objectSubId != 0)
@@ -279,7 +289,7 @@ check_object_in_text(const OpenText *open, const ObjectState *was,
 							 was->granted);
 }
 
-/* One owner after the other, since rights are those of a role. */
+/* Checks one owner at a time, since rights are those of a role. */
 static void
 check_texts_of_owner(Oid owner, List *texts, const DdlEvent *event)
 {
@@ -303,9 +313,9 @@ check_texts_of_owner(Oid owner, List *texts, const DdlEvent *event)
 }
 
 /*
- * Refuses the command, or warns (see guard.h), if the definition of an
- * index or constraint that is still to be built, the column of a NOT NULL, or a
- * rule that is not stored names what it has renamed, moved or forbidden.
+ * Refuses the command, or warns (see guard.h), if the definition of an index
+ * or constraint still to be built, the column of a NOT NULL, or a rule that is
+ * not stored refers to something that it has renamed, moved or revoked.
  */
 static void
 broken_steps_check(const DdlEvent *event)
@@ -332,23 +342,24 @@ broken_steps_check(const DdlEvent *event)
 }
 
 /*-------------------------------------------------------------------------
- * Rules whose text a DDL command has made meaningless.
+ * Rules whose text a DDL command has made invalid.
  *
- * The objects that a rule uses are held against what they were before this
- * transaction.  Where a name, a right or a shape differs the rule is resolved
- * again, which tells whether it still means something; and if it does not, its
- * names are looked for among those that the objects had before, which tells
- * whether it did.
+ * The objects that a rule uses are compared with their state before this
+ * transaction.  If a name, a right or a shape differs, the rule is resolved
+ * again, to see whether it is still valid.  If it is not, its names are looked
+ * up among those that the objects had before, to see whether it was valid
+ * then.
  *-------------------------------------------------------------------------
  */
 
-/* What the rules of a table use, now and before. */
+/* The objects used by the rules of a table, now and before. */
 typedef struct RuleUse
 {
 	Oid			relid;
 	Oid			owner;
 	Oid			owner_before;
-	List	   *now;			/* of struct ObjectState, one beside the other */
+	List	   *now;			/* list of ObjectState, in the same order as
+								 * before */
 	List	   *before;
 } RuleUse;
 
@@ -393,7 +404,10 @@ rule_use_is_changed(const RuleUse *use)
 	return false;
 }
 
-/* Whether whoever owns what has changed has let the table's owner in by name. */
+/*
+ * Has the owner of what has changed granted it explicitly to the table's
+ * owner?
+ */
 static bool
 rule_use_is_granted(const RuleUse *use)
 {
@@ -423,8 +437,9 @@ rule_use_is_granted(const RuleUse *use)
 }
 
 /*
- * What the owner has lost.  Of a table that is given away only what is needed
- * for sure: functions, schemas, and sequences, which are named to be counted up.
+ * Returns a right that the table's owner has lost.  If the table has a new
+ * owner, only rights that are certainly needed count: on functions, schemas,
+ * and sequences, which are named only to be advanced.
  */
 static char *
 right_lost_by_owner(const RuleUse *use)
@@ -452,9 +467,9 @@ right_lost_by_owner(const RuleUse *use)
 }
 
 /*
- * Whether an object that the trigger uses had this name: one of a schema, or if
- * that is NULL one of a class without, columns among it.  One that this
- * transaction has made was there as it was named.
+ * Had an object used by the trigger this name?  With schema it is an object in
+ * that schema; with NULL, one of a class without schemas, or a column.  An
+ * object created by this transaction counts under its present name.
  */
 static bool
 object_had_name(const RuleUse *use, Oid class_oid, const char *schema,
@@ -470,7 +485,7 @@ object_had_name(const RuleUse *use, Oid class_oid, const char *schema,
 		if (!was->exists && ((ObjectState *) lfirst(now))->exists)
 			return true;
 		if (!was->exists)
-			continue;			/* of a class without names, as casts */
+			continue;			/* of a class without names, such as casts */
 		if (strcmp(was->name, name) != 0)
 			continue;
 		if (schema ? was->schema && strcmp(was->schema, schema) == 0
@@ -480,7 +495,7 @@ object_had_name(const RuleUse *use, Oid class_oid, const char *schema,
 	return false;
 }
 
-/* Without a schema, or in pg_catalog, it is one of the server's own. */
+/* Without a schema, or in pg_catalog, it is a built-in object. */
 static bool
 objects_were_there(List *objects, const RuleUse *use)
 {
@@ -512,7 +527,9 @@ names_were_there(List *names, const RuleUse *use, Oid class_oid)
 	return true;
 }
 
-/* The owner of the table had what the text needs to be read and run. */
+/*
+ * Had the table's owner the rights that are needed to parse and run the text?
+ */
 static bool
 rights_were_there(const char *text, const RuleUse *use)
 {
@@ -570,7 +587,7 @@ look_whether_rule_made_sense(void *arg)
 	call->made_sense = true;
 }
 
-/* Whether the rule was whole before this transaction. */
+/* Was the rule valid before this transaction? */
 static bool
 rule_made_sense(const SyncRule *rule, const RuleUse *use)
 {
@@ -580,7 +597,10 @@ rule_made_sense(const SyncRule *rule, const RuleUse *use)
 	return call.made_sense;
 }
 
-/* While others have the table locked: a name that the rule has and nothing else. */
+/*
+ * Used if others have the table locked: looks only for a name that the rule
+ * uses.
+ */
 static char *
 name_gone_from_rule(const SyncRule *rule, const RuleUse *use)
 {

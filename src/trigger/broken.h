@@ -1,6 +1,6 @@
 /*
  * broken.h
- *		Rules and steps whose texts mean nothing any more.
+ *		Finds rules and steps whose text a DDL command has made invalid.
  */
 #ifndef TANDEM_BROKEN_H
 #define TANDEM_BROKEN_H
@@ -10,20 +10,20 @@
 #include "trigger/ddl_event.h"
 
 /*
- * Refuses the command, or warns (see guard.h), if it has taken a name, a
- * right or a shape that a live rule or an open step relies on.  Looks at those
- * alone that use what the command has changed, and not at what was broken
- * before the transaction.  No code of a user is run.
+ * Refuses the command, or warns (see guard.h), if a rule or step of an open
+ * migration depends on a name, right or shape that it has taken away.  Looks
+ * only at those that use something the command has changed, and ignores what
+ * was broken before the transaction.  Runs no user-defined code.
  */
 extern void broken_rules_check(const DdlEvent *event);
 
 /*
- * The same where the sync trigger of the table has been dropped, with something
- * that it depends on or alone.
+ * Does the same if the sync trigger of the table was dropped, by itself or
+ * with an object on which it depends.
  */
 extern void broken_rules_check_dropped(Oid relid, CommandTag tag);
 
-/* The same for a command that may have taken rights from any role. */
+/* Does the same for a command that may have taken rights from any role. */
 extern void broken_rules_check_roles(const DdlEvent *event, List *roles);
 
 #endif							/* TANDEM_BROKEN_H */

@@ -1,6 +1,6 @@
 /*
  * ddl_event.c
- *		What a DDL command has changed.
+ *		Collects what a DDL command has changed.
  */
 #include "postgres.h"
 
@@ -17,7 +17,10 @@
 #include "core/query.h"
 #include "trigger/ddl_event.h"
 
-/* What rights can be granted on that a rule may need; InvalidOid: others. */
+/*
+ * Returns the catalog of an object type with grants that a rule may need, else
+ * InvalidOid.
+ */
 static Oid
 class_of_grant(ObjectType type)
 {
@@ -67,7 +70,7 @@ add_granted_objects(DdlEvent *event, const InternalGrant *grant)
 						 lfirst_oid(lc), 0);
 }
 
-/* The server hands out the command as it has collected it, by address. */
+/* The server passes the command that it has collected as a pointer. */
 static void
 add_collected_command(DdlEvent *event, const CollectedCommand *command)
 {
@@ -128,7 +131,9 @@ add_objects_from_query(DdlEvent *event, const ObjectAddress *object,
 	query_end(&query);
 }
 
-/* A schema takes along what belongs to what is moved to it. */
+/*
+ * Moving an object to another schema moves the objects that belong to it, too.
+ */
 static void
 add_moved_objects(DdlEvent *event)
 {
@@ -150,7 +155,7 @@ add_moved_objects(DdlEvent *event)
 	}
 }
 
-/* The table of each trigger that the command made or changed. */
+/* Adds the table of each trigger that the command created or changed. */
 static void
 add_tables_of_triggers(DdlEvent *event)
 {

@@ -1,6 +1,6 @@
 /*
  * ddl_event.h
- *		What a DDL command has changed.
+ *		Collects what a DDL command has changed.
  */
 #ifndef TANDEM_DDL_EVENT_H
 #define TANDEM_DDL_EVENT_H
@@ -13,25 +13,28 @@ typedef struct DdlEvent
 {
 	CommandTag	tag;
 	Node	   *parsetree;
-	List	   *objects;		/* changed, of struct ObjectAddress */
-	List	   *tables;			/* OIDs of those that are relations, or whose
-								 * trigger is among them */
+	List	   *objects;		/* changed objects: list of ObjectAddress * */
+	List	   *tables;			/* OIDs of changed relations, and of tables of
+								 * changed triggers */
 } DdlEvent;
 
 /*
- * Reads it in a trigger on ddl_command_end.  What moves to another schema along
- * with an object is among the objects; of a REVOKE those that it names; what a
- * command has dropped is not.
+ * Call in an event trigger on ddl_command_end.  Objects that are moved to
+ * another schema along with others are included, and those named by a REVOKE;
+ * dropped objects are not.  The result is in the current memory context.
  */
 extern DdlEvent *ddl_event_read(const EventTriggerData *data);
 
 /*
- * Whether a command can give an object that was there another name, schema or
- * owner, or take rights on it away.
+ * Can the command change the name, schema or owner of an existing object, or
+ * revoke rights on it?
  */
 extern bool ddl_event_takes_away(Node *parsetree);
 
-/* The relations whose trigger of this name was dropped: OIDs, in sql_drop. */
+/*
+ * Returns the OIDs of relations whose trigger of this name was dropped; for
+ * sql_drop.
+ */
 extern List *ddl_event_dropped_triggers(const char *name);
 
 #endif							/* TANDEM_DDL_EVENT_H */

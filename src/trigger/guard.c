@@ -1,6 +1,6 @@
 /*
  * guard.c
- *		DDL that would break a migration.
+ *		Refuses or warns of DDL that would break a migration.
  */
 #include "postgres.h"
 
@@ -39,13 +39,14 @@
 #include "trigger/install.h"
 
 /*-------------------------------------------------------------------------
- * DDL that would break a migration: refused, or said.
+ * The reaction to DDL that would break a migration: an error or a warning.
  *
- * Whoever may call a function can name it in a rule of theirs.  They must not
- * stop its owner from renaming it thereby, nor is an owner who has let somebody
- * in to break their writes unawares.  So DDL is refused to those who can end the
- * migration themselves, and to those who have granted its table's owner
- * something by name; to others it is said what they break.
+ * Any role that may call a function can use it in a rule.  This must not
+ * prevent the function's owner from renaming it.  But an owner who has granted
+ * the use should not break another role's writes unknowingly.  So DDL is
+ * refused if the current role can end the migration, or has explicitly granted
+ * something to the table's owner.  Other roles get a warning of what they
+ * break.
  *-------------------------------------------------------------------------
  */
 
@@ -59,8 +60,9 @@ guard_hint_for_table(Oid relid)
 }
 
 /*
- * An error: the command would break a migration of the table.  problem says
- * how, as a clause, and is shown to whoever issued the command.
+ * Throws the error that the command would break a migration of the table.
+ * problem tells how, as a clause, and is shown to the role that runs the
+ * command.
  */
 static void
 guard_refuse(CommandTag tag, const char *migration, Oid relid,
@@ -90,14 +92,13 @@ guard_refuse_or_warn(CommandTag tag, const char *migration, Oid relid,
 }
 
 /*-------------------------------------------------------------------------
- * DDL on the extension's own schema that would leave it unusable.
+ * DDL on the extension's own schema that would make it unusable.
  *
- * The trigger of each synced table, the fence, and the functions of the
- * extension find what is in schema tandem by name, and believe the schema
- * because it is a member of the extension.  The server lets its owner rename
- * the schema all the same: from that commit on every write of a synced table
- * would fail.  It is refused whether or not a migration is open, since nothing
- * works after it.
+ * The triggers of synced tables, the fence and the extension's functions find
+ * objects of schema tandem by name, and trust the schema because it is a
+ * member of the extension.  The server still lets its owner rename it, and
+ * from then on every write to a synced table would fail.  This is refused even
+ * if no migration is open, since nothing would work afterwards.
  *-------------------------------------------------------------------------
  */
 
@@ -107,7 +108,10 @@ is_own_name(const char *name)
 	return name && strcmp(name, EXTENSION_SCHEMA) == 0;
 }
 
-/* What is no relation is named by a list of names, or with its arguments. */
+/*
+ * Objects other than relations are named by a list of names, or with
+ * arguments.
+ */
 static bool
 is_in_own_schema(RangeVar *relation, Node *object)
 {
@@ -132,7 +136,7 @@ is_of_extension(Oid schema)
 		getExtensionOfObject(NamespaceRelationId, schema) == extension;
 }
 
-/* The command has been done: a schema that it renamed has its new name. */
+/* The command has been executed: a renamed schema has its new name. */
 static bool
 breaks_extension(Node *statement)
 {
@@ -166,10 +170,10 @@ breaks_extension(Node *statement)
 }
 
 /*
- * Refuses a command that has renamed schema tandem, renamed or moved something
- * in it, or taken something out of the extension.  For each DDL command outside
- * of the extension's own scripts; looks at no catalog unless the command names
- * the schema or the extension.
+ * Refuses a command that has renamed schema tandem, renamed or moved an object
+ * in it, or removed one from the extension.  Called for each DDL command
+ * outside of the extension's own scripts; reads no catalog unless the command
+ * names the schema or the extension.
  */
 static void
 guard_own_check(const EventTriggerData *data)
@@ -187,24 +191,24 @@ guard_own_check(const EventTriggerData *data)
 }
 
 /*-------------------------------------------------------------------------
- * Commands that make, enable or disable triggers.
+ * Commands that create, enable or disable triggers.
  *
- * The arguments of a sync trigger are text that is read and planned as the owner
- * of the table.  The server lets everybody make a trigger who has the privilege
- * TRIGGER on the table, which is not the right to speak for its owner.
+ * The arguments of a sync trigger are text that is parsed and planned as the
+ * table's owner.  The server lets any role with the privilege TRIGGER create a
+ * trigger on the table, which must not give it the rights of the owner.
  *
- * pg_dump --disable-triggers has all triggers of a table disabled while it loads
- * the table.  The sync trigger must fire all the same: rows of a dump that has
- * one shape alone get the other, those that hold both stay as they are.  So it is
- * enabled again before the command ends, and nobody ever sees it disabled.
+ * pg_dump --disable-triggers disables all triggers of a table while it loads
+ * the table.  The sync trigger must fire nevertheless: rows from a dump with
+ * only one side get the other one, and rows that have both are kept.  So it is
+ * enabled again before the command ends, and no session ever sees it disabled.
  *-------------------------------------------------------------------------
  */
 
-/* What an ALTER TABLE says of triggers. */
+/* What an ALTER TABLE does to triggers. */
 typedef struct WantedTrigger
 {
-	bool		ours;			/* names the sync trigger */
-	bool		all;			/* means every trigger */
+	bool		ours;			/* it names the sync trigger */
+	bool		all;			/* it applies to all triggers */
 	bool		disables;
 	bool		of_type;
 } WantedTrigger;
@@ -274,7 +278,7 @@ read_trigger_before(Oid relid)
 	return before;
 }
 
-/* The proof of its rows stays true: there was no moment without the trigger. */
+/* Its verified rows remain valid, as the trigger was in force all the time. */
 static void
 put_trigger_in_force(Oid relid, const TriggerBefore *before, bool disabled)
 {
@@ -316,9 +320,10 @@ check_trigger_of_table(Oid relid, const SyncRule *rule,
 }
 
 /*
- * After an ALTER TABLE of relid: refuses one that has put the sync trigger out
- * of force by its name, or the table OF a type.  One that means all triggers
- * leaves it in force: it is enabled again at once, with a NOTICE.
+ * Called after an ALTER TABLE of relid.  Refuses one that has disabled the
+ * sync trigger by name, or has made the table a typed one (OF).  One that
+ * applies to all triggers leaves this one in force: it is enabled again at
+ * once, with a NOTICE.
  */
 static void
 guard_trigger_check(Oid relid, const DdlEvent *event)
@@ -343,8 +348,8 @@ guard_trigger_check(Oid relid, const DdlEvent *event)
 }
 
 /*
- * Errors: the command has made a trigger of tandem.sync_row on a table whose
- * owner's rights the current user has not.
+ * Throws an error if the command has created a trigger with tandem.sync_row on
+ * a table and the current user lacks the rights of the table's owner.
  */
 static void
 guard_trigger_check_maker(const DdlEvent *event)
@@ -375,25 +380,27 @@ guard_trigger_check_maker(const DdlEvent *event)
 }
 
 /*-------------------------------------------------------------------------
- * Refuses DDL that would break a live sync.
+ * Refusing DDL that would break an active sync.
  *
- * What the server refuses by itself, because the trigger depends on it, is
- * dropping or retyping what a rule uses.  The event triggers of the extension
- * add the rest, at the end of each DDL command, as whoever issued it:
+ * The server itself refuses to drop or retype what a rule uses, because the
+ * trigger depends on it.  The event triggers of the extension check the rest,
+ * at the end of each DDL command, as the role that runs it:
  *
- * - names, rights and shapes that the rules rely on (broken_rules);
- * - the trigger: in force on each table of the tree, and as the sync made it;
- * - the tree: a synced table stays the root of all of its rows;
- * - schema tandem itself, whether or not anything is synced (guard_own).
+ * - names, rights and shapes that the rules rely on (broken_rules_check); -
+ * the trigger: it must be in force on each table of the tree, and unaltered; -
+ * the tree: a synced table must remain the root of all its rows; - schema
+ * tandem itself, even if nothing is synced (guard_own_check).
  *
- * Refused is only what the command has done: what was so before the transaction
- * is nobody's fault now.
+ * A command is refused only for what it has done itself.  What was broken
+ * before the transaction does not count.
  *-------------------------------------------------------------------------
  */
 
 SQL_FUNCTION(tandem_guard_ddl);
 
-/* The first rule of the table, to name its migration; NULL: it is not synced. */
+/*
+ * Returns the first rule of the table, to name its migration, or NULL if none.
+ */
 static SyncRule *
 first_rule_of_table(Oid relid)
 {
@@ -402,7 +409,9 @@ first_rule_of_table(Oid relid)
 	return rules == NIL ? NULL : linitial(rules);
 }
 
-/* A table of the tree that has rules of its own, or NULL. */
+/*
+ * Returns the name of a table in the tree that has rules of its own, or NULL.
+ */
 static SyncRule *
 first_rule_below_table(Oid relid)
 {
@@ -418,7 +427,10 @@ first_rule_below_table(Oid relid)
 	return NULL;
 }
 
-/* A partition that came: its trigger is in force, and nothing below has its own. */
+/*
+ * For a new partition: its trigger must be in force, and no table below has
+ * one of its own.
+ */
 static void
 check_new_partition(Oid child, Oid parent, CommandTag tag)
 {
@@ -498,7 +510,7 @@ kinship_is_among(const Kinship *kinship, List *kinships)
 	return false;
 }
 
-/* Whatever the command: is the table the child or parent of another since? */
+/* For any command: has the table become child or parent of another? */
 static void
 check_table_kinships(Oid relid, const DdlEvent *event)
 {
@@ -554,7 +566,9 @@ check_syncs_in_force(Oid relid, CommandTag tag)
 	}
 }
 
-/* A restore makes the sync trigger without REPLACE. */
+/*
+ * A restore creates the sync trigger with a plain CREATE, without OR REPLACE.
+ */
 static void
 check_created_trigger(Oid relid, const DdlEvent *event)
 {
@@ -571,7 +585,7 @@ check_created_trigger(Oid relid, const DdlEvent *event)
 	warn_of_later_trigger(relid);
 }
 
-/* Of a trigger that is renamed: ours, or one that fired before ours? */
+/* For a renamed trigger: was it ours, or did it fire before ours? */
 static void
 check_renamed_trigger(Oid relid, const DdlEvent *event)
 {
@@ -588,8 +602,8 @@ static void
 check_changed_table(Oid relid, const DdlEvent *event)
 {
 	/*
-	 * a trigger changes no tree; a restore enables the sync trigger in the
-	 * next command
+	 * a trigger changes no tree, and a restore enables the sync trigger only
+	 * in the next command
 	 */
 	if (event->tag != CMDTAG_CREATE_TRIGGER)
 		check_table_kinships(relid, event);
@@ -601,7 +615,7 @@ check_changed_table(Oid relid, const DdlEvent *event)
 		guard_trigger_check(relid, event);
 }
 
-/* A role may hold rights by way of one that has lost its own. */
+/* A member of one of these roles may have had rights only through it. */
 static List *
 roles_of_drop_owned(const DropOwnedStmt *statement)
 {
@@ -614,8 +628,8 @@ roles_of_drop_owned(const DropOwnedStmt *statement)
 }
 
 /*
- * A restore revokes first, and grants in the next command, or never: rights
- * that are missing then are shown by tandem.syncs.
+ * A restore revokes first, and grants in a later command or never.
+ * tandem.syncs shows the rights that are missing then.
  */
 static void
 guard_check_command(const EventTriggerData *data)
@@ -636,20 +650,22 @@ guard_check_command(const EventTriggerData *data)
 								 roles_of_drop_owned((DropOwnedStmt *) event->parsetree));
 }
 
-/* A sync trigger went, perhaps with something that it depends on. */
+/*
+ * A sync trigger was dropped, perhaps together with something it depends on.
+ */
 static void
 guard_check_dropped(const EventTriggerData *data)
 {
 	ListCell   *lc;
 
-	/* one that cleans drops the triggers one by one, and then their tables */
+	/* with --clean it drops triggers one by one, then their tables */
 	if (restore_is_running())
 		return;
 	foreach(lc, ddl_event_dropped_triggers(SYNC_TRIGGER_NAME))
 		broken_rules_check_dropped(lfirst_oid(lc), data->tag);
 }
 
-/* While the extension itself is made or updated. */
+/* Is the extension being created or updated? */
 static bool
 runs_own_script(void)
 {
@@ -657,20 +673,22 @@ runs_own_script(void)
 		CurrentExtensionObject == get_extension_oid("pg_tandem", true);
 }
 
-/* A restore may make a trigger before it loads the tables of state. */
+/* A restore may create a trigger before it loads the extension's tables. */
 static bool
 guard_is_active(const EventTriggerData *data)
 {
 	if (ddl_is_running())
 		return false;
-	/* the last trigger may just have been dropped */
+	/* the last trigger may have just been dropped */
 	if (strcmp(data->event, "sql_drop") == 0)
 		return open_migration_exists();
 	return sync_trigger_exists() || data->tag == CMDTAG_CREATE_TRIGGER ||
 		(ddl_event_takes_away(data->parsetree) && open_migration_exists());
 }
 
-/* Also of a trigger that comes while DDL of ours runs: others' code may run then. */
+/*
+ * Checked even while DDL of ours runs, since code of other roles may run then.
+ */
 static void
 guard_check_trigger_maker(const EventTriggerData *data)
 {
@@ -690,7 +708,7 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function tandem.guard_ddl() can only be called as an event trigger"),
 				 errhint("Its event triggers are created by CREATE EXTENSION pg_tandem.")));
-	/* pg_upgrade: the tables of state have no rows yet */
+	/* in pg_upgrade the extension's tables are still empty */
 	if (IsBinaryUpgrade)
 	{
 		if (data->tag == CMDTAG_ALTER_EXTENSION)

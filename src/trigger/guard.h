@@ -1,6 +1,6 @@
 /*
  * guard.h
- *		DDL that would break a migration.
+ *		Refuses or warns of DDL that would break a migration.
  */
 #ifndef TANDEM_GUARD_H
 #define TANDEM_GUARD_H
@@ -11,11 +11,12 @@
 #include "trigger/ddl_event.h"
 
 /*
- * An error: the command would break a migration of the table.  problem says
- * how, as a clause, and is shown to whoever issued the command.  Only a WARNING
- * where the command does not concern the table itself, and whoever issued it
- * can neither end the migration nor has made the owner of the table rely on the
- * object.  granted: its owner has, by a grant to more than PUBLIC.
+ * Throws the error that the command would break a migration of the table.
+ * problem tells how, as a clause, and is shown to the role that runs the
+ * command.  Gives only a WARNING if the command is not on the table itself and
+ * the role can neither end the migration nor has given the table's owner
+ * reason to rely on the object.  granted tells the latter: its owner has
+ * granted it, not just to PUBLIC.
  */
 extern void guard_refuse_or_warn(CommandTag tag, const char *migration,
 								 Oid relid, const char *problem, bool granted);

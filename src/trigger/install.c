@@ -1,6 +1,6 @@
 /*
  * install.c
- *		The trigger of a sync: installed, and checked to be in force.
+ *		Installs the trigger of a sync, and checks that it is in force.
  */
 #include "postgres.h"
 
@@ -34,13 +34,16 @@
 #include "trigger/rule_objects.h"
 
 /*-------------------------------------------------------------------------
- * Whether the trigger of a sync is in force and says what it should.
+ * Checking that the trigger of a sync is in force and has the recorded rule.
  *-------------------------------------------------------------------------
  */
 
 SQL_FUNCTION(tandem_sync_problem);
 
-/* The trigger of one table of the tree: there, always fired, and for rows that are here? */
+/*
+ * Checks the trigger of one table of the tree: it exists, always fires, and
+ * the rows are here.
+ */
 static char *
 table_trigger_problem(Oid relid)
 {
@@ -73,7 +76,7 @@ table_trigger_problem(Oid relid)
 	return NULL;
 }
 
-/* Whether the arguments of the trigger hold the rule as it is recorded. */
+/* Checks that the arguments of the trigger contain the rule as recorded. */
 static char *
 trigger_args_problem(const SyncRule *rule, Relation rel)
 {
@@ -81,7 +84,7 @@ trigger_args_problem(const SyncRule *rule, Relation rel)
 	ListCell   *lc;
 
 	if (trigger == NULL)
-		return NULL;			/* said already */
+		return NULL;			/* reported already */
 	foreach(lc, rule_args_decode(trigger))
 	{
 		SyncRule   *installed = lfirst(lc);
@@ -139,9 +142,9 @@ typedef struct ResolveCall
 } ResolveCall;
 
 /*
- * As the owner, whose rights count, and under the search_path that the rule is
- * parsed under where it runs.  No code of a user is run: whoever asks may be
- * anybody.
+ * Resolves as the owner, whose rights apply, with the search_path with which
+ * the rule is parsed when it is used.  Runs no user-defined code, since any
+ * role may be asking.
  */
 static void
 resolve_rule_as_owner(void *arg)
@@ -156,7 +159,9 @@ resolve_rule_as_owner(void *arg)
 	authority_leave(&scope);
 }
 
-/* A function of the rule that the owner of the table may not call. */
+/*
+ * Returns a function of the rule that the owner of the table may not execute.
+ */
 static char *
 find_forbidden_function(Relation rel)
 {
@@ -192,14 +197,17 @@ rule_text_problem(const SyncRule *rule, Relation rel)
 		: NULL;
 }
 
-/* Opens the table of the rule; NULL: it is gone, or others have it locked. */
+/*
+ * Opens the table of the rule.  Returns NULL if it was dropped (*gone), or if
+ * another session has it locked.
+ */
 static Relation
 open_rule_table_nowait(const SyncRule *rule, bool *gone)
 {
 	*gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(rule->relation));
 	if (*gone)
 		return NULL;
-	/* not tried for: that fails because of who is queued for the table */
+	/* a conditional request would fail if sessions are queued for the table */
 	if (lock_is_ours(rule->relation))
 		return table_open(rule->relation, AccessShareLock);
 	if (!ConditionalLockRelationOid(rule->relation, AccessShareLock))
@@ -280,10 +288,11 @@ tandem_sync_problem(PG_FUNCTION_ARGS)
 }
 
 /*-------------------------------------------------------------------------
- * Putting the sync trigger on a table, and taking it off.
+ * Putting the sync trigger on a table, and removing it.
  *
- * The trigger is made by a statement, as a user would make it: so it is seen
- * by event triggers, dumped, and cloned to every partition now and later.
+ * The trigger is created by a statement, as a user would do it.  So event
+ * triggers see it, it is dumped, and it is cloned to all partitions, present
+ * and future.
  *-------------------------------------------------------------------------
  */
 
@@ -306,7 +315,7 @@ create_trigger_statement(Oid relid, List *rules)
 	return sql.data;
 }
 
-/* What has ended was taken off with its end. */
+/* The rule of an ended migration was removed when that ended. */
 static bool
 rule_is_recorded(const SyncRule *installed, Oid relid)
 {
@@ -349,7 +358,7 @@ sync_check_found(Oid relid)
 	}
 }
 
-/* The versions of the triggers of all leaves, before we change them. */
+/* Returns the versions of the triggers of all leaves before we change them. */
 static List *
 leaf_trigger_versions(List *leaves)
 {

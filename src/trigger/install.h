@@ -1,6 +1,6 @@
 /*
  * install.h
- *		The trigger of a sync: installed, and checked to be in force.
+ *		Installs the trigger of a sync, and checks that it is in force.
  */
 #ifndef TANDEM_INSTALL_H
 #define TANDEM_INSTALL_H
@@ -8,39 +8,39 @@
 #include "catalog/sync.h"
 
 /*
- * What is wrong with the sync, for people, with the remedy; NULL: nothing, or
- * its table is locked so that it cannot be said now.  Looks at every
- * partition.
+ * Returns what is wrong with the sync, with the remedy, as text, palloc'd.
+ * Returns NULL if nothing is wrong, or if its table is locked so that this
+ * cannot be determined.  Checks all partitions.
  */
 extern char *sync_problem(const SyncRule *rule);
 
 /*
- * The same of its expressions and columns alone: whether all that they name is
- * there, and the owner of the table may use it.  No code of a user is run.
- * *locked: its table is, so that nothing could be said.
+ * Does the same for its expressions and columns only: they exist, and the
+ * owner of the table may use them.  Runs no user-defined code.  *locked is set
+ * if the table is locked, so that nothing could be determined.
  */
 extern char *sync_rule_problem(const SyncRule *rule, bool *locked);
 
-/* The same of its trigger alone. */
+/* Does the same for its trigger only. */
 extern char *sync_trigger_problem(const SyncRule *rule);
 
 /*
- * The same of the triggers of relid and the partitions below it, whatever they
- * hold.  The caller has relid locked.
+ * Does the same for the triggers of relid and the partitions below it, with
+ * any rules.  The caller has locked relid.
  */
 extern char *sync_tree_problem(Oid relid);
 
 /*
- * Makes the trigger of relid say what tandem.sync says of it: makes it,
- * replaces it, or drops it when no live rule is left.  Runs as the current
- * user, who owns the table, and who has it locked against writers.
+ * Makes the trigger of relid agree with tandem.sync: creates it, replaces it,
+ * or drops it if no active rule is left.  Call as the owner of the table, with
+ * the table locked against writers.
  */
 extern void sync_install(Oid relid);
 
 /*
- * Errors when the table has a sync trigger with a rule that tandem.sync does
- * not know of it: a table restored alone brings its trigger along.  Its rules
- * would be gone with the next sync_install.
+ * Throws an error if the table has a sync trigger with a rule that is not in
+ * tandem.sync: restoring only the table creates its trigger, too.  The next
+ * sync_install would remove its rules.
  */
 extern void sync_check_found(Oid relid);
 

@@ -1,6 +1,6 @@
 /*
  * rule_objects.c
- *		The objects that rules use, and what of them they rely on.
+ *		The objects that rules use, and the properties that they rely on.
  */
 #include "postgres.h"
 
@@ -39,11 +39,11 @@
 #include "trigger/rule_objects.h"
 
 /*-------------------------------------------------------------------------
- * What the rules of a sync trigger use, as pg_depend has it.
+ * The objects used by the rules of a sync trigger, as recorded in pg_depend.
  *
- * The server knows what a view or a CHECK uses by OID.  A rule is text, so what
- * its names are looked up in counts as well: schemas, the casts that the text
- * writes as ::, the element of an array type.
+ * The server records by OID what a view or a CHECK uses.  A rule is text, so
+ * whatever its names are looked up in matters, too: schemas, the casts behind
+ * ::, the element type of an array.
  *-------------------------------------------------------------------------
  */
 
@@ -78,8 +78,8 @@ add_used_cast(ObjectAddresses *objects, Oid source, Oid target)
 }
 
 /*
- * Whether and how one type is cast to another is written as :: and found by the
- * pair of types; GREATEST and LEAST go by the order of the type.
+ * Adds objects used without a name: the cast behind :: is looked up by its two
+ * types, and GREATEST and LEAST use the ordering of the type.
  */
 static bool
 add_unnamed_walker(Node *node, void *context)
@@ -159,7 +159,7 @@ class_has_schema(Oid class_oid)
 	return false;
 }
 
-/* What comes with an object that an expression uses. */
+/* Adds the objects that are involved when an expression uses an object. */
 static void
 add_derived_objects(ObjectAddresses *objects, const ObjectAddress *object)
 {
@@ -173,7 +173,7 @@ add_derived_objects(ObjectAddresses *objects, const ObjectAddress *object)
 	{
 		add_used_object(objects, TypeRelationId,
 						get_element_type(object->objectId));
-		/* the columns of a row type are those of a relation */
+		/* the columns of a row type are those of its relation */
 		add_used_object(objects, RelationRelationId,
 						get_typ_typrelid(object->objectId));
 		add_used_object(objects, RelationRelationId,
@@ -205,7 +205,7 @@ rule_objects_record(Relation rel, Oid trigger_oid, List *rules)
 	{
 		ObjectAddress *object = lfirst(lc);
 
-		/* its own schema is nowhere in the text */
+		/* the text does not name the table's own schema */
 		if (object->classId != RelationRelationId ||
 			object->objectId != RelationGetRelid(rel))
 			add_derived_objects(objects, object);
@@ -242,7 +242,7 @@ rule_objects_of(Oid trigger_oid)
 		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
 		ObjectAddress *object;
 
-		/* that of the trigger itself no rule uses */
+		/* the trigger's own function is not used by a rule */
 		if (!dependency_is_of_trigger(row) ||
 			(row->refclassid == ProcedureRelationId && row->refobjid == own_function))
 			continue;
@@ -281,7 +281,7 @@ rule_objects_before(Oid relid)
 	return objects;
 }
 
-/* The table of a trigger, if it is a sync trigger. */
+/* Returns the table of a trigger if it is a sync trigger. */
 static Oid
 table_of_sync_trigger(Oid trigger_oid)
 {
@@ -341,7 +341,7 @@ rule_objects_users(const ObjectAddress *object)
 }
 
 /*-------------------------------------------------------------------------
- * What of an object the text of a rule relies on.
+ * The properties of an object that the text of a rule relies on.
  *-------------------------------------------------------------------------
  */
 
@@ -378,7 +378,7 @@ add_objects_parameters(TandemQuery *query, List *objects)
 	add_subids_parameter(query, objects);
 }
 
-/* One row for each object, in their order. */
+/* One row per object, in their order. */
 #define STATES \
 	"SELECT s.schema, s.name, s.shape, s.rights, s.granted " \
 	"FROM tandem.object_states($1, $2, $3, $4) s ORDER BY s.number"

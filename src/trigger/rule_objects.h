@@ -1,6 +1,6 @@
 /*
  * rule_objects.h
- *		The objects that rules use, and what of them they rely on.
+ *		The objects that rules use, and the properties that they rely on.
  */
 #ifndef TANDEM_RULE_OBJECTS_H
 #define TANDEM_RULE_OBJECTS_H
@@ -10,51 +10,54 @@
 #include "utils/rel.h"
 
 /*
- * Notes in pg_depend all that the rules of a trigger use and that can be
- * renamed, moved, changed or forbidden: columns, functions, operators, types
- * (and their elements and row types), collations, casts, what a constant of a
- * reg* type names, and the schemas of all these.  So the server refuses to drop
- * or retype them, and rule_objects_users finds the rules that DDL concerns.
- * Names are looked up with the rights of the current user; no code of a user is
- * run.
+ * Records in pg_depend all objects used by the rules of a trigger that can be
+ * renamed, moved, altered or revoked: columns, functions, operators, types
+ * (and their elements and row types), collations, casts, objects named by
+ * constants of reg* types, and the schemas of all these.  So the server
+ * refuses to drop or retype them, and rule_objects_users finds the rules
+ * affected by a command.  Names are looked up with the rights of the current
+ * user; no user-defined code is run.
  */
 extern void rule_objects_record(Relation rel, Oid trigger_oid, List *rules);
 
-/* The objects of a trigger, a List of ObjectAddress *, those of its table too. */
+/*
+ * Returns the objects of a trigger, including those of its table, as a list of
+ * ObjectAddress *.
+ */
 extern List *rule_objects_of(Oid trigger_oid);
 
-/* The same before this transaction, of the sync trigger of a table. */
+/* Returns the same for the sync trigger of a table before this transaction. */
 extern List *rule_objects_before(Oid relid);
 
 /*
- * The tables whose sync trigger uses the object, or with a relation one of its
- * columns: OIDs.  One look into an index of pg_depend.
+ * Returns the OIDs of tables whose sync trigger uses the object or, for a
+ * relation, one of its columns.  One index lookup in pg_depend.
  */
 extern List *rule_objects_users(const ObjectAddress *object);
 
 typedef struct ObjectState
 {
 	ObjectAddress object;
-	bool		exists;			/* all else is empty if not */
-	char	   *schema;			/* NULL: it is in none */
+	bool		exists;			/* all other fields are empty if not */
+	char	   *schema;			/* NULL if it has none */
 	char	   *name;
-	char	   *shape;			/* columns of a row, labels of an enum, or
-								 * NULL */
-	List	   *rights;			/* of the role, names of privileges */
-	bool		granted;		/* to the role, not to PUBLIC alone */
+	char	   *shape;			/* columns of a row type, labels of an enum,
+								 * or NULL */
+	List	   *rights;			/* names of the role's privileges */
+	bool		granted;		/* to the role, not just to PUBLIC */
 } ObjectState;
 
 /*
- * The states of the objects, a List of ObjectAddress *, in their order, with
- * the rights of a role: as they are now, or as they were before this
- * transaction changed any.  Read from the catalogs; no code of a user is run.
+ * Returns the states of the objects (a list of ObjectAddress *) in their
+ * order, with the rights of a role: now or, with before, before this
+ * transaction changed any.  Reads catalogs only; no user-defined code is run.
  */
 extern List *object_states(List *objects, Oid role, bool before);
 
-/* Whether a text that relies on the object reads it as before. */
+/* Does a text that uses the object mean the same in both states? */
 extern bool object_state_equal(const ObjectState *a, const ObjectState *b);
 
-/* A privilege that the role had before and has lost, or NULL. */
+/* Returns a privilege that the role had before and has lost, or NULL. */
 extern char *object_state_lost_right(const ObjectState *before,
 									 const ObjectState *now);
 

@@ -1,6 +1,6 @@
 /*
  * target.c
- *		Which tables and columns may be synced.
+ *		Checks which tables and columns can be synced.
  */
 #include "postgres.h"
 
@@ -26,7 +26,7 @@
 #include "trigger/target.h"
 
 /*-------------------------------------------------------------------------
- * Which tables and columns a migration may work on.
+ * Checking the tables and columns on which a migration is to work.
  *-------------------------------------------------------------------------
  */
 
@@ -61,7 +61,7 @@ relation_kind_description(char relkind)
 	return "not a table";
 }
 
-/* A table made OF a type can neither gain nor lose a column. */
+/* A typed table (OF) can neither get nor lose a column. */
 static Oid
 type_of_typed_table(Oid relid)
 {
@@ -99,7 +99,7 @@ target_check_table(Oid relid)
 {
 	char		relkind;
 
-	/* what was dropped since it was named has no kind and no owner */
+	/* fails if it was dropped, when it has no relkind and no owner */
 	(void) quoting_raw_name(relid);
 	relkind = get_rel_relkind(relid);
 	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
@@ -122,9 +122,9 @@ target_check_table(Oid relid)
 }
 
 /*
- * What was looked at before the lock says nothing: the session that was in the
- * way may have dropped the table, or given it to a role as which the text of our
- * caller would be read.
+ * What was checked before the lock may have changed.  The session that held it
+ * may have dropped the table, or given it to another role, as which the text
+ * of our caller would be parsed.
  */
 void
 target_lock(Oid relid, List *relids, LOCKMODE mode)
@@ -223,7 +223,7 @@ check_not_synced_twice(const SyncRule *rule)
 	}
 }
 
-/* Planning runs immutable functions: the owner's, not with our caller's rights. */
+/* Planning runs immutable functions, so do it with the owner's rights. */
 static bool
 column_has_computed_default(Relation rel, const char *name)
 {
@@ -239,8 +239,9 @@ column_has_computed_default(Relation rel, const char *name)
 }
 
 /*
- * Where the length of a row does not tell, its new columns must: NULL or a
- * constant default means unfilled.  A computed default would hide that.
+ * If the length of a row does not tell whether it is filled, its new columns
+ * must: NULL or a constant default means unfilled.  A computed default would
+ * hide that.
  */
 static void
 check_unfilled_is_known(const SyncRule *rule, Relation rel)
@@ -313,19 +314,20 @@ target_check_unstored(const SyncRule *rule, Relation rel)
 }
 
 /*-------------------------------------------------------------------------
- * What logical replication asks of a table before it is migrated.
+ * Requirements of logical replication on a table to be migrated.
  *
- * The fill writes every row, and a row that is filled on one server alone is
- * another row to who compares whole rows.  What that breaks would show at the
- * first batch, or never: so it is said at expand.
+ * The fill writes all rows, and a row that is filled on one server only looks
+ * different to a server that compares whole rows.  Problems from that would
+ * appear only with the first batch, or never.  So they are reported in phase
+ * expand.
  *-------------------------------------------------------------------------
  */
 
-/* What is wrong with how a table sends its changes. */
+/* Problems with publishing changes of a table. */
 typedef struct SendProblems
 {
 	bool		cannot;			/* an UPDATE of it fails, and so will the fill */
-	bool		keyless;		/* the whole old row is sent, and no key */
+	bool		keyless;		/* the whole old row is sent instead of a key */
 } SendProblems;
 
 static void
