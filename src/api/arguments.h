@@ -21,6 +21,7 @@ extern char *argument_optional_text(FunctionCallInfo fcinfo, int n);
  */
 extern List *argument_strings(FunctionCallInfo fcinfo, int n);
 
+/* Returns a boolean argument.  Errors: it is NULL. */
 extern bool argument_bool(FunctionCallInfo fcinfo, int n, const char *name);
 
 /* Returns a release.  Errors: it is not a positive integer. */

@@ -490,6 +490,7 @@ record_owned_columns(Migration *migration, SyncRule *rule)
 	}
 }
 
+/* Records the sync, and installs its triggers, with writers locked out. */
 static void
 add_stored_sync(Migration *migration, SyncRule *rule)
 {

@@ -379,6 +379,10 @@ reasons_columns_stay(const Migration *migration, List *dropped)
 											migration));
 }
 
+/*
+ * Throws an error that lists all that is open.  With force, only what prevents
+ * dropping the columns.
+ */
 static void
 check_ready_to_contract(const Migration *migration, List *rules,
 						List *dropped, bool force)

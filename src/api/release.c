@@ -27,7 +27,7 @@ SQL_FUNCTION(tandem_switch_release);
 SQL_FUNCTION(tandem_register_release);
 SQL_FUNCTION(tandem_set_dependency);
 
-/* poll interval, and maximal frequency of commits */
+/* poll interval, and maximum frequency of commits */
 #define POLL_MS 100
 #define LOOK_EVERY_MS 1000
 
@@ -97,7 +97,7 @@ typedef struct ReadyWait
 {
 	int			release;
 	int64		started;		/* clock_now() at the start */
-	int64		longest;		/* maximal wait, in microseconds */
+	int64		longest;		/* maximum wait, in microseconds */
 	int64		client_seen;	/* clock_now() when the client was last
 								 * checked */
 } ReadyWait;

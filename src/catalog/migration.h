@@ -30,6 +30,7 @@ typedef enum PhaseAction
 	ACTION_ABORT
 } PhaseAction;
 
+/* Returns the name of a phase as stored in tandem.migration, a constant. */
 extern const char *phase_name(Phase phase);
 
 typedef struct Migration

@@ -67,6 +67,7 @@ typedef enum ReleaseState
 	RELEASE_UNKNOWN				/* newer than the database is prepared for */
 } ReleaseState;
 
+/* Returns what the release may do according to registry. */
 extern ReleaseState registry_state_of(const Registry *registry, int release);
 
 /* Returns "ready", "current", "read_only", "retired" or "unknown". */
@@ -145,6 +146,7 @@ extern void registry_note_used(int release);
  */
 extern bool registry_may_change(void);
 
+/* Makes release the current one, and announces the change.  Checks nothing. */
 extern void registry_set_current(int release);
 
 /*
@@ -161,6 +163,8 @@ extern void registry_add_release(int release, const char *comment);
 
 /* Gets the version of a dependency; returns false if it is not registered. */
 extern bool registry_dependency(const char *name, int *version);
+
+/* Records the version of a dependency, and announces the change. */
 extern void registry_set_dependency(const char *name, int version);
 
 #endif							/* TANDEM_REGISTRY_H */

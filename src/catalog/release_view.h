@@ -71,6 +71,8 @@ extern List *release_view_closed(List *relids);
 
 /* Records the view, replacing the record for its relation and release. */
 extern void release_view_note(const ReleaseView *view);
+
+/* Deletes the record of a view. */
 extern void release_view_forget(Oid view);
 
 /* Returns the schemas with existing views, newest release first. */

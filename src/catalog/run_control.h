@@ -33,6 +33,7 @@ typedef struct RunControl
 
 #define HOLD_FUNCTION_SETTING "tandem.hold_function"
 
+/* Reads the settings and state of a migration's run, palloc'd. */
 extern RunControl *run_control_get(int migration_id);
 
 /* Records that a background run is wanted, and deletes the last error. */
@@ -42,6 +43,7 @@ extern void run_control_want_background(int migration_id, int workers,
 /* Records that no background run is wanted any more. */
 extern void run_control_end_background(int migration_id);
 
+/* Record that role has paused the migration, or that the pause has ended. */
 extern void run_control_set_paused(int migration_id, Oid role);
 extern void run_control_end_pause(int migration_id);
 
@@ -77,7 +79,7 @@ extern List *run_control_orphans(void);
 
 /*
  * The settings with which the session that wants a background run would build
- * an index: maintenance_work_mem in kB, and the maximal number of parallel
+ * an index: maintenance_work_mem in kB, and the maximum number of parallel
  * workers.  They are stored for a launcher; memory is 0 if there are none.
  */
 extern void run_control_set_build(int migration_id, int memory, int workers);

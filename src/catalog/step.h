@@ -59,6 +59,7 @@ typedef struct Step
 								 * constraint or NOT NULL */
 } Step;
 
+/* Returns the name of a kind as stored in tandem.step, a constant. */
 extern const char *step_kind_name(StepKind kind);
 
 /* Adds this step to the migration unless it has it. */
@@ -118,6 +119,7 @@ extern void step_reopen(int step_id);
 
 extern void step_restart(int migration_id, Oid relid);
 
+/* Records that the step is done, and sets step->done. */
 extern void step_finish(Step *step);
 
 /* Records why the step failed, with the remedy or NULL. */

@@ -39,6 +39,7 @@ typedef struct SyncRule
 	char	   *search_path;	/* of the session that created the sync */
 } SyncRule;
 
+/* Returns "error", "new" or "old", a constant. */
 extern const char *on_conflict_name(OnConflict on_conflict);
 
 /* Errors: the name is not error, new or old. */

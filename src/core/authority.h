@@ -93,6 +93,7 @@ extern void authority_pin_lock_timeout(void);
  */
 extern void authority_see_all_rows(void);
 
+/* Restores the user, security context and settings from before the scope. */
 extern void authority_leave(AuthorityScope *scope);
 
 /*
@@ -153,6 +154,7 @@ extern bool authority_session_is_borrowed(void);
 /* Does the current user have the rights of the owner of this database? */
 extern bool authority_owns_database(void);
 
+/* Returns the owner of this database. */
 extern Oid	authority_database_owner(void);
 
 /* Returns the owner of a table, or InvalidOid if it was dropped. */

@@ -23,6 +23,7 @@ clock_now(void)
 	return (int64) INSTR_TIME_GET_MICROSEC(now);
 }
 
+/* Returns the milliseconds since then, rounded down. */
 static inline int64
 clock_ms_since(int64 then)
 {
@@ -36,6 +37,7 @@ clock_ms_until(int64 end)
 	return (end - clock_now() + 999) / 1000;
 }
 
+/* Returns the moment ms milliseconds from now. */
 static inline int64
 clock_after_ms(int64 ms)
 {

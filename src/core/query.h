@@ -18,7 +18,7 @@
 #define QUERY_MAX_ARGS 16
 
 /*
- * Maximal length, in characters, of stored texts of others, such as errors:
+ * Maximum length, in characters, of stored texts of others, such as errors:
  * the second argument of left() in a query.
  */
 #define QUERY_KEPT_TEXT "2000"

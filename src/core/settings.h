@@ -21,10 +21,10 @@ extern int	setting_undeclared;
 /* intended duration of a fill's batch, in ms */
 extern int	setting_batch_target;
 
-/* maximal wait of a batch for another session, in ms; 0 for no limit */
+/* maximum wait of a batch for another session, in ms; 0 for no limit */
 extern int	setting_batch_lock_timeout;
 
-/* maximal wait for one strong lock, in ms */
+/* maximum wait for one strong lock, in ms */
 extern int	setting_lock_timeout;
 
 /* time after which retrying a strong lock fails, in s */
@@ -50,23 +50,23 @@ extern int	setting_vacuum_every;
 /* interval at which the launcher looks for migrations to resume, in s */
 extern int	setting_launcher_interval;
 
-/* maximal number of a role's background workers; 0 for half of the server's */
+/* maximum number of a role's background workers; 0 for half of the server's */
 extern int	setting_max_workers_per_role;
 
 /* time to keep the steps of an ended migration, in s; 0 to keep them */
 extern int	setting_forget_after;
 
-/* maximal rows per second of a fill, with all its workers; 0 for no limit */
+/* maximum rows per second of a fill, with all its workers; 0 for no limit */
 extern int	setting_max_rows_per_second;
 
 /*
- * maximal WAL that the server writes per second during a fill, in kB; 0 for no
+ * maximum WAL that the server writes per second during a fill, in kB; 0 for no
  * limit
  */
 extern int	setting_max_wal_rate;
 
 /*
- * maximal lag of standbys and slots during a fill, in kB and in s; 0 for no
+ * maximum lag of standbys and slots during a fill, in kB and in s; 0 for no
  * limit
  */
 extern int	setting_max_lag_size;

@@ -302,6 +302,10 @@ run_statement_concurrently(const TopLevelStatement *statement)
 		run_statement_portal(statement);
 }
 
+/*
+ * Runs each kind of statement in the way that it allows: restricted in one
+ * transaction, or through a portal in several.
+ */
 static void
 run_top_level_statement(const TopLevelStatement *statement)
 {

@@ -77,6 +77,10 @@ transaction_poll(bool (*is_over) (void *), void *arg, long every_ms,
  *-------------------------------------------------------------------------
  */
 
+/*
+ * Like PL/pgSQL's exception blocks: memory context and resource owner are
+ * those of the caller again afterwards.
+ */
 static ErrorData *
 run_in_subtransaction(void (*work) (void *), void *arg, bool keep)
 {

@@ -312,6 +312,7 @@ drop_left_over_index(const Step *step, const FoundIndex *found,
 	return BUILD_AGAIN;
 }
 
+/* Creates the index of a partitioned table ON ONLY that table. */
 static BuildResult
 create_branch_index(const Step *step, const FoundIndex *found,
 					BuildPiece *piece)
@@ -364,6 +365,9 @@ lock_index_ancestors(Oid index)
 		lock_relations(relids, AccessExclusiveLock);
 }
 
+/*
+ * Attaches the index of a partition, after locking what the server would lock.
+ */
 static BuildResult
 attach_index(const Step *step, const Pair *pair, BuildPiece *piece)
 {

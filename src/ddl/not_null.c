@@ -81,6 +81,9 @@ not_null_constraint_next(const Step *step, BuildPiece *piece)
 	return BUILD_AGAIN;
 }
 
+/*
+ * Before version 18: add the CHECK, validate it, set NOT NULL, drop the CHECK.
+ */
 static BuildResult
 not_null_helper_next(const Step *step, BuildPiece *piece)
 {

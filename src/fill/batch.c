@@ -257,6 +257,9 @@ load_batch_row(Batch *batch, int forced)
 		fill_check_repeatable(batch->state, forced);
 }
 
+/*
+ * Fills the current row unless it is filled, or its page has no room for it.
+ */
 static void
 fill_batch_row(Batch *batch)
 {
@@ -408,6 +411,10 @@ keep_blocks_between(Batch *batch, BlockNumber end)
 	batch->between.quarantined = 0;
 }
 
+/*
+ * Called when the scan leaves a block: decides whether it stays on the list,
+ * and counts its rows.
+ */
 static void
 leave_batch_block(Batch *batch)
 {

@@ -123,7 +123,7 @@ extern BlocksLeft chunk_scan_next_blocks(ChunkScan *scan, const Step *step,
 										 Reclaim *reclaim);
 
 /*
- * Returns the maximal size of a fill's batch, in blocks.  It is small enough
+ * Returns the maximum size of a fill's batch, in blocks.  It is small enough
  * that batches of other workers, whose snapshots see the old versions of one
  * visit, end before the next visit.
  */

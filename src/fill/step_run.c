@@ -184,7 +184,7 @@ struct StepRun
 	Reclaim		reclaim;		/* ranges that earlier batches have filled */
 	BatchResult result;			/* of the last batch that filled */
 	BlocksLeft	left;
-	int			target_ms;		/* maximal duration of a batch */
+	int			target_ms;		/* maximum duration of a batch */
 	const char *rest;			/* reason for the pause after the batch, or
 								 * NULL */
 	int64		rows;			/* written or verified by the last batch */
@@ -293,6 +293,7 @@ sync_trigger_to_run(Relation rel)
 	return trigger;
 }
 
+/* Fills the blocks as the owner of the table. */
 static void
 fill_batch_blocks(StepRun *run, Relation rel, Blocks *blocks,
 				  StepAdvance *advance, List **again)

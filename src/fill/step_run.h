@@ -16,6 +16,7 @@ typedef struct ProgressNotice
 	int64		left_before;	/* blocks left at the start of this run */
 } ProgressNotice;
 
+/* Starts the notices for a step at its present counts. */
 extern void progress_notice_start(ProgressNotice *notice, Step *step);
 
 /* Sends a NOTICE if two seconds have passed since the last one. */

@@ -171,6 +171,9 @@ typedef struct VerifyScan
 	bool		guarded;
 } VerifyScan;
 
+/*
+ * Runs in a subtransaction; guarded is set in the second pass, after an error.
+ */
 static void
 scan_blocks_to_verify(void *arg)
 {

@@ -24,6 +24,7 @@ typedef struct VerifyResult
 	StringInfoData sample;		/* elements of a JSON array */
 } VerifyResult;
 
+/* Initializes a result, whose sample is in the current memory context. */
 extern void verify_result_init(VerifyResult *result);
 
 /* Returns the sample as a JSON array, palloc'd. */

@@ -22,7 +22,7 @@
 #include "row/row_state.h"
 #include "rule/relation_rules.h"
 
-/* maximal length of a value in a message, in bytes */
+/* maximum length of a value in a message, in bytes */
 #define VALUE_SHOWN 60
 
 /*
@@ -39,6 +39,10 @@ count_function_change(Datum arg, int cache, uint32 hash)
 	function_changes++;
 }
 
+/*
+ * Makes a state in a memory context below that of the rules, since it may be
+ * kept for later statements.
+ */
 static RowState *
 make_row_state(RelationRules *rules)
 {

@@ -211,7 +211,7 @@ row_tuple(const RowState *state, HeapTuple tuple)
  *-------------------------------------------------------------------------
  */
 
-/* maximal length of a value in a message, in bytes */
+/* maximum length of a value in a message, in bytes */
 #define VALUE_SHOWN 60
 
 List *

@@ -263,6 +263,7 @@ coerce_to_column(ParseState *pstate, Node *expression,
 	return coerced;
 }
 
+/* Parse analysis with rel as the only range table entry. */
 static Node *
 analyze_expression(const ExpressionSource *source, Relation rel,
 				   const char *alias, Form_pg_attribute column)
@@ -370,6 +371,10 @@ function_is_made_by_user(Oid function, void *context)
 	return function >= FirstUnpinnedObjectId;
 }
 
+/*
+ * Finds functions and types that are user-defined, or whose row type can
+ * change.
+ */
 static bool
 depends_on_user_walker(Node *node, void *context)
 {

@@ -309,6 +309,10 @@ plan_rule_as_owner(Node *expression, Relation rel, const char *search_path)
 	return plan;
 }
 
+/*
+ * Fills in one side of a rule; texts has an expression, or NULL, for each
+ * column.
+ */
 static void
 compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
 			 RuleSide *side, List *names, List *texts, const char *label)

@@ -170,6 +170,9 @@ run_keeps_quota(const ProcessOrder *order)
 	return kept;
 }
 
+/*
+ * Runs the migration until it succeeds or fails for good, with growing pauses.
+ */
 static void
 retry_background_run(const ProcessOrder *order)
 {

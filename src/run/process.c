@@ -335,6 +335,10 @@ take_build_settings(const ProcessOrder *order)
 /* The extension's schema when the process started. */
 static Oid	schema_at_begin = InvalidOid;
 
+/*
+ * Connects with the rights of the order, takes the role's quota lock, and sets
+ * what long work needs.
+ */
 static void
 begin_process(ProcessOrder *order)
 {

@@ -485,6 +485,7 @@ has_one_way_sync(const Migration *migration)
 	return false;
 }
 
+/* The last transaction: moves to phase contract if all steps are done. */
 static void
 end_migrate(Migration *migration, int64 started, int64 quarantined)
 {

@@ -286,6 +286,10 @@ table_is_locked_by_us(Oid relid)
 	return compat_lock_is_held(&tag, AccessExclusiveLock);
 }
 
+/*
+ * Records the leaf as filled for each rule if it is empty, locked by us, and
+ * its trigger in force.
+ */
 static void
 note_empty_leaf(Oid relid)
 {

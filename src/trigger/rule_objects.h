@@ -61,6 +61,7 @@ extern bool object_state_equal(const ObjectState *a, const ObjectState *b);
 extern char *object_state_lost_right(const ObjectState *before,
 									 const ObjectState *now);
 
+/* Does the role have this privilege on the object, in this state? */
 extern bool object_state_has_right(const ObjectState *state, const char *right);
 
 #endif							/* TANDEM_RULE_OBJECTS_H */
