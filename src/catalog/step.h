@@ -94,9 +94,9 @@ extern Step *step_find(List *steps, Oid relid);
 extern List *step_list(int migration_id, StepKind kind);
 
 /*
- * Starts the step with all blocks of the file table_file, of which there are
- * blocks, and all counts at zero.  If another process has done that already,
- * only *step changes.
+ * Starts the step over the file table_file, which has blocks blocks, with all
+ * counts at zero.  If another process has done that already, only *step
+ * changes.
  */
 extern void step_start(Step *step, const char *table_file, BlockNumber blocks,
 					   const char *trigger_version);

@@ -87,8 +87,9 @@ verify_rule(void *arg)
 }
 
 /*
- * If an expression fails, that is the row's result.  Only then is the row
- * checked again in a subtransaction, so that other rows do not pay for one.
+ * If an expression fails, that is the row's result.  Only after an error are
+ * the rows of the range checked again, each in a subtransaction, so that
+ * otherwise no row pays for one.
  */
 static void
 verify_rules_of_row(RowCheck *check, bool guarded)
