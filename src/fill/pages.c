@@ -1,9 +1,7 @@
 /*
  * pages.c
- *		Decides which pages are visited next, which rows are written, and
- *		frees the
- *
- * space of replaced rows.
+ *		Decides which pages are visited next and which rows are written, and
+ *		frees the space of replaced rows.
  */
 #include "postgres.h"
 
