@@ -71,12 +71,12 @@ blockers_of(int pid)
  *
  * One turn:
  *
- * 		look	stop, rights, pause, settings, throttle: waits, each time in a
- * 				transaction of its own
- * 		work	a piece, in a subtransaction, so that its error can be recorded
- * 		commit	the piece, or only the record of its error
- * 		after	what is done between two pieces, and another commit
- * 		rest	with nothing held
+ *		look	stop, rights, pause, settings, throttle: waits, each time in a
+ *				transaction of its own
+ *		work	a piece, in a subtransaction, so that its error can be recorded
+ *		commit	the piece, or only the record of its error
+ *		after	what is done between two pieces, and another commit
+ *		rest	with nothing held
  *
  * The last look takes the stop lock, which is held until the piece is
  * committed.  So a session that wants to stop the migration waits for one

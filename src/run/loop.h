@@ -49,8 +49,8 @@ struct Loop
 
 	/*
 	 * Called after the commit of a piece, failed or not, in a transaction
-	 * that is then committed.  May wait for other processes with
-	 * transaction_poll. Returns an error to be thrown after the commit, or
+	 * that is then committed.  May wait for other processes, with
+	 * transaction_poll.  Returns an error to be thrown after the commit, or
 	 * NULL.  The callback may be NULL.
 	 */
 	ErrorData  *(*after) (Loop *loop);

@@ -386,10 +386,10 @@ guard_trigger_check_maker(const DdlEvent *event)
  * trigger depends on it.  The event triggers of the extension check the rest,
  * at the end of each DDL command, as the role that runs it:
  *
- * - names, rights and shapes that the rules rely on (broken_rules_check); -
- * the trigger: it must be in force on each table of the tree, and unaltered; -
- * the tree: a synced table must remain the root of all its rows; - schema
- * tandem itself, even if nothing is synced (guard_own_check).
+ * - names, rights and shapes that the rules rely on (broken_rules_check);
+ * - the trigger: it must be in force on each table of the tree, and unaltered;
+ * - the tree: a synced table must remain the root of all its rows;
+ * - schema tandem itself, even if nothing is synced (guard_own_check).
  *
  * A command is refused only for what it has done itself.  What was broken
  * before the transaction does not count.
