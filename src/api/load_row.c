@@ -73,12 +73,10 @@ static const char revokes[] =
 "UNION SELECT format('%s %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass), "
 "a.grantee, c.relowner FROM pg_class c, aclexplode(c.relacl) a "
 "WHERE c.relnamespace = '" EXTENSION_SCHEMA "'::regnamespace AND c.relkind IN ('r', 'v', 'S') "
-/*
- * functions keep EXECUTE for PUBLIC, as is usual, unless the script revokes it
- */
 "UNION SELECT format('TYPE %s', t.oid::regtype), a.grantee, t.typowner FROM pg_type t, "
 "aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a "
 "WHERE t.typnamespace = '" EXTENSION_SCHEMA "'::regnamespace AND t.typelem = 0 "
+/* functions keep EXECUTE for PUBLIC unless the script revokes it */
 "UNION SELECT format('ROUTINE %s', p.oid::regprocedure), a.grantee, p.proowner FROM pg_proc p, aclexplode(p.proacl) a "
 "WHERE p.pronamespace = '" EXTENSION_SCHEMA "'::regnamespace AND a.grantee <> 0) "
 "SELECT format('REVOKE ALL ON %s FROM %s CASCADE', object, "

@@ -64,8 +64,8 @@ extern void process_order_init(ProcessOrder *order, Oid role);
 
 /*
  * Returns, as DETAIL and HINT, why a worker of this order that has ended
- * without an answer could not connect, as far as the catalogs tell.  *detail
- * is never NULL; *hint may be.
+ * without an answer could not connect, as far as the catalogs tell; both are
+ * palloc'd.
  */
 extern void process_explain_failure(const ProcessOrder *order, char **detail,
 									char **hint);
