@@ -25,6 +25,7 @@
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/statement.h"
 
 /*-------------------------------------------------------------------------
  * What is noted of releases in tandem.release_state, read without a trace.
@@ -255,6 +256,7 @@ registry_lock(void)
 	LOCKTAG		tag = registry_change_lock_tag();
 
 	extension_refuse_upgrade();
+	ddl_refuse_nested();
 	if (!lock_wait(&tag, ExclusiveLock, CHANGE_WAIT_MS))
 		raise_registry_being_changed();
 }
