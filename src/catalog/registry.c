@@ -25,6 +25,7 @@
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/relation.h"
 #include "core/statement.h"
 
 /*-------------------------------------------------------------------------
@@ -48,7 +49,7 @@ begin_note_scan(NoteScan *notes, const char *state)
 {
 	Oid			relid = extension_relation("release_state", false);
 
-	notes->rel = table_open(relid, AccessShareLock);
+	notes->rel = relation_open_present(relid, AccessShareLock);
 	notes->releases = get_attnum(relid, "releases");
 	notes->state = get_attnum(relid, "state");
 	notes->wanted = state;

@@ -11,6 +11,12 @@
 #include "utils/rel.h"
 
 /*
+ * What a partition, or an index of one, is attached to, also while it is being
+ * detached; InvalidOid: nothing, or it is gone.
+ */
+extern Oid	partition_parent(Oid relid);
+
+/*
  * The partitioned table above all others that relid is part of, or relid
  * itself.  A partition that DETACH CONCURRENTLY is about to take away belongs
  * to it until that has ended, though the server's list of its ancestors is
@@ -43,7 +49,19 @@ extern char *table_rows_problem(Oid relid);
 extern TableScanDesc table_rows_begin_scan(Relation rel, BlockNumber first,
 										   BlockNumber last);
 
-/* relid and all its partitions, as OIDs; takes no lock. */
+/*
+ * Opens a relation that nobody has locked yet: an error with a hint where it was
+ * dropped meanwhile, which of a relation in our tables is no corruption.
+ */
+extern Relation relation_open_present(Oid relid, LOCKMODE mode);
+
+/* The partitions right below relid, or children; NIL of one that is gone. */
+extern List *table_children(Oid relid);
+
+/*
+ * relid and all its partitions, as OIDs; takes no lock.  NIL where relid is
+ * gone.
+ */
 extern List *table_tree(Oid relid);
 
 /* The leaf tables of relid: itself where it is not partitioned. */
