@@ -18,6 +18,7 @@
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/sql_function.h"
+#include "core/statement.h"
 #include "core/text.h"
 #include "views/versioned_view.h"
 #include "views/view_schema.h"
@@ -234,8 +235,10 @@ Datum
 tandem_create_views(PG_FUNCTION_ARGS)
 {
 	int			release = argument_release(fcinfo, 0);
-	List	   *tables = tables_to_show(fcinfo, release);
+	List	   *tables;
 
+	ddl_refuse_nested();
+	tables = tables_to_show(fcinfo, release);
 	lock_views_of_tables(release, tables);
 	make_release_views(release, tables);
 	PG_RETURN_VOID();

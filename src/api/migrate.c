@@ -50,15 +50,20 @@ static void
 verify_leaf_table(ReturnSetInfo *result, const Migration *migration,
 				  const SyncRule *rule, Oid relid)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
-	Trigger    *trigger = relation_sync_trigger(rel);
-	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+	Relation	rel = try_table_open(relid, AccessShareLock);
+	Trigger    *trigger;
+	BlockNumber blocks;
 	AuthorityScope scope;
 	VerifyResult counts;
 	RowState   *state;
 	Datum		values[5];
 	bool		nulls[5] = {false};
 
+	/* dropped while others were verified */
+	if (rel == NULL)
+		return;
+	trigger = relation_sync_trigger(rel);
+	blocks = RelationGetNumberOfBlocks(rel);
 	if (trigger == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -23,6 +23,7 @@
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/statement.h"
 #include "core/transaction.h"
 
 typedef enum MigrationLock
@@ -71,6 +72,7 @@ migration_lock_change(const Migration *migration)
 	char	   *holders;
 
 	extension_refuse_upgrade();
+	ddl_refuse_nested();
 	set_migration_lock_tag(&tag, LOCK_CHANGE, migration->id);
 	if (lock_wait(&tag, ExclusiveLock, lock_retry_ms()))
 		return;
@@ -109,6 +111,7 @@ migration_lock_creation(const char *name)
 	LOCKTAG		tag;
 
 	lock_refuse_standby(ExclusiveLock);
+	ddl_refuse_nested();
 	set_creation_tag(&tag, name);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }

@@ -26,6 +26,8 @@
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/relation.h"
+#include "core/statement.h"
 
 /*-------------------------------------------------------------------------
  * Notes about releases in tandem.release_state, read without a snapshot.
@@ -48,7 +50,7 @@ begin_note_scan(NoteScan *notes, const char *state)
 {
 	Oid			relid = extension_relation("release_state", false);
 
-	notes->rel = table_open(relid, AccessShareLock);
+	notes->rel = relation_open_present(relid, AccessShareLock);
 	notes->releases = get_attnum(relid, "releases");
 	notes->state = get_attnum(relid, "state");
 	notes->wanted = state;
@@ -262,6 +264,7 @@ registry_lock(void)
 	LOCKTAG		tag = registry_change_lock_tag();
 
 	extension_refuse_upgrade();
+	ddl_refuse_nested();
 	if (!lock_wait(&tag, ExclusiveLock, CHANGE_WAIT_MS))
 		raise_registry_being_changed();
 }

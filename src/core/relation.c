@@ -31,15 +31,40 @@
  *-------------------------------------------------------------------------
  */
 
+/* The server's own function takes a partition that has none for corruption. */
+Oid
+partition_parent(Oid relid)
+{
+	Relation	catalog = table_open(InheritsRelationId, AccessShareLock);
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			parent = InvalidOid;
+
+	ScanKeyInit(&key[0], Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&key[1], Anum_pg_inherits_inhseqno, BTEqualStrategyNumber,
+				F_INT4EQ, Int32GetDatum(1));
+	scan = systable_beginscan(catalog, InheritsRelidSeqnoIndexId, true, NULL, 2,
+							  key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		parent = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return parent;
+}
+
 Oid
 partition_root(Oid relid)
 {
 	while (get_rel_relispartition(relid))
 	{
-		/* a partition has a parent, even while it is being detached */
-		if (!has_superclass(relid))
+		Oid			parent = partition_parent(relid);
+
+		if (!OidIsValid(parent))
 			break;
-		relid = get_partition_parent(relid, true);
+		relid = parent;
 	}
 	return relid;
 }
@@ -314,10 +339,45 @@ table_rows_begin_scan(Relation rel, BlockNumber first, BlockNumber last)
  *-------------------------------------------------------------------------
  */
 
+Relation
+relation_open_present(Oid relid, LOCKMODE mode)
+{
+	Relation	rel = try_relation_open(relid, mode);
+
+	if (rel == NULL)
+		quoting_raise_dropped(relid);
+	return rel;
+}
+
+/* Nothing is waited for between the two looks, so the second finds the same. */
+List *
+table_children(Oid relid)
+{
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		return NIL;
+	return find_inheritance_children(relid, NoLock);
+}
+
 List *
 table_tree(Oid relid)
 {
-	return find_all_inheritors(relid, NoLock, NULL);
+	List	   *tree = NIL;
+	ListCell   *lc;
+
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		tree = list_make1_oid(relid);
+	foreach(lc, tree)
+	{
+		Oid			parent = lfirst_oid(lc);
+		List	   *children = table_children(parent);
+
+		/* a partition has one parent, other children may have several */
+		if (get_rel_relkind(parent) == RELKIND_PARTITIONED_TABLE)
+			tree = list_concat(tree, children);
+		else
+			tree = list_concat_unique_oid(tree, children);
+	}
+	return tree;
 }
 
 List *

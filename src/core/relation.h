@@ -10,6 +10,12 @@
 #include "utils/rel.h"
 
 /*
+ * What a partition, or an index of one, is attached to, also while it is being
+ * detached; InvalidOid: nothing, or it is gone.
+ */
+extern Oid	partition_parent(Oid relid);
+
+/*
  * Returns the topmost partitioned table above relid, or relid itself.  While
  * DETACH CONCURRENTLY is in progress, the partition still belongs to it,
  * although the server returns no ancestors then.
@@ -43,7 +49,19 @@ extern char *table_rows_problem(Oid relid);
 extern TableScanDesc table_rows_begin_scan(Relation rel, BlockNumber first,
 										   BlockNumber last);
 
-/* Returns relid and all its partitions, as OIDs.  Takes no lock. */
+/*
+ * Opens a relation that nobody has locked yet: an error with a hint where it was
+ * dropped meanwhile, which of a relation in our tables is no corruption.
+ */
+extern Relation relation_open_present(Oid relid, LOCKMODE mode);
+
+/* The partitions right below relid, or children; NIL of one that is gone. */
+extern List *table_children(Oid relid);
+
+/*
+ * Returns relid and all its partitions, as OIDs; NIL if relid does not exist any
+ * more.  Takes no lock.
+ */
 extern List *table_tree(Oid relid);
 
 /* Returns the leaf tables of relid; relid itself if it is not partitioned. */

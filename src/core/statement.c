@@ -45,10 +45,22 @@ ddl_is_running(void)
 	return running;
 }
 
+void
+ddl_refuse_nested(void)
+{
+	if (running)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot change a migration from within a statement that pg_tandem runs"),
+				 errdetail("An event trigger, or a function that the statement calls, has called a function of pg_tandem."),
+				 errhint("Have it do nothing where the application calls pg_tandem, or make the call in a transaction of its own.")));
+}
+
 /* Call in a scope that has pinned the search_path. */
 static void
 run_ddl_statement(const char *sql)
 {
+	bool		outer = running;
 	int			result = 0;
 
 	extension_refuse_upgrade();
@@ -64,7 +76,7 @@ run_ddl_statement(const char *sql)
 	}
 	PG_FINALLY();
 	{
-		running = false;
+		running = outer;
 	}
 	PG_END_TRY();
 	if (result != SPI_OK_UTILITY)

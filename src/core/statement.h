@@ -25,6 +25,13 @@ extern void ddl_run_stored(Oid relid, const char *sql);
 extern bool ddl_is_running(void);
 
 /*
+ * An error while such a statement is running: what is called then has been
+ * called by code of a user that the statement runs, an event trigger say, in the
+ * middle of a call that has read its migration already and goes on with it.
+ */
+extern void ddl_refuse_nested(void);
+
+/*
  * Runs exactly one statement for the table relid as a client would, in
  * transactions of its own: CREATE, DROP INDEX or REINDEX CONCURRENTLY, VACUUM,
  * ANALYZE, or an ALTER TABLE of one transaction.  Call in a background worker

@@ -165,16 +165,22 @@ quoting_raw_schema(Oid schema)
 	return name;
 }
 
+void
+quoting_raise_dropped(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("relation with OID %u does not exist", relid),
+			 errhint("It was dropped meanwhile: call it again.")));
+}
+
 char *
 quoting_raw_name(Oid relid)
 {
 	char	   *name = get_rel_name(relid);
 
 	if (name == NULL || get_namespace_name(get_rel_namespace(relid)) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relid),
-				 errhint("It was dropped meanwhile: call it again.")));
+		quoting_raise_dropped(relid);
 	return name;
 }
 

@@ -158,7 +158,7 @@ column_must_not_be_null(Oid relid, const char *column)
 
 	if (!read_column_flags(relid, column, &not_null, &identity))
 		return false;
-	rel = table_open(relid, AccessShareLock);
+	rel = relation_open_present(relid, AccessShareLock);
 	keys = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY);
 	member = bms_is_member(get_attnum(relid, column) -
 						   FirstLowInvalidHeapAttributeNumber, keys);

@@ -257,7 +257,7 @@ static void
 survey_index_tree(Survey *s, Oid table, Oid index)
 {
 	bool		valid = get_index_isvalid(index);
-	List	   *children = find_inheritance_children(table, NoLock);
+	List	   *children = table_children(table);
 	ListCell   *lc;
 
 	foreach(lc, children)
@@ -355,12 +355,12 @@ lock_index_ancestors(Oid index)
 {
 	List	   *relids = NIL;
 
-	while (get_rel_relispartition(index))
+	while (OidIsValid(index = partition_parent(index)))
 	{
-		index = get_partition_parent(index, true);
 		relids = lappend_oid(relids, index);
-		relids = lappend_oid(relids, IndexGetRelation(index, false));
+		relids = list_append_unique_oid(relids, IndexGetRelation(index, true));
 	}
+	relids = list_delete_oid(relids, InvalidOid);
 	if (relids != NIL)
 		lock_relations(relids, AccessExclusiveLock);
 }
@@ -385,7 +385,7 @@ attach_index(const Step *step, const Pair *pair, BuildPiece *piece)
 	lock_relations(list_make1_oid(pair->index), AccessExclusiveLock);
 	if (quoting_find_name(pair->parent) == NULL ||
 		quoting_find_name(pair->index) == NULL ||
-		!list_member_oid(find_inheritance_children(pair->parent_table, NoLock),
+		!list_member_oid(table_children(pair->parent_table),
 						 pair->table))
 		return BUILD_AGAIN;
 
@@ -420,7 +420,7 @@ drop_empty_index(Oid index, BuildPiece *piece)
 							quoting_name(index),
 							quoting_name(table));
 	lock_relations(list_make1_oid(table), AccessExclusiveLock);
-	if (find_inheritance_children(table, NoLock) == NIL)
+	if (table_children(table) == NIL)
 		ddl_run_stored(table,
 					   psprintf("DROP INDEX %s", quoting_relation(index)));
 	return BUILD_AGAIN;

@@ -24,6 +24,7 @@
 #include "core/authority.h"
 #include "core/compat.h"
 #include "core/error.h"
+#include "core/relation.h"
 #include "core/text.h"
 #include "core/transaction.h"
 #include "ddl/index_definition.h"
@@ -273,7 +274,7 @@ index_is_left_over(Oid index)
 	return !get_index_isvalid(index) &&
 		get_rel_relkind(index) == RELKIND_PARTITIONED_INDEX &&
 		!get_rel_relispartition(index) &&
-		find_inheritance_children(index, NoLock) == NIL;
+		table_children(index) == NIL;
 }
 
 static FoundState
@@ -318,7 +319,7 @@ index_find(const Step *step, Oid table, const char *name)
 bool
 index_has_become_constraint(const Step *step)
 {
-	Relation	rel = table_open(step->relation, AccessShareLock);
+	Relation	rel = relation_open_present(step->relation, AccessShareLock);
 	bool		found = false;
 	ListCell   *lc;
 

@@ -9,6 +9,7 @@
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "nodes/parsenodes.h"
+#include "replication/logicalworker.h"
 #include "tcop/pquery.h"
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
@@ -346,10 +347,48 @@ follow_changed_side(RowState *state, CompiledRule *from, RuleSide *changed,
 	}
 }
 
+/* A side as an expression that failed leaves it: null, and it fails still. */
+static bool
+side_is_quarantined(RowState *state, CompiledRule *rule, RuleSide *side,
+					const char *direction)
+{
+	ErrorData  *error;
+
+	if (side->expressions == NULL)
+		return false;
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		int			column = state->rules->columns[side->columns[i]].attnum - 1;
+
+		if (side->expressions[i].id >= 0 && !state->row->tts_isnull[column])
+			return false;
+	}
+	error = try_compute_side(state, rule, side);
+	if (error)
+		quarantine_record(state, rule, direction, error);
+	return error != NULL;
+}
+
+/*
+ * A row of another server arrives with both sides written, by the writer and by
+ * the sync there.  What that sync has put into quarantine is put there here as
+ * well, whatever on_conflict says of a writer: as an error it would stop the
+ * subscription, and to follow the null would lose what was written.
+ */
+static bool
+keep_quarantined_row(RowState *state, CompiledRule *rule)
+{
+	if (!rule->source->quarantine ||
+		(rule->source->on_conflict != ON_CONFLICT_ERROR && !IsLogicalWorker()))
+		return false;
+	return side_is_quarantined(state, rule, &rule->new_side, "up") ||
+		side_is_quarantined(state, rule, &rule->old_side, "down");
+}
+
 static void
 settle_both_given(RowState *state, CompiledRule *rule, bool *done)
 {
-	if (dual_write_agrees(state, rule))
+	if (dual_write_agrees(state, rule) || keep_quarantined_row(state, rule))
 		return;
 	switch (rule->source->on_conflict)
 	{

@@ -111,7 +111,7 @@ record_trigger_objects(void *arg)
 static ErrorData *
 try_to_adopt_trigger(Oid relid)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
+	Relation	rel = relation_open_present(relid, AccessShareLock);
 	Adoption	adoption = {rel, relation_sync_trigger(rel)};
 	ErrorData  *error = NULL;
 

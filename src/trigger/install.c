@@ -204,15 +204,21 @@ rule_text_problem(const SyncRule *rule, Relation rel)
 static Relation
 open_rule_table_nowait(const SyncRule *rule, bool *gone)
 {
+	Relation	rel;
+
 	*gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(rule->relation));
 	if (*gone)
 		return NULL;
 	/* a conditional request would fail if sessions are queued for the table */
 	if (lock_is_ours(rule->relation))
-		return table_open(rule->relation, AccessShareLock);
+		return relation_open_present(rule->relation, AccessShareLock);
 	if (!ConditionalLockRelationOid(rule->relation, AccessShareLock))
 		return NULL;
-	return table_open(rule->relation, NoLock);
+	rel = try_table_open(rule->relation, NoLock);
+	if (rel == NULL)
+		UnlockRelationOid(rule->relation, AccessShareLock);
+	*gone = rel == NULL;
+	return rel;
 }
 
 char *
@@ -345,7 +351,7 @@ refuse_unknown_rules(Oid relid, const SyncRule *installed)
 void
 sync_check_found(Oid relid)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
+	Relation	rel = relation_open_present(relid, AccessShareLock);
 	Trigger    *trigger = relation_sync_trigger(rel);
 	List	   *rules = trigger ? rule_args_decode(trigger) : NIL;
 	ListCell   *lc;

@@ -18,6 +18,7 @@
 #include "core/authority.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/relation.h"
 #include "core/statement.h"
 #include "core/text.h"
 #include "core/transaction.h"
@@ -44,7 +45,7 @@ begin_wanted_view(WantedView *wanted, int release, Oid relid, Oid schema,
 
 	wanted->release = release;
 	wanted->schema = schema;
-	wanted->rel = table_open(relid, AccessShareLock);
+	wanted->rel = relation_open_present(relid, AccessShareLock);
 	/* so that the text, which is compared, is the same in all sessions */
 	authority_enter_owner(&scope, wanted->rel, "pg_catalog, pg_temp");
 	authority_pin_catalog_forms();
@@ -228,7 +229,7 @@ set_view_properties(const WantedView *wanted, const ReleaseView *view,
 static bool
 view_has_other_owner(const WantedView *wanted, const ReleaseView *view)
 {
-	Relation	rel = relation_open(view->view, AccessShareLock);
+	Relation	rel = relation_open_present(view->view, AccessShareLock);
 	bool		other = rel->rd_rel->relowner != wanted->rel->rd_rel->relowner;
 
 	relation_close(rel, NoLock);
@@ -289,7 +290,7 @@ view_is_as_noted(const WantedView *wanted, const ReleaseView *view)
 
 	if (strcmp(wanted->definition, view->definition) != 0)
 		return false;
-	rel = relation_open(view->view, AccessShareLock);
+	rel = relation_open_present(view->view, AccessShareLock);
 	same = view_may_be_replaced(wanted, rel) &&
 		RelationHasSecurityInvoker(rel) &&
 		RelationGetNumberOfAttributes(rel) == list_length(wanted->columns);

@@ -77,6 +77,30 @@ $other->query_safe('COMMIT');
 $other->quit;
 $job->{run}->finish;
 like($job->{err}, qr/ERROR:  relation with OID \d+ does not exist\nHINT:  It was dropped meanwhile/, 'a table of create_views dropped meanwhile');
+# what a migration or a view of a release works on goes while a call waits to read it
+sub told_meanwhile
+{
+	my ($statement, $call) = @_;
+	my $other = $node->background_psql('postgres');
+
+	ask('DROP SCHEMA IF EXISTS release_1 CASCADE; DROP TABLE IF EXISTS t');
+	expand_table($node, 't', migration => 'gone', rows => 10);
+	ask('SELECT tandem.create_views(1)');
+	$other->query_safe("BEGIN; $statement");
+
+	my $job = start_psql($node, 'postgres', "\\set VERBOSITY sqlstate", $call);
+	wait_for_running($node, q(SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'));
+	$other->query_safe('COMMIT');
+	$other->quit;
+	$job->{run}->finish;
+	ask(q(SET client_min_messages = error; CALL tandem.abort('gone')));
+	return $job->{err} . $job->{out};
+}
+
+is(told_meanwhile('DROP VIEW release_1.t; DROP TABLE t', q(SELECT * FROM tandem.verify('gone'))), '', 'a table dropped while verify waits for it has no rows');
+is(told_meanwhile('DROP VIEW release_1.t; DROP TABLE t', q(SELECT tandem.create_views(1))), "ERROR:  42P01\n", 'a table dropped while its view is looked at');
+is(told_meanwhile('DROP VIEW release_1.t', q(SELECT tandem.create_views(1))), "ERROR:  42P01\n", 'a view dropped while it is looked at');
+
 unlike(slurp_file($node->logfile), qr/was terminated by signal|\(null\)|could not open relation with OID/, 'the server goes on');
 $node->stop;
 done_testing();
