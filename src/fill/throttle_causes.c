@@ -245,24 +245,6 @@ seconds_behind_wal(XLogRecPtr position, double now)
 	return 0;
 }
 
-/*
- * Base backups replay nothing, and pg_receivewal neither: they count by their
- * slot.  A slot that lost its WAL keeps none any more.
- */
-static const char *const lag_sources_sql =
-"SELECT format('%s \"%s\"', CASE WHEN s.slot_type = 'logical' THEN 'subscriber' ELSE 'standby' END, r.name), "
-"r.name, (r.replay_lsn - '0/0')::bigint AS position, true, false "
-"FROM (SELECT *, coalesce(nullif(application_name, ''), 'pid ' || pid) AS name FROM pg_stat_replication) r "
-"LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid "
-"WHERE r.state IN ('catchup', 'streaming') AND r.replay_lsn IS NOT NULL "
-"UNION ALL "
-"SELECT format('%s slot \"%s\"%s', slot_type, slot_name, "
-"CASE WHEN NOT active THEN ' (inactive)' WHEN temporary THEN ' (temporary)' END), "
-"slot_name, (coalesce(confirmed_flush_lsn, restart_lsn) - '0/0')::bigint, false, slot_type = 'physical' "
-"FROM pg_replication_slots "
-"WHERE restart_lsn IS NOT NULL AND wal_status IS DISTINCT FROM 'lost' "
-"ORDER BY position";
-
 /* In the context of the caller, furthest behind first. */
 static List *
 list_lag_sources(void)
@@ -272,7 +254,8 @@ list_lag_sources(void)
 	uint64		rows;
 
 	query_begin(&query);
-	rows = query_run(&query, lag_sources_sql);
+	rows = query_run(&query,
+					 "SELECT title, name, position, replays, by_segment FROM tandem._lag_sources ORDER BY position");
 	for (uint64 row = 0; row < rows; row++)
 	{
 		LagSource  *source = palloc(sizeof(LagSource));
