@@ -1291,14 +1291,42 @@ ORDER BY q.id;
 COMMENT ON VIEW tandem.quarantine IS 'rows whose transform failed, by key; contract fails until it is empty';
 
 /*
- * Privileges.  What the default privileges of the extension's owner have given
- * to others is taken back first.
+ * Privileges.
+ *
+ * ALTER DEFAULT PRIVILEGES of the role that makes the extension counts for the
+ * extension's objects too: what it has granted would let others write the
+ * tables of state.  So that is taken back first; and the use of our types from
+ * everybody: a column of that type in a table of theirs would be in the way of
+ * an update that changes it, and of DROP EXTENSION.  Whoever reads a table or
+ * view needs no right on its types.
  */
-
-CREATE FUNCTION pg_catalog.tandem_script_privileges() RETURNS void
-AS 'MODULE_PATHNAME', 'tandem_script_privileges' LANGUAGE C;
-SELECT pg_catalog.tandem_script_privileges();
-DROP FUNCTION pg_catalog.tandem_script_privileges();
+DO $$
+DECLARE
+	statement text;
+BEGIN
+	FOR statement IN
+		WITH granted (object, grantee, owner) AS (
+			SELECT format('SCHEMA %I', n.nspname), a.grantee, n.nspowner
+			FROM pg_namespace n, aclexplode(n.nspacl) a
+			WHERE n.oid = 'tandem'::regnamespace
+			UNION SELECT format('%s %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass),
+				a.grantee, c.relowner
+			FROM pg_class c, aclexplode(c.relacl) a
+			WHERE c.relnamespace = 'tandem'::regnamespace AND c.relkind IN ('r', 'v', 'S')
+			UNION SELECT format('TYPE %s', t.oid::regtype), a.grantee, t.typowner
+			FROM pg_type t, aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a
+			WHERE t.typnamespace = 'tandem'::regnamespace AND t.typelem = 0
+			-- everybody may call what does not say otherwise, as anywhere
+			UNION SELECT format('ROUTINE %s', p.oid::regprocedure), a.grantee, p.proowner
+			FROM pg_proc p, aclexplode(p.proacl) a
+			WHERE p.pronamespace = 'tandem'::regnamespace AND a.grantee <> 0)
+		SELECT format('REVOKE ALL ON %s FROM %s CASCADE', object,
+			CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
+		FROM granted WHERE grantee <> owner
+	LOOP
+		EXECUTE statement;
+	END LOOP;
+END $$;
 
 GRANT USAGE ON SCHEMA tandem TO PUBLIC;
 GRANT SELECT ON tandem.migrations, tandem.syncs, tandem.progress,
