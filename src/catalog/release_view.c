@@ -61,29 +61,31 @@ release_view_lock_schema(int release)
 	AcceptInvalidationMessages();
 }
 
+static void *
+read_release_view(uint64 row)
+{
+	ReleaseView *view = palloc(sizeof(ReleaseView));
+
+	view->view = query_get_oid(row, 1);
+	view->schema = query_get_oid(row, 2);
+	view->release = query_get_int(row, 3);
+	view->relation = query_get_oid(row, 4);
+	view->definition = query_get_text(row, 5);
+	return view;
+}
+
 List *
 release_view_list(Oid relid)
 {
 	TandemQuery query;
-	List	   *views = NIL;
-	uint64		rows;
+	List	   *views;
 
 	query_begin(&query);
 	query_oid(&query, relid);
-	rows = query_run(&query,
-					 "SELECT view, schema, release, relation, definition FROM tandem._release_views "
-					 "WHERE relation = $1 ORDER BY release");
-	for (uint64 row = 0; row < rows; row++)
-	{
-		ReleaseView *view = palloc(sizeof(ReleaseView));
-
-		view->view = query_get_oid(row, 1);
-		view->schema = query_get_oid(row, 2);
-		view->release = query_get_int(row, 3);
-		view->relation = query_get_oid(row, 4);
-		view->definition = query_get_text(row, 5);
-		views = lappend(views, view);
-	}
+	views = query_rows(&query,
+					   "SELECT view, schema, release, relation, definition FROM tandem._release_views "
+					   "WHERE relation = $1 ORDER BY release",
+					   read_release_view);
 	query_end(&query);
 	return views;
 }
@@ -151,53 +153,57 @@ release_view_forget(Oid view)
 	query_end(&query);
 }
 
+static void *
+read_view_schema(uint64 row)
+{
+	ViewSchema *schema = palloc(sizeof(ViewSchema));
+
+	schema->name = query_get_text(row, 1);
+	schema->owner = query_get_oid(row, 2);
+	schema->release = query_get_int(row, 3);
+	schema->tables_in = query_get_oid(row, 4);
+	return schema;
+}
+
 List *
 release_view_schemas(void)
 {
 	TandemQuery query;
-	List	   *schemas = NIL;
-	uint64		rows;
+	List	   *schemas;
 
 	query_begin(&query);
-	rows = query_run(&query,
-					 "SELECT name, owner, release, relation_schema FROM tandem._release_view_schemas "
-					 "ORDER BY release DESC, name");
-	for (uint64 row = 0; row < rows; row++)
-	{
-		ViewSchema *schema = palloc(sizeof(ViewSchema));
-
-		schema->name = query_get_text(row, 1);
-		schema->owner = query_get_oid(row, 2);
-		schema->release = query_get_int(row, 3);
-		schema->tables_in = query_get_oid(row, 4);
-		schemas = lappend(schemas, schema);
-	}
+	schemas = query_rows(&query,
+						 "SELECT name, owner, release, relation_schema FROM tandem._release_view_schemas "
+						 "ORDER BY release DESC, name",
+						 read_view_schema);
 	query_end(&query);
 	return schemas;
+}
+
+static void *
+read_viewed_table(uint64 row)
+{
+	ViewedTable *table = palloc(sizeof(ViewedTable));
+
+	table->relation = query_get_oid(row, 1);
+	table->schema = query_get_oid(row, 2);
+	table->owner = query_get_oid(row, 3);
+	table->maker = query_get_oid(row, 4);
+	return table;
 }
 
 List *
 release_view_tables(int release)
 {
 	TandemQuery query;
-	List	   *tables = NIL;
-	uint64		rows;
+	List	   *tables;
 
 	query_begin(&query);
 	query_int(&query, release);
-	rows = query_run(&query,
-					 "SELECT relation, schema, owner, maker FROM tandem._release_view_tables($1) "
-					 "ORDER BY place NULLS LAST, relation, maker");
-	for (uint64 row = 0; row < rows; row++)
-	{
-		ViewedTable *table = palloc(sizeof(ViewedTable));
-
-		table->relation = query_get_oid(row, 1);
-		table->schema = query_get_oid(row, 2);
-		table->owner = query_get_oid(row, 3);
-		table->maker = query_get_oid(row, 4);
-		tables = lappend(tables, table);
-	}
+	tables = query_rows(&query,
+						"SELECT relation, schema, owner, maker FROM tandem._release_view_tables($1) "
+						"ORDER BY place NULLS LAST, relation, maker",
+						read_viewed_table);
 	query_end(&query);
 	return tables;
 }

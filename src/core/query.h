@@ -76,6 +76,10 @@ extern uint64 query_run_before(TandemQuery *query, const char *sql);
 extern List *query_texts(TandemQuery *query, const char *sql);
 extern List *query_oids(TandemQuery *query, const char *sql);
 
+/* What read_row, which runs no query, makes of each row of a query_run. */
+extern List *query_rows(TandemQuery *query, const char *sql,
+						void *(*read_row) (uint64 row));
+
 /* A column of a result row; columns count from 1. */
 extern char *query_get_text(uint64 row, int column);
 extern int32 query_get_int(uint64 row, int column);

@@ -245,28 +245,30 @@ seconds_behind_wal(XLogRecPtr position, double now)
 	return 0;
 }
 
+static void *
+read_lag_source(uint64 row)
+{
+	LagSource  *source = palloc(sizeof(LagSource));
+
+	source->title = query_get_text(row, 1);
+	source->name = query_get_text(row, 2);
+	source->position = query_get_bigint(row, 3);
+	source->replays = query_get_bool(row, 4);
+	source->by_segment = query_get_bool(row, 5);
+	return source;
+}
+
 /* In the context of the caller, furthest behind first. */
 static List *
 list_lag_sources(void)
 {
 	TandemQuery query;
-	List	   *sources = NIL;
-	uint64		rows;
+	List	   *sources;
 
 	query_begin(&query);
-	rows = query_run(&query,
-					 "SELECT title, name, position, replays, by_segment FROM tandem._lag_sources ORDER BY position");
-	for (uint64 row = 0; row < rows; row++)
-	{
-		LagSource  *source = palloc(sizeof(LagSource));
-
-		source->title = query_get_text(row, 1);
-		source->name = query_get_text(row, 2);
-		source->position = query_get_bigint(row, 3);
-		source->replays = query_get_bool(row, 4);
-		source->by_segment = query_get_bool(row, 5);
-		sources = lappend(sources, source);
-	}
+	sources = query_rows(&query,
+						 "SELECT title, name, position, replays, by_segment FROM tandem._lag_sources ORDER BY position",
+						 read_lag_source);
 	query_end(&query);
 	return sources;
 }
