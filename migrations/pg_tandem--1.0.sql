@@ -604,10 +604,10 @@ COMMENT ON FUNCTION tandem._object_states(oid[], oid[], integer[], oid)
 -- Columns, before they are dropped.  A line each, for people.
 
 CREATE VIEW tandem._index_columns AS
-SELECT i.indexrelid AS index, k.number::integer AS number
+SELECT i.indrelid AS relation, i.indexrelid AS index, k.number::integer AS number
 FROM pg_index i, unnest(i.indkey) k (number) WHERE k.number <> 0
 UNION
-SELECT d.objid, d.refobjsubid
+SELECT d.refobjid, d.objid, d.refobjsubid
 FROM pg_depend d JOIN pg_index i ON i.indexrelid = d.objid AND i.indrelid = d.refobjid
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid <> 0;
 COMMENT ON VIEW tandem._index_columns
@@ -672,11 +672,11 @@ BEGIN ATOMIC
 	FROM pg_constraint c
 	WHERE c.conrelid = $1 AND c.contype IN ('p', 'u', 'x', 'f') AND c.conparentid = 0
 		AND ($2 = ANY (c.conkey) OR c.contype <> 'f' AND EXISTS (
-			SELECT FROM tandem._index_columns x WHERE x.index = c.conindid AND x.number = $2))
+			SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = c.conindid AND x.number = $2))
 	UNION SELECT format('%s %s', CASE WHEN i.indisreplident THEN 'replica identity' ELSE 'unique index' END, i.indexrelid::regclass)
 	FROM pg_index i
 	WHERE i.indrelid = $1 AND (i.indisunique OR i.indisreplident)
-		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.index = i.indexrelid AND x.number = $2)
+		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = i.indexrelid AND x.number = $2)
 		AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x')
 			AND NOT i.indisreplident)
 		-- a partition's index is as good or bad as the parent's; but its replica identity is its own
@@ -697,11 +697,11 @@ BEGIN ATOMIC
 	SELECT format('primary key %I', c.conname)
 	FROM pg_constraint c
 	WHERE c.conrelid = $1 AND c.contype = 'p' AND c.conparentid = 0 AND c.conname <> ALL ($3)
-		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.index = c.conindid AND x.number = $2)
+		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = c.conindid AND x.number = $2)
 	UNION SELECT format('replica identity %s', i.indexrelid::regclass)
 	FROM pg_index i
 	WHERE i.indrelid = $1 AND i.indisreplident
-		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.index = i.indexrelid AND x.number = $2);
+		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = i.indexrelid AND x.number = $2);
 END;
 COMMENT ON FUNCTION tandem._column_moved_keys(oid, integer, name[])
 	IS 'primary key, unless it is one of those added, and replica identity that a column is in';
@@ -712,7 +712,7 @@ BEGIN ATOMIC
 	SELECT format('index %s', i.indexrelid::regclass)
 	FROM pg_index i
 	WHERE i.indrelid = $1
-		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.index = i.indexrelid AND x.number = $2)
+		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = i.indexrelid AND x.number = $2)
 		AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
 	UNION SELECT format('constraint %I', c.conname)
 	FROM pg_constraint c
