@@ -59,8 +59,8 @@ typedef struct Step
 
 extern const char *step_kind_name(StepKind kind);
 
-/* Makes sure that the migration has this step. */
-extern void step_ensure(int migration_id, StepKind kind, Oid relid);
+/* Makes sure that the migration has this step for each of the tables. */
+extern void step_ensure(int migration_id, StepKind kind, List *relids);
 
 /*
  * A leaf table of the migration, which is being run or has been, has no row, and
@@ -108,10 +108,10 @@ extern void step_refresh(Step *step);
 /* Whether it is not done, as it is now. */
 extern bool step_is_open(int step_id);
 
-/* Makes a step begin again; or those of a table. */
+/* Makes a step begin again; or those of some tables. */
 extern void step_reopen(int step_id);
 
-extern void step_restart(int migration_id, Oid relid);
+extern void step_restart(int migration_id, List *relids);
 
 extern void step_finish(Step *step);
 
@@ -157,8 +157,11 @@ extern bool step_has_built(const Step *step, const char *name);
 /* Whether every step of the migration is done. */
 extern bool step_all_done(int migration_id);
 
-/* Our own change of a trigger leaves the proofs that rest on it in force. */
-extern void step_carry_proof(Oid relid, const char *before, const char *after);
+/*
+ * Our own change of triggers leaves the proofs that rest on them in force.  For
+ * each table the version of its trigger (a string, or NULL) before and after.
+ */
+extern void step_carry_proofs(List *relids, List *before, List *after);
 
 /* What one batch adds to its step. */
 typedef struct StepAdvance
