@@ -303,68 +303,6 @@ AS 'MODULE_PATHNAME', 'tandem_sync_row' LANGUAGE C;
 COMMENT ON FUNCTION tandem.sync_row()
 	IS 'trigger function that keeps old and new columns in sync';
 
-CREATE FUNCTION tandem.object_states(classes oid[], objects oid[], columns integer[], role oid,
-	OUT number bigint, OUT schema name, OUT name name, OUT shape text, OUT rights text[], OUT granted boolean)
-RETURNS SETOF record LANGUAGE sql STABLE
--- its names are bound when it is made; so it needs no search_path, and becomes part of the plan that asks it
-BEGIN ATOMIC
-	WITH o AS (
-		SELECT * FROM unnest($1, $2, $3) WITH ORDINALITY AS o (class, object, "column", number)
-	), s AS (
-		SELECT o.number, p.pronamespace AS schema, p.proname AS name, NULL::text AS shape,
-			'f'::"char" AS kind, p.proowner AS owner, p.proacl AS acl
-		FROM o JOIN pg_proc p ON o.class = 'pg_proc'::regclass AND p.oid = o.object
-		UNION ALL
-		SELECT o.number, NULL, n.nspname, NULL, 'n', n.nspowner, n.nspacl
-		FROM o JOIN pg_namespace n ON o.class = 'pg_namespace'::regclass AND n.oid = o.object
-		UNION ALL
-		SELECT o.number, c.relnamespace, c.relname,
-			(SELECT string_agg(format('%s %I %s', a.attnum, a.attname, a.atttypid), ',' ORDER BY a.attnum)
-				FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-				AND c.relkind <> 'S'),
-			CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner, c.relacl
-		FROM o JOIN pg_class c ON o.class = 'pg_class'::regclass AND c.oid = o.object
-		WHERE o."column" = 0
-		UNION ALL
-		SELECT o.number, NULL, a.attname, a.attgenerated::text, NULL, NULL, NULL
-		FROM o JOIN pg_attribute a ON o.class = 'pg_class'::regclass AND a.attrelid = o.object
-			AND a.attnum = o."column" AND NOT a.attisdropped
-		WHERE o."column" <> 0
-		UNION ALL
-		SELECT o.number, t.typnamespace, t.typname,
-			(SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder)
-				FROM pg_enum e WHERE e.enumtypid = t.oid),
-			NULL, NULL, NULL
-		FROM o JOIN pg_type t ON o.class = 'pg_type'::regclass AND t.oid = o.object
-		UNION ALL
-		SELECT o.number, p.oprnamespace, p.oprname, NULL, NULL, NULL, NULL
-		FROM o JOIN pg_operator p ON o.class = 'pg_operator'::regclass AND p.oid = o.object
-		UNION ALL
-		SELECT o.number, c.collnamespace, c.collname, NULL, NULL, NULL, NULL
-		FROM o JOIN pg_collation c ON o.class = 'pg_collation'::regclass AND c.oid = o.object
-		UNION ALL
-		SELECT o.number, c.cfgnamespace, c.cfgname, NULL, NULL, NULL, NULL
-		FROM o JOIN pg_ts_config c ON o.class = 'pg_ts_config'::regclass AND c.oid = o.object
-		UNION ALL
-		SELECT o.number, d.dictnamespace, d.dictname, NULL, NULL, NULL, NULL
-		FROM o JOIN pg_ts_dict d ON o.class = 'pg_ts_dict'::regclass AND d.oid = o.object
-	), p AS (
-		-- a superuser needs no grant
-		SELECT s.number, a.grantee, a.privilege_type
-		FROM s CROSS JOIN LATERAL aclexplode(CASE
-			WHEN (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = $4) THEN acldefault(s.kind, $4)
-			ELSE coalesce(s.acl, acldefault(s.kind, s.owner)) END) a
-		WHERE s.kind IS NOT NULL AND (a.grantee = 0 OR pg_has_role($4, a.grantee, 'USAGE'))
-	)
-	SELECT o.number, n.nspname, s.name, s.shape,
-		(SELECT array_agg(DISTINCT p.privilege_type) FROM p WHERE p.number = o.number),
-		coalesce((SELECT bool_or(p.grantee <> 0) FROM p WHERE p.number = o.number), false)
-	FROM o LEFT JOIN s ON s.number = o.number LEFT JOIN pg_namespace n ON n.oid = s.schema;
-END;
-REVOKE ALL ON FUNCTION tandem.object_states(oid[], oid[], integer[], oid) FROM PUBLIC;
-COMMENT ON FUNCTION tandem.object_states(oid[], oid[], integer[], oid)
-	IS 'names, shapes and privileges of the objects that a sync rule refers to';
-
 CREATE FUNCTION tandem.guard_ddl() RETURNS event_trigger
 AS 'MODULE_PATHNAME', 'tandem_guard_ddl' LANGUAGE C;
 REVOKE ALL ON FUNCTION tandem.guard_ddl() FROM PUBLIC;
@@ -592,6 +530,567 @@ COMMENT ON FUNCTION tandem.may_use(oid, oid[])
 	IS 'whether a role, or a role that it is a member of, may read or write any of the tables';
 
 /*
+ * Private: what the library asks of the catalogs, in views and functions whose
+ * names begin with an underscore.  Nobody but the extension's owner may use
+ * them, and they may change in any version.
+ *
+ * The names in them are bound when they are made: so they need no search_path,
+ * and become a part of the plan of who asks them.  Those of OIDs (regclass) are
+ * written with the search_path of who asks.
+ */
+
+-- What a rule refers to.
+
+CREATE FUNCTION tandem._object_states(classes oid[], objects oid[], columns integer[], role oid,
+	OUT number bigint, OUT schema name, OUT name name, OUT shape text, OUT rights text[], OUT granted boolean)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH o AS (
+		SELECT * FROM unnest($1, $2, $3) WITH ORDINALITY AS o (class, object, "column", number)
+	), s AS (
+		SELECT o.number, p.pronamespace AS schema, p.proname AS name, NULL::text AS shape,
+			'f'::"char" AS kind, p.proowner AS owner, p.proacl AS acl
+		FROM o JOIN pg_proc p ON o.class = 'pg_proc'::regclass AND p.oid = o.object
+		UNION ALL
+		SELECT o.number, NULL, n.nspname, NULL, 'n', n.nspowner, n.nspacl
+		FROM o JOIN pg_namespace n ON o.class = 'pg_namespace'::regclass AND n.oid = o.object
+		UNION ALL
+		SELECT o.number, c.relnamespace, c.relname,
+			(SELECT string_agg(format('%s %I %s', a.attnum, a.attname, a.atttypid), ',' ORDER BY a.attnum)
+				FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+				AND c.relkind <> 'S'),
+			CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner, c.relacl
+		FROM o JOIN pg_class c ON o.class = 'pg_class'::regclass AND c.oid = o.object
+		WHERE o."column" = 0
+		UNION ALL
+		SELECT o.number, NULL, a.attname, a.attgenerated::text, NULL, NULL, NULL
+		FROM o JOIN pg_attribute a ON o.class = 'pg_class'::regclass AND a.attrelid = o.object
+			AND a.attnum = o."column" AND NOT a.attisdropped
+		WHERE o."column" <> 0
+		UNION ALL
+		SELECT o.number, t.typnamespace, t.typname,
+			(SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder)
+				FROM pg_enum e WHERE e.enumtypid = t.oid),
+			NULL, NULL, NULL
+		FROM o JOIN pg_type t ON o.class = 'pg_type'::regclass AND t.oid = o.object
+		UNION ALL
+		SELECT o.number, p.oprnamespace, p.oprname, NULL, NULL, NULL, NULL
+		FROM o JOIN pg_operator p ON o.class = 'pg_operator'::regclass AND p.oid = o.object
+		UNION ALL
+		SELECT o.number, c.collnamespace, c.collname, NULL, NULL, NULL, NULL
+		FROM o JOIN pg_collation c ON o.class = 'pg_collation'::regclass AND c.oid = o.object
+		UNION ALL
+		SELECT o.number, c.cfgnamespace, c.cfgname, NULL, NULL, NULL, NULL
+		FROM o JOIN pg_ts_config c ON o.class = 'pg_ts_config'::regclass AND c.oid = o.object
+		UNION ALL
+		SELECT o.number, d.dictnamespace, d.dictname, NULL, NULL, NULL, NULL
+		FROM o JOIN pg_ts_dict d ON o.class = 'pg_ts_dict'::regclass AND d.oid = o.object
+	), p AS (
+		-- a superuser needs no grant
+		SELECT s.number, a.grantee, a.privilege_type
+		FROM s CROSS JOIN LATERAL aclexplode(CASE
+			WHEN (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = $4) THEN acldefault(s.kind, $4)
+			ELSE coalesce(s.acl, acldefault(s.kind, s.owner)) END) a
+		WHERE s.kind IS NOT NULL AND (a.grantee = 0 OR pg_has_role($4, a.grantee, 'USAGE'))
+	)
+	SELECT o.number, n.nspname, s.name, s.shape,
+		(SELECT array_agg(DISTINCT p.privilege_type) FROM p WHERE p.number = o.number),
+		coalesce((SELECT bool_or(p.grantee <> 0) FROM p WHERE p.number = o.number), false)
+	FROM o LEFT JOIN s ON s.number = o.number LEFT JOIN pg_namespace n ON n.oid = s.schema;
+END;
+COMMENT ON FUNCTION tandem._object_states(oid[], oid[], integer[], oid)
+	IS 'names, shapes and privileges of the objects that a sync rule refers to';
+
+-- Columns, before they are dropped.  A line each, for people.
+
+CREATE VIEW tandem._index_columns AS
+SELECT i.indrelid AS relation, i.indexrelid AS index, k.number::integer AS number
+FROM pg_index i, unnest(i.indkey) k (number) WHERE k.number <> 0
+UNION
+SELECT d.refobjid, d.objid, d.refobjsubid
+FROM pg_depend d JOIN pg_index i ON i.indexrelid = d.objid AND i.indrelid = d.refobjid
+WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid <> 0;
+COMMENT ON VIEW tandem._index_columns
+	IS 'columns that each index reads: as a key, in an expression or in its predicate';
+
+CREATE FUNCTION tandem._column_dependents(relation oid, number integer, migration integer, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	-- what DROP COLUMN ... RESTRICT stops at
+	SELECT CASE WHEN r.rulename = '_RETURN' THEN format('view %s', r.ev_class::regclass)
+		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
+	FROM pg_depend d
+	LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+	LEFT JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
+	LEFT JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
+	WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2
+		AND d.deptype = 'n' AND t.tgname IS DISTINCT FROM '~tandem_sync'
+		AND coalesce(t.tgparentid, 0) = 0 AND c.oid IS NULL AND d.classid <> 'pg_attrdef'::regclass
+		-- views of releases are ours to change; what is built on them is not
+		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = r.ev_class AND v.relation = $1)
+	UNION SELECT format('%s, through view %s', CASE WHEN r.rulename = '_RETURN' THEN format('view %s', r.ev_class::regclass)
+		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END, v.view)
+	FROM tandem.view v
+	JOIN pg_attribute t ON t.attrelid = v.relation AND t.attnum = $2
+	JOIN pg_attribute a ON a.attrelid = v.view AND a.attname = t.attname AND NOT a.attisdropped
+	JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.view AND d.deptype = 'n'
+	LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+	WHERE v.relation = $1 AND r.ev_class IS DISTINCT FROM v.view
+	UNION SELECT format('generated column %I', a.attname)
+	FROM pg_depend d
+	JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
+	JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> ''
+	WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 AND a.attnum <> $2
+	-- who draws from a sequence that goes with the column, but for the column itself
+	UNION SELECT format('%s, through sequence %s', pg_describe_object(u.classid, u.objid, u.objsubid), s.oid::regclass)
+	FROM pg_depend d
+	JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+	JOIN pg_depend u ON u.refclassid = 'pg_class'::regclass AND u.refobjid = s.oid AND u.deptype = 'n'
+	LEFT JOIN pg_attrdef f ON u.classid = 'pg_attrdef'::regclass AND f.oid = u.objid
+	LEFT JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+	WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+		AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype IN ('a', 'i')
+		AND NOT coalesce(a.attname = (SELECT o.attname FROM pg_attribute o WHERE o.attrelid = $1 AND o.attnum = $2)
+			AND (a.attrelid = $1 OR a.attrelid IN (SELECT p.relid FROM pg_partition_tree($1) p)), false)
+	UNION SELECT format('foreign key %I of table %s', c.conname, c.conrelid::regclass)
+	FROM pg_constraint c
+	WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND $2 = ANY (c.confkey)
+	UNION SELECT format('migration %I, which syncs it too', m.name)
+	FROM tandem.sync s
+	JOIN tandem.migration m ON m.id = s.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
+	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2
+	WHERE s.relation = $1 AND (a.attname = ANY (s.old_columns) OR a.attname = ANY (s.new_columns));
+END;
+COMMENT ON FUNCTION tandem._column_dependents(oid, integer, integer)
+	IS 'what depends on a column and would not be dropped with it';
+
+CREATE FUNCTION tandem._column_keys(relation oid, number integer, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('%s %I', CASE c.contype WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique constraint'
+		WHEN 'x' THEN 'exclusion constraint' ELSE 'foreign key' END, c.conname)
+	FROM pg_constraint c
+	WHERE c.conrelid = $1 AND c.contype IN ('p', 'u', 'x', 'f') AND c.conparentid = 0
+		AND ($2 = ANY (c.conkey) OR c.contype <> 'f' AND EXISTS (
+			SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = c.conindid AND x.number = $2))
+	UNION SELECT format('%s %s', CASE WHEN i.indisreplident THEN 'replica identity' ELSE 'unique index' END, i.indexrelid::regclass)
+	FROM pg_index i
+	WHERE i.indrelid = $1 AND (i.indisunique OR i.indisreplident)
+		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = i.indexrelid AND x.number = $2)
+		AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x')
+			AND NOT i.indisreplident)
+		-- a partition's index is as good or bad as the parent's; but its replica identity is its own
+		AND (i.indisreplident OR NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid))
+	-- columns of a partition key, in expressions too, depend on the table
+	UNION SELECT 'partition key'
+	FROM pg_partitioned_table p
+	WHERE p.partrelid = $1 AND ($2 = ANY (p.partattrs) OR EXISTS (
+		SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = $1 AND d.objsubid = $2
+		AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = 0 AND d.deptype = 'i'));
+END;
+COMMENT ON FUNCTION tandem._column_keys(oid, integer)
+	IS 'keys, unique indexes, replica identity and partition key that a column is in';
+
+CREATE FUNCTION tandem._column_moved_keys(relation oid, number integer, added name[], OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('primary key %I', c.conname)
+	FROM pg_constraint c
+	WHERE c.conrelid = $1 AND c.contype = 'p' AND c.conparentid = 0 AND c.conname <> ALL ($3)
+		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = c.conindid AND x.number = $2)
+	UNION SELECT format('replica identity %s', i.indexrelid::regclass)
+	FROM pg_index i
+	WHERE i.indrelid = $1 AND i.indisreplident
+		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = i.indexrelid AND x.number = $2);
+END;
+COMMENT ON FUNCTION tandem._column_moved_keys(oid, integer, name[])
+	IS 'primary key, unless it is one of those added, and replica identity that a column is in';
+
+CREATE FUNCTION tandem._column_parts(relation oid, number integer, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('index %s', i.indexrelid::regclass)
+	FROM pg_index i
+	WHERE i.indrelid = $1
+		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = i.indexrelid AND x.number = $2)
+		AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
+	UNION SELECT format('constraint %I', c.conname)
+	FROM pg_constraint c
+	WHERE c.conrelid = $1 AND c.contype = 'c' AND $2 = ANY (c.conkey) AND c.coninhcount = 0
+	UNION SELECT format('statistics %I', s.stxname)
+	FROM pg_statistic_ext s
+	WHERE s.stxrelid = $1 AND ($2 = ANY (s.stxkeys) OR EXISTS (
+		SELECT FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
+		AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2))
+	UNION SELECT format('sequence %s', d.objid::regclass)
+	FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
+	WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+		AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype IN ('a', 'i');
+END;
+COMMENT ON FUNCTION tandem._column_parts(oid, integer)
+	IS 'what is dropped with a column: indexes, constraints, statistics, sequences';
+
+-- Views of releases.
+
+CREATE VIEW tandem._release_views AS
+SELECT v.view::oid AS view, n.oid AS schema, n.nspname AS schema_name, n.nspowner AS schema_owner,
+	v.release, v.relation::oid AS relation, t.relnamespace AS relation_schema, t.relowner AS relation_owner, v.definition
+FROM tandem.view v
+-- one that somebody dropped leaves its row, whose OID may be another's some day: so its schema is looked at too
+JOIN pg_class c ON c.oid = v.view AND c.relkind = 'v'
+JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname::text ~ ('(^|__)release_' || v.release || '$')
+LEFT JOIN pg_class t ON t.oid = v.relation;
+COMMENT ON VIEW tandem._release_views IS 'versioned views that are there, their schemas and tables';
+
+CREATE VIEW tandem._release_view_schemas AS
+SELECT DISTINCT ON (v.schema_name) v.schema_name AS name, v.schema_owner AS owner, v.release, v.relation_schema
+FROM tandem._release_views v WHERE v.relation_schema IS NOT NULL
+GROUP BY v.schema_name, v.schema_owner, v.release, v.relation_schema
+ORDER BY v.schema_name, count(*) DESC, v.relation_schema;
+COMMENT ON VIEW tandem._release_view_schemas
+	IS 'schemas of versioned views, each with the schema of most of their tables';
+
+CREATE FUNCTION tandem._release_view_tables(release integer,
+	OUT relation oid, OUT schema oid, OUT owner oid, OUT maker oid, OUT place integer)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT t.oid, t.relnamespace, t.relowner, coalesce(w.maker, 0), w.place
+	FROM (
+		SELECT r.relation, tandem.role_of(m.created_by) AS maker, m.id AS place
+		FROM (SELECT migration, relation FROM tandem.sync
+			UNION SELECT migration, relation FROM tandem.owned_column) r
+		JOIN tandem.migration m ON m.id = r.migration AND m.phase <> 'aborted'
+		UNION ALL
+		SELECT v.relation, v.schema_owner, NULL FROM tandem._release_views v WHERE v.release = $1) w
+	JOIN pg_class t ON t.oid = w.relation;
+END;
+COMMENT ON FUNCTION tandem._release_view_tables(integer)
+	IS 'tables that the views of a release may show, and who made the migration, or owns the view''s schema';
+
+CREATE FUNCTION tandem._hidden_columns(relation oid, release integer, ending integer, OUT name text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT unnest(s.new_columns)::text
+	FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration
+	WHERE s.relation = $1 AND m.phase <> 'aborted' AND m.release > $2
+	-- of one that has ended they are gone: a column of that name is another
+	UNION SELECT unnest(s.old_columns)::text
+	FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration
+	WHERE s.relation = $1 AND NOT s.keep_old AND m.phase <> 'aborted'
+		AND ((m.phase <> 'done' OR NOT s.stored) AND m.release <= $2
+			OR s.stored AND m.phase = 'done' AND m.id = $3)
+	UNION SELECT o.column_name::text
+	FROM tandem.owned_column o JOIN tandem.migration m ON m.id = o.migration
+	WHERE o.relation = $1 AND (m.phase <> 'aborted' AND m.release > $2 OR m.phase = 'aborted' AND m.id = $3);
+END;
+COMMENT ON FUNCTION tandem._hidden_columns(oid, integer, integer)
+	IS 'columns of a table that the view of a release does not show; ending: a migration that is ending';
+
+CREATE FUNCTION tandem._view_dependents(view oid, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT DISTINCT CASE WHEN r.oid IS NOT NULL THEN format('view %s', r.ev_class::regclass)
+		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
+	FROM pg_depend d
+	LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN'
+	WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
+			OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (
+				SELECT unnest(ARRAY[t.oid, t.typarray]) FROM pg_type t WHERE t.typrelid = $1))
+		AND (d.deptype = 'n'
+			OR d.deptype = 'a' AND d.classid IN ('pg_trigger'::regclass, 'pg_rewrite'::regclass, 'pg_attrdef'::regclass))
+		AND r.ev_class IS DISTINCT FROM $1;
+END;
+COMMENT ON FUNCTION tandem._view_dependents(oid)
+	IS 'what depends on a view, or would be dropped with it though it was not made with it';
+
+CREATE VIEW tandem._schema_creators AS
+SELECT DISTINCT n.oid AS schema, CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END AS role
+FROM pg_namespace n CROSS JOIN aclexplode(n.nspacl) e LEFT JOIN pg_roles r ON r.oid = e.grantee
+WHERE e.privilege_type = 'CREATE' AND (e.grantee = 0 OR NOT pg_has_role(e.grantee, n.nspowner, 'MEMBER'));
+COMMENT ON VIEW tandem._schema_creators
+	IS 'roles that may create objects in a schema without the rights of its owner';
+
+CREATE VIEW tandem._schema_objects_of_others AS
+SELECT n.oid AS schema, d.classid AS class, d.objid AS object,
+	format('%s of role %I', pg_describe_object(d.classid, d.objid, 0), pg_get_userbyid(o.refobjid)) AS description
+FROM pg_namespace n
+JOIN pg_depend d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid
+JOIN pg_shdepend o ON o.dbid = (SELECT b.oid FROM pg_database b WHERE b.datname = current_database())
+	AND o.classid = d.classid AND o.objid = d.objid AND o.objsubid = 0 AND o.deptype = 'o'
+WHERE NOT pg_has_role(o.refobjid, n.nspowner, 'MEMBER')
+	AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (SELECT FROM tandem.view v WHERE v.view = d.objid));
+COMMENT ON VIEW tandem._schema_objects_of_others
+	IS 'objects in a schema, no versioned views, of roles that have not got the rights of its owner';
+
+CREATE VIEW tandem._unused_schemas AS
+SELECT n.oid AS schema
+FROM pg_namespace n
+WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid)
+	AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid);
+COMMENT ON VIEW tandem._unused_schemas IS 'schemas that hold nothing and depend on nothing';
+
+CREATE FUNCTION tandem._view_grants(source oid, columns name[], shown name[], owner oid,
+	OUT grantee oid, OUT role text, OUT privilege text, OUT grantable boolean, OUT "column" name)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT g.grantee, CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END,
+		g.privilege_type, g.is_grantable, g.shown
+	FROM (
+		SELECT e.grantee, e.privilege_type, e.is_grantable, NULL::name AS shown
+		FROM pg_class c, aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) e WHERE c.oid = $1
+		UNION SELECT e.grantee, e.privilege_type, e.is_grantable, n.shown
+		FROM unnest($2, $3) n (original, shown)
+		JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = n.original AND NOT a.attisdropped,
+		aclexplode(a.attacl) e) g
+	LEFT JOIN pg_roles r ON r.oid = g.grantee
+	WHERE g.grantee <> $4 AND (g.grantee = 0 OR r.oid IS NOT NULL)
+		AND g.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE');
+END;
+COMMENT ON FUNCTION tandem._view_grants(oid, name[], name[], oid)
+	IS 'privileges on a table and its columns that a versioned view takes over, but those of its owner';
+
+CREATE FUNCTION tandem._view_properties(source oid, columns name[], shown name[], owner oid, view text,
+	OUT statement text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('GRANT %s%s ON %s TO %s%s', g.privilege, '(' || quote_ident(g."column") || ')', $5, g.role,
+		CASE WHEN g.grantable AND g.grantee <> 0 THEN ' WITH GRANT OPTION' END)
+	FROM tandem._view_grants($1, $2, $3, $4) g
+	UNION SELECT format('COMMENT ON VIEW %s IS %L', $5, obj_description($1, 'pg_class'))
+	WHERE obj_description($1, 'pg_class') IS NOT NULL
+	UNION SELECT format('COMMENT ON COLUMN %s.%I IS %L', $5, n.shown, col_description($1, a.attnum))
+	FROM unnest($2, $3) n (original, shown)
+	JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = n.original AND NOT a.attisdropped
+	WHERE col_description($1, a.attnum) IS NOT NULL;
+END;
+COMMENT ON FUNCTION tandem._view_properties(oid, name[], name[], oid, text)
+	IS 'statements that give a versioned view the privileges and comments of its table';
+
+CREATE FUNCTION tandem._view_schema_grants(source oid, columns name[], shown name[], owner oid, schema oid,
+	OUT statement text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT DISTINCT format('GRANT USAGE ON SCHEMA %I TO %s', n.nspname, g.role)
+	FROM tandem._view_grants($1, $2, $3, $4) g, pg_namespace n
+	WHERE n.oid = $5 AND (g.grantee = 0 OR NOT has_schema_privilege(g.grantee, n.oid, 'USAGE'))
+		AND NOT EXISTS (SELECT FROM aclexplode(n.nspacl) e WHERE e.grantee = 0 AND e.privilege_type = 'USAGE');
+END;
+COMMENT ON FUNCTION tandem._view_schema_grants(oid, name[], name[], oid, oid)
+	IS 'statements that let who may use a versioned view use its schema';
+
+-- Sessions, transactions and locks.
+
+CREATE FUNCTION tandem._describe_session(pid integer, reader oid, OUT description text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	-- asked as the extension's owner: so what the reader would see in pg_stat_activity is asked here
+	SELECT CASE WHEN pg_has_role($2, 'pg_read_all_stats', 'USAGE') OR pg_has_role($2, a.usesysid, 'USAGE')
+		THEN format('pid %s (user %s, application %s, %s, transaction open for %s)',
+			a.pid, coalesce(quote_ident(a.usename), '-'),
+			coalesce(quote_ident(nullif(a.application_name, '')), '-'),
+			coalesce(a.state, a.backend_type),
+			coalesce(date_trunc('second', greatest(clock_timestamp(), a.xact_start) - a.xact_start)::text, '-'))
+		ELSE format('pid %s (user %s)', a.pid, coalesce(quote_ident(a.usename), '-')) END
+	FROM pg_stat_activity a WHERE a.pid = $1;
+END;
+COMMENT ON FUNCTION tandem._describe_session(integer, oid)
+	IS 'a session for people, as far as the reader may see it';
+
+-- Anybody can declare a release: who has nothing to do with the tables is not waited for, and stops nobody.
+CREATE FUNCTION tandem._concerned_sessions(tables oid[], migration integer, OUT pid integer, OUT release integer)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT d.pid, d.release
+	FROM tandem.declared_sessions() d JOIN pg_stat_activity a ON a.pid = d.pid AND a.pid <> pg_backend_pid()
+	WHERE $1 IS NULL
+		OR EXISTS (SELECT FROM tandem.writers() w WHERE w.pid = d.pid AND w.migration = $2)
+		OR EXISTS (SELECT FROM pg_locks r WHERE r.pid = d.pid AND r.locktype = 'relation' AND r.relation = ANY ($1)
+			AND r.database = (SELECT b.oid FROM pg_database b WHERE b.datname = current_database()))
+		OR tandem.may_use(a.usesysid, $1);
+END;
+COMMENT ON FUNCTION tandem._concerned_sessions(oid[], integer)
+	IS 'other sessions that have declared a release, and have written in the migration, have a table locked, or may use one; tables NULL: all';
+
+CREATE FUNCTION tandem._transactions_before(release integer, tables oid[], migration integer, OUT transaction text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT v.pid || ':' || v.virtualxid
+	FROM tandem._concerned_sessions($2, $3) d
+	JOIN pg_locks v ON v.pid = d.pid AND v.locktype = 'virtualxid' AND v.granted AND v.virtualxid = v.virtualtransaction
+	WHERE d.release < $1
+	UNION SELECT x.transaction::text
+	FROM pg_prepared_xacts x
+	JOIN pg_locks t ON t.locktype = 'transactionid' AND t.transactionid = x.transaction
+	JOIN pg_locks r ON r.virtualtransaction = t.virtualtransaction AND r.locktype = 'relation' AND r.relation = ANY ($2)
+	WHERE x.database = current_database();
+END;
+COMMENT ON FUNCTION tandem._transactions_before(integer, oid[], integer)
+	IS 'open transactions of concerned sessions of older releases, "pid:virtualxid", and prepared ones that have locked any of the tables, "xid"';
+
+CREATE FUNCTION tandem._undeclared_sessions(migration integer, OUT pid integer, OUT has_written boolean)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT a.pid, w.has_written
+	FROM pg_stat_activity a CROSS JOIN LATERAL (SELECT EXISTS (
+		SELECT FROM tandem.writers() w WHERE w.pid = a.pid AND w.migration = $1)) w (has_written)
+	WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+		AND NOT EXISTS (SELECT FROM tandem.declared_sessions() d WHERE d.pid = a.pid)
+		AND (w.has_written OR a.backend_type = 'client backend');
+END;
+COMMENT ON FUNCTION tandem._undeclared_sessions(integer)
+	IS 'other sessions that have declared no release, and whether they have written in the migration';
+
+CREATE VIEW tandem._prepared_blockers AS
+SELECT DISTINCT w.pid, x.transaction
+FROM pg_locks w
+JOIN pg_locks h ON h.granted AND h.pid IS NULL
+	AND (h.locktype, h.database, h.relation, h.virtualxid, h.transactionid)
+	IS NOT DISTINCT FROM (w.locktype, w.database, w.relation, w.virtualxid, w.transactionid)
+JOIN pg_locks t ON t.virtualtransaction = h.virtualtransaction AND t.locktype = 'transactionid'
+JOIN pg_prepared_xacts x ON x.transaction = t.transactionid
+WHERE NOT w.granted;
+COMMENT ON VIEW tandem._prepared_blockers IS 'prepared transactions that hold what a process waits for';
+
+CREATE VIEW tandem._index_builders AS
+SELECT l.relation, coalesce('pid ' || l.pid, 'a prepared transaction') AS description
+FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.granted AND l.mode = 'ShareUpdateExclusiveLock'
+	AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+	AND l.pid IS DISTINCT FROM pg_backend_pid()
+	AND a.backend_type IS DISTINCT FROM 'autovacuum worker';
+COMMENT ON VIEW tandem._index_builders IS 'others who may be building an index of a table';
+
+CREATE VIEW tandem._statement_progress AS
+SELECT pid, phase, coalesce(nullif(blocks_done, 0), tuples_done) AS done, coalesce(nullif(blocks_total, 0), tuples_total) AS total
+FROM pg_stat_progress_create_index
+UNION ALL
+SELECT pid, phase, sample_blks_scanned, sample_blks_total FROM pg_stat_progress_analyze;
+COMMENT ON VIEW tandem._statement_progress IS 'how far statements of the migrate phase are, where the server tells';
+
+-- What the fill gives way to.
+
+CREATE FUNCTION tandem._autovacuums(relation oid, OUT description text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	-- LATERAL, OFFSET: the locks are listed only when there is a worker
+	SELECT format('autovacuum (pid %s) %s', a.pid,
+		CASE WHEN l.granted THEN 'works on the table to prevent wraparound' ELSE 'waits for a lock on the table' END)
+	FROM (SELECT s.pid, s.query FROM pg_stat_activity s WHERE s.backend_type = 'autovacuum worker' OFFSET 0) a,
+	LATERAL (SELECT k.granted FROM pg_locks k WHERE k.pid = a.pid AND k.locktype = 'relation' AND k.relation = $1
+		AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) OFFSET 0) l
+	-- one that waits is to prevent wraparound: any other skips what it cannot lock
+	WHERE NOT l.granted OR a.query LIKE '%(to prevent wraparound)%';
+END;
+COMMENT ON FUNCTION tandem._autovacuums(oid)
+	IS 'autovacuum workers that prevent wraparound of a table, or wait to';
+
+CREATE VIEW tandem._lag_sources AS
+-- base backups replay nothing, and pg_receivewal neither: they count by their slot
+SELECT format('%s "%s"', CASE WHEN s.slot_type = 'logical' THEN 'subscriber' ELSE 'standby' END, r.name) AS title,
+	r.name, (r.replay_lsn - '0/0')::bigint AS position, true AS replays, false AS by_segment
+FROM (SELECT pid, state, replay_lsn, coalesce(nullif(application_name, ''), 'pid ' || pid) AS name
+	FROM pg_stat_replication) r
+LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
+WHERE r.state IN ('catchup', 'streaming') AND r.replay_lsn IS NOT NULL
+UNION ALL
+-- one that lost its WAL keeps none any more
+SELECT format('%s slot "%s"%s', slot_type, slot_name,
+		CASE WHEN NOT active THEN ' (inactive)' WHEN temporary THEN ' (temporary)' END),
+	slot_name, (coalesce(confirmed_flush_lsn, restart_lsn) - '0/0')::bigint, false, slot_type = 'physical'
+FROM pg_replication_slots
+WHERE restart_lsn IS NOT NULL AND wal_status IS DISTINCT FROM 'lost';
+COMMENT ON VIEW tandem._lag_sources IS 'standbys, subscribers and slots, and how far they have got';
+
+-- Migrations.
+
+CREATE VIEW tandem._migration_tables AS
+SELECT u.migration, u.relation
+FROM (SELECT migration, relation::oid AS relation FROM tandem.sync
+	UNION SELECT migration, relation::oid FROM tandem.owned_column
+	UNION SELECT migration, relation::oid FROM tandem.step WHERE object IS NOT NULL) u
+WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = u.relation);
+COMMENT ON VIEW tandem._migration_tables IS 'tables of each migration that are there';
+
+CREATE VIEW tandem._run_controls AS
+SELECT m.id AS migration, m.background, m.workers,
+	tandem.role_of(m.run_as) AS run_as, tandem.role_name(m.run_as)::text AS run_as_name,
+	tandem.role_name(m.paused_by)::text AS paused_by, r.error, r.hint,
+	tandem.role_of(m.hold_by) AS hold_by, tandem.role_name(m.hold_by)::text AS hold_by_name,
+	tandem.role_of(m.hold_owner) AS hold_owner, m.hold_path, m.settings <> '{}' AS configured
+FROM tandem.migration m LEFT JOIN tandem.run_report r ON r.migration = m.id;
+COMMENT ON VIEW tandem._run_controls IS 'how each migration is to be run, and how its last run ended';
+
+CREATE VIEW tandem._open_texts AS
+SELECT u.migration, u.what, c.oid AS relation, c.relowner AS owner, u.text
+FROM (SELECT m.name AS migration, CASE t.kind WHEN 'not null' THEN format('the NOT NULL of column %I', t.object)
+			ELSE format('%s %I', t.kind, t.object) END AS what,
+		t.relation, coalesce(t.definition, quote_ident(t.object)) AS text
+	FROM tandem.migration m JOIN tandem.step t ON t.migration = m.id
+	WHERE m.phase NOT IN ('done', 'aborted') AND t.state <> 'done' AND t.kind IN ('index', 'constraint', 'not null')
+	UNION ALL
+	SELECT m.name, format('column %s of the views of its release', s.new_columns), s.relation,
+		concat_ws(' ', array_to_string(s.up, ' '), (SELECT string_agg(quote_ident(o), ' ') FROM unnest(s.old_columns) o))
+	FROM tandem.migration m JOIN tandem.sync s ON s.migration = m.id
+	WHERE m.phase NOT IN ('done', 'aborted') AND NOT s.stored) u
+JOIN pg_class c ON c.oid = u.relation;
+COMMENT ON VIEW tandem._open_texts
+	IS 'texts that are used later: definitions of what is still to be built, and rules that only views show';
+
+CREATE VIEW tandem._planned_indexes AS
+SELECT t.migration, t.relation::oid AS relation, c.relnamespace AS schema, t.object AS name,
+	format('migration %I, on table %s', m.name, t.relation) AS description
+FROM tandem.step t
+JOIN tandem.migration m ON m.id = t.migration AND m.phase NOT IN ('done', 'aborted')
+JOIN pg_class c ON c.oid = t.relation
+WHERE t.kind = 'index';
+COMMENT ON VIEW tandem._planned_indexes IS 'indexes of migrations under way, built or not';
+
+CREATE VIEW tandem._own_publications AS
+SELECT p.pubname AS name
+FROM pg_publication p
+WHERE p.puballtables
+	OR EXISTS (SELECT FROM pg_publication_namespace n WHERE n.pnpubid = p.oid AND n.pnnspid = 'tandem'::regnamespace)
+	OR EXISTS (SELECT FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid
+		WHERE r.prpubid = p.oid AND c.relnamespace = 'tandem'::regnamespace);
+COMMENT ON VIEW tandem._own_publications IS 'publications that have tables of this schema in them';
+
+CREATE FUNCTION tandem._registry_state(without integer, OUT current integer, OUT lowest integer, OUT highest integer,
+	OUT unfilled integer, OUT contracting integer, OUT waiting int8multirange)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT r.current, r.lowest, greatest(r.current, m.highest, k.registered), m.unfilled, r.contracting, m.waiting
+	FROM (SELECT max(n.release) AS highest, min(n.release) FILTER (WHERE n.unfilled) AS unfilled,
+			coalesce(range_agg(int8range(n.release, n.release, '[]')) FILTER (WHERE n.unfilled), '{}') AS waiting
+		FROM (SELECT release, filled_at IS NULL AND phase IN ('expand', 'migrate') AS unfilled
+			FROM tandem.migration WHERE release IS NOT NULL AND phase <> 'aborted' AND id IS DISTINCT FROM $1) n) m
+	-- it has one row, which a planner that has no statistics of it does not know
+	LEFT JOIN (SELECT g.current, g.lowest, g.contracting FROM tandem.registry g LIMIT 1) r ON true
+	CROSS JOIN (SELECT max(e.release) AS registered FROM tandem.release e) k;
+END;
+COMMENT ON FUNCTION tandem._registry_state(integer)
+	IS 'the registry, and what migrations say of releases; without: as if there were no such migration';
+
+REVOKE ALL ON FUNCTION
+	tandem._object_states(oid[], oid[], integer[], oid),
+	tandem._column_dependents(oid, integer, integer),
+	tandem._column_keys(oid, integer),
+	tandem._column_moved_keys(oid, integer, name[]),
+	tandem._column_parts(oid, integer),
+	tandem._release_view_tables(integer),
+	tandem._hidden_columns(oid, integer, integer),
+	tandem._view_dependents(oid),
+	tandem._view_grants(oid, name[], name[], oid),
+	tandem._view_properties(oid, name[], name[], oid, text),
+	tandem._view_schema_grants(oid, name[], name[], oid, oid),
+	tandem._describe_session(integer, oid),
+	tandem._concerned_sessions(oid[], integer),
+	tandem._transactions_before(integer, oid[], integer),
+	tandem._undeclared_sessions(integer),
+	tandem._autovacuums(oid),
+	tandem._registry_state(integer)
+FROM PUBLIC;
+
+/*
  * Views.
  */
 
@@ -792,14 +1291,42 @@ ORDER BY q.id;
 COMMENT ON VIEW tandem.quarantine IS 'rows whose transform failed, by key; contract fails until it is empty';
 
 /*
- * Privileges.  What the default privileges of the extension's owner have given
- * to others is taken back first.
+ * Privileges.
+ *
+ * ALTER DEFAULT PRIVILEGES of the role that makes the extension counts for the
+ * extension's objects too: what it has granted would let others write the
+ * tables of state.  So that is taken back first; and the use of our types from
+ * everybody: a column of that type in a table of theirs would be in the way of
+ * an update that changes it, and of DROP EXTENSION.  Whoever reads a table or
+ * view needs no right on its types.
  */
-
-CREATE FUNCTION pg_catalog.tandem_script_privileges() RETURNS void
-AS 'MODULE_PATHNAME', 'tandem_script_privileges' LANGUAGE C;
-SELECT pg_catalog.tandem_script_privileges();
-DROP FUNCTION pg_catalog.tandem_script_privileges();
+DO $$
+DECLARE
+	statement text;
+BEGIN
+	FOR statement IN
+		WITH granted (object, grantee, owner) AS (
+			SELECT format('SCHEMA %I', n.nspname), a.grantee, n.nspowner
+			FROM pg_namespace n, aclexplode(n.nspacl) a
+			WHERE n.oid = 'tandem'::regnamespace
+			UNION SELECT format('%s %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass),
+				a.grantee, c.relowner
+			FROM pg_class c, aclexplode(c.relacl) a
+			WHERE c.relnamespace = 'tandem'::regnamespace AND c.relkind IN ('r', 'v', 'S')
+			UNION SELECT format('TYPE %s', t.oid::regtype), a.grantee, t.typowner
+			FROM pg_type t, aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a
+			WHERE t.typnamespace = 'tandem'::regnamespace AND t.typelem = 0
+			-- everybody may call what does not say otherwise, as anywhere
+			UNION SELECT format('ROUTINE %s', p.oid::regprocedure), a.grantee, p.proowner
+			FROM pg_proc p, aclexplode(p.proacl) a
+			WHERE p.pronamespace = 'tandem'::regnamespace AND a.grantee <> 0)
+		SELECT format('REVOKE ALL ON %s FROM %s CASCADE', object,
+			CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
+		FROM granted WHERE grantee <> owner
+	LOOP
+		EXECUTE statement;
+	END LOOP;
+END $$;
 
 GRANT USAGE ON SCHEMA tandem TO PUBLIC;
 GRANT SELECT ON tandem.migrations, tandem.syncs, tandem.progress,

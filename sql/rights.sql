@@ -20,7 +20,7 @@ SELECT c.relname, c.relacl FROM pg_class c JOIN pg_namespace n ON n.oid = c.reln
 	WHERE n.nspname = 'tandem' AND c.relkind IN ('r', 'S')
 	AND (has_table_privilege('tandem_stranger', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE'));
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	WHERE n.nspname = 'tandem' AND c.relkind = 'v' AND NOT has_table_privilege('tandem_stranger', c.oid, 'SELECT');
+	WHERE n.nspname = 'tandem' AND c.relkind = 'v' AND NOT has_table_privilege('tandem_stranger', c.oid, 'SELECT') ORDER BY 1;
 SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'tandem'::regnamespace
 	AND NOT has_function_privilege('tandem_stranger', p.oid, 'EXECUTE') ORDER BY 1;
 SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'tandem'::regnamespace AND p.prosecdef;

@@ -78,11 +78,8 @@ check_planned_index_name(const Migration *migration,
 	query_text(&query, definition->name);
 	query_oid(&query, get_rel_namespace(definition->relation));
 	if (query_run(&query,
-				  "SELECT format('migration %I, on table %s', m.name, t.relation) "
-				  "FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration "
-				  "JOIN pg_class c ON c.oid = t.relation "
-				  "WHERE t.kind = 'index' AND t.object = $3 AND c.relnamespace = $4 "
-				  "AND m.phase NOT IN ('done', 'aborted') AND (t.migration, t.relation::oid) <> ($1, $2)") > 0)
+				  "SELECT description FROM tandem._planned_indexes "
+				  "WHERE name = $3 AND schema = $4 AND (migration, relation) <> ($1, $2)") > 0)
 		other = query_get_text(0, 1);
 	query_end(&query);
 	if (other)

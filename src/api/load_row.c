@@ -9,7 +9,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -35,12 +34,11 @@
 /*-------------------------------------------------------------------------
  * What the extension's script cannot do in SQL.
  *
- * The script creates these functions, calls them and drops them.
+ * The script creates this function, calls it and drops it.
  *-------------------------------------------------------------------------
  */
 
 SQL_FUNCTION(tandem_script_begin);
-SQL_FUNCTION(tandem_script_privileges);
 
 /*
  * The owner of an existing schema could have put anything into it and would go
@@ -57,51 +55,6 @@ tandem_script_begin(PG_FUNCTION_ARGS)
 						   EXTENSION_NAME),
 				 errhint("See what is in it, then run ALTER SCHEMA %s RENAME TO another name, or DROP SCHEMA %s.",
 						 EXTENSION_SCHEMA, EXTENSION_SCHEMA)));
-	PG_RETURN_VOID();
-}
-
-/*
- * Returns statements that revoke what default privileges have granted to
- * others, and USAGE on our types from PUBLIC.  Otherwise a user could create a
- * column of such a type, which would block updates that change the type and
- * DROP EXTENSION.  Reading a table or view needs no privilege on its types.
- */
-static const char revokes[] =
-"WITH granted (object, grantee, owner) AS ("
-"SELECT format('SCHEMA %I', n.nspname), a.grantee, n.nspowner FROM pg_namespace n, aclexplode(n.nspacl) a "
-"WHERE n.nspname = '" EXTENSION_SCHEMA "' "
-"UNION SELECT format('%s %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass), "
-"a.grantee, c.relowner FROM pg_class c, aclexplode(c.relacl) a "
-"WHERE c.relnamespace = '" EXTENSION_SCHEMA "'::regnamespace AND c.relkind IN ('r', 'v', 'S') "
-"UNION SELECT format('TYPE %s', t.oid::regtype), a.grantee, t.typowner FROM pg_type t, "
-"aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a "
-"WHERE t.typnamespace = '" EXTENSION_SCHEMA "'::regnamespace AND t.typelem = 0 "
-/* functions keep EXECUTE for PUBLIC unless the script revokes it */
-"UNION SELECT format('ROUTINE %s', p.oid::regprocedure), a.grantee, p.proowner FROM pg_proc p, aclexplode(p.proacl) a "
-"WHERE p.pronamespace = '" EXTENSION_SCHEMA "'::regnamespace AND a.grantee <> 0) "
-"SELECT format('REVOKE ALL ON %s FROM %s CASCADE', object, "
-"CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END) "
-"FROM granted WHERE grantee <> owner";
-
-/*
- * ALTER DEFAULT PRIVILEGES of the role that creates the extension apply to the
- * extension's objects, too, and could let others write its tables.  The script
- * grants what is to be granted after this call.
- */
-Datum
-tandem_script_privileges(PG_FUNCTION_ARGS)
-{
-	uint64		rows;
-	SPITupleTable *table;
-
-	SPI_connect();
-	(void) SPI_execute(revokes, false, 0);
-	rows = SPI_processed;
-	table = SPI_tuptable;
-	for (uint64 row = 0; row < rows; row++)
-		(void) SPI_execute(SPI_getvalue(table->vals[row], table->tupdesc, 1),
-						   false, 0);
-	SPI_finish();
 	PG_RETURN_VOID();
 }
 

@@ -288,18 +288,6 @@ registry_lock_release(int release, LOCKMODE mode)
 		raise_registry_being_changed();
 }
 
-/* The part common to both queries of the registry; notes is a parameter. */
-#define FROM_MIGRATIONS(condition, notes) \
-	"FROM (SELECT max(release) AS highest, " \
-	"min(release) FILTER (WHERE " IS_UNFILLED ") AS unfilled, " \
-	"coalesce(range_agg(int8range(release, release, '[]')) FILTER (WHERE " IS_UNFILLED "), '{}') AS waiting " \
-	"FROM tandem.migration WHERE release IS NOT NULL AND phase <> 'aborted' " condition ") m " \
-	"LEFT JOIN (SELECT * FROM tandem.registry LIMIT 1) r ON true " \
-	"CROSS JOIN (SELECT max(release) AS registered FROM tandem.release) k " \
-	"CROSS JOIN (SELECT " notes "::int8multirange AS ready) s "
-
-#define IS_UNFILLED "filled_at IS NULL AND phase IN ('expand', 'migrate')"
-
 /* Rows have one range each, or there is one row without a range. */
 static void
 read_ready_ranges(Registry *registry, uint64 rows)
@@ -327,11 +315,8 @@ registry_read_without(Registry *registry, int migration_id)
 	query_int(&query, migration_id);
 	query_text(&query, notes);
 	rows = query_run_latest(&query,
-							"SELECT coalesce(r.current, 0), coalesce(r.lowest, 0), "
-							"coalesce(greatest(r.current, m.highest, k.registered), 0), "
-							"coalesce(m.unfilled, 0), coalesce(r.contracting, 0), lower(u), upper(u) - 1 "
-							FROM_MIGRATIONS("AND id <> $1", "$2")
-							"LEFT JOIN LATERAL unnest(s.ready - m.waiting) u ON true ORDER BY u");
+							"SELECT current, lowest, highest, unfilled, contracting, lower(u), upper(u) - 1 "
+							"FROM tandem._registry_state($1) LEFT JOIN LATERAL unnest($2::int8multirange - waiting) u ON true ORDER BY u");
 	registry->current = query_get_int(0, 1);
 	registry->lowest = query_get_int(0, 2);
 	registry->highest = query_get_int(0, 3);
@@ -359,8 +344,8 @@ registry_kept_back_by(int migration_id, int release)
 	query_int(&query, release);
 	query_bool(&query, noted);
 	ids = query_get_ints(query_run_latest(&query,
-										  "SELECT id FROM tandem.migration WHERE id <> $1 AND " IS_UNFILLED
-										  " AND (release = $2 OR release < $2 AND NOT $3) ORDER BY id"));
+										  "SELECT id FROM tandem.migration WHERE id <> $1 AND filled_at IS NULL AND phase IN ('expand', 'migrate') "
+										  "AND (release = $2 OR release < $2 AND NOT $3) ORDER BY id"));
 	query_end(&query);
 	return ids;
 }
@@ -380,10 +365,8 @@ registry_note_ready(void)
 	query_begin(&query);
 	query_text(&query, notes);
 	rows = query_run_latest(&query,
-							"SELECT lower(u), upper(u) - 1 FROM (SELECT s.ready, "
-							"least(greatest(r.current, m.highest, k.registered), m.unfilled - 1) AS upto "
-							FROM_MIGRATIONS("", "$1") ") n, unnest(int8multirange(int8range(1, greatest(n.upto, 1), '[]')) - n.ready) u "
-							"WHERE n.upto > 0");
+							"SELECT lower(u), upper(u) - 1 FROM (SELECT least(highest, unfilled - 1) AS upto FROM tandem._registry_state(NULL)) n, "
+							"unnest(int8multirange(int8range(1, greatest(upto, 1), '[]')) - $1::int8multirange) u WHERE upto > 0");
 	ranges = palloc(sizeof(ReleaseRange) * Max(rows, 1));
 	for (uint64 row = 0; row < rows; row++)
 		ranges[row] = (ReleaseRange)

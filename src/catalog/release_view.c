@@ -15,18 +15,6 @@
 #include "core/query.h"
 #include "core/text.h"
 
-/*
- * If a user drops a view, its row remains, and another relation may get its
- * OID some day.  So its schema is checked, too.  v is tandem.view.
- */
-#define VIEWS_THERE \
-	"tandem.view v JOIN pg_class c ON c.oid = v.view AND c.relkind = 'v' " \
-	"JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname::text ~ ('(^|__)release_' || v.release || '$') "
-
-/* The role that created migration m, or NULL if it was dropped. */
-#define MIGRATION_CREATOR \
-	"tandem.role_of(m.created_by)"
-
 /* objsubid of the locks on the address of tandem.view */
 #define LOCK_RELATION 1
 #define LOCK_SCHEMA 2
@@ -73,29 +61,31 @@ release_view_lock_schema(int release)
 	AcceptInvalidationMessages();
 }
 
+static void *
+read_release_view(uint64 row)
+{
+	ReleaseView *view = palloc(sizeof(ReleaseView));
+
+	view->view = query_get_oid(row, 1);
+	view->schema = query_get_oid(row, 2);
+	view->release = query_get_int(row, 3);
+	view->relation = query_get_oid(row, 4);
+	view->definition = query_get_text(row, 5);
+	return view;
+}
+
 List *
 release_view_list(Oid relid)
 {
 	TandemQuery query;
-	List	   *views = NIL;
-	uint64		rows;
+	List	   *views;
 
 	query_begin(&query);
 	query_oid(&query, relid);
-	rows = query_run(&query,
-					 "SELECT v.view::oid, n.oid, v.release, v.relation::oid, v.definition FROM " VIEWS_THERE
-					 "WHERE v.relation = $1 ORDER BY v.release");
-	for (uint64 row = 0; row < rows; row++)
-	{
-		ReleaseView *view = palloc(sizeof(ReleaseView));
-
-		view->view = query_get_oid(row, 1);
-		view->schema = query_get_oid(row, 2);
-		view->release = query_get_int(row, 3);
-		view->relation = query_get_oid(row, 4);
-		view->definition = query_get_text(row, 5);
-		views = lappend(views, view);
-	}
+	views = query_rows(&query,
+					   "SELECT view, schema, release, relation, definition FROM tandem._release_views "
+					   "WHERE relation = $1 ORDER BY release",
+					   read_release_view);
 	query_end(&query);
 	return views;
 }
@@ -123,9 +113,9 @@ release_view_closed(List *relids)
 	query_begin(&query);
 	query_oid_list(&query, relids);
 	rows = query_run(&query,
-					 "SELECT DISTINCT v.release FROM " VIEWS_THERE "JOIN pg_class t ON t.oid = v.relation "
-					 "WHERE v.relation::oid = ANY ($1) AND NOT (has_schema_privilege(t.relowner, n.oid, 'CREATE') "
-					 "AND has_schema_privilege(t.relowner, n.oid, 'USAGE')) ORDER BY 1");
+					 "SELECT DISTINCT release FROM tandem._release_views WHERE relation = ANY ($1) "
+					 "AND NOT (has_schema_privilege(relation_owner, schema, 'CREATE') "
+					 "AND has_schema_privilege(relation_owner, schema, 'USAGE')) ORDER BY 1");
 	releases = query_get_ints(rows);
 	query_end(&query);
 	return releases;
@@ -163,58 +153,57 @@ release_view_forget(Oid view)
 	query_end(&query);
 }
 
+static void *
+read_view_schema(uint64 row)
+{
+	ViewSchema *schema = palloc(sizeof(ViewSchema));
+
+	schema->name = query_get_text(row, 1);
+	schema->owner = query_get_oid(row, 2);
+	schema->release = query_get_int(row, 3);
+	schema->tables_in = query_get_oid(row, 4);
+	return schema;
+}
+
 List *
 release_view_schemas(void)
 {
 	TandemQuery query;
-	List	   *schemas = NIL;
-	uint64		rows;
+	List	   *schemas;
 
 	query_begin(&query);
-	rows = query_run(&query,
-					 "SELECT * FROM (SELECT DISTINCT ON (n.nspname) n.nspname, n.nspowner, v.release, t.relnamespace FROM " VIEWS_THERE
-					 "JOIN pg_class t ON t.oid = v.relation GROUP BY n.nspname, n.nspowner, v.release, t.relnamespace "
-					 "ORDER BY n.nspname, count(*) DESC, t.relnamespace) s ORDER BY release DESC, nspname");
-	for (uint64 row = 0; row < rows; row++)
-	{
-		ViewSchema *schema = palloc(sizeof(ViewSchema));
-
-		schema->name = query_get_text(row, 1);
-		schema->owner = query_get_oid(row, 2);
-		schema->release = query_get_int(row, 3);
-		schema->tables_in = query_get_oid(row, 4);
-		schemas = lappend(schemas, schema);
-	}
+	schemas = query_rows(&query,
+						 "SELECT name, owner, release, relation_schema FROM tandem._release_view_schemas "
+						 "ORDER BY release DESC, name",
+						 read_view_schema);
 	query_end(&query);
 	return schemas;
+}
+
+static void *
+read_viewed_table(uint64 row)
+{
+	ViewedTable *table = palloc(sizeof(ViewedTable));
+
+	table->relation = query_get_oid(row, 1);
+	table->schema = query_get_oid(row, 2);
+	table->owner = query_get_oid(row, 3);
+	table->maker = query_get_oid(row, 4);
+	return table;
 }
 
 List *
 release_view_tables(int release)
 {
 	TandemQuery query;
-	List	   *tables = NIL;
-	uint64		rows;
+	List	   *tables;
 
 	query_begin(&query);
 	query_int(&query, release);
-	rows = query_run(&query,
-					 "SELECT t.oid, t.relnamespace, t.relowner, coalesce(w.maker, 0) FROM ("
-					 "SELECT r.relation, " MIGRATION_CREATOR " AS maker, m.id AS place FROM "
-					 "(SELECT migration, relation FROM tandem.sync UNION SELECT migration, relation FROM tandem.owned_column) r "
-					 "JOIN tandem.migration m ON m.id = r.migration AND m.phase <> 'aborted' "
-					 "UNION ALL SELECT v.relation, n.nspowner, NULL FROM " VIEWS_THERE "WHERE v.release = $1) w "
-					 "JOIN pg_class t ON t.oid = w.relation ORDER BY w.place NULLS LAST, t.oid, w.maker");
-	for (uint64 row = 0; row < rows; row++)
-	{
-		ViewedTable *table = palloc(sizeof(ViewedTable));
-
-		table->relation = query_get_oid(row, 1);
-		table->schema = query_get_oid(row, 2);
-		table->owner = query_get_oid(row, 3);
-		table->maker = query_get_oid(row, 4);
-		tables = lappend(tables, table);
-	}
+	tables = query_rows(&query,
+						"SELECT relation, schema, owner, maker FROM tandem._release_view_tables($1) "
+						"ORDER BY place NULLS LAST, relation, maker",
+						read_viewed_table);
 	query_end(&query);
 	return tables;
 }
@@ -230,18 +219,7 @@ release_view_hidden(Oid relid, int release, int ending)
 	query_int(&query, release);
 	query_int(&query, ending);
 	names = query_texts(&query,
-						"SELECT unnest(s.new_columns)::text FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
-						"WHERE s.relation = $1 AND m.phase <> 'aborted' AND m.release > $2 "
-
-	/*
-	 * columns of an ended migration were dropped; one of that name is another
-	 * column
-	 */
-						"UNION SELECT unnest(s.old_columns)::text FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
-						"WHERE s.relation = $1 AND NOT s.keep_old AND m.phase <> 'aborted' "
-						"AND (((m.phase <> 'done' OR NOT s.stored) AND m.release <= $2) OR (s.stored AND m.phase = 'done' AND m.id = $3)) "
-						"UNION SELECT o.column_name::text FROM tandem.owned_column o JOIN tandem.migration m ON m.id = o.migration "
-						"WHERE o.relation = $1 AND ((m.phase <> 'aborted' AND m.release > $2) OR (m.phase = 'aborted' AND m.id = $3))");
+						"SELECT name FROM tandem._hidden_columns($1, $2, $3)");
 	query_end(&query);
 	return names;
 }

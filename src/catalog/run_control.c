@@ -61,10 +61,8 @@ run_control_get(int migration_id)
 	query_begin(&query);
 	query_int(&query, migration_id);
 	if (query_run(&query,
-				  "SELECT m.background, m.workers, tandem.role_of(m.run_as), tandem.role_name(m.run_as)::text, "
-				  "tandem.role_name(m.paused_by)::text, r.error, r.hint, "
-				  "tandem.role_of(m.hold_by), tandem.role_name(m.hold_by)::text, tandem.role_of(m.hold_owner), m.hold_path, "
-				  "m.settings <> '{}' FROM tandem.migration m LEFT JOIN tandem.run_report r ON r.migration = m.id WHERE m.id = $1") > 0)
+				  "SELECT background, workers, run_as, run_as_name, paused_by, error, hint, hold_by, hold_by_name, hold_owner, "
+				  "hold_path, configured FROM tandem._run_controls WHERE migration = $1") > 0)
 	{
 		control->background = query_get_bool(0, 1);
 		control->workers = query_get_int(0, 2);

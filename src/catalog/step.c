@@ -35,17 +35,17 @@ step_kind_name(StepKind kind)
 }
 
 void
-step_ensure(int migration_id, StepKind kind, Oid relid)
+step_ensure(int migration_id, StepKind kind, List *relids)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
 	query_text(&query, kind_names[kind]);
-	query_oid(&query, relid);
+	query_oid_list(&query, relids);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.step (migration, kind, relation) VALUES ($1, $2, $3::regclass) "
-					 "ON CONFLICT DO NOTHING");
+					 "INSERT INTO tandem.step (migration, kind, relation) "
+					 "SELECT $1, $2, r::regclass FROM unnest($3) r ON CONFLICT DO NOTHING");
 	query_end(&query);
 }
 
@@ -304,16 +304,16 @@ step_forget_errors(int migration_id, StepKind kind)
 }
 
 void
-step_restart(int migration_id, Oid relid)
+step_restart(int migration_id, List *relids)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
-	query_oid(&query, relid);
+	query_oid_list(&query, relids);
 	(void) query_run(&query,
 					 "UPDATE tandem.step SET state = 'pending', started_at = NULL, proof = NULL "
-					 "WHERE migration = $1 AND relation = $2");
+					 "WHERE migration = $1 AND relation::oid = ANY ($2)");
 	query_end(&query);
 }
 
@@ -495,16 +495,17 @@ step_all_done(int migration_id)
 }
 
 void
-step_carry_proof(Oid relid, const char *before, const char *after)
+step_carry_proofs(List *relids, List *before, List *after)
 {
 	TandemQuery query;
 
 	query_begin(&query);
-	query_oid(&query, relid);
-	query_text(&query, before);
-	query_text(&query, after);
+	query_oid_list(&query, relids);
+	query_datum(&query, TEXTARRAYOID, array_from_strings(before, TEXTOID), false);
+	query_datum(&query, TEXTARRAYOID, array_from_strings(after, TEXTOID), false);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET proof = $3 WHERE relation = $1 AND proof = $2");
+					 "UPDATE tandem.step t SET proof = c.after FROM unnest($1, $2, $3) c (relation, before, after) "
+					 "WHERE t.relation = c.relation AND t.proof = c.before AND c.after IS NOT NULL");
 	query_end(&query);
 }
 

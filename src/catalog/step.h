@@ -62,8 +62,8 @@ typedef struct Step
 /* Returns the name of a kind as stored in tandem.step, a constant. */
 extern const char *step_kind_name(StepKind kind);
 
-/* Adds this step to the migration unless it has it. */
-extern void step_ensure(int migration_id, StepKind kind, Oid relid);
+/* Adds this step for each of the tables to the migration, unless it has it. */
+extern void step_ensure(int migration_id, StepKind kind, List *relids);
 
 /*
  * Records that an empty leaf table needs no fill and no verify: the trigger of
@@ -114,10 +114,10 @@ extern void step_refresh(Step *step);
 /* Is the step not done at present? */
 extern bool step_is_open(int step_id);
 
-/* step_reopen makes a step start again; step_restart, those of a table. */
+/* step_reopen makes a step start again; step_restart, those of the tables. */
 extern void step_reopen(int step_id);
 
-extern void step_restart(int migration_id, Oid relid);
+extern void step_restart(int migration_id, List *relids);
 
 /* Records that the step is done, and sets step->done. */
 extern void step_finish(Step *step);
@@ -170,8 +170,11 @@ extern bool step_has_built(const Step *step, const char *name);
 /* Are all steps of the migration done? */
 extern bool step_all_done(int migration_id);
 
-/* Keeps done steps valid when we change a trigger ourselves. */
-extern void step_carry_proof(Oid relid, const char *before, const char *after);
+/*
+ * Keeps done steps valid when we change triggers ourselves.  before and after
+ * are the versions of the trigger of each table (strings, or NULL).
+ */
+extern void step_carry_proofs(List *relids, List *before, List *after);
 
 /* What one batch adds to its step. */
 typedef struct StepAdvance

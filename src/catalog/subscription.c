@@ -161,13 +161,7 @@ publications_with_own_tables(void)
 
 	query_begin(&query);
 	names = query_texts(&query,
-						"SELECT p.pubname::text FROM pg_publication p "
-						"WHERE p.puballtables OR EXISTS ("
-						"SELECT FROM pg_publication_namespace n WHERE n.pnpubid = p.oid "
-						"AND n.pnnspid = 'tandem'::regnamespace) OR EXISTS ("
-						"SELECT FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid "
-						"WHERE r.prpubid = p.oid AND c.relnamespace = 'tandem'::regnamespace) "
-						"ORDER BY p.pubname");
+						"SELECT name::text FROM tandem._own_publications p ORDER BY p.name");
 	query_end(&query);
 	return names;
 }

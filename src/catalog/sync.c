@@ -241,10 +241,7 @@ sync_relations_of_migration(int migration_id)
 	query_begin(&query);
 	query_int(&query, migration_id);
 	relids = query_oids(&query,
-						"SELECT r FROM (SELECT relation::oid AS r FROM tandem.sync WHERE migration = $1 "
-						"UNION SELECT relation::oid FROM tandem.owned_column WHERE migration = $1 "
-						"UNION SELECT relation::oid FROM tandem.step WHERE migration = $1 AND object IS NOT NULL) u "
-						"WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = r) ORDER BY r");
+						"SELECT relation FROM tandem._migration_tables WHERE migration = $1 ORDER BY relation");
 	query_end(&query);
 	return relids;
 }

@@ -84,14 +84,7 @@ lock_describe_session(int pid)
 	query_int(&query, pid);
 	query_oid(&query, reader);
 	if (query_run(&query,
-				  "SELECT CASE WHEN pg_has_role($2, 'pg_read_all_stats', 'USAGE') OR pg_has_role($2, a.usesysid, 'USAGE') "
-				  "THEN format('pid %s (user %s, application %s, %s, transaction open for %s)', "
-				  "a.pid, coalesce(quote_ident(a.usename), '-'), "
-				  "coalesce(quote_ident(nullif(a.application_name, '')), '-'), "
-				  "coalesce(a.state, a.backend_type), "
-				  "coalesce(date_trunc('second', greatest(clock_timestamp(), a.xact_start) - a.xact_start)::text, '-')) "
-				  "ELSE format('pid %s (user %s)', a.pid, coalesce(quote_ident(a.usename), '-')) END "
-				  "FROM pg_stat_activity a WHERE a.pid = $1") > 0)
+				  "SELECT description FROM tandem._describe_session($1, $2)") > 0)
 		text = query_get_text(0, 1);
 
 	query_end(&query);

@@ -307,6 +307,17 @@ query_oids(TandemQuery *query, const char *sql)
 	return oids;
 }
 
+List *
+query_rows(TandemQuery *query, const char *sql, void *(*read_row) (uint64 row))
+{
+	uint64		rows = query_run(query, sql);
+	List	   *list = NIL;
+
+	for (uint64 row = 0; row < rows; row++)
+		list = lappend(list, read_row(row));
+	return list;
+}
+
 static Datum
 get_result_datum(uint64 row, int column, bool *isnull)
 {

@@ -91,6 +91,10 @@ extern uint64 query_run_before(TandemQuery *query, const char *sql);
 extern List *query_texts(TandemQuery *query, const char *sql);
 extern List *query_oids(TandemQuery *query, const char *sql);
 
+/* Runs the query, and returns what read_row, which runs none, makes of each row. */
+extern List *query_rows(TandemQuery *query, const char *sql,
+						void *(*read_row) (uint64 row));
+
 /* These return a column of a result row.  Columns are numbered from 1. */
 extern char *query_get_text(uint64 row, int column);
 extern int32 query_get_int(uint64 row, int column);

@@ -44,12 +44,7 @@ possible_index_builder(Oid table)
 	query_begin(&query);
 	query_oid(&query, table);
 	if (query_run_latest(&query,
-						 "SELECT coalesce('pid ' || l.pid, 'a prepared transaction') FROM pg_locks l "
-						 "LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
-						 "WHERE l.locktype = 'relation' AND l.relation = $1 AND l.granted "
-						 "AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) "
-						 "AND l.mode = 'ShareUpdateExclusiveLock' AND l.pid IS DISTINCT FROM pg_backend_pid() "
-						 "AND a.backend_type IS DISTINCT FROM 'autovacuum worker' LIMIT 1") > 0)
+						 "SELECT description FROM tandem._index_builders WHERE relation = $1 LIMIT 1") > 0)
 		text = query_get_text(0, 1);
 
 	query_end(&query);

@@ -234,17 +234,7 @@ autovacuum_reason(Throttle *throttle, double now, long *wait_ms)
 	query_begin(&query);
 	query_oid(&query, throttle->relid);
 	if (query_run(&query,
-				  "SELECT format('autovacuum (pid %s) %s', a.pid, "
-				  "CASE WHEN l.granted THEN 'works on the table to prevent wraparound' "
-				  "ELSE 'waits for a lock on the table' END) "
-				  "FROM (SELECT pid, query FROM pg_stat_activity "
-				  "WHERE backend_type = 'autovacuum worker' OFFSET 0) a, "
-				  "LATERAL (SELECT granted FROM pg_locks WHERE pid = a.pid "
-				  "AND locktype = 'relation' AND relation = $1 "
-				  "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-				  "OFFSET 0) l "
-				  "WHERE NOT l.granted OR a.query LIKE '%(to prevent wraparound)%' "
-				  "LIMIT 1") > 0)
+				  "SELECT description FROM tandem._autovacuums($1) LIMIT 1") > 0)
 		reason = query_get_text(0, 1);
 	query_end(&query);
 	return reason;

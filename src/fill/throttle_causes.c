@@ -254,23 +254,18 @@ seconds_behind_wal(XLogRecPtr position, double now)
 	return 0;
 }
 
-/*
- * Base backups and pg_receivewal do not replay; they are covered by their
- * slots.  A slot that has lost its WAL holds back none any more.
- */
-static const char *const lag_sources_sql =
-"SELECT format('%s \"%s\"', CASE WHEN s.slot_type = 'logical' THEN 'subscriber' ELSE 'standby' END, r.name), "
-"r.name, (r.replay_lsn - '0/0')::bigint AS position, true, false "
-"FROM (SELECT *, coalesce(nullif(application_name, ''), 'pid ' || pid) AS name FROM pg_stat_replication) r "
-"LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid "
-"WHERE r.state IN ('catchup', 'streaming') AND r.replay_lsn IS NOT NULL "
-"UNION ALL "
-"SELECT format('%s slot \"%s\"%s', slot_type, slot_name, "
-"CASE WHEN NOT active THEN ' (inactive)' WHEN temporary THEN ' (temporary)' END), "
-"slot_name, (coalesce(confirmed_flush_lsn, restart_lsn) - '0/0')::bigint, false, slot_type = 'physical' "
-"FROM pg_replication_slots "
-"WHERE restart_lsn IS NOT NULL AND wal_status IS DISTINCT FROM 'lost' "
-"ORDER BY position";
+static void *
+read_lag_source(uint64 row)
+{
+	LagSource  *source = palloc(sizeof(LagSource));
+
+	source->title = query_get_text(row, 1);
+	source->name = query_get_text(row, 2);
+	source->position = query_get_bigint(row, 3);
+	source->replays = query_get_bool(row, 4);
+	source->by_segment = query_get_bool(row, 5);
+	return source;
+}
 
 /*
  * Returns LagSource structs in the caller's memory context, largest lag first.
@@ -279,22 +274,12 @@ static List *
 list_lag_sources(void)
 {
 	TandemQuery query;
-	List	   *sources = NIL;
-	uint64		rows;
+	List	   *sources;
 
 	query_begin(&query);
-	rows = query_run(&query, lag_sources_sql);
-	for (uint64 row = 0; row < rows; row++)
-	{
-		LagSource  *source = palloc(sizeof(LagSource));
-
-		source->title = query_get_text(row, 1);
-		source->name = query_get_text(row, 2);
-		source->position = query_get_bigint(row, 3);
-		source->replays = query_get_bool(row, 4);
-		source->by_segment = query_get_bool(row, 5);
-		sources = lappend(sources, source);
-	}
+	sources = query_rows(&query,
+						 "SELECT title, name, position, replays, by_segment FROM tandem._lag_sources ORDER BY position",
+						 read_lag_source);
 	query_end(&query);
 	return sources;
 }

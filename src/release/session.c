@@ -160,21 +160,6 @@ registry_for_transaction(void)
 #define UNDECLARED_LOOKS 5
 #define UNDECLARED_LOOK_EVERY_MS 50
 
-/*
- * Does session d (of tandem.declared_sessions), with activity a, use the
- * tables $2 of migration $3?  It has written them, has locked one, or may use
- * one.  Any role can declare a release; a session that has no access to the
- * tables is not waited for, and stops no contract.
- */
-#define CONCERNS_TABLES \
-	"(EXISTS (SELECT FROM tandem.writers() w WHERE w.pid = d.pid AND w.migration = $3) " \
-	"OR EXISTS (SELECT FROM pg_locks r WHERE r.pid = d.pid AND r.locktype = 'relation' AND r.relation = ANY ($2) " \
-	"AND r.database = (SELECT oid FROM pg_database WHERE datname = current_database())) " \
-	"OR tandem.may_use(a.usesysid, $2)) "
-
-#define DECLARED_SESSIONS \
-	"tandem.declared_sessions() d JOIN pg_stat_activity a ON a.pid = d.pid AND a.pid <> pg_backend_pid() "
-
 static LOCKTAG held;			/* field3 is the release; 0 if none is
 								 * declared */
 
@@ -257,13 +242,8 @@ sessions_in_transaction_before(const Migration *migration, List *relids)
 
 	begin_sessions_query(&query, migration->release, relids, migration->id);
 	found = query_texts(&query,
-						"SELECT t FROM (SELECT DISTINCT v.pid || ':' || v.virtualxid FROM " DECLARED_SESSIONS
-						"JOIN pg_locks v ON v.pid = d.pid AND v.locktype = 'virtualxid' AND v.granted AND v.virtualxid = v.virtualtransaction "
-						"WHERE d.release < $1 AND " CONCERNS_TABLES
-						"UNION SELECT DISTINCT x.transaction::text FROM pg_prepared_xacts x "
-						"JOIN pg_locks t ON t.locktype = 'transactionid' AND t.transactionid = x.transaction "
-						"JOIN pg_locks r ON r.virtualtransaction = t.virtualtransaction AND r.locktype = 'relation' "
-						"AND r.relation = ANY ($2) WHERE x.database = current_database()) q (t) ORDER BY t NOT LIKE '%:%', t");
+						"SELECT transaction FROM tandem._transactions_before($1, $2, $3) "
+						"ORDER BY transaction NOT LIKE '%:%', transaction");
 	query_end(&query);
 	return found;
 }
@@ -276,8 +256,7 @@ sessions_before_release(const Migration *migration, List *relids)
 
 	begin_sessions_query(&query, migration->release, relids, migration->id);
 	pids = query_texts(&query,
-					   "SELECT d.pid::text FROM " DECLARED_SESSIONS
-					   "WHERE d.release < $1 AND " CONCERNS_TABLES "ORDER BY d.pid");
+					   "SELECT pid::text FROM tandem._concerned_sessions($2, $3) c WHERE release < $1 ORDER BY c.pid");
 	query_end(&query);
 	return pids;
 }
@@ -308,8 +287,7 @@ sessions_using_release(int release, List *relids)
 
 	begin_sessions_query(&query, release, relids, 0);
 	pids = query_texts(&query,
-					   "SELECT d.pid::text FROM " DECLARED_SESSIONS
-					   "WHERE d.release = $1 AND ($2 = '{}' OR " CONCERNS_TABLES ") ORDER BY d.pid");
+					   "SELECT pid::text FROM tandem._concerned_sessions(nullif($2, '{}'), $3) c WHERE release = $1 ORDER BY c.pid");
 	query_end(&query);
 	sessions = describe_sessions(pids);
 	return sessions == NIL ? NULL : text_joined(sessions, "", ", ");
@@ -372,12 +350,7 @@ list_undeclared_sessions(int migration_id, bool writers)
 	query_int(&query, migration_id);
 	query_bool(&query, writers);
 	pids = query_texts(&query,
-					   "SELECT a.pid::text FROM pg_stat_activity a "
-					   "WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() "
-					   "AND NOT EXISTS (SELECT FROM tandem.declared_sessions() d WHERE d.pid = a.pid) "
-					   "AND CASE WHEN EXISTS (SELECT FROM tandem.writers() w WHERE w.pid = a.pid AND w.migration = $1) "
-					   "THEN $2 ELSE NOT $2 AND a.backend_type = 'client backend' END "
-					   "ORDER BY a.pid");
+					   "SELECT pid::text FROM tandem._undeclared_sessions($1) u WHERE has_written = $2 ORDER BY u.pid");
 	query_end(&query);
 	return pids;
 }

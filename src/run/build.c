@@ -104,10 +104,7 @@ read_statement_progress(int pid, char **phase, int64 *done, int64 *total)
 	query_begin(&query);
 	query_int(&query, pid);
 	if (query_run(&query,
-				  "SELECT phase, coalesce(nullif(blocks_done, 0), tuples_done), coalesce(nullif(blocks_total, 0), tuples_total) "
-				  "FROM pg_stat_progress_create_index WHERE pid = $1 "
-				  "UNION ALL SELECT phase, sample_blks_scanned, sample_blks_total "
-				  "FROM pg_stat_progress_analyze WHERE pid = $1") > 0)
+				  "SELECT phase, done, total FROM tandem._statement_progress WHERE pid = $1") > 0)
 	{
 		*phase = query_get_text(0, 1);
 		*done = query_get_bigint(0, 2);

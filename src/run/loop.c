@@ -50,12 +50,7 @@ blockers_of(int pid)
 						 "SELECT DISTINCT b::oid FROM unnest(pg_blocking_pids($1)) b WHERE b > 0");
 	query_int(&query, pid);
 	prepared = query_oids(&query,
-						  "SELECT DISTINCT x.transaction::text::oid FROM pg_locks w JOIN pg_locks h "
-						  "ON h.granted AND h.pid IS NULL AND (h.locktype, h.database, h.relation, h.virtualxid, h.transactionid) "
-						  "IS NOT DISTINCT FROM (w.locktype, w.database, w.relation, w.virtualxid, w.transactionid) "
-						  "JOIN pg_locks t ON t.virtualtransaction = h.virtualtransaction AND t.locktype = 'transactionid' "
-						  "JOIN pg_prepared_xacts x ON x.transaction = t.transactionid "
-						  "WHERE w.pid = $1 AND NOT w.granted");
+						  "SELECT transaction::text::oid FROM tandem._prepared_blockers WHERE pid = $1");
 	query_end(&query);
 	initStringInfo(&text);
 	foreach(lc, holders)

@@ -374,8 +374,7 @@ repair_sync(Migration *migration, SyncRule *rule)
 		sync_set_fill_marks(lfirst(lc), "");
 		filled_leaf_forget(((SyncRule *) lfirst(lc))->id);
 	}
-	foreach(lc, table_leaves(rule->relation))
-		step_restart(migration->id, lfirst_oid(lc));
+	step_restart(migration->id, table_leaves(rule->relation));
 	sync_install(rule->relation);
 	left = sync_problem(rule);
 	if (left != NULL)
@@ -405,12 +404,12 @@ apply_run_settings(const Migration *migration)
 
 /* Returns the tables to fill and verify at present. */
 static List *
-leaves_of_migration(const Migration *migration)
+leaves_of_rules(List *rules)
 {
 	List	   *leaves = NIL;
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_migration(migration->id))
+	foreach(lc, rules)
 	{
 		SyncRule   *rule = lfirst(lc);
 
@@ -427,24 +426,26 @@ leaves_of_migration(const Migration *migration)
 static void
 begin_migrate(Migration *migration)
 {
+	List	   *rules;
+	List	   *tables = NIL;
 	List	   *leaves;
 	ListCell   *lc;
-	ListCell   *leaf;
 
 	apply_run_settings(migration);
 	migration_act(migration, ACTION_MIGRATE, NULL, 0);
-	foreach(lc, sync_list_of_migration(migration->id))
-		repair_sync(migration, lfirst(lc));
-	leaves = leaves_of_migration(migration);
-	step_keep_only(migration->id, leaves);
-	foreach(leaf, leaves)
+	rules = sync_list_of_migration(migration->id);
+	foreach(lc, rules)
 	{
-		step_ensure(migration->id, STEP_BACKFILL, lfirst_oid(leaf));
-		step_ensure(migration->id, STEP_VERIFY, lfirst_oid(leaf));
+		SyncRule   *rule = lfirst(lc);
+
+		repair_sync(migration, rule);
+		tables = list_append_unique_oid(tables, rule->relation);
 	}
-	foreach(lc, sync_list_of_migration(migration->id))
-		step_ensure(migration->id, STEP_ANALYZE,
-					((SyncRule *) lfirst(lc))->relation);
+	leaves = leaves_of_rules(rules);
+	step_keep_only(migration->id, leaves);
+	step_ensure(migration->id, STEP_BACKFILL, leaves);
+	step_ensure(migration->id, STEP_VERIFY, leaves);
+	step_ensure(migration->id, STEP_ANALYZE, tables);
 	run_control_set_error(migration->id, NULL, NULL);
 }
 
@@ -473,11 +474,11 @@ runner_is_done(const Migration *migration)
 }
 
 static bool
-has_one_way_sync(const Migration *migration)
+has_one_way_sync(List *rules)
 {
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_migration(migration->id))
+	foreach(lc, rules)
 	{
 		if (((SyncRule *) lfirst(lc))->down == NIL)
 			return true;
@@ -489,11 +490,13 @@ has_one_way_sync(const Migration *migration)
 static void
 end_migrate(Migration *migration, int64 started, int64 quarantined)
 {
+	List	   *rules = sync_list_of_migration(migration->id);
+
 	/* partitions may have been detached or dropped meanwhile */
-	step_keep_only(migration->id, leaves_of_migration(migration));
+	step_keep_only(migration->id, leaves_of_rules(rules));
 	if (!step_all_done(migration->id))
 	{
-		bool		one_way = has_one_way_sync(migration);
+		bool		one_way = has_one_way_sync(rules);
 
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),

@@ -211,20 +211,8 @@ list_open_texts(List *names)
 	query_begin(&query);
 	query_datum(&query, TEXTARRAYOID, array_from_strings(names, TEXTOID), false);
 	rows = query_run_latest(&query,
-							"SELECT u.name, u.what, c.oid, c.relowner, u.text FROM ("
-							"SELECT m.name, CASE t.kind WHEN 'not null' THEN format('the NOT NULL of column %I', t.object) "
-							"ELSE format('%s %I', t.kind, t.object) END AS what, t.relation, "
-							"coalesce(t.definition, quote_ident(t.object)) AS text "
-							"FROM tandem.migration m JOIN tandem.step t ON t.migration = m.id "
-							"WHERE m.phase NOT IN ('done', 'aborted') AND t.state <> 'done' "
-							"AND t.kind IN ('index', 'constraint', 'not null') "
-							"UNION ALL "
-							"SELECT m.name, format('column %s of the views of its release', s.new_columns), s.relation, "
-							"concat_ws(' ', array_to_string(s.up, ' '), (SELECT string_agg(quote_ident(o), ' ') FROM unnest(s.old_columns) o)) "
-							"FROM tandem.migration m JOIN tandem.sync s ON s.migration = m.id "
-							"WHERE m.phase NOT IN ('done', 'aborted') AND NOT s.stored) u "
-							"JOIN pg_class c ON c.oid = u.relation "
-							"WHERE EXISTS (SELECT FROM unnest($1) n WHERE position(n IN u.text) > 0 OR position(quote_ident(n) IN u.text) > 0)");
+							"SELECT migration, what, relation, owner, text FROM tandem._open_texts "
+							"WHERE EXISTS (SELECT FROM unnest($1) n WHERE position(n IN text) > 0 OR position(quote_ident(n) IN text) > 0)");
 	for (uint64 row = 0; row < rows; row++)
 	{
 		OpenText   *text = palloc(sizeof(OpenText));

@@ -289,7 +289,8 @@ put_trigger_in_force(Oid relid, const TriggerBefore *before, bool disabled)
 					 quote_identifier(SYNC_TRIGGER_NAME)));
 	version = sync_trigger_version(relid);
 	if (before->version && version)
-		step_carry_proof(relid, before->version, version);
+		step_carry_proofs(list_make1_oid(relid), list_make1(before->version),
+						  list_make1(version));
 	if (disabled)
 		ereport(NOTICE,
 				(errmsg("trigger %s of table %s stays enabled",

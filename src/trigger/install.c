@@ -364,31 +364,22 @@ sync_check_found(Oid relid)
 	}
 }
 
-/* Returns the versions of the triggers of all leaves before we change them. */
+/* Returns the versions of the triggers of all leaves; NIL if there is none. */
 static List *
 leaf_trigger_versions(List *leaves)
 {
 	List	   *versions = NIL;
+	bool		found = false;
 	ListCell   *lc;
 
 	foreach(lc, leaves)
-		versions = lappend(versions, sync_trigger_version(lfirst_oid(lc)));
-	return versions;
-}
-
-static void
-carry_trigger_versions(List *leaves, List *versions)
-{
-	ListCell   *leaf;
-	ListCell   *before;
-
-	forboth(leaf, leaves, before, versions)
 	{
-		char	   *after = sync_trigger_version(lfirst_oid(leaf));
+		char	   *version = sync_trigger_version(lfirst_oid(lc));
 
-		if (lfirst(before) && after)
-			step_carry_proof(lfirst_oid(leaf), lfirst(before), after);
+		versions = lappend(versions, version);
+		found |= version != NULL;
 	}
+	return found ? versions : NIL;
 }
 
 static void
@@ -410,7 +401,8 @@ replace_sync_trigger(Oid relid, List *rules)
 	rule_objects_record(rel, get_trigger_oid(relid, SYNC_TRIGGER_NAME,
 											 false), rules);
 	table_close(rel, NoLock);
-	carry_trigger_versions(leaves, versions);
+	if (versions != NIL)
+		step_carry_proofs(leaves, versions, leaf_trigger_versions(leaves));
 }
 
 void

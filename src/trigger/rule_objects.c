@@ -381,7 +381,7 @@ add_objects_parameters(TandemQuery *query, List *objects)
 /* One row per object, in their order. */
 #define STATES \
 	"SELECT s.schema, s.name, s.shape, s.rights, s.granted " \
-	"FROM tandem.object_states($1, $2, $3, $4) s ORDER BY s.number"
+	"FROM tandem._object_states($1, $2, $3, $4) s ORDER BY s.number"
 
 List *
 object_states(List *objects, Oid role, bool before)

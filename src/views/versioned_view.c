@@ -97,13 +97,7 @@ check_nothing_built_on_view(Oid view)
 	query_begin(&query);
 	query_oid(&query, view);
 	lines = query_texts(&query,
-						"SELECT DISTINCT CASE WHEN r.oid IS NOT NULL THEN format('view %s', r.ev_class::regclass) "
-						"ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END "
-						"FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN' "
-						"WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 "
-						"OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (SELECT unnest(ARRAY[t.oid, t.typarray]) FROM pg_type t WHERE t.typrelid = $1)) "
-						"AND (d.deptype = 'n' OR d.deptype = 'a' AND d.classid IN ('pg_trigger'::regclass, 'pg_rewrite'::regclass, 'pg_attrdef'::regclass)) "
-						"AND r.ev_class IS DISTINCT FROM $1 ORDER BY 1");
+						"SELECT line FROM tandem._view_dependents($1) ORDER BY line");
 	query_end(&query);
 	if (lines == NIL)
 		return;

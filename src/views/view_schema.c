@@ -260,10 +260,7 @@ check_only_owner_creates(const char *name, Oid schema)
 	query_begin(&query);
 	query_oid(&query, schema);
 	grantees = query_texts(&query,
-						   "SELECT DISTINCT CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END "
-						   "FROM pg_namespace n CROSS JOIN aclexplode(n.nspacl) e LEFT JOIN pg_roles r ON r.oid = e.grantee "
-						   "WHERE n.oid = $1 AND e.privilege_type = 'CREATE' "
-						   "AND (e.grantee = 0 OR NOT pg_has_role(e.grantee, n.nspowner, 'MEMBER')) ORDER BY 1");
+						   "SELECT role FROM tandem._schema_creators WHERE schema = $1 ORDER BY role");
 	query_end(&query);
 	if (grantees == NIL)
 		return;
@@ -290,14 +287,8 @@ objects_of_others(Oid schema)
 	query_begin(&query);
 	query_oid(&query, schema);
 	objects = query_texts(&query,
-						  "SELECT format('%s/%s %s of role %I', d.classid, d.objid, pg_describe_object(d.classid, d.objid, 0), "
-						  "pg_get_userbyid(o.refobjid)) FROM pg_namespace n "
-						  "JOIN pg_depend d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid "
-						  "JOIN pg_shdepend o ON o.dbid = (SELECT b.oid FROM pg_database b WHERE b.datname = current_database()) "
-						  "AND o.classid = d.classid AND o.objid = d.objid AND o.objsubid = 0 AND o.deptype = 'o' "
-						  "WHERE n.oid = $1 AND NOT pg_has_role(o.refobjid, n.nspowner, 'MEMBER') "
-						  "AND NOT (d.classid = 'pg_class'::regclass AND EXISTS (SELECT FROM tandem.view v WHERE v.view = d.objid)) "
-						  "ORDER BY d.classid, d.objid");
+						  "SELECT format('%s/%s %s', class, object, description) "
+						  "FROM tandem._schema_objects_of_others WHERE schema = $1 ORDER BY class, object");
 	query_end(&query);
 	return objects;
 }
@@ -493,9 +484,7 @@ schema_is_unused(Oid schema)
 	query_begin(&query);
 	query_oid(&query, schema);
 	unused = query_run(&query,
-					   "SELECT FROM pg_namespace n WHERE n.oid = $1 "
-					   "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid) "
-					   "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid)") > 0;
+					   "SELECT FROM tandem._unused_schemas WHERE schema = $1") > 0;
 	query_end(&query);
 	return unused;
 }
