@@ -75,7 +75,7 @@ extern char *quoting_raw_schema(Oid schema);
 extern char *quoting_raw_name(Oid relid);
 
 /* Raises the error of the above, of a relation that was dropped meanwhile. */
-extern void quoting_raise_dropped(Oid relid) pg_attribute_noreturn();
+extern void quoting_raise_dropped(Oid relid);
 extern const char *quoting_name(Oid relid);
 extern char *quoting_relation(Oid relid);
 
