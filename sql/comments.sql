@@ -27,6 +27,10 @@ SELECT object FROM members
 WHERE classid = 'pg_proc'::regclass AND NOT has_function_privilege('public', objid, 'EXECUTE')
 ORDER BY object COLLATE "C";
 
+-- what only the library calls is among them
+SELECT object FROM members JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
+WHERE starts_with(proname, '_') AND has_function_privilege('public', p.oid, 'EXECUTE');
+
 -- what PUBLIC may read or write: views, and no table or sequence
 SELECT object,
 	has_table_privilege('public', objid, 'SELECT') AS read,
