@@ -530,16 +530,15 @@ COMMENT ON FUNCTION tandem.may_use(oid, oid[])
 	IS 'whether a role, or a role that it is a member of, may read or write any of the tables';
 
 /*
- * Private: what the library asks of the catalogs, in views and functions whose
- * names begin with an underscore.  Nobody but the extension's owner may use
+ * Private: the library's questions to the catalogs, as views and functions
+ * whose names begin with an underscore.  Only the extension's owner may use
  * them, and they may change in any version.
  *
- * The names in them are bound when they are made: so they need no search_path,
- * and become a part of the plan of who asks them.  Those of OIDs (regclass) are
- * written with the search_path of who asks.
+ * Names in them are resolved when they are created.  So they need no
+ * search_path, and the planner makes them part of the query that uses them.
  */
 
--- What a rule refers to.
+-- Objects that a rule refers to.
 
 CREATE FUNCTION tandem._object_states(classes oid[], objects oid[], columns integer[], role oid,
 	OUT number bigint, OUT schema name, OUT name name, OUT shape text, OUT rights text[], OUT granted boolean)
@@ -601,7 +600,7 @@ END;
 COMMENT ON FUNCTION tandem._object_states(oid[], oid[], integer[], oid)
 	IS 'names, shapes and privileges of the objects that a sync rule refers to';
 
--- Columns, before they are dropped.  A line each, for people.
+-- Columns, before they are dropped.  Each row is a line of a message.
 
 CREATE VIEW tandem._index_columns AS
 SELECT i.indrelid AS relation, i.indexrelid AS index, k.number::integer AS number
@@ -616,7 +615,7 @@ COMMENT ON VIEW tandem._index_columns
 CREATE FUNCTION tandem._column_dependents(relation oid, number integer, migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
-	-- what DROP COLUMN ... RESTRICT stops at
+	-- what makes DROP COLUMN ... RESTRICT fail
 	SELECT CASE WHEN r.rulename = '_RETURN' THEN format('view %s', r.ev_class::regclass)
 		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
 	FROM pg_depend d
@@ -626,7 +625,7 @@ BEGIN ATOMIC
 	WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2
 		AND d.deptype = 'n' AND t.tgname IS DISTINCT FROM '~tandem_sync'
 		AND coalesce(t.tgparentid, 0) = 0 AND c.oid IS NULL AND d.classid <> 'pg_attrdef'::regclass
-		-- views of releases are ours to change; what is built on them is not
+		-- views of releases are replaced, but objects that depend on them are not
 		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = r.ev_class AND v.relation = $1)
 	UNION SELECT format('%s, through view %s', CASE WHEN r.rulename = '_RETURN' THEN format('view %s', r.ev_class::regclass)
 		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END, v.view)
@@ -641,7 +640,7 @@ BEGIN ATOMIC
 	JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
 	JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> ''
 	WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 AND a.attnum <> $2
-	-- who draws from a sequence that goes with the column, but for the column itself
+	-- users of a sequence owned by the column, except the column itself
 	UNION SELECT format('%s, through sequence %s', pg_describe_object(u.classid, u.objid, u.objsubid), s.oid::regclass)
 	FROM pg_depend d
 	JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
@@ -679,9 +678,9 @@ BEGIN ATOMIC
 		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = i.indexrelid AND x.number = $2)
 		AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x')
 			AND NOT i.indisreplident)
-		-- a partition's index is as good or bad as the parent's; but its replica identity is its own
+		-- a partition's index counts with its parent, but not as a replica identity
 		AND (i.indisreplident OR NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid))
-	-- columns of a partition key, in expressions too, depend on the table
+	-- partition key columns, also in expressions, depend on the table itself
 	UNION SELECT 'partition key'
 	FROM pg_partitioned_table p
 	WHERE p.partrelid = $1 AND ($2 = ANY (p.partattrs) OR EXISTS (
@@ -736,7 +735,7 @@ CREATE VIEW tandem._release_views AS
 SELECT v.view::oid AS view, n.oid AS schema, n.nspname AS schema_name, n.nspowner AS schema_owner,
 	v.release, v.relation::oid AS relation, t.relnamespace AS relation_schema, t.relowner AS relation_owner, v.definition
 FROM tandem.view v
--- one that somebody dropped leaves its row, whose OID may be another's some day: so its schema is looked at too
+-- if a user drops a view, its row remains, and another relation may get its OID: so its schema is checked, too
 JOIN pg_class c ON c.oid = v.view AND c.relkind = 'v'
 JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname::text ~ ('(^|__)release_' || v.release || '$')
 LEFT JOIN pg_class t ON t.oid = v.relation;
@@ -773,7 +772,7 @@ BEGIN ATOMIC
 	SELECT unnest(s.new_columns)::text
 	FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration
 	WHERE s.relation = $1 AND m.phase <> 'aborted' AND m.release > $2
-	-- of one that has ended they are gone: a column of that name is another
+	-- columns of an ended migration were dropped; one of that name is another column
 	UNION SELECT unnest(s.old_columns)::text
 	FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration
 	WHERE s.relation = $1 AND NOT s.keep_old AND m.phase <> 'aborted'
@@ -883,7 +882,7 @@ COMMENT ON FUNCTION tandem._view_schema_grants(oid, name[], name[], oid, oid)
 CREATE FUNCTION tandem._describe_session(pid integer, reader oid, OUT description text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
-	-- asked as the extension's owner: so what the reader would see in pg_stat_activity is asked here
+	-- runs as the extension's owner: so it checks what pg_stat_activity would show to the reader
 	SELECT CASE WHEN pg_has_role($2, 'pg_read_all_stats', 'USAGE') OR pg_has_role($2, a.usesysid, 'USAGE')
 		THEN format('pid %s (user %s, application %s, %s, transaction open for %s)',
 			a.pid, coalesce(quote_ident(a.usename), '-'),
@@ -896,7 +895,7 @@ END;
 COMMENT ON FUNCTION tandem._describe_session(integer, oid)
 	IS 'a session for people, as far as the reader may see it';
 
--- Anybody can declare a release: who has nothing to do with the tables is not waited for, and stops nobody.
+-- Any role can declare a release: a session that has no access to the tables is not waited for, and stops no contract.
 CREATE FUNCTION tandem._concerned_sessions(tables oid[], migration integer, OUT pid integer, OUT release integer)
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -972,20 +971,20 @@ COMMENT ON VIEW tandem._statement_progress IS 'how far statements of the migrate
 CREATE FUNCTION tandem._autovacuums(relation oid, OUT description text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
-	-- LATERAL, OFFSET: the locks are listed only when there is a worker
+	-- LATERAL and OFFSET: locks are read only if there is a worker
 	SELECT format('autovacuum (pid %s) %s', a.pid,
 		CASE WHEN l.granted THEN 'works on the table to prevent wraparound' ELSE 'waits for a lock on the table' END)
 	FROM (SELECT s.pid, s.query FROM pg_stat_activity s WHERE s.backend_type = 'autovacuum worker' OFFSET 0) a,
 	LATERAL (SELECT k.granted FROM pg_locks k WHERE k.pid = a.pid AND k.locktype = 'relation' AND k.relation = $1
 		AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) OFFSET 0) l
-	-- one that waits is to prevent wraparound: any other skips what it cannot lock
+	-- a worker that waits prevents wraparound: others skip what they cannot lock
 	WHERE NOT l.granted OR a.query LIKE '%(to prevent wraparound)%';
 END;
 COMMENT ON FUNCTION tandem._autovacuums(oid)
 	IS 'autovacuum workers that prevent wraparound of a table, or wait to';
 
 CREATE VIEW tandem._lag_sources AS
--- base backups replay nothing, and pg_receivewal neither: they count by their slot
+-- base backups and pg_receivewal do not replay; they are covered by their slots
 SELECT format('%s "%s"', CASE WHEN s.slot_type = 'logical' THEN 'subscriber' ELSE 'standby' END, r.name) AS title,
 	r.name, (r.replay_lsn - '0/0')::bigint AS position, true AS replays, false AS by_segment
 FROM (SELECT pid, state, replay_lsn, coalesce(nullif(application_name, ''), 'pid ' || pid) AS name
@@ -993,7 +992,7 @@ FROM (SELECT pid, state, replay_lsn, coalesce(nullif(application_name, ''), 'pid
 LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
 WHERE r.state IN ('catchup', 'streaming') AND r.replay_lsn IS NOT NULL
 UNION ALL
--- one that lost its WAL keeps none any more
+-- a slot that has lost its WAL holds back none any more
 SELECT format('%s slot "%s"%s', slot_type, slot_name,
 		CASE WHEN NOT active THEN ' (inactive)' WHEN temporary THEN ' (temporary)' END),
 	slot_name, (coalesce(confirmed_flush_lsn, restart_lsn) - '0/0')::bigint, false, slot_type = 'physical'
@@ -1293,12 +1292,11 @@ COMMENT ON VIEW tandem.quarantine IS 'rows whose transform failed, by key; contr
 /*
  * Privileges.
  *
- * ALTER DEFAULT PRIVILEGES of the role that makes the extension counts for the
- * extension's objects too: what it has granted would let others write the
- * tables of state.  So that is taken back first; and the use of our types from
- * everybody: a column of that type in a table of theirs would be in the way of
- * an update that changes it, and of DROP EXTENSION.  Whoever reads a table or
- * view needs no right on its types.
+ * ALTER DEFAULT PRIVILEGES of the role that creates the extension apply to the
+ * extension's objects, too, and could let others write its tables.  So these are
+ * revoked first, and USAGE on our types from PUBLIC.  Otherwise a user could
+ * create a column of such a type, which would block updates that change the type
+ * and DROP EXTENSION.  Reading a table or view needs no privilege on its types.
  */
 DO $$
 DECLARE
@@ -1316,7 +1314,7 @@ BEGIN
 			UNION SELECT format('TYPE %s', t.oid::regtype), a.grantee, t.typowner
 			FROM pg_type t, aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a
 			WHERE t.typnamespace = 'tandem'::regnamespace AND t.typelem = 0
-			-- everybody may call what does not say otherwise, as anywhere
+			-- functions keep EXECUTE for PUBLIC unless the script revokes it
 			UNION SELECT format('ROUTINE %s', p.oid::regprocedure), a.grantee, p.proowner
 			FROM pg_proc p, aclexplode(p.proacl) a
 			WHERE p.pronamespace = 'tandem'::regnamespace AND a.grantee <> 0)
