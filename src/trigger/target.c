@@ -10,6 +10,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_publication.h"
+#include "executor/executor.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -22,6 +23,7 @@
 #include "core/lock.h"
 #include "core/relation.h"
 #include "core/text.h"
+#include "core/transaction.h"
 #include "rule/relation_rules.h"
 #include "trigger/target.h"
 
@@ -326,30 +328,53 @@ target_check_unstored(const SyncRule *rule, Relation rel)
 /* Problems with publishing changes of a table. */
 typedef struct SendProblems
 {
-	bool		cannot;			/* an UPDATE of it fails, and so will the fill */
+	ErrorData  *cannot;			/* why an UPDATE of it fails, and so the fill */
 	bool		keyless;		/* the whole old row is sent instead of a key */
 } SendProblems;
+
+/* The server asks this before each UPDATE, the fill before each batch. */
+static void
+check_update_is_sendable(void *arg)
+{
+	CheckCmdReplicaIdentity((Relation) arg, CMD_UPDATE);
+}
 
 static void
 read_publication_problems(Relation rel, SendProblems *problems)
 {
 	PublicationDesc published;
-	bool		full = rel->rd_rel->relreplident == REPLICA_IDENTITY_FULL;
 
-	if (full ? OidIsValid(compat_primary_key_index(rel))
-		: OidIsValid(RelationGetReplicaIndex(rel)))
+	if (problems->cannot == NULL)
+		problems->cannot = subtransaction_try(check_update_is_sendable, rel);
+	if (rel->rd_rel->relreplident != REPLICA_IDENTITY_FULL ||
+		OidIsValid(compat_primary_key_index(rel)))
 		return;
 	RelationBuildPublicationDesc(rel, &published);
-	if (!full)
-		problems->cannot |= published.pubactions.pubupdate;
-	else
-		problems->keyless |= published.pubactions.pubupdate ||
-			published.pubactions.pubdelete;
+	problems->keyless |= published.pubactions.pubupdate ||
+		published.pubactions.pubdelete;
+}
+
+/* A publication has row filters or a column list that the server refuses. */
+static void
+warn_of_publication_refusing(Oid relid, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("table \"%s\" cannot be updated because of a publication",
+					quoting_shown_name(relid)),
+			 errdetail("%s The backfill will fail as any UPDATE of the table does.", error->detail),
+			 errhint("Before migrate, change the publication, or the replica identity of the table and each of its partitions: it must contain the columns of the row filter, and the column list must contain it.")));
 }
 
 static void
-warn_of_replication_failure(Oid relid)
+warn_of_replication_failure(Oid relid, const ErrorData *error)
 {
+	/* with the server's reason, if it gives one */
+	if (error->detail)
+	{
+		warn_of_publication_refusing(relid, error);
+		return;
+	}
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
 			 errmsg("table \"%s\" does not have a replica identity and publishes updates",
@@ -384,7 +409,7 @@ replicated_table_check(Oid relid)
 		table_close(leaf, NoLock);
 	}
 	if (problems.cannot)
-		warn_of_replication_failure(relid);
+		warn_of_replication_failure(relid, problems.cannot);
 	if (problems.keyless)
 		warn_of_changes_not_sent(relid);
 }

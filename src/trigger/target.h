@@ -40,8 +40,9 @@ extern void target_check_unstored(const SyncRule *rule, Relation rel);
 
 /*
  * Throws an error if changes that arrive by a subscription would be lost
- * (subscription_check_key).  Warns if the fill would fail because its UPDATEs
- * could not be published, and if subscribers might lose published changes.
+ * (subscription_check_key).  Warns if the fill would fail because the server
+ * refuses UPDATEs that it could not publish, and if subscribers might lose
+ * published changes.
  * The table and its partitions are locked.
  */
 extern void replicated_table_check(Oid relid);
