@@ -50,16 +50,15 @@ typedef struct TablePiece
 	Oid			relation;
 	const char *doing;			/* for messages */
 	void		(*work) (const struct TablePiece *piece);
-	Step	   *step;			/* step whose tandem.progress row reports it,
-								 * or NULL */
 	int64		give_up;		/* time to give up; 0 before the first try */
 	double		pause_ms;		/* pause before the next try */
 } TablePiece;
 
 /*
- * Returns a backfill step of the table or of one of its partitions, or NULL.
+ * Returns the id of a backfill step of the table or of one of its partitions, or
+ * 0.
  */
-static Step *
+static int
 fill_step_of_table(const Migration *migration, Oid relid)
 {
 	List	   *fills = step_list(migration->id, STEP_BACKFILL);
@@ -70,20 +69,20 @@ fill_step_of_table(const Migration *migration, Oid relid)
 		Step	   *fill = lfirst(lc);
 
 		if (fill->relation == relid || table_root(fill->relation) == relid)
-			return fill;
+			return fill->id;
 	}
-	return NULL;
+	return 0;
 }
 
 /* Status for monitoring need not be durable. */
 static void
-note_step_afterwards(const Step *step, const char *doing, int64 done,
+note_step_afterwards(int step_id, const char *doing, int64 done,
 					 int64 total, const char *blockers)
 {
-	if (step == NULL)
+	if (step_id == 0)
 		return;
 	settings_for_transaction("synchronous_commit", "off");
-	step_set_afterwards(step->id, doing, done, total, blockers);
+	step_set_afterwards(step_id, doing, done, total, blockers);
 }
 
 static void
@@ -123,11 +122,9 @@ table_piece_error_passes(Loop *loop, ErrorData *error)
 		return false;
 	if (clock_now() >= piece->give_up)
 		give_up_table_piece(piece, error);
-	if (piece->step == NULL)
-		piece->step = fill_step_of_table(piece->migration, piece->relation);
-	if (piece->step)
-		loop->step_id = piece->step->id;
-	note_step_afterwards(piece->step, piece->doing, 0, 0,
+	if (loop->step_id == 0)
+		loop->step_id = fill_step_of_table(piece->migration, piece->relation);
+	note_step_afterwards(loop->step_id, piece->doing, 0, 0,
 						 lock_blockers_of(error));
 	/* jitter, so that two waiters do not stay in step */
 	loop->rest_ms = (long) (piece->pause_ms * (0.5 + pg_prng_double(&pg_global_prng_state)));
@@ -138,10 +135,8 @@ table_piece_error_passes(Loop *loop, ErrorData *error)
 static ErrorData *
 after_table_piece(Loop *loop)
 {
-	TablePiece *piece = loop->arg;
-
-	if (!loop->more && piece->step)
-		note_step_afterwards(piece->step, NULL, 0, 0, NULL);
+	if (!loop->more)
+		note_step_afterwards(loop->step_id, NULL, 0, 0, NULL);
 	return NULL;
 }
 
@@ -253,11 +248,6 @@ end_read_through_of_table(const TablePiece *piece)
 	}
 }
 
-static Step *
-step_of_quarantine_note(const Migration *migration, const QuarantinedRow *note)
-{
-	return step_find(step_list(migration->id, STEP_BACKFILL), note->relation);
-}
 
 /* Trying quarantined rows again, in order. */
 typedef struct QuarantineTurn
@@ -267,6 +257,17 @@ typedef struct QuarantineTurn
 	int			done;			/* number of rows tried */
 	int64		left;			/* number of these still in quarantine */
 } QuarantineTurn;
+
+/* The backfill step of the table of the row to be tried next, by its id, or 0. */
+static int
+step_of_next_quarantined(const QuarantineTurn *turn)
+{
+	QuarantinedRow *note = list_nth(turn->notes, turn->done);
+	Step	   *step = step_find(step_list(turn->migration->id, STEP_BACKFILL),
+								 note->relation);
+
+	return step ? step->id : 0;
+}
 
 /* Tries as many as fit into the time of a batch. */
 static void
@@ -283,10 +284,11 @@ retry_some_quarantined(Loop *loop)
 		loop->more = turn->done < count;
 	}
 	if (loop->more)
-		note_step_afterwards(step_of_quarantine_note(turn->migration,
-													 list_nth(turn->notes, first)),
-							 "trying rows in quarantine again", turn->done, count,
-							 NULL);
+	{
+		loop->step_id = step_of_next_quarantined(turn);
+		note_step_afterwards(loop->step_id, "trying rows in quarantine again",
+							 turn->done, count, NULL);
+	}
 	else
 		step_forget_afterwards(turn->migration->id);
 }
@@ -311,6 +313,8 @@ retry_quarantine_of_migration(Migration *migration)
 		.passes = no_error_passes,
 	};
 
+	if (turn.notes != NIL)
+		loop.step_id = step_of_next_quarantined(&turn);
 	loop_run(&loop);
 	return turn.left;
 }
