@@ -59,7 +59,7 @@ dropped_column_add(List *dropped, Oid relid, const char *name)
 	ListCell   *lc;
 	DroppedColumn *column;
 
-	if (quoting_find_name(relid) == NULL || get_attnum(relid, name) <= 0)
+	if (!relation_exists(relid) || get_attnum(relid, name) <= 0)
 		return dropped;
 	foreach(lc, dropped)
 	{
@@ -287,7 +287,7 @@ reasons_not_built(List *reasons, int migration_id)
 		{
 			Step	   *step = lfirst(lc);
 
-			if (step->done || quoting_find_name(step->relation) == NULL)
+			if (step->done || !relation_exists(step->relation))
 				continue;
 			reasons = lappend(reasons,
 							  psprintf("%s %s of table %s is not done",
@@ -319,7 +319,7 @@ reasons_data_is_open(const Migration *migration, List *rules)
 		SyncRule   *rule = lfirst(lc);
 		char	   *problem;
 
-		if (quoting_find_name(rule->relation) == NULL)
+		if (!relation_exists(rule->relation))
 			continue;			/* dropped: nothing to lose */
 		problem = sync_problem(rule);
 		if (problem)

@@ -272,7 +272,7 @@ relation_owner(Oid relid)
 Oid
 authority_table_owner(Oid relid)
 {
-	return relation_owner(partition_root(relid));
+	return relation_owner(table_root(relid));
 }
 
 void

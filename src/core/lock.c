@@ -344,11 +344,18 @@ try_lock_relations(List *relids, LOCKMODE mode)
 	return try.current;
 }
 
+long
+lock_next_pause(double *pause)
+{
+	*pause = *pause == 0 ? FIRST_PAUSE_MS : Min(*pause * 1.5, LONGEST_PAUSE_MS);
+	return (long) (*pause * (0.5 + pg_prng_double(&pg_global_prng_state)));
+}
+
 void
 lock_relations(List *relids, LOCKMODE mode)
 {
 	int64		give_up = clock_after_ms(setting_lock_retry_time * INT64CONST(1000));
-	double		pause = FIRST_PAUSE_MS;
+	double		pause = 0;
 
 	relids = list_copy(relids);
 	list_sort(relids, list_oid_cmp);
@@ -360,9 +367,7 @@ lock_relations(List *relids, LOCKMODE mode)
 			return;
 		if (clock_now() >= give_up)
 			raise_lock_not_available(failed, mode);
-		/* jitter, so that two waiters do not stay in step */
-		interruptible_sleep((long) (pause * (0.5 + pg_prng_double(&pg_global_prng_state))));
-		pause = Min(pause * 1.5, LONGEST_PAUSE_MS);
+		interruptible_sleep(lock_next_pause(&pause));
 	}
 }
 

@@ -100,4 +100,11 @@ extern char *lock_describe_prepared(TransactionId xid);
 /* Sleeps, and can be interrupted. */
 extern void interruptible_sleep(long ms);
 
+/*
+ * Returns the ms to sleep before the next try for a lock, and makes *pause, which
+ * begins at 0, longer.  The time is random, so that two waiters do not stay in
+ * step.
+ */
+extern long lock_next_pause(double *pause);
+
 #endif							/* TANDEM_LOCK_H */

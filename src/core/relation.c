@@ -31,6 +31,12 @@
  *-------------------------------------------------------------------------
  */
 
+bool
+relation_exists(Oid relid)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
+}
+
 /* The server's own function takes a partition that has none for corruption. */
 Oid
 partition_parent(Oid relid)
@@ -56,7 +62,7 @@ partition_parent(Oid relid)
 }
 
 Oid
-partition_root(Oid relid)
+table_root(Oid relid)
 {
 	while (get_rel_relispartition(relid))
 	{
@@ -353,7 +359,7 @@ relation_open_present(Oid relid, LOCKMODE mode)
 List *
 table_children(Oid relid)
 {
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+	if (!relation_exists(relid))
 		return NIL;
 	return find_inheritance_children(relid, NoLock);
 }
@@ -364,7 +370,7 @@ table_tree(Oid relid)
 	List	   *tree = NIL;
 	ListCell   *lc;
 
-	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+	if (relation_exists(relid))
 		tree = list_make1_oid(relid);
 	foreach(lc, tree)
 	{
@@ -392,10 +398,4 @@ table_leaves(Oid relid)
 			leaves = lappend_oid(leaves, lfirst_oid(lc));
 	}
 	return leaves;
-}
-
-Oid
-table_root(Oid relid)
-{
-	return partition_root(relid);
 }

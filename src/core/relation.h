@@ -20,7 +20,10 @@ extern Oid	partition_parent(Oid relid);
  * DETACH CONCURRENTLY is in progress, the partition still belongs to it,
  * although the server returns no ancestors then.
  */
-extern Oid	partition_root(Oid relid);
+extern Oid	table_root(Oid relid);
+
+/* Does the relation exist, as far as this transaction sees? */
+extern bool relation_exists(Oid relid);
 
 /*
  * Throws an error unless the rows of each relation of the OID list (which may
@@ -66,8 +69,5 @@ extern List *table_tree(Oid relid);
 
 /* Returns the leaf tables of relid; relid itself if it is not partitioned. */
 extern List *table_leaves(Oid relid);
-
-/* Returns the topmost partitioned table above relid, or relid itself. */
-extern Oid	table_root(Oid relid);
 
 #endif							/* TANDEM_RELATION_H */

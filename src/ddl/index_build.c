@@ -324,7 +324,7 @@ create_branch_index(const Step *step, const FoundIndex *found,
 							quoting_name(found->table));
 	/* keeps out writes through this table while the catalog entry is made */
 	lock_relations(list_make1_oid(found->table), ShareLock);
-	if (quoting_find_name(found->table) == NULL ||
+	if (!relation_exists(found->table) ||
 		index_find(step, found->table, found->name).state != FOUND_NOTHING)
 		return BUILD_AGAIN;
 	authority_pin_search_path(&scope);
@@ -378,8 +378,8 @@ attach_index(const Step *step, const Pair *pair, BuildPiece *piece)
 				   AccessShareLock);
 	lock_relations(list_make1_oid(pair->parent), ShareUpdateExclusiveLock);
 	lock_relations(list_make1_oid(pair->index), AccessExclusiveLock);
-	if (quoting_find_name(pair->parent) == NULL ||
-		quoting_find_name(pair->index) == NULL ||
+	if (!relation_exists(pair->parent) ||
+		!relation_exists(pair->index) ||
 		!list_member_oid(table_children(pair->parent_table),
 						 pair->table))
 		return BUILD_AGAIN;
@@ -475,7 +475,7 @@ index_build_next(const Step *step, BuildPiece *piece)
 
 	memset(piece, 0, sizeof(BuildPiece));
 	/* a table that was dropped needs no index */
-	if (quoting_find_name(step->relation) == NULL)
+	if (!relation_exists(step->relation))
 		return BUILD_DONE;
 	found = index_find(step, step->relation, step->object);
 	/* a key added USING INDEX has taken the index since it was built */
@@ -564,7 +564,7 @@ index_build_undo(const Step *step)
 {
 	ListCell   *lc;
 
-	if (quoting_find_name(step->relation) == NULL)
+	if (!relation_exists(step->relation))
 		return;
 	drop_index_if_ours(step, index_find(step, step->relation, step->object));
 	foreach(lc, table_tree(step->relation))

@@ -361,7 +361,7 @@ leaf_without_key(const Step *step, const Constraint *key)
 	{
 		Oid			leaf = lfirst_oid(lc);
 
-		if (quoting_find_name(leaf) == NULL)
+		if (!relation_exists(leaf))
 			continue;			/* dropped meanwhile */
 		if (!table_has_key(step, leaf,
 						   key_leaf_name(step->relation, leaf, step->object),

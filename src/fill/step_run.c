@@ -205,7 +205,7 @@ struct StepRun
 static char *
 sync_search_path(Migration *migration, Oid relid)
 {
-	Oid			root = partition_root(relid);
+	Oid			root = table_root(relid);
 	ListCell   *lc;
 
 	foreach(lc, sync_list_of_migration(migration->id))

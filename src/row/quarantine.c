@@ -48,7 +48,7 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 	query_text(&query, unpack_sql_state(error->sqlerrcode));
 	query_text(&query, error->message);
 	/* the table under which the sync is recorded */
-	query_oid(&query, partition_root(RelationGetRelid(state->rel)));
+	query_oid(&query, table_root(RelationGetRelid(state->rel)));
 	/* require that the sync is one of this table */
 	recorded = query_run(&query,
 						 "WITH known AS (DELETE FROM tandem.quarantined_row WHERE id IN ("

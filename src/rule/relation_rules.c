@@ -376,7 +376,7 @@ check_trigger_made_on_root(Relation rel, const Trigger *trigger)
 	Oid			relid = RelationGetRelid(rel);
 	Oid			made_on = trigger_made_on(trigger->tgoid);
 
-	if (!rel->rd_rel->relispartition || made_on == partition_root(relid))
+	if (!rel->rd_rel->relispartition || made_on == table_root(relid))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -16,6 +16,7 @@
 #include "catalog/sync.h"
 #include "core/error.h"
 #include "core/query.h"
+#include "core/relation.h"
 #include "core/text.h"
 #include "ddl/build_piece.h"
 #include "ddl/constraint_build.h"
@@ -274,7 +275,7 @@ build_run(Migration *migration, StepKind kind)
 			.after = build_run_statement,
 		};
 
-		if (quoting_find_name(build.step->relation) == NULL)
+		if (!relation_exists(build.step->relation))
 			continue;
 		progress_notice_start(&build.notice, build.step);
 		loop_run(&loop);

@@ -147,7 +147,7 @@ vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
 		vacuuming->filled_before = vacuuming->indexed_before = 0;
 	/* a partition may have been dropped meanwhile */
 	if (!vacuum_is_due(vacuuming, at_end) ||
-		quoting_find_name(step->relation) == NULL)
+		!relation_exists(step->relation))
 		return;
 	run_vacuum(vacuuming, gentle);
 	note_vacuum_counts(vacuuming);
@@ -259,7 +259,7 @@ run_fill_batches(FillStep *at, Throttle *throttle)
 	progress_notice_start(&at->notice, at->step);
 	loop_run(&loop);
 	/* a partition may have been dropped meanwhile */
-	if (at->fill->worker != 0 || quoting_find_name(at->step->relation) == NULL)
+	if (at->fill->worker != 0 || !relation_exists(at->step->relation))
 		return;
 	step_refresh(at->step);
 	progress_notice_end(&at->notice, at->step);

@@ -197,7 +197,7 @@ run_loop_piece(Loop *loop)
 	loop->more = false;
 	loop->rest_ms = 0;
 	error = subtransaction_try(work_on_loop_piece, loop);
-	passes = error && loop->passes(loop, error);
+	passes = error && loop->passes && loop->passes(loop, error);
 	transaction_commit();
 	if (error && !passes)
 		ReThrowError(error);

@@ -43,7 +43,8 @@ struct Loop
 	/*
 	 * Handles the error of a piece, which has been rolled back.  Returns true
 	 * if the error is temporary and the next piece can follow; otherwise it
-	 * is thrown once what this callback records has been committed.
+	 * is thrown once what this callback records has been committed.  NULL: no
+	 * error is temporary, and nothing is recorded.
 	 */
 	bool		(*passes) (Loop *loop, ErrorData *error);
 

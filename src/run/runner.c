@@ -4,11 +4,7 @@
  */
 #include "postgres.h"
 
-#include "common/pg_prng.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/syscache.h"
 
 #include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
@@ -40,9 +36,6 @@
  *-------------------------------------------------------------------------
  */
 
-#define FIRST_PAUSE_MS 50
-#define LONGEST_PAUSE_MS 3000
-
 /* Something to be done for one table of the migration. */
 typedef struct TablePiece
 {
@@ -51,7 +44,7 @@ typedef struct TablePiece
 	const char *doing;			/* for messages */
 	void		(*work) (const struct TablePiece *piece);
 	int64		give_up;		/* time to give up; 0 before the first try */
-	double		pause_ms;		/* pause before the next try */
+	double		pause;			/* of lock_next_pause */
 } TablePiece;
 
 /*
@@ -126,9 +119,7 @@ table_piece_error_passes(Loop *loop, ErrorData *error)
 		loop->step_id = fill_step_of_table(piece->migration, piece->relation);
 	note_step_afterwards(loop->step_id, piece->doing, 0, 0,
 						 lock_blockers_of(error));
-	/* jitter, so that two waiters do not stay in step */
-	loop->rest_ms = (long) (piece->pause_ms * (0.5 + pg_prng_double(&pg_global_prng_state)));
-	piece->pause_ms = Min(piece->pause_ms * 1.5, LONGEST_PAUSE_MS);
+	loop->rest_ms = lock_next_pause(&piece->pause);
 	return true;
 }
 
@@ -154,14 +145,11 @@ run_table_piece(TablePiece *piece)
 	loop_run(&loop);
 }
 
-/* Does the same for each table.  The memory of each piece is freed. */
+/* Does the same for each table. */
 static void
 run_table_pieces(Migration *migration, List *relids, const char *doing,
 				 void (*work) (const TablePiece *piece))
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(caller, "tandem piece",
-												  ALLOCSET_DEFAULT_SIZES);
 	ListCell   *lc;
 
 	foreach(lc, relids)
@@ -171,15 +159,10 @@ run_table_pieces(Migration *migration, List *relids, const char *doing,
 			.relation = lfirst_oid(lc),
 			.doing = doing,
 			.work = work,
-			.pause_ms = FIRST_PAUSE_MS,
 		};
 
-		MemoryContextSwitchTo(context);
 		run_table_piece(&piece);
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(context);
 	}
-	MemoryContextDelete(context);
 }
 
 /* Returns the rules of the table that are filled but not marked as filled. */
@@ -212,7 +195,7 @@ mark_table_filled(const TablePiece *piece)
 	List	   *rules;
 	ListCell   *lc;
 
-	if (quoting_find_name(piece->relation) == NULL ||
+	if (!relation_exists(piece->relation) ||
 		rules_to_mark(piece, table_leaves(piece->relation)) == NIL)
 		return;
 	lock_relations(table_tree(piece->relation), ShareRowExclusiveLock);
@@ -236,7 +219,7 @@ end_read_through_of_table(const TablePiece *piece)
 {
 	ListCell   *lc;
 
-	if (quoting_find_name(piece->relation) == NULL)
+	if (!relation_exists(piece->relation))
 		return;
 	versioned_views_refresh(list_make1_oid(piece->relation));
 	foreach(lc, sync_list_of_migration(piece->migration->id))
@@ -247,7 +230,6 @@ end_read_through_of_table(const TablePiece *piece)
 			sync_note_filled(rule);
 	}
 }
-
 
 /* Trying quarantined rows again, in order. */
 typedef struct QuarantineTurn
@@ -275,14 +257,11 @@ retry_some_quarantined(Loop *loop)
 {
 	QuarantineTurn *turn = loop->arg;
 	int			count = list_length(turn->notes);
-	int			first = turn->done;
 
-	if (first < count)
-	{
-		turn->done = quarantine_retry(turn->migration, turn->notes, first,
+	if (turn->done < count)
+		turn->done = quarantine_retry(turn->migration, turn->notes, turn->done,
 									  setting_batch_target, &turn->left);
-		loop->more = turn->done < count;
-	}
+	loop->more = turn->done < count;
 	if (loop->more)
 	{
 		loop->step_id = step_of_next_quarantined(turn);
@@ -291,12 +270,6 @@ retry_some_quarantined(Loop *loop)
 	}
 	else
 		step_forget_afterwards(turn->migration->id);
-}
-
-static bool
-no_error_passes(Loop *loop, ErrorData *error)
-{
-	return false;
 }
 
 static int64
@@ -310,7 +283,6 @@ retry_quarantine_of_migration(Migration *migration)
 		.migration = migration,
 		.arg = &turn,
 		.work = retry_some_quarantined,
-		.passes = no_error_passes,
 	};
 
 	if (turn.notes != NIL)
@@ -351,12 +323,6 @@ after_fill_run(Migration *migration)
 
 /* workers of a terminated runner end with their current statement */
 #define WORKERS_WAIT_MS 10000
-
-static bool
-relation_exists(Oid relid)
-{
-	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
-}
 
 /*
  * Restores a trigger that was dropped, disabled or changed.  Rows written

@@ -13,7 +13,6 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #include "catalog/step.h"
 #include "catalog/sync.h"
@@ -206,7 +205,7 @@ open_rule_table_nowait(const SyncRule *rule, bool *gone)
 {
 	Relation	rel;
 
-	*gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(rule->relation));
+	*gone = !relation_exists(rule->relation);
 	if (*gone)
 		return NULL;
 	/* a conditional request would fail if sessions are queued for the table */
