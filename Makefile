@@ -44,6 +44,7 @@ OBJS = \
 	src/row/dual_write.o \
 	src/row/row_state.o \
 	src/row/row_tuple.o \
+	src/row/writer_statement.o \
 	src/row/row_movement.o \
 	src/row/trigger.o \
 	src/row/quarantine.o \
@@ -141,8 +142,8 @@ clean:
 	rm -rf build src/*.o src/*/*.o $(MODULE_big).so
 endif
 
-# PGXS follows neither headers nor a change of server.
-$(OBJS): $(wildcard src/*.h src/*/*.h) build/server
+# PGXS follows neither headers, nor a change of this file or of the server.
+$(OBJS): $(wildcard src/*.h src/*/*.h) Makefile build/server
 build/server: FORCE
 	@mkdir -p build
 	@echo '$(PG_CONFIG) $(VERSION)' | cmp -s - $@ || echo '$(PG_CONFIG) $(VERSION)' > $@

@@ -181,6 +181,12 @@ process_is_client(void)
 	return MyBackendType == B_BACKEND || MyBackendType == B_WAL_SENDER;
 }
 
+int
+writer_release(int view_release)
+{
+	return setting_release > 0 ? setting_release : view_release;
+}
+
 void
 writer_settle(WriterNote *note, Oid relid, List *syncs)
 {

@@ -39,6 +39,13 @@ writer_is_settled(const WriterNote *note)
 }
 
 /*
+ * Returns the release as which this session writes, or 0 if it says none:
+ * tandem.release where it is set, else view_release, that of the view that the
+ * statement writes through (0 for none).
+ */
+extern int	writer_release(int view_release);
+
+/*
  * Call when this session writes the table relid, whose trigger has the rules
  * syncs (a list of SyncRule).  Marks it for those migrations whose release is
  * newer than the declared one, and notes the use of a ready release.  Does not

@@ -6,21 +6,7 @@
 #ifndef TANDEM_DUAL_WRITE_H
 #define TANDEM_DUAL_WRITE_H
 
-#include "nodes/bitmapset.h"
-#include "utils/rel.h"
-
 #include "row/row_state.h"
-
-/*
- * Returns the attribute numbers in rel of the columns that the statement of
- * the active portal names as targets, in the current context; the target may
- * be rel or a partitioned table above it.  statement is the memory context of
- * the statement that fires the trigger.  *known is set to false if that
- * statement cannot be found or does not write rel, for example within a
- * function or in a subscription's apply worker.
- */
-extern Bitmapset *given_columns(Relation rel, MemoryContext statement,
-								bool *known);
 
 /*-------------------------------------------------------------------------
  * The dual-write rule.  See the table in src/row/README.md.

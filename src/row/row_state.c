@@ -122,7 +122,7 @@ row_state_create(Relation rel, const Trigger *trigger)
 
 	state->rel = rel;
 	state->statement = CurrentMemoryContext;
-	state->columns_sought = false;
+	state->writer = NULL;
 	state->end.func = end_row_statement;
 	state->end.arg = state;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &state->end);
@@ -266,22 +266,15 @@ row_note_given(RowState *state, TupleTableSlot *row, TupleTableSlot *before)
 void
 row_settle_doubts(RowState *state)
 {
-	if (!state->columns_sought)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(state->statement);
-
-		state->named_columns = given_columns(state->rel, state->statement,
-											 &state->columns_known);
-		state->columns_sought = true;
-		MemoryContextSwitchTo(caller);
-	}
-	if (!state->columns_known)
+	if (state->writer == NULL)
+		state->writer = writer_statement_find(state->rel, state->statement);
+	if (!state->writer->known)
 		return;
 	for (int i = 0; i < state->rules->ncolumns; i++)
 	{
 		if (state->given[i] == GIVEN_MAYBE)
 			state->given[i] = bms_is_member(state->rules->columns[i].attnum,
-											state->named_columns)
+											state->writer->named)
 				? GIVEN_YES : GIVEN_NO;
 	}
 }

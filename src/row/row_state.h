@@ -12,6 +12,7 @@
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
 
+#include "row/writer_statement.h"
 #include "rule/relation_rules.h"
 
 /* Did the writer give the column a value? */
@@ -39,9 +40,7 @@ typedef struct RowState
 	Relation	rel;
 	MemoryContext statement;
 	MemoryContextCallback end;
-	bool		columns_known;	/* can named_columns be trusted? */
-	bool		columns_sought;
-	Bitmapset  *named_columns;	/* columns that the statement names */
+	WriterStatement *writer;	/* what it says of columns; NULL until asked */
 
 	/* valid for one row */
 	TupleTableSlot *row;		/* virtual; the rules change its values */
