@@ -166,12 +166,15 @@ sub has_tables
 }
 
 # Whether sessions have declared a release who may use its tables; where there are none everybody counts.
+# Undefined while one has set it and run no statement since: with that statement at the latest it has declared it.
 sub declared
 {
 	my ($self, $release) = @_;
 	my $anybody = !$self->has_tables($release);
+	my @sessions = grep { $anybody || $_->{user} ne 'stress_stranger' } values %{ $self->{sessions} };
 
-	return scalar grep { $_->{held} == $release && ($anybody || $_->{user} ne 'stress_stranger') } values %{ $self->{sessions} };
+	return 1 if grep { $_->{held} == $release } @sessions;
+	return (grep { $_->{said} == $release } @sessions) ? undef : 0;
 }
 
 # Transactions that have a table in hand come to an end.
