@@ -155,7 +155,7 @@ SELECT * FROM app.shape WHERE view = 'images';
 SELECT made_from('release_42.images'::regclass);
 SELECT id, visibility FROM release_42.images ORDER BY id;
 UPDATE release_42.images SET visibility = 'public' WHERE id = 2;
-INSERT INTO release_42.images (visibility, title) VALUES ('shared', 's'), (DEFAULT, DEFAULT);
+INSERT INTO release_42.images (visibility, title) VALUES ('shared', 's'), ('private', DEFAULT);
 SELECT * FROM release_41.images ORDER BY id;
 SELECT * FROM release_42.images ORDER BY id;
 

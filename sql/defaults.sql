@@ -98,8 +98,7 @@ SET tandem.release = 42;
 INSERT INTO old_computed (id, made) VALUES (31, NULL);
 SELECT insert_made(32, NULL);
 SELECT insert_made(33, '2033-01-23');
--- in a function nothing tells a given old column from its default, and this
--- release has no reason to give it
+-- what this release writes to the old column never counts
 SELECT insert_created(34, '2034-01-24 00:00Z');
 INSERT INTO old_computed (id, created) VALUES (35, '2035-01-25 00:00Z');
 SET tandem.release = 41;

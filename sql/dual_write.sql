@@ -166,7 +166,7 @@ SET tandem.release = 42;
 INSERT INTO declared (id) VALUES (42);
 SET tandem.release = 43;
 INSERT INTO declared (id, new) VALUES (43, 'closed');
--- the release settles doubts only: values go first
+-- what it writes to the other side never counts
 INSERT INTO declared (id, old) VALUES (44, 'ajar');
 SET tandem.release = 41;
 INSERT INTO declared (id, new) VALUES (45, 'ajar');

@@ -94,7 +94,9 @@ CREATE FUNCTION lifetimes_b.rate() RETURNS int LANGUAGE sql AS 'SELECT 20';
 CREATE FUNCTION rated(price int) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN price; END';
 CREATE FUNCTION rated_here(price int) RETURNS bigint LANGUAGE sql VOLATILE STRICT AS $$ SELECT price * 1::bigint; $$;
 CREATE TABLE rates (id int PRIMARY KEY, price int);
+-- whatever path the writers have, it runs under the one that the sync was made with
 BEGIN;
+SET LOCAL search_path = lifetimes, lifetimes_a;
 SELECT tandem.create_migration('lifetimes_rates');
 ALTER TABLE rates ADD cents bigint, ADD cents2 bigint;
 SELECT tandem.sync_column('lifetimes_rates', 'rates', 'price', 'cents', 'rated_here(price)', 'cents', keep_old => true);
@@ -108,7 +110,7 @@ SET LOCAL search_path = lifetimes, lifetimes_a;
 INSERT INTO rates VALUES (1, 1) RETURNING *;
 SET LOCAL search_path = lifetimes, lifetimes_b;
 INSERT INTO rates VALUES (2, 1) RETURNING *;
-CREATE OR REPLACE FUNCTION lifetimes_b.rate() RETURNS int LANGUAGE sql AS 'SELECT 30';
+CREATE OR REPLACE FUNCTION lifetimes_a.rate() RETURNS int LANGUAGE sql AS 'SELECT 30';
 CREATE OR REPLACE FUNCTION rated(price int) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN price + 2; END';
 INSERT INTO rates VALUES (3, 1) RETURNING *;
 COMMIT;
@@ -165,8 +167,10 @@ INSERT INTO checked VALUES (2, 6);
 ROLLBACK;
 INSERT INTO checked VALUES (2, 6);
 
--- the writer's rights are looked up, whoever wrote before in this session
+-- the owner's rights are looked up, not the writer's, whoever owned it before
 CREATE ROLE lifetimes_writer;
+CREATE ROLE lifetimes_owner;
+GRANT USAGE, CREATE ON SCHEMA lifetimes TO lifetimes_owner;
 GRANT USAGE ON SCHEMA lifetimes TO lifetimes_writer;
 GRANT INSERT, UPDATE, SELECT ON kept, replaced TO lifetimes_writer;
 SET ROLE lifetimes_writer;
@@ -176,7 +180,10 @@ BEGIN;
 REVOKE EXECUTE ON FUNCTION pg_catalog.int4mul(int, int) FROM PUBLIC;
 INSERT INTO kept VALUES (201, 2) RETURNING *;
 SET LOCAL ROLE lifetimes_writer;
-INSERT INTO kept VALUES (202, 2);
+INSERT INTO kept VALUES (202, 2) RETURNING *;
+RESET ROLE;
+ALTER TABLE kept OWNER TO lifetimes_owner;
+INSERT INTO kept VALUES (203, 2);
 ROLLBACK;
 SET ROLE lifetimes_writer;
 INSERT INTO kept VALUES (202, 2) RETURNING *;
@@ -205,6 +212,6 @@ INSERT INTO dated VALUES (3, '2024-02-01');
 SELECT * FROM dated ORDER BY id;
 
 DROP TABLE kept, fails, nested, rates, replaced, checked, dated;
-DROP OWNED BY lifetimes_writer;
-DROP ROLE lifetimes_writer;
+DROP OWNED BY lifetimes_writer, lifetimes_owner;
+DROP ROLE lifetimes_writer, lifetimes_owner;
 DROP SCHEMA lifetimes, lifetimes_a, lifetimes_b CASCADE;

@@ -7,6 +7,7 @@
 
 #include "access/htup_details.h"
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
@@ -56,8 +57,8 @@ set_for_scope(const char *name, const char *value)
  * of the session could take the place of a table, and its functions would run
  * with the rights of the scope.
  */
-static char *
-with_temporary_schema_last(const char *search_path)
+char *
+authority_path_of_role(const char *search_path)
 {
 	List	   *schemas;
 	ListCell   *lc;
@@ -128,7 +129,32 @@ void
 authority_enter_role(AuthorityScope *scope, Oid role, const char *search_path)
 {
 	enter_scope_as_user(scope, role, SECURITY_RESTRICTED_OPERATION,
-						search_path ? with_temporary_schema_last(search_path) : NULL);
+						search_path ? authority_path_of_role(search_path) : NULL);
+}
+
+void
+authority_enter_evaluation(AuthorityScope *scope, Oid role,
+						   const char *search_path)
+{
+	GetUserIdAndSecContext(&scope->userid, &scope->context);
+	SetUserIdAndSecContext(role,
+						   scope->context | SECURITY_RESTRICTED_OPERATION);
+	scope->settings_level = 0;
+	if (search_path == NULL)
+		return;
+	/* what a function sets must not outlive it */
+	scope->settings_level = NewGUCNestLevel();
+	/* a fill has entered such a scope already */
+	if (strcmp(namespace_search_path, search_path) != 0)
+		set_for_scope("search_path", search_path);
+}
+
+void
+authority_leave_evaluation(AuthorityScope *scope)
+{
+	if (scope->settings_level > 0)
+		AtEOXact_GUC(false, scope->settings_level);
+	SetUserIdAndSecContext(scope->userid, scope->context);
 }
 
 void

@@ -49,7 +49,24 @@ extern void authority_enter_owner(AuthorityScope *scope, Relation rel,
 								  const char *search_path);
 
 /*
- * The same for a table that is not open.  Returns false, without a scope, if
+ * For an expression that is evaluated for each row: enters a scope as role, in
+ * a security-restricted operation.  search_path is NULL if the expression
+ * calls only functions of the server that have no side effects; otherwise a
+ * path from authority_path_of_role.
+ */
+extern void authority_enter_evaluation(AuthorityScope *scope, Oid role,
+									   const char *search_path);
+extern void authority_leave_evaluation(AuthorityScope *scope);
+
+/*
+ * Returns the search_path as a scope of another role has it, palloc'd: with
+ * the temporary schema last.
+ */
+extern char *authority_path_of_role(const char *search_path);
+
+/*
+ * The same as authority_enter_owner for a table that is not open.  Returns
+ * false, without a scope, if
  * it was dropped.
  */
 extern bool authority_enter_owner_of(AuthorityScope *scope, Oid relid);

@@ -8,6 +8,13 @@
 #include "core/compat.h"
 
 /*
+ * SQLSTATEs of our own, by which applications can tell the cases apart.
+ */
+#define ERRCODE_RELEASE_NOT_SERVED MAKE_SQLSTATE('5', '5', 'T', '0', '1')
+#define ERRCODE_RELEASE_READ_ONLY MAKE_SQLSTATE('5', '5', 'T', '0', '2')
+#define ERRCODE_RELEASE_UNDECLARED MAKE_SQLSTATE('5', '5', 'T', '0', '3')
+
+/*
  * Was the error caused by other transactions, so that a retry may succeed?
  * These are lock timeouts, deadlocks and serialization failures.
  */

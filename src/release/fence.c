@@ -28,6 +28,7 @@
 #include "utils/relcache.h"
 
 #include "core/compat.h"
+#include "core/error.h"
 #include "core/extension.h"
 #include "core/query.h"
 #include "core/settings.h"

@@ -5,11 +5,6 @@
 #ifndef TANDEM_FENCE_H
 #define TANDEM_FENCE_H
 
-/* SQLSTATEs by which applications can tell the cases apart. */
-#define ERRCODE_RELEASE_NOT_SERVED MAKE_SQLSTATE('5', '5', 'T', '0', '1')
-#define ERRCODE_RELEASE_READ_ONLY MAKE_SQLSTATE('5', '5', 'T', '0', '2')
-#define ERRCODE_RELEASE_UNDECLARED MAKE_SQLSTATE('5', '5', 'T', '0', '3')
-
 /*
  * Called from _PG_init.  Sets the hooks if the library is being preloaded.  If
  * it is loaded later, for example by a trigger, the fence would apply only to

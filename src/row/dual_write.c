@@ -10,84 +10,74 @@
 #include "utils/rel.h"
 
 #include "core/compat.h"
-#include "core/settings.h"
+#include "core/error.h"
+#include "core/text.h"
 #include "row/dual_write.h"
 #include "row/quarantine.h"
 
 /*-------------------------------------------------------------------------
- * The dual-write rule.
- *
- * Each rule runs at most once per row, as soon as one of its sides is given.
- * The columns that it sets then count as given for the rules that share them,
- * so a chain of rules is followed in both directions from the column that was
- * written.  Rules that are not reached run last; they fill a row that was
- * never filled.
+ * Computing one side of a rule.
  *-------------------------------------------------------------------------
  */
-
-bool
-dual_write_concerns(RowState *state, TupleTableSlot *row,
-					TupleTableSlot *before, int stored_natts)
-{
-	return row_note_given(state, row, before) || before == NULL ||
-		row_needs_fill(state, before, stored_natts);
-}
-
-static void
-compute_side(RowState *state, CompiledRule *rule, RuleSide *side)
-{
-	for (int i = 0; i < side->ncolumns; i++)
-	{
-		NullableDatum *result = &state->computed[i];
-
-		if (side->expressions[i].id >= 0)
-			result->value = row_compute(state, rule, &side->expressions[i],
-										&result->isnull);
-	}
-}
 
 typedef struct SideCall
 {
 	RowState   *state;
 	CompiledRule *rule;
 	RuleSide   *side;
+	bool		before;			/* of the row as it was before the UPDATE */
 } SideCall;
 
 static void
-compute_side_call(void *arg)
+compute_side(void *arg)
 {
 	SideCall   *call = arg;
 
-	compute_side(call->state, call->rule, call->side);
+	for (int i = 0; i < call->side->ncolumns; i++)
+	{
+		NullableDatum *result = &call->state->computed[i];
+
+		if (call->side->expressions[i].id >= 0)
+			result->value = row_compute(call->state, call->rule,
+										&call->side->expressions[i],
+										call->before, &result->isnull);
+	}
 }
 
-/*
- * Computes a side into state->computed.  If the rule quarantines rows, an
- * error in up or down is returned instead of being thrown; NULL means success.
- */
+/* The same, but returns an error of up or down; NULL means success. */
 static ErrorData *
-try_compute_side(RowState *state, CompiledRule *rule, RuleSide *side)
+compute_side_catching(SideCall *call)
 {
-	SideCall	call = {state, rule, side};
-	ErrorData  *error = NULL;
+	ErrorData  *error = quarantine_try(compute_side, call);
 
-	if (rule->source->quarantine)
-		error = quarantine_try(compute_side_call, &call);
-	else
-		compute_side(state, rule, side);
 	if (error)
-		row_forget_compiled(state, side);
+		row_forget_compiled(call->state, call->side);
 	return error;
 }
 
 /*
- * Sets the columns of a side that have an expression.  With only_missing, sets
- * only those that the writer did not give.  Returns false if the expression
+ * Computes a side into state->computed.  If the rule quarantines rows, an
+ * error in up or down is returned instead of being thrown.
+ */
+static ErrorData *
+try_compute_side(RowState *state, CompiledRule *rule, RuleSide *side)
+{
+	SideCall	call = {state, rule, side, false};
+
+	if (rule->source->quarantine)
+		return compute_side_catching(&call);
+	compute_side(&call);
+	return NULL;
+}
+
+/*
+ * Sets the columns of a side that have an expression, but for those in keep,
+ * a set of indexes into the side's columns.  Returns false if the expression
  * failed and the row was put into quarantine; its columns are NULL then.
  */
 static bool
 set_side(RowState *state, CompiledRule *rule, RuleSide *side,
-		 const char *direction, bool only_missing)
+		 const Bitmapset *keep)
 {
 	ErrorData  *error;
 
@@ -95,11 +85,11 @@ set_side(RowState *state, CompiledRule *rule, RuleSide *side,
 		return true;
 	error = try_compute_side(state, rule, side);
 	if (error)
-		quarantine_record(state, rule, direction, error);
+		quarantine_record(state, rule,
+						  side == &rule->new_side ? "up" : "down", error);
 	for (int i = 0; i < side->ncolumns; i++)
 	{
-		if (side->expressions[i].id < 0 ||
-			(only_missing && state->given[side->columns[i]] == GIVEN_YES))
+		if (side->expressions[i].id < 0 || bms_is_member(i, keep))
 			continue;
 		row_set(state, side->columns[i],
 				error ? (Datum) 0 : state->computed[i].value,
@@ -119,23 +109,25 @@ dual_write_raises(RowState *state, CompiledRule *rule)
 bool
 dual_write_forward(RowState *state, CompiledRule *rule)
 {
-	return set_side(state, rule, &rule->new_side, "up", false);
+	return set_side(state, rule, &rule->new_side, NULL);
 }
 
 bool
 dual_write_backward(RowState *state, CompiledRule *rule)
 {
-	return set_side(state, rule, &rule->old_side, "down", false);
+	return set_side(state, rule, &rule->old_side, NULL);
 }
 
 /*
  * Does the side equal what its expressions compute?  *judged is set to false
- * if that cannot be told: there is no expression, it is volatile, or it fails.
+ * if that cannot be told: a column has no expression, or one is volatile or
+ * fails.
  */
 static bool
 side_agrees(RowState *state, CompiledRule *rule, RuleSide *side, bool *judged)
 {
-	*judged = side->expressions != NULL && !side->is_volatile;
+	*judged = side->expressions != NULL && side->is_complete &&
+		!side->is_volatile;
 	if (!*judged)
 		return false;
 	if (try_compute_side(state, rule, side) != NULL)
@@ -148,8 +140,7 @@ side_agrees(RowState *state, CompiledRule *rule, RuleSide *side, bool *judged)
 		RuleColumn *column = &state->rules->columns[side->columns[i]];
 		int			attr = column->attnum - 1;
 
-		if (side->expressions[i].id >= 0 &&
-			!column_equal(column, state->computed[i].value,
+		if (!column_equal(column, state->computed[i].value,
 						  state->computed[i].isnull,
 						  state->row->tts_values[attr],
 						  state->row->tts_isnull[attr]))
@@ -189,18 +180,76 @@ raise_conflict(RowState *state, CompiledRule *rule)
 			 errhint("Write one side, or both in agreement; or create the sync with on_conflict => 'new' or 'old'.")));
 }
 
-static bool
-sides_share_column(const RuleSide *a, const RuleSide *b)
+/*-------------------------------------------------------------------------
+ * The dual-write rule.
+ *
+ * Each rule runs at most once per row, as soon as one of its sides is given.
+ * The columns that it sets then count as given for the rules that share them,
+ * so a chain of rules is followed in both directions from the column that was
+ * written.  Rules that are not reached run last; they fill a row that was
+ * never filled.
+ *-------------------------------------------------------------------------
+ */
+
+bool
+dual_write_concerns(RowState *state, TupleTableSlot *row,
+					TupleTableSlot *before, int stored_natts)
 {
-	for (int i = 0; i < a->ncolumns; i++)
+	return row_note_given(state, row, before) || before == NULL ||
+		row_needs_fill(state, before, stored_natts);
+}
+
+static int
+rule_index(const RowState *state, const CompiledRule *rule)
+{
+	return rule - state->rules->rules;
+}
+
+static bool
+columns_intersect(const int *a, int na, const int *b, int nb)
+{
+	for (int i = 0; i < na; i++)
 	{
-		for (int j = 0; j < b->ncolumns; j++)
+		for (int j = 0; j < nb; j++)
 		{
-			if (a->columns[i] == b->columns[j])
+			if (a[i] == b[j])
 				return true;
 		}
 	}
 	return false;
+}
+
+static bool
+sides_share_column(const RuleSide *a, const RuleSide *b)
+{
+	return columns_intersect(a->columns, a->ncolumns, b->columns, b->ncolumns);
+}
+
+static bool
+side_reads_column_of(const RuleSide *side, const RuleSide *changed)
+{
+	return columns_intersect(side->sources, side->nsources,
+							 changed->columns, changed->ncolumns);
+}
+
+/*
+ * Which side of a rule must be computed again, now that changed was set?  NULL
+ * if none.  A side that the writer has given keeps what its sources say.
+ */
+static RuleSide *
+side_that_follows(RowState *state, CompiledRule *rule, RuleSide *changed)
+{
+	RuleOutcome outcome = state->outcomes[rule_index(state, rule)];
+
+	if (sides_share_column(&rule->old_side, changed))
+		return &rule->new_side;
+	if (sides_share_column(&rule->new_side, changed))
+		return &rule->old_side;
+	if (outcome == RULE_UP && side_reads_column_of(&rule->new_side, changed))
+		return &rule->new_side;
+	if (outcome == RULE_DOWN && side_reads_column_of(&rule->old_side, changed))
+		return &rule->old_side;
+	return NULL;
 }
 
 /*
@@ -209,35 +258,41 @@ sides_share_column(const RuleSide *a, const RuleSide *b)
  * these set.
  */
 static void
-follow_changed_side(RowState *state, CompiledRule *from, RuleSide *changed,
-					bool *done)
+follow_changed_side(RowState *state, CompiledRule *from, RuleSide *changed)
 {
 	RelationRules *rules = state->rules;
 
 	for (int i = 0; i < rules->nrules; i++)
 	{
 		CompiledRule *rule = &rules->rules[i];
-		bool		forward;
+		RuleOutcome *outcome = &state->outcomes[i];
 		RuleSide   *target;
 
-		if (rule == from || !done[i])
+		if (rule == from || *outcome == RULE_PENDING)
 			continue;
-		forward = sides_share_column(&rule->old_side, changed);
-		target = forward ? &rule->new_side : &rule->old_side;
-		if ((!forward && !sides_share_column(&rule->new_side, changed)) ||
-			dual_write_agrees(state, rule))
+		target = side_that_follows(state, rule, changed);
+		if (target == NULL || dual_write_agrees(state, rule))
 			continue;
 		if (rule->source->on_conflict == ON_CONFLICT_ERROR &&
+			*outcome != (target == &rule->new_side ? RULE_UP : RULE_DOWN) &&
 			row_side_given(state, target) == GIVEN_YES)
 			raise_conflict(state, rule);
-		done[i] = false;		/* so that the recursion skips it */
-		if (forward)
-			(void) dual_write_forward(state, rule);
-		else
-			(void) dual_write_backward(state, rule);
-		follow_changed_side(state, rule, target, done);
-		done[i] = true;
+		*outcome = RULE_PENDING;	/* so that the recursion skips it */
+		(void) set_side(state, rule, target, NULL);
+		follow_changed_side(state, rule, target);
+		*outcome = target == &rule->new_side ? RULE_UP : RULE_DOWN;
 	}
+}
+
+/* Computes a side, and the rules that depend on it. */
+static RuleOutcome
+compute_and_follow(RowState *state, CompiledRule *rule, RuleSide *side,
+				   const Bitmapset *keep)
+{
+	(void) set_side(state, rule, side, keep);
+	if (row_side_given(state, side) == GIVEN_YES)
+		follow_changed_side(state, rule, side);
+	return side == &rule->new_side ? RULE_UP : RULE_DOWN;
 }
 
 /* A side as an expression that failed leaves it: null, and it fails still. */
@@ -278,108 +333,165 @@ keep_quarantined_row(RowState *state, CompiledRule *rule)
 		side_is_quarantined(state, rule, &rule->old_side, "down");
 }
 
-static void
-settle_both_given(RowState *state, CompiledRule *rule, bool *done)
+static RuleOutcome
+settle_both_given(RowState *state, CompiledRule *rule)
 {
 	if (dual_write_agrees(state, rule) || keep_quarantined_row(state, rule))
-		return;
-	switch (rule->source->on_conflict)
-	{
-		case ON_CONFLICT_ERROR:
-			raise_conflict(state, rule);
-			break;
-		case ON_CONFLICT_NEW:
-			(void) dual_write_backward(state, rule);
-			follow_changed_side(state, rule, &rule->old_side, done);
-			break;
-		case ON_CONFLICT_OLD:
-			(void) dual_write_forward(state, rule);
-			follow_changed_side(state, rule, &rule->new_side, done);
-			break;
-	}
-}
-
-/* Has the session declared a release that knows the new columns? */
-static bool
-session_knows_new_columns(const CompiledRule *rule)
-{
-	return setting_release > 0 && rule->source->release > 0 &&
-		setting_release >= rule->source->release;
-}
-
-static bool
-session_knows_old_columns_only(const CompiledRule *rule)
-{
-	return setting_release > 0 && rule->source->release > 0 &&
-		setting_release < rule->source->release;
+		return RULE_KEPT;
+	if (rule->source->on_conflict == ON_CONFLICT_ERROR)
+		raise_conflict(state, rule);
+	return compute_and_follow(state, rule,
+							  rule->source->on_conflict == ON_CONFLICT_NEW
+							  ? &rule->old_side : &rule->new_side, NULL);
 }
 
 /*
- * A side in doubt (GIVEN_MAYBE) holds what may be a computed default.  Decide
- * by the columns that the statement names; failing that by the session's
- * release; failing that a side that is certainly given wins over one in doubt,
- * and the new side over the old.
+ * What the writer did to both sides.  In an INSERT a value beats a default that
+ * is named, and that beats a column that is absent.  Where the statement
+ * cannot be found, what may be a computed default is taken for one if the
+ * other side has a value, and for a value otherwise, the new side first.
  */
 static void
 settle_sides(RowState *state, CompiledRule *rule, Given *old, Given *new)
 {
-	if (*old != GIVEN_MAYBE && *new != GIVEN_MAYBE)
+	*old = row_side_given(state, &rule->old_side);
+	*new = row_side_given(state, &rule->new_side);
+	if (state->before || *old + *new == GIVEN_YES ||
+		(*old == GIVEN_YES && *new == GIVEN_YES))
 		return;
 	row_settle_doubts(state);
 	*old = row_side_given(state, &rule->old_side);
 	*new = row_side_given(state, &rule->new_side);
-	if (*old == GIVEN_MAYBE && (session_knows_new_columns(rule) ||
-								(*new == GIVEN_MAYBE &&
-								 !session_knows_old_columns_only(rule))))
-		*old = GIVEN_NO;
-	if (*new == GIVEN_MAYBE && session_knows_old_columns_only(rule))
-		*new = GIVEN_NO;
-	if (*old == GIVEN_MAYBE)
-		*old = (*new == GIVEN_YES) ? GIVEN_NO : GIVEN_YES;
-	if (*new == GIVEN_MAYBE)
-		*new = (*old == GIVEN_YES) ? GIVEN_NO : GIVEN_YES;
+	if (*old == GIVEN_DOUBT)
+		*old = *new >= GIVEN_DOUBT ? GIVEN_ABSENT : GIVEN_YES;
+	if (*new == GIVEN_DOUBT)
+		*new = *old == GIVEN_YES ? GIVEN_ABSENT : GIVEN_YES;
 }
 
-/* Runs a rule if one of its sides is given; returns false if none is. */
-static bool
-run_rule(RowState *state, CompiledRule *rule, bool *done)
+/* The columns of a side, as indexes into it, that the writer gave. */
+static Bitmapset *
+given_of_side(RowState *state, const RuleSide *side)
 {
-	Given		old = row_side_given(state, &rule->old_side);
-	Given		new = row_side_given(state, &rule->new_side);
+	MemoryContext caller = MemoryContextSwitchTo(state->econtext->ecxt_per_tuple_memory);
+	Bitmapset  *given = NULL;
 
-	if (old == GIVEN_NO && new == GIVEN_NO)
-		return false;
-	settle_sides(state, rule, &old, &new);
-	if (old == GIVEN_NO && new == GIVEN_NO)
-		return false;
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		if (state->given[side->columns[i]] == GIVEN_YES)
+			given = bms_add_member(given, i);
+	}
+	MemoryContextSwitchTo(caller);
+	return given;
+}
 
-	/*
-	 * if only some new columns of an unfilled row are written, up gives the
-	 * rest
-	 */
-	if (new == GIVEN_YES && rule->new_side.ncolumns > 1 && state->before &&
+/*
+ * If only some new columns of an unfilled row are written, up gives the rest.
+ */
+static void
+complete_new_side(RowState *state, CompiledRule *rule)
+{
+	if (rule->new_side.ncolumns > 1 && state->before &&
 		row_is_unfilled(state, rule))
-		(void) set_side(state, rule, &rule->new_side, "up", true);
-	if (new == GIVEN_NO)
+		(void) set_side(state, rule, &rule->new_side,
+						given_of_side(state, &rule->new_side));
+}
+
+/*-------------------------------------------------------------------------
+ * Sources: columns that an expression reads, and that are on neither side.
+ *-------------------------------------------------------------------------
+ */
+
+static bool
+source_is_given(const RowState *state, const RuleSide *side)
+{
+	for (int i = 0; i < side->nsources; i++)
 	{
-		(void) dual_write_forward(state, rule);
-		if (row_side_given(state, &rule->new_side) == GIVEN_YES)
-			follow_changed_side(state, rule, &rule->new_side, done);
+		if (state->given[side->sources[i]] == GIVEN_YES)
+			return true;
 	}
-	else if (old == GIVEN_NO)
+	return false;
+}
+
+/*
+ * Returns the columns of a side, as indexes into it, that hold values of their
+ * own: not what the expression made of the row before, or, if it fails on
+ * that, not NULL or the default.
+ */
+static Bitmapset *
+values_of_their_own(RowState *state, CompiledRule *rule, RuleSide *side)
+{
+	SideCall	call = {state, rule, side, true};
+	ErrorData  *error = compute_side_catching(&call);
+	MemoryContext caller = MemoryContextSwitchTo(state->econtext->ecxt_per_tuple_memory);
+	Bitmapset  *own = NULL;
+
+	for (int i = 0; i < side->ncolumns; i++)
 	{
-		(void) dual_write_backward(state, rule);
-		if (row_side_given(state, &rule->old_side) == GIVEN_YES)
-			follow_changed_side(state, rule, &rule->old_side, done);
+		RuleColumn *column = &state->rules->columns[side->columns[i]];
+		int			attr = column->attnum - 1;
+		bool		follows;
+
+		if (side->expressions[i].id < 0)
+			continue;
+		follows = error ? row_column_is_default(state, side->columns[i])
+			: column_equal(column, state->computed[i].value,
+						   state->computed[i].isnull,
+						   state->row->tts_values[attr],
+						   state->row->tts_isnull[attr]);
+		if (!follows)
+			own = bms_add_member(own, i);
 	}
+	MemoryContextSwitchTo(caller);
+	return own;
+}
+
+/*
+ * An UPDATE that gives neither side of a rule, but a source of its expressions:
+ * the side that reads it follows.  That of the writer's own release does not.
+ */
+static RuleOutcome
+follow_sources(RowState *state, CompiledRule *rule)
+{
+	OwnSide		own = state->rules->own[rule_index(state, rule)];
+	RuleSide   *side;
+	Bitmapset  *keep;
+
+	if (own != OWN_NEW && source_is_given(state, &rule->new_side))
+		side = &rule->new_side;
+	else if (own != OWN_OLD && rule->old_side.expressions &&
+			 source_is_given(state, &rule->old_side))
+		side = &rule->old_side;
 	else
-		settle_both_given(state, rule, done);
-	return true;
+		return RULE_PENDING;
+	keep = values_of_their_own(state, rule, side);
+	if (bms_num_members(keep) == side->ncolumns)
+		return RULE_KEPT;
+	return compute_and_follow(state, rule, side, keep);
+}
+
+/* Runs a rule if one of its sides or a source of them is given. */
+static RuleOutcome
+run_rule(RowState *state, CompiledRule *rule)
+{
+	Given		old;
+	Given		new;
+
+	settle_sides(state, rule, &old, &new);
+	if (old == GIVEN_ABSENT && new == GIVEN_ABSENT)
+		return state->before && !row_is_unfilled(state, rule)
+			? follow_sources(state, rule) : RULE_PENDING;
+	if (new == GIVEN_YES)
+		complete_new_side(state, rule);
+	if (old == GIVEN_YES && new == GIVEN_YES)
+		return settle_both_given(state, rule);
+	return compute_and_follow(state, rule,
+							  new > old ? &rule->old_side : &rule->new_side,
+							  NULL);
 }
 
 /* Runs each rule that can be reached from a given column, once. */
 static void
-follow_given_columns(RowState *state, bool *done)
+follow_given_columns(RowState *state)
 {
 	RelationRules *rules = state->rules;
 	bool		progress;
@@ -389,34 +501,79 @@ follow_given_columns(RowState *state, bool *done)
 		progress = false;
 		for (int i = 0; i < rules->nrules; i++)
 		{
-			if (!done[i] && run_rule(state, &rules->rules[i], done))
-				done[i] = progress = true;
+			if (state->outcomes[i] != RULE_PENDING)
+				continue;
+			state->outcomes[i] = run_rule(state, &rules->rules[i]);
+			progress |= state->outcomes[i] != RULE_PENDING;
 		}
 	} while (progress);
 }
 
+/*-------------------------------------------------------------------------
+ * The release of the writer.
+ *-------------------------------------------------------------------------
+ */
+
+/* An INSERT of a declared release means its own side, whatever it holds. */
+static void
+give_own_side(RowState *state, const RuleSide *side)
+{
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		if (!state->rules->foreign[side->columns[i]])
+			state->given[side->columns[i]] = GIVEN_YES;
+	}
+}
+
 /*
- * Handles an INSERT that gives none of a rule's columns, from a release that
- * knows the new columns: their defaults are taken as given.  Go from the last
- * rule of a chain to the first, since its columns are the newest that the
- * release knows.
+ * What a declared release writes to a column that is not its own does not
+ * count.
  */
 static void
-follow_declared_release(RowState *state, bool *done)
+heed_release_of_writer(RowState *state)
 {
 	RelationRules *rules = state->rules;
 
-	for (int i = rules->nrules - 1; i >= 0; i--)
+	relation_rules_settle(rules,
+						  rules->any_release ? row_writer_release(state) : 0);
+	if (rules->release == 0)
+		return;
+	for (int i = 0; i < rules->ncolumns; i++)
 	{
-		CompiledRule *rule = &rules->rules[i];
+		if (rules->foreign[i] && state->given[i] != GIVEN_ABSENT)
+			row_take_back(state, i);
+	}
+	for (int i = 0; state->before == NULL && i < rules->nrules; i++)
+	{
+		if (rules->own[i] != OWN_BOTH)
+			give_own_side(state, rules->own[i] == OWN_NEW
+						  ? &rules->rules[i].new_side
+						  : &rules->rules[i].old_side);
+	}
+}
 
-		if (done[i] || !session_knows_new_columns(rule))
-			continue;
-		for (int j = 0; j < rule->new_side.ncolumns; j++)
-			state->given[rule->new_side.columns[j]] = GIVEN_YES;
-		done[i] = true;
-		(void) dual_write_backward(state, rule);
-		follow_given_columns(state, done);
+/*
+ * A new column of an unfilled row that is computed from itself would be
+ * computed from nothing.
+ */
+static void
+check_not_computed_from_unfilled(RowState *state, CompiledRule *rule)
+{
+	for (int i = 0; i < rule->new_side.ncolumns; i++)
+	{
+		RuleColumn *column = &state->rules->columns[rule->new_side.columns[i]];
+
+		if (writer_statement_computes_from_itself(row_writer(state),
+												  column->attnum))
+			ereport(ERROR,
+					(errcode(ERRCODE_RELEASE_READ_ONLY),
+					 errmsg("column \"%s\" of table \"%s\" is computed from itself in a row that is not filled yet",
+							NameStr(column->att->attname),
+							RelationGetRelationName(state->rel)),
+					 errdetail("Migration \"%s\" has not filled the row.",
+							   rule->source->migration),
+					 errhint("Write through the view of the release, or run CALL tandem.migrate(%s); first.",
+							 quote_literal_cstr(rule->source->migration))));
 	}
 }
 
@@ -424,20 +581,28 @@ void
 dual_write_apply(RowState *state)
 {
 	RelationRules *rules = state->rules;
-	bool	   *done = state->done;
 
-	memset(done, 0, sizeof(bool) * rules->nrules);
-	follow_given_columns(state, done);
-	if (state->before == NULL)
-		follow_declared_release(state, done);
+	memset(state->outcomes, 0, sizeof(RuleOutcome) * rules->nrules);
+	for (int i = 0; state->before && i < rules->nrules; i++)
+	{
+		if (row_is_unfilled(state, &rules->rules[i]))
+			check_not_computed_from_unfilled(state, &rules->rules[i]);
+	}
+	heed_release_of_writer(state);
+	follow_given_columns(state);
 	for (int i = 0; i < rules->nrules; i++)
 	{
 		CompiledRule *rule = &rules->rules[i];
 
-		if (done[i] || run_rule(state, rule, done))
+		if (state->outcomes[i] != RULE_PENDING)
 			continue;
-		if (state->before == NULL || row_is_unfilled(state, rule))
+		state->outcomes[i] = run_rule(state, rule);
+		if (state->outcomes[i] == RULE_PENDING &&
+			(state->before == NULL || row_is_unfilled(state, rule)))
+		{
 			(void) dual_write_forward(state, rule);
+			state->outcomes[i] = RULE_UP;
+		}
 	}
 }
 
@@ -447,16 +612,21 @@ dual_write_fill(RowState *state, int forced)
 	RelationRules *rules = state->rules;
 	int			quarantined = 0;
 
+	relation_rules_settle(rules, 0);
 	memset(state->given, 0, sizeof(Given) * rules->ncolumns);
+	memset(state->outcomes, 0, sizeof(RuleOutcome) * rules->nrules);
 	for (int i = 0; i < rules->nrules; i++)
 	{
 		CompiledRule *rule = &rules->rules[i];
 
-		if (row_side_given(state, &rule->old_side) == GIVEN_NO &&
-			rule->source->id != forced && !row_is_unfilled(state, rule))
-			continue;
-		if (!dual_write_forward(state, rule))
-			quarantined++;
+		if (row_side_given(state, &rule->old_side) == GIVEN_YES ||
+			rule->source->id == forced || row_is_unfilled(state, rule))
+		{
+			if (!dual_write_forward(state, rule))
+				quarantined++;
+		}
+		else
+			(void) follow_sources(state, rule);
 	}
 	return quarantined;
 }

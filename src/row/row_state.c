@@ -16,7 +16,9 @@
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
+#include "core/authority.h"
 #include "core/compat.h"
+#include "core/settings.h"
 #include "core/text.h"
 #include "row/dual_write.h"
 #include "row/row_state.h"
@@ -123,6 +125,8 @@ row_state_create(Relation rel, const Trigger *trigger)
 	state->rel = rel;
 	state->statement = CurrentMemoryContext;
 	state->writer = NULL;
+	state->release = -1;
+	state->owner = InvalidOid;
 	state->end.func = end_row_statement;
 	state->end.arg = state;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &state->end);
@@ -137,7 +141,7 @@ prepare_row_work(RowState *state)
 	MemoryContext caller = MemoryContextSwitchTo(state->context);
 	TupleTableSlot *row = compat_make_slot(rules->desc, &TTSOpsVirtual);
 
-	state->done = palloc(sizeof(bool) * rules->nrules);
+	state->outcomes = palloc(sizeof(RuleOutcome) * rules->nrules);
 	state->computed = palloc(sizeof(NullableDatum) * rules->widest_side);
 	state->expressions = palloc0(sizeof(ExprState *) *
 								 Max(rules->nexpressions, 1));
@@ -238,12 +242,12 @@ column_is_given(const RuleColumn *column, const TupleTableSlot *row,
 	if (before)
 		return same_column_image(column, value, isnull, before->tts_values[i],
 								 before->tts_isnull[i])
-			? GIVEN_NO : GIVEN_YES;
+			? GIVEN_ABSENT : GIVEN_YES;
 	if (column->default_kind == DEFAULT_COMPUTED)
-		return GIVEN_MAYBE;
+		return GIVEN_DOUBT;
 	return same_column_image(column, value, isnull, column->default_value,
 							 column->default_kind == DEFAULT_NULL)
-		? GIVEN_NO : GIVEN_YES;
+		? GIVEN_ABSENT : GIVEN_YES;
 }
 
 bool
@@ -252,30 +256,65 @@ row_note_given(RowState *state, TupleTableSlot *row, TupleTableSlot *before)
 	RelationRules *rules = state->rules;
 	bool		any = false;
 
+	state->settled = before != NULL;
 	slot_getsomeattrs(row, rules->last_column);
 	if (before)
 		slot_getsomeattrs(before, rules->last_column);
 	for (int i = 0; i < rules->ncolumns; i++)
 	{
 		state->given[i] = column_is_given(&rules->columns[i], row, before);
-		any |= state->given[i] != GIVEN_NO;
+		any |= state->given[i] != GIVEN_ABSENT;
 	}
 	return any;
+}
+
+const WriterStatement *
+row_writer(RowState *state)
+{
+	if (state->writer == NULL)
+		state->writer = writer_statement_find(state->rel, state->statement);
+	return state->writer;
+}
+
+int
+row_writer_release(RowState *state)
+{
+	if (state->release < 0)
+		state->release = writer_release(setting_release > 0 ? 0
+										: row_writer(state)->view_release);
+	return state->release;
+}
+
+/* Is the column named, which holds its default, or in doubt a value? */
+static Given
+given_by_statement(const WriterStatement *writer, AttrNumber attnum,
+				   Given given)
+{
+	if (!bms_is_member(attnum, writer->named))
+		return GIVEN_ABSENT;
+	if (given == GIVEN_DOUBT &&
+		!writer_statement_gives_default(writer, attnum))
+		return GIVEN_YES;
+	return GIVEN_NAMED;
 }
 
 void
 row_settle_doubts(RowState *state)
 {
-	if (state->writer == NULL)
-		state->writer = writer_statement_find(state->rel, state->statement);
-	if (!state->writer->known)
+	const WriterStatement *writer;
+
+	if (state->settled)
+		return;
+	state->settled = true;
+	writer = row_writer(state);
+	if (!writer->known)
 		return;
 	for (int i = 0; i < state->rules->ncolumns; i++)
 	{
-		if (state->given[i] == GIVEN_MAYBE)
-			state->given[i] = bms_is_member(state->rules->columns[i].attnum,
-											state->writer->named)
-				? GIVEN_YES : GIVEN_NO;
+		if (state->given[i] == GIVEN_ABSENT || state->given[i] == GIVEN_DOUBT)
+			state->given[i] = given_by_statement(writer,
+												 state->rules->columns[i].attnum,
+												 state->given[i]);
 	}
 }
 
@@ -302,16 +341,20 @@ compute_error_callback(void *arg)
 
 Datum
 row_compute(RowState *state, const CompiledRule *rule,
-			const RuleExpression *expression, bool *isnull)
+			const RuleExpression *expression, bool before, bool *isnull)
 {
 	ComputeContext context = {state, rule, expression};
 	ErrorContextCallback callback = {error_context_stack,
 	compute_error_callback, &context};
 	ExprState **compiled = &state->expressions[expression->id];
+	AuthorityScope scope;
 	Datum		value;
 
+	if (!OidIsValid(state->owner))
+		state->owner = authority_owner_of(state->rules->root);
 	error_context_stack = &callback;
 	state->computing = true;
+	authority_enter_evaluation(&scope, state->owner, rule->search_path);
 	if (*compiled == NULL)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(state->compiled);
@@ -320,7 +363,9 @@ row_compute(RowState *state, const CompiledRule *rule,
 								 NULL);
 		MemoryContextSwitchTo(caller);
 	}
+	state->econtext->ecxt_scantuple = before ? state->before : state->row;
 	value = ExecEvalExprSwitchContext(*compiled, state->econtext, isnull);
+	authority_leave_evaluation(&scope);
 	state->computing = false;
 	error_context_stack = callback.previous;
 	return value;
@@ -340,6 +385,22 @@ row_forget_compiled(RowState *state, const RuleSide *side)
 	state->computing = false;
 }
 
+static void
+replace_column_value(RowState *state, const RuleColumn *column, Datum value,
+					 bool isnull)
+{
+	int			i = column->attnum - 1;
+
+	if (same_column_image(column, value, isnull, state->row->tts_values[i],
+						  state->row->tts_isnull[i]))
+		return;
+	state->row->tts_values[i] = value;
+	state->row->tts_isnull[i] = isnull;
+	if (state->first_replaced == InvalidAttrNumber ||
+		state->first_replaced > column->attnum)
+		state->first_replaced = column->attnum;
+}
+
 /*
  * In an UPDATE, a column that ends up with its old value is not given.  In an
  * INSERT, a column that a rule sets counts as given for the rules that read
@@ -349,20 +410,38 @@ void
 row_set(RowState *state, int index, Datum value, bool isnull)
 {
 	RuleColumn *column = &state->rules->columns[index];
-	int			i = column->attnum - 1;
 
-	if (!same_column_image(column, value, isnull, state->row->tts_values[i],
-						   state->row->tts_isnull[i]))
-	{
-		state->row->tts_values[i] = value;
-		state->row->tts_isnull[i] = isnull;
-		if (state->first_replaced == InvalidAttrNumber ||
-			state->first_replaced > column->attnum)
-			state->first_replaced = column->attnum;
-	}
+	replace_column_value(state, column, value, isnull);
 	state->given[index] = state->before
 		? column_is_given(column, state->row, state->before)
 		: GIVEN_YES;
+}
+
+void
+row_take_back(RowState *state, int index)
+{
+	RuleColumn *column = &state->rules->columns[index];
+
+	if (state->before)
+		replace_column_value(state, column,
+							 state->before->tts_values[column->attnum - 1],
+							 state->before->tts_isnull[column->attnum - 1]);
+	else if (column->default_kind != DEFAULT_COMPUTED)
+		replace_column_value(state, column, column->default_value,
+							 column->default_kind == DEFAULT_NULL);
+	state->given[index] = GIVEN_ABSENT;
+}
+
+bool
+row_column_is_default(const RowState *state, int index)
+{
+	const RuleColumn *column = &state->rules->columns[index];
+	int			i = column->attnum - 1;
+
+	return state->row->tts_isnull[i] ||
+		(column->default_kind == DEFAULT_CONSTANT &&
+		 same_column_image(column, state->row->tts_values[i], false,
+						   column->default_value, false));
 }
 
 bool

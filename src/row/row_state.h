@@ -15,13 +15,27 @@
 #include "row/writer_statement.h"
 #include "rule/relation_rules.h"
 
-/* Did the writer give the column a value? */
+/*
+ * What the writer did to a column, the weaker first.  An UPDATE gives a column
+ * or not, by its image.  In an INSERT a column that holds its default is absent
+ * until row_settle_doubts has asked the statement.
+ */
 typedef enum Given
 {
-	GIVEN_NO,
-	GIVEN_MAYBE,				/* in doubt: may be a computed default */
+	GIVEN_ABSENT,
+	GIVEN_NAMED,				/* an INSERT names it, with just its default */
+	GIVEN_DOUBT,				/* may hold a computed default, or a value */
 	GIVEN_YES
 } Given;
+
+/* What a rule has done to the row. */
+typedef enum RuleOutcome
+{
+	RULE_PENDING,
+	RULE_KEPT,					/* both sides are as the writer left them */
+	RULE_UP,					/* the new side was computed */
+	RULE_DOWN					/* the old side was computed */
+} RuleOutcome;
 
 typedef struct RowState
 {
@@ -41,6 +55,9 @@ typedef struct RowState
 	MemoryContext statement;
 	MemoryContextCallback end;
 	WriterStatement *writer;	/* what it says of columns; NULL until asked */
+	int			release;		/* as which it writes; -1 until asked */
+	Oid			owner;			/* who evaluates expressions; InvalidOid until
+								 * one is */
 
 	/* valid for one row */
 	TupleTableSlot *row;		/* virtual; the rules change its values */
@@ -49,7 +66,8 @@ typedef struct RowState
 	int			stored_natts;	/* number of columns in the stored old row */
 	AttrNumber	first_replaced; /* lowest attribute number replaced, or 0 */
 	Given	   *given;			/* by index into rules->columns */
-	bool	   *done;			/* for dual_write.c, by index into
+	bool		settled;		/* has the statement been asked about given? */
+	RuleOutcome *outcomes;		/* for dual_write.c, by index into
 								 * rules->rules */
 } RowState;
 
@@ -70,7 +88,7 @@ extern void row_state_load(RowState *state, TupleTableSlot *row,
 
 /*
  * Notes which columns of row are given; row need not be loaded.  Returns true
- * if any column is given or in doubt.  before is as in row_state_load.
+ * if any column is not absent.  before is as in row_state_load.
  */
 extern bool row_note_given(RowState *state, TupleTableSlot *row,
 						   TupleTableSlot *before);
@@ -79,26 +97,45 @@ extern bool row_note_given(RowState *state, TupleTableSlot *row,
 static inline Given
 row_side_given(const RowState *state, const RuleSide *side)
 {
-	Given		given = GIVEN_NO;
+	Given		given = GIVEN_ABSENT;
 
 	for (int i = 0; i < side->ncolumns; i++)
 		given = Max(given, state->given[side->columns[i]]);
 	return given;
 }
 
+/* What the writer's statement says of columns; found once per statement. */
+extern const WriterStatement *row_writer(RowState *state);
+
 /*
- * Decides the columns in doubt by the columns that the statement names, if
- * known.
+ * Returns the release as which the statement writes, or 0; see writer_release.
+ */
+extern int	row_writer_release(RowState *state);
+
+/*
+ * Asks the statement, if it can be found, which columns of an INSERT are named
+ * and which hold their default.  Columns that are given, or were set by a rule,
+ * stay so.
  */
 extern void row_settle_doubts(RowState *state);
 
 /*
- * Evaluates an expression of a rule on the current values of the row.  The
- * result lives until the next row is loaded.  Errors: any that the expression
+ * Makes a column absent that the writer has given without meaning it: it has
+ * the value from before an UPDATE, and its default in an INSERT, unless that
+ * is computed.
+ */
+extern void row_take_back(RowState *state, int column);
+
+/*
+ * Evaluates an expression of a rule, as the owner of the table and
+ * security-restricted: on the current values of the row, or with before on the
+ * row as it was before the UPDATE.  The result lives until the next row is
+ * loaded.  Errors: any that the expression
  * throws, with a context line that names the rule.
  */
 extern Datum row_compute(RowState *state, const CompiledRule *rule,
-						 const RuleExpression *expression, bool *isnull);
+						 const RuleExpression *expression, bool before,
+						 bool *isnull);
 
 /*
  * Discards the compiled expressions of a side after one of them failed: a
@@ -108,6 +145,9 @@ extern void row_forget_compiled(RowState *state, const RuleSide *side);
 
 /* Sets a column, unless it has the same image already. */
 extern void row_set(RowState *state, int column, Datum value, bool isnull);
+
+/* Does the column hold NULL, or its constant default? */
+extern bool row_column_is_default(const RowState *state, int column);
 
 /* Compares by the type's own equality; NULLs are equal. */
 extern bool column_equal(const RuleColumn *column, Datum a, bool a_null,

@@ -242,23 +242,14 @@ compile_default(RuleColumn *column, Relation rel, const char *search_path)
 	}
 }
 
-/*
- * Returns the index of a rule's column in rules->columns, adding it if needed.
- */
+/* Returns the index of a column in rules->columns, adding it if needed. */
 static int
 compile_column(RelationRules *rules, Relation rel, const SyncRule *rule,
-			   const char *name)
+			   AttrNumber attnum)
 {
-	AttrNumber	attnum = get_attnum(rules->relid, name);
 	RuleColumn *column;
 	TypeCacheEntry *type;
 
-	if (attnum <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of a sync of table \"%s\" does not exist",
-						name, RelationGetRelationName(rel)),
-				 errhint("It was renamed or dropped: give it its name back, or CALL tandem.abort of the migration.")));
 	for (int i = 0; i < rules->ncolumns; i++)
 	{
 		if (rules->columns[i].attnum == attnum)
@@ -272,6 +263,21 @@ compile_column(RelationRules *rules, Relation rel, const SyncRule *rule,
 	column->equal = OidIsValid(type->eq_opr) ? &type->eq_opr_finfo : NULL;
 	rules->last_column = Max(rules->last_column, attnum);
 	return rules->ncolumns++;
+}
+
+static int
+compile_named_column(RelationRules *rules, Relation rel, const SyncRule *rule,
+					 const char *name)
+{
+	AttrNumber	attnum = get_attnum(rules->relid, name);
+
+	if (attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of a sync of table \"%s\" does not exist",
+						name, RelationGetRelationName(rel)),
+				 errhint("It was renamed or dropped: give it its name back, or CALL tandem.abort of the migration.")));
+	return compile_column(rules, rel, rule, attnum);
 }
 
 Node *
@@ -311,22 +317,26 @@ plan_rule_as_owner(Node *expression, Relation rel, const char *search_path)
 
 /*
  * Fills in one side of a rule; texts has an expression, or NULL, for each
- * column.
+ * column.  Adds the columns that the expressions read to *read, and returns
+ * whether they may have side effects, or run code of a user.
  */
-static void
+static bool
 compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
-			 RuleSide *side, List *names, List *texts, const char *label)
+			 RuleSide *side, List *names, List *texts, const char *label,
+			 Bitmapset **read)
 {
 	int			i = 0;
 	ListCell   *lc;
+	bool		builtin = true;
 
 	side->ncolumns = list_length(names);
 	rules->widest_side = Max(rules->widest_side, side->ncolumns);
-	side->columns = palloc(sizeof(int) * side->ncolumns);
+	side->columns = palloc(sizeof(int) * Max(side->ncolumns, 1));
 	foreach(lc, names)
-		side->columns[i++] = compile_column(rules, rel, rule, lfirst(lc));
+		side->columns[i++] = compile_named_column(rules, rel, rule, lfirst(lc));
 	if (texts == NIL)
-		return;
+		return false;
+	side->is_complete = true;
 	side->expressions = palloc0(sizeof(RuleExpression) * side->ncolumns);
 	i = 0;
 	foreach(lc, texts)
@@ -338,13 +348,104 @@ compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
 		expression->column = side->columns[i++];
 		expression->id = -1;
 		if (lfirst(lc) == NULL)
+		{
+			side->is_complete = false;
 			continue;
+		}
 		node = relation_rules_parse(lfirst(lc), rel, target, label);
 		expression->id = rules->nexpressions++;
 		expression->plan = plan_rule_as_owner(node, rel, rule->search_path);
-		rules->only_builtin &= expression_is_builtin(expression->plan->expr);
+		builtin &= expression_is_builtin(expression->plan->expr);
 		side->is_volatile |= contain_volatile_functions(node);
+		pull_varattnos(node, 1, read);
 	}
+	rules->only_builtin &= builtin;
+	return !builtin || side->is_volatile;
+}
+
+/* A reference to the whole row, or a function of it, reads every column. */
+static Bitmapset *
+columns_that_are_read(Relation rel, Bitmapset *read)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	if (!bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber,
+					   read))
+		return read;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		if (!TupleDescAttr(desc, i)->attisdropped)
+			read = bms_add_member(read,
+								  i + 1 - FirstLowInvalidHeapAttributeNumber);
+	}
+	return read;
+}
+
+static bool
+side_has_column(const RuleSide *side, int column)
+{
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		if (side->columns[i] == column)
+			return true;
+	}
+	return false;
+}
+
+static int
+compare_column_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+/*
+ * Notes the sources of a side: what its expressions read that belongs to
+ * neither side of the rule.  In the order of their names: the columns of the
+ * rules must have the same order in all partitions (row_movement.c), whose
+ * attribute numbers may differ.
+ */
+static void
+compile_sources(RelationRules *rules, Relation rel, CompiledRule *rule,
+				RuleSide *side, Bitmapset *read)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+	int			i = -1;
+
+	read = columns_that_are_read(rel, read);
+	while ((i = bms_next_member(read, i)) >= 0)
+	{
+		AttrNumber	attnum = i + FirstLowInvalidHeapAttributeNumber;
+
+		if (attnum > 0)
+			names = lappend(names, NameStr(TupleDescAttr(rules->desc,
+														 attnum - 1)->attname));
+	}
+	list_sort(names, compare_column_names);
+	side->sources = palloc(sizeof(int) * Max(list_length(names), 1));
+	foreach(lc, names)
+	{
+		int			column = compile_named_column(rules, rel, rule->source,
+												  lfirst(lc));
+
+		if (!side_has_column(&rule->old_side, column) &&
+			!side_has_column(&rule->new_side, column))
+			side->sources[side->nsources++] = column;
+	}
+}
+
+/* A down that is NULL for every column says nothing: the rule is one-way. */
+static List *
+expressions_of_down(const SyncRule *source)
+{
+	ListCell   *lc;
+
+	foreach(lc, source->down)
+	{
+		if (lfirst(lc))
+			return source->down;
+	}
+	return NIL;
 }
 
 static void
@@ -352,12 +453,22 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 			 SyncRule *source)
 {
 	CompiledRule *rule = &rules->rules[rules->nrules++];
+	Bitmapset  *read_by_up = NULL;
+	Bitmapset  *read_by_down = NULL;
+	bool		needs_path;
 
 	rule->source = source;
-	compile_side(rules, rel, source, &rule->old_side, source->old_columns,
-				 source->down, "down");
-	compile_side(rules, rel, source, &rule->new_side, source->new_columns,
-				 source->up, "up");
+	rules->any_release |= source->release > 0;
+	needs_path = compile_side(rules, rel, source, &rule->old_side,
+							  source->old_columns, expressions_of_down(source),
+							  "down", &read_by_down);
+	needs_path |= compile_side(rules, rel, source, &rule->new_side,
+							   source->new_columns, source->up, "up",
+							   &read_by_up);
+	if (needs_path)
+		rule->search_path = authority_path_of_role(source->search_path);
+	compile_sources(rules, rel, rule, &rule->new_side, read_by_up);
+	compile_sources(rules, rel, rule, &rule->old_side, read_by_down);
 	rule->first_new = MaxAttrNumber;
 	for (int i = 0; i < rule->new_side.ncolumns; i++)
 		rule->first_new = Min(rule->first_new,
@@ -415,7 +526,7 @@ relation_rules_compile(Relation rel, const Trigger *trigger)
 
 		rules->context = context;
 		rules->relid = RelationGetRelid(rel);
-		rules->userid = GetUserId();
+		rules->root = table_root(rules->relid);
 		rules->trigger = trigger->tgoid;
 		rules->only_builtin = true;
 		rules->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
@@ -425,6 +536,9 @@ relation_rules_compile(Relation rel, const Trigger *trigger)
 		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);
 		foreach(lc, sources)
 			compile_rule(rules, rel, trigger, lfirst(lc));
+		rules->release = -1;
+		rules->own = palloc0(sizeof(OwnSide) * rules->nrules);
+		rules->foreign = palloc0(sizeof(bool) * rules->ncolumns);
 		rules->valid = true;
 	}
 	PG_CATCH();
@@ -484,16 +598,137 @@ relation_sync_trigger(Relation rel)
 }
 
 /*-------------------------------------------------------------------------
- * The compiled rules cached by the session, by relation, trigger and user.
+ * Which side of each rule a release means: the newest columns that it sees.
  *
- * They become stale when the relation or the role changes, which callbacks
- * tell, or when a function that a plan uses changes, which CachedExpression
- * tells.  The next statement compiles them again.  A statement that is still
+ * A release sees the old columns of later rules and the new columns of its own
+ * and earlier ones, but for those that are in turn the old columns of a rule
+ * that it knows.  In a chain a, b, c the rules of a release in the middle mean
+ * b; what that release writes to a or c never counts.
+ *-------------------------------------------------------------------------
+ */
+
+static bool
+release_sees_column(const RelationRules *rules, int release, int column)
+{
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		const CompiledRule *rule = &rules->rules[i];
+		int			of_rule = rule->source->release;
+
+		if (of_rule > 0 &&
+			side_has_column(of_rule <= release ? &rule->old_side
+							: &rule->new_side, column))
+			return false;
+	}
+	return true;
+}
+
+static bool
+release_sees_side(const RelationRules *rules, int release,
+				  const RuleSide *side)
+{
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		if (release_sees_column(rules, release, side->columns[i]))
+			return true;
+	}
+	return side->ncolumns == 0; /* the old side of a derived column */
+}
+
+static OwnSide
+own_side_of_release(const RelationRules *rules, int release,
+					const CompiledRule *rule)
+{
+	bool		new = release >= rule->source->release;
+
+	if (release == 0 || rule->source->release == 0 ||
+		!release_sees_side(rules, release,
+						   new ? &rule->new_side : &rule->old_side))
+		return OWN_BOTH;
+	return new ? OWN_NEW : OWN_OLD;
+}
+
+/* Returns whether any of the columns was not foreign yet. */
+static bool
+make_side_foreign(RelationRules *rules, const RuleSide *side)
+{
+	bool		changed = false;
+
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		changed |= !rules->foreign[side->columns[i]];
+		rules->foreign[side->columns[i]] = true;
+	}
+	return changed;
+}
+
+static bool
+side_has_foreign_column(const RelationRules *rules, const RuleSide *side)
+{
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		if (rules->foreign[side->columns[i]])
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The columns of a rule that the release sees neither side of are foreign if
+ * the rule belongs to a chain whose columns the release sees elsewhere.
+ */
+static void
+settle_unseen_rules(RelationRules *rules)
+{
+	bool		changed;
+
+	do
+	{
+		changed = false;
+		for (int i = 0; i < rules->nrules; i++)
+		{
+			CompiledRule *rule = &rules->rules[i];
+
+			if (rules->own[i] == OWN_BOTH && rule->source->release > 0 &&
+				(side_has_foreign_column(rules, &rule->old_side) ||
+				 side_has_foreign_column(rules, &rule->new_side)))
+			{
+				changed |= make_side_foreign(rules, &rule->old_side);
+				changed |= make_side_foreign(rules, &rule->new_side);
+			}
+		}
+	} while (changed);
+}
+
+void
+relation_rules_settle(RelationRules *rules, int release)
+{
+	if (rules->release == release)
+		return;
+	memset(rules->foreign, 0, sizeof(bool) * rules->ncolumns);
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		CompiledRule *rule = &rules->rules[i];
+
+		rules->own[i] = own_side_of_release(rules, release, rule);
+		if (rules->own[i] != OWN_BOTH)
+			(void) make_side_foreign(rules, rules->own[i] == OWN_NEW
+									 ? &rule->old_side : &rule->new_side);
+	}
+	settle_unseen_rules(rules);
+	rules->release = release;
+}
+
+/*-------------------------------------------------------------------------
+ * The compiled rules cached by the session, by relation and trigger.
+ *
+ * They become stale when the relation changes, which a callback tells, or when
+ * a function that a plan uses changes, which CachedExpression tells.  The next statement compiles them again.  A statement that is still
  * using stale rules keeps them alive; since it holds a lock on the relation,
  * its rules cannot have been replaced.
  *
  * Neither a callback nor the end of a transaction may look up whether the
- * relation or role still exists.  So stale rules are always dropped at the end
+ * relation still exists.  So stale rules are always dropped at the end
  * of the transaction, and compiled again when needed.
  *-------------------------------------------------------------------------
  */
@@ -537,23 +772,6 @@ rules_relation_changed(Datum arg, Oid relid)
 	}
 }
 
-static void
-rules_role_changed(Datum arg, int cache_id, uint32 hash)
-{
-	HASH_SEQ_STATUS status;
-	CacheEntry *entry;
-
-	hash_seq_init(&status, cache);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		for (RelationRules *r = entry->rules; r; r = r->next)
-		{
-			if (hash == 0 || r->role_hash == hash)
-				mark_rules_stale(r);
-		}
-	}
-}
-
 /* Takes rules out of the cache.  They are freed now, or by their last user. */
 static void
 drop_cached_rules(RelationRules *rules)
@@ -594,30 +812,28 @@ create_rule_cache(void)
 	cache = hash_create("tandem rules", 32, &control,
 						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	CacheRegisterRelcacheCallback(rules_relation_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(AUTHOID, rules_role_changed, (Datum) 0);
 	RegisterXactCallback(drop_stale_rules, NULL);
 }
 
 static RelationRules *
-find_cached_rules(Oid relid, Oid trigger, Oid userid)
+find_cached_rules(Oid relid, Oid trigger)
 {
 	CacheEntry *entry = hash_search(cache, &relid, HASH_FIND, NULL);
 
 	for (RelationRules *r = entry ? entry->rules : NULL; r; r = r->next)
 	{
-		if (r->trigger == trigger && r->userid == userid)
+		if (r->trigger == trigger)
 			return r;
 	}
 	return NULL;
 }
 
 static void
-keep_rules_in_cache(RelationRules *rules, uint32 role_hash)
+keep_rules_in_cache(RelationRules *rules)
 {
 	bool		found;
 	CacheEntry *entry = hash_search(cache, &rules->relid, HASH_ENTER, &found);
 
-	rules->role_hash = role_hash;
 	rules->next = found ? entry->rules : NULL;
 	entry->rules = rules;
 }
@@ -627,31 +843,27 @@ relation_rules_get(Relation rel, const Trigger *trigger)
 {
 	Oid			relid = RelationGetRelid(rel);
 	Oid			trigger_oid = trigger->tgoid;
-	Oid			userid = GetUserId();
 	RelationRules *rules;
 	RelationRules *meanwhile;
 
 	if (cache == NULL)
 		create_rule_cache();
-	rules = find_cached_rules(relid, trigger_oid, userid);
+	rules = find_cached_rules(relid, trigger_oid);
 	if (rules == NULL || !relation_rules_are_valid(rules))
 	{
-		/*
-		 * Look this up first.  Between compiling and caching the rules, no
-		 * lookup may process invalidation messages: they would not be marked
-		 * stale.
-		 */
-		uint32		role_hash = GetSysCacheHashValue1(AUTHOID,
-													  ObjectIdGetDatum(userid));
-
 		if (rules)
 			drop_cached_rules(rules);
+
+		/*
+		 * Between compiling and caching the rules, no lookup may process
+		 * invalidation messages: they would not be marked stale.
+		 */
 		rules = relation_rules_compile(rel, trigger);
 		/* compiling may have run functions that compiled the same rules */
-		meanwhile = find_cached_rules(relid, trigger_oid, userid);
+		meanwhile = find_cached_rules(relid, trigger_oid);
 		if (meanwhile)
 			drop_cached_rules(meanwhile);
-		keep_rules_in_cache(rules, role_hash);
+		keep_rules_in_cache(rules);
 	}
 	rules->users++;
 	return rules;

@@ -54,23 +54,38 @@ typedef struct RuleSide
 	int			ncolumns;
 	int		   *columns;		/* indexes into RelationRules.columns */
 	RuleExpression *expressions;	/* by column, or NULL if the side has none */
+	bool		is_complete;	/* has every column an expression? */
 	bool		is_volatile;	/* is any of the expressions volatile? */
+	int			nsources;		/* columns of neither side that the
+								 * expressions read */
+	int		   *sources;		/* indexes into RelationRules.columns */
 } RuleSide;
 
 typedef struct CompiledRule
 {
 	SyncRule   *source;
-	RuleSide	old_side;		/* computed by down */
+	RuleSide	old_side;		/* computed by down; a derived column has none */
 	RuleSide	new_side;		/* computed by up */
+	const char *search_path;	/* under which the expressions are evaluated;
+								 * NULL if they call only functions of the
+								 * server that have no side effects */
 	AttrNumber	first_new;		/* lowest attribute number of a new column */
 	bool		exact;			/* are only rows shorter than that unfilled? */
 } CompiledRule;
+
+/* The side of a rule that the release of a writer means: see relation_rules_settle. */
+typedef enum OwnSide
+{
+	OWN_BOTH,					/* the writer has declared nothing */
+	OWN_OLD,
+	OWN_NEW
+} OwnSide;
 
 typedef struct RelationRules
 {
 	MemoryContext context;
 	Oid			relid;
-	Oid			userid;
+	Oid			root;			/* topmost table, whose owner evaluates */
 	Oid			trigger;
 	TupleDesc	desc;			/* copy of the relation's */
 	int			ncolumns;
@@ -81,12 +96,17 @@ typedef struct RelationRules
 	int			widest_side;	/* number of columns of the widest side */
 	int			nexpressions;
 	bool		only_builtin;	/* expression_is_builtin() for all expressions */
+	int			release;		/* of the writer for whom own and foreign were
+								 * settled; -1 if not settled */
+	OwnSide    *own;			/* by rule */
+	bool	   *foreign;		/* by column: does that release mean another
+								 * side than this column's? */
+	bool		any_release;	/* does any rule belong to a release? */
 	struct RowState *idle;		/* left for the next statement, or NULL */
 	bool		valid;			/* false once a callback has reported a change */
 	bool		dropped;		/* removed from the cache; the last user frees
 								 * it */
 	int			users;			/* number of statements using it */
-	uint32		role_hash;		/* hash of userid in the AUTHOID syscache */
 	struct RelationRules *next; /* next rules of the same relation in the
 								 * cache */
 	dlist_node	stale;			/* node in the cache's list of stale rules */
@@ -111,14 +131,19 @@ extern Trigger *relation_sync_trigger(Relation rel);
 extern Node *relation_rules_default(Relation rel, AttrNumber attnum);
 
 /*
- * Parses the stored expression of a rule as the owner of rel.  It is evaluated
- * with the rights of the writer.
+ * Parses the stored expression of a rule as the owner of rel.
  */
 extern Node *relation_rules_parse(const char *text, Relation rel,
 								  AttrNumber target, const char *label);
 
 /*
- * Returns the rules of rel for the current user, from the cache or compiled.
+ * Settles which side of each rule a writer of that release means, 0 for one
+ * that has declared none.  Done when the release differs from the one before.
+ */
+extern void relation_rules_settle(RelationRules *rules, int release);
+
+/*
+ * Returns the rules of rel, from the cache or compiled.
  * They stay valid until relation_rules_release; the caller keeps a lock on rel
  * until then.  trigger is a copy, or that of a trigger call.  Errors: those of
  * expression_parse; a column of a rule does not exist; the trigger of a
