@@ -45,6 +45,7 @@ OBJS = \
 	src/row/row_state.o \
 	src/row/row_tuple.o \
 	src/row/writer_statement.o \
+	src/row/noted_row.o \
 	src/row/row_movement.o \
 	src/row/trigger.o \
 	src/row/quarantine.o \

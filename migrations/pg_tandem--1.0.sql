@@ -303,6 +303,11 @@ AS 'MODULE_PATHNAME', 'tandem_sync_row' LANGUAGE C;
 COMMENT ON FUNCTION tandem.sync_row()
 	IS 'trigger function that keeps old and new columns in sync';
 
+CREATE FUNCTION tandem.sync_row_first() RETURNS trigger
+AS 'MODULE_PATHNAME', 'tandem_sync_row_first' LANGUAGE C;
+COMMENT ON FUNCTION tandem.sync_row_first()
+	IS 'trigger function that does so before the BEFORE triggers of the table itself';
+
 CREATE FUNCTION tandem.guard_ddl() RETURNS event_trigger
 AS 'MODULE_PATHNAME', 'tandem_guard_ddl' LANGUAGE C;
 REVOKE ALL ON FUNCTION tandem.guard_ddl() FROM PUBLIC;

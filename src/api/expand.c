@@ -506,6 +506,7 @@ add_stored_sync(Migration *migration, SyncRule *rule)
 	rule->fill_marks = fill_mark_make(table_leaves(rule->relation),
 									  rule->new_columns);
 	target_check_columns(rule, rel);
+	target_check_triggers(rule, rule->relation);
 	rule->up_given = rule->up;
 	rule->down_given = rule->down;
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");

@@ -577,18 +577,13 @@ check_not_computed_from_unfilled(RowState *state, CompiledRule *rule)
 	}
 }
 
-void
-dual_write_apply(RowState *state)
+/* Runs all rules; which columns are given is settled. */
+static void
+run_all_rules(RowState *state)
 {
 	RelationRules *rules = state->rules;
 
 	memset(state->outcomes, 0, sizeof(RuleOutcome) * rules->nrules);
-	for (int i = 0; state->before && i < rules->nrules; i++)
-	{
-		if (row_is_unfilled(state, &rules->rules[i]))
-			check_not_computed_from_unfilled(state, &rules->rules[i]);
-	}
-	heed_release_of_writer(state);
 	follow_given_columns(state);
 	for (int i = 0; i < rules->nrules; i++)
 	{
@@ -604,6 +599,27 @@ dual_write_apply(RowState *state)
 			state->outcomes[i] = RULE_UP;
 		}
 	}
+}
+
+void
+dual_write_apply(RowState *state)
+{
+	RelationRules *rules = state->rules;
+
+	for (int i = 0; state->before && i < rules->nrules; i++)
+	{
+		if (row_is_unfilled(state, &rules->rules[i]))
+			check_not_computed_from_unfilled(state, &rules->rules[i]);
+	}
+	heed_release_of_writer(state);
+	run_all_rules(state);
+}
+
+void
+dual_write_follow(RowState *state)
+{
+	relation_rules_settle(state->rules, 0);
+	run_all_rules(state);
 }
 
 int

@@ -30,6 +30,12 @@ extern bool dual_write_concerns(RowState *state, TupleTableSlot *row,
 extern void dual_write_apply(RowState *state);
 
 /*
+ * The same for a row that other triggers have changed since dual_write_apply:
+ * they write as no release.
+ */
+extern void dual_write_follow(RowState *state);
+
+/*
  * Computes the new side of each rule that finds the loaded row unfilled, and
  * of the rule with id forced (0 for none), and then of the rules that depend
  * on these.  Returns the number of rules whose expression failed, with the row

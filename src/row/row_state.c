@@ -18,6 +18,7 @@
 
 #include "core/authority.h"
 #include "core/compat.h"
+#include "core/query.h"
 #include "core/settings.h"
 #include "core/text.h"
 #include "row/dual_write.h"
@@ -279,9 +280,11 @@ row_writer(RowState *state)
 int
 row_writer_release(RowState *state)
 {
+	/* a fill that fires triggers writes as no release */
 	if (state->release < 0)
-		state->release = writer_release(setting_release > 0 ? 0
-										: row_writer(state)->view_release);
+		state->release = query_is_running() ? 0
+			: writer_release(setting_release > 0 ? 0
+							 : row_writer(state)->view_release);
 	return state->release;
 }
 

@@ -48,7 +48,7 @@ typedef struct RowState
 	bool		forgotten;		/* some were discarded: free all after the row */
 	bool		computing;		/* evaluating; stays set after an error */
 	NullableDatum *computed;	/* of one side, by index into its columns */
-	TupleTableSlot *moved;		/* see row_movement.c; made on first use */
+	TupleTableSlot *noted;		/* see noted_row.c; made on first use */
 
 	/* valid for one statement */
 	Relation	rel;

@@ -1,6 +1,7 @@
 /*
  * trigger.c
- *		tandem.sync_row(), the BEFORE INSERT OR UPDATE row trigger.
+ *		tandem.sync_row(), the BEFORE INSERT OR UPDATE row trigger, and
+ *		tandem.sync_row_first(), which runs before other triggers of a table.
  *
  * The rules are the trigger's arguments (rule_args.h).  The state is kept in
  * fn_extra of the trigger function, which lives as long as the statement.  A
@@ -14,27 +15,31 @@
 
 #include "core/sql_function.h"
 #include "row/dual_write.h"
+#include "row/noted_row.h"
 #include "row/row_movement.h"
 #include "row/row_tuple.h"
 
 SQL_FUNCTION(tandem_sync_row);
+SQL_FUNCTION(tandem_sync_row_first);
 
 static void
-check_trigger_call(FunctionCallInfo fcinfo)
+check_trigger_call(FunctionCallInfo fcinfo, const char *function)
 {
 	TriggerEvent event;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function tandem.sync_row() can only be called as a trigger"),
+				 errmsg("function tandem.%s() can only be called as a trigger",
+						function),
 				 errhint("Let tandem.sync_column create the trigger.")));
 	event = ((TriggerData *) fcinfo->context)->tg_event;
 	if (!TRIGGER_FIRED_BEFORE(event) || !TRIGGER_FIRED_FOR_ROW(event) ||
 		!(TRIGGER_FIRED_BY_INSERT(event) || TRIGGER_FIRED_BY_UPDATE(event)))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function tandem.sync_row() must be fired BEFORE INSERT OR UPDATE, FOR EACH ROW"),
+				 errmsg("function tandem.%s() must be fired BEFORE INSERT OR UPDATE, FOR EACH ROW",
+						function),
 				 errhint("Let tandem.sync_column create the trigger.")));
 }
 
@@ -51,17 +56,18 @@ settle_writer_mark(RelationRules *rules)
 	writer_settle(&rules->writer, rules->relid, syncs);
 }
 
-/* Called for the first row of a statement; fn_extra belongs to one trigger. */
+/*
+ * Called for the first row of a statement; fn_extra belongs to one trigger.
+ * trigger is the one that has the rules.
+ */
 static RowState *
-begin_trigger_statement(FunctionCallInfo fcinfo)
+begin_trigger_statement(FunctionCallInfo fcinfo, const Trigger *trigger)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	MemoryContext caller;
 
-	check_trigger_call(fcinfo);
 	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-	fcinfo->flinfo->fn_extra = row_state_create(data->tg_relation,
-												data->tg_trigger);
+	fcinfo->flinfo->fn_extra = row_state_create(data->tg_relation, trigger);
 	MemoryContextSwitchTo(caller);
 	settle_writer_mark(((RowState *) fcinfo->flinfo->fn_extra)->rules);
 	return fcinfo->flinfo->fn_extra;
@@ -79,28 +85,92 @@ make_synced_tuple(RowState *state, HeapTuple tuple, TupleTableSlot *row,
 	return state->first_replaced ? row_tuple(state, tuple) : tuple;
 }
 
+/* What the writer has written is followed. */
+static HeapTuple
+follow_writer(RowState *state, const TriggerData *data)
+{
+	TupleTableSlot *before;
+
+	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+		return make_synced_tuple(state, data->tg_newtuple, data->tg_newslot,
+								 data->tg_trigslot,
+								 HeapTupleHeaderGetNatts(data->tg_trigtuple->t_data));
+	before = row_movement_before(state);
+	return make_synced_tuple(state, data->tg_trigtuple, data->tg_trigslot,
+							 before, before ? state->rules->desc->natts : 0);
+}
+
+/*
+ * The first trigger has followed the writer already: what the triggers between
+ * have written since is followed, as an UPDATE that declares no release.
+ */
+static HeapTuple
+follow_other_triggers(RowState *state, const TriggerData *data,
+					  TupleTableSlot *before)
+{
+	bool		update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
+	HeapTuple	tuple = update ? data->tg_newtuple : data->tg_trigtuple;
+	TupleTableSlot *row = update ? data->tg_newslot : data->tg_trigslot;
+
+	if (!row_note_given(state, row, before))
+		return tuple;
+	/* a trigger that returns OLD, which may be unfilled, undoes the writing */
+	if (update && !row_note_given(state, row, data->tg_trigslot))
+		return follow_writer(state, data);
+	(void) row_note_given(state, row, before);
+	row_state_load(state, row, before, state->rules->desc->natts);
+	dual_write_follow(state);
+	return state->first_replaced ? row_tuple(state, tuple) : tuple;
+}
+
 Datum
 tandem_sync_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	RowState   *state = fcinfo->flinfo->fn_extra;
-	TupleTableSlot *before;
+	NotedRow   *noted;
+	TupleTableSlot *before = NULL;
 	HeapTuple	tuple;
 
 	if (state == NULL)
-		state = begin_trigger_statement(fcinfo);
+	{
+		check_trigger_call(fcinfo, "sync_row");
+		state = begin_trigger_statement(fcinfo, data->tg_trigger);
+	}
+	noted = noted_row_find(state, NOTED_FOR_LAST);
+	if (noted)
+		before = noted_row_take(state, noted);
+	tuple = before ? follow_other_triggers(state, data, before)
+		: follow_writer(state, data);
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-	{
-		tuple = make_synced_tuple(state, data->tg_newtuple, data->tg_newslot,
-								  data->tg_trigslot,
-								  HeapTupleHeaderGetNatts(data->tg_trigtuple->t_data));
 		row_movement_note(state, &data->tg_trigtuple->t_self, tuple);
-	}
-	else
+	return PointerGetDatum(tuple);
+}
+
+/*
+ * The first trigger of a table with other BEFORE triggers, so that these see
+ * both sides right.  The rules are those of the last one; without it there is
+ * nothing to do.
+ */
+Datum
+tandem_sync_row_first(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	RowState   *state = fcinfo->flinfo->fn_extra;
+	HeapTuple	tuple;
+
+	if (state == NULL)
 	{
-		before = row_movement_before(state);
-		tuple = make_synced_tuple(state, data->tg_trigtuple, data->tg_trigslot,
-								  before, before ? state->rules->desc->natts : 0);
+		Trigger    *last;
+
+		check_trigger_call(fcinfo, "sync_row_first");
+		last = relation_sync_trigger(data->tg_relation);
+		if (last == NULL)
+			return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event)
+								   ? data->tg_newtuple : data->tg_trigtuple);
+		state = begin_trigger_statement(fcinfo, last);
 	}
+	tuple = follow_writer(state, data);
+	noted_row_set(state, NOTED_FOR_LAST, NULL, tuple);
 	return PointerGetDatum(tuple);
 }

@@ -18,6 +18,9 @@
  */
 #define SYNC_TRIGGER_NAME "~tandem_sync"
 
+/* This one fires first, on tables with BEFORE triggers of their own. */
+#define FIRST_TRIGGER_NAME "!tandem_sync"
+
 /* Returns the trigger arguments, C strings, for a list of SyncRule. */
 extern List *rule_args_encode(List *rules);
 

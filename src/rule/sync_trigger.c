@@ -40,7 +40,7 @@ begin_trigger_scan(Relation catalog, Oid relid)
  * WHEN.
  */
 static bool
-trigger_is_intact(Relation catalog, HeapTuple tuple)
+trigger_is_intact(Relation catalog, HeapTuple tuple, const char *called)
 {
 	Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 	char	   *function = get_func_name(trigger->tgfoid);
@@ -50,12 +50,13 @@ trigger_is_intact(Relation catalog, HeapTuple tuple)
 		trigger->tgattr.dim1 == 0 &&
 		heap_attisnull(tuple, Anum_pg_trigger_tgqual,
 					   RelationGetDescr(catalog)) &&
-		function && strcmp(function, "sync_row") == 0 &&
+		function && strcmp(function, called) == 0 &&
 		get_func_namespace(trigger->tgfoid) == extension_schema();
 }
 
-bool
-sync_trigger_row(Oid relid, SyncTriggerRow *row)
+static bool
+trigger_row_of_name(Oid relid, const char *name, const char *function,
+					SyncTriggerRow *row)
 {
 	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
 	SysScanDesc scan = begin_trigger_scan(catalog, relid);
@@ -66,17 +67,30 @@ sync_trigger_row(Oid relid, SyncTriggerRow *row)
 	{
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 
-		if (strcmp(NameStr(trigger->tgname), SYNC_TRIGGER_NAME) != 0)
+		if (strcmp(NameStr(trigger->tgname), name) != 0)
 			continue;
 		row->oid = trigger->oid;
 		row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
 		row->enabled = trigger->tgenabled;
-		row->intact = trigger_is_intact(catalog, tuple);
+		row->intact = trigger_is_intact(catalog, tuple, function);
 		found = true;
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return found;
+}
+
+bool
+sync_trigger_row(Oid relid, SyncTriggerRow *row)
+{
+	return trigger_row_of_name(relid, SYNC_TRIGGER_NAME, "sync_row", row);
+}
+
+bool
+first_trigger_row(Oid relid, SyncTriggerRow *row)
+{
+	return trigger_row_of_name(relid, FIRST_TRIGGER_NAME, "sync_row_first",
+							   row);
 }
 
 Oid
@@ -180,27 +194,53 @@ sync_trigger_version(Oid relid)
 		? sync_trigger_version_of(row.oid, row.xmin) : NULL;
 }
 
-char *
-trigger_after_sync(Oid relid)
+static bool
+trigger_is_before_row(const FormData_pg_trigger *trigger)
+{
+	return !trigger->tgisinternal && TRIGGER_FOR_ROW(trigger->tgtype) &&
+		TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+		(TRIGGER_FOR_INSERT(trigger->tgtype) ||
+		 TRIGGER_FOR_UPDATE(trigger->tgtype));
+}
+
+/*
+ * Returns the name of a BEFORE row trigger other than ours, or NULL; with
+ * outside, of one that does not sort between ours.
+ */
+static char *
+find_other_trigger(Oid relid, bool outside)
 {
 	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
 	SysScanDesc scan = begin_trigger_scan(catalog, relid);
 	HeapTuple	tuple;
-	char	   *name = NULL;
+	char	   *found = NULL;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+		const char *name = NameStr(trigger->tgname);
 
-		if (strcmp(NameStr(trigger->tgname), SYNC_TRIGGER_NAME) > 0 &&
-			!trigger->tgisinternal &&
-			TRIGGER_FOR_ROW(trigger->tgtype) &&
-			TRIGGER_FOR_BEFORE(trigger->tgtype) &&
-			(TRIGGER_FOR_INSERT(trigger->tgtype) ||
-			 TRIGGER_FOR_UPDATE(trigger->tgtype)))
-			name = pstrdup(NameStr(trigger->tgname));
+		if (!trigger_is_before_row(trigger) ||
+			strcmp(name, SYNC_TRIGGER_NAME) == 0 ||
+			strcmp(name, FIRST_TRIGGER_NAME) == 0)
+			continue;
+		if (!outside || strcmp(name, FIRST_TRIGGER_NAME) < 0 ||
+			strcmp(name, SYNC_TRIGGER_NAME) > 0)
+			found = pstrdup(name);
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
-	return name;
+	return found;
+}
+
+bool
+other_trigger_exists(Oid relid)
+{
+	return find_other_trigger(relid, false) != NULL;
+}
+
+char *
+trigger_outside_sync(Oid relid)
+{
+	return find_other_trigger(relid, true);
 }

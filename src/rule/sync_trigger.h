@@ -19,6 +19,9 @@ typedef struct SyncTriggerRow
  */
 extern bool sync_trigger_row(Oid relid, SyncTriggerRow *row);
 
+/* The same for the trigger that fires first. */
+extern bool first_trigger_row(Oid relid, SyncTriggerRow *row);
+
 /*
  * Does any table of the database have a sync trigger?  Called at each DDL
  * command, so it costs no more than one index lookup in a catalog.
@@ -41,10 +44,17 @@ extern char *sync_trigger_version(Oid relid);
 extern char *sync_trigger_version_of(Oid trigger, TransactionId xmin);
 
 /*
- * Returns the name of a BEFORE row trigger of relid that fires after the sync
- * trigger, palloc'd, or NULL.
+ * Has relid a BEFORE row trigger other than those of the sync, for INSERT or
+ * UPDATE?
  */
-extern char *trigger_after_sync(Oid relid);
+extern bool other_trigger_exists(Oid relid);
+
+/*
+ * Returns the name of such a trigger whose name sorts outside of those of the
+ * sync, so that it fires before the first or after the last of them, palloc'd;
+ * or NULL.
+ */
+extern char *trigger_outside_sync(Oid relid);
 
 /*
  * Returns the table on which a trigger was created, following the triggers

@@ -208,6 +208,7 @@ guard_own_check(const EventTriggerData *data)
 typedef struct WantedTrigger
 {
 	bool		ours;			/* it names the sync trigger */
+	bool		first;			/* or the one that fires first */
 	bool		all;			/* it applies to all triggers */
 	bool		disables;
 	bool		of_type;
@@ -216,7 +217,7 @@ typedef struct WantedTrigger
 static WantedTrigger
 read_trigger_command(const AlterTableStmt *statement)
 {
-	WantedTrigger wanted = {false, false, false, false};
+	WantedTrigger wanted = {0};
 	ListCell   *lc;
 
 	foreach(lc, statement->cmds)
@@ -230,6 +231,7 @@ read_trigger_command(const AlterTableStmt *statement)
 			case AT_EnableReplicaTrig:
 			case AT_DisableTrig:
 				wanted.ours |= strcmp(command->name, SYNC_TRIGGER_NAME) == 0;
+				wanted.first |= strcmp(command->name, FIRST_TRIGGER_NAME) == 0;
 				break;
 			case AT_DisableTrigAll:
 			case AT_DisableTrigUser:
@@ -299,6 +301,26 @@ put_trigger_in_force(Oid relid, const TriggerBefore *before, bool disabled)
 				 errdetail("It keeps the old and new columns of an open migration in sync.")));
 }
 
+/* Its state proves nothing: no row is stored before the last trigger. */
+static void
+check_first_trigger_of_table(Oid relid, const SyncRule *rule,
+							 const WantedTrigger *wanted, CommandTag tag)
+{
+	SyncTriggerRow row;
+
+	if (!first_trigger_row(relid, &row) || row.enabled == TRIGGER_FIRES_ALWAYS)
+		return;
+	if (wanted->first)
+		guard_refuse(tag, rule->migration, rule->relation,
+					 psprintf("trigger %s of table %s is not enabled ALWAYS",
+							  quote_identifier(FIRST_TRIGGER_NAME),
+							  quoting_relation(relid)));
+	else if (wanted->all)
+		ddl_run(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
+						 quoting_relation(relid),
+						 quote_identifier(FIRST_TRIGGER_NAME)));
+}
+
 static void
 check_trigger_of_table(Oid relid, const SyncRule *rule,
 					   const WantedTrigger *wanted, CommandTag tag)
@@ -334,7 +356,7 @@ guard_trigger_check(Oid relid, const DdlEvent *event)
 	List	   *rules;
 	ListCell   *lc;
 
-	if (!wanted.ours && !wanted.all && !wanted.of_type)
+	if (!wanted.ours && !wanted.first && !wanted.all && !wanted.of_type)
 		return;
 	rules = sync_list_of_relation(root);
 	if (rules == NIL)
@@ -344,8 +366,12 @@ guard_trigger_check(Oid relid, const DdlEvent *event)
 					 psprintf("table %s is a typed table, from which no column can be dropped",
 							  quoting_relation(relid)));
 	foreach(lc, table_tree(relid))
+	{
+		check_first_trigger_of_table(lfirst_oid(lc), linitial(rules), &wanted,
+									 event->tag);
 		check_trigger_of_table(lfirst_oid(lc), linitial(rules), &wanted,
 							   event->tag);
+	}
 }
 
 /*
@@ -438,6 +464,7 @@ check_new_partition(Oid child, Oid parent, CommandTag tag)
 	SyncRule   *below = first_rule_below_table(child);
 	SyncRule   *above = first_rule_of_table(table_root(parent));
 	char	   *problem;
+	ListCell   *lc;
 
 	if (below)
 		guard_refuse(tag, below->migration, below->relation,
@@ -446,6 +473,8 @@ check_new_partition(Oid child, Oid parent, CommandTag tag)
 							  quoting_relation(parent)));
 	if (above == NULL)
 		return;
+	foreach(lc, table_tree(child))
+		sync_install_first(lfirst_oid(lc));
 	problem = sync_tree_problem(child);
 	if (problem)
 		guard_refuse(tag, above->migration, above->relation, problem);
@@ -533,21 +562,6 @@ check_table_kinships(Oid relid, const DdlEvent *event)
 	}
 }
 
-static void
-warn_of_later_trigger(Oid relid)
-{
-	char	   *later = trigger_after_sync(relid);
-
-	if (later)
-		ereport(WARNING,
-				(errcode(ERRCODE_WARNING),
-				 errmsg("trigger \"%s\" fires after the sync of table \"%s\"",
-						later, quoting_shown_name(relid)),
-				 errdetail("What it writes into a synced column is not followed."),
-				 errhint("Give it a name that sorts before %s.",
-						 SYNC_TRIGGER_NAME)));
-}
-
 /* Is each sync of the table still in force, on all of its partitions? */
 static void
 check_syncs_in_force(Oid relid, CommandTag tag)
@@ -567,6 +581,20 @@ check_syncs_in_force(Oid relid, CommandTag tag)
 	}
 }
 
+/* Refuses a trigger of that name if it fires outside those of the sync. */
+static void
+check_trigger_order(Oid relid, const char *name, CommandTag tag)
+{
+	char	   *outside = trigger_outside_sync(relid);
+	SyncRule   *rule = first_rule_of_table(table_root(relid));
+
+	if (rule && outside && strcmp(outside, name) == 0)
+		guard_refuse(tag, rule->migration, rule->relation,
+					 psprintf("trigger %s of table %s would fire outside the sync: give it a name that sorts between %s and %s",
+							  quote_identifier(outside), quoting_relation(relid),
+							  FIRST_TRIGGER_NAME, SYNC_TRIGGER_NAME));
+}
+
 /*
  * A restore creates the sync trigger with a plain CREATE, without OR REPLACE.
  */
@@ -583,20 +611,25 @@ check_created_trigger(Oid relid, const DdlEvent *event)
 		return;
 	if (is_sync)
 		adopt_trigger(relid);
-	warn_of_later_trigger(relid);
+	/* a restore makes them one by one, in the order of their names */
+	if (restore_is_running())
+		return;
+	sync_install_first(relid);
+	check_trigger_order(relid, made->trigname, event->tag);
 }
 
-/* For a renamed trigger: was it ours, or did it fire before ours? */
+/* For a renamed trigger: was it ours, or did it fire between ours? */
 static void
 check_renamed_trigger(Oid relid, const DdlEvent *event)
 {
 	RenameStmt *rename = (RenameStmt *) event->parsetree;
 
-	if (IsA(rename, RenameStmt) &&
-		(strcmp(rename->subname, SYNC_TRIGGER_NAME) == 0 ||
-		 (strcmp(rename->subname, SYNC_TRIGGER_NAME) < 0 &&
-		  strcmp(rename->newname, SYNC_TRIGGER_NAME) > 0)))
+	if (!IsA(rename, RenameStmt))
+		return;
+	if (strcmp(rename->subname, SYNC_TRIGGER_NAME) == 0 ||
+		strcmp(rename->subname, FIRST_TRIGGER_NAME) == 0)
 		check_syncs_in_force(relid, event->tag);
+	check_trigger_order(relid, rename->newname, event->tag);
 }
 
 static void
@@ -664,6 +697,8 @@ guard_check_dropped(const EventTriggerData *data)
 		return;
 	foreach(lc, ddl_event_dropped_triggers(SYNC_TRIGGER_NAME))
 		broken_rules_check_dropped(lfirst_oid(lc), data->tag);
+	foreach(lc, ddl_event_dropped_triggers(FIRST_TRIGGER_NAME))
+		check_syncs_in_force(lfirst_oid(lc), data->tag);
 }
 
 /* Is the extension being created or updated? */

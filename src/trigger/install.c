@@ -39,6 +39,17 @@
 
 SQL_FUNCTION(tandem_sync_problem);
 
+/* Do other BEFORE triggers need one that fires before them? */
+static bool
+first_trigger_is_missing(Oid relid)
+{
+	SyncTriggerRow row;
+
+	return other_trigger_exists(relid) &&
+		!(first_trigger_row(relid, &row) && row.intact &&
+		  row.enabled == TRIGGER_FIRES_ALWAYS);
+}
+
 /*
  * Checks the trigger of one table of the tree: it exists, always fires, and
  * the rows are here.
@@ -48,7 +59,7 @@ table_trigger_problem(Oid relid)
 {
 	SyncTriggerRow row;
 	char	   *elsewhere = table_rows_problem(relid);
-	char	   *later;
+	char	   *outside;
 
 	if (elsewhere)
 		return elsewhere;
@@ -67,11 +78,16 @@ table_trigger_problem(Oid relid)
 		return psprintf("trigger %s of table %s was altered: CALL tandem.migrate makes it again",
 						quote_identifier(SYNC_TRIGGER_NAME),
 						quoting_relation(relid));
-	later = trigger_after_sync(relid);
-	if (later)
-		return psprintf("trigger %s fires after the sync: ALTER TRIGGER %s ON %s RENAME TO a name that sorts before %s",
-						later, quote_identifier(later),
-						quoting_relation(relid), SYNC_TRIGGER_NAME);
+	outside = trigger_outside_sync(relid);
+	if (outside)
+		return psprintf("trigger %s fires outside the sync: ALTER TRIGGER %s ON %s RENAME TO a name that sorts between %s and %s",
+						quote_identifier(outside), quote_identifier(outside),
+						quoting_relation(relid), FIRST_TRIGGER_NAME,
+						SYNC_TRIGGER_NAME);
+	if (first_trigger_is_missing(relid))
+		return psprintf("trigger %s of table %s, which other triggers need, is missing or altered: CALL tandem.migrate makes it again",
+						quote_identifier(FIRST_TRIGGER_NAME),
+						quoting_relation(relid));
 	return NULL;
 }
 
@@ -382,6 +398,72 @@ leaf_trigger_versions(List *leaves)
 }
 
 static void
+create_first_trigger(Oid relid)
+{
+	const char *table = quoting_relation(relid);
+	const char *name = quote_identifier(FIRST_TRIGGER_NAME);
+
+	ddl_run(psprintf("CREATE OR REPLACE TRIGGER %s BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION tandem.sync_row_first()",
+					 name, table));
+	ddl_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", table, name));
+}
+
+static void
+drop_first_trigger(Oid relid)
+{
+	SyncTriggerRow row;
+
+	if (first_trigger_row(relid, &row))
+		ddl_run(psprintf("DROP TRIGGER %s ON %s",
+						 quote_identifier(FIRST_TRIGGER_NAME),
+						 quoting_relation(relid)));
+}
+
+/*
+ * If a table of the tree has other BEFORE triggers, all get the one that fires
+ * first.  A partition may have had one of its own, which the server does not
+ * replace.
+ */
+static void
+install_first_trigger(Oid root)
+{
+	List	   *tree = table_tree(root);
+	bool		missing = false;
+	ListCell   *lc;
+
+	foreach(lc, tree)
+		missing |= first_trigger_is_missing(lfirst_oid(lc));
+	if (!missing)
+		return;
+	foreach(lc, tree)
+	{
+		SyncTriggerRow row;
+
+		if (lfirst_oid(lc) != root && first_trigger_row(lfirst_oid(lc), &row) &&
+			trigger_made_on(row.oid) == lfirst_oid(lc))
+			drop_first_trigger(lfirst_oid(lc));
+	}
+	create_first_trigger(root);
+}
+
+void
+sync_install_first(Oid relid)
+{
+	AuthorityScope scope;
+	bool		entered;
+
+	if (!first_trigger_is_missing(relid))
+		return;
+	entered = authority_enter_for(&scope, relid);
+	if (relid == table_root(relid))
+		install_first_trigger(relid);
+	else
+		create_first_trigger(relid);
+	if (entered)
+		authority_leave(&scope);
+}
+
+static void
 replace_sync_trigger(Oid relid, List *rules)
 {
 	Relation	rel;
@@ -396,6 +478,7 @@ replace_sync_trigger(Oid relid, List *rules)
 	ddl_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
 					 quoting_relation(relid),
 					 quote_identifier(SYNC_TRIGGER_NAME)));
+	install_first_trigger(relid);
 	rel = table_open(relid, NoLock);
 	rule_objects_record(rel, get_trigger_oid(relid, SYNC_TRIGGER_NAME,
 											 false), rules);
@@ -412,8 +495,17 @@ sync_install(Oid relid)
 
 	if (rules != NIL)
 		replace_sync_trigger(relid, rules);
-	else if (sync_trigger_row(relid, &row))
-		ddl_run(psprintf("DROP TRIGGER %s ON %s",
-						 quote_identifier(SYNC_TRIGGER_NAME),
-						 quoting_relation(relid)));
+	else
+	{
+		List	   *tree = table_tree(relid);
+		ListCell   *lc;
+
+		if (sync_trigger_row(relid, &row))
+			ddl_run(psprintf("DROP TRIGGER %s ON %s",
+							 quote_identifier(SYNC_TRIGGER_NAME),
+							 quoting_relation(relid)));
+		/* the root first: its clones go with it */
+		foreach(lc, tree)
+			drop_first_trigger(lfirst_oid(lc));
+	}
 }

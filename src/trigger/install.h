@@ -38,6 +38,13 @@ extern char *sync_tree_problem(Oid relid);
 extern void sync_install(Oid relid);
 
 /*
+ * If relid, which has a sync trigger, has BEFORE triggers of its own, puts on
+ * it the trigger that fires before them.  The caller has locked relid against
+ * writers.
+ */
+extern void sync_install_first(Oid relid);
+
+/*
  * Throws an error if the table has a sync trigger with a rule that is not in
  * tandem.sync: restoring only the table creates its trigger, too.  The next
  * sync_install would remove its rules.

@@ -10,6 +10,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_publication.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -21,10 +22,13 @@
 #include "core/compat.h"
 #include "core/extension.h"
 #include "core/lock.h"
+#include "core/query.h"
 #include "core/relation.h"
 #include "core/text.h"
 #include "core/transaction.h"
 #include "rule/relation_rules.h"
+#include "rule/rule_args.h"
+#include "rule/sync_trigger.h"
 #include "trigger/target.h"
 
 /*-------------------------------------------------------------------------
@@ -412,4 +416,66 @@ replicated_table_check(Oid relid)
 		warn_of_replication_failure(relid, problems.cannot);
 	if (problems.keyless)
 		warn_of_changes_not_sent(relid);
+}
+
+/*-------------------------------------------------------------------------
+ * The table's own triggers.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+check_trigger_order(Oid relid)
+{
+	char	   *outside = trigger_outside_sync(relid);
+
+	if (outside == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("trigger \"%s\" of table %s would fire outside the sync",
+					outside, quoting_relation(relid)),
+			 errdetail("Triggers fire in the order of their names, and those of the sync are \"%s\" and \"%s\".",
+					   FIRST_TRIGGER_NAME, SYNC_TRIGGER_NAME),
+			 errhint("Run ALTER TRIGGER %s ON %s RENAME TO a name that sorts between these.",
+					 quote_identifier(outside), quoting_relation(relid))));
+}
+
+static void
+warn_of_triggers_of_columns(const SyncRule *rule, Oid relid)
+{
+	TandemQuery query;
+	uint64		rows;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_datum(&query, TEXTARRAYOID,
+				array_from_strings(list_concat_copy(rule->old_columns,
+													rule->new_columns),
+								   TEXTOID), false);
+	rows = query_run_latest(&query,
+							"SELECT t.tgname::text, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) "
+							"FROM pg_trigger t JOIN pg_attribute a ON a.attrelid = t.tgrelid AND a.attnum = ANY (t.tgattr) "
+							"WHERE t.tgrelid = $1 AND a.attname = ANY ($2) AND NOT t.tgisinternal AND t.tgparentid = 0 "
+							"GROUP BY t.tgname ORDER BY t.tgname");
+	for (uint64 row = 0; row < rows; row++)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("trigger \"%s\" of table \"%s\" fires only for an UPDATE that names its columns",
+						query_get_text(row, 1), quoting_shown_name(relid)),
+				 errdetail("It names %s. An UPDATE of the other side of the sync changes that, and does not fire the trigger.",
+						   query_get_text(row, 2)),
+				 errhint("Create the trigger without OF, or for the columns of both sides.")));
+	query_end(&query);
+}
+
+void
+target_check_triggers(const SyncRule *rule, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_tree(relid))
+	{
+		check_trigger_order(lfirst_oid(lc));
+		warn_of_triggers_of_columns(rule, lfirst_oid(lc));
+	}
 }

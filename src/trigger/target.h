@@ -47,4 +47,12 @@ extern void target_check_unstored(const SyncRule *rule, Relation rel);
  */
 extern void replicated_table_check(Oid relid);
 
+/*
+ * Checks the BEFORE triggers of the tree of relid.  Errors: one would fire
+ * outside the triggers of the sync.  Gives a WARNING for each that fires for
+ * some columns only, among them one side of the rule: a writer of the other
+ * side does not fire it.
+ */
+extern void target_check_triggers(const SyncRule *rule, Oid relid);
+
 #endif							/* TANDEM_TARGET_H */
