@@ -122,6 +122,7 @@ row_state_create(Relation rel, const Trigger *trigger)
 
 	state->rel = rel;
 	state->statement = CurrentMemoryContext;
+	state->call = NULL;
 	state->writer = NULL;
 	state->end.func = end_row_statement;
 	state->end.arg = state;
@@ -266,9 +267,13 @@ row_note_given(RowState *state, TupleTableSlot *row, TupleTableSlot *before)
 void
 row_settle_doubts(RowState *state)
 {
+	if (state->call == NULL)
+		return;
 	if (state->writer == NULL)
-		state->writer = writer_statement_find(state->rel, state->statement);
-	if (!state->writer->known)
+		state->writer = writer_statement_find_call(state->rel, state->call,
+												   state->rules->rules[0].source->search_path);
+	writer_statement_begin_row(state->writer);
+	if (!state->writer->known || !state->writer->inserts)
 		return;
 	for (int i = 0; i < state->rules->ncolumns; i++)
 	{

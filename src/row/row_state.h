@@ -39,6 +39,7 @@ typedef struct RowState
 	/* valid for one statement */
 	Relation	rel;
 	MemoryContext statement;
+	const FmgrInfo *call;		/* of the trigger; NULL in a fill */
 	MemoryContextCallback end;
 	WriterStatement *writer;	/* what it says of columns; NULL until asked */
 

@@ -63,6 +63,7 @@ begin_trigger_statement(FunctionCallInfo fcinfo)
 	fcinfo->flinfo->fn_extra = row_state_create(data->tg_relation,
 												data->tg_trigger);
 	MemoryContextSwitchTo(caller);
+	((RowState *) fcinfo->flinfo->fn_extra)->call = fcinfo->flinfo;
 	settle_writer_mark(((RowState *) fcinfo->flinfo->fn_extra)->rules);
 	return fcinfo->flinfo->fn_extra;
 }
