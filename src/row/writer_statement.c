@@ -441,11 +441,16 @@ writer_statement_gives_default(const WriterStatement *statement,
  *
  * The plan has the columns that any of them names, and for each action the
  * values of all columns.  In an action that does not name it, a column has its
- * default, or NULL.  These do not come from the text of the statement, so they
- * have no place in it.
+ * default, or NULL.  The word DEFAULT in an action cannot be told from that,
+ * and counts as if the column were left out.
  *-------------------------------------------------------------------------
  */
 
+/*
+ * A literal of the statement has a place in its text.  Expressions have not
+ * always, and those of an SQL function that the planner has put in place of
+ * its call have one in the text of the function.
+ */
 static bool
 action_names_column(const WriterStatement *statement,
 					const MergeAction *action, AttrNumber attnum)
@@ -454,10 +459,14 @@ action_names_column(const WriterStatement *statement,
 											attnum, statement->target->relid);
 	Node	   *value = without_domain_check(plan_source_target(action->targetList,
 																named));
+	bool		is_null;
 
-	return value && (exprLocation(value) >= 0 ||
-					 !((IsA(value, Const) && ((Const *) value)->constisnull) ||
-					   list_member(defaults_of_column(statement, attnum), value)));
+	if (value == NULL)
+		return false;
+	is_null = IsA(value, Const) && ((Const *) value)->constisnull;
+	if (!is_null && !list_member(defaults_of_column(statement, attnum), value))
+		return true;
+	return IsA(value, Const) && exprLocation(value) >= 0;
 }
 
 static Bitmapset *
@@ -494,7 +503,8 @@ writer_statement_choose_action(WriterStatement *statement)
 	const MergeAction *action = inserting_action(statement->target);
 	MemoryContext caller;
 
-	statement->known = action != NULL;
+	statement->known = statement->target->state != NULL;
+	statement->named = NULL;
 	if (action == NULL)
 		return;
 	caller = MemoryContextSwitchTo(statement->answers->context);
