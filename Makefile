@@ -44,6 +44,10 @@ OBJS = \
 	src/row/dual_write.o \
 	src/row/row_state.o \
 	src/row/row_tuple.o \
+	src/row/running_statement.o \
+	src/row/plan_source.o \
+	src/row/write_target.o \
+	src/row/from_itself.o \
 	src/row/writer_statement.o \
 	src/row/noted_row.o \
 	src/row/row_movement.o \

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
@@ -140,6 +141,8 @@ release_view_note(const ReleaseView *view)
 	(void) query_run(&query,
 					 "INSERT INTO tandem.view VALUES ($1::regclass, $2, $3::regclass, $4)");
 	query_end(&query);
+	/* sessions remember what they have found, see release_view_release */
+	CacheInvalidateRelcacheByRelid(view->view);
 }
 
 void
@@ -239,4 +242,103 @@ release_view_retired_by(Oid relid, int release)
 						"ORDER BY m.release LIMIT 1");
 	query_end(&query);
 	return names == NIL ? NULL : linitial(names);
+}
+
+/*-------------------------------------------------------------------------
+ * Which release a view is of, remembered by each session.
+ *
+ * Asked for each statement that writes through a view, also by roles without
+ * any right on schema tandem.  An entry is forgotten with any change of the
+ * view, or of its record.
+ *-------------------------------------------------------------------------
+ */
+
+typedef struct KnownView
+{
+	Oid			view;			/* key */
+	int			release;		/* 0 if it is none of ours */
+	Oid			relation;
+} KnownView;
+
+static HTAB *known_views = NULL;
+static Oid	known_from = InvalidOid;	/* tandem.view of that time */
+static uint64 view_changes = 0;
+
+static void
+forget_all_known_views(void)
+{
+	HASH_SEQ_STATUS status;
+	KnownView  *known;
+
+	hash_seq_init(&status, known_views);
+	while ((known = hash_seq_search(&status)) != NULL)
+		(void) hash_search(known_views, &known->view, HASH_REMOVE, NULL);
+}
+
+/* Invalidation callback; InvalidOid stands for all relations. */
+static void
+forget_known_view(Datum arg, Oid relid)
+{
+	view_changes++;
+	if (OidIsValid(relid))
+		(void) hash_search(known_views, &relid, HASH_REMOVE, NULL);
+	else
+		forget_all_known_views();
+}
+
+static void
+make_known_views(void)
+{
+	HASHCTL		control = {.keysize = sizeof(Oid),.entrysize = sizeof(KnownView)};
+
+	known_views = hash_create("tandem views", 16, &control,
+							  HASH_ELEM | HASH_BLOBS);
+	CacheRegisterRelcacheCallback(forget_known_view, (Datum) 0);
+}
+
+/*
+ * As committed now: the view may be newer than the snapshot of the
+ * transaction, as every catalog is read.
+ */
+static void
+look_up_view(KnownView *found)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, found->view);
+	if (query_run_latest(&query,
+						 "SELECT release, relation FROM tandem.view WHERE view = $1") > 0)
+	{
+		found->release = query_get_int(0, 1);
+		found->relation = query_get_oid(0, 2);
+	}
+	query_end(&query);
+}
+
+int
+release_view_release(Oid view, Oid relid)
+{
+	Oid			table = extension_relation("view", true);
+	KnownView	found = {.view = view};
+	KnownView  *known;
+	uint64		changes;
+
+	if (known_views == NULL)
+		make_known_views();
+	if (table != known_from)
+		forget_all_known_views();
+	known_from = table;
+	if (!OidIsValid(table))
+		return 0;
+	known = hash_search(known_views, &view, HASH_FIND, NULL);
+	if (known)
+		return known->relation == relid ? known->release : 0;
+	changes = view_changes;
+	look_up_view(&found);
+	/* a change that came while the query ran may be newer than its answer */
+	if (changes == view_changes)
+		*(KnownView *) hash_search(known_views, &view, HASH_ENTER,
+								   NULL) = found;
+	return found.relation == relid ? found.release : 0;
 }

@@ -69,6 +69,13 @@ extern ReleaseView *release_view_find(Oid relid, int release);
  */
 extern List *release_view_closed(List *relids);
 
+/*
+ * Returns the release of a view over the table relid, or 0 if it is none of
+ * ours.  Needs no privilege.  Cached for the session, so it can be called for
+ * each statement; the first call for a view runs a query.
+ */
+extern int	release_view_release(Oid view, Oid relid);
+
 /* Records the view, replacing the record for its relation and release. */
 extern void release_view_note(const ReleaseView *view);
 

@@ -256,62 +256,98 @@ compat_init_range_table(EState *estate, Relation rel, Bitmapset *updated_columns
 #endif
 }
 
-/* Is the plan a MERGE with several INSERT actions? */
-static inline bool
-compat_merges_inserts(Plan *plan)
-{
-	int			inserts = 0;
-	ListCell   *lc;
+/* The arguments of ExecutorRun, and of its hook. */
+#if PG_VERSION_NUM >= 180000
+#define COMPAT_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
+#define COMPAT_RUN_ARGUMENTS query, direction, count
+#else
+#define COMPAT_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
+#define COMPAT_RUN_ARGUMENTS query, direction, count, execute_once
+#endif
 
-	if (plan == NULL || !IsA(plan, ModifyTable) ||
-		((ModifyTable *) plan)->mergeActionLists == NIL)
-		return false;
-	foreach(lc, (List *) linitial(((ModifyTable *) plan)->mergeActionLists))
-		inserts += lfirst_node(MergeAction, lc)->commandType == CMD_INSERT;
-	return inserts > 1;
+/*
+ * Returns the columns that a planned statement names as INSERT targets of a
+ * range table entry, offset by FirstLowInvalidHeapAttributeNumber.
+ */
+static inline Bitmapset *
+compat_inserted_columns(const PlannedStmt *stmt, RangeTblEntry *rte)
+{
+#if PG_VERSION_NUM >= 160000
+	return rte->perminfoindex == 0 ? NULL
+		: getRTEPermissionInfo(stmt->permInfos, rte)->insertedCols;
+#else
+	(void) stmt;
+	return rte->insertedCols;
+#endif
+}
+
+/* Returns the privileges that a planned statement needs on it. */
+static inline AclMode
+compat_required_privileges(const PlannedStmt *stmt, RangeTblEntry *rte)
+{
+#if PG_VERSION_NUM >= 160000
+	return rte->perminfoindex == 0 ? ACL_NO_RIGHTS
+		: getRTEPermissionInfo(stmt->permInfos, rte)->requiredPerms;
+#else
+	(void) stmt;
+	return rte->requiredPerms;
+#endif
 }
 
 /*
- * Returns the columns that a planned statement names as INSERT targets of
- * relation relid, offset by FirstLowInvalidHeapAttributeNumber.  *found is
- * true if the statement writes that relation in one place only: with two
- * INSERTs in a statement, or in a MERGE, it is unknown which one is being
- * executed.
+ * Before 17 the server does not tell which action of a MERGE it performs.  It
+ * is the first whose condition was true, and an executable expression keeps
+ * its last result.
  */
-static inline Bitmapset *
-compat_inserted_columns(PlannedStmt *stmt, Oid relid, bool *found)
+#if PG_VERSION_NUM < 170000
+static inline List *
+compat_merge_actions_tried(ModifyTableState *state, CmdType command)
 {
-	Bitmapset  *columns = NULL;
-	int			targets = 0;
+	ResultRelInfo *target = state->resultRelInfo + state->mt_lastResultIndex;
+	TupleTableSlot *source = state->ps.ps_ExprContext->ecxt_innertuple;
+	bool		isnull;
+
+	if (command != CMD_INSERT)
+		return target->ri_matchedMergeAction;
+	/* a row that matches nothing has the first target, whatever was last */
+	if (AttributeNumberIsValid(state->mt_resultOidAttno) && source)
+	{
+		(void) slot_getattr(source, state->mt_resultOidAttno, &isnull);
+		if (isnull)
+			target = state->resultRelInfo;
+	}
+	return target->ri_notMatchedMergeAction;
+}
+#endif
+
+/*
+ * Returns the action of that command (INSERT or UPDATE) that a MERGE performs
+ * while it calls a row trigger, or NULL if it performs another.
+ */
+static inline MergeAction *
+compat_merge_action(ModifyTableState *state, CmdType command)
+{
+	MergeActionState *chosen = NULL;
+
+#if PG_VERSION_NUM >= 170000
+	chosen = state->mt_merge_action;
+#else
 	ListCell   *lc;
 
-#if PG_VERSION_NUM >= 160000
-	foreach(lc, stmt->permInfos)
+	foreach(lc, compat_merge_actions_tried(state, command))
 	{
-		RTEPermissionInfo *perminfo = lfirst_node(RTEPermissionInfo, lc);
+		MergeActionState *action = lfirst(lc);
+		ExprState  *condition = action->mas_whenqual;
 
-		if (perminfo->relid != relid ||
-			(perminfo->requiredPerms & ACL_INSERT) == 0)
+		if (condition && (condition->resnull ||
+						  !DatumGetBool(condition->resvalue)))
 			continue;
-		columns = perminfo->insertedCols;
-		targets++;
-	}
-#else
-	foreach(lc, stmt->rtable)
-	{
-		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
-
-		if (rte->rtekind != RTE_RELATION || rte->relid != relid ||
-			(rte->requiredPerms & ACL_INSERT) == 0)
-			continue;
-		columns = rte->insertedCols;
-		targets++;
+		chosen = action;
+		break;
 	}
 #endif
-	*found = (targets == 1) && !compat_merges_inserts(stmt->planTree);
-	foreach(lc, stmt->subplans)
-		* found = *found && !compat_merges_inserts(lfirst(lc));
-	return columns;
+	return chosen && chosen->mas_action->commandType == command
+		? chosen->mas_action : NULL;
 }
 
 /*

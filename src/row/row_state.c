@@ -125,6 +125,7 @@ row_state_create(Relation rel, const Trigger *trigger)
 
 	state->rel = rel;
 	state->statement = CurrentMemoryContext;
+	state->call = NULL;
 	state->writer = NULL;
 	state->release = -1;
 	state->owner = InvalidOid;
@@ -272,8 +273,14 @@ row_note_given(RowState *state, TupleTableSlot *row, TupleTableSlot *before)
 const WriterStatement *
 row_writer(RowState *state)
 {
+	static const WriterStatement unknown;
+
+	if (state->call == NULL)
+		return &unknown;
 	if (state->writer == NULL)
-		state->writer = writer_statement_find(state->rel, state->statement);
+		state->writer = writer_statement_find_call(state->rel, state->call,
+												   state->rules->rules[0].source->search_path);
+	writer_statement_begin_row(state->writer);
 	return state->writer;
 }
 
@@ -310,7 +317,7 @@ row_settle_doubts(RowState *state)
 		return;
 	state->settled = true;
 	writer = row_writer(state);
-	if (!writer->known)
+	if (!writer->known || !writer->inserts)
 		return;
 	for (int i = 0; i < state->rules->ncolumns; i++)
 	{

@@ -53,6 +53,7 @@ typedef struct RowState
 	/* valid for one statement */
 	Relation	rel;
 	MemoryContext statement;
+	const FmgrInfo *call;		/* of the trigger; NULL in a fill */
 	MemoryContextCallback end;
 	WriterStatement *writer;	/* what it says of columns; NULL until asked */
 	int			release;		/* as which it writes; -1 until asked */

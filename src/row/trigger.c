@@ -69,6 +69,7 @@ begin_trigger_statement(FunctionCallInfo fcinfo, const Trigger *trigger)
 	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 	fcinfo->flinfo->fn_extra = row_state_create(data->tg_relation, trigger);
 	MemoryContextSwitchTo(caller);
+	((RowState *) fcinfo->flinfo->fn_extra)->call = fcinfo->flinfo;
 	settle_writer_mark(((RowState *) fcinfo->flinfo->fn_extra)->rules);
 	return fcinfo->flinfo->fn_extra;
 }

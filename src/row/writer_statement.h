@@ -5,6 +5,7 @@
 #ifndef TANDEM_WRITER_STATEMENT_H
 #define TANDEM_WRITER_STATEMENT_H
 
+#include "fmgr.h"
 #include "nodes/bitmapset.h"
 #include "utils/rel.h"
 
@@ -13,31 +14,70 @@ typedef struct WriterStatement
 	bool		known;			/* was the statement found? */
 	Bitmapset  *named;			/* attribute numbers, in the table at hand, of
 								 * the columns that an INSERT or COPY names */
+	bool		inserts;		/* does it insert rows?  If not, it only moves
+								 * them to another partition */
 	int			view_release;	/* release of the view that it writes through;
 								 * 0 if none */
+
+	/* the rest is for writer_statement.c */
+	bool		by_action;		/* a MERGE: known and named depend on its
+								 * action, see writer_statement_begin_row */
+	Relation	rel;			/* the table at hand */
+	const char *search_path;	/* for its defaults */
+	struct WriteTarget *target; /* NULL if not found, or for COPY */
+	struct WriterAnswers *answers;
 } WriterStatement;
 
 /*
- * Returns what is known of the statement that fires the trigger of rel, in
- * the memory context of that statement.  Its target may be rel, a partitioned
- * table above it, or a view.  It is not found within COPY of ..., in a
- * subscription's apply worker, or in a function while the library was not
- * loaded when the statement began.
+ * Returns what is known of the statement that fires the trigger of rel, in the
+ * memory context of that statement, which must be that of the trigger call
+ * (fn_mcxt).  Its target may be rel, a partitioned table above it, or a view.
+ * The statement is not found in a subscription's apply worker, in a fill, or
+ * in a function while the library was not loaded when the statement began.
+ * Of two that write rel (in WITH) none is found: use
+ * writer_statement_find_call.
  */
 extern WriterStatement *writer_statement_find(Relation rel,
 											  MemoryContext statement);
 
 /*
+ * The same, exactly: call is the trigger function's FmgrInfo (fcinfo->flinfo),
+ * by which the server tells the targets of a statement apart.  Each target has
+ * a fn_extra of its own, so what is kept there belongs to one target.
+ * search_path is that of the rules of rel; it lives as long as the statement.
+ */
+extern WriterStatement *writer_statement_find_call(Relation rel,
+												   const FmgrInfo *call,
+												   const char *search_path);
+
+extern void writer_statement_choose_action(WriterStatement *statement);
+
+/*
+ * Call for each row before known and named are read: a MERGE with several
+ * INSERT actions names other columns in each.  Costs nothing else.
+ */
+static inline void
+writer_statement_begin_row(WriterStatement *statement)
+{
+	if (statement->by_action)
+		writer_statement_choose_action(statement);
+}
+
+/*
  * Does the INSERT name the column with just its default, for the row at hand:
  * DEFAULT, or an expression that is equal to the column's?  Only for columns
- * whose default is computed; for others compare the values.
+ * whose default is computed; for others compare the values.  False for COPY,
+ * and where the rows of a VALUES list differ while the library was not loaded
+ * when the statement began.
  */
 extern bool writer_statement_gives_default(const WriterStatement *statement,
 										   AttrNumber attnum);
 
 /*
  * Does an UPDATE, ON CONFLICT DO UPDATE or MERGE on the table itself compute
- * the column from the column's own value before?
+ * the column from the column's own value before?  Asked about a row that is
+ * updated.  False if it writes through the view of a release, which shows the
+ * right value of each row.
  */
 extern bool writer_statement_computes_from_itself(const WriterStatement *statement,
 												  AttrNumber attnum);

@@ -219,6 +219,14 @@ default_as_owner(Relation rel, AttrNumber attnum, const char *search_path)
 	return expression;
 }
 
+Node *
+relation_rules_default_as_owner(Relation rel, AttrNumber attnum,
+								const char *search_path)
+{
+	return default_is_of_owner(rel, attnum)
+		? default_as_owner(rel, attnum, search_path) : NULL;
+}
+
 static void
 compile_default(RuleColumn *column, Relation rel, const char *search_path)
 {

@@ -131,6 +131,14 @@ extern Trigger *relation_sync_trigger(Relation rel);
 extern Node *relation_rules_default(Relation rel, AttrNumber attnum);
 
 /*
+ * The same within a scope of its own, with that search_path.  Returns NULL
+ * also if the default is not planned: the owner of a partition has set it, and
+ * it may call functions of users.
+ */
+extern Node *relation_rules_default_as_owner(Relation rel, AttrNumber attnum,
+											 const char *search_path);
+
+/*
  * Parses the stored expression of a rule as the owner of rel.
  */
 extern Node *relation_rules_parse(const char *text, Relation rel,

@@ -1,0 +1,317 @@
+/*
+ * from_itself.c
+ *		Does a statement compute a column from the column's own value?
+ *
+ * The planner turns the columns of an expression into references to other
+ * nodes of the plan, so they are followed down to the tables (plan_source.h).
+ * Only the row that is updated counts.  Another row of the same table, in a
+ * join or a subquery, is read as any other data.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+
+#include "core/compat.h"
+#include "row/plan_source.h"
+#include "row/write_target.h"
+
+/* What is known of one column of the target. */
+typedef struct FromItselfAnswer
+{
+	const Node *expression;		/* its new value */
+	bool		from_itself;
+} FromItselfAnswer;
+
+typedef struct ColumnSearch
+{
+	const WriteTarget *target;
+	const char *name;			/* of the column */
+	Plan	   *plan;			/* evaluates the expression at hand */
+	List	   *targets;		/* TargetEntry list that it stands in */
+	const SubPlan *subplan;		/* the SET (...) = (SELECT ...) within which
+								 * it is, or NULL */
+	Plan	   *outer;			/* evaluates that */
+} ColumnSearch;
+
+static bool reads_column(Node *node, void *context);
+
+static bool
+sources_read_column(List *sources, const ColumnSearch *search)
+{
+	ListCell   *lc;
+
+	foreach(lc, sources)
+	{
+		PlanSource *source = lfirst(lc);
+		ColumnSearch below = *search;
+
+		below.plan = source->plan;
+		below.targets = source->plan->targetlist;
+		if (reads_column(source->expression, &below))
+			return true;
+	}
+	return false;
+}
+
+/* Is it the column, or the whole row, that is updated? */
+static bool
+var_is_column(const Var *var, const ColumnSearch *search)
+{
+	RangeTblEntry *rte;
+	char	   *name;
+
+	if (IS_SPECIAL_VARNO(var->varno) || var->varlevelsup != 0 ||
+		!bms_is_member(var->varno, search->target->tables))
+		return false;
+	if (var->varattno == 0)
+		return true;
+	rte = rt_fetch(var->varno, search->target->stmt->rtable);
+	name = get_attname(rte->relid, var->varattno, true);
+	return name && strcmp(name, search->name) == 0;
+}
+
+/*
+ * Looks for the SET (...) = (SELECT ...) that sets a parameter.  It stands in
+ * the same target list as the parameter, and has one for each column.
+ */
+static const SubPlan *
+subplan_that_sets(const ColumnSearch *search, int paramid)
+{
+	ListCell   *lc;
+
+	foreach(lc, search->targets)
+	{
+		const SubPlan *subplan = (SubPlan *) lfirst_node(TargetEntry, lc)->expr;
+
+		if (IsA(subplan, SubPlan) &&
+			subplan->subLinkType == MULTIEXPR_SUBLINK &&
+			list_member_int(subplan->setParam, paramid))
+			return subplan;
+	}
+	return NULL;
+}
+
+static int
+position_of_param(List *params, int paramid)
+{
+	ListCell   *lc;
+
+	foreach(lc, params)
+	{
+		if (lfirst_int(lc) == paramid)
+			return foreach_current_index(lc);
+	}
+	return -1;
+}
+
+static bool
+subplan_reads_column(const SubPlan *subplan, int paramid,
+					 const ColumnSearch *search)
+{
+	ColumnSearch below = *search;
+	Plan	   *plan = plan_source_subplan(search->target->stmt,
+										   subplan->plan_id);
+	int			position = position_of_param(subplan->setParam, paramid);
+
+	if (plan == NULL)
+		return false;
+	below.subplan = subplan;
+	below.outer = search->plan;
+	below.plan = plan;
+	below.targets = plan->targetlist;
+	return reads_column(plan_source_target(plan->targetlist, position + 1),
+						&below);
+}
+
+static bool
+param_reads_column(const Param *param, const ColumnSearch *search)
+{
+	const SubPlan *subplan;
+	int			position;
+
+	if (param->paramkind != PARAM_EXEC)
+		return false;
+	position = search->subplan
+		? position_of_param(search->subplan->parParam, param->paramid) : -1;
+	if (position >= 0)
+	{
+		ColumnSearch above = *search;
+
+		above.plan = search->outer;
+		above.subplan = NULL;
+		return reads_column(list_nth(search->subplan->args, position), &above);
+	}
+	subplan = subplan_that_sets(search, param->paramid);
+	if (subplan)
+		return subplan_reads_column(subplan, param->paramid, search);
+	return sources_read_column(plan_source_of_param(search->target->stmt, param),
+							   search);
+}
+
+/*
+ * A subquery is entered by its arguments, the columns of the outer query that
+ * it uses.
+ */
+static bool
+reads_column(Node *node, void *context)
+{
+	ColumnSearch *search = context;
+
+	if (node == NULL)
+		return false;
+	check_stack_depth();
+	if (IsA(node, Var))
+		return var_is_column((Var *) node, search) ||
+			sources_read_column(plan_source_of_var(search->target->stmt,
+												   search->plan,
+												   (Var *) node), search);
+	if (IsA(node, Param))
+		return param_reads_column((Param *) node, search);
+	return expression_tree_walker(node, reads_column, context);
+}
+
+/*
+ * Returns the expression that gives a column its new value: that of the same
+ * place in the target list as the column has in the list of columns.  NULL if
+ * it is not there.
+ */
+static Node *
+new_value(List *targets, List *columns, AttrNumber attnum)
+{
+	ListCell   *target;
+	ListCell   *column = list_head(columns);
+
+	foreach(target, targets)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, target);
+
+		if (entry->resjunk)
+			continue;
+		if (column == NULL)
+			break;
+		if (lfirst_int(column) == attnum)
+			return (Node *) entry->expr;
+		column = lnext(columns, column);
+	}
+	return NULL;
+}
+
+static bool
+value_reads_column(WriteTarget *target, Plan *plan, List *targets,
+				   Node *value, const char *name)
+{
+	ColumnSearch search = {.target = target,.name = name,.plan = plan,
+	.targets = targets};
+	FromItselfAnswer *answer;
+	MemoryContext caller;
+	ListCell   *lc;
+
+	if (value == NULL)
+		return false;
+	foreach(lc, target->from_itself)
+	{
+		answer = lfirst(lc);
+		if (answer->expression == value)
+			return answer->from_itself;
+	}
+	caller = MemoryContextSwitchTo(target->context);
+	answer = palloc(sizeof(FromItselfAnswer));
+	answer->expression = value;
+	answer->from_itself = reads_column(value, &search);
+	target->from_itself = lappend(target->from_itself, answer);
+	MemoryContextSwitchTo(caller);
+	return answer->from_itself;
+}
+
+/* The new values of all tables that it updates come from one target list. */
+static bool
+update_reads_column(WriteTarget *target, Oid relid, AttrNumber attnum,
+					const char *name)
+{
+	ModifyTable *plan = target->plan;
+	Oid			first = rt_fetch(linitial_int(plan->resultRelations),
+								 target->stmt->rtable)->relid;
+	List	   *targets = outerPlan(plan)->targetlist;
+
+	return value_reads_column(target, outerPlan(plan), targets,
+							  new_value(targets,
+										linitial(plan->updateColnosLists),
+										write_target_column(relid, attnum, first)),
+							  name);
+}
+
+static bool
+conflict_reads_column(WriteTarget *target, Oid relid, AttrNumber attnum,
+					  const char *name)
+{
+	ModifyTable *plan = target->plan;
+
+	return value_reads_column(target, (Plan *) plan, plan->onConflictSet,
+							  new_value(plan->onConflictSet,
+										plan->onConflictCols,
+										write_target_column(relid, attnum,
+															target->relid)),
+							  name);
+}
+
+static bool
+action_reads_column(WriteTarget *target, MergeAction *action,
+					AttrNumber attnum, const char *name)
+{
+	return action->commandType == CMD_UPDATE &&
+		value_reads_column(target, (Plan *) target->plan, action->targetList,
+						   new_value(action->targetList, action->updateColnos,
+									 attnum), name);
+}
+
+/*
+ * If it is unknown which action is performed, any counts: an error is better
+ * than a wrong value.
+ */
+static bool
+merge_reads_column(WriteTarget *target, Oid relid, AttrNumber attnum,
+				   const char *name)
+{
+	ModifyTable *plan = target->plan;
+	Oid			first = rt_fetch(linitial_int(plan->resultRelations),
+								 target->stmt->rtable)->relid;
+	ListCell   *lc;
+
+	if (target->state)
+	{
+		MergeAction *action = compat_merge_action(target->state, CMD_UPDATE);
+
+		return action && action_reads_column(target, action, attnum, name);
+	}
+	foreach(lc, write_target_actions(plan))
+	{
+		if (action_reads_column(target, lfirst(lc),
+								write_target_column(relid, attnum, first), name))
+			return true;
+	}
+	return false;
+}
+
+bool
+write_target_computes_from_itself(WriteTarget *target, Oid relid,
+								  AttrNumber attnum)
+{
+	char	   *name = get_attname(relid, attnum, true);
+
+	if (name == NULL)
+		return false;
+	switch (target->plan->operation)
+	{
+		case CMD_INSERT:
+			return conflict_reads_column(target, relid, attnum, name);
+		case CMD_UPDATE:
+			return update_reads_column(target, relid, attnum, name);
+		case CMD_MERGE:
+			return merge_reads_column(target, relid, attnum, name);
+		default:
+			return false;
+	}
+}

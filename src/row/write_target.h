@@ -1,0 +1,54 @@
+/*
+ * write_target.h
+ *		The part of a statement that writes one table.
+ */
+#ifndef TANDEM_WRITE_TARGET_H
+#define TANDEM_WRITE_TARGET_H
+
+#include "fmgr.h"
+#include "nodes/execnodes.h"
+#include "nodes/plannodes.h"
+#include "utils/rel.h"
+
+/*
+ * An INSERT, UPDATE or MERGE: the statement, or one in its WITH.  Shared by
+ * the partitions that it writes.
+ */
+typedef struct WriteTarget
+{
+	MemoryContext context;		/* of the statement */
+	const PlannedStmt *stmt;
+	ModifyTable *plan;
+	ModifyTableState *state;	/* NULL if the library was loaded later */
+	Oid			relid;			/* table that the statement names, or that of
+								 * the view that it names */
+	Bitmapset  *tables;			/* range table indexes of what it writes */
+	Bitmapset  *named;			/* columns that INSERT names, offset by
+								 * FirstLowInvalidHeapAttributeNumber */
+	int			inserts;		/* number of its INSERT actions */
+	int			view_release;	/* release of the view; 0 if none of ours */
+	Oid			view;			/* that view, or InvalidOid */
+	List	   *from_itself;	/* of FromItselfAnswer */
+} WriteTarget;
+
+/*
+ * Returns the part of the statement whose trigger call is being executed, or
+ * NULL if it is not found; see writer_statement_find_call.  call may be NULL.
+ */
+extern WriteTarget *write_target_find(Relation rel, MemoryContext statement,
+									  const FmgrInfo *call);
+
+/* Returns the actions of a MERGE for its first target. */
+extern List *write_target_actions(const ModifyTable *plan);
+
+/* Returns the number that a column of relid has in other, or 0. */
+extern AttrNumber write_target_column(Oid relid, AttrNumber attnum, Oid other);
+
+/*
+ * Does it compute the column of relid, one of the tables that it updates, from
+ * the column's own value before?
+ */
+extern bool write_target_computes_from_itself(WriteTarget *target, Oid relid,
+											  AttrNumber attnum);
+
+#endif							/* TANDEM_WRITE_TARGET_H */
