@@ -534,9 +534,11 @@ heed_release_of_writer(RowState *state)
 {
 	RelationRules *rules = state->rules;
 
-	relation_rules_settle(rules,
-						  rules->any_release ? row_writer_release(state) : 0);
-	if (rules->release == 0)
+	int			release = rules->any_release ? row_writer_release(state) : 0;
+
+	if (rules->release != release)
+		relation_rules_settle(rules, release);
+	if (release == 0)
 		return;
 	for (int i = 0; i < rules->ncolumns; i++)
 	{

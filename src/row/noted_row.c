@@ -38,6 +38,7 @@ struct NotedRow
 
 /* those of each active statement, innermost first */
 static dlist_head notes = DLIST_STATIC_INIT(notes);
+int			noted_row_count = 0;
 
 /* Reset callback of the statement's memory context. */
 static void
@@ -46,6 +47,7 @@ forget_noted_row(void *arg)
 	NotedRow   *noted = arg;
 
 	dlist_delete(&noted->node);
+	noted_row_count--;
 }
 
 /* Returns the one to be used again, or to be taken. */
@@ -80,6 +82,7 @@ make_noted_row(MemoryContext statement, NotedFor purpose)
 	noted->end.func = forget_noted_row;
 	noted->end.arg = noted;
 	dlist_push_head(&notes, &noted->node);
+	noted_row_count++;
 	MemoryContextRegisterResetCallback(statement, &noted->end);
 	return noted;
 }
@@ -119,7 +122,7 @@ noted_row_set(RowState *state, NotedFor purpose, const ItemPointerData *tid,
 }
 
 NotedRow *
-noted_row_find(RowState *state, NotedFor purpose)
+noted_row_search(RowState *state, NotedFor purpose)
 {
 	NotedRow   *noted = find_noted_row(state, purpose);
 

@@ -26,8 +26,17 @@ typedef struct NotedRow NotedRow;
 extern void noted_row_set(RowState *state, NotedFor purpose,
 						  const ItemPointerData *tid, HeapTuple tuple);
 
+/* The number of statements and tables for which a row is kept. */
+extern int	noted_row_count;
+
+extern NotedRow *noted_row_search(RowState *state, NotedFor purpose);
+
 /* Returns what was noted, or NULL. */
-extern NotedRow *noted_row_find(RowState *state, NotedFor purpose);
+static inline NotedRow *
+noted_row_find(RowState *state, NotedFor purpose)
+{
+	return noted_row_count > 0 ? noted_row_search(state, purpose) : NULL;
+}
 
 /* The table and the place of the noted row. */
 extern Oid	noted_row_relation(const NotedRow *noted);

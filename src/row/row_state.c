@@ -455,12 +455,8 @@ row_column_is_default(const RowState *state, int index)
 }
 
 bool
-row_is_unfilled(const RowState *state, const CompiledRule *rule)
+row_seems_unfilled(const RowState *state, const CompiledRule *rule)
 {
-	if (state->stored_natts < rule->first_new)
-		return true;
-	if (rule->exact)
-		return false;
 	for (int i = 0; i < rule->new_side.ncolumns; i++)
 	{
 		const RuleColumn *column = &state->rules->columns[rule->new_side.columns[i]];

@@ -161,8 +161,17 @@ extern bool column_equal(const RuleColumn *column, Datum a, bool a_null,
  */
 extern char *row_describe(const RowState *state, const RuleSide *side);
 
+/* The same as row_is_unfilled, by the values of the new columns. */
+extern bool row_seems_unfilled(const RowState *state,
+							   const CompiledRule *rule);
+
 /* Has the row not yet been given the new columns of the rule? */
-extern bool row_is_unfilled(const RowState *state, const CompiledRule *rule);
+static inline bool
+row_is_unfilled(const RowState *state, const CompiledRule *rule)
+{
+	return state->stored_natts < rule->first_new ||
+		(!rule->exact && row_seems_unfilled(state, rule));
+}
 
 /*
  * Does any rule find the stored row in slot unfilled?  The row need not be
