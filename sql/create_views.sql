@@ -44,7 +44,7 @@ SELECT tandem.create_migration('visibility', release => 42);
 ALTER TABLE images ADD COLUMN visibility text;
 COMMENT ON COLUMN images.visibility IS 'new';
 SELECT tandem.sync_column('visibility', 'images', 'is_public', 'visibility',
-	$$ CASE WHEN is_public THEN 'public' ELSE 'private' END $$, $$ visibility = 'public' $$);
+	$$ CASE WHEN is_public THEN 'public' ELSE 'private' END $$, $$ coalesce(visibility = 'public', false) $$);
 SELECT tandem.add_column('visibility', 'images', 'extra', 'text');
 COMMIT;
 SELECT tandem.create_views(42);
@@ -155,7 +155,7 @@ SELECT * FROM app.shape WHERE view = 'images';
 SELECT made_from('release_42.images'::regclass);
 SELECT id, visibility FROM release_42.images ORDER BY id;
 UPDATE release_42.images SET visibility = 'public' WHERE id = 2;
-INSERT INTO release_42.images (visibility, title) VALUES ('shared', 's'), ('private', DEFAULT);
+INSERT INTO release_42.images (visibility, title) VALUES ('shared', 's'), (DEFAULT, DEFAULT);
 SELECT * FROM release_41.images ORDER BY id;
 SELECT * FROM release_42.images ORDER BY id;
 

@@ -61,7 +61,7 @@ INSERT INTO old_computed (id, made) VALUES (10, '2011-11-11')
 	ON CONFLICT (id) DO UPDATE SET made = EXCLUDED.made;
 MERGE INTO old_computed o USING (VALUES (12)) v (id) ON o.id = v.id
 	WHEN NOT MATCHED THEN INSERT (id, made) VALUES (v.id, '2012-12-12');
--- of two INSERT actions in one MERGE nothing tells which is at work
+-- of two INSERT actions in one MERGE the one at work counts
 MERGE INTO old_computed o USING (VALUES (19), (20)) v (id) ON o.id = v.id
 	WHEN NOT MATCHED AND v.id = 19 THEN INSERT (id, created) VALUES (v.id, '2019-01-19 00:00Z')
 	WHEN NOT MATCHED THEN INSERT (id, made) VALUES (v.id, '2020-01-20');
@@ -80,16 +80,16 @@ COPY old_computed (id, created, made) FROM stdin;
 14	2000-01-01 00:00Z	2014-01-14
 \.
 \set VERBOSITY default
--- a function is out of reach: there the new column wins, where it is given
+-- in functions as well
 CREATE FUNCTION insert_made(id integer, made date) RETURNS void
 LANGUAGE plpgsql AS 'BEGIN INSERT INTO old_computed (id, made) VALUES ($1, $2); END';
 CREATE FUNCTION insert_created(id integer, created timestamptz) RETURNS void
 LANGUAGE plpgsql AS 'BEGIN INSERT INTO old_computed (id, created) VALUES ($1, $2); END';
 SELECT insert_made(21, '2021-01-21'), insert_created(22, '2022-01-22 00:00Z');
 DO $$ BEGIN INSERT INTO old_computed (id, made) VALUES (23, '2023-01-23'); END $$;
--- both given and in disagreement: in a function the old column's value may be
--- its default, so the new one wins there too
+\set VERBOSITY terse
 DO $$ BEGIN INSERT INTO old_computed (id, created, made) VALUES (24, '2000-01-01 00:00Z', '2024-01-24'); END $$;
+\set VERBOSITY default
 SELECT id, row_is(t) FROM old_computed t ORDER BY id;
 
 -- An explicit NULL in the new column: the release settles it, in a statement
@@ -161,7 +161,6 @@ INSERT INTO both_computed (id) VALUES (5);
 SET tandem.release = 41;
 DO $$ BEGIN INSERT INTO both_computed (id) VALUES (6); END $$;
 RESET tandem.release;
--- out of reach, and both may be defaults: the new side wins
 DO $$ BEGIN INSERT INTO both_computed (id) VALUES (7); END $$;
 INSERT INTO both_computed (id, serial_key, uuid_key)
 	VALUES (8, 1008, '12345678-0000-0000-0000-000000000008');

@@ -60,10 +60,13 @@ CREATE TABLE arrays (id integer PRIMARY KEY, old text);
 INSERT INTO arrays VALUES (1, 'a,b'), (2, ''), (3, NULL);
 CALL expand('arrays', 'old', 'new', 'text[]', $$ string_to_array(old, ',') $$, $$ array_to_string(new, ',') $$);
 INSERT INTO arrays (id, new) VALUES (4, '{x,NULL,"y z"}');
+-- not before it is filled
 UPDATE arrays SET new = new || 'c'::text WHERE id = 1;
 UPDATE arrays SET new[2] = 'B' WHERE id = 1;
 UPDATE arrays SET old = 'd' WHERE id = 4;
 CALL tandem.migrate('arrays');
+UPDATE arrays SET new = new || 'c'::text WHERE id = 1;
+UPDATE arrays SET new[2] = 'B' WHERE id = 1;
 SELECT * FROM arrays ORDER BY id;
 CALL finish('arrays');
 

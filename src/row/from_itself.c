@@ -173,6 +173,32 @@ reads_column(Node *node, void *context)
 	return expression_tree_walker(node, reads_column, context);
 }
 
+/* Is the value just the column?  Then nothing is computed from it. */
+static bool
+is_column_itself(Node *node, const ColumnSearch *search)
+{
+	Var		   *var = (Var *) node;
+	List	   *sources;
+	ListCell   *lc;
+
+	if (!IsA(node, Var))
+		return false;
+	if (var_is_column(var, search))
+		return var->varattno != InvalidAttrNumber;
+	sources = plan_source_of_var(search->target->stmt, search->plan, var);
+	foreach(lc, sources)
+	{
+		PlanSource *source = lfirst(lc);
+		ColumnSearch below = *search;
+
+		below.plan = source->plan;
+		below.targets = source->plan->targetlist;
+		if (!is_column_itself(source->expression, &below))
+			return false;
+	}
+	return sources != NIL;
+}
+
 /*
  * Returns the expression that gives a column its new value: that of the same
  * place in the target list as the column has in the list of columns.  NULL if
@@ -220,7 +246,8 @@ value_reads_column(WriteTarget *target, Plan *plan, List *targets,
 	caller = MemoryContextSwitchTo(target->context);
 	answer = palloc(sizeof(FromItselfAnswer));
 	answer->expression = value;
-	answer->from_itself = reads_column(value, &search);
+	answer->from_itself = reads_column(value, &search) &&
+		!is_column_itself(value, &search);
 	target->from_itself = lappend(target->from_itself, answer);
 	MemoryContextSwitchTo(caller);
 	return answer->from_itself;

@@ -10,6 +10,7 @@
 #include "access/sysattr.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteHandler.h"
 #include "tcop/pquery.h"
@@ -248,31 +249,63 @@ without_domain_check(Node *value)
 	return value;
 }
 
+typedef struct Resolving
+{
+	const PlannedStmt *stmt;
+	Plan	   *plan;			/* evaluates the expression at hand */
+} Resolving;
+
+static Node *resolve_references(Node *node, void *context);
+
+/* Returns what all sources are, or NULL if they differ or there is none. */
+static Node *
+resolve_sources(List *sources, const PlannedStmt *stmt)
+{
+	Node	   *resolved = NULL;
+	ListCell   *lc;
+
+	foreach(lc, sources)
+	{
+		PlanSource *source = lfirst(lc);
+		Resolving	below = {stmt, source->plan};
+		Node	   *one = resolve_references(source->expression, &below);
+
+		if (resolved && !equal(resolved, one))
+			return NULL;
+		resolved = one;
+	}
+	return resolved;
+}
+
+/*
+ * Replaces references to other nodes of the plan by what these compute, as far
+ * as it is the same for all rows.
+ */
+static Node *
+resolve_references(Node *node, void *context)
+{
+	Resolving  *at = context;
+	Node	   *resolved = NULL;
+
+	check_stack_depth();
+	if (node && IsA(node, Var))
+		resolved = resolve_sources(plan_source_of_var(at->stmt, at->plan,
+													  (Var *) node), at->stmt);
+	else if (node && IsA(node, Param))
+		resolved = resolve_sources(plan_source_of_param(at->stmt,
+														(Param *) node), at->stmt);
+	return resolved ? resolved
+		: expression_tree_mutator(node, resolve_references, context);
+}
+
 static bool
 value_is_default(const WriterStatement *statement, AttrNumber attnum,
 				 Plan *plan, Node *value)
 {
-	const PlannedStmt *stmt = statement->target->stmt;
-	List	   *sources = NIL;
-	ListCell   *lc;
+	Resolving	at = {statement->target->stmt, plan};
 
-	check_stack_depth();
-	value = without_domain_check(value);
-	if (IsA(value, Var))
-		sources = plan_source_of_var(stmt, plan, (Var *) value);
-	else if (IsA(value, Param))
-		sources = plan_source_of_param(stmt, (Param *) value);
-	if (sources == NIL)
-		return list_member(defaults_of_column(statement, attnum), value);
-	foreach(lc, sources)
-	{
-		PlanSource *source = lfirst(lc);
-
-		if (!value_is_default(statement, attnum, source->plan,
-							  source->expression))
-			return false;
-	}
-	return true;
+	value = without_domain_check(resolve_references(value, &at));
+	return list_member(defaults_of_column(statement, attnum), value);
 }
 
 /*

@@ -623,9 +623,11 @@ release_sees_column(const RelationRules *rules, int release, int column)
 		const CompiledRule *rule = &rules->rules[i];
 		int			of_rule = rule->source->release;
 
-		if (of_rule > 0 &&
-			side_has_column(of_rule <= release ? &rule->old_side
-							: &rule->new_side, column))
+		if (of_rule <= 0)
+			continue;
+		if (of_rule <= release
+			? !rule->source->keep_old && side_has_column(&rule->old_side, column)
+			: side_has_column(&rule->new_side, column))
 			return false;
 	}
 	return true;
@@ -649,7 +651,9 @@ own_side_of_release(const RelationRules *rules, int release,
 {
 	bool		new = release >= rule->source->release;
 
+	/* with keep_old the release that knows the new side uses both */
 	if (release == 0 || rule->source->release == 0 ||
+		(new && rule->source->keep_old) ||
 		!release_sees_side(rules, release,
 						   new ? &rule->new_side : &rule->old_side))
 		return OWN_BOTH;

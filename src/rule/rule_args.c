@@ -18,10 +18,12 @@
 /*
  * The first argument is the format of the others.  The library must be able to
  * read every format that it has ever written, since triggers outlive upgrades.
- * Format 1 had no search_path.
+ * Format 1 had no search_path, format 2 no keep_old.
  */
-#define RULE_FORMAT "2"
+#define RULE_FORMAT "3"
+#define RULE_FORMAT_2 "2"
 #define RULE_FORMAT_1 "1"
+#define RULE_NARGS_2 ARG_KEEP_OLD
 #define RULE_NARGS_1 ARG_SEARCH_PATH
 
 /* the arguments of one rule, in this order */
@@ -38,6 +40,7 @@ typedef enum RuleArg
 	ARG_UP,
 	ARG_DOWN,
 	ARG_SEARCH_PATH,
+	ARG_KEEP_OLD,
 	RULE_NARGS
 } RuleArg;
 
@@ -81,6 +84,7 @@ rule_args_encode(List *rules)
 		args = lappend(args, encode_strings(rule->up));
 		args = lappend(args, encode_strings(rule->down));
 		args = lappend(args, rule->search_path);
+		args = lappend(args, pstrdup(rule->keep_old ? "keep_old" : ""));
 	}
 	return args;
 }
@@ -102,6 +106,7 @@ decode_rule(char **args, int nargs)
 	rule->down = decode_strings(args[ARG_DOWN]);
 	rule->search_path = pstrdup(nargs > ARG_SEARCH_PATH ? args[ARG_SEARCH_PATH]
 								: AUTHORITY_PINNED_PATH);
+	rule->keep_old = nargs > ARG_KEEP_OLD && args[ARG_KEEP_OLD][0];
 	/* a hand-made trigger may have any arguments */
 	if (rule->old_columns == NIL || rule->new_columns == NIL ||
 		list_member_ptr(rule->old_columns, NULL) ||
@@ -126,6 +131,8 @@ rule_arg_count(const Trigger *trigger)
 		return 0;
 	if (strcmp(trigger->tgargs[0], RULE_FORMAT_1) == 0)
 		nargs = RULE_NARGS_1;
+	else if (strcmp(trigger->tgargs[0], RULE_FORMAT_2) == 0)
+		nargs = RULE_NARGS_2;
 	else if (strcmp(trigger->tgargs[0], RULE_FORMAT) != 0)
 		return 0;
 	return trigger->tgnargs % nargs == 1 ? nargs : 0;

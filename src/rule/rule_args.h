@@ -26,8 +26,8 @@ extern List *rule_args_encode(List *rules);
 
 /*
  * Returns the rules in a trigger's arguments, a list of SyncRule, palloc'd.
- * Fields that the trigger does not need (migration_id, relation, keep_old) are
- * not set.  Errors: the arguments were not written by rule_args_encode.
+ * Fields that the trigger does not need (migration_id, relation) are not set.
+ * Errors: the arguments were not written by rule_args_encode.
  */
 extern List *rule_args_decode(const Trigger *trigger);
 

@@ -1,0 +1,250 @@
+-- What the writer's statement says of a column besides its value: that it is
+-- just the default, that it is computed from the column's own value, and the
+-- release of the view that it writes through.
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS pg_tandem CASCADE;
+CREATE EXTENSION pg_tandem;
+CREATE SCHEMA given;
+SET search_path = given;
+CREATE FUNCTION open(migration text, release integer DEFAULT NULL) RETURNS text
+LANGUAGE sql AS $$ SELECT $1 FROM tandem.create_migration($1, $2) $$;
+
+--
+-- A column that is given just its computed default is named: it counts more
+-- than one that is left out, and less than one with a value.
+--
+CREATE SEQUENCE computed START 100001 INCREMENT 10;
+CREATE FUNCTION new_key() RETURNS integer LANGUAGE sql AS $$ SELECT nextval('computed')::integer $$;
+CREATE TABLE t (id integer PRIMARY KEY, old integer DEFAULT nextval('computed'), note text);
+BEGIN;
+SELECT open('t', 42);
+ALTER TABLE t ADD COLUMN new integer;
+ALTER TABLE t ALTER new SET DEFAULT new_key();
+SELECT tandem.sync_column('t', 't', 'old', 'new', 'old * 10', 'new / 10');
+COMMIT;
+CREATE FUNCTION rows_are(integer, integer) RETURNS TABLE (id integer, old text, new text) LANGUAGE sql AS $$
+	SELECT id, CASE WHEN old > 100000 THEN 'default' ELSE old::text END,
+		CASE WHEN new > 1000000 THEN 'up(default)' WHEN new > 100000 THEN 'default' ELSE new::text END
+	FROM t WHERE id BETWEEN $1 AND $2 ORDER BY id $$;
+
+-- the first statement of a session, which loads the library by the trigger
+\c -
+SET search_path = given;
+SET client_min_messages = warning;
+INSERT INTO t (id, old, new) VALUES (1, DEFAULT, 11), (2, DEFAULT, 21);
+INSERT INTO t (id, old, new) VALUES (3, DEFAULT, 31);
+INSERT INTO t (id, old, new) VALUES (4, 4, DEFAULT);
+INSERT INTO t (id, old, new) VALUES (5, DEFAULT, DEFAULT);
+INSERT INTO t (id, old) VALUES (6, DEFAULT);
+INSERT INTO t (id, new) VALUES (7, DEFAULT);
+INSERT INTO t VALUES (8, DEFAULT, 'new is left out'), (9, 9, 'new is left out');
+INSERT INTO t VALUES (10);
+SELECT * FROM rows_are(1, 10);
+-- for each row of a list
+INSERT INTO t (id, old, new) VALUES (11, DEFAULT, 111), (12, 12, DEFAULT), (13, DEFAULT, DEFAULT), (14, DEFAULT, 141) RETURNING id;
+WITH a AS (INSERT INTO t (id, old, new) VALUES (15, DEFAULT, 151), (16, 16, DEFAULT) RETURNING id)
+	INSERT INTO t (id, old, new) VALUES (17, 17, DEFAULT), (18, DEFAULT, 181);
+-- by the same expression, wherever it stands
+INSERT INTO t (id, old, new) VALUES (19, nextval('computed'), 191), (20, 20, new_key());
+INSERT INTO t (id, old, new) SELECT 21, nextval('computed'), 211;
+INSERT INTO t (id, old, new) SELECT i, i, new_key() FROM generate_series(22, 24) i ORDER BY i DESC LIMIT 2;
+INSERT INTO t (id, new, old) WITH v AS MATERIALIZED (SELECT 25 AS id, nextval('computed') AS value) SELECT id, id * 10 + 1, value FROM v;
+INSERT INTO t (id, new, old) SELECT 26, 261, nextval('computed') UNION ALL SELECT 27, 271, nextval('computed');
+DO $$ BEGIN INSERT INTO t (id, old, new) VALUES (28, DEFAULT, 281), (29, 29, DEFAULT); END $$;
+PREPARE p AS INSERT INTO t (id, old, new) VALUES ($1, DEFAULT, $2);
+SET plan_cache_mode = force_generic_plan;
+EXECUTE p(30, 301);
+RESET plan_cache_mode;
+MERGE INTO t USING (VALUES (31), (32), (33)) v (id) ON t.id = v.id
+	WHEN NOT MATCHED AND v.id = 31 THEN INSERT (id, old, new) VALUES (v.id, DEFAULT, 311)
+	WHEN NOT MATCHED AND v.id = 32 THEN INSERT (id, old, new) VALUES (v.id, v.id, DEFAULT)
+	WHEN NOT MATCHED THEN INSERT (id, new, note) VALUES (v.id, 331, 'old is left out');
+INSERT INTO t (id, old, new) VALUES (33, DEFAULT, 5), (34, DEFAULT, 341) ON CONFLICT (id) DO UPDATE SET note = 'conflict';
+SELECT * FROM rows_are(11, 34);
+-- another expression, or the default of another column, is a value
+\set VERBOSITY sqlstate
+INSERT INTO t (id, old, new) VALUES (35, nextval('computed') + 0, 351);
+INSERT INTO t (id, old, new) SELECT 36, new, 361 FROM t WHERE id = 7;
+\set VERBOSITY default
+
+-- A partition may have a default of its own; the server takes that of the table
+-- that the statement names.  Either one is its default.
+CREATE TABLE parent (id integer, part integer, old integer DEFAULT nextval('computed')) PARTITION BY LIST (part);
+CREATE TABLE leaf1 (old integer DEFAULT new_key() + 5, part integer, id integer);
+ALTER TABLE parent ATTACH PARTITION leaf1 FOR VALUES IN (1);
+BEGIN;
+SELECT open('parent', 42);
+ALTER TABLE parent ADD COLUMN new integer;
+SELECT tandem.sync_column('parent', 'parent', 'old', 'new', 'old * 10', 'new / 10');
+COMMIT;
+INSERT INTO parent (id, part, old, new) VALUES (1, 1, DEFAULT, 11), (2, 1, 2, 20);
+INSERT INTO leaf1 (id, part, old, new) VALUES (3, 1, DEFAULT, 31);
+INSERT INTO parent (id, part, old, new) VALUES (4, 1, new_key() + 5, 41);
+SELECT id, old, new FROM parent ORDER BY id;
+-- an identity column's number, too; here old is not computed from new
+CREATE TABLE numbered (id integer, old integer GENERATED BY DEFAULT AS IDENTITY (START 5000));
+BEGIN;
+SELECT open('numbered', 42);
+ALTER TABLE numbered ADD COLUMN new integer;
+SELECT tandem.sync_column('numbered', 'numbered', 'old', 'new', 'old * 10');
+COMMIT;
+INSERT INTO numbered (id, old, new) VALUES (1, DEFAULT, 11), (2, 2, 20), (3, DEFAULT, 31);
+INSERT INTO numbered (id, old, new) OVERRIDING USER VALUE VALUES (4, 44, 41);
+SELECT id, old, new FROM numbered ORDER BY id;
+
+--
+-- A new column that is computed from itself, in a row that is not filled yet,
+-- would be computed from nothing: 55T02.
+--
+CREATE TABLE price (id integer PRIMARY KEY, price integer, part integer DEFAULT 1, stock integer DEFAULT 1);
+INSERT INTO price (id, price) SELECT i, i FROM generate_series(1, 40) i;
+CREATE TABLE offer (id integer, cents bigint);
+INSERT INTO offer VALUES (1, 100), (2, 200), (100, 7);
+BEGIN;
+SELECT open('price', 42);
+ALTER TABLE price ADD COLUMN cents bigint;
+SELECT tandem.sync_column('price', 'price', 'price', 'cents', 'price * 100', 'cents / 100');
+COMMIT;
+\set VERBOSITY sqlstate
+UPDATE price SET cents = cents + 1 WHERE id = 1;
+UPDATE price SET cents = COALESCE(cents, 0) + 1 WHERE id = 1;
+UPDATE price SET stock = stock - 1, cents = price.cents * 2 WHERE id = 1;
+UPDATE price p SET cents = p.cents + o.cents FROM offer o WHERE o.id = p.id AND p.id = 1;
+SET enable_hashjoin = off;
+UPDATE price p SET cents = p.cents + o.cents FROM offer o WHERE o.id = p.id;
+SET enable_mergejoin = off;
+UPDATE price p SET cents = p.cents + o.cents FROM offer o WHERE o.id = p.id;
+SET enable_mergejoin = on;
+SET enable_nestloop = off;
+UPDATE price p SET cents = p.cents + o.cents FROM offer o WHERE o.id = p.id;
+RESET enable_hashjoin; RESET enable_mergejoin; RESET enable_nestloop;
+UPDATE price SET cents = (SELECT price.cents + max(o.cents) FROM offer o) WHERE id = 1;
+UPDATE price SET (stock, cents) = (SELECT 2, o.cents + price.cents FROM offer o WHERE o.id = price.id) WHERE id = 1;
+UPDATE price SET (stock, cents) = (2, cents + 1) WHERE id = 1;
+CREATE FUNCTION next_cents(price) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN $1.cents + 1; END';
+UPDATE price p SET cents = next_cents(p) WHERE id = 1;
+WITH a AS (UPDATE price SET cents = cents + 1 WHERE id = 1 RETURNING id) SELECT * FROM a;
+WITH a AS (UPDATE price SET cents = cents + 1 WHERE id = 1) UPDATE price SET stock = 5 WHERE id = 2;
+WITH a AS (UPDATE price SET stock = 5 WHERE id = 1) UPDATE price SET cents = cents + 1 WHERE id = 2;
+INSERT INTO price (id, price) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET cents = price.cents + EXCLUDED.cents;
+MERGE INTO price p USING offer o ON p.id = o.id WHEN MATCHED THEN UPDATE SET cents = p.cents + o.cents;
+MERGE INTO price p USING offer o ON p.id = o.id
+	WHEN MATCHED AND o.id = 1 THEN UPDATE SET stock = 3
+	WHEN MATCHED THEN UPDATE SET stock = 4, cents = p.cents + 1;
+DO $$ DECLARE step integer := 5; BEGIN UPDATE price SET cents = cents + step WHERE id = 1; END $$;
+CREATE FUNCTION increment(integer) RETURNS void LANGUAGE sql AS 'UPDATE price SET cents = cents + 1 WHERE id = $1';
+SELECT increment(1);
+PREPARE increment AS UPDATE price SET cents = cents + $1 WHERE id = $2;
+EXECUTE increment(1, 1);
+SET plan_cache_mode = force_generic_plan;
+EXECUTE increment(1, 1);
+RESET plan_cache_mode;
+CREATE VIEW own_view AS SELECT id, cents FROM price;
+UPDATE own_view SET cents = cents + 1 WHERE id = 1;
+\c -
+SET search_path = given;
+SET client_min_messages = warning;
+\set VERBOSITY sqlstate
+UPDATE price SET cents = cents + 1 WHERE id = 1;
+SELECT * FROM price WHERE id < 3 ORDER BY id;
+-- what is no such thing: other columns and rows, other data
+UPDATE price SET cents = price * 100 + 1 WHERE id = 3;
+UPDATE price SET cents = (SELECT o.cents FROM offer o WHERE o.id = 100) WHERE id = 4;
+UPDATE price SET cents = o.cents FROM offer o WHERE price.id = 5 AND o.id = 100;
+UPDATE price SET cents = 700, stock = cents + 1 WHERE id = 6;
+UPDATE price SET (stock, cents) = (SELECT price.cents, 700) WHERE id = 7;
+UPDATE price p SET cents = o.cents + 1 FROM price o WHERE p.id = 8 AND o.id = 3;
+UPDATE price SET cents = (SELECT max(cents) FROM price) WHERE id = 9;
+INSERT INTO price (id, price) VALUES (10, 11) ON CONFLICT (id) DO UPDATE SET cents = EXCLUDED.cents;
+MERGE INTO price p USING (VALUES (11, 700), (12, 800)) v (id, cents) ON p.id = v.id
+	WHEN MATCHED AND p.cents IS NULL THEN UPDATE SET cents = v.cents
+	WHEN MATCHED THEN UPDATE SET cents = p.cents + 1;
+UPDATE price SET cents = 700 WHERE id = 13 AND cents IS NULL;
+DO $$ DECLARE cents bigint := 700; BEGIN
+	UPDATE price p SET cents = increment_.cents FROM (SELECT 700 AS cents) increment_ WHERE id = 14;
+END $$;
+-- a row that is filled is computed as ever
+UPDATE price SET cents = cents + 1 WHERE id = 3;
+INSERT INTO price (id, price) VALUES (41, 41);
+UPDATE price SET cents = cents + 1 WHERE id = 41;
+UPDATE price SET price = price + 1 WHERE id = 15;
+SELECT id, price, stock, cents FROM price WHERE id BETWEEN 3 AND 15 OR id > 40 ORDER BY id;
+
+-- several tables are written by one statement
+CREATE TABLE parts (id integer, part integer, price integer) PARTITION BY LIST (part);
+CREATE TABLE part1 (dropped text, price integer, part integer, id integer);
+ALTER TABLE part1 DROP COLUMN dropped;
+ALTER TABLE parts ATTACH PARTITION part1 FOR VALUES IN (1);
+CREATE TABLE part2 PARTITION OF parts FOR VALUES IN (2);
+CREATE TABLE part3 PARTITION OF parts FOR VALUES IN (3);
+INSERT INTO parts SELECT i, i % 3 + 1, i FROM generate_series(1, 12) i;
+BEGIN;
+SELECT open('parts', 42);
+ALTER TABLE parts ADD COLUMN cents bigint;
+SELECT tandem.sync_column('parts', 'parts', 'price', 'cents', 'price * 100', 'cents / 100');
+COMMIT;
+UPDATE parts SET cents = cents + 1;
+UPDATE parts SET cents = cents + 1 WHERE part = 3;
+UPDATE parts SET part = 2, cents = cents + 1 WHERE id = 3;
+UPDATE part1 SET cents = cents + 1;
+UPDATE parts SET cents = parts.cents + o.cents FROM offer o WHERE o.id = parts.id;
+UPDATE parts SET (price, cents) = (SELECT parts.price, parts.cents + max(o.cents) FROM offer o);
+MERGE INTO parts p USING offer o ON p.id = o.id WHEN MATCHED THEN UPDATE SET cents = p.cents + o.cents;
+UPDATE parts SET cents = price * 100 + 1 WHERE id < 4;
+UPDATE parts SET cents = o.cents FROM offer o WHERE parts.id = o.id + 3;
+UPDATE parts SET part = 1, cents = 777 WHERE id = 7;
+SELECT id, part, price, cents FROM parts WHERE id < 9 ORDER BY id;
+
+--
+-- The release of the view that a statement writes through, for a role without
+-- any right on the extension's tables.  Of a row that gives nothing, the side
+-- of the release has its default, and the other is computed from it.
+--
+CREATE TABLE viewed (id integer PRIMARY KEY, old integer DEFAULT 5, note text);
+BEGIN;
+SELECT open('viewed', 42);
+ALTER TABLE viewed ADD COLUMN new integer;
+ALTER TABLE viewed ALTER new SET DEFAULT 77;
+SELECT tandem.sync_column('viewed', 'viewed', 'old', 'new', 'old * 10', 'new / 10');
+COMMIT;
+CALL tandem.migrate('viewed');
+SELECT tandem.create_views(release, relations => '{given.viewed}') FROM generate_series(41, 42) release;
+CREATE VIEW over42 AS SELECT id AS number, note AS comment FROM release_42.viewed;
+CREATE VIEW over41 AS SELECT id, old, note FROM release_41.viewed WHERE id > 0;
+CREATE VIEW over_table AS SELECT id, note FROM viewed;
+CREATE ROLE regress_given;
+GRANT USAGE ON SCHEMA given, release_41, release_42 TO regress_given;
+GRANT ALL ON viewed, over41, over42, over_table, release_41.viewed, release_42.viewed TO regress_given;
+SET ROLE regress_given;
+INSERT INTO viewed (id) VALUES (1);
+INSERT INTO release_41.viewed (id) VALUES (2);
+INSERT INTO release_42.viewed (id) VALUES (3);
+INSERT INTO over41 (id) VALUES (4);
+INSERT INTO over42 (number) VALUES (5);
+INSERT INTO over_table (id) VALUES (6);
+DO $$ BEGIN
+	INSERT INTO release_42.viewed (id) VALUES (7);
+	INSERT INTO release_41.viewed (id) VALUES (8);
+	INSERT INTO viewed (id) VALUES (9);
+END $$;
+-- several views, and none, in one statement
+WITH a AS (INSERT INTO release_41.viewed (id) VALUES (10) RETURNING id),
+	b AS (INSERT INTO release_42.viewed (id) VALUES (11) RETURNING id),
+	c AS (INSERT INTO viewed (id) VALUES (12) RETURNING id),
+	d AS (UPDATE release_41.viewed SET note = 'updated' WHERE id = 1 RETURNING id),
+	e AS (DELETE FROM release_42.viewed WHERE id = 6 RETURNING id)
+	INSERT INTO over42 (number) SELECT 13 FROM a, b, c, d, e;
+WITH a AS (INSERT INTO viewed (id) VALUES (14) RETURNING id) DELETE FROM release_42.viewed WHERE id = 999;
+-- a view that is only read, or locked, says nothing
+INSERT INTO viewed (id) SELECT 15 FROM release_42.viewed WHERE id = 1;
+WITH a AS (SELECT id FROM release_42.viewed FOR UPDATE), b AS (INSERT INTO viewed (id) VALUES (16)) SELECT count(*) > 5 FROM a;
+INSERT INTO release_42.viewed (id) VALUES (3) ON CONFLICT (id) DO UPDATE SET note = 'conflict';
+SELECT id, old, new, note FROM viewed ORDER BY id;
+RESET ROLE;
+
+DROP OWNED BY regress_given;
+DROP ROLE regress_given;
+DROP SCHEMA given CASCADE;
+DROP SCHEMA release_41, release_42 CASCADE;
+DROP EXTENSION pg_tandem;
