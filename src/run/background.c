@@ -438,6 +438,14 @@ resume_migration(void *arg)
 
 	if (migration == NULL)
 		return;
+
+	/*
+	 * A call of tandem.migrate that has just made the run wanted starts it
+	 * itself.
+	 */
+	if (!migration_lock_start(migration, false) ||
+		migration_runner_pid(migration) > 0)
+		return;
 	background_order(migration, &order);
 	if (background_start(&order) == NULL)
 		ereport(ERROR,
