@@ -471,6 +471,10 @@ unfilled | SET c = c + 1                           | 55T02
 new      | INSERT a = 7                            | 7/70/700 | -/-/-    | -/-/-    | 7/70/700
 new      | INSERT b = 75                           | -/-/-    | 7/75/750 | -/-/-    | 7/75/750
 new      | INSERT c = 777                          | .        | .        | 7/77/777 | 7/77/777
+# all columns are named, and one of them given
+new      | INSERT a = 7, b = NULL, c = NULL        | 7/70/700 | -/-/-    | -/-/-    | 7/70/700
+new      | INSERT a = NULL, b = 75, c = NULL       | -/-/-    | 7/75/750 | -/-/-    | 7/75/750
+new      | INSERT a = NULL, b = NULL, c = 777      | -/-/-    | -/-/-    | 7/77/777 | 7/77/777
 new      | INSERT                                  | -/-/-
 TABLE
 
