@@ -286,6 +286,7 @@ sub rows
 				id => $writer * KEYS + $n,
 				part => $random->below(4),
 				hits => 0,
+				$self->{looked_at} ? (seen => undef) : (),
 				filler => 'f' x $random->between(10, 700));
 			foreach my $column (map { @{ $_->{sides}[0] } } @{ $self->{mappings} })
 			{
