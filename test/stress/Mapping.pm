@@ -2,7 +2,9 @@
 # model.  A value is the text that the server prints, or undef.
 #
 # sides: the columns of each release; links: a rule from each side to the next.  A link has up and down in
-# SQL, and up_of and down_of, which take the values of one side and return those of the other.
+# SQL, and up_of and down_of, which take the values of one side and return those of the other.  sources: other
+# columns that up reads, whose values up_of takes after those of its side.  derived: the first side are such, too:
+# both releases see it, and nothing but up computes the other.
 package Mapping;
 
 use strict;
@@ -249,10 +251,77 @@ sub code
 	return \%mapping;
 }
 
+# up reads a column that writers change by itself.
+sub weight
+{
+	return {
+		name => 'weight',
+		sources => ['part'],
+		sides => [ [ number('grams', 'int', -999, 999) ], [ number('weight', 'bigint', -9999, 9999) ] ],
+		links => [ {
+			up => ['grams * 10::bigint + coalesce(part, 0)'],
+			down => ['(weight / 10)::int'],
+			up_of => sub { defined $_[0] ? $_[0] * 10 + ($_[1] // 0) : undef },
+			down_of => strictly(sub { whole($_[0] / 10) }) } ] };
+}
+
+# up reads a column that another trigger changes.
+sub standing
+{
+	return {
+		name => 'standing',
+		sources => ['hits'],
+		sides => [ [ number('score', 'int', -999, 999) ], [ number('standing', 'bigint', -999999, 999999) ] ],
+		links => [ {
+			up => ['score * 1000::bigint + hits'],
+			down => ['(standing / 1000)::int'],
+			up_of => strictly(sub { $_[0] * 1000 + $_[1] }),
+			down_of => strictly(sub { whole($_[0] / 1000) }) } ] };
+}
+
+sub derived
+{
+	return {
+		name => 'derived',
+		derived => 1,
+		sides => [ [ number('due', 'int', -5000, 5000) ], [ number('due_cents', 'bigint', -500000, 500000) ] ],
+		links => [ { up => ['due * 100::bigint'], up_of => strictly(sub { $_[0] * 100 }) } ] };
+}
+
+# Of two columns, one of them with a type of an extension.
+sub label
+{
+	return {
+		name => 'label',
+		derived => 1,
+		sources => ['part'],
+		sides => [ [ column('kind', 'citext', sub { $_[0]->pick(qw(Box box BOX bag Bag)) }) ], [ column('label', 'text', \&word) ] ],
+		links => [ {
+			up => [q((CASE WHEN kind = 'box' THEN 'box' ELSE 'other' END) || coalesce(part, 0))],
+			up_of => sub { (defined $_[0] && lc $_[0] eq 'box' ? 'box' : 'other') . ($_[1] // 0) } } ] };
+}
+
+# Values that are equal, and not the same: what down makes of the new column judges by the type's own equality.
+sub admin
+{
+	my $column = column('role', 'citext', sub { $_[0]->pick(qw(Admin ADMIN admin guest Guest)) });
+
+	$column->{equal} = sub { lc $_[0] eq lc $_[1] };
+	return {
+		name => 'admin',
+		sides => [ [$column], [ column('is_admin', 'text', sub { $_[0]->pick('yes', 'no', 'perhaps') }) ] ],
+		links => [ {
+			up => [q(CASE WHEN role = 'admin' THEN 'yes' ELSE 'no' END)],
+			down => [q(CASE WHEN is_admin = 'yes' THEN 'admin' ELSE 'guest' END)],
+			up_of => sub { defined $_[0] && lc $_[0] eq 'admin' ? 'yes' : 'no' },
+			down_of => sub { defined $_[0] && $_[0] eq 'yes' ? 'admin' : 'guest' } } ] };
+}
+
 # All of them, made again.
 sub all
 {
-	return (cents(), visibility(), split_name(), merge_month(), one_way(), json(), amount(), day(), body(), grade(), chain(), code());
+	return (cents(), visibility(), split_name(), merge_month(), one_way(), json(), amount(), day(), body(), grade(), chain(), code(),
+		weight(), standing(), derived(), label(), admin());
 }
 
 1;

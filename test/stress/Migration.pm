@@ -36,8 +36,7 @@ sub draw_sync
 	push @{ $self->{syncs}{"m$number"} }, {
 		mapping => $mapping,
 		link => $link,
-		# another trigger may change an old column beside the writer's new one
-		on_conflict => $random->pick($mapping->{tidied} ? ('new', 'old') : ('error', 'error', 'new', 'old')),
+		on_conflict => $random->pick('error', 'error', 'new', 'old'),
 		add => $random->pick('tandem', 'tandem', 'alter'),
 		default => $random->chance(15) };
 	return;
@@ -76,6 +75,10 @@ sub expand
 		{
 			foreach my $column (@{ $sync->{mapping}{sides}[ $sync->{link} + 1 ] })
 			{
+				$column->{default} = ['none'];
+				$column->{is_new} = 1;
+				# its rule adds it
+				next if $sync->{mapping}{derived};
 				$column->{default} = $sync->{default} && !$late && !$sync->{link} && $column->{type} ne 'jsonb'
 				  ? [ 'constant', $column->{value}->($random) ] : ['none'];
 				$columns .= $self->add_column($name, $sync, $column);
@@ -86,7 +89,7 @@ sub expand
 			$model->tell_by_value(0);
 			$server->ask("$sql$columns");
 			$columns = '';
-			$_->{stays} = 1 foreach @syncs;
+			$_->{stays} = 1 foreach grep { !$_->{mapping}{derived} } @syncs;
 		}
 		$server->ask("${sql}BEGIN;\nSELECT tandem.create_migration('$name'" . ($release ? ", release => $release" : '') . ");\n$columns" . join('', map { $self->sync_sql($name, $_) } @syncs)
 			. $self->build_sql($name, @syncs) . "COMMIT;\n"
@@ -114,6 +117,10 @@ sub sync_sql
 	my ($self, $name, $sync) = @_;
 	my $link = $sync->{mapping}{links}[ $sync->{link} ];
 	my $down = $link->{down} ? array(@{ $link->{down} }) : 'NULL';
+	my $new = $sync->{mapping}{sides}[ $sync->{link} + 1 ][0];
+
+	return "SELECT tandem.add_column('$name', '$self->{schema}{name}', '$new->{name}', '$new->{type}', up => " . Schema::literal($link->{up}[0]) . ");\n"
+	  if $sync->{mapping}{derived};
 
 	return "SELECT tandem.sync_columns('$name', '$self->{schema}{name}', " . array(side_names($sync, 0)) . ', '
 	  . array(side_names($sync, 1)) . ', ' . array(@{ $link->{up} }) . ", $down, on_conflict => '$sync->{on_conflict}'"
@@ -139,14 +146,18 @@ sub tell_model
 	my ($self, $model, $name, $sync) = @_;
 	my $mapping = $sync->{mapping};
 	my @new = @{ $mapping->{sides}[ $sync->{link} + 1 ] };
+	my @old = side_names($sync, 0);
+	# both releases write what a derived column is made of
+	my @stay = $mapping->{derived} ? @{ $mapping->{sides}[0] } : ();
 
 	push @{ $mapping->{writable} }, \@new;
-	push @{ $mapping->{told} }, { release => $self->{releases}->of($name), side => \@new };
+	push @{ $mapping->{told} }, { release => $self->{releases}->of($name), side => [ @stay, @new ] };
 	$self->{schema}{columns}{ $_->{name} } = $_ foreach @new;
 	$model->add_rule({
 			migration => $name,
 			release => $self->{releases}->of($name),
-			old => [ side_names($sync, 0) ],
+			old => $mapping->{derived} ? [] : \@old,
+			sources => [ $mapping->{derived} ? @old : (), @{ $mapping->{sources} || [] } ],
 			new => [ side_names($sync, 1) ],
 			on_conflict => $sync->{on_conflict},
 			up_of => $mapping->{links}[ $sync->{link} ]{up_of},
@@ -164,6 +175,7 @@ sub ended_columns
 	foreach my $sync (@{ $self->{syncs}{$name} })
 	{
 		next if $how eq 'abort' && $sync->{stays};
+		next if $how eq 'contract' && $sync->{mapping}{derived};
 		push @gone, side_names($sync, $how eq 'abort' ? 1 : 0);
 	}
 	return @gone;

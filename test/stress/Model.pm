@@ -12,18 +12,19 @@ package Model;
 use strict;
 use warnings;
 
-# columns: { name => { default => [ kind, value ] } }, kind none, constant or computed; tidy: what
-# another BEFORE trigger makes of a row, given it and the row before; moves: whether the row goes to another partition,
-# likewise.
+# columns: { name => { default => [ kind, value ], equal } }, kind none, constant or computed; tidy: what
+# other BEFORE triggers make of a row, given it and the row before (undef: there are none); moves: whether the row goes
+# to another partition, likewise.
 sub new
 {
 	my ($class, %parts) = @_;
 
-	return bless { columns => {}, rules => [], tidy => sub { }, moves => sub { 0 }, rows => {}, by_value => 0, release => 0, ended => 0, %parts }, $class;
+	return bless { columns => {}, rules => [], tidy => undef, moves => sub { 0 }, rows => {}, by_value => 0, release => 0, ended => 0, %parts }, $class;
 }
 
-# Adds new columns and a rule for them: old, new (lists of names), up_of, down_of, on_conflict,
-# migration, release (the first that knows the new columns; 0: none was said).
+# Adds new columns and a rule for them: old, new (lists of names), sources (other columns that up reads: those of a
+# derived column are all such, and its old is empty), up_of (of old, then sources), down_of, on_conflict, migration,
+# release (the first that knows the new columns; 0: none was said).
 sub add_rule
 {
 	my ($self, $rule, $columns) = @_;
@@ -94,22 +95,27 @@ sub differ
 	return defined $a && defined $b ? $a ne $b : defined $a || defined $b;
 }
 
-# Whether the writer gave a column.
-sub is_given
+# What an INSERT says of a column: 2, it gives a value; 1, it names the column, with just its default; 0, it does not
+# name it.  said: { named => { column => 'value' or 'DEFAULT' } }, or { by_value => 1 } where no statement can be reached.
+sub weight_of_insert
 {
-	my ($self, $name, $row, $before, $named) = @_;
+	my ($self, $name, $value, $said) = @_;
 	my ($kind, $default) = @{ $self->{columns}{$name}{default} };
+	# a value is never what a computed default would be
+	my $is_default = $kind eq 'computed' ? 0 : !differ($value, $kind eq 'none' ? undef : $default);
+	my $word = $said->{named}{$name};
 
-	return differ($row->{$name}, $before->{$name}) if $before;
-	return $named->{$name} if $kind eq 'computed';
-	return differ($row->{$name}, $default);
+	return $is_default || $kind eq 'computed' && !$word ? 0 : 2 if $said->{by_value};
+	return !$word ? 0 : $word eq 'DEFAULT' || $is_default ? 1 : 2;
 }
 
-sub any_given
+# What is said of a side: the most that is said of one of its columns.
+sub weight
 {
 	my ($row, @names) = @_;
+	my ($most) = sort { $b <=> $a } 0, map { $row->{given}{$_} // 0 } @names;
 
-	return scalar grep { $row->{given}{$_} } @names;
+	return $most;
 }
 
 # Writes the values of one side of a rule; what comes out as it was is not given to the next rule.
@@ -121,16 +127,23 @@ sub give
 	{
 		my $value = shift @values;
 		$row->{v}{$name} = $value;
-		$row->{given}{$name} = !$row->{before} || differ($value, $row->{before}{$name});
+		$row->{given}{$name} = !$row->{before} || differ($value, $row->{before}{$name}) ? 2 : 0;
 	}
 	return;
+}
+
+sub read_by_up
+{
+	my ($rule) = @_;
+
+	return (@{ $rule->{old} }, @{ $rule->{sources} || [] });
 }
 
 # NULLs where up raises, and the row so comes in quarantine.
 sub up
 {
 	my ($rule, $v) = @_;
-	my @values = eval { $rule->{up_of}->(@{$v}{ @{ $rule->{old} } }) };
+	my @values = eval { $rule->{up_of}->(@{$v}{ read_by_up($rule) }) };
 
 	return $@ ? map { undef } @{ $rule->{new} } : @values;
 }
@@ -139,7 +152,7 @@ sub raises
 {
 	my ($rule, $v) = @_;
 
-	return !eval { $rule->{up_of}->(@{$v}{ @{ $rule->{old} } }); 1 };
+	return !eval { $rule->{up_of}->(@{$v}{ read_by_up($rule) }); 1 };
 }
 
 # Rows in quarantine, by rule: what waits to be repaired.
@@ -173,88 +186,211 @@ sub backward
 	return $self->give($row, $rule->{old}, @values);
 }
 
-# Whether old and new columns say the same, one way or the other.
+# Whether old and new columns say the same, one way or the other: by the equality of the columns' types.
 sub agrees
 {
-	my ($rule, $v) = @_;
+	my ($self, $rule, $v) = @_;
 	my @new = up($rule, $v);
 
-	return 1 if !raises($rule, $v) && !grep { differ($new[$_], $v->{ $rule->{new}[$_] }) } 0 .. $#{ $rule->{new} };
+	return 1 if !raises($rule, $v) && $self->equal($v, $rule->{new}, @new);
 	return 0 if !$rule->{down_of};
 	my @old = $rule->{down_of}->(@{$v}{ @{ $rule->{new} } });
-	return !grep { differ($old[$_], $v->{ $rule->{old}[$_] }) } 0 .. $#{ $rule->{old} };
+	return $self->equal($v, $rule->{old}, @old);
 }
 
-# The table of the design, for one rule.
-sub apply_rule
+sub equal
 {
-	my ($self, $row, $rule, $unfilled) = @_;
-	my $old = any_given($row, @{ $rule->{old} });
-	my $new = any_given($row, @{ $rule->{new} });
+	my ($self, $v, $names, @values) = @_;
 
-	# who gives only some of the new columns of a row that has none means up for the others
-	if ($new && $row->{before} && $unfilled)
+	foreach my $i (0 .. $#$names)
 	{
-		my @up = up($rule, $row->{v});
-		foreach my $i (0 .. $#up)
-		{
-			my $name = $rule->{new}[$i];
-			$self->give($row, [$name], $up[$i]) if !$row->{given}{$name};
-		}
+		my ($a, $b) = ($v->{ $names->[$i] }, $values[$i]);
+		my $equal = $self->{columns}{ $names->[$i] }{equal};
+
+		return 0 if defined $a && defined $b && $equal ? !$equal->($a, $b) : differ($a, $b);
 	}
-	if (!$old && !$new)
-	{
-		$self->forward($row, $rule) if !$row->{before} || $unfilled;
-	}
-	elsif (!$new)
-	{
-		$self->forward($row, $rule);
-	}
-	elsif (!$old)
-	{
-		$self->backward($row, $rule);
-	}
-	elsif (!agrees($rule, $row->{v}))
-	{
-		die "conflict\n" if $rule->{on_conflict} eq 'error';
-		$rule->{on_conflict} eq 'new' ? $self->backward($row, $rule) : $self->forward($row, $rule);
-	}
-	return;
+	return 1;
 }
 
-# Whether the session has said that it knows the new columns.
-sub is_known
+# Whether the release at hand is one that a rule knows, of the new columns or of the old ones only.
+sub is_of_new
 {
 	my ($self, $rule) = @_;
 
 	return $self->{release} && $rule->{release} && $self->{release} >= $rule->{release};
 }
 
-# The state that a written row comes to; dies at a conflict.
-sub written
+sub is_of_old
 {
-	my ($self, $v, $state, $named) = @_;
-	my %row = (v => $v, before => $state && $state->{v});
-	my @open = 0 .. $#{ $self->{rules} };
-	my $silent;
+	my ($self, $rule) = @_;
 
-	return { v => $v, filled => [] } if !@open;
+	return $self->{release} && $rule->{release} && $self->{release} < $rule->{release};
+}
+
+# A declared release means its own side, the newest columns that it sees.  What it writes on the other side never
+# counts: an UPDATE leaves there what the row had, an INSERT the default; and it gives its own side, if only its default.
+sub own_side
+{
+	my ($self, $row) = @_;
+	my (%own, %other);
+
 	foreach my $rule (@{ $self->{rules} })
 	{
-		$row{given}{$_} = $self->is_given($_, $v, $row{before}, $named) foreach @{ $rule->{old} }, @{ $rule->{new} };
+		my ($own, $other) = $self->is_of_new($rule) ? ('new', 'old') : $self->is_of_old($rule) ? ('old', 'new') : next;
+		$own{$_} = 1 foreach @{ $rule->{$own} };
+		$other{$_} = 1 foreach @{ $rule->{$other} };
 	}
+	foreach my $name (keys %other)
+	{
+		$row->{v}{$name} = $row->{before} ? $row->{before}{$name} : $self->{columns}{$name}{default}[1];
+		$row->{given}{$name} = 0;
+	}
+	return if $row->{before};
+	$row->{given}{$_} = 2 foreach grep { !$other{$_} } keys %own;
+	return;
+}
+
+# The table of the design, for one rule.  Notes who has the new side from whom: the writer, or up.
+sub apply_rule
+{
+	my ($self, $row, $i, $unfilled) = @_;
+	my $rule = $self->{rules}[$i];
+	my $old = weight($row, @{ $rule->{old} });
+	my $new = weight($row, @{ $rule->{new} });
+	my $forward = sub { $row->{from}[$i] = 'up'; $self->forward($row, $rule); };
+
+	# who gives only some of the new columns of a row that has none means up for the others
+	if ($new && $row->{before} && $unfilled)
+	{
+		my @up = up($rule, $row->{v});
+		foreach my $k (0 .. $#up)
+		{
+			my $name = $rule->{new}[$k];
+			$self->give($row, [$name], $up[$k]) if !$row->{given}{$name};
+		}
+	}
+	if (!$old && !$new)
+	{
+		$forward->() if !$row->{before} || $unfilled;
+	}
+	# given beats named, named beats absent; of two that are named it is the old side
+	elsif ($old > $new || $old == 1 && $new == 1)
+	{
+		$forward->();
+	}
+	elsif ($new > $old)
+	{
+		$row->{from}[$i] = 'writer';
+		$self->backward($row, $rule);
+	}
+	elsif ($self->agrees($rule, $row->{v}))
+	{
+		$row->{from}[$i] = 'writer';
+	}
+	else
+	{
+		die "27000\n" if $rule->{on_conflict} eq 'error';
+		return $forward->() if $rule->{on_conflict} eq 'old';
+		$row->{from}[$i] = 'writer';
+		$self->backward($row, $rule);
+	}
+	return;
+}
+
+# A new side that was left as it is follows up, where another source of up has changed, unless it has a value of its
+# own; that of a release that knows it never does.  before: the row before, whose up it must have been.
+sub follow
+{
+	my ($self, $row, $rule, $before) = @_;
+	my @up = up($rule, $before);
+	my $raised = raises($rule, $before);
+
+	return if $self->is_of_new($rule);
+	return if !grep { differ($row->{v}{$_}, $before->{$_}) } read_by_up($rule);
+	foreach my $k (0 .. $#up)
+	{
+		my $name = $rule->{new}[$k];
+		my ($is, $default) = ($before->{$name}, $self->{columns}{$name}{default}[1]);
+		return if $raised ? defined $is && differ($is, $default) : differ($is, $up[$k]);
+	}
+	$self->forward($row, $rule);
+	return;
+}
+
+# Applies each rule once, from what is given; unfilled: [ by rule ].
+sub apply_rules
+{
+	my ($self, $row, @unfilled) = @_;
+	my @open = 0 .. $#{ $self->{rules} };
+
 	while (@open)
 	{
 		# first what the writer has taken hold of
-		my ($next) = grep { any_given(\%row, @{ $self->{rules}[$_]{old} }, @{ $self->{rules}[$_]{new} }) } @open;
-		# who inserts without a word on either side, and knows the new columns, means what they hold
-		($silent) = defined $next || $state ? () : reverse grep { $self->is_known($self->{rules}[$_]) } @open;
-		$next //= $silent // $open[0];
-		$row{given}{$_} = 1 foreach defined $silent ? @{ $self->{rules}[$silent]{new} } : ();
+		my @next = map {
+			my $least = $_;
+			grep { weight($row, @{ $self->{rules}[$_]{old} }, @{ $self->{rules}[$_]{new} }) >= $least } @open
+		} 2, 1;
+		my $next = @next ? $next[0] : $open[0];
+
 		@open = grep { $_ != $next } @open;
-		$self->apply_rule(\%row, $self->{rules}[$next], $state && !$state->{filled}[$next]);
+		$self->apply_rule($row, $next, $unfilled[$next]);
 	}
-	return { v => $v, filled => [ map { 1 } @{ $self->{rules} } ] };
+	return;
+}
+
+# The state that a written row comes to; dies with an SQLSTATE.  said: see weight_of_insert; of an UPDATE computes: the
+# columns that it computes from themselves.
+sub written
+{
+	my ($self, $v, $state, $said) = @_;
+	my $before = $state && $state->{v};
+	my @rules = @{ $self->{rules} };
+	my @unfilled = map { $state && !$state->{filled}[$_] } 0 .. $#rules;
+	my %row = (v => $v, before => $before, from => []);
+
+	if (!@rules)
+	{
+		$self->{tidy}->($v, $before) if $self->{tidy};
+		return { v => $v, filled => [] };
+	}
+	foreach my $i (grep { $unfilled[$_] } 0 .. $#rules)
+	{
+		die "55T02\n" if grep { $said->{computes}{$_} } @{ $rules[$i]{new} };
+	}
+	foreach my $name (map { (@{ $_->{old} }, @{ $_->{new} }) } @rules)
+	{
+		$row{given}{$name} = $before ? (differ($v->{$name}, $before->{$name}) ? 2 : 0) : $self->weight_of_insert($name, $v->{$name}, $said);
+	}
+	$self->own_side(\%row);
+	$self->apply_rules(\%row, @unfilled);
+	foreach my $i ($before ? grep { !$row{from}[$_] } 0 .. $#rules : ())
+	{
+		$self->follow(\%row, $rules[$i], $before);
+	}
+	$self->after_others(\%row, $before) if $self->{tidy};
+	return { v => $v, filled => [ map { 1 } @rules ] };
+}
+
+# What other triggers change is followed: they see both sides right, and what they leave behind is no word of the
+# writer.  A new side that up has made is made again, where a source has changed.
+sub after_others
+{
+	my ($self, $row, $before) = @_;
+	my %first = %{ $row->{v} };
+	my %row = (v => $row->{v}, before => \%first, from => []);
+	my @rules = @{ $self->{rules} };
+
+	$self->{tidy}->($row{v}, $before);
+	$row{given} = { map { $_ => differ($row{v}{$_}, $first{$_}) ? 2 : 0 } map { (@{ $_->{old} }, @{ $_->{new} }) } @rules };
+	$self->apply_rules(\%row);
+	foreach my $i (grep { !$row{from}[$_] } 0 .. $#rules)
+	{
+		my $from = $row->{from}[$i] // '';
+
+		next if $from eq 'writer' || !grep { differ($row{v}{$_}, $first{$_}) } read_by_up($rules[$i]);
+		$from eq 'up' ? $self->forward(\%row, $rules[$i]) : $self->follow(\%row, $rules[$i], $before);
+	}
+	return;
 }
 
 # The state after the backfill.
@@ -266,7 +402,7 @@ sub filled
 	foreach my $i (0 .. $#{ $self->{rules} })
 	{
 		my $rule = $self->{rules}[$i];
-		$self->forward(\%row, $rule) if !$state->{filled}[$i] || any_given(\%row, @{ $rule->{old} });
+		$self->forward(\%row, $rule) if !$state->{filled}[$i] || weight(\%row, @{ $rule->{old} });
 	}
 	return { v => $row{v}, filled => [ map { 1 } @{ $self->{rules} } ] };
 }
@@ -319,14 +455,23 @@ sub key
 # What writers do.  Each returns what the server must have done for one row: true, or false where it may
 # only have been refused.
 
+# A value that is the keyword DEFAULT.
+use constant DEFAULT => \'DEFAULT';
+
+sub is_keyword
+{
+	return ref $_[0] eq 'SCALAR';
+}
+
+# by_value: no statement tells which columns are named.
 sub insert
 {
-	my ($self, $id, $values) = @_;
-	my %v = map { $_ => exists $values->{$_} ? $values->{$_} : $self->{columns}{$_}{default}[1] } keys %{ $self->{columns} };
+	my ($self, $id, $values, $by_value) = @_;
+	my %named = map { $_ => is_keyword($values->{$_}) ? 'DEFAULT' : 'value' } keys %$values;
+	my %v = map { $_ => ($named{$_} // 'DEFAULT') eq 'DEFAULT' ? $self->{columns}{$_}{default}[1] : $values->{$_} } keys %{ $self->{columns} };
 
 	$v{id} = $id;
-	$self->{tidy}->(\%v, undef);
-	my $state = eval { $self->written(\%v, undef, { map { $_ => 1 } keys %$values }) };
+	my $state = eval { $self->written(\%v, undef, { named => \%named, by_value => $by_value }) };
 	return 0 if !$state;
 	$self->{rows}{$id} = [$state];
 	return 1;
@@ -338,34 +483,44 @@ sub moved
 	my ($self, $before, $after) = @_;
 	my %v = %{ $after->{v} };
 
-	return $after if !$self->{moves}->($before->{v}, \%v);
-	$self->{tidy}->(\%v, undef);
-	return $self->written(\%v, $after);
+	return $after if !$self->{tidy} || !$self->{moves}->($before->{v}, \%v);
+	# nobody has written anything since
+	$self->after_others({ v => \%v, from => [ map { 'writer' } @{ $self->{rules} } ] }, undef);
+	return { v => \%v, filled => $after->{filled} };
+}
+
+# What an UPDATE makes of one state of a row: a state, or undef and the SQLSTATE.
+sub update_state
+{
+	my ($self, $state, $set, $computes) = @_;
+	my %v = %{ $state->{v} };
+
+	$v{$_} = ref $set->{$_} eq 'CODE' ? $set->{$_}->($state->{v}) : $set->{$_} foreach keys %$set;
+	my $after = eval { $self->moved($state, $self->written(\%v, $state, { computes => $computes })) };
+	die $@ if !$after && $@ !~ /^(27000|55T02)$/;
+	return ($after, $after ? '' : $1);
 }
 
 # Splits the possible states of a row in those that an UPDATE leads to, and those that it is refused in.
 sub try_update
 {
-	my ($self, $id, $set) = @_;
-	my (@done, @refused);
+	my ($self, $id, $set, $computes) = @_;
+	my (@done, @refused, %seen);
 
 	foreach my $state ($self->possible($self->{rows}{$id}))
 	{
-		my %v = %{ $state->{v} };
-		$v{$_} = ref $set->{$_} ? $set->{$_}->($state->{v}) : $set->{$_} foreach keys %$set;
-		$self->{tidy}->(\%v, $state->{v});
-		my $after = eval { $self->moved($state, $self->written(\%v, $state)) };
+		my ($after, $error) = $self->update_state($state, $set, $computes);
 		if ($after) { push @done, $after }
-		else { push @refused, $state }
+		else { push @refused, [ $state, $error ] }
 	}
-	my %seen;
 	return ([ grep { !$seen{ key($_) }++ } @done ], \@refused);
 }
 
+# computes: the columns that it computes from themselves.
 sub update
 {
-	my ($self, $id, $set) = @_;
-	my ($done) = $self->try_update($id, $set);
+	my ($self, $id, $set, $computes) = @_;
+	my ($done) = $self->try_update($id, $set, $computes);
 
 	return 0 if !@$done;
 	$self->{rows}{$id} = $done;
@@ -374,11 +529,35 @@ sub update
 
 sub refuse_update
 {
-	my ($self, $id, $set) = @_;
-	my ($done, $refused) = $self->try_update($id, $set);
+	my ($self, $id, $set, $computes, $sqlstate) = @_;
+	my ($done, $refused) = $self->try_update($id, $set, $computes);
+	my @states = map { $_->[0] } grep { $_->[1] eq $sqlstate } @$refused;
 
-	return 0 if !@$refused;
-	$self->{rows}{$id} = $refused;
+	return 0 if !@states;
+	$self->{rows}{$id} = \@states;
+	return 1;
+}
+
+# A row is read, and its columns are saved as they were read, but for some: the fill may have been there before it was
+# read, or in between.
+sub save
+{
+	my ($self, $id, $names, $set, $sqlstate) = @_;
+	my (@done, @refused, %seen);
+
+	foreach my $read ($self->possible($self->{rows}{$id}))
+	{
+		my %all = ((map { $_ => $read->{v}{$_} } @$names), %$set);
+		foreach my $state ($self->possible([$read]))
+		{
+			my ($after, $error) = $self->update_state($state, \%all, {});
+			if ($after) { push @done, $after }
+			elsif ($error eq ($sqlstate // '')) { push @refused, $state }
+		}
+	}
+	my @states = grep { !$seen{ key($_) }++ } defined $sqlstate ? @refused : @done;
+	return 0 if !@states;
+	$self->{rows}{$id} = \@states;
 	return 1;
 }
 
@@ -451,13 +630,28 @@ sub mismatched
 
 	foreach my $states (values %{ $self->{rows} })
 	{
-		my @wrong = grep { !raises($_, $states->[0]{v}) && !agrees($_, $states->[0]{v}) } @{ $self->{rules} };
+		# a derived column may hold a value of its own
+		my @wrong = grep { @{ $_->{old} } && !raises($_, $states->[0]{v}) && !$self->agrees($_, $states->[0]{v}) } @{ $self->{rules} };
 		my %wrong = map { $_->{migration} => 1 } @wrong;
 		my %both_ways = map { $_->{migration} => 1 } grep { $_->{down_of} } @wrong;
 		$rows{$_}++ foreach keys %wrong;
 		$surely{$_}++ foreach keys %both_ways;
 	}
 	return (\%rows, \%surely);
+}
+
+# Rows whose derived columns hold values of their own, by migration.
+sub own
+{
+	my ($self) = @_;
+	my %rows;
+
+	foreach my $v (map { $_->[0]{v} } values %{ $self->{rows} })
+	{
+		my %own = map { $_->{migration} => 1 } grep { !@{ $_->{old} } && !raises($_, $v) && !$self->equal($v, $_->{new}, up($_, $v)) } @{ $self->{rules} };
+		$rows{$_}++ foreach keys %own;
+	}
+	return \%rows;
 }
 
 # For messages.

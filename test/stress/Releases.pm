@@ -332,19 +332,22 @@ sub role
 	return "stress_writer_$release";
 }
 
-# How a session says what it is: { release, user, options, sql }; half of them say nothing.
+# How a session says what it is: { setting, path (releases), user, options, sql }; half of them say nothing.
 sub draw_session
 {
 	my ($random) = @_;
 	my $release = $random->between(FIRST, LAST);
-	my $how = $random->pick('options', 'set', 'role');
-	my %session = (user => 'stress_writer', sql => '', options => '');
+	my $how = $random->pick('options', 'set', 'role', 'path', 'path set');
+	my %session = (user => 'stress_writer', sql => '', options => '', setting => 0, path => 0);
 
-	return { %session, release => 0 } if $random->chance(45);
+	return \%session if $random->chance(45);
+	$session{ $how =~ /path/ ? 'path' : 'setting' } = $release;
 	$session{options} = "-ctandem.release=$release" if $how eq 'options';
+	$session{options} = "-csearch_path=release_$release" if $how eq 'path';
 	$session{sql} = "SET tandem.release = $release;" if $how eq 'set';
+	$session{sql} = "SET search_path = release_$release, pg_catalog;" if $how eq 'path set';
 	$session{user} = role($release) if $how eq 'role';
-	return { %session, release => $release };
+	return \%session;
 }
 
 1;

@@ -21,6 +21,7 @@ sub new
 		dropped => $random->below(3),
 		generated => $random->chance(40),
 		index_old => $random->chance(50),
+		private => $random->chance(50),
 		%options }, $class;
 
 	$self->{columns} = {
@@ -39,8 +40,15 @@ sub new
 		# by which release each side came
 		$mapping->{told} = [ { release => 0, side => $mapping->{sides}[0] } ];
 		my ($number) = grep { $_->{is_number} } @{ $mapping->{sides}[0] };
-		$mapping->{tidied} = $number->{name} if $number && @{ $mapping->{links} } == 1 && $random->chance(25);
+		my ($new) = grep { $_->{is_number} } @{ $mapping->{sides}[1] };
+		my $changed = @{ $mapping->{links} } == 1 ? $random->below(100) : 100;
+		$mapping->{tidied} = $number->{name} if $number && $changed < 25;
+		$mapping->{cleaned} = $new->{name} if $new && $changed >= 25 && $changed < 40;
 	}
+	# a trigger that keeps what it has seen of a new column
+	($self->{looked_at}) = grep { $_->{type} =~ /^(bigint|text)$/ } map { $_->{sides}[1][0] } @{ $self->{mappings} };
+	undef $self->{looked_at} if !$random->chance(40);
+	$self->{columns}{seen} = { name => 'seen', type => 'text', default => ['none'] } if $self->{looked_at};
 	$self->{order} = [ $random->shuffled(sort keys %{ $self->{columns} }) ];
 	$self->{leaf_order} = [ $random->shuffled(@{ $self->{order} }) ];
 	return $self;
@@ -88,9 +96,12 @@ sub sql
 	my ($self) = @_;
 	my $columns = $self->columns_sql(@{ $self->{order} });
 	my %by = (by_range => ' PARTITION BY RANGE (id)', by_part => ' PARTITION BY LIST (part)', plain => '');
-	my $sql = "CREATE SCHEMA stress;\n";
+	my $sql = "CREATE SCHEMA stress;\nCREATE EXTENSION citext;\n";
 
 	$sql .= $_->{functions} // '' foreach @{ $self->{mappings} };
+	# up and down run as the owner of the table, whoever writes
+	$sql .= "REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA stress FROM PUBLIC;\n"
+	  . "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA stress TO stress_owner, stress_other;\n" if $self->{private};
 	$sql .= <<"SQL";
 CREATE TABLE stress.marker (writer int, seq int, ended int, PRIMARY KEY (writer, seq));
 CREATE FUNCTION stress.ended() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS
@@ -148,6 +159,22 @@ CREATE FUNCTION stress.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER 
 	\$\$ BEGIN INSERT INTO stress.audit VALUES (coalesce(NEW.id, OLD.id), TG_OP); RETURN NULL; END \$\$;
 CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION stress.note();
 SQL
+	$sql .= <<"SQL" if $self->{looked_at};
+CREATE FUNCTION stress.look() RETURNS trigger LANGUAGE plpgsql AS
+	\$\$ BEGIN NEW.seen := to_jsonb(NEW) ->> '$self->{looked_at}{name}'; RETURN NEW; END \$\$;
+CREATE TRIGGER a_look BEFORE INSERT OR UPDATE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION stress.look();
+SQL
+	# it is there before the column is
+	foreach my $column (grep { defined } map { $_->{cleaned} } @{ $self->{mappings} })
+	{
+		$sql .= <<"SQL";
+CREATE FUNCTION stress.clean_$column() RETURNS trigger LANGUAGE plpgsql AS
+	\$\$ DECLARE value numeric = to_jsonb(NEW) ->> '$column'; BEGIN
+		IF value < 0 THEN NEW := jsonb_populate_record(NEW, jsonb_build_object('$column', -value)); END IF;
+		RETURN NEW; END \$\$;
+CREATE TRIGGER clean_$column BEFORE INSERT OR UPDATE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION stress.clean_$column();
+SQL
+	}
 	foreach my $column (grep { defined } map { $_->{tidied} } @{ $self->{mappings} })
 	{
 		$sql .= <<"SQL";
@@ -209,16 +236,19 @@ sub new_partition_part
 	return 10 + $number;
 }
 
-# What the triggers above do, for the model.
+# What the triggers above do, for the model, in the order of their names; undef where there are none.
 sub tidy
 {
 	my ($self) = @_;
-	my @columns = grep { defined } map { $_->{tidied} } @{ $self->{mappings} };
+	my @columns = grep { defined } map { ($_->{cleaned}, $_->{tidied}) } @{ $self->{mappings} };
 	my $hits = $self->{hits};
+	my $look = $self->{looked_at};
 
+	return if !@columns && !$hits && !$look;
 	return sub {
 		my ($v, $before) = @_;
 
+		$v->{seen} = $v->{ $look->{name} } if $look;
 		$v->{hits} = $before->{hits} + 1 if $hits && $before;
 		defined $v->{$_} and $v->{$_} = abs $v->{$_} foreach @columns;
 	};
@@ -256,6 +286,7 @@ sub rows
 				id => $writer * KEYS + $n,
 				part => $random->below(4),
 				hits => 0,
+				$self->{looked_at} ? (seen => undef) : (),
 				filler => 'f' x $random->between(10, 700));
 			foreach my $column (map { @{ $_->{sides}[0] } } @{ $self->{mappings} })
 			{

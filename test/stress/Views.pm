@@ -89,7 +89,7 @@ sub look_sql
 {
 	my ($self, $model, $gone) = @_;
 	# an up that raises fails the query that reads it
-	my $where = !$gone->{code} && grep({ $_->{old}[0] eq 'code' } @{ $model->{rules} })
+	my $where = !$gone->{code} && grep({ ($_->{old}[0] // '') eq 'code' } @{ $model->{rules} })
 	  ? q(WHERE id NOT IN (SELECT id FROM stress.items WHERE code = 'bad')) : '';
 
 	return join '', map { "\\echo view $_\nSAVEPOINT v;\nCOPY (SELECT * FROM release_$_.items $where) TO STDOUT (HEADER);\nROLLBACK TO v;\n" } $self->releases;
@@ -136,7 +136,7 @@ sub shown
 	} @{ $model->{rules} };
 
 	return $v->{$name} if !$rule || !$model->is_at_default({ v => $v }, $rule);
-	my @up = $rule->{up_of}->(map { shown($model, $v, $through, $_) } @{ $rule->{old} });
+	my @up = $rule->{up_of}->(map { shown($model, $v, $through, $_) } Model::read_by_up($rule));
 	my ($i) = grep { $rule->{new}[$_] eq $name } 0 .. $#{ $rule->{new} };
 	return $up[$i];
 }

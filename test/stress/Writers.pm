@@ -3,12 +3,14 @@
 #
 # Each writer owns its keys, and leaves a marker in each transaction, so that what was committed is
 # known exactly whatever killed it; of a statement that may be refused it notes that it was.  A session may
-# declare a release, and then mostly writes what that release knows.
+# declare a release, by the setting or by its search_path, and then mostly writes what that release knows; who writes
+# through a view is of its release, if the session has not said another.
 package Writers;
 
 use strict;
 use warnings;
 
+use Model;
 use Schema;
 
 # folder: for the files of scripts; version: major one of the server.
@@ -31,7 +33,8 @@ sub script
 
 	$self->{random} = $random;
 	$self->{tries} = {};
-	$self->{release} = $session->{release};
+	$self->{setting} = $session->{setting};
+	$self->{path} = $session->{path};
 	$self->{ending} = $ending;
 	$self->{sql} = <<"SQL";
 \\set VERBOSITY verbose
@@ -63,13 +66,15 @@ sub transaction
 	my $seq = ++$self->{seq};
 
 	$self->{steps} = [];
-	$self->choose_table;
 	my $from = $self->line;
 	$self->settle_session;
+	$self->choose_table;
+	my $saved = $random->chance(12) ? $self->read_row : undef;
 	my $begin = $self->line;
 	# an old snapshot does not show which migrations have ended
 	$self->say('BEGIN' . ($random->chance(10) && !$self->{ending} ? ' ISOLATION LEVEL REPEATABLE READ;' : ';'));
 	$self->say("\\if :ERROR\n\\else");
+	$self->save_row($saved) if $saved;
 	foreach (1 .. $random->between(1, 4))
 	{
 		$random->chance(15) ? $self->savepoint : $self->statement;
@@ -78,22 +83,45 @@ sub transaction
 	$self->say("INSERT INTO stress.marker VALUES ($self->{number}, $seq, " . ($self->{ending} ? 'stress.ended());' : '0);'));
 	$self->finish($seq);
 	$self->say('\endif');
-	return { seq => $seq, release => $self->{release}, from => $from, begin => $begin, to => $self->line - 1, steps => $self->{steps} };
+	return { seq => $seq, release => $self->declared, from => $from, begin => $begin, to => $self->line - 1, steps => $self->{steps} };
 }
 
-# The table, or a view of it: that of the release, if it has declared one.
+# The release that the session has declared: the fence asks it.
+sub declared
+{
+	my ($self) = @_;
+
+	return $self->{setting} || $self->{path};
+}
+
+# The table, or a view of it: that of the release, if it has declared one, but for a few that mix them up.  Sets the
+# release that what is written there is of.
 sub choose_table
 {
 	my ($self) = @_;
 	my @views = $self->{views}->releases;
+	my $declared = $self->declared;
 
-	@views = grep { $_ == $self->{release} } @views if $self->{release};
+	@views = grep { $_ == $declared } @views if $declared && !$self->{random}->chance(10);
 	$self->{table} = $self->{schema}{name};
+	$self->{release} = $declared;
 	delete $self->{shown};
 	return if !@views || !$self->{random}->chance(40);
-	my $release = $self->{random}->pick(@views);
-	$self->{table} = "release_$release.items";
-	$self->{shown} = $self->{views}{shown}{$release};
+	my $view = $self->{random}->pick(@views);
+	$self->{table} = "release_$view.items";
+	$self->{shown} = $self->{views}{shown}{$view};
+	$self->{release} = $self->{setting} || $view;
+	return;
+}
+
+# On the table itself, where views cannot do it.
+sub on_table
+{
+	my ($self) = @_;
+
+	$self->{table} = $self->{schema}{name};
+	$self->{release} = $self->declared;
+	delete $self->{shown};
 	return;
 }
 
@@ -113,8 +141,8 @@ sub settle_session
 
 	if ($random->chance(6))
 	{
-		$self->{release} = $random->pick(0, Releases::FIRST .. Releases::LAST);
-		$self->say("SET tandem.release = $self->{release};");
+		$self->{setting} = $random->pick(0, Releases::FIRST .. Releases::LAST);
+		$self->say("SET tandem.release = $self->{setting};");
 	}
 	$self->say('SELECT pg_advisory_unlock_all();') if $random->chance(6);
 	return;
@@ -167,11 +195,11 @@ sub step
 {
 	my ($self, $what, $done) = @_;
 
-	push @{ $self->{steps} }, { what => $what, done => $done };
+	push @{ $self->{steps} }, { what => $what, done => $done, release => $self->{release} };
 	return;
 }
 
-# A statement that may be refused.
+# A statement that may be refused; refused($model, $sqlstate) is false where it cannot have been.
 sub try
 {
 	my ($self, $sql, $done, $refused) = @_;
@@ -189,7 +217,7 @@ INSERT INTO stress.failed VALUES ($self->{number}, $self->{seq}, $number, :'LAST
 \\endif
 RELEASE $name;
 SQL
-	push @{ $self->{steps} }, { what => $sql, done => $done, refused => $refused };
+	push @{ $self->{steps} }, { what => $sql, done => $done, refused => $refused, release => $self->{release} };
 	return;
 }
 
@@ -197,7 +225,7 @@ sub statement
 {
 	my ($self) = @_;
 	my $random = $self->{random};
-	my @kinds = (('update') x 8, ('insert') x 3, 'copy', 'delete', ('both') x 2);
+	my @kinds = (('update') x 8, ('insert') x 3, ('insert_all') x 2, 'copy', 'delete', ('both') x 2);
 
 	push @kinds, ('upsert') x 3 if $self->{schema}{kind} ne 'by_part';
 	push @kinds, ('merge') x 2;
@@ -244,7 +272,10 @@ sub side
 	my ($self, $mapping) = @_;
 	my $random = $self->{random};
 
-	if ($self->{release} && $random->chance(80))
+	# what is two releases away, and what has no way back, the design does not tell
+	my $only_own = @{ $mapping->{links} } > 1 || !$mapping->{derived} && !$mapping->{links}[0]{down};
+
+	if ($self->{release} && ($only_own || $random->chance(80)))
 	{
 		my ($own) = grep { $_->{release} <= $self->{release} } reverse @{ $mapping->{told} };
 		return $own->{side};
@@ -259,12 +290,12 @@ sub value
 	return $self->{random}->chance(8) ? undef : $column->{value}->($self->{random});
 }
 
-# SET of an UPDATE: its SQL, and what it sets for the model.
+# SET of an UPDATE: its SQL, what it sets for the model, and the columns that it computes from themselves.
 sub assignments
 {
 	my ($self) = @_;
 	my $random = $self->{random};
-	my (%set, @sql);
+	my (%set, @sql, %computes);
 
 	foreach my $column ($self->columns)
 	{
@@ -280,6 +311,7 @@ sub assignments
 		{
 			my $add = $random->between(-9, 9);
 			$set{$name} = sub { defined $_[0]{$name} ? $_[0]{$name} + $add : undef };
+			$computes{$name} = 1 if $column->{is_new};
 			push @sql, "$name = $name + $add";
 		}
 		else
@@ -299,15 +331,23 @@ sub assignments
 		$set{part} = $random->below(4);
 		push @sql, "part = $set{part}";
 	}
-	return (join(', ', @sql), \%set);
+	return (join(', ', @sql), \%set, \%computes);
 }
 
-# A new row: values by column.
+# A new row: values by column, some of them the keyword DEFAULT.
 sub new_row
 {
 	my ($self) = @_;
-	my %row = map { $_->{name} => $self->value($_) } $self->columns(1);
+	my %row = map { $_->{name} => $self->{random}->chance(6) ? Model::DEFAULT : $self->value($_) } $self->columns(1);
 
+	foreach my $derived (grep { $_->{derived} } @{ $self->{schema}{mappings} })
+	{
+		# whether a mere NULL for a derived column beats what it is made of, the design does not tell
+		my $new = $derived->{sides}[1][0];
+		next if !exists $row{ $new->{name} };
+		$row{ $new->{name} } = $new->{value}->($self->{random});
+		delete $row{ $new->{name} } if $self->{random}->chance(30);
+	}
 	$row{filler} = 'h' x $self->{random}->between(0, 300) if $self->{random}->chance(50);
 	$row{part} = $self->{random}->below(4) if $self->{random}->chance(50) || !%row;
 	return \%row;
@@ -318,24 +358,90 @@ sub row_sql
 	my ($id, $row) = @_;
 	my @names = sort keys %$row;
 
-	return (join(', ', 'id', @names), join(', ', $id, map { Schema::literal($row->{$_}) } @names));
+	return (join(', ', 'id', @names), join(', ', $id, map { literal($row->{$_}) } @names));
+}
+
+sub literal
+{
+	my ($value) = @_;
+
+	return Model::is_keyword($value) ? 'DEFAULT' : Schema::literal($value);
 }
 
 sub update
 {
 	my ($self) = @_;
-	my @ids = map { $self->old_id } 1 .. $self->{random}->pick(1, 1, 1, 3, 10);
-	my ($sql, $set) = $self->assignments;
+	my ($sql, $set, $computes) = $self->assignments;
+	my @ids = map { $self->old_id } 1 .. (%$computes ? 1 : $self->{random}->pick(1, 1, 1, 3, 10));
 	my $where = @ids == 1 ? "id = $ids[0]" : 'id IN (' . join(', ', @ids) . ')';
 	my %seen;
 
 	@ids = grep { !$seen{$_}++ } @ids;
 	$sql = "UPDATE $self->{table} SET $sql WHERE $where;";
+	# of a row that was never filled it is refused
+	if (%$computes)
+	{
+		$self->try($sql, sub { !$_[0]{rows}{ $ids[0] } || $_[0]->update($ids[0], $set, $computes) },
+			sub { $_[0]{rows}{ $ids[0] } && $_[0]->refuse_update($ids[0], $set, $computes, $_[1]) });
+		return;
+	}
 	$self->say($sql);
 	$self->step($sql, sub {
 		my ($model) = @_;
 		return !grep { $model->{rows}{$_} && !$model->update($_, $set) } @ids;
 	});
+	return;
+}
+
+# Columns that whoever saves whole rows knows: of the table all, of a view those that it shows.  Of a declared release
+# those are left out that are two releases away, and of what has no way back all but its own.
+sub whole_row
+{
+	my ($self) = @_;
+	my @columns;
+
+	foreach my $mapping (@{ $self->{schema}{mappings} })
+	{
+		my $only_own = @{ $mapping->{links} } > 1 || !$mapping->{derived} && !$mapping->{links}[0]{down};
+		my @sides = $self->{release} && $only_own ? $self->side($mapping) : @{ $mapping->{writable} };
+		push @columns, map { $_->{name} } grep { !$self->{shown} || $self->{shown}{ $_->{name} } } map { @$_ } @sides;
+	}
+	return ('filler', @columns);
+}
+
+# Reads a row as an application does, outside of the transaction that saves it: the fill may come in between.
+sub read_row
+{
+	my ($self) = @_;
+	my %saved = (id => $self->old_id);
+
+	# a view that is not plain shows what is not in the table yet
+	$self->on_table;
+	$saved{names} = [ $self->whole_row ];
+	my $list = join ', ', map { "coalesce(max(quote_nullable($_)), 'NULL') AS saved_$_" } @{ $saved{names} };
+	$self->say("SELECT $list FROM $self->{table} WHERE id = $saved{id} \\gset");
+	# nothing is saved that was not read
+	$self->say("\\if :ERROR\n\\q\n\\endif");
+	$self->say(sprintf 'SELECT pg_sleep(0.%03d);', $self->{random}->below(150)) if $self->{random}->chance(70);
+	return \%saved;
+}
+
+sub save_row
+{
+	my ($self, $saved) = @_;
+	my $id = $saved->{id};
+	my %set;
+
+	# mostly one column was changed, which may be one that no rule knows
+	foreach my $column ($self->{random}->chance(50) ? $self->columns : ())
+	{
+		$set{ $column->{name} } = $self->value($column) if grep { $_ eq $column->{name} } @{ $saved->{names} };
+	}
+	$set{filler} = 's' x $self->{random}->between(0, 300);
+	my $sql = "UPDATE $self->{table} SET "
+	  . join(', ', map { "$_ = " . (exists $set{$_} ? Schema::literal($set{$_}) : ":saved_$_") } @{ $saved->{names} }) . " WHERE id = $id;";
+	$self->try($sql, sub { !$_[0]{rows}{$id} || $_[0]->save($id, $saved->{names}, \%set) },
+		sub { $_[0]{rows}{$id} && $_[0]->save($id, $saved->{names}, \%set, $_[1]) });
 	return;
 }
 
@@ -351,9 +457,11 @@ sub insert
 	return;
 }
 
+# COPY is of the table.
 sub copy
 {
 	my ($self) = @_;
+	$self->on_table;
 	my $first = $self->new_row;
 	my @names = sort keys %$first;
 	my $file = "$self->{folder}/copy$self->{number}-" . $self->fresh_id;
@@ -363,7 +471,7 @@ sub copy
 	foreach (1 .. $self->{random}->between(1, 5))
 	{
 		my $id = $self->fresh_id;
-		my %row = map { $_ => exists $self->{schema}{columns}{$_}{value} ? $self->value($self->{schema}{columns}{$_}) : $first->{$_} } @names;
+		my %row = map { $_ => exists $self->{schema}{columns}{$_}{value} ? $self->copied_value($self->{schema}{columns}{$_}) : $first->{$_} } @names;
 		print $handle join("\t", $id, map { $row{$_} // '\N' } @names), "\n";
 		$rows{$id} = \%row;
 	}
@@ -371,8 +479,51 @@ sub copy
 	$self->say("\\copy $self->{schema}{name} (" . join(', ', 'id', @names) . ") FROM '$file'");
 	$self->step("COPY of @{[ sort keys %rows ]}", sub {
 		my ($model) = @_;
-		return !grep { !$model->insert($_, $rows{$_}) } sort keys %rows;
+		return !grep { !$model->insert($_, $rows{$_}, 1) } sort keys %rows;
 	});
+	return;
+}
+
+# A new column is given: whether the server finds what COPY names, the design does not tell.
+sub copied_value
+{
+	my ($self, $column) = @_;
+	my $value = $self->value($column);
+	my ($kind, $default) = @{ $column->{default} };
+
+	while ($column->{is_new} && (!defined $value || $kind ne 'none' && $value eq $default))
+	{
+		$value = $column->{value}->($self->{random});
+	}
+	return $value;
+}
+
+# As a mapper does that names all columns: values for those of one release, and for the others NULL or DEFAULT.
+sub insert_all
+{
+	my ($self) = @_;
+	my $random = $self->{random};
+	my $id = $self->fresh_id;
+	my %row;
+
+	foreach my $mapping (grep { !$_->{derived} } @{ $self->{schema}{mappings} })
+	{
+		my $given = $self->side($mapping);
+		my @others = $self->{release} && (@{ $mapping->{links} } > 1 || !$mapping->{links}[0]{down}) ? () : @{ $mapping->{writable} };
+		next if $self->{shown} && grep { !$self->{shown}{ $_->{name} } } @$given;
+		foreach my $column (map { @$_ } grep { $_ != $given } @others)
+		{
+			$row{ $column->{name} } = $random->chance(50) ? Model::DEFAULT : $column->{default}[0] eq 'constant' ? $column->{default}[1] : undef
+			  if !$self->{shown} || $self->{shown}{ $column->{name} };
+		}
+		$row{ $_->{name} } = $self->value($_) foreach @$given;
+	}
+	$row{filler} = 'k' if !%row;
+	my ($names, $values) = row_sql($id, \%row);
+	# a NULL where another default is computed is a value
+	$self->try("INSERT INTO $self->{table} ($names) VALUES ($values);",
+		sub { $_[0]->insert($id, \%row) },
+		sub { !$_[0]->copy->insert($id, \%row) });
 	return;
 }
 
@@ -413,25 +564,25 @@ sub upsert
 sub merge
 {
 	my ($self) = @_;
+	$self->on_table;
 	my ($id, $row) = ($self->old_id, $self->new_row);
 	my ($names, $values) = row_sql($id, $row);
-	my ($set_sql, $set) = $self->assignments;
+	my ($set_sql, $set, $computes) = $self->assignments;
 	my $deletes = $self->{random}->chance(15);
 	my $action = $deletes ? 'DELETE' : "UPDATE SET $set_sql";
 	my $sql = <<"SQL";
-MERGE INTO $self->{schema}{name} t USING (VALUES ($id)) AS s (key) ON t.id = s.key
+MERGE INTO $self->{table} t USING (VALUES ($id)) AS s (key) ON t.id = s.key
 	WHEN MATCHED THEN $action WHEN NOT MATCHED THEN INSERT ($names) VALUES ($values);
 SQL
 
-	$self->say($sql);
-	$self->step($sql, sub {
+	$self->try($sql, sub {
 		my ($model) = @_;
 
 		return $model->insert($id, $row) if !$model->{rows}{$id};
-		return $model->update($id, $set) if !$deletes;
+		return $model->update($id, $set, $computes) if !$deletes;
 		delete $model->{rows}{$id};
 		return 1;
-	});
+	}, sub { $_[0]{rows}{$id} && !$deletes && $_[0]->refuse_update($id, $set, $computes, $_[1]) });
 	return;
 }
 
@@ -440,7 +591,10 @@ sub both
 {
 	my ($self) = @_;
 	my $random = $self->{random};
-	my ($mapping) = grep { @{ $_->{writable} } == 2 && $_->{writable}[0] == $_->{sides}[0] } $random->shuffled(@{ $self->{schema}{mappings} });
+	$self->on_table;
+	my ($mapping) = grep {
+		@{ $_->{writable} } == 2 && $_->{writable}[0] == $_->{sides}[0] && !$_->{derived} && (!$self->{release} || $_->{links}[0]{down})
+	} $random->shuffled(@{ $self->{schema}{mappings} });
 	my $id = $self->old_id;
 
 	return $self->update if !$mapping;
@@ -449,7 +603,7 @@ sub both
 	my @values = map { $self->value($_) } @old;
 	my %row;
 	@row{ map { $_->{name} } @old } = @values;
-	my @up = eval { $mapping->{links}[0]{up_of}->(@values) };
+	my @up = eval { $mapping->{links}[0]{up_of}->(@values, map { 0 } @{ $mapping->{sources} || [] }) };
 	@row{ map { $_->{name} } @new } = @up && $random->chance(50) ? @up : map { $self->value($_) } @new;
 	if ($random->chance(30))
 	{
@@ -463,7 +617,7 @@ sub both
 	my $set = join ', ', map { "$_ = " . Schema::literal($row{$_}) } sort keys %row;
 	$self->try("UPDATE $self->{schema}{name} SET $set WHERE id = $id;",
 		sub { !$_[0]{rows}{$id} || $_[0]->update($id, \%row) },
-		sub { $_[0]{rows}{$id} && $_[0]->refuse_update($id, \%row) });
+		sub { $_[0]{rows}{$id} && $_[0]->refuse_update($id, \%row, {}, $_[1]) });
 	return;
 }
 
@@ -512,14 +666,16 @@ sub apply
 	my @steps = @{ $transaction->{steps} };
 	my @impossible;
 
-	local $model->{release} = $transaction->{release};
 	foreach my $i (0 .. $#steps)
 	{
 		my $state = $failed->{$i};
+		local $model->{release} = $steps[$i]{release};
 		# refused for another reason than its values: nothing was done
-		next if defined $state && $state ne '27000';
-		my $ok = defined $state ? $steps[$i]{refused}->($model) : $steps[$i]{done}->($model);
-		push @impossible, (defined $state ? 'refused: ' : 'done: ') . $steps[$i]{what} if !$ok;
+		next if defined $state && $state !~ /^(27000|55T02)$/;
+		# the fence has the same word for it
+		next if defined $state && $state eq '55T02' && $transaction->{release};
+		my $ok = defined $state ? $steps[$i]{refused}->($model, $state) : $steps[$i]{done}->($model);
+		push @impossible, (defined $state ? "refused by $state: " : 'done: ') . $steps[$i]{what} if !$ok;
 	}
 	return @impossible;
 }

@@ -21,6 +21,10 @@ my $admin = connect_writers($node, 'postgres');
 $admin->query(<<'SQL');
 CREATE FUNCTION public.d(value int) RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN RETURN value; END';
 CREATE TABLE public.nested (what text);
+CREATE ROLE writer;
+CREATE FUNCTION public.secret_up(value int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN value + 1000; END';
+CREATE FUNCTION public.secret_down(value int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN value - 1000; END';
+REVOKE EXECUTE ON FUNCTION public.secret_up, public.secret_down FROM PUBLIC;
 SQL
 
 my @exact = (up => 'a + 1000', down => 'b - 1000');
@@ -29,6 +33,15 @@ my @lossy = (up => 'a * 100', down => 'b / 100', own => 'INSERT INTO :t (id, o, 
 make_fixture('exact', @exact);
 make_fixture('constant', @exact, a => 'DEFAULT 1', b => 'SET DEFAULT 1077');
 make_fixture('computed', @exact, a => 'DEFAULT public.d(1)', b => 'SET DEFAULT public.d(1077)');
+make_fixture('parts', @exact, b => 'SET DEFAULT 1077', create => <<'SQL');
+CREATE TABLE :t (id int PRIMARY KEY, o int, s int, a int DEFAULT 1) PARTITION BY RANGE (id);
+CREATE TABLE :p (a int DEFAULT 1, gone int, s int, id int NOT NULL, o int);
+ALTER TABLE :p DROP COLUMN gone;
+ALTER TABLE :t ATTACH PARTITION :p FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
+SQL
+make_fixture('private', up => 'public.secret_up(a)', down => 'public.secret_down(b)', extra => <<'SQL');
+GRANT SELECT, INSERT, UPDATE ON :t TO writer;
+SQL
 make_fixture('lossy', @lossy);
 make_fixture('one_way', up => 'a * 100',
 	own => 'INSERT INTO :t (id, o, s, a) VALUES (2, 0, 3, 19); UPDATE :t SET b = 1999 WHERE id = 2');
@@ -471,6 +484,10 @@ unfilled | SET c = c + 1                           | 55T02
 new      | INSERT a = 7                            | 7/70/700 | -/-/-    | -/-/-    | 7/70/700
 new      | INSERT b = 75                           | -/-/-    | 7/75/750 | -/-/-    | 7/75/750
 new      | INSERT c = 777                          | .        | .        | 7/77/777 | 7/77/777
+# all columns are named, and one of them given
+new      | INSERT a = 7, b = NULL, c = NULL        | 7/70/700 | -/-/-    | -/-/-    | 7/70/700
+new      | INSERT a = NULL, b = 75, c = NULL       | -/-/-    | 7/75/750 | -/-/-    | 7/75/750
+new      | INSERT a = NULL, b = NULL, c = 777      | -/-/-    | -/-/-    | 7/77/777 | 7/77/777
 new      | INSERT                                  | -/-/-
 TABLE
 
@@ -559,6 +576,35 @@ new      | COPY :t (id, a, b) FROM STDIN (FORMAT csv)<<<9,7,1007;10,8,;         
 new      | COPY :t (id, a, b) FROM STDIN (FORMAT csv)<<<9,7,1234;                            | 7/1007 | 234/1234 | 27000
 new      | COPY :t FROM STDIN (FORMAT csv)<<<9,0,0,7,;                                       | 7/1007 | -/-      | 7/1007
 new      | COPY :t FROM STDIN (FORMAT csv)<<<9,0,0,,1234;                                    | -/-    | 234/1234 | 234/1234
+TABLE
+# what a writer has filled is filled
+check_lines('exact', '41 42 none', <<'TABLE');
+unfilled | UPDATE :t SET o = 1 WHERE id = :id; UPDATE :t SET b = b + 1 WHERE id = :id        | 5/1005 | 6/1006 | 6/1006
+unfilled | UPDATE :t SET a = 7 WHERE id = :id; UPDATE :t SET a = a + 1 WHERE id = :id        | 8/1008 | 5/1005 | 8/1008
+unfilled | UPDATE :t SET o = 1 WHERE id = :id; UPDATE :t SET b = NULL WHERE id = :id         | 5/1005 | -/-    | -/-
+new      | INSERT INTO :t (id, a) VALUES (:id, 7); UPDATE :t SET b = b + 1 WHERE id = :id    | 7/1007 | -/-    | 8/1008
+filled   | DO 'DECLARE c CURSOR FOR SELECT * FROM :t WHERE id = :id FOR UPDATE; BEGIN FOR r IN c LOOP UPDATE :t SET a = r.a + 2, b = 1234 WHERE CURRENT OF c; END LOOP; END' | 7/1007 | 234/1234 | 27000
+TABLE
+# a partition whose columns have other numbers
+check_lines('parts', '41 42 none', <<'TABLE');
+new      | INSERT                                  | 1/1001 | 77/1077  | 1/1001
+new      | INSERT b = 1077                         | 1/1001 | 77/1077  | 77/1077
+new      | INSERT a = DEFAULT, b = 1234            | 1/1001 | 234/1234 | 234/1234
+new      | INSERT a = 7, b = DEFAULT               | 7/1007 | 77/1077  | 7/1007
+new      | INSERT a = 7, b = 1234                  | 7/1007 | 234/1234 | 27000
+filled   | SET a = 7, b = 1234                     | 7/1007 | 234/1234 | 27000
+filled   | SET o = 1, s = 3, a = 5, b = NULL       | 5/1005 | -/-      | -/-
+unfilled | SET b = b + 1                           | 55T02
+unfilled | SET o = 1                               | 5/1005
+unfilled | DO 'BEGIN UPDATE :t SET b = b + 1 WHERE id = :id; END' | 55T02
+TABLE
+# up and down are of the owner: the writer needs no right to call what they call
+check_releases('private', <<'TABLE');
+SET ROLE writer                                         | public.private_f    | filled   | SET a = 7        | 7/1007
+SET ROLE writer                                         | public.private_f    | filled   | SET b = 1234     | 234/1234
+SET ROLE writer                                         | public.private_u    | unfilled | SET o = 1        | 5/1005
+SET ROLE writer                                         | public.private_f    | new      | INSERT a = 7     | 7/1007
+SET ROLE writer; SET tandem.release = 42                | public.private_f    | new      | INSERT b = 1234  | 234/1234
 TABLE
 # the same words inside of functions, with defaults
 check_lines('constant', '41 42 none', <<'TABLE');

@@ -53,7 +53,7 @@ sub ask
 
 # name, and: a (the type and default of column a, int), b (a default that is set on b), up, down, rule (statements
 # that make column b and its rule instead), release (of the migration; NULL for none), own (the statements that write row 2; without: a = 19, b = up of
-# it), extra (statements before expand; :t is the table), show (what is shown of a row), derived (no side is old: both
+# it), create (statements that make the table :t, with a partition :p), extra (more statements before expand), show (what is shown of a row), derived (no side is old: both
 # releases see a), old (which columns only 41 sees, a pattern), row (o, s, a of row 1).
 sub make_fixture
 {
@@ -69,8 +69,9 @@ sub make_fixture
 		my $options = join '', map { ", $_" } grep { defined } $parts{options};
 		my $rule = $parts{rule} // "SELECT tandem.add_column(':m', ':t', 'b', 'int'); SELECT tandem.sync_column(':m', ':t', 'a', 'b', \$\$$parts{up}\$\$, $down$options);";
 		my $row = $parts{row} // '0, 3, 5';
+		my $create = $parts{create} // "CREATE TABLE :t (id int PRIMARY KEY, o int, s int, a int @{[ $parts{a} // '' ]});";
 		my $before = <<"SQL";
-CREATE TABLE :t (id int PRIMARY KEY, o int, s int, a int @{[ $parts{a} // '' ]});
+$create
 @{[ $parts{extra} // '' ]}
 INSERT INTO :t VALUES (1, $row), (3, 0, 3, NULL);
 SQL
@@ -80,7 +81,7 @@ SQL
 
 		foreach my $sql ($before, $expand, $kind eq 'f' ? "CALL tandem.migrate(':m')" : 'SELECT 1', $own)
 		{
-			my $problem = ask($sql =~ s/:t\b/$table/gr =~ s/:m\b/$migration/gr);
+			my $problem = ask($sql =~ s/:t\b/$table/gr =~ s/:p\b/${table}_p/gr =~ s/:m\b/$migration/gr);
 
 			next if $problem eq '';
 			push @problems, $problem;
