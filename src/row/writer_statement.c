@@ -602,7 +602,7 @@ writer_statement_computes_from_itself(const WriterStatement *statement,
 	WriteTarget *target = statement->target;
 	Answer	   *answer;
 
-	if (target == NULL || target->view_release > 0)
+	if (target == NULL)
 		return false;
 	answer = &statement->answers->from_itself[attnum];
 	/* a MERGE may do another thing with the next row */
