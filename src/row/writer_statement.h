@@ -23,7 +23,6 @@ typedef struct WriterStatement
 	bool		by_action;		/* a MERGE: known and named depend on its
 								 * action, see writer_statement_begin_row */
 	Relation	rel;			/* the table at hand */
-	const char *search_path;	/* for its defaults */
 	struct WriteTarget *target; /* NULL if not found, or for COPY */
 	struct WriterAnswers *answers;
 } WriterStatement;
