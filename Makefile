@@ -48,6 +48,7 @@ OBJS = \
 	src/row/plan_source.o \
 	src/row/write_target.o \
 	src/row/from_itself.o \
+	src/row/given_default.o \
 	src/row/writer_statement.o \
 	src/row/noted_row.o \
 	src/row/row_movement.o \

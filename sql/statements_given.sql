@@ -195,6 +195,17 @@ UPDATE parts SET cents = price * 100 + 1 WHERE id < 4;
 UPDATE parts SET cents = o.cents FROM offer o WHERE parts.id = o.id + 3;
 UPDATE parts SET part = 1, cents = 777 WHERE id = 7;
 SELECT id, part, price, cents FROM parts WHERE id < 9 ORDER BY id;
+-- a partition that is attached later, through the view as well, which is plain by then
+CALL tandem.migrate('parts');
+SELECT tandem.create_views(42, relations => '{given.parts}');
+CREATE TABLE part4 (id integer, part integer, price integer, cents bigint);
+INSERT INTO part4 VALUES (40, 4, 40), (41, 4, 41);
+ALTER TABLE parts ATTACH PARTITION part4 FOR VALUES IN (4);
+UPDATE parts SET cents = cents + 1 WHERE part = 4;
+UPDATE release_42.parts SET cents = cents + 1 WHERE part = 4;
+UPDATE release_42.parts SET cents = 4100 + 1 WHERE id = 41;
+UPDATE release_42.parts SET cents = cents + 1 WHERE id = 41;
+SELECT id, price, cents FROM parts WHERE part = 4 ORDER BY id;
 
 --
 -- The release of the view that a statement writes through, for a role without

@@ -256,14 +256,27 @@ compat_init_range_table(EState *estate, Relation rel, Bitmapset *updated_columns
 #endif
 }
 
-/* The arguments of ExecutorRun, and of its hook. */
+/* The arguments of ExecutorRun's hook. */
 #if PG_VERSION_NUM >= 180000
 #define COMPAT_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
-#define COMPAT_RUN_ARGUMENTS query, direction, count
+#define COMPAT_EXECUTE_ONCE true
 #else
 #define COMPAT_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
-#define COMPAT_RUN_ARGUMENTS query, direction, count, execute_once
+#define COMPAT_EXECUTE_ONCE execute_once
 #endif
+
+/* Calls ExecutorRun, or what stands for it. */
+static inline void
+compat_executor_run(ExecutorRun_hook_type run, QueryDesc *query,
+					ScanDirection direction, uint64 count, bool execute_once)
+{
+#if PG_VERSION_NUM >= 180000
+	(void) execute_once;
+	run(query, direction, count);
+#else
+	run(query, direction, count, execute_once);
+#endif
+}
 
 /*
  * Returns the columns that a planned statement names as INSERT targets of a

@@ -15,8 +15,8 @@
 #include "utils/lsyscache.h"
 
 #include "core/compat.h"
+#include "row/from_itself.h"
 #include "row/plan_source.h"
-#include "row/write_target.h"
 
 /* What is known of one column of the target. */
 typedef struct FromItselfAnswer
@@ -323,8 +323,7 @@ merge_reads_column(WriteTarget *target, Oid relid, AttrNumber attnum,
 }
 
 bool
-write_target_computes_from_itself(WriteTarget *target, Oid relid,
-								  AttrNumber attnum)
+from_itself_computes(WriteTarget *target, Oid relid, AttrNumber attnum)
 {
 	char	   *name = get_attname(relid, attnum, true);
 

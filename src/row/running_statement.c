@@ -20,9 +20,10 @@
 #include "core/compat.h"
 #include "row/running_statement.h"
 
-static ExecutorRun_hook_type next_executor_run = NULL;
-static ExecutorFinish_hook_type next_executor_finish = NULL;
-static ProcessUtility_hook_type next_process_utility = NULL;
+/* what was in place before: another library's hook, or the server's function */
+static ExecutorRun_hook_type next_executor_run;
+static ExecutorFinish_hook_type next_executor_finish;
+static ProcessUtility_hook_type next_process_utility;
 
 static RunningStatement *innermost = NULL;
 
@@ -36,14 +37,30 @@ running_statement_find(MemoryContext context)
 	return statement;
 }
 
-/* Puts an entry on the stack; statement is a local variable of the caller. */
-static inline void
-begin_statement(RunningStatement *statement, MemoryContext context)
+/* Calls run, during which the statement is on the stack. */
+static void
+run_on_stack(RunningStatement *statement, void (*run) (void *), void *call)
 {
-	memset(statement, 0, sizeof(RunningStatement));
 	statement->outer = innermost;
-	statement->context = context;
 	innermost = statement;
+	PG_TRY();
+	{
+		run(call);
+	}
+	PG_FINALLY();
+	{
+		innermost = statement->outer;
+	}
+	PG_END_TRY();
+}
+
+static void
+run_query_on_stack(QueryDesc *query, void (*run) (void *), void *call)
+{
+	RunningStatement statement = {.query = query,
+	.context = query->estate->es_query_cxt};
+
+	run_on_stack(&statement, run, call);
 }
 
 static inline bool
@@ -53,45 +70,42 @@ query_may_write(const QueryDesc *query)
 		query->plannedstmt->hasModifyingCTE;
 }
 
-static void
-call_executor_run(COMPAT_RUN_PARAMETERS)
+typedef struct RunCall
 {
-	if (next_executor_run)
-		next_executor_run(COMPAT_RUN_ARGUMENTS);
-	else
-		standard_ExecutorRun(COMPAT_RUN_ARGUMENTS);
+	QueryDesc  *query;
+	ScanDirection direction;
+	uint64		count;
+	bool		execute_once;
+} RunCall;
+
+static void
+call_executor_run(void *arg)
+{
+	RunCall    *call = arg;
+
+	compat_executor_run(next_executor_run, call->query, call->direction,
+						call->count, call->execute_once);
 }
 
 static void
 track_executor_run(COMPAT_RUN_PARAMETERS)
 {
-	RunningStatement statement;
+	RunCall		call;
 
-	if (!query_may_write(query))
-	{
-		call_executor_run(COMPAT_RUN_ARGUMENTS);
-		return;
-	}
-	begin_statement(&statement, query->estate->es_query_cxt);
-	statement.query = query;
-	PG_TRY();
-	{
-		call_executor_run(COMPAT_RUN_ARGUMENTS);
-	}
-	PG_FINALLY();
-	{
-		innermost = statement.outer;
-	}
-	PG_END_TRY();
+	call.query = query;
+	call.direction = direction;
+	call.count = count;
+	call.execute_once = COMPAT_EXECUTE_ONCE;
+	if (query_may_write(query))
+		run_query_on_stack(query, call_executor_run, &call);
+	else
+		call_executor_run(&call);
 }
 
 static void
-call_executor_finish(QueryDesc *query)
+call_executor_finish(void *query)
 {
-	if (next_executor_finish)
-		next_executor_finish(query);
-	else
-		standard_ExecutorFinish(query);
+	next_executor_finish(query);
 }
 
 /*
@@ -101,44 +115,41 @@ call_executor_finish(QueryDesc *query)
 static void
 track_executor_finish(QueryDesc *query)
 {
-	RunningStatement statement;
+	if (query_may_write(query))
+		run_query_on_stack(query, call_executor_finish, query);
+	else
+		next_executor_finish(query);
+}
 
-	if (!query_may_write(query))
-	{
-		call_executor_finish(query);
-		return;
-	}
-	begin_statement(&statement, query->estate->es_query_cxt);
-	statement.query = query;
-	PG_TRY();
-	{
-		call_executor_finish(query);
-	}
-	PG_FINALLY();
-	{
-		innermost = statement.outer;
-	}
-	PG_END_TRY();
+typedef struct UtilityCall
+{
+	PlannedStmt *stmt;
+	const char *text;
+	bool		read_only_tree;
+	ProcessUtilityContext context;
+	ParamListInfo params;
+	QueryEnvironment *environment;
+	DestReceiver *receiver;
+	QueryCompletion *completion;
+} UtilityCall;
+
+static void
+call_process_utility(void *arg)
+{
+	UtilityCall *call = arg;
+
+	next_process_utility(call->stmt, call->text, call->read_only_tree,
+						 call->context, call->params, call->environment,
+						 call->receiver, call->completion);
 }
 
 static void
-call_process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
-					 ProcessUtilityContext context, ParamListInfo params,
-					 QueryEnvironment *environment, DestReceiver *receiver,
-					 QueryCompletion *completion)
+run_copy_on_stack(CopyStmt *copy, UtilityCall *call)
 {
-	if (next_process_utility)
-		next_process_utility(stmt, text, read_only_tree, context, params,
-							 environment, receiver, completion);
-	else
-		standard_ProcessUtility(stmt, text, read_only_tree, context, params,
-								environment, receiver, completion);
-}
+	RunningStatement statement = {.copy = copy,
+	.context = CurrentMemoryContext};
 
-static inline bool
-utility_copies_rows_in(Node *utility)
-{
-	return IsA(utility, CopyStmt) && ((CopyStmt *) utility)->is_from;
+	run_on_stack(&statement, call_process_utility, call);
 }
 
 static void
@@ -147,35 +158,34 @@ track_process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
 					  QueryEnvironment *environment, DestReceiver *receiver,
 					  QueryCompletion *completion)
 {
-	RunningStatement statement;
+	UtilityCall call;
 
-	if (!utility_copies_rows_in(stmt->utilityStmt))
-	{
-		call_process_utility(stmt, text, read_only_tree, context, params,
-							 environment, receiver, completion);
-		return;
-	}
-	begin_statement(&statement, CurrentMemoryContext);
-	statement.copy = (CopyStmt *) stmt->utilityStmt;
-	PG_TRY();
-	{
-		call_process_utility(stmt, text, read_only_tree, context, params,
-							 environment, receiver, completion);
-	}
-	PG_FINALLY();
-	{
-		innermost = statement.outer;
-	}
-	PG_END_TRY();
+	call.stmt = stmt;
+	call.text = text;
+
+	call.read_only_tree = read_only_tree;
+	call.context = context;
+	call.params = params;
+	call.environment = environment;
+	call.receiver = receiver;
+	call.completion = completion;
+	if (IsA(stmt->utilityStmt, CopyStmt) &&
+		((CopyStmt *) stmt->utilityStmt)->is_from)
+		run_copy_on_stack((CopyStmt *) stmt->utilityStmt, &call);
+	else
+		call_process_utility(&call);
 }
 
 void
 running_statement_init(void)
 {
-	next_executor_run = ExecutorRun_hook;
+	next_executor_run = ExecutorRun_hook ? ExecutorRun_hook
+		: standard_ExecutorRun;
 	ExecutorRun_hook = track_executor_run;
-	next_executor_finish = ExecutorFinish_hook;
+	next_executor_finish = ExecutorFinish_hook ? ExecutorFinish_hook
+		: standard_ExecutorFinish;
 	ExecutorFinish_hook = track_executor_finish;
-	next_process_utility = ProcessUtility_hook;
+	next_process_utility = ProcessUtility_hook ? ProcessUtility_hook
+		: standard_ProcessUtility;
 	ProcessUtility_hook = track_process_utility;
 }

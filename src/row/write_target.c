@@ -42,6 +42,21 @@ write_target_actions(const ModifyTable *plan)
 		: linitial(plan->mergeActionLists);
 }
 
+MergeAction *
+write_target_inserting_action(const WriteTarget *target)
+{
+	ListCell   *lc;
+
+	if (target->state)
+		return compat_merge_action(target->state, CMD_INSERT);
+	foreach(lc, target->inserts == 1 ? write_target_actions(target->plan) : NIL)
+	{
+		if (lfirst_node(MergeAction, lc)->commandType == CMD_INSERT)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
 static int
 count_inserts(const ModifyTable *plan)
 {

@@ -41,14 +41,13 @@ extern WriteTarget *write_target_find(Relation rel, MemoryContext statement,
 /* Returns the actions of a MERGE for its first target. */
 extern List *write_target_actions(const ModifyTable *plan);
 
+/*
+ * Returns the action of a MERGE that inserts the row at hand, or NULL if none
+ * does, or that is not known.
+ */
+extern MergeAction *write_target_inserting_action(const WriteTarget *target);
+
 /* Returns the number that a column of relid has in other, or 0. */
 extern AttrNumber write_target_column(Oid relid, AttrNumber attnum, Oid other);
-
-/*
- * Does it compute the column of relid, one of the tables that it updates, from
- * the column's own value before?
- */
-extern bool write_target_computes_from_itself(WriteTarget *target, Oid relid,
-											  AttrNumber attnum);
 
 #endif							/* TANDEM_WRITE_TARGET_H */

@@ -23,7 +23,6 @@ typedef struct WriterStatement
 	bool		by_action;		/* a MERGE: known and named depend on its
 								 * action, see writer_statement_begin_row */
 	Relation	rel;			/* the table at hand */
-	const char *search_path;	/* for its defaults */
 	struct WriteTarget *target; /* NULL if not found, or for COPY */
 	struct WriterAnswers *answers;
 } WriterStatement;
@@ -74,10 +73,11 @@ extern bool writer_statement_gives_default(const WriterStatement *statement,
 										   AttrNumber attnum);
 
 /*
- * Does an UPDATE, ON CONFLICT DO UPDATE or MERGE on the table itself compute
- * the column from the column's own value before?  Asked about a row that is
- * updated.  False if it writes through the view of a release, which shows the
- * right value of each row.
+ * Does an UPDATE, ON CONFLICT DO UPDATE or MERGE compute the column from the
+ * column's own stored value?  Asked about a row that is updated.  A view that
+ * shows another value than the stored one has an expression there, which the
+ * server does not let be written; so writing through a view makes no
+ * difference.
  */
 extern bool writer_statement_computes_from_itself(const WriterStatement *statement,
 												  AttrNumber attnum);

@@ -1,0 +1,36 @@
+/*
+ * given_default.h
+ *		Columns that an INSERT gives just their default.
+ */
+#ifndef TANDEM_GIVEN_DEFAULT_H
+#define TANDEM_GIVEN_DEFAULT_H
+
+#include "row/write_target.h"
+
+typedef struct GivenDefaults GivenDefaults;
+
+/*
+ * Begins to remember what the INSERT says of the columns of rel, the table at
+ * hand, in the current memory context, which must be that of the statement.
+ * Defaults are planned as the table's owner with search_path, which lives as
+ * long as the statement.
+ */
+extern GivenDefaults *given_default_begin(Relation rel,
+										  const WriteTarget *target,
+										  const char *search_path);
+
+/*
+ * Does the row at hand get just its default in the column, or what is equal to
+ * it in the statement?  True also for a column that the INSERT does not name.
+ */
+extern bool given_default_of_row(GivenDefaults *given, AttrNumber attnum);
+
+/*
+ * Does that INSERT action of a MERGE name the column, which some action of the
+ * MERGE names?  If it says DEFAULT, that is not known, and the answer is no.
+ */
+extern bool given_default_is_named(GivenDefaults *given,
+								   const MergeAction *action,
+								   AttrNumber attnum);
+
+#endif							/* TANDEM_GIVEN_DEFAULT_H */
