@@ -236,6 +236,19 @@ UPDATE one_way SET b = 99;
 UPDATE one_way SET region = 'us';
 SELECT tableoid::regclass, * FROM one_way;
 
+-- A foreign key that cascades to a column of the other side is no writer of the declared release.
+CREATE TABLE referenced (key integer PRIMARY KEY);
+INSERT INTO referenced VALUES (1), (2), (3);
+CREATE TABLE cascading (id integer PRIMARY KEY, old integer DEFAULT 3 REFERENCES referenced ON UPDATE CASCADE ON DELETE SET NULL, new integer);
+SELECT tandem.create_migration('cascading', release => 42);
+SELECT tandem.sync_column('cascading', 'cascading', 'old', 'new', 'old + 100', 'new - 100');
+INSERT INTO cascading VALUES (1, 1), (2, 2);
+SET tandem.release = 42;
+UPDATE referenced SET key = 11 WHERE key = 1;
+DELETE FROM referenced WHERE key = 2;
+RESET tandem.release;
+SELECT * FROM cascading ORDER BY id;
+
 -- no write broke a rule
 SELECT v.* FROM unnest('{visibility,country,cents,wins,declared}'::text[]) m,
 	LATERAL (SELECT relation, rows_unfilled, rows_mismatched FROM tandem.verify(m)

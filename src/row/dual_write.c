@@ -469,9 +469,12 @@ follow_sources(RowState *state, CompiledRule *rule)
 	return compute_and_follow(state, rule, side, keep);
 }
 
-/* Runs a rule if one of its sides or a source of them is given. */
+/*
+ * Runs a rule if one of its sides, at least as strongly as that, or a source of
+ * them is given.
+ */
 static RuleOutcome
-run_rule(RowState *state, CompiledRule *rule)
+run_rule(RowState *state, CompiledRule *rule, Given least)
 {
 	Given		old;
 	Given		new;
@@ -480,6 +483,8 @@ run_rule(RowState *state, CompiledRule *rule)
 	if (old == GIVEN_ABSENT && new == GIVEN_ABSENT)
 		return state->before && !row_is_unfilled(state, rule)
 			? follow_sources(state, rule) : RULE_PENDING;
+	if (Max(old, new) < least)
+		return RULE_PENDING;
 	if (new == GIVEN_YES)
 		complete_new_side(state, rule);
 	if (old == GIVEN_YES && new == GIVEN_YES)
@@ -489,9 +494,12 @@ run_rule(RowState *state, CompiledRule *rule)
 							  NULL);
 }
 
-/* Runs each rule that can be reached from a given column, once. */
+/*
+ * Runs each rule that can be reached from a column that is given at least as
+ * strongly as that, once.
+ */
 static void
-follow_given_columns(RowState *state)
+follow_given_columns(RowState *state, Given least)
 {
 	RelationRules *rules = state->rules;
 	bool		progress;
@@ -503,7 +511,7 @@ follow_given_columns(RowState *state)
 		{
 			if (state->outcomes[i] != RULE_PENDING)
 				continue;
-			state->outcomes[i] = run_rule(state, &rules->rules[i]);
+			state->outcomes[i] = run_rule(state, &rules->rules[i], least);
 			progress |= state->outcomes[i] != RULE_PENDING;
 		}
 	} while (progress);
@@ -540,6 +548,7 @@ heed_release_of_writer(RowState *state)
 		relation_rules_settle(rules, release);
 	if (release == 0)
 		return;
+	row_settle_doubts(state);
 	for (int i = 0; i < rules->ncolumns; i++)
 	{
 		if (rules->foreign[i] && state->given[i] != GIVEN_ABSENT)
@@ -586,14 +595,17 @@ run_all_rules(RowState *state)
 	RelationRules *rules = state->rules;
 
 	memset(state->outcomes, 0, sizeof(RuleOutcome) * rules->nrules);
-	follow_given_columns(state);
+	follow_given_columns(state, GIVEN_YES);
+	/* in a chain a value counts more than a default that is named elsewhere */
+	if (state->before == NULL)
+		follow_given_columns(state, GIVEN_NAMED);
 	for (int i = 0; i < rules->nrules; i++)
 	{
 		CompiledRule *rule = &rules->rules[i];
 
 		if (state->outcomes[i] != RULE_PENDING)
 			continue;
-		state->outcomes[i] = run_rule(state, rule);
+		state->outcomes[i] = run_rule(state, rule, GIVEN_NAMED);
 		if (state->outcomes[i] == RULE_PENDING &&
 			(state->before == NULL || row_is_unfilled(state, rule)))
 		{

@@ -287,9 +287,12 @@ row_writer(RowState *state)
 int
 row_writer_release(RowState *state)
 {
-	/* a fill that fires triggers writes as no release */
+	/*
+	 * What a foreign key cascades, and a fill that fires triggers, is not what
+	 * the application says.
+	 */
 	if (state->release < 0)
-		state->release = query_is_running() ? 0
+		state->release = query_is_running() || InNoForceRLSOperation() ? 0
 			: writer_release(setting_release > 0 ? 0
 							 : row_writer(state)->view_release);
 	return state->release;
