@@ -42,6 +42,7 @@ OBJS = \
 	src/rule/fill_mark.o \
 	src/rule/relation_rules.o \
 	src/row/dual_write.o \
+	src/row/round_trip.o \
 	src/row/row_state.o \
 	src/row/row_tuple.o \
 	src/row/writer_statement.o \
@@ -86,6 +87,7 @@ OBJS = \
 	src/run/background.o \
 	src/api/arguments.o \
 	src/api/expand.o \
+	src/api/rule_try.o \
 	src/api/add_build.o \
 	src/api/migrate.o \
 	src/api/control.o \

@@ -52,6 +52,7 @@ typedef struct Step
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;
+	int64		rows_lossy;
 	char	   *trigger_version;	/* version of the trigger under which it
 									 * is done */
 	List	   *built_indexes;	/* names of the indexes that it has built */
@@ -109,7 +110,17 @@ extern void step_refresh(Step *step);
  */
 #define STEP_COUNTS \
 	"rows_done, rows_filled, rows_indexed, rows_quarantined, rows_unfilled, rows_mismatched, " \
-	"(SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM unnest(blocks_todo) r)"
+	"(SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM unnest(blocks_todo) r), rows_lossy"
+
+/* Rows that the steps of a kind have counted, of all tables of a migration. */
+typedef struct StepRows
+{
+	int64		lossy;
+	List	   *lossy_keys;		/* of some of these, as JSON text */
+	List	   *wrong_keys;		/* of some that are unfilled or mismatched */
+} StepRows;
+
+extern void step_sum_rows(int migration_id, StepKind kind, StepRows *rows);
 
 /* Is the step not done at present? */
 extern bool step_is_open(int step_id);
@@ -185,6 +196,11 @@ typedef struct StepAdvance
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;
+	int64		rows_lossy;
+	List	   *wrong;			/* keys of rows that are unfilled or
+								 * mismatched, and */
+	List	   *lossy;			/* of lossy ones, as JSON text: added to the
+								 * step's sample */
 	const char *waiting;		/* reason for the pause after the batch, or
 								 * NULL */
 	const char *blockers;		/* sessions that hold row locks, or NULL */

@@ -190,6 +190,7 @@ struct StepRun
 	int64		rows;			/* written or verified by the last batch */
 	int64		counted_to;		/* the time until this is in step.run_time */
 	int64		left_blocked;	/* blocks with locked rows in this pass */
+	bool		guarded;		/* an expression that judges rows has failed */
 	const char *blockers;		/* who holds them, in the last batch */
 	long		pause_ms;
 	Step		step_before;	/* the step before the batch, restored on
@@ -300,11 +301,16 @@ fill_batch_blocks(StepRun *run, Relation rel, Blocks *blocks,
 {
 	AuthorityScope scope;
 	BatchResult *result = &run->result;
+	BatchOrder	order = {
+		.migration = run->migration->name,
+		.guarded = run->guarded,
+		.sample = Max(BATCH_SAMPLE - (int) Min(run->step->rows_lossy, BATCH_SAMPLE), 0),
+	};
 
 	memset(result, 0, sizeof(BatchResult));
 	authority_enter_owner(&scope, rel, run->search_path);
-	batch_fill(row_state_create(rel, sync_trigger_to_run(rel)), blocks,
-			   result);
+	batch_fill(row_state_create(rel, sync_trigger_to_run(rel)), &order,
+			   blocks, result);
 	authority_leave(&scope);
 	if (result->waited_for)
 	{
@@ -316,6 +322,8 @@ fill_batch_blocks(StepRun *run, Relation rel, Blocks *blocks,
 	advance->rows_filled = result->rows_filled;
 	advance->rows_indexed = result->rows_indexed;
 	advance->rows_quarantined = result->rows_quarantined;
+	advance->rows_lossy = result->rows_lossy;
+	advance->lossy = result->lossy;
 	*again = result->again;
 	run->left_blocked += result->locked;
 	run->scan.crowded |= result->crowded > 0;
@@ -345,6 +353,12 @@ verify_batch_blocks(StepRun *run, Relation rel, const Blocks *blocks,
 	advance->rows_unfilled = result.rows_unfilled;
 	advance->rows_mismatched = result.rows_mismatched;
 	advance->rows_quarantined = result.rows_quarantined;
+	advance->rows_lossy = result.rows_lossy;
+	/* the step has its samples, once it has counted enough */
+	if (run->step->rows_unfilled + run->step->rows_mismatched < BATCH_SAMPLE)
+		advance->wrong = result.wrong;
+	if (run->step->rows_lossy < BATCH_SAMPLE)
+		advance->lossy = result.lossy;
 }
 
 /*
@@ -533,6 +547,7 @@ step_run_batch(StepRun *run, int target_ms, const char *rest)
 	run->step_before = *run->step;
 	run->cursor_before = run->scan.cursor;
 	ItemPointerSetInvalid(&run->result.row);
+	run->result.judging = false;
 	apply_batch_settings();
 	rel = open_step_table(run);
 	if (rel == NULL)
@@ -550,6 +565,13 @@ step_run_passes(StepRun *run, ErrorData *error)
 {
 	*run->step = run->step_before;
 	run->rows = 0;
+	if (run->result.judging && !run->guarded && error_is_of_row(error))
+	{
+		/* only the judgement failed: see the same rows again, with care */
+		run->guarded = true;
+		run->scan.cursor = run->cursor_before;
+		return true;
+	}
 	if (error_passes_with_others(error))
 	{
 		retry_smaller_batch(run, error);

@@ -309,6 +309,40 @@ plan_rule_as_owner(Node *expression, Relation rel, const char *search_path)
 	return plan;
 }
 
+/* The planner leaves what a domain, a cast or a COLLATE does with a NULL. */
+static Node *
+expression_below_casts(Node *node)
+{
+	for (;;)
+	{
+		if (IsA(node, CoerceToDomain))
+			node = (Node *) ((CoerceToDomain *) node)->arg;
+		else if (IsA(node, RelabelType))
+			node = (Node *) ((RelabelType *) node)->arg;
+		else if (IsA(node, CollateExpr))
+			node = (Node *) ((CollateExpr *) node)->arg;
+		else if (IsA(node, CoerceViaIO))
+			node = (Node *) ((CoerceViaIO *) node)->arg;
+		else if (IsA(node, ArrayCoerceExpr))
+			node = (Node *) ((ArrayCoerceExpr *) node)->arg;
+		else if (IsA(node, ConvertRowtypeExpr))
+			node = (Node *) ((ConvertRowtypeExpr *) node)->arg;
+		else
+			return node;
+	}
+}
+
+bool
+relation_rules_is_null(Node *expression, Relation rel, const char *search_path)
+{
+	CachedExpression *plan = plan_rule_as_owner(expression, rel, search_path);
+	Node	   *node = expression_below_casts(plan->expr);
+	bool		is_null = IsA(node, Const) && ((Const *) node)->constisnull;
+
+	FreeCachedExpression(plan);
+	return is_null;
+}
+
 /*
  * Fills in one side of a rule; texts has an expression, or NULL, for each
  * column.

@@ -118,6 +118,13 @@ extern Node *relation_rules_parse(const char *text, Relation rel,
 								  AttrNumber target, const char *label);
 
 /*
+ * Is a parsed expression of a rule NULL for every row, as the planner finds out
+ * with search_path as the owner of rel?
+ */
+extern bool relation_rules_is_null(Node *expression, Relation rel,
+								   const char *search_path);
+
+/*
  * Returns the rules of rel for the current user, from the cache or compiled.
  * They stay valid until relation_rules_release; the caller keeps a lock on rel
  * until then.  trigger is a copy, or that of a trigger call.  Errors: those of
