@@ -40,6 +40,7 @@ OBJS = \
 	src/rule/rule_args.o \
 	src/rule/sync_trigger.o \
 	src/rule/fill_mark.o \
+	src/rule/rule_uses.o \
 	src/rule/relation_rules.o \
 	src/row/dual_write.o \
 	src/row/round_trip.o \
@@ -91,6 +92,7 @@ OBJS = \
 	src/api/add_build.o \
 	src/api/migrate.o \
 	src/api/control.o \
+	src/api/refill.o \
 	src/api/release.o \
 	src/api/create_views.o \
 	src/api/load_row.o \

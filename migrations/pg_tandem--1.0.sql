@@ -114,7 +114,9 @@ CREATE TABLE tandem.sync (
 	origin text NOT NULL,
 	-- every row has been filled once: since then views show the new columns as they are
 	filled boolean NOT NULL DEFAULT false,
-	search_path text NOT NULL
+	search_path text NOT NULL,
+	-- what down used then: see tandem._fingerprint
+	down_uses text
 );
 CREATE INDEX sync_migration_idx ON tandem.sync (migration);
 CREATE INDEX sync_relation_idx ON tandem.sync (relation);
@@ -168,7 +170,11 @@ CREATE TABLE tandem.step (
 	rows_mismatched bigint NOT NULL DEFAULT 0 CHECK (rows_mismatched >= 0),
 	-- whose old value down does not give back from what up makes of it
 	rows_lossy bigint NOT NULL DEFAULT 0 CHECK (rows_lossy >= 0),
+	-- under which trigger, and of a verify with what functions, it holds
 	proof text,
+	uses text,
+	-- of a backfill: rows that disagree are computed again
+	refill boolean NOT NULL DEFAULT false CHECK (NOT refill OR kind = 'backfill'),
 	-- what it made: names of indexes, tables that it gave its constraint or NOT NULL; abort drops no other
 	built_indexes name[] NOT NULL DEFAULT '{}' CHECK (cardinality(built_indexes) = 0 OR (array_ndims(built_indexes) = 1 AND array_position(built_indexes, NULL) IS NULL)),
 	changed_tables regclass[] NOT NULL DEFAULT '{}' CHECK (cardinality(changed_tables) = 0 OR (array_ndims(changed_tables) = 1 AND array_position(changed_tables, NULL) IS NULL)),
@@ -434,6 +440,11 @@ AS 'MODULE_PATHNAME', 'tandem_verify' LANGUAGE C;
 COMMENT ON FUNCTION tandem.verify(text)
 	IS 'recomputes every row, and reports rows that are not filled or do not match, and rows whose old value down does not give back';
 
+CREATE FUNCTION tandem.refill(migration text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_refill' LANGUAGE C;
+COMMENT ON FUNCTION tandem.refill(text)
+	IS 'has the next migrate compute again the rows on which neither up nor down agrees, as after a function was replaced';
+
 /*
  * Contract.
  */
@@ -605,6 +616,36 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._object_states(oid[], oid[], integer[], oid)
 	IS 'names, shapes and privileges of the objects that a sync rule refers to';
+
+CREATE FUNCTION tandem._fingerprint(functions oid[], types oid[])
+RETURNS text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	-- names, not OIDs, which a restore changes
+	WITH RECURSIVE used (class, object) AS (
+		SELECT 'pg_proc'::regclass::oid, f FROM unnest($1) f
+		UNION SELECT 'pg_type'::regclass::oid, t FROM unnest($2) t
+		UNION SELECT n.class, n.object FROM used u CROSS JOIN LATERAL (
+			SELECT d.refclassid AS class, d.refobjid AS object FROM pg_depend d
+			WHERE d.classid = u.class AND d.objid = u.object AND d.deptype = 'n'
+				AND d.refclassid = ANY (ARRAY['pg_proc', 'pg_type', 'pg_operator', 'pg_cast']::regclass[])
+			UNION ALL SELECT 'pg_constraint'::regclass, c.oid FROM pg_constraint c
+			WHERE u.class = 'pg_type'::regclass AND c.contypid = u.object) n
+	), lines (line) AS (
+		SELECT row(n.nspname, p.proname, format_type(p.prorettype, NULL), l.lanname, p.prosrc, p.probin,
+			pg_get_function_sqlbody(p.oid), pg_get_function_arguments(p.oid), p.proconfig, p.proisstrict,
+			p.provolatile, CASE WHEN p.prosecdef THEN pg_get_userbyid(p.proowner) END)::text
+		FROM used u JOIN pg_proc p ON u.class = 'pg_proc'::regclass AND p.oid = u.object
+		JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+		UNION ALL SELECT row(c.conname, pg_get_constraintdef(c.oid))::text
+		FROM used u JOIN pg_constraint c ON u.class = 'pg_constraint'::regclass AND c.oid = u.object
+		UNION ALL SELECT row(t.typname, e.enumlabel, e.enumsortorder)::text
+		FROM used u JOIN pg_type t ON u.class = 'pg_type'::regclass AND t.oid = u.object
+		JOIN pg_enum e ON e.enumtypid = t.oid
+	)
+	SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line COLLATE "C"), '')) FROM lines;
+END;
+COMMENT ON FUNCTION tandem._fingerprint(oid[], oid[])
+	IS 'fingerprint of functions and types, and of functions, casts and CHECKs that these use';
 
 -- Columns, before they are dropped.  Each row is a line of a message.
 
@@ -1077,6 +1118,7 @@ COMMENT ON FUNCTION tandem._registry_state(integer)
 
 REVOKE ALL ON FUNCTION
 	tandem._object_states(oid[], oid[], integer[], oid),
+	tandem._fingerprint(oid[], oid[]),
 	tandem._column_dependents(oid, integer, integer),
 	tandem._column_keys(oid, integer),
 	tandem._column_moved_keys(oid, integer, name[]),

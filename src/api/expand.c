@@ -35,6 +35,7 @@
 #include "rule/expression.h"
 #include "rule/fill_mark.h"
 #include "rule/relation_rules.h"
+#include "rule/rule_uses.h"
 #include "trigger/install.h"
 #include "trigger/target.h"
 
@@ -601,6 +602,7 @@ add_stored_sync(Migration *migration, SyncRule *rule)
 	target_check_columns(rule, rel);
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
 	rule->down = qualify_side(rule, rel, rule->old_columns, rule->down, "down");
+	rule->down_uses = rule_uses(rel, list_make1(rule), true);
 	table_close(rel, NoLock);
 	record_owned_columns(migration, rule);
 	sync_insert(rule);

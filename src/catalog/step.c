@@ -63,7 +63,7 @@ step_ensure(int migration_id, StepKind kind, List *relids)
 
 void
 step_note_empty(int migration_id, Oid relid, const char *table_file,
-				const char *trigger_version)
+				const char *trigger_version, const char *uses)
 {
 	TandemQuery query;
 
@@ -82,9 +82,10 @@ step_note_empty(int migration_id, Oid relid, const char *table_file,
 	query_oid(&query, relid);
 	query_text(&query, table_file);
 	query_text(&query, trigger_version);
+	query_text(&query, uses);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.step (migration, kind, relation, state, storage, proof, started_at, changed_at) "
-					 "SELECT m.id, k.kind, $2::regclass, 'done', $3, $4, clock_timestamp(), clock_timestamp() "
+					 "INSERT INTO tandem.step (migration, kind, relation, state, storage, proof, uses, started_at, changed_at) "
+					 "SELECT m.id, k.kind, $2::regclass, 'done', $3, $4, CASE k.kind WHEN 'verify' THEN $5 END, clock_timestamp(), clock_timestamp() "
 					 "FROM tandem.migration m, unnest('{backfill,verify}'::text[]) k (kind) "
 					 "WHERE m.id = $1 AND m.phase IN ('migrate', 'contract')");
 	query_end(&query);
@@ -202,7 +203,7 @@ step_list(int migration_id, StepKind kind)
 							"SELECT " STEP_COUNTS ", id, relation::oid, state = 'done', "
 							"started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, blocks_total, "
 							"coalesce(batch_blocks, 0), proof, object::text, definition, is_unique, given, "
-							"built_indexes, ARRAY(SELECT unnest(changed_tables)::oid::text) "
+							"built_indexes, ARRAY(SELECT unnest(changed_tables)::oid::text), uses, refill "
 							"FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
 	for (uint64 row = 0; row < rows; row++)
 	{
@@ -210,6 +211,7 @@ step_list(int migration_id, StepKind kind)
 
 		step_take_counts(step, row);
 		step->kind = kind;
+		step->migration_id = migration_id;
 		step->id = query_get_int(row, 9);
 		step->relation = query_get_oid(row, 10);
 		step->done = query_get_bool(row, 11);
@@ -224,6 +226,8 @@ step_list(int migration_id, StepKind kind)
 		step->given = query_get_text(row, 20);
 		step->built_indexes = query_get_strings(row, 21);
 		step->changed_tables = oids_from_strings(query_get_strings(row, 22));
+		step->uses = query_get_text(row, 23);
+		step->refill = query_get_bool(row, 24);
 		steps = lappend(steps, step);
 	}
 	query_end(&query);
@@ -232,7 +236,7 @@ step_list(int migration_id, StepKind kind)
 
 void
 step_start(Step *step, const char *table_file, BlockNumber blocks,
-		   const char *trigger_version)
+		   const char *trigger_version, const char *uses)
 {
 	TandemQuery query;
 
@@ -241,18 +245,20 @@ step_start(Step *step, const char *table_file, BlockNumber blocks,
 	query_text(&query, table_file);
 	query_bigint(&query, blocks);
 	query_text(&query, trigger_version);
+	query_text(&query, uses);
 	(void) query_run(&query,
 					 "WITH started AS (UPDATE tandem.step SET state = 'pending', storage = $2, blocks_total = $3, "
-					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, rows_done = 0, "
+					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, uses = $5, rows_done = 0, "
 					 "rows_filled = 0, rows_indexed = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, rows_lossy = 0, "
 					 "run_time = '0', started_at = clock_timestamp(), changed_at = clock_timestamp() "
-					 "WHERE id = $1 AND (started_at IS NULL OR (storage, proof) IS DISTINCT FROM ($2, $4)) RETURNING id) "
+					 "WHERE id = $1 AND (started_at IS NULL OR (storage, proof, uses) IS DISTINCT FROM ($2, $4, $5)) RETURNING id) "
 					 "DELETE FROM tandem.step_report r USING started s WHERE r.step = s.id");
 	step->table_file = MemoryContextStrdup(GetMemoryChunkContext(step),
 										   table_file);
 	step->trigger_version = trigger_version
 		? MemoryContextStrdup(GetMemoryChunkContext(step),
 							  trigger_version) : NULL;
+	step->uses = uses ? MemoryContextStrdup(GetMemoryChunkContext(step), uses) : NULL;
 	step->blocks_total = step->blocks_left = blocks;
 	step->rows_done = step->rows_filled = step->rows_indexed = 0;
 	step->rows_quarantined = 0;
@@ -351,6 +357,20 @@ step_restart(int migration_id, List *relids)
 }
 
 void
+step_refill(int migration_id, List *relids)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid_list(&query, relids);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET state = 'pending', started_at = NULL, proof = NULL, refill = kind = 'backfill' "
+					 "WHERE migration = $1 AND kind IN ('backfill', 'verify') AND relation::oid = ANY ($2)");
+	query_end(&query);
+}
+
+void
 step_finish(Step *step)
 {
 	TandemQuery query;
@@ -358,7 +378,7 @@ step_finish(Step *step)
 	query_begin(&query);
 	query_int(&query, step->id);
 	(void) query_run(&query,
-					 "WITH finished AS (UPDATE tandem.step SET state = 'done', doing = NULL, units_done = 0, units_total = 0, "
+					 "WITH finished AS (UPDATE tandem.step SET state = 'done', refill = false, doing = NULL, units_done = 0, units_total = 0, "
 					 "changed_at = clock_timestamp() WHERE id = $1 RETURNING id)"
 					 CLEAR_REPORT("finished"));
 	query_end(&query);

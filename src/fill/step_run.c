@@ -28,6 +28,7 @@
 #include "fill/verify.h"
 #include "rule/fill_mark.h"
 #include "rule/relation_rules.h"
+#include "rule/rule_uses.h"
 #include "rule/sync_trigger.h"
 
 /*-------------------------------------------------------------------------
@@ -258,9 +259,34 @@ first_block_of_process(const StepRun *run)
 }
 
 /*
+ * Returns what the rules use, by which a verify judges rows; NULL for a
+ * backfill, which has done its rows whatever the rules used.
+ */
+static char *
+uses_of_step(const StepRun *run)
+{
+	return run->step->kind == STEP_VERIFY
+		? rule_uses_of_table(run->step->relation, run->migration->id) : NULL;
+}
+
+/*
+ * Was it started for this file, this trigger, and what the rules use now?
+ */
+static bool
+step_goes_on(const Step *step, const char *table_file,
+			 const char *trigger_version, const char *uses)
+{
+	return step->started && step->table_file &&
+		strcmp(step->table_file, table_file) == 0 &&
+		step->trigger_version && trigger_version &&
+		strcmp(step->trigger_version, trigger_version) == 0 &&
+		!rule_uses_changed(step->uses, uses);
+}
+
+/*
  * Starts the step.  Starts it again if its list of blocks is for another file
- * than the table's current one, or if its rows were done under another
- * trigger.
+ * than the table's current one, if its rows were done under another trigger,
+ * or if a function that the rules use was replaced.
  */
 static void
 prepare_step_blocks(StepRun *run, Relation rel)
@@ -269,14 +295,12 @@ prepare_step_blocks(StepRun *run, Relation rel)
 	char	   *table_file = fill_mark_file(rel);	/* the file that the list
 													 * of blocks is for */
 	char	   *trigger_version = sync_trigger_version(RelationGetRelid(rel));
+	char	   *uses = uses_of_step(run);
 
-	if (step->started && step->table_file &&
-		strcmp(step->table_file, table_file) == 0 &&
-		step->trigger_version && trigger_version &&
-		strcmp(step->trigger_version, trigger_version) == 0)
+	if (step_goes_on(step, table_file, trigger_version, uses))
 		return;
 	step_start(step, table_file, RelationGetNumberOfBlocks(rel),
-			   trigger_version);
+			   trigger_version, uses);
 	run->scan.cursor = first_block_of_process(run);
 }
 
@@ -303,6 +327,7 @@ fill_batch_blocks(StepRun *run, Relation rel, Blocks *blocks,
 	BatchResult *result = &run->result;
 	BatchOrder	order = {
 		.migration = run->migration->name,
+		.refill = run->step->refill,
 		.guarded = run->guarded,
 		.sample = Max(BATCH_SAMPLE - (int) Min(run->step->rows_lossy, BATCH_SAMPLE), 0),
 	};
