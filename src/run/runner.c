@@ -478,7 +478,7 @@ warn_of_lossy_rows(const Migration *migration)
 						   "down of migration \"%s\" does not give back the old values of " INT64_FORMAT " rows",
 						   (unsigned long) rows->lossy, migration->name,
 						   rows->lossy),
-			 errdetail("Among these rows: %s. When verified, " INT64_FORMAT " rows of its tables were such.",
+			 errdetail("Among these rows: %s. Rows counted by verify: " INT64_FORMAT ".",
 					   text_joined(rows->lossy_keys, "", ", "), found.lossy),
 			 errhint("An old value is lost when the new release writes its row, and at contract; CALL tandem.abort does not bring it back. SELECT * FROM tandem.verify(%s) shows such rows. If this is not intended, abort, and create the sync with another up or down.",
 					 quote_literal_cstr(migration->name))));
