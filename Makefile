@@ -40,8 +40,10 @@ OBJS = \
 	src/rule/rule_args.o \
 	src/rule/sync_trigger.o \
 	src/rule/fill_mark.o \
+	src/rule/rule_uses.o \
 	src/rule/relation_rules.o \
 	src/row/dual_write.o \
+	src/row/round_trip.o \
 	src/row/row_state.o \
 	src/row/row_tuple.o \
 	src/row/running_statement.o \
@@ -92,9 +94,11 @@ OBJS = \
 	src/run/background.o \
 	src/api/arguments.o \
 	src/api/expand.o \
+	src/api/rule_try.o \
 	src/api/add_build.o \
 	src/api/migrate.o \
 	src/api/control.o \
+	src/api/refill.o \
 	src/api/release.o \
 	src/api/create_views.o \
 	src/api/load_row.o \

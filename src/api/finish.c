@@ -31,6 +31,7 @@
 #include "release/drain.h"
 #include "release/session.h"
 #include "row/quarantine.h"
+#include "rule/rule_uses.h"
 #include "rule/sync_trigger.h"
 #include "trigger/install.h"
 #include "views/versioned_view.h"
@@ -268,6 +269,11 @@ reasons_not_verified(List *reasons, List *fills, List *verifies, Oid relid)
 			 strcmp(verify->trigger_version, version) != 0)
 		reasons = lappend(reasons,
 						  psprintf("the trigger of table %s was changed since verify", table));
+	else if (rule_uses_changed(verify->uses,
+							   rule_uses_of_table(relid, verify->migration_id)))
+		reasons = lappend(reasons,
+						  psprintf("a function or type that the sync of table %s uses was changed since verify",
+								   table));
 	else if (verify->rows_quarantined > 0)
 		reasons = lappend(reasons,
 						  psprintf("verify of table %s found " INT64_FORMAT " rows whose transform fails",

@@ -32,7 +32,7 @@ static const char *const on_conflict_names[] = {
 	"SELECT s.id, s.migration, m.name, coalesce(m.release, 0), s.relation::oid, " \
 	"s.old_columns, s.new_columns, s.up, s.down, s.on_conflict, " \
 	"s.on_error = 'quarantine', s.keep_old, s.origin, s.search_path, " \
-	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled " \
+	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled, s.down_uses " \
 	"FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 
 const char *
@@ -83,9 +83,10 @@ sync_insert(SyncRule *rule)
 	query_datum(&query, TEXTARRAYOID,
 				array_from_strings(rule->down_given, TEXTOID),
 				rule->down_given == NIL);
+	query_text(&query, rule->down_uses);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, origin, search_path, stored, up_given, down_given) "
-					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id");
+					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, origin, search_path, stored, up_given, down_given, down_uses) "
+					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id");
 	rule->id = query_get_int(0, 1);
 	query_end(&query);
 }
@@ -113,6 +114,7 @@ rule_from_row(uint64 row)
 	rule->up_given = query_get_strings(row, 17);
 	rule->down_given = query_get_strings(row, 18);
 	rule->filled = query_get_bool(row, 19);
+	rule->down_uses = query_get_text(row, 20);
 	return rule;
 }
 

@@ -37,6 +37,8 @@ typedef struct SyncRule
 								 * rule/fill_mark.h */
 	bool		filled;			/* all rows have been filled once */
 	char	   *search_path;	/* of the session that created the sync */
+	char	   *down_uses;		/* what down used then, see rule/rule_uses.h;
+								 * NULL if not known */
 } SyncRule;
 
 /* Returns "error", "new" or "old", a constant. */

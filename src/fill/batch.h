@@ -26,10 +26,29 @@
  */
 extern void failed_row_name(ErrorData *error, Oid relid, ItemPointer tid);
 
+/* number of rows that a step samples */
+#define BATCH_SAMPLE 3
+
+/* What a batch is to do, besides filling unfilled rows. */
+typedef struct BatchOrder
+{
+	const char *migration;		/* whose rules count, and are computed again */
+	bool		refill;			/* compute rows again where neither up nor
+								 * down agrees */
+	bool		guarded;		/* an expression that only judges a row may
+								 * fail */
+	int			sample;			/* number of lossy rows still to be sampled */
+} BatchOrder;
+
 typedef struct BatchResult
 {
 	int64		rows_done;		/* in blocks that need no other visit */
 	int64		rows_filled;
+	int64		rows_lossy;		/* of rows_filled, those whose old value down
+								 * does not give back */
+	List	   *lossy;			/* keys of some of these, as JSON text */
+	bool		judging;		/* is an expression only judging the row?  An
+								 * error then asks for guarded */
 	int64		rows_indexed;	/* of rows_filled, with new index entries */
 	int64		rows_quarantined;
 	List	   *again;			/* blocks to visit again, ascending, as OIDs */
@@ -43,14 +62,15 @@ typedef struct BatchResult
 } BatchResult;
 
 /*
- * Fills the unfilled rows of blocks for all rules of state.  If a session
- * waits for a row of the batch, it ends early after a whole block.  Call as
+ * Fills the unfilled rows of blocks for all rules of state.  With refill, also
+ * computes the new side of the migration's rules again where neither up nor
+ * down agrees with the row, without firing triggers.  If a session waits for a row of the batch, it ends early after a whole block.  Call as
  * the owner of the table, in a transaction with an active snapshot and the
  * table locked in ROW EXCLUSIVE mode.  Errors: those of up, of constraints and
  * of indexes; result->row tells the row.
  */
-extern void batch_fill(RowState *state, const Blocks *blocks,
-					   BatchResult *result);
+extern void batch_fill(RowState *state, const BatchOrder *order,
+					   const Blocks *blocks, BatchResult *result);
 
 typedef enum RetryResult
 {

@@ -214,6 +214,9 @@ row_tuple(const RowState *state, HeapTuple tuple)
 /* maximum length of a value in a message, in bytes */
 #define VALUE_SHOWN 60
 
+/* maximum length of a sampled key, in bytes */
+#define KEY_KEPT 1000
+
 List *
 row_key_columns(Relation rel, List *fallback)
 {
@@ -289,6 +292,19 @@ row_columns_json(Relation rel, TupleTableSlot *slot, List *columns)
 	appendStringInfoChar(&json, '}');
 	AtEOXact_GUC(true, level);
 	return json.data;
+}
+
+char *
+row_key_json(Relation rel, TupleTableSlot *slot, List *fallback)
+{
+	char	   *key = row_columns_json(rel, slot,
+									   row_key_columns(rel, fallback));
+
+	if (strlen(key) <= KEY_KEPT)
+		return key;
+	return psprintf("{\"ctid\": \"(%u,%u)\"}",
+					ItemPointerGetBlockNumber(&slot->tts_tid),
+					ItemPointerGetOffsetNumber(&slot->tts_tid));
 }
 
 char *

@@ -31,6 +31,12 @@ extern char *row_columns_json(Relation rel, TupleTableSlot *slot,
 							  List *columns);
 
 /*
+ * Returns the key of the row in that form: fallback is as for row_key_columns.
+ * A key that is too long to be kept is replaced with the row's ctid.
+ */
+extern char *row_key_json(Relation rel, TupleTableSlot *slot, List *fallback);
+
+/*
  * Returns the columns in the form (id)=(5), as the server's messages show
  * keys.
  */

@@ -456,6 +456,57 @@ has_one_way_sync(List *rules)
 	return false;
 }
 
+/*
+ * Warns of rows whose old value down does not give back: those that were
+ * filled, or, if there is none, those that verify has found.
+ */
+static void
+warn_of_lossy_rows(const Migration *migration)
+{
+	StepRows	filled;
+	StepRows	found;
+	StepRows   *rows;
+
+	step_sum_rows(migration->id, STEP_BACKFILL, &filled);
+	step_sum_rows(migration->id, STEP_VERIFY, &found);
+	rows = filled.lossy > 0 ? &filled : &found;
+	if (rows->lossy == 0)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg_plural("down of migration \"%s\" does not give back the old values of " INT64_FORMAT " row",
+						   "down of migration \"%s\" does not give back the old values of " INT64_FORMAT " rows",
+						   (unsigned long) rows->lossy, migration->name,
+						   rows->lossy),
+			 errdetail("Among these rows: %s. Rows counted by verify: " INT64_FORMAT ".",
+					   text_joined(rows->lossy_keys, "", ", "), found.lossy),
+			 errhint("An old value is lost when the new release writes its row, and at contract; CALL tandem.abort does not bring it back. SELECT * FROM tandem.verify(%s) shows such rows. If this is not intended, abort, and create the sync with another up or down.",
+					 quote_literal_cstr(migration->name))));
+}
+
+static void
+refuse_wrong_rows(const Migration *migration, List *rules)
+{
+	bool		one_way = has_one_way_sync(rules);
+	char	   *name = quote_literal_cstr(migration->name);
+	StepRows	rows;
+
+	step_sum_rows(migration->id, STEP_VERIFY, &rows);
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("verify of migration \"%s\" found unfilled or mismatched rows",
+					migration->name),
+			 errdetail("Everything that was filled is kept.%s%s%s%s",
+					   rows.wrong_keys ? " Among these rows: " : "",
+					   text_joined(rows.wrong_keys, "", ", "),
+					   rows.wrong_keys ? "." : "",
+					   one_way
+					   ? " A one-way sync cannot tell a row whose new column was written on its own: if these are such rows, contract with force => true."
+					   : ""),
+			 errhint("See which: SELECT * FROM tandem.verify(%s); fix the rows or the sync, then call tandem.migrate again. If a function of the sync was changed, SELECT tandem.refill(%s) has migrate compute these rows again.",
+					 name, name)));
+}
+
 /* The last transaction: moves to phase contract if all steps are done. */
 static void
 end_migrate(Migration *migration, int64 started, int64 quarantined)
@@ -464,21 +515,9 @@ end_migrate(Migration *migration, int64 started, int64 quarantined)
 
 	/* partitions may have been detached or dropped meanwhile */
 	step_keep_only(migration->id, leaves_of_rules(rules));
+	warn_of_lossy_rows(migration);
 	if (!step_all_done(migration->id))
-	{
-		bool		one_way = has_one_way_sync(rules);
-
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("verify of migration \"%s\" found unfilled or mismatched rows",
-						migration->name),
-				 errdetail("Everything that was filled is kept.%s",
-						   one_way
-						   ? " A one-way sync cannot tell a row whose new column was written on its own: if these are such rows, contract with force => true."
-						   : ""),
-				 errhint("See which: SELECT * FROM tandem.verify(%s); fix the rows or the sync, then call tandem.migrate again.",
-						 quote_literal_cstr(migration->name))));
-	}
+		refuse_wrong_rows(migration, rules);
 	migration_act(migration, ACTION_FINISH, NULL, started);
 	run_control_end_background(migration->id);
 	if (quarantined > 0)
