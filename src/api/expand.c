@@ -126,11 +126,14 @@ same_expression(const char *recorded, const char *canonical, const char *given)
 		same_sql(RAW_PARSE_PLPGSQL_EXPR, canonical, given);
 }
 
+/* canonical is NIL for a down that was given, but says nothing. */
 static bool
 same_side(List *recorded, List *canonical, List *given)
 {
 	if (list_length(recorded) != list_length(given))
 		return false;
+	if (canonical == NIL)
+		canonical = recorded;
 	for (int i = 0; i < list_length(given); i++)
 	{
 		if (!same_expression(list_nth(recorded, i), list_nth(canonical, i),
