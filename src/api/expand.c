@@ -414,6 +414,7 @@ report_volatile_side(SyncRule *rule, Relation rel, const char *column,
 	ereport(NOTICE,
 			(errmsg("%s of column \"%s\" is volatile: verify cannot recompute it",
 					label, column),
+			 errdetail("Nor are rows counted whose old value down does not give back."),
 			 errhint("If its function depends on its arguments and on tables only, declare it STABLE.")));
 	if (!rule->stored || strcmp(label, "up") != 0)
 		return;

@@ -171,13 +171,17 @@ begin_tries_on(RuleTry *try, Relation rel)
 	if (!try_work(try, compile_rules_to_try, &error))
 		return false;
 	if (error)
+	{
+		/* nor is it tried on other tables */
+		try->end = clock_now();
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
 				 errmsg("up or down of migration \"%s\" fails: %s",
 						try->source->migration, error->message),
-				 error->context ? errdetail("%s.", error->context) : 0,
-				 errhint("Every write of table \"%s\" would fail. Abort, and create the sync with other expressions.",
-						 RelationGetRelationName(rel))));
+				 errdetail("Every write of table \"%s\" would fail.",
+						   RelationGetRelationName(rel)),
+				 errhint("Abort, and create the sync with another up or down.")));
+	}
 	return try->state != NULL;
 }
 
@@ -271,6 +275,14 @@ side_names(const RuleTry *try, const RuleSide *side)
 	return text_joined(names, "", ", ");
 }
 
+/* What becomes of a write that stores the row. */
+static const char *
+fate_of_write(const RuleTry *try, const ErrorData *error)
+{
+	return error && try->source->quarantine ? "be put into quarantine" : "fail";
+}
+
+/* error is that of the expression, or NULL if its value is null. */
 static void
 warn_of_tried_row(const RuleTry *try, TriedRow row, const RuleSide *given,
 				  const ErrorData *error)
@@ -278,8 +290,8 @@ warn_of_tried_row(const RuleTry *try, TriedRow row, const RuleSide *given,
 	RelationRules *rules = try->state->rules;
 	const char *column = NameStr(rules->columns[try->expression->column].att->attname);
 	const char *label = given == &try->rule->new_side ? "down" : "up";
-	const char *kind = row == ROW_OF_NULLS ? "nulls" : "defaults";
 	const char *release = given == &try->rule->new_side ? "new" : "old";
+	const char *kind = row == ROW_OF_NULLS ? "nulls" : "defaults";
 
 	ereport(WARNING,
 			(errcode(error ? error->sqlerrcode : ERRCODE_NOT_NULL_VIOLATION),
@@ -288,12 +300,15 @@ warn_of_tried_row(const RuleTry *try, TriedRow row, const RuleSide *given,
 			 : errmsg("%s of column \"%s\" is null for a row of %s, and the column is NOT NULL",
 					  label, column, kind),
 			 row == ROW_OF_NULLS
-			 ? errdetail("A write of the %s release that sets %s to null would fail.",
-						 release, side_names(try, given))
-			 : errdetail("An INSERT of the %s release that does not name %s would fail.",
-						 release, side_names(try, given)),
-			 errhint("Let %s give a value for null, as with coalesce(), or give what it reads a default.",
-					 label)));
+			 ? errdetail("A write of the %s release that sets %s to null would %s.",
+						 release, side_names(try, given), fate_of_write(try, error))
+			 : errdetail("An INSERT of the %s release that does not name %s would %s.",
+						 release, side_names(try, given), fate_of_write(try, error)),
+			 error ? errhint("Let %s accept such a row, as with coalesce()%s.",
+							 label, try->source->quarantine ? ""
+							 : "; or abort, and create the sync with on_error => 'quarantine'")
+			 : errhint("Let %s give a value for null, as with coalesce(), or give what it reads a default.",
+					   label)));
 }
 
 /*
