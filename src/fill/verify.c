@@ -95,7 +95,8 @@ verify_rule(void *arg)
 	load_row_to_check(check);
 	check->up_holds = round_trip_is_known(check->rule) &&
 		round_trip_side_holds(check->state, check->rule,
-							  &check->rule->new_side, false);
+							  &check->rule->new_side,
+							  check->rule->source->quarantine);
 	if (check->up_holds || row_agrees(check))
 		check->verdict = ROW_RIGHT;
 	else if (check->rule->source->quarantine &&
