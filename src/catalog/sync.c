@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 
 #include "catalog/sync.h"
+#include "core/compat.h"
 #include "core/query.h"
 #include "core/text.h"
 
@@ -62,7 +63,7 @@ quarantine_from_name(const char *on_error)
 static char *
 this_server(void)
 {
-	return psprintf("%d/" UINT64_FORMAT "/%u", PG_VERSION_NUM / 10000,
+	return psprintf("%d/" UINT64_FORMAT "/%u", COMPAT_MAJOR_VERSION,
 					GetSystemIdentifier(), MyDatabaseId);
 }
 

@@ -203,7 +203,7 @@ static void
 count_checked_row(VerifyResult *result, RowCheck *worst, RowCheck *lossy)
 {
 	bool		wrong = worst->verdict == ROW_UNFILLED ||
-		worst->verdict == ROW_MISMATCHED;
+	worst->verdict == ROW_MISMATCHED;
 
 	result->rows_checked++;
 	result->rows_unfilled += worst->verdict == ROW_UNFILLED;
