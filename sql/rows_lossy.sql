@@ -93,6 +93,17 @@ SELECT migration, step, rows_filled, rows_lossy, lossy_rows FROM tandem.progress
 	WHERE relation = 'chain'::regclass AND step <> 'analyze' ORDER BY 1, 2;
 SELECT * FROM chain ORDER BY id;
 
+-- a row of which one rule is in quarantine, and another one is filled
+CREATE TABLE partly (id integer PRIMARY KEY, a text, x integer);
+INSERT INTO partly VALUES (1, 'no number', 1), (2, '02', 2);
+SELECT tandem.create_migration('partly');
+SELECT tandem.add_column('partly', 'partly', 'b', 'integer'), tandem.add_column('partly', 'partly', 'y', 'integer');
+SELECT tandem.sync_column('partly', 'partly', 'a', 'b', 'a::integer', 'b::text', on_error => 'quarantine');
+SELECT tandem.sync_column('partly', 'partly', 'x', 'y', 'x', 'y');
+CALL tandem.migrate('partly');
+SELECT step, rows_filled, rows_quarantined, rows_lossy, lossy_rows FROM tandem.progress
+	WHERE migration = 'partly' AND step <> 'analyze' ORDER BY 1;
+
 -- Not counted: a sync that is one-way, or volatile.
 CREATE TABLE others (id integer PRIMARY KEY, a numeric, b numeric);
 INSERT INTO others VALUES (1, 1.5, 1.5);

@@ -10,14 +10,10 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "executor/executor.h"
-#include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "storage/bufmgr.h"
-#include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timeout.h"
 
 #include "api/rule_try.h"
 #include "core/authority.h"
@@ -26,6 +22,7 @@
 #include "core/error.h"
 #include "core/relation.h"
 #include "core/text.h"
+#include "core/time_limit.h"
 #include "core/transaction.h"
 #include "fill/batch.h"
 #include "row/round_trip.h"
@@ -68,46 +65,6 @@ typedef struct RuleTry
  *-------------------------------------------------------------------------
  */
 
-static volatile sig_atomic_t time_is_up = false;
-
-/* Timeout handler: ends what is running, as a cancel does. */
-static void
-end_try(void)
-{
-	time_is_up = true;
-	InterruptPending = true;
-	QueryCancelPending = true;
-	SetLatch(MyLatch);
-}
-
-static TimeoutId
-try_timeout(void)
-{
-	static bool registered = false;
-	static TimeoutId timeout;
-
-	if (!registered)
-		timeout = RegisterTimeout(USER_TIMEOUT, end_try);
-	registered = true;
-	return timeout;
-}
-
-static ErrorData *
-run_in_time(RuleTry *try, void (*work) (void *), int64 ms)
-{
-	TimeoutId	timeout = try_timeout();
-	ErrorData  *error;
-
-	time_is_up = false;
-	enable_timeout_after(timeout, (int) ms);
-	error = subtransaction_rehearse(work, try);
-	disable_timeout(timeout, false);
-	/* it may have come too late to end anything */
-	if (time_is_up)
-		QueryCancelPending = false;
-	return error;
-}
-
 /*
  * Calls work(try) in a subtransaction that is rolled back.  Returns false if it
  * was not called, or did not end, because the time is up.  *error is the error
@@ -117,26 +74,24 @@ static bool
 try_work(RuleTry *try, void (*work) (void *), ErrorData **error)
 {
 	int64		left = clock_ms_until(try->end);
+	bool		time_is_up;
 
 	*error = NULL;
 	if (left <= 0)
 		return false;
-	*error = run_in_time(try, work, left);
-	if (*error == NULL)
+	*error = rehearse_for_time(work, try, left, &time_is_up);
+	if (*error == NULL && !time_is_up)
 		return true;
 	if (try->state)
 	{
 		row_forget_compiled(try->state, &try->rule->old_side);
 		row_forget_compiled(try->state, &try->rule->new_side);
 	}
-	if (time_is_up && (*error)->sqlerrcode == ERRCODE_QUERY_CANCELED)
-	{
+	if (time_is_up)
 		try->end = clock_now();
-		return false;
-	}
-	if (!error_is_of_row(*error))
+	else if (!error_is_of_row(*error))
 		ReThrowError(*error);
-	return true;
+	return !time_is_up;
 }
 
 /* Planning an expression runs immutable functions. */
