@@ -146,12 +146,16 @@ CREATE FUNCTION picky(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
 SELECT expand('up_fails', 'integer DEFAULT 2', 'integer', 'picky(old)', 'new');
 SELECT expand('up_quarantined', 'integer DEFAULT 2', 'integer', 'picky(old)', 'new', 'quarantine');
 -- nothing that they do lasts, and what takes long is ended
-CREATE FUNCTION sets(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
-	$$ BEGIN PERFORM set_config('rows_lossy.tried', 'yes', false); RETURN $1; END $$;
+CREATE TABLE written (n integer);
+CREATE FUNCTION writes(integer) RETURNS integer LANGUAGE plpgsql VOLATILE AS
+	$$ BEGIN INSERT INTO written VALUES ($1); RETURN $1; END $$;
+CREATE FUNCTION has_written(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN writes($1); END';
 CREATE FUNCTION sleeps(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
 	$$ BEGIN PERFORM pg_sleep(100); RETURN $1; END $$;
-SELECT expand('setting', 'integer DEFAULT 2', 'integer', 'sets(old)', 'new');
-SELECT nullif(current_setting('rows_lossy.tried', true), '') AS tried;
+SELECT expand('writing', 'integer DEFAULT 2', 'integer', 'has_written(old)', 'new');
+SELECT count(*) FROM written;
+UPDATE writing SET old = 3;
+SELECT count(*) FROM written;
 SET statement_timeout = '50s';
 SELECT expand('sleeping', 'integer DEFAULT 2', 'integer', 'sleeps(old)', 'sleeps(new)');
 RESET statement_timeout;
