@@ -20,6 +20,7 @@ OBJS = \
 	src/core/extension.o \
 	src/core/text.o \
 	src/core/transaction.o \
+	src/core/time_limit.o \
 	src/core/error.o \
 	src/core/authority.o \
 	src/core/query.o \

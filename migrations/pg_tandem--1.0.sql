@@ -116,7 +116,9 @@ CREATE TABLE tandem.sync (
 	filled boolean NOT NULL DEFAULT false,
 	search_path text NOT NULL,
 	-- what down used then: see tandem._fingerprint
-	down_uses text
+	down_uses text,
+	-- the server and database that its text was parsed in last
+	parsed_in text
 );
 CREATE INDEX sync_migration_idx ON tandem.sync (migration);
 CREATE INDEX sync_relation_idx ON tandem.sync (relation);

@@ -126,11 +126,14 @@ same_expression(const char *recorded, const char *canonical, const char *given)
 		same_sql(RAW_PARSE_PLPGSQL_EXPR, canonical, given);
 }
 
+/* canonical is NIL for a down that was given, but says nothing. */
 static bool
 same_side(List *recorded, List *canonical, List *given)
 {
 	if (list_length(recorded) != list_length(given))
 		return false;
+	if (canonical == NIL)
+		canonical = recorded;
 	for (int i = 0; i < list_length(given); i++)
 	{
 		if (!same_expression(list_nth(recorded, i), list_nth(canonical, i),
@@ -411,6 +414,7 @@ report_volatile_side(SyncRule *rule, Relation rel, const char *column,
 	ereport(NOTICE,
 			(errmsg("%s of column \"%s\" is volatile: verify cannot recompute it",
 					label, column),
+			 errdetail("Nor are rows counted whose old value down does not give back."),
 			 errhint("If its function depends on its arguments and on tables only, declare it STABLE.")));
 	if (!rule->stored || strcmp(label, "up") != 0)
 		return;

@@ -324,10 +324,17 @@ reasons_data_is_open(const Migration *migration, List *rules)
 	{
 		SyncRule   *rule = lfirst(lc);
 		char	   *problem;
+		bool		locked;
 
 		if (!relation_exists(rule->relation))
 			continue;			/* dropped: nothing to lose */
-		problem = sync_problem(rule);
+		problem = sync_rule_problem(rule, &locked);
+		if (problem)
+			reasons = lappend(reasons,
+							  psprintf("sync to %s: %s",
+									   text_joined(rule->new_columns, "", ", "),
+									   problem));
+		problem = problem ? NULL : sync_trigger_problem(rule);
 		if (problem)
 			reasons = lappend(reasons, problem);
 		if (list_member_oid(seen, rule->relation))

@@ -10,14 +10,10 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "executor/executor.h"
-#include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "storage/bufmgr.h"
-#include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timeout.h"
 
 #include "api/rule_try.h"
 #include "core/authority.h"
@@ -26,6 +22,7 @@
 #include "core/error.h"
 #include "core/relation.h"
 #include "core/text.h"
+#include "core/time_limit.h"
 #include "core/transaction.h"
 #include "fill/batch.h"
 #include "row/round_trip.h"
@@ -68,46 +65,6 @@ typedef struct RuleTry
  *-------------------------------------------------------------------------
  */
 
-static volatile sig_atomic_t time_is_up = false;
-
-/* Timeout handler: ends what is running, as a cancel does. */
-static void
-end_try(void)
-{
-	time_is_up = true;
-	InterruptPending = true;
-	QueryCancelPending = true;
-	SetLatch(MyLatch);
-}
-
-static TimeoutId
-try_timeout(void)
-{
-	static bool registered = false;
-	static TimeoutId timeout;
-
-	if (!registered)
-		timeout = RegisterTimeout(USER_TIMEOUT, end_try);
-	registered = true;
-	return timeout;
-}
-
-static ErrorData *
-run_in_time(RuleTry *try, void (*work) (void *), int64 ms)
-{
-	TimeoutId	timeout = try_timeout();
-	ErrorData  *error;
-
-	time_is_up = false;
-	enable_timeout_after(timeout, (int) ms);
-	error = subtransaction_rehearse(work, try);
-	disable_timeout(timeout, false);
-	/* it may have come too late to end anything */
-	if (time_is_up)
-		QueryCancelPending = false;
-	return error;
-}
-
 /*
  * Calls work(try) in a subtransaction that is rolled back.  Returns false if it
  * was not called, or did not end, because the time is up.  *error is the error
@@ -117,26 +74,24 @@ static bool
 try_work(RuleTry *try, void (*work) (void *), ErrorData **error)
 {
 	int64		left = clock_ms_until(try->end);
+	bool		time_is_up;
 
 	*error = NULL;
 	if (left <= 0)
 		return false;
-	*error = run_in_time(try, work, left);
-	if (*error == NULL)
+	*error = rehearse_for_time(work, try, left, &time_is_up);
+	if (*error == NULL && !time_is_up)
 		return true;
 	if (try->state)
 	{
 		row_forget_compiled(try->state, &try->rule->old_side);
 		row_forget_compiled(try->state, &try->rule->new_side);
 	}
-	if (time_is_up && (*error)->sqlerrcode == ERRCODE_QUERY_CANCELED)
-	{
+	if (time_is_up)
 		try->end = clock_now();
-		return false;
-	}
-	if (!error_is_of_row(*error))
+	else if (!error_is_of_row(*error))
 		ReThrowError(*error);
-	return true;
+	return !time_is_up;
 }
 
 /* Planning an expression runs immutable functions. */
@@ -171,13 +126,17 @@ begin_tries_on(RuleTry *try, Relation rel)
 	if (!try_work(try, compile_rules_to_try, &error))
 		return false;
 	if (error)
+	{
+		/* nor is it tried on other tables */
+		try->end = clock_now();
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
 				 errmsg("up or down of migration \"%s\" fails: %s",
 						try->source->migration, error->message),
-				 error->context ? errdetail("%s.", error->context) : 0,
-				 errhint("Every write of table \"%s\" would fail. Abort, and create the sync with other expressions.",
-						 RelationGetRelationName(rel))));
+				 errdetail("Every write of table \"%s\" would fail.",
+						   RelationGetRelationName(rel)),
+				 errhint("Abort, and create the sync with another up or down.")));
+	}
 	return try->state != NULL;
 }
 
@@ -272,6 +231,14 @@ side_names(const RuleTry *try, const RuleSide *side)
 	return text_joined(names, "", ", ");
 }
 
+/* What becomes of a write that stores the row. */
+static const char *
+fate_of_write(const RuleTry *try, const ErrorData *error)
+{
+	return error && try->source->quarantine ? "be put into quarantine" : "fail";
+}
+
+/* error is that of the expression, or NULL if its value is null. */
 static void
 warn_of_tried_row(const RuleTry *try, TriedRow row, const RuleSide *given,
 				  const ErrorData *error)
@@ -279,8 +246,8 @@ warn_of_tried_row(const RuleTry *try, TriedRow row, const RuleSide *given,
 	RelationRules *rules = try->state->rules;
 	const char *column = NameStr(rules->columns[try->expression->column].att->attname);
 	const char *label = given == &try->rule->new_side ? "down" : "up";
-	const char *kind = row == ROW_OF_NULLS ? "nulls" : "defaults";
 	const char *release = given == &try->rule->new_side ? "new" : "old";
+	const char *kind = row == ROW_OF_NULLS ? "nulls" : "defaults";
 
 	ereport(WARNING,
 			(errcode(error ? error->sqlerrcode : ERRCODE_NOT_NULL_VIOLATION),
@@ -289,12 +256,15 @@ warn_of_tried_row(const RuleTry *try, TriedRow row, const RuleSide *given,
 			 : errmsg("%s of column \"%s\" is null for a row of %s, and the column is NOT NULL",
 					  label, column, kind),
 			 row == ROW_OF_NULLS
-			 ? errdetail("A write of the %s release that sets %s to null would fail.",
-						 release, side_names(try, given))
-			 : errdetail("An INSERT of the %s release that does not name %s would fail.",
-						 release, side_names(try, given)),
-			 errhint("Let %s give a value for null, as with coalesce(), or give what it reads a default.",
-					 label)));
+			 ? errdetail("A write of the %s release that sets %s to null would %s.",
+						 release, side_names(try, given), fate_of_write(try, error))
+			 : errdetail("An INSERT of the %s release that does not name %s would %s.",
+						 release, side_names(try, given), fate_of_write(try, error)),
+			 error ? errhint("Let %s accept such a row, as with coalesce()%s.",
+							 label, try->source->quarantine ? ""
+							 : "; or abort, and create the sync with on_error => 'quarantine'")
+			 : errhint("Let %s give a value for null, as with coalesce(), or give what it reads a default.",
+					   label)));
 }
 
 /*

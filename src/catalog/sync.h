@@ -88,6 +88,14 @@ extern void sync_set_fill_marks(const SyncRule *rule, const char *fill_marks);
 extern void sync_note_filled(const SyncRule *rule);
 
 /*
+ * Records that the rules of a migration were parsed in this server.
+ * sync_list_not_parsed returns the rules of open migrations with a release that
+ * were not: a newer server may not take their text any more.
+ */
+extern void sync_note_parsed(int migration_id);
+extern List *sync_list_not_parsed(void);
+
+/*
  * Returns the relations of a migration: those of its syncs, and those to which
  * it adds columns, indexes or constraints.
  */

@@ -38,6 +38,8 @@ typedef struct RowCheck
 	CompiledRule *rule;
 	TupleTableSlot *slot;
 	Verdict		verdict;
+	bool		up_holds;		/* the new side is up(old), and the row is
+								 * loaded */
 	bool		lossy;
 } RowCheck;
 
@@ -91,7 +93,11 @@ verify_rule(void *arg)
 	RowCheck   *check = arg;
 
 	load_row_to_check(check);
-	if (row_agrees(check))
+	check->up_holds = round_trip_is_known(check->rule) &&
+		round_trip_side_holds(check->state, check->rule,
+							  &check->rule->new_side,
+							  check->rule->source->quarantine);
+	if (check->up_holds || row_agrees(check))
 		check->verdict = ROW_RIGHT;
 	else if (check->rule->source->quarantine &&
 			 dual_write_raises(check->state, check->rule))
@@ -109,9 +115,11 @@ look_for_loss(RowCheck *check, bool guarded)
 {
 	if (!round_trip_is_known(check->rule))
 		return;
-	load_row_to_check(check);
+	if (!check->up_holds)
+		load_row_to_check(check);
 	check->lossy = round_trip_loses(check->state, check->rule,
-									NEW_SIDE_STORED, guarded);
+									check->up_holds ? NEW_SIDE_COMPUTED
+									: NEW_SIDE_STORED, guarded);
 }
 
 /*
@@ -224,12 +232,12 @@ static void
 verify_row(RowState *state, const char *migration, TupleTableSlot *slot,
 		   VerifyResult *result, bool guarded)
 {
-	RowCheck	worst = {state, NULL, slot, ROW_RIGHT, false};
+	RowCheck	worst = {state, NULL, slot, ROW_RIGHT, false, false};
 	RowCheck	lossy = worst;
 
 	for (int i = 0; i < state->rules->nrules; i++)
 	{
-		RowCheck	check = {state, &state->rules->rules[i], slot, ROW_RIGHT, false};
+		RowCheck	check = {state, &state->rules->rules[i], slot, ROW_RIGHT, false, false};
 
 		if (strcmp(check.rule->source->migration, migration) != 0)
 			continue;

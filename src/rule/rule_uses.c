@@ -189,7 +189,8 @@ open_without_waiting(Oid relid)
 	Relation	rel;
 
 	if (lock_is_ours(relid))
-		return relation_exists(relid) ? table_open(relid, AccessShareLock) : NULL;
+		return relation_exists(relid)
+			? relation_open_present(relid, AccessShareLock) : NULL;
 	if (!ConditionalLockRelationOid(relid, AccessShareLock))
 		return NULL;
 	rel = try_table_open(relid, NoLock);

@@ -321,6 +321,28 @@ after_fill_run(Migration *migration)
  *-------------------------------------------------------------------------
  */
 
+/*
+ * A text that a newer server or extension no longer parses, or that names what
+ * is gone, fails every write of the table, and nothing here can repair it.
+ */
+static void
+check_rule_parses(const Migration *migration, const SyncRule *rule)
+{
+	bool		locked;
+	char	   *problem = relation_exists(rule->relation)
+	? sync_rule_problem(rule, &locked) : NULL;
+
+	if (problem)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sync of table \"%s\" is broken",
+						quoting_shown_name(rule->relation)),
+				 errdetail("New columns: %s. Problem: %s.",
+						   text_joined(rule->new_columns, "", ", "), problem),
+				 errhint("Undo what has changed, or end the migration: CALL tandem.abort(%s);",
+						 quote_literal_cstr(migration->name))));
+}
+
 /* workers of a terminated runner end with their current statement */
 #define WORKERS_WAIT_MS 10000
 
@@ -408,9 +430,11 @@ begin_migrate(Migration *migration)
 	{
 		SyncRule   *rule = lfirst(lc);
 
+		check_rule_parses(migration, rule);
 		repair_sync(migration, rule);
 		tables = list_append_unique_oid(tables, rule->relation);
 	}
+	sync_note_parsed(migration->id);
 	leaves = leaves_of_rules(rules);
 	step_keep_only(migration->id, leaves);
 	step_ensure(migration->id, STEP_BACKFILL, leaves);
