@@ -81,6 +81,7 @@ OBJS = \
 	src/run/command.o \
 	src/run/loop.o \
 	src/run/fill.o \
+	src/run/retry.o \
 	src/run/build.o \
 	src/run/runner.o \
 	src/run/background.o \

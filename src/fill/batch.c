@@ -151,9 +151,8 @@ stored_columns(TupleTableSlot *slot)
 	return slot->tts_tupleDescriptor->natts;
 }
 
-/* Returns the attribute numbers of the columns that a fill may write. */
-static Bitmapset *
-columns_fill_may_write(RelationRules *rules)
+Bitmapset *
+batch_columns(RelationRules *rules)
 {
 	Bitmapset  *columns = NULL;
 
@@ -189,7 +188,7 @@ begin_batch(Batch *batch, RowState *state, BatchResult *result)
 	batch->result = result;
 	batch->slot = table_slot_create(state->rel, NULL);
 	batch->update = direct_update_begin(state->rel,
-										columns_fill_may_write(rules));
+										batch_columns(rules));
 	batch->block = batch->between.first = InvalidBlockNumber;
 	page_room_init(&batch->room, state->rel, columns_fill_changes(rules));
 }
@@ -245,16 +244,13 @@ defer_batch_row(Batch *batch)
 	}
 }
 
-/*
- * Loads the row to be filled.  Rule forced is computed even if it is filled.
- */
 static void
-load_batch_row(Batch *batch, int forced)
+load_batch_row(Batch *batch)
 {
 	row_state_load(batch->state, batch->slot, batch->slot,
 				   stored_columns(batch->slot));
 	if (!batch->update->sent)
-		fill_check_repeatable(batch->state, forced);
+		fill_check_repeatable(batch->state, 0);
 }
 
 /*
@@ -282,7 +278,7 @@ fill_batch_row(Batch *batch)
 		batch->crowded = true;
 		return;
 	}
-	load_batch_row(batch, 0);
+	load_batch_row(batch);
 	if (setting_fire_triggers)
 	{
 		defer_batch_row(batch);
@@ -368,10 +364,7 @@ update_deferred_rows(Batch *batch)
 	query_ours_end();
 }
 
-/*
- * Is a session waiting for this transaction, that is for a row that it wrote?
- */
-static bool
+bool
 batch_is_waited_for(void)
 {
 	TransactionId xid = GetCurrentTransactionIdIfAny();
@@ -532,62 +525,4 @@ batch_fill(RowState *state, const Blocks *blocks, BatchResult *result)
 	end_batch(&batch);
 	if (batch.deferred != NIL)
 		update_deferred_rows(&batch);
-}
-
-static CompiledRule *
-find_compiled_rule(RelationRules *rules, int id)
-{
-	for (int i = 0; i < rules->nrules; i++)
-	{
-		if (rules->rules[i].source->id == id)
-			return &rules->rules[i];
-	}
-	return NULL;
-}
-
-static bool
-side_is_null(RowState *state, const RuleSide *side)
-{
-	for (int i = 0; i < side->ncolumns; i++)
-	{
-		AttrNumber	attnum = state->rules->columns[side->columns[i]].attnum;
-
-		if (!state->row->tts_isnull[attnum - 1])
-			return false;
-	}
-	return true;
-}
-
-static RetryResult
-retry_row_of_batch(Batch *batch, CompiledRule *rule, bool up)
-{
-	RowState   *state = batch->state;
-	bool		computed;
-
-	load_batch_row(batch, up ? rule->source->id : 0);
-	if (!side_is_null(state, up ? &rule->new_side : &rule->old_side))
-		return RETRY_RIGHT;
-	computed = up ? dual_write_fill(state, rule->source->id) == 0
-		: dual_write_backward(state, rule);
-	if (!computed)
-		return RETRY_RAISES;
-	return !state->first_replaced ||
-		write_batch_row(batch) ? RETRY_RIGHT : RETRY_LOCKED;
-}
-
-RetryResult
-batch_retry_row(RowState *state, ItemPointer tid, int rule_id, bool up)
-{
-	Batch		batch;
-	BatchResult counts = {0};
-	CompiledRule *rule = find_compiled_rule(state->rules, rule_id);
-	RetryResult result = RETRY_RIGHT;
-
-	begin_batch(&batch, state, &counts);
-	if (rule && table_tuple_fetch_row_version(state->rel, tid,
-											  GetActiveSnapshot(), batch.slot))
-		result = retry_row_of_batch(&batch, rule, up);
-	ExecClearTuple(batch.slot);
-	end_batch(&batch);
-	return result;
 }

@@ -52,20 +52,13 @@ typedef struct BatchResult
 extern void batch_fill(RowState *state, const Blocks *blocks,
 					   BatchResult *result);
 
-typedef enum RetryResult
-{
-	RETRY_RIGHT,				/* the row is filled, or gone */
-	RETRY_LOCKED,
-	RETRY_RAISES				/* its expression still fails */
-} RetryResult;
+/* Returns the attribute numbers of the columns that a fill may write. */
+extern Bitmapset *batch_columns(RelationRules *rules);
 
 /*
- * Computes the side of the row at tid that a quarantine has set to NULL, for
- * the rule with id rule_id: the new side if up, else the old one.  A side that
- * has been written since is left alone.
+ * Is a session waiting for this transaction, that is for a row that it wrote?
  */
-extern RetryResult batch_retry_row(RowState *state, ItemPointer tid,
-								   int rule_id, bool up);
+extern bool batch_is_waited_for(void);
 
 /*
  * Returns the number of columns that a stored row has.  If the access method

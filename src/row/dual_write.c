@@ -26,11 +26,48 @@
  */
 
 bool
+dual_write_side_is_null(const RowState *state, TupleTableSlot *row,
+						const RuleSide *side)
+{
+	if (side->expressions == NULL)
+		return false;
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		AttrNumber	attnum = state->rules->columns[side->columns[i]].attnum;
+
+		if (side->expressions[i].id >= 0 && !slot_attisnull(row, attnum))
+			return false;
+	}
+	return true;
+}
+
+bool
+dual_write_looks_quarantined(const RowState *state, const CompiledRule *rule,
+							 TupleTableSlot *row)
+{
+	return rule->source->quarantine &&
+		(dual_write_side_is_null(state, row, &rule->new_side) ||
+		 dual_write_side_is_null(state, row, &rule->old_side));
+}
+
+static bool
+any_rule_looks_quarantined(const RowState *state, TupleTableSlot *row)
+{
+	for (int i = 0; i < state->rules->nrules; i++)
+	{
+		if (dual_write_looks_quarantined(state, &state->rules->rules[i], row))
+			return true;
+	}
+	return false;
+}
+
+bool
 dual_write_concerns(RowState *state, TupleTableSlot *row,
 					TupleTableSlot *before, int stored_natts)
 {
 	return row_note_given(state, row, before) || before == NULL ||
-		row_needs_fill(state, before, stored_natts);
+		row_needs_fill(state, before, stored_natts) ||
+		any_rule_looks_quarantined(state, row);
 }
 
 static void
@@ -240,26 +277,45 @@ follow_changed_side(RowState *state, CompiledRule *from, RuleSide *changed,
 	}
 }
 
-/* A side as an expression that failed leaves it: null, and it fails still. */
-static bool
-side_is_quarantined(RowState *state, CompiledRule *rule, RuleSide *side,
-					const char *direction)
+bool
+dual_write_gives_side(const RuleSide *side)
 {
-	ErrorData  *error;
-
-	if (side->expressions == NULL)
-		return false;
-	for (int i = 0; i < side->ncolumns; i++)
+	for (int i = 0; side->expressions && i < side->ncolumns; i++)
 	{
-		int			column = state->rules->columns[side->columns[i]].attnum - 1;
-
-		if (side->expressions[i].id >= 0 && !state->row->tts_isnull[column])
+		if (side->expressions[i].id < 0)
 			return false;
 	}
+	return side->expressions != NULL;
+}
+
+/*
+ * A side as an expression that failed leaves it: NULL, and it fails still.  If
+ * the other expression says that the sides agree, a writer has put the NULL
+ * there.
+ */
+static bool
+side_is_quarantined(RowState *state, CompiledRule *rule, RuleSide *side,
+					RuleSide *other, const char *direction)
+{
+	ErrorData  *error;
+	bool		judged;
+
+	if (!dual_write_side_is_null(state, state->row, side))
+		return false;
 	error = try_compute_side(state, rule, side);
-	if (error)
-		quarantine_record(state, rule, direction, error);
-	return error != NULL;
+	if (error == NULL || (dual_write_gives_side(other) &&
+						  side_agrees(state, rule, other, &judged)))
+		return false;
+	quarantine_record(state, rule, direction, error);
+	return true;
+}
+
+bool
+dual_write_is_quarantined(RowState *state, CompiledRule *rule)
+{
+	return rule->source->quarantine &&
+		(side_is_quarantined(state, rule, &rule->new_side, &rule->old_side, "up") ||
+		 side_is_quarantined(state, rule, &rule->old_side, &rule->new_side, "down"));
 }
 
 /*
@@ -271,11 +327,9 @@ side_is_quarantined(RowState *state, CompiledRule *rule, RuleSide *side,
 static bool
 keep_quarantined_row(RowState *state, CompiledRule *rule)
 {
-	if (!rule->source->quarantine ||
-		(rule->source->on_conflict != ON_CONFLICT_ERROR && !IsLogicalWorker()))
+	if (rule->source->on_conflict != ON_CONFLICT_ERROR && !IsLogicalWorker())
 		return false;
-	return side_is_quarantined(state, rule, &rule->new_side, "up") ||
-		side_is_quarantined(state, rule, &rule->old_side, "down");
+	return dual_write_is_quarantined(state, rule);
 }
 
 static void
@@ -438,6 +492,9 @@ dual_write_apply(RowState *state)
 			continue;
 		if (state->before == NULL || row_is_unfilled(state, rule))
 			(void) dual_write_forward(state, rule);
+		else
+			/* this version may have another key, or lie elsewhere */
+			(void) dual_write_is_quarantined(state, rule);
 	}
 }
 
@@ -454,7 +511,10 @@ dual_write_fill(RowState *state, int forced)
 
 		if (row_side_given(state, &rule->old_side) == GIVEN_NO &&
 			rule->source->id != forced && !row_is_unfilled(state, rule))
+		{
+			(void) dual_write_is_quarantined(state, rule);
 			continue;
+		}
 		if (!dual_write_forward(state, rule))
 			quarantined++;
 	}

@@ -30,6 +30,13 @@ extern List *row_key_columns(Relation rel, List *fallback);
 extern char *row_columns_json(Relation rel, TupleTableSlot *slot,
 							  List *columns);
 
+/* The same under other names, one for each column. */
+extern char *row_columns_json_as(Relation rel, TupleTableSlot *slot,
+								 List *columns, List *names);
+
+/* Returns the names of the columns, palloc'd. */
+extern List *row_column_names(Relation rel, List *columns);
+
 /*
  * Returns the columns in the form (id)=(5), as the server's messages show
  * keys.
