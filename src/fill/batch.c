@@ -14,6 +14,7 @@
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
@@ -125,10 +126,23 @@ typedef struct Between
 	int64		quarantined;
 } Between;
 
+struct TriedRows
+{
+	MemoryContext context;
+	HTAB	   *rows;			/* NULL while there are none */
+};
+
+typedef struct TriedRow
+{
+	ItemPointerData tid;
+	int			quarantined;	/* number of rules that put it there */
+} TriedRow;
+
 typedef struct Batch
 {
 	RowState   *state;
 	DirectUpdate *update;
+	TriedRows  *tried;
 	TupleTableSlot *slot;		/* the current row */
 	List	   *deferred;		/* TIDs for the UPDATE that fires triggers */
 	PageRoom	room;
@@ -179,12 +193,14 @@ columns_fill_changes(RelationRules *rules)
 }
 
 static void
-begin_batch(Batch *batch, RowState *state, BatchResult *result)
+begin_batch(Batch *batch, RowState *state, TriedRows *tried,
+			BatchResult *result)
 {
 	RelationRules *rules = state->rules;
 
 	memset(batch, 0, sizeof(Batch));
 	batch->state = state;
+	batch->tried = tried;
 	batch->result = result;
 	batch->slot = table_slot_create(state->rel, NULL);
 	batch->update = direct_update_begin(state->rel,
@@ -244,6 +260,55 @@ defer_batch_row(Batch *batch)
 	}
 }
 
+TriedRows *
+tried_rows_create(void)
+{
+	TriedRows  *tried = palloc0(sizeof(TriedRows));
+
+	tried->context = CurrentMemoryContext;
+	return tried;
+}
+
+void
+tried_rows_forget(TriedRows *tried)
+{
+	if (tried->rows)
+		hash_destroy(tried->rows);
+	tried->rows = NULL;
+}
+
+/*
+ * Returns the number of rules for which an earlier visit has put the row into
+ * quarantine.  A row that a writer stored there since has been filled by it.
+ */
+static int
+row_tried_before(const Batch *batch)
+{
+	TriedRow   *row = NULL;
+
+	if (batch->tried->rows)
+		row = hash_search(batch->tried->rows, &batch->slot->tts_tid, HASH_FIND,
+						  NULL);
+	return row ? row->quarantined : 0;
+}
+
+static void
+remember_tried_row(Batch *batch, int quarantined)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(ItemPointerData),.entrysize = sizeof(TriedRow),
+		.hcxt = batch->tried->context
+	};
+	TriedRow   *row;
+
+	if (batch->tried->rows == NULL)
+		batch->tried->rows = hash_create("tandem tried rows", 256, &control,
+										 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	row = hash_search(batch->tried->rows, &batch->slot->tts_tid, HASH_ENTER,
+					  NULL);
+	row->quarantined = quarantined;
+}
+
 static void
 load_batch_row(Batch *batch)
 {
@@ -272,6 +337,12 @@ fill_batch_row(Batch *batch)
 	if (batch->crowded ||
 		!row_needs_fill(state, batch->slot, stored_columns(batch->slot)))
 		return;
+	quarantined = row_tried_before(batch);
+	if (quarantined > 0)
+	{
+		batch->quarantined += quarantined;
+		return;
+	}
 	if (!setting_fire_triggers &&
 		!page_room_allows(&batch->room, batch->slot))
 	{
@@ -286,7 +357,11 @@ fill_batch_row(Batch *batch)
 	}
 	quarantined = dual_write_fill(state, 0);
 	if (state->first_replaced == InvalidAttrNumber)
+	{
 		batch->quarantined += quarantined;
+		if (quarantined > 0)
+			remember_tried_row(batch, quarantined);
+	}
 	else if (write_batch_row(batch))
 		batch->result->rows_quarantined += quarantined;
 	else
@@ -515,11 +590,12 @@ scan_batch_blocks(Batch *batch, const Blocks *blocks)
 }
 
 void
-batch_fill(RowState *state, const Blocks *blocks, BatchResult *result)
+batch_fill(RowState *state, const Blocks *blocks, TriedRows *tried,
+		   BatchResult *result)
 {
 	Batch		batch;
 
-	begin_batch(&batch, state, result);
+	begin_batch(&batch, state, tried, result);
 	scan_batch_blocks(&batch, blocks);
 	ItemPointerSetInvalid(&result->row);
 	end_batch(&batch);

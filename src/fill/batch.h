@@ -26,6 +26,17 @@
  */
 extern void failed_row_name(ErrorData *error, Oid relid, ItemPointer tid);
 
+/*
+ * Rows of a chunk that a process has tried and put into quarantine.  A page is
+ * visited several times, and such a row is found unfilled each time.  Once a
+ * batch has been rolled back, so are its notes: then forget all.
+ */
+typedef struct TriedRows TriedRows;
+
+/* Returns an empty set in the current memory context. */
+extern TriedRows *tried_rows_create(void);
+extern void tried_rows_forget(TriedRows *tried);
+
 typedef struct BatchResult
 {
 	int64		rows_done;		/* in blocks that need no other visit */
@@ -43,14 +54,15 @@ typedef struct BatchResult
 } BatchResult;
 
 /*
- * Fills the unfilled rows of blocks for all rules of state.  If a session
+ * Fills the unfilled rows of blocks for all rules of state, but for those in
+ * tried, to which it adds.  If a session
  * waits for a row of the batch, it ends early after a whole block.  Call as
  * the owner of the table, in a transaction with an active snapshot and the
  * table locked in ROW EXCLUSIVE mode.  Errors: those of up, of constraints and
  * of indexes; result->row tells the row.
  */
 extern void batch_fill(RowState *state, const Blocks *blocks,
-					   BatchResult *result);
+					   TriedRows *tried, BatchResult *result);
 
 /* Returns the attribute numbers of the columns that a fill may write. */
 extern Bitmapset *batch_columns(RelationRules *rules);

@@ -180,6 +180,7 @@ struct StepRun
 	int			worker;			/* number of this worker, from 0 */
 	int			workers;		/* total number of workers */
 	ChunkScan	scan;			/* chunk being worked on */
+	TriedRows  *tried;			/* of that chunk */
 	Pacing		pacing;
 	Reclaim		reclaim;		/* ranges that earlier batches have filled */
 	BatchResult result;			/* of the last batch that filled */
@@ -277,6 +278,7 @@ prepare_step_blocks(StepRun *run, Relation rel)
 	step_start(step, table_file, RelationGetNumberOfBlocks(rel),
 			   trigger_version);
 	run->scan.cursor = first_block_of_process(run);
+	tried_rows_forget(run->tried);
 }
 
 static Trigger *
@@ -304,7 +306,7 @@ fill_batch_blocks(StepRun *run, Relation rel, Blocks *blocks,
 	memset(result, 0, sizeof(BatchResult));
 	authority_enter_owner(&scope, rel, run->search_path);
 	batch_fill(row_state_create(rel, sync_trigger_to_run(rel)), blocks,
-			   result);
+			   run->tried, result);
 	authority_leave(&scope);
 	if (result->waited_for)
 	{
@@ -440,6 +442,7 @@ static void
 work_on_step_table(StepRun *run, Relation rel)
 {
 	Blocks		blocks;
+	BlockNumber chunk = run->scan.chunk;
 
 	/* only a part, so that this does not become a long batch of its own */
 	reclaim_run(&run->reclaim, rel, RECLAIM_RATIO * run->pacing.blocks);
@@ -447,6 +450,8 @@ work_on_step_table(StepRun *run, Relation rel)
 	run->left = chunk_scan_next_blocks(&run->scan, run->step,
 									   largest_batch_blocks(run),
 									   &blocks, &run->reclaim);
+	if (run->scan.chunk != chunk)
+		tried_rows_forget(run->tried);
 	if (run->left == BLOCKS_CLAIMED)
 	{
 		/*
@@ -513,6 +518,7 @@ step_run_begin(Migration *migration, Step *step, int worker, int workers)
 	run->workers = workers;
 	run->scan.workers = workers;
 	run->scan.cursor = first_block_of_process(run);
+	run->tried = tried_rows_create();
 	run->pause_ms = FIRST_PAUSE_MS;
 	run->search_path = sync_search_path(migration, step->relation);
 	run->counted_to = clock_now();
@@ -550,6 +556,7 @@ step_run_passes(StepRun *run, ErrorData *error)
 {
 	*run->step = run->step_before;
 	run->rows = 0;
+	tried_rows_forget(run->tried);
 	if (error_passes_with_others(error))
 	{
 		retry_smaller_batch(run, error);
