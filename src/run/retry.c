@@ -30,8 +30,9 @@ note_retry(const Loop *loop)
 	int64		total;
 	int64		done = quarantine_retry_blocks(at->retry, &total);
 
+	/* before the first batch it is not known how many there are */
 	loop_note_afterwards(loop->step_id, "trying rows in quarantine again",
-						 done, total, at->blockers);
+						 done, Max(total, 1), at->blockers);
 }
 
 static void
