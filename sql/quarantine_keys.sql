@@ -191,6 +191,22 @@ CALL tandem.migrate('b1');
 CALL tandem.contract('b1');
 SELECT * FROM product;
 
+-- A NULL that a writer has put there, and that down knows, is no failure of up: on it, or when the row is saved again.
+CREATE TABLE known (id integer PRIMARY KEY, price text, n integer);
+INSERT INTO known VALUES (1, '1'), (2, '2');
+SELECT tandem.create_migration('known', release => 43);
+SELECT tandem.add_column('known', 'known', 'cents', 'integer');
+SELECT tandem.sync_column('known', 'known', 'price', 'cents', 'number(price)', $$coalesce(cents::text, 'n/a')$$, on_error => 'quarantine');
+CALL tandem.migrate('known');
+UPDATE known SET cents = NULL WHERE id = 1;
+UPDATE known SET n = 5;
+UPDATE known SET price = 'none' WHERE id = 2;
+UPDATE known SET n = 6;
+CALL tandem.migrate('known');
+SELECT * FROM known ORDER BY id;
+SELECT relation, key, error FROM tandem.quarantine;
+CALL tandem.abort('known');
+
 -- Without a down only its note tells a NULL of quarantine from one that a writer has put there.
 CREATE TABLE one (id integer PRIMARY KEY, code char(5), gone integer, price text);
 INSERT INTO one SELECT i, 'A' || i, i, i::text FROM generate_series(1, 9) i;
