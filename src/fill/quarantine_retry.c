@@ -18,11 +18,9 @@
 #include "core/relation.h"
 #include "core/settings.h"
 #include "fill/batch.h"
-#include "fill/direct_update.h"
 #include "fill/quarantine_retry.h"
-#include "row/dual_write.h"
+#include "fill/row_retry.h"
 #include "row/quarantine.h"
-#include "row/row_tuple.h"
 #include "rule/fill_mark.h"
 #include "rule/relation_rules.h"
 
@@ -31,16 +29,6 @@
 
 /* notes removed in one batch */
 #define REMOVED_NOTES 10000
-
-/* A sync that has notes of the table. */
-typedef struct RetriedSync
-{
-	int			id;
-	List	   *shapes;			/* of the keys of these: KeyShape */
-	bool		doubtful;		/* was a row seen that may be one of them, and
-								 * cannot be told by its key? */
-	int64		parts;			/* in which they are removed; 0 before */
-} RetriedSync;
 
 struct QuarantineRetry
 {
@@ -71,15 +59,10 @@ struct QuarantineRetry
 typedef struct RetryBatch
 {
 	QuarantineRetry *retry;
-	RowState   *state;
-	DirectUpdate *update;
+	RowRetry	rows;
 	TupleTableSlot *slot;
-	BlockNumber block;			/* block of the current row */
 	int64		until;			/* clock_now() at which it ends */
 	MemoryContext row;			/* reset for each row */
-	const char **computed;		/* "up" or "down", by index of the rule, if it
-								 * has set that side of the row */
-	bool	   *doubtful;		/* by index into retry->syncs */
 } RetryBatch;
 
 QuarantineRetry *
@@ -96,177 +79,21 @@ quarantine_retry_begin(const Migration *migration, Oid relation,
 }
 
 /*-------------------------------------------------------------------------
- * A row.
+ * The scan.
  *-------------------------------------------------------------------------
  */
 
-static RetriedSync *
-find_retried_sync(QuarantineRetry *retry, int id, int *index)
-{
-	ListCell   *lc;
-
-	foreach(lc, retry->syncs)
-	{
-		*index = foreach_current_index(lc);
-		if (((RetriedSync *) lfirst(lc))->id == id)
-			return lfirst(lc);
-	}
-	return NULL;
-}
-
-/* Is there a note of the stored row, under any shape of its key? */
-static bool
-row_has_note(RetryBatch *batch, const RetriedSync *sync)
-{
-	Relation	rel = batch->state->rel;
-	ListCell   *lc;
-
-	foreach(lc, sync->shapes)
-	{
-		KeyShape   *shape = lfirst(lc);
-
-		if (quarantine_has_key(sync->id, RelationGetRelid(rel),
-							   row_columns_json_as(rel, batch->slot,
-												   shape->columns,
-												   shape->names)))
-			return true;
-	}
-	return false;
-}
-
-/*
- * Is the NULL of the new side, whose up works, one that quarantine has left?
- * Where there is a down, sides that disagree tell it: a writer who puts a NULL
- * there sets the old side by it.  Else only the row's note does.
- */
-static bool
-null_is_of_quarantine(RetryBatch *batch, CompiledRule *rule)
-{
-	RetriedSync *sync;
-	int			index;
-
-	if (dual_write_gives_side(&rule->old_side))
-		return !dual_write_agrees(batch->state, rule);
-	sync = find_retried_sync(batch->retry, rule->source->id, &index);
-	if (sync == NULL)
-		return false;
-	if (row_has_note(batch, sync))
-		return true;
-	batch->doubtful[index] |= !dual_write_agrees(batch->state, rule);
-	return false;
-}
-
-/* Returns false if the NULL is to stay. */
-static bool
-retry_up(RetryBatch *batch, CompiledRule *rule)
-{
-	if (!null_is_of_quarantine(batch, rule))
-		return false;
-	if (!batch->update->sent)
-		fill_check_repeatable(batch->state, rule->source->id);
-	(void) dual_write_fill(batch->state, rule->source->id);
-	return true;
-}
-
-static bool
-retry_down(RetryBatch *batch, CompiledRule *rule)
-{
-	return !dual_write_agrees(batch->state, rule) &&
-		dual_write_backward(batch->state, rule);
-}
-
-/*
- * Tries the side of a rule that is NULL, and notes the row if its expression
- * fails still.
- */
 static void
-retry_rule(RetryBatch *batch, int index, bool up)
-{
-	RowState   *state = batch->state;
-	CompiledRule *rule = &state->rules->rules[index];
-
-	if (strcmp(rule->source->migration, batch->retry->migration->name) != 0 ||
-		!dual_write_looks_quarantined(state, rule, state->row) ||
-		up != dual_write_side_is_null(state, state->row, &rule->new_side) ||
-		dual_write_is_quarantined(state, rule))
-		return;
-	if (up ? retry_up(batch, rule) : retry_down(batch, rule))
-		batch->computed[index] = up ? "up" : "down";
-}
-
-/* Along a chain of rules, down goes from its end and up from its beginning. */
-static void
-retry_rules(RetryBatch *batch)
-{
-	int			nrules = batch->state->rules->nrules;
-
-	memset(batch->computed, 0, sizeof(char *) * nrules);
-	row_state_load(batch->state, batch->slot, batch->slot,
-				   stored_columns(batch->slot));
-	for (int i = nrules - 1; i >= 0; i--)
-		retry_rule(batch, i, false);
-	for (int i = 0; i < nrules; i++)
-		retry_rule(batch, i, true);
-}
-
-/* The row could be filled, and cannot be written: its note has to stay. */
-static void
-note_locked_row(RetryBatch *batch)
-{
-	RowState   *state = batch->state;
-	ErrorData	locked = {
-		.sqlerrcode = ERRCODE_LOCK_NOT_AVAILABLE,
-		.message = "the row was locked by another session when it was tried again"
-	};
-
-	/* its key is that of the stored row */
-	row_state_load(state, batch->slot, batch->slot, stored_columns(batch->slot));
-	for (int i = 0; i < state->rules->nrules; i++)
-	{
-		if (batch->computed[i])
-			quarantine_record(state, &state->rules->rules[i],
-							  batch->computed[i], &locked);
-	}
-}
-
-static bool
-row_looks_quarantined(const RetryBatch *batch)
-{
-	RelationRules *rules = batch->state->rules;
-
-	slot_getsomeattrs(batch->slot, rules->last_column);
-	for (int i = 0; i < rules->nrules; i++)
-	{
-		if (dual_write_looks_quarantined(batch->state, &rules->rules[i],
-										 batch->slot))
-			return true;
-	}
-	return false;
-}
-
-static void
-retry_row(RetryBatch *batch)
+retry_scanned_row(RetryBatch *batch)
 {
 	QuarantineRetry *retry = batch->retry;
 
 	retry->rows++;
-	if (!row_looks_quarantined(batch))
+	if (!row_retry_concerns(&batch->rows, batch->slot))
 		return;
 	retry->row = batch->slot->tts_tid;
-	retry_rules(batch);
-	if (batch->state->first_replaced == InvalidAttrNumber)
-		return;
-	/* DIRECT_GONE: the writer's trigger has looked at the row */
-	if (retry->only_notes ||
-		direct_update_row(batch->update, batch->slot,
-						  batch->state->row) == DIRECT_LOCKED)
-		note_locked_row(batch);
+	row_retry(&batch->rows, batch->slot);
 }
-
-/*-------------------------------------------------------------------------
- * The scan.
- *-------------------------------------------------------------------------
- */
 
 static bool
 retry_batch_must_end(const RetryBatch *batch)
@@ -281,7 +108,7 @@ retry_batch_must_end(const RetryBatch *batch)
 static BlockNumber
 retry_blocks(RetryBatch *batch, BlockNumber first, BlockNumber last)
 {
-	TableScanDesc scan = table_rows_begin_scan(batch->state->rel, first, last);
+	TableScanDesc scan = table_rows_begin_scan(batch->rows.state->rel, first, last);
 	MemoryContext caller = MemoryContextSwitchTo(batch->row);
 	BlockNumber at = first;
 	BlockNumber next = last + 1;
@@ -298,7 +125,7 @@ retry_blocks(RetryBatch *batch, BlockNumber first, BlockNumber last)
 			break;
 		}
 		at = block;
-		retry_row(batch);
+		retry_scanned_row(batch);
 		MemoryContextReset(batch->row);
 	}
 	MemoryContextSwitchTo(caller);
@@ -360,7 +187,7 @@ end_retry_batch(RetryBatch *batch, BlockNumber next)
 
 	foreach(lc, retry->syncs)
 		((RetriedSync *) lfirst(lc))->doubtful |=
-			batch->doubtful[foreach_current_index(lc)];
+		batch->rows.doubtful[foreach_current_index(lc)];
 	retry->next = next;
 	retry->one_block = retry->only_notes = false;
 	ItemPointerSetInvalid(&retry->row);
@@ -369,18 +196,17 @@ end_retry_batch(RetryBatch *batch, BlockNumber next)
 static void
 scan_retry_batch(QuarantineRetry *retry, RowState *state, int target_ms)
 {
-	RetryBatch	batch = {.retry = retry,.state = state};
+	RetryBatch	batch = {.retry = retry};
 	BlockNumber next;
 
 	batch.slot = table_slot_create(state->rel, NULL);
-	batch.update = direct_update_begin(state->rel, batch_columns(state->rules));
+	row_retry_begin(&batch.rows, state, retry->migration->name, retry->syncs,
+					retry->only_notes);
 	batch.row = AllocSetContextCreate(CurrentMemoryContext, "tandem retry",
 									  ALLOCSET_DEFAULT_SIZES);
 	batch.until = clock_after_ms(target_ms);
-	batch.computed = palloc0(sizeof(char *) * state->rules->nrules);
-	batch.doubtful = palloc0(sizeof(bool) * (list_length(retry->syncs) + 1));
 	next = retry_some_blocks(&batch);
-	direct_update_end(batch.update);
+	row_retry_end(&batch.rows);
 	ExecDropSingleTupleTableSlot(batch.slot);
 	end_retry_batch(&batch, next);
 }
@@ -452,6 +278,7 @@ skip_retry_scan(QuarantineRetry *retry)
 	retry->file = pstrdup("");
 	MemoryContextSwitchTo(caller);
 }
+
 /*-------------------------------------------------------------------------
  * The retry of one table.
  *-------------------------------------------------------------------------

@@ -319,6 +319,23 @@ dual_write_is_quarantined(RowState *state, CompiledRule *rule)
 }
 
 /*
+ * Notes a row again that a rule leaves as it is, since this version may have
+ * another key, or lie elsewhere.  Where down does not tell who has put the NULL
+ * into the new side, the note of the row as it was does; a row that has moved
+ * to another partition has its note there.
+ */
+static void
+keep_note(RowState *state, CompiledRule *rule)
+{
+	if (!dual_write_looks_quarantined(state, rule, state->row) ||
+		(!dual_write_gives_side(&rule->old_side) &&
+		 state->before != state->moved &&
+		 !quarantine_has_row(state, rule, state->before)))
+		return;
+	(void) dual_write_is_quarantined(state, rule);
+}
+
+/*
  * A row of another server arrives with both sides written, by the writer and by
  * the sync there.  What that sync has put into quarantine is put there here as
  * well, whatever on_conflict says of a writer: as an error it would stop the
@@ -493,8 +510,7 @@ dual_write_apply(RowState *state)
 		if (state->before == NULL || row_is_unfilled(state, rule))
 			(void) dual_write_forward(state, rule);
 		else
-			/* this version may have another key, or lie elsewhere */
-			(void) dual_write_is_quarantined(state, rule);
+			keep_note(state, rule);
 	}
 }
 
@@ -512,7 +528,7 @@ dual_write_fill(RowState *state, int forced)
 		if (row_side_given(state, &rule->old_side) == GIVEN_NO &&
 			rule->source->id != forced && !row_is_unfilled(state, rule))
 		{
-			(void) dual_write_is_quarantined(state, rule);
+			keep_note(state, rule);
 			continue;
 		}
 		if (!dual_write_forward(state, rule))

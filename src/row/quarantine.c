@@ -278,6 +278,16 @@ quarantine_has_key(int sync_id, Oid relation, const char *key)
 	return found;
 }
 
+bool
+quarantine_has_row(const RowState *state, const CompiledRule *rule,
+				   TupleTableSlot *row)
+{
+	List	   *columns = row_key_columns(state->rel, rule->source->old_columns);
+
+	return quarantine_has_key(rule->source->id, RelationGetRelid(state->rel),
+							  row_columns_json(state->rel, row, columns));
+}
+
 /* Returns the lowest hash of a part; all hashes are those of 64 bits. */
 static int64
 first_hash_of_part(int64 part, int64 parts)

@@ -28,6 +28,10 @@ extern ErrorData *quarantine_try(void (*work) (void *), void *arg);
 extern void quarantine_record(RowState *state, const CompiledRule *rule,
 							  const char *direction, const ErrorData *error);
 
+/* Is there a note of this row of the state's table, under its present key? */
+extern bool quarantine_has_row(const RowState *state, const CompiledRule *rule,
+							   TupleTableSlot *row);
+
 /* Returns the number of notes of a migration. */
 extern int64 quarantine_count(int migration_id);
 

@@ -426,6 +426,7 @@ static void
 run_migration_steps(Migration *migration, int workers)
 {
 	int64		started = clock_now();
+
 	/* the rows that this run notes are not tried twice */
 	char	   *before = quarantine_snapshot();
 
