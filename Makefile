@@ -63,6 +63,7 @@ OBJS = \
 	src/fill/throttle.o \
 	src/fill/throttle_causes.o \
 	src/fill/verify.o \
+	src/fill/row_retry.o \
 	src/fill/quarantine_retry.o \
 	src/fill/step_run.o \
 	src/trigger/target.o \
@@ -90,6 +91,7 @@ OBJS = \
 	src/run/command.o \
 	src/run/loop.o \
 	src/run/fill.o \
+	src/run/retry.o \
 	src/run/build.o \
 	src/run/runner.o \
 	src/run/background.o \

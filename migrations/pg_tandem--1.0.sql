@@ -208,14 +208,20 @@ CREATE TABLE tandem.quarantined_row (
 	sync integer NOT NULL,
 	relation regclass NOT NULL,
 	key jsonb NOT NULL,
+	-- the columns that the key was made of, as they were then
+	key_columns integer[] NOT NULL,
+	key_names name[] NOT NULL,
+	key_types oid[] NOT NULL,
 	direction text NOT NULL CHECK (direction IN ('up', 'down')),
 	sqlstate text NOT NULL,
 	error text NOT NULL,
-	failed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+	failed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	-- the transaction that noted it last: a retry removes what was noted before it began
+	noted_in xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 -- not unique: a writer must not wait for another who notes the same key
 CREATE INDEX quarantined_row_key
-	ON tandem.quarantined_row (sync, relation, md5(key::text));
+	ON tandem.quarantined_row (sync, relation, jsonb_hash_extended(key, 0));
 COMMENT ON TABLE tandem.quarantined_row IS 'rows whose transform failed';
 
 -- the release registry: one row, once there is anything to say
@@ -1270,18 +1276,20 @@ CROSS JOIN LATERAL tandem.worker_pids(m.id) w (pids)
 CROSS JOIN LATERAL (
 	SELECT coalesce(sum(upper(b) - lower(b)), 0) AS blocks_left
 	FROM unnest(t.blocks_todo) b) todo
+-- the blocks of a filled table are gone through once more, for rows in quarantine
+CROSS JOIN LATERAL (SELECT t.state = 'done' AND t.units_total > 0 AND w.pids IS NOT NULL AS blocks) again
 CROSS JOIN LATERAL (
 	SELECT t.kind IN ('backfill', 'verify') AS is_blocks,
 		-- its table is filled, and something is still done to it
 		t.state = 'done' AND t.doing IS NOT NULL AS afterwards,
 		CASE WHEN t.started_at IS NULL THEN 0
-			WHEN t.kind IN ('backfill', 'verify') THEN t.blocks_total - todo.blocks_left
-			ELSE t.units_done END AS done,
-		CASE WHEN t.kind IN ('backfill', 'verify') THEN t.blocks_total
-			ELSE t.units_total END AS total) n
+			WHEN again.blocks OR t.kind NOT IN ('backfill', 'verify') THEN t.units_done
+			ELSE t.blocks_total - todo.blocks_left END AS done,
+		CASE WHEN again.blocks OR t.kind NOT IN ('backfill', 'verify') THEN t.units_total
+			ELSE t.blocks_total END AS total) n
 CROSS JOIN LATERAL (
 	SELECT n.is_blocks, n.afterwards, n.done, n.total,
-		CASE WHEN t.state = 'done' THEN 100.0
+		CASE WHEN t.state = 'done' AND NOT again.blocks THEN 100.0
 			WHEN n.total = 0 THEN 0.0
 			ELSE round(100.0 * least(n.done, n.total) / n.total, 1) END AS percent) d
 ORDER BY t.migration, array_position('{backfill,index,not null,constraint,analyze,verify}', t.kind), t.id;

@@ -14,6 +14,7 @@
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
@@ -126,11 +127,24 @@ typedef struct Between
 	int64		quarantined;
 } Between;
 
+struct TriedRows
+{
+	MemoryContext context;
+	HTAB	   *rows;			/* NULL while there are none */
+};
+
+typedef struct TriedRow
+{
+	ItemPointerData tid;
+	int			quarantined;	/* number of rules that put it there */
+} TriedRow;
+
 typedef struct Batch
 {
 	RowState   *state;
 	const BatchOrder *order;
 	DirectUpdate *update;
+	TriedRows  *tried;
 	TupleTableSlot *slot;		/* the current row */
 	List	   *deferred;		/* TIDs for the UPDATE that fires triggers */
 	PageRoom	room;
@@ -153,9 +167,8 @@ stored_columns(TupleTableSlot *slot)
 	return slot->tts_tupleDescriptor->natts;
 }
 
-/* Returns the attribute numbers of the columns that a fill may write. */
-static Bitmapset *
-columns_fill_may_write(RelationRules *rules)
+Bitmapset *
+batch_columns(RelationRules *rules)
 {
 	Bitmapset  *columns = NULL;
 
@@ -190,10 +203,11 @@ begin_batch(Batch *batch, RowState *state, const BatchOrder *order,
 	memset(batch, 0, sizeof(Batch));
 	batch->state = state;
 	batch->order = order;
+	batch->tried = order->tried;
 	batch->result = result;
 	batch->slot = table_slot_create(state->rel, NULL);
 	batch->update = direct_update_begin(state->rel,
-										columns_fill_may_write(rules));
+										batch_columns(rules));
 	batch->block = batch->between.first = InvalidBlockNumber;
 	page_room_init(&batch->room, state->rel, columns_fill_changes(rules));
 }
@@ -302,16 +316,62 @@ defer_batch_row(Batch *batch)
 	}
 }
 
+TriedRows *
+tried_rows_create(void)
+{
+	TriedRows  *tried = palloc0(sizeof(TriedRows));
+
+	tried->context = CurrentMemoryContext;
+	return tried;
+}
+
+void
+tried_rows_forget(TriedRows *tried)
+{
+	if (tried->rows)
+		hash_destroy(tried->rows);
+	tried->rows = NULL;
+}
+
 /*
- * Loads the row to be filled.  Rule forced is computed even if it is filled.
+ * Returns the number of rules for which an earlier visit has put the row into
+ * quarantine.  A row that a writer stored there since has been filled by it.
  */
+static int
+row_tried_before(const Batch *batch)
+{
+	TriedRow   *row = NULL;
+
+	if (batch->tried->rows)
+		row = hash_search(batch->tried->rows, &batch->slot->tts_tid, HASH_FIND,
+						  NULL);
+	return row ? row->quarantined : 0;
+}
+
 static void
-load_batch_row(Batch *batch, int forced)
+remember_tried_row(Batch *batch, int quarantined)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(ItemPointerData),.entrysize = sizeof(TriedRow),
+		.hcxt = batch->tried->context
+	};
+	TriedRow   *row;
+
+	if (batch->tried->rows == NULL)
+		batch->tried->rows = hash_create("tandem tried rows", 256, &control,
+										 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	row = hash_search(batch->tried->rows, &batch->slot->tts_tid, HASH_ENTER,
+					  NULL);
+	row->quarantined = quarantined;
+}
+
+static void
+load_batch_row(Batch *batch)
 {
 	row_state_load(batch->state, batch->slot, batch->slot,
 				   stored_columns(batch->slot));
 	if (!batch->update->sent)
-		fill_check_repeatable(batch->state, forced);
+		fill_check_repeatable(batch->state, 0);
 }
 
 /*
@@ -341,7 +401,7 @@ rules_to_refill(Batch *batch)
 
 	if (!batch->order->refill)
 		return NULL;
-	load_batch_row(batch, 0);
+	load_batch_row(batch);
 	batch->result->judging = true;
 	for (int i = 0; i < state->rules->nrules; i++)
 	{
@@ -368,7 +428,11 @@ compute_batch_row(Batch *batch, const Bitmapset *again)
 	while ((rule = bms_next_member(again, rule)) >= 0)
 		quarantined += dual_write_fill(state, state->rules->rules[rule].source->id);
 	if (state->first_replaced == InvalidAttrNumber)
+	{
 		batch->quarantined += quarantined;
+		if (quarantined > 0)
+			remember_tried_row(batch, quarantined);
+	}
 	else if (write_batch_row(batch,
 							 find_losing_rule(batch, again,
 											  quarantined == 0 ? NEW_SIDE_COMPUTED
@@ -385,6 +449,7 @@ static void
 fill_batch_row(Batch *batch)
 {
 	Bitmapset  *again;
+	int			quarantined;
 
 	batch->rows++;
 	batch->result->row = batch->slot->tts_tid;
@@ -399,13 +464,19 @@ fill_batch_row(Batch *batch)
 	if (again == NULL &&
 		!row_needs_fill(batch->state, batch->slot, stored_columns(batch->slot)))
 		return;
+	quarantined = row_tried_before(batch);
+	if (quarantined > 0)
+	{
+		batch->quarantined += quarantined;
+		return;
+	}
 	if (!setting_fire_triggers &&
 		!page_room_allows(&batch->room, batch->slot))
 	{
 		batch->crowded = true;
 		return;
 	}
-	load_batch_row(batch, 0);
+	load_batch_row(batch);
 	/* the trigger would not change a row that is filled */
 	if (setting_fire_triggers && again == NULL)
 		defer_batch_row(batch);
@@ -485,10 +556,7 @@ update_deferred_rows(Batch *batch)
 	query_ours_end();
 }
 
-/*
- * Is a session waiting for this transaction, that is for a row that it wrote?
- */
-static bool
+bool
 batch_is_waited_for(void)
 {
 	TransactionId xid = GetCurrentTransactionIdIfAny();
@@ -650,63 +718,4 @@ batch_fill(RowState *state, const BatchOrder *order, const Blocks *blocks,
 	end_batch(&batch);
 	if (batch.deferred != NIL)
 		update_deferred_rows(&batch);
-}
-
-static CompiledRule *
-find_compiled_rule(RelationRules *rules, int id)
-{
-	for (int i = 0; i < rules->nrules; i++)
-	{
-		if (rules->rules[i].source->id == id)
-			return &rules->rules[i];
-	}
-	return NULL;
-}
-
-static bool
-side_is_null(RowState *state, const RuleSide *side)
-{
-	for (int i = 0; i < side->ncolumns; i++)
-	{
-		AttrNumber	attnum = state->rules->columns[side->columns[i]].attnum;
-
-		if (!state->row->tts_isnull[attnum - 1])
-			return false;
-	}
-	return true;
-}
-
-static RetryResult
-retry_row_of_batch(Batch *batch, CompiledRule *rule, bool up)
-{
-	RowState   *state = batch->state;
-	bool		computed;
-
-	load_batch_row(batch, up ? rule->source->id : 0);
-	if (!side_is_null(state, up ? &rule->new_side : &rule->old_side))
-		return RETRY_RIGHT;
-	computed = up ? dual_write_fill(state, rule->source->id) == 0
-		: dual_write_backward(state, rule);
-	if (!computed)
-		return RETRY_RAISES;
-	return !state->first_replaced ||
-		write_batch_row(batch, NULL) ? RETRY_RIGHT : RETRY_LOCKED;
-}
-
-RetryResult
-batch_retry_row(RowState *state, ItemPointer tid, int rule_id, bool up)
-{
-	Batch		batch;
-	BatchOrder	order = {0};
-	BatchResult counts = {0};
-	CompiledRule *rule = find_compiled_rule(state->rules, rule_id);
-	RetryResult result = RETRY_RIGHT;
-
-	begin_batch(&batch, state, &order, &counts);
-	if (rule && table_tuple_fetch_row_version(state->rel, tid,
-											  GetActiveSnapshot(), batch.slot))
-		result = retry_row_of_batch(&batch, rule, up);
-	ExecClearTuple(batch.slot);
-	end_batch(&batch);
-	return result;
 }

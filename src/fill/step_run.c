@@ -181,6 +181,7 @@ struct StepRun
 	int			worker;			/* number of this worker, from 0 */
 	int			workers;		/* total number of workers */
 	ChunkScan	scan;			/* chunk being worked on */
+	TriedRows  *tried;			/* of that chunk */
 	Pacing		pacing;
 	Reclaim		reclaim;		/* ranges that earlier batches have filled */
 	BatchResult result;			/* of the last batch that filled */
@@ -302,6 +303,7 @@ prepare_step_blocks(StepRun *run, Relation rel)
 	step_start(step, table_file, RelationGetNumberOfBlocks(rel),
 			   trigger_version, uses);
 	run->scan.cursor = first_block_of_process(run);
+	tried_rows_forget(run->tried);
 }
 
 static Trigger *
@@ -330,6 +332,7 @@ fill_batch_blocks(StepRun *run, Relation rel, Blocks *blocks,
 		.refill = run->step->refill,
 		.guarded = run->guarded,
 		.sample = Max(BATCH_SAMPLE - (int) Min(run->step->rows_lossy, BATCH_SAMPLE), 0),
+		.tried = run->tried,
 	};
 
 	memset(result, 0, sizeof(BatchResult));
@@ -479,6 +482,7 @@ static void
 work_on_step_table(StepRun *run, Relation rel)
 {
 	Blocks		blocks;
+	BlockNumber chunk = run->scan.chunk;
 
 	/* only a part, so that this does not become a long batch of its own */
 	reclaim_run(&run->reclaim, rel, RECLAIM_RATIO * run->pacing.blocks);
@@ -486,6 +490,8 @@ work_on_step_table(StepRun *run, Relation rel)
 	run->left = chunk_scan_next_blocks(&run->scan, run->step,
 									   largest_batch_blocks(run),
 									   &blocks, &run->reclaim);
+	if (run->scan.chunk != chunk)
+		tried_rows_forget(run->tried);
 	if (run->left == BLOCKS_CLAIMED)
 	{
 		/*
@@ -552,6 +558,7 @@ step_run_begin(Migration *migration, Step *step, int worker, int workers)
 	run->workers = workers;
 	run->scan.workers = workers;
 	run->scan.cursor = first_block_of_process(run);
+	run->tried = tried_rows_create();
 	run->pause_ms = FIRST_PAUSE_MS;
 	run->search_path = sync_search_path(migration, step->relation);
 	run->counted_to = clock_now();
@@ -590,6 +597,7 @@ step_run_passes(StepRun *run, ErrorData *error)
 {
 	*run->step = run->step_before;
 	run->rows = 0;
+	tried_rows_forget(run->tried);
 	if (run->result.judging && !run->guarded && error_is_of_row(error))
 	{
 		/* only the judgement failed: see the same rows again, with care */

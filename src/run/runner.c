@@ -16,12 +16,12 @@
 #include "core/settings.h"
 #include "core/text.h"
 #include "core/transaction.h"
-#include "fill/quarantine_retry.h"
 #include "row/quarantine.h"
 #include "rule/fill_mark.h"
 #include "run/build.h"
 #include "run/fill.h"
 #include "run/loop.h"
+#include "run/retry.h"
 #include "run/runner.h"
 #include "trigger/install.h"
 #include "views/versioned_view.h"
@@ -67,17 +67,6 @@ fill_step_of_table(const Migration *migration, Oid relid)
 	return 0;
 }
 
-/* Status for monitoring need not be durable. */
-static void
-note_step_afterwards(int step_id, const char *doing, int64 done,
-					 int64 total, const char *blockers)
-{
-	if (step_id == 0)
-		return;
-	settings_for_transaction("synchronous_commit", "off");
-	step_set_afterwards(step_id, doing, done, total, blockers);
-}
-
 static void
 work_on_table_piece(Loop *loop)
 {
@@ -117,7 +106,7 @@ table_piece_error_passes(Loop *loop, ErrorData *error)
 		give_up_table_piece(piece, error);
 	if (loop->step_id == 0)
 		loop->step_id = fill_step_of_table(piece->migration, piece->relation);
-	note_step_afterwards(loop->step_id, piece->doing, 0, 0,
+	loop_note_afterwards(loop->step_id, piece->doing, 0, 0,
 						 lock_blockers_of(error));
 	loop->rest_ms = lock_next_pause(&piece->pause);
 	return true;
@@ -127,7 +116,7 @@ static ErrorData *
 after_table_piece(Loop *loop)
 {
 	if (!loop->more)
-		note_step_afterwards(loop->step_id, NULL, 0, 0, NULL);
+		loop_note_afterwards(loop->step_id, NULL, 0, 0, NULL);
 	return NULL;
 }
 
@@ -231,77 +220,17 @@ end_read_through_of_table(const TablePiece *piece)
 	}
 }
 
-/* Trying quarantined rows again, in order. */
-typedef struct QuarantineTurn
-{
-	Migration  *migration;
-	List	   *notes;
-	int			done;			/* number of rows tried */
-	int64		left;			/* number of these still in quarantine */
-} QuarantineTurn;
-
-/* The backfill step of the table of the row to be tried next, by its id, or 0. */
-static int
-step_of_next_quarantined(const QuarantineTurn *turn)
-{
-	QuarantinedRow *note = list_nth(turn->notes, turn->done);
-	Step	   *step = step_find(step_list(turn->migration->id, STEP_BACKFILL),
-								 note->relation);
-
-	return step ? step->id : 0;
-}
-
-/* Tries as many as fit into the time of a batch. */
-static void
-retry_some_quarantined(Loop *loop)
-{
-	QuarantineTurn *turn = loop->arg;
-	int			count = list_length(turn->notes);
-
-	if (turn->done < count)
-		turn->done = quarantine_retry(turn->migration, turn->notes, turn->done,
-									  setting_batch_target, &turn->left);
-	loop->more = turn->done < count;
-	if (loop->more)
-	{
-		loop->step_id = step_of_next_quarantined(turn);
-		note_step_afterwards(loop->step_id, "trying rows in quarantine again",
-							 turn->done, count, NULL);
-	}
-	else
-		step_forget_afterwards(turn->migration->id);
-}
-
-static int64
-retry_quarantine_of_migration(Migration *migration)
-{
-	QuarantineTurn turn = {
-		.migration = migration,
-		.notes = quarantine_list(migration->id),
-	};
-	Loop		loop = {
-		.migration = migration,
-		.arg = &turn,
-		.work = retry_some_quarantined,
-	};
-
-	if (turn.notes != NIL)
-		loop.step_id = step_of_next_quarantined(&turn);
-	loop_run(&loop);
-	return turn.left;
-}
-
 /*
- * Marks the filled tables, makes the views of releases plain, and tries
- * quarantined rows again.  Each table, or group of rows, has a transaction of
- * its own; tandem.progress shows it if it takes long, and tandem.cancel ends
- * it as it ends a batch.  The caller has a non-atomic SPI connection and has
- * just committed.  Returns the number of rows still in quarantine.  Errors:
- * another session has asked to stop; a table could not be locked within
+ * Marks the filled tables, makes the views of releases plain, and tries the
+ * rows again that were in quarantine at snapshot before.  Each table, or batch
+ * of rows, has a transaction of its own; tandem.progress shows it if it takes
+ * long, and tandem.cancel ends it as it ends a batch.  The caller has a
+ * non-atomic SPI connection and has just committed.  Errors: another session
+ * has asked to stop; a table could not be locked within
  * tandem.lock_retry_time; any error on a row.
  */
-static int64
-after_fill_run(Migration *migration)
+static void
+after_fill_run(Migration *migration, const char *before)
 {
 	List	   *relids = sync_relations_of_migration(migration->id);
 
@@ -311,7 +240,7 @@ after_fill_run(Migration *migration)
 	/* not with a table locked, since this waits for views, too */
 	run_table_pieces(migration, relids, "making the views of releases plain",
 					 end_read_through_of_table);
-	return retry_quarantine_of_migration(migration);
+	retry_run(migration, before);
 }
 
 /*-------------------------------------------------------------------------
@@ -533,9 +462,10 @@ refuse_wrong_rows(const Migration *migration, List *rules)
 
 /* The last transaction: moves to phase contract if all steps are done. */
 static void
-end_migrate(Migration *migration, int64 started, int64 quarantined)
+end_migrate(Migration *migration, int64 started)
 {
 	List	   *rules = sync_list_of_migration(migration->id);
+	int64		quarantined = quarantine_count(migration->id);
 
 	/* partitions may have been detached or dropped meanwhile */
 	step_keep_only(migration->id, leaves_of_rules(rules));
@@ -559,18 +489,20 @@ static void
 run_migration_steps(Migration *migration, int workers)
 {
 	int64		started = clock_now();
-	int64		quarantined;
+
+	/* the rows that this run notes are not tried twice */
+	char	   *before = quarantine_snapshot();
 
 	begin_migrate(migration);
 	transaction_commit();
 	fill_run(migration, STEP_BACKFILL, workers);
-	quarantined = after_fill_run(migration);
+	after_fill_run(migration, before);
 	build_run(migration, STEP_INDEX);
 	build_run(migration, STEP_NOT_NULL);
 	build_run(migration, STEP_CONSTRAINT);
 	build_run(migration, STEP_ANALYZE);
 	fill_run(migration, STEP_VERIFY, workers);
-	end_migrate(migration, started, quarantined);
+	end_migrate(migration, started);
 	transaction_commit();
 }
 
