@@ -37,6 +37,8 @@ OBJS = \
 	src/catalog/subscription.o \
 	src/catalog/writer.o \
 	src/rule/expression.o \
+	src/rule/spelled_out.o \
+	src/rule/meaning.o \
 	src/rule/rule_args.o \
 	src/rule/sync_trigger.o \
 	src/rule/fill_mark.o \

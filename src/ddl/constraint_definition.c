@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -26,6 +27,7 @@
 #include "core/transaction.h"
 #include "ddl/constraint_build.h"
 #include "ddl/constraint_definition.h"
+#include "rule/meaning.h"
 #include "trigger/target.h"
 
 #define DEFINITION_HINT \
@@ -295,6 +297,24 @@ find_probe_table(Oid relid, Constraint *constraint)
 }
 
 /*
+ * The server has parsed the CHECK as the caller wrote it; migrate adds it by
+ * its text.
+ */
+static void
+check_meaning_of_check(const ConstraintProbe *probe, Oid constraint)
+{
+	Relation	rel = table_open(probe->table, NoLock);
+	StoredExpression stored = {
+		.what = psprintf("CHECK of constraint \"%s\"", probe->source.name),
+		.given = probe->source.text,
+		.rel = rel,
+	};
+
+	(void) meaning_stored_text(&stored, constraint_expression(constraint));
+	table_close(rel, NoLock);
+}
+
+/*
  * Runs as the caller, who gives the text, in a subtransaction that is rolled
  * back.
  */
@@ -315,7 +335,11 @@ probe_constraint_text(void *arg)
 	add_probed_constraint(probe->table, constraint, &probe->source);
 	error_context_stack = callback.previous;
 	if (constraint_find(probe->table, constraint->conname, &state))
+	{
 		probe->text = constraint_text(state.oid);
+		if (constraint->contype == CONSTR_CHECK)
+			check_meaning_of_check(probe, state.oid);
+	}
 	probe->not_valid = constraint->skip_validation;
 }
 

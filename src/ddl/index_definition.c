@@ -28,6 +28,7 @@
 #include "core/text.h"
 #include "core/transaction.h"
 #include "ddl/index_definition.h"
+#include "rule/meaning.h"
 #include "trigger/target.h"
 
 /*-------------------------------------------------------------------------
@@ -200,6 +201,41 @@ make_index_as_owner(Oid relid, IndexStmt *stmt)
 	return index;
 }
 
+static void
+check_index_expression(Relation rel, Node *expression, const char *what)
+{
+	StoredExpression stored = {
+		.what = what,
+		.rel = rel,
+		.given = server_text_expression(expression, RelationGetRelid(rel),
+										RelationGetRelationName(rel)),
+	};
+
+	(void) meaning_stored_text(&stored, expression);
+}
+
+/*
+ * The statement has been analyzed as the caller wrote it; migrate creates the
+ * index by its text.
+ */
+static void
+check_meaning_of_index(Oid relid, const IndexStmt *stmt)
+{
+	Relation	rel = table_open(relid, NoLock);
+	ListCell   *lc;
+
+	foreach(lc, stmt->indexParams)
+	{
+		Node	   *expression = lfirst_node(IndexElem, lc)->expr;
+
+		if (expression)
+			check_index_expression(rel, expression, "expression of the index");
+	}
+	if (stmt->whereClause)
+		check_index_expression(rel, stmt->whereClause, "predicate of the index");
+	table_close(rel, NoLock);
+}
+
 /*
  * The subtransaction also releases the lock, unless the caller had it before.
  */
@@ -225,6 +261,7 @@ rehearse_index(void *arg)
 	stmt = transformIndexStmt(check->relid, stmt, check->source);
 	if (partitioned)
 		check_no_whole_row_index(check->relid, stmt);
+	check_meaning_of_index(check->relid, stmt);
 	check->definition = index_definition_read(make_index_as_owner(check->relid, stmt));
 	if (name)
 		check->definition->name = name;
