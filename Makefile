@@ -64,6 +64,7 @@ OBJS = \
 	src/trigger/guard.o \
 	src/trigger/ddl_event.o \
 	src/trigger/rule_objects.o \
+	src/trigger/overload.o \
 	src/trigger/broken.o \
 	src/ddl/index_definition.o \
 	src/ddl/index_build.o \

@@ -344,9 +344,26 @@ probe_constraint_text(void *arg)
 }
 
 /*
- * Runs in a subtransaction, which also releases the locks.  Adds the text as
- * the table's owner, as migrate will, to report missing rights now.
+ * Adds the text as the table's owner, as migrate will, to report missing rights
+ * now.  The server may deparse what it has read from the text in another form,
+ * which is what migrate will find then.
  */
+static void
+probe_constraint_as_owner(ConstraintProbe *probe)
+{
+	ConstraintState state;
+
+	ddl_run_stored(probe->table,
+				   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s",
+							quoting_relation(probe->table),
+							quote_identifier(probe->source.name),
+							probe->text,
+							probe->not_valid ? " NOT VALID" : ""));
+	if (constraint_find(probe->table, probe->source.name, &state))
+		probe->text = constraint_text(state.oid);
+}
+
+/* Runs in a subtransaction, which also releases the locks. */
 static void
 probe_constraint(void *arg)
 {
@@ -362,13 +379,8 @@ probe_constraint(void *arg)
 	error_context_stack = previous;
 	if (error)
 		ReThrowError(error);
-	if (probe->text &&GetUserId() != authority_table_owner(probe->relid))
-		ddl_run_stored(probe->table,
-					   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s",
-								quoting_relation(probe->table),
-								quote_identifier(probe->source.name),
-								probe->text,
-								probe->not_valid ? " NOT VALID" : ""));
+	if (probe->text)
+		probe_constraint_as_owner(probe);
 }
 
 char *

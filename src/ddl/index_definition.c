@@ -201,38 +201,38 @@ make_index_as_owner(Oid relid, IndexStmt *stmt)
 	return index;
 }
 
-static void
-check_index_expression(Relation rel, Node *expression, const char *what)
+static Node *
+index_expression_read_again(Relation rel, Node *expression, const char *what)
 {
-	StoredExpression stored = {
-		.what = what,
-		.rel = rel,
-		.given = server_text_expression(expression, RelationGetRelid(rel),
-										RelationGetRelationName(rel)),
-	};
+	StoredExpression stored = {.what = what,.rel = rel};
 
-	(void) meaning_stored_text(&stored, expression);
+	if (expression == NULL)
+		return NULL;
+	stored.given = server_text_expression(expression, RelationGetRelid(rel),
+										  RelationGetRelationName(rel));
+	return meaning_read_again(&stored, expression);
 }
 
 /*
  * The statement has been analyzed as the caller wrote it; migrate creates the
- * index by its text.
+ * index by its text.  Puts the expressions as that will read them into the
+ * statement, so that the definition recorded is that of the index to come.
  */
 static void
-check_meaning_of_index(Oid relid, const IndexStmt *stmt)
+read_index_expressions_again(Oid relid, IndexStmt *stmt)
 {
 	Relation	rel = table_open(relid, NoLock);
 	ListCell   *lc;
 
 	foreach(lc, stmt->indexParams)
 	{
-		Node	   *expression = lfirst_node(IndexElem, lc)->expr;
+		IndexElem  *element = lfirst_node(IndexElem, lc);
 
-		if (expression)
-			check_index_expression(rel, expression, "expression of the index");
+		element->expr = index_expression_read_again(rel, element->expr,
+													"expression of the index");
 	}
-	if (stmt->whereClause)
-		check_index_expression(rel, stmt->whereClause, "predicate of the index");
+	stmt->whereClause = index_expression_read_again(rel, stmt->whereClause,
+													"predicate of the index");
 	table_close(rel, NoLock);
 }
 
@@ -261,7 +261,7 @@ rehearse_index(void *arg)
 	stmt = transformIndexStmt(check->relid, stmt, check->source);
 	if (partitioned)
 		check_no_whole_row_index(check->relid, stmt);
-	check_meaning_of_index(check->relid, stmt);
+	read_index_expressions_again(check->relid, stmt);
 	check->definition = index_definition_read(make_index_as_owner(check->relid, stmt));
 	if (name)
 		check->definition->name = name;

@@ -250,8 +250,8 @@ check_nothing_temporary(const StoredExpression *stored, Node *expression)
 				 errhint("Create them in a schema of their own.")));
 }
 
-char *
-meaning_stored_text(const StoredExpression *stored, Node *expression)
+static Reading
+read_as_stored(const StoredExpression *stored, Node *expression)
 {
 	Reading		reading = {
 		.stored = stored,
@@ -264,5 +264,17 @@ meaning_stored_text(const StoredExpression *stored, Node *expression)
 	error = try_reading(&reading);
 	if (error || !same_meaning(stored, expression, reading.expression))
 		refuse_lost_meaning(stored, expression, reading.expression, error);
-	return unconstify(char *, reading.text);
+	return reading;
+}
+
+char *
+meaning_stored_text(const StoredExpression *stored, Node *expression)
+{
+	return unconstify(char *, read_as_stored(stored, expression).text);
+}
+
+Node *
+meaning_read_again(const StoredExpression *stored, Node *expression)
+{
+	return read_as_stored(stored, expression).expression;
 }

@@ -33,4 +33,12 @@ typedef struct StoredExpression
 extern char *meaning_stored_text(const StoredExpression *stored,
 								 Node *expression);
 
+/*
+ * The same, but returns the expression as it will be read.  It may be deparsed
+ * in another form than the caller's: the server flattens a OR b OR c, and
+ * writes lists of values as arrays.
+ */
+extern Node *meaning_read_again(const StoredExpression *stored,
+								Node *expression);
+
 #endif							/* TANDEM_MEANING_H */

@@ -30,6 +30,7 @@
 #include "rule/rule_args.h"
 #include "rule/sync_trigger.h"
 #include "trigger/install.h"
+#include "trigger/overload.h"
 #include "trigger/rule_objects.h"
 
 /*-------------------------------------------------------------------------
@@ -114,8 +115,26 @@ check_trigger_args(void *arg)
 	call->problem = trigger_args_problem(call->rule, call->rel);
 }
 
+/*
+ * Is it still the expression that was stored?  The objects of a trigger from a
+ * dump may not be recorded yet.
+ */
 static void
-resolve_rule_side(Relation rel, List *names, List *texts, const char *label)
+check_no_other_function(Node *expression, List *objects)
+{
+	char	   *other = objects == NIL ? NULL
+	: overload_in_expression(expression, objects);
+
+	if (other)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("its text now means %s, which it did not when it was stored",
+						other)));
+}
+
+static void
+resolve_rule_side(Relation rel, List *names, List *texts, const char *label,
+				  List *objects)
 {
 	ListCell   *lc;
 
@@ -130,7 +149,8 @@ resolve_rule_side(Relation rel, List *names, List *texts, const char *label)
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" is gone", (char *) lfirst(lc))));
 		if (text)
-			(void) expression_resolve(text, rel, attnum, label);
+			check_no_other_function(expression_resolve(text, rel, attnum, label),
+									objects);
 	}
 }
 
@@ -150,11 +170,15 @@ resolve_rule_as_owner(void *arg)
 {
 	ResolveCall *call = arg;
 	AuthorityScope scope;
+	SyncTriggerRow row;
+	List	   *objects = NIL;
 
+	if (sync_trigger_row(RelationGetRelid(call->rel), &row))
+		objects = rule_objects_of(row.oid);
 	authority_enter_owner(&scope, call->rel, "pg_catalog, pg_temp");
 	authority_pin_text_forms();
-	resolve_rule_side(call->rel, call->rule->old_columns, call->rule->down, "down");
-	resolve_rule_side(call->rel, call->rule->new_columns, call->rule->up, "up");
+	resolve_rule_side(call->rel, call->rule->old_columns, call->rule->down, "down", objects);
+	resolve_rule_side(call->rel, call->rule->new_columns, call->rule->up, "up", objects);
 	authority_leave(&scope);
 }
 

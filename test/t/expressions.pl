@@ -57,7 +57,6 @@ CREATE FUNCTION joined(VARIADIC parts text[]) RETURNS text IMMUTABLE LANGUAGE sq
 CREATE FUNCTION same(v anyelement) RETURNS anyelement IMMUTABLE LANGUAGE sql AS 'SELECT v';
 CREATE FUNCTION first_of(v anyarray) RETURNS anyelement IMMUTABLE LANGUAGE sql AS 'SELECT v[1]';
 CREATE FUNCTION inlined(v integer) RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT v * 2';
-CREATE FUNCTION inlined_helper(v integer) RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT plus(v, 3)';
 CREATE FUNCTION is_admin(who citext) RETURNS boolean IMMUTABLE LANGUAGE sql SET search_path = ext
 	AS $$ SELECT CASE who WHEN 'ABC' THEN true ELSE false END $$;
 CREATE FUNCTION pick(p pair) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT p.b';
@@ -260,9 +259,10 @@ sub make_table
 # up: written by a trigger, filled, shown by a view.
 my $batches = 0;
 
-for (my $at = 0; $at < @corpus; $at += 40)
+my @rest = @corpus;
+
+while (my @batch = splice(@rest, 0, 40))
 {
-	my @batch = grep { defined } @corpus[ $at .. $at + 39 ];
 	my $name = ++$batches;
 	my $as_owner = $name % 2 ? 'SET ROLE keeper;' : '';
 	my $in_worker = $name % 3 == 0 ? 'true' : 'false';
@@ -285,8 +285,9 @@ for (my $at = 0; $at < @corpus; $at += 40)
 	is(ask("SELECT sum(rows_unfilled), sum(rows_mismatched) FROM tandem.verify('batch_$name')"), '0|0', "batch $name: verified");
 }
 
-# A part of them, and all that are refused, as CHECKs, index expressions and predicates.
-my @definitions = grep { $_->{n} % 4 == 0 || $_->{form} ne '' } @corpus;
+# A part of them, and all that are refused, as CHECKs, index expressions and predicates; the text of a
+# regclass has a schema or not by the search_path of whoever asks.
+my @definitions = grep { ($_->{n} % 4 == 0 || $_->{form} ne '') && $_->{type} !~ /^reg/ } @corpus;
 
 make_table('built');
 make_table('by_hand');
@@ -312,36 +313,42 @@ BEGIN
 	END;
 	INSERT INTO app.outcome SELECT one.*;
 END $$;
+CREATE FUNCTION app.by_hand(statement pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE statement;
+	RETURN true;
+EXCEPTION WHEN OTHERS THEN
+	RETURN false;
+END $$;
 SQL
 
-# Adds a definition; if it is refused, that with the form which the hint tells.  %s in the call is the text.
-sub try_definition
+# A query that adds a definition; if it is refused, that with the form which the hint tells.  %s in the
+# call is the text.
+sub trying
 {
 	my ($name, $refuse, $text, $call) = @_;
 
-	ask("$expander SELECT try(\$call\$$call\$call\$, ROW('$name', \$corpus\$$text\$corpus\$, $refuse, false, NULL, NULL))");
-	return;
+	return "SELECT app.try(\$call\$$call\$call\$, ROW('$name', \$corpus\$$text\$corpus\$, $refuse, false, NULL, NULL)::app.outcome)";
 }
 
 foreach my $one (@definitions)
 {
 	my $refuse = $one->{form} ne '' ? 'true' : 'false';
 	my $text = given($one, 't_built');
-
-	try_definition("check_$one->{n}", $refuse, "(($text)::text) IS NOT DISTINCT FROM w$one->{n}",
+	my @queries = trying("check_$one->{n}", $refuse, "(($text)::text) IS NOT DISTINCT FROM w$one->{n}",
 		"SELECT tandem.add_constraint('built', 't_built', 'check_$one->{n}', \$d\$CHECK (%s)\$d\$)");
 
 	# what the server takes as an index by hand
 	foreach my $kind ([ 'index', '((%s))' ], [ 'predicate', '(id) WHERE (%s)' ])
 	{
-		my $definition = "CREATE INDEX by_hand_$kind->[0]_$one->{n} ON t_by_hand $kind->[1]";
 		my $written = written($one, 't_by_hand');
-		my $status = $node->psql('postgres', $expander . ($definition =~ s/%s/$written/r), on_error_stop => 1);
+		my $by_hand = "CREATE INDEX by_hand_$kind->[0]_$one->{n} ON t_by_hand $kind->[1]" =~ s/%s/$written/r;
 
-		next if $status != 0;
-		try_definition("$kind->[0]_$one->{n}", $refuse, $text,
-			"SELECT tandem.add_index('built', \$d\$CREATE INDEX built_$kind->[0]_$one->{n} ON t_built $kind->[1]\$d\$)");
+		push @queries, trying("$kind->[0]_$one->{n}", $refuse, $text,
+			"SELECT tandem.add_index('built', \$d\$CREATE INDEX built_$kind->[0]_$one->{n} ON t_built $kind->[1]\$d\$)")
+		  . " WHERE app.by_hand(\$hand\$$by_hand\$hand\$)";
 	}
+	ask("$expander " . join '; ', @queries);
 }
 is(ask('SELECT name, given, message FROM app.outcome WHERE refused <> refuse ORDER BY 1'), '', 'the same ones are refused as definitions');
 cmp_ok(ask("SELECT count(*) FROM app.outcome WHERE refused"), '>', 50, 'and work in the form of the hint');
@@ -403,27 +410,23 @@ my @hidden = map { { n => $_->[0], given => $_->[1], type => $_->[2], form => ''
 	[ 5, "CASE tx WHEN 'none' THEN lower(tx) ELSE 'other' END", 'pg_catalog.text' ],
 	[ 6, "NULLIF(i, 12345)", 'integer' ],
 	[ 7, "tx IS DISTINCT FROM 'none'", 'boolean' ],
-	[ 8, "(i, tx) < (0, '')", 'boolean' ],
 	[ 9, "tx IN ('none', 'neither')", 'boolean' ],
 	[ 10, "i BETWEEN 100 AND 200", 'boolean' ],
 	[ 11, "tx LIKE 'none'", 'boolean' ],
 	[ 12, "CASE i WHEN 12345 THEN 1 ELSE abs(i) END", 'integer' ]);
 $expander = 'SET search_path = decoy, pg_catalog, app, ext;';
-SKIP:
+make_table('hidden', @hidden);
+ask("SELECT tandem.create_migration('hidden', 1)");
+foreach my $one (@hidden)
 {
-	make_table('hidden', @hidden);
-	ask("SELECT tandem.create_migration('hidden', 1)");
-	foreach my $one (@hidden)
-	{
-		my $call = "SELECT tandem.sync_column('hidden', 't_hidden', 'src', 'c$one->{n}', \$up\$%s\$up\$)";
-		my $refuse = $one->{n} =~ /^(5|6|7|12)$/ ? 'true' : 'false';
+	my $refuse = $one->{n} =~ /^(5|6|7|12)$/ ? 'true' : 'false';
 
-		try_definition("hidden_$one->{n}", $refuse, $one->{given}, $call);
-	}
-	is(ask("SELECT name, given, message FROM app.outcome WHERE name LIKE 'hidden%' AND refused <> refuse"), '', 'what hides pg_catalog keeps its meaning');
-	ask("CALL tandem.migrate('hidden')");
-	is(differences('hidden', 'app.t_hidden', @hidden), '', 'and is computed so');
+	ask("$expander " . trying("hidden_$one->{n}", $refuse, $one->{given},
+		"SELECT tandem.sync_column('hidden', 't_hidden', 'src', 'c$one->{n}', \$up\$%s\$up\$)"));
 }
+is(ask("SELECT name, given, message FROM app.outcome WHERE name LIKE 'hidden%' AND refused <> refuse"), '', 'what hides pg_catalog keeps its meaning');
+ask("CALL tandem.migrate('hidden')");
+is(differences('hidden', 'app.t_hidden', @hidden), '', 'and is computed so');
 
 $node->stop;
 done_testing();
