@@ -42,6 +42,7 @@ OBJS = \
 	src/rule/rule_args.o \
 	src/rule/sync_trigger.o \
 	src/rule/fill_mark.o \
+	src/rule/recorded_calls.o \
 	src/rule/relation_rules.o \
 	src/row/dual_write.o \
 	src/row/row_state.o \

@@ -70,6 +70,8 @@ SET ROLE tandem_stranger;
 CREATE FUNCTION f(v integer) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT 'integer' $$;
 RESET ROLE;
 SELECT health FROM tandem.syncs;
+-- the function of the stranger is not called
+INSERT INTO t (id, a) VALUES (2, 2) RETURNING b;
 DROP FUNCTION f(integer);
 SELECT health FROM tandem.syncs;
 CALL tandem.abort('m');

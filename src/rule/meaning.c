@@ -107,12 +107,12 @@ same_meaning(const StoredExpression *stored, Node *one, Node *other)
 }
 
 static bool
-is_read_as(const StoredExpression *stored, const char *text, const char *alias,
+is_read_as(const StoredExpression *stored, const char *written, const char *alias,
 		   bool as_caller, Node *expression)
 {
 	Reading		reading = {
 		.stored = stored,
-		.text = text,
+		.text = written,
 		.alias = alias,
 		.as_caller = as_caller,
 	};
@@ -151,6 +151,7 @@ form_that_works(const StoredExpression *stored, Node *expression)
 					EXPRESSION_ALIAS, false, spelled))
 		return NULL;
 	text = text_for_caller(stored, spelled);
+
 	if (is_read_as(stored, text, alias, true, spelled))
 		return text;
 	text = server_text_expression_here(spelled, RelationGetRelid(stored->rel),
@@ -172,18 +173,19 @@ refuse_lost_meaning(const StoredExpression *stored, Node *expression,
 					Node *read_again, const ErrorData *error)
 {
 	char	   *form = form_that_works(stored, expression);
+	char	   *then;
 
+	if (error)
+		then = psprintf("it fails: %s", error->message);
+	else
+		then = psprintf("it would mean: %s", meaning_as_text(stored, read_again));
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("%s would not keep its meaning when its text is stored",
 					stored->what),
-			 error
-			 ? errdetail("Given: %s. Read again without the search_path of this session it fails: %s.",
-						 stored->given, error->message)
-			 : errdetail("Given: %s. Read again without the search_path of this session it would mean: %s.",
-						 stored->given, meaning_as_text(stored, read_again)),
-			 form
-			 ? errhint("Write it with its operators named: %s", form)
+			 errdetail("Given: %s. Read again without the search_path of this session %s.",
+					   stored->given, then),
+			 form ? errhint("Write it with its operators named: %s", form)
 			 : errhint(FUNCTION_HINT)));
 }
 

@@ -118,8 +118,8 @@ spell_case(CaseExpr *simple, SpellingState *state)
 {
 	List	   *whens = NIL;
 	Node	   *arg = list_length(simple->args) > 1
-		? spell_repeated_part((Node *) simple->arg, state)
-		: spell_part((Node *) simple->arg, state);
+	? spell_repeated_part((Node *) simple->arg, state)
+	: spell_part((Node *) simple->arg, state);
 	ListCell   *lc;
 
 	foreach(lc, simple->args)

@@ -26,11 +26,11 @@
 #include "core/text.h"
 #include "row/quarantine.h"
 #include "rule/expression.h"
+#include "rule/recorded_calls.h"
 #include "rule/relation_rules.h"
 #include "rule/rule_args.h"
 #include "rule/sync_trigger.h"
 #include "trigger/install.h"
-#include "trigger/overload.h"
 #include "trigger/rule_objects.h"
 
 /*-------------------------------------------------------------------------
@@ -115,15 +115,11 @@ check_trigger_args(void *arg)
 	call->problem = trigger_args_problem(call->rule, call->rel);
 }
 
-/*
- * Is it still the expression that was stored?  The objects of a trigger from a
- * dump may not be recorded yet.
- */
+/* Is it still the expression that was stored? */
 static void
-check_no_other_function(Node *expression, List *objects)
+check_no_other_function(Node *expression, List *functions)
 {
-	char	   *other = objects == NIL ? NULL
-	: overload_in_expression(expression, objects);
+	char	   *other = recorded_calls_lack(expression, functions);
 
 	if (other)
 		ereport(ERROR,
@@ -134,7 +130,7 @@ check_no_other_function(Node *expression, List *objects)
 
 static void
 resolve_rule_side(Relation rel, List *names, List *texts, const char *label,
-				  List *objects)
+				  bool recorded, List *functions)
 {
 	ListCell   *lc;
 
@@ -149,8 +145,12 @@ resolve_rule_side(Relation rel, List *names, List *texts, const char *label,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" is gone", (char *) lfirst(lc))));
 		if (text)
-			check_no_other_function(expression_resolve(text, rel, attnum, label),
-									objects);
+		{
+			Node	   *expression = expression_resolve(text, rel, attnum, label);
+
+			if (recorded)
+				check_no_other_function(expression, functions);
+		}
 	}
 }
 
@@ -171,14 +171,16 @@ resolve_rule_as_owner(void *arg)
 	ResolveCall *call = arg;
 	AuthorityScope scope;
 	SyncTriggerRow row;
-	List	   *objects = NIL;
+	List	   *functions = NIL;
+	bool		recorded = sync_trigger_row(RelationGetRelid(call->rel), &row) &&
+	recorded_calls(row.oid, &functions);
 
-	if (sync_trigger_row(RelationGetRelid(call->rel), &row))
-		objects = rule_objects_of(row.oid);
 	authority_enter_owner(&scope, call->rel, "pg_catalog, pg_temp");
 	authority_pin_text_forms();
-	resolve_rule_side(call->rel, call->rule->old_columns, call->rule->down, "down", objects);
-	resolve_rule_side(call->rel, call->rule->new_columns, call->rule->up, "up", objects);
+	resolve_rule_side(call->rel, call->rule->old_columns, call->rule->down, "down",
+					  recorded, functions);
+	resolve_rule_side(call->rel, call->rule->new_columns, call->rule->up, "up",
+					  recorded, functions);
 	authority_leave(&scope);
 }
 

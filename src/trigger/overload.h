@@ -5,7 +5,6 @@
 #ifndef TANDEM_OVERLOAD_H
 #define TANDEM_OVERLOAD_H
 
-#include "nodes/nodes.h"
 #include "nodes/pg_list.h"
 
 #include "trigger/ddl_event.h"
@@ -16,12 +15,5 @@
  * text of a rule could mean the new one.
  */
 extern List *overload_tables(const DdlEvent *event);
-
-/*
- * Returns a function of a user that the expression calls, also by an operator,
- * and that is not among objects (a list of ObjectAddress *), described,
- * palloc'd.  NULL if there is none.
- */
-extern char *overload_in_expression(Node *expression, List *objects);
 
 #endif							/* TANDEM_OVERLOAD_H */
