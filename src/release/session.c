@@ -14,10 +14,10 @@
 #include "utils/memutils.h"
 
 #include "catalog/registry.h"
+#include "catalog/session_release.h"
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
-#include "core/settings.h"
 #include "core/text.h"
 #include "release/session.h"
 
@@ -160,8 +160,9 @@ registry_for_transaction(void)
 #define UNDECLARED_LOOKS 5
 #define UNDECLARED_LOOK_EVERY_MS 50
 
-static LOCKTAG held;			/* field3 is the release; 0 if none is
-								 * declared */
+static LOCKTAG held;			/* field3 is the release; field2 is 0 if it is
+								 * not held */
+static uint64 held_generation = 0;	/* of the registry, at the last look */
 
 static void
 set_release_lock_tag(LOCKTAG *tag, int release)
@@ -173,34 +174,42 @@ set_release_lock_tag(LOCKTAG *tag, int release)
 }
 
 bool
-session_has_declared(void)
+session_must_declare(int release)
 {
-	return held.locktag_field3 != 0;
+	return (int) held.locktag_field3 != release ||
+		held_generation != registry_generation();
 }
 
-void
-session_undeclare_release(void)
+static void
+release_held_lock(void)
 {
-	if (session_has_declared() && compat_lock_is_held(&held, DECLARED_MODE))
+	if (OidIsValid(held.locktag_field2) &&
+		compat_lock_is_held(&held, DECLARED_MODE))
 		(void) LockRelease(&held, DECLARED_MODE, true);
-	held.locktag_field3 = 0;
+	memset(&held, 0, sizeof(held));
 }
 
 /*
  * DISCARD ALL releases the lock; take it again at the end of that transaction.
+ * It has reset the settings, too.
  */
 static void
 retake_release_lock(XactEvent event, void *arg)
 {
-	if ((event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE) &&
-		session_has_declared() && setting_release > 0)
-		session_declare_release(setting_release);
+	if ((event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE) ||
+		!OidIsValid(held.locktag_field2))
+		return;
+	if (held.locktag_field3 == 0)
+		session_declare_release(0);
+	else if (session_release() > 0)
+		session_declare_release(session_release());
 }
 
 void
 session_declare_release(int release)
 {
 	static bool watching = false;
+	uint64		looking = registry_generation();
 	LOCKTAG		wanted;
 
 	if (!watching)
@@ -208,13 +217,21 @@ session_declare_release(int release)
 	watching = true;
 
 	if (!OidIsValid(registry_relid()))
-		return;
-	set_release_lock_tag(&wanted, release);
+		memset(&wanted, 0, sizeof(wanted));
+	else
+		set_release_lock_tag(&wanted, release);
+	held_generation = looking;
 	/* a pooler may have released all advisory locks meanwhile */
-	if (compat_lock_is_held(&wanted, DECLARED_MODE))
+	if (OidIsValid(wanted.locktag_field2) &&
+		compat_lock_is_held(&wanted, DECLARED_MODE))
 		return;
-	session_undeclare_release();
-	(void) LockAcquire(&wanted, DECLARED_MODE, true, false);
+	release_held_lock();
+	if (!OidIsValid(wanted.locktag_field2))
+		return;
+	if (release == 0 && !compat_lock_session(&wanted, DECLARED_MODE))
+		return;
+	if (release > 0)
+		(void) LockAcquire(&wanted, DECLARED_MODE, true, false);
 	held = wanted;
 }
 
@@ -372,4 +389,28 @@ List *
 sessions_undeclared_others(int migration_id)
 {
 	return describe_sessions(list_undeclared_sessions(migration_id, false));
+}
+
+static bool all_are_fenced = false;
+
+void
+sessions_are_all_fenced(void)
+{
+	all_are_fenced = true;
+}
+
+int
+sessions_not_fenced(void)
+{
+	TandemQuery query;
+	int			count;
+
+	if (all_are_fenced)
+		return 0;
+	pgstat_clear_snapshot();
+	query_begin(&query);
+	(void) query_run(&query, "SELECT count(*)::integer FROM tandem._sessions_not_fenced");
+	count = query_get_int(0, 1);
+	query_end(&query);
+	return count;
 }

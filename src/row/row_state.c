@@ -285,16 +285,19 @@ row_writer(RowState *state)
 }
 
 int
+row_declared_release(RowState *state)
+{
+	bool		view_counts = setting_release == 0 && state->rules->any_release;
+
+	return writer_release(view_counts ? row_writer(state)->view_release : 0);
+}
+
+int
 row_writer_release(RowState *state)
 {
-	/*
-	 * What a foreign key cascades, and a fill that fires triggers, is not what
-	 * the application says.
-	 */
 	if (state->release < 0)
 		state->release = query_is_running() || InNoForceRLSOperation() ? 0
-			: writer_release(setting_release > 0 ? 0
-							 : row_writer(state)->view_release);
+			: row_declared_release(state);
 	return state->release;
 }
 
