@@ -501,7 +501,7 @@ CREATE FUNCTION tandem.declared_sessions() RETURNS TABLE (pid integer, release i
 AS $$
 	-- a declared session holds a lock on the address of the registry: see src/release/README.md
 	SELECT l.pid, l.objid::pg_catalog.int8::integer FROM pg_catalog.pg_locks l
-	WHERE l.locktype = 'object' AND l.granted AND l.objsubid = 1 AND l.objid <> 0
+	WHERE l.locktype = 'object' AND l.granted AND l.objsubid = 1
 		AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
 			WHERE d.datname = pg_catalog.current_database())
 		AND l.classid = 'tandem.registry'::pg_catalog.regclass
@@ -959,11 +959,10 @@ COMMENT ON FUNCTION tandem._undeclared_sessions(integer)
 CREATE VIEW tandem._sessions_not_fenced AS
 SELECT a.pid FROM pg_stat_activity a
 WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
-	-- a session that has preloaded the library holds this lock, with its release or 0: see src/release/README.md
+	-- a session that has preloaded the library holds this lock: see src/release/README.md
 	AND NOT EXISTS (SELECT FROM pg_locks l
-		WHERE l.pid = a.pid AND l.locktype = 'object' AND l.granted AND l.objsubid = 1
-			AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-			AND l.classid = 'tandem.registry'::regclass);
+		WHERE l.pid = a.pid AND l.locktype = 'object' AND l.granted
+			AND l.classid = 'pg_extension'::regclass AND l.objid = 0 AND l.objsubid = 1);
 COMMENT ON VIEW tandem._sessions_not_fenced IS 'other client sessions that have not preloaded the library';
 
 CREATE VIEW tandem._prepared_blockers AS

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -119,6 +120,22 @@ release_view_find(Oid relid, int release)
 			return lfirst(lc);
 	}
 	return NULL;
+}
+
+Oid
+release_view_table(Oid relid)
+{
+	TandemQuery query;
+
+	if (get_rel_relkind(relid) != RELKIND_VIEW)
+		return relid;
+	query_begin(&query);
+	query_oid(&query, relid);
+	if (query_run_latest(&query,
+						 "SELECT relation FROM tandem._release_views WHERE view = $1") > 0)
+		relid = query_get_oid(0, 1);
+	query_end(&query);
+	return relid;
 }
 
 List *

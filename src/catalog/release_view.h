@@ -87,6 +87,13 @@ extern List *release_view_closed(List *relids);
  */
 extern int	release_view_release(Oid view, Oid relid);
 
+/*
+ * Returns the table if relid is a view of a release, else relid.  A script that
+ * names tables without their schema, in a session that has the views of its
+ * release first in its search_path, means the tables.
+ */
+extern Oid	release_view_table(Oid relid);
+
 /* Records the view, replacing the record for its relation and release. */
 extern void release_view_note(const ReleaseView *view);
 

@@ -152,10 +152,9 @@ forget_ended_migrations(void)
  * Done once per release, by the first session of it that writes; from then on
  * no migration suspends it.  Suspending a release concerns the sessions that
  * are fenced by it, and not who writes through its views by their full names.
- *  The note is lost if the transaction aborts.
- * Then, as after each change of the registry, the next statement looks again.
- * Returns false if it must look again because a read-only transaction cannot
- * write the note.
+ * The note is lost if the transaction aborts.  Then, as after each change of
+ * the registry, the next statement looks again.  Returns false if it must look
+ * again because a read-only transaction cannot write the note.
  */
 static bool
 note_release_use(int release)

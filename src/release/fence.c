@@ -3,7 +3,7 @@
  *		Refuses the statements of a session whose release is not served.
  *
  * A session with a declared release (session_release) holds a lock on the
- * address of tandem.registry with its release, and one without with 0.  It is a session lock, of the kind of
+ * address of tandem.registry with its release.  It is a session lock, of the kind of
  * advisory locks, which survives an abort and ends with the process.  From
  * these locks contract and tandem.sessions know the sessions.  It is taken
  * before the registry is looked at.  So after a change of the registry,
@@ -282,8 +282,7 @@ fence_check_statement(const FencedStatement *statement)
 		check_declared_session(statement, release);
 		return;
 	}
-	if (session_must_declare(0))
-		session_declare_release(0);
+	session_undeclare_release();
 	if (setting_undeclared != UNDECLARED_ALLOW &&
 		warned != compat_local_transaction_id())
 	{
@@ -317,8 +316,8 @@ static inline bool
 fence_is_armed(void)
 {
 	return MyBackendType == B_BACKEND &&
-		(setting_undeclared != UNDECLARED_ALLOW || session_release() > 0 ||
-		 session_must_declare(0));
+		(setting_undeclared != UNDECLARED_ALLOW || session_has_declared() ||
+		 session_release() > 0);
 }
 
 static bool
@@ -450,7 +449,10 @@ fence_process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
 static void
 declare_at_session_start(void)
 {
-	if (MyBackendType == B_BACKEND && IsTransactionState())
+	if (MyBackendType != B_BACKEND || !IsTransactionState())
+		return;
+	session_note_fenced();
+	if (session_release() > 0)
 		session_declare_release(session_release());
 }
 

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -160,9 +161,8 @@ registry_for_transaction(void)
 #define UNDECLARED_LOOKS 5
 #define UNDECLARED_LOOK_EVERY_MS 50
 
-static LOCKTAG held;			/* field3 is the release; field2 is 0 if it is
-								 * not held */
-static uint64 held_generation = 0;	/* of the registry, at the last look */
+static LOCKTAG held;			/* field3 is the release; 0 if none is
+								 * declared */
 
 static void
 set_release_lock_tag(LOCKTAG *tag, int release)
@@ -174,34 +174,27 @@ set_release_lock_tag(LOCKTAG *tag, int release)
 }
 
 bool
-session_must_declare(int release)
+session_has_declared(void)
 {
-	return (int) held.locktag_field3 != release ||
-		held_generation != registry_generation();
+	return held.locktag_field3 != 0;
 }
 
-static void
-release_held_lock(void)
+void
+session_undeclare_release(void)
 {
-	if (OidIsValid(held.locktag_field2) &&
-		compat_lock_is_held(&held, DECLARED_MODE))
+	if (session_has_declared() && compat_lock_is_held(&held, DECLARED_MODE))
 		(void) LockRelease(&held, DECLARED_MODE, true);
-	memset(&held, 0, sizeof(held));
+	held.locktag_field3 = 0;
 }
 
 /*
  * DISCARD ALL releases the lock; take it again at the end of that transaction.
- * It has reset the settings, too.
  */
 static void
 retake_release_lock(XactEvent event, void *arg)
 {
-	if ((event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE) ||
-		!OidIsValid(held.locktag_field2))
-		return;
-	if (held.locktag_field3 == 0)
-		session_declare_release(0);
-	else if (session_release() > 0)
+	if ((event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE) &&
+		session_has_declared() && session_release() > 0)
 		session_declare_release(session_release());
 }
 
@@ -209,7 +202,6 @@ void
 session_declare_release(int release)
 {
 	static bool watching = false;
-	uint64		looking = registry_generation();
 	LOCKTAG		wanted;
 
 	if (!watching)
@@ -217,21 +209,13 @@ session_declare_release(int release)
 	watching = true;
 
 	if (!OidIsValid(registry_relid()))
-		memset(&wanted, 0, sizeof(wanted));
-	else
-		set_release_lock_tag(&wanted, release);
-	held_generation = looking;
+		return;
+	set_release_lock_tag(&wanted, release);
 	/* a pooler may have released all advisory locks meanwhile */
-	if (OidIsValid(wanted.locktag_field2) &&
-		compat_lock_is_held(&wanted, DECLARED_MODE))
+	if (compat_lock_is_held(&wanted, DECLARED_MODE))
 		return;
-	release_held_lock();
-	if (!OidIsValid(wanted.locktag_field2))
-		return;
-	if (release == 0 && !compat_lock_session(&wanted, DECLARED_MODE))
-		return;
-	if (release > 0)
-		(void) LockAcquire(&wanted, DECLARED_MODE, true, false);
+	session_undeclare_release();
+	(void) LockAcquire(&wanted, DECLARED_MODE, true, false);
 	held = wanted;
 }
 
@@ -391,7 +375,46 @@ sessions_undeclared_others(int migration_id)
 	return describe_sessions(list_undeclared_sessions(migration_id, false));
 }
 
+/*-------------------------------------------------------------------------
+ * Sessions that have preloaded the library.
+ *
+ * Each holds a lock that says so, whether or not it declares a release.  The
+ * lock has nothing of the extension in it, which may be created later.
+ *-------------------------------------------------------------------------
+ */
+
+/* objid and objsubid of these locks; see tandem._sessions_not_fenced */
+#define FENCED_OBJECT 0
+#define LOCK_FENCED 1
+
 static bool all_are_fenced = false;
+
+static void
+take_fenced_lock(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, FENCED_OBJECT,
+					   LOCK_FENCED);
+	tag.locktag_lockmethodid = USER_LOCKMETHOD;
+	/* if the lock table is full, contract counts one session too many */
+	if (!compat_lock_is_held(&tag, DECLARED_MODE))
+		(void) compat_lock_session(&tag, DECLARED_MODE);
+}
+
+static void
+retake_fenced_lock(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		take_fenced_lock();
+}
+
+void
+session_note_fenced(void)
+{
+	RegisterXactCallback(retake_fenced_lock, NULL);
+	take_fenced_lock();
+}
 
 void
 sessions_are_all_fenced(void)
@@ -409,7 +432,8 @@ sessions_not_fenced(void)
 		return 0;
 	pgstat_clear_snapshot();
 	query_begin(&query);
-	(void) query_run(&query, "SELECT count(*)::integer FROM tandem._sessions_not_fenced");
+	(void) query_run(&query,
+					 "SELECT count(*)::integer FROM tandem._sessions_not_fenced");
 	count = query_get_int(0, 1);
 	query_end(&query);
 	return count;

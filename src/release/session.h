@@ -21,16 +21,16 @@ extern const Registry *registry_or_error(void);
 
 /*
  * Declares this session's release, visible to all, until it declares another
- * one.  Release 0 says that the session is fenced, and declares none; that may
- * fail silently, if the lock table is full.
+ * one.
  */
 extern void session_declare_release(int release);
 
 /*
- * Is what this session has declared out of date: is it another release, or has
- * the extension been created since?
+ * session_has_declared tells whether this session has declared a release;
+ * session_undeclare_release takes that back.
  */
-extern bool session_must_declare(int release);
+extern bool session_has_declared(void);
+extern void session_undeclare_release(void);
 
 /*
  * Returns the transactions now open in sessions of releases older than the
@@ -72,15 +72,16 @@ extern List *sessions_undeclared_writers(int migration_id, bool may_wait);
 extern List *sessions_undeclared_others(int migration_id);
 
 /*
+ * Call in a session that has preloaded the library, or in the server if that
+ * preloads it for all sessions; sessions_not_fenced relies on it.
+ */
+extern void session_note_fenced(void);
+extern void sessions_are_all_fenced(void);
+
+/*
  * Returns the number of other client sessions of this database that are not
  * fenced, because they have not preloaded the library.
  */
 extern int	sessions_not_fenced(void);
-
-/*
- * Call if the server preloads the library: then every session is fenced, but
- * those that have sent no statement yet do not show it.
- */
-extern void sessions_are_all_fenced(void);
 
 #endif							/* TANDEM_SESSION_H */
