@@ -52,6 +52,7 @@ typedef struct Step
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;
+	int64		rows_own;		/* with a value of its own in a derived column */
 	char	   *trigger_version;	/* version of the trigger under which it
 									 * is done */
 	List	   *built_indexes;	/* names of the indexes that it has built */
@@ -109,7 +110,7 @@ extern void step_refresh(Step *step);
  */
 #define STEP_COUNTS \
 	"rows_done, rows_filled, rows_indexed, rows_quarantined, rows_unfilled, rows_mismatched, " \
-	"(SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM unnest(blocks_todo) r)"
+	"(SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM unnest(blocks_todo) r), rows_own"
 
 /* Is the step not done at present? */
 extern bool step_is_open(int step_id);
@@ -185,6 +186,7 @@ typedef struct StepAdvance
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;
+	int64		rows_own;
 	const char *waiting;		/* reason for the pause after the batch, or
 								 * NULL */
 	const char *blockers;		/* sessions that hold row locks, or NULL */

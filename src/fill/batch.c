@@ -45,16 +45,24 @@ typedef struct FailedRow
 } FailedRow;
 
 /*
- * Returns the old columns of the rules, which name a row without primary key.
+ * Returns old columns of the rules, which name a row without primary key.  NIL
+ * if there are only derived columns.
  */
 static List *
 old_rule_columns(Relation rel)
 {
 	Trigger    *trigger = relation_sync_trigger(rel);
+	List	   *names = NIL;
+	ListCell   *lc;
 
 	if (trigger == NULL)
 		return NIL;
-	return ((SyncRule *) linitial(rule_args_decode(trigger)))->old_columns;
+	foreach(lc, rule_args_decode(trigger))
+	{
+		if (names == NIL)
+			names = ((SyncRule *) lfirst(lc))->old_columns;
+	}
+	return names;
 }
 
 static void
@@ -64,15 +72,17 @@ read_failed_row_key(void *arg)
 	Relation	rel = try_table_open(row->relid, AccessShareLock);
 	AuthorityScope scope;
 	TupleTableSlot *slot;
+	List	   *columns;
 
 	if (rel == NULL)
 		return;
 	PushActiveSnapshot(GetLatestSnapshot());
 	authority_enter_owner(&scope, rel, NULL);
 	slot = table_slot_create(rel, NULL);
-	if (table_tuple_fetch_row_version(rel, row->tid, GetActiveSnapshot(), slot))
-		row->key = row_key_text(rel, slot,
-								row_key_columns(rel, old_rule_columns(rel)));
+	columns = row_key_columns(rel, old_rule_columns(rel));
+	if (columns != NIL &&
+		table_tuple_fetch_row_version(rel, row->tid, GetActiveSnapshot(), slot))
+		row->key = row_key_text(rel, slot, columns);
 	ExecDropSingleTupleTableSlot(slot);
 	authority_leave(&scope);
 	PopActiveSnapshot();

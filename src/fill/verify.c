@@ -4,7 +4,8 @@
  *
  * A row is right if its two sides agree by the dual-write rule: new is
  * up(old), or old is down(new).  The latter accepts mappings that lose
- * information.
+ * information.  A derived column may have a value of its own, so its row is
+ * right once it is filled.
  */
 #include "postgres.h"
 
@@ -33,6 +34,8 @@ typedef struct RowCheck
 	CompiledRule *rule;
 	TupleTableSlot *slot;
 	Verdict		verdict;
+	bool		own;			/* does a derived column have a value of its
+								 * own? */
 } RowCheck;
 
 void
@@ -60,6 +63,49 @@ fill_would_change_row(RowCheck *check)
 	return state->first_replaced != InvalidAttrNumber;
 }
 
+static bool
+new_side_is_null(const RowCheck *check)
+{
+	const RuleSide *side = &check->rule->new_side;
+
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		if (!slot_attisnull(check->slot, check->state->rules->columns[side->columns[i]].attnum))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The row is filled.  What it holds is right, but for the NULL that a failed up
+ * has left.
+ */
+static void
+verify_filled_derived(RowCheck *check)
+{
+	CompiledRule *rule = check->rule;
+
+	if (dual_write_agrees(check->state, rule))
+		return;
+	if (!rule->source->quarantine ||
+		!dual_write_raises(check->state, rule))
+		check->own = true;
+	else if (new_side_is_null(check))
+		check->verdict = ROW_RAISES;
+}
+
+static void
+verify_derived(RowCheck *check)
+{
+	if (!row_is_unfilled(check->state, check->rule))
+		verify_filled_derived(check);
+	else if (check->rule->source->quarantine &&
+			 dual_write_raises(check->state, check->rule))
+		check->verdict = ROW_RAISES;
+	else if (fill_would_change_row(check))
+		check->verdict = ROW_UNFILLED;
+}
+
 static void
 verify_rule(void *arg)
 {
@@ -68,6 +114,11 @@ verify_rule(void *arg)
 
 	row_state_load(check->state, check->slot, check->slot,
 				   stored_columns(check->slot));
+	if (rule_is_derived(check->rule->source))
+	{
+		verify_derived(check);
+		return;
+	}
 	agrees = dual_write_agrees(check->state, check->rule);
 
 	/*
@@ -84,6 +135,15 @@ verify_rule(void *arg)
 		check->verdict = ROW_UNFILLED;
 	else
 		check->verdict = agrees ? ROW_RIGHT : ROW_MISMATCHED;
+}
+
+/* Without up, nothing tells whether a derived column has a value of its own. */
+static Verdict
+verdict_of_failed_rule(const RowCheck *check)
+{
+	if (!rule_is_derived(check->rule->source))
+		return ROW_MISMATCHED;
+	return row_is_unfilled(check->state, check->rule) ? ROW_UNFILLED : ROW_RIGHT;
 }
 
 /*
@@ -106,14 +166,13 @@ verify_rules_of_row(RowCheck *check, bool guarded)
 		return;
 	row_forget_compiled(check->state, &check->rule->old_side);
 	row_forget_compiled(check->state, &check->rule->new_side);
-	check->verdict = ROW_MISMATCHED;
+	check->verdict = verdict_of_failed_rule(check);
 }
 
 static void
 report_row_sample(RowCheck *check, VerifyResult *result)
 {
 	Relation	rel = check->state->rel;
-	SyncRule   *source = check->rule->source;
 	List	   *old = NIL;
 	List	   *new = NIL;
 	MemoryContext per_row = check->state->econtext->ecxt_per_tuple_memory;
@@ -131,7 +190,7 @@ report_row_sample(RowCheck *check, VerifyResult *result)
 					 result->sampled++ ? ", " : "",
 					 check->verdict == ROW_UNFILLED ? "unfilled" : "mismatch",
 					 row_columns_json(rel, check->slot,
-									  row_key_columns(rel, source->old_columns)),
+									  row_key_columns(rel, rule_row_names(check->state->rules, check->rule))),
 					 row_columns_json(rel, check->slot, old),
 					 row_columns_json(rel, check->slot, new));
 	MemoryContextSwitchTo(caller);
@@ -142,22 +201,27 @@ static void
 verify_row(RowState *state, const char *migration, TupleTableSlot *slot,
 		   VerifyResult *result, bool guarded)
 {
-	RowCheck	worst = {state, NULL, slot, ROW_RIGHT};
+	RowCheck	worst = {.state = state,.slot = slot};
+	bool		own = false;
 
 	result->rows_checked++;
 	for (int i = 0; i < state->rules->nrules; i++)
 	{
-		RowCheck	check = {state, &state->rules->rules[i], slot, ROW_RIGHT};
+		RowCheck	check = {
+			.state = state,.rule = &state->rules->rules[i],.slot = slot
+		};
 
 		if (strcmp(check.rule->source->migration, migration) != 0)
 			continue;
 		verify_rules_of_row(&check, guarded);
+		own |= check.own;
 		if (check.verdict != ROW_RIGHT && worst.verdict != ROW_MISMATCHED)
 			worst = check;
 	}
 	result->rows_unfilled += worst.verdict == ROW_UNFILLED;
 	result->rows_mismatched += worst.verdict == ROW_MISMATCHED;
 	result->rows_quarantined += worst.verdict == ROW_RAISES;
+	result->rows_own += own;
 	if (worst.verdict == ROW_UNFILLED || worst.verdict == ROW_MISMATCHED)
 		report_row_sample(&worst, result);
 }
@@ -210,6 +274,7 @@ add_verify_result(VerifyResult *total, const VerifyResult *part)
 	total->rows_unfilled += part->rows_unfilled;
 	total->rows_mismatched += part->rows_mismatched;
 	total->rows_quarantined += part->rows_quarantined;
+	total->rows_own += part->rows_own;
 	if (part->sample.len > 0 && total->sampled < VERIFY_SAMPLE)
 	{
 		appendStringInfo(&total->sample, "%s%s", total->sampled ? ", " : "",

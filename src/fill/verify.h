@@ -20,6 +20,8 @@ typedef struct VerifyResult
 	int64		rows_mismatched;
 	int64		rows_quarantined;	/* their expression fails, and that is
 									 * allowed */
+	int64		rows_own;		/* in which a derived column has another value
+								 * than up: for information */
 	int			sampled;
 	StringInfoData sample;		/* elements of a JSON array */
 } VerifyResult;

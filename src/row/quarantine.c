@@ -36,7 +36,7 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 {
 	TandemQuery query;
 	List	   *columns = row_key_columns(state->rel,
-										  rule->source->old_columns);
+										  rule_row_names(state->rules, rule));
 	char	   *key = row_columns_json(state->rel, state->row, columns);
 	uint64		recorded;
 

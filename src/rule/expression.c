@@ -197,7 +197,7 @@ parse_raw_expression(const ExpressionSource *source)
 				 errmsg("%s of column \"%s\" is not a single expression",
 						source->label, source->column),
 				 errdetail("Expression: %s", source->text),
-				 errhint("Write one expression over the columns of the row; put a query inside a function and call that.")));
+				 errhint("Write one expression; put a query inside a function and call that.")));
 	return linitial_node(ResTarget, select->targetList)->val;
 }
 
@@ -363,6 +363,46 @@ expression_resolve(const char *expression_text, Relation rel,
 {
 	return parse_expression(expression_text, rel, EXPRESSION_ALIAS, target,
 							label, true);
+}
+
+/* The parser itself refuses columns, subqueries etc. in a default. */
+static Node *
+analyze_default(const ExpressionSource *source, Form_pg_attribute column)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	Node	   *expression = parse_raw_expression(source);
+
+	pstate->p_sourcetext = source->text;
+	expression = transformExpr(pstate, expression, EXPR_KIND_COLUMN_DEFAULT);
+	expression = coerce_to_column(pstate, expression, column, source);
+	assign_expr_collations(pstate, expression);
+	free_parsestate(pstate);
+	return expression;
+}
+
+Node *
+expression_parse_default(const char *text, const char *column, Oid type,
+						 int32 typmod)
+{
+	ExpressionSource source = {text, "default_value", column, false};
+	FormData_pg_attribute target = {.atttypid = type,.atttypmod = typmod};
+	ErrorContextCallback callback = {error_context_stack,
+	expression_error_callback, &source};
+	MemoryContext caller = CurrentMemoryContext;
+	Node	   *expression = NULL;
+
+	PG_TRY();
+	{
+		error_context_stack = &callback;
+		expression = analyze_default(&source, &target);
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller, "Write one expression that names no column, as after DEFAULT in CREATE TABLE.");
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+	return expression;
 }
 
 static bool

@@ -456,6 +456,38 @@ expressions_of_down(const SyncRule *source)
 	return NIL;
 }
 
+static List *
+names_of_other_columns(const RelationRules *rules, const CompiledRule *rule)
+{
+	List	   *names = NIL;
+
+	for (int i = 0; i < rules->desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(rules->desc, i);
+		bool		is_new = false;
+
+		for (int j = 0; j < rule->new_side.ncolumns; j++)
+			is_new |= rules->columns[rule->new_side.columns[j]].attnum == att->attnum;
+		if (!att->attisdropped && !att->attgenerated && !is_new)
+			names = lappend(names, NameStr(att->attname));
+	}
+	return names;
+}
+
+List *
+rule_row_names(const RelationRules *rules, const CompiledRule *rule)
+{
+	const RuleSide *side = &rule->new_side;
+	List	   *names = NIL;
+
+	if (!rule_is_derived(rule->source))
+		return rule->source->old_columns;
+	for (int i = 0; i < side->nsources; i++)
+		names = lappend(names,
+						NameStr(rules->columns[side->sources[i]].att->attname));
+	return names != NIL ? names : names_of_other_columns(rules, rule);
+}
+
 static void
 compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 			 SyncRule *source)
