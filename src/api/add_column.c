@@ -53,17 +53,20 @@ typedef struct AddedColumn
 
 /* The server computes a volatile default for each row there is. */
 static void
-check_default_of_domain(Oid type, const char *text)
+check_default_of_domain(const AddedColumn *column)
 {
-	Node	   *value = get_typtype(type) == TYPTYPE_DOMAIN
-		? get_typdefault(type) : NULL;
+	Node	   *value = NULL;
 
+	if (column->up == NULL && column->given.default_given == NULL &&
+		get_typtype(column->type) == TYPTYPE_DOMAIN)
+		value = get_typdefault(column->type);
 	if (value && contain_volatile_functions(value))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("adding a column of domain %s rewrites the table", text),
+				 errmsg("adding a column of domain %s rewrites the table",
+						column->type_text),
 				 errdetail("The domain's default is volatile."),
-				 errhint("Add a column of the domain's base type, with that default as default_value.")));
+				 errhint("Give that default as default_value: rows that are there stay null then.")));
 }
 
 static void
@@ -79,7 +82,6 @@ check_type_of_column(Oid type, const char *text)
 				 errmsg("adding a column of domain %s rewrites the table", text),
 				 errdetail("The server checks the domain's constraints on every row, with the table locked."),
 				 errhint("Add a column of the domain's base type, and a CHECK constraint NOT VALID.")));
-	check_default_of_domain(type, text);
 }
 
 static void
@@ -95,7 +97,7 @@ read_type(AddedColumn *column, const char *text)
 	PG_CATCH();
 	{
 		rethrow_with_hint(caller,
-						  "Give the name of a type alone, as in 'numeric(10,2)'; a default goes into default_value, and what else there is into ALTER TABLE in the same transaction.");
+						  "Give the name of a type alone, as in 'numeric(10,2)'; for a default give default_value, for a constraint or a sequence use ALTER TABLE in the same transaction.");
 	}
 	PG_END_TRY();
 	column->type_text = owned_column_type_text(column->type, column->typmod);
@@ -107,9 +109,8 @@ check_arguments_fit(const AddedColumn *column)
 	if (column->quarantine && column->up == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("on_error of column \"%s\" is of no use without up",
-						column->name),
-				 errdetail("It tells what becomes of a row on which up fails."),
+				 errmsg("on_error of column \"%s\" needs up", column->name),
+				 errdetail("It decides what becomes of a row on which up fails."),
 				 errhint("Give up, or leave out on_error.")));
 	if (column->given.not_null && column->up == NULL &&
 		column->given.default_given == NULL)
@@ -137,6 +138,7 @@ read_arguments(FunctionCallInfo fcinfo, AddedColumn *column)
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("name of a column must not be empty"),
 				 errhint("Call it as in SELECT tandem.add_column('my_migration', 'my_table', 'my_column', 'text');")));
+	check_default_of_domain(column);
 	check_arguments_fit(column);
 }
 
@@ -226,8 +228,8 @@ repeat_column(const Migration *migration, const AddedColumn *column)
  *
  * It is parsed as the caller, and handed to the server with all names
  * qualified.  A default that is not volatile is computed once, and rows that
- * are there get it without being written.  That is not wanted if up is given,
- * since a row that is not filled must not look as if it had a value.
+ * are there get it without being written.  Not so if up is given: a row that is
+ * not filled must be told by its NULL from one that holds the default.
  *-------------------------------------------------------------------------
  */
 
@@ -330,21 +332,32 @@ check_name_is_free(const AddedColumn *column)
 				 errhint("Choose another name, or sync the column that is there with tandem.sync_column.")));
 }
 
+/* What rows that are there get; NULL is not left to the default of a domain. */
+static char *
+clause_for_rows(const AddedColumn *column)
+{
+	if (column->up == NULL && column->default_value == NULL)
+		return "";
+	return psprintf(" DEFAULT %s",
+					column->up || default_is_volatile(column)
+					? "NULL" : column->default_text);
+}
+
 /* Without rewriting the table. */
 static void
 add_to_table(const AddedColumn *column)
 {
 	const char *name = quote_identifier(column->name);
 	char	   *table = quoting_relation(column->relation);
-	bool		at_once = column->default_value && column->up == NULL &&
-	!default_is_volatile(column);
 
-	ddl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s%s%s", table, name,
-					 column->type_text, at_once ? " DEFAULT " : "",
-					 at_once ? column->default_text : ""));
-	if (column->default_value && !at_once)
+	ddl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s%s", table, name,
+					 column->type_text, clause_for_rows(column)));
+	if (column->default_value)
 		ddl_run(psprintf("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s",
 						 table, name, column->default_text));
+	else if (column->up && get_typtype(column->type) == TYPTYPE_DOMAIN)
+		ddl_run(psprintf("ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT", table,
+						 name));
 }
 
 /* A value that is computed from itself would never be filled in the end. */

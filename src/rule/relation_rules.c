@@ -456,19 +456,33 @@ expressions_of_down(const SyncRule *source)
 	return NIL;
 }
 
+static bool
+rule_computes_column(const RelationRules *rules, AttrNumber attnum)
+{
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		const RuleSide *side = &rules->rules[i].new_side;
+
+		for (int j = 0; j < side->ncolumns; j++)
+		{
+			if (rules->columns[side->columns[j]].attnum == attnum)
+				return true;
+		}
+	}
+	return false;
+}
+
 static List *
-names_of_other_columns(const RelationRules *rules, const CompiledRule *rule)
+names_of_other_columns(const RelationRules *rules)
 {
 	List	   *names = NIL;
 
 	for (int i = 0; i < rules->desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(rules->desc, i);
-		bool		is_new = false;
 
-		for (int j = 0; j < rule->new_side.ncolumns; j++)
-			is_new |= rules->columns[rule->new_side.columns[j]].attnum == att->attnum;
-		if (!att->attisdropped && !att->attgenerated && !is_new)
+		if (!att->attisdropped && !att->attgenerated &&
+			!rule_computes_column(rules, att->attnum))
 			names = lappend(names, NameStr(att->attname));
 	}
 	return names;
@@ -483,9 +497,13 @@ rule_row_names(const RelationRules *rules, const CompiledRule *rule)
 	if (!rule_is_derived(rule->source))
 		return rule->source->old_columns;
 	for (int i = 0; i < side->nsources; i++)
-		names = lappend(names,
-						NameStr(rules->columns[side->sources[i]].att->attname));
-	return names != NIL ? names : names_of_other_columns(rules, rule);
+	{
+		RuleColumn *column = &rules->columns[side->sources[i]];
+
+		if (!rule_computes_column(rules, column->attnum))
+			names = lappend(names, NameStr(column->att->attname));
+	}
+	return names != NIL ? names : names_of_other_columns(rules);
 }
 
 static void

@@ -153,7 +153,8 @@ extern void relation_rules_settle(RelationRules *rules, int release);
 /*
  * Returns the names of the columns that describe a row of a table without
  * primary key: the old columns of the rule; of a derived column what up reads;
- * if that is nothing, all columns but the new ones and generated ones.
+ * if that is nothing, all that are not generated.  Columns that any rule
+ * computes are left out, since the fill changes them.
  */
 extern List *rule_row_names(const RelationRules *rules,
 							const CompiledRule *rule);
