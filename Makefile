@@ -20,6 +20,7 @@ OBJS = \
 	src/core/extension.o \
 	src/core/text.o \
 	src/core/transaction.o \
+	src/core/time_limit.o \
 	src/core/error.o \
 	src/core/authority.o \
 	src/core/query.o \
@@ -40,8 +41,10 @@ OBJS = \
 	src/rule/rule_args.o \
 	src/rule/sync_trigger.o \
 	src/rule/fill_mark.o \
+	src/rule/rule_uses.o \
 	src/rule/relation_rules.o \
 	src/row/dual_write.o \
+	src/row/round_trip.o \
 	src/row/row_state.o \
 	src/row/row_tuple.o \
 	src/row/running_statement.o \
@@ -60,6 +63,7 @@ OBJS = \
 	src/fill/throttle.o \
 	src/fill/throttle_causes.o \
 	src/fill/verify.o \
+	src/fill/row_retry.o \
 	src/fill/quarantine_retry.o \
 	src/fill/step_run.o \
 	src/trigger/target.o \
@@ -87,15 +91,18 @@ OBJS = \
 	src/run/command.o \
 	src/run/loop.o \
 	src/run/fill.o \
+	src/run/retry.o \
 	src/run/build.o \
 	src/run/runner.o \
 	src/run/background.o \
 	src/api/arguments.o \
 	src/api/expand.o \
 	src/api/add_column.o \
+	src/api/rule_try.o \
 	src/api/add_build.o \
 	src/api/migrate.o \
 	src/api/control.o \
+	src/api/refill.o \
 	src/api/release.o \
 	src/api/create_views.o \
 	src/api/load_row.o \

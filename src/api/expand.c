@@ -15,6 +15,7 @@
 
 #include "api/arguments.h"
 #include "api/expand.h"
+#include "api/rule_try.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
@@ -27,11 +28,14 @@
 #include "core/sql_function.h"
 #include "core/statement.h"
 #include "core/text.h"
+#include "core/transaction.h"
 #include "fill/direct_update.h"
 #include "release/fence.h"
 #include "release/readiness.h"
 #include "rule/expression.h"
 #include "rule/fill_mark.h"
+#include "rule/relation_rules.h"
+#include "rule/rule_uses.h"
 #include "trigger/install.h"
 #include "trigger/target.h"
 
@@ -117,15 +121,18 @@ repeat_same_expression(const char *recorded, const char *canonical, const char *
 		same_sql(RAW_PARSE_PLPGSQL_EXPR, canonical, given);
 }
 
+/* canonical is NIL for a down that was given, but says nothing. */
 static bool
 same_side(List *recorded, List *canonical, List *given)
 {
 	if (list_length(recorded) != list_length(given))
 		return false;
+	if (canonical == NIL)
+		canonical = recorded;
 	for (int i = 0; i < list_length(given); i++)
 	{
 		if (!repeat_same_expression(list_nth(recorded, i), list_nth(canonical, i),
-							 list_nth(given, i)))
+									list_nth(given, i)))
 			return false;
 	}
 	return true;
@@ -146,7 +153,9 @@ check_same_rule(const Migration *migration, const char *object,
 	if (!same_side(recorded->up_given, recorded->up, given->up))
 		repeat_refuse(migration, object, "up", list_as_text(recorded->up_given),
 					  list_as_text(given->up));
-	if (!same_side(recorded->down_given, recorded->down, given->down))
+	/* a down that is null, as it was given, is none */
+	if ((recorded->down != NIL || given->down != NIL) &&
+		!same_side(recorded->down_given, recorded->down, given->down))
 		repeat_refuse(migration, object, "down", list_as_text(recorded->down_given),
 					  list_as_text(given->down));
 	if (recorded->on_conflict != given->on_conflict)
@@ -309,6 +318,7 @@ report_volatile_side(SyncRule *rule, Relation rel, const char *column,
 		ereport(NOTICE,
 				(errmsg("%s of column \"%s\" is volatile: verify cannot recompute it",
 						label, column),
+				 errdetail("Nor are rows counted whose old value down does not give back."),
 				 errhint("If its function depends on its arguments and on tables only, declare it STABLE.")));
 	if (!rule->stored || strcmp(label, "up") != 0)
 		return;
@@ -349,6 +359,91 @@ qualify_side(SyncRule *rule, Relation rel, List *columns, List *texts,
 		qualified = lappend(qualified, expression_deparse(expression, rel));
 	}
 	return qualified;
+}
+
+static bool
+all_columns_exist(const SyncRule *rule, List *columns)
+{
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		if (get_attnum(rule->relation, lfirst(lc)) <= 0)
+			return false;
+	}
+	return true;
+}
+
+typedef struct NullCall
+{
+	const SyncRule *rule;
+	Relation	rel;
+	Node	   *expression;
+	bool		is_null;
+} NullCall;
+
+static void
+look_whether_null(void *arg)
+{
+	NullCall   *call = arg;
+
+	call->is_null = relation_rules_is_null(call->expression, call->rel,
+										   call->rule->search_path);
+}
+
+/* An immutable function that fails when it is planned is no NULL. */
+static bool
+expression_is_null(const SyncRule *rule, Relation rel, Node *expression)
+{
+	NullCall	call = {rule, rel, expression, false};
+	ErrorData  *error = subtransaction_try(look_whether_null, &call);
+
+	if (error && !error_is_of_row(error))
+		ReThrowError(error);
+	return call.is_null;
+}
+
+/* Is down NULL for every old column, whatever the row? */
+static bool
+down_is_null(const SyncRule *rule, Relation rel)
+{
+	ListCell   *column;
+	ListCell   *text;
+
+	/* of a column that is missing, another error is better */
+	if (!all_columns_exist(rule, rule->old_columns) ||
+		!all_columns_exist(rule, rule->new_columns))
+		return false;
+	forboth(column, rule->old_columns, text, rule->down)
+	{
+		Node	   *expression;
+
+		if (lfirst(text) == NULL)
+			continue;
+		expression = expression_parse(lfirst(text), rel,
+									  RelationGetRelationName(rel),
+									  get_attnum(rule->relation, lfirst(column)),
+									  "down");
+		if (!expression_is_null(rule, rel, expression))
+			return false;
+	}
+	return rule->down != NIL;
+}
+
+/*
+ * A down that says nothing of any old column is left out.  Else it would agree
+ * with rows that nobody has filled.
+ */
+static void
+drop_null_down(SyncRule *rule, Relation rel)
+{
+	if (!down_is_null(rule, rel))
+		return;
+	rule->down = NIL;
+	ereport(NOTICE,
+			(errmsg("down of table \"%s\" is null for every row, so the sync is one-way",
+					RelationGetRelationName(rel)),
+			 errdetail("What a release writes into the new columns is not written back, as if down were left out.")));
 }
 
 static void
@@ -411,12 +506,14 @@ expand_add_sync(Migration *migration, SyncRule *rule)
 	replicated_table_check(rule->relation);
 	rule->fill_marks = fill_mark_make(table_leaves(rule->relation),
 									  rule->new_columns);
-	target_check_columns(rule, rel);
-	target_check_triggers(rule, rule->relation);
 	rule->up_given = rule->up;
 	rule->down_given = rule->down;
+	drop_null_down(rule, rel);
+	target_check_columns(rule, rel);
+	target_check_triggers(rule, rule->relation);
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
 	rule->down = qualify_side(rule, rel, rule->old_columns, rule->down, "down");
+	rule->down_uses = rule_uses(rel, list_make1(rule), true);
 	table_close(rel, NoLock);
 	record_owned_columns(migration, rule);
 	sync_insert(rule);
@@ -428,6 +525,7 @@ expand_add_sync(Migration *migration, SyncRule *rule)
 												 table_leaves(rule->relation)));
 		sync_install(rule->relation);
 	}
+	rule_try(rule);
 	migration_act(migration, ACTION_EXPAND,
 				  psprintf("sync of %s", quoting_relation(rule->relation)), 0);
 }

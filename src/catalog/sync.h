@@ -37,6 +37,8 @@ typedef struct SyncRule
 								 * rule/fill_mark.h */
 	bool		filled;			/* all rows have been filled once */
 	char	   *search_path;	/* of the session that created the sync */
+	char	   *down_uses;		/* what down used then, see rule/rule_uses.h;
+								 * NULL if not known */
 } SyncRule;
 
 /*
@@ -94,6 +96,14 @@ extern void sync_set_fill_marks(const SyncRule *rule, const char *fill_marks);
  * partition attached later are filled while the new columns are in use.
  */
 extern void sync_note_filled(const SyncRule *rule);
+
+/*
+ * Records that the rules of a migration were parsed in this server.
+ * sync_list_not_parsed returns the rules of open migrations with a release that
+ * were not: a newer server may not take their text any more.
+ */
+extern void sync_note_parsed(int migration_id);
+extern List *sync_list_not_parsed(void);
 
 /*
  * Returns the relations of a migration: those of its syncs, and those to which

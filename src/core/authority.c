@@ -219,6 +219,12 @@ authority_pin_tablespace(void)
 }
 
 void
+authority_pin_index_scans(void)
+{
+	set_for_scope("enable_seqscan", "off");
+}
+
+void
 authority_pin_lock_timeout(void)
 {
 	set_for_scope("lock_timeout", psprintf("%d", setting_lock_timeout));

@@ -88,7 +88,7 @@ make_noted_row(MemoryContext statement, NotedFor purpose)
 }
 
 void
-noted_row_set(RowState *state, NotedFor purpose, const ItemPointerData *tid,
+noted_row_set(RowState *state, NotedFor purpose, const ItemPointerData * tid,
 			  HeapTuple tuple)
 {
 	RelationRules *rules = state->rules;
@@ -135,7 +135,7 @@ noted_row_relation(const NotedRow *noted)
 	return noted->relid;
 }
 
-const ItemPointerData *
+const		ItemPointerData *
 noted_row_tid(const NotedRow *noted)
 {
 	return &noted->tid;

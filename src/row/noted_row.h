@@ -24,7 +24,7 @@ typedef struct NotedRow NotedRow;
  * table for NOTED_FOR_LAST.
  */
 extern void noted_row_set(RowState *state, NotedFor purpose,
-						  const ItemPointerData *tid, HeapTuple tuple);
+						  const ItemPointerData * tid, HeapTuple tuple);
 
 /* The number of statements and tables for which a row is kept. */
 extern int	noted_row_count;

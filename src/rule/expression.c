@@ -144,6 +144,7 @@ typedef struct ExpressionSource
 	const char *label;
 	const char *column;
 	bool		names_only;		/* hide literals whose input runs user code */
+	bool		is_default;
 } ExpressionSource;
 
 /* Error positions refer to the expression, not to the user's statement. */
@@ -185,6 +186,9 @@ is_bare_expression(const SelectStmt *select)
 		!is_star_target(target->val);
 }
 
+#define DEFAULT_HINT \
+	"Write one expression that names no column, as after DEFAULT in CREATE TABLE."
+
 static Node *
 parse_raw_expression(const ExpressionSource *source)
 {
@@ -197,7 +201,8 @@ parse_raw_expression(const ExpressionSource *source)
 				 errmsg("%s of column \"%s\" is not a single expression",
 						source->label, source->column),
 				 errdetail("Expression: %s", source->text),
-				 errhint("Write one expression; put a query inside a function and call that.")));
+				 source->is_default ? errhint(DEFAULT_HINT)
+				 : errhint("Write one expression over the columns of the row; put a query inside a function and call that.")));
 	return linitial_node(ResTarget, select->targetList)->val;
 }
 
@@ -323,7 +328,7 @@ parse_expression(const char *expression_text, Relation rel, const char *alias,
 	ExpressionSource source = {expression_text, label,
 		target == InvalidAttrNumber ? "(not stored)"
 		: NameStr(target_column(rel, target)->attname),
-		names_only
+		names_only, false
 	};
 	ErrorContextCallback callback = {error_context_stack,
 	expression_error_callback, &source};
@@ -384,7 +389,7 @@ Node *
 expression_parse_default(const char *text, const char *column, Oid type,
 						 int32 typmod)
 {
-	ExpressionSource source = {text, "default_value", column, false};
+	ExpressionSource source = {text, "default_value", column, false, true};
 	FormData_pg_attribute target = {.atttypid = type,.atttypmod = typmod};
 	ErrorContextCallback callback = {error_context_stack,
 	expression_error_callback, &source};
@@ -398,7 +403,7 @@ expression_parse_default(const char *text, const char *column, Oid type,
 	}
 	PG_CATCH();
 	{
-		rethrow_with_hint(caller, "Write one expression that names no column, as after DEFAULT in CREATE TABLE.");
+		rethrow_with_hint(caller, DEFAULT_HINT);
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;

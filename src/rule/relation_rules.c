@@ -323,6 +323,40 @@ plan_rule_as_owner(Node *expression, Relation rel, const char *search_path)
 	return plan;
 }
 
+/* The planner leaves what a domain, a cast or a COLLATE does with a NULL. */
+static Node *
+expression_below_casts(Node *node)
+{
+	for (;;)
+	{
+		if (IsA(node, CoerceToDomain))
+			node = (Node *) ((CoerceToDomain *) node)->arg;
+		else if (IsA(node, RelabelType))
+			node = (Node *) ((RelabelType *) node)->arg;
+		else if (IsA(node, CollateExpr))
+			node = (Node *) ((CollateExpr *) node)->arg;
+		else if (IsA(node, CoerceViaIO))
+			node = (Node *) ((CoerceViaIO *) node)->arg;
+		else if (IsA(node, ArrayCoerceExpr))
+			node = (Node *) ((ArrayCoerceExpr *) node)->arg;
+		else if (IsA(node, ConvertRowtypeExpr))
+			node = (Node *) ((ConvertRowtypeExpr *) node)->arg;
+		else
+			return node;
+	}
+}
+
+bool
+relation_rules_is_null(Node *expression, Relation rel, const char *search_path)
+{
+	CachedExpression *plan = plan_rule_as_owner(expression, rel, search_path);
+	Node	   *node = expression_below_casts(plan->expr);
+	bool		is_null = IsA(node, Const) && ((Const *) node)->constisnull;
+
+	FreeCachedExpression(plan);
+	return is_null;
+}
+
 /*
  * Fills in one side of a rule; texts has an expression, or NULL, for each
  * column.  Adds the columns that the expressions read to *read, and returns
@@ -442,20 +476,6 @@ compile_sources(RelationRules *rules, Relation rel, CompiledRule *rule,
 	}
 }
 
-/* A down that is NULL for every column says nothing: the rule is one-way. */
-static List *
-expressions_of_down(const SyncRule *source)
-{
-	ListCell   *lc;
-
-	foreach(lc, source->down)
-	{
-		if (lfirst(lc))
-			return source->down;
-	}
-	return NIL;
-}
-
 static bool
 rule_computes_column(const RelationRules *rules, AttrNumber attnum)
 {
@@ -518,8 +538,8 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 	rule->source = source;
 	rules->any_release |= source->release > 0;
 	needs_path = compile_side(rules, rel, source, &rule->old_side,
-							  source->old_columns, expressions_of_down(source),
-							  "down", &read_by_down);
+							  source->old_columns, source->down, "down",
+							  &read_by_down);
 	needs_path |= compile_side(rules, rel, source, &rule->new_side,
 							   source->new_columns, source->up, "up",
 							   &read_by_up);

@@ -145,6 +145,13 @@ extern Node *relation_rules_parse(const char *text, Relation rel,
 								  AttrNumber target, const char *label);
 
 /*
+ * Is a parsed expression of a rule NULL for every row, as the planner finds out
+ * with search_path as the owner of rel?
+ */
+extern bool relation_rules_is_null(Node *expression, Relation rel,
+								   const char *search_path);
+
+/*
  * Settles which side of each rule a writer of that release means, 0 for one
  * that has declared none.  Done when the release differs from the one before.
  */

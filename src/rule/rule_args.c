@@ -89,6 +89,20 @@ rule_args_encode(List *rules)
 	return args;
 }
 
+/* A down without any expression is none. */
+static List *
+down_or_none(List *down)
+{
+	ListCell   *lc;
+
+	foreach(lc, down)
+	{
+		if (lfirst(lc) != NULL)
+			return down;
+	}
+	return NIL;
+}
+
 static SyncRule *
 decode_rule(char **args, int nargs)
 {
@@ -103,7 +117,7 @@ decode_rule(char **args, int nargs)
 	rule->old_columns = decode_strings(args[ARG_OLD_COLUMNS]);
 	rule->new_columns = decode_strings(args[ARG_NEW_COLUMNS]);
 	rule->up = decode_strings(args[ARG_UP]);
-	rule->down = decode_strings(args[ARG_DOWN]);
+	rule->down = down_or_none(decode_strings(args[ARG_DOWN]));
 	rule->search_path = pstrdup(nargs > ARG_SEARCH_PATH ? args[ARG_SEARCH_PATH]
 								: AUTHORITY_PINNED_PATH);
 	rule->keep_old = nargs > ARG_KEEP_OLD && args[ARG_KEEP_OLD][0];
