@@ -552,6 +552,9 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 		rule->first_new = Min(rule->first_new,
 							  rules->columns[rule->new_side.columns[i]].attnum);
 	rule->exact = fill_mark_is_exact(source, rel, trigger->tgoid);
+	/* the fill has left a row short for which up gives what it had */
+	if (fill_mark_leaf_is_filled(source, rel, trigger->tgoid))
+		rule->first_new = InvalidAttrNumber;
 }
 
 /*

@@ -69,7 +69,8 @@ typedef struct CompiledRule
 	const char *search_path;	/* under which the expressions are evaluated;
 								 * NULL if they call only functions of the
 								 * server that have no side effects */
-	AttrNumber	first_new;		/* lowest attribute number of a new column */
+	AttrNumber	first_new;		/* lowest attribute number of a new column, or
+								 * 0 if no row is unfilled any more */
 	bool		exact;			/* are only rows shorter than that unfilled? */
 } CompiledRule;
 
