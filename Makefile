@@ -38,10 +38,13 @@ OBJS = \
 	src/catalog/subscription.o \
 	src/catalog/writer.o \
 	src/rule/expression.o \
+	src/rule/spelled_out.o \
+	src/rule/meaning.o \
 	src/rule/rule_args.o \
 	src/rule/sync_trigger.o \
 	src/rule/fill_mark.o \
 	src/rule/rule_uses.o \
+	src/rule/recorded_calls.o \
 	src/rule/relation_rules.o \
 	src/row/dual_write.o \
 	src/row/round_trip.o \
@@ -72,6 +75,7 @@ OBJS = \
 	src/trigger/guard.o \
 	src/trigger/ddl_event.o \
 	src/trigger/rule_objects.o \
+	src/trigger/overload.o \
 	src/trigger/broken.o \
 	src/ddl/index_definition.o \
 	src/ddl/index_build.o \

@@ -663,7 +663,7 @@ BEGIN ATOMIC
 		FROM used u JOIN pg_type t ON u.class = 'pg_type'::regclass AND t.oid = u.object
 		JOIN pg_enum e ON e.enumtypid = t.oid
 	)
-	SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line COLLATE "C"), '')) FROM lines;
+	SELECT hashtextextended(coalesce(string_agg(line, E'\n' ORDER BY line COLLATE "C"), ''), 0)::text FROM lines;
 END;
 COMMENT ON FUNCTION tandem._fingerprint(oid[], oid[])
 	IS 'fingerprint of functions and types, and of functions, casts and CHECKs that these use';

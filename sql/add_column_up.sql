@@ -383,10 +383,12 @@ CALL tandem.abort('kinds');
 
 -- The default keeps its meaning, whatever search_path it is read under
 CREATE EXTENSION citext SCHEMA util;
+CREATE EXTENSION cube SCHEMA util;
 CREATE TABLE cases (id int);
 SELECT tandem.create_migration('cases');
 SET search_path = public, util;
 CALL try($$SELECT tandem.add_column('cases', 'cases', 'c', 'text', default_value => $d$CASE 'A'::citext WHEN 'a' THEN 'yes' ELSE 'no' END$d$)$$);
+CALL try($$SELECT tandem.add_column('cases', 'cases', 'c', 'boolean', default_value => $d$'1'::cube IS DISTINCT FROM '2'::cube$d$)$$);
 SELECT tandem.add_column('cases', 'cases', 'd', 'text', default_value => $d$CASE WHEN 'A'::citext = 'a' THEN 'yes' ELSE 'no' END$d$);
 SELECT tandem.add_column('cases', 'cases', 'e', 'date', default_value => $d$'02/01/2026'$d$);
 SET DateStyle = 'SQL, DMY';

@@ -26,6 +26,7 @@
 #include "core/sql_function.h"
 #include "core/statement.h"
 #include "core/text.h"
+#include "core/transaction.h"
 #include "rule/expression.h"
 #include "trigger/target.h"
 
@@ -242,7 +243,7 @@ default_is_volatile(const AddedColumn *column)
 static bool
 default_is_null(const AddedColumn *column)
 {
-	Node	   *value = eval_const_expressions(NULL, column->default_value);
+	Node	   *value = expression_fold(column->default_value);
 
 	while (IsA(value, CoerceToDomain))
 		value = (Node *) ((CoerceToDomain *) value)->arg;
@@ -270,13 +271,18 @@ check_not_null_holds(const AddedColumn *column)
 				 errhint("Give the same expression as up, too: the backfill computes it for each row.")));
 }
 
-/*
- * Some constructs look up an operator by its bare name, and would find another
- * one when the qualified text is read.
- */
-static void
-check_default_keeps_meaning(const AddedColumn *column)
+typedef struct DefaultReading
 {
+	const AddedColumn *column;
+	bool		same;
+} DefaultReading;
+
+/* Reads the qualified text as the server will. */
+static void
+read_default_again(void *arg)
+{
+	DefaultReading *reading = arg;
+	const AddedColumn *column = reading->column;
 	AuthorityScope scope;
 	Node	   *again;
 
@@ -285,9 +291,24 @@ check_default_keeps_meaning(const AddedColumn *column)
 	again = expression_parse_default(column->default_text, column->name,
 									 column->type, column->typmod);
 	authority_leave(&scope);
-	if (equal(again, column->default_value) ||
-		equal(eval_const_expressions(NULL, again),
-			  eval_const_expressions(NULL, column->default_value)))
+	reading->same = equal(again, column->default_value) ||
+		equal(expression_fold(again), expression_fold(column->default_value));
+}
+
+/*
+ * Some constructs look up an operator by its bare name.  When the qualified
+ * text is read they find another one, or none.
+ */
+static void
+check_default_keeps_meaning(const AddedColumn *column)
+{
+	DefaultReading reading = {column, false};
+	ErrorData  *error = subtransaction_try(read_default_again, &reading);
+
+	if (error &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION)
+		ReThrowError(error);
+	if (reading.same)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -34,6 +34,7 @@
 #include "release/readiness.h"
 #include "rule/expression.h"
 #include "rule/fill_mark.h"
+#include "rule/meaning.h"
 #include "rule/relation_rules.h"
 #include "rule/rule_uses.h"
 #include "trigger/install.h"
@@ -329,6 +330,22 @@ report_volatile_side(SyncRule *rule, Relation rel, const char *column,
 	}
 }
 
+/* Returns the text to store, with all names qualified. */
+static char *
+qualify_expression(Relation rel, Node *expression, const char *given,
+				   const char *column, const char *label)
+{
+	StoredExpression stored = {
+		.what = psprintf("%s of column \"%s\"", label, column),
+		.label = label,
+		.given = given,
+		.rel = rel,
+		.target = get_attnum(RelationGetRelid(rel), column),
+	};
+
+	return meaning_stored_text(&stored, expression);
+}
+
 /*
  * Parses the expressions of one side and returns them with all names
  * qualified.
@@ -356,7 +373,9 @@ qualify_side(SyncRule *rule, Relation rel, List *columns, List *texts,
 									  label);
 		if (contain_volatile_functions(expression))
 			report_volatile_side(rule, rel, lfirst(column), label);
-		qualified = lappend(qualified, expression_deparse(expression, rel));
+		qualified = lappend(qualified,
+							qualify_expression(rel, expression, lfirst(text),
+											   lfirst(column), label));
 	}
 	return qualified;
 }

@@ -201,6 +201,8 @@ authority_pin_text_forms(void)
 	set_for_scope("datestyle", "ISO");
 	set_for_scope("intervalstyle", "postgres");
 	set_for_scope("extra_float_digits", "1");
+	set_for_scope("lc_monetary", "C");
+	set_for_scope("xmloption", "content");
 }
 
 void

@@ -41,8 +41,8 @@ typedef struct RowCheck
 	Verdict		verdict;
 	bool		own;			/* does a derived column have a value of its
 								 * own? */
-	bool		up_holds;		/* the new side is up(old), and the row is
-								 * loaded */
+	bool		exact;			/* the new side is up(old) bit by bit, and the
+								 * row is loaded */
 	bool		lossy;
 } RowCheck;
 
@@ -137,6 +137,7 @@ static void
 verify_rule(void *arg)
 {
 	RowCheck   *check = arg;
+	bool		holds;
 
 	load_row_to_check(check);
 	if (rule_is_derived(check->rule->source))
@@ -144,11 +145,13 @@ verify_rule(void *arg)
 		verify_derived(check);
 		return;
 	}
-	check->up_holds = round_trip_is_known(check->rule) &&
+	holds = round_trip_is_known(check->rule) &&
 		round_trip_side_holds(check->state, check->rule,
 							  &check->rule->new_side,
 							  check->rule->source->quarantine);
-	if (check->up_holds || row_agrees(check))
+	check->exact = holds &&
+		round_trip_side_is_exact(check->state, &check->rule->new_side);
+	if (holds || row_agrees(check))
 		check->verdict = ROW_RIGHT;
 	else if (check->rule->source->quarantine &&
 			 dual_write_raises(check->state, check->rule))
@@ -166,10 +169,10 @@ look_for_loss(RowCheck *check, bool guarded)
 {
 	if (!round_trip_is_known(check->rule))
 		return;
-	if (!check->up_holds)
+	if (!check->exact)
 		load_row_to_check(check);
 	check->lossy = round_trip_loses(check->state, check->rule,
-									check->up_holds ? NEW_SIDE_COMPUTED
+									check->exact ? NEW_SIDE_COMPUTED
 									: NEW_SIDE_STORED, guarded);
 }
 

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "utils/datum.h"
+
 #include "row/quarantine.h"
 #include "row/round_trip.h"
 
@@ -178,4 +180,21 @@ round_trip_side_holds(RowState *state, CompiledRule *rule, RuleSide *side,
 	}
 	(void) try_on_row(&trip, compare_side_call, guarded);
 	return trip.holds;
+}
+
+bool
+round_trip_side_is_exact(const RowState *state, const RuleSide *side)
+{
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		const RuleColumn *column = &state->rules->columns[side->columns[i]];
+		int			attr = column->attnum - 1;
+
+		if (!state->computed[i].isnull &&
+			!datum_image_eq(state->computed[i].value,
+							state->row->tts_values[attr],
+							column->att->attbyval, column->att->attlen))
+			return false;
+	}
+	return true;
 }

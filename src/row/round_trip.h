@@ -45,4 +45,11 @@ extern char *round_trip_describe(RowState *state, CompiledRule *rule);
 extern bool round_trip_side_holds(RowState *state, CompiledRule *rule,
 								  RuleSide *side, bool guarded);
 
+/*
+ * Called when the last answer of round_trip_side_holds was true: are the values
+ * the same bit by bit, not only equal?
+ */
+extern bool round_trip_side_is_exact(const RowState *state,
+									 const RuleSide *side);
+
 #endif							/* TANDEM_ROUND_TRIP_H */

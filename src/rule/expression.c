@@ -142,9 +142,10 @@ typedef struct ExpressionSource
 {
 	const char *text;
 	const char *label;
-	const char *column;
+	const char *column;			/* NULL: label says it all */
 	bool		names_only;		/* hide literals whose input runs user code */
 	bool		is_default;
+	bool		any_column;		/* also generated and system columns */
 } ExpressionSource;
 
 /* Error positions refer to the expression, not to the user's statement. */
@@ -154,7 +155,10 @@ expression_error_callback(void *arg)
 	ExpressionSource *source = arg;
 
 	error_position_in(source->text);
-	errcontext("%s of column \"%s\"", source->label, source->column);
+	if (source->column)
+		errcontext("%s of column \"%s\"", source->label, source->column);
+	else
+		errcontext("%s", source->label);
 }
 
 /* Is it "*" or "t.*"?  The parser takes these for a list of targets. */
@@ -295,7 +299,8 @@ analyze_expression(const ExpressionSource *source, Relation rel,
 	if (column)
 		expression = coerce_to_column(pstate, expression, column, source);
 	assign_expr_collations(pstate, expression);
-	check_expression_columns(expression, rel, source);
+	if (!source->any_column)
+		check_expression_columns(expression, rel, source);
 	free_parsestate(pstate);
 	return expression;
 }
@@ -322,16 +327,11 @@ expression_hint(const char *alias)
 }
 
 static Node *
-parse_expression(const char *expression_text, Relation rel, const char *alias,
-				 AttrNumber target, const char *label, bool names_only)
+parse_expression(ExpressionSource *source, Relation rel, const char *alias,
+				 AttrNumber target)
 {
-	ExpressionSource source = {expression_text, label,
-		target == InvalidAttrNumber ? "(not stored)"
-		: NameStr(target_column(rel, target)->attname),
-		names_only, false
-	};
 	ErrorContextCallback callback = {error_context_stack,
-	expression_error_callback, &source};
+	expression_error_callback, source};
 	MemoryContext caller = CurrentMemoryContext;
 	Node	   *expression = NULL;
 
@@ -341,7 +341,7 @@ parse_expression(const char *expression_text, Relation rel, const char *alias,
 	PG_TRY();
 	{
 		error_context_stack = &callback;
-		expression = analyze_expression(&source, rel, alias,
+		expression = analyze_expression(source, rel, alias,
 										target_column(rel, target));
 	}
 	PG_CATCH();
@@ -355,19 +355,51 @@ parse_expression(const char *expression_text, Relation rel, const char *alias,
 	return expression;
 }
 
+static const char *
+target_name(Relation rel, AttrNumber target)
+{
+	return target == InvalidAttrNumber ? "(not stored)"
+		: NameStr(target_column(rel, target)->attname);
+}
+
 Node *
 expression_parse(const char *expression_text, Relation rel, const char *alias,
 				 AttrNumber target, const char *label)
 {
-	return parse_expression(expression_text, rel, alias, target, label, false);
+	ExpressionSource source = {
+		.text = expression_text,
+		.label = label,
+		.column = target_name(rel, target),
+	};
+
+	return parse_expression(&source, rel, alias, target);
+}
+
+Node *
+expression_parse_definition(const char *expression_text, Relation rel,
+							const char *alias, const char *label)
+{
+	ExpressionSource source = {
+		.text = expression_text,
+		.label = label,
+		.any_column = true,
+	};
+
+	return parse_expression(&source, rel, alias, InvalidAttrNumber);
 }
 
 Node *
 expression_resolve(const char *expression_text, Relation rel,
 				   AttrNumber target, const char *label)
 {
-	return parse_expression(expression_text, rel, EXPRESSION_ALIAS, target,
-							label, true);
+	ExpressionSource source = {
+		.text = expression_text,
+		.label = label,
+		.column = target_name(rel, target),
+		.names_only = true,
+	};
+
+	return parse_expression(&source, rel, EXPRESSION_ALIAS, target);
 }
 
 /* The parser itself refuses columns, subqueries etc. in a default. */
@@ -389,7 +421,12 @@ Node *
 expression_parse_default(const char *text, const char *column, Oid type,
 						 int32 typmod)
 {
-	ExpressionSource source = {text, "default_value", column, false, true};
+	ExpressionSource source = {
+		.text = text,
+		.label = "default_value",
+		.column = column,
+		.is_default = true,
+	};
 	FormData_pg_attribute target = {.atttypid = type,.atttypmod = typmod};
 	ErrorContextCallback callback = {error_context_stack,
 	expression_error_callback, &source};
@@ -561,20 +598,39 @@ plan_expression_call(void *arg)
  * called.
  */
 static void
-plan_without_inlining(Planning *planning)
+call_without_inlining(void (*work) (void *), void *arg)
 {
 	needs_fmgr_hook_type hook = needs_fmgr_hook;
 
 	needs_fmgr_hook = never_inlined;
 	PG_TRY();
 	{
-		plan_expression_call(planning);
+		work(arg);
 	}
 	PG_FINALLY();
 	{
 		needs_fmgr_hook = hook;
 	}
 	PG_END_TRY();
+}
+
+static void
+fold_expression_call(void *arg)
+{
+	Node	  **expression = arg;
+
+	*expression = eval_const_expressions(NULL, *expression);
+}
+
+Node *
+expression_fold(Node *expression)
+{
+	bool		entered = snapshot_enter();
+
+	expression = columns_to_parameters(expression, NULL);
+	call_without_inlining(fold_expression_call, &expression);
+	snapshot_leave(entered);
+	return expression;
 }
 
 CachedExpression *
@@ -594,7 +650,7 @@ expression_plan(Node *expression)
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
 		ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION)
 		ReThrowError(error);
-	plan_without_inlining(&planning);
+	call_without_inlining(plan_expression_call, &planning);
 	return planning.plan;
 }
 

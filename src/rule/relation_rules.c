@@ -6,6 +6,7 @@
 
 #include "access/sysattr.h"
 #include "access/xact.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
@@ -26,6 +27,7 @@
 #include "core/transaction.h"
 #include "rule/expression.h"
 #include "rule/fill_mark.h"
+#include "rule/recorded_calls.h"
 #include "rule/relation_rules.h"
 #include "rule/rule_args.h"
 #include "rule/sync_trigger.h"
@@ -304,6 +306,45 @@ relation_rules_parse(const char *text, Relation rel, AttrNumber target,
 	return expression;
 }
 
+static void
+refuse_other_call(Relation rel, AttrNumber target, const char *label,
+				  const char *function)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("%s of column \"%s\" would call %s, which it did not when it was stored",
+					label,
+					NameStr(TupleDescAttr(RelationGetDescr(rel), target - 1)->attname),
+					function),
+			 errhint("It was created later, with a name that the expression uses: drop or rename it, or end the migration; SELECT * FROM tandem.syncs shows it.")));
+}
+
+/* The trigger of a partition was made on the topmost table. */
+static bool
+calls_recorded_for(Oid trigger, List **functions)
+{
+	Oid			made_on = trigger_made_on(trigger);
+
+	return recorded_calls(get_trigger_oid(made_on, SYNC_TRIGGER_NAME, true),
+						  functions);
+}
+
+Node *
+relation_rules_parse_in_force(const char *text, Relation rel,
+							  AttrNumber target, const char *label)
+{
+	Node	   *expression = relation_rules_parse(text, rel, target, label);
+	Trigger    *trigger = relation_sync_trigger(rel);
+	List	   *functions;
+	char	   *other = NULL;
+
+	if (trigger && calls_recorded_for(trigger->tgoid, &functions))
+		other = recorded_calls_lack(expression, functions);
+	if (other)
+		refuse_other_call(rel, target, label, other);
+	return expression;
+}
+
 /*
  * Planning runs immutable functions and parses the bodies of SQL functions.
  * Do both as the table's owner, with the search_path of the session that
@@ -357,6 +398,17 @@ relation_rules_is_null(Node *expression, Relation rel, const char *search_path)
 	return is_null;
 }
 
+static void
+check_calls(const RelationRules *rules, Relation rel, AttrNumber target,
+			const char *label, Node *expression)
+{
+	char	   *other = rules->calls_recorded
+	? recorded_calls_lack(expression, rules->calls) : NULL;
+
+	if (other)
+		refuse_other_call(rel, target, label, other);
+}
+
 /*
  * Fills in one side of a rule; texts has an expression, or NULL, for each
  * column.  Adds the columns that the expressions read to *read, and returns
@@ -395,6 +447,7 @@ compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
 			continue;
 		}
 		node = relation_rules_parse(lfirst(lc), rel, target, label);
+		check_calls(rules, rel, target, label, node);
 		expression->id = rules->nexpressions++;
 		expression->plan = plan_rule_as_owner(node, rel, rule->search_path);
 		builtin &= expression_is_builtin(expression->plan->expr);
@@ -612,6 +665,7 @@ relation_rules_compile(Relation rel, const Trigger *trigger)
 		rules->only_builtin = true;
 		rules->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 		check_trigger_made_on_root(rel, trigger);
+		rules->calls_recorded = calls_recorded_for(trigger->tgoid, &rules->calls);
 		sources = rule_args_decode(trigger);
 		rules->rules = palloc0(sizeof(CompiledRule) * list_length(sources));
 		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);

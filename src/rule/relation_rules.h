@@ -96,6 +96,8 @@ typedef struct RelationRules
 	CompiledRule *rules;		/* sorted: a rule follows those it depends on */
 	int			widest_side;	/* number of columns of the widest side */
 	int			nexpressions;
+	bool		calls_recorded; /* see recorded_calls */
+	List	   *calls;
 	bool		only_builtin;	/* expression_is_builtin() for all expressions */
 	int			release;		/* of the writer for whom own and foreign were
 								 * settled; -1 if not settled */
@@ -146,6 +148,14 @@ extern Node *relation_rules_parse(const char *text, Relation rel,
 								  AttrNumber target, const char *label);
 
 /*
+ * The same for a rule that the sync trigger of rel has.  Another error: it
+ * would call a function that was created since it was stored.
+ */
+extern Node *relation_rules_parse_in_force(const char *text, Relation rel,
+										   AttrNumber target,
+										   const char *label);
+
+/*
  * Is a parsed expression of a rule NULL for every row, as the planner finds out
  * with search_path as the owner of rel?
  */
@@ -172,7 +182,8 @@ extern List *rule_row_names(const RelationRules *rules,
  * They stay valid until relation_rules_release; the caller keeps a lock on rel
  * until then.  trigger is a copy, or that of a trigger call.  Errors: those of
  * expression_parse; a column of a rule does not exist; the trigger of a
- * partition was not created on its partitioned table.
+ * partition was not created on its partitioned table; a rule would call a
+ * function that was created since it was stored.
  */
 extern RelationRules *relation_rules_get(Relation rel, const Trigger *trigger);
 extern void relation_rules_release(RelationRules *rules);

@@ -26,6 +26,7 @@
 #include "core/text.h"
 #include "row/quarantine.h"
 #include "rule/expression.h"
+#include "rule/recorded_calls.h"
 #include "rule/relation_rules.h"
 #include "rule/rule_args.h"
 #include "rule/sync_trigger.h"
@@ -130,8 +131,22 @@ check_trigger_args(void *arg)
 	call->problem = trigger_args_problem(call->rule, call->rel);
 }
 
+/* Is it still the expression that was stored? */
 static void
-resolve_rule_side(Relation rel, List *names, List *texts, const char *label)
+check_no_other_function(Node *expression, List *functions)
+{
+	char	   *other = recorded_calls_lack(expression, functions);
+
+	if (other)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("its text now means %s, which it did not when it was stored",
+						other)));
+}
+
+static void
+resolve_rule_side(Relation rel, List *names, List *texts, const char *label,
+				  bool recorded, List *functions)
 {
 	ListCell   *lc;
 
@@ -146,7 +161,12 @@ resolve_rule_side(Relation rel, List *names, List *texts, const char *label)
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" is gone", (char *) lfirst(lc))));
 		if (text)
-			(void) expression_resolve(text, rel, attnum, label);
+		{
+			Node	   *expression = expression_resolve(text, rel, attnum, label);
+
+			if (recorded)
+				check_no_other_function(expression, functions);
+		}
 	}
 }
 
@@ -166,11 +186,17 @@ resolve_rule_as_owner(void *arg)
 {
 	ResolveCall *call = arg;
 	AuthorityScope scope;
+	SyncTriggerRow row;
+	List	   *functions = NIL;
+	bool		recorded = sync_trigger_row(RelationGetRelid(call->rel), &row) &&
+	recorded_calls(row.oid, &functions);
 
 	authority_enter_owner(&scope, call->rel, "pg_catalog, pg_temp");
 	authority_pin_text_forms();
-	resolve_rule_side(call->rel, call->rule->old_columns, call->rule->down, "down");
-	resolve_rule_side(call->rel, call->rule->new_columns, call->rule->up, "up");
+	resolve_rule_side(call->rel, call->rule->old_columns, call->rule->down, "down",
+					  recorded, functions);
+	resolve_rule_side(call->rel, call->rule->new_columns, call->rule->up, "up",
+					  recorded, functions);
 	authority_leave(&scope);
 }
 
