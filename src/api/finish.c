@@ -424,7 +424,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 				 errmsg("old columns of migration \"%s\" are still in use",
 						migration->name),
 				 errdetail("%s", lines_as_list(reasons)),
-				 errhint("Move these to the new columns or drop them, then contract; or abort, and create the sync again with keep_old => true.")));
+				 errhint("Move these to the new columns, drop them or end those migrations, then contract; or abort, and create the sync again with keep_old => true.")));
 	/* report this before older releases are refused, not after */
 	versioned_views_check_retired(sync_relations_of_migration(migration->id),
 								  migration->release);

@@ -24,7 +24,8 @@
  * gave agrees with down, by which the trigger has computed the old side, for as
  * long as down is the same.  So rows on which neither up nor down agrees were
  * filled by a former up.  Of a one-way sync all rows on which up does not agree
- * are taken for such.
+ * are taken for such.  A derived column may have a value of its own, so it is
+ * left out.
  *-------------------------------------------------------------------------
  */
 
@@ -55,25 +56,43 @@ check_down_is_unchanged(const Migration *migration, const SyncRule *rule)
 	table_close(rel, AccessShareLock);
 }
 
-Datum
-tandem_refill(PG_FUNCTION_ARGS)
+/* Returns the tables whose rows can be computed again. */
+static List *
+tables_to_refill(const Migration *migration)
 {
-	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	List	   *rules = sync_list_of_migration(migration->id);
 	List	   *leaves = NIL;
+	bool		derived = rules != NIL;
 	ListCell   *lc;
 
-	migration_check(migration, ACTION_REFILL);
-	migration_lock_runner(migration, false);
-	foreach(lc, sync_list_of_migration(migration->id))
+	foreach(lc, rules)
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (!relation_exists(rule->relation))
+		derived = derived && rule_is_derived(rule);
+		if (rule_is_derived(rule) || !relation_exists(rule->relation))
 			continue;
 		check_down_is_unchanged(migration, rule);
 		leaves = list_concat_unique_oid(leaves, table_leaves(rule->relation));
 	}
-	step_refill(migration->id, leaves);
+	if (derived)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration \"%s\" has only derived columns",
+						migration->name),
+				 errdetail("Nothing tells which of their values a writer has given."),
+				 errhint("Update the rows that are to have another value.")));
+	return leaves;
+}
+
+Datum
+tandem_refill(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+
+	migration_check(migration, ACTION_REFILL);
+	migration_lock_runner(migration, false);
+	step_refill(migration->id, tables_to_refill(migration));
 	migration_act(migration, ACTION_REFILL, NULL, 0);
 	ereport(NOTICE,
 			(errmsg("the next run of migration \"%s\" computes again the rows on which neither up nor down agrees",

@@ -184,13 +184,13 @@ store_defaults(RuleTry *try)
 	return unknown;
 }
 
-/* Does a side have a null where the table has NOT NULL? */
+/* Do any of these columns have a null where the table has NOT NULL? */
 static bool
-side_cannot_be(const RuleTry *try, const RuleSide *side)
+columns_cannot_be(const RuleTry *try, const int *columns, int ncolumns)
 {
-	for (int i = 0; i < side->ncolumns; i++)
+	for (int i = 0; i < ncolumns; i++)
 	{
-		RuleColumn *column = &try->state->rules->columns[side->columns[i]];
+		RuleColumn *column = &try->state->rules->columns[columns[i]];
 
 		if (column->att->attnotnull &&
 			try->slot->tts_isnull[column->attnum - 1])
@@ -221,11 +221,14 @@ try_expression(void *arg)
 					   &try->isnull);
 }
 
+/* Of a derived column, whose old side is empty: what up reads. */
 static char *
 side_names(const RuleTry *try, const RuleSide *side)
 {
 	List	   *names = NIL;
 
+	if (side->ncolumns == 0)
+		return text_joined(rule_row_names(try->state->rules, try->rule), "", ", ");
 	for (int i = 0; i < side->ncolumns; i++)
 		names = lappend(names, NameStr(try->state->rules->columns[side->columns[i]].att->attname));
 	return text_joined(names, "", ", ");
@@ -276,7 +279,8 @@ try_side_on_row(RuleTry *try, TriedRow row, RuleSide *given, RuleSide *target,
 				const Bitmapset *unknown, Bitmapset *warned)
 {
 	if (target->expressions == NULL || target->is_volatile ||
-		side_cannot_be(try, given))
+		columns_cannot_be(try, given->columns, given->ncolumns) ||
+		columns_cannot_be(try, target->sources, target->nsources))
 		return warned;
 	for (int i = 0; i < target->ncolumns; i++)
 	{
@@ -326,7 +330,7 @@ tried_row_name(const RuleTry *try)
 	return psprintf("%s of table \"%s\"",
 					row_key_text(try->rel, try->slot,
 								 row_key_columns(try->rel,
-												 try->source->old_columns)),
+												 rule_row_names(try->state->rules, try->rule))),
 					RelationGetRelationName(try->rel));
 }
 

@@ -175,7 +175,8 @@ step_take_counts(Step *step, uint64 row)
 	step->rows_unfilled = query_get_bigint(row, 5);
 	step->rows_mismatched = query_get_bigint(row, 6);
 	step->blocks_left = query_get_bigint(row, 7);
-	step->rows_lossy = query_get_bigint(row, 8);
+	step->rows_own = query_get_bigint(row, 8);
+	step->rows_lossy = query_get_bigint(row, 9);
 }
 
 static List *
@@ -212,22 +213,22 @@ step_list(int migration_id, StepKind kind)
 		step_take_counts(step, row);
 		step->kind = kind;
 		step->migration_id = migration_id;
-		step->id = query_get_int(row, 9);
-		step->relation = query_get_oid(row, 10);
-		step->done = query_get_bool(row, 11);
-		step->started = query_get_bool(row, 12);
-		step->table_file = query_get_text(row, 13);
-		step->blocks_total = query_get_bigint(row, 14);
-		step->batch_blocks = query_get_int(row, 15);
-		step->trigger_version = query_get_text(row, 16);
-		step->object = query_get_text(row, 17);
-		step->definition = query_get_text(row, 18);
-		step->is_unique = query_get_bool(row, 19);
-		step->given = query_get_text(row, 20);
-		step->built_indexes = query_get_strings(row, 21);
-		step->changed_tables = oids_from_strings(query_get_strings(row, 22));
-		step->uses = query_get_text(row, 23);
-		step->refill = query_get_bool(row, 24);
+		step->id = query_get_int(row, 10);
+		step->relation = query_get_oid(row, 11);
+		step->done = query_get_bool(row, 12);
+		step->started = query_get_bool(row, 13);
+		step->table_file = query_get_text(row, 14);
+		step->blocks_total = query_get_bigint(row, 15);
+		step->batch_blocks = query_get_int(row, 16);
+		step->trigger_version = query_get_text(row, 17);
+		step->object = query_get_text(row, 18);
+		step->definition = query_get_text(row, 19);
+		step->is_unique = query_get_bool(row, 20);
+		step->given = query_get_text(row, 21);
+		step->built_indexes = query_get_strings(row, 22);
+		step->changed_tables = oids_from_strings(query_get_strings(row, 23));
+		step->uses = query_get_text(row, 24);
+		step->refill = query_get_bool(row, 25);
 		steps = lappend(steps, step);
 	}
 	query_end(&query);
@@ -249,7 +250,7 @@ step_start(Step *step, const char *table_file, BlockNumber blocks,
 	(void) query_run(&query,
 					 "WITH started AS (UPDATE tandem.step SET state = 'pending', storage = $2, blocks_total = $3, "
 					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, uses = $5, rows_done = 0, "
-					 "rows_filled = 0, rows_indexed = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, rows_lossy = 0, "
+					 "rows_filled = 0, rows_indexed = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, rows_own = 0, rows_lossy = 0, "
 					 "run_time = '0', started_at = clock_timestamp(), changed_at = clock_timestamp() "
 					 "WHERE id = $1 AND (started_at IS NULL OR (storage, proof, uses) IS DISTINCT FROM ($2, $4, $5)) RETURNING id) "
 					 "DELETE FROM tandem.step_report r USING started s WHERE r.step = s.id");
@@ -262,7 +263,8 @@ step_start(Step *step, const char *table_file, BlockNumber blocks,
 	step->blocks_total = step->blocks_left = blocks;
 	step->rows_done = step->rows_filled = step->rows_indexed = 0;
 	step->rows_quarantined = 0;
-	step->rows_unfilled = step->rows_mismatched = step->rows_lossy = 0;
+	step->rows_unfilled = step->rows_mismatched = 0;
+	step->rows_own = step->rows_lossy = 0;
 	step->started = true;
 	step->done = false;
 	query_end(&query);
@@ -766,6 +768,7 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 	query_bigint(&query, advance->rows_indexed);
 	query_int(&query, advance->batch_blocks);
 	query_datum(&query, FLOAT8OID, Float8GetDatum(advance->seconds), false);
+	query_bigint(&query, advance->rows_own);
 	query_bigint(&query, advance->rows_lossy);
 	if (query_run(&query,
 				  "UPDATE tandem.step SET blocks_todo = blocks_todo "
@@ -774,7 +777,8 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 				  "rows_done = rows_done + $5, rows_filled = rows_filled + $6, "
 				  "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
 				  "rows_mismatched = rows_mismatched + $9, rows_indexed = rows_indexed + $10, "
-				  "rows_lossy = rows_lossy + $13, batch_blocks = $11, run_time = run_time + make_interval(secs => $12), "
+				  "rows_own = rows_own + $13, rows_lossy = rows_lossy + $14, "
+				  "batch_blocks = $11, run_time = run_time + make_interval(secs => $12), "
 				  "changed_at = clock_timestamp() WHERE id = $1 RETURNING " STEP_COUNTS) > 0)
 		step_take_counts(step, 0);
 	query_end(&query);

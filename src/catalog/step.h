@@ -53,6 +53,7 @@ typedef struct Step
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;
+	int64		rows_own;		/* with a value of its own in a derived column */
 	int64		rows_lossy;
 	char	   *trigger_version;	/* version of the trigger under which it
 									 * is done */
@@ -121,7 +122,7 @@ extern void step_refresh(Step *step);
  */
 #define STEP_COUNTS \
 	"rows_done, rows_filled, rows_indexed, rows_quarantined, rows_unfilled, rows_mismatched, " \
-	"(SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM unnest(blocks_todo) r), rows_lossy"
+	"(SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM unnest(blocks_todo) r), rows_own, rows_lossy"
 
 /* Rows that the steps of a kind have counted, of all tables of a migration. */
 typedef struct StepRows
@@ -207,6 +208,7 @@ typedef struct StepAdvance
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;
+	int64		rows_own;
 	int64		rows_lossy;
 	List	   *wrong;			/* keys of rows that are unfilled or
 								 * mismatched, and */

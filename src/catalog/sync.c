@@ -354,6 +354,45 @@ owned_column_type(int migration_id, Oid relid, const char *column)
 	return type;
 }
 
+void
+owned_column_note(int migration_id, Oid relid, const char *column,
+				  const ColumnArguments *arguments)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid(&query, relid);
+	query_name(&query, column);
+	query_text(&query, arguments->default_given);
+	query_bool(&query, arguments->not_null);
+	(void) query_run(&query,
+					 "UPDATE tandem.owned_column SET default_given = $4, not_null = $5 "
+					 "WHERE migration = $1 AND relation = $2 AND column_name = $3");
+	query_end(&query);
+}
+
+void
+owned_column_read(int migration_id, Oid relid, const char *column,
+				  ColumnArguments *arguments)
+{
+	TandemQuery query;
+
+	memset(arguments, 0, sizeof(ColumnArguments));
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid(&query, relid);
+	query_name(&query, column);
+	if (query_run_latest(&query,
+						 "SELECT default_given, not_null FROM tandem.owned_column "
+						 "WHERE migration = $1 AND relation = $2 AND column_name = $3") > 0)
+	{
+		arguments->default_given = query_get_text(0, 1);
+		arguments->not_null = query_get_bool(0, 2);
+	}
+	query_end(&query);
+}
+
 List *
 owned_column_list(int migration_id, Oid relid)
 {

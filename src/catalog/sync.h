@@ -21,7 +21,7 @@ typedef struct SyncRule
 	char	   *migration;		/* name */
 	int			release;		/* of the migration; 0 if not given */
 	Oid			relation;
-	List	   *old_columns;	/* of char * */
+	List	   *old_columns;	/* of char *; NIL for a derived column */
 	List	   *new_columns;
 	List	   *up;				/* expressions, qualified, one per new column */
 	List	   *down;			/* one per old column, NULL if none; NIL if
@@ -40,6 +40,16 @@ typedef struct SyncRule
 	char	   *down_uses;		/* what down used then, see rule/rule_uses.h;
 								 * NULL if not known */
 } SyncRule;
+
+/*
+ * Is it the rule of a derived column?  It has no old side: up reads columns
+ * that stay, and the new column may have another value.
+ */
+static inline bool
+rule_is_derived(const SyncRule *rule)
+{
+	return rule->old_columns == NIL;
+}
 
 /* Returns "error", "new" or "old", a constant. */
 extern const char *on_conflict_name(OnConflict on_conflict);
@@ -119,6 +129,19 @@ extern char *owned_column_type(int migration_id, Oid relid,
 
 /* Returns a type in that form. */
 extern char *owned_column_type_text(Oid type, int32 typmod);
+
+/* What add_column was called with. */
+typedef struct ColumnArguments
+{
+	char	   *default_given;	/* NULL if none */
+	bool		not_null;
+} ColumnArguments;
+
+/* Records this for a column that the migration has added, or reads it. */
+extern void owned_column_note(int migration_id, Oid relid, const char *column,
+							  const ColumnArguments *arguments);
+extern void owned_column_read(int migration_id, Oid relid, const char *column,
+							  ColumnArguments *arguments);
 
 /*
  * Returns the names of existing columns of relid that the migration has added.

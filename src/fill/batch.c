@@ -47,16 +47,24 @@ typedef struct FailedRow
 } FailedRow;
 
 /*
- * Returns the old columns of the rules, which name a row without primary key.
+ * Returns old columns of the rules, which name a row without primary key.  NIL
+ * if there are only derived columns.
  */
 static List *
 old_rule_columns(Relation rel)
 {
 	Trigger    *trigger = relation_sync_trigger(rel);
+	List	   *names = NIL;
+	ListCell   *lc;
 
 	if (trigger == NULL)
 		return NIL;
-	return ((SyncRule *) linitial(rule_args_decode(trigger)))->old_columns;
+	foreach(lc, rule_args_decode(trigger))
+	{
+		if (names == NIL)
+			names = ((SyncRule *) lfirst(lc))->old_columns;
+	}
+	return names;
 }
 
 static void
@@ -66,15 +74,17 @@ read_failed_row_key(void *arg)
 	Relation	rel = try_table_open(row->relid, AccessShareLock);
 	AuthorityScope scope;
 	TupleTableSlot *slot;
+	List	   *columns;
 
 	if (rel == NULL)
 		return;
 	PushActiveSnapshot(GetLatestSnapshot());
 	authority_enter_owner(&scope, rel, NULL);
 	slot = table_slot_create(rel, NULL);
-	if (table_tuple_fetch_row_version(rel, row->tid, GetActiveSnapshot(), slot))
-		row->key = row_key_text(rel, slot,
-								row_key_columns(rel, old_rule_columns(rel)));
+	columns = row_key_columns(rel, old_rule_columns(rel));
+	if (columns != NIL &&
+		table_tuple_fetch_row_version(rel, row->tid, GetActiveSnapshot(), slot))
+		row->key = row_key_text(rel, slot, columns);
 	ExecDropSingleTupleTableSlot(slot);
 	authority_leave(&scope);
 	PopActiveSnapshot();
@@ -378,7 +388,7 @@ load_batch_row(Batch *batch)
  * What a writer of the new release has given agrees with down, if there is
  * one.  So a row that agrees neither way has what a former up has given, or
  * another value that no rule explains.  What a volatile up gives cannot be
- * compared.
+ * compared, and a derived column may have a value of its own.
  */
 static bool
 rule_is_to_be_refilled(Batch *batch, CompiledRule *rule)
@@ -387,6 +397,7 @@ rule_is_to_be_refilled(Batch *batch, CompiledRule *rule)
 	bool		guarded = batch->order->guarded;
 
 	return rule_is_of_step(batch, rule) && !rule->new_side.is_volatile &&
+		!rule_is_derived(rule->source) &&
 		!row_is_unfilled(state, rule) &&
 		!round_trip_side_holds(state, rule, &rule->old_side, guarded) &&
 		!round_trip_side_holds(state, rule, &rule->new_side, guarded);

@@ -36,6 +36,7 @@ typedef struct TriedRows TriedRows;
 /* Returns an empty set in the current memory context. */
 extern TriedRows *tried_rows_create(void);
 extern void tried_rows_forget(TriedRows *tried);
+
 /* number of rows that a step samples */
 #define BATCH_SAMPLE 3
 

@@ -150,9 +150,13 @@ progress_notice_end(ProgressNotice *notice, Step *step)
 						step->rows_filled, elapsed)));
 	else
 		ereport(NOTICE,
-				(errmsg("verify of %s done: " INT64_FORMAT " rows, " INT64_FORMAT " unfilled, " INT64_FORMAT " mismatched, %.1f s",
+				(errmsg("verify of %s done: " INT64_FORMAT " rows, " INT64_FORMAT " unfilled, " INT64_FORMAT " mismatched, %s%.1f s",
 						quoting_shown_name(step->relation), step->rows_done,
-						step->rows_unfilled, step->rows_mismatched, elapsed)));
+						step->rows_unfilled, step->rows_mismatched,
+						step->rows_own > 0
+						? psprintf(INT64_FORMAT " with values of their own, ",
+								   step->rows_own) : "",
+						elapsed)));
 }
 
 /*-------------------------------------------------------------------------
@@ -380,6 +384,7 @@ verify_batch_blocks(StepRun *run, Relation rel, const Blocks *blocks,
 	advance->rows_done = result.rows_checked;
 	advance->rows_unfilled = result.rows_unfilled;
 	advance->rows_mismatched = result.rows_mismatched;
+	advance->rows_own = result.rows_own;
 	advance->rows_quarantined = result.rows_quarantined;
 	advance->rows_lossy = result.rows_lossy;
 	/* the step has its samples, once it has counted enough */

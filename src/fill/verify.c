@@ -4,7 +4,8 @@
  *
  * A row is right if its two sides agree by the dual-write rule: new is
  * up(old), or old is down(new).  The latter accepts mappings that lose
- * information.  Of a volatile up a row that is filled is right: its new side
+ * information.  A derived column may have a value of its own, so its row is
+ * right once it is filled.  Of a volatile up a row that is filled is right: its new side
  * was given by up or by a writer, and nothing tells them apart.
  *
  * Besides, rows are counted that lose an old value by down(up(old)), right or
@@ -38,6 +39,8 @@ typedef struct RowCheck
 	CompiledRule *rule;
 	TupleTableSlot *slot;
 	Verdict		verdict;
+	bool		own;			/* does a derived column have a value of its
+								 * own? */
 	bool		exact;			/* the new side is up(old) bit by bit, and the
 								 * row is loaded */
 	bool		lossy;
@@ -68,6 +71,49 @@ fill_would_change_row(RowCheck *check)
 	return state->first_replaced != InvalidAttrNumber;
 }
 
+static bool
+new_side_is_null(const RowCheck *check)
+{
+	const RuleSide *side = &check->rule->new_side;
+
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		if (!slot_attisnull(check->slot, check->state->rules->columns[side->columns[i]].attnum))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The row is filled.  What it holds is right, but for the NULL that a failed up
+ * has left.
+ */
+static void
+verify_filled_derived(RowCheck *check)
+{
+	CompiledRule *rule = check->rule;
+
+	if (dual_write_agrees(check->state, rule))
+		return;
+	if (!rule->source->quarantine ||
+		!dual_write_raises(check->state, rule))
+		check->own = true;
+	else if (new_side_is_null(check))
+		check->verdict = ROW_RAISES;
+}
+
+static void
+verify_derived(RowCheck *check)
+{
+	if (!row_is_unfilled(check->state, check->rule))
+		verify_filled_derived(check);
+	else if (check->rule->source->quarantine &&
+			 dual_write_raises(check->state, check->rule))
+		check->verdict = ROW_RAISES;
+	else if (fill_would_change_row(check))
+		check->verdict = ROW_UNFILLED;
+}
+
 /*
  * A volatile up agrees with any value, but for the NULL or default of an
  * unfilled row.
@@ -94,6 +140,11 @@ verify_rule(void *arg)
 	bool		holds;
 
 	load_row_to_check(check);
+	if (rule_is_derived(check->rule->source))
+	{
+		verify_derived(check);
+		return;
+	}
 	holds = round_trip_is_known(check->rule) &&
 		round_trip_side_holds(check->state, check->rule,
 							  &check->rule->new_side,
@@ -125,6 +176,15 @@ look_for_loss(RowCheck *check, bool guarded)
 									: NEW_SIDE_STORED, guarded);
 }
 
+/* Without up, nothing tells whether a derived column has a value of its own. */
+static Verdict
+verdict_of_failed_rule(const RowCheck *check)
+{
+	if (!rule_is_derived(check->rule->source))
+		return ROW_MISMATCHED;
+	return row_is_unfilled(check->state, check->rule) ? ROW_UNFILLED : ROW_RIGHT;
+}
+
 /*
  * If an expression fails, that is the row's result.  Only after an error are
  * the rows of the range checked again, each in a subtransaction, so that
@@ -145,7 +205,7 @@ verify_rules_of_row(RowCheck *check, bool guarded)
 		return;
 	row_forget_compiled(check->state, &check->rule->old_side);
 	row_forget_compiled(check->state, &check->rule->new_side);
-	check->verdict = ROW_MISMATCHED;
+	check->verdict = verdict_of_failed_rule(check);
 }
 
 static const char *
@@ -166,7 +226,6 @@ static void
 report_row_sample(RowCheck *check, VerifyResult *result)
 {
 	Relation	rel = check->state->rel;
-	SyncRule   *source = check->rule->source;
 	List	   *old = NIL;
 	List	   *new = NIL;
 	MemoryContext per_row = check->state->econtext->ecxt_per_tuple_memory;
@@ -181,7 +240,7 @@ report_row_sample(RowCheck *check, VerifyResult *result)
 					 "%s{\"problem\": \"%s\", \"key\": %s, \"old\": %s, \"new\": %s}",
 					 result->sample.len ? ", " : "", problem_of_row(check),
 					 row_columns_json(rel, check->slot,
-									  row_key_columns(rel, source->old_columns)),
+									  row_key_columns(rel, rule_row_names(check->state->rules, check->rule))),
 					 row_columns_json(rel, check->slot, old),
 					 row_columns_json(rel, check->slot, new));
 	MemoryContextSwitchTo(caller);
@@ -197,7 +256,7 @@ sample_row_key(RowCheck *check, VerifyResult *result, List *keys)
 		return keys;
 	caller = MemoryContextSwitchTo(GetMemoryChunkContext(result->sample.data));
 	keys = lappend(keys, row_key_json(check->state->rel, check->slot,
-									  check->rule->source->old_columns));
+									  rule_row_names(check->state->rules, check->rule)));
 	MemoryContextSwitchTo(caller);
 	return keys;
 }
@@ -235,16 +294,20 @@ static void
 verify_row(RowState *state, const char *migration, TupleTableSlot *slot,
 		   VerifyResult *result, bool guarded)
 {
-	RowCheck	worst = {state, NULL, slot, ROW_RIGHT, false, false};
+	RowCheck	worst = {.state = state,.slot = slot};
 	RowCheck	lossy = worst;
+	bool		own = false;
 
 	for (int i = 0; i < state->rules->nrules; i++)
 	{
-		RowCheck	check = {state, &state->rules->rules[i], slot, ROW_RIGHT, false, false};
+		RowCheck	check = {
+			.state = state,.rule = &state->rules->rules[i],.slot = slot
+		};
 
 		if (strcmp(check.rule->source->migration, migration) != 0)
 			continue;
 		verify_rules_of_row(&check, guarded);
+		own |= check.own;
 		if (check.verdict != ROW_RIGHT && worst.verdict != ROW_MISMATCHED)
 			worst = check;
 		if (lossy.lossy)
@@ -254,6 +317,7 @@ verify_row(RowState *state, const char *migration, TupleTableSlot *slot,
 		if (check.lossy)
 			lossy = check;
 	}
+	result->rows_own += own;
 	count_checked_row(result, &worst, &lossy);
 }
 
@@ -316,6 +380,7 @@ add_part_result(VerifyResult *total, const VerifyResult *part)
 	total->rows_unfilled += part->rows_unfilled;
 	total->rows_mismatched += part->rows_mismatched;
 	total->rows_quarantined += part->rows_quarantined;
+	total->rows_own += part->rows_own;
 	total->rows_lossy += part->rows_lossy;
 	if (part->sample.len > 0)
 		appendStringInfo(&total->sample, "%s%s",

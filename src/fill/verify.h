@@ -21,6 +21,8 @@ typedef struct VerifyResult
 	int64		rows_mismatched;
 	int64		rows_quarantined;	/* their expression fails, and that is
 									 * allowed */
+	int64		rows_own;		/* in which a derived column has another value
+								 * than up: for information */
 	int64		rows_lossy;		/* right or not, down(up(old)) is not old */
 	int			sampled;		/* number of rows in sample that are wrong, */
 	int			sampled_lossy;	/* and of those that are only lossy */

@@ -144,6 +144,7 @@ typedef struct ExpressionSource
 	const char *label;
 	const char *column;			/* NULL: label says it all */
 	bool		names_only;		/* hide literals whose input runs user code */
+	bool		is_default;
 	bool		any_column;		/* also generated and system columns */
 } ExpressionSource;
 
@@ -189,6 +190,9 @@ is_bare_expression(const SelectStmt *select)
 		!is_star_target(target->val);
 }
 
+#define DEFAULT_HINT \
+	"Write one expression that names no column, as after DEFAULT in CREATE TABLE."
+
 static Node *
 parse_raw_expression(const ExpressionSource *source)
 {
@@ -201,7 +205,8 @@ parse_raw_expression(const ExpressionSource *source)
 				 errmsg("%s of column \"%s\" is not a single expression",
 						source->label, source->column),
 				 errdetail("Expression: %s", source->text),
-				 errhint("Write one expression over the columns of the row; put a query inside a function and call that.")));
+				 source->is_default ? errhint(DEFAULT_HINT)
+				 : errhint("Write one expression over the columns of the row; put a query inside a function and call that.")));
 	return linitial_node(ResTarget, select->targetList)->val;
 }
 
@@ -395,6 +400,51 @@ expression_resolve(const char *expression_text, Relation rel,
 	};
 
 	return parse_expression(&source, rel, EXPRESSION_ALIAS, target);
+}
+
+/* The parser itself refuses columns, subqueries etc. in a default. */
+static Node *
+analyze_default(const ExpressionSource *source, Form_pg_attribute column)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	Node	   *expression = parse_raw_expression(source);
+
+	pstate->p_sourcetext = source->text;
+	expression = transformExpr(pstate, expression, EXPR_KIND_COLUMN_DEFAULT);
+	expression = coerce_to_column(pstate, expression, column, source);
+	assign_expr_collations(pstate, expression);
+	free_parsestate(pstate);
+	return expression;
+}
+
+Node *
+expression_parse_default(const char *text, const char *column, Oid type,
+						 int32 typmod)
+{
+	ExpressionSource source = {
+		.text = text,
+		.label = "default_value",
+		.column = column,
+		.is_default = true,
+	};
+	FormData_pg_attribute target = {.atttypid = type,.atttypmod = typmod};
+	ErrorContextCallback callback = {error_context_stack,
+	expression_error_callback, &source};
+	MemoryContext caller = CurrentMemoryContext;
+	Node	   *expression = NULL;
+
+	PG_TRY();
+	{
+		error_context_stack = &callback;
+		expression = analyze_default(&source, &target);
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller, DEFAULT_HINT);
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+	return expression;
 }
 
 static bool

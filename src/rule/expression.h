@@ -42,6 +42,16 @@ extern Node *expression_resolve(const char *expression_text, Relation rel,
 								AttrNumber target, const char *label);
 
 /*
+ * Parses the default of a column, which need not exist yet, and coerces it to
+ * the type as an assignment would.  Names are resolved with the current
+ * search_path and user.  Errors, each with a hint: syntax; a column; subquery,
+ * aggregate, window or set-returning function; a type that cannot be assigned
+ * to the column's.
+ */
+extern Node *expression_parse_default(const char *text, const char *column,
+									  Oid type, int32 typmod);
+
+/*
  * Returns the expression as text, palloc'd, with all names outside pg_catalog
  * schema-qualified.  It can be parsed again by expression_parse with alias
  * EXPRESSION_ALIAS and a pinned search_path.

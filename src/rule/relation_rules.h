@@ -69,7 +69,8 @@ typedef struct CompiledRule
 	const char *search_path;	/* under which the expressions are evaluated;
 								 * NULL if they call only functions of the
 								 * server that have no side effects */
-	AttrNumber	first_new;		/* lowest attribute number of a new column */
+	AttrNumber	first_new;		/* lowest attribute number of a new column, or
+								 * 0 if no row is unfilled any more */
 	bool		exact;			/* are only rows shorter than that unfilled? */
 } CompiledRule;
 
@@ -166,6 +167,15 @@ extern bool relation_rules_is_null(Node *expression, Relation rel,
  * that has declared none.  Done when the release differs from the one before.
  */
 extern void relation_rules_settle(RelationRules *rules, int release);
+
+/*
+ * Returns the names of the columns that describe a row of a table without
+ * primary key: the old columns of the rule; of a derived column what up reads;
+ * if that is nothing, all that are not generated.  Columns that any rule
+ * computes are left out, since the fill changes them.
+ */
+extern List *rule_row_names(const RelationRules *rules,
+							const CompiledRule *rule);
 
 /*
  * Returns the rules of rel, from the cache or compiled.

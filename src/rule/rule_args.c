@@ -122,7 +122,7 @@ decode_rule(char **args, int nargs)
 								: AUTHORITY_PINNED_PATH);
 	rule->keep_old = nargs > ARG_KEEP_OLD && args[ARG_KEEP_OLD][0];
 	/* a hand-made trigger may have any arguments */
-	if (rule->old_columns == NIL || rule->new_columns == NIL ||
+	if (rule->new_columns == NIL ||
 		list_member_ptr(rule->old_columns, NULL) ||
 		list_member_ptr(rule->new_columns, NULL) ||
 		list_length(rule->up) != list_length(rule->new_columns) ||

@@ -238,35 +238,11 @@ rule_text_problem(const SyncRule *rule, Relation rel)
 		: NULL;
 }
 
-/*
- * Opens the table of the rule.  Returns NULL if it was dropped (*gone), or if
- * another session has it locked.
- */
-static Relation
-open_rule_table_nowait(const SyncRule *rule, bool *gone)
-{
-	Relation	rel;
-
-	*gone = !relation_exists(rule->relation);
-	if (*gone)
-		return NULL;
-	/* a conditional request would fail if sessions are queued for the table */
-	if (lock_is_ours(rule->relation))
-		return relation_open_present(rule->relation, AccessShareLock);
-	if (!ConditionalLockRelationOid(rule->relation, AccessShareLock))
-		return NULL;
-	rel = try_table_open(rule->relation, NoLock);
-	if (rel == NULL)
-		UnlockRelationOid(rule->relation, AccessShareLock);
-	*gone = rel == NULL;
-	return rel;
-}
-
 char *
 sync_rule_problem(const SyncRule *rule, bool *locked)
 {
 	bool		gone;
-	Relation	rel = open_rule_table_nowait(rule, &gone);
+	Relation	rel = relation_open_nowait(rule->relation, &gone);
 	char	   *problem;
 
 	*locked = rel == NULL && !gone;
@@ -297,7 +273,7 @@ sync_trigger_problem(const SyncRule *rule)
 {
 	char	   *problem = NULL;
 	bool		gone;
-	Relation	rel = open_rule_table_nowait(rule, &gone);
+	Relation	rel = relation_open_nowait(rule->relation, &gone);
 
 	if (rel == NULL)
 		return NULL;
@@ -380,10 +356,14 @@ refuse_unknown_rules(Oid relid, const SyncRule *installed)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("table %s has a sync trigger of a migration that is not known here",
 					quoting_relation(relid)),
-			 errdetail("It keeps column \"%s\" equal to column \"%s\" for migration \"%s\"; a restore of the table alone has brought it along.",
-					   (char *) linitial(installed->new_columns),
-					   (char *) linitial(installed->old_columns),
-					   installed->migration),
+			 rule_is_derived(installed)
+			 ? errdetail("It computes column \"%s\" for migration \"%s\"; a restore of the table alone has brought it along.",
+						 (char *) linitial(installed->new_columns),
+						 installed->migration)
+			 : errdetail("It keeps column \"%s\" equal to column \"%s\" for migration \"%s\"; a restore of the table alone has brought it along.",
+						 (char *) linitial(installed->new_columns),
+						 (char *) linitial(installed->old_columns),
+						 installed->migration),
 			 errhint("If this is no longer needed, run DROP TRIGGER %s ON %s; then call this again.",
 					 quote_identifier(SYNC_TRIGGER_NAME),
 					 quoting_relation(relid))));
