@@ -24,6 +24,7 @@ OBJS = \
 	src/core/authority.o \
 	src/core/query.o \
 	src/core/lock.o \
+	src/core/wait_chain.o \
 	src/core/statement.o \
 	src/core/relation.o \
 	src/catalog/migration.o \
@@ -41,11 +42,13 @@ OBJS = \
 	src/rule/sync_trigger.o \
 	src/rule/fill_mark.o \
 	src/rule/relation_rules.o \
+	src/rule/twin_keys.o \
 	src/row/dual_write.o \
 	src/row/row_state.o \
 	src/row/row_tuple.o \
 	src/row/writer_statement.o \
 	src/row/row_movement.o \
+	src/row/key_lock.o \
 	src/row/trigger.o \
 	src/row/quarantine.o \
 	src/fill/batch.o \

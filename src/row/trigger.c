@@ -14,6 +14,7 @@
 
 #include "core/sql_function.h"
 #include "row/dual_write.h"
+#include "row/key_lock.h"
 #include "row/row_movement.h"
 #include "row/row_tuple.h"
 
@@ -102,5 +103,7 @@ tandem_sync_row(PG_FUNCTION_ARGS)
 		tuple = make_synced_tuple(state, data->tg_trigtuple, data->tg_trigslot,
 								  before, before ? state->rules->desc->natts : 0);
 	}
+	key_lock_take(state, tuple,
+				  TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigslot : NULL);
 	return PointerGetDatum(tuple);
 }

@@ -82,6 +82,8 @@ typedef struct RelationRules
 	int			nexpressions;
 	bool		only_builtin;	/* expression_is_builtin() for all expressions */
 	struct RowState *idle;		/* left for the next statement, or NULL */
+	bool		twin_keys_known;	/* has twin_keys_find been called? */
+	List	   *twin_keys;		/* of TwinKey: see twin_keys.h */
 	bool		valid;			/* false once a callback has reported a change */
 	bool		dropped;		/* removed from the cache; the last user frees
 								 * it */
