@@ -1,7 +1,7 @@
 /*
  * pg_tandem.c
  *		Loads the library: defines settings, registers the launcher, sets
- *		the fence's hooks.
+ *		the hooks of the fence and of the key locks.
  */
 #include "postgres.h"
 
@@ -11,6 +11,7 @@
 #include "core/extension.h"
 #include "core/settings.h"
 #include "release/fence.h"
+#include "row/key_lock.h"
 #include "run/background.h"
 
 PG_MODULE_MAGIC;
@@ -25,4 +26,5 @@ _PG_init(void)
 	launcher_register();
 	registry_init();
 	fence_init();
+	key_lock_init();
 }

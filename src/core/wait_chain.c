@@ -39,13 +39,13 @@ add_blockers(List *pids, int pid)
 	return pids;
 }
 
-bool
-wait_chain_reaches_us(const LOCKTAG *lock, LOCKMODE mode)
+LockHolder
+wait_chain_holder(const LOCKTAG *lock, LOCKMODE mode)
 {
 	int			count;
 	VirtualTransactionId *holders = GetLockConflicts(lock, mode, &count);
 	List	   *pids = NIL;
-	bool		reached = false;
+	LockHolder	result = HOLDER_RUNS;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -54,16 +54,19 @@ wait_chain_reaches_us(const LOCKTAG *lock, LOCKMODE mode)
 		if (pid && process_waits_for_lock(pid))
 			pids = list_append_unique_int(pids, pid);
 	}
+	if (pids != NIL)
+		result = HOLDER_WAITS;
 	/* the list grows; 0 stands for a prepared transaction, which waits for none */
-	for (int i = 0; i < list_length(pids) && !reached; i++)
+	for (int i = 0; i < list_length(pids) && result != HOLDER_WAITS_FOR_US; i++)
 	{
 		int			pid = list_nth_int(pids, i);
 
-		reached = pid == MyProcPid;
-		if (!reached && pid != 0)
+		if (pid == MyProcPid)
+			result = HOLDER_WAITS_FOR_US;
+		else if (pid != 0)
 			pids = add_blockers(pids, pid);
 	}
 	list_free(pids);
 	pfree(holders);
-	return reached;
+	return result;
 }

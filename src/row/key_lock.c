@@ -23,8 +23,10 @@
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "tcop/pquery.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
@@ -38,7 +40,7 @@
 /* objsubid of the locks; their class is the table, which no other lock's is */
 #define KEY_LOCK_SUBID 1
 
-/* how long a session is waited for that has the lock and does not come on */
+/* how long a session is waited for that has the lock and does not finish its row */
 #define PATIENCE_MS 1000
 #define FIRST_NAP_US 50
 #define LONGEST_NAP_US 2000
@@ -47,7 +49,7 @@
  * The locks that a statement holds.
  *
  * They belong to the (sub)transaction, so that an abort releases them, and are
- * given back by the statement's next row or at its end.  The list of all
+ * given back by the statement's next row or after its last.  The list of all
  * statements that run is for the callbacks, which must not give back what an
  * abort has released already.
  *-------------------------------------------------------------------------
@@ -68,6 +70,8 @@ typedef struct HeldKeys
 
 /* one for each active statement that has met twins, innermost first */
 static dlist_head statements = DLIST_STATIC_INIT(statements);
+
+static ExecutorFinish_hook_type next_executor_finish = NULL;
 
 static void
 release_keys(HeldKeys *held)
@@ -146,6 +150,34 @@ forget_aborted_subtransaction_keys(SubXactEvent event, SubTransactionId subid,
 		if (held->subid == subid)
 			held->nlocks = 0;
 	}
+}
+
+/*
+ * All rows are stored: what AFTER triggers wait for is nobody else's business.
+ */
+static void
+release_stored_rows(QueryDesc *query)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &statements)
+	{
+		HeldKeys   *held = dlist_container(HeldKeys, node, iter.cur);
+
+		if (query->estate && held->statement == query->estate->es_query_cxt)
+			release_keys(held);
+	}
+	if (next_executor_finish)
+		next_executor_finish(query);
+	else
+		standard_ExecutorFinish(query);
+}
+
+void
+key_lock_init(void)
+{
+	next_executor_finish = ExecutorFinish_hook;
+	ExecutorFinish_hook = release_stored_rows;
 }
 
 /* Returns what the statement holds: all its partitions share it. */
@@ -327,7 +359,8 @@ form_row_keys(RowKey *row_keys, const RowState *state, HeapTuple tuple,
 
 typedef struct KeyWriter
 {
-	TransactionId xid;			/* invalid: none */
+	bool		row_exists;
+	TransactionId xid;			/* invalid: nobody is writing the row */
 	uint32		token;			/* of a speculative insertion, or 0 */
 	ItemPointerData tid;		/* its row */
 } KeyWriter;
@@ -366,6 +399,7 @@ find_key_writer(Relation rel, const RowKey *row_key)
 	index_rescan(scan, scan_keys, row_key->key->nkeys, NULL, 0);
 	if (index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
+		writer.row_exists = true;
 		writer.xid = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
 		writer.token = dirty.speculativeToken;
 		writer.tid = slot->tts_tid;
@@ -398,23 +432,47 @@ typedef struct Patience
 } Patience;
 
 /*
- * The session that has the lock is between its own look and the end of its
- * row: a matter of microseconds.  Sleeps for a moment; returns false if it
- * waits for this session, or for too long already.  It is not waited for in
- * the lock's own queue, where it would make a deadlock.
+ * Is the statement an INSERT that updates the row it conflicts with?  Known of
+ * what the client itself sends.
  */
 static bool
-nap_for_holder(const LOCKTAG *lock, Patience *patience)
+statement_updates_on_conflict(MemoryContext statement)
 {
+	PlannedStmt *query;
+
+	if (ActivePortal == NULL || list_length(ActivePortal->stmts) != 1 ||
+		MemoryContextGetParent(statement) != ActivePortal->portalContext)
+		return false;
+	query = linitial_node(PlannedStmt, ActivePortal->stmts);
+	return query->planTree && IsA(query->planTree, ModifyTable) &&
+		((ModifyTable *) query->planTree)->onConflictAction == ONCONFLICT_UPDATE;
+}
+
+/*
+ * The session that has the lock is between its look and the end of its row,
+ * usually for microseconds.  Sleeps for a moment; returns false if that session
+ * must not be waited for any longer.  It is not waited for in the lock's own
+ * queue, where the wait could be part of a deadlock.
+ *
+ * If it waits itself, for a row or in another index, so must we, unless it
+ * waits for us: it goes on to insert the key, or finds it gone and does.  But
+ * where the row is there already, only an upsert would wait for it without us.
+ */
+static bool
+nap_for_holder(const LOCKTAG *lock, bool wait_with_it, Patience *patience)
+{
+	LockHolder	holder = wait_chain_holder(lock, ExclusiveLock);
+
 	CHECK_FOR_INTERRUPTS();
+	if (holder == HOLDER_WAITS_FOR_US)
+		return false;
 	if (patience->until == 0)
 	{
 		patience->until = clock_after_ms(PATIENCE_MS);
 		patience->nap_us = FIRST_NAP_US;
 	}
-	else if (clock_ms_until(patience->until) <= 0)
-		return false;
-	if (wait_chain_reaches_us(lock, ExclusiveLock))
+	else if (!(holder == HOLDER_WAITS && wait_with_it) &&
+			 clock_ms_until(patience->until) <= 0)
 		return false;
 	pgstat_report_wait_start(PG_WAIT_EXTENSION);
 	pg_usleep(patience->nap_us);
@@ -451,7 +509,10 @@ lock_row_keys(Relation rel, HeldKeys *held, RowKey *row_keys, int count)
 			wait_for_key_writer(rel, &writer);
 			patience.until = 0;
 		}
-		else if (!nap_for_holder(&row_key->lock, &patience))
+		else if (!nap_for_holder(&row_key->lock,
+								 !writer.row_exists ||
+								 statement_updates_on_conflict(held->statement),
+								 &patience))
 			row_key->without_lock = true;
 		i = 0;
 	}
