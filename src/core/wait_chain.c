@@ -56,7 +56,11 @@ wait_chain_holder(const LOCKTAG *lock, LOCKMODE mode)
 	}
 	if (pids != NIL)
 		result = HOLDER_WAITS;
-	/* the list grows; 0 stands for a prepared transaction, which waits for none */
+
+	/*
+	 * the list grows; 0 stands for a prepared transaction, which waits for
+	 * none
+	 */
 	for (int i = 0; i < list_length(pids) && result != HOLDER_WAITS_FOR_US; i++)
 	{
 		int			pid = list_nth_int(pids, i);

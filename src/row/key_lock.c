@@ -495,7 +495,7 @@ lock_row_keys(Relation rel, HeldKeys *held, RowKey *row_keys, int count)
 	{
 		RowKey	   *row_key = &row_keys[i];
 		bool		locked = row_key->without_lock ||
-			try_lock_key(held, &row_key->lock);
+		try_lock_key(held, &row_key->lock);
 		KeyWriter	writer = find_key_writer(rel, row_key);
 
 		if (locked && !TransactionIdIsValid(writer.xid))
