@@ -25,6 +25,7 @@ OBJS = \
 	src/core/authority.o \
 	src/core/query.o \
 	src/core/lock.o \
+	src/core/wait_chain.o \
 	src/core/statement.o \
 	src/core/relation.o \
 	src/catalog/migration.o \
@@ -47,6 +48,7 @@ OBJS = \
 	src/rule/rule_uses.o \
 	src/rule/recorded_calls.o \
 	src/rule/relation_rules.o \
+	src/rule/twin_keys.o \
 	src/row/dual_write.o \
 	src/row/round_trip.o \
 	src/row/row_state.o \
@@ -59,6 +61,7 @@ OBJS = \
 	src/row/writer_statement.o \
 	src/row/noted_row.o \
 	src/row/row_movement.o \
+	src/row/key_lock.o \
 	src/row/trigger.o \
 	src/row/quarantine.o \
 	src/fill/batch.o \

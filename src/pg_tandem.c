@@ -11,6 +11,7 @@
 #include "core/extension.h"
 #include "core/settings.h"
 #include "release/fence.h"
+#include "row/key_lock.h"
 #include "row/running_statement.h"
 #include "run/background.h"
 
@@ -27,4 +28,5 @@ _PG_init(void)
 	registry_init();
 	fence_init();
 	running_statement_init();
+	key_lock_init();
 }

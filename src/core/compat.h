@@ -7,6 +7,7 @@
 #ifndef TANDEM_COMPAT_H
 #define TANDEM_COMPAT_H
 
+#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/sysattr.h"
 #include "access/tableam.h"
@@ -568,6 +569,36 @@ compat_lock_session(const LOCKTAG *tag, LOCKMODE mode)
 #else
 	return LockAcquireExtended(tag, mode, true, true, false,
 							   NULL) != LOCKACQUIRE_NOT_AVAIL;
+#endif
+}
+
+/*
+ * Takes a lock of the current resource owner without waiting.  Returns false if
+ * another session holds it in a conflicting mode, or if the lock table is full.
+ */
+static inline bool
+compat_lock_try(const LOCKTAG *tag, LOCKMODE mode)
+{
+#if PG_VERSION_NUM >= 180000
+	return LockAcquireExtended(tag, mode, false, true, false, NULL,
+							   false) != LOCKACQUIRE_NOT_AVAIL;
+#else
+	return LockAcquireExtended(tag, mode, false, true, false,
+							   NULL) != LOCKACQUIRE_NOT_AVAIL;
+#endif
+}
+
+/* Begins a scan of the table through an index, without order by operators. */
+static inline IndexScanDesc
+compat_begin_index_scan(Relation rel, Relation index, Snapshot snapshot,
+						int nkeys)
+{
+#if PG_VERSION_NUM >= 190000
+	return index_beginscan(rel, index, snapshot, NULL, nkeys, 0, SO_NONE);
+#elif PG_VERSION_NUM >= 180000
+	return index_beginscan(rel, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(rel, index, snapshot, nkeys, 0);
 #endif
 }
 

@@ -15,6 +15,7 @@
 
 #include "core/sql_function.h"
 #include "row/dual_write.h"
+#include "row/key_lock.h"
 #include "row/noted_row.h"
 #include "row/row_movement.h"
 #include "row/row_tuple.h"
@@ -147,6 +148,8 @@ tandem_sync_row(PG_FUNCTION_ARGS)
 		: follow_writer(state, data);
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		row_movement_note(state, &data->tg_trigtuple->t_self, tuple);
+	key_lock_take(state, tuple,
+				  TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_trigslot : NULL);
 	return PointerGetDatum(tuple);
 }
 

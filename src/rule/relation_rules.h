@@ -106,6 +106,8 @@ typedef struct RelationRules
 								 * side than this column's? */
 	bool		any_release;	/* does any rule belong to a release? */
 	struct RowState *idle;		/* left for the next statement, or NULL */
+	bool		twin_keys_known;	/* has twin_keys_find been called? */
+	List	   *twin_keys;		/* of TwinKey: see twin_keys.h */
 	bool		valid;			/* false once a callback has reported a change */
 	bool		dropped;		/* removed from the cache; the last user frees
 								 * it */

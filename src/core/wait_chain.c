@@ -1,0 +1,76 @@
+/*
+ * wait_chain.c
+ *		Who waits for whom, as far as the server's locks tell.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/array.h"
+#include "utils/fmgrprotos.h"
+
+#include "core/compat.h"
+#include "core/wait_chain.h"
+
+/* Read without a lock: it may have changed when this returns. */
+static bool
+process_waits_for_lock(int pid)
+{
+	PGPROC	   *process = BackendPidGetProc(pid);
+
+	return process && process->waitLock != NULL;
+}
+
+/* Adds the sessions that block pid, as pg_blocking_pids shows them. */
+static List *
+add_blockers(List *pids, int pid)
+{
+	Datum		blockers = DirectFunctionCall1(pg_blocking_pids,
+											   Int32GetDatum(pid));
+	Datum	   *elements;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(blockers), INT4OID, sizeof(int32), true,
+					  TYPALIGN_INT, &elements, NULL, &count);
+	for (int i = 0; i < count; i++)
+		pids = list_append_unique_int(pids, DatumGetInt32(elements[i]));
+	return pids;
+}
+
+LockHolder
+wait_chain_holder(const LOCKTAG *lock, LOCKMODE mode)
+{
+	int			count;
+	VirtualTransactionId *holders = GetLockConflicts(lock, mode, &count);
+	List	   *pids = NIL;
+	LockHolder	result = HOLDER_RUNS;
+
+	for (int i = 0; i < count; i++)
+	{
+		int			pid = compat_holder_pid(holders[i]);
+
+		if (pid && process_waits_for_lock(pid))
+			pids = list_append_unique_int(pids, pid);
+	}
+	if (pids != NIL)
+		result = HOLDER_WAITS;
+
+	/*
+	 * the list grows; 0 stands for a prepared transaction, which waits for
+	 * none
+	 */
+	for (int i = 0; i < list_length(pids) && result != HOLDER_WAITS_FOR_US; i++)
+	{
+		int			pid = list_nth_int(pids, i);
+
+		if (pid == MyProcPid)
+			result = HOLDER_WAITS_FOR_US;
+		else if (pid != 0)
+			pids = add_blockers(pids, pid);
+	}
+	list_free(pids);
+	pfree(holders);
+	return result;
+}

@@ -1,0 +1,26 @@
+/*
+ * wait_chain.h
+ *		Who waits for whom, as far as the server's locks tell.
+ */
+#ifndef TANDEM_WAIT_CHAIN_H
+#define TANDEM_WAIT_CHAIN_H
+
+#include "storage/lock.h"
+
+/* What a session that holds a lock is doing. */
+typedef enum LockHolder
+{
+	HOLDER_RUNS,				/* it waits for no lock, or has ended */
+	HOLDER_WAITS,				/* it waits for others */
+	HOLDER_WAITS_FOR_US			/* directly or through others: to wait for it
+								 * would be a deadlock */
+} LockHolder;
+
+/*
+ * Looks at the sessions that hold the lock in a mode that conflicts with mode;
+ * returns the highest value among them.  It is a look at a moment: the answer
+ * may be out of date.
+ */
+extern LockHolder wait_chain_holder(const LOCKTAG *lock, LOCKMODE mode);
+
+#endif							/* TANDEM_WAIT_CHAIN_H */
