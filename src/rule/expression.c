@@ -421,12 +421,7 @@ Node *
 expression_parse_default(const char *text, const char *column, Oid type,
 						 int32 typmod)
 {
-	ExpressionSource source = {
-		.text = text,
-		.label = "default_value",
-		.column = column,
-		.is_default = true,
-	};
+	ExpressionSource source = {text, "default_value", column, false, true, false};
 	FormData_pg_attribute target = {.atttypid = type,.atttypmod = typmod};
 	ErrorContextCallback callback = {error_context_stack,
 	expression_error_callback, &source};
