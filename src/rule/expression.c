@@ -418,10 +418,15 @@ analyze_default(const ExpressionSource *source, Form_pg_attribute column)
 }
 
 Node *
-expression_parse_default(const char *text, const char *column, Oid type,
-						 int32 typmod)
+expression_parse_default(const char *expression_text, const char *column,
+						 Oid type, int32 typmod)
 {
-	ExpressionSource source = {text, "default_value", column, false, true, false};
+	ExpressionSource source = {
+		.text = expression_text,
+		.label = "default_value",
+		.column = column,
+		.is_default = true,
+	};
 	FormData_pg_attribute target = {.atttypid = type,.atttypmod = typmod};
 	ErrorContextCallback callback = {error_context_stack,
 	expression_error_callback, &source};
