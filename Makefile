@@ -32,6 +32,7 @@ OBJS = \
 	src/catalog/migration_lock.o \
 	src/catalog/run_control.o \
 	src/catalog/registry.o \
+	src/catalog/session_release.o \
 	src/catalog/release_view.o \
 	src/catalog/step.o \
 	src/catalog/sync.o \

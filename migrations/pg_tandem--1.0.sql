@@ -238,8 +238,12 @@ CREATE TABLE tandem.registry (
 	current_since timestamptz,
 	lowest integer CHECK (lowest > 0),
 	lowest_since timestamptz,
-	contracting integer
+	contracting integer,
+	-- room for the number and, before it, the schema of the tables
+	prefix text NOT NULL DEFAULT 'release_'
+		CHECK (prefix <> '' AND octet_length(prefix) <= 32 AND prefix !~ '^pg_|[0-9]$')
 );
+COMMENT ON COLUMN tandem.registry.prefix IS 'the views of release n are in schema <prefix><n>';
 COMMENT ON TABLE tandem.registry IS 'the current release, and the oldest release that is served';
 
 CREATE TABLE tandem.release (
@@ -508,6 +512,11 @@ AS 'MODULE_PATHNAME', 'tandem_register_release' LANGUAGE C;
 REVOKE ALL ON FUNCTION tandem.register_release(integer, text) FROM PUBLIC;
 COMMENT ON FUNCTION tandem.register_release(integer, text)
 	IS 'registers a release that needs no migration';
+
+CREATE FUNCTION tandem.set_release_prefix(prefix text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_set_release_prefix' LANGUAGE C;
+COMMENT ON FUNCTION tandem.set_release_prefix(text)
+	IS 'sets how the schemas of releases are named, <prefix><n>, before there are views of a release; "release_" at first';
 
 CREATE FUNCTION tandem.set_dependency(name text, version integer) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_set_dependency' LANGUAGE C;
@@ -805,8 +814,11 @@ SELECT v.view::oid AS view, n.oid AS schema, n.nspname AS schema_name, n.nspowne
 FROM tandem.view v
 -- if a user drops a view, its row remains, and another relation may get its OID: so its schema is checked, too
 JOIN pg_class c ON c.oid = v.view AND c.relkind = 'v'
-JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname::text ~ ('(^|__)release_' || v.release || '$')
-LEFT JOIN pg_class t ON t.oid = v.relation;
+JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (SELECT '__' || coalesce((SELECT g.prefix FROM tandem.registry g LIMIT 1), 'release_') || v.release) e (name)
+LEFT JOIN pg_class t ON t.oid = v.relation
+-- <prefix><n>, or <schema>__<prefix><n>
+WHERE right('__' || n.nspname::text, length(e.name)) = e.name;
 COMMENT ON VIEW tandem._release_views IS 'versioned views that are there, their schemas and tables';
 
 CREATE VIEW tandem._release_view_schemas AS
@@ -1006,6 +1018,15 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._undeclared_sessions(integer)
 	IS 'other sessions that have declared no release, and whether they have written in the migration';
+
+CREATE VIEW tandem._sessions_not_fenced AS
+SELECT a.pid FROM pg_stat_activity a
+WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
+	-- a session that has preloaded the library holds this lock: see src/release/README.md
+	AND NOT EXISTS (SELECT FROM pg_locks l
+		WHERE l.pid = a.pid AND l.locktype = 'object' AND l.granted
+			AND l.classid = 'pg_extension'::regclass AND l.objid = 0 AND l.objsubid = 1);
+COMMENT ON VIEW tandem._sessions_not_fenced IS 'other client sessions that have not preloaded the library';
 
 CREATE VIEW tandem._prepared_blockers AS
 SELECT DISTINCT w.pid, x.transaction

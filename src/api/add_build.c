@@ -11,6 +11,7 @@
 #include "api/arguments.h"
 #include "api/expand.h"
 #include "catalog/migration.h"
+#include "catalog/release_view.h"
 #include "catalog/step.h"
 #include "core/authority.h"
 #include "core/error.h"
@@ -102,7 +103,7 @@ tandem_add_index(PG_FUNCTION_ARGS)
 	Step		step = {.kind = STEP_INDEX};
 	char	   *label;
 
-	relid = resolve_index_table(stmt->relation);
+	relid = release_view_table(resolve_index_table(stmt->relation));
 	step.relation = relid;
 	step.object = stmt->idxname;
 	step.given = text;
@@ -212,7 +213,7 @@ tandem_add_constraint(PG_FUNCTION_ARGS)
 	char	   *definition;
 	Constraint *constraint;
 
-	step.relation = quoting_resolve_relation(argument_text(fcinfo, 1, "relation"));
+	step.relation = argument_relation(fcinfo, 1);
 	step.object = argument_name(fcinfo, 2, "name");
 	definition = argument_text(fcinfo, 3, "definition");
 	step.given = definition;
@@ -280,7 +281,7 @@ tandem_add_not_null(PG_FUNCTION_ARGS)
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	Step		step = {.kind = STEP_NOT_NULL};
 
-	step.relation = quoting_resolve_relation(argument_text(fcinfo, 1, "relation"));
+	step.relation = argument_relation(fcinfo, 1);
 	step.object = argument_name(fcinfo, 2, "column_name");
 	if (repeat_step(migration, &step))
 		PG_RETURN_VOID();

@@ -127,7 +127,7 @@ static void
 read_arguments(FunctionCallInfo fcinfo, AddedColumn *column)
 {
 	memset(column, 0, sizeof(AddedColumn));
-	column->relation = quoting_resolve_relation(argument_text(fcinfo, 1, "relation"));
+	column->relation = argument_relation(fcinfo, 1);
 	column->name = argument_name(fcinfo, 2, "column_name");
 	read_type(column, argument_text(fcinfo, 3, "type"));
 	column->up = argument_optional_text(fcinfo, 4);

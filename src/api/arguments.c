@@ -8,7 +8,9 @@
 #include "utils/builtins.h"
 
 #include "api/arguments.h"
+#include "catalog/release_view.h"
 #include "core/query.h"
+#include "core/text.h"
 
 static void
 check_argument_given(FunctionCallInfo fcinfo, int n, const char *name)
@@ -44,6 +46,12 @@ List *
 argument_strings(FunctionCallInfo fcinfo, int n)
 {
 	return PG_ARGISNULL(n) ? NIL : strings_from_array(PG_GETARG_DATUM(n));
+}
+
+Oid
+argument_relation(FunctionCallInfo fcinfo, int n)
+{
+	return release_view_table(quoting_resolve_relation(argument_text(fcinfo, n, "relation")));
 }
 
 bool

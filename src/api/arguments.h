@@ -21,6 +21,12 @@ extern char *argument_optional_text(FunctionCallInfo fcinfo, int n);
  */
 extern List *argument_strings(FunctionCallInfo fcinfo, int n);
 
+/*
+ * Returns the table that argument n names, or that of the view of a release
+ * that it names.  Errors: it is NULL; there is no such relation.
+ */
+extern Oid	argument_relation(FunctionCallInfo fcinfo, int n);
+
 /* Returns a boolean argument.  Errors: it is NULL. */
 extern bool argument_bool(FunctionCallInfo fcinfo, int n, const char *name);
 

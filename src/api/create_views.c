@@ -112,7 +112,7 @@ tables_named(List *names)
 	check_no_null_name(names, "relations");
 	foreach(lc, names)
 	{
-		Oid			relid = quoting_resolve_relation(lfirst(lc));
+		Oid			relid = release_view_table(quoting_resolve_relation(lfirst(lc)));
 
 		check_table_to_show(relid);
 		relids = list_append_unique_oid(relids, relid);

@@ -598,7 +598,7 @@ rule_from_arguments(FunctionCallInfo fcinfo, Migration *migration)
 	rule->migration_id = migration->id;
 	rule->migration = migration->name;
 	rule->release = migration->release;
-	rule->relation = quoting_resolve_relation(argument_text(fcinfo, 1, "relation"));
+	rule->relation = argument_relation(fcinfo, 1);
 	rule->on_conflict = on_conflict_from_name(argument_text(fcinfo, 6, "on_conflict"));
 	rule->quarantine = quarantine_from_name(argument_text(fcinfo, 7, "on_error"));
 	rule->keep_old = argument_bool(fcinfo, 8, "keep_old");

@@ -489,6 +489,25 @@ list_undeclared(const Migration *migration, const char *undeclared)
 			 errdetail("%s", lines_as_list(sessions))));
 }
 
+/*
+ * What these do the fence does not see, also where they have said a release:
+ * that serves the dual write only.
+ */
+static void
+count_sessions_not_fenced(const Migration *migration)
+{
+	int			count = migration->release > 0 ? sessions_not_fenced() : 0;
+
+	if (count == 0)
+		return;
+	ereport(NOTICE,
+			(errmsg_plural("%d other client session has not preloaded pg_tandem",
+						   "%d other client sessions have not preloaded pg_tandem",
+						   count, count),
+			 errdetail("Contract neither refuses nor waits for a session that has not, whatever release it says."),
+			 errhint("Set session_preload_libraries = 'pg_tandem' for the database or the roles of the application, and connect again.")));
+}
+
 typedef struct ContractCall
 {
 	char	   *name;
@@ -600,6 +619,7 @@ tandem_contract(PG_FUNCTION_ARGS)
 	SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC);
 	migration = check_contract_call(&call);
 	list_undeclared(migration, call.undeclared);
+	count_sessions_not_fenced(migration);
 	/* before tables are locked */
 	migration_forget_old();
 	if (!atomic && migration->release > 0)

@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "access/htup_details.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -13,6 +15,8 @@
 
 #include "api/arguments.h"
 #include "catalog/registry.h"
+#include "catalog/release_view.h"
+#include "catalog/session_release.h"
 #include "core/clock.h"
 #include "core/compat.h"
 #include "core/sql_function.h"
@@ -25,6 +29,7 @@ SQL_FUNCTION(tandem_health);
 SQL_FUNCTION(tandem_wait_for_release);
 SQL_FUNCTION(tandem_switch_release);
 SQL_FUNCTION(tandem_register_release);
+SQL_FUNCTION(tandem_set_release_prefix);
 SQL_FUNCTION(tandem_set_dependency);
 
 /* poll interval, and maximum frequency of commits */
@@ -180,6 +185,61 @@ tandem_register_release(PG_FUNCTION_ARGS)
 	registry_add_release(release, argument_optional_text(fcinfo, 1));
 	registry_note_ready();
 	fence_let_script_pass(release);
+	PG_RETURN_VOID();
+}
+
+static void
+refuse_prefix(const char *prefix, const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"%s\" cannot be the prefix of the schemas of releases",
+					prefix),
+			 errdetail("%s", why),
+			 errhint("Give the name of a schema without the number: SELECT tandem.set_release_prefix('release_');")));
+}
+
+/* The table has the same rules as a constraint, for what a restore loads. */
+static void
+check_prefix(const char *prefix)
+{
+	size_t		length = strlen(prefix);
+
+	if (length == 0)
+		refuse_prefix(prefix, "Each schema whose name is a number would be one of a release.");
+	if (length > RELEASE_PREFIX_MAX)
+		refuse_prefix(prefix, psprintf("It is longer than %d bytes.",
+									   RELEASE_PREFIX_MAX));
+	if (strncmp(prefix, "pg_", 3) == 0)
+		refuse_prefix(prefix, "Names that begin with \"pg_\" are reserved for the server.");
+	if (isdigit((unsigned char) prefix[length - 1]))
+		refuse_prefix(prefix, "It ends in a digit, which could be one of the number.");
+}
+
+Datum
+tandem_set_release_prefix(PG_FUNCTION_ARGS)
+{
+	char	   *prefix = argument_text(fcinfo, 0, "prefix");
+
+	check_prefix(prefix);
+	if (!registry_may_change())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set the prefix of the schemas of releases"),
+				 errdetail("It decides which sessions belong to a release."),
+				 errhint("Run GRANT EXECUTE ON FUNCTION tandem.switch_release(integer) TO %s; as a superuser.",
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+	registry_lock();
+	release_view_lock_prefix(ExclusiveLock);
+	if (strcmp(prefix, release_prefix()) == 0)
+		PG_RETURN_VOID();
+	if (release_view_exists())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("releases have views in schemas with the prefix \"%s\"",
+						release_prefix()),
+				 errhint("Set the prefix before the first call of tandem.create_views.")));
+	release_set_prefix(prefix);
 	PG_RETURN_VOID();
 }
 

@@ -5,12 +5,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
 #include "catalog/release_view.h"
+#include "catalog/session_release.h"
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
@@ -19,28 +21,29 @@
 /* objsubid of the locks on the address of tandem.view */
 #define LOCK_RELATION 1
 #define LOCK_SCHEMA 2
+#define LOCK_PREFIX 3
 
 char *
 release_view_schema(int release)
 {
-	return psprintf("release_%d", release);
+	return psprintf("%s%d", release_prefix(), release);
 }
 
 static bool
-lock_view_object(uint32 id, uint16 kind)
+lock_view_object(uint32 id, uint16 kind, LOCKMODE mode)
 {
 	LOCKTAG		tag;
 	Oid			classid = extension_relation("view", false);
 
 	extension_refuse_upgrade();
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, classid, id, kind);
-	return lock_wait(&tag, ExclusiveLock, lock_retry_ms());
+	return lock_wait(&tag, mode, lock_retry_ms());
 }
 
 void
 release_view_lock(Oid relid)
 {
-	if (lock_view_object(relid, LOCK_RELATION))
+	if (lock_view_object(relid, LOCK_RELATION, ExclusiveLock))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
@@ -50,9 +53,24 @@ release_view_lock(Oid relid)
 }
 
 void
+release_view_lock_prefix(LOCKMODE mode)
+{
+	if (!lock_view_object(0, LOCK_PREFIX, mode))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 mode == ShareLock
+				 ? errmsg("the prefix of the schemas of releases is being changed by another session")
+				 : errmsg("views of a release are being created by another session"),
+				 errhint("Let that session commit, then call this again.")));
+	/* the previous holder may have changed it */
+	AcceptInvalidationMessages();
+}
+
+void
 release_view_lock_schema(int release)
 {
-	if (!lock_view_object(release, LOCK_SCHEMA))
+	release_view_lock_prefix(ShareLock);
+	if (!lock_view_object(release, LOCK_SCHEMA, ExclusiveLock))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("the views of release %d are being created by another session",
@@ -102,6 +120,22 @@ release_view_find(Oid relid, int release)
 			return lfirst(lc);
 	}
 	return NULL;
+}
+
+Oid
+release_view_table(Oid relid)
+{
+	TandemQuery query;
+
+	if (get_rel_relkind(relid) != RELKIND_VIEW)
+		return relid;
+	query_begin(&query);
+	query_oid(&query, relid);
+	if (query_run_latest(&query,
+						 "SELECT relation FROM tandem._release_views WHERE view = $1") > 0)
+		relid = query_get_oid(0, 1);
+	query_end(&query);
+	return relid;
 }
 
 List *
@@ -166,6 +200,19 @@ read_view_schema(uint64 row)
 	schema->release = query_get_int(row, 3);
 	schema->tables_in = query_get_oid(row, 4);
 	return schema;
+}
+
+bool
+release_view_exists(void)
+{
+	TandemQuery query;
+	bool		exists;
+
+	query_begin(&query);
+	exists = query_run_latest(&query,
+							  "SELECT FROM tandem._release_views LIMIT 1") > 0;
+	query_end(&query);
+	return exists;
 }
 
 List *

@@ -7,6 +7,7 @@
 #define TANDEM_RELEASE_VIEW_H
 
 #include "nodes/pg_list.h"
+#include "storage/lockdefs.h"
 
 typedef struct ReleaseView
 {
@@ -39,7 +40,7 @@ typedef struct ViewedTable
 								 * view's schema; InvalidOid if dropped */
 } ViewedTable;
 
-/* Returns release_<n>, palloc'd. */
+/* Returns the name of the schema of release n, release_<n>, palloc'd. */
 extern char *release_view_schema(int release);
 
 /*
@@ -52,9 +53,19 @@ extern void release_view_lock(Oid relid);
 /*
  * The same for the schemas of a release, which two sessions may want to
  * create, or to grant to a role.  Take it before any lock on the views of a
- * table.
+ * table.  Nor does the prefix of the names of schemas change until then.
  */
 extern void release_view_lock_schema(int release);
+
+/*
+ * Until the end of the transaction, excludes changing that prefix
+ * (ExclusiveLock) while views are created (ShareLock), and the other way
+ * around.  Errors: as for release_view_lock.
+ */
+extern void release_view_lock_prefix(LOCKMODE mode);
+
+/* Does any release have a view? */
+extern bool release_view_exists(void);
 
 /*
  * release_view_list returns the existing views of relid by release;
@@ -75,6 +86,13 @@ extern List *release_view_closed(List *relids);
  * each statement; the first call for a view runs a query.
  */
 extern int	release_view_release(Oid view, Oid relid);
+
+/*
+ * Returns the table if relid is a view of a release, else relid.  A script that
+ * names tables without their schema, in a session that has the views of its
+ * release first in its search_path, means the tables.
+ */
+extern Oid	release_view_table(Oid relid);
 
 /* Records the view, replacing the record for its relation and release. */
 extern void release_view_note(const ReleaseView *view);

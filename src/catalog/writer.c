@@ -20,6 +20,7 @@
 #include "catalog/writer.h"
 #include "core/compat.h"
 #include "core/query.h"
+#include "core/settings.h"
 
 /* as for declared sessions, a mode that does not conflict with itself */
 #define WRITER_MODE AccessShareLock
@@ -87,12 +88,11 @@ unmark_session(int migration_id)
 }
 
 /*
- * Returns the migrations of the rules whose release is newer than that
- * declared by the session.  A hand-made trigger may name the rule of another
- * table.
+ * Returns the migrations of the rules whose release is newer.  A hand-made
+ * trigger may name the rule of another table.
  */
 static List *
-migrations_newer_than_session(Oid relid, List *syncs)
+migrations_newer_than(int release, Oid relid, List *syncs)
 {
 	TandemQuery query;
 	List	   *sync_ids = NIL;
@@ -104,7 +104,7 @@ migrations_newer_than_session(Oid relid, List *syncs)
 	query_begin(&query);
 	query_int_list(&query, sync_ids);
 	query_oid(&query, relid);
-	query_int(&query, setting_release);
+	query_int(&query, release);
 	ids = query_get_ints(query_run_latest(&query,
 										  "SELECT DISTINCT m.id FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 										  "WHERE s.id = ANY ($1) AND m.release > $3 AND m.phase NOT IN ('done', 'aborted') "
@@ -149,11 +149,12 @@ forget_ended_migrations(void)
 }
 
 /*
- * Done once per release, by the first session that writes as it; from then on
- * no migration suspends it.  The note is lost if the transaction aborts.
- * Then, as after each change of the registry, the next statement looks again.
- * Returns false if it must look again because a read-only transaction cannot
- * write the note.
+ * Done once per release, by the first session of it that writes; from then on
+ * no migration suspends it.  Suspending a release concerns the sessions that
+ * are fenced by it, and not who writes through its views by their full names.
+ * The note is lost if the transaction aborts.  Then, as after each change of
+ * the registry, the next statement looks again.  Returns false if it must look
+ * again because a read-only transaction cannot write the note.
  */
 static bool
 note_release_use(int release)
@@ -184,13 +185,16 @@ process_is_client(void)
 int
 writer_release(int view_release)
 {
-	return setting_release > 0 ? setting_release : view_release;
+	if (setting_release > 0)
+		return setting_release;
+	return view_release > 0 ? view_release : session_path_release();
 }
 
 void
-writer_settle(WriterNote *note, Oid relid, List *syncs)
+writer_settle(WriterNote *note, int release, Oid relid, List *syncs)
 {
 	uint64		generation = registry_generation();
+	int			declared = session_release();
 	bool		settled = true;
 	ListCell   *lc;
 
@@ -201,11 +205,12 @@ writer_settle(WriterNote *note, Oid relid, List *syncs)
 	{
 		forget_marks_of_other_extension();
 		forget_ended_migrations();
-		foreach(lc, migrations_newer_than_session(relid, syncs))
+		foreach(lc, migrations_newer_than(release, relid, syncs))
 			settled &= mark_session_as_writer(lfirst_int(lc));
-		if (setting_release > 0)
-			settled &= note_release_use(setting_release);
+		if (declared > 0)
+			settled &= note_release_use(declared);
 	}
-	note->release = setting_release;
+	note->release = release;
+	note->declared = declared;
 	note->generation = settled ? generation : 0;
 }

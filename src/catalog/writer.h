@@ -13,7 +13,7 @@
 #include "nodes/pg_list.h"
 
 #include "catalog/registry.h"
-#include "core/settings.h"
+#include "catalog/session_release.h"
 
 /* objsubid of the marks, also used in tandem.writers() */
 #define WRITER_LOCK 7
@@ -24,33 +24,36 @@
  */
 typedef struct WriterNote
 {
-	int			release;		/* release that the session had declared */
+	int			release;		/* release as which it wrote */
+	int			declared;		/* release of the session */
 	uint64		generation;		/* of the registry */
 } WriterNote;
 
 /*
- * Is there nothing to do?  This is the only cost for a statement that writes.
+ * Is there nothing to do for a statement that writes as that release?
  */
 static inline bool
-writer_is_settled(const WriterNote *note)
+writer_is_settled(const WriterNote *note, int release)
 {
-	return note->release == setting_release &&
+	return note->release == release && note->declared == session_release() &&
 		note->generation == registry_generation();
 }
 
 /*
- * Returns the release as which this session writes, or 0 if it says none:
+ * Returns the release as which a statement writes, or 0 if nothing says it:
  * tandem.release where it is set, else view_release, that of the view that the
- * statement writes through (0 for none).
+ * statement writes through (0 for none), else that of the session's
+ * search_path.
  */
 extern int	writer_release(int view_release);
 
 /*
  * Call when this session writes the table relid, whose trigger has the rules
- * syncs (a list of SyncRule).  Marks it for those migrations whose release is
- * newer than the declared one, and notes the use of a ready release.  Does not
- * fail if the lock table is full.
+ * syncs (a list of SyncRule), as that release (see writer_release).  Marks it
+ * for those migrations whose release is newer, and notes that the session works
+ * as its release, if that is ready.  Does not fail if the lock table is full.
  */
-extern void writer_settle(WriterNote *note, Oid relid, List *syncs);
+extern void writer_settle(WriterNote *note, int release, Oid relid,
+						  List *syncs);
 
 #endif							/* TANDEM_WRITER_H */

@@ -6,6 +6,7 @@
 
 #include <limits.h>
 
+#include "catalog/namespace.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
 
@@ -166,6 +167,26 @@ settings_for_transaction(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
+}
+
+/*
+ * While a function with SET, or a scope, is running, the server keeps the value
+ * from before in its stack.  The outermost of them has that of the session.
+ */
+const char *
+settings_session_path(void)
+{
+	static struct config_generic *setting = NULL;
+	const char *path = namespace_search_path;
+
+	if (setting == NULL)
+		setting = compat_find_setting("search_path");
+	for (GucStack *entry = setting->stack; entry; entry = entry->prev)
+	{
+		if (entry->state == GUC_SAVE)
+			path = entry->prior.val.stringval;
+	}
+	return path ? path : "";
 }
 
 void

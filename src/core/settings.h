@@ -101,6 +101,13 @@ extern const char *settings_name_for_run(const char *name);
 /* Sets a setting until the end of the transaction. */
 extern void settings_for_transaction(const char *name, const char *value);
 
+/*
+ * Returns the search_path of the session: that of its connection, of SET or of
+ * SET LOCAL, not what a function or a scope of ours sets while it runs.  Valid
+ * until a setting changes.
+ */
+extern const char *settings_session_path(void);
+
 /* Defines the settings.  Called once, from _PG_init. */
 extern void settings_define(void);
 

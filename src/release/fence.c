@@ -2,8 +2,8 @@
  * fence.c
  *		Refuses the statements of a session whose release is not served.
  *
- * A session with a declared release holds a lock on the address of
- * tandem.registry with its release.  It is a session lock, of the kind of
+ * A session with a declared release (session_release) holds a lock on the
+ * address of tandem.registry with its release.  It is a session lock, of the kind of
  * advisory locks, which survives an abort and ends with the process.  From
  * these locks contract and tandem.sessions know the sessions.  It is taken
  * before the registry is looked at.  So after a change of the registry,
@@ -27,6 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
 
+#include "catalog/session_release.h"
 #include "core/compat.h"
 #include "core/error.h"
 #include "core/extension.h"
@@ -39,24 +40,37 @@
 static ExecutorStart_hook_type next_executor_start = NULL;
 static ProcessUtility_hook_type next_process_utility = NULL;
 
+/*
+ * Who has not set the release should see why the session has one.  The schema
+ * may have nothing to do with releases.
+ */
+static const char *
+release_source(int release)
+{
+	return setting_release > 0 ? ""
+		: psprintf(" The session declares its release by schema \"%s%d\" in its search_path.",
+				   release_prefix(), release);
+}
+
 static void
-refuse_fenced_statement(const Registry *registry, ReleaseState state)
+refuse_fenced_statement(const Registry *registry, int release,
+						ReleaseState state)
 {
 	if (state == RELEASE_RETIRED)
 		ereport(ERROR,
 				(errcode(ERRCODE_RELEASE_NOT_SERVED),
-				 errmsg("release %d is no longer served", setting_release),
-				 errdetail("The database serves release %d and later.",
-						   registry->lowest),
+				 errmsg("release %d is no longer served", release),
+				 errdetail("The database serves release %d and later.%s",
+						   registry->lowest, release_source(release)),
 				 errhint("Start a node of release %d or later instead.",
 						 registry->lowest)));
 	ereport(ERROR,
 			(errcode(ERRCODE_RELEASE_NOT_SERVED),
-			 errmsg("release %d is not served yet", setting_release),
-			 errdetail("The newest release that the database knows is %d.",
-					   registry->highest),
+			 errmsg("release %d is not served yet", release),
+			 errdetail("The newest release that the database knows is %d.%s",
+					   registry->highest, release_source(release)),
 			 errhint("Run the migrations of release %d first, or, if it needs none, SELECT tandem.register_release(%d);",
-					 setting_release, setting_release)));
+					 release, release)));
 }
 
 /* What a statement does with rows of user tables. */
@@ -192,7 +206,7 @@ static LocalTransactionId script = InvalidLocalTransactionId;
 void
 fence_let_script_pass(int release)
 {
-	if (release > 0 && release == setting_release)
+	if (release > 0 && release == session_release())
 		script = compat_local_transaction_id();
 }
 
@@ -201,31 +215,31 @@ fence_let_script_pass(int release)
  * declares a release may be older than the extension.
  */
 static void
-check_declared_session(const FencedStatement *statement)
+check_declared_session(const FencedStatement *statement, int release)
 {
 	const Registry *registry;
 	ReleaseState state;
 
-	session_declare_release(setting_release);
+	session_declare_release(release);
 	registry = registry_for_transaction();
 	if (registry == NULL || registry->highest == 0)
 		return;
-	state = registry_state_of(registry, setting_release);
+	state = registry_state_of(registry, release);
 	if (state == RELEASE_RETIRED)
-		refuse_fenced_statement(registry, state);
+		refuse_fenced_statement(registry, release, state);
 	if (script == compat_local_transaction_id())
 		return;
 	if (state == RELEASE_UNKNOWN &&
 		statement_row_use(statement) != ROWS_UNTOUCHED)
-		refuse_fenced_statement(registry, state);
+		refuse_fenced_statement(registry, release, state);
 	if (state == RELEASE_READ_ONLY &&
 		statement_row_use(statement) == ROWS_WRITTEN)
 		ereport(ERROR,
 				(errcode(ERRCODE_RELEASE_READ_ONLY),
 				 errmsg("release %d may only read until its migration has filled all rows",
-						setting_release),
+						release),
 				 errhint("Run CALL tandem.wait_for_release(%d); see SELECT * FROM tandem.progress;",
-						 setting_release)));
+						 release)));
 }
 
 static void
@@ -259,12 +273,13 @@ static void
 fence_check_statement(const FencedStatement *statement)
 {
 	static LocalTransactionId warned = InvalidLocalTransactionId;
+	int			release = session_release();
 
 	if (!session_is_fenced())
 		return;
-	if (setting_release > 0)
+	if (release > 0)
 	{
-		check_declared_session(statement);
+		check_declared_session(statement, release);
 		return;
 	}
 	session_undeclare_release();
@@ -286,22 +301,23 @@ static void
 fence_check_begin(void)
 {
 	const Registry *registry;
+	int			release = session_release();
 
-	if (setting_release == 0 || !session_is_fenced())
+	if (release == 0 || !session_is_fenced())
 		return;
-	session_declare_release(setting_release);
+	session_declare_release(release);
 	registry = registry_for_transaction();
-	if (registry &&
-		registry_state_of(registry, setting_release) == RELEASE_RETIRED)
-		refuse_fenced_statement(registry, RELEASE_RETIRED);
+	if (registry && registry_state_of(registry, release) == RELEASE_RETIRED)
+		refuse_fenced_statement(registry, release, RELEASE_RETIRED);
 }
 
-/* Would any statement have to be checked? */
+/* Would any statement have to be checked?  Called for each one. */
 static inline bool
 fence_is_armed(void)
 {
-	return setting_release > 0 || setting_undeclared != UNDECLARED_ALLOW ||
-		session_has_declared();
+	return MyBackendType == B_BACKEND &&
+		(setting_undeclared != UNDECLARED_ALLOW || session_has_declared() ||
+		 session_release() > 0);
 }
 
 static bool
@@ -433,9 +449,11 @@ fence_process_utility(PlannedStmt *stmt, const char *text, bool read_only_tree,
 static void
 declare_at_session_start(void)
 {
-	if (setting_release > 0 && MyBackendType == B_BACKEND &&
-		IsTransactionState())
-		session_declare_release(setting_release);
+	if (MyBackendType != B_BACKEND || !IsTransactionState())
+		return;
+	session_note_fenced();
+	if (session_release() > 0)
+		session_declare_release(session_release());
 }
 
 void
@@ -452,6 +470,8 @@ fence_init(void)
 	ExecutorStart_hook = fence_executor_start;
 	next_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = fence_process_utility;
-	if (!process_shared_preload_libraries_in_progress)
+	if (process_shared_preload_libraries_in_progress)
+		sessions_are_all_fenced();
+	else
 		declare_at_session_start();
 }

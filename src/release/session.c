@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -14,10 +15,10 @@
 #include "utils/memutils.h"
 
 #include "catalog/registry.h"
+#include "catalog/session_release.h"
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
-#include "core/settings.h"
 #include "core/text.h"
 #include "release/session.h"
 
@@ -193,8 +194,8 @@ static void
 retake_release_lock(XactEvent event, void *arg)
 {
 	if ((event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE) &&
-		session_has_declared() && setting_release > 0)
-		session_declare_release(setting_release);
+		session_has_declared() && session_release() > 0)
+		session_declare_release(session_release());
 }
 
 void
@@ -372,4 +373,68 @@ List *
 sessions_undeclared_others(int migration_id)
 {
 	return describe_sessions(list_undeclared_sessions(migration_id, false));
+}
+
+/*-------------------------------------------------------------------------
+ * Sessions that have preloaded the library.
+ *
+ * Each holds a lock that says so, whether or not it declares a release.  The
+ * lock has nothing of the extension in it, which may be created later.
+ *-------------------------------------------------------------------------
+ */
+
+/* objid and objsubid of these locks; see tandem._sessions_not_fenced */
+#define FENCED_OBJECT 0
+#define LOCK_FENCED 1
+
+static bool all_are_fenced = false;
+
+static void
+take_fenced_lock(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, FENCED_OBJECT,
+					   LOCK_FENCED);
+	tag.locktag_lockmethodid = USER_LOCKMETHOD;
+	/* if the lock table is full, contract counts one session too many */
+	if (!compat_lock_is_held(&tag, DECLARED_MODE))
+		(void) compat_lock_session(&tag, DECLARED_MODE);
+}
+
+static void
+retake_fenced_lock(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		take_fenced_lock();
+}
+
+void
+session_note_fenced(void)
+{
+	RegisterXactCallback(retake_fenced_lock, NULL);
+	take_fenced_lock();
+}
+
+void
+sessions_are_all_fenced(void)
+{
+	all_are_fenced = true;
+}
+
+int
+sessions_not_fenced(void)
+{
+	TandemQuery query;
+	int			count;
+
+	if (all_are_fenced)
+		return 0;
+	pgstat_clear_snapshot();
+	query_begin(&query);
+	(void) query_run(&query,
+					 "SELECT count(*)::integer FROM tandem._sessions_not_fenced");
+	count = query_get_int(0, 1);
+	query_end(&query);
+	return count;
 }

@@ -71,4 +71,17 @@ extern List *sessions_undeclared_writers(int migration_id, bool may_wait);
  */
 extern List *sessions_undeclared_others(int migration_id);
 
+/*
+ * Call in a session that has preloaded the library, or in the server if that
+ * preloads it for all sessions; sessions_not_fenced relies on it.
+ */
+extern void session_note_fenced(void);
+extern void sessions_are_all_fenced(void);
+
+/*
+ * Returns the number of other client sessions of this database that are not
+ * fenced, because they have not preloaded the library.
+ */
+extern int	sessions_not_fenced(void);
+
 #endif							/* TANDEM_SESSION_H */

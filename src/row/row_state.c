@@ -285,6 +285,14 @@ row_writer(RowState *state)
 }
 
 int
+row_declared_release(RowState *state)
+{
+	bool		view_counts = setting_release == 0 && state->rules->any_release;
+
+	return writer_release(view_counts ? row_writer(state)->view_release : 0);
+}
+
+int
 row_writer_release(RowState *state)
 {
 	/*
@@ -293,8 +301,7 @@ row_writer_release(RowState *state)
 	 */
 	if (state->release < 0)
 		state->release = query_is_running() || InNoForceRLSOperation() ? 0
-			: writer_release(setting_release > 0 ? 0
-							 : row_writer(state)->view_release);
+			: row_declared_release(state);
 	return state->release;
 }
 

@@ -110,6 +110,13 @@ extern const WriterStatement *row_writer(RowState *state);
 
 /*
  * Returns the release as which the statement writes, or 0; see writer_release.
+ * Which view it writes through is found out only where that matters.
+ */
+extern int	row_declared_release(RowState *state);
+
+/*
+ * The same for the dual write: 0 for what the application does not say, what a
+ * foreign key cascades and what a fill that fires triggers writes.
  */
 extern int	row_writer_release(RowState *state);
 

@@ -43,17 +43,19 @@ check_trigger_call(FunctionCallInfo fcinfo, const char *function)
 				 errhint("Let tandem.sync_column create the trigger.")));
 }
 
-/* Called once per statement: the declared release cannot change within one. */
+/* Called once per statement, within which the release cannot change. */
 static void
-settle_writer_mark(RelationRules *rules)
+settle_writer_mark(RowState *state)
 {
+	RelationRules *rules = state->rules;
+	int			release = row_declared_release(state);
 	List	   *syncs = NIL;
 
-	if (writer_is_settled(&rules->writer))
+	if (writer_is_settled(&rules->writer, release))
 		return;
 	for (int i = 0; i < rules->nrules; i++)
 		syncs = lappend(syncs, rules->rules[i].source);
-	writer_settle(&rules->writer, rules->relid, syncs);
+	writer_settle(&rules->writer, release, rules->relid, syncs);
 }
 
 /*
@@ -70,7 +72,7 @@ begin_trigger_statement(FunctionCallInfo fcinfo, const Trigger *trigger)
 	fcinfo->flinfo->fn_extra = row_state_create(data->tg_relation, trigger);
 	MemoryContextSwitchTo(caller);
 	((RowState *) fcinfo->flinfo->fn_extra)->call = fcinfo->flinfo;
-	settle_writer_mark(((RowState *) fcinfo->flinfo->fn_extra)->rules);
+	settle_writer_mark(fcinfo->flinfo->fn_extra);
 	return fcinfo->flinfo->fn_extra;
 }
 

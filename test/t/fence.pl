@@ -27,6 +27,15 @@ sub ask
 	return $out eq '' && $err ne '' ? $err : $out;
 }
 
+# A session that stays, with these options when it connects.
+sub connect_with
+{
+	my ($options, $database) = @_;
+
+	local $ENV{PGOPTIONS} = $options;
+	return $node->background_psql($database || 'postgres');
+}
+
 sub expand
 {
 	my ($name, $release) = @_;
@@ -88,11 +97,39 @@ is(ask($node, 41, 'DISCARD ALL; SELECT release FROM tandem.sessions WHERE pid = 
 sql('CREATE ROLE app LOGIN; GRANT ALL ON items, pgbench_accounts TO app; ALTER ROLE app SET tandem.release = 41');
 is($node->safe_psql('postgres', 'SELECT release FROM tandem.sessions WHERE pid = pg_backend_pid()', connstr => "$conninfo user=app"),
 	'41', 'declared by the role');
-$ENV{PGOPTIONS} = '-ctandem.release=41';
-my $fresh = $node->background_psql('postgres');
-delete $ENV{PGOPTIONS};
+my $fresh = connect_with('-ctandem.release=41');
 is(sql('SELECT release FROM tandem.sessions WHERE release IS NOT NULL'), '41', 'before its first statement');
 $fresh->quit;
+
+# the search_path says it, too: that of the connection, of the role, in the database that has another prefix
+sub by_path
+{
+	my ($path, $database) = @_;
+	my $client = connect_with("-csearch_path=$path", $database);
+	my $release = $node->safe_psql($database, q(SELECT string_agg(release::text, ',') FROM tandem.sessions WHERE release IS NOT NULL));
+
+	$client->quit;
+	return $release;
+}
+is(by_path('release_41,public', 'postgres'), '41', 'declared by the search_path, before the first statement');
+is(by_path('public', 'postgres'), '', 'which need not name a release');
+sql('CREATE ROLE app_path LOGIN; GRANT ALL ON items TO app_path; ALTER ROLE app_path SET search_path = release_41, public');
+my $lives = $node->background_psql('postgres', extra_params => [ '-U', 'app_path' ]);
+is(sql('SELECT release FROM tandem.sessions WHERE user_name = \'app_path\''), '41', 'declared by the search_path of the role');
+$lives->query_safe('DISCARD ALL');
+is(sql('SELECT release FROM tandem.sessions WHERE user_name = \'app_path\''), '41', 'which DISCARD ALL does not take away');
+$lives->query_safe('SET search_path = public; SELECT 1');
+is(sql('SELECT release FROM tandem.sessions WHERE user_name = \'app_path\''), '', 'and SET does');
+$lives->quit;
+sql('CREATE DATABASE prefixed');
+$node->safe_psql('prefixed', q(CREATE EXTENSION pg_tandem; SELECT tandem.set_release_prefix('"v'); SELECT tandem.register_release(41)));
+is(by_path('"""v41"', 'prefixed'), '41', 'declared by a schema with the prefix of the database');
+is(by_path('release_41', 'prefixed'), '', 'and by no other');
+my $prefixed = PostgreSQL::Test::Utils::tempdir . '/prefixed';
+$node->command_ok([ 'pg_dump', '-h', $node->host, '-p', $node->port, '-Fc', '-f', $prefixed, 'prefixed' ], 'dump with a prefix');
+sql('DROP DATABASE prefixed; CREATE DATABASE prefixed');
+$node->command_ok([ 'pg_restore', '-h', $node->host, '-p', $node->port, '-d', 'prefixed', '--exit-on-error', $prefixed ], 'restore with a prefix');
+is(by_path('"""v41"', 'prefixed'), '41', 'the prefix is restored');
 is(ask($node, 43, 'SELECT count(*) FROM items'), "psql:<stdin>:2: ERROR:  55T01", 'a release that nobody knows is refused');
 is(ask($node, 43, q(SELECT healthy, state FROM tandem.health(43))), 'f|unknown', 'and is told why when it asks');
 like(ask($node, 42, 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;'
@@ -109,7 +146,7 @@ $mute->query_safe('DISCARD ALL');
 is_refused($node, q(CALL tandem.contract('items')), qr/user authenticator/, 'contract with a mute session of a pool');
 $mute->quit;
 # where the library is not preloaded a release that is declared is not fenced, and so counts as nothing
-$mute = $node->background_psql('postgres', connstr => "$conninfo options='-csession_preload_libraries= -ctandem.release=41'");
+$mute = connect_with('-csession_preload_libraries= -ctandem.release=41');
 $mute->query_safe('UPDATE items SET price = price WHERE id = 1');
 is_refused($node, q(CALL tandem.contract('items')), qr/1 session that has written/, 'contract with a session without the library');
 $mute->quit;
@@ -156,8 +193,15 @@ is(ask($node, 41, 'SELECT price FROM items WHERE id = 7', 'restored'), '7', 'whi
 # contract, called again, ends it, and names who has declared nothing and written nothing
 my $reader = $node->background_psql('postgres', extra_params => [ '-U', 'authenticator' ]);
 $reader->query_safe('SELECT 1');
+# two sessions without the library, whatever their paths say; one that has it, and has given up its locks
+my @bare = map { connect_with("-csession_preload_libraries= -csearch_path=$_") } 'release_42,public', 'public';
+$bare[0]->query_safe('UPDATE items SET cents = cents WHERE id = 1');
+$reader->query_safe('DISCARD ALL');
+$reader->query_safe('SELECT pg_advisory_unlock_all()');
 my ($status, $out, $err) = $node->psql('postgres', q(CALL tandem.contract('items')));
-is($status, 0, 'contract beside a session that has written nothing');
+is($status, 0, 'contract beside sessions that have written nothing, or as release 42');
+like($err, qr/NOTICE:  2 other client sessions have not preloaded pg_tandem\nDETAIL:  .*\nHINT:  Set session_preload_libraries/, 'it counts those that it does not see');
+$_->quit foreach @bare;
 like($err, qr/NOTICE:  \d+ other sessions? ha(s|ve) declared no release, and ha(s|ve) written no table of the migration\nDETAIL:.*user authenticator/s,
 	'which it names');
 $reader->quit;
