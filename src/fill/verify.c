@@ -5,8 +5,8 @@
  * A row is right if its two sides agree by the dual-write rule: new is
  * up(old), or old is down(new).  The latter accepts mappings that lose
  * information.  A derived column may have a value of its own, so its row is
- * right once it is filled.  Of a volatile up a row that is filled is right: its new side
- * was given by up or by a writer, and nothing tells them apart.
+ * right once it is filled.  Of a volatile up a row that is filled is right: its
+ * new side was given by up or by a writer, and nothing tells them apart.
  *
  * Besides, rows are counted that lose an old value by down(up(old)), right or
  * not.
