@@ -228,7 +228,7 @@ side_names(const RuleTry *try, const RuleSide *side)
 	List	   *names = NIL;
 
 	if (side->ncolumns == 0)
-		return text_joined(rule_row_names(try->state->rules, try->rule), "", ", ");
+		return text_joined(row_fallback_names(try->state->rules, try->rule), "", ", ");
 	for (int i = 0; i < side->ncolumns; i++)
 		names = lappend(names, NameStr(try->state->rules->columns[side->columns[i]].att->attname));
 	return text_joined(names, "", ", ");
@@ -330,7 +330,7 @@ tried_row_name(const RuleTry *try)
 	return psprintf("%s of table \"%s\"",
 					row_key_text(try->rel, try->slot,
 								 row_key_columns(try->rel,
-												 rule_row_names(try->state->rules, try->rule))),
+												 row_fallback_names(try->state->rules, try->rule))),
 					RelationGetRelationName(try->rel));
 }
 

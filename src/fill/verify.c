@@ -5,8 +5,8 @@
  * A row is right if its two sides agree by the dual-write rule: new is
  * up(old), or old is down(new).  The latter accepts mappings that lose
  * information.  A derived column may have a value of its own, so its row is
- * right once it is filled.  Of a volatile up a row that is filled is right: its new side
- * was given by up or by a writer, and nothing tells them apart.
+ * right once it is filled.  Of a volatile up a row that is filled is right: its
+ * new side was given by up or by a writer, and nothing tells them apart.
  *
  * Besides, rows are counted that lose an old value by down(up(old)), right or
  * not.
@@ -240,7 +240,7 @@ report_row_sample(RowCheck *check, VerifyResult *result)
 					 "%s{\"problem\": \"%s\", \"key\": %s, \"old\": %s, \"new\": %s}",
 					 result->sample.len ? ", " : "", problem_of_row(check),
 					 row_columns_json(rel, check->slot,
-									  row_key_columns(rel, rule_row_names(check->state->rules, check->rule))),
+									  row_key_columns(rel, row_fallback_names(check->state->rules, check->rule))),
 					 row_columns_json(rel, check->slot, old),
 					 row_columns_json(rel, check->slot, new));
 	MemoryContextSwitchTo(caller);
@@ -256,7 +256,7 @@ sample_row_key(RowCheck *check, VerifyResult *result, List *keys)
 		return keys;
 	caller = MemoryContextSwitchTo(GetMemoryChunkContext(result->sample.data));
 	keys = lappend(keys, row_key_json(check->state->rel, check->slot,
-									  rule_row_names(check->state->rules, check->rule)));
+									  row_fallback_names(check->state->rules, check->rule)));
 	MemoryContextSwitchTo(caller);
 	return keys;
 }

@@ -108,7 +108,7 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 	query_int(&query, rule->source->id);
 	query_oid(&query, relid);
 	query_key(&query, state, row_key_columns(state->rel,
-											 rule_row_names(state->rules, rule)));
+											 row_fallback_names(state->rules, rule)));
 	query_text(&query, direction);
 	query_text(&query, unpack_sql_state(error->sqlerrcode));
 	query_text(&query, error->message);
@@ -283,7 +283,7 @@ quarantine_has_row(const RowState *state, const CompiledRule *rule,
 				   TupleTableSlot *row)
 {
 	List	   *columns = row_key_columns(state->rel,
-										  rule_row_names(state->rules, rule));
+										  row_fallback_names(state->rules, rule));
 
 	return quarantine_has_key(rule->source->id, RelationGetRelid(state->rel),
 							  row_columns_json(state->rel, row, columns));

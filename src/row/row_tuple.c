@@ -217,6 +217,56 @@ row_tuple(const RowState *state, HeapTuple tuple)
 /* maximum length of a sampled key, in bytes */
 #define KEY_KEPT 1000
 
+static bool
+rule_computes_column(const RelationRules *rules, AttrNumber attnum)
+{
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		const RuleSide *side = &rules->rules[i].new_side;
+
+		for (int j = 0; j < side->ncolumns; j++)
+		{
+			if (rules->columns[side->columns[j]].attnum == attnum)
+				return true;
+		}
+	}
+	return false;
+}
+
+static List *
+names_of_other_columns(const RelationRules *rules)
+{
+	List	   *names = NIL;
+
+	for (int i = 0; i < rules->desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(rules->desc, i);
+
+		if (!att->attisdropped && !att->attgenerated &&
+			!rule_computes_column(rules, att->attnum))
+			names = lappend(names, NameStr(att->attname));
+	}
+	return names;
+}
+
+List *
+row_fallback_names(const RelationRules *rules, const CompiledRule *rule)
+{
+	const RuleSide *side = &rule->new_side;
+	List	   *names = NIL;
+
+	if (!rule_is_derived(rule->source))
+		return rule->source->old_columns;
+	for (int i = 0; i < side->nsources; i++)
+	{
+		RuleColumn *column = &rules->columns[side->sources[i]];
+
+		if (!rule_computes_column(rules, column->attnum))
+			names = lappend(names, NameStr(column->att->attname));
+	}
+	return names != NIL ? names : names_of_other_columns(rules);
+}
+
 List *
 row_key_columns(Relation rel, List *fallback)
 {

@@ -18,6 +18,15 @@
 extern HeapTuple row_tuple(const RowState *state, HeapTuple tuple);
 
 /*
+ * Returns the names of the columns that describe a row of a table without
+ * primary key: the old columns of the rule; of a derived column what up reads;
+ * if that is nothing, all that are not generated.  Columns that any rule
+ * computes are left out, since the fill changes them.
+ */
+extern List *row_fallback_names(const RelationRules *rules,
+								const CompiledRule *rule);
+
+/*
  * Returns the attribute numbers that identify a row of rel, as an integer
  * list: those of the primary key, or else of fallback, a list of column names.
  */

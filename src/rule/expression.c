@@ -418,11 +418,11 @@ analyze_default(const ExpressionSource *source, Form_pg_attribute column)
 }
 
 Node *
-expression_parse_default(const char *text, const char *column, Oid type,
-						 int32 typmod)
+expression_parse_default(const char *expression_text, const char *column,
+						 Oid type, int32 typmod)
 {
 	ExpressionSource source = {
-		.text = text,
+		.text = expression_text,
 		.label = "default_value",
 		.column = column,
 		.is_default = true,

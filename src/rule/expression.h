@@ -48,8 +48,9 @@ extern Node *expression_resolve(const char *expression_text, Relation rel,
  * aggregate, window or set-returning function; a type that cannot be assigned
  * to the column's.
  */
-extern Node *expression_parse_default(const char *text, const char *column,
-									  Oid type, int32 typmod);
+extern Node *expression_parse_default(const char *expression_text,
+									  const char *column, Oid type,
+									  int32 typmod);
 
 /*
  * Returns the expression as text, palloc'd, with all names outside pg_catalog

@@ -529,56 +529,6 @@ compile_sources(RelationRules *rules, Relation rel, CompiledRule *rule,
 	}
 }
 
-static bool
-rule_computes_column(const RelationRules *rules, AttrNumber attnum)
-{
-	for (int i = 0; i < rules->nrules; i++)
-	{
-		const RuleSide *side = &rules->rules[i].new_side;
-
-		for (int j = 0; j < side->ncolumns; j++)
-		{
-			if (rules->columns[side->columns[j]].attnum == attnum)
-				return true;
-		}
-	}
-	return false;
-}
-
-static List *
-names_of_other_columns(const RelationRules *rules)
-{
-	List	   *names = NIL;
-
-	for (int i = 0; i < rules->desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(rules->desc, i);
-
-		if (!att->attisdropped && !att->attgenerated &&
-			!rule_computes_column(rules, att->attnum))
-			names = lappend(names, NameStr(att->attname));
-	}
-	return names;
-}
-
-List *
-rule_row_names(const RelationRules *rules, const CompiledRule *rule)
-{
-	const RuleSide *side = &rule->new_side;
-	List	   *names = NIL;
-
-	if (!rule_is_derived(rule->source))
-		return rule->source->old_columns;
-	for (int i = 0; i < side->nsources; i++)
-	{
-		RuleColumn *column = &rules->columns[side->sources[i]];
-
-		if (!rule_computes_column(rules, column->attnum))
-			names = lappend(names, NameStr(column->att->attname));
-	}
-	return names != NIL ? names : names_of_other_columns(rules);
-}
-
 static void
 compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 			 SyncRule *source)

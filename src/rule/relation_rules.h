@@ -171,15 +171,6 @@ extern bool relation_rules_is_null(Node *expression, Relation rel,
 extern void relation_rules_settle(RelationRules *rules, int release);
 
 /*
- * Returns the names of the columns that describe a row of a table without
- * primary key: the old columns of the rule; of a derived column what up reads;
- * if that is nothing, all that are not generated.  Columns that any rule
- * computes are left out, since the fill changes them.
- */
-extern List *rule_row_names(const RelationRules *rules,
-							const CompiledRule *rule);
-
-/*
  * Returns the rules of rel, from the cache or compiled.
  * They stay valid until relation_rules_release; the caller keeps a lock on rel
  * until then.  trigger is a copy, or that of a trigger call.  Errors: those of
