@@ -20,6 +20,7 @@ OBJS = \
 	src/core/extension.o \
 	src/core/text.o \
 	src/core/transaction.o \
+	src/core/time_limit.o \
 	src/core/error.o \
 	src/core/authority.o \
 	src/core/query.o \
@@ -38,11 +39,16 @@ OBJS = \
 	src/catalog/subscription.o \
 	src/catalog/writer.o \
 	src/rule/expression.o \
+	src/rule/spelled_out.o \
+	src/rule/meaning.o \
 	src/rule/rule_args.o \
 	src/rule/sync_trigger.o \
 	src/rule/fill_mark.o \
+	src/rule/rule_uses.o \
+	src/rule/recorded_calls.o \
 	src/rule/relation_rules.o \
 	src/row/dual_write.o \
+	src/row/round_trip.o \
 	src/row/row_state.o \
 	src/row/row_tuple.o \
 	src/row/running_statement.o \
@@ -61,6 +67,7 @@ OBJS = \
 	src/fill/throttle.o \
 	src/fill/throttle_causes.o \
 	src/fill/verify.o \
+	src/fill/row_retry.o \
 	src/fill/quarantine_retry.o \
 	src/fill/step_run.o \
 	src/trigger/target.o \
@@ -69,6 +76,7 @@ OBJS = \
 	src/trigger/guard.o \
 	src/trigger/ddl_event.o \
 	src/trigger/rule_objects.o \
+	src/trigger/overload.o \
 	src/trigger/broken.o \
 	src/ddl/index_definition.o \
 	src/ddl/index_build.o \
@@ -88,14 +96,18 @@ OBJS = \
 	src/run/command.o \
 	src/run/loop.o \
 	src/run/fill.o \
+	src/run/retry.o \
 	src/run/build.o \
 	src/run/runner.o \
 	src/run/background.o \
 	src/api/arguments.o \
 	src/api/expand.o \
+	src/api/add_column.o \
+	src/api/rule_try.o \
 	src/api/add_build.o \
 	src/api/migrate.o \
 	src/api/control.o \
+	src/api/refill.o \
 	src/api/release.o \
 	src/api/create_views.o \
 	src/api/load_row.o \

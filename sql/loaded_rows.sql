@@ -36,7 +36,7 @@ BEGIN
 	row := jsonb_populate_record(NULL::tandem.step, jsonb_build_object('id', 900, 'migration', 900, 'kind', 'index', 'relation', 'items',
 		'object', 'items_cents', 'definition', 'USING btree (cents)', 'given', 'CREATE INDEX items_cents ON items (cents)', 'is_unique', false,
 		'state', 'pending', 'blocks_total', 0, 'blocks_todo', '{}', 'rows_done', 0, 'rows_filled', 0, 'rows_indexed', 0, 'rows_quarantined', 0,
-		'rows_unfilled', 0, 'rows_mismatched', 0, 'built_indexes', '{}', 'changed_tables', '{}', 'units_done', 0, 'units_total', 0,
+		'rows_unfilled', 0, 'rows_mismatched', 0, 'rows_own', 0, 'rows_lossy', 0, 'refill', false, 'built_indexes', '{}', 'changed_tables', '{}', 'units_done', 0, 'units_total', 0,
 		'run_time', '0') || value);
 	INSERT INTO tandem.step VALUES (row.*);
 	RETURN 'loaded';
@@ -48,14 +48,14 @@ SELECT name, coalesce(value, 'NULL') AS value, load_sync(name, value) FROM (VALU
 	('old_columns', '{}'), ('old_columns', '{NULL}'), ('old_columns', '{{price}}'), ('old_columns', '{price,id}'), ('old_columns', NULL),
 	('new_columns', '{}'), ('new_columns', '{NULL}'), ('new_columns', '{{cents}}'), ('new_columns', '{cents,id}'),
 	('up', '{}'), ('up', '{NULL}'), ('up', '{{1}}'), ('up', '{1,2}'), ('up_given', '{}'), ('up_given', '{NULL}'), ('up_given', '{1,2}'),
-	('down', '{}'), ('down', '{NULL}'), ('down', '{{1}}'), ('down', '{1,2}'), ('down', NULL),
+	('down', '{}'), ('down', '{NULL}'), ('down', '{{1}}'), ('down', '{1,2}'),
 	('down_given', '{}'), ('down_given', '{NULL}'), ('down_given', '{1,2}'), ('down_given', NULL),
 	('on_conflict', 'sometimes'), ('on_error', 'never'), ('search_path', 'a,,b'), ('search_path', NULL), ('origin', NULL)) v (name, value);
 SELECT value, load_step(value) FROM (SELECT value::jsonb FROM unnest(ARRAY['{"id": 0}', '{"migration": null}', '{"kind": "nothing"}',
 	'{"object": null}', '{"object": ""}', '{"definition": null}', '{"kind": "backfill"}', '{"relation": "shown"}', '{"relation": "theirs"}',
 	'{"state": "unknown"}', '{"blocks_total": -1}', '{"blocks_total": 4294967296}', '{"blocks_todo": "{[-1,1]}"}', '{"blocks_todo": "{(,)}"}',
 	'{"blocks_todo": "{[1,9999999999]}"}', '{"batch_blocks": -1}', '{"rows_done": -1}', '{"rows_filled": -1}', '{"rows_indexed": -1}',
-	'{"rows_quarantined": -1}', '{"rows_unfilled": -1}', '{"rows_mismatched": -1}', '{"units_done": -1}', '{"units_total": -1}', '{"run_time": "-1"}',
+	'{"rows_quarantined": -1}', '{"rows_unfilled": -1}', '{"rows_mismatched": -1}', '{"rows_own": -1}', '{"rows_lossy": -1}', '{"kind": "verify", "refill": true}', '{"units_done": -1}', '{"units_total": -1}', '{"run_time": "-1"}',
 	'{"built_indexes": "{NULL}"}', '{"built_indexes": "{{a}}"}', '{"changed_tables": "{theirs}"}', '{"changed_tables": "{numbers}"}']) value) v;
 -- columns, views, releases, events
 \set VERBOSITY terse

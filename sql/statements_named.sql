@@ -126,7 +126,7 @@ MERGE INTO t USING (VALUES (54), (55), (1), (56)) v (id) ON t.id = v.id
 INSERT INTO t (id, old) VALUES (57, 57), (57, 58) ON CONFLICT (id) DO NOTHING;
 INSERT INTO t (id, old) VALUES (57, 59), (60, 60) ON CONFLICT (id) DO UPDATE SET note = 'conflict';
 
--- a statement that fails leaves nothing behind
+-- after statements that failed, within and outside of a function
 DO $$ BEGIN
 	BEGIN INSERT INTO t (id, new) VALUES (1, 10); EXCEPTION WHEN unique_violation THEN NULL; END;
 	INSERT INTO t (id, old) VALUES (61, 61);

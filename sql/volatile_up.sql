@@ -64,6 +64,22 @@ INSERT INTO judged VALUES (4);
 UPDATE judged SET new = 55 WHERE old = 4;
 SELECT * FROM judged ORDER BY old;
 
+-- A lossy one, whose down does not agree with what up has given, is proved by
+-- every row being filled, so that its release becomes ready.
+CREATE TABLE lossy_volatile (id integer PRIMARY KEY, old numeric, new integer);
+INSERT INTO lossy_volatile (id, old) VALUES (1, 1.5), (2, 2), (3, NULL);
+SELECT tandem.create_migration('lossy_volatile', release => 42);
+SELECT tandem.sync_column('lossy_volatile', 'lossy_volatile', 'old', 'new',
+	up => 'coalesce(old, 0) + (random() * 0)::integer', down => 'new');
+SELECT rows_unfilled, rows_mismatched, rows_lossy FROM tandem.verify('lossy_volatile');
+SELECT healthy, state FROM tandem.health(42);
+CALL tandem.migrate('lossy_volatile');
+SELECT * FROM lossy_volatile ORDER BY id;
+SELECT rows_unfilled, rows_mismatched, rows_lossy FROM tandem.verify('lossy_volatile');
+SELECT healthy, state FROM tandem.health(42);
+CALL tandem.contract('lossy_volatile', undeclared => 'ignore');
+SELECT * FROM lossy_volatile ORDER BY id;
+
 -- Hazard: a transform that needs a query.
 -- up that needs a query: a private image with members becomes 'shared'.
 CREATE TABLE images (id integer PRIMARY KEY, is_public boolean);

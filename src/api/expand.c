@@ -1,6 +1,6 @@
 /*
  * expand.c
- *		Phase expand: adds columns and syncs, or finds that they exist.
+ *		Phase expand: adds syncs, or finds that they exist.
  */
 #include "postgres.h"
 
@@ -15,6 +15,7 @@
 
 #include "api/arguments.h"
 #include "api/expand.h"
+#include "api/rule_try.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
@@ -27,11 +28,15 @@
 #include "core/sql_function.h"
 #include "core/statement.h"
 #include "core/text.h"
+#include "core/transaction.h"
 #include "fill/direct_update.h"
 #include "release/fence.h"
 #include "release/readiness.h"
 #include "rule/expression.h"
 #include "rule/fill_mark.h"
+#include "rule/meaning.h"
+#include "rule/relation_rules.h"
+#include "rule/rule_uses.h"
 #include "trigger/install.h"
 #include "trigger/target.h"
 
@@ -46,9 +51,8 @@ text_or_none(const char *text)
 	return text ? text : "none";
 }
 
-/* what names the property of the object that differs. */
-static void
-refuse_repeat(const Migration *migration, const char *object, const char *what,
+void
+repeat_refuse(const Migration *migration, const char *object, const char *what,
 			  const char *recorded, const char *given)
 {
 	bool		over = migration->phase == PHASE_DONE;
@@ -68,8 +72,8 @@ refuse_repeat(const Migration *migration, const char *object, const char *what,
  * Nothing was changed, so release the lock: no one must wait for our
  * transaction.
  */
-static void
-skip_repeated(const Migration *migration, const char *object)
+void
+repeat_skip(const Migration *migration, const char *object)
 {
 	ereport(NOTICE,
 			(errmsg("migration \"%s\" has %s already, skipping",
@@ -109,12 +113,8 @@ lists_share_name(List *a, List *b)
 	return false;
 }
 
-/*
- * given is the same if it equals what the user gave before, or tandem.syncs
- * shows.
- */
-static bool
-same_expression(const char *recorded, const char *canonical, const char *given)
+bool
+repeat_same_expression(const char *recorded, const char *canonical, const char *given)
 {
 	if (recorded == NULL || given == NULL)
 		return recorded == given;
@@ -122,15 +122,18 @@ same_expression(const char *recorded, const char *canonical, const char *given)
 		same_sql(RAW_PARSE_PLPGSQL_EXPR, canonical, given);
 }
 
+/* canonical is NIL for a down that was given, but says nothing. */
 static bool
 same_side(List *recorded, List *canonical, List *given)
 {
 	if (list_length(recorded) != list_length(given))
 		return false;
+	if (canonical == NIL)
+		canonical = recorded;
 	for (int i = 0; i < list_length(given); i++)
 	{
-		if (!same_expression(list_nth(recorded, i), list_nth(canonical, i),
-							 list_nth(given, i)))
+		if (!repeat_same_expression(list_nth(recorded, i), list_nth(canonical, i),
+									list_nth(given, i)))
 			return false;
 	}
 	return true;
@@ -141,43 +144,41 @@ check_same_rule(const Migration *migration, const char *object,
 				const SyncRule *recorded, const SyncRule *given)
 {
 	if (!same_strings(recorded->old_columns, given->old_columns))
-		refuse_repeat(migration, object, "list of old columns",
+		repeat_refuse(migration, object, "list of old columns",
 					  list_as_text(recorded->old_columns),
 					  list_as_text(given->old_columns));
 	if (!same_strings(recorded->new_columns, given->new_columns))
-		refuse_repeat(migration, object, "list of new columns",
+		repeat_refuse(migration, object, "list of new columns",
 					  list_as_text(recorded->new_columns),
 					  list_as_text(given->new_columns));
 	if (!same_side(recorded->up_given, recorded->up, given->up))
-		refuse_repeat(migration, object, "up", list_as_text(recorded->up_given),
+		repeat_refuse(migration, object, "up", list_as_text(recorded->up_given),
 					  list_as_text(given->up));
-	if (!same_side(recorded->down_given, recorded->down, given->down))
-		refuse_repeat(migration, object, "down", list_as_text(recorded->down_given),
+	/* a down that is null, as it was given, is none */
+	if ((recorded->down != NIL || given->down != NIL) &&
+		!same_side(recorded->down_given, recorded->down, given->down))
+		repeat_refuse(migration, object, "down", list_as_text(recorded->down_given),
 					  list_as_text(given->down));
 	if (recorded->on_conflict != given->on_conflict)
-		refuse_repeat(migration, object, "on_conflict",
+		repeat_refuse(migration, object, "on_conflict",
 					  on_conflict_name(recorded->on_conflict),
 					  on_conflict_name(given->on_conflict));
 	if (recorded->quarantine != given->quarantine)
-		refuse_repeat(migration, object, "on_error",
+		repeat_refuse(migration, object, "on_error",
 					  recorded->quarantine ? "quarantine" : "error",
 					  given->quarantine ? "quarantine" : "error");
 	if (recorded->keep_old != given->keep_old)
-		refuse_repeat(migration, object, "keep_old",
+		repeat_refuse(migration, object, "keep_old",
 					  recorded->keep_old ? "true" : "false",
 					  given->keep_old ? "true" : "false");
 	if (recorded->stored != given->stored)
-		refuse_repeat(migration, object, "stored",
+		repeat_refuse(migration, object, "stored",
 					  recorded->stored ? "true" : "false",
 					  given->stored ? "true" : "false");
 }
 
-/*
- * A forgotten migration has ended well, and there is nothing left to compare
- * with.
- */
-static bool
-skip_forgotten(const Migration *migration, Oid relid)
+bool
+repeat_skip_forgotten(const Migration *migration, Oid relid)
 {
 	if (!migration->forgotten)
 		return false;
@@ -198,7 +199,7 @@ repeat_sync(const Migration *migration, const SyncRule *rule)
 {
 	ListCell   *lc;
 
-	if (skip_forgotten(migration, rule->relation))
+	if (repeat_skip_forgotten(migration, rule->relation))
 		return true;
 	foreach(lc, sync_list_recorded(migration->id))
 	{
@@ -212,34 +213,10 @@ repeat_sync(const Migration *migration, const SyncRule *rule)
 						  quoting_relation(rule->relation),
 						  list_as_text(other->new_columns));
 		check_same_rule(migration, object, other, rule);
-		skip_repeated(migration, object);
+		repeat_skip(migration, object);
 		return true;
 	}
 	return false;
-}
-
-/* Does the migration have this column?  type is schema-qualified. */
-static bool
-repeat_column(const Migration *migration, Oid relid, const char *column,
-			  const char *type)
-{
-	char	   *recorded = owned_column_type(migration->id, relid, column);
-	char	   *object;
-
-	if (skip_forgotten(migration, relid))
-		return true;
-	if (recorded == NULL)
-		return false;
-	/* the user has dropped it; add it again while that is possible */
-	if (migration->phase == PHASE_EXPAND &&
-		get_attnum(relid, column) == InvalidAttrNumber)
-		return false;
-	object = psprintf("column %s of %s", quote_identifier(column),
-					  quoting_relation(relid));
-	if (strcmp(recorded, type) != 0)
-		refuse_repeat(migration, object, "type", recorded, type);
-	skip_repeated(migration, object);
-	return true;
 }
 
 /* A definition is a statement, or the text after ADD CONSTRAINT name. */
@@ -272,7 +249,7 @@ repeat_step(const Migration *migration, const Step *step)
 {
 	ListCell   *lc;
 
-	if (skip_forgotten(migration, step->relation))
+	if (repeat_skip_forgotten(migration, step->relation))
 		return true;
 	foreach(lc, step_list(migration->id, step->kind))
 	{
@@ -285,19 +262,19 @@ repeat_step(const Migration *migration, const Step *step)
 		same = same_definition(other, step);
 		if (same)
 		{
-			skip_repeated(migration, describe_step(other));
+			repeat_skip(migration, describe_step(other));
 			return true;
 		}
 		if (step->object && migration->phase != PHASE_EXPAND)
-			refuse_repeat(migration, describe_step(other), "definition",
+			repeat_refuse(migration, describe_step(other), "definition",
 						  other->given, step->given);
 	}
 	return false;
 }
 
 /*-------------------------------------------------------------------------
- * The SQL functions create_migration, add_column, sync_column and
- * sync_columns, for phase expand.
+ * The SQL functions create_migration, sync_column and sync_columns, for phase
+ * expand.
  *
  * They work in the caller's transaction, so that a script of a migration tool
  * is applied completely or not at all.
@@ -305,7 +282,6 @@ repeat_step(const Migration *migration, const Step *step)
  */
 
 SQL_FUNCTION(tandem_create_migration);
-SQL_FUNCTION(tandem_add_column);
 SQL_FUNCTION(tandem_sync_column);
 SQL_FUNCTION(tandem_sync_columns);
 
@@ -332,80 +308,19 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Returns the type as SQL, with its modifier. */
-static char *
-type_as_sql(const char *text)
-{
-	Oid			type = InvalidOid;
-	int32		typmod = -1;
-	MemoryContext caller = CurrentMemoryContext;
-
-	PG_TRY();
-	{
-		compat_parse_type(text, &type, &typmod);
-		if (get_typtype(type) == TYPTYPE_PSEUDO)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-					 errmsg("a column cannot have pseudo-type %s", text)));
-		if (compat_is_checked_domain(type))
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("adding a column of domain %s rewrites the table", text),
-					 errdetail("The server checks the domain's constraints on every row, with the table locked."),
-					 errhint("Add a column of the domain's base type, and a CHECK constraint NOT VALID.")));
-	}
-	PG_CATCH();
-	{
-		rethrow_with_hint(caller,
-						  "Give the name of a type alone, as in 'numeric(10,2)'; for a default, a constraint or a sequence use ALTER TABLE in the same transaction.");
-	}
-	PG_END_TRY();
-	return owned_column_type_text(type, typmod);
-}
-
-Datum
-tandem_add_column(PG_FUNCTION_ARGS)
-{
-	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
-	Oid			relid = argument_relation(fcinfo, 1);
-	char	   *column = argument_name(fcinfo, 2, "column_name");
-	char	   *type = type_as_sql(argument_text(fcinfo, 3, "type"));
-
-	if (repeat_column(migration, relid, column, type))
-		PG_RETURN_VOID();
-	migration_check(migration, ACTION_EXPAND);
-	target_check_table(relid);
-	if (column[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("name of a column must not be empty"),
-				 errhint("Call it as in SELECT tandem.add_column('my_migration', 'my_table', 'my_column', 'text');")));
-	if (get_attnum(relid, column) != InvalidAttrNumber)
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_COLUMN),
-				 errmsg("column \"%s\" of table \"%s\" already exists", column,
-						quoting_shown_name(relid)),
-				 errhint("Choose another name, or sync the column that is there with tandem.sync_column.")));
-	target_lock(relid, table_tree(relid), AccessExclusiveLock);
-	ddl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s",
-					 quoting_relation(relid), quote_identifier(column), type));
-	owned_column_add(migration->id, relid, column);
-	migration_act(migration, ACTION_EXPAND,
-				  psprintf("column %s of %s", quote_identifier(column),
-						   quoting_relation(relid)), 0);
-	PG_RETURN_VOID();
-}
-
 static void
 report_volatile_side(SyncRule *rule, Relation rel, const char *column,
 					 const char *label)
 {
 	ListCell   *lc;
 
-	ereport(NOTICE,
-			(errmsg("%s of column \"%s\" is volatile: verify cannot recompute it",
-					label, column),
-			 errhint("If its function depends on its arguments and on tables only, declare it STABLE.")));
+	/* that a derived column is filled is proved without it */
+	if (!rule_is_derived(rule))
+		ereport(NOTICE,
+				(errmsg("%s of column \"%s\" is volatile: verify cannot recompute it",
+						label, column),
+				 errdetail("Nor are rows counted whose old value down does not give back."),
+				 errhint("If its function depends on its arguments and on tables only, declare it STABLE.")));
 	if (!rule->stored || strcmp(label, "up") != 0)
 		return;
 	foreach(lc, table_leaves(rule->relation))
@@ -413,6 +328,22 @@ report_volatile_side(SyncRule *rule, Relation rel, const char *column,
 		if (!fill_is_sent(lfirst_oid(lc)))
 			fill_refuse_volatile(rel, column);
 	}
+}
+
+/* Returns the text to store, with all names qualified. */
+static char *
+qualify_expression(Relation rel, Node *expression, const char *given,
+				   const char *column, const char *label)
+{
+	StoredExpression stored = {
+		.what = psprintf("%s of column \"%s\"", label, column),
+		.label = label,
+		.given = given,
+		.rel = rel,
+		.target = get_attnum(RelationGetRelid(rel), column),
+	};
+
+	return meaning_stored_text(&stored, expression);
 }
 
 /*
@@ -442,9 +373,96 @@ qualify_side(SyncRule *rule, Relation rel, List *columns, List *texts,
 									  label);
 		if (contain_volatile_functions(expression))
 			report_volatile_side(rule, rel, lfirst(column), label);
-		qualified = lappend(qualified, expression_deparse(expression, rel));
+		qualified = lappend(qualified,
+							qualify_expression(rel, expression, lfirst(text),
+											   lfirst(column), label));
 	}
 	return qualified;
+}
+
+static bool
+all_columns_exist(const SyncRule *rule, List *columns)
+{
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		if (get_attnum(rule->relation, lfirst(lc)) <= 0)
+			return false;
+	}
+	return true;
+}
+
+typedef struct NullCall
+{
+	const SyncRule *rule;
+	Relation	rel;
+	Node	   *expression;
+	bool		is_null;
+} NullCall;
+
+static void
+look_whether_null(void *arg)
+{
+	NullCall   *call = arg;
+
+	call->is_null = relation_rules_is_null(call->expression, call->rel,
+										   call->rule->search_path);
+}
+
+/* An immutable function that fails when it is planned is no NULL. */
+static bool
+expression_is_null(const SyncRule *rule, Relation rel, Node *expression)
+{
+	NullCall	call = {rule, rel, expression, false};
+	ErrorData  *error = subtransaction_try(look_whether_null, &call);
+
+	if (error && !error_is_of_row(error))
+		ReThrowError(error);
+	return call.is_null;
+}
+
+/* Is down NULL for every old column, whatever the row? */
+static bool
+down_is_null(const SyncRule *rule, Relation rel)
+{
+	ListCell   *column;
+	ListCell   *text;
+
+	/* of a column that is missing, another error is better */
+	if (!all_columns_exist(rule, rule->old_columns) ||
+		!all_columns_exist(rule, rule->new_columns))
+		return false;
+	forboth(column, rule->old_columns, text, rule->down)
+	{
+		Node	   *expression;
+
+		if (lfirst(text) == NULL)
+			continue;
+		expression = expression_parse(lfirst(text), rel,
+									  RelationGetRelationName(rel),
+									  get_attnum(rule->relation, lfirst(column)),
+									  "down");
+		if (!expression_is_null(rule, rel, expression))
+			return false;
+	}
+	return rule->down != NIL;
+}
+
+/*
+ * A down that says nothing of any old column is left out.  Else it would agree
+ * with rows that nobody has filled.
+ */
+static void
+drop_null_down(SyncRule *rule, Relation rel)
+{
+	if (!down_is_null(rule, rel))
+		return;
+	rule->down = NIL;
+	ereport(NOTICE,
+			(errmsg("down of table \"%s\" is null for every row, so the sync is one-way",
+					RelationGetRelationName(rel)),
+			 errdetail("What a release writes into the new columns is not written back, as if down were left out.")));
 }
 
 static void
@@ -454,7 +472,9 @@ check_expression_count(SyncRule *rule)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a sync needs at least one old and one new column"),
-				 errhint("Call it as in SELECT tandem.sync_columns('my_migration', 'my_table', old => '{a}', new => '{b}', up => '{a + 1}');")));
+				 rule->new_columns == NIL
+				 ? errhint("Call it as in SELECT tandem.sync_columns('my_migration', 'my_table', old => '{a}', new => '{b}', up => '{a + 1}');")
+				 : errhint("If no column goes away, call SELECT tandem.add_column('my_migration', 'my_table', 'b', 'integer', up => 'a + 1');")));
 	if (list_member_ptr(rule->old_columns, NULL) ||
 		list_member_ptr(rule->new_columns, NULL) ||
 		list_member_ptr(rule->up, NULL))
@@ -490,9 +510,9 @@ record_owned_columns(Migration *migration, SyncRule *rule)
 	}
 }
 
-/* Records the sync, and installs its triggers, with writers locked out. */
-static void
-add_stored_sync(Migration *migration, SyncRule *rule)
+/* Installs the triggers with writers locked out. */
+void
+expand_add_sync(Migration *migration, SyncRule *rule)
 {
 	Relation	rel;
 
@@ -505,12 +525,14 @@ add_stored_sync(Migration *migration, SyncRule *rule)
 	replicated_table_check(rule->relation);
 	rule->fill_marks = fill_mark_make(table_leaves(rule->relation),
 									  rule->new_columns);
-	target_check_columns(rule, rel);
-	target_check_triggers(rule, rule->relation);
 	rule->up_given = rule->up;
 	rule->down_given = rule->down;
+	drop_null_down(rule, rel);
+	target_check_columns(rule, rel);
+	target_check_triggers(rule, rule->relation);
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
 	rule->down = qualify_side(rule, rel, rule->old_columns, rule->down, "down");
+	rule->down_uses = rule_uses(rel, list_make1(rule), true);
 	table_close(rel, NoLock);
 	record_owned_columns(migration, rule);
 	sync_insert(rule);
@@ -522,6 +544,7 @@ add_stored_sync(Migration *migration, SyncRule *rule)
 												 table_leaves(rule->relation)));
 		sync_install(rule->relation);
 	}
+	rule_try(rule);
 	migration_act(migration, ACTION_EXPAND,
 				  psprintf("sync of %s", quoting_relation(rule->relation)), 0);
 }
@@ -562,7 +585,7 @@ add_sync(Migration *migration, SyncRule *rule)
 	migration_check(migration, ACTION_EXPAND);
 	target_check_table(rule->relation);
 	if (rule->stored)
-		add_stored_sync(migration, rule);
+		expand_add_sync(migration, rule);
 	else
 		add_unstored_sync(migration, rule);
 }

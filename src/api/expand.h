@@ -1,6 +1,6 @@
 /*
  * expand.h
- *		Phase expand: adds columns and syncs, or finds that they exist.
+ *		Phase expand: adds syncs, or finds that they exist.
  */
 #ifndef TANDEM_EXPAND_H
 #define TANDEM_EXPAND_H
@@ -16,5 +16,36 @@
  * goes on to compare the server's own form of both.
  */
 extern bool repeat_step(const Migration *migration, const Step *step);
+
+/*
+ * Throws the error that the migration has an object already, and what of it
+ * differs.  recorded and given are its texts, or NULL.
+ */
+extern void repeat_refuse(const Migration *migration, const char *object,
+						  const char *what, const char *recorded,
+						  const char *given);
+
+/* Says that the migration has the object, and gives the change lock back. */
+extern void repeat_skip(const Migration *migration, const char *object);
+
+/*
+ * The same for a migration that was forgotten: it has ended well, and there is
+ * nothing left to compare with.  Returns false if it was not.
+ */
+extern bool repeat_skip_forgotten(const Migration *migration, Oid relid);
+
+/*
+ * Is an expression the same as one that was given before, or as tandem.syncs
+ * shows that, canonical?  Each may be NULL.
+ */
+extern bool repeat_same_expression(const char *recorded, const char *canonical,
+								   const char *given);
+
+/*
+ * Adds a stored sync to the migration, and puts its trigger on the table.  rule
+ * has the expressions as given.  Errors: the table or a column cannot be
+ * synced; those of expression_parse.
+ */
+extern void expand_add_sync(Migration *migration, SyncRule *rule);
 
 #endif							/* TANDEM_EXPAND_H */

@@ -31,6 +31,7 @@
 #include "release/drain.h"
 #include "release/session.h"
 #include "row/quarantine.h"
+#include "rule/rule_uses.h"
 #include "rule/sync_trigger.h"
 #include "trigger/install.h"
 #include "views/versioned_view.h"
@@ -268,6 +269,11 @@ reasons_not_verified(List *reasons, List *fills, List *verifies, Oid relid)
 			 strcmp(verify->trigger_version, version) != 0)
 		reasons = lappend(reasons,
 						  psprintf("the trigger of table %s was changed since verify", table));
+	else if (rule_uses_changed(verify->uses,
+							   rule_uses_of_table(relid, verify->migration_id)))
+		reasons = lappend(reasons,
+						  psprintf("a function or type that the sync of table %s uses was changed since verify",
+								   table));
 	else if (verify->rows_quarantined > 0)
 		reasons = lappend(reasons,
 						  psprintf("verify of table %s found " INT64_FORMAT " rows whose transform fails",
@@ -318,10 +324,17 @@ reasons_data_is_open(const Migration *migration, List *rules)
 	{
 		SyncRule   *rule = lfirst(lc);
 		char	   *problem;
+		bool		locked;
 
 		if (!relation_exists(rule->relation))
 			continue;			/* dropped: nothing to lose */
-		problem = sync_problem(rule);
+		problem = sync_rule_problem(rule, &locked);
+		if (problem)
+			reasons = lappend(reasons,
+							  psprintf("sync to %s: %s",
+									   text_joined(rule->new_columns, "", ", "),
+									   problem));
+		problem = problem ? NULL : sync_trigger_problem(rule);
 		if (problem)
 			reasons = lappend(reasons, problem);
 		if (list_member_oid(seen, rule->relation))
@@ -411,7 +424,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 				 errmsg("old columns of migration \"%s\" are still in use",
 						migration->name),
 				 errdetail("%s", lines_as_list(reasons)),
-				 errhint("Move these to the new columns or drop them, then contract; or abort, and create the sync again with keep_old => true.")));
+				 errhint("Move these to the new columns, drop them or end those migrations, then contract; or abort, and create the sync again with keep_old => true.")));
 	/* report this before older releases are refused, not after */
 	versioned_views_check_retired(sync_relations_of_migration(migration->id),
 								  migration->release);

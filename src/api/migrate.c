@@ -56,8 +56,8 @@ verify_leaf_table(ReturnSetInfo *result, const Migration *migration,
 	AuthorityScope scope;
 	VerifyResult counts;
 	RowState   *state;
-	Datum		values[5];
-	bool		nulls[5] = {false};
+	Datum		values[7];
+	bool		nulls[7] = {false};
 
 	/* dropped while others were verified */
 	if (rel == NULL)
@@ -84,6 +84,8 @@ verify_leaf_table(ReturnSetInfo *result, const Migration *migration,
 	values[3] = Int64GetDatum(counts.rows_mismatched);
 	values[4] = DirectFunctionCall1(jsonb_in,
 									CStringGetDatum(verify_sample(&counts)));
+	values[5] = Int64GetDatum(counts.rows_own);
+	values[6] = Int64GetDatum(counts.rows_lossy);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	table_close(rel, AccessShareLock);
 }

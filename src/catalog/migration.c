@@ -45,6 +45,7 @@ static const char *const phase_names[] = {
 static const char *const action_names[] = {
 	[ACTION_EXPAND] = "expand",
 	[ACTION_MIGRATE] = "migrate",
+	[ACTION_REFILL] = "refill",
 	[ACTION_FINISH] = "finish",
 	[ACTION_VERIFY] = "verify",
 	[ACTION_CONTROL] = "control of its run",
@@ -65,6 +66,8 @@ static const struct
 	{PHASE_MIGRATE, ACTION_FINISH, PHASE_CONTRACT},
 	/* to fill a partition attached since, or to verify again */
 	{PHASE_CONTRACT, ACTION_MIGRATE, PHASE_MIGRATE},
+	{PHASE_MIGRATE, ACTION_REFILL, PHASE_MIGRATE},
+	{PHASE_CONTRACT, ACTION_REFILL, PHASE_MIGRATE},
 	{PHASE_CONTRACT, ACTION_CONTRACT, PHASE_DONE},
 	{PHASE_CONTRACT, ACTION_FORCE, PHASE_DONE},
 	{PHASE_MIGRATE, ACTION_FORCE, PHASE_DONE},

@@ -21,6 +21,7 @@ typedef enum PhaseAction
 {
 	ACTION_EXPAND,				/* add a column or a sync */
 	ACTION_MIGRATE,				/* start or continue the steps */
+	ACTION_REFILL,				/* have rows that disagree computed again */
 	ACTION_FINISH,				/* the last step is done */
 	ACTION_VERIFY,				/* in any phase before the end */
 	ACTION_CONTROL,				/* pause, resume, cancel, configure: in any

@@ -19,6 +19,18 @@
  *-------------------------------------------------------------------------
  */
 
+/*
+ * The end of a query that clears what is reported of the steps in a CTE, but
+ * for their samples.
+ */
+#define CLEAR_REPORT(steps) \
+	", kept AS (UPDATE tandem.step_report r SET waiting = NULL, blockers = NULL, error = NULL, hint = NULL " \
+	"FROM " steps " f WHERE r.step = f.id AND r.wrong_rows || r.lossy_rows <> '{}') " \
+	"DELETE FROM tandem.step_report r USING " steps " f WHERE r.step = f.id AND r.wrong_rows || r.lossy_rows = '{}'"
+
+/* The most keys that a sample of a step has. */
+#define STEP_SAMPLE "3"
+
 static const char *const kind_names[] = {
 	[STEP_BACKFILL] = "backfill",
 	[STEP_INDEX] = "index",
@@ -51,7 +63,7 @@ step_ensure(int migration_id, StepKind kind, List *relids)
 
 void
 step_note_empty(int migration_id, Oid relid, const char *table_file,
-				const char *trigger_version)
+				const char *trigger_version, const char *uses)
 {
 	TandemQuery query;
 
@@ -70,9 +82,10 @@ step_note_empty(int migration_id, Oid relid, const char *table_file,
 	query_oid(&query, relid);
 	query_text(&query, table_file);
 	query_text(&query, trigger_version);
+	query_text(&query, uses);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.step (migration, kind, relation, state, storage, proof, started_at, changed_at) "
-					 "SELECT m.id, k.kind, $2::regclass, 'done', $3, $4, clock_timestamp(), clock_timestamp() "
+					 "INSERT INTO tandem.step (migration, kind, relation, state, storage, proof, uses, started_at, changed_at) "
+					 "SELECT m.id, k.kind, $2::regclass, 'done', $3, $4, CASE k.kind WHEN 'verify' THEN $5 END, clock_timestamp(), clock_timestamp() "
 					 "FROM tandem.migration m, unnest('{backfill,verify}'::text[]) k (kind) "
 					 "WHERE m.id = $1 AND m.phase IN ('migrate', 'contract')");
 	query_end(&query);
@@ -162,6 +175,8 @@ step_take_counts(Step *step, uint64 row)
 	step->rows_unfilled = query_get_bigint(row, 5);
 	step->rows_mismatched = query_get_bigint(row, 6);
 	step->blocks_left = query_get_bigint(row, 7);
+	step->rows_own = query_get_bigint(row, 8);
+	step->rows_lossy = query_get_bigint(row, 9);
 }
 
 static List *
@@ -189,7 +204,7 @@ step_list(int migration_id, StepKind kind)
 							"SELECT " STEP_COUNTS ", id, relation::oid, state = 'done', "
 							"started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, blocks_total, "
 							"coalesce(batch_blocks, 0), proof, object::text, definition, is_unique, given, "
-							"built_indexes, ARRAY(SELECT unnest(changed_tables)::oid::text) "
+							"built_indexes, ARRAY(SELECT unnest(changed_tables)::oid::text), uses, refill "
 							"FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
 	for (uint64 row = 0; row < rows; row++)
 	{
@@ -197,20 +212,23 @@ step_list(int migration_id, StepKind kind)
 
 		step_take_counts(step, row);
 		step->kind = kind;
-		step->id = query_get_int(row, 8);
-		step->relation = query_get_oid(row, 9);
-		step->done = query_get_bool(row, 10);
-		step->started = query_get_bool(row, 11);
-		step->table_file = query_get_text(row, 12);
-		step->blocks_total = query_get_bigint(row, 13);
-		step->batch_blocks = query_get_int(row, 14);
-		step->trigger_version = query_get_text(row, 15);
-		step->object = query_get_text(row, 16);
-		step->definition = query_get_text(row, 17);
-		step->is_unique = query_get_bool(row, 18);
-		step->given = query_get_text(row, 19);
-		step->built_indexes = query_get_strings(row, 20);
-		step->changed_tables = oids_from_strings(query_get_strings(row, 21));
+		step->migration_id = migration_id;
+		step->id = query_get_int(row, 10);
+		step->relation = query_get_oid(row, 11);
+		step->done = query_get_bool(row, 12);
+		step->started = query_get_bool(row, 13);
+		step->table_file = query_get_text(row, 14);
+		step->blocks_total = query_get_bigint(row, 15);
+		step->batch_blocks = query_get_int(row, 16);
+		step->trigger_version = query_get_text(row, 17);
+		step->object = query_get_text(row, 18);
+		step->definition = query_get_text(row, 19);
+		step->is_unique = query_get_bool(row, 20);
+		step->given = query_get_text(row, 21);
+		step->built_indexes = query_get_strings(row, 22);
+		step->changed_tables = oids_from_strings(query_get_strings(row, 23));
+		step->uses = query_get_text(row, 24);
+		step->refill = query_get_bool(row, 25);
 		steps = lappend(steps, step);
 	}
 	query_end(&query);
@@ -219,7 +237,7 @@ step_list(int migration_id, StepKind kind)
 
 void
 step_start(Step *step, const char *table_file, BlockNumber blocks,
-		   const char *trigger_version)
+		   const char *trigger_version, const char *uses)
 {
 	TandemQuery query;
 
@@ -228,22 +246,25 @@ step_start(Step *step, const char *table_file, BlockNumber blocks,
 	query_text(&query, table_file);
 	query_bigint(&query, blocks);
 	query_text(&query, trigger_version);
+	query_text(&query, uses);
 	(void) query_run(&query,
 					 "WITH started AS (UPDATE tandem.step SET state = 'pending', storage = $2, blocks_total = $3, "
-					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, rows_done = 0, "
-					 "rows_filled = 0, rows_indexed = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, "
+					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, uses = $5, rows_done = 0, "
+					 "rows_filled = 0, rows_indexed = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, rows_own = 0, rows_lossy = 0, "
 					 "run_time = '0', started_at = clock_timestamp(), changed_at = clock_timestamp() "
-					 "WHERE id = $1 AND (started_at IS NULL OR (storage, proof) IS DISTINCT FROM ($2, $4)) RETURNING id) "
+					 "WHERE id = $1 AND (started_at IS NULL OR (storage, proof, uses) IS DISTINCT FROM ($2, $4, $5)) RETURNING id) "
 					 "DELETE FROM tandem.step_report r USING started s WHERE r.step = s.id");
 	step->table_file = MemoryContextStrdup(GetMemoryChunkContext(step),
 										   table_file);
 	step->trigger_version = trigger_version
 		? MemoryContextStrdup(GetMemoryChunkContext(step),
 							  trigger_version) : NULL;
+	step->uses = uses ? MemoryContextStrdup(GetMemoryChunkContext(step), uses) : NULL;
 	step->blocks_total = step->blocks_left = blocks;
 	step->rows_done = step->rows_filled = step->rows_indexed = 0;
 	step->rows_quarantined = 0;
 	step->rows_unfilled = step->rows_mismatched = 0;
+	step->rows_own = step->rows_lossy = 0;
 	step->started = true;
 	step->done = false;
 	query_end(&query);
@@ -259,6 +280,26 @@ step_refresh(Step *step)
 	if (query_run(&query,
 				  "SELECT " STEP_COUNTS " FROM tandem.step WHERE id = $1") > 0)
 		step_take_counts(step, 0);
+	query_end(&query);
+}
+
+void
+step_sum_rows(int migration_id, StepKind kind, StepRows *rows)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_text(&query, kind_names[kind]);
+	(void) query_run(&query,
+					 "WITH s AS (SELECT id, rows_lossy FROM tandem.step WHERE migration = $1 AND kind = $2), "
+					 "r AS (SELECT r.step, r.lossy_rows, r.wrong_rows FROM tandem.step_report r WHERE r.step IN (SELECT id FROM s)) "
+					 "SELECT coalesce((SELECT sum(rows_lossy) FROM s), 0)::bigint, "
+					 "ARRAY(SELECT k::text FROM r, unnest(lossy_rows) k ORDER BY r.step LIMIT " STEP_SAMPLE "), "
+					 "ARRAY(SELECT k::text FROM r, unnest(wrong_rows) k ORDER BY r.step LIMIT " STEP_SAMPLE ")");
+	rows->lossy = query_get_bigint(0, 1);
+	rows->lossy_keys = query_get_strings(0, 2);
+	rows->wrong_keys = query_get_strings(0, 3);
 	query_end(&query);
 }
 
@@ -298,8 +339,8 @@ step_forget_errors(int migration_id, StepKind kind)
 	query_text(&query, kind_names[kind]);
 	(void) query_run(&query,
 					 "WITH failed AS (UPDATE tandem.step SET state = 'pending' "
-					 "WHERE migration = $1 AND kind = $2 AND state = 'failed' RETURNING id) "
-					 "DELETE FROM tandem.step_report r USING failed f WHERE r.step = f.id");
+					 "WHERE migration = $1 AND kind = $2 AND state = 'failed' RETURNING id)"
+					 CLEAR_REPORT("failed"));
 	query_end(&query);
 }
 
@@ -318,6 +359,20 @@ step_restart(int migration_id, List *relids)
 }
 
 void
+step_refill(int migration_id, List *relids)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid_list(&query, relids);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET state = 'pending', started_at = NULL, proof = NULL, refill = kind = 'backfill' "
+					 "WHERE migration = $1 AND kind IN ('backfill', 'verify') AND relation::oid = ANY ($2)");
+	query_end(&query);
+}
+
+void
 step_finish(Step *step)
 {
 	TandemQuery query;
@@ -325,9 +380,9 @@ step_finish(Step *step)
 	query_begin(&query);
 	query_int(&query, step->id);
 	(void) query_run(&query,
-					 "WITH finished AS (UPDATE tandem.step SET state = 'done', doing = NULL, units_done = 0, units_total = 0, "
-					 "changed_at = clock_timestamp() WHERE id = $1 RETURNING id) "
-					 "DELETE FROM tandem.step_report r USING finished f WHERE r.step = f.id");
+					 "WITH finished AS (UPDATE tandem.step SET state = 'done', refill = false, doing = NULL, units_done = 0, units_total = 0, "
+					 "changed_at = clock_timestamp() WHERE id = $1 RETURNING id)"
+					 CLEAR_REPORT("finished"));
 	query_end(&query);
 	step->done = true;
 }
@@ -672,6 +727,26 @@ blocks_as_text(List *blocks)
 	return psprintf("{%s}", text.data);
 }
 
+/* Keys of rows go into tandem.step_report, which is in no dump. */
+static void
+add_to_samples(int step_id, const StepAdvance *advance)
+{
+	TandemQuery query;
+
+	if (advance->wrong == NIL && advance->lossy == NIL)
+		return;
+	query_begin(&query);
+	query_int(&query, step_id);
+	query_datum(&query, TEXTARRAYOID, array_from_strings(advance->wrong, TEXTOID), false);
+	query_datum(&query, TEXTARRAYOID, array_from_strings(advance->lossy, TEXTOID), false);
+	(void) query_run(&query,
+					 "INSERT INTO tandem.step_report AS r (step, wrong_rows, lossy_rows) "
+					 "SELECT id, ($2::jsonb[])[:" STEP_SAMPLE "], ($3::jsonb[])[:" STEP_SAMPLE "] FROM tandem.step WHERE id = $1 "
+					 "ON CONFLICT (step) DO UPDATE SET wrong_rows = (r.wrong_rows || excluded.wrong_rows)[:" STEP_SAMPLE "], "
+					 "lossy_rows = (r.lossy_rows || excluded.lossy_rows)[:" STEP_SAMPLE "]");
+	query_end(&query);
+}
+
 void
 step_advance(Step *step, const Blocks *blocks, List *again,
 			 const StepAdvance *advance)
@@ -693,6 +768,8 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 	query_bigint(&query, advance->rows_indexed);
 	query_int(&query, advance->batch_blocks);
 	query_datum(&query, FLOAT8OID, Float8GetDatum(advance->seconds), false);
+	query_bigint(&query, advance->rows_own);
+	query_bigint(&query, advance->rows_lossy);
 	if (query_run(&query,
 				  "UPDATE tandem.step SET blocks_todo = blocks_todo "
 				  "- int8multirange(int8range($2, $3, '[]')) "
@@ -700,9 +777,11 @@ step_advance(Step *step, const Blocks *blocks, List *again,
 				  "rows_done = rows_done + $5, rows_filled = rows_filled + $6, "
 				  "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
 				  "rows_mismatched = rows_mismatched + $9, rows_indexed = rows_indexed + $10, "
+				  "rows_own = rows_own + $13, rows_lossy = rows_lossy + $14, "
 				  "batch_blocks = $11, run_time = run_time + make_interval(secs => $12), "
 				  "changed_at = clock_timestamp() WHERE id = $1 RETURNING " STEP_COUNTS) > 0)
 		step_take_counts(step, 0);
 	query_end(&query);
+	add_to_samples(step->id, advance);
 	step_set_waiting(step->id, advance->waiting, advance->blockers);
 }

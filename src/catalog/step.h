@@ -31,6 +31,7 @@ typedef enum StepKind
 typedef struct Step
 {
 	int			id;
+	int			migration_id;
 	StepKind	kind;
 	Oid			relation;		/* leaf table to fill or verify, else the
 								 * table given by the user */
@@ -52,8 +53,14 @@ typedef struct Step
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;
+	int64		rows_own;		/* with a value of its own in a derived column */
+	int64		rows_lossy;
 	char	   *trigger_version;	/* version of the trigger under which it
 									 * is done */
+	char	   *uses;			/* for a verify: what the rules used, see
+								 * rule/rule_uses.h */
+	bool		refill;			/* for a backfill: rows that disagree are
+								 * computed again */
 	List	   *built_indexes;	/* names of the indexes that it has built */
 	List	   *changed_tables; /* OIDs of tables that it has given its
 								 * constraint or NOT NULL */
@@ -68,11 +75,11 @@ extern void step_ensure(int migration_id, StepKind kind, List *relids);
 /*
  * Records that an empty leaf table needs no fill and no verify: the trigger of
  * version trigger_version sees each row that is inserted.  table_file is its
- * file.  The migration is running or has been run.
+ * file, uses what the rules use.  The migration is running or has been run.
  */
 extern void step_note_empty(int migration_id, Oid relid,
 							const char *table_file,
-							const char *trigger_version);
+							const char *trigger_version, const char *uses);
 
 /*
  * Adds a step for an index, a constraint or a NOT NULL.  Returns false if the
@@ -99,7 +106,13 @@ extern List *step_list(int migration_id, StepKind kind);
  * changes.
  */
 extern void step_start(Step *step, const char *table_file, BlockNumber blocks,
-					   const char *trigger_version);
+					   const char *trigger_version, const char *uses);
+
+/*
+ * Makes the backfill of these tables start again and compute rows that
+ * disagree, and then their verify.
+ */
+extern void step_refill(int migration_id, List *relids);
 
 /* Reads the step's counts again, to which other processes add. */
 extern void step_refresh(Step *step);
@@ -109,7 +122,17 @@ extern void step_refresh(Step *step);
  */
 #define STEP_COUNTS \
 	"rows_done, rows_filled, rows_indexed, rows_quarantined, rows_unfilled, rows_mismatched, " \
-	"(SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM unnest(blocks_todo) r)"
+	"(SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM unnest(blocks_todo) r), rows_own, rows_lossy"
+
+/* Rows that the steps of a kind have counted, of all tables of a migration. */
+typedef struct StepRows
+{
+	int64		lossy;
+	List	   *lossy_keys;		/* of some of these, as JSON text */
+	List	   *wrong_keys;		/* of some that are unfilled or mismatched */
+} StepRows;
+
+extern void step_sum_rows(int migration_id, StepKind kind, StepRows *rows);
 
 /* Is the step not done at present? */
 extern bool step_is_open(int step_id);
@@ -185,6 +208,12 @@ typedef struct StepAdvance
 	int64		rows_quarantined;
 	int64		rows_unfilled;
 	int64		rows_mismatched;
+	int64		rows_own;
+	int64		rows_lossy;
+	List	   *wrong;			/* keys of rows that are unfilled or
+								 * mismatched, and */
+	List	   *lossy;			/* of lossy ones, as JSON text: added to the
+								 * step's sample */
 	const char *waiting;		/* reason for the pause after the batch, or
 								 * NULL */
 	const char *blockers;		/* sessions that hold row locks, or NULL */

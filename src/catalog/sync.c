@@ -7,13 +7,16 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "catalog/sync.h"
+#include "core/compat.h"
 #include "core/query.h"
 #include "core/text.h"
 
@@ -32,7 +35,7 @@ static const char *const on_conflict_names[] = {
 	"SELECT s.id, s.migration, m.name, coalesce(m.release, 0), s.relation::oid, " \
 	"s.old_columns, s.new_columns, s.up, s.down, s.on_conflict, " \
 	"s.on_error = 'quarantine', s.keep_old, s.origin, s.search_path, " \
-	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled " \
+	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled, s.down_uses " \
 	"FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 
 const char *
@@ -54,6 +57,14 @@ quarantine_from_name(const char *on_error)
 	static const char *const choices[] = {"error", "quarantine"};
 
 	return text_choice("on_error", on_error, choices, lengthof(choices)) == 1;
+}
+
+/* pg_upgrade and a restore change it. */
+static char *
+this_server(void)
+{
+	return psprintf("%d/" UINT64_FORMAT "/%u", COMPAT_MAJOR_VERSION,
+					GetSystemIdentifier(), MyDatabaseId);
 }
 
 void
@@ -83,9 +94,11 @@ sync_insert(SyncRule *rule)
 	query_datum(&query, TEXTARRAYOID,
 				array_from_strings(rule->down_given, TEXTOID),
 				rule->down_given == NIL);
+	query_text(&query, rule->down_uses);
+	query_text(&query, this_server());
 	(void) query_run(&query,
-					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, origin, search_path, stored, up_given, down_given) "
-					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id");
+					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, origin, search_path, stored, up_given, down_given, down_uses, parsed_in) "
+					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id");
 	rule->id = query_get_int(0, 1);
 	query_end(&query);
 }
@@ -113,6 +126,7 @@ rule_from_row(uint64 row)
 	rule->up_given = query_get_strings(row, 17);
 	rule->down_given = query_get_strings(row, 18);
 	rule->filled = query_get_bool(row, 19);
+	rule->down_uses = query_get_text(row, 20);
 	return rule;
 }
 
@@ -141,6 +155,34 @@ sync_list_of_relation(Oid relid)
 	query_oid(&query, relid);
 	rules = rules_from_query(&query, RULE_SELECT
 							 "WHERE s.relation = $1 AND s.stored AND m.phase NOT IN ('done', 'aborted') ORDER BY s.id");
+	query_end(&query);
+	return rules;
+}
+
+void
+sync_note_parsed(int migration_id)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_text(&query, this_server());
+	(void) query_run(&query,
+					 "UPDATE tandem.sync SET parsed_in = $2 WHERE migration = $1 AND parsed_in IS DISTINCT FROM $2");
+	query_end(&query);
+}
+
+List *
+sync_list_not_parsed(void)
+{
+	TandemQuery query;
+	List	   *rules;
+
+	query_begin(&query);
+	query_text(&query, this_server());
+	rules = rules_from_query(&query, RULE_SELECT
+							 "WHERE s.stored AND s.parsed_in IS DISTINCT FROM $1 AND m.release IS NOT NULL "
+							 "AND m.phase NOT IN ('done', 'aborted') ORDER BY s.id");
 	query_end(&query);
 	return rules;
 }
@@ -310,6 +352,45 @@ owned_column_type(int migration_id, Oid relid, const char *column)
 		type = query_get_text(0, 1);
 	query_end(&query);
 	return type;
+}
+
+void
+owned_column_note(int migration_id, Oid relid, const char *column,
+				  const ColumnArguments *arguments)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid(&query, relid);
+	query_name(&query, column);
+	query_text(&query, arguments->default_given);
+	query_bool(&query, arguments->not_null);
+	(void) query_run(&query,
+					 "UPDATE tandem.owned_column SET default_given = $4, not_null = $5 "
+					 "WHERE migration = $1 AND relation = $2 AND column_name = $3");
+	query_end(&query);
+}
+
+void
+owned_column_read(int migration_id, Oid relid, const char *column,
+				  ColumnArguments *arguments)
+{
+	TandemQuery query;
+
+	memset(arguments, 0, sizeof(ColumnArguments));
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid(&query, relid);
+	query_name(&query, column);
+	if (query_run_latest(&query,
+						 "SELECT default_given, not_null FROM tandem.owned_column "
+						 "WHERE migration = $1 AND relation = $2 AND column_name = $3") > 0)
+	{
+		arguments->default_given = query_get_text(0, 1);
+		arguments->not_null = query_get_bool(0, 2);
+	}
+	query_end(&query);
 }
 
 List *

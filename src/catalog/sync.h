@@ -21,7 +21,7 @@ typedef struct SyncRule
 	char	   *migration;		/* name */
 	int			release;		/* of the migration; 0 if not given */
 	Oid			relation;
-	List	   *old_columns;	/* of char * */
+	List	   *old_columns;	/* of char *; NIL for a derived column */
 	List	   *new_columns;
 	List	   *up;				/* expressions, qualified, one per new column */
 	List	   *down;			/* one per old column, NULL if none; NIL if
@@ -37,7 +37,19 @@ typedef struct SyncRule
 								 * rule/fill_mark.h */
 	bool		filled;			/* all rows have been filled once */
 	char	   *search_path;	/* of the session that created the sync */
+	char	   *down_uses;		/* what down used then, see rule/rule_uses.h;
+								 * NULL if not known */
 } SyncRule;
+
+/*
+ * Is it the rule of a derived column?  It has no old side: up reads columns
+ * that stay, and the new column may have another value.
+ */
+static inline bool
+rule_is_derived(const SyncRule *rule)
+{
+	return rule->old_columns == NIL;
+}
 
 /* Returns "error", "new" or "old", a constant. */
 extern const char *on_conflict_name(OnConflict on_conflict);
@@ -86,6 +98,14 @@ extern void sync_set_fill_marks(const SyncRule *rule, const char *fill_marks);
 extern void sync_note_filled(const SyncRule *rule);
 
 /*
+ * Records that the rules of a migration were parsed in this server.
+ * sync_list_not_parsed returns the rules of open migrations with a release that
+ * were not: a newer server may not take their text any more.
+ */
+extern void sync_note_parsed(int migration_id);
+extern List *sync_list_not_parsed(void);
+
+/*
  * Returns the relations of a migration: those of its syncs, and those to which
  * it adds columns, indexes or constraints.
  */
@@ -109,6 +129,19 @@ extern char *owned_column_type(int migration_id, Oid relid,
 
 /* Returns a type in that form. */
 extern char *owned_column_type_text(Oid type, int32 typmod);
+
+/* What add_column was called with. */
+typedef struct ColumnArguments
+{
+	char	   *default_given;	/* NULL if none */
+	bool		not_null;
+} ColumnArguments;
+
+/* Records this for a column that the migration has added, or reads it. */
+extern void owned_column_note(int migration_id, Oid relid, const char *column,
+							  const ColumnArguments *arguments);
+extern void owned_column_read(int migration_id, Oid relid, const char *column,
+							  ColumnArguments *arguments);
 
 /*
  * Returns the names of existing columns of relid that the migration has added.

@@ -201,6 +201,8 @@ authority_pin_text_forms(void)
 	set_for_scope("datestyle", "ISO");
 	set_for_scope("intervalstyle", "postgres");
 	set_for_scope("extra_float_digits", "1");
+	set_for_scope("lc_monetary", "C");
+	set_for_scope("xmloption", "content");
 }
 
 void
@@ -216,6 +218,12 @@ void
 authority_pin_tablespace(void)
 {
 	set_for_scope("default_tablespace", "");
+}
+
+void
+authority_pin_index_scans(void)
+{
+	set_for_scope("enable_seqscan", "off");
 }
 
 void

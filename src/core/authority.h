@@ -101,6 +101,12 @@ extern void authority_pin_catalog_forms(void);
  */
 extern void authority_pin_tablespace(void);
 
+/*
+ * Within a scope: statements that are planned read tables through indexes where
+ * they can.  Their plans are kept, also for a table that grows later.
+ */
+extern void authority_pin_index_scans(void);
+
 /* Within a scope: lock_timeout is at most tandem.lock_timeout. */
 extern void authority_pin_lock_timeout(void);
 

@@ -107,6 +107,9 @@ compat_may_execute(Oid function, Oid role)
 #endif
 }
 
+/* The major version of the server, such as 15. */
+#define COMPAT_MAJOR_VERSION (PG_VERSION_NUM / 10000)
+
 /* Returns a slot for rows of desc that belongs to no tuple table. */
 static inline TupleTableSlot *
 compat_make_slot(TupleDesc desc, const TupleTableSlotOps *operations)

@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -23,6 +24,7 @@
 #include "utils/syscache.h"
 
 #include "core/compat.h"
+#include "core/lock.h"
 #include "core/relation.h"
 #include "core/text.h"
 
@@ -352,6 +354,26 @@ relation_open_present(Oid relid, LOCKMODE mode)
 
 	if (rel == NULL)
 		quoting_raise_dropped(relid);
+	return rel;
+}
+
+Relation
+relation_open_nowait(Oid relid, bool *gone)
+{
+	Relation	rel;
+
+	*gone = !relation_exists(relid);
+	if (*gone)
+		return NULL;
+	/* a conditional request would fail if sessions are queued for the table */
+	if (lock_is_ours(relid))
+		return relation_open_present(relid, AccessShareLock);
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		return NULL;
+	rel = try_table_open(relid, NoLock);
+	if (rel == NULL)
+		UnlockRelationOid(relid, AccessShareLock);
+	*gone = rel == NULL;
 	return rel;
 }
 

@@ -58,6 +58,12 @@ extern TableScanDesc table_rows_begin_scan(Relation rel, BlockNumber first,
  */
 extern Relation relation_open_present(Oid relid, LOCKMODE mode);
 
+/*
+ * Opens a table in ACCESS SHARE mode without waiting.  Returns NULL if it was
+ * dropped (*gone), or if another session has it locked.
+ */
+extern Relation relation_open_nowait(Oid relid, bool *gone);
+
 /* The partitions right below relid, or children; NIL of one that is gone. */
 extern List *table_children(Oid relid);
 

@@ -14,6 +14,7 @@
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
@@ -353,6 +354,22 @@ server_text_index(Oid index)
 }
 
 char *
+server_text_expression_here(Node *expression, Oid relid, const char *alias)
+{
+	bool		entered = snapshot_enter();
+	int			level = NewGUCNestLevel();
+	char	   *text;
+
+	authority_pin_text_forms();
+	text = deparse_expression(expression, deparse_context_for(alias, relid),
+							  false, false);
+
+	AtEOXact_GUC(false, level);
+	snapshot_leave(entered);
+	return text;
+}
+
+char *
 server_text_expression(Node *expression, Oid relid, const char *alias)
 {
 	bool		entered = snapshot_enter();
@@ -360,9 +377,7 @@ server_text_expression(Node *expression, Oid relid, const char *alias)
 	char	   *text;
 
 	authority_pin_search_path(&scope);
-	authority_pin_text_forms();
-	text = deparse_expression(expression, deparse_context_for(alias, relid),
-							  false, false);
+	text = server_text_expression_here(expression, relid, alias);
 
 	authority_leave(&scope);
 	snapshot_leave(entered);

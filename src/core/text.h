@@ -128,4 +128,8 @@ extern char *server_text_index(Oid index);
 extern char *server_text_expression(Node *expression, Oid relid,
 									const char *alias);
 
+/* The same, but qualified only where the current search_path needs it. */
+extern char *server_text_expression_here(Node *expression, Oid relid,
+										 const char *alias);
+
 #endif							/* TANDEM_TEXT_H */

@@ -8,17 +8,25 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
+#include "access/table.h"
 #include "catalog/pg_type.h"
+#include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "catalog/step.h"
+#include "catalog/sync.h"
+#include "core/authority.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/statement.h"
 #include "core/text.h"
 #include "ddl/columns.h"
 #include "ddl/key.h"
+#include "row/quarantine.h"
+#include "rule/expression.h"
 
 /* Returns the names of keys that the migration adds to the table. */
 static List *
@@ -57,15 +65,113 @@ end_column_query(TandemQuery *query, const char *sql)
 	return lines;
 }
 
+typedef struct ReadCall
+{
+	const SyncRule *rule;
+	Relation	rel;
+	const char *column;
+	bool		reads;
+} ReadCall;
+
+static bool
+names_contain(List *names, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+side_reads_column(const ReadCall *call, List *names, List *texts,
+				  const char *label)
+{
+	Oid			relid = RelationGetRelid(call->rel);
+	Bitmapset  *read = NULL;
+
+	for (int i = 0; i < list_length(texts); i++)
+	{
+		if (list_nth(texts, i))
+			pull_varattnos(expression_resolve(list_nth(texts, i), call->rel,
+											  get_attnum(relid, list_nth(names, i)),
+											  label), 1, &read);
+	}
+	return bms_is_member(get_attnum(relid, call->column) -
+						 FirstLowInvalidHeapAttributeNumber, read);
+}
+
+static void
+look_whether_rule_reads(void *arg)
+{
+	ReadCall   *call = arg;
+	const SyncRule *rule = call->rule;
+	AuthorityScope scope;
+
+	authority_enter_owner(&scope, call->rel, AUTHORITY_PINNED_PATH);
+	authority_pin_text_forms();
+	call->reads = side_reads_column(call, rule->new_columns, rule->up, "up") ||
+		side_reads_column(call, rule->old_columns, rule->down, "down");
+	authority_leave(&scope);
+}
+
+/*
+ * Does the rule read the column as a source?  Of a rule that is broken nothing
+ * can be told; then the server refuses to drop the column, on which the
+ * trigger depends.
+ */
+static bool
+rule_has_source(const SyncRule *rule, Relation rel, const char *column)
+{
+	ReadCall	call = {rule, rel, column, false};
+
+	if (names_contain(rule->old_columns, column) ||
+		names_contain(rule->new_columns, column))
+		return false;
+	(void) quarantine_try(look_whether_rule_reads, &call);
+	return call.reads;
+}
+
+/* Returns a line for each other migration whose rules have it as a source. */
+static List *
+migrations_that_read(Oid relid, const char *column, int migration_id)
+{
+	bool		gone;
+	Relation	rel = relation_open_nowait(relid, &gone);
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	/* locked by others: the caller asks again with its own lock */
+	if (rel == NULL)
+		return NIL;
+	foreach(lc, sync_list_of_relation(relid))
+	{
+		SyncRule   *rule = lfirst(lc);
+		char	   *line = psprintf("migration %s, which computes from it",
+									quote_identifier(rule->migration));
+
+		if (rule->migration_id != migration_id &&
+			!names_contain(lines, line) && rule_has_source(rule, rel, column))
+			lines = lappend(lines, line);
+	}
+	table_close(rel, AccessShareLock);
+	return lines;
+}
+
 List *
 column_dependents(Oid relid, const char *name, int migration_id)
 {
 	TandemQuery query;
+	List	   *lines;
 
 	begin_column_query(&query, relid, name);
 	query_int(&query, migration_id);
-	return end_column_query(&query,
-							"SELECT line FROM tandem._column_dependents($1, $2, $3) ORDER BY line COLLATE \"C\"");
+	lines = end_column_query(&query,
+							 "SELECT line FROM tandem._column_dependents($1, $2, $3) ORDER BY line COLLATE \"C\"");
+	return list_concat(lines, migrations_that_read(relid, name, migration_id));
 }
 
 List *

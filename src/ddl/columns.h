@@ -11,8 +11,10 @@
 /*
  * Returns descriptions of the objects that prevent column name of relid from
  * being dropped: views, functions, policies, generated columns, foreign keys
- * that refer to it, syncs of migrations other than migration_id.  NIL if there
- * are none.  Takes no lock.
+ * that refer to it, syncs of migrations other than migration_id, also those
+ * that compute from it.  NIL if there are none.  Waits for no lock: while
+ * another session has the table locked, syncs that compute from it are left
+ * out.
  */
 extern List *column_dependents(Oid relid, const char *name, int migration_id);
 

@@ -54,6 +54,23 @@ constraint_find(Oid relid, const char *name, ConstraintState *state)
 	return true;
 }
 
+Node *
+constraint_expression(Oid constraint)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	Node	   *expression = NULL;
+	Datum		stored;
+	bool		none = true;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	stored = SysCacheGetAttr(CONSTROID, tuple, Anum_pg_constraint_conbin, &none);
+	if (!none)
+		expression = stringToNode(TextDatumGetCString(stored));
+	ReleaseSysCache(tuple);
+	return expression;
+}
+
 char *
 constraint_text(Oid constraint)
 {

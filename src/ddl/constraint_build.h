@@ -25,6 +25,12 @@ extern bool constraint_find(Oid relid, const char *name,
 							ConstraintState *state);
 
 /*
+ * Returns the expression of a CHECK as the server stores it, palloc'd, or NULL
+ * if the constraint has none or does not exist any more.
+ */
+extern Node *constraint_expression(Oid constraint);
+
+/*
  * Returns the result of pg_get_constraintdef with all names qualified and
  * without NOT VALID, palloc'd.
  */

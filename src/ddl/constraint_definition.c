@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -26,6 +27,7 @@
 #include "core/transaction.h"
 #include "ddl/constraint_build.h"
 #include "ddl/constraint_definition.h"
+#include "rule/meaning.h"
 #include "trigger/target.h"
 
 #define DEFINITION_HINT \
@@ -295,6 +297,24 @@ find_probe_table(Oid relid, Constraint *constraint)
 }
 
 /*
+ * The server has parsed the CHECK as the caller wrote it; migrate adds it by
+ * its text.
+ */
+static void
+check_meaning_of_check(const ConstraintProbe *probe, Oid constraint)
+{
+	Relation	rel = table_open(probe->table, NoLock);
+	StoredExpression stored = {
+		.what = psprintf("CHECK of constraint \"%s\"", probe->source.name),
+		.given = probe->source.text,
+		.rel = rel,
+	};
+
+	(void) meaning_stored_text(&stored, constraint_expression(constraint));
+	table_close(rel, NoLock);
+}
+
+/*
  * Runs as the caller, who gives the text, in a subtransaction that is rolled
  * back.
  */
@@ -315,14 +335,35 @@ probe_constraint_text(void *arg)
 	add_probed_constraint(probe->table, constraint, &probe->source);
 	error_context_stack = callback.previous;
 	if (constraint_find(probe->table, constraint->conname, &state))
+	{
 		probe->text = constraint_text(state.oid);
+		if (constraint->contype == CONSTR_CHECK)
+			check_meaning_of_check(probe, state.oid);
+	}
 	probe->not_valid = constraint->skip_validation;
 }
 
 /*
- * Runs in a subtransaction, which also releases the locks.  Adds the text as
- * the table's owner, as migrate will, to report missing rights now.
+ * Adds the text as the table's owner, as migrate will, to report missing rights
+ * now.  The server may deparse what it has read from the text in another form,
+ * which is what migrate will find then.
  */
+static void
+probe_constraint_as_owner(ConstraintProbe *probe)
+{
+	ConstraintState state;
+
+	ddl_run_stored(probe->table,
+				   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s",
+							quoting_relation(probe->table),
+							quote_identifier(probe->source.name),
+							probe->text,
+							probe->not_valid ? " NOT VALID" : ""));
+	if (constraint_find(probe->table, probe->source.name, &state))
+		probe->text = constraint_text(state.oid);
+}
+
+/* Runs in a subtransaction, which also releases the locks. */
 static void
 probe_constraint(void *arg)
 {
@@ -338,13 +379,8 @@ probe_constraint(void *arg)
 	error_context_stack = previous;
 	if (error)
 		ReThrowError(error);
-	if (probe->text &&GetUserId() != authority_table_owner(probe->relid))
-		ddl_run_stored(probe->table,
-					   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s",
-								quoting_relation(probe->table),
-								quote_identifier(probe->source.name),
-								probe->text,
-								probe->not_valid ? " NOT VALID" : ""));
+	if (probe->text)
+		probe_constraint_as_owner(probe);
 }
 
 char *

@@ -28,6 +28,7 @@
 #include "core/text.h"
 #include "core/transaction.h"
 #include "ddl/index_definition.h"
+#include "rule/meaning.h"
 #include "trigger/target.h"
 
 /*-------------------------------------------------------------------------
@@ -200,6 +201,41 @@ make_index_as_owner(Oid relid, IndexStmt *stmt)
 	return index;
 }
 
+static Node *
+index_expression_read_again(Relation rel, Node *expression, const char *what)
+{
+	StoredExpression stored = {.what = what,.rel = rel};
+
+	if (expression == NULL)
+		return NULL;
+	stored.given = server_text_expression(expression, RelationGetRelid(rel),
+										  RelationGetRelationName(rel));
+	return meaning_read_again(&stored, expression);
+}
+
+/*
+ * The statement has been analyzed as the caller wrote it; migrate creates the
+ * index by its text.  Puts the expressions as that will read them into the
+ * statement, so that the definition recorded is that of the index to come.
+ */
+static void
+read_index_expressions_again(Oid relid, IndexStmt *stmt)
+{
+	Relation	rel = table_open(relid, NoLock);
+	ListCell   *lc;
+
+	foreach(lc, stmt->indexParams)
+	{
+		IndexElem  *element = lfirst_node(IndexElem, lc);
+
+		element->expr = index_expression_read_again(rel, element->expr,
+													"expression of the index");
+	}
+	stmt->whereClause = index_expression_read_again(rel, stmt->whereClause,
+													"predicate of the index");
+	table_close(rel, NoLock);
+}
+
 /*
  * The subtransaction also releases the lock, unless the caller had it before.
  */
@@ -225,6 +261,7 @@ rehearse_index(void *arg)
 	stmt = transformIndexStmt(check->relid, stmt, check->source);
 	if (partitioned)
 		check_no_whole_row_index(check->relid, stmt);
+	read_index_expressions_again(check->relid, stmt);
 	check->definition = index_definition_read(make_index_as_owner(check->relid, stmt));
 	if (name)
 		check->definition->name = name;

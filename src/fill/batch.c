@@ -14,6 +14,7 @@
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
@@ -28,6 +29,7 @@
 #include "fill/direct_update.h"
 #include "fill/pages.h"
 #include "row/dual_write.h"
+#include "row/round_trip.h"
 #include "row/row_tuple.h"
 #include "rule/relation_rules.h"
 #include "rule/rule_args.h"
@@ -45,16 +47,24 @@ typedef struct FailedRow
 } FailedRow;
 
 /*
- * Returns the old columns of the rules, which name a row without primary key.
+ * Returns old columns of the rules, which name a row without primary key.  NIL
+ * if there are only derived columns.
  */
 static List *
 old_rule_columns(Relation rel)
 {
 	Trigger    *trigger = relation_sync_trigger(rel);
+	List	   *names = NIL;
+	ListCell   *lc;
 
 	if (trigger == NULL)
 		return NIL;
-	return ((SyncRule *) linitial(rule_args_decode(trigger)))->old_columns;
+	foreach(lc, rule_args_decode(trigger))
+	{
+		if (names == NIL)
+			names = ((SyncRule *) lfirst(lc))->old_columns;
+	}
+	return names;
 }
 
 static void
@@ -64,15 +74,17 @@ read_failed_row_key(void *arg)
 	Relation	rel = try_table_open(row->relid, AccessShareLock);
 	AuthorityScope scope;
 	TupleTableSlot *slot;
+	List	   *columns;
 
 	if (rel == NULL)
 		return;
 	PushActiveSnapshot(GetLatestSnapshot());
 	authority_enter_owner(&scope, rel, NULL);
 	slot = table_slot_create(rel, NULL);
-	if (table_tuple_fetch_row_version(rel, row->tid, GetActiveSnapshot(), slot))
-		row->key = row_key_text(rel, slot,
-								row_key_columns(rel, old_rule_columns(rel)));
+	columns = row_key_columns(rel, old_rule_columns(rel));
+	if (columns != NIL &&
+		table_tuple_fetch_row_version(rel, row->tid, GetActiveSnapshot(), slot))
+		row->key = row_key_text(rel, slot, columns);
 	ExecDropSingleTupleTableSlot(slot);
 	authority_leave(&scope);
 	PopActiveSnapshot();
@@ -125,10 +137,24 @@ typedef struct Between
 	int64		quarantined;
 } Between;
 
+struct TriedRows
+{
+	MemoryContext context;
+	HTAB	   *rows;			/* NULL while there are none */
+};
+
+typedef struct TriedRow
+{
+	ItemPointerData tid;
+	int			quarantined;	/* number of rules that put it there */
+} TriedRow;
+
 typedef struct Batch
 {
 	RowState   *state;
+	const BatchOrder *order;
 	DirectUpdate *update;
+	TriedRows  *tried;
 	TupleTableSlot *slot;		/* the current row */
 	List	   *deferred;		/* TIDs for the UPDATE that fires triggers */
 	PageRoom	room;
@@ -151,9 +177,8 @@ stored_columns(TupleTableSlot *slot)
 	return slot->tts_tupleDescriptor->natts;
 }
 
-/* Returns the attribute numbers of the columns that a fill may write. */
-static Bitmapset *
-columns_fill_may_write(RelationRules *rules)
+Bitmapset *
+batch_columns(RelationRules *rules)
 {
 	Bitmapset  *columns = NULL;
 
@@ -180,16 +205,19 @@ columns_fill_changes(RelationRules *rules)
 }
 
 static void
-begin_batch(Batch *batch, RowState *state, BatchResult *result)
+begin_batch(Batch *batch, RowState *state, const BatchOrder *order,
+			BatchResult *result)
 {
 	RelationRules *rules = state->rules;
 
 	memset(batch, 0, sizeof(Batch));
 	batch->state = state;
+	batch->order = order;
+	batch->tried = order->tried;
 	batch->result = result;
 	batch->slot = table_slot_create(state->rel, NULL);
 	batch->update = direct_update_begin(state->rel,
-										columns_fill_may_write(rules));
+										batch_columns(rules));
 	batch->block = batch->between.first = InvalidBlockNumber;
 	page_room_init(&batch->room, state->rel, columns_fill_changes(rules));
 }
@@ -203,9 +231,59 @@ end_batch(Batch *batch)
 	ExecDropSingleTupleTableSlot(batch->slot);
 }
 
-/* Stores the row as changed by the rules.  Returns false if it is locked. */
 static bool
-write_batch_row(Batch *batch)
+rule_is_of_step(const Batch *batch, const CompiledRule *rule)
+{
+	return strcmp(rule->source->migration, batch->order->migration) == 0;
+}
+
+/*
+ * Returns a rule by which the row, which is about to be written, loses an old
+ * value; NULL if there is none.  Only rules of the migration count that find
+ * the row unfilled, or are in again, by index.
+ */
+static CompiledRule *
+find_losing_rule(Batch *batch, const Bitmapset *again, NewSide new_side)
+{
+	RowState   *state = batch->state;
+	CompiledRule *losing = NULL;
+
+	batch->result->judging = true;
+	for (int i = 0; i < state->rules->nrules && losing == NULL; i++)
+	{
+		CompiledRule *rule = &state->rules->rules[i];
+
+		if (round_trip_is_known(rule) && rule_is_of_step(batch, rule) &&
+			(row_is_unfilled(state, rule) || bms_is_member(i, again)) &&
+			round_trip_loses(state, rule, new_side, batch->order->guarded))
+			losing = rule;
+	}
+	batch->result->judging = false;
+	return losing;
+}
+
+/* losing is NULL for a row that loses nothing. */
+static void
+count_losing_row(Batch *batch, const CompiledRule *losing)
+{
+	BatchResult *result = batch->result;
+	Relation	rel = batch->state->rel;
+
+	if (losing == NULL)
+		return;
+	result->rows_lossy++;
+	if (list_length(result->lossy) < batch->order->sample)
+		result->lossy = lappend(result->lossy,
+								row_key_json(rel, batch->slot,
+											 losing->source->old_columns));
+}
+
+/*
+ * Stores the row as changed by the rules.  Returns false if it is locked.
+ * losing is as for count_losing_row.
+ */
+static bool
+write_batch_row(Batch *batch, const CompiledRule *losing)
 {
 	DirectUpdateResult result = direct_update_row(batch->update,
 												  batch->slot,
@@ -214,6 +292,7 @@ write_batch_row(Batch *batch)
 	if (result == DIRECT_UPDATED)
 	{
 		batch->result->rows_filled++;
+		count_losing_row(batch, losing);
 		batch->moved +=
 			page_room_written(&batch->room, batch->slot,
 							  &batch->state->row->tts_tid);
@@ -228,6 +307,7 @@ write_batch_row(Batch *batch)
 static void
 defer_batch_row(Batch *batch)
 {
+	CompiledRule *losing = find_losing_rule(batch, NULL, NEW_SIDE_STORED);
 	ItemPointer tid;
 
 	switch (direct_update_lock(batch->update, &batch->slot->tts_tid))
@@ -236,6 +316,7 @@ defer_batch_row(Batch *batch)
 			tid = palloc(sizeof(ItemPointerData));
 			*tid = batch->slot->tts_tid;
 			batch->deferred = lappend(batch->deferred, tid);
+			count_losing_row(batch, losing);
 			break;
 		case DIRECT_LOCKED:
 			batch->locked = true;
@@ -245,16 +326,131 @@ defer_batch_row(Batch *batch)
 	}
 }
 
+TriedRows *
+tried_rows_create(void)
+{
+	TriedRows  *tried = palloc0(sizeof(TriedRows));
+
+	tried->context = CurrentMemoryContext;
+	return tried;
+}
+
+void
+tried_rows_forget(TriedRows *tried)
+{
+	if (tried->rows)
+		hash_destroy(tried->rows);
+	tried->rows = NULL;
+}
+
 /*
- * Loads the row to be filled.  Rule forced is computed even if it is filled.
+ * Returns the number of rules for which an earlier visit has put the row into
+ * quarantine.  A row that a writer stored there since has been filled by it.
  */
+static int
+row_tried_before(const Batch *batch)
+{
+	TriedRow   *row = NULL;
+
+	if (batch->tried->rows)
+		row = hash_search(batch->tried->rows, &batch->slot->tts_tid, HASH_FIND,
+						  NULL);
+	return row ? row->quarantined : 0;
+}
+
 static void
-load_batch_row(Batch *batch, int forced)
+remember_tried_row(Batch *batch, int quarantined)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(ItemPointerData),.entrysize = sizeof(TriedRow),
+		.hcxt = batch->tried->context
+	};
+	TriedRow   *row;
+
+	if (batch->tried->rows == NULL)
+		batch->tried->rows = hash_create("tandem tried rows", 256, &control,
+										 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	row = hash_search(batch->tried->rows, &batch->slot->tts_tid, HASH_ENTER,
+					  NULL);
+	row->quarantined = quarantined;
+}
+
+static void
+load_batch_row(Batch *batch)
 {
 	row_state_load(batch->state, batch->slot, batch->slot,
 				   stored_columns(batch->slot));
 	if (!batch->update->sent)
-		fill_check_repeatable(batch->state, forced);
+		fill_check_repeatable(batch->state, 0);
+}
+
+/*
+ * What a writer of the new release has given agrees with down, if there is
+ * one.  So a row that agrees neither way has what a former up has given, or
+ * another value that no rule explains.  What a volatile up gives cannot be
+ * compared, and a derived column may have a value of its own.
+ */
+static bool
+rule_is_to_be_refilled(Batch *batch, CompiledRule *rule)
+{
+	RowState   *state = batch->state;
+	bool		guarded = batch->order->guarded;
+
+	return rule_is_of_step(batch, rule) && !rule->new_side.is_volatile &&
+		!rule_is_derived(rule->source) &&
+		!row_is_unfilled(state, rule) &&
+		!round_trip_side_holds(state, rule, &rule->old_side, guarded) &&
+		!round_trip_side_holds(state, rule, &rule->new_side, guarded);
+}
+
+/* Returns the indexes of the rules that are to be computed again for the row. */
+static Bitmapset *
+rules_to_refill(Batch *batch)
+{
+	RowState   *state = batch->state;
+	Bitmapset  *again = NULL;
+
+	if (!batch->order->refill)
+		return NULL;
+	load_batch_row(batch);
+	batch->result->judging = true;
+	for (int i = 0; i < state->rules->nrules; i++)
+	{
+		if (rule_is_to_be_refilled(batch, &state->rules->rules[i]))
+			again = bms_add_member(again, i);
+	}
+	batch->result->judging = false;
+	return again;
+}
+
+/*
+ * Computes the row and stores it.  Rules in again are computed although the row
+ * is filled.
+ */
+static void
+compute_batch_row(Batch *batch, const Bitmapset *again)
+{
+	RowState   *state = batch->state;
+	int			quarantined = 0;
+	int			rule = -1;
+
+	if (again == NULL)
+		quarantined = dual_write_fill(state, 0);
+	while ((rule = bms_next_member(again, rule)) >= 0)
+		quarantined += dual_write_fill(state, state->rules->rules[rule].source->id);
+	if (state->first_replaced == InvalidAttrNumber)
+	{
+		batch->quarantined += quarantined;
+		if (quarantined > 0)
+			remember_tried_row(batch, quarantined);
+	}
+	else if (write_batch_row(batch,
+							 find_losing_rule(batch, again,
+											  quarantined == 0 ? NEW_SIDE_COMPUTED
+											  : NEW_SIDE_STORED)))
+		batch->result->rows_quarantined += quarantined;
+	else
+		batch->locked = true;
 }
 
 /*
@@ -263,7 +459,7 @@ load_batch_row(Batch *batch, int forced)
 static void
 fill_batch_row(Batch *batch)
 {
-	RowState   *state = batch->state;
+	Bitmapset  *again;
 	int			quarantined;
 
 	batch->rows++;
@@ -273,28 +469,31 @@ fill_batch_row(Batch *batch)
 	 * once a row of the page has to wait, leave the rest to the next visit,
 	 * too
 	 */
-	if (batch->crowded ||
-		!row_needs_fill(state, batch->slot, stored_columns(batch->slot)))
+	if (batch->crowded)
 		return;
+	again = rules_to_refill(batch);
+	if (again == NULL &&
+		!row_needs_fill(batch->state, batch->slot, stored_columns(batch->slot)))
+		return;
+	quarantined = row_tried_before(batch);
+	if (quarantined > 0)
+	{
+		batch->quarantined += quarantined;
+		return;
+	}
 	if (!setting_fire_triggers &&
 		!page_room_allows(&batch->room, batch->slot))
 	{
 		batch->crowded = true;
 		return;
 	}
-	load_batch_row(batch, 0);
-	if (setting_fire_triggers)
-	{
+	load_batch_row(batch);
+	/* the trigger would not change a row that is filled */
+	if (setting_fire_triggers && again == NULL)
 		defer_batch_row(batch);
-		return;
-	}
-	quarantined = dual_write_fill(state, 0);
-	if (state->first_replaced == InvalidAttrNumber)
-		batch->quarantined += quarantined;
-	else if (write_batch_row(batch))
-		batch->result->rows_quarantined += quarantined;
 	else
-		batch->locked = true;
+		compute_batch_row(batch, again);
+	bms_free(again);
 }
 
 /*
@@ -368,10 +567,7 @@ update_deferred_rows(Batch *batch)
 	query_ours_end();
 }
 
-/*
- * Is a session waiting for this transaction, that is for a row that it wrote?
- */
-static bool
+bool
 batch_is_waited_for(void)
 {
 	TransactionId xid = GetCurrentTransactionIdIfAny();
@@ -522,72 +718,15 @@ scan_batch_blocks(Batch *batch, const Blocks *blocks)
 }
 
 void
-batch_fill(RowState *state, const Blocks *blocks, BatchResult *result)
+batch_fill(RowState *state, const BatchOrder *order, const Blocks *blocks,
+		   BatchResult *result)
 {
 	Batch		batch;
 
-	begin_batch(&batch, state, result);
+	begin_batch(&batch, state, order, result);
 	scan_batch_blocks(&batch, blocks);
 	ItemPointerSetInvalid(&result->row);
 	end_batch(&batch);
 	if (batch.deferred != NIL)
 		update_deferred_rows(&batch);
-}
-
-static CompiledRule *
-find_compiled_rule(RelationRules *rules, int id)
-{
-	for (int i = 0; i < rules->nrules; i++)
-	{
-		if (rules->rules[i].source->id == id)
-			return &rules->rules[i];
-	}
-	return NULL;
-}
-
-static bool
-side_is_null(RowState *state, const RuleSide *side)
-{
-	for (int i = 0; i < side->ncolumns; i++)
-	{
-		AttrNumber	attnum = state->rules->columns[side->columns[i]].attnum;
-
-		if (!state->row->tts_isnull[attnum - 1])
-			return false;
-	}
-	return true;
-}
-
-static RetryResult
-retry_row_of_batch(Batch *batch, CompiledRule *rule, bool up)
-{
-	RowState   *state = batch->state;
-	bool		computed;
-
-	load_batch_row(batch, up ? rule->source->id : 0);
-	if (!side_is_null(state, up ? &rule->new_side : &rule->old_side))
-		return RETRY_RIGHT;
-	computed = up ? dual_write_fill(state, rule->source->id) == 0
-		: dual_write_backward(state, rule);
-	if (!computed)
-		return RETRY_RAISES;
-	return !state->first_replaced ||
-		write_batch_row(batch) ? RETRY_RIGHT : RETRY_LOCKED;
-}
-
-RetryResult
-batch_retry_row(RowState *state, ItemPointer tid, int rule_id, bool up)
-{
-	Batch		batch;
-	BatchResult counts = {0};
-	CompiledRule *rule = find_compiled_rule(state->rules, rule_id);
-	RetryResult result = RETRY_RIGHT;
-
-	begin_batch(&batch, state, &counts);
-	if (rule && table_tuple_fetch_row_version(state->rel, tid,
-											  GetActiveSnapshot(), batch.slot))
-		result = retry_row_of_batch(&batch, rule, up);
-	ExecClearTuple(batch.slot);
-	end_batch(&batch);
-	return result;
 }

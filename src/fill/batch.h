@@ -26,10 +26,41 @@
  */
 extern void failed_row_name(ErrorData *error, Oid relid, ItemPointer tid);
 
+/*
+ * Rows of a chunk that a process has tried and put into quarantine.  A page is
+ * visited several times, and such a row is found unfilled each time.  Once a
+ * batch has been rolled back, so are its notes: then forget all.
+ */
+typedef struct TriedRows TriedRows;
+
+/* Returns an empty set in the current memory context. */
+extern TriedRows *tried_rows_create(void);
+extern void tried_rows_forget(TriedRows *tried);
+
+/* number of rows that a step samples */
+#define BATCH_SAMPLE 3
+
+/* What a batch is to do, besides filling unfilled rows. */
+typedef struct BatchOrder
+{
+	const char *migration;		/* whose rules count, and are computed again */
+	bool		refill;			/* compute rows again where neither up nor
+								 * down agrees */
+	bool		guarded;		/* an expression that only judges a row may
+								 * fail */
+	int			sample;			/* number of lossy rows still to be sampled */
+	TriedRows  *tried;			/* rows that it adds to, and leaves out */
+} BatchOrder;
+
 typedef struct BatchResult
 {
 	int64		rows_done;		/* in blocks that need no other visit */
 	int64		rows_filled;
+	int64		rows_lossy;		/* of rows_filled, those whose old value down
+								 * does not give back */
+	List	   *lossy;			/* keys of some of these, as JSON text */
+	bool		judging;		/* is an expression only judging the row?  An
+								 * error then asks for guarded */
 	int64		rows_indexed;	/* of rows_filled, with new index entries */
 	int64		rows_quarantined;
 	List	   *again;			/* blocks to visit again, ascending, as OIDs */
@@ -43,29 +74,25 @@ typedef struct BatchResult
 } BatchResult;
 
 /*
- * Fills the unfilled rows of blocks for all rules of state.  If a session
- * waits for a row of the batch, it ends early after a whole block.  Call as
+ * Fills the unfilled rows of blocks for all rules of state, but for those that
+ * were tried before.  With refill, also computes the new side of the migration's
+ * rules again where neither up nor down agrees with the row, without firing
+ * triggers.  If a session waits for a row of the batch, it ends early after a
+ * whole block.  Call as
  * the owner of the table, in a transaction with an active snapshot and the
  * table locked in ROW EXCLUSIVE mode.  Errors: those of up, of constraints and
  * of indexes; result->row tells the row.
  */
-extern void batch_fill(RowState *state, const Blocks *blocks,
-					   BatchResult *result);
+extern void batch_fill(RowState *state, const BatchOrder *order,
+					   const Blocks *blocks, BatchResult *result);
 
-typedef enum RetryResult
-{
-	RETRY_RIGHT,				/* the row is filled, or gone */
-	RETRY_LOCKED,
-	RETRY_RAISES				/* its expression still fails */
-} RetryResult;
+/* Returns the attribute numbers of the columns that a fill may write. */
+extern Bitmapset *batch_columns(RelationRules *rules);
 
 /*
- * Computes the side of the row at tid that a quarantine has set to NULL, for
- * the rule with id rule_id: the new side if up, else the old one.  A side that
- * has been written since is left alone.
+ * Is a session waiting for this transaction, that is for a row that it wrote?
  */
-extern RetryResult batch_retry_row(RowState *state, ItemPointer tid,
-								   int rule_id, bool up);
+extern bool batch_is_waited_for(void);
 
 /*
  * Returns the number of columns that a stored row has.  If the access method

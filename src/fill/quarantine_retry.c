@@ -5,204 +5,369 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/typcache.h"
 
 #include "catalog/sync.h"
 #include "core/authority.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/relation.h"
 #include "core/settings.h"
-#include "core/text.h"
-#include "core/transaction.h"
 #include "fill/batch.h"
 #include "fill/quarantine_retry.h"
+#include "fill/row_retry.h"
 #include "row/quarantine.h"
-#include "row/row_tuple.h"
+#include "rule/fill_mark.h"
+#include "rule/relation_rules.h"
+
+/* the time is looked at after each such range, rows or none */
+#define SCAN_BLOCKS 64
+
+/* notes removed in one batch */
+#define REMOVED_NOTES 10000
+
+struct QuarantineRetry
+{
+	const Migration *migration;
+	Oid			relation;
+	const char *before;
+	MemoryContext context;		/* of the retry */
+	char	   *search_path;	/* of the session that created the sync */
+	List	   *syncs;			/* RetriedSync */
+
+	/* the scan */
+	char	   *file;			/* that it is of; NULL before the first batch */
+	BlockNumber next;
+	BlockNumber end;
+	bool		one_block;		/* the next batch is one block */
+	bool		only_notes;		/* and writes no row */
+
+	/* the removal */
+	int			sync;			/* index of the sync whose notes are removed */
+	int64		part;			/* next part of them */
+
+	/* about the last batch */
+	int64		rows;
+	ItemPointerData row;		/* row being tried, or invalid */
+};
+
+/* One batch of the scan. */
+typedef struct RetryBatch
+{
+	QuarantineRetry *retry;
+	RowRetry	rows;
+	TupleTableSlot *slot;
+	int64		until;			/* clock_now() at which it ends */
+	MemoryContext row;			/* reset for each row */
+} RetryBatch;
+
+QuarantineRetry *
+quarantine_retry_begin(const Migration *migration, Oid relation,
+					   const char *before)
+{
+	QuarantineRetry *retry = palloc0(sizeof(QuarantineRetry));
+
+	retry->migration = migration;
+	retry->relation = relation;
+	retry->before = before;
+	retry->context = CurrentMemoryContext;
+	return retry;
+}
+
+/*-------------------------------------------------------------------------
+ * The scan.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+retry_scanned_row(RetryBatch *batch)
+{
+	QuarantineRetry *retry = batch->retry;
+
+	retry->rows++;
+	if (!row_retry_concerns(&batch->rows, batch->slot))
+		return;
+	retry->row = batch->slot->tts_tid;
+	row_retry(&batch->rows, batch->slot);
+}
+
+static bool
+retry_batch_must_end(const RetryBatch *batch)
+{
+	return clock_now() >= batch->until || batch_is_waited_for();
+}
 
 /*
- * Returns the equality operator of a type as "schema.=", for OPERATOR(), or
- * NULL if it has none.
+ * Tries the rows of these blocks, until the batch must end.  Returns the next
+ * block to be looked at.
  */
-static char *
-type_equality_operator(Oid type)
+static BlockNumber
+retry_blocks(RetryBatch *batch, BlockNumber first, BlockNumber last)
 {
-	Oid			operator = lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr;
-	char	   *schema;
-	char	   *name;
+	TableScanDesc scan = table_rows_begin_scan(batch->rows.state->rel, first, last);
+	MemoryContext caller = MemoryContextSwitchTo(batch->row);
+	BlockNumber at = first;
+	BlockNumber next = last + 1;
 
-	if (!OidIsValid(operator))
-		return NULL;
-	schema = quoting_find_schema(get_func_namespace(get_opcode(operator)));
-	name = get_opname(operator);
-	return schema && name
-		? psprintf("%s.%s", quote_identifier(schema), name) : NULL;
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection,
+										   batch->slot))
+	{
+		BlockNumber block = ItemPointerGetBlockNumber(&batch->slot->tts_tid);
+
+		CHECK_FOR_INTERRUPTS();
+		if (block != at && retry_batch_must_end(batch))
+		{
+			next = block;
+			break;
+		}
+		at = block;
+		retry_scanned_row(batch);
+		MemoryContextReset(batch->row);
+	}
+	MemoryContextSwitchTo(caller);
+	ExecClearTuple(batch->slot);
+	table_endscan(scan);
+	return next;
 }
 
-/* Returns a query for the ctids of the rows with key $1 (JSON). */
-static char *
-row_lookup_query(Relation rel, List *columns)
+/* Starts the scan, again if the table has been rewritten. */
+static void
+begin_retry_scan(QuarantineRetry *retry, Relation rel, const RowState *state)
 {
-	StringInfoData sql;
+	MemoryContext caller = MemoryContextSwitchTo(retry->context);
+
+	retry->syncs = NIL;
+	for (int i = 0; i < state->rules->nrules; i++)
+	{
+		const CompiledRule *rule = &state->rules->rules[i];
+		RetriedSync *sync;
+
+		if (strcmp(rule->source->migration, retry->migration->name) != 0 ||
+			!rule->source->quarantine)
+			continue;
+		sync = palloc0(sizeof(RetriedSync));
+		sync->id = rule->source->id;
+		sync->shapes = quarantine_key_shapes(sync->id, retry->relation,
+											 retry->before);
+		retry->syncs = lappend(retry->syncs, sync);
+	}
+	retry->next = 0;
+	/* rows beyond are of transactions that the snapshot does not show */
+	retry->end = RelationGetNumberOfBlocks(rel);
+	retry->file = fill_mark_file(rel);
+	MemoryContextSwitchTo(caller);
+}
+
+static BlockNumber
+retry_some_blocks(RetryBatch *batch)
+{
+	QuarantineRetry *retry = batch->retry;
+	BlockNumber next = retry->next;
+
+	while (next < retry->end)
+	{
+		next = retry_blocks(batch, next, retry->one_block ? next
+							: Min(next + SCAN_BLOCKS, retry->end) - 1);
+		if (retry->one_block || retry_batch_must_end(batch))
+			break;
+	}
+	return next;
+}
+
+/* Only once nothing can fail any more. */
+static void
+end_retry_batch(RetryBatch *batch, BlockNumber next)
+{
+	QuarantineRetry *retry = batch->retry;
 	ListCell   *lc;
 
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT ctid FROM ONLY %s WHERE true",
-					 quoting_relation(RelationGetRelid(rel)));
-	foreach(lc, columns)
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
-											  lfirst_int(lc) - 1);
-		const char *name = quote_identifier(NameStr(att->attname));
-		const char *json = quote_literal_cstr(NameStr(att->attname));
-		char	   *operator = type_equality_operator(att->atttypid);
-
-		/* key columns are never NULL; columns of a table without key may be */
-		if (operator)
-			appendStringInfo(&sql,
-							 " AND (%s OPERATOR(%s) ($1->>%s)::%s%s)", name,
-							 operator, json,
-							 format_type_be_qualified(att->atttypid),
-							 att->attnotnull ? "" : psprintf(" OR (%s IS NULL AND ($1->>%s) IS NULL)", name, json));
-		else
-			appendStringInfo(&sql,
-							 " AND (%s)::text IS NOT DISTINCT FROM ($1->>%s)",
-							 name, json);
-	}
-	return sql.data;
+	foreach(lc, retry->syncs)
+		((RetriedSync *) lfirst(lc))->doubtful |=
+		batch->rows.doubtful[foreach_current_index(lc)];
+	retry->next = next;
+	retry->one_block = retry->only_notes = false;
+	ItemPointerSetInvalid(&retry->row);
 }
-
-/* Returns the rows with a key, as a list of ItemPointer. */
-static List *
-find_rows_by_key(Relation rel, const SyncRule *rule, const char *key)
-{
-	List	   *columns = row_key_columns(rel, rule->old_columns);
-	Oid			types[1] = {JSONBOID};
-	Datum		values[1] = {DirectFunctionCall1(jsonb_in,
-												 CStringGetDatum(key))};
-	MemoryContext caller = CurrentMemoryContext;
-	AuthorityScope scope;
-	List	   *rows = NIL;
-
-	authority_enter_owner(&scope, rel, "pg_catalog, pg_temp");
-	authority_see_all_rows();
-	authority_pin_text_forms();
-	SPI_connect();
-	(void) SPI_execute_with_args(row_lookup_query(rel, columns), 1, types,
-								 values, NULL, false, 0);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		bool		isnull;
-		Datum		tid = SPI_getbinval(SPI_tuptable->vals[row],
-										SPI_tuptable->tupdesc, 1, &isnull);
-		ItemPointer copy = MemoryContextAlloc(caller, sizeof(ItemPointerData));
-		MemoryContext old = MemoryContextSwitchTo(caller);
-
-		*copy = *(ItemPointer) DatumGetPointer(tid);
-		rows = lappend(rows, copy);
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
-	authority_leave(&scope);
-	return rows;
-}
-
-typedef struct Retry
-{
-	const QuarantinedRow *note;
-	ItemPointerData row;		/* row being tried, or invalid */
-	bool		right;			/* all rows of the note are filled */
-} Retry;
 
 static void
-retry_rows_of_key(Retry *retry, Relation rel, const SyncRule *rule)
+scan_retry_batch(QuarantineRetry *retry, RowState *state, int target_ms)
 {
-	const QuarantinedRow *note = retry->note;
+	RetryBatch	batch = {.retry = retry};
+	BlockNumber next;
+
+	batch.slot = table_slot_create(state->rel, NULL);
+	row_retry_begin(&batch.rows, state, retry->migration->name, retry->syncs,
+					retry->only_notes);
+	batch.row = AllocSetContextCreate(CurrentMemoryContext, "tandem retry",
+									  ALLOCSET_DEFAULT_SIZES);
+	batch.until = clock_after_ms(target_ms);
+	next = retry_some_blocks(&batch);
+	row_retry_end(&batch.rows);
+	ExecDropSingleTupleTableSlot(batch.slot);
+	end_retry_batch(&batch, next);
+}
+
+/* Scans as the owner of the table, which has its trigger. */
+static void
+scan_retried_table(QuarantineRetry *retry, Relation rel, int target_ms)
+{
 	AuthorityScope scope;
-	List	   *rows = find_rows_by_key(rel, rule, note->key);
-	ListCell   *lc;
 	RowState   *state;
 
-	retry->right = true;
-	authority_enter_owner(&scope, rel, rule->search_path);
+	table_rows_check_local(list_make1_oid(retry->relation));
+	/* what an earlier batch has committed is seen */
+	PushActiveSnapshot(GetLatestSnapshot());
+	authority_enter_owner(&scope, rel, retry->search_path);
 	state = row_state_create(rel, relation_sync_trigger(rel));
-	foreach(lc, rows)
-	{
-		retry->row = *(ItemPointer) lfirst(lc);
-		if (batch_retry_row(state, &retry->row, note->sync, note->up) != RETRY_RIGHT)
-			retry->right = false;
-		ItemPointerSetInvalid(&retry->row);
-	}
+	if (retry->file == NULL || strcmp(retry->file, fill_mark_file(rel)) != 0)
+		begin_retry_scan(retry, rel, state);
+	scan_retry_batch(retry, state, target_ms);
 	authority_leave(&scope);
-}
-
-/* Each row is tried under a new snapshot, to see what the one before wrote. */
-static void
-retry_quarantine_note(void *arg)
-{
-	Retry	   *retry = arg;
-	bool		live;
-	SyncRule   *rule = sync_get(retry->note->sync, &live);
-	Relation	rel = try_table_open(retry->note->relation, RowExclusiveLock);
-
-	retry->right = rel == NULL || rule == NULL;
-	if (rel == NULL)
-		return;
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (rule && relation_has_sync_trigger(rel))
-		retry_rows_of_key(retry, rel, rule);
 	PopActiveSnapshot();
-	table_close(rel, NoLock);
 }
 
-/* Tries the rows of a note.  Returns true if it has left the quarantine. */
+/*-------------------------------------------------------------------------
+ * The notes that are left behind.
+ *-------------------------------------------------------------------------
+ */
+
+/* Returns false if none are left. */
 static bool
-settle_quarantine_note(const Migration *migration, const QuarantinedRow *note)
+remove_some_notes(QuarantineRetry *retry)
 {
-	Retry		retry = {.note = note};
-	ErrorData  *error = subtransaction_try(retry_quarantine_note, &retry);
+	RetriedSync *sync;
 
-	/* the next run tries the row again */
-	if (error && error_passes_with_others(error))
+	if (retry->sync >= list_length(retry->syncs))
 		return false;
-	if (error)
+	sync = list_nth(retry->syncs, retry->sync);
+	if (sync->parts == 0)
+		sync->parts = quarantine_count_before(sync->id, retry->relation,
+											  retry->before) / REMOVED_NOTES + 1;
+	quarantine_remove(sync->id, retry->relation, retry->before, retry->part,
+					  sync->parts, sync->doubtful);
+	if (++retry->part >= sync->parts)
 	{
-		if (ItemPointerIsValid(&retry.row))
-			failed_row_name(error, note->relation, &retry.row);
-		if (error->hint == NULL)
-			error->hint = psprintf("Fix the cause, then run CALL tandem.migrate(%s) again; completed work is kept.",
-								   quote_literal_cstr(migration->name));
-		ReThrowError(error);
+		retry->part = 0;
+		retry->sync++;
 	}
-	if (retry.right)
-		quarantine_remove(note->id);
-	return retry.right;
+	return retry->sync < list_length(retry->syncs);
 }
 
-int
-quarantine_retry(const Migration *migration, List *notes, int first,
-				 int target_ms, int64 *left)
+/*
+ * The table is gone, or was a partition and is no more: no row of the
+ * migration is in it.
+ */
+static void
+skip_retry_scan(QuarantineRetry *retry)
 {
-	int64		end = clock_after_ms(target_ms);
-	int			next = first;
+	MemoryContext caller = MemoryContextSwitchTo(retry->context);
+	ListCell   *lc;
 
-	/* the same lock timeout as in a batch */
+	foreach(lc, quarantine_syncs(retry->migration->id, retry->relation,
+								 retry->before))
+	{
+		RetriedSync *sync = palloc0(sizeof(RetriedSync));
+
+		sync->id = lfirst_int(lc);
+		retry->syncs = lappend(retry->syncs, sync);
+	}
+	retry->file = pstrdup("");
+	MemoryContextSwitchTo(caller);
+}
+
+/*-------------------------------------------------------------------------
+ * The retry of one table.
+ *-------------------------------------------------------------------------
+ */
+
+/* Returns the search_path of the table's sync, or NULL if it has none. */
+static char *
+retried_search_path(QuarantineRetry *retry)
+{
+	Oid			root = table_root(retry->relation);
+	MemoryContext caller = MemoryContextSwitchTo(retry->context);
+	char	   *path = NULL;
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(retry->migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->relation == retry->relation || rule->relation == root)
+			path = rule->search_path;
+	}
+	MemoryContextSwitchTo(caller);
+	return path;
+}
+
+/* Does a part of the scan.  Returns false if there is nothing to scan. */
+static bool
+scan_some_rows(QuarantineRetry *retry, int target_ms)
+{
+	Relation	rel = try_table_open(retry->relation, RowExclusiveLock);
+	bool		scans = rel && relation_has_sync_trigger(rel);
+
+	if (scans && retry->search_path == NULL)
+		retry->search_path = retried_search_path(retry);
+	if (scans)
+		scan_retried_table(retry, rel, target_ms);
+	/* one that has lost its trigger keeps its notes until it has one again */
+	else if (rel == NULL || retried_search_path(retry) == NULL)
+		skip_retry_scan(retry);
+	if (rel)
+		table_close(rel, NoLock);
+	return scans;
+}
+
+bool
+quarantine_retry_batch(QuarantineRetry *retry, int target_ms)
+{
+	retry->rows = 0;
+	ItemPointerSetInvalid(&retry->row);
+	/* before the table is locked, since that wait counts, too */
 	if (setting_batch_lock_timeout > 0)
 		settings_for_transaction("lock_timeout",
 								 psprintf("%d", setting_batch_lock_timeout));
-	do
+	/* a crash loses what was written and what was noted together */
+	settings_for_transaction("synchronous_commit", "off");
+	if (retry->file == NULL || retry->next < retry->end)
+		return scan_some_rows(retry, target_ms) || retry->syncs != NIL;
+	return remove_some_notes(retry);
+}
+
+bool
+quarantine_retry_passes(QuarantineRetry *retry, ErrorData *error)
+{
+	retry->rows = 0;
+	if (error_passes_with_others(error))
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (!settle_quarantine_note(migration, list_nth(notes, next++)))
-			(*left)++;
-	} while (next < list_length(notes) && clock_now() < end);
-	return next;
+		retry->only_notes = retry->one_block;
+		retry->one_block = true;
+		return true;
+	}
+	if (error_is_intervention(error))
+		return false;
+	if (ItemPointerIsValid(&retry->row))
+		failed_row_name(error, retry->relation, &retry->row);
+	if (error->hint == NULL)
+		error->hint = psprintf("Fix the cause, then run CALL tandem.migrate(%s) again; completed work is kept.",
+							   quote_literal_cstr(retry->migration->name));
+	return false;
+}
+
+int64
+quarantine_retry_rows(const QuarantineRetry *retry)
+{
+	return retry->rows;
+}
+
+int64
+quarantine_retry_blocks(const QuarantineRetry *retry, int64 *total)
+{
+	*total = retry->end;
+	return retry->next;
 }

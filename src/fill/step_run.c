@@ -28,6 +28,7 @@
 #include "fill/verify.h"
 #include "rule/fill_mark.h"
 #include "rule/relation_rules.h"
+#include "rule/rule_uses.h"
 #include "rule/sync_trigger.h"
 
 /*-------------------------------------------------------------------------
@@ -149,9 +150,13 @@ progress_notice_end(ProgressNotice *notice, Step *step)
 						step->rows_filled, elapsed)));
 	else
 		ereport(NOTICE,
-				(errmsg("verify of %s done: " INT64_FORMAT " rows, " INT64_FORMAT " unfilled, " INT64_FORMAT " mismatched, %.1f s",
+				(errmsg("verify of %s done: " INT64_FORMAT " rows, " INT64_FORMAT " unfilled, " INT64_FORMAT " mismatched, %s%.1f s",
 						quoting_shown_name(step->relation), step->rows_done,
-						step->rows_unfilled, step->rows_mismatched, elapsed)));
+						step->rows_unfilled, step->rows_mismatched,
+						step->rows_own > 0
+						? psprintf(INT64_FORMAT " with values of their own, ",
+								   step->rows_own) : "",
+						elapsed)));
 }
 
 /*-------------------------------------------------------------------------
@@ -180,6 +185,7 @@ struct StepRun
 	int			worker;			/* number of this worker, from 0 */
 	int			workers;		/* total number of workers */
 	ChunkScan	scan;			/* chunk being worked on */
+	TriedRows  *tried;			/* of that chunk */
 	Pacing		pacing;
 	Reclaim		reclaim;		/* ranges that earlier batches have filled */
 	BatchResult result;			/* of the last batch that filled */
@@ -190,6 +196,7 @@ struct StepRun
 	int64		rows;			/* written or verified by the last batch */
 	int64		counted_to;		/* the time until this is in step.run_time */
 	int64		left_blocked;	/* blocks with locked rows in this pass */
+	bool		guarded;		/* an expression that judges rows has failed */
 	const char *blockers;		/* who holds them, in the last batch */
 	long		pause_ms;
 	Step		step_before;	/* the step before the batch, restored on
@@ -257,9 +264,34 @@ first_block_of_process(const StepRun *run)
 }
 
 /*
+ * Returns what the rules use, by which a verify judges rows; NULL for a
+ * backfill, which has done its rows whatever the rules used.
+ */
+static char *
+uses_of_step(const StepRun *run)
+{
+	return run->step->kind == STEP_VERIFY
+		? rule_uses_of_table(run->step->relation, run->migration->id) : NULL;
+}
+
+/*
+ * Was it started for this file, this trigger, and what the rules use now?
+ */
+static bool
+step_goes_on(const Step *step, const char *table_file,
+			 const char *trigger_version, const char *uses)
+{
+	return step->started && step->table_file &&
+		strcmp(step->table_file, table_file) == 0 &&
+		step->trigger_version && trigger_version &&
+		strcmp(step->trigger_version, trigger_version) == 0 &&
+		!rule_uses_changed(step->uses, uses);
+}
+
+/*
  * Starts the step.  Starts it again if its list of blocks is for another file
- * than the table's current one, or if its rows were done under another
- * trigger.
+ * than the table's current one, if its rows were done under another trigger,
+ * or if a function that the rules use was replaced.
  */
 static void
 prepare_step_blocks(StepRun *run, Relation rel)
@@ -268,15 +300,14 @@ prepare_step_blocks(StepRun *run, Relation rel)
 	char	   *table_file = fill_mark_file(rel);	/* the file that the list
 													 * of blocks is for */
 	char	   *trigger_version = sync_trigger_version(RelationGetRelid(rel));
+	char	   *uses = uses_of_step(run);
 
-	if (step->started && step->table_file &&
-		strcmp(step->table_file, table_file) == 0 &&
-		step->trigger_version && trigger_version &&
-		strcmp(step->trigger_version, trigger_version) == 0)
+	if (step_goes_on(step, table_file, trigger_version, uses))
 		return;
 	step_start(step, table_file, RelationGetNumberOfBlocks(rel),
-			   trigger_version);
+			   trigger_version, uses);
 	run->scan.cursor = first_block_of_process(run);
+	tried_rows_forget(run->tried);
 }
 
 static Trigger *
@@ -300,11 +331,18 @@ fill_batch_blocks(StepRun *run, Relation rel, Blocks *blocks,
 {
 	AuthorityScope scope;
 	BatchResult *result = &run->result;
+	BatchOrder	order = {
+		.migration = run->migration->name,
+		.refill = run->step->refill,
+		.guarded = run->guarded,
+		.sample = Max(BATCH_SAMPLE - (int) Min(run->step->rows_lossy, BATCH_SAMPLE), 0),
+		.tried = run->tried,
+	};
 
 	memset(result, 0, sizeof(BatchResult));
 	authority_enter_owner(&scope, rel, run->search_path);
-	batch_fill(row_state_create(rel, sync_trigger_to_run(rel)), blocks,
-			   result);
+	batch_fill(row_state_create(rel, sync_trigger_to_run(rel)), &order,
+			   blocks, result);
 	authority_leave(&scope);
 	if (result->waited_for)
 	{
@@ -316,6 +354,8 @@ fill_batch_blocks(StepRun *run, Relation rel, Blocks *blocks,
 	advance->rows_filled = result->rows_filled;
 	advance->rows_indexed = result->rows_indexed;
 	advance->rows_quarantined = result->rows_quarantined;
+	advance->rows_lossy = result->rows_lossy;
+	advance->lossy = result->lossy;
 	*again = result->again;
 	run->left_blocked += result->locked;
 	run->scan.crowded |= result->crowded > 0;
@@ -344,7 +384,14 @@ verify_batch_blocks(StepRun *run, Relation rel, const Blocks *blocks,
 	advance->rows_done = result.rows_checked;
 	advance->rows_unfilled = result.rows_unfilled;
 	advance->rows_mismatched = result.rows_mismatched;
+	advance->rows_own = result.rows_own;
 	advance->rows_quarantined = result.rows_quarantined;
+	advance->rows_lossy = result.rows_lossy;
+	/* the step has its samples, once it has counted enough */
+	if (run->step->rows_unfilled + run->step->rows_mismatched < BATCH_SAMPLE)
+		advance->wrong = result.wrong;
+	if (run->step->rows_lossy < BATCH_SAMPLE)
+		advance->lossy = result.lossy;
 }
 
 /*
@@ -440,6 +487,7 @@ static void
 work_on_step_table(StepRun *run, Relation rel)
 {
 	Blocks		blocks;
+	BlockNumber chunk = run->scan.chunk;
 
 	/* only a part, so that this does not become a long batch of its own */
 	reclaim_run(&run->reclaim, rel, RECLAIM_RATIO * run->pacing.blocks);
@@ -447,6 +495,8 @@ work_on_step_table(StepRun *run, Relation rel)
 	run->left = chunk_scan_next_blocks(&run->scan, run->step,
 									   largest_batch_blocks(run),
 									   &blocks, &run->reclaim);
+	if (run->scan.chunk != chunk)
+		tried_rows_forget(run->tried);
 	if (run->left == BLOCKS_CLAIMED)
 	{
 		/*
@@ -513,6 +563,7 @@ step_run_begin(Migration *migration, Step *step, int worker, int workers)
 	run->workers = workers;
 	run->scan.workers = workers;
 	run->scan.cursor = first_block_of_process(run);
+	run->tried = tried_rows_create();
 	run->pause_ms = FIRST_PAUSE_MS;
 	run->search_path = sync_search_path(migration, step->relation);
 	run->counted_to = clock_now();
@@ -533,6 +584,7 @@ step_run_batch(StepRun *run, int target_ms, const char *rest)
 	run->step_before = *run->step;
 	run->cursor_before = run->scan.cursor;
 	ItemPointerSetInvalid(&run->result.row);
+	run->result.judging = false;
 	apply_batch_settings();
 	rel = open_step_table(run);
 	if (rel == NULL)
@@ -550,6 +602,14 @@ step_run_passes(StepRun *run, ErrorData *error)
 {
 	*run->step = run->step_before;
 	run->rows = 0;
+	tried_rows_forget(run->tried);
+	if (run->result.judging && !run->guarded && error_is_of_row(error))
+	{
+		/* only the judgement failed: see the same rows again, with care */
+		run->guarded = true;
+		run->scan.cursor = run->cursor_before;
+		return true;
+	}
 	if (error_passes_with_others(error))
 	{
 		retry_smaller_batch(run, error);

@@ -4,7 +4,12 @@
  *
  * A row is right if its two sides agree by the dual-write rule: new is
  * up(old), or old is down(new).  The latter accepts mappings that lose
- * information.
+ * information.  A derived column may have a value of its own, so its row is
+ * right once it is filled.  Of a volatile up a row that is filled is right: its new side
+ * was given by up or by a writer, and nothing tells them apart.
+ *
+ * Besides, rows are counted that lose an old value by down(up(old)), right or
+ * not.
  */
 #include "postgres.h"
 
@@ -17,6 +22,7 @@
 #include "fill/verify.h"
 #include "row/dual_write.h"
 #include "row/quarantine.h"
+#include "row/round_trip.h"
 #include "row/row_tuple.h"
 
 typedef enum Verdict
@@ -33,6 +39,11 @@ typedef struct RowCheck
 	CompiledRule *rule;
 	TupleTableSlot *slot;
 	Verdict		verdict;
+	bool		own;			/* does a derived column have a value of its
+								 * own? */
+	bool		exact;			/* the new side is up(old) bit by bit, and the
+								 * row is loaded */
+	bool		lossy;
 } RowCheck;
 
 void
@@ -60,22 +71,87 @@ fill_would_change_row(RowCheck *check)
 	return state->first_replaced != InvalidAttrNumber;
 }
 
+static bool
+new_side_is_null(const RowCheck *check)
+{
+	const RuleSide *side = &check->rule->new_side;
+
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		if (!slot_attisnull(check->slot, check->state->rules->columns[side->columns[i]].attnum))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The row is filled.  What it holds is right, but for the NULL that a failed up
+ * has left.
+ */
+static void
+verify_filled_derived(RowCheck *check)
+{
+	CompiledRule *rule = check->rule;
+
+	if (dual_write_agrees(check->state, rule))
+		return;
+	if (!rule->source->quarantine ||
+		!dual_write_raises(check->state, rule))
+		check->own = true;
+	else if (new_side_is_null(check))
+		check->verdict = ROW_RAISES;
+}
+
+static void
+verify_derived(RowCheck *check)
+{
+	if (!row_is_unfilled(check->state, check->rule))
+		verify_filled_derived(check);
+	else if (check->rule->source->quarantine &&
+			 dual_write_raises(check->state, check->rule))
+		check->verdict = ROW_RAISES;
+	else if (fill_would_change_row(check))
+		check->verdict = ROW_UNFILLED;
+}
+
+/*
+ * A volatile up agrees with any value, but for the NULL or default of an
+ * unfilled row.
+ */
+static bool
+row_agrees(RowCheck *check)
+{
+	if (check->rule->new_side.is_volatile)
+		return !row_is_unfilled(check->state, check->rule);
+	return dual_write_agrees(check->state, check->rule);
+}
+
+static void
+load_row_to_check(RowCheck *check)
+{
+	row_state_load(check->state, check->slot, check->slot,
+				   stored_columns(check->slot));
+}
+
 static void
 verify_rule(void *arg)
 {
 	RowCheck   *check = arg;
-	bool		agrees;
+	bool		holds;
 
-	row_state_load(check->state, check->slot, check->slot,
-				   stored_columns(check->slot));
-	agrees = dual_write_agrees(check->state, check->rule);
-
-	/*
-	 * a volatile up agrees with any value, even with the NULL of an unfilled
-	 * row
-	 */
-	if (agrees && !(check->rule->new_side.is_volatile &&
-					row_is_unfilled(check->state, check->rule)))
+	load_row_to_check(check);
+	if (rule_is_derived(check->rule->source))
+	{
+		verify_derived(check);
+		return;
+	}
+	holds = round_trip_is_known(check->rule) &&
+		round_trip_side_holds(check->state, check->rule,
+							  &check->rule->new_side,
+							  check->rule->source->quarantine);
+	check->exact = holds &&
+		round_trip_side_is_exact(check->state, &check->rule->new_side);
+	if (holds || row_agrees(check))
 		check->verdict = ROW_RIGHT;
 	else if (check->rule->source->quarantine &&
 			 dual_write_raises(check->state, check->rule))
@@ -83,7 +159,30 @@ verify_rule(void *arg)
 	else if (fill_would_change_row(check))
 		check->verdict = ROW_UNFILLED;
 	else
-		check->verdict = agrees ? ROW_RIGHT : ROW_MISMATCHED;
+		check->verdict = check->rule->new_side.is_volatile
+			? ROW_RIGHT : ROW_MISMATCHED;
+}
+
+/* An expression that fails counts here, also if it makes the row wrong. */
+static void
+look_for_loss(RowCheck *check, bool guarded)
+{
+	if (!round_trip_is_known(check->rule))
+		return;
+	if (!check->exact)
+		load_row_to_check(check);
+	check->lossy = round_trip_loses(check->state, check->rule,
+									check->exact ? NEW_SIDE_COMPUTED
+									: NEW_SIDE_STORED, guarded);
+}
+
+/* Without up, nothing tells whether a derived column has a value of its own. */
+static Verdict
+verdict_of_failed_rule(const RowCheck *check)
+{
+	if (!rule_is_derived(check->rule->source))
+		return ROW_MISMATCHED;
+	return row_is_unfilled(check->state, check->rule) ? ROW_UNFILLED : ROW_RIGHT;
 }
 
 /*
@@ -106,21 +205,32 @@ verify_rules_of_row(RowCheck *check, bool guarded)
 		return;
 	row_forget_compiled(check->state, &check->rule->old_side);
 	row_forget_compiled(check->state, &check->rule->new_side);
-	check->verdict = ROW_MISMATCHED;
+	check->verdict = verdict_of_failed_rule(check);
+}
+
+static const char *
+problem_of_row(const RowCheck *check)
+{
+	switch (check->verdict)
+	{
+		case ROW_UNFILLED:
+			return "unfilled";
+		case ROW_MISMATCHED:
+			return "mismatch";
+		default:
+			return "lossy";
+	}
 }
 
 static void
 report_row_sample(RowCheck *check, VerifyResult *result)
 {
 	Relation	rel = check->state->rel;
-	SyncRule   *source = check->rule->source;
 	List	   *old = NIL;
 	List	   *new = NIL;
 	MemoryContext per_row = check->state->econtext->ecxt_per_tuple_memory;
 	MemoryContext caller;
 
-	if (result->sampled >= VERIFY_SAMPLE)
-		return;
 	caller = MemoryContextSwitchTo(per_row);
 	for (int i = 0; i < check->rule->old_side.ncolumns; i++)
 		old = lappend_int(old, check->state->rules->columns[check->rule->old_side.columns[i]].attnum);
@@ -128,38 +238,87 @@ report_row_sample(RowCheck *check, VerifyResult *result)
 		new = lappend_int(new, check->state->rules->columns[check->rule->new_side.columns[i]].attnum);
 	appendStringInfo(&result->sample,
 					 "%s{\"problem\": \"%s\", \"key\": %s, \"old\": %s, \"new\": %s}",
-					 result->sampled++ ? ", " : "",
-					 check->verdict == ROW_UNFILLED ? "unfilled" : "mismatch",
+					 result->sample.len ? ", " : "", problem_of_row(check),
 					 row_columns_json(rel, check->slot,
-									  row_key_columns(rel, source->old_columns)),
+									  row_key_columns(rel, rule_row_names(check->state->rules, check->rule))),
 					 row_columns_json(rel, check->slot, old),
 					 row_columns_json(rel, check->slot, new));
 	MemoryContextSwitchTo(caller);
 }
 
-/* Counts the row once, by its worst result among the rules. */
+/* Adds the key of the row to keys, which are in the context of the result. */
+static List *
+sample_row_key(RowCheck *check, VerifyResult *result, List *keys)
+{
+	MemoryContext caller;
+
+	if (list_length(keys) >= BATCH_SAMPLE)
+		return keys;
+	caller = MemoryContextSwitchTo(GetMemoryChunkContext(result->sample.data));
+	keys = lappend(keys, row_key_json(check->state->rel, check->slot,
+									  rule_row_names(check->state->rules, check->rule)));
+	MemoryContextSwitchTo(caller);
+	return keys;
+}
+
+static void
+count_checked_row(VerifyResult *result, RowCheck *worst, RowCheck *lossy)
+{
+	bool		wrong = worst->verdict == ROW_UNFILLED ||
+	worst->verdict == ROW_MISMATCHED;
+
+	result->rows_checked++;
+	result->rows_unfilled += worst->verdict == ROW_UNFILLED;
+	result->rows_mismatched += worst->verdict == ROW_MISMATCHED;
+	result->rows_quarantined += worst->verdict == ROW_RAISES;
+	result->rows_lossy += lossy->lossy;
+	if (wrong)
+	{
+		if (result->sampled++ < VERIFY_SAMPLE)
+			report_row_sample(worst, result);
+		result->wrong = sample_row_key(worst, result, result->wrong);
+	}
+	if (lossy->lossy)
+	{
+		if (!wrong && result->sampled_lossy++ < VERIFY_SAMPLE)
+			report_row_sample(lossy, result);
+		result->lossy = sample_row_key(lossy, result, result->lossy);
+	}
+}
+
+/*
+ * Counts the row once, by its worst result among the rules, and once if any
+ * rule loses an old value of it.
+ */
 static void
 verify_row(RowState *state, const char *migration, TupleTableSlot *slot,
 		   VerifyResult *result, bool guarded)
 {
-	RowCheck	worst = {state, NULL, slot, ROW_RIGHT};
+	RowCheck	worst = {.state = state,.slot = slot};
+	RowCheck	lossy = worst;
+	bool		own = false;
 
-	result->rows_checked++;
 	for (int i = 0; i < state->rules->nrules; i++)
 	{
-		RowCheck	check = {state, &state->rules->rules[i], slot, ROW_RIGHT};
+		RowCheck	check = {
+			.state = state,.rule = &state->rules->rules[i],.slot = slot
+		};
 
 		if (strcmp(check.rule->source->migration, migration) != 0)
 			continue;
 		verify_rules_of_row(&check, guarded);
+		own |= check.own;
 		if (check.verdict != ROW_RIGHT && worst.verdict != ROW_MISMATCHED)
 			worst = check;
+		if (lossy.lossy)
+			continue;
+		look_for_loss(&check, guarded);
+		check.verdict = ROW_RIGHT;
+		if (check.lossy)
+			lossy = check;
 	}
-	result->rows_unfilled += worst.verdict == ROW_UNFILLED;
-	result->rows_mismatched += worst.verdict == ROW_MISMATCHED;
-	result->rows_quarantined += worst.verdict == ROW_RAISES;
-	if (worst.verdict == ROW_UNFILLED || worst.verdict == ROW_MISMATCHED)
-		report_row_sample(&worst, result);
+	result->rows_own += own;
+	count_checked_row(result, &worst, &lossy);
 }
 
 typedef struct VerifyScan
@@ -203,19 +362,33 @@ scan_blocks_to_verify(void *arg)
 	table_endscan(scan);
 }
 
+/* Samples go on where those of the blocks before have ended. */
 static void
-add_verify_result(VerifyResult *total, const VerifyResult *part)
+begin_part_result(VerifyResult *part, const VerifyResult *total)
+{
+	verify_result_init(part);
+	part->sampled = total->sampled;
+	part->sampled_lossy = total->sampled_lossy;
+	part->wrong = list_copy(total->wrong);
+	part->lossy = list_copy(total->lossy);
+}
+
+static void
+add_part_result(VerifyResult *total, const VerifyResult *part)
 {
 	total->rows_checked += part->rows_checked;
 	total->rows_unfilled += part->rows_unfilled;
 	total->rows_mismatched += part->rows_mismatched;
 	total->rows_quarantined += part->rows_quarantined;
-	if (part->sample.len > 0 && total->sampled < VERIFY_SAMPLE)
-	{
-		appendStringInfo(&total->sample, "%s%s", total->sampled ? ", " : "",
-						 part->sample.data);
-		total->sampled += part->sampled;
-	}
+	total->rows_own += part->rows_own;
+	total->rows_lossy += part->rows_lossy;
+	if (part->sample.len > 0)
+		appendStringInfo(&total->sample, "%s%s",
+						 total->sample.len ? ", " : "", part->sample.data);
+	total->sampled = part->sampled;
+	total->sampled_lossy = part->sampled_lossy;
+	total->wrong = part->wrong;
+	total->lossy = part->lossy;
 }
 
 void
@@ -226,7 +399,7 @@ verify_blocks(RowState *state, const char *migration, BlockNumber first,
 		.state = state,.migration = migration,.first = first,.last = last
 	};
 
-	verify_result_init(&verify.result);
+	begin_part_result(&verify.result, result);
 	if (quarantine_try(scan_blocks_to_verify, &verify) != NULL)
 	{
 		for (int i = 0; i < state->rules->nrules; i++)
@@ -234,10 +407,10 @@ verify_blocks(RowState *state, const char *migration, BlockNumber first,
 			row_forget_compiled(state, &state->rules->rules[i].old_side);
 			row_forget_compiled(state, &state->rules->rules[i].new_side);
 		}
-		verify_result_init(&verify.result);
+		begin_part_result(&verify.result, result);
 		verify.guarded = true;
 		scan_blocks_to_verify(&verify);
 	}
-	add_verify_result(result, &verify.result);
+	add_part_result(result, &verify.result);
 	pfree(verify.result.sample.data);
 }

@@ -6,11 +6,12 @@
 #define TANDEM_VERIFY_H
 
 #include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
 #include "storage/block.h"
 
 #include "row/row_state.h"
 
-/* number of mismatches shown with key and values */
+/* number of rows shown with key and values, of each kind */
 #define VERIFY_SAMPLE 10
 
 typedef struct VerifyResult
@@ -20,8 +21,14 @@ typedef struct VerifyResult
 	int64		rows_mismatched;
 	int64		rows_quarantined;	/* their expression fails, and that is
 									 * allowed */
-	int			sampled;
+	int64		rows_own;		/* in which a derived column has another value
+								 * than up: for information */
+	int64		rows_lossy;		/* right or not, down(up(old)) is not old */
+	int			sampled;		/* number of rows in sample that are wrong, */
+	int			sampled_lossy;	/* and of those that are only lossy */
 	StringInfoData sample;		/* elements of a JSON array */
+	List	   *wrong;			/* keys of some rows that are not right, and */
+	List	   *lossy;			/* of some lossy ones, as JSON text */
 } VerifyResult;
 
 /* Initializes a result, whose sample is in the current memory context. */

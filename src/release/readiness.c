@@ -12,8 +12,10 @@
 #include "catalog/sync.h"
 #include "core/compat.h"
 #include "core/query.h"
+#include "core/text.h"
 #include "release/readiness.h"
 #include "release/session.h"
+#include "trigger/install.h"
 
 /*-------------------------------------------------------------------------
  * May a migration of a release be created?
@@ -230,11 +232,39 @@ check_dependencies(Jsonb *requires, ReleaseHealth *health)
 	}
 }
 
+/*
+ * After pg_upgrade or a restore the texts of rules are parsed by another server.
+ * If it does not take one, every write of the table fails.  Usually there is
+ * nothing to look at: migrate records what was parsed.
+ */
+static void
+check_rules_parse(ReleaseHealth *health)
+{
+	ListCell   *lc;
+
+	foreach(lc, health->healthy ? sync_list_not_parsed() : NIL)
+	{
+		SyncRule   *rule = lfirst(lc);
+		bool		locked;
+		char	   *problem = sync_rule_problem(rule, &locked);
+
+		if (problem == NULL)
+			continue;
+		health->healthy = false;
+		health->reason = psprintf("sync of migration \"%s\" to %s is broken: %s",
+								  rule->migration,
+								  text_joined(rule->new_columns, "", ", "),
+								  problem);
+		return;
+	}
+}
+
 void
 release_health(const Registry *registry, int release, Jsonb *requires,
 			   ReleaseHealth *health)
 {
 	check_release_health(registry, release, health);
+	check_rules_parse(health);
 	if (requires)
 		check_dependencies(requires, health);
 }

@@ -20,6 +20,42 @@
  *-------------------------------------------------------------------------
  */
 
+bool
+dual_write_side_is_null(const RowState *state, TupleTableSlot *row,
+						const RuleSide *side)
+{
+	if (side->expressions == NULL)
+		return false;
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		AttrNumber	attnum = state->rules->columns[side->columns[i]].attnum;
+
+		if (side->expressions[i].id >= 0 && !slot_attisnull(row, attnum))
+			return false;
+	}
+	return true;
+}
+
+bool
+dual_write_looks_quarantined(const RowState *state, const CompiledRule *rule,
+							 TupleTableSlot *row)
+{
+	return rule->source->quarantine &&
+		(dual_write_side_is_null(state, row, &rule->new_side) ||
+		 dual_write_side_is_null(state, row, &rule->old_side));
+}
+
+static bool
+any_rule_looks_quarantined(const RowState *state, TupleTableSlot *row)
+{
+	for (int i = 0; i < state->rules->nrules; i++)
+	{
+		if (dual_write_looks_quarantined(state, &state->rules->rules[i], row))
+			return true;
+	}
+	return false;
+}
+
 typedef struct SideCall
 {
 	RowState   *state;
@@ -126,8 +162,7 @@ dual_write_backward(RowState *state, CompiledRule *rule)
 static bool
 side_agrees(RowState *state, CompiledRule *rule, RuleSide *side, bool *judged)
 {
-	*judged = side->expressions != NULL && side->is_complete &&
-		!side->is_volatile;
+	*judged = dual_write_gives_side(side) && !side->is_volatile;
 	if (!*judged)
 		return false;
 	if (try_compute_side(state, rule, side) != NULL)
@@ -196,7 +231,8 @@ dual_write_concerns(RowState *state, TupleTableSlot *row,
 					TupleTableSlot *before, int stored_natts)
 {
 	return row_note_given(state, row, before) || before == NULL ||
-		row_needs_fill(state, before, stored_natts);
+		row_needs_fill(state, before, stored_natts) ||
+		any_rule_looks_quarantined(state, row);
 }
 
 static int
@@ -295,26 +331,57 @@ compute_and_follow(RowState *state, CompiledRule *rule, RuleSide *side,
 	return side == &rule->new_side ? RULE_UP : RULE_DOWN;
 }
 
-/* A side as an expression that failed leaves it: null, and it fails still. */
+bool
+dual_write_gives_side(const RuleSide *side)
+{
+	return side->expressions != NULL && side->is_complete;
+}
+
+/*
+ * A side as an expression that failed leaves it: NULL, and it fails still.  If
+ * the other expression says that the sides agree, a writer has put the NULL
+ * there.
+ */
 static bool
 side_is_quarantined(RowState *state, CompiledRule *rule, RuleSide *side,
-					const char *direction)
+					RuleSide *other, const char *direction)
 {
 	ErrorData  *error;
+	bool		judged;
 
-	if (side->expressions == NULL)
+	if (!dual_write_side_is_null(state, state->row, side))
 		return false;
-	for (int i = 0; i < side->ncolumns; i++)
-	{
-		int			column = state->rules->columns[side->columns[i]].attnum - 1;
-
-		if (side->expressions[i].id >= 0 && !state->row->tts_isnull[column])
-			return false;
-	}
 	error = try_compute_side(state, rule, side);
-	if (error)
-		quarantine_record(state, rule, direction, error);
-	return error != NULL;
+	if (error == NULL || (dual_write_gives_side(other) &&
+						  side_agrees(state, rule, other, &judged)))
+		return false;
+	quarantine_record(state, rule, direction, error);
+	return true;
+}
+
+bool
+dual_write_is_quarantined(RowState *state, CompiledRule *rule)
+{
+	return rule->source->quarantine &&
+		(side_is_quarantined(state, rule, &rule->new_side, &rule->old_side, "up") ||
+		 side_is_quarantined(state, rule, &rule->old_side, &rule->new_side, "down"));
+}
+
+/*
+ * Notes a row again that a rule leaves as it is, since this version may have
+ * another key, or lie elsewhere.  Where down does not tell who has put the NULL
+ * into the new side, the note of the row as it was does; a row that has moved
+ * to another partition has its note there.
+ */
+static void
+keep_note(RowState *state, CompiledRule *rule)
+{
+	if (!dual_write_looks_quarantined(state, rule, state->row) ||
+		(!dual_write_gives_side(&rule->old_side) &&
+		 state->before != state->noted &&
+		 !quarantine_has_row(state, rule, state->before)))
+		return;
+	(void) dual_write_is_quarantined(state, rule);
 }
 
 /*
@@ -326,11 +393,9 @@ side_is_quarantined(RowState *state, CompiledRule *rule, RuleSide *side,
 static bool
 keep_quarantined_row(RowState *state, CompiledRule *rule)
 {
-	if (!rule->source->quarantine ||
-		(rule->source->on_conflict != ON_CONFLICT_ERROR && !IsLogicalWorker()))
+	if (rule->source->on_conflict != ON_CONFLICT_ERROR && !IsLogicalWorker())
 		return false;
-	return side_is_quarantined(state, rule, &rule->new_side, "up") ||
-		side_is_quarantined(state, rule, &rule->old_side, "down");
+	return dual_write_is_quarantined(state, rule);
 }
 
 static RuleOutcome
@@ -606,12 +671,15 @@ run_all_rules(RowState *state)
 		if (state->outcomes[i] != RULE_PENDING)
 			continue;
 		state->outcomes[i] = run_rule(state, rule, GIVEN_NAMED);
-		if (state->outcomes[i] == RULE_PENDING &&
-			(state->before == NULL || row_is_unfilled(state, rule)))
+		if (state->outcomes[i] != RULE_PENDING)
+			continue;
+		if (state->before == NULL || row_is_unfilled(state, rule))
 		{
 			(void) dual_write_forward(state, rule);
 			state->outcomes[i] = RULE_UP;
 		}
+		else
+			keep_note(state, rule);
 	}
 }
 
@@ -655,8 +723,8 @@ dual_write_fill(RowState *state, int forced)
 			if (!dual_write_forward(state, rule))
 				quarantined++;
 		}
-		else
-			(void) follow_sources(state, rule);
+		else if (follow_sources(state, rule) == RULE_PENDING)
+			keep_note(state, rule);
 	}
 	return quarantined;
 }

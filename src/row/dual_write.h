@@ -49,6 +49,27 @@ extern int	dual_write_fill(RowState *state, int forced);
  */
 extern bool dual_write_agrees(RowState *state, CompiledRule *rule);
 
+/* Are all columns of the side that have an expression NULL in row? */
+extern bool dual_write_side_is_null(const RowState *state, TupleTableSlot *row,
+									const RuleSide *side);
+
+/*
+ * Could the row be in quarantine for the rule, by its values alone?  A side is
+ * NULL.
+ */
+extern bool dual_write_looks_quarantined(const RowState *state,
+										 const CompiledRule *rule,
+										 TupleTableSlot *row);
+
+/* Do expressions give every column of the side? */
+extern bool dual_write_gives_side(const RuleSide *side);
+
+/*
+ * Is the loaded row in quarantine for the rule: is a side NULL because its
+ * expression fails?  Such a row is noted again.
+ */
+extern bool dual_write_is_quarantined(RowState *state, CompiledRule *rule);
+
 /*
  * Does up or down fail on the loaded row?  The rule must be one with
  * on_error => 'quarantine'; otherwise the error is thrown.

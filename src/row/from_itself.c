@@ -243,11 +243,11 @@ value_reads_column(WriteTarget *target, Plan *plan, List *targets,
 		if (answer->expression == value)
 			return answer->from_itself;
 	}
-	caller = MemoryContextSwitchTo(target->context);
-	answer = palloc(sizeof(FromItselfAnswer));
+	answer = MemoryContextAlloc(target->context, sizeof(FromItselfAnswer));
 	answer->expression = value;
 	answer->from_itself = reads_column(value, &search) &&
 		!is_column_itself(value, &search);
+	caller = MemoryContextSwitchTo(target->context);
 	target->from_itself = lappend(target->from_itself, answer);
 	MemoryContextSwitchTo(caller);
 	return answer->from_itself;

@@ -84,7 +84,10 @@ view_column(Relation view, AttrNumber attnum)
 	return InvalidAttrNumber;
 }
 
-/* Adds the default of a column, which is found by its number in table. */
+/*
+ * Adds the default of a column of relid; of a view, the column that shows that
+ * column of its table.
+ */
 static List *
 add_default(List *defaults, Oid relid, AttrNumber attnum, bool is_view,
 			const char *search_path)
@@ -189,8 +192,8 @@ resolve_references(Node *node, void *context)
 }
 
 static bool
-value_is_default(GivenDefaults *given, AttrNumber attnum,
-				 Plan *plan, Node *value)
+value_is_default(GivenDefaults *given, AttrNumber attnum, Plan *plan,
+				 Node *value)
 {
 	Resolving	at = {given->target->stmt, plan};
 
@@ -248,8 +251,8 @@ column_of_values(const PlannedStmt *stmt, const ValuesScanState *values,
 }
 
 static DefaultAnswer *
-find_default_answer(GivenDefaults *given, AttrNumber attnum,
-					Plan *plan, Node *value)
+find_default_answer(GivenDefaults *given, AttrNumber attnum, Plan *plan,
+					Node *value)
 {
 	const WriteTarget *target = given->target;
 	DefaultAnswer *found = MemoryContextAllocZero(given->context,
@@ -273,8 +276,7 @@ find_default_answer(GivenDefaults *given, AttrNumber attnum,
 }
 
 static bool
-row_gives_default(GivenDefaults *given, AttrNumber attnum,
-				  int column)
+row_gives_default(GivenDefaults *given, AttrNumber attnum, int column)
 {
 	const ValuesScanState *values = given->values;
 	List	   *row;
@@ -289,8 +291,7 @@ row_gives_default(GivenDefaults *given, AttrNumber attnum,
 
 /* Returns what the row at hand is given in the column, and where. */
 static Node *
-inserted_value(GivenDefaults *given, AttrNumber attnum,
-			   Plan **plan)
+inserted_value(GivenDefaults *given, AttrNumber attnum, Plan **plan)
 {
 	const WriteTarget *target = given->target;
 	AttrNumber	named = write_target_column(RelationGetRelid(given->rel),
@@ -301,7 +302,7 @@ inserted_value(GivenDefaults *given, AttrNumber attnum,
 	if (target->plan->operation == CMD_INSERT)
 		return plan_source_target((*plan)->targetlist, named);
 	*plan = (Plan *) target->plan;
-	action = target->plan->operation == CMD_MERGE ? write_target_inserting_action(target) : NULL;
+	action = write_target_inserting_action(target);
 	return action ? plan_source_target(action->targetList, named) : NULL;
 }
 

@@ -295,6 +295,10 @@ row_declared_release(RowState *state)
 int
 row_writer_release(RowState *state)
 {
+	/*
+	 * What a foreign key cascades, and a fill that fires triggers, is not
+	 * what the application says.
+	 */
 	if (state->release < 0)
 		state->release = query_is_running() || InNoForceRLSOperation() ? 0
 			: row_declared_release(state);

@@ -214,6 +214,9 @@ row_tuple(const RowState *state, HeapTuple tuple)
 /* maximum length of a value in a message, in bytes */
 #define VALUE_SHOWN 60
 
+/* maximum length of a sampled key, in bytes */
+#define KEY_KEPT 1000
+
 List *
 row_key_columns(Relation rel, List *fallback)
 {
@@ -255,31 +258,55 @@ key_column_name(Relation rel, AttrNumber attnum)
 	return NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname);
 }
 
+/*
+ * Two sessions must write a value alike, whatever their settings: a note is
+ * found by its key.
+ */
 static int
 fix_output_formats(void)
 {
 	int			level = NewGUCNestLevel();
 
-	authority_pin_text_forms();
+	authority_pin_catalog_forms();
 	return level;
+}
+
+List *
+row_column_names(Relation rel, List *columns)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+		names = lappend(names, pstrdup(key_column_name(rel, lfirst_int(lc))));
+	return names;
 }
 
 char *
 row_columns_json(Relation rel, TupleTableSlot *slot, List *columns)
 {
+	return row_columns_json_as(rel, slot, columns,
+							   row_column_names(rel, columns));
+}
+
+char *
+row_columns_json_as(Relation rel, TupleTableSlot *slot, List *columns,
+					List *names)
+{
 	StringInfoData json;
 	ListCell   *lc;
+	ListCell   *name;
 	int			level = fix_output_formats();
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
-	foreach(lc, columns)
+	forboth(lc, columns, name, names)
 	{
 		char	   *value = key_column_text(rel, slot, lfirst_int(lc));
 
 		if (json.len > 1)
 			appendStringInfoString(&json, ", ");
-		escape_json(&json, key_column_name(rel, lfirst_int(lc)));
+		escape_json(&json, lfirst(name));
 		appendStringInfoString(&json, ": ");
 		if (value)
 			escape_json(&json, value);
@@ -289,6 +316,19 @@ row_columns_json(Relation rel, TupleTableSlot *slot, List *columns)
 	appendStringInfoChar(&json, '}');
 	AtEOXact_GUC(true, level);
 	return json.data;
+}
+
+char *
+row_key_json(Relation rel, TupleTableSlot *slot, List *fallback)
+{
+	char	   *key = row_columns_json(rel, slot,
+									   row_key_columns(rel, fallback));
+
+	if (strlen(key) <= KEY_KEPT)
+		return key;
+	return psprintf("{\"ctid\": \"(%u,%u)\"}",
+					ItemPointerGetBlockNumber(&slot->tts_tid),
+					ItemPointerGetOffsetNumber(&slot->tts_tid));
 }
 
 char *

@@ -30,6 +30,19 @@ extern List *row_key_columns(Relation rel, List *fallback);
 extern char *row_columns_json(Relation rel, TupleTableSlot *slot,
 							  List *columns);
 
+/* The same under other names, one for each column. */
+extern char *row_columns_json_as(Relation rel, TupleTableSlot *slot,
+								 List *columns, List *names);
+
+/* Returns the names of the columns, palloc'd. */
+extern List *row_column_names(Relation rel, List *columns);
+
+/*
+ * Returns the key of the row in that form: fallback is as for row_key_columns.
+ * A key that is too long to be kept is replaced with the row's ctid.
+ */
+extern char *row_key_json(Relation rel, TupleTableSlot *slot, List *fallback);
+
 /*
  * Returns the columns in the form (id)=(5), as the server's messages show
  * keys.

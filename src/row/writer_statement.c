@@ -145,10 +145,8 @@ static Bitmapset *
 columns_of_action(const WriterStatement *statement, const MergeAction *action)
 {
 	WriterAnswers *answers = statement->answers;
-	Bitmapset  *any = map_columns_to_relation(statement->target->named,
-											  statement->target->relid,
-											  statement->rel);
 	ActionColumns *columns;
+	Bitmapset  *any;
 	int			attnum = -1;
 	ListCell   *lc;
 
@@ -160,6 +158,8 @@ columns_of_action(const WriterStatement *statement, const MergeAction *action)
 	}
 	columns = palloc0(sizeof(ActionColumns));
 	columns->action = action;
+	any = map_columns_to_relation(statement->target->named,
+								  statement->target->relid, statement->rel);
 	while ((attnum = bms_next_member(any, attnum)) >= 0)
 	{
 		if (given_default_is_named(answers->defaults, action, attnum))

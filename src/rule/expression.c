@@ -142,8 +142,10 @@ typedef struct ExpressionSource
 {
 	const char *text;
 	const char *label;
-	const char *column;
+	const char *column;			/* NULL: label says it all */
 	bool		names_only;		/* hide literals whose input runs user code */
+	bool		is_default;
+	bool		any_column;		/* also generated and system columns */
 } ExpressionSource;
 
 /* Error positions refer to the expression, not to the user's statement. */
@@ -153,7 +155,10 @@ expression_error_callback(void *arg)
 	ExpressionSource *source = arg;
 
 	error_position_in(source->text);
-	errcontext("%s of column \"%s\"", source->label, source->column);
+	if (source->column)
+		errcontext("%s of column \"%s\"", source->label, source->column);
+	else
+		errcontext("%s", source->label);
 }
 
 /* Is it "*" or "t.*"?  The parser takes these for a list of targets. */
@@ -185,6 +190,9 @@ is_bare_expression(const SelectStmt *select)
 		!is_star_target(target->val);
 }
 
+#define DEFAULT_HINT \
+	"Write one expression that names no column, as after DEFAULT in CREATE TABLE."
+
 static Node *
 parse_raw_expression(const ExpressionSource *source)
 {
@@ -197,7 +205,8 @@ parse_raw_expression(const ExpressionSource *source)
 				 errmsg("%s of column \"%s\" is not a single expression",
 						source->label, source->column),
 				 errdetail("Expression: %s", source->text),
-				 errhint("Write one expression over the columns of the row; put a query inside a function and call that.")));
+				 source->is_default ? errhint(DEFAULT_HINT)
+				 : errhint("Write one expression over the columns of the row; put a query inside a function and call that.")));
 	return linitial_node(ResTarget, select->targetList)->val;
 }
 
@@ -290,7 +299,8 @@ analyze_expression(const ExpressionSource *source, Relation rel,
 	if (column)
 		expression = coerce_to_column(pstate, expression, column, source);
 	assign_expr_collations(pstate, expression);
-	check_expression_columns(expression, rel, source);
+	if (!source->any_column)
+		check_expression_columns(expression, rel, source);
 	free_parsestate(pstate);
 	return expression;
 }
@@ -317,16 +327,11 @@ expression_hint(const char *alias)
 }
 
 static Node *
-parse_expression(const char *expression_text, Relation rel, const char *alias,
-				 AttrNumber target, const char *label, bool names_only)
+parse_expression(ExpressionSource *source, Relation rel, const char *alias,
+				 AttrNumber target)
 {
-	ExpressionSource source = {expression_text, label,
-		target == InvalidAttrNumber ? "(not stored)"
-		: NameStr(target_column(rel, target)->attname),
-		names_only
-	};
 	ErrorContextCallback callback = {error_context_stack,
-	expression_error_callback, &source};
+	expression_error_callback, source};
 	MemoryContext caller = CurrentMemoryContext;
 	Node	   *expression = NULL;
 
@@ -336,7 +341,7 @@ parse_expression(const char *expression_text, Relation rel, const char *alias,
 	PG_TRY();
 	{
 		error_context_stack = &callback;
-		expression = analyze_expression(&source, rel, alias,
+		expression = analyze_expression(source, rel, alias,
 										target_column(rel, target));
 	}
 	PG_CATCH();
@@ -350,19 +355,96 @@ parse_expression(const char *expression_text, Relation rel, const char *alias,
 	return expression;
 }
 
+static const char *
+target_name(Relation rel, AttrNumber target)
+{
+	return target == InvalidAttrNumber ? "(not stored)"
+		: NameStr(target_column(rel, target)->attname);
+}
+
 Node *
 expression_parse(const char *expression_text, Relation rel, const char *alias,
 				 AttrNumber target, const char *label)
 {
-	return parse_expression(expression_text, rel, alias, target, label, false);
+	ExpressionSource source = {
+		.text = expression_text,
+		.label = label,
+		.column = target_name(rel, target),
+	};
+
+	return parse_expression(&source, rel, alias, target);
+}
+
+Node *
+expression_parse_definition(const char *expression_text, Relation rel,
+							const char *alias, const char *label)
+{
+	ExpressionSource source = {
+		.text = expression_text,
+		.label = label,
+		.any_column = true,
+	};
+
+	return parse_expression(&source, rel, alias, InvalidAttrNumber);
 }
 
 Node *
 expression_resolve(const char *expression_text, Relation rel,
 				   AttrNumber target, const char *label)
 {
-	return parse_expression(expression_text, rel, EXPRESSION_ALIAS, target,
-							label, true);
+	ExpressionSource source = {
+		.text = expression_text,
+		.label = label,
+		.column = target_name(rel, target),
+		.names_only = true,
+	};
+
+	return parse_expression(&source, rel, EXPRESSION_ALIAS, target);
+}
+
+/* The parser itself refuses columns, subqueries etc. in a default. */
+static Node *
+analyze_default(const ExpressionSource *source, Form_pg_attribute column)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	Node	   *expression = parse_raw_expression(source);
+
+	pstate->p_sourcetext = source->text;
+	expression = transformExpr(pstate, expression, EXPR_KIND_COLUMN_DEFAULT);
+	expression = coerce_to_column(pstate, expression, column, source);
+	assign_expr_collations(pstate, expression);
+	free_parsestate(pstate);
+	return expression;
+}
+
+Node *
+expression_parse_default(const char *text, const char *column, Oid type,
+						 int32 typmod)
+{
+	ExpressionSource source = {
+		.text = text,
+		.label = "default_value",
+		.column = column,
+		.is_default = true,
+	};
+	FormData_pg_attribute target = {.atttypid = type,.atttypmod = typmod};
+	ErrorContextCallback callback = {error_context_stack,
+	expression_error_callback, &source};
+	MemoryContext caller = CurrentMemoryContext;
+	Node	   *expression = NULL;
+
+	PG_TRY();
+	{
+		error_context_stack = &callback;
+		expression = analyze_default(&source, &target);
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller, DEFAULT_HINT);
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+	return expression;
 }
 
 static bool
@@ -516,20 +598,39 @@ plan_expression_call(void *arg)
  * called.
  */
 static void
-plan_without_inlining(Planning *planning)
+call_without_inlining(void (*work) (void *), void *arg)
 {
 	needs_fmgr_hook_type hook = needs_fmgr_hook;
 
 	needs_fmgr_hook = never_inlined;
 	PG_TRY();
 	{
-		plan_expression_call(planning);
+		work(arg);
 	}
 	PG_FINALLY();
 	{
 		needs_fmgr_hook = hook;
 	}
 	PG_END_TRY();
+}
+
+static void
+fold_expression_call(void *arg)
+{
+	Node	  **expression = arg;
+
+	*expression = eval_const_expressions(NULL, *expression);
+}
+
+Node *
+expression_fold(Node *expression)
+{
+	bool		entered = snapshot_enter();
+
+	expression = columns_to_parameters(expression, NULL);
+	call_without_inlining(fold_expression_call, &expression);
+	snapshot_leave(entered);
+	return expression;
 }
 
 CachedExpression *
@@ -549,7 +650,7 @@ expression_plan(Node *expression)
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
 		ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION)
 		ReThrowError(error);
-	plan_without_inlining(&planning);
+	call_without_inlining(plan_expression_call, &planning);
 	return planning.plan;
 }
 

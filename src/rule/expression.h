@@ -26,12 +26,30 @@ extern Node *expression_parse(const char *expression_text, Relation rel,
 							  const char *label);
 
 /*
+ * The same for an expression of a CHECK or an index, which may contain
+ * generated and system columns.  label describes it in messages.
+ */
+extern Node *expression_parse_definition(const char *expression_text,
+										 Relation rel, const char *alias,
+										 const char *label);
+
+/*
  * Like expression_parse with alias EXPRESSION_ALIAS, but only to find out what
  * the text refers to: literals whose input would run user-defined code are
  * replaced with NULL, so no such code is run.  Do not evaluate the result.
  */
 extern Node *expression_resolve(const char *expression_text, Relation rel,
 								AttrNumber target, const char *label);
+
+/*
+ * Parses the default of a column, which need not exist yet, and coerces it to
+ * the type as an assignment would.  Names are resolved with the current
+ * search_path and user.  Errors, each with a hint: syntax; a column; subquery,
+ * aggregate, window or set-returning function; a type that cannot be assigned
+ * to the column's.
+ */
+extern Node *expression_parse_default(const char *text, const char *column,
+									  Oid type, int32 typmod);
 
 /*
  * Returns the expression as text, palloc'd, with all names outside pg_catalog
@@ -55,6 +73,13 @@ extern bool expression_is_builtin(Node *expression);
  * FreeCachedExpression.
  */
 extern CachedExpression *expression_plan(Node *expression);
+
+/*
+ * Returns a parsed expression with its constant parts evaluated, to be
+ * compared with another one: columns are parameters in it.  This runs immutable
+ * functions as the current user; it inlines none.
+ */
+extern Node *expression_fold(Node *expression);
 
 #define EXPRESSION_ALIAS "tandem_row"
 

@@ -225,10 +225,17 @@ fill_mark_note_empty(const SyncRule *rule, Relation rel, Oid trigger_oid)
 }
 
 bool
-fill_mark_is_exact(const SyncRule *rule, Relation rel, Oid trigger_oid)
+fill_mark_leaf_is_filled(const SyncRule *rule, Relation rel, Oid trigger_oid)
 {
 	return rel->rd_tableam == GetHeapamTableAmRoutine() &&
-		(fill_marks_contain(rule->fill_marks, psprintf("%u:%u", compat_relation_file(rel), trigger_oid)) ||
-		 leaf_is_known_filled(rule->fill_marks, rule->id,
-							  RelationGetRelid(rel), trigger_oid));
+		leaf_is_known_filled(rule->fill_marks, rule->id, RelationGetRelid(rel),
+							 trigger_oid);
+}
+
+bool
+fill_mark_is_exact(const SyncRule *rule, Relation rel, Oid trigger_oid)
+{
+	return fill_mark_leaf_is_filled(rule, rel, trigger_oid) ||
+		(rel->rd_tableam == GetHeapamTableAmRoutine() &&
+		 fill_marks_contain(rule->fill_marks, psprintf("%u:%u", compat_relation_file(rel), trigger_oid)));
 }

@@ -61,6 +61,13 @@ extern bool fill_mark_note_empty(const SyncRule *rule, Relation rel,
 extern bool fill_mark_is_exact(const SyncRule *rule, Relation rel,
 							   Oid trigger_oid);
 
+/*
+ * Do the marks say that no row of rel is unfilled, while trigger_oid is its
+ * trigger?
+ */
+extern bool fill_mark_leaf_is_filled(const SyncRule *rule, Relation rel,
+									 Oid trigger_oid);
+
 /* Was the column added by this transaction, not just altered by it? */
 extern bool fill_mark_column_is_new(Oid relid, const char *column);
 

@@ -6,6 +6,7 @@
 
 #include "access/sysattr.h"
 #include "access/xact.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
@@ -26,6 +27,7 @@
 #include "core/transaction.h"
 #include "rule/expression.h"
 #include "rule/fill_mark.h"
+#include "rule/recorded_calls.h"
 #include "rule/relation_rules.h"
 #include "rule/rule_args.h"
 #include "rule/sync_trigger.h"
@@ -304,6 +306,45 @@ relation_rules_parse(const char *text, Relation rel, AttrNumber target,
 	return expression;
 }
 
+static void
+refuse_other_call(Relation rel, AttrNumber target, const char *label,
+				  const char *function)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("%s of column \"%s\" would call %s, which it did not when it was stored",
+					label,
+					NameStr(TupleDescAttr(RelationGetDescr(rel), target - 1)->attname),
+					function),
+			 errhint("It was created later, with a name that the expression uses: drop or rename it, or end the migration; SELECT * FROM tandem.syncs shows it.")));
+}
+
+/* The trigger of a partition was made on the topmost table. */
+static bool
+calls_recorded_for(Oid trigger, List **functions)
+{
+	Oid			made_on = trigger_made_on(trigger);
+
+	return recorded_calls(get_trigger_oid(made_on, SYNC_TRIGGER_NAME, true),
+						  functions);
+}
+
+Node *
+relation_rules_parse_in_force(const char *text, Relation rel,
+							  AttrNumber target, const char *label)
+{
+	Node	   *expression = relation_rules_parse(text, rel, target, label);
+	Trigger    *trigger = relation_sync_trigger(rel);
+	List	   *functions;
+	char	   *other = NULL;
+
+	if (trigger && calls_recorded_for(trigger->tgoid, &functions))
+		other = recorded_calls_lack(expression, functions);
+	if (other)
+		refuse_other_call(rel, target, label, other);
+	return expression;
+}
+
 /*
  * Planning runs immutable functions and parses the bodies of SQL functions.
  * Do both as the table's owner, with the search_path of the session that
@@ -321,6 +362,51 @@ plan_rule_as_owner(Node *expression, Relation rel, const char *search_path)
 	authority_leave(&scope);
 	snapshot_leave(entered);
 	return plan;
+}
+
+/* The planner leaves what a domain, a cast or a COLLATE does with a NULL. */
+static Node *
+expression_below_casts(Node *node)
+{
+	for (;;)
+	{
+		if (IsA(node, CoerceToDomain))
+			node = (Node *) ((CoerceToDomain *) node)->arg;
+		else if (IsA(node, RelabelType))
+			node = (Node *) ((RelabelType *) node)->arg;
+		else if (IsA(node, CollateExpr))
+			node = (Node *) ((CollateExpr *) node)->arg;
+		else if (IsA(node, CoerceViaIO))
+			node = (Node *) ((CoerceViaIO *) node)->arg;
+		else if (IsA(node, ArrayCoerceExpr))
+			node = (Node *) ((ArrayCoerceExpr *) node)->arg;
+		else if (IsA(node, ConvertRowtypeExpr))
+			node = (Node *) ((ConvertRowtypeExpr *) node)->arg;
+		else
+			return node;
+	}
+}
+
+bool
+relation_rules_is_null(Node *expression, Relation rel, const char *search_path)
+{
+	CachedExpression *plan = plan_rule_as_owner(expression, rel, search_path);
+	Node	   *node = expression_below_casts(plan->expr);
+	bool		is_null = IsA(node, Const) && ((Const *) node)->constisnull;
+
+	FreeCachedExpression(plan);
+	return is_null;
+}
+
+static void
+check_calls(const RelationRules *rules, Relation rel, AttrNumber target,
+			const char *label, Node *expression)
+{
+	char	   *other = rules->calls_recorded
+	? recorded_calls_lack(expression, rules->calls) : NULL;
+
+	if (other)
+		refuse_other_call(rel, target, label, other);
 }
 
 /*
@@ -361,6 +447,7 @@ compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
 			continue;
 		}
 		node = relation_rules_parse(lfirst(lc), rel, target, label);
+		check_calls(rules, rel, target, label, node);
 		expression->id = rules->nexpressions++;
 		expression->plan = plan_rule_as_owner(node, rel, rule->search_path);
 		builtin &= expression_is_builtin(expression->plan->expr);
@@ -442,18 +529,54 @@ compile_sources(RelationRules *rules, Relation rel, CompiledRule *rule,
 	}
 }
 
-/* A down that is NULL for every column says nothing: the rule is one-way. */
-static List *
-expressions_of_down(const SyncRule *source)
+static bool
+rule_computes_column(const RelationRules *rules, AttrNumber attnum)
 {
-	ListCell   *lc;
-
-	foreach(lc, source->down)
+	for (int i = 0; i < rules->nrules; i++)
 	{
-		if (lfirst(lc))
-			return source->down;
+		const RuleSide *side = &rules->rules[i].new_side;
+
+		for (int j = 0; j < side->ncolumns; j++)
+		{
+			if (rules->columns[side->columns[j]].attnum == attnum)
+				return true;
+		}
 	}
-	return NIL;
+	return false;
+}
+
+static List *
+names_of_other_columns(const RelationRules *rules)
+{
+	List	   *names = NIL;
+
+	for (int i = 0; i < rules->desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(rules->desc, i);
+
+		if (!att->attisdropped && !att->attgenerated &&
+			!rule_computes_column(rules, att->attnum))
+			names = lappend(names, NameStr(att->attname));
+	}
+	return names;
+}
+
+List *
+rule_row_names(const RelationRules *rules, const CompiledRule *rule)
+{
+	const RuleSide *side = &rule->new_side;
+	List	   *names = NIL;
+
+	if (!rule_is_derived(rule->source))
+		return rule->source->old_columns;
+	for (int i = 0; i < side->nsources; i++)
+	{
+		RuleColumn *column = &rules->columns[side->sources[i]];
+
+		if (!rule_computes_column(rules, column->attnum))
+			names = lappend(names, NameStr(column->att->attname));
+	}
+	return names != NIL ? names : names_of_other_columns(rules);
 }
 
 static void
@@ -468,8 +591,8 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 	rule->source = source;
 	rules->any_release |= source->release > 0;
 	needs_path = compile_side(rules, rel, source, &rule->old_side,
-							  source->old_columns, expressions_of_down(source),
-							  "down", &read_by_down);
+							  source->old_columns, source->down, "down",
+							  &read_by_down);
 	needs_path |= compile_side(rules, rel, source, &rule->new_side,
 							   source->new_columns, source->up, "up",
 							   &read_by_up);
@@ -482,6 +605,9 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 		rule->first_new = Min(rule->first_new,
 							  rules->columns[rule->new_side.columns[i]].attnum);
 	rule->exact = fill_mark_is_exact(source, rel, trigger->tgoid);
+	/* the fill has left a row short for which up gives what it had */
+	if (fill_mark_leaf_is_filled(source, rel, trigger->tgoid))
+		rule->first_new = InvalidAttrNumber;
 }
 
 /*
@@ -539,6 +665,7 @@ relation_rules_compile(Relation rel, const Trigger *trigger)
 		rules->only_builtin = true;
 		rules->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 		check_trigger_made_on_root(rel, trigger);
+		rules->calls_recorded = calls_recorded_for(trigger->tgoid, &rules->calls);
 		sources = rule_args_decode(trigger);
 		rules->rules = palloc0(sizeof(CompiledRule) * list_length(sources));
 		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);

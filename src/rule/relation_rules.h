@@ -69,7 +69,8 @@ typedef struct CompiledRule
 	const char *search_path;	/* under which the expressions are evaluated;
 								 * NULL if they call only functions of the
 								 * server that have no side effects */
-	AttrNumber	first_new;		/* lowest attribute number of a new column */
+	AttrNumber	first_new;		/* lowest attribute number of a new column, or
+								 * 0 if no row is unfilled any more */
 	bool		exact;			/* are only rows shorter than that unfilled? */
 } CompiledRule;
 
@@ -95,6 +96,8 @@ typedef struct RelationRules
 	CompiledRule *rules;		/* sorted: a rule follows those it depends on */
 	int			widest_side;	/* number of columns of the widest side */
 	int			nexpressions;
+	bool		calls_recorded; /* see recorded_calls */
+	List	   *calls;
 	bool		only_builtin;	/* expression_is_builtin() for all expressions */
 	int			release;		/* of the writer for whom own and foreign were
 								 * settled; -1 if not settled */
@@ -145,17 +148,42 @@ extern Node *relation_rules_parse(const char *text, Relation rel,
 								  AttrNumber target, const char *label);
 
 /*
+ * The same for a rule that the sync trigger of rel has.  Another error: it
+ * would call a function that was created since it was stored.
+ */
+extern Node *relation_rules_parse_in_force(const char *text, Relation rel,
+										   AttrNumber target,
+										   const char *label);
+
+/*
+ * Is a parsed expression of a rule NULL for every row, as the planner finds out
+ * with search_path as the owner of rel?
+ */
+extern bool relation_rules_is_null(Node *expression, Relation rel,
+								   const char *search_path);
+
+/*
  * Settles which side of each rule a writer of that release means, 0 for one
  * that has declared none.  Done when the release differs from the one before.
  */
 extern void relation_rules_settle(RelationRules *rules, int release);
 
 /*
+ * Returns the names of the columns that describe a row of a table without
+ * primary key: the old columns of the rule; of a derived column what up reads;
+ * if that is nothing, all that are not generated.  Columns that any rule
+ * computes are left out, since the fill changes them.
+ */
+extern List *rule_row_names(const RelationRules *rules,
+							const CompiledRule *rule);
+
+/*
  * Returns the rules of rel, from the cache or compiled.
  * They stay valid until relation_rules_release; the caller keeps a lock on rel
  * until then.  trigger is a copy, or that of a trigger call.  Errors: those of
  * expression_parse; a column of a rule does not exist; the trigger of a
- * partition was not created on its partitioned table.
+ * partition was not created on its partitioned table; a rule would call a
+ * function that was created since it was stored.
  */
 extern RelationRules *relation_rules_get(Relation rel, const Trigger *trigger);
 extern void relation_rules_release(RelationRules *rules);

@@ -89,6 +89,20 @@ rule_args_encode(List *rules)
 	return args;
 }
 
+/* A down without any expression is none. */
+static List *
+down_or_none(List *down)
+{
+	ListCell   *lc;
+
+	foreach(lc, down)
+	{
+		if (lfirst(lc) != NULL)
+			return down;
+	}
+	return NIL;
+}
+
 static SyncRule *
 decode_rule(char **args, int nargs)
 {
@@ -103,12 +117,12 @@ decode_rule(char **args, int nargs)
 	rule->old_columns = decode_strings(args[ARG_OLD_COLUMNS]);
 	rule->new_columns = decode_strings(args[ARG_NEW_COLUMNS]);
 	rule->up = decode_strings(args[ARG_UP]);
-	rule->down = decode_strings(args[ARG_DOWN]);
+	rule->down = down_or_none(decode_strings(args[ARG_DOWN]));
 	rule->search_path = pstrdup(nargs > ARG_SEARCH_PATH ? args[ARG_SEARCH_PATH]
 								: AUTHORITY_PINNED_PATH);
 	rule->keep_old = nargs > ARG_KEEP_OLD && args[ARG_KEEP_OLD][0];
 	/* a hand-made trigger may have any arguments */
-	if (rule->old_columns == NIL || rule->new_columns == NIL ||
+	if (rule->new_columns == NIL ||
 		list_member_ptr(rule->old_columns, NULL) ||
 		list_member_ptr(rule->new_columns, NULL) ||
 		list_length(rule->up) != list_length(rule->new_columns) ||

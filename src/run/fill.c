@@ -18,6 +18,7 @@
 #include "core/transaction.h"
 #include "fill/step_run.h"
 #include "fill/throttle.h"
+#include "rule/rule_uses.h"
 #include "rule/sync_trigger.h"
 #include "run/command.h"
 #include "run/fill.h"
@@ -181,7 +182,11 @@ fill_proof_holds(const Step *step)
 
 	return step->trigger_version && version &&
 		strcmp(step->trigger_version, version) == 0 &&
-		step->rows_quarantined == 0;
+		step->rows_quarantined == 0 &&
+		(step->kind != STEP_VERIFY ||
+		 !rule_uses_changed(step->uses,
+							rule_uses_of_table(step->relation,
+											   step->migration_id)));
 }
 
 bool

@@ -19,8 +19,8 @@ extern void fill_run(Migration *migration, StepKind kind, int workers);
 /*
  * Is what the step has done valid under the table's current trigger?  Another
  * trigger may have missed writes, for example while a partition was detached.
- * False, too, for a verify that met rows whose expression fails: they may be
- * fixed by now.
+ * False, too, for a verify that met rows whose expression fails, for they may be
+ * fixed by now, and for one whose rules use a function that was replaced since.
  */
 extern bool fill_proof_holds(const Step *step);
 

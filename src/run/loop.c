@@ -122,6 +122,16 @@ reason_piece_must_wait(const Loop *loop, long *wait_ms)
 }
 
 /* Status for monitoring need not be durable. */
+void
+loop_note_afterwards(int step_id, const char *doing, int64 done, int64 total,
+					 const char *blockers)
+{
+	if (step_id == 0)
+		return;
+	settings_for_transaction("synchronous_commit", "off");
+	step_set_afterwards(step_id, doing, done, total, blockers);
+}
+
 static void
 note_why_piece_waits(const Loop *loop, const char *reason)
 {

@@ -64,6 +64,13 @@ struct Loop
 };
 
 /*
+ * Records work on the table of a step that is itself done, as
+ * step_set_afterwards does; nothing if step_id is 0.
+ */
+extern void loop_note_afterwards(int step_id, const char *doing, int64 done,
+								 int64 total, const char *blockers);
+
+/*
  * Runs pieces until one does not set more.  Before each piece, waits until it
  * may start: the role still has its rights, the migration is not paused, and
  * the throttle gives no reason to wait; the step shows the reason meanwhile.

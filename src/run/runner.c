@@ -16,12 +16,12 @@
 #include "core/settings.h"
 #include "core/text.h"
 #include "core/transaction.h"
-#include "fill/quarantine_retry.h"
 #include "row/quarantine.h"
 #include "rule/fill_mark.h"
 #include "run/build.h"
 #include "run/fill.h"
 #include "run/loop.h"
+#include "run/retry.h"
 #include "run/runner.h"
 #include "trigger/install.h"
 #include "views/versioned_view.h"
@@ -67,17 +67,6 @@ fill_step_of_table(const Migration *migration, Oid relid)
 	return 0;
 }
 
-/* Status for monitoring need not be durable. */
-static void
-note_step_afterwards(int step_id, const char *doing, int64 done,
-					 int64 total, const char *blockers)
-{
-	if (step_id == 0)
-		return;
-	settings_for_transaction("synchronous_commit", "off");
-	step_set_afterwards(step_id, doing, done, total, blockers);
-}
-
 static void
 work_on_table_piece(Loop *loop)
 {
@@ -117,7 +106,7 @@ table_piece_error_passes(Loop *loop, ErrorData *error)
 		give_up_table_piece(piece, error);
 	if (loop->step_id == 0)
 		loop->step_id = fill_step_of_table(piece->migration, piece->relation);
-	note_step_afterwards(loop->step_id, piece->doing, 0, 0,
+	loop_note_afterwards(loop->step_id, piece->doing, 0, 0,
 						 lock_blockers_of(error));
 	loop->rest_ms = lock_next_pause(&piece->pause);
 	return true;
@@ -127,7 +116,7 @@ static ErrorData *
 after_table_piece(Loop *loop)
 {
 	if (!loop->more)
-		note_step_afterwards(loop->step_id, NULL, 0, 0, NULL);
+		loop_note_afterwards(loop->step_id, NULL, 0, 0, NULL);
 	return NULL;
 }
 
@@ -231,77 +220,17 @@ end_read_through_of_table(const TablePiece *piece)
 	}
 }
 
-/* Trying quarantined rows again, in order. */
-typedef struct QuarantineTurn
-{
-	Migration  *migration;
-	List	   *notes;
-	int			done;			/* number of rows tried */
-	int64		left;			/* number of these still in quarantine */
-} QuarantineTurn;
-
-/* The backfill step of the table of the row to be tried next, by its id, or 0. */
-static int
-step_of_next_quarantined(const QuarantineTurn *turn)
-{
-	QuarantinedRow *note = list_nth(turn->notes, turn->done);
-	Step	   *step = step_find(step_list(turn->migration->id, STEP_BACKFILL),
-								 note->relation);
-
-	return step ? step->id : 0;
-}
-
-/* Tries as many as fit into the time of a batch. */
-static void
-retry_some_quarantined(Loop *loop)
-{
-	QuarantineTurn *turn = loop->arg;
-	int			count = list_length(turn->notes);
-
-	if (turn->done < count)
-		turn->done = quarantine_retry(turn->migration, turn->notes, turn->done,
-									  setting_batch_target, &turn->left);
-	loop->more = turn->done < count;
-	if (loop->more)
-	{
-		loop->step_id = step_of_next_quarantined(turn);
-		note_step_afterwards(loop->step_id, "trying rows in quarantine again",
-							 turn->done, count, NULL);
-	}
-	else
-		step_forget_afterwards(turn->migration->id);
-}
-
-static int64
-retry_quarantine_of_migration(Migration *migration)
-{
-	QuarantineTurn turn = {
-		.migration = migration,
-		.notes = quarantine_list(migration->id),
-	};
-	Loop		loop = {
-		.migration = migration,
-		.arg = &turn,
-		.work = retry_some_quarantined,
-	};
-
-	if (turn.notes != NIL)
-		loop.step_id = step_of_next_quarantined(&turn);
-	loop_run(&loop);
-	return turn.left;
-}
-
 /*
- * Marks the filled tables, makes the views of releases plain, and tries
- * quarantined rows again.  Each table, or group of rows, has a transaction of
- * its own; tandem.progress shows it if it takes long, and tandem.cancel ends
- * it as it ends a batch.  The caller has a non-atomic SPI connection and has
- * just committed.  Returns the number of rows still in quarantine.  Errors:
- * another session has asked to stop; a table could not be locked within
+ * Marks the filled tables, makes the views of releases plain, and tries the
+ * rows again that were in quarantine at snapshot before.  Each table, or batch
+ * of rows, has a transaction of its own; tandem.progress shows it if it takes
+ * long, and tandem.cancel ends it as it ends a batch.  The caller has a
+ * non-atomic SPI connection and has just committed.  Errors: another session
+ * has asked to stop; a table could not be locked within
  * tandem.lock_retry_time; any error on a row.
  */
-static int64
-after_fill_run(Migration *migration)
+static void
+after_fill_run(Migration *migration, const char *before)
 {
 	List	   *relids = sync_relations_of_migration(migration->id);
 
@@ -311,7 +240,7 @@ after_fill_run(Migration *migration)
 	/* not with a table locked, since this waits for views, too */
 	run_table_pieces(migration, relids, "making the views of releases plain",
 					 end_read_through_of_table);
-	return retry_quarantine_of_migration(migration);
+	retry_run(migration, before);
 }
 
 /*-------------------------------------------------------------------------
@@ -320,6 +249,28 @@ after_fill_run(Migration *migration)
  * each leaf table.
  *-------------------------------------------------------------------------
  */
+
+/*
+ * A text that a newer server or extension no longer parses, or that names what
+ * is gone, fails every write of the table, and nothing here can repair it.
+ */
+static void
+check_rule_parses(const Migration *migration, const SyncRule *rule)
+{
+	bool		locked;
+	char	   *problem = relation_exists(rule->relation)
+	? sync_rule_problem(rule, &locked) : NULL;
+
+	if (problem)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sync of table \"%s\" is broken",
+						quoting_shown_name(rule->relation)),
+				 errdetail("New columns: %s. Problem: %s.",
+						   text_joined(rule->new_columns, "", ", "), problem),
+				 errhint("Undo what has changed, or end the migration: CALL tandem.abort(%s);",
+						 quote_literal_cstr(migration->name))));
+}
 
 /* workers of a terminated runner end with their current statement */
 #define WORKERS_WAIT_MS 10000
@@ -408,9 +359,11 @@ begin_migrate(Migration *migration)
 	{
 		SyncRule   *rule = lfirst(lc);
 
+		check_rule_parses(migration, rule);
 		repair_sync(migration, rule);
 		tables = list_append_unique_oid(tables, rule->relation);
 	}
+	sync_note_parsed(migration->id);
 	leaves = leaves_of_rules(rules);
 	step_keep_only(migration->id, leaves);
 	step_ensure(migration->id, STEP_BACKFILL, leaves);
@@ -456,29 +409,69 @@ has_one_way_sync(List *rules)
 	return false;
 }
 
+/*
+ * Warns of rows whose old value down does not give back: those that were
+ * filled, or, if there is none, those that verify has found.
+ */
+static void
+warn_of_lossy_rows(const Migration *migration)
+{
+	StepRows	filled;
+	StepRows	found;
+	StepRows   *rows;
+
+	step_sum_rows(migration->id, STEP_BACKFILL, &filled);
+	step_sum_rows(migration->id, STEP_VERIFY, &found);
+	rows = filled.lossy > 0 ? &filled : &found;
+	if (rows->lossy == 0)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg_plural("down of migration \"%s\" does not give back the old values of " INT64_FORMAT " row",
+						   "down of migration \"%s\" does not give back the old values of " INT64_FORMAT " rows",
+						   (unsigned long) rows->lossy, migration->name,
+						   rows->lossy),
+			 errdetail("Among these rows: %s. Rows counted by verify: " INT64_FORMAT ".",
+					   text_joined(rows->lossy_keys, "", ", "), found.lossy),
+			 errhint("An old value is lost when the new release writes its row, and at contract; CALL tandem.abort does not bring it back. SELECT * FROM tandem.verify(%s) shows such rows. If this is not intended, abort, and create the sync with another up or down.",
+					 quote_literal_cstr(migration->name))));
+}
+
+static void
+refuse_wrong_rows(const Migration *migration, List *rules)
+{
+	bool		one_way = has_one_way_sync(rules);
+	char	   *name = quote_literal_cstr(migration->name);
+	StepRows	rows;
+
+	step_sum_rows(migration->id, STEP_VERIFY, &rows);
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("verify of migration \"%s\" found unfilled or mismatched rows",
+					migration->name),
+			 errdetail("Everything that was filled is kept.%s%s%s%s",
+					   rows.wrong_keys ? " Among these rows: " : "",
+					   text_joined(rows.wrong_keys, "", ", "),
+					   rows.wrong_keys ? "." : "",
+					   one_way
+					   ? " A one-way sync cannot tell a row whose new column was written on its own: if these are such rows, contract with force => true."
+					   : ""),
+			 errhint("See which: SELECT * FROM tandem.verify(%s); fix the rows or the sync, then call tandem.migrate again. If a function of the sync was changed, SELECT tandem.refill(%s) has migrate compute these rows again.",
+					 name, name)));
+}
+
 /* The last transaction: moves to phase contract if all steps are done. */
 static void
-end_migrate(Migration *migration, int64 started, int64 quarantined)
+end_migrate(Migration *migration, int64 started)
 {
 	List	   *rules = sync_list_of_migration(migration->id);
+	int64		quarantined = quarantine_count(migration->id);
 
 	/* partitions may have been detached or dropped meanwhile */
 	step_keep_only(migration->id, leaves_of_rules(rules));
+	warn_of_lossy_rows(migration);
 	if (!step_all_done(migration->id))
-	{
-		bool		one_way = has_one_way_sync(rules);
-
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("verify of migration \"%s\" found unfilled or mismatched rows",
-						migration->name),
-				 errdetail("Everything that was filled is kept.%s",
-						   one_way
-						   ? " A one-way sync cannot tell a row whose new column was written on its own: if these are such rows, contract with force => true."
-						   : ""),
-				 errhint("See which: SELECT * FROM tandem.verify(%s); fix the rows or the sync, then call tandem.migrate again.",
-						 quote_literal_cstr(migration->name))));
-	}
+		refuse_wrong_rows(migration, rules);
 	migration_act(migration, ACTION_FINISH, NULL, started);
 	run_control_end_background(migration->id);
 	if (quarantined > 0)
@@ -496,18 +489,20 @@ static void
 run_migration_steps(Migration *migration, int workers)
 {
 	int64		started = clock_now();
-	int64		quarantined;
+
+	/* the rows that this run notes are not tried twice */
+	char	   *before = quarantine_snapshot();
 
 	begin_migrate(migration);
 	transaction_commit();
 	fill_run(migration, STEP_BACKFILL, workers);
-	quarantined = after_fill_run(migration);
+	after_fill_run(migration, before);
 	build_run(migration, STEP_INDEX);
 	build_run(migration, STEP_NOT_NULL);
 	build_run(migration, STEP_CONSTRAINT);
 	build_run(migration, STEP_ANALYZE);
 	fill_run(migration, STEP_VERIFY, workers);
-	end_migrate(migration, started, quarantined);
+	end_migrate(migration, started);
 	transaction_commit();
 }
 

@@ -31,6 +31,7 @@
 #include "rule/fill_mark.h"
 #include "rule/relation_rules.h"
 #include "rule/rule_args.h"
+#include "rule/rule_uses.h"
 #include "rule/sync_trigger.h"
 #include "trigger/adopt.h"
 #include "trigger/rule_objects.h"
@@ -312,7 +313,8 @@ note_empty_leaf(Oid relid)
 
 		if (fill_mark_note_empty(rule, rel, trigger.oid))
 			step_note_empty(rule->migration_id, relid, fill_mark_file(rel),
-							version);
+							version,
+							rule_uses_of_table(relid, rule->migration_id));
 	}
 	table_close(rel, NoLock);
 }

@@ -27,6 +27,7 @@
 #include "trigger/broken.h"
 #include "trigger/guard.h"
 #include "trigger/install.h"
+#include "trigger/overload.h"
 #include "trigger/rule_objects.h"
 
 /* The names in an expression, with their schemas if given in the text. */
@@ -612,8 +613,12 @@ name_gone_from_rule(const SyncRule *rule, const RuleUse *use)
 	return NULL;
 }
 
+/*
+ * overloaded: the command has made a function or operator of a name that the
+ * rule uses.
+ */
 static char *
-damage_of_rule(const SyncRule *rule, const RuleUse *use)
+damage_of_rule(const SyncRule *rule, const RuleUse *use, bool overloaded)
 {
 	bool		locked = false;
 	char	   *problem = right_lost_by_owner(use);
@@ -621,12 +626,15 @@ damage_of_rule(const SyncRule *rule, const RuleUse *use)
 	if (problem == NULL)
 		problem = sync_rule_problem(rule, &locked);
 	if (problem == NULL && locked)
-		problem = name_gone_from_rule(rule, use);
+		problem = overloaded
+			? psprintf("table %s is locked now, and a rule of it uses another function or operator of that name",
+					   quoting_relation(rule->relation))
+			: name_gone_from_rule(rule, use);
 	return problem && rule_made_sense(rule, use) ? problem : NULL;
 }
 
 static void
-check_rules_of_table(Oid relid, const DdlEvent *event)
+check_rules_of_table(Oid relid, const DdlEvent *event, bool overloaded)
 {
 	List	   *rules = sync_list_of_relation(relid);
 	SyncTriggerRow row;
@@ -636,12 +644,12 @@ check_rules_of_table(Oid relid, const DdlEvent *event)
 	if (rules == NIL || !sync_trigger_row(relid, &row))
 		return;
 	read_rule_use(&use, relid, rule_objects_of(row.oid));
-	if (!rule_use_is_changed(&use))
+	if (!overloaded && !rule_use_is_changed(&use))
 		return;
 	foreach(lc, rules)
 	{
 		SyncRule   *rule = lfirst(lc);
-		char	   *problem = damage_of_rule(rule, &use);
+		char	   *problem = damage_of_rule(rule, &use, overloaded);
 
 		if (problem)
 			guard_refuse_or_warn(event->tag, rule->migration, relid, problem,
@@ -676,7 +684,9 @@ broken_rules_check(const DdlEvent *event)
 	foreach(lc, event->objects)
 		tables = list_concat_unique_oid(tables, rule_objects_users(lfirst(lc)));
 	foreach(lc, tables)
-		check_rules_of_table(lfirst_oid(lc), event);
+		check_rules_of_table(lfirst_oid(lc), event, false);
+	foreach(lc, overload_tables(event))
+		check_rules_of_table(lfirst_oid(lc), event, true);
 	broken_steps_check(event);
 }
 
@@ -694,7 +704,7 @@ broken_rules_check_roles(const DdlEvent *event, List *roles)
 		{
 			if (OidIsValid(owner) && has_privs_of_role(owner, lfirst_oid(role)))
 			{
-				check_rules_of_table(lfirst_oid(lc), event);
+				check_rules_of_table(lfirst_oid(lc), event, false);
 				break;
 			}
 		}

@@ -26,6 +26,7 @@
 #include "core/text.h"
 #include "row/quarantine.h"
 #include "rule/expression.h"
+#include "rule/recorded_calls.h"
 #include "rule/relation_rules.h"
 #include "rule/rule_args.h"
 #include "rule/sync_trigger.h"
@@ -130,8 +131,22 @@ check_trigger_args(void *arg)
 	call->problem = trigger_args_problem(call->rule, call->rel);
 }
 
+/* Is it still the expression that was stored? */
 static void
-resolve_rule_side(Relation rel, List *names, List *texts, const char *label)
+check_no_other_function(Node *expression, List *functions)
+{
+	char	   *other = recorded_calls_lack(expression, functions);
+
+	if (other)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("its text now means %s, which it did not when it was stored",
+						other)));
+}
+
+static void
+resolve_rule_side(Relation rel, List *names, List *texts, const char *label,
+				  bool recorded, List *functions)
 {
 	ListCell   *lc;
 
@@ -146,7 +161,12 @@ resolve_rule_side(Relation rel, List *names, List *texts, const char *label)
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" is gone", (char *) lfirst(lc))));
 		if (text)
-			(void) expression_resolve(text, rel, attnum, label);
+		{
+			Node	   *expression = expression_resolve(text, rel, attnum, label);
+
+			if (recorded)
+				check_no_other_function(expression, functions);
+		}
 	}
 }
 
@@ -166,11 +186,17 @@ resolve_rule_as_owner(void *arg)
 {
 	ResolveCall *call = arg;
 	AuthorityScope scope;
+	SyncTriggerRow row;
+	List	   *functions = NIL;
+	bool		recorded = sync_trigger_row(RelationGetRelid(call->rel), &row) &&
+	recorded_calls(row.oid, &functions);
 
 	authority_enter_owner(&scope, call->rel, "pg_catalog, pg_temp");
 	authority_pin_text_forms();
-	resolve_rule_side(call->rel, call->rule->old_columns, call->rule->down, "down");
-	resolve_rule_side(call->rel, call->rule->new_columns, call->rule->up, "up");
+	resolve_rule_side(call->rel, call->rule->old_columns, call->rule->down, "down",
+					  recorded, functions);
+	resolve_rule_side(call->rel, call->rule->new_columns, call->rule->up, "up",
+					  recorded, functions);
 	authority_leave(&scope);
 }
 
@@ -212,35 +238,11 @@ rule_text_problem(const SyncRule *rule, Relation rel)
 		: NULL;
 }
 
-/*
- * Opens the table of the rule.  Returns NULL if it was dropped (*gone), or if
- * another session has it locked.
- */
-static Relation
-open_rule_table_nowait(const SyncRule *rule, bool *gone)
-{
-	Relation	rel;
-
-	*gone = !relation_exists(rule->relation);
-	if (*gone)
-		return NULL;
-	/* a conditional request would fail if sessions are queued for the table */
-	if (lock_is_ours(rule->relation))
-		return relation_open_present(rule->relation, AccessShareLock);
-	if (!ConditionalLockRelationOid(rule->relation, AccessShareLock))
-		return NULL;
-	rel = try_table_open(rule->relation, NoLock);
-	if (rel == NULL)
-		UnlockRelationOid(rule->relation, AccessShareLock);
-	*gone = rel == NULL;
-	return rel;
-}
-
 char *
 sync_rule_problem(const SyncRule *rule, bool *locked)
 {
 	bool		gone;
-	Relation	rel = open_rule_table_nowait(rule, &gone);
+	Relation	rel = relation_open_nowait(rule->relation, &gone);
 	char	   *problem;
 
 	*locked = rel == NULL && !gone;
@@ -271,7 +273,7 @@ sync_trigger_problem(const SyncRule *rule)
 {
 	char	   *problem = NULL;
 	bool		gone;
-	Relation	rel = open_rule_table_nowait(rule, &gone);
+	Relation	rel = relation_open_nowait(rule->relation, &gone);
 
 	if (rel == NULL)
 		return NULL;
@@ -354,10 +356,14 @@ refuse_unknown_rules(Oid relid, const SyncRule *installed)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("table %s has a sync trigger of a migration that is not known here",
 					quoting_relation(relid)),
-			 errdetail("It keeps column \"%s\" equal to column \"%s\" for migration \"%s\"; a restore of the table alone has brought it along.",
-					   (char *) linitial(installed->new_columns),
-					   (char *) linitial(installed->old_columns),
-					   installed->migration),
+			 rule_is_derived(installed)
+			 ? errdetail("It computes column \"%s\" for migration \"%s\"; a restore of the table alone has brought it along.",
+						 (char *) linitial(installed->new_columns),
+						 installed->migration)
+			 : errdetail("It keeps column \"%s\" equal to column \"%s\" for migration \"%s\"; a restore of the table alone has brought it along.",
+						 (char *) linitial(installed->new_columns),
+						 (char *) linitial(installed->old_columns),
+						 installed->migration),
 			 errhint("If this is no longer needed, run DROP TRIGGER %s ON %s; then call this again.",
 					 quote_identifier(SYNC_TRIGGER_NAME),
 					 quoting_relation(relid))));

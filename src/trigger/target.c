@@ -247,7 +247,7 @@ column_has_computed_default(Relation rel, const char *name)
 /*
  * If the length of a row does not tell whether it is filled, its new columns
  * must: NULL or a constant default means unfilled.  A computed default would
- * hide that.
+ * hide that, but not in a derived column, which is added as NULL.
  */
 static void
 check_unfilled_is_known(const SyncRule *rule, Relation rel)
@@ -258,7 +258,7 @@ check_unfilled_is_known(const SyncRule *rule, Relation rel)
 
 	for (const char *p = rule->fill_marks; *p; p++)
 		exact += (*p == ',');
-	if (exact == leaves)
+	if (exact == leaves || rule_is_derived(rule))
 		return;
 	foreach(lc, rule->new_columns)
 	{

@@ -193,8 +193,8 @@ shown_column_text(const ReadThrough *read, AttrNumber attnum)
 
 	if (rule == NULL)
 		return pstrdup(quote_identifier(NameStr(att->attname)));
-	up = relation_rules_parse(list_nth(rule->up, index), read->rel, attnum,
-							  "up");
+	up = relation_rules_parse_in_force(list_nth(rule->up, index), read->rel,
+									   attnum, "up");
 	others.rules = list_delete_ptr(list_copy(read->rules), rule);
 	up = show_columns_mutator(up, &others);
 	return psprintf("CASE WHEN %s THEN CAST((%s) AS %s) ELSE %s END%s",

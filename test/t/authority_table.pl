@@ -58,6 +58,7 @@ my %call = (
 	migrate => [ 'expand', q(CALL tandem.migrate(':m')) ],
 	contract => [ 'contract', q(CALL tandem.contract(':m', undeclared => 'ignore')) ],
 	abort => [ 'contract', q(CALL tandem.abort(':m')) ],
+	refill => [ 'contract', q(SELECT tandem.refill(':m')) ],
 	forget => [ 'aborted', q(SELECT tandem.forget(':m')) ],
 );
 # what can be asked of a migration that has no table

@@ -448,16 +448,17 @@ filled   | SET a = 7                               | 7/700  | 7/500  | 7/700
 unfilled | SET a = 7                               | 7/700
 unfilled | SET o = 1                               | 5/500
 TABLE
-# up raises of a = 0, and the row waits in quarantine
+# up raises of a = 0, and the row waits in quarantine.  (reading) While any row does, the table is not known to be
+# filled: a row whose up has failed, or gave NULL, was never filled.
 check_lines('raises', '41 42 none', <<'TABLE');
 filled   | SET o = 1                               | 0/-
-filled   | SET a = 4                               | 4/25   | 4/-    | 4/25
+filled   | SET a = 4                               | 4/25
 filled   | SET b = 777                             | 0/-    | 0/777  | 0/777
 own      | SET a = 4                               | 4/777
 unfilled | SET a = 4                               | 4/25
 unfilled | SET o = 1                               | 0/-
 null     | SET a = 0                               | 0/-
-null     | SET a = 4                               | 4/25   | 4/-    | 4/25
+null     | SET a = 4                               | 4/25
 new      | INSERT a = 0                            | 0/-
 new      | INSERT a = 4                            | 4/25   | 4/-    | 4/25
 TABLE

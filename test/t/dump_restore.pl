@@ -157,18 +157,25 @@ BEGIN;
 SELECT tandem.create_migration('m');
 SELECT tandem.add_column('m', 'app.items', 'cents', 'bigint');
 SELECT tandem.sync_column('m', 'app.items', 'price', 'cents', 'lib.to_cents(price)', '(cents / 100)::int');
+SELECT tandem.add_column('m', 'app.items', 'label', 'text', up => $$id || ': ' || cents$$, default_value => $$'none'$$, not_null => true);
 COMMIT;
+INSERT INTO app.items (id, price, label) VALUES (2, 2, 'own');
 SQL
 $node->command_ok([ @dump, '-Fc', '-f', "$folder/granted", 'granted' ], 'dump of a table whose owner was granted what up needs');
 @to = new_database($node, 'granted_restored');
 $node->command_ok([ 'pg_restore', '-e', @to, "$folder/granted" ], 'its restore');
-is($node->safe_psql('granted_restored', 'SELECT health FROM tandem.syncs'), 'healthy', 'its sync is healthy');
+is($node->safe_psql('granted_restored', 'SELECT direction, health FROM tandem.syncs'), "both ways|healthy\nderived|healthy", 'its syncs are healthy');
 my ($status, $out, $err) = $node->psql('granted_restored', 'DROP FUNCTION lib.to_cents');
 like($err, qr/trigger "?\S+ on table app.items depends on function lib.to_cents/, 'and depends on what up uses');
 ($status, $out, $err) = $node->psql('granted_restored', 'CREATE ROLE stranger; ALTER TABLE app.items OWNER TO stranger');
 like($err, qr/would break migration "m".*no longer has (USAGE on schema|EXECUTE on function) lib/s, 'an owner without these rights is refused');
 $node->safe_psql('granted_restored', q(SET ROLE app_owner; CALL tandem.migrate('m')));
-is($node->safe_psql('granted_restored', 'SELECT price, cents FROM app.items'), '1|100', 'and its migration goes on');
+is($node->safe_psql('granted_restored', 'SELECT price, cents, label FROM app.items ORDER BY id'), "1|100|1: 100\n2|200|own", 'and its migration goes on');
+is($node->safe_psql('granted_restored', q(SELECT rows_unfilled, rows_mismatched, rows_own FROM tandem.verify('m'))), '0|0|1', 'and is proved');
+is($node->safe_psql('granted_restored', q(SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attrelid = 'app.items'::regclass AND attnotnull AND attnum > 0)),
+	'id label', 'with the NOT NULL of the derived column');
+($status, $out, $err) = $node->psql('granted_restored', q(SET ROLE app_owner; SELECT tandem.add_column('m', 'app.items', 'label', 'text', up => $$id || ': ' || cents$$, default_value => $$'none'$$, not_null => true)));
+like($err, qr/has column label of app.items already, skipping/, 'the same call is passed over');
 my $revoke = 'REVOKE USAGE ON SCHEMA lib FROM app_owner';
 ($status, $out, $err) = $node->psql('granted_restored', $revoke);
 like($err, qr/would break migration "m"/, 'and so is taking them away');
@@ -180,7 +187,7 @@ like($err, qr/permission denied for schema lib/, 'contract asks for them');
 @to = new_database($node, 'denied');
 $node->command_ok([ 'pg_restore', '-e', '--no-acl', @to, "$folder/granted" ], 'restore without these rights');
 $node->safe_psql('denied', 'ALTER TABLE app.items ADD note text');
-like($node->safe_psql('denied', 'SELECT problem FROM tandem.syncs'), qr/permission denied for schema lib/, 'tandem.syncs shows that');
+like($node->safe_psql('denied', q(SELECT problem FROM tandem.syncs WHERE direction <> 'derived')), qr/permission denied for schema lib/, 'tandem.syncs shows that');
 
 # the schema alone: no migration, and a trigger that goes on syncing
 @to = new_database($node, 'schema');

@@ -75,7 +75,7 @@ $create
 @{[ $parts{extra} // '' ]}
 INSERT INTO :t VALUES (1, $row), (3, 0, 3, NULL);
 SQL
-		my $expand = "BEGIN; SELECT tandem.create_migration(':m', release => $release); $rule"
+		my $expand = "BEGIN; SELECT tandem.create_migration(':m', release => $release); $rule;"
 		  . ($parts{b} ? " ALTER TABLE :t ALTER b $parts{b};" : '') . ' COMMIT';
 		my $own = $parts{own} // "INSERT INTO :t (id, o, s, a) VALUES (2, 0, 3, 19)";
 

@@ -1,0 +1,463 @@
+/*
+ * add_column.c
+ *		SQL function add_column: a column that the migration adds, and what
+ *		it holds.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "optimizer/optimizer.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "api/arguments.h"
+#include "api/expand.h"
+#include "catalog/migration.h"
+#include "catalog/migration_rights.h"
+#include "catalog/step.h"
+#include "catalog/sync.h"
+#include "core/authority.h"
+#include "core/compat.h"
+#include "core/error.h"
+#include "core/relation.h"
+#include "core/sql_function.h"
+#include "core/statement.h"
+#include "core/text.h"
+#include "core/transaction.h"
+#include "rule/expression.h"
+#include "trigger/target.h"
+
+SQL_FUNCTION(tandem_add_column);
+
+/* What the function was called with, and what that comes to. */
+typedef struct AddedColumn
+{
+	Oid			relation;
+	char	   *name;
+	Oid			type;
+	int32		typmod;
+	char	   *type_text;		/* as SQL, with its schema and modifier */
+	char	   *up;				/* NULL if none */
+	ColumnArguments given;
+	bool		quarantine;
+	Node	   *default_value;	/* NULL if none */
+	char	   *default_text;	/* with all names qualified */
+} AddedColumn;
+
+/*-------------------------------------------------------------------------
+ * The arguments.
+ *-------------------------------------------------------------------------
+ */
+
+/* The server computes a volatile default for each row there is. */
+static void
+check_default_of_domain(const AddedColumn *column)
+{
+	Node	   *value = NULL;
+
+	if (column->up == NULL && column->given.default_given == NULL &&
+		get_typtype(column->type) == TYPTYPE_DOMAIN)
+		value = get_typdefault(column->type);
+	if (value && contain_volatile_functions(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("adding a column of domain %s rewrites the table",
+						column->type_text),
+				 errdetail("The domain's default is volatile."),
+				 errhint("Give that default as default_value: rows that are there stay null then.")));
+}
+
+static void
+check_type_of_column(Oid type, const char *text)
+{
+	if (get_typtype(type) == TYPTYPE_PSEUDO)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("a column cannot have pseudo-type %s", text)));
+	if (compat_is_checked_domain(type))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("adding a column of domain %s rewrites the table", text),
+				 errdetail("The server checks the domain's constraints on every row, with the table locked."),
+				 errhint("Add a column of the domain's base type, and a CHECK constraint NOT VALID.")));
+}
+
+static void
+read_type(AddedColumn *column, const char *text)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		compat_parse_type(text, &column->type, &column->typmod);
+		check_type_of_column(column->type, text);
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller,
+						  "Give the name of a type alone, as in 'numeric(10,2)'; for a default give default_value, for a constraint or a sequence use ALTER TABLE in the same transaction.");
+	}
+	PG_END_TRY();
+	column->type_text = owned_column_type_text(column->type, column->typmod);
+}
+
+static void
+check_arguments_fit(const AddedColumn *column)
+{
+	if (column->quarantine && column->up == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("on_error of column \"%s\" needs up", column->name),
+				 errdetail("It decides what becomes of a row on which up fails."),
+				 errhint("Give up, or leave out on_error.")));
+	if (column->given.not_null && column->up == NULL &&
+		column->given.default_given == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" cannot be NOT NULL without up or default_value",
+						column->name),
+				 errdetail("Every INSERT of a release that does not know the column would fail."),
+				 errhint("Give up, from which the column is computed, or default_value; or leave out not_null.")));
+}
+
+static void
+read_arguments(FunctionCallInfo fcinfo, AddedColumn *column)
+{
+	memset(column, 0, sizeof(AddedColumn));
+	column->relation = argument_relation(fcinfo, 1);
+	column->name = argument_name(fcinfo, 2, "column_name");
+	read_type(column, argument_text(fcinfo, 3, "type"));
+	column->up = argument_optional_text(fcinfo, 4);
+	column->given.default_given = argument_optional_text(fcinfo, 5);
+	column->given.not_null = argument_bool(fcinfo, 6, "not_null");
+	column->quarantine = quarantine_from_name(argument_text(fcinfo, 7, "on_error"));
+	if (column->name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("name of a column must not be empty"),
+				 errhint("Call it as in SELECT tandem.add_column('my_migration', 'my_table', 'my_column', 'text');")));
+	check_default_of_domain(column);
+	check_arguments_fit(column);
+}
+
+/*-------------------------------------------------------------------------
+ * The same call again.
+ *-------------------------------------------------------------------------
+ */
+
+/* Returns the rule of the derived column, or NULL. */
+static SyncRule *
+find_derived_rule(const Migration *migration, const AddedColumn *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_recorded(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->relation == column->relation && rule_is_derived(rule) &&
+			strcmp(linitial(rule->new_columns), column->name) == 0)
+			return rule;
+	}
+	return NULL;
+}
+
+static void
+check_same_up(const Migration *migration, const char *object,
+			  const AddedColumn *column)
+{
+	SyncRule   *rule = find_derived_rule(migration, column);
+	char	   *recorded = rule ? linitial(rule->up_given) : NULL;
+
+	if (!repeat_same_expression(recorded, rule ? linitial(rule->up) : NULL,
+								column->up))
+		repeat_refuse(migration, object, "up", recorded, column->up);
+	if (rule && rule->quarantine != column->quarantine)
+		repeat_refuse(migration, object, "on_error",
+					  rule->quarantine ? "quarantine" : "error",
+					  column->quarantine ? "quarantine" : "error");
+}
+
+static void
+check_same_arguments(const Migration *migration, const char *object,
+					 const AddedColumn *column)
+{
+	ColumnArguments recorded;
+
+	owned_column_read(migration->id, column->relation, column->name, &recorded);
+	check_same_up(migration, object, column);
+	if (!repeat_same_expression(recorded.default_given, recorded.default_given,
+								column->given.default_given))
+		repeat_refuse(migration, object, "default_value", recorded.default_given,
+					  column->given.default_given);
+	if (recorded.not_null != column->given.not_null)
+		repeat_refuse(migration, object, "not_null",
+					  recorded.not_null ? "true" : "false",
+					  column->given.not_null ? "true" : "false");
+}
+
+/* Does the migration have this column? */
+static bool
+repeat_column(const Migration *migration, const AddedColumn *column)
+{
+	char	   *recorded;
+	char	   *object;
+
+	if (repeat_skip_forgotten(migration, column->relation))
+		return true;
+	recorded = owned_column_type(migration->id, column->relation, column->name);
+	if (recorded == NULL)
+		return false;
+	/* the user has dropped it; add it again while that is possible */
+	if (migration->phase == PHASE_EXPAND &&
+		get_attnum(column->relation, column->name) == InvalidAttrNumber)
+		return false;
+	object = psprintf("column %s of %s", quote_identifier(column->name),
+					  quoting_relation(column->relation));
+	if (strcmp(recorded, column->type_text) != 0)
+		repeat_refuse(migration, object, "type", recorded, column->type_text);
+	check_same_arguments(migration, object, column);
+	repeat_skip(migration, object);
+	return true;
+}
+
+/*-------------------------------------------------------------------------
+ * The default.
+ *
+ * It is parsed as the caller, and handed to the server with all names
+ * qualified.  A default that is not volatile is computed once, and rows that
+ * are there get it without being written.  Not so if up is given: a row that is
+ * not filled must be told by its NULL from one that holds the default.
+ *-------------------------------------------------------------------------
+ */
+
+static bool
+default_is_volatile(const AddedColumn *column)
+{
+	return contain_volatile_functions(column->default_value);
+}
+
+static bool
+default_is_null(const AddedColumn *column)
+{
+	Node	   *value = expression_fold(column->default_value);
+
+	while (IsA(value, CoerceToDomain))
+		value = (Node *) ((CoerceToDomain *) value)->arg;
+	return IsA(value, Const) && ((Const *) value)->constisnull;
+}
+
+static void
+check_not_null_holds(const AddedColumn *column)
+{
+	if (!column->given.not_null || column->up)
+		return;
+	if (default_is_null(column))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" cannot be NOT NULL with default_value NULL",
+						column->name),
+				 errdetail("Every INSERT of a release that does not know the column would fail."),
+				 errhint("Give up, from which the column is computed, or another default_value; or leave out not_null.")));
+	if (default_is_volatile(column))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" cannot be NOT NULL with a volatile default_value alone",
+						column->name),
+				 errdetail("The default is not computed for rows that are there: that would rewrite the table."),
+				 errhint("Give the same expression as up, too: the backfill computes it for each row.")));
+}
+
+typedef struct DefaultReading
+{
+	const AddedColumn *column;
+	bool		same;
+} DefaultReading;
+
+/* Reads the qualified text as the server will. */
+static void
+read_default_again(void *arg)
+{
+	DefaultReading *reading = arg;
+	const AddedColumn *column = reading->column;
+	AuthorityScope scope;
+	Node	   *again;
+
+	authority_pin_search_path(&scope);
+	authority_pin_text_forms();
+	again = expression_parse_default(column->default_text, column->name,
+									 column->type, column->typmod);
+	authority_leave(&scope);
+	reading->same = equal(again, column->default_value) ||
+		equal(expression_fold(again), expression_fold(column->default_value));
+}
+
+/*
+ * Some constructs look up an operator by its bare name.  When the qualified
+ * text is read they find another one, or none.
+ */
+static void
+check_default_keeps_meaning(const AddedColumn *column)
+{
+	DefaultReading reading = {column, false};
+	ErrorData  *error = subtransaction_try(read_default_again, &reading);
+
+	if (error &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION)
+		ReThrowError(error);
+	if (reading.same)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("default_value of column \"%s\" depends on search_path",
+					column->name),
+			 errdetail("Given: %s. With all names qualified: %s.",
+					   column->given.default_given, column->default_text),
+			 errhint("Put the expression into a function with its own SET search_path, and call that.")));
+}
+
+static void
+read_default(AddedColumn *column)
+{
+	Relation	rel;
+
+	if (column->given.default_given == NULL)
+		return;
+	column->default_value = expression_parse_default(column->given.default_given,
+													 column->name,
+													 column->type,
+													 column->typmod);
+	rel = table_open(column->relation, NoLock);
+	column->default_text = expression_deparse(column->default_value, rel);
+	table_close(rel, NoLock);
+	check_default_keeps_meaning(column);
+	check_not_null_holds(column);
+}
+
+/*-------------------------------------------------------------------------
+ * The column.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+check_name_is_free(const AddedColumn *column)
+{
+	if (get_attnum(column->relation, column->name) != InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_COLUMN),
+				 errmsg("column \"%s\" of table \"%s\" already exists",
+						column->name, quoting_shown_name(column->relation)),
+				 errhint("Choose another name, or sync the column that is there with tandem.sync_column.")));
+}
+
+/* What rows that are there get; NULL is not left to the default of a domain. */
+static char *
+clause_for_rows(const AddedColumn *column)
+{
+	if (column->up == NULL && column->default_value == NULL)
+		return "";
+	return psprintf(" DEFAULT %s",
+					column->up || default_is_volatile(column)
+					? "NULL" : column->default_text);
+}
+
+/* Without rewriting the table. */
+static void
+add_to_table(const AddedColumn *column)
+{
+	const char *name = quote_identifier(column->name);
+	char	   *table = quoting_relation(column->relation);
+
+	ddl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s%s", table, name,
+					 column->type_text, clause_for_rows(column)));
+	if (column->default_value)
+		ddl_run(psprintf("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s",
+						 table, name, column->default_text));
+	else if (column->up && get_typtype(column->type) == TYPTYPE_DOMAIN)
+		ddl_run(psprintf("ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT", table,
+						 name));
+}
+
+/* A value that is computed from itself would never be filled in the end. */
+static void
+check_up_reads_others(const AddedColumn *column)
+{
+	Relation	rel = table_open(column->relation, NoLock);
+	AttrNumber	attnum = get_attnum(column->relation, column->name);
+	Bitmapset  *read = NULL;
+
+	pull_varattnos(expression_parse(column->up, rel,
+									RelationGetRelationName(rel), attnum, "up"),
+				   1, &read);
+	if (bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, read))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				 errmsg("up of column \"%s\" reads the column itself",
+						column->name),
+				 errdetail("Expression: %s", column->up),
+				 errhint("Compute it from the columns that the table had before.")));
+	table_close(rel, NoLock);
+}
+
+static void
+add_rule(Migration *migration, const AddedColumn *column)
+{
+	SyncRule   *rule = palloc0(sizeof(SyncRule));
+
+	check_up_reads_others(column);
+	rule->migration_id = migration->id;
+	rule->migration = migration->name;
+	rule->release = migration->release;
+	rule->relation = column->relation;
+	rule->new_columns = list_make1(column->name);
+	rule->up = list_make1(column->up);
+	rule->on_conflict = ON_CONFLICT_ERROR;
+	rule->quarantine = column->quarantine;
+	rule->stored = true;
+	rule->search_path = pstrdup(namespace_search_path);
+	expand_add_sync(migration, rule);
+}
+
+static void
+add_not_null_step(const Migration *migration, const AddedColumn *column)
+{
+	Step		step = {
+		.kind = STEP_NOT_NULL,
+		.relation = column->relation,
+		.object = column->name,
+	};
+
+	(void) step_add(migration->id, &step);
+}
+
+Datum
+tandem_add_column(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	AddedColumn column;
+
+	read_arguments(fcinfo, &column);
+	if (repeat_column(migration, &column))
+		PG_RETURN_VOID();
+	migration_check(migration, ACTION_EXPAND);
+	target_check_table(column.relation);
+	check_name_is_free(&column);
+	target_lock(column.relation, table_tree(column.relation),
+				AccessExclusiveLock);
+	read_default(&column);
+	add_to_table(&column);
+	owned_column_add(migration->id, column.relation, column.name);
+	owned_column_note(migration->id, column.relation, column.name,
+					  &column.given);
+	migration_act(migration, ACTION_EXPAND,
+				  psprintf("column %s of %s", quote_identifier(column.name),
+						   quoting_relation(column.relation)), 0);
+	if (column.up)
+		add_rule(migration, &column);
+	if (column.given.not_null)
+		add_not_null_step(migration, &column);
+	PG_RETURN_VOID();
+}

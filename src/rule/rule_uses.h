@@ -1,0 +1,35 @@
+/*
+ * rule_uses.h
+ *		What the result of a rule depends on besides its text.
+ */
+#ifndef TANDEM_RULE_USES_H
+#define TANDEM_RULE_USES_H
+
+#include "nodes/pg_list.h"
+#include "utils/rel.h"
+
+/*
+ * Returns a fingerprint of all that up and down of the rules (of SyncRule) use
+ * and that a user can change without changing the text of a rule: functions,
+ * those behind operators, casts and types, CHECKs of domains, labels of enums.
+ * With only_down it leaves out up.  "" if they use nothing of the kind;
+ * palloc'd.  It has no OIDs, so it survives dump and restore.  What the body of
+ * a function written as a string calls is not in it.  rel is the table of the
+ * rules.  Runs no code of a user.  Errors: a rule can no longer be parsed.
+ */
+extern char *rule_uses(Relation rel, List *rules, bool only_down);
+
+/*
+ * The same of the rules that a migration has on relid or, for a partition, on
+ * the table at its top.  NULL if that cannot be found out now: the table is
+ * locked or gone, or a rule can no longer be parsed, which sync_problem tells.
+ */
+extern char *rule_uses_of_table(Oid relid, int migration_id);
+
+/*
+ * Has what a proof depended on been changed since?  was and is are fingerprints
+ * of then and now; an unknown one of now has not changed.
+ */
+extern bool rule_uses_changed(const char *was, const char *is);
+
+#endif							/* TANDEM_RULE_USES_H */
