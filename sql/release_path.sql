@@ -61,6 +61,18 @@ SELECT set_config('search_path', 'public', false); SELECT declared();
 -- the same text at another time, another text of the same length
 SET search_path = release_41, public; SELECT declared();
 SET search_path = release_43, public; SELECT declared();
+-- also where it changes several times unseen, and the text may be where another one was
+CREATE PROCEDURE set_to(last int) LANGUAGE plpgsql AS $$
+DECLARE
+	path text;
+BEGIN
+	FOR i IN 42..last LOOP
+		path := set_config('search_path', format('release_%s, public', i), false);
+		COMMIT;
+	END LOOP;
+END $$;
+SET search_path = other___41, public; SELECT declared(); CALL set_to(46); SELECT declared();
+SET search_path = other___41, public; SELECT declared(); CALL set_to(47); SELECT declared();
 DISCARD ALL; SELECT declared();
 ALTER ROLE CURRENT_USER IN DATABASE release_path SET search_path = release_41, public;
 \c

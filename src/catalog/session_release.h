@@ -25,7 +25,7 @@ extern void release_set_prefix(const char *prefix);
  * Returns the release of this session, or 0 if it declares none: tandem.release
  * where it is set, else the first <prefix><n> in the search_path of the session
  * (see settings_session_path), whether or not that schema exists.  So cheap
- * that it may be called for each statement; it throws no errors.
+ * that it may be called for each statement.
  */
 extern int	session_release(void);
 

@@ -12,6 +12,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "miscadmin.h"
+#include "replication/logicalworker.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -182,9 +183,15 @@ process_is_client(void)
 	return MyBackendType == B_BACKEND || MyBackendType == B_WAL_SENDER;
 }
 
+/*
+ * What a subscription applies others have written; the settings of the role or
+ * the database, which its worker has too, are for sessions.
+ */
 int
 writer_release(int view_release)
 {
+	if (IsLogicalWorker())
+		return 0;
 	if (setting_release > 0)
 		return setting_release;
 	return view_release > 0 ? view_release : session_path_release();

@@ -43,7 +43,7 @@ writer_is_settled(const WriterNote *note, int release)
  * Returns the release as which a statement writes, or 0 if nothing says it:
  * tandem.release where it is set, else view_release, that of the view that the
  * statement writes through (0 for none), else that of the session's
- * search_path.
+ * search_path.  What a subscription applies is of no release.
  */
 extern int	writer_release(int view_release);
 

@@ -92,6 +92,8 @@ role_41 = $server user=app_41
 role_42 = $server user=app_42
 query_41 = $server user=app connect_query='SET tandem.release = 41'
 query_42 = $server user=app connect_query='SET tandem.release = 42'
+path_41 = $server user=app connect_query='SET search_path = release_41, public'
+path_42 = $server user=app connect_query='SET search_path = release_42, public'
 mute = $server user=app
 
 [pgbouncer]
@@ -121,7 +123,7 @@ foreach my $try (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 }
 
 my $own = 'SELECT release, release_state FROM tandem.sessions WHERE pid = pg_backend_pid()';
-foreach my $by ('role', 'query')
+foreach my $by ('role', 'query', 'path')
 {
 	is(ask("${by}_41", $own), '41|ready', "release 41 is declared by $by");
 	is(ask("${by}_42", $own), '42|ready', "and release 42");
@@ -129,6 +131,8 @@ foreach my $by ('role', 'query')
 is(ask('mute', $own), '|undeclared', 'who declares nothing is seen');
 is(ask('mute', "BEGIN; SET LOCAL tandem.release = 42; $own; COMMIT"), '42|ready', 'and may do so for a transaction');
 is(ask('mute', $own), '|undeclared', 'which the next client of the connection does not inherit');
+is(ask('mute', "BEGIN; SET LOCAL search_path = release_42, public; $own; COMMIT"), '42|ready', 'or by the search_path of a transaction');
+is(ask('mute', $own), '|undeclared', 'which is not inherited either');
 
 # many clients on two connections
 my $book = 'BEGIN; UPDATE items SET %s = %s WHERE id = :client_id + %d; INSERT INTO bookings VALUES (%d, pg_backend_pid()); COMMIT;' =~ s/; /;\n/gr;
