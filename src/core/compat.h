@@ -97,6 +97,26 @@ compat_is_rewritten(Relation rel)
 #endif
 }
 
+/*
+ * Gives an expression node the form in which the server reads it again after
+ * deparsing: JSON_QUERY is written with the wrapper and the format that it has
+ * by default.
+ */
+static inline void
+compat_unify_json(Node *node)
+{
+#if PG_VERSION_NUM >= 170000
+	JsonExpr   *json = (JsonExpr *) node;
+
+	if (!IsA(node, JsonExpr) || json->op != JSON_QUERY_OP)
+		return;
+	if (json->wrapper == JSW_UNSPEC)
+		json->wrapper = JSW_NONE;
+	if (json->returning && json->returning->format)
+		json->returning->format->format_type = JS_FORMAT_DEFAULT;
+#endif
+}
+
 /* May the role execute the function? */
 static inline bool
 compat_may_execute(Oid function, Oid role)

@@ -622,11 +622,23 @@ fold_expression_call(void *arg)
 	*expression = eval_const_expressions(NULL, *expression);
 }
 
+static bool
+unify_json_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	compat_unify_json(node);
+	return expression_tree_walker(node, unify_json_walker, context);
+}
+
 Node *
 expression_fold(Node *expression)
 {
 	bool		entered = snapshot_enter();
 
+	/* a mutator would share parts of it */
+	expression = copyObject(expression);
+	(void) unify_json_walker(expression, NULL);
 	expression = columns_to_parameters(expression, NULL);
 	call_without_inlining(fold_expression_call, &expression);
 	snapshot_leave(entered);
