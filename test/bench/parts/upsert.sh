@@ -1,6 +1,6 @@
 # Upserts on few keys, while two unique indexes hold the key in two forms.
 # shellcheck shell=bash
-: "${short_rounds:?}"
+: "${short_rounds:?}" "${cluster:?}"
 seconds=$(size 5 3 1)
 kinds=(old new both composite partitioned repeatable)
 declare -A called=([old]='release N-1' [new]='release N' [both]='both releases' [composite]='composite key'
