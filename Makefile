@@ -47,6 +47,8 @@ OBJS = \
 	src/rule/fill_mark.o \
 	src/rule/rule_uses.o \
 	src/rule/recorded_calls.o \
+	src/rule/rule_compile.o \
+	src/rule/own_side.o \
 	src/rule/relation_rules.o \
 	src/rule/twin_keys.o \
 	src/row/dual_write.o \

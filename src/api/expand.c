@@ -36,6 +36,7 @@
 #include "rule/fill_mark.h"
 #include "rule/meaning.h"
 #include "rule/relation_rules.h"
+#include "rule/rule_compile.h"
 #include "rule/rule_uses.h"
 #include "trigger/install.h"
 #include "trigger/target.h"

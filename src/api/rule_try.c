@@ -26,6 +26,7 @@
 #include "core/transaction.h"
 #include "fill/batch.h"
 #include "row/round_trip.h"
+#include "rule/rule_compile.h"
 #include "row/row_tuple.h"
 
 /* how long all of it may take, since the call has the table locked */

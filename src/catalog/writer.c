@@ -47,7 +47,7 @@ take_writer_mark(int migration_id)
 	LOCKTAG		tag = writer_mark_lock_tag(migration_id);
 
 	return compat_lock_is_held(&tag, WRITER_MODE) ||
-		compat_lock_session(&tag, WRITER_MODE);
+		compat_lock_try(&tag, WRITER_MODE, true);
 }
 
 static void

@@ -577,33 +577,18 @@ compat_lock_is_held(const LOCKTAG *tag, LOCKMODE mode)
 }
 
 /*
- * Takes a session lock without waiting.  Returns false if the lock table is
- * full, or if a session holds the lock in a conflicting mode.
+ * Takes a lock, of the session or of the current resource owner, without
+ * waiting.  Returns false if the lock table is full, or if another session
+ * holds it in a conflicting mode.
  */
 static inline bool
-compat_lock_session(const LOCKTAG *tag, LOCKMODE mode)
+compat_lock_try(const LOCKTAG *tag, LOCKMODE mode, bool session)
 {
 #if PG_VERSION_NUM >= 180000
-	return LockAcquireExtended(tag, mode, true, true, false, NULL,
+	return LockAcquireExtended(tag, mode, session, true, false, NULL,
 							   false) != LOCKACQUIRE_NOT_AVAIL;
 #else
-	return LockAcquireExtended(tag, mode, true, true, false,
-							   NULL) != LOCKACQUIRE_NOT_AVAIL;
-#endif
-}
-
-/*
- * Takes a lock of the current resource owner without waiting.  Returns false if
- * another session holds it in a conflicting mode, or if the lock table is full.
- */
-static inline bool
-compat_lock_try(const LOCKTAG *tag, LOCKMODE mode)
-{
-#if PG_VERSION_NUM >= 180000
-	return LockAcquireExtended(tag, mode, false, true, false, NULL,
-							   false) != LOCKACQUIRE_NOT_AVAIL;
-#else
-	return LockAcquireExtended(tag, mode, false, true, false,
+	return LockAcquireExtended(tag, mode, session, true, false,
 							   NULL) != LOCKACQUIRE_NOT_AVAIL;
 #endif
 }

@@ -399,7 +399,7 @@ take_fenced_lock(void)
 	tag.locktag_lockmethodid = USER_LOCKMETHOD;
 	/* if the lock table is full, contract counts one session too many */
 	if (!compat_lock_is_held(&tag, DECLARED_MODE))
-		(void) compat_lock_session(&tag, DECLARED_MODE);
+		(void) compat_lock_try(&tag, DECLARED_MODE, true);
 }
 
 static void

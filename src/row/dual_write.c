@@ -14,6 +14,7 @@
 #include "core/text.h"
 #include "row/dual_write.h"
 #include "row/quarantine.h"
+#include "rule/own_side.h"
 
 /*-------------------------------------------------------------------------
  * Computing one side of a rule.

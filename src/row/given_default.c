@@ -18,6 +18,7 @@
 #include "row/given_default.h"
 #include "row/plan_source.h"
 #include "rule/relation_rules.h"
+#include "rule/rule_compile.h"
 
 typedef enum Answer
 {

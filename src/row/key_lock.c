@@ -107,7 +107,7 @@ try_lock_key(HeldKeys *held, const LOCKTAG *tag)
 		held->owner = CurTransactionResourceOwner;
 	}
 	CurrentResourceOwner = held->owner;
-	taken = compat_lock_try(tag, ExclusiveLock);
+	taken = compat_lock_try(tag, ExclusiveLock, false);
 	CurrentResourceOwner = caller;
 	if (taken)
 		held->locks[held->nlocks++] = *tag;

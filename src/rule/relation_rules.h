@@ -61,6 +61,17 @@ typedef struct RuleSide
 	int		   *sources;		/* indexes into RelationRules.columns */
 } RuleSide;
 
+static inline bool
+rule_side_has_column(const RuleSide *side, int column)
+{
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		if (side->columns[i] == column)
+			return true;
+	}
+	return false;
+}
+
 typedef struct CompiledRule
 {
 	SyncRule   *source;
@@ -74,7 +85,7 @@ typedef struct CompiledRule
 	bool		exact;			/* are only rows shorter than that unfilled? */
 } CompiledRule;
 
-/* The side of a rule that the release of a writer means: see relation_rules_settle. */
+/* The side of a rule that the release of a writer means: see own_side.h. */
 typedef enum OwnSide
 {
 	OWN_BOTH,					/* the writer has declared nothing */
@@ -127,48 +138,6 @@ extern bool relation_has_sync_trigger(Relation rel);
  * table is open and locked: a GRANT or ANALYZE in another session is enough.
  */
 extern Trigger *relation_sync_trigger(Relation rel);
-
-/*
- * Returns the default of a column, as a Const if it is constant, or NULL if it
- * has none, in the current memory context.  Planning it runs immutable
- * functions, so the caller must have entered the owner's authority scope.
- */
-extern Node *relation_rules_default(Relation rel, AttrNumber attnum);
-
-/*
- * The same within a scope of its own, with that search_path.  Returns NULL
- * also if the default is not planned: the owner of a partition has set it, and
- * it may call functions of users.
- */
-extern Node *relation_rules_default_as_owner(Relation rel, AttrNumber attnum,
-											 const char *search_path);
-
-/*
- * Parses the stored expression of a rule as the owner of rel.
- */
-extern Node *relation_rules_parse(const char *text, Relation rel,
-								  AttrNumber target, const char *label);
-
-/*
- * The same for a rule that the sync trigger of rel has.  Another error: it
- * would call a function that was created since it was stored.
- */
-extern Node *relation_rules_parse_in_force(const char *text, Relation rel,
-										   AttrNumber target,
-										   const char *label);
-
-/*
- * Is a parsed expression of a rule NULL for every row, as the planner finds out
- * with search_path as the owner of rel?
- */
-extern bool relation_rules_is_null(Node *expression, Relation rel,
-								   const char *search_path);
-
-/*
- * Settles which side of each rule a writer of that release means, 0 for one
- * that has declared none.  Done when the release differs from the one before.
- */
-extern void relation_rules_settle(RelationRules *rules, int release);
 
 /*
  * Returns the rules of rel, from the cache or compiled.

@@ -27,6 +27,7 @@
 #include "core/text.h"
 #include "core/transaction.h"
 #include "rule/relation_rules.h"
+#include "rule/rule_compile.h"
 #include "rule/rule_args.h"
 #include "rule/sync_trigger.h"
 #include "trigger/target.h"

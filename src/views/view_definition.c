@@ -21,6 +21,7 @@
 #include "core/text.h"
 #include "rule/expression.h"
 #include "rule/relation_rules.h"
+#include "rule/rule_compile.h"
 #include "views/view_definition.h"
 
 /*-------------------------------------------------------------------------
