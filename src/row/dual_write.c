@@ -689,7 +689,9 @@ dual_write_apply(RowState *state)
 {
 	RelationRules *rules = state->rules;
 
-	for (int i = 0; state->before && i < rules->nrules; i++)
+	/* a row that has moved here was checked where it came from */
+	for (int i = 0; state->before && state->before != state->noted &&
+		 i < rules->nrules; i++)
 	{
 		if (row_is_unfilled(state, &rules->rules[i]))
 			check_not_computed_from_unfilled(state, &rules->rules[i]);

@@ -252,7 +252,8 @@ sub check_errors
 		next if $state =~ /^(27000|55T02)$/ && $script->{tries}{$number};
 		my ($transaction) = grep { $_->{from} <= $number && $number <= $_->{to} } @{ $script->{transactions} };
 		next if $transaction && $self->is_due($script, $transaction, $number, $state, $message);
-		$self->fail("a writer met $state: $message (line $number of $script->{file})");
+		my @lines = split /\n/, PostgreSQL::Test::Utils::slurp_file($script->{file});
+		$self->fail("a writer met $state: $message (line $number of $script->{file}: $lines[ $number - 1 ])");
 	}
 	close $handle;
 	return;

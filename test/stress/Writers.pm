@@ -208,7 +208,8 @@ sub try
 	my $name = $self->savepoint_name;
 
 	$self->say("SAVEPOINT $name;");
-	$self->{tries}{ $self->line } = 1;
+	# psql may tell any line of the statement
+	$self->{tries}{ $self->line + $_ } = 1 foreach 0 .. ($sql =~ tr/\n//);
 	$self->say(<<"SQL");
 $sql
 \\if :ERROR

@@ -56,7 +56,7 @@ sub is_clean
 # arguments, one at a time; the others are right
 my %functions = (
 	create_migration => { name => q('new'), release => '42', comment => q('c') },
-	add_column => { migration => q('m'), relation => q('items'), column_name => q('extra'), type => q('int') },
+	add_column => { migration => q('m'), relation => q('items'), column_name => q('extra'), type => q('int'), up => q('price'), default_value => q('1'), on_error => q('error') },
 	add_constraint => { migration => q('m'), relation => q('items'), name => q('price_check'), definition => q('CHECK (price > 0)') },
 	add_not_null => { migration => q('m'), relation => q('items'), column_name => q('cents') },
 	add_index => { migration => q('m'), definition => q('CREATE INDEX cents_idx ON items (cents)') },
@@ -73,6 +73,8 @@ my %functions = (
 	cancel => { migration => q('m') },
 	configure => { migration => q('m'), setting => q('tandem.max_rows_per_second'), value => q('7') },
 	verify => { migration => q('m') },
+	refill => { migration => q('m') },
+	set_release_prefix => { prefix => q('release_') },
 	health => { release => 1, requires => q('{"a": 1}') },
 	register_release => { release => 1, comment => q('c') },
 	set_dependency => { name => q('search'), version => 1 },

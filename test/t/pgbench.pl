@@ -19,7 +19,8 @@ my $release2 = write_script('release2', <<'SQL');
 \set tid random(1, 10 * :scale)
 \set delta random(-5000, 5000)
 BEGIN;
-UPDATE pgbench_accounts SET abalance_cents = coalesce(abalance_cents, abalance * 100::bigint) + :delta * 100 WHERE aid = :aid;
+SELECT coalesce(abalance_cents, abalance * 100::bigint) AS cents FROM pgbench_accounts WHERE aid = :aid FOR UPDATE \gset
+UPDATE pgbench_accounts SET abalance_cents = :cents + :delta * 100 WHERE aid = :aid;
 UPDATE pgbench_tellers SET tbalance = tbalance + :delta WHERE tid = :tid;
 UPDATE pgbench_branches SET bbalance = bbalance + :delta WHERE bid = :bid;
 INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (:tid, :bid, :aid, :delta, CURRENT_TIMESTAMP);
