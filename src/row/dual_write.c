@@ -588,14 +588,20 @@ follow_given_columns(RowState *state, Given least)
  *-------------------------------------------------------------------------
  */
 
-/* An INSERT of a declared release means its own side, whatever it holds. */
+/*
+ * An INSERT of a declared release means its own side, whatever it holds.  A
+ * value that it gives elsewhere, to a column of a migration without a release,
+ * counts more than a default here.
+ */
 static void
 give_own_side(RowState *state, const RuleSide *side)
 {
 	for (int i = 0; i < side->ncolumns; i++)
 	{
+		Given	   *given = &state->given[side->columns[i]];
+
 		if (!state->rules->foreign[side->columns[i]])
-			state->given[side->columns[i]] = GIVEN_YES;
+			*given = Max(*given, GIVEN_NAMED);
 	}
 }
 

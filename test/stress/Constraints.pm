@@ -66,7 +66,7 @@ sub add_sql
 	if ($wanted->{unique} && $column && $column->{name} ne 'tenths')
 	{
 		# money is rarely the same, and must not be
-		my ($cents) = $self->{key} eq 'id' ? grep { $_->{name} eq 'cents' } @columns : ();
+		my ($cents) = $self->{key} eq 'id' && !$self->{partitioned} ? grep { $_->{name} eq 'cents' } @columns : ();
 		my $columns = $cents ? 'cents' : "$self->{key}, $column->{name}";
 		$self->{of}{$name}{unique} = { object => "${name}_unique", column => $cents };
 		$sql .= "SELECT tandem.add_constraint('$name', '$table', '${name}_unique', 'UNIQUE ($columns)');\n";

@@ -112,6 +112,7 @@ CREATE TABLE $self->{name} ($columns)$by{ $self->{kind} };
 SQL
 	$sql .= $self->partitions_sql;
 	$sql .= "ALTER TABLE $self->{name} DROP COLUMN gone_$_;\n" foreach 1 .. $self->{dropped};
+	$self->{constraints}{partitioned} = $self->{kind} ne 'plain';
 	$sql .= $self->{constraints}->sql . $self->{constraints}->key_sql($self->{name}, 'id', $self->{kind} eq 'by_part' ? 'part' : ());
 	$sql .= "CREATE INDEX ON $self->{name} ($self->{mappings}[0]{sides}[0][0]{name}) WHERE part = 0;\n"
 	  if $self->{index_old} && $self->{mappings}[0]{name} ne 'body';

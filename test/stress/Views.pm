@@ -26,8 +26,8 @@ sub create
 
 	foreach my $release (@{ $self->{releases} })
 	{
-		# only who made a schema, or a superuser, may put more into it
-		my $role = !%{ $self->{shown} } && $self->{as_owner} && $owner =~ /^stress/ ? "SET ROLE $owner; " : '';
+		# only who made a schema may put more into it
+		my $role = $self->{role} //= $self->{as_owner} && $owner =~ /^stress/ ? "SET ROLE $owner; " : '';
 		# who has made none of the migrations names the tables
 		my $relations = $role eq '' || !$scenario->{migration}{as_owner} ? ", relations => '{stress.items}'" : '';
 

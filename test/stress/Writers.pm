@@ -510,7 +510,8 @@ sub insert_all
 	foreach my $mapping (grep { !$_->{derived} } @{ $self->{schema}{mappings} })
 	{
 		my $given = $self->side($mapping);
-		my @others = $self->{release} && (@{ $mapping->{links} } > 1 || !$mapping->{links}[0]{down}) ? () : @{ $mapping->{writable} };
+		# what becomes of a chain with values at both ends is left open
+		my @others = @{ $mapping->{links} } > 1 || ($self->{release} && !$mapping->{links}[0]{down}) ? () : @{ $mapping->{writable} };
 		next if $self->{shown} && grep { !$self->{shown}{ $_->{name} } } @$given;
 		foreach my $column (map { @$_ } grep { $_ != $given } @others)
 		{
