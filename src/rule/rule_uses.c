@@ -15,6 +15,7 @@
 #include "nodes/nodeFuncs.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
 #include "catalog/sync.h"
@@ -130,6 +131,9 @@ fingerprint_of(const Uses *uses)
 
 	if (uses->functions == NIL && uses->types == NIL)
 		return pstrdup("");
+	/* pg_get_constraintdef takes one, within a query that has a snapshot */
+	if (!FirstSnapshotSet)
+		(void) GetTransactionSnapshot();
 	query_begin(&query);
 	query_oid_list(&query, uses->functions);
 	query_oid_list(&query, uses->types);

@@ -167,7 +167,7 @@ foreach my $server (qw(a b))
 
 	foreach my $writer ($release - 1, $release)
 	{
-		my $set = $writer < $release ? 'is_public = NOT is_public' : q(visibility = CASE visibility WHEN 'shared' THEN 'public' ELSE 'shared' END);
+		my $set = $writer < $release ? 'is_public = NOT is_public' : q(visibility = (ARRAY['public', 'shared'])[1 + n % 2]);
 		push @writers, start_pgbench(node_of($server), '-c', '2', '-T', '600', '--rate', '200', '-f', write_script("$server$writer", <<"SQL"));
 \\set id 2 * random(0, 9999) + 1 + $odd
 SET tandem.release = $writer;
