@@ -279,10 +279,11 @@ while (my @batch = splice(@rest, 0, 40))
 	ask("SET ROLE keeper; $other SELECT tandem.create_views(1, ARRAY['app.t_$name'])");
 	is(differences($name, "release_1.t_$name", @batch), '', "batch $name: the view reads through");
 	ask("$other CALL tandem.migrate('batch_$name', background => $in_worker)");
-	wait_for_running($node, "SELECT phase = 'contract' FROM tandem.migrations WHERE name = 'batch_$name'");
+	wait_for_running($node, "SELECT phase = 'contract' OR error IS NOT NULL FROM tandem.migrations WHERE name = 'batch_$name'");
+	is(ask("SELECT error FROM tandem.migrations WHERE name = 'batch_$name'"), '', "batch $name: filled and verified");
 	is(differences($name, "app.t_$name", @batch), '', "batch $name: the fill stores what is meant");
 	is(differences($name, "release_1.t_$name", @batch), '', "batch $name: and the view shows it");
-	is(ask("SELECT sum(rows_unfilled), sum(rows_mismatched) FROM tandem.verify('batch_$name')"), '0|0', "batch $name: verified");
+	is(ask("SELECT rows_unfilled, rows_mismatched, sample FROM tandem.verify('batch_$name')"), '0|0|[]', "batch $name: and verify agrees in a session");
 }
 
 # A part of them, and all that are refused, as CHECKs, index expressions and predicates; the text of a
