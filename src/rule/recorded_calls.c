@@ -9,49 +9,31 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "access/transam.h"
-#include "catalog/dependency.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_trigger.h"
 #include "nodes/nodeFuncs.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "rule/recorded_calls.h"
+#include "rule/sync_trigger.h"
 
 /* What the server itself records of a trigger has no columns. */
 bool
 recorded_calls(Oid trigger, List **functions)
 {
-	Relation	catalog = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
 	bool		recorded = false;
+	ListCell   *lc;
 
 	*functions = NIL;
-	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(TriggerRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(trigger));
-	scan = systable_beginscan(catalog, DependDependerIndexId, true, NULL, 2,
-							  keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, trigger_dependencies(trigger))
 	{
-		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+		Form_pg_depend row = lfirst(lc);
 
 		recorded |= row->refobjsubid != 0;
 		if (row->refclassid == ProcedureRelationId)
 			*functions = lappend_oid(*functions, row->refobjid);
 	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
 	return recorded;
 }
 

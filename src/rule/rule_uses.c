@@ -13,7 +13,6 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "nodes/nodeFuncs.h"
-#include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
@@ -21,7 +20,6 @@
 #include "catalog/sync.h"
 #include "core/authority.h"
 #include "core/error.h"
-#include "core/lock.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/transaction.h"
@@ -186,27 +184,11 @@ find_uses(void *arg)
 	call->uses = rule_uses(call->rel, rules, false);
 }
 
-/* NULL if the table is gone, or locked by another session. */
-static Relation
-open_without_waiting(Oid relid)
-{
-	Relation	rel;
-
-	if (lock_is_ours(relid))
-		return relation_exists(relid)
-			? relation_open_present(relid, AccessShareLock) : NULL;
-	if (!ConditionalLockRelationOid(relid, AccessShareLock))
-		return NULL;
-	rel = try_table_open(relid, NoLock);
-	if (rel == NULL)
-		UnlockRelationOid(relid, AccessShareLock);
-	return rel;
-}
-
 char *
 rule_uses_of_table(Oid relid, int migration_id)
 {
-	UsesCall	call = {open_without_waiting(table_root(relid)), migration_id, NULL};
+	bool		gone;
+	UsesCall	call = {relation_open_nowait(table_root(relid), &gone), migration_id, NULL};
 	ErrorData  *error;
 
 	if (call.rel == NULL)

@@ -138,6 +138,33 @@ trigger_made_on(Oid trigger)
 	return relid;
 }
 
+List *
+trigger_dependencies(Oid trigger)
+{
+	Relation	catalog = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *dependencies = NIL;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(TriggerRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(catalog, DependDependerIndexId, true, NULL, 2,
+							  keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend row = palloc(sizeof(FormData_pg_depend));
+
+		*row = *(Form_pg_depend) GETSTRUCT(tuple);
+		dependencies = lappend(dependencies, row);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return dependencies;
+}
+
 bool
 trigger_is_sync(Oid trigger)
 {

@@ -5,6 +5,8 @@
 #ifndef TANDEM_SYNC_TRIGGER_H
 #define TANDEM_SYNC_TRIGGER_H
 
+#include "nodes/pg_list.h"
+
 typedef struct SyncTriggerRow
 {
 	Oid			oid;
@@ -62,6 +64,12 @@ extern char *trigger_outside_sync(Oid relid);
  * exist.
  */
 extern Oid	trigger_made_on(Oid trigger);
+
+/*
+ * Returns what pg_depend says that the trigger depends on, a list of
+ * FormData_pg_depend *, palloc'd.
+ */
+extern List *trigger_dependencies(Oid trigger);
 
 /* Is the function of the trigger tandem.sync_row? */
 extern bool trigger_is_sync(Oid trigger);

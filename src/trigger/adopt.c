@@ -9,13 +9,11 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_depend.h"
 #include "catalog/pg_trigger.h"
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "catalog/step.h"
@@ -29,6 +27,7 @@
 #include "core/text.h"
 #include "core/transaction.h"
 #include "rule/fill_mark.h"
+#include "rule/recorded_calls.h"
 #include "rule/relation_rules.h"
 #include "rule/rule_args.h"
 #include "rule/rule_uses.h"
@@ -41,27 +40,12 @@
  *-------------------------------------------------------------------------
  */
 
-/* The dependencies that the server itself records for it have no columns. */
 static bool
-trigger_depends_on_columns(Oid trigger)
+trigger_is_adopted(Oid trigger)
 {
-	Relation	catalog = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		depends = false;
+	List	   *functions;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(TriggerRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(trigger));
-	scan = systable_beginscan(catalog, DependDependerIndexId, true, NULL, 2,
-							  keys);
-	while (!depends && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		depends = ((Form_pg_depend) GETSTRUCT(tuple))->refobjsubid != 0;
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return depends;
+	return recorded_calls(trigger, &functions);
 }
 
 /*
@@ -84,7 +68,7 @@ tables_to_adopt(void)
 
 		if (strcmp(NameStr(trigger->tgname), SYNC_TRIGGER_NAME) == 0 &&
 			!OidIsValid(trigger->tgparentid) &&
-			!trigger_depends_on_columns(trigger->oid) &&
+			!trigger_is_adopted(trigger->oid) &&
 			get_func_namespace(trigger->tgfoid) == extension_schema())
 			relids = lappend_oid(relids, trigger->tgrelid);
 	}
@@ -117,7 +101,7 @@ try_to_adopt_trigger(Oid relid)
 	ErrorData  *error = NULL;
 
 	if (adoption.trigger && !adoption.trigger->tgisclone &&
-		!trigger_depends_on_columns(adoption.trigger->tgoid))
+		!trigger_is_adopted(adoption.trigger->tgoid))
 		error = subtransaction_try(record_trigger_objects, &adoption);
 	table_close(rel, AccessShareLock);
 	return error;

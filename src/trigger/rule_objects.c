@@ -224,22 +224,13 @@ dependency_is_of_trigger(Form_pg_depend row)
 List *
 rule_objects_of(Oid trigger_oid)
 {
-	Relation	catalog = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
 	Oid			own_function = sync_trigger_function();
 	List	   *objects = NIL;
+	ListCell   *lc;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(TriggerRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(trigger_oid));
-	scan = systable_beginscan(catalog, DependDependerIndexId, true, NULL, 2,
-							  keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, trigger_dependencies(trigger_oid))
 	{
-		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+		Form_pg_depend row = lfirst(lc);
 		ObjectAddress *object;
 
 		/* the trigger's own function is not used by a rule */
@@ -251,8 +242,6 @@ rule_objects_of(Oid trigger_oid)
 							row->refobjsubid);
 		objects = lappend(objects, object);
 	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
 	return objects;
 }
 
