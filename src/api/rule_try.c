@@ -339,13 +339,9 @@ static void
 try_up(void *arg)
 {
 	RuleTry    *try = arg;
-	RuleSide   *side = &try->rule->new_side;
-	bool		isnull;
 
 	load_row_to_try(try);
-	for (int i = 0; i < side->ncolumns; i++)
-		(void) row_compute(try->state, try->rule, &side->expressions[i],
-						   false, &isnull);
+	row_compute_side(try->state, try->rule, &try->rule->new_side, false);
 }
 
 static void

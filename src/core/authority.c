@@ -233,16 +233,6 @@ authority_pin_lock_timeout(void)
 }
 
 void
-authority_see_all_rows(void)
-{
-	Oid			userid;
-	int			context;
-
-	GetUserIdAndSecContext(&userid, &context);
-	SetUserIdAndSecContext(userid, context | SECURITY_NOFORCE_RLS);
-}
-
-void
 authority_leave(AuthorityScope *scope)
 {
 	AtEOXact_GUC(false, scope->settings_level);

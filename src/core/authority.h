@@ -110,12 +110,6 @@ extern void authority_pin_index_scans(void);
 /* Within a scope: lock_timeout is at most tandem.lock_timeout. */
 extern void authority_pin_lock_timeout(void);
 
-/*
- * Until authority_leave, FORCE ROW LEVEL SECURITY hides no rows from the
- * owner.
- */
-extern void authority_see_all_rows(void);
-
 /* Restores the user, security context and settings from before the scope. */
 extern void authority_leave(AuthorityScope *scope);
 

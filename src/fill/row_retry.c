@@ -55,7 +55,7 @@ null_may_be_of_quarantine(RowRetry *retry, CompiledRule *rule)
 	RetriedSync *sync;
 	int			index;
 
-	if (dual_write_gives_side(&rule->old_side))
+	if (rule->old_side.is_complete)
 		return true;
 	sync = find_retried_sync(retry, rule->source->id, &index);
 	if (sync == NULL)
@@ -71,7 +71,7 @@ null_may_be_of_quarantine(RowRetry *retry, CompiledRule *rule)
 static bool
 retry_up(RowRetry *retry, CompiledRule *rule)
 {
-	if (dual_write_gives_side(&rule->old_side) &&
+	if (rule->old_side.is_complete &&
 		dual_write_agrees(retry->state, rule))
 		return false;
 	if (!retry->update->sent)

@@ -70,15 +70,7 @@ compute_side(void *arg)
 {
 	SideCall   *call = arg;
 
-	for (int i = 0; i < call->side->ncolumns; i++)
-	{
-		NullableDatum *result = &call->state->computed[i];
-
-		if (call->side->expressions[i].id >= 0)
-			result->value = row_compute(call->state, call->rule,
-										&call->side->expressions[i],
-										call->before, &result->isnull);
-	}
+	row_compute_side(call->state, call->rule, call->side, call->before);
 }
 
 /* The same, but returns an error of up or down; NULL means success. */
@@ -163,7 +155,7 @@ dual_write_backward(RowState *state, CompiledRule *rule)
 static bool
 side_agrees(RowState *state, CompiledRule *rule, RuleSide *side, bool *judged)
 {
-	*judged = dual_write_gives_side(side) && !side->is_volatile;
+	*judged = side->is_complete && !side->is_volatile;
 	if (!*judged)
 		return false;
 	if (try_compute_side(state, rule, side) != NULL)
@@ -171,18 +163,7 @@ side_agrees(RowState *state, CompiledRule *rule, RuleSide *side, bool *judged)
 		*judged = false;
 		return false;
 	}
-	for (int i = 0; i < side->ncolumns; i++)
-	{
-		RuleColumn *column = &state->rules->columns[side->columns[i]];
-		int			attr = column->attnum - 1;
-
-		if (!column_equal(column, state->computed[i].value,
-						  state->computed[i].isnull,
-						  state->row->tts_values[attr],
-						  state->row->tts_isnull[attr]))
-			return false;
-	}
-	return true;
+	return row_side_is_computed(state, side);
 }
 
 bool
@@ -332,12 +313,6 @@ compute_and_follow(RowState *state, CompiledRule *rule, RuleSide *side,
 	return side == &rule->new_side ? RULE_UP : RULE_DOWN;
 }
 
-bool
-dual_write_gives_side(const RuleSide *side)
-{
-	return side->expressions != NULL && side->is_complete;
-}
-
 /*
  * A side as an expression that failed leaves it: NULL, and it fails still.  If
  * the other expression says that the sides agree, a writer has put the NULL
@@ -353,7 +328,7 @@ side_is_quarantined(RowState *state, CompiledRule *rule, RuleSide *side,
 	if (!dual_write_side_is_null(state, state->row, side))
 		return false;
 	error = try_compute_side(state, rule, side);
-	if (error == NULL || (dual_write_gives_side(other) &&
+	if (error == NULL || (other->is_complete &&
 						  side_agrees(state, rule, other, &judged)))
 		return false;
 	quarantine_record(state, rule, direction, error);
@@ -378,7 +353,7 @@ static void
 keep_note(RowState *state, CompiledRule *rule)
 {
 	if (!dual_write_looks_quarantined(state, rule, state->row) ||
-		(!dual_write_gives_side(&rule->old_side) &&
+		(!rule->old_side.is_complete &&
 		 state->before != state->noted &&
 		 !quarantine_has_row(state, rule, state->before)))
 		return;
@@ -493,18 +468,9 @@ values_of_their_own(RowState *state, CompiledRule *rule, RuleSide *side)
 
 	for (int i = 0; i < side->ncolumns; i++)
 	{
-		RuleColumn *column = &state->rules->columns[side->columns[i]];
-		int			attr = column->attnum - 1;
-		bool		follows;
-
-		if (side->expressions[i].id < 0)
-			continue;
-		follows = error ? row_column_is_default(state, side->columns[i])
-			: column_equal(column, state->computed[i].value,
-						   state->computed[i].isnull,
-						   state->row->tts_values[attr],
-						   state->row->tts_isnull[attr]);
-		if (!follows)
+		if (side->expressions[i].id >= 0 &&
+			!(error ? row_column_is_default(state, side->columns[i])
+			  : row_column_is_computed(state, side, i)))
 			own = bms_add_member(own, i);
 	}
 	MemoryContextSwitchTo(caller);

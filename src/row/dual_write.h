@@ -61,9 +61,6 @@ extern bool dual_write_looks_quarantined(const RowState *state,
 										 const CompiledRule *rule,
 										 TupleTableSlot *row);
 
-/* Do expressions give every column of the side? */
-extern bool dual_write_gives_side(const RuleSide *side);
-
 /*
  * Is the loaded row in quarantine for the rule: is a side NULL because its
  * expression fails?  Such a row is noted again.

@@ -19,19 +19,6 @@ round_trip_is_known(const CompiledRule *rule)
 		!rule->old_side.is_volatile && !rule->new_side.is_volatile;
 }
 
-/* Evaluates the expressions of a side into state->computed. */
-static void
-evaluate_side(RowState *state, CompiledRule *rule, RuleSide *side)
-{
-	for (int i = 0; i < side->ncolumns; i++)
-	{
-		if (side->expressions[i].id >= 0)
-			state->computed[i].value = row_compute(state, rule,
-												   &side->expressions[i], false,
-												   &state->computed[i].isnull);
-	}
-}
-
 /* Puts these values into the columns of a side, and their old values there. */
 static void
 exchange_side(RowState *state, const RuleSide *side, NullableDatum *values)
@@ -48,25 +35,6 @@ exchange_side(RowState *state, const RuleSide *side, NullableDatum *values)
 		state->row->tts_values[attr] = value.value;
 		state->row->tts_isnull[attr] = value.isnull;
 	}
-}
-
-/* Does the row have what was evaluated last, in all columns of the side? */
-static bool
-side_equals_evaluated(RowState *state, const RuleSide *side)
-{
-	for (int i = 0; i < side->ncolumns; i++)
-	{
-		RuleColumn *column = &state->rules->columns[side->columns[i]];
-		int			attr = column->attnum - 1;
-
-		if (side->expressions[i].id >= 0 &&
-			!column_equal(column, state->computed[i].value,
-						  state->computed[i].isnull,
-						  state->row->tts_values[attr],
-						  state->row->tts_isnull[attr]))
-			return false;
-	}
-	return true;
 }
 
 typedef struct RoundTrip
@@ -91,7 +59,7 @@ begin_round_trip(RoundTrip *trip)
 	NullableDatum *values = MemoryContextAlloc(state->econtext->ecxt_per_tuple_memory,
 											   sizeof(NullableDatum) * side->ncolumns);
 
-	evaluate_side(state, trip->rule, side);
+	row_compute_side(state, trip->rule, side, false);
 	memcpy(values, state->computed, sizeof(NullableDatum) * side->ncolumns);
 	exchange_side(state, side, values);
 	trip->stored = values;
@@ -116,8 +84,8 @@ compare_side_call(void *arg)
 {
 	RoundTrip  *trip = arg;
 
-	evaluate_side(trip->state, trip->rule, trip->side);
-	trip->holds = side_equals_evaluated(trip->state, trip->side);
+	row_compute_side(trip->state, trip->rule, trip->side, false);
+	trip->holds = row_side_is_computed(trip->state, trip->side);
 }
 
 /* Returns false if work fails, which counts only with guarded. */
@@ -159,7 +127,7 @@ round_trip_describe(RowState *state, CompiledRule *rule)
 
 	begin_round_trip(&trip);
 	new = row_describe(state, &rule->new_side);
-	evaluate_side(state, rule, &rule->old_side);
+	row_compute_side(state, rule, &rule->old_side, false);
 	exchange_side(state, &rule->old_side, state->computed);
 	return psprintf("Of %s up makes %s, and of that down makes %s.", old, new,
 					row_describe(state, &rule->old_side));
@@ -171,13 +139,8 @@ round_trip_side_holds(RowState *state, CompiledRule *rule, RuleSide *side,
 {
 	RoundTrip	trip = {state, rule, side, NULL, false};
 
-	if (side->expressions == NULL)
+	if (!side->is_complete)
 		return false;
-	for (int i = 0; i < side->ncolumns; i++)
-	{
-		if (side->expressions[i].id < 0)
-			return false;
-	}
 	(void) try_on_row(&trip, compare_side_call, guarded);
 	return trip.holds;
 }

@@ -278,8 +278,8 @@ row_writer(RowState *state)
 	if (state->call == NULL)
 		return &unknown;
 	if (state->writer == NULL)
-		state->writer = writer_statement_find_call(state->rel, state->call,
-												   state->rules->rules[0].source->search_path);
+		state->writer = writer_statement_find(state->rel, state->call,
+											  state->rules->rules[0].source->search_path);
 	writer_statement_begin_row(state->writer);
 	return state->writer;
 }
@@ -389,6 +389,44 @@ row_compute(RowState *state, const CompiledRule *rule,
 	state->computing = false;
 	error_context_stack = callback.previous;
 	return value;
+}
+
+void
+row_compute_side(RowState *state, const CompiledRule *rule,
+				 const RuleSide *side, bool before)
+{
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		NullableDatum *result = &state->computed[i];
+
+		if (side->expressions[i].id >= 0)
+			result->value = row_compute(state, rule, &side->expressions[i],
+										before, &result->isnull);
+	}
+}
+
+bool
+row_column_is_computed(const RowState *state, const RuleSide *side, int index)
+{
+	const RuleColumn *column = &state->rules->columns[side->columns[index]];
+	int			attr = column->attnum - 1;
+
+	return column_equal(column, state->computed[index].value,
+						state->computed[index].isnull,
+						state->row->tts_values[attr],
+						state->row->tts_isnull[attr]);
+}
+
+bool
+row_side_is_computed(const RowState *state, const RuleSide *side)
+{
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		if (side->expressions[i].id >= 0 &&
+			!row_column_is_computed(state, side, i))
+			return false;
+	}
+	return true;
 }
 
 void

@@ -146,6 +146,23 @@ extern Datum row_compute(RowState *state, const CompiledRule *rule,
 						 bool *isnull);
 
 /*
+ * Evaluates the expressions of a side into state->computed, by index into its
+ * columns; otherwise as row_compute.
+ */
+extern void row_compute_side(RowState *state, const CompiledRule *rule,
+							 const RuleSide *side, bool before);
+
+/*
+ * Has the row, in the side's column of that index, what was evaluated last, by
+ * the equality of its type?  The column has an expression.
+ */
+extern bool row_column_is_computed(const RowState *state, const RuleSide *side,
+								   int index);
+
+/* The same for all columns of the side that have an expression. */
+extern bool row_side_is_computed(const RowState *state, const RuleSide *side);
+
+/*
  * Discards the compiled expressions of a side after one of them failed: a
  * function that it called may have been left in an inconsistent state.
  */

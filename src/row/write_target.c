@@ -222,7 +222,7 @@ plan_writes(const PlannedStmt *stmt, const ModifyTable *plan, Oid relid)
 }
 
 static ModifyTableState *
-state_of_call(const QueryDesc *query, Oid relid, const FmgrInfo *call)
+state_of_call(const QueryDesc *query, const FmgrInfo *call)
 {
 	List	   *states = writing_states(query);
 	ModifyTableState *found = NULL;
@@ -234,8 +234,7 @@ state_of_call(const QueryDesc *query, Oid relid, const FmgrInfo *call)
 	{
 		ModifyTableState *state = lfirst(lc);
 
-		if (call ? !state_makes_call(state, call)
-			: !plan_writes(query->plannedstmt, (ModifyTable *) state->ps.plan, relid))
+		if (!state_makes_call(state, call))
 			continue;
 		if (found)
 			return NULL;
@@ -246,9 +245,9 @@ state_of_call(const QueryDesc *query, Oid relid, const FmgrInfo *call)
 
 /* Partitions of one statement share what was found. */
 static WriteTarget *
-target_in_running(RunningStatement *running, Oid relid, const FmgrInfo *call)
+target_in_running(RunningStatement *running, const FmgrInfo *call)
 {
-	ModifyTableState *state = state_of_call(running->query, relid, call);
+	ModifyTableState *state = state_of_call(running->query, call);
 	WriteTarget *target;
 	MemoryContext caller;
 	ListCell   *lc;
@@ -319,12 +318,11 @@ target_in_portal(MemoryContext statement, Oid relid)
 }
 
 WriteTarget *
-write_target_find(Relation rel, MemoryContext statement, const FmgrInfo *call)
+write_target_find(Relation rel, const FmgrInfo *call)
 {
-	RunningStatement *running = running_statement_find(statement);
+	RunningStatement *running = running_statement_find(call->fn_mcxt);
 
 	if (running == NULL)
-		return target_in_portal(statement, RelationGetRelid(rel));
-	return running->query ? target_in_running(running, RelationGetRelid(rel), call)
-		: NULL;
+		return target_in_portal(call->fn_mcxt, RelationGetRelid(rel));
+	return running->query ? target_in_running(running, call) : NULL;
 }

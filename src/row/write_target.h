@@ -33,10 +33,9 @@ typedef struct WriteTarget
 
 /*
  * Returns the part of the statement whose trigger call is being executed, or
- * NULL if it is not found; see writer_statement_find_call.  call may be NULL.
+ * NULL if it is not found; see writer_statement_find.
  */
-extern WriteTarget *write_target_find(Relation rel, MemoryContext statement,
-									  const FmgrInfo *call);
+extern WriteTarget *write_target_find(Relation rel, const FmgrInfo *call);
 
 /* Returns the actions of a MERGE for its first target. */
 extern List *write_target_actions(const ModifyTable *plan);

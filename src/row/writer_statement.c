@@ -13,7 +13,6 @@
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
 
-#include "core/authority.h"
 #include "core/compat.h"
 #include "row/from_itself.h"
 #include "row/given_default.h"
@@ -210,34 +209,21 @@ note_target(WriterStatement *found, WriteTarget *target,
 											   found->rel);
 }
 
-static WriterStatement *
-find_statement(Relation rel, MemoryContext statement, const FmgrInfo *call,
-			   const char *search_path)
+WriterStatement *
+writer_statement_find(Relation rel, const FmgrInfo *call,
+					  const char *search_path)
 {
-	MemoryContext caller = MemoryContextSwitchTo(statement);
+	MemoryContext caller = MemoryContextSwitchTo(call->fn_mcxt);
 	WriterStatement *found = palloc0(sizeof(WriterStatement));
-	WriteTarget *target = write_target_find(rel, statement, call);
+	WriteTarget *target = write_target_find(rel, call);
 
 	found->rel = rel;
 	if (target)
 		note_target(found, target, search_path);
 	else
-		note_copy(found, statement);
+		note_copy(found, call->fn_mcxt);
 	MemoryContextSwitchTo(caller);
 	return found;
-}
-
-WriterStatement *
-writer_statement_find(Relation rel, MemoryContext statement)
-{
-	return find_statement(rel, statement, NULL, AUTHORITY_PINNED_PATH);
-}
-
-WriterStatement *
-writer_statement_find_call(Relation rel, const FmgrInfo *call,
-						   const char *search_path)
-{
-	return find_statement(rel, call->fn_mcxt, call, search_path);
 }
 
 bool

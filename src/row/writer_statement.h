@@ -29,25 +29,17 @@ typedef struct WriterStatement
 
 /*
  * Returns what is known of the statement that fires the trigger of rel, in the
- * memory context of that statement, which must be that of the trigger call
- * (fn_mcxt).  Its target may be rel, a partitioned table above it, or a view.
- * The statement is not found in a subscription's apply worker, in a fill, or
- * in a function while the library was not loaded when the statement began.
- * Of two that write rel (in WITH) none is found: use
- * writer_statement_find_call.
+ * memory context of that statement.  call is the trigger function's FmgrInfo
+ * (fcinfo->flinfo), by which the server tells the targets of a statement apart.
+ * Each target has a fn_extra of its own, so what is kept there belongs to one
+ * target: rel, a partitioned table above it, or a view.  search_path is that of
+ * the rules of rel; it lives as long as the statement.  The statement is not
+ * found in a subscription's apply worker, or in a function while the library
+ * was not loaded when the statement began.
  */
 extern WriterStatement *writer_statement_find(Relation rel,
-											  MemoryContext statement);
-
-/*
- * The same, exactly: call is the trigger function's FmgrInfo (fcinfo->flinfo),
- * by which the server tells the targets of a statement apart.  Each target has
- * a fn_extra of its own, so what is kept there belongs to one target.
- * search_path is that of the rules of rel; it lives as long as the statement.
- */
-extern WriterStatement *writer_statement_find_call(Relation rel,
-												   const FmgrInfo *call,
-												   const char *search_path);
+											  const FmgrInfo *call,
+											  const char *search_path);
 
 extern void writer_statement_choose_action(WriterStatement *statement);
 

@@ -442,27 +442,28 @@ check_trigger_order(Oid relid)
 }
 
 static void
-warn_of_triggers_of_columns(const SyncRule *rule, Oid relid)
+warn_of_triggers_of_columns(const SyncRule *rule, List *tree)
 {
 	TandemQuery query;
 	uint64		rows;
 
 	query_begin(&query);
-	query_oid(&query, relid);
+	query_oid_list(&query, tree);
 	query_datum(&query, TEXTARRAYOID,
 				array_from_strings(list_concat_copy(rule->old_columns,
 													rule->new_columns),
 								   TEXTOID), false);
 	rows = query_run_latest(&query,
-							"SELECT t.tgname::text, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) "
+							"SELECT t.tgname::text, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum), t.tgrelid "
 							"FROM pg_trigger t JOIN pg_attribute a ON a.attrelid = t.tgrelid AND a.attnum = ANY (t.tgattr) "
-							"WHERE t.tgrelid = $1 AND a.attname = ANY ($2) AND NOT t.tgisinternal AND t.tgparentid = 0 "
-							"GROUP BY t.tgname ORDER BY t.tgname");
+							"WHERE t.tgrelid = ANY ($1) AND a.attname = ANY ($2) AND NOT t.tgisinternal AND t.tgparentid = 0 "
+							"GROUP BY t.tgrelid, t.tgname ORDER BY array_position($1, t.tgrelid), t.tgname");
 	for (uint64 row = 0; row < rows; row++)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("trigger \"%s\" of table \"%s\" fires only for an UPDATE that names its columns",
-						query_get_text(row, 1), quoting_shown_name(relid)),
+						query_get_text(row, 1),
+						quoting_shown_name(query_get_oid(row, 3))),
 				 errdetail("It names %s. An UPDATE of the other side of the sync changes that, and does not fire the trigger.",
 						   query_get_text(row, 2)),
 				 errhint("Create the trigger without OF, or for the columns of both sides.")));
@@ -472,11 +473,10 @@ warn_of_triggers_of_columns(const SyncRule *rule, Oid relid)
 void
 target_check_triggers(const SyncRule *rule, Oid relid)
 {
+	List	   *tree = table_tree(relid);
 	ListCell   *lc;
 
-	foreach(lc, table_tree(relid))
-	{
+	foreach(lc, tree)
 		check_trigger_order(lfirst_oid(lc));
-		warn_of_triggers_of_columns(rule, lfirst_oid(lc));
-	}
+	warn_of_triggers_of_columns(rule, tree);
 }
