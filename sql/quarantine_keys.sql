@@ -83,7 +83,7 @@ ALTER TABLE parts ATTACH PARTITION parts_us FOR VALUES IN ('us');
 CREATE TABLE parts_off PARTITION OF parts FOR VALUES IN ('off');
 CREATE TABLE parts_gone PARTITION OF parts FOR VALUES IN ('gone');
 CREATE VIEW expanded AS SELECT c.oid::regclass AS name FROM pg_class c
-	WHERE c.relname ~ '^(k_|d_|parts$)' AND c.relkind IN ('r', 'p') ORDER BY c.relname COLLATE "C";
+	WHERE c.relname ~ '^(k_|d_|parts$)' AND c.relkind IN ('r', 'p') ORDER BY c.relname COLLATE "C" OFFSET 0;
 SELECT count(*) FROM expanded WHERE tandem.add_column('m', name::text, 'cents', 'integer') IS NOT NULL
 	AND tandem.sync_column('m', name::text, 'price', 'cents', 'number(price)', 'cents::text', on_error => 'quarantine') IS NOT NULL;
 

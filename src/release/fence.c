@@ -193,7 +193,7 @@ utility_row_use(Node *utility)
 static RowUse
 statement_row_use(const FencedStatement *statement)
 {
-	if (statement->query == NULL)
+	if (statement->utility != NULL)
 		return utility_row_use(statement->utility);
 	if (query_writes_rows(statement->query))
 		return ROWS_WRITTEN;

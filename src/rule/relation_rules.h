@@ -99,34 +99,34 @@ typedef struct RelationRules
 	Oid			relid;
 	Oid			root;			/* topmost table, whose owner evaluates */
 	Oid			trigger;
-	TupleDesc	desc;			/* copy of the relation's */
 	int			ncolumns;
+	TupleDesc	desc;			/* copy of the relation's */
 	RuleColumn *columns;
-	AttrNumber	last_column;	/* highest attribute number in columns */
-	int			nrules;
 	CompiledRule *rules;		/* sorted: a rule follows those it depends on */
+	int			nrules;
 	int			widest_side;	/* number of columns of the widest side */
 	int			nexpressions;
+	AttrNumber	last_column;	/* highest attribute number in columns */
 	bool		calls_recorded; /* see recorded_calls */
-	List	   *calls;
 	bool		only_builtin;	/* expression_is_builtin() for all expressions */
-	int			release;		/* of the writer for whom own and foreign were
-								 * settled; -1 if not settled */
+	List	   *calls;
 	OwnSide    *own;			/* by rule */
 	bool	   *foreign;		/* by column: does that release mean another
 								 * side than this column's? */
+	int			release;		/* of the writer for whom own and foreign were
+								 * settled; -1 if not settled */
 	bool		any_release;	/* does any rule belong to a release? */
-	struct RowState *idle;		/* left for the next statement, or NULL */
 	bool		twin_keys_known;	/* has twin_keys_find been called? */
-	List	   *twin_keys;		/* of TwinKey: see twin_keys.h */
 	bool		valid;			/* false once a callback has reported a change */
 	bool		dropped;		/* removed from the cache; the last user frees
 								 * it */
-	int			users;			/* number of statements using it */
+	List	   *twin_keys;		/* of TwinKey: see twin_keys.h */
+	struct RowState *idle;		/* left for the next statement, or NULL */
 	struct RelationRules *next; /* next rules of the same relation in the
 								 * cache */
 	dlist_node	stale;			/* node in the cache's list of stale rules */
 	WriterNote	writer;			/* was this session marked as a writer? */
+	int			users;			/* number of statements using it */
 } RelationRules;
 
 /* Does rel have a sync trigger? */
