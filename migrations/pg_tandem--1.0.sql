@@ -158,6 +158,8 @@ CREATE TABLE tandem.step (
 	-- name of the index or constraint, or of the column that is to be NOT NULL
 	object name CHECK ((object IS NOT NULL) = (kind IN ('index', 'not null', 'constraint')) AND object IS DISTINCT FROM ''),
 	definition text CHECK (definition IS NOT NULL OR kind NOT IN ('index', 'constraint')),
+	-- functions of users that it called when it was added
+	calls text CHECK (calls IS NULL OR kind IN ('index', 'constraint')),
 	-- as the user wrote it
 	given text,
 	is_unique boolean NOT NULL DEFAULT false,

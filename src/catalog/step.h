@@ -38,6 +38,9 @@ typedef struct Step
 	char	   *object;			/* index, constraint, or NOT NULL column */
 	char	   *definition;		/* index: from USING on; constraint: as
 								 * pg_get_constraintdef returns it */
+	char	   *calls;			/* functions of users that the definition
+								 * called then (see rule/recorded_calls.h);
+								 * NULL of a key's index, which calls none */
 	char	   *given;			/* the definition as given by the user */
 	bool		is_unique;		/* for an index */
 	bool		done;

@@ -36,6 +36,9 @@ extern Node *constraint_expression(Oid constraint);
  */
 extern char *constraint_text(Oid constraint);
 
+/* Returns the functions of users that it calls (see Step), palloc'd. */
+extern char *constraint_calls(Oid constraint);
+
 /*
  * Finds the next piece of validating the constraint of that name on relid and
  * its partitions: each leaf in a statement of its own, then the tables above.

@@ -621,7 +621,7 @@ check_not_computed_from_unfilled(RowState *state, CompiledRule *rule)
 							RelationGetRelationName(state->rel)),
 					 errdetail("Migration \"%s\" has not filled the row.",
 							   rule->source->migration),
-					 errhint("Write through the view of the release, or run CALL tandem.migrate(%s); first.",
+					 errhint("Run CALL tandem.migrate(%s); first.",
 							 quote_literal_cstr(rule->source->migration))));
 	}
 }

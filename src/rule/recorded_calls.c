@@ -1,6 +1,6 @@
 /*
  * recorded_calls.c
- *		Does a rule still call the functions that it did when it was stored?
+ *		Does a stored text still call the functions that it did at first?
  *
  * A function or operator that is created later may fit the text of a rule
  * better than the one that it meant.  The text is parsed and run with rights
@@ -14,7 +14,9 @@
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"
+#include "utils/regproc.h"
 
+#include "core/text.h"
 #include "rule/recorded_calls.h"
 #include "rule/sync_trigger.h"
 
@@ -37,20 +39,11 @@ recorded_calls(Oid trigger, List **functions)
 	return recorded;
 }
 
-typedef struct CallSearch
+static List *
+append_user_function(List *functions, Oid function)
 {
-	List	   *functions;
-	Oid			unknown;		/* one that is not among them */
-} CallSearch;
-
-static bool
-function_is_unknown(Oid function, CallSearch *search)
-{
-	if (function < FirstUnpinnedObjectId ||
-		list_member_oid(search->functions, function))
-		return false;
-	search->unknown = function;
-	return true;
+	return function < FirstUnpinnedObjectId ? functions
+		: list_append_unique_oid(functions, function);
 }
 
 /*
@@ -58,9 +51,9 @@ function_is_unknown(Oid function, CallSearch *search)
  * belongs to the type.
  */
 static bool
-find_unknown_walker(Node *node, void *context)
+find_calls_walker(Node *node, void *context)
 {
-	CallSearch *search = context;
+	List	  **functions = context;
 	ListCell   *lc;
 
 	if (node == NULL)
@@ -68,41 +61,83 @@ find_unknown_walker(Node *node, void *context)
 	switch (nodeTag(node))
 	{
 		case T_FuncExpr:
-			if (function_is_unknown(((FuncExpr *) node)->funcid, search))
-				return true;
+			*functions = append_user_function(*functions,
+											  ((FuncExpr *) node)->funcid);
 			break;
 		case T_OpExpr:
 		case T_DistinctExpr:
 		case T_NullIfExpr:
-			if (function_is_unknown(get_opcode(((OpExpr *) node)->opno), search))
-				return true;
+			*functions = append_user_function(*functions,
+											  get_opcode(((OpExpr *) node)->opno));
 			break;
 		case T_ScalarArrayOpExpr:
-			if (function_is_unknown(get_opcode(((ScalarArrayOpExpr *) node)->opno),
-									search))
-				return true;
+			*functions = append_user_function(*functions,
+											  get_opcode(((ScalarArrayOpExpr *) node)->opno));
 			break;
 		case T_RowCompareExpr:
 			foreach(lc, ((RowCompareExpr *) node)->opnos)
-			{
-				if (function_is_unknown(get_opcode(lfirst_oid(lc)), search))
-					return true;
-			}
+				*functions = append_user_function(*functions,
+												  get_opcode(lfirst_oid(lc)));
 			break;
 		default:
 			break;
 	}
-	return expression_tree_walker(node, find_unknown_walker, context);
+	return expression_tree_walker(node, find_calls_walker, context);
 }
 
 char *
 recorded_calls_lack(Node *expression, List *functions)
 {
-	CallSearch	search = {functions, InvalidOid};
+	List	   *called = NIL;
 	ObjectAddress function;
 
-	if (!find_unknown_walker(expression, &search))
+	(void) find_calls_walker(expression, &called);
+	called = list_difference_oid(called, functions);
+	if (called == NIL)
 		return NULL;
-	ObjectAddressSet(function, ProcedureRelationId, search.unknown);
+	ObjectAddressSet(function, ProcedureRelationId, linitial_oid(called));
 	return getObjectDescription(&function, false);
+}
+
+static int
+compare_texts(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+char *
+recorded_calls_text(Node *expression)
+{
+	List	   *called = NIL;
+	List	   *texts = NIL;
+	ListCell   *lc;
+
+	(void) find_calls_walker(expression, &called);
+	foreach(lc, called)
+		texts = lappend(texts, format_procedure_qualified(lfirst_oid(lc)));
+	list_sort(texts, compare_texts);
+	return text_joined(texts, "", ", ");
+}
+
+static const char *
+calls_shown(const char *calls)
+{
+	return calls[0] == '\0' ? "no function of a user" : calls;
+}
+
+void
+recorded_calls_check(const char *kind, const char *name, const char *recorded,
+					 const char *calls)
+{
+	if (recorded == NULL)
+		recorded = "";
+	if (strcmp(recorded, calls) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("%s \"%s\" would call other functions than when it was added",
+					kind, name),
+			 errdetail("It called %s. It would call %s.",
+					   calls_shown(recorded), calls_shown(calls)),
+			 errhint("Drop the function or operator that was created since; then call tandem.migrate again.")));
 }
