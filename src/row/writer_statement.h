@@ -65,8 +65,8 @@ extern bool writer_statement_gives_default(const WriterStatement *statement,
 										   AttrNumber attnum);
 
 /*
- * Does an UPDATE, ON CONFLICT DO UPDATE or MERGE compute the column from the
- * column's own stored value?  Asked about a row that is updated.  A view that
+ * Does an UPDATE, ON CONFLICT DO UPDATE or MERGE compute the column from stored
+ * values of the column?  Asked about a row that is updated.  A view that
  * shows another value than the stored one has an expression there, which the
  * server does not let be written; so writing through a view makes no
  * difference.
