@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/datum.h"
+#include "utils/expandeddatum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -388,7 +389,9 @@ row_compute(RowState *state, const CompiledRule *rule,
 	authority_leave_evaluation(&scope);
 	state->computing = false;
 	error_context_stack = callback.previous;
-	return value;
+	/* else the next function that gets the value may take it and change it */
+	return MakeExpandedObjectReadOnly(value, *isnull,
+									  state->rules->columns[expression->column].att->attlen);
 }
 
 void
