@@ -668,6 +668,7 @@ dual_write_apply(RowState *state)
 		if (row_is_unfilled(state, &rules->rules[i]))
 			check_not_computed_from_unfilled(state, &rules->rules[i]);
 	}
+	row_settle_named(state);
 	heed_release_of_writer(state);
 	run_all_rules(state);
 }

@@ -24,6 +24,7 @@
 #include "core/text.h"
 #include "row/dual_write.h"
 #include "row/row_state.h"
+#include "row/write_target.h"
 #include "rule/relation_rules.h"
 
 /* maximum length of a value in a message, in bytes */
@@ -129,6 +130,7 @@ row_state_create(Relation rel, const Trigger *trigger)
 	state->call = NULL;
 	state->writer = NULL;
 	state->release = -1;
+	state->named_known = false;
 	state->owner = InvalidOid;
 	state->end.func = end_row_statement;
 	state->end.arg = state;
@@ -337,6 +339,45 @@ row_settle_doubts(RowState *state)
 												 state->rules->columns[i].attnum,
 												 state->given[i]);
 	}
+}
+
+/* Is the column of an INSERT by another name a value, or named, or absent? */
+static Given
+given_by_other_name(const RowState *state, const WriterStatement *writer,
+					const RuleColumn *column)
+{
+	int			i = column->attnum - 1;
+
+	if (!bms_is_member(column->attnum, writer->named))
+		return GIVEN_ABSENT;
+	return writer_statement_value_is_default(writer, column,
+											 state->row->tts_values[i],
+											 state->row->tts_isnull[i])
+		? GIVEN_NAMED : GIVEN_YES;
+}
+
+void
+row_settle_named(RowState *state)
+{
+	const WriterStatement *writer;
+
+	if (state->settled)
+		return;
+	if (!state->named_known)
+	{
+		state->may_name_other = state->call &&
+			write_target_may_name_other(state->rel, state->call);
+		state->named_known = true;
+	}
+	if (!state->may_name_other)
+		return;
+	writer = row_writer(state);
+	if (!writer->known || !writer->inserts || !writer->names_other)
+		return;
+	state->settled = true;
+	for (int i = 0; i < state->rules->ncolumns; i++)
+		state->given[i] = given_by_other_name(state, writer,
+											  &state->rules->columns[i]);
 }
 
 typedef struct ComputeContext

@@ -9,11 +9,15 @@
 #include "nodes/bitmapset.h"
 #include "utils/rel.h"
 
+#include "rule/relation_rules.h"
+
 typedef struct WriterStatement
 {
 	bool		known;			/* was the statement found? */
 	Bitmapset  *named;			/* attribute numbers, in the table at hand, of
 								 * the columns that an INSERT or COPY names */
+	bool		names_other;	/* does it name a view, or a table above that
+								 * at hand, whose defaults may be others? */
 	bool		inserts;		/* does it insert rows?  If not, it only moves
 								 * them to another partition */
 	int			view_release;	/* release of the view that it writes through;
@@ -63,6 +67,14 @@ writer_statement_begin_row(WriterStatement *statement)
  */
 extern bool writer_statement_gives_default(const WriterStatement *statement,
 										   AttrNumber attnum);
+
+/*
+ * Is that value of the row at hand just the column's default in what the INSERT
+ * or COPY names?
+ */
+extern bool writer_statement_value_is_default(const WriterStatement *statement,
+											  const RuleColumn *column,
+											  Datum value, bool isnull);
 
 /*
  * Does an UPDATE, ON CONFLICT DO UPDATE or MERGE compute the column from stored
