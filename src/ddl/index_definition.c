@@ -154,6 +154,7 @@ index_definition_read(Oid index)
 				 errmsg("definition of an index is not in the expected form"),
 				 errdetail("Definition: %s", text)));
 	definition->tail = text +strlen(head);
+
 	definition->calls = index_calls(stored_index_expressions(index, Anum_pg_index_indexprs),
 									stored_index_expressions(index, Anum_pg_index_indpred));
 

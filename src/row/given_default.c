@@ -119,8 +119,8 @@ find_default(GivenDefaults *given, AttrNumber attnum)
 	foreach(lc, given->target ? given->target->views : NIL)
 	{
 		Node	   *expression = column > 0
-			? default_in_view(lfirst_oid(lc), &column, given->search_path)
-			: NULL;
+		? default_in_view(lfirst_oid(lc), &column, given->search_path)
+		: NULL;
 
 		if (expression)
 			found = expression;

@@ -76,8 +76,10 @@ find_calls_walker(Node *node, void *context)
 			break;
 		case T_RowCompareExpr:
 			foreach(lc, ((RowCompareExpr *) node)->opnos)
+			{
 				*functions = append_user_function(*functions,
 												  get_opcode(lfirst_oid(lc)));
+			}
 			break;
 		default:
 			break;

@@ -374,6 +374,57 @@ guard_trigger_check(Oid relid, const DdlEvent *event)
 	}
 }
 
+static bool
+has_name(List *names, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+refuse_other_default(const SyncRule *rule, Oid relid, const char *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("default of column \"%s\" of table %s tells which rows migration \"%s\" has not filled",
+					column, quoting_relation(relid), rule->migration),
+			 errdetail("After a rewrite of the table they hold the default that the column had at expand."),
+			 errhint("Change the default after CALL tandem.migrate(%s), which fills them.",
+					 quote_literal_cstr(rule->migration))));
+}
+
+/*
+ * Called after an ALTER TABLE of relid.  Refuses another default of a new column
+ * of which rows may be unfilled.
+ */
+static void
+check_defaults_of_new_columns(Oid relid, const DdlEvent *event)
+{
+	ListCell   *command;
+
+	foreach(command, ((AlterTableStmt *) event->parsetree)->cmds)
+	{
+		AlterTableCmd *change = lfirst_node(AlterTableCmd, command);
+		ListCell   *lc;
+
+		if (change->subtype != AT_ColumnDefault)
+			continue;
+		foreach(lc, sync_list_of_relation(table_root(relid)))
+		{
+			SyncRule   *rule = lfirst(lc);
+
+			if (!rule->filled && has_name(rule->new_columns, change->name))
+				refuse_other_default(rule, relid, change->name);
+		}
+	}
+}
+
 /*
  * Throws an error if the command has created a trigger with tandem.sync_row on
  * a table and the current user lacks the rights of the table's owner.
@@ -646,7 +697,10 @@ check_changed_table(Oid relid, const DdlEvent *event)
 	else if (event->tag == CMDTAG_ALTER_TRIGGER)
 		check_renamed_trigger(relid, event);
 	else if (IsA(event->parsetree, AlterTableStmt))
+	{
 		guard_trigger_check(relid, event);
+		check_defaults_of_new_columns(relid, event);
+	}
 }
 
 /* A member of one of these roles may have had rights only through it. */

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/tupdesc_details.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -13,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -231,18 +233,85 @@ check_not_synced_twice(const SyncRule *rule)
 }
 
 /* Planning runs immutable functions, so do it with the owner's rights. */
-static bool
-column_has_computed_default(Relation rel, const char *name)
+static Node *
+default_of_column(Relation rel, AttrNumber attnum)
 {
 	Node	   *expression;
 	AuthorityScope scope;
 
-	/* planning runs immutable functions */
 	authority_enter_owner(&scope, rel, NULL);
-	expression = relation_rules_default(rel, get_attnum(RelationGetRelid(rel),
-														name));
+	expression = relation_rules_default(rel, attnum);
 	authority_leave(&scope);
+	return expression;
+}
+
+static bool
+column_has_computed_default(Relation rel, const char *name)
+{
+	Node	   *expression = default_of_column(rel, get_attnum(RelationGetRelid(rel), name));
+
 	return expression && !IsA(expression, Const);
+}
+
+/*
+ * Returns a value, as text, that rows hold which are older than the column, if
+ * that is another one than its default; else NULL.
+ */
+static char *
+value_that_is_no_default(Relation rel, AttrNumber attnum)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+	AttrMissing *missing;
+	Node	   *expression;
+	Oid			output;
+	bool		is_varlena;
+
+	if (!att->atthasmissing)
+		return NULL;
+	missing = &RelationGetDescr(rel)->constr->missing[attnum - 1];
+	if (!missing->am_present)
+		return NULL;
+	expression = default_of_column(rel, attnum);
+	if (expression && IsA(expression, Const) &&
+		!((Const *) expression)->constisnull &&
+		datum_image_eq(missing->am_value, ((Const *) expression)->constvalue,
+					   att->attbyval, att->attlen))
+		return NULL;
+	getTypeOutputInfo(att->atttypid, &output, &is_varlena);
+	return OidOutputFunctionCall(output, missing->am_value);
+}
+
+/*
+ * Rows that are older than a new column hold the default with which it was
+ * added.  After a rewrite nothing else tells that they are not filled.
+ */
+static void
+check_default_was_not_changed(const SyncRule *rule)
+{
+	ListCell   *leaf;
+	ListCell   *lc;
+
+	foreach(leaf, table_leaves(rule->relation))
+	{
+		Relation	rel = table_open(lfirst_oid(leaf), NoLock);
+
+		foreach(lc, rule->new_columns)
+		{
+			char	   *value = value_that_is_no_default(rel, get_attnum(RelationGetRelid(rel),
+																		 lfirst(lc)));
+
+			if (value)
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						 errmsg("default of column \"%s\" of table %s was changed since the column was added",
+								(char *) lfirst(lc),
+								quoting_relation(RelationGetRelid(rel))),
+						 errdetail("Rows from before hold %s, which would count as a value once the table is rewritten.",
+								   quote_literal_cstr(value)),
+						 errhint("Add the column with tandem.add_column, or without a default; or give it that default again until the table is filled.")));
+		}
+		table_close(rel, NoLock);
+	}
 }
 
 /*
@@ -292,6 +361,7 @@ target_check_columns(const SyncRule *rule, Relation rel)
 		check_sync_column(rel, lfirst(lc), true);
 	check_not_synced_twice(rule);
 	check_unfilled_is_known(rule, rel);
+	check_default_was_not_changed(rule);
 }
 
 void
