@@ -41,6 +41,7 @@ OBJS = \
 	src/catalog/writer.o \
 	src/rule/expression.o \
 	src/rule/spelled_out.o \
+	src/rule/expression_uses.o \
 	src/rule/meaning.o \
 	src/rule/rule_args.o \
 	src/rule/sync_trigger.o \

@@ -117,6 +117,20 @@ compat_unify_json(Node *node)
 #endif
 }
 
+/* Is it an expression of SQL/JSON, as newer servers have it, with a type? */
+static inline bool
+compat_is_json_value(Node *node)
+{
+#if PG_VERSION_NUM >= 170000
+	return IsA(node, JsonExpr) || IsA(node, JsonConstructorExpr) ||
+		IsA(node, JsonValueExpr);
+#elif PG_VERSION_NUM >= 160000
+	return IsA(node, JsonConstructorExpr) || IsA(node, JsonValueExpr);
+#else
+	return false;
+#endif
+}
+
 /* May the role execute the function? */
 static inline bool
 compat_may_execute(Oid function, Oid role)

@@ -8,25 +8,42 @@
 #include "nodes/nodes.h"
 #include "nodes/pg_list.h"
 
-/*
- * Sets *functions to the functions, as OIDs, that pg_depend has for a sync
- * trigger (see rule_objects_record): all that its rules call by name or by an
- * operator.  Returns false if they are not recorded: those of a trigger from a
- * dump may not be yet.  For a partition pass the trigger of the topmost table.
- */
-extern bool recorded_calls(Oid trigger, List **functions);
+/* OIDs of what the rules of a trigger call, and of types that they name. */
+typedef struct RecordedCalls
+{
+	List	   *functions;
+	List	   *types;
+} RecordedCalls;
 
 /*
- * Returns a function of a user that the expression calls, also by an operator,
- * and that is not among functions, described, palloc'd.  NULL if there is none.
+ * Sets *calls to the functions and types that pg_depend has for a sync trigger
+ * (see rule_objects_record): all that its rules call by name, by an operator or
+ * by a cast.  Returns false if they are not recorded: those of a trigger from a
+ * dump may not be yet.  For a partition pass the trigger of the topmost table.
  */
-extern char *recorded_calls_lack(Node *expression, List *functions);
+extern bool recorded_calls(Oid trigger, RecordedCalls *calls);
+
+/* What an expression means that it did not when it was stored. */
+typedef struct OtherCall
+{
+	char	   *what;			/* described */
+	const char *remedy;			/* a hint */
+} OtherCall;
+
+/*
+ * Does the expression call a function of a user, also by an operator or cast,
+ * or make something into a type of a user, that is not among calls?  If so,
+ * sets *other; palloc'd.
+ */
+extern bool recorded_calls_lack(Node *expression, const RecordedCalls *calls,
+								OtherCall *other);
 
 /*
  * Returns the functions of users that the expression, or list of expressions,
- * calls by name or by an operator, as text: qualified and in a fixed order, so
- * that it is the same in all sessions and in a restored database.  palloc'd; ""
- * if there are none, also if expression is NULL.
+ * calls by name, operator or cast, and the types of users that it makes
+ * something into, as text: qualified and in a fixed order, so that it is the
+ * same in all sessions and in a restored database.  palloc'd; "" if there are
+ * none, also if expression is NULL.
  */
 extern char *recorded_calls_text(Node *expression);
 

@@ -225,25 +225,25 @@ relation_rules_parse(const char *text, Relation rel, AttrNumber target,
 
 static void
 refuse_other_call(Relation rel, AttrNumber target, const char *label,
-				  const char *function)
+				  const OtherCall *other)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("%s of column \"%s\" would call %s, which it did not when it was stored",
+			 errmsg("%s of column \"%s\" would use %s, which it did not when it was stored",
 					label,
 					NameStr(TupleDescAttr(RelationGetDescr(rel), target - 1)->attname),
-					function),
-			 errhint("It was created later, with a name that the expression uses: drop or rename it, or end the migration; SELECT * FROM tandem.syncs shows it.")));
+					other->what),
+			 errhint("%s", other->remedy)));
 }
 
 /* The trigger of a partition was made on the topmost table. */
 static bool
-calls_recorded_for(Oid trigger, List **functions)
+calls_recorded_for(Oid trigger, RecordedCalls *calls)
 {
 	Oid			made_on = trigger_made_on(trigger);
 
 	return recorded_calls(get_trigger_oid(made_on, SYNC_TRIGGER_NAME, true),
-						  functions);
+						  calls);
 }
 
 Node *
@@ -252,13 +252,12 @@ relation_rules_parse_in_force(const char *text, Relation rel,
 {
 	Node	   *expression = relation_rules_parse(text, rel, target, label);
 	Trigger    *trigger = relation_sync_trigger(rel);
-	List	   *functions;
-	char	   *other = NULL;
+	RecordedCalls calls;
+	OtherCall	other;
 
-	if (trigger && calls_recorded_for(trigger->tgoid, &functions))
-		other = recorded_calls_lack(expression, functions);
-	if (other)
-		refuse_other_call(rel, target, label, other);
+	if (trigger && calls_recorded_for(trigger->tgoid, &calls) &&
+		recorded_calls_lack(expression, &calls, &other))
+		refuse_other_call(rel, target, label, &other);
 	return expression;
 }
 
@@ -325,11 +324,11 @@ static void
 check_calls(const RelationRules *rules, Relation rel, AttrNumber target,
 			const char *label, Node *expression)
 {
-	char	   *other = rules->calls_recorded
-	? recorded_calls_lack(expression, rules->calls) : NULL;
+	OtherCall	other;
 
-	if (other)
-		refuse_other_call(rel, target, label, other);
+	if (rules->calls_recorded &&
+		recorded_calls_lack(expression, &rules->calls, &other))
+		refuse_other_call(rel, target, label, &other);
 }
 
 /*

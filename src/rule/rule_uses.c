@@ -2,20 +2,22 @@
  * rule_uses.c
  *		What the result of a rule depends on besides its text.
  *
- * verify proves rows by the functions that are there when it runs.  CREATE OR
- * REPLACE FUNCTION neither changes the trigger nor fires it, so a proof keeps
- * this fingerprint, and whoever relies on it compares.  A fingerprint of what
- * the functions are, rather than the transaction that wrote them, is not
- * changed by a GRANT or by the same script run again.
+ * verify proves rows by the functions, types and so on that are there when it
+ * runs.  To change one neither changes the trigger nor fires it, so a proof
+ * keeps this fingerprint, and whoever relies on it compares.  A fingerprint of
+ * what they are, rather than the transaction that wrote them, is not changed by
+ * a GRANT or by the same script run again.
+ *
+ * expression_uses finds what a rule uses itself; tandem._fingerprint goes on
+ * from there through the catalogs.
  */
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/transam.h"
-#include "nodes/nodeFuncs.h"
+#include "catalog/objectaddress.h"
+#include "lib/stringinfo.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/typcache.h"
 
 #include "catalog/sync.h"
 #include "core/authority.h"
@@ -24,80 +26,15 @@
 #include "core/relation.h"
 #include "core/transaction.h"
 #include "rule/expression.h"
+#include "rule/expression_uses.h"
 #include "rule/rule_uses.h"
 
 typedef struct Uses
 {
-	List	   *functions;		/* OIDs */
-	List	   *types;
+	List	   *objects;		/* ObjectAddress * */
+	StringInfoData calls;		/* which functions each expression calls: a
+								 * name may come to mean another one */
 } Uses;
-
-/* What initdb has made is the server's. */
-static List *
-add_if_of_user(List *oids, Oid oid)
-{
-	return oid < FirstNormalObjectId ? oids : list_append_unique_oid(oids, oid);
-}
-
-static void
-add_type(Uses *uses, Oid type)
-{
-	uses->types = add_if_of_user(uses->types, type);
-	uses->types = add_if_of_user(uses->types, get_element_type(type));
-}
-
-/* A callback for check_functions_in_node, which stops at true. */
-static bool
-add_function(Oid function, void *context)
-{
-	Uses	   *uses = context;
-
-	uses->functions = add_if_of_user(uses->functions, function);
-	return false;
-}
-
-static bool
-add_uses_walker(Node *node, void *context)
-{
-	Uses	   *uses = context;
-
-	if (node == NULL)
-		return false;
-	(void) check_functions_in_node(node, add_function, uses);
-	switch (nodeTag(node))
-	{
-		case T_Var:
-		case T_Const:
-		case T_FuncExpr:
-		case T_OpExpr:
-		case T_RelabelType:
-		case T_CoerceViaIO:
-		case T_ArrayCoerceExpr:
-		case T_ConvertRowtypeExpr:
-		case T_CoerceToDomain:
-			add_type(uses, exprType(node));
-			break;
-		case T_MinMaxExpr:
-			(void) add_function(lookup_type_cache(((MinMaxExpr *) node)->minmaxtype,
-												  TYPECACHE_CMP_PROC)->cmp_proc,
-								uses);
-			break;
-		default:
-			break;
-	}
-	return expression_tree_walker(node, add_uses_walker, context);
-}
-
-/* Columns are compared by the equality of their type. */
-static void
-add_column_uses(Uses *uses, Relation rel, AttrNumber attnum)
-{
-	Oid			type = TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid;
-
-	add_type(uses, type);
-	(void) add_function(get_opcode(lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr),
-						uses);
-}
 
 /* texts has an expression or NULL for each column, or is NIL. */
 static void
@@ -111,13 +48,19 @@ add_side_uses(Uses *uses, Relation rel, List *names, List *texts,
 		AttrNumber	attnum = get_attnum(RelationGetRelid(rel), lfirst(lc));
 		char	   *text = texts == NIL ? NULL
 		: list_nth(texts, foreach_current_index(lc));
+		Form_pg_attribute att;
+		Node	   *expression;
 
 		if (attnum <= 0)
 			continue;			/* sync_problem tells */
-		add_column_uses(uses, rel, attnum);
-		if (text)
-			(void) add_uses_walker(expression_resolve(text, rel, attnum, label),
-								   uses);
+		att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+		uses->objects = expression_uses_of_column(uses->objects, att->atttypid,
+												  att->attcollation);
+		if (text == NULL)
+			continue;
+		expression = expression_resolve(text, rel, attnum, label);
+		uses->objects = expression_uses(uses->objects, expression);
+		appendStringInfo(&uses->calls, "%s;", expression_calls(expression));
 	}
 }
 
@@ -126,16 +69,24 @@ fingerprint_of(const Uses *uses)
 {
 	TandemQuery query;
 	char	   *fingerprint;
+	List	   *classes = NIL;
+	List	   *oids = NIL;
+	ListCell   *lc;
 
-	if (uses->functions == NIL && uses->types == NIL)
-		return pstrdup("");
+	foreach(lc, uses->objects)
+	{
+		classes = lappend_oid(classes, ((ObjectAddress *) lfirst(lc))->classId);
+		oids = lappend_oid(oids, ((ObjectAddress *) lfirst(lc))->objectId);
+	}
 	/* pg_get_constraintdef takes one, within a query that has a snapshot */
 	if (!FirstSnapshotSet)
 		(void) GetTransactionSnapshot();
 	query_begin(&query);
-	query_oid_list(&query, uses->functions);
-	query_oid_list(&query, uses->types);
-	(void) query_run_latest(&query, "SELECT tandem._fingerprint($1, $2)");
+	authority_pin_catalog_forms();
+	query_oid_list(&query, classes);
+	query_oid_list(&query, oids);
+	query_text(&query, uses->calls.data);
+	(void) query_run_latest(&query, "SELECT f FROM tandem._fingerprint($1, $2, $3) f");
 	fingerprint = query_get_text(0, 1);
 	query_end(&query);
 	return fingerprint;
@@ -144,10 +95,11 @@ fingerprint_of(const Uses *uses)
 char *
 rule_uses(Relation rel, List *rules, bool only_down)
 {
-	Uses		uses = {NIL, NIL};
+	Uses		uses = {NIL};
 	AuthorityScope scope;
 	ListCell   *lc;
 
+	initStringInfo(&uses.calls);
 	authority_enter_owner(&scope, rel, AUTHORITY_PINNED_PATH);
 	authority_pin_text_forms();
 	foreach(lc, rules)

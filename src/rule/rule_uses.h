@@ -9,13 +9,16 @@
 #include "utils/rel.h"
 
 /*
- * Returns a fingerprint of all that up and down of the rules (of SyncRule) use
- * and that a user can change without changing the text of a rule: functions,
- * those behind operators, casts and types, CHECKs of domains, labels of enums.
- * With only_down it leaves out up.  "" if they use nothing of the kind;
- * palloc'd.  It has no OIDs, so it survives dump and restore.  What the body of
- * a function written as a string calls is not in it.  rel is the table of the
- * rules.  Runs no code of a user.  Errors: a rule can no longer be parsed.
+ * Returns a fingerprint of all that the values of up and down of the rules (of
+ * SyncRule) depend on and that can be changed without changing the text of a
+ * rule: functions, those behind operators, casts and types, which functions the
+ * texts mean, casts that are looked up by type when they run, CHECKs of domains,
+ * labels of enums, columns of row types (of the table itself where its whole row
+ * is read), text search objects, collations and their versions; see
+ * tandem._fingerprint.  With only_down it leaves out up.  palloc'd.  It has no
+ * OIDs, so it survives dump and restore.  What the body of a function written as
+ * a string uses is not in it.  rel is the table of the rules.  Runs no code of a
+ * user.  Errors: a rule can no longer be parsed.
  */
 extern char *rule_uses(Relation rel, List *rules, bool only_down);
 
