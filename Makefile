@@ -73,6 +73,7 @@ OBJS = \
 	src/fill/throttle.o \
 	src/fill/throttle_causes.o \
 	src/fill/verify.o \
+	src/fill/former_writers.o \
 	src/fill/row_retry.o \
 	src/fill/quarantine_retry.o \
 	src/fill/step_run.o \
@@ -83,6 +84,7 @@ OBJS = \
 	src/trigger/ddl_event.o \
 	src/trigger/rule_objects.o \
 	src/trigger/overload.o \
+	src/trigger/changed_use.o \
 	src/trigger/broken.o \
 	src/ddl/index_definition.o \
 	src/ddl/index_build.o \

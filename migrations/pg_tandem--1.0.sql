@@ -137,6 +137,15 @@ CREATE TABLE tandem.filled_leaf (
 );
 COMMENT ON TABLE tandem.filled_leaf IS 'partitions that were empty when they got the trigger of a sync: they need no backfill';
 
+-- rows are only added while the migration is open: DDL must not wait for a fill, nor a fill for DDL
+CREATE TABLE tandem.changed_use (
+	migration integer NOT NULL,
+	-- the transaction that has changed it
+	changed_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
+	PRIMARY KEY (migration, changed_in)
+);
+COMMENT ON TABLE tandem.changed_use IS 'DDL that has changed what the rules of a migration use: proofs from before are void';
+
 CREATE TABLE tandem.owned_column (
 	migration integer NOT NULL,
 	relation regclass NOT NULL,
@@ -299,6 +308,7 @@ COMMENT ON TABLE tandem.event IS 'audit log of all migrations';
 
 SELECT pg_catalog.pg_extension_config_dump('tandem.migration', '');
 SELECT pg_catalog.pg_extension_config_dump('tandem.sync', '');
+SELECT pg_catalog.pg_extension_config_dump('tandem.changed_use', '');
 SELECT pg_catalog.pg_extension_config_dump('tandem.owned_column', '');
 SELECT pg_catalog.pg_extension_config_dump('tandem.step', '');
 SELECT pg_catalog.pg_extension_config_dump('tandem.event', '');

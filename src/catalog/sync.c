@@ -411,6 +411,41 @@ owned_column_list(int migration_id, Oid relid)
 }
 
 /*-------------------------------------------------------------------------
+ * Rows of tandem.changed_use: DDL that has changed what rules use.
+ *-------------------------------------------------------------------------
+ */
+
+void
+changed_use_note(List *relids)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid_list(&query, relids);
+	(void) query_run(&query,
+					 "INSERT INTO tandem.changed_use (migration) SELECT DISTINCT m.id FROM tandem.sync s "
+					 "JOIN tandem.migration m ON m.id = s.migration AND m.phase IN ('expand', 'migrate', 'contract') "
+					 "WHERE s.relation = ANY ($1) ON CONFLICT DO NOTHING");
+	query_end(&query);
+}
+
+char *
+changed_use_last(int migration_id)
+{
+	TandemQuery query;
+	char	   *last = NULL;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	if (query_run_latest(&query,
+						 "SELECT changed_in::text FROM tandem.changed_use WHERE migration = $1 "
+						 "ORDER BY changed_in DESC LIMIT 1") > 0)
+		last = query_get_text(0, 1);
+	query_end(&query);
+	return last;
+}
+
+/*-------------------------------------------------------------------------
  * Rows of tandem.filled_leaf: partitions that were empty when they got the
  * trigger of a sync.
  *-------------------------------------------------------------------------

@@ -149,6 +149,26 @@ extern void owned_column_read(int migration_id, Oid relid, const char *column,
 extern List *owned_column_list(int migration_id, Oid relid);
 
 /*-------------------------------------------------------------------------
+ * Rows of tandem.changed_use: DDL that has changed what rules use.
+ *
+ * A function that is replaced and put back is the same again, but rows may have
+ * been written under the other one.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * Records that this transaction has changed something that the rules of these
+ * tables use.  Takes no lock that others wait for.
+ */
+extern void changed_use_note(List *relids);
+
+/*
+ * Returns a text that is another one after each such transaction that has
+ * committed, palloc'd; NULL if there was none.
+ */
+extern char *changed_use_last(int migration_id);
+
+/*-------------------------------------------------------------------------
  * Rows of tandem.filled_leaf: partitions that were empty when they got the
  * trigger of a sync.
  *

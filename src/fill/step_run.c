@@ -22,6 +22,7 @@
 #include "core/settings.h"
 #include "core/text.h"
 #include "fill/batch.h"
+#include "fill/former_writers.h"
 #include "fill/pages.h"
 #include "fill/step_run.h"
 #include "fill/throttle.h"
@@ -190,6 +191,8 @@ struct StepRun
 	Reclaim		reclaim;		/* ranges that earlier batches have filled */
 	BatchResult result;			/* of the last batch that filled */
 	BlocksLeft	left;
+	List	   *writers;		/* for whom the verify waits before it begins, */
+	bool		writers_known;	/* once they are known */
 	int			target_ms;		/* maximum duration of a batch */
 	const char *rest;			/* reason for the pause after the batch, or
 								 * NULL */
@@ -289,11 +292,46 @@ step_goes_on(const Step *step, const char *table_file,
 }
 
 /*
+ * Rows that were written under the former definition of what the rules use are
+ * seen only when who has written them has committed.  So a verify that begins
+ * after a change waits for all that have the table locked to write it.
+ */
+static bool
+former_writers_have_ended(StepRun *run, Oid relid, const char *uses)
+{
+	MemoryContext caller;
+	char	   *left;
+
+	if (run->step->kind != STEP_VERIFY ||
+		(!rule_uses_note_change(uses) &&
+		 !(run->step->started && rule_uses_changed(run->step->uses, uses))))
+		return true;
+	if (!run->writers_known)
+	{
+		caller = MemoryContextSwitchTo(GetMemoryChunkContext(run));
+		run->writers = former_writers_find(relid);
+		run->writers_known = true;
+		MemoryContextSwitchTo(caller);
+	}
+	left = former_writers_left(relid, run->writers);
+	if (left == NULL)
+	{
+		run->writers_known = false;
+		return true;
+	}
+	run->blockers = psprintf("what the rules use was changed while these wrote the table: %s",
+							 left);
+	step_set_waiting(run->step->id, NULL, run->blockers);
+	return false;
+}
+
+/*
  * Starts the step.  Starts it again if its list of blocks is for another file
  * than the table's current one, if its rows were done under another trigger,
- * or if a function that the rules use was replaced.
+ * or if a function that the rules use was replaced.  Returns false if it cannot
+ * begin yet.
  */
-static void
+static bool
 prepare_step_blocks(StepRun *run, Relation rel)
 {
 	Step	   *step = run->step;
@@ -303,11 +341,14 @@ prepare_step_blocks(StepRun *run, Relation rel)
 	char	   *uses = uses_of_step(run);
 
 	if (step_goes_on(step, table_file, trigger_version, uses))
-		return;
+		return true;
+	if (!former_writers_have_ended(run, RelationGetRelid(rel), uses))
+		return false;
 	step_start(step, table_file, RelationGetNumberOfBlocks(rel),
 			   trigger_version, uses);
 	run->scan.cursor = first_block_of_process(run);
 	tried_rows_forget(run->tried);
+	return true;
 }
 
 static Trigger *
@@ -491,7 +532,11 @@ work_on_step_table(StepRun *run, Relation rel)
 
 	/* only a part, so that this does not become a long batch of its own */
 	reclaim_run(&run->reclaim, rel, RECLAIM_RATIO * run->pacing.blocks);
-	prepare_step_blocks(run, rel);
+	if (!prepare_step_blocks(run, rel))
+	{
+		run->left = BLOCKS_OF_OTHERS;
+		return;
+	}
 	run->left = chunk_scan_next_blocks(&run->scan, run->step,
 									   largest_batch_blocks(run),
 									   &blocks, &run->reclaim);
@@ -637,7 +682,7 @@ step_run_rest_ms(StepRun *run)
 {
 	long		rest = 0;
 
-	if (!run->scan.wrapped || run->left == BLOCKS_NONE)
+	if ((!run->scan.wrapped && !run->writers_known) || run->left == BLOCKS_NONE)
 		return 0;
 	if (run->left_blocked > 0 || run->left == BLOCKS_OF_OTHERS)
 	{

@@ -29,6 +29,9 @@
 #include "rule/expression_uses.h"
 #include "rule/rule_uses.h"
 
+/* before what changed_use_last returns; a fingerprint does not contain it */
+#define CHANGE_MARK " changed in "
+
 typedef struct Uses
 {
 	List	   *objects;		/* ObjectAddress * */
@@ -142,6 +145,7 @@ rule_uses_of_table(Oid relid, int migration_id)
 	bool		gone;
 	UsesCall	call = {relation_open_nowait(table_root(relid), &gone), migration_id, NULL};
 	ErrorData  *error;
+	char	   *changed;
 
 	if (call.rel == NULL)
 		return NULL;
@@ -149,7 +153,15 @@ rule_uses_of_table(Oid relid, int migration_id)
 	if (error && !error_is_of_row(error))
 		ReThrowError(error);
 	table_close(call.rel, AccessShareLock);
-	return call.uses;
+	changed = call.uses ? changed_use_last(migration_id) : NULL;
+	return changed ? psprintf("%s" CHANGE_MARK "%s", call.uses, changed)
+		: call.uses;
+}
+
+bool
+rule_uses_note_change(const char *uses)
+{
+	return uses && strstr(uses, CHANGE_MARK) != NULL;
 }
 
 bool

@@ -24,10 +24,14 @@ extern char *rule_uses(Relation rel, List *rules, bool only_down);
 
 /*
  * The same of the rules that a migration has on relid or, for a partition, on
- * the table at its top.  NULL if that cannot be found out now: the table is
+ * the table at its top; with what the guard has seen change meanwhile, also if
+ * it was changed back.  NULL if that cannot be found out now: the table is
  * locked or gone, or a rule can no longer be parsed, which sync_problem tells.
  */
 extern char *rule_uses_of_table(Oid relid, int migration_id);
+
+/* Has the guard seen anything change, by what rule_uses_of_table has returned? */
+extern bool rule_uses_note_change(const char *uses);
 
 /*
  * Has what a proof depended on been changed since?  was and is are fingerprints

@@ -34,6 +34,7 @@
 #include "rule/sync_trigger.h"
 #include "trigger/adopt.h"
 #include "trigger/broken.h"
+#include "trigger/changed_use.h"
 #include "trigger/ddl_event.h"
 #include "trigger/guard.h"
 #include "trigger/install.h"
@@ -733,6 +734,7 @@ guard_check_command(const EventTriggerData *data)
 		!IsA(event->parsetree, AlterObjectSchemaStmt))
 		return;
 	broken_rules_check(event);
+	changed_use_check(event);
 	if (IsA(event->parsetree, DropOwnedStmt))
 		broken_rules_check_roles(event,
 								 roles_of_drop_owned((DropOwnedStmt *) event->parsetree));
