@@ -236,7 +236,7 @@ column_equal(const RuleColumn *column, Datum a, bool a_null,
  * Determines by image whether a column is given.  Both slots must be deformed
  * up to that column.
  */
-static Given
+static inline Given
 column_is_given(const RuleColumn *column, const TupleTableSlot *row,
 				const TupleTableSlot *before)
 {
@@ -401,9 +401,10 @@ compute_error_callback(void *arg)
 			   context->rule->source->migration);
 }
 
-Datum
-row_compute(RowState *state, const CompiledRule *rule,
-			const RuleExpression *expression, bool before, bool *isnull)
+/* Each has a scope of its own: what one sets, the next does not see. */
+static inline Datum
+compute_as_owner(RowState *state, const CompiledRule *rule,
+				 const RuleExpression *expression, bool before, bool *isnull)
 {
 	ComputeContext context = {state, rule, expression};
 	ErrorContextCallback callback = {error_context_stack,
@@ -435,6 +436,13 @@ row_compute(RowState *state, const CompiledRule *rule,
 									  state->rules->columns[expression->column].att->attlen);
 }
 
+Datum
+row_compute(RowState *state, const CompiledRule *rule,
+			const RuleExpression *expression, bool before, bool *isnull)
+{
+	return compute_as_owner(state, rule, expression, before, isnull);
+}
+
 void
 row_compute_side(RowState *state, const CompiledRule *rule,
 				 const RuleSide *side, bool before)
@@ -444,8 +452,8 @@ row_compute_side(RowState *state, const CompiledRule *rule,
 		NullableDatum *result = &state->computed[i];
 
 		if (side->expressions[i].id >= 0)
-			result->value = row_compute(state, rule, &side->expressions[i],
-										before, &result->isnull);
+			result->value = compute_as_owner(state, rule, &side->expressions[i],
+											 before, &result->isnull);
 	}
 }
 
@@ -487,7 +495,7 @@ row_forget_compiled(RowState *state, const RuleSide *side)
 	state->computing = false;
 }
 
-static void
+static inline void
 replace_column_value(RowState *state, const RuleColumn *column, Datum value,
 					 bool isnull)
 {

@@ -147,8 +147,8 @@ extern void row_take_back(RowState *state, int column);
  * Evaluates an expression of a rule, as the owner of the table and
  * security-restricted: on the current values of the row, or with before on the
  * row as it was before the UPDATE.  The result lives until the next row is
- * loaded.  Errors: any that the expression
- * throws, with a context line that names the rule.
+ * loaded.  Errors: any that the expression throws, with a context line that
+ * names the rule.
  */
 extern Datum row_compute(RowState *state, const CompiledRule *rule,
 						 const RuleExpression *expression, bool before,
