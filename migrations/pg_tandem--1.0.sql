@@ -703,58 +703,63 @@ BEGIN ATOMIC
 			UNION ALL SELECT 'pg_rewrite'::regclass, r.oid FROM pg_rewrite r
 			WHERE u.class = 'pg_class'::regclass AND u.object >= 16384 AND r.ev_class = u.object AND r.rulename = '_RETURN') n
 	), lines (line) AS (
-		-- names, not OIDs, which a restore changes
-		SELECT row(n.nspname, p.proname, p.prokind, p.proretset, format_type(p.prorettype, NULL), l.lanname, p.prosrc, p.probin,
-			pg_get_function_sqlbody(p.oid), pg_get_function_arguments(p.oid), p.proconfig, p.proisstrict,
-			p.provolatile, CASE WHEN p.prosecdef THEN pg_get_userbyid(p.proowner) END,
-			(SELECT string_agg(format_type(t.type, NULL), ',' ORDER BY t.number)
-				FROM unnest(p.protrftypes) WITH ORDINALITY t (type, number)),
-			(SELECT row(a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn,
-				a.aggsortop::regoperator, format_type(a.aggtranstype, NULL), a.agginitval, a.aggminitval)
-				FROM pg_aggregate a WHERE a.aggfnoid = p.oid))::text
-		FROM used u JOIN pg_proc p ON u.class = 'pg_proc'::regclass AND p.oid = u.object AND p.oid >= 16384
-		JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
-		UNION ALL SELECT row(c.conname, pg_get_constraintdef(c.oid))::text
-		FROM used u JOIN pg_constraint c ON u.class = 'pg_constraint'::regclass AND c.oid = u.object
-		UNION ALL SELECT row(n.nspname, t.typname, t.typtype, format_type(nullif(t.typbasetype, 0), t.typtypmod), t.typnotnull,
-			(SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
-			(SELECT string_agg(format('%I %s %s', a.attname, format_type(a.atttypid, a.atttypmod), nullif(a.attcollation, 0)::regcollation),
-				',' ORDER BY a.attnum)
-				FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped))::text
-		FROM used u JOIN pg_type t ON u.class = 'pg_type'::regclass AND t.oid = u.object AND t.oid >= 16384
-		JOIN pg_namespace n ON n.oid = t.typnamespace
-		UNION ALL SELECT row(r.ev_class::regclass, pg_get_viewdef(r.ev_class))::text
-		FROM used u JOIN pg_rewrite r ON u.class = 'pg_rewrite'::regclass AND r.oid = u.object
-		UNION ALL SELECT row(format_type(c.castsource, NULL), format_type(c.casttarget, NULL), c.castcontext, c.castmethod,
-			c.castfunc::regprocedure)::text
-		FROM used u JOIN pg_cast c ON u.class = 'pg_cast'::regclass AND c.oid = u.object AND c.oid >= 16384
-		UNION ALL SELECT row(o.opcname, format_type(o.opcintype, NULL), o.opcmethod)::text
-		FROM used u JOIN pg_opclass o ON u.class = 'pg_opclass'::regclass AND o.oid = u.object AND o.oid >= 16384
-		UNION ALL SELECT row(g.oid::regconfig, p.prsname, (
-			SELECT string_agg(format('%s %s %s', m.maptokentype, m.mapseqno, m.mapdict::regdictionary), ',' ORDER BY m.maptokentype, m.mapseqno)
-			FROM pg_ts_config_map m WHERE m.mapcfg = g.oid))::text
-		FROM used u JOIN pg_ts_config g ON u.class = 'pg_ts_config'::regclass AND g.oid = u.object
-		JOIN pg_ts_parser p ON p.oid = g.cfgparser
-		UNION ALL SELECT row(d.oid::regdictionary, t.tmplname, d.dictinitoption)::text
-		FROM used u JOIN pg_ts_dict d ON u.class = 'pg_ts_dict'::regclass AND d.oid = u.object
-		JOIN pg_ts_template t ON t.oid = d.dicttemplate
+		-- names, not OIDs, which a restore changes; looked up one by one, however many there are of each kind
+		SELECT concat_ws(' ', CASE u.class WHEN 'pg_proc'::regclass THEN (
+			SELECT row(n.nspname, p.proname, p.prokind, p.proretset, format_type(p.prorettype, NULL), l.lanname, p.prosrc, p.probin,
+				pg_get_function_sqlbody(p.oid), pg_get_function_arguments(p.oid), p.proconfig, p.proisstrict,
+				p.provolatile, CASE WHEN p.prosecdef THEN pg_get_userbyid(p.proowner) END,
+				(SELECT string_agg(format_type(t.type, NULL), ',' ORDER BY t.number)
+					FROM unnest(p.protrftypes) WITH ORDINALITY t (type, number)),
+				(SELECT row(a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn,
+					a.aggsortop::regoperator, format_type(a.aggtranstype, NULL), a.agginitval, a.aggminitval)
+					FROM pg_aggregate a WHERE a.aggfnoid = p.oid))::text
+			FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+			WHERE p.oid = u.object AND u.object >= 16384)
+		WHEN 'pg_constraint'::regclass THEN (
+			SELECT row(c.conname, pg_get_constraintdef(c.oid))::text FROM pg_constraint c WHERE c.oid = u.object)
+		WHEN 'pg_type'::regclass THEN (
+			SELECT row(n.nspname, t.typname, t.typtype, format_type(nullif(t.typbasetype, 0), t.typtypmod), t.typnotnull,
+				(SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
+				(SELECT string_agg(format('%I %s %s', a.attname, format_type(a.atttypid, a.atttypmod), nullif(a.attcollation, 0)::regcollation),
+					',' ORDER BY a.attnum)
+					FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped))::text
+			FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = u.object AND u.object >= 16384)
+		WHEN 'pg_rewrite'::regclass THEN (
+			SELECT row(r.ev_class::regclass, pg_get_viewdef(r.ev_class))::text FROM pg_rewrite r WHERE r.oid = u.object)
+		WHEN 'pg_cast'::regclass THEN (
+			SELECT row(format_type(c.castsource, NULL), format_type(c.casttarget, NULL), c.castcontext, c.castmethod,
+				c.castfunc::regprocedure)::text
+			FROM pg_cast c WHERE c.oid = u.object AND u.object >= 16384)
+		WHEN 'pg_opclass'::regclass THEN (
+			SELECT row(o.opcname, format_type(o.opcintype, NULL), o.opcmethod)::text
+			FROM pg_opclass o WHERE o.oid = u.object AND u.object >= 16384)
+		WHEN 'pg_ts_config'::regclass THEN (
+			SELECT row(g.oid::regconfig, p.prsname, (
+				SELECT string_agg(format('%s %s %s', m.maptokentype, m.mapseqno, m.mapdict::regdictionary), ',' ORDER BY m.maptokentype, m.mapseqno)
+				FROM pg_ts_config_map m WHERE m.mapcfg = g.oid))::text
+			FROM pg_ts_config g JOIN pg_ts_parser p ON p.oid = g.cfgparser WHERE g.oid = u.object)
+		WHEN 'pg_ts_dict'::regclass THEN (
+			SELECT row(d.oid::regdictionary, t.tmplname, d.dictinitoption)::text
+			FROM pg_ts_dict d JOIN pg_ts_template t ON t.oid = d.dicttemplate WHERE d.oid = u.object)
 		-- the versions of collations are those of the operating system, whatever was recorded
-		UNION ALL SELECT row(c.oid::regcollation, (SELECT string_agg(e.key || ' ' || e.value, ',' ORDER BY e.key COLLATE "C") FROM jsonb_each_text(to_jsonb(c)) e
-				WHERE e.key IN ('collprovider', 'collisdeterministic', 'collcollate', 'collctype', 'colliculocale', 'colllocale', 'collicurules')),
-			CASE WHEN c.collprovider <> 'd' THEN pg_collation_actual_version(c.oid) END)::text
-		FROM used u JOIN pg_collation c ON u.class = 'pg_collation'::regclass AND c.oid = u.object
-		UNION ALL SELECT row((SELECT string_agg(e.key || ' ' || e.value, ',' ORDER BY e.key COLLATE "C") FROM jsonb_each_text(to_jsonb(d)) e
-				WHERE e.key IN ('encoding', 'datlocprovider', 'datcollate', 'datctype', 'daticulocale', 'datlocale', 'daticurules')),
-			pg_database_collation_actual_version(d.oid))::text
-		FROM pg_database d WHERE d.datname = current_database()
-			AND EXISTS (SELECT FROM used u JOIN pg_collation c ON u.class = 'pg_collation'::regclass AND c.oid = u.object AND c.collprovider = 'd')
+		WHEN 'pg_collation'::regclass THEN (
+			SELECT row(c.oid::regcollation, (
+				SELECT string_agg(e.key || ' ' || e.value, ',' ORDER BY e.key COLLATE "C")
+				FROM jsonb_each_text(CASE WHEN c.collprovider = 'd' THEN (
+					SELECT to_jsonb(d) FROM pg_database d WHERE d.datname = current_database()) ELSE to_jsonb(c) END) e
+				WHERE e.key IN ('collprovider', 'collisdeterministic', 'collcollate', 'collctype', 'colliculocale', 'colllocale',
+					'collicurules', 'encoding', 'datlocprovider', 'datcollate', 'datctype', 'daticulocale', 'datlocale', 'daticurules')),
+				CASE WHEN c.collprovider = 'd' THEN (
+					SELECT pg_database_collation_actual_version(d.oid) FROM pg_database d WHERE d.datname = current_database())
+				ELSE pg_collation_actual_version(c.oid) END)::text
+			FROM pg_collation c WHERE c.oid = u.object) END,
 		-- a library is seen by the version of its extension
-		UNION ALL SELECT DISTINCT row(e.extname, e.extversion)::text
-		FROM used u JOIN pg_depend d ON d.classid = u.class AND d.objid = u.object AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
-		JOIN pg_extension e ON e.oid = d.refobjid
-		WHERE u.object >= 16384
+		(SELECT row(e.extname, e.extversion)::text FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+			WHERE d.classid = u.class AND d.objid = u.object AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
+				AND u.object >= 16384))
+		FROM used u
 	)
-	SELECT hashtextextended(concat_ws(E'\n', $3, string_agg(line, E'\n' ORDER BY line COLLATE "C")), 0)::text FROM lines;
+	SELECT hashtextextended(concat_ws(E'\n', $3, string_agg(line, E'\n' ORDER BY line COLLATE "C") FILTER (WHERE line <> '')), 0)::text FROM lines;
 END;
 COMMENT ON FUNCTION tandem._fingerprint(oid[], oid[], text)
 	IS 'fingerprint of what the value of an expression depends on: objects that it uses, and what these use; calls: the functions that it means';

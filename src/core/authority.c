@@ -212,6 +212,12 @@ authority_pin_index_scans(void)
 }
 
 void
+authority_pin_interpreted(void)
+{
+	set_for_scope("jit", "off");
+}
+
+void
 authority_pin_lock_timeout(void)
 {
 	set_for_scope("lock_timeout", psprintf("%d", setting_lock_timeout));

@@ -132,6 +132,12 @@ extern void authority_pin_tablespace(void);
  */
 extern void authority_pin_index_scans(void);
 
+/*
+ * Has queries until the scope is left run without being compiled, which takes
+ * longer than a query of many parts over few rows itself.
+ */
+extern void authority_pin_interpreted(void);
+
 /* Within a scope: lock_timeout is at most tandem.lock_timeout. */
 extern void authority_pin_lock_timeout(void);
 

@@ -86,6 +86,7 @@ fingerprint_of(const Uses *uses)
 		(void) GetTransactionSnapshot();
 	query_begin(&query);
 	authority_pin_catalog_forms();
+	authority_pin_interpreted();
 	query_oid_list(&query, classes);
 	query_oid_list(&query, oids);
 	query_text(&query, uses->calls.data);

@@ -64,14 +64,27 @@ users_of_all(Oid class_oid, List *objects)
 	return tables;
 }
 
-/* An index, for one, has no row type. */
+/* No call is taken for a cast to a row type. */
 static List *
 users_of_functions_named_as(Oid type)
 {
-	if (!OidIsValid(type))
+	if (OidIsValid(get_typ_typrelid(type)))
 		return NIL;
 	return users_of_all(ProcedureRelationId,
 						oids_for(type, "SELECT p.oid FROM pg_type t JOIN pg_proc p ON p.proname = t.typname AND p.pronamespace = t.typnamespace WHERE t.oid = $1"));
+}
+
+/* Also of what the type is made of. */
+static List *
+users_of_type(Oid type)
+{
+	Oid			relid = rule_objects_row_type(type);
+	List	   *tables = users_of(TypeRelationId, type);
+
+	if (OidIsValid(relid))
+		tables = list_concat_unique_oid(tables,
+										users_of(RelationRelationId, relid));
+	return tables;
 }
 
 /*
@@ -95,7 +108,7 @@ users_of_types(List *types)
 		return sync_relations_live();
 	foreach(lc, users)
 		tables = list_concat_unique_oid(tables,
-										users_of(TypeRelationId, lfirst_oid(lc)));
+										users_of_type(lfirst_oid(lc)));
 	return tables;
 }
 
@@ -114,8 +127,6 @@ tables_of_object(const ObjectAddress *object)
 								oids_for(oid, "SELECT o.oid FROM pg_operator p JOIN pg_operator o USING (oprname, oprnamespace) WHERE p.oid = $1 AND o.oid <> $1"));
 		case TypeRelationId:
 			return users_of_functions_named_as(oid);
-		case RelationRelationId:
-			return users_of_functions_named_as(get_rel_type_id(oid));
 		case CastRelationId:
 			return users_of_types(oids_for(oid, "SELECT unnest(ARRAY[castsource, casttarget]) FROM pg_cast WHERE oid = $1"));
 		case OperatorClassRelationId:

@@ -132,17 +132,37 @@ add_derived_objects(ObjectAddresses *objects, const ObjectAddress *object)
 	}
 }
 
-/* What the texts do not name: they need no right on its schema. */
-static void
-add_unnamed_object(ObjectAddresses *objects, Relation rel,
-				   const ObjectAddress *object)
+Oid
+rule_objects_row_type(Oid type)
 {
-	if (object->classId == TypeRelationId)
-		add_used_object(objects, RelationRelationId,
-						get_typ_typrelid(object->objectId));
-	/* the row type of the table itself is the table */
-	if (object->classId != TypeRelationId ||
-		get_typ_typrelid(object->objectId) != RelationGetRelid(rel))
+	for (;;)
+	{
+		type = getBaseType(type);
+		if (OidIsValid(get_element_type(type)))
+			type = get_element_type(type);
+		else if (type_is_range(type))
+			type = get_range_subtype(type);
+		else if (type_is_multirange(type))
+			type = get_multirange_range(type);
+		else
+			return get_typ_typrelid(type);
+	}
+}
+
+/*
+ * What the texts do not name: they need no right on its schema.  Of a row type,
+ * or one that is made of it, that is its relation alone, since the server lets
+ * no table be rewritten on whose row type a trigger depends.
+ */
+static void
+add_unnamed_object(ObjectAddresses *objects, const ObjectAddress *object)
+{
+	Oid			relid = object->classId == TypeRelationId
+	? rule_objects_row_type(object->objectId) : InvalidOid;
+
+	if (OidIsValid(relid))
+		add_used_object(objects, RelationRelationId, relid);
+	else
 		add_used_object(objects, object->classId, object->objectId);
 }
 
@@ -167,7 +187,7 @@ object_is_among(const ObjectAddress *object, List *objects)
  * keeps the columns alone.
  */
 static void
-record_unnamed_objects(Relation rel, const ObjectAddress *trigger, List *uses)
+record_unnamed_objects(const ObjectAddress *trigger, List *uses)
 {
 	ObjectAddresses *objects = new_object_addresses();
 	List	   *recorded = rule_objects_of(trigger->objectId);
@@ -176,7 +196,7 @@ record_unnamed_objects(Relation rel, const ObjectAddress *trigger, List *uses)
 	foreach(lc, uses)
 	{
 		if (!object_is_among(lfirst(lc), recorded))
-			add_unnamed_object(objects, rel, lfirst(lc));
+			add_unnamed_object(objects, lfirst(lc));
 	}
 	record_object_address_dependencies(trigger, objects, DEPENDENCY_NORMAL);
 	free_object_addresses(objects);
@@ -218,7 +238,7 @@ rule_objects_record(Relation rel, Oid trigger_oid, List *rules)
 	record_object_address_dependencies(&trigger, objects, DEPENDENCY_NORMAL);
 	free_object_addresses(objects);
 	CommandCounterIncrement();
-	record_unnamed_objects(rel, &trigger, uses);
+	record_unnamed_objects(&trigger, uses);
 }
 
 static bool

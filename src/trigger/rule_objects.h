@@ -22,6 +22,13 @@
 extern void rule_objects_record(Relation rel, Oid trigger_oid, List *rules);
 
 /*
+ * Returns the relation of a row type, also of one below arrays, domains and
+ * ranges; InvalidOid for other types.  A rule that uses the type is found by
+ * it.
+ */
+extern Oid	rule_objects_row_type(Oid type);
+
+/*
  * Returns the objects of a trigger, including those of its table, as a list of
  * ObjectAddress *.
  */
