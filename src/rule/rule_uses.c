@@ -22,14 +22,17 @@
 #include "core/error.h"
 #include "core/query.h"
 #include "core/relation.h"
+#include "core/text.h"
 #include "core/transaction.h"
 #include "rule/expression.h"
 #include "rule/rule_uses.h"
+#include "rule/whole_row.h"
 
 typedef struct Uses
 {
 	List	   *functions;		/* OIDs */
 	List	   *types;
+	bool		whole_row;		/* does an expression read it? */
 } Uses;
 
 /* What initdb has made is the server's. */
@@ -116,8 +119,12 @@ add_side_uses(Uses *uses, Relation rel, List *names, List *texts,
 			continue;			/* sync_problem tells */
 		add_column_uses(uses, rel, attnum);
 		if (text)
-			(void) add_uses_walker(expression_resolve(text, rel, attnum, label),
-								   uses);
+		{
+			Node	   *expression = expression_resolve(text, rel, attnum, label);
+
+			uses->whole_row |= whole_row_is_read(expression);
+			(void) add_uses_walker(expression, uses);
+		}
 	}
 }
 
@@ -141,10 +148,26 @@ fingerprint_of(const Uses *uses)
 	return fingerprint;
 }
 
+/*
+ * A rule that is made later hides its new columns from the whole row that
+ * these rules read, until it is gone.
+ */
+static char *
+unseen_in_whole_row(Relation rel, List *rules)
+{
+	List	   *all = sync_list_of_relation(RelationGetRelid(rel));
+	List	   *unseen = NIL;
+	ListCell   *lc;
+
+	foreach(lc, rules)
+		unseen = list_concat(unseen, whole_row_unseen(lfirst(lc), all, true));
+	return text_joined(unseen, "", ", ");
+}
+
 char *
 rule_uses(Relation rel, List *rules, bool only_down)
 {
-	Uses		uses = {NIL, NIL};
+	Uses		uses = {NIL, NIL, false};
 	AuthorityScope scope;
 	ListCell   *lc;
 
@@ -159,6 +182,9 @@ rule_uses(Relation rel, List *rules, bool only_down)
 			add_side_uses(&uses, rel, rule->new_columns, rule->up, "up");
 	}
 	authority_leave(&scope);
+	if (!only_down && uses.whole_row)
+		return psprintf("%s without %s", fingerprint_of(&uses),
+						unseen_in_whole_row(rel, rules));
 	return fingerprint_of(&uses);
 }
 
