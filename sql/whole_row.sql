@@ -149,4 +149,27 @@ SELECT * FROM forms WHERE (ids)[1] < 6;
 -- a partition that leaves is a table of its own
 ALTER TABLE p DETACH PARTITION p2;
 INSERT INTO p2 (id, a, x) VALUES (14, 1, 'a') RETURNING *;
+DROP VIEW forms;
 CALL tandem.abort('p');
+
+-- A view that reads the whole row through does not keep the column that another migration ends with, in it.
+CREATE TABLE c (id integer PRIMARY KEY, a integer);
+INSERT INTO c VALUES (1, 10);
+SELECT tandem.create_migration('c1', release => 44);
+SELECT tandem.add_column('c1', 'c', 'b', 'integer');
+SELECT tandem.sync_column('c1', 'c', 'a', 'b', 'a * 2', 'b / 2');
+CALL tandem.migrate('c1');
+SELECT tandem.create_migration('c2', release => 45);
+SELECT tandem.add_column('c2', 'c', 'd', 'integer');
+SELECT tandem.create_migration('c3', release => 46);
+SELECT tandem.add_column('c3', 'c', 'e', 'text', up => 'to_json(c)');
+SELECT tandem.create_views(46, relations => '{c}');
+TABLE release_46.c;
+CALL tandem.contract('c1');
+TABLE release_46.c;
+CALL tandem.abort('c2');
+TABLE release_46.c;
+CALL tandem.migrate('c3');
+TABLE release_46.c;
+CALL prove('c3');
+CALL tandem.contract('c3');

@@ -22,20 +22,8 @@
 #include "utils/syscache.h"
 
 #include "core/relation.h"
+#include "core/text.h"
 #include "rule/whole_row.h"
-
-static bool
-name_is_among(const char *name, List *names)
-{
-	ListCell   *lc;
-
-	foreach(lc, names)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
 
 /*
  * Each rule sees what was there before it.  So any number of rules can read the
@@ -57,7 +45,7 @@ whole_row_unseen(const SyncRule *rule, List *rules, bool up)
 			continue;
 		foreach(name, other->new_columns)
 		{
-			if (!name_is_among(lfirst(name), rule->old_columns))
+			if (!text_is_among(lfirst(name), rule->old_columns))
 				unseen = lappend(unseen, lfirst(name));
 		}
 	}
@@ -80,7 +68,7 @@ field_of_row(const WholeRow *row, Form_pg_attribute att)
 	/* the executor wants a field of any type for one that was dropped */
 	if (att->attisdropped)
 		return (Node *) makeNullConst(INT4OID, -1, InvalidOid);
-	if (name_is_among(name, row->unseen))
+	if (text_is_among(name, row->unseen))
 		return (Node *) makeNullConst(att->atttypid, att->atttypmod,
 									  att->attcollation);
 	attnum = get_attnum(RelationGetRelid(row->rel), name);

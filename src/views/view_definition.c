@@ -8,6 +8,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -41,6 +42,7 @@ typedef struct ReadThrough
 	Relation	rel;
 	List	   *rules;			/* list of SyncRule */
 	List	   *all;			/* all rules of the table */
+	List	   *go;				/* names of columns that will be dropped now */
 } ReadThrough;
 
 static char *shown_column_text(const ReadThrough *read, AttrNumber attnum);
@@ -103,19 +105,26 @@ parse_shown_column(const ReadThrough *read, AttrNumber attnum)
 								attnum, "read-through", rule, read->all);
 }
 
-/* In a chain of rules up reads columns that are themselves read through. */
+/*
+ * In a chain of rules up reads columns that are themselves read through.  The
+ * whole row may have columns that go: they are null in it from then on.
+ */
 static Node *
 show_columns_mutator(Node *node, void *context)
 {
 	const ReadThrough *read = context;
 	int			index;
 
-	if (node && IsA(node, Var) && ((Var *) node)->varattno > 0 &&
-		read_through_rule_of(read, ((Var *) node)->varattno, &index))
+	if (node && IsA(node, Var) && ((Var *) node)->varattno > 0)
 	{
 		AttrNumber	attnum = ((Var *) node)->varattno;
+		Form_pg_attribute att = attribute_of_column(read->rel, attnum);
 
-		return parse_shown_column(read, attnum);
+		if (read_through_rule_of(read, attnum, &index))
+			return parse_shown_column(read, attnum);
+		if (text_is_among(NameStr(att->attname), read->go))
+			return (Node *) makeNullConst(att->atttypid, att->atttypmod,
+										  att->attcollation);
 	}
 	return expression_tree_mutator(node, show_columns_mutator, context);
 }
@@ -283,11 +292,11 @@ unstored_columns(const ReadThrough *read, const SyncRule *rule)
 }
 
 List *
-view_columns(Relation rel, int release, List *hidden)
+view_columns(Relation rel, int release, List *hidden, List *go)
 {
 	Oid			relid = RelationGetRelid(rel);
 	List	   *rules = sync_list_of_relation(relid);
-	ReadThrough read = {rel, rules_to_read_through(rules), rules};
+	ReadThrough read = {rel, rules_to_read_through(rules), rules, go};
 	List	   *unstored = sync_list_unstored(relid, release);
 	List	   *columns = NIL;
 	ListCell   *lc;
