@@ -12,10 +12,11 @@
 
 /*
  * Parses expression_text as an expression over one row of rel, which can be
- * referred to as alias (the whole row has the type of the topmost table's), and coerces it to the type of column target as an
- * assignment would (InvalidAttrNumber: no coercion).  label ("up" or "down")
- * is used in messages.  Names are resolved with the current search_path and
- * user.  The result is in the current memory context.
+ * referred to as alias, and coerces it to the type of column target as an
+ * assignment would (InvalidAttrNumber: no coercion).  The whole row has the type
+ * of one of the topmost table.  label ("up" or "down") is used in messages.
+ * Names are resolved with the current search_path and user.  The result is in
+ * the current memory context.
  *
  * Errors, each with a hint: syntax; unknown, generated or system column;
  * subquery, aggregate, window or set-returning function; a type that cannot be

@@ -339,8 +339,8 @@ check_calls(const RelationRules *rules, Relation rel, AttrNumber target,
 
 /*
  * Fills in one side of a rule, one of all; texts has an expression, or NULL,
- * for each column.  Adds the columns that the expressions read to *read, and returns
- * whether they may have side effects, or run code of a user.
+ * for each column.  Adds the columns that the expressions read to *read, and
+ * returns whether they may have side effects, or run code of a user.
  */
 static bool
 compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,

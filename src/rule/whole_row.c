@@ -21,7 +21,6 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "core/relation.h"
 #include "core/text.h"
 #include "rule/whole_row.h"
 
