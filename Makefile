@@ -52,6 +52,7 @@ OBJS = \
 	src/rule/own_side.o \
 	src/rule/relation_rules.o \
 	src/rule/twin_keys.o \
+	src/rule/whole_row.o \
 	src/row/dual_write.o \
 	src/row/round_trip.o \
 	src/row/row_state.o \

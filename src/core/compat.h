@@ -97,6 +97,16 @@ compat_is_rewritten(Relation rel)
 #endif
 }
 
+/* Lets the whole row of a range table entry be one of that relation. */
+static inline void
+compat_set_row_relation(ParseNamespaceItem *item, Oid relid)
+{
+	item->p_rte->relid = relid;
+#if PG_VERSION_NUM >= 160000
+	item->p_perminfo->relid = relid;
+#endif
+}
+
 /*
  * Gives an expression node the form in which the server reads it again after
  * deparsing: JSON_QUERY is written with the wrapper and the format that it has

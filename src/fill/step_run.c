@@ -168,7 +168,8 @@ progress_notice_end(ProgressNotice *notice, Step *step)
  * commits, and records the error if there is one.
  *
  * Locks, in this order: the runner lock (session), the stop lock (shared, for
- * the batch), the table (ROW EXCLUSIVE or ACCESS SHARE, for the batch).
+ * the batch), of a partition the topmost table (ACCESS SHARE, for the batch),
+ * the table (ROW EXCLUSIVE or ACCESS SHARE, for the batch).
  *-------------------------------------------------------------------------
  */
 
@@ -236,7 +237,7 @@ open_step_table(StepRun *run)
 {
 	LOCKMODE	mode = run->step->kind == STEP_BACKFILL
 	? RowExclusiveLock : AccessShareLock;
-	Relation	rel = try_table_open(run->step->relation, mode);
+	Relation	rel = table_open_leaf(run->step->relation, mode);
 
 	if (rel && relation_has_sync_trigger(rel))
 	{

@@ -16,6 +16,7 @@
 #include "access/table.h"
 #include "catalog/objectaddress.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
@@ -24,10 +25,12 @@
 #include "core/error.h"
 #include "core/query.h"
 #include "core/relation.h"
+#include "core/text.h"
 #include "core/transaction.h"
 #include "rule/expression.h"
 #include "rule/expression_uses.h"
 #include "rule/rule_uses.h"
+#include "rule/whole_row.h"
 
 /* before what changed_use_last returns; a fingerprint does not contain it */
 #define CHANGE_MARK " changed in "
@@ -37,6 +40,7 @@ typedef struct Uses
 	List	   *objects;		/* ObjectAddress * */
 	StringInfoData calls;		/* which functions each expression calls: a
 								 * name may come to mean another one */
+	bool		whole_row;		/* does an expression read it? */
 } Uses;
 
 /* texts has an expression or NULL for each column, or is NIL. */
@@ -63,6 +67,7 @@ add_side_uses(Uses *uses, Relation rel, List *names, List *texts,
 			continue;
 		expression = expression_resolve(text, rel, attnum, label);
 		uses->objects = expression_uses(uses->objects, expression);
+		uses->whole_row |= whole_row_is_read(expression);
 		appendStringInfo(&uses->calls, "%s;", expression_calls(expression));
 	}
 }
@@ -96,6 +101,22 @@ fingerprint_of(const Uses *uses)
 	return fingerprint;
 }
 
+/*
+ * A rule that is made later hides its new columns from the whole row that
+ * these rules read, until it is gone.
+ */
+static char *
+unseen_in_whole_row(Relation rel, List *rules)
+{
+	List	   *all = sync_list_of_relation(RelationGetRelid(rel));
+	List	   *unseen = NIL;
+	ListCell   *lc;
+
+	foreach(lc, rules)
+		unseen = list_concat(unseen, whole_row_unseen(lfirst(lc), all, true));
+	return text_joined(unseen, "", ", ");
+}
+
 char *
 rule_uses(Relation rel, List *rules, bool only_down)
 {
@@ -104,6 +125,9 @@ rule_uses(Relation rel, List *rules, bool only_down)
 	ListCell   *lc;
 
 	initStringInfo(&uses.calls);
+	/* who evaluates: see current_user, and what that role may read */
+	appendStringInfo(&uses.calls, "%s;",
+					 GetUserNameFromId(authority_owner_of(RelationGetRelid(rel)), false));
 	authority_enter_owner(&scope, rel, AUTHORITY_PINNED_PATH);
 	authority_pin_text_forms();
 	foreach(lc, rules)
@@ -115,6 +139,9 @@ rule_uses(Relation rel, List *rules, bool only_down)
 			add_side_uses(&uses, rel, rule->new_columns, rule->up, "up");
 	}
 	authority_leave(&scope);
+	if (!only_down && uses.whole_row)
+		return psprintf("%s without %s", fingerprint_of(&uses),
+						unseen_in_whole_row(rel, rules));
 	return fingerprint_of(&uses);
 }
 
