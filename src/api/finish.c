@@ -420,6 +420,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 	bool		broken = false;
 	List	   *questions = force ? NIL
 	: reasons_data_is_open(migration, rules, &broken);
+	bool		quarantined = questions != NIL && quarantine_count(migration->id) > 0;
 	List	   *reasons;
 
 	/* rows that an extension keeps elsewhere were not verified */
@@ -429,8 +430,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("migration \"%s\" is not ready for contract", migration->name),
 				 errdetail("%s", lines_as_list(questions)),
-				 errhint("%s", hint_to_make_ready(migration, broken,
-												  quarantine_count(migration->id) > 0))));
+				 errhint("%s", hint_to_make_ready(migration, broken, quarantined))));
 	reasons = reasons_columns_stay(migration, dropped);
 	if (reasons != NIL)
 		ereport(ERROR,

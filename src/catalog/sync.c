@@ -416,16 +416,15 @@ owned_column_list(int migration_id, Oid relid)
  */
 
 void
-changed_use_note(List *relids)
+changed_use_note(int migration_id)
 {
 	TandemQuery query;
 
 	query_begin(&query);
-	query_oid_list(&query, relids);
+	query_int(&query, migration_id);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.changed_use (migration) SELECT DISTINCT m.id FROM tandem.sync s "
-					 "JOIN tandem.migration m ON m.id = s.migration AND m.phase IN ('expand', 'migrate', 'contract') "
-					 "WHERE s.relation = ANY ($1) ON CONFLICT DO NOTHING");
+					 "INSERT INTO tandem.changed_use (migration) SELECT m.id FROM tandem.migration m "
+					 "WHERE m.id = $1 AND m.phase IN ('expand', 'migrate', 'contract') ON CONFLICT DO NOTHING");
 	query_end(&query);
 }
 

@@ -157,10 +157,10 @@ extern List *owned_column_list(int migration_id, Oid relid);
  */
 
 /*
- * Records that this transaction has changed something that the rules of these
- * tables use.  Takes no lock that others wait for.
+ * Records that this transaction has changed something that the rules of the
+ * migration use.  Takes no lock that others wait for.
  */
-extern void changed_use_note(List *relids);
+extern void changed_use_note(int migration_id);
 
 /*
  * Returns a text that is another one after each such transaction that has

@@ -56,20 +56,27 @@ constraint_find(Oid relid, const char *name, ConstraintState *state)
 }
 
 Node *
-constraint_expression(Oid constraint)
+catalog_expression(int cache, Oid object, AttrNumber attribute)
 {
-	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	HeapTuple	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
 	Node	   *expression = NULL;
 	Datum		stored;
 	bool		none = true;
 
 	if (!HeapTupleIsValid(tuple))
 		return NULL;
-	stored = SysCacheGetAttr(CONSTROID, tuple, Anum_pg_constraint_conbin, &none);
+	stored = SysCacheGetAttr(cache, tuple, attribute, &none);
 	if (!none)
 		expression = stringToNode(TextDatumGetCString(stored));
 	ReleaseSysCache(tuple);
 	return expression;
+}
+
+Node *
+constraint_expression(Oid constraint)
+{
+	return catalog_expression(CONSTROID, constraint,
+							  Anum_pg_constraint_conbin);
 }
 
 char *

@@ -29,6 +29,7 @@
 #include "core/relation.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "ddl/constraint_build.h"
 #include "ddl/index_definition.h"
 #include "rule/meaning.h"
 #include "rule/recorded_calls.h"
@@ -97,24 +98,6 @@ index_definition_parse(const char *text)
 	return stmt;
 }
 
-/* As they were parsed: the relcache's have been simplified. */
-static Node *
-stored_index_expressions(Oid index, AttrNumber attribute)
-{
-	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
-	Node	   *expressions = NULL;
-	Datum		stored;
-	bool		none = true;
-
-	if (!HeapTupleIsValid(tuple))
-		return NULL;
-	stored = SysCacheGetAttr(INDEXRELID, tuple, attribute, &none);
-	if (!none)
-		expressions = stringToNode(TextDatumGetCString(stored));
-	ReleaseSysCache(tuple);
-	return expressions;
-}
-
 static char *
 index_calls(Node *expressions, Node *predicate)
 {
@@ -155,8 +138,9 @@ index_definition_read(Oid index)
 				 errdetail("Definition: %s", text)));
 	definition->tail = text +strlen(head);
 
-	definition->calls = index_calls(stored_index_expressions(index, Anum_pg_index_indexprs),
-									stored_index_expressions(index, Anum_pg_index_indpred));
+	/* as they were parsed: the relcache's have been simplified */
+	definition->calls = index_calls(catalog_expression(INDEXRELID, index, Anum_pg_index_indexprs),
+									catalog_expression(INDEXRELID, index, Anum_pg_index_indpred));
 
 	authority_leave(&scope);
 	return definition;

@@ -141,44 +141,25 @@ add_constant_use(List *uses, const Const *constant)
 }
 
 /* Parts that are no values, such as lists, have no type to ask for. */
+static const NodeTag with_type[] = {
+	T_Var, T_Const, T_Param, T_FuncExpr, T_NamedArgExpr, T_OpExpr,
+	T_DistinctExpr, T_NullIfExpr, T_ScalarArrayOpExpr, T_SubscriptingRef,
+	T_FieldSelect, T_FieldStore, T_RelabelType, T_CoerceViaIO,
+	T_ArrayCoerceExpr, T_ConvertRowtypeExpr, T_CollateExpr, T_CaseExpr,
+	T_CaseTestExpr, T_ArrayExpr, T_RowExpr, T_RowCompareExpr, T_CoalesceExpr,
+	T_MinMaxExpr, T_SQLValueFunction, T_XmlExpr, T_CoerceToDomain,
+	T_CoerceToDomainValue, T_NextValueExpr
+};
+
 static bool
 node_has_type(Node *node)
 {
-	switch (nodeTag(node))
+	for (int i = 0; i < (int) lengthof(with_type); i++)
 	{
-		case T_Var:
-		case T_Const:
-		case T_Param:
-		case T_FuncExpr:
-		case T_NamedArgExpr:
-		case T_OpExpr:
-		case T_DistinctExpr:
-		case T_NullIfExpr:
-		case T_ScalarArrayOpExpr:
-		case T_SubscriptingRef:
-		case T_FieldSelect:
-		case T_FieldStore:
-		case T_RelabelType:
-		case T_CoerceViaIO:
-		case T_ArrayCoerceExpr:
-		case T_ConvertRowtypeExpr:
-		case T_CollateExpr:
-		case T_CaseExpr:
-		case T_CaseTestExpr:
-		case T_ArrayExpr:
-		case T_RowExpr:
-		case T_RowCompareExpr:
-		case T_CoalesceExpr:
-		case T_MinMaxExpr:
-		case T_SQLValueFunction:
-		case T_XmlExpr:
-		case T_CoerceToDomain:
-		case T_CoerceToDomainValue:
-		case T_NextValueExpr:
+		if (nodeTag(node) == with_type[i])
 			return true;
-		default:
-			return compat_is_json_value(node);
 	}
+	return compat_is_json_value(node);
 }
 
 /* A callback for check_functions_in_node, which stops at true. */

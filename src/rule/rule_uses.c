@@ -197,3 +197,19 @@ rule_uses_changed(const char *was, const char *is)
 {
 	return is != NULL && (was == NULL || strcmp(was, is) != 0);
 }
+
+static size_t
+definition_length(const char *uses)
+{
+	const char *mark = strstr(uses, CHANGE_MARK);
+
+	return mark ? (size_t) (mark - uses) : strlen(uses);
+}
+
+bool
+rule_uses_definition_changed(const char *was, const char *is)
+{
+	return was == NULL || is == NULL ||
+		definition_length(was) != definition_length(is) ||
+		strncmp(was, is, definition_length(is)) != 0;
+}

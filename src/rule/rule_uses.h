@@ -30,6 +30,9 @@ extern char *rule_uses(Relation rel, List *rules, bool only_down);
  */
 extern char *rule_uses_of_table(Oid relid, int migration_id);
 
+/* The same of what is there alone, whatever has changed and is as it was. */
+extern bool rule_uses_definition_changed(const char *was, const char *is);
+
 /* Has the guard seen anything change, by what rule_uses_of_table has returned? */
 extern bool rule_uses_note_change(const char *uses);
 

@@ -21,16 +21,12 @@
 #include "catalog/pg_type.h"
 #include "utils/lsyscache.h"
 
+#include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/query.h"
+#include "core/relation.h"
+#include "rule/rule_uses.h"
 #include "trigger/changed_use.h"
-
-static bool
-command_changes_no_value(CommandTag tag)
-{
-	return tag == CMDTAG_GRANT || tag == CMDTAG_REVOKE ||
-		tag == CMDTAG_COMMENT || tag == CMDTAG_SECURITY_LABEL;
-}
 
 /* May an expression have another value when that object is changed? */
 static bool
@@ -79,16 +75,58 @@ tables_that_use(List *classes, List *oids)
 	return tables;
 }
 
+/*
+ * Is what the migration's rules on that table use another than that by which
+ * verify has judged its rows?  The same script may have been run again.  Without
+ * a verify, rows may have been written under what was there before.
+ */
+static bool
+proof_is_of_other_uses(Oid root, int migration_id)
+{
+	List	   *tree = table_tree(root);
+	char	   *uses = rule_uses_of_table(root, migration_id);
+	bool		any = false;
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration_id, STEP_VERIFY))
+	{
+		Step	   *step = lfirst(lc);
+
+		if (!list_member_oid(tree, step->relation) || step->uses == NULL)
+			continue;
+		any = true;
+		if (rule_uses_definition_changed(step->uses, uses))
+			return true;
+	}
+	return !any;
+}
+
+static void
+check_rules_of_table(Oid root)
+{
+	List	   *seen = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_relation(root))
+	{
+		int			migration_id = ((SyncRule *) lfirst(lc))->migration_id;
+
+		if (list_member_int(seen, migration_id))
+			continue;
+		seen = lappend_int(seen, migration_id);
+		if (proof_is_of_other_uses(root, migration_id))
+			changed_use_note(migration_id);
+	}
+}
+
 void
 changed_use_check(const DdlEvent *event)
 {
 	List	   *classes = NIL;
 	List	   *oids = NIL;
-	List	   *tables;
+	List	   *roots = NIL;
 	ListCell   *lc;
 
-	if (command_changes_no_value(event->tag))
-		return;
 	foreach(lc, event->objects)
 	{
 		ObjectAddress *object = lfirst(lc);
@@ -98,7 +136,8 @@ changed_use_check(const DdlEvent *event)
 		classes = lappend_oid(classes, object->classId);
 		oids = lappend_oid(oids, object->objectId);
 	}
-	tables = oids == NIL ? NIL : tables_that_use(classes, oids);
-	if (tables != NIL)
-		changed_use_note(tables);
+	foreach(lc, oids == NIL ? NIL : tables_that_use(classes, oids))
+		roots = list_append_unique_oid(roots, table_root(lfirst_oid(lc)));
+	foreach(lc, roots)
+		check_rules_of_table(lfirst_oid(lc));
 }

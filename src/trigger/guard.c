@@ -38,6 +38,7 @@
 #include "trigger/ddl_event.h"
 #include "trigger/guard.h"
 #include "trigger/install.h"
+#include "trigger/target.h"
 
 /*-------------------------------------------------------------------------
  * The reaction to DDL that would break a migration: an error or a warning.
@@ -375,57 +376,6 @@ guard_trigger_check(Oid relid, const DdlEvent *event)
 	}
 }
 
-static bool
-has_name(List *names, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, names)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void
-refuse_other_default(const SyncRule *rule, Oid relid, const char *column)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-			 errmsg("default of column \"%s\" of table %s tells which rows migration \"%s\" has not filled",
-					column, quoting_relation(relid), rule->migration),
-			 errdetail("After a rewrite of the table they hold the default that the column had at expand."),
-			 errhint("Change the default after CALL tandem.migrate(%s), which fills them.",
-					 quote_literal_cstr(rule->migration))));
-}
-
-/*
- * Called after an ALTER TABLE of relid.  Refuses another default of a new column
- * of which rows may be unfilled.
- */
-static void
-check_defaults_of_new_columns(Oid relid, const DdlEvent *event)
-{
-	ListCell   *command;
-
-	foreach(command, ((AlterTableStmt *) event->parsetree)->cmds)
-	{
-		AlterTableCmd *change = lfirst_node(AlterTableCmd, command);
-		ListCell   *lc;
-
-		if (change->subtype != AT_ColumnDefault)
-			continue;
-		foreach(lc, sync_list_of_relation(table_root(relid)))
-		{
-			SyncRule   *rule = lfirst(lc);
-
-			if (!rule->filled && has_name(rule->new_columns, change->name))
-				refuse_other_default(rule, relid, change->name);
-		}
-	}
-}
-
 /*
  * Throws an error if the command has created a trigger with tandem.sync_row on
  * a table and the current user lacks the rights of the table's owner.
@@ -700,7 +650,7 @@ check_changed_table(Oid relid, const DdlEvent *event)
 	else if (IsA(event->parsetree, AlterTableStmt))
 	{
 		guard_trigger_check(relid, event);
-		check_defaults_of_new_columns(relid, event);
+		target_check_new_defaults(relid, (AlterTableStmt *) event->parsetree);
 	}
 }
 

@@ -344,6 +344,53 @@ check_unfilled_is_known(const SyncRule *rule, Relation rel)
 	}
 }
 
+static bool
+has_name(List *names, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+refuse_other_default(const SyncRule *rule, Oid relid, const char *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("default of column \"%s\" of table %s tells which rows migration \"%s\" has not filled",
+					column, quoting_relation(relid), rule->migration),
+			 errdetail("After a rewrite of the table they hold the default that the column had at expand."),
+			 errhint("Change the default after CALL tandem.migrate(%s), which fills them.",
+					 quote_literal_cstr(rule->migration))));
+}
+
+void
+target_check_new_defaults(Oid relid, const AlterTableStmt *statement)
+{
+	ListCell   *command;
+
+	foreach(command, statement->cmds)
+	{
+		AlterTableCmd *change = lfirst_node(AlterTableCmd, command);
+		ListCell   *lc;
+
+		if (change->subtype != AT_ColumnDefault)
+			continue;
+		foreach(lc, sync_list_of_relation(table_root(relid)))
+		{
+			SyncRule   *rule = lfirst(lc);
+
+			if (!rule->filled && has_name(rule->new_columns, change->name))
+				refuse_other_default(rule, relid, change->name);
+		}
+	}
+}
+
 void
 target_check_columns(const SyncRule *rule, Relation rel)
 {
