@@ -208,6 +208,18 @@ SELECT open('parts');
 SELECT tandem.add_column('parts', 'rewritten_parts', 'new', 'integer', default_value => '0');
 SELECT tandem.sync_column('parts', 'rewritten_parts', 'old', 'new', 'added(old)');
 ALTER TABLE rewritten_1 ALTER new SET DEFAULT 7;
+ALTER TABLE rewritten_parts ALTER new DROP DEFAULT;
+-- a first default is no other: what is not filled holds NULL
+CREATE TABLE without (id integer PRIMARY KEY, old integer);
+INSERT INTO without VALUES (1, 1);
+SELECT open('without');
+SELECT tandem.add_column('without', 'without', 'new', 'integer');
+SELECT tandem.sync_column('without', 'without', 'old', 'new', 'added(old)');
+ALTER TABLE without ALTER new SET DEFAULT 7;
+ALTER TABLE without ALTER new SET DEFAULT 8;
+VACUUM FULL without;
+CALL tandem.migrate('without');
+TABLE without;
 -- nor was it changed before
 CREATE TABLE added_before (id integer PRIMARY KEY, old integer);
 INSERT INTO added_before VALUES (1, 1);

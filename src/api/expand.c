@@ -325,6 +325,7 @@ report_volatile_side(SyncRule *rule, Relation rel, const char *column,
 				 errhint("If its function depends on its arguments and on tables only, declare it STABLE.")));
 	if (!rule->stored || strcmp(label, "up") != 0)
 		return;
+	target_check_default_is_held(rule);
 	foreach(lc, table_leaves(rule->relation))
 	{
 		if (!fill_is_sent(lfirst_oid(lc)))

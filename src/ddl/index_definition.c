@@ -21,6 +21,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "core/authority.h"
@@ -338,7 +339,9 @@ calls_of_index_text(const Step *step, Oid relid)
 
 	authority_enter_stored(&scope, relid);
 	authority_pin_text_forms();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	stmt = transformIndexStmt(relid, stmt, text);
+	PopActiveSnapshot();
 	authority_leave(&scope);
 	foreach(lc, stmt->indexParams)
 		expressions = lappend(expressions, lfirst_node(IndexElem, lc)->expr);

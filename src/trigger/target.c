@@ -28,6 +28,7 @@
 #include "core/relation.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "rule/fill_mark.h"
 #include "rule/relation_rules.h"
 #include "rule/rule_compile.h"
 #include "rule/rule_args.h"
@@ -281,12 +282,8 @@ value_that_is_no_default(Relation rel, AttrNumber attnum)
 	return OidOutputFunctionCall(output, missing->am_value);
 }
 
-/*
- * Rows that are older than a new column hold the default with which it was
- * added.  After a rewrite nothing else tells that they are not filled.
- */
-static void
-check_default_was_not_changed(const SyncRule *rule)
+void
+target_check_default_is_held(const SyncRule *rule)
 {
 	ListCell   *leaf;
 	ListCell   *lc;
@@ -344,14 +341,49 @@ check_unfilled_is_known(const SyncRule *rule, Relation rel)
 	}
 }
 
+/*
+ * Whether the column had a default before this transaction, which rows may hold
+ * that were rewritten.
+ */
 static bool
-has_name(List *names, const char *name)
+column_had_default(Oid relid, AttrNumber attnum)
+{
+	TandemQuery query;
+	bool		had;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, attnum);
+	had = query_run_before(&query,
+						   "SELECT FROM pg_attrdef WHERE adrelid = $1 AND adnum = $2") > 0;
+	query_end(&query);
+	return had;
+}
+
+/* May rows of a leaf table that are not filled hold another value than NULL? */
+static bool
+leaf_may_hold_default(const SyncRule *rule, Oid relid, const char *column)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	AttrNumber	attnum = get_attnum(relid, column);
+	const Trigger *trigger = relation_sync_trigger(rel);
+	bool		may = TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atthasmissing;
+
+	if (!may && !(trigger && fill_mark_is_exact(rule, rel, trigger->tgoid)))
+		may = column_had_default(relid, attnum);
+	table_close(rel, NoLock);
+	return may;
+}
+
+static bool
+unfilled_rows_may_hold_default(const SyncRule *rule, Oid relid,
+							   const char *column)
 {
 	ListCell   *lc;
 
-	foreach(lc, names)
+	foreach(lc, table_leaves(relid))
 	{
-		if (strcmp(lfirst(lc), name) == 0)
+		if (leaf_may_hold_default(rule, lfirst_oid(lc), column))
 			return true;
 	}
 	return false;
@@ -385,7 +417,8 @@ target_check_new_defaults(Oid relid, const AlterTableStmt *statement)
 		{
 			SyncRule   *rule = lfirst(lc);
 
-			if (!rule->filled && has_name(rule->new_columns, change->name))
+			if (!rule->filled && text_is_among(change->name, rule->new_columns) &&
+				unfilled_rows_may_hold_default(rule, relid, change->name))
 				refuse_other_default(rule, relid, change->name);
 		}
 	}
@@ -408,7 +441,6 @@ target_check_columns(const SyncRule *rule, Relation rel)
 		check_sync_column(rel, lfirst(lc), true);
 	check_not_synced_twice(rule);
 	check_unfilled_is_known(rule, rel);
-	check_default_was_not_changed(rule);
 }
 
 void

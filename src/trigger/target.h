@@ -34,6 +34,14 @@ extern void target_lock(Oid relid, List *relids, LOCKMODE mode);
 extern void target_check_columns(const SyncRule *rule, Relation rel);
 
 /*
+ * For a rule whose up is volatile, which agrees with any value.  Rows that are
+ * older than a new column hold the default with which it was added, and after a
+ * rewrite nothing else tells that they are not filled.  Throws an error if it
+ * has another default now.
+ */
+extern void target_check_default_is_held(const SyncRule *rule);
+
+/*
  * Call after an ALTER TABLE of relid.  Throws an error if it has given another
  * default to a new column of which rows may be unfilled.
  */
