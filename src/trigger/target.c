@@ -364,7 +364,7 @@ column_had_default(Oid relid, AttrNumber attnum)
 static bool
 leaf_may_hold_default(const SyncRule *rule, Oid relid, const char *column)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
+	Relation	rel = relation_open_present(relid, AccessShareLock);
 	AttrNumber	attnum = get_attnum(relid, column);
 	const Trigger *trigger = relation_sync_trigger(rel);
 	bool		may = TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atthasmissing;
