@@ -156,8 +156,8 @@ tandem_sync_row(PG_FUNCTION_ARGS)
 
 /*
  * The first trigger of a table with other BEFORE triggers, so that these see
- * both sides right.  The rules are those of the last one; without it there is
- * nothing to do.
+ * both sides right.  The rules are those of the last one; without it, or while
+ * it is disabled and nothing is in sync, there is nothing to do.
  */
 Datum
 tandem_sync_row_first(PG_FUNCTION_ARGS)
@@ -172,7 +172,7 @@ tandem_sync_row_first(PG_FUNCTION_ARGS)
 
 		check_trigger_call(fcinfo, "sync_row_first");
 		last = relation_sync_trigger(data->tg_relation);
-		if (last == NULL)
+		if (last == NULL || last->tgenabled == TRIGGER_DISABLED)
 			return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event)
 								   ? data->tg_newtuple : data->tg_trigtuple);
 		state = begin_trigger_statement(fcinfo, last);
