@@ -79,7 +79,7 @@ begin_trigger_statement(FunctionCallInfo fcinfo, const Trigger *trigger)
 
 /*
  * What the writer has written is followed.  Returns the tuple to be stored in
- * place of his.
+ * place of the one that was written.
  */
 static HeapTuple
 follow_writer(RowState *state, const TriggerData *data)
