@@ -262,6 +262,22 @@ CREATE OR REPLACE FUNCTION shown(integer) RETURNS integer LANGUAGE sql IMMUTABLE
 ROLLBACK;
 SELECT ready();
 
+-- Who evaluates is part of it where an expression asks.
+CREATE ROLE proof_owner;
+GRANT ALL ON SCHEMA public TO proof_owner;
+CREATE TABLE owned (id integer PRIMARY KEY, a integer);
+INSERT INTO owned VALUES (1, 1);
+SELECT tandem.create_migration('put_back2');
+SELECT tandem.add_column('put_back2', 'owned', 'b', 'text');
+SELECT tandem.sync_column('put_back2', 'owned', 'a', 'b', 'CASE WHEN current_user = ''proof_owner'' THEN 2 ELSE 1 END::text');
+CALL tandem.migrate('put_back2');
+ALTER TABLE owned OWNER TO proof_owner;
+CALL tandem.contract('put_back2');
+CALL tandem.abort('put_back2');
+DROP TABLE owned;
+DROP OWNED BY proof_owner;
+DROP ROLE proof_owner;
+
 -- A text that a newer server does not take is named by whoever needs it.  Here
 -- it is made such a text behind the guard's back.
 CREATE TABLE newer (id integer PRIMARY KEY, a integer);

@@ -251,9 +251,6 @@ CALL tandem.contract('victim', force => true);
 CALL tandem.abort('victim');
 \echo :LAST_ERROR_SQLSTATE
 SET ROLE tandem_stranger;
--- who evaluates now is another: the proof is made again
-CALL tandem.contract('victim');
-CALL tandem.migrate('victim');
 CALL tandem.contract('victim');
 SET ROLE tandem_owner;
 

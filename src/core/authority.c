@@ -215,6 +215,7 @@ void
 authority_pin_interpreted(void)
 {
 	set_for_scope("jit", "off");
+	set_for_scope("plan_cache_mode", "force_custom_plan");
 }
 
 void

@@ -174,6 +174,12 @@ progress_notice_end(ProgressNotice *notice, Step *step)
  */
 
 #define FIRST_PAUSE_MS 20
+
+/*
+ * For how long a verify believes what it has found of what the rules use: who
+ * relies on the proof looks again.
+ */
+#define USES_FOR_MS 1000
 #define LONGEST_PAUSE_MS 2000
 
 /* blocks pruned per block filled; pruning is that much cheaper */
@@ -192,6 +198,8 @@ struct StepRun
 	Reclaim		reclaim;		/* ranges that earlier batches have filled */
 	BatchResult result;			/* of the last batch that filled */
 	BlocksLeft	left;
+	char	   *uses;			/* what the rules use, as of then; of a verify */
+	int64		uses_found_at;	/* 0: not looked up yet */
 	List	   *writers;		/* for whom the verify waits before it begins, */
 	bool		writers_known;	/* once they are known */
 	int			target_ms;		/* maximum duration of a batch */
@@ -271,11 +279,22 @@ first_block_of_process(const StepRun *run)
  * Returns what the rules use, by which a verify judges rows; NULL for a
  * backfill, which has done its rows whatever the rules used.
  */
-static char *
-uses_of_step(const StepRun *run)
+static const char *
+uses_of_step(StepRun *run)
 {
-	return run->step->kind == STEP_VERIFY
-		? rule_uses_of_table(run->step->relation, run->migration->id) : NULL;
+	char	   *uses;
+
+	if (run->step->kind != STEP_VERIFY)
+		return NULL;
+	if (run->uses_found_at && clock_ms_since(run->uses_found_at) < USES_FOR_MS)
+		return run->uses;
+	uses = rule_uses_of_table(run->step->relation, run->migration->id);
+	if (run->uses)
+		pfree(run->uses);
+	run->uses = uses ? MemoryContextStrdup(GetMemoryChunkContext(run), uses)
+		: NULL;
+	run->uses_found_at = clock_now();
+	return run->uses;
 }
 
 /*
@@ -339,7 +358,7 @@ prepare_step_blocks(StepRun *run, Relation rel)
 	char	   *table_file = fill_mark_file(rel);	/* the file that the list
 													 * of blocks is for */
 	char	   *trigger_version = sync_trigger_version(RelationGetRelid(rel));
-	char	   *uses = uses_of_step(run);
+	const char *uses = uses_of_step(run);
 
 	if (step_goes_on(step, table_file, trigger_version, uses))
 		return true;

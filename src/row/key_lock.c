@@ -482,40 +482,23 @@ nap_for_holder(const LOCKTAG *lock, bool wait_with_it, Patience *patience)
 }
 
 /*
- * Who gets the lock need not look who is writing the key: the row of such a
- * transaction is in all indexes by then, so the server finds it in whichever it
- * looks first, and waits for it.  Meanwhile the lock keeps only those out who
- * would wait for the same transaction.  If it might be that of other keys, or
- * there are others of the row, a session must look, and wait without a lock.
- */
-static bool
-lock_stands_for_one_key(const RowKey *row_keys, int count)
-{
-	return count == 1 && row_keys[0].key->is_hashed;
-}
-
-/*
- * Locks all keys of the row, or none while it waits.  A look comes after the
+ * Locks all keys of the row, or none while it waits.  The look comes after the
  * lock, so no writer that locks its keys can come between it and the insertion.
  */
 static void
 lock_row_keys(Relation rel, HeldKeys *held, RowKey *row_keys, int count)
 {
-	bool		must_look = !lock_stands_for_one_key(row_keys, count);
 	Patience	patience = {0};
 	int			i = 0;
 
 	while (i < count)
 	{
 		RowKey	   *row_key = &row_keys[i];
-		bool		locked = !row_key->without_lock &&
+		bool		locked = row_key->without_lock ||
 		try_lock_key(held, &row_key->lock);
-		KeyWriter	writer = {0};
+		KeyWriter	writer = find_key_writer(rel, row_key);
 
-		if (!locked || must_look)
-			writer = find_key_writer(rel, row_key);
-		if ((locked || row_key->without_lock) &&
-			!TransactionIdIsValid(writer.xid))
+		if (locked && !TransactionIdIsValid(writer.xid))
 		{
 			i++;
 			continue;

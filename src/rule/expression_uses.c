@@ -283,3 +283,29 @@ expression_calls(Node *expression)
 	(void) append_calls_walker(expression, &calls);
 	return calls.data;
 }
+
+static bool
+asks_for_user_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction))
+	{
+		switch (((SQLValueFunction *) node)->op)
+		{
+			case SVFOP_CURRENT_ROLE:
+			case SVFOP_CURRENT_USER:
+			case SVFOP_USER:
+				return true;
+			default:
+				return false;
+		}
+	}
+	return expression_tree_walker(node, asks_for_user_walker, context);
+}
+
+bool
+expression_asks_for_user(Node *expression)
+{
+	return asks_for_user_walker(expression, NULL);
+}

@@ -32,4 +32,7 @@ extern List *expression_uses_of_column(List *uses, Oid type, Oid collation);
  */
 extern char *expression_calls(Node *expression);
 
+/* Does it ask for the current user, who is the owner of the table? */
+extern bool expression_asks_for_user(Node *expression);
+
 #endif							/* TANDEM_EXPRESSION_USES_H */

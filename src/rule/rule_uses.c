@@ -68,6 +68,9 @@ add_side_uses(Uses *uses, Relation rel, List *names, List *texts,
 		expression = expression_resolve(text, rel, attnum, label);
 		uses->objects = expression_uses(uses->objects, expression);
 		uses->whole_row |= whole_row_is_read(expression);
+		if (expression_asks_for_user(expression))
+			appendStringInfo(&uses->calls, "%s;",
+							 GetUserNameFromId(authority_owner_of(RelationGetRelid(rel)), false));
 		appendStringInfo(&uses->calls, "%s;", expression_calls(expression));
 	}
 }
@@ -125,9 +128,6 @@ rule_uses(Relation rel, List *rules, bool only_down)
 	ListCell   *lc;
 
 	initStringInfo(&uses.calls);
-	/* who evaluates: see current_user, and what that role may read */
-	appendStringInfo(&uses.calls, "%s;",
-					 GetUserNameFromId(authority_owner_of(RelationGetRelid(rel)), false));
 	authority_enter_owner(&scope, rel, AUTHORITY_PINNED_PATH);
 	authority_pin_text_forms();
 	foreach(lc, rules)

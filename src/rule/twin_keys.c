@@ -277,12 +277,10 @@ make_twin_key(Oid index_oid)
 	key->nkeys = key->info->ii_NumIndexKeyAttrs;
 	key->collations = palloc(sizeof(Oid) * key->nkeys);
 	key->hash = palloc0(sizeof(FmgrInfo) * key->nkeys);
-	key->is_hashed = true;
 	for (int i = 0; i < key->nkeys; i++)
 	{
 		key->collations[i] = index->rd_indcollation[i];
 		find_hash_function(&key->hash[i], index, i);
-		key->is_hashed &= OidIsValid(key->hash[i].fn_oid);
 	}
 	index_close(index, AccessShareLock);
 	return key;

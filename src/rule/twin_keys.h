@@ -25,7 +25,6 @@ typedef struct TwinKey
 	Oid		   *collations;		/* of each key column */
 	FmgrInfo   *hash;			/* of each; fn_oid is invalid if the type has
 								 * none */
-	bool		is_hashed;		/* has each of them a hash function? */
 	bool		is_plain;		/* neither expressions nor a predicate? */
 } TwinKey;
 
