@@ -174,13 +174,13 @@ progress_notice_end(ProgressNotice *notice, Step *step)
  */
 
 #define FIRST_PAUSE_MS 20
+#define LONGEST_PAUSE_MS 2000
 
 /*
  * For how long a verify believes what it has found of what the rules use: who
  * relies on the proof looks again.
  */
 #define USES_FOR_MS 1000
-#define LONGEST_PAUSE_MS 2000
 
 /* blocks pruned per block filled; pruning is that much cheaper */
 #define RECLAIM_RATIO 4

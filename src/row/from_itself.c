@@ -11,13 +11,13 @@
  */
 #include "postgres.h"
 
-#include "catalog/partition.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
 
 #include "core/compat.h"
+#include "core/relation.h"
 #include "row/from_itself.h"
 #include "row/plan_source.h"
 
@@ -59,13 +59,6 @@ sources_read_column(List *sources, const ColumnSearch *search)
 	return false;
 }
 
-static Oid
-topmost_table(Oid relid)
-{
-	return get_rel_relispartition(relid)
-		? llast_oid(get_partition_ancestors(relid)) : relid;
-}
-
 /* Is it the column, or the whole row, of the table that is updated? */
 static bool
 var_is_column(const Var *var, const ColumnSearch *search)
@@ -78,7 +71,7 @@ var_is_column(const Var *var, const ColumnSearch *search)
 	rte = rt_fetch(var->varno, search->target->stmt->rtable);
 	if (rte->rtekind != RTE_RELATION ||
 		(!bms_is_member(var->varno, search->target->tables) &&
-		 topmost_table(rte->relid) != topmost_table(search->target->relid)))
+		 table_root(rte->relid) != table_root(search->target->relid)))
 		return false;
 	if (var->varattno == 0)
 		return true;
