@@ -37,8 +37,10 @@ typedef struct SyncRule
 								 * rule/fill_mark.h */
 	bool		filled;			/* all rows have been filled once */
 	char	   *search_path;	/* of the session that created the sync */
-	char	   *down_uses;		/* what down used then, see rule/rule_uses.h;
-								 * NULL if not known */
+	char	   *uses;			/* what down used at expand; of a derived
+								 * column, what up used when rows were filled
+								 * first, see rule/rule_uses.h; NULL if not
+								 * known */
 } SyncRule;
 
 /*
@@ -95,6 +97,9 @@ extern void sync_set_fill_marks(const SyncRule *rule, const char *fill_marks);
  * Records that all rows have been filled.  This is not taken back: rows of a
  * partition attached later are filled while the new columns are in use.
  */
+/* Records what the rule uses, see rule/rule_uses.h; NULL if not known. */
+extern void sync_note_uses(const SyncRule *rule, const char *uses);
+
 extern void sync_note_filled(const SyncRule *rule);
 
 /*

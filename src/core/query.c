@@ -415,6 +415,17 @@ strings_from_array(Datum array)
 	return strings;
 }
 
+char *
+array_literal(List *names)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(NAMEARRAYOID, &output, &is_varlena);
+	return quote_literal_cstr(OidOutputFunctionCall(output,
+													array_from_strings(names, NAMEOID)));
+}
+
 bool
 same_strings(List *a, List *b)
 {

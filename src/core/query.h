@@ -112,6 +112,10 @@ extern List *query_get_ints(uint64 rows);
 extern List *query_get_strings(uint64 row, int column);
 extern List *strings_from_array(Datum array);
 extern Datum array_from_strings(List *strings, Oid element_type);
+
+/* Returns names as a quoted literal of an array, for a hint; palloc'd. */
+extern char *array_literal(List *names);
+
 extern bool same_strings(List *a, List *b);
 
 /*
