@@ -158,7 +158,7 @@ static Refill
 find_what_to_refill(const Migration *migration, List *derived)
 {
 	List	   *rules = sync_list_of_migration(migration->id);
-	Refill		refill = {NIL};
+	Refill		refill = {0};
 	ListCell   *lc;
 
 	check_derived_names(migration, rules, derived);

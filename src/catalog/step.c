@@ -191,17 +191,6 @@ oids_from_strings(List *strings)
 	return oids;
 }
 
-static List *
-ints_from_strings(List *strings)
-{
-	List	   *ints = NIL;
-	ListCell   *lc;
-
-	foreach(lc, strings)
-		ints = lappend_int(ints, (int) strtol(lfirst(lc), NULL, 10));
-	return ints;
-}
-
 List *
 step_list(int migration_id, StepKind kind)
 {
@@ -216,7 +205,7 @@ step_list(int migration_id, StepKind kind)
 							"SELECT " STEP_COUNTS ", id, relation::oid, state = 'done', "
 							"started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, blocks_total, "
 							"coalesce(batch_blocks, 0), proof, object::text, definition, is_unique, given, "
-							"built_indexes, ARRAY(SELECT unnest(changed_tables)::oid::text), uses, refill, calls, ARRAY(SELECT unnest(refill_derived)::text) "
+							"built_indexes, ARRAY(SELECT unnest(changed_tables)::oid::text), uses, refill, calls, refill_derived "
 							"FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
 	for (uint64 row = 0; row < rows; row++)
 	{
@@ -242,7 +231,7 @@ step_list(int migration_id, StepKind kind)
 		step->uses = query_get_text(row, 24);
 		step->refill = query_get_bool(row, 25);
 		step->calls = query_get_text(row, 26);
-		step->refill_derived = ints_from_strings(query_get_strings(row, 27));
+		step->refill_derived = query_get_int_list(row, 27);
 		steps = lappend(steps, step);
 	}
 	query_end(&query);

@@ -120,7 +120,7 @@ unseen_in_whole_row(Relation rel, List *rules)
 char *
 rule_uses(Relation rel, List *rules, bool only_down)
 {
-	Uses		uses = {NIL};
+	Uses		uses = {0};
 	AuthorityScope scope;
 	ListCell   *lc;
 
