@@ -105,6 +105,7 @@ OBJS = \
 	src/run/command.o \
 	src/run/loop.o \
 	src/run/fill.o \
+	src/run/own_values.o \
 	src/run/retry.o \
 	src/run/build.o \
 	src/run/runner.o \

@@ -117,8 +117,8 @@ CREATE TABLE tandem.sync (
 	-- every row has been filled once: since then views show the new columns as they are
 	filled boolean NOT NULL DEFAULT false,
 	search_path text NOT NULL,
-	-- what down used then: see tandem._fingerprint
-	down_uses text,
+	-- what down used then; of a derived column, what up used when migrate began to fill it: see tandem._fingerprint
+	uses text,
 	-- the server and database that its text was parsed in last
 	parsed_in text
 );
@@ -195,6 +195,8 @@ CREATE TABLE tandem.step (
 	uses text,
 	-- of a backfill: rows that disagree are computed again
 	refill boolean NOT NULL DEFAULT false CHECK (NOT refill OR kind = 'backfill'),
+	-- besides, values of their own of these derived columns: ids of syncs
+	refill_derived integer[] NOT NULL DEFAULT '{}' CHECK (cardinality(refill_derived) = 0 OR (refill AND array_ndims(refill_derived) = 1 AND array_position(refill_derived, NULL) IS NULL)),
 	-- what it made: names of indexes, tables that it gave its constraint or NOT NULL; abort drops no other
 	built_indexes name[] NOT NULL DEFAULT '{}' CHECK (cardinality(built_indexes) = 0 OR (array_ndims(built_indexes) = 1 AND array_position(built_indexes, NULL) IS NULL)),
 	changed_tables regclass[] NOT NULL DEFAULT '{}' CHECK (cardinality(changed_tables) = 0 OR (array_ndims(changed_tables) = 1 AND array_position(changed_tables, NULL) IS NULL)),
@@ -477,10 +479,10 @@ AS 'MODULE_PATHNAME', 'tandem_verify' LANGUAGE C;
 COMMENT ON FUNCTION tandem.verify(text)
 	IS 'recomputes every row, and reports rows that are not filled or do not match; and for information rows_own, in which a derived column has a value of its own, and rows_lossy, whose old value down does not give back';
 
-CREATE FUNCTION tandem.refill(migration text) RETURNS void
+CREATE FUNCTION tandem.refill(migration text, derived name[] DEFAULT '{}') RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_refill' LANGUAGE C;
-COMMENT ON FUNCTION tandem.refill(text)
-	IS 'has the next migrate compute again the rows on which neither up nor down agrees, as after a function was replaced';
+COMMENT ON FUNCTION tandem.refill(text, name[])
+	IS 'has the next migrate compute again the rows on which neither up nor down agrees, as after a function was replaced, and all rows of the derived columns named that hold another value than up gives';
 
 /*
  * Contract.

@@ -641,7 +641,8 @@ expand_add_sync(Migration *migration, SyncRule *rule)
 	check_up_reads_old_row(rule, rel);
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
 	rule->down = qualify_side(rule, rel, rule->old_columns, rule->down, "down");
-	rule->down_uses = rule_uses(rel, list_make1(rule), true);
+	if (!rule_is_derived(rule))
+		rule->uses = rule_uses(rel, list_make1(rule), true);
 	table_close(rel, NoLock);
 	record_owned_columns(migration, rule);
 	sync_insert(rule);

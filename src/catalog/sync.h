@@ -37,8 +37,10 @@ typedef struct SyncRule
 								 * rule/fill_mark.h */
 	bool		filled;			/* all rows have been filled once */
 	char	   *search_path;	/* of the session that created the sync */
-	char	   *down_uses;		/* what down used then, see rule/rule_uses.h;
-								 * NULL if not known */
+	char	   *uses;			/* what down used at expand; of a derived
+								 * column, what up used when rows were filled
+								 * first, see rule/rule_uses.h; NULL if not
+								 * known */
 } SyncRule;
 
 /*
@@ -90,6 +92,9 @@ extern SyncRule *sync_get(int id, bool *live);
  * filled.
  */
 extern void sync_set_fill_marks(const SyncRule *rule, const char *fill_marks);
+
+/* Records what the rule uses, see rule/rule_uses.h; NULL if not known. */
+extern void sync_note_uses(const SyncRule *rule, const char *uses);
 
 /*
  * Records that all rows have been filled.  This is not taken back: rows of a

@@ -395,6 +395,7 @@ fill_batch_blocks(StepRun *run, Relation rel, Blocks *blocks,
 	BatchOrder	order = {
 		.migration = run->migration->name,
 		.refill = run->step->refill,
+		.refill_derived = run->step->refill_derived,
 		.guarded = run->guarded,
 		.sample = Max(BATCH_SAMPLE - (int) Min(run->step->rows_lossy, BATCH_SAMPLE), 0),
 		.tried = run->tried,

@@ -149,6 +149,7 @@ typedef struct UsesCall
 {
 	Relation	rel;
 	int			migration_id;
+	int			sync;			/* of this rule alone, or 0 */
 	char	   *uses;
 } UsesCall;
 
@@ -161,17 +162,20 @@ find_uses(void *arg)
 
 	foreach(lc, sync_list_of_migration(call->migration_id))
 	{
-		if (((SyncRule *) lfirst(lc))->relation == RelationGetRelid(call->rel))
-			rules = lappend(rules, lfirst(lc));
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->relation == RelationGetRelid(call->rel) &&
+			(call->sync == 0 || call->sync == rule->id))
+			rules = lappend(rules, rule);
 	}
 	call->uses = rule_uses(call->rel, rules, false);
 }
 
-char *
-rule_uses_of_table(Oid relid, int migration_id)
+static char *
+uses_with_changes(Oid relid, int migration_id, int sync)
 {
 	bool		gone;
-	UsesCall	call = {relation_open_nowait(table_root(relid), &gone), migration_id, NULL};
+	UsesCall	call = {relation_open_nowait(table_root(relid), &gone), migration_id, sync, NULL};
 	ErrorData  *error;
 	char	   *changed;
 
@@ -184,6 +188,12 @@ rule_uses_of_table(Oid relid, int migration_id)
 	changed = call.uses ? changed_use_last(migration_id) : NULL;
 	return changed ? psprintf("%s" CHANGE_MARK "%s", call.uses, changed)
 		: call.uses;
+}
+
+char *
+rule_uses_of_table(Oid relid, int migration_id)
+{
+	return uses_with_changes(relid, migration_id, 0);
 }
 
 bool
@@ -212,4 +222,21 @@ rule_uses_definition_changed(const char *was, const char *is)
 	return was == NULL || is == NULL ||
 		definition_length(was) != definition_length(is) ||
 		strncmp(was, is, definition_length(is)) != 0;
+}
+
+char *
+rule_uses_of_derived(const SyncRule *rule, bool with_changes)
+{
+	char	   *uses = uses_with_changes(rule->relation, rule->migration_id, rule->id);
+
+	return uses && !with_changes ? pnstrdup(uses, definition_length(uses)) : uses;
+}
+
+bool
+rule_uses_of_derived_changed(const SyncRule *rule)
+{
+	char	   *uses = rule_uses_of_derived(rule, true);
+
+	return rule->uses ? rule_uses_changed(rule->uses, uses)
+		: rule_uses_note_change(uses);
 }

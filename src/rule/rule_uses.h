@@ -8,6 +8,8 @@
 #include "nodes/pg_list.h"
 #include "utils/rel.h"
 
+#include "catalog/sync.h"
+
 /*
  * Returns a fingerprint of all that the values of up and down of the rules (of
  * SyncRule) depend on and that can be changed without changing the text of a
@@ -29,6 +31,19 @@ extern char *rule_uses(Relation rel, List *rules, bool only_down);
  * locked or gone, or a rule can no longer be parsed, which sync_problem tells.
  */
 extern char *rule_uses_of_table(Oid relid, int migration_id);
+
+/*
+ * The same of the rule of one derived column, to be kept in rule->uses.  Without
+ * with_changes it is what is there alone, so that all that the guard has seen
+ * counts as changed since.
+ */
+extern char *rule_uses_of_derived(const SyncRule *rule, bool with_changes);
+
+/*
+ * May rows of the derived column have what a former up gave?  Compares with
+ * rule->uses; what cannot be found out now has not changed.
+ */
+extern bool rule_uses_of_derived_changed(const SyncRule *rule);
 
 /* The same of what is there alone, whatever has changed and is as it was. */
 extern bool rule_uses_definition_changed(const char *was, const char *is);
