@@ -621,7 +621,8 @@ sub tell_by_value
 }
 
 # Rows whose sides disagree, by migration, as verify counts them; and those of them that no write may
-# lead to, so that a proof cannot miss them: a one-way sync lets the new column go its way at any time.  Call
+# lead to, so that a proof cannot miss them: a one-way sync lets the new column go its way at any time, and so
+# does a declared release that changes a source and leaves its own side as it is, where down loses the old value.  Call
 # it where each row is certain.
 sub mismatched
 {
@@ -633,7 +634,7 @@ sub mismatched
 		# a derived column may hold a value of its own
 		my @wrong = grep { @{ $_->{old} } && !raises($_, $states->[0]{v}) && !$self->agrees($_, $states->[0]{v}) } @{ $self->{rules} };
 		my %wrong = map { $_->{migration} => 1 } @wrong;
-		my %both_ways = map { $_->{migration} => 1 } grep { $_->{down_of} } @wrong;
+		my %both_ways = map { $_->{migration} => 1 } grep { $_->{down_of} && !($_->{release} && @{ $_->{sources} || [] }) } @wrong;
 		$rows{$_}++ foreach keys %wrong;
 		$surely{$_}++ foreach keys %both_ways;
 	}
