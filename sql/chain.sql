@@ -248,5 +248,16 @@ SELECT tandem.sync_column('circle', 'circle', 'c', 'a', 'c', 'a');
 SELECT tandem.sync_column('circle', 'circle', 'id', 'a', 'id + c');
 SELECT migration, old_columns, new_columns FROM tandem.syncs WHERE migration = 'circle';
 
+-- A source that a later rule sets: what up has made of it is made again, though down says that the sides agree.
+CREATE TABLE fees (id int PRIMARY KEY, surcharge int, price int);
+INSERT INTO fees VALUES (1, 1, 10);
+SELECT tandem.create_migration('fees');
+SELECT tandem.add_column('fees', 'fees', 'fee', 'bigint');
+SELECT tandem.sync_column('fees', 'fees', 'surcharge', 'fee', 'surcharge * 1000::bigint + price', '(fee / 1000)::int');
+SELECT tandem.add_column('fees', 'fees', 'cents', 'bigint');
+SELECT tandem.sync_column('fees', 'fees', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
+UPDATE fees SET surcharge = 2, cents = 3000;
+SELECT * FROM fees;
+
 DROP SCHEMA chain CASCADE;
 DROP EXTENSION pg_tandem;

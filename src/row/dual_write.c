@@ -271,6 +271,23 @@ side_that_follows(RowState *state, CompiledRule *rule, RuleSide *changed)
 }
 
 /*
+ * Does the side already hold what it should, now that changed was set?  One
+ * that was computed from a source is computed from it again, even if the other
+ * expression says that the sides agree.
+ */
+static bool
+agrees_with_changed_side(RowState *state, CompiledRule *rule, RuleSide *side,
+						 const RuleSide *changed)
+{
+	bool		judged;
+
+	if (sides_share_column(&rule->old_side, changed) ||
+		sides_share_column(&rule->new_side, changed))
+		return dual_write_agrees(state, rule);
+	return side_agrees(state, rule, side, &judged);
+}
+
+/*
  * Rules that ran before may have used the old values of a side that was just
  * set.  Run those that now disagree again, then the rules that depend on what
  * these set.
@@ -289,7 +306,8 @@ follow_changed_side(RowState *state, CompiledRule *from, RuleSide *changed)
 		if (rule == from || *outcome == RULE_PENDING)
 			continue;
 		target = side_that_follows(state, rule, changed);
-		if (target == NULL || dual_write_agrees(state, rule))
+		if (target == NULL ||
+			agrees_with_changed_side(state, rule, target, changed))
 			continue;
 		if (rule->source->on_conflict == ON_CONFLICT_ERROR &&
 			*outcome != (target == &rule->new_side ? RULE_UP : RULE_DOWN) &&
