@@ -24,6 +24,16 @@ sub new
 	return $self;
 }
 
+# None at all.
+sub leave_out
+{
+	my ($self) = @_;
+
+	$self->{wanted} = {};
+	$self->{keyless} = 0;
+	return;
+}
+
 # The statement that gives the table its key; without one a migration adds it.
 sub key_sql
 {
@@ -48,7 +58,7 @@ sub add_sql
 {
 	my ($self, $name, $table, @columns) = @_;
 	my $wanted = $self->{wanted}{$name};
-	my ($column) = grep { $_->{name} !~ /^(shout|num|doc)$/ } @columns;
+	my ($column) = grep { $_->{name} !~ /^(shout|num|mean|doc)$/ } @columns;
 	my $sql = '';
 
 	if ($self->{keyless} && $name ne 'm4')

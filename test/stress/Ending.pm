@@ -49,8 +49,13 @@ sub repair_quarantine
 		my ($status) = $scenario->{server}->try("CALL tandem.contract('$name', undeclared => 'ignore')");
 		$scenario->fail("contract of $name is not refused, with rows $ids in quarantine") if $status == 0;
 	}
-	$scenario->insist("UPDATE stress.items SET code = '7' WHERE id IN ($ids)");
-	$model->update($_->[1], { code => 7 }) foreach @rows;
+	foreach (@rows)
+	{
+		my ($rule, $id) = @$_;
+		my ($column, $value) = @{ $rule->{repair} };
+		$scenario->insist("UPDATE stress.items SET $column = '$value' WHERE id = $id");
+		$model->update($id, { $column => $value });
+	}
 	$scenario->count('quarantine repaired', 'refused');
 	return;
 }

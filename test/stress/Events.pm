@@ -470,6 +470,12 @@ sub disable_by_force
 	my $model = $scenario->{model};
 	my $action = $scenario->{random}->pick("DISABLE TRIGGER $TRIGGER", 'DROP');
 
+	# a runner would put it in order again at once
+	foreach my $name (@{ $scenario->{migration}{names} })
+	{
+		$server->try("SELECT tandem.cancel('$name')");
+	}
+	$server->wait_until('SELECT count(*) = 0 FROM tandem.migrations WHERE running_pid IS NOT NULL') or die "runs do not end\n";
 	$action = $action eq 'DROP' ? "DROP TRIGGER $TRIGGER ON stress.items" : "ALTER TABLE stress.items $action";
 	$server->ask(<<"SQL");
 SET client_min_messages = error;

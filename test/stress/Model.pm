@@ -13,18 +13,20 @@ use strict;
 use warnings;
 
 # columns: { name => { default => [ kind, value ], equal } }, kind none, constant or computed; tidy: what
-# other BEFORE triggers make of a row, given it and the row before (undef: there are none); moves: whether the row goes
+# other BEFORE triggers make of a row, given it and the row before (undef: there are none); undoes: whether they return
+# the row before, given it; moves: whether the row goes
 # to another partition, likewise.
 sub new
 {
 	my ($class, %parts) = @_;
 
-	return bless { columns => {}, rules => [], tidy => undef, moves => sub { 0 }, rows => {}, by_value => 0, release => 0, ended => 0, %parts }, $class;
+	return bless { columns => {}, rules => [], tidy => undef, undoes => sub { 0 }, moves => sub { 0 }, rows => {}, by_value => 0, release => 0, ended => 0, %parts }, $class;
 }
 
 # Adds new columns and a rule for them: old, new (lists of names), sources (other columns that up reads: those of a
-# derived column are all such, and its old is empty), up_of (of old, then sources), down_of, on_conflict, migration,
-# release (the first that knows the new columns; 0: none was said).
+# derived column are all such, and its old is empty), up_of (of old, then sources), down_of (of new, then down_sources),
+# on_conflict, migration, release (the first that knows the new columns; 0: none was said), repair (a column and a value
+# that up does not raise for).
 sub add_rule
 {
 	my ($self, $rule, $columns) = @_;
@@ -155,6 +157,14 @@ sub raises
 	return !eval { $rule->{up_of}->(@{$v}{ read_by_up($rule) }); 1 };
 }
 
+# Whether up has failed for a row, and nobody has given it a value.
+sub waits
+{
+	my ($rule, $v) = @_;
+
+	return raises($rule, $v) && !grep { defined $v->{$_} } @{ $rule->{new} };
+}
+
 # Rows in quarantine, by rule: what waits to be repaired.
 sub quarantined
 {
@@ -163,7 +173,7 @@ sub quarantined
 
 	foreach my $rule (@{ $self->{rules} })
 	{
-		push @found, map { [ $rule, $_ ] } grep { raises($rule, $self->{rows}{$_}[0]{v}) } sort keys %{ $self->{rows} };
+		push @found, map { [ $rule, $_ ] } grep { waits($rule, $self->{rows}{$_}[0]{v}) } sort keys %{ $self->{rows} };
 	}
 	return @found;
 }
@@ -180,10 +190,24 @@ sub backward
 	my ($self, $row, $rule) = @_;
 
 	return if !$rule->{down_of};
-	my @values = $rule->{down_of}->(@{ $row->{v} }{ @{ $rule->{new} } });
+	return $self->give($row, $rule->{old}, down($rule, $row->{v}));
+}
+
+sub read_by_down
+{
+	my ($rule) = @_;
+
+	return (@{ $rule->{new} }, @{ $rule->{down_sources} || [] });
+}
+
+sub down
+{
+	my ($rule, $v) = @_;
+	my @values = $rule->{down_of}->(@{$v}{ read_by_down($rule) });
+
 	# down of NULL is NULL for each column
 	$#values = $#{ $rule->{old} };
-	return $self->give($row, $rule->{old}, @values);
+	return @values;
 }
 
 # Whether old and new columns say the same, one way or the other: by the equality of the columns' types.
@@ -194,8 +218,7 @@ sub agrees
 
 	return 1 if !raises($rule, $v) && $self->equal($v, $rule->{new}, @new);
 	return 0 if !$rule->{down_of};
-	my @old = $rule->{down_of}->(@{$v}{ @{ $rule->{new} } });
-	return $self->equal($v, $rule->{old}, @old);
+	return $self->equal($v, $rule->{old}, down($rule, $v));
 }
 
 sub equal
@@ -246,7 +269,8 @@ sub own_side
 		$row->{given}{$name} = 0;
 	}
 	return if $row->{before};
-	$row->{given}{$_} = 2 foreach grep { !$other{$_} } keys %own;
+	# what it gives to a column of a migration without release counts more than a default
+	$row->{given}{$_} ||= 1 foreach grep { !$other{$_} } keys %own;
 	return;
 }
 
@@ -304,9 +328,11 @@ sub follow
 	my ($self, $row, $rule, $before) = @_;
 	my @up = up($rule, $before);
 	my $raised = raises($rule, $before);
+	my $changed = sub { grep { differ($row->{v}{$_}, $before->{$_}) } @_ };
 
+	return $self->follow_down($row, $rule, $before) if $rule->{down_sources} && $changed->(@{ $rule->{down_sources} });
 	return if $self->is_of_new($rule);
-	return if !grep { differ($row->{v}{$_}, $before->{$_}) } read_by_up($rule);
+	return if !$changed->(read_by_up($rule));
 	foreach my $k (0 .. $#up)
 	{
 		my $name = $rule->{new}[$k];
@@ -317,11 +343,24 @@ sub follow
 	return;
 }
 
+# Likewise an old side whose down reads a source.
+sub follow_down
+{
+	my ($self, $row, $rule, $before) = @_;
+	my @down = down($rule, $before);
+
+	return if $self->is_of_old($rule);
+	return if grep { differ($before->{ $rule->{old}[$_] }, $down[$_]) } 0 .. $#down;
+	$self->backward($row, $rule);
+	return;
+}
+
 # Applies each rule once, from what is given; unfilled: [ by rule ].
 sub apply_rules
 {
 	my ($self, $row, @unfilled) = @_;
 	my @open = 0 .. $#{ $self->{rules} };
+	my @read;
 
 	while (@open)
 	{
@@ -334,6 +373,13 @@ sub apply_rules
 
 		@open = grep { $_ != $next } @open;
 		$self->apply_rule($row, $next, $unfilled[$next]);
+		$read[$next] = { %{ $row->{v} } };
+	}
+	# what up has made of a source that another rule has set since is made again
+	foreach my $i (grep { ($row->{from}[$_] // '') eq 'up' } 0 .. $#{ $self->{rules} })
+	{
+		my $rule = $self->{rules}[$i];
+		$self->forward($row, $rule) if grep { differ($row->{v}{$_}, $read[$i]{$_}) } @{ $rule->{sources} || [] };
 	}
 	return;
 }
@@ -367,28 +413,32 @@ sub written
 	{
 		$self->follow(\%row, $rules[$i], $before);
 	}
-	$self->after_others(\%row, $before) if $self->{tidy};
+	$self->after_others(\%row, $before, @unfilled) if $self->{tidy};
 	return { v => $v, filled => [ map { 1 } @rules ] };
 }
 
 # What other triggers change is followed: they see both sides right, and what they leave behind is no word of the
-# writer.  A new side that up has made is made again, where a source has changed.
+# writer.  What is as up had it follows, where a source has changed, whoever has put it there.
 sub after_others
 {
-	my ($self, $row, $before) = @_;
+	my ($self, $row, $before, @unfilled) = @_;
 	my %first = %{ $row->{v} };
 	my %row = (v => $row->{v}, before => \%first, from => []);
 	my @rules = @{ $self->{rules} };
 
+	local $self->{release} = 0;
 	$self->{tidy}->($row{v}, $before);
+	if ($before && $self->{undoes}->($row{v}))
+	{
+		# as if nothing had been written, to a row that is filled nevertheless
+		%{ $row{v} } = %$before;
+		return $self->apply_rules({ v => $row{v}, before => $before, given => {}, from => [] }, @unfilled);
+	}
 	$row{given} = { map { $_ => differ($row{v}{$_}, $first{$_}) ? 2 : 0 } map { (@{ $_->{old} }, @{ $_->{new} }) } @rules };
 	$self->apply_rules(\%row);
 	foreach my $i (grep { !$row{from}[$_] } 0 .. $#rules)
 	{
-		my $from = $row->{from}[$i] // '';
-
-		next if $from eq 'writer' || !grep { differ($row{v}{$_}, $first{$_}) } read_by_up($rules[$i]);
-		$from eq 'up' ? $self->forward(\%row, $rules[$i]) : $self->follow(\%row, $rules[$i], $before);
+		$self->follow(\%row, $rules[$i], \%first);
 	}
 	return;
 }

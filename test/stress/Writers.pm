@@ -278,6 +278,9 @@ sub side
 
 	if ($self->{release} && ($only_own || $random->chance(80)))
 	{
+		# of a chain what a migration without release leaves to all
+		my ($first, $next) = @{ $mapping->{told} };
+		return $first->{side} if $next && $only_own && @{ $mapping->{links} } > 1 && !$next->{release} && $mapping->{writable}[0] == $first->{side} && $random->chance(30);
 		my ($own) = grep { $_->{release} <= $self->{release} } reverse @{ $mapping->{told} };
 		return $own->{side};
 	}
@@ -511,7 +514,7 @@ sub insert_all
 	{
 		my $given = $self->side($mapping);
 		# what becomes of a chain with values at both ends is left open
-		my @others = @{ $mapping->{links} } > 1 || ($self->{release} && !$mapping->{links}[0]{down}) ? () : @{ $mapping->{writable} };
+		my @others = @{ $mapping->{links} } > 1 && $self->{release} || ($self->{release} && !$mapping->{links}[0]{down}) ? () : @{ $mapping->{writable} };
 		next if $self->{shown} && grep { !$self->{shown}{ $_->{name} } } @$given;
 		foreach my $column (map { @$_ } grep { $_ != $given } @others)
 		{
