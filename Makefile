@@ -41,6 +41,7 @@ OBJS = \
 	src/catalog/writer.o \
 	src/rule/expression.o \
 	src/rule/spelled_out.o \
+	src/rule/expression_uses.o \
 	src/rule/meaning.o \
 	src/rule/rule_args.o \
 	src/rule/sync_trigger.o \
@@ -51,6 +52,7 @@ OBJS = \
 	src/rule/own_side.o \
 	src/rule/relation_rules.o \
 	src/rule/twin_keys.o \
+	src/rule/whole_row.o \
 	src/row/dual_write.o \
 	src/row/round_trip.o \
 	src/row/row_state.o \
@@ -72,6 +74,7 @@ OBJS = \
 	src/fill/throttle.o \
 	src/fill/throttle_causes.o \
 	src/fill/verify.o \
+	src/fill/former_writers.o \
 	src/fill/row_retry.o \
 	src/fill/quarantine_retry.o \
 	src/fill/step_run.o \
@@ -82,6 +85,7 @@ OBJS = \
 	src/trigger/ddl_event.o \
 	src/trigger/rule_objects.o \
 	src/trigger/overload.o \
+	src/trigger/changed_use.o \
 	src/trigger/broken.o \
 	src/ddl/index_definition.o \
 	src/ddl/index_build.o \
@@ -101,6 +105,7 @@ OBJS = \
 	src/run/command.o \
 	src/run/loop.o \
 	src/run/fill.o \
+	src/run/own_values.o \
 	src/run/retry.o \
 	src/run/build.o \
 	src/run/runner.o \

@@ -117,8 +117,8 @@ CREATE TABLE tandem.sync (
 	-- every row has been filled once: since then views show the new columns as they are
 	filled boolean NOT NULL DEFAULT false,
 	search_path text NOT NULL,
-	-- what down used then: see tandem._fingerprint
-	down_uses text,
+	-- what down used then; of a derived column, what up used when migrate began to fill it: see tandem._fingerprint
+	uses text,
 	-- the server and database that its text was parsed in last
 	parsed_in text
 );
@@ -136,6 +136,15 @@ CREATE TABLE tandem.filled_leaf (
 	PRIMARY KEY (relation, sync)
 );
 COMMENT ON TABLE tandem.filled_leaf IS 'partitions that were empty when they got the trigger of a sync: they need no backfill';
+
+-- rows are only added while the migration is open: DDL must not wait for a fill, nor a fill for DDL
+CREATE TABLE tandem.changed_use (
+	migration integer NOT NULL,
+	-- the transaction that has changed it
+	changed_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
+	PRIMARY KEY (migration, changed_in)
+);
+COMMENT ON TABLE tandem.changed_use IS 'DDL that has changed what the rules of a migration use: proofs from before are void';
 
 CREATE TABLE tandem.owned_column (
 	migration integer NOT NULL,
@@ -158,6 +167,8 @@ CREATE TABLE tandem.step (
 	-- name of the index or constraint, or of the column that is to be NOT NULL
 	object name CHECK ((object IS NOT NULL) = (kind IN ('index', 'not null', 'constraint')) AND object IS DISTINCT FROM ''),
 	definition text CHECK (definition IS NOT NULL OR kind NOT IN ('index', 'constraint')),
+	-- functions of users that it called when it was added
+	calls text CHECK (calls IS NULL OR kind IN ('index', 'constraint')),
 	-- as the user wrote it
 	given text,
 	is_unique boolean NOT NULL DEFAULT false,
@@ -184,6 +195,8 @@ CREATE TABLE tandem.step (
 	uses text,
 	-- of a backfill: rows that disagree are computed again
 	refill boolean NOT NULL DEFAULT false CHECK (NOT refill OR kind = 'backfill'),
+	-- besides, values of their own of these derived columns: ids of syncs
+	refill_derived integer[] NOT NULL DEFAULT '{}' CHECK (cardinality(refill_derived) = 0 OR (refill AND array_ndims(refill_derived) = 1 AND array_position(refill_derived, NULL) IS NULL)),
 	-- what it made: names of indexes, tables that it gave its constraint or NOT NULL; abort drops no other
 	built_indexes name[] NOT NULL DEFAULT '{}' CHECK (cardinality(built_indexes) = 0 OR (array_ndims(built_indexes) = 1 AND array_position(built_indexes, NULL) IS NULL)),
 	changed_tables regclass[] NOT NULL DEFAULT '{}' CHECK (cardinality(changed_tables) = 0 OR (array_ndims(changed_tables) = 1 AND array_position(changed_tables, NULL) IS NULL)),
@@ -297,6 +310,7 @@ COMMENT ON TABLE tandem.event IS 'audit log of all migrations';
 
 SELECT pg_catalog.pg_extension_config_dump('tandem.migration', '');
 SELECT pg_catalog.pg_extension_config_dump('tandem.sync', '');
+SELECT pg_catalog.pg_extension_config_dump('tandem.changed_use', '');
 SELECT pg_catalog.pg_extension_config_dump('tandem.owned_column', '');
 SELECT pg_catalog.pg_extension_config_dump('tandem.step', '');
 SELECT pg_catalog.pg_extension_config_dump('tandem.event', '');
@@ -465,10 +479,10 @@ AS 'MODULE_PATHNAME', 'tandem_verify' LANGUAGE C;
 COMMENT ON FUNCTION tandem.verify(text)
 	IS 'recomputes every row, and reports rows that are not filled or do not match; and for information rows_own, in which a derived column has a value of its own, and rows_lossy, whose old value down does not give back';
 
-CREATE FUNCTION tandem.refill(migration text) RETURNS void
+CREATE FUNCTION tandem.refill(migration text, derived name[] DEFAULT '{}') RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_refill' LANGUAGE C;
-COMMENT ON FUNCTION tandem.refill(text)
-	IS 'has the next migrate compute again the rows on which neither up nor down agrees, as after a function was replaced';
+COMMENT ON FUNCTION tandem.refill(text, name[])
+	IS 'has the next migrate compute again the rows on which neither up nor down agrees, as after a function was replaced, and all rows of the derived columns named that hold another value than up gives';
 
 /*
  * Contract.
@@ -602,7 +616,7 @@ BEGIN ATOMIC
 		FROM o JOIN pg_namespace n ON o.class = 'pg_namespace'::regclass AND n.oid = o.object
 		UNION ALL
 		SELECT o.number, c.relnamespace, c.relname,
-			(SELECT string_agg(format('%s %I %s', a.attnum, a.attname, a.atttypid), ',' ORDER BY a.attnum)
+			(SELECT string_agg(format('%s %I %s%s', a.attnum, a.attname, a.atttypid, a.attgenerated), ',' ORDER BY a.attnum)
 				FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 				AND c.relkind <> 'S'),
 			CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner, c.relacl
@@ -647,35 +661,110 @@ END;
 COMMENT ON FUNCTION tandem._object_states(oid[], oid[], integer[], oid)
 	IS 'names, shapes and privileges of the objects that a sync rule refers to';
 
-CREATE FUNCTION tandem._fingerprint(functions oid[], types oid[])
-RETURNS text LANGUAGE sql STABLE
+CREATE FUNCTION tandem._fingerprint(classes oid[], objects oid[], calls text, OUT fingerprint text)
+RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
-	-- names, not OIDs, which a restore changes
+	-- what is used: its functions, casts and so on as far as users can change them, which begin with OID 16384
 	WITH RECURSIVE used (class, object) AS (
-		SELECT 'pg_proc'::regclass::oid, f FROM unnest($1) f
-		UNION SELECT 'pg_type'::regclass::oid, t FROM unnest($2) t
+		SELECT o.class, o.object FROM unnest($1, $2) o (class, object)
 		UNION SELECT n.class, n.object FROM used u CROSS JOIN LATERAL (
 			SELECT d.refclassid AS class, d.refobjid AS object FROM pg_depend d
-			WHERE d.classid = u.class AND d.objid = u.object AND d.deptype = 'n'
-				AND d.refclassid = ANY (ARRAY['pg_proc', 'pg_type', 'pg_operator', 'pg_cast']::regclass[])
+			WHERE d.classid = u.class AND d.objid = u.object AND d.deptype = 'n' AND u.class <> 'pg_class'::regclass
+				AND u.object >= 16384 AND d.refclassid = ANY (ARRAY['pg_proc', 'pg_type', 'pg_class', 'pg_operator',
+					'pg_opclass', 'pg_cast', 'pg_collation', 'pg_language', 'pg_transform', 'pg_ts_config', 'pg_ts_dict',
+					'pg_ts_parser', 'pg_ts_template']::regclass[])
+			-- of a type: what it is made of
+			UNION ALL SELECT 'pg_type'::regclass, p.type FROM pg_type t
+			CROSS JOIN LATERAL (VALUES (t.typelem), (t.typbasetype)) p (type)
+			WHERE u.class = 'pg_type'::regclass AND t.oid = u.object AND u.object >= 16384 AND p.type <> 0
+			UNION ALL SELECT 'pg_type'::regclass, r.rngtypid FROM pg_range r
+			WHERE u.class = 'pg_type'::regclass AND r.rngmultitypid = u.object AND u.object >= 16384
+			UNION ALL SELECT p.class, p.object FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid
+			CROSS JOIN LATERAL (VALUES ('pg_type'::regclass, a.atttypid), ('pg_collation'::regclass, a.attcollation)) p (class, object)
+			WHERE u.class = 'pg_type'::regclass AND t.oid = u.object AND u.object >= 16384
+				AND a.attnum > 0 AND NOT a.attisdropped AND p.object <> 0
 			UNION ALL SELECT 'pg_constraint'::regclass, c.oid FROM pg_constraint c
-			WHERE u.class = 'pg_type'::regclass AND c.contypid = u.object) n
+			WHERE u.class = 'pg_type'::regclass AND u.object >= 16384 AND c.contypid = u.object
+			-- and what the server looks up by the type when it runs: casts, as to json, and how values are compared
+			UNION ALL SELECT 'pg_cast'::regclass, c.oid FROM pg_cast c
+			WHERE u.class = 'pg_type'::regclass AND u.object IN (c.castsource, c.casttarget) AND c.oid >= 16384
+				AND (u.object >= 16384 OR c.castsource < 16384 AND c.casttarget < 16384)
+			UNION ALL SELECT 'pg_opclass'::regclass, o.oid FROM pg_opclass o
+			WHERE u.class = 'pg_type'::regclass AND o.opcintype = u.object AND o.opcdefault AND o.oid >= 16384
+			UNION ALL SELECT 'pg_proc'::regclass, p.amproc::oid FROM pg_opclass o JOIN pg_amproc p ON p.amprocfamily = o.opcfamily
+			WHERE u.class = 'pg_opclass'::regclass AND o.oid = u.object AND u.object >= 16384
+				AND p.amproclefttype = o.opcintype AND p.amprocrighttype = o.opcintype
+			UNION ALL SELECT 'pg_operator'::regclass, p.amopopr FROM pg_opclass o JOIN pg_amop p ON p.amopfamily = o.opcfamily
+			WHERE u.class = 'pg_opclass'::regclass AND o.oid = u.object AND u.object >= 16384
+				AND p.amoplefttype = o.opcintype AND p.amoprighttype = o.opcintype
+			UNION ALL SELECT 'pg_type'::regclass, c.reltype FROM pg_class c
+			WHERE u.class = 'pg_class'::regclass AND c.oid = u.object AND u.object >= 16384 AND c.reltype <> 0
+			-- those of the server can be altered, too
+			UNION ALL SELECT 'pg_ts_dict'::regclass, m.mapdict FROM pg_ts_config_map m
+			WHERE u.class = 'pg_ts_config'::regclass AND m.mapcfg = u.object
+			UNION ALL SELECT 'pg_rewrite'::regclass, r.oid FROM pg_rewrite r
+			WHERE u.class = 'pg_class'::regclass AND u.object >= 16384 AND r.ev_class = u.object AND r.rulename = '_RETURN') n
 	), lines (line) AS (
-		SELECT row(n.nspname, p.proname, format_type(p.prorettype, NULL), l.lanname, p.prosrc, p.probin,
-			pg_get_function_sqlbody(p.oid), pg_get_function_arguments(p.oid), p.proconfig, p.proisstrict,
-			p.provolatile, CASE WHEN p.prosecdef THEN pg_get_userbyid(p.proowner) END)::text
-		FROM used u JOIN pg_proc p ON u.class = 'pg_proc'::regclass AND p.oid = u.object
-		JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
-		UNION ALL SELECT row(c.conname, pg_get_constraintdef(c.oid))::text
-		FROM used u JOIN pg_constraint c ON u.class = 'pg_constraint'::regclass AND c.oid = u.object
-		UNION ALL SELECT row(t.typname, e.enumlabel, e.enumsortorder)::text
-		FROM used u JOIN pg_type t ON u.class = 'pg_type'::regclass AND t.oid = u.object
-		JOIN pg_enum e ON e.enumtypid = t.oid
+		-- names, not OIDs, which a restore changes; looked up one by one, however many there are of each kind
+		SELECT concat_ws(' ', CASE u.class WHEN 'pg_proc'::regclass THEN (
+			SELECT row(n.nspname, p.proname, p.prokind, p.proretset, format_type(p.prorettype, NULL), l.lanname, p.prosrc, p.probin,
+				pg_get_function_sqlbody(p.oid), pg_get_function_arguments(p.oid), p.proconfig, p.proisstrict,
+				p.provolatile, CASE WHEN p.prosecdef THEN pg_get_userbyid(p.proowner) END,
+				(SELECT string_agg(format_type(t.type, NULL), ',' ORDER BY t.number)
+					FROM unnest(p.protrftypes) WITH ORDINALITY t (type, number)),
+				(SELECT row(a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn,
+					a.aggsortop::regoperator, format_type(a.aggtranstype, NULL), a.agginitval, a.aggminitval)
+					FROM pg_aggregate a WHERE a.aggfnoid = p.oid))::text
+			FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+			WHERE p.oid = u.object AND u.object >= 16384)
+		WHEN 'pg_constraint'::regclass THEN (
+			SELECT row(c.conname, pg_get_constraintdef(c.oid))::text FROM pg_constraint c WHERE c.oid = u.object)
+		WHEN 'pg_type'::regclass THEN (
+			SELECT row(n.nspname, t.typname, t.typtype, format_type(nullif(t.typbasetype, 0), t.typtypmod), t.typnotnull,
+				(SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
+				(SELECT string_agg(format('%I %s %s', a.attname, format_type(a.atttypid, a.atttypmod), nullif(a.attcollation, 0)::regcollation),
+					',' ORDER BY a.attnum)
+					FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped))::text
+			FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = u.object AND u.object >= 16384)
+		WHEN 'pg_rewrite'::regclass THEN (
+			SELECT row(r.ev_class::regclass, pg_get_viewdef(r.ev_class))::text FROM pg_rewrite r WHERE r.oid = u.object)
+		WHEN 'pg_cast'::regclass THEN (
+			SELECT row(format_type(c.castsource, NULL), format_type(c.casttarget, NULL), c.castcontext, c.castmethod,
+				c.castfunc::regprocedure)::text
+			FROM pg_cast c WHERE c.oid = u.object AND u.object >= 16384)
+		WHEN 'pg_opclass'::regclass THEN (
+			SELECT row(o.opcname, format_type(o.opcintype, NULL), o.opcmethod)::text
+			FROM pg_opclass o WHERE o.oid = u.object AND u.object >= 16384)
+		WHEN 'pg_ts_config'::regclass THEN (
+			SELECT row(g.oid::regconfig, p.prsname, (
+				SELECT string_agg(format('%s %s %s', m.maptokentype, m.mapseqno, m.mapdict::regdictionary), ',' ORDER BY m.maptokentype, m.mapseqno)
+				FROM pg_ts_config_map m WHERE m.mapcfg = g.oid))::text
+			FROM pg_ts_config g JOIN pg_ts_parser p ON p.oid = g.cfgparser WHERE g.oid = u.object)
+		WHEN 'pg_ts_dict'::regclass THEN (
+			SELECT row(d.oid::regdictionary, t.tmplname, d.dictinitoption)::text
+			FROM pg_ts_dict d JOIN pg_ts_template t ON t.oid = d.dicttemplate WHERE d.oid = u.object)
+		-- the versions of collations are those of the operating system, whatever was recorded
+		WHEN 'pg_collation'::regclass THEN (
+			SELECT row(c.oid::regcollation, (
+				SELECT string_agg(e.key || ' ' || e.value, ',' ORDER BY e.key COLLATE "C")
+				FROM jsonb_each_text(CASE WHEN c.collprovider = 'd' THEN (
+					SELECT to_jsonb(d) FROM pg_database d WHERE d.datname = current_database()) ELSE to_jsonb(c) END) e
+				WHERE e.key IN ('collprovider', 'collisdeterministic', 'collcollate', 'collctype', 'colliculocale', 'colllocale',
+					'collicurules', 'encoding', 'datlocprovider', 'datcollate', 'datctype', 'daticulocale', 'datlocale', 'daticurules')),
+				CASE WHEN c.collprovider = 'd' THEN (
+					SELECT pg_database_collation_actual_version(d.oid) FROM pg_database d WHERE d.datname = current_database())
+				ELSE pg_collation_actual_version(c.oid) END)::text
+			FROM pg_collation c WHERE c.oid = u.object) END,
+		-- a library is seen by the version of its extension
+		(SELECT row(e.extname, e.extversion)::text FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+			WHERE d.classid = u.class AND d.objid = u.object AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
+				AND u.object >= 16384))
+		FROM used u
 	)
-	SELECT hashtextextended(coalesce(string_agg(line, E'\n' ORDER BY line COLLATE "C"), ''), 0)::text FROM lines;
+	SELECT hashtextextended(concat_ws(E'\n', $3, string_agg(line, E'\n' ORDER BY line COLLATE "C") FILTER (WHERE line <> '')), 0)::text FROM lines;
 END;
-COMMENT ON FUNCTION tandem._fingerprint(oid[], oid[])
-	IS 'fingerprint of functions and types, and of functions, casts and CHECKs that these use';
+COMMENT ON FUNCTION tandem._fingerprint(oid[], oid[], text)
+	IS 'fingerprint of what the value of an expression depends on: objects that it uses, and what these use; calls: the functions that it means';
 
 -- Columns, before they are dropped.  Each row is a line of a message.
 
@@ -1160,7 +1249,7 @@ COMMENT ON FUNCTION tandem._registry_state(integer)
 
 REVOKE ALL ON FUNCTION
 	tandem._object_states(oid[], oid[], integer[], oid),
-	tandem._fingerprint(oid[], oid[]),
+	tandem._fingerprint(oid[], oid[], text),
 	tandem._column_dependents(oid, integer, integer),
 	tandem._column_keys(oid, integer),
 	tandem._column_moved_keys(oid, integer, name[]),

@@ -76,6 +76,43 @@ DROP FUNCTION f(integer);
 SELECT health FROM tandem.syncs;
 CALL tandem.abort('m');
 
+-- Nor is it called by what is still to be built, where it is noticed before the build.
+CREATE TABLE parts (id integer NOT NULL, a integer) PARTITION BY LIST (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
+SELECT tandem.create_migration('checks');
+SELECT tandem.add_constraint('checks', 't', 'checked', $$CHECK (f(a) = 'any')$$);
+SELECT tandem.create_migration('m');
+SELECT tandem.add_index('m', 'CREATE INDEX plain ON t (f(a))');
+SELECT tandem.add_index('m', $$CREATE INDEX partial ON t (a) WHERE a === a <> ''$$);
+SELECT tandem.create_migration('parts');
+SELECT tandem.add_index('parts', 'CREATE INDEX on_parts ON parts ((f(a) || f(id)))');
+CREATE FUNCTION f(v integer) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT 'any' $$;
+CALL tandem.migrate('checks');
+CALL tandem.migrate('m');
+CALL tandem.migrate('parts');
+SELECT conname FROM pg_constraint WHERE conrelid = 't'::regclass AND contype = 'c';
+SELECT indexrelid::regclass FROM pg_index WHERE indrelid IN ('t'::regclass, 'parts'::regclass) AND NOT indisprimary;
+-- what was made by hand meanwhile is another one
+CREATE INDEX plain ON t (f(a));
+ALTER TABLE t ADD CONSTRAINT checked CHECK (f(a) = 'any');
+CALL tandem.migrate('m');
+CALL tandem.migrate('checks');
+ALTER TABLE t DROP CONSTRAINT checked;
+DROP INDEX plain;
+DROP FUNCTION f(integer);
+CREATE FUNCTION same(integer, integer) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT 'same' $$;
+CREATE OPERATOR === (LEFTARG = integer, RIGHTARG = integer, FUNCTION = same);
+CALL tandem.migrate('m');
+DROP OPERATOR === (integer, integer);
+CALL tandem.migrate('m');
+CALL tandem.migrate('checks');
+CALL tandem.migrate('parts');
+SELECT name, phase FROM tandem.migrations WHERE phase = 'contract' ORDER BY name COLLATE "C";
+CALL tandem.abort('m');
+CALL tandem.abort('checks');
+CALL tandem.abort('parts');
+DROP TABLE parts;
+
 -- What is temporary ends with this session.
 CREATE FUNCTION pg_temp.h(integer) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT 'temporary' $$;
 CREATE DOMAIN pg_temp.d AS integer;

@@ -95,5 +95,42 @@ SELECT down, direction FROM tandem.syncs WHERE migration = 'part';
 CALL tandem.migrate('part');
 SELECT rows_unfilled, rows_mismatched, rows_lossy FROM tandem.verify('part');
 
+-- What N gives a row in quarantine, up does not agree with: verify says so, and contract.
+CREATE TABLE texts (id integer PRIMARY KEY, a text);
+INSERT INTO texts VALUES (1, 'x'), (2, '1'), (3, NULL);
+SELECT tandem.create_migration('texts');
+SELECT tandem.add_column('texts', 'texts', 'n', 'integer');
+SELECT tandem.sync_column('texts', 'texts', 'a', 'n', 'a::integer', on_error => 'quarantine');
+CALL tandem.migrate('texts');
+SELECT key FROM tandem.quarantine;
+UPDATE texts SET n = 5 WHERE id = 1;
+SET client_min_messages = warning;
+CALL tandem.migrate('texts');
+SELECT rows_unfilled, rows_mismatched, sample FROM tandem.verify('texts');
+CALL tandem.contract('texts');
+CALL tandem.contract('texts', force => true);
+
+-- A value that one function has made is not another's to change: where PL/pgSQL gives arrays and rows in a form of its own.
+CREATE TYPE pair AS (p integer, q text);
+CREATE FUNCTION many(a integer) RETURNS integer[] IMMUTABLE LANGUAGE plpgsql AS
+	'DECLARE r integer[]; BEGIN FOR i IN 1..500 LOOP r[i] := a; END LOOP; RETURN r; END';
+CREATE FUNCTION first_of(b integer[]) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS 'BEGIN b[1] := 77; RETURN b[5]; END';
+CREATE FUNCTION start_of(b integer[]) RETURNS integer[] IMMUTABLE LANGUAGE plpgsql AS 'BEGIN b[1] := 77; RETURN b[1:3]; END';
+CREATE FUNCTION paired(a integer) RETURNS pair IMMUTABLE LANGUAGE plpgsql AS
+	$$DECLARE r pair; BEGIN r.p := a; r.q := repeat('q' || a, 200); RETURN r; END$$;
+CREATE FUNCTION first_of(b pair) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$BEGIN b.q := 'gone'; RETURN b.p; END$$;
+CREATE TABLE expanded (id integer PRIMARY KEY, a integer, d integer);
+INSERT INTO expanded SELECT i, i, i FROM generate_series(1, 3) i;
+SELECT tandem.create_migration('expanded');
+SELECT tandem.add_column('expanded', 'expanded', name, type) FROM (VALUES ('b', 'integer[]'), ('c', 'integer[]'), ('e', 'pair')) v (name, type);
+SELECT tandem.sync_column('expanded', 'expanded', 'a', 'b', 'many(a)', 'first_of(b)');
+SELECT tandem.sync_column('expanded', 'expanded', 'b', 'c', 'start_of(b)');
+SELECT tandem.sync_column('expanded', 'expanded', 'd', 'e', 'paired(d)', 'first_of(e)');
+SELECT tandem.add_column('expanded', 'expanded', 'n', 'integer', up => 'first_of(e)');
+INSERT INTO expanded (id, a, d) VALUES (10, 10, 10);
+CALL tandem.migrate('expanded');
+SELECT id, b = many(a), c, e = paired(d), n FROM expanded ORDER BY id;
+SELECT rows_unfilled, rows_mismatched FROM tandem.verify('expanded');
+
 \c postgres
 DROP DATABASE one_way;

@@ -140,6 +140,19 @@ CREATE TRIGGER theirs BEFORE INSERT ON owned FOR EACH ROW EXECUTE FUNCTION skip_
 RESET ROLE;
 SELECT tgname FROM pg_trigger WHERE tgrelid = 'owned'::regclass ORDER BY tgname;
 CALL tandem.abort('owned');
+-- While the last trigger is disabled, which only force can do, nothing is in sync: nor does the first one work alone.
+CREATE TABLE forced (id integer PRIMARY KEY, a integer, b integer);
+CREATE TRIGGER theirs BEFORE INSERT ON forced FOR EACH ROW EXECUTE FUNCTION skip_ten();
+SELECT tandem.create_migration('forced');
+SELECT tandem.sync_column('forced', 'forced', 'a', 'b', 'a + 1', 'b - 1');
+ALTER EVENT TRIGGER tandem_guard_ddl DISABLE;
+ALTER TABLE forced DISABLE TRIGGER "~tandem_sync";
+ALTER EVENT TRIGGER tandem_guard_ddl ENABLE ALWAYS;
+INSERT INTO forced VALUES (1, 1, NULL), (2, NULL, 2);
+TABLE forced;
+CALL tandem.migrate('forced');
+TABLE forced;
+CALL tandem.abort('forced');
 DROP SCHEMA other_triggers CASCADE;
 DROP EXTENSION pg_tandem;
 DROP ROLE other_triggers_maker, other_triggers_owner;

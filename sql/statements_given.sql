@@ -69,7 +69,7 @@ INSERT INTO t (id, old, new) SELECT 36, new, 361 FROM t WHERE id = 7;
 \set VERBOSITY default
 
 -- A partition may have a default of its own; the server takes that of the table
--- that the statement names.  Either one is its default.
+-- that the statement names, and so does the rule.
 CREATE TABLE parent (id integer, part integer, old integer DEFAULT nextval('computed')) PARTITION BY LIST (part);
 CREATE TABLE leaf1 (old integer DEFAULT new_key() + 5, part integer, id integer);
 ALTER TABLE parent ATTACH PARTITION leaf1 FOR VALUES IN (1);
@@ -148,14 +148,15 @@ SET client_min_messages = warning;
 \set VERBOSITY sqlstate
 UPDATE price SET cents = cents + 1 WHERE id = 1;
 SELECT * FROM price WHERE id < 3 ORDER BY id;
--- what is no such thing: other columns and rows, other data
+-- other rows of the table may not be filled either
+UPDATE price p SET cents = o.cents + 1 FROM price o WHERE p.id = 8 AND o.id = 3;
+UPDATE price SET cents = (SELECT max(cents) FROM price) WHERE id = 9;
+-- what is no such thing: other columns, other data
 UPDATE price SET cents = price * 100 + 1 WHERE id = 3;
 UPDATE price SET cents = (SELECT o.cents FROM offer o WHERE o.id = 100) WHERE id = 4;
 UPDATE price SET cents = o.cents FROM offer o WHERE price.id = 5 AND o.id = 100;
 UPDATE price SET cents = 700, stock = cents + 1 WHERE id = 6;
 UPDATE price SET (stock, cents) = (SELECT price.cents, 700) WHERE id = 7;
-UPDATE price p SET cents = o.cents + 1 FROM price o WHERE p.id = 8 AND o.id = 3;
-UPDATE price SET cents = (SELECT max(cents) FROM price) WHERE id = 9;
 INSERT INTO price (id, price) VALUES (10, 11) ON CONFLICT (id) DO UPDATE SET cents = EXCLUDED.cents;
 MERGE INTO price p USING (VALUES (11, 700), (12, 800)) v (id, cents) ON p.id = v.id
 	WHEN MATCHED AND p.cents IS NULL THEN UPDATE SET cents = v.cents
@@ -253,6 +254,75 @@ WITH a AS (SELECT id FROM release_42.viewed FOR UPDATE), b AS (INSERT INTO viewe
 INSERT INTO release_42.viewed (id) VALUES (3) ON CONFLICT (id) DO UPDATE SET note = 'conflict';
 SELECT id, old, new, note FROM viewed ORDER BY id;
 RESET ROLE;
+
+--
+-- The default that counts is that of what the statement names: a table above
+-- the partition, or a view.
+--
+CREATE TABLE named (id integer, cents integer DEFAULT 700) PARTITION BY RANGE (id);
+CREATE TABLE leaf PARTITION OF named FOR VALUES FROM (0) TO (100);
+ALTER TABLE leaf ALTER cents SET DEFAULT 0;
+CREATE VIEW own AS SELECT id AS number, cents FROM named;
+ALTER VIEW own ALTER cents SET DEFAULT 99;
+CREATE VIEW outer_own AS SELECT number, cents FROM own;
+SELECT open('named', 43);
+SELECT tandem.add_column('named', 'named', 'euros', 'numeric');
+SELECT tandem.sync_column('named', 'named', 'cents', 'euros', 'cents / 100.0', '(euros * 100)::integer');
+CREATE OR REPLACE VIEW own AS SELECT id AS number, cents, euros FROM named;
+CREATE OR REPLACE VIEW outer_own AS SELECT number, cents, euros FROM own;
+CREATE FUNCTION insert_as(id integer, target text, list text, vals text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+BEGIN
+	EXECUTE format('INSERT INTO %s (%s) VALUES (%s, %s)', target, list, id, vals);
+	SELECT concat_ws('/', coalesce(n.cents::text, '-'), coalesce(round(n.euros, 2)::text, '-')) INTO result FROM named n WHERE n.id = insert_as.id;
+	RETURN result;
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE;
+END $$;
+SELECT target, list, vals, insert_as(row_number() OVER ()::integer, target, list, vals) FROM (VALUES
+	-- absent, though it is not the default of the partition
+	('named', 'id, euros', '5'), ('named', 'id, euros', 'NULL'), ('named', 'id, cents, euros', 'DEFAULT, 5'),
+	-- given, though it is
+	('named', 'id, cents, euros', '0, 5'), ('named', 'id, cents, euros', '0, NULL'),
+	('named', 'id, cents, euros', '700, 5'), ('named', 'id, cents', '0'), ('named', 'id, cents', 'DEFAULT'),
+	('leaf', 'id, euros', '5'), ('leaf', 'id, cents, euros', '0, 5'), ('leaf', 'id, cents, euros', '700, 5'), ('leaf', 'id, cents, euros', 'DEFAULT, 5'),
+	('own', 'number, euros', '5'), ('own', 'number, cents, euros', 'DEFAULT, 5'), ('own', 'number, cents, euros', '99, 5'),
+	('own', 'number, cents, euros', '700, 5'), ('own', 'number, cents, euros', '0, 5'), ('own', 'number, cents', 'DEFAULT'),
+	('outer_own', 'number, euros', '5'), ('outer_own', 'number, cents, euros', 'DEFAULT, 5'), ('outer_own', 'number, cents, euros', '700, 5')) v (target, list, vals);
+ALTER VIEW outer_own ALTER cents SET DEFAULT nextval('computed');
+ALTER VIEW own ALTER cents DROP DEFAULT;
+INSERT INTO outer_own (number, euros) VALUES (50, 5);
+INSERT INTO outer_own (number, cents, euros) VALUES (51, DEFAULT, 5), (52, DEFAULT, 6);
+INSERT INTO own (number, euros) VALUES (53, 5);
+PREPARE named AS INSERT INTO named (id, cents, euros) VALUES ($1, $2, $3);
+EXECUTE named (54, 0, 5);
+EXECUTE named (54, 700, 5);
+-- a release means its own side
+SET tandem.release = 42;
+INSERT INTO named (id, euros) VALUES (55, 5);
+INSERT INTO named (id, cents, euros) VALUES (56, 0, 5);
+RESET tandem.release;
+SELECT id, cents, round(euros, 2) AS euros FROM named WHERE id BETWEEN 50 AND 56 ORDER BY id;
+COPY named (id, euros) FROM STDIN;
+60	5
+\.
+COPY named (id, cents, euros) FROM STDIN;
+61	700	5
+\.
+COPY named (id, cents, euros) FROM STDIN;
+62	0	5
+\.
+COPY leaf (id, euros) FROM STDIN;
+63	5
+\.
+SELECT id, cents, round(euros, 2) AS euros FROM named WHERE id >= 60 ORDER BY id;
+MERGE INTO named n USING (VALUES (70)) v (k) ON n.id = v.k WHEN NOT MATCHED THEN INSERT (id, euros) VALUES (k, 5);
+MERGE INTO named n USING (VALUES (71), (72)) v (k) ON n.id = v.k WHEN NOT MATCHED AND k = 71 THEN INSERT (id, euros) VALUES (k, 5)
+	WHEN NOT MATCHED THEN INSERT (id, cents) VALUES (k, 0);
+SELECT id, cents, round(euros, 2) AS euros FROM named WHERE id >= 70 ORDER BY id;
+CALL tandem.migrate('named');
+SELECT rows_checked, rows_unfilled, rows_mismatched FROM tandem.verify('named');
 
 DROP OWNED BY regress_given;
 DROP ROLE regress_given;

@@ -117,6 +117,7 @@ tandem_add_index(PG_FUNCTION_ARGS)
 	step.relation = definition->relation;
 	step.object = definition->name;
 	step.definition = definition->tail;
+	step.calls = definition->calls;
 	step.is_unique = definition->is_unique;
 	label = psprintf("index %s on %s", quote_identifier(definition->name),
 					 quoting_relation(relid));
@@ -226,7 +227,7 @@ tandem_add_constraint(PG_FUNCTION_ARGS)
 	constraint_check_name(step.relation, step.object);
 	step.definition = constraint_is_key(constraint)
 		? key_check(step.relation, constraint, definition)
-		: constraint_check(step.relation, constraint, definition);
+		: constraint_check(step.relation, constraint, definition, &step.calls);
 	check_other_constraint_steps(migration, &step, constraint);
 	if (!step_add(migration->id, &step))
 	{

@@ -5,7 +5,6 @@
  */
 #include "postgres.h"
 
-#include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "optimizer/optimizer.h"
@@ -381,33 +380,11 @@ add_to_table(const AddedColumn *column)
 						 name));
 }
 
-/* A value that is computed from itself would never be filled in the end. */
-static void
-check_up_reads_others(const AddedColumn *column)
-{
-	Relation	rel = table_open(column->relation, NoLock);
-	AttrNumber	attnum = get_attnum(column->relation, column->name);
-	Bitmapset  *read = NULL;
-
-	pull_varattnos(expression_parse(column->up, rel,
-									RelationGetRelationName(rel), attnum, "up"),
-				   1, &read);
-	if (bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, read))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-				 errmsg("up of column \"%s\" reads the column itself",
-						column->name),
-				 errdetail("Expression: %s", column->up),
-				 errhint("Compute it from the columns that the table had before.")));
-	table_close(rel, NoLock);
-}
-
 static void
 add_rule(Migration *migration, const AddedColumn *column)
 {
 	SyncRule   *rule = palloc0(sizeof(SyncRule));
 
-	check_up_reads_others(column);
 	rule->migration_id = migration->id;
 	rule->migration = migration->name;
 	rule->release = migration->release;

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -324,6 +325,7 @@ report_volatile_side(SyncRule *rule, Relation rel, const char *column,
 				 errhint("If its function depends on its arguments and on tables only, declare it STABLE.")));
 	if (!rule->stored || strcmp(label, "up") != 0)
 		return;
+	target_check_default_is_held(rule);
 	foreach(lc, table_leaves(rule->relation))
 	{
 		if (!fill_is_sent(lfirst_oid(lc)))
@@ -345,6 +347,113 @@ qualify_expression(Relation rel, Node *expression, const char *given,
 	};
 
 	return meaning_stored_text(&stored, expression);
+}
+
+static Node *
+parse_given(const SyncRule *rule, Relation rel, AttrNumber target,
+			const char *text, const char *label)
+{
+	const char *alias = RelationGetRelationName(rel);
+
+	return strcmp(label, "up") == 0
+		? expression_parse_up(text, rel, alias, target, rule->new_columns)
+		: expression_parse(text, rel, alias, target, label);
+}
+
+/*-------------------------------------------------------------------------
+ * What up reads: the row as it was before, not the new columns themselves.
+ *-------------------------------------------------------------------------
+ */
+
+typedef struct NewColumns
+{
+	const SyncRule *rule;
+	int			count;
+	Bitmapset **read;			/* by new column: those that its up reads */
+} NewColumns;
+
+/* Returns the new columns, by number, that an expression names. */
+static Bitmapset *
+new_columns_read(const SyncRule *rule, Node *expression)
+{
+	Bitmapset  *attnums = NULL;
+	Bitmapset  *columns = NULL;
+	ListCell   *lc;
+
+	pull_varattnos(expression, 1, &attnums);
+	foreach(lc, rule->new_columns)
+	{
+		if (bms_is_member(get_attnum(rule->relation, lfirst(lc)) -
+						  FirstLowInvalidHeapAttributeNumber, attnums))
+			columns = bms_add_member(columns, foreach_current_index(lc));
+	}
+	return columns;
+}
+
+/* Would a column be computed, through others in the end, from itself? */
+static bool
+is_read_in_circle(const NewColumns *columns, int column)
+{
+	Bitmapset  *reached = bms_copy(columns->read[column]);
+	int			before;
+
+	do
+	{
+		int			i = -1;
+
+		before = bms_num_members(reached);
+		while ((i = bms_next_member(reached, i)) >= 0)
+			reached = bms_add_members(reached, columns->read[i]);
+	} while (bms_num_members(reached) > before);
+	return bms_is_member(column, reached);
+}
+
+static void
+refuse_new_column(const NewColumns *columns, int column)
+{
+	const SyncRule *rule = columns->rule;
+	char	   *name = list_nth(rule->new_columns, column);
+	char	   *up = list_nth(rule->up, column);
+	bool		itself = bms_is_member(column, columns->read[column]);
+	char	   *other = itself ? name
+	: list_nth(rule->new_columns, bms_next_member(columns->read[column], -1));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+			 itself ? errmsg("up of column \"%s\" reads the column itself", name)
+			 : errmsg("up of column \"%s\" reads column \"%s\", which is new in the same sync",
+					  name, other),
+			 errdetail("Expression: %s", up),
+			 is_read_in_circle(columns, column)
+			 ? errhint("Compute it from the columns that the table had before.")
+			 : errhint("Write out what \"%s\" is computed from. Or leave \"%s\" out of this sync and call, after it, SELECT tandem.sync_column(%s, %s, old => %s, new => %s, up => %s, keep_old => true);",
+					   other, name, quote_literal_cstr(rule->migration),
+					   quote_literal_cstr(quoting_relation(rule->relation)),
+					   quote_literal_cstr(other), quote_literal_cstr(name),
+					   quote_literal_cstr(up))));
+}
+
+/*
+ * All new columns are computed from one row.  One that read another would see
+ * what that was before, and never be proved.
+ */
+static void
+check_up_reads_old_row(const SyncRule *rule, Relation rel)
+{
+	NewColumns	columns = {rule, list_length(rule->new_columns), NULL};
+
+	columns.read = palloc0(sizeof(Bitmapset *) * columns.count);
+	for (int i = 0; i < columns.count; i++)
+		columns.read[i] = new_columns_read(rule,
+										   parse_given(rule, rel,
+													   get_attnum(rule->relation,
+																  list_nth(rule->new_columns, i)),
+													   list_nth(rule->up, i), "up"));
+	for (int i = 0; i < columns.count; i++)
+	{
+		if (columns.read[i])
+			refuse_new_column(&columns, i);
+	}
 }
 
 /*
@@ -369,9 +478,7 @@ qualify_side(SyncRule *rule, Relation rel, List *columns, List *texts,
 			qualified = lappend(qualified, NULL);
 			continue;
 		}
-		expression = expression_parse(lfirst(text), rel,
-									  RelationGetRelationName(rel), attnum,
-									  label);
+		expression = parse_given(rule, rel, attnum, lfirst(text), label);
 		if (contain_volatile_functions(expression))
 			report_volatile_side(rule, rel, lfirst(column), label);
 		qualified = lappend(qualified,
@@ -531,9 +638,11 @@ expand_add_sync(Migration *migration, SyncRule *rule)
 	drop_null_down(rule, rel);
 	target_check_columns(rule, rel);
 	target_check_triggers(rule, rule->relation);
+	check_up_reads_old_row(rule, rel);
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
 	rule->down = qualify_side(rule, rel, rule->old_columns, rule->down, "down");
-	rule->down_uses = rule_uses(rel, list_make1(rule), true);
+	if (!rule_is_derived(rule))
+		rule->uses = rule_uses(rel, list_make1(rule), true);
 	table_close(rel, NoLock);
 	record_owned_columns(migration, rule);
 	sync_insert(rule);

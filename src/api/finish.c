@@ -307,10 +307,11 @@ reasons_not_built(List *reasons, int migration_id)
 
 /*
  * Returns the reasons why the data is not ready for contract; force ignores
- * them.
+ * them.  Sets *broken if one of them is that a rule can no longer be parsed,
+ * with which migrate does not run.
  */
 static List *
-reasons_data_is_open(const Migration *migration, List *rules)
+reasons_data_is_open(const Migration *migration, List *rules, bool *broken)
 {
 	List	   *fills = step_list(migration->id, STEP_BACKFILL);
 	List	   *verifies = step_list(migration->id, STEP_VERIFY);
@@ -320,6 +321,7 @@ reasons_data_is_open(const Migration *migration, List *rules)
 	ListCell   *lc;
 	ListCell   *leaf;
 
+	*broken = false;
 	foreach(lc, rules)
 	{
 		SyncRule   *rule = lfirst(lc);
@@ -329,6 +331,7 @@ reasons_data_is_open(const Migration *migration, List *rules)
 		if (!relation_exists(rule->relation))
 			continue;			/* dropped: nothing to lose */
 		problem = sync_rule_problem(rule, &locked);
+		*broken |= problem != NULL;
 		if (problem)
 			reasons = lappend(reasons,
 							  psprintf("sync to %s: %s",
@@ -392,6 +395,20 @@ reasons_columns_stay(const Migration *migration, List *dropped)
 											migration));
 }
 
+static char *
+hint_to_make_ready(const Migration *migration, bool broken, bool quarantined)
+{
+	char	   *name = quote_literal_cstr(migration->name);
+
+	if (broken)
+		return psprintf("Undo what has changed, then run CALL tandem.migrate(%s), then contract; or end the migration: CALL tandem.abort(%s);",
+						name, name);
+	if (quarantined)
+		return psprintf("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s), then contract.",
+						name);
+	return psprintf("Run CALL tandem.migrate(%s), then contract.", name);
+}
+
 /*
  * Throws an error that lists all that is open.  With force, only what prevents
  * dropping the columns.
@@ -400,8 +417,9 @@ static void
 check_ready_to_contract(const Migration *migration, List *rules,
 						List *dropped, bool force)
 {
-	List	   *questions = force ? NIL : reasons_data_is_open(migration,
-															   rules);
+	bool		broken = false;
+	List	   *questions = force ? NIL
+	: reasons_data_is_open(migration, rules, &broken);
 	bool		quarantined = questions != NIL && quarantine_count(migration->id) > 0;
 	List	   *reasons;
 
@@ -412,11 +430,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("migration \"%s\" is not ready for contract", migration->name),
 				 errdetail("%s", lines_as_list(questions)),
-				 quarantined
-				 ? errhint("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s), then contract.",
-						   quote_literal_cstr(migration->name))
-				 : errhint("Run CALL tandem.migrate(%s), then contract.",
-						   quote_literal_cstr(migration->name))));
+				 errhint("%s", hint_to_make_ready(migration, broken, quarantined))));
 	reasons = reasons_columns_stay(migration, dropped);
 	if (reasons != NIL)
 		ereport(ERROR,

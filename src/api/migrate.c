@@ -50,7 +50,7 @@ static void
 verify_leaf_table(ReturnSetInfo *result, const Migration *migration,
 				  const SyncRule *rule, Oid relid)
 {
-	Relation	rel = try_table_open(relid, AccessShareLock);
+	Relation	rel = table_open_leaf(relid, AccessShareLock);
 	Trigger    *trigger;
 	BlockNumber blocks;
 	AuthorityScope scope;

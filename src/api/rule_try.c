@@ -21,6 +21,7 @@
 #include "core/compat.h"
 #include "core/error.h"
 #include "core/relation.h"
+#include "core/settings.h"
 #include "core/text.h"
 #include "core/time_limit.h"
 #include "core/transaction.h"
@@ -28,9 +29,6 @@
 #include "row/round_trip.h"
 #include "rule/rule_compile.h"
 #include "row/row_tuple.h"
-
-/* how long all of it may take, since the call has the table locked */
-#define TRY_MS 100
 
 /* at most so many rows, blocks and tables are looked at */
 #define TRY_ROWS 100
@@ -487,7 +485,11 @@ try_stored_rows(RuleTry *try)
 void
 rule_try(const SyncRule *rule)
 {
-	RuleTry		try = {.source = rule,.end = clock_after_ms(TRY_MS)};
+	/*
+	 * The call has the table locked, so others wait this long: not as long as
+	 * for one that waits for such a lock.
+	 */
+	RuleTry		try = {.source = rule,.end = clock_after_ms(setting_lock_timeout / 2)};
 	List	   *leaves = table_leaves(rule->relation);
 	int			count = list_length(leaves);
 	int			tables = Min(count, TRY_TABLES);

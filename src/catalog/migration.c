@@ -561,6 +561,9 @@ migration_forget_rows(int migration_id)
 	query_begin(&query);
 	query_int(&query, migration_id);
 	(void) query_run(&query,
+					 "DELETE FROM tandem.changed_use WHERE migration = $1");
+	query_int(&query, migration_id);
+	(void) query_run(&query,
 					 "DELETE FROM tandem.quarantined_row q USING tandem.sync s "
 					 "WHERE s.id = q.sync AND s.migration = $1");
 	query_int(&query, migration_id);

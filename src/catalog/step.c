@@ -130,9 +130,10 @@ step_add(int migration_id, const Step *step)
 	query_text(&query, step->definition);
 	query_bool(&query, step->is_unique);
 	query_text(&query, step->given);
+	query_text(&query, step->calls);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.step (migration, kind, relation, object, definition, is_unique, given) "
-					 "VALUES ($1, $2, $3::regclass, $4::name, $5, $6, $7)");
+					 "INSERT INTO tandem.step (migration, kind, relation, object, definition, is_unique, given, calls) "
+					 "VALUES ($1, $2, $3::regclass, $4::name, $5, $6, $7, $8)");
 	query_end(&query);
 	return true;
 }
@@ -204,7 +205,7 @@ step_list(int migration_id, StepKind kind)
 							"SELECT " STEP_COUNTS ", id, relation::oid, state = 'done', "
 							"started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, blocks_total, "
 							"coalesce(batch_blocks, 0), proof, object::text, definition, is_unique, given, "
-							"built_indexes, ARRAY(SELECT unnest(changed_tables)::oid::text), uses, refill "
+							"built_indexes, ARRAY(SELECT unnest(changed_tables)::oid::text), uses, refill, calls, refill_derived "
 							"FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
 	for (uint64 row = 0; row < rows; row++)
 	{
@@ -229,6 +230,8 @@ step_list(int migration_id, StepKind kind)
 		step->changed_tables = oids_from_strings(query_get_strings(row, 23));
 		step->uses = query_get_text(row, 24);
 		step->refill = query_get_bool(row, 25);
+		step->calls = query_get_text(row, 26);
+		step->refill_derived = query_get_int_list(row, 27);
 		steps = lappend(steps, step);
 	}
 	query_end(&query);
@@ -359,15 +362,17 @@ step_restart(int migration_id, List *relids)
 }
 
 void
-step_refill(int migration_id, List *relids)
+step_refill(int migration_id, List *relids, List *derived)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
 	query_oid_list(&query, relids);
+	query_int_list(&query, derived);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET state = 'pending', started_at = NULL, proof = NULL, refill = kind = 'backfill' "
+					 "UPDATE tandem.step SET state = 'pending', started_at = NULL, proof = NULL, refill = kind = 'backfill', "
+					 "refill_derived = CASE WHEN kind = 'backfill' THEN ARRAY(SELECT unnest(refill_derived) UNION SELECT unnest($3)) ELSE '{}' END "
 					 "WHERE migration = $1 AND kind IN ('backfill', 'verify') AND relation::oid = ANY ($2)");
 	query_end(&query);
 }
@@ -380,7 +385,7 @@ step_finish(Step *step)
 	query_begin(&query);
 	query_int(&query, step->id);
 	(void) query_run(&query,
-					 "WITH finished AS (UPDATE tandem.step SET state = 'done', refill = false, doing = NULL, units_done = 0, units_total = 0, "
+					 "WITH finished AS (UPDATE tandem.step SET state = 'done', refill = false, refill_derived = '{}', doing = NULL, units_done = 0, units_total = 0, "
 					 "changed_at = clock_timestamp() WHERE id = $1 RETURNING id)"
 					 CLEAR_REPORT("finished"));
 	query_end(&query);

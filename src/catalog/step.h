@@ -38,6 +38,9 @@ typedef struct Step
 	char	   *object;			/* index, constraint, or NOT NULL column */
 	char	   *definition;		/* index: from USING on; constraint: as
 								 * pg_get_constraintdef returns it */
+	char	   *calls;			/* functions of users that the definition
+								 * called then (see rule/recorded_calls.h);
+								 * NULL of a key's index, which calls none */
 	char	   *given;			/* the definition as given by the user */
 	bool		is_unique;		/* for an index */
 	bool		done;
@@ -61,6 +64,8 @@ typedef struct Step
 								 * rule/rule_uses.h */
 	bool		refill;			/* for a backfill: rows that disagree are
 								 * computed again */
+	List	   *refill_derived; /* and values of their own of these derived
+								 * columns: ids of their syncs, as ints */
 	List	   *built_indexes;	/* names of the indexes that it has built */
 	List	   *changed_tables; /* OIDs of tables that it has given its
 								 * constraint or NOT NULL */
@@ -110,9 +115,11 @@ extern void step_start(Step *step, const char *table_file, BlockNumber blocks,
 
 /*
  * Makes the backfill of these tables start again and compute rows that
- * disagree, and then their verify.
+ * disagree, and then their verify.  derived has the ids (ints) of syncs of
+ * derived columns whose values of their own are computed again, too, besides
+ * those of an earlier call for the same backfill.
  */
-extern void step_refill(int migration_id, List *relids);
+extern void step_refill(int migration_id, List *relids, List *derived);
 
 /* Reads the step's counts again, to which other processes add. */
 extern void step_refresh(Step *step);

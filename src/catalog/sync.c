@@ -35,7 +35,7 @@ static const char *const on_conflict_names[] = {
 	"SELECT s.id, s.migration, m.name, coalesce(m.release, 0), s.relation::oid, " \
 	"s.old_columns, s.new_columns, s.up, s.down, s.on_conflict, " \
 	"s.on_error = 'quarantine', s.keep_old, s.origin, s.search_path, " \
-	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled, s.down_uses " \
+	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled, s.uses " \
 	"FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 
 const char *
@@ -94,10 +94,10 @@ sync_insert(SyncRule *rule)
 	query_datum(&query, TEXTARRAYOID,
 				array_from_strings(rule->down_given, TEXTOID),
 				rule->down_given == NIL);
-	query_text(&query, rule->down_uses);
+	query_text(&query, rule->uses);
 	query_text(&query, this_server());
 	(void) query_run(&query,
-					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, origin, search_path, stored, up_given, down_given, down_uses, parsed_in) "
+					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, origin, search_path, stored, up_given, down_given, uses, parsed_in) "
 					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id");
 	rule->id = query_get_int(0, 1);
 	query_end(&query);
@@ -126,7 +126,7 @@ rule_from_row(uint64 row)
 	rule->up_given = query_get_strings(row, 17);
 	rule->down_given = query_get_strings(row, 18);
 	rule->filled = query_get_bool(row, 19);
-	rule->down_uses = query_get_text(row, 20);
+	rule->uses = query_get_text(row, 20);
 	return rule;
 }
 
@@ -274,6 +274,19 @@ sync_note_filled(const SyncRule *rule)
 	query_end(&query);
 }
 
+void
+sync_note_uses(const SyncRule *rule, const char *uses)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, rule->id);
+	query_text(&query, uses);
+	(void) query_run(&query,
+					 "UPDATE tandem.sync SET uses = $2 WHERE id = $1 AND uses IS DISTINCT FROM $2");
+	query_end(&query);
+}
+
 List *
 sync_relations_of_migration(int migration_id)
 {
@@ -408,6 +421,40 @@ owned_column_list(int migration_id, Oid relid)
 						  "WHERE o.migration = $1 AND o.relation = $2 ORDER BY a.attnum");
 	query_end(&query);
 	return columns;
+}
+
+/*-------------------------------------------------------------------------
+ * Rows of tandem.changed_use: DDL that has changed what rules use.
+ *-------------------------------------------------------------------------
+ */
+
+void
+changed_use_note(int migration_id)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	(void) query_run(&query,
+					 "INSERT INTO tandem.changed_use (migration) SELECT m.id FROM tandem.migration m "
+					 "WHERE m.id = $1 AND m.phase IN ('expand', 'migrate', 'contract') ON CONFLICT DO NOTHING");
+	query_end(&query);
+}
+
+char *
+changed_use_last(int migration_id)
+{
+	TandemQuery query;
+	char	   *last = NULL;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	if (query_run_latest(&query,
+						 "SELECT changed_in::text FROM tandem.changed_use WHERE migration = $1 "
+						 "ORDER BY changed_in DESC LIMIT 1") > 0)
+		last = query_get_text(0, 1);
+	query_end(&query);
+	return last;
 }
 
 /*-------------------------------------------------------------------------

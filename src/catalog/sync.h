@@ -37,8 +37,10 @@ typedef struct SyncRule
 								 * rule/fill_mark.h */
 	bool		filled;			/* all rows have been filled once */
 	char	   *search_path;	/* of the session that created the sync */
-	char	   *down_uses;		/* what down used then, see rule/rule_uses.h;
-								 * NULL if not known */
+	char	   *uses;			/* what down used at expand; of a derived
+								 * column, what up used when rows were filled
+								 * first, see rule/rule_uses.h; NULL if not
+								 * known */
 } SyncRule;
 
 /*
@@ -90,6 +92,9 @@ extern SyncRule *sync_get(int id, bool *live);
  * filled.
  */
 extern void sync_set_fill_marks(const SyncRule *rule, const char *fill_marks);
+
+/* Records what the rule uses, see rule/rule_uses.h; NULL if not known. */
+extern void sync_note_uses(const SyncRule *rule, const char *uses);
 
 /*
  * Records that all rows have been filled.  This is not taken back: rows of a
@@ -147,6 +152,26 @@ extern void owned_column_read(int migration_id, Oid relid, const char *column,
  * Returns the names of existing columns of relid that the migration has added.
  */
 extern List *owned_column_list(int migration_id, Oid relid);
+
+/*-------------------------------------------------------------------------
+ * Rows of tandem.changed_use: DDL that has changed what rules use.
+ *
+ * A function that is replaced and put back is the same again, but rows may have
+ * been written under the other one.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * Records that this transaction has changed something that the rules of the
+ * migration use.  Takes no lock that others wait for.
+ */
+extern void changed_use_note(int migration_id);
+
+/*
+ * Returns a text that is another one after each such transaction that has
+ * committed, palloc'd; NULL if there was none.
+ */
+extern char *changed_use_last(int migration_id);
 
 /*-------------------------------------------------------------------------
  * Rows of tandem.filled_leaf: partitions that were empty when they got the

@@ -133,28 +133,13 @@ authority_enter_role(AuthorityScope *scope, Oid role, const char *search_path)
 }
 
 void
-authority_enter_evaluation(AuthorityScope *scope, Oid role,
-						   const char *search_path)
+authority_enter_path(AuthorityScope *scope, const char *search_path)
 {
-	GetUserIdAndSecContext(&scope->userid, &scope->context);
-	SetUserIdAndSecContext(role,
-						   scope->context | SECURITY_RESTRICTED_OPERATION);
-	scope->settings_level = 0;
-	if (search_path == NULL)
-		return;
 	/* what a function sets must not outlive it */
 	scope->settings_level = NewGUCNestLevel();
 	/* a fill has entered such a scope already */
 	if (strcmp(namespace_search_path, search_path) != 0)
 		set_for_scope("search_path", search_path);
-}
-
-void
-authority_leave_evaluation(AuthorityScope *scope)
-{
-	if (scope->settings_level > 0)
-		AtEOXact_GUC(false, scope->settings_level);
-	SetUserIdAndSecContext(scope->userid, scope->context);
 }
 
 void
@@ -224,6 +209,13 @@ void
 authority_pin_index_scans(void)
 {
 	set_for_scope("enable_seqscan", "off");
+}
+
+void
+authority_pin_interpreted(void)
+{
+	set_for_scope("jit", "off");
+	set_for_scope("plan_cache_mode", "force_custom_plan");
 }
 
 void

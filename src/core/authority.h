@@ -7,6 +7,7 @@
 #define TANDEM_AUTHORITY_H
 
 #include "access/tupdesc.h"
+#include "miscadmin.h"
 #include "utils/rel.h"
 
 /*-------------------------------------------------------------------------
@@ -25,6 +26,9 @@ typedef struct AuthorityScope
 	int			context;
 	int			settings_level; /* GUC nest level */
 } AuthorityScope;
+
+/* Restores the user, security context and settings from before the scope. */
+extern void authority_leave(AuthorityScope *scope);
 
 /*
  * Enters a scope as the owner of the extension, with search_path pinned to
@@ -48,15 +52,36 @@ extern void authority_enter_role(AuthorityScope *scope, Oid role,
 extern void authority_enter_owner(AuthorityScope *scope, Relation rel,
 								  const char *search_path);
 
+/* The part of authority_enter_evaluation that is about the search_path. */
+extern void authority_enter_path(AuthorityScope *scope,
+								 const char *search_path);
+
 /*
  * For an expression that is evaluated for each row: enters a scope as role, in
  * a security-restricted operation.  search_path is NULL if the expression
  * calls only functions of the server that have no side effects; otherwise a
  * path from authority_path_of_role.
  */
-extern void authority_enter_evaluation(AuthorityScope *scope, Oid role,
-									   const char *search_path);
-extern void authority_leave_evaluation(AuthorityScope *scope);
+static inline void
+authority_enter_evaluation(AuthorityScope *scope, Oid role,
+						   const char *search_path)
+{
+	GetUserIdAndSecContext(&scope->userid, &scope->context);
+	SetUserIdAndSecContext(role,
+						   scope->context | SECURITY_RESTRICTED_OPERATION);
+	scope->settings_level = 0;
+	if (search_path)
+		authority_enter_path(scope, search_path);
+}
+
+static inline void
+authority_leave_evaluation(AuthorityScope *scope)
+{
+	if (scope->settings_level > 0)
+		authority_leave(scope);
+	else
+		SetUserIdAndSecContext(scope->userid, scope->context);
+}
 
 /*
  * Returns the search_path as a scope of another role has it, palloc'd: with
@@ -107,11 +132,15 @@ extern void authority_pin_tablespace(void);
  */
 extern void authority_pin_index_scans(void);
 
+/*
+ * Has queries until the scope is left run without being compiled, which takes
+ * longer than a query of many parts over few rows itself, and without a plan
+ * that is kept, which takes half a megabyte.
+ */
+extern void authority_pin_interpreted(void);
+
 /* Within a scope: lock_timeout is at most tandem.lock_timeout. */
 extern void authority_pin_lock_timeout(void);
-
-/* Restores the user, security context and settings from before the scope. */
-extern void authority_leave(AuthorityScope *scope);
 
 /*
  * Is the current user the role, or a member of it?  Being superuser does not

@@ -97,6 +97,16 @@ compat_is_rewritten(Relation rel)
 #endif
 }
 
+/* Lets the whole row of a range table entry be one of that relation. */
+static inline void
+compat_set_row_relation(ParseNamespaceItem *item, Oid relid)
+{
+	item->p_rte->relid = relid;
+#if PG_VERSION_NUM >= 160000
+	item->p_perminfo->relid = relid;
+#endif
+}
+
 /*
  * Gives an expression node the form in which the server reads it again after
  * deparsing: JSON_QUERY is written with the wrapper and the format that it has
@@ -114,6 +124,20 @@ compat_unify_json(Node *node)
 		json->wrapper = JSW_NONE;
 	if (json->returning && json->returning->format)
 		json->returning->format->format_type = JS_FORMAT_DEFAULT;
+#endif
+}
+
+/* Is it an expression of SQL/JSON, as newer servers have it, with a type? */
+static inline bool
+compat_is_json_value(Node *node)
+{
+#if PG_VERSION_NUM >= 170000
+	return IsA(node, JsonExpr) || IsA(node, JsonConstructorExpr) ||
+		IsA(node, JsonValueExpr);
+#elif PG_VERSION_NUM >= 160000
+	return IsA(node, JsonConstructorExpr) || IsA(node, JsonValueExpr);
+#else
+	return false;
 #endif
 }
 

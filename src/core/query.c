@@ -388,6 +388,22 @@ query_get_strings(uint64 row, int column)
 }
 
 List *
+query_get_int_list(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		array = get_result_datum(row, column, &isnull);
+	List	   *ints = NIL;
+	Datum	   *elements;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(array), INT4OID, sizeof(int32), true,
+					  TYPALIGN_INT, &elements, NULL, &count);
+	for (int i = 0; i < count; i++)
+		ints = lappend_int(ints, DatumGetInt32(elements[i]));
+	return ints;
+}
+
+List *
 strings_from_array(Datum array)
 {
 	ArrayType  *a = DatumGetArrayTypeP(array);
@@ -413,6 +429,17 @@ strings_from_array(Datum array)
 		strings = lappend(strings, string);
 	}
 	return strings;
+}
+
+char *
+array_literal(List *names)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(NAMEARRAYOID, &output, &is_varlena);
+	return quote_literal_cstr(OidOutputFunctionCall(output,
+													array_from_strings(names, NAMEOID)));
 }
 
 bool

@@ -105,6 +105,9 @@ extern Oid	query_get_oid(uint64 row, int column);
 /* Returns the first column of all rows; rows is what query_run returned. */
 extern List *query_get_ints(uint64 rows);
 
+/* Returns an array of integers without a null, as a list of ints. */
+extern List *query_get_int_list(uint64 row, int column);
+
 /*
  * These convert arrays of names and texts to a list of C strings and back, and
  * compare such lists.  A NULL element is a NULL pointer.
@@ -113,6 +116,9 @@ extern List *query_get_strings(uint64 row, int column);
 extern List *strings_from_array(Datum array);
 extern Datum array_from_strings(List *strings, Oid element_type);
 extern bool same_strings(List *a, List *b);
+
+/* Returns names as a quoted literal of an array, for a hint; palloc'd. */
+extern char *array_literal(List *names);
 
 /*
  * Gets the next member of a JSON object from an iterator.  Inner objects are

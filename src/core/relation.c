@@ -377,6 +377,16 @@ relation_open_nowait(Oid relid, bool *gone)
 	return rel;
 }
 
+Relation
+table_open_leaf(Oid relid, LOCKMODE mode)
+{
+	Oid			root = table_root(relid);
+
+	if (root != relid)
+		LockRelationOid(root, AccessShareLock);
+	return try_table_open(relid, mode);
+}
+
 /* Nothing is waited for between the two looks, so the second finds the same. */
 List *
 table_children(Oid relid)

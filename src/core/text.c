@@ -107,6 +107,19 @@ text_choice(const char *argument, const char *text, const char *const *choices,
 			 errhint("Use %s.", hint.data)));
 }
 
+bool
+text_is_among(const char *text, List *texts)
+{
+	ListCell   *lc;
+
+	foreach(lc, texts)
+	{
+		if (strcmp(lfirst(lc), text) == 0)
+			return true;
+	}
+	return false;
+}
+
 char *
 text_joined(List *texts, const char *prefix, const char *separator)
 {

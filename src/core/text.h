@@ -38,6 +38,9 @@ extern char *text_shortened(const char *text, int max);
  */
 extern const char *text_valid(const char *text);
 
+/* Is text equal to one of a list? */
+extern bool text_is_among(const char *text, List *texts);
+
 /* Returns the index of text among count texts, or -1. */
 extern int	text_index(const char *text, const char *const *texts, int count);
 

@@ -74,19 +74,6 @@ typedef struct ReadCall
 } ReadCall;
 
 static bool
-names_contain(List *names, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, names)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool
 side_reads_column(const ReadCall *call, List *names, List *texts,
 				  const char *label)
 {
@@ -128,8 +115,8 @@ rule_has_source(const SyncRule *rule, Relation rel, const char *column)
 {
 	ReadCall	call = {rule, rel, column, false};
 
-	if (names_contain(rule->old_columns, column) ||
-		names_contain(rule->new_columns, column))
+	if (text_is_among(column, rule->old_columns) ||
+		text_is_among(column, rule->new_columns))
 		return false;
 	(void) quarantine_try(look_whether_rule_reads, &call);
 	return call.reads;
@@ -154,7 +141,7 @@ migrations_that_read(Oid relid, const char *column, int migration_id)
 									quote_identifier(rule->migration));
 
 		if (rule->migration_id != migration_id &&
-			!names_contain(lines, line) && rule_has_source(rule, rel, column))
+			!text_is_among(line, lines) && rule_has_source(rule, rel, column))
 			lines = lappend(lines, line);
 	}
 	table_close(rel, AccessShareLock);

@@ -27,6 +27,7 @@
 #include "ddl/constraint_build.h"
 #include "ddl/constraint_definition.h"
 #include "ddl/key.h"
+#include "rule/recorded_calls.h"
 
 /*-------------------------------------------------------------------------
  * Looking up constraints and NOT NULL columns in the catalogs.
@@ -55,20 +56,33 @@ constraint_find(Oid relid, const char *name, ConstraintState *state)
 }
 
 Node *
-constraint_expression(Oid constraint)
+catalog_expression(int cache, Oid object, AttrNumber attribute)
 {
-	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	HeapTuple	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
 	Node	   *expression = NULL;
 	Datum		stored;
 	bool		none = true;
 
 	if (!HeapTupleIsValid(tuple))
 		return NULL;
-	stored = SysCacheGetAttr(CONSTROID, tuple, Anum_pg_constraint_conbin, &none);
+	stored = SysCacheGetAttr(cache, tuple, attribute, &none);
 	if (!none)
 		expression = stringToNode(TextDatumGetCString(stored));
 	ReleaseSysCache(tuple);
 	return expression;
+}
+
+Node *
+constraint_expression(Oid constraint)
+{
+	return catalog_expression(CONSTROID, constraint,
+							  Anum_pg_constraint_conbin);
+}
+
+char *
+constraint_calls(Oid constraint)
+{
+	return recorded_calls_text(constraint_expression(constraint));
 }
 
 char *
@@ -340,13 +354,25 @@ lock_constraint_tables(List *relids, const Constraint *constraint)
 }
 
 static void
+check_constraint_calls(const Step *step, const ConstraintState *state)
+{
+	recorded_calls_check("constraint", step->object, step->calls,
+						 constraint_calls(state->oid));
+}
+
+static void
 add_constraint_to(Oid relid, const Step *step, const char *suffix)
 {
+	ConstraintState state;
+
 	ddl_run_stored(relid,
 				   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s",
 							quoting_relation(relid),
 							quote_identifier(step->object),
 							step->definition, suffix));
+	/* the error takes it away again */
+	if (constraint_find(relid, step->object, &state))
+		check_constraint_calls(step, &state);
 	step_note_table(step->id, relid);
 }
 
@@ -364,6 +390,8 @@ table_has_constraint(Oid relid, const Step *step, ConstraintState *state)
 						quoting_relation(relid), step->object),
 				 errdetail("Its definition is: %s", constraint_text(state->oid)),
 				 errhint("Drop or rename it, and call tandem.migrate again.")));
+	if (!step->done)
+		check_constraint_calls(step, state);
 	return true;
 }
 

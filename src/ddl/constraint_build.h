@@ -25,6 +25,13 @@ extern bool constraint_find(Oid relid, const char *name,
 							ConstraintState *state);
 
 /*
+ * Returns the tree that the server stores in an attribute of a catalog row,
+ * palloc'd, or NULL if it is null or the object does not exist any more.  cache
+ * is a syscache of that catalog by OID.
+ */
+extern Node *catalog_expression(int cache, Oid object, AttrNumber attribute);
+
+/*
  * Returns the expression of a CHECK as the server stores it, palloc'd, or NULL
  * if the constraint has none or does not exist any more.
  */
@@ -35,6 +42,9 @@ extern Node *constraint_expression(Oid constraint);
  * without NOT VALID, palloc'd.
  */
 extern char *constraint_text(Oid constraint);
+
+/* Returns the functions of users that it calls (see Step), palloc'd. */
+extern char *constraint_calls(Oid constraint);
 
 /*
  * Finds the next piece of validating the constraint of that name on relid and

@@ -251,6 +251,7 @@ typedef struct ConstraintProbe
 	Oid			table;			/* table on which it is tried */
 	bool		not_valid;
 	char	   *text;			/* as deparsed by the server */
+	char	   *calls;			/* functions of users that it calls */
 } ConstraintProbe;
 
 /* Adds it as the session would do, with the session's search_path. */
@@ -359,8 +360,10 @@ probe_constraint_as_owner(ConstraintProbe *probe)
 							quote_identifier(probe->source.name),
 							probe->text,
 							probe->not_valid ? " NOT VALID" : ""));
-	if (constraint_find(probe->table, probe->source.name, &state))
-		probe->text = constraint_text(state.oid);
+	if (!constraint_find(probe->table, probe->source.name, &state))
+		return;
+	probe->text = constraint_text(state.oid);
+	probe->calls = constraint_calls(state.oid);
 }
 
 /* Runs in a subtransaction, which also releases the locks. */
@@ -384,7 +387,8 @@ probe_constraint(void *arg)
 }
 
 char *
-constraint_check(Oid relid, Constraint *constraint, const char *definition)
+constraint_check(Oid relid, Constraint *constraint, const char *definition,
+				 char **calls)
 {
 	ConstraintProbe probe = {.relid = relid,.constraint = constraint};
 	ErrorContextCallback *previous = error_context_stack;
@@ -407,5 +411,6 @@ constraint_check(Oid relid, Constraint *constraint, const char *definition)
 				 errmsg("constraint \"%s\" was not added by ALTER TABLE",
 						constraint->conname),
 				 errhint("Look for an event trigger that undoes it.")));
+	*calls = probe.calls;
 	return probe.text;
 }

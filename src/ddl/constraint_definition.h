@@ -33,10 +33,11 @@ extern void constraint_check_name(Oid relid, const char *name);
 /*
  * Checks a CHECK or FOREIGN KEY completely, as the server would, by adding it
  * NOT VALID in a subtransaction that is rolled back.  Holds its locks only
- * briefly.  Returns it as deparsed by pg_get_constraintdef, palloc'd.
+ * briefly.  Returns it as deparsed by pg_get_constraintdef, and in *calls the
+ * functions that it calls (see Step), palloc'd.
  */
 extern char *constraint_check(Oid relid, Constraint *constraint,
-							  const char *definition);
+							  const char *definition, char **calls);
 
 /*
  * Returns the table that a foreign key refers to, and its partitions; else

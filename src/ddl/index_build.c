@@ -58,6 +58,7 @@ create_index_piece(const Step *step, const FoundIndex *found,
 	/*
 	 * IF NOT EXISTS: else the cleanup could drop an index of another session
 	 */
+	index_check_calls(step, found->table);
 	piece->statement = psprintf("CREATE %sINDEX CONCURRENTLY IF NOT EXISTS %s ON %s %s",
 								step->is_unique ? "UNIQUE " : "",
 								quote_identifier(found->name),
@@ -327,6 +328,7 @@ create_branch_index(const Step *step, const FoundIndex *found,
 	if (!relation_exists(found->table) ||
 		index_find(step, found->table, found->name).state != FOUND_NOTHING)
 		return BUILD_AGAIN;
+	index_check_calls(step, found->table);
 	authority_pin_search_path(&scope);
 	authority_pin_text_forms();
 	authority_pin_tablespace();

@@ -10,6 +10,7 @@
 #include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "optimizer/optimizer.h"
@@ -20,6 +21,8 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "core/authority.h"
 #include "core/compat.h"
@@ -27,8 +30,10 @@
 #include "core/relation.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "ddl/constraint_build.h"
 #include "ddl/index_definition.h"
 #include "rule/meaning.h"
+#include "rule/recorded_calls.h"
 #include "trigger/target.h"
 
 /*-------------------------------------------------------------------------
@@ -94,9 +99,14 @@ index_definition_parse(const char *text)
 	return stmt;
 }
 
+static char *
+index_calls(Node *expressions, Node *predicate)
+{
+	return recorded_calls_text((Node *) list_make2(expressions, predicate));
+}
+
 /*
- * Returns the definition of an existing index in the same form.  Two indexes
- * are the same if is_unique and tail are equal.
+ * Returns the definition of an existing index in the same form.
  */
 static IndexDefinition *
 index_definition_read(Oid index)
@@ -129,8 +139,26 @@ index_definition_read(Oid index)
 				 errdetail("Definition: %s", text)));
 	definition->tail = text +strlen(head);
 
+	/* as they were parsed: the relcache's have been simplified */
+	definition->calls = index_calls(catalog_expression(INDEXRELID, index, Anum_pg_index_indexprs),
+									catalog_expression(INDEXRELID, index, Anum_pg_index_indpred));
+
 	authority_leave(&scope);
 	return definition;
+}
+
+static bool
+same_calls(const Step *step, const char *calls)
+{
+	return strcmp(step->calls ? step->calls : "", calls) == 0;
+}
+
+static bool
+is_index_of_step(const IndexDefinition *definition, const Step *step)
+{
+	return definition->is_unique == step->is_unique &&
+		strcmp(definition->tail, step->definition) == 0 &&
+		same_calls(step, definition->calls);
 }
 
 typedef struct Rehearsal
@@ -295,6 +323,40 @@ index_definition_check(Oid relid, IndexStmt *stmt, const char *source)
 	return check.definition;
 }
 
+/*
+ * The text is read as the statement that builds the index will read it.
+ */
+static char *
+calls_of_index_text(const Step *step, Oid relid)
+{
+	AuthorityScope scope;
+	Relation	rel = relation_open_present(relid, AccessShareLock);
+	char	   *text = psprintf("CREATE INDEX ON %s %s", quoting_relation(relid),
+								step->definition);
+	IndexStmt  *stmt = (IndexStmt *) parse_index_definition(text);
+	List	   *expressions = NIL;
+	ListCell   *lc;
+
+	authority_enter_stored(&scope, relid);
+	authority_pin_text_forms();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	stmt = transformIndexStmt(relid, stmt, text);
+	PopActiveSnapshot();
+	authority_leave(&scope);
+	foreach(lc, stmt->indexParams)
+		expressions = lappend(expressions, lfirst_node(IndexElem, lc)->expr);
+	table_close(rel, NoLock);
+	return index_calls((Node *) expressions, stmt->whereClause);
+}
+
+void
+index_check_calls(const Step *step, Oid relid)
+{
+	if (step->calls)
+		recorded_calls_check("index", step->object, step->calls,
+							 calls_of_index_text(step, relid));
+}
+
 /*-------------------------------------------------------------------------
  * Looking up an existing relation with the name of a planned index.
  *-------------------------------------------------------------------------
@@ -332,8 +394,7 @@ judge_found_index(const Step *step, Oid index, Oid table)
 	if (valid && step->done)
 		return FOUND_VALID;
 	definition = index_definition_read(index);
-	if (definition->is_unique != step->is_unique ||
-		strcmp(definition->tail, step->definition) != 0)
+	if (!is_index_of_step(definition, step))
 		return index_is_left_over(index) ? FOUND_INVALID : FOUND_OTHER;
 	return valid ? FOUND_VALID : FOUND_INCOMPLETE;
 }
@@ -368,8 +429,7 @@ index_has_become_constraint(const Step *step)
 			!get_index_isvalid(lfirst_oid(lc)))
 			continue;
 		definition = index_definition_read(lfirst_oid(lc));
-		found = found || (definition->is_unique == step->is_unique &&
-						  strcmp(definition->tail, step->definition) == 0);
+		found = found || is_index_of_step(definition, step);
 	}
 	table_close(rel, AccessShareLock);
 	return found;
@@ -451,6 +511,15 @@ index_qualified_name(const FoundIndex *found)
 									  found->name);
 }
 
+/* What may be all that tells it from the one that is wanted. */
+static char *
+functions_shown(Oid index)
+{
+	char	   *calls = index_definition_read(index)->calls;
+
+	return calls[0] == '\0' ? "" : psprintf("; it calls %s", calls);
+}
+
 void
 index_refuse_other(const FoundIndex *found)
 {
@@ -469,7 +538,8 @@ index_refuse_other(const FoundIndex *found)
 			(errcode(ERRCODE_DUPLICATE_TABLE),
 			 errmsg("index \"%s\" already exists and is another one",
 					found->name),
-			 definition ? errdetail("Its definition is: %s", definition) : 0,
+			 definition ? errdetail("Its definition is: %s%s", definition,
+									functions_shown(found->index)) : 0,
 			 errhint("Rename it with ALTER INDEX %s RENAME TO ...; then call tandem.migrate again.",
 					 index_qualified_name(found))));
 }

@@ -18,6 +18,7 @@ typedef struct IndexDefinition
 	bool		is_unique;
 	char	   *tail;			/* text from "USING ..." to the end, all names
 								 * qualified */
+	char	   *calls;			/* see Step */
 } IndexDefinition;
 
 /*
@@ -78,6 +79,13 @@ extern FoundIndex index_find_on_partition(const Step *step, Oid partition);
  * hand.
  */
 extern bool index_is_adopted(const Step *step, Oid partition);
+
+/*
+ * Throws an error if the text of the step's index would now call other functions
+ * than when it was added.  relid is its table, or a partition of that.  Takes no
+ * lock but ACCESS SHARE on it.
+ */
+extern void index_check_calls(const Step *step, Oid relid);
 
 /* Throws an error: another object has the name. */
 extern void index_refuse_other(const FoundIndex *found);

@@ -385,10 +385,23 @@ load_batch_row(Batch *batch)
 }
 
 /*
+ * A derived column may have a value of its own, so it is computed again only if
+ * it was named.  Where up fails in quarantine, a value that is there may be the
+ * one that has mended the row.
+ */
+static bool
+derived_column_may_refill(Batch *batch, CompiledRule *rule)
+{
+	return !rule_is_derived(rule->source) ||
+		(list_member_int(batch->order->refill_derived, rule->source->id) &&
+		 !(rule->source->quarantine && dual_write_raises(batch->state, rule)));
+}
+
+/*
  * What a writer of the new release has given agrees with down, if there is
  * one.  So a row that agrees neither way has what a former up has given, or
  * another value that no rule explains.  What a volatile up gives cannot be
- * compared, and a derived column may have a value of its own.
+ * compared.
  */
 static bool
 rule_is_to_be_refilled(Batch *batch, CompiledRule *rule)
@@ -397,8 +410,8 @@ rule_is_to_be_refilled(Batch *batch, CompiledRule *rule)
 	bool		guarded = batch->order->guarded;
 
 	return rule_is_of_step(batch, rule) && !rule->new_side.is_volatile &&
-		!rule_is_derived(rule->source) &&
 		!row_is_unfilled(state, rule) &&
+		derived_column_may_refill(batch, rule) &&
 		!round_trip_side_holds(state, rule, &rule->old_side, guarded) &&
 		!round_trip_side_holds(state, rule, &rule->new_side, guarded);
 }

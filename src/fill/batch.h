@@ -46,6 +46,9 @@ typedef struct BatchOrder
 	const char *migration;		/* whose rules count, and are computed again */
 	bool		refill;			/* compute rows again where neither up nor
 								 * down agrees */
+	List	   *refill_derived; /* with refill, also where these derived
+								 * columns have values of their own: ids of
+								 * their syncs */
 	bool		guarded;		/* an expression that only judges a row may
 								 * fail */
 	int			sample;			/* number of lossy rows still to be sampled */

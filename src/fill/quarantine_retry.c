@@ -308,7 +308,7 @@ retried_search_path(QuarantineRetry *retry)
 static bool
 scan_some_rows(QuarantineRetry *retry, int target_ms)
 {
-	Relation	rel = try_table_open(retry->relation, RowExclusiveLock);
+	Relation	rel = table_open_leaf(retry->relation, RowExclusiveLock);
 	bool		scans = rel && relation_has_sync_trigger(rel);
 
 	if (scans && retry->search_path == NULL)

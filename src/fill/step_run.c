@@ -22,6 +22,7 @@
 #include "core/settings.h"
 #include "core/text.h"
 #include "fill/batch.h"
+#include "fill/former_writers.h"
 #include "fill/pages.h"
 #include "fill/step_run.h"
 #include "fill/throttle.h"
@@ -167,12 +168,19 @@ progress_notice_end(ProgressNotice *notice, Step *step)
  * commits, and records the error if there is one.
  *
  * Locks, in this order: the runner lock (session), the stop lock (shared, for
- * the batch), the table (ROW EXCLUSIVE or ACCESS SHARE, for the batch).
+ * the batch), of a partition the topmost table (ACCESS SHARE, for the batch),
+ * the table (ROW EXCLUSIVE or ACCESS SHARE, for the batch).
  *-------------------------------------------------------------------------
  */
 
 #define FIRST_PAUSE_MS 20
 #define LONGEST_PAUSE_MS 2000
+
+/*
+ * For how long a verify believes what it has found of what the rules use: who
+ * relies on the proof looks again.
+ */
+#define USES_FOR_MS 1000
 
 /* blocks pruned per block filled; pruning is that much cheaper */
 #define RECLAIM_RATIO 4
@@ -190,6 +198,10 @@ struct StepRun
 	Reclaim		reclaim;		/* ranges that earlier batches have filled */
 	BatchResult result;			/* of the last batch that filled */
 	BlocksLeft	left;
+	char	   *uses;			/* what the rules use, as of then; of a verify */
+	int64		uses_found_at;	/* 0: not looked up yet */
+	List	   *writers;		/* for whom the verify waits before it begins, */
+	bool		writers_known;	/* once they are known */
 	int			target_ms;		/* maximum duration of a batch */
 	const char *rest;			/* reason for the pause after the batch, or
 								 * NULL */
@@ -233,7 +245,7 @@ open_step_table(StepRun *run)
 {
 	LOCKMODE	mode = run->step->kind == STEP_BACKFILL
 	? RowExclusiveLock : AccessShareLock;
-	Relation	rel = try_table_open(run->step->relation, mode);
+	Relation	rel = table_open_leaf(run->step->relation, mode);
 
 	if (rel && relation_has_sync_trigger(rel))
 	{
@@ -267,11 +279,22 @@ first_block_of_process(const StepRun *run)
  * Returns what the rules use, by which a verify judges rows; NULL for a
  * backfill, which has done its rows whatever the rules used.
  */
-static char *
-uses_of_step(const StepRun *run)
+static const char *
+uses_of_step(StepRun *run)
 {
-	return run->step->kind == STEP_VERIFY
-		? rule_uses_of_table(run->step->relation, run->migration->id) : NULL;
+	char	   *uses;
+
+	if (run->step->kind != STEP_VERIFY)
+		return NULL;
+	if (run->uses_found_at && clock_ms_since(run->uses_found_at) < USES_FOR_MS)
+		return run->uses;
+	uses = rule_uses_of_table(run->step->relation, run->migration->id);
+	if (run->uses)
+		pfree(run->uses);
+	run->uses = uses ? MemoryContextStrdup(GetMemoryChunkContext(run), uses)
+		: NULL;
+	run->uses_found_at = clock_now();
+	return run->uses;
 }
 
 /*
@@ -289,25 +312,63 @@ step_goes_on(const Step *step, const char *table_file,
 }
 
 /*
+ * Rows that were written under the former definition of what the rules use are
+ * seen only when who has written them has committed.  So a verify that begins
+ * after a change waits for all that have the table locked to write it.
+ */
+static bool
+former_writers_have_ended(StepRun *run, Oid relid, const char *uses)
+{
+	MemoryContext caller;
+	char	   *left;
+
+	if (run->step->kind != STEP_VERIFY ||
+		(!rule_uses_note_change(uses) &&
+		 !(run->step->started && rule_uses_changed(run->step->uses, uses))))
+		return true;
+	if (!run->writers_known)
+	{
+		caller = MemoryContextSwitchTo(GetMemoryChunkContext(run));
+		run->writers = former_writers_find(relid);
+		run->writers_known = true;
+		MemoryContextSwitchTo(caller);
+	}
+	left = former_writers_left(relid, run->writers);
+	if (left == NULL)
+	{
+		run->writers_known = false;
+		return true;
+	}
+	run->blockers = psprintf("what the rules use was changed while these wrote the table: %s",
+							 left);
+	step_set_waiting(run->step->id, NULL, run->blockers);
+	return false;
+}
+
+/*
  * Starts the step.  Starts it again if its list of blocks is for another file
  * than the table's current one, if its rows were done under another trigger,
- * or if a function that the rules use was replaced.
+ * or if a function that the rules use was replaced.  Returns false if it cannot
+ * begin yet.
  */
-static void
+static bool
 prepare_step_blocks(StepRun *run, Relation rel)
 {
 	Step	   *step = run->step;
 	char	   *table_file = fill_mark_file(rel);	/* the file that the list
 													 * of blocks is for */
 	char	   *trigger_version = sync_trigger_version(RelationGetRelid(rel));
-	char	   *uses = uses_of_step(run);
+	const char *uses = uses_of_step(run);
 
 	if (step_goes_on(step, table_file, trigger_version, uses))
-		return;
+		return true;
+	if (!former_writers_have_ended(run, RelationGetRelid(rel), uses))
+		return false;
 	step_start(step, table_file, RelationGetNumberOfBlocks(rel),
 			   trigger_version, uses);
 	run->scan.cursor = first_block_of_process(run);
 	tried_rows_forget(run->tried);
+	return true;
 }
 
 static Trigger *
@@ -334,6 +395,7 @@ fill_batch_blocks(StepRun *run, Relation rel, Blocks *blocks,
 	BatchOrder	order = {
 		.migration = run->migration->name,
 		.refill = run->step->refill,
+		.refill_derived = run->step->refill_derived,
 		.guarded = run->guarded,
 		.sample = Max(BATCH_SAMPLE - (int) Min(run->step->rows_lossy, BATCH_SAMPLE), 0),
 		.tried = run->tried,
@@ -491,7 +553,11 @@ work_on_step_table(StepRun *run, Relation rel)
 
 	/* only a part, so that this does not become a long batch of its own */
 	reclaim_run(&run->reclaim, rel, RECLAIM_RATIO * run->pacing.blocks);
-	prepare_step_blocks(run, rel);
+	if (!prepare_step_blocks(run, rel))
+	{
+		run->left = BLOCKS_OF_OTHERS;
+		return;
+	}
 	run->left = chunk_scan_next_blocks(&run->scan, run->step,
 									   largest_batch_blocks(run),
 									   &blocks, &run->reclaim);
@@ -637,7 +703,7 @@ step_run_rest_ms(StepRun *run)
 {
 	long		rest = 0;
 
-	if (!run->scan.wrapped || run->left == BLOCKS_NONE)
+	if ((!run->scan.wrapped && !run->writers_known) || run->left == BLOCKS_NONE)
 		return 0;
 	if (run->left_blocked > 0 || run->left == BLOCKS_OF_OTHERS)
 	{

@@ -126,6 +126,25 @@ row_agrees(RowCheck *check)
 	return dual_write_agrees(check->state, check->rule);
 }
 
+/*
+ * Nothing comes back from the new side of a one-way rule, so a value that release
+ * N gave there, when up had failed, is one on which up does not agree.
+ */
+static bool
+row_has_value_beside_up(const RowCheck *check)
+{
+	const RuleSide *side = &check->rule->new_side;
+
+	if (check->rule->old_side.expressions)
+		return false;
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		if (!row_column_is_default(check->state, side->columns[i]))
+			return true;
+	}
+	return false;
+}
+
 static void
 load_row_to_check(RowCheck *check)
 {
@@ -155,7 +174,8 @@ verify_rule(void *arg)
 		check->verdict = ROW_RIGHT;
 	else if (check->rule->source->quarantine &&
 			 dual_write_raises(check->state, check->rule))
-		check->verdict = ROW_RAISES;
+		check->verdict = row_has_value_beside_up(check) ? ROW_MISMATCHED
+			: ROW_RAISES;
 	else if (fill_would_change_row(check))
 		check->verdict = ROW_UNFILLED;
 	else

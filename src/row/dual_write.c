@@ -88,14 +88,16 @@ compute_side_catching(SideCall *call)
  * Computes a side into state->computed.  If the rule quarantines rows, an
  * error in up or down is returned instead of being thrown.
  */
-static ErrorData *
+static inline ErrorData *
 try_compute_side(RowState *state, CompiledRule *rule, RuleSide *side)
 {
-	SideCall	call = {state, rule, side, false};
-
 	if (rule->source->quarantine)
+	{
+		SideCall	call = {state, rule, side, false};
+
 		return compute_side_catching(&call);
-	compute_side(&call);
+	}
+	row_compute_side(state, rule, side, false);
 	return NULL;
 }
 
@@ -118,7 +120,7 @@ set_side(RowState *state, CompiledRule *rule, RuleSide *side,
 						  side == &rule->new_side ? "up" : "down", error);
 	for (int i = 0; i < side->ncolumns; i++)
 	{
-		if (side->expressions[i].id < 0 || bms_is_member(i, keep))
+		if (side->expressions[i].id < 0 || (keep && bms_is_member(i, keep)))
 			continue;
 		row_set(state, side->columns[i],
 				error ? (Datum) 0 : state->computed[i].value,
@@ -326,7 +328,8 @@ compute_and_follow(RowState *state, CompiledRule *rule, RuleSide *side,
 				   const Bitmapset *keep)
 {
 	(void) set_side(state, rule, side, keep);
-	if (row_side_given(state, side) == GIVEN_YES)
+	/* no other rule can have used what was there before */
+	if (state->rules->nrules > 1 && row_side_given(state, side) == GIVEN_YES)
 		follow_changed_side(state, rule, side);
 	return side == &rule->new_side ? RULE_UP : RULE_DOWN;
 }
@@ -546,25 +549,71 @@ run_rule(RowState *state, CompiledRule *rule, Given least)
 
 /*
  * Runs each rule that can be reached from a column that is given at least as
- * strongly as that, once.
+ * strongly as that, once.  pending is the number of rules that have not run;
+ * returns how many are left.
  */
-static void
-follow_given_columns(RowState *state, Given least)
+static int
+follow_given_columns(RowState *state, Given least, int pending)
 {
 	RelationRules *rules = state->rules;
-	bool		progress;
+	int			before;
 
 	do
 	{
-		progress = false;
+		before = pending;
 		for (int i = 0; i < rules->nrules; i++)
 		{
 			if (state->outcomes[i] != RULE_PENDING)
 				continue;
 			state->outcomes[i] = run_rule(state, &rules->rules[i], least);
-			progress |= state->outcomes[i] != RULE_PENDING;
+			if (state->outcomes[i] != RULE_PENDING)
+				pending--;
 		}
-	} while (progress);
+	} while (pending > 0 && pending < before);
+	return pending;
+}
+
+/*
+ * Rules that no given column leads to: their sources are followed, rows that
+ * are unfilled are filled, and the notes of others kept.
+ */
+static void
+run_rules_left(RowState *state)
+{
+	RelationRules *rules = state->rules;
+
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		CompiledRule *rule = &rules->rules[i];
+
+		if (state->outcomes[i] != RULE_PENDING)
+			continue;
+		state->outcomes[i] = run_rule(state, rule, GIVEN_NAMED);
+		if (state->outcomes[i] != RULE_PENDING)
+			continue;
+		if (state->before == NULL || row_is_unfilled(state, rule))
+		{
+			(void) dual_write_forward(state, rule);
+			state->outcomes[i] = RULE_UP;
+		}
+		else
+			keep_note(state, rule);
+	}
+}
+
+/* Runs all rules; which columns are given is settled. */
+static void
+run_all_rules(RowState *state)
+{
+	int			pending = state->rules->nrules;
+
+	memset(state->outcomes, 0, sizeof(RuleOutcome) * pending);
+	pending = follow_given_columns(state, GIVEN_YES, pending);
+	/* in a chain a value counts more than a default that is named elsewhere */
+	if (pending > 0 && state->before == NULL)
+		pending = follow_given_columns(state, GIVEN_NAMED, pending);
+	if (pending > 0)
+		run_rules_left(state);
 }
 
 /*-------------------------------------------------------------------------
@@ -639,38 +688,8 @@ check_not_computed_from_unfilled(RowState *state, CompiledRule *rule)
 							RelationGetRelationName(state->rel)),
 					 errdetail("Migration \"%s\" has not filled the row.",
 							   rule->source->migration),
-					 errhint("Write through the view of the release, or run CALL tandem.migrate(%s); first.",
+					 errhint("Run CALL tandem.migrate(%s); first.",
 							 quote_literal_cstr(rule->source->migration))));
-	}
-}
-
-/* Runs all rules; which columns are given is settled. */
-static void
-run_all_rules(RowState *state)
-{
-	RelationRules *rules = state->rules;
-
-	memset(state->outcomes, 0, sizeof(RuleOutcome) * rules->nrules);
-	follow_given_columns(state, GIVEN_YES);
-	/* in a chain a value counts more than a default that is named elsewhere */
-	if (state->before == NULL)
-		follow_given_columns(state, GIVEN_NAMED);
-	for (int i = 0; i < rules->nrules; i++)
-	{
-		CompiledRule *rule = &rules->rules[i];
-
-		if (state->outcomes[i] != RULE_PENDING)
-			continue;
-		state->outcomes[i] = run_rule(state, rule, GIVEN_NAMED);
-		if (state->outcomes[i] != RULE_PENDING)
-			continue;
-		if (state->before == NULL || row_is_unfilled(state, rule))
-		{
-			(void) dual_write_forward(state, rule);
-			state->outcomes[i] = RULE_UP;
-		}
-		else
-			keep_note(state, rule);
 	}
 }
 
@@ -686,6 +705,7 @@ dual_write_apply(RowState *state)
 		if (row_is_unfilled(state, &rules->rules[i]))
 			check_not_computed_from_unfilled(state, &rules->rules[i]);
 	}
+	row_settle_named(state);
 	heed_release_of_writer(state);
 	run_all_rules(state);
 }

@@ -4,8 +4,10 @@
  *
  * The planner turns the columns of an expression into references to other
  * nodes of the plan, so they are followed down to the tables (plan_source.h).
- * Only the row that is updated counts.  Another row of the same table, in a
- * join or a subquery, is read as any other data.
+ * A join of the table with itself, a subquery or a CTE over it may well read
+ * the row that is updated, and what they read of another row that is not filled
+ * is no value either.  So every place counts where the statement reads the
+ * table.  What a function reads is not seen.
  */
 #include "postgres.h"
 
@@ -15,6 +17,7 @@
 #include "utils/lsyscache.h"
 
 #include "core/compat.h"
+#include "core/relation.h"
 #include "row/from_itself.h"
 #include "row/plan_source.h"
 
@@ -31,9 +34,9 @@ typedef struct ColumnSearch
 	const char *name;			/* of the column */
 	Plan	   *plan;			/* evaluates the expression at hand */
 	List	   *targets;		/* TargetEntry list that it stands in */
-	const SubPlan *subplan;		/* the SET (...) = (SELECT ...) within which
-								 * it is, or NULL */
-	Plan	   *outer;			/* evaluates that */
+	const SubPlan *subplan;		/* the subquery within which it is, or NULL */
+	const struct ColumnSearch *outer;	/* the search in whose expression that
+										 * stands */
 } ColumnSearch;
 
 static bool reads_column(Node *node, void *context);
@@ -56,19 +59,22 @@ sources_read_column(List *sources, const ColumnSearch *search)
 	return false;
 }
 
-/* Is it the column, or the whole row, that is updated? */
+/* Is it the column, or the whole row, of the table that is updated? */
 static bool
 var_is_column(const Var *var, const ColumnSearch *search)
 {
 	RangeTblEntry *rte;
 	char	   *name;
 
-	if (IS_SPECIAL_VARNO(var->varno) || var->varlevelsup != 0 ||
-		!bms_is_member(var->varno, search->target->tables))
+	if (IS_SPECIAL_VARNO(var->varno) || var->varlevelsup != 0)
+		return false;
+	rte = rt_fetch(var->varno, search->target->stmt->rtable);
+	if (rte->rtekind != RTE_RELATION ||
+		(!bms_is_member(var->varno, search->target->tables) &&
+		 table_root(rte->relid) != table_root(search->target->relid)))
 		return false;
 	if (var->varattno == 0)
 		return true;
-	rte = rt_fetch(var->varno, search->target->stmt->rtable);
 	name = get_attname(rte->relid, var->varattno, true);
 	return name && strcmp(name, search->name) == 0;
 }
@@ -107,54 +113,82 @@ position_of_param(List *params, int paramid)
 	return -1;
 }
 
+/* Does the subquery read the column in that column of its result? */
 static bool
-subplan_reads_column(const SubPlan *subplan, int paramid,
+subplan_reads_column(const SubPlan *subplan, int position,
 					 const ColumnSearch *search)
 {
 	ColumnSearch below = *search;
 	Plan	   *plan = plan_source_subplan(search->target->stmt,
 										   subplan->plan_id);
-	int			position = position_of_param(subplan->setParam, paramid);
 
 	if (plan == NULL)
 		return false;
 	below.subplan = subplan;
-	below.outer = search->plan;
+	below.outer = search;
 	below.plan = plan;
 	below.targets = plan->targetlist;
 	return reads_column(plan_source_target(plan->targetlist, position + 1),
 						&below);
 }
 
+/* The value of EXISTS is no value of the columns of the subquery. */
+static bool
+subplan_value_reads_column(const SubPlan *subplan, const ColumnSearch *search)
+{
+	int			columns = list_length(subplan->paramIds);
+
+	switch (subplan->subLinkType)
+	{
+		case EXISTS_SUBLINK:
+		case MULTIEXPR_SUBLINK:
+			return false;
+		case EXPR_SUBLINK:
+		case ARRAY_SUBLINK:
+			columns = 1;
+			break;
+		default:
+			break;
+	}
+	for (int i = 0; i < columns; i++)
+	{
+		if (subplan_reads_column(subplan, i, search))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * An argument of the subquery within which the parameter is, or of one around
+ * that, is a column of the query outside.
+ */
 static bool
 param_reads_column(const Param *param, const ColumnSearch *search)
 {
 	const SubPlan *subplan;
-	int			position;
 
 	if (param->paramkind != PARAM_EXEC)
 		return false;
-	position = search->subplan
-		? position_of_param(search->subplan->parParam, param->paramid) : -1;
-	if (position >= 0)
+	for (const ColumnSearch *in = search; in->subplan; in = in->outer)
 	{
-		ColumnSearch above = *search;
+		int			position = position_of_param(in->subplan->parParam,
+												 param->paramid);
+		ColumnSearch outer;
 
-		above.plan = search->outer;
-		above.subplan = NULL;
-		return reads_column(list_nth(search->subplan->args, position), &above);
+		if (position < 0)
+			continue;
+		outer = *in->outer;
+		return reads_column(list_nth(in->subplan->args, position), &outer);
 	}
 	subplan = subplan_that_sets(search, param->paramid);
 	if (subplan)
-		return subplan_reads_column(subplan, param->paramid, search);
+		return subplan_reads_column(subplan,
+									position_of_param(subplan->setParam,
+													  param->paramid), search);
 	return sources_read_column(plan_source_of_param(search->target->stmt, param),
 							   search);
 }
 
-/*
- * A subquery is entered by its arguments, the columns of the outer query that
- * it uses.
- */
 static bool
 reads_column(Node *node, void *context)
 {
@@ -170,6 +204,9 @@ reads_column(Node *node, void *context)
 												   (Var *) node), search);
 	if (IsA(node, Param))
 		return param_reads_column((Param *) node, search);
+	if (IsA(node, SubPlan) &&
+		subplan_value_reads_column((SubPlan *) node, search))
+		return true;
 	return expression_tree_walker(node, reads_column, context);
 }
 

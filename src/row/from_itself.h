@@ -9,7 +9,8 @@
 
 /*
  * Does the statement compute the column of relid, one of the tables that it
- * updates, from the value that the row had there?
+ * updates, from values that it reads in that column of the table?  Not if it
+ * only copies such a value.
  */
 extern bool from_itself_computes(WriteTarget *target, Oid relid,
 								 AttrNumber attnum);

@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteHandler.h"
+#include "utils/datum.h"
 
 #include "core/compat.h"
 #include "core/relation.h"
@@ -38,8 +39,8 @@ typedef struct DefaultAnswer
 
 typedef struct GivenColumn
 {
-	bool		defaults_known;
-	List	   *defaults;		/* expressions that are its default */
+	bool		default_known;
+	Node	   *default_value;	/* where what the statement names has one */
 	DefaultAnswer *answers;
 } GivenColumn;
 
@@ -47,14 +48,15 @@ struct GivenDefaults
 {
 	MemoryContext context;		/* of the statement */
 	Relation	rel;			/* the table at hand */
-	const WriteTarget *target;
+	const WriteTarget *target;	/* NULL for COPY */
+	Oid			named;			/* table that the statement names */
 	const char *search_path;
 	ValuesScanState *values;	/* scan of the VALUES that is inserted */
 	GivenColumn *columns;		/* by attribute number */
 };
 
 GivenDefaults *
-given_default_begin(Relation rel, const WriteTarget *target,
+given_default_begin(Relation rel, const WriteTarget *target, Oid named,
 					const char *search_path)
 {
 	GivenDefaults *given = palloc0(sizeof(GivenDefaults));
@@ -62,6 +64,7 @@ given_default_begin(Relation rel, const WriteTarget *target,
 	given->context = CurrentMemoryContext;
 	given->rel = rel;
 	given->target = target;
+	given->named = named;
 	given->search_path = search_path;
 	given->columns = palloc0(sizeof(GivenColumn) *
 							 (RelationGetNumberOfAttributes(rel) + 1));
@@ -86,53 +89,67 @@ view_column(Relation view, AttrNumber attnum)
 }
 
 /*
- * Adds the default of a column of relid; of a view, the column that shows that
- * column of its table.
+ * Returns the default of the column in a view over the one that has *attnum, or
+ * NULL, and sets *attnum to its number in the view, 0 if the view lacks it.
  */
-static List *
-add_default(List *defaults, Oid relid, AttrNumber attnum, bool is_view,
-			const char *search_path)
+static Node *
+default_in_view(Oid view, AttrNumber *attnum, const char *search_path)
 {
-	Relation	rel = relation_open_present(relid, AccessShareLock);
+	Relation	rel = relation_open_present(view, AccessShareLock);
 	Node	   *expression = NULL;
 
-	if (rel == NULL)
-		return defaults;
-	if (is_view)
-		attnum = view_column(rel, attnum);
-	if (attnum > 0)
-		expression = relation_rules_default_as_owner(rel, attnum, search_path);
+	*attnum = view_column(rel, *attnum);
+	if (*attnum > 0)
+		expression = relation_rules_default_as_owner(rel, *attnum, search_path);
 	relation_close(rel, NoLock);
-	return expression ? lappend(defaults, expression) : defaults;
+	return expression;
+}
+
+/* Of several views, the server takes that of the outermost that has one. */
+static Node *
+find_default(GivenDefaults *given, AttrNumber attnum)
+{
+	AttrNumber	named = write_target_column(RelationGetRelid(given->rel), attnum,
+											given->named);
+	AttrNumber	column = named;
+	Node	   *found = NULL;
+	Relation	rel;
+	ListCell   *lc;
+
+	foreach(lc, given->target ? given->target->views : NIL)
+	{
+		Node	   *expression = column > 0
+		? default_in_view(lfirst_oid(lc), &column, given->search_path)
+		: NULL;
+
+		if (expression)
+			found = expression;
+	}
+	if (found || named <= 0)
+		return found;
+	rel = relation_open_present(given->named, AccessShareLock);
+	found = relation_rules_default_as_owner(rel, named, given->search_path);
+	relation_close(rel, NoLock);
+	return found;
 }
 
 /*
- * Returns the default of the column in the table at hand, and in the table and
- * view that the statement names.
+ * Returns the default that the column has in what the statement names, or NULL.
+ * That of a partition does not count for who names the table above it.
  */
-static List *
-defaults_of_column(GivenDefaults *given, AttrNumber attnum)
+static Node *
+default_of_column(GivenDefaults *given, AttrNumber attnum)
 {
-	const WriteTarget *target = given->target;
-	Oid			relid = RelationGetRelid(given->rel);
-	AttrNumber	named = write_target_column(relid, attnum, target->relid);
+	GivenColumn *column = &given->columns[attnum];
 	MemoryContext caller;
-	List	   *defaults;
 
-	if (given->columns[attnum].defaults_known)
-		return given->columns[attnum].defaults;
+	if (column->default_known)
+		return column->default_value;
 	caller = MemoryContextSwitchTo(given->context);
-	defaults = add_default(NIL, relid, attnum, false, given->search_path);
-	if (target->relid != relid)
-		defaults = add_default(defaults, target->relid, named, false,
-							   given->search_path);
-	if (OidIsValid(target->view))
-		defaults = add_default(defaults, target->view, named, true,
-							   given->search_path);
+	column->default_value = find_default(given, attnum);
 	MemoryContextSwitchTo(caller);
-	given->columns[attnum].defaults = defaults;
-	given->columns[attnum].defaults_known = true;
-	return defaults;
+	column->default_known = true;
+	return column->default_value;
 }
 
 static Node *
@@ -199,7 +216,7 @@ value_is_default(GivenDefaults *given, AttrNumber attnum, Plan *plan,
 	Resolving	at = {given->target->stmt, plan};
 
 	value = without_domain_check(resolve_references(value, &at));
-	return list_member(defaults_of_column(given, attnum), value);
+	return value && equal(default_of_column(given, attnum), value);
 }
 
 /*
@@ -286,8 +303,8 @@ row_gives_default(GivenDefaults *given, AttrNumber attnum, int column)
 		return false;
 	row = values->exprlists[values->curr_idx];
 	return column <= list_length(row) &&
-		list_member(defaults_of_column(given, attnum),
-					without_domain_check(list_nth(row, column - 1)));
+		equal(default_of_column(given, attnum),
+			  without_domain_check(list_nth(row, column - 1)));
 }
 
 /* Returns what the row at hand is given in the column, and where. */
@@ -333,6 +350,20 @@ given_default_of_row(GivenDefaults *given, AttrNumber attnum)
 		: answer->answer == ANSWER_YES;
 }
 
+bool
+given_default_is_value(GivenDefaults *given, const RuleColumn *column,
+					   Datum value, bool isnull)
+{
+	const Const *expected = (Const *) default_of_column(given, column->attnum);
+
+	if (expected && !IsA(expected, Const))
+		return given->target && given_default_of_row(given, column->attnum);
+	if (isnull || expected == NULL || expected->constisnull)
+		return isnull && (expected == NULL || expected->constisnull);
+	return datum_image_eq(value, expected->constvalue, column->att->attbyval,
+						  column->att->attlen);
+}
+
 /*
  * A literal of the statement has a place in its text.  Expressions have not
  * always, and those of an SQL function that the planner has put in place of
@@ -351,7 +382,7 @@ given_default_is_named(GivenDefaults *given, const MergeAction *action,
 	if (value == NULL)
 		return false;
 	is_null = IsA(value, Const) && ((Const *) value)->constisnull;
-	if (!is_null && !list_member(defaults_of_column(given, attnum), value))
+	if (!is_null && !equal(default_of_column(given, attnum), value))
 		return true;
 	return IsA(value, Const) && exprLocation(value) >= 0;
 }

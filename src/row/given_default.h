@@ -6,18 +6,28 @@
 #define TANDEM_GIVEN_DEFAULT_H
 
 #include "row/write_target.h"
+#include "rule/relation_rules.h"
 
 typedef struct GivenDefaults GivenDefaults;
 
 /*
  * Begins to remember what the INSERT says of the columns of rel, the table at
  * hand, in the current memory context, which must be that of the statement.
+ * target is NULL for COPY.  named is the table that the statement names.
  * Defaults are planned as the table's owner with search_path, which lives as
  * long as the statement.
  */
 extern GivenDefaults *given_default_begin(Relation rel,
-										  const WriteTarget *target,
+										  const WriteTarget *target, Oid named,
 										  const char *search_path);
+
+/*
+ * Is that value of the row at hand the default that the column has in what the
+ * statement names?  Of a computed one this is the same as given_default_of_row.
+ */
+extern bool given_default_is_value(GivenDefaults *given,
+								   const RuleColumn *column,
+								   Datum value, bool isnull);
 
 /*
  * Does the row at hand get just its default in the column, or what is equal to

@@ -519,7 +519,7 @@ lock_row_keys(Relation rel, HeldKeys *held, RowKey *row_keys, int count)
 }
 
 void
-key_lock_take(RowState *state, HeapTuple tuple, TupleTableSlot *before)
+key_lock_take_twins(RowState *state, HeapTuple tuple, TupleTableSlot *before)
 {
 	RelationRules *rules = state->rules;
 	HeldKeys   *held;

@@ -10,6 +10,10 @@
 
 #include "row/row_state.h"
 
+/* The part of key_lock_take for a table that may have such keys. */
+extern void key_lock_take_twins(RowState *state, HeapTuple tuple,
+								TupleTableSlot *before);
+
 /*
  * Call for each row that is to be stored, as the last thing before it is: tuple
  * is the row, both sides of each rule computed, before the old row of an
@@ -19,8 +23,12 @@
  * for keys that no second unique index of the table holds (twin_keys.h), and
  * for those that an UPDATE leaves alone.
  */
-extern void key_lock_take(RowState *state, HeapTuple tuple,
-						  TupleTableSlot *before);
+static inline void
+key_lock_take(RowState *state, HeapTuple tuple, TupleTableSlot *before)
+{
+	if (!state->rules->twin_keys_known || state->rules->twin_keys != NIL)
+		key_lock_take_twins(state, tuple, before);
+}
 
 /* Installs a hook; called once, when the library is loaded. */
 extern void key_lock_init(void);

@@ -102,16 +102,14 @@ source_below(Plan *plan, const Var *var)
 
 /*
  * The actions of a MERGE refer to its source by INNER_VAR; the DO UPDATE of an
- * INSERT to the row that was to be inserted, which no node computes.
+ * INSERT to the row that was to be inserted, which has a column for each of the
+ * table's.
  */
 static List *
 source_beside(Plan *plan, const Var *var)
 {
-	if (!IsA(plan, ModifyTable))
-		return add_output(NIL, innerPlan(plan), var->varattno);
-	if (((ModifyTable *) plan)->operation == CMD_MERGE)
-		return add_output(NIL, outerPlan(plan), var->varattno);
-	return NIL;
+	return add_output(NIL, IsA(plan, ModifyTable) ? outerPlan(plan)
+					  : innerPlan(plan), var->varattno);
 }
 
 /* What a scan reads is described by a list of its own. */
@@ -240,14 +238,41 @@ plans_below(Plan *plan)
 	return plans;
 }
 
+/* A subquery that uses nothing of the outer one is run once, beforehand. */
 static List *
-source_in_nested_loop(Plan *plan, const Param *param)
+source_in_initplan(const PlannedStmt *stmt, const Plan *plan,
+				   const Param *param)
 {
+	ListCell   *lc;
+
+	foreach(lc, plan->initPlan)
+	{
+		SubPlan    *subplan = lfirst_node(SubPlan, lc);
+		ListCell   *set;
+
+		foreach(set, subplan->setParam)
+		{
+			if (lfirst_int(set) == param->paramid)
+				return add_output(NIL,
+								  plan_source_subplan(stmt, subplan->plan_id),
+								  foreach_current_index(set) + 1);
+		}
+	}
+	return NIL;
+}
+
+static List *
+source_of_param_in(const PlannedStmt *stmt, Plan *plan, const Param *param)
+{
+	List	   *sources;
 	ListCell   *lc;
 
 	if (plan == NULL)
 		return NIL;
 	check_stack_depth();
+	sources = source_in_initplan(stmt, plan, param);
+	if (sources)
+		return sources;
 	if (IsA(plan, NestLoop))
 	{
 		foreach(lc, ((NestLoop *) plan)->nestParams)
@@ -260,8 +285,7 @@ source_in_nested_loop(Plan *plan, const Param *param)
 	}
 	foreach(lc, plans_below(plan))
 	{
-		List	   *sources = source_in_nested_loop(lfirst(lc), param);
-
+		sources = source_of_param_in(stmt, lfirst(lc), param);
 		if (sources)
 			return sources;
 	}
@@ -276,12 +300,12 @@ plan_source_of_param(const PlannedStmt *stmt, const Param *param)
 
 	if (param->paramkind != PARAM_EXEC)
 		return NIL;
-	sources = source_in_nested_loop(stmt->planTree, param);
+	sources = source_of_param_in(stmt, stmt->planTree, param);
 	foreach(lc, stmt->subplans)
 	{
 		if (sources)
 			break;
-		sources = source_in_nested_loop(lfirst(lc), param);
+		sources = source_of_param_in(stmt, lfirst(lc), param);
 	}
 	return sources;
 }

@@ -28,7 +28,8 @@ extern List *plan_source_of_var(const PlannedStmt *stmt, Plan *plan,
 
 /*
  * The same for an executor parameter that the outer side of a nested loop
- * passes to the inner one.  NIL if it is of another kind.
+ * passes to the inner one, or that a subquery sets which is run beforehand.  NIL
+ * if it is of another kind.
  */
 extern List *plan_source_of_param(const PlannedStmt *stmt, const Param *param);
 

@@ -15,7 +15,6 @@
 #include "storage/bufmgr.h"
 #include "utils/snapmgr.h"
 
-#include "row/noted_row.h"
 #include "row/row_movement.h"
 
 void
@@ -50,11 +49,9 @@ row_was_moved(const NotedRow *noted)
 }
 
 TupleTableSlot *
-row_movement_before(RowState *state)
+row_movement_take(RowState *state, NotedRow *noted)
 {
-	NotedRow   *noted = noted_row_find(state, NOTED_FOR_MOVE);
-
-	if (noted == NULL || noted_row_relation(noted) == state->rules->relid ||
+	if (noted_row_relation(noted) == state->rules->relid ||
 		!row_was_moved(noted))
 		return NULL;
 	return noted_row_take(state, noted);

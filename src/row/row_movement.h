@@ -11,7 +11,7 @@
 #ifndef TANDEM_ROW_MOVEMENT_H
 #define TANDEM_ROW_MOVEMENT_H
 
-#include "row/row_state.h"
+#include "row/noted_row.h"
 
 /*
  * Notes the tuple that the trigger returns for the stored row at tid.  Does
@@ -20,11 +20,20 @@
 extern void row_movement_note(RowState *state, ItemPointer tid,
 							  HeapTuple result);
 
+/* The part of row_movement_before for a statement that has noted a row. */
+extern TupleTableSlot *row_movement_take(RowState *state, NotedRow *noted);
+
 /*
  * Call for a row about to be inserted into the partition of state.  If it is
  * the noted row being moved, returns a slot with its synced columns as they
  * were noted, valid until the next row is noted; else NULL.
  */
-extern TupleTableSlot *row_movement_before(RowState *state);
+static inline TupleTableSlot *
+row_movement_before(RowState *state)
+{
+	NotedRow   *noted = noted_row_find(state, NOTED_FOR_MOVE);
+
+	return noted ? row_movement_take(state, noted) : NULL;
+}
 
 #endif							/* TANDEM_ROW_MOVEMENT_H */

@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/datum.h"
+#include "utils/expandeddatum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -23,6 +24,7 @@
 #include "core/text.h"
 #include "row/dual_write.h"
 #include "row/row_state.h"
+#include "row/write_target.h"
 #include "rule/relation_rules.h"
 
 /* maximum length of a value in a message, in bytes */
@@ -128,6 +130,7 @@ row_state_create(Relation rel, const Trigger *trigger)
 	state->call = NULL;
 	state->writer = NULL;
 	state->release = -1;
+	state->named_known = false;
 	state->owner = InvalidOid;
 	state->end.func = end_row_statement;
 	state->end.arg = state;
@@ -233,7 +236,7 @@ column_equal(const RuleColumn *column, Datum a, bool a_null,
  * Determines by image whether a column is given.  Both slots must be deformed
  * up to that column.
  */
-static Given
+static inline Given
 column_is_given(const RuleColumn *column, const TupleTableSlot *row,
 				const TupleTableSlot *before)
 {
@@ -338,6 +341,45 @@ row_settle_doubts(RowState *state)
 	}
 }
 
+/* Is the column of an INSERT by another name a value, or named, or absent? */
+static Given
+given_by_other_name(const RowState *state, const WriterStatement *writer,
+					const RuleColumn *column)
+{
+	int			i = column->attnum - 1;
+
+	if (!bms_is_member(column->attnum, writer->named))
+		return GIVEN_ABSENT;
+	return writer_statement_value_is_default(writer, column,
+											 state->row->tts_values[i],
+											 state->row->tts_isnull[i])
+		? GIVEN_NAMED : GIVEN_YES;
+}
+
+void
+row_settle_named(RowState *state)
+{
+	const WriterStatement *writer;
+
+	if (state->settled)
+		return;
+	if (!state->named_known)
+	{
+		state->may_name_other = state->call &&
+			write_target_may_name_other(state->rel, state->call);
+		state->named_known = true;
+	}
+	if (!state->may_name_other)
+		return;
+	writer = row_writer(state);
+	if (!writer->known || !writer->inserts || !writer->names_other)
+		return;
+	state->settled = true;
+	for (int i = 0; i < state->rules->ncolumns; i++)
+		state->given[i] = given_by_other_name(state, writer,
+											  &state->rules->columns[i]);
+}
+
 typedef struct ComputeContext
 {
 	const RowState *state;
@@ -359,9 +401,10 @@ compute_error_callback(void *arg)
 			   context->rule->source->migration);
 }
 
-Datum
-row_compute(RowState *state, const CompiledRule *rule,
-			const RuleExpression *expression, bool before, bool *isnull)
+/* Each has a scope of its own: what one sets, the next does not see. */
+static inline Datum
+compute_as_owner(RowState *state, const CompiledRule *rule,
+				 const RuleExpression *expression, bool before, bool *isnull)
 {
 	ComputeContext context = {state, rule, expression};
 	ErrorContextCallback callback = {error_context_stack,
@@ -388,7 +431,16 @@ row_compute(RowState *state, const CompiledRule *rule,
 	authority_leave_evaluation(&scope);
 	state->computing = false;
 	error_context_stack = callback.previous;
-	return value;
+	/* else the next function that gets the value may take it and change it */
+	return MakeExpandedObjectReadOnly(value, *isnull,
+									  state->rules->columns[expression->column].att->attlen);
+}
+
+Datum
+row_compute(RowState *state, const CompiledRule *rule,
+			const RuleExpression *expression, bool before, bool *isnull)
+{
+	return compute_as_owner(state, rule, expression, before, isnull);
 }
 
 void
@@ -400,8 +452,8 @@ row_compute_side(RowState *state, const CompiledRule *rule,
 		NullableDatum *result = &state->computed[i];
 
 		if (side->expressions[i].id >= 0)
-			result->value = row_compute(state, rule, &side->expressions[i],
-										before, &result->isnull);
+			result->value = compute_as_owner(state, rule, &side->expressions[i],
+											 before, &result->isnull);
 	}
 }
 
@@ -443,7 +495,7 @@ row_forget_compiled(RowState *state, const RuleSide *side)
 	state->computing = false;
 }
 
-static void
+static inline void
 replace_column_value(RowState *state, const RuleColumn *column, Datum value,
 					 bool isnull)
 {

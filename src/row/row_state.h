@@ -57,6 +57,8 @@ typedef struct RowState
 	MemoryContextCallback end;
 	WriterStatement *writer;	/* what it says of columns; NULL until asked */
 	int			release;		/* as which it writes; -1 until asked */
+	bool		may_name_other; /* see row_settle_named; valid if */
+	bool		named_known;	/* that was asked of the statement */
 	Oid			owner;			/* who evaluates expressions; InvalidOid until
 								 * one is */
 
@@ -128,6 +130,13 @@ extern int	row_writer_release(RowState *state);
 extern void row_settle_doubts(RowState *state);
 
 /*
+ * Call before any rule is applied to a row of an INSERT.  Where the statement
+ * names a view, or a table above this one, a value that is no default here may
+ * be one there, and the other way around: then does the same for all columns.
+ */
+extern void row_settle_named(RowState *state);
+
+/*
  * Makes a column absent that the writer has given without meaning it: it has
  * the value from before an UPDATE, and its default in an INSERT, unless that
  * is computed.
@@ -138,8 +147,8 @@ extern void row_take_back(RowState *state, int column);
  * Evaluates an expression of a rule, as the owner of the table and
  * security-restricted: on the current values of the row, or with before on the
  * row as it was before the UPDATE.  The result lives until the next row is
- * loaded.  Errors: any that the expression
- * throws, with a context line that names the rule.
+ * loaded.  Errors: any that the expression throws, with a context line that
+ * names the rule.
  */
 extern Datum row_compute(RowState *state, const CompiledRule *rule,
 						 const RuleExpression *expression, bool before,

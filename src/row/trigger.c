@@ -77,31 +77,32 @@ begin_trigger_statement(FunctionCallInfo fcinfo, const Trigger *trigger)
 	return fcinfo->flinfo->fn_extra;
 }
 
-/* Returns the tuple to be stored in place of tuple. */
+/*
+ * What the writer has written is followed.  Returns the tuple to be stored in
+ * place of the one that was written.
+ */
 static HeapTuple
-make_synced_tuple(RowState *state, HeapTuple tuple, TupleTableSlot *row,
-				  TupleTableSlot *before, int stored_natts)
+follow_writer(RowState *state, const TriggerData *data)
 {
+	HeapTuple	tuple = data->tg_trigtuple;
+	TupleTableSlot *row = data->tg_trigslot;
+	TupleTableSlot *before;
+	int			stored_natts = 0;
+
+	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+	{
+		before = row;
+		stored_natts = HeapTupleHeaderGetNatts(tuple->t_data);
+		tuple = data->tg_newtuple;
+		row = data->tg_newslot;
+	}
+	else if ((before = row_movement_before(state)) != NULL)
+		stored_natts = state->rules->desc->natts;
 	if (!dual_write_concerns(state, row, before, stored_natts))
 		return tuple;
 	row_state_load(state, row, before, stored_natts);
 	dual_write_apply(state);
 	return state->first_replaced ? row_tuple(state, tuple) : tuple;
-}
-
-/* What the writer has written is followed. */
-static HeapTuple
-follow_writer(RowState *state, const TriggerData *data)
-{
-	TupleTableSlot *before;
-
-	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-		return make_synced_tuple(state, data->tg_newtuple, data->tg_newslot,
-								 data->tg_trigslot,
-								 HeapTupleHeaderGetNatts(data->tg_trigtuple->t_data));
-	before = row_movement_before(state);
-	return make_synced_tuple(state, data->tg_trigtuple, data->tg_trigslot,
-							 before, before ? state->rules->desc->natts : 0);
 }
 
 /*
@@ -155,8 +156,8 @@ tandem_sync_row(PG_FUNCTION_ARGS)
 
 /*
  * The first trigger of a table with other BEFORE triggers, so that these see
- * both sides right.  The rules are those of the last one; without it there is
- * nothing to do.
+ * both sides right.  The rules are those of the last one; without it, or while
+ * it is disabled and nothing is in sync, there is nothing to do.
  */
 Datum
 tandem_sync_row_first(PG_FUNCTION_ARGS)
@@ -171,7 +172,7 @@ tandem_sync_row_first(PG_FUNCTION_ARGS)
 
 		check_trigger_call(fcinfo, "sync_row_first");
 		last = relation_sync_trigger(data->tg_relation);
-		if (last == NULL)
+		if (last == NULL || last->tgenabled == TRIGGER_DISABLED)
 			return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event)
 								   ? data->tg_newtuple : data->tg_trigtuple);
 		state = begin_trigger_statement(fcinfo, last);

@@ -15,12 +15,14 @@
 #include "catalog/partition.h"
 #include "nodes/execnodes.h"
 #include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
 #include "tcop/pquery.h"
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
 
 #include "catalog/release_view.h"
 #include "core/compat.h"
+#include "core/relation.h"
 #include "row/running_statement.h"
 #include "row/write_target.h"
 
@@ -86,35 +88,54 @@ entry_is_written(const PlannedStmt *stmt, RangeTblEntry *rte)
 		 (ACL_INSERT | ACL_UPDATE | ACL_DELETE)) != 0;
 }
 
+/* Returns the only relation that an updatable view reads, or InvalidOid. */
+static Oid
+relation_below_view(Oid view)
+{
+	Relation	rel = relation_open_present(view, AccessShareLock);
+	const Query *query = get_view_query(rel);
+	const Node *from = list_length(query->jointree->fromlist) == 1
+	? linitial(query->jointree->fromlist) : NULL;
+	Oid			below = InvalidOid;
+
+	if (from && IsA(from, RangeTblRef))
+		below = rt_fetch(((const RangeTblRef *) from)->rtindex, query->rtable)->relid;
+	relation_close(rel, NoLock);
+	return below;
+}
+
 /*
- * Finds the view of a release that the statement names instead of the table.
+ * Finds the views that the statement names instead of the table.
  *
  * Where a statement names a view, the server keeps the view's entry in the
- * range table for its privileges, and appends that of the table.  The entries
- * of one query (the statement, or one in its WITH) stay together.  So the view
- * is before the table, and no other entry of the table that is written is
- * between them.
+ * range table for its privileges, and appends that of the relation below it.
+ * The entries of one query (the statement, or one in its WITH) stay together.
+ * So the view is before the table, and no other entry of the table that is
+ * written is between them.
  */
 static void
-find_release_view(WriteTarget *target, Index table)
+find_views(WriteTarget *target, Index table)
 {
 	Oid			relid = rt_fetch(table, target->stmt->rtable)->relid;
+	Oid			below = relid;
 
 	for (Index i = table - 1; i > 0; i--)
 	{
 		RangeTblEntry *rte = rt_fetch(i, target->stmt->rtable);
 
-		if (rte->rtekind != RTE_RELATION ||
-			(rte->relid != relid && rte->relkind != RELKIND_VIEW) ||
-			!entry_is_written(target->stmt, rte))
+		if (!entry_is_written(target->stmt, rte))
 			continue;
 		if (rte->relid == relid)
-			return;
-		target->view_release = release_view_release(rte->relid, relid);
-		target->view = target->view_release ? rte->relid : InvalidOid;
-		if (target->view_release)
-			return;
+			break;
+		if (rte->relkind != RELKIND_VIEW ||
+			relation_below_view(rte->relid) != below)
+			continue;
+		below = rte->relid;
+		target->views = lappend_oid(target->views, below);
 	}
+	if (target->views)
+		target->view_release = release_view_release(linitial_oid(target->views),
+													relid);
 }
 
 static WriteTarget *
@@ -137,7 +158,7 @@ make_target(const PlannedStmt *stmt, ModifyTable *plan,
 	target->inserts = count_inserts(plan);
 	if (target->inserts > 0)
 		target->named = compat_inserted_columns(stmt, rt_fetch(table, stmt->rtable));
-	find_release_view(target, table);
+	find_views(target, table);
 	MemoryContextSwitchTo(caller);
 	return target;
 }
@@ -325,4 +346,23 @@ write_target_find(Relation rel, const FmgrInfo *call)
 	if (running == NULL)
 		return target_in_portal(call->fn_mcxt, RelationGetRelid(rel));
 	return running->query ? target_in_running(running, call) : NULL;
+}
+
+bool
+write_target_may_name_other(Relation rel, const FmgrInfo *call)
+{
+	RunningStatement *running;
+	ListCell   *lc;
+
+	if (rel->rd_rel->relispartition)
+		return true;
+	running = running_statement_find(call->fn_mcxt);
+	if (running == NULL)
+		return true;
+	foreach(lc, running->query ? running->query->plannedstmt->rtable : NIL)
+	{
+		if (lfirst_node(RangeTblEntry, lc)->relkind == RELKIND_VIEW)
+			return true;
+	}
+	return false;
 }

@@ -27,7 +27,9 @@ typedef struct WriteTarget
 								 * FirstLowInvalidHeapAttributeNumber */
 	int			inserts;		/* number of its INSERT actions */
 	int			view_release;	/* release of the view; 0 if none of ours */
-	Oid			view;			/* that view, or InvalidOid */
+	List	   *views;			/* OIDs of the views through which it writes
+								 * the table, from the table on; the last one
+								 * is what the statement names */
 	List	   *from_itself;	/* of FromItselfAnswer */
 } WriteTarget;
 
@@ -36,6 +38,13 @@ typedef struct WriteTarget
  * NULL if it is not found; see writer_statement_find.
  */
 extern WriteTarget *write_target_find(Relation rel, const FmgrInfo *call);
+
+/*
+ * May the statement name another relation than rel, by which it writes rel?
+ * That is a view, or a partitioned table above it, and may have defaults of its
+ * own.  Costs little.
+ */
+extern bool write_target_may_name_other(Relation rel, const FmgrInfo *call);
 
 /* Returns the actions of a MERGE for its first target. */
 extern List *write_target_actions(const ModifyTable *plan);

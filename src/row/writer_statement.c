@@ -112,7 +112,8 @@ copy_at_work(MemoryContext statement)
 }
 
 static void
-note_copy(WriterStatement *found, MemoryContext statement)
+note_copy(WriterStatement *found, MemoryContext statement,
+		  const char *search_path)
 {
 	CopyStmt   *copy = copy_at_work(statement);
 	Oid			named;
@@ -125,9 +126,14 @@ note_copy(WriterStatement *found, MemoryContext statement)
 		 list_member_oid(get_partition_ancestors(RelationGetRelid(found->rel)),
 						 named));
 	found->inserts = found->known;
-	if (found->known)
-		found->named = map_columns_to_relation(columns_of_copy(copy, named),
-											   named, found->rel);
+	if (!found->known)
+		return;
+	found->named = map_columns_to_relation(columns_of_copy(copy, named),
+										   named, found->rel);
+	found->names_other = named != RelationGetRelid(found->rel);
+	found->answers = palloc0(sizeof(WriterAnswers));
+	found->answers->defaults = given_default_begin(found->rel, NULL, named,
+												   search_path);
 }
 
 /*-------------------------------------------------------------------------
@@ -195,12 +201,15 @@ note_target(WriterStatement *found, WriteTarget *target,
 	WriterAnswers *answers = palloc0(sizeof(WriterAnswers));
 
 	answers->context = CurrentMemoryContext;
-	answers->defaults = given_default_begin(found->rel, target, search_path);
+	answers->defaults = given_default_begin(found->rel, target, target->relid,
+											search_path);
 	answers->from_itself = palloc0(sizeof(Answer) *
 								   (RelationGetNumberOfAttributes(found->rel) + 1));
 	found->target = target;
 	found->answers = answers;
 	found->view_release = target->view_release;
+	found->names_other = target->views ||
+		target->relid != RelationGetRelid(found->rel);
 	found->inserts = target->inserts > 0;
 	found->by_action = target->plan->operation == CMD_MERGE && target->inserts > 1;
 	found->known = !found->by_action;
@@ -221,7 +230,7 @@ writer_statement_find(Relation rel, const FmgrInfo *call,
 	if (target)
 		note_target(found, target, search_path);
 	else
-		note_copy(found, call->fn_mcxt);
+		note_copy(found, call->fn_mcxt, search_path);
 	MemoryContextSwitchTo(caller);
 	return found;
 }
@@ -232,6 +241,15 @@ writer_statement_gives_default(const WriterStatement *statement,
 {
 	return statement->target && statement->inserts &&
 		given_default_of_row(statement->answers->defaults, attnum);
+}
+
+bool
+writer_statement_value_is_default(const WriterStatement *statement,
+								  const RuleColumn *column, Datum value,
+								  bool isnull)
+{
+	return given_default_is_value(statement->answers->defaults, column, value,
+								  isnull);
 }
 
 bool

@@ -9,11 +9,15 @@
 #include "nodes/bitmapset.h"
 #include "utils/rel.h"
 
+#include "rule/relation_rules.h"
+
 typedef struct WriterStatement
 {
 	bool		known;			/* was the statement found? */
 	Bitmapset  *named;			/* attribute numbers, in the table at hand, of
 								 * the columns that an INSERT or COPY names */
+	bool		names_other;	/* does it name a view, or a table above that
+								 * at hand, whose defaults may be others? */
 	bool		inserts;		/* does it insert rows?  If not, it only moves
 								 * them to another partition */
 	int			view_release;	/* release of the view that it writes through;
@@ -65,8 +69,16 @@ extern bool writer_statement_gives_default(const WriterStatement *statement,
 										   AttrNumber attnum);
 
 /*
- * Does an UPDATE, ON CONFLICT DO UPDATE or MERGE compute the column from the
- * column's own stored value?  Asked about a row that is updated.  A view that
+ * Is that value of the row at hand just the column's default in what the INSERT
+ * or COPY names?
+ */
+extern bool writer_statement_value_is_default(const WriterStatement *statement,
+											  const RuleColumn *column,
+											  Datum value, bool isnull);
+
+/*
+ * Does an UPDATE, ON CONFLICT DO UPDATE or MERGE compute the column from stored
+ * values of the column?  Asked about a row that is updated.  A view that
  * shows another value than the stored one has an expression there, which the
  * server does not let be written; so writing through a view makes no
  * difference.

@@ -28,6 +28,7 @@
 
 #include "core/compat.h"
 #include "core/error.h"
+#include "core/relation.h"
 #include "core/text.h"
 #include "core/transaction.h"
 #include "rule/expression.h"
@@ -146,6 +147,7 @@ typedef struct ExpressionSource
 	bool		names_only;		/* hide literals whose input runs user code */
 	bool		is_default;
 	bool		any_column;		/* also generated and system columns */
+	List	   *not_in_star;	/* names of columns that * does not mean */
 } ExpressionSource;
 
 /* Error positions refer to the expression, not to the user's statement. */
@@ -272,6 +274,32 @@ coerce_to_column(ParseState *pstate, Node *expression,
 	return coerced;
 }
 
+/*
+ * A partition's columns are looked up by name, but its whole row has the type
+ * of a row of the topmost table: all rows of a tree have one meaning, and
+ * functions and operators are chosen for one type.
+ */
+static void
+use_row_of_topmost_table(ParseNamespaceItem *item, Relation rel)
+{
+	if (rel->rd_rel->relispartition)
+		compat_set_row_relation(item, table_root(RelationGetRelid(rel)));
+}
+
+static void
+leave_out_of_star(ParseNamespaceItem *item, Relation rel, List *names)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		AttrNumber	attnum = get_attnum(RelationGetRelid(rel), lfirst(lc));
+
+		if (attnum > 0)
+			item->p_nscolumns[attnum - 1].p_dontexpand = true;
+	}
+}
+
 /* Parse analysis with rel as the only range table entry. */
 static Node *
 analyze_expression(const ExpressionSource *source, Relation rel,
@@ -286,6 +314,9 @@ analyze_expression(const ExpressionSource *source, Relation rel,
 	pstate->p_sourcetext = source->text;
 	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
 										 makeAlias(alias, NIL), false, true);
+	if (!source->any_column)
+		use_row_of_topmost_table(item, rel);
+	leave_out_of_star(item, rel, source->not_in_star);
 	addNSItemToQuery(pstate, item, true, true, true);
 	expression = transformExpr(pstate, expression, EXPR_KIND_OTHER);
 	if (pstate->p_hasSubLinks)
@@ -370,6 +401,20 @@ expression_parse(const char *expression_text, Relation rel, const char *alias,
 		.text = expression_text,
 		.label = label,
 		.column = target_name(rel, target),
+	};
+
+	return parse_expression(&source, rel, alias, target);
+}
+
+Node *
+expression_parse_up(const char *expression_text, Relation rel, const char *alias,
+					AttrNumber target, List *new_columns)
+{
+	ExpressionSource source = {
+		.text = expression_text,
+		.label = "up",
+		.column = target_name(rel, target),
+		.not_in_star = new_columns,
 	};
 
 	return parse_expression(&source, rel, alias, target);

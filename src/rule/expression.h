@@ -13,9 +13,10 @@
 /*
  * Parses expression_text as an expression over one row of rel, which can be
  * referred to as alias, and coerces it to the type of column target as an
- * assignment would (InvalidAttrNumber: no coercion).  label ("up" or "down")
- * is used in messages.  Names are resolved with the current search_path and
- * user.  The result is in the current memory context.
+ * assignment would (InvalidAttrNumber: no coercion).  The whole row has the type
+ * of one of the topmost table.  label ("up" or "down") is used in messages.
+ * Names are resolved with the current search_path and user.  The result is in
+ * the current memory context.
  *
  * Errors, each with a hint: syntax; unknown, generated or system column;
  * subquery, aggregate, window or set-returning function; a type that cannot be
@@ -24,6 +25,14 @@
 extern Node *expression_parse(const char *expression_text, Relation rel,
 							  const char *alias, AttrNumber target,
 							  const char *label);
+
+/*
+ * The same for up as the user gives it, where t.* leaves out the new columns
+ * (names) of the rule.
+ */
+extern Node *expression_parse_up(const char *expression_text, Relation rel,
+								 const char *alias, AttrNumber target,
+								 List *new_columns);
 
 /*
  * The same for an expression of a CHECK or an index, which may contain

@@ -22,9 +22,10 @@
  *-------------------------------------------------------------------------
  */
 
-/* Does rule read a new column of other? */
+/* Does rule, one of rules, read a new column of other? */
 static bool
-rule_reads_other(const SyncRule *rule, const SyncRule *other, Relation rel)
+rule_reads_other(const SyncRule *rule, const SyncRule *other, List *rules,
+				 Relation rel)
 {
 	ListCell   *lc;
 	Bitmapset  *read = NULL;
@@ -39,7 +40,7 @@ rule_reads_other(const SyncRule *rule, const SyncRule *other, Relation rel)
 
 		if (target > 0)
 			pull_varattnos(relation_rules_parse(list_nth(rule->up, i), rel, target,
-												"up"), 1, &read);
+												"up", rule, rules), 1, &read);
 	}
 	foreach(lc, other->new_columns)
 	{
@@ -70,7 +71,7 @@ rule_order_sort(List *rules, Relation rel)
 			foreach(other, left)
 			{
 				if (lfirst(other) != candidate &&
-					rule_reads_other(candidate, lfirst(other), rel))
+					rule_reads_other(candidate, lfirst(other), rules, rel))
 					ready = false;
 			}
 			if (ready)

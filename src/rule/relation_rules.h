@@ -14,6 +14,7 @@
 
 #include "catalog/sync.h"
 #include "catalog/writer.h"
+#include "rule/recorded_calls.h"
 
 /*
  * Returns rules (a list of SyncRule) ordered so that each rule comes after
@@ -109,7 +110,7 @@ typedef struct RelationRules
 	AttrNumber	last_column;	/* highest attribute number in columns */
 	bool		calls_recorded; /* see recorded_calls */
 	bool		only_builtin;	/* expression_is_builtin() for all expressions */
-	List	   *calls;
+	RecordedCalls calls;
 	OwnSide    *own;			/* by rule */
 	bool	   *foreign;		/* by column: does that release mean another
 								 * side than this column's? */

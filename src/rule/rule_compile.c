@@ -28,6 +28,7 @@
 #include "rule/rule_args.h"
 #include "rule/rule_compile.h"
 #include "rule/sync_trigger.h"
+#include "rule/whole_row.h"
 
 static void
 free_side_plans(RuleSide *side)
@@ -209,7 +210,7 @@ compile_named_column(RelationRules *rules, Relation rel, const SyncRule *rule,
 
 Node *
 relation_rules_parse(const char *text, Relation rel, AttrNumber target,
-					 const char *label)
+					 const char *label, const SyncRule *rule, List *rules)
 {
 	AuthorityScope scope;
 	Node	   *expression;
@@ -220,45 +221,48 @@ relation_rules_parse(const char *text, Relation rel, AttrNumber target,
 	expression = expression_parse(text, rel, EXPRESSION_ALIAS, target, label);
 	authority_leave(&scope);
 	snapshot_leave(entered);
-	return expression;
+	return whole_row_spell_out(expression, rel,
+							   whole_row_unseen(rule, rules,
+												strcmp(label, "up") == 0));
 }
 
 static void
 refuse_other_call(Relation rel, AttrNumber target, const char *label,
-				  const char *function)
+				  const OtherCall *other)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("%s of column \"%s\" would call %s, which it did not when it was stored",
+			 errmsg("%s of column \"%s\" would use %s, which it did not when it was stored",
 					label,
 					NameStr(TupleDescAttr(RelationGetDescr(rel), target - 1)->attname),
-					function),
-			 errhint("It was created later, with a name that the expression uses: drop or rename it, or end the migration; SELECT * FROM tandem.syncs shows it.")));
+					other->what),
+			 errhint("%s", other->remedy)));
 }
 
 /* The trigger of a partition was made on the topmost table. */
 static bool
-calls_recorded_for(Oid trigger, List **functions)
+calls_recorded_for(Oid trigger, RecordedCalls *calls)
 {
 	Oid			made_on = trigger_made_on(trigger);
 
 	return recorded_calls(get_trigger_oid(made_on, SYNC_TRIGGER_NAME, true),
-						  functions);
+						  calls);
 }
 
 Node *
 relation_rules_parse_in_force(const char *text, Relation rel,
-							  AttrNumber target, const char *label)
+							  AttrNumber target, const char *label,
+							  const SyncRule *rule, List *rules)
 {
-	Node	   *expression = relation_rules_parse(text, rel, target, label);
+	Node	   *expression = relation_rules_parse(text, rel, target, label, rule,
+												  rules);
 	Trigger    *trigger = relation_sync_trigger(rel);
-	List	   *functions;
-	char	   *other = NULL;
+	RecordedCalls calls;
+	OtherCall	other;
 
-	if (trigger && calls_recorded_for(trigger->tgoid, &functions))
-		other = recorded_calls_lack(expression, functions);
-	if (other)
-		refuse_other_call(rel, target, label, other);
+	if (trigger && calls_recorded_for(trigger->tgoid, &calls) &&
+		recorded_calls_lack(expression, &calls, &other))
+		refuse_other_call(rel, target, label, &other);
 	return expression;
 }
 
@@ -325,22 +329,22 @@ static void
 check_calls(const RelationRules *rules, Relation rel, AttrNumber target,
 			const char *label, Node *expression)
 {
-	char	   *other = rules->calls_recorded
-	? recorded_calls_lack(expression, rules->calls) : NULL;
+	OtherCall	other;
 
-	if (other)
-		refuse_other_call(rel, target, label, other);
+	if (rules->calls_recorded &&
+		recorded_calls_lack(expression, &rules->calls, &other))
+		refuse_other_call(rel, target, label, &other);
 }
 
 /*
- * Fills in one side of a rule; texts has an expression, or NULL, for each
- * column.  Adds the columns that the expressions read to *read, and returns
- * whether they may have side effects, or run code of a user.
+ * Fills in one side of a rule, one of all; texts has an expression, or NULL,
+ * for each column.  Adds the columns that the expressions read to *read, and
+ * returns whether they may have side effects, or run code of a user.
  */
 static bool
 compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
-			 RuleSide *side, List *names, List *texts, const char *label,
-			 Bitmapset **read)
+			 List *all, RuleSide *side, List *names, List *texts,
+			 const char *label, Bitmapset **read)
 {
 	int			i = 0;
 	ListCell   *lc;
@@ -369,7 +373,7 @@ compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
 			side->is_complete = false;
 			continue;
 		}
-		node = relation_rules_parse(lfirst(lc), rel, target, label);
+		node = relation_rules_parse(lfirst(lc), rel, target, label, rule, all);
 		check_calls(rules, rel, target, label, node);
 		expression->id = rules->nexpressions++;
 		expression->plan = plan_rule_as_owner(node, rel, rule->search_path);
@@ -443,7 +447,7 @@ compile_sources(RelationRules *rules, Relation rel, CompiledRule *rule,
 
 static void
 compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
-			 SyncRule *source)
+			 SyncRule *source, List *all)
 {
 	CompiledRule *rule = &rules->rules[rules->nrules++];
 	Bitmapset  *read_by_up = NULL;
@@ -452,10 +456,10 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 
 	rule->source = source;
 	rules->any_release |= source->release > 0;
-	needs_path = compile_side(rules, rel, source, &rule->old_side,
+	needs_path = compile_side(rules, rel, source, all, &rule->old_side,
 							  source->old_columns, source->down, "down",
 							  &read_by_down);
-	needs_path |= compile_side(rules, rel, source, &rule->new_side,
+	needs_path |= compile_side(rules, rel, source, all, &rule->new_side,
 							   source->new_columns, source->up, "up",
 							   &read_by_up);
 	if (needs_path)
@@ -520,7 +524,7 @@ relation_rules_compile(Relation rel, const Trigger *trigger)
 		rules->rules = palloc0(sizeof(CompiledRule) * list_length(sources));
 		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);
 		foreach(lc, sources)
-			compile_rule(rules, rel, trigger, lfirst(lc));
+			compile_rule(rules, rel, trigger, lfirst(lc), sources);
 		rules->release = -1;
 		rules->own = palloc0(sizeof(OwnSide) * rules->nrules);
 		rules->foreign = palloc0(sizeof(bool) * rules->ncolumns);

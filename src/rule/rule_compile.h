@@ -44,10 +44,13 @@ extern Node *relation_rules_default_as_owner(Relation rel, AttrNumber attnum,
 											 const char *search_path);
 
 /*
- * Parses the stored expression of a rule as the owner of rel.
+ * Parses the stored expression of a rule as the owner of rel.  label is "up" or
+ * "down"; rules are those of the table, which settle what the rule sees of the
+ * whole row (whole_row.h).
  */
 extern Node *relation_rules_parse(const char *text, Relation rel,
-								  AttrNumber target, const char *label);
+								  AttrNumber target, const char *label,
+								  const SyncRule *rule, List *rules);
 
 /*
  * The same for a rule that the sync trigger of rel has.  Another error: it
@@ -55,7 +58,8 @@ extern Node *relation_rules_parse(const char *text, Relation rel,
  */
 extern Node *relation_rules_parse_in_force(const char *text, Relation rel,
 										   AttrNumber target,
-										   const char *label);
+										   const char *label,
+										   const SyncRule *rule, List *rules);
 
 /*
  * Is a parsed expression of a rule NULL for every row, as the planner finds out

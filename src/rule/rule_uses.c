@@ -2,102 +2,46 @@
  * rule_uses.c
  *		What the result of a rule depends on besides its text.
  *
- * verify proves rows by the functions that are there when it runs.  CREATE OR
- * REPLACE FUNCTION neither changes the trigger nor fires it, so a proof keeps
- * this fingerprint, and whoever relies on it compares.  A fingerprint of what
- * the functions are, rather than the transaction that wrote them, is not
- * changed by a GRANT or by the same script run again.
+ * verify proves rows by the functions, types and so on that are there when it
+ * runs.  To change one neither changes the trigger nor fires it, so a proof
+ * keeps this fingerprint, and whoever relies on it compares.  A fingerprint of
+ * what they are, rather than the transaction that wrote them, is not changed by
+ * a GRANT or by the same script run again.
+ *
+ * expression_uses finds what a rule uses itself; tandem._fingerprint goes on
+ * from there through the catalogs.
  */
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/transam.h"
-#include "nodes/nodeFuncs.h"
+#include "catalog/objectaddress.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/typcache.h"
 
 #include "catalog/sync.h"
 #include "core/authority.h"
 #include "core/error.h"
 #include "core/query.h"
 #include "core/relation.h"
+#include "core/text.h"
 #include "core/transaction.h"
 #include "rule/expression.h"
+#include "rule/expression_uses.h"
 #include "rule/rule_uses.h"
+#include "rule/whole_row.h"
+
+/* before what changed_use_last returns; a fingerprint does not contain it */
+#define CHANGE_MARK " changed in "
 
 typedef struct Uses
 {
-	List	   *functions;		/* OIDs */
-	List	   *types;
+	List	   *objects;		/* ObjectAddress * */
+	StringInfoData calls;		/* which functions each expression calls: a
+								 * name may come to mean another one */
+	bool		whole_row;		/* does an expression read it? */
 } Uses;
-
-/* What initdb has made is the server's. */
-static List *
-add_if_of_user(List *oids, Oid oid)
-{
-	return oid < FirstNormalObjectId ? oids : list_append_unique_oid(oids, oid);
-}
-
-static void
-add_type(Uses *uses, Oid type)
-{
-	uses->types = add_if_of_user(uses->types, type);
-	uses->types = add_if_of_user(uses->types, get_element_type(type));
-}
-
-/* A callback for check_functions_in_node, which stops at true. */
-static bool
-add_function(Oid function, void *context)
-{
-	Uses	   *uses = context;
-
-	uses->functions = add_if_of_user(uses->functions, function);
-	return false;
-}
-
-static bool
-add_uses_walker(Node *node, void *context)
-{
-	Uses	   *uses = context;
-
-	if (node == NULL)
-		return false;
-	(void) check_functions_in_node(node, add_function, uses);
-	switch (nodeTag(node))
-	{
-		case T_Var:
-		case T_Const:
-		case T_FuncExpr:
-		case T_OpExpr:
-		case T_RelabelType:
-		case T_CoerceViaIO:
-		case T_ArrayCoerceExpr:
-		case T_ConvertRowtypeExpr:
-		case T_CoerceToDomain:
-			add_type(uses, exprType(node));
-			break;
-		case T_MinMaxExpr:
-			(void) add_function(lookup_type_cache(((MinMaxExpr *) node)->minmaxtype,
-												  TYPECACHE_CMP_PROC)->cmp_proc,
-								uses);
-			break;
-		default:
-			break;
-	}
-	return expression_tree_walker(node, add_uses_walker, context);
-}
-
-/* Columns are compared by the equality of their type. */
-static void
-add_column_uses(Uses *uses, Relation rel, AttrNumber attnum)
-{
-	Oid			type = TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid;
-
-	add_type(uses, type);
-	(void) add_function(get_opcode(lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr),
-						uses);
-}
 
 /* texts has an expression or NULL for each column, or is NIL. */
 static void
@@ -111,13 +55,23 @@ add_side_uses(Uses *uses, Relation rel, List *names, List *texts,
 		AttrNumber	attnum = get_attnum(RelationGetRelid(rel), lfirst(lc));
 		char	   *text = texts == NIL ? NULL
 		: list_nth(texts, foreach_current_index(lc));
+		Form_pg_attribute att;
+		Node	   *expression;
 
 		if (attnum <= 0)
 			continue;			/* sync_problem tells */
-		add_column_uses(uses, rel, attnum);
-		if (text)
-			(void) add_uses_walker(expression_resolve(text, rel, attnum, label),
-								   uses);
+		att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+		uses->objects = expression_uses_of_column(uses->objects, att->atttypid,
+												  att->attcollation);
+		if (text == NULL)
+			continue;
+		expression = expression_resolve(text, rel, attnum, label);
+		uses->objects = expression_uses(uses->objects, expression);
+		uses->whole_row |= whole_row_is_read(expression);
+		if (expression_asks_for_user(expression))
+			appendStringInfo(&uses->calls, "%s;",
+							 GetUserNameFromId(authority_owner_of(RelationGetRelid(rel)), false));
+		appendStringInfo(&uses->calls, "%s;", expression_calls(expression));
 	}
 }
 
@@ -126,28 +80,54 @@ fingerprint_of(const Uses *uses)
 {
 	TandemQuery query;
 	char	   *fingerprint;
+	List	   *classes = NIL;
+	List	   *oids = NIL;
+	ListCell   *lc;
 
-	if (uses->functions == NIL && uses->types == NIL)
-		return pstrdup("");
+	foreach(lc, uses->objects)
+	{
+		classes = lappend_oid(classes, ((ObjectAddress *) lfirst(lc))->classId);
+		oids = lappend_oid(oids, ((ObjectAddress *) lfirst(lc))->objectId);
+	}
 	/* pg_get_constraintdef takes one, within a query that has a snapshot */
 	if (!FirstSnapshotSet)
 		(void) GetTransactionSnapshot();
 	query_begin(&query);
-	query_oid_list(&query, uses->functions);
-	query_oid_list(&query, uses->types);
-	(void) query_run_latest(&query, "SELECT tandem._fingerprint($1, $2)");
+	authority_pin_catalog_forms();
+	authority_pin_interpreted();
+	query_oid_list(&query, classes);
+	query_oid_list(&query, oids);
+	query_text(&query, uses->calls.data);
+	(void) query_run_latest(&query, "SELECT f FROM tandem._fingerprint($1, $2, $3) f");
 	fingerprint = query_get_text(0, 1);
 	query_end(&query);
 	return fingerprint;
 }
 
+/*
+ * A rule that is made later hides its new columns from the whole row that
+ * these rules read, until it is gone.
+ */
+static char *
+unseen_in_whole_row(Relation rel, List *rules)
+{
+	List	   *all = sync_list_of_relation(RelationGetRelid(rel));
+	List	   *unseen = NIL;
+	ListCell   *lc;
+
+	foreach(lc, rules)
+		unseen = list_concat(unseen, whole_row_unseen(lfirst(lc), all, true));
+	return text_joined(unseen, "", ", ");
+}
+
 char *
 rule_uses(Relation rel, List *rules, bool only_down)
 {
-	Uses		uses = {NIL, NIL};
+	Uses		uses = {0};
 	AuthorityScope scope;
 	ListCell   *lc;
 
+	initStringInfo(&uses.calls);
 	authority_enter_owner(&scope, rel, AUTHORITY_PINNED_PATH);
 	authority_pin_text_forms();
 	foreach(lc, rules)
@@ -159,6 +139,9 @@ rule_uses(Relation rel, List *rules, bool only_down)
 			add_side_uses(&uses, rel, rule->new_columns, rule->up, "up");
 	}
 	authority_leave(&scope);
+	if (!only_down && uses.whole_row)
+		return psprintf("%s without %s", fingerprint_of(&uses),
+						unseen_in_whole_row(rel, rules));
 	return fingerprint_of(&uses);
 }
 
@@ -166,6 +149,7 @@ typedef struct UsesCall
 {
 	Relation	rel;
 	int			migration_id;
+	int			sync;			/* of this rule alone, or 0 */
 	char	   *uses;
 } UsesCall;
 
@@ -178,18 +162,22 @@ find_uses(void *arg)
 
 	foreach(lc, sync_list_of_migration(call->migration_id))
 	{
-		if (((SyncRule *) lfirst(lc))->relation == RelationGetRelid(call->rel))
-			rules = lappend(rules, lfirst(lc));
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->relation == RelationGetRelid(call->rel) &&
+			(call->sync == 0 || call->sync == rule->id))
+			rules = lappend(rules, rule);
 	}
 	call->uses = rule_uses(call->rel, rules, false);
 }
 
-char *
-rule_uses_of_table(Oid relid, int migration_id)
+static char *
+uses_with_changes(Oid relid, int migration_id, int sync)
 {
 	bool		gone;
-	UsesCall	call = {relation_open_nowait(table_root(relid), &gone), migration_id, NULL};
+	UsesCall	call = {relation_open_nowait(table_root(relid), &gone), migration_id, sync, NULL};
 	ErrorData  *error;
+	char	   *changed;
 
 	if (call.rel == NULL)
 		return NULL;
@@ -197,11 +185,58 @@ rule_uses_of_table(Oid relid, int migration_id)
 	if (error && !error_is_of_row(error))
 		ReThrowError(error);
 	table_close(call.rel, AccessShareLock);
-	return call.uses;
+	changed = call.uses ? changed_use_last(migration_id) : NULL;
+	return changed ? psprintf("%s" CHANGE_MARK "%s", call.uses, changed)
+		: call.uses;
+}
+
+char *
+rule_uses_of_table(Oid relid, int migration_id)
+{
+	return uses_with_changes(relid, migration_id, 0);
+}
+
+bool
+rule_uses_note_change(const char *uses)
+{
+	return uses && strstr(uses, CHANGE_MARK) != NULL;
 }
 
 bool
 rule_uses_changed(const char *was, const char *is)
 {
 	return is != NULL && (was == NULL || strcmp(was, is) != 0);
+}
+
+static size_t
+definition_length(const char *uses)
+{
+	const char *mark = strstr(uses, CHANGE_MARK);
+
+	return mark ? (size_t) (mark - uses) : strlen(uses);
+}
+
+bool
+rule_uses_definition_changed(const char *was, const char *is)
+{
+	return was == NULL || is == NULL ||
+		definition_length(was) != definition_length(is) ||
+		strncmp(was, is, definition_length(is)) != 0;
+}
+
+char *
+rule_uses_of_derived(const SyncRule *rule, bool with_changes)
+{
+	char	   *uses = uses_with_changes(rule->relation, rule->migration_id, rule->id);
+
+	return uses && !with_changes ? pnstrdup(uses, definition_length(uses)) : uses;
+}
+
+bool
+rule_uses_of_derived_changed(const SyncRule *rule)
+{
+	char	   *uses = rule_uses_of_derived(rule, true);
+
+	return rule->uses ? rule_uses_changed(rule->uses, uses)
+		: rule_uses_note_change(uses);
 }

@@ -8,23 +8,48 @@
 #include "nodes/pg_list.h"
 #include "utils/rel.h"
 
+#include "catalog/sync.h"
+
 /*
- * Returns a fingerprint of all that up and down of the rules (of SyncRule) use
- * and that a user can change without changing the text of a rule: functions,
- * those behind operators, casts and types, CHECKs of domains, labels of enums.
- * With only_down it leaves out up.  "" if they use nothing of the kind;
- * palloc'd.  It has no OIDs, so it survives dump and restore.  What the body of
- * a function written as a string calls is not in it.  rel is the table of the
- * rules.  Runs no code of a user.  Errors: a rule can no longer be parsed.
+ * Returns a fingerprint of all that the values of up and down of the rules (of
+ * SyncRule) depend on and that can be changed without changing the text of a
+ * rule: functions, those behind operators, casts and types, which functions the
+ * texts mean, casts that are looked up by type when they run, CHECKs of domains,
+ * labels of enums, columns of row types (of the table itself where its whole row
+ * is read), text search objects, collations and their versions; see
+ * tandem._fingerprint.  With only_down it leaves out up.  palloc'd.  It has no
+ * OIDs, so it survives dump and restore.  What the body of a function written as
+ * a string uses is not in it.  rel is the table of the rules.  Runs no code of a
+ * user.  Errors: a rule can no longer be parsed.
  */
 extern char *rule_uses(Relation rel, List *rules, bool only_down);
 
 /*
  * The same of the rules that a migration has on relid or, for a partition, on
- * the table at its top.  NULL if that cannot be found out now: the table is
+ * the table at its top; with what the guard has seen change meanwhile, also if
+ * it was changed back.  NULL if that cannot be found out now: the table is
  * locked or gone, or a rule can no longer be parsed, which sync_problem tells.
  */
 extern char *rule_uses_of_table(Oid relid, int migration_id);
+
+/*
+ * The same of the rule of one derived column, to be kept in rule->uses.  Without
+ * with_changes it is what is there alone, so that all that the guard has seen
+ * counts as changed since.
+ */
+extern char *rule_uses_of_derived(const SyncRule *rule, bool with_changes);
+
+/*
+ * May rows of the derived column have what a former up gave?  Compares with
+ * rule->uses; what cannot be found out now has not changed.
+ */
+extern bool rule_uses_of_derived_changed(const SyncRule *rule);
+
+/* The same of what is there alone, whatever has changed and is as it was. */
+extern bool rule_uses_definition_changed(const char *was, const char *is);
+
+/* Has the guard seen anything change, by what rule_uses_of_table has returned? */
+extern bool rule_uses_note_change(const char *uses);
 
 /*
  * Has what a proof depended on been changed since?  was and is are fingerprints

@@ -21,6 +21,7 @@
 #include "run/build.h"
 #include "run/fill.h"
 #include "run/loop.h"
+#include "run/own_values.h"
 #include "run/retry.h"
 #include "run/runner.h"
 #include "trigger/install.h"
@@ -364,6 +365,7 @@ begin_migrate(Migration *migration)
 		tables = list_append_unique_oid(tables, rule->relation);
 	}
 	sync_note_parsed(migration->id);
+	own_values_note_uses(rules);
 	leaves = leaves_of_rules(rules);
 	step_keep_only(migration->id, leaves);
 	step_ensure(migration->id, STEP_BACKFILL, leaves);
@@ -470,6 +472,7 @@ end_migrate(Migration *migration, int64 started)
 	/* partitions may have been detached or dropped meanwhile */
 	step_keep_only(migration->id, leaves_of_rules(rules));
 	warn_of_lossy_rows(migration);
+	own_values_warn(migration, rules);
 	if (!step_all_done(migration->id))
 		refuse_wrong_rows(migration, rules);
 	migration_act(migration, ACTION_FINISH, NULL, started);

@@ -43,9 +43,9 @@
 static bool
 trigger_is_adopted(Oid trigger)
 {
-	List	   *functions;
+	RecordedCalls calls;
 
-	return recorded_calls(trigger, &functions);
+	return recorded_calls(trigger, &calls);
 }
 
 /*

@@ -443,6 +443,10 @@ right_lost_by_owner(const RuleUse *use)
 
 		if (right == NULL || !((ObjectState *) lfirst(now))->exists)
 			continue;
+		/* to read a row that is written needs no right on its table */
+		if (was->object.classId == RelationRelationId &&
+			was->object.objectId == use->relid)
+			continue;
 		if (use->owner != use->owner_before &&
 			was->object.classId == RelationRelationId &&
 			get_rel_relkind(was->object.objectId) != RELKIND_SEQUENCE)
@@ -614,8 +618,8 @@ name_gone_from_rule(const SyncRule *rule, const RuleUse *use)
 }
 
 /*
- * overloaded: the command has made a function or operator of a name that the
- * rule uses.
+ * overloaded: the command has made something that the text of the rule may
+ * mean.
  */
 static char *
 damage_of_rule(const SyncRule *rule, const RuleUse *use, bool overloaded)
@@ -627,7 +631,7 @@ damage_of_rule(const SyncRule *rule, const RuleUse *use, bool overloaded)
 		problem = sync_rule_problem(rule, &locked);
 	if (problem == NULL && locked)
 		problem = overloaded
-			? psprintf("table %s is locked now, and a rule of it uses another function or operator of that name",
+			? psprintf("table %s is locked now, and a rule of it uses what this may take the place of",
 					   quoting_relation(rule->relation))
 			: name_gone_from_rule(rule, use);
 	return problem && rule_made_sense(rule, use) ? problem : NULL;

@@ -85,6 +85,18 @@ add_collected_command(DdlEvent *event, const CollectedCommand *command)
 			add_event_object(event, command->d.alterTable.classId,
 							 command->d.alterTable.objectId, 0);
 			break;
+		case SCT_CreateOpClass:
+			add_event_object(event, command->d.createopc.address.classId,
+							 command->d.createopc.address.objectId, 0);
+			break;
+		case SCT_AlterOpFamily:
+			add_event_object(event, command->d.opfam.address.classId,
+							 command->d.opfam.address.objectId, 0);
+			break;
+		case SCT_AlterTSConfig:
+			add_event_object(event, command->d.atscfg.address.classId,
+							 command->d.atscfg.address.objectId, 0);
+			break;
 		case SCT_Grant:
 			add_granted_objects(event, command->d.grant.istmt);
 			break;

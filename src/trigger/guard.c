@@ -34,9 +34,11 @@
 #include "rule/sync_trigger.h"
 #include "trigger/adopt.h"
 #include "trigger/broken.h"
+#include "trigger/changed_use.h"
 #include "trigger/ddl_event.h"
 #include "trigger/guard.h"
 #include "trigger/install.h"
+#include "trigger/target.h"
 
 /*-------------------------------------------------------------------------
  * The reaction to DDL that would break a migration: an error or a warning.
@@ -646,7 +648,10 @@ check_changed_table(Oid relid, const DdlEvent *event)
 	else if (event->tag == CMDTAG_ALTER_TRIGGER)
 		check_renamed_trigger(relid, event);
 	else if (IsA(event->parsetree, AlterTableStmt))
+	{
 		guard_trigger_check(relid, event);
+		target_check_new_defaults(relid, (AlterTableStmt *) event->parsetree);
+	}
 }
 
 /* A member of one of these roles may have had rights only through it. */
@@ -679,6 +684,7 @@ guard_check_command(const EventTriggerData *data)
 		!IsA(event->parsetree, AlterObjectSchemaStmt))
 		return;
 	broken_rules_check(event);
+	changed_use_check(event);
 	if (IsA(event->parsetree, DropOwnedStmt))
 		broken_rules_check_roles(event,
 								 roles_of_drop_owned((DropOwnedStmt *) event->parsetree));

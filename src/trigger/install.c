@@ -133,20 +133,20 @@ check_trigger_args(void *arg)
 
 /* Is it still the expression that was stored? */
 static void
-check_no_other_function(Node *expression, List *functions)
+check_no_other_call(Node *expression, const RecordedCalls *calls)
 {
-	char	   *other = recorded_calls_lack(expression, functions);
+	OtherCall	other;
 
-	if (other)
+	if (recorded_calls_lack(expression, calls, &other))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("its text now means %s, which it did not when it was stored",
-						other)));
+						other.what)));
 }
 
 static void
 resolve_rule_side(Relation rel, List *names, List *texts, const char *label,
-				  bool recorded, List *functions)
+				  bool recorded, const RecordedCalls *calls)
 {
 	ListCell   *lc;
 
@@ -165,7 +165,7 @@ resolve_rule_side(Relation rel, List *names, List *texts, const char *label,
 			Node	   *expression = expression_resolve(text, rel, attnum, label);
 
 			if (recorded)
-				check_no_other_function(expression, functions);
+				check_no_other_call(expression, calls);
 		}
 	}
 }
@@ -187,16 +187,16 @@ resolve_rule_as_owner(void *arg)
 	ResolveCall *call = arg;
 	AuthorityScope scope;
 	SyncTriggerRow row;
-	List	   *functions = NIL;
+	RecordedCalls calls = {NIL, NIL};
 	bool		recorded = sync_trigger_row(RelationGetRelid(call->rel), &row) &&
-	recorded_calls(row.oid, &functions);
+	recorded_calls(row.oid, &calls);
 
 	authority_enter_owner(&scope, call->rel, "pg_catalog, pg_temp");
 	authority_pin_text_forms();
 	resolve_rule_side(call->rel, call->rule->old_columns, call->rule->down, "down",
-					  recorded, functions);
+					  recorded, &calls);
 	resolve_rule_side(call->rel, call->rule->new_columns, call->rule->up, "up",
-					  recorded, functions);
+					  recorded, &calls);
 	authority_leave(&scope);
 }
 

@@ -1,6 +1,6 @@
 /*
  * overload.h
- *		Functions and operators that take the place of those that rules use.
+ *		DDL that gives the text of a rule another meaning.
  */
 #ifndef TANDEM_OVERLOAD_H
 #define TANDEM_OVERLOAD_H
@@ -10,9 +10,10 @@
 #include "trigger/ddl_event.h"
 
 /*
- * Returns the tables, as OIDs, whose sync trigger uses a function or operator
- * with the name and schema of one that the command has made or changed: the
- * text of a rule could mean the new one.
+ * Returns the tables, as OIDs, of whose rules the text could mean what the
+ * command has made or changed: those that use a function or operator of its
+ * name and schema; for a type, a function of its name; for a cast or a default
+ * operator class, one of its types; for an operator family, that family.
  */
 extern List *overload_tables(const DdlEvent *event);
 

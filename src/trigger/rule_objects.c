@@ -10,21 +10,16 @@
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_cast.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
-#include "catalog/pg_opclass.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_ts_config.h"
 #include "catalog/pg_ts_dict.h"
 #include "catalog/pg_type.h"
-#include "commands/defrem.h"
-#include "nodes/nodeFuncs.h"
 #include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -34,6 +29,7 @@
 #include "core/authority.h"
 #include "core/query.h"
 #include "rule/expression.h"
+#include "rule/expression_uses.h"
 #include "rule/rule_args.h"
 #include "rule/sync_trigger.h"
 #include "trigger/rule_objects.h"
@@ -43,7 +39,8 @@
  *
  * The server records by OID what a view or a CHECK uses.  A rule is text, so
  * whatever its names are looked up in matters, too: schemas, the casts behind
- * ::, the element type of an array.
+ * ::, the element type of an array, the columns of a row that is read whole;
+ * and types alone, since a cast that is created takes over by them.
  *-------------------------------------------------------------------------
  */
 
@@ -68,58 +65,11 @@ add_used_column(ObjectAddresses *objects, Relation rel, const char *name)
 	add_exact_object_address(&column, objects);
 }
 
-static void
-add_used_cast(ObjectAddresses *objects, Oid source, Oid target)
-{
-	add_used_object(objects, CastRelationId,
-					GetSysCacheOid2(CASTSOURCETARGET, Anum_pg_cast_oid,
-									ObjectIdGetDatum(getBaseType(source)),
-									ObjectIdGetDatum(getBaseType(target))));
-}
-
-/*
- * Adds objects used without a name: the cast behind :: is looked up by its two
- * types, and GREATEST and LEAST use the ordering of the type.
- */
-static bool
-add_unnamed_walker(Node *node, void *context)
-{
-	ObjectAddresses *objects = context;
-
-	if (node == NULL)
-		return false;
-	switch (nodeTag(node))
-	{
-		case T_FuncExpr:
-			if (list_length(((FuncExpr *) node)->args) > 0)
-				add_used_cast(objects,
-							  exprType(linitial(((FuncExpr *) node)->args)),
-							  ((FuncExpr *) node)->funcresulttype);
-			break;
-		case T_RelabelType:
-			add_used_cast(objects,
-						  exprType((Node *) ((RelabelType *) node)->arg),
-						  ((RelabelType *) node)->resulttype);
-			break;
-		case T_CoerceViaIO:
-			add_used_cast(objects,
-						  exprType((Node *) ((CoerceViaIO *) node)->arg),
-						  ((CoerceViaIO *) node)->resulttype);
-			break;
-		case T_MinMaxExpr:
-			add_used_object(objects, OperatorClassRelationId,
-							GetDefaultOpClass(((MinMaxExpr *) node)->minmaxtype,
-											  BTREE_AM_OID));
-			break;
-		default:
-			break;
-	}
-	return expression_tree_walker(node, add_unnamed_walker, context);
-}
-
-static void
+/* Returns uses with what the expressions of the side use added. */
+static List *
 add_objects_of_side(const ObjectAddress *trigger, ObjectAddresses *objects,
-					Relation rel, List *names, List *texts, const char *label)
+					List *uses, Relation rel, List *names, List *texts,
+					const char *label)
 {
 	ListCell   *lc;
 
@@ -134,12 +84,13 @@ add_objects_of_side(const ObjectAddress *trigger, ObjectAddresses *objects,
 		if (text == NULL)
 			continue;
 		expression = expression_resolve(text, rel, target, label);
-		(void) add_unnamed_walker(expression, objects);
+		uses = expression_uses(uses, expression);
 		recordDependencyOnSingleRelExpr(trigger, expression,
 										RelationGetRelid(rel),
 										DEPENDENCY_NORMAL, DEPENDENCY_NORMAL,
 										false);
 	}
+	return uses;
 }
 
 static bool
@@ -181,12 +132,84 @@ add_derived_objects(ObjectAddresses *objects, const ObjectAddress *object)
 	}
 }
 
+Oid
+rule_objects_row_type(Oid type)
+{
+	for (;;)
+	{
+		type = getBaseType(type);
+		if (OidIsValid(get_element_type(type)))
+			type = get_element_type(type);
+		else if (type_is_range(type))
+			type = get_range_subtype(type);
+		else if (type_is_multirange(type))
+			type = get_multirange_range(type);
+		else
+			return get_typ_typrelid(type);
+	}
+}
+
+/*
+ * What the texts do not name: they need no right on its schema.  Of a row type,
+ * or one that is made of it, that is its relation alone, since the server lets
+ * no table be rewritten on whose row type a trigger depends.
+ */
+static void
+add_unnamed_object(ObjectAddresses *objects, const ObjectAddress *object)
+{
+	Oid			relid = object->classId == TypeRelationId
+	? rule_objects_row_type(object->objectId) : InvalidOid;
+
+	if (OidIsValid(relid))
+		add_used_object(objects, RelationRelationId, relid);
+	else
+		add_used_object(objects, object->classId, object->objectId);
+}
+
+static bool
+object_is_among(const ObjectAddress *object, List *objects)
+{
+	ListCell   *lc;
+
+	foreach(lc, objects)
+	{
+		ObjectAddress *other = lfirst(lc);
+
+		if (other->classId == object->classId &&
+			other->objectId == object->objectId && other->objectSubId == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Apart from the columns: of a table and its columns in one list, the server
+ * keeps the columns alone.
+ */
+static void
+record_unnamed_objects(const ObjectAddress *trigger, List *uses)
+{
+	ObjectAddresses *objects = new_object_addresses();
+	List	   *recorded = rule_objects_of(trigger->objectId);
+	ListCell   *lc;
+
+	foreach(lc, uses)
+	{
+		if (!object_is_among(lfirst(lc), recorded))
+			add_unnamed_object(objects, lfirst(lc));
+	}
+	record_object_address_dependencies(trigger, objects, DEPENDENCY_NORMAL);
+	free_object_addresses(objects);
+	CommandCounterIncrement();
+}
+
 void
 rule_objects_record(Relation rel, Oid trigger_oid, List *rules)
 {
 	ObjectAddresses *objects = new_object_addresses();
 	ObjectAddress trigger;
 	AuthorityScope scope;
+	List	   *uses = NIL;
 	ListCell   *lc;
 
 	authority_pin_search_path(&scope);
@@ -196,8 +219,10 @@ rule_objects_record(Relation rel, Oid trigger_oid, List *rules)
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		add_objects_of_side(&trigger, objects, rel, rule->old_columns, rule->down, "down");
-		add_objects_of_side(&trigger, objects, rel, rule->new_columns, rule->up, "up");
+		uses = add_objects_of_side(&trigger, objects, uses, rel,
+								   rule->old_columns, rule->down, "down");
+		uses = add_objects_of_side(&trigger, objects, uses, rel,
+								   rule->new_columns, rule->up, "up");
 	}
 	authority_leave(&scope);
 	CommandCounterIncrement();
@@ -213,6 +238,7 @@ rule_objects_record(Relation rel, Oid trigger_oid, List *rules)
 	record_object_address_dependencies(&trigger, objects, DEPENDENCY_NORMAL);
 	free_object_addresses(objects);
 	CommandCounterIncrement();
+	record_unnamed_objects(&trigger, uses);
 }
 
 static bool

@@ -13,12 +13,20 @@
  * Records in pg_depend all objects used by the rules of a trigger that can be
  * renamed, moved, altered or revoked: columns, functions, operators, types
  * (and their elements and row types), collations, casts, objects named by
- * constants of reg* types, and the schemas of all these.  So the server
+ * constants of reg* types, the schemas of all that is named, the types of all
+ * parts of an expression, and the table itself where its whole row is read.  So the server
  * refuses to drop or retype them, and rule_objects_users finds the rules
  * affected by a command.  Names are looked up with the rights of the current
  * user; no user-defined code is run.
  */
 extern void rule_objects_record(Relation rel, Oid trigger_oid, List *rules);
+
+/*
+ * Returns the relation of a row type, also of one below arrays, domains and
+ * ranges; InvalidOid for other types.  A rule that uses the type is found by
+ * it.
+ */
+extern Oid	rule_objects_row_type(Oid type);
 
 /*
  * Returns the objects of a trigger, including those of its table, as a list of

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/tupdesc_details.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -13,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -26,6 +28,7 @@
 #include "core/relation.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "rule/fill_mark.h"
 #include "rule/relation_rules.h"
 #include "rule/rule_compile.h"
 #include "rule/rule_args.h"
@@ -231,18 +234,81 @@ check_not_synced_twice(const SyncRule *rule)
 }
 
 /* Planning runs immutable functions, so do it with the owner's rights. */
-static bool
-column_has_computed_default(Relation rel, const char *name)
+static Node *
+default_of_column(Relation rel, AttrNumber attnum)
 {
 	Node	   *expression;
 	AuthorityScope scope;
 
-	/* planning runs immutable functions */
 	authority_enter_owner(&scope, rel, NULL);
-	expression = relation_rules_default(rel, get_attnum(RelationGetRelid(rel),
-														name));
+	expression = relation_rules_default(rel, attnum);
 	authority_leave(&scope);
+	return expression;
+}
+
+static bool
+column_has_computed_default(Relation rel, const char *name)
+{
+	Node	   *expression = default_of_column(rel, get_attnum(RelationGetRelid(rel), name));
+
 	return expression && !IsA(expression, Const);
+}
+
+/*
+ * Returns a value, as text, that rows hold which are older than the column, if
+ * that is another one than its default; else NULL.
+ */
+static char *
+value_that_is_no_default(Relation rel, AttrNumber attnum)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+	AttrMissing *missing;
+	Node	   *expression;
+	Oid			output;
+	bool		is_varlena;
+
+	if (!att->atthasmissing)
+		return NULL;
+	missing = &RelationGetDescr(rel)->constr->missing[attnum - 1];
+	if (!missing->am_present)
+		return NULL;
+	expression = default_of_column(rel, attnum);
+	if (expression && IsA(expression, Const) &&
+		!((Const *) expression)->constisnull &&
+		datum_image_eq(missing->am_value, ((Const *) expression)->constvalue,
+					   att->attbyval, att->attlen))
+		return NULL;
+	getTypeOutputInfo(att->atttypid, &output, &is_varlena);
+	return OidOutputFunctionCall(output, missing->am_value);
+}
+
+void
+target_check_default_is_held(const SyncRule *rule)
+{
+	ListCell   *leaf;
+	ListCell   *lc;
+
+	foreach(leaf, table_leaves(rule->relation))
+	{
+		Relation	rel = table_open(lfirst_oid(leaf), NoLock);
+
+		foreach(lc, rule->new_columns)
+		{
+			char	   *value = value_that_is_no_default(rel, get_attnum(RelationGetRelid(rel),
+																		 lfirst(lc)));
+
+			if (value)
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						 errmsg("default of column \"%s\" of table %s was changed since the column was added",
+								(char *) lfirst(lc),
+								quoting_relation(RelationGetRelid(rel))),
+						 errdetail("Rows from before hold %s, which would count as a value once the table is rewritten.",
+								   quote_literal_cstr(value)),
+						 errhint("Add the column with tandem.add_column, or without a default; or give it that default again until the table is filled.")));
+		}
+		table_close(rel, NoLock);
+	}
 }
 
 /*
@@ -272,6 +338,89 @@ check_unfilled_is_known(const SyncRule *rule, Relation rel)
 					 errhint("Run ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT, or add the column and set its default in the transaction that makes the sync.",
 							 quoting_relation(rule->relation),
 							 quote_identifier(lfirst(lc)))));
+	}
+}
+
+/*
+ * Whether the column had a default before this transaction, which rows may hold
+ * that were rewritten.
+ */
+static bool
+column_had_default(Oid relid, AttrNumber attnum)
+{
+	TandemQuery query;
+	bool		had;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, attnum);
+	had = query_run_before(&query,
+						   "SELECT FROM pg_attrdef WHERE adrelid = $1 AND adnum = $2") > 0;
+	query_end(&query);
+	return had;
+}
+
+/* May rows of a leaf table that are not filled hold another value than NULL? */
+static bool
+leaf_may_hold_default(const SyncRule *rule, Oid relid, const char *column)
+{
+	Relation	rel = relation_open_present(relid, AccessShareLock);
+	AttrNumber	attnum = get_attnum(relid, column);
+	const Trigger *trigger = relation_sync_trigger(rel);
+	bool		may = TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atthasmissing;
+
+	if (!may && !(trigger && fill_mark_is_exact(rule, rel, trigger->tgoid)))
+		may = column_had_default(relid, attnum);
+	table_close(rel, NoLock);
+	return may;
+}
+
+static bool
+unfilled_rows_may_hold_default(const SyncRule *rule, Oid relid,
+							   const char *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_leaves(relid))
+	{
+		if (leaf_may_hold_default(rule, lfirst_oid(lc), column))
+			return true;
+	}
+	return false;
+}
+
+static void
+refuse_other_default(const SyncRule *rule, Oid relid, const char *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("default of column \"%s\" of table %s tells which rows migration \"%s\" has not filled",
+					column, quoting_relation(relid), rule->migration),
+			 errdetail("After a rewrite of the table they hold the default that the column had at expand."),
+			 errhint("Change the default after CALL tandem.migrate(%s), which fills them.",
+					 quote_literal_cstr(rule->migration))));
+}
+
+void
+target_check_new_defaults(Oid relid, const AlterTableStmt *statement)
+{
+	ListCell   *command;
+
+	foreach(command, statement->cmds)
+	{
+		AlterTableCmd *change = lfirst_node(AlterTableCmd, command);
+		ListCell   *lc;
+
+		if (change->subtype != AT_ColumnDefault)
+			continue;
+		foreach(lc, sync_list_of_relation(table_root(relid)))
+		{
+			SyncRule   *rule = lfirst(lc);
+
+			if (!rule->filled && text_is_among(change->name, rule->new_columns) &&
+				unfilled_rows_may_hold_default(rule, relid, change->name))
+				refuse_other_default(rule, relid, change->name);
+		}
 	}
 }
 

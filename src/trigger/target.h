@@ -5,6 +5,7 @@
 #ifndef TANDEM_TARGET_H
 #define TANDEM_TARGET_H
 
+#include "nodes/parsenodes.h"
 #include "storage/lockdefs.h"
 #include "utils/rel.h"
 
@@ -31,6 +32,21 @@ extern void target_lock(Oid relid, List *relids, LOCKMODE mode);
  * must be recognizable (see fill_mark.h).  rule->fill_marks must be set.
  */
 extern void target_check_columns(const SyncRule *rule, Relation rel);
+
+/*
+ * For a rule whose up is volatile, which agrees with any value.  Rows that are
+ * older than a new column hold the default with which it was added, and after a
+ * rewrite nothing else tells that they are not filled.  Throws an error if it
+ * has another default now.
+ */
+extern void target_check_default_is_held(const SyncRule *rule);
+
+/*
+ * Call after an ALTER TABLE of relid.  Throws an error if it has given another
+ * default to a new column of which rows may be unfilled.
+ */
+extern void target_check_new_defaults(Oid relid,
+									  const AlterTableStmt *statement);
 
 /*
  * The same for a rule that is not stored: the old columns must exist, and the

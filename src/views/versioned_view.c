@@ -37,11 +37,31 @@ typedef struct WantedView
 	char	   *definition;
 } WantedView;
 
+/* Returns the columns that go with the migration that is ending. */
+static List *
+columns_that_go(Oid relid, int release, int ending, List *hidden)
+{
+	List	   *stay;
+	List	   *go = NIL;
+	ListCell   *lc;
+
+	if (ending == 0)
+		return NIL;
+	stay = release_view_hidden(relid, release, 0);
+	foreach(lc, hidden)
+	{
+		if (!text_is_among(lfirst(lc), stay))
+			go = lappend(go, lfirst(lc));
+	}
+	return go;
+}
+
 static void
 begin_wanted_view(WantedView *wanted, int release, Oid relid, Oid schema,
 				  int ending)
 {
 	AuthorityScope scope;
+	List	   *hidden = release_view_hidden(relid, release, ending);
 
 	wanted->release = release;
 	wanted->schema = schema;
@@ -49,8 +69,9 @@ begin_wanted_view(WantedView *wanted, int release, Oid relid, Oid schema,
 	/* so that the text, which is compared, is the same in all sessions */
 	authority_enter_owner(&scope, wanted->rel, "pg_catalog, pg_temp");
 	authority_pin_catalog_forms();
-	wanted->columns = view_columns(wanted->rel, release,
-								   release_view_hidden(relid, release, ending));
+	wanted->columns = view_columns(wanted->rel, release, hidden,
+								   columns_that_go(relid, release, ending,
+												   hidden));
 	wanted->names = view_column_names(wanted->columns);
 	wanted->definition = view_definition(wanted->rel, wanted->columns);
 	authority_leave(&scope);

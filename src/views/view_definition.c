@@ -8,6 +8,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -40,6 +41,8 @@ typedef struct ReadThrough
 {
 	Relation	rel;
 	List	   *rules;			/* list of SyncRule */
+	List	   *all;			/* all rules of the table */
+	List	   *go;				/* names of columns that will be dropped now */
 } ReadThrough;
 
 static char *shown_column_text(const ReadThrough *read, AttrNumber attnum);
@@ -92,20 +95,36 @@ read_through_rule_of(const ReadThrough *read, AttrNumber attnum, int *index)
 	return NULL;
 }
 
-/* In a chain of rules up reads columns that are themselves read through. */
+static Node *
+parse_shown_column(const ReadThrough *read, AttrNumber attnum)
+{
+	int			index;
+	const SyncRule *rule = read_through_rule_of(read, attnum, &index);
+
+	return relation_rules_parse(shown_column_text(read, attnum), read->rel,
+								attnum, "read-through", rule, read->all);
+}
+
+/*
+ * In a chain of rules up reads columns that are themselves read through.  The
+ * whole row may have columns that go: they are null in it from then on.
+ */
 static Node *
 show_columns_mutator(Node *node, void *context)
 {
 	const ReadThrough *read = context;
 	int			index;
 
-	if (node && IsA(node, Var) && ((Var *) node)->varattno > 0 &&
-		read_through_rule_of(read, ((Var *) node)->varattno, &index))
+	if (node && IsA(node, Var) && ((Var *) node)->varattno > 0)
 	{
 		AttrNumber	attnum = ((Var *) node)->varattno;
+		Form_pg_attribute att = attribute_of_column(read->rel, attnum);
 
-		return relation_rules_parse(shown_column_text(read, attnum), read->rel,
-									attnum, "read-through");
+		if (read_through_rule_of(read, attnum, &index))
+			return parse_shown_column(read, attnum);
+		if (text_is_among(NameStr(att->attname), read->go))
+			return (Node *) makeNullConst(att->atttypid, att->atttypmod,
+										  att->attcollation);
 	}
 	return expression_tree_mutator(node, show_columns_mutator, context);
 }
@@ -195,7 +214,7 @@ shown_column_text(const ReadThrough *read, AttrNumber attnum)
 	if (rule == NULL)
 		return pstrdup(quote_identifier(NameStr(att->attname)));
 	up = relation_rules_parse_in_force(list_nth(rule->up, index), read->rel,
-									   attnum, "up");
+									   attnum, "up", rule, read->all);
 	others.rules = list_delete_ptr(list_copy(read->rules), rule);
 	up = show_columns_mutator(up, &others);
 	return psprintf("CASE WHEN %s THEN CAST((%s) AS %s) ELSE %s END%s",
@@ -207,12 +226,12 @@ shown_column_text(const ReadThrough *read, AttrNumber attnum)
 }
 
 static List *
-rules_to_read_through(Oid relid)
+rules_to_read_through(List *all)
 {
 	List	   *rules = NIL;
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_relation(relid))
+	foreach(lc, all)
 	{
 		if (view_reads_through(lfirst(lc)))
 			rules = lappend(rules, lfirst(lc));
@@ -257,7 +276,8 @@ unstored_columns(const ReadThrough *read, const SyncRule *rule)
 	{
 		ViewColumn *column = palloc(sizeof(ViewColumn));
 		Node	   *up = relation_rules_parse(lfirst(text), read->rel,
-											  InvalidAttrNumber, "up");
+											  InvalidAttrNumber, "up", rule,
+											  read->all);
 
 		up = show_columns_mutator(up, (void *) read);
 		column->name = lfirst(name);
@@ -272,10 +292,11 @@ unstored_columns(const ReadThrough *read, const SyncRule *rule)
 }
 
 List *
-view_columns(Relation rel, int release, List *hidden)
+view_columns(Relation rel, int release, List *hidden, List *go)
 {
 	Oid			relid = RelationGetRelid(rel);
-	ReadThrough read = {rel, rules_to_read_through(relid)};
+	List	   *rules = sync_list_of_relation(relid);
+	ReadThrough read = {rel, rules_to_read_through(rules), rules, go};
 	List	   *unstored = sync_list_unstored(relid, release);
 	List	   *columns = NIL;
 	ListCell   *lc;

@@ -34,9 +34,10 @@ extern bool view_reads_through(const SyncRule *rule);
  * without those in hidden (names).  A new column that is not filled yet is
  * read through: the view shows the stored value or, if the row has none of the
  * rule's new columns, up.  A new column that is not stored follows its first
- * old column.
+ * old column.  What is shown does not depend on the columns that go (names),
+ * unless an expression names one.
  */
-extern List *view_columns(Relation rel, int release, List *hidden);
+extern List *view_columns(Relation rel, int release, List *hidden, List *go);
 
 /*
  * view_column_names returns their names; view_column_origins, the names of the

@@ -538,6 +538,20 @@ unfilled | UPDATE :t t SET b = (SELECT t.b + 1) WHERE id = :id                  
 unfilled | UPDATE :t SET (b, o) = (b + 1, 1) WHERE id = :id                                 | 55T02
 filled   | WITH w AS (UPDATE :t SET a = 7, b = 1234 WHERE id = :id RETURNING id) SELECT count(*) FROM w | 7/1007 | 234/1234 | 27000
 unfilled | WITH w AS (UPDATE :t SET b = b + 1 WHERE id = :id RETURNING id) SELECT count(*) FROM w | 55T02
+unfilled | UPDATE :t t SET b = coalesce(s.b, 0) + 1 FROM :t s WHERE s.id = t.id AND t.id = :id | 55T02
+unfilled | UPDATE :t t SET b = s.b FROM (SELECT id, coalesce(b, 0) + 1 AS b FROM :t) s WHERE s.id = t.id AND t.id = :id | 55T02
+unfilled | UPDATE :t t SET b = (SELECT coalesce(s.b, 0) + 1 FROM :t s WHERE s.id = t.id) WHERE t.id = :id | 55T02
+unfilled | UPDATE :t t SET b = (SELECT (SELECT t.b + s.o) FROM :t s WHERE s.id = t.id) WHERE t.id = :id | 55T02
+unfilled | UPDATE :t SET b = (SELECT coalesce(max(b), 0) + 1 FROM :t) WHERE id = :id     | 55T02
+unfilled | UPDATE :t t SET b = cardinality(ARRAY(SELECT s.b FROM :t s WHERE s.id = t.id)) WHERE id = :id | 55T02
+unfilled | WITH s AS MATERIALIZED (SELECT id, coalesce(b, 0) + 1 AS b FROM :t) UPDATE :t t SET b = s.b FROM s WHERE s.id = t.id AND t.id = :id | 55T02
+unfilled | UPDATE :t t SET b = s.b FROM (SELECT id, coalesce(max(b), 0) + 1 AS b FROM :t GROUP BY id) s WHERE s.id = t.id AND t.id = :id | 55T02
+unfilled | UPDATE :t t SET b = s.b FROM (SELECT id, coalesce(sum(b) OVER (PARTITION BY id), 0) + 1 AS b FROM :t) s WHERE s.id = t.id AND t.id = :id | 55T02
+unfilled | UPDATE :t t SET b = s.b FROM (SELECT id, coalesce(b, 0) + 1 AS b FROM :t UNION ALL SELECT 0, 0) s WHERE s.id = t.id AND t.id = :id | 55T02
+unfilled | INSERT INTO :t (id, b) SELECT id, coalesce(b, 0) + 1 FROM :t WHERE id = :id ON CONFLICT (id) DO UPDATE SET b = excluded.b | 55T02
+unfilled | MERGE INTO :t t USING (SELECT id, coalesce(b, 0) + 1 AS b FROM :t) s ON t.id = s.id AND t.id = :id WHEN MATCHED THEN UPDATE SET b = s.b | 55T02
+unfilled | UPDATE :t t SET b = s.b FROM :t s WHERE s.id = t.id AND t.id = :id            | 5/1005
+unfilled | INSERT INTO :t (id, b) SELECT id, b FROM :t WHERE id = :id ON CONFLICT (id) DO UPDATE SET b = excluded.b | 5/1005
 new      | WITH w AS (INSERT INTO :t (id, a, b) VALUES (:id, 7, NULL) RETURNING id) SELECT count(*) FROM w | 7/1007 | -/- | 7/1007
 new      | WITH v AS (SELECT 9 AS id, 7 AS a) INSERT INTO :t (id, a) SELECT id, a FROM v     | 7/1007 | -/-      | 7/1007
 filled   | DO 'BEGIN UPDATE :t SET a = 7, b = 1234 WHERE id = :id; END'                      | 7/1007 | 234/1234 | 27000

@@ -73,7 +73,7 @@ my %functions = (
 	cancel => { migration => q('m') },
 	configure => { migration => q('m'), setting => q('tandem.max_rows_per_second'), value => q('7') },
 	verify => { migration => q('m') },
-	refill => { migration => q('m') },
+	refill => { migration => q('m'), derived => q('{}') },
 	set_release_prefix => { prefix => q('release_') },
 	health => { release => 1, requires => q('{"a": 1}') },
 	register_release => { release => 1, comment => q('c') },
