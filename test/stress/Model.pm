@@ -397,7 +397,7 @@ sub written
 	if (!@rules)
 	{
 		$self->{tidy}->($v, $before) if $self->{tidy};
-		return { v => $v, filled => [] };
+		return { v => $before && $self->{undoes}->($v) ? {%$before} : $v, filled => [] };
 	}
 	foreach my $i (grep { $unfilled[$_] } 0 .. $#rules)
 	{
@@ -710,7 +710,7 @@ sub describe
 	my ($v) = @_;
 
 	return 'no row' if !$v;
-	return join ', ', map { "$_=" . (defined $v->{$_} ? length $v->{$_} > 60 ? substr($v->{$_}, 0, 60) . '...' : $v->{$_} : 'NULL') } sort keys %$v;
+	return join ', ', map { "$_=" . (defined $v->{$_} ? length $v->{$_} > 60 ? substr($v->{$_}, 0, 60) . '... of ' . length $v->{$_} : $v->{$_} : 'NULL') } sort keys %$v;
 }
 
 1;
