@@ -4,6 +4,8 @@
 # sides: the columns of each release; links: a rule from each side to the next.  A link has up and down in
 # SQL, and up_of and down_of, which take the values of one side and return those of the other.  sources: other
 # columns that up reads, whose values up_of takes after those of its side; down_sources: those of down, likewise.
+# down_gives:
+# the columns that down computes, where these are not all of its side; what it leaves out has no expression.
 # derived: the first side are sources, too: both releases see it, and nothing but up computes the other.
 package Mapping;
 
@@ -287,6 +289,22 @@ sub bad_sql
 	return join ' OR ', $columns{code} ? q(code = 'bad') : (), $columns{mean} ? 'members = 0 AND total IS NOT NULL' : ();
 }
 
+# down knows but one of the old columns, and so tells nothing of agreement.
+sub address
+{
+	return {
+		name => 'address',
+		sides => [
+			[ column('city', 'text', \&word), column('street', 'text', \&word) ],
+			[ column('address', 'text', sub { join ', ', map { word($_[0]) } 1 .. $_[0]->pick(1, 2, 2) }) ] ],
+		links => [ {
+			up => [q(city || ', ' || street)],
+			down => [ q(split_part(address, ', ', 1)), undef ],
+			down_gives => ['city'],
+			up_of => strictly(sub { "$_[0], $_[1]" }),
+			down_of => strictly(sub { (split /, /, $_[0])[0] }) } ] };
+}
+
 # down reads a column that writers change by itself, and what up makes of it does not depend on that.
 sub lot
 {
@@ -400,7 +418,7 @@ sub admin
 sub all
 {
 	return (cents(), visibility(), split_name(), merge_month(), one_way(), json(), amount(), day(), body(), grade(), chain(), code(),
-		weight(), standing(), derived(), label(), admin(), mean(), lot(), digest(), fee());
+		weight(), standing(), derived(), label(), admin(), mean(), lot(), digest(), fee(), address());
 }
 
 1;

@@ -167,6 +167,7 @@ sub tell_model
 			new => [ side_names($sync, 1) ],
 			on_conflict => $sync->{on_conflict},
 			down_sources => $mapping->{down_sources},
+			down_gives => $mapping->{links}[ $sync->{link} ]{down_gives} || \@old,
 			repair => $mapping->{repair},
 			up_of => $mapping->{links}[ $sync->{link} ]{up_of},
 			down_of => $mapping->{links}[ $sync->{link} ]{down_of} },

@@ -25,7 +25,7 @@ sub new
 
 # Adds new columns and a rule for them: old, new (lists of names), sources (other columns that up reads: those of a
 # derived column are all such, and its old is empty), up_of (of old, then sources), down_of (of new, then down_sources),
-# on_conflict, migration, release (the first that knows the new columns; 0: none was said), repair (a column and a value
+# down_gives (the old columns that it computes), on_conflict, migration, release (the first that knows the new columns; 0: none was said), repair (a column and a value
 # that up does not raise for).
 sub add_rule
 {
@@ -190,7 +190,15 @@ sub backward
 	my ($self, $row, $rule) = @_;
 
 	return if !$rule->{down_of};
-	return $self->give($row, $rule->{old}, down($rule, $row->{v}));
+	return $self->give($row, $rule->{down_gives}, down($rule, $row->{v}));
+}
+
+# Whether down tells of agreement: only where it has an expression for each old column.
+sub is_judged_by_down
+{
+	my ($rule) = @_;
+
+	return $rule->{down_of} && @{ $rule->{down_gives} } == @{ $rule->{old} };
 }
 
 sub read_by_down
@@ -206,7 +214,7 @@ sub down
 	my @values = $rule->{down_of}->(@{$v}{ read_by_down($rule) });
 
 	# down of NULL is NULL for each column
-	$#values = $#{ $rule->{old} };
+	$#values = $#{ $rule->{down_gives} };
 	return @values;
 }
 
@@ -217,7 +225,7 @@ sub agrees
 	my @new = up($rule, $v);
 
 	return 1 if !raises($rule, $v) && $self->equal($v, $rule->{new}, @new);
-	return 0 if !$rule->{down_of};
+	return 0 if !is_judged_by_down($rule);
 	return $self->equal($v, $rule->{old}, down($rule, $v));
 }
 
@@ -350,7 +358,7 @@ sub follow_down
 	my @down = down($rule, $before);
 
 	return if $self->is_of_old($rule);
-	return if grep { differ($before->{ $rule->{old}[$_] }, $down[$_]) } 0 .. $#down;
+	return if grep { differ($before->{ $rule->{down_gives}[$_] }, $down[$_]) } 0 .. $#down;
 	$self->backward($row, $rule);
 	return;
 }
@@ -683,7 +691,7 @@ sub mismatched
 		# a derived column may hold a value of its own
 		my @wrong = grep { @{ $_->{old} } && !raises($_, $states->[0]{v}) && !$self->agrees($_, $states->[0]{v}) } @{ $self->{rules} };
 		my %wrong = map { $_->{migration} => 1 } @wrong;
-		my %both_ways = map { $_->{migration} => 1 } grep { $_->{down_of} } @wrong;
+		my %both_ways = map { $_->{migration} => 1 } grep { is_judged_by_down($_) } @wrong;
 		$rows{$_}++ foreach keys %wrong;
 		$surely{$_}++ foreach keys %both_ways;
 	}
