@@ -679,8 +679,8 @@ sub tell_by_value
 }
 
 # Rows whose sides disagree, by migration, as verify counts them; and those of them that no write may
-# lead to, so that a proof cannot miss them: a one-way sync lets the new column go its way at any time.  Call
-# it where each row is certain.
+# lead to, so that a proof cannot miss them: a one-way sync lets the new column go its way at any time, and a release that
+# means the new columns leaves them as they are, whatever it writes to a source of up.  Call it where each row is certain.
 sub mismatched
 {
 	my ($self) = @_;
@@ -691,7 +691,7 @@ sub mismatched
 		# a derived column may hold a value of its own
 		my @wrong = grep { @{ $_->{old} } && !raises($_, $states->[0]{v}) && !$self->agrees($_, $states->[0]{v}) } @{ $self->{rules} };
 		my %wrong = map { $_->{migration} => 1 } @wrong;
-		my %both_ways = map { $_->{migration} => 1 } grep { is_judged_by_down($_) } @wrong;
+		my %both_ways = map { $_->{migration} => 1 } grep { is_judged_by_down($_) && !($_->{release} && @{ $_->{sources} }) } @wrong;
 		$rows{$_}++ foreach keys %wrong;
 		$surely{$_}++ foreach keys %both_ways;
 	}
