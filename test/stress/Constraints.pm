@@ -84,7 +84,7 @@ sub add_sql
 	if ($wanted->{'foreign key'} && grep { $_->{name} eq 'visibility' } @columns)
 	{
 		$self->{of}{$name}{'foreign key'} = { object => "${name}_fkey" };
-		$sql .= "SELECT tandem.add_constraint('$name', '$table', '${name}_fkey', 'FOREIGN KEY (visibility) REFERENCES stress.kinds');\n";
+		$sql .= "SELECT tandem.add_constraint('$name', '$table', '${name}_fkey', 'FOREIGN KEY (visibility) REFERENCES stress.kinds ON UPDATE CASCADE');\n";
 	}
 	return $sql;
 }
@@ -94,6 +94,14 @@ sub any
 	my ($self) = @_;
 
 	return scalar keys %{ $self->{of} };
+}
+
+# Whether a foreign key was added.
+sub refers
+{
+	my ($self) = @_;
+
+	return scalar grep { $_->{'foreign key'} } values %{ $self->{of} };
 }
 
 # Whether a writer may meet such an error.

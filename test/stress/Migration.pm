@@ -43,6 +43,7 @@ sub draw_sync
 		link => $link,
 		on_conflict => $random->pick('error', 'error', 'new', 'old'),
 		add => $random->pick('tandem', 'tandem', 'alter'),
+		keep_old => $random->chance(15) && !$one_way && @{ $mapping->{links} } == 1,
 		default => $random->chance(15) };
 	return;
 }
@@ -130,6 +131,7 @@ sub sync_sql
 
 	return "SELECT tandem.sync_columns('$name', '$self->{schema}{name}', " . array(side_names($sync, 0)) . ', '
 	  . array(side_names($sync, 1)) . ', ' . array(@{ $link->{up} }) . ", $down, on_conflict => '$sync->{on_conflict}'"
+	  . ($sync->{keep_old} ? ', keep_old => true' : '')
 	  . ($sync->{mapping}{quarantine} ? ", on_error => 'quarantine'" : '') . ");\n";
 }
 
@@ -166,6 +168,7 @@ sub tell_model
 			sources => [ $mapping->{derived} ? @old : (), @{ $mapping->{sources} || [] } ],
 			new => [ side_names($sync, 1) ],
 			on_conflict => $sync->{on_conflict},
+			keep_old => $sync->{keep_old},
 			down_sources => $mapping->{down_sources},
 			down_gives => $mapping->{links}[ $sync->{link} ]{down_gives} || \@old,
 			repair => $mapping->{repair},
@@ -184,7 +187,7 @@ sub ended_columns
 	foreach my $sync (@{ $self->{syncs}{$name} })
 	{
 		next if $how eq 'abort' && $sync->{stays};
-		next if $how eq 'contract' && $sync->{mapping}{derived};
+		next if $how eq 'contract' && ($sync->{mapping}{derived} || $sync->{keep_old});
 		push @gone, side_names($sync, $how eq 'abort' ? 1 : 0);
 	}
 	return @gone;

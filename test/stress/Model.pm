@@ -25,7 +25,7 @@ sub new
 
 # Adds new columns and a rule for them: old, new (lists of names), sources (other columns that up reads: those of a
 # derived column are all such, and its old is empty), up_of (of old, then sources), down_of (of new, then down_sources),
-# down_gives (the old columns that it computes), on_conflict, migration, release (the first that knows the new columns; 0: none was said), repair (a column and a value
+# down_gives (the old columns that it computes), keep_old (both releases use the old columns), on_conflict, migration, release (the first that knows the new columns; 0: none was said), repair (a column and a value
 # that up does not raise for).
 sub add_rule
 {
@@ -248,7 +248,8 @@ sub is_of_new
 {
 	my ($self, $rule) = @_;
 
-	return $self->{release} && $rule->{release} && $self->{release} >= $rule->{release};
+	# with keep_old it uses both sides
+	return $self->{release} && $rule->{release} && $self->{release} >= $rule->{release} && !$rule->{keep_old};
 }
 
 sub is_of_old

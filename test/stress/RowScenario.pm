@@ -530,7 +530,9 @@ sub check_dump
 sub act_in_quiet
 {
 	my ($self) = @_;
-	my ($name, $action) = @{ $self->{random}->pick([ 'trigger stopped by force', \&Events::disable_by_force ], [ 'partition detached', \&Events::detach ]) };
+	my @actions = ([ 'trigger stopped by force', \&Events::disable_by_force ], [ 'partition detached', \&Events::detach ]);
+	push @actions, [ 'key cascaded', \&Events::cascade_key ] if $self->{schema}{constraints}->refers;
+	my ($name, $action) = @{ $self->{random}->pick(@actions) };
 	my $outcome = $action->($self);
 
 	$self->count($name, $outcome);

@@ -79,7 +79,7 @@ sub columns_of
 {
 	my ($model, $release) = @_;
 	my %hidden = map { $_ => 1 } map {
-		$_->{release} == 0 ? () : $_->{release} > $release ? @{ $_->{new} } : @{ $_->{old} }
+		$_->{release} == 0 ? () : $_->{release} > $release ? @{ $_->{new} } : $_->{keep_old} ? () : @{ $_->{old} }
 	} @{ $model->{rules} };
 
 	return sort grep { !$hidden{$_} } keys %{ $model->{columns} };
