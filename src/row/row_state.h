@@ -59,6 +59,8 @@ typedef struct RowState
 	int			release;		/* as which it writes; -1 until asked */
 	bool		may_name_other; /* see row_settle_named; valid if */
 	bool		named_known;	/* that was asked of the statement */
+	Bitmapset  *without_notes;	/* rules, by index, that have no row in
+								 * quarantine */
 	Oid			owner;			/* who evaluates expressions; InvalidOid until
 								 * one is */
 

@@ -5,22 +5,25 @@
 # own time.  release: what the session at hand has declared.
 #
 # What nobody can know from outside, whether the backfill has been at a row yet, makes a row a set
-# of possible states: { v => { column => value }, filled => [ by rule ] }.  States are never changed in
-# place.  A comparison with the table leaves those that were seen.
+# of possible states: { v => { column => value }, filled => [ by rule ] }; filled is 0, FILLED, or QUARANTINED where up
+# has failed for the row and nobody has given it a value since.  States are never changed in place.  A comparison with the table leaves those that were seen.
 package Model;
 
 use strict;
 use warnings;
 
+use constant { FILLED => 1, QUARANTINED => 2 };
+
 # columns: { name => { default => [ kind, value ], equal } }, kind none, constant or computed; tidy: what
 # other BEFORE triggers make of a row, given it and the row before (undef: there are none); undoes: whether they return
 # the row before, given it; moves: whether the row goes
-# to another partition, likewise.
+# to another partition, likewise; keyless: whether
+# rows are in quarantine by other columns than a key.
 sub new
 {
 	my ($class, %parts) = @_;
 
-	return bless { columns => {}, rules => [], tidy => undef, undoes => sub { 0 }, moves => sub { 0 }, rows => {}, by_value => 0, release => 0, ended => 0, %parts }, $class;
+	return bless { columns => {}, rules => [], tidy => undef, keyless => 0, undoes => sub { 0 }, moves => sub { 0 }, rows => {}, by_value => 0, release => 0, ended => 0, %parts }, $class;
 }
 
 # Adds new columns and a rule for them: old, new (lists of names), sources (other columns that up reads: those of a
@@ -423,7 +426,16 @@ sub written
 		$self->follow(\%row, $rules[$i], $before);
 	}
 	$self->after_others(\%row, $before, @unfilled) if $self->{tidy};
-	return { v => $v, filled => [ map { 1 } @rules ] };
+	return { v => $v, filled => [ map { $self->is_quarantined($rules[$_], $v, $state && $state->{filled}[$_], $row{from}[$_]) ? QUARANTINED : FILLED } 0 .. $#rules ] };
+}
+
+# Whether a row that is written is in quarantine, or stays there; from: who has the new side, if it was written.
+sub is_quarantined
+{
+	my ($self, $rule, $v, $was, $from) = @_;
+
+	return 0 if !$rule->{repair} || grep { defined $v->{$_} } @{ $rule->{new} };
+	return raises($rule, $v) || $self->{keyless} || ($was // 0) == QUARANTINED && ($from // '') ne 'writer';
 }
 
 # What other triggers change is followed: they see both sides right, and what they leave behind is no word of the
@@ -463,7 +475,20 @@ sub filled
 		my $rule = $self->{rules}[$i];
 		$self->forward(\%row, $rule) if !$state->{filled}[$i] || weight(\%row, @{ $rule->{old} });
 	}
-	return { v => $row{v}, filled => [ map { 1 } @{ $self->{rules} } ] };
+	return { v => $row{v}, filled => [ map { $self->is_quarantined($_, $row{v}) ? QUARANTINED : FILLED } @{ $self->{rules} } ] };
+}
+
+# The state after a row in quarantine was tried again, where up does not fail any more.
+sub retried
+{
+	my ($self, $state, $i) = @_;
+	my $rule = $self->{rules}[$i];
+	my %row = (v => { %{ $state->{v} } }, before => $state->{v}, given => {});
+	my @filled = @{ $state->{filled} };
+
+	$self->forward(\%row, $rule);
+	$filled[$i] = FILLED;
+	return { v => $row{v}, filled => \@filled };
 }
 
 sub is_at_default
@@ -476,7 +501,8 @@ sub is_at_default
 	} @{ $rule->{new} };
 }
 
-# All states that a row may be in by now: those that the backfill has not reached may have been filled;
+# All states that a row may be in by now: those that the backfill has not reached may have been filled,
+# and those in quarantine tried again;
 # and where rows tell it by their values alone, what has no value may count as never filled.
 sub possible
 {
@@ -500,6 +526,10 @@ sub possible
 	push @all, map { $self->filled($_) } grep {
 		grep { !$_ } @{ $_->{filled} }
 	} @all;
+	foreach my $i (grep { $self->{rules}[$_]{repair} } 0 .. $#{ $self->{rules} })
+	{
+		push @all, map { $self->retried($_, $i) } grep { $_->{filled}[$i] == QUARANTINED && !raises($self->{rules}[$i], $_->{v}) } @all;
+	}
 	return grep { !$seen{ key($_) }++ } @all;
 }
 

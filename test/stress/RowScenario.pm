@@ -44,7 +44,7 @@ sub new
 	$self->{views} = Views->new(Random->new($parts{seed}, 'views'));
 	$self->{ended} = [];
 	$self->{random} = Random->new($parts{seed}, 'events');
-	$self->{model} = Model->new(columns => { %{ $self->{schema}{columns} } }, tidy => scalar $self->{schema}->tidy, undoes => $self->{schema}->undoes, moves => $self->{schema}->moves);
+	$self->{model} = Model->new(columns => { %{ $self->{schema}{columns} } }, tidy => scalar $self->{schema}->tidy, keyless => $self->{schema}{constraints}{keyless}, undoes => $self->{schema}->undoes, moves => $self->{schema}->moves);
 	$self->{writers} = [ map { {
 				generator => Writers->new(schema => $self->{schema}, views => $self->{views}, number => $_, folder => $parts{folder}),
 				scripts => 0, pending => [] } } 0 .. 2 ];
