@@ -520,12 +520,13 @@ sub insert_all
 	foreach my $mapping (grep { !$_->{derived} } @{ $self->{schema}{mappings} })
 	{
 		my $given = $self->side($mapping);
-		# what becomes of a chain with values at both ends is left open
+		# what becomes of a chain with values at both ends is left open, and a NULL beside a computed default is one
 		my @others = $self->{release} && only_own($mapping) ? () : @{ $mapping->{writable} };
 		next if $self->{shown} && grep { !$self->{shown}{ $_->{name} } } @$given;
 		foreach my $column (map { @$_ } grep { $_ != $given } @others)
 		{
-			$row{ $column->{name} } = $random->chance(50) ? Model::DEFAULT : $column->{default}[0] eq 'constant' ? $column->{default}[1] : undef
+			my $is_value = $column->{default}[0] eq 'computed' && @{ $mapping->{links} } > 1;
+			$row{ $column->{name} } = $is_value || $random->chance(50) ? Model::DEFAULT : $column->{default}[0] eq 'constant' ? $column->{default}[1] : undef
 			  if !$self->{shown} || $self->{shown}{ $column->{name} };
 		}
 		$row{ $_->{name} } = $self->value($_) foreach @$given;
