@@ -168,17 +168,25 @@ sub waits
 	return raises($rule, $v) && !grep { defined $v->{$_} } @{ $rule->{new} };
 }
 
-# Rows in quarantine, by rule: what waits to be repaired.
-sub quarantined
+# Rows for which up fails, by rule.
+sub raising
 {
 	my ($self) = @_;
 	my @found;
 
 	foreach my $rule (@{ $self->{rules} })
 	{
-		push @found, map { [ $rule, $_ ] } grep { waits($rule, $self->{rows}{$_}[0]{v}) } sort keys %{ $self->{rows} };
+		push @found, map { [ $rule, $_ ] } grep { raises($rule, $self->{rows}{$_}[0]{v}) } sort keys %{ $self->{rows} };
 	}
 	return @found;
+}
+
+# Those in quarantine: what waits to be repaired.
+sub quarantined
+{
+	my ($self) = @_;
+
+	return grep { waits($_->[0], $self->{rows}{ $_->[1] }[0]{v}) } $self->raising;
 }
 
 sub forward
