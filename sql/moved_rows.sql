@@ -133,3 +133,19 @@ INSERT INTO t (k) VALUES (12);
 FETCH ALL FROM c;
 COMMIT;
 SELECT * FROM rows;
+
+-- After a rewrite a NULL tells of a row that was never filled, but not of one that the writer has just set to NULL.
+CREATE TABLE v (k integer, is_public boolean) PARTITION BY RANGE (k);
+CREATE TABLE v1 PARTITION OF v FOR VALUES FROM (0) TO (10);
+CREATE TABLE v2 PARTITION OF v FOR VALUES FROM (10) TO (20);
+INSERT INTO v VALUES (1, true), (2, true), (3, false);
+SELECT tandem.create_migration('v');
+SELECT tandem.add_column('v', 'v', 'visibility', 'text');
+SELECT tandem.sync_column('v', 'v', 'is_public', 'visibility',
+	$$CASE WHEN is_public THEN 'public' ELSE 'private' END$$, $$visibility = 'public'$$);
+VACUUM FULL v;
+UPDATE v SET visibility = 'shared' WHERE k = 1;
+UPDATE v SET k = 11, visibility = NULL WHERE k = 1;
+UPDATE v SET k = 12 WHERE k = 2;
+UPDATE v SET k = 13, is_public = NULL WHERE k = 3;
+SELECT * FROM v ORDER BY k;

@@ -153,6 +153,27 @@ TABLE forced;
 CALL tandem.migrate('forced');
 TABLE forced;
 CALL tandem.abort('forced');
+-- After a rewrite a NULL tells of a row that was never filled, but not of one that the writer has just set to NULL.
+CREATE TABLE rewritten (id integer PRIMARY KEY, n integer, is_public boolean);
+CREATE FUNCTION positive() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.n := abs(NEW.n); RETURN NEW; END $$;
+CREATE TRIGGER positive BEFORE INSERT OR UPDATE ON rewritten FOR EACH ROW EXECUTE FUNCTION positive();
+INSERT INTO rewritten VALUES (1, 1, true), (2, 2, false), (3, 3, true);
+SELECT tandem.create_migration('rewritten');
+SELECT tandem.add_column('rewritten', 'rewritten', 'm', 'integer');
+SELECT tandem.sync_column('rewritten', 'rewritten', 'n', 'm', 'n * 10', 'm / 10');
+SELECT tandem.add_column('rewritten', 'rewritten', 'visibility', 'text');
+SELECT tandem.sync_column('rewritten', 'rewritten', 'is_public', 'visibility',
+	$$CASE WHEN is_public THEN 'public' ELSE 'private' END$$, $$visibility = 'public'$$);
+VACUUM FULL rewritten;
+UPDATE rewritten SET n = -5, visibility = 'shared' WHERE id IN (1, 2);
+UPDATE rewritten SET n = -6, visibility = NULL WHERE id = 1;
+INSERT INTO rewritten (id, n, visibility) VALUES (4, -4, NULL);
+INSERT INTO rewritten (id, n, visibility) VALUES (5, 4, NULL);
+INSERT INTO rewritten (id, n, visibility) VALUES (2, -7, NULL)
+	ON CONFLICT (id) DO UPDATE SET n = EXCLUDED.n, visibility = EXCLUDED.visibility;
+UPDATE rewritten SET n = -8 WHERE id = 3;
+SELECT * FROM rewritten ORDER BY id;
+CALL tandem.abort('rewritten');
 DROP SCHEMA other_triggers CASCADE;
 DROP EXTENSION pg_tandem;
 DROP ROLE other_triggers_maker, other_triggers_owner;

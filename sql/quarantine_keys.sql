@@ -262,6 +262,36 @@ CALL tandem.migrate('one');
 SELECT relation, key, error FROM tandem.quarantine;
 
 CALL tandem.abort('one');
+
+-- A NULL that a writer has given is not filled because another row, or an earlier version, was in quarantine under the key.
+CREATE TABLE mean (id integer PRIMARY KEY, total integer, members integer);
+SELECT tandem.create_migration('mean', release => 50);
+SELECT tandem.add_column('mean', 'mean', 'mean', 'integer', up => 'total / members', on_error => 'quarantine');
+CALL tandem.migrate('mean');
+INSERT INTO mean SELECT id, 10, 0 FROM generate_series(1, 7) id;
+SELECT key FROM tandem.quarantine ORDER BY key::text;
+SET tandem.release = 50;
+-- the key is given to another row: of an INSERT, and of an UPDATE
+DELETE FROM mean WHERE id IN (1, 2);
+INSERT INTO mean VALUES (1, 10, 2);
+INSERT INTO mean VALUES (8, 10, 2);
+UPDATE mean SET id = 2 WHERE id = 8;
+-- an earlier version
+UPDATE mean SET members = 2, mean = 3 WHERE id = 3;
+UPDATE mean SET mean = NULL WHERE id = 3;
+-- what is in quarantine is filled once it can be, whoever has made it so, but for what he gave
+UPDATE mean SET members = 2 WHERE id = 4;
+UPDATE mean SET members = 2, mean = 4 WHERE id = 5;
+RESET tandem.release;
+UPDATE mean SET members = 5 WHERE id = 6;
+SELECT key FROM tandem.quarantine ORDER BY key::text;
+CALL tandem.migrate('mean');
+SELECT * FROM mean ORDER BY id;
+SELECT key FROM tandem.quarantine ORDER BY key::text;
+UPDATE mean SET members = 3 WHERE id = 7;
+CALL tandem.migrate('mean');
+SELECT key FROM tandem.quarantine ORDER BY key::text;
+CALL tandem.abort('mean');
 -- what is left of migrations that have ended
 SELECT count(*) FROM tandem.quarantined_row;
 

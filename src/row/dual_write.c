@@ -368,17 +368,38 @@ dual_write_is_quarantined(RowState *state, CompiledRule *rule)
  * Notes a row again that a rule leaves as it is, since this version may have
  * another key, or lie elsewhere.  Where down does not tell who has put the NULL
  * into the new side, the note of the row as it was does; a row that has moved
- * to another partition has its note there.
+ * to another partition has its note there.  A row without one may have taken
+ * the key of one that has.
  */
 static void
 keep_note(RowState *state, CompiledRule *rule)
 {
-	if (!dual_write_looks_quarantined(state, rule, state->row) ||
-		(!rule->old_side.is_complete &&
-		 state->before != state->noted &&
-		 !quarantine_has_row(state, rule, state->before)))
+	if (!dual_write_looks_quarantined(state, rule, state->row))
 		return;
-	(void) dual_write_is_quarantined(state, rule);
+	if (rule->old_side.is_complete || state->before == state->noted ||
+		quarantine_has_row(state, rule, state->before))
+		(void) dual_write_is_quarantined(state, rule);
+	else
+		quarantine_forget(state, rule);
+}
+
+/*
+ * Where down does not tell who has put a NULL into the new side, the note of a
+ * row does.  The NULL that a writer has given now is none of quarantine, even
+ * if an earlier version, or another row that had the key, has a note.
+ */
+static void
+forget_notes_of_former_rows(RowState *state)
+{
+	for (int i = 0; i < state->rules->nrules; i++)
+	{
+		CompiledRule *rule = &state->rules->rules[i];
+
+		if (rule->source->quarantine && !rule->old_side.is_complete &&
+			state->outcomes[i] == RULE_DOWN &&
+			dual_write_side_is_null(state, state->row, &rule->new_side))
+			quarantine_forget(state, rule);
+	}
 }
 
 /*
@@ -708,6 +729,7 @@ dual_write_apply(RowState *state)
 	row_settle_named(state);
 	heed_release_of_writer(state);
 	run_all_rules(state);
+	forget_notes_of_former_rows(state);
 }
 
 void

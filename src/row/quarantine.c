@@ -17,6 +17,9 @@
 #include "row/quarantine.h"
 #include "row/row_tuple.h"
 
+static void begin_query_before(TandemQuery *query, int sync_id, Oid relation,
+							   const char *before);
+
 /*
  * The table may grow by many rows while a session uses one plan, so each
  * query is planned to use its index.
@@ -130,6 +133,48 @@ quarantine_record(RowState *state, const CompiledRule *rule,
 				 errdetail("%s of sync %d failed: %s", direction,
 						   rule->source->id, error->message),
 				 errhint("Drop the trigger, and let tandem.sync_column create it.")));
+}
+
+/* Is there any note of the rule and table?  It is asked once for a statement. */
+static bool
+rule_has_notes(RowState *state, const CompiledRule *rule)
+{
+	int			index = rule - state->rules->rules;
+	TandemQuery query;
+
+	if (bms_is_member(index, state->without_notes))
+		return false;
+	begin_note_query(&query);
+	query_int(&query, rule->source->id);
+	query_oid(&query, RelationGetRelid(state->rel));
+	if (query_run(&query,
+				  "SELECT FROM tandem.quarantined_row q WHERE q.sync = $1 AND q.relation = $2::regclass LIMIT 1") == 0)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(state->statement);
+
+		state->without_notes = bms_add_member(state->without_notes, index);
+		MemoryContextSwitchTo(caller);
+	}
+	query_end(&query);
+	return !bms_is_member(index, state->without_notes);
+}
+
+void
+quarantine_forget(RowState *state, const CompiledRule *rule)
+{
+	List	   *columns = row_key_columns(state->rel, NIL);
+	TandemQuery query;
+
+	if (columns == NIL || IsolationUsesXactSnapshot() ||
+		!rule_has_notes(state, rule))
+		return;
+	begin_query_before(&query, rule->source->id, RelationGetRelid(state->rel),
+					   row_columns_json(state->rel, state->row, columns));
+	(void) query_run(&query,
+					 "WITH old AS MATERIALIZED (SELECT q.id FROM tandem.quarantined_row q WHERE " OF_KEY
+					 " FOR UPDATE OF q SKIP LOCKED) "
+					 "DELETE FROM tandem.quarantined_row q USING old WHERE q.id = old.id");
+	query_end(&query);
 }
 
 int64

@@ -32,6 +32,13 @@ extern void quarantine_record(RowState *state, const CompiledRule *rule,
 extern bool quarantine_has_row(const RowState *state, const CompiledRule *rule,
 							   TupleTableSlot *row);
 
+/*
+ * Removes the note of the loaded row's key, which is of another version: this
+ * one has the NULL of its writer.  It stays if the table has no primary key, or
+ * the transaction keeps its snapshot.  Waits for nobody.
+ */
+extern void quarantine_forget(RowState *state, const CompiledRule *rule);
+
 /* Returns the number of notes of a migration. */
 extern int64 quarantine_count(int migration_id);
 

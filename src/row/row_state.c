@@ -131,6 +131,7 @@ row_state_create(Relation rel, const Trigger *trigger)
 	state->writer = NULL;
 	state->release = -1;
 	state->named_known = false;
+	state->without_notes = NULL;
 	state->owner = InvalidOid;
 	state->end.func = end_row_statement;
 	state->end.arg = state;

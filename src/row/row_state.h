@@ -59,6 +59,8 @@ typedef struct RowState
 	int			release;		/* as which it writes; -1 until asked */
 	bool		may_name_other; /* see row_settle_named; valid if */
 	bool		named_known;	/* that was asked of the statement */
+	Bitmapset  *without_notes;	/* rules, by index, that have no row in
+								 * quarantine */
 	Oid			owner;			/* who evaluates expressions; InvalidOid until
 								 * one is */
 
@@ -66,7 +68,8 @@ typedef struct RowState
 	TupleTableSlot *row;		/* virtual; the rules change its values */
 	TupleTableSlot *before;		/* the old row of an UPDATE; NULL for an
 								 * INSERT */
-	int			stored_natts;	/* number of columns in the stored old row */
+	int			stored_natts;	/* number of columns in the stored old row, or
+								 * ROW_SETTLED */
 	AttrNumber	first_replaced; /* lowest attribute number replaced, or 0 */
 	Given	   *given;			/* by index into rules->columns */
 	bool		settled;		/* has the statement been asked about given? */
@@ -80,6 +83,12 @@ typedef struct RowState
  * lock on rel until then.
  */
 extern RowState *row_state_create(Relation rel, const Trigger *trigger);
+
+/*
+ * In place of stored_natts: the row before is as the rules have left it in this
+ * statement, so that a NULL there is not one of a row that was never filled.
+ */
+#define ROW_SETTLED INT_MAX
 
 /*
  * Loads a row.  before is the old row of an UPDATE, whose stored tuple has
@@ -203,7 +212,8 @@ static inline bool
 row_is_unfilled(const RowState *state, const CompiledRule *rule)
 {
 	return state->stored_natts < rule->first_new ||
-		(!rule->exact && row_seems_unfilled(state, rule));
+		(!rule->exact && state->stored_natts != ROW_SETTLED &&
+		 row_seems_unfilled(state, rule));
 }
 
 /*

@@ -97,7 +97,7 @@ follow_writer(RowState *state, const TriggerData *data)
 		row = data->tg_newslot;
 	}
 	else if ((before = row_movement_before(state)) != NULL)
-		stored_natts = state->rules->desc->natts;
+		stored_natts = ROW_SETTLED;
 	if (!dual_write_concerns(state, row, before, stored_natts))
 		return tuple;
 	row_state_load(state, row, before, stored_natts);
@@ -123,7 +123,7 @@ follow_other_triggers(RowState *state, const TriggerData *data,
 	if (update && !row_note_given(state, row, data->tg_trigslot))
 		return follow_writer(state, data);
 	(void) row_note_given(state, row, before);
-	row_state_load(state, row, before, state->rules->desc->natts);
+	row_state_load(state, row, before, ROW_SETTLED);
 	dual_write_follow(state);
 	return state->first_replaced ? row_tuple(state, tuple) : tuple;
 }

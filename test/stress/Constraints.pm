@@ -24,6 +24,16 @@ sub new
 	return $self;
 }
 
+# None at all.
+sub leave_out
+{
+	my ($self) = @_;
+
+	$self->{wanted} = {};
+	$self->{keyless} = 0;
+	return;
+}
+
 # The statement that gives the table its key; without one a migration adds it.
 sub key_sql
 {
@@ -48,7 +58,7 @@ sub add_sql
 {
 	my ($self, $name, $table, @columns) = @_;
 	my $wanted = $self->{wanted}{$name};
-	my ($column) = grep { $_->{name} !~ /^(shout|num|doc)$/ } @columns;
+	my ($column) = grep { $_->{name} !~ /^(shout|num|mean|doc)$/ } @columns;
 	my $sql = '';
 
 	if ($self->{keyless} && $name ne 'm4')
@@ -74,7 +84,7 @@ sub add_sql
 	if ($wanted->{'foreign key'} && grep { $_->{name} eq 'visibility' } @columns)
 	{
 		$self->{of}{$name}{'foreign key'} = { object => "${name}_fkey" };
-		$sql .= "SELECT tandem.add_constraint('$name', '$table', '${name}_fkey', 'FOREIGN KEY (visibility) REFERENCES stress.kinds');\n";
+		$sql .= "SELECT tandem.add_constraint('$name', '$table', '${name}_fkey', 'FOREIGN KEY (visibility) REFERENCES stress.kinds ON UPDATE CASCADE');\n";
 	}
 	return $sql;
 }
@@ -84,6 +94,14 @@ sub any
 	my ($self) = @_;
 
 	return scalar keys %{ $self->{of} };
+}
+
+# Whether a foreign key was added.
+sub refers
+{
+	my ($self) = @_;
+
+	return scalar grep { $_->{'foreign key'} } values %{ $self->{of} };
 }
 
 # Whether a writer may meet such an error.

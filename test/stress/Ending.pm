@@ -40,7 +40,7 @@ sub repair_quarantine
 	my $model = $scenario->{model};
 
 	$_->{repaired} = 1 foreach @{ $scenario->{schema}{mappings} };
-	my @rows = $model->quarantined or return;
+	my @rows = $model->quarantined or return repair_rows($scenario, $model->raising);
 	my $ids = join ', ', map { $_->[1] } @rows;
 
 	$scenario->finish_migrate;
@@ -49,12 +49,25 @@ sub repair_quarantine
 		my ($status) = $scenario->{server}->try("CALL tandem.contract('$name', undeclared => 'ignore')");
 		$scenario->fail("contract of $name is not refused, with rows $ids in quarantine") if $status == 0;
 	}
-	$scenario->insist("UPDATE stress.items SET code = '7' WHERE id IN ($ids)");
-	$model->update($_->[1], { code => 7 }) foreach @rows;
+	# a row that has a value of its own may yet lose it
+	repair_rows($scenario, $model->raising);
 	$scenario->count('quarantine repaired', 'refused');
 	return;
 }
 
+sub repair_rows
+{
+	my ($scenario, @rows) = @_;
+
+	foreach (@rows)
+	{
+		my ($rule, $id) = @$_;
+		my ($column, $value) = @{ $rule->{repair} };
+		$scenario->insist("UPDATE stress.items SET $column = '$value' WHERE id = $id");
+		$scenario->{model}->update($id, { $column => $value });
+	}
+	return;
+}
 
 sub drop_extension
 {

@@ -471,10 +471,14 @@ sub disable_by_force
 	my $action = $scenario->{random}->pick("DISABLE TRIGGER $TRIGGER", 'DROP');
 
 	$action = $action eq 'DROP' ? "DROP TRIGGER $TRIGGER ON stress.items" : "ALTER TABLE stress.items $action";
+	# that one alone would still follow what is written
+	my $first = $server->is_true(q(SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'stress.items'::regclass AND tgname = '!tandem_sync')))
+	  ? 'ALTER TABLE stress.items DISABLE TRIGGER "!tandem_sync";' : '';
 	$server->ask(<<"SQL");
 SET client_min_messages = error;
 ALTER EVENT TRIGGER tandem_guard_ddl DISABLE;
 ALTER EVENT TRIGGER tandem_guard_drop DISABLE;
+$first
 $action;
 ALTER EVENT TRIGGER tandem_guard_ddl ENABLE ALWAYS;
 ALTER EVENT TRIGGER tandem_guard_drop ENABLE ALWAYS;
@@ -493,6 +497,30 @@ SQL
 	$scenario->write_unsynced;
 	$scenario->run_migrate;
 	return 'shown';
+}
+
+# A key that a new column refers to changes: what is cascaded is of no release, whoever changes it.
+sub cascade_key
+{
+	my ($scenario) = @_;
+	my $server = $scenario->{server};
+	my $model = $scenario->{model};
+	my $release = $scenario->{releases}->may_be(Releases::FIRST, 'ready', 'current') ? Releases::FIRST : 0;
+
+	# each row is filled then, and certain
+	$scenario->run_migrate;
+	return 'none' if $scenario->{wrong} || $model->quarantined;
+	return 'none' if !$server->is_true(q(SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'stress.items'::regclass AND contype = 'f')));
+	$server->ask(<<"SQL");
+SET tandem.release = $release;
+UPDATE stress.kinds SET kind = 'hidden' WHERE kind = 'shared';
+INSERT INTO stress.kinds VALUES ('shared');
+SQL
+	foreach my $id (grep { ($model->{rows}{$_}[0]{v}{visibility} // '') eq 'shared' } sort keys %{ $model->{rows} })
+	{
+		$scenario->fail("what a key cascades to row $id cannot be") if !$model->update($id, { visibility => 'hidden' });
+	}
+	return 'done';
 }
 
 # A partition goes, and comes back.

@@ -3,12 +3,16 @@
 #
 # sides: the columns of each release; links: a rule from each side to the next.  A link has up and down in
 # SQL, and up_of and down_of, which take the values of one side and return those of the other.  sources: other
-# columns that up reads, whose values up_of takes after those of its side.  derived: the first side are such, too:
-# both releases see it, and nothing but up computes the other.
+# columns that up reads, whose values up_of takes after those of its side; down_sources: those of down, likewise.
+# down_gives:
+# the columns that down computes, where these are not all of its side; what it leaves out has no expression.
+# derived: the first side are sources, too: both releases see it, and nothing but up computes the other.
 package Mapping;
 
 use strict;
 use warnings;
+
+use POSIX ();
 
 # NULL gives NULL, as in most of SQL
 sub strictly
@@ -199,8 +203,9 @@ sub grade
 	return {
 		name => 'grade',
 		functions => <<'SQL',
+CREATE FUNCTION stress.letter() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'g' $$;
 CREATE FUNCTION stress.to_grade(level int) RETURNS text LANGUAGE plpgsql IMMUTABLE
-	AS $$ BEGIN RETURN 'g' || level; END $$;
+	AS $$ BEGIN RETURN letter() || level; END $$;
 CREATE FUNCTION stress.to_level(grade text) RETURNS int LANGUAGE sql IMMUTABLE
 	AS $$ SELECT substr(grade, 2)::int $$;
 SQL
@@ -239,6 +244,7 @@ sub code
 	my %mapping = (
 		name => 'code',
 		quarantine => 1,
+		repair => [ 'code', 7 ],
 		links => [ {
 			up => ['code::int'],
 			down => ['num::text'],
@@ -249,6 +255,97 @@ sub code
 		[ column('code', 'text', sub { $_[0]->chance(10) && !$mapping{repaired} ? 'bad' : $_[0]->below(1000) }) ],
 		[ number('num', 'int', 0, 999) ] ];
 	return \%mapping;
+}
+
+# Likewise, where writers may repair it by a column that up but reads; a value of its own is never repaired.
+sub mean
+{
+	my %mapping = (
+		name => 'mean',
+		derived => 1,
+		quarantine => 1,
+		repair => [ 'members', 1 ],
+		links => [ { up => ['total / members'], up_of => strictly(sub { $_[1] == 0 ? die "raises\n" : whole($_[0] / $_[1]) }) } ]);
+
+	$mapping{sides} = [
+		[ number('total', 'int', -999, 999), column('members', 'int', sub { $_[0]->chance(15) && !$mapping{repaired} ? 0 : $_[0]->between(1, 9) }) ],
+		[ number('mean', 'bigint', -999, 999) ] ];
+	return \%mapping;
+}
+
+# Whether an up raises for a row, of whatever migration it is or was; the same in SQL.
+sub is_bad
+{
+	my ($v) = @_;
+
+	return 1 if defined $v->{code} && $v->{code} eq 'bad';
+	return defined $v->{total} && defined $v->{members} && $v->{members} == 0;
+}
+
+sub bad_sql
+{
+	my (%columns) = @_;
+
+	return join ' OR ', $columns{code} ? q(code = 'bad') : (), $columns{mean} ? 'members = 0 AND total IS NOT NULL' : ();
+}
+
+# down knows but one of the old columns, and so tells nothing of agreement.
+sub address
+{
+	return {
+		name => 'address',
+		sides => [
+			[ column('city', 'text', \&word), column('street', 'text', \&word) ],
+			[ column('address', 'text', sub { join ', ', map { word($_[0]) } 1 .. $_[0]->pick(1, 2, 2) }) ] ],
+		links => [ {
+			up => [q(city || ', ' || street)],
+			down => [ q(split_part(address, ', ', 1)), undef ],
+			down_gives => ['city'],
+			up_of => strictly(sub { "$_[0], $_[1]" }),
+			down_of => strictly(sub { (split /, /, $_[0])[0] }) } ] };
+}
+
+# down reads a column that writers change by itself, and what up makes of it does not depend on that.
+sub lot
+{
+	return {
+		name => 'lot',
+		down_sources => ['part'],
+		sides => [ [ number('pieces', 'int', -999, 999) ], [ number('lots', 'bigint', -999, 999) ] ],
+		links => [ {
+			up => ['(pieces >> 2)::bigint'],
+			down => ['(lots * 4)::int + (coalesce(part, 0) & 3)'],
+			up_of => strictly(sub { POSIX::floor($_[0] / 4) }),
+			down_of => sub { defined $_[0] ? $_[0] * 4 + (($_[1] // 0) & 3) : undef } } ] };
+}
+
+# up takes the row as a whole.
+sub digest
+{
+	return {
+		name => 'digest',
+		derived => 1,
+		row_functions => <<'SQL',
+CREATE FUNCTION stress.digest(item stress.items) RETURNS text LANGUAGE plpgsql IMMUTABLE
+	AS $$ BEGIN RETURN 'd' || coalesce(item.base, 0); END $$;
+SQL
+		sides => [ [ number('base', 'int', 0, 99) ], [ column('digest', 'text', \&word) ] ],
+		links => [ { up => ['stress.digest(items)'], up_of => sub { 'd' . ($_[0] // 0) } } ] };
+}
+
+# up reads an old column of another mapping, which down computes there.
+sub fee
+{
+	return {
+		name => 'fee',
+		with => 'cents',
+		sources => ['price'],
+		sides => [ [ number('surcharge', 'int', -999, 999) ], [ number('fee', 'bigint', -9999999, 9999999) ] ],
+		links => [ {
+			up => ['surcharge * 32768::bigint + coalesce(price, 0) + 16384'],
+			down => ['(fee >> 15)::int'],
+			up_of => sub { defined $_[0] ? $_[0] * 32768 + ($_[1] // 0) + 16384 : undef },
+			down_of => strictly(sub { POSIX::floor($_[0] / 32768) }) } ] };
 }
 
 # up reads a column that writers change by itself.
@@ -321,7 +418,7 @@ sub admin
 sub all
 {
 	return (cents(), visibility(), split_name(), merge_month(), one_way(), json(), amount(), day(), body(), grade(), chain(), code(),
-		weight(), standing(), derived(), label(), admin());
+		weight(), standing(), derived(), label(), admin(), mean(), lot(), digest(), fee(), address());
 }
 
 1;

@@ -12,13 +12,18 @@ sub new
 	my ($class, $random, $schema, $releases) = @_;
 	my $self = bless { schema => $schema, releases => $releases, names => [], open => {}, as_owner => $random->chance(40) }, $class;
 	my $count = $random->pick(1, 1, 2);
+	my %number;
 
 	$self->{index} = $random->chance(50);
 	$self->{check} = $random->chance(40);
 	$self->{older_column} = $random->chance(20);
 	foreach my $mapping (@{ $schema->{mappings} })
 	{
-		$self->draw_sync($random, $mapping, $_, $random->between(1, $count)) foreach 0 .. $#{ $mapping->{links} };
+		$number{ $mapping->{name} } //= $random->between(1, $count);
+		# what reads a column of another goes with it
+		$number{ $mapping->{with} } //= $number{ $mapping->{name} } if $mapping->{with};
+		my $number = $number{ $mapping->{with} // $mapping->{name} };
+		$self->draw_sync($random, $mapping, $_, $number) foreach 0 .. $#{ $mapping->{links} };
 	}
 	return $self;
 }
@@ -38,6 +43,7 @@ sub draw_sync
 		link => $link,
 		on_conflict => $random->pick('error', 'error', 'new', 'old'),
 		add => $random->pick('tandem', 'tandem', 'alter'),
+		keep_old => $random->chance(15) && !$one_way && @{ $mapping->{links} } == 1,
 		default => $random->chance(15) };
 	return;
 }
@@ -91,7 +97,7 @@ sub expand
 			$columns = '';
 			$_->{stays} = 1 foreach grep { !$_->{mapping}{derived} } @syncs;
 		}
-		$server->ask("${sql}BEGIN;\nSELECT tandem.create_migration('$name'" . ($release ? ", release => $release" : '') . ");\n$columns" . join('', map { $self->sync_sql($name, $_) } @syncs)
+		$server->ask("SET search_path = stress, public;\n${sql}BEGIN;\nSELECT tandem.create_migration('$name'" . ($release ? ", release => $release" : '') . ");\n$columns" . join('', map { $self->sync_sql($name, $_) } @syncs)
 			. $self->build_sql($name, @syncs) . "COMMIT;\n"
 			. "SELECT tandem.configure('$name', 'tandem.batch_target', '5ms');\n"
 			. "SELECT tandem.configure('$name', 'tandem.lock_retry_time', '5s');");
@@ -119,11 +125,13 @@ sub sync_sql
 	my $down = $link->{down} ? array(@{ $link->{down} }) : 'NULL';
 	my $new = $sync->{mapping}{sides}[ $sync->{link} + 1 ][0];
 
-	return "SELECT tandem.add_column('$name', '$self->{schema}{name}', '$new->{name}', '$new->{type}', up => " . Schema::literal($link->{up}[0]) . ");\n"
+	return "SELECT tandem.add_column('$name', '$self->{schema}{name}', '$new->{name}', '$new->{type}', up => " . Schema::literal($link->{up}[0])
+	  . ($sync->{mapping}{quarantine} ? ", on_error => 'quarantine'" : '') . ");\n"
 	  if $sync->{mapping}{derived};
 
 	return "SELECT tandem.sync_columns('$name', '$self->{schema}{name}', " . array(side_names($sync, 0)) . ', '
 	  . array(side_names($sync, 1)) . ', ' . array(@{ $link->{up} }) . ", $down, on_conflict => '$sync->{on_conflict}'"
+	  . ($sync->{keep_old} ? ', keep_old => true' : '')
 	  . ($sync->{mapping}{quarantine} ? ", on_error => 'quarantine'" : '') . ");\n";
 }
 
@@ -160,6 +168,10 @@ sub tell_model
 			sources => [ $mapping->{derived} ? @old : (), @{ $mapping->{sources} || [] } ],
 			new => [ side_names($sync, 1) ],
 			on_conflict => $sync->{on_conflict},
+			keep_old => $sync->{keep_old},
+			down_sources => $mapping->{down_sources},
+			down_gives => $mapping->{links}[ $sync->{link} ]{down_gives} || \@old,
+			repair => $mapping->{repair},
 			up_of => $mapping->{links}[ $sync->{link} ]{up_of},
 			down_of => $mapping->{links}[ $sync->{link} ]{down_of} },
 		{ map { $_->{name} => $_ } @new });
@@ -175,7 +187,7 @@ sub ended_columns
 	foreach my $sync (@{ $self->{syncs}{$name} })
 	{
 		next if $how eq 'abort' && $sync->{stays};
-		next if $how eq 'contract' && $sync->{mapping}{derived};
+		next if $how eq 'contract' && ($sync->{mapping}{derived} || $sync->{keep_old});
 		push @gone, side_names($sync, $how eq 'abort' ? 1 : 0);
 	}
 	return @gone;

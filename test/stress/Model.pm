@@ -5,26 +5,31 @@
 # own time.  release: what the session at hand has declared.
 #
 # What nobody can know from outside, whether the backfill has been at a row yet, makes a row a set
-# of possible states: { v => { column => value }, filled => [ by rule ] }.  States are never changed in
-# place.  A comparison with the table leaves those that were seen.
+# of possible states: { v => { column => value }, filled => [ by rule ] }; filled is 0, FILLED, or QUARANTINED where up
+# has failed for the row and nobody has given it a value since.  States are never changed in place.  A comparison with the table leaves those that were seen.
 package Model;
 
 use strict;
 use warnings;
 
+use constant { FILLED => 1, QUARANTINED => 2 };
+
 # columns: { name => { default => [ kind, value ], equal } }, kind none, constant or computed; tidy: what
-# other BEFORE triggers make of a row, given it and the row before (undef: there are none); moves: whether the row goes
-# to another partition, likewise.
+# other BEFORE triggers make of a row, given it and the row before (undef: there are none); undoes: whether they return
+# the row before, given it; moves: whether the row goes
+# to another partition, likewise; keyless: whether
+# rows are in quarantine by other columns than a key.
 sub new
 {
 	my ($class, %parts) = @_;
 
-	return bless { columns => {}, rules => [], tidy => undef, moves => sub { 0 }, rows => {}, by_value => 0, release => 0, ended => 0, %parts }, $class;
+	return bless { columns => {}, rules => [], tidy => undef, keyless => 0, undoes => sub { 0 }, moves => sub { 0 }, rows => {}, by_value => 0, release => 0, ended => 0, %parts }, $class;
 }
 
 # Adds new columns and a rule for them: old, new (lists of names), sources (other columns that up reads: those of a
-# derived column are all such, and its old is empty), up_of (of old, then sources), down_of, on_conflict, migration,
-# release (the first that knows the new columns; 0: none was said).
+# derived column are all such, and its old is empty), up_of (of old, then sources), down_of (of new, then down_sources),
+# down_gives (the old columns that it computes), keep_old (both releases use the old columns), on_conflict, migration, release (the first that knows the new columns; 0: none was said), repair (a column and a value
+# that up does not raise for).
 sub add_rule
 {
 	my ($self, $rule, $columns) = @_;
@@ -155,8 +160,16 @@ sub raises
 	return !eval { $rule->{up_of}->(@{$v}{ read_by_up($rule) }); 1 };
 }
 
-# Rows in quarantine, by rule: what waits to be repaired.
-sub quarantined
+# Whether up has failed for a row, and nobody has given it a value.
+sub waits
+{
+	my ($rule, $v) = @_;
+
+	return raises($rule, $v) && !grep { defined $v->{$_} } @{ $rule->{new} };
+}
+
+# Rows for which up fails, by rule.
+sub raising
 {
 	my ($self) = @_;
 	my @found;
@@ -166,6 +179,14 @@ sub quarantined
 		push @found, map { [ $rule, $_ ] } grep { raises($rule, $self->{rows}{$_}[0]{v}) } sort keys %{ $self->{rows} };
 	}
 	return @found;
+}
+
+# Those in quarantine: what waits to be repaired.
+sub quarantined
+{
+	my ($self) = @_;
+
+	return grep { waits($_->[0], $self->{rows}{ $_->[1] }[0]{v}) } $self->raising;
 }
 
 sub forward
@@ -180,10 +201,32 @@ sub backward
 	my ($self, $row, $rule) = @_;
 
 	return if !$rule->{down_of};
-	my @values = $rule->{down_of}->(@{ $row->{v} }{ @{ $rule->{new} } });
+	return $self->give($row, $rule->{down_gives}, down($rule, $row->{v}));
+}
+
+# Whether down tells of agreement: only where it has an expression for each old column.
+sub is_judged_by_down
+{
+	my ($rule) = @_;
+
+	return $rule->{down_of} && @{ $rule->{down_gives} } == @{ $rule->{old} };
+}
+
+sub read_by_down
+{
+	my ($rule) = @_;
+
+	return (@{ $rule->{new} }, @{ $rule->{down_sources} || [] });
+}
+
+sub down
+{
+	my ($rule, $v) = @_;
+	my @values = $rule->{down_of}->(@{$v}{ read_by_down($rule) });
+
 	# down of NULL is NULL for each column
-	$#values = $#{ $rule->{old} };
-	return $self->give($row, $rule->{old}, @values);
+	$#values = $#{ $rule->{down_gives} };
+	return @values;
 }
 
 # Whether old and new columns say the same, one way or the other: by the equality of the columns' types.
@@ -193,9 +236,8 @@ sub agrees
 	my @new = up($rule, $v);
 
 	return 1 if !raises($rule, $v) && $self->equal($v, $rule->{new}, @new);
-	return 0 if !$rule->{down_of};
-	my @old = $rule->{down_of}->(@{$v}{ @{ $rule->{new} } });
-	return $self->equal($v, $rule->{old}, @old);
+	return 0 if !is_judged_by_down($rule);
+	return $self->equal($v, $rule->{old}, down($rule, $v));
 }
 
 sub equal
@@ -217,7 +259,8 @@ sub is_of_new
 {
 	my ($self, $rule) = @_;
 
-	return $self->{release} && $rule->{release} && $self->{release} >= $rule->{release};
+	# with keep_old it uses both sides
+	return $self->{release} && $rule->{release} && $self->{release} >= $rule->{release} && !$rule->{keep_old};
 }
 
 sub is_of_old
@@ -246,7 +289,8 @@ sub own_side
 		$row->{given}{$name} = 0;
 	}
 	return if $row->{before};
-	$row->{given}{$_} = 2 foreach grep { !$other{$_} } keys %own;
+	# what it gives to a column of a migration without release counts more than a default
+	$row->{given}{$_} ||= 1 foreach grep { !$other{$_} } keys %own;
 	return;
 }
 
@@ -304,9 +348,11 @@ sub follow
 	my ($self, $row, $rule, $before) = @_;
 	my @up = up($rule, $before);
 	my $raised = raises($rule, $before);
+	my $changed = sub { grep { differ($row->{v}{$_}, $before->{$_}) } @_ };
 
+	return $self->follow_down($row, $rule, $before) if $rule->{down_sources} && $changed->(@{ $rule->{down_sources} });
 	return if $self->is_of_new($rule);
-	return if !grep { differ($row->{v}{$_}, $before->{$_}) } read_by_up($rule);
+	return if !$changed->(read_by_up($rule));
 	foreach my $k (0 .. $#up)
 	{
 		my $name = $rule->{new}[$k];
@@ -317,11 +363,24 @@ sub follow
 	return;
 }
 
+# Likewise an old side whose down reads a source.
+sub follow_down
+{
+	my ($self, $row, $rule, $before) = @_;
+	my @down = down($rule, $before);
+
+	return if $self->is_of_old($rule);
+	return if grep { differ($before->{ $rule->{down_gives}[$_] }, $down[$_]) } 0 .. $#down;
+	$self->backward($row, $rule);
+	return;
+}
+
 # Applies each rule once, from what is given; unfilled: [ by rule ].
 sub apply_rules
 {
 	my ($self, $row, @unfilled) = @_;
 	my @open = 0 .. $#{ $self->{rules} };
+	my @read;
 
 	while (@open)
 	{
@@ -334,6 +393,13 @@ sub apply_rules
 
 		@open = grep { $_ != $next } @open;
 		$self->apply_rule($row, $next, $unfilled[$next]);
+		$read[$next] = { %{ $row->{v} } };
+	}
+	# what up has made of a source that another rule has set since is made again
+	foreach my $i (grep { ($row->{from}[$_] // '') eq 'up' } 0 .. $#{ $self->{rules} })
+	{
+		my $rule = $self->{rules}[$i];
+		$self->forward($row, $rule) if grep { differ($row->{v}{$_}, $read[$i]{$_}) } @{ $rule->{sources} || [] };
 	}
 	return;
 }
@@ -351,7 +417,7 @@ sub written
 	if (!@rules)
 	{
 		$self->{tidy}->($v, $before) if $self->{tidy};
-		return { v => $v, filled => [] };
+		return { v => $before && $self->{undoes}->($v) ? {%$before} : $v, filled => [] };
 	}
 	foreach my $i (grep { $unfilled[$_] } 0 .. $#rules)
 	{
@@ -367,28 +433,41 @@ sub written
 	{
 		$self->follow(\%row, $rules[$i], $before);
 	}
-	$self->after_others(\%row, $before) if $self->{tidy};
-	return { v => $v, filled => [ map { 1 } @rules ] };
+	$self->after_others(\%row, $before, @unfilled) if $self->{tidy};
+	return { v => $v, filled => [ map { $self->is_quarantined($rules[$_], $v, $state && $state->{filled}[$_], $row{from}[$_]) ? QUARANTINED : FILLED } 0 .. $#rules ] };
+}
+
+# Whether a row that is written is in quarantine, or stays there; from: who has the new side, if it was written.
+sub is_quarantined
+{
+	my ($self, $rule, $v, $was, $from) = @_;
+
+	return 0 if !$rule->{repair} || grep { defined $v->{$_} } @{ $rule->{new} };
+	return raises($rule, $v) || $self->{keyless} || ($was // 0) == QUARANTINED && ($from // '') ne 'writer';
 }
 
 # What other triggers change is followed: they see both sides right, and what they leave behind is no word of the
-# writer.  A new side that up has made is made again, where a source has changed.
+# writer.  What is as up had it follows, where a source has changed, whoever has put it there.
 sub after_others
 {
-	my ($self, $row, $before) = @_;
+	my ($self, $row, $before, @unfilled) = @_;
 	my %first = %{ $row->{v} };
 	my %row = (v => $row->{v}, before => \%first, from => []);
 	my @rules = @{ $self->{rules} };
 
+	local $self->{release} = 0;
 	$self->{tidy}->($row{v}, $before);
+	if ($before && $self->{undoes}->($row{v}))
+	{
+		# as if nothing had been written, to a row that is filled nevertheless
+		%{ $row{v} } = %$before;
+		return $self->apply_rules({ v => $row{v}, before => $before, given => {}, from => [] }, @unfilled);
+	}
 	$row{given} = { map { $_ => differ($row{v}{$_}, $first{$_}) ? 2 : 0 } map { (@{ $_->{old} }, @{ $_->{new} }) } @rules };
 	$self->apply_rules(\%row);
 	foreach my $i (grep { !$row{from}[$_] } 0 .. $#rules)
 	{
-		my $from = $row->{from}[$i] // '';
-
-		next if $from eq 'writer' || !grep { differ($row{v}{$_}, $first{$_}) } read_by_up($rules[$i]);
-		$from eq 'up' ? $self->forward(\%row, $rules[$i]) : $self->follow(\%row, $rules[$i], $before);
+		$self->follow(\%row, $rules[$i], \%first);
 	}
 	return;
 }
@@ -404,7 +483,20 @@ sub filled
 		my $rule = $self->{rules}[$i];
 		$self->forward(\%row, $rule) if !$state->{filled}[$i] || weight(\%row, @{ $rule->{old} });
 	}
-	return { v => $row{v}, filled => [ map { 1 } @{ $self->{rules} } ] };
+	return { v => $row{v}, filled => [ map { $self->is_quarantined($_, $row{v}) ? QUARANTINED : FILLED } @{ $self->{rules} } ] };
+}
+
+# The state after a row in quarantine was tried again, where up does not fail any more.
+sub retried
+{
+	my ($self, $state, $i) = @_;
+	my $rule = $self->{rules}[$i];
+	my %row = (v => { %{ $state->{v} } }, before => $state->{v}, given => {});
+	my @filled = @{ $state->{filled} };
+
+	$self->forward(\%row, $rule);
+	$filled[$i] = FILLED;
+	return { v => $row{v}, filled => \@filled };
 }
 
 sub is_at_default
@@ -417,7 +509,8 @@ sub is_at_default
 	} @{ $rule->{new} };
 }
 
-# All states that a row may be in by now: those that the backfill has not reached may have been filled;
+# All states that a row may be in by now: those that the backfill has not reached may have been filled,
+# and those in quarantine tried again;
 # and where rows tell it by their values alone, what has no value may count as never filled.
 sub possible
 {
@@ -441,6 +534,10 @@ sub possible
 	push @all, map { $self->filled($_) } grep {
 		grep { !$_ } @{ $_->{filled} }
 	} @all;
+	foreach my $i (grep { $self->{rules}[$_]{repair} } 0 .. $#{ $self->{rules} })
+	{
+		push @all, map { $self->retried($_, $i) } grep { $_->{filled}[$i] == QUARANTINED && !raises($self->{rules}[$i], $_->{v}) } @all;
+	}
 	return grep { !$seen{ key($_) }++ } @all;
 }
 
@@ -621,9 +718,8 @@ sub tell_by_value
 }
 
 # Rows whose sides disagree, by migration, as verify counts them; and those of them that no write may
-# lead to, so that a proof cannot miss them: a one-way sync lets the new column go its way at any time, and so
-# does a declared release that changes a source and leaves its own side as it is, where down loses the old value.  Call
-# it where each row is certain.
+# lead to, so that a proof cannot miss them: a one-way sync lets the new column go its way at any time, and a release that
+# means the new columns leaves them as they are, whatever it writes to a source of up.  Call it where each row is certain.
 sub mismatched
 {
 	my ($self) = @_;
@@ -634,7 +730,7 @@ sub mismatched
 		# a derived column may hold a value of its own
 		my @wrong = grep { @{ $_->{old} } && !raises($_, $states->[0]{v}) && !$self->agrees($_, $states->[0]{v}) } @{ $self->{rules} };
 		my %wrong = map { $_->{migration} => 1 } @wrong;
-		my %both_ways = map { $_->{migration} => 1 } grep { $_->{down_of} && !($_->{release} && @{ $_->{sources} || [] }) } @wrong;
+		my %both_ways = map { $_->{migration} => 1 } grep { is_judged_by_down($_) && !($_->{release} && @{ $_->{sources} }) } @wrong;
 		$rows{$_}++ foreach keys %wrong;
 		$surely{$_}++ foreach keys %both_ways;
 	}
@@ -661,7 +757,7 @@ sub describe
 	my ($v) = @_;
 
 	return 'no row' if !$v;
-	return join ', ', map { "$_=" . (defined $v->{$_} ? length $v->{$_} > 60 ? substr($v->{$_}, 0, 60) . '...' : $v->{$_} : 'NULL') } sort keys %$v;
+	return join ', ', map { "$_=" . (defined $v->{$_} ? length $v->{$_} > 60 ? substr($v->{$_}, 0, 60) . '... of ' . length $v->{$_} : $v->{$_} : 'NULL') } sort keys %$v;
 }
 
 1;

@@ -35,7 +35,8 @@ sub new
 	my $random = Random->new($parts{seed}, 'tables');
 
 	my @mappings = $random->shuffled(Mapping::all());
-	splice @mappings, $random->between(2, 4);
+	my @others = splice @mappings, $random->between(2, 4);
+	push @mappings, grep { my $other = $_; grep { ($_->{with} // '') eq $other->{name} } @mappings } @others;
 	$self->{schema} = Schema->new($random, mappings => \@mappings, writers => 3,
 		constraints => Constraints->new(Random->new($parts{seed}, 'constraints')), rows => $random->pick(60, 150, 400));
 	$self->{releases} = Releases->of_seed($parts{seed});
@@ -43,7 +44,7 @@ sub new
 	$self->{views} = Views->new(Random->new($parts{seed}, 'views'));
 	$self->{ended} = [];
 	$self->{random} = Random->new($parts{seed}, 'events');
-	$self->{model} = Model->new(columns => { %{ $self->{schema}{columns} } }, tidy => scalar $self->{schema}->tidy, moves => $self->{schema}->moves);
+	$self->{model} = Model->new(columns => { %{ $self->{schema}{columns} } }, tidy => scalar $self->{schema}->tidy, keyless => $self->{schema}{constraints}{keyless}, undoes => $self->{schema}->undoes, moves => $self->{schema}->moves);
 	$self->{writers} = [ map { {
 				generator => Writers->new(schema => $self->{schema}, views => $self->{views}, number => $_, folder => $parts{folder}),
 				scripts => 0, pending => [] } } 0 .. 2 ];
@@ -268,8 +269,8 @@ sub is_due
 
 	if ($state eq '42703' && $message =~ /^column "?(?:\w+\.)?(\w+)/)
 	{
-		# of a release that the fence has stopped the transaction does not begin
-		return exists $self->{gone}{$1} && (!$release || $release >= $self->{gone}{$1});
+		# of a release that the fence has stopped the transaction does not begin, while a row may be read before
+		return exists $self->{gone}{$1} && (!$release || $release >= $self->{gone}{$1} || $line < $transaction->{begin});
 	}
 	return 1 if $self->{schema}{constraints}->is_due($state);
 	if ($state eq '0A000' && $message =~ /^cannot (?:update|insert into) column "\w+" of view/)
@@ -454,7 +455,7 @@ sub compare
 sub writes_of
 {
 	my ($self, $id) = @_;
-	my @writes = map { my $t = $_; map { "$t->{seq}: $_->{what}" } grep { $_->{what} =~ /(?<![-'.\w])$id\b(?!')/ } @{ $t->{steps} } }
+	my @writes = map { my $t = $_; map { "$t->{seq}" . ($_->{release} ? " of $_->{release}" : '') . ": $_->{what}" } grep { $_->{what} =~ /(?<![-'.\w])$id\b(?!')/ } @{ $t->{steps} } }
 	  @{ (@{ $self->{writers} }, $self->{partition_writer})[ int($id / Schema::KEYS) ]{pending} };
 
 	return map { s/(\w{60})\w+/$1/gr } @writes > 6 ? @writes[ -6 .. -1 ] : @writes;
@@ -529,7 +530,9 @@ sub check_dump
 sub act_in_quiet
 {
 	my ($self) = @_;
-	my ($name, $action) = @{ $self->{random}->pick([ 'trigger stopped by force', \&Events::disable_by_force ], [ 'partition detached', \&Events::detach ]) };
+	my @actions = ([ 'trigger stopped by force', \&Events::disable_by_force ], [ 'partition detached', \&Events::detach ]);
+	push @actions, [ 'key cascaded', \&Events::cascade_key ] if $self->{schema}{constraints}->refers;
+	my ($name, $action) = @{ $self->{random}->pick(@actions) };
 	my $outcome = $action->($self);
 
 	$self->count($name, $outcome);

@@ -23,6 +23,8 @@ sub new
 		index_old => $random->chance(50),
 		private => $random->chance(50),
 		%options }, $class;
+	# up may not take the whole of a row that has such columns
+	$self->{generated} = 0 if grep { $_->{row_functions} } @{ $self->{mappings} };
 
 	$self->{columns} = {
 		id => { name => 'id', type => 'int NOT NULL', default => ['none'] },
@@ -31,6 +33,8 @@ sub new
 		filler => { name => 'filler', type => 'text', default => ['none'] } };
 	foreach my $mapping (@{ $self->{mappings} })
 	{
+		# what is inserted of itself never raises
+		local $mapping->{repaired} = 1;
 		foreach my $column (@{ $mapping->{sides}[0] })
 		{
 			$column->{default} = default_of($random, $column);
@@ -45,6 +49,9 @@ sub new
 		$mapping->{tidied} = $number->{name} if $number && $changed < 25;
 		$mapping->{cleaned} = $new->{name} if $new && $changed >= 25 && $changed < 40;
 	}
+	# a trigger that undoes what was written; what it would not let go is nothing to be repaired
+	$self->{undoes} = $random->chance(25) && !grep { $_->{quarantine} } @{ $self->{mappings} };
+	$self->{constraints}->leave_out if $self->{undoes};
 	# a trigger that keeps what it has seen of a new column
 	($self->{looked_at}) = grep { $_->{type} =~ /^(bigint|text)$/ } map { $_->{sides}[1][0] } @{ $self->{mappings} };
 	undef $self->{looked_at} if !$random->chance(40);
@@ -99,24 +106,35 @@ sub sql
 	my $sql = "CREATE SCHEMA stress;\nCREATE EXTENSION citext;\n";
 
 	$sql .= $_->{functions} // '' foreach @{ $self->{mappings} };
-	# up and down run as the owner of the table, whoever writes
-	$sql .= "REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA stress FROM PUBLIC;\n"
-	  . "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA stress TO stress_owner, stress_other;\n" if $self->{private};
 	$sql .= <<"SQL";
 CREATE TABLE stress.marker (writer int, seq int, ended int, PRIMARY KEY (writer, seq));
-CREATE FUNCTION stress.ended() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS
-	\$\$ BEGIN RETURN (SELECT count(*) FROM tandem.migration WHERE phase IN ('done', 'aborted')); END \$\$;
 CREATE TABLE stress.failed (writer int, seq int, step int, sqlstate text);
 CREATE TABLE stress.audit (id int, what text);
 CREATE TABLE $self->{name} ($columns)$by{ $self->{kind} };
 SQL
 	$sql .= $self->partitions_sql;
+	$sql .= $_->{row_functions} // '' foreach @{ $self->{mappings} };
+	$sql .= $self->rights_of_functions_sql;
 	$sql .= "ALTER TABLE $self->{name} DROP COLUMN gone_$_;\n" foreach 1 .. $self->{dropped};
 	$self->{constraints}{partitioned} = $self->{kind} ne 'plain';
 	$sql .= $self->{constraints}->sql . $self->{constraints}->key_sql($self->{name}, 'id', $self->{kind} eq 'by_part' ? 'part' : ());
 	$sql .= "CREATE INDEX ON $self->{name} ($self->{mappings}[0]{sides}[0][0]{name}) WHERE part = 0;\n"
 	  if $self->{index_old} && $self->{mappings}[0]{name} ne 'body';
 	return roles_sql() . $sql . $self->triggers_sql . $self->rights_sql . Releases::roles_sql();
+}
+
+# up and down run as the owner of the table, whoever writes.
+sub rights_of_functions_sql
+{
+	my ($self) = @_;
+	my $sql = '';
+
+	$sql .= "REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA stress FROM PUBLIC;\n"
+	  . "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA stress TO stress_owner, stress_other;\n" if $self->{private};
+	return $sql . <<"SQL";
+CREATE FUNCTION stress.ended() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS
+	\$\$ BEGIN RETURN (SELECT count(*) FROM tandem.migration WHERE phase IN ('done', 'aborted')); END \$\$;
+SQL
 }
 
 # Leaves of another layout, and leaves of leaves.
@@ -164,6 +182,11 @@ SQL
 CREATE FUNCTION stress.look() RETURNS trigger LANGUAGE plpgsql AS
 	\$\$ BEGIN NEW.seen := to_jsonb(NEW) ->> '$self->{looked_at}{name}'; RETURN NEW; END \$\$;
 CREATE TRIGGER a_look BEFORE INSERT OR UPDATE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION stress.look();
+SQL
+	$sql .= <<"SQL" if $self->{undoes};
+CREATE FUNCTION stress.undo() RETURNS trigger LANGUAGE plpgsql AS
+	\$\$ BEGIN IF length(NEW.filler) % 7 = 3 THEN RETURN OLD; END IF; RETURN NEW; END \$\$;
+CREATE TRIGGER undo BEFORE UPDATE ON $self->{name} FOR EACH ROW EXECUTE FUNCTION stress.undo();
 SQL
 	# it is there before the column is
 	foreach my $column (grep { defined } map { $_->{cleaned} } @{ $self->{mappings} })
@@ -245,7 +268,7 @@ sub tidy
 	my $hits = $self->{hits};
 	my $look = $self->{looked_at};
 
-	return if !@columns && !$hits && !$look;
+	return if !@columns && !$hits && !$look && !$self->{undoes};
 	return sub {
 		my ($v, $before) = @_;
 
@@ -253,6 +276,15 @@ sub tidy
 		$v->{hits} = $before->{hits} + 1 if $hits && $before;
 		defined $v->{$_} and $v->{$_} = abs $v->{$_} foreach @columns;
 	};
+}
+
+# Whether a trigger returns the old row, for the model.
+sub undoes
+{
+	my ($self) = @_;
+
+	return sub { 0 } if !$self->{undoes};
+	return sub { defined $_[0]{filler} && length($_[0]{filler}) % 7 == 3 };
 }
 
 # Whether a row goes to another partition, for the model.

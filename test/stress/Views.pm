@@ -5,6 +5,7 @@ package Views;
 use strict;
 use warnings;
 
+use Mapping;
 use Model;
 use Releases;
 use Schema;
@@ -78,7 +79,7 @@ sub columns_of
 {
 	my ($model, $release) = @_;
 	my %hidden = map { $_ => 1 } map {
-		$_->{release} == 0 ? () : $_->{release} > $release ? @{ $_->{new} } : @{ $_->{old} }
+		$_->{release} == 0 ? () : $_->{release} > $release ? @{ $_->{new} } : $_->{keep_old} ? () : @{ $_->{old} }
 	} @{ $model->{rules} };
 
 	return sort grep { !$hidden{$_} } keys %{ $model->{columns} };
@@ -89,8 +90,8 @@ sub look_sql
 {
 	my ($self, $model, $gone) = @_;
 	# an up that raises fails the query that reads it
-	my $where = !$gone->{code} && grep({ ($_->{old}[0] // '') eq 'code' } @{ $model->{rules} })
-	  ? q(WHERE id NOT IN (SELECT id FROM stress.items WHERE code = 'bad')) : '';
+	my $bad = Mapping::bad_sql(map { $_ => 1 } grep { !$gone->{$_} } map { $_->{old}[0] // (), @{ $_->{new} } } @{ $model->{rules} });
+	my $where = $bad ? "WHERE id NOT IN (SELECT id FROM stress.items WHERE $bad)" : '';
 
 	return join '', map { "\\echo view $_\nSAVEPOINT v;\nCOPY (SELECT * FROM release_$_.items $where) TO STDOUT (HEADER);\nROLLBACK TO v;\n" } $self->releases;
 }
@@ -191,7 +192,7 @@ sub wrong_rows
 	foreach my $id (sort { $a <=> $b } keys %{ $seen->{rows} })
 	{
 		my ($v, $row) = ($seen->{rows}{$id}, $rows->{$id});
-		my %expected = map { $_ => shown($model, $v, $through, $_) } @names if !defined $v->{code} || $v->{code} ne 'bad';
+		my %expected = map { $_ => shown($model, $v, $through, $_) } @names if !Mapping::is_bad($v);
 		next if $row ? %expected && Model::same_values(\%expected, $row) : !%expected;
 		# of a migration that has ended nothing raises
 		next if !%expected && $row;

@@ -267,17 +267,28 @@ sub columns
 	return @columns;
 }
 
+# Whether a declared release writes of a mapping only its own side: what has no way back, and a chain that a migration
+# without release has a part in, the design does not tell.
+sub only_own
+{
+	my ($mapping) = @_;
+
+	return grep { !$_->{release} } @{ $mapping->{told} }[ 1 .. $#{ $mapping->{told} } ] if @{ $mapping->{links} } > 1;
+	return !$mapping->{derived} && !$mapping->{links}[0]{down};
+}
+
 # The side of a mapping that a session writes: of a declared release mostly its own, even where that is gone.
 sub side
 {
 	my ($self, $mapping) = @_;
 	my $random = $self->{random};
-
-	# what is two releases away, and what has no way back, the design does not tell
-	my $only_own = @{ $mapping->{links} } > 1 || !$mapping->{derived} && !$mapping->{links}[0]{down};
+	my $only_own = only_own($mapping);
 
 	if ($self->{release} && ($only_own || $random->chance(80)))
 	{
+		# of a chain what a migration without release leaves to all
+		my ($first, $next) = @{ $mapping->{told} };
+		return $first->{side} if $next && $only_own && @{ $mapping->{links} } > 1 && !$next->{release} && $mapping->{writable}[0] == $first->{side} && $random->chance(30);
 		my ($own) = grep { $_->{release} <= $self->{release} } reverse @{ $mapping->{told} };
 		return $own->{side};
 	}
@@ -403,8 +414,7 @@ sub whole_row
 
 	foreach my $mapping (@{ $self->{schema}{mappings} })
 	{
-		my $only_own = @{ $mapping->{links} } > 1 || !$mapping->{derived} && !$mapping->{links}[0]{down};
-		my @sides = $self->{release} && $only_own ? $self->side($mapping) : @{ $mapping->{writable} };
+		my @sides = $self->{release} && only_own($mapping) ? $self->side($mapping) : @{ $mapping->{writable} };
 		push @columns, map { $_->{name} } grep { !$self->{shown} || $self->{shown}{ $_->{name} } } map { @$_ } @sides;
 	}
 	return ('filler', @columns);
@@ -510,12 +520,13 @@ sub insert_all
 	foreach my $mapping (grep { !$_->{derived} } @{ $self->{schema}{mappings} })
 	{
 		my $given = $self->side($mapping);
-		# what becomes of a chain with values at both ends is left open
-		my @others = @{ $mapping->{links} } > 1 || ($self->{release} && !$mapping->{links}[0]{down}) ? () : @{ $mapping->{writable} };
+		# what becomes of a chain with values at both ends is left open, and a NULL beside a computed default is one
+		my @others = $self->{release} && only_own($mapping) ? () : @{ $mapping->{writable} };
 		next if $self->{shown} && grep { !$self->{shown}{ $_->{name} } } @$given;
 		foreach my $column (map { @$_ } grep { $_ != $given } @others)
 		{
-			$row{ $column->{name} } = $random->chance(50) ? Model::DEFAULT : $column->{default}[0] eq 'constant' ? $column->{default}[1] : undef
+			my $is_value = $column->{default}[0] eq 'computed' && @{ $mapping->{links} } > 1;
+			$row{ $column->{name} } = $is_value || $random->chance(50) ? Model::DEFAULT : $column->{default}[0] eq 'constant' ? $column->{default}[1] : undef
 			  if !$self->{shown} || $self->{shown}{ $column->{name} };
 		}
 		$row{ $_->{name} } = $self->value($_) foreach @$given;
