@@ -124,6 +124,34 @@ sub test_two_contracts
 	return;
 }
 
+# The triggers of two tables are broken, and a writer is in the way of the second: the first is not kept meanwhile.
+sub test_repair
+{
+	my $migration = 'repaired';
+
+	ask("SELECT tandem.create_migration('$migration')");
+	foreach my $name ('repaired_a', 'repaired_b')
+	{
+		ask("CREATE TABLE $name (id int PRIMARY KEY, price int); INSERT INTO $name VALUES (1, 1)");
+		ask(expand_sql($migration, $name));
+	}
+	ask(<<'SQL');
+ALTER EVENT TRIGGER tandem_guard_ddl DISABLE;
+ALTER TABLE repaired_a DISABLE TRIGGER "~tandem_sync";
+ALTER TABLE repaired_b DISABLE TRIGGER "~tandem_sync";
+ALTER EVENT TRIGGER tandem_guard_ddl ENABLE ALWAYS;
+SQL
+	my ($writer, $pid) = stand_in_the_way('UPDATE repaired_b SET price = 2');
+	my $migrate = start_psql($node, 'postgres', "CALL tandem.migrate('$migration')");
+	wait_for_running($node, "SELECT coalesce(bool_or(blockers ~ 'pid $pid ' AND doing IS NULL), false) FROM tandem.progress WHERE relation = 'repaired_b'::regclass");
+	is(ask("SET statement_timeout = '10s'; UPDATE repaired_a SET price = 3 RETURNING cents"), 300, 'the first table is repaired, and free');
+	$writer->query_safe('COMMIT');
+	$writer->quit;
+	ok(finish($migrate), 'migrate goes on');
+	is(ask('SELECT cents FROM repaired_b'), 200, 'and what was written meanwhile is filled');
+	return;
+}
+
 # Two nodes of a tool that takes an advisory lock: the second waits for it in a transaction with a snapshot, which
 # CREATE INDEX CONCURRENTLY waits for.
 sub test_advisory_lock
@@ -151,6 +179,7 @@ sub test_advisory_lock
 test_autovacuum();
 test_two_tables();
 test_two_contracts();
+test_repair();
 test_advisory_lock();
 $node->stop;
 
