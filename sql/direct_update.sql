@@ -204,6 +204,18 @@ CALL tandem.migrate('toasted');
 SELECT id, length(a), b FROM toasted;
 SELECT count(DISTINCT chunk_id), min(chunk_id::text) = :'before' AS same FROM :toast;
 
+-- What a dropped column has left in the rows goes, as with an UPDATE.
+CREATE TABLE narrowed (id integer PRIMARY KEY, gone text, also_gone integer, a integer, b integer);
+ALTER TABLE narrowed ALTER gone SET STORAGE external;
+INSERT INTO narrowed SELECT i, repeat('x', 10000), i, i FROM generate_series(1, 3) i;
+ALTER TABLE narrowed DROP gone, DROP also_gone;
+SELECT reltoastrelid::regclass AS toast FROM pg_class WHERE relname = 'narrowed' \gset
+SELECT count(DISTINCT chunk_id) FROM :toast;
+SELECT expand('narrowed');
+CALL tandem.migrate('narrowed');
+SELECT * FROM narrowed ORDER BY id;
+SELECT count(DISTINCT chunk_id) FROM :toast;
+
 -- A published table needs a replica identity, as it does for an UPDATE.
 CREATE TABLE published (a integer, b integer);
 INSERT INTO published VALUES (1);

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/twophase.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
@@ -15,9 +16,11 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/relcache.h"
 #include "utils/wait_event.h"
 
 #include "core/clock.h"
@@ -34,6 +37,7 @@ SQL_FUNCTION(tandem_describe_sessions);
 
 #define FIRST_PAUSE_MS 50
 #define LONGEST_PAUSE_MS 3000
+#define DEADLOCK_CHECK_MS 20
 
 void
 interruptible_sleep(long ms)
@@ -256,11 +260,10 @@ lock_describe_tag_holders(const LOCKTAG *tag, LOCKMODE mode)
 /* the sessions of the last such error, as marks, in TopMemoryContext */
 static char *last_blockers = NULL;
 
-static void
-raise_lock_not_available(Oid relid, LOCKMODE mode)
+/* Returns them as described for the current user. */
+static char *
+note_blockers(Oid relid, LOCKMODE mode)
 {
-	char	   *name = quoting_find_name(relid);
-	char	   *blockers;
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
@@ -269,7 +272,24 @@ raise_lock_not_available(Oid relid, LOCKMODE mode)
 	last_blockers = NULL;
 	last_blockers = MemoryContextStrdup(TopMemoryContext,
 										marks_of_tag_holders(&tag, mode));
-	blockers = lock_describe_marks(last_blockers);
+	return lock_describe_marks(last_blockers);
+}
+
+static void
+raise_lock_not_available(Oid relid, LOCKMODE mode, Oid held)
+{
+	char	   *name = quoting_find_name(relid);
+	char	   *held_name = OidIsValid(held) ? quoting_find_name(held) : NULL;
+	char	   *blockers = note_blockers(relid, mode);
+
+	if (OidIsValid(held))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not lock table \"%s\" while this transaction has \"%s\" locked",
+						name ? name : "(dropped)",
+						held_name ? held_name : "(dropped)"),
+				 errdetail(BEFORE_BLOCKERS "%s.", blockers),
+				 errhint("Others would have to wait for what is locked already. Change one table a transaction; or call it again when the sessions named have ended their transactions. Nothing was changed.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("could not lock table \"%s\" within %d s",
@@ -292,18 +312,39 @@ typedef struct LockTry
 {
 	List	   *relids;
 	LOCKMODE	mode;
+	int			ms;				/* for all of them */
 	Oid			current;		/* the relation being locked */
+	bool		deadlock;		/* somebody in the way waits for us */
 } LockTry;
+
+static void
+set_for_lock_try(const char *name, const char *value)
+{
+	/* a role without that right does not choose the value */
+	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
 
 /* Lasts until the end of the GUC nest level that the caller has started. */
 static void
 limit_lock_waits(long ms)
 {
-	char		timeout[32];
+	set_for_lock_try("lock_timeout", psprintf("%ld", Max(ms, 1)));
+}
 
-	snprintf(timeout, sizeof(timeout), "%ld", Max(ms, 1));
-	(void) set_config_option("lock_timeout", timeout, PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+/*
+ * The same for a strong lock on a table.  Only a wait of deadlock_timeout makes
+ * the server cancel an autovacuum that is in the way, and ours are shorter than
+ * that.  In a deadlock, the first whose timeout ends is given up: that is us,
+ * and not a client.  With log_lock_waits each try would be logged.
+ */
+static void
+limit_strong_lock_waits(long ms)
+{
+	limit_lock_waits(ms);
+	set_for_lock_try("deadlock_timeout",
+					 psprintf("%ld", Max(Min(DEADLOCK_CHECK_MS, Min(DeadlockTimeout, ms / 2)), 1)));
+	set_for_lock_try("log_lock_waits", "off");
 }
 
 /*
@@ -314,34 +355,31 @@ static void
 lock_all_relations(void *arg)
 {
 	LockTry    *try = arg;
-	int64		end = clock_after_ms(setting_lock_timeout - setting_lock_timeout / 10);
+	int64		end = clock_after_ms(try->ms - try->ms / 10);
 	int			level = NewGUCNestLevel();
 	ListCell   *lc;
 
 	foreach(lc, try->relids)
 	{
 		try->current = lfirst_oid(lc);
-		limit_lock_waits((long) clock_ms_until(end));
+		limit_strong_lock_waits((long) clock_ms_until(end));
 		LockRelationOid(try->current, try->mode);
 	}
 	AtEOXact_GUC(false, level);
 }
 
-/*
- * Makes one try.  Returns InvalidOid if all are locked, else the relation that
- * could not be locked; then none is locked.
- */
-static Oid
-try_lock_relations(List *relids, LOCKMODE mode)
+/* Makes one try.  If it fails, none is locked. */
+static bool
+try_lock_relations(LockTry *try)
 {
-	LockTry		try = {relids, mode, InvalidOid};
-	ErrorData  *error = subtransaction_try(lock_all_relations, &try);
+	ErrorData  *error = subtransaction_try(lock_all_relations, try);
 
 	if (error == NULL)
-		return InvalidOid;
+		return true;
 	if (!error_passes_with_others(error))
 		ReThrowError(error);
-	return try.current;
+	try->deadlock = error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+	return false;
 }
 
 long
@@ -351,24 +389,125 @@ lock_next_pause(double *pause)
 	return (long) (*pause * (0.5 + pg_prng_double(&pg_global_prng_state)));
 }
 
+/* Nobody else can wait for what this transaction has made. */
+static bool
+relation_is_of_transaction(Oid relid)
+{
+	Relation	rel = RelationIdGetRelation(relid);
+	bool		result;
+
+	if (rel == NULL)
+		return false;
+	result = rel->rd_createSubid != InvalidSubTransactionId;
+	RelationClose(rel);
+	return result;
+}
+
+/*
+ * Returns a relation on which this transaction has a lock that keeps writers
+ * out, by whatever command, or InvalidOid.
+ */
+static Oid
+strong_lock_of_transaction(void)
+{
+	TandemQuery query;
+	List	   *relids;
+	ListCell   *lc;
+
+	query_begin(&query);
+	query_oid(&query, MyDatabaseId);
+	relids = query_oids(&query,
+						"SELECT l.relation FROM pg_locks l WHERE l.locktype = 'relation' AND l.granted AND l.pid = pg_backend_pid() "
+						"AND l.database = $1 AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') "
+						"ORDER BY l.relation");
+	query_end(&query);
+	foreach(lc, relids)
+	{
+		if (lfirst_oid(lc) >= FirstNormalObjectId &&
+			!relation_is_of_transaction(lfirst_oid(lc)))
+			return lfirst_oid(lc);
+	}
+	return InvalidOid;
+}
+
+typedef struct LockPatience
+{
+	Oid			held;			/* what the transaction has locked before */
+	int64		give_up;
+	int			try_ms;			/* length of one try */
+	long		longest_pause;	/* in ms */
+} LockPatience;
+
+/*
+ * Nothing is waited for long while others wait for us: then there is time for
+ * two tries.  Somebody in the way may come to wait for us, too.  His session
+ * looks for a deadlock when he has waited for deadlock_timeout, and would be
+ * the one to fail.  So a new try, in which ours looks, begins before that.
+ */
+static LockPatience
+lock_patience(int64 started)
+{
+	LockPatience patience = {
+		.held = strong_lock_of_transaction(),
+		.give_up = started + setting_lock_retry_time * USECS_PER_SEC,
+		.try_ms = setting_lock_timeout,
+		.longest_pause = LONGEST_PAUSE_MS,
+	};
+
+	if (!OidIsValid(patience.held))
+		return patience;
+	patience.give_up = Min(patience.give_up,
+						   started + 2 * setting_lock_timeout * INT64CONST(1000));
+	patience.try_ms = Max(Min(setting_lock_timeout, DeadlockTimeout / 3), 1);
+	patience.longest_pause = Max(DeadlockTimeout / 3, 1);
+	return patience;
+}
+
+/* Returns ms, or -1 if there is no time for another try. */
+static long
+pause_before_next_try(const LockPatience *patience, const LockTry *try,
+					  double *pause)
+{
+	long		left = (long) clock_ms_until(patience->give_up);
+	long		wanted = Min(lock_next_pause(pause), patience->longest_pause);
+
+	if (!OidIsValid(patience->held))
+		return left > 0 ? wanted : -1;
+	left -= patience->try_ms - patience->try_ms / 10;
+	return try->deadlock || left < 0 ? -1 : Min(wanted, left);
+}
+
 void
 lock_relations(List *relids, LOCKMODE mode)
 {
-	int64		give_up = clock_after_ms(setting_lock_retry_time * INT64CONST(1000));
+	LockTry		try = {.relids = list_copy(relids),.mode = mode};
+	int64		started = clock_now();
+	LockPatience patience = {0};
 	double		pause = 0;
 
-	relids = list_copy(relids);
-	list_sort(relids, list_oid_cmp);
-	for (;;)
-	{
-		Oid			failed = try_lock_relations(relids, mode);
+	list_sort(try.relids, list_oid_cmp);
+	try.ms = setting_lock_timeout;
 
-		if (!OidIsValid(failed))
-			return;
-		if (clock_now() >= give_up)
-			raise_lock_not_available(failed, mode);
-		interruptible_sleep(lock_next_pause(&pause));
+	/* a short try that succeeds need not know */
+	if (setting_lock_timeout > DeadlockTimeout / 3)
+	{
+		patience = lock_patience(started);
+		try.ms = patience.try_ms;
 	}
+	while (!try_lock_relations(&try))
+	{
+		long		ms;
+
+		if (patience.try_ms == 0)
+			patience = lock_patience(started);
+		try.ms = patience.try_ms;
+		ms = pause_before_next_try(&patience, &try, &pause);
+		if (ms < 0)
+			raise_lock_not_available(try.current, mode, patience.held);
+		interruptible_sleep(ms);
+	}
+	if (mode >= ShareLock)
+		query_limit_waits(2 * setting_lock_timeout);
 }
 
 typedef struct LimitedWork
@@ -384,7 +523,7 @@ work_with_lock_limit(void *arg)
 	LimitedWork *limited = arg;
 	int			level = NewGUCNestLevel();
 
-	limit_lock_waits(limited->timeout_ms);
+	limit_strong_lock_waits(limited->timeout_ms);
 	limited->work(limited->arg);
 	AtEOXact_GUC(false, level);
 }
@@ -421,6 +560,15 @@ lock_refuse_standby(LOCKMODE mode)
 				 errhint("Call it on the primary.")));
 }
 
+/* Waits for another's transaction, for a lock that is none of a table. */
+static int
+limited_ms(int timeout_ms)
+{
+	int			limit = query_waits_limit();
+
+	return limit > 0 ? Min(timeout_ms, limit) : timeout_ms;
+}
+
 static void
 wait_for_lock_tag(void *arg)
 {
@@ -428,7 +576,7 @@ wait_for_lock_tag(void *arg)
 	int			level = NewGUCNestLevel();
 
 	lock_refuse_standby(wait->mode);
-	limit_lock_waits(wait->timeout_ms);
+	limit_lock_waits(limited_ms(wait->timeout_ms));
 	(void) LockAcquire(wait->tag, wait->mode, false, false);
 	AtEOXact_GUC(false, level);
 }
@@ -458,7 +606,7 @@ wait_for_transaction_end(void *arg)
 	int			process;
 	unsigned int number;
 
-	limit_lock_waits(wait->timeout_ms);
+	limit_lock_waits(limited_ms(wait->timeout_ms));
 	if (sscanf(wait->transaction, "%d/%u", &process, &number) == 2)
 		(void) VirtualXactLock(compat_virtual_transaction(process, number),
 							   true);

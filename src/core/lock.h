@@ -13,8 +13,12 @@
  * transaction, or none.  Others do not queue behind it for longer than
  * tandem.lock_timeout: then all locks are released and tried again, with
  * growing pauses.  After tandem.lock_retry_time it throws
- * ERRCODE_LOCK_NOT_AVAILABLE and names the blocking sessions.  Locks are taken
- * in ascending order of OIDs, so that two callers cannot deadlock.
+ * ERRCODE_LOCK_NOT_AVAILABLE and names the blocking sessions.  If the
+ * transaction has locked out the writers of a table before, by whatever command,
+ * others wait for it meanwhile: then it does so after two tandem.lock_timeout.
+ * From a lock that keeps writers out on, our queries of the transaction wait no
+ * longer than that for anybody, either.  Locks are taken in ascending order of
+ * OIDs, so that two callers cannot deadlock.
  */
 extern void lock_relations(List *relids, LOCKMODE mode);
 

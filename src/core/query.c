@@ -10,11 +10,13 @@
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
+#include "core/compat.h"
 #include "core/extension.h"
 #include "core/query.h"
 #include "core/text.h"
@@ -37,6 +39,10 @@ typedef struct KeptPlan
 	PlanKey		key;
 	SPIPlanPtr	plan;			/* NULL if preparing it failed */
 } KeptPlan;
+
+/* how long queries of this transaction may wait for locks, in ms */
+static LocalTransactionId limited_transaction = InvalidLocalTransactionId;
+static int	limited_to = 0;
 
 static HTAB *kept_plans = NULL; /* for the session */
 
@@ -83,6 +89,20 @@ void
 query_ours_end(void)
 {
 	depth = Max(depth - 1, 0);
+}
+
+void
+query_limit_waits(int ms)
+{
+	limited_transaction = compat_local_transaction_id();
+	limited_to = ms;
+}
+
+int
+query_waits_limit(void)
+{
+	return limited_transaction != InvalidLocalTransactionId &&
+		limited_transaction == compat_local_transaction_id() ? limited_to : 0;
 }
 
 void
@@ -241,6 +261,36 @@ plan_only_reads(SPIPlanPtr plan)
 	return source->commandTag == CMDTAG_SELECT;
 }
 
+static void
+explain_lock_timeout(void *arg)
+{
+	if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
+		errhint("Another transaction has changed the same entry of pg_tandem and is still open. Let it end, and call it again; nothing was changed.");
+}
+
+/*
+ * Tables are locked, and others wait for them.  An entry of ours that another
+ * transaction has changed must not keep them waiting.
+ */
+static int
+execute_plan_without_waiting(TandemQuery *query, SPIPlanPtr plan)
+{
+	ErrorContextCallback context = {
+		.callback = explain_lock_timeout,.previous = error_context_stack
+	};
+	int			level = NewGUCNestLevel();
+	int			result;
+
+	(void) set_config_option("lock_timeout",
+							 psprintf("%d", query_waits_limit()), PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	error_context_stack = &context;
+	result = SPI_execute_plan(plan, query->values, query->nulls, false, 0);
+	error_context_stack = context.previous;
+	AtEOXact_GUC(false, level);
+	return result;
+}
+
 static uint64
 execute_query(TandemQuery *query, const char *sql, bool read_only)
 {
@@ -248,8 +298,10 @@ execute_query(TandemQuery *query, const char *sql, bool read_only)
 
 	if (!plan_only_reads(plan))
 		extension_refuse_upgrade();
-	check_spi_result(SPI_execute_plan(plan, query->values, query->nulls,
-									  read_only, 0), sql);
+	check_spi_result(query_waits_limit() > 0 && !read_only
+					 ? execute_plan_without_waiting(query, plan)
+					 : SPI_execute_plan(plan, query->values, query->nulls,
+										read_only, 0), sql);
 	query->nargs = 0;
 	/* SPI's memory ends with query_end; results must outlive it */
 	MemoryContextSwitchTo(query->caller);

@@ -52,6 +52,14 @@ extern void query_ours_begin(void);
 extern void query_ours_end(void);
 
 /*
+ * Until the end of the transaction our queries wait for no lock longer than ms:
+ * then they fail with ERRCODE_LOCK_NOT_AVAILABLE.  query_waits_limit returns the
+ * limit, or 0.
+ */
+extern void query_limit_waits(int ms);
+extern int	query_waits_limit(void);
+
+/*
  * These add parameters of the next query_run, in order.  NULL text is SQL
  * NULL.
  */

@@ -39,6 +39,35 @@ add_blockers(List *pids, int pid)
 	return pids;
 }
 
+/*
+ * The list grows in place; 0 stands for a prepared transaction, which waits for
+ * none.
+ */
+static bool
+chains_lead_to_us(List *pids)
+{
+	for (int i = 0; i < list_length(pids); i++)
+	{
+		int			pid = list_nth_int(pids, i);
+
+		if (pid == MyProcPid)
+			return true;
+		if (pid != 0)
+			pids = add_blockers(pids, pid);
+	}
+	return false;
+}
+
+bool
+wait_chain_leads_to_us(int pid)
+{
+	List	   *pids = add_blockers(NIL, pid);
+	bool		result = chains_lead_to_us(pids);
+
+	list_free(pids);
+	return result;
+}
+
 LockHolder
 wait_chain_holder(const LOCKTAG *lock, LOCKMODE mode)
 {
@@ -57,19 +86,8 @@ wait_chain_holder(const LOCKTAG *lock, LOCKMODE mode)
 	if (pids != NIL)
 		result = HOLDER_WAITS;
 
-	/*
-	 * the list grows; 0 stands for a prepared transaction, which waits for
-	 * none
-	 */
-	for (int i = 0; i < list_length(pids) && result != HOLDER_WAITS_FOR_US; i++)
-	{
-		int			pid = list_nth_int(pids, i);
-
-		if (pid == MyProcPid)
-			result = HOLDER_WAITS_FOR_US;
-		else if (pid != 0)
-			pids = add_blockers(pids, pid);
-	}
+	if (chains_lead_to_us(pids))
+		result = HOLDER_WAITS_FOR_US;
 	list_free(pids);
 	pfree(holders);
 	return result;

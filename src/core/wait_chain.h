@@ -23,4 +23,10 @@ typedef enum LockHolder
  */
 extern LockHolder wait_chain_holder(const LOCKTAG *lock, LOCKMODE mode);
 
+/*
+ * Does that process wait for a lock of this one, directly or through others?
+ * Errors: none.
+ */
+extern bool wait_chain_leads_to_us(int pid);
+
 #endif							/* TANDEM_WAIT_CHAIN_H */

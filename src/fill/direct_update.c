@@ -157,6 +157,19 @@ check_constraints_now(void)
 	AfterTriggerSetState(all);
 }
 
+static Bitmapset *
+dropped_columns(TupleDesc desc)
+{
+	Bitmapset  *columns = NULL;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		if (TupleDescAttr(desc, i)->attisdropped)
+			columns = bms_add_member(columns, i + 1);
+	}
+	return columns;
+}
+
 DirectUpdate *
 direct_update_begin(Relation rel, Bitmapset *columns)
 {
@@ -179,6 +192,7 @@ direct_update_begin(Relation rel, Bitmapset *columns)
 	update->estate->es_opened_result_relations = list_make1(update->target);
 	check_constraints_now();
 	update->locked = table_slot_create(rel, NULL);
+	update->dropped = dropped_columns(RelationGetDescr(rel));
 	AfterTriggerBeginQuery();
 	return update;
 }
@@ -288,6 +302,22 @@ update_row_or_skip(DirectUpdate *update, TupleTableSlot *stored,
 	return done ? DIRECT_UPDATED : DIRECT_GONE;
 }
 
+/*
+ * As the planner does for an UPDATE.  The values of a column that was dropped,
+ * and what is stored outside of the row for them, would be kept for ever.
+ */
+static void
+clear_dropped_columns(const DirectUpdate *update, TupleTableSlot *slot)
+{
+	int			attnum = -1;
+
+	while ((attnum = bms_next_member(update->dropped, attnum)) >= 0)
+	{
+		slot->tts_values[attnum - 1] = (Datum) 0;
+		slot->tts_isnull[attnum - 1] = true;
+	}
+}
+
 DirectUpdateResult
 direct_update_row(DirectUpdate *update, TupleTableSlot *stored,
 				  TupleTableSlot *slot)
@@ -300,6 +330,7 @@ direct_update_row(DirectUpdate *update, TupleTableSlot *stored,
 	List	   *recheck = NIL;
 
 	slot->tts_tableOid = RelationGetRelid(update->rel);
+	clear_dropped_columns(update, slot);
 	if (constraints && constraints->has_generated_stored)
 		ExecComputeStoredGenerated(update->target, update->estate, slot,
 								   CMD_UPDATE);

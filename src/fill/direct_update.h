@@ -60,6 +60,7 @@ typedef struct DirectUpdate
 	TransactionId holder;		/* who held the last DIRECT_LOCKED row */
 	bool		sent;			/* to all subscribers; see fill_is_sent */
 	int64		indexed;		/* number of rows with new index entries */
+	Bitmapset  *dropped;		/* attribute numbers of dropped columns */
 } DirectUpdate;
 
 /*
@@ -73,7 +74,7 @@ extern DirectUpdate *direct_update_begin(Relation rel, Bitmapset *columns);
 /*
  * Replaces the row in stored, as returned by a scan, with the row in slot.
  * Does all that an UPDATE does: constraints, generated columns, indexes,
- * foreign keys and logical decoding.
+ * foreign keys and logical decoding.  Sets dropped columns of slot to NULL.
  */
 extern DirectUpdateResult direct_update_row(DirectUpdate *update,
 											TupleTableSlot *stored,

@@ -222,12 +222,23 @@ build_piece(Loop *loop)
 static bool
 build_error_passes(Loop *loop, ErrorData *error)
 {
+	Build	   *build = loop->arg;
+	Oid			relid = OidIsValid(build->piece.relation)
+	? build->piece.relation : build->step->relation;
+
+	if (loop_lock_passes(loop, error, relid, build->piece.doing))
+	{
+		if (build->piece.doing)
+			step_set_doing(build->step->id, build->piece.doing, 0, 0);
+		return true;
+	}
+
 	/*
 	 * the detail of a lock timeout shows what this role may see of other
 	 * sessions
 	 */
 	if (!error_is_intervention(error))
-		note_build_error(loop->arg, error->message,
+		note_build_error(build, error->message,
 						 error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? NULL
 						 : error->detail, error->hint);
 	return false;

@@ -11,18 +11,25 @@
 #include "miscadmin.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "catalog/migration_lock.h"
 #include "core/authority.h"
+#include "core/lock.h"
 #include "core/statement.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "core/wait_chain.h"
 #include "run/command.h"
+#include "run/loop.h"
 #include "run/process.h"
 
 #define WATCH_EVERY_MS 500
+
+/* a lock that is about to be given back makes no circle */
+#define LOOKS_UNTIL_CIRCLE 4
 #define TEXT_SIZE 2048
 
 /* the default of autovacuum_vacuum_cost_delay */
@@ -154,7 +161,30 @@ typedef struct CommandWait
 	Command    *command;
 	CommandWatch watch;
 	void	   *arg;
+	int			circles;		/* number of looks in a row that saw one */
+	char	   *blockers;		/* marks of the sessions of the circle, if it
+								 * is one, else NULL */
+	MemoryContext caller;		/* for blockers */
 } CommandWait;
+
+/*
+ * A session that the statement waits for may wait for a lock of this session:
+ * tools keep an advisory lock while they run a migration.  The server does not
+ * see the circle, since this process waits for no lock.
+ */
+static bool
+command_waits_for_us(CommandWait *wait, int pid)
+{
+	MemoryContext caller;
+
+	wait->circles = wait_chain_leads_to_us(pid) ? wait->circles + 1 : 0;
+	if (wait->circles < LOOKS_UNTIL_CIRCLE)
+		return false;
+	caller = MemoryContextSwitchTo(wait->caller);
+	wait->blockers = blockers_of(pid);
+	MemoryContextSwitchTo(caller);
+	return wait->blockers != NULL;
+}
 
 static bool
 command_is_over(void *arg)
@@ -164,7 +194,10 @@ command_is_over(void *arg)
 	BgwHandleStatus status = GetBackgroundWorkerPid(wait->command->handle, &pid);
 
 	if (status == BGWH_STARTED)
+	{
 		wait->watch(pid, wait->arg);
+		return command_waits_for_us(wait, pid);
+	}
 	return status == BGWH_STOPPED || status == BGWH_POSTMASTER_DIED;
 }
 
@@ -226,10 +259,27 @@ error_of_command(const Command *command, const ProcessOrder *order)
 }
 
 static ErrorData *
+end_circle(Command *command, const Migration *migration, const char *blockers)
+{
+	ErrorData  *error = make_command_error(ERRCODE_T_R_DEADLOCK_DETECTED,
+										   psprintf("a statement of migration \"%s\" waits for a session that waits for this one",
+													migration->name),
+										   psprintf("End that session, or run the migration where this session holds no lock: CALL tandem.migrate(%s, background => true);",
+													quote_literal_cstr(migration->name)));
+
+	error->detail = psprintf("It waits for: %s.", lock_describe_marks(blockers));
+	TerminateBackgroundWorker(command->handle);
+	(void) WaitForBackgroundWorkerShutdown(command->handle);
+	return error;
+}
+
+static ErrorData *
 run_command_worker(Command *command, const Migration *migration, Oid relid,
 				   bool gentle, CommandWatch watch, void *arg)
 {
-	CommandWait wait = {command, watch, arg};
+	CommandWait wait = {
+		.command = command,.watch = watch,.arg = arg,.caller = CurrentMemoryContext
+	};
 	ProcessOrder order;
 	Oid			owner = authority_table_owner(relid);
 
@@ -249,6 +299,8 @@ run_command_worker(Command *command, const Migration *migration, Oid relid,
 								  "no background worker is free",
 								  psprintf(PROCESS_NONE_FREE_HINT, max_worker_processes));
 	transaction_poll(command_is_over, &wait, WATCH_EVERY_MS, 0);
+	if (wait.blockers)
+		return end_circle(command, migration, wait.blockers);
 	return error_of_command(command, &order);
 }
 

@@ -17,6 +17,7 @@
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/settings.h"
+#include "core/text.h"
 #include "core/transaction.h"
 #include "run/loop.h"
 #include "run/process.h"
@@ -194,7 +195,51 @@ work_on_loop_piece(void *arg)
 {
 	Loop	   *loop = arg;
 
+	/* not earlier, since only now the migration's settings are in force */
+	if (loop->lock_give_up == 0)
+		loop->lock_give_up = clock_after_ms(setting_lock_retry_time * INT64CONST(1000));
+	/* a lock is tried once; the loop does the retries */
+	settings_for_transaction("tandem.lock_retry_time", "0");
 	loop->work(loop);
+}
+
+/* The piece is rolled back, so the setting is that of the migration again. */
+static void
+explain_lock_failure(const Loop *loop, ErrorData *error, Oid relid)
+{
+	char	   *name = quoting_find_name(relid);
+
+	error->message = psprintf("could not lock table \"%s\", or what belongs to it, within %d s",
+							  name ? name : "(dropped)",
+							  setting_lock_retry_time);
+	error->detail = psprintf("Blocked by: %s.",
+							 lock_describe_marks(lock_blockers_of(error)));
+	error->hint = psprintf("Let those transactions end, or end them with pg_terminate_backend(pid), then run CALL tandem.migrate(%s) again; completed work is kept.",
+						   quote_literal_cstr(loop->migration->name));
+}
+
+bool
+loop_lock_passes(Loop *loop, ErrorData *error, Oid relid, const char *doing)
+{
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		return false;
+	if (clock_now() >= loop->lock_give_up)
+	{
+		explain_lock_failure(loop, error, relid);
+		return false;
+	}
+	loop_note_afterwards(loop->step_id, doing, 0, 0, lock_blockers_of(error));
+	loop->rest_ms = lock_next_pause(&loop->lock_pause);
+	return true;
+}
+
+static void
+end_lock_tries(Loop *loop)
+{
+	if (loop->lock_pause > 0 && loop->step_id)
+		step_set_waiting(loop->step_id, NULL, NULL);
+	loop->lock_give_up = 0;
+	loop->lock_pause = 0;
 }
 
 static void
@@ -207,6 +252,8 @@ run_loop_piece(Loop *loop)
 	loop->more = false;
 	loop->rest_ms = 0;
 	error = subtransaction_try(work_on_loop_piece, loop);
+	if (error == NULL)
+		end_lock_tries(loop);
 	passes = error && loop->passes && loop->passes(loop, error);
 	transaction_commit();
 	if (error && !passes)

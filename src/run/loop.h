@@ -56,6 +56,14 @@ struct Loop
 	 */
 	ErrorData  *(*after) (Loop *loop);
 
+	/*
+	 * A piece that gets a lock only by waiting is rolled back, so that nothing
+	 * is held while the blocking sessions are reported and the next try is
+	 * awaited, for at most tandem.lock_retry_time.  See loop_lock_passes.
+	 */
+	int64		lock_give_up;	/* 0 before the first try */
+	double		lock_pause;		/* of lock_next_pause */
+
 	/* about the current piece */
 	bool		waited;			/* the look before it had to wait */
 	double		ms;				/* its duration, including locks and commit */
@@ -69,6 +77,15 @@ struct Loop
  */
 extern void loop_note_afterwards(int step_id, const char *doing, int64 done,
 								 int64 total, const char *blockers);
+
+/*
+ * Is error that of a lock which the piece could not get at once, and is there
+ * time for another try?  Then the loop rests, and the step shows doing, and the
+ * sessions in the way; *error is left alone.  When there is no time left *error,
+ * which the caller then throws, tells how long the loop has tried to lock relid.
+ */
+extern bool loop_lock_passes(Loop *loop, ErrorData *error, Oid relid,
+							 const char *doing);
 
 /*
  * Runs pieces until one does not set more.  Before each piece, waits until it

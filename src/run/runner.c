@@ -29,11 +29,8 @@
 #include "views/view_definition.h"
 
 /*-------------------------------------------------------------------------
- * What migrate does between the fill and the builds.
- *
- * No piece waits long for a lock.  If it cannot get one it is rolled back, so
- * that nothing is held while the blocking session is reported and the next try
- * is awaited.
+ * What migrate does for one table after the other, before the fill and between
+ * the fill and the builds.
  *-------------------------------------------------------------------------
  */
 
@@ -44,8 +41,6 @@ typedef struct TablePiece
 	Oid			relation;
 	const char *doing;			/* for messages */
 	void		(*work) (const struct TablePiece *piece);
-	int64		give_up;		/* time to give up; 0 before the first try */
-	double		pause;			/* of lock_next_pause */
 } TablePiece;
 
 /*
@@ -73,27 +68,7 @@ work_on_table_piece(Loop *loop)
 {
 	TablePiece *piece = loop->arg;
 
-	/* not earlier, since only now the migration's settings are in force */
-	if (piece->give_up == 0)
-		piece->give_up = clock_after_ms(setting_lock_retry_time * INT64CONST(1000));
-	/* try once; the loop does the retries */
-	settings_for_transaction("tandem.lock_retry_time", "0");
 	piece->work(piece);
-}
-
-static void
-give_up_table_piece(const TablePiece *piece, const ErrorData *error)
-{
-	char	   *name = quoting_find_name(piece->relation);
-	char	   *blockers = lock_describe_marks(lock_blockers_of(error));
-
-	ereport(ERROR,
-			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("could not lock table \"%s\" or a view of it within %d s",
-					name ? name : "(dropped)", setting_lock_retry_time),
-			 errdetail("Blocked by: %s.", blockers),
-			 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), then run CALL tandem.migrate(%s) again; completed work is kept.",
-					 quote_literal_cstr(piece->migration->name))));
 }
 
 static bool
@@ -101,16 +76,9 @@ table_piece_error_passes(Loop *loop, ErrorData *error)
 {
 	TablePiece *piece = loop->arg;
 
-	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-		return false;
-	if (clock_now() >= piece->give_up)
-		give_up_table_piece(piece, error);
 	if (loop->step_id == 0)
 		loop->step_id = fill_step_of_table(piece->migration, piece->relation);
-	loop_note_afterwards(loop->step_id, piece->doing, 0, 0,
-						 lock_blockers_of(error));
-	loop->rest_ms = lock_next_pause(&piece->pause);
-	return true;
+	return loop_lock_passes(loop, error, piece->relation, piece->doing);
 }
 
 static ErrorData *
@@ -282,7 +250,7 @@ check_rule_parses(const Migration *migration, const SyncRule *rule)
  * the fill again; it looks at the values.
  */
 static void
-repair_sync(Migration *migration, SyncRule *rule)
+repair_sync(const Migration *migration, SyncRule *rule)
 {
 	char	   *problem = relation_exists(rule->relation) ? sync_problem(rule) : NULL;
 	char	   *left;
@@ -314,6 +282,20 @@ repair_sync(Migration *migration, SyncRule *rule)
 			 errdetail("It was: %s.", problem)));
 }
 
+static void
+repair_table(const TablePiece *piece)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(piece->migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->relation == piece->relation)
+			repair_sync(piece->migration, rule);
+	}
+}
+
 /*
  * Applies the migration's settings until the end of the transaction, as the
  * loop does before each piece.
@@ -342,9 +324,7 @@ leaves_of_rules(List *rules)
 	return leaves;
 }
 
-/*
- * The first transaction: sets the phase, repairs triggers and lists the steps.
- */
+/* The first transaction: sets the phase and lists the steps. */
 static void
 begin_migrate(Migration *migration)
 {
@@ -361,7 +341,6 @@ begin_migrate(Migration *migration)
 		SyncRule   *rule = lfirst(lc);
 
 		check_rule_parses(migration, rule);
-		repair_sync(migration, rule);
 		tables = list_append_unique_oid(tables, rule->relation);
 	}
 	sync_note_parsed(migration->id);
@@ -498,6 +477,8 @@ run_migration_steps(Migration *migration, int workers)
 
 	begin_migrate(migration);
 	transaction_commit();
+	run_table_pieces(migration, sync_relations_of_migration(migration->id),
+					 "repairing the trigger", repair_table);
 	fill_run(migration, STEP_BACKFILL, workers);
 	after_fill_run(migration, before);
 	build_run(migration, STEP_INDEX);

@@ -62,7 +62,7 @@ sub test_mark
 	is_not_told_any_more($name, 'after the cancel');
 	ask("SELECT tandem.configure('$name', 'tandem.lock_retry_time', '0')");
 	is_refused($node, "CALL tandem.migrate('$name')",
-		qr/could not lock table "$name" or a view of it within 0 s\nDETAIL:  Blocked by: pid $pid .*\nHINT:  .*CALL tandem.migrate\('$name'\) again/,
+		qr/could not lock table "$name", or what belongs to it, within 0 s\nDETAIL:  Blocked by: pid $pid .*\nHINT:  .*CALL tandem.migrate\('$name'\) again/,
 		'a writer that does not end');
 	ask("SELECT tandem.configure('$name', 'tandem.lock_retry_time', NULL)");
 	ask("CALL tandem.migrate('$name', background => true)");
