@@ -476,6 +476,38 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 		rule->first_new = InvalidAttrNumber;
 }
 
+static bool
+side_is_followed(const RelationRules *rules, const CompiledRule *of,
+				 const RuleSide *side)
+{
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		const CompiledRule *rule = &rules->rules[i];
+
+		if (rule != of &&
+			(rule_sides_share_column(&rule->old_side, side) ||
+			 rule_sides_share_column(&rule->new_side, side) ||
+			 rule_side_reads(&rule->old_side, side) ||
+			 rule_side_reads(&rule->new_side, side)))
+			return true;
+	}
+	return false;
+}
+
+static void
+note_followed_sides(RelationRules *rules)
+{
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		CompiledRule *rule = &rules->rules[i];
+
+		rule->old_side.is_followed = side_is_followed(rules, rule,
+													  &rule->old_side);
+		rule->new_side.is_followed = side_is_followed(rules, rule,
+													  &rule->new_side);
+	}
+}
+
 /*
  * The text is parsed as the owner of the topmost table, so the trigger of a
  * partition must come from there.  A table may have had a hand-made trigger
@@ -525,6 +557,7 @@ relation_rules_compile(Relation rel, const Trigger *trigger)
 		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);
 		foreach(lc, sources)
 			compile_rule(rules, rel, trigger, lfirst(lc), sources);
+		note_followed_sides(rules);
 		rules->release = -1;
 		rules->own = palloc0(sizeof(OwnSide) * rules->nrules);
 		rules->foreign = palloc0(sizeof(bool) * rules->ncolumns);
