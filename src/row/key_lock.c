@@ -569,9 +569,17 @@ key_lock_take_twins(RowState *state, HeapTuple tuple, TupleTableSlot *before)
 	if (rules->twin_keys == NIL)
 		return;
 	held = keys_of_statement(state->statement);
-	release_keys(held);
 	row_keys = palloc(sizeof(RowKey) * list_length(rules->twin_keys));
 	count = form_row_keys(row_keys, state, tuple, before);
+
+	/*
+	 * An UPDATE that leaves the keys alone may be what an upsert does to the
+	 * row that it found.  Until the row is stored, nobody may look for it: who
+	 * reads the index before, and the row after this transaction has ended,
+	 * finds neither version.
+	 */
+	if (before == NULL || count > 0)
+		release_keys(held);
 	lock_row_keys(state->rel, held, row_keys, count);
 	for (int i = 0; i < count; i++)
 	{
