@@ -574,9 +574,9 @@ key_lock_take_twins(RowState *state, HeapTuple tuple, TupleTableSlot *before)
 
 	/*
 	 * An UPDATE that leaves the keys alone may be what an upsert does to the
-	 * row that it found.  Until the row is stored, nobody may look for it: who
-	 * reads the index before, and the row after this transaction has ended,
-	 * finds neither version.
+	 * row that it found.  Until the row is stored, nobody may look for it:
+	 * who reads the index before, and the row after this transaction has
+	 * ended, finds neither version.
 	 */
 	if (before == NULL || count > 0)
 		release_keys(held);
