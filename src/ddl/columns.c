@@ -27,7 +27,6 @@
 #include "ddl/key.h"
 #include "row/quarantine.h"
 #include "rule/expression.h"
-#include "rule/whole_row.h"
 
 /* Returns the names of keys that the migration adds to the table. */
 static List *
@@ -69,38 +68,27 @@ end_column_query(TandemQuery *query, const char *sql)
 typedef struct ReadCall
 {
 	const SyncRule *rule;
-	List	   *rules;			/* those of the table */
 	Relation	rel;
 	const char *column;
 	bool		reads;
 } ReadCall;
 
-/* Where the rule sees nothing of a column, its expressions do not read it. */
 static bool
 side_reads_column(const ReadCall *call, List *names, List *texts,
 				  const char *label)
 {
 	Oid			relid = RelationGetRelid(call->rel);
-	List	   *unseen = whole_row_unseen(call->rule, call->rules,
-										  strcmp(label, "up") == 0);
 	Bitmapset  *read = NULL;
 
 	for (int i = 0; i < list_length(texts); i++)
 	{
-		Node	   *expression;
-
-		if (list_nth(texts, i) == NULL)
-			continue;
-		expression = expression_resolve(list_nth(texts, i), call->rel,
-										get_attnum(relid, list_nth(names, i)),
-										label);
-		pull_varattnos(whole_row_spell_out(expression, call->rel, unseen), 1,
-					   &read);
+		if (list_nth(texts, i))
+			pull_varattnos(expression_resolve(list_nth(texts, i), call->rel,
+											  get_attnum(relid, list_nth(names, i)),
+											  label), 1, &read);
 	}
 	return bms_is_member(get_attnum(relid, call->column) -
-						 FirstLowInvalidHeapAttributeNumber, read) ||
-		bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber,
-					  read);
+						 FirstLowInvalidHeapAttributeNumber, read);
 }
 
 static void
@@ -118,15 +106,15 @@ look_whether_rule_reads(void *arg)
 }
 
 /*
- * Does the rule read the column as a source?  Of a rule that is broken nothing
- * can be told; then the server refuses to drop the column, on which the
- * trigger depends.
+ * Does the rule read the column as a source?  One that reads the whole row goes
+ * on without it, and would else keep the older migration open that must end
+ * first.  Of a rule that is broken nothing can be told; then the server refuses
+ * to drop the column, on which the trigger depends.
  */
 static bool
-rule_has_source(const SyncRule *rule, List *rules, Relation rel,
-				const char *column)
+rule_has_source(const SyncRule *rule, Relation rel, const char *column)
 {
-	ReadCall	call = {rule, rules, rel, column, false};
+	ReadCall	call = {rule, rel, column, false};
 
 	if (text_is_among(column, rule->old_columns) ||
 		text_is_among(column, rule->new_columns))
@@ -142,21 +130,19 @@ migrations_that_read(Oid relid, const char *column, int migration_id)
 	bool		gone;
 	Relation	rel = relation_open_nowait(relid, &gone);
 	List	   *lines = NIL;
-	List	   *rules;
 	ListCell   *lc;
 
 	/* locked by others: the caller asks again with its own lock */
 	if (rel == NULL)
 		return NIL;
-	rules = sync_list_of_relation(relid);
-	foreach(lc, rules)
+	foreach(lc, sync_list_of_relation(relid))
 	{
 		SyncRule   *rule = lfirst(lc);
 		char	   *line = psprintf("migration %s, which computes from it",
 									quote_identifier(rule->migration));
 
 		if (rule->migration_id != migration_id &&
-			!text_is_among(line, lines) && rule_has_source(rule, rules, rel, column))
+			!text_is_among(line, lines) && rule_has_source(rule, rel, column))
 			lines = lappend(lines, line);
 	}
 	table_close(rel, AccessShareLock);
