@@ -88,7 +88,8 @@ typedef struct CompiledRule
 	RuleSide	new_side;		/* computed by up */
 	const char *search_path;	/* under which the expressions are evaluated;
 								 * NULL if they call only functions of the
-								 * server that have no side effects */
+								 * server that have no side effects and do not
+								 * look names up */
 	AttrNumber	first_new;		/* lowest attribute number of a new column, or
 								 * 0 if no row is unfilled any more */
 	bool		exact;			/* are only rows shorter than that unfilled? */

@@ -23,6 +23,7 @@
 #include "core/text.h"
 #include "core/transaction.h"
 #include "rule/expression.h"
+#include "rule/expression_uses.h"
 #include "rule/fill_mark.h"
 #include "rule/recorded_calls.h"
 #include "rule/rule_args.h"
@@ -339,7 +340,8 @@ check_calls(const RelationRules *rules, Relation rel, AttrNumber target,
 /*
  * Fills in one side of a rule, one of all; texts has an expression, or NULL,
  * for each column.  Adds the columns that the expressions read to *read, and
- * returns whether they may have side effects, or run code of a user.
+ * returns whether they may have side effects, look names up, or run code of a
+ * user.
  */
 static bool
 compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
@@ -349,6 +351,7 @@ compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
 	int			i = 0;
 	ListCell   *lc;
 	bool		builtin = true;
+	bool		looks_names_up = false;
 
 	side->ncolumns = list_length(names);
 	rules->widest_side = Max(rules->widest_side, side->ncolumns);
@@ -378,11 +381,12 @@ compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
 		expression->id = rules->nexpressions++;
 		expression->plan = plan_rule_as_owner(node, rel, rule->search_path);
 		builtin &= expression_is_builtin(expression->plan->expr);
+		looks_names_up |= expression_looks_names_up(expression->plan->expr);
 		side->is_volatile |= contain_volatile_functions(node);
 		pull_varattnos(node, 1, read);
 	}
 	rules->only_builtin &= builtin;
-	return !builtin || side->is_volatile;
+	return !builtin || side->is_volatile || looks_names_up;
 }
 
 /* A reference to the whole row, or a function of it, reads every column. */
