@@ -115,6 +115,55 @@ CREATE OR REPLACE FUNCTION rated(price int) RETURNS bigint LANGUAGE plpgsql AS '
 INSERT INTO rates VALUES (3, 1) RETURNING *;
 COMMIT;
 
+-- A function finds what its owner means, and leaves nothing set, whether the writer's path reads like the recorded
+-- one or not, and whether the session has a temporary schema.
+CREATE TABLE factor (f int);
+INSERT INTO factor VALUES (100);
+CREATE FUNCTION by_factor(price int) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	result bigint := (SELECT price * f FROM factor);
+BEGIN
+	PERFORM set_config('search_path', 'pg_catalog', false), set_config('lifetimes.tag', 'by_factor', false);
+	IF price < 0 THEN
+		RAISE EXCEPTION 'negative';
+	END IF;
+	RETURN result;
+END $$;
+CREATE FUNCTION what_is_set() RETURNS text LANGUAGE sql
+	AS $$ SELECT format('%s|%s|%s', current_setting('search_path'), current_setting('lifetimes.tag', true), current_user) $$;
+CREATE TABLE found (id int PRIMARY KEY, price int);
+BEGIN;
+SELECT tandem.create_migration('lifetimes_found');
+ALTER TABLE found ADD cents bigint;
+SELECT tandem.sync_column('lifetimes_found', 'found', 'price', 'cents', 'by_factor(price)', 'cents / 100');
+COMMIT;
+CREATE FUNCTION write_found(first int) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY INSERT INTO lifetimes.found VALUES (first, 1), (first + 1, 2) RETURNING format('%s %s', cents, lifetimes.what_is_set());
+	BEGIN
+		INSERT INTO lifetimes.found VALUES (first + 2, 3), (first + 3, -1);
+	EXCEPTION WHEN raise_exception THEN
+		RETURN NEXT format('%s %s', SQLERRM, lifetimes.what_is_set());
+	END;
+END $$;
+SELECT write_found(1);
+SELECT what_is_set();
+SET search_path = public, lifetimes;
+SELECT write_found(11);
+SET search_path = lifetimes, public;
+CREATE TEMP TABLE factor (f int);
+INSERT INTO factor VALUES (7);
+SELECT write_found(21);
+SET search_path = lifetimes, public, pg_temp;
+SELECT write_found(31);
+SET search_path = lifetimes, public;
+DROP TABLE pg_temp.factor;
+SELECT write_found(41);
+BEGIN;
+SET LOCAL lifetimes.tag = 'the writer';
+SELECT write_found(51);
+COMMIT;
+
 -- an inlined function replaced in the middle of a statement: from the next one on
 CREATE TABLE replaced (id int PRIMARY KEY, price int);
 CREATE FUNCTION to_cents(price int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT price * 100::bigint';
@@ -211,7 +260,7 @@ SET datestyle = 'ISO';
 INSERT INTO dated VALUES (3, '2024-02-01');
 SELECT * FROM dated ORDER BY id;
 
-DROP TABLE kept, fails, nested, rates, replaced, checked, dated;
+DROP TABLE kept, fails, nested, rates, found, factor, replaced, checked, dated;
 DROP OWNED BY lifetimes_writer, lifetimes_owner;
 DROP ROLE lifetimes_writer, lifetimes_owner;
 DROP SCHEMA lifetimes, lifetimes_a, lifetimes_b CASCADE;

@@ -131,6 +131,25 @@ INSERT INTO t (id, a) VALUES (2, 2) RETURNING b::numeric, x;
 RESET xmloption;
 CALL tandem.abort('m');
 
+-- What the server looks up by name when it computes is not what the writer's search_path has.
+CREATE SCHEMA here;
+CREATE SCHEMA there;
+CREATE TABLE here.named ();
+CREATE TABLE there.named ();
+CREATE TABLE names (id integer PRIMARY KEY, a text);
+SET search_path = here, public;
+BEGIN;
+SELECT tandem.create_migration('names');
+ALTER TABLE names ADD oid oid, ADD cast_oid oid, ADD shown text, ADD schema text, ADD visible boolean;
+SELECT tandem.sync_columns('names', 'names', old => '{a}', new => '{oid,cast_oid,shown,schema,visible}', keep_old => true,
+	up => ARRAY['to_regclass(a)', 'a::regclass', '(a::regclass)::text', 'current_schema', 'pg_table_is_visible(to_regclass(a))']);
+COMMIT;
+INSERT INTO names VALUES (1, 'named') RETURNING oid::regclass, cast_oid::regclass, shown, schema, visible;
+SET search_path = there, public;
+INSERT INTO names VALUES (2, 'named') RETURNING oid::regclass, cast_oid::regclass, shown, schema, visible;
+SET search_path = public;
+CALL tandem.abort('names');
+
 \c postgres
 DROP DATABASE meaning;
 DROP ROLE tandem_stranger;

@@ -311,20 +311,27 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 }
 
 static void
-report_volatile_side(SyncRule *rule, Relation rel, const char *column,
-					 const char *label)
+report_volatile(const SyncRule *rule, const char *column, const char *label)
+{
+	/* that a derived column is filled is proved without it */
+	if (rule_is_derived(rule))
+		return;
+	ereport(NOTICE,
+			(errmsg("%s of column \"%s\" is volatile: verify cannot recompute it",
+					label, column),
+			 errdetail("Nor are rows counted whose old value down does not give back."),
+			 errhint("If its function depends on its arguments and on tables only, declare it STABLE.")));
+}
+
+/*
+ * What a volatile up gives once must stay: a row that is filled must not look
+ * unfilled later, and each server has what one of them has computed.
+ */
+static void
+check_volatile_up(const SyncRule *rule, Relation rel, const char *column)
 {
 	ListCell   *lc;
 
-	/* that a derived column is filled is proved without it */
-	if (!rule_is_derived(rule))
-		ereport(NOTICE,
-				(errmsg("%s of column \"%s\" is volatile: verify cannot recompute it",
-						label, column),
-				 errdetail("Nor are rows counted whose old value down does not give back."),
-				 errhint("If its function depends on its arguments and on tables only, declare it STABLE.")));
-	if (!rule->stored || strcmp(label, "up") != 0)
-		return;
 	target_check_default_is_held(rule);
 	foreach(lc, table_leaves(rule->relation))
 	{
@@ -465,6 +472,7 @@ qualify_side(SyncRule *rule, Relation rel, List *columns, List *texts,
 			 const char *label)
 {
 	List	   *qualified = NIL;
+	const char *volatile_column = NULL;
 	ListCell   *column;
 	ListCell   *text;
 
@@ -480,11 +488,16 @@ qualify_side(SyncRule *rule, Relation rel, List *columns, List *texts,
 		}
 		expression = parse_given(rule, rel, attnum, lfirst(text), label);
 		if (contain_volatile_functions(expression))
-			report_volatile_side(rule, rel, lfirst(column), label);
+		{
+			report_volatile(rule, lfirst(column), label);
+			volatile_column = lfirst(column);
+		}
 		qualified = lappend(qualified,
 							qualify_expression(rel, expression, lfirst(text),
 											   lfirst(column), label));
 	}
+	if (volatile_column && rule->stored && strcmp(label, "up") == 0)
+		check_volatile_up(rule, rel, volatile_column);
 	return qualified;
 }
 

@@ -44,6 +44,9 @@ typedef struct RoleReference
 
 static bool session_is_borrowed = false;
 
+/* what authority_path_of_role appends */
+#define LAST_IN_PATH ", pg_temp"
+
 static void
 set_for_scope(const char *name, const char *value)
 {
@@ -132,13 +135,34 @@ authority_enter_role(AuthorityScope *scope, Oid role, const char *search_path)
 						search_path ? authority_path_of_role(search_path) : NULL);
 }
 
+/*
+ * Does the session look names up as under search_path already?  A fill has
+ * entered a scope with it.  A writer may have it but for the temporary schema,
+ * which is looked at first then; as long as the session has none, it is the
+ * same, and what runs in a security-restricted operation makes none.
+ */
+static bool
+path_is_in_effect(const char *search_path)
+{
+	size_t		length = strlen(namespace_search_path);
+	Oid			temporary;
+	Oid			temporary_toast;
+
+	if (strncmp(search_path, namespace_search_path, length) != 0)
+		return false;
+	if (search_path[length] == '\0')
+		return true;
+	GetTempNamespaceState(&temporary, &temporary_toast);
+	return !OidIsValid(temporary) &&
+		strcmp(search_path + length, LAST_IN_PATH) == 0;
+}
+
 void
 authority_enter_path(AuthorityScope *scope, const char *search_path)
 {
 	/* what a function sets must not outlive it */
 	scope->settings_level = NewGUCNestLevel();
-	/* a fill has entered such a scope already */
-	if (strcmp(namespace_search_path, search_path) != 0)
+	if (!path_is_in_effect(search_path))
 		set_for_scope("search_path", search_path);
 }
 

@@ -59,8 +59,8 @@ extern void authority_enter_path(AuthorityScope *scope,
 /*
  * For an expression that is evaluated for each row: enters a scope as role, in
  * a security-restricted operation.  search_path is NULL if the expression
- * calls only functions of the server that have no side effects; otherwise a
- * path from authority_path_of_role.
+ * calls only functions of the server that have no side effects and look no
+ * names up; otherwise a path from authority_path_of_role.
  */
 static inline void
 authority_enter_evaluation(AuthorityScope *scope, Oid role,

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -121,6 +122,37 @@ ErrorData *
 subtransaction_rehearse(void (*work) (void *), void *arg)
 {
 	return run_in_subtransaction(work, arg, false);
+}
+
+/*-------------------------------------------------------------------------
+ * Other transactions.
+ *-------------------------------------------------------------------------
+ */
+
+/* how many transaction numbers are looked at, own subtransactions included */
+#define MOST_LATER_XIDS 8
+
+/*
+ * A transaction writes nothing before it has a number, and who has one is in a
+ * snapshot until it ends, or began after the last that has ended.
+ */
+bool
+transaction_writes_alone(void)
+{
+	Snapshot	latest = GetLatestSnapshot();
+	TransactionId xid = latest->xmax;
+	TransactionId next;
+
+	if (latest->xcnt > 0)
+		return false;
+	next = ReadNextTransactionId();
+	for (int i = 0; xid != next; i++)
+	{
+		if (i == MOST_LATER_XIDS || !TransactionIdIsCurrentTransactionId(xid))
+			return false;
+		TransactionIdAdvance(xid);
+	}
+	return true;
 }
 
 /*-------------------------------------------------------------------------

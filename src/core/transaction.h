@@ -35,6 +35,13 @@ extern ErrorData *subtransaction_try(void (*work) (void *), void *arg);
  */
 extern ErrorData *subtransaction_rehearse(void (*work) (void *), void *arg);
 
+/*
+ * Has no other transaction that is open now, in whichever database or prepared,
+ * written anything?  False also if that would take long to tell.  Call it while
+ * a statement runs.  One that writes nothing yet may do so right afterwards.
+ */
+extern bool transaction_writes_alone(void);
+
 /*-------------------------------------------------------------------------
  * Setting an active snapshot where the server may need one.
  *

@@ -106,9 +106,10 @@ look_whether_rule_reads(void *arg)
 }
 
 /*
- * Does the rule read the column as a source?  Of a rule that is broken nothing
- * can be told; then the server refuses to drop the column, on which the
- * trigger depends.
+ * Does the rule read the column as a source?  One that reads the whole row goes
+ * on without it, and would else keep the older migration open that must end
+ * first.  Of a rule that is broken nothing can be told; then the server refuses
+ * to drop the column, on which the trigger depends.
  */
 static bool
 rule_has_source(const SyncRule *rule, Relation rel, const char *column)

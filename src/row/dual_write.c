@@ -225,33 +225,6 @@ rule_index(const RowState *state, const CompiledRule *rule)
 	return rule - state->rules->rules;
 }
 
-static bool
-columns_intersect(const int *a, int na, const int *b, int nb)
-{
-	for (int i = 0; i < na; i++)
-	{
-		for (int j = 0; j < nb; j++)
-		{
-			if (a[i] == b[j])
-				return true;
-		}
-	}
-	return false;
-}
-
-static bool
-sides_share_column(const RuleSide *a, const RuleSide *b)
-{
-	return columns_intersect(a->columns, a->ncolumns, b->columns, b->ncolumns);
-}
-
-static bool
-side_reads_column_of(const RuleSide *side, const RuleSide *changed)
-{
-	return columns_intersect(side->sources, side->nsources,
-							 changed->columns, changed->ncolumns);
-}
-
 /*
  * Which side of a rule must be computed again, now that changed was set?  NULL
  * if none.  A side that the writer has given keeps what its sources say.
@@ -261,13 +234,13 @@ side_that_follows(RowState *state, CompiledRule *rule, RuleSide *changed)
 {
 	RuleOutcome outcome = state->outcomes[rule_index(state, rule)];
 
-	if (sides_share_column(&rule->old_side, changed))
+	if (rule_sides_share_column(&rule->old_side, changed))
 		return &rule->new_side;
-	if (sides_share_column(&rule->new_side, changed))
+	if (rule_sides_share_column(&rule->new_side, changed))
 		return &rule->old_side;
-	if (outcome == RULE_UP && side_reads_column_of(&rule->new_side, changed))
+	if (outcome == RULE_UP && rule_side_reads(&rule->new_side, changed))
 		return &rule->new_side;
-	if (outcome == RULE_DOWN && side_reads_column_of(&rule->old_side, changed))
+	if (outcome == RULE_DOWN && rule_side_reads(&rule->old_side, changed))
 		return &rule->old_side;
 	return NULL;
 }
@@ -283,8 +256,8 @@ agrees_with_changed_side(RowState *state, CompiledRule *rule, RuleSide *side,
 {
 	bool		judged;
 
-	if (sides_share_column(&rule->old_side, changed) ||
-		sides_share_column(&rule->new_side, changed))
+	if (rule_sides_share_column(&rule->old_side, changed) ||
+		rule_sides_share_column(&rule->new_side, changed))
 		return dual_write_agrees(state, rule);
 	return side_agrees(state, rule, side, &judged);
 }
@@ -299,7 +272,7 @@ follow_changed_side(RowState *state, CompiledRule *from, RuleSide *changed)
 {
 	RelationRules *rules = state->rules;
 
-	for (int i = 0; i < rules->nrules; i++)
+	for (int i = 0; changed->is_followed && i < rules->nrules; i++)
 	{
 		CompiledRule *rule = &rules->rules[i];
 		RuleOutcome *outcome = &state->outcomes[i];
@@ -329,7 +302,7 @@ compute_and_follow(RowState *state, CompiledRule *rule, RuleSide *side,
 {
 	(void) set_side(state, rule, side, keep);
 	/* no other rule can have used what was there before */
-	if (state->rules->nrules > 1 && row_side_given(state, side) == GIVEN_YES)
+	if (side->is_followed && row_side_given(state, side) == GIVEN_YES)
 		follow_changed_side(state, rule, side);
 	return side == &rule->new_side ? RULE_UP : RULE_DOWN;
 }
@@ -520,8 +493,9 @@ values_of_their_own(RowState *state, CompiledRule *rule, RuleSide *side)
 }
 
 /*
- * An UPDATE that gives neither side of a rule, but a source of its expressions:
- * the side that reads it follows.  That of the writer's own release does not.
+ * An UPDATE of a filled row that gives neither side of a rule, but a source of
+ * its expressions: the side that reads it follows.  That of the writer's own
+ * release does not.
  */
 static RuleOutcome
 follow_sources(RowState *state, CompiledRule *rule)
@@ -536,6 +510,8 @@ follow_sources(RowState *state, CompiledRule *rule)
 			 source_is_given(state, &rule->old_side))
 		side = &rule->old_side;
 	else
+		return RULE_PENDING;
+	if (state->before == NULL || row_is_unfilled(state, rule))
 		return RULE_PENDING;
 	keep = values_of_their_own(state, rule, side);
 	if (bms_num_members(keep) == side->ncolumns)
@@ -555,8 +531,7 @@ run_rule(RowState *state, CompiledRule *rule, Given least)
 
 	settle_sides(state, rule, &old, &new);
 	if (old == GIVEN_ABSENT && new == GIVEN_ABSENT)
-		return state->before && !row_is_unfilled(state, rule)
-			? follow_sources(state, rule) : RULE_PENDING;
+		return follow_sources(state, rule);
 	if (Max(old, new) < least)
 		return RULE_PENDING;
 	if (new == GIVEN_YES)

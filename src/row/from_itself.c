@@ -290,20 +290,27 @@ value_reads_column(WriteTarget *target, Plan *plan, List *targets,
 	return answer->from_itself;
 }
 
+/* Columns of the target lists are numbered as in the first of its tables. */
+static AttrNumber
+column_of_first_table(const WriteTarget *target, Oid relid, AttrNumber attnum)
+{
+	return write_target_column(relid, attnum,
+							   rt_fetch(linitial_int(target->plan->resultRelations),
+										target->stmt->rtable)->relid);
+}
+
 /* The new values of all tables that it updates come from one target list. */
 static bool
 update_reads_column(WriteTarget *target, Oid relid, AttrNumber attnum,
 					const char *name)
 {
 	ModifyTable *plan = target->plan;
-	Oid			first = rt_fetch(linitial_int(plan->resultRelations),
-								 target->stmt->rtable)->relid;
 	List	   *targets = outerPlan(plan)->targetlist;
 
 	return value_reads_column(target, outerPlan(plan), targets,
 							  new_value(targets,
 										linitial(plan->updateColnosLists),
-										write_target_column(relid, attnum, first)),
+										column_of_first_table(target, relid, attnum)),
 							  name);
 }
 
@@ -339,9 +346,7 @@ static bool
 merge_reads_column(WriteTarget *target, Oid relid, AttrNumber attnum,
 				   const char *name)
 {
-	ModifyTable *plan = target->plan;
-	Oid			first = rt_fetch(linitial_int(plan->resultRelations),
-								 target->stmt->rtable)->relid;
+	AttrNumber	column = column_of_first_table(target, relid, attnum);
 	ListCell   *lc;
 
 	if (target->state)
@@ -350,10 +355,9 @@ merge_reads_column(WriteTarget *target, Oid relid, AttrNumber attnum,
 
 		return action && action_reads_column(target, action, attnum, name);
 	}
-	foreach(lc, write_target_actions(plan))
+	foreach(lc, write_target_actions(target->plan))
 	{
-		if (action_reads_column(target, lfirst(lc),
-								write_target_column(relid, attnum, first), name))
+		if (action_reads_column(target, lfirst(lc), column, name))
 			return true;
 	}
 	return false;

@@ -33,6 +33,7 @@
 
 #include "core/clock.h"
 #include "core/compat.h"
+#include "core/transaction.h"
 #include "core/wait_chain.h"
 #include "row/key_lock.h"
 #include "rule/twin_keys.h"
@@ -44,6 +45,9 @@
 #define PATIENCE_MS 1000
 #define FIRST_NAP_US 50
 #define LONGEST_NAP_US 2000
+
+/* keys that a statement looks up before it asks again whether it writes alone */
+#define LOOKS_BESIDE_OTHERS 32
 
 /*-------------------------------------------------------------------------
  * The locks that a statement holds.
@@ -63,6 +67,7 @@ typedef struct HeldKeys
 	MemoryContextCallback end;
 	SubTransactionId subid;
 	ResourceOwner owner;
+	int			looks;			/* keys to be looked up in any case */
 	int			nlocks;
 	int			room;
 	LOCKTAG    *locks;
@@ -202,6 +207,7 @@ keys_of_statement(MemoryContext statement)
 	}
 	held = MemoryContextAllocZero(statement, sizeof(HeldKeys));
 	held->statement = statement;
+	held->looks = 1;
 	held->end.func = end_statement_keys;
 	held->end.arg = held;
 	dlist_push_head(&statements, &held->node);
@@ -410,6 +416,25 @@ find_key_writer(Relation rel, const RowKey *row_key)
 	return writer;
 }
 
+/*
+ * Can nobody be writing a key?  The first row of a statement does not ask, since
+ * the answer takes a lock that all sessions share; nor do the next rows of one
+ * that others write beside.
+ */
+static bool
+no_writer_is_open(HeldKeys *held)
+{
+	if (held->looks > 0)
+	{
+		held->looks--;
+		return false;
+	}
+	if (transaction_writes_alone())
+		return true;
+	held->looks = LOOKS_BESIDE_OTHERS;
+	return false;
+}
+
 /* The server's deadlock detector sees this wait, as it would see its own. */
 static void
 wait_for_key_writer(Relation rel, KeyWriter *writer)
@@ -482,9 +507,24 @@ nap_for_holder(const LOCKTAG *lock, bool wait_with_it, Patience *patience)
 }
 
 /*
- * Locks all keys of the row, or none while it waits.  The look comes after the
- * lock, so no writer that locks its keys can come between it and the insertion.
+ * Locks a key and looks for its writer, unless nobody writes.  Returns true if
+ * the row may go on with this key.  The look comes after the lock, so no writer
+ * that locks its keys can come between it and the insertion.
  */
+static bool
+lock_row_key(Relation rel, HeldKeys *held, const RowKey *row_key,
+			 KeyWriter *writer)
+{
+	bool		locked = row_key->without_lock ||
+	try_lock_key(held, &row_key->lock);
+
+	if (locked && no_writer_is_open(held))
+		return true;
+	*writer = find_key_writer(rel, row_key);
+	return locked && !TransactionIdIsValid(writer->xid);
+}
+
+/* Locks all keys of the row, or none while it waits. */
 static void
 lock_row_keys(Relation rel, HeldKeys *held, RowKey *row_keys, int count)
 {
@@ -494,11 +534,9 @@ lock_row_keys(Relation rel, HeldKeys *held, RowKey *row_keys, int count)
 	while (i < count)
 	{
 		RowKey	   *row_key = &row_keys[i];
-		bool		locked = row_key->without_lock ||
-		try_lock_key(held, &row_key->lock);
-		KeyWriter	writer = find_key_writer(rel, row_key);
+		KeyWriter	writer;
 
-		if (locked && !TransactionIdIsValid(writer.xid))
+		if (lock_row_key(rel, held, row_key, &writer))
 		{
 			i++;
 			continue;
@@ -531,9 +569,17 @@ key_lock_take_twins(RowState *state, HeapTuple tuple, TupleTableSlot *before)
 	if (rules->twin_keys == NIL)
 		return;
 	held = keys_of_statement(state->statement);
-	release_keys(held);
 	row_keys = palloc(sizeof(RowKey) * list_length(rules->twin_keys));
 	count = form_row_keys(row_keys, state, tuple, before);
+
+	/*
+	 * An UPDATE that leaves the keys alone may be what an upsert does to the
+	 * row that it found.  Until the row is stored, nobody may look for it:
+	 * who reads the index before, and the row after this transaction has
+	 * ended, finds neither version.
+	 */
+	if (before == NULL || count > 0)
+		release_keys(held);
 	lock_row_keys(state->rel, held, row_keys, count);
 	for (int i = 0; i < count; i++)
 	{

@@ -309,3 +309,51 @@ expression_asks_for_user(Node *expression)
 {
 	return asks_for_user_walker(expression, NULL);
 }
+
+static bool
+type_is_date_or_time(Oid type)
+{
+	char		category;
+	bool		preferred;
+
+	get_type_category_preferred(type, &category, &preferred);
+	return category == TYPCATEGORY_DATETIME || category == TYPCATEGORY_TIMESPAN;
+}
+
+/*
+ * A function of the server that looks names up is not immutable.  Most others
+ * that are not depend on the time, or on how dates are written.
+ */
+static bool
+function_may_look_names_up(Oid function, void *context)
+{
+	Oid		   *arguments;
+	int			count;
+
+	if (func_volatile(function) == PROVOLATILE_IMMUTABLE ||
+		type_is_date_or_time(get_func_signature(function, &arguments, &count)))
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		if (type_is_date_or_time(arguments[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool
+looks_names_up_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction))
+		return ((SQLValueFunction *) node)->op == SVFOP_CURRENT_SCHEMA;
+	return check_functions_in_node(node, function_may_look_names_up, context) ||
+		expression_tree_walker(node, looks_names_up_walker, context);
+}
+
+bool
+expression_looks_names_up(Node *expression)
+{
+	return looks_names_up_walker(expression, NULL);
+}

@@ -35,4 +35,11 @@ extern char *expression_calls(Node *expression);
 /* Does it ask for the current user, who is the owner of the table? */
 extern bool expression_asks_for_user(Node *expression);
 
+/*
+ * May a planned expression look names up when it is evaluated, or deparse them,
+ * by a function of the server?  Then its value depends on the search_path.  Of
+ * functions of users nothing is told.
+ */
+extern bool expression_looks_names_up(Node *expression);
+
 #endif							/* TANDEM_EXPRESSION_USES_H */

@@ -93,6 +93,38 @@ rule_order_sort(List *rules, Relation rel)
 }
 
 /*-------------------------------------------------------------------------
+ * What rules have to do with each other.
+ *-------------------------------------------------------------------------
+ */
+
+static bool
+columns_intersect(const int *a, int na, const int *b, int nb)
+{
+	for (int i = 0; i < na; i++)
+	{
+		for (int j = 0; j < nb; j++)
+		{
+			if (a[i] == b[j])
+				return true;
+		}
+	}
+	return false;
+}
+
+bool
+rule_sides_share_column(const RuleSide *a, const RuleSide *b)
+{
+	return columns_intersect(a->columns, a->ncolumns, b->columns, b->ncolumns);
+}
+
+bool
+rule_side_reads(const RuleSide *side, const RuleSide *other)
+{
+	return columns_intersect(side->sources, side->nsources,
+							 other->columns, other->ncolumns);
+}
+
+/*-------------------------------------------------------------------------
  * The sync trigger of a table.
  *-------------------------------------------------------------------------
  */

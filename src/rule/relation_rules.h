@@ -57,6 +57,8 @@ typedef struct RuleSide
 	RuleExpression *expressions;	/* by column, or NULL if the side has none */
 	bool		is_complete;	/* has every column an expression? */
 	bool		is_volatile;	/* is any of the expressions volatile? */
+	bool		is_followed;	/* does another rule have or read any of the
+								 * columns? */
 	int			nsources;		/* columns of neither side that the
 								 * expressions read */
 	int		   *sources;		/* indexes into RelationRules.columns */
@@ -73,6 +75,12 @@ rule_side_has_column(const RuleSide *side, int column)
 	return false;
 }
 
+/* Have the sides a column in common? */
+extern bool rule_sides_share_column(const RuleSide *a, const RuleSide *b);
+
+/* Does the side read a column of the other one, which is of another rule? */
+extern bool rule_side_reads(const RuleSide *side, const RuleSide *other);
+
 typedef struct CompiledRule
 {
 	SyncRule   *source;
@@ -80,7 +88,8 @@ typedef struct CompiledRule
 	RuleSide	new_side;		/* computed by up */
 	const char *search_path;	/* under which the expressions are evaluated;
 								 * NULL if they call only functions of the
-								 * server that have no side effects */
+								 * server that have no side effects and do not
+								 * look names up */
 	AttrNumber	first_new;		/* lowest attribute number of a new column, or
 								 * 0 if no row is unfilled any more */
 	bool		exact;			/* are only rows shorter than that unfilled? */

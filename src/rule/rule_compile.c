@@ -23,6 +23,7 @@
 #include "core/text.h"
 #include "core/transaction.h"
 #include "rule/expression.h"
+#include "rule/expression_uses.h"
 #include "rule/fill_mark.h"
 #include "rule/recorded_calls.h"
 #include "rule/rule_args.h"
@@ -339,7 +340,8 @@ check_calls(const RelationRules *rules, Relation rel, AttrNumber target,
 /*
  * Fills in one side of a rule, one of all; texts has an expression, or NULL,
  * for each column.  Adds the columns that the expressions read to *read, and
- * returns whether they may have side effects, or run code of a user.
+ * returns whether they may have side effects, look names up, or run code of a
+ * user.
  */
 static bool
 compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
@@ -349,6 +351,7 @@ compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
 	int			i = 0;
 	ListCell   *lc;
 	bool		builtin = true;
+	bool		looks_names_up = false;
 
 	side->ncolumns = list_length(names);
 	rules->widest_side = Max(rules->widest_side, side->ncolumns);
@@ -378,11 +381,12 @@ compile_side(RelationRules *rules, Relation rel, const SyncRule *rule,
 		expression->id = rules->nexpressions++;
 		expression->plan = plan_rule_as_owner(node, rel, rule->search_path);
 		builtin &= expression_is_builtin(expression->plan->expr);
+		looks_names_up |= expression_looks_names_up(expression->plan->expr);
 		side->is_volatile |= contain_volatile_functions(node);
 		pull_varattnos(node, 1, read);
 	}
 	rules->only_builtin &= builtin;
-	return !builtin || side->is_volatile;
+	return !builtin || side->is_volatile || looks_names_up;
 }
 
 /* A reference to the whole row, or a function of it, reads every column. */
@@ -476,6 +480,38 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 		rule->first_new = InvalidAttrNumber;
 }
 
+static bool
+side_is_followed(const RelationRules *rules, const CompiledRule *of,
+				 const RuleSide *side)
+{
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		const CompiledRule *rule = &rules->rules[i];
+
+		if (rule != of &&
+			(rule_sides_share_column(&rule->old_side, side) ||
+			 rule_sides_share_column(&rule->new_side, side) ||
+			 rule_side_reads(&rule->old_side, side) ||
+			 rule_side_reads(&rule->new_side, side)))
+			return true;
+	}
+	return false;
+}
+
+static void
+note_followed_sides(RelationRules *rules)
+{
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		CompiledRule *rule = &rules->rules[i];
+
+		rule->old_side.is_followed = side_is_followed(rules, rule,
+													  &rule->old_side);
+		rule->new_side.is_followed = side_is_followed(rules, rule,
+													  &rule->new_side);
+	}
+}
+
 /*
  * The text is parsed as the owner of the topmost table, so the trigger of a
  * partition must come from there.  A table may have had a hand-made trigger
@@ -525,6 +561,7 @@ relation_rules_compile(Relation rel, const Trigger *trigger)
 		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);
 		foreach(lc, sources)
 			compile_rule(rules, rel, trigger, lfirst(lc), sources);
+		note_followed_sides(rules);
 		rules->release = -1;
 		rules->own = palloc0(sizeof(OwnSide) * rules->nrules);
 		rules->foreign = palloc0(sizeof(bool) * rules->ncolumns);

@@ -54,43 +54,85 @@ trigger_is_intact(Relation catalog, HeapTuple tuple, const char *called)
 		get_func_namespace(trigger->tgfoid) == extension_schema();
 }
 
+static void
+fill_trigger_row(SyncTriggerRow *row, Relation catalog, HeapTuple tuple,
+				 const char *function)
+{
+	Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+	row->oid = trigger->oid;
+	row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+	row->enabled = trigger->tgenabled;
+	row->intact = trigger_is_intact(catalog, tuple, function);
+}
+
 static bool
-trigger_row_of_name(Oid relid, const char *name, const char *function,
-					SyncTriggerRow *row)
+trigger_is_before_row(const FormData_pg_trigger *trigger)
+{
+	return !trigger->tgisinternal && TRIGGER_FOR_ROW(trigger->tgtype) &&
+		TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+		(TRIGGER_FOR_INSERT(trigger->tgtype) ||
+		 TRIGGER_FOR_UPDATE(trigger->tgtype));
+}
+
+static void
+note_other_trigger(TableTriggers *triggers, const char *name)
+{
+	triggers->has_other = true;
+	if (strcmp(name, FIRST_TRIGGER_NAME) < 0 ||
+		strcmp(name, SYNC_TRIGGER_NAME) > 0)
+		triggers->outside = pstrdup(name);
+}
+
+void
+table_triggers_read(Oid relid, TableTriggers *triggers)
 {
 	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
 	SysScanDesc scan = begin_trigger_scan(catalog, relid);
 	HeapTuple	tuple;
-	bool		found = false;
 
+	memset(triggers, 0, sizeof(TableTriggers));
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+		const char *name = NameStr(trigger->tgname);
 
-		if (strcmp(NameStr(trigger->tgname), name) != 0)
-			continue;
-		row->oid = trigger->oid;
-		row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
-		row->enabled = trigger->tgenabled;
-		row->intact = trigger_is_intact(catalog, tuple, function);
-		found = true;
+		if (strcmp(name, SYNC_TRIGGER_NAME) == 0)
+		{
+			triggers->has_last = true;
+			fill_trigger_row(&triggers->last, catalog, tuple, "sync_row");
+		}
+		else if (strcmp(name, FIRST_TRIGGER_NAME) == 0)
+		{
+			triggers->has_first = true;
+			fill_trigger_row(&triggers->first, catalog, tuple,
+							 "sync_row_first");
+		}
+		else if (trigger_is_before_row(trigger))
+			note_other_trigger(triggers, name);
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
-	return found;
 }
 
 bool
 sync_trigger_row(Oid relid, SyncTriggerRow *row)
 {
-	return trigger_row_of_name(relid, SYNC_TRIGGER_NAME, "sync_row", row);
+	TableTriggers triggers;
+
+	table_triggers_read(relid, &triggers);
+	*row = triggers.last;
+	return triggers.has_last;
 }
 
 bool
 first_trigger_row(Oid relid, SyncTriggerRow *row)
 {
-	return trigger_row_of_name(relid, FIRST_TRIGGER_NAME, "sync_row_first",
-							   row);
+	TableTriggers triggers;
+
+	table_triggers_read(relid, &triggers);
+	*row = triggers.first;
+	return triggers.has_first;
 }
 
 Oid
@@ -221,53 +263,20 @@ sync_trigger_version(Oid relid)
 		? sync_trigger_version_of(row.oid, row.xmin) : NULL;
 }
 
-static bool
-trigger_is_before_row(const FormData_pg_trigger *trigger)
-{
-	return !trigger->tgisinternal && TRIGGER_FOR_ROW(trigger->tgtype) &&
-		TRIGGER_FOR_BEFORE(trigger->tgtype) &&
-		(TRIGGER_FOR_INSERT(trigger->tgtype) ||
-		 TRIGGER_FOR_UPDATE(trigger->tgtype));
-}
-
-/*
- * Returns the name of a BEFORE row trigger other than ours, or NULL; with
- * outside, of one that does not sort between ours.
- */
-static char *
-find_other_trigger(Oid relid, bool outside)
-{
-	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
-	SysScanDesc scan = begin_trigger_scan(catalog, relid);
-	HeapTuple	tuple;
-	char	   *found = NULL;
-
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
-		const char *name = NameStr(trigger->tgname);
-
-		if (!trigger_is_before_row(trigger) ||
-			strcmp(name, SYNC_TRIGGER_NAME) == 0 ||
-			strcmp(name, FIRST_TRIGGER_NAME) == 0)
-			continue;
-		if (!outside || strcmp(name, FIRST_TRIGGER_NAME) < 0 ||
-			strcmp(name, SYNC_TRIGGER_NAME) > 0)
-			found = pstrdup(name);
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return found;
-}
-
 bool
 other_trigger_exists(Oid relid)
 {
-	return find_other_trigger(relid, false) != NULL;
+	TableTriggers triggers;
+
+	table_triggers_read(relid, &triggers);
+	return triggers.has_other;
 }
 
 char *
 trigger_outside_sync(Oid relid)
 {
-	return find_other_trigger(relid, true);
+	TableTriggers triggers;
+
+	table_triggers_read(relid, &triggers);
+	return triggers.outside;
 }

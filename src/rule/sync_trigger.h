@@ -15,6 +15,20 @@ typedef struct SyncTriggerRow
 	char		enabled;		/* pg_trigger.tgenabled */
 } SyncTriggerRow;
 
+/* The BEFORE row triggers of a table. */
+typedef struct TableTriggers
+{
+	bool		has_last;
+	SyncTriggerRow last;		/* the sync trigger, if there is one */
+	bool		has_first;
+	SyncTriggerRow first;		/* the one that fires first, likewise */
+	bool		has_other;		/* see other_trigger_exists */
+	char	   *outside;		/* see trigger_outside_sync */
+} TableTriggers;
+
+/* Reads all of them in one scan, without a lock on the table. */
+extern void table_triggers_read(Oid relid, TableTriggers *triggers);
+
 /*
  * Reads the row of relid's sync trigger, without a lock on the table.  Returns
  * false if there is none.

@@ -42,13 +42,20 @@ SQL_FUNCTION(tandem_sync_problem);
 
 /* Do other BEFORE triggers need one that fires before them? */
 static bool
-first_trigger_is_missing(Oid relid)
+first_trigger_is_missing(const TableTriggers *triggers)
 {
-	SyncTriggerRow row;
+	return triggers->has_other &&
+		!(triggers->has_first && triggers->first.intact &&
+		  triggers->first.enabled == TRIGGER_FIRES_ALWAYS);
+}
 
-	return other_trigger_exists(relid) &&
-		!(first_trigger_row(relid, &row) && row.intact &&
-		  row.enabled == TRIGGER_FIRES_ALWAYS);
+static bool
+table_lacks_first_trigger(Oid relid)
+{
+	TableTriggers triggers;
+
+	table_triggers_read(relid, &triggers);
+	return first_trigger_is_missing(&triggers);
 }
 
 /*
@@ -58,34 +65,34 @@ first_trigger_is_missing(Oid relid)
 static char *
 table_trigger_problem(Oid relid)
 {
-	SyncTriggerRow row;
 	char	   *elsewhere = table_rows_problem(relid);
-	char	   *outside;
+	TableTriggers triggers;
 
 	if (elsewhere)
 		return elsewhere;
-	if (!sync_trigger_row(relid, &row) && !get_rel_relispartition(relid) &&
+	table_triggers_read(relid, &triggers);
+	if (!triggers.has_last && !get_rel_relispartition(relid) &&
 		has_superclass(relid))
 		return psprintf("table %s inherits from it and is not synced: end that with ALTER TABLE %s NO INHERIT",
 						quoting_relation(relid), quoting_relation(relid));
-	if (!sync_trigger_row(relid, &row))
+	if (!triggers.has_last)
 		return psprintf("table %s has no trigger %s: CALL tandem.migrate makes it again",
 						quoting_relation(relid), SYNC_TRIGGER_NAME);
-	if (row.enabled != TRIGGER_FIRES_ALWAYS)
+	if (triggers.last.enabled != TRIGGER_FIRES_ALWAYS)
 		return psprintf("trigger is not enabled ALWAYS: ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
 						quoting_relation(relid),
 						quote_identifier(SYNC_TRIGGER_NAME));
-	if (!row.intact)
+	if (!triggers.last.intact)
 		return psprintf("trigger %s of table %s was altered: CALL tandem.migrate makes it again",
 						quote_identifier(SYNC_TRIGGER_NAME),
 						quoting_relation(relid));
-	outside = trigger_outside_sync(relid);
-	if (outside)
+	if (triggers.outside)
 		return psprintf("trigger %s fires outside the sync: ALTER TRIGGER %s ON %s RENAME TO a name that sorts between %s and %s",
-						quote_identifier(outside), quote_identifier(outside),
+						quote_identifier(triggers.outside),
+						quote_identifier(triggers.outside),
 						quoting_relation(relid), FIRST_TRIGGER_NAME,
 						SYNC_TRIGGER_NAME);
-	if (first_trigger_is_missing(relid))
+	if (first_trigger_is_missing(&triggers))
 		return psprintf("trigger %s of table %s, which other triggers need, is missing or altered: CALL tandem.migrate makes it again",
 						quote_identifier(FIRST_TRIGGER_NAME),
 						quoting_relation(relid));
@@ -438,7 +445,7 @@ install_first_trigger(Oid root)
 	ListCell   *lc;
 
 	foreach(lc, tree)
-		missing |= first_trigger_is_missing(lfirst_oid(lc));
+		missing |= table_lacks_first_trigger(lfirst_oid(lc));
 	if (!missing)
 		return;
 	foreach(lc, tree)
@@ -458,7 +465,7 @@ sync_install_first(Oid relid)
 	AuthorityScope scope;
 	bool		entered;
 
-	if (!first_trigger_is_missing(relid))
+	if (!table_lacks_first_trigger(relid))
 		return;
 	entered = authority_enter_for(&scope, relid);
 	if (relid == table_root(relid))

@@ -152,6 +152,10 @@ $count += upserts('new release', 250, undef, @new);
 $count += upserts('both releases', 250, undef, @old, @new);
 $count += upserts('both releases, prepared', 250, undef, @old, @new, '-M', 'prepared');
 counts_agree('plain', $count);
+# each new version of a row has entries of its own in the unique indexes
+$node->safe_psql('postgres', 'CREATE INDEX plain_n ON plain (n)');
+upserts('both releases, of a counter with an index', 250, undef, @old, @new);
+$node->safe_psql('postgres', 'DROP INDEX plain_n');
 
 # rows that vanish between the look and the insertion
 upserts('keys that are deleted', 400, undef, deleted_scripts('plain'));
