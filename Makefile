@@ -96,6 +96,10 @@ OBJS = \
 	src/ddl/columns.o \
 	src/views/view_definition.o \
 	src/views/view_schema.o \
+	src/views/view_kept.o \
+	src/views/view_default.o \
+	src/views/tombstone.o \
+	src/views/table_change.o \
 	src/views/versioned_view.o \
 	src/release/session.o \
 	src/release/readiness.o \
