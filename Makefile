@@ -116,6 +116,7 @@ OBJS = \
 	src/run/background.o \
 	src/api/arguments.o \
 	src/api/expand.o \
+	src/api/added_column.o \
 	src/api/add_column.o \
 	src/api/rule_try.o \
 	src/api/add_build.o \

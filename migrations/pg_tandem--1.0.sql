@@ -928,6 +928,36 @@ END;
 COMMENT ON FUNCTION tandem._column_parts(oid, integer)
 	IS 'what is dropped with a column: indexes, constraints, statistics, sequences';
 
+CREATE FUNCTION tandem._readers_of_all_columns(relation oid, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH t AS (
+		SELECT c.oid, c.reltype, c.relname::text AS name,
+			'\m' || regexp_replace(c.relname, '([^[:alnum:]_])', '\\\1', 'g') || '\M' AS word
+		FROM pg_class c WHERE c.oid = $1
+	), f AS (
+		SELECT p.oid, p.prosrc, p.prorettype, t.reltype,
+			strpos(lower(p.prosrc), lower(t.name)) > 0 AND p.prosrc ~* t.word AS names,
+			EXISTS (SELECT FROM pg_trigger g WHERE g.tgfoid = p.oid AND g.tgrelid IN (
+				SELECT t.oid UNION SELECT r.relid FROM pg_partition_tree(t.oid) r)) AS fired
+		FROM t, pg_proc p JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('internal', 'c')
+		-- one of the server or of an extension is not written for this table
+		WHERE p.oid >= 16384 AND p.prosqlbody IS NULL
+			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+	)
+	SELECT format('function %s: %s', f.oid::regprocedure, concat_ws(', ',
+		CASE WHEN f.names AND f.prosrc ~* '\mselect\s+(all\s+|distinct\s+)?\*' OR (f.names OR f.fired) AND f.prosrc ~* '\w"?\.\*'
+			THEN 'reads all columns (*)' END,
+		CASE WHEN f.names AND f.prosrc ~* '\mcopy\M' THEN 'COPY' END,
+		CASE WHEN f.prorettype = f.reltype THEN 'returns its row type' END))
+	FROM f
+	WHERE f.prorettype = f.reltype
+		OR f.names AND f.prosrc ~* '\mselect\s+(all\s+|distinct\s+)?\*|\mcopy\M'
+		OR (f.names OR f.fired) AND f.prosrc ~* '\w"?\.\*';
+END;
+COMMENT ON FUNCTION tandem._readers_of_all_columns(oid)
+	IS 'functions that, by their text, read, copy or return all columns of a table';
+
 -- Views of releases.
 
 CREATE VIEW tandem._release_views AS
@@ -1325,6 +1355,7 @@ REVOKE ALL ON FUNCTION
 	tandem._column_keys(oid, integer),
 	tandem._column_moved_keys(oid, integer, name[]),
 	tandem._column_parts(oid, integer),
+	tandem._readers_of_all_columns(oid),
 	tandem._release_view_tables(integer),
 	tandem._hidden_columns(oid, integer, integer),
 	tandem._view_dependents(oid),

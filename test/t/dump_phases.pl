@@ -284,7 +284,7 @@ my %claims = (
 		VALUES (77, 'public.precious', '{a}', '{b}', '{1}', '{1}', 'error', 'error', true, '', '')), qr/must be owner of relation "precious"/ ],
 	'a step of a table of another' => [ q(INSERT INTO tandem.step (migration, kind, relation) VALUES (77, 'backfill', 'public.precious')),
 		qr/must be owner of relation "precious"/ ],
-	'a view of another' => [ q(INSERT INTO tandem.view VALUES ('public.precious', 1, 'public.precious', '')), qr/must be owner of relation "precious"/ ],
+	'a view of another' => [ q(INSERT INTO tandem.view VALUES ('public.precious', 1, 'public.precious', '', '{id}')), qr/must be owner of relation "precious"/ ],
 	'a part of a migration of another' => [ q(INSERT INTO tandem.event (migration, name, action, done_by) VALUES (1, 'of_another', 'create', 'postgres')),
 		qr/permission denied for migration 1/ ],
 );
