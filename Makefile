@@ -101,6 +101,7 @@ OBJS = \
 	src/views/tombstone.o \
 	src/views/table_change.o \
 	src/views/versioned_view.o \
+	src/views/views_end.o \
 	src/release/session.o \
 	src/release/readiness.o \
 	src/release/fence.o \

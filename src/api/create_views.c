@@ -23,6 +23,7 @@
 #include "core/text.h"
 #include "views/versioned_view.h"
 #include "views/view_schema.h"
+#include "views/views_end.h"
 
 SQL_FUNCTION(tandem_create_views);
 SQL_FUNCTION(tandem_drop_views);

@@ -34,7 +34,7 @@
 #include "rule/rule_uses.h"
 #include "rule/sync_trigger.h"
 #include "trigger/install.h"
-#include "views/versioned_view.h"
+#include "views/views_end.h"
 
 /* for column_dependents and the others in columns.h */
 typedef List *(*ColumnLines) (Oid relid, const char *name, int migration_id);

@@ -12,6 +12,8 @@
 
 #include "nodes/pg_list.h"
 
+#include "catalog/release_view.h"
+
 /*
  * Creates the view of a release over table relid in an existing schema (see
  * view_schema_ensure), or updates it: owner, defaults, privileges, comments.
@@ -28,46 +30,20 @@ extern void versioned_view_make(int release, Oid relid, Oid schema,
 								bool refresh, List **grants);
 
 /*
- * Excludes changes of the tables' views by others until the end of the
- * transaction, and of those that end with release (0 for none).  Call before
- * the tables are locked.
+ * Updates a view if its definition is not what it should be, as its release, or
+ * migration ending (0 for none), leaves it.  The columns of a release that is
+ * served stay.  Adds to grants what view_schema_revoke must take back.  Errors:
+ * as for versioned_view_make.
  */
-extern void versioned_views_lock(List *relids, int release);
+extern void versioned_view_refresh(ReleaseView *view, int ending, List **grants);
 
 /*
- * Replaces views of the tables that read through columns which have been
- * filled since.  Locks a view only if it must be replaced.
+ * Returns the columns of the table that migration ending takes from a view of
+ * the release.
  */
-extern void versioned_views_refresh(List *relids);
+extern List *versioned_view_columns_that_go(Oid relid, int release, int ending);
 
-/*
- * Returns the views over the tables, as OIDs, and those up to release (0 for
- * none) that end with the release: see versioned_views_end.
- */
-extern List *versioned_views_of(List *relids, int release);
-
-/*
- * Throws an error if contract of migration ending would take a column from the
- * views of a release that stays, or could not end those of a release below
- * retired.
- */
-extern void versioned_views_check_end(List *relids, int ending, int retired);
-
-/*
- * Call after the phase of migration ending has changed and before its columns
- * are dropped.  Views of releases below retired (0: aborted, which ends the
- * release if this was its last migration) only raise an error from then on (see
- * tombstone.h): those over the tables, and those over other tables of the same
- * owners or of roles granted to the caller.  The other views of the tables stop
- * showing the columns.  The caller has locked tables and views.  Errors: a later
- * release that is served shows one of the columns.
- */
-extern void versioned_views_end(List *relids, int ending, int retired);
-
-/*
- * Drops views (of ReleaseView), and their schemas once they are empty.  Errors:
- * other objects depend on one.
- */
-extern void versioned_views_drop(List *views);
+/* Drops a view, locked by the caller.  Errors: other objects depend on it. */
+extern void versioned_view_drop(const ReleaseView *view);
 
 #endif							/* TANDEM_VERSIONED_VIEW_H */
