@@ -267,6 +267,7 @@ static void
 make_release_views(int release, List *tables, bool refresh)
 {
 	List	   *schemas = view_schema_choose(release, tables);
+	bool		fixed = release_view_is_fixed(release);
 	List	   *grants = NIL;
 	ListCell   *table;
 	ListCell   *schema;
@@ -274,8 +275,8 @@ make_release_views(int release, List *tables, bool refresh)
 	ensure_view_schemas(schemas);
 	forboth(table, tables, schema, schemas)
 		versioned_view_make(release, lfirst_oid(table),
-							get_namespace_oid(lfirst(schema), false), refresh,
-							&grants);
+							get_namespace_oid(lfirst(schema), false), fixed,
+							refresh, &grants);
 	view_schema_revoke(grants);
 }
 

@@ -419,19 +419,19 @@ view_is_as_noted(const WantedView *wanted, const ReleaseView *view)
  * is served.
  */
 static Shaping
-shaping_of_view(const ReleaseView *view, bool refresh)
+shaping_of_view(const ReleaseView *view, bool fixed, bool refresh)
 {
-	if (view == NULL || view->ended || !release_view_is_fixed(view->release))
+	if (view == NULL || view->ended || !fixed)
 		return SHAPE_ANEW;
 	return refresh ? SHAPE_ADD : SHAPE_KEEP;
 }
 
 void
-versioned_view_make(int release, Oid relid, Oid schema, bool refresh,
-					List **grants)
+versioned_view_make(int release, Oid relid, Oid schema, bool fixed,
+					bool refresh, List **grants)
 {
 	ReleaseView *view = release_view_find(relid, release);
-	Shaping		shaping = shaping_of_view(view, refresh);
+	Shaping		shaping = shaping_of_view(view, fixed, refresh);
 	WantedView	wanted;
 
 	begin_wanted_view(&wanted, release, relid, schema, view, shaping, 0);
@@ -465,7 +465,8 @@ view_may_be_remade(const WantedView *wanted, const ReleaseView *view)
 void
 versioned_view_refresh(ReleaseView *view, int ending, List **grants)
 {
-	Shaping		shaping = shaping_of_view(view, false);
+	Shaping		shaping = shaping_of_view(view, release_view_is_fixed(view->release),
+										  false);
 	WantedView	wanted;
 
 	begin_wanted_view(&wanted, view->release, view->relation, view->schema,

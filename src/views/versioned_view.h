@@ -17,17 +17,16 @@
 /*
  * Creates the view of a release over table relid in an existing schema (see
  * view_schema_ensure), or updates it: owner, defaults, privileges, comments.
- * Its columns stay the same in a release that is served; with refresh those
- * that the release sees besides are added at the end.  Of a release that nobody
- * can work as yet they become those that it sees, and what an ended release has
- * left is replaced.  The caller has locked the views of relid.  Adds to grants
+ * Where they are fixed (release_view_is_fixed) its columns stay the same; with
+ * refresh those that the release sees besides are added at the end.  Else they
+ * become those that it sees, and what an ended release has left is replaced.  The caller has locked the views of relid.  Adds to grants
  * what view_schema_revoke must take back.  A view whose columns are right is not
  * locked against readers.  Errors: the current user lacks the rights of the
  * table's owner; a view must be dropped and created again and other objects
  * depend on it; another object has its name; it was altered by hand.
  */
 extern void versioned_view_make(int release, Oid relid, Oid schema,
-								bool refresh, List **grants);
+								bool fixed, bool refresh, List **grants);
 
 /*
  * Updates a view if its definition is not what it should be, as its release, or
