@@ -932,28 +932,30 @@ CREATE FUNCTION tandem._readers_of_all_columns(relation oid, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
 	WITH t AS (
-		SELECT c.oid, c.reltype, c.relname::text AS name,
-			'\m' || regexp_replace(c.relname, '([^[:alnum:]_])', '\\\1', 'g') || '\M' AS word
+		SELECT c.oid, c.reltype, lower(c.relname) AS name,
+			-- the name as SQL has it, perhaps with its schema and quoted
+			'\s*("?\w+"?\s*\.\s*)?"?' || regexp_replace(c.relname, '([^[:alnum:]_])', '\\\1', 'g') || '"?([^[:alnum:]_]|$)' AS named
 		FROM pg_class c WHERE c.oid = $1
-	), f AS (
-		SELECT p.oid, p.prosrc, p.prorettype, t.reltype,
-			strpos(lower(p.prosrc), lower(t.name)) > 0 AND p.prosrc ~* t.word AS names,
-			EXISTS (SELECT FROM pg_trigger g WHERE g.tgfoid = p.oid AND g.tgrelid IN (
-				SELECT t.oid UNION SELECT r.relid FROM pg_partition_tree(t.oid) r)) AS fired
+	), p AS (
+		SELECT p.oid, p.prosrc, p.prorettype, t.reltype, t.name, t.named
 		FROM t, pg_proc p JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('internal', 'c')
 		-- one of the server or of an extension is not written for this table
 		WHERE p.oid >= 16384 AND p.prosqlbody IS NULL
 			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+	), f AS (
+		SELECT p.oid AS function,
+			strpos(lower(p.prosrc), p.name) > 0 AND p.prosrc ~* ('(\mfrom|\mjoin|\monly|,)' || p.named)
+				AND p.prosrc ~* '\mselect\s+(all\s+|distinct\s+)?\*|\w"?\.\*'
+				OR p.prosrc ~* '\m(old|new)\.\*' AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgfoid = p.oid AND g.tgrelid IN (
+					SELECT $1 UNION SELECT r.relid FROM pg_partition_tree($1) r)) AS reads,
+			strpos(lower(p.prosrc), p.name) > 0 AND p.prosrc ~* ('\mcopy' || p.named) AS copies,
+			p.prorettype = p.reltype AS returns
+		FROM p
 	)
-	SELECT format('function %s: %s', f.oid::regprocedure, concat_ws(', ',
-		CASE WHEN f.names AND f.prosrc ~* '\mselect\s+(all\s+|distinct\s+)?\*' OR (f.names OR f.fired) AND f.prosrc ~* '\w"?\.\*'
-			THEN 'reads all columns (*)' END,
-		CASE WHEN f.names AND f.prosrc ~* '\mcopy\M' THEN 'COPY' END,
-		CASE WHEN f.prorettype = f.reltype THEN 'returns its row type' END))
-	FROM f
-	WHERE f.prorettype = f.reltype
-		OR f.names AND f.prosrc ~* '\mselect\s+(all\s+|distinct\s+)?\*|\mcopy\M'
-		OR (f.names OR f.fired) AND f.prosrc ~* '\w"?\.\*';
+	SELECT format('function %s: %s', f.function::regprocedure, concat_ws(', ',
+		CASE WHEN f.reads THEN 'reads all columns (*)' END, CASE WHEN f.copies THEN 'COPY' END,
+		CASE WHEN f.returns THEN 'returns its row type' END))
+	FROM f WHERE f.reads OR f.copies OR f.returns;
 END;
 COMMENT ON FUNCTION tandem._readers_of_all_columns(oid)
 	IS 'functions that, by their text, read, copy or return all columns of a table';

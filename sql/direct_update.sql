@@ -207,8 +207,8 @@ SELECT count(DISTINCT chunk_id), min(chunk_id::text) = :'before' AS same FROM :t
 -- A published table needs a replica identity, as it does for an UPDATE.
 CREATE TABLE published (a integer, b integer);
 INSERT INTO published VALUES (1);
-CREATE PUBLICATION all_of_it FOR TABLE published;
 SELECT expand('published');
+CREATE PUBLICATION all_of_it FOR TABLE published;
 CALL tandem.migrate('published');
 \echo :LAST_ERROR_SQLSTATE
 ALTER TABLE published REPLICA IDENTITY FULL;

@@ -234,8 +234,7 @@ release_view_note(const ReleaseView *view)
 	query_int(&query, view->release);
 	query_oid(&query, view->relation);
 	(void) query_run(&query,
-					 "DELETE FROM tandem.view v WHERE v.view = $1 OR (v.release = $2 AND v.relation = $3) "
-					 "OR (NOT v.ended AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.relation))");
+					 "DELETE FROM tandem.view v WHERE v.view = $1 OR (v.release = $2 AND v.relation = $3)");
 	query_oid(&query, view->view);
 	query_int(&query, view->release);
 	query_oid(&query, view->relation);

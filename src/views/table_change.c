@@ -20,6 +20,7 @@
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/sql_function.h"
+#include "core/statement.h"
 #include "core/text.h"
 #include "views/view_default.h"
 
@@ -214,7 +215,11 @@ tandem_views_follow(PG_FUNCTION_ARGS)
 	if (IsBinaryUpgrade || !OidIsValid(extension_relation("view", true)))
 		PG_RETURN_NULL();
 	if (strcmp(data->event, "sql_drop") == 0)
-		follow_drop();
+	{
+		/* what we drop ourselves we forget ourselves */
+		if (!ddl_is_running())
+			follow_drop();
+	}
 	else
 		follow_command(data);
 	PG_RETURN_NULL();

@@ -187,20 +187,25 @@ versioned_views_check_end(List *relids, int ending, int retired)
 	}
 }
 
-/*
- * The owner of the table makes it, since it has the name of a view of that
- * owner.
- */
+/* The views are locked.  Those of one schema mostly have the same owner. */
 static void
-end_view(const ReleaseView *view, List **grants)
+end_views(List *views, List **grants)
 {
-	Relation	rel = relation_open_present(view->view, AccessShareLock);
-	Oid			owner = rel->rd_rel->relowner;
+	Oid			schema = InvalidOid;
+	Oid			owner = InvalidOid;
+	ListCell   *lc;
 
-	relation_close(rel, NoLock);
-	view_schema_grant(grants, view->schema, owner, true);
-	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
-	tombstone_make(view);
+	foreach(lc, views)
+	{
+		ReleaseView *view = lfirst(lc);
+		Oid			owner_of_view = authority_owner_of(view->view);
+
+		if (view->schema != schema || owner_of_view != owner)
+			view_schema_grant(grants, view->schema, owner_of_view, true);
+		schema = view->schema;
+		owner = owner_of_view;
+		tombstone_make(view);
+	}
 }
 
 /*
@@ -217,7 +222,7 @@ end_view_or_refresh(ReleaseView *view, int ending, int aborted, List **grants)
 	if (go != NIL && view->release == aborted &&
 		release_view_is_fixed(view->release) && lost_columns(view, go) != NIL)
 	{
-		end_view(view, grants);
+		end_views(list_make1(view), grants);
 		return;
 	}
 	check_view_loses_nothing(view, go);
@@ -234,15 +239,9 @@ versioned_views_end(List *relids, int ending, int retired)
 	ListCell   *cell;
 
 	if (retired > 0)
-	{
-		foreach(lc, views_that_end(relids, 1, retired - 1))
-			end_view(lfirst(lc), &grants);
-	}
+		end_views(views_that_end(relids, 1, retired - 1), &grants);
 	else if (aborted > 0)
-	{
-		foreach(lc, views_that_end(relids, aborted, aborted))
-			end_view(lfirst(lc), &grants);
-	}
+		end_views(views_that_end(relids, aborted, aborted), &grants);
 	foreach(lc, relids)
 	{
 		foreach(cell, release_view_list(lfirst_oid(lc)))
