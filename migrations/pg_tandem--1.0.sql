@@ -934,7 +934,7 @@ BEGIN ATOMIC
 	WITH t AS (
 		SELECT c.oid, c.reltype, lower(c.relname) AS name,
 			-- the name as SQL has it, perhaps with its schema and quoted
-			'\s*("?\w+"?\s*\.\s*)?"?' || regexp_replace(c.relname, '([^[:alnum:]_])', '\\\1', 'g') || '"?([^[:alnum:]_]|$)' AS named
+			'\s*("?\w+"?\s*\.\s*)?"?' || regexp_replace(c.relname, '([^[:alnum:]_])', '\\\1', 'g') || '"?([^[:alnum:]_.]|$)' AS named
 		FROM pg_class c WHERE c.oid = $1
 	), p AS (
 		SELECT p.oid, p.prosrc, p.prorettype, t.reltype, t.name, t.named
