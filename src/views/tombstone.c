@@ -5,9 +5,9 @@
  *
  * The view reads no table.  Its WHERE calls a function that raises the error,
  * for SELECT, UPDATE and DELETE; a trigger does so for INSERT and COPY.  The
- * planner calls the function, which is immutable.  OFFSET 0 keeps it from
- * merging the view with the statement: of WHERE id = 1 it would know, as the
- * view's id is null, that no row fulfills it, and call nothing.
+ * function is immutable, so that the planner calls it, before it looks at what
+ * the statement asks for: of WHERE id = 1 it would know, as the view's id is
+ * null, that no row fulfills it, and the executor would call nothing.
  *
  * The view is replaced with the lock that contract has: who waits for that lock,
  * and who has prepared a statement, finds the new one.
@@ -95,7 +95,7 @@ tombstone_definition(const ReleaseView *view)
 		appendStringInfo(&sql, "%s %s AS %s", i > 0 ? "," : "",
 						 view_null_of_column(TupleDescAttr(desc, i)),
 						 quote_identifier(NameStr(TupleDescAttr(desc, i)->attname)));
-	appendStringInfo(&sql, " WHERE tandem.retired(%d) OFFSET 0", view->release);
+	appendStringInfo(&sql, " WHERE tandem.retired(%d)", view->release);
 	relation_close(rel, NoLock);
 	return sql.data;
 }

@@ -79,6 +79,8 @@ foreach my $identity ('DEFAULT', 'FULL')
 	$publisher->safe_psql('postgres', q(CALL tandem.abort('m')));
 }
 
+my ($status, $out, $err);
+
 # identity NOTHING: nobody could replay an update, so none is made, as UPDATE makes none
 $publisher->safe_psql('postgres', 'ALTER TABLE items REPLICA IDENTITY NOTHING');
 is_refused($publisher, $expand, qr/table "items" does not have a replica identity and publishes updates/,
