@@ -28,8 +28,9 @@ extern void target_lock(Oid relid, List *relids, LOCKMODE mode);
 /*
  * Throws an error unless the columns of the rule can be synced: they exist,
  * none occurs twice, those to be written are neither generated nor identity
- * columns, none is the new column of another active sync, and none of those that
- * contract drops is in a partition key.  Unfilled rows must be recognizable (see fill_mark.h).  rule->fill_marks must be set.
+ * columns, none is the new column of another active sync, and none of those
+ * that contract drops is in a partition key.  Unfilled rows must be recognizable
+ * (see fill_mark.h).  rule->fill_marks must be set.
  */
 extern void target_check_columns(const SyncRule *rule, Relation rel);
 

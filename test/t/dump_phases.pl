@@ -195,7 +195,13 @@ SQL
 		is($status, 0, "$db: migrate of $name goes on") or diag($err);
 		is($node->safe_psql($db, "SELECT coalesce(sum(rows_unfilled), 0), coalesce(sum(rows_mismatched), 0) FROM tandem.verify('$name')"),
 			'0|0', "$db: every row of $name is right");
+		# without a release it would take a column from every view; as its hint says
 		($status, $out, $err) = $node->psql($db, "$as CALL tandem.contract('$name', undeclared => 'ignore')");
+		while ($status != 0 && $err =~ /shows columns that would be dropped.*(DROP VIEW \S+);/s)
+		{
+			$node->safe_psql($db, $1);
+			($status, $out, $err) = $node->psql($db, "$as CALL tandem.contract('$name', undeclared => 'ignore')");
+		}
 		is($status, 0, "$db: contract of $name") or diag($err);
 	}
 	is($node->safe_psql($db, 'SELECT count(*), sum(cents) FROM app.quarantined'), '501|12625100', "$db: no row is lost");
