@@ -158,15 +158,24 @@ release_is_declared(int release)
 	return declared;
 }
 
+/* While no release is registered there is no fence, and any may work. */
 bool
 release_view_is_fixed(int release)
 {
 	Registry	registry;
 
 	registry_read(&registry);
-	/* while no release is registered there is no fence, and any may work */
+	return registry.highest == 0 || release_view_is_served(release);
+}
+
+bool
+release_view_is_served(int release)
+{
+	Registry	registry;
+
+	registry_read(&registry);
 	if (registry.highest == 0)
-		return true;
+		return false;
 	switch (registry_state_of(&registry, release))
 	{
 		case RELEASE_READ_ONLY:

@@ -40,6 +40,12 @@ typedef struct ViewSchema
  */
 extern bool release_view_is_fixed(int release);
 
+/*
+ * The same, but of a database that knows of no release: there a migration that
+ * ends may take its columns from the views.
+ */
+extern bool release_view_is_served(int release);
+
 /* A table that a migration works on, or of which a release has a view. */
 typedef struct ViewedTable
 {

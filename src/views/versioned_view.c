@@ -48,6 +48,7 @@ typedef enum Shaping
 {
 	SHAPE_KEEP,					/* the same columns */
 	SHAPE_ADD,					/* the same, and new ones at the end */
+	SHAPE_TAKE,					/* the same, without those that go */
 	SHAPE_ANEW,					/* those that the release sees */
 } Shaping;
 
@@ -70,6 +71,20 @@ versioned_view_columns_that_go(Oid relid, int release, int ending)
 }
 
 static List *
+columns_without(List *columns, List *names)
+{
+	List	   *left = NIL;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		if (!text_is_among(((ViewColumn *) lfirst(lc))->name, names))
+			left = lappend(left, lfirst(lc));
+	}
+	return left;
+}
+
+static List *
 wanted_columns(Relation rel, int release, const ReleaseView *view,
 			   Shaping shaping, int ending)
 {
@@ -81,6 +96,8 @@ wanted_columns(Relation rel, int release, const ReleaseView *view,
 	if (shaping == SHAPE_ANEW)
 		return view_columns(rel, release, hidden, go);
 	kept = view_kept_columns(rel, view, go);
+	if (shaping == SHAPE_TAKE)
+		return columns_without(kept, view_kept_lost(rel, view, go));
 	return shaping == SHAPE_KEEP ? kept
 		: view_kept_and_added(kept, view_columns(rel, release, hidden, go), view);
 }
@@ -392,7 +409,7 @@ remake_view(const WantedView *wanted, ReleaseView *view, Shaping shaping,
 	relation_close(rel, NoLock);
 	if (replace && view->ended)
 		tombstone_open(view);
-	if (!replace && shaping != SHAPE_ANEW)
+	if (!replace && (shaping == SHAPE_KEEP || shaping == SHAPE_ADD))
 		refuse_altered_view(view);
 	make_view(wanted, view, replace, grants);
 }
@@ -469,6 +486,9 @@ versioned_view_refresh(ReleaseView *view, int ending, List **grants)
 										  false);
 	WantedView	wanted;
 
+	if (ending != 0 && shaping == SHAPE_KEEP &&
+		!release_view_is_served(view->release))
+		shaping = SHAPE_TAKE;
 	begin_wanted_view(&wanted, view->release, view->relation, view->schema,
 					  view, shaping, ending);
 	if (ending == 0 && shaping == SHAPE_ANEW && !view_may_be_remade(&wanted, view))

@@ -151,7 +151,7 @@ lost_columns(const ReleaseView *view, List *go)
 static void
 check_view_loses_nothing(const ReleaseView *view, List *go)
 {
-	List	   *lost = go == NIL || !release_view_is_fixed(view->release) ? NIL
+	List	   *lost = go == NIL || !release_view_is_served(view->release) ? NIL
 	: lost_columns(view, go);
 
 	if (lost == NIL)
@@ -220,7 +220,7 @@ end_view_or_refresh(ReleaseView *view, int ending, int aborted, List **grants)
 													ending);
 
 	if (go != NIL && view->release == aborted &&
-		release_view_is_fixed(view->release) && lost_columns(view, go) != NIL)
+		release_view_is_served(view->release) && lost_columns(view, go) != NIL)
 	{
 		end_views(list_make1(view), grants);
 		return;
