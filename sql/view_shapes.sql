@@ -14,6 +14,23 @@ CREATE VIEW shape AS SELECT c.oid::regclass AS view, (SELECT string_agg(a.attnam
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'v' AND n.nspname LIKE '%release%'
 	ORDER BY n.nspname, c.relname;
 
+-- While no release is known the end of a migration takes its columns from the views, and what others are called stays.
+CREATE TABLE early (id integer PRIMARY KEY, a integer, note text);
+BEGIN;
+SELECT tandem.create_migration('early');
+SELECT tandem.add_column('early', 'early', 'b', 'integer');
+SELECT tandem.sync_column('early', 'early', 'a', 'b', 'a', 'b');
+COMMIT;
+SELECT tandem.create_views(1, relations => '{early}');
+ALTER TABLE early RENAME note TO comment;
+ALTER TABLE early ADD COLUMN more integer;
+CALL tandem.migrate('early');
+SELECT tandem.create_views(1);
+SELECT * FROM shape;
+CALL tandem.contract('early');
+SELECT * FROM shape;
+DROP TABLE early CASCADE;
+
 -- A name that only views show (41), and a column that takes its place (42): 42 sees that alone, and contract passes.
 CREATE TABLE prices (id integer PRIMARY KEY, a integer);
 INSERT INTO prices VALUES (1, 10);
