@@ -96,7 +96,12 @@ OBJS = \
 	src/ddl/columns.o \
 	src/views/view_definition.o \
 	src/views/view_schema.o \
+	src/views/view_kept.o \
+	src/views/view_default.o \
+	src/views/tombstone.o \
+	src/views/table_change.o \
 	src/views/versioned_view.o \
+	src/views/views_end.o \
 	src/release/session.o \
 	src/release/readiness.o \
 	src/release/fence.o \
@@ -112,6 +117,7 @@ OBJS = \
 	src/run/background.o \
 	src/api/arguments.o \
 	src/api/expand.o \
+	src/api/added_column.o \
 	src/api/add_column.o \
 	src/api/rule_try.o \
 	src/api/add_build.o \

@@ -113,6 +113,8 @@ CREATE TABLE tandem.sync (
 	keep_old boolean NOT NULL,
 	-- false: only the views of releases have the new columns
 	stored boolean NOT NULL DEFAULT true,
+	-- what the old column is called now, of which a rule that is not stored shows another name
+	renamed_to name CHECK (renamed_to IS NULL OR NOT stored AND cardinality(old_columns) = 1),
 	origin text NOT NULL,
 	-- every row has been filled once: since then views show the new columns as they are
 	filled boolean NOT NULL DEFAULT false,
@@ -287,8 +289,13 @@ COMMENT ON TABLE tandem.dependency IS 'non-schema dependencies of releases, and 
 CREATE TABLE tandem.view (
 	view regclass PRIMARY KEY,
 	release integer NOT NULL CHECK (release > 0),
+	-- of an ended release whose table was dropped, the view itself
 	relation regclass NOT NULL,
-	definition text NOT NULL
+	definition text NOT NULL,
+	-- the names of its columns, in order: whatever the table's are called meanwhile
+	columns name[] NOT NULL CHECK (cardinality(columns) = 0 OR (array_ndims(columns) = 1 AND array_position(columns, NULL) IS NULL)),
+	-- its release has ended: whatever is done with the view is an error
+	ended boolean NOT NULL DEFAULT false
 );
 CREATE INDEX view_relation_idx ON tandem.view (relation);
 COMMENT ON TABLE tandem.view IS 'versioned views: the columns of one release of each table';
@@ -539,10 +546,42 @@ COMMENT ON FUNCTION tandem.set_dependency(text, integer)
 	IS 'records the version of a non-schema dependency, for requires of tandem.health';
 
 CREATE FUNCTION tandem.create_views(release integer, relations text[] DEFAULT NULL,
-	schemas text[] DEFAULT NULL) RETURNS void
+	schemas text[] DEFAULT NULL, refresh boolean DEFAULT false) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_create_views' LANGUAGE C;
-COMMENT ON FUNCTION tandem.create_views(integer, text[], text[])
-	IS 'creates or updates the views of a release, in schema release_<n>: of the tables of your migrations, also limited to schemas, or of relations';
+COMMENT ON FUNCTION tandem.create_views(integer, text[], text[], boolean)
+	IS 'creates or updates the views of a release, in schema release_<n>: of the tables of your migrations, of your tables in schemas, or of relations; refresh: adds columns that came later';
+
+CREATE FUNCTION tandem.drop_views(release integer) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_drop_views' LANGUAGE C;
+COMMENT ON FUNCTION tandem.drop_views(integer)
+	IS 'drops the views that a release has left when it ended, and its schemas once they are empty';
+
+CREATE FUNCTION tandem.retired(release integer) RETURNS boolean
+-- immutable, so that even planning a statement on the view is an error
+AS 'MODULE_PATHNAME', 'tandem_retired' LANGUAGE C IMMUTABLE STRICT;
+COMMENT ON FUNCTION tandem.retired(integer)
+	IS 'fails with 55T01: what the views of a release that has ended call';
+
+CREATE FUNCTION tandem.retired() RETURNS trigger
+AS 'MODULE_PATHNAME', 'tandem_retired_write' LANGUAGE C;
+COMMENT ON FUNCTION tandem.retired()
+	IS 'trigger function of the views of a release that has ended: fails with 55T01';
+
+CREATE FUNCTION tandem.views_follow() RETURNS event_trigger
+AS 'MODULE_PATHNAME', 'tandem_views_follow' LANGUAGE C;
+REVOKE ALL ON FUNCTION tandem.views_follow() FROM PUBLIC;
+COMMENT ON FUNCTION tandem.views_follow()
+	IS 'event trigger function that has the views of releases follow what is done to their tables';
+
+CREATE EVENT TRIGGER tandem_views_follow ON ddl_command_end
+	WHEN TAG IN ('ALTER TABLE')
+	EXECUTE FUNCTION tandem.views_follow();
+CREATE EVENT TRIGGER tandem_views_drop ON sql_drop
+	EXECUTE FUNCTION tandem.views_follow();
+ALTER EVENT TRIGGER tandem_views_follow ENABLE ALWAYS;
+ALTER EVENT TRIGGER tandem_views_drop ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER tandem_views_follow IS 'pg_tandem: has the views of releases follow their tables';
+COMMENT ON EVENT TRIGGER tandem_views_drop IS 'pg_tandem: has the views of releases follow their tables';
 
 CREATE FUNCTION tandem.declared_sessions() RETURNS TABLE (pid integer, release integer)
 AS $$
@@ -791,16 +830,8 @@ BEGIN ATOMIC
 	WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2
 		AND d.deptype = 'n' AND t.tgname IS DISTINCT FROM '~tandem_sync'
 		AND coalesce(t.tgparentid, 0) = 0 AND c.oid IS NULL AND d.classid <> 'pg_attrdef'::regclass
-		-- views of releases are replaced, but objects that depend on them are not
+		-- views of releases are replaced first
 		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = r.ev_class AND v.relation = $1)
-	UNION SELECT format('%s, through view %s', CASE WHEN r.rulename = '_RETURN' THEN format('view %s', r.ev_class::regclass)
-		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END, v.view)
-	FROM tandem.view v
-	JOIN pg_attribute t ON t.attrelid = v.relation AND t.attnum = $2
-	JOIN pg_attribute a ON a.attrelid = v.view AND a.attname = t.attname AND NOT a.attisdropped
-	JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.view AND d.deptype = 'n'
-	LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
-	WHERE v.relation = $1 AND r.ev_class IS DISTINCT FROM v.view
 	UNION SELECT format('generated column %I', a.attname)
 	FROM pg_depend d
 	JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
@@ -817,6 +848,8 @@ BEGIN ATOMIC
 		AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype IN ('a', 'i')
 		AND NOT coalesce(a.attname = (SELECT o.attname FROM pg_attribute o WHERE o.attrelid = $1 AND o.attnum = $2)
 			AND (a.attrelid = $1 OR a.attrelid IN (SELECT p.relid FROM pg_partition_tree($1) p)), false)
+		-- views of releases have the table's defaults
+		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = f.adrelid)
 	UNION SELECT format('foreign key %I of table %s', c.conname, c.conrelid::regclass)
 	FROM pg_constraint c
 	WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND $2 = ANY (c.confkey)
@@ -895,11 +928,44 @@ END;
 COMMENT ON FUNCTION tandem._column_parts(oid, integer)
 	IS 'what is dropped with a column: indexes, constraints, statistics, sequences';
 
+CREATE FUNCTION tandem._readers_of_all_columns(relation oid, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH t AS (
+		SELECT c.oid, c.reltype, lower(c.relname) AS name,
+			-- the name as SQL has it, perhaps with its schema and quoted
+			'\s*("?\w+"?\s*\.\s*)?"?' || regexp_replace(c.relname, '([^[:alnum:]_])', '\\\1', 'g') || '"?([^[:alnum:]_.]|$)' AS named
+		FROM pg_class c WHERE c.oid = $1
+	), p AS (
+		SELECT p.oid, p.prosrc, p.prorettype, t.reltype, t.name, t.named
+		FROM t, pg_proc p JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('internal', 'c')
+		-- one of the server or of an extension is not written for this table
+		WHERE p.oid >= 16384 AND p.prosqlbody IS NULL
+			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+	), f AS (
+		SELECT p.oid AS function,
+			strpos(lower(p.prosrc), p.name) > 0 AND p.prosrc ~* ('(\mfrom|\mjoin|\monly|,)' || p.named)
+				AND p.prosrc ~* '\mselect\s+(all\s+|distinct\s+)?\*|\w"?\.\*'
+				OR p.prosrc ~* '\m(old|new)\.\*' AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgfoid = p.oid AND g.tgrelid IN (
+					SELECT $1 UNION SELECT r.relid FROM pg_partition_tree($1) r)) AS reads,
+			strpos(lower(p.prosrc), p.name) > 0 AND p.prosrc ~* ('\mcopy' || p.named) AS copies,
+			p.prorettype = p.reltype AS returns
+		FROM p
+	)
+	SELECT format('function %s: %s', f.function::regprocedure, concat_ws(', ',
+		CASE WHEN f.reads THEN 'reads all columns (*)' END, CASE WHEN f.copies THEN 'COPY' END,
+		CASE WHEN f.returns THEN 'returns its row type' END))
+	FROM f WHERE f.reads OR f.copies OR f.returns;
+END;
+COMMENT ON FUNCTION tandem._readers_of_all_columns(oid)
+	IS 'functions that, by their text, read, copy or return all columns of a table';
+
 -- Views of releases.
 
 CREATE VIEW tandem._release_views AS
 SELECT v.view::oid AS view, n.oid AS schema, n.nspname AS schema_name, n.nspowner AS schema_owner,
-	v.release, v.relation::oid AS relation, t.relnamespace AS relation_schema, t.relowner AS relation_owner, v.definition
+	v.release, v.relation::oid AS relation, t.relnamespace AS relation_schema, t.relowner AS relation_owner, v.definition,
+	v.columns, v.ended
 FROM tandem.view v
 -- if a user drops a view, its row remains, and another relation may get its OID: so its schema is checked, too
 JOIN pg_class c ON c.oid = v.view AND c.relkind = 'v'
@@ -912,7 +978,7 @@ COMMENT ON VIEW tandem._release_views IS 'versioned views that are there, their 
 
 CREATE VIEW tandem._release_view_schemas AS
 SELECT DISTINCT ON (v.schema_name) v.schema_name AS name, v.schema_owner AS owner, v.release, v.relation_schema
-FROM tandem._release_views v WHERE v.relation_schema IS NOT NULL
+FROM tandem._release_views v WHERE v.relation_schema IS NOT NULL AND v.relation <> v.view
 GROUP BY v.schema_name, v.schema_owner, v.release, v.relation_schema
 ORDER BY v.schema_name, count(*) DESC, v.relation_schema;
 COMMENT ON VIEW tandem._release_view_schemas
@@ -930,10 +996,22 @@ BEGIN ATOMIC
 		JOIN tandem.migration m ON m.id = r.migration AND m.phase <> 'aborted'
 		UNION ALL
 		SELECT v.relation, v.schema_owner, NULL FROM tandem._release_views v WHERE v.release = $1) w
-	JOIN pg_class t ON t.oid = w.relation;
+	JOIN pg_class t ON t.oid = w.relation AND t.relkind IN ('r', 'p');
 END;
 COMMENT ON FUNCTION tandem._release_view_tables(integer)
 	IS 'tables that the views of a release may show, and who made the migration, or owns the view''s schema';
+
+CREATE VIEW tandem._unstored_syncs AS
+SELECT s.id, s.migration, s.relation, CASE WHEN s.renamed_to IS NULL THEN s.old_columns ELSE ARRAY[s.renamed_to] END AS old_columns, s.new_columns,
+	CASE WHEN s.renamed_to IS NULL THEN s.up ELSE ARRAY[quote_ident(s.renamed_to)] END AS up,
+	s.down, s.on_conflict, s.on_error, s.keep_old, s.origin, s.search_path, s.stored, s.up_given, s.down_given, s.filled, s.uses,
+	m.name, m.release, m.phase
+FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration AND m.phase <> 'aborted'
+WHERE NOT s.stored
+	-- the table has got the new name: there is nothing left to rename
+	AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = ANY (s.new_columns)
+		AND a.attnum > 0 AND NOT a.attisdropped);
+COMMENT ON VIEW tandem._unstored_syncs IS 'rules that only views show, and that still say something';
 
 CREATE FUNCTION tandem._hidden_columns(relation oid, release integer, ending integer, OUT name text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -944,9 +1022,11 @@ BEGIN ATOMIC
 	-- columns of an ended migration were dropped; one of that name is another column
 	UNION SELECT unnest(s.old_columns)::text
 	FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration
-	WHERE s.relation = $1 AND NOT s.keep_old AND m.phase <> 'aborted'
-		AND ((m.phase <> 'done' OR NOT s.stored) AND m.release <= $2
-			OR s.stored AND m.phase = 'done' AND m.id = $3)
+	WHERE s.relation = $1 AND s.stored AND NOT s.keep_old
+		AND (m.phase NOT IN ('done', 'aborted') AND m.release <= $2 OR m.phase = 'done' AND m.id = $3)
+	UNION SELECT unnest(s.old_columns)::text
+	FROM tandem._unstored_syncs s
+	WHERE s.relation = $1 AND NOT s.keep_old AND s.release <= $2
 	UNION SELECT o.column_name::text
 	FROM tandem.owned_column o JOIN tandem.migration m ON m.id = o.migration
 	WHERE o.relation = $1 AND (m.phase <> 'aborted' AND m.release > $2 OR m.phase = 'aborted' AND m.id = $3);
@@ -965,11 +1045,34 @@ BEGIN ATOMIC
 			OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (
 				SELECT unnest(ARRAY[t.oid, t.typarray]) FROM pg_type t WHERE t.typrelid = $1))
 		AND (d.deptype = 'n'
-			OR d.deptype = 'a' AND d.classid IN ('pg_trigger'::regclass, 'pg_rewrite'::regclass, 'pg_attrdef'::regclass))
-		AND r.ev_class IS DISTINCT FROM $1;
+			OR d.deptype = 'a' AND d.classid IN ('pg_trigger'::regclass, 'pg_rewrite'::regclass))
+		AND r.ev_class IS DISTINCT FROM $1
+		AND NOT EXISTS (SELECT FROM pg_trigger t WHERE d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
+			AND t.tgname = '!tandem_ended');
 END;
 COMMENT ON FUNCTION tandem._view_dependents(oid)
 	IS 'what depends on a view, or would be dropped with it though it was not made with it';
+
+CREATE FUNCTION tandem._view_overrides(view oid, OUT kind text, OUT name text)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT 'RULE', r.rulename::text FROM pg_rewrite r WHERE r.ev_class = $1 AND r.ev_type <> '1'
+	UNION ALL SELECT 'TRIGGER', t.tgname::text FROM pg_trigger t WHERE t.tgrelid = $1 AND t.tgname < '!tandem_ended' COLLATE "C";
+END;
+COMMENT ON FUNCTION tandem._view_overrides(oid)
+	IS 'rules of a view, and triggers that fire before the one of an ended release: they would keep its error from being raised';
+
+CREATE FUNCTION tandem._ended_release(migration integer, OUT release integer)
+RETURNS SETOF integer LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT m.release FROM tandem.migration m
+	WHERE m.id = $1 AND m.phase = 'aborted'
+		AND NOT EXISTS (SELECT FROM tandem.migration o WHERE o.release = m.release AND o.phase <> 'aborted')
+		AND NOT EXISTS (SELECT FROM tandem.release e WHERE e.release = m.release)
+		AND NOT EXISTS (SELECT FROM tandem.registry g WHERE g.current = m.release);
+END;
+COMMENT ON FUNCTION tandem._ended_release(integer)
+	IS 'the release that the abort of a migration has ended: it was the last one of it';
 
 CREATE VIEW tandem._schema_creators AS
 SELECT DISTINCT n.oid AS schema, CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END AS role
@@ -1254,9 +1357,12 @@ REVOKE ALL ON FUNCTION
 	tandem._column_keys(oid, integer),
 	tandem._column_moved_keys(oid, integer, name[]),
 	tandem._column_parts(oid, integer),
+	tandem._readers_of_all_columns(oid),
 	tandem._release_view_tables(integer),
 	tandem._hidden_columns(oid, integer, integer),
 	tandem._view_dependents(oid),
+	tandem._view_overrides(oid),
+	tandem._ended_release(integer),
 	tandem._view_grants(oid, name[], name[], oid),
 	tandem._view_properties(oid, name[], name[], oid, text),
 	tandem._view_schema_grants(oid, name[], name[], oid, oid),

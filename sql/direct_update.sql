@@ -219,8 +219,8 @@ SELECT count(DISTINCT chunk_id) FROM :toast;
 -- A published table needs a replica identity, as it does for an UPDATE.
 CREATE TABLE published (a integer, b integer);
 INSERT INTO published VALUES (1);
-CREATE PUBLICATION all_of_it FOR TABLE published;
 SELECT expand('published');
+CREATE PUBLICATION all_of_it FOR TABLE published;
 CALL tandem.migrate('published');
 \echo :LAST_ERROR_SQLSTATE
 ALTER TABLE published REPLICA IDENTITY FULL;

@@ -289,7 +289,7 @@ CREATE TABLE app.two (a integer, b integer);
 CREATE TABLE app.p (a integer, b integer) PARTITION BY LIST (a);
 CREATE TABLE app.p1 PARTITION OF app.p FOR VALUES IN (1);
 SELECT tandem.sync_column('m', 'app.two', 'a', 'b', 'a');
-SELECT tandem.sync_column('m', 'app.p', 'a', 'b', 'a');
+SELECT tandem.sync_column('m', 'app.p', 'a', 'b', 'a', keep_old => true);
 SELECT attempt(c) FROM unnest(ARRAY[
 	'CREATE TABLE app.kid () INHERITS (app.t)',
 	'ALTER TABLE app.t INHERIT app.parent',

@@ -61,9 +61,9 @@ SELECT value, load_step(value) FROM (SELECT value::jsonb FROM unnest(ARRAY['{"id
 \set VERBOSITY terse
 INSERT INTO tandem.owned_column VALUES (900, 'items', '', 'int');
 INSERT INTO tandem.owned_column VALUES (900, 'shown', 'cents', 'int');
-INSERT INTO tandem.view VALUES ('items', 2, 'items', '');
-INSERT INTO tandem.view VALUES ('shown', 2, 'numbers', '');
-INSERT INTO tandem.view VALUES ('shown', 0, 'items', '');
+INSERT INTO tandem.view VALUES ('items', 2, 'items', '', '{id}');
+INSERT INTO tandem.view VALUES ('shown', 2, 'numbers', '', '{id}');
+INSERT INTO tandem.view VALUES ('shown', 0, 'items', '', '{id}');
 INSERT INTO tandem.release_state (releases, state) VALUES ('empty', 'ready');
 INSERT INTO tandem.release_state (releases, state) VALUES ('[,]', 'ready');
 INSERT INTO tandem.release_state (releases, state) VALUES ('[1,]', 'ready');

@@ -239,6 +239,7 @@ SELECT declared(), count(*) FROM items;
 SELECT count(*) FROM release_42.items;
 
 -- The prefix: before there are views, by who may move releases.
+SELECT tandem.drop_views(41);
 SET search_path = public;
 SELECT tandem.set_release_prefix('app_');
 \echo :LAST_ERROR_SQLSTATE

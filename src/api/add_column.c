@@ -12,6 +12,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "api/added_column.h"
 #include "api/arguments.h"
 #include "api/expand.h"
 #include "catalog/migration.h"
@@ -422,8 +423,12 @@ tandem_add_column(PG_FUNCTION_ARGS)
 	migration_check(migration, ACTION_EXPAND);
 	target_check_table(column.relation);
 	check_name_is_free(&column);
+	if (owned_column_list(migration->id, column.relation) == NIL)
+		added_column_warn_of_readers(column.relation);
 	target_lock(column.relation, table_tree(column.relation),
 				AccessExclusiveLock);
+	added_column_check_room(column.relation, column.name, column.type,
+							column.typmod);
 	read_default(&column);
 	add_to_table(&column);
 	owned_column_add(migration->id, column.relation, column.name);

@@ -1,6 +1,6 @@
 /*
  * create_views.c
- *		SQL function create_views: the views of a release.
+ *		SQL functions create_views and drop_views: the views of a release.
  */
 #include "postgres.h"
 
@@ -13,6 +13,7 @@
 #include "utils/lsyscache.h"
 
 #include "api/arguments.h"
+#include "catalog/registry.h"
 #include "catalog/release_view.h"
 #include "core/authority.h"
 #include "core/compat.h"
@@ -22,8 +23,10 @@
 #include "core/text.h"
 #include "views/versioned_view.h"
 #include "views/view_schema.h"
+#include "views/views_end.h"
 
 SQL_FUNCTION(tandem_create_views);
+SQL_FUNCTION(tandem_drop_views);
 
 /*
  * Should views of this table be created if the call names no tables?  A
@@ -37,9 +40,33 @@ table_is_of_caller(const ViewedTable *table)
 		(authority_is_granted(table->owner) || authority_is_granted(table->maker));
 }
 
-/* Returns the OIDs of such tables in a schema, or in all if InvalidOid. */
+/* Returns the OIDs of such tables. */
 static List *
-tables_of_caller(int release, Oid schema)
+tables_of_caller(int release)
+{
+	List	   *mine = NIL;
+	ListCell   *lc;
+
+	foreach(lc, release_view_tables(release))
+	{
+		if (table_is_of_caller(lfirst(lc)))
+			mine = list_append_unique_oid(mine,
+										  ((ViewedTable *) lfirst(lc))->relation);
+	}
+	if (mine == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no migration works on a table of yours"),
+				 errhint("Call it as the owner of the tables, after tandem.sync_column; or name the tables, relations => '{...}', or their schemas, schemas => '{...}'.")));
+	return mine;
+}
+
+/*
+ * Returns those in a schema, and the tables there, whether a migration works on
+ * them or not, whose owner the caller is or has been granted.
+ */
+static List *
+tables_of_caller_in_schema(int release, Oid schema)
 {
 	List	   *mine = NIL;
 	ListCell   *lc;
@@ -48,18 +75,22 @@ tables_of_caller(int release, Oid schema)
 	{
 		ViewedTable *table = lfirst(lc);
 
-		if ((!OidIsValid(schema) || table->schema == schema) &&
-			table_is_of_caller(table))
+		if (table->schema == schema && table_is_of_caller(table))
+			mine = list_append_unique_oid(mine, table->relation);
+	}
+	foreach(lc, release_view_tables_in_schema(schema))
+	{
+		ViewedTable *table = lfirst(lc);
+
+		if (table_is_of_caller(table))
 			mine = list_append_unique_oid(mine, table->relation);
 	}
 	if (mine == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 OidIsValid(schema)
-				 ? errmsg("no migration works on a table of yours in schema \"%s\"",
-						  quoting_shown_schema(schema))
-				 : errmsg("no migration works on a table of yours"),
-				 errhint("Call it as the owner of the tables, after tandem.sync_column, or name the tables: relations => '{...}'.")));
+				 errmsg("no table in schema \"%s\" is yours",
+						quoting_shown_schema(schema)),
+				 errhint("Call it as the owner of the tables, or name the tables: relations => '{...}'.")));
 	return mine;
 }
 
@@ -137,7 +168,7 @@ tables_in_schemas(int release, List *names)
 					 errmsg("schema \"%s\" does not exist", (char *) lfirst(lc)),
 					 errhint("Give the names as they are in pg_namespace, without quotes.")));
 		relids = list_concat_unique_oid(relids,
-										tables_of_caller(release, schema));
+										tables_of_caller_in_schema(release, schema));
 	}
 	return relids;
 }
@@ -148,13 +179,28 @@ tables_to_show(FunctionCallInfo fcinfo, int release)
 	List	   *relids = NIL;
 
 	if (PG_ARGISNULL(1) && PG_ARGISNULL(2))
-		return tables_of_caller(release, InvalidOid);
+		return tables_of_caller(release);
 	if (!PG_ARGISNULL(1))
 		relids = tables_named(argument_strings(fcinfo, 1));
 	if (!PG_ARGISNULL(2))
 		relids = list_concat_unique_oid(relids,
 										tables_in_schemas(release, argument_strings(fcinfo, 2)));
 	return relids;
+}
+
+static void
+check_release_is_served(int release)
+{
+	Registry	registry;
+
+	registry_read(&registry);
+	if (registry_state_of(&registry, release) == RELEASE_RETIRED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("release %d is retired", release),
+				 errdetail("The database serves release %d and later.",
+						   registry.lowest),
+				 errhint("Create the views of a release that is served; see SELECT release, state FROM tandem.releases;")));
 }
 
 static void
@@ -179,6 +225,7 @@ lock_views_of_tables(int release, List *tables)
 	ListCell   *lc;
 
 	release_view_lock_schema(release);
+	check_release_is_served(release);
 	list_sort(sorted, list_oid_cmp);
 	foreach(lc, sorted)
 	{
@@ -217,9 +264,10 @@ ensure_view_schemas(List *names)
 }
 
 static void
-make_release_views(int release, List *tables)
+make_release_views(int release, List *tables, bool refresh)
 {
 	List	   *schemas = view_schema_choose(release, tables);
+	bool		fixed = release_view_is_fixed(release);
 	List	   *grants = NIL;
 	ListCell   *table;
 	ListCell   *schema;
@@ -227,7 +275,8 @@ make_release_views(int release, List *tables)
 	ensure_view_schemas(schemas);
 	forboth(table, tables, schema, schemas)
 		versioned_view_make(release, lfirst_oid(table),
-							get_namespace_oid(lfirst(schema), false), &grants);
+							get_namespace_oid(lfirst(schema), false), fixed,
+							refresh, &grants);
 	view_schema_revoke(grants);
 }
 
@@ -235,11 +284,76 @@ Datum
 tandem_create_views(PG_FUNCTION_ARGS)
 {
 	int			release = argument_release(fcinfo, 0);
+	bool		refresh = argument_bool(fcinfo, 3, "refresh");
 	List	   *tables;
 
 	ddl_refuse_nested();
 	tables = tables_to_show(fcinfo, release);
 	lock_views_of_tables(release, tables);
-	make_release_views(release, tables);
+	make_release_views(release, tables, refresh);
+	PG_RETURN_VOID();
+}
+
+/*-------------------------------------------------------------------------
+ * SQL function drop_views: what an ended release has left of its views.
+ *-------------------------------------------------------------------------
+ */
+
+/* The views of a release that is served are not dropped by mistake. */
+static void
+check_release_has_ended(int release, const ReleaseView *view)
+{
+	if (view->ended)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("release %d has not ended", release),
+			 errdetail("View %s shows it its columns.",
+					   quoting_relation(view->view)),
+			 errhint("A release ends when its last migration is aborted, or one of a later release contracted. To drop a view before, run DROP VIEW %s;",
+					 quoting_relation(view->view))));
+}
+
+static List *
+ended_views_of_caller(int release)
+{
+	List	   *views = NIL;
+	int			others = 0;
+	ListCell   *lc;
+
+	foreach(lc, release_view_of_releases(release, release))
+	{
+		ReleaseView *view = lfirst(lc);
+
+		if (!compat_is_table_owner(view->view, GetUserId()))
+		{
+			others++;
+			continue;
+		}
+		check_release_has_ended(release, view);
+		views = lappend(views, view);
+	}
+	if (views == NIL && others > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of the views of release %d", release),
+				 errhint("Call it as the owner of their tables.")));
+	return views;
+}
+
+Datum
+tandem_drop_views(PG_FUNCTION_ARGS)
+{
+	int			release = argument_release(fcinfo, 0);
+	List	   *views;
+
+	ddl_refuse_nested();
+	release_view_lock_schema(release);
+	views = ended_views_of_caller(release);
+	if (views == NIL)
+		ereport(NOTICE,
+				(errmsg("release %d has left no views, skipping", release)));
+	else
+		versioned_views_drop(views);
 	PG_RETURN_VOID();
 }

@@ -14,6 +14,7 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
+#include "api/added_column.h"
 #include "api/arguments.h"
 #include "api/expand.h"
 #include "api/rule_try.h"
@@ -631,11 +632,31 @@ record_owned_columns(Migration *migration, SyncRule *rule)
 	}
 }
 
+/* Was one added in this transaction by a plain ALTER TABLE, as the first? */
+static bool
+first_column_was_added(const Migration *migration, const SyncRule *rule)
+{
+	ListCell   *lc;
+
+	if (owned_column_list(migration->id, rule->relation) != NIL)
+		return false;
+	foreach(lc, rule->new_columns)
+	{
+		if (get_attnum(rule->relation, lfirst(lc)) > 0 &&
+			fill_mark_column_is_new(rule->relation, lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
 /* Installs the triggers with writers locked out. */
 void
 expand_add_sync(Migration *migration, SyncRule *rule)
 {
 	Relation	rel;
+
+	if (first_column_was_added(migration, rule))
+		added_column_warn_of_readers(rule->relation);
 
 	/*
 	 * blocks writers until commit, so that all later writes fire the trigger

@@ -34,7 +34,7 @@
 #include "rule/rule_uses.h"
 #include "rule/sync_trigger.h"
 #include "trigger/install.h"
-#include "views/versioned_view.h"
+#include "views/views_end.h"
 
 /* for column_dependents and the others in columns.h */
 typedef List *(*ColumnLines) (Oid relid, const char *name, int migration_id);
@@ -99,8 +99,9 @@ finish_lock_tables(const Migration *migration, List *others)
 												finish_tables(migration));
 
 	/* so that no other view is created meanwhile */
-	versioned_views_lock(tables);
-	lock_relations(list_concat_unique_oid(relids, versioned_views_of(tables)),
+	versioned_views_lock(tables, migration->release);
+	lock_relations(list_concat_unique_oid(relids,
+										  versioned_views_of(tables, migration->release)),
 				   AccessExclusiveLock);
 }
 
@@ -440,8 +441,8 @@ check_ready_to_contract(const Migration *migration, List *rules,
 				 errdetail("%s", lines_as_list(reasons)),
 				 errhint("Move these to the new columns, drop them or end those migrations, then contract; or abort, and create the sync again with keep_old => true.")));
 	/* report this before older releases are refused, not after */
-	versioned_views_check_retired(sync_relations_of_migration(migration->id),
-								  migration->release);
+	versioned_views_check_end(sync_relations_of_migration(migration->id),
+							  migration->id, migration->release);
 }
 
 static void

@@ -6,11 +6,13 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
+#include "catalog/registry.h"
 #include "catalog/release_view.h"
 #include "catalog/session_release.h"
 #include "core/extension.h"
@@ -90,6 +92,8 @@ read_release_view(uint64 row)
 	view->release = query_get_int(row, 3);
 	view->relation = query_get_oid(row, 4);
 	view->definition = query_get_text(row, 5);
+	view->columns = query_get_strings(row, 6);
+	view->ended = query_get_bool(row, 7);
 	return view;
 }
 
@@ -102,11 +106,84 @@ release_view_list(Oid relid)
 	query_begin(&query);
 	query_oid(&query, relid);
 	views = query_rows(&query,
-					   "SELECT view, schema, release, relation, definition FROM tandem._release_views "
+					   "SELECT view, schema, release, relation, definition, columns, ended FROM tandem._release_views "
 					   "WHERE relation = $1 ORDER BY release",
 					   read_release_view);
 	query_end(&query);
 	return views;
+}
+
+List *
+release_view_of_releases(int first, int last)
+{
+	TandemQuery query;
+	List	   *views;
+
+	query_begin(&query);
+	query_int(&query, first);
+	query_int(&query, last);
+	views = query_rows(&query,
+					   "SELECT view, schema, release, relation, definition, columns, ended FROM tandem._release_views "
+					   "WHERE release BETWEEN $1 AND $2 ORDER BY release, view",
+					   read_release_view);
+	query_end(&query);
+	return views;
+}
+
+int
+release_view_aborted(int migration_id)
+{
+	TandemQuery query;
+	int			release = 0;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	if (query_run(&query, "SELECT release FROM tandem._ended_release($1)") > 0)
+		release = query_get_int(0, 1);
+	query_end(&query);
+	return release;
+}
+
+static bool
+release_is_declared(int release)
+{
+	TandemQuery query;
+	bool		declared;
+
+	query_begin(&query);
+	query_int(&query, release);
+	declared = query_run_latest(&query,
+								"SELECT FROM tandem.declared_sessions() d WHERE d.release = $1 AND d.pid <> pg_backend_pid() LIMIT 1") > 0;
+	query_end(&query);
+	return declared;
+}
+
+/* While no release is registered there is no fence, and any may work. */
+bool
+release_view_is_fixed(int release)
+{
+	Registry	registry;
+
+	registry_read(&registry);
+	return registry.highest == 0 || release_view_is_served(release);
+}
+
+bool
+release_view_is_served(int release)
+{
+	Registry	registry;
+
+	registry_read(&registry);
+	if (registry.highest == 0)
+		return false;
+	switch (registry_state_of(&registry, release))
+	{
+		case RELEASE_READ_ONLY:
+		case RELEASE_UNKNOWN:
+			return release_is_declared(release);
+		default:
+			return true;
+	}
 }
 
 ReleaseView *
@@ -166,17 +243,32 @@ release_view_note(const ReleaseView *view)
 	query_int(&query, view->release);
 	query_oid(&query, view->relation);
 	(void) query_run(&query,
-					 "DELETE FROM tandem.view v WHERE v.view = $1 OR (v.release = $2 AND v.relation = $3) "
-					 "OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.relation)");
+					 "DELETE FROM tandem.view v WHERE v.view = $1 OR (v.release = $2 AND v.relation = $3)");
 	query_oid(&query, view->view);
 	query_int(&query, view->release);
 	query_oid(&query, view->relation);
 	query_text(&query, view->definition);
+	query_datum(&query, NAMEARRAYOID,
+				array_from_strings(view->columns, NAMEOID), false);
+	query_bool(&query, view->ended);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.view VALUES ($1::regclass, $2, $3::regclass, $4)");
+					 "INSERT INTO tandem.view (view, release, relation, definition, columns, ended) "
+					 "VALUES ($1::regclass, $2, $3::regclass, $4, $5, $6)");
 	query_end(&query);
 	/* sessions remember what they have found, see release_view_release */
 	CacheInvalidateRelcacheByRelid(view->view);
+}
+
+void
+release_view_table_dropped(Oid relid)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	(void) query_run(&query,
+					 "UPDATE tandem.view SET relation = view WHERE relation = $1 AND ended");
+	query_end(&query);
 }
 
 void
@@ -253,6 +345,24 @@ release_view_tables(int release)
 	tables = query_rows(&query,
 						"SELECT relation, schema, owner, maker FROM tandem._release_view_tables($1) "
 						"ORDER BY place NULLS LAST, relation, maker",
+						read_viewed_table);
+	query_end(&query);
+	return tables;
+}
+
+List *
+release_view_tables_in_schema(Oid schema)
+{
+	TandemQuery query;
+	List	   *tables;
+
+	query_begin(&query);
+	query_oid(&query, schema);
+	tables = query_rows(&query,
+						"SELECT c.oid, c.relnamespace, c.relowner, 0::oid FROM pg_class c "
+						"WHERE c.relnamespace = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition "
+						"AND c.relpersistence <> 't' AND NOT EXISTS (SELECT FROM pg_depend d "
+						"WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') ORDER BY c.relname",
 						read_viewed_table);
 	query_end(&query);
 	return tables;

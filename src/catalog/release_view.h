@@ -16,6 +16,9 @@ typedef struct ReleaseView
 	int			release;
 	Oid			relation;
 	char	   *definition;		/* its SELECT, as created */
+	List	   *columns;		/* names of its columns */
+	bool		ended;			/* its release has ended: the view only raises
+								 * an error */
 } ReleaseView;
 
 /*
@@ -29,6 +32,19 @@ typedef struct ViewSchema
 	int			release;
 	Oid			tables_in;
 } ViewSchema;
+
+/*
+ * Are the columns of the release's views to stay as they are?  Not as long as
+ * no session may work as that release and none says that it does: then its
+ * shape is still being made.
+ */
+extern bool release_view_is_fixed(int release);
+
+/*
+ * The same, but of a database that knows of no release: there a migration that
+ * ends may take its columns from the views.
+ */
+extern bool release_view_is_served(int release);
 
 /* A table that a migration works on, or of which a release has a view. */
 typedef struct ViewedTable
@@ -69,10 +85,19 @@ extern bool release_view_exists(void);
 
 /*
  * release_view_list returns the existing views of relid by release;
- * release_view_find returns that of one release, or NULL.
+ * release_view_find returns that of one release, or NULL.  Both return what is
+ * left of an ended release, too.  release_view_of_releases returns those of all
+ * tables, of the releases from first to last.
  */
 extern List *release_view_list(Oid relid);
 extern ReleaseView *release_view_find(Oid relid, int release);
+extern List *release_view_of_releases(int first, int last);
+
+/*
+ * Returns the release that the abort of the migration has ended, or 0.  Call
+ * after the phase has changed.
+ */
+extern int	release_view_aborted(int migration_id);
 
 /*
  * Returns, in ascending order, the releases in whose schemas the owners of the
@@ -97,6 +122,12 @@ extern Oid	release_view_table(Oid relid);
 /* Records the view, replacing the record for its relation and release. */
 extern void release_view_note(const ReleaseView *view);
 
+/*
+ * Of views that are left of ended releases: the table was dropped, and another
+ * one may get its OID.
+ */
+extern void release_view_table_dropped(Oid relid);
+
 /* Deletes the record of a view. */
 extern void release_view_forget(Oid view);
 
@@ -109,6 +140,12 @@ extern List *release_view_schemas(void);
  * release: a list of ViewedTable, one per table and maker.
  */
 extern List *release_view_tables(int release);
+
+/*
+ * Returns the permanent tables in a schema, in the same form, that are neither
+ * partitions nor members of an extension; maker is InvalidOid.
+ */
+extern List *release_view_tables_in_schema(Oid schema);
 
 /*
  * Returns the names of the columns of relid that the release does not see: new

@@ -31,11 +31,12 @@ static const char *const on_conflict_names[] = {
 	[ON_CONFLICT_OLD] = "old",
 };
 
-#define RULE_SELECT \
+#define RULE_COLUMNS \
 	"SELECT s.id, s.migration, m.name, coalesce(m.release, 0), s.relation::oid, " \
 	"s.old_columns, s.new_columns, s.up, s.down, s.on_conflict, " \
 	"s.on_error = 'quarantine', s.keep_old, s.origin, s.search_path, " \
-	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled, s.uses " \
+	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled, s.uses "
+#define RULE_SELECT RULE_COLUMNS \
 	"FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 
 const char *
@@ -223,14 +224,62 @@ sync_list_unstored(Oid relid, int release)
 	query_begin(&query);
 	query_oid(&query, relid);
 	query_int(&query, release);
-	rules = rules_from_query(&query, RULE_SELECT
-							 "WHERE s.relation = $1 AND NOT s.stored AND m.phase <> 'aborted' "
-							 "AND coalesce(m.release, $2) <= $2 AND NOT EXISTS ("
-							 "SELECT FROM tandem.sync l JOIN tandem.migration k ON k.id = l.migration AND k.phase <> 'aborted' "
-							 "WHERE l.relation = s.relation AND NOT l.stored AND NOT l.keep_old "
-							 "AND l.old_columns && s.old_columns AND k.release > m.release AND k.release <= $2) ORDER BY s.id");
+	rules = rules_from_query(&query, RULE_COLUMNS
+							 "FROM tandem._unstored_syncs s JOIN tandem.migration m ON m.id = s.migration "
+							 "WHERE s.relation = $1 AND coalesce(m.release, $2) <= $2 AND NOT EXISTS ("
+							 "SELECT FROM tandem._unstored_syncs l WHERE l.relation = s.relation AND NOT l.keep_old "
+							 "AND l.old_columns && s.old_columns AND l.release > m.release AND l.release <= $2) "
+							 "AND NOT EXISTS ("
+							 "SELECT FROM tandem.sync l JOIN tandem.migration k ON k.id = l.migration AND k.phase NOT IN ('done', 'aborted') "
+							 "WHERE l.relation = s.relation AND l.stored AND NOT l.keep_old "
+							 "AND l.old_columns && s.old_columns AND k.release <= $2) ORDER BY s.id");
 	query_end(&query);
 	return rules;
+}
+
+List *
+sync_list_unstored_named(Oid relid, const char *old_column)
+{
+	TandemQuery query;
+	List	   *rules;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_name(&query, old_column);
+	rules = rules_from_query(&query, RULE_SELECT
+							 "WHERE s.relation = $1 AND NOT s.stored AND m.phase = 'done' "
+							 "AND CASE WHEN s.renamed_to IS NULL THEN $2 = ANY (s.old_columns) ELSE s.renamed_to = $2 END");
+	query_end(&query);
+	return rules;
+}
+
+SyncRule *
+sync_shown_under(Oid relid, const char *new_column)
+{
+	TandemQuery query;
+	List	   *rules;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_name(&query, new_column);
+	rules = rules_from_query(&query, RULE_SELECT
+							 "WHERE s.relation = $1 AND NOT s.stored AND m.phase <> 'aborted' AND $2 = ANY (s.new_columns) "
+							 "AND s.renamed_to IS DISTINCT FROM $2");
+	query_end(&query);
+	return rules == NIL ? NULL : linitial(rules);
+}
+
+void
+sync_note_renamed(const SyncRule *rule, const char *old_column)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, rule->id);
+	query_name(&query, old_column);
+	(void) query_run(&query,
+					 "UPDATE tandem.sync SET renamed_to = $2 WHERE id = $1");
+	query_end(&query);
 }
 
 SyncRule *

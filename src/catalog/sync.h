@@ -77,9 +77,25 @@ extern List *sync_list_recorded(int migration_id);
 
 /*
  * Returns the rules on a relation that are not stored and that the release
- * sees.  If several show the same old column, only the last is returned.
+ * sees.  If several show the same old column, only the last is returned, and
+ * none if a stored rule has replaced that column, or if the table has got a
+ * column of the new name.
  */
 extern List *sync_list_unstored(Oid relid, int release);
+
+/*
+ * For a column of the table that is renamed: sync_list_unstored_named returns
+ * the rules that are not stored, of migrations that are done, whose old column
+ * it is.  sync_note_renamed records its new name for one with a single column.
+ */
+extern List *sync_list_unstored_named(Oid relid, const char *old_column);
+extern void sync_note_renamed(const SyncRule *rule, const char *old_column);
+
+/*
+ * Returns a rule that is not stored and under whose new column views show
+ * another column, or NULL.
+ */
+extern SyncRule *sync_shown_under(Oid relid, const char *new_column);
 
 /*
  * Returns a stored rule, or NULL; *live tells whether its migration is open.

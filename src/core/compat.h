@@ -12,6 +12,7 @@
 #include "access/sysattr.h"
 #include "access/tableam.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_proc.h"
@@ -820,6 +821,17 @@ compat_primary_key_index(Relation rel)
 	return RelationGetPrimaryKeyIndex(rel, false);
 #else
 	return RelationGetPrimaryKeyIndex(rel);
+#endif
+}
+
+/* Stores the default of a column that has none. */
+static inline void
+compat_store_default(Relation rel, AttrNumber attnum, Node *expression)
+{
+#if PG_VERSION_NUM >= 180000
+	(void) StoreAttrDefault(rel, attnum, expression, true);
+#else
+	(void) StoreAttrDefault(rel, attnum, expression, true, false);
 #endif
 }
 

@@ -25,7 +25,7 @@
 #include "run/retry.h"
 #include "run/runner.h"
 #include "trigger/install.h"
-#include "views/versioned_view.h"
+#include "views/views_end.h"
 #include "views/view_definition.h"
 
 /*-------------------------------------------------------------------------

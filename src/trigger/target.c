@@ -424,6 +424,35 @@ target_check_new_defaults(Oid relid, const AlterTableStmt *statement)
 	}
 }
 
+/*
+ * No table of the tree can do without the columns by which its rows are
+ * distributed, so contract could never drop them.
+ */
+static void
+check_no_partition_key(const SyncRule *rule)
+{
+	TandemQuery query;
+
+	if (rule->keep_old || rule->old_columns == NIL)
+		return;
+	query_begin(&query);
+	query_oid_list(&query, table_tree(rule->relation));
+	query_datum(&query, TEXTARRAYOID,
+				array_from_strings(rule->old_columns, TEXTOID), false);
+	if (query_run_latest(&query,
+						 "SELECT a.attname::text, a.attrelid FROM pg_attribute a WHERE a.attrelid = ANY ($1) AND a.attname = ANY ($2) "
+						 "AND EXISTS (SELECT FROM tandem._column_keys(a.attrelid, a.attnum) k WHERE k.line = 'partition key') "
+						 "ORDER BY array_position($1, a.attrelid), a.attnum LIMIT 1") > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				 errmsg("column \"%s\" is in the partition key of table %s",
+						query_get_text(0, 1),
+						quoting_relation(query_get_oid(0, 2))),
+				 errdetail("Contract could not drop it."),
+				 errhint("Keep the column: keep_old => true; or move the rows into a table that is partitioned by the new one.")));
+	query_end(&query);
+}
+
 void
 target_check_columns(const SyncRule *rule, Relation rel)
 {
@@ -440,7 +469,33 @@ target_check_columns(const SyncRule *rule, Relation rel)
 	foreach(lc, rule->new_columns)
 		check_sync_column(rel, lfirst(lc), true);
 	check_not_synced_twice(rule);
+	check_no_partition_key(rule);
 	check_unfilled_is_known(rule, rel);
+}
+
+/* A column that a stored rule replaces goes with its contract. */
+static void
+check_unstored_follows(const SyncRule *rule)
+{
+	ListCell   *lc;
+	ListCell   *name;
+
+	foreach(lc, sync_list_of_relation(rule->relation))
+	{
+		SyncRule   *other = lfirst(lc);
+
+		foreach(name, other->keep_old ? NIL : rule->old_columns)
+		{
+			if (text_is_among(lfirst(name), other->old_columns))
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						 errmsg("column \"%s\" is replaced by migration \"%s\"",
+								(char *) lfirst(name), other->migration),
+						 errdetail("Contract of that migration drops it."),
+						 errhint("Name as the old column what replaces it: %s.",
+								 text_joined(other->new_columns, "", ", "))));
+		}
+	}
 }
 
 void
@@ -467,6 +522,7 @@ target_check_unstored(const SyncRule *rule, Relation rel)
 							(char *) lfirst(lc), RelationGetRelationName(rel)),
 					 errhint("With stored => false the new name must be free.")));
 	}
+	check_unstored_follows(rule);
 }
 
 /*-------------------------------------------------------------------------
@@ -510,31 +566,28 @@ read_publication_problems(Relation rel, SendProblems *problems)
 
 /* A publication has row filters or a column list that the server refuses. */
 static void
-warn_of_publication_refusing(Oid relid, const ErrorData *error)
+refuse_publication(Oid relid, const ErrorData *error)
 {
-	ereport(WARNING,
-			(errcode(ERRCODE_WARNING),
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("table \"%s\" cannot be updated because of a publication",
 					quoting_shown_name(relid)),
-			 errdetail("%s The backfill will fail as any UPDATE of the table does.", error->detail),
-			 errhint("Before migrate, change the publication, or the replica identity of the table and each of its partitions: it must contain the columns of the row filter, and the column list must contain it.")));
+			 errdetail("%s The backfill would fail as any UPDATE of the table does.", error->detail),
+			 errhint("Change the publication, or the replica identity of the table and each of its partitions: it must contain the columns of the row filter, and the column list must contain it.")));
 }
 
 static void
-warn_of_replication_failure(Oid relid, const ErrorData *error)
+refuse_without_identity(Oid relid, const ErrorData *error)
 {
 	/* with the server's reason, if it gives one */
 	if (error->detail)
-	{
-		warn_of_publication_refusing(relid, error);
-		return;
-	}
-	ereport(WARNING,
-			(errcode(ERRCODE_WARNING),
+		refuse_publication(relid, error);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("table \"%s\" does not have a replica identity and publishes updates",
 					quoting_shown_name(relid)),
-			 errdetail("The backfill will fail as any UPDATE of the table does."),
-			 errhint("Before migrate, give the table and each of its partitions a primary key, or set REPLICA IDENTITY USING INDEX.")));
+			 errdetail("The backfill would fail as any UPDATE of the table does."),
+			 errhint("Give the table and each of its partitions a primary key, or set REPLICA IDENTITY USING INDEX.")));
 }
 
 static void
@@ -563,7 +616,7 @@ replicated_table_check(Oid relid)
 		table_close(leaf, NoLock);
 	}
 	if (problems.cannot)
-		warn_of_replication_failure(relid, problems.cannot);
+		refuse_without_identity(relid, problems.cannot);
 	if (problems.keyless)
 		warn_of_changes_not_sent(relid);
 }

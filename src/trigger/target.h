@@ -28,8 +28,9 @@ extern void target_lock(Oid relid, List *relids, LOCKMODE mode);
 /*
  * Throws an error unless the columns of the rule can be synced: they exist,
  * none occurs twice, those to be written are neither generated nor identity
- * columns, and none is the new column of another active sync.  Unfilled rows
- * must be recognizable (see fill_mark.h).  rule->fill_marks must be set.
+ * columns, none is the new column of another active sync, and none of those
+ * that contract drops is in a partition key.  Unfilled rows must be recognizable
+ * (see fill_mark.h).  rule->fill_marks must be set.
  */
 extern void target_check_columns(const SyncRule *rule, Relation rel);
 
@@ -49,15 +50,15 @@ extern void target_check_new_defaults(Oid relid,
 									  const AlterTableStmt *statement);
 
 /*
- * The same for a rule that is not stored: the old columns must exist, and the
- * new ones must not.
+ * The same for a rule that is not stored: the old columns must exist and stay,
+ * and the new ones must not exist.
  */
 extern void target_check_unstored(const SyncRule *rule, Relation rel);
 
 /*
  * Throws an error if changes that arrive by a subscription would be lost
- * (subscription_check_key).  Warns if the fill would fail because the server
- * refuses UPDATEs that it could not publish, and if subscribers might lose
+ * (subscription_check_key), and if the fill would fail because the server
+ * refuses UPDATEs that it could not publish.  Warns if subscribers might lose
  * published changes.
  * The table and its partitions are locked.
  */

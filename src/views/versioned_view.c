@@ -14,16 +14,22 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "catalog/migration.h"
 #include "catalog/release_view.h"
+#include "catalog/sync.h"
 #include "core/authority.h"
+#include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/statement.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "views/tombstone.h"
 #include "views/versioned_view.h"
+#include "views/view_default.h"
 #include "views/view_definition.h"
+#include "views/view_kept.h"
 #include "views/view_schema.h"
 
 /* A view as it should be. */
@@ -37,9 +43,17 @@ typedef struct WantedView
 	char	   *definition;
 } WantedView;
 
-/* Returns the columns that go with the migration that is ending. */
-static List *
-columns_that_go(Oid relid, int release, int ending, List *hidden)
+/* What may become of the columns of a view that is there. */
+typedef enum Shaping
+{
+	SHAPE_KEEP,					/* the same columns */
+	SHAPE_ADD,					/* the same, and new ones at the end */
+	SHAPE_TAKE,					/* the same, without those that go */
+	SHAPE_ANEW,					/* those that the release sees */
+} Shaping;
+
+List *
+versioned_view_columns_that_go(Oid relid, int release, int ending)
 {
 	List	   *stay;
 	List	   *go = NIL;
@@ -48,7 +62,7 @@ columns_that_go(Oid relid, int release, int ending, List *hidden)
 	if (ending == 0)
 		return NIL;
 	stay = release_view_hidden(relid, release, 0);
-	foreach(lc, hidden)
+	foreach(lc, release_view_hidden(relid, release, ending))
 	{
 		if (!text_is_among(lfirst(lc), stay))
 			go = lappend(go, lfirst(lc));
@@ -56,12 +70,46 @@ columns_that_go(Oid relid, int release, int ending, List *hidden)
 	return go;
 }
 
+static List *
+columns_without(List *columns, List *names)
+{
+	List	   *left = NIL;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		if (!text_is_among(((ViewColumn *) lfirst(lc))->name, names))
+			left = lappend(left, lfirst(lc));
+	}
+	return left;
+}
+
+static List *
+wanted_columns(Relation rel, int release, const ReleaseView *view,
+			   Shaping shaping, int ending)
+{
+	List	   *hidden = release_view_hidden(RelationGetRelid(rel), release, ending);
+	List	   *go = versioned_view_columns_that_go(RelationGetRelid(rel), release,
+													ending);
+	List	   *kept;
+
+	if (shaping == SHAPE_ANEW)
+		return view_columns(rel, release, hidden, go);
+	kept = view_kept_columns(rel, view, go);
+	if (shaping == SHAPE_TAKE)
+		return columns_without(kept, view_kept_lost(rel, view, go));
+	return shaping == SHAPE_KEEP ? kept
+		: view_kept_and_added(kept, view_columns(rel, release, hidden, go), view);
+}
+
+/*
+ * view is NULL if there is none, and for what is left of one.
+ */
 static void
 begin_wanted_view(WantedView *wanted, int release, Oid relid, Oid schema,
-				  int ending)
+				  const ReleaseView *view, Shaping shaping, int ending)
 {
 	AuthorityScope scope;
-	List	   *hidden = release_view_hidden(relid, release, ending);
 
 	wanted->release = release;
 	wanted->schema = schema;
@@ -69,9 +117,7 @@ begin_wanted_view(WantedView *wanted, int release, Oid relid, Oid schema,
 	/* so that the text, which is compared, is the same in all sessions */
 	authority_enter_owner(&scope, wanted->rel, "pg_catalog, pg_temp");
 	authority_pin_catalog_forms();
-	wanted->columns = view_columns(wanted->rel, release, hidden,
-								   columns_that_go(relid, release, ending,
-												   hidden));
+	wanted->columns = wanted_columns(wanted->rel, release, view, shaping, ending);
 	wanted->names = view_column_names(wanted->columns);
 	wanted->definition = view_definition(wanted->rel, wanted->columns);
 	authority_leave(&scope);
@@ -106,11 +152,11 @@ view_may_be_replaced(const WantedView *wanted, Relation view)
 }
 
 /*
- * Objects that depend on the view's row type count, too.  Triggers, rules and
- * defaults of the view itself would be dropped silently.
+ * Objects that depend on the view's row type count, too.  Triggers and rules of
+ * the view itself would be dropped silently.
  */
-static void
-check_nothing_built_on_view(Oid view)
+static List *
+view_dependents(Oid view)
 {
 	TandemQuery query;
 	List	   *lines;
@@ -120,21 +166,31 @@ check_nothing_built_on_view(Oid view)
 	lines = query_texts(&query,
 						"SELECT line FROM tandem._view_dependents($1) ORDER BY line");
 	query_end(&query);
+	return lines;
+}
+
+static void
+check_nothing_built_on_view(Oid view, bool ended)
+{
+	List	   *lines = view_dependents(view);
+
 	if (lines == NIL)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-			 errmsg("view %s cannot be replaced because other objects depend on it",
-					quoting_relation(view)),
+			 ended ? errmsg("view %s cannot be dropped because other objects depend on it",
+							quoting_relation(view))
+			 : errmsg("view %s cannot be replaced because other objects depend on it",
+					  quoting_relation(view)),
 			 errdetail("%s", text_joined(lines, "- ", "\n")),
 			 errhint("Drop these, then call it again.")));
 }
 
 /* The owner of the schema may drop anything in it. */
-static void
-drop_view(const ReleaseView *view)
+void
+versioned_view_drop(const ReleaseView *view)
 {
-	check_nothing_built_on_view(view->view);
+	check_nothing_built_on_view(view->view, view->ended);
 	view_schema_run(view->schema,
 					psprintf("DROP VIEW %s RESTRICT", quoting_relation(view->view)));
 	release_view_forget(view->view);
@@ -150,6 +206,24 @@ check_view_name_is_free(Oid schema, const char *name)
 						name, quoting_shown_schema(schema)),
 				 errdetail("It was created by hand, or shows a table of that name in another schema."),
 				 errhint("Rename one of the two, then SELECT tandem.create_views again.")));
+}
+
+/* What an ended release has left of the view of a dropped table goes. */
+static void
+free_view_name(const WantedView *wanted, const char *name)
+{
+	Oid			relid = get_relname_relid(name, wanted->schema);
+	ListCell   *lc;
+
+	foreach(lc, OidIsValid(relid) ? release_view_of_releases(wanted->release,
+															 wanted->release) : NIL)
+	{
+		ReleaseView *view = lfirst(lc);
+
+		if (view->view == relid && view->relation == relid)
+			versioned_view_drop(view);
+	}
+	check_view_name_is_free(wanted->schema, name);
 }
 
 /* Runs as the owner of the table, who owns the view. */
@@ -202,7 +276,8 @@ make_view(const WantedView *wanted, ReleaseView *view, bool replace,
 	ReleaseView made = {.release = wanted->release,
 		.schema = wanted->schema,
 		.relation = RelationGetRelid(wanted->rel),
-	.definition = wanted->definition};
+		.definition = wanted->definition,
+	.columns = wanted->names};
 
 	if (view && !replace)
 	{
@@ -210,10 +285,10 @@ make_view(const WantedView *wanted, ReleaseView *view, bool replace,
 		statements = list_concat(statements,
 								 view_properties(view->view, wanted->names,
 												 wanted->names, owner, qualified));
-		drop_view(view);
+		versioned_view_drop(view);
 	}
 	if (!replace)
-		check_view_name_is_free(wanted->schema, name);
+		free_view_name(wanted, name);
 	view_schema_grant(grants, wanted->schema, owner, true);
 	run_as_view_owner(wanted,
 					  list_make1(psprintf("CREATE %sVIEW %s WITH (security_invoker = true) AS %s",
@@ -222,12 +297,13 @@ make_view(const WantedView *wanted, ReleaseView *view, bool replace,
 	run_as_view_owner(wanted, statements);
 	open_schema_to_grantees(wanted);
 	made.view = get_relname_relid(name, wanted->schema);
+	view_defaults_follow(made.view, wanted->rel);
 	release_view_note(&made);
 }
 
 /*
- * Changes only privileges and comments, which takes no lock that blocks
- * readers.
+ * Changes only defaults, privileges and comments, which takes no lock that
+ * blocks readers.
  */
 static void
 set_view_properties(const WantedView *wanted, const ReleaseView *view,
@@ -239,6 +315,7 @@ set_view_properties(const WantedView *wanted, const ReleaseView *view,
 					  view_properties_of_table(wanted,
 											   quoting_relation(view->view)));
 	open_schema_to_grantees(wanted);
+	view_defaults_follow(view->view, wanted->rel);
 }
 
 static bool
@@ -272,7 +349,50 @@ follow_table_owner(const WantedView *wanted, const ReleaseView *view)
 }
 
 static void
-remake_view(const WantedView *wanted, ReleaseView *view, List **grants)
+refuse_altered_view(const ReleaseView *view)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("view %s was altered by hand", quoting_relation(view->view)),
+			 errdetail("Its columns are not those that it was created with, and release %d may be using them.",
+					   view->release),
+			 errhint("If no node of release %d works, run DROP VIEW %s; SELECT tandem.create_views(%d);",
+					 view->release, quoting_relation(view->view), view->release)));
+}
+
+/*
+ * CREATE OR REPLACE takes no name back that was changed by hand.  The caller has
+ * locked the view.
+ */
+static void
+restore_names(const WantedView *wanted, const ReleaseView *view)
+{
+	Relation	rel = relation_open(view->view, NoLock);
+	List	   *statements = NIL;
+	ListCell   *name;
+
+	foreach(name, view->columns)
+	{
+		int			i = foreach_current_index(name);
+		char	   *is;
+
+		if (i >= RelationGetNumberOfAttributes(rel))
+			break;
+		is = NameStr(TupleDescAttr(RelationGetDescr(rel), i)->attname);
+		if (strcmp(is, lfirst(name)) != 0)
+			statements = lappend(statements,
+								 psprintf("ALTER VIEW %s RENAME COLUMN %s TO %s",
+										  quoting_relation(view->view),
+										  pstrdup(quote_identifier(is)),
+										  quote_identifier(lfirst(name))));
+	}
+	relation_close(rel, NoLock);
+	run_as_view_owner(wanted, statements);
+}
+
+static void
+remake_view(const WantedView *wanted, ReleaseView *view, Shaping shaping,
+			List **grants)
 {
 	Relation	rel;
 	bool		replace;
@@ -282,18 +402,16 @@ remake_view(const WantedView *wanted, ReleaseView *view, List **grants)
 					  true);
 	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
 	follow_table_owner(wanted, view);
+	if (shaping != SHAPE_ANEW)
+		restore_names(wanted, view);
 	rel = relation_open(view->view, NoLock);
 	replace = view_may_be_replaced(wanted, rel);
 	relation_close(rel, NoLock);
+	if (replace && view->ended)
+		tombstone_open(view);
+	if (!replace && (shaping == SHAPE_KEEP || shaping == SHAPE_ADD))
+		refuse_altered_view(view);
 	make_view(wanted, view, replace, grants);
-}
-
-static void
-drop_retired_view(const ReleaseView *view)
-{
-	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
-	drop_view(view);
-	view_schema_drop_unused(view->schema);
 }
 
 /* If so there is nothing to do; false if the view was altered by hand. */
@@ -303,7 +421,7 @@ view_is_as_noted(const WantedView *wanted, const ReleaseView *view)
 	Relation	rel;
 	bool		same;
 
-	if (strcmp(wanted->definition, view->definition) != 0)
+	if (view->ended || strcmp(wanted->definition, view->definition) != 0)
 		return false;
 	rel = relation_open_present(view->view, AccessShareLock);
 	same = view_may_be_replaced(wanted, rel) &&
@@ -313,14 +431,27 @@ view_is_as_noted(const WantedView *wanted, const ReleaseView *view)
 	return same;
 }
 
-void
-versioned_view_make(int release, Oid relid, Oid schema, List **grants)
+/*
+ * A release that sessions may work as sees the same columns for as long as it
+ * is served.
+ */
+static Shaping
+shaping_of_view(const ReleaseView *view, bool fixed, bool refresh)
 {
-	WantedView	wanted;
-	ReleaseView *view;
+	if (view == NULL || view->ended || !fixed)
+		return SHAPE_ANEW;
+	return refresh ? SHAPE_ADD : SHAPE_KEEP;
+}
 
-	view = release_view_find(relid, release);
-	begin_wanted_view(&wanted, release, relid, schema, 0);
+void
+versioned_view_make(int release, Oid relid, Oid schema, bool fixed,
+					bool refresh, List **grants)
+{
+	ReleaseView *view = release_view_find(relid, release);
+	Shaping		shaping = shaping_of_view(view, fixed, refresh);
+	WantedView	wanted;
+
+	begin_wanted_view(&wanted, release, relid, schema, view, shaping, 0);
 	/* check again, now that the table cannot change its owner */
 	authority_check_owner(relid);
 	if (view == NULL)
@@ -329,102 +460,45 @@ versioned_view_make(int release, Oid relid, Oid schema, List **grants)
 			 !view_has_other_owner(&wanted, view))
 		set_view_properties(&wanted, view, grants);
 	else
-		remake_view(&wanted, view, grants);
+		remake_view(&wanted, view, shaping, grants);
 	end_wanted_view(&wanted);
 }
 
-/* Updates a view if its definition is not what it should be. */
-static void
-refresh_view(ReleaseView *view, int ending, List **grants)
+/* Returns false if something else depends on a view that must be made anew. */
+static bool
+view_may_be_remade(const WantedView *wanted, const ReleaseView *view)
 {
+	Relation	rel = relation_open_present(view->view, AccessShareLock);
+	bool		replace = view_may_be_replaced(wanted, rel);
+
+	relation_close(rel, NoLock);
+	return replace || view_dependents(view->view) == NIL;
+}
+
+/*
+ * The shape of a release that nobody works as yet may still change: its view
+ * may be older than some of its migrations.
+ */
+void
+versioned_view_refresh(ReleaseView *view, int ending, List **grants)
+{
+	Shaping		shaping = shaping_of_view(view, release_view_is_fixed(view->release),
+										  false);
 	WantedView	wanted;
 
+	if (ending != 0 && shaping == SHAPE_KEEP &&
+		!release_view_is_served(view->release))
+		shaping = SHAPE_TAKE;
 	begin_wanted_view(&wanted, view->release, view->relation, view->schema,
-					  ending);
+					  view, shaping, ending);
+	if (ending == 0 && shaping == SHAPE_ANEW && !view_may_be_remade(&wanted, view))
+	{
+		end_wanted_view(&wanted);
+		shaping = SHAPE_KEEP;
+		begin_wanted_view(&wanted, view->release, view->relation, view->schema,
+						  view, shaping, ending);
+	}
 	if (strcmp(wanted.definition, view->definition) != 0)
-		remake_view(&wanted, view, grants);
+		remake_view(&wanted, view, shaping, grants);
 	end_wanted_view(&wanted);
-}
-
-void
-versioned_views_lock(List *relids)
-{
-	ListCell   *lc;
-
-	/* two sessions that grant at the same time would fail */
-	foreach(lc, release_view_closed(relids))
-		release_view_lock_schema(lfirst_int(lc));
-	foreach(lc, relids)
-		release_view_lock(lfirst_oid(lc));
-}
-
-void
-versioned_views_refresh(List *relids)
-{
-	List	   *grants = NIL;
-	ListCell   *lc;
-	ListCell   *view;
-
-	versioned_views_lock(relids);
-	foreach(lc, relids)
-	{
-		foreach(view, release_view_list(lfirst_oid(lc)))
-			refresh_view(lfirst(view), 0, &grants);
-	}
-	view_schema_revoke(grants);
-}
-
-List *
-versioned_views_of(List *relids)
-{
-	List	   *views = NIL;
-	ListCell   *lc;
-	ListCell   *view;
-
-	foreach(lc, relids)
-	{
-		foreach(view, release_view_list(lfirst_oid(lc)))
-			views = lappend_oid(views, ((ReleaseView *) lfirst(view))->view);
-	}
-	return views;
-}
-
-void
-versioned_views_check_retired(List *relids, int retired)
-{
-	ListCell   *lc;
-	ListCell   *cell;
-
-	foreach(lc, relids)
-	{
-		foreach(cell, release_view_list(lfirst_oid(lc)))
-		{
-			ReleaseView *view = lfirst(cell);
-
-			if (view->release < retired)
-				check_nothing_built_on_view(view->view);
-		}
-	}
-}
-
-void
-versioned_views_end(List *relids, int ending, int retired)
-{
-	List	   *grants = NIL;
-	ListCell   *lc;
-	ListCell   *cell;
-
-	foreach(lc, relids)
-	{
-		foreach(cell, release_view_list(lfirst_oid(lc)))
-		{
-			ReleaseView *view = lfirst(cell);
-
-			if (view->release < retired)
-				drop_retired_view(view);
-			else
-				refresh_view(view, ending, &grants);
-		}
-	}
-	view_schema_revoke(grants);
 }

@@ -12,46 +12,37 @@
 
 #include "nodes/pg_list.h"
 
+#include "catalog/release_view.h"
+
 /*
  * Creates the view of a release over table relid in an existing schema (see
- * view_schema_ensure), or updates it: columns, owner, privileges, comments.
- * The caller has locked the views of relid.  Adds to grants what
- * view_schema_revoke must take back.  A view whose columns are right is not
+ * view_schema_ensure), or updates it: owner, defaults, privileges, comments.
+ * Where they are fixed (release_view_is_fixed) its columns stay the same; with
+ * refresh those that the release sees besides are added at the end.  Else they
+ * become those that it sees, and what an ended release has left is replaced.  The caller has locked the views of relid.  Adds to grants
+ * what view_schema_revoke must take back.  A view whose columns are right is not
  * locked against readers.  Errors: the current user lacks the rights of the
  * table's owner; a view must be dropped and created again and other objects
- * depend on it; another object has its name.
+ * depend on it; another object has its name; it was altered by hand.
  */
 extern void versioned_view_make(int release, Oid relid, Oid schema,
-								List **grants);
+								bool fixed, bool refresh, List **grants);
 
 /*
- * Excludes changes of the tables' views by others until the end of the
- * transaction.  Call before the tables are locked.
+ * Updates a view if its definition is not what it should be, as its release, or
+ * migration ending (0 for none), leaves it.  The columns of a release that is
+ * served stay.  Adds to grants what view_schema_revoke must take back.  Errors:
+ * as for versioned_view_make.
  */
-extern void versioned_views_lock(List *relids);
+extern void versioned_view_refresh(ReleaseView *view, int ending, List **grants);
 
 /*
- * Replaces views of the tables that read through columns which have been
- * filled since.  Locks a view only if it must be replaced.
+ * Returns the columns of the table that migration ending takes from a view of
+ * the release.
  */
-extern void versioned_views_refresh(List *relids);
+extern List *versioned_view_columns_that_go(Oid relid, int release, int ending);
 
-/* Returns the views over the tables, as OIDs. */
-extern List *versioned_views_of(List *relids);
-
-/*
- * Throws an error if other objects depend on a view of the tables for a
- * release below retired, which contract is to drop.
- */
-extern void versioned_views_check_retired(List *relids, int retired);
-
-/*
- * Call after the phase of migration ending has changed and before its columns
- * are dropped.  The tables' views stop showing them.  Views of releases below
- * retired (0 for none) are dropped, and each schema with its last view.  The
- * caller has locked tables and views.  Errors: other objects depend on a view
- * to be dropped.
- */
-extern void versioned_views_end(List *relids, int ending, int retired);
+/* Drops a view, locked by the caller.  Errors: other objects depend on it. */
+extern void versioned_view_drop(const ReleaseView *view);
 
 #endif							/* TANDEM_VERSIONED_VIEW_H */

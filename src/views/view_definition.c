@@ -201,6 +201,15 @@ collate_clause(Form_pg_attribute att)
 	return text;
 }
 
+char *
+view_null_of_column(Form_pg_attribute att)
+{
+	return psprintf("CAST(NULL AS %s)%s",
+					format_type_extended(att->atttypid, att->atttypmod,
+										 FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
+					collate_clause(att));
+}
+
 /* Returns a column as the view shows it. */
 static char *
 shown_column_text(const ReadThrough *read, AttrNumber attnum)
@@ -246,6 +255,7 @@ view_column_of_table(const ReadThrough *read, AttrNumber attnum)
 	ViewColumn *column = palloc(sizeof(ViewColumn));
 
 	column->name = pstrdup(NameStr(att->attname));
+	column->attnum = attnum;
 	column->from = column->name;
 	column->text = shown_column_text(read, attnum);
 	column->type = att->atttypid;
@@ -281,6 +291,7 @@ unstored_columns(const ReadThrough *read, const SyncRule *rule)
 
 		up = show_columns_mutator(up, (void *) read);
 		column->name = lfirst(name);
+		column->attnum = IsA(up, Var) ? ((Var *) up)->varattno : InvalidAttrNumber;
 		column->from = renamed_column(read->rel, up);
 		column->text = expression_deparse(up, read->rel);
 		column->type = exprType(up) == UNKNOWNOID ? TEXTOID : exprType(up);
@@ -319,6 +330,44 @@ view_columns(Relation rel, int release, List *hidden, List *go)
 		}
 	}
 	return columns;
+}
+
+ViewColumn *
+view_column_plain(Relation rel, AttrNumber attnum)
+{
+	ReadThrough read = {rel, NIL, NIL, NIL};
+
+	return view_column_of_table(&read, attnum);
+}
+
+ViewColumn *
+view_column_now(Relation rel, AttrNumber attnum, List *go)
+{
+	List	   *rules = sync_list_of_relation(RelationGetRelid(rel));
+	ReadThrough read = {rel, rules_to_read_through(rules), rules, go};
+
+	return view_column_of_table(&read, attnum);
+}
+
+ViewColumn *
+view_column_unstored(Relation rel, int release, const char *name, List *go)
+{
+	List	   *rules = sync_list_of_relation(RelationGetRelid(rel));
+	ReadThrough read = {rel, rules_to_read_through(rules), rules, go};
+	ListCell   *lc;
+	ListCell   *column;
+
+	foreach(lc, sync_list_unstored(RelationGetRelid(rel), release))
+	{
+		if (!text_is_among(name, ((SyncRule *) lfirst(lc))->new_columns))
+			continue;
+		foreach(column, unstored_columns(&read, lfirst(lc)))
+		{
+			if (strcmp(((ViewColumn *) lfirst(column))->name, name) == 0)
+				return lfirst(column);
+		}
+	}
+	return NULL;
 }
 
 List *
@@ -371,8 +420,8 @@ view_definition(Relation rel, List *columns)
  * The owner of the table, who also owns the view, grants on it what any role
  * has granted on the table.  This gives no one more rights, and takes none
  * away: the views check the reader's rights on the table (security_invoker),
- * so a privilege on the view alone is of no use.  Defaults need not be copied:
- * an INSERT through a view without defaults uses those of the table.
+ * so a privilege on the view alone is of no use.  For defaults see
+ * view_default.h.
  *-------------------------------------------------------------------------
  */
 

@@ -14,6 +14,8 @@
 typedef struct ViewColumn
 {
 	char	   *name;
+	AttrNumber	attnum;			/* column of the table that it shows, perhaps
+								 * read through, or 0 */
 	char	   *from;			/* name of the table's column that it is, or
 								 * NULL */
 	char	   *text;			/* text of its expression */
@@ -40,11 +42,23 @@ extern bool view_reads_through(const SyncRule *rule);
 extern List *view_columns(Relation rel, int release, List *hidden, List *go);
 
 /*
+ * These return one column: as it is stored; as view_columns shows it; that of a
+ * rule that is not stored, NULL if the release sees none of that name.
+ */
+extern ViewColumn *view_column_plain(Relation rel, AttrNumber attnum);
+extern ViewColumn *view_column_now(Relation rel, AttrNumber attnum, List *go);
+extern ViewColumn *view_column_unstored(Relation rel, int release,
+										const char *name, List *go);
+
+/*
  * view_column_names returns their names; view_column_origins, the names of the
  * table's columns that they are, or NULL for each.
  */
 extern List *view_column_names(List *columns);
 extern List *view_column_origins(List *columns);
+
+/* Returns a NULL of the column's type, modifier and collation, palloc'd. */
+extern char *view_null_of_column(Form_pg_attribute att);
 
 /* Returns a SELECT of these columns of rel, palloc'd. */
 extern char *view_definition(Relation rel, List *columns);

@@ -32,7 +32,7 @@ sub create
 		# who has made none of the migrations names the tables
 		my $relations = $role eq '' || !$scenario->{migration}{as_owner} ? ", relations => '{stress.items}'" : '';
 
-		$scenario->insist("${role}SELECT tandem.create_views($release$relations)");
+		$scenario->insist("${role}SELECT tandem.create_views($release$relations, refresh => true)");
 		$scenario->count('views of a release', 'made');
 	}
 	$self->{plain} = {};

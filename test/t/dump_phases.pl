@@ -195,7 +195,13 @@ SQL
 		is($status, 0, "$db: migrate of $name goes on") or diag($err);
 		is($node->safe_psql($db, "SELECT coalesce(sum(rows_unfilled), 0), coalesce(sum(rows_mismatched), 0) FROM tandem.verify('$name')"),
 			'0|0', "$db: every row of $name is right");
+		# without a release it would take a column from every view; as its hint says
 		($status, $out, $err) = $node->psql($db, "$as CALL tandem.contract('$name', undeclared => 'ignore')");
+		while ($status != 0 && $err =~ /shows columns that would be dropped.*(DROP VIEW \S+);/s)
+		{
+			$node->safe_psql($db, $1);
+			($status, $out, $err) = $node->psql($db, "$as CALL tandem.contract('$name', undeclared => 'ignore')");
+		}
 		is($status, 0, "$db: contract of $name") or diag($err);
 	}
 	is($node->safe_psql($db, 'SELECT count(*), sum(cents) FROM app.quarantined'), '501|12625100', "$db: no row is lost");
@@ -284,7 +290,7 @@ my %claims = (
 		VALUES (77, 'public.precious', '{a}', '{b}', '{1}', '{1}', 'error', 'error', true, '', '')), qr/must be owner of relation "precious"/ ],
 	'a step of a table of another' => [ q(INSERT INTO tandem.step (migration, kind, relation) VALUES (77, 'backfill', 'public.precious')),
 		qr/must be owner of relation "precious"/ ],
-	'a view of another' => [ q(INSERT INTO tandem.view VALUES ('public.precious', 1, 'public.precious', '')), qr/must be owner of relation "precious"/ ],
+	'a view of another' => [ q(INSERT INTO tandem.view VALUES ('public.precious', 1, 'public.precious', '', '{id}')), qr/must be owner of relation "precious"/ ],
 	'a part of a migration of another' => [ q(INSERT INTO tandem.event (migration, name, action, done_by) VALUES (1, 'of_another', 'create', 'postgres')),
 		qr/permission denied for migration 1/ ],
 );

@@ -59,9 +59,34 @@ foreach my $db ('restored', 'copied')
 	$node->safe_psql($db, 'UPDATE a.items SET id = 12 WHERE id = 11');
 	is($node->safe_psql($db, 'SELECT cents FROM a.items WHERE id = 12'), 0, "$db: the partition is filled as any other");
 	is($node->safe_psql($db, q(SELECT count(*) FROM tandem.filled_leaf)), $db eq 'copied' ? 1 : 0, "$db: nothing is noted of the old one");
+	$node->safe_psql($db, q(SELECT tandem.create_views(1, relations => '{a.items}'); ALTER TABLE b.items ALTER n SET DEFAULT 5));
 	($status, $out, $err) = $node->psql($db, q(SET ROLE app_owner; CALL tandem.migrate('m'); CALL tandem.contract('m', undeclared => 'ignore')));
 	is($status, 0, "$db: migrate and contract") or diag($err);
 	$node->safe_psql($db, 'INSERT INTO release_2.items (id, cents) VALUES (3, 300)');
+}
+
+# what an ended release has left, and defaults, are in a dump as well; also when the table is gone
+$node->safe_psql('copied', 'DROP TABLE a.items CASCADE');
+foreach my $db ('restored', 'copied')
+{
+	$node->command_ok([ 'pg_dump', @to, '-Fc', '-f', "$folder/$db", $db ], "dump of $db");
+	$node->safe_psql('postgres', "CREATE DATABASE again_$db");
+	$node->command_ok([ 'pg_restore', '-e', @to, '-d', "again_$db", "$folder/$db" ], 'restored again');
+	is_ended("again_$db", 'SELECT * FROM release_1.items WHERE id = 1');
+	is_ended("again_$db", 'INSERT INTO release_1.items (id) VALUES (1)');
+	$node->safe_psql("again_$db", 'INSERT INTO b.items VALUES (1, 1); UPDATE b__release_2.items SET n = DEFAULT');
+	is($node->safe_psql("again_$db", 'SELECT n FROM b.items'), 5, 'the view has the default');
+	$node->safe_psql("again_$db", 'SELECT tandem.drop_views(1)');
+	is($node->safe_psql("again_$db", q(SELECT to_regnamespace('release_1') IS NULL)), 't', 'and drop_views removes what was left');
+}
+
+sub is_ended
+{
+	my ($db, $statement) = @_;
+	my ($status, $out, $err) = $node->psql($db, "\\set VERBOSITY sqlstate\n$statement");
+
+	like($err, qr/55T01/, "$db: $statement");
+	return;
 }
 
 done_testing();

@@ -1,0 +1,157 @@
+/*
+ * tombstone.c
+ *		What a release leaves of its views when it ends: views that only
+ *		raise an error.
+ *
+ * The view reads no table.  Its WHERE calls a function that raises the error,
+ * for SELECT, UPDATE and DELETE; a trigger does so for INSERT and COPY.  The
+ * function is immutable, so that the planner calls it, before it looks at what
+ * the statement asks for: of WHERE id = 1 it would know, as the view's id is
+ * null, that no row fulfills it, and the executor would call nothing.
+ *
+ * The view is replaced with the lock that contract has: who waits for that lock,
+ * and who has prepared a statement, finds the new one.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "commands/trigger.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#include "catalog/registry.h"
+#include "catalog/release_view.h"
+#include "core/error.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "core/sql_function.h"
+#include "core/statement.h"
+#include "core/text.h"
+#include "views/tombstone.h"
+#include "views/view_default.h"
+#include "views/view_definition.h"
+
+SQL_FUNCTION(tandem_retired);
+SQL_FUNCTION(tandem_retired_write);
+
+/* It fires before those of users, which might be content. */
+#define ENDED_TRIGGER_NAME "\"!tandem_ended\""
+
+/* Says the same as the fence does, which the session may not have loaded. */
+static void
+raise_release_ended(int release)
+{
+	Registry	registry;
+
+	registry_read(&registry);
+	if (registry_state_of(&registry, release) == RELEASE_RETIRED)
+		ereport(ERROR,
+				(errcode(ERRCODE_RELEASE_NOT_SERVED),
+				 errmsg("release %d is no longer served", release),
+				 errdetail("The database serves release %d and later.",
+						   registry.lowest),
+				 errhint("Start a node of release %d or later instead.",
+						 registry.lowest)));
+	ereport(ERROR,
+			(errcode(ERRCODE_RELEASE_NOT_SERVED),
+			 errmsg("release %d is no longer served", release),
+			 errdetail("It has ended, or a migration of it was aborted, and this is what is left of its view."),
+			 errhint("If it has begun again, run SELECT tandem.create_views(%d);",
+					 release)));
+}
+
+Datum
+tandem_retired(PG_FUNCTION_ARGS)
+{
+	raise_release_ended(PG_GETARG_INT32(0));
+	PG_RETURN_BOOL(false);
+}
+
+Datum
+tandem_retired_write(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || data->tg_trigger->tgnargs != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function tandem.retired() can only be called by the triggers of views whose release has ended"),
+				 errhint("These triggers are created by contract and abort.")));
+	raise_release_ended(pg_strtoint32(data->tg_trigger->tgargs[0]));
+	PG_RETURN_NULL();
+}
+
+static char *
+tombstone_definition(const ReleaseView *view)
+{
+	Relation	rel = relation_open_present(view->view, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT");
+	for (int i = 0; i < desc->natts; i++)
+		appendStringInfo(&sql, "%s %s AS %s", i > 0 ? "," : "",
+						 view_null_of_column(TupleDescAttr(desc, i)),
+						 quote_identifier(NameStr(TupleDescAttr(desc, i)->attname)));
+	appendStringInfo(&sql, " WHERE tandem.retired(%d)", view->release);
+	relation_close(rel, NoLock);
+	return sql.data;
+}
+
+void
+tombstone_check(const ReleaseView *view)
+{
+	TandemQuery query;
+	char	   *kind = NULL;
+	char	   *name = NULL;
+
+	query_begin(&query);
+	query_oid(&query, view->view);
+	if (query_run(&query,
+				  "SELECT kind, name FROM tandem._view_overrides($1) ORDER BY kind, name") > 0)
+	{
+		kind = query_get_text(0, 1);
+		name = query_get_text(0, 2);
+	}
+	query_end(&query);
+	if (name == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("view %s of release %d would not fail when the release has ended",
+					quoting_relation(view->view), view->release),
+			 errdetail("%s %s would do its work in place of the error.", kind,
+					   quote_identifier(name)),
+			 errhint("Run DROP %s %s ON %s; then call it again.", kind,
+					 quote_identifier(name), quoting_relation(view->view))));
+}
+
+void
+tombstone_make(const ReleaseView *view)
+{
+	ReleaseView ended = *view;
+	char	   *name = quoting_relation(view->view);
+
+	tombstone_check(view);
+	ended.definition = tombstone_definition(view);
+	ended.ended = true;
+	view_defaults_remove(view->view);
+	ddl_run_stored(view->view,
+				   psprintf("CREATE OR REPLACE VIEW %s WITH (security_invoker = true) AS %s",
+							name, ended.definition));
+	ddl_run_stored(view->view,
+				   psprintf("CREATE TRIGGER " ENDED_TRIGGER_NAME " INSTEAD OF INSERT OR UPDATE OR DELETE ON %s "
+							"FOR EACH ROW EXECUTE FUNCTION tandem.retired('%d')",
+							name, view->release));
+	release_view_note(&ended);
+}
+
+void
+tombstone_open(const ReleaseView *view)
+{
+	ddl_run_stored(view->view,
+				   psprintf("DROP TRIGGER IF EXISTS " ENDED_TRIGGER_NAME " ON %s",
+							quoting_relation(view->view)));
+}
