@@ -511,14 +511,15 @@ sub cascade_key
 	$scenario->run_migrate;
 	return 'none' if $scenario->{wrong} || $model->quarantined;
 	return 'none' if !$server->is_true(q(SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'stress.items'::regclass AND contype = 'f')));
+	my $kind = 'hidden' . ++$scenario->{cascaded};
 	$server->ask(<<"SQL");
 SET tandem.release = $release;
-UPDATE stress.kinds SET kind = 'hidden' WHERE kind = 'shared';
+UPDATE stress.kinds SET kind = '$kind' WHERE kind = 'shared';
 INSERT INTO stress.kinds VALUES ('shared');
 SQL
 	foreach my $id (grep { ($model->{rows}{$_}[0]{v}{visibility} // '') eq 'shared' } sort keys %{ $model->{rows} })
 	{
-		$scenario->fail("what a key cascades to row $id cannot be") if !$model->update($id, { visibility => 'hidden' });
+		$scenario->fail("what a key cascades to row $id cannot be") if !$model->update($id, { visibility => $kind });
 	}
 	return 'done';
 }

@@ -319,7 +319,7 @@ sub lot
 			down_of => sub { defined $_[0] ? $_[0] * 4 + (($_[1] // 0) & 3) : undef } } ] };
 }
 
-# up takes the row as a whole.
+# up takes the row as a whole, in which its own column is NULL.
 sub digest
 {
 	return {
@@ -327,7 +327,7 @@ sub digest
 		derived => 1,
 		row_functions => <<'SQL',
 CREATE FUNCTION stress.digest(item stress.items) RETURNS text LANGUAGE plpgsql IMMUTABLE
-	AS $$ BEGIN RETURN 'd' || coalesce(item.base, 0); END $$;
+	AS $$ BEGIN RETURN 'd' || coalesce(item.base, 0) || coalesce(to_jsonb(item) ->> 'digest', ''); END $$;
 SQL
 		sides => [ [ number('base', 'int', 0, 99) ], [ column('digest', 'text', \&word) ] ],
 		links => [ { up => ['stress.digest(items)'], up_of => sub { 'd' . ($_[0] // 0) } } ] };

@@ -351,7 +351,8 @@ sub gone_columns
 	return map { $_ => 1 } map { @{ $_->{columns} } } @{ $self->{ended} };
 }
 
-# What a snapshot of the database shows: rows, markers, failures.
+# What a snapshot of the database shows: rows, markers, failures.  What a view reads through runs under the reader's
+# search_path, as any view does.
 sub look
 {
 	my ($self, $database) = @_;
@@ -361,6 +362,7 @@ sub look
 	my $views = $self->{views}->look_sql($self->{model}, \%gone);
 	my ($status, $out, $err) = $self->{server}->try(<<"SQL", $database);
 SET TimeZone = 'UTC';
+SET search_path = stress;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 COPY (SELECT 'm', writer, seq, ended FROM stress.marker) TO STDOUT;
 COPY (SELECT 'f', writer, seq, step, sqlstate FROM stress.failed) TO STDOUT;
