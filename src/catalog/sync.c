@@ -18,6 +18,7 @@
 #include "catalog/sync.h"
 #include "core/compat.h"
 #include "core/query.h"
+#include "core/relation.h"
 #include "core/text.h"
 
 /*-------------------------------------------------------------------------
@@ -321,6 +322,23 @@ sync_note_filled(const SyncRule *rule)
 	(void) query_run(&query,
 					 "UPDATE tandem.sync SET filled = true WHERE id = $1 AND NOT filled");
 	query_end(&query);
+}
+
+char *
+sync_expand_path(int migration_id, Oid relid)
+{
+	TandemQuery query;
+	char	   *path = NULL;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid(&query, table_root(relid));
+	if (query_run(&query,
+				  "SELECT search_path FROM tandem.sync WHERE migration = $1 "
+				  "ORDER BY relation::oid <> $2, id LIMIT 1") > 0)
+		path = query_get_text(0, 1);
+	query_end(&query);
+	return path;
 }
 
 void

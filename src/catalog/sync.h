@@ -109,6 +109,12 @@ extern SyncRule *sync_get(int id, bool *live);
  */
 extern void sync_set_fill_marks(const SyncRule *rule, const char *fill_marks);
 
+/*
+ * Returns the search_path that the migration was expanded under, as noted with a
+ * rule of the table, or else of another one; palloc'd; NULL if it has no rule.
+ */
+extern char *sync_expand_path(int migration_id, Oid relid);
+
 /* Records what the rule uses, see rule/rule_uses.h; NULL if not known. */
 extern void sync_note_uses(const SyncRule *rule, const char *uses);
 

@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 
 #include "catalog/migration_lock.h"
+#include "catalog/sync.h"
 #include "core/authority.h"
 #include "core/lock.h"
 #include "core/statement.h"
@@ -87,6 +88,19 @@ note_command_error(CommandSegment *segment)
 	segment->state = COMMAND_FAILED;
 }
 
+/*
+ * What the statement evaluates, such as a function of a CHECK, may find its names
+ * as the session did that wrote it.  The default of the role may be another.
+ */
+static void
+take_expand_path(const ProcessOrder *order)
+{
+	char	   *path = sync_expand_path(order->migration_id, order->relation);
+
+	if (path)
+		SetConfigOption("search_path", path, PGC_USERSET, PGC_S_SESSION);
+}
+
 static void
 run_command(const ProcessOrder *order)
 {
@@ -101,6 +115,8 @@ run_command(const ProcessOrder *order)
 	segment->state = COMMAND_STARTED;
 	StartTransactionCommand();
 	joined = migration_join_workers(order->migration_id, order->runner);
+	if (joined)
+		take_expand_path(order);
 	CommitTransactionCommand();
 	if (!joined)
 		return;					/* the caller is gone or has cancelled */
