@@ -42,6 +42,21 @@ sub by_owner
 	return $node->safe_psql($db, "SET ROLE app_owner; $sql");
 }
 
+# A migration without a release would take a column from every view that is served: does as the hint says.
+sub contract_as_told
+{
+	my ($db, $as, $name) = @_;
+	my $contract = "$as CALL tandem.contract('$name', undeclared => 'ignore')";
+	my ($status, $out, $err) = $node->psql($db, $contract);
+
+	while ($status != 0 && $err =~ /shows columns that would be dropped.*(DROP VIEW \S+);/s)
+	{
+		$node->safe_psql($db, $1);
+		($status, $out, $err) = $node->psql($db, $contract);
+	}
+	return ($status, $out, $err);
+}
+
 # A table (id, price) of 500 rows of a migration of the same name; options as for sync_column.
 sub expand
 {
@@ -195,13 +210,7 @@ SQL
 		is($status, 0, "$db: migrate of $name goes on") or diag($err);
 		is($node->safe_psql($db, "SELECT coalesce(sum(rows_unfilled), 0), coalesce(sum(rows_mismatched), 0) FROM tandem.verify('$name')"),
 			'0|0', "$db: every row of $name is right");
-		# without a release it would take a column from every view; as its hint says
-		($status, $out, $err) = $node->psql($db, "$as CALL tandem.contract('$name', undeclared => 'ignore')");
-		while ($status != 0 && $err =~ /shows columns that would be dropped.*(DROP VIEW \S+);/s)
-		{
-			$node->safe_psql($db, $1);
-			($status, $out, $err) = $node->psql($db, "$as CALL tandem.contract('$name', undeclared => 'ignore')");
-		}
+		($status, $out, $err) = contract_as_told($db, $as, $name);
 		is($status, 0, "$db: contract of $name") or diag($err);
 	}
 	is($node->safe_psql($db, 'SELECT count(*), sum(cents) FROM app.quarantined'), '501|12625100', "$db: no row is lost");
@@ -259,7 +268,8 @@ foreach my $name ('ready', 'quarantined', 'parted', 'expanded', 'shown', 'paused
 	by_owner($apart, "CALL tandem.migrate('$name')");
 	is(by_owner($apart, "SELECT coalesce(sum(rows_unfilled), 0), coalesce(sum(rows_mismatched), 0) FROM tandem.verify('$name')"),
 		'0|0', "every row of $name is right");
-	by_owner($apart, "CALL tandem.contract('$name', undeclared => 'ignore')");
+	my ($status, $out, $err) = contract_as_told($apart, 'SET ROLE app_owner;', $name);
+	is($status, 0, "contract of $name") or diag($err);
 }
 is($node->safe_psql($apart, q(SELECT string_agg(DISTINCT phase, ' ' ORDER BY phase) FROM tandem.migrations WHERE name <> 'private')), 'aborted done', 'and every migration ends');
 
