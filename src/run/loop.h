@@ -57,9 +57,10 @@ struct Loop
 	ErrorData  *(*after) (Loop *loop);
 
 	/*
-	 * A piece that gets a lock only by waiting is rolled back, so that nothing
-	 * is held while the blocking sessions are reported and the next try is
-	 * awaited, for at most tandem.lock_retry_time.  See loop_lock_passes.
+	 * A piece that gets a lock only by waiting is rolled back, so that
+	 * nothing is held while the blocking sessions are reported and the next
+	 * try is awaited, for at most tandem.lock_retry_time.  See
+	 * loop_lock_passes.
 	 */
 	int64		lock_give_up;	/* 0 before the first try */
 	double		lock_pause;		/* of lock_next_pause */

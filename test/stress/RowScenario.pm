@@ -278,12 +278,24 @@ sub is_due
 		$self->count('write through a view', 'column is read through');
 		return !$self->{ending};
 	}
+	return 1 if $state eq '55T01' && $self->is_of_ended_view($script, $line);
 	return 0 if !$release || $state !~ /^55T0[12]$/;
 	return 0 if !$releases->may_have_been($script->{started}, $release, $state eq '55T01' ? ('retired', 'unknown') : 'read_only');
 	return 1 if $line < $transaction->{begin};
 	$self->count('transaction of a declared release', $state) if !$transaction->{refused};
 	$transaction->{refused} = $state;
 	return 1;
+}
+
+# Whether a statement uses the view of a release that ends, or has ended, with a migration.
+sub is_of_ended_view
+{
+	my ($self, $script, $line) = @_;
+	my ($view) = (split /\n/, PostgreSQL::Test::Utils::slurp_file($script->{file}))[ $line - 1 ] =~ /\brelease_(\d+)\.items/;
+
+	return 0 if !$view || !$self->{ending};
+	return 1 if $self->{ending} eq 'abort';
+	return grep { $view < $_ } map({ $_->{fence} } @{ $self->{ended} }), map { $self->{releases}->fence_of($_) } @{ $self->{migration}{names} };
 }
 
 # A transaction that was committed: it must not have been refused, nor have begun once its release was retired.
