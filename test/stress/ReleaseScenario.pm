@@ -522,6 +522,14 @@ sub contract_is_refused
 	return grep({ $_->{held} && $_->{held} < $release && $_->{user} ne 'stress_stranger' } $self->in_transaction) ? ('55P03') : ();
 }
 
+# Nothing is taken from the views of a release that is served: of a migration without a release, or of an earlier one.
+sub taken_from_views
+{
+	my ($self, $release) = @_;
+
+	return grep({ $_ > $release } keys %{ $self->{views} || {} }) ? ('2BP01') : ();
+}
+
 sub contract
 {
 	my ($self) = @_;
@@ -541,6 +549,7 @@ sub contract
 	my @right = @refused ? @refused : '00000';
 	# a partition that came since may have to be verified
 	push @right, '55000' if !@refused && !$force && !defined $migration->{proof};
+	push @right, $self->taken_from_views(0) if !@refused && !$migration->{release};
 	$releases->fencing($name);
 	my $state = $self->run_as_told("CALL tandem.contract('$name', undeclared => '$undeclared', force => " . ($force ? 'true' : 'false') . ');', @right);
 	if ($state ne '00000')
@@ -564,7 +573,7 @@ sub abort
 	my $migration = $self->{migrations}{$name};
 
 	$self->free($self->tables_of($name));
-	my $state = $self->run_as_told("CALL tandem.abort('$name');", '00000');
+	my $state = $self->run_as_told("CALL tandem.abort('$name');", '00000', $self->taken_from_views($migration->{release}));
 	return 'refused' if $state ne '00000';
 	$migration->{phase} = 'aborted';
 	$self->{tables}{$_}{ended} = 1 foreach map { $_->{table} } grep { $_->{old} eq 'a' } @{ $migration->{syncs} };
