@@ -152,7 +152,7 @@ sub other_required
 {
 	my ($self, $scenario, $column) = @_;
 	my @rules = map { [ @{ $_->{old} }, @{ $_->{new} } ] } @{ $scenario->{model}{rules} };
-	my @others = grep { $_ && $_ != $column } map { $_->{'not null'}{column} } map { $self->{of}{$_} } sort keys %{ $self->{of} };
+	my @others = grep { $_ != $column } map { $_->{'not null'} ? $_->{'not null'}{column} : () } map { $self->{of}{$_} } sort keys %{ $self->{of} };
 
 	return grep {
 		my $other = $_;
