@@ -128,7 +128,7 @@ sub repair
 
 		next if !$kind;
 		return 0 if !$by_fill && !names_rows($scenario, $name, $err);
-		repair_rows($scenario, $kind, $of->{$kind}{column});
+		$self->repair_rows($scenario, $kind, $of->{$kind}{column});
 		$scenario->count("constraint violated: $kind", $by_fill ? 'repaired for the fill' : 'repaired');
 		return 1;
 	}
@@ -147,9 +147,24 @@ sub names_rows
 	return 1;
 }
 
+# Other columns that may not be NULL, and that no rule computes from this one, or this one from them.
+sub other_required
+{
+	my ($self, $scenario, $column) = @_;
+	my @rules = map { [ @{ $_->{old} }, @{ $_->{new} } ] } @{ $scenario->{model}{rules} };
+	my @others = grep { $_ != $column } map { $_->{'not null'} ? $_->{'not null'}{column} : () } map { $self->{of}{$_} } sort keys %{ $self->{of} };
+
+	return grep {
+		my $other = $_;
+		my @of_other = map { @$_ } grep { grep { $_ eq $other->{name} } @$_ } @rules;
+		my @of_column = map { @$_ } grep { grep { $_ eq $column->{name} } @$_ } @rules;
+		@of_other && !grep { my $name = $_; grep { $_ eq $name } @of_column } @of_other;
+	} @others;
+}
+
 sub repair_rows
 {
-	my ($scenario, $kind, $column) = @_;
+	my ($self, $scenario, $kind, $column) = @_;
 	my $next = 1_000_000;
 
 	if ($kind eq 'foreign key')
@@ -162,9 +177,14 @@ sub repair_rows
 	  : "(SELECT id, $column->{name} IS NULL AS bad FROM stress.items)";
 	foreach my $id (split /\n/, $scenario->insist("SELECT id FROM $rows r WHERE bad ORDER BY id"))
 	{
-		my $value = $kind eq 'unique' ? $next += 100 : $column->{value}->($scenario->{random});
-		$scenario->insist("UPDATE stress.items SET $column->{name} = " . Schema::literal($value) . " WHERE id = $id");
-		$scenario->fail("row $id cannot be repaired") if !$scenario->{model}->update($id, { $column->{name} => $value });
+		my %set = ($column->{name} => $kind eq 'unique' ? $next += 100 : $column->{value}->($scenario->{random}));
+		# another one would not let it through
+		foreach my $other ($kind eq 'not null' ? $self->other_required($scenario, $column) : ())
+		{
+			$set{ $other->{name} } = $other->{value}->($scenario->{random}) if $scenario->insist("SELECT $other->{name} IS NULL FROM stress.items WHERE id = $id") eq 't';
+		}
+		$scenario->insist('UPDATE stress.items SET ' . join(', ', map { "$_ = " . Schema::literal($set{$_}) } sort keys %set) . " WHERE id = $id");
+		$scenario->fail("row $id cannot be repaired") if !$scenario->{model}->update($id, \%set);
 	}
 	return;
 }

@@ -22,6 +22,7 @@ sub end
 	$scenario->check_health;
 	$scenario->{views}->check_writable($scenario, 1);
 	$scenario->{schema}{constraints}->check($scenario, 1);
+	$scenario->act('key cascaded', \&Events::cascade_key) if $scenario->{schema}{constraints}->refers && !$scenario->{wrong};
 	return if $scenario->{wrong};
 	my $how = $scenario->{random}->pick('contract', 'contract', 'contract', 'abort', 'drop');
 	$how eq 'drop' ? drop_extension($scenario) : end_under_load($scenario, $how);

@@ -274,6 +274,8 @@ sub states
 
 	return ('retired') if $release < $self->{lowest};
 	push @states, 'retired' if $self->{fence} && $release < $self->{fence};
+	# a contract by force takes the pointer along
+	push @states, 'current' if $self->{fence} && $release == $self->{fence} && $self->{current} && $self->{current} < $release;
 	return (@states, 'unknown') if !$highest || $release > $highest;
 	my $ready = $self->{ready}{$release} // 0;
 	my @own = grep { $_->{release} == $release } @open;

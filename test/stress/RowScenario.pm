@@ -547,13 +547,18 @@ sub act_in_quiet
 	my ($self) = @_;
 	my @actions = ([ 'trigger stopped by force', \&Events::disable_by_force ], [ 'partition detached', \&Events::detach ]);
 	push @actions, [ 'key cascaded', \&Events::cascade_key ] if $self->{schema}{constraints}->refers;
-	my ($name, $action) = @{ $self->{random}->pick(@actions) };
+	$self->act(@{ $self->{random}->pick(@actions) });
+	return;
+}
+
+sub act
+{
+	my ($self, $name, $action) = @_;
 	my $outcome = $action->($self);
 
 	$self->count($name, $outcome);
 	note("$name: $outcome");
-	my $seen = $self->see;
-	$self->compare($self->{model}, $seen, "after $name");
+	$self->compare($self->{model}, $self->see, "after $name");
 	return;
 }
 
