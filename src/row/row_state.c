@@ -257,6 +257,30 @@ column_is_given(const RuleColumn *column, const TupleTableSlot *row,
 }
 
 bool
+row_is_stored_row(const RowState *state, TupleTableSlot *row,
+				  TupleTableSlot *stored, int stored_natts)
+{
+	const RelationRules *rules = state->rules;
+
+	slot_getallattrs(row);
+	slot_getallattrs(stored);
+	for (int i = 0; i < rules->ncolumns; i++)
+	{
+		const RuleColumn *column = &rules->columns[i];
+		int			attr = column->attnum - 1;
+
+		if (attr >= stored_natts && row->tts_isnull[attr])
+			continue;
+		if (!same_column_image(column, row->tts_values[attr],
+							   row->tts_isnull[attr],
+							   stored->tts_values[attr],
+							   stored->tts_isnull[attr]))
+			return false;
+	}
+	return true;
+}
+
+bool
 row_note_given(RowState *state, TupleTableSlot *row, TupleTableSlot *before)
 {
 	RelationRules *rules = state->rules;

@@ -99,6 +99,15 @@ extern void row_state_load(RowState *state, TupleTableSlot *row,
 						   TupleTableSlot *before, int stored_natts);
 
 /*
+ * Is row the stored one, as far as the rules' columns tell?  stored_natts is as
+ * in row_state_load.  ON CONFLICT DO UPDATE reads the row that a trigger returns
+ * by the descriptor of the topmost table, which does not have the values of
+ * columns that the row is too short for.  So NULL is taken for such a value.
+ */
+extern bool row_is_stored_row(const RowState *state, TupleTableSlot *row,
+							  TupleTableSlot *stored, int stored_natts);
+
+/*
  * Notes which columns of row are given; row need not be loaded.  Returns true
  * if any column is not absent.  before is as in row_state_load.
  */

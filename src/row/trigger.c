@@ -78,11 +78,12 @@ begin_trigger_statement(FunctionCallInfo fcinfo, const Trigger *trigger)
 }
 
 /*
- * What the writer has written is followed.  Returns the tuple to be stored in
- * place of the one that was written.
+ * What the writer has written is followed; undone if another trigger has put the
+ * stored row in its place.  Returns the tuple to be stored in place of the one
+ * that was written.
  */
 static HeapTuple
-follow_writer(RowState *state, const TriggerData *data)
+follow_writer(RowState *state, const TriggerData *data, bool undone)
 {
 	HeapTuple	tuple = data->tg_trigtuple;
 	TupleTableSlot *row = data->tg_trigslot;
@@ -94,7 +95,8 @@ follow_writer(RowState *state, const TriggerData *data)
 		before = row;
 		stored_natts = HeapTupleHeaderGetNatts(tuple->t_data);
 		tuple = data->tg_newtuple;
-		row = data->tg_newslot;
+		if (!undone)
+			row = data->tg_newslot;
 	}
 	else if ((before = row_movement_before(state)) != NULL)
 		stored_natts = ROW_SETTLED;
@@ -120,8 +122,9 @@ follow_other_triggers(RowState *state, const TriggerData *data,
 	if (!row_note_given(state, row, before))
 		return tuple;
 	/* a trigger that returns OLD, which may be unfilled, undoes the writing */
-	if (update && !row_note_given(state, row, data->tg_trigslot))
-		return follow_writer(state, data);
+	if (update && row_is_stored_row(state, row, data->tg_trigslot,
+									HeapTupleHeaderGetNatts(data->tg_trigtuple->t_data)))
+		return follow_writer(state, data, true);
 	(void) row_note_given(state, row, before);
 	row_state_load(state, row, before, ROW_SETTLED);
 	dual_write_follow(state);
@@ -146,7 +149,7 @@ tandem_sync_row(PG_FUNCTION_ARGS)
 	if (noted)
 		before = noted_row_take(state, noted);
 	tuple = before ? follow_other_triggers(state, data, before)
-		: follow_writer(state, data);
+		: follow_writer(state, data, false);
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		row_movement_note(state, &data->tg_trigtuple->t_self, tuple);
 	key_lock_take(state, tuple,
@@ -177,7 +180,7 @@ tandem_sync_row_first(PG_FUNCTION_ARGS)
 								   ? data->tg_newtuple : data->tg_trigtuple);
 		state = begin_trigger_statement(fcinfo, last);
 	}
-	tuple = follow_writer(state, data);
+	tuple = follow_writer(state, data, false);
 	noted_row_set(state, NOTED_FOR_LAST, NULL, tuple);
 	return PointerGetDatum(tuple);
 }
