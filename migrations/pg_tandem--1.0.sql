@@ -1006,7 +1006,7 @@ BEGIN ATOMIC
 		-- what the old column has, and none of the new ones
 		SELECT 'defaults' AS part, g.title AS object,
 			format('its %s goes: a row for which the new release gives no value gets NULL in %s',
-				CASE WHEN o.attidentity <> '' THEN 'identity' ELSE 'default ' || pg_get_expr(d.adbin, d.adrelid) END,
+				CASE WHEN o.attidentity <> '' THEN 'identity' ELSE 'default ' || CASE WHEN length(e.text) > 60 THEN left(e.text, 60) || '...' ELSE e.text END END,
 				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')) AS what_happens,
 			CASE WHEN o.attidentity <> '' OR pg_get_serial_sequence(g.relation::regclass::text, g.name::text) IS NOT NULL
 				THEN format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT nextval(...), of a sequence that goes on where that of %I is', g.relation::regclass, g.new_columns[1], g.name)
@@ -1014,6 +1014,7 @@ BEGIN ATOMIC
 			true AS refuses, g.root = g.relation AS is_root, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 		LEFT JOIN pg_attrdef d ON d.adrelid = g.relation AND d.adnum = g.number
+		CROSS JOIN LATERAL (SELECT pg_get_expr(d.adbin, d.adrelid) AS text) e
 		WHERE (o.atthasdef OR o.attidentity <> '') AND o.attgenerated = ''
 			AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
 				AND (n.atthasdef OR n.attidentity <> ''))
@@ -1039,6 +1040,10 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT l.part, g.title, l.what, l.remedy, false, g.root = g.relation, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
+		-- those that no new column has
+		CROSS JOIN LATERAL (SELECT string_agg(u, ', ') AS options FROM unnest(o.attoptions) u
+			WHERE NOT EXISTS (SELECT FROM news n, unnest(n.attoptions) v WHERE n.sync = g.sync AND n.relation = g.relation
+				AND n.old_number = g.number AND split_part(v, '=', 1) = split_part(u, '=', 1))) p
 		CROSS JOIN LATERAL (VALUES
 			('comment', col_description(g.relation, g.number) IS NOT NULL
 				AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number AND col_description(g.relation, n.number) IS NOT NULL),
@@ -1057,9 +1062,8 @@ BEGIN ATOMIC
 			('compression', o.attcompression <> '' AND EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
 					AND n.attcompression <> o.attcompression AND n.atttypid IN (SELECT y.oid FROM pg_type y WHERE y.typlen = -1)),
 				'its compression method goes', format('ALTER TABLE %s ALTER COLUMN %I SET COMPRESSION ...', g.relation::regclass, g.new_columns[1])),
-			('column options', o.attoptions IS NOT NULL
-				AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number AND n.attoptions IS NOT NULL),
-				format('its options %s go', array_to_string(o.attoptions, ', ')), format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', g.relation::regclass, g.new_columns[1], array_to_string(o.attoptions, ', ')))
+			('column options', p.options IS NOT NULL,
+				format('its options %s go', p.options), format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', g.relation::regclass, g.new_columns[1], p.options))
 			) l (part, applies, what, remedy)
 		WHERE l.applies
 		UNION ALL
@@ -1146,7 +1150,9 @@ BEGIN ATOMIC
 	SELECT DISTINCT 'functions', format('function %s', p.oid::regprocedure),
 		format('it names column %I of table %s: a call may fail', g.name, g.root::regclass), 'replace it, if it means that column', false
 	FROM tandem._going_columns g JOIN pg_class t ON t.oid = g.root
-	JOIN pg_proc p ON tandem._names_word(p.prosrc, g.name) AND (tandem._names_word(p.prosrc, t.relname) OR t.reltype = ANY (p.proargtypes))
+	JOIN pg_proc p ON tandem._names_word(p.prosrc, g.name) AND (tandem._names_word(p.prosrc, t.relname) OR t.reltype = ANY (p.proargtypes)
+		-- of a trigger that is disabled
+		OR EXISTS (SELECT FROM pg_trigger r WHERE r.tgrelid = g.root AND r.tgfoid = p.oid))
 	JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')
 	WHERE g.migration = $1 AND g.root = g.relation AND p.oid >= 16384 AND p.pronamespace <> 'tandem'::regnamespace
 		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
