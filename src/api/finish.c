@@ -93,17 +93,19 @@ try_work_under_locks(void *arg)
 	locked->work(&migration, locked->arg);
 }
 
-/* The server's own error names neither a cause nor a remedy. */
+/* The server's own error names neither the migration nor a remedy. */
 static void
 give_up_work(const Migration *migration, ErrorData *error)
 {
-	if (error->hint == NULL)
-	{
-		error->detail = pstrdup("Another session has locked what is changed with the tables; it is not waited for while they are locked.");
-		error->hint = psprintf("Let its transaction end, and call it again; nothing was changed for migration %s.",
-							   quote_literal_cstr(migration->name));
-	}
-	ReThrowError(error);
+	if (error->hint)
+		ReThrowError(error);
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not end migration \"%s\" within %d s",
+					migration->name, setting_lock_retry_time),
+			 errdetail("Another session has locked what changes with its tables, and is not waited for while these are locked: %s.",
+					   error->message),
+			 errhint("Let that transaction end, see SELECT pid, relation::regclass, mode FROM pg_locks WHERE granted; then call it again; nothing was changed.")));
 }
 
 void
