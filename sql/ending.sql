@@ -53,6 +53,7 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 ('unique constraint', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title) $$, '', 'refused: unique constraints', 'unique constraints'),
 ('unique constraint, and its twin', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title) $$, $$ CREATE UNIQUE INDEX v ON t (head) $$, 'passes', 'unique constraints'),
 ('unique constraint, and a partial twin', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title) $$, $$ CREATE UNIQUE INDEX v ON t (head) WHERE id > 1 $$, 'refused: unique constraints', 'unique constraints'),
+('unique constraint, and a twin of some of its values', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title) $$, $$ CREATE UNIQUE INDEX v ON t (head) WHERE head <> 'A' $$, 'refused: unique constraints', 'unique constraints'),
 ('unique constraint, and an index', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title) $$, $$ CREATE INDEX v ON t (head) $$, 'refused: unique constraints', 'unique constraints'),
 ('unique constraint, and a wider one', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title) $$, $$ CREATE UNIQUE INDEX v ON t (tenant, head) $$, 'refused: unique constraints', 'unique constraints'),
 ('unique nulls', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE NULLS NOT DISTINCT (title) $$, $$ CREATE UNIQUE INDEX v ON t (head) $$, 'refused: unique constraints', 'unique constraints'),

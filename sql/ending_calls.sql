@@ -110,6 +110,29 @@ CALL tandem.abort('plain');
 CALL tandem.abort('there');
 SELECT attname FROM pg_attribute WHERE attrelid = 'b'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
 
+-- What only a partition has, whose columns may have another order.
+CREATE TABLE q (id integer, title text, tenant integer) PARTITION BY RANGE (id);
+CREATE TABLE q1 PARTITION OF q FOR VALUES FROM (0) TO (10);
+CREATE TABLE q2 (tenant integer, title text, gone text, id integer);
+ALTER TABLE q2 DROP gone;
+ALTER TABLE q ATTACH PARTITION q2 FOR VALUES FROM (10) TO (20);
+ALTER TABLE q1 ALTER title SET DEFAULT 'x', ADD CONSTRAINT own CHECK (title <> '' OR tenant > 0);
+CREATE INDEX q2_both ON q2 (tenant, title);
+CREATE INDEX q_tenant ON q (tenant);
+CREATE FUNCTION of_q2() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.title = upper(NEW.title); RETURN NEW; END';
+CREATE TRIGGER of_q2 BEFORE INSERT ON q2 FOR EACH ROW EXECUTE FUNCTION of_q2();
+COMMENT ON COLUMN q.title IS 'of the table';
+COMMENT ON COLUMN q1.title IS 'of the partition';
+SELECT tandem.create_migration('parts');
+SELECT tandem.add_column('parts', 'q', 'head', 'text');
+SELECT tandem.sync_column('parts', 'q', 'title', 'head', 'upper(title)', 'lower(head)');
+SELECT part, object, what_happens FROM tandem.preview_contract('parts');
+SELECT name, contract_parts FROM tandem.migrations WHERE contract_parts IS NOT NULL;
+CREATE INDEX q2_twin ON q2 (tenant, head);
+ALTER TABLE q1 ALTER head SET DEFAULT 'X';
+SELECT part, object, remedy FROM tandem.preview_contract('parts') WHERE part IN ('defaults', 'indexes');
+CALL tandem.abort('parts');
+
 -- What was built is looked up: somebody has dropped or changed it since.
 CREATE TABLE c (id integer PRIMARY KEY, price integer);
 INSERT INTO c VALUES (1, 10), (2, 20);
