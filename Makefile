@@ -106,6 +106,9 @@ OBJS = \
 	src/release/readiness.o \
 	src/release/fence.o \
 	src/release/drain.o \
+	src/ending/parts.o \
+	src/ending/losses.o \
+	src/ending/built.o \
 	src/run/process.o \
 	src/run/command.o \
 	src/run/loop.o \
@@ -127,7 +130,9 @@ OBJS = \
 	src/api/release.o \
 	src/api/create_views.o \
 	src/api/load_row.o \
-	src/api/finish.o
+	src/api/finish.o \
+	src/api/contract.o \
+	src/api/abort.o
 
 # Empty on the command line (make WERROR=), a compiler newer than this code does not stop the build.
 WERROR = -Werror

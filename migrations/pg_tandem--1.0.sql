@@ -496,15 +496,21 @@ COMMENT ON FUNCTION tandem.refill(text, name[])
  */
 
 CREATE PROCEDURE tandem.contract(migration text, force boolean DEFAULT false,
-	undeclared text DEFAULT 'refuse')
+	undeclared text DEFAULT 'refuse', accept text[] DEFAULT '{}')
 AS 'MODULE_PATHNAME', 'tandem_contract' LANGUAGE C;
-COMMENT ON PROCEDURE tandem.contract(text, boolean, text)
-	IS 'ends a migration: fences older releases, waits for their transactions, drops syncs and old columns; force ignores mismatches and quarantined rows';
+COMMENT ON PROCEDURE tandem.contract(text, boolean, text, text[])
+	IS 'ends a migration: fences older releases, waits for their transactions, drops syncs and old columns; force ignores mismatches and quarantined rows; accept: parts of preview_contract that may go';
 
-CREATE PROCEDURE tandem.abort(migration text)
+CREATE FUNCTION tandem.preview_contract(migration text,
+	OUT part text, OUT object text, OUT what_happens text, OUT remedy text)
+RETURNS SETOF record AS 'MODULE_PATHNAME', 'tandem_preview_contract' LANGUAGE C STABLE;
+COMMENT ON FUNCTION tandem.preview_contract(text)
+	IS 'lists what contract would take along, what the old columns have and the new ones lack, and what is in its way';
+
+CREATE PROCEDURE tandem.abort(migration text, force boolean DEFAULT false)
 AS 'MODULE_PATHNAME', 'tandem_abort' LANGUAGE C;
-COMMENT ON PROCEDURE tandem.abort(text)
-	IS 'undoes a migration: drops its syncs and the columns, indexes and constraints that it added';
+COMMENT ON PROCEDURE tandem.abort(text, boolean)
+	IS 'undoes a migration: drops its syncs and the columns, indexes and constraints that it added; force: also where the new columns hold what the old ones cannot give back';
 
 /*
  * Releases.  Who may move them is granted EXECUTE on tandem.switch_release: his
@@ -817,6 +823,16 @@ WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass A
 COMMENT ON VIEW tandem._index_columns
 	IS 'columns that each index reads: as a key, in an expression or in its predicate';
 
+CREATE FUNCTION tandem._names_word(body text, name name) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+	-- a name in small letters may be written in any, without quotes
+	SELECT coalesce($1 ~ (CASE WHEN lower($2::text) = $2::text THEN '(?i)' ELSE '' END || '(?<![[:alnum:]_$])('
+		|| regexp_replace($2::text, '([][(){}.*+?^$|\\-])', '\\\1', 'g') || '|'
+		|| regexp_replace(replace($2::text, '"', '""'), '([][(){}.*+?^$|\\-])', '\\\1', 'g') || ')(?![[:alnum:]_$])'), false);
+END;
+COMMENT ON FUNCTION tandem._names_word(text, name) IS 'whether a text has a name in it as a word';
+
 CREATE FUNCTION tandem._column_dependents(relation oid, number integer, migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -857,7 +873,20 @@ BEGIN ATOMIC
 	FROM tandem.sync s
 	JOIN tandem.migration m ON m.id = s.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
 	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2
-	WHERE s.relation = $1 AND (a.attname = ANY (s.old_columns) OR a.attname = ANY (s.new_columns));
+	WHERE s.relation = $1 AND (a.attname = ANY (s.old_columns) OR a.attname = ANY (s.new_columns))
+	-- built or not: migrate of that one would miss it
+	UNION SELECT format('%s %I of migration %I', t.kind, t.object, m.name)
+	FROM tandem.step t
+	JOIN tandem.migration m ON m.id = t.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
+	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2
+	WHERE t.relation = $1 AND (t.kind = 'not null' AND t.object = a.attname
+		OR t.kind IN ('index', 'constraint') AND tandem._names_word(t.definition, a.attname))
+	UNION SELECT format('column %I, which migration %I has added', o.column_name, m.name)
+	FROM tandem.owned_column o
+	JOIN tandem.migration m ON m.id = o.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
+	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2 AND a.attname = o.column_name
+	WHERE o.relation = $1
+		AND NOT EXISTS (SELECT FROM tandem.sync s WHERE s.migration = m.id AND s.relation = $1 AND a.attname = ANY (s.new_columns));
 END;
 COMMENT ON FUNCTION tandem._column_dependents(oid, integer, integer)
 	IS 'what depends on a column and would not be dropped with it';
@@ -865,20 +894,14 @@ COMMENT ON FUNCTION tandem._column_dependents(oid, integer, integer)
 CREATE FUNCTION tandem._column_keys(relation oid, number integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format('%s %I', CASE c.contype WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique constraint'
-		WHEN 'x' THEN 'exclusion constraint' ELSE 'foreign key' END, c.conname)
+	SELECT format('primary key %I', c.conname)
 	FROM pg_constraint c
-	WHERE c.conrelid = $1 AND c.contype IN ('p', 'u', 'x', 'f') AND c.conparentid = 0
-		AND ($2 = ANY (c.conkey) OR c.contype <> 'f' AND EXISTS (
-			SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = c.conindid AND x.number = $2))
-	UNION SELECT format('%s %s', CASE WHEN i.indisreplident THEN 'replica identity' ELSE 'unique index' END, i.indexrelid::regclass)
+	WHERE c.conrelid = $1 AND c.contype = 'p' AND c.conparentid = 0
+		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = c.conindid AND x.number = $2)
+	UNION SELECT format('replica identity %s', i.indexrelid::regclass)
 	FROM pg_index i
-	WHERE i.indrelid = $1 AND (i.indisunique OR i.indisreplident)
+	WHERE i.indrelid = $1 AND i.indisreplident
 		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = i.indexrelid AND x.number = $2)
-		AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x')
-			AND NOT i.indisreplident)
-		-- a partition's index counts with its parent, but not as a replica identity
-		AND (i.indisreplident OR NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid))
 	-- partition key columns, also in expressions, depend on the table itself
 	UNION SELECT 'partition key'
 	FROM pg_partitioned_table p
@@ -887,7 +910,7 @@ BEGIN ATOMIC
 		AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = 0 AND d.deptype = 'i'));
 END;
 COMMENT ON FUNCTION tandem._column_keys(oid, integer)
-	IS 'keys, unique indexes, replica identity and partition key that a column is in';
+	IS 'primary key, replica identity and partition key that a column is in';
 
 CREATE FUNCTION tandem._column_moved_keys(relation oid, number integer, added name[], OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -959,6 +982,263 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._readers_of_all_columns(oid)
 	IS 'functions that, by their text, read, copy or return all columns of a table';
+
+-- What contract takes along, and what the new columns lack: see src/ending/README.md.
+
+CREATE FUNCTION tandem._naming_triggers(relation oid, number integer, OUT trigger oid, OUT function oid, OUT line text)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT t.oid, p.oid, format('function %s of trigger %I', p.oid::regprocedure, t.tgname)
+	FROM pg_attribute a
+	JOIN pg_trigger t ON t.tgrelid = a.attrelid AND NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgenabled <> 'D'
+	JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace <> 'tandem'::regnamespace
+	WHERE a.attrelid = $1 AND a.attnum = $2
+		-- in its body, or in what the trigger passes to it
+		AND (tandem._names_word(p.prosrc, a.attname)
+			OR tandem._names_word(substring(pg_get_triggerdef(t.oid) FROM 'EXECUTE FUNCTION [^(]*\((.*)\)$'), a.attname));
+END;
+COMMENT ON FUNCTION tandem._naming_triggers(oid, integer)
+	IS 'triggers of a table whose function, or its arguments, name a column: without it each write that fires them may fail';
+
+CREATE VIEW tandem._going_columns AS
+SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name, s.new_columns
+FROM tandem.sync s
+-- the table itself, and its partitions, in which the column may have another number
+CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_partition_tree(s.relation) p) t (relation)
+JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = ANY (s.old_columns) AND a.attnum > 0 AND NOT a.attisdropped
+WHERE s.stored AND NOT s.keep_old;
+COMMENT ON VIEW tandem._going_columns IS 'columns that contract of each migration drops, and the new columns of their rule';
+
+CREATE FUNCTION tandem._contract_parts(migration integer, OUT part text, OUT object text, OUT what_happens text,
+	OUT remedy text, OUT refuses boolean)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH going AS MATERIALIZED (
+		SELECT g.sync, g.root, g.relation, g.number, g.name, g.new_columns,
+			format('column %I of table %s', g.name, g.relation::regclass) AS title
+		FROM tandem._going_columns g WHERE g.migration = $1
+	), news AS MATERIALIZED (
+		-- what takes the place of each column that goes
+		SELECT g.sync, g.root, g.relation, g.number AS old_number, n.attnum::integer AS number, n.attname AS name, n.atthasdef, n.attidentity,
+			n.attnotnull, n.attstorage, n.attcompression, coalesce(n.attstattarget, -1) AS attstattarget, n.attoptions, n.attacl,
+			n.atttypid, g.name AS old_name
+		FROM going g JOIN pg_attribute n ON n.attrelid = g.relation AND n.attname = ANY (g.new_columns) AND n.attnum > 0 AND NOT n.attisdropped
+	), gone AS MATERIALIZED (
+		SELECT g.relation, array_agg(DISTINCT g.number) AS numbers FROM going g GROUP BY g.relation
+	), indexes AS MATERIALIZED (
+		-- all of these tables: what they read, and their text with the new names
+		SELECT i.indrelid AS relation, i.indexrelid AS index, i.indisunique AS is_unique, i.indisvalid AND i.indisready AND i.indislive AS valid,
+			i.indisclustered, i.indpred IS NOT NULL AS partial, i.indexprs IS NOT NULL AS computed, c.relam,
+			i.indnullsnotdistinct, k.contype, k.conname, o.numbers AS goes, x.numbers,
+			(SELECT array_agg(u.key::integer) FROM unnest(i.indkey::int2[]) WITH ORDINALITY u (key, place) WHERE u.place <= i.indnkeyatts) AS keys,
+			substring(pg_get_indexdef(i.indexrelid) FROM ' USING .*$') AS definition
+		FROM gone o JOIN pg_index i ON i.indrelid = o.relation
+		JOIN pg_class c ON c.oid = i.indexrelid
+		LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
+		CROSS JOIN LATERAL (SELECT array_agg(DISTINCT x.number) AS numbers FROM tandem._index_columns x
+			WHERE x.relation = i.indrelid AND x.index = i.indexrelid) x
+	), going_indexes AS MATERIALIZED (
+		SELECT i.relation, i.index, i.is_unique, i.indisclustered, i.contype, i.conname, i.numbers, i.goes,
+			NOT i.numbers <@ i.goes AS beyond,
+			(SELECT j.index FROM indexes j
+				-- the new names in place of the old ones
+				CROSS JOIN LATERAL (SELECT NOT EXISTS (SELECT FROM unnest(i.numbers) u (number) WHERE u.number = ANY (i.goes)
+					AND NOT EXISTS (SELECT FROM news n WHERE n.relation = i.relation AND n.old_number = u.number AND n.number = ANY (j.numbers))) AS covers,
+					-- each column that it reads has stayed or is a new one of these
+					NOT EXISTS (SELECT FROM unnest(j.numbers) u (number) WHERE NOT u.number = ANY (i.numbers)
+						AND NOT EXISTS (SELECT FROM news n WHERE n.relation = i.relation AND n.old_number = ANY (i.numbers) AND n.number = u.number)) AS within) w
+				WHERE j.relation = i.relation AND j.index <> i.index AND j.valid AND NOT j.numbers && i.goes AND j.relam = i.relam
+					AND (j.contype IS NOT DISTINCT FROM 'x') = (i.contype IS NOT DISTINCT FROM 'x')
+					AND (CASE WHEN i.is_unique THEN j.is_unique AND w.within AND (j.indnullsnotdistinct OR NOT i.indnullsnotdistinct)
+							AND (NOT i.computed AND NOT j.computed AND NOT j.partial
+								-- a unique subset of the key makes the rest unique
+								AND NOT EXISTS (SELECT FROM unnest(j.keys) u (number) WHERE NOT u.number = ANY (i.keys)
+									AND NOT EXISTS (SELECT FROM news n WHERE n.relation = i.relation AND n.old_number = ANY (i.keys) AND n.number = u.number))
+								OR w.covers AND i.computed = j.computed AND i.partial = j.partial AND j.definition = i.renamed)
+						WHEN i.contype = 'x' THEN j.definition = i.renamed
+						ELSE w.covers AND i.numbers <@ (j.numbers || i.goes) AND (i.partial OR NOT j.partial) END)
+				ORDER BY j.index LIMIT 1) AS twin
+		FROM (SELECT r.*, (SELECT string_agg(CASE WHEN w.even THEN w.word
+					ELSE coalesce((SELECT min(quote_ident(n.name)) FROM news n WHERE n.relation = r.relation AND quote_ident(n.old_name) = w.word), w.word) END, '' ORDER BY w.place)
+				-- the words of the text, and what is between them
+				FROM (SELECT m[1] AS word, place, m[1] !~ '^["[:alpha:]_]' AS even
+					FROM regexp_matches(r.definition, '("[^"]*"|[[:alpha:]_][[:alnum:]_$]*|[^"[:alpha:]_]+)', 'g') WITH ORDINALITY t (m, place)) w) AS renamed
+			FROM indexes r) i
+		WHERE i.numbers && i.goes AND i.contype IS DISTINCT FROM 'p'
+			-- that of a partition goes with its parent
+			AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.index)
+	), found AS (
+		-- what the old column has, and none of the new ones
+		SELECT 'defaults' AS part, g.title AS object,
+			format('its %s goes: a row for which the new release gives no value gets NULL in %s',
+				CASE WHEN o.attidentity <> '' THEN 'identity' ELSE 'default ' || CASE WHEN length(e.text) > 60 THEN left(e.text, 60) || '...' ELSE e.text END END,
+				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')) AS what_happens,
+			CASE WHEN o.attidentity <> '' OR pg_get_serial_sequence(g.relation::regclass::text, g.name::text) IS NOT NULL
+				THEN format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT nextval(...), of a sequence that goes on where that of %I is', g.relation::regclass, g.new_columns[1], g.name)
+				ELSE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT ...', g.relation::regclass, g.new_columns[1]) END AS remedy,
+			true AS refuses, g.root = g.relation AS is_root, g.sync, g.root, g.name
+		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
+		LEFT JOIN pg_attrdef d ON d.adrelid = g.relation AND d.adnum = g.number
+		CROSS JOIN LATERAL (SELECT pg_get_expr(d.adbin, d.adrelid) AS text) e
+		WHERE (o.atthasdef OR o.attidentity <> '') AND o.attgenerated = ''
+			AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
+				AND (n.atthasdef OR n.attidentity <> ''))
+		UNION ALL
+		SELECT 'not null', g.title, format('it is NOT NULL, and no new column is: NULL can be stored in %s',
+				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')),
+			format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL, or tandem.add_not_null when the migration is created', g.relation::regclass, g.new_columns[1]),
+			true, g.root = g.relation, g.sync, g.root, g.name
+		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number AND o.attnotnull
+		WHERE NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number AND n.attnotnull)
+		UNION ALL
+		SELECT 'privileges', g.title, format('%s has %s on it, and on no new column', e.role, string_agg(DISTINCT e.privilege, ', ')),
+			format('GRANT ... (%I) ON %s TO %s', g.new_columns[1], g.relation::regclass, e.role),
+			false, g.root = g.relation, g.sync, g.root, g.name
+		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
+		CROSS JOIN LATERAL (SELECT x.grantee, x.privilege_type AS privilege,
+			CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS role FROM aclexplode(o.attacl) x) e
+		WHERE NOT EXISTS (SELECT FROM news n, aclexplode(n.attacl) x WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
+				AND x.grantee = e.grantee AND x.privilege_type = e.privilege)
+			AND NOT EXISTS (SELECT FROM pg_class c, aclexplode(c.relacl) x WHERE c.oid = g.relation
+				AND x.grantee = e.grantee AND x.privilege_type = e.privilege)
+		GROUP BY g.title, e.role, g.new_columns, g.relation, g.root, g.sync, g.name
+		UNION ALL
+		SELECT l.part, g.title, l.what, l.remedy, false, g.root = g.relation, g.sync, g.root, g.name
+		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
+		-- those that no new column has
+		CROSS JOIN LATERAL (SELECT string_agg(u, ', ') AS options FROM unnest(o.attoptions) u
+			WHERE NOT EXISTS (SELECT FROM news n, unnest(n.attoptions) v WHERE n.sync = g.sync AND n.relation = g.relation
+				AND n.old_number = g.number AND split_part(v, '=', 1) = split_part(u, '=', 1))) p
+		CROSS JOIN LATERAL (VALUES
+			('comment', col_description(g.relation, g.number) IS NOT NULL
+				AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number AND col_description(g.relation, n.number) IS NOT NULL),
+				'its comment goes', format('COMMENT ON COLUMN %s.%I IS ...', g.relation::regclass, g.new_columns[1])),
+			('security label', EXISTS (SELECT FROM pg_seclabel b WHERE b.classoid = 'pg_class'::regclass AND b.objoid = g.relation AND b.objsubid = g.number)
+				AND NOT EXISTS (SELECT FROM news n JOIN pg_seclabel b ON b.classoid = 'pg_class'::regclass AND b.objoid = g.relation AND b.objsubid = n.number
+					WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number),
+				'its security label goes', format('SECURITY LABEL ON COLUMN %s.%I IS ...', g.relation::regclass, g.new_columns[1])),
+			('statistics target', coalesce(o.attstattarget, -1) >= 0
+				AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number AND n.attstattarget >= 0),
+				format('its statistics target %s goes', o.attstattarget), format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', g.relation::regclass, g.new_columns[1], o.attstattarget)),
+			('storage', o.attstorage <> (SELECT y.typstorage FROM pg_type y WHERE y.oid = o.atttypid)
+				AND EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
+					AND n.attstorage <> o.attstorage AND n.atttypid IN (SELECT y.oid FROM pg_type y WHERE y.typlen = -1)),
+				'its storage mode goes', format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE ...', g.relation::regclass, g.new_columns[1])),
+			('compression', o.attcompression <> '' AND EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
+					AND n.attcompression <> o.attcompression AND n.atttypid IN (SELECT y.oid FROM pg_type y WHERE y.typlen = -1)),
+				'its compression method goes', format('ALTER TABLE %s ALTER COLUMN %I SET COMPRESSION ...', g.relation::regclass, g.new_columns[1])),
+			('column options', p.options IS NOT NULL,
+				format('its options %s go', p.options), format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', g.relation::regclass, g.new_columns[1], p.options))
+			) l (part, applies, what, remedy)
+		WHERE l.applies
+		UNION ALL
+		SELECT 'sequences', format('sequence %s', d.objid::regclass), format('it is dropped, as its owner is column %I of table %s', g.name, g.relation::regclass),
+			format('ALTER SEQUENCE %s OWNED BY NONE, if something is to go on with it', d.objid::regclass), false, true, g.sync, g.root, g.name
+		FROM going g JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+			AND d.refobjid = g.relation AND d.refobjsubid = g.number AND d.deptype IN ('a', 'i')
+		JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
+		UNION ALL
+		-- what stands on it
+		SELECT CASE WHEN i.contype = 'x' THEN 'exclusion constraints' WHEN i.is_unique THEN 'unique constraints' ELSE 'indexes' END,
+			CASE i.contype WHEN 'x' THEN format('exclusion constraint %I of table %s', i.conname, i.relation::regclass)
+				WHEN 'u' THEN format('unique constraint %I of table %s', i.conname, i.relation::regclass)
+				ELSE format('%sindex %s', CASE WHEN i.is_unique THEN 'unique ' END, i.index::regclass) END,
+			concat_ws(', ', 'it is dropped', CASE WHEN i.twin IS NOT NULL THEN format('%s stays in its place', i.twin::regclass)
+					WHEN i.contype = 'x' THEN 'and what it excludes can be stored'
+					WHEN i.is_unique THEN 'and values that it refuses can be stored'
+					WHEN i.beyond THEN 'although it has other columns, too' END,
+				CASE WHEN i.indisclustered THEN 'the table is clustered on it' END),
+			CASE WHEN i.twin IS NOT NULL THEN 'none is needed'
+				ELSE 'create the like with the new columns: CREATE INDEX CONCURRENTLY, or tandem.add_index or tandem.add_constraint when the migration is created' END,
+			i.twin IS NULL AND (i.is_unique OR i.contype IS NOT NULL OR i.beyond), true, NULL, NULL, NULL
+		FROM going_indexes i
+		UNION ALL
+		SELECT 'check constraints', format('check constraint %I of table %s', c.conname, c.conrelid::regclass),
+			CASE WHEN b.beyond THEN 'it is dropped, although it has other columns, too' ELSE 'it is dropped' END,
+			format('create the like with the new columns: %s', pg_get_constraintdef(c.oid)), b.beyond, true, NULL, NULL, NULL
+		FROM gone o JOIN pg_constraint c ON c.conrelid = o.relation AND c.contype = 'c' AND c.coninhcount = 0 AND c.conkey::integer[] && o.numbers
+		CROSS JOIN LATERAL (SELECT NOT c.conkey::integer[] <@ o.numbers
+			-- one whose columns are the same with the new names
+			AND NOT EXISTS (SELECT FROM pg_constraint t WHERE t.conrelid = c.conrelid AND t.contype = 'c' AND t.oid <> c.oid AND t.convalidated
+				AND NOT t.conkey::integer[] && o.numbers
+				AND NOT EXISTS (SELECT FROM unnest(c.conkey::integer[]) u (number) WHERE NOT CASE WHEN u.number = ANY (o.numbers)
+					THEN EXISTS (SELECT FROM news n WHERE n.relation = c.conrelid AND n.old_number = u.number AND n.number = ANY (t.conkey::integer[]))
+					ELSE u.number = ANY (t.conkey::integer[]) END)) AS beyond) b
+		UNION ALL
+		SELECT 'foreign keys', format('foreign key %I of table %s', c.conname, c.conrelid::regclass),
+			CASE WHEN t.twin IS NULL THEN format('it is dropped, and values that are not in %s can be stored', c.confrelid::regclass)
+				ELSE format('it is dropped, %I stays in its place', t.twin) END,
+			CASE WHEN t.twin IS NULL THEN 'create the like with the new columns: ALTER TABLE ... ADD ... NOT VALID and VALIDATE CONSTRAINT, or tandem.add_constraint when the migration is created'
+				ELSE 'none is needed' END, t.twin IS NULL, true, NULL, NULL, NULL
+		FROM gone o JOIN pg_constraint c ON c.conrelid = o.relation AND c.contype = 'f' AND c.conparentid = 0 AND c.conkey::integer[] && o.numbers
+		CROSS JOIN LATERAL (SELECT (SELECT min(f.conname) FROM pg_constraint f
+			WHERE f.conrelid = c.conrelid AND f.contype = 'f' AND f.oid <> c.oid AND f.convalidated AND f.confrelid = c.confrelid
+				AND coalesce((to_jsonb(f) ->> 'conenforced')::boolean, true)
+				AND cardinality(f.conkey) = cardinality(c.conkey) AND NOT f.conkey::integer[] && o.numbers
+				AND NOT EXISTS (SELECT FROM unnest(c.conkey::integer[]) u (number) WHERE NOT CASE WHEN u.number = ANY (o.numbers)
+					THEN EXISTS (SELECT FROM news n WHERE n.relation = c.conrelid AND n.old_number = u.number AND n.number = ANY (f.conkey::integer[]))
+					ELSE u.number = ANY (f.conkey::integer[]) END)) AS twin) t
+		UNION ALL
+		SELECT 'extended statistics', format('statistics %I.%I', s.stxnamespace::regnamespace, s.stxname),
+			CASE WHEN b.beyond THEN 'they are dropped, although they have other columns, too' ELSE 'they are dropped' END,
+			'CREATE STATISTICS of the new columns', b.beyond, true, NULL, NULL, NULL
+		FROM gone o JOIN pg_statistic_ext s ON s.stxrelid = o.relation
+		CROSS JOIN LATERAL (SELECT array_agg(u.number) AS numbers FROM (SELECT k.number::integer FROM unnest(s.stxkeys::int2[]) k (number)
+			UNION SELECT d.refobjsubid FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
+				AND d.refclassid = 'pg_class'::regclass AND d.refobjid = s.stxrelid AND d.refobjsubid > 0) u (number)) k
+		CROSS JOIN LATERAL (SELECT NOT k.numbers <@ o.numbers
+			AND NOT EXISTS (SELECT FROM pg_statistic_ext t CROSS JOIN LATERAL (SELECT array_agg(x.number::integer) AS numbers FROM unnest(t.stxkeys::int2[]) x (number)) x
+				WHERE t.stxrelid = s.stxrelid AND t.oid <> s.oid AND s.stxkind <@ t.stxkind AND s.stxexprs IS NULL AND NOT x.numbers && o.numbers
+				AND NOT EXISTS (SELECT FROM unnest(k.numbers) u (number) WHERE NOT CASE WHEN u.number = ANY (o.numbers)
+					THEN EXISTS (SELECT FROM news n WHERE n.relation = s.stxrelid AND n.old_number = u.number AND n.number = ANY (x.numbers))
+					ELSE u.number = ANY (x.numbers) END)) AS beyond) b
+		WHERE k.numbers && o.numbers
+		UNION ALL
+		SELECT 'trigger functions', format('%s on table %s', t.line, g.relation::regclass),
+			format('it names column %I: each write that fires it may fail', g.name),
+			'replace the function by one that names the new columns alone, or drop the trigger', true, true, NULL, NULL, NULL
+		FROM going g CROSS JOIN LATERAL tandem._naming_triggers(g.relation, g.number) t
+	)
+	SELECT DISTINCT f.part, f.object, f.what_happens, f.remedy, f.refuses
+	FROM found f
+	-- of a partition, only what its table has not
+	WHERE f.is_root OR NOT EXISTS (SELECT FROM found r WHERE r.is_root AND r.part = f.part AND r.sync = f.sync AND r.root = f.root AND r.name = f.name);
+END;
+COMMENT ON FUNCTION tandem._contract_parts(integer)
+	IS 'what contract takes along, and what the old columns have and the new ones not; refuses: unless it is accepted';
+
+CREATE FUNCTION tandem._contract_texts(migration integer, OUT part text, OUT object text, OUT what_happens text,
+	OUT remedy text, OUT refuses boolean)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	-- only its owner knows what a body means: so these are told, and stop nothing
+	SELECT DISTINCT 'functions', format('function %s', p.oid::regprocedure),
+		format('it names column %I of table %s: a call may fail', g.name, g.root::regclass), 'replace it, if it means that column', false
+	FROM tandem._going_columns g JOIN pg_class t ON t.oid = g.root
+	JOIN pg_proc p ON tandem._names_word(p.prosrc, g.name) AND (tandem._names_word(p.prosrc, t.relname) OR t.reltype = ANY (p.proargtypes)
+		-- of a trigger that is disabled
+		OR EXISTS (SELECT FROM pg_trigger r WHERE r.tgrelid = g.root AND r.tgfoid = p.oid))
+	JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')
+	WHERE g.migration = $1 AND g.root = g.relation AND p.oid >= 16384 AND p.pronamespace <> 'tandem'::regnamespace
+		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+		AND NOT EXISTS (SELECT FROM tandem._going_columns h CROSS JOIN LATERAL tandem._naming_triggers(h.relation, h.number) r
+			WHERE h.migration = $1 AND r.function = p.oid)
+	UNION
+	SELECT DISTINCT 'views', format('view %s', v.oid::regclass),
+		format('its text has %I, and it reads whole rows of table %s: what it shows may change', g.name, g.root::regclass),
+		'replace it, if it means that column', false
+	FROM tandem._going_columns g
+	JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = g.relation
+	JOIN pg_rewrite r ON r.oid = d.objid AND r.rulename = '_RETURN'
+	JOIN pg_class v ON v.oid = r.ev_class
+	WHERE g.migration = $1 AND NOT EXISTS (SELECT FROM tandem.view w WHERE w.view = v.oid)
+		-- one that reads the column itself is in the way of contract
+		AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.refclassid = d.refclassid
+			AND e.refobjid = g.relation AND e.refobjsubid = g.number)
+		AND tandem._names_word(pg_get_viewdef(v.oid), g.name);
+END;
+COMMENT ON FUNCTION tandem._contract_texts(integer)
+	IS 'functions and views that seem to mean, by their text, a column that contract drops';
 
 -- Views of releases.
 
@@ -1358,6 +1638,10 @@ REVOKE ALL ON FUNCTION
 	tandem._column_moved_keys(oid, integer, name[]),
 	tandem._column_parts(oid, integer),
 	tandem._readers_of_all_columns(oid),
+	tandem._names_word(text, name),
+	tandem._naming_triggers(oid, integer),
+	tandem._contract_parts(integer),
+	tandem._contract_texts(integer),
 	tandem._release_view_tables(integer),
 	tandem._hidden_columns(oid, integer, integer),
 	tandem._view_dependents(oid),
@@ -1421,6 +1705,11 @@ AS 'MODULE_PATHNAME', 'tandem_describe_sessions' LANGUAGE C STABLE STRICT;
 COMMENT ON FUNCTION tandem.describe_sessions(text)
 	IS 'describes blocking sessions and prepared transactions, as far as the current user may see them';
 
+CREATE FUNCTION tandem.contract_parts(migration integer) RETURNS text[]
+AS 'MODULE_PATHNAME', 'tandem_contract_parts' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION tandem.contract_parts(integer)
+	IS 'parts that contract of a migration would take along or that are in its way, or NULL: see tandem.preview_contract';
+
 CREATE VIEW tandem.migrations AS
 SELECT m.name, m.release, m.phase, m.comment, tandem.role_name(m.created_by) AS created_by, m.created_at,
 	m.phase_since, tandem.runner_pid(m.id) AS running_pid,
@@ -1435,7 +1724,8 @@ SELECT m.name, m.release, m.phase, m.comment, tandem.role_name(m.created_by) AS 
 		FROM tandem.sync s WHERE s.migration = m.id
 		AND m.phase NOT IN ('done', 'aborted')) AS problem,
 	CASE WHEN v.readable THEN r.error END AS error,
-	CASE WHEN v.readable THEN r.hint END AS hint
+	CASE WHEN v.readable THEN r.hint END AS hint,
+	CASE WHEN m.phase NOT IN ('done', 'aborted') THEN tandem.contract_parts(m.id) END AS contract_parts
 FROM tandem.migration m LEFT JOIN tandem.run_report r ON r.migration = m.id
 -- both may quote a row: shown to who may read every table of the migration
 CROSS JOIN LATERAL (SELECT r.error IS NOT NULL AND NOT EXISTS (

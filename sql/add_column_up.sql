@@ -271,7 +271,7 @@ SELECT * FROM errors ORDER BY id;
 SELECT rows_unfilled, rows_mismatched, rows_own FROM tandem.verify('errors');
 SELECT column_name, column_default FROM information_schema.columns WHERE table_name = 'errors' AND ordinal_position > 3 ORDER BY 1;
 INSERT INTO errors (id, a, domain) VALUES (102, 102, DEFAULT) RETURNING domain;
-CALL tandem.abort('errors');
+CALL tandem.abort('errors', force => true);
 SELECT attname FROM pg_attribute WHERE attrelid = 'errors'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
 -- without up: NULL for rows that are there, where the default is volatile; the domain's own where it is not
 SELECT tandem.create_migration('domains');

@@ -225,7 +225,7 @@ SELECT error_of($$ CALL tandem.contract('m', force => true) $$);
 CALL tandem.migrate('m');
 SELECT error_of($$ SELECT tandem.add_column('m', 'images', 'a', 'text') $$);
 SELECT error_of($$ SELECT tandem.sync_column('m', 'images', 'title', 'token', 'title') $$);
-CALL tandem.contract('m');
+CALL tandem.contract('m', accept => '{defaults,not null}');
 CALL tandem.abort('n');
 SELECT m, command, error_of(format(command, m))
 FROM unnest('{m,n}'::text[]) m, unnest(ARRAY[

@@ -206,7 +206,7 @@ ROLLBACK;
 CREATE VIEW on_top AS SELECT id, is_public FROM release_41.images;
 CREATE FUNCTION reads_top() RETURNS bigint STABLE BEGIN ATOMIC SELECT count(is_public) FROM release_41.images; END;
 CREATE VIEW on_new AS SELECT id, visibility FROM release_42.images;
-CALL tandem.contract('visibility');
+CALL tandem.contract('visibility', accept => '{defaults,not null}');
 SELECT * FROM app.shape;
 SELECT made_from('release_42.images'::regclass);
 SELECT * FROM on_new ORDER BY id;
@@ -256,7 +256,10 @@ SELECT * FROM release_50.p ORDER BY id;
 SET client_min_messages = error;
 CALL tandem.migrate('parts');
 SELECT * FROM app.shape WHERE view = 'p';
--- by force, while they still read through
+-- not by force: rows are unfilled
+CALL tandem.contract('parts', force => true);
+UPDATE p SET name = 'Ada Lovela' WHERE id = 1;
+CALL tandem.migrate('parts');
 CALL tandem.contract('parts', force => true);
 SELECT * FROM app.shape WHERE view = 'p';
 SELECT id, n, first, last FROM release_50.p ORDER BY id;

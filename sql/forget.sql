@@ -82,7 +82,7 @@ SELECT tandem.create_migration('long');
 SELECT tandem.sync_column('long', 'l', 'a', 'b', 'cries(a)', on_error => 'quarantine');
 CALL tandem.migrate('long');
 SELECT DISTINCT length(error), pg_column_size(error) < 5000 FROM tandem.quarantine;
-CALL tandem.abort('long');
+CALL tandem.abort('long', force => true);
 SELECT tandem.create_migration('long');
 SELECT tandem.sync_column('long', 'l', 'a', 'b', 'cries(a)');
 DO $$ BEGIN CALL tandem.migrate('long'); EXCEPTION WHEN OTHERS THEN NULL; END $$;
@@ -90,7 +90,7 @@ DO $$ BEGIN CALL tandem.migrate('long'); EXCEPTION WHEN OTHERS THEN NULL; END $$
 CALL tandem.migrate('long');
 \set VERBOSITY default
 SELECT step, length(error) FROM tandem.progress WHERE migration = 'long' AND error IS NOT NULL;
-CALL tandem.abort('long');
+CALL tandem.abort('long', force => true);
 
 -- tandem.forget of one that has a release: its steps go; the releases, their views and the script that is run again stay as they were.
 CREATE TEMP TABLE before AS SELECT release, state, reason, since, migrations FROM tandem.releases;

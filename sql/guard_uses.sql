@@ -355,7 +355,7 @@ SET SESSION AUTHORIZATION regress_util;
 \set ON_ERROR_STOP off
 ALTER FUNCTION public.shared(integer) RENAME TO mine;
 RESET SESSION AUTHORIZATION;
-CALL tandem.abort('mallory');
+CALL tandem.abort('mallory', force => true);
 ALTER FUNCTION public.shared(integer) RENAME TO mine;
 
 \c postgres

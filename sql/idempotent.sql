@@ -149,7 +149,7 @@ CALL tandem.migrate('visibility');
 SELECT * FROM status;
 
 -- When the old columns are gone.
-CALL tandem.contract('visibility', undeclared => 'ignore');
+CALL tandem.contract('visibility', undeclared => 'ignore', accept => '{defaults}');
 CALL expand();
 CALL try_others();
 CALL tandem.migrate('visibility');

@@ -47,6 +47,7 @@ SELECT * FROM tandem.verify('visibility');
 CALL tandem.migrate('visibility');
 SELECT * FROM status;
 CALL tandem.contract('visibility');
+CALL tandem.contract('visibility', accept => '{defaults,not null}');
 SELECT * FROM status;
 SELECT * FROM rules;
 SELECT * FROM events;
@@ -165,6 +166,7 @@ SELECT tandem.sync_column('cents', 'items', 'price', 'cents', 'price * 100', 'ce
 CALL tandem.migrate('cents');
 SET client_min_messages = notice;
 CALL tandem.contract('cents');
+CALL tandem.contract('cents', accept => '{extended statistics,indexes,check constraints}');
 SET client_min_messages = warning;
 SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'items'::regclass ORDER BY indexrelid::regclass::text;
 SELECT conname FROM pg_constraint WHERE conrelid = 'items'::regclass AND contype <> 'n' ORDER BY 1;
@@ -301,6 +303,8 @@ SELECT health FROM rules WHERE migration = 'proof';
 SELECT set_by_hand('DROP TRIGGER "~tandem_sync" ON proof');
 CALL tandem.contract('proof');
 SELECT * FROM tandem.verify('proof');
+CALL tandem.contract('proof', force => true);		-- rows may have been left unfilled
+CALL tandem.migrate('proof');
 CALL tandem.contract('proof', force => true);
 SELECT * FROM proof ORDER BY id;
 SELECT action, before, after, detail FROM events WHERE migration = 'proof';

@@ -63,7 +63,7 @@ SELECT * FROM people ORDER BY id;
 SELECT rows_unfilled, rows_mismatched, rows_lossy FROM tandem.verify('people');
 UPDATE people SET name = 'Gus' WHERE id = 1;
 CALL tandem.migrate('people');
-CALL tandem.contract('people');
+CALL tandem.contract('people', accept => '{defaults,not null}');
 SELECT * FROM people ORDER BY id;
 
 -- The arguments of a trigger of before are read in the same way.

@@ -85,6 +85,7 @@ SELECT health FROM tandem.syncs;
 CALL tandem.migrate('headline');
 SELECT count(*) FROM post WHERE title IS DISTINCT FROM headline;
 CALL tandem.contract('headline', undeclared => 'ignore');
+CALL tandem.contract('headline', undeclared => 'ignore', accept => '{trigger functions}');
 SELECT tgname FROM pg_trigger WHERE tgrelid = 'post'::regclass ORDER BY tgname;
 
 -- At expand.
@@ -124,7 +125,7 @@ UPDATE part SET id = 3 WHERE b = 30;
 SELECT tableoid::regclass, * FROM part ORDER BY b;
 SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgname ~ 'tandem' AND tgrelid::regclass::text LIKE 'part%' ORDER BY 1, 2;
 CALL tandem.migrate('part');
-CALL tandem.abort('part');
+CALL tandem.abort('part', force => true);
 SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgname ~ 'tandem' AND tgrelid::regclass::text LIKE 'part%' ORDER BY 1, 2;
 -- the owner of the table need not make the trigger
 CREATE ROLE other_triggers_maker;

@@ -273,7 +273,7 @@ SELECT tandem.sync_column('put_back2', 'owned', 'a', 'b', 'CASE WHEN current_use
 CALL tandem.migrate('put_back2');
 ALTER TABLE owned OWNER TO proof_owner;
 CALL tandem.contract('put_back2');
-CALL tandem.abort('put_back2');
+CALL tandem.abort('put_back2', force => true);
 DROP TABLE owned;
 DROP OWNED BY proof_owner;
 DROP ROLE proof_owner;

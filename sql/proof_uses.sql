@@ -155,7 +155,7 @@ BEGIN
 		IF found IS DISTINCT FROM k.expected OR failed IS NOT NULL THEN
 			RAISE WARNING '% (%): %, %', k.what, k.expected, found, coalesce(failed, 'written');
 		END IF;
-		CALL tandem.abort('m');
+		CALL tandem.abort('m', force => true);
 		DROP SCHEMA s CASCADE;
 		ALTER TEXT SEARCH DICTIONARY pg_catalog.simple (StopWords);
 		COMMIT;

@@ -81,7 +81,7 @@ $$;
 CALL tandem.migrate('size');
 SELECT * FROM kept;
 SELECT * FROM docs ORDER BY doc::text, size;
-CALL tandem.abort('size');
+CALL tandem.abort('size', force => true);
 
 -- The down side, in a table with a key of several columns and types.
 CREATE TABLE "Keys" ("Day" date, "it's" text COLLATE "C", part numeric(10,2), a text, b integer, PRIMARY KEY ("Day", "it's", part));

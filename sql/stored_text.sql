@@ -87,7 +87,7 @@ CALL tandem.migrate(:'name', workers => 2);
 SELECT 'migrate: ' || seen();
 SELECT count(*) FILTER (WHERE i.indisvalid), count(*) FROM pg_index i WHERE i.indrelid = :'name'::regclass;
 SELECT conname, convalidated FROM pg_constraint WHERE conrelid = :'name'::regclass AND contype IN ('c', 'f', 'u') ORDER BY 1;
-CALL tandem.contract(:'name');
+CALL tandem.contract(:'name', accept => '{defaults}');
 SELECT 'contract: ' || seen();
 
 \set name by_member
@@ -102,7 +102,7 @@ SELECT sum(rows_unfilled) FROM tandem.verify(:'name');
 SELECT 'verify: ' || seen();
 CALL tandem.migrate(:'name', workers => 2);
 SELECT 'migrate: ' || seen();
-CALL tandem.contract(:'name');
+CALL tandem.contract(:'name', accept => '{defaults}');
 SELECT 'contract: ' || seen();
 RESET SESSION AUTHORIZATION;
 

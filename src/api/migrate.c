@@ -4,11 +4,9 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -20,14 +18,12 @@
 #include "catalog/migration_rights.h"
 #include "catalog/run_control.h"
 #include "catalog/sync.h"
-#include "core/authority.h"
 #include "core/lock.h"
 #include "core/relation.h"
 #include "core/sql_function.h"
 #include "core/text.h"
 #include "core/transaction.h"
 #include "fill/verify.h"
-#include "rule/relation_rules.h"
 #include "run/background.h"
 #include "run/process.h"
 #include "run/runner.h"
@@ -39,9 +35,6 @@
 
 SQL_FUNCTION(tandem_verify);
 
-/* number of blocks checked at a time */
-#define VERIFY_BLOCKS 1024
-
 /*
  * Adds one row to the result of tandem.verify: a leaf table, under one
  * snapshot.
@@ -50,34 +43,12 @@ static void
 verify_leaf_table(ReturnSetInfo *result, const Migration *migration,
 				  const SyncRule *rule, Oid relid)
 {
-	Relation	rel = table_open_leaf(relid, AccessShareLock);
-	Trigger    *trigger;
-	BlockNumber blocks;
-	AuthorityScope scope;
 	VerifyResult counts;
-	RowState   *state;
 	Datum		values[7];
 	bool		nulls[7] = {false};
 
-	/* dropped while others were verified */
-	if (rel == NULL)
+	if (!verify_leaf(relid, migration->name, rule->search_path, &counts))
 		return;
-	trigger = relation_sync_trigger(rel);
-	blocks = RelationGetNumberOfBlocks(rel);
-	if (trigger == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" has lost its sync trigger",
-						RelationGetRelationName(rel)),
-				 errhint("Run CALL tandem.migrate(%s) to create it again.",
-						 quote_literal_cstr(migration->name))));
-	verify_result_init(&counts);
-	authority_enter_owner(&scope, rel, rule->search_path);
-	state = row_state_create(rel, trigger);
-	for (int64 first = 0; first < blocks; first += VERIFY_BLOCKS)
-		verify_blocks(state, migration->name, first,
-					  Min(first + VERIFY_BLOCKS, blocks) - 1, &counts);
-	authority_leave(&scope);
 	values[0] = ObjectIdGetDatum(relid);
 	values[1] = Int64GetDatum(counts.rows_checked);
 	values[2] = Int64GetDatum(counts.rows_unfilled);
@@ -87,7 +58,6 @@ verify_leaf_table(ReturnSetInfo *result, const Migration *migration,
 	values[5] = Int64GetDatum(counts.rows_own);
 	values[6] = Int64GetDatum(counts.rows_lossy);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	table_close(rel, AccessShareLock);
 }
 
 Datum

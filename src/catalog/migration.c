@@ -121,22 +121,26 @@ phase_after(Phase phase, PhaseAction action, Phase *after)
 	return false;
 }
 
-/* Returns the command that ends phase, with %s for the migration's name. */
-static const char *
-phase_next_command(Phase phase)
+/* Returns the hint of a call that the phase does not allow. */
+static char *
+phase_hint(const Migration *migration)
 {
-	switch (phase)
+	char	   *name = quote_literal_cstr(migration->name);
+
+	switch (migration->phase)
 	{
 		case PHASE_EXPAND:
 		case PHASE_MIGRATE:
-			return "CALL tandem.migrate(%s);";
+			return psprintf("Run CALL tandem.migrate(%s);", name);
 		case PHASE_CONTRACT:
-			return "CALL tandem.contract(%s);";
+			return psprintf("Run CALL tandem.contract(%s);", name);
 		case PHASE_DONE:
-		case PHASE_ABORTED:
 			break;
+		case PHASE_ABORTED:
+			return psprintf("It was undone. To begin it again, run its script again, from SELECT tandem.create_migration(%s) on.",
+							name);
 	}
-	return "SELECT tandem.create_migration('another name'); to begin another change.";
+	return pstrdup("It has ended with contract. A further change, or one that takes it back, is another migration: create it under another name.");
 }
 
 /*-------------------------------------------------------------------------
@@ -256,9 +260,20 @@ migration_check(const Migration *migration, PhaseAction action)
 			 errmsg("migration \"%s\" is in phase %s, which does not allow: %s",
 					migration->name, phase_name(migration->phase),
 					action_name(action)),
-			 errhint("Run %s",
-					 psprintf(phase_next_command(migration->phase),
-							  quote_literal_cstr(migration->name)))));
+			 errhint("%s", phase_hint(migration))));
+}
+
+bool
+migration_has_ended(const Migration *migration, Phase phase)
+{
+	if (migration->phase != phase)
+		return false;
+	ereport(NOTICE,
+			(errmsg(phase == PHASE_DONE
+					? "migration \"%s\" was contracted already, nothing is left to do"
+					: "migration \"%s\" was aborted already, nothing is left to do",
+					migration->name)));
+	return true;
 }
 
 static void

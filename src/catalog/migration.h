@@ -93,6 +93,12 @@ extern void migration_forget_rows(int migration_id);
 extern void migration_check(const Migration *migration, PhaseAction action);
 
 /*
+ * Is it in the phase, done or aborted?  Then it also says so in a NOTICE, for a
+ * call that is repeated.
+ */
+extern bool migration_has_ended(const Migration *migration, Phase phase);
+
+/*
  * Does the action: changes the phase according to the table in migration.c and
  * adds a row to tandem.history.  started is a clock_now() value, or
  * CLOCK_NEVER if the duration is of no interest.

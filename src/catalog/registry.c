@@ -278,6 +278,18 @@ registry_try_lock(void)
 }
 
 void
+registry_lock_rows(int migration_id)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	(void) query_run(&query, "SELECT FROM tandem.registry FOR UPDATE");
+	query_int(&query, migration_id);
+	(void) query_run(&query, "SELECT FROM tandem.migration WHERE id = $1 FOR UPDATE");
+	query_end(&query);
+}
+
+void
 registry_lock_release(int release, LOCKMODE mode)
 {
 	LOCKTAG		tag;

@@ -83,6 +83,13 @@ extern void registry_lock(void);
 extern bool registry_try_lock(void);
 
 /*
+ * Locks the rows of the registry and of a migration, as far as they are there,
+ * until the end of the transaction: what is done later with tables locked does
+ * not wait for them.  Waits for lock_timeout.
+ */
+extern void registry_lock_rows(int migration_id);
+
+/*
  * Until the end of the transaction, excludes making a release current
  * (ExclusiveLock) while a migration of it is created (ShareLock), and the
  * other way around.  Errors: as for registry_lock.

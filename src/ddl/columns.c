@@ -194,6 +194,16 @@ column_objects_dropped_with(Oid relid, const char *name, int migration_id)
 							"SELECT line FROM tandem._column_parts($1, $2) ORDER BY line COLLATE \"C\"");
 }
 
+List *
+column_naming_triggers(Oid relid, const char *name)
+{
+	TandemQuery query;
+
+	begin_column_query(&query, relid, name);
+	return end_column_query(&query,
+							"SELECT line FROM tandem._naming_triggers($1, $2) ORDER BY line COLLATE \"C\"");
+}
+
 void
 column_drop(Oid relid, const char *name)
 {

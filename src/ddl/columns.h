@@ -19,9 +19,8 @@
 extern List *column_dependents(Oid relid, const char *name, int migration_id);
 
 /*
- * Returns descriptions of the keys that use the column, also in an expression
- * or predicate: primary key, unique, exclusion, foreign key, replica identity,
- * partition key.
+ * Returns descriptions of the keys that cannot go with the column: primary key,
+ * replica identity, partition key.
  */
 extern List *column_keys(Oid relid, const char *name, int migration_id);
 
@@ -38,6 +37,12 @@ extern List *column_moved_keys(Oid relid, const char *name, int migration_id);
  */
 extern List *column_objects_dropped_with(Oid relid, const char *name,
 										 int migration_id);
+
+/*
+ * Returns descriptions of the triggers of relid whose functions, or what is
+ * passed to these, name the column.
+ */
+extern List *column_naming_triggers(Oid relid, const char *name);
 
 /* Runs ALTER TABLE ... DROP COLUMN ... RESTRICT. */
 extern void column_drop(Oid relid, const char *name);

@@ -118,6 +118,12 @@ key_text(const Constraint *key, bool storage)
 	return text.data;
 }
 
+char *
+key_constraint_text(const Constraint *key)
+{
+	return key_text(key, false);
+}
+
 /* Returns the definition of its index from USING on. */
 static char *
 key_index_tail(const Constraint *key)

@@ -16,6 +16,9 @@
  */
 extern char *key_check(Oid relid, Constraint *key, const char *definition);
 
+/* Returns the constraint as constraint_text does one that exists, palloc'd. */
+extern char *key_constraint_text(const Constraint *key);
+
 /* Returns the name of index and constraint on a leaf of relid, palloc'd. */
 extern char *key_leaf_name(Oid relid, Oid leaf, const char *name);
 

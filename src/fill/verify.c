@@ -13,10 +13,14 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "core/authority.h"
 #include "core/relation.h"
 #include "fill/batch.h"
 #include "fill/verify.h"
@@ -24,6 +28,7 @@
 #include "row/quarantine.h"
 #include "row/round_trip.h"
 #include "row/row_tuple.h"
+#include "rule/relation_rules.h"
 
 typedef enum Verdict
 {
@@ -433,4 +438,40 @@ verify_blocks(RowState *state, const char *migration, BlockNumber first,
 	}
 	add_part_result(result, &verify.result);
 	pfree(verify.result.sample.data);
+}
+
+/* number of blocks that verify_leaf checks at a time */
+#define LEAF_BLOCKS 1024
+
+bool
+verify_leaf(Oid relid, const char *migration, const char *search_path,
+			VerifyResult *counts)
+{
+	Relation	rel = table_open_leaf(relid, AccessShareLock);
+	Trigger    *trigger;
+	BlockNumber blocks;
+	AuthorityScope scope;
+	RowState   *state;
+
+	verify_result_init(counts);
+	/* dropped while others were verified */
+	if (rel == NULL)
+		return false;
+	trigger = relation_sync_trigger(rel);
+	blocks = RelationGetNumberOfBlocks(rel);
+	if (trigger == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has lost its sync trigger",
+						RelationGetRelationName(rel)),
+				 errhint("Run CALL tandem.migrate(%s) to create it again.",
+						 quote_literal_cstr(migration))));
+	authority_enter_owner(&scope, rel, search_path);
+	state = row_state_create(rel, trigger);
+	for (int64 first = 0; first < blocks; first += LEAF_BLOCKS)
+		verify_blocks(state, migration, first,
+					  Min(first + LEAF_BLOCKS, blocks) - 1, counts);
+	authority_leave(&scope);
+	table_close(rel, AccessShareLock);
+	return true;
 }

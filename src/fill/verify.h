@@ -46,4 +46,13 @@ extern void verify_blocks(RowState *state, const char *migration,
 						  BlockNumber first, BlockNumber last,
 						  VerifyResult *result);
 
+/*
+ * Checks all rows of a leaf table in the same way, and initializes counts.  It
+ * takes the lock and the rights itself; search_path is that of a rule of the
+ * migration.  Returns false if the table was dropped.  Errors: it has lost its
+ * sync trigger; the rules cannot be used.
+ */
+extern bool verify_leaf(Oid relid, const char *migration,
+						const char *search_path, VerifyResult *counts);
+
 #endif							/* TANDEM_VERIFY_H */

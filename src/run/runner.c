@@ -16,6 +16,7 @@
 #include "core/settings.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "ending/parts.h"
 #include "row/quarantine.h"
 #include "rule/fill_mark.h"
 #include "run/build.h"
@@ -452,6 +453,7 @@ end_migrate(Migration *migration, int64 started)
 	step_keep_only(migration->id, leaves_of_rules(rules));
 	warn_of_lossy_rows(migration);
 	own_values_warn(migration, rules);
+	contract_parts_warn(migration, NIL);
 	if (!step_all_done(migration->id))
 		refuse_wrong_rows(migration, rules);
 	migration_act(migration, ACTION_FINISH, NULL, started);

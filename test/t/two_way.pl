@@ -99,11 +99,11 @@ is_deeply([ sql_on_both(q(SELECT rows_checked, rows_unfilled, rows_mismatched FR
 # the old column is no longer published, and then dropped on both, while the new release writes
 sql_on_both('ALTER PUBLICATION p SET TABLE images (id, visibility)');
 wait_for_both();
-sql('a', q(CALL tandem.contract('m')));
+sql('a', q(CALL tandem.contract('m', accept => '{not null}')));
 sql('b', q(UPDATE images SET visibility = 'between' WHERE id = 1));
 sql('a', q(UPDATE images SET visibility = 'two' WHERE id = 2));
 wait_for_both();
-sql('b', q(CALL tandem.contract('m')));
+sql('b', q(CALL tandem.contract('m', accept => '{not null}')));
 sql('b', q(UPDATE images SET visibility = 'three' WHERE id = 3));
 wait_for_both();
 $rows = 'SELECT id, visibility FROM images WHERE id < 4 ORDER BY id';

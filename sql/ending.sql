@@ -1,0 +1,231 @@
+-- What hangs on a column: what contract, abort and force make of each.
+SET client_min_messages = error;
+DROP EXTENSION IF EXISTS pg_tandem CASCADE;
+CREATE EXTENSION pg_tandem;
+CREATE ROLE regress_tandem_reader;
+CREATE SCHEMA ending;
+SET search_path = ending;
+CREATE TABLE referred (code text PRIMARY KEY);
+
+/*
+ * Each case has a table of its own, t, whose column title becomes head.  What
+ * is done before expand hangs on title, what is done after it on head.  By hand, from
+ * the table of src/ending/README.md: what contract says, which parts
+ * preview_contract lists, and what abort says.
+ */
+CREATE TABLE cases (
+	number integer GENERATED ALWAYS AS IDENTITY,
+	what text PRIMARY KEY,
+	before text NOT NULL DEFAULT '',
+	after text NOT NULL DEFAULT '',
+	contract text NOT NULL,
+	parts text NOT NULL DEFAULT '',
+	abort text NOT NULL DEFAULT 'passes'
+);
+INSERT INTO cases (what, before, after, contract, parts) VALUES
+('nothing', '', '', 'passes', ''),
+-- what it has
+('default', $$ ALTER TABLE t ALTER title SET DEFAULT 'x' $$, '', 'refused: defaults', 'defaults'),
+('default of both', $$ ALTER TABLE t ALTER title SET DEFAULT 'x' $$, $$ ALTER TABLE t ALTER head SET DEFAULT 'X' $$, 'passes', ''),
+('serial', $$ CREATE SEQUENCE s OWNED BY t.title; ALTER TABLE t ALTER title SET DEFAULT 'k' || nextval('ending.s') $$, '', 'refused: defaults', 'defaults, sequences'),
+('sequence that the new one uses', $$ CREATE SEQUENCE s OWNED BY t.title; ALTER TABLE t ALTER title SET DEFAULT 'k' || nextval('ending.s') $$,
+	$$ ALTER TABLE t ALTER head SET DEFAULT 'K' || nextval('ending.s') $$, 'in use', 'in use, sequences'),
+('not null', $$ ALTER TABLE t ALTER title SET NOT NULL $$, '', 'refused: not null', 'not null'),
+('not null of both', $$ ALTER TABLE t ALTER title SET NOT NULL $$, $$ ALTER TABLE t ALTER head SET NOT NULL $$, 'passes', ''),
+('comment', $$ COMMENT ON COLUMN t.title IS 'one' $$, '', 'passes', 'comment'),
+('privileges', $$ GRANT SELECT (title), UPDATE (title) ON t TO regress_tandem_reader $$, '', 'passes', 'privileges'),
+('privileges of both', $$ GRANT SELECT (title) ON t TO regress_tandem_reader $$, $$ GRANT SELECT (head) ON t TO regress_tandem_reader $$, 'passes', ''),
+('privileges on the table', $$ GRANT SELECT (title), SELECT ON t TO regress_tandem_reader $$, '', 'passes', ''),
+('statistics target', $$ ALTER TABLE t ALTER title SET STATISTICS 1000 $$, '', 'passes', 'statistics target'),
+('storage', $$ ALTER TABLE t ALTER title SET STORAGE external $$, '', 'passes', 'storage'),
+('compression', $$ ALTER TABLE t ALTER title SET COMPRESSION pglz $$, '', 'passes', 'compression'),
+('options', $$ ALTER TABLE t ALTER title SET (n_distinct = 5) $$, '', 'passes', 'column options'),
+-- indexes
+('index', $$ CREATE INDEX i ON t (title) $$, '', 'passes', 'indexes'),
+('index of an expression', $$ CREATE INDEX i ON t (lower(title)) $$, '', 'passes', 'indexes'),
+('index with another column', $$ CREATE INDEX i ON t (tenant, title) $$, '', 'refused: indexes', 'indexes'),
+('index with another column, and its twin', $$ CREATE INDEX i ON t (tenant, title) $$, $$ CREATE INDEX j ON t (tenant, head) $$, 'passes', 'indexes'),
+('index with another column, and a partial twin', $$ CREATE INDEX i ON t (tenant, title) $$, $$ CREATE INDEX j ON t (tenant, head) WHERE id > 1 $$, 'refused: indexes', 'indexes'),
+('index that includes it', $$ CREATE INDEX i ON t (tenant) INCLUDE (title) $$, '', 'refused: indexes', 'indexes'),
+('predicate', $$ CREATE INDEX i ON t (tenant) WHERE title <> '' $$, '', 'refused: indexes', 'indexes'),
+('expression with another column', $$ CREATE INDEX i ON t ((tenant || title)) $$, '', 'refused: indexes', 'indexes'),
+-- uniqueness
+('unique constraint', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title) $$, '', 'refused: unique constraints', 'unique constraints'),
+('unique constraint, and its twin', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title) $$, $$ CREATE UNIQUE INDEX v ON t (head) $$, 'passes', 'unique constraints'),
+('unique constraint, and a partial twin', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title) $$, $$ CREATE UNIQUE INDEX v ON t (head) WHERE id > 1 $$, 'refused: unique constraints', 'unique constraints'),
+('unique constraint, and a twin of some of its values', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title) $$, $$ CREATE UNIQUE INDEX v ON t (head) WHERE head <> 'A' $$, 'refused: unique constraints', 'unique constraints'),
+('unique constraint, and an index', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title) $$, $$ CREATE INDEX v ON t (head) $$, 'refused: unique constraints', 'unique constraints'),
+('unique constraint, and a wider one', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title) $$, $$ CREATE UNIQUE INDEX v ON t (tenant, head) $$, 'refused: unique constraints', 'unique constraints'),
+('unique nulls', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE NULLS NOT DISTINCT (title) $$, $$ CREATE UNIQUE INDEX v ON t (head) $$, 'refused: unique constraints', 'unique constraints'),
+('unique index', $$ CREATE UNIQUE INDEX u ON t (title) $$, '', 'refused: unique constraints', 'unique constraints'),
+('unique constraint with another column', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (tenant, title) $$, '', 'refused: unique constraints', 'unique constraints'),
+('unique constraint with another column, and its twin', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (tenant, title) $$, $$ ALTER TABLE t ADD CONSTRAINT v UNIQUE (tenant, head) $$, 'passes', 'unique constraints'),
+('unique constraint with another column, and a narrower one', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (tenant, title) $$, $$ CREATE UNIQUE INDEX v ON t (head) $$, 'passes', 'unique constraints'),
+('unique expression', $$ CREATE UNIQUE INDEX u ON t (lower(title)) $$, '', 'refused: unique constraints', 'unique constraints'),
+('unique expression, and its twin', $$ CREATE UNIQUE INDEX u ON t (lower(title)) $$, $$ CREATE UNIQUE INDEX v ON t (lower(head)) $$, 'passes', 'unique constraints'),
+('unique expression, and another', $$ CREATE UNIQUE INDEX u ON t (lower(title)) $$, $$ CREATE UNIQUE INDEX v ON t (md5(head)) $$, 'refused: unique constraints', 'unique constraints'),
+('exclusion constraint', $$ ALTER TABLE t ADD CONSTRAINT x EXCLUDE USING btree (title WITH =) $$, '', 'refused: exclusion constraints', 'exclusion constraints'),
+('exclusion constraint, and its twin', $$ ALTER TABLE t ADD CONSTRAINT x EXCLUDE USING btree (title WITH =) $$, $$ ALTER TABLE t ADD CONSTRAINT y EXCLUDE USING btree (head WITH =) $$, 'passes', 'exclusion constraints'),
+-- other constraints
+('check', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '') $$, '', 'passes', 'check constraints'),
+('check of two columns', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '' OR tenant > 0) $$, '', 'refused: check constraints', 'check constraints'),
+('check of two columns, and its twin', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '' OR tenant > 0) $$, $$ ALTER TABLE t ADD CONSTRAINT d CHECK (head <> '' OR tenant > 0) $$, 'passes', 'check constraints'),
+('foreign key', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred $$, '', 'refused: foreign keys', 'foreign keys'),
+('foreign key, and its twin', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred $$, $$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred $$, 'passes', 'foreign keys'),
+('foreign key, and a twin that is not valid', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred $$, $$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred NOT VALID $$, 'refused: foreign keys', 'foreign keys'),
+-- statistics
+('statistics', $$ CREATE STATISTICS s1 ON (lower(title)) FROM t $$, '', 'passes', 'extended statistics'),
+('statistics with another column', $$ CREATE STATISTICS s1 ON tenant, title FROM t $$, '', 'refused: extended statistics', 'extended statistics'),
+('statistics with another column, and their twin', $$ CREATE STATISTICS s1 ON tenant, title FROM t $$, $$ CREATE STATISTICS s2 ON tenant, head FROM t $$, 'passes', 'extended statistics'),
+-- triggers
+('trigger function', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.title = btrim(NEW.title); RETURN NEW; END';
+	CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f() $$, '', 'refused: trigger functions', 'trigger functions'),
+('trigger function, in capitals', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.TITLE IS NULL THEN RAISE ''none''; END IF; RETURN NEW; END';
+	CREATE TRIGGER a AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f() $$, '', 'refused: trigger functions', 'trigger functions'),
+('trigger function that names part of a word', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'DECLARE titles int; _title int; title2 int; BEGIN RETURN NEW; END';
+	CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f() $$, '', 'passes', ''),
+('trigger argument', $$ ALTER TABLE t ADD search tsvector;
+	CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION tsvector_update_trigger('search', 'pg_catalog.english', 'title') $$,
+	'', 'refused: trigger functions', 'trigger functions'),
+('trigger function of a statement', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM max(title) FROM ending.t; RETURN NULL; END';
+	CREATE TRIGGER a AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION f() $$, '', 'refused: trigger functions', 'trigger functions'),
+('trigger that is disabled', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.title = 1; RETURN NEW; END';
+	CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE t DISABLE TRIGGER a $$, '', 'passes', 'functions'),
+('function', $$ CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(title) FROM ending.t); END' $$, '', 'passes', 'functions'),
+('function of the row', $$ CREATE FUNCTION f(r t) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN r.title; END' $$, '', 'passes', 'functions'),
+('function of another table', $$ CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(title) FROM elsewhere); END' $$, '', 'passes', ''),
+('view of whole rows', $$ CREATE VIEW shown AS SELECT to_jsonb(t) ->> 'title' AS name FROM t $$, '', 'passes', 'views'),
+-- what is in use
+('view', $$ CREATE VIEW shown AS SELECT title FROM t $$, '', 'in use', 'in use'),
+('materialized view', $$ CREATE MATERIALIZED VIEW shown AS SELECT title FROM t $$, '', 'in use', 'in use'),
+('rule', $$ CREATE RULE r AS ON DELETE TO t WHERE OLD.title = 'x' DO INSTEAD NOTHING $$, '', 'in use', 'in use'),
+('policy', $$ CREATE POLICY p ON t USING (title <> '') $$, '', 'in use', 'in use'),
+('generated column', $$ ALTER TABLE t ADD made text GENERATED ALWAYS AS (title || '!') STORED $$, '', 'in use', 'in use'),
+('function with a SQL body', $$ CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT max(title) FROM ending.t; END $$, '', 'in use', 'in use'),
+('trigger of the column', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+	CREATE TRIGGER a BEFORE UPDATE OF title ON t FOR EACH ROW EXECUTE FUNCTION f() $$, '', 'in use', 'in use'),
+('condition of a trigger', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+	CREATE TRIGGER a AFTER UPDATE ON t FOR EACH ROW WHEN (NEW.title = 'x') EXECUTE FUNCTION f() $$, '', 'in use', 'in use'),
+('publication of columns', $$ CREATE PUBLICATION regress_ending FOR TABLE t (id, title) $$, '', 'in use', 'in use'),
+('publication of rows', $$ CREATE PUBLICATION regress_ending FOR TABLE t WHERE (id > 0 AND title <> 'x') WITH (publish = 'insert') $$, '', 'in use', 'in use'),
+('foreign key to it', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title); CREATE TABLE r (title text REFERENCES t (title)) $$, $$ CREATE UNIQUE INDEX v ON t (head) $$, 'in use', 'in use, unique constraints'),
+('primary key', $$ ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (title) $$, $$ ALTER TABLE t ALTER head SET NOT NULL $$, 'in use', 'in use'),
+('replica identity', $$ ALTER TABLE t ALTER title SET NOT NULL; CREATE UNIQUE INDEX u ON t (title); ALTER TABLE t REPLICA IDENTITY USING INDEX u $$,
+	$$ ALTER TABLE t ALTER head SET NOT NULL; CREATE UNIQUE INDEX v ON t (head) $$, 'in use', 'in use, unique constraints'),
+('sync of another migration', '', $$ SELECT tandem.create_migration('other'); ALTER TABLE t ADD third text; SELECT tandem.sync_column('other', 't', 'title', 'third', 'title', 'third') $$, 'in use', 'in use'),
+('derived column of another migration', '', $$ SELECT tandem.create_migration('other'); SELECT tandem.add_column('other', 't', 'third', 'text', up => 'title || 1') $$, 'in use', 'in use'),
+('index of another migration', '', $$ SELECT tandem.create_migration('other'); SELECT tandem.add_index('other', 'CREATE INDEX i ON t (lower(title))') $$, 'in use', 'in use'),
+('check of another migration', '', $$ SELECT tandem.create_migration('other'); SELECT tandem.add_constraint('other', 't', 'c', 'CHECK (title <> '''')') $$, 'in use', 'in use'),
+('not null of another migration', '', $$ SELECT tandem.create_migration('other'); SELECT tandem.add_not_null('other', 't', 'title') $$, 'in use', 'in use');
+-- what hangs on the new column stops abort
+INSERT INTO cases (what, before, after, contract, abort) VALUES
+('sequence that has moved', $$ CREATE SEQUENCE s OWNED BY t.title; ALTER TABLE t ALTER title SET DEFAULT 'k' || nextval('ending.s') $$,
+	$$ ALTER TABLE t ALTER head SET DEFAULT 'K' || nextval('ending.s'); ALTER SEQUENCE s OWNED BY t.head $$, 'passes', 'in use');
+INSERT INTO cases (what, after, contract, abort) VALUES
+('view of the new column', $$ CREATE VIEW shown AS SELECT head FROM t $$, 'passes', 'in use'),
+('index of another migration on the new column', $$ SELECT tandem.create_migration('other'); SELECT tandem.add_index('other', 'CREATE INDEX i ON t (lower(head))') $$, 'passes', 'in use'),
+('trigger function that names the new column', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.tenant = length(NEW.head); RETURN NEW; END';
+	CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f() $$, 'passes', 'refused');
+
+-- what a call says; all that it does is undone
+CREATE FUNCTION said(command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	message text;
+	detail text;
+BEGIN
+	EXECUTE command;
+	RAISE EXCEPTION 'undone';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+	RETURN CASE WHEN message = 'undone' THEN 'passes'
+		WHEN message ~ 'still in use$|are in use$' THEN 'in use'
+		WHEN message ~ 'would lose more than' THEN 'refused: ' || (
+			SELECT string_agg(DISTINCT m[1], ', ' ORDER BY m[1]) FROM regexp_matches(detail, '^- ([a-z ]+):', 'gn') m)
+		WHEN message ~ 'would lose what only' THEN 'refused'
+		ELSE message || coalesce(' -- ' || detail, '') END;
+END $$;
+-- the table as the catalogs have it
+CREATE FUNCTION shape() RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+	RETURN (SELECT string_agg(line, E'\n' ORDER BY line) FROM (
+		SELECT format('%s %s %s %s %s %s', attname, atttypid::regtype, attnotnull, attstattarget, attacl, (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = attrelid AND adnum = attnum)) AS line
+		FROM pg_attribute WHERE attrelid = 'ending.t'::regclass AND attnum > 0 AND NOT attisdropped
+		UNION ALL SELECT format('%s %s', conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE conrelid = 'ending.t'::regclass
+		UNION ALL SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'ending.t'::regclass
+		UNION ALL SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext WHERE stxrelid = 'ending.t'::regclass
+		UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'ending.t'::regclass AND NOT tgisinternal) s);
+END $$;
+CREATE FUNCTION shape_after(command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	found text;
+BEGIN
+	EXECUTE command;
+	found = ending.shape();
+	RAISE EXCEPTION 'undone';
+EXCEPTION WHEN OTHERS THEN
+	IF SQLERRM <> 'undone' THEN RETURN SQLERRM; END IF;
+	RETURN found;
+END $$;
+CREATE TABLE results (number integer, what text, question text, expected text, found text);
+CREATE PROCEDURE try_case(c cases) LANGUAGE plpgsql AS $$
+DECLARE
+	refused text[];
+	was text;
+BEGIN
+	CREATE TABLE t (id integer PRIMARY KEY, tenant integer, title text);
+	INSERT INTO referred VALUES ('a'), ('A'), ('b'), ('B') ON CONFLICT DO NOTHING;
+	EXECUTE c.before;
+	INSERT INTO t (id, tenant, title) VALUES (1, 1, 'a'), (2, 2, 'b');
+	was = shape();
+	PERFORM tandem.create_migration('m');
+	ALTER TABLE t ADD head text;
+	PERFORM tandem.sync_column('m', 't', 'title', 'head', 'upper(title)', 'lower(head)');
+	COMMIT;
+	CALL tandem.migrate('m');
+	EXECUTE c.after;
+	COMMIT;
+	INSERT INTO results VALUES
+		(c.number, c.what, 'contract', c.contract, said($call$ CALL tandem.contract('m') $call$)),
+		-- passes over nothing of this
+		(c.number, c.what, 'contract with force', c.contract, said($call$ CALL tandem.contract('m', force => true) $call$)),
+		(c.number, c.what, 'parts', c.parts, coalesce((SELECT string_agg(DISTINCT part, ', ' ORDER BY part) FROM tandem.preview_contract('m') WHERE object !~ 'try_case|shape'), '')),
+		(c.number, c.what, 'abort', c.abort, said($call$ CALL tandem.abort('m') $call$)),
+		(c.number, c.what, 'abort with force', CASE c.abort WHEN 'refused' THEN 'passes' ELSE c.abort END, said($call$ CALL tandem.abort('m', force => true) $call$));
+	-- the table is as before
+	IF c.abort = 'passes' AND c.after !~ 'create_migration' THEN
+		INSERT INTO results VALUES (c.number, c.what, 'shape after abort', was, shape_after($call$ CALL tandem.abort('m') $call$));
+	END IF;
+	-- another part does not help, the part does
+	IF c.contract ~ '^refused' THEN
+		refused = string_to_array(substr(c.contract, 10), ', ');
+		INSERT INTO results VALUES
+			(c.number, c.what, 'contract, another accepted', c.contract,
+				said(format($call$ CALL tandem.contract('m', accept => %L) $call$,
+					CASE WHEN refused = '{indexes}' THEN '{defaults}' ELSE '{indexes}' END))),
+			(c.number, c.what, 'contract, accepted', 'passes', said(format($call$ CALL tandem.contract('m', accept => %L) $call$, refused)));
+	END IF;
+	COMMIT;
+	DROP PUBLICATION IF EXISTS regress_ending;
+	IF c.what !~ '^materialized' THEN DROP VIEW IF EXISTS shown; END IF;
+	DROP SEQUENCE IF EXISTS s CASCADE;
+	IF EXISTS (SELECT FROM tandem.migrations WHERE name = 'other' AND phase = 'expand') THEN CALL tandem.abort('other', force => true); END IF;
+	CALL tandem.abort('m', force => true);
+	DROP TABLE t CASCADE;
+	DROP TABLE IF EXISTS r;
+	IF c.what ~ '^materialized' THEN DROP MATERIALIZED VIEW IF EXISTS shown; END IF;
+	DROP FUNCTION IF EXISTS f;
+	COMMIT;
+END $$;
+DO $$
+DECLARE
+	c cases;
+BEGIN
+	FOR c IN SELECT * FROM cases ORDER BY number LOOP
+		CALL try_case(c);
+	END LOOP;
+END $$;
+-- none is other than expected, and all were asked
+SELECT what, question, expected, found FROM results WHERE found IS DISTINCT FROM expected ORDER BY number, question;
+SELECT count(DISTINCT r.what) = (SELECT count(*) FROM cases) AS all_cases, count(*) FROM results r;
+DROP EXTENSION pg_tandem CASCADE;
+DROP SCHEMA ending CASCADE;
+DROP ROLE regress_tandem_reader;

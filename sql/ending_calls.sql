@@ -1,0 +1,204 @@
+-- contract and abort called again; what abort would lose; what was built and is gone.
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS pg_tandem CASCADE;
+CREATE EXTENSION pg_tandem;
+CREATE SCHEMA calls;
+SET search_path = calls;
+
+-- Called again.
+CREATE TABLE a (id integer PRIMARY KEY, price integer);
+INSERT INTO a VALUES (1, 10), (2, 20);
+SELECT tandem.create_migration('again', release => 42);
+SELECT tandem.add_column('again', 'a', 'cents', 'bigint');
+SELECT tandem.sync_column('again', 'a', 'price', 'cents', 'price * 100', 'cents / 100');
+CALL tandem.abort('again');
+SET client_min_messages = notice;
+CALL tandem.abort('again');
+CALL tandem.abort('again', force => true);
+-- that is another thing
+CALL tandem.contract('again');
+CALL tandem.migrate('again');
+SELECT * FROM tandem.preview_contract('again');
+SET client_min_messages = warning;
+-- as the hint says
+SELECT tandem.create_migration('again', release => 42);
+SELECT tandem.add_column('again', 'a', 'cents', 'bigint');
+SELECT tandem.sync_column('again', 'a', 'price', 'cents', 'price * 100', 'cents / 100');
+CALL tandem.migrate('again');
+CALL tandem.contract('again');
+SET client_min_messages = notice;
+CALL tandem.contract('again');
+CALL tandem.contract('again', force => true, undeclared => 'ignore', accept => '{defaults}');
+BEGIN;
+CALL tandem.contract('again');
+COMMIT;
+CALL tandem.abort('again');
+SELECT * FROM tandem.preview_contract('again');
+-- what is not a part
+CALL tandem.contract('again', accept => '{defaults,everything}');
+CALL tandem.contract('again', accept => '{NULL}');
+CALL tandem.contract('never');
+SET client_min_messages = warning;
+
+-- What abort would lose: nothing of a sync that writes back.
+CREATE TABLE b (id integer PRIMARY KEY, v text);
+INSERT INTO b VALUES (1, '1'), (2, '2'), (3, '3');
+SELECT tandem.create_migration('both');
+SELECT tandem.add_column('both', 'b', 'n', 'integer');
+SELECT tandem.sync_column('both', 'b', 'v', 'n', 'v::integer', 'n::text');
+CALL tandem.migrate('both');
+UPDATE b SET n = 20 WHERE id = 2;
+CALL tandem.abort('both');
+SELECT * FROM b ORDER BY id;
+-- of a one-way sync what was written into the new column
+SELECT tandem.create_migration('one way');
+SELECT tandem.add_column('one way', 'b', 'n', 'integer');
+SELECT tandem.sync_column('one way', 'b', 'v', 'n', 'v::integer');
+CALL tandem.abort('one way');
+SELECT tandem.create_migration('one way');
+SELECT tandem.add_column('one way', 'b', 'n', 'integer');
+SELECT tandem.sync_column('one way', 'b', 'v', 'n', 'v::integer');
+UPDATE b SET n = 20 WHERE id = 2;
+UPDATE b SET n = 30 WHERE id = 3;
+CALL tandem.abort('one way');
+-- a failed call has changed nothing
+SELECT * FROM b ORDER BY id;
+SELECT phase FROM tandem.migrations WHERE name = 'one way' ORDER BY phase = 'aborted' LIMIT 1;
+-- they are saved: nothing is lost any more
+UPDATE b SET v = n::text WHERE n IN (20, 30);
+CALL tandem.abort('one way');
+-- of a derived column a value of its own, an explicit NULL included
+SELECT tandem.create_migration('derived');
+SELECT tandem.add_column('derived', 'b', 'n', 'integer', up => 'v::integer');
+CALL tandem.migrate('derived');
+UPDATE b SET n = NULL WHERE id = 1;
+CALL tandem.abort('derived');
+CALL tandem.abort('derived', force => true);
+SELECT * FROM b ORDER BY id;
+-- on partitions
+CREATE TABLE p (id integer, v text) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20);
+INSERT INTO p VALUES (1, '1'), (11, '11');
+SELECT tandem.create_migration('partitions');
+SELECT tandem.add_column('partitions', 'p', 'n', 'integer', up => 'v::integer');
+CALL tandem.migrate('partitions');
+UPDATE p SET n = 0 WHERE id = 11;
+CALL tandem.abort('partitions');
+CALL tandem.abort('partitions', force => true);
+-- a down that fails
+SELECT tandem.create_migration('failed');
+SELECT tandem.add_column('failed', 'b', 'n', 'text');
+SELECT tandem.sync_column('failed', 'b', 'v', 'n', 'v', '(n::integer)::text', on_error => 'quarantine');
+CALL tandem.migrate('failed');
+UPDATE b SET n = 'one' WHERE id = 1;
+CALL tandem.abort('failed');
+CALL tandem.abort('failed', force => true);
+SELECT * FROM b ORDER BY id;
+
+-- Dropped with the migration: also a column that a plain ALTER TABLE of the same transaction has added, and no other.
+ALTER TABLE b ADD kept integer;
+BEGIN;
+SELECT tandem.create_migration('plain');
+ALTER TABLE b ADD n integer;
+ALTER TABLE b ALTER kept SET STATISTICS 10;
+SELECT tandem.sync_column('plain', 'b', 'v', 'n', 'v::integer', 'n::text');
+COMMIT;
+SELECT tandem.create_migration('there');
+SELECT tandem.sync_column('there', 'b', 'id', 'kept', 'id', 'kept', keep_old => true);
+CALL tandem.abort('plain');
+CALL tandem.abort('there');
+SELECT attname FROM pg_attribute WHERE attrelid = 'b'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
+
+-- What only a partition has, whose columns may have another order.
+CREATE TABLE q (id integer, title text, tenant integer) PARTITION BY RANGE (id);
+CREATE TABLE q1 PARTITION OF q FOR VALUES FROM (0) TO (10);
+CREATE TABLE q2 (tenant integer, title text, gone text, id integer);
+ALTER TABLE q2 DROP gone;
+ALTER TABLE q ATTACH PARTITION q2 FOR VALUES FROM (10) TO (20);
+ALTER TABLE q1 ALTER title SET DEFAULT 'x', ADD CONSTRAINT own CHECK (title <> '' OR tenant > 0);
+CREATE INDEX q2_both ON q2 (tenant, title);
+CREATE INDEX q_tenant ON q (tenant);
+CREATE FUNCTION of_q2() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.title = upper(NEW.title); RETURN NEW; END';
+CREATE TRIGGER of_q2 BEFORE INSERT ON q2 FOR EACH ROW EXECUTE FUNCTION of_q2();
+COMMENT ON COLUMN q.title IS 'of the table';
+COMMENT ON COLUMN q1.title IS 'of the partition';
+SELECT tandem.create_migration('parts');
+SELECT tandem.add_column('parts', 'q', 'head', 'text');
+SELECT tandem.sync_column('parts', 'q', 'title', 'head', 'upper(title)', 'lower(head)');
+SELECT part, object, what_happens FROM tandem.preview_contract('parts');
+SELECT name, contract_parts FROM tandem.migrations WHERE contract_parts IS NOT NULL;
+CREATE INDEX q2_twin ON q2 (tenant, head);
+ALTER TABLE q1 ALTER head SET DEFAULT 'X';
+SELECT part, object, remedy FROM tandem.preview_contract('parts') WHERE part IN ('defaults', 'indexes');
+CALL tandem.abort('parts');
+
+-- What was built is looked up: somebody has dropped or changed it since.
+CREATE TABLE c (id integer PRIMARY KEY, price integer);
+INSERT INTO c VALUES (1, 10), (2, 20);
+SELECT tandem.create_migration('built');
+SELECT tandem.add_column('built', 'c', 'cents', 'bigint');
+SELECT tandem.sync_column('built', 'c', 'price', 'cents', 'price * 100', 'cents / 100');
+SELECT tandem.add_index('built', 'CREATE INDEX c_cents ON c (cents)');
+SELECT tandem.add_index('built', 'CREATE INDEX c_id ON c (id, cents) WHERE id > 0');
+SELECT tandem.add_not_null('built', 'c', 'cents');
+SELECT tandem.add_constraint('built', 'c', 'c_check', 'CHECK (cents > 0)');
+SELECT tandem.add_constraint('built', 'c', 'c_unique', 'UNIQUE (cents)');
+CALL tandem.migrate('built');
+SELECT count(*) FROM tandem.progress WHERE migration = 'built' AND state <> 'done';
+CREATE FUNCTION missing(change text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	detail text;
+BEGIN
+	EXECUTE change;
+	CALL tandem.contract('built');
+	RAISE EXCEPTION 'contracted';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN SQLERRM || coalesce(' ' || detail, '');
+END $$;
+SELECT missing(change) FROM unnest(ARRAY[
+	'SELECT',
+	-- the text is another one, the index is not
+	'ALTER TABLE c RENAME id TO number',
+	'DROP INDEX c_cents',
+	'DROP INDEX c_cents; CREATE INDEX c_cents ON c (cents DESC)',
+	'DROP INDEX c_cents; CREATE UNIQUE INDEX c_cents ON c (cents)',
+	'DROP INDEX c_cents; CREATE TABLE c_cents ()',
+	$$UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'calls.c_cents'::regclass$$,
+	'ALTER TABLE c ALTER cents DROP NOT NULL',
+	'ALTER TABLE c DROP CONSTRAINT c_check',
+	'ALTER TABLE c DROP CONSTRAINT c_check, ADD CONSTRAINT c_check CHECK (cents > 0) NOT VALID',
+	'ALTER TABLE c DROP CONSTRAINT c_check, ADD CONSTRAINT c_check CHECK (cents >= 0)',
+	'ALTER TABLE c DROP CONSTRAINT c_unique',
+	'ALTER TABLE c DROP CONSTRAINT c_unique, ADD CONSTRAINT c_unique UNIQUE (id, cents)',
+	'ALTER TABLE c ADD other integer; DROP INDEX c_cents; ALTER TABLE c DROP CONSTRAINT c_check']) change;
+-- from server 18 on, one that is not enforced
+DO $$ BEGIN
+	IF current_setting('server_version_num')::integer >= 180000
+		AND missing('ALTER TABLE c DROP CONSTRAINT c_check, ADD CONSTRAINT c_check CHECK (cents > 0) NOT ENFORCED')
+			NOT LIKE '%c_check of table calls.c is not enforced: run ALTER TABLE%' THEN
+		RAISE 'not enforced, and contracted';
+	END IF;
+END $$;
+-- force does not pass over it
+SELECT replace(missing($$DROP INDEX c_cents; DO 'BEGIN CALL tandem.contract(''built'', force => true); END'$$), E'\n', ' ');
+-- migrate again builds it again
+DROP INDEX c_cents;
+ALTER TABLE c ALTER cents DROP NOT NULL;
+ALTER TABLE c DROP CONSTRAINT c_check, DROP CONSTRAINT c_unique;
+CALL tandem.contract('built');
+CALL tandem.migrate('built');
+CALL tandem.contract('built');
+\d c
+
+-- force passes over rows that disagree, and not over rows that nobody has filled
+CREATE TABLE d (id integer PRIMARY KEY, v text);
+INSERT INTO d VALUES (1, 'a'), (2, 'b');
+SELECT tandem.create_migration('unfilled');
+SELECT tandem.add_column('unfilled', 'd', 'n', 'text');
+SELECT tandem.sync_column('unfilled', 'd', 'v', 'n', 'upper(v)', 'lower(n)');
+CALL tandem.contract('unfilled', force => true);
+CALL tandem.abort('unfilled');
+DROP EXTENSION pg_tandem CASCADE;
+DROP SCHEMA calls CASCADE;

@@ -1,0 +1,219 @@
+/*
+ * abort.c
+ *		CALL tandem.abort: undoes a migration at any time before its end.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "api/arguments.h"
+#include "api/finish.h"
+#include "catalog/migration.h"
+#include "catalog/migration_lock.h"
+#include "catalog/migration_rights.h"
+#include "catalog/run_control.h"
+#include "catalog/step.h"
+#include "catalog/sync.h"
+#include "core/clock.h"
+#include "core/relation.h"
+#include "core/sql_function.h"
+#include "core/text.h"
+#include "ddl/columns.h"
+#include "ddl/constraint_build.h"
+#include "ddl/index_build.h"
+#include "ending/losses.h"
+#include "release/drain.h"
+
+SQL_FUNCTION(tandem_abort);
+
+/* the runner checks at each batch, which takes about tandem.batch_target */
+#define STOP_WAIT_MS 30000
+
+static List *
+columns_of_migration(const Migration *migration)
+{
+	List	   *dropped = NIL;
+	ListCell   *lc;
+	ListCell   *name;
+
+	foreach(lc, sync_relations_of_migration(migration->id))
+	{
+		foreach(name, owned_column_list(migration->id, lfirst_oid(lc)))
+			dropped = dropped_column_add(dropped, lfirst_oid(lc),
+										 lfirst(name));
+	}
+	return dropped;
+}
+
+static void
+check_no_dependents(const Migration *migration, List *dropped)
+{
+	List	   *keys = dropped_column_lines(dropped, column_moved_keys,
+											migration);
+	List	   *reasons = list_concat_copy(keys,
+										   dropped_column_lines(dropped,
+																column_dependents, migration));
+
+	if (reasons != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("new columns of migration \"%s\" are in use",
+						migration->name),
+				 errdetail("%s", lines_as_list(reasons)),
+				 errhint("%s, or abort those migrations, then run CALL tandem.abort(%s) again.",
+						 keys != NIL ? "Move the keys back to the old columns, drop what else is listed"
+						 : "Drop these",
+						 quote_literal_cstr(migration->name))));
+}
+
+/* Returns the tables that foreign keys of the migration refer to. */
+static List *
+referred_tables(const Migration *migration)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration->id, STEP_CONSTRAINT))
+		relids = list_concat_unique_oid(relids,
+										constraint_build_locks(lfirst(lc)));
+	return relids;
+}
+
+static void
+undo_build_of_table(Oid relid, void *arg)
+{
+	Step	   *step = arg;
+
+	switch (step->kind)
+	{
+		case STEP_CONSTRAINT:
+			constraint_build_undo(step);
+			break;
+		case STEP_NOT_NULL:
+			not_null_build_undo(step);
+			break;
+		default:
+			index_build_undo(step);
+			break;
+	}
+}
+
+static void
+undo_steps_of_kind(const Migration *migration, StepKind kind)
+{
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration->id, kind))
+	{
+		Step	   *step = lfirst(lc);
+
+		finish_change_table(step->relation, undo_build_of_table, step);
+	}
+}
+
+/* Undoes what was built in reverse order: a constraint before its index. */
+static void
+undo_all_builds(const Migration *migration)
+{
+	undo_steps_of_kind(migration, STEP_CONSTRAINT);
+	undo_steps_of_kind(migration, STEP_NOT_NULL);
+	undo_steps_of_kind(migration, STEP_INDEX);
+}
+
+/* Returns a line for each trigger whose function names a column that goes. */
+static List *
+triggers_that_name(List *dropped)
+{
+	List	   *lines = NIL;
+	ListCell   *lc;
+	ListCell   *table;
+
+	foreach(lc, dropped)
+	{
+		DroppedColumn *column = lfirst(lc);
+
+		foreach(table, table_tree(column->relation))
+		{
+			ListCell   *line;
+
+			foreach(line, column_naming_triggers(lfirst_oid(table), column->name))
+				lines = lappend(lines,
+								psprintf("table %s: %s names column %s: each write that fires it may fail",
+										 quoting_relation(lfirst_oid(table)),
+										 (char *) lfirst(line),
+										 quote_identifier(column->name)));
+		}
+	}
+	return lines;
+}
+
+/*
+ * Throws an error if values would be lost.  With scan, which reads tables of
+ * one-way syncs and derived columns, not while they are locked.
+ */
+static void
+check_nothing_is_lost(const Migration *migration, List *dropped, bool force,
+					  bool scan)
+{
+	List	   *lines;
+	char	   *name = quote_literal_cstr(migration->name);
+
+	if (force)
+		return;
+	lines = list_concat(abort_losses(migration, scan),
+						triggers_that_name(dropped));
+	if (lines == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("abort of migration \"%s\" would lose what only its new columns have",
+					migration->name),
+			 errdetail("%s", lines_as_list(lines)),
+			 errhint("Save these values, or give up what they are needed for: see SELECT * FROM tandem.verify(%s); and tandem.quarantine; then run CALL tandem.abort(%s, force => true);",
+					 name, name)));
+}
+
+typedef struct AbortCall
+{
+	bool		force;
+	int64		started;
+} AbortCall;
+
+static void
+abort_locked(Migration *migration, void *arg)
+{
+	AbortCall  *call = arg;
+	List	   *dropped = columns_of_migration(migration);
+
+	check_no_dependents(migration, dropped);
+	check_nothing_is_lost(migration, dropped, call->force, false);
+	migration_act(migration, ACTION_ABORT, dropped_columns_describe(dropped),
+				  call->started);
+	run_control_end_background(migration->id);
+	drain_undo(migration);
+	undo_all_builds(migration);
+	finish_drop(migration, dropped);
+}
+
+Datum
+tandem_abort(PG_FUNCTION_ARGS)
+{
+	char	   *name = argument_text(fcinfo, 0, "migration");
+	AbortCall	call = {argument_bool(fcinfo, 1, "force"), clock_now()};
+	Migration  *migration = migration_get_for_abort(name);
+	List	   *dropped;
+
+	if (migration_has_ended(migration, PHASE_ABORTED))
+		PG_RETURN_VOID();
+	migration_check(migration, ACTION_ABORT);
+	dropped = columns_of_migration(migration);
+	check_no_dependents(migration, dropped);
+	check_nothing_is_lost(migration, dropped, call.force, true);
+	/* before tables are locked */
+	migration_forget_old();
+	migration_stop_runner(migration, STOP_WAIT_MS);
+	drain_lock(migration);
+	finish_under_locks(migration, referred_tables(migration), abort_locked,
+					   &call);
+	PG_RETURN_VOID();
+}

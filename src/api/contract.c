@@ -1,0 +1,547 @@
+/*
+ * contract.c
+ *		CALL tandem.contract: ends a migration after it was verified; and what
+ *		it would take along.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/tuplestore.h"
+
+#include "api/arguments.h"
+#include "api/finish.h"
+#include "catalog/migration.h"
+#include "catalog/migration_lock.h"
+#include "catalog/migration_rights.h"
+#include "catalog/run_control.h"
+#include "catalog/step.h"
+#include "catalog/sync.h"
+#include "core/clock.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "core/settings.h"
+#include "core/sql_function.h"
+#include "core/text.h"
+#include "ddl/columns.h"
+#include "ending/built.h"
+#include "ending/parts.h"
+#include "release/drain.h"
+#include "release/session.h"
+#include "row/quarantine.h"
+#include "rule/rule_uses.h"
+#include "rule/sync_trigger.h"
+#include "trigger/install.h"
+#include "views/views_end.h"
+
+SQL_FUNCTION(tandem_contract);
+SQL_FUNCTION(tandem_preview_contract);
+SQL_FUNCTION(tandem_contract_parts);
+
+typedef struct ContractCall
+{
+	char	   *name;
+	bool		force;
+	char	   *undeclared;
+	List	   *accept;			/* kinds of parts, of char * */
+} ContractCall;
+
+/*
+ * Returns why the verify of a leaf table is no proof; *passable if force may
+ * pass over that, since it is about rows that disagree or fail, and not about
+ * rows that were never filled.
+ */
+static char *
+verify_is_no_proof(const Step *verify, Oid relid, bool *passable)
+{
+	char	   *version = sync_trigger_version(relid);
+	char	   *table = quoting_relation(relid);
+
+	*passable = false;
+	if (verify == NULL ||
+		(!verify->done && verify->rows_unfilled + verify->rows_mismatched == 0))
+		return psprintf("table %s is not verified", table);
+	if (!verify->done)
+	{
+		*passable = verify->rows_unfilled == 0;
+		return psprintf("verify of table %s found " INT64_FORMAT " rows unfilled and " INT64_FORMAT " mismatched",
+						table, verify->rows_unfilled, verify->rows_mismatched);
+	}
+	if (version == NULL || verify->trigger_version == NULL ||
+		strcmp(verify->trigger_version, version) != 0)
+		return psprintf("the trigger of table %s was changed since verify", table);
+	*passable = true;
+	if (rule_uses_changed(verify->uses,
+						  rule_uses_of_table(relid, verify->migration_id)))
+		return psprintf("a function or type that the sync of table %s uses was changed since verify",
+						table);
+	if (verify->rows_quarantined > 0)
+		return psprintf("verify of table %s found " INT64_FORMAT " rows whose transform fails",
+						table, verify->rows_quarantined);
+	return NULL;
+}
+
+/* Adds what is left to be done or verified on one leaf table. */
+static List *
+reasons_not_verified(List *reasons, List *fills, List *verifies, Oid relid,
+					 bool force)
+{
+	Step	   *fill = step_find(fills, relid);
+	bool		passable;
+	char	   *problem = verify_is_no_proof(step_find(verifies, relid), relid,
+											 &passable);
+
+	if (fill == NULL || !fill->done)
+		reasons = lappend(reasons, psprintf("table %s is not filled",
+											quoting_relation(relid)));
+	if (problem && !(force && passable))
+		reasons = lappend(reasons, problem);
+	return reasons;
+}
+
+/*
+ * Adds indexes, constraints and NOT NULLs that are not there, whatever their
+ * steps say: somebody may have dropped or changed them since.
+ */
+static List *
+reasons_not_built(List *reasons, int migration_id)
+{
+	for (StepKind kind = STEP_INDEX; kind <= STEP_CONSTRAINT; kind++)
+	{
+		ListCell   *lc;
+
+		foreach(lc, step_list(migration_id, kind))
+		{
+			Step	   *step = lfirst(lc);
+			char	   *problem;
+
+			if (!relation_exists(step->relation))
+				continue;
+			problem = step->done ? step_problem(step) : "is not done";
+			if (problem == NULL)
+				continue;
+			reasons = lappend(reasons,
+							  psprintf("%s %s of table %s %s",
+									   step_kind_name(kind),
+									   quote_identifier(step->object),
+									   quoting_relation(step->relation),
+									   problem));
+		}
+	}
+	return reasons;
+}
+
+/*
+ * Returns the reasons why the data is not ready for contract.  With force, which
+ * passes over rows that disagree or are in quarantine, only those about rows
+ * that were never filled, and about what was not built.  Sets *broken if one of them is that a rule can no longer be parsed,
+ * with which migrate does not run.
+ */
+static List *
+reasons_data_is_open(const Migration *migration, List *rules, bool force,
+					 bool *broken)
+{
+	List	   *fills = step_list(migration->id, STEP_BACKFILL);
+	List	   *verifies = step_list(migration->id, STEP_VERIFY);
+	List	   *reasons = NIL;
+	List	   *seen = NIL;
+	int64		quarantined = quarantine_count(migration->id);
+	ListCell   *lc;
+	ListCell   *leaf;
+
+	*broken = false;
+	foreach(lc, rules)
+	{
+		SyncRule   *rule = lfirst(lc);
+		char	   *problem;
+		bool		locked;
+
+		if (!relation_exists(rule->relation))
+			continue;			/* dropped: nothing to lose */
+		problem = sync_rule_problem(rule, &locked);
+		*broken |= problem != NULL;
+		if (problem && !force)
+			reasons = lappend(reasons,
+							  psprintf("sync to %s: %s",
+									   text_joined(rule->new_columns, "", ", "),
+									   problem));
+		problem = problem ? NULL : sync_trigger_problem(rule);
+		if (problem)
+			reasons = lappend(reasons, problem);
+		if (list_member_oid(seen, rule->relation))
+			continue;
+		seen = lappend_oid(seen, rule->relation);
+		foreach(leaf, table_tree(rule->relation))
+		{
+			if (get_rel_relkind(lfirst_oid(leaf)) == RELKIND_FOREIGN_TABLE)
+				reasons = lappend(reasons,
+								  psprintf("partition %s is a foreign table: its rows cannot be filled from here",
+										   quoting_relation(lfirst_oid(leaf))));
+		}
+		foreach(leaf, table_leaves(rule->relation))
+			reasons = reasons_not_verified(reasons, fills, verifies,
+										   lfirst_oid(leaf), force);
+	}
+	reasons = reasons_not_built(reasons, migration->id);
+	if (quarantined > 0 && !force)
+		reasons = lappend(reasons,
+						  psprintf(quarantined == 1
+								   ? INT64_FORMAT " row is in quarantine"
+								   : INT64_FORMAT " rows are in quarantine",
+								   quarantined));
+	return reasons;
+}
+
+static List *
+columns_to_drop(List *rules)
+{
+	List	   *dropped = NIL;
+	ListCell   *lc;
+	ListCell   *name;
+
+	foreach(lc, rules)
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->keep_old)
+			continue;
+		foreach(name, rule->old_columns)
+			dropped = dropped_column_add(dropped, rule->relation,
+										 lfirst(name));
+	}
+	return dropped;
+}
+
+/*
+ * Returns the reasons why the columns cannot be dropped; force does not help.
+ */
+static List *
+reasons_columns_stay(const Migration *migration, List *dropped)
+{
+	return list_concat(dropped_column_lines(dropped, column_keys, migration),
+					   dropped_column_lines(dropped, column_dependents,
+											migration));
+}
+
+static char *
+hint_to_make_ready(const Migration *migration, bool broken, bool quarantined)
+{
+	char	   *name = quote_literal_cstr(migration->name);
+
+	if (broken)
+		return psprintf("Undo what has changed, then run CALL tandem.migrate(%s), then contract; or end the migration: CALL tandem.abort(%s);",
+						name, name);
+	if (quarantined)
+		return psprintf("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s), then contract.",
+						name);
+	return psprintf("Run CALL tandem.migrate(%s), then contract.", name);
+}
+
+/*
+ * Throws an error that lists all that is open, what is in the way of dropping
+ * the columns, or what would be lost with them.
+ */
+static void
+check_ready_to_contract(const Migration *migration, List *rules,
+						List *dropped, const ContractCall *call)
+{
+	bool		broken = false;
+	List	   *questions = reasons_data_is_open(migration, rules, call->force,
+												 &broken);
+	bool		quarantined = questions != NIL && quarantine_count(migration->id) > 0;
+	List	   *reasons;
+
+	/* rows that an extension keeps elsewhere were not verified */
+	table_rows_check_local(finish_tables(migration));
+	if (questions != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration \"%s\" is not ready for contract", migration->name),
+				 errdetail("%s", lines_as_list(questions)),
+				 errhint("%s", hint_to_make_ready(migration, broken, quarantined))));
+	reasons = reasons_columns_stay(migration, dropped);
+	if (reasons != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("old columns of migration \"%s\" are still in use",
+						migration->name),
+				 errdetail("%s", lines_as_list(reasons)),
+				 errhint("Move these to the new columns, drop them or end those migrations, then contract; or abort, and create the sync again with keep_old => true.")));
+	contract_parts_check(migration, call->accept);
+	/* report this before older releases are refused, not after */
+	versioned_views_check_end(sync_relations_of_migration(migration->id),
+							  migration->id, migration->release);
+}
+
+static void
+check_undeclared_name(const char *undeclared)
+{
+	static const char *const choices[] = {"refuse", "ignore"};
+
+	(void) text_choice("undeclared", undeclared, choices, lengthof(choices));
+}
+
+/*
+ * Sessions that have written the tables and not declared a release.  With
+ * may_wait, looks again for up to 200 ms before it fails; do not pass true
+ * while tables are locked.
+ */
+static void
+check_undeclared_writers(const Migration *migration, const char *undeclared,
+						 bool may_wait)
+{
+	List	   *sessions;
+	int			count;
+
+	if (strcmp(undeclared, "ignore") == 0 || migration->release == 0)
+		return;
+	sessions = sessions_undeclared_writers(migration->id, may_wait);
+	count = list_length(sessions);
+	if (count == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg_plural("%d session that has written tables of migration \"%s\" has not declared a release",
+						   "%d sessions that have written tables of migration \"%s\" have not declared a release",
+						   count, count, migration->name),
+			 errdetail("%s", lines_as_list(sessions)),
+			 errhint("Have the application set tandem.release, with pg_tandem in session_preload_libraries; or, if the old release is no longer running, run CALL tandem.contract(%s, undeclared => 'ignore');",
+					 quote_literal_cstr(migration->name))));
+}
+
+/*
+ * These are for monitoring, backups and administration, or have only read so
+ * far.
+ */
+static void
+list_undeclared(const Migration *migration, const char *undeclared)
+{
+	List	   *sessions;
+	int			count;
+
+	if (strcmp(undeclared, "ignore") == 0 || migration->release == 0)
+		return;
+	sessions = sessions_undeclared_others(migration->id);
+	count = list_length(sessions);
+	if (count == 0)
+		return;
+	ereport(NOTICE,
+			(errmsg_plural("%d other session has declared no release, and has written no table of the migration",
+						   "%d other sessions have declared no release, and have written no table of the migration",
+						   count, count),
+			 errdetail("%s", lines_as_list(sessions))));
+}
+
+/*
+ * What these do the fence does not see, also where they have said a release:
+ * that serves the dual write only.
+ */
+static void
+count_sessions_not_fenced(const Migration *migration)
+{
+	int			count = migration->release > 0 ? sessions_not_fenced() : 0;
+
+	if (count == 0)
+		return;
+	ereport(NOTICE,
+			(errmsg_plural("%d other client session has not preloaded pg_tandem",
+						   "%d other client sessions have not preloaded pg_tandem",
+						   count, count),
+			 errdetail("Contract neither refuses nor waits for a session that has not, whatever release it says."),
+			 errhint("Set session_preload_libraries = 'pg_tandem' for the database or the roles of the application, and connect again.")));
+}
+
+/*
+ * Until the end of the transaction no other session changes or runs the
+ * migration.
+ */
+static void
+claim_contract(Migration *migration, const ContractCall *call)
+{
+	migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
+	migration_lock_runner(migration, false);
+	check_undeclared_writers(migration, call->undeclared, true);
+}
+
+/* Checks what is open before anything is done. */
+static void
+check_contract_call(Migration *migration, const ContractCall *call)
+{
+	List	   *rules = sync_list_of_migration(migration->id);
+
+	/*
+	 * before phase contract, the list of open steps says more than the phase
+	 */
+	if (migration->phase != PHASE_MIGRATE)
+		migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
+	check_ready_to_contract(migration, rules, columns_to_drop(rules), call);
+	claim_contract(migration, call);
+	contract_parts_warn(migration, call->accept);
+}
+
+typedef struct FencedContract
+{
+	const ContractCall *call;
+	int64		started;
+} FencedContract;
+
+static void
+contract_locked(Migration *migration, void *arg)
+{
+	const FencedContract *fenced = arg;
+	const ContractCall *call = fenced->call;
+	List	   *rules = sync_list_of_migration(migration->id);
+	List	   *dropped = columns_to_drop(rules);
+
+	/* again, now that it cannot change any more */
+	check_ready_to_contract(migration, rules, dropped, call);
+	check_undeclared_writers(migration, call->undeclared, false);
+	migration_act(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT,
+				  dropped_columns_describe(dropped), fenced->started);
+	run_control_end_background(migration->id);
+	drain_finish(migration);
+	finish_drop(migration, dropped);
+}
+
+/* Runs in one transaction, after the old releases have ended. */
+static void
+contract_in_transaction(Migration *migration, FencedContract *fenced)
+{
+	drain_lock(migration);
+	finish_under_locks(migration, NIL, contract_locked, fenced);
+}
+
+static void
+contract_behind_fence(void *arg)
+{
+	FencedContract *fenced = arg;
+	Migration  *migration = migration_get_for_change(fenced->call->name);
+
+	/* the wait has committed, so the migration may have been changed */
+	claim_contract(migration, fenced->call);
+	contract_in_transaction(migration, fenced);
+}
+
+/* Refuses older releases first.  After an error they may work again. */
+static void
+contract_without_older_releases(Migration *migration, const ContractCall *call,
+								int64 started)
+{
+	FencedContract fenced = {call, started};
+	ErrorData  *error;
+
+	/*
+	 * a session lock, to survive the commits of the wait; an error releases
+	 * it
+	 */
+	migration_lock_runner(migration, true);
+	error = drain_old_releases(migration, finish_tables(migration),
+							   setting_lock_retry_time * 1000, call->force);
+	if (error == NULL)
+		error = drain_step(contract_behind_fence, &fenced);
+	drain_end(migration, error);
+	migration_unlock_runner(migration);
+}
+
+Datum
+tandem_contract(PG_FUNCTION_ARGS)
+{
+	int64		started = clock_now();
+	ContractCall call = {
+		.name = argument_text(fcinfo, 0, "migration"),
+		.force = argument_bool(fcinfo, 1, "force"),
+		.undeclared = argument_text(fcinfo, 2, "undeclared"),
+		.accept = argument_strings(fcinfo, 3)
+	};
+	bool		atomic = !procedure_may_commit(fcinfo);
+	Migration  *migration;
+
+	check_undeclared_name(call.undeclared);
+	contract_parts_check_names(call.accept);
+	SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC);
+	migration = migration_get_for_change(call.name);
+	if (migration_has_ended(migration, PHASE_DONE))
+	{
+		SPI_finish();
+		PG_RETURN_VOID();
+	}
+	check_contract_call(migration, &call);
+	list_undeclared(migration, call.undeclared);
+	count_sessions_not_fenced(migration);
+	/* before tables are locked */
+	migration_forget_old();
+	if (!atomic && migration->release > 0)
+		contract_without_older_releases(migration, &call, started);
+	else
+	{
+		FencedContract fenced = {&call, started};
+
+		drain_within_transaction(migration, finish_tables(migration),
+								 call.force);
+		contract_in_transaction(migration, &fenced);
+	}
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*-------------------------------------------------------------------------
+ * tandem.preview_contract: what contract would take along, or is in its way.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+put_part(ReturnSetInfo *result, const char *part, const char *object,
+		 const char *what_happens, const char *remedy)
+{
+	Datum		values[4];
+	bool		nulls[4] = {false};
+
+	values[0] = CStringGetTextDatum(part);
+	values[1] = CStringGetTextDatum(object);
+	values[2] = CStringGetTextDatum(what_happens);
+	values[3] = CStringGetTextDatum(remedy);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+Datum
+tandem_preview_contract(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Migration  *migration = migration_get(argument_text(fcinfo, 0, "migration"));
+	List	   *dropped;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (migration->phase == PHASE_DONE || migration->phase == PHASE_ABORTED)
+		return (Datum) 0;
+	dropped = columns_to_drop(sync_list_of_migration(migration->id));
+	foreach(lc, reasons_columns_stay(migration, dropped))
+		put_part(result, "in use", lfirst(lc),
+				 "contract is refused, whatever it is to accept",
+				 "move it to the new columns, drop it, or end that migration");
+	foreach(lc, contract_parts(migration, true))
+	{
+		ContractPart *part = lfirst(lc);
+
+		put_part(result, part->part, part->object,
+				 psprintf("%s%s", part->what_happens,
+						  part->refuses ? "; contract is refused unless it is accepted" : ""),
+				 part->remedy);
+	}
+	return (Datum) 0;
+}
+
+/* For tandem.migrations, which shows it to everybody: the kinds alone. */
+Datum
+tandem_contract_parts(PG_FUNCTION_ARGS)
+{
+	List	   *kinds = contract_part_kinds(PG_GETARG_INT32(0));
+
+	if (kinds == NIL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(array_from_strings(kinds, TEXTOID));
+}

@@ -1,0 +1,70 @@
+/*
+ * finish.h
+ *		What contract and abort have in common.
+ */
+#ifndef TANDEM_FINISH_H
+#define TANDEM_FINISH_H
+
+#include "nodes/pg_list.h"
+
+#include "catalog/migration.h"
+
+/* for column_dependents and the others in columns.h */
+typedef List *(*ColumnLines) (Oid relid, const char *name, int migration_id);
+
+/* A column to be dropped. */
+typedef struct DroppedColumn
+{
+	Oid			relation;
+	char	   *name;
+} DroppedColumn;
+
+/*
+ * Adds a column to a list of these, unless it is in it, or not in the table any
+ * more.
+ */
+extern List *dropped_column_add(List *dropped, Oid relid, const char *name);
+
+/* Returns the OIDs of all tables of the migration, with their partitions. */
+extern List *finish_tables(const Migration *migration);
+
+/*
+ * Returns the lines of all columns, also of partitions, each with its column
+ * and table in front.
+ */
+extern List *dropped_column_lines(List *dropped, ColumnLines lines,
+								  const Migration *migration);
+
+/* Returns "- line\n- line", for a DETAIL. */
+extern char *lines_as_list(List *lines);
+
+/* Returns "dropped table.column, ..." for tandem.history, or NULL if none. */
+extern char *dropped_columns_describe(List *dropped);
+
+/*
+ * Calls change, which alters the table.  If the current user lacks the rights
+ * of the table's owner, for example as the database owner who aborts, switches
+ * to that role.
+ */
+extern void finish_change_table(Oid relid, void (*change) (Oid relid, void *arg),
+								void *arg);
+
+/*
+ * Locks all tables of the migration, their partitions, the views of releases
+ * over them, and the relations others, in ACCESS EXCLUSIVE mode, and calls
+ * work with a copy of the migration.  What work waits for then it gets within
+ * tandem.lock_timeout, or all is undone, the locks too, and tried again, for
+ * tandem.lock_retry_time at most.
+ */
+extern void finish_under_locks(const Migration *migration, List *others,
+							   void (*work) (Migration *migration, void *arg),
+							   void *arg);
+
+/*
+ * Called after the phase of the migration has changed.  Removes its syncs from
+ * their tables, drops the columns, and deletes its records about rows.  Views
+ * of releases stop showing the columns; views of retired releases are dropped.
+ */
+extern void finish_drop(const Migration *migration, List *dropped);
+
+#endif							/* TANDEM_FINISH_H */

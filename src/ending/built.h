@@ -1,0 +1,17 @@
+/*
+ * built.h
+ *		Is what a migration has built still there?
+ */
+#ifndef TANDEM_BUILT_H
+#define TANDEM_BUILT_H
+
+#include "catalog/step.h"
+
+/*
+ * Returns what is wrong with the index, the constraint or the NOT NULL of a
+ * step, as the catalogs have it now, palloc'd; NULL if nothing is, or its table
+ * was dropped.  Locks the table in ACCESS SHARE mode at most.
+ */
+extern char *step_problem(const Step *step);
+
+#endif							/* TANDEM_BUILT_H */

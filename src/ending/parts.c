@@ -1,0 +1,193 @@
+/*
+ * parts.c
+ *		What contract takes along beyond the old columns, and what these have
+ *		and the new ones lack.
+ *
+ * The functions tandem._contract_parts and _contract_texts of the extension's
+ * script look at the catalogs, and decide which kinds refuse.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "core/query.h"
+#include "core/text.h"
+#include "ending/parts.h"
+
+/* In the order of README.md. */
+static const char *const part_kinds[] = {
+	"defaults", "not null", "unique constraints", "exclusion constraints",
+	"foreign keys", "check constraints", "indexes", "extended statistics",
+	"trigger functions", "privileges", "sequences", "comment",
+	"security label", "statistics target", "storage", "compression",
+	"column options", "functions", "views",
+};
+
+static void *
+read_contract_part(uint64 row)
+{
+	ContractPart *part = palloc(sizeof(ContractPart));
+
+	part->part = query_get_text(row, 1);
+	part->object = query_get_text(row, 2);
+	part->what_happens = query_get_text(row, 3);
+	part->remedy = query_get_text(row, 4);
+	part->refuses = query_get_bool(row, 5);
+	return part;
+}
+
+List *
+contract_parts(const Migration *migration, bool texts)
+{
+	TandemQuery query;
+	List	   *parts;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	parts = query_rows(&query,
+					   "SELECT part, object, what_happens, remedy, refuses FROM tandem._contract_parts($1) "
+					   "ORDER BY refuses DESC, part COLLATE \"C\", object COLLATE \"C\", what_happens COLLATE \"C\"",
+					   read_contract_part);
+	query_end(&query);
+	if (!texts)
+		return parts;
+	query_begin(&query);
+	query_int(&query, migration->id);
+	parts = list_concat(parts,
+						query_rows(&query,
+								   "SELECT part, object, what_happens, remedy, refuses FROM tandem._contract_texts($1) "
+								   "ORDER BY part COLLATE \"C\", object COLLATE \"C\", what_happens COLLATE \"C\"",
+								   read_contract_part));
+	query_end(&query);
+	return parts;
+}
+
+List *
+contract_part_kinds(int migration_id)
+{
+	TandemQuery query;
+	List	   *kinds;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	kinds = query_texts(&query,
+						"SELECT DISTINCT part COLLATE \"C\" FROM tandem._contract_parts($1) ORDER BY 1");
+	query_end(&query);
+	return kinds;
+}
+
+static char *
+part_kinds_joined(void)
+{
+	List	   *kinds = NIL;
+
+	for (int i = 0; i < (int) lengthof(part_kinds); i++)
+		kinds = lappend(kinds, unconstify(char *, part_kinds[i]));
+	return text_joined(kinds, "", ", ");
+}
+
+void
+contract_parts_check_names(List *accept)
+{
+	ListCell   *lc;
+
+	foreach(lc, accept)
+	{
+		const char *name = lfirst(lc);
+
+		if (name != NULL &&
+			text_index(name, part_kinds, lengthof(part_kinds)) >= 0)
+			continue;
+		ereport(ERROR,
+				(errcode(name ? ERRCODE_INVALID_PARAMETER_VALUE
+						 : ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 name ? errmsg("\"%s\" is not a part of what contract takes along",
+							   name)
+				 : errmsg("accept must not contain nulls"),
+				 errhint("The parts are: %s.",
+						 part_kinds_joined())));
+	}
+}
+
+static char *
+part_line(const ContractPart *part)
+{
+	return psprintf("- %s: %s: %s", part->part, part->object,
+					part->what_happens);
+}
+
+/* Returns the lines of the parts; refused: of those that accept leaves out. */
+static List *
+part_lines(List *parts, List *accept, bool refused, List **kinds)
+{
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	foreach(lc, parts)
+	{
+		ContractPart *part = lfirst(lc);
+
+		if (refused && (!part->refuses || text_is_among(part->part, accept)))
+			continue;
+		lines = lappend(lines, part_line(part));
+		if (part->refuses && !text_is_among(part->part, *kinds))
+			*kinds = lappend(*kinds, part->part);
+	}
+	return lines;
+}
+
+void
+contract_parts_check(const Migration *migration, List *accept)
+{
+	List	   *kinds = list_copy(accept);
+	List	   *lines = part_lines(contract_parts(migration, false), accept, true,
+								   &kinds);
+	char	   *name = quote_literal_cstr(migration->name);
+
+	if (lines == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("contract of migration \"%s\" would lose more than the old columns",
+					migration->name),
+			 errdetail("%s", text_joined(lines, "", "\n")),
+			 errhint("SELECT * FROM tandem.preview_contract(%s); shows a remedy for each. To let them go, run CALL tandem.contract(%s, accept => %s);",
+					 name, name, array_literal(kinds))));
+}
+
+static List *
+kinds_left(List *kinds, List *accepted)
+{
+	List	   *left = NIL;
+	ListCell   *lc;
+
+	foreach(lc, kinds)
+	{
+		if (!text_is_among(lfirst(lc), accepted))
+			left = lappend(left, lfirst(lc));
+	}
+	return left;
+}
+
+void
+contract_parts_warn(const Migration *migration, List *accepted)
+{
+	List	   *kinds = NIL;
+	List	   *lines = part_lines(contract_parts(migration, true), NIL, false,
+								   &kinds);
+	List	   *open = kinds_left(kinds, accepted);
+	char	   *name = quote_literal_cstr(migration->name);
+
+	if (lines == NIL)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("contract of migration \"%s\" takes along more than the old columns, or loses what they have",
+					migration->name),
+			 errdetail("%s", text_joined(lines, "", "\n")),
+			 open == NIL
+			 ? errhint("SELECT * FROM tandem.preview_contract(%s); shows a remedy for each.",
+					   name)
+			 : errhint("SELECT * FROM tandem.preview_contract(%s); shows a remedy for each. Contract is refused until these parts are gone, or accepted: %s.",
+					   name, text_joined(open, "", ", "))));
+}
