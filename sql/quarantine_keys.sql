@@ -291,7 +291,7 @@ SELECT key FROM tandem.quarantine ORDER BY key::text;
 UPDATE mean SET members = 3 WHERE id = 7;
 CALL tandem.migrate('mean');
 SELECT key FROM tandem.quarantine ORDER BY key::text;
-CALL tandem.abort('mean');
+CALL tandem.abort('mean', force => true);
 -- what is left of migrations that have ended
 SELECT count(*) FROM tandem.quarantined_row;
 

@@ -93,7 +93,7 @@ UPDATE release_41.items SET price = DEFAULT WHERE id = 8;
 SELECT * FROM items ORDER BY id;
 ALTER TABLE items ALTER cents SET DEFAULT 300;
 UPDATE release_42.items SET cents = DEFAULT WHERE id = 5 RETURNING cents;
-CALL tandem.contract('cents', undeclared => 'ignore');
+CALL tandem.contract('cents', undeclared => 'ignore', accept => '{defaults,not null}');
 SELECT * FROM defaults WHERE view::text LIKE '%items';
 SELECT relname FROM pg_class WHERE relkind = 'S' AND relname LIKE 'items%';
 

@@ -132,7 +132,7 @@ CALL tandem.migrate('plain');
 SELECT * FROM shape WHERE view::text ~ '45';
 SELECT tandem.create_views(45, relations => '{items}', refresh => true);
 SELECT * FROM shape WHERE view::text ~ '45';
-CALL tandem.contract('plain');
+CALL tandem.contract('plain', accept => '{defaults}');
 CALL tandem.abort('plain');
 SELECT * FROM shape WHERE view::text ~ '45';
 DROP VIEW release_45.items, release_46.items;
@@ -179,7 +179,7 @@ SELECT * FROM release_47.items;
 SELECT tandem.create_views(47, relations => '{items}');
 SELECT * FROM shape WHERE view::text ~ '47';
 SELECT * FROM release_47.items;
-CALL tandem.contract('one', undeclared => 'ignore');
+CALL tandem.contract('one', undeclared => 'ignore', accept => '{defaults}');
 SELECT * FROM release_45.items;
 
 -- An altered view.
