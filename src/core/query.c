@@ -440,10 +440,8 @@ query_get_strings(uint64 row, int column)
 }
 
 List *
-query_get_int_list(uint64 row, int column)
+ints_from_array(Datum array)
 {
-	bool		isnull;
-	Datum		array = get_result_datum(row, column, &isnull);
 	List	   *ints = NIL;
 	Datum	   *elements;
 	int			count;
@@ -453,6 +451,14 @@ query_get_int_list(uint64 row, int column)
 	for (int i = 0; i < count; i++)
 		ints = lappend_int(ints, DatumGetInt32(elements[i]));
 	return ints;
+}
+
+List *
+query_get_int_list(uint64 row, int column)
+{
+	bool		isnull;
+
+	return ints_from_array(get_result_datum(row, column, &isnull));
 }
 
 List *

@@ -116,6 +116,9 @@ extern List *query_get_ints(uint64 rows);
 /* Returns an array of integers without a null, as a list of ints. */
 extern List *query_get_int_list(uint64 row, int column);
 
+/* Returns an int[] without nulls as a list of ints. */
+extern List *ints_from_array(Datum array);
+
 /*
  * These convert arrays of names and texts to a list of C strings and back, and
  * compare such lists.  A NULL element is a NULL pointer.

@@ -4,14 +4,13 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
-#include "utils/array.h"
 #include "utils/fmgrprotos.h"
 
 #include "core/compat.h"
+#include "core/query.h"
 #include "core/wait_chain.h"
 
 /* Read without a lock: it may have changed when this returns. */
@@ -27,16 +26,9 @@ process_waits_for_lock(int pid)
 static List *
 add_blockers(List *pids, int pid)
 {
-	Datum		blockers = DirectFunctionCall1(pg_blocking_pids,
-											   Int32GetDatum(pid));
-	Datum	   *elements;
-	int			count;
-
-	deconstruct_array(DatumGetArrayTypeP(blockers), INT4OID, sizeof(int32), true,
-					  TYPALIGN_INT, &elements, NULL, &count);
-	for (int i = 0; i < count; i++)
-		pids = list_append_unique_int(pids, DatumGetInt32(elements[i]));
-	return pids;
+	return list_concat_unique_int(pids,
+								  ints_from_array(DirectFunctionCall1(pg_blocking_pids,
+																	  Int32GetDatum(pid))));
 }
 
 /*
