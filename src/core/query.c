@@ -8,6 +8,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -40,8 +41,12 @@ typedef struct KeptPlan
 	SPIPlanPtr	plan;			/* NULL if preparing it failed */
 } KeptPlan;
 
-/* how long queries of this transaction may wait for locks, in ms */
+/*
+ * How long queries of this transaction may wait for locks, in ms, since that
+ * subtransaction, with which the locks go that are the reason.
+ */
 static LocalTransactionId limited_transaction = InvalidLocalTransactionId;
+static SubTransactionId limited_since = InvalidSubTransactionId;
 static int	limited_to = 0;
 
 static HTAB *kept_plans = NULL; /* for the session */
@@ -56,8 +61,12 @@ static void
 forget_query_at_subxact_abort(SubXactEvent event, SubTransactionId mine,
 							  SubTransactionId parent, void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		depth = 0;
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	depth = 0;
+	/* those that began later are parts of it */
+	if (limited_since >= mine)
+		limited_transaction = InvalidLocalTransactionId;
 }
 
 static void
@@ -94,7 +103,11 @@ query_ours_end(void)
 void
 query_limit_waits(int ms)
 {
+	if (query_waits_limit() > 0)
+		return;
+	register_query_callbacks();
 	limited_transaction = compat_local_transaction_id();
+	limited_since = GetCurrentSubTransactionId();
 	limited_to = ms;
 }
 
@@ -261,6 +274,15 @@ plan_only_reads(SPIPlanPtr plan)
 	return source->commandTag == CMDTAG_SELECT;
 }
 
+/* A caller may have set a shorter lock_timeout, and handles its error. */
+static bool
+waits_are_too_long(void)
+{
+	int			limit = query_waits_limit();
+
+	return limit > 0 && (LockTimeout == 0 || LockTimeout > limit);
+}
+
 static void
 explain_lock_timeout(void *arg)
 {
@@ -298,7 +320,7 @@ execute_query(TandemQuery *query, const char *sql, bool read_only)
 
 	if (!plan_only_reads(plan))
 		extension_refuse_upgrade();
-	check_spi_result(query_waits_limit() > 0 && !read_only
+	check_spi_result(!read_only && waits_are_too_long()
 					 ? execute_plan_without_waiting(query, plan)
 					 : SPI_execute_plan(plan, query->values, query->nulls,
 										read_only, 0), sql);
