@@ -57,12 +57,13 @@ my %call = (
 	verify => [ 'contract', q(SELECT count(*) FROM tandem.verify(':m')) ],
 	migrate => [ 'expand', q(CALL tandem.migrate(':m')) ],
 	contract => [ 'contract', q(CALL tandem.contract(':m', undeclared => 'ignore')) ],
+	preview_contract => [ 'contract', q(SELECT count(*) FROM tandem.preview_contract(':m')) ],
 	abort => [ 'contract', q(CALL tandem.abort(':m')) ],
 	refill => [ 'contract', q(SELECT tandem.refill(':m')) ],
 	forget => [ 'aborted', q(SELECT tandem.forget(':m')) ],
 );
 # what can be asked of a migration that has no table
-my %without_table = map { $_ => 1 } qw(configure pause resume cancel abort forget verify);
+my %without_table = map { $_ => 1 } qw(configure pause resume cancel abort forget verify preview_contract);
 
 my @functions = split /\n/, ask(<<'SQL');
 SELECT DISTINCT p.proname FROM pg_proc p
