@@ -221,7 +221,7 @@ SQL
 			unlike($err, qr/ERROR/, "A6: a rule of a stranger that $how does not stop: $statement");
 		}
 	}
-	as('postgres', q(CALL tandem.abort('trap')));
+	as('postgres', q(CALL tandem.abort('trap', force => true)));
 	is(ask(q(SELECT phase FROM tandem.migrations WHERE name = 'trap')), 'aborted', 'A6: nor its abort');
 
 	# the change lock: the names 'f1' ... of a stranger, held open, against the abort of others

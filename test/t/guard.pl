@@ -123,7 +123,7 @@ SQL
 	is(ask(q(SELECT health FROM tandem.syncs WHERE migration = 'mallory')), 'healthy', 'sleeper: shown as healthy');
 	is_refused($node, 'ALTER FUNCTION shared(int) RENAME TO other', qr/ERROR:  ALTER FUNCTION would break migration "mallory"/,
 		'sleeper: who can end her migration is told');
-	ask(q(CALL tandem.abort('mallory')));
+	ask(q(CALL tandem.abort('mallory', force => true)));
 	ask('ALTER FUNCTION shared(int) RENAME TO other');
 	return;
 }
