@@ -68,7 +68,7 @@ sub statement
 		"CALL tandem.migrate('$migration')", "CALL tandem.migrate('$migration', if_running => 'wait')",
 		"CALL tandem.migrate('$migration', background => true, workers => 2)",
 		"CALL tandem.contract('$migration', force => true, undeclared => 'ignore')", "CALL tandem.contract('$migration', undeclared => 'ignore')",
-		"CALL tandem.abort('$migration')", "SELECT tandem.forget('$migration')", "SELECT * FROM tandem.verify('$migration')",
+		"CALL tandem.abort('$migration')", "CALL tandem.abort('$migration', force => true)", "SELECT * FROM tandem.preview_contract('$migration')", "SELECT tandem.forget('$migration')", "SELECT * FROM tandem.verify('$migration')",
 		"SELECT tandem.pause('$migration'); SELECT tandem.resume('$migration')", "SELECT tandem.cancel('$migration')",
 		"SELECT tandem.create_views($release)", "SELECT tandem.switch_release($release)", "SELECT * FROM tandem.health($release)",
 		'SELECT * FROM tandem.syncs', 'SELECT * FROM tandem.progress', 'SELECT * FROM tandem.migrations', 'SELECT * FROM tandem.sessions');
@@ -133,7 +133,7 @@ unlike(slurp_file($node->logfile), qr/was terminated by signal|TRAP:/, 'no crash
 is(ask(q(SELECT count(*) FROM pg_locks WHERE locktype IN ('object', 'userlock') AND classid = 'tandem.migration'::regclass)), 0, 'no lock is left');
 ask($up);
 is(ask('SELECT string_agg(name, $$, $$) FROM tandem.migrations WHERE running_pid IS NOT NULL'), '', 'nothing runs');
-ask("SET client_min_messages = error; SET tandem.lock_retry_time = '10s'; DROP SCHEMA IF EXISTS release_1, release_2, release_3 CASCADE; CALL tandem.abort('$_')")
+ask("SET client_min_messages = error; SET tandem.lock_retry_time = '10s'; DROP SCHEMA IF EXISTS release_1, release_2, release_3 CASCADE; CALL tandem.abort('$_', force => true)")
   foreach split /\n/, ask(q(SELECT name FROM tandem.migrations WHERE phase NOT IN ('done', 'aborted')));
 is(ask(q(SELECT count(*) FROM tandem.migrations WHERE phase NOT IN ('done', 'aborted'))), 0, 'each migration can be ended');
 is(ask(q(SELECT string_agg(release::text, ', ') FROM tandem.releases WHERE contracting IS NOT NULL)), '', 'the fence is lifted');
