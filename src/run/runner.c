@@ -325,12 +325,16 @@ leaves_of_rules(List *rules)
 	return leaves;
 }
 
-/* The first transaction: sets the phase and lists the steps. */
-static void
+/*
+ * The first transaction: sets the phase and lists the steps.  Returns the tables
+ * whose triggers must be repaired.
+ */
+static List *
 begin_migrate(Migration *migration)
 {
 	List	   *rules;
 	List	   *tables = NIL;
+	List	   *broken = NIL;
 	List	   *leaves;
 	ListCell   *lc;
 
@@ -342,6 +346,8 @@ begin_migrate(Migration *migration)
 		SyncRule   *rule = lfirst(lc);
 
 		check_rule_parses(migration, rule);
+		if (relation_exists(rule->relation) && sync_problem(rule) != NULL)
+			broken = list_append_unique_oid(broken, rule->relation);
 		tables = list_append_unique_oid(tables, rule->relation);
 	}
 	sync_note_parsed(migration->id);
@@ -352,6 +358,7 @@ begin_migrate(Migration *migration)
 	step_ensure(migration->id, STEP_VERIFY, leaves);
 	step_ensure(migration->id, STEP_ANALYZE, tables);
 	run_control_set_error(migration->id, NULL, NULL);
+	return broken;
 }
 
 bool
@@ -476,11 +483,10 @@ run_migration_steps(Migration *migration, int workers)
 
 	/* the rows that this run notes are not tried twice */
 	char	   *before = quarantine_snapshot();
+	List	   *broken = begin_migrate(migration);
 
-	begin_migrate(migration);
 	transaction_commit();
-	run_table_pieces(migration, sync_relations_of_migration(migration->id),
-					 "repairing the trigger", repair_table);
+	run_table_pieces(migration, broken, "repairing the trigger", repair_table);
 	fill_run(migration, STEP_BACKFILL, workers);
 	after_fill_run(migration, before);
 	build_run(migration, STEP_INDEX);

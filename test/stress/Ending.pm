@@ -47,7 +47,7 @@ sub repair_quarantine
 	$scenario->finish_migrate;
 	foreach my $name (map { $_->[0]{migration} } $rows[0])
 	{
-		my ($status) = $scenario->{server}->try("CALL tandem.contract('$name', undeclared => 'ignore')");
+		my ($status) = $scenario->{server}->try("CALL tandem.contract('$name', undeclared => 'ignore', $Server::ACCEPT)");
 		$scenario->fail("contract of $name is not refused, with rows $ids in quarantine") if $status == 0;
 	}
 	# a row that has a value of its own may yet lose it
@@ -167,7 +167,7 @@ sub switch_to
 	my $fence = $releases->fence_of($name);
 
 	return if !$fence || !$releases->{current} || $releases->{current} >= $fence;
-	my ($status, $out, $err) = $scenario->{server}->try("CALL tandem.contract('$name', undeclared => 'ignore')");
+	my ($status, $out, $err) = $scenario->{server}->try("CALL tandem.contract('$name', undeclared => 'ignore', $Server::ACCEPT)");
 	$scenario->fail("contract of $name is not refused while the pointer is on $releases->{current}: $err")
 	  if $status == 0 || !Events::is_passing($err) && $err !~ /would retire, is the current one|is not ready for contract/;
 	foreach (1 .. 20)
@@ -192,7 +192,7 @@ sub end_migration
 	$scenario->{gone}{$_} = $fence foreach @gone;
 	foreach (1 .. 60)
 	{
-		my $arguments = $how eq 'abort' ? '' : ", undeclared => 'ignore', force => " . ($refused ? 'true' : 'false');
+		my $arguments = $how eq 'abort' ? ', force => true' : ", undeclared => 'ignore', $Server::ACCEPT, force => " . ($refused ? 'true' : 'false');
 
 		$releases->fencing($name) if $how eq 'contract';
 		my $job = $scenario->{server}->start_sql($scenario->{folder},

@@ -366,7 +366,7 @@ sub roles
 	my $name = $random->pick(@{ $scenario->{migration}{names} });
 	my $harmless = "SELECT tandem.configure('$name', 'tandem.vacuum_every', '5')";
 	my $act = $random->pick($harmless, "SELECT tandem.pause('$name')", "SELECT tandem.cancel('$name')", "CALL tandem.abort('$name')",
-		"CALL tandem.contract('$name', force => true, undeclared => 'ignore')", "CALL tandem.migrate('$name', if_running => 'return')");
+		"CALL tandem.contract('$name', force => true, undeclared => 'ignore', $Server::ACCEPT)", "CALL tandem.migrate('$name', if_running => 'return')");
 	my $may_not = sub {
 		my ($role, $who) = @_;
 		my ($status, $out, $err) = $server->try("SET SESSION AUTHORIZATION $role; $act");
@@ -489,7 +489,7 @@ SQL
 	}
 	foreach my $name (@{ $scenario->{migration}{names} })
 	{
-		my ($status, $out, $err) = $server->try("CALL tandem.contract('$name', undeclared => 'ignore')");
+		my ($status, $out, $err) = $server->try("CALL tandem.contract('$name', undeclared => 'ignore', $Server::ACCEPT)");
 		$scenario->fail("$action by force: contract of $name is not refused") if $status == 0;
 	}
 	$model->tell_by_value(1);

@@ -249,7 +249,7 @@ sub end_both
 		}
 		# again: a partition may have come since
 		$self->sql($which, "CALL tandem.migrate('$name', if_running => 'wait')") if $how eq 'contract';
-		$self->sql($which, "CALL tandem.$how('$name'" . ($how eq 'contract' ? ", undeclared => 'ignore')" : ')'));
+		$self->sql($which, "CALL tandem.$how('$name'" . ($how eq 'contract' ? ", undeclared => 'ignore', $Server::ACCEPT)" : ', force => true)'));
 		$self->{own}[$which]{migrations}{$name} = $how eq 'contract' ? 'done' : 'aborted';
 		$migration->{ended} = 1;
 		$self->{now}{ $migration->{old} } = $migration->{new} if $how eq 'contract';
@@ -290,7 +290,7 @@ sub one_of
 	my $own = $self->{own}[$which]{migrations};
 	my $phase = $own->{$name} // '';
 
-	$self->sql($which, $phase eq 'expand' ? "CALL tandem.abort('$name')" : "SELECT tandem.create_migration('$name')");
+	$self->sql($which, $phase eq 'expand' ? "CALL tandem.abort('$name', force => true)" : "SELECT tandem.create_migration('$name')");
 	$own->{$name} = $phase eq 'expand' ? 'aborted' : 'expand';
 	return $own->{$name};
 }

@@ -549,9 +549,11 @@ sub contract
 	my @right = @refused ? @refused : '00000';
 	# a partition that came since may have to be verified
 	push @right, '55000' if !@refused && !$force && !defined $migration->{proof};
+	# force passes over rows that disagree, and over nothing that is not done
+	push @right, '55000' if !@refused && $force && $migration->{phase} eq 'migrate';
 	push @right, $self->taken_from_views(0) if !@refused && !$migration->{release};
 	$releases->fencing($name);
-	my $state = $self->run_as_told("CALL tandem.contract('$name', undeclared => '$undeclared', force => " . ($force ? 'true' : 'false') . ');', @right);
+	my $state = $self->run_as_told("CALL tandem.contract('$name', undeclared => '$undeclared', $Server::ACCEPT, force => " . ($force ? 'true' : 'false') . ');', @right);
 	if ($state ne '00000')
 	{
 		$releases->unfenced;
@@ -573,7 +575,7 @@ sub abort
 	my $migration = $self->{migrations}{$name};
 
 	$self->free($self->tables_of($name));
-	my $state = $self->run_as_told("CALL tandem.abort('$name');", '00000', $self->taken_from_views($migration->{release}));
+	my $state = $self->run_as_told("CALL tandem.abort('$name', force => true);", '00000', $self->taken_from_views($migration->{release}));
 	return 'refused' if $state ne '00000';
 	$migration->{phase} = 'aborted';
 	$self->{tables}{$_}{ended} = 1 foreach map { $_->{table} } grep { $_->{old} eq 'a' } @{ $migration->{syncs} };

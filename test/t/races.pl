@@ -64,7 +64,7 @@ my $pid = sql('SELECT running_pid FROM tandem.migrations');
 like(stderr_of(q(CALL tandem.migrate('m'))),
 	qr/ERROR:  migration "m" is already running by pid $pid\n/, 'a second migrate names the first');
 like(stderr_of(q(CALL tandem.contract('m', force => true))),
-	qr/ERROR:  migration "m" is already running by pid $pid\n/, 'as does contract');
+	qr/ERROR:  migration "m" is not ready for contract\nDETAIL:  - table public.items is not filled\n/, 'contract does not go along, even by force');
 
 # Ctrl-C in mid-batch
 $node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
@@ -116,7 +116,7 @@ $holder->query_safe('SELECT pg_advisory_unlock(2)');
 ok(!finish($migrate), 'its runner');
 like($migrate->{err}, qr/ERROR:  verify of migration "p" found unfilled or mismatched rows/, 'does not take it for a proof');
 like(stderr_of(q(CALL tandem.contract('p'))), qr/verify of table public\.parts_2 found 0 rows unfilled and 1 mismatched/, 'nor does contract');
-sql(q(CALL tandem.abort('p')));
+sql(q(CALL tandem.abort('p', force => true)));
 
 # a row that a prepared transaction holds
 foreach my $end ('COMMIT', 'ROLLBACK')
