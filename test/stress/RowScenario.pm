@@ -267,6 +267,9 @@ sub is_due
 	my $releases = $self->{releases};
 	my $release = $releases->{fenced} ? $transaction->{release} : 0;
 
+	# 42P10: what the server says of ON CONFLICT on such a view, where the library is not preloaded; 42703: of a column
+	# that the release does not know, and that the writers know again
+	return 1 if $state =~ /^(55T01|42P10|42703)$/ && $self->is_of_ended_view($script, $line);
 	if ($state eq '42703' && $message =~ /^column "?(?:\w+\.)?(\w+)/)
 	{
 		# of a release that the fence has stopped the transaction does not begin, while a row may be read before
@@ -278,8 +281,6 @@ sub is_due
 		$self->count('write through a view', 'column is read through');
 		return !$self->{ending};
 	}
-	# 42P10: what the server says of ON CONFLICT on such a view, where the library is not preloaded
-	return 1 if $state =~ /^(55T01|42P10)$/ && $self->is_of_ended_view($script, $line);
 	return 0 if !$release || $state !~ /^55T0[12]$/;
 	return 0 if !$releases->may_have_been($script->{started}, $release, $state eq '55T01' ? ('retired', 'unknown') : 'read_only');
 	return 1 if $line < $transaction->{begin};
