@@ -82,6 +82,9 @@ release_view_lock_schema(int release)
 	AcceptInvalidationMessages();
 }
 
+#define VIEW_SELECT \
+	"SELECT view, schema, release, relation, definition, columns, ended FROM tandem._release_views "
+
 static void *
 read_release_view(uint64 row)
 {
@@ -106,8 +109,7 @@ release_view_list(Oid relid)
 	query_begin(&query);
 	query_oid(&query, relid);
 	views = query_rows(&query,
-					   "SELECT view, schema, release, relation, definition, columns, ended FROM tandem._release_views "
-					   "WHERE relation = $1 ORDER BY release",
+					   VIEW_SELECT "WHERE relation = $1 ORDER BY release",
 					   read_release_view);
 	query_end(&query);
 	return views;
@@ -123,8 +125,7 @@ release_view_of_releases(int first, int last)
 	query_int(&query, first);
 	query_int(&query, last);
 	views = query_rows(&query,
-					   "SELECT view, schema, release, relation, definition, columns, ended FROM tandem._release_views "
-					   "WHERE release BETWEEN $1 AND $2 ORDER BY release, view",
+					   VIEW_SELECT "WHERE release BETWEEN $1 AND $2 ORDER BY release, view",
 					   read_release_view);
 	query_end(&query);
 	return views;

@@ -36,30 +36,35 @@ read_contract_part(uint64 row)
 	return part;
 }
 
-List *
-contract_parts(const Migration *migration, bool texts)
+/* sql is a constant, see query_run. */
+static List *
+read_contract_parts(const char *sql, int migration_id)
 {
 	TandemQuery query;
 	List	   *parts;
 
 	query_begin(&query);
-	query_int(&query, migration->id);
-	parts = query_rows(&query,
-					   "SELECT part, object, what_happens, remedy, refuses FROM tandem._contract_parts($1) "
-					   "ORDER BY refuses DESC, part COLLATE \"C\", object COLLATE \"C\", what_happens COLLATE \"C\"",
-					   read_contract_part);
-	query_end(&query);
-	if (!texts)
-		return parts;
-	query_begin(&query);
-	query_int(&query, migration->id);
-	parts = list_concat(parts,
-						query_rows(&query,
-								   "SELECT part, object, what_happens, remedy, refuses FROM tandem._contract_texts($1) "
-								   "ORDER BY part COLLATE \"C\", object COLLATE \"C\", what_happens COLLATE \"C\"",
-								   read_contract_part));
+	query_int(&query, migration_id);
+	parts = query_rows(&query, sql, read_contract_part);
 	query_end(&query);
 	return parts;
+}
+
+#define PARTS_SELECT(function) \
+	"SELECT part, object, what_happens, remedy, refuses FROM " function " " \
+	"ORDER BY refuses DESC, part COLLATE \"C\", object COLLATE \"C\", what_happens COLLATE \"C\""
+
+List *
+contract_parts(const Migration *migration, bool texts)
+{
+	List	   *parts = read_contract_parts(PARTS_SELECT("tandem._contract_parts($1)"),
+											migration->id);
+
+	return texts
+		? list_concat(parts,
+					  read_contract_parts(PARTS_SELECT("tandem._contract_texts($1)"),
+										  migration->id))
+		: parts;
 }
 
 List *

@@ -284,6 +284,7 @@ build_run(Migration *migration, StepKind kind)
 			.work = build_piece,
 			.passes = build_error_passes,
 			.after = build_run_statement,
+			.retries_locks = true,
 		};
 
 		if (!relation_exists(build.step->relation))

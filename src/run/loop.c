@@ -190,16 +190,23 @@ wait_until_piece_may_go(Loop *loop)
 	MemoryContextDelete(look);
 }
 
+/* The piece tries a lock once, and the loop does the retries. */
+static void
+limit_lock_tries(Loop *loop)
+{
+	/* not earlier, since only now the migration's settings are in force */
+	if (loop->lock_give_up == 0)
+		loop->lock_give_up = clock_after_ms(setting_lock_retry_time * INT64CONST(1000));
+	settings_for_transaction("tandem.lock_retry_time", "0");
+}
+
 static void
 work_on_loop_piece(void *arg)
 {
 	Loop	   *loop = arg;
 
-	/* not earlier, since only now the migration's settings are in force */
-	if (loop->lock_give_up == 0)
-		loop->lock_give_up = clock_after_ms(setting_lock_retry_time * INT64CONST(1000));
-	/* a lock is tried once; the loop does the retries */
-	settings_for_transaction("tandem.lock_retry_time", "0");
+	if (loop->retries_locks)
+		limit_lock_tries(loop);
 	loop->work(loop);
 }
 

@@ -62,6 +62,7 @@ struct Loop
 	 * try is awaited, for at most tandem.lock_retry_time.  See
 	 * loop_lock_passes.
 	 */
+	bool		retries_locks;	/* false: a piece sees to its locks itself */
 	int64		lock_give_up;	/* 0 before the first try */
 	double		lock_pause;		/* of lock_next_pause */
 

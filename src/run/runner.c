@@ -99,6 +99,7 @@ run_table_piece(TablePiece *piece)
 		.work = work_on_table_piece,
 		.passes = table_piece_error_passes,
 		.after = after_table_piece,
+		.retries_locks = true,
 	};
 
 	loop_run(&loop);
