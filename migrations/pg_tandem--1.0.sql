@@ -564,7 +564,7 @@ COMMENT ON FUNCTION tandem.drop_views(integer)
 
 CREATE FUNCTION tandem.retired(release integer) RETURNS boolean
 -- immutable, so that even planning a statement on the view is an error
-AS 'MODULE_PATHNAME', 'tandem_retired' LANGUAGE C IMMUTABLE STRICT;
+AS 'MODULE_PATHNAME', 'tandem_retired' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
 COMMENT ON FUNCTION tandem.retired(integer)
 	IS 'fails with 55T01: what the views of a release that has ended call';
 
@@ -824,7 +824,7 @@ COMMENT ON VIEW tandem._index_columns
 	IS 'columns that each index reads: as a key, in an expression or in its predicate';
 
 CREATE FUNCTION tandem._names_word(body text, name name) RETURNS boolean
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
 	-- a name in small letters may be written in any, without quotes
 	SELECT coalesce($1 ~ (CASE WHEN lower($2::text) = $2::text THEN '(?i)' ELSE '' END || '(?<![[:alnum:]_$])('

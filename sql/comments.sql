@@ -71,6 +71,10 @@ SELECT p.oid::regprocedure FROM members m JOIN pg_proc p ON p.oid = objid AND cl
 JOIN pg_language l ON l.oid = prolang
 WHERE prosecdef OR lanname <> 'c' AND prosqlbody IS NULL AND NOT coalesce(proconfig::text LIKE '%search\_path=%', false);
 
+-- as the server's own tests ask of all functions: what is immutable may run in a parallel worker
+SELECT p.oid::regprocedure FROM members m JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
+WHERE provolatile = 'i' AND proparallel = 'u';
+
 -- settings have a description
 SELECT name FROM pg_settings WHERE name LIKE 'tandem.%' AND coalesce(short_desc, '') = '';
 
