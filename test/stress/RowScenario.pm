@@ -606,7 +606,8 @@ sub migrate_repairing
 	my ($self, $name, $migrate, $wrong) = @_;
 	my $err;
 
-	foreach (1 .. 8)
+	# the fill names one row at a time
+	foreach (1 .. 50)
 	{
 		$err = $self->insist($migrate, qr/$wrong|ERROR:\s+23\d\d\d/);
 		return $err if $err eq '' || $err =~ $wrong;
