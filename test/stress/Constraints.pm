@@ -128,7 +128,8 @@ sub repair
 
 		next if !$kind;
 		return 0 if !$by_fill && !names_rows($scenario, $name, $err);
-		$self->repair_rows($scenario, $kind, $of->{$kind}{column});
+		my ($filled) = $err =~ /filling row \(id\)=\((\d+)\)/;
+		$self->repair_rows($scenario, $kind, $of->{$kind}{column}, $filled);
 		$scenario->count("constraint violated: $kind", $by_fill ? 'repaired for the fill' : 'repaired');
 		return 1;
 	}
@@ -162,10 +163,11 @@ sub other_required
 	} @others;
 }
 
+# filled: the row that the fill has met, where it was that.  What it would get is elsewhere already: a sync that was
+# installed again cannot tell a NULL that was given from a row never filled.
 sub repair_rows
 {
-	my ($self, $scenario, $kind, $column) = @_;
-	my $next = 1_000_000;
+	my ($self, $scenario, $kind, $column, $filled) = @_;
 
 	if ($kind eq 'foreign key')
 	{
@@ -173,11 +175,12 @@ sub repair_rows
 		return;
 	}
 	my $rows = $kind eq 'unique'
-	  ? '(SELECT id, row_number() OVER (PARTITION BY cents ORDER BY id) > 1 AS bad FROM stress.items WHERE cents IS NOT NULL)'
+	  ? defined $filled ? "(SELECT $filled AS id, true AS bad)"
+	  : '(SELECT id, row_number() OVER (PARTITION BY cents ORDER BY id) > 1 AS bad FROM stress.items WHERE cents IS NOT NULL)'
 	  : "(SELECT id, $column->{name} IS NULL AS bad FROM stress.items)";
 	foreach my $id (split /\n/, $scenario->insist("SELECT id FROM $rows r WHERE bad ORDER BY id"))
 	{
-		my %set = ($column->{name} => $kind eq 'unique' ? $next += 100 : $column->{value}->($scenario->{random}));
+		my %set = ($column->{name} => $kind eq 'unique' ? 1_000_000 + 100 * ++$self->{repaired} : $column->{value}->($scenario->{random}));
 		# another one would not let it through
 		foreach my $other ($kind eq 'not null' ? $self->other_required($scenario, $column) : ())
 		{

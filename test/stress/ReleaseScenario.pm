@@ -252,7 +252,9 @@ sub begun
 		$self->{tables}{ $sync->{table} } //= { parts => $sync->{parts} };
 		$self->{tables}{ $sync->{table} }{second} = 1 if $sync->{old} ne 'a';
 	}
-	$self->{migrations}{$name} = { release => $release, phase => 'expand', filled => 0, proof => 0, syncs => \@syncs };
+	# of a table that was there, views of the release or of a later one may show the column that is to go
+	my $shown = $release && grep({ $_->{old} ne 'a' } @syncs) && grep { $_ >= $release } keys %{ $self->{views} || {} };
+	$self->{migrations}{$name} = { release => $release, phase => 'expand', filled => 0, proof => 0, syncs => \@syncs, shown => $shown };
 	$self->{releases}->opened($name, $release);
 	return;
 }
@@ -552,6 +554,7 @@ sub contract
 	# force passes over rows that disagree, and over nothing that is not done
 	push @right, '55000' if !@refused && $force && $migration->{phase} eq 'migrate';
 	push @right, $self->taken_from_views(0) if !@refused && !$migration->{release};
+	push @right, '2BP01' if !@refused && $migration->{shown};
 	$releases->fencing($name);
 	my $state = $self->run_as_told("CALL tandem.contract('$name', undeclared => '$undeclared', $Server::ACCEPT, force => " . ($force ? 'true' : 'false') . ');', @right);
 	if ($state ne '00000')

@@ -244,7 +244,8 @@ sub remember
 	foreach my $release (FIRST .. $self->{newest})
 	{
 		my @states = $self->states($release);
-		my @ready = grep { $_ eq 'ready' || $_ eq 'current' } @states;
+		# that a contract by force may be making it current is told by switched(), where it does
+		my @ready = grep { $_ eq 'ready' || $_ eq 'current' } $self->states_but_for_force($release);
 
 		$self->{last}{$release}{$_} = time foreach @states;
 		# for sure, or perhaps
@@ -267,6 +268,16 @@ sub highest
 sub states
 {
 	my ($self, $release) = @_;
+	my @states = $self->states_but_for_force($release);
+
+	# a contract by force takes the pointer along
+	unshift @states, 'current' if $states[0] ne 'retired' && $self->{fence} && $release == $self->{fence} && $self->{current} && $self->{current} < $release;
+	return @states;
+}
+
+sub states_but_for_force
+{
+	my ($self, $release) = @_;
 	my $highest = $self->highest;
 	my $served = $release == $self->{current} ? 'current' : 'ready';
 	my @open = grep { $_->{release} <= $release } values %{ $self->{open} };
@@ -274,8 +285,6 @@ sub states
 
 	return ('retired') if $release < $self->{lowest};
 	push @states, 'retired' if $self->{fence} && $release < $self->{fence};
-	# a contract by force takes the pointer along
-	push @states, 'current' if $self->{fence} && $release == $self->{fence} && $self->{current} && $self->{current} < $release;
 	return (@states, 'unknown') if !$highest || $release > $highest;
 	my $ready = $self->{ready}{$release} // 0;
 	my @own = grep { $_->{release} == $release } @open;

@@ -385,6 +385,7 @@ COPY (SELECT 'r', $names FROM stress.items) TO STDOUT;
 $views
 COMMIT;
 SQL
+	$self->{unread} = $err;
 	return if $status != 0 || $out !~ /^end$/m;
 	my ($tables, $shown) = split /^end$/m, $out, 2;
 	my %seen = (marker => {}, failed => {}, rows => {}, views => Views::read_output($shown), err => $err);
@@ -415,7 +416,7 @@ sub see
 		return $seen if $seen;
 		sleep 0.1;
 	}
-	die "the table cannot be read\n";
+	die "the table cannot be read: $self->{unread}\n";
 }
 
 # What the model makes of the transactions that a snapshot shows.
@@ -606,7 +607,8 @@ sub migrate_repairing
 	my ($self, $name, $migrate, $wrong) = @_;
 	my $err;
 
-	foreach (1 .. 8)
+	# the fill names one row at a time
+	foreach (1 .. 50)
 	{
 		$err = $self->insist($migrate, qr/$wrong|ERROR:\s+23\d\d\d/);
 		return $err if $err eq '' || $err =~ $wrong;
