@@ -1057,7 +1057,8 @@ BEGIN ATOMIC
 								OR w.covers AND i.computed = j.computed AND i.partial = j.partial AND j.definition = i.renamed)
 						WHEN i.contype = 'x' THEN j.definition = i.renamed
 						ELSE w.covers AND i.numbers <@ (j.numbers || i.goes) AND (i.partial OR NOT j.partial) END)
-				ORDER BY j.index LIMIT 1) AS twin
+				-- the one most like it
+				ORDER BY j.definition <> i.renamed, j.computed <> i.computed, j.index LIMIT 1) AS twin
 		FROM (SELECT r.*, (SELECT string_agg(CASE WHEN w.even THEN w.word
 					ELSE coalesce((SELECT min(quote_ident(n.name)) FROM news n WHERE n.relation = r.relation AND quote_ident(n.old_name) = w.word), w.word) END, '' ORDER BY w.place)
 				-- the words of the text, and what is between them
@@ -1149,6 +1150,7 @@ BEGIN ATOMIC
 					WHEN i.beyond THEN 'although it has other columns, too' END,
 				CASE WHEN i.indisclustered THEN 'the table is clustered on it' END),
 			CASE WHEN i.twin IS NOT NULL THEN 'none is needed'
+				WHEN i.contype = 'x' THEN 'create the like with the new columns: ALTER TABLE ... ADD CONSTRAINT ... EXCLUDE, which locks the table while it builds the index'
 				ELSE 'create the like with the new columns: CREATE INDEX CONCURRENTLY, or tandem.add_index or tandem.add_constraint when the migration is created' END,
 			i.twin IS NULL AND (i.is_unique OR i.contype IS NOT NULL OR i.beyond), true, NULL, NULL, NULL
 		FROM going_indexes i
@@ -1167,19 +1169,26 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT 'foreign keys', format('foreign key %I of table %s', c.conname, c.conrelid::regclass),
 			CASE WHEN t.twin IS NULL THEN format('it is dropped, and values that are not in %s can be stored', c.confrelid::regclass)
+				WHEN NOT t.acts THEN format('it is dropped, and %I lacks its ON DELETE or ON UPDATE: a DELETE or UPDATE of %s may fail, or do something else', t.twin, c.confrelid::regclass)
 				ELSE format('it is dropped, %I stays in its place', t.twin) END,
-			CASE WHEN t.twin IS NULL THEN 'create the like with the new columns: ALTER TABLE ... ADD ... NOT VALID and VALIDATE CONSTRAINT, or tandem.add_constraint when the migration is created'
-				ELSE 'none is needed' END, t.twin IS NULL, true, NULL, NULL, NULL
+			CASE WHEN t.acts THEN 'none is needed'
+				ELSE format('create the like of %s with the new columns: ALTER TABLE ... ADD ... NOT VALID and VALIDATE CONSTRAINT, or tandem.add_constraint when the migration is created', pg_get_constraintdef(c.oid)) END,
+			t.acts IS NOT TRUE, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_constraint c ON c.conrelid = o.relation AND c.contype = 'f' AND c.conparentid = 0 AND c.conkey::integer[] && o.numbers
-		CROSS JOIN LATERAL (SELECT (SELECT min(f.conname) FROM pg_constraint f
+		LEFT JOIN LATERAL (SELECT f.conname AS twin, a.acts FROM pg_constraint f
+			-- with both there an action of either is taken: of NO ACTION nothing is missed
+			CROSS JOIN LATERAL (SELECT c.confdeltype IN ('a', f.confdeltype) AND c.confupdtype IN ('a', f.confupdtype)
+				AND (c.confdelsetcols IS NULL) = (f.confdelsetcols IS NULL)
+				AND (c.confmatchtype = f.confmatchtype OR cardinality(c.conkey) = 1) AS acts) a
 			WHERE f.conrelid = c.conrelid AND f.contype = 'f' AND f.oid <> c.oid AND f.convalidated AND f.confrelid = c.confrelid
 				AND coalesce((to_jsonb(f) ->> 'conenforced')::boolean, true)
 				AND cardinality(f.conkey) = cardinality(c.conkey) AND NOT f.conkey::integer[] && o.numbers
 				AND NOT EXISTS (SELECT FROM unnest(c.conkey::integer[]) u (number) WHERE NOT CASE WHEN u.number = ANY (o.numbers)
 					THEN EXISTS (SELECT FROM news n WHERE n.relation = c.conrelid AND n.old_number = u.number AND n.number = ANY (f.conkey::integer[]))
-					ELSE u.number = ANY (f.conkey::integer[]) END)) AS twin) t
+					ELSE u.number = ANY (f.conkey::integer[]) END)
+			ORDER BY a.acts DESC, f.conname LIMIT 1) t ON true
 		UNION ALL
-		SELECT 'extended statistics', format('statistics %I.%I', s.stxnamespace::regnamespace, s.stxname),
+		SELECT 'extended statistics', format('statistics %s.%I', s.stxnamespace::regnamespace, s.stxname),
 			CASE WHEN b.beyond THEN 'they are dropped, although they have other columns, too' ELSE 'they are dropped' END,
 			'CREATE STATISTICS of the new columns', b.beyond, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_statistic_ext s ON s.stxrelid = o.relation
