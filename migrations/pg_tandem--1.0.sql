@@ -985,20 +985,48 @@ COMMENT ON FUNCTION tandem._readers_of_all_columns(oid)
 
 -- What contract takes along, and what the new columns lack: see src/ending/README.md.
 
-CREATE FUNCTION tandem._naming_triggers(relation oid, number integer, OUT trigger oid, OUT function oid, OUT line text)
+CREATE FUNCTION tandem._naming_functions(relation oid, number integer, OUT function oid, OUT line text)
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT t.oid, p.oid, format('function %s of trigger %I', p.oid::regprocedure, t.tgname)
+	SELECT p.oid, format('function %s of trigger %I', p.oid::regprocedure, t.tgname)
 	FROM pg_attribute a
 	JOIN pg_trigger t ON t.tgrelid = a.attrelid AND NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgenabled <> 'D'
 	JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace <> 'tandem'::regnamespace
 	WHERE a.attrelid = $1 AND a.attnum = $2
 		-- in its body, or in what the trigger passes to it
 		AND (tandem._names_word(p.prosrc, a.attname)
-			OR tandem._names_word(substring(pg_get_triggerdef(t.oid) FROM 'EXECUTE FUNCTION [^(]*\((.*)\)$'), a.attname));
+			OR tandem._names_word(substring(pg_get_triggerdef(t.oid) FROM 'EXECUTE FUNCTION [^(]*\((.*)\)$'), a.attname))
+	UNION
+	-- what the table's own expressions call with its row, or what reads the table
+	SELECT p.oid, format('function %s of %s', p.oid::regprocedure, e.title)
+	FROM pg_class t
+	JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = $2
+	CROSS JOIN LATERAL (
+		SELECT 'pg_constraint'::regclass AS class, c.oid, format('check constraint %I', c.conname) AS title
+		FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'c' AND c.coninhcount = 0
+			-- what goes with the column calls nothing any more
+			AND NOT coalesce($2 = ANY (c.conkey), false)
+		UNION ALL SELECT 'pg_class'::regclass, i.indexrelid, format('index %s', i.indexrelid::regclass)
+		FROM pg_index i WHERE i.indrelid = t.oid AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
+			AND NOT EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = t.oid AND x.index = i.indexrelid AND x.number = $2)
+		UNION ALL SELECT 'pg_attrdef'::regclass, f.oid, format('the expression of column %I', d.attname)
+		FROM pg_attrdef f JOIN pg_attribute d ON d.attrelid = f.adrelid AND d.attnum = f.adnum
+		WHERE f.adrelid = t.oid AND f.adnum <> $2 AND NOT t.relispartition
+		UNION ALL SELECT 'pg_policy'::regclass, y.oid, format('policy %I', y.polname) FROM pg_policy y WHERE y.polrelid = t.oid
+		UNION ALL SELECT 'pg_rewrite'::regclass, r.oid, format('rule %I', r.rulename) FROM pg_rewrite r WHERE r.ev_class = t.oid
+		UNION ALL SELECT 'pg_trigger'::regclass, g.oid, format('the condition of trigger %I', g.tgname)
+		FROM pg_trigger g WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgqual IS NOT NULL AND g.tgenabled <> 'D') e
+	JOIN pg_depend d ON d.classid = e.class AND d.objid = e.oid AND d.refclassid = 'pg_proc'::regclass
+	JOIN pg_proc p ON p.oid = d.refobjid AND p.pronamespace <> 'tandem'::regnamespace
+	WHERE t.oid = $1 AND tandem._names_word(p.prosrc, a.attname)
+		AND (tandem._names_word(p.prosrc, t.relname) OR EXISTS (SELECT FROM pg_class u WHERE u.reltype = ANY (p.proargtypes)
+			-- a constraint of a partitioned table has its row
+			AND (u.oid = t.oid OR u.oid IN (SELECT n.relid FROM pg_partition_ancestors(t.oid) n))))
+		-- the function of a trigger is above
+		AND NOT EXISTS (SELECT FROM pg_trigger g WHERE e.class = 'pg_trigger'::regclass AND g.oid = e.oid AND g.tgfoid = p.oid);
 END;
-COMMENT ON FUNCTION tandem._naming_triggers(oid, integer)
-	IS 'triggers of a table whose function, or its arguments, name a column: without it each write that fires them may fail';
+COMMENT ON FUNCTION tandem._naming_functions(oid, integer)
+	IS 'functions of triggers of a table, and of its own expressions, that name a column: without it each statement that calls them may fail';
 
 CREATE VIEW tandem._going_columns AS
 SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name, s.new_columns
@@ -1205,8 +1233,8 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT 'trigger functions', format('%s on table %s', t.line, g.relation::regclass),
 			format('it names column %I: each write that fires it may fail', g.name),
-			'replace the function by one that names the new columns alone, or drop the trigger', true, true, NULL, NULL, NULL
-		FROM going g CROSS JOIN LATERAL tandem._naming_triggers(g.relation, g.number) t
+			'replace the function by one that names the new columns alone, or drop what calls it', true, true, NULL, NULL, NULL
+		FROM going g CROSS JOIN LATERAL tandem._naming_functions(g.relation, g.number) t
 	)
 	SELECT DISTINCT f.part, f.object, f.what_happens, f.remedy, f.refuses
 	FROM found f
@@ -1230,7 +1258,7 @@ BEGIN ATOMIC
 	JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')
 	WHERE g.migration = $1 AND g.root = g.relation AND p.oid >= 16384 AND p.pronamespace <> 'tandem'::regnamespace
 		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-		AND NOT EXISTS (SELECT FROM tandem._going_columns h CROSS JOIN LATERAL tandem._naming_triggers(h.relation, h.number) r
+		AND NOT EXISTS (SELECT FROM tandem._going_columns h CROSS JOIN LATERAL tandem._naming_functions(h.relation, h.number) r
 			WHERE h.migration = $1 AND r.function = p.oid)
 	UNION
 	SELECT DISTINCT 'views', format('view %s', v.oid::regclass),
@@ -1648,7 +1676,7 @@ REVOKE ALL ON FUNCTION
 	tandem._column_parts(oid, integer),
 	tandem._readers_of_all_columns(oid),
 	tandem._names_word(text, name),
-	tandem._naming_triggers(oid, integer),
+	tandem._naming_functions(oid, integer),
 	tandem._contract_parts(integer),
 	tandem._contract_texts(integer),
 	tandem._release_view_tables(integer),

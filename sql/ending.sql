@@ -6,6 +6,7 @@ CREATE ROLE regress_tandem_reader;
 CREATE SCHEMA ending;
 SET search_path = ending;
 CREATE TABLE referred (code text PRIMARY KEY);
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 
 /*
  * Each case has a table of its own, t, whose column title becomes head.  What
@@ -104,6 +105,22 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 ('function', $$ CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(title) FROM ending.t); END' $$, '', 'passes', 'functions'),
 ('function of the row', $$ CREATE FUNCTION f(r t) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN r.title; END' $$, '', 'passes', 'functions'),
 ('function of another table', $$ CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(title) FROM elsewhere); END' $$, '', 'passes', ''),
+('function of a check', $$ CREATE FUNCTION f(r t) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN r.title <> ''''; END'; ALTER TABLE t ADD CHECK (f(t)) $$,
+	'', 'refused: trigger functions', 'trigger functions'),
+('function of a check that goes with it', $$ CREATE FUNCTION f(r t, title text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN r.title = title; END'; ALTER TABLE t ADD CONSTRAINT c CHECK (f(t, title)) $$,
+	'', 'refused: check constraints', 'check constraints, functions'),
+('function of an index', $$ CREATE FUNCTION f(r t) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN r.title; END'; CREATE INDEX i ON t (f(t)) $$,
+	'', 'refused: trigger functions', 'trigger functions'),
+('function of a default', $$ CREATE FUNCTION f() RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(title) FROM ending.t); END'; ALTER TABLE t ALTER tenant SET DEFAULT f() $$,
+	'', 'refused: trigger functions', 'trigger functions'),
+('function of its default', $$ CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(title) FROM ending.t); END'; ALTER TABLE t ALTER title SET DEFAULT f() $$,
+	$$ ALTER TABLE t ALTER head SET DEFAULT 'X' $$, 'passes', 'functions'),
+('function of a policy', $$ CREATE FUNCTION f(r t) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN r.title <> ''''; END'; CREATE POLICY p ON t USING (f(t)) $$,
+	'', 'refused: trigger functions', 'trigger functions'),
+('function of the condition of a trigger', $$ CREATE FUNCTION f(r t) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN r.title <> ''''; END';
+	CREATE TRIGGER a AFTER UPDATE ON t FOR EACH ROW WHEN (f(NEW)) EXECUTE FUNCTION nothing() $$, '', 'refused: trigger functions', 'trigger functions'),
+('function of a check that names it as something else', $$ CREATE FUNCTION f(tenant integer) RETURNS boolean LANGUAGE plpgsql AS 'DECLARE title text; BEGIN RETURN tenant > 0; END'; ALTER TABLE t ADD CHECK (f(tenant)) $$,
+	'', 'passes', ''),
 ('view of whole rows', $$ CREATE VIEW shown AS SELECT to_jsonb(t) ->> 'title' AS name FROM t $$, '', 'passes', 'views'),
 -- what is in use
 ('view', $$ CREATE VIEW shown AS SELECT title FROM t $$, '', 'in use', 'in use'),
@@ -135,7 +152,8 @@ INSERT INTO cases (what, after, contract, abort) VALUES
 ('view of the new column', $$ CREATE VIEW shown AS SELECT head FROM t $$, 'passes', 'in use'),
 ('index of another migration on the new column', $$ SELECT tandem.create_migration('other'); SELECT tandem.add_index('other', 'CREATE INDEX i ON t (lower(head))') $$, 'passes', 'in use'),
 ('trigger function that names the new column', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.tenant = length(NEW.head); RETURN NEW; END';
-	CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f() $$, 'passes', 'refused');
+	CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f() $$, 'passes', 'refused'),
+('function of a check that names the new column', $$ CREATE FUNCTION f(r t) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN r.head <> ''''; END'; ALTER TABLE t ADD CHECK (f(t)) $$, 'passes', 'refused');
 
 -- what a call says; all that it does is undone
 CREATE FUNCTION said(command text) RETURNS text LANGUAGE plpgsql AS $$
