@@ -1028,6 +1028,23 @@ END;
 COMMENT ON FUNCTION tandem._naming_functions(oid, integer)
 	IS 'functions of triggers of a table, and of its own expressions, that name a column: without it each statement that calls them may fail';
 
+CREATE FUNCTION tandem._domain_states(type oid, OUT is_not_null boolean, OUT default_text text, OUT checks text)
+RETURNS record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH RECURSIVE d AS (
+		SELECT t.oid, t.typbasetype, t.typnotnull FROM pg_type t WHERE t.oid = $1 AND t.typtype = 'd'
+		UNION ALL SELECT t.oid, t.typbasetype, t.typnotnull FROM d JOIN pg_type t ON t.oid = d.typbasetype AND t.typtype = 'd'
+	)
+	SELECT coalesce(bool_or(d.typnotnull), false),
+		-- a domain over another one has taken its default
+		(SELECT t.typdefault FROM pg_type t WHERE t.oid = $1 AND t.typtype = 'd'),
+		(SELECT string_agg(pg_get_constraintdef(c.oid), ' ' ORDER BY c.conname) FROM pg_constraint c
+			WHERE c.contypid IN (SELECT d.oid FROM d) AND c.contype = 'c')
+	FROM d;
+END;
+COMMENT ON FUNCTION tandem._domain_states(oid)
+	IS 'what a column gets from the domain that it is of: NOT NULL, default, checks';
+
 CREATE VIEW tandem._going_columns AS
 SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name, s.new_columns
 FROM tandem.sync s
@@ -1036,6 +1053,19 @@ CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_par
 JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = ANY (s.old_columns) AND a.attnum > 0 AND NOT a.attisdropped
 WHERE s.stored AND NOT s.keep_old;
 COMMENT ON VIEW tandem._going_columns IS 'columns that contract of each migration drops, and the new columns of their rule';
+
+CREATE VIEW tandem._staying_columns AS
+SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attname AS name, NOT (d.is_not_null OR EXISTS (
+	SELECT FROM pg_constraint c WHERE c.conrelid = t.relation AND c.contype = 'p' AND a.attnum = ANY (c.conkey))) AS may_be_null
+FROM tandem.sync s
+CROSS JOIN LATERAL unnest(s.old_columns, s.down) o (name, down)
+CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_partition_tree(s.relation) p) t (relation)
+JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = o.name AND a.attnum > 0 AND NOT a.attisdropped
+CROSS JOIN LATERAL tandem._domain_states(a.atttypid) d
+WHERE s.stored AND s.keep_old AND o.down IS NOT NULL AND (a.attnotnull OR d.is_not_null)
+	AND NOT a.atthasdef AND a.attidentity = '' AND d.default_text IS NULL;
+COMMENT ON VIEW tandem._staying_columns
+	IS 'old columns that contract of each migration leaves in the table, and without which no INSERT passes afterwards';
 
 CREATE FUNCTION tandem._contract_parts(migration integer, OUT part text, OUT object text, OUT what_happens text,
 	OUT remedy text, OUT refuses boolean)
@@ -1108,17 +1138,26 @@ BEGIN ATOMIC
 			true AS refuses, g.root = g.relation AS is_root, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 		LEFT JOIN pg_attrdef d ON d.adrelid = g.relation AND d.adnum = g.number
-		CROSS JOIN LATERAL (SELECT pg_get_expr(d.adbin, d.adrelid) AS text) e
-		WHERE (o.atthasdef OR o.attidentity <> '') AND o.attgenerated = ''
+		CROSS JOIN LATERAL (SELECT coalesce(pg_get_expr(d.adbin, d.adrelid), (tandem._domain_states(o.atttypid)).default_text) AS text) e
+		WHERE (e.text IS NOT NULL OR o.attidentity <> '') AND o.attgenerated = ''
 			AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
-				AND (n.atthasdef OR n.attidentity <> ''))
+				AND (n.atthasdef OR n.attidentity <> '' OR (tandem._domain_states(n.atttypid)).default_text IS NOT NULL))
 		UNION ALL
 		SELECT 'not null', g.title, format('it is NOT NULL, and no new column is: NULL can be stored in %s',
 				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')),
 			format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL, or tandem.add_not_null when the migration is created', g.relation::regclass, g.new_columns[1]),
 			true, g.root = g.relation, g.sync, g.root, g.name
-		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number AND o.attnotnull
-		WHERE NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number AND n.attnotnull)
+		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
+			AND (o.attnotnull OR (tandem._domain_states(o.atttypid)).is_not_null)
+		WHERE NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
+				AND (n.attnotnull OR (tandem._domain_states(n.atttypid)).is_not_null))
+		UNION ALL
+		-- what stays, and gets its value from the sync alone
+		SELECT 'not null', format('column %I of table %s', k.name, k.relation::regclass),
+			'it stays, is NOT NULL and has no default: an INSERT that does not name it, as of the new release, fails',
+			format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT ...%s', k.relation::regclass, k.name, CASE WHEN k.may_be_null THEN ', or DROP NOT NULL' END),
+			true, k.root = k.relation, k.sync, k.root, k.name
+		FROM tandem._staying_columns k WHERE k.migration = $1
 		UNION ALL
 		SELECT 'privileges', g.title, format('%s has %s on it, and on no new column', e.role, string_agg(DISTINCT e.privilege, ', ')),
 			format('GRANT ... (%I) ON %s TO %s', g.new_columns[1], g.relation::regclass, e.role),
@@ -1194,6 +1233,13 @@ BEGIN ATOMIC
 				AND NOT EXISTS (SELECT FROM unnest(c.conkey::integer[]) u (number) WHERE NOT CASE WHEN u.number = ANY (o.numbers)
 					THEN EXISTS (SELECT FROM news n WHERE n.relation = c.conrelid AND n.old_number = u.number AND n.number = ANY (t.conkey::integer[]))
 					ELSE u.number = ANY (t.conkey::integer[]) END)) AS beyond) b
+		UNION ALL
+		SELECT 'check constraints', g.title, format('it is of domain %s, and its checks go', o.atttypid::regtype),
+			format('create the like for the new columns: %s', d.checks), false, g.root = g.relation, g.sync, g.root, g.name
+		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
+		CROSS JOIN LATERAL tandem._domain_states(o.atttypid) d
+		WHERE d.checks IS NOT NULL
+			AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number AND n.atttypid = o.atttypid)
 		UNION ALL
 		SELECT 'foreign keys', format('foreign key %I of table %s', c.conname, c.conrelid::regclass),
 			CASE WHEN t.twin IS NULL THEN format('it is dropped, and values that are not in %s can be stored', c.confrelid::regclass)
@@ -1677,6 +1723,7 @@ REVOKE ALL ON FUNCTION
 	tandem._readers_of_all_columns(oid),
 	tandem._names_word(text, name),
 	tandem._naming_functions(oid, integer),
+	tandem._domain_states(oid),
 	tandem._contract_parts(integer),
 	tandem._contract_texts(integer),
 	tandem._release_view_tables(integer),

@@ -33,6 +33,11 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 	$$ ALTER TABLE t ALTER head SET DEFAULT 'K' || nextval('ending.s') $$, 'in use', 'in use, sequences'),
 ('not null', $$ ALTER TABLE t ALTER title SET NOT NULL $$, '', 'refused: not null', 'not null'),
 ('not null of both', $$ ALTER TABLE t ALTER title SET NOT NULL $$, $$ ALTER TABLE t ALTER head SET NOT NULL $$, 'passes', ''),
+('domain', $$ CREATE DOMAIN dom AS text NOT NULL DEFAULT 'x' CHECK (VALUE <> ''); ALTER TABLE t DROP title; ALTER TABLE t ADD title dom $$, '', 'refused: defaults, not null', 'check constraints, defaults, not null'),
+('domain over a domain', $$ CREATE DOMAIN dom AS text NOT NULL CHECK (VALUE <> ''); CREATE DOMAIN dom2 AS dom; ALTER TABLE t DROP title; ALTER TABLE t ADD title dom2 $$, '', 'refused: not null', 'check constraints, not null'),
+('domain, and a column like it', $$ CREATE DOMAIN dom AS text NOT NULL DEFAULT 'x' CHECK (VALUE <> ''); ALTER TABLE t DROP title; ALTER TABLE t ADD title dom $$,
+	$$ ALTER TABLE t ALTER head SET NOT NULL, ALTER head SET DEFAULT 'X' $$, 'passes', 'check constraints'),
+('domain that says nothing', $$ CREATE DOMAIN dom AS text; ALTER TABLE t DROP title; ALTER TABLE t ADD title dom $$, '', 'passes', ''),
 ('comment', $$ COMMENT ON COLUMN t.title IS 'one' $$, '', 'passes', 'comment'),
 ('privileges', $$ GRANT SELECT (title), UPDATE (title) ON t TO regress_tandem_reader $$, '', 'passes', 'privileges'),
 ('privileges of both', $$ GRANT SELECT (title) ON t TO regress_tandem_reader $$, $$ GRANT SELECT (head) ON t TO regress_tandem_reader $$, 'passes', ''),
@@ -241,6 +246,7 @@ BEGIN
 	DROP TABLE IF EXISTS r;
 	IF c.what ~ '^materialized' THEN DROP MATERIALIZED VIEW IF EXISTS shown; END IF;
 	DROP FUNCTION IF EXISTS f;
+	DROP DOMAIN IF EXISTS dom2, dom;
 	COMMIT;
 END $$;
 DO $$
@@ -254,6 +260,31 @@ END $$;
 -- none is other than expected, and all were asked
 SELECT what, question, expected, found FROM results WHERE found IS DISTINCT FROM expected ORDER BY number, question;
 SELECT count(DISTINCT r.what) = (SELECT count(*) FROM cases) AS all_cases, count(*) FROM results r;
+-- what keep_old leaves in the table gets no value from down any more
+CREATE DOMAIN whole AS integer NOT NULL;
+CREATE DOMAIN whole_or_0 AS integer NOT NULL DEFAULT 0;
+CREATE TABLE kept (id integer PRIMARY KEY, a integer NOT NULL, b integer NOT NULL DEFAULT 0, c integer, d whole, e whole_or_0, f integer NOT NULL)
+	PARTITION BY RANGE (id);
+CREATE TABLE kept_1 PARTITION OF kept FOR VALUES FROM (0) TO (10);
+CREATE TABLE kept_2 (e whole_or_0, f integer NOT NULL, id integer NOT NULL, a integer NOT NULL DEFAULT 3, b integer NOT NULL, c integer NOT NULL, d whole);
+ALTER TABLE kept ATTACH PARTITION kept_2 FOR VALUES FROM (10) TO (20);
+INSERT INTO kept VALUES (1, 1, 1, 1, 1, 1, 1), (11, 1, 1, 1, 1, 1, 1);
+SELECT tandem.create_migration('kept');
+ALTER TABLE kept ADD a2 bigint, ADD b2 bigint, ADD c2 bigint, ADD d2 bigint, ADD e2 bigint, ADD f2 bigint;
+SELECT tandem.sync_columns('kept', 'kept', '{a,b,c,d,e}', '{a2,b2,c2,d2,e2}', '{a,b,c,d,e}', '{a2,b2,c2,d2,e2}', keep_old => true);
+-- without down the writers give it, as before
+SELECT tandem.sync_column('kept', 'kept', 'f', 'f2', 'f', keep_old => true);
+CALL tandem.migrate('kept');
+SELECT part, object, what_happens, remedy FROM tandem.preview_contract('kept');
+CALL tandem.contract('kept');
+-- the remedies
+ALTER TABLE ending.kept ALTER COLUMN a DROP NOT NULL;
+ALTER TABLE ending.kept ALTER COLUMN d SET DEFAULT 0;
+ALTER TABLE ending.kept_2 ALTER COLUMN b SET DEFAULT 0, ALTER COLUMN c DROP NOT NULL, ALTER COLUMN d SET DEFAULT 0;
+SELECT part, object FROM tandem.preview_contract('kept');
+CALL tandem.contract('kept');
+INSERT INTO kept (id, a2, b2, c2, d2, e2, f) VALUES (2, 2, 2, 2, 2, 2, 2);
+INSERT INTO kept_2 (id, a2, b2, c2, d2, e2, f) VALUES (12, 2, 2, 2, 2, 2, 2);
 DROP EXTENSION pg_tandem CASCADE;
 DROP SCHEMA ending CASCADE;
 DROP ROLE regress_tandem_reader;
