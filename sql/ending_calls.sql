@@ -200,5 +200,26 @@ SELECT tandem.add_column('unfilled', 'd', 'n', 'text');
 SELECT tandem.sync_column('unfilled', 'd', 'v', 'n', 'upper(v)', 'lower(n)');
 CALL tandem.contract('unfilled', force => true);
 CALL tandem.abort('unfilled');
+
+-- what is in the way may be a prepared transaction, which has no process to end
+CREATE TABLE held (id integer PRIMARY KEY, v text);
+SELECT tandem.create_migration('held');
+BEGIN;
+INSERT INTO held VALUES (1, 'a');
+PREPARE TRANSACTION 'regress_tandem_held';
+DO $$
+DECLARE
+	hint text;
+BEGIN
+	SET LOCAL tandem.lock_retry_time = '1s';
+	PERFORM tandem.add_column('held', 'held', 'n', 'text');
+	RAISE 'locked';
+EXCEPTION WHEN lock_not_available THEN
+	GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+	PERFORM set_config('test.hint', hint, false);
+END $$;
+SELECT current_setting('test.hint') AS hint;
+ROLLBACK PREPARED 'regress_tandem_held';
+SELECT tandem.add_column('held', 'held', 'n', 'text');
 DROP EXTENSION pg_tandem CASCADE;
 DROP SCHEMA calls CASCADE;
