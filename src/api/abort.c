@@ -152,7 +152,8 @@ functions_that_name(List *dropped)
 
 /*
  * Throws an error if values would be lost.  With scan, which reads tables of
- * one-way syncs and derived columns, not while they are locked.
+ * one-way syncs, derived columns and columns that no sync sets, not while they
+ * are locked.
  */
 static void
 check_nothing_is_lost(const Migration *migration, List *dropped, bool force,
