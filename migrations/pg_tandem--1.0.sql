@@ -985,20 +985,65 @@ COMMENT ON FUNCTION tandem._readers_of_all_columns(oid)
 
 -- What contract takes along, and what the new columns lack: see src/ending/README.md.
 
-CREATE FUNCTION tandem._naming_triggers(relation oid, number integer, OUT trigger oid, OUT function oid, OUT line text)
+CREATE FUNCTION tandem._naming_functions(relation oid, number integer, OUT function oid, OUT line text)
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT t.oid, p.oid, format('function %s of trigger %I', p.oid::regprocedure, t.tgname)
+	SELECT p.oid, format('function %s of trigger %I', p.oid::regprocedure, t.tgname)
 	FROM pg_attribute a
 	JOIN pg_trigger t ON t.tgrelid = a.attrelid AND NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgenabled <> 'D'
 	JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace <> 'tandem'::regnamespace
 	WHERE a.attrelid = $1 AND a.attnum = $2
 		-- in its body, or in what the trigger passes to it
 		AND (tandem._names_word(p.prosrc, a.attname)
-			OR tandem._names_word(substring(pg_get_triggerdef(t.oid) FROM 'EXECUTE FUNCTION [^(]*\((.*)\)$'), a.attname));
+			OR tandem._names_word(substring(pg_get_triggerdef(t.oid) FROM 'EXECUTE FUNCTION [^(]*\((.*)\)$'), a.attname))
+	UNION
+	-- what the table's own expressions call with its row, or what reads the table
+	SELECT p.oid, format('function %s of %s', p.oid::regprocedure, e.title)
+	FROM pg_class t
+	JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = $2
+	CROSS JOIN LATERAL (
+		SELECT 'pg_constraint'::regclass AS class, c.oid, format('check constraint %I', c.conname) AS title
+		FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'c' AND c.coninhcount = 0
+			-- what goes with the column calls nothing any more
+			AND NOT coalesce($2 = ANY (c.conkey), false)
+		UNION ALL SELECT 'pg_class'::regclass, i.indexrelid, format('index %s', i.indexrelid::regclass)
+		FROM pg_index i WHERE i.indrelid = t.oid AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
+			AND NOT EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = t.oid AND x.index = i.indexrelid AND x.number = $2)
+		UNION ALL SELECT 'pg_attrdef'::regclass, f.oid, format('the expression of column %I', d.attname)
+		FROM pg_attrdef f JOIN pg_attribute d ON d.attrelid = f.adrelid AND d.attnum = f.adnum
+		WHERE f.adrelid = t.oid AND f.adnum <> $2 AND NOT t.relispartition
+		UNION ALL SELECT 'pg_policy'::regclass, y.oid, format('policy %I', y.polname) FROM pg_policy y WHERE y.polrelid = t.oid
+		UNION ALL SELECT 'pg_rewrite'::regclass, r.oid, format('rule %I', r.rulename) FROM pg_rewrite r WHERE r.ev_class = t.oid
+		UNION ALL SELECT 'pg_trigger'::regclass, g.oid, format('the condition of trigger %I', g.tgname)
+		FROM pg_trigger g WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgqual IS NOT NULL AND g.tgenabled <> 'D') e
+	JOIN pg_depend d ON d.classid = e.class AND d.objid = e.oid AND d.refclassid = 'pg_proc'::regclass
+	JOIN pg_proc p ON p.oid = d.refobjid AND p.pronamespace <> 'tandem'::regnamespace
+	WHERE t.oid = $1 AND tandem._names_word(p.prosrc, a.attname)
+		AND (tandem._names_word(p.prosrc, t.relname) OR EXISTS (SELECT FROM pg_class u WHERE u.reltype = ANY (p.proargtypes)
+			-- a constraint of a partitioned table has its row
+			AND (u.oid = t.oid OR u.oid IN (SELECT n.relid FROM pg_partition_ancestors(t.oid) n))))
+		-- the function of a trigger is above
+		AND NOT EXISTS (SELECT FROM pg_trigger g WHERE e.class = 'pg_trigger'::regclass AND g.oid = e.oid AND g.tgfoid = p.oid);
 END;
-COMMENT ON FUNCTION tandem._naming_triggers(oid, integer)
-	IS 'triggers of a table whose function, or its arguments, name a column: without it each write that fires them may fail';
+COMMENT ON FUNCTION tandem._naming_functions(oid, integer)
+	IS 'functions of triggers of a table, and of its own expressions, that name a column: without it each statement that calls them may fail';
+
+CREATE FUNCTION tandem._domain_states(type oid, OUT is_not_null boolean, OUT default_text text, OUT checks text)
+RETURNS record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH RECURSIVE d AS (
+		SELECT t.oid, t.typbasetype, t.typnotnull FROM pg_type t WHERE t.oid = $1 AND t.typtype = 'd'
+		UNION ALL SELECT t.oid, t.typbasetype, t.typnotnull FROM d JOIN pg_type t ON t.oid = d.typbasetype AND t.typtype = 'd'
+	)
+	SELECT coalesce(bool_or(d.typnotnull), false),
+		-- a domain over another one has taken its default
+		(SELECT t.typdefault FROM pg_type t WHERE t.oid = $1 AND t.typtype = 'd'),
+		(SELECT string_agg(pg_get_constraintdef(c.oid), ' ' ORDER BY c.conname) FROM pg_constraint c
+			WHERE c.contypid IN (SELECT d.oid FROM d) AND c.contype = 'c')
+	FROM d;
+END;
+COMMENT ON FUNCTION tandem._domain_states(oid)
+	IS 'what a column gets from the domain that it is of: NOT NULL, default, checks';
 
 CREATE VIEW tandem._going_columns AS
 SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name, s.new_columns
@@ -1008,6 +1053,19 @@ CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_par
 JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = ANY (s.old_columns) AND a.attnum > 0 AND NOT a.attisdropped
 WHERE s.stored AND NOT s.keep_old;
 COMMENT ON VIEW tandem._going_columns IS 'columns that contract of each migration drops, and the new columns of their rule';
+
+CREATE VIEW tandem._staying_columns AS
+SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attname AS name, NOT (d.is_not_null OR EXISTS (
+	SELECT FROM pg_constraint c WHERE c.conrelid = t.relation AND c.contype = 'p' AND a.attnum = ANY (c.conkey))) AS may_be_null
+FROM tandem.sync s
+CROSS JOIN LATERAL unnest(s.old_columns, s.down) o (name, down)
+CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_partition_tree(s.relation) p) t (relation)
+JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = o.name AND a.attnum > 0 AND NOT a.attisdropped
+CROSS JOIN LATERAL tandem._domain_states(a.atttypid) d
+WHERE s.stored AND s.keep_old AND o.down IS NOT NULL AND (a.attnotnull OR d.is_not_null)
+	AND NOT a.atthasdef AND a.attidentity = '' AND d.default_text IS NULL;
+COMMENT ON VIEW tandem._staying_columns
+	IS 'old columns that contract of each migration leaves in the table, and without which no INSERT passes afterwards';
 
 CREATE FUNCTION tandem._contract_parts(migration integer, OUT part text, OUT object text, OUT what_happens text,
 	OUT remedy text, OUT refuses boolean)
@@ -1057,7 +1115,8 @@ BEGIN ATOMIC
 								OR w.covers AND i.computed = j.computed AND i.partial = j.partial AND j.definition = i.renamed)
 						WHEN i.contype = 'x' THEN j.definition = i.renamed
 						ELSE w.covers AND i.numbers <@ (j.numbers || i.goes) AND (i.partial OR NOT j.partial) END)
-				ORDER BY j.index LIMIT 1) AS twin
+				-- the one most like it
+				ORDER BY j.definition <> i.renamed, j.computed <> i.computed, j.index LIMIT 1) AS twin
 		FROM (SELECT r.*, (SELECT string_agg(CASE WHEN w.even THEN w.word
 					ELSE coalesce((SELECT min(quote_ident(n.name)) FROM news n WHERE n.relation = r.relation AND quote_ident(n.old_name) = w.word), w.word) END, '' ORDER BY w.place)
 				-- the words of the text, and what is between them
@@ -1079,17 +1138,26 @@ BEGIN ATOMIC
 			true AS refuses, g.root = g.relation AS is_root, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 		LEFT JOIN pg_attrdef d ON d.adrelid = g.relation AND d.adnum = g.number
-		CROSS JOIN LATERAL (SELECT pg_get_expr(d.adbin, d.adrelid) AS text) e
-		WHERE (o.atthasdef OR o.attidentity <> '') AND o.attgenerated = ''
+		CROSS JOIN LATERAL (SELECT coalesce(pg_get_expr(d.adbin, d.adrelid), (tandem._domain_states(o.atttypid)).default_text) AS text) e
+		WHERE (e.text IS NOT NULL OR o.attidentity <> '') AND o.attgenerated = ''
 			AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
-				AND (n.atthasdef OR n.attidentity <> ''))
+				AND (n.atthasdef OR n.attidentity <> '' OR (tandem._domain_states(n.atttypid)).default_text IS NOT NULL))
 		UNION ALL
 		SELECT 'not null', g.title, format('it is NOT NULL, and no new column is: NULL can be stored in %s',
 				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')),
 			format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL, or tandem.add_not_null when the migration is created', g.relation::regclass, g.new_columns[1]),
 			true, g.root = g.relation, g.sync, g.root, g.name
-		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number AND o.attnotnull
-		WHERE NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number AND n.attnotnull)
+		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
+			AND (o.attnotnull OR (tandem._domain_states(o.atttypid)).is_not_null)
+		WHERE NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
+				AND (n.attnotnull OR (tandem._domain_states(n.atttypid)).is_not_null))
+		UNION ALL
+		-- what stays, and gets its value from the sync alone
+		SELECT 'not null', format('column %I of table %s', k.name, k.relation::regclass),
+			'it stays, is NOT NULL and has no default: an INSERT that does not name it, as of the new release, fails',
+			format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT ...%s', k.relation::regclass, k.name, CASE WHEN k.may_be_null THEN ', or DROP NOT NULL' END),
+			true, k.root = k.relation, k.sync, k.root, k.name
+		FROM tandem._staying_columns k WHERE k.migration = $1
 		UNION ALL
 		SELECT 'privileges', g.title, format('%s has %s on it, and on no new column', e.role, string_agg(DISTINCT e.privilege, ', ')),
 			format('GRANT ... (%I) ON %s TO %s', g.new_columns[1], g.relation::regclass, e.role),
@@ -1149,6 +1217,7 @@ BEGIN ATOMIC
 					WHEN i.beyond THEN 'although it has other columns, too' END,
 				CASE WHEN i.indisclustered THEN 'the table is clustered on it' END),
 			CASE WHEN i.twin IS NOT NULL THEN 'none is needed'
+				WHEN i.contype = 'x' THEN 'create the like with the new columns: ALTER TABLE ... ADD CONSTRAINT ... EXCLUDE, which locks the table while it builds the index'
 				ELSE 'create the like with the new columns: CREATE INDEX CONCURRENTLY, or tandem.add_index or tandem.add_constraint when the migration is created' END,
 			i.twin IS NULL AND (i.is_unique OR i.contype IS NOT NULL OR i.beyond), true, NULL, NULL, NULL
 		FROM going_indexes i
@@ -1165,21 +1234,35 @@ BEGIN ATOMIC
 					THEN EXISTS (SELECT FROM news n WHERE n.relation = c.conrelid AND n.old_number = u.number AND n.number = ANY (t.conkey::integer[]))
 					ELSE u.number = ANY (t.conkey::integer[]) END)) AS beyond) b
 		UNION ALL
+		SELECT 'check constraints', g.title, format('it is of domain %s, and its checks go', o.atttypid::regtype),
+			format('create the like for the new columns: %s', d.checks), false, g.root = g.relation, g.sync, g.root, g.name
+		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
+		CROSS JOIN LATERAL tandem._domain_states(o.atttypid) d
+		WHERE d.checks IS NOT NULL
+			AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number AND n.atttypid = o.atttypid)
+		UNION ALL
 		SELECT 'foreign keys', format('foreign key %I of table %s', c.conname, c.conrelid::regclass),
 			CASE WHEN t.twin IS NULL THEN format('it is dropped, and values that are not in %s can be stored', c.confrelid::regclass)
+				WHEN NOT t.acts THEN format('it is dropped, and %I lacks its ON DELETE or ON UPDATE: a DELETE or UPDATE of %s may fail, or do something else', t.twin, c.confrelid::regclass)
 				ELSE format('it is dropped, %I stays in its place', t.twin) END,
-			CASE WHEN t.twin IS NULL THEN 'create the like with the new columns: ALTER TABLE ... ADD ... NOT VALID and VALIDATE CONSTRAINT, or tandem.add_constraint when the migration is created'
-				ELSE 'none is needed' END, t.twin IS NULL, true, NULL, NULL, NULL
+			CASE WHEN t.acts THEN 'none is needed'
+				ELSE format('create the like of %s with the new columns: ALTER TABLE ... ADD ... NOT VALID and VALIDATE CONSTRAINT, or tandem.add_constraint when the migration is created', pg_get_constraintdef(c.oid)) END,
+			t.acts IS NOT TRUE, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_constraint c ON c.conrelid = o.relation AND c.contype = 'f' AND c.conparentid = 0 AND c.conkey::integer[] && o.numbers
-		CROSS JOIN LATERAL (SELECT (SELECT min(f.conname) FROM pg_constraint f
+		LEFT JOIN LATERAL (SELECT f.conname AS twin, a.acts FROM pg_constraint f
+			-- with both there an action of either is taken: of NO ACTION nothing is missed
+			CROSS JOIN LATERAL (SELECT c.confdeltype IN ('a', f.confdeltype) AND c.confupdtype IN ('a', f.confupdtype)
+				AND (c.confdelsetcols IS NULL) = (f.confdelsetcols IS NULL)
+				AND (c.confmatchtype = f.confmatchtype OR cardinality(c.conkey) = 1) AS acts) a
 			WHERE f.conrelid = c.conrelid AND f.contype = 'f' AND f.oid <> c.oid AND f.convalidated AND f.confrelid = c.confrelid
 				AND coalesce((to_jsonb(f) ->> 'conenforced')::boolean, true)
 				AND cardinality(f.conkey) = cardinality(c.conkey) AND NOT f.conkey::integer[] && o.numbers
 				AND NOT EXISTS (SELECT FROM unnest(c.conkey::integer[]) u (number) WHERE NOT CASE WHEN u.number = ANY (o.numbers)
 					THEN EXISTS (SELECT FROM news n WHERE n.relation = c.conrelid AND n.old_number = u.number AND n.number = ANY (f.conkey::integer[]))
-					ELSE u.number = ANY (f.conkey::integer[]) END)) AS twin) t
+					ELSE u.number = ANY (f.conkey::integer[]) END)
+			ORDER BY a.acts DESC, f.conname LIMIT 1) t ON true
 		UNION ALL
-		SELECT 'extended statistics', format('statistics %I.%I', s.stxnamespace::regnamespace, s.stxname),
+		SELECT 'extended statistics', format('statistics %s.%I', s.stxnamespace::regnamespace, s.stxname),
 			CASE WHEN b.beyond THEN 'they are dropped, although they have other columns, too' ELSE 'they are dropped' END,
 			'CREATE STATISTICS of the new columns', b.beyond, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_statistic_ext s ON s.stxrelid = o.relation
@@ -1196,8 +1279,8 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT 'trigger functions', format('%s on table %s', t.line, g.relation::regclass),
 			format('it names column %I: each write that fires it may fail', g.name),
-			'replace the function by one that names the new columns alone, or drop the trigger', true, true, NULL, NULL, NULL
-		FROM going g CROSS JOIN LATERAL tandem._naming_triggers(g.relation, g.number) t
+			'replace the function by one that names the new columns alone, or drop what calls it', true, true, NULL, NULL, NULL
+		FROM going g CROSS JOIN LATERAL tandem._naming_functions(g.relation, g.number) t
 	)
 	SELECT DISTINCT f.part, f.object, f.what_happens, f.remedy, f.refuses
 	FROM found f
@@ -1221,7 +1304,7 @@ BEGIN ATOMIC
 	JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')
 	WHERE g.migration = $1 AND g.root = g.relation AND p.oid >= 16384 AND p.pronamespace <> 'tandem'::regnamespace
 		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-		AND NOT EXISTS (SELECT FROM tandem._going_columns h CROSS JOIN LATERAL tandem._naming_triggers(h.relation, h.number) r
+		AND NOT EXISTS (SELECT FROM tandem._going_columns h CROSS JOIN LATERAL tandem._naming_functions(h.relation, h.number) r
 			WHERE h.migration = $1 AND r.function = p.oid)
 	UNION
 	SELECT DISTINCT 'views', format('view %s', v.oid::regclass),
@@ -1639,7 +1722,8 @@ REVOKE ALL ON FUNCTION
 	tandem._column_parts(oid, integer),
 	tandem._readers_of_all_columns(oid),
 	tandem._names_word(text, name),
-	tandem._naming_triggers(oid, integer),
+	tandem._naming_functions(oid, integer),
+	tandem._domain_states(oid),
 	tandem._contract_parts(integer),
 	tandem._contract_texts(integer),
 	tandem._release_view_tables(integer),

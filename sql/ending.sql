@@ -6,6 +6,7 @@ CREATE ROLE regress_tandem_reader;
 CREATE SCHEMA ending;
 SET search_path = ending;
 CREATE TABLE referred (code text PRIMARY KEY);
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 
 /*
  * Each case has a table of its own, t, whose column title becomes head.  What
@@ -32,6 +33,11 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 	$$ ALTER TABLE t ALTER head SET DEFAULT 'K' || nextval('ending.s') $$, 'in use', 'in use, sequences'),
 ('not null', $$ ALTER TABLE t ALTER title SET NOT NULL $$, '', 'refused: not null', 'not null'),
 ('not null of both', $$ ALTER TABLE t ALTER title SET NOT NULL $$, $$ ALTER TABLE t ALTER head SET NOT NULL $$, 'passes', ''),
+('domain', $$ CREATE DOMAIN dom AS text NOT NULL DEFAULT 'x' CHECK (VALUE <> ''); ALTER TABLE t DROP title; ALTER TABLE t ADD title dom $$, '', 'refused: defaults, not null', 'check constraints, defaults, not null'),
+('domain over a domain', $$ CREATE DOMAIN dom AS text NOT NULL CHECK (VALUE <> ''); CREATE DOMAIN dom2 AS dom; ALTER TABLE t DROP title; ALTER TABLE t ADD title dom2 $$, '', 'refused: not null', 'check constraints, not null'),
+('domain, and a column like it', $$ CREATE DOMAIN dom AS text NOT NULL DEFAULT 'x' CHECK (VALUE <> ''); ALTER TABLE t DROP title; ALTER TABLE t ADD title dom $$,
+	$$ ALTER TABLE t ALTER head SET NOT NULL, ALTER head SET DEFAULT 'X' $$, 'passes', 'check constraints'),
+('domain that says nothing', $$ CREATE DOMAIN dom AS text; ALTER TABLE t DROP title; ALTER TABLE t ADD title dom $$, '', 'passes', ''),
 ('comment', $$ COMMENT ON COLUMN t.title IS 'one' $$, '', 'passes', 'comment'),
 ('privileges', $$ GRANT SELECT (title), UPDATE (title) ON t TO regress_tandem_reader $$, '', 'passes', 'privileges'),
 ('privileges of both', $$ GRANT SELECT (title) ON t TO regress_tandem_reader $$, $$ GRANT SELECT (head) ON t TO regress_tandem_reader $$, 'passes', ''),
@@ -73,6 +79,16 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 ('foreign key', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred $$, '', 'refused: foreign keys', 'foreign keys'),
 ('foreign key, and its twin', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred $$, $$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred $$, 'passes', 'foreign keys'),
 ('foreign key, and a twin that is not valid', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred $$, $$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred NOT VALID $$, 'refused: foreign keys', 'foreign keys'),
+('foreign key that cascades, and its twin', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred ON DELETE CASCADE ON UPDATE SET NULL $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred ON DELETE CASCADE ON UPDATE SET NULL $$, 'passes', 'foreign keys'),
+('foreign key that cascades, and a twin that does not', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred ON DELETE CASCADE $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred $$, 'refused: foreign keys', 'foreign keys'),
+('foreign key that follows, and a twin that does not', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred ON UPDATE CASCADE $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred ON UPDATE RESTRICT $$, 'refused: foreign keys', 'foreign keys'),
+('foreign key, and a twin that does not and one that cascades', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred ON DELETE CASCADE $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred, ADD CONSTRAINT h FOREIGN KEY (head) REFERENCES referred ON DELETE CASCADE $$, 'passes', 'foreign keys'),
+('foreign key, and a twin that cascades', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred ON DELETE CASCADE $$, 'passes', 'foreign keys'),
 -- statistics
 ('statistics', $$ CREATE STATISTICS s1 ON (lower(title)) FROM t $$, '', 'passes', 'extended statistics'),
 ('statistics with another column', $$ CREATE STATISTICS s1 ON tenant, title FROM t $$, '', 'refused: extended statistics', 'extended statistics'),
@@ -94,6 +110,22 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 ('function', $$ CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(title) FROM ending.t); END' $$, '', 'passes', 'functions'),
 ('function of the row', $$ CREATE FUNCTION f(r t) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN r.title; END' $$, '', 'passes', 'functions'),
 ('function of another table', $$ CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(title) FROM elsewhere); END' $$, '', 'passes', ''),
+('function of a check', $$ CREATE FUNCTION f(r t) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN r.title <> ''''; END'; ALTER TABLE t ADD CHECK (f(t)) $$,
+	'', 'refused: trigger functions', 'trigger functions'),
+('function of a check that goes with it', $$ CREATE FUNCTION f(r t, title text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN r.title = title; END'; ALTER TABLE t ADD CONSTRAINT c CHECK (f(t, title)) $$,
+	'', 'refused: check constraints', 'check constraints, functions'),
+('function of an index', $$ CREATE FUNCTION f(r t) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN r.title; END'; CREATE INDEX i ON t (f(t)) $$,
+	'', 'refused: trigger functions', 'trigger functions'),
+('function of a default', $$ CREATE FUNCTION f() RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(title) FROM ending.t); END'; ALTER TABLE t ALTER tenant SET DEFAULT f() $$,
+	'', 'refused: trigger functions', 'trigger functions'),
+('function of its default', $$ CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(title) FROM ending.t); END'; ALTER TABLE t ALTER title SET DEFAULT f() $$,
+	$$ ALTER TABLE t ALTER head SET DEFAULT 'X' $$, 'passes', 'functions'),
+('function of a policy', $$ CREATE FUNCTION f(r t) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN r.title <> ''''; END'; CREATE POLICY p ON t USING (f(t)) $$,
+	'', 'refused: trigger functions', 'trigger functions'),
+('function of the condition of a trigger', $$ CREATE FUNCTION f(r t) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN r.title <> ''''; END';
+	CREATE TRIGGER a AFTER UPDATE ON t FOR EACH ROW WHEN (f(NEW)) EXECUTE FUNCTION nothing() $$, '', 'refused: trigger functions', 'trigger functions'),
+('function of a check that names it as something else', $$ CREATE FUNCTION f(tenant integer) RETURNS boolean LANGUAGE plpgsql AS 'DECLARE title text; BEGIN RETURN tenant > 0; END'; ALTER TABLE t ADD CHECK (f(tenant)) $$,
+	'', 'passes', ''),
 ('view of whole rows', $$ CREATE VIEW shown AS SELECT to_jsonb(t) ->> 'title' AS name FROM t $$, '', 'passes', 'views'),
 -- what is in use
 ('view', $$ CREATE VIEW shown AS SELECT title FROM t $$, '', 'in use', 'in use'),
@@ -125,7 +157,8 @@ INSERT INTO cases (what, after, contract, abort) VALUES
 ('view of the new column', $$ CREATE VIEW shown AS SELECT head FROM t $$, 'passes', 'in use'),
 ('index of another migration on the new column', $$ SELECT tandem.create_migration('other'); SELECT tandem.add_index('other', 'CREATE INDEX i ON t (lower(head))') $$, 'passes', 'in use'),
 ('trigger function that names the new column', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.tenant = length(NEW.head); RETURN NEW; END';
-	CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f() $$, 'passes', 'refused');
+	CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f() $$, 'passes', 'refused'),
+('function of a check that names the new column', $$ CREATE FUNCTION f(r t) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN r.head <> ''''; END'; ALTER TABLE t ADD CHECK (f(t)) $$, 'passes', 'refused');
 
 -- what a call says; all that it does is undone
 CREATE FUNCTION said(command text) RETURNS text LANGUAGE plpgsql AS $$
@@ -213,6 +246,7 @@ BEGIN
 	DROP TABLE IF EXISTS r;
 	IF c.what ~ '^materialized' THEN DROP MATERIALIZED VIEW IF EXISTS shown; END IF;
 	DROP FUNCTION IF EXISTS f;
+	DROP DOMAIN IF EXISTS dom2, dom;
 	COMMIT;
 END $$;
 DO $$
@@ -226,6 +260,31 @@ END $$;
 -- none is other than expected, and all were asked
 SELECT what, question, expected, found FROM results WHERE found IS DISTINCT FROM expected ORDER BY number, question;
 SELECT count(DISTINCT r.what) = (SELECT count(*) FROM cases) AS all_cases, count(*) FROM results r;
+-- what keep_old leaves in the table gets no value from down any more
+CREATE DOMAIN whole AS integer NOT NULL;
+CREATE DOMAIN whole_or_0 AS integer NOT NULL DEFAULT 0;
+CREATE TABLE kept (id integer PRIMARY KEY, a integer NOT NULL, b integer NOT NULL DEFAULT 0, c integer, d whole, e whole_or_0, f integer NOT NULL)
+	PARTITION BY RANGE (id);
+CREATE TABLE kept_1 PARTITION OF kept FOR VALUES FROM (0) TO (10);
+CREATE TABLE kept_2 (e whole_or_0, f integer NOT NULL, id integer NOT NULL, a integer NOT NULL DEFAULT 3, b integer NOT NULL, c integer NOT NULL, d whole);
+ALTER TABLE kept ATTACH PARTITION kept_2 FOR VALUES FROM (10) TO (20);
+INSERT INTO kept VALUES (1, 1, 1, 1, 1, 1, 1), (11, 1, 1, 1, 1, 1, 1);
+SELECT tandem.create_migration('kept');
+ALTER TABLE kept ADD a2 bigint, ADD b2 bigint, ADD c2 bigint, ADD d2 bigint, ADD e2 bigint, ADD f2 bigint;
+SELECT tandem.sync_columns('kept', 'kept', '{a,b,c,d,e}', '{a2,b2,c2,d2,e2}', '{a,b,c,d,e}', '{a2,b2,c2,d2,e2}', keep_old => true);
+-- without down the writers give it, as before
+SELECT tandem.sync_column('kept', 'kept', 'f', 'f2', 'f', keep_old => true);
+CALL tandem.migrate('kept');
+SELECT part, object, what_happens, remedy FROM tandem.preview_contract('kept');
+CALL tandem.contract('kept');
+-- the remedies
+ALTER TABLE ending.kept ALTER COLUMN a DROP NOT NULL;
+ALTER TABLE ending.kept ALTER COLUMN d SET DEFAULT 0;
+ALTER TABLE ending.kept_2 ALTER COLUMN b SET DEFAULT 0, ALTER COLUMN c DROP NOT NULL, ALTER COLUMN d SET DEFAULT 0;
+SELECT part, object FROM tandem.preview_contract('kept');
+CALL tandem.contract('kept');
+INSERT INTO kept (id, a2, b2, c2, d2, e2, f) VALUES (2, 2, 2, 2, 2, 2, 2);
+INSERT INTO kept_2 (id, a2, b2, c2, d2, e2, f) VALUES (12, 2, 2, 2, 2, 2, 2);
 DROP EXTENSION pg_tandem CASCADE;
 DROP SCHEMA ending CASCADE;
 DROP ROLE regress_tandem_reader;

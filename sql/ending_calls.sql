@@ -200,5 +200,64 @@ SELECT tandem.add_column('unfilled', 'd', 'n', 'text');
 SELECT tandem.sync_column('unfilled', 'd', 'v', 'n', 'upper(v)', 'lower(n)');
 CALL tandem.contract('unfilled', force => true);
 CALL tandem.abort('unfilled');
+
+-- what is in the way may be a prepared transaction, which has no process to end
+CREATE TABLE held (id integer PRIMARY KEY, v text);
+SELECT tandem.create_migration('held');
+BEGIN;
+INSERT INTO held VALUES (1, 'a');
+PREPARE TRANSACTION 'regress_tandem_held';
+DO $$
+DECLARE
+	hint text;
+BEGIN
+	SET LOCAL tandem.lock_retry_time = '1s';
+	PERFORM tandem.add_column('held', 'held', 'n', 'text');
+	RAISE 'locked';
+EXCEPTION WHEN lock_not_available THEN
+	GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+	PERFORM set_config('test.hint', hint, false);
+END $$;
+SELECT current_setting('test.hint') AS hint;
+ROLLBACK PREPARED 'regress_tandem_held';
+SELECT tandem.add_column('held', 'held', 'n', 'text');
+
+-- what a column that no sync sets holds beside its default only the new release can say
+CREATE TABLE plain (z integer, id integer PRIMARY KEY, v text) PARTITION BY RANGE (id);
+ALTER TABLE plain DROP z;
+CREATE TABLE plain_1 PARTITION OF plain FOR VALUES FROM (0) TO (10);
+CREATE TABLE plain_2 (v text, gone integer, id integer NOT NULL);
+ALTER TABLE plain_2 DROP gone;
+ALTER TABLE plain ATTACH PARTITION plain_2 FOR VALUES FROM (10) TO (20);
+INSERT INTO plain VALUES (1, 'a'), (2, 'b'), (11, 'c'), (12, 'd');
+SELECT tandem.create_migration('plain');
+SELECT tandem.add_column('plain', 'plain', 'note', 'text');
+SELECT tandem.add_column('plain', 'plain', 'count', 'bigint', default_value => '5');
+SELECT tandem.add_column('plain', 'plain', 'data', 'json', default_value => $$'{}'$$);
+SELECT tandem.add_column('plain', 'plain', 'at', 'timestamptz', default_value => 'now()');
+SELECT tandem.add_column('plain', 'plain', 'w', 'text');
+SELECT tandem.sync_column('plain', 'plain', 'v', 'w', 'upper(v)', 'lower(w)');
+INSERT INTO plain (id, v) VALUES (3, 'e');
+INSERT INTO plain (id, w, at) VALUES (13, 'F', '2020-01-01');
+UPDATE plain SET count = NULL WHERE id = 3;
+-- nothing but defaults, nulls and what the sync gives back
+SELECT tandem.create_migration('other plain');
+SELECT tandem.add_column('other plain', 'plain', 'unused', 'text');
+CALL tandem.abort('other plain');
+BEGIN;
+CALL tandem.abort('plain');
+ROLLBACK;
+-- the former default and the new one
+ALTER TABLE plain ALTER count SET DEFAULT 6;
+INSERT INTO plain (id, v) VALUES (4, 'g');
+BEGIN;
+CALL tandem.abort('plain');
+ROLLBACK;
+UPDATE plain SET note = '' WHERE id IN (1, 11);
+UPDATE plain SET count = 7 WHERE id > 10;
+UPDATE plain SET data = '[]' WHERE id = 2;
+CALL tandem.abort('plain');
+CALL tandem.abort('plain', force => true);
+SELECT * FROM plain ORDER BY id;
 DROP EXTENSION pg_tandem CASCADE;
 DROP SCHEMA calls CASCADE;

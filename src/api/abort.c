@@ -120,9 +120,12 @@ undo_all_builds(const Migration *migration)
 	undo_steps_of_kind(migration, STEP_INDEX);
 }
 
-/* Returns a line for each trigger whose function names a column that goes. */
+/*
+ * Returns a line for each function of a trigger, or of the table's own
+ * expressions, that names a column that goes.
+ */
 static List *
-triggers_that_name(List *dropped)
+functions_that_name(List *dropped)
 {
 	List	   *lines = NIL;
 	ListCell   *lc;
@@ -136,7 +139,7 @@ triggers_that_name(List *dropped)
 		{
 			ListCell   *line;
 
-			foreach(line, column_naming_triggers(lfirst_oid(table), column->name))
+			foreach(line, column_naming_functions(lfirst_oid(table), column->name))
 				lines = lappend(lines,
 								psprintf("table %s: %s names column %s: each write that fires it may fail",
 										 quoting_relation(lfirst_oid(table)),
@@ -149,7 +152,8 @@ triggers_that_name(List *dropped)
 
 /*
  * Throws an error if values would be lost.  With scan, which reads tables of
- * one-way syncs and derived columns, not while they are locked.
+ * one-way syncs, derived columns and columns that no sync sets, not while they
+ * are locked.
  */
 static void
 check_nothing_is_lost(const Migration *migration, List *dropped, bool force,
@@ -161,7 +165,7 @@ check_nothing_is_lost(const Migration *migration, List *dropped, bool force,
 	if (force)
 		return;
 	lines = list_concat(abort_losses(migration, scan),
-						triggers_that_name(dropped));
+						functions_that_name(dropped));
 	if (lines == NIL)
 		return;
 	ereport(ERROR,

@@ -295,7 +295,7 @@ raise_lock_not_available(Oid relid, LOCKMODE mode, Oid held)
 			 errmsg("could not lock table \"%s\" within %d s",
 					name ? name : "(dropped)", setting_lock_retry_time),
 			 errdetail(BEFORE_BLOCKERS "%s.", blockers),
-			 errhint("Let those transactions end, or end them with pg_terminate_backend(pid), and call it again; nothing was changed.")));
+			 errhint("Let those transactions end, or end them with pg_terminate_backend(pid) or ROLLBACK PREPARED, and call it again; nothing was changed.")));
 }
 
 char *

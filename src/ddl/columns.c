@@ -195,13 +195,13 @@ column_objects_dropped_with(Oid relid, const char *name, int migration_id)
 }
 
 List *
-column_naming_triggers(Oid relid, const char *name)
+column_naming_functions(Oid relid, const char *name)
 {
 	TandemQuery query;
 
 	begin_column_query(&query, relid, name);
 	return end_column_query(&query,
-							"SELECT line FROM tandem._naming_triggers($1, $2) ORDER BY line COLLATE \"C\"");
+							"SELECT line FROM tandem._naming_functions($1, $2) ORDER BY line COLLATE \"C\"");
 }
 
 void

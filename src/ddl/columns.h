@@ -39,10 +39,11 @@ extern List *column_objects_dropped_with(Oid relid, const char *name,
 										 int migration_id);
 
 /*
- * Returns descriptions of the triggers of relid whose functions, or what is
- * passed to these, name the column.
+ * Returns descriptions of the functions that name the column: of triggers of
+ * relid, where what is passed to them counts, too, and those that its own
+ * expressions (constraints, indexes, defaults, policies, rules) call.
  */
-extern List *column_naming_triggers(Oid relid, const char *name);
+extern List *column_naming_functions(Oid relid, const char *name);
 
 /* Runs ALTER TABLE ... DROP COLUMN ... RESTRICT. */
 extern void column_drop(Oid relid, const char *name);

@@ -4,9 +4,20 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "catalog/sync.h"
+#include "core/authority.h"
 #include "core/error.h"
 #include "core/query.h"
 #include "core/relation.h"
@@ -14,6 +25,7 @@
 #include "core/transaction.h"
 #include "ending/losses.h"
 #include "fill/verify.h"
+#include "rule/expression.h"
 
 /* A table, or a partition, whose rows are counted. */
 typedef struct LossCount
@@ -109,6 +121,146 @@ rules_to_count(List *rules, Oid relid, bool *one_way)
 	return found;
 }
 
+/*-------------------------------------------------------------------------
+ * Columns that add_column has added, and that no sync sets: what they hold
+ * beside their default is what the new release has written.
+ *-------------------------------------------------------------------------
+ */
+
+/* Such a column of one leaf, and the values that nobody has given. */
+typedef struct PlainColumn
+{
+	Oid			relation;
+	const char *name;
+	AttrNumber	number;
+	int16		length;
+	bool		by_value;
+	NullableDatum initial;		/* of rows that were there before it */
+	NullableDatum standard;		/* of rows that do not name it */
+	bool		countable;		/* is the default the same for all rows? */
+	int64		rows;
+} PlainColumn;
+
+/*
+ * Sets the default of the column.  Its text is evaluated as far as it is
+ * constant, as the table's owner.
+ */
+static void
+read_standard_value(PlainColumn *column, Relation rel)
+{
+	Node	   *value = build_column_default(rel, column->number);
+	AuthorityScope scope;
+
+	column->standard.isnull = true;
+	column->countable = true;
+	if (value == NULL)
+		return;
+	authority_enter_stored(&scope, RelationGetRelid(rel));
+	value = expression_fold(value);
+	authority_leave(&scope);
+	column->countable = IsA(value, Const);
+	if (!column->countable)
+		return;
+	column->standard.isnull = ((Const *) value)->constisnull;
+	column->standard.value = ((Const *) value)->constvalue;
+}
+
+static bool
+same_value(const PlainColumn *column, NullableDatum a, NullableDatum b)
+{
+	if (a.isnull || b.isnull)
+		return a.isnull && b.isnull;
+	return datum_image_eq(a.value, b.value, column->by_value, column->length);
+}
+
+static void
+count_given_values(PlainColumn *column, Relation rel)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		NullableDatum value;
+
+		CHECK_FOR_INTERRUPTS();
+		value.value = slot_getattr(slot, column->number, &value.isnull);
+		if (!value.isnull && !same_value(column, value, column->initial) &&
+			!same_value(column, value, column->standard))
+			column->rows++;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+static void
+count_plain_column(PlainColumn *column)
+{
+	Relation	rel = table_open_leaf(column->relation, AccessShareLock);
+	Form_pg_attribute attribute;
+
+	/* dropped while others were read */
+	if (rel == NULL)
+		return;
+	column->number = get_attnum(column->relation, column->name);
+	if (column->number != InvalidAttrNumber)
+	{
+		attribute = TupleDescAttr(RelationGetDescr(rel), column->number - 1);
+		column->length = attribute->attlen;
+		column->by_value = attribute->attbyval;
+		column->initial.value = getmissingattr(RelationGetDescr(rel), column->number,
+											   &column->initial.isnull);
+		read_standard_value(column, rel);
+		snapshot_push_latest();
+		if (column->countable)
+			count_given_values(column, rel);
+		PopActiveSnapshot();
+	}
+	table_close(rel, AccessShareLock);
+}
+
+static bool
+rules_set_column(List *rules, Oid relid, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, rules)
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->relation == relid && text_is_among(name, rule->new_columns))
+			return true;
+	}
+	return false;
+}
+
+/* Adds the columns of one table that hold what the new release has written. */
+static List *
+lines_of_plain_columns(List *lines, const Migration *migration, List *rules,
+					   Oid relid)
+{
+	ListCell   *lc;
+	ListCell   *leaf;
+
+	foreach(lc, owned_column_list(migration->id, relid))
+	{
+		if (rules_set_column(rules, relid, lfirst(lc)))
+			continue;
+		foreach(leaf, table_leaves(relid))
+		{
+			PlainColumn column = {.relation = lfirst_oid(leaf),.name = lfirst(lc)};
+
+			if (table_rows_problem(column.relation) != NULL)
+				continue;
+			count_plain_column(&column);
+			lines = line_of_count(lines, column.rows, column.relation,
+								  psprintf("with a value in column %s",
+										   quote_identifier(column.name)));
+		}
+	}
+	return lines;
+}
+
 List *
 abort_losses(const Migration *migration, bool scan)
 {
@@ -130,7 +282,10 @@ abort_losses(const Migration *migration, bool scan)
 		bool		one_way;
 		List	   *counted = rules_to_count(rules, lfirst_oid(lc), &one_way);
 
-		if (counted == NIL || !relation_exists(lfirst_oid(lc)))
+		if (!relation_exists(lfirst_oid(lc)))
+			continue;
+		lines = lines_of_plain_columns(lines, migration, rules, lfirst_oid(lc));
+		if (counted == NIL)
 			continue;
 		foreach(leaf, table_leaves(lfirst_oid(lc)))
 		{

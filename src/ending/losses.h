@@ -11,10 +11,11 @@
 
 /*
  * Returns a line for each kind of rows whose new columns have a value that the
- * old ones do not give back: their down has failed, the sync is one-way, or a
- * derived column has a value of its own.  With scan the tables of the last two
- * are read, as the active snapshot of the call sees them; without, only what is
- * noted in quarantine is looked at.
+ * old ones do not give back: their down has failed, the sync is one-way, a
+ * derived column has a value of its own, or a column that no sync sets has
+ * another one than its default, which is not looked at if it differs from row
+ * to row.  With scan the tables of all but the first are read, as what is
+ * committed now; without, only what is noted in quarantine is looked at.
  */
 extern List *abort_losses(const Migration *migration, bool scan);
 

@@ -221,7 +221,7 @@ explain_lock_failure(const Loop *loop, ErrorData *error, Oid relid)
 							  setting_lock_retry_time);
 	error->detail = psprintf("Blocked by: %s.",
 							 lock_describe_marks(lock_blockers_of(error)));
-	error->hint = psprintf("Let those transactions end, or end them with pg_terminate_backend(pid), then run CALL tandem.migrate(%s) again; completed work is kept.",
+	error->hint = psprintf("Let those transactions end, or end them with pg_terminate_backend(pid) or ROLLBACK PREPARED, then run CALL tandem.migrate(%s) again; completed work is kept.",
 						   quote_literal_cstr(loop->migration->name));
 }
 
