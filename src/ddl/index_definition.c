@@ -337,7 +337,7 @@ calls_of_index_text(const Step *step, Oid relid)
 	List	   *expressions = NIL;
 	ListCell   *lc;
 
-	authority_enter_stored(&scope, relid);
+	authority_enter_stored(&scope, relid, AUTHORITY_PINNED_PATH);
 	authority_pin_text_forms();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	stmt = transformIndexStmt(relid, stmt, text);

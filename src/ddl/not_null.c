@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "catalog/sync.h"
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/relation.h"
@@ -53,9 +54,10 @@ column_is_not_null_everywhere(const Step *step)
 static void
 alter_not_null_table(const Step *step, const char *command)
 {
-	ddl_run_stored(step->relation,
-				   psprintf("ALTER TABLE %s %s",
-							quoting_relation(step->relation), command));
+	ddl_run_evaluating(step->relation,
+					   psprintf("ALTER TABLE %s %s",
+								quoting_relation(step->relation), command),
+					   sync_expand_path(step->migration_id, step->relation));
 }
 
 static void

@@ -16,7 +16,6 @@
 #include "utils/memutils.h"
 
 #include "catalog/migration_lock.h"
-#include "catalog/sync.h"
 #include "core/authority.h"
 #include "core/lock.h"
 #include "core/statement.h"
@@ -88,19 +87,6 @@ note_command_error(CommandSegment *segment)
 	segment->state = COMMAND_FAILED;
 }
 
-/*
- * What the statement evaluates, such as a function of a CHECK, may find its names
- * as the session did that wrote it.  The default of the role may be another.
- */
-static void
-take_expand_path(const ProcessOrder *order)
-{
-	char	   *path = sync_expand_path(order->migration_id, order->relation);
-
-	if (path)
-		SetConfigOption("search_path", path, PGC_USERSET, PGC_S_SESSION);
-}
-
 static void
 run_command(const ProcessOrder *order)
 {
@@ -116,7 +102,7 @@ run_command(const ProcessOrder *order)
 	StartTransactionCommand();
 	joined = migration_join_workers(order->migration_id, order->runner);
 	if (joined)
-		take_expand_path(order);
+		process_take_expand_path(order->migration_id, order->relation);
 	CommitTransactionCommand();
 	if (!joined)
 		return;					/* the caller is gone or has cancelled */
