@@ -37,6 +37,7 @@ OBJS = \
 	src/catalog/release_view.o \
 	src/catalog/step.o \
 	src/catalog/sync.o \
+	src/catalog/unfinished.o \
 	src/catalog/subscription.o \
 	src/catalog/writer.o \
 	src/rule/expression.o \
@@ -93,6 +94,7 @@ OBJS = \
 	src/ddl/constraint_build.o \
 	src/ddl/key.o \
 	src/ddl/not_null.o \
+	src/ddl/take_back.o \
 	src/ddl/columns.o \
 	src/views/view_definition.o \
 	src/views/view_schema.o \

@@ -37,6 +37,7 @@
 #include "core/error.h"
 #include "core/extension.h"
 #include "core/query.h"
+#include "core/relation.h"
 #include "core/statement.h"
 #include "core/text.h"
 
@@ -454,13 +455,46 @@ run_in_borrowed_session(const TopLevelStatement *statement)
 	PG_END_TRY();
 }
 
+/* Returns the tables that the statement is going to lock. */
+static List *
+tables_of_statement(const TopLevelStatement *statement)
+{
+	Node	   *stmt = statement->raw->stmt;
+
+	if (IsA(stmt, AlterTableStmt))
+		return table_tree(statement->relid);
+	/* VACUUM begins a transaction of its own, in which nobody waits for it */
+	if (IsA(stmt, VacuumStmt) && ((VacuumStmt *) stmt)->is_vacuumcmd)
+		return NIL;
+	return list_make1_oid(statement->relid);
+}
+
+/*
+ * Each of these statements waits for others of its kind, a REINDEX CONCURRENTLY
+ * of somebody else say, which wait for the snapshots of others in turn, and for
+ * whoever has locked the table.  So it waits for the tables here, with no snapshot
+ * and no lock on them.
+ */
+static void
+wait_for_tables(const TopLevelStatement *statement)
+{
+	List	   *relids = tables_of_statement(statement);
+	ListCell   *lc;
+
+	list_sort(relids, list_oid_cmp);
+	foreach(lc, relids)
+	{
+		InvalidateCatalogSnapshot();
+		LockRelationOid(lfirst_oid(lc), ShareUpdateExclusiveLock);
+	}
+}
+
 /* The statement needs only one transaction, so all of it is restricted. */
 static void
 run_statement_restricted(const TopLevelStatement *statement)
 {
 	AuthorityScope scope;
 
-	LockRelationOid(statement->relid, AccessShareLock);
 	enter_statement_scope(statement, &scope, NULL);
 	run_statement_portal(statement);
 	authority_leave(&scope);
@@ -482,6 +516,7 @@ run_statement_concurrently(const TopLevelStatement *statement)
 static void
 run_top_level_statement(const TopLevelStatement *statement)
 {
+	wait_for_tables(statement);
 	check_statement_owner(statement);
 	switch (nodeTag(statement->raw->stmt))
 	{
