@@ -89,6 +89,7 @@ OBJS = \
 	src/trigger/changed_use.o \
 	src/trigger/broken.o \
 	src/ddl/index_definition.o \
+	src/ddl/index_path.o \
 	src/ddl/index_build.o \
 	src/ddl/constraint_definition.o \
 	src/ddl/constraint_build.o \

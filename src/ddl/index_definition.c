@@ -32,6 +32,7 @@
 #include "core/transaction.h"
 #include "ddl/constraint_build.h"
 #include "ddl/index_definition.h"
+#include "ddl/index_path.h"
 #include "rule/meaning.h"
 #include "rule/recorded_calls.h"
 #include "trigger/target.h"
@@ -167,6 +168,7 @@ typedef struct Rehearsal
 	IndexStmt  *stmt;
 	const char *source;
 	IndexDefinition *definition;
+	bool		inlining;		/* the error is that of the body of a function */
 } Rehearsal;
 
 /*
@@ -265,6 +267,28 @@ read_index_expressions_again(Oid relid, IndexStmt *stmt)
 }
 
 /*
+ * The statement has been analyzed: what is not found now is a name in a function
+ * that the server puts into the expression.
+ */
+static Oid
+rehearsed_index(Rehearsal *check, IndexStmt *stmt)
+{
+	Oid			index = InvalidOid;
+
+	PG_TRY();
+	{
+		index = make_index_as_owner(check->relid, stmt);
+	}
+	PG_CATCH();
+	{
+		check->inlining = index_error_is_of_name(geterrcode());
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return index;
+}
+
+/*
  * The subtransaction also releases the lock, unless the caller had it before.
  */
 static void
@@ -274,6 +298,7 @@ rehearse_index(void *arg)
 	IndexStmt  *stmt = check->stmt;
 	char	   *name = stmt->idxname;
 	bool		partitioned = get_rel_relkind(check->relid) == RELKIND_PARTITIONED_TABLE;
+	Oid			index;
 
 	if (partitioned && !stmt->relation->inh)
 		ereport(ERROR,
@@ -290,7 +315,9 @@ rehearse_index(void *arg)
 	if (partitioned)
 		check_no_whole_row_index(check->relid, stmt);
 	read_index_expressions_again(check->relid, stmt);
-	check->definition = index_definition_read(make_index_as_owner(check->relid, stmt));
+	index = rehearsed_index(check, stmt);
+	check->definition = index_definition_read(index);
+	index_check_path(index);
 	if (name)
 		check->definition->name = name;
 }
@@ -301,7 +328,7 @@ index_definition_check(Oid relid, IndexStmt *stmt, const char *source)
 	ErrorContextCallback callback = {error_context_stack,
 	index_definition_error_callback, unconstify(char *, source)};
 	MemoryContext caller = CurrentMemoryContext;
-	Rehearsal	check = {relid, stmt, source, NULL};
+	Rehearsal	check = {relid, stmt, source, NULL, false};
 
 	PG_TRY();
 	{
@@ -315,7 +342,8 @@ index_definition_check(Oid relid, IndexStmt *stmt, const char *source)
 	PG_CATCH();
 	{
 		rethrow_with_hints(caller,
-						   "Correct the definition: the server does not take it for this table.",
+						   check.inlining ? INDEX_PATH_HINT
+						   : "Correct the definition: the server does not take it for this table.",
 						   "Grant that right to the owner of the table, who builds the index.");
 	}
 	PG_END_TRY();
