@@ -111,7 +111,9 @@ SELECT tandem.add_column('locked', 'others', 'c', 'bigint');
 SELECT tandem.create_views(43);
 \set VERBOSITY terse
 CALL tandem.migrate('locked');
+SELECT tandem.pause('locked');
 CALL tandem.migrate('locked', background => true);
+SELECT tandem.resume('locked');
 CALL tandem.migrate('locked', if_running => 'wait');
 \set VERBOSITY default
 CALL tandem.abort('locked', force => true);

@@ -168,7 +168,6 @@ typedef struct Rehearsal
 	IndexStmt  *stmt;
 	const char *source;
 	IndexDefinition *definition;
-	bool		inlining;		/* the error is that of the body of a function */
 } Rehearsal;
 
 /*
@@ -266,13 +265,11 @@ read_index_expressions_again(Oid relid, IndexStmt *stmt)
 	table_close(rel, NoLock);
 }
 
-/*
- * The statement has been analyzed: what is not found now is a name in a function
- * that the server puts into the expression.
- */
+/* The server may put the body of a function into an expression. */
 static Oid
-rehearsed_index(Rehearsal *check, IndexStmt *stmt)
+rehearsed_index(const Rehearsal *check, IndexStmt *stmt)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	Oid			index = InvalidOid;
 
 	PG_TRY();
@@ -281,8 +278,13 @@ rehearsed_index(Rehearsal *check, IndexStmt *stmt)
 	}
 	PG_CATCH();
 	{
-		check->inlining = index_error_is_of_name(geterrcode());
-		PG_RE_THROW();
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		index_explain_error(error);
+		ReThrowError(error);
 	}
 	PG_END_TRY();
 	return index;
@@ -328,7 +330,7 @@ index_definition_check(Oid relid, IndexStmt *stmt, const char *source)
 	ErrorContextCallback callback = {error_context_stack,
 	index_definition_error_callback, unconstify(char *, source)};
 	MemoryContext caller = CurrentMemoryContext;
-	Rehearsal	check = {relid, stmt, source, NULL, false};
+	Rehearsal	check = {relid, stmt, source, NULL};
 
 	PG_TRY();
 	{
@@ -342,8 +344,7 @@ index_definition_check(Oid relid, IndexStmt *stmt, const char *source)
 	PG_CATCH();
 	{
 		rethrow_with_hints(caller,
-						   check.inlining ? INDEX_PATH_HINT
-						   : "Correct the definition: the server does not take it for this table.",
+						   "Correct the definition: the server does not take it for this table.",
 						   "Grant that right to the owner of the table, who builds the index.");
 	}
 	PG_END_TRY();

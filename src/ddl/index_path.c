@@ -144,14 +144,33 @@ error_under_path(Oid index, const char *search_path)
 							 &time_is_up);
 }
 
-bool
-index_error_is_of_name(int sqlerrcode)
+static bool
+error_is_of_name(const ErrorData *error)
 {
-	return compat_index_build_pins_path() &&
-		(sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
-		 sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
-		 sqlerrcode == ERRCODE_UNDEFINED_SCHEMA ||
-		 sqlerrcode == ERRCODE_UNDEFINED_COLUMN);
+	return ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
+		ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INVALID_SCHEMA_NAME;
+}
+
+static void
+raise_path_error(const ErrorData *error)
+{
+	ereport(ERROR,
+			(errcode(error->sqlerrcode),
+			 errmsg("a function of the index would fail when the index is built: %s",
+					error->message),
+			 errdetail("This server builds indexes with search_path set to %s.%s%s",
+					   AUTHORITY_PINNED_PATH, error->context ? " Context: " : "",
+					   error->context ? error->context : ""),
+			 errhint("Qualify the names in the body of the function, or give the function a search_path of its own with ALTER FUNCTION ... SET search_path, then call it again.")));
+}
+
+void
+index_explain_error(const ErrorData *error)
+{
+	if (compat_index_build_pins_path() && error->internalquery &&
+		error_is_of_name(error))
+		raise_path_error(error);
 }
 
 void
@@ -162,16 +181,7 @@ index_check_path(Oid index)
 	if (!compat_index_build_pins_path())
 		return;
 	error = error_under_path(index, AUTHORITY_PINNED_PATH);
-	if (error == NULL ||
-		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
-		error_under_path(index, namespace_search_path) != NULL)
-		return;
-	ereport(ERROR,
-			(errcode(error->sqlerrcode),
-			 errmsg("a function of the index would fail when the index is built: %s",
-					error->message),
-			 errdetail("This server builds indexes with search_path set to %s.%s%s",
-					   AUTHORITY_PINNED_PATH, error->context ? " Context: " : "",
-					   error->context ? error->context : ""),
-			 errhint(INDEX_PATH_HINT)));
+	if (error && error_is_of_name(error) &&
+		error_under_path(index, namespace_search_path) == NULL)
+		raise_path_error(error);
 }

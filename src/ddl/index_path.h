@@ -14,13 +14,10 @@
  */
 extern void index_check_path(Oid index);
 
-#define INDEX_PATH_HINT \
-	"Qualify the names in the body of the function, or give the function a search_path of its own with ALTER FUNCTION ... SET search_path, then call it again."
-
 /*
- * Does the error, of a function that the server has put into the expression or
- * called, come from a name that it does not find where it builds indexes?
+ * Throws the same error if error, one that the server has raised when it made the
+ * catalog entries of an analyzed definition, is of the body of a function.
  */
-extern bool index_error_is_of_name(int sqlerrcode);
+extern void index_explain_error(const ErrorData *error);
 
 #endif							/* TANDEM_INDEX_PATH_H */
