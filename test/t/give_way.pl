@@ -149,7 +149,31 @@ sub test_client
 	return;
 }
 
+# A REINDEX that has queued behind the build of an index, with a snapshot that the build then waits for.
+sub test_queued_behind
+{
+	my $name = 'queued';
+
+	ask("CREATE TABLE $name (id int PRIMARY KEY, price int); INSERT INTO $name SELECT i, 1 FROM generate_series(1, 2) i");
+	expand_price($node, $name);
+	ask("SELECT tandem.add_index('$name', 'CREATE UNIQUE INDEX ${name}_cents ON $name (cents)')");
+	is_refused($node, "CALL tandem.migrate('$name')", qr/could not create unique index/, 'an index that cannot be built');
+	ask("UPDATE $name SET price = id");
+	my $writer = stand_in_the_way("LOCK TABLE $name IN ROW EXCLUSIVE MODE");
+	my $migrate = start_psql($node, 'postgres', "CALL tandem.migrate('$name')");
+	wait_for_running($node, "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.backend_type = 'pg_tandem' AND l.locktype = 'virtualxid' AND NOT l.granted)");
+	my $reindex = start_psql($node, 'postgres', "REINDEX TABLE CONCURRENTLY $name");
+	wait_for_running($node, "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.query LIKE 'REINDEX TABLE CONCURRENTLY $name%' AND l.relation = '$name'::regclass AND NOT l.granted)");
+	go_away($writer);
+	ok(finish($reindex), 'a REINDEX CONCURRENTLY that is queued behind the build of an index ends well');
+	ok(finish($migrate), 'and the index is built then');
+	is(ask("SELECT indisvalid FROM pg_index WHERE indexrelid = '${name}_cents'::regclass"), 't', 'and is valid');
+	is(invalid_indexes(), 'none', 'no index is left invalid');
+	return;
+}
+
 test_builds();
+test_queued_behind();
 test_expand();
 test_client();
 $node->stop;
