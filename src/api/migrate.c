@@ -202,15 +202,15 @@ start_in_background(Migration *migration, int workers)
 static void
 refuse_circle(const Migration *migration, int pid)
 {
-	char	   *blockers = blockers_of(pid);
+	char	   *marks = blockers_of(pid);
+	char	   *blockers = marks ? lock_describe_marks(marks)
+	: pstrdup("a session that has ended meanwhile");
 
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
 			 errmsg("the run of migration \"%s\", which this session waits for, waits for this session",
 					migration->name),
-			 errdetail("Process %d of the run waits for: %s.", pid,
-					   blockers ? lock_describe_marks(blockers)
-					   : "a session that has ended meanwhile"),
+			 errdetail("Process %d of the run waits for: %s.", pid, blockers),
 			 errhint("Give the lock back that this session has, an advisory lock for example, and call it again; the run goes on then.")));
 }
 

@@ -317,12 +317,13 @@ static void
 raise_lock_circle(Oid relid, LOCKMODE mode)
 {
 	char	   *name = quoting_find_name(relid);
+	char	   *blockers = note_blockers(relid, mode);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
 			 errmsg("could not lock table \"%s\": a session in the way waits for this transaction",
 					name ? name : "(dropped)"),
-			 errdetail(BEFORE_BLOCKERS "%s.", note_blockers(relid, mode)),
+			 errdetail(BEFORE_BLOCKERS "%s.", blockers),
 			 errhint("Nothing was changed, and that session goes on now. Call it again when its statement has ended.")));
 }
 
@@ -561,6 +562,8 @@ void
 lock_give_way(void)
 {
 	SetConfigOption("deadlock_timeout", "1", PGC_SUSET, PGC_S_SESSION);
+	/* the server logs a wait when it looks */
+	SetConfigOption("log_lock_waits", "off", PGC_SUSET, PGC_S_SESSION);
 }
 
 typedef struct LimitedWork
