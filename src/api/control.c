@@ -105,6 +105,7 @@ static void
 take_back_step(const Migration *migration, Step *step)
 {
 	TakeBack	work = {.step = step};
+	char	   *name = describe_step_object(step);
 	ErrorData  *error = subtransaction_try(take_back, &work);
 
 	if (error && error_is_intervention(error))
@@ -112,15 +113,14 @@ take_back_step(const Migration *migration, Step *step)
 	if (error)
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
-				 errmsg("%s stays enforced, and is not valid: %s",
-						describe_step_object(step), error->message),
+				 errmsg("%s stays enforced, and is not valid: %s", name,
+						error->message),
 				 error->detail ? errdetail_internal("%s", error->detail) : 0,
 				 errhint("Call tandem.cancel(%s) again.",
 						 quote_literal_cstr(migration->name))));
 	else if (work.relids != NIL)
 		ereport(NOTICE,
-				(errmsg("%s was not valid yet, and is taken back",
-						describe_step_object(step)),
+				(errmsg("%s was not valid yet, and is taken back", name),
 				 errdetail("Migrate adds it again.")));
 }
 
