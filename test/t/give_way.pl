@@ -164,10 +164,12 @@ sub test_queued_behind
 	wait_for_running($node, "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.backend_type = 'pg_tandem' AND l.locktype = 'virtualxid' AND NOT l.granted)");
 	my $reindex = start_psql($node, 'postgres', "REINDEX TABLE CONCURRENTLY $name");
 	wait_for_running($node, "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.query LIKE 'REINDEX TABLE CONCURRENTLY $name%' AND l.relation = '$name'::regclass AND NOT l.granted)");
+	my $offset = -s $node->logfile;
 	go_away($writer);
 	ok(finish($reindex), 'a REINDEX CONCURRENTLY that is queued behind the build of an index ends well');
 	ok(finish($migrate), 'and the index is built then');
 	is(ask("SELECT indisvalid FROM pg_index WHERE indexrelid = '${name}_cents'::regclass"), 't', 'and is valid');
+	like(PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset), qr/ERROR:  deadlock detected/, 'it is the build that has looked for a deadlock first');
 	is(invalid_indexes(), 'none', 'no index is left invalid');
 	return;
 }
