@@ -37,6 +37,7 @@ OBJS = \
 	src/catalog/release_view.o \
 	src/catalog/step.o \
 	src/catalog/sync.o \
+	src/catalog/unfinished.o \
 	src/catalog/subscription.o \
 	src/catalog/writer.o \
 	src/rule/expression.o \
@@ -88,11 +89,13 @@ OBJS = \
 	src/trigger/changed_use.o \
 	src/trigger/broken.o \
 	src/ddl/index_definition.o \
+	src/ddl/index_path.o \
 	src/ddl/index_build.o \
 	src/ddl/constraint_definition.o \
 	src/ddl/constraint_build.o \
 	src/ddl/key.o \
 	src/ddl/not_null.o \
+	src/ddl/take_back.o \
 	src/ddl/columns.o \
 	src/views/view_definition.o \
 	src/views/view_schema.o \

@@ -467,7 +467,7 @@ COMMENT ON FUNCTION tandem.resume(text)
 CREATE FUNCTION tandem.cancel(migration text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_cancel' LANGUAGE C;
 COMMENT ON FUNCTION tandem.cancel(text)
-	IS 'ends the run of a migration after the current batch; completed work is kept';
+	IS 'ends the run of a migration after the current batch; completed work is kept, constraints that are not valid yet are dropped';
 
 CREATE FUNCTION tandem.configure(migration text, setting text, value text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_configure' LANGUAGE C;

@@ -107,7 +107,8 @@ undo_steps_of_kind(const Migration *migration, StepKind kind)
 	{
 		Step	   *step = lfirst(lc);
 
-		finish_change_table(step->relation, undo_build_of_table, step);
+		finish_change_table(migration, step->relation, undo_build_of_table,
+							step);
 	}
 }
 

@@ -14,9 +14,15 @@
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
 #include "catalog/run_control.h"
+#include "catalog/step.h"
 #include "core/compat.h"
+#include "core/error.h"
+#include "core/relation.h"
 #include "core/settings.h"
 #include "core/sql_function.h"
+#include "core/text.h"
+#include "core/transaction.h"
+#include "ddl/take_back.h"
 #include "fill/throttle_causes.h"
 
 /*-------------------------------------------------------------------------
@@ -72,6 +78,66 @@ tandem_resume(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+typedef struct TakeBack
+{
+	Step	   *step;
+	List	   *relids;			/* the tables it was taken back from */
+} TakeBack;
+
+static void
+take_back(void *arg)
+{
+	TakeBack   *work = arg;
+
+	work->relids = take_back_constraint(work->step);
+}
+
+static char *
+describe_step_object(const Step *step)
+{
+	return psprintf("%s %s of table %s",
+					step->kind == STEP_NOT_NULL ? "NOT NULL of column" : "constraint",
+					quote_identifier(step->object), quoting_relation(step->relation));
+}
+
+/* The run has been cancelled in any case. */
+static void
+take_back_step(const Migration *migration, Step *step)
+{
+	TakeBack	work = {.step = step};
+	char	   *name = describe_step_object(step);
+	ErrorData  *error = subtransaction_try(take_back, &work);
+
+	if (error && error_is_intervention(error))
+		ReThrowError(error);
+	if (error)
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("%s stays enforced, and is not valid: %s", name,
+						error->message),
+				 error->detail ? errdetail_internal("%s", error->detail) : 0,
+				 errhint("Call tandem.cancel(%s) again.",
+						 quote_literal_cstr(migration->name))));
+	else if (work.relids != NIL)
+		ereport(NOTICE,
+				(errmsg("%s was not valid yet, and is taken back", name),
+				 errdetail("Migrate adds it again.")));
+}
+
+static void
+take_back_steps_of_kind(const Migration *migration, StepKind kind)
+{
+	ListCell   *lc;
+
+	foreach(lc, step_list(migration->id, kind))
+	{
+		Step	   *step = lfirst(lc);
+
+		if (!step->done && relation_exists(step->relation))
+			take_back_step(migration, step);
+	}
+}
+
 Datum
 tandem_cancel(PG_FUNCTION_ARGS)
 {
@@ -90,6 +156,9 @@ tandem_cancel(PG_FUNCTION_ARGS)
 	run_control_end_background(migration->id);
 	migration_record(migration, "cancel",
 					 pid ? psprintf("it was run by pid %d", pid) : NULL, 0);
+	/* last, since others wait for the tables then */
+	take_back_steps_of_kind(migration, STEP_CONSTRAINT);
+	take_back_steps_of_kind(migration, STEP_NOT_NULL);
 	PG_RETURN_VOID();
 }
 

@@ -184,11 +184,12 @@ announce_drop(const Migration *migration, List *dropped)
 }
 
 void
-finish_change_table(Oid relid, void (*change) (Oid relid, void *arg),
-					void *arg)
+finish_change_table(const Migration *migration, Oid relid,
+					void (*change) (Oid relid, void *arg), void *arg)
 {
 	AuthorityScope scope;
-	bool		entered = authority_enter_for(&scope, relid);
+	bool		entered = authority_enter_for(&scope, relid,
+											  sync_expand_path(migration->id, relid));
 
 	change(relid, arg);
 	if (entered)
@@ -213,7 +214,8 @@ finish_drop(const Migration *migration, List *dropped)
 	ListCell   *lc;
 
 	foreach(lc, sync_relations_of_migration(migration->id))
-		finish_change_table(lfirst_oid(lc), uninstall_sync_of_table, NULL);
+		finish_change_table(migration, lfirst_oid(lc),
+							uninstall_sync_of_table, NULL);
 	versioned_views_end(sync_relations_of_migration(migration->id),
 						migration->id,
 						migration->phase == PHASE_DONE ? migration->release : 0);
@@ -222,8 +224,8 @@ finish_drop(const Migration *migration, List *dropped)
 	{
 		DroppedColumn *column = lfirst(lc);
 
-		finish_change_table(column->relation, drop_column_of_table,
-							column->name);
+		finish_change_table(migration, column->relation,
+							drop_column_of_table, column->name);
 	}
 	foreach(lc, sync_list_of_migration(migration->id))
 		filled_leaf_forget(((SyncRule *) lfirst(lc))->id);

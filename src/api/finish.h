@@ -44,9 +44,10 @@ extern char *dropped_columns_describe(List *dropped);
 /*
  * Calls change, which alters the table.  If the current user lacks the rights
  * of the table's owner, for example as the database owner who aborts, switches
- * to that role.
+ * to that role, and to the search_path of expand.
  */
-extern void finish_change_table(Oid relid, void (*change) (Oid relid, void *arg),
+extern void finish_change_table(const Migration *migration, Oid relid,
+								void (*change) (Oid relid, void *arg),
 								void *arg);
 
 /*

@@ -25,6 +25,7 @@
 #include "core/transaction.h"
 #include "fill/verify.h"
 #include "run/background.h"
+#include "run/loop.h"
 #include "run/process.h"
 #include "run/runner.h"
 
@@ -197,6 +198,22 @@ start_in_background(Migration *migration, int workers)
 	migration_unlock_start(migration);
 }
 
+/* The process may have ended meanwhile: then blockers are not known any more. */
+static void
+refuse_circle(const Migration *migration, int pid)
+{
+	char	   *marks = blockers_of(pid);
+	char	   *blockers = marks ? lock_describe_marks(marks)
+	: pstrdup("a session that has ended meanwhile");
+
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+			 errmsg("the run of migration \"%s\", which this session waits for, waits for this session",
+					migration->name),
+			 errdetail("Process %d of the run waits for: %s.", pid, blockers),
+			 errhint("Give the lock back that this session has, an advisory lock for example, and call it again; the run goes on then.")));
+}
+
 /*
  * Another session runs the migration.  Returns true if the caller is to look
  * again.
@@ -205,6 +222,7 @@ static bool
 wait_for_other_run(MigrateCall *call, const Migration *migration)
 {
 	int			pid = migration_runner_pid(migration);
+	int			waits_for_us;
 
 	if (pid == 0)
 		return true;			/* it has just ended */
@@ -225,7 +243,9 @@ wait_for_other_run(MigrateCall *call, const Migration *migration)
 				(errmsg("migration \"%s\" is already running by pid %d, waiting for its end",
 						migration->name, pid)));
 	}
-	migration_await_runner(migration);
+	waits_for_us = migration_await_runner(migration);
+	if (waits_for_us)
+		refuse_circle(migration, waits_for_us);
 	return true;
 }
 

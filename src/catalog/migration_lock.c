@@ -25,6 +25,7 @@
 #include "core/query.h"
 #include "core/statement.h"
 #include "core/transaction.h"
+#include "core/wait_chain.h"
 
 typedef enum MigrationLock
 {
@@ -209,14 +210,55 @@ migration_is_running(const Migration *migration)
 	return false;
 }
 
+typedef struct RunnerWait
+{
+	LOCKTAG		runner;
+	LOCKTAG		workers;
+	int			circles;		/* number of looks in a row that saw one */
+	int			pid;			/* a process of the run that waits for us */
+} RunnerWait;
+
+/* Returns a process with that lock that waits for this one, or 0. */
+static int
+holder_that_waits_for_us(const LOCKTAG *tag)
+{
+	int			count;
+	VirtualTransactionId *holders = GetLockConflicts(tag, ExclusiveLock, &count);
+
+	for (int i = 0; i < count; i++)
+	{
+		int			pid = compat_holder_pid(holders[i]);
+
+		if (pid && wait_chain_leads_to(pid, MyProcPid))
+			return pid;
+	}
+	return 0;
+}
+
+/*
+ * The session may have an advisory lock, as tools take one, for which the run
+ * waits, or a session that it waits for.  The server does not see the circle,
+ * since this process waits for no lock.
+ */
+static bool
+run_waits_for_us(RunnerWait *wait)
+{
+	wait->pid = holder_that_waits_for_us(&wait->runner);
+	if (wait->pid == 0)
+		wait->pid = holder_that_waits_for_us(&wait->workers);
+	wait->circles = wait->pid ? wait->circles + 1 : 0;
+	return wait->circles >= WAIT_CHAIN_LOOKS;
+}
+
 /* Looking at the lock's holders needs neither catalogs nor a snapshot. */
 static bool
 runner_has_ended(void *arg)
 {
+	RunnerWait *wait = arg;
 	int			count;
 
-	(void) GetLockConflicts(arg, ExclusiveLock, &count);
-	return count == 0;
+	(void) GetLockConflicts(&wait->runner, ExclusiveLock, &count);
+	return count == 0 || run_waits_for_us(wait);
 }
 
 /*
@@ -224,13 +266,15 @@ runner_has_ended(void *arg)
  * abort, and make sessions fail that only try for the lock at the end of the
  * run.
  */
-void
+int
 migration_await_runner(const Migration *migration)
 {
-	LOCKTAG		tag;
+	RunnerWait	wait = {.circles = 0};
 
-	set_migration_lock_tag(&tag, LOCK_RUNNER, migration->id);
-	transaction_poll(runner_has_ended, &tag, RUNNER_POLL_MS, COMMIT_EVERY_MS);
+	set_migration_lock_tag(&wait.runner, LOCK_RUNNER, migration->id);
+	set_migration_lock_tag(&wait.workers, LOCK_WORKER, migration->id);
+	transaction_poll(runner_has_ended, &wait, RUNNER_POLL_MS, COMMIT_EVERY_MS);
+	return wait.circles >= WAIT_CHAIN_LOOKS ? wait.pid : 0;
 }
 
 bool

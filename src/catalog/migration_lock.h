@@ -61,9 +61,11 @@ extern bool migration_is_running(const Migration *migration);
 
 /*
  * Commits, and waits until the other run has ended or is about to end.  Waits
- * without a snapshot or lock, and can be interrupted.
+ * without a snapshot or lock, and can be interrupted.  Returns 0; or the id of a
+ * process of that run that waits for a lock of this session, directly or through
+ * others, so that it would never end.
  */
-extern void migration_await_runner(const Migration *migration);
+extern int	migration_await_runner(const Migration *migration);
 
 /*
  * Takes the start lock: its holder is about to run the migration, or to start

@@ -128,11 +128,26 @@ authority_enter_extension(AuthorityScope *scope)
 						AUTHORITY_PINNED_PATH);
 }
 
+/*
+ * Returns the path in force, as long as who chose it has the rights of role;
+ * otherwise his functions would run with those.
+ */
+static const char *
+path_in_force_for(Oid role)
+{
+	return has_privs_of_role(GetUserId(), role) ? namespace_search_path
+		: AUTHORITY_PINNED_PATH;
+}
+
 void
 authority_enter_role(AuthorityScope *scope, Oid role, const char *search_path)
 {
+	if (search_path)
+		search_path = authority_path_of_role(search_path);
+	else if (path_in_force_for(role) != namespace_search_path)
+		search_path = AUTHORITY_PINNED_PATH;
 	enter_scope_as_user(scope, role, SECURITY_RESTRICTED_OPERATION,
-						search_path ? authority_path_of_role(search_path) : NULL);
+						search_path);
 }
 
 /*
@@ -186,13 +201,13 @@ authority_enter_owner_of(AuthorityScope *scope, Oid relid)
 }
 
 bool
-authority_enter_for(AuthorityScope *scope, Oid relid)
+authority_enter_for(AuthorityScope *scope, Oid relid, const char *search_path)
 {
 	Oid			owner = authority_owner_of(relid);
 
 	if (!OidIsValid(owner) || has_privs_of_role(GetUserId(), owner))
 		return false;
-	authority_enter_role(scope, owner, NULL);
+	authority_enter_role(scope, owner, search_path);
 	return true;
 }
 
@@ -202,16 +217,62 @@ authority_pin_search_path(AuthorityScope *scope)
 	enter_scope_as_user(scope, GetUserId(), 0, AUTHORITY_PINNED_PATH);
 }
 
+/* the path first, see authority_note_caller */
+static const char *const pinned_settings[AUTHORITY_PINNED_SETTINGS][2] = {
+	{"search_path", AUTHORITY_PINNED_PATH},
+	{"standard_conforming_strings", "on"},
+	{"array_nulls", "on"},
+	{"datestyle", "ISO"},
+	{"intervalstyle", "postgres"},
+	{"extra_float_digits", "1"},
+	{"lc_monetary", "C"},
+	{"xmloption", "content"},
+};
+
 void
 authority_pin_text_forms(void)
 {
-	set_for_scope("standard_conforming_strings", "on");
-	set_for_scope("array_nulls", "on");
-	set_for_scope("datestyle", "ISO");
-	set_for_scope("intervalstyle", "postgres");
-	set_for_scope("extra_float_digits", "1");
-	set_for_scope("lc_monetary", "C");
-	set_for_scope("xmloption", "content");
+	for (int i = 1; i < AUTHORITY_PINNED_SETTINGS; i++)
+		set_for_scope(pinned_settings[i][0], pinned_settings[i][1]);
+}
+
+void
+authority_note_caller(CallerSettings *caller, Oid role)
+{
+	for (int i = 1; i < AUTHORITY_PINNED_SETTINGS; i++)
+		caller->values[i] = pstrdup(GetConfigOption(pinned_settings[i][0],
+													false, false));
+	caller->values[0] = role == GetUserId()
+		? pstrdup(namespace_search_path)
+		: authority_path_of_role(path_in_force_for(role));
+}
+
+/* Does the function have a SET of its own for the setting? */
+static bool
+function_sets(List *settings, const char *name)
+{
+	size_t		length = strlen(name);
+	ListCell   *lc;
+
+	foreach(lc, settings)
+	{
+		const char *setting = lfirst(lc);
+
+		if (pg_strncasecmp(setting, name, length) == 0 &&
+			setting[length] == '=')
+			return true;
+	}
+	return false;
+}
+
+void
+authority_take_caller(const CallerSettings *caller, List *except)
+{
+	for (int i = 0; i < AUTHORITY_PINNED_SETTINGS; i++)
+	{
+		if (!function_sets(except, pinned_settings[i][0]))
+			set_for_scope(pinned_settings[i][0], caller->values[i]);
+	}
 }
 
 void
@@ -351,7 +412,8 @@ session_has_only_rights_of(Oid role)
 }
 
 void
-authority_enter_stored(AuthorityScope *scope, Oid relid)
+authority_enter_stored(AuthorityScope *scope, Oid relid,
+					   const char *search_path)
 {
 	Oid			owner;
 
@@ -359,7 +421,7 @@ authority_enter_stored(AuthorityScope *scope, Oid relid)
 	owner = authority_table_owner(relid);
 	enter_scope_as_user(scope, owner,
 						session_has_only_rights_of(owner) ? 0 : SECURITY_RESTRICTED_OPERATION,
-						AUTHORITY_PINNED_PATH);
+						search_path);
 }
 
 void

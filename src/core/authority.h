@@ -38,8 +38,9 @@ extern void authority_enter_extension(AuthorityScope *scope);
 
 /*
  * Enters a scope as role, in a security-restricted operation.  If search_path
- * is NULL the session's is kept.  Otherwise the temporary schema is put last,
- * so that the session's temporary objects cannot replace what is used.
+ * is NULL the one in force is kept, unless the current user lacks the rights of
+ * the role: then it is pinned.  Otherwise the temporary schema is put last, so
+ * that the session's temporary objects cannot replace what is used.
  */
 extern void authority_enter_role(AuthorityScope *scope, Oid role,
 								 const char *search_path);
@@ -97,10 +98,12 @@ extern char *authority_path_of_role(const char *search_path);
 extern bool authority_enter_owner_of(AuthorityScope *scope, Oid relid);
 
 /*
- * The same if the current user lacks the rights of the table's owner.
- * Otherwise returns false, without a scope.
+ * The same, with a search_path as for authority_enter_role, if the current user
+ * lacks the rights of the table's owner.  Otherwise returns false, without a
+ * scope.
  */
-extern bool authority_enter_for(AuthorityScope *scope, Oid relid);
+extern bool authority_enter_for(AuthorityScope *scope, Oid relid,
+								const char *search_path);
 
 /*
  * Enters a scope as the current user, with search_path pinned to pg_catalog.
@@ -119,6 +122,38 @@ extern void authority_pin_text_forms(void);
  * compared.
  */
 extern void authority_pin_catalog_forms(void);
+
+/*
+ * The settings of a caller that a statement of ours pins: search_path, and those
+ * of authority_pin_text_forms.  Code of others that the statement calls by itself
+ * gets them back.
+ */
+#define AUTHORITY_PINNED_SETTINGS 8
+
+typedef struct CallerSettings
+{
+	char	   *values[AUTHORITY_PINNED_SETTINGS];
+} CallerSettings;
+
+/*
+ * Notes them, palloc'd, before a scope for a statement as role is entered.  The
+ * search_path of a caller who lacks the rights of role does not count: it is
+ * pinned then.  With the rights of another role pg_temp is last in it.
+ */
+extern void authority_note_caller(CallerSettings *caller, Oid role);
+
+/* Returns the search_path noted. */
+static inline const char *
+authority_callers_path(const CallerSettings *caller)
+{
+	return caller->values[0];
+}
+
+/*
+ * Within a GUC nest level: sets them as they were noted, but for those that a
+ * function sets itself: except has its settings, as "name=value".
+ */
+extern void authority_take_caller(const CallerSettings *caller, List *except);
 
 /*
  * Within a scope: an index is created in the tablespace that its text names,
@@ -174,12 +209,13 @@ extern Oid	authority_table_owner(Oid relid);
 
 /*
  * Enters a scope to run a statement that contains stored text of relid: as the
- * table's owner, with the pinned search_path and security-restricted.  It is
- * not restricted if the session has only that owner's rights, so that the text
+ * table's owner, with this search_path and security-restricted.  It is not
+ * restricted if the session has only that owner's rights, so that the text
  * could gain nothing.  Errors: the table was dropped; it is a partition with
  * another owner.
  */
-extern void authority_enter_stored(AuthorityScope *scope, Oid relid);
+extern void authority_enter_stored(AuthorityScope *scope, Oid relid,
+								   const char *search_path);
 
 /*
  * Throws an error if the table was dropped, or is a partition with another

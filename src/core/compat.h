@@ -781,6 +781,16 @@ compat_constraint_is_temporal(const Constraint *constraint)
 }
 
 /*
+ * Does the server build indexes under pg_catalog and pg_temp alone, whatever the
+ * search_path is?
+ */
+static inline bool
+compat_index_build_pins_path(void)
+{
+	return PG_VERSION_NUM >= 170000;
+}
+
+/*
  * Creates an index from a transformed statement; returns its address.  With
  * entries_only, makes only its catalog entries, without messages.
  */

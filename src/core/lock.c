@@ -32,6 +32,7 @@
 #include "core/sql_function.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "core/wait_chain.h"
 
 SQL_FUNCTION(tandem_describe_sessions);
 
@@ -308,6 +309,24 @@ lock_blockers_of(const ErrorData *error)
 	return pstrdup(last_blockers);
 }
 
+/*
+ * The session in the way waits for what this transaction has, its snapshot say, as
+ * CREATE INDEX CONCURRENTLY does.
+ */
+static void
+raise_lock_circle(Oid relid, LOCKMODE mode)
+{
+	char	   *name = quoting_find_name(relid);
+	char	   *blockers = note_blockers(relid, mode);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+			 errmsg("could not lock table \"%s\": a session in the way waits for this transaction",
+					name ? name : "(dropped)"),
+			 errdetail(BEFORE_BLOCKERS "%s.", blockers),
+			 errhint("Nothing was changed, and that session goes on now. Call it again when its statement has ended.")));
+}
+
 typedef struct LockTry
 {
 	List	   *relids;
@@ -347,6 +366,32 @@ limit_strong_lock_waits(long ms)
 	set_for_lock_try("log_lock_waits", "off");
 }
 
+static bool
+holder_waits_for_us(const LockTry *try)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, try->current);
+	return wait_chain_holder(&tag, try->mode) == HOLDER_WAITS_FOR_US;
+}
+
+/*
+ * One who waits for us already may look for a deadlock at any moment, and would be
+ * the one to fail if he found us in his queue.
+ */
+static void
+wait_for_relation(const LockTry *try, long ms)
+{
+	if (ConditionalLockRelationOid(try->current, try->mode))
+		return;
+	if (holder_waits_for_us(try))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+				 errmsg_internal("a session in the way waits for this one")));
+	limit_strong_lock_waits(ms);
+	LockRelationOid(try->current, try->mode);
+}
+
 /*
  * Locks all of them.  A session queued behind us must get through within
  * tandem.lock_timeout, so we wait a tenth less than that.
@@ -362,8 +407,7 @@ lock_all_relations(void *arg)
 	foreach(lc, try->relids)
 	{
 		try->current = lfirst_oid(lc);
-		limit_strong_lock_waits((long) clock_ms_until(end));
-		LockRelationOid(try->current, try->mode);
+		wait_for_relation(try, (long) clock_ms_until(end));
 	}
 	AtEOXact_GUC(false, level);
 }
@@ -500,6 +544,10 @@ lock_relations(List *relids, LOCKMODE mode)
 
 		if (patience.try_ms == 0)
 			patience = lock_patience(started);
+		/* not even now that what the try had locked is free again */
+		if (try.deadlock && !OidIsValid(patience.held) &&
+			holder_waits_for_us(&try))
+			raise_lock_circle(try.current, mode);
 		try.ms = patience.try_ms;
 		ms = pause_before_next_try(&patience, &try, &pause);
 		if (ms < 0)
@@ -508,6 +556,14 @@ lock_relations(List *relids, LOCKMODE mode)
 	}
 	if (mode >= ShareLock)
 		query_limit_waits(2 * setting_lock_timeout);
+}
+
+void
+lock_give_way(void)
+{
+	SetConfigOption("deadlock_timeout", "1", PGC_SUSET, PGC_S_SESSION);
+	/* the server logs a wait when it looks */
+	SetConfigOption("log_lock_waits", "off", PGC_SUSET, PGC_S_SESSION);
 }
 
 typedef struct LimitedWork

@@ -16,11 +16,21 @@
  * ERRCODE_LOCK_NOT_AVAILABLE and names the blocking sessions.  If the
  * transaction has locked out the writers of a table before, by whatever command,
  * others wait for it meanwhile: then it does so after two tandem.lock_timeout.
+ * If a session in the way waits for this transaction it is never waited for:
+ * what it waits for lasts until the end of the transaction, so it throws
+ * ERRCODE_T_R_DEADLOCK_DETECTED at once.
  * From a lock that keeps writers out on, our queries of the transaction wait no
  * longer than that for anybody, either.  Locks are taken in ascending order of
  * OIDs, so that two callers cannot deadlock.
  */
 extern void lock_relations(List *relids, LOCKMODE mode);
+
+/*
+ * For the rest of the process a wait that makes a circle ends at once, with an
+ * error.  The server looks for a deadlock once in each wait, after deadlock_timeout,
+ * and who looks first fails: that is this process then, and no client.
+ */
+extern void lock_give_way(void);
 
 /*
  * Does this process hold a lock on the relation in any mode?  Then a weaker

@@ -5,9 +5,12 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "commands/event_trigger.h"
 #include "commands/tablecmds.h"
@@ -21,14 +24,20 @@
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/backend_status.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "core/authority.h"
 #include "core/compat.h"
+#include "core/error.h"
 #include "core/extension.h"
+#include "core/query.h"
+#include "core/relation.h"
 #include "core/statement.h"
 #include "core/text.h"
 
@@ -37,12 +46,31 @@
  *-------------------------------------------------------------------------
  */
 
-static bool running = false;
+/*
+ * Our statements are read with search_path pinned.  The event triggers that they
+ * fire are of others, and are called as by a statement of the caller: with the
+ * search_path, and the forms of texts, that he has.  The server offers no place
+ * between the two but the call of the function itself.
+ */
+typedef struct RunningStatement
+{
+	CallerSettings caller;
+	int			calls;			/* functions of event triggers, one within
+								 * another */
+	int			settings_level; /* GUC nest level of the outermost of them */
+	char	   *function;		/* its name, for messages */
+	bool		failed;			/* it has ended with an error */
+} RunningStatement;
+
+static RunningStatement *running = NULL;
+
+static needs_fmgr_hook_type next_needs_fmgr_hook = NULL;
+static fmgr_hook_type next_fmgr_hook = NULL;
 
 bool
 ddl_is_running(void)
 {
-	return running;
+	return running != NULL;
 }
 
 void
@@ -56,17 +84,129 @@ ddl_refuse_nested(void)
 				 errhint("Have it do nothing where the application calls pg_tandem, or make the call in a transaction of its own.")));
 }
 
-/* Call in a scope that has pinned the search_path. */
-static void
-run_ddl_statement(const char *sql)
+static bool
+is_of_event_trigger(Oid funcid)
 {
-	bool		outer = running;
+	return running && get_func_rettype(funcid) == EVENT_TRIGGEROID;
+}
+
+static bool
+event_trigger_needs_hook(Oid funcid)
+{
+	return (next_needs_fmgr_hook && next_needs_fmgr_hook(funcid)) ||
+		is_of_event_trigger(funcid);
+}
+
+/* Returns the settings of the function's SET clauses, as "name=value". */
+static List *
+settings_of_function(Oid funcid)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	List	   *settings = NIL;
+	Datum		value;
+	bool		isnull;
+
+	if (!HeapTupleIsValid(tuple))
+		return NIL;
+	value = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
+	if (!isnull)
+		settings = strings_from_array(value);
+	ReleaseSysCache(tuple);
+	return settings;
+}
+
+static char *
+shown_name_of_function(Oid funcid)
+{
+	char	   *name = get_func_name(funcid);
+
+	return name ? quote_qualified_identifier(quoting_shown_schema(get_func_namespace(funcid)), name)
+		: psprintf("OID %u", funcid);
+}
+
+/* The server has applied the settings of the function itself before. */
+static void
+begin_event_trigger(Oid funcid)
+{
+	if (running->calls++ > 0)
+		return;					/* another has called it */
+	/* lives until the call has ended, and an error of it is handled */
+	running->function = shown_name_of_function(funcid);
+	running->settings_level = NewGUCNestLevel();
+	authority_take_caller(&running->caller, settings_of_function(funcid));
+}
+
+/* What it has set does not last: our statement goes on with what is pinned. */
+static void
+end_event_trigger(bool failed)
+{
+	if (--running->calls > 0)
+		return;
+	running->failed = failed;
+	/* after an error the abort of the (sub)transaction does this */
+	if (!failed)
+		AtEOXact_GUC(false, running->settings_level);
+}
+
+static void
+hook_event_trigger(FmgrHookEventType event, FmgrInfo *function, Datum *private)
+{
+	if (next_fmgr_hook)
+		next_fmgr_hook(event, function, private);
+	if (!is_of_event_trigger(function->fn_oid))
+		return;
+	if (event == FHET_START)
+		begin_event_trigger(function->fn_oid);
+	else
+		end_event_trigger(event == FHET_ABORT);
+}
+
+static void
+hook_event_triggers(void)
+{
+	static bool hooked = false;
+
+	if (hooked)
+		return;
+	next_needs_fmgr_hook = needs_fmgr_hook;
+	needs_fmgr_hook = event_trigger_needs_hook;
+	next_fmgr_hook = fmgr_hook;
+	fmgr_hook = hook_event_trigger;
+	hooked = true;
+}
+
+/* The server's context names the statement, but not what it was called for. */
+static void
+explain_event_trigger_error(MemoryContext context, const char *function)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error->hint || error_passes_with_others(error) ||
+		error_is_intervention(error))
+		PG_RE_THROW();
+	FlushErrorState();
+	error->hint = psprintf("The error is that of an event trigger: the server calls its function %s for this statement, as for any other. Correct the function, or disable the trigger with ALTER EVENT TRIGGER, then call it again.",
+						   function);
+	ReThrowError(error);
+}
+
+/*
+ * Call in a scope that has pinned the search_path, with what its caller had before.
+ */
+static void
+run_ddl_statement(const char *sql, RunningStatement *statement)
+{
+	MemoryContext context = CurrentMemoryContext;
+	RunningStatement *outer = running;
 	int			result = 0;
 
 	extension_refuse_upgrade();
+	hook_event_triggers();
 	authority_pin_text_forms();
 	SPI_connect();
-	running = true;
+	running = statement;
 	PG_TRY();
 	{
 		/* a background worker has no portal, so SPI has no snapshot to use */
@@ -74,11 +214,15 @@ run_ddl_statement(const char *sql)
 		result = SPI_execute(sql, false, 0);
 		PopActiveSnapshot();
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		running = outer;
+		if (statement->failed)
+			explain_event_trigger_error(context, statement->function);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	running = outer;
 	if (result != SPI_OK_UTILITY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
@@ -91,20 +235,38 @@ run_ddl_statement(const char *sql)
 void
 ddl_run(const char *sql)
 {
+	RunningStatement statement = {0};
 	AuthorityScope scope;
 
+	authority_note_caller(&statement.caller, GetUserId());
 	authority_pin_search_path(&scope);
-	run_ddl_statement(sql);
+	run_ddl_statement(sql, &statement);
 	authority_leave(&scope);
 }
 
 void
 ddl_run_stored(Oid relid, const char *sql)
 {
+	RunningStatement statement = {0};
 	AuthorityScope scope;
 
-	authority_enter_stored(&scope, relid);
-	run_ddl_statement(sql);
+	authority_note_caller(&statement.caller, authority_table_owner(relid));
+	authority_enter_stored(&scope, relid, AUTHORITY_PINNED_PATH);
+	run_ddl_statement(sql, &statement);
+	authority_leave(&scope);
+}
+
+void
+ddl_run_evaluating(Oid relid, const char *sql, const char *search_path)
+{
+	RunningStatement statement = {0};
+	AuthorityScope scope;
+
+	authority_note_caller(&statement.caller, authority_table_owner(relid));
+	authority_enter_stored(&scope, relid,
+						   authority_path_of_role(search_path ? search_path
+												  : authority_callers_path(&statement.caller)));
+	run_ddl_statement(sql, &statement);
 	authority_leave(&scope);
 }
 
@@ -293,13 +455,46 @@ run_in_borrowed_session(const TopLevelStatement *statement)
 	PG_END_TRY();
 }
 
+/* Returns the tables that the statement is going to lock. */
+static List *
+tables_of_statement(const TopLevelStatement *statement)
+{
+	Node	   *stmt = statement->raw->stmt;
+
+	if (IsA(stmt, AlterTableStmt))
+		return table_tree(statement->relid);
+	/* VACUUM begins a transaction of its own, in which nobody waits for it */
+	if (IsA(stmt, VacuumStmt) && ((VacuumStmt *) stmt)->is_vacuumcmd)
+		return NIL;
+	return list_make1_oid(statement->relid);
+}
+
+/*
+ * Each of these statements waits for others of its kind, a REINDEX CONCURRENTLY
+ * of somebody else say, which wait for the snapshots of others in turn, and for
+ * whoever has locked the table.  So it waits for the tables here, with no snapshot
+ * and no lock on them.
+ */
+static void
+wait_for_tables(const TopLevelStatement *statement)
+{
+	List	   *relids = tables_of_statement(statement);
+	ListCell   *lc;
+
+	list_sort(relids, list_oid_cmp);
+	foreach(lc, relids)
+	{
+		InvalidateCatalogSnapshot();
+		LockRelationOid(lfirst_oid(lc), ShareUpdateExclusiveLock);
+	}
+}
+
 /* The statement needs only one transaction, so all of it is restricted. */
 static void
 run_statement_restricted(const TopLevelStatement *statement)
 {
 	AuthorityScope scope;
 
-	LockRelationOid(statement->relid, AccessShareLock);
 	enter_statement_scope(statement, &scope, NULL);
 	run_statement_portal(statement);
 	authority_leave(&scope);
@@ -321,6 +516,7 @@ run_statement_concurrently(const TopLevelStatement *statement)
 static void
 run_top_level_statement(const TopLevelStatement *statement)
 {
+	wait_for_tables(statement);
 	check_statement_owner(statement);
 	switch (nodeTag(statement->raw->stmt))
 	{

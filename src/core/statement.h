@@ -11,6 +11,10 @@
  * and text-related settings pinned.  The text must be built only with the
  * server's quoting functions, and contain no expression that a user has
  * stored.
+ *
+ * Event triggers that it fires have the settings of the caller (see
+ * authority_note_caller), so do not call this in a scope that has pinned
+ * search_path.  An error of theirs gets a hint that says so.
  */
 extern void ddl_run(const char *sql);
 
@@ -20,6 +24,15 @@ extern void ddl_run(const char *sql);
  * text from its catalogs.
  */
 extern void ddl_run_stored(Oid relid, const char *sql);
+
+/*
+ * The same for a statement that has no such text, but consists of qualified names
+ * alone, and makes the server evaluate expressions from its catalogs: their
+ * functions may look names up, and do so under search_path, that of expand.  NULL:
+ * under the caller's.
+ */
+extern void ddl_run_evaluating(Oid relid, const char *sql,
+							   const char *search_path);
 
 /* Is such a statement running?  The DDL guard lets it pass. */
 extern bool ddl_is_running(void);

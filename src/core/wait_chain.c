@@ -36,13 +36,13 @@ add_blockers(List *pids, int pid)
  * none.
  */
 static bool
-chains_lead_to_us(List *pids)
+chains_lead_to(List *pids, int target)
 {
 	for (int i = 0; i < list_length(pids); i++)
 	{
 		int			pid = list_nth_int(pids, i);
 
-		if (pid == MyProcPid)
+		if (pid == target)
 			return true;
 		if (pid != 0)
 			pids = add_blockers(pids, pid);
@@ -51,10 +51,10 @@ chains_lead_to_us(List *pids)
 }
 
 bool
-wait_chain_leads_to_us(int pid)
+wait_chain_leads_to(int pid, int target)
 {
 	List	   *pids = add_blockers(NIL, pid);
-	bool		result = chains_lead_to_us(pids);
+	bool		result = chains_lead_to(pids, target);
 
 	list_free(pids);
 	return result;
@@ -78,7 +78,7 @@ wait_chain_holder(const LOCKTAG *lock, LOCKMODE mode)
 	if (pids != NIL)
 		result = HOLDER_WAITS;
 
-	if (chains_lead_to_us(pids))
+	if (chains_lead_to(pids, MyProcPid))
 		result = HOLDER_WAITS_FOR_US;
 	list_free(pids);
 	pfree(holders);

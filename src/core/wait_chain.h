@@ -24,9 +24,15 @@ typedef enum LockHolder
 extern LockHolder wait_chain_holder(const LOCKTAG *lock, LOCKMODE mode);
 
 /*
- * Does that process wait for a lock of this one, directly or through others?
- * Errors: none.
+ * A lock that is about to be given back makes no circle.  So it is one if this many
+ * looks in a row, some tenths of a second apart, have seen it.
  */
-extern bool wait_chain_leads_to_us(int pid);
+#define WAIT_CHAIN_LOOKS 4
+
+/*
+ * Does process pid wait for a lock of target, directly or through others?  They
+ * may be the same: then it is part of a deadlock.  Errors: none.
+ */
+extern bool wait_chain_leads_to(int pid, int target);
 
 #endif							/* TANDEM_WAIT_CHAIN_H */

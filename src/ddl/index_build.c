@@ -9,8 +9,10 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
+#include "catalog/sync.h"
 #include "core/authority.h"
 #include "core/lock.h"
 #include "core/query.h"
@@ -313,7 +315,7 @@ static BuildResult
 create_branch_index(const Step *step, const FoundIndex *found,
 					BuildPiece *piece)
 {
-	AuthorityScope scope;
+	int			level;
 
 	if (found->state == FOUND_OTHER)
 		index_refuse_other(found);
@@ -329,15 +331,14 @@ create_branch_index(const Step *step, const FoundIndex *found,
 		index_find(step, found->table, found->name).state != FOUND_NOTHING)
 		return BUILD_AGAIN;
 	index_check_calls(step, found->table);
-	authority_pin_search_path(&scope);
-	authority_pin_text_forms();
+	level = NewGUCNestLevel();
 	authority_pin_tablespace();
 	ddl_run_stored(found->table,
 				   psprintf("CREATE %sINDEX %s ON ONLY %s %s",
 							step->is_unique ? "UNIQUE " : "",
 							quote_identifier(found->name),
 							quoting_relation(found->table), step->definition));
-	authority_leave(&scope);
+	AtEOXact_GUC(false, level);
 	step_note_index(step->id, found->name);
 	return BUILD_AGAIN;
 }
@@ -390,10 +391,11 @@ attach_index(const Step *step, const Pair *pair, BuildPiece *piece)
 	 * runs immutable functions: the server folds the expressions to compare
 	 * them
 	 */
-	ddl_run_stored(pair->table,
-				   psprintf("ALTER INDEX %s ATTACH PARTITION %s",
-							quoting_relation(pair->parent),
-							quoting_relation(pair->index)));
+	ddl_run_evaluating(pair->table,
+					   psprintf("ALTER INDEX %s ATTACH PARTITION %s",
+								quoting_relation(pair->parent),
+								quoting_relation(pair->index)),
+					   sync_expand_path(step->migration_id, step->relation));
 	if (again && !get_index_isvalid(pair->parent))
 	{
 		/* a DETACH CONCURRENTLY that has not finished */

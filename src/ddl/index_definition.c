@@ -32,6 +32,7 @@
 #include "core/transaction.h"
 #include "ddl/constraint_build.h"
 #include "ddl/index_definition.h"
+#include "ddl/index_path.h"
 #include "rule/meaning.h"
 #include "rule/recorded_calls.h"
 #include "trigger/target.h"
@@ -264,6 +265,31 @@ read_index_expressions_again(Oid relid, IndexStmt *stmt)
 	table_close(rel, NoLock);
 }
 
+/* The server may put the body of a function into an expression. */
+static Oid
+rehearsed_index(const Rehearsal *check, IndexStmt *stmt)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			index = InvalidOid;
+
+	PG_TRY();
+	{
+		index = make_index_as_owner(check->relid, stmt);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		index_explain_error(error);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	return index;
+}
+
 /*
  * The subtransaction also releases the lock, unless the caller had it before.
  */
@@ -274,6 +300,7 @@ rehearse_index(void *arg)
 	IndexStmt  *stmt = check->stmt;
 	char	   *name = stmt->idxname;
 	bool		partitioned = get_rel_relkind(check->relid) == RELKIND_PARTITIONED_TABLE;
+	Oid			index;
 
 	if (partitioned && !stmt->relation->inh)
 		ereport(ERROR,
@@ -290,7 +317,9 @@ rehearse_index(void *arg)
 	if (partitioned)
 		check_no_whole_row_index(check->relid, stmt);
 	read_index_expressions_again(check->relid, stmt);
-	check->definition = index_definition_read(make_index_as_owner(check->relid, stmt));
+	index = rehearsed_index(check, stmt);
+	check->definition = index_definition_read(index);
+	index_check_path(index);
 	if (name)
 		check->definition->name = name;
 }
@@ -337,7 +366,7 @@ calls_of_index_text(const Step *step, Oid relid)
 	List	   *expressions = NIL;
 	ListCell   *lc;
 
-	authority_enter_stored(&scope, relid);
+	authority_enter_stored(&scope, relid, AUTHORITY_PINNED_PATH);
 	authority_pin_text_forms();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	stmt = transformIndexStmt(relid, stmt, text);

@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "catalog/sync.h"
 #include "core/authority.h"
 #include "core/lock.h"
 #include "core/relation.h"
@@ -309,6 +310,7 @@ leaf_index_step(const Step *step, const Constraint *key, Oid leaf)
 {
 	Step		index = {
 		.id = step->id,
+		.migration_id = step->migration_id,
 		.kind = STEP_INDEX,
 		.relation = leaf,
 		.is_unique = true,
@@ -350,11 +352,12 @@ add_key_using_index(const Step *step, Oid leaf, const char *name,
 {
 	lock_relations(list_make1_oid(leaf), AccessExclusiveLock);
 	/* evaluates CHECKs: a primary key looks for one that implies NOT NULL */
-	ddl_run_stored(leaf,
-				   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s%s",
-							quoting_relation(leaf), quote_identifier(name),
-							key->contype == CONSTR_PRIMARY ? "PRIMARY KEY" : "UNIQUE",
-							quote_identifier(name), key_deferral(key)));
+	ddl_run_evaluating(leaf,
+					   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s%s",
+								quoting_relation(leaf), quote_identifier(name),
+								key->contype == CONSTR_PRIMARY ? "PRIMARY KEY" : "UNIQUE",
+								quote_identifier(name), key_deferral(key)),
+					   sync_expand_path(step->migration_id, step->relation));
 	step_note_table(step->id, leaf);
 }
 
@@ -399,11 +402,12 @@ key_build_next(const Step *step, const Constraint *key, BuildPiece *piece)
 	/* a partition attached meanwhile would be indexed under the lock */
 	if (!OidIsValid(leaf_without_key(step, key)))
 	{
-		ddl_run_stored(step->relation,
-					   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s",
-								quoting_relation(step->relation),
-								quote_identifier(step->object),
-								step->definition));
+		ddl_run_evaluating(step->relation,
+						   psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s",
+									quoting_relation(step->relation),
+									quote_identifier(step->object),
+									step->definition),
+						   sync_expand_path(step->migration_id, step->relation));
 		step_note_table(step->id, step->relation);
 	}
 	return BUILD_AGAIN;

@@ -12,18 +12,14 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "catalog/sync.h"
+#include "catalog/unfinished.h"
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/relation.h"
 #include "core/statement.h"
 #include "core/text.h"
 #include "ddl/constraint_build.h"
-
-static char *
-helper_constraint_name(const Step *step)
-{
-	return derived_name("tandem_not_null", step->object);
-}
 
 static char *
 describe_not_null_check(const Step *step)
@@ -53,9 +49,10 @@ column_is_not_null_everywhere(const Step *step)
 static void
 alter_not_null_table(const Step *step, const char *command)
 {
-	ddl_run_stored(step->relation,
-				   psprintf("ALTER TABLE %s %s",
-							quoting_relation(step->relation), command));
+	ddl_run_evaluating(step->relation,
+					   psprintf("ALTER TABLE %s %s",
+								quoting_relation(step->relation), command),
+					   sync_expand_path(step->migration_id, step->relation));
 }
 
 static void
@@ -87,7 +84,7 @@ not_null_constraint_next(const Step *step, BuildPiece *piece)
 static BuildResult
 not_null_helper_next(const Step *step, BuildPiece *piece)
 {
-	char	   *helper = helper_constraint_name(step);
+	char	   *helper = unfinished_not_null_check(step);
 	const char *column = quote_identifier(step->object);
 	ConstraintState state;
 	BuildResult result;
@@ -173,7 +170,7 @@ void
 not_null_build_undo(const Step *step)
 {
 	ConstraintState state;
-	char	   *helper = helper_constraint_name(step);
+	char	   *helper = unfinished_not_null_check(step);
 
 	if (get_rel_relkind(step->relation) == '\0')
 		return;

@@ -12,6 +12,7 @@
 #include "utils/snapmgr.h"
 
 #include "catalog/sync.h"
+#include "catalog/unfinished.h"
 #include "core/authority.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -354,8 +355,7 @@ quarantine_retry_passes(QuarantineRetry *retry, ErrorData *error)
 	if (ItemPointerIsValid(&retry->row))
 		failed_row_name(error, retry->relation, &retry->row);
 	if (error->hint == NULL)
-		error->hint = psprintf("Fix the cause, then run CALL tandem.migrate(%s) again; completed work is kept.",
-							   quote_literal_cstr(retry->migration->name));
+		error->hint = unfinished_hint(retry->migration, retry->relation, error);
 	return false;
 }
 

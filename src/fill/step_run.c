@@ -14,6 +14,7 @@
 
 #include "catalog/step.h"
 #include "catalog/sync.h"
+#include "catalog/unfinished.h"
 #include "core/authority.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -589,8 +590,8 @@ note_batch_failure(StepRun *run, ErrorData *error)
 	if (ItemPointerIsValid(&run->result.row))
 		failed_row_name(error, run->step->relation, &run->result.row);
 	if (error->hint == NULL)
-		error->hint = psprintf("Fix the cause, then run CALL tandem.migrate(%s) again; completed work is kept.",
-							   quote_literal_cstr(run->migration->name));
+		error->hint = unfinished_hint(run->migration, run->step->relation,
+									  error);
 	if (run->worker == 0)
 		step_set_error(run->step->id,
 					   psprintf("%s%s%s", error->message,

@@ -22,6 +22,8 @@
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
 #include "catalog/run_control.h"
+#include "catalog/sync.h"
+#include "core/authority.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/extension.h"
@@ -76,6 +78,33 @@ wait_to_retry(int migration_id, long ms)
 }
 
 /*
+ * Statements of the run fire event triggers, which have the search_path of the
+ * session.  Nobody has set one here.  That of expand was chosen by who has the
+ * rights of the owner, and leads nobody else to what he has made.
+ */
+static void
+take_path_of_owner(const Migration *migration)
+{
+	List	   *relids = sync_relations_of_migration(migration->id);
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		if (authority_table_owner(lfirst_oid(lc)) != GetUserId())
+			return;
+	}
+	if (relids != NIL)
+		process_take_expand_path(migration->id, linitial_oid(relids));
+}
+
+static void
+run_in_worker(const Migration *migration, const ProcessOrder *order)
+{
+	take_path_of_owner(migration);
+	runner_run(migration_get_for_change(migration->name), order->workers);
+}
+
+/*
  * Waits, unless the run is cancelled, and tries the run once.  Returns its
  * error, in TopMemoryContext, or NULL.
  */
@@ -93,8 +122,7 @@ try_background_run(const ProcessOrder *order, long pause)
 		session_begin();
 		migration = migration_wanted_to_run(order->migration_id);
 		if (migration)
-			runner_run(migration_get_for_change(migration->name),
-					   order->workers);
+			run_in_worker(migration, order);
 		session_end();
 	}
 	PG_CATCH();

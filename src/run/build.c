@@ -14,7 +14,9 @@
 
 #include "catalog/migration_lock.h"
 #include "catalog/sync.h"
+#include "core/clock.h"
 #include "core/error.h"
+#include "core/lock.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/text.h"
@@ -36,6 +38,9 @@ typedef struct Build
 	BuildResult result;			/* of the last piece */
 	ProgressNotice notice;
 	bool		analyzed;		/* ANALYZE was run in this run */
+	int64		give_up;		/* when a statement that gives way to others
+								 * fails for good; 0 before the first time */
+	double		pause;			/* see lock_next_pause */
 	bool		reopened;		/* something that the step had built was gone */
 } Build;
 
@@ -135,21 +140,33 @@ watch_statement(int pid, void *arg)
 							  blockers);
 }
 
+/* Of a constraint or NOT NULL that could not be validated. */
+static char *
+hint_for_unfinished(const Build *build)
+{
+	/* of these steps, only the index of a key has a name */
+	if ((build->step->kind != STEP_NOT_NULL &&
+		 build->step->kind != STEP_CONSTRAINT) || build->piece.index)
+		return "";
+	return psprintf(" Until then it is enforced for each row that is written, also by the fill of another migration; SELECT tandem.cancel(%s) takes it back.",
+					quote_literal_cstr(build->migration->name));
+}
+
 /* Class 23: rows violate the constraint or unique index. */
 static char *
 hint_for_build_error(const Build *build, const ErrorData *error)
 {
+	bool		violated = ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
+	ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION;
+
 	if (error->hint)
 		return error->hint;
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
-		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
-		return psprintf("Fix the cause, then run CALL tandem.migrate(%s) again.",
-						quote_literal_cstr(build->migration->name));
-	return psprintf("%s%sFix the rows, then run CALL tandem.migrate(%s) again.",
-					build->step->kind == STEP_INDEX ? ""
-					: constraint_violation_hint(build->step),
-					build->step->kind == STEP_INDEX ? "" : " ",
-					quote_literal_cstr(build->migration->name));
+	return psprintf("%s%s, then run CALL tandem.migrate(%s) again.%s",
+					violated && build->step->kind != STEP_INDEX
+					? psprintf("%s ", constraint_violation_hint(build->step)) : "",
+					violated ? "Fix the rows" : "Fix the cause",
+					quote_literal_cstr(build->migration->name),
+					hint_for_unfinished(build));
 }
 
 static void
@@ -167,9 +184,10 @@ note_build_error(const Build *build, const char *message, const char *detail,
 static void
 clean_up_failed_build(Build *build)
 {
+	bool		gave_way;
 	ErrorData  *error = command_run(build->migration, build->piece.cleanup,
 									build->piece.relation, false,
-									watch_statement, build);
+									watch_statement, build, &gave_way);
 
 	if (error)
 		ereport(WARNING,
@@ -244,6 +262,19 @@ build_error_passes(Loop *loop, ErrorData *error)
 	return false;
 }
 
+/* Is a statement that has given way to others to be tried again? */
+static bool
+statement_comes_again(Loop *loop, Build *build)
+{
+	if (build->give_up == 0)
+		build->give_up = clock_after_ms(lock_retry_ms());
+	if (clock_now() >= build->give_up)
+		return false;
+	build->analyzed = false;
+	loop->rest_ms = lock_next_pause(&build->pause);
+	return true;
+}
+
 /*
  * Called with no snapshot and no lock: CREATE INDEX CONCURRENTLY would wait.
  */
@@ -252,18 +283,24 @@ build_run_statement(Loop *loop)
 {
 	Build	   *build = loop->arg;
 	ErrorData  *error;
+	bool		gave_way;
 
 	if (build->result != BUILD_STATEMENT)
 		return NULL;
 	error = command_run(build->migration, build->piece.statement,
-						build->piece.relation, false, watch_statement, build);
+						build->piece.relation, false, watch_statement, build,
+						&gave_way);
 	if (error == NULL)
 	{
 		step_set_waiting(build->step->id, NULL, NULL);
+		build->give_up = 0;
+		build->pause = 0;
 		return NULL;
 	}
 	if (build->piece.cleanup)
 		clean_up_failed_build(build);
+	if (gave_way && statement_comes_again(loop, build))
+		return NULL;
 	error->hint = hint_for_build_error(build, error);
 	note_build_error(build, error->message, error->detail, error->hint);
 	return error;

@@ -16,8 +16,8 @@
 #include "utils/memutils.h"
 
 #include "catalog/migration_lock.h"
-#include "catalog/sync.h"
 #include "core/authority.h"
+#include "core/error.h"
 #include "core/lock.h"
 #include "core/statement.h"
 #include "core/text.h"
@@ -28,9 +28,6 @@
 #include "run/process.h"
 
 #define WATCH_EVERY_MS 500
-
-/* a lock that is about to be given back makes no circle */
-#define LOOKS_UNTIL_CIRCLE 4
 #define TEXT_SIZE 2048
 
 /* the default of autovacuum_vacuum_cost_delay */
@@ -88,19 +85,6 @@ note_command_error(CommandSegment *segment)
 	segment->state = COMMAND_FAILED;
 }
 
-/*
- * What the statement evaluates, such as a function of a CHECK, may find its names
- * as the session did that wrote it.  The default of the role may be another.
- */
-static void
-take_expand_path(const ProcessOrder *order)
-{
-	char	   *path = sync_expand_path(order->migration_id, order->relation);
-
-	if (path)
-		SetConfigOption("search_path", path, PGC_USERSET, PGC_S_SESSION);
-}
-
 static void
 run_command(const ProcessOrder *order)
 {
@@ -116,10 +100,11 @@ run_command(const ProcessOrder *order)
 	StartTransactionCommand();
 	joined = migration_join_workers(order->migration_id, order->runner);
 	if (joined)
-		take_expand_path(order);
+		process_take_expand_path(order->migration_id, order->relation);
 	CommitTransactionCommand();
 	if (!joined)
 		return;					/* the caller is gone or has cancelled */
+	lock_give_way();
 	if (order->gentle)
 		SetConfigOption("vacuum_cost_delay", GENTLE_COST_DELAY, PGC_USERSET,
 						PGC_S_OVERRIDE);
@@ -177,6 +162,8 @@ typedef struct CommandWait
 	Command    *command;
 	CommandWatch watch;
 	void	   *arg;
+	bool		deadlock;		/* a session that the statement waits for
+								 * waits for it */
 	int			circles;		/* number of looks in a row that saw one */
 	char	   *blockers;		/* marks of the sessions of the circle, if it
 								 * is one, else NULL */
@@ -193,8 +180,8 @@ command_waits_for_us(CommandWait *wait, int pid)
 {
 	MemoryContext caller;
 
-	wait->circles = wait_chain_leads_to_us(pid) ? wait->circles + 1 : 0;
-	if (wait->circles < LOOKS_UNTIL_CIRCLE)
+	wait->circles = wait_chain_leads_to(pid, MyProcPid) ? wait->circles + 1 : 0;
+	if (wait->circles < WAIT_CHAIN_LOOKS)
 		return false;
 	caller = MemoryContextSwitchTo(wait->caller);
 	wait->blockers = blockers_of(pid);
@@ -212,7 +199,9 @@ command_is_over(void *arg)
 	if (status == BGWH_STARTED)
 	{
 		wait->watch(pid, wait->arg);
-		return command_waits_for_us(wait, pid);
+		/* the worker itself has looked before he came to wait */
+		wait->deadlock = wait_chain_leads_to(pid, pid);
+		return wait->deadlock || command_waits_for_us(wait, pid);
 	}
 	return status == BGWH_STOPPED || status == BGWH_POSTMASTER_DIED;
 }
@@ -274,6 +263,20 @@ error_of_command(const Command *command, const ProcessOrder *order)
 	return error;
 }
 
+/*
+ * The other session would be the one that finds the deadlock, after its
+ * deadlock_timeout.
+ */
+static ErrorData *
+end_deadlock(Command *command)
+{
+	TerminateBackgroundWorker(command->handle);
+	(void) WaitForBackgroundWorkerShutdown(command->handle);
+	return make_command_error(ERRCODE_T_R_DEADLOCK_DETECTED,
+							  "a statement of the migration and another session wait for each other",
+							  "Call it again when the statement of that session has ended.");
+}
+
 static ErrorData *
 end_circle(Command *command, const Migration *migration, const char *blockers)
 {
@@ -291,8 +294,9 @@ end_circle(Command *command, const Migration *migration, const char *blockers)
 
 static ErrorData *
 run_command_worker(Command *command, const Migration *migration, Oid relid,
-				   bool gentle, CommandWatch watch, void *arg)
+				   bool gentle, CommandWatch watch, void *arg, bool *gave_way)
 {
+	ErrorData  *error;
 	CommandWait wait = {
 		.command = command,.watch = watch,.arg = arg,.caller = CurrentMemoryContext
 	};
@@ -317,12 +321,17 @@ run_command_worker(Command *command, const Migration *migration, Oid relid,
 	transaction_poll(command_is_over, &wait, WATCH_EVERY_MS, 0);
 	if (wait.blockers)
 		return end_circle(command, migration, wait.blockers);
-	return error_of_command(command, &order);
+	if (wait.deadlock)
+		error = end_deadlock(command);
+	else
+		error = error_of_command(command, &order);
+	*gave_way = error && error_passes_with_others(error);
+	return error;
 }
 
 ErrorData *
 command_run(const Migration *migration, const char *sql, Oid relid,
-			bool gentle, CommandWatch watch, void *arg)
+			bool gentle, CommandWatch watch, void *arg, bool *gave_way)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Command    *command = palloc0(sizeof(Command));
@@ -331,8 +340,9 @@ command_run(const Migration *migration, const char *sql, Oid relid,
 	create_command_segment(command, sql);
 	PG_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
 	{
+		*gave_way = false;
 		error = run_command_worker(command, migration, relid, gentle, watch,
-								   arg);
+								   arg, gave_way);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
 	MemoryContextSwitchTo(caller);

@@ -21,10 +21,11 @@ typedef void (*CommandWatch) (int pid, void *arg);
  * just committed: it must hold no snapshot and no lock on a table, or CREATE
  * INDEX CONCURRENTLY would wait for it.  With gentle, VACUUM and ANALYZE sleep
  * as autovacuum does by default.  The statement is cancelled if the caller is
- * cancelled or dies.
+ * cancelled or dies.  *gave_way tells whether it has failed because of another
+ * transaction, and may be tried again.
  */
 extern ErrorData *command_run(const Migration *migration, const char *sql,
 							  Oid relid, bool gentle, CommandWatch watch,
-							  void *arg);
+							  void *arg, bool *gave_way);
 
 #endif							/* TANDEM_COMMAND_H */

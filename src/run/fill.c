@@ -110,13 +110,15 @@ run_vacuum(Vacuuming *vacuuming, bool gentle)
 	Step	   *step = vacuuming->step;
 	char	   *name = quoting_raw_name(step->relation);
 	ErrorData  *error;
+	bool		gave_way;
 	char	   *sql = psprintf("VACUUM (TRUNCATE false, SKIP_LOCKED, PARALLEL 0, PROCESS_TOAST false) %s",
 							   quoting_relation(step->relation));
 
 	error = command_run(vacuuming->migration, sql, step->relation, gentle,
-						watch_vacuum, vacuuming);
+						watch_vacuum, vacuuming, &gave_way);
 	step_set_waiting(step->id, NULL, NULL);
-	if (error == NULL)
+	/* it comes again */
+	if (error == NULL || gave_way)
 		return;
 	/* go on without: the fill does not depend on it */
 	vacuuming->refused = true;

@@ -14,6 +14,7 @@
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "core/clock.h"
+#include "core/error.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/settings.h"
@@ -228,7 +229,7 @@ explain_lock_failure(const Loop *loop, ErrorData *error, Oid relid)
 bool
 loop_lock_passes(Loop *loop, ErrorData *error, Oid relid, const char *doing)
 {
-	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+	if (!error_passes_with_others(error))
 		return false;
 	if (clock_now() >= loop->lock_give_up)
 	{

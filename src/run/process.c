@@ -25,6 +25,7 @@
 #include "utils/syscache.h"
 
 #include "catalog/migration_lock.h"
+#include "catalog/sync.h"
 #include "core/authority.h"
 #include "core/compat.h"
 #include "core/extension.h"
@@ -330,6 +331,20 @@ take_build_settings(const ProcessOrder *order)
 	SetConfigOption("max_parallel_maintenance_workers",
 					psprintf("%d", order->max_parallel_maintenance_workers),
 					PGC_USERSET, PGC_S_SESSION);
+}
+
+/*
+ * What statements evaluate, such as a function of a CHECK, and the event triggers
+ * that they fire, may find their names as in the session that expanded.  The
+ * default of the role may be another.
+ */
+void
+process_take_expand_path(int migration_id, Oid relid)
+{
+	char	   *path = sync_expand_path(migration_id, relid);
+
+	if (path)
+		SetConfigOption("search_path", path, PGC_USERSET, PGC_S_SESSION);
 }
 
 /* The extension's schema when the process started. */

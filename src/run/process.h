@@ -99,6 +99,13 @@ extern void process_run(void (*work) (const ProcessOrder *order));
  */
 extern bool process_extension_is_gone(void);
 
+/*
+ * Sets search_path, for the rest of the process, as it was noted when the table
+ * of the migration was expanded, or else another one of it.  Call it as the owner
+ * of the table only, whose text is what it leads to.
+ */
+extern void process_take_expand_path(int migration_id, Oid relid);
+
 /* Reads the configuration files again if a reload was requested. */
 extern void process_reload_settings(void);
 

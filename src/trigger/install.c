@@ -459,6 +459,15 @@ install_first_trigger(Oid root)
 	create_first_trigger(root);
 }
 
+/* Returns the search_path that the table was expanded under, or NULL. */
+static char *
+path_of_rules(Oid relid)
+{
+	List	   *rules = sync_list_of_relation(table_root(relid));
+
+	return rules ? ((SyncRule *) linitial(rules))->search_path : NULL;
+}
+
 void
 sync_install_first(Oid relid)
 {
@@ -467,7 +476,7 @@ sync_install_first(Oid relid)
 
 	if (!table_lacks_first_trigger(relid))
 		return;
-	entered = authority_enter_for(&scope, relid);
+	entered = authority_enter_for(&scope, relid, path_of_rules(relid));
 	if (relid == table_root(relid))
 		install_first_trigger(relid);
 	else

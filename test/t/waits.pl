@@ -1,5 +1,6 @@
 # Nothing is waited for long while others wait for what is locked already, an autovacuum does not keep anybody out, and
-# a circle through a lock of the tool that runs a migration is found.  C1, C2, C2b and C2c of test/faults.md.
+# a circle through a lock of the tool that runs a migration is found.  C1, C2, C2b, C2c and
+# C17 of test/faults.md.
 # Hazard: a lock queue behind a long transaction.
 
 use strict;
@@ -176,11 +177,37 @@ sub test_advisory_lock
 	return;
 }
 
+# The same, where another session runs the migration, and the tool waits for its end.
+sub test_wait_for_run
+{
+	my $name = 'awaited';
+
+	expand_table($node, $name, rows => 10);
+	ask("SELECT tandem.add_index('$name', 'CREATE INDEX ${name}_cents ON $name (cents)')");
+	my $tool = $node->background_psql('postgres', on_error_stop => 0);
+	$tool->query_safe('SELECT pg_advisory_lock(8)');
+	my $other = start_psql($node, 'postgres', "SET application_name = 'third node'; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM $name; SELECT pg_advisory_lock(8); SELECT pg_advisory_unlock(8); COMMIT");
+	wait_for_running($node, "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 8 AND NOT granted)");
+	my $run = start_psql($node, 'postgres', "CALL tandem.migrate('$name')");
+	wait_for_running($node, "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.backend_type = 'pg_tandem' AND l.locktype = 'virtualxid' AND NOT l.granted)");
+	$tool->query("SET statement_timeout = '60s'; CALL tandem.migrate('$name', if_running => 'wait')");
+	like($tool->{stderr}, qr/the run of migration "$name", which this session waits for, waits for this session.*Process \d+ of the run waits for: pid \d+ .*third node.*call it again/s,
+		'a circle through the wait for a run of another session is found and named');
+	$tool->{stderr} = '';
+	$tool->query_safe('SELECT pg_advisory_unlock(8)');
+	ok(finish($other), 'the other node goes on');
+	ok(finish($run), 'and the run ends');
+	$tool->query_safe("SET client_min_messages = error; CALL tandem.migrate('$name', if_running => 'wait')");
+	$tool->quit;
+	return;
+}
+
 test_autovacuum();
 test_two_tables();
 test_two_contracts();
 test_repair();
 test_advisory_lock();
+test_wait_for_run();
 $node->stop;
 
 done_testing();
