@@ -148,16 +148,18 @@ typedef struct PlainColumn
 static void
 read_standard_value(PlainColumn *column, Relation rel)
 {
-	Node	   *value = build_column_default(rel, column->number);
+	Node	   *value;
 	AuthorityScope scope;
 
 	column->standard.isnull = true;
 	column->countable = true;
+	authority_enter_stored(&scope, RelationGetRelid(rel), AUTHORITY_PINNED_PATH);
+	value = build_column_default(rel, column->number);
+	if (value != NULL)
+		value = expression_fold(value);
+	authority_leave(&scope);
 	if (value == NULL)
 		return;
-	authority_enter_stored(&scope, RelationGetRelid(rel));
-	value = expression_fold(value);
-	authority_leave(&scope);
 	column->countable = IsA(value, Const);
 	if (!column->countable)
 		return;

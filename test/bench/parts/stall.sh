@@ -106,8 +106,7 @@ load_options() {
 }
 
 autovacuum_is_met() {
-	local try
-	for try in {1..600}; do
+	for _ in {1..600}; do
 		[ -z "$(query stall_autovacuum "SELECT 1 FROM pg_stat_progress_vacuum
 			WHERE relid = 'pgbench_accounts'::regclass AND datname = current_database()")" ] || return 0
 		sleep 0.1
