@@ -18,6 +18,7 @@
 
 #include "catalog/sync.h"
 #include "core/authority.h"
+#include "core/compat.h"
 #include "core/error.h"
 #include "core/query.h"
 #include "core/relation.h"
@@ -179,7 +180,7 @@ static void
 count_given_values(PlainColumn *column, Relation rel)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	TableScanDesc scan = compat_begin_scan(rel, GetActiveSnapshot());
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
