@@ -138,34 +138,32 @@ typedef struct PlainColumn
 	bool		by_value;
 	NullableDatum initial;		/* of rows that were there before it */
 	NullableDatum standard;		/* of rows that do not name it */
-	bool		countable;		/* is the default the same for all rows? */
 	int64		rows;
 } PlainColumn;
 
 /*
  * Sets the default of the column.  Its text is evaluated as far as it is
- * constant, as the table's owner.
+ * constant, as the table's owner.  Returns false if it is not.
  */
-static void
+static bool
 read_standard_value(PlainColumn *column, Relation rel)
 {
 	Node	   *value;
 	AuthorityScope scope;
 
 	column->standard.isnull = true;
-	column->countable = true;
 	authority_enter_stored(&scope, RelationGetRelid(rel), AUTHORITY_PINNED_PATH);
 	value = build_column_default(rel, column->number);
 	if (value != NULL)
 		value = expression_fold(value);
 	authority_leave(&scope);
 	if (value == NULL)
-		return;
-	column->countable = IsA(value, Const);
-	if (!column->countable)
-		return;
+		return true;
+	if (!IsA(value, Const))
+		return false;
 	column->standard.isnull = ((Const *) value)->constisnull;
 	column->standard.value = ((Const *) value)->constvalue;
+	return true;
 }
 
 static bool
@@ -176,47 +174,76 @@ same_value(const PlainColumn *column, NullableDatum a, NullableDatum b)
 	return datum_image_eq(a.value, b.value, column->by_value, column->length);
 }
 
+static bool
+value_is_given(const PlainColumn *column, TupleTableSlot *slot)
+{
+	NullableDatum value;
+
+	value.value = slot_getattr(slot, column->number, &value.isnull);
+	return !value.isnull && !same_value(column, value, column->initial) &&
+		!same_value(column, value, column->standard);
+}
+
+/* All columns in one pass, since the table may be large. */
 static void
-count_given_values(PlainColumn *column, Relation rel)
+count_given_values(List *columns, Relation rel)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TableScanDesc scan = compat_begin_scan(rel, GetActiveSnapshot());
+	ListCell   *lc;
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
-		NullableDatum value;
-
 		CHECK_FOR_INTERRUPTS();
-		value.value = slot_getattr(slot, column->number, &value.isnull);
-		if (!value.isnull && !same_value(column, value, column->initial) &&
-			!same_value(column, value, column->standard))
-			column->rows++;
+		foreach(lc, columns)
+		{
+			PlainColumn *column = lfirst(lc);
+
+			if (value_is_given(column, slot))
+				column->rows++;
+		}
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 }
 
-static void
-count_plain_column(PlainColumn *column)
+/* Returns false for a column whose values cannot tell, or that is gone. */
+static bool
+describe_plain_column(PlainColumn *column, Relation rel)
 {
-	Relation	rel = table_open_leaf(column->relation, AccessShareLock);
 	Form_pg_attribute attribute;
+
+	column->number = get_attnum(column->relation, column->name);
+	if (column->number == InvalidAttrNumber)
+		return false;
+	attribute = TupleDescAttr(RelationGetDescr(rel), column->number - 1);
+	column->length = attribute->attlen;
+	column->by_value = attribute->attbyval;
+	column->initial.value = getmissingattr(RelationGetDescr(rel), column->number,
+										   &column->initial.isnull);
+	return read_standard_value(column, rel);
+}
+
+/* Counts the rows of the columns, which are of one leaf. */
+static void
+count_plain_columns(Oid leaf, List *columns)
+{
+	Relation	rel = table_open_leaf(leaf, AccessShareLock);
+	List	   *countable = NIL;
+	ListCell   *lc;
 
 	/* dropped while others were read */
 	if (rel == NULL)
 		return;
-	column->number = get_attnum(column->relation, column->name);
-	if (column->number != InvalidAttrNumber)
+	foreach(lc, columns)
 	{
-		attribute = TupleDescAttr(RelationGetDescr(rel), column->number - 1);
-		column->length = attribute->attlen;
-		column->by_value = attribute->attbyval;
-		column->initial.value = getmissingattr(RelationGetDescr(rel), column->number,
-											   &column->initial.isnull);
-		read_standard_value(column, rel);
+		if (describe_plain_column(lfirst(lc), rel))
+			countable = lappend(countable, lfirst(lc));
+	}
+	if (countable != NIL)
+	{
 		snapshot_push_latest();
-		if (column->countable)
-			count_given_values(column, rel);
+		count_given_values(countable, rel);
 		PopActiveSnapshot();
 	}
 	table_close(rel, AccessShareLock);
@@ -237,28 +264,68 @@ rules_set_column(List *rules, Oid relid, const char *name)
 	return false;
 }
 
+/* Returns the names of the columns that the migration has added, and no rule sets. */
+static List *
+plain_column_names(const Migration *migration, List *rules, Oid relid)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, owned_column_list(migration->id, relid))
+	{
+		if (!rules_set_column(rules, relid, lfirst(lc)))
+			names = lappend(names, lfirst(lc));
+	}
+	return names;
+}
+
+/* Returns the columns of those names of one leaf, counted. */
+static List *
+plain_columns_of_leaf(List *names, Oid leaf)
+{
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		PlainColumn *column = palloc0(sizeof(PlainColumn));
+
+		column->relation = leaf;
+		column->name = lfirst(lc);
+		columns = lappend(columns, column);
+	}
+	count_plain_columns(leaf, columns);
+	return columns;
+}
+
 /* Adds the columns of one table that hold what the new release has written. */
 static List *
 lines_of_plain_columns(List *lines, const Migration *migration, List *rules,
 					   Oid relid)
 {
+	List	   *names = plain_column_names(migration, rules, relid);
+	List	   *columns = NIL;
 	ListCell   *lc;
-	ListCell   *leaf;
+	ListCell   *counted;
 
-	foreach(lc, owned_column_list(migration->id, relid))
+	if (names == NIL)
+		return lines;
+	foreach(lc, table_leaves(relid))
 	{
-		if (rules_set_column(rules, relid, lfirst(lc)))
-			continue;
-		foreach(leaf, table_leaves(relid))
+		if (table_rows_problem(lfirst_oid(lc)) == NULL)
+			columns = list_concat(columns,
+								  plain_columns_of_leaf(names, lfirst_oid(lc)));
+	}
+	foreach(lc, names)
+	{
+		foreach(counted, columns)
 		{
-			PlainColumn column = {.relation = lfirst_oid(leaf),.name = lfirst(lc)};
+			PlainColumn *column = lfirst(counted);
 
-			if (table_rows_problem(column.relation) != NULL)
-				continue;
-			count_plain_column(&column);
-			lines = line_of_count(lines, column.rows, column.relation,
-								  psprintf("with a value in column %s",
-										   quote_identifier(column.name)));
+			if (column->name == lfirst(lc))
+				lines = line_of_count(lines, column->rows, column->relation,
+									  psprintf("with a value in column %s",
+											   quote_identifier(column->name)));
 		}
 	}
 	return lines;
