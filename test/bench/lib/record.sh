@@ -17,6 +17,14 @@ value() {
 	[[ $4 =~ ^-?[0-9.]+(e[-+]?[0-9]+)?$ ]] || fail "$part: $1 of $2 is no number: $4"
 	fact value "$@"
 }
+# write_cost ROUND CONTENDER MEASURE DATABASE TABLE ROWS STATEMENT: us a row of a statement that writes so many rows
+write_cost() {
+	local ms
+	ms=$(run_ms "$4" "$7")
+	value "$3" "$2" "$1" "$(awk -v ms="$ms" -v rows="$6" 'BEGIN { print ms * 1000 / rows }')"
+	query "$4" "VACUUM $5"
+}
+
 # point CONTENDER X Y: of a curve
 point() { fact point "$@"; }
 

@@ -48,10 +48,7 @@ make_contender() {
 
 # cost ROUND CONTENDER MEASURE STATEMENT
 cost() {
-	local ms
-	ms=$(run_ms "chain_$2" "$4")
-	value "$3" "$2" "$1" "$(awk -v ms="$ms" -v rows="$rows" 'BEGIN { print ms * 1000 / rows }')"
-	query "chain_$2" 'VACUUM wide'
+	write_cost "$1" "$2" "$3" "chain_$2" wide "$rows" "$4"
 }
 
 check() {

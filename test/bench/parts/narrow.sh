@@ -22,10 +22,7 @@ make_contender() {
 
 # cost ROUND CONTENDER MEASURE STATEMENT
 cost() {
-	local ms
-	ms=$(run_ms "narrow_$2" "$4")
-	value "$3" "$2" "$1" "$(awk -v ms="$ms" -v rows="$rows" 'BEGIN { print ms * 1000 / rows }')"
-	query "narrow_$2" 'VACUUM item'
+	write_cost "$1" "$2" "$3" "narrow_$2" item "$rows" "$4"
 }
 
 turn() {

@@ -81,10 +81,7 @@ make_contender() {
 
 # cost ROUND CONTENDER MEASURE STATEMENT
 cost() {
-	local ms
-	ms=$(run_ms "rival_$2" "$4")
-	value "$3" "$2" "$1" "$(awk -v ms="$ms" -v rows="$rows" 'BEGIN { print ms * 1000 / rows }')"
-	query "rival_$2" 'VACUUM item'
+	write_cost "$1" "$2" "$3" "rival_$2" item "$rows" "$4"
 }
 
 turn() {

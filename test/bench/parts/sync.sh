@@ -19,13 +19,11 @@ target "sync on UPDATE: time over no trigger, of the hand-written PL/pgSQL trigg
 measure_sync 'us a row' 'total time'
 
 turn() {
-	local statements i ms
+	local statements i
 	mapfile -t statements < <(sync_statements "$2")
 	query "sync_$2" 'TRUNCATE item'
 	for i in "${!statements[@]}"; do
-		ms=$(run_ms "sync_$2" "${statements[i]}")
-		value "${sync_measures[i]}" "$2" "$1" "$(awk -v ms="$ms" -v rows="$turn_rows" 'BEGIN { print ms * 1000 / rows }')"
-		query "sync_$2" 'VACUUM item'
+		write_cost "$1" "$2" "${sync_measures[i]}" "sync_$2" item "$turn_rows" "${statements[i]}"
 	done
 	[ "$2" = none ] || check_cents "sync_$2"
 }
