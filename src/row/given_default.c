@@ -137,8 +137,8 @@ find_default(GivenDefaults *given, AttrNumber attnum)
  * Returns the default that the column has in what the statement names, or NULL.
  * That of a partition does not count for who names the table above it.
  */
-static Node *
-default_of_column(GivenDefaults *given, AttrNumber attnum)
+Node *
+given_default_expression(GivenDefaults *given, AttrNumber attnum)
 {
 	GivenColumn *column = &given->columns[attnum];
 	MemoryContext caller;
@@ -216,7 +216,7 @@ value_is_default(GivenDefaults *given, AttrNumber attnum, Plan *plan,
 	Resolving	at = {given->target->stmt, plan};
 
 	value = without_domain_check(resolve_references(value, &at));
-	return value && equal(default_of_column(given, attnum), value);
+	return value && equal(given_default_expression(given, attnum), value);
 }
 
 /*
@@ -303,7 +303,7 @@ row_gives_default(GivenDefaults *given, AttrNumber attnum, int column)
 		return false;
 	row = values->exprlists[values->curr_idx];
 	return column <= list_length(row) &&
-		equal(default_of_column(given, attnum),
+		equal(given_default_expression(given, attnum),
 			  without_domain_check(list_nth(row, column - 1)));
 }
 
@@ -354,7 +354,7 @@ bool
 given_default_is_value(GivenDefaults *given, const RuleColumn *column,
 					   Datum value, bool isnull)
 {
-	const Const *expected = (Const *) default_of_column(given, column->attnum);
+	const Const *expected = (Const *) given_default_expression(given, column->attnum);
 
 	if (expected && !IsA(expected, Const))
 		return given->target && given_default_of_row(given, column->attnum);
@@ -382,7 +382,7 @@ given_default_is_named(GivenDefaults *given, const MergeAction *action,
 	if (value == NULL)
 		return false;
 	is_null = IsA(value, Const) && ((Const *) value)->constisnull;
-	if (!is_null && !equal(default_of_column(given, attnum), value))
+	if (!is_null && !equal(given_default_expression(given, attnum), value))
 		return true;
 	return IsA(value, Const) && exprLocation(value) >= 0;
 }

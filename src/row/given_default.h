@@ -22,6 +22,12 @@ extern GivenDefaults *given_default_begin(Relation rel,
 										  const char *search_path);
 
 /*
+ * Returns the default that the column has in what the statement names, planned,
+ * without the check of a domain, or NULL; see relation_rules_default_as_owner.
+ */
+extern Node *given_default_expression(GivenDefaults *given, AttrNumber attnum);
+
+/*
  * Is that value of the row at hand the default that the column has in what the
  * statement names?  Of a computed one this is the same as given_default_of_row.
  */

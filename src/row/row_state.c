@@ -9,6 +9,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/expandeddatum.h"
 #include "utils/inval.h"
@@ -426,6 +427,13 @@ compute_error_callback(void *arg)
 			   context->rule->source->migration);
 }
 
+static inline void
+set_owner(RowState *state)
+{
+	if (!OidIsValid(state->owner))
+		state->owner = authority_owner_of(state->rules->root);
+}
+
 /* Each has a scope of its own: what one sets, the next does not see. */
 static inline Datum
 compute_as_owner(RowState *state, const CompiledRule *rule,
@@ -438,8 +446,7 @@ compute_as_owner(RowState *state, const CompiledRule *rule,
 	AuthorityScope scope;
 	Datum		value;
 
-	if (!OidIsValid(state->owner))
-		state->owner = authority_owner_of(state->rules->root);
+	set_owner(state);
 	error_context_stack = &callback;
 	state->computing = true;
 	authority_enter_evaluation(&scope, state->owner, rule->search_path);
@@ -552,6 +559,37 @@ row_set(RowState *state, int index, Datum value, bool isnull)
 		: GIVEN_YES;
 }
 
+/* Computes the default of a column again, as the owner of the table. */
+static void
+give_computed_default(RowState *state, const RuleColumn *column)
+{
+	const char *search_path = state->rules->rules[0].source->search_path;
+	AuthorityScope scope;
+	bool		unknown;
+	bool		isnull = true;
+	Datum		value = (Datum) 0;
+	Node	   *expression = writer_statement_default(row_writer(state),
+													  column->attnum, &unknown);
+
+	if (unknown)
+		return;
+	if (expression)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(state->econtext->ecxt_per_tuple_memory);
+
+		set_owner(state);
+		authority_enter_evaluation(&scope, state->owner, search_path);
+		value = ExecEvalExpr(ExecInitExpr((Expr *) copyObject(expression), NULL),
+							 state->econtext, &isnull);
+		if (get_typtype(column->att->atttypid) == TYPTYPE_DOMAIN)
+			domain_check(value, isnull, column->att->atttypid, NULL, NULL);
+		authority_leave_evaluation(&scope);
+		value = MakeExpandedObjectReadOnly(value, isnull, column->att->attlen);
+		MemoryContextSwitchTo(caller);
+	}
+	replace_column_value(state, column, value, isnull);
+}
+
 void
 row_take_back(RowState *state, int index)
 {
@@ -564,6 +602,8 @@ row_take_back(RowState *state, int index)
 	else if (column->default_kind != DEFAULT_COMPUTED)
 		replace_column_value(state, column, column->default_value,
 							 column->default_kind == DEFAULT_NULL);
+	else if (state->given[index] != GIVEN_NAMED)
+		give_computed_default(state, column);
 	state->given[index] = GIVEN_ABSENT;
 }
 

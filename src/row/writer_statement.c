@@ -252,6 +252,18 @@ writer_statement_value_is_default(const WriterStatement *statement,
 								  isnull);
 }
 
+Node *
+writer_statement_default(const WriterStatement *statement, AttrNumber attnum,
+						 bool *unknown)
+{
+	Node	   *expression = statement->answers
+	? given_default_expression(statement->answers->defaults, attnum) : NULL;
+
+	/* that of the table at hand may be one that is not planned */
+	*unknown = expression == NULL && !statement->names_other;
+	return expression;
+}
+
 bool
 writer_statement_computes_from_itself(const WriterStatement *statement,
 									  AttrNumber attnum)

@@ -77,6 +77,14 @@ extern bool writer_statement_value_is_default(const WriterStatement *statement,
 											  Datum value, bool isnull);
 
 /*
+ * Returns the default that the server computes for a column that the INSERT or
+ * COPY does not name, planned, or NULL if there is none.  If it is not known
+ * which, sets *unknown.
+ */
+extern Node *writer_statement_default(const WriterStatement *statement,
+									  AttrNumber attnum, bool *unknown);
+
+/*
  * Does an UPDATE, ON CONFLICT DO UPDATE or MERGE compute the column from stored
  * values of the column?  Asked about a row that is updated.  A view that
  * shows another value than the stored one has an expression there, which the

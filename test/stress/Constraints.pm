@@ -140,7 +140,7 @@ sub repair
 sub names_rows
 {
 	my ($scenario, $name, $err) = @_;
-	my ($query) = $err =~ /HINT:\s+See the rows: (.*);/;
+	my ($query) = $err =~ /HINT:\s+See the rows: (.*?); Fix/;
 
 	$scenario->fail("migrate of $name names no rows: $err") if !$query;
 	return 0 if !$query;
