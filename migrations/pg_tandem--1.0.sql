@@ -1056,13 +1056,17 @@ COMMENT ON VIEW tandem._going_columns IS 'columns that contract of each migratio
 
 CREATE VIEW tandem._staying_columns AS
 SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attname AS name, NOT (d.is_not_null OR EXISTS (
-	SELECT FROM pg_constraint c WHERE c.conrelid = t.relation AND c.contype = 'p' AND a.attnum = ANY (c.conkey))) AS may_be_null
+	SELECT FROM pg_constraint c WHERE c.conrelid = t.relation AND c.contype = 'p' AND a.attnum = ANY (c.conkey))) AS may_be_null,
+	CASE WHEN NOT a.attnotnull THEN n.conname END AS not_null_check
 FROM tandem.sync s
 CROSS JOIN LATERAL unnest(s.old_columns, s.down) o (name, down)
 CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_partition_tree(s.relation) p) t (relation)
 JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = o.name AND a.attnum > 0 AND NOT a.attisdropped
 CROSS JOIN LATERAL tandem._domain_states(a.atttypid) d
-WHERE s.stored AND s.keep_old AND o.down IS NOT NULL AND (a.attnotnull OR d.is_not_null)
+-- a NOT NULL in the form of a CHECK
+LEFT JOIN LATERAL (SELECT min(c.conname) AS conname FROM pg_constraint c WHERE c.conrelid = t.relation AND c.contype = 'c'
+	AND c.conkey = ARRAY[a.attnum] AND pg_get_expr(c.conbin, c.conrelid) = format('(%I IS NOT NULL)', a.attname)) n ON true
+WHERE s.stored AND s.keep_old AND o.down IS NOT NULL AND (a.attnotnull OR d.is_not_null OR n.conname IS NOT NULL)
 	AND NOT a.atthasdef AND a.attidentity = '' AND d.default_text IS NULL;
 COMMENT ON VIEW tandem._staying_columns
 	IS 'old columns that contract of each migration leaves in the table, and without which no INSERT passes afterwards';
@@ -1154,8 +1158,10 @@ BEGIN ATOMIC
 		UNION ALL
 		-- what stays, and gets its value from the sync alone
 		SELECT 'not null', format('column %I of table %s', k.name, k.relation::regclass),
-			'it stays, is NOT NULL and has no default: an INSERT that does not name it, as of the new release, fails',
-			format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT ...%s', k.relation::regclass, k.name, CASE WHEN k.may_be_null THEN ', or DROP NOT NULL' END),
+			format('it stays, %s and has no default: an INSERT that does not name it, as of the new release, fails',
+				CASE WHEN k.not_null_check IS NULL THEN 'is NOT NULL' ELSE format('is NOT NULL by constraint %I', k.not_null_check) END),
+			format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT ...%s', k.relation::regclass, k.name,
+				CASE WHEN NOT k.may_be_null THEN NULL WHEN k.not_null_check IS NULL THEN ', or DROP NOT NULL' ELSE format(', or DROP CONSTRAINT %I', k.not_null_check) END),
 			true, k.root = k.relation, k.sync, k.root, k.name
 		FROM tandem._staying_columns k WHERE k.migration = $1
 		UNION ALL

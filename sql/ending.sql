@@ -263,15 +263,16 @@ SELECT count(DISTINCT r.what) = (SELECT count(*) FROM cases) AS all_cases, count
 -- what keep_old leaves in the table gets no value from down any more
 CREATE DOMAIN whole AS integer NOT NULL;
 CREATE DOMAIN whole_or_0 AS integer NOT NULL DEFAULT 0;
-CREATE TABLE kept (id integer PRIMARY KEY, a integer NOT NULL, b integer NOT NULL DEFAULT 0, c integer, d whole, e whole_or_0, f integer NOT NULL)
-	PARTITION BY RANGE (id);
+CREATE TABLE kept (id integer PRIMARY KEY, a integer NOT NULL, b integer NOT NULL DEFAULT 0, c integer, d whole, e whole_or_0, f integer NOT NULL,
+	g integer CONSTRAINT g_is_given CHECK (g IS NOT NULL) CHECK (g > 0)) PARTITION BY RANGE (id);
 CREATE TABLE kept_1 PARTITION OF kept FOR VALUES FROM (0) TO (10);
-CREATE TABLE kept_2 (e whole_or_0, f integer NOT NULL, id integer NOT NULL, a integer NOT NULL DEFAULT 3, b integer NOT NULL, c integer NOT NULL, d whole);
+CREATE TABLE kept_2 (e whole_or_0, f integer NOT NULL, id integer NOT NULL, a integer NOT NULL DEFAULT 3, b integer NOT NULL, c integer NOT NULL, d whole,
+	g integer CONSTRAINT g_is_given CHECK (g IS NOT NULL) CONSTRAINT kept_g_check CHECK (g > 0));
 ALTER TABLE kept ATTACH PARTITION kept_2 FOR VALUES FROM (10) TO (20);
-INSERT INTO kept VALUES (1, 1, 1, 1, 1, 1, 1), (11, 1, 1, 1, 1, 1, 1);
+INSERT INTO kept VALUES (1, 1, 1, 1, 1, 1, 1, 1), (11, 1, 1, 1, 1, 1, 1, 1);
 SELECT tandem.create_migration('kept');
-ALTER TABLE kept ADD a2 bigint, ADD b2 bigint, ADD c2 bigint, ADD d2 bigint, ADD e2 bigint, ADD f2 bigint;
-SELECT tandem.sync_columns('kept', 'kept', '{a,b,c,d,e}', '{a2,b2,c2,d2,e2}', '{a,b,c,d,e}', '{a2,b2,c2,d2,e2}', keep_old => true);
+ALTER TABLE kept ADD a2 bigint, ADD b2 bigint, ADD c2 bigint, ADD d2 bigint, ADD e2 bigint, ADD f2 bigint, ADD g2 bigint;
+SELECT tandem.sync_columns('kept', 'kept', '{a,b,c,d,e,g}', '{a2,b2,c2,d2,e2,g2}', '{a,b,c,d,e,g}', '{a2,b2,c2,d2,e2,g2}', keep_old => true);
 -- without down the writers give it, as before
 SELECT tandem.sync_column('kept', 'kept', 'f', 'f2', 'f', keep_old => true);
 CALL tandem.migrate('kept');
@@ -280,6 +281,7 @@ CALL tandem.contract('kept');
 -- the remedies
 ALTER TABLE ending.kept ALTER COLUMN a DROP NOT NULL;
 ALTER TABLE ending.kept ALTER COLUMN d SET DEFAULT 0;
+ALTER TABLE ending.kept DROP CONSTRAINT g_is_given;
 ALTER TABLE ending.kept_2 ALTER COLUMN b SET DEFAULT 0, ALTER COLUMN c DROP NOT NULL, ALTER COLUMN d SET DEFAULT 0;
 SELECT part, object FROM tandem.preview_contract('kept');
 CALL tandem.contract('kept');
