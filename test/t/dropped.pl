@@ -28,6 +28,22 @@ sub complaints
 	return join "\n", grep { !/terminating background worker/ && /\[\d+\] (?:pg_tandem )?(?:ERROR|FATAL|PANIC):/ } split /\n/, slurp_file($node->logfile);
 }
 
+# It locks the tables one after the other, which workers use in an order of their own: so it may meet a deadlock, as any
+# DROP may, and is run again.
+sub drop_extension
+{
+	my ($then) = @_;
+	my ($status, $stderr);
+
+	do
+	{
+		($status, undef, $stderr) = $node->psql('postgres', "SET client_min_messages = error; BEGIN; DROP EXTENSION pg_tandem CASCADE; ${then}COMMIT",
+			on_error_stop => 1);
+	} while ($status != 0 && $stderr =~ /ERROR:  deadlock detected/);
+	is($stderr, '', 'the extension was dropped');
+	return;
+}
+
 sql('CREATE TABLE items (id int PRIMARY KEY, price int); INSERT INTO items SELECT i, i FROM generate_series(1, 50000) i');
 foreach my $round (1 .. 6)
 {
@@ -35,7 +51,7 @@ foreach my $round (1 .. 6)
 	sql(q(CALL tandem.migrate('m', background => true, workers => 2)));
 	wait_for_running($node, q(SELECT coalesce(bool_or(rows_filled > 0), false) FROM tandem.progress WHERE migration = 'm' AND step = 'backfill'));
 	# half of the times another one is there when they look
-	sql('SET client_min_messages = error; BEGIN; DROP EXTENSION pg_tandem CASCADE; ' . ($round % 2 ? 'CREATE EXTENSION pg_tandem; ' : '') . 'COMMIT');
+	drop_extension($round % 2 ? 'CREATE EXTENSION pg_tandem; ' : '');
 	wait_for_running($node, "SELECT ($workers) = 0");
 	sql('CREATE EXTENSION pg_tandem') unless $round % 2;
 	sql('ALTER TABLE items DROP COLUMN cents');
