@@ -130,7 +130,7 @@ authority_enter_extension(AuthorityScope *scope)
 
 /*
  * Returns the path in force, as long as who chose it has the rights of role;
- * otherwise his functions would run with those.
+ * otherwise its functions would run with those.
  */
 static const char *
 path_in_force_for(Oid role)

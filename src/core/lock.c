@@ -377,7 +377,7 @@ holder_waits_for_us(const LockTry *try)
 
 /*
  * One who waits for us already may look for a deadlock at any moment, and would be
- * the one to fail if he found us in his queue.
+ * the one to fail if it found us in its queue.
  */
 static void
 wait_for_relation(const LockTry *try, long ms)
@@ -484,8 +484,8 @@ typedef struct LockPatience
 
 /*
  * Nothing is waited for long while others wait for us: then there is time for
- * two tries.  Somebody in the way may come to wait for us, too.  His session
- * looks for a deadlock when he has waited for deadlock_timeout, and would be
+ * two tries.  Somebody in the way may come to wait for us, too.  Its session
+ * looks for a deadlock when it has waited for deadlock_timeout, and would be
  * the one to fail.  So a new try, in which ours looks, begins before that.
  */
 static LockPatience

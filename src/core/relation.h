@@ -61,7 +61,7 @@ extern Relation relation_open_present(Oid relid, LOCKMODE mode);
 /*
  * Opens a leaf table in order to work on its rows, outside a statement.  Of a
  * partition it locks the topmost table first, in ACCESS SHARE mode: rules may
- * look its row type up, for which the server locks it, and whoever alters all
+ * look its row type up, for which the server locks it, and a session that alters all
  * tables of a tree begins at the top.  Returns NULL if the leaf was dropped.
  */
 extern Relation table_open_leaf(Oid relid, LOCKMODE mode);

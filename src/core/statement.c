@@ -49,7 +49,7 @@
 /*
  * Our statements are read with search_path pinned.  The event triggers that they
  * fire are of others, and are called as by a statement of the caller: with the
- * search_path, and the forms of texts, that he has.  The server offers no place
+ * search_path, and the forms of texts, that it has.  The server offers no place
  * between the two but the call of the function itself.
  */
 typedef struct RunningStatement
@@ -136,7 +136,7 @@ begin_event_trigger(Oid funcid)
 	authority_take_caller(&running->caller, settings_of_function(funcid));
 }
 
-/* What it has set does not last: our statement goes on with what is pinned. */
+/* What it has set does not last: our statement continues with what is pinned. */
 static void
 end_event_trigger(bool failed)
 {
@@ -472,7 +472,7 @@ tables_of_statement(const TopLevelStatement *statement)
 /*
  * Each of these statements waits for others of its kind, a REINDEX CONCURRENTLY
  * of somebody else say, which wait for the snapshots of others in turn, and for
- * whoever has locked the table.  So it waits for the tables here, with no snapshot
+ * the session that has locked the table.  So it waits for the tables here, with no snapshot
  * and no lock on them.
  */
 static void

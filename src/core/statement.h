@@ -40,7 +40,7 @@ extern bool ddl_is_running(void);
 /*
  * An error while such a statement is running: what is called then has been
  * called by code of a user that the statement runs, an event trigger say, in the
- * middle of a call that has read its migration already and goes on with it.
+ * middle of a call that has read its migration already and continues with it.
  */
 extern void ddl_refuse_nested(void);
 

@@ -387,7 +387,7 @@ load_batch_row(Batch *batch)
 /*
  * A derived column may have a value of its own, so it is computed again only if
  * it was named.  Where up fails in quarantine, a value that is there may be the
- * one that has mended the row.
+ * one that has corrected the row.
  */
 static bool
 derived_column_may_refill(Batch *batch, CompiledRule *rule)

@@ -17,7 +17,7 @@
  * Call from a procedure with a non-atomic SPI connection, for a migration with
  * a release.  Errors before the fence is up are thrown.  Later ones, including
  * the timeout, which names the transactions, are returned; from then on
- * interrupts are held, and the caller goes on with drain_step, and finally
+ * interrupts are held, and the caller continues with drain_step, and finally
  * drain_end.  If the process is terminated meanwhile the fence is taken back.
  * With force, allowed also if the current release is one of those refused and
  * cannot be switched before.

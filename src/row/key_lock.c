@@ -480,7 +480,7 @@ statement_updates_on_conflict(MemoryContext statement)
  * queue, where the wait could be part of a deadlock.
  *
  * If it waits itself, for a row or in another index, so must we, unless it
- * waits for us: it goes on to insert the key, or finds it gone and does.  But
+ * waits for us: it continues and inserts the key, or finds it gone and does.  But
  * where the row is there already, only an upsert would wait for it without us.
  */
 static bool

@@ -2,7 +2,7 @@
  * quarantine.h
  *		Rows on which up or down fails are recorded, and the write succeeds.
  *
- * A note is what is recorded of such a row.  Whoever stores a version of a row
+ * A note is what is recorded of such a row.  A session that stores a version of a row
  * whose expression fails notes it in the same transaction, under the key that
  * the row has then.  So a row is noted also when another column of it, or its
  * key, is updated.  What was noted before a scan of the table began can be

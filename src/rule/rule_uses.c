@@ -4,11 +4,11 @@
  *
  * verify proves rows by the functions, types and so on that are there when it
  * runs.  To change one neither changes the trigger nor fires it, so a proof
- * keeps this fingerprint, and whoever relies on it compares.  A fingerprint of
+ * keeps this fingerprint, and code that relies on it compares.  A fingerprint of
  * what they are, rather than the transaction that wrote them, is not changed by
  * a GRANT or by the same script run again.
  *
- * expression_uses finds what a rule uses itself; tandem._fingerprint goes on
+ * expression_uses finds what a rule uses itself; tandem._fingerprint continues
  * from there through the catalogs.
  */
 #include "postgres.h"

@@ -3,7 +3,7 @@
  *		Rewrites comparisons whose operator the grammar does not let one name.
  *
  * CASE x WHEN y, NULLIF(x, y), x IS DISTINCT FROM y and (a, b) < (c, d) look
- * their operators up by name, with the search_path of whoever parses them, and
+ * their operators up by name, with the search_path of the session that parses them, and
  * there is no way to write OPERATOR(schema.=) into them.  A searched CASE can
  * say the same with operators that are named.
  */

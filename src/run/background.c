@@ -80,7 +80,7 @@ wait_to_retry(int migration_id, long ms)
 /*
  * Statements of the run fire event triggers, which have the search_path of the
  * session.  Nobody has set one here.  That of expand was chosen by who has the
- * rights of the owner, and leads nobody else to what he has made.
+ * rights of the owner, and leads nobody else to what it has made.
  */
 static void
 take_path_of_owner(const Migration *migration)

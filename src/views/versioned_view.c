@@ -464,7 +464,7 @@ versioned_view_make(int release, Oid relid, Oid schema, bool fixed,
 	end_wanted_view(&wanted);
 }
 
-/* Returns false if something else depends on a view that must be made anew. */
+/* Returns false if something else depends on a view that must be made again. */
 static bool
 view_may_be_remade(const WantedView *wanted, const ReleaseView *view)
 {

@@ -210,7 +210,7 @@ end_views(List *views, List **grants)
 
 /*
  * Of the view of a later release nothing is taken.  One of the aborted
- * migration's own release, which goes on, ends until create_views: its nodes
+ * migration's own release, which continues, ends until create_views: its nodes
  * must not read values of another meaning.
  */
 static void
