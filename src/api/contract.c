@@ -51,12 +51,13 @@ typedef struct ContractCall
 } ContractCall;
 
 /*
- * Returns why the verify of a leaf table is no proof; *passable if force may
- * pass over that, since it is about rows that disagree or fail, and not about
+ * Returns why the verify of a leaf table is no proof; uses is what the rules use
+ * now.  Sets *passable if force may pass over that, since it is about rows that disagree or fail, and not about
  * rows that were never filled.
  */
 static char *
-verify_is_no_proof(const Step *verify, Oid relid, bool *passable)
+verify_is_no_proof(const Step *verify, Oid relid, const char *uses,
+				   bool *passable)
 {
 	char	   *version = sync_trigger_version(relid);
 	char	   *table = quoting_relation(relid);
@@ -75,8 +76,7 @@ verify_is_no_proof(const Step *verify, Oid relid, bool *passable)
 		strcmp(verify->trigger_version, version) != 0)
 		return psprintf("the trigger of table %s was changed since verify", table);
 	*passable = true;
-	if (rule_uses_changed(verify->uses,
-						  rule_uses_of_table(relid, verify->migration_id)))
+	if (rule_uses_changed(verify->uses, uses))
 		return psprintf("a function or type that the sync of table %s uses was changed since verify",
 						table);
 	if (verify->rows_quarantined > 0)
@@ -88,12 +88,12 @@ verify_is_no_proof(const Step *verify, Oid relid, bool *passable)
 /* Adds what is left to be done or verified on one leaf table. */
 static List *
 reasons_not_verified(List *reasons, List *fills, List *verifies, Oid relid,
-					 bool force)
+					 const char *uses, bool force)
 {
 	Step	   *fill = step_find(fills, relid);
 	bool		passable;
 	char	   *problem = verify_is_no_proof(step_find(verifies, relid), relid,
-											 &passable);
+											 uses, &passable);
 
 	if (fill == NULL || !fill->done)
 		reasons = lappend(reasons, psprintf("table %s is not filled",
@@ -158,6 +158,7 @@ reasons_data_is_open(const Migration *migration, List *rules, bool force,
 	{
 		SyncRule   *rule = lfirst(lc);
 		char	   *problem;
+		char	   *uses;
 		bool		locked;
 
 		if (!relation_exists(rule->relation))
@@ -182,9 +183,10 @@ reasons_data_is_open(const Migration *migration, List *rules, bool force,
 								  psprintf("partition %s is a foreign table: its rows cannot be filled from here",
 										   quoting_relation(lfirst_oid(leaf))));
 		}
+		uses = rule_uses_of_table(rule->relation, migration->id);
 		foreach(leaf, table_leaves(rule->relation))
 			reasons = reasons_not_verified(reasons, fills, verifies,
-										   lfirst_oid(leaf), force);
+										   lfirst_oid(leaf), uses, force);
 	}
 	reasons = reasons_not_built(reasons, migration->id);
 	if (quarantined > 0 && !force)

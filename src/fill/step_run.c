@@ -177,12 +177,6 @@ progress_notice_end(ProgressNotice *notice, Step *step)
 #define FIRST_PAUSE_MS 20
 #define LONGEST_PAUSE_MS 2000
 
-/*
- * For how long a verify believes what it has found of what the rules use: who
- * relies on the proof looks again.
- */
-#define USES_FOR_MS 1000
-
 /* blocks pruned per block filled; pruning is that much cheaper */
 #define RECLAIM_RATIO 4
 
@@ -199,8 +193,7 @@ struct StepRun
 	Reclaim		reclaim;		/* ranges that earlier batches have filled */
 	BatchResult result;			/* of the last batch that filled */
 	BlocksLeft	left;
-	char	   *uses;			/* what the rules use, as of then; of a verify */
-	int64		uses_found_at;	/* 0: not looked up yet */
+	KnownUses  *uses;			/* what the rules use */
 	List	   *writers;		/* for whom the verify waits before it begins, */
 	bool		writers_known;	/* once they are known */
 	int			target_ms;		/* maximum duration of a batch */
@@ -283,19 +276,10 @@ first_block_of_process(const StepRun *run)
 static const char *
 uses_of_step(StepRun *run)
 {
-	char	   *uses;
-
 	if (run->step->kind != STEP_VERIFY)
 		return NULL;
-	if (run->uses_found_at && clock_ms_since(run->uses_found_at) < USES_FOR_MS)
-		return run->uses;
-	uses = rule_uses_of_table(run->step->relation, run->migration->id);
-	if (run->uses)
-		pfree(run->uses);
-	run->uses = uses ? MemoryContextStrdup(GetMemoryChunkContext(run), uses)
-		: NULL;
-	run->uses_found_at = clock_now();
-	return run->uses;
+	return known_uses_of_table(run->uses, run->step->relation,
+							   run->migration->id, KNOWN_USES_FOR_MS);
 }
 
 /*
@@ -620,12 +604,14 @@ retry_smaller_batch(StepRun *run, const ErrorData *error)
 }
 
 StepRun *
-step_run_begin(Migration *migration, Step *step, int worker, int workers)
+step_run_begin(Migration *migration, Step *step, int worker, int workers,
+			   KnownUses *uses)
 {
 	StepRun    *run = palloc0(sizeof(StepRun));
 
 	run->migration = migration;
 	run->step = step;
+	run->uses = uses;
 	run->worker = worker;
 	run->workers = workers;
 	run->scan.workers = workers;

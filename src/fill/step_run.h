@@ -7,6 +7,7 @@
 
 #include "catalog/migration.h"
 #include "catalog/step.h"
+#include "rule/rule_uses.h"
 
 typedef struct ProgressNotice
 {
@@ -41,10 +42,11 @@ typedef struct StepRun StepRun;
 /*
  * Prepares this process, number worker (from 0) of workers, to work on the
  * step; allocated in the current memory context.  Continues where the last run
- * stopped, or from the beginning if the table was rewritten since.
+ * stopped, or from the beginning if the table was rewritten since.  uses is
+ * shared by the steps of the process, and outlives the result.
  */
 extern StepRun *step_run_begin(Migration *migration, Step *step, int worker,
-							   int workers);
+							   int workers, KnownUses *uses);
 
 /*
  * Runs one batch of about target_ms in the caller's subtransaction.  rest is

@@ -22,6 +22,7 @@
 
 #include "catalog/sync.h"
 #include "core/authority.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/query.h"
 #include "core/relation.h"
@@ -194,6 +195,33 @@ char *
 rule_uses_of_table(Oid relid, int migration_id)
 {
 	return uses_with_changes(relid, migration_id, 0);
+}
+
+void
+known_uses_init(KnownUses *known)
+{
+	memset(known, 0, sizeof(KnownUses));
+	known->context = CurrentMemoryContext;
+}
+
+const char *
+known_uses_of_table(KnownUses *known, Oid relid, int migration_id, int for_ms)
+{
+	Oid			root = table_root(relid);
+	char	   *uses;
+
+	if (known->found_at && known->root == root &&
+		known->migration_id == migration_id &&
+		clock_ms_since(known->found_at) < for_ms)
+		return known->uses;
+	uses = rule_uses_of_table(root, migration_id);
+	if (known->uses)
+		pfree(known->uses);
+	known->uses = uses ? MemoryContextStrdup(known->context, uses) : NULL;
+	known->root = root;
+	known->migration_id = migration_id;
+	known->found_at = clock_now();
+	return known->uses;
 }
 
 bool

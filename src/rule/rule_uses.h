@@ -32,6 +32,32 @@ extern char *rule_uses(Relation rel, List *rules, bool only_down);
  */
 extern char *rule_uses_of_table(Oid relid, int migration_id);
 
+/* What it has returned last, to be asked about many partitions of one table. */
+typedef struct KnownUses
+{
+	MemoryContext context;		/* of uses */
+	int64		found_at;		/* 0: it has not been asked yet */
+	Oid			root;
+	int			migration_id;
+	char	   *uses;
+} KnownUses;
+
+/* Begins with nothing known; what will be is kept in the current context. */
+extern void known_uses_init(KnownUses *known);
+
+/*
+ * The same as rule_uses_of_table, as it was at most for_ms ago.  The result is
+ * known's: it lives until the next call.
+ */
+extern const char *known_uses_of_table(KnownUses *known, Oid relid,
+									   int migration_id, int for_ms);
+
+/*
+ * For how long a run believes what it knows: who relies on a proof in the end
+ * looks again.
+ */
+#define KNOWN_USES_FOR_MS 1000
+
 /*
  * The same of the rule of one derived column, to be kept in rule->uses.  Without
  * with_changes it is what is there alone, so that all that the guard has seen

@@ -175,10 +175,11 @@ typedef struct Fill
 	int			worker;			/* 0 for the runner */
 	int			workers;
 	List	   *handles;		/* handles of the other workers */
+	KnownUses	uses;
 } Fill;
 
 bool
-fill_proof_holds(const Step *step)
+fill_proof_holds(const Step *step, KnownUses *uses)
 {
 	char	   *version = sync_trigger_version(step->relation);
 
@@ -187,8 +188,9 @@ fill_proof_holds(const Step *step)
 		step->rows_quarantined == 0 &&
 		(step->kind != STEP_VERIFY ||
 		 !rule_uses_changed(step->uses,
-							rule_uses_of_table(step->relation,
-											   step->migration_id)));
+							known_uses_of_table(uses, step->relation,
+												step->migration_id,
+												KNOWN_USES_FOR_MS)));
 }
 
 bool
@@ -201,7 +203,7 @@ fill_is_complete(const Migration *migration, const SyncRule *rule)
 	{
 		Step	   *fill = step_find(fills, lfirst_oid(lc));
 
-		if (fill == NULL || !fill->done || !fill_proof_holds(fill))
+		if (fill == NULL || !fill->done || !fill_proof_holds(fill, NULL))
 			return false;
 	}
 	return true;
@@ -284,7 +286,8 @@ run_fill_step(Fill *fill, Step *step)
 	at.vacuums = step->kind == STEP_BACKFILL &&
 		step_claim_chunk(step, STEP_VACUUM);
 	MemoryContextSwitchTo(context);
-	at.run = step_run_begin(fill->migration, step, fill->worker, fill->workers);
+	at.run = step_run_begin(fill->migration, step, fill->worker, fill->workers,
+							&fill->uses);
 	throttle = throttle_create(fill->migration, step->relation, fill->workers,
 							   migration_runner_pid(fill->migration));
 	vacuuming_start(&at.vacuuming, fill->migration, step);
@@ -299,13 +302,13 @@ run_fill_step(Fill *fill, Step *step)
 
 /* Is there anything to do for the step in this run? */
 static bool
-fill_step_is_open(const Step *step)
+fill_step_is_open(const Step *step, KnownUses *uses)
 {
 	/* partitions may be attached, detached and dropped */
 	if (get_rel_relkind(step->relation) != RELKIND_RELATION ||
 		!sync_trigger_version(step->relation))
 		return false;
-	return !step->done || !fill_proof_holds(step);
+	return !step->done || !fill_proof_holds(step, uses);
 }
 
 /*
@@ -323,7 +326,7 @@ run_fill_steps(Fill *fill)
 	{
 		Step	   *step = list_nth(steps, (first + i) % count);
 
-		if (step_is_open(step->id) && fill_step_is_open(step))
+		if (step_is_open(step->id) && fill_step_is_open(step, &fill->uses))
 			run_fill_step(fill, step);
 	}
 }
@@ -335,13 +338,15 @@ run_fill_steps(Fill *fill)
 static void
 reopen_fill_steps(const Migration *migration, StepKind kind)
 {
+	KnownUses	uses;
 	ListCell   *lc;
 
+	known_uses_init(&uses);
 	foreach(lc, step_list(migration->id, kind))
 	{
 		Step	   *step = lfirst(lc);
 
-		if (fill_step_is_open(step) && (step->done || !step->started))
+		if (fill_step_is_open(step, &uses) && (step->done || !step->started))
 			step_reopen(step->id);
 	}
 	step_forget_errors(migration->id, kind);
@@ -358,6 +363,7 @@ join_fill_as_worker(const ProcessOrder *order)
 	fill.kind = (StepKind) order->step_kind;
 	fill.worker = order->worker;
 	fill.workers = order->workers;
+	known_uses_init(&fill.uses);
 	if (fill.migration)
 		run_fill_steps(&fill);
 	session_end();
@@ -430,6 +436,7 @@ fill_run(Migration *migration, StepKind kind, int workers)
 	fill->migration = migration;
 	fill->kind = kind;
 	fill->workers = workers;
+	known_uses_init(&fill->uses);
 	reopen_fill_steps(migration, kind);
 	transaction_commit();
 	PG_ENSURE_ERROR_CLEANUP(end_fill_workers, PointerGetDatum(fill));

@@ -365,8 +365,10 @@ begin_migrate(Migration *migration)
 bool
 runner_is_done(const Migration *migration)
 {
+	KnownUses	uses;
 	ListCell   *lc;
 
+	known_uses_init(&uses);
 	if (migration->phase != PHASE_CONTRACT || !step_all_done(migration->id))
 		return false;
 	foreach(lc, sync_list_of_migration(migration->id))
@@ -380,7 +382,7 @@ runner_is_done(const Migration *migration)
 	foreach(lc, step_list(migration->id, STEP_VERIFY))
 	{
 		if (relation_exists(((Step *) lfirst(lc))->relation) &&
-			!fill_proof_holds(lfirst(lc)))
+			!fill_proof_holds(lfirst(lc), &uses))
 			return false;
 	}
 	return true;
