@@ -115,7 +115,6 @@ CREATE TABLE tandem.sync (
 	stored boolean NOT NULL DEFAULT true,
 	-- what the old column is called now, of which a rule that is not stored shows another name
 	renamed_to name CHECK (renamed_to IS NULL OR NOT stored AND cardinality(old_columns) = 1),
-	origin text NOT NULL,
 	-- every row has been filled once: since then views show the new columns as they are
 	filled boolean NOT NULL DEFAULT false,
 	search_path text NOT NULL,
@@ -128,16 +127,18 @@ CREATE INDEX sync_migration_idx ON tandem.sync (migration);
 CREATE INDEX sync_relation_idx ON tandem.sync (relation);
 COMMENT ON TABLE tandem.sync IS 'sync rules: old and new columns, and the expressions that compute them';
 
--- not dumped: the trigger of a restored partition is another, and has not seen its rows written
-CREATE TABLE tandem.filled_leaf (
+-- not dumped: files and triggers of a restored table are others, and have not seen its rows written
+CREATE TABLE tandem.fill_mark (
 	sync integer NOT NULL,
 	relation oid NOT NULL,
 	trigger oid NOT NULL,
+	-- the file whose short rows, and no others, are unfilled; NULL: no row of the table is
+	file oid,
 	-- the cluster and database that the OIDs are of
 	place text NOT NULL,
 	PRIMARY KEY (relation, sync)
 );
-COMMENT ON TABLE tandem.filled_leaf IS 'partitions that were empty when they got the trigger of a sync: they need no backfill';
+COMMENT ON TABLE tandem.fill_mark IS 'tables and partitions of which is known which of their rows a sync has still to fill';
 
 -- rows are only added while the migration is open: DDL must not wait for a fill, nor a fill for DDL
 CREATE TABLE tandem.changed_use (
@@ -1373,7 +1374,7 @@ COMMENT ON FUNCTION tandem._release_view_tables(integer)
 CREATE VIEW tandem._unstored_syncs AS
 SELECT s.id, s.migration, s.relation, CASE WHEN s.renamed_to IS NULL THEN s.old_columns ELSE ARRAY[s.renamed_to] END AS old_columns, s.new_columns,
 	CASE WHEN s.renamed_to IS NULL THEN s.up ELSE ARRAY[quote_ident(s.renamed_to)] END AS up,
-	s.down, s.on_conflict, s.on_error, s.keep_old, s.origin, s.search_path, s.stored, s.up_given, s.down_given, s.filled, s.uses,
+	s.down, s.on_conflict, s.on_error, s.keep_old, s.search_path, s.stored, s.up_given, s.down_given, s.filled, s.uses,
 	m.name, m.release, m.phase
 FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration AND m.phase <> 'aborted'
 WHERE NOT s.stored

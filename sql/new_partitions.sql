@@ -147,9 +147,9 @@ ALTER EVENT TRIGGER tandem_guard_ddl DISABLE;
 ALTER TABLE day2 DISABLE TRIGGER "~tandem_sync";
 INSERT INTO day2 (id) VALUES (121);
 ALTER EVENT TRIGGER tandem_guard_ddl ENABLE ALWAYS;
-SELECT count(*) FROM tandem.filled_leaf WHERE relation = 'day2'::regclass;
+SELECT count(*) FROM tandem.fill_mark WHERE relation = 'day2'::regclass;
 CALL tandem.migrate('m');
-SELECT count(*) FROM tandem.filled_leaf;
+SELECT count(*) FROM tandem.fill_mark;
 SELECT id, a, b FROM day2;
 SELECT * FROM plain;
 
@@ -161,7 +161,7 @@ CALL tandem.contract('m', undeclared => 'ignore');
 CALL tandem.migrate('m');
 CREATE TABLE day4 PARTITION OF t FOR VALUES FROM (140) TO (150);
 CALL tandem.contract('m', undeclared => 'ignore');
-SELECT count(*) FROM tandem.filled_leaf;
+SELECT count(*) FROM tandem.fill_mark;
 SELECT * FROM plain;
 SELECT tandem.note_new_leaf();
 \c postgres

@@ -73,9 +73,9 @@ SELECT tandem.create_migration('restored');
 SELECT tandem.add_column('restored', 'restored', 'b', 'text');
 SELECT tandem.sync_columns('restored', 'restored', '{a}', '{b}', '{a}', '{NULL}');
 SELECT format('CREATE OR REPLACE TRIGGER "~tandem_sync" BEFORE INSERT OR UPDATE ON restored FOR EACH ROW EXECUTE FUNCTION tandem.sync_row(%s)',
-	string_agg(quote_literal(CASE WHEN n = 11 THEN '{NULL}' ELSE arg END), ', ' ORDER BY n)) AS statement
+	string_agg(quote_literal(CASE WHEN n = 10 THEN '{NULL}' ELSE arg END), ', ' ORDER BY n)) AS statement
 FROM pg_trigger, regexp_split_to_table(encode(tgargs, 'escape'), '\\000') WITH ORDINALITY a (arg, n)
-WHERE tgrelid = 'restored'::regclass AND n <= 13 \gset
+WHERE tgrelid = 'restored'::regclass AND n <= 12 \gset
 ALTER EVENT TRIGGER tandem_guard_ddl DISABLE;
 :statement;
 ALTER TABLE restored ENABLE ALWAYS TRIGGER "~tandem_sync";

@@ -654,6 +654,7 @@ void
 expand_add_sync(Migration *migration, SyncRule *rule)
 {
 	Relation	rel;
+	List	   *exact;
 
 	if (first_column_was_added(migration, rule))
 		added_column_warn_of_readers(rule->relation);
@@ -665,12 +666,12 @@ expand_add_sync(Migration *migration, SyncRule *rule)
 	sync_check_found(rule->relation);
 	rel = table_open(rule->relation, NoLock);
 	replicated_table_check(rule->relation);
-	rule->fill_marks = fill_mark_make(table_leaves(rule->relation),
-									  rule->new_columns);
+	exact = fill_mark_exact_tables(table_leaves(rule->relation),
+								   rule->new_columns);
 	rule->up_given = rule->up;
 	rule->down_given = rule->down;
 	drop_null_down(rule, rel);
-	target_check_columns(rule, rel);
+	target_check_columns(rule, rel, exact);
 	target_check_triggers(rule, rule->relation);
 	check_up_reads_old_row(rule, rel);
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
@@ -681,13 +682,7 @@ expand_add_sync(Migration *migration, SyncRule *rule)
 	record_owned_columns(migration, rule);
 	sync_insert(rule);
 	sync_install(rule->relation);
-	/* only now do the triggers exist that the fill marks refer to */
-	if (rule->fill_marks[0])
-	{
-		sync_set_fill_marks(rule, fill_mark_bind(rule->fill_marks,
-												 table_leaves(rule->relation)));
-		sync_install(rule->relation);
-	}
+	fill_mark_set_exact(rule, exact);
 	rule_try(rule);
 	migration_act(migration, ACTION_EXPAND,
 				  psprintf("sync of %s", quoting_relation(rule->relation)), 0);
@@ -714,7 +709,6 @@ add_unstored_sync(Migration *migration, SyncRule *rule)
 	rule->up_given = rule->up;
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
 	table_close(rel, NoLock);
-	rule->fill_marks = "";
 	sync_insert(rule);
 	migration_act(migration, ACTION_EXPAND,
 				  psprintf("read-through of %s", quoting_relation(rule->relation)), 0);

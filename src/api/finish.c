@@ -228,7 +228,7 @@ finish_drop(const Migration *migration, List *dropped)
 							drop_column_of_table, column->name);
 	}
 	foreach(lc, sync_list_of_migration(migration->id))
-		filled_leaf_forget(((SyncRule *) lfirst(lc))->id);
+		fill_mark_delete(((SyncRule *) lfirst(lc))->id);
 	migration_forget_rows(migration->id);
 }
 

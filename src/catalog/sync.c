@@ -1,6 +1,6 @@
 /*
  * sync.c
- *		Syncs, the columns they own, and partitions with nothing to fill.
+ *		Syncs, the columns they own, and which of their rows are unfilled.
  */
 #include "postgres.h"
 
@@ -35,7 +35,7 @@ static const char *const on_conflict_names[] = {
 #define RULE_COLUMNS \
 	"SELECT s.id, s.migration, m.name, coalesce(m.release, 0), s.relation::oid, " \
 	"s.old_columns, s.new_columns, s.up, s.down, s.on_conflict, " \
-	"s.on_error = 'quarantine', s.keep_old, s.origin, s.search_path, " \
+	"s.on_error = 'quarantine', s.keep_old, s.search_path, " \
 	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled, s.uses "
 #define RULE_SELECT RULE_COLUMNS \
 	"FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
@@ -88,7 +88,6 @@ sync_insert(SyncRule *rule)
 	query_text(&query, on_conflict_name(rule->on_conflict));
 	query_text(&query, rule->quarantine ? "quarantine" : "error");
 	query_bool(&query, rule->keep_old);
-	query_text(&query, rule->fill_marks);
 	query_text(&query, rule->search_path);
 	query_bool(&query, rule->stored);
 	query_datum(&query, TEXTARRAYOID,
@@ -99,8 +98,8 @@ sync_insert(SyncRule *rule)
 	query_text(&query, rule->uses);
 	query_text(&query, this_server());
 	(void) query_run(&query,
-					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, origin, search_path, stored, up_given, down_given, uses, parsed_in) "
-					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id");
+					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, search_path, stored, up_given, down_given, uses, parsed_in) "
+					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id");
 	rule->id = query_get_int(0, 1);
 	query_end(&query);
 }
@@ -122,13 +121,12 @@ rule_from_row(uint64 row)
 	rule->on_conflict = on_conflict_from_name(query_get_text(row, 10));
 	rule->quarantine = query_get_bool(row, 11);
 	rule->keep_old = query_get_bool(row, 12);
-	rule->fill_marks = query_get_text(row, 13);
-	rule->search_path = query_get_text(row, 14);
-	rule->stored = query_get_bool(row, 16);
-	rule->up_given = query_get_strings(row, 17);
-	rule->down_given = query_get_strings(row, 18);
-	rule->filled = query_get_bool(row, 19);
-	rule->uses = query_get_text(row, 20);
+	rule->search_path = query_get_text(row, 13);
+	rule->stored = query_get_bool(row, 15);
+	rule->up_given = query_get_strings(row, 16);
+	rule->down_given = query_get_strings(row, 17);
+	rule->filled = query_get_bool(row, 18);
+	rule->uses = query_get_text(row, 19);
 	return rule;
 }
 
@@ -294,22 +292,10 @@ sync_get(int id, bool *live)
 	if (query_run_latest(&query, RULE_SELECT "WHERE s.id = $1 AND s.stored") > 0)
 	{
 		rule = rule_from_row(0);
-		*live = query_get_bool(0, 15);
+		*live = query_get_bool(0, 14);
 	}
 	query_end(&query);
 	return rule;
-}
-
-void
-sync_set_fill_marks(const SyncRule *rule, const char *fill_marks)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_int(&query, rule->id);
-	query_text(&query, fill_marks);
-	(void) query_run(&query, "UPDATE tandem.sync SET origin = $2 WHERE id = $1");
-	query_end(&query);
 }
 
 void
@@ -525,8 +511,7 @@ changed_use_last(int migration_id)
 }
 
 /*-------------------------------------------------------------------------
- * Rows of tandem.filled_leaf: partitions that were empty when they got the
- * trigger of a sync.
+ * Rows of tandem.fill_mark: what is known of the unfilled rows of a table.
  *-------------------------------------------------------------------------
  */
 
@@ -534,34 +519,52 @@ changed_use_last(int migration_id)
 #define COLUMN_SYNC 1
 #define COLUMN_RELATION 2
 #define COLUMN_TRIGGER 3
-#define COLUMN_PLACE 4
+#define COLUMN_FILE 4
+#define COLUMN_PLACE 5
 
 void
-filled_leaf_note(int sync_id, Oid relid, Oid trigger_oid, const char *place)
+fill_mark_store(int sync_id, List *marks, const char *place)
 {
 	TandemQuery query;
+	List	   *relids = NIL;
+	List	   *triggers = NIL;
+	List	   *files = NIL;
+	ListCell   *lc;
 
+	foreach(lc, marks)
+	{
+		FillMark   *mark = lfirst(lc);
+
+		relids = lappend_oid(relids, mark->relation);
+		triggers = lappend_oid(triggers, mark->trigger);
+		files = lappend_oid(files, mark->file);
+	}
 	query_begin(&query);
 	query_int(&query, sync_id);
-	query_oid(&query, relid);
-	query_oid(&query, trigger_oid);
+	query_oid_list(&query, relids);
+	query_oid_list(&query, triggers);
+	query_oid_list(&query, files);
 	query_text(&query, place);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.filled_leaf (sync, relation, trigger, place) VALUES ($1, $2, $3, $4) "
-					 "ON CONFLICT (relation, sync) DO UPDATE SET trigger = $3, place = $4");
+					 "INSERT INTO tandem.fill_mark (sync, relation, trigger, file, place) "
+					 "SELECT $1, m.relation, m.trigger, nullif(m.file, 0::oid), $5 FROM unnest($2, $3, $4) m (relation, trigger, file) "
+					 "ON CONFLICT (relation, sync) DO UPDATE SET trigger = excluded.trigger, file = excluded.file, place = excluded.place");
 	query_end(&query);
 }
 
 static bool
-is_filled_leaf_row(HeapTuple tuple, TupleDesc desc, Oid trigger_oid,
-				   const char *place)
+take_fill_mark(HeapTuple tuple, TupleDesc desc, const char *place,
+			   FillMark *mark)
 {
 	bool		isnull;
-	Datum		trigger = heap_getattr(tuple, COLUMN_TRIGGER, desc, &isnull);
+	Datum		file = heap_getattr(tuple, COLUMN_FILE, desc, &isnull);
+	bool		no_row = isnull;
 	Datum		noted = heap_getattr(tuple, COLUMN_PLACE, desc, &isnull);
 
-	return DatumGetObjectId(trigger) == trigger_oid &&
-		strcmp(TextDatumGetCString(noted), place) == 0;
+	mark->trigger = DatumGetObjectId(heap_getattr(tuple, COLUMN_TRIGGER, desc,
+												  &isnull));
+	mark->file = no_row ? InvalidOid : DatumGetObjectId(file);
+	return strcmp(TextDatumGetCString(noted), place) == 0;
 }
 
 /*
@@ -569,16 +572,17 @@ is_filled_leaf_row(HeapTuple tuple, TupleDesc desc, Oid trigger_oid,
  * extension has no such table.
  */
 bool
-filled_leaf_is_noted(int sync_id, Oid relid, Oid trigger_oid, const char *place)
+fill_mark_read(int sync_id, Oid relid, const char *place, FillMark *mark)
 {
 	Oid			namespace = get_namespace_oid("tandem", true);
-	Oid			table = get_relname_relid("filled_leaf", namespace);
+	Oid			table = get_relname_relid("fill_mark", namespace);
 	Relation	rel;
 	ScanKeyData key[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	bool		found = false;
 
+	mark->relation = relid;
 	if (!OidIsValid(table))
 		return false;
 	rel = table_open(table, AccessShareLock);
@@ -586,23 +590,23 @@ filled_leaf_is_noted(int sync_id, Oid relid, Oid trigger_oid, const char *place)
 				ObjectIdGetDatum(relid));
 	ScanKeyInit(&key[1], COLUMN_SYNC, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(sync_id));
-	scan = systable_beginscan(rel, get_relname_relid("filled_leaf_pkey", namespace),
+	scan = systable_beginscan(rel, get_relname_relid("fill_mark_pkey", namespace),
 							  true, NULL, 2, key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found |= is_filled_leaf_row(tuple, RelationGetDescr(rel), trigger_oid,
-									place);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		found = take_fill_mark(tuple, RelationGetDescr(rel), place, mark);
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return found;
 }
 
 void
-filled_leaf_forget(int sync_id)
+fill_mark_delete(int sync_id)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_int(&query, sync_id);
-	(void) query_run(&query, "DELETE FROM tandem.filled_leaf WHERE sync = $1");
+	(void) query_run(&query, "DELETE FROM tandem.fill_mark WHERE sync = $1");
 	query_end(&query);
 }

@@ -1,6 +1,6 @@
 /*
  * sync.h
- *		Syncs, the columns they own, and partitions with nothing to fill.
+ *		Syncs, the columns they own, and which of their rows are unfilled.
  */
 #ifndef TANDEM_SYNC_H
 #define TANDEM_SYNC_H
@@ -33,8 +33,6 @@ typedef struct SyncRule
 	bool		keep_old;
 	bool		stored;			/* false if the new columns exist only in
 								 * views */
-	char	   *fill_marks;		/* files in which short rows are unfilled: see
-								 * rule/fill_mark.h */
 	bool		filled;			/* all rows have been filled once */
 	char	   *search_path;	/* of the session that created the sync */
 	char	   *uses;			/* what down used at expand; of a derived
@@ -101,13 +99,6 @@ extern SyncRule *sync_shown_under(Oid relid, const char *new_column);
  * Returns a stored rule, or NULL; *live tells whether its migration is open.
  */
 extern SyncRule *sync_get(int id, bool *live);
-
-/*
- * Sets the fill marks of a rule.  "" deletes them: writes may have bypassed
- * the trigger, so the length of a row does not tell any more whether it is
- * filled.
- */
-extern void sync_set_fill_marks(const SyncRule *rule, const char *fill_marks);
 
 /*
  * Returns the search_path that the migration was expanded under, as noted with a
@@ -196,33 +187,39 @@ extern void changed_use_note(int migration_id);
 extern char *changed_use_last(int migration_id);
 
 /*-------------------------------------------------------------------------
- * Rows of tandem.filled_leaf: partitions that were empty when they got the
- * trigger of a sync.
- *
- * All rows of such a partition were written under the trigger, so none is
- * unfilled while that trigger is in force.
+ * Rows of tandem.fill_mark: what is known of the unfilled rows of a table that
+ * has rows, which is a partition or not partitioned.  See rule/fill_mark.h.
  *-------------------------------------------------------------------------
  */
 
-/*
- * Records the partition for a rule.  place identifies this database among all
- * to which the OIDs could be copied: see fill_mark.h.  The caller has locked
- * relid against writers.
- */
-extern void filled_leaf_note(int sync_id, Oid relid, Oid trigger_oid,
-							 const char *place);
+typedef struct FillMark
+{
+	Oid			relation;
+	Oid			trigger;		/* while this one is in force */
+	Oid			file;			/* in this file rows that are too short, and
+								 * no others, are unfilled; InvalidOid: no row
+								 * is unfilled */
+} FillMark;
 
 /*
- * Is it recorded at present?  For the trigger: works without SQL, and with any
- * rights of the current user.
+ * Records marks (of FillMark *) of a rule, instead of those of the same tables.
+ * place identifies this database among all to which the OIDs could be copied.
+ * The caller has locked the tables against writers.
  */
-extern bool filled_leaf_is_noted(int sync_id, Oid relid, Oid trigger_oid,
-								 const char *place);
+extern void fill_mark_store(int sync_id, List *marks, const char *place);
 
 /*
- * Deletes the records of a rule.  The caller changes the triggers in the same
+ * Reads the mark that a rule has of relid at present; false if there is none of
+ * that place.  For the trigger: works without SQL, and with any rights of the
+ * current user.
+ */
+extern bool fill_mark_read(int sync_id, Oid relid, const char *place,
+						   FillMark *mark);
+
+/*
+ * Deletes the marks of a rule.  The caller changes the triggers in the same
  * transaction, which makes all sessions look again.
  */
-extern void filled_leaf_forget(int sync_id);
+extern void fill_mark_delete(int sync_id);
 
 #endif							/* TANDEM_SYNC_H */

@@ -297,9 +297,15 @@ authority_pin_index_scans(void)
 }
 
 void
-authority_pin_interpreted(void)
+authority_pin_uncompiled(void)
 {
 	set_for_scope("jit", "off");
+}
+
+void
+authority_pin_interpreted(void)
+{
+	authority_pin_uncompiled();
 	set_for_scope("plan_cache_mode", "force_custom_plan");
 }
 

@@ -169,9 +169,12 @@ extern void authority_pin_index_scans(void);
 
 /*
  * Has queries until the scope is left run without being compiled, which takes
- * longer than a query of many parts over few rows itself, and without a plan
- * that is kept, which takes half a megabyte.
+ * longer than a query of many parts over few rows itself: the server goes by
+ * its estimate, which grows with the catalogs.
  */
+extern void authority_pin_uncompiled(void);
+
+/* And without a plan that is kept, which takes half a megabyte. */
 extern void authority_pin_interpreted(void);
 
 /* Within a scope: lock_timeout is at most tandem.lock_timeout. */

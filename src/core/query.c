@@ -125,6 +125,7 @@ query_begin(TandemQuery *query)
 	query->caller = CurrentMemoryContext;
 	query->nargs = 0;
 	authority_enter_extension(&query->scope);
+	authority_pin_uncompiled();
 	SPI_connect();
 	/* results may be toasted, and are detoasted after the query */
 	snapshot_push_latest();

@@ -10,11 +10,11 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_attribute.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
@@ -24,7 +24,7 @@
 #include "rule/sync_trigger.h"
 
 static char *
-fill_marks_prefix(void)
+fill_marks_place(void)
 {
 	return psprintf(UINT64_FORMAT "/%u/", GetSystemIdentifier(), MyDatabaseId);
 }
@@ -32,7 +32,7 @@ fill_marks_prefix(void)
 char *
 fill_mark_file(Relation rel)
 {
-	return psprintf("%s%u", fill_marks_prefix(), compat_relation_file(rel));
+	return psprintf("%s%u", fill_marks_place(), compat_relation_file(rel));
 }
 
 /*
@@ -101,113 +101,94 @@ all_unfilled_rows_are_short(Relation rel)
 		!transaction_may_have_written(rel);
 }
 
-char *
-fill_mark_make(List *relids, List *new_columns)
-{
-	StringInfoData marks;
-	ListCell   *lc;
-
-	initStringInfo(&marks);
-	foreach(lc, relids)
-	{
-		Relation	rel = table_open(lfirst_oid(lc), NoLock);
-		bool		exact = all_unfilled_rows_are_short(rel);
-		ListCell   *name;
-
-		foreach(name, new_columns)
-			exact = exact && fill_mark_column_is_new(RelationGetRelid(rel),
-													 lfirst(name));
-		if (exact)
-			appendStringInfo(&marks, "%s%u",
-							 marks.len ? "," : fill_marks_prefix(),
-							 compat_relation_file(rel));
-		table_close(rel, NoLock);
-	}
-	return marks.data;
-}
-
-/* Do the marks belong to this database, and do they contain the entry? */
 static bool
-fill_marks_contain(const char *marks, const char *entry)
+exact_test_will_hold(Relation rel, List *new_columns)
 {
-	char	   *prefix = fill_marks_prefix();
-	size_t		length = strlen(entry);
-	const char *p;
-
-	if (strncmp(marks, prefix, strlen(prefix)) != 0)
-		return false;
-	for (p = marks + strlen(prefix); p; p = strchr(p, ','))
-	{
-		p += (*p == ',');
-		if (strncmp(p, entry, length) == 0 &&
-			(p[length] == ',' || p[length] == '\0'))
-			return true;
-	}
-	return false;
-}
-
-char *
-fill_mark_bind(const char *marks, List *relids)
-{
-	StringInfoData bound;
 	ListCell   *lc;
 
-	initStringInfo(&bound);
+	if (!all_unfilled_rows_are_short(rel))
+		return false;
+	foreach(lc, new_columns)
+	{
+		if (!fill_mark_column_is_new(RelationGetRelid(rel), lfirst(lc)))
+			return false;
+	}
+	return true;
+}
+
+List *
+fill_mark_exact_tables(List *relids, List *new_columns)
+{
+	List	   *exact = NIL;
+	ListCell   *lc;
+
 	foreach(lc, relids)
 	{
 		Relation	rel = table_open(lfirst_oid(lc), NoLock);
-		Oid			file = compat_relation_file(rel);
-		SyncTriggerRow trigger;
 
-		if (fill_marks_contain(marks, psprintf("%u", file)) &&
-			sync_trigger_row(lfirst_oid(lc), &trigger))
-			appendStringInfo(&bound, "%s%u:%u",
-							 bound.len ? "," : fill_marks_prefix(), file,
-							 trigger.oid);
+		if (exact_test_will_hold(rel, new_columns))
+			exact = lappend_oid(exact, lfirst_oid(lc));
 		table_close(rel, NoLock);
 	}
-	return bound.data;
+	return exact;
 }
 
-char *
-fill_mark_filled(List *relids)
+/*
+ * Stores a mark for each table that has a trigger.  Sessions that have compiled
+ * its rules look again.
+ */
+static void
+set_marks(const SyncRule *rule, List *relids, bool exact)
 {
-	StringInfoData filled;
+	List	   *marks = NIL;
 	ListCell   *lc;
 
-	initStringInfo(&filled);
 	foreach(lc, relids)
 	{
+		Relation	rel = table_open(lfirst_oid(lc), NoLock);
 		SyncTriggerRow trigger;
 
 		if (sync_trigger_row(lfirst_oid(lc), &trigger))
-			appendStringInfo(&filled, "%s*:%u",
-							 filled.len ? "," : fill_marks_prefix(), trigger.oid);
+		{
+			FillMark   *mark = palloc(sizeof(FillMark));
+
+			mark->relation = lfirst_oid(lc);
+			mark->trigger = trigger.oid;
+			mark->file = exact ? compat_relation_file(rel) : InvalidOid;
+			marks = lappend(marks, mark);
+		}
+		CacheInvalidateRelcache(rel);
+		table_close(rel, NoLock);
 	}
-	return filled.data;
+	fill_mark_store(rule->id, marks, fill_marks_place());
 }
 
-/* Has the trigger been recorded to leave no unfilled row in the table? */
-static bool
-leaf_is_known_filled(const char *marks, int sync_id, Oid relid,
-					 Oid trigger_oid)
+void
+fill_mark_set_exact(const SyncRule *rule, List *relids)
 {
-	return fill_marks_contain(marks, psprintf("*:%u", trigger_oid)) ||
-		filled_leaf_is_noted(sync_id, relid, trigger_oid, fill_marks_prefix());
+	set_marks(rule, relids, true);
+}
+
+void
+fill_mark_set_filled(const SyncRule *rule, List *relids)
+{
+	set_marks(rule, relids, false);
 }
 
 bool
 fill_mark_is_filled(const SyncRule *rule, List *relids)
 {
+	char	   *place = fill_marks_place();
 	ListCell   *lc;
 
 	foreach(lc, relids)
 	{
 		SyncTriggerRow trigger;
+		FillMark	mark;
 
 		if (!sync_trigger_row(lfirst_oid(lc), &trigger) ||
-			!leaf_is_known_filled(rule->fill_marks, rule->id, lfirst_oid(lc),
-								  trigger.oid))
+			!fill_mark_read(rule->id, lfirst_oid(lc), place, &mark) ||
+			mark.trigger != trigger.oid || OidIsValid(mark.file))
 			return false;
 	}
 	return true;
@@ -216,26 +197,27 @@ fill_mark_is_filled(const SyncRule *rule, List *relids)
 bool
 fill_mark_note_empty(const SyncRule *rule, Relation rel, Oid trigger_oid)
 {
+	FillMark	mark = {RelationGetRelid(rel), trigger_oid, InvalidOid};
+
 	if (rel->rd_tableam != GetHeapamTableAmRoutine() ||
 		RelationGetNumberOfBlocks(rel) > 0)
 		return false;
-	filled_leaf_note(rule->id, RelationGetRelid(rel), trigger_oid,
-					 fill_marks_prefix());
+	fill_mark_store(rule->id, list_make1(&mark), fill_marks_place());
 	return true;
 }
 
-bool
-fill_mark_leaf_is_filled(const SyncRule *rule, Relation rel, Oid trigger_oid)
+Unfilled
+fill_mark_unfilled(const SyncRule *rule, Relation rel, Oid trigger_oid)
 {
-	return rel->rd_tableam == GetHeapamTableAmRoutine() &&
-		leaf_is_known_filled(rule->fill_marks, rule->id, RelationGetRelid(rel),
-							 trigger_oid);
-}
+	FillMark	mark;
 
-bool
-fill_mark_is_exact(const SyncRule *rule, Relation rel, Oid trigger_oid)
-{
-	return fill_mark_leaf_is_filled(rule, rel, trigger_oid) ||
-		(rel->rd_tableam == GetHeapamTableAmRoutine() &&
-		 fill_marks_contain(rule->fill_marks, psprintf("%u:%u", compat_relation_file(rel), trigger_oid)));
+	if (rel->rd_tableam != GetHeapamTableAmRoutine() ||
+		!fill_mark_read(rule->id, RelationGetRelid(rel), fill_marks_place(),
+						&mark) ||
+		mark.trigger != trigger_oid)
+		return UNFILLED_UNKNOWN;
+	if (!OidIsValid(mark.file))
+		return UNFILLED_NONE;
+	return mark.file == compat_relation_file(rel) ? UNFILLED_SHORT
+		: UNFILLED_UNKNOWN;
 }

@@ -9,19 +9,17 @@
  * (VACUUM FULL, CLUSTER, restore) makes all rows full length.  From then on a
  * row counts as unfilled if all its new columns are NULL or at their default.
  *
- * The fill marks of a sync (column origin of tandem.sync) list the files for
- * which the exact test holds, each with the trigger that maintains it:
- * "<system identifier>/<database>/<file>:<trigger>,<file>:<trigger>...", or ""
- * for none.  A partition that was detached and attached again, or a trigger
- * that was dropped and created again, may have missed writes; it has another
- * trigger OID then.
+ * The fill marks of a sync (tandem.fill_mark) name the files for which the exact
+ * test holds, each with the trigger that maintains it.  A partition that was
+ * detached and attached again, or a trigger that was dropped and created again,
+ * may have missed writes; it has another trigger OID then.
  *
- * When all rows of a table have been filled, its entry becomes "*:<trigger>":
- * no row is unfilled while that trigger is in force, in whatever file, and
- * whatever is written to it.  The same holds for a partition that was empty
- * when it got its trigger later than the others.  That is recorded in
- * tandem.filled_leaf, because a new mark would replace the triggers of all
- * other partitions.
+ * When all rows of a table have been filled, its mark names no file: no row is
+ * unfilled while that trigger is in force, in whatever file, and whatever is
+ * written to it.  The same holds for a partition that was empty when it got its
+ * trigger later than the others.
+ *
+ * A session reads the mark of a partition when it compiles its rules.
  */
 #ifndef TANDEM_FILL_MARK_H
 #define TANDEM_FILL_MARK_H
@@ -31,18 +29,20 @@
 #include "catalog/sync.h"
 
 /*
- * fill_mark_make returns the fill marks of a sync that is being created over
- * new_columns (a list of names) of relids (leaf tables, locked against
- * writers), still without triggers.  fill_mark_bind adds the triggers once
- * they exist.  Both return palloc'd text.
+ * Returns those of relids (leaf tables, locked against writers) for which the
+ * exact test will hold with a sync that is being created over new_columns (a
+ * list of names).  Call it before the sync and its triggers exist.
  */
-extern char *fill_mark_make(List *relids, List *new_columns);
-extern char *fill_mark_bind(const char *marks, List *relids);
+extern List *fill_mark_exact_tables(List *relids, List *new_columns);
+
+/* Marks these tables, which have the triggers of the rule by now. */
+extern void fill_mark_set_exact(const SyncRule *rule, List *relids);
 
 /*
- * Returns the fill marks of a sync whose relids (leaf tables) are all filled.
+ * Marks relids (leaf tables, locked against writers) as filled, which makes all
+ * sessions look again.
  */
-extern char *fill_mark_filled(List *relids);
+extern void fill_mark_set_filled(const SyncRule *rule, List *relids);
 
 /* Do the marks already say that all relids (leaf tables) are filled? */
 extern bool fill_mark_is_filled(const SyncRule *rule, List *relids);
@@ -54,19 +54,20 @@ extern bool fill_mark_is_filled(const SyncRule *rule, List *relids);
 extern bool fill_mark_note_empty(const SyncRule *rule, Relation rel,
 								 Oid trigger_oid);
 
-/*
- * Does the exact test hold for rel with its trigger trigger_oid?  Only id and
- * fill_marks of the rule are used.
- */
-extern bool fill_mark_is_exact(const SyncRule *rule, Relation rel,
-							   Oid trigger_oid);
+typedef enum Unfilled
+{
+	UNFILLED_UNKNOWN,			/* rows whose new columns are NULL or at their
+								 * default */
+	UNFILLED_SHORT,				/* rows that are too short: the exact test */
+	UNFILLED_NONE				/* no row */
+} Unfilled;
 
 /*
- * Do the marks say that no row of rel is unfilled, while trigger_oid is its
- * trigger?
+ * Which rows of rel are unfilled, while trigger_oid is its trigger?  Only the id
+ * of the rule is used.
  */
-extern bool fill_mark_leaf_is_filled(const SyncRule *rule, Relation rel,
-									 Oid trigger_oid);
+extern Unfilled fill_mark_unfilled(const SyncRule *rule, Relation rel,
+								   Oid trigger_oid);
 
 /* Was the column added by this transaction, not just altered by it? */
 extern bool fill_mark_column_is_new(Oid relid, const char *column);

@@ -18,13 +18,16 @@
 /*
  * The first argument is the format of the others.  The library must be able to
  * read every format that it has ever written, since triggers outlive upgrades.
- * Format 1 had no search_path, format 2 no keep_old.
+ * Formats 1 to 3 had the fill marks before the old columns; format 1 had no
+ * search_path, and formats 1 and 2 no keep_old.
  */
-#define RULE_FORMAT "3"
+#define RULE_FORMAT "4"
+#define RULE_FORMAT_3 "3"
 #define RULE_FORMAT_2 "2"
 #define RULE_FORMAT_1 "1"
-#define RULE_NARGS_2 ARG_KEEP_OLD
-#define RULE_NARGS_1 ARG_SEARCH_PATH
+#define RULE_NARGS_3 (RULE_NARGS + 1)
+#define RULE_NARGS_2 (ARG_KEEP_OLD + 1)
+#define RULE_NARGS_1 (ARG_SEARCH_PATH + 1)
 
 /* the arguments of one rule, in this order */
 typedef enum RuleArg
@@ -34,7 +37,6 @@ typedef enum RuleArg
 	ARG_RELEASE,
 	ARG_ON_CONFLICT,
 	ARG_ON_ERROR,
-	ARG_FILL_MARKS,
 	ARG_OLD_COLUMNS,
 	ARG_NEW_COLUMNS,
 	ARG_UP,
@@ -78,7 +80,6 @@ rule_args_encode(List *rules)
 		args = lappend(args, psprintf("%d", rule->release));
 		args = lappend(args, pstrdup(on_conflict_name(rule->on_conflict)));
 		args = lappend(args, pstrdup(rule->quarantine ? "quarantine" : "error"));
-		args = lappend(args, rule->fill_marks);
 		args = lappend(args, encode_strings(rule->old_columns));
 		args = lappend(args, encode_strings(rule->new_columns));
 		args = lappend(args, encode_strings(rule->up));
@@ -103,8 +104,9 @@ down_or_none(List *down)
 	return NIL;
 }
 
+/* Those of args that the format does not have are NULL. */
 static SyncRule *
-decode_rule(char **args, int nargs)
+decode_rule(char **args)
 {
 	SyncRule   *rule = palloc0(sizeof(SyncRule));
 
@@ -113,14 +115,13 @@ decode_rule(char **args, int nargs)
 	rule->release = pg_strtoint32(args[ARG_RELEASE]);
 	rule->on_conflict = on_conflict_from_name(args[ARG_ON_CONFLICT]);
 	rule->quarantine = quarantine_from_name(args[ARG_ON_ERROR]);
-	rule->fill_marks = pstrdup(args[ARG_FILL_MARKS]);
 	rule->old_columns = decode_strings(args[ARG_OLD_COLUMNS]);
 	rule->new_columns = decode_strings(args[ARG_NEW_COLUMNS]);
 	rule->up = decode_strings(args[ARG_UP]);
 	rule->down = down_or_none(decode_strings(args[ARG_DOWN]));
-	rule->search_path = pstrdup(nargs > ARG_SEARCH_PATH ? args[ARG_SEARCH_PATH]
+	rule->search_path = pstrdup(args[ARG_SEARCH_PATH] ? args[ARG_SEARCH_PATH]
 								: AUTHORITY_PINNED_PATH);
-	rule->keep_old = nargs > ARG_KEEP_OLD && args[ARG_KEEP_OLD][0];
+	rule->keep_old = args[ARG_KEEP_OLD] && args[ARG_KEEP_OLD][0];
 	/* a hand-made trigger may have any arguments */
 	if (rule->new_columns == NIL ||
 		list_member_ptr(rule->old_columns, NULL) ||
@@ -147,6 +148,8 @@ rule_arg_count(const Trigger *trigger)
 		nargs = RULE_NARGS_1;
 	else if (strcmp(trigger->tgargs[0], RULE_FORMAT_2) == 0)
 		nargs = RULE_NARGS_2;
+	else if (strcmp(trigger->tgargs[0], RULE_FORMAT_3) == 0)
+		nargs = RULE_NARGS_3;
 	else if (strcmp(trigger->tgargs[0], RULE_FORMAT) != 0)
 		return 0;
 	return trigger->tgnargs % nargs == 1 ? nargs : 0;
@@ -156,10 +159,17 @@ static List *
 decode_rules(const Trigger *trigger)
 {
 	int			nargs = rule_arg_count(trigger);
+	int			skipped = strcmp(trigger->tgargs[0], RULE_FORMAT) == 0 ? 0 : 1;
 	List	   *rules = NIL;
 
 	for (int i = 1; i < trigger->tgnargs; i += nargs)
-		rules = lappend(rules, decode_rule(trigger->tgargs + i, nargs));
+	{
+		char	   *args[RULE_NARGS] = {NULL};
+
+		for (int j = 0; j < nargs - skipped; j++)
+			args[j] = trigger->tgargs[i + j + (j < ARG_OLD_COLUMNS ? 0 : skipped)];
+		rules = lappend(rules, decode_rule(args));
+	}
 	return rules;
 }
 

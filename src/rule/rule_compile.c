@@ -457,6 +457,7 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 	Bitmapset  *read_by_up = NULL;
 	Bitmapset  *read_by_down = NULL;
 	bool		needs_path;
+	Unfilled	unfilled;
 
 	rule->source = source;
 	rules->any_release |= source->release > 0;
@@ -474,9 +475,10 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 	for (int i = 0; i < rule->new_side.ncolumns; i++)
 		rule->first_new = Min(rule->first_new,
 							  rules->columns[rule->new_side.columns[i]].attnum);
-	rule->exact = fill_mark_is_exact(source, rel, trigger->tgoid);
+	unfilled = fill_mark_unfilled(source, rel, trigger->tgoid);
+	rule->exact = unfilled != UNFILLED_UNKNOWN;
 	/* the fill has left a row short for which up gives what it had */
-	if (fill_mark_leaf_is_filled(source, rel, trigger->tgoid))
+	if (unfilled == UNFILLED_NONE)
 		rule->first_new = InvalidAttrNumber;
 }
 

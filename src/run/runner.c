@@ -145,7 +145,7 @@ rules_to_mark(const TablePiece *piece, List *leaves)
 }
 
 /*
- * Marks the rules in the trigger as filled: no row is unfilled from now on.  A
+ * Marks the rules of the table as filled: no row is unfilled from now on.  A
  * NULL or the default in a new column counts as the writer's value then.
  */
 static void
@@ -163,14 +163,7 @@ mark_table_filled(const TablePiece *piece)
 	leaves = table_leaves(piece->relation);
 	rules = rules_to_mark(piece, leaves);
 	foreach(lc, rules)
-	{
-		SyncRule   *rule = lfirst(lc);
-
-		sync_set_fill_marks(rule, fill_mark_filled(leaves));
-		filled_leaf_forget(rule->id);
-	}
-	if (rules != NIL)
-		sync_install(piece->relation);
+		fill_mark_set_filled(lfirst(lc), leaves);
 }
 
 /* Writes the rules last: others wait for them with tables locked. */
@@ -262,10 +255,7 @@ repair_sync(const Migration *migration, SyncRule *rule)
 		return;
 	lock_relations(table_tree(rule->relation), ShareRowExclusiveLock);
 	foreach(lc, sync_list_of_relation(rule->relation))
-	{
-		sync_set_fill_marks(lfirst(lc), "");
-		filled_leaf_forget(((SyncRule *) lfirst(lc))->id);
-	}
+		fill_mark_delete(((SyncRule *) lfirst(lc))->id);
 	step_restart(migration->id, table_leaves(rule->relation));
 	sync_install(rule->relation);
 	left = sync_problem(rule);

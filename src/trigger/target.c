@@ -317,15 +317,12 @@ target_check_default_is_held(const SyncRule *rule)
  * hide that, but not in a derived column, which is added as NULL.
  */
 static void
-check_unfilled_is_known(const SyncRule *rule, Relation rel)
+check_unfilled_is_known(const SyncRule *rule, Relation rel, List *exact)
 {
 	ListCell   *lc;
-	int			leaves = list_length(table_leaves(rule->relation));
-	int			exact = rule->fill_marks[0] ? 1 : 0;
 
-	for (const char *p = rule->fill_marks; *p; p++)
-		exact += (*p == ',');
-	if (exact == leaves || rule_is_derived(rule))
+	if (rule_is_derived(rule) ||
+		list_length(exact) == list_length(table_leaves(rule->relation)))
 		return;
 	foreach(lc, rule->new_columns)
 	{
@@ -369,7 +366,7 @@ leaf_may_hold_default(const SyncRule *rule, Oid relid, const char *column)
 	const Trigger *trigger = relation_sync_trigger(rel);
 	bool		may = TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atthasmissing;
 
-	if (!may && !(trigger && fill_mark_is_exact(rule, rel, trigger->tgoid)))
+	if (!may && !(trigger && fill_mark_unfilled(rule, rel, trigger->tgoid) != UNFILLED_UNKNOWN))
 		may = column_had_default(relid, attnum);
 	table_close(rel, NoLock);
 	return may;
@@ -454,7 +451,7 @@ check_no_partition_key(const SyncRule *rule)
 }
 
 void
-target_check_columns(const SyncRule *rule, Relation rel)
+target_check_columns(const SyncRule *rule, Relation rel, List *exact)
 {
 	ListCell   *lc;
 
@@ -470,7 +467,7 @@ target_check_columns(const SyncRule *rule, Relation rel)
 		check_sync_column(rel, lfirst(lc), true);
 	check_not_synced_twice(rule);
 	check_no_partition_key(rule);
-	check_unfilled_is_known(rule, rel);
+	check_unfilled_is_known(rule, rel, exact);
 }
 
 /* A column that a stored rule replaces goes with its contract. */

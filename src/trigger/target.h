@@ -30,9 +30,10 @@ extern void target_lock(Oid relid, List *relids, LOCKMODE mode);
  * none occurs twice, those to be written are neither generated nor identity
  * columns, none is the new column of another active sync, and none of those
  * that contract drops is in a partition key.  Unfilled rows must be recognizable
- * (see fill_mark.h).  rule->fill_marks must be set.
+ * (see fill_mark.h), by their length in the leaf tables exact.
  */
-extern void target_check_columns(const SyncRule *rule, Relation rel);
+extern void target_check_columns(const SyncRule *rule, Relation rel,
+								 List *exact);
 
 /*
  * For a rule whose up is volatile, which agrees with any value.  Rows that are

@@ -296,8 +296,8 @@ CREATE TABLE public.precious (id int, a int, b int);
 SELECT tandem.create_migration('of_another');
 SQL
 my %claims = (
-	'a sync of a table of another' => [ q(INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, up_given, on_conflict, on_error, keep_old, origin, search_path)
-		VALUES (77, 'public.precious', '{a}', '{b}', '{1}', '{1}', 'error', 'error', true, '', '')), qr/must be owner of relation "precious"/ ],
+	'a sync of a table of another' => [ q(INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, up_given, on_conflict, on_error, keep_old, search_path)
+		VALUES (77, 'public.precious', '{a}', '{b}', '{1}', '{1}', 'error', 'error', true, '')), qr/must be owner of relation "precious"/ ],
 	'a step of a table of another' => [ q(INSERT INTO tandem.step (migration, kind, relation) VALUES (77, 'backfill', 'public.precious')),
 		qr/must be owner of relation "precious"/ ],
 	'a view of another' => [ q(INSERT INTO tandem.view VALUES ('public.precious', 1, 'public.precious', '', '{id}')), qr/must be owner of relation "precious"/ ],
