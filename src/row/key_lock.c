@@ -334,7 +334,7 @@ form_row_keys(RowKey *row_keys, const RowState *state, HeapTuple tuple,
 	int			count = 0;
 	ListCell   *lc;
 
-	foreach(lc, state->rules->twin_keys)
+	foreach(lc, state->table->twin_keys)
 	{
 		RowKey	   *row_key = &row_keys[count];
 		bool		in_index;
@@ -349,7 +349,7 @@ form_row_keys(RowKey *row_keys, const RowState *state, HeapTuple tuple,
 			: form_computed_key(row_key, state, tuple);
 		if (in_index && key_can_conflict(row_key))
 		{
-			set_key_lock_tag(row_key, state->rules->relid);
+			set_key_lock_tag(row_key, state->table->relid);
 			count++;
 		}
 		else if (row_key->estate)
@@ -559,17 +559,17 @@ lock_row_keys(Relation rel, HeldKeys *held, RowKey *row_keys, int count)
 void
 key_lock_take_twins(RowState *state, HeapTuple tuple, TupleTableSlot *before)
 {
-	RelationRules *rules = state->rules;
+	TableRules *table = state->table;
 	HeldKeys   *held;
 	RowKey	   *row_keys;
 	int			count;
 
-	if (!rules->twin_keys_known)
-		twin_keys_find(state->rel, rules);
-	if (rules->twin_keys == NIL)
+	if (!table->twin_keys_known)
+		twin_keys_find(state->rel, table);
+	if (table->twin_keys == NIL)
 		return;
 	held = keys_of_statement(state->statement);
-	row_keys = palloc(sizeof(RowKey) * list_length(rules->twin_keys));
+	row_keys = palloc(sizeof(RowKey) * list_length(table->twin_keys));
 	count = form_row_keys(row_keys, state, tuple, before);
 
 	/*

@@ -26,7 +26,7 @@ extern void key_lock_take_twins(RowState *state, HeapTuple tuple,
 static inline void
 key_lock_take(RowState *state, HeapTuple tuple, TupleTableSlot *before)
 {
-	if (!state->rules->twin_keys_known || state->rules->twin_keys != NIL)
+	if (!state->table->twin_keys_known || state->table->twin_keys != NIL)
 		key_lock_take_twins(state, tuple, before);
 }
 

@@ -63,7 +63,7 @@ find_noted_row(RowState *state, NotedFor purpose)
 		if (noted->statement == state->statement &&
 			noted->purpose == purpose &&
 			(purpose == NOTED_FOR_MOVE ||
-			 noted->relid == state->rules->relid))
+			 noted->relid == state->table->relid))
 			return noted;
 	}
 	return NULL;
@@ -116,7 +116,7 @@ noted_row_set(RowState *state, NotedFor purpose, const ItemPointerData * tid,
 		noted->values[i] = noted->nulls[i] ? (Datum) 0
 			: datumCopy(value, att->attbyval, att->attlen);
 	}
-	noted->relid = rules->relid;
+	noted->relid = state->table->relid;
 	noted->taken = false;
 	MemoryContextSwitchTo(caller);
 }

@@ -51,7 +51,7 @@ row_was_moved(const NotedRow *noted)
 TupleTableSlot *
 row_movement_take(RowState *state, NotedRow *noted)
 {
-	if (noted_row_relation(noted) == state->rules->relid ||
+	if (noted_row_relation(noted) == state->table->relid ||
 		!row_was_moved(noted))
 		return NULL;
 	return noted_row_take(state, noted);

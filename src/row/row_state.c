@@ -94,6 +94,7 @@ end_row_statement(void *arg)
 {
 	RowState   *state = arg;
 	RelationRules *rules = state->rules;
+	TableRules *table = state->table;
 
 	if (rules->idle == NULL && row_state_may_be_kept(state))
 	{
@@ -103,7 +104,7 @@ end_row_statement(void *arg)
 	}
 	else
 		MemoryContextDelete(state->context);
-	relation_rules_release(rules);
+	relation_rules_release(table);
 }
 
 /* Returns a state that no running statement uses. */
@@ -124,9 +125,11 @@ take_idle_row_state(RelationRules *rules)
 RowState *
 row_state_create(Relation rel, const Trigger *trigger)
 {
-	RowState   *state = take_idle_row_state(relation_rules_get(rel, trigger));
+	TableRules *table = relation_rules_get(rel, trigger);
+	RowState   *state = take_idle_row_state(table->rules);
 
 	state->rel = rel;
+	state->table = table;
 	state->statement = CurrentMemoryContext;
 	state->call = NULL;
 	state->writer = NULL;
@@ -710,7 +713,7 @@ row_describe(const RowState *state, const RuleSide *side)
 
 		appendStringInfo(&text, "%s%s", text.len ? ", " : "",
 						 NameStr(att->attname));
-		if (!user_may_see_column(state->rules->relid, NameStr(att->attname)))
+		if (!user_may_see_column(state->table->relid, NameStr(att->attname)))
 			continue;
 		appendStringInfoString(&text, " = ");
 		if (state->row->tts_isnull[att->attnum - 1])

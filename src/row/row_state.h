@@ -39,7 +39,7 @@ typedef enum RuleOutcome
 
 typedef struct RowState
 {
-	RelationRules *rules;
+	RelationRules *rules;		/* those of table */
 	MemoryContext context;		/* memory context of this state */
 	uint64		function_changes;	/* value of the counter when this was made */
 	ExprContext *econtext;		/* reset for each loaded row */
@@ -52,6 +52,7 @@ typedef struct RowState
 
 	/* valid for one statement */
 	Relation	rel;
+	TableRules *table;
 	MemoryContext statement;
 	const FmgrInfo *call;		/* of the trigger; NULL in a fill */
 	MemoryContextCallback end;
@@ -220,9 +221,18 @@ extern bool row_seems_unfilled(const RowState *state,
 static inline bool
 row_is_unfilled(const RowState *state, const CompiledRule *rule)
 {
+	switch (state->table->unfilled[rule - state->rules->rules])
+	{
+		case UNFILLED_NONE:
+			/* the fill has left a row short for which up gives what it had */
+			return false;
+		case UNFILLED_SHORT:
+			return state->stored_natts < rule->first_new;
+		case UNFILLED_UNKNOWN:
+			break;
+	}
 	return state->stored_natts < rule->first_new ||
-		(!rule->exact && state->stored_natts != ROW_SETTLED &&
-		 row_seems_unfilled(state, rule));
+		(state->stored_natts != ROW_SETTLED && row_seems_unfilled(state, rule));
 }
 
 /*

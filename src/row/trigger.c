@@ -49,14 +49,15 @@ static void
 settle_writer_mark(RowState *state)
 {
 	RelationRules *rules = state->rules;
+	TableRules *table = state->table;
 	int			release = row_declared_release(state);
 	List	   *syncs = NIL;
 
-	if (writer_is_settled(&rules->writer, release))
+	if (writer_is_settled(&table->writer, release))
 		return;
 	for (int i = 0; i < rules->nrules; i++)
 		syncs = lappend(syncs, rules->rules[i].source);
-	writer_settle(&rules->writer, release, rules->relid, syncs);
+	writer_settle(&table->writer, release, table->relid, syncs);
 }
 
 /*

@@ -178,32 +178,34 @@ relation_sync_trigger(Relation rel)
  * The compiled rules cached by the session, by relation and trigger.
  *
  * They become stale when the relation changes, which a callback tells, or when
- * a function that a plan uses changes, which CachedExpression tells.  The next statement compiles them again.  A statement that is still
- * using stale rules keeps them alive; since it holds a lock on the relation,
- * its rules cannot have been replaced.
+ * a function that a plan uses changes, which CachedExpression tells.  The next
+ * statement compiles them again, or finds those of another partition that fit.
+ * A statement that is still using stale rules keeps them alive; since it holds
+ * a lock on the relation, its rules cannot have been replaced.
  *
  * Neither a callback nor the end of a transaction may look up whether the
- * relation still exists.  So stale rules are always dropped at the end
- * of the transaction, and compiled again when needed.
+ * relation still exists.  So what is stale is always dropped at the end of the
+ * transaction, and made again when needed.
  *-------------------------------------------------------------------------
  */
 
 typedef struct CacheEntry
 {
 	Oid			relid;
-	RelationRules *rules;		/* head of the chain */
+	TableRules *tables;			/* head of the chain */
 } CacheEntry;
 
 static HTAB *cache = NULL;
 static dlist_head stale = DLIST_STATIC_INIT(stale);
+static dlist_head shared = DLIST_STATIC_INIT(shared);
 
 /* Called from invalidation callbacks at any time, so it only marks. */
 static void
-mark_rules_stale(RelationRules *rules)
+mark_rules_stale(TableRules *table)
 {
-	if (rules->valid)
-		dlist_push_tail(&stale, &rules->stale);
-	rules->valid = false;
+	if (table->valid)
+		dlist_push_tail(&stale, &table->stale);
+	table->valid = false;
 }
 
 static void
@@ -215,35 +217,50 @@ rules_relation_changed(Datum arg, Oid relid)
 	if (OidIsValid(relid))
 	{
 		entry = hash_search(cache, &relid, HASH_FIND, NULL);
-		for (RelationRules *r = entry ? entry->rules : NULL; r; r = r->next)
-			mark_rules_stale(r);
+		for (TableRules *t = entry ? entry->tables : NULL; t; t = t->next)
+			mark_rules_stale(t);
 		return;
 	}
 	hash_seq_init(&status, cache);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		for (RelationRules *r = entry->rules; r; r = r->next)
-			mark_rules_stale(r);
+		for (TableRules *t = entry->tables; t; t = t->next)
+			mark_rules_stale(t);
 	}
 }
 
-/* Takes rules out of the cache.  They are freed now, or by their last user. */
 static void
-drop_cached_rules(RelationRules *rules)
+free_table_rules(TableRules *table)
 {
-	CacheEntry *entry = hash_search(cache, &rules->relid, HASH_FIND, NULL);
-	RelationRules **link = &entry->rules;
+	RelationRules *rules = table->rules;
 
-	while (*link != rules)
+	if (table->keys_context)
+		MemoryContextDelete(table->keys_context);
+	pfree(table->unfilled);
+	pfree(table);
+	if (--rules->ntables > 0)
+		return;
+	dlist_delete(&rules->shared);
+	relation_rules_free(rules);
+}
+
+/* Takes it out of the cache.  It is freed now, or by its last user. */
+static void
+drop_cached_rules(TableRules *table)
+{
+	CacheEntry *entry = hash_search(cache, &table->relid, HASH_FIND, NULL);
+	TableRules **link = &entry->tables;
+
+	while (*link != table)
 		link = &(*link)->next;
-	*link = rules->next;
-	if (entry->rules == NULL)
-		(void) hash_search(cache, &rules->relid, HASH_REMOVE, NULL);
-	if (!rules->valid)
-		dlist_delete(&rules->stale);
-	rules->dropped = true;
-	if (rules->users == 0)
-		relation_rules_free(rules);
+	*link = table->next;
+	if (entry->tables == NULL)
+		(void) hash_search(cache, &table->relid, HASH_REMOVE, NULL);
+	if (!table->valid)
+		dlist_delete(&table->stale);
+	table->dropped = true;
+	if (table->users == 0)
+		free_table_rules(table);
 }
 
 static void
@@ -253,7 +270,7 @@ drop_stale_rules(XactEvent event, void *arg)
 		event != XACT_EVENT_PREPARE)
 		return;
 	while (!dlist_is_empty(&stale))
-		drop_cached_rules(dlist_head_element(RelationRules, stale, &stale));
+		drop_cached_rules(dlist_head_element(TableRules, stale, &stale));
 }
 
 static void
@@ -270,64 +287,144 @@ create_rule_cache(void)
 	RegisterXactCallback(drop_stale_rules, NULL);
 }
 
-static RelationRules *
+static TableRules *
 find_cached_rules(Oid relid, Oid trigger)
 {
 	CacheEntry *entry = hash_search(cache, &relid, HASH_FIND, NULL);
 
-	for (RelationRules *r = entry ? entry->rules : NULL; r; r = r->next)
+	for (TableRules *t = entry ? entry->tables : NULL; t; t = t->next)
 	{
-		if (r->trigger == trigger)
-			return r;
+		if (t->trigger == trigger)
+			return t;
 	}
 	return NULL;
 }
 
 static void
-keep_rules_in_cache(RelationRules *rules)
+keep_rules_in_cache(TableRules *table)
 {
 	bool		found;
-	CacheEntry *entry = hash_search(cache, &rules->relid, HASH_ENTER, &found);
+	CacheEntry *entry = hash_search(cache, &table->relid, HASH_ENTER, &found);
 
-	rules->next = found ? entry->rules : NULL;
-	entry->rules = rules;
+	table->next = found ? entry->tables : NULL;
+	entry->tables = table;
 }
 
-RelationRules *
+/* Returns the rules of other partitions that fit this one, or NULL. */
+static RelationRules *
+find_shared_rules(Relation rel, const Trigger *trigger)
+{
+	RecordedCalls calls = {NIL, NIL};
+	bool		recorded;
+	Oid			root;
+	dlist_iter	iter;
+
+	if (!rel->rd_rel->relispartition)
+		return NULL;
+	root = relation_rules_root(rel, trigger, &recorded, &calls);
+	dlist_foreach(iter, &shared)
+	{
+		RelationRules *rules = dlist_container(RelationRules, shared, iter.cur);
+
+		if (rules->root == root && relation_rules_are_valid(rules) &&
+			rules->calls_recorded == recorded &&
+			equal(rules->calls.functions, calls.functions) &&
+			equal(rules->calls.types, calls.types) &&
+			relation_rules_fit(rules, rel, trigger))
+			return rules;
+	}
+	return NULL;
+}
+
+static TableRules *
+make_table_rules(RelationRules *rules, Relation rel, const Trigger *trigger)
+{
+	TableRules *table = MemoryContextAllocZero(rules->context, sizeof(TableRules));
+
+	table->unfilled = MemoryContextAllocZero(rules->context,
+											 sizeof(Unfilled) * rules->nrules);
+	table->rules = rules;
+	table->relid = RelationGetRelid(rel);
+	table->trigger = trigger->tgoid;
+	table->valid = true;
+	if (rules->ntables++ == 0)
+		dlist_push_head(&shared, &rules->shared);
+	return table;
+}
+
+/*
+ * Reads the fill marks.  The table is in the cache already: a change of it that
+ * is noticed meanwhile is not lost.
+ */
+static void
+read_fill_marks(TableRules *table, Relation rel)
+{
+	const RelationRules *rules = table->rules;
+
+	for (int i = 0; i < rules->nrules; i++)
+		table->unfilled[i] = fill_mark_unfilled(rules->rules[i].source, rel,
+												table->trigger);
+}
+
+static TableRules *
+cache_rules(Relation rel, const Trigger *trigger)
+{
+	RelationRules *rules = find_shared_rules(rel, trigger);
+	TableRules *table;
+	TableRules *meanwhile;
+
+	/*
+	 * Between finding or compiling the rules and caching them, no lookup may
+	 * process invalidation messages: they would not be marked stale.
+	 */
+	if (rules == NULL)
+		rules = relation_rules_compile(rel, trigger);
+	table = make_table_rules(rules, rel, trigger);
+	/* compiling may have run functions that compiled the same rules */
+	meanwhile = find_cached_rules(table->relid, table->trigger);
+	if (meanwhile)
+		drop_cached_rules(meanwhile);
+	keep_rules_in_cache(table);
+	table->users = 1;
+	PG_TRY();
+	{
+		read_fill_marks(table, rel);
+	}
+	PG_CATCH();
+	{
+		table->users = 0;
+		if (table->dropped)
+			free_table_rules(table);
+		else
+			drop_cached_rules(table);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return table;
+}
+
+TableRules *
 relation_rules_get(Relation rel, const Trigger *trigger)
 {
-	Oid			relid = RelationGetRelid(rel);
-	Oid			trigger_oid = trigger->tgoid;
-	RelationRules *rules;
-	RelationRules *meanwhile;
+	TableRules *table;
 
 	if (cache == NULL)
 		create_rule_cache();
-	rules = find_cached_rules(relid, trigger_oid);
-	if (rules == NULL || !relation_rules_are_valid(rules))
+	table = find_cached_rules(RelationGetRelid(rel), trigger->tgoid);
+	if (table && table->valid && relation_rules_are_valid(table->rules))
 	{
-		if (rules)
-			drop_cached_rules(rules);
-
-		/*
-		 * Between compiling and caching the rules, no lookup may process
-		 * invalidation messages: they would not be marked stale.
-		 */
-		rules = relation_rules_compile(rel, trigger);
-		/* compiling may have run functions that compiled the same rules */
-		meanwhile = find_cached_rules(relid, trigger_oid);
-		if (meanwhile)
-			drop_cached_rules(meanwhile);
-		keep_rules_in_cache(rules);
+		table->users++;
+		return table;
 	}
-	rules->users++;
-	return rules;
+	if (table)
+		drop_cached_rules(table);
+	return cache_rules(rel, trigger);
 }
 
 void
-relation_rules_release(RelationRules *rules)
+relation_rules_release(TableRules *table)
 {
-	rules->users--;
-	if (rules->users == 0 && rules->dropped)
-		relation_rules_free(rules);
+	table->users--;
+	if (table->users == 0 && table->dropped)
+		free_table_rules(table);
 }

@@ -14,6 +14,7 @@
 
 #include "catalog/sync.h"
 #include "catalog/writer.h"
+#include "rule/fill_mark.h"
 #include "rule/recorded_calls.h"
 
 /*
@@ -90,9 +91,7 @@ typedef struct CompiledRule
 								 * NULL if they call only functions of the
 								 * server that have no side effects and do not
 								 * look names up */
-	AttrNumber	first_new;		/* lowest attribute number of a new column, or
-								 * 0 if no row is unfilled any more */
-	bool		exact;			/* are only rows shorter than that unfilled? */
+	AttrNumber	first_new;		/* lowest attribute number of a new column */
 } CompiledRule;
 
 /* The side of a rule that the release of a writer means: see own_side.h. */
@@ -103,14 +102,20 @@ typedef enum OwnSide
 	OWN_NEW
 } OwnSide;
 
+/*
+ * The compiled rules of a table, or of those of its partitions that have the
+ * same columns in the same places: a session keeps them once.
+ */
 typedef struct RelationRules
 {
 	MemoryContext context;
-	Oid			relid;
 	Oid			root;			/* topmost table, whose owner evaluates */
-	Oid			trigger;
+	Oid			owner;			/* of the relations */
+	int			nargs;
+	char	  **args;			/* of the trigger, from which they are
+								 * compiled */
 	int			ncolumns;
-	TupleDesc	desc;			/* copy of the relation's */
+	TupleDesc	desc;			/* copy of a relation's */
 	RuleColumn *columns;
 	CompiledRule *rules;		/* sorted: a rule follows those it depends on */
 	int			nrules;
@@ -126,18 +131,29 @@ typedef struct RelationRules
 	int			release;		/* of the writer for whom own and foreign were
 								 * settled; -1 if not settled */
 	bool		any_release;	/* does any rule belong to a release? */
+	struct RowState *idle;		/* left for the next statement, or NULL */
+	dlist_node	shared;			/* node in the list of all */
+	int			ntables;		/* number of TableRules that have them */
+} RelationRules;
+
+/* What the session keeps of one table or partition beside its rules. */
+typedef struct TableRules
+{
+	RelationRules *rules;
+	Oid			relid;
+	Oid			trigger;
+	Unfilled   *unfilled;		/* by rule */
 	bool		twin_keys_known;	/* has twin_keys_find been called? */
 	bool		valid;			/* false once a callback has reported a change */
 	bool		dropped;		/* removed from the cache; the last user frees
 								 * it */
 	List	   *twin_keys;		/* of TwinKey: see twin_keys.h */
-	struct RowState *idle;		/* left for the next statement, or NULL */
-	struct RelationRules *next; /* next rules of the same relation in the
-								 * cache */
-	dlist_node	stale;			/* node in the cache's list of stale rules */
+	MemoryContext keys_context; /* of these; NULL if there are none */
+	struct TableRules *next;	/* next of the same relation in the cache */
+	dlist_node	stale;			/* node in the cache's list of stale ones */
 	WriterNote	writer;			/* was this session marked as a writer? */
 	int			users;			/* number of statements using it */
-} RelationRules;
+} TableRules;
 
 /* Does rel have a sync trigger? */
 extern bool relation_has_sync_trigger(Relation rel);
@@ -150,14 +166,14 @@ extern bool relation_has_sync_trigger(Relation rel);
 extern Trigger *relation_sync_trigger(Relation rel);
 
 /*
- * Returns the rules of rel, from the cache or compiled.
- * They stay valid until relation_rules_release; the caller keeps a lock on rel
+ * Returns what there is of rel and its rules, from the cache or compiled.
+ * It stays valid until relation_rules_release; the caller keeps a lock on rel
  * until then.  trigger is a copy, or that of a trigger call.  Errors: those of
  * expression_parse; a column of a rule does not exist; the trigger of a
  * partition was not created on its partitioned table; a rule would call a
  * function that was created since it was stored.
  */
-extern RelationRules *relation_rules_get(Relation rel, const Trigger *trigger);
-extern void relation_rules_release(RelationRules *rules);
+extern TableRules *relation_rules_get(Relation rel, const Trigger *trigger);
+extern void relation_rules_release(TableRules *table);
 
 #endif							/* TANDEM_RELATION_RULES_H */

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
+#include "access/tupdesc_details.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
@@ -24,7 +25,6 @@
 #include "core/transaction.h"
 #include "rule/expression.h"
 #include "rule/expression_uses.h"
-#include "rule/fill_mark.h"
 #include "rule/recorded_calls.h"
 #include "rule/rule_args.h"
 #include "rule/rule_compile.h"
@@ -72,8 +72,6 @@ side_plans_are_valid(const RuleSide *side)
 bool
 relation_rules_are_valid(const RelationRules *rules)
 {
-	if (!rules->valid)
-		return false;
 	for (int i = 0; i < rules->nrules; i++)
 	{
 		if (!side_plans_are_valid(&rules->rules[i].old_side) ||
@@ -198,7 +196,7 @@ static int
 compile_named_column(RelationRules *rules, Relation rel, const SyncRule *rule,
 					 const char *name)
 {
-	AttrNumber	attnum = get_attnum(rules->relid, name);
+	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), name);
 
 	if (attnum <= 0)
 		ereport(ERROR,
@@ -450,14 +448,12 @@ compile_sources(RelationRules *rules, Relation rel, CompiledRule *rule,
 }
 
 static void
-compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
-			 SyncRule *source, List *all)
+compile_rule(RelationRules *rules, Relation rel, SyncRule *source, List *all)
 {
 	CompiledRule *rule = &rules->rules[rules->nrules++];
 	Bitmapset  *read_by_up = NULL;
 	Bitmapset  *read_by_down = NULL;
 	bool		needs_path;
-	Unfilled	unfilled;
 
 	rule->source = source;
 	rules->any_release |= source->release > 0;
@@ -475,11 +471,6 @@ compile_rule(RelationRules *rules, Relation rel, const Trigger *trigger,
 	for (int i = 0; i < rule->new_side.ncolumns; i++)
 		rule->first_new = Min(rule->first_new,
 							  rules->columns[rule->new_side.columns[i]].attnum);
-	unfilled = fill_mark_unfilled(source, rel, trigger->tgoid);
-	rule->exact = unfilled != UNFILLED_UNKNOWN;
-	/* the fill has left a row short for which up gives what it had */
-	if (unfilled == UNFILLED_NONE)
-		rule->first_new = InvalidAttrNumber;
 }
 
 static bool
@@ -536,6 +527,101 @@ check_trigger_made_on_root(Relation rel, const Trigger *trigger)
 					 quoting_relation(OidIsValid(made_on) ? made_on : relid))));
 }
 
+Oid
+relation_rules_root(Relation rel, const Trigger *trigger, bool *recorded,
+					RecordedCalls *calls)
+{
+	check_trigger_made_on_root(rel, trigger);
+	*recorded = calls_recorded_for(trigger->tgoid, calls);
+	return table_root(RelationGetRelid(rel));
+}
+
+static void
+copy_trigger_args(RelationRules *rules, const Trigger *trigger)
+{
+	rules->nargs = trigger->tgnargs;
+	rules->args = palloc(sizeof(char *) * Max(rules->nargs, 1));
+	for (int i = 0; i < rules->nargs; i++)
+		rules->args[i] = pstrdup(trigger->tgargs[i]);
+}
+
+static bool
+same_trigger_args(const RelationRules *rules, const Trigger *trigger)
+{
+	if (rules->nargs != trigger->tgnargs)
+		return false;
+	for (int i = 0; i < rules->nargs; i++)
+	{
+		if (strcmp(rules->args[i], trigger->tgargs[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+same_attribute(Form_pg_attribute a, Form_pg_attribute b)
+{
+	return strcmp(NameStr(a->attname), NameStr(b->attname)) == 0 &&
+		a->atttypid == b->atttypid && a->atttypmod == b->atttypmod &&
+		a->attlen == b->attlen && a->attbyval == b->attbyval &&
+		a->attalign == b->attalign && a->attstorage == b->attstorage &&
+		a->attcollation == b->attcollation &&
+		a->attisdropped == b->attisdropped &&
+		a->atthasdef == b->atthasdef && a->attgenerated == b->attgenerated &&
+		a->attidentity == b->attidentity &&
+		a->atthasmissing == b->atthasmissing;
+}
+
+/* The defaults, and what rows hold that are shorter. */
+static bool
+same_defaults(TupleDesc a, TupleDesc b)
+{
+	int			count = a->constr ? a->constr->num_defval : 0;
+
+	if (count != (b->constr ? b->constr->num_defval : 0))
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		if (a->constr->defval[i].adnum != b->constr->defval[i].adnum ||
+			strcmp(a->constr->defval[i].adbin, b->constr->defval[i].adbin) != 0)
+			return false;
+	}
+	for (int i = 0; i < a->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(a, i);
+
+		if (att->atthasmissing &&
+			!datumIsEqual(a->constr->missing[i].am_value,
+						  b->constr->missing[i].am_value,
+						  att->attbyval, att->attlen))
+			return false;
+	}
+	return true;
+}
+
+/* Unlike the server's own function, of the rows of different tables. */
+static bool
+same_row_shape(TupleDesc a, TupleDesc b)
+{
+	if (a->natts != b->natts)
+		return false;
+	for (int i = 0; i < a->natts; i++)
+	{
+		if (!same_attribute(TupleDescAttr(a, i), TupleDescAttr(b, i)))
+			return false;
+	}
+	return same_defaults(a, b);
+}
+
+bool
+relation_rules_fit(const RelationRules *rules, Relation rel,
+				   const Trigger *trigger)
+{
+	return rules->owner == rel->rd_rel->relowner &&
+		same_trigger_args(rules, trigger) &&
+		same_row_shape(rules->desc, RelationGetDescr(rel));
+}
+
 RelationRules *
 relation_rules_compile(Relation rel, const Trigger *trigger)
 {
@@ -551,23 +637,21 @@ relation_rules_compile(Relation rel, const Trigger *trigger)
 		ListCell   *lc;
 
 		rules->context = context;
-		rules->relid = RelationGetRelid(rel);
-		rules->root = table_root(rules->relid);
-		rules->trigger = trigger->tgoid;
+		rules->owner = rel->rd_rel->relowner;
+		copy_trigger_args(rules, trigger);
 		rules->only_builtin = true;
 		rules->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
-		check_trigger_made_on_root(rel, trigger);
-		rules->calls_recorded = calls_recorded_for(trigger->tgoid, &rules->calls);
+		rules->root = relation_rules_root(rel, trigger, &rules->calls_recorded,
+										  &rules->calls);
 		sources = rule_args_decode(trigger);
 		rules->rules = palloc0(sizeof(CompiledRule) * list_length(sources));
 		rules->columns = palloc0(sizeof(RuleColumn) * rules->desc->natts);
 		foreach(lc, sources)
-			compile_rule(rules, rel, trigger, lfirst(lc), sources);
+			compile_rule(rules, rel, lfirst(lc), sources);
 		note_followed_sides(rules);
 		rules->release = -1;
 		rules->own = palloc0(sizeof(OwnSide) * rules->nrules);
 		rules->foreign = palloc0(sizeof(bool) * rules->ncolumns);
-		rules->valid = true;
 	}
 	PG_CATCH();
 	{

@@ -22,11 +22,25 @@
 extern RelationRules *relation_rules_compile(Relation rel,
 											 const Trigger *trigger);
 
-/* Frees rules that no statement uses. */
+/* Frees rules that no table has. */
 extern void relation_rules_free(RelationRules *rules);
 
-/* Are rel and all functions that the planned expressions use unchanged? */
+/* Are all functions that the planned expressions use unchanged? */
 extern bool relation_rules_are_valid(const RelationRules *rules);
+
+/*
+ * Returns the topmost table of rel, with what is recorded of the calls of its
+ * rules.  Errors: rel is a partition and the trigger was not created there.
+ */
+extern Oid	relation_rules_root(Relation rel, const Trigger *trigger,
+								bool *recorded, RecordedCalls *calls);
+
+/*
+ * Would the compilation of the rules of rel give the same, as far as rel and
+ * its trigger tell?  Looks nothing up.
+ */
+extern bool relation_rules_fit(const RelationRules *rules, Relation rel,
+							   const Trigger *trigger);
 
 /*
  * Returns the default of a column, as a Const if it is constant, or NULL if it

@@ -288,11 +288,12 @@ make_twin_key(Oid index_oid)
 
 /*
  * What is compared goes with the caller's context, that of one row; what is
- * kept goes with the rules.
+ * kept goes with the table.
  */
 void
-twin_keys_find(Relation rel, RelationRules *rules)
+twin_keys_find(Relation rel, TableRules *table)
 {
+	const RelationRules *rules = table->rules;
 	List	   *keys = unique_keys(rel, group_columns(rules));
 	Bitmapset  *new_columns = new_columns_of_rules(rules);
 	List	   *found = NIL;
@@ -306,11 +307,16 @@ twin_keys_find(Relation rel, RelationRules *rules)
 		if (must_be_guarded(key, keys, new_columns))
 			found = lappend_oid(found, key->index);
 	}
-	caller = MemoryContextSwitchTo(rules->context);
-	rules->twin_keys = NIL;
+	if (found != NIL && table->keys_context == NULL)
+		table->keys_context = AllocSetContextCreate(rules->context,
+													"tandem twin keys",
+													ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(found != NIL ? table->keys_context
+								   : CurrentMemoryContext);
+	table->twin_keys = NIL;
 	foreach(lc, found)
-		rules->twin_keys = lappend(rules->twin_keys,
+		table->twin_keys = lappend(table->twin_keys,
 								   make_twin_key(lfirst_oid(lc)));
-	rules->twin_keys_known = true;
+	table->twin_keys_known = true;
 	MemoryContextSwitchTo(caller);
 }

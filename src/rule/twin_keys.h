@@ -29,7 +29,7 @@ typedef struct TwinKey
 } TwinKey;
 
 /*
- * Fills in rules->twin_keys: those valid indexes of rel of which each pair of
+ * Fills in table->twin_keys: those valid indexes of rel of which each pair of
  * twins has at least one, so that two rows that conflict in both indexes of a
  * pair have the same key in one of these.  NIL if no two indexes are twins.  An
  * index counts from the moment when it is in the catalog, before it is built.
@@ -37,6 +37,6 @@ typedef struct TwinKey
  * generated columns, which BEFORE triggers do not see.  The caller holds a lock
  * on rel.
  */
-extern void twin_keys_find(Relation rel, RelationRules *rules);
+extern void twin_keys_find(Relation rel, TableRules *table);
 
 #endif							/* TANDEM_TWIN_KEYS_H */
