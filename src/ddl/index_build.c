@@ -136,33 +136,33 @@ index_leaf_next(const Step *step, const FoundIndex *found,
  * index below it is attached.
  *
  * Partitions may be attached and detached meanwhile; one that is attached gets
- * the index by that.  So nothing is planned: each time the tree is examined
- * again, and the first missing piece is done.
+ * the index by that.  So the index is complete when the tree is examined and
+ * nothing is missing.  What is missing is done, and only then is the tree
+ * examined again: each time would take the square of its partitions.
  *-------------------------------------------------------------------------
  */
 
 /* An index and the parent index to which it belongs. */
-typedef struct Pair
+typedef struct IndexPair
 {
 	Oid			parent_table;
 	Oid			parent;			/* InvalidOid if there is no such pair */
 	Oid			table;
 	Oid			index;
-} Pair;
+} IndexPair;
 
-/* The result of examining the tree: the first case found of each kind. */
+/* The result of examining the tree: all leaves, else the first of each kind. */
 typedef struct Survey
 {
 	const Step *step;
 	int			leaves;
 	int			built;
 	bool		branch_missing;
-	bool		leaf_missing;
 	FoundIndex	branch;			/* partitioned table without the index */
-	FoundIndex	leaf;
+	List	   *missing;		/* OIDs of leaves without the index */
 	Oid			broken;			/* attached, but not valid */
-	Pair		loose;			/* complete and to be attached; or attached,
-								 * but the parent is not yet valid */
+	List	   *loose;			/* of IndexPair *: complete and to be attached */
+	IndexPair	unready;		/* attached, but the parent is not yet valid */
 	Oid			empty;			/* invalid, with no partition below */
 } Survey;
 
@@ -186,14 +186,16 @@ attached_index_of_table(Oid index, Oid table)
 	return attached;
 }
 
-static void
-note_index_pair(Survey *s, Oid parent_table, Oid parent, Oid table, Oid index)
+static IndexPair *
+make_index_pair(Oid parent_table, Oid parent, Oid table, Oid index)
 {
-	if (!OidIsValid(s->loose.parent))
-		s->loose = (Pair)
-	{
-		parent_table, parent, table, index
-	};
+	IndexPair  *pair = palloc(sizeof(IndexPair));
+
+	pair->parent_table = parent_table;
+	pair->parent = parent;
+	pair->table = table;
+	pair->index = index;
+	return pair;
 }
 
 static void
@@ -211,11 +213,8 @@ survey_leaf_index(Survey *s, Oid table, Oid attached, FoundIndex *found)
 	*found = index_find_on_partition(s->step, table);
 	if (found->state == FOUND_VALID)
 		s->built++;
-	else if (!s->leaf_missing)
-	{
-		s->leaf = *found;
-		s->leaf_missing = true;
-	}
+	else
+		s->missing = lappend_oid(s->missing, table);
 }
 
 static void
@@ -272,20 +271,21 @@ survey_index_tree(Survey *s, Oid table, Oid index)
 		else if (relkind == RELKIND_RELATION)
 			survey_leaf_index(s, child, attached, &found);
 		if (found.state == FOUND_VALID)
-			note_index_pair(s, table, index, child, found.index);
+			s->loose = lappend(s->loose, make_index_pair(table, index, child,
+														 found.index));
 	}
 	if (valid)
 		return;
 	if (children == NIL)
 		s->empty = OidIsValid(s->empty) ? s->empty : index;
-	else if (!OidIsValid(s->loose.parent))
+	else if (s->loose == NIL && !OidIsValid(s->unready.parent))
 	{
 		/* all may be attached if one that was not has been detached */
 		Oid			child = linitial_oid(children);
 		Oid			attached = attached_index_of_table(index, child);
 
 		if (OidIsValid(attached))
-			note_index_pair(s, table, index, child, attached);
+			s->unready = *make_index_pair(table, index, child, attached);
 	}
 }
 
@@ -367,7 +367,7 @@ lock_index_ancestors(Oid index)
  * Attaches the index of a partition, after locking what the server would lock.
  */
 static BuildResult
-attach_index(const Step *step, const Pair *pair, BuildPiece *piece)
+attach_index(const Step *step, const IndexPair *pair, BuildPiece *piece)
 {
 	bool		again = get_rel_relispartition(pair->index);
 
@@ -436,32 +436,130 @@ rebuild_index(Oid index, BuildPiece *piece)
 	return BUILD_STATEMENT;
 }
 
+void
+index_plan_init(IndexPlan *plan)
+{
+	memset(plan, 0, sizeof(IndexPlan));
+	plan->context = CurrentMemoryContext;
+}
+
+static void
+plan_from_survey(IndexPlan *plan, const Survey *s)
+{
+	MemoryContext caller = MemoryContextSwitchTo(plan->context);
+	ListCell   *lc;
+
+	plan->leaves = list_copy(s->missing);
+	/* an index is not attached before its leaves have it */
+	foreach(lc, s->missing == NIL && !OidIsValid(s->broken) ? s->loose : NIL)
+	{
+		const IndexPair *pair = lfirst(lc);
+
+		plan->pairs = lappend(plan->pairs,
+							  make_index_pair(pair->parent_table, pair->parent,
+											  pair->table, pair->index));
+	}
+	plan->built = s->built;
+	plan->total = s->leaves;
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Takes the next partition of the plan that still needs the index.  Returns
+ * false if there is none: the tree must be examined again, as where a partition
+ * is not as it was.
+ */
+static bool
+next_planned_leaf(const Step *step, IndexPlan *plan, FoundIndex *found)
+{
+	while (plan->leaves != NIL)
+	{
+		Oid			table = linitial_oid(plan->leaves);
+
+		plan->leaves = list_delete_first(plan->leaves);
+		if (get_rel_relkind(table) != RELKIND_RELATION ||
+			!list_member_oid(get_partition_ancestors(table), step->relation))
+			continue;
+		*found = index_find_on_partition(step, table);
+		if (found->state == FOUND_NOTHING || found->state == FOUND_INVALID)
+			return true;
+	}
+	return false;
+}
+
+static bool
+next_planned_pair(IndexPlan *plan, IndexPair *pair)
+{
+	while (plan->pairs != NIL)
+	{
+		IndexPair  *next = linitial(plan->pairs);
+
+		*pair = *next;
+		plan->pairs = list_delete_first(plan->pairs);
+		pfree(next);
+		if (relation_exists(pair->index) &&
+			!get_rel_relispartition(pair->index))
+			return true;
+	}
+	return false;
+}
+
+/* Returns BUILD_DONE if nothing that was planned is left. */
+static BuildResult
+index_planned_next(const Step *step, IndexPlan *plan, BuildPiece *piece)
+{
+	FoundIndex	leaf;
+	IndexPair	pair;
+
+	if (next_planned_leaf(step, plan, &leaf))
+		return index_leaf_next(step, &leaf,
+							   psprintf(" (%d of %d)", ++plan->built, plan->total),
+							   piece);
+	if (next_planned_pair(plan, &pair))
+		return attach_index(step, &pair, piece);
+	return BUILD_DONE;
+}
+
 /*
  * Finds the next piece of the index of a partitioned table, which index_find
  * has found in this state.  Errors: another object has the name, here or on a
  * partition; strong locks as for lock_relations.
  */
 static BuildResult
-index_tree_next(const Step *step, const FoundIndex *root, BuildPiece *piece)
+index_tree_next(const Step *step, const FoundIndex *root, IndexPlan *plan,
+				BuildPiece *piece)
 {
 	Survey		s = {0};
+	BuildResult planned;
 
 	if (root->state == FOUND_VALID)
 		return BUILD_DONE;
 	if (root->state != FOUND_INCOMPLETE)
 		return create_branch_index(step, root, piece);
+	planned = index_planned_next(step, plan, piece);
+	if (planned != BUILD_DONE)
+		return planned;
 	s.step = step;
 	survey_index_tree(&s, root->table, root->index);
 	if (s.branch_missing)
 		return create_branch_index(step, &s.branch, piece);
-	if (s.leaf_missing)
-		return index_leaf_next(step, &s.leaf,
-							   psprintf(" (%d of %d)", s.built + 1, s.leaves),
-							   piece);
+	plan_from_survey(plan, &s);
+	planned = index_planned_next(step, plan, piece);
+	if (planned != BUILD_DONE)
+		return planned;
+	/* another object has the name on it */
+	if (s.missing != NIL)
+	{
+		FoundIndex	other = index_find_on_partition(step, linitial_oid(s.missing));
+
+		planned = index_leaf_next(step, &other, "", piece);
+		/* or it has got the index meanwhile */
+		return planned == BUILD_DONE ? BUILD_AGAIN : planned;
+	}
 	if (OidIsValid(s.broken))
 		return rebuild_index(s.broken, piece);
-	if (OidIsValid(s.loose.parent))
-		return attach_index(step, &s.loose, piece);
+	if (OidIsValid(s.unready.parent))
+		return attach_index(step, &s.unready, piece);
 	if (OidIsValid(s.empty))
 		return drop_empty_index(s.empty, piece);
 	return BUILD_AGAIN;
@@ -473,7 +571,7 @@ index_tree_next(const Step *step, const FoundIndex *root, BuildPiece *piece)
  */
 
 BuildResult
-index_build_next(const Step *step, BuildPiece *piece)
+index_build_next(const Step *step, IndexPlan *plan, BuildPiece *piece)
 {
 	FoundIndex	found;
 
@@ -487,7 +585,7 @@ index_build_next(const Step *step, BuildPiece *piece)
 		index_has_become_constraint(step))
 		return BUILD_DONE;
 	if (get_rel_relkind(step->relation) == RELKIND_PARTITIONED_TABLE)
-		return index_tree_next(step, &found, piece);
+		return index_tree_next(step, &found, plan, piece);
 	return index_leaf_next(step, &found, "", piece);
 }
 

@@ -10,11 +10,30 @@
 #include "ddl/index_definition.h"
 
 /*
- * Does or returns the next piece of the step's index.  Call as the table's
- * owner, in a transaction of its own.  Errors: a different index of that name
- * exists; strong locks as for lock_relations.
+ * What is left to do for a partition tree, as of when it was examined last.  Each
+ * partition is looked at again before anything is done to it.
  */
-extern BuildResult index_build_next(const Step *step, BuildPiece *piece);
+typedef struct IndexPlan
+{
+	MemoryContext context;		/* of the lists */
+	List	   *leaves;			/* OIDs of partitions without the index */
+	List	   *pairs;			/* of IndexPair *: to be attached */
+	int			built;			/* partitions that had it, or have got it
+								 * since */
+	int			total;			/* number of partitions with rows */
+} IndexPlan;
+
+/* Begins with an empty plan; what will be in it is in the current context. */
+extern void index_plan_init(IndexPlan *plan);
+
+/*
+ * Does or returns the next piece of the step's index.  Call as the table's
+ * owner, in a transaction of its own, with the same plan for all pieces.
+ * Errors: a different index of that name exists; strong locks as for
+ * lock_relations.
+ */
+extern BuildResult index_build_next(const Step *step, IndexPlan *plan,
+									BuildPiece *piece);
 
 /*
  * Drops what the step has built, on partitions too, and invalid indexes of its

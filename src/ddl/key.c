@@ -391,8 +391,12 @@ key_build_next(const Step *step, const Constraint *key, BuildPiece *piece)
 	if (OidIsValid(leaf))
 	{
 		Step		index = leaf_index_step(step, key, leaf);
-		BuildResult result = index_build_next(&index, piece);
+		BuildResult result;
+		IndexPlan	plan;
 
+		/* a leaf has nothing to be planned */
+		index_plan_init(&plan);
+		result = index_build_next(&index, &plan, piece);
 		if (result != BUILD_DONE)
 			return result;
 		add_key_using_index(step, leaf, index.object, key);

@@ -35,6 +35,7 @@ typedef struct Build
 	Migration  *migration;
 	Step	   *step;
 	BuildPiece	piece;
+	IndexPlan	plan;			/* of an index */
 	BuildResult result;			/* of the last piece */
 	ProgressNotice notice;
 	bool		analyzed;		/* ANALYZE was run in this run */
@@ -87,7 +88,7 @@ next_build_piece(Build *build)
 	switch (build->step->kind)
 	{
 		case STEP_INDEX:
-			return index_build_next(build->step, &build->piece);
+			return index_build_next(build->step, &build->plan, &build->piece);
 		case STEP_NOT_NULL:
 			return not_null_build_next(build->step, &build->piece);
 		case STEP_CONSTRAINT:
@@ -326,6 +327,7 @@ build_run(Migration *migration, StepKind kind)
 
 		if (!relation_exists(build.step->relation))
 			continue;
+		index_plan_init(&build.plan);
 		progress_notice_start(&build.notice, build.step);
 		loop_run(&loop);
 	}
