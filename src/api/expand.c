@@ -663,6 +663,7 @@ expand_add_sync(Migration *migration, SyncRule *rule)
 	 * blocks writers until commit, so that all later writes fire the trigger
 	 */
 	target_lock(rule->relation, table_tree(rule->relation), ShareRowExclusiveLock);
+	target_check_locks(rule);
 	sync_check_found(rule->relation);
 	rel = table_open(rule->relation, NoLock);
 	replicated_table_check(rule->relation);

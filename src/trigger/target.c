@@ -6,6 +6,7 @@
 
 #include "access/table.h"
 #include "access/tupdesc_details.h"
+#include "access/twophase.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -13,6 +14,8 @@
 #include "catalog/pg_publication.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -145,6 +148,61 @@ target_lock(Oid relid, List *relids, LOCKMODE mode)
 	target_check_table(relid);
 	foreach(lc, relids)
 		(void) quoting_raw_name(lfirst_oid(lc));
+}
+
+/* Indexes go with the old columns. */
+static int64
+count_indexes_to_drop(const SyncRule *rule, List *tree)
+{
+	TandemQuery query;
+	int64		count;
+
+	if (rule->keep_old)
+		return 0;
+	query_begin(&query);
+	query_oid_list(&query, tree);
+	query_datum(&query, NAMEARRAYOID,
+				array_from_strings(rule->old_columns, NAMEOID), false);
+	(void) query_run(&query,
+					 "SELECT count(DISTINCT i.indexrelid) FROM unnest($1) t "
+					 "JOIN pg_attribute a ON a.attrelid = t AND a.attname = ANY ($2) "
+					 "JOIN pg_index i ON i.indrelid = t AND a.attnum = ANY (i.indkey)");
+	count = query_get_bigint(0, 1);
+	query_end(&query);
+	return count;
+}
+
+/* What a server needs beside the locks of the tree, mostly on catalogs. */
+#define OTHER_LOCKS 500
+
+/*
+ * Each table and its trigger are locked, and the trigger that fires first.  No
+ * more is counted than the server has for certain, by its documentation.
+ */
+void
+target_check_locks(const SyncRule *rule)
+{
+	List	   *tree = table_tree(rule->relation);
+	int			sessions = MaxConnections + max_prepared_xacts;
+	int64		most = (int64) max_locks_per_xact * sessions;
+	int64		needed;
+	bool		other = false;
+	ListCell   *lc;
+
+	foreach(lc, tree)
+		other |= other_trigger_exists(lfirst_oid(lc));
+	needed = (int64) list_length(tree) * (other ? 3 : 2) +
+		count_indexes_to_drop(rule, tree);
+	if (list_length(tree) == 1 || needed <= most)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("contract and abort could not lock table \"%s\" and its partitions",
+					quoting_raw_name(rule->relation)),
+			 errdetail("They lock " INT64_FORMAT " tables, triggers and indexes in one transaction. The server has " INT64_FORMAT " locks for all transactions: max_locks_per_transaction (%d) times the sum of max_connections and max_prepared_transactions (%d).",
+					   needed, most, max_locks_per_xact, sessions),
+			 errhint("Set max_locks_per_transaction to " INT64_FORMAT " or more, and restart the server.",
+					 (needed + OTHER_LOCKS) / sessions + 1)));
 }
 
 static void

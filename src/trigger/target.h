@@ -26,6 +26,12 @@ extern void target_check_table(Oid relid);
 extern void target_lock(Oid relid, List *relids, LOCKMODE mode);
 
 /*
+ * Throws an error if contract and abort would lock more objects of the rule's
+ * partition tree in one transaction than the server has locks for.
+ */
+extern void target_check_locks(const SyncRule *rule);
+
+/*
  * Throws an error unless the columns of the rule can be synced: they exist,
  * none occurs twice, those to be written are neither generated nor identity
  * columns, none is the new column of another active sync, and none of those
