@@ -1150,12 +1150,15 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT 'not null', g.title, format('it is NOT NULL, and no new column is: NULL can be stored in %s',
 				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')),
-			format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL, or tandem.add_not_null when the migration is created', g.relation::regclass, g.new_columns[1]),
+			format('tandem.add_not_null(..., %L, %L) in a migration of its own; or ALTER TABLE %s ALTER COLUMN %I SET NOT NULL, which reads the table while nobody else can use it', g.root::regclass, g.new_columns[1], g.relation::regclass, g.new_columns[1]),
 			true, g.root = g.relation, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 			AND (o.attnotnull OR (tandem._domain_states(o.atttypid)).is_not_null)
 		WHERE NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
 				AND (n.attnotnull OR (tandem._domain_states(n.atttypid)).is_not_null))
+			-- nor will be, by a step without which there is no contract
+			AND NOT EXISTS (SELECT FROM tandem.step t WHERE t.migration = $1 AND t.relation = g.root AND t.kind = 'not null'
+				AND t.state <> 'done' AND t.object = ANY (g.new_columns))
 		UNION ALL
 		-- what stays, and gets its value from the sync alone
 		SELECT 'not null', format('column %I of table %s', k.name, k.relation::regclass),
@@ -1225,7 +1228,7 @@ BEGIN ATOMIC
 				CASE WHEN i.indisclustered THEN 'the table is clustered on it' END),
 			CASE WHEN i.twin IS NOT NULL THEN 'none is needed'
 				WHEN i.contype = 'x' THEN 'create the like with the new columns: ALTER TABLE ... ADD CONSTRAINT ... EXCLUDE, which locks the table while it builds the index'
-				ELSE 'create the like with the new columns: CREATE INDEX CONCURRENTLY, or tandem.add_index or tandem.add_constraint when the migration is created' END,
+				ELSE 'create the like with the new columns: CREATE INDEX CONCURRENTLY, or tandem.add_index or tandem.add_constraint in a migration of its own' END,
 			i.twin IS NULL AND (i.is_unique OR i.contype IS NOT NULL OR i.beyond), true, NULL, NULL, NULL
 		FROM going_indexes i
 		UNION ALL
@@ -1253,7 +1256,7 @@ BEGIN ATOMIC
 				WHEN NOT t.acts THEN format('it is dropped, and %I lacks its ON DELETE or ON UPDATE: a DELETE or UPDATE of %s may fail, or do something else', t.twin, c.confrelid::regclass)
 				ELSE format('it is dropped, %I stays in its place', t.twin) END,
 			CASE WHEN t.acts THEN 'none is needed'
-				ELSE format('create the like of %s with the new columns: ALTER TABLE ... ADD ... NOT VALID and VALIDATE CONSTRAINT, or tandem.add_constraint when the migration is created', pg_get_constraintdef(c.oid)) END,
+				ELSE format('create the like of %s with the new columns: ALTER TABLE ... ADD ... NOT VALID and VALIDATE CONSTRAINT, or tandem.add_constraint in a migration of its own', pg_get_constraintdef(c.oid)) END,
 			t.acts IS NOT TRUE, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_constraint c ON c.conrelid = o.relation AND c.contype = 'f' AND c.conparentid = 0 AND c.conkey::integer[] && o.numbers
 		LEFT JOIN LATERAL (SELECT f.conname AS twin, a.acts FROM pg_constraint f
@@ -1296,6 +1299,20 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._contract_parts(integer)
 	IS 'what contract takes along, and what the old columns have and the new ones not; refuses: unless it is accepted';
+
+CREATE FUNCTION tandem._columns_in_use(migration integer, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	-- partitions have what their table has, and seldom more: contract looks at each
+	SELECT format('column %I of table %s: %s', g.name, g.relation::regclass, u.line)
+	FROM tandem._going_columns g
+	CROSS JOIN LATERAL (SELECT k.line FROM tandem._column_keys(g.relation, g.number) k
+		-- what other migrations use ends with them, in their order
+		UNION SELECT d.line FROM tandem._column_dependents(g.relation, g.number, NULL) d) u
+	WHERE g.migration = $1 AND g.root = g.relation;
+END;
+COMMENT ON FUNCTION tandem._columns_in_use(integer)
+	IS 'what contract of a migration is refused for, whatever it is to accept, but for other migrations';
 
 CREATE FUNCTION tandem._contract_texts(migration integer, OUT part text, OUT object text, OUT what_happens text,
 	OUT remedy text, OUT refuses boolean)
@@ -1732,6 +1749,7 @@ REVOKE ALL ON FUNCTION
 	tandem._naming_functions(oid, integer),
 	tandem._domain_states(oid),
 	tandem._contract_parts(integer),
+	tandem._columns_in_use(integer),
 	tandem._contract_texts(integer),
 	tandem._release_view_tables(integer),
 	tandem._hidden_columns(oid, integer, integer),
@@ -1940,7 +1958,8 @@ LEFT JOIN (SELECT w.pid, array_agg(m.name ORDER BY m.name) AS migrations
 	FROM tandem.writers() w JOIN tandem.migration m ON m.id = w.migration
 	WHERE m.phase NOT IN ('done', 'aborted')
 	GROUP BY w.pid) w ON w.pid = a.pid
-WHERE a.datname = current_database() AND a.backend_type = 'client backend'
+-- of another role's session the kind is hidden, as are most of its columns
+WHERE a.datname = current_database() AND coalesce(a.backend_type, 'client backend') = 'client backend'
 ORDER BY d.release NULLS FIRST, a.xact_start;
 COMMENT ON VIEW tandem.sessions IS 'every session of this database: its declared release, its transaction, and the migrations whose tables it has written as an older release or without declaring one';
 

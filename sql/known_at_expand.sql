@@ -18,7 +18,9 @@ SELECT tandem.sync_column('m', 'parts', 'a', 'n', 'a', 'n');
 SELECT tandem.sync_columns('m', 'parts', '{b,a}', '{n}', '{b}', '{n,NULL}');
 SELECT tandem.sync_column('m', 'parts', 'a', 'n', 'a', 'n', keep_old => true);
 SELECT tandem.add_column('m', 'parts', 'd', 'integer', up => 'k + a');
+SET client_min_messages = warning;
 CALL tandem.migrate('m');
+SET client_min_messages = notice;
 CALL tandem.contract('m');
 
 -- A table that publishes UPDATE and has no replica identity.

@@ -174,8 +174,8 @@ check_nothing_is_lost(const Migration *migration, List *dropped, bool force,
 			 errmsg("abort of migration \"%s\" would lose what only its new columns have",
 					migration->name),
 			 errdetail("%s", lines_as_list(lines)),
-			 errhint("Save these values, or give up what they are needed for: see SELECT * FROM tandem.verify(%s); and tandem.quarantine; then run CALL tandem.abort(%s, force => true);",
-					 name, name)));
+			 errhint("Save these values, or give up what they are needed for; rows in quarantine are shown in tandem.quarantine. Then run CALL tandem.abort(%s, force => true);",
+					 name)));
 }
 
 typedef struct AbortCall

@@ -229,8 +229,19 @@ reasons_columns_stay(const Migration *migration, List *dropped)
 											migration));
 }
 
+/* Has verify found rows that are unfilled, or whose new column is not what up gives? */
+static bool
+rows_disagree(const Migration *migration)
+{
+	StepRows	rows;
+
+	step_sum_rows(migration->id, STEP_VERIFY, &rows);
+	return rows.wrong_keys != NIL;
+}
+
 static char *
-hint_to_make_ready(const Migration *migration, bool broken, bool quarantined)
+hint_to_make_ready(const Migration *migration, bool broken, bool quarantined,
+				   bool one_way)
 {
 	char	   *name = quote_literal_cstr(migration->name);
 
@@ -240,6 +251,9 @@ hint_to_make_ready(const Migration *migration, bool broken, bool quarantined)
 	if (quarantined)
 		return psprintf("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s), then contract.",
 						name);
+	if (one_way)
+		return psprintf("Run CALL tandem.migrate(%s), then contract. A one-way sync cannot tell what release N has written: if the mismatched rows are such, run CALL tandem.contract(%s, force => true);",
+						name, name);
 	return psprintf("Run CALL tandem.migrate(%s), then contract.", name);
 }
 
@@ -264,7 +278,8 @@ check_ready_to_contract(const Migration *migration, List *rules,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("migration \"%s\" is not ready for contract", migration->name),
 				 errdetail("%s", lines_as_list(questions)),
-				 errhint("%s", hint_to_make_ready(migration, broken, quarantined))));
+				 errhint("%s", hint_to_make_ready(migration, broken, quarantined,
+												  sync_list_has_one_way(rules) && rows_disagree(migration)))));
 	reasons = reasons_columns_stay(migration, dropped);
 	if (reasons != NIL)
 		ereport(ERROR,
@@ -272,7 +287,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 				 errmsg("old columns of migration \"%s\" are still in use",
 						migration->name),
 				 errdetail("%s", lines_as_list(reasons)),
-				 errhint("Move these to the new columns, drop them or end those migrations, then contract; or abort, and create the sync again with keep_old => true.")));
+				 errhint("Move these to the new columns, drop them, or end the migrations that use them, then contract; or abort, if nothing uses the new columns, and create the sync again with keep_old => true.")));
 	contract_parts_check(migration, call->accept);
 	/* report this before older releases are refused, not after */
 	versioned_views_check_end(sync_relations_of_migration(migration->id),
@@ -524,7 +539,7 @@ tandem_preview_contract(PG_FUNCTION_ARGS)
 	foreach(lc, reasons_columns_stay(migration, dropped))
 		put_part(result, "in use", lfirst(lc),
 				 "contract is refused, whatever it is to accept",
-				 "move it to the new columns, drop it, or end that migration");
+				 "move it to the new columns or drop it; of another migration, end that one");
 	foreach(lc, contract_parts(migration, true))
 	{
 		ContractPart *part = lfirst(lc);

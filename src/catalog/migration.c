@@ -260,7 +260,10 @@ migration_check(const Migration *migration, PhaseAction action)
 			 errmsg("migration \"%s\" is in phase %s, which does not allow: %s",
 					migration->name, phase_name(migration->phase),
 					action_name(action)),
-			 errhint("%s", phase_hint(migration))));
+			 migration->phase == PHASE_CONTRACT && action == ACTION_EXPAND
+			 ? errhint("Add it in a migration of its own, beginning with SELECT tandem.create_migration(...); or run CALL tandem.contract(%s); first.",
+					   quote_literal_cstr(migration->name))
+			 : errhint("%s", phase_hint(migration))));
 }
 
 bool

@@ -200,6 +200,20 @@ rules_of_migration(int migration_id, const char *sql)
 	return rules;
 }
 
+bool
+sync_list_has_one_way(List *rules)
+{
+	ListCell   *lc;
+
+	foreach(lc, rules)
+	{
+		if (((SyncRule *) lfirst(lc))->down == NIL &&
+			!rule_is_derived(lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
 List *
 sync_list_of_migration(int migration_id)
 {

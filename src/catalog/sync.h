@@ -71,6 +71,9 @@ extern List *sync_list_of_relation(Oid relid);
  * sync_list_recorded returns all of its rules.
  */
 extern List *sync_list_of_migration(int migration_id);
+
+/* Does one of these rules have old columns, but no down? */
+extern bool sync_list_has_one_way(List *rules);
 extern List *sync_list_recorded(int migration_id);
 
 /*

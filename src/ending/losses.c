@@ -60,14 +60,41 @@ count_failed_downs(const Migration *migration)
 	return count;
 }
 
+/* condition finds the rows. */
 static List *
-line_of_count(List *lines, int64 count, Oid relid, const char *what)
+line_of_count(List *lines, int64 count, Oid relid, const char *what,
+			  const char *condition)
 {
 	if (count == 0)
 		return lines;
-	return lappend(lines, psprintf("table %s: " INT64_FORMAT " %s %s",
+	return lappend(lines, psprintf("table %s: " INT64_FORMAT " %s %s: SELECT * FROM %s WHERE %s;",
 								   quoting_relation(relid), count,
-								   count == 1 ? "row" : "rows", what));
+								   count == 1 ? "row" : "rows", what,
+								   quoting_relation(relid), condition));
+}
+
+/* Returns the condition for a value of a new column that up does not give. */
+static char *
+condition_of_rules(List *rules)
+{
+	List	   *conditions = NIL;
+	ListCell   *lc;
+	ListCell   *column;
+	ListCell   *up;
+
+	foreach(lc, rules)
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		forboth(column, rule->new_columns, up, rule->up)
+		{
+			conditions = lappend(conditions,
+								 psprintf("%s IS DISTINCT FROM (%s)",
+										  quote_identifier(lfirst(column)),
+										  (char *) lfirst(up)));
+		}
+	}
+	return text_joined(conditions, "", " OR ");
 }
 
 static void
@@ -83,9 +110,10 @@ count_rows_of_leaf(void *arg)
 
 /* Fails closed: what cannot be counted may be lost. */
 static List *
-lines_of_leaf(List *lines, LossCount *count, bool one_way)
+lines_of_leaf(List *lines, LossCount *count, List *rules, bool one_way)
 {
 	ErrorData  *error;
+	const char *condition = condition_of_rules(rules);
 
 	verify_result_init(&count->counts);
 	error = subtransaction_try(count_rows_of_leaf, count);
@@ -97,9 +125,11 @@ lines_of_leaf(List *lines, LossCount *count, bool one_way)
 	if (one_way)
 		lines = line_of_count(lines, count->counts.rows_mismatched,
 							  count->relation,
-							  "with a value that up does not give, and that no down writes back");
+							  "with a value that up does not give, and that no down writes back",
+							  condition);
 	return line_of_count(lines, count->counts.rows_own, count->relation,
-						 "in which a derived column has a value of its own");
+						 "in which a derived column has a value of its own",
+						 condition);
 }
 
 /* Returns the rules that the table must be read for. */
@@ -298,6 +328,25 @@ plain_columns_of_leaf(List *names, Oid leaf)
 	return columns;
 }
 
+/* Returns the condition for a value that is not the column's default. */
+static char *
+condition_of_plain_column(const PlainColumn *column)
+{
+	const char *name = quote_identifier(column->name);
+	TandemQuery query;
+	List	   *texts;
+
+	query_begin(&query);
+	query_oid(&query, column->relation);
+	query_int(&query, column->number);
+	texts = query_texts(&query,
+						"SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d "
+						"WHERE d.adrelid = $1 AND d.adnum = $2");
+	query_end(&query);
+	return texts == NIL ? psprintf("%s IS NOT NULL", name)
+		: psprintf("%s IS DISTINCT FROM %s", name, (char *) linitial(texts));
+}
+
 /* Adds the columns of one table that hold what the new release has written. */
 static List *
 lines_of_plain_columns(List *lines, const Migration *migration, List *rules,
@@ -325,7 +374,8 @@ lines_of_plain_columns(List *lines, const Migration *migration, List *rules,
 			if (column->name == lfirst(lc))
 				lines = line_of_count(lines, column->rows, column->relation,
 									  psprintf("with a value in column %s",
-											   quote_identifier(column->name)));
+											   quote_identifier(column->name)),
+									  condition_of_plain_column(column));
 		}
 	}
 	return lines;
@@ -364,7 +414,7 @@ abort_losses(const Migration *migration, bool scan)
 			.relation = lfirst_oid(leaf)};
 
 			if (table_rows_problem(lfirst_oid(leaf)) == NULL)
-				lines = lines_of_leaf(lines, &count, one_way);
+				lines = lines_of_leaf(lines, &count, counted, one_way);
 		}
 	}
 	return lines;

@@ -76,7 +76,8 @@ contract_part_kinds(int migration_id)
 	query_begin(&query);
 	query_int(&query, migration_id);
 	kinds = query_texts(&query,
-						"SELECT DISTINCT part COLLATE \"C\" FROM tandem._contract_parts($1) ORDER BY 1");
+						"SELECT DISTINCT part COLLATE \"C\" FROM tandem._contract_parts($1) "
+						"UNION SELECT 'in use' WHERE EXISTS (SELECT FROM tandem._columns_in_use($1)) ORDER BY 1");
 	query_end(&query);
 	return kinds;
 }
@@ -109,7 +110,7 @@ contract_parts_check_names(List *accept)
 				 name ? errmsg("\"%s\" is not a part of what contract takes along",
 							   name)
 				 : errmsg("accept must not contain nulls"),
-				 errhint("The parts are: %s.",
+				 errhint("The parts are: %s. What preview_contract shows as in use cannot be accepted.",
 						 part_kinds_joined())));
 	}
 }
@@ -160,6 +161,21 @@ contract_parts_check(const Migration *migration, List *accept)
 					 name, name, array_literal(kinds))));
 }
 
+/* What contract is refused for whatever it accepts, as far as the tables show. */
+static List *
+lines_in_use(const Migration *migration)
+{
+	TandemQuery query;
+	List	   *lines;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	lines = query_texts(&query,
+						"SELECT '- in use: ' || u.line FROM tandem._columns_in_use($1) u ORDER BY u.line COLLATE \"C\"");
+	query_end(&query);
+	return lines;
+}
+
 static List *
 kinds_left(List *kinds, List *accepted)
 {
@@ -181,14 +197,19 @@ contract_parts_warn(const Migration *migration, List *accepted)
 	List	   *lines = part_lines(contract_parts(migration, true), NIL, false,
 								   &kinds);
 	List	   *open = kinds_left(kinds, accepted);
+	List	   *in_use = lines_in_use(migration);
 	char	   *name = quote_literal_cstr(migration->name);
 
+	lines = list_concat(list_copy(in_use), lines);
 	if (lines == NIL)
 		return;
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
-			 errmsg("contract of migration \"%s\" takes along more than the old columns, or loses what they have",
-					migration->name),
+			 kinds == NIL && list_length(lines) == list_length(in_use)
+			 ? errmsg("contract of migration \"%s\" is refused while old columns are in use",
+					  migration->name)
+			 : errmsg("contract of migration \"%s\" takes along more than the old columns, or loses what they have",
+					  migration->name),
 			 errdetail("%s", text_joined(lines, "", "\n")),
 			 open == NIL
 			 ? errhint("SELECT * FROM tandem.preview_contract(%s); shows a remedy for each.",

@@ -378,19 +378,6 @@ runner_is_done(const Migration *migration)
 	return true;
 }
 
-static bool
-has_one_way_sync(List *rules)
-{
-	ListCell   *lc;
-
-	foreach(lc, rules)
-	{
-		if (((SyncRule *) lfirst(lc))->down == NIL)
-			return true;
-	}
-	return false;
-}
-
 /*
  * Warns of rows whose old value down does not give back: those that were
  * filled, or, if there is none, those that verify has found.
@@ -422,7 +409,7 @@ warn_of_lossy_rows(const Migration *migration)
 static void
 refuse_wrong_rows(const Migration *migration, List *rules)
 {
-	bool		one_way = has_one_way_sync(rules);
+	bool		one_way = sync_list_has_one_way(rules);
 	char	   *name = quote_literal_cstr(migration->name);
 	StepRows	rows;
 

@@ -161,8 +161,8 @@ check_view_loses_nothing(const ReleaseView *view, List *go)
 			 errmsg("view %s of release %d shows columns that would be dropped",
 					quoting_relation(view->view), view->release),
 			 errdetail("Columns: %s.", text_joined(lost, "", ", ")),
-			 errhint("If no node of release %d uses them, run DROP VIEW %s; then call it again, then SELECT tandem.create_views(%d);",
-					 view->release, quoting_relation(view->view), view->release)));
+			 errhint("If no node of release %d uses them, run DROP VIEW %s; then call it again, then SELECT tandem.create_views(%d); from the first to the last no node of release %d can use the view.",
+					 view->release, quoting_relation(view->view), view->release, view->release)));
 }
 
 void
