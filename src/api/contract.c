@@ -269,6 +269,8 @@ check_ready_to_contract(const Migration *migration, List *rules,
 	List	   *questions = reasons_data_is_open(migration, rules, call->force,
 												 &broken);
 	bool		quarantined = questions != NIL && quarantine_count(migration->id) > 0;
+	bool		one_way = questions != NIL && sync_list_has_one_way(rules) &&
+	rows_disagree(migration);
 	List	   *reasons;
 
 	/* rows that an extension keeps elsewhere were not verified */
@@ -279,7 +281,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 				 errmsg("migration \"%s\" is not ready for contract", migration->name),
 				 errdetail("%s", lines_as_list(questions)),
 				 errhint("%s", hint_to_make_ready(migration, broken, quarantined,
-												  sync_list_has_one_way(rules) && rows_disagree(migration)))));
+												  one_way))));
 	reasons = reasons_columns_stay(migration, dropped);
 	if (reasons != NIL)
 		ereport(ERROR,

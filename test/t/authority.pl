@@ -187,6 +187,10 @@ is_ended_well($node, 'second', 'when that session has ended');
 # The list of sessions is what pg_stat_activity shows.
 is(ask(q(SET ROLE stranger; SELECT count(state), count(xact_start), count(client_addr) FROM tandem.sessions)), '0|0|0', 'a stranger sees nothing of the sessions of others');
 cmp_ok(ask(q(SELECT count(state) FROM tandem.sessions)), '>', 0, 'a superuser does');
+my $other = $node->background_psql('postgres', on_error_stop => 1);
+my $pid = $other->query_safe('SELECT pg_backend_pid()');
+is(ask(qq(SET ROLE stranger; SELECT count(*) FROM tandem.sessions WHERE pid = $pid)), '1', 'but that they are there');
+$other->quit;
 
 # What an error tells who calls: no more than he may see of the sessions in the way.
 $writer = $node->background_psql('postgres', on_error_stop => 1);
