@@ -558,19 +558,20 @@ same_trigger_args(const RelationRules *rules, const Trigger *trigger)
 	return true;
 }
 
+#define SAME(member) (a->member == b->member)
+
+/* Of a dropped column the type is not known any more: so its layout, too. */
 static bool
 same_attribute(Form_pg_attribute a, Form_pg_attribute b)
 {
 	return strcmp(NameStr(a->attname), NameStr(b->attname)) == 0 &&
-		a->atttypid == b->atttypid && a->atttypmod == b->atttypmod &&
-		a->attlen == b->attlen && a->attbyval == b->attbyval &&
-		a->attalign == b->attalign && a->attstorage == b->attstorage &&
-		a->attcollation == b->attcollation &&
-		a->attisdropped == b->attisdropped &&
-		a->atthasdef == b->atthasdef && a->attgenerated == b->attgenerated &&
-		a->attidentity == b->attidentity &&
-		a->atthasmissing == b->atthasmissing;
+		SAME(atttypid) && SAME(atttypmod) && SAME(attcollation) &&
+		SAME(attlen) && SAME(attbyval) && SAME(attalign) &&
+		SAME(attstorage) && SAME(attisdropped) && SAME(atthasdef) &&
+		SAME(attgenerated) && SAME(attidentity) && SAME(atthasmissing);
 }
+
+#undef SAME
 
 /* The defaults, and what rows hold that are shorter. */
 static bool
