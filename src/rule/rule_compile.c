@@ -587,6 +587,9 @@ same_defaults(TupleDesc a, TupleDesc b)
 			strcmp(a->constr->defval[i].adbin, b->constr->defval[i].adbin) != 0)
 			return false;
 	}
+	/* both have the same columns with missing values */
+	if (a->constr == NULL || b->constr == NULL)
+		return true;
 	for (int i = 0; i < a->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(a, i);

@@ -22,10 +22,10 @@ sub sql { return $node->safe_psql('postgres', $_[0]); }
 
 my $workers = q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_tandem' AND datname IS NOT NULL);
 
-# What workers have said, but that a runner that ends has ended its own.
+# What workers have said, but that a runner that ends has ended its own, and that one gave way to the DROP in a deadlock.
 sub complaints
 {
-	return join "\n", grep { !/terminating background worker/ && /\[\d+\] (?:pg_tandem )?(?:ERROR|FATAL|PANIC):/ } split /\n/, slurp_file($node->logfile);
+	return join "\n", grep { !/terminating background worker|deadlock detected/ && /\[\d+\] (?:pg_tandem )?(?:ERROR|FATAL|PANIC):/ } split /\n/, slurp_file($node->logfile);
 }
 
 # It locks the tables one after the other, which workers use in an order of their own: so it may meet a deadlock, as any
