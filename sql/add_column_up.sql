@@ -18,6 +18,8 @@ BEGIN
 	RAISE INFO 'taken';
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	-- the point is the server's, from 19 on
+	detail := regexp_replace(detail, '(depends on column "\w+")$', '\1.');
 	RAISE INFO USING MESSAGE = SQLSTATE || ' ' || message, DETAIL = detail, HINT = hint;
 END $$;
 

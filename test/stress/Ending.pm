@@ -188,6 +188,7 @@ sub end_migration
 	my $fence = $how eq 'contract' ? $releases->fence_of($name) : 0;
 	my @gone = $scenario->{migration}->ended_columns($how, $name);
 	my $refused = 0;
+	my $since = time;
 
 	$scenario->{gone}{$_} = $fence foreach @gone;
 	foreach (1 .. 60)
@@ -203,7 +204,7 @@ sub end_migration
 			$scenario->fail("contract of $name is not refused, with $surely rows that disagree") if $surely && !$refused && $how eq 'contract';
 			push @{ $scenario->{ended} }, { name => $name, how => $how, columns => \@gone, fence => $fence };
 			$releases->ended($name, $how);
-			forget_columns($scenario);
+			forget_columns($scenario, $since);
 			$releases->switched($fence) if $refused && $fence && $releases->{current} && $releases->{current} < $fence;
 			$scenario->count("end under load: $how", $refused ? 'refused and forced' : 'done');
 			return;
@@ -232,7 +233,7 @@ sub prove_again
 # From now on nobody writes what is gone, but old releases that do not know.
 sub forget_columns
 {
-	my ($scenario) = @_;
+	my ($scenario, $since) = @_;
 	my %gone = $scenario->gone_columns;
 
 	foreach my $mapping (@{ $scenario->{schema}{mappings} })
@@ -241,7 +242,7 @@ sub forget_columns
 	}
 	my $model = $scenario->{model}->copy;
 	end_one($scenario, $model) while $model->{ended} < @{ $scenario->{ended} };
-	$scenario->{views}->ended($scenario, $model);
+	$scenario->{views}->ended($scenario, $model, $since);
 	return;
 }
 

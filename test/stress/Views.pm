@@ -16,7 +16,7 @@ sub new
 	my ($class, $random) = @_;
 	my @releases = grep { $random->chance(40) } Releases::FIRST .. Releases::LAST - 1;
 
-	return bless { releases => \@releases, as_owner => $random->chance(50), shown => {}, plain => {} }, $class;
+	return bless { releases => \@releases, as_owner => $random->chance(50), shown => {}, may_return => {}, plain => {} }, $class;
 }
 
 # Makes the views, or brings them up to date after another expand.
@@ -46,23 +46,28 @@ sub tell
 	my ($self, $scenario, @releases) = @_;
 
 	$self->{shown} = { map { $_ => { map { $_ => 1 } columns_of($scenario->{model}, $_) } } @releases };
+	$self->{may_return} = {};
 	return;
 }
 
 # Migrations end: a contract ends the views of what it retires, and an abort those of its release, which would show
-# values of another meaning.
+# values of another meaning; since: when the last of them began to end.
 sub ended
 {
-	my ($self, $scenario, $model) = @_;
+	my ($self, $scenario, $model, $since) = @_;
 	my @ended = @{ $scenario->{ended} };
 	my ($retired) = sort { $b <=> $a } 0, map { $_->{how} eq 'contract' ? $scenario->{releases}->of($_->{name}) : () } @ended;
 	my %aborted = map { $scenario->{releases}->of($_->{name}) => 1 } grep { $_->{how} eq 'abort' } @ended;
 
 	delete $self->{shown}{$_} foreach grep { $_ < $retired || $aborted{$_} } keys %{ $self->{shown} };
-	# of those that stay nothing comes back before create_views
-	foreach my $shown (values %{ $self->{shown} })
+	foreach my $release (keys %{ $self->{shown} })
 	{
+		my $shown = $self->{shown}{$release};
+
 		delete $shown->{$_} foreach grep { !$model->{columns}{$_} } keys %$shown;
+		# nothing comes back before create_views, unless nobody works as the release, whose shape may still change then
+		$self->{may_return}{$release} = { map { $_ => 1 } grep { !$shown->{$_} } columns_of($model, $release) }
+		  if $self->{may_return}{$release} || $scenario->{releases}->highest && $scenario->{releases}->may_have_been($since, $release, 'read_only', 'unknown');
 	}
 	return;
 }
@@ -184,7 +189,9 @@ sub compare_one
 {
 	my ($self, $model, $seen, $release) = @_;
 	my $rows = $seen->{views}{$release} or return "cannot be read: $seen->{err}";
-	my @names = sort keys %{ $self->{shown}{$release} };
+	my ($any) = values %$rows;
+	my @returned = grep { $any && exists $any->{$_} } keys %{ $self->{may_return}{$release} || {} };
+	my @names = sort keys %{ $self->{shown}{$release} }, @returned;
 	my @best;
 
 	foreach my $through ($self->may_read_through($model))
