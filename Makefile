@@ -36,6 +36,7 @@ OBJS = \
 	src/catalog/session_release.o \
 	src/catalog/release_view.o \
 	src/catalog/step.o \
+	src/catalog/step_blocks.o \
 	src/catalog/sync.o \
 	src/catalog/unfinished.o \
 	src/catalog/subscription.o \
@@ -78,6 +79,7 @@ OBJS = \
 	src/fill/former_writers.o \
 	src/fill/row_retry.o \
 	src/fill/quarantine_retry.o \
+	src/fill/progress_notice.o \
 	src/fill/step_run.o \
 	src/trigger/target.o \
 	src/trigger/install.o \

@@ -203,11 +203,25 @@ CREATE TABLE tandem.step (
 	-- what it made: names of indexes, tables that it gave its constraint or NOT NULL; abort drops no other
 	built_indexes name[] NOT NULL DEFAULT '{}' CHECK (cardinality(built_indexes) = 0 OR (array_ndims(built_indexes) = 1 AND array_position(built_indexes, NULL) IS NULL)),
 	changed_tables regclass[] NOT NULL DEFAULT '{}' CHECK (cardinality(changed_tables) = 0 OR (array_ndims(changed_tables) = 1 AND array_position(changed_tables, NULL) IS NULL)),
-	-- of a statement that reports its progress itself
+	-- what is being done for it at the moment, noted by whoever begins it; the same in words
+	phase text CHECK (phase IN ('repairing trigger', 'filling', 'vacuuming', 'marking filled', 'replacing views', 'retrying quarantine',
+		'building index', 'dropping index', 'attaching index', 'waiting for others', 'adding constraint', 'validating', 'analyzing', 'verifying')),
 	doing text,
+	-- of a statement that reports its progress itself
 	units_done bigint NOT NULL DEFAULT 0 CHECK (units_done >= 0),
 	units_total bigint NOT NULL DEFAULT 0 CHECK (units_total >= 0),
 	run_time interval NOT NULL DEFAULT '0' CHECK (run_time >= '0'),
+	-- for the time left: parts of blocks that are filled and still to be visited; the wall clock without pauses, until when it
+	-- was counted, and that of the last minute or more, without VACUUM, with the blocks done in it; those of the last batch;
+	-- seconds that a VACUUM takes, and how many are to come
+	blocks_partly float8 NOT NULL DEFAULT 0 CHECK (blocks_partly >= 0),
+	wall_time interval NOT NULL DEFAULT '0' CHECK (wall_time >= '0'),
+	counted_to bigint,
+	late_seconds float8 NOT NULL DEFAULT 0 CHECK (late_seconds >= 0),
+	late_blocks float8 NOT NULL DEFAULT 0 CHECK (late_blocks >= 0),
+	last_blocks float8 NOT NULL DEFAULT 0 CHECK (last_blocks >= 0),
+	vacuum_length float8 NOT NULL DEFAULT 0 CHECK (vacuum_length >= 0),
+	vacuums_left integer NOT NULL DEFAULT 0 CHECK (vacuums_left >= 0),
 	started_at timestamptz,
 	changed_at timestamptz,
 	UNIQUE NULLS NOT DISTINCT (migration, kind, relation, object)
@@ -1819,31 +1833,6 @@ AS 'MODULE_PATHNAME', 'tandem_contract_parts' LANGUAGE C STABLE STRICT;
 COMMENT ON FUNCTION tandem.contract_parts(integer)
 	IS 'parts that contract of a migration would take along or that are in its way, or NULL: see tandem.preview_contract';
 
-CREATE VIEW tandem.migrations AS
-SELECT m.name, m.release, m.phase, m.comment, tandem.role_name(m.created_by) AS created_by, m.created_at,
-	m.phase_since, tandem.runner_pid(m.id) AS running_pid,
-	m.background, tandem.role_name(m.paused_by) AS paused_by, m.settings,
-	(SELECT count(*) FROM tandem.sync s WHERE s.migration = m.id) AS syncs,
-	(SELECT count(*) FROM tandem.step t
-		WHERE t.migration = m.id AND t.state <> 'done') AS steps_open,
-	(SELECT count(*) FROM tandem.quarantined_row q
-		JOIN tandem.sync s ON s.id = q.sync
-		WHERE s.migration = m.id) AS rows_quarantined,
-	(SELECT string_agg(tandem.sync_problem(s.id), '; ' ORDER BY s.id)
-		FROM tandem.sync s WHERE s.migration = m.id
-		AND m.phase NOT IN ('done', 'aborted')) AS problem,
-	CASE WHEN v.readable THEN r.error END AS error,
-	CASE WHEN v.readable THEN r.hint END AS hint,
-	CASE WHEN m.phase NOT IN ('done', 'aborted') THEN tandem.contract_parts(m.id) END AS contract_parts
-FROM tandem.migration m LEFT JOIN tandem.run_report r ON r.migration = m.id
--- both may quote a row: shown to who may read every table of the migration
-CROSS JOIN LATERAL (SELECT r.error IS NOT NULL AND NOT EXISTS (
-	SELECT FROM (SELECT relation FROM tandem.step WHERE migration = m.id
-		UNION SELECT relation FROM tandem.sync WHERE migration = m.id) t
-	WHERE NOT tandem.may_read_rows(t.relation::oid)) AS readable) v
-ORDER BY m.id;
-COMMENT ON VIEW tandem.migrations IS 'every migration: its phase, the process that runs it, open steps and problems';
-
 -- here and below: of a table that was dropped since, no relation rather than its number
 CREATE VIEW tandem.syncs AS
 SELECT m.name AS migration, (SELECT c.oid::regclass FROM pg_class c WHERE c.oid = s.relation) AS relation, s.old_columns, s.new_columns,
@@ -1861,64 +1850,254 @@ FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration
 ORDER BY s.id;
 COMMENT ON VIEW tandem.syncs IS 'every sync rule and the health of its trigger';
 
-CREATE VIEW tandem.progress AS
-SELECT m.name AS migration, t.kind AS step, (SELECT c.oid::regclass FROM pg_class c WHERE c.oid = t.relation) AS relation, t.object,
-	CASE WHEN w.pids IS NULL OR t.started_at IS NULL
-			OR t.state <> 'pending' AND NOT d.afterwards THEN t.state
-		WHEN m.paused_by IS NOT NULL THEN 'paused'
-		WHEN e.waiting IS NOT NULL OR r.error IS NOT NULL
-			OR d.afterwards AND e.blockers IS NOT NULL THEN 'waiting'
+-- the one source of how far a migration is: the views for people are made from it
+CREATE VIEW tandem.stat_progress AS
+SELECT m.id AS migration_id, t.id AS step_id, d.oid AS datid, t.relation::oid AS relid, w.pid, coalesce(w.workers, 0) AS workers,
+	t.kind,
+	CASE WHEN w.pid IS NULL OR t.state = 'failed' OR t.state = 'done' AND n.phase IS NULL
+			OR t.state = 'pending' AND t.started_at IS NULL AND n.phase IS NULL AND e.waiting IS NULL THEN t.state
+		WHEN n.paused THEN 'paused'
+		WHEN e.waiting IS NOT NULL OR r.error IS NOT NULL OR n.phase = 'waiting for others'
+			-- a fill or verify that meets locked rows goes on with others
+			OR e.blockers IS NOT NULL AND n.phase NOT IN ('filling', 'verifying') THEN 'waiting'
 		ELSE 'running' END AS state,
-	d.done, d.total, d.percent,
-	rpad(repeat('#', (d.percent / 5)::integer), 20, '.') AS bar,
-	CASE WHEN w.pids IS NOT NULL THEN t.doing END AS doing,
-	t.rows_done, t.rows_filled, t.rows_quarantined,
-	t.rows_unfilled, t.rows_mismatched,
-	CASE WHEN t.run_time > '0' THEN
-		round(t.rows_done / extract(epoch FROM t.run_time)) END AS rows_per_second,
-	CASE WHEN t.state = 'pending' AND d.is_blocks AND d.done > 0 THEN
-		date_trunc('second', t.run_time
-			* ((t.blocks_total - d.done)::float8 / d.done)) END AS time_left,
+	n.phase,
+	t.blocks_total, n.blocks_done,
+	-- of a statement that the server tells of, or of the blocks that are gone through for rows in quarantine
+	t.units_total, least(t.units_done, t.units_total) AS units_done,
+	t.rows_done, t.rows_filled, t.rows_quarantined, t.rows_unfilled, t.rows_mismatched, t.rows_own, t.rows_lossy,
 	t.batch_blocks,
-	CASE WHEN w.pids IS NULL OR t.state = 'done' AND NOT d.afterwards OR NOT v.readable THEN NULL
+	n.seconds,
+	CASE WHEN n.seconds > 0 THEN round(greatest(t.rows_done, t.rows_filled) / n.seconds) END AS rows_per_second,
+	CASE WHEN w.pid IS NULL OR n.paused THEN NULL
+		-- the table is filled, and the last VACUUM goes on
+		WHEN t.state = 'done' AND n.phase = 'vacuuming' THEN greatest(t.vacuum_length - n.idle, 0)
+		WHEN t.state = 'pending' AND n.seconds_a_block IS NOT NULL THEN
+			-- when the last block is done, the last batch is still rested from
+			(t.blocks_total - n.blocks_done + t.last_blocks) * n.seconds_a_block + t.vacuums_left * t.vacuum_length
+			-- what has passed of that, but no more than the batch at work was to take
+			- least(n.idle, t.last_blocks * n.seconds_a_block + CASE WHEN n.phase = 'vacuuming' THEN t.vacuum_length ELSE 0 END)
+		END AS seconds_left,
+	n.seconds_a_block
+FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration
+CROSS JOIN (SELECT oid FROM pg_database WHERE datname = current_database() LIMIT 1) d
+LEFT JOIN tandem.step_report e ON e.step = t.id
+LEFT JOIN tandem.run_report r ON r.migration = m.id
+-- see tandem.worker_pids: the runner, and all
+LEFT JOIN (SELECT l.objid, coalesce(min(l.pid) FILTER (WHERE l.objsubid = 1), min(l.pid)) AS pid, count(DISTINCT l.pid)::integer AS workers
+	FROM pg_locks l
+	WHERE l.locktype = 'object' AND l.granted AND l.classid = 'tandem.migration'::regclass
+		AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+		AND (l.objsubid = 1 AND l.mode = 'ExclusiveLock' OR l.objsubid IN (4, 5) AND l.mode = 'ShareLock')
+	GROUP BY l.objid) w ON w.objid = m.id::oid AND m.phase NOT IN ('done', 'aborted')
+CROSS JOIN LATERAL (SELECT coalesce(sum(upper(b) - lower(b)), 0)::bigint AS blocks FROM unnest(t.blocks_todo) b) todo
+CROSS JOIN LATERAL (
+	-- a process that was killed leaves what it did
+	SELECT CASE WHEN w.pid IS NOT NULL THEN t.phase END AS phase,
+		m.paused_by IS NOT NULL AS paused,
+		CASE WHEN t.state = 'done' THEN t.blocks_total
+			WHEN t.started_at IS NULL THEN 0
+			ELSE t.blocks_total - todo.blocks + least(floor(t.blocks_partly), todo.blocks)::bigint END AS blocks_done,
+		extract(epoch FROM t.wall_time)::float8 AS seconds,
+		-- the time of day may have been set back
+		greatest(extract(epoch FROM clock_timestamp() - t.changed_at)::float8, 0) AS idle,
+		-- known from a tenth on, or when two seconds have been seen
+		CASE WHEN t.late_blocks > 0 AND (t.late_seconds >= 2
+				OR (t.blocks_total - todo.blocks + t.blocks_partly) * 10 >= t.blocks_total)
+			THEN t.late_seconds / t.late_blocks END AS seconds_a_block) n;
+COMMENT ON VIEW tandem.stat_progress IS 'every step of the migrate phase in numbers, for monitoring: what has been done and how much there is, and how long it will take';
+COMMENT ON COLUMN tandem.stat_progress.migration_id IS 'id of the migration in tandem.migrations';
+COMMENT ON COLUMN tandem.stat_progress.step_id IS 'identifies the step as long as the migration has it';
+COMMENT ON COLUMN tandem.stat_progress.pid IS 'process that runs the migration, or NULL';
+COMMENT ON COLUMN tandem.stat_progress.workers IS 'number of processes that work on the migration, that one included';
+COMMENT ON COLUMN tandem.stat_progress.kind IS 'backfill, index, not null, constraint, analyze or verify';
+COMMENT ON COLUMN tandem.stat_progress.state IS 'pending, running, waiting, paused, failed or done';
+COMMENT ON COLUMN tandem.stat_progress.phase IS 'what is being done: repairing trigger, filling, vacuuming, marking filled, replacing views, retrying quarantine, building index, dropping index, attaching index, waiting for others, adding constraint, validating, analyzing or verifying; NULL: nothing';
+COMMENT ON COLUMN tandem.stat_progress.blocks_done IS 'blocks of the table that are filled or verified, those that are filled in part as fractions';
+COMMENT ON COLUMN tandem.stat_progress.units_total IS 'units of work of the statement that runs in this phase, as the server counts them; 0: not known';
+COMMENT ON COLUMN tandem.stat_progress.seconds IS 'seconds that the step has taken: the wall clock, rests and VACUUM included, without pauses';
+COMMENT ON COLUMN tandem.stat_progress.rows_per_second IS 'rows in each of these seconds';
+COMMENT ON COLUMN tandem.stat_progress.seconds_left IS 'seconds until the step is done, by the wall clock, rests and VACUUM included; NULL before it is known, while paused, and of statements';
+COMMENT ON COLUMN tandem.stat_progress.seconds_a_block IS 'seconds that a block takes at present, rests included and VACUUM not; NULL before it is known';
+
+/*
+ * How far a migration is.  A verify takes a quarter of the time of a fill,
+ * unless tandem.max_rows_per_second limits both; to build an index or to
+ * validate a constraint, about as long.  How long these take nobody knows
+ * beforehand, so there is no time left before they are done.
+ */
+CREATE VIEW tandem._migration_progress AS
+SELECT p.migration_id,
+	round((100 * sum(p.weight * p.part) / nullif(sum(p.weight), 0))::numeric, 1) AS percent,
+	nullif(sum(p.rows_per_second) FILTER (WHERE p.state IN ('running', 'waiting') AND p.phase IN ('filling', 'verifying', 'vacuuming')), 0) AS rows_per_second,
+	-- tables are filled one beside the other, as many as there are processes
+	CASE WHEN max(p.workers) > 0 AND bool_and(p.seconds_left IS NOT NULL) THEN
+		greatest(max(p.seconds_left) FILTER (WHERE p.kind = 'backfill'),
+			sum(p.seconds_left) FILTER (WHERE p.kind = 'backfill')
+			/ nullif(least(max(p.workers), count(*) FILTER (WHERE p.kind = 'backfill' AND p.seconds_left > 0)), 0), 0)
+		+ greatest(max(p.seconds_left) FILTER (WHERE p.kind = 'verify'),
+			sum(p.seconds_left) FILTER (WHERE p.kind = 'verify')
+			/ nullif(least(max(p.workers), count(*) FILTER (WHERE p.kind = 'verify' AND p.seconds_left > 0)), 0), 0)
+	END AS seconds_left
+FROM (
+	SELECT s.migration_id, s.kind, s.state, s.phase, s.workers, s.rows_per_second,
+		CASE WHEN s.kind = 'backfill' THEN 4 WHEN s.kind = 'analyze' THEN 0 ELSE 1 END * greatest(s.blocks, 1) AS weight,
+		CASE WHEN s.done THEN 1
+			WHEN s.total > 0 THEN least(s.units::float8 / s.total, 1) ELSE 0 END AS part,
+		CASE WHEN s.done AND s.phase IS DISTINCT FROM 'vacuuming' OR s.kind = 'analyze' THEN 0
+			WHEN s.paused OR s.workers = 0 THEN NULL
+			WHEN s.seconds_left IS NOT NULL THEN s.seconds_left
+			WHEN s.kind = 'backfill' THEN s.blocks * s.fill_pace
+			WHEN s.kind = 'verify' THEN s.blocks * coalesce(s.verify_pace, s.fill_pace * CASE WHEN s.capped THEN 1 ELSE 0.25 END)
+		END AS seconds_left
+	FROM (
+		SELECT p.migration_id, p.kind, p.state, p.phase, p.workers, p.rows_per_second, p.seconds_left, m.paused_by IS NOT NULL AS paused,
+			p.state = 'done' OR p.seconds_left IS NOT NULL AND p.blocks_done = p.blocks_total AND p.phase = 'vacuuming' AS done,
+			CASE WHEN p.kind IN ('backfill', 'verify') THEN p.blocks_done ELSE p.units_done END AS units,
+			CASE WHEN p.kind IN ('backfill', 'verify') THEN p.blocks_total ELSE p.units_total END AS total,
+			coalesce(nullif(CASE WHEN p.kind IN ('backfill', 'verify') THEN p.blocks_total END, 0),
+				max(p.blocks_total) FILTER (WHERE p.kind = 'backfill') OVER (PARTITION BY p.migration_id, p.relid),
+				avg(p.blocks_total) FILTER (WHERE p.kind = 'backfill') OVER (PARTITION BY p.migration_id)) AS blocks,
+			-- of the steps that have not begun, from those that have
+			avg(p.seconds_a_block) FILTER (WHERE p.kind = 'backfill') OVER (PARTITION BY p.migration_id) AS fill_pace,
+			avg(p.seconds_a_block) FILTER (WHERE p.kind = 'verify') OVER (PARTITION BY p.migration_id) AS verify_pace,
+			coalesce(m.settings ? 'tandem.max_rows_per_second', false) AS capped
+		FROM tandem.stat_progress p JOIN tandem.migration m ON m.id = p.migration_id
+		WHERE m.phase NOT IN ('done', 'aborted')) s) p
+GROUP BY p.migration_id;
+COMMENT ON VIEW tandem._migration_progress IS 'how far each open migration is';
+
+CREATE VIEW tandem.migrations AS
+SELECT m.name, m.release, m.phase, m.comment, tandem.role_name(m.created_by) AS created_by, m.created_at,
+	m.phase_since, tandem.runner_pid(m.id) AS running_pid,
+	m.background, tandem.role_name(m.paused_by) AS paused_by, m.settings,
+	(SELECT count(*) FROM tandem.sync s WHERE s.migration = m.id) AS syncs,
+	(SELECT count(*) FROM tandem.step t
+		WHERE t.migration = m.id AND t.state <> 'done') AS steps_open,
+	(SELECT count(*) FROM tandem.quarantined_row q
+		JOIN tandem.sync s ON s.id = q.sync
+		WHERE s.migration = m.id) AS rows_quarantined,
+	(SELECT string_agg(tandem.sync_problem(s.id), '; ' ORDER BY s.id)
+		FROM tandem.sync s WHERE s.migration = m.id
+		AND m.phase NOT IN ('done', 'aborted')) AS problem,
+	CASE WHEN v.readable THEN r.error END AS error,
+	CASE WHEN v.readable THEN r.hint END AS hint,
+	CASE WHEN m.phase NOT IN ('done', 'aborted') THEN tandem.contract_parts(m.id) END AS contract_parts,
+	m.id, p.percent, p.rows_per_second,
+	date_trunc('second', make_interval(secs => p.seconds_left)) AS time_left
+FROM tandem.migration m LEFT JOIN tandem.run_report r ON r.migration = m.id
+LEFT JOIN tandem._migration_progress p ON p.migration_id = m.id
+-- both may quote a row: shown to who may read every table of the migration
+CROSS JOIN LATERAL (SELECT r.error IS NOT NULL AND NOT EXISTS (
+	SELECT FROM (SELECT relation FROM tandem.step WHERE migration = m.id
+		UNION SELECT relation FROM tandem.sync WHERE migration = m.id) t
+	WHERE NOT tandem.may_read_rows(t.relation::oid)) AS readable) v
+ORDER BY m.id;
+COMMENT ON VIEW tandem.migrations IS 'every migration: its phase, the process that runs it, how far it is, open steps and problems';
+COMMENT ON COLUMN tandem.migrations.percent IS 'how much of the work of migrate is done, by the blocks that its steps read or write; NULL before there is a step';
+COMMENT ON COLUMN tandem.migrations.rows_per_second IS 'rows a second of the tables that are being filled or verified';
+COMMENT ON COLUMN tandem.migrations.time_left IS 'time until migrate has ended, by the wall clock; NULL before it is known, while nothing runs or it is paused, and as long as an index or a constraint is to be built';
+
+CREATE VIEW tandem._progress AS
+SELECT p.migration_id, p.step_id, p.pid, p.phase, p.seconds_left, m.name AS migration, p.kind AS step, (SELECT c.oid::regclass FROM pg_class c WHERE c.oid = p.relid) AS relation, t.object,
+	p.state, d.done, d.total, d.percent,
+	rpad(repeat('#', (d.percent / 5)::integer), 20, '.') AS bar,
+	CASE WHEN p.pid IS NOT NULL THEN coalesce(t.doing, CASE p.phase WHEN 'vacuuming' THEN 'VACUUM of the table' END) END AS doing,
+	p.rows_done, p.rows_filled, p.rows_quarantined,
+	p.rows_unfilled, p.rows_mismatched,
+	p.rows_per_second,
+	date_trunc('second', make_interval(secs => p.seconds_left)) AS time_left,
+	p.batch_blocks,
+	CASE WHEN p.pid IS NULL OR p.state = 'done' OR NOT v.readable THEN NULL
 		WHEN e.waiting IS NOT NULL THEN e.waiting
 		WHEN r.error IS NOT NULL AND t.started_at IS NOT NULL
 		THEN 'a while, to try again after an error' END AS waiting,
 	-- a process that was killed leaves what it saw
-	CASE WHEN w.pids IS NOT NULL AND v.readable THEN tandem.describe_sessions(e.blockers) END AS blockers,
-	CASE WHEN t.state <> 'done' OR d.afterwards THEN w.pids END AS workers,
+	CASE WHEN p.pid IS NOT NULL AND v.readable THEN tandem.describe_sessions(e.blockers) END AS blockers,
+	CASE WHEN p.pid IS NOT NULL AND p.state <> 'done' THEN tandem.worker_pids(m.id) END AS workers,
 	CASE WHEN v.readable THEN e.error END AS error,
 	CASE WHEN v.readable THEN e.hint END AS hint,
-	t.rows_own,
-	t.rows_lossy,
-	CASE WHEN v.readable AND t.rows_lossy > 0 THEN to_jsonb(e.lossy_rows) END AS lossy_rows
-FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration
+	p.rows_own,
+	p.rows_lossy,
+	CASE WHEN v.readable AND p.rows_lossy > 0 THEN to_jsonb(e.lossy_rows) END AS lossy_rows
+FROM tandem.stat_progress p JOIN tandem.step t ON t.id = p.step_id JOIN tandem.migration m ON m.id = p.migration_id
 LEFT JOIN tandem.step_report e ON e.step = t.id
 LEFT JOIN tandem.run_report r ON r.migration = m.id
 -- what may quote a row, or was said by a function of the user's: shown to who may read the table
-CROSS JOIN LATERAL (SELECT tandem.may_read_rows(t.relation::oid) AS readable) v
-CROSS JOIN LATERAL tandem.worker_pids(m.id) w (pids)
-CROSS JOIN LATERAL (
-	SELECT coalesce(sum(upper(b) - lower(b)), 0) AS blocks_left
-	FROM unnest(t.blocks_todo) b) todo
+CROSS JOIN LATERAL (SELECT tandem.may_read_rows(p.relid) AS readable) v
 -- the blocks of a filled table are gone through once more, for rows in quarantine
-CROSS JOIN LATERAL (SELECT t.state = 'done' AND t.units_total > 0 AND w.pids IS NOT NULL AS blocks) again
+CROSS JOIN LATERAL (SELECT p.kind IN ('backfill', 'verify') AND p.phase IS DISTINCT FROM 'retrying quarantine' AS blocks) of
 CROSS JOIN LATERAL (
-	SELECT t.kind IN ('backfill', 'verify') AS is_blocks,
-		-- its table is filled, and something is still done to it
-		t.state = 'done' AND t.doing IS NOT NULL AS afterwards,
-		CASE WHEN t.started_at IS NULL THEN 0
-			WHEN again.blocks OR t.kind NOT IN ('backfill', 'verify') THEN t.units_done
-			ELSE t.blocks_total - todo.blocks_left END AS done,
-		CASE WHEN again.blocks OR t.kind NOT IN ('backfill', 'verify') THEN t.units_total
-			ELSE t.blocks_total END AS total) n
+	SELECT CASE WHEN of.blocks THEN p.blocks_done ELSE p.units_done END AS done,
+		CASE WHEN of.blocks THEN p.blocks_total ELSE p.units_total END AS total) n
 CROSS JOIN LATERAL (
-	SELECT n.is_blocks, n.afterwards, n.done, n.total,
-		CASE WHEN t.state = 'done' AND NOT again.blocks THEN 100.0
+	SELECT n.done, n.total,
+		CASE WHEN t.state = 'done' AND p.phase IS DISTINCT FROM 'retrying quarantine' THEN 100.0
 			WHEN n.total = 0 THEN 0.0
-			ELSE round(100.0 * least(n.done, n.total) / n.total, 1) END AS percent) d
-ORDER BY t.migration, array_position('{backfill,index,not null,constraint,analyze,verify}', t.kind), t.id;
+			ELSE round(100.0 * n.done / n.total, 1) END AS percent) d;
+COMMENT ON VIEW tandem._progress IS 'tandem.progress, and what the views for people need besides';
+
+CREATE VIEW tandem.progress AS
+SELECT migration, step, relation, object, state, done, total, percent, bar, doing,
+	rows_done, rows_filled, rows_quarantined, rows_unfilled, rows_mismatched, rows_per_second, time_left,
+	batch_blocks, waiting, blockers, workers, error, hint, rows_own, rows_lossy, lossy_rows
+FROM tandem._progress
+ORDER BY migration_id, array_position('{backfill,index,not null,constraint,analyze,verify}', step), step_id;
 COMMENT ON VIEW tandem.progress IS 'every step of the migrate phase, in order: progress, rate, what it waits for, last error';
+
+CREATE FUNCTION tandem.in_lines(words text, width integer) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	-- a word that is longer is broken
+	SELECT rtrim(regexp_replace(regexp_replace(regexp_replace($1, '\s+', ' ', 'g'), format('(\S{%s})(?=\S)', $2), '\1 ', 'g'),
+		format('(.{1,%s})(?:\s+|$)', $2), E'\\1\n', 'g'), E'\n');
+END;
+COMMENT ON FUNCTION tandem.in_lines(text, integer) IS 'breaks a text into lines of at most that many characters';
+
+CREATE FUNCTION tandem.duration(seconds float8) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT CASE WHEN s >= 86400 THEN format('%s d %s h', s / 86400, s % 86400 / 3600)
+		WHEN s >= 3600 THEN format('%s h %s min', s / 3600, lpad((s % 3600 / 60)::text, 2, '0'))
+		WHEN s >= 60 THEN format('%s min %s s', s / 60, lpad((s % 60)::text, 2, '0'))
+		ELSE format('%s s', s) END
+	FROM (SELECT round(least($1, 86300000))::bigint AS s) r;
+END;
+COMMENT ON FUNCTION tandem.duration(float8) IS 'seconds for people, as in 1 h 05 min';
+
+-- at most 100 characters a line in psql: 18, 9, 7, 11 and 41, and what psql puts between and after them
+CREATE VIEW tandem.status AS
+SELECT tandem.in_lines(m.name, 18) AS migration,
+	CASE WHEN m.paused_by IS NOT NULL THEN 'paused'
+		WHEN s.pid IS NOT NULL THEN CASE WHEN s.state IN ('running', 'waiting') THEN s.state ELSE 'running' END
+		WHEN m.phase = 'expand' THEN 'not begun'
+		WHEN m.phase = 'contract' THEN 'ready'
+		WHEN s.state = 'failed' THEN 'failed' ELSE 'stopped' END AS state,
+	p.percent || ' %' AS done,
+	tandem.duration(p.seconds_left) AS "left",
+	tandem.in_lines(CASE
+		WHEN s.pid IS NULL AND m.phase = 'expand' THEN format('CALL tandem.migrate(%L);', m.name)
+		WHEN s.pid IS NULL AND m.phase = 'contract' THEN 'filled and verified'
+		WHEN m.paused_by IS NOT NULL THEN format('by %I: SELECT tandem.resume(%L);', tandem.role_name(m.paused_by), m.name)
+		ELSE concat_ws(', ', s.step || ' of ' || coalesce(s.relation::text, 'a dropped table') || coalesce(' ' || quote_ident(s.object), ''),
+			CASE WHEN s.pid IS NOT NULL THEN coalesce(s.doing, s.phase) END,
+			CASE WHEN s.total > 0 THEN s.percent || ' %' END,
+			CASE WHEN s.state IN ('running', 'waiting') AND s.phase IN ('filling', 'verifying') THEN
+				CASE s.rows_per_second WHEN 1 THEN '1 row/s' ELSE to_char(s.rows_per_second, 'FM999,999,999,990') || ' rows/s' END END,
+			-- where that of the migration is not known
+			CASE WHEN p.seconds_left IS NULL THEN tandem.duration(s.seconds_left) || ' left' END,
+			s.waiting, 'waits for ' || s.blockers, s.error,
+			CASE WHEN s.pid IS NULL THEN format('CALL tandem.migrate(%L);', m.name) END)
+		END, 41) AS what
+FROM tandem.migration m LEFT JOIN tandem._migration_progress p ON p.migration_id = m.id
+LEFT JOIN LATERAL (SELECT * FROM tandem._progress g WHERE g.migration_id = m.id
+	ORDER BY array_position('{running,waiting,paused,failed,pending,done}', g.state),
+		array_position('{backfill,index,not null,constraint,analyze,verify}', g.step), g.step_id LIMIT 1) s ON true
+WHERE m.phase NOT IN ('done', 'aborted')
+ORDER BY m.id;
+COMMENT ON VIEW tandem.status IS 'each open migration in a line of psql or a few: how far it is, how long it will take, what is being done, and what is in its way';
+COMMENT ON COLUMN tandem.status.done IS 'how much of the work of migrate is done';
+COMMENT ON COLUMN tandem.status."left" IS 'time until migrate has ended, once it is known';
 
 CREATE VIEW tandem.releases AS
 SELECT r.release, h.state, h.reason,
@@ -2018,7 +2197,7 @@ BEGIN
 END $$;
 
 GRANT USAGE ON SCHEMA tandem TO PUBLIC;
-GRANT SELECT ON tandem.migrations, tandem.syncs, tandem.progress,
+GRANT SELECT ON tandem.migrations, tandem.syncs, tandem.progress, tandem.stat_progress, tandem.status,
 	tandem.history, tandem.quarantine, tandem.releases, tandem.sessions TO PUBLIC;
 
 /*

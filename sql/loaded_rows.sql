@@ -37,7 +37,7 @@ BEGIN
 		'object', 'items_cents', 'definition', 'USING btree (cents)', 'given', 'CREATE INDEX items_cents ON items (cents)', 'is_unique', false,
 		'state', 'pending', 'blocks_total', 0, 'blocks_todo', '{}', 'rows_done', 0, 'rows_filled', 0, 'rows_indexed', 0, 'rows_quarantined', 0,
 		'rows_unfilled', 0, 'rows_mismatched', 0, 'rows_own', 0, 'rows_lossy', 0, 'refill', false, 'refill_derived', '{}', 'built_indexes', '{}', 'changed_tables', '{}', 'units_done', 0, 'units_total', 0,
-		'run_time', '0') || value);
+		'run_time', '0', 'blocks_partly', 0, 'wall_time', '0', 'late_seconds', 0, 'late_blocks', 0, 'last_blocks', 0, 'vacuum_length', 0, 'vacuums_left', 0) || value);
 	INSERT INTO tandem.step VALUES (row.*);
 	RETURN 'loaded';
 EXCEPTION WHEN OTHERS THEN RETURN sqlerrm;
@@ -55,7 +55,7 @@ SELECT value, load_step(value) FROM (SELECT value::jsonb FROM unnest(ARRAY['{"id
 	'{"object": null}', '{"object": ""}', '{"definition": null}', '{"kind": "backfill"}', '{"relation": "shown"}', '{"relation": "theirs"}',
 	'{"state": "unknown"}', '{"blocks_total": -1}', '{"blocks_total": 4294967296}', '{"blocks_todo": "{[-1,1]}"}', '{"blocks_todo": "{(,)}"}',
 	'{"blocks_todo": "{[1,9999999999]}"}', '{"batch_blocks": -1}', '{"rows_done": -1}', '{"rows_filled": -1}', '{"rows_indexed": -1}',
-	'{"rows_quarantined": -1}', '{"rows_unfilled": -1}', '{"rows_mismatched": -1}', '{"rows_own": -1}', '{"rows_lossy": -1}', '{"kind": "verify", "refill": true}', '{"refill_derived": "{1}"}', '{"units_done": -1}', '{"units_total": -1}', '{"run_time": "-1"}',
+	'{"rows_quarantined": -1}', '{"rows_unfilled": -1}', '{"rows_mismatched": -1}', '{"rows_own": -1}', '{"rows_lossy": -1}', '{"kind": "verify", "refill": true}', '{"refill_derived": "{1}"}', '{"units_done": -1}', '{"units_total": -1}', '{"run_time": "-1"}', '{"wall_time": "-1"}', '{"blocks_partly": -1}', '{"late_seconds": -1}', '{"late_blocks": -1}', '{"last_blocks": -1}', '{"vacuum_length": -1}', '{"vacuums_left": -1}', '{"phase": "idling"}',
 	'{"built_indexes": "{NULL}"}', '{"built_indexes": "{{a}}"}', '{"changed_tables": "{theirs}"}', '{"changed_tables": "{numbers}"}']) value) v;
 -- columns, views, releases, events
 \set VERBOSITY terse

@@ -586,7 +586,7 @@ migration_forget_rows(int migration_id)
 					 "WHERE s.id = q.sync AND s.migration = $1");
 	query_int(&query, migration_id);
 	(void) query_run(&query,
-					 "WITH steps AS (UPDATE tandem.step SET doing = NULL WHERE migration = $1 RETURNING id) "
+					 "WITH steps AS (UPDATE tandem.step SET phase = NULL, doing = NULL WHERE migration = $1 RETURNING id) "
 					 "DELETE FROM tandem.step_report r USING steps s WHERE r.step = s.id");
 	query_int(&query, migration_id);
 	(void) query_run(&query,

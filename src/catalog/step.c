@@ -5,13 +5,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/memutils.h"
 
 #include "catalog/step.h"
-#include "core/extension.h"
 #include "core/query.h"
 
 /*-------------------------------------------------------------------------
@@ -28,9 +24,6 @@
 	"FROM " steps " f WHERE r.step = f.id AND r.wrong_rows || r.lossy_rows <> '{}') " \
 	"DELETE FROM tandem.step_report r USING " steps " f WHERE r.step = f.id AND r.wrong_rows || r.lossy_rows = '{}'"
 
-/* The most keys that a sample of a step has. */
-#define STEP_SAMPLE "3"
-
 static const char *const kind_names[] = {
 	[STEP_BACKFILL] = "backfill",
 	[STEP_INDEX] = "index",
@@ -38,6 +31,25 @@ static const char *const kind_names[] = {
 	[STEP_CONSTRAINT] = "constraint",
 	[STEP_ANALYZE] = "analyze",
 	[STEP_VERIFY] = "verify",
+};
+
+/* as in the CHECK of tandem.step */
+static const char *const phase_names[] = {
+	[DOING_NOTHING] = NULL,
+	[DOING_REPAIR] = "repairing trigger",
+	[DOING_FILL] = "filling",
+	[DOING_VACUUM] = "vacuuming",
+	[DOING_MARK] = "marking filled",
+	[DOING_VIEWS] = "replacing views",
+	[DOING_QUARANTINE] = "retrying quarantine",
+	[DOING_INDEX] = "building index",
+	[DOING_INDEX_DROP] = "dropping index",
+	[DOING_INDEX_ATTACH] = "attaching index",
+	[DOING_WAIT] = "waiting for others",
+	[DOING_CONSTRAINT] = "adding constraint",
+	[DOING_VALIDATE] = "validating",
+	[DOING_ANALYZE] = "analyzing",
+	[DOING_VERIFY] = "verifying",
 };
 
 const char *
@@ -153,6 +165,40 @@ step_keep_only(int migration_id, List *relids)
 	query_end(&query);
 }
 
+int
+step_of_tables(int migration_id, StepKind kind, List *relids)
+{
+	TandemQuery query;
+	int			id = 0;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_text(&query, kind_names[kind]);
+	query_oid_list(&query, relids);
+	if (query_run_latest(&query,
+						 "SELECT id FROM tandem.step WHERE migration = $1 AND kind = $2 "
+						 "AND relation = ANY ($3::regclass[]) ORDER BY id LIMIT 1") > 0)
+		id = query_get_int(0, 1);
+	query_end(&query);
+	return id;
+}
+
+void
+step_note_sizes(int migration_id, List *relids, List *blocks)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid_list(&query, relids);
+	query_oid_list(&query, blocks);
+	(void) query_run(&query,
+					 "UPDATE tandem.step t SET blocks_total = s.blocks::bigint FROM unnest($2, $3) s (relation, blocks) "
+					 "WHERE t.migration = $1 AND t.relation = s.relation AND t.kind IN ('backfill', 'verify') "
+					 "AND t.state = 'pending' AND t.started_at IS NULL");
+	query_end(&query);
+}
+
 Step *
 step_find(List *steps, Oid relid)
 {
@@ -166,7 +212,7 @@ step_find(List *steps, Oid relid)
 	return NULL;
 }
 
-static void
+void
 step_take_counts(Step *step, uint64 row)
 {
 	step->rows_done = query_get_bigint(row, 1);
@@ -250,11 +296,13 @@ step_start(Step *step, const char *table_file, BlockNumber blocks,
 	query_bigint(&query, blocks);
 	query_text(&query, trigger_version);
 	query_text(&query, uses);
+	query_text(&query, phase_names[step->kind == STEP_BACKFILL ? DOING_FILL : DOING_VERIFY]);
 	(void) query_run(&query,
 					 "WITH started AS (UPDATE tandem.step SET state = 'pending', storage = $2, blocks_total = $3, "
 					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, uses = $5, rows_done = 0, "
 					 "rows_filled = 0, rows_indexed = 0, rows_quarantined = 0, rows_unfilled = 0, rows_mismatched = 0, rows_own = 0, rows_lossy = 0, "
-					 "run_time = '0', started_at = clock_timestamp(), changed_at = clock_timestamp() "
+					 "phase = $6, blocks_partly = 0, wall_time = '0', counted_to = NULL, late_seconds = 0, late_blocks = 0, last_blocks = 0, "
+					 "vacuum_length = 0, vacuums_left = 0, run_time = '0', started_at = clock_timestamp(), changed_at = clock_timestamp() "
 					 "WHERE id = $1 AND (started_at IS NULL OR (storage, proof, uses) IS DISTINCT FROM ($2, $4, $5)) RETURNING id) "
 					 "DELETE FROM tandem.step_report r USING started s WHERE r.step = s.id");
 	step->table_file = MemoryContextStrdup(GetMemoryChunkContext(step),
@@ -283,6 +331,28 @@ step_refresh(Step *step)
 	if (query_run(&query,
 				  "SELECT " STEP_COUNTS " FROM tandem.step WHERE id = $1") > 0)
 		step_take_counts(step, 0);
+	query_end(&query);
+}
+
+void
+step_progress(int step_id, StepProgress *progress)
+{
+	TandemQuery query;
+
+	memset(progress, 0, sizeof(StepProgress));
+	progress->seconds_left = -1;
+	query_begin(&query);
+	query_int(&query, step_id);
+	if (query_run_latest(&query,
+						 "SELECT blocks_done, blocks_total, greatest(rows_done, rows_filled), coalesce(rows_per_second, 0)::bigint, "
+						 "coalesce(seconds_left * 1000, -1)::bigint FROM tandem.stat_progress WHERE step_id = $1") > 0)
+	{
+		progress->blocks_done = query_get_bigint(0, 1);
+		progress->blocks_total = query_get_bigint(0, 2);
+		progress->rows_done = query_get_bigint(0, 3);
+		progress->rows_per_second = query_get_bigint(0, 4);
+		progress->seconds_left = query_get_bigint(0, 5) / 1000.0;
+	}
 	query_end(&query);
 }
 
@@ -328,7 +398,7 @@ step_reopen(int step_id)
 	query_begin(&query);
 	query_int(&query, step_id);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET state = 'pending', started_at = NULL, proof = NULL WHERE id = $1");
+					 "UPDATE tandem.step SET state = 'pending', started_at = NULL, proof = NULL, phase = NULL, blocks_partly = 0 WHERE id = $1");
 	query_end(&query);
 }
 
@@ -385,7 +455,7 @@ step_finish(Step *step)
 	query_begin(&query);
 	query_int(&query, step->id);
 	(void) query_run(&query,
-					 "WITH finished AS (UPDATE tandem.step SET state = 'done', refill = false, refill_derived = '{}', doing = NULL, units_done = 0, units_total = 0, "
+					 "WITH finished AS (UPDATE tandem.step SET state = 'done', refill = false, refill_derived = '{}', phase = NULL, doing = NULL, units_done = 0, units_total = 0, "
 					 "changed_at = clock_timestamp() WHERE id = $1 RETURNING id)"
 					 CLEAR_REPORT("finished"));
 	query_end(&query);
@@ -402,7 +472,7 @@ step_set_error(int step_id, const char *error, const char *hint)
 	query_text(&query, error);
 	query_text(&query, hint);
 	(void) query_run(&query,
-					 "WITH failed AS (UPDATE tandem.step SET state = 'failed', doing = NULL, changed_at = clock_timestamp() "
+					 "WITH failed AS (UPDATE tandem.step SET state = 'failed', phase = NULL, doing = NULL, changed_at = clock_timestamp() "
 					 "WHERE id = $1 RETURNING id) "
 					 "INSERT INTO tandem.step_report AS r (step, error, hint) "
 					 "SELECT id, left($2, " QUERY_KEPT_TEXT "), left($3, " QUERY_KEPT_TEXT ") FROM failed "
@@ -433,8 +503,22 @@ step_set_waiting(int step_id, const char *waiting, const char *blockers)
 }
 
 void
-step_set_doing(int step_id, const char *doing, int64 units_done,
-			   int64 units_total)
+step_set_phase(int step_id, StepPhase phase)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, step_id);
+	query_text(&query, phase_names[phase]);
+	(void) query_run(&query,
+					 "UPDATE tandem.step SET phase = $2, doing = NULL, changed_at = clock_timestamp() "
+					 "WHERE id = $1 AND (phase IS DISTINCT FROM $2 OR doing IS NOT NULL)");
+	query_end(&query);
+}
+
+void
+step_set_doing(int step_id, StepPhase phase, const char *doing,
+			   int64 units_done, int64 units_total)
 {
 	TandemQuery query;
 
@@ -443,17 +527,19 @@ step_set_doing(int step_id, const char *doing, int64 units_done,
 	query_text(&query, doing);
 	query_bigint(&query, units_done);
 	query_bigint(&query, units_total);
+	query_text(&query, phase_names[phase]);
 	(void) query_run(&query,
-					 "WITH doing AS (UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, state = 'pending', "
+					 "WITH doing AS (UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, state = 'pending', phase = $5, "
 					 "started_at = coalesce(started_at, clock_timestamp()), changed_at = clock_timestamp() "
-					 "WHERE id = $1 AND (doing, units_done, units_total, state) IS DISTINCT FROM ($2, $3, $4, 'pending') RETURNING id) "
+					 "WHERE id = $1 AND (doing, units_done, units_total, state, phase) IS DISTINCT FROM ($2, $3, $4, 'pending', $5) RETURNING id) "
 					 "UPDATE tandem.step_report r SET error = NULL, hint = NULL FROM doing d WHERE r.step = d.id AND r.error IS NOT NULL");
 	query_end(&query);
 }
 
 void
-step_set_afterwards(int step_id, const char *doing, int64 units_done,
-					int64 units_total, const char *blockers)
+step_set_afterwards(int step_id, StepPhase phase, const char *doing,
+					int64 units_done, int64 units_total,
+					const char *blockers)
 {
 	TandemQuery query;
 
@@ -462,9 +548,10 @@ step_set_afterwards(int step_id, const char *doing, int64 units_done,
 	query_text(&query, doing);
 	query_bigint(&query, units_done);
 	query_bigint(&query, units_total);
+	query_text(&query, phase_names[phase]);
 	(void) query_run(&query,
-					 "UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, changed_at = clock_timestamp() "
-					 "WHERE id = $1 AND state = 'done' AND (doing, units_done, units_total) IS DISTINCT FROM ($2, $3, $4)");
+					 "UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, phase = $5, changed_at = clock_timestamp() "
+					 "WHERE id = $1 AND (doing, units_done, units_total, phase) IS DISTINCT FROM ($2, $3, $4, $5)");
 	query_end(&query);
 	step_set_waiting(step_id, NULL, blockers);
 }
@@ -478,8 +565,8 @@ step_forget_afterwards(int migration_id)
 	query_int(&query, migration_id);
 	(void) query_run(&query,
 					 "WITH done AS (SELECT id FROM tandem.step WHERE migration = $1 AND state = 'done'), "
-					 "told AS (UPDATE tandem.step t SET doing = NULL, units_done = 0, units_total = 0 FROM done d "
-					 "WHERE t.id = d.id AND t.doing IS NOT NULL) "
+					 "told AS (UPDATE tandem.step t SET phase = NULL, doing = NULL, units_done = 0, units_total = 0 FROM done d "
+					 "WHERE t.id = d.id AND (t.doing IS NOT NULL OR t.phase IS NOT NULL)) "
 					 "UPDATE tandem.step_report r SET waiting = NULL, blockers = NULL FROM done d "
 					 "WHERE r.step = d.id AND (r.waiting, r.blockers) IS DISTINCT FROM (NULL, NULL)");
 	query_end(&query);
@@ -567,226 +654,4 @@ step_carry_proofs(List *relids, List *before, List *after)
 					 "UPDATE tandem.step t SET proof = c.after FROM unnest($1, $2, $3) c (relation, before, after) "
 					 "WHERE t.relation = c.relation AND t.proof = c.before AND c.after IS NOT NULL");
 	query_end(&query);
-}
-
-/*-------------------------------------------------------------------------
- * The remaining blocks of a step, shared among processes.
- *
- * A chunk of blocks is claimed by a lock on the address of tandem.step.  It is
- * released after the commit of the work.  So the next process that claims it
- * reads from blocks_todo what is left, and each block is done once.
- *-------------------------------------------------------------------------
- */
-
-/* the number of a chunk must fit into 16 bits of a lock tag */
-#define MOST_CHUNKS 65000
-
-/* chunks per process if there are several, unless they become too small */
-#define REGIONS 8
-#define SMALLEST_REGION 64
-
-/*
- * its pages should stay in memory, and moved rows need new pages until it is
- * done
- */
-#define LARGEST_REGION 2048
-
-BlockNumber
-step_chunk_blocks(const Step *step, int workers)
-{
-	BlockNumber share = workers > 1
-	? step->blocks_total / (workers * REGIONS) : step->blocks_total;
-	BlockNumber blocks = Min(Max(share, SMALLEST_REGION), LARGEST_REGION);
-
-	return Max(blocks, step->blocks_total / MOST_CHUNKS + 1);
-}
-
-static LOCKTAG
-chunk_lock_tag(const Step *step, BlockNumber chunk)
-{
-	LOCKTAG		tag;
-	Oid			classid = extension_relation("step", false);
-
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, classid, step->id,
-					   Min(chunk, PG_UINT16_MAX));
-	return tag;
-}
-
-bool
-step_claim_chunk(const Step *step, BlockNumber chunk)
-{
-	LOCKTAG		tag = chunk_lock_tag(step, chunk);
-
-	return LockAcquire(&tag, ExclusiveLock, true, true) !=
-		LOCKACQUIRE_NOT_AVAIL;
-}
-
-void
-step_leave_chunk(const Step *step, BlockNumber chunk)
-{
-	LOCKTAG		tag = chunk_lock_tag(step, chunk);
-
-	(void) LockRelease(&tag, ExclusiveLock, true);
-}
-
-/*
- * Reads the first ranges of blocks_todo from from to before to, up to most
- * blocks altogether, as of now.  Returns false if there are none.
- */
-static bool
-read_first_block_ranges(int step_id, int64 from, int64 to, int most,
-						Blocks *blocks)
-{
-	TandemQuery query;
-	int			count;
-
-	query_begin(&query);
-	query_int(&query, step_id);
-	query_bigint(&query, from);
-	query_bigint(&query, to);
-	query_int(&query, most);
-	query_int(&query, MOST_RANGES);
-	count = query_run_latest(&query,
-							 "SELECT lower(r), least(upper(r), lower(r) + $4) - 1 FROM tandem.step, "
-							 "unnest(blocks_todo * int8multirange(int8range($2, $3))) r "
-							 "WHERE id = $1 ORDER BY 1 LIMIT $5");
-	blocks->nranges = 0;
-	for (int i = 0; i < count && most > 0; i++)
-	{
-		BlockRange *range = &blocks->ranges[blocks->nranges++];
-
-		range->first = (BlockNumber) query_get_bigint(i, 1);
-		range->last = (BlockNumber) query_get_bigint(i, 2);
-		range->last = Min(range->last, range->first + most - 1);
-		most -= range->last - range->first + 1;
-	}
-	query_end(&query);
-	return blocks->nranges > 0;
-}
-
-static BlockNumber
-blocks_last(const Blocks *blocks)
-{
-	return blocks->ranges[blocks->nranges - 1].last;
-}
-
-int
-blocks_count(const Blocks *blocks)
-{
-	int			count = 0;
-
-	for (int i = 0; i < blocks->nranges; i++)
-		count += blocks->ranges[i].last - blocks->ranges[i].first + 1;
-	return count;
-}
-
-void
-blocks_cut(Blocks *blocks, BlockNumber last)
-{
-	while (blocks->nranges > 1 &&
-		   blocks->ranges[blocks->nranges - 1].first > last)
-		blocks->nranges--;
-	blocks->ranges[blocks->nranges - 1].last = Min(blocks_last(blocks), last);
-}
-
-bool
-step_next_blocks(const Step *step, BlockNumber *cursor, int64 end, int most,
-				 Blocks *blocks)
-{
-	if (*cursor >= end ||
-		!read_first_block_ranges(step->id, *cursor, end, most, blocks))
-		return false;
-	*cursor = blocks_last(blocks) + 1;
-	return true;
-}
-
-bool
-step_first_block(const Step *step, int64 from, BlockNumber *block)
-{
-	Blocks		blocks;
-
-	if (!read_first_block_ranges(step->id, from, (int64) MaxBlockNumber + 1,
-								 1, &blocks))
-		return false;
-	*block = blocks.ranges[0].first;
-	return true;
-}
-
-/* Returns ascending blocks as the text of an int8multirange. */
-static char *
-blocks_as_text(List *blocks)
-{
-	StringInfoData text;
-	int			count = list_length(blocks);
-
-	initStringInfo(&text);
-	for (int i = 0; i < count; i++)
-	{
-		BlockNumber first = list_nth_oid(blocks, i);
-		BlockNumber last = first;
-
-		while (i + 1 < count && list_nth_oid(blocks, i + 1) == last + 1)
-			last = list_nth_oid(blocks, ++i);
-		appendStringInfo(&text, "%s[%u,%u]", text.len ? "," : "", first, last);
-	}
-	return psprintf("{%s}", text.data);
-}
-
-/* Keys of rows go into tandem.step_report, which is in no dump. */
-static void
-add_to_samples(int step_id, const StepAdvance *advance)
-{
-	TandemQuery query;
-
-	if (advance->wrong == NIL && advance->lossy == NIL)
-		return;
-	query_begin(&query);
-	query_int(&query, step_id);
-	query_datum(&query, TEXTARRAYOID, array_from_strings(advance->wrong, TEXTOID), false);
-	query_datum(&query, TEXTARRAYOID, array_from_strings(advance->lossy, TEXTOID), false);
-	(void) query_run(&query,
-					 "INSERT INTO tandem.step_report AS r (step, wrong_rows, lossy_rows) "
-					 "SELECT id, ($2::jsonb[])[:" STEP_SAMPLE "], ($3::jsonb[])[:" STEP_SAMPLE "] FROM tandem.step WHERE id = $1 "
-					 "ON CONFLICT (step) DO UPDATE SET wrong_rows = (r.wrong_rows || excluded.wrong_rows)[:" STEP_SAMPLE "], "
-					 "lossy_rows = (r.lossy_rows || excluded.lossy_rows)[:" STEP_SAMPLE "]");
-	query_end(&query);
-}
-
-void
-step_advance(Step *step, const Blocks *blocks, List *again,
-			 const StepAdvance *advance)
-{
-	TandemQuery query;
-
-	step->batch_blocks = advance->batch_blocks;
-	query_begin(&query);
-	query_int(&query, step->id);
-	/* blocks between two ranges are not on the list */
-	query_bigint(&query, blocks->ranges[0].first);
-	query_bigint(&query, blocks_last(blocks));
-	query_text(&query, blocks_as_text(again));
-	query_bigint(&query, advance->rows_done);
-	query_bigint(&query, advance->rows_filled);
-	query_bigint(&query, advance->rows_quarantined);
-	query_bigint(&query, advance->rows_unfilled);
-	query_bigint(&query, advance->rows_mismatched);
-	query_bigint(&query, advance->rows_indexed);
-	query_int(&query, advance->batch_blocks);
-	query_datum(&query, FLOAT8OID, Float8GetDatum(advance->seconds), false);
-	query_bigint(&query, advance->rows_own);
-	query_bigint(&query, advance->rows_lossy);
-	if (query_run(&query,
-				  "UPDATE tandem.step SET blocks_todo = blocks_todo "
-				  "- int8multirange(int8range($2, $3, '[]')) "
-				  "+ $4::int8multirange, "
-				  "rows_done = rows_done + $5, rows_filled = rows_filled + $6, "
-				  "rows_quarantined = rows_quarantined + $7, rows_unfilled = rows_unfilled + $8, "
-				  "rows_mismatched = rows_mismatched + $9, rows_indexed = rows_indexed + $10, "
-				  "rows_own = rows_own + $13, rows_lossy = rows_lossy + $14, "
-				  "batch_blocks = $11, run_time = run_time + make_interval(secs => $12), "
-				  "changed_at = clock_timestamp() WHERE id = $1 RETURNING " STEP_COUNTS) > 0)
-		step_take_counts(step, 0);
-	query_end(&query);
-	add_to_samples(step->id, advance);
-	step_set_waiting(step->id, advance->waiting, advance->blockers);
 }

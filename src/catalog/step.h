@@ -28,6 +28,28 @@ typedef enum StepKind
 	STEP_VERIFY
 } StepKind;
 
+/*
+ * What is being done for a step at the moment.  Whoever begins it notes it.
+ */
+typedef enum StepPhase
+{
+	DOING_NOTHING,
+	DOING_REPAIR,
+	DOING_FILL,
+	DOING_VACUUM,
+	DOING_MARK,
+	DOING_VIEWS,
+	DOING_QUARANTINE,
+	DOING_INDEX,
+	DOING_INDEX_DROP,
+	DOING_INDEX_ATTACH,
+	DOING_WAIT,					/* for another session that does it */
+	DOING_CONSTRAINT,
+	DOING_VALIDATE,
+	DOING_ANALYZE,
+	DOING_VERIFY
+} StepPhase;
+
 typedef struct Step
 {
 	int			id;
@@ -99,6 +121,17 @@ extern bool step_add(int migration_id, const Step *step);
  */
 extern void step_keep_only(int migration_id, List *relids);
 
+/*
+ * Returns the id of a step of that kind of one of the tables, or 0.
+ */
+extern int	step_of_tables(int migration_id, StepKind kind, List *relids);
+
+/*
+ * Notes the sizes in blocks (OIDs) of tables whose backfill or verify has not
+ * begun, so that it is known beforehand how much is left.
+ */
+extern void step_note_sizes(int migration_id, List *relids, List *blocks);
+
 /* Returns the step of relid in steps, or NULL. */
 extern Step *step_find(List *steps, Oid relid);
 
@@ -121,6 +154,21 @@ extern void step_start(Step *step, const char *table_file, BlockNumber blocks,
  */
 extern void step_refill(int migration_id, List *relids, List *derived);
 
+/*
+ * How far the step is and how long it will take, as tandem.stat_progress has
+ * it.
+ */
+typedef struct StepProgress
+{
+	int64		blocks_done;
+	int64		blocks_total;
+	int64		rows_done;
+	int64		rows_per_second;
+	double		seconds_left;	/* -1 if that is not known */
+} StepProgress;
+
+extern void step_progress(int step_id, StepProgress *progress);
+
 /* Reads the step's counts again, to which other processes add. */
 extern void step_refresh(Step *step);
 
@@ -130,6 +178,12 @@ extern void step_refresh(Step *step);
 #define STEP_COUNTS \
 	"rows_done, rows_filled, rows_indexed, rows_quarantined, rows_unfilled, rows_mismatched, " \
 	"(SELECT coalesce(sum(upper(r) - lower(r)), 0)::bigint FROM unnest(blocks_todo) r), rows_own, rows_lossy"
+
+/* Takes the counts from the first columns of that row of the last query. */
+extern void step_take_counts(Step *step, uint64 row);
+
+/* The most keys that a sample of a step has. */
+#define STEP_SAMPLE "3"
 
 /* Rows that the steps of a kind have counted, of all tables of a migration. */
 typedef struct StepRows
@@ -168,21 +222,25 @@ extern void step_forget_errors(int migration_id, StepKind kind);
 extern void step_set_waiting(int step_id, const char *waiting,
 							 const char *blockers);
 
-/*
- * Records the progress of a statement: its phase, and its own units of work.
- */
-extern void step_set_doing(int step_id, const char *doing, int64 units_done,
-						   int64 units_total);
+/* Records what is being done; there are no words for it. */
+extern void step_set_phase(int step_id, StepPhase phase);
 
 /*
- * step_set_afterwards records work on the table of a step that is itself done:
- * what is done, its progress (units_total is 0 if unknown) and the blocking
- * sessions; doing is NULL if there is none any more.  step_forget_afterwards
- * deletes such records of a run that has died.
+ * Records the progress of a statement: its phase, the same in words, and its
+ * own units of work.
  */
-extern void step_set_afterwards(int step_id, const char *doing,
-								int64 units_done, int64 units_total,
-								const char *blockers);
+extern void step_set_doing(int step_id, StepPhase phase, const char *doing,
+						   int64 units_done, int64 units_total);
+
+/*
+ * step_set_afterwards records work on the table of a step, which is done itself
+ * or does not go on before that has been done: what is done, its progress (units_total is 0 if unknown) and
+ * the blocking sessions; phase is DOING_NOTHING if there is none any more.
+ * step_forget_afterwards deletes such records of a run that has died.
+ */
+extern void step_set_afterwards(int step_id, StepPhase phase,
+								const char *doing, int64 units_done,
+								int64 units_total, const char *blockers);
 extern void step_forget_afterwards(int migration_id);
 
 /*
@@ -226,6 +284,20 @@ typedef struct StepAdvance
 	const char *blockers;		/* sessions that hold row locks, or NULL */
 	int			batch_blocks;
 	double		seconds;		/* duration in seconds */
+
+	/*
+	 * for the time left, see tandem._seconds_left; moments are those of
+	 * clock_now
+	 */
+	double		blocks;			/* blocks done, visits that did not complete a
+								 * block as fractions */
+	double		partly;			/* change of the sum of such fractions */
+	int64		counted_from;	/* begin of the process's work, or end of its
+								 * last pause */
+	double		vacuum_seconds; /* spent in VACUUM since its last batch */
+	double		vacuum_length;	/* seconds that a VACUUM takes, and */
+	int			vacuums_left;	/* number of those to come; -1: not known to
+								 * this process */
 } StepAdvance;
 
 typedef struct BlockRange

@@ -15,7 +15,7 @@
 
 #include "core/authority.h"
 
-#define QUERY_MAX_ARGS 16
+#define QUERY_MAX_ARGS 24
 
 /*
  * Maximum length, in characters, of stored texts of others, such as errors:

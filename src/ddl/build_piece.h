@@ -9,6 +9,8 @@
 #ifndef TANDEM_BUILD_PIECE_H
 #define TANDEM_BUILD_PIECE_H
 
+#include "catalog/step.h"
+
 typedef enum BuildResult
 {
 	BUILD_DONE,					/* nothing is left to do */
@@ -23,7 +25,8 @@ typedef enum BuildResult
 typedef struct BuildPiece
 {
 	char	   *statement;
-	char	   *doing;			/* for messages: "building index x", ... */
+	StepPhase	phase;
+	char	   *doing;			/* the same in words: "building index x", ... */
 	Oid			relation;		/* table being worked on; its owner runs the
 								 * statement */
 	char	   *index;			/* name of the index that the statement

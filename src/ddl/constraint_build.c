@@ -120,6 +120,7 @@ constraint_validate_next(Oid relid, const char *name, const char *doing,
 		table = quoting_relation(lfirst_oid(lc));
 		piece->statement = psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s",
 									table, quote_identifier(name));
+		piece->phase = DOING_VALIDATE;
 		piece->doing = psprintf("%s on %s", doing, table);
 		piece->relation = lfirst_oid(lc);
 		piece->cleanup = NULL;

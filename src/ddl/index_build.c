@@ -69,6 +69,7 @@ create_index_piece(const Step *step, const FoundIndex *found,
 	piece->index = found->name;
 	piece->cleanup = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
 							  index_qualified_name(found));
+	piece->phase = DOING_INDEX;
 	piece->doing = psprintf("building index %s on %s%s",
 							quote_identifier(step->object),
 							quoting_name(found->table),
@@ -88,6 +89,7 @@ drop_invalid_index(const Step *step, const FoundIndex *found,
 
 	if (builder)
 	{
+		piece->phase = DOING_WAIT;
 		piece->doing = psprintf("waiting for %s, which may be building index %s",
 								builder, quote_identifier(found->name));
 		return BUILD_WAIT;
@@ -96,6 +98,7 @@ drop_invalid_index(const Step *step, const FoundIndex *found,
 		return BUILD_AGAIN;
 	piece->statement = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
 								index_qualified_name(found));
+	piece->phase = DOING_INDEX_DROP;
 	piece->doing = psprintf("dropping invalid index %s left by an earlier try",
 							quote_identifier(found->name));
 	return BUILD_STATEMENT;
@@ -300,6 +303,7 @@ drop_left_over_index(const Step *step, const FoundIndex *found,
 	if (table == NULL)
 		return BUILD_AGAIN;
 	piece->relation = found->table;
+	piece->phase = DOING_INDEX_DROP;
 	piece->doing = psprintf("dropping invalid index %s of partitioned table %s",
 							quote_identifier(found->name),
 							quote_identifier(table));
@@ -322,6 +326,7 @@ create_branch_index(const Step *step, const FoundIndex *found,
 	if (found->state == FOUND_INVALID)
 		return drop_left_over_index(step, found, piece);
 	piece->relation = found->table;
+	piece->phase = DOING_INDEX;
 	piece->doing = psprintf("creating index %s on partitioned table %s",
 							quote_identifier(found->name),
 							quoting_name(found->table));
@@ -372,6 +377,7 @@ attach_index(const Step *step, const IndexPair *pair, BuildPiece *piece)
 	bool		again = get_rel_relispartition(pair->index);
 
 	piece->relation = pair->table;
+	piece->phase = DOING_INDEX_ATTACH;
 	piece->doing = psprintf("attaching index %s of %s",
 							quote_identifier(step->object),
 							quoting_name(pair->table));
@@ -399,6 +405,7 @@ attach_index(const Step *step, const IndexPair *pair, BuildPiece *piece)
 	if (again && !get_index_isvalid(pair->parent))
 	{
 		/* a DETACH CONCURRENTLY that has not finished */
+		piece->phase = DOING_WAIT;
 		piece->doing = psprintf("waiting for a partition of %s to be detached",
 								quoting_name(pair->parent_table));
 		return BUILD_WAIT;
@@ -415,6 +422,7 @@ drop_empty_index(Oid index, BuildPiece *piece)
 	Oid			table = IndexGetRelation(index, false);
 
 	piece->relation = table;
+	piece->phase = DOING_INDEX;
 	piece->doing = psprintf("rebuilding index %s, because %s no longer has partitions",
 							quoting_name(index),
 							quoting_name(table));
@@ -431,6 +439,7 @@ rebuild_index(Oid index, BuildPiece *piece)
 	piece->relation = IndexGetRelation(index, false);
 	piece->statement = psprintf("REINDEX INDEX CONCURRENTLY %s",
 								quoting_relation(index));
+	piece->phase = DOING_INDEX;
 	piece->doing = psprintf("rebuilding invalid index %s",
 							quoting_name(index));
 	return BUILD_STATEMENT;

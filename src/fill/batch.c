@@ -160,6 +160,7 @@ typedef struct Batch
 	PageRoom	room;
 	BlockNumber block;			/* block of the current row */
 	int64		rows;			/* rows of the block so far */
+	int64		filled_before;	/* rows filled by the batch before the block */
 	int64		moved;			/* of these, moved to other blocks */
 	int64		quarantined;	/* of these, in quarantine and not rewritten;
 								 * found again on each visit */
@@ -607,6 +608,14 @@ settle_blocks_between(Batch *batch, BlockNumber first)
 	};
 }
 
+static void
+visit_again(BatchResult *result, BlockNumber block, double filled)
+{
+	result->again = lappend_oid(result->again, block);
+	result->again_filled = lappend_int(result->again_filled,
+									   (int) (filled * 1000));
+}
+
 /*
  * Keeps the blocks in between on the list.  Their rows are counted on another
  * visit, except those that moved to other blocks.
@@ -615,7 +624,7 @@ static void
 keep_blocks_between(Batch *batch, BlockNumber end)
 {
 	for (BlockNumber block = batch->between.first; block < end; block++)
-		batch->result->again = lappend_oid(batch->result->again, block);
+		visit_again(batch->result, block, 1);
 	batch->between.rows = batch->between.moved;
 	batch->between.quarantined = 0;
 }
@@ -636,7 +645,8 @@ leave_batch_block(Batch *batch)
 	{
 		if (close)
 			keep_blocks_between(batch, batch->block);
-		result->again = lappend_oid(result->again, batch->block);
+		visit_again(result, batch->block,
+					(double) (result->rows_filled - batch->filled_before) / Max(batch->rows, 1));
 		/* rows that have left the block can be counted only now */
 		between->rows += batch->moved;
 		settle_blocks_between(batch, batch->block + 1);
@@ -657,6 +667,7 @@ leave_batch_block(Batch *batch)
 	result->locked += batch->locked;
 	result->crowded += batch->crowded;
 	batch->rows = batch->moved = batch->quarantined = 0;
+	batch->filled_before = result->rows_filled;
 	batch->locked = batch->crowded = false;
 }
 

@@ -67,6 +67,8 @@ typedef struct BatchResult
 	int64		rows_indexed;	/* of rows_filled, with new index entries */
 	int64		rows_quarantined;
 	List	   *again;			/* blocks to visit again, ascending, as OIDs */
+	List	   *again_filled;	/* the share of the rows of each of these that
+								 * this visit has filled, in thousandths */
 	int			locked;			/* blocks of these that have a locked row */
 	int			crowded;		/* blocks without room for new row versions */
 	TransactionId holder;		/* transaction that holds a lock, or invalid */

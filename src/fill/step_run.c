@@ -1,6 +1,6 @@
 /*
  * step_run.c
- *		Runs a step over the blocks of its table, and reports its progress.
+ *		Runs a step over the blocks of its table.
  */
 #include "postgres.h"
 
@@ -32,134 +32,6 @@
 #include "rule/relation_rules.h"
 #include "rule/rule_uses.h"
 #include "rule/sync_trigger.h"
-
-/*-------------------------------------------------------------------------
- * Telling the session how far a step is, at most every two seconds.
- *-------------------------------------------------------------------------
- */
-
-#define NOTICE_EVERY_MS 2000
-#define BAR_WIDTH 20
-
-void
-progress_notice_start(ProgressNotice *notice, Step *step)
-{
-	notice->started = notice->last = clock_now();
-	notice->rows_before = step->rows_done;
-	notice->left_before = step->blocks_left;
-}
-
-static double
-seconds_since(int64 time)
-{
-	return Max(clock_ms_since(time), 1) / 1000.0;
-}
-
-/* Returns for example "[#####...............] 25.3 %", palloc'd. */
-static char *
-progress_bar(double part)
-{
-	char		bar[BAR_WIDTH + 1];
-
-	part = Min(Max(part, 0.0), 1.0);
-	for (int i = 0; i < BAR_WIDTH; i++)
-		bar[i] = i < (int) (part * BAR_WIDTH) ? '#' : '.';
-	bar[BAR_WIDTH] = '\0';
-	return psprintf("[%s] %5.1f %%", bar, part * 100);
-}
-
-/* Returns "1 h 05 min", "4 min 10 s" or "9 s", palloc'd. */
-static char *
-duration_text(double seconds)
-{
-	int64		s = (int64) (seconds + 0.5);
-
-	if (s >= 3600)
-		return psprintf(INT64_FORMAT " h %02d min", s / 3600,
-						(int) (s % 3600 / 60));
-	if (s >= 60)
-		return psprintf(INT64_FORMAT " min %02d s", s / 60, (int) (s % 60));
-	return psprintf(INT64_FORMAT " s", s);
-}
-
-static bool
-notice_is_due(ProgressNotice *notice)
-{
-	if (clock_ms_since(notice->last) < NOTICE_EVERY_MS)
-		return false;
-	notice->last = clock_now();
-	return true;
-}
-
-void
-progress_notice(ProgressNotice *notice, Step *step, const char *waiting)
-{
-	double		elapsed = seconds_since(notice->started);
-	int64		left;
-	int64		worked;
-	const char *blockers;
-
-	if (!notice_is_due(notice))
-		return;
-	/* this process may only be waiting for other workers */
-	step_refresh(step);
-	left = step->blocks_left;
-	/* the list of blocks was just made, or made again */
-	if (notice->left_before < left)
-		notice->left_before = step->blocks_total;
-	worked = notice->left_before - left;
-	blockers = waiting ? lock_describe_marks(waiting) : "";
-	ereport(NOTICE,
-			(errmsg("%-8s %s %s %11s rows %9.0f rows/s, %s left%s%s",
-					step_kind_name(step->kind), quoting_shown_name(step->relation),
-					progress_bar(step->blocks_total > 0
-								 ? (double) (step->blocks_total - left) / step->blocks_total
-								 : 1.0),
-					psprintf(INT64_FORMAT, step->rows_done),
-					(step->rows_done - notice->rows_before) / elapsed,
-					worked > 0 ? duration_text(elapsed * left / worked) : "?",
-					waiting ? "; " : "",
-					blockers)));
-}
-
-void
-progress_notice_statement(ProgressNotice *notice, Step *step,
-						  const char *doing, const char *phase, int64 done,
-						  int64 total, const char *blockers)
-{
-	if (!notice_is_due(notice))
-		return;
-	if (blockers)
-		blockers = lock_describe_marks(blockers);
-	ereport(NOTICE,
-			(errmsg("%-8s %s%s%s%s%s%s%s", step_kind_name(step->kind), doing,
-					total > 0 ? " " : "",
-					total > 0 ? progress_bar((double) done / total) : "",
-					phase ? ", " : "", phase ? phase : "",
-					blockers ? "; waits for " : "",
-					blockers ? blockers : "")));
-}
-
-void
-progress_notice_end(ProgressNotice *notice, Step *step)
-{
-	double		elapsed = seconds_since(notice->started);
-
-	if (step->kind == STEP_BACKFILL)
-		ereport(NOTICE,
-				(errmsg("backfill of %s done: " INT64_FORMAT " rows, " INT64_FORMAT " filled, %.1f s",
-						quoting_shown_name(step->relation), step->rows_done,
-						step->rows_filled, elapsed)));
-	else
-		ereport(NOTICE,
-				(errmsg("verify of %s done: " INT64_FORMAT " rows, " INT64_FORMAT " unfilled, " INT64_FORMAT " mismatched, %s%.1f s",
-						quoting_shown_name(step->relation), step->rows_done,
-						step->rows_unfilled, step->rows_mismatched,
-						step->rows_own > 0
-						? psprintf(INT64_FORMAT " with values of their own, ",
-								   step->rows_own) : "",
-						elapsed)));
-}
 
 /*-------------------------------------------------------------------------
  * Running a step of the migrate phase over its table, batch by batch.
@@ -201,6 +73,20 @@ struct StepRun
 								 * NULL */
 	int64		rows;			/* written or verified by the last batch */
 	int64		counted_to;		/* the time until this is in step.run_time */
+	int64		counted_from;	/* see StepAdvance, */
+	double		vacuum_seconds;
+	double		vacuum_length;
+	int			vacuums_left;
+	bool		phase_noted;
+	float	   *partly;			/* for each block of the chunk: which part of
+								 * it is filled */
+	float	   *partly_before;	/* before the batch, restored on failure */
+	BlockNumber partly_blocks;	/* their number */
+	bool		partly_kept;	/* the arrays are of the chunk at work */
+	double		partly_left;	/* sum of chunks that were left, in the step
+								 * still */
+	double		partly_left_before;
+	bool		partly_counted; /* the batch has changed these */
 	int64		left_blocked;	/* blocks with locked rows in this pass */
 	bool		guarded;		/* an expression that judges rows has failed */
 	const char *blockers;		/* who holds them, in the last batch */
@@ -346,11 +232,21 @@ prepare_step_blocks(StepRun *run, Relation rel)
 	const char *uses = uses_of_step(run);
 
 	if (step_goes_on(step, table_file, trigger_version, uses))
+	{
+		/* a run that has died may have left another */
+		if (!run->phase_noted)
+			step_set_phase(step->id, step->kind == STEP_BACKFILL
+						   ? DOING_FILL : DOING_VERIFY);
+		run->phase_noted = true;
 		return true;
+	}
 	if (!former_writers_have_ended(run, RelationGetRelid(rel), uses))
 		return false;
 	step_start(step, table_file, RelationGetNumberOfBlocks(rel),
 			   trigger_version, uses);
+	run->phase_noted = true;
+	run->partly_kept = false;
+	run->partly_left = 0;
 	run->scan.cursor = first_block_of_process(run);
 	tried_rows_forget(run->tried);
 	return true;
@@ -461,6 +357,114 @@ ms_since(int64 then)
 	return (clock_now() - then) / 1000.0;
 }
 
+/*-------------------------------------------------------------------------
+ * Parts of blocks.
+ *
+ * A page is visited about ten times (pages.h), and its block is off the list
+ * after the last visit only.  So that the step moves on meanwhile, and is not
+ * said to take for ever, the part of its rows that is filled counts.  The step
+ * has the sum, each process the parts of its chunk.
+ *-------------------------------------------------------------------------
+ */
+
+static double
+partly_sum(const StepRun *run)
+{
+	double		sum = 0;
+
+	for (BlockNumber i = 0; run->partly_kept && i < run->partly_blocks; i++)
+		sum += run->partly[i];
+	return sum;
+}
+
+/* Forgets the parts of the chunk.  What they are in the step is taken back. */
+static void
+partly_leave_chunk(StepRun *run)
+{
+	run->partly_left += partly_sum(run);
+	run->partly_kept = false;
+}
+
+static void
+partly_enter_chunk(StepRun *run)
+{
+	BlockNumber size = step_chunk_blocks(run->step, run->workers);
+
+	if (run->partly_kept)
+		return;
+	if (run->partly_blocks < size)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(run));
+
+		run->partly = palloc(sizeof(float) * size);
+		run->partly_before = palloc(sizeof(float) * size);
+		run->partly_blocks = size;
+		MemoryContextSwitchTo(caller);
+	}
+	memset(run->partly, 0, sizeof(float) * run->partly_blocks);
+	run->partly_kept = true;
+}
+
+/* Returns the part of the block of the chunk at work. */
+static float *
+partly_of_block(StepRun *run, BlockNumber block)
+{
+	return &run->partly[Min(block - run->scan.first, run->partly_blocks - 1)];
+}
+
+/*
+ * Counts the blocks of a batch, which are done but for those in again, of which
+ * filled has the parts that the batch has filled.
+ */
+static void
+partly_count(StepRun *run, const Blocks *blocks, List *again, List *filled,
+			 StepAdvance *advance)
+{
+	double		before;
+	ListCell   *block;
+	ListCell   *part;
+
+	/* a verify is done with a block at its only visit */
+	advance->blocks = blocks_count(blocks) - list_length(again);
+	if (run->step->kind != STEP_BACKFILL)
+		return;
+	partly_enter_chunk(run);
+	memcpy(run->partly_before, run->partly, sizeof(float) * run->partly_blocks);
+	before = partly_sum(run);
+	forboth(block, again, part, filled)
+	{
+		float	   *done = partly_of_block(run, lfirst_oid(block));
+
+		/* negative: not to be taken for a block that is done, below */
+		*done = -Min(*done + lfirst_int(part) / 1000.0f, 0.99f);
+	}
+	for (int i = 0; i < blocks->nranges; i++)
+	{
+		for (BlockNumber b = blocks->ranges[i].first; b <= blocks->ranges[i].last; b++)
+		{
+			float	   *done = partly_of_block(run, b);
+
+			*done = *done < 0 ? -*done : 0;
+		}
+	}
+	advance->partly = partly_sum(run) - before;
+	advance->blocks += advance->partly;
+	advance->partly -= run->partly_left;
+	run->partly_left_before = run->partly_left;
+	run->partly_left = 0;
+	run->partly_counted = true;
+}
+
+/* Called when the batch has been rolled back. */
+static void
+partly_restore(StepRun *run)
+{
+	if (!run->partly_counted)
+		return;
+	memcpy(run->partly, run->partly_before, sizeof(float) * run->partly_blocks);
+	run->partly_left = run->partly_left_before;
+}
+
 /* Fills or verifies the blocks of a batch, which this process has claimed. */
 static void
 work_on_batch_blocks(StepRun *run, Relation rel, Blocks *blocks)
@@ -482,6 +486,12 @@ work_on_batch_blocks(StepRun *run, Relation rel, Blocks *blocks)
 	advance.waiting = run->rest;
 	advance.seconds = count_step_seconds(run);
 	advance.batch_blocks = run->pacing.blocks;
+	advance.counted_from = run->counted_from;
+	advance.vacuum_seconds = run->vacuum_seconds;
+	advance.vacuum_length = run->vacuum_length;
+	advance.vacuums_left = run->vacuums_left;
+	partly_count(run, blocks, again, run->result.again_filled, &advance);
+	run->vacuum_seconds = 0;
 	step_advance(step, blocks, again, &advance);
 	run->scan.filled |= advance.rows_filled > 0;
 	pacing_learn(&run->pacing, blocks_count(blocks), ms, run->target_ms);
@@ -547,7 +557,10 @@ work_on_step_table(StepRun *run, Relation rel)
 									   largest_batch_blocks(run),
 									   &blocks, &run->reclaim);
 	if (run->scan.chunk != chunk)
+	{
 		tried_rows_forget(run->tried);
+		partly_leave_chunk(run);
+	}
 	if (run->left == BLOCKS_CLAIMED)
 	{
 		/*
@@ -619,7 +632,8 @@ step_run_begin(Migration *migration, Step *step, int worker, int workers,
 	run->tried = tried_rows_create();
 	run->pause_ms = FIRST_PAUSE_MS;
 	run->search_path = sync_search_path(migration, step->relation);
-	run->counted_to = clock_now();
+	run->counted_to = run->counted_from = clock_now();
+	run->vacuums_left = -1;
 	reclaim_start(&run->reclaim);
 	pacing_start(&run->pacing, step->batch_blocks);
 	return run;
@@ -634,6 +648,7 @@ step_run_batch(StepRun *run, int target_ms, const char *rest)
 	run->rest = rest;
 	run->rows = 0;
 	run->blockers = NULL;
+	run->partly_counted = false;
 	run->step_before = *run->step;
 	run->cursor_before = run->scan.cursor;
 	ItemPointerSetInvalid(&run->result.row);
@@ -655,6 +670,7 @@ step_run_passes(StepRun *run, ErrorData *error)
 {
 	*run->step = run->step_before;
 	run->rows = 0;
+	partly_restore(run);
 	tried_rows_forget(run->tried);
 	if (run->result.judging && !run->guarded && error_is_of_row(error))
 	{
@@ -704,9 +720,19 @@ step_run_rest_ms(StepRun *run)
 }
 
 void
-step_run_skip_time(StepRun *run)
+step_run_skip_time(StepRun *run, bool paused)
 {
 	run->counted_to = clock_now();
+	if (paused)
+		run->counted_from = run->counted_to;
+}
+
+void
+step_run_note_vacuums(StepRun *run, double seconds, double length, int left)
+{
+	run->vacuum_seconds += seconds;
+	run->vacuum_length = length;
+	run->vacuums_left = left;
 }
 
 void

@@ -1,6 +1,6 @@
 /*
  * step_run.h
- *		Runs a step over the blocks of its table, and reports its progress.
+ *		Runs a step over the blocks of its table.
  */
 #ifndef TANDEM_STEP_RUN_H
 #define TANDEM_STEP_RUN_H
@@ -8,34 +8,6 @@
 #include "catalog/migration.h"
 #include "catalog/step.h"
 #include "rule/rule_uses.h"
-
-typedef struct ProgressNotice
-{
-	int64		started;		/* clock_now() at the start */
-	int64		last;			/* clock_now() at the last notice */
-	int64		rows_before;	/* rows of the step at the start of this run */
-	int64		left_before;	/* blocks left at the start of this run */
-} ProgressNotice;
-
-/* Starts the notices for a step at its present counts. */
-extern void progress_notice_start(ProgressNotice *notice, Step *step);
-
-/* Sends a NOTICE if two seconds have passed since the last one. */
-extern void progress_notice(ProgressNotice *notice, Step *step,
-							const char *waiting);
-
-/*
- * The same for a statement that runs in a worker: doing says what it does;
- * phase may be NULL; done and total count in the statement's own units (total
- * is 0 if it reports none).
- */
-extern void progress_notice_statement(ProgressNotice *notice, Step *step,
-									  const char *doing, const char *phase,
-									  int64 done, int64 total,
-									  const char *blockers);
-
-/* Sends a NOTICE that tells how the step ended. */
-extern void progress_notice_end(ProgressNotice *notice, Step *step);
 
 typedef struct StepRun StepRun;
 
@@ -79,8 +51,19 @@ extern const char *step_run_blockers(const StepRun *run);
  */
 extern long step_run_rest_ms(StepRun *run);
 
-/* Do not count the time since the last batch as run time of the step. */
-extern void step_run_skip_time(StepRun *run);
+/*
+ * Do not count the time since the last batch as run time of the step; if the
+ * run was paused, neither in the time that it takes.
+ */
+extern void step_run_skip_time(StepRun *run, bool paused);
+
+/*
+ * Tells the process that has the table vacuumed, for the time left: the seconds
+ * that a VACUUM took since the last call, how long the next one is expected to
+ * take, and how many are to come.
+ */
+extern void step_run_note_vacuums(StepRun *run, double seconds, double length,
+								  int left);
 
 /* Frees the run and releases the blocks that it owns. */
 extern void step_run_end(StepRun *run);

@@ -23,7 +23,7 @@
 #include "ddl/build_piece.h"
 #include "ddl/constraint_build.h"
 #include "ddl/index_build.h"
-#include "fill/step_run.h"
+#include "fill/progress_notice.h"
 #include "run/build.h"
 #include "run/command.h"
 #include "run/loop.h"
@@ -75,6 +75,7 @@ analyze_next(Build *build)
 	}
 	appendStringInfoChar(&sql, ')');
 	build->piece.statement = sql.data;
+	build->piece.phase = DOING_ANALYZE;
 	build->piece.doing = psprintf("analyzing the new columns of %s",
 								  quoting_raw_name(step->relation));
 	build->piece.relation = step->relation;
@@ -132,7 +133,7 @@ watch_statement(int pid, void *arg)
 	migration_check_stop(build->migration);
 	read_statement_progress(pid, &phase, &done, &total);
 	blockers = blockers_of(pid);
-	step_set_doing(build->step->id,
+	step_set_doing(build->step->id, build->piece.phase,
 				   phase ? psprintf("%s: %s", build->piece.doing, phase)
 				   : build->piece.doing, done, total);
 	step_set_waiting(build->step->id, NULL, blockers);
@@ -206,7 +207,7 @@ clean_up_failed_build(Build *build)
 static void
 announce_build_statement(Build *build)
 {
-	step_set_doing(build->step->id, build->piece.doing, 0, 0);
+	step_set_doing(build->step->id, build->piece.phase, build->piece.doing, 0, 0);
 	build->reopened = true;
 	if (build->piece.index)
 		step_note_index(build->step->id, build->piece.index);
@@ -232,6 +233,7 @@ build_piece(Loop *loop)
 			announce_build_statement(build);
 			break;
 		case BUILD_WAIT:
+			step_set_phase(build->step->id, build->piece.phase);
 			step_set_waiting(build->step->id, build->piece.doing, NULL);
 			loop->rest_ms = WAIT_FOR_OTHERS_MS;
 			break;
@@ -245,10 +247,13 @@ build_error_passes(Loop *loop, ErrorData *error)
 	Oid			relid = OidIsValid(build->piece.relation)
 	? build->piece.relation : build->step->relation;
 
-	if (loop_lock_passes(loop, error, relid, build->piece.doing))
+	StepPhase	phase = build->piece.phase != DOING_NOTHING ? build->piece.phase
+	: DOING_CONSTRAINT;
+
+	if (loop_lock_passes(loop, error, relid, phase, build->piece.doing))
 	{
 		if (build->piece.doing)
-			step_set_doing(build->step->id, build->piece.doing, 0, 0);
+			step_set_doing(build->step->id, phase, build->piece.doing, 0, 0);
 		return true;
 	}
 
@@ -328,7 +333,7 @@ build_run(Migration *migration, StepKind kind)
 		if (!relation_exists(build.step->relation))
 			continue;
 		index_plan_init(&build.plan);
-		progress_notice_start(&build.notice, build.step);
+		progress_notice_start(&build.notice);
 		loop_run(&loop);
 	}
 }

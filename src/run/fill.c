@@ -4,18 +4,22 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/ipc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "catalog/migration_lock.h"
 #include "catalog/step.h"
+#include "core/clock.h"
 #include "core/relation.h"
 #include "core/settings.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "fill/progress_notice.h"
 #include "fill/step_run.h"
 #include "fill/throttle.h"
 #include "rule/rule_uses.h"
@@ -32,6 +36,8 @@ typedef struct Vacuuming
 	int64		filled_before;	/* rows filled at the last VACUUM */
 	int64		indexed_before; /* of these, rows with new index entries */
 	bool		refused;		/* VACUUM failed once; a warning was given */
+	double		seconds;		/* spent in VACUUM, and not reported yet */
+	double		length;			/* of the last one; 0 before the first */
 } Vacuuming;
 
 /*-------------------------------------------------------------------------
@@ -47,6 +53,15 @@ typedef struct Vacuuming
 
 /* fewer blocks are not worth scanning all indexes */
 #define SMALLEST_PIECE 256
+
+/*
+ * Seconds that a VACUUM takes: to start its worker and to see that it has
+ * ended; for each block, which it writes, with its WAL, as fast as it can, or
+ * with the default of autovacuum_vacuum_cost_delay.
+ */
+#define VACUUM_S 0.6
+#define VACUUM_BLOCK_S 0.00003
+#define GENTLE_VACUUM_BLOCK_S 0.0002
 
 static void
 note_vacuum_counts(Vacuuming *vacuuming)
@@ -100,13 +115,13 @@ watch_vacuum(int pid, void *arg)
 	Vacuuming  *vacuuming = arg;
 
 	migration_check_stop(vacuuming->migration);
-	step_set_waiting(vacuuming->step->id, "VACUUM of the table",
-					 blockers_of(pid));
+	step_set_waiting(vacuuming->step->id, NULL, blockers_of(pid));
 }
 
 static void
-run_vacuum(Vacuuming *vacuuming, bool gentle)
+run_vacuum(Vacuuming *vacuuming, bool at_end, bool gentle)
 {
+	int64		started = clock_now();
 	Step	   *step = vacuuming->step;
 	char	   *name = quoting_raw_name(step->relation);
 	ErrorData  *error;
@@ -114,9 +129,13 @@ run_vacuum(Vacuuming *vacuuming, bool gentle)
 	char	   *sql = psprintf("VACUUM (TRUNCATE false, SKIP_LOCKED, PARALLEL 0, PROCESS_TOAST false) %s",
 							   quoting_relation(step->relation));
 
+	step_set_phase(step->id, DOING_VACUUM);
 	error = command_run(vacuuming->migration, sql, step->relation, gentle,
 						watch_vacuum, vacuuming, &gave_way);
 	step_set_waiting(step->id, NULL, NULL);
+	step_set_phase(step->id, at_end ? DOING_NOTHING : DOING_FILL);
+	vacuuming->length = (clock_now() - started) / (double) USECS_PER_SEC;
+	vacuuming->seconds += vacuuming->length;
 	/* it comes again */
 	if (error == NULL || gave_way)
 		return;
@@ -152,8 +171,42 @@ vacuuming_go_on(Vacuuming *vacuuming, bool at_end, bool gentle)
 	if (!vacuum_is_due(vacuuming, at_end) ||
 		!relation_exists(step->relation))
 		return;
-	run_vacuum(vacuuming, gentle);
+	run_vacuum(vacuuming, at_end, gentle);
 	note_vacuum_counts(vacuuming);
+}
+
+/*
+ * Seconds that a VACUUM is expected to take: as long as the last one.  Before
+ * the first one, what it costs to write each page once more.
+ */
+static double
+vacuum_length(const Vacuuming *vacuuming, bool gentle)
+{
+	if (vacuuming->length > 0)
+		return vacuuming->length;
+	return VACUUM_S + vacuuming->step->blocks_total *
+		(gentle ? GENTLE_VACUUM_BLOCK_S : VACUUM_BLOCK_S);
+}
+
+/*
+ * How many VACUUMs are to come: one at the end, and those that the blocks left
+ * make worthwhile.  Where several processes fill the table, the others go on
+ * meanwhile.
+ */
+static int
+vacuums_left(const Vacuuming *vacuuming, int workers)
+{
+	const Step *step = vacuuming->step;
+	double		done = step->blocks_total - step->blocks_left;
+	double		worth = rows_worth_vacuum(step);
+	double		indexed = step->rows_indexed - vacuuming->indexed_before;
+
+	if (setting_vacuum_every == 0 || vacuuming->refused)
+		return 0;
+	if (workers > 1 || done <= 0 || worth <= 0)
+		return 1;
+	indexed += step->rows_indexed / done * step->blocks_left;
+	return 1 + (int) Min(indexed / worth, 100 / setting_vacuum_every);
 }
 
 /*-------------------------------------------------------------------------
@@ -226,7 +279,15 @@ fill_batch(Loop *loop)
 	FillStep   *at = loop->arg;
 
 	if (loop->waited)
-		step_run_skip_time(at->run);
+		step_run_skip_time(at->run, loop->paused);
+	if (at->vacuums)
+	{
+		step_run_note_vacuums(at->run, at->vacuuming.seconds,
+							  vacuum_length(&at->vacuuming,
+											throttle_sees_load(loop->throttle)),
+							  vacuums_left(&at->vacuuming, at->fill->workers));
+		at->vacuuming.seconds = 0;
+	}
 	loop->more = step_run_batch(at->run, throttle_batch_target(loop->throttle),
 								throttle_rest(loop->throttle));
 }
@@ -265,7 +326,7 @@ run_fill_batches(FillStep *at, Throttle *throttle)
 		.after = fill_after_batch,
 	};
 
-	progress_notice_start(&at->notice, at->step);
+	progress_notice_start(&at->notice);
 	loop_run(&loop);
 	/* a partition may have been dropped meanwhile */
 	if (at->fill->worker != 0 || !relation_exists(at->step->relation))
@@ -332,6 +393,37 @@ run_fill_steps(Fill *fill)
 }
 
 /*
+ * Notes the sizes of the tables whose step has not begun, except those that
+ * somebody has locked.
+ */
+static void
+note_table_sizes(const Migration *migration, List *steps)
+{
+	List	   *relids = NIL;
+	List	   *sizes = NIL;
+	ListCell   *lc;
+
+	foreach(lc, steps)
+	{
+		Step	   *step = lfirst(lc);
+		Relation	rel;
+		bool		gone;
+
+		if (step->started || step->done ||
+			get_rel_relkind(step->relation) != RELKIND_RELATION)
+			continue;
+		rel = relation_open_nowait(step->relation, &gone);
+		if (rel == NULL)
+			continue;
+		relids = lappend_oid(relids, step->relation);
+		sizes = lappend_oid(sizes, RelationGetNumberOfBlocks(rel));
+		table_close(rel, AccessShareLock);
+	}
+	if (relids != NIL)
+		step_note_sizes(migration->id, relids, sizes);
+}
+
+/*
  * Starts steps again that were done under another trigger, and failed
  * verifies.
  */
@@ -350,6 +442,7 @@ reopen_fill_steps(const Migration *migration, StepKind kind)
 			step_reopen(step->id);
 	}
 	step_forget_errors(migration->id, kind);
+	note_table_sizes(migration, step_list(migration->id, kind));
 }
 
 static void

@@ -106,7 +106,7 @@ check_rights_to_go_on(const Migration *migration)
 }
 
 static char *
-reason_piece_must_wait(const Loop *loop, long *wait_ms)
+reason_piece_must_wait(Loop *loop, long *wait_ms)
 {
 	const Migration *migration = loop->migration;
 	RunControl *control = run_control_get(migration->id);
@@ -115,6 +115,7 @@ reason_piece_must_wait(const Loop *loop, long *wait_ms)
 	if (control->paused_by)
 	{
 		*wait_ms = PAUSE_POLL_MS;
+		loop->paused = true;
 		return psprintf("paused by %s: SELECT tandem.resume(%s);",
 						quote_identifier(control->paused_by),
 						quote_literal_cstr(migration->name));
@@ -125,13 +126,13 @@ reason_piece_must_wait(const Loop *loop, long *wait_ms)
 
 /* Status for monitoring need not be durable. */
 void
-loop_note_afterwards(int step_id, const char *doing, int64 done, int64 total,
-					 const char *blockers)
+loop_note_afterwards(int step_id, StepPhase phase, const char *doing,
+					 int64 done, int64 total, const char *blockers)
 {
 	if (step_id == 0)
 		return;
 	settings_for_transaction("synchronous_commit", "off");
-	step_set_afterwards(step_id, doing, done, total, blockers);
+	step_set_afterwards(step_id, phase, doing, done, total, blockers);
 }
 
 static void
@@ -180,7 +181,7 @@ wait_until_piece_may_go(Loop *loop)
 											   ALLOCSET_SMALL_SIZES);
 	bool		said = false;
 
-	loop->waited = false;
+	loop->waited = loop->paused = false;
 	MemoryContextSwitchTo(look);
 	while (!next_piece_may_go(loop, &said))
 	{
@@ -227,7 +228,8 @@ explain_lock_failure(const Loop *loop, ErrorData *error, Oid relid)
 }
 
 bool
-loop_lock_passes(Loop *loop, ErrorData *error, Oid relid, const char *doing)
+loop_lock_passes(Loop *loop, ErrorData *error, Oid relid, StepPhase phase,
+				 const char *doing)
 {
 	if (!error_passes_with_others(error))
 		return false;
@@ -236,7 +238,7 @@ loop_lock_passes(Loop *loop, ErrorData *error, Oid relid, const char *doing)
 		explain_lock_failure(loop, error, relid);
 		return false;
 	}
-	loop_note_afterwards(loop->step_id, doing, 0, 0, lock_blockers_of(error));
+	loop_note_afterwards(loop->step_id, phase, doing, 0, 0, lock_blockers_of(error));
 	loop->rest_ms = lock_next_pause(&loop->lock_pause);
 	return true;
 }

@@ -7,6 +7,7 @@
 #define TANDEM_LOOP_H
 
 #include "catalog/migration.h"
+#include "catalog/step.h"
 #include "fill/throttle.h"
 
 /*
@@ -67,18 +68,20 @@ struct Loop
 	double		lock_pause;		/* of lock_next_pause */
 
 	/* about the current piece */
-	bool		waited;			/* the look before it had to wait */
+	bool		waited;			/* the look before it had to wait, */
+	bool		paused;			/* because somebody had paused the migration */
 	double		ms;				/* its duration, including locks and commit */
 	bool		more;
 	long		rest_ms;		/* pause before the next piece */
 };
 
 /*
- * Records work on the table of a step that is itself done, as
+ * Records work on the table of a step besides the step's own, as
  * step_set_afterwards does; nothing if step_id is 0.
  */
-extern void loop_note_afterwards(int step_id, const char *doing, int64 done,
-								 int64 total, const char *blockers);
+extern void loop_note_afterwards(int step_id, StepPhase phase,
+								 const char *doing, int64 done, int64 total,
+								 const char *blockers);
 
 /*
  * Is error that of a lock which the piece could not get at once, and is there
@@ -87,7 +90,7 @@ extern void loop_note_afterwards(int step_id, const char *doing, int64 done,
  * which the caller then throws, tells how long the loop has tried to lock relid.
  */
 extern bool loop_lock_passes(Loop *loop, ErrorData *error, Oid relid,
-							 const char *doing);
+							 StepPhase phase, const char *doing);
 
 /*
  * Runs pieces until one does not set more.  Before each piece, waits until it

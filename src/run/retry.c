@@ -31,7 +31,7 @@ note_retry(const Loop *loop)
 	int64		done = quarantine_retry_blocks(at->retry, &total);
 
 	/* before the first batch it is not known how many there are */
-	loop_note_afterwards(loop->step_id, "trying rows in quarantine again",
+	loop_note_afterwards(loop->step_id, DOING_QUARANTINE, "trying rows in quarantine again",
 						 done, Max(total, 1), at->blockers);
 }
 
@@ -67,7 +67,7 @@ after_retry_batch(Loop *loop)
 
 	throttle_learn(loop->throttle, quarantine_retry_rows(at->retry), loop->ms);
 	if (!loop->more)
-		loop_note_afterwards(loop->step_id, NULL, 0, 0, NULL);
+		loop_note_afterwards(loop->step_id, DOING_NOTHING, NULL, 0, 0, NULL);
 	return NULL;
 }
 

@@ -40,7 +40,10 @@ typedef struct TablePiece
 {
 	const Migration *migration;
 	Oid			relation;
-	const char *doing;			/* for messages */
+	StepPhase	phase;
+	const char *doing;			/* the same in words */
+	bool		announced;
+	bool		(*needed) (const struct TablePiece *piece);
 	void		(*work) (const struct TablePiece *piece);
 } TablePiece;
 
@@ -51,25 +54,22 @@ typedef struct TablePiece
 static int
 fill_step_of_table(const Migration *migration, Oid relid)
 {
-	List	   *fills = step_list(migration->id, STEP_BACKFILL);
-	ListCell   *lc;
-
-	foreach(lc, fills)
-	{
-		Step	   *fill = lfirst(lc);
-
-		if (fill->relation == relid || table_root(fill->relation) == relid)
-			return fill->id;
-	}
-	return 0;
+	return step_of_tables(migration->id, STEP_BACKFILL, table_leaves(relid));
 }
 
+/* The first turn says what is to be done, in the step of the table's fill. */
 static void
 work_on_table_piece(Loop *loop)
 {
 	TablePiece *piece = loop->arg;
 
-	piece->work(piece);
+	if (piece->announced)
+		piece->work(piece);
+	else if (piece->needed(piece))
+	{
+		loop_note_afterwards(loop->step_id, piece->phase, piece->doing, 0, 0, NULL);
+		piece->announced = loop->more = true;
+	}
 }
 
 static bool
@@ -77,16 +77,15 @@ table_piece_error_passes(Loop *loop, ErrorData *error)
 {
 	TablePiece *piece = loop->arg;
 
-	if (loop->step_id == 0)
-		loop->step_id = fill_step_of_table(piece->migration, piece->relation);
-	return loop_lock_passes(loop, error, piece->relation, piece->doing);
+	return loop_lock_passes(loop, error, piece->relation, piece->phase,
+							piece->doing);
 }
 
 static ErrorData *
 after_table_piece(Loop *loop)
 {
-	if (!loop->more)
-		loop_note_afterwards(loop->step_id, NULL, 0, 0, NULL);
+	if (!loop->more && ((TablePiece *) loop->arg)->announced)
+		loop_note_afterwards(loop->step_id, DOING_NOTHING, NULL, 0, 0, NULL);
 	return NULL;
 }
 
@@ -95,6 +94,7 @@ run_table_piece(TablePiece *piece)
 {
 	Loop		loop = {
 		.migration = piece->migration,
+		.step_id = fill_step_of_table(piece->migration, piece->relation),
 		.arg = piece,
 		.work = work_on_table_piece,
 		.passes = table_piece_error_passes,
@@ -107,7 +107,9 @@ run_table_piece(TablePiece *piece)
 
 /* Does the same for each table. */
 static void
-run_table_pieces(Migration *migration, List *relids, const char *doing,
+run_table_pieces(Migration *migration, List *relids, StepPhase phase,
+				 const char *doing,
+				 bool (*needed) (const TablePiece *piece),
 				 void (*work) (const TablePiece *piece))
 {
 	ListCell   *lc;
@@ -117,7 +119,9 @@ run_table_pieces(Migration *migration, List *relids, const char *doing,
 		TablePiece	piece = {
 			.migration = migration,
 			.relation = lfirst_oid(lc),
+			.phase = phase,
 			.doing = doing,
+			.needed = needed,
 			.work = work,
 		};
 
@@ -144,6 +148,13 @@ rules_to_mark(const TablePiece *piece, List *leaves)
 	return rules;
 }
 
+static bool
+table_is_to_be_marked(const TablePiece *piece)
+{
+	return relation_exists(piece->relation) &&
+		rules_to_mark(piece, table_leaves(piece->relation)) != NIL;
+}
+
 /*
  * Marks the rules of the table as filled: no row is unfilled from now on.  A
  * NULL or the default in a new column counts as the writer's value then.
@@ -155,8 +166,7 @@ mark_table_filled(const TablePiece *piece)
 	List	   *rules;
 	ListCell   *lc;
 
-	if (!relation_exists(piece->relation) ||
-		rules_to_mark(piece, table_leaves(piece->relation)) == NIL)
+	if (!table_is_to_be_marked(piece))
 		return;
 	lock_relations(table_tree(piece->relation), ShareRowExclusiveLock);
 	/* look again, now that no partition can be attached */
@@ -164,6 +174,12 @@ mark_table_filled(const TablePiece *piece)
 	rules = rules_to_mark(piece, leaves);
 	foreach(lc, rules)
 		fill_mark_set_filled(lfirst(lc), leaves);
+}
+
+static bool
+table_is_there(const TablePiece *piece)
+{
+	return relation_exists(piece->relation);
 }
 
 /* Writes the rules last: others wait for them with tables locked. */
@@ -200,9 +216,11 @@ after_fill_run(Migration *migration, const char *before)
 
 	step_forget_afterwards(migration->id);
 	transaction_commit();
-	run_table_pieces(migration, relids, "marking the table as filled", mark_table_filled);
+	run_table_pieces(migration, relids, DOING_MARK, "marking the table as filled",
+					 table_is_to_be_marked, mark_table_filled);
 	/* not with a table locked, since this waits for views, too */
-	run_table_pieces(migration, relids, "making the views of releases plain",
+	run_table_pieces(migration, relids, DOING_VIEWS,
+					 "making the views of releases plain", table_is_there,
 					 end_read_through_of_table);
 	retry_run(migration, before);
 }
@@ -466,7 +484,8 @@ run_migration_steps(Migration *migration, int workers)
 	List	   *broken = begin_migrate(migration);
 
 	transaction_commit();
-	run_table_pieces(migration, broken, "repairing the trigger", repair_table);
+	run_table_pieces(migration, broken, DOING_REPAIR, "repairing the trigger",
+					 table_is_there, repair_table);
 	fill_run(migration, STEP_BACKFILL, workers);
 	after_fill_run(migration, before);
 	build_run(migration, STEP_INDEX);

@@ -144,7 +144,7 @@ ALTER EVENT TRIGGER tandem_guard_ddl ENABLE ALWAYS;
 SQL
 	my ($writer, $pid) = stand_in_the_way('UPDATE repaired_b SET price = 2');
 	my $migrate = start_psql($node, 'postgres', "CALL tandem.migrate('$migration')");
-	wait_for_running($node, "SELECT coalesce(bool_or(blockers ~ 'pid $pid ' AND doing IS NULL), false) FROM tandem.progress WHERE relation = 'repaired_b'::regclass");
+	wait_for_running($node, "SELECT coalesce(bool_or(blockers ~ 'pid $pid ' AND doing = 'repairing the trigger'), false) FROM tandem.progress WHERE relation = 'repaired_b'::regclass");
 	is(ask("SET statement_timeout = '10s'; UPDATE repaired_a SET price = 3 RETURNING cents"), 300, 'the first table is repaired, and free');
 	$writer->query_safe('COMMIT');
 	$writer->quit;
