@@ -1921,7 +1921,7 @@ COMMENT ON COLUMN tandem.stat_progress.seconds_left IS 'seconds until the step i
 COMMENT ON COLUMN tandem.stat_progress.seconds_a_block IS 'seconds that a block takes at present, rests included and VACUUM not; NULL before it is known';
 
 /*
- * How far a migration is.  A verify takes a quarter of the time of a fill,
+ * How far a migration is.  A verify takes about a tenth of the time of a fill,
  * unless tandem.max_rows_per_second limits both; to build an index or to
  * validate a constraint, about as long.  How long these take nobody knows
  * beforehand, so there is no time left before they are done.
@@ -1941,14 +1941,14 @@ SELECT p.migration_id,
 	END AS seconds_left
 FROM (
 	SELECT s.migration_id, s.kind, s.state, s.phase, s.workers, s.rows_per_second,
-		CASE WHEN s.kind = 'backfill' THEN 4 WHEN s.kind = 'analyze' THEN 0 ELSE 1 END * greatest(s.blocks, 1) AS weight,
+		CASE WHEN s.kind = 'backfill' THEN 10 WHEN s.kind = 'analyze' THEN 0 ELSE 1 END * greatest(s.blocks, 1) AS weight,
 		CASE WHEN s.done THEN 1
 			WHEN s.total > 0 THEN least(s.units::float8 / s.total, 1) ELSE 0 END AS part,
 		CASE WHEN s.done AND s.phase IS DISTINCT FROM 'vacuuming' OR s.kind = 'analyze' THEN 0
 			WHEN s.paused OR s.workers = 0 THEN NULL
 			WHEN s.seconds_left IS NOT NULL THEN s.seconds_left
 			WHEN s.kind = 'backfill' THEN s.blocks * s.fill_pace
-			WHEN s.kind = 'verify' THEN s.blocks * coalesce(s.verify_pace, s.fill_pace * CASE WHEN s.capped THEN 1 ELSE 0.25 END)
+			WHEN s.kind = 'verify' THEN s.blocks * coalesce(s.verify_pace, s.fill_pace * CASE WHEN s.capped THEN 1 ELSE 0.1 END)
 		END AS seconds_left
 	FROM (
 		SELECT p.migration_id, p.kind, p.state, p.phase, p.workers, p.rows_per_second, p.seconds_left, m.paused_by IS NOT NULL AS paused,

@@ -23,17 +23,21 @@ sub follow
 	my ($name, $kind) = @_;
 	my @seen;
 	my $session = $node->background_psql('postgres');
-	my $query = "SELECT round(1.0 * blocks_done / nullif(blocks_total, 0), 4), seconds_left, state, p.phase FROM tandem.stat_progress p
-		JOIN tandem.migration m ON m.id = p.migration_id WHERE m.name = '$name' AND kind = '$kind'";
+	# between the end of a step and its last VACUUM it is done for a moment: it has ended when what follows has begun
+	my $query = "SELECT round(1.0 * blocks_done / nullif(blocks_total, 0), 4), seconds_left, state, p.phase, m.phase = 'contract'
+		OR p.kind = 'backfill' AND EXISTS (SELECT FROM tandem.stat_progress o WHERE o.migration_id = m.id AND o.kind <> p.kind AND o.state <> 'pending') FROM tandem.stat_progress p
+		JOIN tandem.migration m ON m.id = p.migration_id WHERE m.name = '$name' AND p.kind = '$kind'";
 
 	while (1)
 	{
-		my ($part, $left, $state, $phase) = split /\|/, $session->query_safe($query), 4;
+		my ($part, $left, $state, $phase, $over) = split /\|/, $session->query_safe($query), 5;
 		push @seen, { at => time, part => $part || 0, left => $left, state => $state, phase => $phase || '' };
-		last if $state eq 'done' || $state eq 'failed' || @seen > 3000;
+		last if $over eq 't' || $state eq 'failed' || @seen > 3000;
 		usleep(50_000);
 	}
 	$session->quit;
+	# what else was done for its table is no part of it
+	pop @seen while @seen > 1 && $seen[-2]{phase} ne 'vacuuming' && $seen[-2]{part} == 1 && ($seen[-2]{state} eq 'done' || $seen[-2]{phase} !~ /^(filling|verifying)$/);
 	note("$name: $kind");
 	note(sprintf '%.1f s left, said %s at %.1f %% (%s)', $seen[-1]{at} - $_->{at}, $_->{left} eq '' ? 'nothing' : sprintf('%.1f', $_->{left}), 100 * $_->{part}, $_->{phase}) foreach @seen;
 	return @seen;
