@@ -200,13 +200,15 @@ vacuums_left(const Vacuuming *vacuuming, int workers)
 	double		done = step->blocks_total - step->blocks_left;
 	double		worth = rows_worth_vacuum(step);
 	double		indexed = step->rows_indexed - vacuuming->indexed_before;
+	int			most;
 
 	if (setting_vacuum_every == 0 || vacuuming->refused)
 		return 0;
 	if (workers > 1 || done <= 0 || worth <= 0)
 		return 1;
 	indexed += step->rows_indexed / done * step->blocks_left;
-	return 1 + (int) Min(indexed / worth, 100 / setting_vacuum_every);
+	most = 100 / setting_vacuum_every;
+	return 1 + (int) Min(indexed / worth, most);
 }
 
 /*-------------------------------------------------------------------------

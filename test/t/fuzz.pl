@@ -99,6 +99,7 @@ sub argument
 	return literal(pick('0', '1 ms', '-1 s', '178000000 years', '10 ms')) . '::interval' if $type eq 'interval';
 	return pick(q(ROW(10, 'postgres', '1')), q(ROW(0, '', '')), q(ROW(NULL, NULL, NULL)), q(ROW(4294967295, 'x', 'y'))) . "::$type" if $type eq 'tandem.role_reference';
 	return pick(q('{}'), q('{0,1,-5,NULL}'), q('{{1,2},{3,4}}')) . '::integer[]' if $type eq 'integer[]';
+	return pick(qw(0 -1 0.5 59.9 60 3600 1e300 'NaN' 'Infinity')) . '::float8' if $type eq 'double precision';
 	die "no arguments are known of type $type";
 }
 
