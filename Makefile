@@ -37,6 +37,7 @@ OBJS = \
 	src/catalog/release_view.o \
 	src/catalog/step.o \
 	src/catalog/step_blocks.o \
+	src/catalog/step_report.o \
 	src/catalog/sync.o \
 	src/catalog/unfinished.o \
 	src/catalog/subscription.o \

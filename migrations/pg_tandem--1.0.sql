@@ -123,7 +123,7 @@ CREATE TABLE tandem.sync (
 	-- the server and database that its text was parsed in last
 	parsed_in text
 );
-CREATE INDEX sync_migration_idx ON tandem.sync (migration);
+CREATE INDEX sync_migration_idx ON tandem.sync (migration, relation);
 CREATE INDEX sync_relation_idx ON tandem.sync (relation);
 COMMENT ON TABLE tandem.sync IS 'sync rules: old and new columns, and the expressions that compute them';
 
@@ -226,6 +226,8 @@ CREATE TABLE tandem.step (
 	changed_at timestamptz,
 	UNIQUE NULLS NOT DISTINCT (migration, kind, relation, object)
 );
+-- of a table, in whatever migration
+CREATE INDEX step_relation_idx ON tandem.step (relation);
 COMMENT ON TABLE tandem.step IS 'steps of the migrate phase and their progress';
 
 CREATE TABLE tandem.step_report (
@@ -1345,18 +1347,21 @@ BEGIN ATOMIC
 		AND NOT EXISTS (SELECT FROM tandem._going_columns h CROSS JOIN LATERAL tandem._naming_functions(h.relation, h.number) r
 			WHERE h.migration = $1 AND r.function = p.oid)
 	UNION
-	SELECT DISTINCT 'views', format('view %s', v.oid::regclass),
-		format('its text has %I, and it reads whole rows of table %s: what it shows may change', g.name, g.root::regclass),
+	SELECT DISTINCT 'views', format('view %s', f.view::regclass),
+		format('its text has %I, and it reads whole rows of table %s: what it shows may change', f.name, f.root::regclass),
 		'replace it, if it means that column', false
-	FROM tandem._going_columns g
-	JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = g.relation
-	JOIN pg_rewrite r ON r.oid = d.objid AND r.rulename = '_RETURN'
-	JOIN pg_class v ON v.oid = r.ev_class
-	WHERE g.migration = $1 AND NOT EXISTS (SELECT FROM tandem.view w WHERE w.view = v.oid)
-		-- one that reads the column itself is in the way of contract
-		AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.refclassid = d.refclassid
-			AND e.refobjid = g.relation AND e.refobjsubid = g.number)
-		AND tandem._names_word(pg_get_viewdef(v.oid), g.name);
+	-- from the column to its views, and their text last: a plan knows neither how few they are nor what that costs
+	FROM (SELECT g.root, g.name, r.ev_class AS view
+		FROM (SELECT n.root, n.relation, n.number, n.name FROM tandem._going_columns n WHERE n.migration = $1 OFFSET 0) g
+		CROSS JOIN LATERAL (SELECT d.classid, d.objid, d.refclassid FROM pg_depend d
+			WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = g.relation AND d.classid = 'pg_rewrite'::regclass OFFSET 0) d
+		CROSS JOIN LATERAL (SELECT w.ev_class FROM pg_rewrite w WHERE w.oid = d.objid AND w.rulename = '_RETURN' OFFSET 0) r
+		WHERE NOT EXISTS (SELECT FROM tandem.view w WHERE w.view = r.ev_class)
+			-- one that reads the column itself is in the way of contract
+			AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.refclassid = d.refclassid
+				AND e.refobjid = g.relation AND e.refobjsubid = g.number)
+		OFFSET 0) f
+	WHERE tandem._names_word(pg_get_viewdef(f.view), f.name);
 END;
 COMMENT ON FUNCTION tandem._contract_texts(integer)
 	IS 'functions and views that seem to mean, by their text, a column that contract drops';

@@ -194,7 +194,7 @@ SELECT tandem.add_not_null('owned_2', 'owned', 'b');
 RESET ROLE;
 DELETE FROM audit.ddl_log;
 CALL tandem.migrate('owned_2');
-SELECT DISTINCT event, path, role FROM audit.ddl_log ORDER BY role;
+SELECT DISTINCT event, path, role FROM audit.ddl_log ORDER BY role, path;
 CALL tandem.abort('owned_2');
 DROP EVENT TRIGGER call_note;
 

@@ -254,13 +254,13 @@ repeat_step(const Migration *migration, const Step *step)
 
 	if (repeat_skip_forgotten(migration, step->relation))
 		return true;
-	foreach(lc, step_list(migration->id, step->kind))
+	foreach(lc, step_list_of_tables(migration->id, step->kind,
+									list_make1_oid(step->relation)))
 	{
 		Step	   *other = lfirst(lc);
 		bool		same;
 
-		if (other->relation != step->relation ||
-			(step->object && strcmp(other->object, step->object) != 0))
+		if (step->object && strcmp(other->object, step->object) != 0)
 			continue;
 		same = same_definition(other, step);
 		if (same)

@@ -33,25 +33,6 @@ static const char *const kind_names[] = {
 	[STEP_VERIFY] = "verify",
 };
 
-/* as in the CHECK of tandem.step */
-static const char *const phase_names[] = {
-	[DOING_NOTHING] = NULL,
-	[DOING_REPAIR] = "repairing trigger",
-	[DOING_FILL] = "filling",
-	[DOING_VACUUM] = "vacuuming",
-	[DOING_MARK] = "marking filled",
-	[DOING_VIEWS] = "replacing views",
-	[DOING_QUARANTINE] = "retrying quarantine",
-	[DOING_INDEX] = "building index",
-	[DOING_INDEX_DROP] = "dropping index",
-	[DOING_INDEX_ATTACH] = "attaching index",
-	[DOING_WAIT] = "waiting for others",
-	[DOING_CONSTRAINT] = "adding constraint",
-	[DOING_VALIDATE] = "validating",
-	[DOING_ANALYZE] = "analyzing",
-	[DOING_VERIFY] = "verifying",
-};
-
 const char *
 step_kind_name(StepKind kind)
 {
@@ -115,12 +96,12 @@ step_add(int migration_id, const Step *step)
 	ListCell   *lc;
 	TandemQuery query;
 
-	foreach(lc, step_list(migration_id, step->kind))
+	foreach(lc, step_list_of_tables(migration_id, step->kind,
+									list_make1_oid(step->relation)))
 	{
 		Step	   *other = lfirst(lc);
 
-		if (other->relation != step->relation ||
-			!same_definition_text(other->object, step->object))
+		if (!same_definition_text(other->object, step->object))
 			continue;
 		if (same_definition_text(other->definition, step->definition) &&
 			other->is_unique == step->is_unique)
@@ -237,22 +218,20 @@ oids_from_strings(List *strings)
 	return oids;
 }
 
-List *
-step_list(int migration_id, StepKind kind)
-{
-	TandemQuery query;
-	List	   *steps = NIL;
-	uint64		rows;
+#define STEP_SELECT \
+	"SELECT " STEP_COUNTS ", id, relation::oid, state = 'done', " \
+	"started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, blocks_total, " \
+	"coalesce(batch_blocks, 0), proof, object::text, definition, is_unique, given, " \
+	"built_indexes, ARRAY(SELECT unnest(changed_tables)::oid::text), uses, refill, calls, refill_derived "
 
-	query_begin(&query);
-	query_int(&query, migration_id);
-	query_text(&query, kind_names[kind]);
-	rows = query_run_latest(&query,
-							"SELECT " STEP_COUNTS ", id, relation::oid, state = 'done', "
-							"started_at IS NOT NULL AND NOT (kind = 'verify' AND state = 'failed'), storage, blocks_total, "
-							"coalesce(batch_blocks, 0), proof, object::text, definition, is_unique, given, "
-							"built_indexes, ARRAY(SELECT unnest(changed_tables)::oid::text), uses, refill, calls, refill_derived "
-							"FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
+/* sql begins with STEP_SELECT. */
+static List *
+steps_from_query(TandemQuery *query, StepKind kind, int migration_id,
+				 const char *sql)
+{
+	List	   *steps = NIL;
+	uint64		rows = query_run_latest(query, sql);
+
 	for (uint64 row = 0; row < rows; row++)
 	{
 		Step	   *step = palloc0(sizeof(Step));
@@ -280,6 +259,43 @@ step_list(int migration_id, StepKind kind)
 		step->refill_derived = query_get_int_list(row, 27);
 		steps = lappend(steps, step);
 	}
+	return steps;
+}
+
+List *
+step_list(int migration_id, StepKind kind)
+{
+	TandemQuery query;
+	List	   *steps;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_text(&query, kind_names[kind]);
+	steps = steps_from_query(&query, kind, migration_id,
+							 STEP_SELECT "FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
+	query_end(&query);
+	return steps;
+}
+
+List *
+step_list_of_tables(int migration_id, StepKind kind, List *relids)
+{
+	TandemQuery query;
+	List	   *steps;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_text(&query, kind_names[kind]);
+	query_oid_list(&query, relids);
+
+	/*
+	 * one look into the index for each table: a plan does not know how many
+	 * others there are
+	 */
+	steps = steps_from_query(&query, kind, migration_id,
+							 STEP_SELECT "FROM unnest($3) t (wanted) CROSS JOIN LATERAL ("
+							 "SELECT * FROM tandem.step WHERE migration = $1 AND kind = $2 AND relation = wanted OFFSET 0) s "
+							 "ORDER BY id");
 	query_end(&query);
 	return steps;
 }
@@ -296,7 +312,7 @@ step_start(Step *step, const char *table_file, BlockNumber blocks,
 	query_bigint(&query, blocks);
 	query_text(&query, trigger_version);
 	query_text(&query, uses);
-	query_text(&query, phase_names[step->kind == STEP_BACKFILL ? DOING_FILL : DOING_VERIFY]);
+	query_text(&query, step_phase_name(step->kind == STEP_BACKFILL ? DOING_FILL : DOING_VERIFY));
 	(void) query_run(&query,
 					 "WITH started AS (UPDATE tandem.step SET state = 'pending', storage = $2, blocks_total = $3, "
 					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, uses = $5, rows_done = 0, "
@@ -460,116 +476,6 @@ step_finish(Step *step)
 					 CLEAR_REPORT("finished"));
 	query_end(&query);
 	step->done = true;
-}
-
-void
-step_set_error(int step_id, const char *error, const char *hint)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_int(&query, step_id);
-	query_text(&query, error);
-	query_text(&query, hint);
-	(void) query_run(&query,
-					 "WITH failed AS (UPDATE tandem.step SET state = 'failed', phase = NULL, doing = NULL, changed_at = clock_timestamp() "
-					 "WHERE id = $1 RETURNING id) "
-					 "INSERT INTO tandem.step_report AS r (step, error, hint) "
-					 "SELECT id, left($2, " QUERY_KEPT_TEXT "), left($3, " QUERY_KEPT_TEXT ") FROM failed "
-					 "ON CONFLICT (step) DO UPDATE SET error = excluded.error, hint = excluded.hint, waiting = NULL, blockers = NULL");
-	query_end(&query);
-}
-
-void
-step_set_waiting(int step_id, const char *waiting, const char *blockers)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_int(&query, step_id);
-	query_text(&query, waiting);
-	query_text(&query, blockers);
-	if (waiting || blockers)
-		(void) query_run(&query,
-						 "INSERT INTO tandem.step_report AS r (step, waiting, blockers) "
-						 "SELECT id, $2, $3 FROM tandem.step WHERE id = $1 "
-						 "ON CONFLICT (step) DO UPDATE SET waiting = $2, blockers = $3 "
-						 "WHERE (r.waiting, r.blockers) IS DISTINCT FROM ($2, $3)");
-	else
-		(void) query_run(&query,
-						 "UPDATE tandem.step_report SET waiting = $2, blockers = $3 "
-						 "WHERE step = $1 AND (waiting IS NOT NULL OR blockers IS NOT NULL)");
-	query_end(&query);
-}
-
-void
-step_set_phase(int step_id, StepPhase phase)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_int(&query, step_id);
-	query_text(&query, phase_names[phase]);
-	(void) query_run(&query,
-					 "UPDATE tandem.step SET phase = $2, doing = NULL, changed_at = clock_timestamp() "
-					 "WHERE id = $1 AND (phase IS DISTINCT FROM $2 OR doing IS NOT NULL)");
-	query_end(&query);
-}
-
-void
-step_set_doing(int step_id, StepPhase phase, const char *doing,
-			   int64 units_done, int64 units_total)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_int(&query, step_id);
-	query_text(&query, doing);
-	query_bigint(&query, units_done);
-	query_bigint(&query, units_total);
-	query_text(&query, phase_names[phase]);
-	(void) query_run(&query,
-					 "WITH doing AS (UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, state = 'pending', phase = $5, "
-					 "started_at = coalesce(started_at, clock_timestamp()), changed_at = clock_timestamp() "
-					 "WHERE id = $1 AND (doing, units_done, units_total, state, phase) IS DISTINCT FROM ($2, $3, $4, 'pending', $5) RETURNING id) "
-					 "UPDATE tandem.step_report r SET error = NULL, hint = NULL FROM doing d WHERE r.step = d.id AND r.error IS NOT NULL");
-	query_end(&query);
-}
-
-void
-step_set_afterwards(int step_id, StepPhase phase, const char *doing,
-					int64 units_done, int64 units_total,
-					const char *blockers)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_int(&query, step_id);
-	query_text(&query, doing);
-	query_bigint(&query, units_done);
-	query_bigint(&query, units_total);
-	query_text(&query, phase_names[phase]);
-	(void) query_run(&query,
-					 "UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, phase = $5, changed_at = clock_timestamp() "
-					 "WHERE id = $1 AND (doing, units_done, units_total, phase) IS DISTINCT FROM ($2, $3, $4, $5)");
-	query_end(&query);
-	step_set_waiting(step_id, NULL, blockers);
-}
-
-void
-step_forget_afterwards(int migration_id)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_int(&query, migration_id);
-	(void) query_run(&query,
-					 "WITH done AS (SELECT id FROM tandem.step WHERE migration = $1 AND state = 'done'), "
-					 "told AS (UPDATE tandem.step t SET phase = NULL, doing = NULL, units_done = 0, units_total = 0 FROM done d "
-					 "WHERE t.id = d.id AND (t.doing IS NOT NULL OR t.phase IS NOT NULL)) "
-					 "UPDATE tandem.step_report r SET waiting = NULL, blockers = NULL FROM done d "
-					 "WHERE r.step = d.id AND (r.waiting, r.blockers) IS DISTINCT FROM (NULL, NULL)");
-	query_end(&query);
 }
 
 static void

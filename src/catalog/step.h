@@ -50,6 +50,9 @@ typedef enum StepPhase
 	DOING_VERIFY
 } StepPhase;
 
+/* Returns the name as in tandem.step, or NULL for DOING_NOTHING. */
+extern const char *step_phase_name(StepPhase phase);
+
 typedef struct Step
 {
 	int			id;
@@ -137,6 +140,12 @@ extern Step *step_find(List *steps, Oid relid);
 
 /* Returns the steps of a kind in the order in which they are run. */
 extern List *step_list(int migration_id, StepKind kind);
+
+/*
+ * Returns those of them that are for one of these tables: all that what is done
+ * for one table after the other may read.
+ */
+extern List *step_list_of_tables(int migration_id, StepKind kind, List *relids);
 
 /*
  * Starts the step over the file table_file, which has blocks blocks, with all

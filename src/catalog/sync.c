@@ -222,6 +222,31 @@ sync_list_of_migration(int migration_id)
 }
 
 List *
+sync_list_of_table(int migration_id, Oid relid)
+{
+	TandemQuery query;
+	List	   *rules;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid(&query, relid);
+	rules = rules_from_query(&query, RULE_SELECT
+							 "WHERE s.relation = $2 AND s.migration = $1 AND s.stored ORDER BY s.id");
+	query_end(&query);
+	return rules;
+}
+
+char *
+sync_path_of_leaf(int migration_id, Oid relid)
+{
+	List	   *rules = sync_list_of_table(migration_id, table_root(relid));
+
+	if (rules == NIL)
+		rules = sync_list_of_table(migration_id, relid);
+	return rules ? ((SyncRule *) linitial(rules))->search_path : NULL;
+}
+
+List *
 sync_list_recorded(int migration_id)
 {
 	return rules_of_migration(migration_id, RULE_SELECT
@@ -334,8 +359,8 @@ sync_expand_path(int migration_id, Oid relid)
 	query_int(&query, migration_id);
 	query_oid(&query, table_root(relid));
 	if (query_run(&query,
-				  "SELECT search_path FROM tandem.sync WHERE migration = $1 "
-				  "ORDER BY relation::oid <> $2, id LIMIT 1") > 0)
+				  "(SELECT search_path FROM tandem.sync WHERE relation = $2 AND migration = $1 ORDER BY id LIMIT 1) "
+				  "UNION ALL (SELECT search_path FROM tandem.sync WHERE migration = $1 LIMIT 1) LIMIT 1") > 0)
 		path = query_get_text(0, 1);
 	query_end(&query);
 	return path;

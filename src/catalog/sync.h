@@ -68,13 +68,23 @@ extern List *sync_list_of_relation(Oid relid);
 
 /*
  * sync_list_of_migration returns the stored rules of a migration;
- * sync_list_recorded returns all of its rules.
+ * sync_list_of_table those of them on a table, which is all that what is done for
+ * one table after the other may read; sync_list_recorded returns all of the
+ * migration's rules.
  */
 extern List *sync_list_of_migration(int migration_id);
+extern List *sync_list_of_table(int migration_id, Oid relid);
+extern List *sync_list_recorded(int migration_id);
+
+/*
+ * Returns the search_path that the rules of a leaf table are read under: those of
+ * the table at the top, or its own, from before it was attached.  Palloc'd; NULL
+ * if it has none.
+ */
+extern char *sync_path_of_leaf(int migration_id, Oid relid);
 
 /* Does one of these rules have old columns, but no down? */
 extern bool sync_list_has_one_way(List *rules);
-extern List *sync_list_recorded(int migration_id);
 
 /*
  * Returns the rules on a relation that are not stored and that the release

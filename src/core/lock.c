@@ -559,11 +559,11 @@ lock_relations(List *relids, LOCKMODE mode)
 }
 
 void
-lock_give_way(void)
+lock_give_way(bool gives)
 {
-	SetConfigOption("deadlock_timeout", "1", PGC_SUSET, PGC_S_SESSION);
+	SetConfigOption("deadlock_timeout", gives ? "1" : NULL, PGC_SUSET, PGC_S_SESSION);
 	/* the server logs a wait when it looks */
-	SetConfigOption("log_lock_waits", "off", PGC_SUSET, PGC_S_SESSION);
+	SetConfigOption("log_lock_waits", gives ? "off" : NULL, PGC_SUSET, PGC_S_SESSION);
 }
 
 typedef struct LimitedWork

@@ -26,11 +26,12 @@
 extern void lock_relations(List *relids, LOCKMODE mode);
 
 /*
- * For the rest of the process a wait that makes a circle ends at once, with an
- * error.  The server looks for a deadlock once in each wait, after deadlock_timeout,
- * and who looks first fails: that is this process then, and no client.
+ * Until it is called with false, a wait of this process that makes a circle ends at
+ * once, with an error.  The server looks for a deadlock once in each wait, after
+ * deadlock_timeout, and who looks first fails: that is this process then, and no
+ * client.
  */
-extern void lock_give_way(void);
+extern void lock_give_way(bool gives);
 
 /*
  * Does this process hold a lock on the relation in any mode?  Then a weaker

@@ -5,10 +5,12 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_event_trigger.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
@@ -20,6 +22,7 @@
 #include "parser/parse_node.h"
 #include "parser/parse_utilcmd.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -543,7 +546,47 @@ run_top_level_statement(const TopLevelStatement *statement)
 	}
 }
 
-void
+/* Has the database event triggers of anybody else? */
+static bool
+others_have_event_triggers(void)
+{
+	Relation	triggers = table_open(EventTriggerRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(triggers, InvalidOid, false, NULL, 0, NULL);
+	Oid			ours = extension_schema();
+	bool		found = false;
+	HeapTuple	tuple;
+
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_event_trigger trigger = (Form_pg_event_trigger) GETSTRUCT(tuple);
+
+		found = get_func_namespace(trigger->evtfoid) != ours;
+	}
+	systable_endscan(scan);
+	table_close(triggers, AccessShareLock);
+	return found;
+}
+
+/*
+ * All that the server runs of the statement itself, an expression of an index
+ * say, is restricted, and leaves no setting behind; an advisory lock it may
+ * leave.
+ */
+static bool
+session_stays_clean(const TopLevelStatement *statement)
+{
+	bool		clean;
+
+	LockReleaseSession(USER_LOCKMETHOD);
+	if (!command_tag_event_trigger_ok(CreateCommandTag(statement->raw->stmt)))
+		return true;
+	StartTransactionCommand();
+	clean = !others_have_event_triggers();
+	CommitTransactionCommand();
+	return clean;
+}
+
+bool
 top_level_run(const char *sql, Oid relid)
 {
 	TopLevelStatement statement = {.sql = sql,.relid = relid};
@@ -552,6 +595,7 @@ top_level_run(const char *sql, Oid relid)
 												  "tandem statement",
 												  ALLOCSET_DEFAULT_SIZES);
 	List	   *parsed;
+	bool		clean;
 
 	debug_query_string = sql;
 	pgstat_report_activity(STATE_RUNNING, sql);
@@ -568,8 +612,10 @@ top_level_run(const char *sql, Oid relid)
 	statement.raw = linitial_node(RawStmt, parsed);
 	run_top_level_statement(&statement);
 	CommitTransactionCommand();
+	clean = session_stays_clean(&statement);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	debug_query_string = NULL;
+	return clean;
 }

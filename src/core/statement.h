@@ -55,7 +55,10 @@ extern void ddl_refuse_nested(void);
  * security-restricted operation, and only as the owner.  Errors: those of the
  * statement, after which the caller must abort the transaction; the table was
  * dropped or has another owner now.
+ *
+ * Returns whether the session is as it was before: false where functions of
+ * others may have changed its settings, those of event triggers.
  */
-extern void top_level_run(const char *sql, Oid relid);
+extern bool top_level_run(const char *sql, Oid relid);
 
 #endif							/* TANDEM_STATEMENT_H */

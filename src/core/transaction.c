@@ -27,11 +27,21 @@
  *-------------------------------------------------------------------------
  */
 
+static bool commits_lazily = false;
+
+void
+transaction_commit_lazily(bool lazily)
+{
+	commits_lazily = lazily;
+}
+
 void
 transaction_commit(void)
 {
 	SPI_commit();
 	settings_for_transaction("transaction_isolation", "read committed");
+	if (commits_lazily)
+		settings_for_transaction("synchronous_commit", "off");
 }
 
 static void

@@ -13,6 +13,14 @@
 extern void transaction_commit(void);
 
 /*
+ * From the next transaction_commit on, its transactions do not wait for the disk,
+ * until this is called with false.  A crash then loses the last of them, and of
+ * those before none: whatever the server has written later comes after them in
+ * the WAL.  The commit that tells of all to the caller is to wait.
+ */
+extern void transaction_commit_lazily(bool lazily);
+
+/*
  * Calls is_over(arg) until it returns true, every every_ms and whenever the
  * process's latch is set, as it is when a background worker started by this
  * process ends.  Commits after the first call, before sleeping, and later

@@ -36,13 +36,12 @@ names_of_added_keys(Oid relid, int migration_id)
 	List	   *names = NIL;
 	ListCell   *lc;
 
-	foreach(lc, step_list(migration_id, STEP_CONSTRAINT))
+	foreach(lc, step_list_of_tables(migration_id, STEP_CONSTRAINT,
+									list_make1_oid(root)))
 	{
 		Step	   *step = lfirst(lc);
 
-		if (step->relation == root)
-			names = lappend(names, key_leaf_name(step->relation, relid,
-												 step->object));
+		names = lappend(names, key_leaf_name(root, relid, step->object));
 	}
 	return names;
 }

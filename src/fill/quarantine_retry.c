@@ -285,22 +285,12 @@ skip_retry_scan(QuarantineRetry *retry)
  *-------------------------------------------------------------------------
  */
 
-/* Returns the search_path of the table's sync, or NULL if it has none. */
 static char *
 retried_search_path(QuarantineRetry *retry)
 {
-	Oid			root = table_root(retry->relation);
 	MemoryContext caller = MemoryContextSwitchTo(retry->context);
-	char	   *path = NULL;
-	ListCell   *lc;
+	char	   *path = sync_path_of_leaf(retry->migration->id, retry->relation);
 
-	foreach(lc, sync_list_of_migration(retry->migration->id))
-	{
-		SyncRule   *rule = lfirst(lc);
-
-		if (rule->relation == retry->relation || rule->relation == root)
-			path = rule->search_path;
-	}
 	MemoryContextSwitchTo(caller);
 	return path;
 }

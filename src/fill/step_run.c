@@ -97,27 +97,6 @@ struct StepRun
 };
 
 /*
- * Returns the search_path of the session that created the table's sync, so
- * that functions in up find the same tables in every session.  Returns NULL if
- * the table was a partition that has been detached.
- */
-static char *
-sync_search_path(Migration *migration, Oid relid)
-{
-	Oid			root = table_root(relid);
-	ListCell   *lc;
-
-	foreach(lc, sync_list_of_migration(migration->id))
-	{
-		SyncRule   *rule = lfirst(lc);
-
-		if (rule->relation == relid || rule->relation == root)
-			return rule->search_path;
-	}
-	return NULL;
-}
-
-/*
  * Returns NULL if the table was a partition that has been detached or dropped.
  */
 static Relation
@@ -133,7 +112,7 @@ open_step_table(StepRun *run)
 		table_rows_check_local(list_make1_oid(run->step->relation));
 		return rel;
 	}
-	if (sync_search_path(run->migration, run->step->relation) == NULL)
+	if (sync_path_of_leaf(run->migration->id, run->step->relation) == NULL)
 	{
 		if (rel)
 			table_close(rel, NoLock);
@@ -631,7 +610,7 @@ step_run_begin(Migration *migration, Step *step, int worker, int workers,
 	run->scan.cursor = first_block_of_process(run);
 	run->tried = tried_rows_create();
 	run->pause_ms = FIRST_PAUSE_MS;
-	run->search_path = sync_search_path(migration, step->relation);
+	run->search_path = sync_path_of_leaf(migration->id, step->relation);
 	run->counted_to = run->counted_from = clock_now();
 	run->vacuums_left = -1;
 	reclaim_start(&run->reclaim);

@@ -161,12 +161,12 @@ find_uses(void *arg)
 	List	   *rules = NIL;
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_migration(call->migration_id))
+	foreach(lc, sync_list_of_table(call->migration_id,
+								   RelationGetRelid(call->rel)))
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (rule->relation == RelationGetRelid(call->rel) &&
-			(call->sync == 0 || call->sync == rule->id))
+		if (call->sync == 0 || call->sync == rule->id)
 			rules = lappend(rules, rule);
 	}
 	call->uses = rule_uses(call->rel, rules, false);

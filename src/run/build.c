@@ -60,13 +60,9 @@ analyze_next(Build *build)
 	build->analyzed = true;
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "ANALYZE %s (", quoting_relation(step->relation));
-	foreach(lc, sync_list_of_migration(build->migration->id))
+	foreach(lc, sync_list_of_table(build->migration->id, step->relation))
 	{
-		SyncRule   *rule = lfirst(lc);
-
-		if (rule->relation != step->relation)
-			continue;
-		foreach(name, rule->new_columns)
+		foreach(name, ((SyncRule *) lfirst(lc))->new_columns)
 		{
 			appendStringInfo(&sql, "%s%s", first ? "" : ", ",
 							 quote_identifier(lfirst(name)));

@@ -1,22 +1,29 @@
 /*
  * command.c
- *		Runs a statement at top level in a background worker of its own.
+ *		Runs statements at top level in a background worker.
  *
  * The statement and its error are passed in a dynamic shared memory segment,
- * which lives as long as the call.  A worker that dies leaves no answer in it.
+ * which lives as long as the worker.  A worker that dies leaves no answer in it.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "pgstat.h"
+#include "port/atomics.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/wait_event.h"
 
 #include "catalog/migration_lock.h"
 #include "core/authority.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/lock.h"
 #include "core/statement.h"
@@ -30,20 +37,37 @@
 #define WATCH_EVERY_MS 500
 #define TEXT_SIZE 2048
 
+/* for a statement of usual length, so that one segment does for all */
+#define STATEMENT_SIZE 8192
+
+/*
+ * How long a worker waits for another statement.  Meanwhile it takes a place
+ * from other runs, so not longer than a runner takes between two short ones.
+ */
+#define IDLE_MS 200
+
 /* the default of autovacuum_vacuum_cost_delay */
 #define GENTLE_COST_DELAY "2ms"
 
+/*
+ * Who may change it from what to what: the caller from done to ordered, or to
+ * left; the worker from ordered to started, and on to done, failed or left, and
+ * from done to left.
+ */
 typedef enum CommandState
 {
 	COMMAND_ORDERED,			/* no worker has started it yet */
 	COMMAND_STARTED,
-	COMMAND_DONE,
-	COMMAND_FAILED
+	COMMAND_DONE,				/* the worker waits for another */
+	COMMAND_FAILED,				/* and has ended */
+	COMMAND_LEFT				/* done, and the worker has ended, or is to */
 } CommandState;
 
 typedef struct CommandSegment
 {
-	CommandState state;
+	pg_atomic_uint32 state;
+	int			caller;			/* process id, of whoever waits */
+	Oid			relation;		/* table of the statement */
 	int			sqlerrcode;
 	char		message[TEXT_SIZE];
 	char		detail[TEXT_SIZE];
@@ -52,14 +76,59 @@ typedef struct CommandSegment
 	char		statement[FLEXIBLE_ARRAY_MEMBER];
 } CommandSegment;
 
+/* The worker of this process. */
 typedef struct Command
 {
-	dsm_segment *memory;
+	dsm_segment *memory;		/* NULL if there is none */
 	CommandSegment *segment;
+	Size		room;			/* for a statement */
 	BackgroundWorkerHandle *handle;
+	ProcessOrder order;
+	bool		reused;			/* it has run another statement before */
 } Command;
 
+static Command command;
+
 PROCESS_MAIN(tandem_command_main);
+
+static CommandState
+command_state(CommandSegment *segment)
+{
+	CommandState state = pg_atomic_read_u32(&segment->state);
+
+	/* what was written before the state is read after it */
+	pg_read_barrier();
+	return state;
+}
+
+static bool
+change_command_state(CommandSegment *segment, CommandState from, CommandState to)
+{
+	uint32		expected = from;
+
+	return pg_atomic_compare_exchange_u32(&segment->state, &expected, to);
+}
+
+static void
+set_command_state(CommandSegment *segment, CommandState state)
+{
+	pg_write_barrier();
+	pg_atomic_write_u32(&segment->state, state);
+}
+
+static void
+wake_process(int pid)
+{
+	PGPROC	   *process = BackendPidGetProc(pid);
+
+	if (process)
+		SetLatch(&process->procLatch);
+}
+
+/*-------------------------------------------------------------------------
+ * The worker.
+ *-------------------------------------------------------------------------
+ */
 
 static void
 copy_command_text(char *to, const char *from)
@@ -82,86 +151,247 @@ note_command_error(CommandSegment *segment)
 	copy_command_text(segment->detail, error->detail);
 	copy_command_text(segment->hint, error->hint);
 	copy_command_text(segment->context, error->context);
-	segment->state = COMMAND_FAILED;
+	set_command_state(segment, COMMAND_FAILED);
 }
 
-static void
-run_command(const ProcessOrder *order)
+/*
+ * Runs the statement.  Returns whether the session is as it was before, so that
+ * another one may follow.
+ */
+static bool
+run_command(CommandSegment *segment)
 {
-	dsm_segment *memory;
-	CommandSegment *segment;
-	bool		joined;
+	volatile bool clean = false;
 
-	memory = dsm_attach(order->segment);
-	if (memory == NULL)
-		return;					/* the caller is gone */
-	segment = dsm_segment_address(memory);
-	segment->state = COMMAND_STARTED;
-	StartTransactionCommand();
-	joined = migration_join_workers(order->migration_id, order->runner);
-	if (joined)
-		process_take_expand_path(order->migration_id, order->relation);
-	CommitTransactionCommand();
-	if (!joined)
-		return;					/* the caller is gone or has cancelled */
-	lock_give_way();
-	if (order->gentle)
-		SetConfigOption("vacuum_cost_delay", GENTLE_COST_DELAY, PGC_USERSET,
-						PGC_S_OVERRIDE);
+	lock_give_way(true);
 	PG_TRY();
 	{
-		top_level_run(segment->statement, order->relation);
-		segment->state = COMMAND_DONE;
+		clean = top_level_run(segment->statement, segment->relation);
 	}
 	PG_CATCH();
 	{
 		note_command_error(segment);
 	}
 	PG_END_TRY();
+	/* our own queries between two statements wait as others do */
+	lock_give_way(false);
+	return clean;
+}
+
+/* Returns whether the caller has ordered another statement. */
+static bool
+wait_for_next_command(CommandSegment *segment)
+{
+	int64		began = clock_now();
+
+	for (;;)
+	{
+		switch (command_state(segment))
+		{
+			case COMMAND_ORDERED:
+				return true;
+			case COMMAND_DONE:
+				break;
+			default:
+				return false;
+		}
+		if (clock_ms_since(began) >= IDLE_MS &&
+			change_command_state(segment, COMMAND_DONE, COMMAND_LEFT))
+			return false;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 IDLE_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+static void
+take_path_of_table(int migration_id, Oid relid)
+{
+	StartTransactionCommand();
+	process_take_expand_path(migration_id, relid);
+	CommitTransactionCommand();
+}
+
+static bool
+join_as_command_worker(const ProcessOrder *order)
+{
+	bool		joined;
+
+	StartTransactionCommand();
+	joined = migration_join_workers(order->migration_id, order->runner);
+	CommitTransactionCommand();
+	return joined;
+}
+
+/*
+ * Each statement finds the session as one that has just begun.  So nobody is
+ * given another one after an error, or where functions of others have run that
+ * may have changed a setting.
+ */
+static void
+run_commands(const ProcessOrder *order)
+{
+	dsm_segment *memory = dsm_attach(order->segment);
+	CommandSegment *segment;
+	bool		goes_on;
+
+	if (memory == NULL)
+		return;					/* the caller is gone */
+	segment = dsm_segment_address(memory);
+	set_command_state(segment, COMMAND_STARTED);
+	if (!join_as_command_worker(order))
+		return;					/* the caller is gone or has cancelled */
+	/* the last commit of the run waits for the disk */
+	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION);
+	if (order->gentle)
+		SetConfigOption("vacuum_cost_delay", GENTLE_COST_DELAY, PGC_USERSET,
+						PGC_S_OVERRIDE);
+	do
+	{
+		set_command_state(segment, COMMAND_STARTED);
+		process_reload_settings();
+		take_path_of_table(order->migration_id, segment->relation);
+		goes_on = run_command(segment);
+		if (command_state(segment) == COMMAND_FAILED)
+			return;
+		pgstat_report_stat(false);
+		set_command_state(segment, goes_on ? COMMAND_DONE : COMMAND_LEFT);
+		wake_process(segment->caller);
+	} while (goes_on && wait_for_next_command(segment));
 }
 
 /* Main function of the worker. */
 void
 tandem_command_main(Datum argument)
 {
-	process_run(run_command);
+	process_run(run_commands);
+}
+
+/*-------------------------------------------------------------------------
+ * The caller.
+ *
+ * Its worker takes one statement after the other, as long as a new one would be
+ * started in the very same way: as the same role, with the same rights and
+ * settings.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+forget_command_worker(void)
+{
+	if (command.handle)
+		pfree(command.handle);
+	if (command.memory)
+		dsm_detach(command.memory);
+	memset(&command, 0, sizeof(command));
 }
 
 static void
-create_command_segment(Command *command, const char *sql)
+terminate_command_worker(void)
 {
-	Size		length = strlen(sql) + 1;
-
-	command->memory = dsm_create(offsetof(CommandSegment, statement) + length,
-								 0);
-	/* must outlive the transactions of the wait */
-	dsm_pin_mapping(command->memory);
-	command->segment = dsm_segment_address(command->memory);
-	memset(command->segment, 0, offsetof(CommandSegment, statement));
-	memcpy(command->segment->statement, sql, length);
+	TerminateBackgroundWorker(command.handle);
+	/* a process that is exiting cannot wait */
+	if (!proc_exit_inprogress)
+		(void) WaitForBackgroundWorkerShutdown(command.handle);
 }
 
-/* Called however the caller ends. */
+/* An idle worker ends by itself: its session was in order. */
 static void
-end_command(int code, Datum arg)
+dismiss_command_worker(void)
 {
-	Command    *command = (Command *) DatumGetPointer(arg);
+	pid_t		pid;
 
-	if (command->handle)
+	if (!change_command_state(command.segment, COMMAND_DONE, COMMAND_LEFT) &&
+		command_state(command.segment) != COMMAND_LEFT)
+		terminate_command_worker();
+	else if (!proc_exit_inprogress)
 	{
-		TerminateBackgroundWorker(command->handle);
-		/* a process that is exiting cannot wait */
-		if (!proc_exit_inprogress)
-			(void) WaitForBackgroundWorkerShutdown(command->handle);
+		if (GetBackgroundWorkerPid(command.handle, &pid) == BGWH_STARTED)
+			wake_process(pid);
+		(void) WaitForBackgroundWorkerShutdown(command.handle);
 	}
-	dsm_detach(command->memory);
+}
+
+void
+command_end(int code, Datum arg)
+{
+	if (command.handle)
+		dismiss_command_worker();
+	forget_command_worker();
+}
+
+static void
+create_command_segment(Size room)
+{
+	command.memory = dsm_create(offsetof(CommandSegment, statement) + room, 0);
+	/* must outlive the transactions of the wait */
+	dsm_pin_mapping(command.memory);
+	command.segment = dsm_segment_address(command.memory);
+	command.room = room;
+	memset(command.segment, 0, offsetof(CommandSegment, statement));
+	pg_atomic_init_u32(&command.segment->state, COMMAND_DONE);
+}
+
+static void
+write_command(const char *sql, Oid relid)
+{
+	command.segment->caller = MyProcPid;
+	command.segment->relation = relid;
+	memcpy(command.segment->statement, sql, strlen(sql) + 1);
+}
+
+/*
+ * Gives the statement to the worker that is there.  Returns false if it does not
+ * take it, because it has ended, or because another one is needed.
+ */
+static bool
+give_to_command_worker(const ProcessOrder *order, const char *sql, Oid relid)
+{
+	pid_t		pid;
+
+	if (command.handle == NULL || strlen(sql) >= command.room ||
+		memcmp(&command.order, order, sizeof(ProcessOrder)) != 0 ||
+		command_state(command.segment) != COMMAND_DONE ||
+		GetBackgroundWorkerPid(command.handle, &pid) != BGWH_STARTED)
+		return false;
+	write_command(sql, relid);
+	if (!change_command_state(command.segment, COMMAND_DONE, COMMAND_ORDERED))
+		return false;
+	command.reused = true;
+	wake_process(pid);
+	return true;
+}
+
+/* Returns false if no worker is free. */
+static bool
+start_command_worker(const Migration *migration, const ProcessOrder *order,
+					 const char *sql, Oid relid)
+{
+	MemoryContext caller;
+	ProcessOrder with_segment;
+
+	command_end(0, 0);
+	create_command_segment(Max(strlen(sql) + 1, STATEMENT_SIZE));
+	write_command(sql, relid);
+	set_command_state(command.segment, COMMAND_ORDERED);
+	memcpy(&command.order, order, sizeof(ProcessOrder));
+	memcpy(&with_segment, order, sizeof(ProcessOrder));
+	with_segment.segment = dsm_segment_handle(command.memory);
+	caller = MemoryContextSwitchTo(TopMemoryContext);
+	command.handle = process_start("tandem_command_main", migration->name,
+								   &with_segment);
+	MemoryContextSwitchTo(caller);
+	if (command.handle == NULL)
+		forget_command_worker();
+	return command.handle != NULL;
 }
 
 typedef struct CommandWait
 {
-	Command    *command;
 	CommandWatch watch;
 	void	   *arg;
+	int64		watched;		/* when it was watched last */
 	bool		deadlock;		/* a session that the statement waits for
 								 * waits for it */
 	int			circles;		/* number of looks in a row that saw one */
@@ -189,15 +419,21 @@ command_waits_for_us(CommandWait *wait, int pid)
 	return wait->blockers != NULL;
 }
 
+/* A statement that takes no longer than a moment is not watched. */
 static bool
 command_is_over(void *arg)
 {
 	CommandWait *wait = arg;
+	CommandState state = command_state(command.segment);
 	pid_t		pid = 0;
-	BgwHandleStatus status = GetBackgroundWorkerPid(wait->command->handle, &pid);
+	BgwHandleStatus status;
 
-	if (status == BGWH_STARTED)
+	if (state == COMMAND_DONE || state == COMMAND_LEFT)
+		return true;
+	status = GetBackgroundWorkerPid(command.handle, &pid);
+	if (status == BGWH_STARTED && clock_ms_since(wait->watched) >= WATCH_EVERY_MS)
 	{
+		wait->watched = clock_now();
 		wait->watch(pid, wait->arg);
 		/* the worker itself has looked before he came to wait */
 		wait->deadlock = wait_chain_leads_to(pid, pid);
@@ -227,31 +463,32 @@ make_command_error(int sqlerrcode, const char *message, const char *hint)
 
 /* For a worker that ended before it could report why. */
 static ErrorData *
-connection_error(const ProcessOrder *order)
+connection_error(void)
 {
 	ErrorData  *error = make_command_error(ERRCODE_ADMIN_SHUTDOWN,
 										   "the worker for a statement of the migration could not connect",
 										   NULL);
 
-	process_explain_failure(order, &error->detail, &error->hint);
+	process_explain_failure(&command.order, &error->detail, &error->hint);
 	return error;
 }
 
 static ErrorData *
-error_of_command(const Command *command, const ProcessOrder *order)
+error_of_command(void)
 {
-	const CommandSegment *segment = command->segment;
+	const CommandSegment *segment = command.segment;
 	ErrorData  *error;
 
-	switch (segment->state)
+	switch (command_state(command.segment))
 	{
 		case COMMAND_ORDERED:
-			return connection_error(order);
+			return connection_error();
 		case COMMAND_STARTED:
 			return make_command_error(ERRCODE_ADMIN_SHUTDOWN,
 									  "the worker that ran a statement of the migration was terminated",
 									  "CALL tandem.migrate again: it goes on where it was. The server's log tells more.");
 		case COMMAND_DONE:
+		case COMMAND_LEFT:
 			return NULL;
 		case COMMAND_FAILED:
 			break;
@@ -268,17 +505,16 @@ error_of_command(const Command *command, const ProcessOrder *order)
  * deadlock_timeout.
  */
 static ErrorData *
-end_deadlock(Command *command)
+end_deadlock(void)
 {
-	TerminateBackgroundWorker(command->handle);
-	(void) WaitForBackgroundWorkerShutdown(command->handle);
+	terminate_command_worker();
 	return make_command_error(ERRCODE_T_R_DEADLOCK_DETECTED,
 							  "a statement of the migration and another session wait for each other",
 							  "Call it again when the statement of that session has ended.");
 }
 
 static ErrorData *
-end_circle(Command *command, const Migration *migration, const char *blockers)
+end_circle(const Migration *migration, const char *blockers)
 {
 	ErrorData  *error = make_command_error(ERRCODE_T_R_DEADLOCK_DETECTED,
 										   psprintf("a statement of migration \"%s\" waits for a session that waits for this one",
@@ -287,20 +523,40 @@ end_circle(Command *command, const Migration *migration, const char *blockers)
 													quote_literal_cstr(migration->name)));
 
 	error->detail = psprintf("It waits for: %s.", lock_describe_marks(blockers));
-	TerminateBackgroundWorker(command->handle);
-	(void) WaitForBackgroundWorkerShutdown(command->handle);
+	terminate_command_worker();
+	return error;
+}
+
+/*
+ * Waits for the statement to end.  A worker that was reused and has ended before
+ * it began was terminated while it was idle.
+ */
+static ErrorData *
+wait_for_command(const Migration *migration, CommandWatch watch, void *arg,
+				 bool *gave_way, bool *not_begun)
+{
+	CommandWait wait = {
+		.watch = watch,.arg = arg,.watched = clock_now(),.caller = CurrentMemoryContext
+	};
+	ErrorData  *error;
+
+	transaction_poll(command_is_over, &wait, WATCH_EVERY_MS, 0);
+	if (wait.blockers)
+		return end_circle(migration, wait.blockers);
+	*not_begun = !wait.deadlock && command.reused &&
+		command_state(command.segment) == COMMAND_ORDERED;
+	error = wait.deadlock ? end_deadlock() : error_of_command();
+	*gave_way = error && error_passes_with_others(error);
 	return error;
 }
 
 static ErrorData *
-run_command_worker(Command *command, const Migration *migration, Oid relid,
-				   bool gentle, CommandWatch watch, void *arg, bool *gave_way)
+run_command_in_worker(const Migration *migration, const char *sql, Oid relid,
+					  bool gentle, CommandWatch watch, void *arg, bool *gave_way)
 {
-	ErrorData  *error;
-	CommandWait wait = {
-		.command = command,.watch = watch,.arg = arg,.caller = CurrentMemoryContext
-	};
 	ProcessOrder order;
+	ErrorData  *error;
+	bool		not_begun = false;
 	Oid			owner = authority_table_owner(relid);
 
 	if (!OidIsValid(owner))
@@ -309,23 +565,18 @@ run_command_worker(Command *command, const Migration *migration, Oid relid,
 								  "CALL tandem.migrate again: it goes on without it.");
 	process_order_init(&order, owner);
 	order.migration_id = migration->id;
-	order.relation = relid;
 	order.gentle = gentle;
-	order.segment = dsm_segment_handle(command->memory);
-	command->handle = process_start("tandem_command_main", migration->name,
-									&order);
-	if (command->handle == NULL)
-		return make_command_error(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-								  "no background worker is free",
-								  psprintf(PROCESS_NONE_FREE_HINT, max_worker_processes));
-	transaction_poll(command_is_over, &wait, WATCH_EVERY_MS, 0);
-	if (wait.blockers)
-		return end_circle(command, migration, wait.blockers);
-	if (wait.deadlock)
-		error = end_deadlock(command);
-	else
-		error = error_of_command(command, &order);
-	*gave_way = error && error_passes_with_others(error);
+	do
+	{
+		if (!give_to_command_worker(&order, sql, relid) &&
+			!start_command_worker(migration, &order, sql, relid))
+			return make_command_error(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+									  "no background worker is free",
+									  psprintf(PROCESS_NONE_FREE_HINT, max_worker_processes));
+		error = wait_for_command(migration, watch, arg, gave_way, &not_begun);
+		if (error)
+			command_end(0, 0);
+	} while (not_begun);
 	return error;
 }
 
@@ -334,21 +585,20 @@ command_run(const Migration *migration, const char *sql, Oid relid,
 			bool gentle, CommandWatch watch, void *arg, bool *gave_way)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	Command    *command = palloc0(sizeof(Command));
 	ErrorData  *error = NULL;
 
-	create_command_segment(command, sql);
-	PG_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
+	*gave_way = false;
+	PG_TRY();
 	{
-		*gave_way = false;
-		error = run_command_worker(command, migration, relid, gentle, watch,
-								   arg, gave_way);
+		error = run_command_in_worker(migration, sql, relid, gentle, watch, arg,
+									  gave_way);
 	}
-	PG_END_ENSURE_ERROR_CLEANUP(end_command, PointerGetDatum(command));
+	PG_CATCH();
+	{
+		command_end(0, 0);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
-	dsm_detach(command->memory);
-	if (command->handle)
-		pfree(command->handle);
-	pfree(command);
 	return error;
 }

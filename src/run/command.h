@@ -1,6 +1,6 @@
 /*
  * command.h
- *		Runs a statement at top level in a background worker of its own.
+ *		Runs statements at top level in a background worker.
  */
 #ifndef TANDEM_COMMAND_H
 #define TANDEM_COMMAND_H
@@ -21,11 +21,19 @@ typedef void (*CommandWatch) (int pid, void *arg);
  * just committed: it must hold no snapshot and no lock on a table, or CREATE
  * INDEX CONCURRENTLY would wait for it.  With gentle, VACUUM and ANALYZE sleep
  * as autovacuum does by default.  The statement is cancelled if the caller is
- * cancelled or dies.  *gave_way tells whether it has failed because of another
+ * cancelled or dies.  The worker waits a moment for another statement of the
+ * same owner; whoever calls this ends it with command_end.  *gave_way tells whether it has failed because of another
  * transaction, and may be tried again.
  */
 extern ErrorData *command_run(const Migration *migration, const char *sql,
 							  Oid relid, bool gentle, CommandWatch watch,
 							  void *arg, bool *gave_way);
+
+/*
+ * Ends the worker of this process, if any, and waits until it has ended unless
+ * the process is exiting.  For PG_ENSURE_ERROR_CLEANUP around all that may call
+ * command_run, and where another worker needs the place.
+ */
+extern void command_end(int code, Datum arg);
 
 #endif							/* TANDEM_COMMAND_H */

@@ -251,10 +251,11 @@ fill_proof_holds(const Step *step, KnownUses *uses)
 bool
 fill_is_complete(const Migration *migration, const SyncRule *rule)
 {
-	List	   *fills = step_list(migration->id, STEP_BACKFILL);
+	List	   *leaves = table_leaves(rule->relation);
+	List	   *fills = step_list_of_tables(migration->id, STEP_BACKFILL, leaves);
 	ListCell   *lc;
 
-	foreach(lc, table_leaves(rule->relation))
+	foreach(lc, leaves)
 	{
 		Step	   *fill = step_find(fills, lfirst_oid(lc));
 
@@ -352,7 +353,7 @@ run_fill_step(Fill *fill, Step *step)
 	at.run = step_run_begin(fill->migration, step, fill->worker, fill->workers,
 							&fill->uses);
 	throttle = throttle_create(fill->migration, step->relation, fill->workers,
-							   migration_runner_pid(fill->migration));
+							   migration_runner_of_process());
 	vacuuming_start(&at.vacuuming, fill->migration, step);
 	transaction_commit();
 	run_fill_batches(&at, throttle);
@@ -453,14 +454,20 @@ join_fill_as_worker(const ProcessOrder *order)
 	Fill		fill = {0};
 
 	session_begin();
+	transaction_commit_lazily(true);
 	if (migration_join_workers(order->migration_id, order->runner))
 		fill.migration = migration_by_id(order->migration_id);
 	fill.kind = (StepKind) order->step_kind;
 	fill.worker = order->worker;
 	fill.workers = order->workers;
 	known_uses_init(&fill.uses);
-	if (fill.migration)
-		run_fill_steps(&fill);
+	PG_ENSURE_ERROR_CLEANUP(command_end, (Datum) 0);
+	{
+		if (fill.migration)
+			run_fill_steps(&fill);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(command_end, (Datum) 0);
+	command_end(0, 0);
 	session_end();
 }
 
@@ -476,6 +483,8 @@ start_fill_workers(Fill *fill)
 {
 	ProcessOrder order;
 
+	if (fill->workers > 1)
+		command_end(0, 0);
 	for (int worker = 1; worker < fill->workers; worker++)
 	{
 		BackgroundWorkerHandle *handle;

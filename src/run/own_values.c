@@ -38,17 +38,12 @@ own_values_note_uses(List *rules)
 static int64
 rows_own_of_table(const Migration *migration, Oid relid)
 {
-	List	   *leaves = table_leaves(relid);
 	int64		rows = 0;
 	ListCell   *lc;
 
-	foreach(lc, step_list(migration->id, STEP_VERIFY))
-	{
-		Step	   *step = lfirst(lc);
-
-		if (list_member_oid(leaves, step->relation))
-			rows += step->rows_own;
-	}
+	foreach(lc, step_list_of_tables(migration->id, STEP_VERIFY,
+									table_leaves(relid)))
+		rows += ((Step *) lfirst(lc))->rows_own;
 	return rows;
 }
 

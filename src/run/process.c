@@ -341,10 +341,9 @@ take_build_settings(const ProcessOrder *order)
 void
 process_take_expand_path(int migration_id, Oid relid)
 {
-	char	   *path = sync_expand_path(migration_id, relid);
-
-	if (path)
-		SetConfigOption("search_path", path, PGC_USERSET, PGC_S_SESSION);
+	/* without one, what the session began with */
+	SetConfigOption("search_path", sync_expand_path(migration_id, relid),
+					PGC_USERSET, PGC_S_SESSION);
 }
 
 /* The extension's schema when the process started. */

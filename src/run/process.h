@@ -47,7 +47,6 @@ typedef struct ProcessOrder
 	int			worker;			/* number of the worker; 0 is the runner */
 	int			workers;
 	int			step_kind;		/* kind of the steps to run */
-	Oid			relation;		/* table of the statement */
 	bool		gentle;			/* VACUUM and ANALYZE use a cost delay */
 	dsm_handle	segment;
 } ProcessOrder;
@@ -100,9 +99,9 @@ extern void process_run(void (*work) (const ProcessOrder *order));
 extern bool process_extension_is_gone(void);
 
 /*
- * Sets search_path, for the rest of the process, as it was noted when the table
- * of the migration was expanded, or else another one of it.  Call it as the owner
- * of the table only, whose text is what it leads to.
+ * Sets search_path, until it is set again, as it was noted when the table of the
+ * migration was expanded, or else another one of it.  Call it as the owner of the
+ * table only, whose text is what it leads to.
  */
 extern void process_take_expand_path(int migration_id, Oid relid);
 

@@ -74,7 +74,9 @@ after_retry_batch(Loop *loop)
 static void
 run_table_retry(Migration *migration, Oid relation, const char *before)
 {
-	Step	   *step = step_find(step_list(migration->id, STEP_BACKFILL), relation);
+	Step	   *step = step_find(step_list_of_tables(migration->id, STEP_BACKFILL,
+													 list_make1_oid(relation)),
+								 relation);
 	TableRetry	at = {
 		.retry = quarantine_retry_begin(migration, relation, before)
 	};
@@ -82,7 +84,7 @@ run_table_retry(Migration *migration, Oid relation, const char *before)
 		.migration = migration,
 		.step_id = step ? step->id : 0,
 		.throttle = throttle_create(migration, relation, 1,
-									migration_runner_pid(migration)),
+									migration_runner_of_process()),
 		.arg = &at,
 		.work = retry_some_rows,
 		.passes = retry_error_passes,

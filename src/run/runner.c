@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "storage/ipc.h"
 #include "utils/builtins.h"
 
 #include "catalog/migration_lock.h"
@@ -20,6 +21,7 @@
 #include "row/quarantine.h"
 #include "rule/fill_mark.h"
 #include "run/build.h"
+#include "run/command.h"
 #include "run/fill.h"
 #include "run/loop.h"
 #include "run/own_values.h"
@@ -136,12 +138,11 @@ rules_to_mark(const TablePiece *piece, List *leaves)
 	List	   *rules = NIL;
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_migration(piece->migration->id))
+	foreach(lc, sync_list_of_table(piece->migration->id, piece->relation))
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (rule->relation == piece->relation &&
-			fill_is_complete(piece->migration, rule) &&
+		if (fill_is_complete(piece->migration, rule) &&
 			!fill_mark_is_filled(rule, leaves))
 			rules = lappend(rules, rule);
 	}
@@ -191,11 +192,11 @@ end_read_through_of_table(const TablePiece *piece)
 	if (!relation_exists(piece->relation))
 		return;
 	versioned_views_refresh(list_make1_oid(piece->relation));
-	foreach(lc, sync_list_of_migration(piece->migration->id))
+	foreach(lc, sync_list_of_table(piece->migration->id, piece->relation))
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (rule->relation == piece->relation && !view_reads_through(rule))
+		if (!view_reads_through(rule))
 			sync_note_filled(rule);
 	}
 }
@@ -297,13 +298,8 @@ repair_table(const TablePiece *piece)
 {
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_migration(piece->migration->id))
-	{
-		SyncRule   *rule = lfirst(lc);
-
-		if (rule->relation == piece->relation)
-			repair_sync(piece->migration, rule);
-	}
+	foreach(lc, sync_list_of_table(piece->migration->id, piece->relation))
+		repair_sync(piece->migration, lfirst(lc));
 }
 
 /*
@@ -483,6 +479,7 @@ run_migration_steps(Migration *migration, int workers)
 	char	   *before = quarantine_snapshot();
 	List	   *broken = begin_migrate(migration);
 
+	transaction_commit_lazily(true);
 	transaction_commit();
 	run_table_pieces(migration, broken, DOING_REPAIR, "repairing the trigger",
 					 table_is_there, repair_table);
@@ -493,8 +490,17 @@ run_migration_steps(Migration *migration, int workers)
 	build_run(migration, STEP_CONSTRAINT);
 	build_run(migration, STEP_ANALYZE);
 	fill_run(migration, STEP_VERIFY, workers);
+	transaction_commit_lazily(false);
+	transaction_commit();
 	end_migrate(migration, started);
 	transaction_commit();
+}
+
+static void
+end_run(int code, Datum arg)
+{
+	transaction_commit_lazily(false);
+	command_end(code, arg);
 }
 
 void
@@ -503,7 +509,12 @@ runner_run(Migration *migration, int workers)
 	migration_check(migration, ACTION_MIGRATE);
 	migration_lock_runner(migration, true);
 	migration_wait_for_workers(migration, WORKERS_WAIT_MS);
-	run_migration_steps(migration, workers);
+	PG_ENSURE_ERROR_CLEANUP(end_run, (Datum) 0);
+	{
+		run_migration_steps(migration, workers);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(end_run, (Datum) 0);
+	end_run(0, 0);
 	/* after an error the abort would have released it, as all locks */
 	migration_unlock_runner(migration);
 }

@@ -83,16 +83,15 @@ tables_that_use(List *classes, List *oids)
 static bool
 proof_is_of_other_uses(Oid root, int migration_id)
 {
-	List	   *tree = table_tree(root);
 	char	   *uses = rule_uses_of_table(root, migration_id);
 	bool		any = false;
 	ListCell   *lc;
 
-	foreach(lc, step_list(migration_id, STEP_VERIFY))
+	foreach(lc, step_list_of_tables(migration_id, STEP_VERIFY, table_tree(root)))
 	{
 		Step	   *step = lfirst(lc);
 
-		if (!list_member_oid(tree, step->relation) || step->uses == NULL)
+		if (step->uses == NULL)
 			continue;
 		any = true;
 		if (rule_uses_definition_changed(step->uses, uses))

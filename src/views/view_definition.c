@@ -57,13 +57,15 @@ attribute_of_column(Relation rel, AttrNumber attnum)
 bool
 view_reads_through(const SyncRule *rule)
 {
+	List	   *leaves;
 	List	   *fills;
 	ListCell   *lc;
 
 	if (rule->filled)
 		return false;
-	fills = step_list(rule->migration_id, STEP_BACKFILL);
-	foreach(lc, table_leaves(rule->relation))
+	leaves = table_leaves(rule->relation);
+	fills = step_list_of_tables(rule->migration_id, STEP_BACKFILL, leaves);
+	foreach(lc, leaves)
 	{
 		Step	   *fill = step_find(fills, lfirst_oid(lc));
 

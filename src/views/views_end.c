@@ -128,11 +128,11 @@ columns_to_go(int migration_id, Oid relid)
 	List	   *go = NIL;
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_migration(migration_id))
+	foreach(lc, sync_list_of_table(migration_id, relid))
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (rule->relation == relid && !rule->keep_old)
+		if (!rule->keep_old)
 			go = list_concat(go, list_copy(rule->old_columns));
 	}
 	return go;
