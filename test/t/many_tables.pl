@@ -142,7 +142,7 @@ expand_many('apart', 10, $an_index, q(SELECT tandem.add_not_null('apart', '%1$s'
 ask('CREATE EVENT TRIGGER note_locks ON ddl_command_end EXECUTE FUNCTION note_locks()');
 ask(q(CALL tandem.migrate('apart')));
 ask('DROP EVENT TRIGGER note_locks');
-is(ask(q(SELECT count(DISTINCT tag) >= 2 AND max(count) = 1 FROM locked WHERE tag <> 'CREATE INDEX')), 't', 'one table is locked at a time');
+is(ask(q(SELECT count(*) >= 20 AND max(count) = 1 FROM locked WHERE tag <> 'CREATE INDEX')), 't', 'one table is locked at a time');
 is_done('apart', 10);
 
 # A session that functions of others may have changed gets no other statement.
