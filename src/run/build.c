@@ -215,6 +215,8 @@ build_piece(Loop *loop)
 {
 	Build	   *build = loop->arg;
 
+	/* of a piece that fails, and comes again, nothing is left to run */
+	build->result = BUILD_AGAIN;
 	build->result = next_build_piece(build);
 	loop->more = build->result != BUILD_DONE;
 	switch (build->result)

@@ -81,7 +81,28 @@ my $next = locker();
 leave({ session => $reader, pid => $reader_pid });
 wait_for_running($node, "SELECT EXISTS (SELECT FROM tandem.progress WHERE migration = 'steps' AND blockers ~ 'pid $next->{pid} ')");
 is(ask("SELECT p.kind, p.state, p.phase $stat AND p.phase IS NOT NULL"), 'not null|waiting|adding constraint', 'a constraint that is being added');
+
+# The last lock follows a statement, the validation, which is held up until a reader has come.
+my $holder = $node->background_psql('postgres');
+$holder->query_safe(<<'SQL');
+CREATE FUNCTION hold() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF current_query() ~ 'VALIDATE CONSTRAINT' THEN PERFORM pg_advisory_xact_lock(7); END IF;
+END $$;
+CREATE EVENT TRIGGER hold ON ddl_command_start EXECUTE FUNCTION hold();
+SELECT pg_advisory_lock(7);
+SQL
 leave($next);
+wait_for_running($node, q(SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)));
+$reader = $node->background_psql('postgres');
+$reader_pid = $reader->query_safe('SELECT pg_backend_pid()');
+$reader->query_safe('BEGIN; SELECT FROM steps LIMIT 1');
+$holder->query_safe('SELECT pg_advisory_unlock(7)');
+$holder->quit;
+wait_for_running($node, "SELECT running_pid IS NULL FROM tandem.migrations WHERE name = 'steps' UNION ALL
+	SELECT EXISTS (SELECT FROM tandem.progress WHERE migration = 'steps' AND blockers ~ 'pid $reader_pid ') ORDER BY 1 DESC LIMIT 1");
+is(ask("SELECT p.kind, p.state, p.phase $stat AND p.phase IS NOT NULL"), 'not null|waiting|adding constraint', 'NOT NULL that is to follow its proof');
+leave({ session => $reader, pid => $reader_pid });
 ok(finish($job), 'the run ends') or diag($job->{err});
 ok(!$wide, 'no line of tandem.status is wider than 100 characters');
 is(ask("SELECT count(*) $stat AND (p.phase IS NOT NULL OR p.state <> 'done' OR seconds_left IS NOT NULL)"), 0, 'at the end nothing is being done');
