@@ -341,6 +341,22 @@ write_command(const char *sql, Oid relid)
 	memcpy(command.segment->statement, sql, strlen(sql) + 1);
 }
 
+/* Would a worker that is started now be the same in all but its segment? */
+static bool
+command_worker_fits(const ProcessOrder *order)
+{
+	const ProcessOrder *is = &command.order;
+
+	return is->database == order->database && is->role == order->role &&
+		is->borrowed == order->borrowed && is->payer == order->payer &&
+		is->spare == order->spare &&
+		is->migration_id == order->migration_id &&
+		is->runner == order->runner &&
+		is->maintenance_work_mem == order->maintenance_work_mem &&
+		is->max_parallel_maintenance_workers == order->max_parallel_maintenance_workers &&
+		is->gentle == order->gentle;
+}
+
 /*
  * Gives the statement to the worker that is there.  Returns false if it does not
  * take it, because it has ended, or because another one is needed.
@@ -351,7 +367,7 @@ give_to_command_worker(const ProcessOrder *order, const char *sql, Oid relid)
 	pid_t		pid;
 
 	if (command.handle == NULL || strlen(sql) >= command.room ||
-		memcmp(&command.order, order, sizeof(ProcessOrder)) != 0 ||
+		!command_worker_fits(order) ||
 		command_state(command.segment) != COMMAND_DONE ||
 		GetBackgroundWorkerPid(command.handle, &pid) != BGWH_STARTED)
 		return false;
@@ -375,8 +391,8 @@ start_command_worker(const Migration *migration, const ProcessOrder *order,
 	create_command_segment(Max(strlen(sql) + 1, STATEMENT_SIZE));
 	write_command(sql, relid);
 	set_command_state(command.segment, COMMAND_ORDERED);
-	memcpy(&command.order, order, sizeof(ProcessOrder));
-	memcpy(&with_segment, order, sizeof(ProcessOrder));
+	command.order = *order;
+	with_segment = *order;
 	with_segment.segment = dsm_segment_handle(command.memory);
 	caller = MemoryContextSwitchTo(TopMemoryContext);
 	command.handle = process_start("tandem_command_main", migration->name,
