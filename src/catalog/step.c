@@ -157,8 +157,9 @@ step_of_tables(int migration_id, StepKind kind, List *relids)
 	query_text(&query, kind_names[kind]);
 	query_oid_list(&query, relids);
 	if (query_run_latest(&query,
-						 "SELECT id FROM tandem.step WHERE migration = $1 AND kind = $2 "
-						 "AND relation = ANY ($3::regclass[]) ORDER BY id LIMIT 1") > 0)
+						 "SELECT s.id FROM unnest($3::regclass[]) AS wanted, LATERAL ("
+						 "SELECT id FROM tandem.step WHERE migration = $1 AND kind = $2 AND relation = wanted OFFSET 0) s "
+						 "ORDER BY 1 LIMIT 1") > 0)
 		id = query_get_int(0, 1);
 	query_end(&query);
 	return id;
@@ -174,8 +175,9 @@ step_note_sizes(int migration_id, List *relids, List *blocks)
 	query_oid_list(&query, relids);
 	query_oid_list(&query, blocks);
 	(void) query_run(&query,
-					 "UPDATE tandem.step t SET blocks_total = s.blocks::bigint FROM unnest($2, $3) s (relation, blocks) "
-					 "WHERE t.migration = $1 AND t.relation = s.relation AND t.kind IN ('backfill', 'verify') "
+					 "UPDATE tandem.step t SET blocks_total = s.blocks::bigint FROM unnest($2, $3) s (relation, blocks), "
+					 "(VALUES ('backfill'), ('verify')) k (kind) "
+					 "WHERE t.migration = $1 AND t.kind = k.kind AND t.relation = s.relation "
 					 "AND t.state = 'pending' AND t.started_at IS NULL");
 	query_end(&query);
 }

@@ -12,6 +12,7 @@
 
 #include "core/query.h"
 #include "core/text.h"
+#include "core/transaction.h"
 #include "ending/parts.h"
 
 /* In the order of README.md. */
@@ -67,19 +68,41 @@ contract_parts(const Migration *migration, bool texts)
 		: parts;
 }
 
+typedef struct PartKinds
+{
+	int			migration_id;
+	MemoryContext caller;
+	List	   *kinds;
+} PartKinds;
+
+static void
+read_part_kinds(void *arg)
+{
+	PartKinds  *read = arg;
+	TandemQuery query;
+	MemoryContext here = MemoryContextSwitchTo(read->caller);
+
+	query_begin(&query);
+	query_int(&query, read->migration_id);
+	read->kinds = query_texts(&query,
+							  "SELECT DISTINCT part COLLATE \"C\" FROM tandem._contract_parts($1) "
+							  "UNION SELECT 'in use' WHERE EXISTS (SELECT FROM tandem._columns_in_use($1)) ORDER BY 1");
+	query_end(&query);
+	MemoryContextSwitchTo(here);
+}
+
 List *
 contract_part_kinds(int migration_id)
 {
-	TandemQuery query;
-	List	   *kinds;
+	PartKinds	read = {.migration_id = migration_id,.caller = CurrentMemoryContext};
+	ErrorData  *error = subtransaction_try(read_part_kinds, &read);
 
-	query_begin(&query);
-	query_int(&query, migration_id);
-	kinds = query_texts(&query,
-						"SELECT DISTINCT part COLLATE \"C\" FROM tandem._contract_parts($1) "
-						"UNION SELECT 'in use' WHERE EXISTS (SELECT FROM tandem._columns_in_use($1)) ORDER BY 1");
-	query_end(&query);
-	return kinds;
+	if (error == NULL)
+		return read.kinds;
+	/* what the reader's snapshot shows may have been dropped since */
+	if (error->sqlerrcode != ERRCODE_INTERNAL_ERROR)
+		ReThrowError(error);
+	return NIL;
 }
 
 static char *

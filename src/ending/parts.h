@@ -29,7 +29,8 @@ extern List *contract_parts(const Migration *migration, bool texts);
 
 /*
  * Returns the kinds of the parts that contract of a migration would lose, as C
- * strings without duplicates.
+ * strings without duplicates; none while something that they name is being
+ * dropped.
  */
 extern List *contract_part_kinds(int migration_id);
 
