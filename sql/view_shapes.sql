@@ -132,6 +132,7 @@ CALL tandem.migrate('plain');
 SELECT * FROM shape WHERE view::text ~ '45';
 SELECT tandem.create_views(45, relations => '{items}', refresh => true);
 SELECT * FROM shape WHERE view::text ~ '45';
+SELECT object, what_happens, remedy FROM tandem.preview_contract('plain') WHERE part = 'in use';
 CALL tandem.contract('plain', accept => '{defaults}');
 CALL tandem.abort('plain');
 SELECT * FROM shape WHERE view::text ~ '45';

@@ -386,6 +386,23 @@ claim_contract(Migration *migration, const ContractCall *call)
 	check_undeclared_writers(migration, call->undeclared, true);
 }
 
+/* What force passes over is told, before it is done. */
+static void
+warn_of_what_force_passes(const Migration *migration, List *rules,
+						  const ContractCall *call)
+{
+	bool		broken;
+	List	   *passed = call->force ? reasons_data_is_open(migration, rules, false, &broken)
+	: NIL;
+
+	if (passed == NIL)
+		return;
+	ereport(WARNING,
+			(errmsg("contract of migration \"%s\" passes over what is not right",
+					migration->name),
+			 errdetail("%s", lines_as_list(passed))));
+}
+
 /* Checks what is open before anything is done. */
 static void
 check_contract_call(Migration *migration, const ContractCall *call)
@@ -399,6 +416,7 @@ check_contract_call(Migration *migration, const ContractCall *call)
 		migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
 	check_ready_to_contract(migration, rules, columns_to_drop(rules), call);
 	claim_contract(migration, call);
+	warn_of_what_force_passes(migration, rules, call);
 	contract_parts_warn(migration, call->accept);
 }
 
@@ -526,6 +544,50 @@ put_part(ReturnSetInfo *result, const char *part, const char *object,
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+/* Views of releases that stay, whose nodes would miss the columns. */
+static void
+put_views_that_lose(ReturnSetInfo *result, const Migration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, versioned_views_that_lose(sync_relations_of_migration(migration->id),
+										  migration->id, migration->release))
+	{
+		const ViewLoss *loss = lfirst(lc);
+		int			release = loss->view->release;
+		char	   *view = quoting_relation(loss->view->view);
+
+		put_part(result, "in use",
+				 psprintf("view %s of release %d, which shows %s", view, release,
+						  text_joined(loss->columns, "", ", ")),
+				 "contract is refused, whatever it is to accept",
+				 psprintf("if no node of release %d uses them: DROP VIEW %s; and after contract SELECT tandem.create_views(%d);",
+						  release, view, release));
+	}
+}
+
+/* An index that migrate is to build may be what a part is listed without. */
+static void
+note_what_is_not_built(const Migration *migration)
+{
+	int			count = 0;
+	ListCell   *lc;
+
+	for (StepKind kind = STEP_INDEX; kind <= STEP_CONSTRAINT; kind++)
+	{
+		foreach(lc, step_list(migration->id, kind))
+			count += ((Step *) lfirst(lc))->done ? 0 : 1;
+	}
+	if (count == 0)
+		return;
+	ereport(NOTICE,
+			(errmsg_plural("%d index or constraint that migrate has yet to build counts as missing here",
+						   "%d indexes and constraints that migrate has yet to build count as missing here",
+						   count, count),
+			 errhint("Run CALL tandem.migrate(%s), then look again.",
+					 quote_literal_cstr(migration->name))));
+}
+
 Datum
 tandem_preview_contract(PG_FUNCTION_ARGS)
 {
@@ -537,7 +599,9 @@ tandem_preview_contract(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	if (migration->phase == PHASE_DONE || migration->phase == PHASE_ABORTED)
 		return (Datum) 0;
+	note_what_is_not_built(migration);
 	dropped = columns_to_drop(sync_list_of_migration(migration->id));
+	put_views_that_lose(result, migration);
 	foreach(lc, reasons_columns_stay(migration, dropped))
 		put_part(result, "in use", lfirst(lc),
 				 "contract is refused, whatever it is to accept",

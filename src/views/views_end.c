@@ -148,12 +148,17 @@ lost_columns(const ReleaseView *view, List *go)
 	return lost;
 }
 
-static void
-check_view_loses_nothing(const ReleaseView *view, List *go)
+/* Returns what a release that is served would lose with the columns, or NIL. */
+static List *
+lost_to_nodes(const ReleaseView *view, List *go)
 {
-	List	   *lost = go == NIL || !release_view_is_served(view->release) ? NIL
-	: lost_columns(view, go);
+	return go == NIL || !release_view_is_served(view->release) ? NIL
+		: lost_columns(view, go);
+}
 
+static void
+check_view_loses_nothing(const ReleaseView *view, List *lost)
+{
 	if (lost == NIL)
 		return;
 	ereport(ERROR,
@@ -165,14 +170,13 @@ check_view_loses_nothing(const ReleaseView *view, List *go)
 					 view->release, quoting_relation(view->view), view->release, view->release)));
 }
 
-void
-versioned_views_check_end(List *relids, int ending, int retired)
+List *
+versioned_views_that_lose(List *relids, int ending, int retired)
 {
+	List	   *losses = NIL;
 	ListCell   *lc;
 	ListCell   *cell;
 
-	foreach(lc, retired > 0 ? views_that_end(relids, 1, retired - 1) : NIL)
-		tombstone_check(lfirst(lc));
 	foreach(lc, relids)
 	{
 		List	   *go = columns_to_go(ending, lfirst_oid(lc));
@@ -180,10 +184,33 @@ versioned_views_check_end(List *relids, int ending, int retired)
 		foreach(cell, release_view_list(lfirst_oid(lc)))
 		{
 			ReleaseView *view = lfirst(cell);
+			List	   *lost = view->release < retired || view->ended ? NIL
+			: lost_to_nodes(view, go);
+			ViewLoss   *loss;
 
-			if (view->release >= retired && !view->ended)
-				check_view_loses_nothing(view, go);
+			if (lost == NIL)
+				continue;
+			loss = palloc(sizeof(ViewLoss));
+			loss->view = view;
+			loss->columns = lost;
+			losses = lappend(losses, loss);
 		}
+	}
+	return losses;
+}
+
+void
+versioned_views_check_end(List *relids, int ending, int retired)
+{
+	ListCell   *lc;
+
+	foreach(lc, retired > 0 ? views_that_end(relids, 1, retired - 1) : NIL)
+		tombstone_check(lfirst(lc));
+	foreach(lc, versioned_views_that_lose(relids, ending, retired))
+	{
+		ViewLoss   *loss = lfirst(lc);
+
+		check_view_loses_nothing(loss->view, loss->columns);
 	}
 }
 
@@ -225,7 +252,7 @@ end_view_or_refresh(ReleaseView *view, int ending, int aborted, List **grants)
 		end_views(list_make1(view), grants);
 		return;
 	}
-	check_view_loses_nothing(view, go);
+	check_view_loses_nothing(view, lost_to_nodes(view, go));
 	versioned_view_refresh(view, ending, grants);
 }
 

@@ -6,7 +6,7 @@
 #ifndef TANDEM_VIEWS_END_H
 #define TANDEM_VIEWS_END_H
 
-#include "nodes/pg_list.h"
+#include "catalog/release_view.h"
 
 /*
  * Excludes changes of the tables' views by others until the end of the
@@ -26,6 +26,19 @@ extern void versioned_views_refresh(List *relids);
  * none) that end with the release: see versioned_views_end.
  */
 extern List *versioned_views_of(List *relids, int release);
+
+/* What a view of a release that is served would lose. */
+typedef struct ViewLoss
+{
+	const ReleaseView *view;
+	List	   *columns;		/* of names */
+} ViewLoss;
+
+/*
+ * Returns what contract of migration ending would take from the views of
+ * releases that are served, from retired on; list of ViewLoss, palloc'd.
+ */
+extern List *versioned_views_that_lose(List *relids, int ending, int retired);
 
 /*
  * Throws an error if contract of migration ending would take a column from the
