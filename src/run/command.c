@@ -314,7 +314,7 @@ dismiss_command_worker(void)
 }
 
 void
-command_end(int code, Datum arg)
+command_end(void)
 {
 	if (command.handle)
 		dismiss_command_worker();
@@ -387,7 +387,7 @@ start_command_worker(const Migration *migration, const ProcessOrder *order,
 	MemoryContext caller;
 	ProcessOrder with_segment;
 
-	command_end(0, 0);
+	command_end();
 	create_command_segment(Max(strlen(sql) + 1, STATEMENT_SIZE));
 	write_command(sql, relid);
 	set_command_state(command.segment, COMMAND_ORDERED);
@@ -591,7 +591,7 @@ run_command_in_worker(const Migration *migration, const char *sql, Oid relid,
 									  psprintf(PROCESS_NONE_FREE_HINT, max_worker_processes));
 		error = wait_for_command(migration, watch, arg, gave_way, &not_begun);
 		if (error)
-			command_end(0, 0);
+			command_end();
 	} while (not_begun);
 	return error;
 }
@@ -611,7 +611,7 @@ command_run(const Migration *migration, const char *sql, Oid relid,
 	}
 	PG_CATCH();
 	{
-		command_end(0, 0);
+		command_end();
 		PG_RE_THROW();
 	}
 	PG_END_TRY();

@@ -31,9 +31,9 @@ extern ErrorData *command_run(const Migration *migration, const char *sql,
 
 /*
  * Ends the worker of this process, if any, and waits until it has ended unless
- * the process is exiting.  For PG_ENSURE_ERROR_CLEANUP around all that may call
+ * the process is exiting.  For process_with_cleanup around all that may call
  * command_run, and where another worker needs the place.
  */
-extern void command_end(int code, Datum arg);
+extern void command_end(void);
 
 #endif							/* TANDEM_COMMAND_H */

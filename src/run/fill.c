@@ -449,6 +449,21 @@ reopen_fill_steps(const Migration *migration, StepKind kind)
 }
 
 static void
+run_steps_as_worker(void *arg)
+{
+	Fill	   *fill = arg;
+
+	if (fill->migration)
+		run_fill_steps(fill);
+}
+
+static void
+end_worker_command(void *arg)
+{
+	command_end();
+}
+
+static void
 join_fill_as_worker(const ProcessOrder *order)
 {
 	Fill		fill = {0};
@@ -461,13 +476,7 @@ join_fill_as_worker(const ProcessOrder *order)
 	fill.worker = order->worker;
 	fill.workers = order->workers;
 	known_uses_init(&fill.uses);
-	PG_ENSURE_ERROR_CLEANUP(command_end, (Datum) 0);
-	{
-		if (fill.migration)
-			run_fill_steps(&fill);
-	}
-	PG_END_ENSURE_ERROR_CLEANUP(command_end, (Datum) 0);
-	command_end(0, 0);
+	process_with_cleanup(run_steps_as_worker, end_worker_command, &fill);
 	session_end();
 }
 
@@ -484,7 +493,7 @@ start_fill_workers(Fill *fill)
 	ProcessOrder order;
 
 	if (fill->workers > 1)
-		command_end(0, 0);
+		command_end();
 	for (int worker = 1; worker < fill->workers; worker++)
 	{
 		BackgroundWorkerHandle *handle;
@@ -521,9 +530,20 @@ wait_for_fill_workers(Fill *fill)
 }
 
 static void
-end_fill_workers(int code, Datum arg)
+fill_with_workers(void *arg)
 {
-	Fill	   *fill = (Fill *) DatumGetPointer(arg);
+	Fill	   *fill = arg;
+
+	start_fill_workers(fill);
+	run_fill_steps(fill);
+	wait_for_fill_workers(fill);
+}
+
+/* After an error, or at exit, there may be some left. */
+static void
+end_fill_workers(void *arg)
+{
+	Fill	   *fill = arg;
 	ListCell   *lc;
 
 	foreach(lc, fill->handles)
@@ -543,13 +563,7 @@ fill_run(Migration *migration, StepKind kind, int workers)
 	known_uses_init(&fill->uses);
 	reopen_fill_steps(migration, kind);
 	transaction_commit();
-	PG_ENSURE_ERROR_CLEANUP(end_fill_workers, PointerGetDatum(fill));
-	{
-		start_fill_workers(fill);
-		run_fill_steps(fill);
-		wait_for_fill_workers(fill);
-	}
-	PG_END_ENSURE_ERROR_CLEANUP(end_fill_workers, PointerGetDatum(fill));
+	process_with_cleanup(fill_with_workers, end_fill_workers, fill);
 	/* do what workers have left undone */
 	fill->workers = 1;
 	run_fill_steps(fill);

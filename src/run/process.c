@@ -421,6 +421,56 @@ process_run(void (*work) (const ProcessOrder *order))
 	PG_END_TRY();
 }
 
+/* What is to be done when the process exits now, the last first. */
+typedef struct Cleanup
+{
+	void		(*cleanup) (void *);
+	void	   *arg;
+	struct Cleanup *outer;
+} Cleanup;
+
+static Cleanup *cleanups = NULL;
+
+static void
+run_last_cleanup(void)
+{
+	Cleanup    *last = cleanups;
+
+	/* one that fails is not called again */
+	cleanups = last->outer;
+	last->cleanup(last->arg);
+}
+
+static void
+clean_up_at_exit(int code, Datum arg)
+{
+	while (cleanups)
+		run_last_cleanup();
+}
+
+void
+process_with_cleanup(void (*work) (void *), void (*cleanup) (void *), void *arg)
+{
+	static bool registered = false;
+	Cleanup		this = {cleanup, arg, cleanups};
+
+	if (!registered)
+		before_shmem_exit(clean_up_at_exit, (Datum) 0);
+	registered = true;
+	cleanups = &this;
+	PG_TRY();
+	{
+		work(arg);
+	}
+	PG_CATCH();
+	{
+		run_last_cleanup();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	run_last_cleanup();
+}
+
 void
 process_reload_settings(void)
 {

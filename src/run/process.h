@@ -105,6 +105,16 @@ extern bool process_extension_is_gone(void);
  */
 extern void process_take_expand_path(int migration_id, Oid relid);
 
+/*
+ * Calls work(arg), and then cleanup(arg), also after an error and where the
+ * process exits meanwhile; then cleanup must not wait.  The server's
+ * PG_ENSURE_ERROR_CLEANUP is not for work that runs statements: it fails where
+ * something in between has registered a callback, as the first temporary table
+ * of a session does.
+ */
+extern void process_with_cleanup(void (*work) (void *),
+								 void (*cleanup) (void *), void *arg);
+
 /* Reads the configuration files again if a reload was requested. */
 extern void process_reload_settings(void);
 

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "storage/ipc.h"
 #include "utils/builtins.h"
 
 #include "catalog/migration_lock.h"
@@ -25,6 +24,7 @@
 #include "run/fill.h"
 #include "run/loop.h"
 #include "run/own_values.h"
+#include "run/process.h"
 #include "run/retry.h"
 #include "run/runner.h"
 #include "trigger/install.h"
@@ -470,9 +470,17 @@ end_migrate(Migration *migration, int64 started)
 						 quote_literal_cstr(migration->name))));
 }
 
-static void
-run_migration_steps(Migration *migration, int workers)
+typedef struct Run
 {
+	Migration  *migration;
+	int			workers;
+} Run;
+
+static void
+run_migration_steps(void *arg)
+{
+	Migration  *migration = ((Run *) arg)->migration;
+	int			workers = ((Run *) arg)->workers;
 	int64		started = clock_now();
 
 	/* the rows that this run notes are not tried twice */
@@ -497,24 +505,21 @@ run_migration_steps(Migration *migration, int workers)
 }
 
 static void
-end_run(int code, Datum arg)
+end_run(void *arg)
 {
 	transaction_commit_lazily(false);
-	command_end(code, arg);
+	command_end();
 }
 
 void
 runner_run(Migration *migration, int workers)
 {
+	Run			run = {migration, workers};
+
 	migration_check(migration, ACTION_MIGRATE);
 	migration_lock_runner(migration, true);
 	migration_wait_for_workers(migration, WORKERS_WAIT_MS);
-	PG_ENSURE_ERROR_CLEANUP(end_run, (Datum) 0);
-	{
-		run_migration_steps(migration, workers);
-	}
-	PG_END_ENSURE_ERROR_CLEANUP(end_run, (Datum) 0);
-	end_run(0, 0);
+	process_with_cleanup(run_migration_steps, end_run, &run);
 	/* after an error the abort would have released it, as all locks */
 	migration_unlock_runner(migration);
 }
