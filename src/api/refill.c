@@ -146,7 +146,7 @@ add_rule_to_refill(const Migration *migration, const SyncRule *rule,
 	else if (text_is_among(linitial(rule->new_columns), derived))
 	{
 		refill->syncs = lappend_int(refill->syncs, rule->id);
-		sync_note_uses(rule, rule_uses_of_derived(rule, true));
+		sync_note_uses(rule, rule_uses_of_derived(rule, true, 0));
 	}
 	else
 		return;

@@ -18,6 +18,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "catalog/sync.h"
@@ -76,20 +77,39 @@ add_side_uses(Uses *uses, Relation rel, List *names, List *texts,
 	}
 }
 
+/* The one that a run has found last: many of its tables may use the same. */
+static struct
+{
+	char	   *objects;		/* NULL if there is none */
+	char	   *text;
+	int64		found_at;
+} last_fingerprint;
+
+void
+rule_uses_look_again(void)
+{
+	if (last_fingerprint.objects == NULL)
+		return;
+	pfree(last_fingerprint.objects);
+	pfree(last_fingerprint.text);
+	last_fingerprint.objects = NULL;
+}
+
+static void
+keep_fingerprint(const char *objects, const char *text)
+{
+	rule_uses_look_again();
+	last_fingerprint.text = MemoryContextStrdup(TopMemoryContext, text);
+	last_fingerprint.found_at = clock_now();
+	last_fingerprint.objects = MemoryContextStrdup(TopMemoryContext, objects);
+}
+
 static char *
-fingerprint_of(const Uses *uses)
+find_fingerprint(const Uses *uses, List *classes, List *oids)
 {
 	TandemQuery query;
 	char	   *fingerprint;
-	List	   *classes = NIL;
-	List	   *oids = NIL;
-	ListCell   *lc;
 
-	foreach(lc, uses->objects)
-	{
-		classes = lappend_oid(classes, ((ObjectAddress *) lfirst(lc))->classId);
-		oids = lappend_oid(oids, ((ObjectAddress *) lfirst(lc))->objectId);
-	}
 	/* pg_get_constraintdef takes one, within a query that has a snapshot */
 	if (!FirstSnapshotSet)
 		(void) GetTransactionSnapshot();
@@ -103,6 +123,36 @@ fingerprint_of(const Uses *uses)
 	fingerprint = query_get_text(0, 1);
 	query_end(&query);
 	return fingerprint;
+}
+
+/* Of the same objects, as it was at most for_ms ago. */
+static char *
+fingerprint_of(const Uses *uses, int for_ms)
+{
+	StringInfoData key;
+	List	   *classes = NIL;
+	List	   *oids = NIL;
+	char	   *found;
+	ListCell   *lc;
+
+	initStringInfo(&key);
+	foreach(lc, uses->objects)
+	{
+		const ObjectAddress *object = lfirst(lc);
+
+		classes = lappend_oid(classes, object->classId);
+		oids = lappend_oid(oids, object->objectId);
+		appendStringInfo(&key, "%u %u;", object->classId, object->objectId);
+	}
+	appendStringInfoString(&key, uses->calls.data);
+	if (for_ms > 0 && last_fingerprint.objects &&
+		strcmp(last_fingerprint.objects, key.data) == 0 &&
+		clock_ms_since(last_fingerprint.found_at) < for_ms)
+		return pstrdup(last_fingerprint.text);
+	found = find_fingerprint(uses, classes, oids);
+	if (for_ms > 0)
+		keep_fingerprint(key.data, found);
+	return found;
 }
 
 /*
@@ -121,8 +171,8 @@ unseen_in_whole_row(Relation rel, List *rules)
 	return text_joined(unseen, "", ", ");
 }
 
-char *
-rule_uses(Relation rel, List *rules, bool only_down)
+static char *
+uses_of_rules(Relation rel, List *rules, bool only_down, int for_ms)
 {
 	Uses		uses = {0};
 	AuthorityScope scope;
@@ -141,9 +191,15 @@ rule_uses(Relation rel, List *rules, bool only_down)
 	}
 	authority_leave(&scope);
 	if (!only_down && uses.whole_row)
-		return psprintf("%s without %s", fingerprint_of(&uses),
+		return psprintf("%s without %s", fingerprint_of(&uses, for_ms),
 						unseen_in_whole_row(rel, rules));
-	return fingerprint_of(&uses);
+	return fingerprint_of(&uses, for_ms);
+}
+
+char *
+rule_uses(Relation rel, List *rules, bool only_down)
+{
+	return uses_of_rules(rel, rules, only_down, 0);
 }
 
 typedef struct UsesCall
@@ -151,6 +207,7 @@ typedef struct UsesCall
 	Relation	rel;
 	int			migration_id;
 	int			sync;			/* of this rule alone, or 0 */
+	int			for_ms;
 	char	   *uses;
 } UsesCall;
 
@@ -169,14 +226,19 @@ find_uses(void *arg)
 		if (call->sync == 0 || call->sync == rule->id)
 			rules = lappend(rules, rule);
 	}
-	call->uses = rule_uses(call->rel, rules, false);
+	call->uses = uses_of_rules(call->rel, rules, false, call->for_ms);
 }
 
 static char *
-uses_with_changes(Oid relid, int migration_id, int sync)
+uses_with_changes(Oid relid, int migration_id, int sync, int for_ms)
 {
 	bool		gone;
-	UsesCall	call = {relation_open_nowait(table_root(relid), &gone), migration_id, sync, NULL};
+	UsesCall	call = {
+		.rel = relation_open_nowait(table_root(relid), &gone),
+		.migration_id = migration_id,
+		.sync = sync,
+		.for_ms = for_ms
+	};
 	ErrorData  *error;
 	char	   *changed;
 
@@ -194,7 +256,7 @@ uses_with_changes(Oid relid, int migration_id, int sync)
 char *
 rule_uses_of_table(Oid relid, int migration_id)
 {
-	return uses_with_changes(relid, migration_id, 0);
+	return uses_with_changes(relid, migration_id, 0, 0);
 }
 
 void
@@ -214,7 +276,7 @@ known_uses_of_table(KnownUses *known, Oid relid, int migration_id, int for_ms)
 		known->migration_id == migration_id &&
 		clock_ms_since(known->found_at) < for_ms)
 		return known->uses;
-	uses = rule_uses_of_table(root, migration_id);
+	uses = uses_with_changes(root, migration_id, 0, for_ms);
 	if (known->uses)
 		pfree(known->uses);
 	known->uses = uses ? MemoryContextStrdup(known->context, uses) : NULL;
@@ -253,9 +315,10 @@ rule_uses_definition_changed(const char *was, const char *is)
 }
 
 char *
-rule_uses_of_derived(const SyncRule *rule, bool with_changes)
+rule_uses_of_derived(const SyncRule *rule, bool with_changes, int for_ms)
 {
-	char	   *uses = uses_with_changes(rule->relation, rule->migration_id, rule->id);
+	char	   *uses = uses_with_changes(rule->relation, rule->migration_id, rule->id,
+										 for_ms);
 
 	return uses && !with_changes ? pnstrdup(uses, definition_length(uses)) : uses;
 }
@@ -263,7 +326,7 @@ rule_uses_of_derived(const SyncRule *rule, bool with_changes)
 bool
 rule_uses_of_derived_changed(const SyncRule *rule)
 {
-	char	   *uses = rule_uses_of_derived(rule, true);
+	char	   *uses = rule_uses_of_derived(rule, true, 0);
 
 	return rule->uses ? rule_uses_changed(rule->uses, uses)
 		: rule_uses_note_change(uses);

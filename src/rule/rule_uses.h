@@ -46,8 +46,8 @@ typedef struct KnownUses
 extern void known_uses_init(KnownUses *known);
 
 /*
- * The same as rule_uses_of_table, as it was at most for_ms ago.  The result is
- * known's: it lives until the next call.
+ * The same as rule_uses_of_table, as it was at most twice for_ms ago.  The result
+ * is known's: it lives until the next call.
  */
 extern const char *known_uses_of_table(KnownUses *known, Oid relid,
 									   int migration_id, int for_ms);
@@ -59,11 +59,18 @@ extern const char *known_uses_of_table(KnownUses *known, Oid relid,
 #define KNOWN_USES_FOR_MS 1000
 
 /*
+ * Forgets what was found before, within whatever time: call it where a run
+ * begins and where it ends.
+ */
+extern void rule_uses_look_again(void);
+
+/*
  * The same of the rule of one derived column, to be kept in rule->uses.  Without
  * with_changes it is what is there alone, so that all that the guard has seen
- * counts as changed since.
+ * counts as changed since.  What is there may be as it was for_ms ago.
  */
-extern char *rule_uses_of_derived(const SyncRule *rule, bool with_changes);
+extern char *rule_uses_of_derived(const SyncRule *rule, bool with_changes,
+								  int for_ms);
 
 /*
  * May rows of the derived column have what a former up gave?  Compares with

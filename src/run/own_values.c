@@ -30,7 +30,8 @@ own_values_note_uses(List *rules)
 		SyncRule   *rule = lfirst(lc);
 
 		if (rule_is_derived(rule) && rule->uses == NULL)
-			sync_note_uses(rule, rule_uses_of_derived(rule, false));
+			sync_note_uses(rule, rule_uses_of_derived(rule, false,
+													  KNOWN_USES_FOR_MS));
 	}
 }
 

@@ -19,6 +19,7 @@
 #include "ending/parts.h"
 #include "row/quarantine.h"
 #include "rule/fill_mark.h"
+#include "rule/rule_uses.h"
 #include "run/build.h"
 #include "run/command.h"
 #include "run/fill.h"
@@ -485,8 +486,10 @@ run_migration_steps(void *arg)
 
 	/* the rows that this run notes are not tried twice */
 	char	   *before = quarantine_snapshot();
-	List	   *broken = begin_migrate(migration);
+	List	   *broken;
 
+	rule_uses_look_again();
+	broken = begin_migrate(migration);
 	transaction_commit_lazily(true);
 	transaction_commit();
 	run_table_pieces(migration, broken, DOING_REPAIR, "repairing the trigger",
@@ -507,6 +510,7 @@ run_migration_steps(void *arg)
 static void
 end_run(void *arg)
 {
+	rule_uses_look_again();
 	transaction_commit_lazily(false);
 	command_end();
 }
