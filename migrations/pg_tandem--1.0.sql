@@ -1040,10 +1040,29 @@ BEGIN ATOMIC
 			-- a constraint of a partitioned table has its row
 			AND (u.oid = t.oid OR u.oid IN (SELECT n.relid FROM pg_partition_ancestors(t.oid) n))))
 		-- the function of a trigger is above
-		AND NOT EXISTS (SELECT FROM pg_trigger g WHERE e.class = 'pg_trigger'::regclass AND g.oid = e.oid AND g.tgfoid = p.oid);
+		AND NOT EXISTS (SELECT FROM pg_trigger g WHERE e.class = 'pg_trigger'::regclass AND g.oid = e.oid AND g.tgfoid = p.oid)
+	UNION
+	-- of an expression that reads the whole row, as to_jsonb(t) ->> 'name', nothing depends on the column
+	SELECT NULL::oid, e.title
+	FROM pg_class t
+	JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = $2
+	CROSS JOIN LATERAL (
+		SELECT 'pg_constraint'::regclass AS class, c.oid, format('check constraint %I', c.conname) AS title, pg_get_constraintdef(c.oid) AS text
+		FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'c' AND c.coninhcount = 0
+		UNION ALL SELECT 'pg_policy'::regclass, y.oid, format('policy %I', y.polname),
+			concat_ws(' ', pg_get_expr(y.polqual, y.polrelid), pg_get_expr(y.polwithcheck, y.polrelid))
+		FROM pg_policy y WHERE y.polrelid = t.oid
+		UNION ALL SELECT 'pg_rewrite'::regclass, r.oid, format('rule %I', r.rulename), pg_get_ruledef(r.oid) FROM pg_rewrite r WHERE r.ev_class = t.oid
+		UNION ALL SELECT 'pg_trigger'::regclass, g.oid, format('the condition of trigger %I', g.tgname),
+			substring(pg_get_triggerdef(g.oid) FROM ' WHEN \((.*)\) EXECUTE ')
+		FROM pg_trigger g WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgqual IS NOT NULL AND g.tgenabled <> 'D') e
+	WHERE t.oid = $1 AND e.text ~ '\.\*' AND tandem._names_word(e.text, a.attname)
+		-- one that reads the column itself is in use, or goes with it
+		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = e.class AND d.objid = e.oid
+			AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2);
 END;
 COMMENT ON FUNCTION tandem._naming_functions(oid, integer)
-	IS 'functions of triggers of a table, and of its own expressions, that name a column: without it each statement that calls them may fail';
+	IS 'functions of triggers of a table, and of its own expressions, and expressions over its whole row, that name a column: without it each statement that evaluates them may fail, or mean something else';
 
 CREATE FUNCTION tandem._domain_states(type oid, OUT is_not_null boolean, OUT default_text text, OUT checks text)
 RETURNS record LANGUAGE sql STABLE

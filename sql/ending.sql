@@ -124,6 +124,11 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 	'', 'refused: trigger functions', 'trigger functions'),
 ('function of the condition of a trigger', $$ CREATE FUNCTION f(r t) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN r.title <> ''''; END';
 	CREATE TRIGGER a AFTER UPDATE ON t FOR EACH ROW WHEN (f(NEW)) EXECUTE FUNCTION nothing() $$, '', 'refused: trigger functions', 'trigger functions'),
+('check over the whole row', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (coalesce(to_jsonb(t) ->> 'title', '') <> 'none') $$, '', 'refused: trigger functions', 'trigger functions'),
+('check over the whole row, of another member', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (coalesce(to_jsonb(t) ->> 'subtitle', '') <> 'none') $$, '', 'passes', ''),
+('policy over the whole row', $$ CREATE POLICY p ON t USING (to_jsonb(t) ->> 'title' IS DISTINCT FROM 'none') $$, '', 'refused: trigger functions', 'trigger functions'),
+('rule over the whole row', $$ CREATE RULE r AS ON DELETE TO t WHERE to_jsonb(old) ->> 'title' = 'none' DO INSTEAD NOTHING $$, '', 'refused: trigger functions', 'trigger functions'),
+('condition of a trigger over the whole row', $$ CREATE TRIGGER a AFTER UPDATE ON t FOR EACH ROW WHEN (to_jsonb(NEW) ->> 'title' = 'none') EXECUTE FUNCTION nothing() $$, '', 'refused: trigger functions', 'trigger functions'),
 ('function of a check that names it as something else', $$ CREATE FUNCTION f(tenant integer) RETURNS boolean LANGUAGE plpgsql AS 'DECLARE title text; BEGIN RETURN tenant > 0; END'; ALTER TABLE t ADD CHECK (f(tenant)) $$,
 	'', 'passes', ''),
 ('view of whole rows', $$ CREATE VIEW shown AS SELECT to_jsonb(t) ->> 'title' AS name FROM t $$, '', 'passes', 'views'),

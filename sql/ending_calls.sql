@@ -259,5 +259,26 @@ UPDATE plain SET data = '[]' WHERE id = 2;
 CALL tandem.abort('plain');
 CALL tandem.abort('plain', force => true);
 SELECT * FROM plain ORDER BY id;
+-- What others have put in the place of what was built stays.
+CREATE TABLE taken (id int PRIMARY KEY, tenant int, v text);
+INSERT INTO taken VALUES (1, 1, 'a');
+SELECT tandem.create_migration('taken');
+SELECT tandem.add_column('taken', 'taken', 'w', 'text');
+SELECT tandem.sync_column('taken', 'taken', 'v', 'w', 'upper(v)', 'lower(w)');
+SELECT tandem.add_index('taken', 'CREATE INDEX taken_idx ON taken (tenant)');
+SELECT tandem.add_constraint('taken', 'taken', 'taken_check', 'CHECK (tenant > 0)');
+SELECT tandem.add_index('taken', 'CREATE INDEX taken_ours ON taken (tenant, w)');
+CALL tandem.migrate('taken');
+ALTER INDEX taken_idx RENAME TO taken_first;
+ALTER TABLE taken RENAME CONSTRAINT taken_check TO taken_check_first;
+CREATE INDEX taken_idx ON taken (id, tenant);
+ALTER TABLE taken ADD CONSTRAINT taken_check CHECK (id > 0);
+-- what reads the whole row means the column by its name
+ALTER TABLE taken ADD CONSTRAINT taken_row CHECK (to_jsonb(taken) ->> 'w' IS NOT NULL);
+CALL tandem.abort('taken');
+ALTER TABLE taken DROP CONSTRAINT taken_row;
+CALL tandem.abort('taken');
+SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'taken'::regclass ORDER BY 1::text;
+SELECT conname FROM pg_constraint WHERE conrelid = 'taken'::regclass AND contype = 'c' ORDER BY 1;
 DROP EXTENSION pg_tandem CASCADE;
 DROP SCHEMA calls CASCADE;

@@ -21,6 +21,7 @@
 #include "ddl/columns.h"
 #include "ddl/constraint_build.h"
 #include "ddl/index_build.h"
+#include "ending/built.h"
 #include "ending/losses.h"
 #include "release/drain.h"
 
@@ -84,6 +85,15 @@ undo_build_of_table(Oid relid, void *arg)
 {
 	Step	   *step = arg;
 
+	if (step_object_is_another(step))
+	{
+		ereport(NOTICE,
+				(errmsg("%s %s of table %s stays: it is another one than the migration has built",
+						step_kind_name(step->kind),
+						quote_identifier(step->object),
+						quoting_relation(relid))));
+		return;
+	}
 	switch (step->kind)
 	{
 		case STEP_CONSTRAINT:

@@ -561,8 +561,8 @@ put_views_that_lose(ReturnSetInfo *result, const Migration *migration)
 				 psprintf("view %s of release %d, which shows %s", view, release,
 						  text_joined(loss->columns, "", ", ")),
 				 "contract is refused, whatever it is to accept",
-				 psprintf("if no node of release %d uses them: DROP VIEW %s; and after contract SELECT tandem.create_views(%d);",
-						  release, view, release));
+				 psprintf("if no node of release %d uses them: DROP VIEW %s; and after contract %s",
+						  release, view, versioned_view_call(loss->view)));
 	}
 }
 

@@ -100,16 +100,20 @@ constraint_was_renamed_under(const Step *step, const Constraint *constraint)
  *-------------------------------------------------------------------------
  */
 
-static char *
-problem_of_index(const Step *step)
+static FoundIndex
+find_index_by_text(const Step *step)
 {
 	Step		open = *step;
-	FoundIndex	found;
 
 	/* of one that is done the text is not compared */
 	open.done = false;
-	found = index_find(&open, step->relation, step->object);
-	switch (found.state)
+	return index_find(&open, step->relation, step->object);
+}
+
+static char *
+problem_of_index(const Step *step)
+{
+	switch (find_index_by_text(step).state)
 	{
 		case FOUND_VALID:
 			return NULL;
@@ -145,11 +149,22 @@ constraint_is_enforced(Oid constraint)
 	return enforced;
 }
 
+static bool
+constraint_is_another(const Step *step, Oid oid)
+{
+	Constraint *constraint = constraint_read(step->object, step->definition);
+
+	return strcmp(constraint_text(oid),
+				  constraint_is_key(constraint) ? key_constraint_text(constraint)
+				  : step->definition) != 0 &&
+		!constraint_was_renamed_under(step, constraint);
+}
+
 static char *
 problem_of_constraint(const Step *step)
 {
-	Constraint *constraint = constraint_read(step->object, step->definition);
-	bool		key = constraint_is_key(constraint);
+	bool		key = constraint_is_key(constraint_read(step->object,
+														step->definition));
 	ConstraintState state;
 
 	if (!constraint_find(step->relation, step->object, &state))
@@ -161,11 +176,8 @@ problem_of_constraint(const Step *step)
 	if (!state.validated ||
 		(key && !get_index_isvalid(get_constraint_index(state.oid))))
 		return pstrdup("is not valid");
-	if (strcmp(constraint_text(state.oid),
-			   key ? key_constraint_text(constraint) : step->definition) == 0 ||
-		constraint_was_renamed_under(step, constraint))
-		return NULL;
-	return pstrdup("is another one: drop or rename that one");
+	return constraint_is_another(step, state.oid)
+		? pstrdup("is another one: drop or rename that one") : NULL;
 }
 
 static char *
@@ -202,5 +214,25 @@ step_problem(const Step *step)
 			return problem_of_not_null(step);
 		default:
 			return NULL;
+	}
+}
+
+bool
+step_object_is_another(const Step *step)
+{
+	ConstraintState state;
+
+	if (!step->done || !relation_exists(step->relation))
+		return false;
+	switch (step->kind)
+	{
+		case STEP_INDEX:
+			return find_index_by_text(step).state == FOUND_OTHER &&
+				!index_was_renamed_under(step);
+		case STEP_CONSTRAINT:
+			return constraint_find(step->relation, step->object, &state) &&
+				constraint_is_another(step, state.oid);
+		default:
+			return false;
 	}
 }

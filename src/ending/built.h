@@ -14,4 +14,10 @@
  */
 extern char *step_problem(const Step *step);
 
+/*
+ * Has somebody put another index or constraint in the place of the one that the
+ * step has built?  It is his, whatever its name.
+ */
+extern bool step_object_is_another(const Step *step);
+
 #endif							/* TANDEM_BUILT_H */

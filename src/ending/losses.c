@@ -67,10 +67,13 @@ line_of_count(List *lines, int64 count, Oid relid, const char *what,
 {
 	if (count == 0)
 		return lines;
-	return lappend(lines, psprintf("table %s: " INT64_FORMAT " %s %s: SELECT * FROM %s WHERE %s;",
+	/* the whole row has that name in an expression */
+	return lappend(lines, psprintf("table %s: " INT64_FORMAT " %s %s: SELECT * FROM %s%s WHERE %s;",
 								   quoting_relation(relid), count,
 								   count == 1 ? "row" : "rows", what,
-								   quoting_relation(relid), condition));
+								   quoting_relation(relid),
+								   strstr(condition, EXPRESSION_ALIAS ".")
+								   ? " AS " EXPRESSION_ALIAS : "", condition));
 }
 
 /* Returns the condition for a value of a new column that up does not give. */

@@ -148,6 +148,14 @@ lost_columns(const ReleaseView *view, List *go)
 	return lost;
 }
 
+char *
+versioned_view_call(const ReleaseView *view)
+{
+	return psprintf("SELECT tandem.create_views(%d, relations => ARRAY[%s]::regclass[]);",
+					view->release,
+					quote_literal_cstr(quoting_relation(view->relation)));
+}
+
 /* Returns what a release that is served would lose with the columns, or NIL. */
 static List *
 lost_to_nodes(const ReleaseView *view, List *go)
@@ -166,8 +174,9 @@ check_view_loses_nothing(const ReleaseView *view, List *lost)
 			 errmsg("view %s of release %d shows columns that would be dropped",
 					quoting_relation(view->view), view->release),
 			 errdetail("Columns: %s.", text_joined(lost, "", ", ")),
-			 errhint("If no node of release %d uses them, run DROP VIEW %s; then call it again, then SELECT tandem.create_views(%d); from the first to the last no node of release %d can use the view.",
-					 view->release, quoting_relation(view->view), view->release, view->release)));
+			 errhint("If no node of release %d uses them, run DROP VIEW %s; then call it again, then %s from the first to the last no node of release %d can use the view.",
+					 view->release, quoting_relation(view->view),
+					 versioned_view_call(view), view->release)));
 }
 
 List *

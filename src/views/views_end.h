@@ -40,6 +40,9 @@ typedef struct ViewLoss
  */
 extern List *versioned_views_that_lose(List *relids, int ending, int retired);
 
+/* Returns the statement that makes the view again when it was dropped; palloc'd. */
+extern char *versioned_view_call(const ReleaseView *view);
+
 /*
  * Throws an error if contract of migration ending would take a column from the
  * views of a release that stays, or could not end those of a release below
