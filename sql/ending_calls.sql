@@ -278,7 +278,7 @@ ALTER TABLE taken ADD CONSTRAINT taken_row CHECK (to_jsonb(taken) ->> 'w' IS NOT
 CALL tandem.abort('taken');
 ALTER TABLE taken DROP CONSTRAINT taken_row;
 CALL tandem.abort('taken');
-SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'taken'::regclass ORDER BY 1::text;
+SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'taken'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
 SELECT conname FROM pg_constraint WHERE conrelid = 'taken'::regclass AND contype = 'c' ORDER BY 1;
 DROP EXTENSION pg_tandem CASCADE;
 DROP SCHEMA calls CASCADE;
