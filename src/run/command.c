@@ -571,7 +571,7 @@ run_command_in_worker(const Migration *migration, const char *sql, Oid relid,
 					  bool gentle, CommandWatch watch, void *arg, bool *gave_way)
 {
 	ProcessOrder order;
-	ErrorData  *error;
+	ErrorData  *error = NULL;
 	bool		not_begun = false;
 	Oid			owner = authority_table_owner(relid);
 
