@@ -1014,41 +1014,21 @@ BEGIN ATOMIC
 		AND (tandem._names_word(p.prosrc, a.attname)
 			OR tandem._names_word(substring(pg_get_triggerdef(t.oid) FROM 'EXECUTE FUNCTION [^(]*\((.*)\)$'), a.attname))
 	UNION
-	-- what the table's own expressions call with its row, or what reads the table
-	SELECT p.oid, format('function %s of %s', p.oid::regprocedure, e.title)
+	SELECT f.function, f.line
 	FROM pg_class t
 	JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = $2
-	CROSS JOIN LATERAL (
-		SELECT 'pg_constraint'::regclass AS class, c.oid, format('check constraint %I', c.conname) AS title
-		FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'c' AND c.coninhcount = 0
-			-- what goes with the column calls nothing any more
-			AND NOT coalesce($2 = ANY (c.conkey), false)
-		UNION ALL SELECT 'pg_class'::regclass, i.indexrelid, format('index %s', i.indexrelid::regclass)
-		FROM pg_index i WHERE i.indrelid = t.oid AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
-			AND NOT EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = t.oid AND x.index = i.indexrelid AND x.number = $2)
-		UNION ALL SELECT 'pg_attrdef'::regclass, f.oid, format('the expression of column %I', d.attname)
-		FROM pg_attrdef f JOIN pg_attribute d ON d.attrelid = f.adrelid AND d.attnum = f.adnum
-		WHERE f.adrelid = t.oid AND f.adnum <> $2 AND NOT t.relispartition
-		UNION ALL SELECT 'pg_policy'::regclass, y.oid, format('policy %I', y.polname) FROM pg_policy y WHERE y.polrelid = t.oid
-		UNION ALL SELECT 'pg_rewrite'::regclass, r.oid, format('rule %I', r.rulename) FROM pg_rewrite r WHERE r.ev_class = t.oid
-		UNION ALL SELECT 'pg_trigger'::regclass, g.oid, format('the condition of trigger %I', g.tgname)
-		FROM pg_trigger g WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgqual IS NOT NULL AND g.tgenabled <> 'D') e
-	JOIN pg_depend d ON d.classid = e.class AND d.objid = e.oid AND d.refclassid = 'pg_proc'::regclass
-	JOIN pg_proc p ON p.oid = d.refobjid AND p.pronamespace <> 'tandem'::regnamespace
-	WHERE t.oid = $1 AND tandem._names_word(p.prosrc, a.attname)
-		AND (tandem._names_word(p.prosrc, t.relname) OR EXISTS (SELECT FROM pg_class u WHERE u.reltype = ANY (p.proargtypes)
-			-- a constraint of a partitioned table has its row
-			AND (u.oid = t.oid OR u.oid IN (SELECT n.relid FROM pg_partition_ancestors(t.oid) n))))
-		-- the function of a trigger is above
-		AND NOT EXISTS (SELECT FROM pg_trigger g WHERE e.class = 'pg_trigger'::regclass AND g.oid = e.oid AND g.tgfoid = p.oid)
-	UNION
-	-- of an expression that reads the whole row, as to_jsonb(t) ->> 'name', nothing depends on the column
-	SELECT NULL::oid, e.title
-	FROM pg_class t
-	JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = $2
+	-- the table's own expressions; text: of those that may read its whole row
 	CROSS JOIN LATERAL (
 		SELECT 'pg_constraint'::regclass AS class, c.oid, format('check constraint %I', c.conname) AS title, pg_get_constraintdef(c.oid) AS text
 		FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'c' AND c.coninhcount = 0
+			-- what goes with the column calls nothing any more
+			AND NOT coalesce($2 = ANY (c.conkey), false)
+		UNION ALL SELECT 'pg_class'::regclass, i.indexrelid, format('index %s', i.indexrelid::regclass), NULL
+		FROM pg_index i WHERE i.indrelid = t.oid AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
+			AND NOT EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = t.oid AND x.index = i.indexrelid AND x.number = $2)
+		UNION ALL SELECT 'pg_attrdef'::regclass, f.oid, format('the expression of column %I', d.attname), NULL
+		FROM pg_attrdef f JOIN pg_attribute d ON d.attrelid = f.adrelid AND d.attnum = f.adnum
+		WHERE f.adrelid = t.oid AND f.adnum <> $2 AND NOT t.relispartition
 		UNION ALL SELECT 'pg_policy'::regclass, y.oid, format('policy %I', y.polname),
 			concat_ws(' ', pg_get_expr(y.polqual, y.polrelid), pg_get_expr(y.polwithcheck, y.polrelid))
 		FROM pg_policy y WHERE y.polrelid = t.oid
@@ -1056,10 +1036,23 @@ BEGIN ATOMIC
 		UNION ALL SELECT 'pg_trigger'::regclass, g.oid, format('the condition of trigger %I', g.tgname),
 			substring(pg_get_triggerdef(g.oid) FROM ' WHEN \((.*)\) EXECUTE ')
 		FROM pg_trigger g WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgqual IS NOT NULL AND g.tgenabled <> 'D') e
-	WHERE t.oid = $1 AND e.text ~ '\.\*' AND tandem._names_word(e.text, a.attname)
-		-- one that reads the column itself is in use, or goes with it
-		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = e.class AND d.objid = e.oid
-			AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2);
+	CROSS JOIN LATERAL (
+		-- what they call with its row, or what reads the table
+		SELECT p.oid AS function, format('function %s of %s', p.oid::regprocedure, e.title) AS line
+		FROM pg_depend d JOIN pg_proc p ON p.oid = d.refobjid AND p.pronamespace <> 'tandem'::regnamespace
+		WHERE d.classid = e.class AND d.objid = e.oid AND d.refclassid = 'pg_proc'::regclass AND tandem._names_word(p.prosrc, a.attname)
+			AND (tandem._names_word(p.prosrc, t.relname) OR EXISTS (SELECT FROM pg_class u WHERE u.reltype = ANY (p.proargtypes)
+				-- a constraint of a partitioned table has its row
+				AND (u.oid = t.oid OR u.oid IN (SELECT n.relid FROM pg_partition_ancestors(t.oid) n))))
+			-- the function of a trigger is above
+			AND NOT EXISTS (SELECT FROM pg_trigger g WHERE e.class = 'pg_trigger'::regclass AND g.oid = e.oid AND g.tgfoid = p.oid)
+		-- of one that reads the whole row, as to_jsonb(t) ->> 'name', nothing depends on the column
+		UNION ALL SELECT NULL::oid, e.title
+		WHERE e.text ~ '\.\*' AND tandem._names_word(e.text, a.attname)
+			-- one that reads the column itself is in use, or goes with it
+			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = e.class AND d.objid = e.oid
+				AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2)) f
+	WHERE t.oid = $1;
 END;
 COMMENT ON FUNCTION tandem._naming_functions(oid, integer)
 	IS 'functions of triggers of a table, and of its own expressions, and expressions over its whole row, that name a column: without it each statement that evaluates them may fail, or mean something else';

@@ -314,7 +314,7 @@ step_start(Step *step, const char *table_file, BlockNumber blocks,
 	query_bigint(&query, blocks);
 	query_text(&query, trigger_version);
 	query_text(&query, uses);
-	query_text(&query, step_phase_name(step->kind == STEP_BACKFILL ? DOING_FILL : DOING_VERIFY));
+	query_text(&query, step_phase_name(step_work_phase(step)));
 	(void) query_run(&query,
 					 "WITH started AS (UPDATE tandem.step SET state = 'pending', storage = $2, blocks_total = $3, "
 					 "blocks_todo = int8multirange(int8range(0, $3)), proof = $4, uses = $5, rows_done = 0, "

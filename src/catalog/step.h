@@ -231,6 +231,9 @@ extern void step_forget_errors(int migration_id, StepKind kind);
 extern void step_set_waiting(int step_id, const char *waiting,
 							 const char *blockers);
 
+/* Returns what is done for a backfill or verify while it goes over its table. */
+extern StepPhase step_work_phase(const Step *step);
+
 /* Records what is being done; there are no words for it. */
 extern void step_set_phase(int step_id, StepPhase phase);
 

@@ -32,6 +32,12 @@ step_phase_name(StepPhase phase)
 	return phase_names[phase];
 }
 
+StepPhase
+step_work_phase(const Step *step)
+{
+	return step->kind == STEP_BACKFILL ? DOING_FILL : DOING_VERIFY;
+}
+
 void
 step_set_error(int step_id, const char *error, const char *hint)
 {
@@ -86,18 +92,25 @@ step_set_phase(int step_id, StepPhase phase)
 	query_end(&query);
 }
 
+static void
+begin_doing_query(TandemQuery *query, int step_id, StepPhase phase,
+				  const char *doing, int64 units_done, int64 units_total)
+{
+	query_begin(query);
+	query_int(query, step_id);
+	query_text(query, doing);
+	query_bigint(query, units_done);
+	query_bigint(query, units_total);
+	query_text(query, step_phase_name(phase));
+}
+
 void
 step_set_doing(int step_id, StepPhase phase, const char *doing,
 			   int64 units_done, int64 units_total)
 {
 	TandemQuery query;
 
-	query_begin(&query);
-	query_int(&query, step_id);
-	query_text(&query, doing);
-	query_bigint(&query, units_done);
-	query_bigint(&query, units_total);
-	query_text(&query, step_phase_name(phase));
+	begin_doing_query(&query, step_id, phase, doing, units_done, units_total);
 	(void) query_run(&query,
 					 "WITH doing AS (UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, state = 'pending', phase = $5, "
 					 "started_at = coalesce(started_at, clock_timestamp()), changed_at = clock_timestamp() "
@@ -113,12 +126,7 @@ step_set_afterwards(int step_id, StepPhase phase, const char *doing,
 {
 	TandemQuery query;
 
-	query_begin(&query);
-	query_int(&query, step_id);
-	query_text(&query, doing);
-	query_bigint(&query, units_done);
-	query_bigint(&query, units_total);
-	query_text(&query, step_phase_name(phase));
+	begin_doing_query(&query, step_id, phase, doing, units_done, units_total);
 	(void) query_run(&query,
 					 "UPDATE tandem.step SET doing = $2, units_done = $3, units_total = $4, phase = $5, changed_at = clock_timestamp() "
 					 "WHERE id = $1 AND (doing, units_done, units_total, phase) IS DISTINCT FROM ($2, $3, $4, $5)");

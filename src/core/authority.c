@@ -13,7 +13,6 @@
 #include "catalog/pg_database.h"
 #include "executor/executor.h"
 #include "funcapi.h"
-#include "jit/jit.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -127,13 +126,6 @@ authority_enter_extension(AuthorityScope *scope)
 {
 	enter_scope_as_user(scope, extension_owner(), SECURITY_LOCAL_USERID_CHANGE,
 						AUTHORITY_PINNED_PATH);
-
-	/*
-	 * compiling such a query, however long it is, takes longer than running
-	 * it
-	 */
-	if (jit_enabled)
-		set_for_scope("jit", "off");
 }
 
 /*

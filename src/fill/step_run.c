@@ -214,8 +214,7 @@ prepare_step_blocks(StepRun *run, Relation rel)
 	{
 		/* a run that has died may have left another */
 		if (!run->phase_noted)
-			step_set_phase(step->id, step->kind == STEP_BACKFILL
-						   ? DOING_FILL : DOING_VERIFY);
+			step_set_phase(step->id, step_work_phase(step));
 		run->phase_noted = true;
 		return true;
 	}
