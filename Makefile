@@ -101,6 +101,7 @@ OBJS = \
 	src/ddl/take_back.o \
 	src/ddl/columns.o \
 	src/views/view_definition.o \
+	src/views/view_properties.o \
 	src/views/view_schema.o \
 	src/views/view_kept.o \
 	src/views/view_default.o \

@@ -312,7 +312,11 @@ CREATE TABLE tandem.view (
 	-- the names of its columns, in order: whatever the table's are called meanwhile
 	columns name[] NOT NULL CHECK (cardinality(columns) = 0 OR (array_ndims(columns) = 1 AND array_position(columns, NULL) IS NULL)),
 	-- its release has ended: whatever is done with the view is an error
-	ended boolean NOT NULL DEFAULT false
+	ended boolean NOT NULL DEFAULT false,
+	-- what it has from its table, so that what was set or taken away by hand is known
+	taken text[] NOT NULL DEFAULT '{}' CHECK (array_position(taken, NULL) IS NULL),
+	-- columns whose default was set or dropped by hand
+	own_defaults name[] NOT NULL DEFAULT '{}' CHECK (array_position(own_defaults, NULL) IS NULL)
 );
 CREATE INDEX view_relation_idx ON tandem.view (relation);
 COMMENT ON TABLE tandem.view IS 'versioned views: the columns of one release of each table';
@@ -597,7 +601,7 @@ COMMENT ON FUNCTION tandem.views_follow()
 	IS 'event trigger function that has the views of releases follow what is done to their tables';
 
 CREATE EVENT TRIGGER tandem_views_follow ON ddl_command_end
-	WHEN TAG IN ('ALTER TABLE')
+	WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW')
 	EXECUTE FUNCTION tandem.views_follow();
 CREATE EVENT TRIGGER tandem_views_drop ON sql_drop
 	EXECUTE FUNCTION tandem.views_follow();
@@ -1383,7 +1387,7 @@ COMMENT ON FUNCTION tandem._contract_texts(integer)
 CREATE VIEW tandem._release_views AS
 SELECT v.view::oid AS view, n.oid AS schema, n.nspname AS schema_name, n.nspowner AS schema_owner,
 	v.release, v.relation::oid AS relation, t.relnamespace AS relation_schema, t.relowner AS relation_owner, v.definition,
-	v.columns, v.ended
+	v.columns, v.ended, v.taken, v.own_defaults
 FROM tandem.view v
 -- if a user drops a view, its row remains, and another relation may get its OID: so its schema is checked, too
 JOIN pg_class c ON c.oid = v.view AND c.relkind = 'v'
@@ -1533,39 +1537,66 @@ BEGIN ATOMIC
 		aclexplode(a.attacl) e) g
 	LEFT JOIN pg_roles r ON r.oid = g.grantee
 	WHERE g.grantee <> $4 AND (g.grantee = 0 OR r.oid IS NOT NULL)
-		AND g.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE');
+		-- of a view each: what it had before it is made again
+		AND (g.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+			OR EXISTS (SELECT FROM pg_class c WHERE c.oid = $1 AND c.relkind = 'v'));
 END;
 COMMENT ON FUNCTION tandem._view_grants(oid, name[], name[], oid)
 	IS 'privileges on a table and its columns that a versioned view takes over, but those of its owner';
 
-CREATE FUNCTION tandem._view_properties(source oid, columns name[], shown name[], owner oid, view text,
-	OUT statement text)
-RETURNS SETOF text LANGUAGE sql STABLE
+CREATE FUNCTION tandem._view_properties(source oid, columns name[], shown name[], owner oid,
+	OUT head text, OUT tail text, OUT commented text, OUT role text)
+RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format('GRANT %s%s ON %s TO %s%s', g.privilege, '(' || quote_ident(g."column") || ')', $5, g.role,
-		CASE WHEN g.grantable AND g.grantee <> 0 THEN ' WITH GRANT OPTION' END)
+	SELECT format('GRANT %s%s ON ', g.privilege, '(' || quote_ident(g."column") || ')'),
+		format(' TO %s%s', g.role, CASE WHEN g.grantable AND g.grantee <> 0 THEN ' WITH GRANT OPTION' END), NULL, g.role
 	FROM tandem._view_grants($1, $2, $3, $4) g
-	UNION SELECT format('COMMENT ON VIEW %s IS %L', $5, obj_description($1, 'pg_class'))
+	UNION SELECT 'COMMENT ON VIEW ', format(' IS %L', obj_description($1, 'pg_class')), '', NULL
 	WHERE obj_description($1, 'pg_class') IS NOT NULL
-	UNION SELECT format('COMMENT ON COLUMN %s.%I IS %L', $5, n.shown, col_description($1, a.attnum))
+	UNION SELECT 'COMMENT ON COLUMN ', format('.%I IS %L', n.shown, col_description($1, a.attnum)), n.shown::text, NULL
 	FROM unnest($2, $3) n (original, shown)
 	JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = n.original AND NOT a.attisdropped
 	WHERE col_description($1, a.attnum) IS NOT NULL;
 END;
-COMMENT ON FUNCTION tandem._view_properties(oid, name[], name[], oid, text)
-	IS 'statements that give a versioned view the privileges and comments of its table';
+COMMENT ON FUNCTION tandem._view_properties(oid, name[], name[], oid)
+	IS 'privileges and comments of a table or view, as statements for a versioned view, whose name is between head and tail; commented: what a comment is on';
 
-CREATE FUNCTION tandem._view_schema_grants(source oid, columns name[], shown name[], owner oid, schema oid,
-	OUT statement text)
+CREATE FUNCTION tandem._view_news(view oid, source oid, columns name[], shown name[], owner oid, taken text[],
+	OUT head text, OUT tail text, OUT role text)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT w.head, w.tail, w.role
+	FROM tandem._view_properties($2, $3, $4, $5) w
+	-- what the view had of these and has no more was revoked or removed by hand
+	WHERE w.head || w.tail <> ALL ($6)
+		-- a comment that was written by hand
+		AND NOT EXISTS (SELECT FROM tandem._view_properties($1, $4, $4, $5) h
+			WHERE h.commented = w.commented AND h.head || h.tail <> ALL ($6));
+END;
+COMMENT ON FUNCTION tandem._view_news(oid, oid, name[], name[], oid, text[])
+	IS 'the properties of its table that a versioned view has not taken yet, and that nobody has set otherwise on the view';
+
+CREATE FUNCTION tandem._view_taken(view oid, source oid, columns name[], shown name[], owner oid, taken text[],
+	OUT property text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT w.head || w.tail FROM tandem._view_properties($2, $3, $4, $5) w
+	-- and what the table has no more, and the view still has
+	UNION SELECT h.head || h.tail FROM tandem._view_properties($1, $4, $4, $5) h WHERE h.head || h.tail = ANY ($6);
+END;
+COMMENT ON FUNCTION tandem._view_taken(oid, oid, name[], name[], oid, text[])
+	IS 'what a versioned view has taken from its table, once it has its news';
+
+CREATE FUNCTION tandem._view_schema_grants(roles text[], schema oid, OUT statement text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT DISTINCT format('GRANT USAGE ON SCHEMA %I TO %s', n.nspname, g.role)
-	FROM tandem._view_grants($1, $2, $3, $4) g, pg_namespace n
-	WHERE n.oid = $5 AND (g.grantee = 0 OR NOT has_schema_privilege(g.grantee, n.oid, 'USAGE'))
+	FROM unnest($1) g (role), pg_namespace n
+	WHERE n.oid = $2 AND (g.role = 'PUBLIC' OR NOT has_schema_privilege(g.role::regrole, n.oid, 'USAGE'))
 		AND NOT EXISTS (SELECT FROM aclexplode(n.nspacl) e WHERE e.grantee = 0 AND e.privilege_type = 'USAGE');
 END;
-COMMENT ON FUNCTION tandem._view_schema_grants(oid, name[], name[], oid, oid)
-	IS 'statements that let who may use a versioned view use its schema';
+COMMENT ON FUNCTION tandem._view_schema_grants(text[], oid)
+	IS 'statements that let roles who may use a versioned view use its schema';
 
 -- Sessions, transactions and locks.
 
@@ -1788,8 +1819,9 @@ REVOKE ALL ON FUNCTION
 	tandem._view_overrides(oid),
 	tandem._ended_release(integer),
 	tandem._view_grants(oid, name[], name[], oid),
-	tandem._view_properties(oid, name[], name[], oid, text),
-	tandem._view_schema_grants(oid, name[], name[], oid, oid),
+	tandem._view_properties(oid, name[], name[], oid),
+	tandem._view_news(oid, oid, name[], name[], oid, text[]), tandem._view_taken(oid, oid, name[], name[], oid, text[]),
+	tandem._view_schema_grants(text[], oid),
 	tandem._describe_session(integer, oid),
 	tandem._concerned_sessions(oid[], integer),
 	tandem._transactions_before(integer, oid[], integer),

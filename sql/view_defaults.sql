@@ -48,7 +48,7 @@ ROLLBACK;
 EXECUTE by_default;
 ALTER TABLE orders ALTER ticket DROP DEFAULT;
 DROP SEQUENCE tickets;
--- a default that was changed by hand, or past the event trigger
+-- a default that was changed past the event trigger; one changed by hand stays
 ALTER VIEW release_41.orders ALTER price SET DEFAULT 0, ALTER id SET DEFAULT 1;
 ALTER EVENT TRIGGER tandem_views_follow DISABLE;
 ALTER TABLE orders ALTER note SET DEFAULT 'late';

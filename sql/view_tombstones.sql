@@ -55,7 +55,7 @@ DROP RULE mine ON release_41.users;
 CALL tandem.contract('visibility', undeclared => 'ignore');
 ALTER TRIGGER "!mine" ON release_41.lines RENAME TO mine;
 CALL tandem.contract('visibility', undeclared => 'ignore');
-SELECT view::oid IN (:users_41, :lines_41) AS same, view, relation, ended FROM tandem.view ORDER BY 2::text;
+SELECT view::oid IN (:users_41, :lines_41) AS same, view, relation, ended FROM tandem.view ORDER BY view::text;
 SELECT described = :'before' AS same FROM columns WHERE view = :users_41;
 SELECT tgname FROM pg_trigger WHERE tgrelid IN (:users_41, :lines_41) ORDER BY tgrelid::regclass::text, 1;
 
@@ -106,7 +106,7 @@ DROP TRIGGER mine ON lines;
 
 -- They outlive their tables, and dumps of these; only drop_views removes them.
 DROP TABLE lines CASCADE;
-SELECT view, relation, ended FROM tandem.view WHERE view IN (SELECT oid FROM pg_class) ORDER BY 1::text;
+SELECT view, relation, ended FROM tandem.view WHERE view IN (SELECT oid FROM pg_class) ORDER BY view::text;
 CREATE TABLE lines (id integer);
 SELECT tandem.create_views(41);
 SELECT * FROM release_41.lines;
@@ -164,7 +164,7 @@ COMMIT;
 SELECT view::regclass, described FROM columns WHERE view IN ('release_43.users'::regclass, 'release_43.lines'::regclass) ORDER BY view::regclass::text DESC;
 SELECT id, seen_by FROM release_43.users ORDER BY id;
 SELECT has_table_privilege('tandem_app', 'release_43.users', 'SELECT');
-SELECT view, relation, ended FROM tandem.view WHERE view IN (SELECT oid FROM pg_class) ORDER BY 1::text;
+SELECT view, relation, ended FROM tandem.view WHERE view IN (SELECT oid FROM pg_class) ORDER BY view::text;
 -- a release that was registered has no migration to lose
 SELECT tandem.register_release(43);
 CALL tandem.abort('hidden');

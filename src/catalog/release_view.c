@@ -83,7 +83,7 @@ release_view_lock_schema(int release)
 }
 
 #define VIEW_SELECT \
-	"SELECT view, schema, release, relation, definition, columns, ended FROM tandem._release_views "
+	"SELECT view, schema, release, relation, definition, columns, ended, taken, own_defaults FROM tandem._release_views "
 
 static void *
 read_release_view(uint64 row)
@@ -97,6 +97,8 @@ read_release_view(uint64 row)
 	view->definition = query_get_text(row, 5);
 	view->columns = query_get_strings(row, 6);
 	view->ended = query_get_bool(row, 7);
+	view->taken = query_get_strings(row, 8);
+	view->own_defaults = query_get_strings(row, 9);
 	return view;
 }
 
@@ -200,6 +202,20 @@ release_view_find(Oid relid, int release)
 	return NULL;
 }
 
+ReleaseView *
+release_view_get(Oid view)
+{
+	TandemQuery query;
+	List	   *views;
+
+	query_begin(&query);
+	query_oid(&query, view);
+	views = query_rows(&query, VIEW_SELECT "WHERE view = $1 AND NOT ended",
+					   read_release_view);
+	query_end(&query);
+	return views ? linitial(views) : NULL;
+}
+
 Oid
 release_view_table(Oid relid)
 {
@@ -252,12 +268,30 @@ release_view_note(const ReleaseView *view)
 	query_datum(&query, NAMEARRAYOID,
 				array_from_strings(view->columns, NAMEOID), false);
 	query_bool(&query, view->ended);
+	query_datum(&query, TEXTARRAYOID,
+				array_from_strings(view->taken, TEXTOID), false);
+	query_datum(&query, NAMEARRAYOID,
+				array_from_strings(view->own_defaults, NAMEOID), false);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.view (view, release, relation, definition, columns, ended) "
-					 "VALUES ($1::regclass, $2, $3::regclass, $4, $5, $6)");
+					 "INSERT INTO tandem.view (view, release, relation, definition, columns, ended, taken, own_defaults) "
+					 "VALUES ($1::regclass, $2, $3::regclass, $4, $5, $6, $7, $8)");
 	query_end(&query);
 	/* sessions remember what they have found, see release_view_release */
 	CacheInvalidateRelcacheByRelid(view->view);
+}
+
+void
+release_view_note_defaults(Oid view, List *own_defaults)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, view);
+	query_datum(&query, NAMEARRAYOID,
+				array_from_strings(own_defaults, NAMEOID), false);
+	(void) query_run(&query,
+					 "UPDATE tandem.view SET own_defaults = $2 WHERE view = $1");
+	query_end(&query);
 }
 
 void

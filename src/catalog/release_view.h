@@ -19,6 +19,10 @@ typedef struct ReleaseView
 	List	   *columns;		/* names of its columns */
 	bool		ended;			/* its release has ended: the view only raises
 								 * an error */
+	List	   *taken;			/* privileges and comments that it has taken
+								 * from its table */
+	List	   *own_defaults;	/* names of its columns whose default was set
+								 * by hand */
 } ReleaseView;
 
 /*
@@ -121,6 +125,15 @@ extern Oid	release_view_table(Oid relid);
 
 /* Records the view, replacing the record for its relation and release. */
 extern void release_view_note(const ReleaseView *view);
+
+/* Records the own_defaults of a view alone. */
+extern void release_view_note_defaults(Oid view, List *own_defaults);
+
+/*
+ * Returns the view with this OID, or NULL if it is none of ours, or left of an
+ * ended release.
+ */
+extern ReleaseView *release_view_get(Oid view);
 
 /*
  * Of views that are left of ended releases: the table was dropped, and another

@@ -2,8 +2,8 @@
  * table_change.c
  *		Has the views of releases follow what is done to their tables.
  *
- * An event trigger, called after each ALTER TABLE, also of our own, and for what
- * was dropped.
+ * An event trigger, called after each ALTER TABLE, also of our own, after each
+ * ALTER VIEW, and for what was dropped.
  */
 #include "postgres.h"
 
@@ -51,16 +51,15 @@ command_may_concern_views(Node *statement)
 		command_names_column((AlterTableStmt *) statement);
 }
 
+/* sql is a constant, see query_run. */
 static List *
-altered_relations(void)
+altered_relations(const char *sql)
 {
 	TandemQuery query;
 	List	   *relids;
 
 	query_begin(&query);
-	relids = query_oids(&query,
-						"SELECT DISTINCT c.objid FROM pg_event_trigger_ddl_commands() c "
-						"WHERE c.classid = 'pg_class'::regclass AND c.object_type IN ('table', 'table column')");
+	relids = query_oids(&query, sql);
 	query_end(&query);
 	return relids;
 }
@@ -80,7 +79,8 @@ follow_defaults(Oid relid)
 		ReleaseView *view = lfirst(lc);
 
 		if (!view->ended)
-			view_defaults_follow(view->view, table);
+			(void) view_defaults_follow(view->view, table,
+										view_defaults_own(view));
 	}
 	table_close(table, NoLock);
 }
@@ -152,6 +152,42 @@ follow_renamed_column(Oid relid, const RenameStmt *rename)
 	check_name_is_free(relid, rename->newname);
 }
 
+static List *
+columns_given_default(const AlterTableStmt *statement)
+{
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	foreach(lc, statement->cmds)
+	{
+		const AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (command->subtype == AT_ColumnDefault && command->name)
+			columns = lappend(columns, command->name);
+	}
+	return columns;
+}
+
+/* Notes which defaults of our views were set by hand. */
+static void
+follow_altered_views(const AlterTableStmt *statement)
+{
+	List	   *columns = columns_given_default(statement);
+	ListCell   *lc;
+
+	foreach(lc, columns == NIL || ddl_is_running() ? NIL
+			: altered_relations("SELECT DISTINCT c.objid FROM pg_event_trigger_ddl_commands() c "
+								"JOIN tandem.view v ON v.view = c.objid "
+								"WHERE c.classid = 'pg_class'::regclass"))
+	{
+		ReleaseView *view = release_view_get(lfirst_oid(lc));
+
+		if (view)
+			release_view_note_defaults(view->view,
+									   view_defaults_altered(view, columns));
+	}
+}
+
 static void
 follow_command(const EventTriggerData *data)
 {
@@ -159,7 +195,10 @@ follow_command(const EventTriggerData *data)
 
 	if (!command_may_concern_views(data->parsetree))
 		return;
-	foreach(lc, altered_relations())
+	if (IsA(data->parsetree, AlterTableStmt))
+		follow_altered_views((AlterTableStmt *) data->parsetree);
+	foreach(lc, altered_relations("SELECT DISTINCT c.objid FROM pg_event_trigger_ddl_commands() c "
+								  "WHERE c.classid = 'pg_class'::regclass AND c.object_type IN ('table', 'table column')"))
 	{
 		Oid			relid = lfirst_oid(lc);
 

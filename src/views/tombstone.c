@@ -137,6 +137,7 @@ tombstone_make(const ReleaseView *view)
 	tombstone_check(view);
 	ended.definition = tombstone_definition(view);
 	ended.ended = true;
+	ended.own_defaults = NIL;
 	view_defaults_remove(view->view);
 	ddl_run_stored(view->view,
 				   psprintf("CREATE OR REPLACE VIEW %s WITH (security_invoker = true) AS %s",

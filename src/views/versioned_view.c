@@ -30,6 +30,7 @@
 #include "views/view_default.h"
 #include "views/view_definition.h"
 #include "views/view_kept.h"
+#include "views/view_properties.h"
 #include "views/view_schema.h"
 
 /* A view as it should be. */
@@ -236,25 +237,28 @@ run_as_view_owner(const WantedView *wanted, List *statements)
 		ddl_run_stored(RelationGetRelid(wanted->rel), lfirst(lc));
 }
 
-/* Returns the statements for what the view takes over from its table. */
-static List *
-view_properties_of_table(const WantedView *wanted, const char *qualified)
+/* view is NULL if there is none. */
+static ViewProperties
+properties_of_view(const WantedView *wanted, const ReleaseView *view)
 {
-	return view_properties(RelationGetRelid(wanted->rel),
-						   view_column_origins(wanted->columns), wanted->names,
-						   wanted->rel->rd_rel->relowner, qualified);
+	return (ViewProperties)
+	{
+		.view = view ? view->view : InvalidOid,
+			.table = RelationGetRelid(wanted->rel),
+			.from = view_column_origins(wanted->columns),
+			.names = wanted->names,
+			.owner = wanted->rel->rd_rel->relowner,
+			.taken = view ? view->taken : NIL
+	};
 }
 
 /* Roles that may use the view need USAGE on its schema. */
 static void
-open_schema_to_grantees(const WantedView *wanted)
+open_schema_to_grantees(const WantedView *wanted, List *roles)
 {
 	ListCell   *lc;
 
-	foreach(lc, view_properties_of_schema(RelationGetRelid(wanted->rel),
-										  view_column_origins(wanted->columns),
-										  wanted->names, wanted->rel->rd_rel->relowner,
-										  wanted->schema))
+	foreach(lc, roles ? view_properties_of_schema(roles, wanted->schema) : NIL)
 		view_schema_change_rights(wanted->schema, lfirst(lc));
 }
 
@@ -271,8 +275,11 @@ make_view(const WantedView *wanted, ReleaseView *view, bool replace,
 	: pstrdup(RelationGetRelationName(wanted->rel));
 	char	   *qualified = quote_qualified_identifier(quoting_raw_schema(wanted->schema),
 													   name);
-	List	   *statements = view_properties_of_table(wanted, qualified);
-	Oid			owner = wanted->rel->rd_rel->relowner;
+	ViewProperties properties = properties_of_view(wanted, view);
+	List	   *roles;
+	List	   *statements = view_properties_new(&properties, qualified, &roles);
+	char	   *options = view_options(properties.view);
+	List	   *defaults = view ? view_defaults_own(view) : NIL;
 	ReleaseView made = {.release = wanted->release,
 		.schema = wanted->schema,
 		.relation = RelationGetRelid(wanted->rel),
@@ -281,23 +288,24 @@ make_view(const WantedView *wanted, ReleaseView *view, bool replace,
 
 	if (view && !replace)
 	{
-		/* also keep what was granted only on the view */
-		statements = list_concat(statements,
-								 view_properties(view->view, wanted->names,
-												 wanted->names, owner, qualified));
+		/* what was given to the view alone, too */
+		statements = list_concat(view_properties_own(&properties, qualified),
+								 statements);
 		versioned_view_drop(view);
 	}
 	if (!replace)
 		free_view_name(wanted, name);
-	view_schema_grant(grants, wanted->schema, owner, true);
+	view_schema_grant(grants, wanted->schema, properties.owner, true);
 	run_as_view_owner(wanted,
-					  list_make1(psprintf("CREATE %sVIEW %s WITH (security_invoker = true) AS %s",
+					  list_make1(psprintf("CREATE %sVIEW %s WITH (%s) AS %s",
 										  replace ? "OR REPLACE " : "", qualified,
-										  wanted->definition)));
+										  options, wanted->definition)));
 	run_as_view_owner(wanted, statements);
-	open_schema_to_grantees(wanted);
+	open_schema_to_grantees(wanted, roles);
 	made.view = get_relname_relid(name, wanted->schema);
-	view_defaults_follow(made.view, wanted->rel);
+	properties.view = made.view;
+	made.taken = view_properties_taken(&properties);
+	made.own_defaults = view_defaults_follow(made.view, wanted->rel, defaults);
 	release_view_note(&made);
 }
 
@@ -309,13 +317,19 @@ static void
 set_view_properties(const WantedView *wanted, const ReleaseView *view,
 					List **grants)
 {
-	view_schema_grant(grants, wanted->schema, wanted->rel->rd_rel->relowner,
-					  false);
+	ViewProperties properties = properties_of_view(wanted, view);
+	ReleaseView set = *view;
+	List	   *roles;
+
+	view_schema_grant(grants, wanted->schema, properties.owner, false);
 	run_as_view_owner(wanted,
-					  view_properties_of_table(wanted,
-											   quoting_relation(view->view)));
-	open_schema_to_grantees(wanted);
-	view_defaults_follow(view->view, wanted->rel);
+					  view_properties_new(&properties,
+										  quoting_relation(view->view), &roles));
+	open_schema_to_grantees(wanted, roles);
+	(void) view_defaults_follow(view->view, wanted->rel, view_defaults_own(view));
+	set.taken = view_properties_taken(&properties);
+	if (!same_strings(set.taken, view->taken))
+		release_view_note(&set);
 }
 
 static bool

@@ -7,6 +7,9 @@
  * lock against other DDL.  A statement that had looked the old default up
  * before may still use it, as if it had come before the change.
  *
+ * A default that was set on the view by hand stays, and that is noted when it is
+ * set: later the table's may have changed, too.
+ *
  * An identity column has no default in the view: an INSERT through the view
  * leaves it to the table.
  */
@@ -21,8 +24,10 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_attribute.h"
+#include "nodes/nodeFuncs.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "core/compat.h"
@@ -117,21 +122,52 @@ lock_view_against_ddl(Oid view)
 			 errhint("Let that session commit, then run the command again.")));
 }
 
-/* Sets those that differ; table is NULL if the view is to have none. */
-static void
-set_defaults(Oid view, Relation table)
+static const OwnDefault *
+own_default_of(List *own, Form_pg_attribute att)
+{
+	ListCell   *lc;
+
+	foreach(lc, own)
+	{
+		const OwnDefault *found = lfirst(lc);
+
+		if (strcmp(found->column, NameStr(att->attname)) == 0 &&
+			(found->expression == NULL ||
+			 exprType(found->expression) == att->atttypid))
+			return found;
+	}
+	return NULL;
+}
+
+/* What the column has of its table, which is NULL if the view is to have none. */
+static Node *
+default_of_table(Relation table, List *attnums, AttrNumber attnum)
+{
+	AttrNumber	from = attnum <= list_length(attnums)
+	? list_nth_int(attnums, attnum - 1) : InvalidAttrNumber;
+
+	return from > 0 ? stored_default(table, from) : NULL;
+}
+
+/* Sets those that differ. */
+static List *
+set_defaults(Oid view, Relation table, List *own)
 {
 	Relation	rel = relation_open_present(view, AccessShareLock);
 	List	   *attnums = table ? view_kept_plain(view, RelationGetRelid(table)) : NIL;
+	List	   *names = NIL;
 	bool		locked = false;
 
 	for (AttrNumber attnum = 1; attnum <= RelationGetNumberOfAttributes(rel); attnum++)
 	{
-		AttrNumber	from = attnum <= list_length(attnums)
-		? list_nth_int(attnums, attnum - 1) : InvalidAttrNumber;
+		const OwnDefault *found = own_default_of(own,
+												 TupleDescAttr(RelationGetDescr(rel), attnum - 1));
 		Node	   *is = stored_default(rel, attnum);
-		Node	   *should = from > 0 ? stored_default(table, from) : NULL;
+		Node	   *should = found ? found->expression
+		: default_of_table(table, attnums, attnum);
 
+		if (found)
+			names = lappend(names, found->column);
 		if (equal(is, should))
 			continue;
 		if (!locked)
@@ -140,15 +176,65 @@ set_defaults(Oid view, Relation table)
 		replace_default(rel, attnum, is != NULL, should);
 	}
 	relation_close(rel, NoLock);
+	return names;
 }
 
-void
-view_defaults_follow(Oid view, Relation table)
+List *
+view_defaults_own(const ReleaseView *view)
+{
+	List	   *own = NIL;
+	Relation	rel;
+	ListCell   *lc;
+
+	if (view->own_defaults == NIL)
+		return NIL;
+	rel = relation_open_present(view->view, AccessShareLock);
+	foreach(lc, view->own_defaults)
+	{
+		AttrNumber	attnum = get_attnum(view->view, lfirst(lc));
+		OwnDefault *found;
+
+		if (attnum == InvalidAttrNumber)
+			continue;
+		found = palloc(sizeof(OwnDefault));
+		found->column = lfirst(lc);
+		found->expression = stored_default(rel, attnum);
+		own = lappend(own, found);
+	}
+	relation_close(rel, NoLock);
+	return own;
+}
+
+List *
+view_defaults_altered(const ReleaseView *view, List *columns)
+{
+	Relation	rel = relation_open_present(view->view, AccessShareLock);
+	Relation	table = relation_open_present(view->relation, AccessShareLock);
+	List	   *attnums = view_kept_plain(view->view, view->relation);
+	List	   *own = NIL;
+
+	for (AttrNumber attnum = 1; attnum <= RelationGetNumberOfAttributes(rel); attnum++)
+	{
+		char	   *name = NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname);
+
+		if (text_is_among(name, columns)
+			? !equal(stored_default(rel, attnum), default_of_table(table, attnums, attnum))
+			: text_is_among(name, view->own_defaults))
+			own = lappend(own, pstrdup(name));
+	}
+	relation_close(table, NoLock);
+	relation_close(rel, NoLock);
+	return own;
+}
+
+List *
+view_defaults_follow(Oid view, Relation table, List *own)
 {
 	bool		entered = snapshot_enter();
+	List	   *names = set_defaults(view, table, own);
 
-	set_defaults(view, table);
 	snapshot_leave(entered);
+	return names;
 }
 
 void
@@ -156,6 +242,6 @@ view_defaults_remove(Oid view)
 {
 	bool		entered = snapshot_enter();
 
-	set_defaults(view, NULL);
+	(void) set_defaults(view, NULL, NIL);
 	snapshot_leave(entered);
 }

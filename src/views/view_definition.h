@@ -1,6 +1,6 @@
 /*
  * view_definition.h
- *		Determines the columns, privileges and comments of a release's view.
+ *		Determines the columns of a release's view.
  */
 #ifndef TANDEM_VIEW_DEFINITION_H
 #define TANDEM_VIEW_DEFINITION_H
@@ -62,22 +62,5 @@ extern char *view_null_of_column(Form_pg_attribute att);
 
 /* Returns a SELECT of these columns of rel, palloc'd. */
 extern char *view_definition(Relation rel, List *columns);
-
-/*
- * Returns statements that copy privileges and comments to the view name
- * (quoted) of owner: those of source itself, and of its columns in from, which
- * the view has under names (a NULL in from: no column).  source is the table,
- * or an earlier version of the view.  The statements must be run as owner, who
- * needs USAGE on the view's schema.
- */
-extern List *view_properties(Oid source, List *from, List *names, Oid owner,
-							 const char *name);
-
-/*
- * Returns statements that grant the same roles USAGE on the view's schema, to
- * be run as the owner of the schema.
- */
-extern List *view_properties_of_schema(Oid source, List *from, List *names,
-									   Oid owner, Oid schema);
 
 #endif							/* TANDEM_VIEW_DEFINITION_H */
