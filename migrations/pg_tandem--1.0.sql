@@ -888,8 +888,10 @@ BEGIN ATOMIC
 		-- views of releases have the table's defaults
 		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = f.adrelid)
 	UNION SELECT format('foreign key %I of table %s', c.conname, c.conrelid::regclass)
-	FROM pg_constraint c
-	WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND $2 = ANY (c.confkey)
+	-- of what refers to a table there is no index, of what depends on it there is
+	FROM pg_depend d JOIN pg_constraint c ON c.oid = d.objid
+	WHERE d.classid = 'pg_constraint'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2
+		AND c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND $2 = ANY (c.confkey)
 	UNION SELECT format('migration %I, which syncs it too', m.name)
 	FROM tandem.sync s
 	JOIN tandem.migration m ON m.id = s.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
@@ -933,19 +935,20 @@ END;
 COMMENT ON FUNCTION tandem._column_keys(oid, integer)
 	IS 'primary key, replica identity and partition key that a column is in';
 
-CREATE FUNCTION tandem._column_moved_keys(relation oid, number integer, added name[], OUT line text)
+CREATE FUNCTION tandem._column_moved_keys(relation oid, number integer, added_to oid[], added name[], OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT format('primary key %I', c.conname)
 	FROM pg_constraint c
-	WHERE c.conrelid = $1 AND c.contype = 'p' AND c.conparentid = 0 AND c.conname <> ALL ($3)
+	WHERE c.conrelid = $1 AND c.contype = 'p' AND c.conparentid = 0
+		AND NOT EXISTS (SELECT FROM unnest($3, $4) k (relation, name) WHERE k.relation = $1 AND k.name = c.conname)
 		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = c.conindid AND x.number = $2)
 	UNION SELECT format('replica identity %s', i.indexrelid::regclass)
 	FROM pg_index i
 	WHERE i.indrelid = $1 AND i.indisreplident
 		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = i.indexrelid AND x.number = $2);
 END;
-COMMENT ON FUNCTION tandem._column_moved_keys(oid, integer, name[])
+COMMENT ON FUNCTION tandem._column_moved_keys(oid, integer, oid[], name[])
 	IS 'primary key, unless it is one of those added, and replica identity that a column is in';
 
 CREATE FUNCTION tandem._column_parts(relation oid, number integer, OUT line text)
@@ -1079,7 +1082,8 @@ COMMENT ON FUNCTION tandem._domain_states(oid)
 	IS 'what a column gets from the domain that it is of: NOT NULL, default, checks';
 
 CREATE VIEW tandem._going_columns AS
-SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name, s.new_columns
+SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name,
+	a.atttypid AS type, s.new_columns
 FROM tandem.sync s
 -- the table itself, and its partitions, in which the column may have another number
 CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_partition_tree(s.relation) p) t (relation)
@@ -1088,14 +1092,15 @@ WHERE s.stored AND NOT s.keep_old;
 COMMENT ON VIEW tandem._going_columns IS 'columns that contract of each migration drops, and the new columns of their rule';
 
 CREATE VIEW tandem._staying_columns AS
-SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attname AS name, NOT (d.is_not_null OR EXISTS (
+SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attname AS name, NOT (coalesce(d.is_not_null, false) OR EXISTS (
 	SELECT FROM pg_constraint c WHERE c.conrelid = t.relation AND c.contype = 'p' AND a.attnum = ANY (c.conkey))) AS may_be_null,
 	CASE WHEN NOT a.attnotnull THEN n.conname END AS not_null_check
 FROM tandem.sync s
 CROSS JOIN LATERAL unnest(s.old_columns, s.down) o (name, down)
 CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_partition_tree(s.relation) p) t (relation)
 JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = o.name AND a.attnum > 0 AND NOT a.attisdropped
-CROSS JOIN LATERAL tandem._domain_states(a.atttypid) d
+LEFT JOIN LATERAL (SELECT d.is_not_null, d.default_text FROM pg_type y CROSS JOIN LATERAL tandem._domain_states(y.oid) d
+	WHERE y.oid = a.atttypid AND y.typtype = 'd') d ON true
 -- a NOT NULL in the form of a CHECK
 LEFT JOIN LATERAL (SELECT min(c.conname) AS conname FROM pg_constraint c WHERE c.conrelid = t.relation AND c.contype = 'c'
 	AND c.conkey = ARRAY[a.attnum] AND pg_get_expr(c.conbin, c.conrelid) = format('(%I IS NOT NULL)', a.attname)) n ON true
@@ -1109,7 +1114,7 @@ CREATE FUNCTION tandem._contract_parts(migration integer, OUT part text, OUT obj
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
 	WITH going AS MATERIALIZED (
-		SELECT g.sync, g.root, g.relation, g.number, g.name, g.new_columns,
+		SELECT g.sync, g.root, g.relation, g.number, g.name, g.type, g.new_columns,
 			format('column %I of table %s', g.name, g.relation::regclass) AS title
 		FROM tandem._going_columns g WHERE g.migration = $1
 	), news AS MATERIALIZED (
@@ -1118,6 +1123,11 @@ BEGIN ATOMIC
 			n.attnotnull, n.attstorage, n.attcompression, coalesce(n.attstattarget, -1) AS attstattarget, n.attoptions, n.attacl,
 			n.atttypid, g.name AS old_name
 		FROM going g JOIN pg_attribute n ON n.attrelid = g.relation AND n.attname = ANY (g.new_columns) AND n.attnum > 0 AND NOT n.attisdropped
+	), domains AS MATERIALIZED (
+		-- asked once, however many partitions have columns of them
+		SELECT t.oid AS type, d.is_not_null, d.default_text, d.checks
+		FROM pg_type t CROSS JOIN LATERAL tandem._domain_states(t.oid) d
+		WHERE t.typtype = 'd' AND t.oid IN (SELECT g.type FROM going g UNION SELECT n.atttypid FROM news n)
 	), gone AS MATERIALIZED (
 		SELECT g.relation, array_agg(DISTINCT g.number) AS numbers FROM going g GROUP BY g.relation
 	), indexes AS MATERIALIZED (
@@ -1175,19 +1185,20 @@ BEGIN ATOMIC
 			true AS refuses, g.root = g.relation AS is_root, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 		LEFT JOIN pg_attrdef d ON d.adrelid = g.relation AND d.adnum = g.number
-		CROSS JOIN LATERAL (SELECT coalesce(pg_get_expr(d.adbin, d.adrelid), (tandem._domain_states(o.atttypid)).default_text) AS text) e
+		CROSS JOIN LATERAL (SELECT coalesce(pg_get_expr(d.adbin, d.adrelid),
+			(SELECT s.default_text FROM domains s WHERE s.type = o.atttypid)) AS text) e
 		WHERE (e.text IS NOT NULL OR o.attidentity <> '') AND o.attgenerated = ''
 			AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
-				AND (n.atthasdef OR n.attidentity <> '' OR (tandem._domain_states(n.atttypid)).default_text IS NOT NULL))
+				AND (n.atthasdef OR n.attidentity <> '' OR n.atttypid IN (SELECT s.type FROM domains s WHERE s.default_text IS NOT NULL)))
 		UNION ALL
 		SELECT 'not null', g.title, format('it is NOT NULL, and no new column is: NULL can be stored in %s',
 				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')),
 			format('tandem.add_not_null(..., %L, %L) in a migration of its own; or ALTER TABLE %s ALTER COLUMN %I SET NOT NULL, which reads the table while nobody else can use it', g.root::regclass, g.new_columns[1], g.relation::regclass, g.new_columns[1]),
 			true, g.root = g.relation, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
-			AND (o.attnotnull OR (tandem._domain_states(o.atttypid)).is_not_null)
+			AND (o.attnotnull OR o.atttypid IN (SELECT s.type FROM domains s WHERE s.is_not_null))
 		WHERE NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
-				AND (n.attnotnull OR (tandem._domain_states(n.atttypid)).is_not_null))
+				AND (n.attnotnull OR n.atttypid IN (SELECT s.type FROM domains s WHERE s.is_not_null)))
 			-- nor will be, by a step without which there is no contract
 			AND NOT EXISTS (SELECT FROM tandem.step t WHERE t.migration = $1 AND t.relation = g.root AND t.kind = 'not null'
 				AND t.state <> 'done' AND t.object = ANY (g.new_columns))
@@ -1279,7 +1290,7 @@ BEGIN ATOMIC
 		SELECT 'check constraints', g.title, format('it is of domain %s, and its checks go', o.atttypid::regtype),
 			format('create the like for the new columns: %s', d.checks), false, g.root = g.relation, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
-		CROSS JOIN LATERAL tandem._domain_states(o.atttypid) d
+		JOIN domains d ON d.type = o.atttypid
 		WHERE d.checks IS NOT NULL
 			AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number AND n.atttypid = o.atttypid)
 		UNION ALL
@@ -1804,7 +1815,7 @@ REVOKE ALL ON FUNCTION
 	tandem._fingerprint(oid[], oid[], text),
 	tandem._column_dependents(oid, integer, integer),
 	tandem._column_keys(oid, integer),
-	tandem._column_moved_keys(oid, integer, name[]),
+	tandem._column_moved_keys(oid, integer, oid[], name[]),
 	tandem._column_parts(oid, integer),
 	tandem._readers_of_all_columns(oid),
 	tandem._names_word(text, name),

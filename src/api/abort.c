@@ -138,25 +138,24 @@ undo_all_builds(const Migration *migration)
 static List *
 functions_that_name(List *dropped)
 {
+	List	   *columns = dropped_columns_of_trees(dropped);
 	List	   *lines = NIL;
 	ListCell   *lc;
-	ListCell   *table;
+	ListCell   *of_column;
+	ListCell   *line;
 
-	foreach(lc, dropped)
+	if (columns == NIL)
+		return NIL;
+	forboth(lc, columns, of_column, column_naming_functions(columns, 0))
 	{
-		DroppedColumn *column = lfirst(lc);
+		const TableColumn *column = lfirst(lc);
 
-		foreach(table, table_tree(column->relation))
-		{
-			ListCell   *line;
-
-			foreach(line, column_naming_functions(lfirst_oid(table), column->name))
-				lines = lappend(lines,
-								psprintf("table %s: %s names column %s: each write that fires it may fail",
-										 quoting_relation(lfirst_oid(table)),
-										 (char *) lfirst(line),
-										 quote_identifier(column->name)));
-		}
+		foreach(line, lfirst(of_column))
+			lines = lappend(lines,
+							psprintf("table %s: %s names column %s: each write that fires it may fail",
+									 quoting_relation(column->relation),
+									 (char *) lfirst(line),
+									 quote_identifier(column->name)));
 	}
 	return lines;
 }

@@ -259,9 +259,9 @@ hint_to_make_ready(const Migration *migration, bool broken, bool quarantined,
 
 /*
  * Throws an error that lists all that is open, what is in the way of dropping
- * the columns, or what would be lost with them.
+ * the columns, or what would be lost with them; returns what goes with them.
  */
-static void
+static List *
 check_ready_to_contract(const Migration *migration, List *rules,
 						List *dropped, const ContractCall *call)
 {
@@ -272,6 +272,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 	bool		one_way = questions != NIL && sync_list_has_one_way(rules) &&
 	rows_disagree(migration);
 	List	   *reasons;
+	List	   *parts;
 
 	/* rows that an extension keeps elsewhere were not verified */
 	table_rows_check_local(finish_tables(migration));
@@ -290,10 +291,12 @@ check_ready_to_contract(const Migration *migration, List *rules,
 						migration->name),
 				 errdetail("%s", lines_as_list(reasons)),
 				 errhint("Move these to the new columns, drop them, or end the migrations that use them, then contract; or abort, if nothing uses the new columns, and create the sync again with keep_old => true.")));
-	contract_parts_check(migration, call->accept);
+	parts = contract_parts(migration);
+	contract_parts_check(migration, parts, call->accept);
 	/* report this before older releases are refused, not after */
 	versioned_views_check_end(sync_relations_of_migration(migration->id),
 							  migration->id, migration->release);
+	return parts;
 }
 
 static void
@@ -408,16 +411,18 @@ static void
 check_contract_call(Migration *migration, const ContractCall *call)
 {
 	List	   *rules = sync_list_of_migration(migration->id);
+	List	   *parts;
 
 	/*
 	 * before phase contract, the list of open steps says more than the phase
 	 */
 	if (migration->phase != PHASE_MIGRATE)
 		migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
-	check_ready_to_contract(migration, rules, columns_to_drop(rules), call);
+	parts = check_ready_to_contract(migration, rules, columns_to_drop(rules),
+									call);
 	claim_contract(migration, call);
 	warn_of_what_force_passes(migration, rules, call);
-	contract_parts_warn(migration, call->accept);
+	contract_parts_warn(migration, parts, call->accept);
 }
 
 typedef struct FencedContract
@@ -435,7 +440,7 @@ contract_locked(Migration *migration, void *arg)
 	List	   *dropped = columns_to_drop(rules);
 
 	/* again, now that it cannot change any more */
-	check_ready_to_contract(migration, rules, dropped, call);
+	(void) check_ready_to_contract(migration, rules, dropped, call);
 	check_undeclared_writers(migration, call->undeclared, false);
 	migration_act(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT,
 				  dropped_columns_describe(dropped), fenced->started);
@@ -606,7 +611,7 @@ tandem_preview_contract(PG_FUNCTION_ARGS)
 		put_part(result, "in use", lfirst(lc),
 				 "contract is refused, whatever it is to accept",
 				 "move it to the new columns or drop it; of another migration, end that one");
-	foreach(lc, contract_parts(migration, true))
+	foreach(lc, list_concat(contract_parts(migration), contract_texts(migration)))
 	{
 		ContractPart *part = lfirst(lc);
 

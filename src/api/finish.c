@@ -19,7 +19,6 @@
 #include "core/relation.h"
 #include "core/settings.h"
 #include "core/text.h"
-#include "ddl/columns.h"
 #include "trigger/install.h"
 #include "views/views_end.h"
 
@@ -27,7 +26,7 @@ List *
 dropped_column_add(List *dropped, Oid relid, const char *name)
 {
 	ListCell   *lc;
-	DroppedColumn *column;
+	TableColumn *column;
 
 	if (!relation_exists(relid) || get_attnum(relid, name) <= 0)
 		return dropped;
@@ -37,7 +36,7 @@ dropped_column_add(List *dropped, Oid relid, const char *name)
 		if (column->relation == relid && strcmp(column->name, name) == 0)
 			return dropped;
 	}
-	column = palloc(sizeof(DroppedColumn));
+	column = palloc(sizeof(TableColumn));
 	column->relation = relid;
 	column->name = pstrdup(name);
 	return lappend(dropped, column);
@@ -129,16 +128,38 @@ finish_under_locks(const Migration *migration, List *others,
 	}
 }
 
+List *
+dropped_columns_of_trees(List *dropped)
+{
+	List	   *columns = NIL;
+	ListCell   *lc;
+	ListCell   *table;
+
+	foreach(lc, dropped)
+	{
+		TableColumn *column = lfirst(lc);
+
+		foreach(table, table_tree(column->relation))
+		{
+			TableColumn *of_table = palloc(sizeof(TableColumn));
+
+			of_table->relation = lfirst_oid(table);
+			of_table->name = column->name;
+			columns = lappend(columns, of_table);
+		}
+	}
+	return columns;
+}
+
 static List *
-lines_of_dropped_column(List *all, const DroppedColumn *column, Oid relid,
-						List *lines)
+lines_of_dropped_column(List *all, const TableColumn *column, List *lines)
 {
 	ListCell   *lc;
 
 	foreach(lc, lines)
 		all = lappend(all, psprintf("column %s of table %s: %s",
 									quote_identifier(column->name),
-									quoting_relation(relid),
+									quoting_relation(column->relation),
 									(char *) lfirst(lc)));
 	return all;
 }
@@ -147,19 +168,15 @@ List *
 dropped_column_lines(List *dropped, ColumnLines lines,
 					 const Migration *migration)
 {
+	List	   *columns = dropped_columns_of_trees(dropped);
 	List	   *all = NIL;
 	ListCell   *lc;
-	ListCell   *table;
+	ListCell   *of_column;
 
-	foreach(lc, dropped)
-	{
-		DroppedColumn *column = lfirst(lc);
-
-		foreach(table, table_tree(column->relation))
-			all = lines_of_dropped_column(all, column, lfirst_oid(table),
-										  lines(lfirst_oid(table), column->name,
-												migration->id));
-	}
+	if (columns == NIL)
+		return NIL;
+	forboth(lc, columns, of_column, lines(columns, migration->id))
+		all = lines_of_dropped_column(all, lfirst(lc), lfirst(of_column));
 	return all;
 }
 
@@ -222,7 +239,7 @@ finish_drop(const Migration *migration, List *dropped)
 	announce_drop(migration, dropped);
 	foreach(lc, dropped)
 	{
-		DroppedColumn *column = lfirst(lc);
+		TableColumn *column = lfirst(lc);
 
 		finish_change_table(migration, column->relation,
 							drop_column_of_table, column->name);
@@ -243,7 +260,7 @@ dropped_columns_describe(List *dropped)
 	initStringInfo(&text);
 	foreach(lc, dropped)
 	{
-		DroppedColumn *column = lfirst(lc);
+		TableColumn *column = lfirst(lc);
 
 		appendStringInfo(&text, "%s%s.%s", text.len ? ", " : "dropped ",
 						 quoting_relation(column->relation),

@@ -8,25 +8,25 @@
 #include "nodes/pg_list.h"
 
 #include "catalog/migration.h"
+#include "ddl/columns.h"
 
 /* for column_dependents and the others in columns.h */
-typedef List *(*ColumnLines) (Oid relid, const char *name, int migration_id);
-
-/* A column to be dropped. */
-typedef struct DroppedColumn
-{
-	Oid			relation;
-	char	   *name;
-} DroppedColumn;
+typedef List *(*ColumnLines) (List *columns, int migration_id);
 
 /*
- * Adds a column to a list of these, unless it is in it, or not in the table any
- * more.
+ * Adds a column (TableColumn) to a list of these, unless it is in it, or not in
+ * the table any more.
  */
 extern List *dropped_column_add(List *dropped, Oid relid, const char *name);
 
 /* Returns the OIDs of all tables of the migration, with their partitions. */
 extern List *finish_tables(const Migration *migration);
+
+/*
+ * Returns the columns of a list, each followed by those of the partitions of
+ * its table.
+ */
+extern List *dropped_columns_of_trees(List *dropped);
 
 /*
  * Returns the lines of all columns, also of partitions, each with its column

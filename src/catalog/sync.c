@@ -159,6 +159,22 @@ sync_list_of_relation(Oid relid)
 	return rules;
 }
 
+List *
+sync_relations_of_others(List *relids, int migration_id)
+{
+	TandemQuery query;
+	List	   *synced;
+
+	query_begin(&query);
+	query_oid_list(&query, relids);
+	query_int(&query, migration_id);
+	synced = query_oids(&query,
+						"SELECT DISTINCT s.relation::oid FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
+						"WHERE s.relation = ANY ($1) AND m.id <> $2 AND s.stored AND m.phase NOT IN ('done', 'aborted')");
+	query_end(&query);
+	return synced;
+}
+
 void
 sync_note_parsed(int migration_id)
 {

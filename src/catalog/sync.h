@@ -66,6 +66,9 @@ extern void sync_insert(SyncRule *rule);
 /* Returns the stored rules of open migrations on a relation, oldest first. */
 extern List *sync_list_of_relation(Oid relid);
 
+/* Returns those of the relations that other open migrations have rules on. */
+extern List *sync_relations_of_others(List *relids, int migration_id);
+
 /*
  * sync_list_of_migration returns the stored rules of a migration;
  * sync_list_of_table those of them on a table, which is all that what is done for

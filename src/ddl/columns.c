@@ -28,40 +28,52 @@
 #include "row/quarantine.h"
 #include "rule/expression.h"
 
-/* Returns the names of keys that the migration adds to the table. */
-static List *
-names_of_added_keys(Oid relid, int migration_id)
+static void
+begin_column_query(TandemQuery *query, List *columns)
 {
-	Oid			root = table_root(relid);
-	List	   *names = NIL;
+	List	   *relids = NIL;
+	List	   *numbers = NIL;
 	ListCell   *lc;
 
-	foreach(lc, step_list_of_tables(migration_id, STEP_CONSTRAINT,
-									list_make1_oid(root)))
+	foreach(lc, columns)
 	{
-		Step	   *step = lfirst(lc);
+		const TableColumn *column = lfirst(lc);
 
-		names = lappend(names, key_leaf_name(root, relid, step->object));
+		relids = lappend_oid(relids, column->relation);
+		numbers = lappend_int(numbers,
+							  get_attnum(column->relation, column->name));
 	}
-	return names;
-}
-
-static void
-begin_column_query(TandemQuery *query, Oid relid, const char *name)
-{
 	query_begin(query);
-	query_oid(query, relid);
-	query_int(query, get_attnum(relid, name));
+	query_oid_list(query, relids);
+	query_int_list(query, numbers);
 }
 
-/* Sorted alike in every database, whatever its collation. */
-static List *
-end_column_query(TandemQuery *query, const char *sql)
-{
-	List	   *lines = query_texts(query, sql);
+/*
+ * The lines of a function of the script, which the planner makes part of this
+ * query; sorted alike in every database, whatever its collation.
+ */
+#define LINES_SELECT(function) \
+	"SELECT c.place::integer, l.line FROM unnest($1, $2) WITH ORDINALITY c (relation, number, place) " \
+	"CROSS JOIN LATERAL tandem." function " l ORDER BY c.place, l.line COLLATE \"C\""
 
+/* sql is a constant, see query_run. */
+static List *
+end_column_query(TandemQuery *query, const char *sql, List *columns)
+{
+	uint64		rows = query_run_latest(query, sql);
+	uint64		row = 0;
+	List	   *all = NIL;
+
+	for (int place = 1; place <= list_length(columns); place++)
+	{
+		List	   *lines = NIL;
+
+		for (; row < rows && query_get_int(row, 1) == place; row++)
+			lines = lappend(lines, query_get_text(row, 2));
+		all = lappend(all, lines);
+	}
 	query_end(query);
-	return lines;
+	return all;
 }
 
 typedef struct ReadCall
@@ -148,59 +160,125 @@ migrations_that_read(Oid relid, const char *column, int migration_id)
 	return lines;
 }
 
-List *
-column_dependents(Oid relid, const char *name, int migration_id)
+static List *
+relations_of(List *columns)
 {
-	TandemQuery query;
-	List	   *lines;
+	List	   *relids = NIL;
+	ListCell   *lc;
 
-	begin_column_query(&query, relid, name);
+	foreach(lc, columns)
+		relids = lappend_oid(relids, ((TableColumn *) lfirst(lc))->relation);
+	return relids;
+}
+
+List *
+column_dependents(List *columns, int migration_id)
+{
+	List	   *synced = sync_relations_of_others(relations_of(columns),
+												  migration_id);
+	TandemQuery query;
+	List	   *all;
+	ListCell   *lines;
+	ListCell   *lc;
+
+	begin_column_query(&query, columns);
 	query_int(&query, migration_id);
-	lines = end_column_query(&query,
-							 "SELECT line FROM tandem._column_dependents($1, $2, $3) ORDER BY line COLLATE \"C\"");
-	return list_concat(lines, migrations_that_read(relid, name, migration_id));
+	all = end_column_query(&query,
+						   LINES_SELECT("_column_dependents(c.relation, c.number, $3)"),
+						   columns);
+	forboth(lines, all, lc, columns)
+	{
+		const TableColumn *column = lfirst(lc);
+
+		if (list_member_oid(synced, column->relation))
+			lfirst(lines) = list_concat(lfirst(lines),
+										migrations_that_read(column->relation,
+															 column->name, migration_id));
+	}
+	return all;
 }
 
 List *
-column_keys(Oid relid, const char *name, int migration_id)
+column_keys(List *columns, int migration_id)
 {
 	TandemQuery query;
 
-	begin_column_query(&query, relid, name);
+	begin_column_query(&query, columns);
 	return end_column_query(&query,
-							"SELECT line FROM tandem._column_keys($1, $2) ORDER BY line COLLATE \"C\"");
+							LINES_SELECT("_column_keys(c.relation, c.number)"),
+							columns);
+}
+
+/* The keys that the migration adds, each with the leaf that it is built on. */
+typedef struct AddedKeys
+{
+	List	   *relids;
+	List	   *names;
+} AddedKeys;
+
+static void
+note_added_keys(AddedKeys *added, List *columns, int migration_id)
+{
+	List	   *steps = step_list(migration_id, STEP_CONSTRAINT);
+	List	   *relids = steps == NIL ? NIL
+	: list_concat_unique_oid(NIL, relations_of(columns));
+	ListCell   *lc;
+	ListCell   *table;
+
+	foreach(table, relids)
+	{
+		Oid			root = table_root(lfirst_oid(table));
+
+		foreach(lc, steps)
+		{
+			Step	   *step = lfirst(lc);
+
+			if (step->relation != root)
+				continue;
+			added->relids = lappend_oid(added->relids, lfirst_oid(table));
+			added->names = lappend(added->names,
+								   key_leaf_name(root, lfirst_oid(table),
+												 step->object));
+		}
+	}
 }
 
 List *
-column_moved_keys(Oid relid, const char *name, int migration_id)
+column_moved_keys(List *columns, int migration_id)
 {
-	List	   *added = names_of_added_keys(relid, migration_id);
+	AddedKeys	added = {NIL, NIL};
 	TandemQuery query;
 
-	begin_column_query(&query, relid, name);
-	query_datum(&query, NAMEARRAYOID, array_from_strings(added, NAMEOID), false);
+	note_added_keys(&added, columns, migration_id);
+	begin_column_query(&query, columns);
+	query_oid_list(&query, added.relids);
+	query_datum(&query, NAMEARRAYOID,
+				array_from_strings(added.names, NAMEOID), false);
 	return end_column_query(&query,
-							"SELECT line FROM tandem._column_moved_keys($1, $2, $3) ORDER BY line COLLATE \"C\"");
+							LINES_SELECT("_column_moved_keys(c.relation, c.number, $3, $4)"),
+							columns);
 }
 
 List *
-column_objects_dropped_with(Oid relid, const char *name, int migration_id)
+column_objects_dropped_with(List *columns, int migration_id)
 {
 	TandemQuery query;
 
-	begin_column_query(&query, relid, name);
+	begin_column_query(&query, columns);
 	return end_column_query(&query,
-							"SELECT line FROM tandem._column_parts($1, $2) ORDER BY line COLLATE \"C\"");
+							LINES_SELECT("_column_parts(c.relation, c.number)"),
+							columns);
 }
 
 List *
-column_naming_functions(Oid relid, const char *name)
+column_naming_functions(List *columns, int migration_id)
 {
 	TandemQuery query;
 
-	begin_column_query(&query, relid, name);
+	begin_column_query(&query, columns);
 	return end_column_query(&query,
-							"SELECT line FROM tandem._naming_functions($1, $2) ORDER BY line COLLATE \"C\"");
+							LINES_SELECT("_naming_functions(c.relation, c.number)"),
+							columns);
 }
 
 void

@@ -56,16 +56,17 @@ read_contract_parts(const char *sql, int migration_id)
 	"ORDER BY refuses DESC, part COLLATE \"C\", object COLLATE \"C\", what_happens COLLATE \"C\""
 
 List *
-contract_parts(const Migration *migration, bool texts)
+contract_parts(const Migration *migration)
 {
-	List	   *parts = read_contract_parts(PARTS_SELECT("tandem._contract_parts($1)"),
-											migration->id);
+	return read_contract_parts(PARTS_SELECT("tandem._contract_parts($1)"),
+							   migration->id);
+}
 
-	return texts
-		? list_concat(parts,
-					  read_contract_parts(PARTS_SELECT("tandem._contract_texts($1)"),
-										  migration->id))
-		: parts;
+List *
+contract_texts(const Migration *migration)
+{
+	return read_contract_parts(PARTS_SELECT("tandem._contract_texts($1)"),
+							   migration->id);
 }
 
 typedef struct PartKinds
@@ -166,11 +167,10 @@ part_lines(List *parts, List *accept, bool refused, List **kinds)
 }
 
 void
-contract_parts_check(const Migration *migration, List *accept)
+contract_parts_check(const Migration *migration, List *parts, List *accept)
 {
 	List	   *kinds = list_copy(accept);
-	List	   *lines = part_lines(contract_parts(migration, false), accept, true,
-								   &kinds);
+	List	   *lines = part_lines(parts, accept, true, &kinds);
 	char	   *name = quote_literal_cstr(migration->name);
 
 	if (lines == NIL)
@@ -214,11 +214,11 @@ kinds_left(List *kinds, List *accepted)
 }
 
 void
-contract_parts_warn(const Migration *migration, List *accepted)
+contract_parts_warn(const Migration *migration, List *parts, List *accepted)
 {
 	List	   *kinds = NIL;
-	List	   *lines = part_lines(contract_parts(migration, true), NIL, false,
-								   &kinds);
+	List	   *lines = part_lines(list_concat_copy(parts, contract_texts(migration)),
+								   NIL, false, &kinds);
 	List	   *open = kinds_left(kinds, accepted);
 	List	   *in_use = lines_in_use(migration);
 	char	   *name = quote_literal_cstr(migration->name);

@@ -20,12 +20,14 @@ typedef struct ContractPart
 	bool		refuses;		/* contract needs it to be accepted */
 } ContractPart;
 
+/* Returns what the catalogs say now, sorted.  Takes no lock. */
+extern List *contract_parts(const Migration *migration);
+
 /*
- * Returns what the catalogs say now, sorted.  With texts also the functions and
- * views that merely seem to mean a column that goes, which takes a look at
- * every function of the database.  Takes no lock.
+ * Returns the functions and views that merely seem to mean a column that goes,
+ * as further parts, which takes a look at every function of the database.
  */
-extern List *contract_parts(const Migration *migration, bool texts);
+extern List *contract_texts(const Migration *migration);
 
 /*
  * Returns the kinds of the parts that contract of a migration would lose, as C
@@ -38,15 +40,17 @@ extern List *contract_part_kinds(int migration_id);
 extern void contract_parts_check_names(List *accept);
 
 /*
- * Throws an error if a part that refuses is not among the accepted kinds.
- * While the tables are locked, it takes some milliseconds.
+ * Throws an error if one of the parts refuses, and is not among the accepted
+ * kinds.
  */
-extern void contract_parts_check(const Migration *migration, List *accept);
+extern void contract_parts_check(const Migration *migration, List *parts,
+								 List *accept);
 
 /*
- * Warns of all parts: those of kinds in accepted were accepted, others will
- * be lost, or are in the way, at contract.
+ * Warns of these parts and of texts: those of kinds in accepted were accepted,
+ * others will be lost, or are in the way, at contract.
  */
-extern void contract_parts_warn(const Migration *migration, List *accepted);
+extern void contract_parts_warn(const Migration *migration, List *parts,
+								List *accepted);
 
 #endif							/* TANDEM_PARTS_H */

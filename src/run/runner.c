@@ -455,7 +455,7 @@ end_migrate(Migration *migration, int64 started)
 	step_keep_only(migration->id, leaves_of_rules(rules));
 	warn_of_lossy_rows(migration);
 	own_values_warn(migration, rules);
-	contract_parts_warn(migration, NIL);
+	contract_parts_warn(migration, contract_parts(migration), NIL);
 	if (!step_all_done(migration->id))
 		refuse_wrong_rows(migration, rules);
 	migration_act(migration, ACTION_FINISH, NULL, started);
