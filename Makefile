@@ -116,6 +116,7 @@ OBJS = \
 	src/ending/parts.o \
 	src/ending/losses.o \
 	src/ending/built.o \
+	src/ending/build_users.o \
 	src/run/process.o \
 	src/run/command.o \
 	src/run/loop.o \

@@ -854,6 +854,44 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._names_word(text, name) IS 'whether a text has a name in it as a word';
 
+CREATE FUNCTION tandem._part_users(class oid, object oid, number integer, OUT user_class oid, OUT user_object oid, OUT line text)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH RECURSIVE parts (class, object) AS (
+		SELECT $1, $2 WHERE $3 = 0
+		UNION SELECT d.classid, d.objid FROM pg_depend d LEFT JOIN pg_class s ON d.classid = 'pg_class'::regclass AND s.oid = d.objid
+		-- of a sequence other things are told, a default goes with its own column
+		WHERE $3 > 0 AND d.refclassid = $1 AND d.refobjid = $2 AND d.refobjsubid = $3 AND d.deptype IN ('a', 'i')
+			AND s.relkind IS DISTINCT FROM 'S' AND d.classid <> 'pg_attrdef'::regclass
+		UNION SELECT d.classid, d.objid FROM parts p
+		JOIN pg_depend d ON d.refclassid = p.class AND d.refobjid = p.object AND d.deptype IN ('a', 'i', 'P')
+	)
+	SELECT DISTINCT d.classid, d.objid, CASE WHEN c.contype = 'f' THEN format('foreign key %I of table %s', c.conname, c.conrelid::regclass)
+		ELSE concat_ws(', through ', CASE WHEN r.oid IS NOT NULL THEN format('view %s', r.ev_class::regclass)
+			ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END,
+			CASE WHEN p.object <> $2 THEN pg_describe_object(p.class, p.object, 0) END) END
+	FROM parts p
+	JOIN pg_depend d ON d.refclassid = p.class AND d.refobjid = p.object AND d.deptype = 'n'
+	LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN'
+	LEFT JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
+	WHERE NOT EXISTS (SELECT FROM parts q WHERE q.class = d.classid AND q.object = d.objid)
+		-- that of a partition goes with its parent's
+		AND coalesce(c.conparentid, 0) = 0;
+END;
+COMMENT ON FUNCTION tandem._part_users(oid, oid, integer)
+	IS 'what depends on an index or constraint (number 0), or on what is dropped with a column, and would stop that';
+
+CREATE FUNCTION tandem._build_users(class oid, object oid, migration integer, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT u.line FROM tandem._part_users($1, $2, 0) u
+	WHERE NOT EXISTS (SELECT FROM pg_constraint c JOIN tandem.step t ON t.migration = $3 AND t.kind = 'constraint'
+			AND t.relation = c.conrelid AND t.object = c.conname
+		WHERE u.user_class = 'pg_constraint'::regclass AND u.user_object = c.oid);
+END;
+COMMENT ON FUNCTION tandem._build_users(oid, oid, integer)
+	IS 'what depends on an index or constraint that a migration has built, but for what it has built itself';
+
 CREATE FUNCTION tandem._column_dependents(relation oid, number integer, migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -892,6 +930,8 @@ BEGIN ATOMIC
 	FROM pg_depend d JOIN pg_constraint c ON c.oid = d.objid
 	WHERE d.classid = 'pg_constraint'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2
 		AND c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND $2 = ANY (c.confkey)
+	-- the constraints and indexes that go with it
+	UNION SELECT p.line FROM tandem._part_users('pg_class'::regclass, $1, $2) p
 	UNION SELECT format('migration %I, which syncs it too', m.name)
 	FROM tandem.sync s
 	JOIN tandem.migration m ON m.id = s.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
@@ -1813,6 +1853,8 @@ COMMENT ON FUNCTION tandem._registry_state(integer)
 REVOKE ALL ON FUNCTION
 	tandem._object_states(oid[], oid[], integer[], oid),
 	tandem._fingerprint(oid[], oid[], text),
+	tandem._part_users(oid, oid, integer),
+	tandem._build_users(oid, oid, integer),
 	tandem._column_dependents(oid, integer, integer),
 	tandem._column_keys(oid, integer),
 	tandem._column_moved_keys(oid, integer, oid[], name[]),

@@ -280,5 +280,52 @@ ALTER TABLE taken DROP CONSTRAINT taken_row;
 CALL tandem.abort('taken');
 SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'taken'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
 SELECT conname FROM pg_constraint WHERE conrelid = 'taken'::regclass AND contype = 'c' ORDER BY 1;
+
+-- What depends on an index or a constraint that goes, and not on the column: the server would say CASCADE.
+CREATE TABLE used (id integer PRIMARY KEY, code text, n integer);
+ALTER TABLE used ADD CONSTRAINT used_code_key UNIQUE (code);
+INSERT INTO used VALUES (1, 'a', 1);
+CREATE FUNCTION upsert() RETURNS void LANGUAGE sql
+	BEGIN ATOMIC INSERT INTO used (id, n) VALUES (9, 1) ON CONFLICT ON CONSTRAINT used_code_key DO NOTHING; END;
+CREATE RULE used_rule AS ON DELETE TO used DO ALSO INSERT INTO used (id) VALUES (8) ON CONFLICT ON CONSTRAINT used_code_key DO NOTHING;
+SELECT tandem.create_migration('used');
+SELECT tandem.add_column('used', 'used', 'code2', 'text');
+SELECT tandem.sync_column('used', 'used', 'code', 'code2', 'upper(code)', 'lower(code2)');
+SELECT tandem.add_index('used', 'CREATE UNIQUE INDEX used_code2_idx ON used (code2)');
+SELECT tandem.add_constraint('used', 'used', 'used_n_key', 'UNIQUE (n)');
+SELECT tandem.add_index('used', 'CREATE UNIQUE INDEX used_n_idx ON used (n, id)');
+CALL tandem.migrate('used');
+SELECT object FROM tandem.preview_contract('used') WHERE part = 'in use' ORDER BY object COLLATE "C";
+CALL tandem.contract('used');
+CREATE FUNCTION upsert_new() RETURNS void LANGUAGE sql
+	BEGIN ATOMIC INSERT INTO used (id, n) VALUES (9, 1) ON CONFLICT ON CONSTRAINT used_n_key DO NOTHING; END;
+CREATE TABLE refers (n integer REFERENCES used (n), id integer, FOREIGN KEY (n, id) REFERENCES used (n, id));
+CALL tandem.abort('used');
+CALL tandem.abort('used', force => true);
+DROP TABLE refers;
+DROP FUNCTION upsert_new();
+CALL tandem.abort('used');
+-- on a partition, and of a key
+CREATE TABLE halves (id integer, n integer) PARTITION BY RANGE (id);
+CREATE TABLE halves_1 PARTITION OF halves FOR VALUES FROM (0) TO (10);
+SELECT tandem.create_migration('halves');
+SELECT tandem.add_not_null('halves', 'halves', 'id');
+SELECT tandem.add_constraint('halves', 'halves', 'halves_key', 'PRIMARY KEY (id)');
+CALL tandem.migrate('halves');
+CREATE TABLE refers (id integer REFERENCES halves, first integer REFERENCES halves_1);
+CREATE VIEW grouped AS SELECT id, n FROM halves GROUP BY id;
+CALL tandem.abort('halves');
+DROP TABLE refers;
+DROP VIEW grouped;
+CALL tandem.abort('halves');
+-- a table that refers to itself
+CREATE TABLE referred (id integer PRIMARY KEY, n integer, parent integer);
+SELECT tandem.create_migration('own');
+SELECT tandem.add_constraint('own', 'referred', 'referred_n_key', 'UNIQUE (n)');
+CALL tandem.migrate('own');
+ALTER TABLE referred ADD CONSTRAINT referred_parent FOREIGN KEY (parent) REFERENCES referred (n);
+CALL tandem.abort('own');
+ALTER TABLE referred DROP CONSTRAINT referred_parent;
+CALL tandem.abort('own');
 DROP EXTENSION pg_tandem CASCADE;
 DROP SCHEMA calls CASCADE;

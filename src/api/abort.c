@@ -21,6 +21,7 @@
 #include "ddl/columns.h"
 #include "ddl/constraint_build.h"
 #include "ddl/index_build.h"
+#include "ending/build_users.h"
 #include "ending/built.h"
 #include "ending/losses.h"
 #include "release/drain.h"
@@ -65,6 +66,7 @@ check_no_dependents(const Migration *migration, List *dropped)
 						 keys != NIL ? "Move the keys back to the old columns, drop what else is listed"
 						 : "Drop these",
 						 quote_literal_cstr(migration->name))));
+	build_users_check(migration);
 }
 
 /* Returns the tables that foreign keys of the migration refer to. */
