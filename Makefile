@@ -102,6 +102,7 @@ OBJS = \
 	src/ddl/columns.o \
 	src/views/view_definition.o \
 	src/views/view_properties.o \
+	src/views/view_dependents.o \
 	src/views/view_schema.o \
 	src/views/view_kept.o \
 	src/views/view_default.o \

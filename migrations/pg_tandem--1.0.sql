@@ -585,7 +585,7 @@ COMMENT ON FUNCTION tandem.drop_views(integer)
 
 CREATE FUNCTION tandem.retired(release integer) RETURNS boolean
 -- immutable, so that even planning a statement on the view is an error
-AS 'MODULE_PATHNAME', 'tandem_retired' LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT;
+AS 'MODULE_PATHNAME', 'tandem_retired' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION tandem.retired(integer)
 	IS 'fails with 55T01: what the views of a release that has ended call';
 
@@ -1510,10 +1510,11 @@ COMMENT ON FUNCTION tandem._hidden_columns(oid, integer, integer)
 CREATE FUNCTION tandem._view_dependents(view oid, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT DISTINCT CASE WHEN r.oid IS NOT NULL THEN format('view %s', r.ev_class::regclass)
+	SELECT DISTINCT CASE WHEN r.oid IS NOT NULL THEN format('%s %s', CASE WHEN c.relkind = 'm' THEN 'materialized view' ELSE 'view' END, r.ev_class::regclass)
 		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
 	FROM pg_depend d
 	LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN'
+	LEFT JOIN pg_class c ON c.oid = r.ev_class
 	WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
 			OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (
 				SELECT unnest(ARRAY[t.oid, t.typarray]) FROM pg_type t WHERE t.typrelid = $1))
@@ -1525,6 +1526,26 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._view_dependents(oid)
 	IS 'what depends on a view, or would be dropped with it though it was not made with it';
+
+CREATE FUNCTION tandem._views_over(view oid, OUT place integer, OUT name text, OUT is_view boolean)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH RECURSIVE v (view, place) AS (
+		SELECT $1, 0
+		UNION SELECT r.ev_class, v.place + 1
+		FROM v JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.view AND d.classid = 'pg_rewrite'::regclass AND d.deptype = 'n'
+		JOIN pg_rewrite r ON r.oid = d.objid AND r.rulename = '_RETURN' AND r.ev_class <> v.view
+		JOIN pg_class c ON c.oid = r.ev_class AND c.relkind = 'v'
+	)
+	SELECT min(v.place), v.view::regclass::text, true FROM v GROUP BY v.view
+	UNION ALL
+	SELECT DISTINCT 0, l.line, false
+	FROM v CROSS JOIN LATERAL tandem._view_dependents(v.view) l
+	-- its triggers and rules go with it
+	WHERE l.line NOT LIKE 'view %' AND l.line NOT LIKE 'trigger %' AND l.line NOT LIKE 'rule %';
+END;
+COMMENT ON FUNCTION tandem._views_over(oid)
+	IS 'a view, those over it, which one DROP VIEW can drop together, and what else depends on them';
 
 CREATE FUNCTION tandem._view_overrides(view oid, OUT kind text, OUT name text)
 RETURNS SETOF record LANGUAGE sql STABLE
@@ -1869,6 +1890,7 @@ REVOKE ALL ON FUNCTION
 	tandem._release_view_tables(integer),
 	tandem._hidden_columns(oid, integer, integer),
 	tandem._view_dependents(oid),
+	tandem._views_over(oid),
 	tandem._view_overrides(oid),
 	tandem._ended_release(integer),
 	tandem._view_grants(oid, name[], name[], oid),

@@ -28,6 +28,9 @@ SET search_path = app, public;
 SET ROLE tandem_owner;
 SELECT tandem.create_views(0);
 SELECT tandem.create_views(NULL);
+SELECT tandem.drop_views(NULL);
+SELECT tandem.retired(NULL);
+SELECT * FROM tandem.preview_contract(NULL);
 SELECT tandem.create_views(42);
 CREATE TABLE images (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, is_public boolean NOT NULL DEFAULT false,
 	title varchar(8) DEFAULT 'none', gone integer, seen timestamptz DEFAULT '2020-01-01 00:00Z');

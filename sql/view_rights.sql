@@ -111,6 +111,7 @@ SELECT tandem.create_views(42, relations => '{app.orders,shape}');
 SELECT tandem.create_views(42, relations => '{app.part1}');
 SELECT tandem.create_views(42, relations => '{gone}');
 SELECT tandem.create_views(42, relations => '{pg_catalog.pg_class}');
+SELECT tandem.create_views(42, relations => '{tandem.sync}');
 SELECT count(*) FROM shape;
 SELECT tandem.create_views(42, relations => ARRAY['app.orders', 'app.parts', 'app."Odd ""t"', 'app.orders']);
 SELECT * FROM shape;

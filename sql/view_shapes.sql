@@ -134,6 +134,18 @@ SELECT tandem.create_views(45, relations => '{items}', refresh => true);
 SELECT * FROM shape WHERE view::text ~ '45';
 SELECT object, what_happens, remedy FROM tandem.preview_contract('plain') WHERE part = 'in use';
 CALL tandem.contract('plain', accept => '{defaults}');
+-- the hint names what others have built on the view
+CREATE VIEW over_45 AS SELECT id, comment FROM release_45.items;
+CREATE VIEW over_over AS SELECT id FROM over_45;
+CREATE MATERIALIZED VIEW stored_45 AS SELECT id FROM over_45;
+CALL tandem.contract('plain', accept => '{defaults}');
+DROP MATERIALIZED VIEW stored_45;
+SELECT remedy FROM tandem.preview_contract('plain') WHERE part = 'in use';
+BEGIN;
+DROP VIEW release_45.items, over_45, over_over;
+ROLLBACK;
+SELECT tandem.drop_views(45);
+DROP VIEW over_over, over_45;
 CALL tandem.abort('plain');
 SELECT * FROM shape WHERE view::text ~ '45';
 DROP VIEW release_45.items, release_46.items;

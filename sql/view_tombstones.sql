@@ -99,7 +99,8 @@ SELECT app.of_row(u) FROM release_41.users u;
 SET search_path = app;
 \set VERBOSITY default
 SELECT count(*) FROM users;
-SELECT tandem.retired(NULL), tandem.create_views(41);
+SELECT tandem.retired(NULL);
+SELECT tandem.create_views(41);
 CREATE TRIGGER mine BEFORE INSERT ON lines FOR EACH ROW EXECUTE FUNCTION tandem.retired();
 INSERT INTO lines VALUES (9, 9);
 DROP TRIGGER mine ON lines;

@@ -64,13 +64,14 @@ argument_bool(FunctionCallInfo fcinfo, int n, const char *name)
 int
 argument_release(FunctionCallInfo fcinfo, int n)
 {
-	int			release = PG_ARGISNULL(n) ? 0 : PG_GETARG_INT32(n);
+	int			release;
 
+	check_argument_given(fcinfo, n, "release");
+	release = PG_GETARG_INT32(n);
 	if (release <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("release must be a positive integer, not %s",
-						PG_ARGISNULL(n) ? "NULL" : psprintf("%d", release)),
+				 errmsg("release must be a positive integer, not %d", release),
 				 errhint("Give the number of the application's release.")));
 	return release;
 }

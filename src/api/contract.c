@@ -36,6 +36,7 @@
 #include "rule/rule_uses.h"
 #include "rule/sync_trigger.h"
 #include "trigger/install.h"
+#include "views/view_dependents.h"
 #include "views/views_end.h"
 
 SQL_FUNCTION(tandem_contract);
@@ -566,8 +567,9 @@ put_views_that_lose(ReturnSetInfo *result, const Migration *migration)
 				 psprintf("view %s of release %d, which shows %s", view, release,
 						  text_joined(loss->columns, "", ", ")),
 				 "contract is refused, whatever it is to accept",
-				 psprintf("if no node of release %d uses them: DROP VIEW %s; and after contract %s",
-						  release, view, versioned_view_call(loss->view)));
+				 psprintf("if no node of release %d uses them: %s and after contract %s",
+						  release, view_drop_call(loss->view->view),
+						  versioned_view_call(loss->view)));
 	}
 }
 

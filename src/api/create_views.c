@@ -17,11 +17,13 @@
 #include "catalog/release_view.h"
 #include "core/authority.h"
 #include "core/compat.h"
+#include "core/extension.h"
 #include "core/lock.h"
 #include "core/sql_function.h"
 #include "core/statement.h"
 #include "core/text.h"
 #include "views/versioned_view.h"
+#include "views/view_dependents.h"
 #include "views/view_schema.h"
 #include "views/views_end.h"
 
@@ -125,6 +127,11 @@ check_table_to_show(Oid relid)
 				 errmsg("table \"%s\" is a partition", name),
 				 errhint("Name its partitioned table: %s.",
 						 quoting_relation(llast_oid(get_partition_ancestors(relid))))));
+	if (get_rel_namespace(relid) == extension_schema())
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("table \"%s\" belongs to pg_tandem itself", name),
+				 errhint("Name tables that the application keeps its data in.")));
 	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP ||
 		relid < FirstNormalObjectId)
 		ereport(ERROR,
@@ -310,8 +317,8 @@ check_release_has_ended(int release, const ReleaseView *view)
 			 errmsg("release %d has not ended", release),
 			 errdetail("View %s shows it its columns.",
 					   quoting_relation(view->view)),
-			 errhint("A release ends when its last migration is aborted, or one of a later release contracted. To drop a view before, run DROP VIEW %s;",
-					 quoting_relation(view->view))));
+			 errhint("A release ends when its last migration is aborted, or one of a later release contracted. To drop a view before, run %s",
+					 view_drop_call(view->view))));
 }
 
 static List *

@@ -64,6 +64,11 @@ raise_release_ended(int release)
 Datum
 tandem_retired(PG_FUNCTION_ARGS)
 {
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"release\" must not be null"),
+				 errhint("The views of a release that has ended call this function with its number.")));
 	raise_release_ended(PG_GETARG_INT32(0));
 	PG_RETURN_BOOL(false);
 }

@@ -29,6 +29,7 @@
 #include "views/versioned_view.h"
 #include "views/view_default.h"
 #include "views/view_definition.h"
+#include "views/view_dependents.h"
 #include "views/view_kept.h"
 #include "views/view_properties.h"
 #include "views/view_schema.h"
@@ -150,24 +151,6 @@ view_may_be_replaced(const WantedView *wanted, Relation view)
 			return false;
 	}
 	return true;
-}
-
-/*
- * Objects that depend on the view's row type count, too.  Triggers and rules of
- * the view itself would be dropped silently.
- */
-static List *
-view_dependents(Oid view)
-{
-	TandemQuery query;
-	List	   *lines;
-
-	query_begin(&query);
-	query_oid(&query, view);
-	lines = query_texts(&query,
-						"SELECT line FROM tandem._view_dependents($1) ORDER BY line");
-	query_end(&query);
-	return lines;
 }
 
 static void
@@ -370,8 +353,8 @@ refuse_altered_view(const ReleaseView *view)
 			 errmsg("view %s was altered by hand", quoting_relation(view->view)),
 			 errdetail("Its columns are not those that it was created with, and release %d may be using them.",
 					   view->release),
-			 errhint("If no node of release %d works, run DROP VIEW %s; SELECT tandem.create_views(%d);",
-					 view->release, quoting_relation(view->view), view->release)));
+			 errhint("If no node of release %d works, run %s SELECT tandem.create_views(%d);",
+					 view->release, view_drop_call(view->view), view->release)));
 }
 
 /*

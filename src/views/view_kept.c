@@ -19,6 +19,7 @@
 #include "core/text.h"
 #include "rule/expression.h"
 #include "views/view_definition.h"
+#include "views/view_dependents.h"
 #include "views/view_kept.h"
 
 /* A column of an existing view. */
@@ -37,8 +38,8 @@ refuse_view_of_other(const ReleaseView *view)
 					quoting_relation(view->view)),
 			 errdetail("It does not show the columns of table %s alone.",
 					   quoting_relation(view->relation)),
-			 errhint("Run DROP VIEW %s, then SELECT tandem.create_views(%d);",
-					 quoting_relation(view->view), view->release)));
+			 errhint("Run %s then SELECT tandem.create_views(%d);",
+					 view_drop_call(view->view), view->release)));
 }
 
 /* Returns the number of the only relation that the query reads, or 0. */

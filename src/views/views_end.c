@@ -18,6 +18,7 @@
 #include "core/text.h"
 #include "views/tombstone.h"
 #include "views/versioned_view.h"
+#include "views/view_dependents.h"
 #include "views/view_kept.h"
 #include "views/view_schema.h"
 #include "views/views_end.h"
@@ -174,8 +175,8 @@ check_view_loses_nothing(const ReleaseView *view, List *lost)
 			 errmsg("view %s of release %d shows columns that would be dropped",
 					quoting_relation(view->view), view->release),
 			 errdetail("Columns: %s.", text_joined(lost, "", ", ")),
-			 errhint("If no node of release %d uses them, run DROP VIEW %s; then call it again, then %s from the first to the last no node of release %d can use the view.",
-					 view->release, quoting_relation(view->view),
+			 errhint("If no node of release %d uses them, run %s then call it again, then %s from the first to the last no node of release %d can use the view.",
+					 view->release, view_drop_call(view->view),
 					 versioned_view_call(view), view->release)));
 }
 
