@@ -310,15 +310,18 @@ tandem_create_views(PG_FUNCTION_ARGS)
 static void
 check_release_has_ended(int release, const ReleaseView *view)
 {
+	char	   *drop;
+
 	if (view->ended)
 		return;
+	drop = view_drop_call(view->view);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("release %d has not ended", release),
 			 errdetail("View %s shows it its columns.",
 					   quoting_relation(view->view)),
 			 errhint("A release ends when its last migration is aborted, or one of a later release contracted. To drop a view before, run %s",
-					 view_drop_call(view->view))));
+					 drop)));
 }
 
 static List *

@@ -348,13 +348,15 @@ follow_table_owner(const WantedView *wanted, const ReleaseView *view)
 static void
 refuse_altered_view(const ReleaseView *view)
 {
+	char	   *drop = view_drop_call(view->view);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("view %s was altered by hand", quoting_relation(view->view)),
 			 errdetail("Its columns are not those that it was created with, and release %d may be using them.",
 					   view->release),
 			 errhint("If no node of release %d works, run %s SELECT tandem.create_views(%d);",
-					 view->release, view_drop_call(view->view), view->release)));
+					 view->release, drop, view->release)));
 }
 
 /*

@@ -32,6 +32,8 @@ typedef struct KeptColumn
 static void
 refuse_view_of_other(const ReleaseView *view)
 {
+	char	   *drop = view_drop_call(view->view);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("view %s was replaced by hand",
@@ -39,7 +41,7 @@ refuse_view_of_other(const ReleaseView *view)
 			 errdetail("It does not show the columns of table %s alone.",
 					   quoting_relation(view->relation)),
 			 errhint("Run %s then SELECT tandem.create_views(%d);",
-					 view_drop_call(view->view), view->release)));
+					 drop, view->release)));
 }
 
 /* Returns the number of the only relation that the query reads, or 0. */

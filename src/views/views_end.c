@@ -168,15 +168,18 @@ lost_to_nodes(const ReleaseView *view, List *go)
 static void
 check_view_loses_nothing(const ReleaseView *view, List *lost)
 {
+	char	   *drop;
+
 	if (lost == NIL)
 		return;
+	drop = view_drop_call(view->view);
 	ereport(ERROR,
 			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 			 errmsg("view %s of release %d shows columns that would be dropped",
 					quoting_relation(view->view), view->release),
 			 errdetail("Columns: %s.", text_joined(lost, "", ", ")),
 			 errhint("If no node of release %d uses them, run %s then call it again, then %s from the first to the last no node of release %d can use the view.",
-					 view->release, view_drop_call(view->view),
+					 view->release, drop,
 					 versioned_view_call(view), view->release)));
 }
 
