@@ -1049,10 +1049,10 @@ COMMENT ON FUNCTION tandem._readers_of_all_columns(oid)
 
 -- What contract takes along, and what the new columns lack: see src/ending/README.md.
 
-CREATE FUNCTION tandem._naming_functions(relation oid, number integer, OUT function oid, OUT line text)
+CREATE FUNCTION tandem._naming_functions(relation oid, number integer, OUT function oid, OUT line text, OUT part text)
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT p.oid, format('function %s of trigger %I', p.oid::regprocedure, t.tgname)
+	SELECT p.oid, format('function %s of trigger %I', p.oid::regprocedure, t.tgname), 'trigger functions'
 	FROM pg_attribute a
 	JOIN pg_trigger t ON t.tgrelid = a.attrelid AND NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgenabled <> 'D'
 	JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace <> 'tandem'::regnamespace
@@ -1061,7 +1061,7 @@ BEGIN ATOMIC
 		AND (tandem._names_word(p.prosrc, a.attname)
 			OR tandem._names_word(substring(pg_get_triggerdef(t.oid) FROM 'EXECUTE FUNCTION [^(]*\((.*)\)$'), a.attname))
 	UNION
-	SELECT f.function, f.line
+	SELECT f.function, f.line, 'expressions'
 	FROM pg_class t
 	JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = $2
 	-- the table's own expressions; text: of those that may read its whole row
@@ -1099,10 +1099,22 @@ BEGIN ATOMIC
 			-- one that reads the column itself is in use, or goes with it
 			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = e.class AND d.objid = e.oid
 				AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2)) f
-	WHERE t.oid = $1;
+	WHERE t.oid = $1
+	UNION
+	-- functions that views, or rules of other tables, call with its row
+	SELECT p.oid, format('function %s of %s', p.oid::regprocedure,
+		CASE WHEN r.rulename = '_RETURN' THEN format('view %s', r.ev_class::regclass) ELSE format('rule %I on %s', r.rulename, r.ev_class::regclass) END), 'expressions'
+	FROM pg_class t
+	JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = $2
+	JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass AND d.refobjid = t.reltype AND d.classid = 'pg_proc'::regclass
+	JOIN pg_proc p ON p.oid = d.objid AND t.reltype = ANY (p.proargtypes) AND p.pronamespace <> 'tandem'::regnamespace
+		AND tandem._names_word(p.prosrc, a.attname)
+	JOIN pg_depend u ON u.refclassid = 'pg_proc'::regclass AND u.refobjid = p.oid AND u.classid = 'pg_rewrite'::regclass
+	JOIN pg_rewrite r ON r.oid = u.objid AND r.ev_class <> t.oid
+	WHERE t.oid = $1 AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = r.ev_class);
 END;
 COMMENT ON FUNCTION tandem._naming_functions(oid, integer)
-	IS 'functions of triggers of a table, and of its own expressions, and expressions over its whole row, that name a column: without it each statement that evaluates them may fail, or mean something else';
+	IS 'functions of triggers of a table, of its own expressions and of views, and expressions over its whole row, that name a column: without it each statement that evaluates them may fail, or mean something else';
 
 CREATE FUNCTION tandem._domain_states(type oid, OUT is_not_null boolean, OUT default_text text, OUT checks text)
 RETURNS record LANGUAGE sql STABLE
@@ -1316,10 +1328,12 @@ BEGIN ATOMIC
 		FROM going_indexes i
 		UNION ALL
 		SELECT 'check constraints', format('check constraint %I of table %s', c.conname, c.conrelid::regclass),
-			CASE WHEN b.beyond THEN 'it is dropped, although it has other columns, too' ELSE 'it is dropped' END,
+			CASE WHEN NOT b.beyond THEN 'it is dropped' WHEN c.conkey::integer[] <@ o.numbers THEN 'it is dropped, and rows that it refuses can be stored'
+				ELSE 'it is dropped, although it has other columns, too' END,
 			format('create the like with the new columns: %s', pg_get_constraintdef(c.oid)), b.beyond, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_constraint c ON c.conrelid = o.relation AND c.contype = 'c' AND c.coninhcount = 0 AND c.conkey::integer[] && o.numbers
-		CROSS JOIN LATERAL (SELECT NOT c.conkey::integer[] <@ o.numbers
+		-- of several columns: that one of them goes with its column is no news
+		CROSS JOIN LATERAL (SELECT cardinality(c.conkey) > 1
 			-- one whose columns are the same with the new names
 			AND NOT EXISTS (SELECT FROM pg_constraint t WHERE t.conrelid = c.conrelid AND t.contype = 'c' AND t.oid <> c.oid AND t.convalidated
 				AND NOT t.conkey::integer[] && o.numbers
@@ -1370,9 +1384,10 @@ BEGIN ATOMIC
 					ELSE u.number = ANY (x.numbers) END)) AS beyond) b
 		WHERE k.numbers && o.numbers
 		UNION ALL
-		SELECT 'trigger functions', format('%s on table %s', t.line, g.relation::regclass),
-			format('it names column %I: each write that fires it may fail', g.name),
-			'replace the function by one that names the new columns alone, or drop what calls it', true, true, NULL, NULL, NULL
+		SELECT t.part, format('%s on table %s', t.line, g.relation::regclass),
+			format('it names column %I: each %s may fail', g.name,
+				CASE t.part WHEN 'trigger functions' THEN 'write that fires it' ELSE 'statement that evaluates it' END),
+			'replace what names the column by what names the new columns alone, or drop what evaluates it', true, true, NULL, NULL, NULL
 		FROM going g CROSS JOIN LATERAL tandem._naming_functions(g.relation, g.number) t
 	)
 	SELECT DISTINCT f.part, f.object, f.what_happens, f.remedy, f.refuses

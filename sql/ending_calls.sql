@@ -327,5 +327,17 @@ ALTER TABLE referred ADD CONSTRAINT referred_parent FOREIGN KEY (parent) REFEREN
 CALL tandem.abort('own');
 ALTER TABLE referred DROP CONSTRAINT referred_parent;
 CALL tandem.abort('own');
+
+-- A CHECK of two columns that both go says what no CHECK of one says.
+CREATE TABLE spans (id integer PRIMARY KEY, a integer, b integer, CONSTRAINT spans_check CHECK (a < b), CONSTRAINT spans_a CHECK (a > 0));
+SELECT tandem.create_migration('spans');
+SELECT tandem.add_column('spans', 'spans', 'a2', 'bigint');
+SELECT tandem.add_column('spans', 'spans', 'b2', 'bigint');
+SELECT tandem.sync_column('spans', 'spans', 'a', 'a2', 'a', 'a2');
+SELECT tandem.sync_column('spans', 'spans', 'b', 'b2', 'b', 'b2');
+CALL tandem.migrate('spans');
+CALL tandem.contract('spans');
+ALTER TABLE spans ADD CONSTRAINT spans_check2 CHECK (a2 < b2);
+CALL tandem.contract('spans');
 DROP EXTENSION pg_tandem CASCADE;
 DROP SCHEMA calls CASCADE;

@@ -19,7 +19,7 @@
 static const char *const part_kinds[] = {
 	"defaults", "not null", "unique constraints", "exclusion constraints",
 	"foreign keys", "check constraints", "indexes", "extended statistics",
-	"trigger functions", "privileges", "sequences", "comment",
+	"trigger functions", "expressions", "privileges", "sequences", "comment",
 	"security label", "statistics target", "storage", "compression",
 	"column options", "functions", "views",
 };
