@@ -1161,6 +1161,16 @@ WHERE s.stored AND s.keep_old AND o.down IS NOT NULL AND (a.attnotnull OR d.is_n
 COMMENT ON VIEW tandem._staying_columns
 	IS 'old columns that contract of each migration leaves in the table, and without which no INSERT passes afterwards';
 
+CREATE FUNCTION tandem._with_words(definition text, words name[], others text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT string_agg(coalesce((SELECT o.other FROM unnest($2, $3) o (word, other) WHERE quote_ident(o.word) = w.word LIMIT 1), w.word), '' ORDER BY w.place)
+	-- strings, the words of the text, and what is between them
+	FROM (SELECT m[1] AS word, place
+		FROM regexp_matches($1, '(''(?:[^'']|'''')*''|"[^"]*"|[[:alpha:]_][[:alnum:]_$]*|[^''"[:alpha:]_]+)', 'g') WITH ORDINALITY t (m, place)) w;
+END;
+COMMENT ON FUNCTION tandem._with_words(text, name[], text[]) IS 'a text with other words in the place of names';
+
 CREATE FUNCTION tandem._contract_parts(migration integer, OUT part text, OUT object text, OUT what_happens text,
 	OUT remedy text, OUT refuses boolean)
 RETURNS SETOF record LANGUAGE sql STABLE
@@ -1175,6 +1185,11 @@ BEGIN ATOMIC
 			n.attnotnull, n.attstorage, n.attcompression, coalesce(n.attstattarget, -1) AS attstattarget, n.attoptions, n.attacl,
 			n.atttypid, g.name AS old_name
 		FROM going g JOIN pg_attribute n ON n.attrelid = g.relation AND n.attname = ANY (g.new_columns) AND n.attnum > 0 AND NOT n.attisdropped
+	), names AS MATERIALIZED (
+		-- of each table the old names, and one new one for each
+		SELECT u.relation, array_agg(u.old_name) AS olds, array_agg(quote_ident(u.name)) AS news
+		FROM (SELECT DISTINCT ON (n.relation, n.old_name) n.relation, n.old_name, n.name FROM news n ORDER BY n.relation, n.old_name, n.number) u
+		GROUP BY u.relation
 	), domains AS MATERIALIZED (
 		-- asked once, however many partitions have columns of them
 		SELECT t.oid AS type, d.is_not_null, d.default_text, d.checks
@@ -1231,9 +1246,17 @@ BEGIN ATOMIC
 			format('its %s goes: a row for which the new release gives no value gets NULL in %s',
 				CASE WHEN o.attidentity <> '' THEN 'identity' ELSE 'default ' || CASE WHEN length(e.text) > 60 THEN left(e.text, 60) || '...' ELSE e.text END END,
 				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')) AS what_happens,
-			CASE WHEN o.attidentity <> '' OR pg_get_serial_sequence(g.relation::regclass::text, g.name::text) IS NOT NULL
-				THEN format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT nextval(...), of a sequence that goes on where that of %I is', g.relation::regclass, g.new_columns[1], g.name)
-				ELSE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT ...', g.relation::regclass, g.new_columns[1]) END AS remedy,
+			CASE WHEN o.attidentity <> ''
+				THEN format('BEGIN; LOCK TABLE %1$s; CREATE SEQUENCE %2$s; SELECT setval(%2$L, nextval(%3$L)); ALTER TABLE %1$s ALTER COLUMN %4$I DROP IDENTITY; '
+					'ALTER TABLE %1$s ALTER COLUMN %4$I SET DEFAULT nextval(%2$L), ALTER COLUMN %5$I SET DEFAULT nextval(%2$L); ALTER SEQUENCE %2$s OWNED BY %1$s.%5$I; COMMIT',
+					g.relation::regclass, (SELECT format('%I.%I', c.relnamespace::regnamespace::text, left(c.relname, 29) || '_' || left(g.new_columns[1], 28) || '_seq') FROM pg_class c WHERE c.oid = g.relation),
+					pg_get_serial_sequence(g.relation::regclass::text, g.name::text), g.name, g.new_columns[1])
+				WHEN pg_get_serial_sequence(g.relation::regclass::text, g.name::text) IS NOT NULL
+				THEN format('ALTER SEQUENCE %1$s OWNED BY %2$s.%3$I; ALTER TABLE %2$s ALTER COLUMN %3$I SET DEFAULT nextval(%1$L)',
+					pg_get_serial_sequence(g.relation::regclass::text, g.name::text), g.relation::regclass, g.new_columns[1])
+				ELSE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', g.relation::regclass, g.new_columns[1],
+					-- what up makes of it
+					(SELECT tandem._with_words(y.up[1], ARRAY[g.name], ARRAY['(' || e.text || ')']) FROM tandem.sync y WHERE y.id = g.sync)) END AS remedy,
 			true AS refuses, g.root = g.relation AS is_root, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 		LEFT JOIN pg_attrdef d ON d.adrelid = g.relation AND d.adnum = g.number
@@ -1245,7 +1268,7 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT 'not null', g.title, format('it is NOT NULL, and no new column is: NULL can be stored in %s',
 				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')),
-			format('tandem.add_not_null(..., %L, %L) in a migration of its own; or ALTER TABLE %s ALTER COLUMN %I SET NOT NULL, which reads the table while nobody else can use it', g.root::regclass, g.new_columns[1], g.relation::regclass, g.new_columns[1]),
+			format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL; -- reads the table while nobody else can use it, which tandem.add_not_null in a migration of its own does not', g.relation::regclass, g.new_columns[1]),
 			true, g.root = g.relation, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 			AND (o.attnotnull OR o.atttypid IN (SELECT s.type FROM domains s WHERE s.is_not_null))
@@ -1259,13 +1282,14 @@ BEGIN ATOMIC
 		SELECT 'not null', format('column %I of table %s', k.name, k.relation::regclass),
 			format('it stays, %s and has no default: an INSERT that does not name it, as of the new release, fails',
 				CASE WHEN k.not_null_check IS NULL THEN 'is NOT NULL' ELSE format('is NOT NULL by constraint %I', k.not_null_check) END),
-			format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT ...%s', k.relation::regclass, k.name,
-				CASE WHEN NOT k.may_be_null THEN NULL WHEN k.not_null_check IS NULL THEN ', or DROP NOT NULL' ELSE format(', or DROP CONSTRAINT %I', k.not_null_check) END),
+			CASE WHEN NOT k.may_be_null THEN format('give column %I a default: which value is right the application knows', k.name)
+				WHEN k.not_null_check IS NULL THEN format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', k.relation::regclass, k.name)
+				ELSE format('ALTER TABLE %s DROP CONSTRAINT %I', k.relation::regclass, k.not_null_check) END,
 			true, k.root = k.relation, k.sync, k.root, k.name
 		FROM tandem._staying_columns k WHERE k.migration = $1
 		UNION ALL
 		SELECT 'privileges', g.title, format('%s has %s on it, and on no new column', e.role, string_agg(DISTINCT e.privilege, ', ')),
-			format('GRANT ... (%I) ON %s TO %s', g.new_columns[1], g.relation::regclass, e.role),
+			format('GRANT %s ON %s TO %s', string_agg(DISTINCT format('%s (%I)', e.privilege, g.new_columns[1]), ', '), g.relation::regclass, e.role),
 			false, g.root = g.relation, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 		CROSS JOIN LATERAL (SELECT x.grantee, x.privilege_type AS privilege,
@@ -1285,28 +1309,31 @@ BEGIN ATOMIC
 		CROSS JOIN LATERAL (VALUES
 			('comment', col_description(g.relation, g.number) IS NOT NULL
 				AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number AND col_description(g.relation, n.number) IS NOT NULL),
-				'its comment goes', format('COMMENT ON COLUMN %s.%I IS ...', g.relation::regclass, g.new_columns[1])),
+				'its comment goes', format('COMMENT ON COLUMN %s.%I IS %L', g.relation::regclass, g.new_columns[1], col_description(g.relation, g.number))),
 			('security label', EXISTS (SELECT FROM pg_seclabel b WHERE b.classoid = 'pg_class'::regclass AND b.objoid = g.relation AND b.objsubid = g.number)
 				AND NOT EXISTS (SELECT FROM news n JOIN pg_seclabel b ON b.classoid = 'pg_class'::regclass AND b.objoid = g.relation AND b.objsubid = n.number
 					WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number),
-				'its security label goes', format('SECURITY LABEL ON COLUMN %s.%I IS ...', g.relation::regclass, g.new_columns[1])),
+				'its security label goes', (SELECT string_agg(format('SECURITY LABEL FOR %I ON COLUMN %s.%I IS %L', b.provider, g.relation::regclass, g.new_columns[1], b.label), '; ')
+					FROM pg_seclabel b WHERE b.classoid = 'pg_class'::regclass AND b.objoid = g.relation AND b.objsubid = g.number)),
 			('statistics target', coalesce(o.attstattarget, -1) >= 0
 				AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number AND n.attstattarget >= 0),
 				format('its statistics target %s goes', o.attstattarget), format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', g.relation::regclass, g.new_columns[1], o.attstattarget)),
 			('storage', o.attstorage <> (SELECT y.typstorage FROM pg_type y WHERE y.oid = o.atttypid)
 				AND EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
 					AND n.attstorage <> o.attstorage AND n.atttypid IN (SELECT y.oid FROM pg_type y WHERE y.typlen = -1)),
-				'its storage mode goes', format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE ...', g.relation::regclass, g.new_columns[1])),
+				'its storage mode goes', format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s', g.relation::regclass, g.new_columns[1],
+					CASE o.attstorage WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END)),
 			('compression', o.attcompression <> '' AND EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
 					AND n.attcompression <> o.attcompression AND n.atttypid IN (SELECT y.oid FROM pg_type y WHERE y.typlen = -1)),
-				'its compression method goes', format('ALTER TABLE %s ALTER COLUMN %I SET COMPRESSION ...', g.relation::regclass, g.new_columns[1])),
+				'its compression method goes', format('ALTER TABLE %s ALTER COLUMN %I SET COMPRESSION %s', g.relation::regclass, g.new_columns[1],
+					CASE o.attcompression WHEN 'p' THEN 'pglz' ELSE 'lz4' END)),
 			('column options', p.options IS NOT NULL,
 				format('its options %s go', p.options), format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', g.relation::regclass, g.new_columns[1], p.options))
 			) l (part, applies, what, remedy)
 		WHERE l.applies
 		UNION ALL
 		SELECT 'sequences', format('sequence %s', d.objid::regclass), format('it is dropped, as its owner is column %I of table %s', g.name, g.relation::regclass),
-			format('ALTER SEQUENCE %s OWNED BY NONE, if something is to go on with it', d.objid::regclass), false, true, g.sync, g.root, g.name
+			format('ALTER SEQUENCE %s OWNED BY NONE; -- if something is to go on with it', d.objid::regclass), false, true, g.sync, g.root, g.name
 		FROM going g JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
 			AND d.refobjid = g.relation AND d.refobjsubid = g.number AND d.deptype IN ('a', 'i')
 		JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
@@ -1322,15 +1349,18 @@ BEGIN ATOMIC
 					WHEN i.beyond THEN 'although it has other columns, too' END,
 				CASE WHEN i.indisclustered THEN 'the table is clustered on it' END),
 			CASE WHEN i.twin IS NOT NULL THEN 'none is needed'
-				WHEN i.contype = 'x' THEN 'create the like with the new columns: ALTER TABLE ... ADD CONSTRAINT ... EXCLUDE, which locks the table while it builds the index'
-				ELSE 'create the like with the new columns: CREATE INDEX CONCURRENTLY, or tandem.add_index or tandem.add_constraint in a migration of its own' END,
+				WHEN i.contype = 'x' THEN (SELECT format('ALTER TABLE %s ADD %s; -- locks the table while it builds the index', i.relation::regclass,
+					tandem._with_words(pg_get_constraintdef(c.oid), w.olds, w.news)) FROM pg_constraint c, names w WHERE c.conindid = i.index AND c.contype = 'x' AND w.relation = i.relation)
+				ELSE (SELECT format('CREATE %sINDEX %sON %s%s', CASE WHEN i.is_unique THEN 'UNIQUE ' END, CASE WHEN t.relkind <> 'p' THEN 'CONCURRENTLY ' END, i.relation::regclass,
+					tandem._with_words(substring(pg_get_indexdef(i.index) FROM ' USING .*$'), w.olds, w.news)) FROM pg_class t, names w WHERE t.oid = i.relation AND w.relation = i.relation) END,
 			i.twin IS NULL AND (i.is_unique OR i.contype IS NOT NULL OR i.beyond), true, NULL, NULL, NULL
 		FROM going_indexes i
 		UNION ALL
 		SELECT 'check constraints', format('check constraint %I of table %s', c.conname, c.conrelid::regclass),
 			CASE WHEN NOT b.beyond THEN 'it is dropped' WHEN c.conkey::integer[] <@ o.numbers THEN 'it is dropped, and rows that it refuses can be stored'
 				ELSE 'it is dropped, although it has other columns, too' END,
-			format('create the like with the new columns: %s', pg_get_constraintdef(c.oid)), b.beyond, true, NULL, NULL, NULL
+			(SELECT format('ALTER TABLE %1$s ADD CONSTRAINT %2$I %3$s NOT VALID; ALTER TABLE %1$s VALIDATE CONSTRAINT %2$I', c.conrelid::regclass, left(c.conname, 59) || '_new',
+				regexp_replace(tandem._with_words(pg_get_constraintdef(c.oid), w.olds, w.news), ' NOT VALID$', '')) FROM names w WHERE w.relation = c.conrelid), b.beyond, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_constraint c ON c.conrelid = o.relation AND c.contype = 'c' AND c.coninhcount = 0 AND c.conkey::integer[] && o.numbers
 		-- of several columns: that one of them goes with its column is no news
 		CROSS JOIN LATERAL (SELECT cardinality(c.conkey) > 1
@@ -1353,7 +1383,11 @@ BEGIN ATOMIC
 				WHEN NOT t.acts THEN format('it is dropped, and %I lacks its ON DELETE or ON UPDATE: a DELETE or UPDATE of %s may fail, or do something else', t.twin, c.confrelid::regclass)
 				ELSE format('it is dropped, %I stays in its place', t.twin) END,
 			CASE WHEN t.acts THEN 'none is needed'
-				ELSE format('create the like of %s with the new columns: ALTER TABLE ... ADD ... NOT VALID and VALIDATE CONSTRAINT, or tandem.add_constraint in a migration of its own', pg_get_constraintdef(c.oid)) END,
+				ELSE (SELECT CASE WHEN r.relkind = 'p' THEN format('ALTER TABLE %s ADD CONSTRAINT %I %s', c.conrelid::regclass, n.name, n.definition)
+						ELSE format('ALTER TABLE %1$s ADD CONSTRAINT %2$I %3$s NOT VALID; ALTER TABLE %1$s VALIDATE CONSTRAINT %2$I', c.conrelid::regclass, n.name, n.definition) END
+					FROM pg_class r, names w CROSS JOIN LATERAL (SELECT left(c.conname, 59) || '_new' AS name,
+						regexp_replace(tandem._with_words(pg_get_constraintdef(c.oid), w.olds, w.news), ' NOT VALID$', '') AS definition) n
+					WHERE r.oid = c.conrelid AND w.relation = c.conrelid) END,
 			t.acts IS NOT TRUE, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_constraint c ON c.conrelid = o.relation AND c.contype = 'f' AND c.conparentid = 0 AND c.conkey::integer[] && o.numbers
 		LEFT JOIN LATERAL (SELECT f.conname AS twin, a.acts FROM pg_constraint f
@@ -1371,7 +1405,8 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT 'extended statistics', format('statistics %s.%I', s.stxnamespace::regnamespace, s.stxname),
 			CASE WHEN b.beyond THEN 'they are dropped, although they have other columns, too' ELSE 'they are dropped' END,
-			'CREATE STATISTICS of the new columns', b.beyond, true, NULL, NULL, NULL
+			(SELECT tandem._with_words(replace(pg_get_statisticsobjdef(s.oid), format('%s.%I', s.stxnamespace::regnamespace, s.stxname),
+				format('%s.%I', s.stxnamespace::regnamespace, left(s.stxname, 59) || '_new')), w.olds, w.news) FROM names w WHERE w.relation = s.stxrelid), b.beyond, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_statistic_ext s ON s.stxrelid = o.relation
 		CROSS JOIN LATERAL (SELECT array_agg(u.number) AS numbers FROM (SELECT k.number::integer FROM unnest(s.stxkeys::int2[]) k (number)
 			UNION SELECT d.refobjsubid FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
@@ -1899,6 +1934,7 @@ REVOKE ALL ON FUNCTION
 	tandem._names_word(text, name),
 	tandem._naming_functions(oid, integer),
 	tandem._domain_states(oid),
+	tandem._with_words(text, name[], text[]),
 	tandem._contract_parts(integer),
 	tandem._columns_in_use(integer),
 	tandem._contract_texts(integer),

@@ -339,5 +339,39 @@ CALL tandem.migrate('spans');
 CALL tandem.contract('spans');
 ALTER TABLE spans ADD CONSTRAINT spans_check2 CHECK (a2 < b2);
 CALL tandem.contract('spans');
+
+-- The remedies are statements: what refuses is gone when they have been run.
+CREATE ROLE regress_tandem_remedied;
+CREATE TABLE kinds (id integer PRIMARY KEY, of text UNIQUE);
+INSERT INTO kinds VALUES (1, 'A'), (2, 'a'), (3, 'title'), (4, 'TITLE');
+CREATE TABLE remedied (id integer PRIMARY KEY, price integer NOT NULL DEFAULT 7, title text DEFAULT 'title', tenant integer, number serial, other integer GENERATED ALWAYS AS IDENTITY,
+	CONSTRAINT remedied_check CHECK (title <> 'title' OR tenant > 0), CONSTRAINT remedied_both CHECK (price > 0 OR title <> ''), EXCLUDE USING btree (title WITH =));
+ALTER TABLE remedied ADD CONSTRAINT remedied_kind FOREIGN KEY (title) REFERENCES kinds (of);
+CREATE INDEX remedied_idx ON remedied (tenant, lower(title)) WHERE title <> 'none';
+CREATE UNIQUE INDEX remedied_key ON remedied (tenant, price);
+CREATE STATISTICS remedied_stat ON tenant, price FROM remedied;
+COMMENT ON COLUMN remedied.title IS 'the title''s comment';
+GRANT SELECT (title), UPDATE (title) ON remedied TO regress_tandem_remedied;
+ALTER TABLE remedied ALTER title SET STORAGE main, ALTER title SET STATISTICS 300, ALTER title SET COMPRESSION pglz, ALTER title SET (n_distinct = 5);
+INSERT INTO remedied (id, price, title, tenant) VALUES (1, 1, 'a', 1);
+SELECT tandem.create_migration('remedied');
+SELECT tandem.add_column('remedied', 'remedied', new, type) FROM (VALUES ('cents', 'bigint'), ('head', 'text'), ('number8', 'bigint'), ('other8', 'bigint')) v (new, type);
+SELECT tandem.sync_column('remedied', 'remedied', 'price', 'cents', 'price * 100', 'cents / 100');
+SELECT tandem.sync_column('remedied', 'remedied', 'title', 'head', 'upper(title)', 'lower(head)');
+SELECT tandem.sync_column('remedied', 'remedied', 'number', 'number8', 'number', 'number8');
+SELECT tandem.sync_column('remedied', 'remedied', 'other', 'other8', 'other');
+SET client_min_messages = error;
+CALL tandem.migrate('remedied');
+\pset tuples_only on
+\pset format unaligned
+SELECT part, remedy FROM tandem.preview_contract('remedied');
+SELECT remedy FROM tandem.preview_contract('remedied') WHERE part <> 'sequences' \gexec
+SELECT part, object, what_happens FROM tandem.preview_contract('remedied');
+CALL tandem.contract('remedied');
+SET client_min_messages = warning;
+INSERT INTO remedied (id, tenant) VALUES (2, 2);
+INSERT INTO remedied (id, head, tenant) VALUES (3, 'a', 3);
+SELECT * FROM remedied ORDER BY id;
 DROP EXTENSION pg_tandem CASCADE;
 DROP SCHEMA calls CASCADE;
+DROP ROLE regress_tandem_remedied;
