@@ -257,7 +257,9 @@ find_or_prepare_plan(const TandemQuery *query, const char *sql)
 		kept->plan = NULL;
 	if (kept->plan == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare(sql, query->nargs, key.types);
+		/* these texts are planned once for a session, not again for each value */
+		SPIPlanPtr	plan = SPI_prepare_cursor(sql, query->nargs, key.types,
+											  CURSOR_OPT_GENERIC_PLAN);
 
 		if (plan == NULL)
 			check_spi_result(SPI_result, sql);
