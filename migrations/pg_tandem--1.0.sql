@@ -892,6 +892,31 @@ END;
 COMMENT ON FUNCTION tandem._build_users(oid, oid, integer)
 	IS 'what depends on an index or constraint that a migration has built, but for what it has built itself';
 
+CREATE FUNCTION tandem._column_migrations(relation oid, number integer, migration integer, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('migration %I, which syncs it too', m.name)
+	FROM tandem.sync s
+	JOIN tandem.migration m ON m.id = s.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
+	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2
+	WHERE s.relation = $1 AND (a.attname = ANY (s.old_columns) OR a.attname = ANY (s.new_columns))
+	-- built or not: migrate of that one would miss it
+	UNION SELECT format('%s %I of migration %I', t.kind, t.object, m.name)
+	FROM tandem.step t
+	JOIN tandem.migration m ON m.id = t.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
+	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2
+	WHERE t.relation = $1 AND (t.kind = 'not null' AND t.object = a.attname
+		OR t.kind IN ('index', 'constraint') AND tandem._names_word(t.definition, a.attname))
+	UNION SELECT format('column %I, which migration %I has added', o.column_name, m.name)
+	FROM tandem.owned_column o
+	JOIN tandem.migration m ON m.id = o.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
+	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2 AND a.attname = o.column_name
+	WHERE o.relation = $1
+		AND NOT EXISTS (SELECT FROM tandem.sync s WHERE s.migration = m.id AND s.relation = $1 AND a.attname = ANY (s.new_columns));
+END;
+COMMENT ON FUNCTION tandem._column_migrations(oid, integer, integer)
+	IS 'other migrations that sync, build on or have added a column';
+
 CREATE FUNCTION tandem._column_dependents(relation oid, number integer, migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -932,24 +957,7 @@ BEGIN ATOMIC
 		AND c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND $2 = ANY (c.confkey)
 	-- the constraints and indexes that go with it
 	UNION SELECT p.line FROM tandem._part_users('pg_class'::regclass, $1, $2) p
-	UNION SELECT format('migration %I, which syncs it too', m.name)
-	FROM tandem.sync s
-	JOIN tandem.migration m ON m.id = s.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
-	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2
-	WHERE s.relation = $1 AND (a.attname = ANY (s.old_columns) OR a.attname = ANY (s.new_columns))
-	-- built or not: migrate of that one would miss it
-	UNION SELECT format('%s %I of migration %I', t.kind, t.object, m.name)
-	FROM tandem.step t
-	JOIN tandem.migration m ON m.id = t.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
-	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2
-	WHERE t.relation = $1 AND (t.kind = 'not null' AND t.object = a.attname
-		OR t.kind IN ('index', 'constraint') AND tandem._names_word(t.definition, a.attname))
-	UNION SELECT format('column %I, which migration %I has added', o.column_name, m.name)
-	FROM tandem.owned_column o
-	JOIN tandem.migration m ON m.id = o.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
-	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2 AND a.attname = o.column_name
-	WHERE o.relation = $1
-		AND NOT EXISTS (SELECT FROM tandem.sync s WHERE s.migration = m.id AND s.relation = $1 AND a.attname = ANY (s.new_columns));
+	UNION SELECT o.line FROM tandem._column_migrations($1, $2, $3) o;
 END;
 COMMENT ON FUNCTION tandem._column_dependents(oid, integer, integer)
 	IS 'what depends on a column and would not be dropped with it';
@@ -1928,6 +1936,7 @@ REVOKE ALL ON FUNCTION
 	tandem._build_users(oid, oid, integer),
 	tandem._column_dependents(oid, integer, integer),
 	tandem._column_keys(oid, integer),
+	tandem._column_migrations(oid, integer, integer),
 	tandem._column_moved_keys(oid, integer, oid[], name[]),
 	tandem._column_parts(oid, integer),
 	tandem._readers_of_all_columns(oid),

@@ -208,7 +208,7 @@ abort_locked(Migration *migration, void *arg)
 	run_control_end_background(migration->id);
 	drain_undo(migration);
 	undo_all_builds(migration);
-	finish_drop(migration, dropped);
+	finish_drop(migration, dropped, finish_dropped_with(migration, dropped));
 }
 
 Datum
@@ -216,6 +216,7 @@ tandem_abort(PG_FUNCTION_ARGS)
 {
 	char	   *name = argument_text(fcinfo, 0, "migration");
 	AbortCall	call = {argument_bool(fcinfo, 1, "force"), clock_now()};
+	WorkUnderLocks work = {NULL, abort_locked, &call};
 	Migration  *migration = migration_get_for_abort(name);
 	List	   *dropped;
 
@@ -229,7 +230,6 @@ tandem_abort(PG_FUNCTION_ARGS)
 	migration_forget_old();
 	migration_stop_runner(migration, STOP_WAIT_MS);
 	drain_lock(migration);
-	finish_under_locks(migration, referred_tables(migration), abort_locked,
-					   &call);
+	finish_under_locks(migration, referred_tables(migration), &work);
 	PG_RETURN_VOID();
 }

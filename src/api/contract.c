@@ -21,6 +21,7 @@
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
+#include "core/catalog_watch.h"
 #include "core/clock.h"
 #include "core/query.h"
 #include "core/relation.h"
@@ -258,13 +259,10 @@ hint_to_make_ready(const Migration *migration, bool broken, bool quarantined,
 	return psprintf("Run CALL tandem.migrate(%s), then contract.", name);
 }
 
-/*
- * Throws an error that lists all that is open, what is in the way of dropping
- * the columns, or what would be lost with them; returns what goes with them.
- */
-static List *
-check_ready_to_contract(const Migration *migration, List *rules,
-						List *dropped, const ContractCall *call)
+/* Throws an error that lists all that is open. */
+static void
+check_data_is_ready(const Migration *migration, List *rules,
+					const ContractCall *call)
 {
 	bool		broken = false;
 	List	   *questions = reasons_data_is_open(migration, rules, call->force,
@@ -272,8 +270,6 @@ check_ready_to_contract(const Migration *migration, List *rules,
 	bool		quarantined = questions != NIL && quarantine_count(migration->id) > 0;
 	bool		one_way = questions != NIL && sync_list_has_one_way(rules) &&
 	rows_disagree(migration);
-	List	   *reasons;
-	List	   *parts;
 
 	/* rows that an extension keeps elsewhere were not verified */
 	table_rows_check_local(finish_tables(migration));
@@ -284,7 +280,11 @@ check_ready_to_contract(const Migration *migration, List *rules,
 				 errdetail("%s", lines_as_list(questions)),
 				 errhint("%s", hint_to_make_ready(migration, broken, quarantined,
 												  one_way))));
-	reasons = reasons_columns_stay(migration, dropped);
+}
+
+static void
+refuse_columns_in_use(const Migration *migration, List *reasons)
+{
 	if (reasons != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
@@ -292,12 +292,43 @@ check_ready_to_contract(const Migration *migration, List *rules,
 						migration->name),
 				 errdetail("%s", lines_as_list(reasons)),
 				 errhint("Move these to the new columns, drop them, or end the migrations that use them, then contract; or abort, if nothing uses the new columns, and create the sync again with keep_old => true.")));
+}
+
+/*
+ * Throws an error that lists all that is open, what is in the way of dropping
+ * the columns, or what would be lost with them; returns what goes with them.
+ */
+static List *
+check_ready_to_contract(const Migration *migration, List *rules,
+						List *dropped, const ContractCall *call)
+{
+	List	   *parts;
+
+	check_data_is_ready(migration, rules, call);
+	refuse_columns_in_use(migration, reasons_columns_stay(migration, dropped));
 	parts = contract_parts(migration);
 	contract_parts_check(migration, parts, call->accept);
 	/* report this before older releases are refused, not after */
 	versioned_views_check_end(sync_relations_of_migration(migration->id),
 							  migration->id, migration->release);
 	return parts;
+}
+
+/*
+ * Asks again, under the locks, what no change of a catalog tells of: the tables
+ * and functions have not changed since check_ready_to_contract.
+ */
+static void
+check_still_ready(const Migration *migration, List *rules, List *dropped,
+				  const ContractCall *call)
+{
+	check_data_is_ready(migration, rules, call);
+	refuse_columns_in_use(migration,
+						  dropped_column_lines(dropped,
+											   catalog_watch_is_silent() ? column_migrations
+											   : column_dependents, migration));
+	versioned_views_check_end(sync_relations_of_migration(migration->id),
+							  migration->id, migration->release);
 }
 
 static void
@@ -430,32 +461,57 @@ typedef struct FencedContract
 {
 	const ContractCall *call;
 	int64		started;
+	List	   *objects;		/* what goes with the columns, as lines */
 } FencedContract;
+
+/*
+ * All that is asked of the catalogs takes longer with each partition, so it is
+ * asked before the tables are locked.  Nobody else changes the migration by now.
+ */
+static void
+look_up_before_locks(const Migration *migration, void *arg)
+{
+	FencedContract *fenced = arg;
+	List	   *rules = sync_list_of_migration(migration->id);
+	List	   *dropped = columns_to_drop(rules);
+
+	catalog_watch_begin();
+	(void) check_ready_to_contract(migration, rules, dropped, fenced->call);
+	fenced->objects = finish_dropped_with(migration, dropped);
+}
 
 static void
 contract_locked(Migration *migration, void *arg)
 {
-	const FencedContract *fenced = arg;
+	FencedContract *fenced = arg;
 	const ContractCall *call = fenced->call;
 	List	   *rules = sync_list_of_migration(migration->id);
 	List	   *dropped = columns_to_drop(rules);
 
 	/* again, now that it cannot change any more */
-	(void) check_ready_to_contract(migration, rules, dropped, call);
+	if (catalog_watch_is_quiet(finish_tables(migration)))
+		check_still_ready(migration, rules, dropped, call);
+	else
+	{
+		(void) check_ready_to_contract(migration, rules, dropped, call);
+		fenced->objects = finish_dropped_with(migration, dropped);
+	}
 	check_undeclared_writers(migration, call->undeclared, false);
 	migration_act(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT,
 				  dropped_columns_describe(dropped), fenced->started);
 	run_control_end_background(migration->id);
 	drain_finish(migration);
-	finish_drop(migration, dropped);
+	finish_drop(migration, dropped, fenced->objects);
 }
 
 /* Runs in one transaction, after the old releases have ended. */
 static void
 contract_in_transaction(Migration *migration, FencedContract *fenced)
 {
+	WorkUnderLocks work = {look_up_before_locks, contract_locked, fenced};
+
 	drain_lock(migration);
-	finish_under_locks(migration, NIL, contract_locked, fenced);
+	finish_under_locks(migration, NIL, &work);
 }
 
 static void
@@ -474,7 +530,7 @@ static void
 contract_without_older_releases(Migration *migration, const ContractCall *call,
 								int64 started)
 {
-	FencedContract fenced = {call, started};
+	FencedContract fenced = {.call = call,.started = started};
 	ErrorData  *error;
 
 	/*
@@ -521,7 +577,7 @@ tandem_contract(PG_FUNCTION_ARGS)
 		contract_without_older_releases(migration, &call, started);
 	else
 	{
-		FencedContract fenced = {&call, started};
+		FencedContract fenced = {.call = &call,.started = started};
 
 		drain_within_transaction(migration, finish_tables(migration),
 								 call.force);

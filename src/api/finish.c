@@ -75,8 +75,7 @@ typedef struct LockedWork
 {
 	const Migration *migration;
 	List	   *others;
-	void		(*work) (Migration *migration, void *arg);
-	void	   *arg;
+	const WorkUnderLocks *work;
 } LockedWork;
 
 static void
@@ -87,9 +86,11 @@ try_work_under_locks(void *arg)
 	/* an error takes back what the work does to it, too */
 	Migration	migration = *locked->migration;
 
+	if (locked->work->look_up)
+		locked->work->look_up(&migration, locked->work->arg);
 	registry_lock_rows(migration.id);
 	finish_lock_tables(&migration, locked->others);
-	locked->work(&migration, locked->arg);
+	locked->work->work(&migration, locked->work->arg);
 }
 
 /* The server's own error names neither the migration nor a remedy. */
@@ -109,9 +110,9 @@ give_up_work(const Migration *migration, ErrorData *error)
 
 void
 finish_under_locks(const Migration *migration, List *others,
-				   void (*work) (Migration *migration, void *arg), void *arg)
+				   const WorkUnderLocks *work)
 {
-	LockedWork	locked = {migration, others, work, arg};
+	LockedWork	locked = {migration, others, work};
 	int64		give_up = clock_after_ms(setting_lock_retry_time * INT64CONST(1000));
 	double		pause = 0;
 	ErrorData  *error;
@@ -186,13 +187,16 @@ lines_as_list(List *lines)
 	return text_joined(lines, "- ", "\n");
 }
 
+List *
+finish_dropped_with(const Migration *migration, List *dropped)
+{
+	return dropped_column_lines(dropped, column_objects_dropped_with, migration);
+}
+
 /* Reports what will be dropped. */
 static void
-announce_drop(const Migration *migration, List *dropped)
+announce_drop(const Migration *migration, List *objects)
 {
-	List	   *objects = dropped_column_lines(dropped,
-											   column_objects_dropped_with, migration);
-
 	if (objects != NIL)
 		ereport(NOTICE,
 				(errmsg("dropping columns of migration \"%s\" drops what is built on them",
@@ -226,7 +230,7 @@ drop_column_of_table(Oid relid, void *name)
 }
 
 void
-finish_drop(const Migration *migration, List *dropped)
+finish_drop(const Migration *migration, List *dropped, List *objects)
 {
 	ListCell   *lc;
 
@@ -236,7 +240,7 @@ finish_drop(const Migration *migration, List *dropped)
 	versioned_views_end(sync_relations_of_migration(migration->id),
 						migration->id,
 						migration->phase == PHASE_DONE ? migration->release : 0);
-	announce_drop(migration, dropped);
+	announce_drop(migration, objects);
 	foreach(lc, dropped)
 	{
 		TableColumn *column = lfirst(lc);

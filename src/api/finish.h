@@ -51,21 +51,39 @@ extern void finish_change_table(const Migration *migration, Oid relid,
 								void *arg);
 
 /*
+ * Returns the lines of what is dropped silently with the columns, for
+ * finish_drop.
+ */
+extern List *finish_dropped_with(const Migration *migration, List *dropped);
+
+/*
+ * What is done in one try under locks.  look_up (or NULL) is called before, so
+ * that nobody waits for it.
+ */
+typedef struct WorkUnderLocks
+{
+	void		(*look_up) (const Migration *migration, void *arg);
+	void		(*work) (Migration *migration, void *arg);
+	void	   *arg;
+} WorkUnderLocks;
+
+/*
  * Locks all tables of the migration, their partitions, the views of releases
- * over them, and the relations others, in ACCESS EXCLUSIVE mode, and calls
+ * over them, and the relations others, in ACCESS EXCLUSIVE mode, and does the
  * work with a copy of the migration.  What work waits for then it gets within
  * tandem.lock_timeout, or all is undone, the locks too, and tried again, for
  * tandem.lock_retry_time at most.
  */
 extern void finish_under_locks(const Migration *migration, List *others,
-							   void (*work) (Migration *migration, void *arg),
-							   void *arg);
+							   const WorkUnderLocks *work);
 
 /*
  * Called after the phase of the migration has changed.  Removes its syncs from
  * their tables, drops the columns, and deletes its records about rows.  Views
  * of releases stop showing the columns; views of retired releases are dropped.
+ * objects: the lines of what goes with the columns, which it tells.
  */
-extern void finish_drop(const Migration *migration, List *dropped);
+extern void finish_drop(const Migration *migration, List *dropped,
+						List *objects);
 
 #endif							/* TANDEM_FINISH_H */

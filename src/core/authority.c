@@ -310,6 +310,12 @@ authority_pin_interpreted(void)
 }
 
 void
+authority_pin_small_tables(void)
+{
+	set_for_scope("work_mem", "256kB");
+}
+
+void
 authority_pin_lock_timeout(void)
 {
 	set_for_scope("lock_timeout", psprintf("%d", setting_lock_timeout));

@@ -177,6 +177,12 @@ extern void authority_pin_uncompiled(void);
 /* And without a plan that is kept, which takes half a megabyte. */
 extern void authority_pin_interpreted(void);
 
+/*
+ * Has queries until the scope is left begin with small hash tables: those of
+ * WITH RECURSIVE are made, and cleared, for as many rows as work_mem takes.
+ */
+extern void authority_pin_small_tables(void);
+
 /* Within a scope: lock_timeout is at most tandem.lock_timeout. */
 extern void authority_pin_lock_timeout(void);
 

@@ -257,7 +257,10 @@ find_or_prepare_plan(const TandemQuery *query, const char *sql)
 		kept->plan = NULL;
 	if (kept->plan == NULL)
 	{
-		/* these texts are planned once for a session, not again for each value */
+		/*
+		 * these texts are planned once for a session, not again for each
+		 * value
+		 */
 		SPIPlanPtr	plan = SPI_prepare_cursor(sql, query->nargs, key.types,
 											  CURSOR_OPT_GENERIC_PLAN);
 

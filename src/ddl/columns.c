@@ -171,21 +171,14 @@ relations_of(List *columns)
 	return relids;
 }
 
-List *
-column_dependents(List *columns, int migration_id)
+static List *
+with_migrations_that_read(List *all, List *columns, int migration_id)
 {
 	List	   *synced = sync_relations_of_others(relations_of(columns),
 												  migration_id);
-	TandemQuery query;
-	List	   *all;
 	ListCell   *lines;
 	ListCell   *lc;
 
-	begin_column_query(&query, columns);
-	query_int(&query, migration_id);
-	all = end_column_query(&query,
-						   LINES_SELECT("_column_dependents(c.relation, c.number, $3)"),
-						   columns);
 	forboth(lines, all, lc, columns)
 	{
 		const TableColumn *column = lfirst(lc);
@@ -199,6 +192,19 @@ column_dependents(List *columns, int migration_id)
 }
 
 List *
+column_dependents(List *columns, int migration_id)
+{
+	TandemQuery query;
+
+	begin_column_query(&query, columns);
+	query_int(&query, migration_id);
+	return with_migrations_that_read(end_column_query(&query,
+													  LINES_SELECT("_column_dependents(c.relation, c.number, $3)"),
+													  columns),
+									 columns, migration_id);
+}
+
+List *
 column_keys(List *columns, int migration_id)
 {
 	TandemQuery query;
@@ -207,6 +213,19 @@ column_keys(List *columns, int migration_id)
 	return end_column_query(&query,
 							LINES_SELECT("_column_keys(c.relation, c.number)"),
 							columns);
+}
+
+List *
+column_migrations(List *columns, int migration_id)
+{
+	TandemQuery query;
+
+	begin_column_query(&query, columns);
+	query_int(&query, migration_id);
+	return with_migrations_that_read(end_column_query(&query,
+													  LINES_SELECT("_column_migrations(c.relation, c.number, $3)"),
+													  columns),
+									 columns, migration_id);
 }
 
 /* The keys that the migration adds, each with the leaf that it is built on. */

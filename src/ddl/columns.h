@@ -31,6 +31,12 @@ typedef struct TableColumn
 extern List *column_dependents(List *columns, int migration_id);
 
 /*
+ * Of these, those that no catalog of the server tells of: the syncs, steps and
+ * columns of other migrations.
+ */
+extern List *column_migrations(List *columns, int migration_id);
+
+/*
  * Describes the keys that cannot go with a column: primary key, replica
  * identity, partition key.
  */

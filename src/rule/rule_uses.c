@@ -116,6 +116,7 @@ find_fingerprint(const Uses *uses, List *classes, List *oids)
 	query_begin(&query);
 	authority_pin_catalog_forms();
 	authority_pin_interpreted();
+	authority_pin_small_tables();
 	query_oid_list(&query, classes);
 	query_oid_list(&query, oids);
 	query_text(&query, uses->calls.data);
