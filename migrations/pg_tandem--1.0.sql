@@ -1147,7 +1147,9 @@ SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum:
 FROM tandem.sync s
 -- the table itself, and its partitions, in which the column may have another number
 CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_partition_tree(s.relation) p) t (relation)
-JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = ANY (s.old_columns) AND a.attnum > 0 AND NOT a.attisdropped
+-- by its key in each: of pg_partition_tree the planner expects so many that it would read the columns of all tables, for each sync
+CROSS JOIN LATERAL (SELECT a.attnum, a.attname, a.atttypid FROM pg_attribute a
+	WHERE a.attrelid = t.relation AND a.attname = ANY (s.old_columns) AND a.attnum > 0 AND NOT a.attisdropped OFFSET 0) a
 WHERE s.stored AND NOT s.keep_old;
 COMMENT ON VIEW tandem._going_columns IS 'columns that contract of each migration drops, and the new columns of their rule';
 
@@ -1158,7 +1160,8 @@ SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attname
 FROM tandem.sync s
 CROSS JOIN LATERAL unnest(s.old_columns, s.down) o (name, down)
 CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_partition_tree(s.relation) p) t (relation)
-JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = o.name AND a.attnum > 0 AND NOT a.attisdropped
+CROSS JOIN LATERAL (SELECT * FROM pg_attribute a
+	WHERE a.attrelid = t.relation AND a.attname = o.name AND a.attnum > 0 AND NOT a.attisdropped OFFSET 0) a
 LEFT JOIN LATERAL (SELECT d.is_not_null, d.default_text FROM pg_type y CROSS JOIN LATERAL tandem._domain_states(y.oid) d
 	WHERE y.oid = a.atttypid AND y.typtype = 'd') d ON true
 -- a NOT NULL in the form of a CHECK
