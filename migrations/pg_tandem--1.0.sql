@@ -182,17 +182,17 @@ CREATE TABLE tandem.step (
 	blocks_total bigint NOT NULL DEFAULT 0 CHECK (blocks_total BETWEEN 0 AND 4294967295),
 	blocks_todo int8multirange NOT NULL DEFAULT '{}' CHECK (blocks_todo <@ int8range(0, 4294967295)),
 	batch_blocks integer CHECK (batch_blocks >= 0),
-	rows_done bigint NOT NULL DEFAULT 0 CHECK (rows_done >= 0),
-	rows_filled bigint NOT NULL DEFAULT 0 CHECK (rows_filled >= 0),
+	rows_done bigint NOT NULL DEFAULT 0,
+	rows_filled bigint NOT NULL DEFAULT 0,
 	-- of these, with new entries in the indexes
-	rows_indexed bigint NOT NULL DEFAULT 0 CHECK (rows_indexed >= 0),
-	rows_quarantined bigint NOT NULL DEFAULT 0 CHECK (rows_quarantined >= 0),
-	rows_unfilled bigint NOT NULL DEFAULT 0 CHECK (rows_unfilled >= 0),
-	rows_mismatched bigint NOT NULL DEFAULT 0 CHECK (rows_mismatched >= 0),
+	rows_indexed bigint NOT NULL DEFAULT 0,
+	rows_quarantined bigint NOT NULL DEFAULT 0,
+	rows_unfilled bigint NOT NULL DEFAULT 0,
+	rows_mismatched bigint NOT NULL DEFAULT 0,
 	-- in which a derived column has another value than up
-	rows_own bigint NOT NULL DEFAULT 0 CHECK (rows_own >= 0),
+	rows_own bigint NOT NULL DEFAULT 0,
 	-- whose old value down does not give back from what up makes of it
-	rows_lossy bigint NOT NULL DEFAULT 0 CHECK (rows_lossy >= 0),
+	rows_lossy bigint NOT NULL DEFAULT 0,
 	-- under which trigger, and of a verify with what functions, it holds
 	proof text,
 	uses text,
@@ -208,22 +208,26 @@ CREATE TABLE tandem.step (
 		'building index', 'dropping index', 'attaching index', 'waiting for others', 'adding constraint', 'validating', 'analyzing', 'verifying')),
 	doing text,
 	-- of a statement that reports its progress itself
-	units_done bigint NOT NULL DEFAULT 0 CHECK (units_done >= 0),
-	units_total bigint NOT NULL DEFAULT 0 CHECK (units_total >= 0),
-	run_time interval NOT NULL DEFAULT '0' CHECK (run_time >= '0'),
+	units_done bigint NOT NULL DEFAULT 0,
+	units_total bigint NOT NULL DEFAULT 0,
+	run_time interval NOT NULL DEFAULT '0',
 	-- for the time left: parts of blocks that are filled and still to be visited; the wall clock without pauses, until when it
 	-- was counted, and that of the last minute or more, without VACUUM, with the blocks done in it; those of the last batch;
 	-- seconds that a VACUUM takes, and how many are to come
-	blocks_partly float8 NOT NULL DEFAULT 0 CHECK (blocks_partly >= 0),
-	wall_time interval NOT NULL DEFAULT '0' CHECK (wall_time >= '0'),
+	blocks_partly float8 NOT NULL DEFAULT 0,
+	wall_time interval NOT NULL DEFAULT '0',
 	counted_to bigint,
-	late_seconds float8 NOT NULL DEFAULT 0 CHECK (late_seconds >= 0),
-	late_blocks float8 NOT NULL DEFAULT 0 CHECK (late_blocks >= 0),
-	last_blocks float8 NOT NULL DEFAULT 0 CHECK (last_blocks >= 0),
-	vacuum_length float8 NOT NULL DEFAULT 0 CHECK (vacuum_length >= 0),
-	vacuums_left integer NOT NULL DEFAULT 0 CHECK (vacuums_left >= 0),
+	late_seconds float8 NOT NULL DEFAULT 0,
+	late_blocks float8 NOT NULL DEFAULT 0,
+	last_blocks float8 NOT NULL DEFAULT 0,
+	vacuum_length float8 NOT NULL DEFAULT 0,
+	vacuums_left integer NOT NULL DEFAULT 0,
 	started_at timestamptz,
 	changed_at timestamptz,
+	-- few expressions: each UPDATE of a step, which takes no longer otherwise, reads those of all checks again
+	CONSTRAINT step_counts_check CHECK (least(rows_done, rows_filled, rows_indexed, rows_quarantined, rows_unfilled, rows_mismatched, rows_own, rows_lossy, units_done, units_total) >= 0),
+	CONSTRAINT step_parts_check CHECK (least(blocks_partly, late_seconds, late_blocks, last_blocks, vacuum_length, vacuums_left) >= 0),
+	CONSTRAINT step_times_check CHECK (least(run_time, wall_time) >= '0'),
 	UNIQUE NULLS NOT DISTINCT (migration, kind, relation, object)
 );
 -- of a table, in whatever migration
