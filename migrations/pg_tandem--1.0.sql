@@ -1150,8 +1150,8 @@ SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum:
 	a.atttypid AS type, s.new_columns
 FROM tandem.sync s
 -- the table itself, and its partitions, in which the column may have another number
-CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_partition_tree(s.relation) p) t (relation)
--- by its key in each: of pg_partition_tree the planner expects so many that it would read the columns of all tables, for each sync
+CROSS JOIN LATERAL unnest(s.relation::oid || ARRAY(SELECT p.relid::oid FROM pg_partition_tree(s.relation) p WHERE p.relid <> s.relation)) t (relation)
+-- by its key in each, not all columns of all tables for each sync; of an array the planner expects less than of pg_partition_tree
 CROSS JOIN LATERAL (SELECT a.attnum, a.attname, a.atttypid FROM pg_attribute a
 	WHERE a.attrelid = t.relation AND a.attname = ANY (s.old_columns) AND a.attnum > 0 AND NOT a.attisdropped OFFSET 0) a
 WHERE s.stored AND NOT s.keep_old;
@@ -1163,7 +1163,7 @@ SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attname
 	CASE WHEN NOT a.attnotnull THEN n.conname END AS not_null_check
 FROM tandem.sync s
 CROSS JOIN LATERAL unnest(s.old_columns, s.down) o (name, down)
-CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_partition_tree(s.relation) p) t (relation)
+CROSS JOIN LATERAL unnest(s.relation::oid || ARRAY(SELECT p.relid::oid FROM pg_partition_tree(s.relation) p WHERE p.relid <> s.relation)) t (relation)
 CROSS JOIN LATERAL (SELECT * FROM pg_attribute a
 	WHERE a.attrelid = t.relation AND a.attname = o.name AND a.attnum > 0 AND NOT a.attisdropped OFFSET 0) a
 LEFT JOIN LATERAL (SELECT d.is_not_null, d.default_text FROM pg_type y CROSS JOIN LATERAL tandem._domain_states(y.oid) d
