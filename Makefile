@@ -35,6 +35,7 @@ OBJS = \
 	src/catalog/run_control.o \
 	src/catalog/registry.o \
 	src/catalog/session_release.o \
+	src/catalog/owned_column.o \
 	src/catalog/release_view.o \
 	src/catalog/step.o \
 	src/catalog/step_blocks.o \
@@ -86,6 +87,7 @@ OBJS = \
 	src/trigger/target.o \
 	src/trigger/install.o \
 	src/trigger/adopt.o \
+	src/trigger/added_columns.o \
 	src/trigger/guard.o \
 	src/trigger/ddl_event.o \
 	src/trigger/rule_objects.o \

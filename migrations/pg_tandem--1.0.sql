@@ -157,6 +157,14 @@ CREATE TABLE tandem.owned_column (
 	-- as given to add_column
 	default_given text,
 	not_null boolean NOT NULL DEFAULT false,
+	-- which column it is, whatever it is called meanwhile; 0 if it was not there to be restored
+	number integer NOT NULL,
+	-- its present name, if it is another one
+	renamed name CHECK (renamed <> ''),
+	-- by a call of the migration; else it was added beside it by ALTER TABLE in the same transaction
+	named boolean NOT NULL DEFAULT true,
+	-- another migration has ended with it: abort leaves it
+	stays boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (migration, relation, column_name)
 );
 COMMENT ON TABLE tandem.owned_column IS 'columns added by a migration, which abort drops';
@@ -402,17 +410,17 @@ ALTER EVENT TRIGGER tandem_guard_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER tandem_guard_ddl IS 'pg_tandem: refuses DDL that would break a live sync';
 COMMENT ON EVENT TRIGGER tandem_guard_drop IS 'pg_tandem: refuses to drop the trigger of a live sync';
 
-CREATE FUNCTION tandem.note_new_leaf() RETURNS event_trigger
-AS 'MODULE_PATHNAME', 'tandem_note_new_leaf' LANGUAGE C;
-REVOKE ALL ON FUNCTION tandem.note_new_leaf() FROM PUBLIC;
-COMMENT ON FUNCTION tandem.note_new_leaf()
-	IS 'event trigger function that records that a new partition of a synced table needs no backfill';
+CREATE FUNCTION tandem.note_table_change() RETURNS event_trigger
+AS 'MODULE_PATHNAME', 'tandem_note_table_change' LANGUAGE C;
+REVOKE ALL ON FUNCTION tandem.note_table_change() FROM PUBLIC;
+COMMENT ON FUNCTION tandem.note_table_change()
+	IS 'event trigger function that records what becomes of tables: a new partition that needs no backfill, columns that a migration has added';
 
-CREATE EVENT TRIGGER tandem_note_new_leaf ON ddl_command_end
+CREATE EVENT TRIGGER tandem_note_table_change ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'CREATE SCHEMA', 'ALTER TABLE')
-	EXECUTE FUNCTION tandem.note_new_leaf();
-ALTER EVENT TRIGGER tandem_note_new_leaf ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER tandem_note_new_leaf IS 'pg_tandem: records that a new partition needs no backfill';
+	EXECUTE FUNCTION tandem.note_table_change();
+ALTER EVENT TRIGGER tandem_note_table_change ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER tandem_note_table_change IS 'pg_tandem: records new partitions of synced tables, and columns that a migration has added';
 
 CREATE FUNCTION tandem.sync_problem(sync integer) RETURNS text
 AS 'MODULE_PATHNAME', 'tandem_sync_problem' LANGUAGE C STABLE STRICT;
@@ -838,6 +846,18 @@ COMMENT ON FUNCTION tandem._fingerprint(oid[], oid[], text)
 
 -- Columns, before they are dropped.  Each row is a line of a message.
 
+CREATE VIEW tandem._owned_columns AS
+SELECT o.migration, o.relation::oid AS relation, a.attnum::integer AS number, a.attname AS name
+FROM tandem.owned_column o
+JOIN pg_attribute a ON a.attrelid = o.relation AND a.attnum = o.number AND a.attnum > 0 AND NOT a.attisdropped
+	-- another name says that event triggers were disabled, or that it is not the column
+	AND a.attname = coalesce(o.renamed, o.column_name)
+WHERE NOT o.stays
+	-- what its own rules replace was to be there before
+	AND (o.named OR NOT EXISTS (SELECT FROM tandem.sync s
+		WHERE s.migration = o.migration AND s.relation = o.relation AND a.attname = ANY (s.old_columns)));
+COMMENT ON VIEW tandem._owned_columns IS 'columns that migrations have added, and that are theirs to drop';
+
 CREATE VIEW tandem._index_columns AS
 SELECT i.indrelid AS relation, i.indexrelid AS index, k.number::integer AS number
 FROM pg_index i, unnest(i.indkey) k (number) WHERE k.number <> 0
@@ -911,12 +931,11 @@ BEGIN ATOMIC
 	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2
 	WHERE t.relation = $1 AND (t.kind = 'not null' AND t.object = a.attname
 		OR t.kind IN ('index', 'constraint') AND tandem._names_word(t.definition, a.attname))
-	UNION SELECT format('column %I, which migration %I has added', o.column_name, m.name)
-	FROM tandem.owned_column o
+	UNION SELECT format('column %I, which migration %I has added', o.name, m.name)
+	FROM tandem._owned_columns o
 	JOIN tandem.migration m ON m.id = o.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
-	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2 AND a.attname = o.column_name
-	WHERE o.relation = $1
-		AND NOT EXISTS (SELECT FROM tandem.sync s WHERE s.migration = m.id AND s.relation = $1 AND a.attname = ANY (s.new_columns));
+	WHERE o.relation = $1 AND o.number = $2
+		AND NOT EXISTS (SELECT FROM tandem.sync s WHERE s.migration = m.id AND s.relation = $1 AND o.name = ANY (s.new_columns));
 END;
 COMMENT ON FUNCTION tandem._column_migrations(oid, integer, integer)
 	IS 'other migrations that sync, build on or have added a column';
@@ -1565,8 +1584,8 @@ BEGIN ATOMIC
 	UNION SELECT unnest(s.old_columns)::text
 	FROM tandem._unstored_syncs s
 	WHERE s.relation = $1 AND NOT s.keep_old AND s.release <= $2
-	UNION SELECT o.column_name::text
-	FROM tandem.owned_column o JOIN tandem.migration m ON m.id = o.migration
+	UNION SELECT o.name::text
+	FROM tandem._owned_columns o JOIN tandem.migration m ON m.id = o.migration
 	WHERE o.relation = $1 AND (m.phase <> 'aborted' AND m.release > $2 OR m.phase = 'aborted' AND m.id = $3);
 END;
 COMMENT ON FUNCTION tandem._hidden_columns(oid, integer, integer)

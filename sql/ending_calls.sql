@@ -327,6 +327,70 @@ ALTER TABLE referred ADD CONSTRAINT referred_parent FOREIGN KEY (parent) REFEREN
 CALL tandem.abort('own');
 ALTER TABLE referred DROP CONSTRAINT referred_parent;
 CALL tandem.abort('own');
+-- abort drops the columns that the migration has added, whatever they are called, and no other
+CREATE FUNCTION columns_of(relation regclass) RETURNS text LANGUAGE sql AS
+	$$ SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped $$;
+CREATE TABLE named (id int PRIMARY KEY, a int);
+SELECT tandem.create_migration('named');
+SELECT tandem.add_column('named', 'named', 'first', 'int'), tandem.add_column('named', 'named', 'second', 'int');
+ALTER TABLE named RENAME first TO was_first;
+ALTER TABLE named ADD first int;
+ALTER TABLE named DROP second;
+ALTER TABLE named ADD second int;
+CALL tandem.abort('named');
+SELECT columns_of('named');
+-- those of a plain ALTER TABLE in its transaction, too, but not what a rule takes for old
+CREATE TABLE beside (id int PRIMARY KEY, a int);
+BEGIN;
+ALTER TABLE beside ADD before int, ADD old int;
+SELECT tandem.create_migration('beside');
+SELECT tandem.add_index('beside', 'CREATE INDEX beside_before ON beside (before)');
+ALTER TABLE beside ADD new int, ADD between int;
+SELECT tandem.sync_column('beside', 'beside', 'old', 'new', 'old', 'new');
+ALTER TABLE beside ADD last int;
+ALTER TABLE beside RENAME last TO very_last;
+SAVEPOINT s;
+SELECT tandem.create_migration('taken_back');
+SELECT tandem.add_not_null('taken_back', 'named', 'a');
+ROLLBACK TO s;
+ALTER TABLE named ADD third int;
+COMMIT;
+ALTER TABLE beside ADD after int;
+SELECT column_name, named, renamed FROM tandem.owned_column WHERE relation = 'beside'::regclass ORDER BY 1;
+CALL tandem.abort('beside');
+SELECT columns_of('beside'), columns_of('named');
+-- of a table that is new itself, only what a call has named
+BEGIN;
+CREATE TABLE made (id int PRIMARY KEY, a int);
+SELECT tandem.create_migration('made');
+SELECT tandem.add_column('made', 'made', 'b', 'int', up => 'a');
+COMMIT;
+CALL tandem.abort('made');
+SELECT columns_of('made');
+-- two migrations of one transaction: each drops its own, none what the other has ended with
+CREATE TABLE shared (id int PRIMARY KEY, a int);
+BEGIN;
+ALTER TABLE shared ADD c int;
+SELECT tandem.create_migration('adds'), tandem.create_migration('syncs'), tandem.create_migration('chains');
+SELECT tandem.add_column('adds', 'shared', 'b', 'int');
+SELECT tandem.sync_column('syncs', 'shared', 'a', 'b', 'a', 'b');
+SELECT tandem.sync_column('chains', 'shared', 'b', 'c', 'b', 'c');
+COMMIT;
+SELECT m.name, o.column_name, o.named FROM tandem.owned_column o JOIN tandem.migration m ON m.id = o.migration WHERE relation = 'shared'::regclass ORDER BY 2;
+CALL tandem.abort('adds');
+BEGIN;
+CALL tandem.abort('chains');
+CALL tandem.abort('syncs');
+SELECT columns_of('shared');
+CALL tandem.abort('adds');
+SELECT columns_of('shared');
+ROLLBACK;
+CALL tandem.abort('chains');
+CALL tandem.migrate('syncs');
+CALL tandem.contract('syncs');
+INSERT INTO shared VALUES (1, 2);
+CALL tandem.abort('adds');
+SELECT columns_of('shared');
 
 -- A CHECK of two columns that both go says what no CHECK of one says.
 CREATE TABLE spans (id integer PRIMARY KEY, a integer, b integer, CONSTRAINT spans_check CHECK (a < b), CONSTRAINT spans_a CHECK (a > 0));

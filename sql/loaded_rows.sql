@@ -61,6 +61,10 @@ SELECT value, load_step(value) FROM (SELECT value::jsonb FROM unnest(ARRAY['{"id
 \set VERBOSITY terse
 INSERT INTO tandem.owned_column VALUES (900, 'items', '', 'int');
 INSERT INTO tandem.owned_column VALUES (900, 'shown', 'cents', 'int');
+-- a column is found by its last name: it may have another number than in the dump
+INSERT INTO tandem.owned_column (migration, relation, column_name, type, number, renamed) VALUES
+	(900, 'items', 'price', 'int', 7, NULL), (900, 'items', 'taken', 'int', 1, 'price'), (900, 'items', 'missing', 'int', 1, NULL);
+SELECT o.column_name, a.attname FROM tandem.owned_column o LEFT JOIN pg_attribute a ON a.attrelid = o.relation AND a.attnum = o.number AND a.attnum > 0 WHERE o.migration = 900 ORDER BY 1;
 INSERT INTO tandem.view VALUES ('items', 2, 'items', '', '{id}');
 INSERT INTO tandem.view VALUES ('shown', 2, 'numbers', '', '{id}');
 INSERT INTO tandem.view VALUES ('shown', 0, 'items', '', '{id}');

@@ -154,15 +154,15 @@ SELECT id, a, b FROM day2;
 SELECT * FROM plain;
 
 -- Without event triggers a new partition is one that is to be filled.
-ALTER EVENT TRIGGER tandem_note_new_leaf DISABLE;
+ALTER EVENT TRIGGER tandem_note_table_change DISABLE;
 CREATE TABLE day3 PARTITION OF t FOR VALUES FROM (130) TO (140);
-ALTER EVENT TRIGGER tandem_note_new_leaf ENABLE ALWAYS;
+ALTER EVENT TRIGGER tandem_note_table_change ENABLE ALWAYS;
 CALL tandem.contract('m', undeclared => 'ignore');
 CALL tandem.migrate('m');
 CREATE TABLE day4 PARTITION OF t FOR VALUES FROM (140) TO (150);
 CALL tandem.contract('m', undeclared => 'ignore');
 SELECT count(*) FROM tandem.fill_mark;
 SELECT * FROM plain;
-SELECT tandem.note_new_leaf();
+SELECT tandem.note_table_change();
 \c postgres
 DROP DATABASE new_partitions;

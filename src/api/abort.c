@@ -11,6 +11,7 @@
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
+#include "catalog/owned_column.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"

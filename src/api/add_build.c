@@ -122,7 +122,7 @@ tandem_add_index(PG_FUNCTION_ARGS)
 	label = psprintf("index %s on %s", quote_identifier(definition->name),
 					 quoting_relation(relid));
 	if (step_add(migration->id, &step))
-		migration_act(migration, ACTION_EXPAND, label, 0);
+		expand_done(migration, relid, label);
 	else
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" has %s already, skipping",
@@ -238,9 +238,9 @@ tandem_add_constraint(PG_FUNCTION_ARGS)
 	}
 	if (constraint->contype == CONSTR_PRIMARY)
 		add_key_columns(migration, step.relation, constraint);
-	migration_act(migration, ACTION_EXPAND,
-				  psprintf("constraint %s of %s", quote_identifier(step.object),
-						   quoting_relation(step.relation)), 0);
+	expand_done(migration, step.relation,
+				psprintf("constraint %s of %s", quote_identifier(step.object),
+						 quoting_relation(step.relation)));
 	PG_RETURN_VOID();
 }
 
@@ -303,9 +303,9 @@ tandem_add_not_null(PG_FUNCTION_ARGS)
 	}
 	migration_check(migration, ACTION_EXPAND);
 	(void) step_add(migration->id, &step);
-	migration_act(migration, ACTION_EXPAND,
-				  psprintf("not null of column %s of %s",
-						   quote_identifier(step.object),
-						   quoting_relation(step.relation)), 0);
+	expand_done(migration, step.relation,
+				psprintf("not null of column %s of %s",
+						 quote_identifier(step.object),
+						 quoting_relation(step.relation)));
 	PG_RETURN_VOID();
 }

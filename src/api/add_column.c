@@ -17,6 +17,7 @@
 #include "api/expand.h"
 #include "catalog/migration.h"
 #include "catalog/migration_rights.h"
+#include "catalog/owned_column.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/authority.h"
@@ -431,12 +432,12 @@ tandem_add_column(PG_FUNCTION_ARGS)
 							column.typmod);
 	read_default(&column);
 	add_to_table(&column);
-	owned_column_add(migration->id, column.relation, column.name);
+	owned_column_add(migration->id, column.relation, column.name, true);
 	owned_column_note(migration->id, column.relation, column.name,
 					  &column.given);
-	migration_act(migration, ACTION_EXPAND,
-				  psprintf("column %s of %s", quote_identifier(column.name),
-						   quoting_relation(column.relation)), 0);
+	expand_done(migration, column.relation,
+				psprintf("column %s of %s", quote_identifier(column.name),
+						 quoting_relation(column.relation)));
 	if (column.up)
 		add_rule(migration, &column);
 	if (column.given.not_null)

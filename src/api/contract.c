@@ -18,6 +18,7 @@
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
+#include "catalog/owned_column.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
@@ -499,6 +500,7 @@ contract_locked(Migration *migration, void *arg)
 	check_undeclared_writers(migration, call->undeclared, false);
 	migration_act(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT,
 				  dropped_columns_describe(dropped), fenced->started);
+	owned_column_keep_new(migration->id);
 	run_control_end_background(migration->id);
 	drain_finish(migration);
 	finish_drop(migration, dropped, fenced->objects);

@@ -21,6 +21,7 @@
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
+#include "catalog/owned_column.h"
 #include "catalog/subscription.h"
 #include "catalog/sync.h"
 #include "core/compat.h"
@@ -40,6 +41,7 @@
 #include "rule/relation_rules.h"
 #include "rule/rule_compile.h"
 #include "rule/rule_uses.h"
+#include "trigger/added_columns.h"
 #include "trigger/install.h"
 #include "trigger/target.h"
 
@@ -619,6 +621,13 @@ check_expression_count(SyncRule *rule)
 				 errhint("Give one expression for each old column, in the same order, or NULL for one that is not written back.")));
 }
 
+void
+expand_done(Migration *migration, Oid relid, const char *what)
+{
+	added_columns_note(migration->id, relid);
+	migration_act(migration, ACTION_EXPAND, what, 0);
+}
+
 /* New columns that this transaction has added belong to the migration. */
 static void
 record_owned_columns(Migration *migration, SyncRule *rule)
@@ -628,7 +637,7 @@ record_owned_columns(Migration *migration, SyncRule *rule)
 	foreach(lc, rule->new_columns)
 	{
 		if (fill_mark_column_is_new(rule->relation, lfirst(lc)))
-			owned_column_add(migration->id, rule->relation, lfirst(lc));
+			owned_column_add(migration->id, rule->relation, lfirst(lc), true);
 	}
 }
 
@@ -685,8 +694,8 @@ expand_add_sync(Migration *migration, SyncRule *rule)
 	sync_install(rule->relation);
 	fill_mark_set_exact(rule, exact);
 	rule_try(rule);
-	migration_act(migration, ACTION_EXPAND,
-				  psprintf("sync of %s", quoting_relation(rule->relation)), 0);
+	expand_done(migration, rule->relation,
+				psprintf("sync of %s", quoting_relation(rule->relation)));
 }
 
 /*
@@ -711,8 +720,8 @@ add_unstored_sync(Migration *migration, SyncRule *rule)
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
 	table_close(rel, NoLock);
 	sync_insert(rule);
-	migration_act(migration, ACTION_EXPAND,
-				  psprintf("read-through of %s", quoting_relation(rule->relation)), 0);
+	expand_done(migration, rule->relation,
+				psprintf("read-through of %s", quoting_relation(rule->relation)));
 }
 
 static void

@@ -48,4 +48,10 @@ extern bool repeat_same_expression(const char *recorded, const char *canonical,
  */
 extern void expand_add_sync(Migration *migration, SyncRule *rule);
 
+/*
+ * Ends a call that has added something, what, of relid to the migration: records
+ * it, and the columns that this transaction gives the table beside it.
+ */
+extern void expand_done(Migration *migration, Oid relid, const char *what);
+
 #endif							/* TANDEM_EXPAND_H */

@@ -377,15 +377,22 @@ is_own_table(Relation rel, const char *name)
 	return strcmp(RelationGetRelationName(rel), name) == 0;
 }
 
+static void
+begin_loaded_row(LoadedRow *row, Relation rel, HeapTuple tuple)
+{
+	row->desc = RelationGetDescr(rel);
+	row->values = palloc(sizeof(Datum) * row->desc->natts);
+	row->nulls = palloc(sizeof(bool) * row->desc->natts);
+	heap_deform_tuple(tuple, row->desc, row->values, row->nulls);
+}
+
 /* Returns NULL if the row is to be skipped. */
 static HeapTuple
 check_loaded_row(Relation rel, HeapTuple tuple)
 {
-	LoadedRow	row = {.desc = RelationGetDescr(rel)};
+	LoadedRow	row;
 
-	row.values = palloc(sizeof(Datum) * row.desc->natts);
-	row.nulls = palloc(sizeof(bool) * row.desc->natts);
-	heap_deform_tuple(tuple, row.desc, row.values, row.nulls);
+	begin_loaded_row(&row, rel, tuple);
 	if (is_own_table(rel, "registry") || is_own_table(rel, "release") ||
 		is_own_table(rel, "release_state") || is_own_table(rel, "dependency") ||
 		(is_own_table(rel, "migration") && column_with_value(&row, "release") >= 0))
@@ -398,6 +405,50 @@ check_loaded_row(Relation rel, HeapTuple tuple)
 	replace_role_of_others(&row, "paused_by");
 	replace_role_name_of_others(&row, "done_by");
 	check_loaded_run(&row);
+	return heap_form_tuple(row.desc, row.values, row.nulls);
+}
+
+static void
+set_loaded_value(LoadedRow *row, const char *column, Datum value)
+{
+	for (int i = 0; i < row->desc->natts; i++)
+	{
+		if (strcmp(NameStr(TupleDescAttr(row->desc, i)->attname), column) != 0)
+			continue;
+		row->values[i] = value;
+		row->nulls[i] = false;
+	}
+}
+
+/*
+ * A restored column has another number where columns before it had been dropped.
+ * It has the name that it had last, and this row knows it.
+ */
+static void
+find_loaded_column(LoadedRow *row)
+{
+	int			relation = column_with_value(row, "relation");
+	int			name = column_with_value(row, "renamed");
+	AttrNumber	number = InvalidAttrNumber;
+
+	if (name < 0)
+		name = column_with_value(row, "column_name");
+	if (relation >= 0 && name >= 0)
+		number = get_attnum(DatumGetObjectId(row->values[relation]),
+							NameStr(*DatumGetName(row->values[name])));
+	set_loaded_value(row, "number", Int32GetDatum(number));
+}
+
+/* The same, whoever loads it. */
+static HeapTuple
+adjust_loaded_row(Relation rel, HeapTuple tuple)
+{
+	LoadedRow	row;
+
+	if (!is_own_table(rel, "owned_column") || query_is_running())
+		return tuple;
+	begin_loaded_row(&row, rel, tuple);
+	find_loaded_column(&row);
 	return heap_form_tuple(row.desc, row.values, row.nulls);
 }
 
@@ -422,5 +473,7 @@ tandem_load_row(PG_FUNCTION_ARGS)
 		registry_changed();
 	if (!compat_is_table_owner(RelationGetRelid(data->tg_relation), GetUserId()))
 		tuple = check_loaded_row(data->tg_relation, tuple);
+	if (tuple)
+		tuple = adjust_loaded_row(data->tg_relation, tuple);
 	return PointerGetDatum(tuple);
 }

@@ -1,6 +1,6 @@
 /*
  * sync.c
- *		Syncs, the columns they own, and which of their rows are unfilled.
+ *		Syncs, and which of their rows are unfilled.
  */
 #include "postgres.h"
 
@@ -422,113 +422,6 @@ sync_relations_live(void)
 						"WHERE s.stored AND m.phase NOT IN ('done', 'aborted')");
 	query_end(&query);
 	return relids;
-}
-
-/*-------------------------------------------------------------------------
- * Rows of tandem.owned_column: the columns that a migration has added.
- *-------------------------------------------------------------------------
- */
-
-char *
-owned_column_type_text(Oid type, int32 typmod)
-{
-	return format_type_extended(type, typmod,
-								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
-}
-
-void
-owned_column_add(int migration_id, Oid relid, const char *column)
-{
-	TandemQuery query;
-	Oid			type;
-	int32		typmod;
-	Oid			collation;
-
-	get_atttypetypmodcoll(relid, get_attnum(relid, column), &type, &typmod,
-						  &collation);
-	query_begin(&query);
-	query_int(&query, migration_id);
-	query_oid(&query, relid);
-	query_name(&query, column);
-	query_text(&query, owned_column_type_text(type, typmod));
-	(void) query_run(&query,
-					 "INSERT INTO tandem.owned_column VALUES ($1, $2::regclass, $3, $4) "
-					 "ON CONFLICT (migration, relation, column_name) DO UPDATE SET type = excluded.type");
-	query_end(&query);
-}
-
-char *
-owned_column_type(int migration_id, Oid relid, const char *column)
-{
-	TandemQuery query;
-	char	   *type = NULL;
-
-	query_begin(&query);
-	query_int(&query, migration_id);
-	query_oid(&query, relid);
-	query_name(&query, column);
-	if (query_run_latest(&query,
-						 "SELECT type FROM tandem.owned_column "
-						 "WHERE migration = $1 AND relation = $2 AND column_name = $3") > 0)
-		type = query_get_text(0, 1);
-	query_end(&query);
-	return type;
-}
-
-void
-owned_column_note(int migration_id, Oid relid, const char *column,
-				  const ColumnArguments *arguments)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_int(&query, migration_id);
-	query_oid(&query, relid);
-	query_name(&query, column);
-	query_text(&query, arguments->default_given);
-	query_bool(&query, arguments->not_null);
-	(void) query_run(&query,
-					 "UPDATE tandem.owned_column SET default_given = $4, not_null = $5 "
-					 "WHERE migration = $1 AND relation = $2 AND column_name = $3");
-	query_end(&query);
-}
-
-void
-owned_column_read(int migration_id, Oid relid, const char *column,
-				  ColumnArguments *arguments)
-{
-	TandemQuery query;
-
-	memset(arguments, 0, sizeof(ColumnArguments));
-	query_begin(&query);
-	query_int(&query, migration_id);
-	query_oid(&query, relid);
-	query_name(&query, column);
-	if (query_run_latest(&query,
-						 "SELECT default_given, not_null FROM tandem.owned_column "
-						 "WHERE migration = $1 AND relation = $2 AND column_name = $3") > 0)
-	{
-		arguments->default_given = query_get_text(0, 1);
-		arguments->not_null = query_get_bool(0, 2);
-	}
-	query_end(&query);
-}
-
-List *
-owned_column_list(int migration_id, Oid relid)
-{
-	TandemQuery query;
-	List	   *columns;
-
-	query_begin(&query);
-	query_int(&query, migration_id);
-	query_oid(&query, relid);
-	columns = query_texts(&query,
-						  "SELECT o.column_name::text FROM tandem.owned_column o "
-						  "JOIN pg_attribute a ON a.attrelid = o.relation AND a.attname = o.column_name AND NOT a.attisdropped "
-						  "WHERE o.migration = $1 AND o.relation = $2 ORDER BY a.attnum");
-	query_end(&query);
-	return columns;
 }
 
 /*-------------------------------------------------------------------------

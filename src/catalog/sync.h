@@ -148,40 +148,6 @@ extern List *sync_relations_of_migration(int migration_id);
 /* Returns the relations with a rule of an open migration. */
 extern List *sync_relations_live(void);
 
-/*
- * Records that the migration has added the column, which exists; may be
- * repeated.
- */
-extern void owned_column_add(int migration_id, Oid relid, const char *column);
-
-/*
- * Returns the type with which the migration has added the column, as
- * format_type writes it with its schema; NULL if it has not added it.
- */
-extern char *owned_column_type(int migration_id, Oid relid,
-							   const char *column);
-
-/* Returns a type in that form. */
-extern char *owned_column_type_text(Oid type, int32 typmod);
-
-/* What add_column was called with. */
-typedef struct ColumnArguments
-{
-	char	   *default_given;	/* NULL if none */
-	bool		not_null;
-} ColumnArguments;
-
-/* Records this for a column that the migration has added, or reads it. */
-extern void owned_column_note(int migration_id, Oid relid, const char *column,
-							  const ColumnArguments *arguments);
-extern void owned_column_read(int migration_id, Oid relid, const char *column,
-							  ColumnArguments *arguments);
-
-/*
- * Returns the names of existing columns of relid that the migration has added.
- */
-extern List *owned_column_list(int migration_id, Oid relid);
-
 /*-------------------------------------------------------------------------
  * Rows of tandem.changed_use: DDL that has changed what rules use.
  *

@@ -16,6 +16,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "catalog/owned_column.h"
 #include "catalog/sync.h"
 #include "core/authority.h"
 #include "core/compat.h"

@@ -24,6 +24,7 @@
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/sql_function.h"
+#include "core/statement.h"
 #include "core/text.h"
 #include "core/transaction.h"
 #include "rule/fill_mark.h"
@@ -32,6 +33,7 @@
 #include "rule/rule_args.h"
 #include "rule/rule_uses.h"
 #include "rule/sync_trigger.h"
+#include "trigger/added_columns.h"
 #include "trigger/adopt.h"
 #include "trigger/rule_objects.h"
 
@@ -171,7 +173,7 @@ adopt_all_triggers(void)
  *-------------------------------------------------------------------------
  */
 
-SQL_FUNCTION(tandem_note_new_leaf);
+SQL_FUNCTION(tandem_note_table_change);
 
 static bool
 table_is_synced(RangeVar *name)
@@ -304,14 +306,14 @@ note_empty_leaf(Oid relid)
 }
 
 Datum
-tandem_note_new_leaf(PG_FUNCTION_ARGS)
+tandem_note_table_change(PG_FUNCTION_ARGS)
 {
 	EventTriggerData *data = (EventTriggerData *) fcinfo->context;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function tandem.note_new_leaf() can only be called as an event trigger"),
+				 errmsg("function tandem.note_table_change() can only be called as an event trigger"),
 				 errhint("Its event triggers are created by CREATE EXTENSION pg_tandem.")));
 	/* pg_upgrade fills the empty tables later, without firing triggers */
 	if (!IsBinaryUpgrade)
@@ -320,6 +322,9 @@ tandem_note_new_leaf(PG_FUNCTION_ARGS)
 
 		foreach(lc, leaves_brought_under_sync(data->parsetree))
 			note_empty_leaf(lfirst_oid(lc));
+		/* tandem.add_column records its own */
+		if (!ddl_is_running())
+			added_columns_follow(data->parsetree);
 	}
 	PG_RETURN_NULL();
 }
