@@ -117,6 +117,7 @@ OBJS = \
 	src/release/readiness.o \
 	src/release/fence.o \
 	src/release/drain.o \
+	src/ending/kept.o \
 	src/ending/parts.o \
 	src/ending/losses.o \
 	src/ending/built.o \

@@ -1166,7 +1166,10 @@ COMMENT ON FUNCTION tandem._domain_states(oid)
 
 CREATE VIEW tandem._going_columns AS
 SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name,
-	a.atttypid AS type, s.new_columns
+	a.atttypid AS type,
+	-- those that are computed from it; all, if up names the whole row alone
+	coalesce((SELECT array_agg(n.name ORDER BY n.place) FROM unnest(s.new_columns, s.up) WITH ORDINALITY n (name, up, place)
+		WHERE tandem._names_word(n.up, a.attname)), s.new_columns) AS new_columns
 FROM tandem.sync s
 -- the table itself, and its partitions, in which the column may have another number
 CROSS JOIN LATERAL unnest(s.relation::oid || ARRAY(SELECT p.relid::oid FROM pg_partition_tree(s.relation) p WHERE p.relid <> s.relation)) t (relation)
@@ -1174,7 +1177,28 @@ CROSS JOIN LATERAL unnest(s.relation::oid || ARRAY(SELECT p.relid::oid FROM pg_p
 CROSS JOIN LATERAL (SELECT a.attnum, a.attname, a.atttypid FROM pg_attribute a
 	WHERE a.attrelid = t.relation AND a.attname = ANY (s.old_columns) AND a.attnum > 0 AND NOT a.attisdropped OFFSET 0) a
 WHERE s.stored AND NOT s.keep_old;
-COMMENT ON VIEW tandem._going_columns IS 'columns that contract of each migration drops, and the new columns of their rule';
+COMMENT ON VIEW tandem._going_columns IS 'columns that contract of each migration drops, and the new columns that are computed from them';
+
+CREATE FUNCTION tandem._default_kind(relation oid, number integer) RETURNS text
+AS 'MODULE_PATHNAME', 'tandem_default_kind' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION tandem._default_kind(oid, integer)
+	IS 'what rows get that do not name the column: null, varies or repeats';
+
+CREATE FUNCTION tandem._check_may_fail(constraint_oid oid, numbers integer[]) RETURNS boolean
+AS 'MODULE_PATHNAME', 'tandem_check_may_fail' LANGUAGE C STABLE STRICT;
+COMMENT ON FUNCTION tandem._check_may_fail(oid, integer[])
+	IS 'whether a CHECK may refuse a row that has the default in these columns';
+
+CREATE VIEW tandem._kept_columns AS
+SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name,
+	tandem._default_kind(t.relation, a.attnum) AS value
+FROM tandem.sync s
+CROSS JOIN LATERAL unnest(s.old_columns, s.down) o (name, down)
+CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_partition_tree(s.relation) p) t (relation)
+JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = o.name AND a.attnum > 0 AND NOT a.attisdropped
+WHERE s.stored AND s.keep_old AND o.down IS NOT NULL;
+COMMENT ON VIEW tandem._kept_columns
+	IS 'old columns that contract of each migration leaves in the table with their default, since down gives them no value any more';
 
 CREATE VIEW tandem._staying_columns AS
 SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attname AS name, NOT (coalesce(d.is_not_null, false) OR EXISTS (
@@ -1201,7 +1225,7 @@ BEGIN ATOMIC
 	SELECT string_agg(coalesce((SELECT o.other FROM unnest($2, $3) o (word, other) WHERE quote_ident(o.word) = w.word LIMIT 1), w.word), '' ORDER BY w.place)
 	-- strings, the words of the text, and what is between them
 	FROM (SELECT m[1] AS word, place
-		FROM regexp_matches($1, '(''(?:[^'']|'''')*''|"[^"]*"|[[:alpha:]_][[:alnum:]_$]*|[^''"[:alpha:]_]+)', 'g') WITH ORDINALITY t (m, place)) w;
+		FROM regexp_matches($1, '(''(?:[^'']|'''')*''|"(?:[^"]|"")*"|[[:alpha:]_][[:alnum:]_$]*|[^''"[:alpha:]_]+)', 'g') WITH ORDINALITY t (m, place)) w;
 END;
 COMMENT ON FUNCTION tandem._with_words(text, name[], text[]) IS 'a text with other words in the place of names';
 
@@ -1236,9 +1260,14 @@ BEGIN ATOMIC
 		SELECT i.indrelid AS relation, i.indexrelid AS index, i.indisunique AS is_unique, i.indisvalid AND i.indisready AND i.indislive AS valid,
 			i.indisclustered, i.indpred IS NOT NULL AS partial, i.indexprs IS NOT NULL AS computed, c.relam,
 			i.indnullsnotdistinct, k.contype, k.conname, o.numbers AS goes, x.numbers,
-			(SELECT array_agg(u.key::integer) FROM unnest(i.indkey::int2[]) WITH ORDINALITY u (key, place) WHERE u.place <= i.indnkeyatts) AS keys,
-			substring(pg_get_indexdef(i.indexrelid) FROM ' USING .*$') AS definition
+			y.keys, y.options, y.classes, y.collations, d.definition, coalesce(tandem._with_words(d.definition, w.olds, w.news), d.definition) AS renamed
 		FROM gone o JOIN pg_index i ON i.indrelid = o.relation
+		LEFT JOIN names w ON w.relation = o.relation
+		CROSS JOIN LATERAL (SELECT substring(pg_get_indexdef(i.indexrelid) FROM ' USING .*$') AS definition) d
+		CROSS JOIN LATERAL (SELECT array_agg(u.key::integer ORDER BY u.place) AS keys, array_agg(u.option::integer ORDER BY u.place) AS options,
+				array_agg(CASE WHEN p.opcdefault THEN '' ELSE p.opcname END ORDER BY u.place) AS classes, array_agg(u.coll ORDER BY u.place) AS collations
+			FROM unnest(i.indkey::int2[], i.indoption::int2[], i.indclass::oid[], i.indcollation::oid[]) WITH ORDINALITY u (key, option, class, coll, place)
+			JOIN pg_opclass p ON p.oid = u.class WHERE u.place <= i.indnkeyatts) y
 		JOIN pg_class c ON c.oid = i.indexrelid
 		LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
 		CROSS JOIN LATERAL (SELECT array_agg(DISTINCT x.number) AS numbers FROM tandem._index_columns x
@@ -1252,25 +1281,29 @@ BEGIN ATOMIC
 					AND NOT EXISTS (SELECT FROM news n WHERE n.relation = i.relation AND n.old_number = u.number AND n.number = ANY (j.numbers))) AS covers,
 					-- each column that it reads has stayed or is a new one of these
 					NOT EXISTS (SELECT FROM unnest(j.numbers) u (number) WHERE NOT u.number = ANY (i.numbers)
-						AND NOT EXISTS (SELECT FROM news n WHERE n.relation = i.relation AND n.old_number = ANY (i.numbers) AND n.number = u.number)) AS within) w
+						AND NOT EXISTS (SELECT FROM news n WHERE n.relation = i.relation AND n.old_number = ANY (i.numbers) AND n.number = u.number)) AS within,
+					-- its keys are the first of that one, in the same order or throughout in the other
+					(SELECT bool_and(s.same AND s.option = s.other) OR bool_and(s.same AND s.option = s.other # 3)
+						FROM (SELECT u.option, j.options[u.place] AS other, j.classes[u.place] = u.class
+								AND CASE WHEN u.key = j.keys[u.place] THEN u.coll = j.collations[u.place]
+									ELSE EXISTS (SELECT FROM news n WHERE n.relation = i.relation AND n.old_number = u.key AND n.number = j.keys[u.place]) END AS same
+							FROM unnest(i.keys, i.options, i.classes, i.collations) WITH ORDINALITY u (key, option, class, coll, place)) s) AS ordered) w
 				WHERE j.relation = i.relation AND j.index <> i.index AND j.valid AND NOT j.numbers && i.goes AND j.relam = i.relam
 					AND (j.contype IS NOT DISTINCT FROM 'x') = (i.contype IS NOT DISTINCT FROM 'x')
 					AND (CASE WHEN i.is_unique THEN j.is_unique AND w.within AND (j.indnullsnotdistinct OR NOT i.indnullsnotdistinct)
+							-- what is equal there is equal here
+							AND NOT EXISTS (SELECT FROM pg_collation c WHERE c.oid = ANY (i.collations) AND NOT c.collisdeterministic AND c.oid <> ALL (j.collations))
 							AND (NOT i.computed AND NOT j.computed AND NOT j.partial
 								-- a unique subset of the key makes the rest unique
 								AND NOT EXISTS (SELECT FROM unnest(j.keys) u (number) WHERE NOT u.number = ANY (i.keys)
 									AND NOT EXISTS (SELECT FROM news n WHERE n.relation = i.relation AND n.old_number = ANY (i.keys) AND n.number = u.number))
 								OR w.covers AND i.computed = j.computed AND i.partial = j.partial AND j.definition = i.renamed)
 						WHEN i.contype = 'x' THEN j.definition = i.renamed
-						ELSE w.covers AND i.numbers <@ (j.numbers || i.goes) AND (i.partial OR NOT j.partial) END)
+						ELSE j.definition = i.renamed OR NOT i.computed AND NOT j.computed AND NOT j.partial
+							AND w.covers AND i.numbers <@ (j.numbers || i.goes) AND coalesce(w.ordered, false) END)
 				-- the one most like it
 				ORDER BY j.definition <> i.renamed, j.computed <> i.computed, j.index LIMIT 1) AS twin
-		FROM (SELECT r.*, (SELECT string_agg(CASE WHEN w.even THEN w.word
-					ELSE coalesce((SELECT min(quote_ident(n.name)) FROM news n WHERE n.relation = r.relation AND quote_ident(n.old_name) = w.word), w.word) END, '' ORDER BY w.place)
-				-- the words of the text, and what is between them
-				FROM (SELECT m[1] AS word, place, m[1] !~ '^["[:alpha:]_]' AS even
-					FROM regexp_matches(r.definition, '("[^"]*"|[[:alpha:]_][[:alnum:]_$]*|[^"[:alpha:]_]+)', 'g') WITH ORDINALITY t (m, place)) w) AS renamed
-			FROM indexes r) i
+		FROM indexes i
 		WHERE i.numbers && i.goes AND i.contype IS DISTINCT FROM 'p'
 			-- that of a partition goes with its parent
 			AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.index)
@@ -1321,6 +1354,47 @@ BEGIN ATOMIC
 				ELSE format('ALTER TABLE %s DROP CONSTRAINT %I', k.relation::regclass, k.not_null_check) END,
 			true, k.root = k.relation, k.sync, k.root, k.name
 		FROM tandem._staying_columns k WHERE k.migration = $1
+		UNION ALL
+		SELECT CASE c.contype WHEN 'c' THEN 'check constraints' WHEN 'f' THEN 'foreign keys' WHEN 'x' THEN 'exclusion constraints' ELSE 'unique constraints' END,
+			CASE WHEN c.contype IS NULL THEN format('unique index %s', c.index::regclass)
+				ELSE format('%s %I of table %s', CASE c.contype WHEN 'c' THEN 'check constraint' WHEN 'f' THEN 'foreign key' WHEN 'x' THEN 'exclusion constraint'
+					WHEN 'p' THEN 'primary key' ELSE 'unique constraint' END, c.conname, k.relation::regclass) END,
+			format('it stays, and may refuse %s that does not name %s, as of the new release',
+				CASE WHEN c.contype IN ('c', 'f') THEN 'an INSERT' ELSE 'a second INSERT' END,
+				(SELECT string_agg(quote_ident(o.name), ', ' ORDER BY o.number) FROM unnest(k.numbers, k.names) o (number, name) WHERE o.number = ANY (c.numbers))),
+			CASE WHEN c.contype IS NULL THEN format('DROP INDEX CONCURRENTLY %s', c.index::regclass)
+				ELSE format('ALTER TABLE %s DROP CONSTRAINT %I', k.relation::regclass, c.conname) END
+				|| ', or another default, with which it holds', true, k.root = k.relation, k.sync, k.root, k.names[1]
+		FROM (SELECT k.sync, k.root, k.relation, array_agg(k.number ORDER BY k.number) AS numbers, array_agg(k.name ORDER BY k.number) AS names,
+				array_agg(k.number) FILTER (WHERE k.value = 'repeats') AS repeats, coalesce(array_agg(k.number) FILTER (WHERE k.value = 'null'), '{}') AS nulls
+			FROM tandem._kept_columns k WHERE k.migration = $1 GROUP BY k.sync, k.root, k.relation) k
+		CROSS JOIN LATERAL (
+			SELECT c.contype, c.conname, NULL::oid AS index, c.conkey::integer[] AS numbers
+			FROM pg_constraint c
+			WHERE c.conrelid = k.relation AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true) AND c.conkey::integer[] && k.numbers
+				AND CASE c.contype
+					-- one that says NOT NULL is told as that
+					WHEN 'c' THEN c.coninhcount = 0 AND tandem._check_may_fail(c.oid, k.numbers)
+						AND NOT EXISTS (SELECT FROM tandem._staying_columns y WHERE y.migration = $1 AND y.relation = k.relation AND y.not_null_check = c.conname)
+					WHEN 'f' THEN c.conparentid = 0 AND (NOT c.conkey::integer[] && k.nulls OR c.confmatchtype = 'f' AND NOT c.conkey::integer[] <@ k.nulls)
+				END
+			UNION ALL
+			SELECT c.contype, c.conname, i.indexrelid, x.numbers
+			FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.conrelid = i.indrelid AND c.contype IN ('p', 'u', 'x')
+			CROSS JOIN LATERAL (SELECT array_agg(DISTINCT x.number) AS numbers FROM tandem._index_columns x
+				WHERE x.relation = i.indrelid AND x.index = i.indexrelid) x
+			WHERE i.indrelid = k.relation AND i.indislive AND (i.indisunique OR c.contype = 'x')
+				AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
+				-- its value is the same in two rows; of an expression nobody knows
+				AND (x.numbers && k.repeats AND (i.indexprs IS NOT NULL OR i.indnullsnotdistinct OR NOT x.numbers && k.nulls)
+					OR x.numbers && k.nulls AND (i.indexprs IS NOT NULL OR i.indnullsnotdistinct))
+				AND NOT EXISTS (SELECT FROM pg_attribute v WHERE v.attrelid = k.relation AND v.attnum = ANY (x.numbers) AND v.attnum = ANY (k.numbers)
+					AND i.indexprs IS NULL AND NOT v.attnum = ANY (coalesce(k.repeats, '{}') || k.nulls))
+				-- and what else it reads is not unique by itself
+				AND NOT EXISTS (SELECT FROM pg_index u WHERE u.indrelid = i.indrelid AND u.indexrelid <> i.indexrelid AND u.indisunique AND u.indisvalid
+					AND u.indimmediate AND u.indpred IS NULL AND u.indexprs IS NULL AND i.indexprs IS NULL AND NOT u.indkey::int2[]::integer[] && k.numbers
+					AND (SELECT array_agg(key::integer) FROM unnest(u.indkey::int2[]) WITH ORDINALITY t (key, place) WHERE place <= u.indnkeyatts) <@ x.numbers
+					AND NOT EXISTS (SELECT FROM pg_attribute n WHERE n.attrelid = u.indrelid AND n.attnum = ANY (u.indkey) AND NOT n.attnotnull))) c
 		UNION ALL
 		SELECT 'privileges', g.title, format('%s has %s on it, and on no new column', e.role, string_agg(DISTINCT e.privilege, ', ')),
 			format('GRANT %s ON %s TO %s', string_agg(DISTINCT format('%s (%I)', e.privilege, g.new_columns[1]), ', '), g.relation::regclass, e.role),
@@ -1398,12 +1472,11 @@ BEGIN ATOMIC
 		FROM gone o JOIN pg_constraint c ON c.conrelid = o.relation AND c.contype = 'c' AND c.coninhcount = 0 AND c.conkey::integer[] && o.numbers
 		-- of several columns: that one of them goes with its column is no news
 		CROSS JOIN LATERAL (SELECT cardinality(c.conkey) > 1
-			-- one whose columns are the same with the new names
-			AND NOT EXISTS (SELECT FROM pg_constraint t WHERE t.conrelid = c.conrelid AND t.contype = 'c' AND t.oid <> c.oid AND t.convalidated
-				AND NOT t.conkey::integer[] && o.numbers
-				AND NOT EXISTS (SELECT FROM unnest(c.conkey::integer[]) u (number) WHERE NOT CASE WHEN u.number = ANY (o.numbers)
-					THEN EXISTS (SELECT FROM news n WHERE n.relation = c.conrelid AND n.old_number = u.number AND n.number = ANY (t.conkey::integer[]))
-					ELSE u.number = ANY (t.conkey::integer[]) END)) AS beyond) b
+			-- one that is the same with the new names
+			AND NOT EXISTS (SELECT FROM pg_constraint t JOIN names w ON w.relation = t.conrelid
+				WHERE t.conrelid = c.conrelid AND t.contype = 'c' AND t.oid <> c.oid AND t.convalidated AND (c.connoinherit OR NOT t.connoinherit)
+				AND coalesce((to_jsonb(t) ->> 'conenforced')::boolean, true) AND NOT t.conkey::integer[] && o.numbers
+				AND pg_get_expr(t.conbin, t.conrelid) = tandem._with_words(pg_get_expr(c.conbin, c.conrelid), w.olds, w.news)) AS beyond) b
 		UNION ALL
 		SELECT 'check constraints', g.title, format('it is of domain %s, and its checks go', o.atttypid::regtype),
 			format('create the like for the new columns: %s', d.checks), false, g.root = g.relation, g.sync, g.root, g.name
@@ -1427,14 +1500,17 @@ BEGIN ATOMIC
 		LEFT JOIN LATERAL (SELECT f.conname AS twin, a.acts FROM pg_constraint f
 			-- with both there an action of either is taken: of NO ACTION nothing is missed
 			CROSS JOIN LATERAL (SELECT c.confdeltype IN ('a', f.confdeltype) AND c.confupdtype IN ('a', f.confupdtype)
-				AND (c.confdelsetcols IS NULL) = (f.confdelsetcols IS NULL)
+				AND (c.confdelsetcols IS NULL) = (f.confdelsetcols IS NULL) AND cardinality(c.confdelsetcols) IS NOT DISTINCT FROM cardinality(f.confdelsetcols)
+				AND NOT EXISTS (SELECT FROM unnest(c.confdelsetcols::integer[]) u (number) WHERE NOT (u.number = ANY (f.confdelsetcols::integer[])
+					OR EXISTS (SELECT FROM news n WHERE n.relation = c.conrelid AND n.old_number = u.number AND n.number = ANY (f.confdelsetcols::integer[]))))
 				AND (c.confmatchtype = f.confmatchtype OR cardinality(c.conkey) = 1) AS acts) a
 			WHERE f.conrelid = c.conrelid AND f.contype = 'f' AND f.oid <> c.oid AND f.convalidated AND f.confrelid = c.confrelid
 				AND coalesce((to_jsonb(f) ->> 'conenforced')::boolean, true)
 				AND cardinality(f.conkey) = cardinality(c.conkey) AND NOT f.conkey::integer[] && o.numbers
-				AND NOT EXISTS (SELECT FROM unnest(c.conkey::integer[]) u (number) WHERE NOT CASE WHEN u.number = ANY (o.numbers)
-					THEN EXISTS (SELECT FROM news n WHERE n.relation = c.conrelid AND n.old_number = u.number AND n.number = ANY (f.conkey::integer[]))
-					ELSE u.number = ANY (f.conkey::integer[]) END)
+				-- each of its columns, with the one that it refers to
+				AND NOT EXISTS (SELECT FROM unnest(c.conkey::integer[], c.confkey::integer[]) u (number, referred)
+					WHERE NOT EXISTS (SELECT FROM unnest(f.conkey::integer[], f.confkey::integer[]) v (number, referred) WHERE v.referred = u.referred
+						AND (v.number = u.number OR EXISTS (SELECT FROM news n WHERE n.relation = c.conrelid AND n.old_number = u.number AND n.number = v.number))))
 			ORDER BY a.acts DESC, f.conname LIMIT 1) t ON true
 		UNION ALL
 		SELECT 'extended statistics', format('statistics %s.%I', s.stxnamespace::regnamespace, s.stxname),
@@ -1970,6 +2046,8 @@ REVOKE ALL ON FUNCTION
 	tandem._naming_functions(oid, integer),
 	tandem._domain_states(oid),
 	tandem._with_words(text, name[], text[]),
+	tandem._default_kind(oid, integer),
+	tandem._check_may_fail(oid, integer[]),
 	tandem._contract_parts(integer),
 	tandem._columns_in_use(integer),
 	tandem._contract_texts(integer),

@@ -6,6 +6,8 @@ CREATE ROLE regress_tandem_reader;
 CREATE SCHEMA ending;
 SET search_path = ending;
 CREATE TABLE referred (code text PRIMARY KEY);
+CREATE TABLE pairs (a text, b text, PRIMARY KEY (a, b), UNIQUE (b, a));
+CREATE COLLATION anycase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 
 /*
@@ -52,6 +54,17 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 ('index with another column', $$ CREATE INDEX i ON t (tenant, title) $$, '', 'refused: indexes', 'indexes'),
 ('index with another column, and its twin', $$ CREATE INDEX i ON t (tenant, title) $$, $$ CREATE INDEX j ON t (tenant, head) $$, 'passes', 'indexes'),
 ('index with another column, and a partial twin', $$ CREATE INDEX i ON t (tenant, title) $$, $$ CREATE INDEX j ON t (tenant, head) WHERE id > 1 $$, 'refused: indexes', 'indexes'),
+('index with another column, and one in another order', $$ CREATE INDEX i ON t (tenant, title) $$, $$ CREATE INDEX j ON t (head, tenant) $$, 'refused: indexes', 'indexes'),
+('index with another column, and one with more', $$ CREATE INDEX i ON t (tenant, title) $$, $$ CREATE INDEX j ON t (tenant, head, id) $$, 'passes', 'indexes'),
+('index with a direction, and one without', $$ CREATE INDEX i ON t (tenant, title DESC) $$, $$ CREATE INDEX j ON t (tenant, head) $$, 'refused: indexes', 'indexes'),
+('index with directions, and one with the other', $$ CREATE INDEX i ON t (tenant, title DESC) $$, $$ CREATE INDEX j ON t (tenant DESC, head) $$, 'passes', 'indexes'),
+('index with an operator class, and one without', $$ CREATE INDEX i ON t (tenant, title text_pattern_ops) $$, $$ CREATE INDEX j ON t (tenant, head) $$, 'refused: indexes', 'indexes'),
+('index that includes it, and its twin', $$ CREATE INDEX i ON t (tenant) INCLUDE (title) $$, $$ CREATE INDEX j ON t (tenant) INCLUDE (head) $$, 'passes', 'indexes'),
+('predicate, and an index of all of it', $$ CREATE INDEX i ON t (tenant) WHERE title <> '' $$, $$ CREATE INDEX j ON t (tenant, head) $$, 'passes', 'indexes'),
+('predicate, and its twin', $$ CREATE INDEX i ON t (tenant) WHERE title <> '' $$, $$ CREATE INDEX j ON t (tenant) WHERE head <> '' $$, 'passes', 'indexes'),
+('predicate, and another', $$ CREATE INDEX i ON t (tenant) WHERE title <> '' $$, $$ CREATE INDEX j ON t (tenant) WHERE head <> 'x' $$, 'refused: indexes', 'indexes'),
+('expression with another column, and its twin', $$ CREATE INDEX i ON t ((tenant || title)) $$, $$ CREATE INDEX j ON t ((tenant || head)) $$, 'passes', 'indexes'),
+('expression with another column, and another', $$ CREATE INDEX i ON t ((tenant || title)) $$, $$ CREATE INDEX j ON t ((head || tenant)) $$, 'refused: indexes', 'indexes'),
 ('index that includes it', $$ CREATE INDEX i ON t (tenant) INCLUDE (title) $$, '', 'refused: indexes', 'indexes'),
 ('predicate', $$ CREATE INDEX i ON t (tenant) WHERE title <> '' $$, '', 'refused: indexes', 'indexes'),
 ('expression with another column', $$ CREATE INDEX i ON t ((tenant || title)) $$, '', 'refused: indexes', 'indexes'),
@@ -64,6 +77,8 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 ('unique constraint, and a wider one', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (title) $$, $$ CREATE UNIQUE INDEX v ON t (tenant, head) $$, 'refused: unique constraints', 'unique constraints'),
 ('unique nulls', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE NULLS NOT DISTINCT (title) $$, $$ CREATE UNIQUE INDEX v ON t (head) $$, 'refused: unique constraints', 'unique constraints'),
 ('unique index', $$ CREATE UNIQUE INDEX u ON t (title) $$, '', 'refused: unique constraints', 'unique constraints'),
+('unique without case, and with it', $$ CREATE UNIQUE INDEX u ON t (title COLLATE anycase) $$, $$ CREATE UNIQUE INDEX v ON t (head) $$, 'refused: unique constraints', 'unique constraints'),
+('unique without case, and its twin', $$ CREATE UNIQUE INDEX u ON t (title COLLATE anycase) $$, $$ CREATE UNIQUE INDEX v ON t (head COLLATE anycase) $$, 'passes', 'unique constraints'),
 ('unique constraint with another column', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (tenant, title) $$, '', 'refused: unique constraints', 'unique constraints'),
 ('unique constraint with another column, and its twin', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (tenant, title) $$, $$ ALTER TABLE t ADD CONSTRAINT v UNIQUE (tenant, head) $$, 'passes', 'unique constraints'),
 ('unique constraint with another column, and a narrower one', $$ ALTER TABLE t ADD CONSTRAINT u UNIQUE (tenant, title) $$, $$ CREATE UNIQUE INDEX v ON t (head) $$, 'passes', 'unique constraints'),
@@ -76,6 +91,11 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 ('check', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '') $$, '', 'passes', 'check constraints'),
 ('check of two columns', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '' OR tenant > 0) $$, '', 'refused: check constraints', 'check constraints'),
 ('check of two columns, and its twin', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '' OR tenant > 0) $$, $$ ALTER TABLE t ADD CONSTRAINT d CHECK (head <> '' OR tenant > 0) $$, 'passes', 'check constraints'),
+('check of two columns, and another of these', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '' OR tenant > 0) $$, $$ ALTER TABLE t ADD CONSTRAINT d CHECK (head IS NOT NULL OR tenant IS NOT NULL) $$, 'refused: check constraints', 'check constraints'),
+('two checks of two columns, and a twin of one', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '' OR tenant > 0), ADD CONSTRAINT c2 CHECK (length(title) < tenant * 9) $$,
+	$$ ALTER TABLE t ADD CONSTRAINT d CHECK (head <> '' OR tenant > 0) $$, 'refused: check constraints', 'check constraints'),
+('check with its name as a value, and its twin', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> 'title' OR tenant > 0) $$, $$ ALTER TABLE t ADD CONSTRAINT d CHECK (head <> 'title' OR tenant > 0) $$, 'passes', 'check constraints'),
+('check, and a twin that is not valid', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '' OR tenant > 0) $$, $$ ALTER TABLE t ADD CONSTRAINT d CHECK (head <> '' OR tenant > 0) NOT VALID $$, 'refused: check constraints', 'check constraints'),
 ('foreign key', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred $$, '', 'refused: foreign keys', 'foreign keys'),
 ('foreign key, and its twin', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred $$, $$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred $$, 'passes', 'foreign keys'),
 ('foreign key, and a twin that is not valid', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred $$, $$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred NOT VALID $$, 'refused: foreign keys', 'foreign keys'),
@@ -89,6 +109,14 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred, ADD CONSTRAINT h FOREIGN KEY (head) REFERENCES referred ON DELETE CASCADE $$, 'passes', 'foreign keys'),
 ('foreign key, and a twin that cascades', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred $$,
 	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred ON DELETE CASCADE $$, 'passes', 'foreign keys'),
+('foreign key of two columns, and its twin', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title, note) REFERENCES pairs (a, b) $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (note, head) REFERENCES pairs (b, a) $$, 'passes', 'foreign keys'),
+('foreign key of two columns, and one the other way round', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title, note) REFERENCES pairs (a, b) $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head, note) REFERENCES pairs (b, a) $$, 'refused: foreign keys', 'foreign keys'),
+('foreign key that empties one column, and one that empties the other', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title, note) REFERENCES pairs (a, b) ON DELETE SET NULL (title) $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head, note) REFERENCES pairs (a, b) ON DELETE SET NULL (note) $$, 'refused: foreign keys', 'foreign keys'),
+('foreign key that empties one column, and its twin', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title, note) REFERENCES pairs (a, b) ON DELETE SET NULL (title) $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head, note) REFERENCES pairs (a, b) ON DELETE SET NULL (head) $$, 'passes', 'foreign keys'),
 -- statistics
 ('statistics', $$ CREATE STATISTICS s1 ON (lower(title)) FROM t $$, '', 'passes', 'extended statistics'),
 ('statistics with another column', $$ CREATE STATISTICS s1 ON tenant, title FROM t $$, '', 'refused: extended statistics', 'extended statistics'),
@@ -211,7 +239,7 @@ DECLARE
 	refused text[];
 	was text;
 BEGIN
-	CREATE TABLE t (id integer PRIMARY KEY, tenant integer, title text);
+	CREATE TABLE t (id integer PRIMARY KEY, tenant integer, title text, note text);
 	INSERT INTO referred VALUES ('a'), ('A'), ('b'), ('B') ON CONFLICT DO NOTHING;
 	EXECUTE c.before;
 	INSERT INTO t (id, tenant, title) VALUES (1, 1, 'a'), (2, 2, 'b');
@@ -294,6 +322,51 @@ SELECT part, object FROM tandem.preview_contract('kept');
 CALL tandem.contract('kept');
 INSERT INTO kept (id, a2, b2, c2, d2, e2, f) VALUES (2, 2, 2, 2, 2, 2, 2);
 INSERT INTO kept_2 (id, a2, b2, c2, d2, e2, f) VALUES (12, 2, 2, 2, 2, 2, 2);
+-- and what else it may break there: two rows with the same default, one that a CHECK or a foreign key refuses
+CREATE TABLE defaults (id integer PRIMARY KEY, tenant integer, code integer NOT NULL DEFAULT 0 CONSTRAINT code_key UNIQUE,
+	free integer CONSTRAINT free_key UNIQUE CONSTRAINT free_positive CHECK (free > 0), -- NULL passes all of it
+	made integer DEFAULT (random() * 1000000000)::integer CONSTRAINT made_key UNIQUE,
+	positive integer DEFAULT 0 CONSTRAINT positive_check CHECK (positive > 0) CONSTRAINT positive_or_zero CHECK (positive >= 0),
+	given integer CONSTRAINT given_check CHECK (num_nulls(given) = 0), CONSTRAINT given_or_tenant CHECK (num_nulls(given, tenant) < 2),
+	text text DEFAULT 'none' CONSTRAINT referred_text REFERENCES referred, other text CONSTRAINT referred_other REFERENCES referred,
+	CONSTRAINT of_tenant UNIQUE (tenant, code), CONSTRAINT with_id UNIQUE (id, code), CONSTRAINT with_free UNIQUE (code, free), EXCLUDE USING btree (positive WITH =));
+CREATE UNIQUE INDEX lower_other ON defaults (lower(other));
+INSERT INTO referred VALUES ('a') ON CONFLICT DO NOTHING;
+INSERT INTO defaults VALUES (1, 1, 1, 1, 1, 1, 1, 'a', 'a');
+SELECT tandem.create_migration('defaults');
+ALTER TABLE defaults ADD code2 bigint, ADD free2 bigint, ADD made2 bigint, ADD positive2 bigint, ADD given2 bigint, ADD text2 text, ADD other2 text;
+SELECT tandem.sync_columns('defaults', 'defaults', '{code,free,made,positive,given,text,other}', '{code2,free2,made2,positive2,given2,text2,other2}',
+	'{code,free,made,positive,given,text,other}', '{"coalesce(code2, 0)",free2,made2,positive2,given2,text2,other2}', keep_old => true);
+CALL tandem.migrate('defaults');
+SELECT part, object, what_happens, remedy FROM tandem.preview_contract('defaults');
+CALL tandem.contract('defaults');
+ALTER TABLE ending.defaults DROP CONSTRAINT code_key;
+ALTER TABLE ending.defaults DROP CONSTRAINT defaults_positive_excl;
+ALTER TABLE ending.defaults DROP CONSTRAINT positive_check;
+ALTER TABLE ending.defaults DROP CONSTRAINT given_check;
+ALTER TABLE ending.defaults DROP CONSTRAINT referred_text;
+ALTER TABLE ending.defaults DROP CONSTRAINT of_tenant;
+DROP INDEX CONCURRENTLY ending.lower_other;
+SELECT part, object FROM tandem.preview_contract('defaults');
+CALL tandem.contract('defaults', accept => '{check constraints}');
+INSERT INTO defaults (id, tenant, code2) VALUES (2, 1, 2), (3, 1, 3);
+-- of a rule of several columns, each old one has what is computed from it in its place
+CREATE TABLE several (id integer PRIMARY KEY, f text NOT NULL DEFAULT 'f' CONSTRAINT f_key UNIQUE, l text NOT NULL DEFAULT 'l' CONSTRAINT l_key UNIQUE);
+INSERT INTO several VALUES (1, 'a', 'b');
+COMMENT ON COLUMN several.f IS 'first';
+COMMENT ON COLUMN several.l IS 'last';
+GRANT SELECT (f, l) ON several TO regress_tandem_reader;
+SELECT tandem.create_migration('several');
+ALTER TABLE several ADD f2 text, ADD l2 text;
+SELECT tandem.sync_columns('several', 'several', '{f,l}', '{f2,l2}', '{upper(f),upper(l)}', '{lower(f2),lower(l2)}');
+ALTER TABLE several ALTER f2 SET DEFAULT 'F';
+COMMENT ON COLUMN several.f2 IS 'first';
+GRANT SELECT (f2) ON several TO regress_tandem_reader;
+CREATE UNIQUE INDEX f2_key ON several (f2);
+CALL tandem.migrate('several');
+ALTER TABLE several ALTER f2 SET NOT NULL;
+SELECT part, object, what_happens, remedy FROM tandem.preview_contract('several');
+CALL tandem.contract('several');
 DROP EXTENSION pg_tandem CASCADE;
 DROP SCHEMA ending CASCADE;
 DROP ROLE regress_tandem_reader;

@@ -54,12 +54,12 @@ SELECT * FROM events;
 SELECT tgname FROM pg_trigger WHERE tgrelid = 'images'::regclass;
 SELECT * FROM images ORDER BY id;
 
--- Owned columns: what a migration added goes with its abort, nothing else does.
+-- Owned columns: what its transaction adds to its tables goes with abort, nothing else does.
 CREATE TABLE owned (id integer PRIMARY KEY, a integer, before1 text, before2 text);
 BEGIN;
 SELECT tandem.create_migration('own');
 ALTER TABLE owned ADD COLUMN plain text, ADD COLUMN "Plain 2" text DEFAULT 'x';
-ALTER TABLE owned ADD COLUMN unrelated text;
+ALTER TABLE owned ADD COLUMN beside text;
 ALTER TABLE owned ALTER COLUMN before2 SET STORAGE EXTERNAL, ALTER COLUMN before2 SET DEFAULT 'y';
 SELECT tandem.add_column('own', 'owned', 'added', 'numeric(10,2)');
 SELECT tandem.sync_columns('own', 'owned', '{a}', '{plain,"Plain 2",before1,before2,added}', '{a,a,a,a,a}');

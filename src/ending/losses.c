@@ -9,7 +9,6 @@
 #include "access/tableam.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -18,13 +17,13 @@
 
 #include "catalog/owned_column.h"
 #include "catalog/sync.h"
-#include "core/authority.h"
 #include "core/compat.h"
 #include "core/error.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "ending/kept.h"
 #include "ending/losses.h"
 #include "fill/verify.h"
 #include "rule/expression.h"
@@ -182,15 +181,9 @@ typedef struct PlainColumn
 static bool
 read_standard_value(PlainColumn *column, Relation rel)
 {
-	Node	   *value;
-	AuthorityScope scope;
+	Node	   *value = kept_column_default(rel, column->number);
 
 	column->standard.isnull = true;
-	authority_enter_stored(&scope, RelationGetRelid(rel), AUTHORITY_PINNED_PATH);
-	value = build_column_default(rel, column->number);
-	if (value != NULL)
-		value = expression_fold(value);
-	authority_leave(&scope);
 	if (value == NULL)
 		return true;
 	if (!IsA(value, Const))
