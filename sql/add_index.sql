@@ -271,7 +271,7 @@ SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'keyed'::regclass ORD
 ALTER TABLE keyed DROP CONSTRAINT keyed_pkey;
 CALL tandem.migrate('keyed');
 SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'keyed'::regclass ORDER BY indexrelid::regclass::text;
-CALL tandem.contract('keyed');
+CALL tandem.contract('keyed', accept => '{indexes}');
 SELECT phase FROM tandem.migrations WHERE name = 'keyed';
 RESET client_min_messages;
 
