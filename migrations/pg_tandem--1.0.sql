@@ -1323,7 +1323,7 @@ BEGIN ATOMIC
 					pg_get_serial_sequence(g.relation::regclass::text, g.name::text), g.relation::regclass, g.new_columns[1])
 				ELSE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', g.relation::regclass, g.new_columns[1],
 					-- what up makes of it
-					(SELECT tandem._with_words(y.up[1], ARRAY[g.name], ARRAY['(' || e.text || ')']) FROM tandem.sync y WHERE y.id = g.sync)) END AS remedy,
+					(SELECT tandem._with_words(y.up[array_position(y.new_columns, g.new_columns[1])], ARRAY[g.name], ARRAY['(' || e.text || ')']) FROM tandem.sync y WHERE y.id = g.sync)) END AS remedy,
 			true AS refuses, g.root = g.relation AS is_root, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 		LEFT JOIN pg_attrdef d ON d.adrelid = g.relation AND d.adnum = g.number
