@@ -1191,11 +1191,13 @@ COMMENT ON FUNCTION tandem._check_may_fail(oid, integer[])
 
 CREATE VIEW tandem._kept_columns AS
 SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name,
-	tandem._default_kind(t.relation, a.attnum) AS value
+	-- of a table that another session has locked, what refuses most
+	coalesce(tandem._default_kind(t.relation, a.attnum), 'repeats') AS value
 FROM tandem.sync s
 CROSS JOIN LATERAL unnest(s.old_columns, s.down) o (name, down)
-CROSS JOIN LATERAL (SELECT s.relation::oid UNION SELECT p.relid::oid FROM pg_partition_tree(s.relation) p) t (relation)
-JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = o.name AND a.attnum > 0 AND NOT a.attisdropped
+CROSS JOIN LATERAL unnest(s.relation::oid || ARRAY(SELECT p.relid::oid FROM pg_partition_tree(s.relation) p WHERE p.relid <> s.relation)) t (relation)
+CROSS JOIN LATERAL (SELECT a.attnum, a.attname FROM pg_attribute a
+	WHERE a.attrelid = t.relation AND a.attname = o.name AND a.attnum > 0 AND NOT a.attisdropped OFFSET 0) a
 WHERE s.stored AND s.keep_old AND o.down IS NOT NULL;
 COMMENT ON VIEW tandem._kept_columns
 	IS 'old columns that contract of each migration leaves in the table with their default, since down gives them no value any more';
@@ -1374,7 +1376,7 @@ BEGIN ATOMIC
 			WHERE c.conrelid = k.relation AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true) AND c.conkey::integer[] && k.numbers
 				AND CASE c.contype
 					-- one that says NOT NULL is told as that
-					WHEN 'c' THEN c.coninhcount = 0 AND tandem._check_may_fail(c.oid, k.numbers)
+					WHEN 'c' THEN c.coninhcount = 0 AND tandem._check_may_fail(c.oid, k.numbers) IS NOT FALSE
 						AND NOT EXISTS (SELECT FROM tandem._staying_columns y WHERE y.migration = $1 AND y.relation = k.relation AND y.not_null_check = c.conname)
 					WHEN 'f' THEN c.conparentid = 0 AND (NOT c.conkey::integer[] && k.nulls OR c.confmatchtype = 'f' AND NOT c.conkey::integer[] <@ k.nulls)
 				END
