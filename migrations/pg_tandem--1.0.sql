@@ -1398,17 +1398,17 @@ BEGIN ATOMIC
 					AND (SELECT array_agg(key::integer) FROM unnest(u.indkey::int2[]) WITH ORDINALITY t (key, place) WHERE place <= u.indnkeyatts) <@ x.numbers
 					AND NOT EXISTS (SELECT FROM pg_attribute n WHERE n.attrelid = u.indrelid AND n.attnum = ANY (u.indkey) AND NOT n.attnotnull))) c
 		UNION ALL
-		SELECT 'privileges', g.title, format('%s has %s on it, and on no new column', e.role, string_agg(DISTINCT e.privilege, ', ')),
-			format('GRANT %s ON %s TO %s', string_agg(DISTINCT format('%s (%I)', e.privilege, g.new_columns[1]), ', '), g.relation::regclass, e.role),
+		SELECT 'privileges', g.title, format('%s has %s%s on it, and on no new column', e.role, string_agg(DISTINCT e.privilege, ', '), e.option),
+			format('GRANT %s ON %s TO %s%s', string_agg(DISTINCT format('%s (%I)', e.privilege, g.new_columns[1]), ', '), g.relation::regclass, e.role, e.option),
 			false, g.root = g.relation, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
-		CROSS JOIN LATERAL (SELECT x.grantee, x.privilege_type AS privilege,
+		CROSS JOIN LATERAL (SELECT x.grantee, x.privilege_type AS privilege, x.is_grantable, CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS option,
 			CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS role FROM aclexplode(o.attacl) x) e
 		WHERE NOT EXISTS (SELECT FROM news n, aclexplode(n.attacl) x WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
-				AND x.grantee = e.grantee AND x.privilege_type = e.privilege)
+				AND x.grantee = e.grantee AND x.privilege_type = e.privilege AND x.is_grantable >= e.is_grantable)
 			AND NOT EXISTS (SELECT FROM pg_class c, aclexplode(c.relacl) x WHERE c.oid = g.relation
-				AND x.grantee = e.grantee AND x.privilege_type = e.privilege)
-		GROUP BY g.title, e.role, g.new_columns, g.relation, g.root, g.sync, g.name
+				AND x.grantee = e.grantee AND x.privilege_type = e.privilege AND x.is_grantable >= e.is_grantable)
+		GROUP BY g.title, e.role, e.option, g.new_columns, g.relation, g.root, g.sync, g.name
 		UNION ALL
 		SELECT l.part, g.title, l.what, l.remedy, false, g.root = g.relation, g.sync, g.root, g.name
 		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number

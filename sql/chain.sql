@@ -160,7 +160,7 @@ INSERT INTO wide (id, a, x) VALUES (7, 7, 'seven');
 SELECT * FROM wide WHERE id IN (1, 7) ORDER BY id;
 CALL tandem.migrate('two');
 CALL tandem.contract('two');
-CALL tandem.abort('one');
+CALL tandem.abort('one', force => true);
 UPDATE wide SET a = 0 WHERE id = 1;
 SELECT * FROM wide WHERE id = 1;
 -- nothing of a sync is left
@@ -197,7 +197,7 @@ COMMIT;
 UPDATE fan SET b = 'shared', c = 1 WHERE id = 1;
 UPDATE fan SET b = 'shared', c = 0 WHERE id = 2;
 SELECT * FROM fan ORDER BY id;
-CALL tandem.abort('fan');
+CALL tandem.abort('fan', force => true);
 
 -- Abort of the earlier of a chain is refused while the later reads its column;
 -- abort of the later leaves the earlier at work.

@@ -43,6 +43,7 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 ('comment', $$ COMMENT ON COLUMN t.title IS 'one' $$, '', 'passes', 'comment'),
 ('privileges', $$ GRANT SELECT (title), UPDATE (title) ON t TO regress_tandem_reader $$, '', 'passes', 'privileges'),
 ('privileges of both', $$ GRANT SELECT (title) ON t TO regress_tandem_reader $$, $$ GRANT SELECT (head) ON t TO regress_tandem_reader $$, 'passes', ''),
+('privileges that may be passed on, and some that may not', $$ GRANT SELECT (title) ON t TO regress_tandem_reader WITH GRANT OPTION $$, $$ GRANT SELECT (head) ON t TO regress_tandem_reader $$, 'passes', 'privileges'),
 ('privileges on the table', $$ GRANT SELECT (title), SELECT ON t TO regress_tandem_reader $$, '', 'passes', ''),
 ('statistics target', $$ ALTER TABLE t ALTER title SET STATISTICS 1000 $$, '', 'passes', 'statistics target'),
 ('storage', $$ ALTER TABLE t ALTER title SET STORAGE external $$, '', 'passes', 'storage'),

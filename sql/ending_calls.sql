@@ -239,8 +239,7 @@ SELECT tandem.add_column('plain', 'plain', 'w', 'text');
 SELECT tandem.sync_column('plain', 'plain', 'v', 'w', 'upper(v)', 'lower(w)');
 INSERT INTO plain (id, v) VALUES (3, 'e');
 INSERT INTO plain (id, w, at) VALUES (13, 'F', '2020-01-01');
-UPDATE plain SET count = NULL WHERE id = 3;
--- nothing but defaults, nulls and what the sync gives back
+-- nothing but defaults and what the sync gives back
 SELECT tandem.create_migration('other plain');
 SELECT tandem.add_column('other plain', 'plain', 'unused', 'text');
 CALL tandem.abort('other plain');
@@ -327,6 +326,49 @@ ALTER TABLE referred ADD CONSTRAINT referred_parent FOREIGN KEY (parent) REFEREN
 CALL tandem.abort('own');
 ALTER TABLE referred DROP CONSTRAINT referred_parent;
 CALL tandem.abort('own');
+-- What the new side of a two-way sync says beyond the old one is lost, too; but a broken sync, or a table that is locked, can end.
+CREATE TABLE flags (id int PRIMARY KEY, is_public bool NOT NULL DEFAULT false);
+INSERT INTO flags VALUES (1, false), (2, true);
+SELECT tandem.create_migration('flags');
+SELECT tandem.add_column('flags', 'flags', 'visibility', 'text');
+SELECT tandem.sync_column('flags', 'flags', 'is_public', 'visibility', $$ CASE WHEN is_public THEN 'public' ELSE 'private' END $$, $$ coalesce(visibility = 'public', false) $$);
+-- not filled: NULL is what nobody has given
+BEGIN;
+CALL tandem.abort('flags');
+ROLLBACK;
+CALL tandem.migrate('flags');
+BEGIN;
+CALL tandem.abort('flags');
+ROLLBACK;
+UPDATE flags SET visibility = 'unlisted' WHERE id = 1;
+CALL tandem.abort('flags');
+SELECT * FROM flags WHERE visibility IS DISTINCT FROM (CASE WHEN is_public THEN 'public'::text ELSE 'private'::text END);
+BEGIN;
+CALL tandem.abort('flags', force => true);
+ROLLBACK;
+UPDATE flags SET visibility = 'private' WHERE id = 1;
+CALL tandem.abort('flags');
+SELECT * FROM flags ORDER BY id;
+CREATE TABLE broken (id int PRIMARY KEY, a int);
+INSERT INTO broken VALUES (1, 1);
+CREATE FUNCTION breaks(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END';
+SELECT tandem.create_migration('broken');
+SELECT tandem.add_column('broken', 'broken', 'b', 'int');
+SELECT tandem.sync_column('broken', 'broken', 'a', 'b', 'breaks(a)', 'b');
+CREATE OR REPLACE FUNCTION breaks(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RAISE ''not today''; END';
+CALL tandem.abort('broken');
+-- a NULL that was given, in a column with a default
+CREATE TABLE nulled (id int PRIMARY KEY);
+INSERT INTO nulled VALUES (1), (2);
+SELECT tandem.create_migration('nulled');
+SELECT tandem.add_column('nulled', 'nulled', 'count', 'int', default_value => '5');
+INSERT INTO nulled VALUES (3);
+BEGIN;
+CALL tandem.abort('nulled');
+ROLLBACK;
+UPDATE nulled SET count = NULL WHERE id = 2;
+CALL tandem.abort('nulled');
+CALL tandem.abort('nulled', force => true);
 -- abort drops the columns that the migration has added, whatever they are called, and no other
 CREATE FUNCTION columns_of(relation regclass) RETURNS text LANGUAGE sql AS
 	$$ SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped $$;

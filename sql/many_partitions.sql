@@ -87,7 +87,7 @@ SELECT tandem.add_index('n', 'CREATE INDEX t_b ON t (b)');
 SET client_min_messages = error;
 CALL tandem.migrate('n');
 SELECT count(*), bool_and(indisvalid) FROM pg_index i JOIN pg_partition_tree('t_b') p ON p.relid = i.indexrelid;
-CALL tandem.abort('n');
+CALL tandem.abort('n', force => true);
 SELECT count(*) FROM pg_partition_tree('t') p JOIN pg_attribute a ON a.attrelid = p.relid AND a.attname = 'b';
 DROP OWNED BY many_partitions_owner;
 DROP ROLE many_partitions_owner;

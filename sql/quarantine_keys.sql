@@ -209,7 +209,7 @@ UPDATE known SET n = 6;
 CALL tandem.migrate('known');
 SELECT * FROM known ORDER BY id;
 SELECT relation, key, error FROM tandem.quarantine;
-CALL tandem.abort('known');
+CALL tandem.abort('known', force => true);
 
 -- Without a down only its note tells a NULL of quarantine from one that a writer has put there.
 CREATE TABLE one (id integer PRIMARY KEY, code char(5), gone integer, price text);

@@ -32,6 +32,7 @@ UPDATE orders SET price_cents = 551 WHERE id = 4;
 SELECT * FROM orders WHERE id = 4;
 SELECT rows_lossy FROM tandem.verify('cents');
 CALL tandem.abort('cents');
+CALL tandem.abort('cents', force => true);
 
 -- What counts is the type's own equality, or the image where it has none; a
 -- null is equal to a null.

@@ -18,6 +18,7 @@
 #include "catalog/migration_rights.h"
 #include "catalog/run_control.h"
 #include "catalog/sync.h"
+#include "core/clock.h"
 #include "core/lock.h"
 #include "core/relation.h"
 #include "core/sql_function.h"
@@ -48,7 +49,8 @@ verify_leaf_table(ReturnSetInfo *result, const Migration *migration,
 	Datum		values[7];
 	bool		nulls[7] = {false};
 
-	if (!verify_leaf(relid, migration->name, rule->search_path, &counts))
+	if (!verify_leaf(relid, migration->name, rule->search_path, CLOCK_NEVER,
+					 &counts))
 		return;
 	values[0] = ObjectIdGetDatum(relid);
 	values[1] = Int64GetDatum(counts.rows_checked);

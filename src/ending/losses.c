@@ -17,10 +17,13 @@
 
 #include "catalog/owned_column.h"
 #include "catalog/sync.h"
+#include "core/clock.h"
 #include "core/compat.h"
 #include "core/error.h"
+#include "core/lock.h"
 #include "core/query.h"
 #include "core/relation.h"
+#include "core/settings.h"
 #include "core/text.h"
 #include "core/transaction.h"
 #include "ending/kept.h"
@@ -34,14 +37,44 @@ typedef struct LossCount
 	const Migration *migration;
 	const SyncRule *rule;
 	Oid			relation;
+	int64		until;			/* when to stop, or CLOCK_NEVER */
 	VerifyResult counts;
 } LossCount;
 
-/* Does each old column get a value from the new ones? */
-static bool
-rule_writes_back(const SyncRule *rule)
+/*
+ * Values that come back by down are lost only where down says less than they do.
+ * A look for them is to hold up no abort of a large table.
+ */
+#define TWO_WAY_SECONDS 10
+
+typedef enum RuleKind
 {
-	return rule->down != NIL && !list_member_ptr(rule->down, NULL);
+	RULE_ONE_WAY,				/* some old column gets no value from the new
+								 * ones */
+	RULE_DERIVED,
+	RULE_TWO_WAY
+} RuleKind;
+
+static RuleKind
+kind_of_rule(const SyncRule *rule)
+{
+	if (rule_is_derived(rule))
+		return RULE_DERIVED;
+	return rule->down == NIL || list_member_ptr(rule->down, NULL)
+		? RULE_ONE_WAY : RULE_TWO_WAY;
+}
+
+static bool
+rules_have_kind(List *rules, RuleKind kind)
+{
+	ListCell   *lc;
+
+	foreach(lc, rules)
+	{
+		if (kind_of_rule(lfirst(lc)) == kind)
+			return true;
+	}
+	return false;
 }
 
 static int64
@@ -60,6 +93,13 @@ count_failed_downs(const Migration *migration)
 	return count;
 }
 
+/* The whole row has that name in an expression. */
+static const char *
+alias_of_condition(const char *condition)
+{
+	return strstr(condition, EXPRESSION_ALIAS ".") ? " AS " EXPRESSION_ALIAS : "";
+}
+
 /* condition finds the rows. */
 static List *
 line_of_count(List *lines, int64 count, Oid relid, const char *what,
@@ -67,18 +107,19 @@ line_of_count(List *lines, int64 count, Oid relid, const char *what,
 {
 	if (count == 0)
 		return lines;
-	/* the whole row has that name in an expression */
 	return lappend(lines, psprintf("table %s: " INT64_FORMAT " %s %s: SELECT * FROM %s%s WHERE %s;",
 								   quoting_relation(relid), count,
 								   count == 1 ? "row" : "rows", what,
 								   quoting_relation(relid),
-								   strstr(condition, EXPRESSION_ALIAS ".")
-								   ? " AS " EXPRESSION_ALIAS : "", condition));
+								   alias_of_condition(condition), condition));
 }
 
-/* Returns the condition for a value of a new column that up does not give. */
+/*
+ * Returns the condition for a value of a new column that up does not give, of
+ * the rules of that kind.
+ */
 static char *
-condition_of_rules(List *rules)
+condition_of_rules(List *rules, RuleKind kind)
 {
 	List	   *conditions = NIL;
 	ListCell   *lc;
@@ -89,6 +130,8 @@ condition_of_rules(List *rules)
 	{
 		SyncRule   *rule = lfirst(lc);
 
+		if (kind_of_rule(rule) != kind)
+			continue;
 		forboth(column, rule->new_columns, up, rule->up)
 		{
 			conditions = lappend(conditions,
@@ -107,50 +150,81 @@ count_rows_of_leaf(void *arg)
 
 	snapshot_push_latest();
 	verify_leaf(count->relation, count->migration->name,
-				count->rule->search_path, &count->counts);
+				count->rule->search_path, count->until, &count->counts);
 	PopActiveSnapshot();
 }
 
-/* Fails closed: what cannot be counted may be lost. */
-static List *
-lines_of_leaf(List *lines, LossCount *count, List *rules, bool one_way)
+/* What was not looked at, and why. */
+static void
+warn_of_unread(const LossCount *count, List *rules, const char *why)
 {
-	ErrorData  *error;
-	const char *condition = condition_of_rules(rules);
+	char	   *table = quoting_relation(count->relation);
+	char	   *condition = condition_of_rules(rules, RULE_TWO_WAY);
 
-	verify_result_init(&count->counts);
-	error = subtransaction_try(count_rows_of_leaf, count);
-	if (error && error_is_intervention(error))
+	ereport(WARNING,
+			(errmsg("abort of migration \"%s\" may lose values of new columns that up does not give",
+					count->migration->name),
+			 errdetail("Table %s: %s.", table, why),
+			 errhint("SELECT * FROM %s%s WHERE %s; shows them, as long as the columns are there.",
+					 table, alias_of_condition(condition), condition)));
+}
+
+/*
+ * Fails closed: what cannot be counted may be lost.  But one whose values come
+ * back must be able to end although its sync is broken, or somebody has the
+ * table locked.
+ */
+static List *
+lines_not_counted(List *lines, const LossCount *count, List *rules,
+				  ErrorData *error)
+{
+	if (error_is_intervention(error))
 		ReThrowError(error);
-	if (error)
+	if (count->until == CLOCK_NEVER)
 		return lappend(lines, psprintf("table %s: its rows cannot be counted, since the sync is broken",
 									   quoting_relation(count->relation)));
-	if (one_way)
+	warn_of_unread(count, rules, error->message);
+	return lines;
+}
+
+static List *
+lines_of_leaf(List *lines, LossCount *count, List *rules)
+{
+	ErrorData  *error;
+
+	verify_result_init(&count->counts);
+	error = count->until == CLOCK_NEVER
+		? subtransaction_try(count_rows_of_leaf, count)
+		: lock_limited_try(count_rows_of_leaf, count, setting_lock_timeout);
+	if (error)
+		return lines_not_counted(lines, count, rules, error);
+	if (count->counts.blocks_unread > 0)
+		warn_of_unread(count, rules,
+					   psprintf("%u of its blocks were not read within the %d s that this may take",
+								count->counts.blocks_unread, TWO_WAY_SECONDS));
+	if (rules_have_kind(rules, RULE_ONE_WAY))
 		lines = line_of_count(lines, count->counts.rows_mismatched,
 							  count->relation,
 							  "with a value that up does not give, and that no down writes back",
-							  condition);
-	return line_of_count(lines, count->counts.rows_own, count->relation,
-						 "in which a derived column has a value of its own",
-						 condition);
+							  condition_of_rules(rules, RULE_ONE_WAY));
+	lines = line_of_count(lines, count->counts.rows_own, count->relation,
+						  "in which a derived column has a value of its own",
+						  condition_of_rules(rules, RULE_DERIVED));
+	return line_of_count(lines, count->counts.rows_new_only, count->relation,
+						 "with a value that up does not give, and of which down writes back only a part",
+						 condition_of_rules(rules, RULE_TWO_WAY));
 }
 
-/* Returns the rules that the table must be read for. */
 static List *
-rules_to_count(List *rules, Oid relid, bool *one_way)
+rules_of_table(List *rules, Oid relid)
 {
 	List	   *found = NIL;
 	ListCell   *lc;
 
-	*one_way = false;
 	foreach(lc, rules)
 	{
-		SyncRule   *rule = lfirst(lc);
-
-		if (rule->relation != relid || rule_writes_back(rule))
-			continue;
-		found = lappend(found, rule);
-		*one_way |= !rule_is_derived(rule);
+		if (((SyncRule *) lfirst(lc))->relation == relid)
+			found = lappend(found, lfirst(lc));
 	}
 	return found;
 }
@@ -207,7 +281,10 @@ value_is_given(const PlainColumn *column, TupleTableSlot *slot)
 	NullableDatum value;
 
 	value.value = slot_getattr(slot, column->number, &value.isnull);
-	return !value.isnull && !same_value(column, value, column->initial) &&
+	/* a NULL of a row that was there before is one of a column without default */
+	if (value.isnull)
+		return !column->initial.isnull && !column->standard.isnull;
+	return !same_value(column, value, column->initial) &&
 		!same_value(column, value, column->standard);
 }
 
@@ -384,6 +461,7 @@ abort_losses(const Migration *migration, bool scan)
 	List	   *rules = scan ? sync_list_of_migration(migration->id) : NIL;
 	List	   *lines = NIL;
 	int64		failed = count_failed_downs(migration);
+	int64		two_way_until = clock_after_ms(TWO_WAY_SECONDS * 1000);
 	ListCell   *lc;
 	ListCell   *leaf;
 
@@ -396,8 +474,9 @@ abort_losses(const Migration *migration, bool scan)
 		return lines;
 	foreach(lc, sync_relations_of_migration(migration->id))
 	{
-		bool		one_way;
-		List	   *counted = rules_to_count(rules, lfirst_oid(lc), &one_way);
+		List	   *counted = rules_of_table(rules, lfirst_oid(lc));
+		bool		whole = rules_have_kind(counted, RULE_ONE_WAY) ||
+		rules_have_kind(counted, RULE_DERIVED);
 
 		if (!relation_exists(lfirst_oid(lc)))
 			continue;
@@ -408,10 +487,11 @@ abort_losses(const Migration *migration, bool scan)
 		{
 			LossCount	count = {.migration = migration,
 				.rule = linitial(counted),
-			.relation = lfirst_oid(leaf)};
+				.relation = lfirst_oid(leaf),
+			.until = whole ? CLOCK_NEVER : two_way_until};
 
 			if (table_rows_problem(lfirst_oid(leaf)) == NULL)
-				lines = lines_of_leaf(lines, &count, counted, one_way);
+				lines = lines_of_leaf(lines, &count, counted);
 		}
 	}
 	return lines;

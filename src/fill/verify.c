@@ -21,6 +21,7 @@
 #include "utils/snapmgr.h"
 
 #include "core/authority.h"
+#include "core/clock.h"
 #include "core/relation.h"
 #include "fill/batch.h"
 #include "fill/verify.h"
@@ -49,6 +50,7 @@ typedef struct RowCheck
 	bool		exact;			/* the new side is up(old) bit by bit, and the
 								 * row is loaded */
 	bool		lossy;
+	bool		new_only;		/* only the new side says what it says */
 } RowCheck;
 
 void
@@ -176,7 +178,11 @@ verify_rule(void *arg)
 	check->exact = holds &&
 		round_trip_side_is_exact(check->state, &check->rule->new_side);
 	if (holds || row_agrees(check))
+	{
 		check->verdict = ROW_RIGHT;
+		check->new_only = !holds && round_trip_is_known(check->rule) &&
+			!row_is_unfilled(check->state, check->rule);
+	}
 	else if (check->rule->source->quarantine &&
 			 dual_write_raises(check->state, check->rule))
 		check->verdict = row_has_value_beside_up(check) ? ROW_MISMATCHED
@@ -322,6 +328,7 @@ verify_row(RowState *state, const char *migration, TupleTableSlot *slot,
 	RowCheck	worst = {.state = state,.slot = slot};
 	RowCheck	lossy = worst;
 	bool		own = false;
+	bool		new_only = false;
 
 	for (int i = 0; i < state->rules->nrules; i++)
 	{
@@ -333,6 +340,7 @@ verify_row(RowState *state, const char *migration, TupleTableSlot *slot,
 			continue;
 		verify_rules_of_row(&check, guarded);
 		own |= check.own;
+		new_only |= check.new_only;
 		if (check.verdict != ROW_RIGHT && worst.verdict != ROW_MISMATCHED)
 			worst = check;
 		if (lossy.lossy)
@@ -343,6 +351,7 @@ verify_row(RowState *state, const char *migration, TupleTableSlot *slot,
 			lossy = check;
 	}
 	result->rows_own += own;
+	result->rows_new_only += new_only;
 	count_checked_row(result, &worst, &lossy);
 }
 
@@ -407,6 +416,7 @@ add_part_result(VerifyResult *total, const VerifyResult *part)
 	total->rows_quarantined += part->rows_quarantined;
 	total->rows_own += part->rows_own;
 	total->rows_lossy += part->rows_lossy;
+	total->rows_new_only += part->rows_new_only;
 	if (part->sample.len > 0)
 		appendStringInfo(&total->sample, "%s%s",
 						 total->sample.len ? ", " : "", part->sample.data);
@@ -445,7 +455,7 @@ verify_blocks(RowState *state, const char *migration, BlockNumber first,
 
 bool
 verify_leaf(Oid relid, const char *migration, const char *search_path,
-			VerifyResult *counts)
+			int64 until, VerifyResult *counts)
 {
 	Relation	rel = table_open_leaf(relid, AccessShareLock);
 	Trigger    *trigger;
@@ -468,9 +478,15 @@ verify_leaf(Oid relid, const char *migration, const char *search_path,
 						 quote_literal_cstr(migration))));
 	authority_enter_owner(&scope, rel, search_path);
 	state = row_state_create(rel, trigger);
+	counts->blocks_unread = blocks;
 	for (int64 first = 0; first < blocks; first += LEAF_BLOCKS)
+	{
+		if (until != CLOCK_NEVER && clock_now() >= until)
+			break;
 		verify_blocks(state, migration, first,
 					  Min(first + LEAF_BLOCKS, blocks) - 1, counts);
+		counts->blocks_unread = blocks - Min(first + LEAF_BLOCKS, blocks);
+	}
 	authority_leave(&scope);
 	table_close(rel, AccessShareLock);
 	return true;

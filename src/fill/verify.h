@@ -24,6 +24,9 @@ typedef struct VerifyResult
 	int64		rows_own;		/* in which a derived column has another value
 								 * than up: for information */
 	int64		rows_lossy;		/* right or not, down(up(old)) is not old */
+	int64		rows_new_only;	/* right, filled, and not what up gives: the
+								 * old side does not say it */
+	BlockNumber blocks_unread;	/* when the time was over */
 	int			sampled;		/* number of rows in sample that are wrong, */
 	int			sampled_lossy;	/* and of those that are only lossy */
 	StringInfoData sample;		/* elements of a JSON array */
@@ -49,10 +52,12 @@ extern void verify_blocks(RowState *state, const char *migration,
 /*
  * Checks all rows of a leaf table in the same way, and initializes counts.  It
  * takes the lock and the rights itself; search_path is that of a rule of the
- * migration.  Returns false if the table was dropped.  Errors: it has lost its
+ * migration.  It stops at the time until, or never if that is CLOCK_NEVER.  Returns false if
+ * the table was dropped.  Errors: it has lost its
  * sync trigger; the rules cannot be used.
  */
 extern bool verify_leaf(Oid relid, const char *migration,
-						const char *search_path, VerifyResult *counts);
+						const char *search_path, int64 until,
+						VerifyResult *counts);
 
 #endif							/* TANDEM_VERIFY_H */
