@@ -1231,6 +1231,26 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._with_words(text, name[], text[]) IS 'a text with other words in the place of names';
 
+CREATE FUNCTION tandem._columns_of_type(type oid, OUT relation oid, OUT name name)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH RECURSIVE types (oid) AS (
+		SELECT $1
+		-- arrays, domains and ranges of it; rows with a column of it
+		UNION SELECT u.oid FROM types t CROSS JOIN LATERAL (
+			SELECT d.objid FROM pg_depend d
+			WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid = t.oid AND d.classid = 'pg_type'::regclass
+			UNION ALL SELECT c.reltype FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.reltype <> 0
+			WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid = t.oid AND d.classid = 'pg_class'::regclass AND d.objsubid > 0) u (oid)
+	)
+	SELECT c.oid, a.attname FROM types t
+	JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass AND d.refobjid = t.oid AND d.classid = 'pg_class'::regclass AND d.objsubid > 0
+	JOIN pg_class c ON c.oid = d.objid AND c.relkind IN ('r', 'p', 'm')
+	JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid;
+END;
+COMMENT ON FUNCTION tandem._columns_of_type(oid)
+	IS 'columns that store values of a type, also within arrays, domains and rows';
+
 CREATE FUNCTION tandem._contract_parts(migration integer, OUT part text, OUT object text, OUT what_happens text,
 	OUT remedy text, OUT refuses boolean)
 RETURNS SETOF record LANGUAGE sql STABLE
@@ -1514,6 +1534,11 @@ BEGIN ATOMIC
 					WHERE NOT EXISTS (SELECT FROM unnest(f.conkey::integer[], f.confkey::integer[]) v (number, referred) WHERE v.referred = u.referred
 						AND (v.number = u.number OR EXISTS (SELECT FROM news n WHERE n.relation = c.conrelid AND n.old_number = u.number AND n.number = v.number))))
 			ORDER BY a.acts DESC, f.conname LIMIT 1) t ON true
+		UNION ALL
+		SELECT 'stored rows', format('column %I of table %s', y.name, y.relation::regclass),
+			format('it has rows of table %s, and %I goes from them: what they have there cannot be read any more', g.relation::regclass, g.name),
+			format('SELECT %I FROM %s; shows what to save first', y.name, y.relation::regclass), true, g.root = g.relation, g.sync, g.root, g.name
+		FROM going g JOIN pg_class c ON c.oid = g.relation CROSS JOIN LATERAL tandem._columns_of_type(c.reltype) y
 		UNION ALL
 		SELECT 'extended statistics', format('statistics %s.%I', s.stxnamespace::regnamespace, s.stxname),
 			CASE WHEN b.beyond THEN 'they are dropped, although they have other columns, too' ELSE 'they are dropped' END,
@@ -2048,6 +2073,7 @@ REVOKE ALL ON FUNCTION
 	tandem._naming_functions(oid, integer),
 	tandem._domain_states(oid),
 	tandem._with_words(text, name[], text[]),
+	tandem._columns_of_type(oid),
 	tandem._default_kind(oid, integer),
 	tandem._check_may_fail(oid, integer[]),
 	tandem._contract_parts(integer),

@@ -162,6 +162,9 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 	'', 'passes', ''),
 ('view that calls a function with the row', $$ CREATE FUNCTION f(r t) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN r.title; END'; CREATE VIEW shown AS SELECT f(t) AS name FROM t $$,
 	'', 'refused: expressions', 'expressions'),
+('rows of the table in another', $$ CREATE TABLE r (id integer, saved t) $$, '', 'refused: stored rows', 'stored rows'),
+('rows of the table in arrays of a domain of another', $$ CREATE DOMAIN dom AS t; CREATE TYPE kept_rows AS (n integer, rows dom[]); CREATE TABLE r (id integer, saved kept_rows) $$, '', 'refused: stored rows', 'stored rows'),
+('rows of the table in a type that no table has', $$ CREATE DOMAIN dom AS t; CREATE TYPE kept_rows AS (n integer, rows dom[]) $$, '', 'passes', ''),
 ('view of whole rows', $$ CREATE VIEW shown AS SELECT to_jsonb(t) ->> 'title' AS name FROM t $$, '', 'passes', 'views'),
 -- what is in use
 ('view', $$ CREATE VIEW shown AS SELECT title FROM t $$, '', 'in use', 'in use'),
@@ -282,6 +285,7 @@ BEGIN
 	DROP TABLE IF EXISTS r;
 	IF c.what ~ '^materialized' THEN DROP MATERIALIZED VIEW IF EXISTS shown; END IF;
 	DROP FUNCTION IF EXISTS f;
+	DROP TYPE IF EXISTS kept_rows;
 	DROP DOMAIN IF EXISTS dom2, dom;
 	COMMIT;
 END $$;
