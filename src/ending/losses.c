@@ -281,7 +281,11 @@ value_is_given(const PlainColumn *column, TupleTableSlot *slot)
 	NullableDatum value;
 
 	value.value = slot_getattr(slot, column->number, &value.isnull);
-	/* a NULL of a row that was there before is one of a column without default */
+
+	/*
+	 * a NULL of a row that was there before is one of a column without
+	 * default
+	 */
 	if (value.isnull)
 		return !column->initial.isnull && !column->standard.isnull;
 	return !same_value(column, value, column->initial) &&

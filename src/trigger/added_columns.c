@@ -15,6 +15,7 @@
 #include "catalog/migration.h"
 #include "catalog/owned_column.h"
 #include "catalog/sync.h"
+#include "core/relation.h"
 #include "core/text.h"
 #include "rule/fill_mark.h"
 #include "trigger/added_columns.h"
@@ -69,7 +70,7 @@ remember_table(int migration_id, Oid relid)
 static void
 record_new_columns(int migration_id, Oid relid)
 {
-	Relation	rel = relation_open(relid, AccessShareLock);
+	Relation	rel = relation_open_present(relid, AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
 	bool		table_is_new = fill_mark_column_is_new(relid, "ctid");
 	List	   *owned = owned_column_list(migration_id, relid);
