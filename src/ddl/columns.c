@@ -76,6 +76,16 @@ end_column_query(TandemQuery *query, const char *sql, List *columns)
 	return all;
 }
 
+/* The same of a function that is asked about the columns alone. */
+static List *
+lines_of_columns(List *columns, const char *sql)
+{
+	TandemQuery query;
+
+	begin_column_query(&query, columns);
+	return end_column_query(&query, sql, columns);
+}
+
 typedef struct ReadCall
 {
 	const SyncRule *rule;
@@ -171,14 +181,23 @@ relations_of(List *columns)
 	return relids;
 }
 
+/*
+ * The same of a function that is asked about other migrations too; with those
+ * that read a column.
+ */
 static List *
-with_migrations_that_read(List *all, List *columns, int migration_id)
+lines_of_migrations(List *columns, int migration_id, const char *sql)
 {
 	List	   *synced = sync_relations_of_others(relations_of(columns),
 												  migration_id);
+	List	   *all;
+	TandemQuery query;
 	ListCell   *lines;
 	ListCell   *lc;
 
+	begin_column_query(&query, columns);
+	query_int(&query, migration_id);
+	all = end_column_query(&query, sql, columns);
 	forboth(lines, all, lc, columns)
 	{
 		const TableColumn *column = lfirst(lc);
@@ -194,38 +213,22 @@ with_migrations_that_read(List *all, List *columns, int migration_id)
 List *
 column_dependents(List *columns, int migration_id)
 {
-	TandemQuery query;
-
-	begin_column_query(&query, columns);
-	query_int(&query, migration_id);
-	return with_migrations_that_read(end_column_query(&query,
-													  LINES_SELECT("_column_dependents(c.relation, c.number, $3)"),
-													  columns),
-									 columns, migration_id);
-}
-
-List *
-column_keys(List *columns, int migration_id)
-{
-	TandemQuery query;
-
-	begin_column_query(&query, columns);
-	return end_column_query(&query,
-							LINES_SELECT("_column_keys(c.relation, c.number)"),
-							columns);
+	return lines_of_migrations(columns, migration_id,
+							   LINES_SELECT("_column_dependents(c.relation, c.number, $3)"));
 }
 
 List *
 column_migrations(List *columns, int migration_id)
 {
-	TandemQuery query;
+	return lines_of_migrations(columns, migration_id,
+							   LINES_SELECT("_column_migrations(c.relation, c.number, $3)"));
+}
 
-	begin_column_query(&query, columns);
-	query_int(&query, migration_id);
-	return with_migrations_that_read(end_column_query(&query,
-													  LINES_SELECT("_column_migrations(c.relation, c.number, $3)"),
-													  columns),
-									 columns, migration_id);
+List *
+column_keys(List *columns, int migration_id)
+{
+	return lines_of_columns(columns,
+							LINES_SELECT("_column_keys(c.relation, c.number)"));
 }
 
 /* The keys that the migration adds, each with the leaf that it is built on. */
@@ -281,23 +284,15 @@ column_moved_keys(List *columns, int migration_id)
 List *
 column_objects_dropped_with(List *columns, int migration_id)
 {
-	TandemQuery query;
-
-	begin_column_query(&query, columns);
-	return end_column_query(&query,
-							LINES_SELECT("_column_parts(c.relation, c.number)"),
-							columns);
+	return lines_of_columns(columns,
+							LINES_SELECT("_column_parts(c.relation, c.number)"));
 }
 
 List *
 column_naming_functions(List *columns, int migration_id)
 {
-	TandemQuery query;
-
-	begin_column_query(&query, columns);
-	return end_column_query(&query,
-							LINES_SELECT("_naming_functions(c.relation, c.number)"),
-							columns);
+	return lines_of_columns(columns,
+							LINES_SELECT("_naming_functions(c.relation, c.number)"));
 }
 
 void
