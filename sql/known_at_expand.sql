@@ -85,6 +85,13 @@ SELECT tandem.create_migration('plain');
 ALTER TABLE orders ADD COLUMN plain integer;
 SELECT tandem.sync_column('plain', 'orders', 'total', 'plain', 'total', 'plain');
 ROLLBACK;
+-- whichever call is the first
+BEGIN;
+SELECT tandem.create_migration('built');
+ALTER TABLE orders ADD COLUMN built integer;
+SELECT tandem.add_index('built', 'CREATE INDEX orders_built ON orders (built)');
+SELECT tandem.sync_column('built', 'orders', 'total', 'built', 'total', 'built');
+ROLLBACK;
 
 -- A name that only views show is no way around what another migration replaces.
 SELECT tandem.create_migration('type', release => 42);

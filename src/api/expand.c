@@ -624,7 +624,8 @@ check_expression_count(SyncRule *rule)
 void
 expand_done(Migration *migration, Oid relid, const char *what)
 {
-	added_columns_note(migration->id, relid);
+	if (added_columns_note(migration->id, relid))
+		added_column_warn_of_readers(relid);
 	migration_act(migration, ACTION_EXPAND, what, 0);
 }
 

@@ -66,33 +66,39 @@ remember_table(int migration_id, Oid relid)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Records the columns that this transaction has added and that no call names. */
-static void
+/*
+ * Records the columns that this transaction has added and that no call names.
+ * Returns true if they are the first ones of the migration in this table.
+ */
+static bool
 record_new_columns(int migration_id, Oid relid)
 {
 	Relation	rel = relation_open_present(relid, AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
 	bool		table_is_new = fill_mark_column_is_new(relid, "ctid");
 	List	   *owned = owned_column_list(migration_id, relid);
+	bool		first = false;
 
 	for (int i = 0; i < desc->natts && !table_is_new; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(desc, i);
 
-		if (!column->attisdropped &&
-			!text_is_among(NameStr(column->attname), owned) &&
-			fill_mark_column_is_new(relid, NameStr(column->attname)))
-			owned_column_add(migration_id, relid, NameStr(column->attname),
-							 false);
+		if (column->attisdropped ||
+			text_is_among(NameStr(column->attname), owned) ||
+			!fill_mark_column_is_new(relid, NameStr(column->attname)))
+			continue;
+		owned_column_add(migration_id, relid, NameStr(column->attname), false);
+		first = owned == NIL;
 	}
 	relation_close(rel, AccessShareLock);
+	return first;
 }
 
-void
+bool
 added_columns_note(int migration_id, Oid relid)
 {
-	record_new_columns(migration_id, relid);
 	remember_table(migration_id, relid);
+	return record_new_columns(migration_id, relid);
 }
 
 static bool
@@ -126,7 +132,7 @@ record_later_columns(Oid relid)
 
 		if (table->relation == relid &&
 			migration_still_has(table->migration_id, relid))
-			record_new_columns(table->migration_id, relid);
+			(void) record_new_columns(table->migration_id, relid);
 	}
 }
 

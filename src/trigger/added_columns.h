@@ -14,9 +14,10 @@
 /*
  * Records the columns of relid, which a call of the migration has named, that
  * this transaction has added; and, by added_columns_follow, those that it is
- * still to add.  Those of a table that is new itself stay with it.
+ * still to add.  Those of a table that is new itself stay with it.  Returns true if
+ * there are some, and the migration had none in this table before.
  */
-extern void added_columns_note(int migration_id, Oid relid);
+extern bool added_columns_note(int migration_id, Oid relid);
 
 /*
  * Records what a command of the user, which has just been run, has done to
