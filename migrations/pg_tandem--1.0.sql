@@ -1203,20 +1203,17 @@ COMMENT ON VIEW tandem._kept_columns
 	IS 'old columns that contract of each migration leaves in the table with their default, since down gives them no value any more';
 
 CREATE VIEW tandem._staying_columns AS
-SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attname AS name, NOT (coalesce(d.is_not_null, false) OR EXISTS (
-	SELECT FROM pg_constraint c WHERE c.conrelid = t.relation AND c.contype = 'p' AND a.attnum = ANY (c.conkey))) AS may_be_null,
+SELECT k.migration, k.sync, k.root, k.relation, k.name, NOT (coalesce(d.is_not_null, false) OR EXISTS (
+	SELECT FROM pg_constraint c WHERE c.conrelid = k.relation AND c.contype = 'p' AND a.attnum = ANY (c.conkey))) AS may_be_null,
 	CASE WHEN NOT a.attnotnull THEN n.conname END AS not_null_check
-FROM tandem.sync s
-CROSS JOIN LATERAL unnest(s.old_columns, s.down) o (name, down)
-CROSS JOIN LATERAL unnest(s.relation::oid || ARRAY(SELECT p.relid::oid FROM pg_partition_tree(s.relation) p WHERE p.relid <> s.relation)) t (relation)
-CROSS JOIN LATERAL (SELECT * FROM pg_attribute a
-	WHERE a.attrelid = t.relation AND a.attname = o.name AND a.attnum > 0 AND NOT a.attisdropped OFFSET 0) a
+FROM tandem._kept_columns k
+JOIN pg_attribute a ON a.attrelid = k.relation AND a.attnum = k.number
 LEFT JOIN LATERAL (SELECT d.is_not_null, d.default_text FROM pg_type y CROSS JOIN LATERAL tandem._domain_states(y.oid) d
 	WHERE y.oid = a.atttypid AND y.typtype = 'd') d ON true
 -- a NOT NULL in the form of a CHECK
-LEFT JOIN LATERAL (SELECT min(c.conname) AS conname FROM pg_constraint c WHERE c.conrelid = t.relation AND c.contype = 'c'
+LEFT JOIN LATERAL (SELECT min(c.conname) AS conname FROM pg_constraint c WHERE c.conrelid = k.relation AND c.contype = 'c'
 	AND c.conkey = ARRAY[a.attnum] AND pg_get_expr(c.conbin, c.conrelid) = format('(%I IS NOT NULL)', a.attname)) n ON true
-WHERE s.stored AND s.keep_old AND o.down IS NOT NULL AND (a.attnotnull OR d.is_not_null OR n.conname IS NOT NULL)
+WHERE (a.attnotnull OR d.is_not_null OR n.conname IS NOT NULL)
 	AND NOT a.atthasdef AND a.attidentity = '' AND d.default_text IS NULL;
 COMMENT ON VIEW tandem._staying_columns
 	IS 'old columns that contract of each migration leaves in the table, and without which no INSERT passes afterwards';

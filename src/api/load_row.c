@@ -84,18 +84,27 @@ typedef struct LoadedRow
 	bool	   *nulls;
 } LoadedRow;
 
-/* Returns the index of the column, or -1 if it does not exist or is NULL. */
+/* Returns the index of the column, or -1 if it does not exist. */
 static int
-column_with_value(const LoadedRow *row, const char *column)
+column_index(const LoadedRow *row, const char *column)
 {
 	for (int i = 0; i < row->desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(row->desc, i);
 
 		if (!att->attisdropped && strcmp(NameStr(att->attname), column) == 0)
-			return row->nulls[i] ? -1 : i;
+			return i;
 	}
 	return -1;
+}
+
+/* The same, or -1 if it is NULL. */
+static int
+column_with_value(const LoadedRow *row, const char *column)
+{
+	int			i = column_index(row, column);
+
+	return i >= 0 && row->nulls[i] ? -1 : i;
 }
 
 static void
@@ -408,18 +417,6 @@ check_loaded_row(Relation rel, HeapTuple tuple)
 	return heap_form_tuple(row.desc, row.values, row.nulls);
 }
 
-static void
-set_loaded_value(LoadedRow *row, const char *column, Datum value)
-{
-	for (int i = 0; i < row->desc->natts; i++)
-	{
-		if (strcmp(NameStr(TupleDescAttr(row->desc, i)->attname), column) != 0)
-			continue;
-		row->values[i] = value;
-		row->nulls[i] = false;
-	}
-}
-
 /*
  * A restored column has another number where columns before it had been dropped.
  * It has the name that it had last, and this row knows it.
@@ -429,6 +426,7 @@ find_loaded_column(LoadedRow *row)
 {
 	int			relation = column_with_value(row, "relation");
 	int			name = column_with_value(row, "renamed");
+	int			found = column_index(row, "number");
 	AttrNumber	number = InvalidAttrNumber;
 
 	if (name < 0)
@@ -436,7 +434,8 @@ find_loaded_column(LoadedRow *row)
 	if (relation >= 0 && name >= 0)
 		number = get_attnum(DatumGetObjectId(row->values[relation]),
 							NameStr(*DatumGetName(row->values[name])));
-	set_loaded_value(row, "number", Int32GetDatum(number));
+	row->values[found] = Int32GetDatum(number);
+	row->nulls[found] = false;
 }
 
 /* The same, whoever loads it. */

@@ -52,9 +52,9 @@ extern void verify_blocks(RowState *state, const char *migration,
 /*
  * Checks all rows of a leaf table in the same way, and initializes counts.  It
  * takes the lock and the rights itself; search_path is that of a rule of the
- * migration.  It stops at the time until, or never if that is CLOCK_NEVER.  Returns false if
- * the table was dropped.  Errors: it has lost its
- * sync trigger; the rules cannot be used.
+ * migration.  It stops at the time until, or never if that is CLOCK_NEVER.
+ * Returns false if the table was dropped.  Errors: it has lost its sync
+ * trigger; the rules cannot be used.
  */
 extern bool verify_leaf(Oid relid, const char *migration,
 						const char *search_path, int64 until,
