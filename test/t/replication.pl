@@ -56,7 +56,10 @@ is($subscriber->safe_psql('postgres', 'SELECT price, cents FROM items WHERE id I
 $subscriber->safe_psql('postgres', q(CALL tandem.migrate('m')));
 is($subscriber->safe_psql('postgres', q(SELECT rows_checked, rows_unfilled, rows_mismatched FROM tandem.verify('m'))),
 	'100|0|0', 'and verified');
-$subscriber->safe_psql('postgres', q(DROP SUBSCRIPTION s; CALL tandem.abort('m'); DROP TABLE items));
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION s');
+is_refused($subscriber, q(CALL tandem.abort('m')), qr/would lose what only its new columns have.*1 row with a value that up does not give/s,
+	'which abort does not drop unasked');
+$subscriber->safe_psql('postgres', q(CALL tandem.abort('m', force => true); DROP TABLE items));
 
 # the publisher migrates; the subscriber has the new column, and no sync
 foreach my $identity ('DEFAULT', 'FULL')
