@@ -6,9 +6,11 @@
 
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -22,11 +24,12 @@
  */
 
 /*
- * Only a schema that was found is cached.  Changes of pg_extension and
+ * Only a schema that was found is cached, with the extension.  Changes of pg_extension and
  * pg_depend send no invalidation, but the extension is created and dropped
  * together with its schema, which does.
  */
 static Oid	kept_schema = InvalidOid;
+static Oid	kept_extension = InvalidOid;
 static bool changed = false;
 
 static void
@@ -59,10 +62,31 @@ extension_schema(void)
 	if (!OidIsValid(extension) ||
 		getExtensionOfObject(NamespaceRelationId, schema) != extension)
 		return InvalidOid;
+	kept_extension = extension;
 	/* an invalidation received meanwhile may concern that schema */
 	if (!changed)
 		kept_schema = schema;
 	return schema;
+}
+
+static bool holds_in_transactions = false;
+
+void
+extension_hold_in_transactions(bool holds)
+{
+	holds_in_transactions = holds;
+}
+
+/*
+ * Once for each query, since a subtransaction that is rolled back releases what it
+ * has locked.  Who waits here while the extension goes finds no schema afterwards.
+ */
+void
+extension_hold(void)
+{
+	if (holds_in_transactions && OidIsValid(extension_schema()))
+		LockDatabaseObject(ExtensionRelationId, kept_extension, 0,
+						   AccessShareLock);
 }
 
 Oid

@@ -28,6 +28,18 @@ extern void extension_init(void);
 extern Oid	extension_schema(void);
 
 /*
+ * Until it is called with false, each transaction of this process keeps DROP
+ * EXTENSION waiting from its first query of our tables on (extension_hold).  DROP
+ * EXTENSION locks the extension before anything else, so it waits with nothing
+ * held, and cannot get into a deadlock with a run.  Call it where the transaction
+ * has read none of our tables, or before a commit.
+ */
+extern void extension_hold_in_transactions(bool holds);
+
+/* Called before each query.  Does nothing unless the process is to hold it. */
+extern void extension_hold(void);
+
+/*
  * Returns a relation of that schema.  If there is none, returns InvalidOid if
  * missing_ok, else throws an error.
  */

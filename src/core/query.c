@@ -122,6 +122,7 @@ void
 query_begin(TandemQuery *query)
 {
 	query_ours_begin();
+	extension_hold();
 	query->caller = CurrentMemoryContext;
 	query->nargs = 0;
 	authority_enter_extension(&query->scope);

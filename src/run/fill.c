@@ -15,6 +15,7 @@
 #include "catalog/migration_lock.h"
 #include "catalog/step.h"
 #include "core/clock.h"
+#include "core/extension.h"
 #include "core/relation.h"
 #include "core/settings.h"
 #include "core/text.h"
@@ -470,6 +471,7 @@ join_fill_as_worker(const ProcessOrder *order)
 
 	session_begin();
 	transaction_commit_lazily(true);
+	extension_hold_in_transactions(true);
 	if (migration_join_workers(order->migration_id, order->runner))
 		fill.migration = migration_by_id(order->migration_id);
 	fill.kind = (StepKind) order->step_kind;
@@ -536,6 +538,8 @@ fill_with_workers(void *arg)
 
 	start_fill_workers(fill);
 	run_fill_steps(fill);
+	/* the workers may wait for who waits for us, which nobody would see */
+	transaction_commit();
 	wait_for_fill_workers(fill);
 }
 

@@ -11,6 +11,7 @@
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/clock.h"
+#include "core/extension.h"
 #include "core/lock.h"
 #include "core/relation.h"
 #include "core/settings.h"
@@ -491,6 +492,7 @@ run_migration_steps(void *arg)
 	rule_uses_look_again();
 	broken = begin_migrate(migration);
 	transaction_commit_lazily(true);
+	extension_hold_in_transactions(true);
 	transaction_commit();
 	run_table_pieces(migration, broken, DOING_REPAIR, "repairing the trigger",
 					 table_is_there, repair_table);
@@ -502,6 +504,7 @@ run_migration_steps(void *arg)
 	build_run(migration, STEP_ANALYZE);
 	fill_run(migration, STEP_VERIFY, workers);
 	transaction_commit_lazily(false);
+	extension_hold_in_transactions(false);
 	transaction_commit();
 	end_migrate(migration, started);
 	transaction_commit();
@@ -512,6 +515,7 @@ end_run(void *arg)
 {
 	rule_uses_look_again();
 	transaction_commit_lazily(false);
+	extension_hold_in_transactions(false);
 	command_end();
 }
 

@@ -176,6 +176,47 @@ sub test_drop_extension
 	return;
 }
 
+# A batch that takes long, and then reads our tables: DROP EXTENSION waits for it with nothing held, so
+# neither of them is in a deadlock.
+sub test_drop_extension_in_batch
+{
+	my $relations = q(SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+		WHERE a.query ~ '^DROP EXTENSION' AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock');
+	my $holder = $node->background_psql('postgres');
+
+	ask(<<'SQL');
+CREATE EXTENSION pg_tandem;
+CREATE TABLE stopped (id int PRIMARY KEY, price int);
+INSERT INTO stopped SELECT i, i FROM generate_series(1, 10) i;
+CREATE FUNCTION stop_at(id int, price int) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+	IF id = 2 THEN PERFORM pg_advisory_xact_lock_shared(2); END IF;
+	RETURN price * 100;
+END $$;
+BEGIN;
+SELECT tandem.create_migration('stopped');
+ALTER TABLE stopped ADD COLUMN cents bigint;
+SELECT tandem.sync_column('stopped', 'stopped', 'price', 'cents', 'stop_at(id, price)', '(cents / 100)::int');
+COMMIT;
+SELECT tandem.configure('stopped', 'tandem.batch_lock_timeout', '0');
+SQL
+	$holder->query_safe('SELECT pg_advisory_lock(2)');
+	my $migrate = start_psql($node, 'postgres', q(CALL tandem.migrate('stopped')));
+	wait_for_running($node, q(SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted));
+	my $drop = start_psql($node, 'postgres', 'SET client_min_messages = error', 'DROP EXTENSION pg_tandem CASCADE');
+	wait_for_running($node,
+		q(SELECT count(*) = 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.query ~ '^DROP EXTENSION' AND NOT granted));
+	is(ask($relations), 0, 'extension: DROP waits for a batch before it has locked any table');
+	$holder->query_safe('SELECT pg_advisory_unlock(2)');
+	ok(finish($drop), 'extension: and gets it when the batch has ended') or note($drop->{err});
+	ok(!finish($migrate), 'extension: the run in the foreground ends');
+	unlike($migrate->{err}, qr/deadlock/, 'extension: without a deadlock');
+	like($migrate->{err}, qr/ERROR:  table tandem\.\w+ of extension pg_tandem does not exist.*HINT:  Run CREATE EXTENSION/s,
+		'extension: and says why');
+	$holder->quit;
+	return;
+}
+
 test_partitions(1);
 test_partitions(2);
 test_rewrite();
@@ -183,4 +224,5 @@ test_rename();
 test_drop_table();
 test_drop_database();
 test_drop_extension();
+test_drop_extension_in_batch();
 done_testing();
