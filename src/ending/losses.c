@@ -187,6 +187,38 @@ lines_not_counted(List *lines, const LossCount *count, List *rules,
 	return lines;
 }
 
+/*
+ * What must be counted is waited for as what abort locks is: not for long if
+ * others wait for this transaction.
+ */
+static void
+lock_to_count(Oid leaf)
+{
+	lock_relations(list_append_unique_oid(list_make1_oid(leaf), table_root(leaf)),
+				   AccessShareLock);
+}
+
+static void
+count_locked_rows_of_leaf(void *arg)
+{
+	lock_to_count(((LossCount *) arg)->relation);
+	count_rows_of_leaf(arg);
+}
+
+/*
+ * Rolls back what takes the locks of a count: kept, they would be in the way of
+ * others who lock the table.
+ */
+static ErrorData *
+count_and_unlock(void (*count) (void *), void *arg)
+{
+	ErrorData  *error = subtransaction_rehearse(count, arg);
+
+	if (error && error_passes_with_others(error))
+		ReThrowError(error);
+	return error;
+}
+
 static List *
 lines_of_leaf(List *lines, LossCount *count, List *rules)
 {
@@ -194,7 +226,7 @@ lines_of_leaf(List *lines, LossCount *count, List *rules)
 
 	verify_result_init(&count->counts);
 	error = count->until == CLOCK_NEVER
-		? subtransaction_try(count_rows_of_leaf, count)
+		? count_and_unlock(count_locked_rows_of_leaf, count)
 		: lock_limited_try(count_rows_of_leaf, count, setting_lock_timeout);
 	if (error)
 		return lines_not_counted(lines, count, rules, error);
@@ -334,12 +366,16 @@ describe_plain_column(PlainColumn *column, Relation rel)
 
 /* Counts the rows of the columns, which are of one leaf. */
 static void
-count_plain_columns(Oid leaf, List *columns)
+count_plain_columns(void *arg)
 {
-	Relation	rel = table_open_leaf(leaf, AccessShareLock);
+	List	   *columns = arg;
+	Oid			leaf = ((PlainColumn *) linitial(columns))->relation;
+	Relation	rel;
 	List	   *countable = NIL;
 	ListCell   *lc;
 
+	lock_to_count(leaf);
+	rel = table_open_leaf(leaf, AccessShareLock);
 	/* dropped while others were read */
 	if (rel == NULL)
 		return;
@@ -392,6 +428,7 @@ static List *
 plain_columns_of_leaf(List *names, Oid leaf)
 {
 	List	   *columns = NIL;
+	ErrorData  *error;
 	ListCell   *lc;
 
 	foreach(lc, names)
@@ -402,7 +439,9 @@ plain_columns_of_leaf(List *names, Oid leaf)
 		column->name = lfirst(lc);
 		columns = lappend(columns, column);
 	}
-	count_plain_columns(leaf, columns);
+	error = count_and_unlock(count_plain_columns, columns);
+	if (error)
+		ReThrowError(error);
 	return columns;
 }
 
