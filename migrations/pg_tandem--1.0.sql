@@ -2290,9 +2290,15 @@ SELECT m.name, m.release, m.phase, m.comment, tandem.role_name(m.created_by) AS 
 	(SELECT count(*) FROM tandem.quarantined_row q
 		JOIN tandem.sync s ON s.id = q.sync
 		WHERE s.migration = m.id) AS rows_quarantined,
-	(SELECT string_agg(tandem.sync_problem(s.id), '; ' ORDER BY s.id)
+	(SELECT string_agg(w.problem, '; ' ORDER BY w.step, w.id) FROM (
+		SELECT 0 AS step, s.id, tandem.sync_problem(s.id) AS problem
 		FROM tandem.sync s WHERE s.migration = m.id
-		AND m.phase NOT IN ('done', 'aborted')) AS problem,
+		UNION ALL
+		SELECT 1, t.id, format('%s of %s%s has failed%s', t.kind, coalesce((SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = t.relation), 'a dropped table'), ' ' || quote_ident(t.object),
+			CASE WHEN tandem.may_read_rows(t.relation::oid) THEN ': ' || e.error END)
+		FROM tandem.step t LEFT JOIN tandem.step_report e ON e.step = t.id
+		WHERE t.migration = m.id AND t.state = 'failed') w
+		WHERE m.phase NOT IN ('done', 'aborted')) AS problem,
 	CASE WHEN v.readable THEN r.error END AS error,
 	CASE WHEN v.readable THEN r.hint END AS hint,
 	CASE WHEN m.phase NOT IN ('done', 'aborted') THEN tandem.contract_parts(m.id) END AS contract_parts,
@@ -2307,6 +2313,7 @@ CROSS JOIN LATERAL (SELECT r.error IS NOT NULL AND NOT EXISTS (
 	WHERE NOT tandem.may_read_rows(t.relation::oid)) AS readable) v
 ORDER BY m.id;
 COMMENT ON VIEW tandem.migrations IS 'every migration: its phase, the process that runs it, how far it is, open steps and problems';
+COMMENT ON COLUMN tandem.migrations.problem IS 'what is wrong with its syncs, and the steps that have failed, until migrate is called again; NULL: nothing';
 COMMENT ON COLUMN tandem.migrations.percent IS 'how much of the work of migrate is done, by the blocks that its steps read or write; NULL before there is a step';
 COMMENT ON COLUMN tandem.migrations.rows_per_second IS 'rows a second of the tables that are being filled or verified';
 COMMENT ON COLUMN tandem.migrations.time_left IS 'time until migrate has ended, by the wall clock; NULL before it is known, while nothing runs or it is paused, and as long as an index or a constraint is to be built';

@@ -20,11 +20,19 @@ SELECT tandem.add_column('hidden', 'hidden', 'b', 'integer');
 SELECT tandem.sync_column('hidden', 'hidden', 'a', 'b', 'a::text::integer');
 CALL tandem.migrate('hidden');
 SELECT state, error FROM tandem.progress WHERE step = 'backfill';
+-- and is the migration's problem; the error is for those who may read the table
+SELECT problem FROM tandem.migrations;
+CREATE ROLE regress_reader;
+SET ROLE regress_reader;
+SELECT problem FROM tandem.migrations;
+RESET ROLE;
+DROP ROLE regress_reader;
 -- with a key that can be
 ALTER TABLE hidden ADD id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY;
 CALL tandem.migrate('hidden');
 UPDATE hidden SET a = '2' WHERE id = 2;
 CALL tandem.migrate('hidden');
+SELECT problem FROM tandem.migrations;
 SELECT id, b FROM hidden ORDER BY id;
 
 -- what a row in quarantine fails at when it is tried again, beside its transform

@@ -38,27 +38,50 @@ SQL_FUNCTION(tandem_retired_write);
 /* It fires before those of users, which might be content. */
 #define ENDED_TRIGGER_NAME "\"!tandem_ended\""
 
-/* Says the same as the fence does, which the session may not have loaded. */
+/*
+ * Of a release that was contracted away, says the same as the fence does, which
+ * the session may not have loaded.  Any other tombstone is what abort has left:
+ * of a release that nobody knows any more, or of one that goes on, with another
+ * migration or begun again.
+ */
 static void
 raise_release_ended(int release)
 {
 	Registry	registry;
 
 	registry_read(&registry);
-	if (registry_state_of(&registry, release) == RELEASE_RETIRED)
-		ereport(ERROR,
-				(errcode(ERRCODE_RELEASE_NOT_SERVED),
-				 errmsg("release %d is no longer served", release),
-				 errdetail("The database serves release %d and later.",
-						   registry.lowest),
-				 errhint("Start a node of release %d or later instead.",
-						 registry.lowest)));
-	ereport(ERROR,
-			(errcode(ERRCODE_RELEASE_NOT_SERVED),
-			 errmsg("release %d is no longer served", release),
-			 errdetail("It has ended, or a migration of it was aborted, and this is what is left of its view."),
-			 errhint("If it has begun again, run SELECT tandem.create_views(%d);",
-					 release)));
+	switch (registry_state_of(&registry, release))
+	{
+		case RELEASE_RETIRED:
+			ereport(ERROR,
+					(errcode(ERRCODE_RELEASE_NOT_SERVED),
+					 errmsg("release %d is no longer served", release),
+					 errdetail("The database serves release %d and later.",
+							   registry.lowest),
+					 errhint("Start a node of release %d or later instead.",
+							 registry.lowest)));
+			break;
+		case RELEASE_UNKNOWN:
+			ereport(ERROR,
+					(errcode(ERRCODE_RELEASE_NOT_SERVED),
+					 errmsg("release %d is not served: its migration was aborted",
+							release),
+					 errdetail("This is what is left of its view."),
+					 registry.highest > 0
+					 ? errhint("Start a node of release %d or earlier instead; or run the script of release %d again, and SELECT tandem.create_views(%d);",
+							   registry.highest, release, release)
+					 : errhint("To begin it again, run the script of release %d, and SELECT tandem.create_views(%d);",
+							   release, release)));
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_RELEASE_NOT_SERVED),
+					 errmsg("this view of release %d has ended: a migration of the release was aborted",
+							release),
+					 errdetail("The view stays as it is until it is made again."),
+					 errhint("If the release has begun again, or goes on without that migration, run SELECT tandem.create_views(%d);",
+							 release)));
+	}
 }
 
 Datum
