@@ -171,15 +171,34 @@ breaks_extension(Node *statement)
 	return false;
 }
 
+/* It would go with the extension, rows and all. */
+static void
+refuse_move_into_schema(const EventTriggerData *data)
+{
+	Node	   *statement = data->parsetree;
+
+	if (!IsA(statement, AlterObjectSchemaStmt) ||
+		!is_own_name(((AlterObjectSchemaStmt *) statement)->newschema) ||
+		!OidIsValid(extension_schema()))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("schema %s is extension %s's own", EXTENSION_SCHEMA,
+					EXTENSION_NAME),
+			 errdetail("What is moved into it is dropped with the extension."),
+			 errhint("SET SCHEMA to another one.")));
+}
+
 /*
  * Refuses a command that has renamed schema tandem, renamed or moved an object
- * in it, or removed one from the extension.  Called for each DDL command
+ * in it, moved one into it, or removed one from the extension.  Called for each DDL command
  * outside of the extension's own scripts; reads no catalog unless the command
  * names the schema or the extension.
  */
 static void
 guard_own_check(const EventTriggerData *data)
 {
+	refuse_move_into_schema(data);
 	if (!breaks_extension(data->parsetree))
 		return;
 	ereport(ERROR,

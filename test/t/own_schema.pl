@@ -133,6 +133,12 @@ foreach my $sql (
 	like($err, qr/ERROR:  ALTER \w+ would break extension pg_tandem\n.*\nHINT:  Leave it as it is/, "refused: $sql");
 }
 is($node->safe_psql('trap', 'INSERT INTO synced VALUES (1); SELECT b FROM synced'), 1, 'and tables stay synced');
+# what was moved in would be dropped with the extension
+foreach my $sql ('ALTER TABLE others SET SCHEMA tandem', 'ALTER TABLE synced SET SCHEMA tandem', 'ALTER FUNCTION public.f() SET SCHEMA tandem')
+{
+	($status, $out, $err) = $node->psql('trap', $sql);
+	like($err, qr/ERROR:  schema tandem is extension pg_tandem's own\nDETAIL:  .*\nHINT:  SET SCHEMA to another one/, "refused: $sql");
+}
 $node->safe_psql('trap', <<'SQL');
 CALL tandem.abort('synced');
 ALTER EXTENSION pg_tandem ADD TABLE others;

@@ -94,6 +94,57 @@ is_refused($publisher, q(CALL tandem.migrate('m')), qr/cannot update table "item
 	'fill of a published table without identity');
 $publisher->safe_psql('postgres', q(CALL tandem.abort('m'); DROP TABLE items));
 
+# A derived column is sent as any other: a subscriber has it before, with a sync of its own or without.
+sub derive
+{
+	return q(BEGIN; SELECT tandem.create_migration('m'); SELECT tandem.add_column('m', 'items', 'cents', 'bigint', up => 'to_cents(price)'); COMMIT);
+}
+$publisher->safe_psql('postgres', "$table; INSERT INTO items SELECT i, i FROM generate_series(1, 4) i; ALTER PUBLICATION p ADD TABLE items");
+foreach my $subscribed ('ALTER TABLE items ADD COLUMN cents bigint', derive())
+{
+	my $has_sync = $subscribed eq derive();
+
+	$subscriber->safe_psql('postgres', "$table; $subscribed");
+	$subscriber->safe_psql('postgres',
+		sprintf(q(CREATE SUBSCRIPTION s CONNECTION '%s' PUBLICATION p), $publisher->connstr . ' dbname=postgres'));
+	$subscriber->wait_for_subscription_sync($publisher, 's');
+	$publisher->safe_psql('postgres', derive());
+	# a value of its own, before and after the fill
+	$publisher->safe_psql('postgres', 'UPDATE items SET cents = 7 WHERE id = 1');
+	$publisher->safe_psql('postgres', q(CALL tandem.migrate('m')));
+	$publisher->safe_psql('postgres', 'UPDATE items SET price = 20, cents = NULL WHERE id = 2; UPDATE items SET price = 30 WHERE id = 3');
+	$publisher->wait_for_catchup('s');
+	my $rows = $publisher->safe_psql('postgres', 'SELECT id, price, cents FROM items ORDER BY id');
+	is($rows, "1|1|7\n2|20|\n3|30|3000\n4|4|400", 'a derived column that is published, on the publisher');
+	is($subscriber->safe_psql('postgres', 'SELECT id, price, cents FROM items ORDER BY id'), $rows,
+		$has_sync ? 'and on a subscriber that has the sync' : 'and on one that has only the column: the fill is sent');
+	if ($has_sync)
+	{
+		$subscriber->safe_psql('postgres', q(CALL tandem.migrate('m')));
+		is($subscriber->safe_psql('postgres', 'SELECT id, price, cents FROM items ORDER BY id'), $rows, 'whose own migrate replaces nothing');
+		$subscriber->safe_psql('postgres', q(DROP SUBSCRIPTION s; CALL tandem.abort('m', force => true); DROP TABLE items));
+	}
+	else
+	{
+		$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION s; DROP TABLE items');
+	}
+	$publisher->safe_psql('postgres', q(CALL tandem.abort('m', force => true); TRUNCATE items; INSERT INTO items SELECT i, i FROM generate_series(1, 4) i));
+}
+# without the column a subscriber stops, and goes on when it has it
+$subscriber->safe_psql('postgres', $table);
+$subscriber->safe_psql('postgres',
+	sprintf(q(CREATE SUBSCRIPTION s CONNECTION '%s' PUBLICATION p), $publisher->connstr . ' dbname=postgres'));
+$subscriber->wait_for_subscription_sync($publisher, 's');
+my $log = -s $subscriber->logfile;
+$publisher->safe_psql('postgres', derive());
+$publisher->safe_psql('postgres', q(CALL tandem.migrate('m')));
+$subscriber->wait_for_log(qr/is missing replicated column: "cents"/, $log);
+$subscriber->safe_psql('postgres', 'ALTER TABLE items ADD COLUMN cents bigint');
+$publisher->wait_for_catchup('s');
+is($subscriber->safe_psql('postgres', 'SELECT sum(cents) FROM items'), '1000', 'a subscriber that gets the column late');
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION s; DROP TABLE items');
+$publisher->safe_psql('postgres', q(CALL tandem.abort('m'); DROP TABLE items));
+
 # Hazard: REPLICA IDENTITY FULL without a key compares the columns of the migration.
 # identity FULL and no key: a subscriber that fills itself would find no row for what arrives, and say nothing
 my $keyless = 'CREATE TABLE items (id int, price int); ALTER TABLE items REPLICA IDENTITY FULL';

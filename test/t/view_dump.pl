@@ -24,7 +24,7 @@ CREATE SCHEMA b AUTHORIZATION app_owner;
 SET ROLE app_owner;
 CREATE TABLE a.items (id int, price int) PARTITION BY RANGE (id);
 CREATE TABLE a.items1 PARTITION OF a.items FOR VALUES FROM (0) TO (10);
-CREATE TABLE b.items (id int PRIMARY KEY, n int);
+CREATE TABLE b.items (id int PRIMARY KEY, n int, m int);
 INSERT INTO a.items VALUES (1, 1);
 SELECT tandem.create_migration('m', release => 2);
 SELECT tandem.add_column('m', 'a.items', 'cents', 'bigint');
@@ -34,6 +34,8 @@ RESET ROLE;
 -- the superuser's schemas, the owner's views
 SELECT tandem.create_views(2, relations => '{a.items,b.items}');
 SET ROLE app_owner;
+-- set by hand, so it does not follow the table's
+ALTER VIEW b__release_2.items ALTER m SET DEFAULT 9;
 CREATE TABLE a.items2 PARTITION OF a.items FOR VALUES FROM (10) TO (20);
 INSERT INTO a.items (id, price) VALUES (11, 1);
 UPDATE a.items SET cents = NULL WHERE id = 11;
@@ -59,7 +61,7 @@ foreach my $db ('restored', 'copied')
 	$node->safe_psql($db, 'UPDATE a.items SET id = 12 WHERE id = 11');
 	is($node->safe_psql($db, 'SELECT cents FROM a.items WHERE id = 12'), 0, "$db: the partition is filled as any other");
 	is($node->safe_psql($db, q(SELECT count(*) FROM tandem.fill_mark)), $db eq 'copied' ? 2 : 0, "$db: nothing is noted of the old one");
-	$node->safe_psql($db, q(SELECT tandem.create_views(1, relations => '{a.items}'); ALTER TABLE b.items ALTER n SET DEFAULT 5));
+	$node->safe_psql($db, q(SELECT tandem.create_views(1, relations => '{a.items}'); ALTER TABLE b.items ALTER n SET DEFAULT 5, ALTER m SET DEFAULT 6));
 	($status, $out, $err) = $node->psql($db, q(SET ROLE app_owner; CALL tandem.migrate('m'); CALL tandem.contract('m', undeclared => 'ignore')));
 	is($status, 0, "$db: migrate and contract") or diag($err);
 	$node->safe_psql($db, 'INSERT INTO release_2.items (id, cents) VALUES (3, 300)');
@@ -76,6 +78,8 @@ foreach my $db ('restored', 'copied')
 	is_ended("again_$db", 'INSERT INTO release_1.items (id) VALUES (1)');
 	$node->safe_psql("again_$db", 'INSERT INTO b.items VALUES (1, 1); UPDATE b__release_2.items SET n = DEFAULT');
 	is($node->safe_psql("again_$db", 'SELECT n FROM b.items'), 5, 'the view has the default');
+	$node->safe_psql("again_$db", 'ALTER TABLE b.items ALTER m SET DEFAULT 7; INSERT INTO b__release_2.items (id) VALUES (2)');
+	is($node->safe_psql("again_$db", 'SELECT n, m FROM b.items WHERE id = 2'), '5|9', 'one that was set by hand stays, over dumps and changes of the table');
 	$node->safe_psql("again_$db", 'SELECT tandem.drop_views(1)');
 	is($node->safe_psql("again_$db", q(SELECT to_regnamespace('release_1') IS NULL)), 't', 'and drop_views removes what was left');
 }
