@@ -134,11 +134,17 @@ sub write_row
 	my $table = $random->pick(@synced && $random->chance(80) ? @synced : @tables);
 	my $update = "UPDATE $table SET n = n + 1 WHERE id = $session->{slot}";
 	my $kind = $session->{block} ? $random->pick('plain', 'plain', 'taken back', 'kept') : $random->pick('plain', 'plain', 'fails', 'serializable');
+	my $held = $session->{held};
 	my $right = $self->verdict($session, 'write');
 	my %sql = (plain => "$update;", kept => "SAVEPOINT s; $update; RELEASE s;", 'taken back' => "SAVEPOINT s; $update; ROLLBACK TO s;",
 		fails => "$update RETURNING 1 / (n - n);", serializable => "BEGIN ISOLATION LEVEL SERIALIZABLE; $update; COMMIT;");
 
-	return 'none' if $kind ne 'plain' && $right ne '00000';
+	if ($kind ne 'plain' && $right ne '00000')
+	{
+		# no statement, so the session declares nothing by it
+		$session->{held} = $held;
+		return 'none';
+	}
 	my $state = $self->statement($session, $sql{$kind}, $kind eq 'fails' ? '22012' : $right);
 	$session->{block}{tables}{$table} = 1 if $session->{block};
 	return "write $state" if $right ne '00000' || !$self->is_synced($table);
