@@ -117,6 +117,8 @@ OBJS = \
 	src/release/readiness.o \
 	src/release/fence.o \
 	src/release/drain.o \
+	src/region/release_publication.o \
+	src/region/release_subscription.o \
 	src/ending/kept.o \
 	src/ending/parts.o \
 	src/ending/losses.o \
@@ -142,6 +144,7 @@ OBJS = \
 	src/api/refill.o \
 	src/api/release.o \
 	src/api/create_views.o \
+	src/api/region.o \
 	src/api/load_row.o \
 	src/api/finish.o \
 	src/api/contract.o \

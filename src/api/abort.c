@@ -25,6 +25,8 @@
 #include "ending/build_users.h"
 #include "ending/built.h"
 #include "ending/losses.h"
+#include "region/release_publication.h"
+#include "region/release_subscription.h"
 #include "release/drain.h"
 
 SQL_FUNCTION(tandem_abort);
@@ -220,6 +222,7 @@ tandem_abort(PG_FUNCTION_ARGS)
 	WorkUnderLocks work = {NULL, abort_locked, &call};
 	Migration  *migration = migration_get_for_abort(name);
 	List	   *dropped;
+	int			before;
 
 	if (migration_has_ended(migration, PHASE_ABORTED))
 		PG_RETURN_VOID();
@@ -231,6 +234,10 @@ tandem_abort(PG_FUNCTION_ARGS)
 	migration_forget_old();
 	migration_stop_runner(migration, STOP_WAIT_MS);
 	drain_lock(migration);
+	/* what other servers send with the new columns could not be applied without them */
+	before = release_publication_before(migration->release);
+	if (before > 0)
+		release_subscription_take(before, ERROR);
 	finish_under_locks(migration, referred_tables(migration), &work);
 	PG_RETURN_VOID();
 }

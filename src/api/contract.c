@@ -32,6 +32,8 @@
 #include "ddl/columns.h"
 #include "ending/built.h"
 #include "ending/parts.h"
+#include "region/release_publication.h"
+#include "region/release_subscription.h"
 #include "release/drain.h"
 #include "release/session.h"
 #include "row/quarantine.h"
@@ -513,6 +515,9 @@ contract_in_transaction(Migration *migration, FencedContract *fenced)
 	WorkUnderLocks work = {look_up_before_locks, contract_locked, fenced};
 
 	drain_lock(migration);
+	/* what still comes with the old columns could not be applied without them */
+	if (migration->release > 0 && release_publication_exists())
+		release_subscription_take(migration->release, ERROR);
 	finish_under_locks(migration, NIL, &work);
 }
 

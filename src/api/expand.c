@@ -33,6 +33,8 @@
 #include "core/text.h"
 #include "core/transaction.h"
 #include "fill/direct_update.h"
+#include "region/release_publication.h"
+#include "region/release_subscription.h"
 #include "release/fence.h"
 #include "release/readiness.h"
 #include "rule/expression.h"
@@ -307,7 +309,10 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 	migration = migration_create(name, release,
 								 argument_optional_text(fcinfo, 2), &created);
 	if (created)
+	{
 		opening_check(migration);
+		release_publication_begin(release);
+	}
 	migration_forget_old();
 	fence_let_script_pass(migration->release);
 	PG_RETURN_VOID();
@@ -626,6 +631,9 @@ expand_done(Migration *migration, Oid relid, const char *what)
 {
 	if (added_columns_note(migration->id, relid))
 		added_column_warn_of_readers(relid);
+	/* what other servers are sent from now on, and what this one takes from the commit on */
+	release_publication_follow(relid, 0);
+	release_subscription_take(0, WARNING);
 	migration_act(migration, ACTION_EXPAND, what, 0);
 }
 

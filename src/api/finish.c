@@ -19,6 +19,7 @@
 #include "core/relation.h"
 #include "core/settings.h"
 #include "core/text.h"
+#include "region/release_publication.h"
 #include "trigger/install.h"
 #include "views/views_end.h"
 
@@ -240,6 +241,8 @@ finish_drop(const Migration *migration, List *dropped, List *objects)
 	versioned_views_end(sync_relations_of_migration(migration->id),
 						migration->id,
 						migration->phase == PHASE_DONE ? migration->release : 0);
+	release_publication_end(migration,
+							migration->phase == PHASE_DONE ? migration->release : 0);
 	announce_drop(migration, objects);
 	foreach(lc, dropped)
 	{
@@ -248,6 +251,9 @@ finish_drop(const Migration *migration, List *dropped, List *objects)
 		finish_change_table(migration, column->relation,
 							drop_column_of_table, column->name);
 	}
+	/* none of them has a column left that a release does not see */
+	foreach(lc, sync_relations_of_migration(migration->id))
+		release_publication_follow(lfirst_oid(lc), 0);
 	foreach(lc, sync_list_of_migration(migration->id))
 		fill_mark_delete(((SyncRule *) lfirst(lc))->id);
 	migration_forget_rows(migration->id);

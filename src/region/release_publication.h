@@ -1,0 +1,51 @@
+/*
+ * release_publication.h
+ *		The publications of releases: the tables of a publication of the
+ *		application, each with the columns that one release sees.
+ */
+#ifndef TANDEM_RELEASE_PUBLICATION_H
+#define TANDEM_RELEASE_PUBLICATION_H
+
+#include "nodes/pg_list.h"
+
+#include "catalog/migration.h"
+
+/*
+ * Creates the publication of a release, or brings it up to date, and returns its
+ * name, palloc'd.  source names the publication whose tables, row filters and
+ * options it takes over; NULL: that of the other publications of releases.  Takes
+ * SHARE UPDATE EXCLUSIVE locks on the tables.  Errors: there is no source; the
+ * caller lacks a right.
+ */
+extern char *release_publication_make(int release, char *source);
+
+/*
+ * A migration of the release begins.  Where this database has publications of
+ * releases, creates that of the release: it must be older than whatever is written
+ * under it, because the server decodes a change with the catalogs of then.
+ */
+extern void release_publication_begin(int release);
+
+/*
+ * Gives the table in each of them the columns that its release sees.  Call when
+ * these have changed, with the table locked; ending is the id of the migration that
+ * is about to drop columns, or 0.
+ */
+extern void release_publication_follow(Oid relid, int ending);
+
+/*
+ * Call after the phase of a migration that ends has changed and before its columns
+ * are dropped.  Drops the publications of releases below retired (0: that of the
+ * release which the abort has ended, if it has); takes the columns out of the
+ * others.
+ */
+extern void release_publication_end(const Migration *migration, int retired);
+
+/*
+ * Has this database publications of releases?  release_publication_before returns
+ * the highest release below the given one that has one, or 0.
+ */
+extern bool release_publication_exists(void);
+extern int	release_publication_before(int release);
+
+#endif							/* TANDEM_RELEASE_PUBLICATION_H */

@@ -1,0 +1,85 @@
+/*
+ * release_subscription.c
+ *		Which publication of other servers the subscriptions of this database
+ *		take.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "core/query.h"
+#include "core/statement.h"
+#include "region/release_subscription.h"
+
+typedef struct WantedSubscription
+{
+	char	   *name;
+	Oid			owner;
+	char	   *publications;	/* quoted list */
+} WantedSubscription;
+
+static void *
+read_wanted_subscription(uint64 row)
+{
+	WantedSubscription *wanted = palloc(sizeof(WantedSubscription));
+
+	wanted->name = query_get_text(row, 1);
+	wanted->owner = query_get_oid(row, 2);
+	wanted->publications = query_get_text(row, 3);
+	return wanted;
+}
+
+static List *
+wanted_subscriptions(int release)
+{
+	TandemQuery query;
+	List	   *subscriptions;
+
+	query_begin(&query);
+	query_int(&query, release);
+	subscriptions = query_rows(&query,
+							   "SELECT name, owner, publications FROM tandem._wanted_subscriptions($1)",
+							   read_wanted_subscription);
+	query_end(&query);
+	return subscriptions;
+}
+
+static void
+refuse_subscription(const WantedSubscription *wanted, const char *sql, int elevel)
+{
+	ereport(elevel,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("must be owner of subscription %s",
+					quote_identifier(wanted->name)),
+			 errdetail("It is to take another publication of the servers that it subscribes to."),
+			 elevel >= ERROR
+			 ? errhint("As a member of role %s run %s; then call it again.",
+					   quote_identifier(GetUserNameFromId(wanted->owner, false)),
+					   sql)
+			 : errhint("After the commit, as a member of role %s run %s;",
+					   quote_identifier(GetUserNameFromId(wanted->owner, false)),
+					   sql)));
+}
+
+void
+release_subscription_take(int release, int elevel)
+{
+	ListCell   *lc;
+
+	foreach(lc, wanted_subscriptions(release))
+	{
+		const WantedSubscription *wanted = lfirst(lc);
+
+		/* the tables are the same, and refresh would connect elsewhere */
+		char	   *sql = psprintf("ALTER SUBSCRIPTION %s SET PUBLICATION %s WITH (refresh = false)",
+								   quote_identifier(wanted->name),
+								   wanted->publications);
+
+		if (has_privs_of_role(GetUserId(), wanted->owner))
+			ddl_run(sql);
+		else
+			refuse_subscription(wanted, sql, elevel);
+	}
+}

@@ -1,0 +1,18 @@
+/*
+ * release_subscription.h
+ *		Which publication of other servers the subscriptions of this database
+ *		take.
+ */
+#ifndef TANDEM_RELEASE_SUBSCRIPTION_H
+#define TANDEM_RELEASE_SUBSCRIPTION_H
+
+/*
+ * Has the subscriptions of this database that take the publication of a release,
+ * or the one with all columns, take that of this release instead; 0: the one with
+ * all columns.  Their other publications stay.  Takes effect at commit.  If the
+ * caller may not change one: an error of level elevel, which shows the statement;
+ * below ERROR, that subscription stays as it is.
+ */
+extern void release_subscription_take(int release, int elevel);
+
+#endif							/* TANDEM_RELEASE_SUBSCRIPTION_H */
