@@ -234,7 +234,7 @@ tandem_abort(PG_FUNCTION_ARGS)
 	migration_forget_old();
 	migration_stop_runner(migration, STOP_WAIT_MS);
 	drain_lock(migration);
-	/* what other servers send with the new columns could not be applied without them */
+	/* without the new columns nothing that comes with them can be applied */
 	before = release_publication_before(migration->release);
 	if (before > 0)
 		release_subscription_take(before, ERROR);

@@ -515,7 +515,7 @@ contract_in_transaction(Migration *migration, FencedContract *fenced)
 	WorkUnderLocks work = {look_up_before_locks, contract_locked, fenced};
 
 	drain_lock(migration);
-	/* what still comes with the old columns could not be applied without them */
+	/* without the old columns nothing that comes with them can be applied */
 	if (migration->release > 0 && release_publication_exists())
 		release_subscription_take(migration->release, ERROR);
 	finish_under_locks(migration, NIL, &work);

@@ -147,8 +147,10 @@ typedef struct PublishedTable
 	Oid			relid;
 	char	   *name;			/* qualified and quoted */
 	char	   *clause;			/* after ADD TABLE */
-	char	   *sent_anyhow;	/* columns that the release does not see, or NULL */
-	bool		whole;			/* no column can be left out: REPLICA IDENTITY FULL */
+	char	   *sent_anyhow;	/* columns that the release does not see, or
+								 * NULL */
+	bool		whole;			/* no column can be left out: REPLICA IDENTITY
+								 * FULL */
 	bool		has;			/* the publication of the release has it */
 	bool		same;			/* and just so */
 } PublishedTable;
