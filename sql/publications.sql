@@ -65,7 +65,9 @@ SELECT tandem.create_migration('m2', 42);
 SELECT tandem.add_column('m2', 'images', 'visibility', 'text');
 SELECT tandem.sync_column('m2', 'images', 'is_public', 'visibility', $$CASE WHEN is_public THEN 'public' ELSE 'private' END$$, $$visibility = 'public'$$);
 COMMIT;
+SET client_min_messages = warning;
 CALL tandem.migrate('m2');
+RESET client_min_messages;
 CALL tandem.contract('m2', undeclared => 'ignore');
 SELECT * FROM sent WHERE pubname ~ '^release' AND tablename = 'images';
 SELECT r.prattrs IS NULL AS all_columns FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
