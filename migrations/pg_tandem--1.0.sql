@@ -607,6 +607,8 @@ COMMENT ON FUNCTION tandem.drop_views(integer)
 
 CREATE FUNCTION tandem.create_publication(release integer, publication name DEFAULT NULL) RETURNS name
 AS 'MODULE_PATHNAME', 'tandem_create_publication' LANGUAGE C;
+-- it decides what later migrations of everybody are sent in
+REVOKE ALL ON FUNCTION tandem.create_publication(integer, name) FROM PUBLIC;
 COMMENT ON FUNCTION tandem.create_publication(integer, name)
 	IS 'creates or updates publication release_<n>: the tables of a publication, with the columns that the release sees';
 

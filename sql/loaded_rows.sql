@@ -99,6 +99,12 @@ SELECT action FROM tandem.event WHERE migration = :last + 2;
 SET ROLE loading_owner;
 SELECT load_sync('migration', (:last + 2)::text);
 RESET ROLE;
+-- what contract would drop as whoever calls it
+CREATE PUBLICATION of_another;
+SET ROLE loading_owner;
+INSERT INTO tandem.publication VALUES (1, 'of_another', 'of_another');
+RESET ROLE;
+SELECT count(*) FROM tandem.publication;
 -- a hold function of nobody
 SELECT tandem.create_migration('held');
 SELECT tandem.sync_column('held', 'items', 'price', 'cents', 'price * 100');

@@ -24,6 +24,12 @@ CREATE PUBLICATION release_41;
 SELECT tandem.create_publication(41, 'p');
 DROP PUBLICATION release_41;
 
+-- who may not move releases would decide for everybody
+CREATE ROLE tandem_publisher;
+SET ROLE tandem_publisher;
+SELECT tandem.create_publication(41, 'other');
+RESET ROLE;
+
 -- filters and options are those of the publication
 SELECT tandem.create_publication(41, 'p');
 SELECT pubname, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot FROM pg_publication WHERE pubname ~ '41|^p$' ORDER BY 1;
@@ -99,7 +105,6 @@ COMMIT;
 ALTER TABLE keys REPLICA IDENTITY DEFAULT;
 
 -- who owns the tables, and not the publication
-CREATE ROLE tandem_publisher;
 GRANT CREATE ON DATABASE publications TO tandem_publisher;
 ALTER TABLE notes OWNER TO tandem_publisher;
 SET ROLE tandem_publisher;

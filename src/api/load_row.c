@@ -395,6 +395,23 @@ begin_loaded_row(LoadedRow *row, Relation rel, HeapTuple tuple)
 	heap_deform_tuple(tuple, row->desc, row->values, row->nulls);
 }
 
+/*
+ * Whoever contracts drops the publication that is recorded, and it may be that of
+ * somebody else: nothing here tells whose it was.
+ */
+static void
+skip_loaded_publication(const LoadedRow *row)
+{
+	int			i = column_with_value(row, "release");
+
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("the record of a publication of release %d is not loaded",
+					i < 0 ? 0 : DatumGetInt32(row->values[i])),
+			 errdetail("Only a superuser may restore it."),
+			 errhint("Drop the publication, and make it again with tandem.create_publication.")));
+}
+
 /* Returns NULL if the row is to be skipped. */
 static HeapTuple
 check_loaded_row(Relation rel, HeapTuple tuple)
@@ -406,6 +423,11 @@ check_loaded_row(Relation rel, HeapTuple tuple)
 		is_own_table(rel, "release_state") || is_own_table(rel, "dependency") ||
 		(is_own_table(rel, "migration") && column_with_value(&row, "release") >= 0))
 		check_loaded_releases(rel);
+	if (is_own_table(rel, "publication"))
+	{
+		skip_loaded_publication(&row);
+		return NULL;
+	}
 	if (!check_loaded_relations(&row))
 		return NULL;
 	check_loaded_migration(&row);
