@@ -51,7 +51,7 @@ sub errors
 {
 	my ($name) = @_;
 
-	return sql($name, 'SELECT sum(apply_error_count + sync_error_count) FROM pg_stat_subscription_stats');
+	return sql($name, 'SELECT sum(apply_error_count) FROM pg_stat_subscription_stats');
 }
 
 sub are_equal
