@@ -2080,14 +2080,13 @@ RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT t.oid, t.qualified,
 		format('ONLY %s%s%s', t.qualified, ' (' || t.list || ')', ' WHERE (' || t.rowfilter || ')'),
-		t.sent_anyhow, t.whole, o.attnames IS NOT NULL,
-		coalesce(o.listed = (t.list IS NOT NULL) AND (NOT o.listed OR o.columns = t.columns) AND o.rowfilter IS NOT DISTINCT FROM t.rowfilter, false)
+		t.sent_anyhow, t.whole, o.prrelid IS NOT NULL,
+		o.prrelid IS NOT NULL AND o.list IS NOT DISTINCT FROM t.list AND o.rowfilter IS NOT DISTINCT FROM t.rowfilter
 	FROM (
 		SELECT p.oid, p.qualified, p.rowfilter, p.relreplident = 'f' AS whole,
 			-- a list and REPLICA IDENTITY FULL exclude each other
 			CASE WHEN (p.listed OR bool_or(h.hidden AND NOT i.identity)) AND p.relreplident <> 'f'
 				THEN string_agg(quote_ident(a.name), ', ' ORDER BY a.place) FILTER (WHERE NOT h.hidden OR i.identity) END AS list,
-			array_agg(a.name ORDER BY a.name) FILTER (WHERE NOT h.hidden OR i.identity OR p.relreplident = 'f') AS columns,
 			string_agg(quote_ident(a.name), ', ' ORDER BY a.place)
 				FILTER (WHERE h.hidden AND (i.identity OR p.relreplident = 'f')) AS sent_anyhow
 		FROM (
@@ -2112,7 +2111,8 @@ BEGIN ATOMIC
 		GROUP BY p.oid, p.qualified, p.rowfilter, p.listed, p.relreplident
 	) t
 	LEFT JOIN (
-		SELECT r.prrelid, g.attnames, g.rowfilter, r.prattrs IS NOT NULL AS listed, (SELECT array_agg(n ORDER BY n) FROM unnest(g.attnames) n) AS columns
+		SELECT r.prrelid, g.rowfilter, CASE WHEN r.prattrs IS NOT NULL
+			THEN (SELECT string_agg(quote_ident(n.name), ', ' ORDER BY n.place) FROM unnest(g.attnames) WITH ORDINALITY n(name, place)) END AS list
 		FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
 		JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 		JOIN pg_publication_tables g ON g.pubname = p.pubname AND g.schemaname = n.nspname AND g.tablename = c.relname

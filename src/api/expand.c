@@ -632,8 +632,11 @@ expand_done(Migration *migration, Oid relid, const char *what)
 	if (added_columns_note(migration->id, relid))
 		added_column_warn_of_readers(relid);
 	/* what other servers are sent, and this one takes from the commit on */
-	release_publication_follow(relid, 0);
-	release_subscription_take(0, WARNING);
+	if (release_publication_exists())
+	{
+		release_publication_follow(list_make1_oid(relid), 0);
+		release_subscription_take(0, WARNING);
+	}
 	migration_act(migration, ACTION_EXPAND, what, 0);
 }
 

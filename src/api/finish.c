@@ -252,8 +252,7 @@ finish_drop(const Migration *migration, List *dropped, List *objects)
 							drop_column_of_table, column->name);
 	}
 	/* none of them has a column left that a release does not see */
-	foreach(lc, sync_relations_of_migration(migration->id))
-		release_publication_follow(lfirst_oid(lc), 0);
+	release_publication_follow(sync_relations_of_migration(migration->id), 0);
 	foreach(lc, sync_list_of_migration(migration->id))
 		fill_mark_delete(((SyncRule *) lfirst(lc))->id);
 	migration_forget_rows(migration->id);

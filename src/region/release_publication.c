@@ -412,16 +412,19 @@ release_publication_begin(int release)
 }
 
 void
-release_publication_follow(Oid relid, int ending)
+release_publication_follow(List *relids, int ending)
 {
 	ListCell   *lc;
+	ListCell   *table;
 
 	foreach(lc, release_publications())
 	{
 		ReleasePublication *publication = lfirst(lc);
 
-		if (OidIsValid(publication->owner))
-			put_tables(publication, relid, ending);
+		if (!OidIsValid(publication->owner))
+			continue;
+		foreach(table, relids)
+			put_tables(publication, lfirst_oid(table), ending);
 	}
 }
 
@@ -455,6 +458,6 @@ release_publication_end(const Migration *migration, int retired)
 		if (publication->release < retired || publication->release == aborted)
 			drop_release_publication(publication);
 	}
-	foreach(lc, sync_relations_of_migration(migration->id))
-		release_publication_follow(lfirst_oid(lc), migration->id);
+	release_publication_follow(sync_relations_of_migration(migration->id),
+							   migration->id);
 }

@@ -27,11 +27,11 @@ extern char *release_publication_make(int release, char *source);
 extern void release_publication_begin(int release);
 
 /*
- * Gives the table in each of them the columns that its release sees.  Call when
- * these have changed, with the table locked; ending is the id of the migration that
- * is about to drop columns, or 0.
+ * Gives the tables in each of them the columns that its release sees.  Call when
+ * these have changed, with the tables locked; ending is the id of the migration
+ * that is about to drop columns, or 0.
  */
-extern void release_publication_follow(Oid relid, int ending);
+extern void release_publication_follow(List *relids, int ending);
 
 /*
  * Call after the phase of a migration that ends has changed and before its columns

@@ -191,9 +191,9 @@ refuse_move_into_schema(const EventTriggerData *data)
 
 /*
  * Refuses a command that has renamed schema tandem, renamed or moved an object
- * in it, moved one into it, or removed one from the extension.  Called for each DDL command
- * outside of the extension's own scripts; reads no catalog unless the command
- * names the schema or the extension.
+ * in it, moved one into it, or removed one from the extension.  Called for each
+ * DDL command outside of the extension's own scripts; reads no catalog unless the
+ * command names the schema or the extension.
  */
 static void
 guard_own_check(const EventTriggerData *data)
