@@ -172,7 +172,7 @@ ISOLATION := $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/
 ISOLATION_OPTS = --inputdir=test/isolation --outputdir=build/isolation
 ifdef PRIVATE_SERVERS
 REGRESS_OPTS += --temp-instance=tmp_check/regress $(SERVER_OPTS)
-ISOLATION_OPTS += --temp-instance=tmp_check/isolation $(SERVER_OPTS) --temp-config=test/setup/fenced.conf
+ISOLATION_OPTS += --temp-instance=tmp_check/isolation $(SERVER_OPTS) --temp-config=test/setup/isolation.conf
 else
 # isolation specs need the fence in every session
 installcheck: export PGOPTIONS = -c tandem.nice_ratio=0
