@@ -302,7 +302,8 @@ explain_lock_timeout(void *arg)
  * transaction has changed must not keep them waiting.
  */
 static int
-execute_plan_without_waiting(TandemQuery *query, SPIPlanPtr plan)
+execute_plan_without_waiting(TandemQuery *query, SPIPlanPtr plan,
+							 Snapshot snapshot)
 {
 	ErrorContextCallback context = {
 		.callback = explain_lock_timeout,.previous = error_context_stack
@@ -314,23 +315,30 @@ execute_plan_without_waiting(TandemQuery *query, SPIPlanPtr plan)
 							 psprintf("%d", query_waits_limit()), PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	error_context_stack = &context;
-	result = SPI_execute_plan(plan, query->values, query->nulls, false, 0);
+	result = SPI_execute_snapshot(plan, query->values, query->nulls, snapshot,
+								  InvalidSnapshot, false, true, 0);
 	error_context_stack = context.previous;
 	AtEOXact_GUC(false, level);
 	return result;
 }
 
+/*
+ * Without a snapshot, one that only reads runs in the active snapshot, another
+ * in one that the isolation level gives.
+ */
 static uint64
-execute_query(TandemQuery *query, const char *sql, bool read_only)
+execute_query(TandemQuery *query, const char *sql, Snapshot snapshot,
+			  bool read_only)
 {
 	SPIPlanPtr	plan = find_or_prepare_plan(query, sql);
 
 	if (!plan_only_reads(plan))
 		extension_refuse_upgrade();
 	check_spi_result(!read_only && waits_are_too_long()
-					 ? execute_plan_without_waiting(query, plan)
-					 : SPI_execute_plan(plan, query->values, query->nulls,
-										read_only, 0), sql);
+					 ? execute_plan_without_waiting(query, plan, snapshot)
+					 : SPI_execute_snapshot(plan, query->values, query->nulls,
+											snapshot, InvalidSnapshot, read_only,
+											true, 0), sql);
 	query->nargs = 0;
 	/* SPI's memory ends with query_end; results must outlive it */
 	MemoryContextSwitchTo(query->caller);
@@ -340,7 +348,13 @@ execute_query(TandemQuery *query, const char *sql, bool read_only)
 uint64
 query_run(TandemQuery *query, const char *sql)
 {
-	return execute_query(query, sql, false);
+	return execute_query(query, sql, InvalidSnapshot, false);
+}
+
+uint64
+query_run_now(TandemQuery *query, const char *sql)
+{
+	return execute_query(query, sql, GetLatestSnapshot(), false);
 }
 
 uint64
@@ -350,7 +364,7 @@ query_run_latest(TandemQuery *query, const char *sql)
 
 	/* a read-only query runs in the active snapshot */
 	snapshot_push_latest();
-	rows = execute_query(query, sql, true);
+	rows = execute_query(query, sql, InvalidSnapshot, true);
 	PopActiveSnapshot();
 	return rows;
 }
@@ -361,7 +375,7 @@ query_run_before(TandemQuery *query, const char *sql)
 	uint64		rows;
 
 	snapshot_push_before();
-	rows = execute_query(query, sql, true);
+	rows = execute_query(query, sql, InvalidSnapshot, true);
 	PopActiveSnapshot();
 	return rows;
 }

@@ -81,6 +81,14 @@ extern void query_datum(TandemQuery *query, Oid type, Datum value, bool isnull);
 extern uint64 query_run(TandemQuery *query, const char *sql);
 
 /*
+ * The same for a statement that sees what is committed now, and what this
+ * transaction has changed, at any isolation level.  In REPEATABLE READ a row
+ * that it locks or changes fails with 40001 if another session commits a change
+ * of it meanwhile.
+ */
+extern uint64 query_run_now(TandemQuery *query, const char *sql);
+
+/*
  * The same for a SELECT that sees what is committed now, at any isolation
  * level.
  */

@@ -28,14 +28,18 @@ extern ErrorData *quarantine_try(void (*work) (void *), void *arg);
 extern void quarantine_record(RowState *state, const CompiledRule *rule,
 							  const char *direction, const ErrorData *error);
 
-/* Is there a note of this row of the state's table, under its present key? */
+/*
+ * Is there a note of this row of the state's table, under its present key?  One
+ * committed since the transaction's snapshot counts: the fill notes a row
+ * without changing it.
+ */
 extern bool quarantine_has_row(const RowState *state, const CompiledRule *rule,
 							   TupleTableSlot *row);
 
 /*
  * Removes the note of the loaded row's key, which is of another version: this
- * one has the NULL of its writer.  It stays if the table has no primary key, or
- * the transaction keeps its snapshot.  Waits for nobody.
+ * one has the NULL of its writer.  It stays if the table has no primary key.
+ * Notes committed since the transaction's snapshot count.  Waits for nobody.
  */
 extern void quarantine_forget(RowState *state, const CompiledRule *rule);
 
