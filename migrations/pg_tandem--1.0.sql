@@ -2593,7 +2593,8 @@ COMMENT ON VIEW tandem.quarantine IS 'rows whose transform failed, by key; contr
  * extension's objects, too, and could let others write its tables.  So these are
  * revoked first, and USAGE on our types from PUBLIC.  Otherwise a user could
  * create a column of such a type, which would block updates that change the type
- * and DROP EXTENSION.  Reading a table or view needs no privilege on its types.
+ * and DROP EXTENSION.  Row types keep theirs: pg_dump would print a warning for
+ * each, and an update that has to change one names the column in its way.
  */
 DO $$
 DECLARE
@@ -2611,6 +2612,7 @@ BEGIN
 			UNION SELECT format('TYPE %s', t.oid::regtype), a.grantee, t.typowner
 			FROM pg_type t, aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a
 			WHERE t.typnamespace = 'tandem'::regnamespace AND t.typelem = 0
+				AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind <> 'c')
 			-- functions keep EXECUTE for PUBLIC unless the script revokes it
 			UNION SELECT format('ROUTINE %s', p.oid::regprocedure), a.grantee, p.proowner
 			FROM pg_proc p, aclexplode(p.proacl) a
