@@ -80,12 +80,22 @@ sub scenarios
 	return map { ($scenario{$_} or die "no such scenario: $_\n")->() } @{ $options{scenarios} || [qw(releases publication rows)] };
 }
 
+# Processes that ended by a signal which none sends here.
+sub crashes
+{
+	my ($node, $offset) = @_;
+	my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset);
+
+	return $log =~ /(\N*was terminated by signal (?:4|6|7|8|11)\b\N*)/g;
+}
+
 sub run_seed
 {
 	my ($server, $seed, $report, %options) = @_;
 	my $folder = PostgreSQL::Test::Utils::tempdir;
 	my @scenarios = scenarios($seed, %options, server => $server, folder => $folder, report => $report);
 	my $library = Releases->of_seed($seed)->{library};
+	my $log_before = -s $server->{node}->logfile;
 	my $wrong = 0;
 
 	push @{ $report->{seeds} }, $seed;
@@ -98,6 +108,11 @@ sub run_seed
 		$scenario->fail("stopped: $@") if !$ok;
 		$wrong = $scenario->{wrong} and last;
 		$scenario->clean_up;
+	}
+	if (my @crashes = crashes($server->{node}, $log_before))
+	{
+		$scenarios[-1]->fail("a process of the server crashed: $_") foreach @crashes;
+		$wrong = 1;
 	}
 	ok(!$wrong, "seed $seed") or diag("replay its choices: make stress SEED=$seed; keep it: add it to test/stress/seeds");
 	if ($wrong)

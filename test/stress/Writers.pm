@@ -11,6 +11,7 @@ use strict;
 use warnings;
 
 use Model;
+use Random;
 use Schema;
 
 # folder: for the files of scripts; version: major one of the server.
@@ -32,6 +33,7 @@ sub script
 	my @transactions;
 
 	$self->{random} = $random;
+	$self->{aside} = Random->new($random->{state}, 'aside');
 	$self->{tries} = {};
 	$self->{setting} = $session->{setting};
 	$self->{path} = $session->{path};
@@ -79,6 +81,7 @@ sub transaction
 	{
 		$random->chance(15) ? $self->savepoint : $self->statement;
 	}
+	$self->take_back if $self->{aside}->chance(8);
 	$self->say(sprintf 'SELECT pg_sleep(0.%03d);', $random->below(40)) if $random->chance(20);
 	$self->say("INSERT INTO stress.marker VALUES ($self->{number}, $seq, " . ($self->{ending} ? 'stress.ended());' : '0);'));
 	$self->finish($seq);
@@ -402,6 +405,32 @@ sub update
 		my ($model) = @_;
 		return !grep { $model->{rows}{$_} && !$model->update($_, $set) } @ids;
 	});
+	return;
+}
+
+# A new side gets a value, and the next statement takes it back: whatever was noted of the row, the NULL is the writer's.
+sub take_back
+{
+	my ($self) = @_;
+	my $aside = $self->{aside};
+	my ($mapping) = grep { $_->{quarantine} } @{ $self->{schema}{mappings} } or return;
+	my $side = $mapping->{sides}[1];
+	my $id = $self->{number} * Schema::KEYS + $aside->below($self->{schema}{rows});
+
+	return if !grep { $_ == $side } @{ $mapping->{writable} };
+	return if $self->{shown} && grep { !$self->{shown}{ $_->{name} } } @$side;
+	return if $self->{release} && only_own($mapping);
+	foreach my $column (@$side)
+	{
+		foreach my $value ($column->{value}->($aside), undef)
+		{
+			my $sql = "UPDATE $self->{table} SET $column->{name} = @{[ Schema::literal($value) ]} WHERE id = $id;";
+
+			$self->say($sql);
+			$self->step($sql, sub { !$_[0]{rows}{$id} || $_[0]->update($id, { $column->{name} => $value }) });
+		}
+	}
+	$self->{count}{take_back}++;
 	return;
 }
 
