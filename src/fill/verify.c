@@ -450,8 +450,9 @@ verify_blocks(RowState *state, const char *migration, BlockNumber first,
 	pfree(verify.result.sample.data);
 }
 
-/* number of blocks that verify_leaf checks at a time */
+/* number of blocks that verify_leaf checks at a time, without and with a limit */
 #define LEAF_BLOCKS 1024
+#define LIMITED_BLOCKS 16
 
 bool
 verify_leaf(Oid relid, const char *migration, const char *search_path,
@@ -460,6 +461,7 @@ verify_leaf(Oid relid, const char *migration, const char *search_path,
 	Relation	rel = table_open_leaf(relid, AccessShareLock);
 	Trigger    *trigger;
 	BlockNumber blocks;
+	BlockNumber step = until == CLOCK_NEVER ? LEAF_BLOCKS : LIMITED_BLOCKS;
 	AuthorityScope scope;
 	RowState   *state;
 
@@ -479,13 +481,13 @@ verify_leaf(Oid relid, const char *migration, const char *search_path,
 	authority_enter_owner(&scope, rel, search_path);
 	state = row_state_create(rel, trigger);
 	counts->blocks_unread = blocks;
-	for (int64 first = 0; first < blocks; first += LEAF_BLOCKS)
+	for (int64 first = 0; first < blocks; first += step)
 	{
 		if (until != CLOCK_NEVER && clock_now() >= until)
 			break;
 		verify_blocks(state, migration, first,
-					  Min(first + LEAF_BLOCKS, blocks) - 1, counts);
-		counts->blocks_unread = blocks - Min(first + LEAF_BLOCKS, blocks);
+					  Min(first + step, blocks) - 1, counts);
+		counts->blocks_unread = blocks - Min(first + step, blocks);
 	}
 	authority_leave(&scope);
 	table_close(rel, AccessShareLock);

@@ -15,7 +15,6 @@
 #include "catalog/migration_lock.h"
 #include "catalog/step.h"
 #include "core/clock.h"
-#include "core/extension.h"
 #include "core/relation.h"
 #include "core/settings.h"
 #include "core/text.h"
@@ -470,8 +469,7 @@ join_fill_as_worker(const ProcessOrder *order)
 	Fill		fill = {0};
 
 	session_begin();
-	transaction_commit_lazily(true);
-	extension_hold_in_transactions(true);
+	loop_transactions(true);
 	if (migration_join_workers(order->migration_id, order->runner))
 		fill.migration = migration_by_id(order->migration_id);
 	fill.kind = (StepKind) order->step_kind;

@@ -15,6 +15,7 @@
 #include "catalog/step.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/settings.h"
@@ -283,6 +284,13 @@ run_after_piece(Loop *loop)
 	transaction_commit();
 	if (error)
 		ThrowErrorData(error);
+}
+
+void
+loop_transactions(bool pieces)
+{
+	transaction_commit_lazily(pieces);
+	extension_hold_in_transactions(pieces);
 }
 
 void

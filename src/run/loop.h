@@ -25,6 +25,13 @@ extern char *blockers_of(int pid);
  *-------------------------------------------------------------------------
  */
 
+/*
+ * From the next commit on, the transactions of this process are pieces of a run,
+ * until this is called with false: their commits do not wait for the disk, and
+ * each of them holds the extension.
+ */
+extern void loop_transactions(bool pieces);
+
 typedef struct Loop Loop;
 
 struct Loop

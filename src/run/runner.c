@@ -11,7 +11,6 @@
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/clock.h"
-#include "core/extension.h"
 #include "core/lock.h"
 #include "core/relation.h"
 #include "core/settings.h"
@@ -491,8 +490,7 @@ run_migration_steps(void *arg)
 
 	rule_uses_look_again();
 	broken = begin_migrate(migration);
-	transaction_commit_lazily(true);
-	extension_hold_in_transactions(true);
+	loop_transactions(true);
 	transaction_commit();
 	run_table_pieces(migration, broken, DOING_REPAIR, "repairing the trigger",
 					 table_is_there, repair_table);
@@ -503,8 +501,7 @@ run_migration_steps(void *arg)
 	build_run(migration, STEP_CONSTRAINT);
 	build_run(migration, STEP_ANALYZE);
 	fill_run(migration, STEP_VERIFY, workers);
-	transaction_commit_lazily(false);
-	extension_hold_in_transactions(false);
+	loop_transactions(false);
 	transaction_commit();
 	end_migrate(migration, started);
 	transaction_commit();
@@ -514,8 +511,7 @@ static void
 end_run(void *arg)
 {
 	rule_uses_look_again();
-	transaction_commit_lazily(false);
-	extension_hold_in_transactions(false);
+	loop_transactions(false);
 	command_end();
 }
 
