@@ -58,9 +58,11 @@
 typedef struct RunningStatement
 {
 	CallerSettings caller;
+	CallerSettings pinned;		/* what the statement itself has */
 	int			calls;			/* functions of event triggers, one within
 								 * another */
-	int			settings_level; /* GUC nest level of the outermost of them */
+	int			settings_level; /* GUC nest level of the outermost of them, or 0:
+								 * the server ends it */
 	char	   *function;		/* its name, for messages */
 	bool		failed;			/* it has ended with an error */
 } RunningStatement;
@@ -131,15 +133,21 @@ shown_name_of_function(Oid funcid)
 static void
 begin_event_trigger(Oid funcid)
 {
+	List	   *settings = settings_of_function(funcid);
+
 	if (running->calls++ > 0)
 		return;					/* another has called it */
 	/* lives until the call has ended, and an error of it is handled */
 	running->function = shown_name_of_function(funcid);
-	running->settings_level = NewGUCNestLevel();
-	authority_take_caller(&running->caller, settings_of_function(funcid));
+	running->settings_level = settings == NIL ? NewGUCNestLevel() : 0;
+	authority_take_caller(&running->caller, settings);
 }
 
-/* What it has set does not last: our statement continues with what is pinned. */
+/*
+ * What it has set does not last: our statement continues with what is pinned.
+ * For SET clauses of the function the server has a nest level of its own, which it
+ * ends before it calls us, keeping what the body has set besides.
+ */
 static void
 end_event_trigger(bool failed)
 {
@@ -147,8 +155,12 @@ end_event_trigger(bool failed)
 		return;
 	running->failed = failed;
 	/* after an error the abort of the (sub)transaction does this */
-	if (!failed)
+	if (failed)
+		return;
+	if (running->settings_level > 0)
 		AtEOXact_GUC(false, running->settings_level);
+	else
+		authority_take_caller(&running->pinned, NIL);
 }
 
 static void
@@ -208,6 +220,7 @@ run_ddl_statement(const char *sql, RunningStatement *statement)
 	extension_refuse_upgrade();
 	hook_event_triggers();
 	authority_pin_text_forms();
+	authority_note_caller(&statement->pinned, GetUserId());
 	SPI_connect();
 	running = statement;
 	PG_TRY();
