@@ -34,6 +34,7 @@ OBJS = \
 	src/catalog/migration_lock.o \
 	src/catalog/run_control.o \
 	src/catalog/registry.o \
+	src/catalog/region_row.o \
 	src/catalog/session_release.o \
 	src/catalog/owned_column.o \
 	src/catalog/release_view.o \
@@ -119,6 +120,9 @@ OBJS = \
 	src/release/drain.o \
 	src/region/release_publication.o \
 	src/region/release_subscription.o \
+	src/region/arrival.o \
+	src/region/membership.o \
+	src/region/gate.o \
 	src/ending/kept.o \
 	src/ending/parts.o \
 	src/ending/losses.o \
@@ -132,6 +136,7 @@ OBJS = \
 	src/run/retry.o \
 	src/run/build.o \
 	src/run/runner.o \
+	src/run/beat.o \
 	src/run/background.o \
 	src/api/arguments.o \
 	src/api/expand.o \

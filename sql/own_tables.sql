@@ -6,11 +6,11 @@ SET client_min_messages = warning;
 CREATE EXTENSION pg_tandem;
 
 -- every one of them, whichever comes later, passes over the rows that replication brings (R: not called for
--- our own writes), and is never truncated (A)
+-- our own writes), or takes what another region says, and is never truncated (A)
 SELECT c.relname FROM pg_class c
 WHERE c.relnamespace = 'tandem'::regnamespace AND c.relkind IN ('r', 'p', 'f', 'm')
 	AND (SELECT string_agg(format('%s %s %s', t.tgname, t.tgenabled, t.tgtype), ', ' ORDER BY t.tgname)
-		FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid = 'tandem.ignore_replicated'::regproc)
+		FROM pg_trigger t WHERE t.tgrelid = c.oid AND (t.tgfoid = 'tandem.ignore_replicated'::regproc OR t.tgfoid = 'tandem.region_arrives'::regproc AND c.relname = 'region'))
 	IS DISTINCT FROM 'tandem_ignore_replicated R 31, tandem_refuse_truncate A 34';
 SELECT count(*) > 0 AS tables FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 WHERE c.relnamespace = 'tandem'::regnamespace AND t.tgname = 'tandem_ignore_replicated';

@@ -25,6 +25,7 @@
 #include "ending/build_users.h"
 #include "ending/built.h"
 #include "ending/losses.h"
+#include "region/gate.h"
 #include "region/release_publication.h"
 #include "region/release_subscription.h"
 #include "release/drain.h"
@@ -196,6 +197,7 @@ typedef struct AbortCall
 {
 	bool		force;
 	int64		started;
+	RegionGate	gate;
 } AbortCall;
 
 static void
@@ -206,6 +208,7 @@ abort_locked(Migration *migration, void *arg)
 
 	check_no_dependents(migration, dropped);
 	check_nothing_is_lost(migration, dropped, call->force, false);
+	region_gate_pass(&call->gate);
 	migration_act(migration, ACTION_ABORT, dropped_columns_describe(dropped),
 				  call->started);
 	run_control_end_background(migration->id);
@@ -218,7 +221,9 @@ Datum
 tandem_abort(PG_FUNCTION_ARGS)
 {
 	char	   *name = argument_text(fcinfo, 0, "migration");
-	AbortCall	call = {argument_bool(fcinfo, 1, "force"), clock_now()};
+	AbortCall	call = {
+		.force = argument_bool(fcinfo, 1, "force"),.started = clock_now()
+	};
 	WorkUnderLocks work = {NULL, abort_locked, &call};
 	Migration  *migration = migration_get_for_abort(name);
 	List	   *dropped;
@@ -233,6 +238,12 @@ tandem_abort(PG_FUNCTION_ARGS)
 	/* before tables are locked */
 	migration_forget_old();
 	migration_stop_runner(migration, STOP_WAIT_MS);
+	call.gate = (RegionGate)
+	{
+		.act = REGION_ABORT,.release = migration->release,
+			.migration = migration,.force = call.force
+	};
+	region_gate_announce(&call.gate);
 	drain_lock(migration);
 	/* without the new columns nothing that comes with them can be applied */
 	before = release_publication_before(migration->release);

@@ -32,6 +32,7 @@
 #include "ddl/columns.h"
 #include "ending/built.h"
 #include "ending/parts.h"
+#include "region/gate.h"
 #include "region/release_publication.h"
 #include "region/release_subscription.h"
 #include "release/drain.h"
@@ -460,6 +461,28 @@ check_contract_call(Migration *migration, const ContractCall *call)
 	contract_parts_warn(migration, parts, call->accept);
 }
 
+/*
+ * Where one region drops a column that the new release does not write back, the
+ * others, which still read it, would get nothing for it any more.
+ */
+static RegionGate
+gate_of_contract(const Migration *migration, const ContractCall *call)
+{
+	RegionGate	gate = {
+		.act = REGION_CONTRACT,.release = migration->release,
+		.migration = migration,.force = call->force
+	};
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		gate.everywhere |= rule->down == NIL && !rule->keep_old && rule->old_columns != NIL;
+	}
+	return gate;
+}
+
 typedef struct FencedContract
 {
 	const ContractCall *call;
@@ -490,6 +513,7 @@ contract_locked(Migration *migration, void *arg)
 	const ContractCall *call = fenced->call;
 	List	   *rules = sync_list_of_migration(migration->id);
 	List	   *dropped = columns_to_drop(rules);
+	RegionGate	gate = gate_of_contract(migration, call);
 
 	/* again, now that it cannot change any more */
 	if (catalog_watch_is_quiet(finish_tables(migration)))
@@ -500,6 +524,7 @@ contract_locked(Migration *migration, void *arg)
 		fenced->objects = finish_dropped_with(migration, dropped);
 	}
 	check_undeclared_writers(migration, call->undeclared, false);
+	region_gate_pass(&gate);
 	migration_act(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT,
 				  dropped_columns_describe(dropped), fenced->started);
 	owned_column_keep_new(migration->id);
@@ -538,6 +563,7 @@ contract_without_older_releases(Migration *migration, const ContractCall *call,
 								int64 started)
 {
 	FencedContract fenced = {.call = call,.started = started};
+	RegionGate	gate = gate_of_contract(migration, call);
 	ErrorData  *error;
 
 	/*
@@ -545,6 +571,7 @@ contract_without_older_releases(Migration *migration, const ContractCall *call,
 	 * it
 	 */
 	migration_lock_runner(migration, true);
+	region_gate_announce(&gate);
 	error = drain_old_releases(migration, finish_tables(migration),
 							   setting_lock_retry_time * 1000, call->force);
 	if (error == NULL)
@@ -585,7 +612,9 @@ tandem_contract(PG_FUNCTION_ARGS)
 	else
 	{
 		FencedContract fenced = {.call = &call,.started = started};
+		RegionGate	gate = gate_of_contract(migration, &call);
 
+		region_gate_announce(&gate);
 		drain_within_transaction(migration, finish_tables(migration),
 								 call.force);
 		contract_in_transaction(migration, &fenced);

@@ -21,6 +21,7 @@
 #include "core/compat.h"
 #include "core/sql_function.h"
 #include "core/transaction.h"
+#include "region/gate.h"
 #include "release/fence.h"
 #include "release/readiness.h"
 #include "release/session.h"
@@ -153,15 +154,12 @@ tandem_wait_for_release(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-Datum
-tandem_switch_release(PG_FUNCTION_ARGS)
+static void
+check_may_switch(int release)
 {
-	int			release = argument_release(fcinfo, 0);
 	Registry	registry;
 	ReleaseHealth health;
 
-	registry_lock();
-	registry_lock_release(release, ExclusiveLock);
 	registry_read(&registry);
 	release_health(&registry, release, NULL, &health);
 	if (!health.healthy)
@@ -172,6 +170,22 @@ tandem_switch_release(PG_FUNCTION_ARGS)
 				 health.state == RELEASE_READ_ONLY
 				 ? errhint("Run CALL tandem.wait_for_release(%d), then switch.", release)
 				 : errhint("Run SELECT * FROM tandem.releases; to see which can be switched to.")));
+}
+
+Datum
+tandem_switch_release(PG_FUNCTION_ARGS)
+{
+	int			release = argument_release(fcinfo, 0);
+	RegionGate	gate = {.act = REGION_SWITCH,.release = release};
+
+	check_may_switch(release);
+	/* without locks, since the others are waited for */
+	region_gate_announce(&gate);
+	registry_lock();
+	registry_lock_release(release, ExclusiveLock);
+	check_may_switch(release);
+	(void) region_lock();
+	region_gate_pass(&gate);
 	registry_set_current(release);
 	PG_RETURN_VOID();
 }

@@ -21,6 +21,7 @@
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
+#include "catalog/region_row.h"
 #include "catalog/registry.h"
 #include "core/clock.h"
 #include "core/compat.h"
@@ -332,7 +333,10 @@ migration_act(Migration *migration, PhaseAction action, const char *detail,
 						 "filled_at = coalesce(filled_at, CASE WHEN $3 THEN clock_timestamp() END) WHERE id = $1");
 		query_end(&query);
 		if (migration->release > 0)
+		{
 			registry_note_ready();
+			region_follow();
+		}
 	}
 	migration->phase = after;
 	record_history_event(migration, action_name(action), phase_name(before),

@@ -8,6 +8,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
@@ -21,6 +22,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "catalog/region_row.h"
 #include "catalog/registry.h"
 #include "core/compat.h"
 #include "core/extension.h"
@@ -287,6 +289,7 @@ registry_lock_rows(int migration_id)
 	query_int(&query, migration_id);
 	(void) query_run(&query, "SELECT FROM tandem.migration WHERE id = $1 FOR UPDATE");
 	query_end(&query);
+	(void) region_lock();
 }
 
 void
@@ -376,8 +379,13 @@ registry_note_ready(void)
 
 	query_begin(&query);
 	query_text(&query, notes);
+	query_bigint(&query, (int64) GetSystemIdentifier());
+	query_oid(&query, MyDatabaseId);
+	/* what another region has not expanded it would lose */
 	rows = query_run_latest(&query,
-							"SELECT lower(u), upper(u) - 1 FROM (SELECT least(highest, unfilled - 1) AS upto FROM tandem._registry_state(NULL)) n, "
+							"SELECT lower(u), upper(u) - 1 FROM (SELECT least(highest, unfilled - 1, "
+							"(SELECT min(coalesce(o.expanded, 0)) FROM tandem.region own JOIN tandem.region o ON o.region <> own.region "
+							"WHERE own.system_identifier = $2 AND own.database = $3)) AS upto FROM tandem._registry_state(NULL)) n, "
 							"unnest(int8multirange(int8range(1, greatest(upto, 1), '[]')) - $1::int8multirange) u WHERE upto > 0");
 	ranges = palloc(sizeof(ReleaseRange) * Max(rows, 1));
 	for (uint64 row = 0; row < rows; row++)
@@ -439,6 +447,7 @@ registry_set_current(int release)
 					 "ON CONFLICT (one) DO UPDATE SET current = $1, current_since = clock_timestamp()");
 	query_end(&query);
 	registry_changed();
+	region_follow();
 }
 
 void
@@ -461,6 +470,7 @@ registry_set_lowest(int lowest, int contracting)
 	}
 	query_end(&query);
 	registry_changed();
+	region_follow();
 }
 
 int
@@ -490,6 +500,7 @@ registry_add_release(int release, const char *comment)
 					 "ON CONFLICT (release) DO UPDATE SET comment = coalesce($2, release.comment)");
 	query_end(&query);
 	registry_changed();
+	region_follow();
 }
 
 bool

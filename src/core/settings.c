@@ -23,6 +23,7 @@ bool		setting_fire_triggers = false;
 int			setting_send_fill = SEND_FILL_AUTO;
 int			setting_vacuum_every = 5;
 int			setting_launcher_interval = 60;
+int			setting_region_timeout = 30;
 int			setting_max_workers_per_role = 0;
 int			setting_forget_after = 30 * 86400;
 int			setting_max_rows_per_second = 0;
@@ -244,6 +245,11 @@ settings_define(void)
 							"Applies to the launcher, which runs if pg_tandem is in shared_preload_libraries.",
 							&setting_launcher_interval, 60, 1, 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("tandem.region_timeout",
+							"Longest wait for the other regions to answer what is about to be done.",
+							"Of tandem.switch_release, tandem.contract and tandem.abort.",
+							&setting_region_timeout, 30, 1, 3600,
+							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.max_workers_per_role",
 							"Most background workers that one role has at a time, over all its migrations.",
 							"At least 2; 0 means half of max_worker_processes. Superusers are not limited.",

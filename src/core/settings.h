@@ -48,6 +48,7 @@ extern int	setting_send_fill;
 extern int	setting_vacuum_every;
 
 /* interval at which the launcher looks for migrations to resume, in s */
+extern int	setting_region_timeout;
 extern int	setting_launcher_interval;
 
 /* maximum number of a role's background workers; 0 for half of the server's */

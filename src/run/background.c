@@ -31,6 +31,7 @@
 #include "core/settings.h"
 #include "core/transaction.h"
 #include "run/background.h"
+#include "run/beat.h"
 #include "run/process.h"
 #include "run/runner.h"
 
@@ -433,6 +434,17 @@ resume_in_database(Oid database)
 		(void) WaitForBackgroundWorkerShutdown(handle);
 }
 
+/* Rests so long; other regions are to hear of this server's databases meanwhile. */
+static void
+rest_and_beat(long ms)
+{
+	for (; ms > 0; ms -= BEAT_MS)
+	{
+		beat_databases();
+		interruptible_sleep(Min(ms, BEAT_MS));
+	}
+}
+
 void
 tandem_launcher_main(Datum argument)
 {
@@ -453,7 +465,7 @@ tandem_launcher_main(Datum argument)
 		foreach(lc, list_databases())
 			resume_in_database(lfirst_oid(lc));
 		MemoryContextReset(context);
-		interruptible_sleep(setting_launcher_interval * 1000L);
+		rest_and_beat(setting_launcher_interval * 1000L);
 		process_reload_settings();
 	}
 }

@@ -47,6 +47,9 @@ typedef struct ProcessOrder
 	int			worker;			/* number of the worker; 0 is the runner */
 	int			workers;
 	int			step_kind;		/* kind of the steps to run */
+	int			act;			/* RegionAct to announce, or 0 */
+	int			release;		/* of the act */
+	TransactionId after;		/* wait until it has ended, if it is valid */
 	bool		gentle;			/* VACUUM and ANALYZE use a cost delay */
 	dsm_handle	segment;
 } ProcessOrder;

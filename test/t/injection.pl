@@ -80,6 +80,8 @@ my %functions = (
 	register_release => { release => 1, comment => q('c') },
 	set_dependency => { name => q('search'), version => 1 },
 	create_publication => { release => 1, publication => q('p') },
+	join_region => { region => q('r'), publication => q('p') },
+	leave_region => { region => q('r') },
 	create_views => { release => 1, relations => q('{items}'), schemas => q('{public}') },
 	migrate => { migration => q('m'), if_running => q('error') },
 	contract => { migration => q('m'), undeclared => q('refuse'), accept => q('{defaults}') },

@@ -1,0 +1,276 @@
+/*
+ * region_row.c
+ *		tandem.region: the databases that send each other their rows.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+
+#include "catalog/migration_lock.h"
+#include "catalog/region_row.h"
+#include "catalog/registry.h"
+#include "core/lock.h"
+#include "core/query.h"
+
+/*-------------------------------------------------------------------------
+ * The own row.
+ *-------------------------------------------------------------------------
+ */
+
+#define OWN_ROW "system_identifier = $1 AND database = $2"
+
+/* Begins a query with the parameters of OWN_ROW. */
+static void
+begin_own_query(TandemQuery *query)
+{
+	query_begin(query);
+	query_bigint(query, (int64) GetSystemIdentifier());
+	query_oid(query, MyDatabaseId);
+}
+
+char *
+region_here(void)
+{
+	TandemQuery query;
+	char	   *name = NULL;
+
+	begin_own_query(&query);
+	if (query_run_latest(&query, "SELECT region FROM tandem.region WHERE " OWN_ROW) > 0)
+		name = query_get_text(0, 1);
+	query_end(&query);
+	return name;
+}
+
+bool
+region_lock(void)
+{
+	TandemQuery query;
+	bool		found;
+
+	begin_own_query(&query);
+	found = query_run_now(&query, "SELECT FROM tandem.region WHERE " OWN_ROW " FOR UPDATE") > 0;
+	query_end(&query);
+	return found;
+}
+
+/* What each change of the own row does besides: s is how far the database is. */
+#define NEXT_STATE \
+	"seq = r.seq + 1, at = clock_timestamp(), expanded = s.expanded, ready = s.ready, current = s.current, " \
+	"lowest = s.lowest, phases = s.phases"
+
+void
+region_follow(void)
+{
+	TandemQuery query;
+
+	begin_own_query(&query);
+	(void) query_run_now(&query,
+						 "UPDATE tandem.region r SET " NEXT_STATE " FROM tandem._region_state() s WHERE " OWN_ROW);
+	query_end(&query);
+}
+
+/*-------------------------------------------------------------------------
+ * Announcements.
+ *-------------------------------------------------------------------------
+ */
+
+/* objsubid of the lock on the address of tandem.registry; see registry.c */
+#define LOCK_INTENT 4
+#define INTENT_WAIT_MS 5000
+
+static LOCKTAG
+intent_lock_tag(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, registry_relid(), 0, LOCK_INTENT);
+	return tag;
+}
+
+bool
+region_lock_intent(void)
+{
+	LOCKTAG		tag = intent_lock_tag();
+
+	return lock_wait(&tag, ExclusiveLock, INTENT_WAIT_MS);
+}
+
+/* Does a process still hold what it announced with? */
+static bool
+intent_is_held(int migration_id)
+{
+	LOCKTAG		tag = intent_lock_tag();
+	Migration	migration = {.id = migration_id};
+	int			count;
+
+	pfree(GetLockConflicts(&tag, ExclusiveLock, &count));
+	return count > 0 ||
+		(migration_id > 0 && migration_runner_pid(&migration) > 0);
+}
+
+static bool
+find_own_intent(int *migration_id)
+{
+	TandemQuery query;
+	bool		announced;
+
+	*migration_id = 0;
+	begin_own_query(&query);
+	announced = query_run_now(&query,
+							  "SELECT intent_migration FROM tandem.region WHERE " OWN_ROW " AND intent IS NOT NULL") > 0;
+	if (announced)
+		*migration_id = query_get_int(0, 1);
+	query_end(&query);
+	return announced;
+}
+
+bool
+region_intends(void)
+{
+	int			migration_id;
+
+	return find_own_intent(&migration_id) && intent_is_held(migration_id);
+}
+
+/* Is there an announcement that nobody will act on?  The own row is locked. */
+static bool
+intent_is_left_behind(void)
+{
+	int			migration_id;
+
+	return find_own_intent(&migration_id) && !intent_is_held(migration_id);
+}
+
+bool
+region_beat(void)
+{
+	TandemQuery query;
+	bool		found;
+	bool		left_behind;
+
+	/*
+	 * Whoever acts has the row locked, so what he has done is sent before what
+	 * is noted here.
+	 */
+	begin_own_query(&query);
+	found = query_run_now(&query,
+						  "SELECT FROM tandem.region WHERE " OWN_ROW " FOR UPDATE SKIP LOCKED") > 0;
+	query_end(&query);
+	if (!found)
+		return false;
+	left_behind = intent_is_left_behind();
+	begin_own_query(&query);
+	query_bool(&query, left_behind);
+	(void) query_run_now(&query,
+						 "UPDATE tandem.region r SET " NEXT_STATE ", "
+						 "intent = CASE WHEN NOT $3 THEN r.intent END, intent_release = CASE WHEN NOT $3 THEN r.intent_release END, "
+						 "seen = (SELECT coalesce(jsonb_object_agg(o.region, o.seq), '{}') FROM tandem.region o WHERE o.region <> r.region) "
+						 "FROM tandem._region_state() s WHERE " OWN_ROW);
+	query_end(&query);
+	return true;
+}
+
+char *
+region_intent(RegionAct act, int release, const char *name)
+{
+	switch (act)
+	{
+		case REGION_SWITCH:
+			return psprintf("switch to release %d", release);
+		case REGION_CONTRACT:
+			return psprintf("contract %s of release %d", quote_literal_cstr(name), release);
+		case REGION_ABORT:
+			return psprintf("abort %s of release %d", quote_literal_cstr(name), release);
+	}
+	return NULL;				/* keep the compiler quiet */
+}
+
+void
+region_announce(RegionAct act, int release, int migration_id)
+{
+	Migration  *migration = migration_id > 0 ? migration_by_id(migration_id) : NULL;
+	char	   *intent = region_intent(act, release, migration ? migration->name : "?");
+	TandemQuery query;
+
+	begin_own_query(&query);
+	query_text(&query, intent);
+	query_int(&query, release);
+	query_int(&query, migration_id);
+	(void) query_run_now(&query,
+						 "UPDATE tandem.region r SET " NEXT_STATE ", intent = $3, intent_release = $4, intent_migration = nullif($5, 0) "
+						 "FROM tandem._region_state() s WHERE " OWN_ROW);
+	query_end(&query);
+}
+
+int64
+region_announced(const char *intent)
+{
+	TandemQuery query;
+	int64		seq = 0;
+
+	begin_own_query(&query);
+	query_text(&query, intent);
+	if (query_run_latest(&query, "SELECT seq FROM tandem.region WHERE " OWN_ROW " AND intent = $3") > 0)
+		seq = query_get_bigint(0, 1);
+	query_end(&query);
+	return seq;
+}
+
+void
+region_act_done(void)
+{
+	TandemQuery query;
+
+	begin_own_query(&query);
+	(void) query_run_now(&query,
+						 "UPDATE tandem.region r SET " NEXT_STATE ", intent = NULL, intent_release = NULL, intent_migration = NULL "
+						 "FROM tandem._region_state() s WHERE " OWN_ROW);
+	query_end(&query);
+}
+
+/*-------------------------------------------------------------------------
+ * The others.
+ *-------------------------------------------------------------------------
+ */
+
+static void *
+read_region(uint64 row)
+{
+	Region	   *region = palloc(sizeof(Region));
+
+	region->name = query_get_text(row, 1);
+	region->expanded = query_get_int(row, 2);
+	region->current = query_get_int(row, 3);
+	region->lowest = query_get_int(row, 4);
+	region->intent = query_get_text(row, 5);
+	region->intends_abort = region->intent && strncmp(region->intent, "abort ", 6) == 0;
+	region->intent_release = query_get_int(row, 6);
+	region->doubt = query_get_text(row, 7);
+	region->heard = query_get_text(row, 8);
+	region->seen = query_get_bigint(row, 9);
+	return region;
+}
+
+List *
+region_others(void)
+{
+	TandemQuery query;
+	uint64		rows;
+	List	   *regions = NIL;
+
+	begin_own_query(&query);
+	rows = query_run_latest(&query,
+							"SELECT o.region, o.expanded, o.current, o.lowest, o.intent, o.intent_release, o.doubt, "
+							"date_trunc('second', greatest(clock_timestamp() - o.heard_at, interval '0'))::text, "
+							"coalesce((o.seen ->> own.region)::bigint, 0) "
+							"FROM tandem.region own JOIN tandem.region o ON o.region <> own.region "
+							"WHERE own.system_identifier = $1 AND own.database = $2 ORDER BY o.region");
+	for (uint64 row = 0; row < rows; row++)
+		regions = lappend(regions, read_region(row));
+	query_end(&query);
+	return regions;
+}

@@ -1,0 +1,41 @@
+/*
+ * gate.h
+ *		What waits for other regions: the switch to a release, contract and
+ *		abort.
+ *
+ * What is known of another region is as old as its row here.  That its expanded,
+ * current and lowest release have grown since does no harm; that it has aborted
+ * would.  So what is about to be done is announced, and the others' answers are
+ * waited for: who answers has done before, in his stream, all that he has done
+ * without knowing of it.
+ */
+#ifndef TANDEM_GATE_H
+#define TANDEM_GATE_H
+
+#include "catalog/migration.h"
+#include "catalog/region_row.h"
+
+typedef struct RegionGate
+{
+	RegionAct	act;
+	int			release;		/* 0: it concerns no other region */
+	const Migration *migration; /* NULL for a switch */
+	bool		everywhere;		/* contract: every region must have switched */
+	bool		force;			/* look at no other region */
+} RegionGate;
+
+/*
+ * Refuses the act if what is known of another region forbids it; then announces it
+ * and waits for the others, at most tandem.region_timeout.  Call before tables are
+ * locked, and for a migration with its runner lock held.  Does nothing if this
+ * database is no region, or the only one.
+ */
+extern void region_gate_announce(const RegionGate *gate);
+
+/*
+ * Call in the transaction that acts, with the own row locked (region_lock): looks at
+ * the others once more, and takes the announcement back at commit.
+ */
+extern void region_gate_pass(const RegionGate *gate);
+
+#endif							/* TANDEM_GATE_H */
