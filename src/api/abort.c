@@ -241,7 +241,8 @@ tandem_abort(PG_FUNCTION_ARGS)
 	call.gate = (RegionGate)
 	{
 		.act = REGION_ABORT,.release = migration->release,
-			.migration = migration,.force = call.force
+			.migration_id = migration->id,.name = migration->name,
+			.force = call.force
 	};
 	region_gate_announce(&call.gate);
 	drain_lock(migration);

@@ -470,7 +470,8 @@ gate_of_contract(const Migration *migration, const ContractCall *call)
 {
 	RegionGate	gate = {
 		.act = REGION_CONTRACT,.release = migration->release,
-		.migration = migration,.force = call->force
+		.migration_id = migration->id,.name = migration->name,
+		.force = call->force
 	};
 	ListCell   *lc;
 

@@ -176,7 +176,7 @@ Datum
 tandem_switch_release(PG_FUNCTION_ARGS)
 {
 	int			release = argument_release(fcinfo, 0);
-	RegionGate	gate = {.act = REGION_SWITCH,.release = release};
+	RegionGate	gate = {.act = REGION_SWITCH,.release = release,.name = ""};
 
 	check_may_switch(release);
 	/* without locks, since the others are waited for */

@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
@@ -153,8 +153,8 @@ region_beat(void)
 	bool		left_behind;
 
 	/*
-	 * Whoever acts has the row locked, so what he has done is sent before what
-	 * is noted here.
+	 * Whoever acts has the row locked, so what he has done is sent before
+	 * what is noted here.
 	 */
 	begin_own_query(&query);
 	found = query_run_now(&query,
@@ -273,4 +273,34 @@ region_others(void)
 		regions = lappend(regions, read_region(row));
 	query_end(&query);
 	return regions;
+}
+
+char *
+region_list(char *(*says) (const Region *region, void *arg), void *arg,
+			const char **first)
+{
+	StringInfoData text;
+	ListCell   *lc;
+
+	*first = NULL;
+	initStringInfo(&text);
+	foreach(lc, region_others())
+	{
+		Region	   *region = lfirst(lc);
+		char	   *said = says(region, arg);
+
+		if (said == NULL)
+			continue;
+		appendStringInfo(&text, "%sregion %s %s (heard of %s ago)",
+						 *first ? "; " : "", region->name, said, region->heard);
+		if (*first == NULL)
+			*first = region->name;
+	}
+	return *first ? text.data : NULL;
+}
+
+char *
+region_release_shown(int release)
+{
+	return release > 0 ? psprintf("release %d", release) : pstrdup("no release");
 }

@@ -87,4 +87,15 @@ typedef struct Region
 /* Returns the other regions as they are known now, by name. */
 extern List *region_others(void);
 
+/*
+ * Returns what says(region, arg) returns of the other regions, with their names and
+ * how long ago they were heard of, in one line, palloc'd.  It returns NULL of those
+ * that are left out; if that is all, so does this.  *first: the first that is not.
+ */
+extern char *region_list(char *(*says) (const Region *region, void *arg),
+						 void *arg, const char **first);
+
+/* Returns "release 42" or "no release", palloc'd. */
+extern char *region_release_shown(int release);
+
 #endif							/* TANDEM_REGION_ROW_H */

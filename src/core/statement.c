@@ -61,8 +61,8 @@ typedef struct RunningStatement
 	CallerSettings pinned;		/* what the statement itself has */
 	int			calls;			/* functions of event triggers, one within
 								 * another */
-	int			settings_level; /* GUC nest level of the outermost of them, or 0:
-								 * the server ends it */
+	int			settings_level; /* GUC nest level of the outermost of them, or
+								 * 0: the server ends it */
 	char	   *function;		/* its name, for messages */
 	bool		failed;			/* it has ended with an error */
 } RunningStatement;

@@ -5,7 +5,6 @@
  */
 #include "postgres.h"
 
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
@@ -22,16 +21,11 @@
  *-------------------------------------------------------------------------
  */
 
-static const char *
-release_shown(int release)
-{
-	return release > 0 ? psprintf("release %d", release) : "no release";
-}
-
 /* Returns why the act cannot be done, palloc'd, or NULL. */
 static char *
-reason_of_region(const RegionGate *gate, const Region *region)
+say_what_forbids(const Region *region, void *arg)
 {
+	const RegionGate *gate = arg;
 	bool		opposed = region->intent && (gate->act == REGION_ABORT
 											 ? !region->intends_abort && region->intent_release >= gate->release
 											 : region->intends_abort && region->intent_release <= gate->release);
@@ -49,10 +43,10 @@ reason_of_region(const RegionGate *gate, const Region *region)
 		return NULL;
 	}
 	if (region->expanded < gate->release)
-		return psprintf("has %s", release_shown(region->expanded));
+		return psprintf("has %s", region_release_shown(region->expanded));
 	if (gate->everywhere && region->current < gate->release)
 		return psprintf("has switched to %s, and a value of the new columns cannot be written back there",
-						release_shown(region->current));
+						region_release_shown(region->current));
 	return NULL;
 }
 
@@ -64,9 +58,9 @@ name_of_act(const RegionGate *gate)
 		case REGION_SWITCH:
 			return psprintf("switch to release %d", gate->release);
 		case REGION_CONTRACT:
-			return psprintf("contract of migration \"%s\"", gate->migration->name);
+			return psprintf("contract of migration \"%s\"", gate->name);
 		case REGION_ABORT:
-			return psprintf("abort of migration \"%s\"", gate->migration->name);
+			return psprintf("abort of migration \"%s\"", gate->name);
 	}
 	return NULL;				/* keep the compiler quiet */
 }
@@ -94,28 +88,14 @@ hint_for_act(const RegionGate *gate, const char *region)
 static void
 check_regions(const RegionGate *gate)
 {
-	StringInfoData text;
-	const char *first = NULL;
-	ListCell   *lc;
+	const char *first;
+	char	   *regions = region_list(say_what_forbids, (void *) gate, &first);
 
-	initStringInfo(&text);
-	foreach(lc, region_others())
-	{
-		Region	   *region = lfirst(lc);
-		char	   *reason = reason_of_region(gate, region);
-
-		if (reason == NULL)
-			continue;
-		if (first == NULL)
-			first = region->name;
-		appendStringInfo(&text, "%sregion %s %s (heard of %s ago)",
-						 text.len ? "; " : "", region->name, reason, region->heard);
-	}
-	if (first)
+	if (regions)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s waits for another region", name_of_act(gate)),
-				 errdetail_internal("%s.", text.data),
+				 errdetail_internal("%s.", regions),
 				 errhint("%s", hint_for_act(gate, first))));
 }
 
@@ -124,39 +104,27 @@ check_regions(const RegionGate *gate)
  *-------------------------------------------------------------------------
  */
 
-/* Returns the names of the regions that have not seen so much, or NULL. */
 static char *
-regions_not_answering(int64 seq)
+say_not_answered(const Region *region, void *arg)
 {
-	StringInfoData text;
-	ListCell   *lc;
-
-	initStringInfo(&text);
-	foreach(lc, region_others())
-	{
-		Region	   *region = lfirst(lc);
-
-		if (region->seen < seq)
-			appendStringInfo(&text, "%sregion %s (heard of %s ago)",
-							 text.len ? ", " : "", region->name, region->heard);
-	}
-	return text.len ? text.data : NULL;
+	return region->seen < *(int64 *) arg ? pstrdup("has not") : NULL;
 }
 
 static void
 wait_for_answers(const RegionGate *gate, int64 seq)
 {
 	int64		end = clock_after_ms(setting_region_timeout * 1000L);
+	const char *first;
 	char	   *missing;
 
-	while ((missing = regions_not_answering(seq)) != NULL)
+	while ((missing = region_list(say_not_answered, &seq, &first)) != NULL)
 	{
 		if (clock_now() >= end)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("%s was not answered by every region within %d s",
 							name_of_act(gate), setting_region_timeout),
-					 errdetail_internal("Not by: %s.", missing),
+					 errdetail_internal("%s.", missing),
 					 errhint("SELECT * FROM tandem.regions; shows what is wrong. A longer time is set with tandem.region_timeout.")));
 		interruptible_sleep(LOOK_EVERY_MS);
 		pfree(missing);
@@ -167,6 +135,7 @@ void
 region_gate_announce(const RegionGate *gate)
 {
 	char	   *intent;
+	int64		seq;
 
 	if (gate->release == 0 || gate->force || region_others() == NIL)
 		return;
@@ -176,10 +145,15 @@ region_gate_announce(const RegionGate *gate)
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("another session is about to switch to a release, to contract or to abort"),
 				 errhint("Let it end, then call this again; SELECT * FROM tandem.regions; shows what it has announced.")));
-	beat_announce(gate->act, gate->release, gate->migration);
-	intent = region_intent(gate->act, gate->release,
-						   gate->migration ? gate->migration->name : "");
-	wait_for_answers(gate, region_announced(intent));
+	intent = region_intent(gate->act, gate->release, gate->name);
+	beat_announce(gate->act, gate->release, gate->migration_id);
+	seq = region_announced(intent);
+	if (seq == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("could not tell the other regions what is about to be done"),
+				 errhint("The server's log has the error of the background worker; then call it again.")));
+	wait_for_answers(gate, seq);
 	check_regions(gate);
 }
 

@@ -12,14 +12,14 @@
 #ifndef TANDEM_GATE_H
 #define TANDEM_GATE_H
 
-#include "catalog/migration.h"
 #include "catalog/region_row.h"
 
 typedef struct RegionGate
 {
 	RegionAct	act;
 	int			release;		/* 0: it concerns no other region */
-	const Migration *migration; /* NULL for a switch */
+	int			migration_id;	/* 0 for a switch */
+	const char *name;			/* of the migration */
 	bool		everywhere;		/* contract: every region must have switched */
 	bool		force;			/* look at no other region */
 } RegionGate;

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
@@ -131,40 +130,27 @@ opening_check(const Migration *migration)
  *-------------------------------------------------------------------------
  */
 
-/* Names the regions that have not expanded up to the release, or returns NULL. */
 static char *
-regions_before(int release)
+say_not_expanded(const Region *region, void *arg)
 {
-	StringInfoData text;
-	ListCell   *lc;
-
-	initStringInfo(&text);
-	foreach(lc, region_others())
-	{
-		Region	   *region = lfirst(lc);
-
-		if (region->expanded < release)
-			appendStringInfo(&text, "%sregion %s, which has %s (heard of %s ago)",
-							 text.len ? ", and for " : "", region->name,
-							 region->expanded > 0
-							 ? psprintf("release %d", region->expanded) : "no release",
-							 region->heard);
-	}
-	return text.len ? text.data : NULL;
+	return region->expanded >= *(int *) arg ? NULL
+		: psprintf("has %s", region_release_shown(region->expanded));
 }
 
 /* A registry that has lost its notes serves no release; this restores them. */
 static char *
 reason_release_must_wait(const Registry *registry, int release)
 {
+	const char *first;
 	char	   *regions;
 
 	if (registry->unfilled > 0 && registry->unfilled <= release)
 		return psprintf("release %d waits for the migration of release %d",
 						release, registry->unfilled);
-	regions = regions_before(release);
+	regions = region_list(say_not_expanded, &release, &first);
 	if (regions)
-		return psprintf("release %d waits for %s", release, regions);
+		return psprintf("release %d waits until it is expanded in all regions: %s",
+						release, regions);
 	return psprintf("release %d was not noted as ready: SELECT tandem.register_release(%d) looks again",
 					release, release);
 }

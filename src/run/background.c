@@ -384,43 +384,16 @@ launcher_register(void)
 }
 
 /*
- * Returns the databases that accept connections, in the current memory
- * context.
+ * Templates are copied, not migrated; connection limit -2 marks an invalid
+ * database.
  */
-static List *
-list_databases(void)
+static Oid
+database_that_accepts_connections(HeapTuple tuple)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	List	   *databases = NIL;
-	Relation	rel;
-	TableScanDesc scan;
-	HeapTuple	tuple;
+	Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
-	StartTransactionCommand();
-	(void) GetTransactionSnapshot();
-	rel = table_open(DatabaseRelationId, AccessShareLock);
-	scan = table_beginscan_catalog(rel, 0, NULL);
-	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
-	{
-		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
-		MemoryContext transaction;
-
-		/*
-		 * templates are copied, not migrated; connection limit -2 marks an
-		 * invalid database
-		 */
-		if (!database->datallowconn || database->datistemplate ||
-			database->datconnlimit < -1)
-			continue;
-		transaction = MemoryContextSwitchTo(caller);
-		databases = lappend_oid(databases, database->oid);
-		MemoryContextSwitchTo(transaction);
-	}
-	table_endscan(scan);
-	table_close(rel, AccessShareLock);
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(caller);
-	return databases;
+	return !database->datallowconn || database->datistemplate ||
+		database->datconnlimit < -1 ? InvalidOid : database->oid;
 }
 
 static void
@@ -462,7 +435,8 @@ tandem_launcher_main(Datum argument)
 		ListCell   *lc;
 
 		MemoryContextSwitchTo(context);
-		foreach(lc, list_databases())
+		foreach(lc, process_list_databases(DatabaseRelationId,
+										   database_that_accepts_connections))
 			resume_in_database(lfirst_oid(lc));
 		MemoryContextReset(context);
 		rest_and_beat(setting_launcher_interval * 1000L);

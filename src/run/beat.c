@@ -5,16 +5,12 @@
  */
 #include "postgres.h"
 
-#include "access/heapam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_subscription.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
-#include "utils/snapmgr.h"
 
-#include "catalog/migration.h"
 #include "catalog/region_row.h"
 #include "core/clock.h"
 #include "core/extension.h"
@@ -95,11 +91,11 @@ beat_after_transaction(void)
 }
 
 void
-beat_announce(RegionAct act, int release, const Migration *migration)
+beat_announce(RegionAct act, int release, int migration_id)
 {
 	ProcessOrder order = {
 		.database = MyDatabaseId,.act = act,.release = release,
-		.migration_id = migration ? migration->id : 0
+		.migration_id = migration_id
 	};
 	BackgroundWorkerHandle *handle = process_start("tandem_beat_main", "region", &order);
 
@@ -109,43 +105,12 @@ beat_announce(RegionAct act, int release, const Migration *migration)
 				 errmsg("no background worker is free to tell the other regions what is about to be done"),
 				 errhint(PROCESS_NONE_FREE_HINT, max_worker_processes)));
 	(void) WaitForBackgroundWorkerShutdown(handle);
-	if (region_announced(region_intent(act, release, migration ? migration->name : "")) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("could not tell the other regions what is about to be done"),
-				 errhint("The server's log has the error of the background worker; then call it again.")));
 }
 
-/*
- * Shared, so the launcher, which is in no database, can read it.  In the current
- * memory context.
- */
-static List *
-databases_with_subscriptions(void)
+static Oid
+database_of_subscription(HeapTuple tuple)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	List	   *databases = NIL;
-	Relation	rel;
-	TableScanDesc scan;
-	HeapTuple	tuple;
-
-	StartTransactionCommand();
-	(void) GetTransactionSnapshot();
-	rel = table_open(SubscriptionRelationId, AccessShareLock);
-	scan = table_beginscan_catalog(rel, 0, NULL);
-	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
-	{
-		MemoryContext transaction = MemoryContextSwitchTo(caller);
-
-		databases = list_append_unique_oid(databases,
-										   ((Form_pg_subscription) GETSTRUCT(tuple))->subdbid);
-		MemoryContextSwitchTo(transaction);
-	}
-	table_endscan(scan);
-	table_close(rel, AccessShareLock);
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(caller);
-	return databases;
+	return ((Form_pg_subscription) GETSTRUCT(tuple))->subdbid;
 }
 
 void
@@ -153,7 +118,8 @@ beat_databases(void)
 {
 	ListCell   *lc;
 
-	foreach(lc, databases_with_subscriptions())
+	foreach(lc, process_list_databases(SubscriptionRelationId,
+									   database_of_subscription))
 	{
 		ProcessOrder order = {.database = lfirst_oid(lc)};
 		BackgroundWorkerHandle *handle = process_start("tandem_beat_main", "region", &order);

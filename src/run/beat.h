@@ -6,7 +6,6 @@
 #ifndef TANDEM_BEAT_H
 #define TANDEM_BEAT_H
 
-#include "catalog/migration.h"
 #include "catalog/region_row.h"
 
 /* Milliseconds between two beats, and for how long one waits for the own row. */
@@ -19,10 +18,10 @@
 extern void beat_after_transaction(void);
 
 /*
- * Has a worker announce the act, and waits for its commit.  Errors: no worker is
- * free; it has failed.
+ * Has a worker announce the act (region_announce), and waits until it has ended; an
+ * error of it is in the server's log.  Errors: no worker is free.
  */
-extern void beat_announce(RegionAct act, int release, const Migration *migration);
+extern void beat_announce(RegionAct act, int release, int migration_id);
 
 /*
  * Has a worker beat in each database that has a subscription, one after the other.

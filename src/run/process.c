@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
@@ -478,6 +479,35 @@ process_reload_settings(void)
 		return;
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
+}
+
+List *
+process_list_databases(Oid catalog, Oid (*database_of) (HeapTuple))
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *databases = NIL;
+	Relation	rel;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	rel = table_open(catalog, AccessShareLock);
+	scan = table_beginscan_catalog(rel, 0, NULL);
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		MemoryContext transaction = MemoryContextSwitchTo(caller);
+		Oid			database = database_of(tuple);
+
+		if (OidIsValid(database))
+			databases = list_append_unique_oid(databases, database);
+		MemoryContextSwitchTo(transaction);
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+	return databases;
 }
 
 /*-------------------------------------------------------------------------

@@ -5,6 +5,8 @@
 #ifndef TANDEM_PROCESS_H
 #define TANDEM_PROCESS_H
 
+#include "access/htup.h"
+#include "nodes/pg_list.h"
 #include "postmaster/bgworker.h"
 #include "storage/dsm_impl.h"
 
@@ -120,6 +122,13 @@ extern void process_with_cleanup(void (*work) (void *),
 
 /* Reads the configuration files again if a reload was requested. */
 extern void process_reload_settings(void);
+
+/*
+ * Returns the databases that database_of, which may return InvalidOid, takes from
+ * the rows of a shared catalog, each once, in the current memory context.  For a
+ * process that is in no database, outside a transaction.
+ */
+extern List *process_list_databases(Oid catalog, Oid (*database_of) (HeapTuple));
 
 /*
  * Starts a transaction and connects to SPI; each SPI_commit starts the next
