@@ -1022,6 +1022,39 @@ END;
 COMMENT ON FUNCTION tandem._column_migrations(oid, integer, integer)
 	IS 'other migrations that sync, build on or have added a column';
 
+-- Whoever may name a table can make a view or function over it that he could not run.
+CREATE FUNCTION tandem._is_stray(class oid, object oid, relation oid) RETURNS boolean LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT coalesce((SELECT NOT tandem.may_use(o.owner, ARRAY[$3]) FROM (
+		SELECT c.relowner FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+		WHERE $1 = 'pg_rewrite'::regclass AND r.oid = $2 AND r.rulename = '_RETURN'
+		UNION ALL SELECT p.proowner FROM pg_proc p WHERE $1 = 'pg_proc'::regclass AND p.oid = $2
+		UNION ALL SELECT c.relowner FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid
+		WHERE $1 = 'pg_attrdef'::regclass AND f.oid = $2) o (owner)), false);
+END;
+COMMENT ON FUNCTION tandem._is_stray(oid, oid, oid)
+	IS 'whether an object that depends on a table is of a role that may neither read nor write it';
+
+CREATE FUNCTION tandem._stray_dependents(relation oid, name name, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH RECURSIVE tree (relation) AS (
+		SELECT $1 UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.relation),
+	part (relation, class, object, number) AS (
+		SELECT a.attrelid, 'pg_class'::regclass::oid, a.attrelid, a.attnum::integer FROM tree t
+		JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = $2
+		-- sequences of the column
+		UNION ALL SELECT a.attrelid, d.classid, d.objid, 0 FROM tree t
+		JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = $2
+		JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+			AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i'))
+	SELECT pg_describe_object(d.classid, d.objid, d.objsubid)
+	FROM part p JOIN pg_depend d ON d.refclassid = p.class AND d.refobjid = p.object AND d.refobjsubid = p.number
+	WHERE d.deptype = 'n' AND tandem._is_stray(d.classid, d.objid, p.relation);
+END;
+COMMENT ON FUNCTION tandem._stray_dependents(oid, name)
+	IS 'what depends on a column and is of roles that may neither read nor write its table';
+
 CREATE FUNCTION tandem._column_dependents(relation oid, number integer, migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -1035,6 +1068,7 @@ BEGIN ATOMIC
 	WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2
 		AND d.deptype = 'n' AND t.tgname IS DISTINCT FROM '~tandem_sync'
 		AND coalesce(t.tgparentid, 0) = 0 AND c.oid IS NULL AND d.classid <> 'pg_attrdef'::regclass
+		AND NOT tandem._is_stray(d.classid, d.objid, $1)
 		-- views of releases are replaced first
 		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = r.ev_class AND v.relation = $1)
 		-- and what their publications send
@@ -1056,6 +1090,7 @@ BEGIN ATOMIC
 		AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype IN ('a', 'i')
 		AND NOT coalesce(a.attname = (SELECT o.attname FROM pg_attribute o WHERE o.attrelid = $1 AND o.attnum = $2)
 			AND (a.attrelid = $1 OR a.attrelid IN (SELECT p.relid FROM pg_partition_tree($1) p)), false)
+		AND NOT tandem._is_stray(u.classid, u.objid, $1)
 		-- views of releases have the table's defaults
 		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = f.adrelid)
 	UNION SELECT format('foreign key %I of table %s', c.conname, c.conrelid::regclass)
@@ -1333,6 +1368,12 @@ END;
 COMMENT ON FUNCTION tandem._columns_of_type(oid)
 	IS 'columns that store values of a type, also within arrays, domains and rows';
 
+CREATE FUNCTION tandem._new_name(name name) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+-- a cast to name cuts at the end of a character
+RETURN substr(('_new' || $1::text)::name::text, 5) || '_new';
+COMMENT ON FUNCTION tandem._new_name(name)
+	IS 'name for what takes the place of an object, as long as a name may be';
+
 CREATE FUNCTION tandem._contract_parts(migration integer, OUT part text, OUT object text, OUT what_happens text,
 	OUT remedy text, OUT refuses boolean)
 RETURNS SETOF record LANGUAGE sql STABLE
@@ -1571,7 +1612,7 @@ BEGIN ATOMIC
 		SELECT 'check constraints', format('check constraint %I of table %s', c.conname, c.conrelid::regclass),
 			CASE WHEN NOT b.beyond THEN 'it is dropped' WHEN c.conkey::integer[] <@ o.numbers THEN 'it is dropped, and rows that it refuses can be stored'
 				ELSE 'it is dropped, although it has other columns, too' END,
-			(SELECT format('ALTER TABLE %1$s ADD CONSTRAINT %2$I %3$s NOT VALID; ALTER TABLE %1$s VALIDATE CONSTRAINT %2$I', c.conrelid::regclass, left(c.conname, 59) || '_new',
+			(SELECT format('ALTER TABLE %1$s ADD CONSTRAINT %2$I %3$s NOT VALID; ALTER TABLE %1$s VALIDATE CONSTRAINT %2$I', c.conrelid::regclass, tandem._new_name(c.conname),
 				regexp_replace(tandem._with_words(pg_get_constraintdef(c.oid), w.olds, w.news), ' NOT VALID$', '')) FROM names w WHERE w.relation = c.conrelid), b.beyond, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_constraint c ON c.conrelid = o.relation AND c.contype = 'c' AND c.coninhcount = 0 AND c.conkey::integer[] && o.numbers
 		-- of several columns: that one of them goes with its column is no news
@@ -1596,7 +1637,7 @@ BEGIN ATOMIC
 			CASE WHEN t.acts THEN 'none is needed'
 				ELSE (SELECT CASE WHEN r.relkind = 'p' THEN format('ALTER TABLE %s ADD CONSTRAINT %I %s', c.conrelid::regclass, n.name, n.definition)
 						ELSE format('ALTER TABLE %1$s ADD CONSTRAINT %2$I %3$s NOT VALID; ALTER TABLE %1$s VALIDATE CONSTRAINT %2$I', c.conrelid::regclass, n.name, n.definition) END
-					FROM pg_class r, names w CROSS JOIN LATERAL (SELECT left(c.conname, 59) || '_new' AS name,
+					FROM pg_class r, names w CROSS JOIN LATERAL (SELECT tandem._new_name(c.conname) AS name,
 						regexp_replace(tandem._with_words(pg_get_constraintdef(c.oid), w.olds, w.news), ' NOT VALID$', '') AS definition) n
 					WHERE r.oid = c.conrelid AND w.relation = c.conrelid) END,
 			t.acts IS NOT TRUE, true, NULL, NULL, NULL
@@ -1625,7 +1666,7 @@ BEGIN ATOMIC
 		SELECT 'extended statistics', format('statistics %s.%I', s.stxnamespace::regnamespace, s.stxname),
 			CASE WHEN b.beyond THEN 'they are dropped, although they have other columns, too' ELSE 'they are dropped' END,
 			(SELECT tandem._with_words(replace(pg_get_statisticsobjdef(s.oid), format('%s.%I', s.stxnamespace::regnamespace, s.stxname),
-				format('%s.%I', s.stxnamespace::regnamespace, left(s.stxname, 59) || '_new')), w.olds, w.news) FROM names w WHERE w.relation = s.stxrelid), b.beyond, true, NULL, NULL, NULL
+				format('%s.%I', s.stxnamespace::regnamespace, tandem._new_name(s.stxname))), w.olds, w.news) FROM names w WHERE w.relation = s.stxrelid), b.beyond, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_statistic_ext s ON s.stxrelid = o.relation
 		CROSS JOIN LATERAL (SELECT array_agg(u.number) AS numbers FROM (SELECT k.number::integer FROM unnest(s.stxkeys::int2[]) k (number)
 			UNION SELECT d.refobjsubid FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
@@ -2253,6 +2294,8 @@ REVOKE ALL ON FUNCTION
 	tandem._part_users(oid, oid, integer),
 	tandem._build_users(oid, oid, integer),
 	tandem._column_dependents(oid, integer, integer),
+	tandem._is_stray(oid, oid, oid),
+	tandem._stray_dependents(oid, name),
 	tandem._column_keys(oid, integer),
 	tandem._column_migrations(oid, integer, integer),
 	tandem._column_moved_keys(oid, integer, oid[], name[]),
@@ -2265,7 +2308,7 @@ REVOKE ALL ON FUNCTION
 	tandem._columns_of_type(oid),
 	tandem._default_kind(oid, integer),
 	tandem._check_may_fail(oid, integer[]),
-	tandem._contract_parts(integer),
+	tandem._contract_parts(integer), tandem._new_name(name),
 	tandem._columns_in_use(integer),
 	tandem._contract_texts(integer),
 	tandem._release_view_tables(integer),
@@ -2338,7 +2381,7 @@ COMMENT ON FUNCTION tandem.describe_sessions(text)
 CREATE FUNCTION tandem.contract_parts(migration integer) RETURNS text[]
 AS 'MODULE_PATHNAME', 'tandem_contract_parts' LANGUAGE C STABLE STRICT;
 COMMENT ON FUNCTION tandem.contract_parts(integer)
-	IS 'parts that contract of a migration would take along or that are in its way, or NULL: see tandem.preview_contract';
+	IS 'parts that contract of a migration would take along or that are in its way, for who may act on it, or NULL: see tandem.preview_contract';
 
 -- here and below: of a table that was dropped since, no relation rather than its number
 CREATE VIEW tandem.syncs AS
@@ -2478,7 +2521,7 @@ CREATE VIEW tandem.regions AS
 SELECT r.region, h.is_here, r.expanded, r.ready, r.current, r.lowest, r.phases, r.intent,
 	CASE WHEN NOT h.is_here THEN date_trunc('second', greatest(clock_timestamp() - r.heard_at, interval '0')) END AS behind,
 	s.subname AS subscription, s.subenabled AS enabled,
-	CASE WHEN s.oid IS NOT NULL THEN (SELECT t.apply_error_count + t.sync_error_count FROM pg_stat_subscription_stats t WHERE t.subid = s.oid) END AS apply_errors,
+	CASE WHEN s.oid IS NOT NULL THEN (SELECT t.apply_error_count FROM pg_stat_subscription_stats t WHERE t.subid = s.oid) END AS apply_errors,
 	nullif(concat_ws('; ', r.doubt,
 		CASE WHEN h.is_here THEN (
 			SELECT string_agg(format('subscription %I brings table %s, and not what its region says: ALTER SUBSCRIPTION %I ADD PUBLICATION tandem_region', u.subname,
@@ -2550,7 +2593,7 @@ COMMENT ON COLUMN tandem.migrations.percent IS 'how much of the work of migrate 
 COMMENT ON COLUMN tandem.migrations.rows_per_second IS 'rows a second of the tables that are being filled or verified';
 COMMENT ON COLUMN tandem.migrations.time_left IS 'time until migrate has ended, by the wall clock; NULL before it is known, while nothing runs or it is paused, and as long as an index or a constraint is to be built';
 
-CREATE VIEW tandem._progress AS
+CREATE VIEW tandem._progress_and_more AS
 SELECT p.migration_id, p.step_id, p.pid, p.phase, p.seconds_left, m.name AS migration, p.kind AS step, (SELECT c.oid::regclass FROM pg_class c WHERE c.oid = p.relid) AS relation, t.object,
 	p.state, d.done, d.total, d.percent,
 	rpad(repeat('#', (d.percent / 5)::integer), 20, '.') AS bar,
@@ -2587,13 +2630,13 @@ CROSS JOIN LATERAL (
 		CASE WHEN t.state = 'done' AND p.phase IS DISTINCT FROM 'retrying quarantine' THEN 100.0
 			WHEN n.total = 0 THEN 0.0
 			ELSE round(100.0 * n.done / n.total, 1) END AS percent) d;
-COMMENT ON VIEW tandem._progress IS 'tandem.progress, and what the views for people need besides';
+COMMENT ON VIEW tandem._progress_and_more IS 'tandem.progress, and what the views for people need besides';
 
 CREATE VIEW tandem.progress AS
 SELECT migration, step, relation, object, state, done, total, percent, bar, doing,
 	rows_done, rows_filled, rows_quarantined, rows_unfilled, rows_mismatched, rows_per_second, time_left,
 	batch_blocks, waiting, blockers, workers, error, hint, rows_own, rows_lossy, lossy_rows
-FROM tandem._progress
+FROM tandem._progress_and_more
 ORDER BY migration_id, array_position('{backfill,index,not null,constraint,analyze,verify}', step), step_id;
 COMMENT ON VIEW tandem.progress IS 'every step of the migrate phase, in order: progress, rate, what it waits for, last error';
 
@@ -2642,7 +2685,7 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 			CASE WHEN s.pid IS NULL THEN format('CALL tandem.migrate(%L);', m.name) END)
 		END, 41) AS what
 FROM tandem.migration m LEFT JOIN tandem._migration_progress p ON p.migration_id = m.id
-LEFT JOIN LATERAL (SELECT * FROM tandem._progress g WHERE g.migration_id = m.id
+LEFT JOIN LATERAL (SELECT * FROM tandem._progress_and_more g WHERE g.migration_id = m.id
 	ORDER BY array_position('{running,waiting,paused,failed,pending,done}', g.state),
 		array_position('{backfill,index,not null,constraint,analyze,verify}', g.step), g.step_id LIMIT 1) s ON true
 WHERE m.phase NOT IN ('done', 'aborted')

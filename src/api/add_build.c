@@ -112,6 +112,8 @@ tandem_add_index(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	migration_check(migration, ACTION_EXPAND);
 	check_index_table(relid);
+	/* until the step is seen by others, who may drop what it names */
+	target_lock(relid, list_make1_oid(relid), AccessShareLock);
 	definition = index_definition_check(relid, stmt, text);
 	check_planned_index_name(migration, definition);
 	step.relation = definition->relation;
@@ -222,6 +224,7 @@ tandem_add_constraint(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	migration_check(migration, ACTION_EXPAND);
 	target_check_table(step.relation);
+	target_lock(step.relation, list_make1_oid(step.relation), AccessShareLock);
 	check_constraint_name_given(step.object);
 	constraint = constraint_parse(step.object, definition);
 	constraint_check_name(step.relation, step.object);

@@ -718,12 +718,19 @@ tandem_preview_contract(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* For tandem.migrations, which shows it to everybody: the kinds alone. */
+/*
+ * For tandem.migrations, which everybody reads.  To know the parts takes to
+ * evaluate what the owner of a table has written, for as long as he likes: so they
+ * are for who may act.
+ */
 Datum
 tandem_contract_parts(PG_FUNCTION_ARGS)
 {
-	List	   *kinds = contract_part_kinds(PG_GETARG_INT32(0));
+	Migration  *migration = migration_by_id(PG_GETARG_INT32(0));
+	List	   *kinds = NIL;
 
+	if (migration && migration_role_may_act(migration, GetUserId()))
+		kinds = contract_part_kinds(migration->id);
 	if (kinds == NIL)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(array_from_strings(kinds, TEXTOID));

@@ -108,8 +108,6 @@ take_back_step(const Migration *migration, Step *step)
 	char	   *name = describe_step_object(step);
 	ErrorData  *error = subtransaction_try(take_back, &work);
 
-	if (error && error_is_intervention(error))
-		ReThrowError(error);
 	if (error)
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),

@@ -46,6 +46,7 @@ typedef struct Migration
 	bool		forgotten;		/* the records that a repeated script is
 								 * compared with were deleted */
 	LOCKTAG		runner;			/* valid while this session runs it */
+	LOCKTAG		start;			/* valid while it starts it */
 } Migration;
 
 /*

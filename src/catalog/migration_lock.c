@@ -278,8 +278,9 @@ migration_await_runner(const Migration *migration)
 }
 
 bool
-migration_lock_start(const Migration *migration, bool session)
+migration_lock_start(Migration *migration, bool session)
 {
+	set_migration_lock_tag(&migration->start, LOCK_START, migration->id);
 	return acquire_migration_lock(LOCK_START, migration->id, ExclusiveLock,
 								  session);
 }
@@ -287,10 +288,7 @@ migration_lock_start(const Migration *migration, bool session)
 void
 migration_unlock_start(const Migration *migration)
 {
-	LOCKTAG		tag;
-
-	set_migration_lock_tag(&tag, LOCK_START, migration->id);
-	(void) LockRelease(&tag, ExclusiveLock, true);
+	(void) LockRelease(&migration->start, ExclusiveLock, true);
 }
 
 int64

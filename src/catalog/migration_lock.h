@@ -73,7 +73,7 @@ extern int	migration_await_runner(const Migration *migration);
  * lock.  Returns false if another session holds it, which is only for a
  * moment.
  */
-extern bool migration_lock_start(const Migration *migration, bool session);
+extern bool migration_lock_start(Migration *migration, bool session);
 
 /* Releases the session lock; an abort of the transaction does that, too. */
 extern void migration_unlock_start(const Migration *migration);

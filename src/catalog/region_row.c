@@ -52,7 +52,7 @@ region_lock(void)
 	bool		found;
 
 	begin_own_query(&query);
-	found = query_run_now(&query, "SELECT FROM tandem.region WHERE " OWN_ROW " FOR UPDATE") > 0;
+	found = query_run(&query, "SELECT FROM tandem.region WHERE " OWN_ROW " FOR UPDATE") > 0;
 	query_end(&query);
 	return found;
 }
@@ -68,8 +68,8 @@ region_follow(void)
 	TandemQuery query;
 
 	begin_own_query(&query);
-	(void) query_run_now(&query,
-						 "UPDATE tandem.region r SET " NEXT_STATE " FROM tandem._region_state() s WHERE " OWN_ROW);
+	(void) query_run(&query,
+					 "UPDATE tandem.region r SET " NEXT_STATE " FROM tandem._region_state() s WHERE " OWN_ROW);
 	query_end(&query);
 }
 
@@ -120,8 +120,8 @@ find_own_intent(int *migration_id)
 
 	*migration_id = 0;
 	begin_own_query(&query);
-	announced = query_run_now(&query,
-							  "SELECT intent_migration FROM tandem.region WHERE " OWN_ROW " AND intent IS NOT NULL") > 0;
+	announced = query_run(&query,
+						  "SELECT intent_migration FROM tandem.region WHERE " OWN_ROW " AND intent IS NOT NULL") > 0;
 	if (announced)
 		*migration_id = query_get_int(0, 1);
 	query_end(&query);
@@ -157,19 +157,19 @@ region_beat(void)
 	 * what is noted here.
 	 */
 	begin_own_query(&query);
-	found = query_run_now(&query,
-						  "SELECT FROM tandem.region WHERE " OWN_ROW " FOR UPDATE SKIP LOCKED") > 0;
+	found = query_run(&query,
+					  "SELECT FROM tandem.region WHERE " OWN_ROW " FOR UPDATE SKIP LOCKED") > 0;
 	query_end(&query);
 	if (!found)
 		return false;
 	left_behind = intent_is_left_behind();
 	begin_own_query(&query);
 	query_bool(&query, left_behind);
-	(void) query_run_now(&query,
-						 "UPDATE tandem.region r SET " NEXT_STATE ", "
-						 "intent = CASE WHEN NOT $3 THEN r.intent END, intent_release = CASE WHEN NOT $3 THEN r.intent_release END, "
-						 "seen = (SELECT coalesce(jsonb_object_agg(o.region, o.seq), '{}') FROM tandem.region o WHERE o.region <> r.region) "
-						 "FROM tandem._region_state() s WHERE " OWN_ROW);
+	(void) query_run(&query,
+					 "UPDATE tandem.region r SET " NEXT_STATE ", "
+					 "intent = CASE WHEN NOT $3 THEN r.intent END, intent_release = CASE WHEN NOT $3 THEN r.intent_release END, "
+					 "seen = (SELECT coalesce(jsonb_object_agg(o.region, o.seq), '{}') FROM tandem.region o WHERE o.region <> r.region) "
+					 "FROM tandem._region_state() s WHERE " OWN_ROW);
 	query_end(&query);
 	return true;
 }
@@ -200,9 +200,9 @@ region_announce(RegionAct act, int release, int migration_id)
 	query_text(&query, intent);
 	query_int(&query, release);
 	query_int(&query, migration_id);
-	(void) query_run_now(&query,
-						 "UPDATE tandem.region r SET " NEXT_STATE ", intent = $3, intent_release = $4, intent_migration = nullif($5, 0) "
-						 "FROM tandem._region_state() s WHERE " OWN_ROW);
+	(void) query_run(&query,
+					 "UPDATE tandem.region r SET " NEXT_STATE ", intent = $3, intent_release = $4, intent_migration = nullif($5, 0) "
+					 "FROM tandem._region_state() s WHERE " OWN_ROW);
 	query_end(&query);
 }
 
@@ -226,9 +226,9 @@ region_act_done(void)
 	TandemQuery query;
 
 	begin_own_query(&query);
-	(void) query_run_now(&query,
-						 "UPDATE tandem.region r SET " NEXT_STATE ", intent = NULL, intent_release = NULL, intent_migration = NULL "
-						 "FROM tandem._region_state() s WHERE " OWN_ROW);
+	(void) query_run(&query,
+					 "UPDATE tandem.region r SET " NEXT_STATE ", intent = NULL, intent_release = NULL, intent_migration = NULL "
+					 "FROM tandem._region_state() s WHERE " OWN_ROW);
 	query_end(&query);
 }
 

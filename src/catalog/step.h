@@ -7,6 +7,7 @@
 
 #include "nodes/pg_list.h"
 #include "storage/block.h"
+#include "storage/lock.h"
 
 /*-------------------------------------------------------------------------
  * Rows of tandem.step: the steps of phase migrate.
@@ -331,11 +332,12 @@ typedef struct Blocks
 /*
  * Workers share the blocks in chunks; step_chunk_blocks returns their size.
  * step_claim_chunk takes a session lock on one, which an error releases, too,
- * and returns false if another process holds it.
+ * and returns false if another process holds it.  *claim is for step_leave_chunk:
+ * the extension may have been dropped and made anew by then.
  */
 extern BlockNumber step_chunk_blocks(const Step *step, int workers);
-extern bool step_claim_chunk(const Step *step, BlockNumber chunk);
-extern void step_leave_chunk(const Step *step, BlockNumber chunk);
+extern bool step_claim_chunk(const Step *step, BlockNumber chunk, LOCKTAG *claim);
+extern void step_leave_chunk(const LOCKTAG *claim);
 
 /* A pseudo chunk, claimed by the process that has the table vacuumed. */
 #define STEP_VACUUM PG_UINT16_MAX

@@ -46,32 +46,21 @@ step_chunk_blocks(const Step *step, int workers)
 	return Max(blocks, step->blocks_total / MOST_CHUNKS + 1);
 }
 
-static LOCKTAG
-chunk_lock_tag(const Step *step, BlockNumber chunk)
+bool
+step_claim_chunk(const Step *step, BlockNumber chunk, LOCKTAG *claim)
 {
-	LOCKTAG		tag;
 	Oid			classid = extension_relation("step", false);
 
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, classid, step->id,
+	SET_LOCKTAG_OBJECT(*claim, MyDatabaseId, classid, step->id,
 					   Min(chunk, PG_UINT16_MAX));
-	return tag;
-}
-
-bool
-step_claim_chunk(const Step *step, BlockNumber chunk)
-{
-	LOCKTAG		tag = chunk_lock_tag(step, chunk);
-
-	return LockAcquire(&tag, ExclusiveLock, true, true) !=
+	return LockAcquire(claim, ExclusiveLock, true, true) !=
 		LOCKACQUIRE_NOT_AVAIL;
 }
 
 void
-step_leave_chunk(const Step *step, BlockNumber chunk)
+step_leave_chunk(const LOCKTAG *claim)
 {
-	LOCKTAG		tag = chunk_lock_tag(step, chunk);
-
-	(void) LockRelease(&tag, ExclusiveLock, true);
+	(void) LockRelease(claim, ExclusiveLock, true);
 }
 
 /*

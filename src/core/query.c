@@ -323,9 +323,17 @@ execute_plan_without_waiting(TandemQuery *query, SPIPlanPtr plan,
 }
 
 /*
- * Without a snapshot, one that only reads runs in the active snapshot, another
- * in one that the isolation level gives.
+ * Snapshot for a query that may write.  A transaction in REPEATABLE READ would
+ * read its own state of our tables and of the catalogs, though it acts on what is
+ * there now.  A parallel query cannot take another snapshot than it has.
  */
+static Snapshot
+snapshot_of_query(void)
+{
+	return IsolationUsesXactSnapshot() && !IsInParallelMode()
+		? GetLatestSnapshot() : InvalidSnapshot;
+}
+
 static uint64
 execute_query(TandemQuery *query, const char *sql, Snapshot snapshot,
 			  bool read_only)
@@ -348,13 +356,7 @@ execute_query(TandemQuery *query, const char *sql, Snapshot snapshot,
 uint64
 query_run(TandemQuery *query, const char *sql)
 {
-	return execute_query(query, sql, InvalidSnapshot, false);
-}
-
-uint64
-query_run_now(TandemQuery *query, const char *sql)
-{
-	return execute_query(query, sql, GetLatestSnapshot(), false);
+	return execute_query(query, sql, snapshot_of_query(), false);
 }
 
 uint64

@@ -77,20 +77,15 @@ extern void query_datum(TandemQuery *query, Oid type, Datum value, bool isnull);
  * Runs sql with the parameters added since the last run, which are then
  * cleared.  Returns the number of rows.  sql must be a constant: its plan is
  * kept for the session and found by the address of the text.
+ *
+ * It sees what is committed now, and what this transaction has changed, at any
+ * isolation level.  In REPEATABLE READ a row that it locks or changes fails with
+ * 40001 if another session commits a change of it meanwhile.
  */
 extern uint64 query_run(TandemQuery *query, const char *sql);
 
 /*
- * The same for a statement that sees what is committed now, and what this
- * transaction has changed, at any isolation level.  In REPEATABLE READ a row
- * that it locks or changes fails with 40001 if another session commits a change
- * of it meanwhile.
- */
-extern uint64 query_run_now(TandemQuery *query, const char *sql);
-
-/*
- * The same for a SELECT that sees what is committed now, at any isolation
- * level.
+ * The same for a SELECT that may run where nothing may be written.
  */
 extern uint64 query_run_latest(TandemQuery *query, const char *sql);
 

@@ -44,7 +44,7 @@ rehearse_for_time(void (*work) (void *), void *arg, int64 ms, bool *time_is_up)
 
 	limit_reached = false;
 	enable_timeout_after(timeout, (int) ms);
-	error = subtransaction_rehearse(work, arg);
+	error = subtransaction_catch(work, arg, false);
 	disable_timeout(timeout, false);
 	/* it may have come too late to end anything */
 	if (limit_reached)

@@ -15,6 +15,7 @@
 #include "utils/wait_event.h"
 
 #include "core/clock.h"
+#include "core/error.h"
 #include "core/settings.h"
 #include "core/transaction.h"
 
@@ -123,15 +124,29 @@ run_in_subtransaction(void (*work) (void *), void *arg, bool keep)
 }
 
 ErrorData *
+subtransaction_catch(void (*work) (void *), void *arg, bool keep)
+{
+	return run_in_subtransaction(work, arg, keep);
+}
+
+static ErrorData *
+throw_intervention(ErrorData *error)
+{
+	if (error && error_is_intervention(error))
+		ReThrowError(error);
+	return error;
+}
+
+ErrorData *
 subtransaction_try(void (*work) (void *), void *arg)
 {
-	return run_in_subtransaction(work, arg, true);
+	return throw_intervention(run_in_subtransaction(work, arg, true));
 }
 
 ErrorData *
 subtransaction_rehearse(void (*work) (void *), void *arg)
 {
-	return run_in_subtransaction(work, arg, false);
+	return throw_intervention(run_in_subtransaction(work, arg, false));
 }
 
 /*-------------------------------------------------------------------------

@@ -34,6 +34,8 @@ extern void transaction_poll(bool (*is_over) (void *), void *arg,
 /*
  * Calls work(arg) in a subtransaction, which is committed, or rolled back on
  * error.  Returns the error, copied into the current memory context, or NULL.
+ * That a user ends the statement (error_is_intervention), by a timeout too, is no
+ * error of the work, and thrown again.
  */
 extern ErrorData *subtransaction_try(void (*work) (void *), void *arg);
 
@@ -42,6 +44,13 @@ extern ErrorData *subtransaction_try(void (*work) (void *), void *arg);
  * locks; only the memory that it allocates.
  */
 extern ErrorData *subtransaction_rehearse(void (*work) (void *), void *arg);
+
+/*
+ * The same, committed if keep, for who cleans up after any error, or ends the work
+ * himself: returns interventions, too.
+ */
+extern ErrorData *subtransaction_catch(void (*work) (void *), void *arg,
+									   bool keep);
 
 /*
  * Has no other transaction that is open now, in whichever database or prepared,

@@ -23,6 +23,7 @@
 #include "core/relation.h"
 #include "core/statement.h"
 #include "core/text.h"
+#include "core/transaction.h"
 #include "ddl/columns.h"
 #include "ddl/key.h"
 #include "row/quarantine.h"
@@ -295,9 +296,53 @@ column_naming_functions(List *columns, int migration_id)
 							LINES_SELECT("_naming_functions(c.relation, c.number)"));
 }
 
+typedef struct ColumnDrop
+{
+	Oid			relid;
+	const char *name;
+	const char *behavior;
+} ColumnDrop;
+
+static void
+drop_column(void *arg)
+{
+	ColumnDrop *drop = arg;
+
+	ddl_run(psprintf("ALTER TABLE %s DROP COLUMN %s %s",
+					 quoting_relation(drop->relid), quote_identifier(drop->name),
+					 drop->behavior));
+}
+
+static bool
+column_has_stray_dependents(Oid relid, const char *name)
+{
+	TandemQuery query;
+	bool		has;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_name(&query, name);
+	has = query_run(&query,
+					"SELECT FROM tandem._stray_dependents($1, $2) LIMIT 1") > 0;
+	query_end(&query);
+	return has;
+}
+
+/*
+ * Whoever calls this has seen that nothing else depends on the column.  The server
+ * has the table's owner drop, by CASCADE, what others have made over it.
+ */
 void
 column_drop(Oid relid, const char *name)
 {
-	ddl_run(psprintf("ALTER TABLE %s DROP COLUMN %s RESTRICT",
-					 quoting_relation(relid), quote_identifier(name)));
+	ColumnDrop	drop = {relid, name, "RESTRICT"};
+	ErrorData  *error = subtransaction_try(drop_column, &drop);
+
+	if (error == NULL)
+		return;
+	if (error->sqlerrcode != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST ||
+		!column_has_stray_dependents(relid, name))
+		ReThrowError(error);
+	drop.behavior = "CASCADE";
+	drop_column(&drop);
 }

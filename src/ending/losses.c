@@ -14,6 +14,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/typcache.h"
 
 #include "catalog/owned_column.h"
 #include "catalog/sync.h"
@@ -115,6 +116,23 @@ line_of_count(List *lines, int64 count, Oid relid, const char *what,
 }
 
 /*
+ * Returns the condition for another value of the column than SQL gives.  A type
+ * like json has no equality of its own.
+ */
+static char *
+condition_of_value(Oid relid, const char *column, const char *sql)
+{
+	Oid			type = get_atttype(relid, get_attnum(relid, column));
+	const char *name = quote_identifier(column);
+
+	if (!OidIsValid(type) ||
+		OidIsValid(lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr))
+		return psprintf("%s IS DISTINCT FROM %s", name, sql);
+	return psprintf("%s::text IS DISTINCT FROM (%s)::%s::text", name, sql,
+					format_type_be_qualified(type));
+}
+
+/*
  * Returns the condition for a value of a new column that up does not give, of
  * the rules of that kind.
  */
@@ -135,9 +153,8 @@ condition_of_rules(List *rules, RuleKind kind)
 		forboth(column, rule->new_columns, up, rule->up)
 		{
 			conditions = lappend(conditions,
-								 psprintf("%s IS DISTINCT FROM (%s)",
-										  quote_identifier(lfirst(column)),
-										  (char *) lfirst(up)));
+								 condition_of_value(rule->relation, lfirst(column),
+													psprintf("(%s)", (char *) lfirst(up))));
 		}
 	}
 	return text_joined(conditions, "", " OR ");
@@ -178,8 +195,6 @@ static List *
 lines_not_counted(List *lines, const LossCount *count, List *rules,
 				  ErrorData *error)
 {
-	if (error_is_intervention(error))
-		ReThrowError(error);
 	if (count->until == CLOCK_NEVER)
 		return lappend(lines, psprintf("table %s: its rows cannot be counted, since the sync is broken",
 									   quoting_relation(count->relation)));
@@ -449,7 +464,6 @@ plain_columns_of_leaf(List *names, Oid leaf)
 static char *
 condition_of_plain_column(const PlainColumn *column)
 {
-	const char *name = quote_identifier(column->name);
 	TandemQuery query;
 	List	   *texts;
 
@@ -460,8 +474,8 @@ condition_of_plain_column(const PlainColumn *column)
 						"SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d "
 						"WHERE d.adrelid = $1 AND d.adnum = $2");
 	query_end(&query);
-	return texts == NIL ? psprintf("%s IS NOT NULL", name)
-		: psprintf("%s IS DISTINCT FROM %s", name, (char *) linitial(texts));
+	return texts == NIL ? psprintf("%s IS NOT NULL", quote_identifier(column->name))
+		: condition_of_value(column->relation, column->name, linitial(texts));
 }
 
 /* Adds the columns of one table that hold what the new release has written. */

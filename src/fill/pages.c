@@ -254,7 +254,7 @@ void
 chunk_scan_leave(ChunkScan *scan, const Step *step)
 {
 	if (scan->claimed)
-		step_leave_chunk(step, scan->chunk);
+		step_leave_chunk(&scan->claim);
 	scan->claimed = scan->crowded = scan->filled = false;
 }
 
@@ -290,7 +290,7 @@ enter_chunk(ChunkScan *scan, const Step *step, int most, Blocks *blocks)
 		scan->chunk = block / size;
 		scan->first = scan->cursor = scan->chunk * size;
 		scan->end = from = (int64) scan->first + size;
-		scan->claimed = step_claim_chunk(step, scan->chunk);
+		scan->claimed = step_claim_chunk(step, scan->chunk, &scan->claim);
 		/* another process may have finished it before we claimed it */
 		if (scan->claimed && take_chunk_blocks(scan, step, most, blocks))
 			return BLOCKS_CLAIMED;

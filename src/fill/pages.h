@@ -93,6 +93,7 @@ typedef struct ChunkScan
 {
 	int			workers;		/* number of workers on the table */
 	bool		claimed;		/* does this process own the chunk? */
+	LOCKTAG		claim;
 	BlockNumber chunk;
 	BlockNumber first;
 	int64		end;			/* block after its last one */

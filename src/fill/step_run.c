@@ -179,11 +179,11 @@ former_writers_have_ended(StepRun *run, Oid relid, const char *uses)
 	if (!run->writers_known)
 	{
 		caller = MemoryContextSwitchTo(GetMemoryChunkContext(run));
-		run->writers = former_writers_find(relid);
+		run->writers = former_writers_find(list_make1_oid(relid));
 		run->writers_known = true;
 		MemoryContextSwitchTo(caller);
 	}
-	left = former_writers_left(relid, run->writers);
+	left = former_writers_left(list_make1_oid(relid), run->writers);
 	if (left == NULL)
 	{
 		run->writers_known = false;

@@ -47,10 +47,10 @@ doubt_own_name(const Arrival *arrival)
 	TandemQuery query;
 
 	begin_arrival_query(&query, arrival);
-	(void) query_run_now(&query,
-						 "UPDATE tandem.region r SET doubt = format('another database says that it is region %s, too, by subscription %s', r.region, "
-						 "(SELECT s.subname FROM pg_subscription s WHERE s.oid = $2)) FROM (SELECT ($1).*) n "
-						 "WHERE r.region = n.region AND r.doubt IS NULL AND (r.system_identifier, r.database) IS DISTINCT FROM (n.system_identifier, n.database)");
+	(void) query_run(&query,
+					 "UPDATE tandem.region r SET doubt = format('another database says that it is region %s, too, by subscription %s', r.region, "
+					 "(SELECT s.subname FROM pg_subscription s WHERE s.oid = $2)) FROM (SELECT ($1).*) n "
+					 "WHERE r.region = n.region AND r.doubt IS NULL AND (r.system_identifier, r.database) IS DISTINCT FROM (n.system_identifier, n.database)");
 	query_end(&query);
 }
 
@@ -61,10 +61,10 @@ doubt_region(const Arrival *arrival)
 	TandemQuery query;
 
 	begin_arrival_query(&query, arrival);
-	(void) query_run_now(&query,
-						 "UPDATE tandem.region r SET subscription = $2, heard_at = clock_timestamp(), "
-						 "doubt = format('says what it said before (%s after %s): it was restored from a backup, or copied; call tandem.join_region() there', n.seq, r.seq) "
-						 "FROM (SELECT ($1).*) n WHERE r.region = n.region");
+	(void) query_run(&query,
+					 "UPDATE tandem.region r SET subscription = $2, heard_at = clock_timestamp(), "
+					 "doubt = format('says what it said before (%s after %s): it was restored from a backup, or copied; call tandem.join_region() there', n.seq, r.seq) "
+					 "FROM (SELECT ($1).*) n WHERE r.region = n.region");
 	query_end(&query);
 }
 
@@ -80,20 +80,20 @@ take_region(const Arrival *arrival, bool *grown, bool *unseen)
 	bool		taken;
 
 	begin_arrival_query(&query, arrival);
-	taken = query_run_now(&query,
-						  "WITH known AS MATERIALIZED (SELECT r.expanded, r.intent FROM tandem.region r, (SELECT ($1).*) n WHERE r.region = n.region) "
-						  "INSERT INTO tandem.region AS r (region, system_identifier, database, seq, expanded, ready, current, lowest, phases, "
-						  "intent, intent_release, seen, at, subscription, heard_at) "
-						  "SELECT n.region, n.system_identifier, n.database, n.seq, n.expanded, n.ready, n.current, n.lowest, n.phases, "
-						  "n.intent, n.intent_release, n.seen, n.at, $2, clock_timestamp() FROM (SELECT ($1).*) n "
-						  "ON CONFLICT (region) DO UPDATE SET system_identifier = excluded.system_identifier, database = excluded.database, "
-						  "seq = excluded.seq, expanded = excluded.expanded, ready = excluded.ready, current = excluded.current, "
-						  "lowest = excluded.lowest, phases = excluded.phases, intent = excluded.intent, "
-						  "intent_release = excluded.intent_release, seen = excluded.seen, at = excluded.at, "
-						  "subscription = excluded.subscription, heard_at = excluded.heard_at, doubt = NULL "
-						  "WHERE excluded.seq >= r.seq "
-						  "RETURNING r.expanded IS DISTINCT FROM (SELECT k.expanded FROM known k), "
-						  "r.intent IS NOT NULL AND r.intent IS DISTINCT FROM (SELECT k.intent FROM known k)") > 0;
+	taken = query_run(&query,
+					  "WITH known AS MATERIALIZED (SELECT r.expanded, r.intent FROM tandem.region r, (SELECT ($1).*) n WHERE r.region = n.region) "
+					  "INSERT INTO tandem.region AS r (region, system_identifier, database, seq, expanded, ready, current, lowest, phases, "
+					  "intent, intent_release, seen, at, subscription, heard_at) "
+					  "SELECT n.region, n.system_identifier, n.database, n.seq, n.expanded, n.ready, n.current, n.lowest, n.phases, "
+					  "n.intent, n.intent_release, n.seen, n.at, $2, clock_timestamp() FROM (SELECT ($1).*) n "
+					  "ON CONFLICT (region) DO UPDATE SET system_identifier = excluded.system_identifier, database = excluded.database, "
+					  "seq = excluded.seq, expanded = excluded.expanded, ready = excluded.ready, current = excluded.current, "
+					  "lowest = excluded.lowest, phases = excluded.phases, intent = excluded.intent, "
+					  "intent_release = excluded.intent_release, seen = excluded.seen, at = excluded.at, "
+					  "subscription = excluded.subscription, heard_at = excluded.heard_at, doubt = NULL "
+					  "WHERE excluded.seq >= r.seq "
+					  "RETURNING r.expanded IS DISTINCT FROM (SELECT k.expanded FROM known k), "
+					  "r.intent IS NOT NULL AND r.intent IS DISTINCT FROM (SELECT k.intent FROM known k)") > 0;
 	if (taken)
 	{
 		*grown = query_get_bool(0, 1);
@@ -111,7 +111,7 @@ forget_region(const char *name)
 
 	query_begin(&query);
 	query_text(&query, name);
-	(void) query_run_now(&query, "DELETE FROM tandem.region WHERE region = $1");
+	(void) query_run(&query, "DELETE FROM tandem.region WHERE region = $1");
 	query_end(&query);
 }
 

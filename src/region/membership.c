@@ -49,9 +49,9 @@ check_name_is_free(const char *name)
 
 	query_begin(&query);
 	query_text(&query, name);
-	taken = query_run_now(&query,
-						  "SELECT (SELECT s.subname FROM pg_subscription s WHERE s.oid = r.subscription) FROM tandem.region r "
-						  "WHERE r.region = $1 AND r.subscription IS NOT NULL") > 0;
+	taken = query_run(&query,
+					  "SELECT (SELECT s.subname FROM pg_subscription s WHERE s.oid = r.subscription) FROM tandem.region r "
+					  "WHERE r.region = $1 AND r.subscription IS NOT NULL") > 0;
 	if (taken)
 		subscription = query_get_text(0, 1);
 	query_end(&query);
@@ -76,11 +76,11 @@ write_own_row(const char *name)
 	query_bigint(&query, (int64) GetSystemIdentifier());
 	query_oid(&query, MyDatabaseId);
 	/* higher than what a copy, or what was restored, has said */
-	(void) query_run_now(&query,
-						 "INSERT INTO tandem.region (region, system_identifier, database, seq, at) "
-						 "VALUES ($1, $2, $3, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, clock_timestamp()) "
-						 "ON CONFLICT (region) DO UPDATE SET system_identifier = excluded.system_identifier, database = excluded.database, "
-						 "seq = greatest(excluded.seq, region.seq + 1), doubt = NULL, intent = NULL, intent_release = NULL, intent_migration = NULL, seen = '{}'");
+	(void) query_run(&query,
+					 "INSERT INTO tandem.region (region, system_identifier, database, seq, at) "
+					 "VALUES ($1, $2, $3, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, clock_timestamp()) "
+					 "ON CONFLICT (region) DO UPDATE SET system_identifier = excluded.system_identifier, database = excluded.database, "
+					 "seq = greatest(excluded.seq, region.seq + 1), doubt = NULL, intent = NULL, intent_release = NULL, intent_migration = NULL, seen = '{}'");
 	query_end(&query);
 }
 
@@ -96,9 +96,9 @@ check_not_behind(const char *name)
 
 	query_begin(&query);
 	query_text(&query, name);
-	behind = query_run_now(&query,
-						   "SELECT o.region, o.current, r.expanded FROM tandem.region r JOIN tandem.region o ON o.region <> r.region "
-						   "WHERE r.region = $1 AND o.current > coalesce(r.expanded, 0) ORDER BY o.current DESC, o.region LIMIT 1") > 0;
+	behind = query_run(&query,
+					   "SELECT o.region, o.current, r.expanded FROM tandem.region r JOIN tandem.region o ON o.region <> r.region "
+					   "WHERE r.region = $1 AND o.current > coalesce(r.expanded, 0) ORDER BY o.current DESC, o.region LIMIT 1") > 0;
 	if (behind)
 	{
 		char	   *other = query_get_text(0, 1);
@@ -128,7 +128,7 @@ publish_own_row(const char *name)
 
 	query_begin(&query);
 	query_text(&query, PUBLICATION);
-	there = query_run_now(&query, "SELECT FROM pg_publication WHERE pubname = $1") > 0;
+	there = query_run(&query, "SELECT FROM pg_publication WHERE pubname = $1") > 0;
 	query_end(&query);
 	/* of the table only its owner may make one */
 	authority_enter_extension(&scope);
@@ -168,7 +168,7 @@ check_not_subscribed(const char *name)
 
 	query_begin(&query);
 	query_text(&query, name);
-	if (query_run_now(&query, "SELECT (SELECT s.subname FROM pg_subscription s WHERE s.oid = r.subscription) FROM tandem.region r WHERE r.region = $1") == 0)
+	if (query_run(&query, "SELECT (SELECT s.subname FROM pg_subscription s WHERE s.oid = r.subscription) FROM tandem.region r WHERE r.region = $1") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("region %s does not exist", name),
@@ -192,7 +192,7 @@ region_leave(const char *name)
 	check_not_subscribed(name);
 	query_begin(&query);
 	query_text(&query, name);
-	(void) query_run_now(&query, "DELETE FROM tandem.region WHERE region = $1");
+	(void) query_run(&query, "DELETE FROM tandem.region WHERE region = $1");
 	query_end(&query);
 	/* a release may have waited for it */
 	registry_note_ready();

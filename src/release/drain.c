@@ -151,7 +151,7 @@ ErrorData *
 drain_step(void (*work) (void *), void *arg)
 {
 	DrainStep	step = {work, arg};
-	ErrorData  *error = subtransaction_try(run_drain_step, &step);
+	ErrorData  *error = subtransaction_catch(run_drain_step, &step, true);
 
 	if (error == NULL)
 		return try_drain_commit();
@@ -450,7 +450,7 @@ drain_end(Migration *migration, ErrorData *error)
 
 	if (error)
 	{
-		failure = subtransaction_try(take_fence_back, migration);
+		failure = subtransaction_catch(take_fence_back, migration, true);
 		/* the error has reset the hold */
 		if (failure)
 			HOLD_INTERRUPTS();

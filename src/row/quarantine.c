@@ -147,8 +147,8 @@ rule_has_notes(RowState *state, const CompiledRule *rule)
 	begin_note_query(&query);
 	query_int(&query, rule->source->id);
 	query_oid(&query, RelationGetRelid(state->rel));
-	if (query_run_now(&query,
-					  "SELECT FROM tandem.quarantined_row q WHERE q.sync = $1 AND q.relation = $2::regclass LIMIT 1") == 0)
+	if (query_run(&query,
+				  "SELECT FROM tandem.quarantined_row q WHERE q.sync = $1 AND q.relation = $2::regclass LIMIT 1") == 0)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(state->statement);
 
@@ -173,17 +173,18 @@ remove_notes_of_key(void *arg)
 	TandemQuery query;
 
 	begin_query_before(&query, notes->sync_id, notes->relation, notes->key);
-	(void) query_run_now(&query,
-						 "WITH old AS MATERIALIZED (SELECT q.id FROM tandem.quarantined_row q WHERE " OF_KEY
-						 " FOR UPDATE OF q SKIP LOCKED) "
-						 "DELETE FROM tandem.quarantined_row q USING old WHERE q.id = old.id");
+	(void) query_run(&query,
+					 "WITH old AS MATERIALIZED (SELECT q.id FROM tandem.quarantined_row q WHERE " OF_KEY
+					 " FOR UPDATE OF q SKIP LOCKED) "
+					 "DELETE FROM tandem.quarantined_row q USING old WHERE q.id = old.id");
 	query_end(&query);
 }
 
 /*
  * In REPEATABLE READ a note that another session renews between the look at it
  * and its lock is an error (40001), which the writer must not get: none of its
- * own rows was changed.  The next look sees the renewed note.
+ * own rows was changed.  The next look sees the renewed note.  A serializable
+ * transaction that is doomed would fail again and again.
  */
 static void
 remove_notes_of_key_in_snapshot(NotesOfKey *notes)
@@ -209,7 +210,7 @@ quarantine_forget(RowState *state, const CompiledRule *rule)
 	notes.sync_id = rule->source->id;
 	notes.relation = RelationGetRelid(state->rel);
 	notes.key = row_columns_json(state->rel, state->row, columns);
-	if (IsolationUsesXactSnapshot())
+	if (IsolationUsesXactSnapshot() && !IsolationIsSerializable())
 		remove_notes_of_key_in_snapshot(&notes);
 	else
 		remove_notes_of_key(&notes);
@@ -355,8 +356,8 @@ quarantine_has_key(int sync_id, Oid relation, const char *key)
 	bool		found;
 
 	begin_query_before(&query, sync_id, relation, key);
-	found = query_run_now(&query,
-						  "SELECT FROM tandem.quarantined_row q WHERE " OF_KEY " LIMIT 1") > 0;
+	found = query_run(&query,
+					  "SELECT FROM tandem.quarantined_row q WHERE " OF_KEY " LIMIT 1") > 0;
 	query_end(&query);
 	return found;
 }

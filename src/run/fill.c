@@ -346,9 +346,10 @@ run_fill_step(Fill *fill, Step *step)
 												  ALLOCSET_DEFAULT_SIZES);
 	FillStep	at = {.fill = fill,.step = step};
 	Throttle   *throttle;
+	LOCKTAG		claim;
 
 	at.vacuums = step->kind == STEP_BACKFILL &&
-		step_claim_chunk(step, STEP_VACUUM);
+		step_claim_chunk(step, STEP_VACUUM, &claim);
 	MemoryContextSwitchTo(context);
 	at.run = step_run_begin(fill->migration, step, fill->worker, fill->workers,
 							&fill->uses);
@@ -359,7 +360,7 @@ run_fill_step(Fill *fill, Step *step)
 	run_fill_batches(&at, throttle);
 	step_run_end(at.run);
 	if (at.vacuums)
-		step_leave_chunk(step, STEP_VACUUM);
+		step_leave_chunk(&claim);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 }

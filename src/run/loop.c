@@ -262,7 +262,7 @@ run_loop_piece(Loop *loop)
 
 	loop->more = false;
 	loop->rest_ms = 0;
-	error = subtransaction_try(work_on_loop_piece, loop);
+	error = subtransaction_catch(work_on_loop_piece, loop, true);
 	if (error == NULL)
 		end_lock_tries(loop);
 	passes = error && loop->passes && loop->passes(loop, error);

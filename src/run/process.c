@@ -351,6 +351,18 @@ process_take_expand_path(int migration_id, Oid relid)
 static Oid	schema_at_begin = InvalidOid;
 
 /*
+ * An abort releases session locks, and the exit of a process does not.  Called
+ * after what is registered later.
+ */
+static void
+release_session_locks_at_exit(int code, Datum arg)
+{
+	AbortOutOfAnyTransaction();
+	StartTransactionCommand();
+	AbortCurrentTransaction();
+}
+
+/*
  * Connects with the rights of the order, takes the role's quota lock, and sets
  * what long work needs.
  */
@@ -364,6 +376,7 @@ begin_process(ProcessOrder *order)
 	BackgroundWorkerInitializeConnectionByOid(order->database,
 											  order->borrowed ? InvalidOid : order->role,
 											  COMPAT_WORKER_FLAGS);
+	before_shmem_exit(release_session_locks_at_exit, (Datum) 0);
 	StartTransactionCommand();
 	quota_take(order->payer, order->spare);
 	if (order->borrowed)

@@ -109,6 +109,15 @@ SQL
 		"$kind: not waited for with another table locked");
 	($status, $out, $err) = $node->psql('postgres', "SET tandem.lock_retry_time = '1s'; CALL tandem.abort('$kind')");
 	like($err, qr/ERROR:  could not lock table "$kind" within 1 s\nDETAIL:  Blocked by: pid $pid /, "$kind: nor for ever");
+	# a writer, whose values count when he has ended
+	my ($writer, $writer_pid) = locker('SELECT 1'); $writer->query_safe('COMMIT');
+	end_session($holder);
+	$writer->query_safe("BEGIN; UPDATE $kind SET cents = 7");
+	is_refused($node, "SET tandem.lock_retry_time = '1s'; CALL tandem.abort('$kind')",
+		qr/ERROR:  a transaction that writes tables of migration "$kind" has not ended within 1 s\nDETAIL:  This one: pid $writer_pid /, "$kind: a writer");
+	$writer->query_safe('ROLLBACK');
+	$writer->quit;
+	($holder, $pid) = locker("LOCK TABLE $kind IN ACCESS EXCLUSIVE MODE");
 	# it waits, and goes on when the other has ended
 	my $abort = start_psql($node, 'postgres', "CALL tandem.abort('$kind')");
 	wait_for_running($node, "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = '$kind'::regclass AND NOT granted AND mode = 'AccessShareLock')");
