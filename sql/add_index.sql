@@ -201,7 +201,8 @@ CALL tandem.abort('tree 2');
 CALL tandem.abort('tree');
 DROP TABLE tree;
 
--- The check leaves nothing: no index, and no lock but those that the transaction had.
+-- The check leaves nothing: no index, and no lock but those that the transaction had, and the one that keeps the
+-- columns until others see the step.
 BEGIN;
 SELECT tandem.add_index('m', 'CREATE INDEX fleeting ON images (lower(title))');
 SELECT tandem.add_index('m', 'CREATE INDEX fleeting_parts ON parts (lower(a))');

@@ -283,13 +283,6 @@ migration_begin_empty(const Migration *migration)
 	delete_migration_parts(migration->id);
 	delete_rows_of_migration(migration->id,
 							 "DELETE FROM tandem.event WHERE migration = $1");
-	/* in a transaction with an older snapshot, DELETE misses newer rows */
-	if (migration_has_parts(migration->id))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("rows of a migration with the number of migration \"%s\" have been loaded meanwhile",
-						migration->name),
-				 errhint("Call it again in a new transaction.")));
 }
 
 /* Locks until the end of the transaction, against migration_forget_old. */
