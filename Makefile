@@ -5,7 +5,7 @@
 # make stress     random load on migrations, every row proved against a model: SECONDS=1200, or ROUNDS=n; SEED=n
 #                 repeats random choices, SEED=known those that once failed; SCENARIOS=releases, publication or rows
 # make coverage   the same tests, and how many of the lines of src/ they run
-# make demo       the demonstration, in the same kind of copy
+# make demo       the demonstration, in the same kind of copy; make demo-regions: one of three regions
 # make bench      measured beside its rivals, in such a copy; QUICK=1 in minutes; PARTS="fill latency"
 # make format, make check-format
 
@@ -226,6 +226,9 @@ stress:
 demo:
 	@test/setup/sandbox test/demo/run
 
+demo-regions:
+	@test/setup/sandbox test/demo/regions
+
 bench:
 	@test/setup/optional gnuplot-nox valgrind
 	@test/setup/sandbox test/bench/run
@@ -237,4 +240,4 @@ format:
 check-format:
 	@test/checks/format
 
-.PHONY: test-folders test coverage stress demo bench format check-format FORCE
+.PHONY: test-folders test coverage stress demo demo-regions bench format check-format FORCE

@@ -234,6 +234,7 @@ typedef struct AbortCall
 	bool		force;
 	int64		started;
 	RegionGate	gate;
+	int			before;			/* release whose columns others send then, or 0 */
 } AbortCall;
 
 static void
@@ -251,6 +252,8 @@ abort_locked(Migration *migration, void *arg)
 	drain_undo(migration);
 	undo_all_builds(migration);
 	finish_drop(migration, dropped, finish_dropped_with(migration, dropped));
+	if (call->before > 0)
+		release_subscription_restart(call->before);
 }
 
 Datum
@@ -263,11 +266,17 @@ tandem_abort(PG_FUNCTION_ARGS)
 	WorkUnderLocks work = {NULL, abort_locked, &call};
 	Migration  *migration = migration_get_for_abort(name);
 	List	   *dropped;
-	int			before;
 
 	if (migration_has_ended(migration, PHASE_ABORTED))
 		PG_RETURN_VOID();
 	migration_check(migration, ACTION_ABORT);
+	call.gate = (RegionGate)
+	{
+		.act = REGION_ABORT,.release = migration->release,
+			.migration_id = migration->id,.name = migration->name,
+			.force = call.force
+	};
+	region_gate_check(&call.gate);
 	dropped = columns_of_migration(migration);
 	check_no_dependents(migration, dropped);
 	if (!call.force)
@@ -276,18 +285,12 @@ tandem_abort(PG_FUNCTION_ARGS)
 	/* before tables are locked */
 	migration_forget_old();
 	migration_stop_runner(migration, STOP_WAIT_MS);
-	call.gate = (RegionGate)
-	{
-		.act = REGION_ABORT,.release = migration->release,
-			.migration_id = migration->id,.name = migration->name,
-			.force = call.force
-	};
 	region_gate_announce(&call.gate);
 	drain_lock(migration);
 	/* without the new columns nothing that comes with them can be applied */
-	before = release_publication_before(migration->release);
-	if (before > 0)
-		release_subscription_take(before, ERROR);
+	call.before = release_publication_before(migration->release);
+	if (call.before > 0)
+		release_subscription_take(call.before, ERROR);
 	finish_under_locks(migration, referred_tables(migration), &work);
 	PG_RETURN_VOID();
 }

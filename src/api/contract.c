@@ -532,6 +532,8 @@ contract_locked(Migration *migration, void *arg)
 	run_control_end_background(migration->id);
 	drain_finish(migration);
 	finish_drop(migration, dropped, fenced->objects);
+	if (migration->release > 0)
+		release_subscription_restart(migration->release);
 }
 
 /* Runs in one transaction, after the old releases have ended. */

@@ -99,6 +99,13 @@ check_regions(const RegionGate *gate)
 				 errhint("%s", hint_for_act(gate, first))));
 }
 
+void
+region_gate_check(const RegionGate *gate)
+{
+	if (gate->release > 0 && !gate->force)
+		check_regions(gate);
+}
+
 /*-------------------------------------------------------------------------
  * The handshake.
  *-------------------------------------------------------------------------
@@ -160,7 +167,6 @@ region_gate_announce(const RegionGate *gate)
 void
 region_gate_pass(const RegionGate *gate)
 {
-	if (gate->release > 0 && !gate->force)
-		check_regions(gate);
+	region_gate_check(gate);
 	region_act_done();
 }

@@ -24,6 +24,9 @@ typedef struct RegionGate
 	bool		force;			/* look at no other region */
 } RegionGate;
 
+/* Refuses the act if what is known of another region forbids it. */
+extern void region_gate_check(const RegionGate *gate);
+
 /*
  * Refuses the act if what is known of another region forbids it; then announces it
  * and waits for the others, at most tandem.region_timeout.  Call before tables are

@@ -83,3 +83,17 @@ release_subscription_take(int release, int elevel)
 			refuse_subscription(wanted, sql, elevel);
 	}
 }
+
+void
+release_subscription_restart(int release)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, release);
+	(void) query_run(&query,
+					 "SELECT pg_terminate_backend(a.pid) FROM pg_subscription s JOIN pg_stat_subscription a ON a.subid = s.oid "
+					 "WHERE a.pid IS NOT NULL AND s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) "
+					 "AND (SELECT p.name::text FROM tandem.publication p WHERE p.release = $1) = ANY (s.subpublications)");
+	query_end(&query);
+}

@@ -15,4 +15,12 @@
  */
 extern void release_subscription_take(int release, int elevel);
 
+/*
+ * Ends the workers of the subscriptions that take the publication of this release
+ * now.  Call last in the transaction that has had them take it and drops columns: a
+ * worker in the middle of a transaction would go on with columns that are gone, and
+ * fail once.  It begins again with what it takes then.
+ */
+extern void release_subscription_restart(int release);
+
 #endif							/* TANDEM_RELEASE_SUBSCRIPTION_H */
