@@ -119,6 +119,7 @@ OBJS = \
 	src/release/fence.o \
 	src/release/drain.o \
 	src/region/release_publication.o \
+	src/region/published_ddl.o \
 	src/region/release_subscription.o \
 	src/region/arrival.o \
 	src/region/membership.o \

@@ -704,6 +704,18 @@ ALTER EVENT TRIGGER tandem_views_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER tandem_views_follow IS 'pg_tandem: has the views of releases follow their tables';
 COMMENT ON EVENT TRIGGER tandem_views_drop IS 'pg_tandem: has the views of releases follow their tables';
 
+CREATE FUNCTION tandem.publications_follow() RETURNS event_trigger
+AS 'MODULE_PATHNAME', 'tandem_publications_follow' LANGUAGE C;
+REVOKE ALL ON FUNCTION tandem.publications_follow() FROM PUBLIC;
+COMMENT ON FUNCTION tandem.publications_follow()
+	IS 'event trigger function that has the publications of releases follow what is done to their tables';
+
+CREATE EVENT TRIGGER tandem_publications_follow ON ddl_command_end
+	WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA')
+	EXECUTE FUNCTION tandem.publications_follow();
+ALTER EVENT TRIGGER tandem_publications_follow ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER tandem_publications_follow IS 'pg_tandem: has the publications of releases follow their tables';
+
 CREATE FUNCTION tandem.declared_sessions() RETURNS TABLE (pid integer, release integer)
 AS $$
 	-- a declared session holds a lock on the address of the registry: see src/release/README.md
@@ -2136,52 +2148,58 @@ FROM pg_publication p;
 COMMENT ON VIEW tandem._publication_options IS 'options of publications, as CREATE PUBLICATION takes them';
 
 CREATE FUNCTION tandem._publication_tables(source name, release integer, name name, relation oid, ending integer,
-	OUT relation oid, OUT qualified text, OUT clause text, OUT sent_anyhow text, OUT whole boolean, OUT has boolean, OUT same boolean)
+	OUT relation oid, OUT qualified text, OUT clause text, OUT sent_anyhow text, OUT whole boolean, OUT has boolean, OUT same boolean,
+	OUT listed boolean, OUT fails boolean)
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT t.oid, t.qualified,
-		format('ONLY %s%s%s', t.qualified, ' (' || t.list || ')', ' WHERE (' || t.rowfilter || ')'),
-		t.sent_anyhow, t.whole, o.prrelid IS NOT NULL,
-		o.prrelid IS NOT NULL AND o.list IS NOT DISTINCT FROM t.list AND o.rowfilter IS NOT DISTINCT FROM t.rowfilter
+	SELECT coalesce(t.oid, o.prrelid), coalesce(t.qualified, o.prrelid::regclass::text),
+		CASE WHEN t.oid IS NOT NULL THEN format('ONLY %s%s%s', t.qualified, ' (' || t.list || ')', ' WHERE (' || t.rowfilter || ')') END,
+		t.sent_anyhow, coalesce(t.whole, false), o.prrelid IS NOT NULL,
+		t.oid IS NOT NULL AND o.prrelid IS NOT NULL AND o.list IS NOT DISTINCT FROM t.list AND o.rowfilter IS NOT DISTINCT FROM t.rowfilter,
+		o.list IS NOT NULL, coalesce(o.updates AND o.list IS NOT NULL AND (t.whole OR NOT o.names @> t.identity), false)
 	FROM (
-		SELECT p.oid, p.qualified, p.rowfilter, p.relreplident = 'f' AS whole,
+		SELECT p.oid, p.qualified, p.rowfilter, p.whole,
 			-- a list and REPLICA IDENTITY FULL exclude each other
-			CASE WHEN (p.listed OR bool_or(h.hidden AND NOT i.identity)) AND p.relreplident <> 'f'
+			CASE WHEN (p.listed OR bool_or(h.hidden AND NOT i.identity)) AND NOT p.whole
 				THEN string_agg(quote_ident(a.name), ', ' ORDER BY a.place) FILTER (WHERE NOT h.hidden OR i.identity) END AS list,
-			string_agg(quote_ident(a.name), ', ' ORDER BY a.place)
-				FILTER (WHERE h.hidden AND (i.identity OR p.relreplident = 'f')) AS sent_anyhow
+			string_agg(quote_ident(a.name), ', ' ORDER BY a.place) FILTER (WHERE h.hidden AND (i.identity OR p.whole)) AS sent_anyhow,
+			coalesce(array_agg(a.name) FILTER (WHERE i.identity), '{}') AS identity
 		FROM (
 			SELECT c.oid, coalesce(pg_partition_root(c.oid), c.oid)::oid AS root, format('%I.%I', g.schemaname, g.tablename) AS qualified,
-				g.attnames, g.rowfilter, c.relreplident,
+				g.attnames, g.rowfilter, l.leaves,
+				EXISTS (SELECT FROM pg_class k WHERE k.oid = ANY (l.leaves) AND k.relreplident = 'f') AS whole,
 				EXISTS (SELECT FROM pg_publication p WHERE p.pubname = $1 AND to_jsonb(p) ->> 'pubgencols' = 's') AS generated,
 				coalesce((SELECT bool_or(r.prattrs IS NOT NULL) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
 					WHERE p.pubname = $1 AND r.prrelid = c.oid), false) AS listed
 			FROM pg_publication_tables g
 			JOIN pg_namespace n ON n.nspname = g.schemaname
 			JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = g.tablename
+			-- the server asks for the identity of the partition that is written
+			CROSS JOIN LATERAL (SELECT coalesce(array_agg(x.relid::oid) FILTER (WHERE x.isleaf), ARRAY[c.oid]) AS leaves
+				FROM pg_partition_tree(c.oid) x) l
 			WHERE g.pubname = $1 AND n.nspname <> 'tandem'
 		) p
 		-- before PostgreSQL 18 attnames has generated columns, and a list must not
 		CROSS JOIN LATERAL (SELECT n.name, n.place FROM unnest(p.attnames) WITH ORDINALITY n(name, place)
 			JOIN pg_attribute t ON t.attrelid = p.oid AND t.attname = n.name AND (t.attgenerated = '' OR p.generated)) a
 		CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM tandem._hidden_columns(p.root, $2, $5) h WHERE h.name = a.name) AS hidden) h
-		CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_index x JOIN pg_attribute k ON k.attrelid = p.oid AND k.attnum = ANY (x.indkey)
-			WHERE x.indrelid = p.oid AND k.attname = a.name
-				AND (p.relreplident = 'i' AND x.indisreplident OR p.relreplident = 'd' AND x.indisprimary)) AS identity) i
+		CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid
+			JOIN pg_attribute k ON k.attrelid = x.indrelid AND k.attnum = ANY (x.indkey)
+			WHERE x.indrelid = ANY (p.leaves) AND k.attname = a.name
+				AND (c.relreplident = 'i' AND x.indisreplident OR c.relreplident = 'd' AND x.indisprimary)) AS identity) i
 		WHERE $4 = 0 OR p.root = $4
-		GROUP BY p.oid, p.qualified, p.rowfilter, p.listed, p.relreplident
+		GROUP BY p.oid, p.qualified, p.rowfilter, p.listed, p.whole
 	) t
-	LEFT JOIN (
-		SELECT r.prrelid, g.rowfilter, CASE WHEN r.prattrs IS NOT NULL
-			THEN (SELECT string_agg(quote_ident(n.name), ', ' ORDER BY n.place) FROM unnest(g.attnames) WITH ORDINALITY n(name, place)) END AS list
+	FULL JOIN (
+		SELECT r.prrelid, pg_get_expr(r.prqual, r.prrelid) AS rowfilter, p.pubupdate OR p.pubdelete AS updates, n.names, n.list
 		FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-		JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-		JOIN pg_publication_tables g ON g.pubname = p.pubname AND g.schemaname = n.nspname AND g.tablename = c.relname
-		WHERE p.pubname = $3
+		CROSS JOIN LATERAL (SELECT array_agg(a.attname) AS names, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS list
+			FROM pg_attribute a WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs)) n
+		WHERE p.pubname = $3 AND ($4 = 0 OR coalesce(pg_partition_root(r.prrelid), r.prrelid)::oid = $4)
 	) o ON o.prrelid = t.oid;
 END;
 COMMENT ON FUNCTION tandem._publication_tables(name, integer, name, oid, integer)
-	IS 'tables of publication source as the publication of a release is to have them, and as publication name has them; relation: 0 for all, or the topmost table of those wanted; ending: a migration that is ending';
+	IS 'tables of publication source as the publication of a release is to have them, and as publication name has them, also those that only it has; relation: 0 for all, or the topmost table of those wanted; ending: a migration that is ending; fails: an UPDATE would be an error';
 
 CREATE FUNCTION tandem._wanted_subscriptions(release integer, OUT name name, OUT owner oid, OUT publications text)
 RETURNS SETOF record LANGUAGE sql STABLE

@@ -606,21 +606,6 @@ migration_forget_rows(int migration_id)
 bool
 open_migration_exists(void)
 {
-	Oid			table_oid = extension_relation("migration", true);
-	Oid			index_oid = extension_relation("migration_open_idx", true);
-	Relation	table;
-	SysScanDesc scan;
-	bool		exists;
-
-	if (!OidIsValid(table_oid) || !OidIsValid(index_oid))
-		return false;
-	table = try_table_open(table_oid, AccessShareLock);
-	if (table == NULL)
-		return false;
 	/* the index contains only open migrations */
-	scan = systable_beginscan(table, index_oid, true, NULL, 0, NULL);
-	exists = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	table_close(table, AccessShareLock);
-	return exists;
+	return extension_index_has_rows("migration", "migration_open_idx");
 }

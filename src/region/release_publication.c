@@ -12,6 +12,7 @@
 #include "catalog/release_view.h"
 #include "catalog/sync.h"
 #include "core/compat.h"
+#include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/statement.h"
@@ -146,13 +147,16 @@ typedef struct PublishedTable
 {
 	Oid			relid;
 	char	   *name;			/* qualified and quoted */
-	char	   *clause;			/* after ADD TABLE */
+	char	   *clause;			/* after ADD TABLE; NULL: the source has not
+								 * got it */
 	char	   *sent_anyhow;	/* columns that the release does not see, or
 								 * NULL */
 	bool		whole;			/* no column can be left out: REPLICA IDENTITY
 								 * FULL */
 	bool		has;			/* the publication of the release has it */
 	bool		same;			/* and just so */
+	bool		listed;			/* and a part of its columns */
+	bool		fails;			/* without those that an UPDATE must send */
 } PublishedTable;
 
 static void *
@@ -167,6 +171,8 @@ read_published_table(uint64 row)
 	table->whole = query_get_bool(row, 5);
 	table->has = query_get_bool(row, 6);
 	table->same = query_get_bool(row, 7);
+	table->listed = query_get_bool(row, 8);
+	table->fails = query_get_bool(row, 9);
 	return table;
 }
 
@@ -184,7 +190,7 @@ tables_to_publish(const ReleasePublication *publication, Oid relid, int ending)
 	query_oid(&query, relid);
 	query_int(&query, ending);
 	tables = query_rows(&query,
-						"SELECT relation, qualified, clause, sent_anyhow, whole, has, same "
+						"SELECT relation, qualified, clause, sent_anyhow, whole, has, same, listed, fails "
 						"FROM tandem._publication_tables($1, $2, $3, $4, $5) ORDER BY qualified",
 						read_published_table);
 	query_end(&query);
@@ -194,7 +200,7 @@ tables_to_publish(const ReleasePublication *publication, Oid relid, int ending)
 /* The server refuses a list of columns together with REPLICA IDENTITY FULL. */
 static void
 refuse_whole_table(const ReleasePublication *publication,
-				   const PublishedTable *table)
+				   const PublishedTable *table, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -202,8 +208,7 @@ refuse_whole_table(const ReleasePublication *publication,
 					table->name, quote_identifier(publication->name),
 					table->sent_anyhow),
 			 errdetail("A server whose table does not have these columns could not apply the rows."),
-			 errhint("Give the table a primary key, and run ALTER TABLE %s REPLICA IDENTITY DEFAULT;",
-					 table->name)));
+			 errhint("%s", hint)));
 }
 
 /*
@@ -243,15 +248,16 @@ put_table(const ReleasePublication *publication, const PublishedTable *table)
 {
 	const char *name = quote_identifier(publication->name);
 
-	if (table->same)
+	if (table->same || (table->clause == NULL && !table->has))
 		return;
 	check_publication_owner(publication);
-	if (!compat_is_table_owner(table->relid, GetUserId()))
+	if (table->clause && !compat_is_table_owner(table->relid, GetUserId()))
 		refuse_table_of_another(publication, table);
 	if (table->has)
 		ddl_run(psprintf("ALTER PUBLICATION %s DROP TABLE ONLY %s", name,
 						 table->name));
-	ddl_run(psprintf("ALTER PUBLICATION %s ADD TABLE %s", name, table->clause));
+	if (table->clause)
+		ddl_run(psprintf("ALTER PUBLICATION %s ADD TABLE %s", name, table->clause));
 }
 
 /* All of them at once: ADD TABLE would wait for one while it has another. */
@@ -282,7 +288,9 @@ put_tables(const ReleasePublication *publication, Oid relid, int ending)
 		const PublishedTable *table = lfirst(lc);
 
 		if (table->whole && table->sent_anyhow && ending == 0)
-			refuse_whole_table(publication, table);
+			refuse_whole_table(publication, table,
+							   psprintf("Give the table a primary key, and run ALTER TABLE %s REPLICA IDENTITY DEFAULT;",
+										table->name));
 		if (table->sent_anyhow && ending == 0)
 			warn_of_columns_sent_anyhow(publication, table);
 		put_table(publication, table);
@@ -425,6 +433,88 @@ release_publication_follow(List *relids, int ending)
 			continue;
 		foreach(table, relids)
 			put_tables(publication, lfirst_oid(table), ending);
+	}
+}
+
+/*-------------------------------------------------------------------------
+ * DDL of users.
+ *-------------------------------------------------------------------------
+ */
+
+bool
+release_publication_is_recorded(void)
+{
+	return extension_index_has_rows("publication", "publication_pkey");
+}
+
+/* The command is another's, who can do nothing about the publication. */
+static void
+warn_of_table_left(const ReleasePublication *publication,
+				   const PublishedTable *table)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("publication %s does not follow the change of table %s",
+					quote_identifier(publication->name), table->name),
+			 errdetail("It changes with the rights of its owner and of the table's."),
+			 errhint("As a member of role %s, with the rights of the owners of its tables, run SELECT tandem.create_publication(%d);",
+					 quote_identifier(GetUserNameFromId(publication->owner, false)),
+					 publication->release)));
+}
+
+static void
+follow_changed_table(const ReleasePublication *publication,
+					 const PublishedTable *table)
+{
+	if (table->fails && table->whole && table->sent_anyhow)
+		refuse_whole_table(publication, table,
+						   "Choose a unique index instead (REPLICA IDENTITY USING INDEX), or end the migrations of the table first, by tandem.contract or tandem.abort.");
+	if (!table->fails &&
+		!(has_privs_of_role(GetUserId(), publication->owner) &&
+		  compat_is_table_owner(table->relid, GetUserId())))
+	{
+		warn_of_table_left(publication, table);
+		return;
+	}
+	/* of a partition's identity the list is that of its topmost table */
+	lock_relations(list_make1_oid(table->relid), ShareUpdateExclusiveLock);
+	put_table(publication, table);
+	if (table->sent_anyhow)
+		warn_of_columns_sent_anyhow(publication, table);
+}
+
+/* A table that the command has not locked is as it was. */
+static void
+follow_changed_tables(const ReleasePublication *publication, Oid root,
+					  List *gone, bool failing)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables_to_publish(publication, root, 0))
+	{
+		const PublishedTable *table = lfirst(lc);
+
+		if (table->same || (table->clause == NULL && !list_member_oid(gone, table->relid)))
+			continue;
+		if (table->fails || (!failing && lock_is_ours(table->relid)))
+			follow_changed_table(publication, table);
+	}
+}
+
+void
+release_publication_table_changed(List *roots, List *gone, bool failing)
+{
+	ListCell   *lc;
+	ListCell   *root;
+
+	foreach(lc, release_publications())
+	{
+		const ReleasePublication *publication = lfirst(lc);
+
+		if (!OidIsValid(publication->owner))
+			continue;
+		foreach(root, roots)
+			follow_changed_tables(publication, lfirst_oid(root), gone, failing);
 	}
 }
 

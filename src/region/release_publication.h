@@ -34,6 +34,22 @@ extern void release_publication_begin(int release);
 extern void release_publication_follow(List *relids, int ending);
 
 /*
+ * Called for DDL commands of the database, so it does one index lookup and no
+ * query: may there be publications of releases?
+ */
+extern bool release_publication_is_recorded(void);
+
+/*
+ * A command of a user has changed tables of the trees of roots, a list of OIDs,
+ * and has them locked: gives these tables the columns that each release sees;
+ * those of the list gone, which the source does not have any more, are taken out.
+ * With failing, only those whose UPDATE would be an error.  Where the caller lacks
+ * a right, that is an error if an UPDATE would fail, else a WARNING.
+ */
+extern void release_publication_table_changed(List *roots, List *gone,
+											  bool failing);
+
+/*
  * Call after the phase of a migration that ends has changed and before its columns
  * are dropped.  Drops the publications of releases below retired (0: that of the
  * release which the abort has ended, if it has); takes the columns out of the
