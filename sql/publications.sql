@@ -118,12 +118,38 @@ SET ROLE tandem_publisher;
 SELECT tandem.create_migration('n', 43);
 RESET ROLE;
 
+-- contract takes what the highest release that is expanded here sees
+SET client_min_messages = error;
+CREATE SUBSCRIPTION s CONNECTION 'dbname=none' PUBLICATION release_42, more WITH (connect = false, slot_name = NONE, enabled = false);
+RESET client_min_messages;
+BEGIN;
+SELECT tandem.create_migration('m43', 43);
+SELECT tandem.add_column('m43', 'images', 'twice', 'int');
+SELECT tandem.sync_column('m43', 'images', 'n', 'twice', 'n * 2', 'twice / 2');
+COMMIT;
+BEGIN;
+SELECT tandem.create_migration('m44', 44);
+SELECT tandem.add_column('m44', 'images', 'thrice', 'int');
+COMMIT;
+SELECT tandem.create_publication(45);
+SELECT subpublications FROM pg_subscription;
+CALL tandem.abort('m43');
+SET client_min_messages = warning;
+CALL tandem.migrate('m43');
+CALL tandem.contract('m43', undeclared => 'ignore');
+RESET client_min_messages;
+SELECT subpublications FROM pg_subscription;
+CALL tandem.abort('m44');
+SELECT subpublications FROM pg_subscription;
+SELECT release FROM tandem.publication ORDER BY 1;
+DROP SUBSCRIPTION s;
+
 -- a publication that somebody has dropped
-DROP PUBLICATION release_42;
-SELECT tandem.create_publication(42);
-SELECT count(*) FROM sent WHERE pubname = 'release_42';
+DROP PUBLICATION release_43;
+SELECT tandem.create_publication(43);
+SELECT count(*) FROM sent WHERE pubname = 'release_43';
 DROP PUBLICATION p;
-SELECT tandem.create_publication(42);
+SELECT tandem.create_publication(43);
 
 \c postgres
 DROP DATABASE publications;

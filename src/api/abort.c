@@ -193,6 +193,26 @@ check_nothing_is_lost(const Migration *migration, List *dropped, bool force,
 					 name)));
 }
 
+/*
+ * This database will take what the release before sees: without the columns of
+ * later ones, which nobody would make up for.
+ */
+static void
+check_no_later_release(const Migration *migration)
+{
+	char	   *later = migration->release > 0 && release_publication_exists()
+	? migration_open_after(migration->release) : NULL;
+
+	if (later)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration \"%s\" of a later release is open", later),
+				 errdetail("After abort of migration \"%s\" this server would not be sent the columns of that release.",
+						   migration->name),
+				 errhint("Run CALL tandem.abort(%s); first.",
+						 quote_literal_cstr(later))));
+}
+
 typedef struct AbortCall
 {
 	bool		force;
@@ -232,6 +252,7 @@ tandem_abort(PG_FUNCTION_ARGS)
 	if (migration_has_ended(migration, PHASE_ABORTED))
 		PG_RETURN_VOID();
 	migration_check(migration, ACTION_ABORT);
+	check_no_later_release(migration);
 	dropped = columns_of_migration(migration);
 	check_no_dependents(migration, dropped);
 	check_nothing_is_lost(migration, dropped, call.force, true);

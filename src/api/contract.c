@@ -471,6 +471,7 @@ gate_of_contract(const Migration *migration, const ContractCall *call)
 	RegionGate	gate = {
 		.act = REGION_CONTRACT,.release = migration->release,
 		.migration_id = migration->id,.name = migration->name,
+		.takes = release_publication_to_take(migration->release),
 		.force = call->force
 	};
 	ListCell   *lc;
@@ -539,11 +540,12 @@ static void
 contract_in_transaction(Migration *migration, FencedContract *fenced)
 {
 	WorkUnderLocks work = {look_up_before_locks, contract_locked, fenced};
+	int			takes = release_publication_to_take(migration->release);
 
 	drain_lock(migration);
 	/* without the old columns nothing that comes with them can be applied */
-	if (migration->release > 0 && release_publication_exists())
-		release_subscription_take(migration->release, ERROR);
+	if (takes > 0)
+		release_subscription_take(takes, ERROR);
 	finish_under_locks(migration, NIL, &work);
 }
 

@@ -598,6 +598,22 @@ migration_forget_rows(int migration_id)
 	query_end(&query);
 }
 
+char *
+migration_open_after(int release)
+{
+	TandemQuery query;
+	char	   *name = NULL;
+
+	query_begin(&query);
+	query_int(&query, release);
+	if (query_run(&query,
+				  "SELECT name FROM tandem.migration WHERE release > $1 AND phase NOT IN ('done', 'aborted') "
+				  "ORDER BY release DESC, id DESC LIMIT 1") > 0)
+		name = query_get_text(0, 1);
+	query_end(&query);
+	return name;
+}
+
 /*-------------------------------------------------------------------------
  * Is any migration of this database open?
  *-------------------------------------------------------------------------

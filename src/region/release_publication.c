@@ -82,6 +82,38 @@ release_publication_before(int release)
 	return before;
 }
 
+static bool
+release_is_expanded(int release)
+{
+	TandemQuery query;
+	bool		expanded;
+
+	query_begin(&query);
+	query_int(&query, release);
+	expanded = query_run(&query,
+						 "SELECT FROM tandem.migration WHERE release = $1 AND phase <> 'aborted' LIMIT 1") > 0;
+	query_end(&query);
+	return expanded;
+}
+
+int
+release_publication_to_take(int release)
+{
+	List	   *publications = release > 0 ? release_publications() : NIL;
+	int			highest = publications == NIL ? 0 : release;
+	ListCell   *lc;
+
+	foreach(lc, publications)
+	{
+		const ReleasePublication *publication = lfirst(lc);
+
+		if (publication->release > release && OidIsValid(publication->owner) &&
+			release_is_expanded(publication->release))
+			highest = publication->release;
+	}
+	return highest;
+}
+
 static ReleasePublication *
 find_release_publication(List *publications, int release)
 {

@@ -64,4 +64,12 @@ extern void release_publication_end(const Migration *migration, int retired);
 extern bool release_publication_exists(void);
 extern int	release_publication_before(int release);
 
+/*
+ * Returns the release whose columns this database is to take once that release is
+ * contracted: the highest from it on that has been expanded here and has a
+ * publication.  Columns of a later one would not be taken otherwise, and not made
+ * up for.  0: there are no publications of releases, or release is 0.
+ */
+extern int	release_publication_to_take(int release);
+
 #endif							/* TANDEM_RELEASE_PUBLICATION_H */
