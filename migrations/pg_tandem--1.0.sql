@@ -2496,7 +2496,10 @@ CREATE VIEW tandem.regions AS
 SELECT r.region, h.is_here, r.expanded, r.ready, r.current, r.lowest, r.phases, r.intent,
 	CASE WHEN NOT h.is_here THEN date_trunc('second', greatest(clock_timestamp() - r.heard_at, interval '0')) END AS behind,
 	s.subname AS subscription, s.subenabled AS enabled,
-	CASE WHEN s.oid IS NOT NULL THEN (SELECT t.apply_error_count + t.sync_error_count FROM pg_stat_subscription_stats t WHERE t.subid = s.oid) END AS apply_errors,
+	CASE WHEN s.oid IS NOT NULL THEN (
+		-- PostgreSQL 19 counts those of tables apart
+		SELECT t.apply_error_count + coalesce(to_jsonb(t) ->> 'sync_error_count', to_jsonb(t) ->> 'sync_table_error_count', '0')::bigint
+		FROM pg_stat_subscription_stats t WHERE t.subid = s.oid) END AS apply_errors,
 	nullif(concat_ws('; ', r.doubt,
 		CASE WHEN h.is_here THEN (
 			SELECT string_agg(format('subscription %I brings table %s, and not what its region says: ALTER SUBSCRIPTION %I ADD PUBLICATION tandem_region', u.subname,
