@@ -15,6 +15,7 @@
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/relation.h"
 #include "core/statement.h"
 #include "core/text.h"
 #include "region/release_publication.h"
@@ -32,7 +33,7 @@ typedef struct ReleasePublication
 	Oid			owner;			/* InvalidOid: it was dropped, or not restored */
 } ReleasePublication;
 
-static void *
+static ReleasePublication *
 read_release_publication(uint64 row)
 {
 	ReleasePublication *publication = palloc(sizeof(ReleasePublication));
@@ -44,18 +45,21 @@ read_release_publication(uint64 row)
 	return publication;
 }
 
+/* What was committed while a lock was waited for counts. */
 static List *
 release_publications(void)
 {
 	TandemQuery query;
-	List	   *publications;
+	List	   *publications = NIL;
+	uint64		rows;
 
 	query_begin(&query);
-	publications = query_rows(&query,
-							  "SELECT t.release, t.name::text, t.source::text, coalesce(p.pubowner, 0) "
-							  "FROM tandem.publication t LEFT JOIN pg_publication p ON p.pubname = t.name "
-							  "ORDER BY t.release",
-							  read_release_publication);
+	rows = query_run_latest(&query,
+							"SELECT t.release, t.name::text, t.source::text, coalesce(p.pubowner, 0) "
+							"FROM tandem.publication t LEFT JOIN pg_publication p ON p.pubname = t.name "
+							"ORDER BY t.release");
+	for (uint64 row = 0; row < rows; row++)
+		publications = lappend(publications, read_release_publication(row));
 	query_end(&query);
 	return publications;
 }
@@ -191,7 +195,7 @@ typedef struct PublishedTable
 	bool		fails;			/* without those that an UPDATE must send */
 } PublishedTable;
 
-static void *
+static PublishedTable *
 read_published_table(uint64 row)
 {
 	PublishedTable *table = palloc(sizeof(PublishedTable));
@@ -213,7 +217,8 @@ static List *
 tables_to_publish(const ReleasePublication *publication, Oid relid, int ending)
 {
 	TandemQuery query;
-	List	   *tables;
+	List	   *tables = NIL;
+	uint64		rows;
 
 	query_begin(&query);
 	query_name(&query, publication->source);
@@ -221,10 +226,11 @@ tables_to_publish(const ReleasePublication *publication, Oid relid, int ending)
 	query_name(&query, publication->name);
 	query_oid(&query, relid);
 	query_int(&query, ending);
-	tables = query_rows(&query,
-						"SELECT relation, qualified, clause, sent_anyhow, whole, has, same, listed, fails "
-						"FROM tandem._publication_tables($1, $2, $3, $4, $5) ORDER BY qualified",
-						read_published_table);
+	rows = query_run_latest(&query,
+							"SELECT relation, qualified, clause, sent_anyhow, whole, has, same, listed, fails "
+							"FROM tandem._publication_tables($1, $2, $3, $4, $5) ORDER BY qualified");
+	for (uint64 row = 0; row < rows; row++)
+		tables = lappend(tables, read_published_table(row));
 	query_end(&query);
 	return tables;
 }
@@ -292,29 +298,50 @@ put_table(const ReleasePublication *publication, const PublishedTable *table)
 		ddl_run(psprintf("ALTER PUBLICATION %s ADD TABLE %s", name, table->clause));
 }
 
-/* All of them at once: ADD TABLE would wait for one while it has another. */
-static void
-lock_published_tables(List *tables)
+/* Adds the table, and what it is a partition of, which gets no other meanwhile. */
+static List *
+add_table_and_parents(List *relids, Oid relid)
 {
-	List	   *relids = NIL;
-	ListCell   *lc;
+	for (; OidIsValid(relid); relid = partition_parent(relid))
+		relids = list_append_unique_oid(relids, relid);
+	return relids;
+}
 
-	foreach(lc, tables)
-		relids = list_append_unique_oid(relids,
-										((PublishedTable *) lfirst(lc))->relid);
-	list_sort(relids, list_oid_cmp);
-	lock_relations(relids, ShareUpdateExclusiveLock);
+/*
+ * All of them at once: ADD TABLE would wait for one while it has another.  Who was
+ * waited for may have changed what the publication is to have of a table, so that
+ * is read again, until nothing has come to it.  Returns the tables.
+ */
+static List *
+lock_published_tables(const ReleasePublication *publication)
+{
+	List	   *locked = NIL;
+
+	for (;;)
+	{
+		List	   *tables = tables_to_publish(publication, InvalidOid, 0);
+		List	   *relids = list_copy(locked);
+		ListCell   *lc;
+
+		foreach(lc, tables)
+			relids = add_table_and_parents(relids,
+										   ((PublishedTable *) lfirst(lc))->relid);
+		if (list_length(relids) == list_length(locked))
+			return tables;
+		list_sort(relids, list_oid_cmp);
+		lock_relations(relids, ShareUpdateExclusiveLock);
+		locked = relids;
+	}
 }
 
 /* A migration that ends finds its columns in it, whatever has changed since. */
 static void
 put_tables(const ReleasePublication *publication, Oid relid, int ending)
 {
-	List	   *tables = tables_to_publish(publication, relid, ending);
+	List	   *tables = OidIsValid(relid) ? tables_to_publish(publication, relid, ending)
+	: lock_published_tables(publication);
 	ListCell   *lc;
 
-	if (!OidIsValid(relid))
-		lock_published_tables(tables);
 	foreach(lc, tables)
 	{
 		const PublishedTable *table = lfirst(lc);
