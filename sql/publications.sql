@@ -144,12 +144,51 @@ SELECT subpublications FROM pg_subscription;
 SELECT release FROM tandem.publication ORDER BY 1;
 DROP SUBSCRIPTION s;
 
+-- Rule: a right that contract and abort lack is found before anything is refused or stopped.
+CREATE TABLE owned (id int PRIMARY KEY, price int);
+ALTER PUBLICATION p ADD TABLE owned;
+SELECT tandem.create_publication(43);
+BEGIN;
+SELECT tandem.create_migration('o', 46);
+SELECT tandem.add_column('o', 'owned', 'cents', 'bigint');
+SELECT tandem.sync_column('o', 'owned', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
+COMMIT;
+SET client_min_messages = warning;
+CALL tandem.migrate('o');
+RESET client_min_messages;
+SELECT tandem.switch_release(46);
+ALTER TABLE owned OWNER TO tandem_publisher;
+CREATE TABLE registry AS SELECT ctid AS place, xmin::text AS written FROM tandem.registry;
+SET ROLE tandem_publisher;
+\set VERBOSITY terse
+CALL tandem.contract('o', undeclared => 'ignore');
+CALL tandem.abort('o');
+RESET ROLE;
+ALTER PUBLICATION release_43 OWNER TO tandem_publisher;
+ALTER PUBLICATION release_45 OWNER TO tandem_publisher;
+ALTER PUBLICATION release_46 OWNER TO tandem_publisher;
+SET client_min_messages = error;
+CREATE SUBSCRIPTION s CONNECTION 'dbname=none' PUBLICATION release_43 WITH (connect = false, slot_name = NONE, enabled = false);
+RESET client_min_messages;
+SET ROLE tandem_publisher;
+CALL tandem.contract('o', undeclared => 'ignore');
+\set VERBOSITY default
+RESET ROLE;
+SELECT (r.ctid, r.xmin::text) = (place, written) AS untouched FROM tandem.registry r, registry;
+DROP SUBSCRIPTION s;
+CALL tandem.contract('o', undeclared => 'ignore');
+
+-- what was taken out of the source is taken out
+ALTER PUBLICATION p DROP TABLE notes;
+SELECT tandem.create_publication(46);
+SELECT pubname, tablename FROM sent WHERE pubname ~ '^release' AND tablename = 'notes';
+
 -- a publication that somebody has dropped
-DROP PUBLICATION release_43;
-SELECT tandem.create_publication(43);
-SELECT count(*) FROM sent WHERE pubname = 'release_43';
+DROP PUBLICATION release_46;
+SELECT tandem.create_publication(46);
+SELECT count(*) FROM sent WHERE pubname = 'release_46';
 DROP PUBLICATION p;
-SELECT tandem.create_publication(43);
+SELECT tandem.create_publication(46);
 
 \c postgres
 DROP DATABASE publications;

@@ -213,6 +213,16 @@ check_no_later_release(const Migration *migration)
 						 quote_literal_cstr(later))));
 }
 
+/* A right that is missing is found before the run is stopped, not after. */
+static void
+check_publications(const Migration *migration, int before)
+{
+	check_no_later_release(migration);
+	release_publication_check_end(migration, 0);
+	if (before > 0)
+		release_subscription_check(before);
+}
+
 typedef struct AbortCall
 {
 	bool		force;
@@ -252,7 +262,8 @@ tandem_abort(PG_FUNCTION_ARGS)
 	if (migration_has_ended(migration, PHASE_ABORTED))
 		PG_RETURN_VOID();
 	migration_check(migration, ACTION_ABORT);
-	check_no_later_release(migration);
+	before = release_publication_before(migration->release);
+	check_publications(migration, before);
 	dropped = columns_of_migration(migration);
 	check_no_dependents(migration, dropped);
 	check_nothing_is_lost(migration, dropped, call.force, true);
@@ -268,7 +279,6 @@ tandem_abort(PG_FUNCTION_ARGS)
 	region_gate_announce(&call.gate);
 	drain_lock(migration);
 	/* without the new columns nothing that comes with them can be applied */
-	before = release_publication_before(migration->release);
 	if (before > 0)
 		release_subscription_take(before, ERROR);
 	finish_under_locks(migration, referred_tables(migration), &work);

@@ -442,6 +442,17 @@ warn_of_what_force_passes(const Migration *migration, List *rules,
 			 errdetail("%s", lines_as_list(passed))));
 }
 
+/* A right that is missing is found before anything is refused, not behind the fence. */
+static void
+check_publications(const Migration *migration)
+{
+	int			takes = release_publication_to_take(migration->release);
+
+	release_publication_check_end(migration, migration->release);
+	if (takes > 0)
+		release_subscription_check(takes);
+}
+
 /* Checks what is open before anything is done. */
 static void
 check_contract_call(Migration *migration, const ContractCall *call)
@@ -456,6 +467,7 @@ check_contract_call(Migration *migration, const ContractCall *call)
 		migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
 	parts = check_ready_to_contract(migration, rules, columns_to_drop(rules),
 									call);
+	check_publications(migration);
 	claim_contract(migration, call);
 	warn_of_what_force_passes(migration, rules, call);
 	contract_parts_warn(migration, parts, call->accept);

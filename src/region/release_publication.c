@@ -582,6 +582,45 @@ release_publication_table_changed(List *roots, List *gone, bool failing)
  *-------------------------------------------------------------------------
  */
 
+/* Will the end of the migration change what the publication has of its tables? */
+static bool
+end_changes_tables(const ReleasePublication *publication, List *relids)
+{
+	ListCell   *lc;
+	ListCell   *table;
+
+	foreach(lc, relids)
+	{
+		foreach(table, tables_to_publish(publication, lfirst_oid(lc), 0))
+		{
+			const PublishedTable *published = lfirst(table);
+
+			if (published->listed || !published->same)
+				return true;
+		}
+	}
+	return false;
+}
+
+void
+release_publication_check_end(const Migration *migration, int retired)
+{
+	List	   *relids = sync_relations_of_migration(migration->id);
+	ListCell   *lc;
+
+	foreach(lc, release_publications())
+	{
+		ReleasePublication *publication = lfirst(lc);
+
+		if (!OidIsValid(publication->owner))
+			continue;
+		if (publication->release < retired ||
+			(retired == 0 && publication->release == migration->release) ||
+			end_changes_tables(publication, relids))
+			check_publication_owner(publication);
+	}
+}
+
 static void
 drop_release_publication(const ReleasePublication *publication)
 {

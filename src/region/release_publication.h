@@ -58,6 +58,12 @@ extern void release_publication_table_changed(List *roots, List *gone,
 extern void release_publication_end(const Migration *migration, int retired);
 
 /*
+ * Throws the error that release_publication_end would throw because the caller does
+ * not own a publication.  Call before anything is stopped or refused.
+ */
+extern void release_publication_check_end(const Migration *migration, int retired);
+
+/*
  * Has this database publications of releases?  release_publication_before returns
  * the highest release below the given one that has one, or 0.
  */

@@ -63,6 +63,28 @@ refuse_subscription(const WantedSubscription *wanted, const char *sql, int eleve
 					   sql)));
 }
 
+/* The tables are the same, and refresh would connect elsewhere. */
+static char *
+statement_to_take(const WantedSubscription *wanted)
+{
+	return psprintf("ALTER SUBSCRIPTION %s SET PUBLICATION %s WITH (refresh = false)",
+					quote_identifier(wanted->name), wanted->publications);
+}
+
+void
+release_subscription_check(int release)
+{
+	ListCell   *lc;
+
+	foreach(lc, wanted_subscriptions(release))
+	{
+		const WantedSubscription *wanted = lfirst(lc);
+
+		if (!has_privs_of_role(GetUserId(), wanted->owner))
+			refuse_subscription(wanted, statement_to_take(wanted), ERROR);
+	}
+}
+
 void
 release_subscription_take(int release, int elevel)
 {
@@ -71,11 +93,7 @@ release_subscription_take(int release, int elevel)
 	foreach(lc, wanted_subscriptions(release))
 	{
 		const WantedSubscription *wanted = lfirst(lc);
-
-		/* the tables are the same, and refresh would connect elsewhere */
-		char	   *sql = psprintf("ALTER SUBSCRIPTION %s SET PUBLICATION %s WITH (refresh = false)",
-								   quote_identifier(wanted->name),
-								   wanted->publications);
+		char	   *sql = statement_to_take(wanted);
 
 		if (has_privs_of_role(GetUserId(), wanted->owner))
 			ddl_run(sql);

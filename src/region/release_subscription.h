@@ -15,4 +15,7 @@
  */
 extern void release_subscription_take(int release, int elevel);
 
+/* Throws the error that release_subscription_take would throw, and changes nothing. */
+extern void release_subscription_check(int release);
+
 #endif							/* TANDEM_RELEASE_SUBSCRIPTION_H */

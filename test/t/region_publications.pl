@@ -168,9 +168,16 @@ is($status, 0, 'expand by a role that owns the tables alone');
 like($err, qr/WARNING:  must be owner of subscription s_b.*HINT:  After the commit, as a member of role \w+ run ALTER SUBSCRIPTION s_b SET PUBLICATION p, notes WITH \(refresh = false\);/s,
 	'expand: says which statement is left to do');
 sql('a', 'SELECT tandem.take_release()');
+# Rule: a right that is missing is found before the run is stopped.
+sql('a', q(SELECT tandem.configure('m43', 'tandem.max_rows_per_second', '1'); INSERT INTO images (id, region, n) SELECT i, 'a', i FROM generate_series(1000, 1100) i;
+	CALL tandem.migrate('m43', background => true)));
+my $running = q(SELECT running_pid FROM tandem.migrations WHERE name = 'm43' AND running_pid IS NOT NULL);
+wait_for_running($server{a}, "SELECT EXISTS ($running)");
+my $runner = sql('a', $running);
 is_refused($server{a}, q(SET ROLE tandem_owner; CALL tandem.abort('m43')),
 	qr/must be owner of subscription s_b.*HINT:  As a member of role \w+ run ALTER SUBSCRIPTION s_b SET PUBLICATION release_42, notes WITH \(refresh = false\); then call it again/s,
 	'abort by such a role');
+is(sql('a', $running), $runner, 'abort that is refused: the run goes on');
 sql('a', q(CALL tandem.abort('m43')));
 is(publications(), '{release_42,notes} {release_42,notes}', 'abort by one that may');
 done_testing();
