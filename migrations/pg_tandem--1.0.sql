@@ -333,12 +333,17 @@ CREATE TABLE tandem.view (
 CREATE INDEX view_relation_idx ON tandem.view (relation);
 COMMENT ON TABLE tandem.view IS 'versioned views: the columns of one release of each table';
 
--- by name, since a dump may come without publications
+-- A publication is one of these by its OID, so that another one of its name is none.  Elsewhere the OIDs mean nothing,
+-- and the names count once.
 CREATE TABLE tandem.publication (
 	release integer PRIMARY KEY CHECK (release > 0),
-	name name NOT NULL UNIQUE,
+	name name NOT NULL,
 	-- the publication of the application that has all columns
-	source name NOT NULL
+	source name NOT NULL,
+	object oid,
+	source_object oid,
+	-- where they are those; NULL: it comes from a dump
+	home text
 );
 COMMENT ON TABLE tandem.publication IS 'publications of releases: the columns of one release of each published table';
 
@@ -648,6 +653,12 @@ REVOKE ALL ON FUNCTION tandem.create_publication(integer, name) FROM PUBLIC;
 COMMENT ON FUNCTION tandem.create_publication(integer, name)
 	IS 'creates or updates publication release_<n>: the tables of a publication, with the columns that the release sees';
 
+CREATE FUNCTION tandem.drop_publications() RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_drop_publications' LANGUAGE C;
+REVOKE ALL ON FUNCTION tandem.drop_publications() FROM PUBLIC;
+COMMENT ON FUNCTION tandem.drop_publications()
+	IS 'drops the publications of releases that the caller owns, and forgets them';
+
 CREATE FUNCTION tandem.join_region(region text, publication name DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_join_region' LANGUAGE C;
 -- what a region says decides which releases are served in all of them
@@ -711,7 +722,7 @@ COMMENT ON FUNCTION tandem.publications_follow()
 	IS 'event trigger function that has the publications of releases follow what is done to their tables';
 
 CREATE EVENT TRIGGER tandem_publications_follow ON ddl_command_end
-	WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA')
+	WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA', 'ALTER PUBLICATION')
 	EXECUTE FUNCTION tandem.publications_follow();
 ALTER EVENT TRIGGER tandem_publications_follow ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER tandem_publications_follow IS 'pg_tandem: has the publications of releases follow their tables';
@@ -1034,6 +1045,18 @@ END;
 COMMENT ON FUNCTION tandem._column_migrations(oid, integer, integer)
 	IS 'other migrations that sync, build on or have added a column';
 
+CREATE VIEW tandem._release_publications AS
+SELECT t.release, p.oid AS object, coalesce(p.pubname, t.name) AS name, p.pubowner AS owner,
+	s.oid AS source_object, coalesce(s.pubname, t.source) AS source, h.home,
+	coalesce(CASE WHEN t.home = h.home THEN p.pubname <> t.name OR s.pubname <> t.source ELSE p.oid IS NOT NULL END, false) AS stale
+FROM tandem.publication t
+CROSS JOIN (SELECT format('%s/%s', c.system_identifier, d.oid) AS home
+	FROM pg_control_system() c CROSS JOIN pg_database d WHERE d.datname = current_database()) h
+LEFT JOIN pg_publication p ON CASE WHEN t.home = h.home THEN p.oid = t.object ELSE p.pubname = t.name END
+LEFT JOIN pg_publication s ON CASE WHEN t.home = h.home THEN s.oid = t.source_object ELSE s.pubname = t.source END;
+COMMENT ON VIEW tandem._release_publications
+	IS 'publications of releases and their source, with their present names; object: NULL if it was dropped; stale: the record is to be written anew';
+
 CREATE FUNCTION tandem._column_dependents(relation oid, number integer, migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -1051,7 +1074,7 @@ BEGIN ATOMIC
 		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = r.ev_class AND v.relation = $1)
 		-- and what their publications send
 		AND NOT (d.classid = 'pg_publication_rel'::regclass AND d.objid IN (SELECT s.oid FROM pg_publication_rel s
-			JOIN pg_publication p ON p.oid = s.prpubid JOIN tandem.publication o ON o.name = p.pubname WHERE s.prrelid = $1))
+			JOIN tandem._release_publications o ON o.object = s.prpubid WHERE s.prrelid = $1))
 	UNION SELECT format('generated column %I', a.attname)
 	FROM pg_depend d
 	JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
@@ -2207,12 +2230,12 @@ BEGIN ATOMIC
 	SELECT s.subname, s.subowner, string_agg(quote_ident(w.name), ', ' ORDER BY w.place)
 	FROM pg_subscription s
 	-- one source for all
-	CROSS JOIN (SELECT CASE WHEN $1 > 0 THEN coalesce(max(r.prefix), 'release_') || $1 ELSE (SELECT max(p.source) FROM tandem.publication p) END AS name,
+	CROSS JOIN (SELECT CASE WHEN $1 > 0 THEN coalesce(max(r.prefix), 'release_') || $1 ELSE (SELECT max(p.source) FROM tandem._release_publications p) END AS name,
 		coalesce(max(r.prefix), 'release_') AS prefix FROM tandem.registry r) t
 	CROSS JOIN LATERAL (SELECT u.name, min(u.place) AS place, bool_or(u.ours) AS ours
 		FROM (SELECT o.ours, CASE WHEN o.ours THEN t.name ELSE n.name END AS name, n.place
 			FROM unnest(s.subpublications) WITH ORDINALITY n(name, place)
-			CROSS JOIN LATERAL (SELECT n.name IN (SELECT p.source FROM tandem.publication p)
+			CROSS JOIN LATERAL (SELECT n.name IN (SELECT p.source FROM tandem._release_publications p)
 				OR starts_with(n.name, t.prefix) AND substr(n.name, length(t.prefix) + 1) ~ '^[1-9][0-9]*$' AS ours) o) u
 		GROUP BY u.name) w
 	WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) AND t.name IS NOT NULL

@@ -17,6 +17,7 @@
 #include "region/release_subscription.h"
 
 SQL_FUNCTION(tandem_create_publication);
+SQL_FUNCTION(tandem_drop_publications);
 SQL_FUNCTION(tandem_take_release);
 SQL_FUNCTION(tandem_join_region);
 SQL_FUNCTION(tandem_leave_region);
@@ -33,6 +34,14 @@ tandem_create_publication(PG_FUNCTION_ARGS)
 	ddl_refuse_nested();
 	name = release_publication_make(release, source);
 	PG_RETURN_DATUM(DirectFunctionCall1(namein, CStringGetDatum(name)));
+}
+
+Datum
+tandem_drop_publications(PG_FUNCTION_ARGS)
+{
+	ddl_refuse_nested();
+	release_publication_drop_all();
+	PG_RETURN_VOID();
 }
 
 Datum

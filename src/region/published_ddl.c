@@ -3,7 +3,7 @@
  *		Has the publications of releases follow what is done to their tables.
  *
  * An event trigger, called after each command that creates or alters tables, also
- * of our own.
+ * of our own, and for a publication that is renamed.
  */
 #include "postgres.h"
 
@@ -18,6 +18,7 @@
 #include "core/sql_function.h"
 #include "core/statement.h"
 #include "region/release_publication.h"
+#include "region/release_record.h"
 
 SQL_FUNCTION(tandem_publications_follow);
 
@@ -64,6 +65,13 @@ detached_tables(Node *statement)
 	return relids;
 }
 
+static bool
+renames_publication(Node *statement)
+{
+	return IsA(statement, RenameStmt) &&
+		((RenameStmt *) statement)->renameType == OBJECT_PUBLICATION;
+}
+
 /*
  * A call of ours gives the tables their columns itself, when it knows them, but
  * not for a key that is built.
@@ -74,7 +82,7 @@ command_is_followed(Node *statement)
 	ListCell   *lc;
 
 	if (!ddl_is_running())
-		return !IsA(statement, RenameStmt);
+		return !IsA(statement, RenameStmt) || renames_publication(statement);
 	if (!IsA(statement, AlterTableStmt))
 		return false;
 	foreach(lc, ((AlterTableStmt *) statement)->cmds)
@@ -88,9 +96,17 @@ command_is_followed(Node *statement)
 static void
 follow_command(Node *statement)
 {
-	List	   *roots = roots_of_changed_tables();
-	List	   *gone = detached_tables(statement);
+	List	   *roots;
+	List	   *gone;
 
+	if (renames_publication(statement))
+	{
+		/* notes the name, which a dump has */
+		(void) release_record_list();
+		return;
+	}
+	roots = roots_of_changed_tables();
+	gone = detached_tables(statement);
 	release_publication_table_changed(list_concat_unique_oid(roots, gone), gone,
 									  ddl_is_running());
 }

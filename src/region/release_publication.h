@@ -64,6 +64,12 @@ extern void release_publication_end(const Migration *migration, int retired);
 extern void release_publication_check_end(const Migration *migration, int retired);
 
 /*
+ * Drops those that the caller owns, and forgets them.  Others stay, with a WARNING.
+ * Errors: a subscription of this database takes one.
+ */
+extern void release_publication_drop_all(void);
+
+/*
  * Has this database publications of releases?  release_publication_before returns
  * the highest release below the given one that has one, or 0.
  */
