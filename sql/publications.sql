@@ -183,6 +183,17 @@ ALTER PUBLICATION p DROP TABLE notes;
 SELECT tandem.create_publication(46);
 SELECT pubname, tablename FROM sent WHERE pubname ~ '^release' AND tablename = 'notes';
 
+-- a number that is a mistake, and a migration without one
+SELECT tandem.take_release(4444);
+SELECT tandem.take_release(46);
+BEGIN;
+SELECT tandem.create_migration('none');
+SELECT tandem.add_column('none', 'owned', 'first', 'int');
+SELECT tandem.add_column('none', 'owned', 'second', 'int');
+SELECT tandem.add_column('none', 'notes', 'first', 'int');
+COMMIT;
+CALL tandem.abort('none');
+
 -- a publication that somebody has dropped
 DROP PUBLICATION release_46;
 SELECT tandem.create_publication(46);

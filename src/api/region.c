@@ -55,6 +55,8 @@ tandem_take_release(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("it is not known which publication has all columns"),
 				 errhint("Run SELECT tandem.create_publication(release, 'name of the publication'); for the present release first.")));
+	if (release > 0)
+		release_subscription_check_known(release);
 	release_subscription_take(release, ERROR);
 	PG_RETURN_VOID();
 }

@@ -16,6 +16,7 @@
 #include "core/lock.h"
 #include "core/query.h"
 #include "core/statement.h"
+#include "core/text.h"
 #include "region/published_table.h"
 #include "region/release_publication.h"
 #include "region/release_record.h"
@@ -247,6 +248,45 @@ release_publication_follow(List *relids, int ending)
 		foreach(table, relids)
 			published_table_put_all(publication, lfirst_oid(table), ending);
 	}
+}
+
+/* Does the source have the table, or a partition of it? */
+static bool
+source_has_table(const ReleasePublication *publication, Oid relid)
+{
+	ListCell   *lc;
+
+	if (publication->source_gone)
+		return false;
+	foreach(lc, published_table_list(publication, relid, 0))
+	{
+		if (((PublishedTable *) lfirst(lc))->clause)
+			return true;
+	}
+	return false;
+}
+
+void
+release_publication_warn_without_release(const Migration *migration, Oid relid)
+{
+	static int	warned = 0;
+	List	   *publications = migration->release == 0 && migration->id != warned
+	? release_record_list() : NIL;
+	ReleasePublication *last = publications ? llast(publications) : NULL;
+
+	if (last == NULL || !source_has_table(last, relid))
+		return;
+	/* once in a script */
+	warned = migration->id;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("migration \"%s\" has no release, and its table %s is in publication %s",
+					migration->name, quoting_relation(relid),
+					quote_identifier(last->source)),
+			 errdetail("Its columns are sent to, and taken from, every server; contract and abort do not change that, so replication stops where another server still sends a column that is gone here."),
+			 errhint("Run CALL tandem.abort(%s); and begin with SELECT tandem.create_migration(%s, %d);",
+					 quote_literal_cstr(migration->name),
+					 quote_literal_cstr(migration->name), last->release + 1)));
 }
 
 /*-------------------------------------------------------------------------

@@ -49,6 +49,10 @@ extern bool release_publication_is_recorded(void);
 extern void release_publication_table_changed(List *roots, List *gone,
 											  bool failing);
 
+/* Warns, once in a session, of a migration without a release of a table that is in the source. */
+extern void release_publication_warn_without_release(const Migration *migration,
+													 Oid relid);
+
 /*
  * Call after the phase of a migration that ends has changed and before its columns
  * are dropped.  Drops the publications of releases below retired (0: that of the

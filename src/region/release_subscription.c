@@ -72,6 +72,28 @@ statement_to_take(const WantedSubscription *wanted)
 }
 
 void
+release_subscription_check_known(int release)
+{
+	TandemQuery query;
+	bool		known;
+
+	query_begin(&query);
+	query_int(&query, release);
+	known = query_run_latest(&query,
+							 "SELECT FROM tandem.publication WHERE release = $1 "
+							 "UNION ALL SELECT FROM tandem.release WHERE release = $1 "
+							 "UNION ALL SELECT FROM tandem.migration WHERE release = $1 AND phase <> 'aborted' LIMIT 1") > 0;
+	query_end(&query);
+	if (!known)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("release %d is not known here", release),
+				 errdetail("From a server that does not have its publication no rows would come."),
+				 errhint("SELECT release FROM tandem.releases; shows those that are known. If it is right, run SELECT tandem.register_release(%d); first.",
+						 release)));
+}
+
+void
 release_subscription_check(int release)
 {
 	ListCell   *lc;
