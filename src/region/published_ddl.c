@@ -123,7 +123,7 @@ tandem_publications_follow(PG_FUNCTION_ARGS)
 				 errhint("Its event trigger is created by CREATE EXTENSION pg_tandem.")));
 	/* in pg_upgrade, and where a dump brings the publications later */
 	if (!IsBinaryUpgrade && command_is_followed(data->parsetree) &&
-		release_publication_is_recorded() && !restore_is_running())
+		release_record_exists() && !restore_is_running())
 		follow_command(data->parsetree);
 	PG_RETURN_NULL();
 }

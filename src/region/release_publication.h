@@ -34,12 +34,6 @@ extern void release_publication_begin(int release);
 extern void release_publication_follow(List *relids, int ending);
 
 /*
- * Called for DDL commands of the database, so it does one index lookup and no
- * query: may there be publications of releases?
- */
-extern bool release_publication_is_recorded(void);
-
-/*
  * A command of a user has changed tables of the trees of roots, a list of OIDs,
  * and has them locked: gives these tables the columns that each release sees;
  * those of the list gone, which the source does not have any more, are taken out.

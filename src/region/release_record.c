@@ -9,6 +9,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
+#include "core/extension.h"
 #include "core/query.h"
 #include "region/release_record.h"
 
@@ -58,10 +59,16 @@ record_stale_publications(void)
 	query_end(&query);
 }
 
+bool
+release_record_exists(void)
+{
+	return extension_index_has_rows("publication", "publication_pkey");
+}
+
 List *
 release_record_list(void)
 {
-	List	   *publications = read_release_publications();
+	List	   *publications = release_record_exists() ? read_release_publications() : NIL;
 	bool		stale = false;
 	ListCell   *lc;
 

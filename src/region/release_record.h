@@ -20,6 +20,12 @@ typedef struct ReleasePublication
 } ReleasePublication;
 
 /*
+ * Is any recorded?  Called for DDL commands of the database, so it does one index
+ * lookup and no query.
+ */
+extern bool release_record_exists(void);
+
+/*
  * Returns those recorded, by release, as they are committed now: a list of
  * ReleasePublication with the present names.  Records new names, and those that a
  * dump or a copy of the database has brought: these count once.

@@ -74,7 +74,9 @@ my %expand = (
 			$$CASE WHEN is_public THEN 'public' ELSE 'private' END$$, $$visibility = 'public'$$);),
 	43 => q(SELECT tandem.create_migration('m43', 43);
 		SELECT tandem.add_column('m43', 'images', 'twice', 'int');
-		SELECT tandem.sync_column('m43', 'images', 'n', 'twice', 'n * 2', 'twice / 2');));
+		SELECT tandem.sync_column('m43', 'images', 'n', 'twice', 'n * 2', 'twice / 2');),
+	44 => q(SELECT tandem.create_migration('m44', 44);
+		SELECT tandem.add_column('m44', 'images', 'note', 'text');));
 
 sub expand_to
 {
@@ -180,4 +182,17 @@ is_refused($server{a}, q(SET ROLE tandem_owner; CALL tandem.abort('m43')),
 is(sql('a', $running), $runner, 'abort that is refused: the run goes on');
 sql('a', q(CALL tandem.abort('m43')));
 is(publications(), '{release_42,notes} {release_42,notes}', 'abort by one that may');
+
+# Rule: contract takes the columns of a later release, too, if that is expanded.
+foreach my $name (qw(a b))
+{
+	sql($name, "BEGIN; $expand{43} COMMIT; BEGIN; $expand{44} COMMIT");
+	sql($name, q(CALL tandem.migrate('m43')));
+}
+catch_up();
+sql('a', q(CALL tandem.contract('m43', undeclared => 'ignore')));
+is(publications(), '{release_44,notes} {p,notes}', 'a has contracted the earlier one of two');
+sql('b', q(INSERT INTO images (id, region, twice, visibility, note) VALUES (2000, 'b', 4, 'public', 'of 44')));
+$server{b}->wait_for_catchup('s_b');
+is(sql('a', 'SELECT twice, note FROM images WHERE id = 2000'), '4|of 44', 'what only the columns of the later one say has come');
 done_testing();
