@@ -72,27 +72,6 @@ renames_publication(Node *statement)
 		((RenameStmt *) statement)->renameType == OBJECT_PUBLICATION;
 }
 
-/*
- * A call of ours gives the tables their columns itself, when it knows them, but
- * not for a key that is built.
- */
-static bool
-command_is_followed(Node *statement)
-{
-	ListCell   *lc;
-
-	if (!ddl_is_running())
-		return !IsA(statement, RenameStmt) || renames_publication(statement);
-	if (!IsA(statement, AlterTableStmt))
-		return false;
-	foreach(lc, ((AlterTableStmt *) statement)->cmds)
-	{
-		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_AddConstraint)
-			return true;
-	}
-	return false;
-}
-
 static void
 follow_command(Node *statement)
 {
@@ -105,10 +84,13 @@ follow_command(Node *statement)
 		(void) release_record_list();
 		return;
 	}
+	if (IsA(statement, RenameStmt))
+		return;
 	roots = roots_of_changed_tables();
 	gone = detached_tables(statement);
-	release_publication_table_changed(list_concat_unique_oid(roots, gone), gone,
-									  ddl_is_running());
+	if (roots == NIL)			/* temporary tables, say */
+		return;
+	release_publication_table_changed(list_concat_unique_oid(roots, gone), gone);
 }
 
 Datum
@@ -121,9 +103,13 @@ tandem_publications_follow(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function tandem.publications_follow() can only be called as an event trigger"),
 				 errhint("Its event trigger is created by CREATE EXTENSION pg_tandem.")));
-	/* in pg_upgrade, and where a dump brings the publications later */
-	if (!IsBinaryUpgrade && command_is_followed(data->parsetree) &&
-		release_record_exists() && !restore_is_running())
+
+	/*
+	 * in pg_upgrade; a call of ours, which follows itself; where a dump
+	 * brings the publications later
+	 */
+	if (!IsBinaryUpgrade && !ddl_is_running() && release_record_exists() &&
+		!restore_is_running())
 		follow_command(data->parsetree);
 	PG_RETURN_NULL();
 }

@@ -332,7 +332,7 @@ follow_changed_table(const ReleasePublication *publication,
 /* A table that the command has not locked is as it was. */
 static void
 follow_changed_tables(const ReleasePublication *publication, Oid root,
-					  List *gone, bool failing)
+					  List *gone)
 {
 	ListCell   *lc;
 
@@ -342,13 +342,13 @@ follow_changed_tables(const ReleasePublication *publication, Oid root,
 
 		if (table->same || (table->clause == NULL && !list_member_oid(gone, table->relid)))
 			continue;
-		if (table->fails || (!failing && lock_is_ours(table->relid)))
+		if (table->fails || lock_is_ours(table->relid))
 			follow_changed_table(publication, table);
 	}
 }
 
 void
-release_publication_table_changed(List *roots, List *gone, bool failing)
+release_publication_table_changed(List *roots, List *gone)
 {
 	ListCell   *lc;
 	ListCell   *root;
@@ -360,7 +360,7 @@ release_publication_table_changed(List *roots, List *gone, bool failing)
 		if (!OidIsValid(publication->owner))
 			continue;
 		foreach(root, roots)
-			follow_changed_tables(publication, lfirst_oid(root), gone, failing);
+			follow_changed_tables(publication, lfirst_oid(root), gone);
 	}
 }
 

@@ -37,11 +37,10 @@ extern void release_publication_follow(List *relids, int ending);
  * A command of a user has changed tables of the trees of roots, a list of OIDs,
  * and has them locked: gives these tables the columns that each release sees;
  * those of the list gone, which the source does not have any more, are taken out.
- * With failing, only those whose UPDATE would be an error.  Where the caller lacks
- * a right, that is an error if an UPDATE would fail, else a WARNING.
+ * Where the caller lacks a right, that is an error if an UPDATE would fail, else a
+ * WARNING.
  */
-extern void release_publication_table_changed(List *roots, List *gone,
-											  bool failing);
+extern void release_publication_table_changed(List *roots, List *gone);
 
 /* Warns, once in a session, of a migration without a release of a table that is in the source. */
 extern void release_publication_warn_without_release(const Migration *migration,
