@@ -118,7 +118,10 @@ OBJS = \
 	src/release/readiness.o \
 	src/release/fence.o \
 	src/release/drain.o \
+	src/region/release_record.o \
+	src/region/published_table.o \
 	src/region/release_publication.o \
+	src/region/published_ddl.o \
 	src/region/release_subscription.o \
 	src/region/arrival.o \
 	src/region/membership.o \

@@ -333,12 +333,17 @@ CREATE TABLE tandem.view (
 CREATE INDEX view_relation_idx ON tandem.view (relation);
 COMMENT ON TABLE tandem.view IS 'versioned views: the columns of one release of each table';
 
--- by name, since a dump may come without publications
+-- A publication is one of these by its OID, so that another one of its name is none.  Elsewhere the OIDs mean nothing,
+-- and the names count once.
 CREATE TABLE tandem.publication (
 	release integer PRIMARY KEY CHECK (release > 0),
-	name name NOT NULL UNIQUE,
+	name name NOT NULL,
 	-- the publication of the application that has all columns
-	source name NOT NULL
+	source name NOT NULL,
+	object oid,
+	source_object oid,
+	-- where they are those; NULL: it comes from a dump
+	home text
 );
 COMMENT ON TABLE tandem.publication IS 'publications of releases: the columns of one release of each published table';
 
@@ -648,6 +653,12 @@ REVOKE ALL ON FUNCTION tandem.create_publication(integer, name) FROM PUBLIC;
 COMMENT ON FUNCTION tandem.create_publication(integer, name)
 	IS 'creates or updates publication release_<n>: the tables of a publication, with the columns that the release sees';
 
+CREATE FUNCTION tandem.drop_publications() RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_drop_publications' LANGUAGE C;
+REVOKE ALL ON FUNCTION tandem.drop_publications() FROM PUBLIC;
+COMMENT ON FUNCTION tandem.drop_publications()
+	IS 'drops the publications of releases that the caller owns, and forgets them';
+
 CREATE FUNCTION tandem.join_region(region text, publication name DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_join_region' LANGUAGE C;
 -- what a region says decides which releases are served in all of them
@@ -703,6 +714,18 @@ ALTER EVENT TRIGGER tandem_views_follow ENABLE ALWAYS;
 ALTER EVENT TRIGGER tandem_views_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER tandem_views_follow IS 'pg_tandem: has the views of releases follow their tables';
 COMMENT ON EVENT TRIGGER tandem_views_drop IS 'pg_tandem: has the views of releases follow their tables';
+
+CREATE FUNCTION tandem.publications_follow() RETURNS event_trigger
+AS 'MODULE_PATHNAME', 'tandem_publications_follow' LANGUAGE C;
+REVOKE ALL ON FUNCTION tandem.publications_follow() FROM PUBLIC;
+COMMENT ON FUNCTION tandem.publications_follow()
+	IS 'event trigger function that has the publications of releases follow what is done to their tables';
+
+CREATE EVENT TRIGGER tandem_publications_follow ON ddl_command_end
+	WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA', 'ALTER PUBLICATION')
+	EXECUTE FUNCTION tandem.publications_follow();
+ALTER EVENT TRIGGER tandem_publications_follow ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER tandem_publications_follow IS 'pg_tandem: has the publications of releases follow their tables';
 
 CREATE FUNCTION tandem.declared_sessions() RETURNS TABLE (pid integer, release integer)
 AS $$
@@ -1055,6 +1078,18 @@ END;
 COMMENT ON FUNCTION tandem._stray_dependents(oid, name)
 	IS 'what depends on a column and is of roles that may neither read nor write its table';
 
+CREATE VIEW tandem._release_publications AS
+SELECT t.release, p.oid AS object, coalesce(p.pubname, t.name) AS name, p.pubowner AS owner,
+	s.oid AS source_object, coalesce(s.pubname, t.source) AS source, h.home,
+	coalesce(CASE WHEN t.home = h.home THEN p.pubname <> t.name OR s.pubname <> t.source ELSE p.oid IS NOT NULL END, false) AS stale
+FROM tandem.publication t
+CROSS JOIN (SELECT format('%s/%s', c.system_identifier, d.oid) AS home
+	FROM pg_control_system() c CROSS JOIN pg_database d WHERE d.datname = current_database()) h
+LEFT JOIN pg_publication p ON CASE WHEN t.home = h.home THEN p.oid = t.object ELSE p.pubname = t.name END
+LEFT JOIN pg_publication s ON CASE WHEN t.home = h.home THEN s.oid = t.source_object ELSE s.pubname = t.source END;
+COMMENT ON VIEW tandem._release_publications
+	IS 'publications of releases and their source, with their present names; object: NULL if it was dropped; stale: the record is to be written anew';
+
 CREATE FUNCTION tandem._column_dependents(relation oid, number integer, migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -1073,7 +1108,7 @@ BEGIN ATOMIC
 		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = r.ev_class AND v.relation = $1)
 		-- and what their publications send
 		AND NOT (d.classid = 'pg_publication_rel'::regclass AND d.objid IN (SELECT s.oid FROM pg_publication_rel s
-			JOIN pg_publication p ON p.oid = s.prpubid JOIN tandem.publication o ON o.name = p.pubname WHERE s.prrelid = $1))
+			JOIN tandem._release_publications o ON o.object = s.prpubid WHERE s.prrelid = $1))
 	UNION SELECT format('generated column %I', a.attname)
 	FROM pg_depend d
 	JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
@@ -2177,52 +2212,58 @@ FROM pg_publication p;
 COMMENT ON VIEW tandem._publication_options IS 'options of publications, as CREATE PUBLICATION takes them';
 
 CREATE FUNCTION tandem._publication_tables(source name, release integer, name name, relation oid, ending integer,
-	OUT relation oid, OUT qualified text, OUT clause text, OUT sent_anyhow text, OUT whole boolean, OUT has boolean, OUT same boolean)
+	OUT relation oid, OUT qualified text, OUT clause text, OUT sent_anyhow text, OUT whole boolean, OUT has boolean, OUT same boolean,
+	OUT listed boolean, OUT fails boolean)
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT t.oid, t.qualified,
-		format('ONLY %s%s%s', t.qualified, ' (' || t.list || ')', ' WHERE (' || t.rowfilter || ')'),
-		t.sent_anyhow, t.whole, o.prrelid IS NOT NULL,
-		o.prrelid IS NOT NULL AND o.list IS NOT DISTINCT FROM t.list AND o.rowfilter IS NOT DISTINCT FROM t.rowfilter
+	SELECT coalesce(t.oid, o.prrelid), coalesce(t.qualified, o.prrelid::regclass::text),
+		CASE WHEN t.oid IS NOT NULL THEN format('ONLY %s%s%s', t.qualified, ' (' || t.list || ')', ' WHERE (' || t.rowfilter || ')') END,
+		t.sent_anyhow, coalesce(t.whole, false), o.prrelid IS NOT NULL,
+		t.oid IS NOT NULL AND o.prrelid IS NOT NULL AND o.list IS NOT DISTINCT FROM t.list AND o.rowfilter IS NOT DISTINCT FROM t.rowfilter,
+		o.list IS NOT NULL, coalesce(o.updates AND o.list IS NOT NULL AND (t.whole OR NOT o.names @> t.identity), false)
 	FROM (
-		SELECT p.oid, p.qualified, p.rowfilter, p.relreplident = 'f' AS whole,
+		SELECT p.oid, p.qualified, p.rowfilter, p.whole,
 			-- a list and REPLICA IDENTITY FULL exclude each other
-			CASE WHEN (p.listed OR bool_or(h.hidden AND NOT i.identity)) AND p.relreplident <> 'f'
+			CASE WHEN (p.listed OR bool_or(h.hidden AND NOT i.identity)) AND NOT p.whole
 				THEN string_agg(quote_ident(a.name), ', ' ORDER BY a.place) FILTER (WHERE NOT h.hidden OR i.identity) END AS list,
-			string_agg(quote_ident(a.name), ', ' ORDER BY a.place)
-				FILTER (WHERE h.hidden AND (i.identity OR p.relreplident = 'f')) AS sent_anyhow
+			string_agg(quote_ident(a.name), ', ' ORDER BY a.place) FILTER (WHERE h.hidden AND (i.identity OR p.whole)) AS sent_anyhow,
+			coalesce(array_agg(a.name) FILTER (WHERE i.identity), '{}') AS identity
 		FROM (
 			SELECT c.oid, coalesce(pg_partition_root(c.oid), c.oid)::oid AS root, format('%I.%I', g.schemaname, g.tablename) AS qualified,
-				g.attnames, g.rowfilter, c.relreplident,
+				g.attnames, g.rowfilter, l.leaves,
+				EXISTS (SELECT FROM pg_class k WHERE k.oid = ANY (l.leaves) AND k.relreplident = 'f') AS whole,
 				EXISTS (SELECT FROM pg_publication p WHERE p.pubname = $1 AND to_jsonb(p) ->> 'pubgencols' = 's') AS generated,
 				coalesce((SELECT bool_or(r.prattrs IS NOT NULL) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
 					WHERE p.pubname = $1 AND r.prrelid = c.oid), false) AS listed
 			FROM pg_publication_tables g
 			JOIN pg_namespace n ON n.nspname = g.schemaname
 			JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = g.tablename
+			-- the server asks for the identity of the partition that is written
+			CROSS JOIN LATERAL (SELECT coalesce(array_agg(x.relid::oid) FILTER (WHERE x.isleaf), ARRAY[c.oid]) AS leaves
+				FROM pg_partition_tree(c.oid) x) l
 			WHERE g.pubname = $1 AND n.nspname <> 'tandem'
 		) p
 		-- before PostgreSQL 18 attnames has generated columns, and a list must not
 		CROSS JOIN LATERAL (SELECT n.name, n.place FROM unnest(p.attnames) WITH ORDINALITY n(name, place)
 			JOIN pg_attribute t ON t.attrelid = p.oid AND t.attname = n.name AND (t.attgenerated = '' OR p.generated)) a
 		CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM tandem._hidden_columns(p.root, $2, $5) h WHERE h.name = a.name) AS hidden) h
-		CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_index x JOIN pg_attribute k ON k.attrelid = p.oid AND k.attnum = ANY (x.indkey)
-			WHERE x.indrelid = p.oid AND k.attname = a.name
-				AND (p.relreplident = 'i' AND x.indisreplident OR p.relreplident = 'd' AND x.indisprimary)) AS identity) i
+		CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid
+			JOIN pg_attribute k ON k.attrelid = x.indrelid AND k.attnum = ANY (x.indkey)
+			WHERE x.indrelid = ANY (p.leaves) AND k.attname = a.name
+				AND (c.relreplident = 'i' AND x.indisreplident OR c.relreplident = 'd' AND x.indisprimary)) AS identity) i
 		WHERE $4 = 0 OR p.root = $4
-		GROUP BY p.oid, p.qualified, p.rowfilter, p.listed, p.relreplident
+		GROUP BY p.oid, p.qualified, p.rowfilter, p.listed, p.whole
 	) t
-	LEFT JOIN (
-		SELECT r.prrelid, g.rowfilter, CASE WHEN r.prattrs IS NOT NULL
-			THEN (SELECT string_agg(quote_ident(n.name), ', ' ORDER BY n.place) FROM unnest(g.attnames) WITH ORDINALITY n(name, place)) END AS list
+	FULL JOIN (
+		SELECT r.prrelid, pg_get_expr(r.prqual, r.prrelid) AS rowfilter, p.pubupdate OR p.pubdelete AS updates, n.names, n.list
 		FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-		JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-		JOIN pg_publication_tables g ON g.pubname = p.pubname AND g.schemaname = n.nspname AND g.tablename = c.relname
-		WHERE p.pubname = $3
+		CROSS JOIN LATERAL (SELECT array_agg(a.attname) AS names, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS list
+			FROM pg_attribute a WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs)) n
+		WHERE p.pubname = $3 AND ($4 = 0 OR coalesce(pg_partition_root(r.prrelid), r.prrelid)::oid = $4)
 	) o ON o.prrelid = t.oid;
 END;
 COMMENT ON FUNCTION tandem._publication_tables(name, integer, name, oid, integer)
-	IS 'tables of publication source as the publication of a release is to have them, and as publication name has them; relation: 0 for all, or the topmost table of those wanted; ending: a migration that is ending';
+	IS 'tables of publication source as the publication of a release is to have them, and as publication name has them, also those that only it has; relation: 0 for all, or the topmost table of those wanted; ending: a migration that is ending; fails: an UPDATE would be an error';
 
 CREATE FUNCTION tandem._wanted_subscriptions(release integer, OUT name name, OUT owner oid, OUT publications text)
 RETURNS SETOF record LANGUAGE sql STABLE
@@ -2230,12 +2271,12 @@ BEGIN ATOMIC
 	SELECT s.subname, s.subowner, string_agg(quote_ident(w.name), ', ' ORDER BY w.place)
 	FROM pg_subscription s
 	-- one source for all
-	CROSS JOIN (SELECT CASE WHEN $1 > 0 THEN coalesce(max(r.prefix), 'release_') || $1 ELSE (SELECT max(p.source) FROM tandem.publication p) END AS name,
+	CROSS JOIN (SELECT CASE WHEN $1 > 0 THEN coalesce(max(r.prefix), 'release_') || $1 ELSE (SELECT max(p.source) FROM tandem._release_publications p) END AS name,
 		coalesce(max(r.prefix), 'release_') AS prefix FROM tandem.registry r) t
 	CROSS JOIN LATERAL (SELECT u.name, min(u.place) AS place, bool_or(u.ours) AS ours
 		FROM (SELECT o.ours, CASE WHEN o.ours THEN t.name ELSE n.name END AS name, n.place
 			FROM unnest(s.subpublications) WITH ORDINALITY n(name, place)
-			CROSS JOIN LATERAL (SELECT n.name IN (SELECT p.source FROM tandem.publication p)
+			CROSS JOIN LATERAL (SELECT n.name IN (SELECT p.source FROM tandem._release_publications p)
 				OR starts_with(n.name, t.prefix) AND substr(n.name, length(t.prefix) + 1) ~ '^[1-9][0-9]*$' AS ours) o) u
 		GROUP BY u.name) w
 	WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) AND t.name IS NOT NULL
@@ -2521,7 +2562,10 @@ CREATE VIEW tandem.regions AS
 SELECT r.region, h.is_here, r.expanded, r.ready, r.current, r.lowest, r.phases, r.intent,
 	CASE WHEN NOT h.is_here THEN date_trunc('second', greatest(clock_timestamp() - r.heard_at, interval '0')) END AS behind,
 	s.subname AS subscription, s.subenabled AS enabled,
-	CASE WHEN s.oid IS NOT NULL THEN (SELECT t.apply_error_count FROM pg_stat_subscription_stats t WHERE t.subid = s.oid) END AS apply_errors,
+	CASE WHEN s.oid IS NOT NULL THEN (
+		-- PostgreSQL 19 counts those of tables apart
+		SELECT t.apply_error_count + coalesce(to_jsonb(t) ->> 'sync_error_count', to_jsonb(t) ->> 'sync_table_error_count', '0')::bigint
+		FROM pg_stat_subscription_stats t WHERE t.subid = s.oid) END AS apply_errors,
 	nullif(concat_ws('; ', r.doubt,
 		CASE WHEN h.is_here THEN (
 			SELECT string_agg(format('subscription %I brings table %s, and not what its region says: ALTER SUBSCRIPTION %I ADD PUBLICATION tandem_region', u.subname,

@@ -118,12 +118,88 @@ SET ROLE tandem_publisher;
 SELECT tandem.create_migration('n', 43);
 RESET ROLE;
 
+-- contract takes what the highest release that is expanded here sees
+SET client_min_messages = error;
+CREATE SUBSCRIPTION s CONNECTION 'dbname=none' PUBLICATION release_42, more WITH (connect = false, slot_name = NONE, enabled = false);
+RESET client_min_messages;
+BEGIN;
+SELECT tandem.create_migration('m43', 43);
+SELECT tandem.add_column('m43', 'images', 'twice', 'int');
+SELECT tandem.sync_column('m43', 'images', 'n', 'twice', 'n * 2', 'twice / 2');
+COMMIT;
+BEGIN;
+SELECT tandem.create_migration('m44', 44);
+SELECT tandem.add_column('m44', 'images', 'thrice', 'int');
+COMMIT;
+SELECT tandem.create_publication(45);
+SELECT subpublications FROM pg_subscription;
+CALL tandem.abort('m43');
+SET client_min_messages = warning;
+CALL tandem.migrate('m43');
+CALL tandem.contract('m43', undeclared => 'ignore');
+RESET client_min_messages;
+SELECT subpublications FROM pg_subscription;
+CALL tandem.abort('m44');
+SELECT subpublications FROM pg_subscription;
+SELECT release FROM tandem.publication ORDER BY 1;
+DROP SUBSCRIPTION s;
+
+-- Rule: a right that contract and abort lack is found before anything is refused or stopped.
+CREATE TABLE owned (id int PRIMARY KEY, price int);
+ALTER PUBLICATION p ADD TABLE owned;
+SELECT tandem.create_publication(43);
+BEGIN;
+SELECT tandem.create_migration('o', 46);
+SELECT tandem.add_column('o', 'owned', 'cents', 'bigint');
+SELECT tandem.sync_column('o', 'owned', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
+COMMIT;
+SET client_min_messages = warning;
+CALL tandem.migrate('o');
+RESET client_min_messages;
+SELECT tandem.switch_release(46);
+ALTER TABLE owned OWNER TO tandem_publisher;
+CREATE TABLE registry AS SELECT ctid AS place, xmin::text AS written FROM tandem.registry;
+SET ROLE tandem_publisher;
+\set VERBOSITY terse
+CALL tandem.contract('o', undeclared => 'ignore');
+CALL tandem.abort('o');
+RESET ROLE;
+ALTER PUBLICATION release_43 OWNER TO tandem_publisher;
+ALTER PUBLICATION release_45 OWNER TO tandem_publisher;
+ALTER PUBLICATION release_46 OWNER TO tandem_publisher;
+SET client_min_messages = error;
+CREATE SUBSCRIPTION s CONNECTION 'dbname=none' PUBLICATION release_43 WITH (connect = false, slot_name = NONE, enabled = false);
+RESET client_min_messages;
+SET ROLE tandem_publisher;
+CALL tandem.contract('o', undeclared => 'ignore');
+\set VERBOSITY default
+RESET ROLE;
+SELECT (r.ctid, r.xmin::text) = (place, written) AS untouched FROM tandem.registry r, registry;
+DROP SUBSCRIPTION s;
+CALL tandem.contract('o', undeclared => 'ignore');
+
+-- what was taken out of the source is taken out
+ALTER PUBLICATION p DROP TABLE notes;
+SELECT tandem.create_publication(46);
+SELECT pubname, tablename FROM sent WHERE pubname ~ '^release' AND tablename = 'notes';
+
+-- a number that is a mistake, and a migration without one
+SELECT tandem.take_release(4444);
+SELECT tandem.take_release(46);
+BEGIN;
+SELECT tandem.create_migration('none');
+SELECT tandem.add_column('none', 'owned', 'first', 'int');
+SELECT tandem.add_column('none', 'owned', 'second', 'int');
+SELECT tandem.add_column('none', 'notes', 'first', 'int');
+COMMIT;
+CALL tandem.abort('none');
+
 -- a publication that somebody has dropped
-DROP PUBLICATION release_42;
-SELECT tandem.create_publication(42);
-SELECT count(*) FROM sent WHERE pubname = 'release_42';
+DROP PUBLICATION release_46;
+SELECT tandem.create_publication(46);
+SELECT count(*) FROM sent WHERE pubname = 'release_46';
 DROP PUBLICATION p;
-SELECT tandem.create_publication(42);
+SELECT tandem.create_publication(46);
 
 \c postgres
 DROP DATABASE publications;

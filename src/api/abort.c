@@ -229,12 +229,43 @@ wait_for_writers(const Migration *migration)
 	}
 }
 
+/*
+ * This database will take what the release before sees: without the columns of
+ * later ones, which nobody would make up for.
+ */
+static void
+check_no_later_release(const Migration *migration)
+{
+	char	   *later = migration->release > 0 && release_publication_exists()
+	? migration_open_after(migration->release) : NULL;
+
+	if (later)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration \"%s\" of a later release is open", later),
+				 errdetail("After abort of migration \"%s\" this server would not be sent the columns of that release.",
+						   migration->name),
+				 errhint("Run CALL tandem.abort(%s); first.",
+						 quote_literal_cstr(later))));
+}
+
+/* A right that is missing is found before the run is stopped, not after. */
+static void
+check_publications(const Migration *migration, int before)
+{
+	check_no_later_release(migration);
+	release_publication_check_end(migration, 0);
+	if (before > 0)
+		release_subscription_check(before);
+}
+
 typedef struct AbortCall
 {
 	bool		force;
 	int64		started;
 	RegionGate	gate;
-	int			before;			/* release whose columns others send then, or 0 */
+	int			before;			/* release whose columns others send then, or
+								 * 0 */
 } AbortCall;
 
 static void
@@ -277,6 +308,8 @@ tandem_abort(PG_FUNCTION_ARGS)
 			.force = call.force
 	};
 	region_gate_check(&call.gate);
+	call.before = release_publication_before(migration->release);
+	check_publications(migration, call.before);
 	dropped = columns_of_migration(migration);
 	check_no_dependents(migration, dropped);
 	if (!call.force)
@@ -288,7 +321,6 @@ tandem_abort(PG_FUNCTION_ARGS)
 	region_gate_announce(&call.gate);
 	drain_lock(migration);
 	/* without the new columns nothing that comes with them can be applied */
-	call.before = release_publication_before(migration->release);
 	if (call.before > 0)
 		release_subscription_take(call.before, ERROR);
 	finish_under_locks(migration, referred_tables(migration), &work);

@@ -442,6 +442,17 @@ warn_of_what_force_passes(const Migration *migration, List *rules,
 			 errdetail("%s", lines_as_list(passed))));
 }
 
+/* A right that is missing is found before anything is refused, not behind the fence. */
+static void
+check_publications(const Migration *migration)
+{
+	int			takes = release_publication_to_take(migration->release);
+
+	release_publication_check_end(migration, migration->release);
+	if (takes > 0)
+		release_subscription_check(takes);
+}
+
 /* Checks what is open before anything is done. */
 static void
 check_contract_call(Migration *migration, const ContractCall *call)
@@ -456,6 +467,7 @@ check_contract_call(Migration *migration, const ContractCall *call)
 		migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
 	parts = check_ready_to_contract(migration, rules, columns_to_drop(rules),
 									call);
+	check_publications(migration);
 	claim_contract(migration, call);
 	warn_of_what_force_passes(migration, rules, call);
 	contract_parts_warn(migration, parts, call->accept);
@@ -471,6 +483,7 @@ gate_of_contract(const Migration *migration, const ContractCall *call)
 	RegionGate	gate = {
 		.act = REGION_CONTRACT,.release = migration->release,
 		.migration_id = migration->id,.name = migration->name,
+		.takes = release_publication_to_take(migration->release),
 		.force = call->force
 	};
 	ListCell   *lc;
@@ -532,8 +545,8 @@ contract_locked(Migration *migration, void *arg)
 	run_control_end_background(migration->id);
 	drain_finish(migration);
 	finish_drop(migration, dropped, fenced->objects);
-	if (migration->release > 0)
-		release_subscription_restart(migration->release);
+	if (gate.takes > 0)
+		release_subscription_restart(gate.takes);
 }
 
 /* Runs in one transaction, after the old releases have ended. */
@@ -541,11 +554,12 @@ static void
 contract_in_transaction(Migration *migration, FencedContract *fenced)
 {
 	WorkUnderLocks work = {look_up_before_locks, contract_locked, fenced};
+	int			takes = release_publication_to_take(migration->release);
 
 	drain_lock(migration);
 	/* without the old columns nothing that comes with them can be applied */
-	if (migration->release > 0 && release_publication_exists())
-		release_subscription_take(migration->release, ERROR);
+	if (takes > 0)
+		release_subscription_take(takes, ERROR);
 	finish_under_locks(migration, NIL, &work);
 }
 

@@ -634,6 +634,7 @@ expand_done(Migration *migration, Oid relid, const char *what)
 	/* what other servers are sent, and this one takes from the commit on */
 	if (release_publication_exists())
 	{
+		release_publication_warn_without_release(migration, relid);
 		release_publication_follow(list_make1_oid(relid), 0);
 		release_subscription_take(0, WARNING);
 	}

@@ -465,11 +465,15 @@ static HeapTuple
 adjust_loaded_row(Relation rel, HeapTuple tuple)
 {
 	LoadedRow	row;
+	bool		publication = is_own_table(rel, "publication");
 
-	if (!is_own_table(rel, "owned_column") || query_is_running())
+	if (!(publication || is_own_table(rel, "owned_column")) || query_is_running())
 		return tuple;
 	begin_loaded_row(&row, rel, tuple);
-	find_loaded_column(&row);
+	if (publication)			/* it will have another OID */
+		row.nulls[column_index(&row, "home")] = true;
+	else
+		find_loaded_column(&row);
 	return heap_form_tuple(row.desc, row.values, row.nulls);
 }
 

@@ -17,6 +17,7 @@
 #include "region/release_subscription.h"
 
 SQL_FUNCTION(tandem_create_publication);
+SQL_FUNCTION(tandem_drop_publications);
 SQL_FUNCTION(tandem_take_release);
 SQL_FUNCTION(tandem_join_region);
 SQL_FUNCTION(tandem_leave_region);
@@ -36,6 +37,14 @@ tandem_create_publication(PG_FUNCTION_ARGS)
 }
 
 Datum
+tandem_drop_publications(PG_FUNCTION_ARGS)
+{
+	ddl_refuse_nested();
+	release_publication_drop_all();
+	PG_RETURN_VOID();
+}
+
+Datum
 tandem_take_release(PG_FUNCTION_ARGS)
 {
 	int			release = PG_ARGISNULL(0) ? 0 : argument_release(fcinfo, 0);
@@ -46,6 +55,8 @@ tandem_take_release(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("it is not known which publication has all columns"),
 				 errhint("Run SELECT tandem.create_publication(release, 'name of the publication'); for the present release first.")));
+	if (release > 0)
+		release_subscription_check_known(release);
 	release_subscription_take(release, ERROR);
 	PG_RETURN_VOID();
 }

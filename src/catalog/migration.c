@@ -598,6 +598,22 @@ migration_forget_rows(int migration_id)
 	query_end(&query);
 }
 
+char *
+migration_open_after(int release)
+{
+	TandemQuery query;
+	char	   *name = NULL;
+
+	query_begin(&query);
+	query_int(&query, release);
+	if (query_run(&query,
+				  "SELECT name FROM tandem.migration WHERE release > $1 AND phase NOT IN ('done', 'aborted') "
+				  "ORDER BY release DESC, id DESC LIMIT 1") > 0)
+		name = query_get_text(0, 1);
+	query_end(&query);
+	return name;
+}
+
 /*-------------------------------------------------------------------------
  * Is any migration of this database open?
  *-------------------------------------------------------------------------
@@ -606,21 +622,6 @@ migration_forget_rows(int migration_id)
 bool
 open_migration_exists(void)
 {
-	Oid			table_oid = extension_relation("migration", true);
-	Oid			index_oid = extension_relation("migration_open_idx", true);
-	Relation	table;
-	SysScanDesc scan;
-	bool		exists;
-
-	if (!OidIsValid(table_oid) || !OidIsValid(index_oid))
-		return false;
-	table = try_table_open(table_oid, AccessShareLock);
-	if (table == NULL)
-		return false;
 	/* the index contains only open migrations */
-	scan = systable_beginscan(table, index_oid, true, NULL, 0, NULL);
-	exists = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	table_close(table, AccessShareLock);
-	return exists;
+	return extension_index_has_rows("migration", "migration_open_idx");
 }

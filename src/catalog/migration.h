@@ -83,6 +83,12 @@ extern Migration *migration_get_for_change(const char *name);
 extern Migration *migration_get_for_abort(const char *name);
 
 /*
+ * Returns the name of the open migration of the latest release after this one,
+ * palloc'd, or NULL.
+ */
+extern char *migration_open_after(int release);
+
+/*
  * Deletes what the migration, which is ending, has recorded about rows:
  * samples, errors, keys in quarantine.
  */

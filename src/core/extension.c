@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
@@ -14,6 +16,7 @@
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "core/extension.h"
@@ -104,6 +107,27 @@ extension_relation(const char *name, bool missing_ok)
 				 errhint("Run CREATE EXTENSION %s in this database.",
 						 EXTENSION_NAME)));
 	return relid;
+}
+
+bool
+extension_index_has_rows(const char *name, const char *index)
+{
+	Oid			table_oid = extension_relation(name, true);
+	Oid			index_oid = extension_relation(index, true);
+	Relation	table;
+	SysScanDesc scan;
+	bool		found;
+
+	if (!OidIsValid(table_oid) || !OidIsValid(index_oid))
+		return false;
+	table = try_table_open(table_oid, AccessShareLock);
+	if (table == NULL)
+		return false;
+	scan = systable_beginscan(table, index_oid, true, NULL, 0, NULL);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(table, AccessShareLock);
+	return found;
 }
 
 void

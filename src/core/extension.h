@@ -46,6 +46,13 @@ extern void extension_hold(void);
 extern Oid	extension_relation(const char *name, bool missing_ok);
 
 /*
+ * Has the index of a table of that schema any row that is committed now?  One
+ * index lookup and no query, for what is asked at each command.  Returns false,
+ * too, while the extension is being created or dropped.
+ */
+extern bool extension_index_has_rows(const char *name, const char *index);
+
+/*
  * Throws an error if the server runs for pg_upgrade: tuples written then would
  * have transaction ids that the new server considers to be in the future.
  * Call before anything is changed.

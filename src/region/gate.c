@@ -42,7 +42,7 @@ say_what_forbids(const Region *region, void *arg)
 			return psprintf("has contracted up to release %d", region->lowest);
 		return NULL;
 	}
-	if (region->expanded < gate->release)
+	if (region->expanded < Max(gate->release, gate->takes))
 		return psprintf("has %s", region_release_shown(region->expanded));
 	if (gate->everywhere && region->current < gate->release)
 		return psprintf("has switched to %s, and a value of the new columns cannot be written back there",
@@ -78,7 +78,8 @@ hint_for_act(const RegionGate *gate, const char *region)
 		case REGION_CONTRACT:
 			return psprintf("%s; %s. force => true passes over it.",
 							gate->everywhere ? psprintf("Run SELECT tandem.switch_release(%d); there", gate->release)
-							: psprintf("Expand up to release %d there, and call tandem.migrate", gate->release), leave);
+							: psprintf("Expand up to release %d there, and call tandem.migrate",
+									   Max(gate->release, gate->takes)), leave);
 		case REGION_ABORT:
 			return psprintf("Where a region has switched, go on to contract; %s. force => true passes over it.", leave);
 	}

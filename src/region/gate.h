@@ -20,6 +20,8 @@ typedef struct RegionGate
 	int			release;		/* 0: it concerns no other region */
 	int			migration_id;	/* 0 for a switch */
 	const char *name;			/* of the migration */
+	int			takes;			/* contract: the release whose columns are
+								 * taken then, which the others must send */
 	bool		everywhere;		/* contract: every region must have switched */
 	bool		force;			/* look at no other region */
 } RegionGate;

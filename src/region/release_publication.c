@@ -16,53 +16,14 @@
 #include "core/query.h"
 #include "core/statement.h"
 #include "core/text.h"
+#include "region/published_table.h"
 #include "region/release_publication.h"
-
-/*-------------------------------------------------------------------------
- * The rows of tandem.publication, and what the server has of them.
- *-------------------------------------------------------------------------
- */
-
-typedef struct ReleasePublication
-{
-	int			release;
-	char	   *name;
-	char	   *source;
-	Oid			owner;			/* InvalidOid: it was dropped, or not restored */
-} ReleasePublication;
-
-static void *
-read_release_publication(uint64 row)
-{
-	ReleasePublication *publication = palloc(sizeof(ReleasePublication));
-
-	publication->release = query_get_int(row, 1);
-	publication->name = query_get_text(row, 2);
-	publication->source = query_get_text(row, 3);
-	publication->owner = query_get_oid(row, 4);
-	return publication;
-}
-
-static List *
-release_publications(void)
-{
-	TandemQuery query;
-	List	   *publications;
-
-	query_begin(&query);
-	publications = query_rows(&query,
-							  "SELECT t.release, t.name::text, t.source::text, coalesce(p.pubowner, 0) "
-							  "FROM tandem.publication t LEFT JOIN pg_publication p ON p.pubname = t.name "
-							  "ORDER BY t.release",
-							  read_release_publication);
-	query_end(&query);
-	return publications;
-}
+#include "region/release_record.h"
 
 bool
 release_publication_exists(void)
 {
-	return release_publications() != NIL;
+	return release_record_list() != NIL;
 }
 
 int
@@ -71,7 +32,7 @@ release_publication_before(int release)
 	int			before = 0;
 	ListCell   *lc;
 
-	foreach(lc, release_publications())
+	foreach(lc, release_record_list())
 	{
 		ReleasePublication *publication = lfirst(lc);
 
@@ -81,212 +42,36 @@ release_publication_before(int release)
 	return before;
 }
 
-static ReleasePublication *
-find_release_publication(List *publications, int release)
+static bool
+release_is_expanded(int release)
 {
+	TandemQuery query;
+	bool		expanded;
+
+	query_begin(&query);
+	query_int(&query, release);
+	expanded = query_run(&query,
+						 "SELECT FROM tandem.migration WHERE release = $1 AND phase <> 'aborted' LIMIT 1") > 0;
+	query_end(&query);
+	return expanded;
+}
+
+int
+release_publication_to_take(int release)
+{
+	List	   *publications = release > 0 ? release_record_list() : NIL;
+	int			highest = publications == NIL ? 0 : release;
 	ListCell   *lc;
 
 	foreach(lc, publications)
 	{
-		if (((ReleasePublication *) lfirst(lc))->release == release)
-			return lfirst(lc);
+		const ReleasePublication *publication = lfirst(lc);
+
+		if (publication->release > release && OidIsValid(publication->owner) &&
+			release_is_expanded(publication->release))
+			highest = publication->release;
 	}
-	return NULL;
-}
-
-static void
-record_publication(int release, const char *name, const char *source)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_int(&query, release);
-	query_name(&query, name);
-	query_name(&query, source);
-	(void) query_run(&query,
-					 "INSERT INTO tandem.publication (release, name, source) VALUES ($1, $2, $3) "
-					 "ON CONFLICT (release) DO UPDATE SET name = excluded.name, source = excluded.source");
-	query_end(&query);
-}
-
-static void
-forget_publication(int release)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_int(&query, release);
-	(void) query_run(&query, "DELETE FROM tandem.publication WHERE release = $1");
-	query_end(&query);
-}
-
-/* The server's own error would not say what is to be done. */
-static void
-check_publication_owner(const ReleasePublication *publication)
-{
-	if (has_privs_of_role(GetUserId(), publication->owner))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("must be owner of publication %s", publication->name),
-			 errdetail("The publication of release %d changes with the columns that the release sees.",
-					   publication->release),
-			 errhint("Call it as a member of role %s, or run ALTER PUBLICATION %s OWNER TO %s; before.",
-					 quote_identifier(GetUserNameFromId(publication->owner, false)),
-					 quote_identifier(publication->name),
-					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
-}
-
-/*-------------------------------------------------------------------------
- * Tables of a publication.
- *-------------------------------------------------------------------------
- */
-
-typedef struct PublishedTable
-{
-	Oid			relid;
-	char	   *name;			/* qualified and quoted */
-	char	   *clause;			/* after ADD TABLE */
-	char	   *sent_anyhow;	/* columns that the release does not see, or
-								 * NULL */
-	bool		whole;			/* no column can be left out: REPLICA IDENTITY
-								 * FULL */
-	bool		has;			/* the publication of the release has it */
-	bool		same;			/* and just so */
-} PublishedTable;
-
-static void *
-read_published_table(uint64 row)
-{
-	PublishedTable *table = palloc(sizeof(PublishedTable));
-
-	table->relid = query_get_oid(row, 1);
-	table->name = query_get_text(row, 2);
-	table->clause = query_get_text(row, 3);
-	table->sent_anyhow = query_get_text(row, 4);
-	table->whole = query_get_bool(row, 5);
-	table->has = query_get_bool(row, 6);
-	table->same = query_get_bool(row, 7);
-	return table;
-}
-
-/* Returns all tables, or those of the tree of relid. */
-static List *
-tables_to_publish(const ReleasePublication *publication, Oid relid, int ending)
-{
-	TandemQuery query;
-	List	   *tables;
-
-	query_begin(&query);
-	query_name(&query, publication->source);
-	query_int(&query, publication->release);
-	query_name(&query, publication->name);
-	query_oid(&query, relid);
-	query_int(&query, ending);
-	tables = query_rows(&query,
-						"SELECT relation, qualified, clause, sent_anyhow, whole, has, same "
-						"FROM tandem._publication_tables($1, $2, $3, $4, $5) ORDER BY qualified",
-						read_published_table);
-	query_end(&query);
-	return tables;
-}
-
-/* The server refuses a list of columns together with REPLICA IDENTITY FULL. */
-static void
-refuse_whole_table(const ReleasePublication *publication,
-				   const PublishedTable *table)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("table %s has REPLICA IDENTITY FULL, so publication %s cannot leave out what its release does not see: %s",
-					table->name, quote_identifier(publication->name),
-					table->sent_anyhow),
-			 errdetail("A server whose table does not have these columns could not apply the rows."),
-			 errhint("Give the table a primary key, and run ALTER TABLE %s REPLICA IDENTITY DEFAULT;",
-					 table->name)));
-}
-
-/*
- * An UPDATE of a table whose replica identity the list does not cover would be an
- * error, for the application.
- */
-static void
-warn_of_columns_sent_anyhow(const ReleasePublication *publication,
-							const PublishedTable *table)
-{
-	ereport(WARNING,
-			(errcode(ERRCODE_WARNING),
-			 errmsg("publication %s sends columns of table %s that its release does not see: %s",
-					quote_identifier(publication->name), table->name,
-					table->sent_anyhow),
-			 errdetail("They are of the replica identity of the table, which a publication must send."),
-			 errhint("Move the replica identity to columns that the release sees before a server drops these.")));
-}
-
-/* The server's own error would not say who could do it. */
-static void
-refuse_table_of_another(const ReleasePublication *publication,
-						const PublishedTable *table)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("must be owner of table %s", table->name),
-			 errdetail("It is in publication %s, so it comes into that of release %d.",
-					   quote_identifier(publication->source),
-					   publication->release),
-			 errhint("Have a role with the rights of the owners of all its tables run SELECT tandem.create_publication(%d); before.",
-					 publication->release)));
-}
-
-static void
-put_table(const ReleasePublication *publication, const PublishedTable *table)
-{
-	const char *name = quote_identifier(publication->name);
-
-	if (table->same)
-		return;
-	check_publication_owner(publication);
-	if (!compat_is_table_owner(table->relid, GetUserId()))
-		refuse_table_of_another(publication, table);
-	if (table->has)
-		ddl_run(psprintf("ALTER PUBLICATION %s DROP TABLE ONLY %s", name,
-						 table->name));
-	ddl_run(psprintf("ALTER PUBLICATION %s ADD TABLE %s", name, table->clause));
-}
-
-/* All of them at once: ADD TABLE would wait for one while it has another. */
-static void
-lock_published_tables(List *tables)
-{
-	List	   *relids = NIL;
-	ListCell   *lc;
-
-	foreach(lc, tables)
-		relids = list_append_unique_oid(relids,
-										((PublishedTable *) lfirst(lc))->relid);
-	list_sort(relids, list_oid_cmp);
-	lock_relations(relids, ShareUpdateExclusiveLock);
-}
-
-/* A migration that ends finds its columns in it, whatever has changed since. */
-static void
-put_tables(const ReleasePublication *publication, Oid relid, int ending)
-{
-	List	   *tables = tables_to_publish(publication, relid, ending);
-	ListCell   *lc;
-
-	if (!OidIsValid(relid))
-		lock_published_tables(tables);
-	foreach(lc, tables)
-	{
-		const PublishedTable *table = lfirst(lc);
-
-		if (table->whole && table->sent_anyhow && ending == 0)
-			refuse_whole_table(publication, table);
-		if (table->sent_anyhow && ending == 0)
-			warn_of_columns_sent_anyhow(publication, table);
-		put_table(publication, table);
-	}
+	return highest;
 }
 
 /*-------------------------------------------------------------------------
@@ -343,7 +128,9 @@ check_source(List *publications, const char *source)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the publications of releases have the tables of publication %s, not of %s",
 						quote_identifier(first->source), quote_identifier(source)),
-				 errhint("Leave the publication out, or add the tables to that one.")));
+				 first->source_gone
+				 ? errhint("That one was dropped: make it again, or run SELECT tandem.drop_publications(); first.")
+				 : errhint("Leave the publication out, or add the tables to that one.")));
 }
 
 static ReleasePublication *
@@ -361,51 +148,85 @@ create_release_publication(int release, char *source, const char *options)
 						 quote_identifier(name))));
 	ddl_run(psprintf("CREATE PUBLICATION %s WITH (%s)", quote_identifier(name),
 					 options));
-	record_publication(release, name, source);
+	release_record_write(release, name, source);
 	publication->release = release;
 	publication->name = name;
 	publication->source = source;
 	publication->owner = GetUserId();
+	publication->source_gone = false;
+	publication->stale = false;
 	return publication;
+}
+
+static void
+refuse_missing_source(int release, const char *source, bool gone)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("publication %s does not exist", quote_identifier(source)),
+			 gone
+			 ? errdetail("It was the source of the publications of releases; another one of that name counts once it is named.")
+			 : 0,
+			 gone
+			 ? errhint("Make it again and run SELECT tandem.create_publication(%d, %s); or, to be rid of the publications of releases, run SELECT tandem.drop_publications();",
+					   release, quote_literal_cstr(source))
+			 : errhint("See SELECT pubname FROM pg_publication;")));
+}
+
+/* Returns the source, whose options these are. */
+static char *
+check_source_exists(List *publications, int release, char *source, char **options)
+{
+	ReleasePublication *first = publications ? linitial(publications) : NULL;
+
+	if (source)
+		check_source(publications, source);
+	else if (first->source_gone)
+		refuse_missing_source(release, first->source, true);
+	else
+		source = first->source;
+	*options = options_of_publication(source);
+	if (*options == NULL)
+		refuse_missing_source(release, source, first != NULL);
+	if (first && first->source_gone)
+	{
+		ListCell   *lc;
+
+		release_record_note_source(source);
+		foreach(lc, publications)
+			((ReleasePublication *) lfirst(lc))->source_gone = false;
+	}
+	return source;
 }
 
 char *
 release_publication_make(int release, char *source)
 {
-	List	   *publications = release_publications();
-	ReleasePublication *publication = find_release_publication(publications,
-															   release);
+	List	   *publications = release_record_list();
+	ReleasePublication *publication = release_record_find(publications,
+														  release);
 	char	   *options;
 
 	if (source == NULL && publications == NIL)
 		refuse_without_source(release);
-	if (source)
-		check_source(publications, source);
-	else
-		source = ((ReleasePublication *) linitial(publications))->source;
-	options = options_of_publication(source);
-	if (options == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("publication %s does not exist", quote_identifier(source)),
-				 errhint("See SELECT pubname FROM pg_publication;")));
+	source = check_source_exists(publications, release, source, &options);
 	if (publication == NULL || !OidIsValid(publication->owner))
 		publication = create_release_publication(release, source, options);
 	else
 	{
-		check_publication_owner(publication);
+		release_record_check_owner(publication);
 		ddl_run(psprintf("ALTER PUBLICATION %s SET (%s)",
 						 quote_identifier(publication->name), options));
 	}
-	put_tables(publication, InvalidOid, 0);
+	published_table_put_all(publication, InvalidOid, 0);
 	return publication->name;
 }
 
 void
 release_publication_begin(int release)
 {
-	List	   *publications = release > 0 ? release_publications() : NIL;
-	ReleasePublication *own = find_release_publication(publications, release);
+	List	   *publications = release > 0 ? release_record_list() : NIL;
+	ReleasePublication *own = release_record_find(publications, release);
 
 	if (publications != NIL && (own == NULL || !OidIsValid(own->owner)))
 		(void) release_publication_make(release, NULL);
@@ -417,14 +238,129 @@ release_publication_follow(List *relids, int ending)
 	ListCell   *lc;
 	ListCell   *table;
 
-	foreach(lc, release_publications())
+	foreach(lc, release_record_list())
 	{
 		ReleasePublication *publication = lfirst(lc);
 
 		if (!OidIsValid(publication->owner))
 			continue;
 		foreach(table, relids)
-			put_tables(publication, lfirst_oid(table), ending);
+			published_table_put_all(publication, lfirst_oid(table), ending);
+	}
+}
+
+/* Does the source have the table, or a partition of it? */
+static bool
+source_has_table(const ReleasePublication *publication, Oid relid)
+{
+	ListCell   *lc;
+
+	if (publication->source_gone)
+		return false;
+	foreach(lc, published_table_list(publication, relid, 0))
+	{
+		if (((PublishedTable *) lfirst(lc))->clause)
+			return true;
+	}
+	return false;
+}
+
+void
+release_publication_warn_without_release(const Migration *migration, Oid relid)
+{
+	static int	warned = 0;
+	List	   *publications = migration->release == 0 && migration->id != warned
+	? release_record_list() : NIL;
+	ReleasePublication *last = publications ? llast(publications) : NULL;
+
+	if (last == NULL || !source_has_table(last, relid))
+		return;
+	/* once in a script */
+	warned = migration->id;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("migration \"%s\" has no release, and its table %s is in publication %s",
+					migration->name, quoting_relation(relid),
+					quote_identifier(last->source)),
+			 errdetail("Its columns are sent to, and taken from, every server; contract and abort do not change that, so replication stops where another server still sends a column that is gone here."),
+			 errhint("Run CALL tandem.abort(%s); and begin with SELECT tandem.create_migration(%s, %d);",
+					 quote_literal_cstr(migration->name),
+					 quote_literal_cstr(migration->name), last->release + 1)));
+}
+
+/*-------------------------------------------------------------------------
+ * DDL of users.
+ *-------------------------------------------------------------------------
+ */
+
+/* The command is another's, who can do nothing about the publication. */
+static void
+warn_of_table_left(const ReleasePublication *publication,
+				   const PublishedTable *table)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("publication %s does not follow the change of table %s",
+					quote_identifier(publication->name), table->name),
+			 errdetail("It changes with the rights of its owner and of the table's."),
+			 errhint("As a member of role %s, with the rights of the owners of its tables, run SELECT tandem.create_publication(%d);",
+					 quote_identifier(GetUserNameFromId(publication->owner, false)),
+					 publication->release)));
+}
+
+static void
+follow_changed_table(const ReleasePublication *publication,
+					 const PublishedTable *table)
+{
+	if (table->fails && table->whole && table->sent_anyhow)
+		published_table_refuse_whole(publication, table,
+									 "Choose a unique index instead (REPLICA IDENTITY USING INDEX), or end the migrations of the table first, by tandem.contract or tandem.abort.");
+	if (!table->fails &&
+		!(has_privs_of_role(GetUserId(), publication->owner) &&
+		  compat_is_table_owner(table->relid, GetUserId())))
+	{
+		warn_of_table_left(publication, table);
+		return;
+	}
+	/* of a partition's identity the list is that of its topmost table */
+	lock_relations(list_make1_oid(table->relid), ShareUpdateExclusiveLock);
+	published_table_put(publication, table);
+	if (table->sent_anyhow)
+		published_table_warn(publication, table);
+}
+
+/* A table that the command has not locked is as it was. */
+static void
+follow_changed_tables(const ReleasePublication *publication, Oid root,
+					  List *gone)
+{
+	ListCell   *lc;
+
+	foreach(lc, published_table_list(publication, root, 0))
+	{
+		const PublishedTable *table = lfirst(lc);
+
+		if (table->same || (table->clause == NULL && !list_member_oid(gone, table->relid)))
+			continue;
+		if (table->fails || lock_is_ours(table->relid))
+			follow_changed_table(publication, table);
+	}
+}
+
+void
+release_publication_table_changed(List *roots, List *gone)
+{
+	ListCell   *lc;
+	ListCell   *root;
+
+	foreach(lc, release_record_list())
+	{
+		const ReleasePublication *publication = lfirst(lc);
+
+		if (!OidIsValid(publication->owner))
+			continue;
+		foreach(root, roots)
+			follow_changed_tables(publication, lfirst_oid(root), gone);
 	}
 }
 
@@ -433,16 +369,57 @@ release_publication_follow(List *relids, int ending)
  *-------------------------------------------------------------------------
  */
 
+/* Will the end of the migration change what the publication has of its tables? */
+static bool
+end_changes_tables(const ReleasePublication *publication, List *relids)
+{
+	ListCell   *lc;
+	ListCell   *table;
+
+	foreach(lc, relids)
+	{
+		foreach(table, published_table_list(publication, lfirst_oid(lc), 0))
+		{
+			const PublishedTable *published = lfirst(table);
+
+			if (published->listed || !published->same)
+				return true;
+		}
+	}
+	return false;
+}
+
+void
+release_publication_check_end(const Migration *migration, int retired)
+{
+	List	   *relids = sync_relations_of_migration(migration->id);
+	ListCell   *lc;
+
+	foreach(lc, release_record_list())
+	{
+		ReleasePublication *publication = lfirst(lc);
+
+		/* the tables of many partitions are read for a message alone */
+		if (!OidIsValid(publication->owner) ||
+			has_privs_of_role(GetUserId(), publication->owner))
+			continue;
+		if (publication->release < retired ||
+			(retired == 0 && publication->release == migration->release) ||
+			end_changes_tables(publication, relids))
+			release_record_check_owner(publication);
+	}
+}
+
 static void
 drop_release_publication(const ReleasePublication *publication)
 {
 	if (OidIsValid(publication->owner))
 	{
-		check_publication_owner(publication);
+		release_record_check_owner(publication);
 		ddl_run(psprintf("DROP PUBLICATION %s",
 						 quote_identifier(publication->name)));
 	}
-	forget_publication(publication->release);
+	release_record_delete(publication->release);
 }
 
 void
@@ -451,7 +428,7 @@ release_publication_end(const Migration *migration, int retired)
 	int			aborted = retired ? 0 : release_view_aborted(migration->id);
 	ListCell   *lc;
 
-	foreach(lc, release_publications())
+	foreach(lc, release_record_list())
 	{
 		ReleasePublication *publication = lfirst(lc);
 
@@ -460,4 +437,47 @@ release_publication_end(const Migration *migration, int retired)
 	}
 	release_publication_follow(sync_relations_of_migration(migration->id),
 							   migration->id);
+}
+
+/* Without the records nothing has them take another one when a migration ends. */
+static void
+check_no_subscription_takes_one(void)
+{
+	TandemQuery query;
+	char	   *subscription = NULL;
+
+	query_begin(&query);
+	if (query_run_latest(&query, "SELECT name FROM tandem._wanted_subscriptions(0) LIMIT 1") > 0)
+		subscription = query_get_text(0, 1);
+	query_end(&query);
+	if (subscription)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("subscription %s takes the publication of a release",
+						quote_identifier(subscription)),
+				 errdetail("It would not take another one any more when a migration ends."),
+				 errhint("Run SELECT tandem.take_release(); to have it take all columns, or drop it; then call this again.")));
+}
+
+void
+release_publication_drop_all(void)
+{
+	ListCell   *lc;
+
+	check_no_subscription_takes_one();
+	foreach(lc, release_record_list())
+	{
+		ReleasePublication *publication = lfirst(lc);
+
+		if (OidIsValid(publication->owner) &&
+			!has_privs_of_role(GetUserId(), publication->owner))
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("publication %s is not dropped: it belongs to another role",
+							quote_identifier(publication->name)),
+					 errhint("As a member of role %s run SELECT tandem.drop_publications();",
+							 quote_identifier(GetUserNameFromId(publication->owner, false)))));
+		else
+			drop_release_publication(publication);
+	}
 }

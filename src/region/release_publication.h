@@ -34,6 +34,19 @@ extern void release_publication_begin(int release);
 extern void release_publication_follow(List *relids, int ending);
 
 /*
+ * A command of a user has changed tables of the trees of roots, a list of OIDs,
+ * and has them locked: gives these tables the columns that each release sees;
+ * those of the list gone, which the source does not have any more, are taken out.
+ * Where the caller lacks a right, that is an error if an UPDATE would fail, else a
+ * WARNING.
+ */
+extern void release_publication_table_changed(List *roots, List *gone);
+
+/* Warns, once in a session, of a migration without a release of a table that is in the source. */
+extern void release_publication_warn_without_release(const Migration *migration,
+													 Oid relid);
+
+/*
  * Call after the phase of a migration that ends has changed and before its columns
  * are dropped.  Drops the publications of releases below retired (0: that of the
  * release which the abort has ended, if it has); takes the columns out of the
@@ -42,10 +55,30 @@ extern void release_publication_follow(List *relids, int ending);
 extern void release_publication_end(const Migration *migration, int retired);
 
 /*
+ * Throws the error that release_publication_end would throw because the caller does
+ * not own a publication.  Call before anything is stopped or refused.
+ */
+extern void release_publication_check_end(const Migration *migration, int retired);
+
+/*
+ * Drops those that the caller owns, and forgets them.  Others stay, with a WARNING.
+ * Errors: a subscription of this database takes one.
+ */
+extern void release_publication_drop_all(void);
+
+/*
  * Has this database publications of releases?  release_publication_before returns
  * the highest release below the given one that has one, or 0.
  */
 extern bool release_publication_exists(void);
 extern int	release_publication_before(int release);
+
+/*
+ * Returns the release whose columns this database is to take once that release is
+ * contracted: the highest from it on that has been expanded here and has a
+ * publication.  Columns of a later one would not be taken otherwise, and not made
+ * up for.  0: there are no publications of releases, or release is 0.
+ */
+extern int	release_publication_to_take(int release);
 
 #endif							/* TANDEM_RELEASE_PUBLICATION_H */

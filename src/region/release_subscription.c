@@ -63,6 +63,50 @@ refuse_subscription(const WantedSubscription *wanted, const char *sql, int eleve
 					   sql)));
 }
 
+/* The tables are the same, and refresh would connect elsewhere. */
+static char *
+statement_to_take(const WantedSubscription *wanted)
+{
+	return psprintf("ALTER SUBSCRIPTION %s SET PUBLICATION %s WITH (refresh = false)",
+					quote_identifier(wanted->name), wanted->publications);
+}
+
+void
+release_subscription_check_known(int release)
+{
+	TandemQuery query;
+	bool		known;
+
+	query_begin(&query);
+	query_int(&query, release);
+	known = query_run_latest(&query,
+							 "SELECT FROM tandem.publication WHERE release = $1 "
+							 "UNION ALL SELECT FROM tandem.release WHERE release = $1 "
+							 "UNION ALL SELECT FROM tandem.migration WHERE release = $1 AND phase <> 'aborted' LIMIT 1") > 0;
+	query_end(&query);
+	if (!known)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("release %d is not known here", release),
+				 errdetail("From a server that does not have its publication no rows would come."),
+				 errhint("SELECT release FROM tandem.releases; shows those that are known. If it is right, run SELECT tandem.register_release(%d); first.",
+						 release)));
+}
+
+void
+release_subscription_check(int release)
+{
+	ListCell   *lc;
+
+	foreach(lc, wanted_subscriptions(release))
+	{
+		const WantedSubscription *wanted = lfirst(lc);
+
+		if (!has_privs_of_role(GetUserId(), wanted->owner))
+			refuse_subscription(wanted, statement_to_take(wanted), ERROR);
+	}
+}
+
 void
 release_subscription_take(int release, int elevel)
 {
@@ -71,11 +115,7 @@ release_subscription_take(int release, int elevel)
 	foreach(lc, wanted_subscriptions(release))
 	{
 		const WantedSubscription *wanted = lfirst(lc);
-
-		/* the tables are the same, and refresh would connect elsewhere */
-		char	   *sql = psprintf("ALTER SUBSCRIPTION %s SET PUBLICATION %s WITH (refresh = false)",
-								   quote_identifier(wanted->name),
-								   wanted->publications);
+		char	   *sql = statement_to_take(wanted);
 
 		if (has_privs_of_role(GetUserId(), wanted->owner))
 			ddl_run(sql);
@@ -94,6 +134,6 @@ release_subscription_restart(int release)
 	(void) query_run(&query,
 					 "SELECT pg_terminate_backend(a.pid) FROM pg_subscription s JOIN pg_stat_subscription a ON a.subid = s.oid "
 					 "WHERE a.pid IS NOT NULL AND s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) "
-					 "AND (SELECT p.name::text FROM tandem.publication p WHERE p.release = $1) = ANY (s.subpublications)");
+					 "AND (SELECT p.name::text FROM tandem._release_publications p WHERE p.release = $1) = ANY (s.subpublications)");
 	query_end(&query);
 }

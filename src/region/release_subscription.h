@@ -23,4 +23,13 @@ extern void release_subscription_take(int release, int elevel);
  */
 extern void release_subscription_restart(int release);
 
+/* Throws the error that release_subscription_take would throw, and changes nothing. */
+extern void release_subscription_check(int release);
+
+/*
+ * Throws an error if no migration, publication or node of this database has the
+ * release: then its number is probably a mistake.
+ */
+extern void release_subscription_check_known(int release);
+
 #endif							/* TANDEM_RELEASE_SUBSCRIPTION_H */

@@ -118,6 +118,13 @@ catch_up();
 is_refused($server{b}, q(CALL tandem.abort('m42', force => false)), qr/abort of migration "m42" waits for another region.*region a has switched to release 42/s,
 	'abort in b');
 
+# Rule: contract takes what the latest release that is expanded here sees, so the others must have it.
+sql('a', q(BEGIN; SELECT tandem.create_migration('later', 43); SELECT tandem.add_column('later', 'images', 'note', 'text'); COMMIT));
+is_refused($server{a}, q(CALL tandem.contract('m42', undeclared => 'ignore')),
+	qr/contract of migration "m42" waits for another region.*region b has release 42.*Expand up to release 43 there/s, 'contract beside a later release');
+sql('a', q(CALL tandem.abort('later')));
+catch_up();
+
 # a line is cut
 sql('b', 'ALTER SUBSCRIPTION s_b_a DISABLE');
 is_refused($server{a}, q(SET tandem.region_timeout = 1; CALL tandem.contract('m42', undeclared => 'ignore')),

@@ -74,7 +74,9 @@ my %expand = (
 			$$CASE WHEN is_public THEN 'public' ELSE 'private' END$$, $$visibility = 'public'$$);),
 	43 => q(SELECT tandem.create_migration('m43', 43);
 		SELECT tandem.add_column('m43', 'images', 'twice', 'int');
-		SELECT tandem.sync_column('m43', 'images', 'n', 'twice', 'n * 2', 'twice / 2');));
+		SELECT tandem.sync_column('m43', 'images', 'n', 'twice', 'n * 2', 'twice / 2');),
+	44 => q(SELECT tandem.create_migration('m44', 44);
+		SELECT tandem.add_column('m44', 'images', 'note', 'text');));
 
 sub expand_to
 {
@@ -168,9 +170,29 @@ is($status, 0, 'expand by a role that owns the tables alone');
 like($err, qr/WARNING:  must be owner of subscription s_b.*HINT:  After the commit, as a member of role \w+ run ALTER SUBSCRIPTION s_b SET PUBLICATION p, notes WITH \(refresh = false\);/s,
 	'expand: says which statement is left to do');
 sql('a', 'SELECT tandem.take_release()');
+# Rule: a right that is missing is found before the run is stopped.
+sql('a', q(SELECT tandem.configure('m43', 'tandem.max_rows_per_second', '1'); INSERT INTO images (id, region, n) SELECT i, 'a', i FROM generate_series(1000, 1100) i;
+	CALL tandem.migrate('m43', background => true)));
+my $running = q(SELECT running_pid FROM tandem.migrations WHERE name = 'm43' AND running_pid IS NOT NULL);
+wait_for_running($server{a}, "SELECT EXISTS ($running)");
+my $runner = sql('a', $running);
 is_refused($server{a}, q(SET ROLE tandem_owner; CALL tandem.abort('m43')),
 	qr/must be owner of subscription s_b.*HINT:  As a member of role \w+ run ALTER SUBSCRIPTION s_b SET PUBLICATION release_42, notes WITH \(refresh = false\); then call it again/s,
 	'abort by such a role');
+is(sql('a', $running), $runner, 'abort that is refused: the run goes on');
 sql('a', q(CALL tandem.abort('m43')));
 is(publications(), '{release_42,notes} {release_42,notes}', 'abort by one that may');
+
+# Rule: contract takes the columns of a later release, too, if that is expanded.
+foreach my $name (qw(a b))
+{
+	sql($name, "BEGIN; $expand{43} COMMIT; BEGIN; $expand{44} COMMIT");
+	sql($name, q(CALL tandem.migrate('m43')));
+}
+catch_up();
+sql('a', q(CALL tandem.contract('m43', undeclared => 'ignore')));
+is(publications(), '{release_44,notes} {p,notes}', 'a has contracted the earlier one of two');
+sql('b', q(INSERT INTO images (id, region, twice, visibility, note) VALUES (2000, 'b', 4, 'public', 'of 44')));
+$server{b}->wait_for_catchup('s_b');
+is(sql('a', 'SELECT twice, note FROM images WHERE id = 2000'), '4|of 44', 'what only the columns of the later one say has come');
 done_testing();

@@ -1,0 +1,76 @@
+# DDL of users beside a migration, on servers that take the publications of releases: no writer fails, and what is
+# written arrives.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use TandemTest;
+use Test::More;
+
+my %server = map { $_ => new_server($_, conf => "wal_level = logical\nwal_retrieve_retry_interval = 200ms\nautovacuum = off\n") } qw(a b);
+
+sub sql
+{
+	my ($name, $sql) = @_;
+
+	return $server{$name}->safe_psql('postgres', $sql);
+}
+
+sub are_equal
+{
+	my ($what) = @_;
+
+	$server{a}->wait_for_catchup('s');
+	foreach my $query ('SELECT id8, price, note FROM orders ORDER BY id8', 'SELECT id, at, price FROM parts ORDER BY id')
+	{
+		is(sql('b', $query), sql('a', $query), "$what: both have the same rows");
+	}
+	return;
+}
+
+foreach my $name (qw(b a))
+{
+	sql($name, <<'SQL');
+CREATE TABLE orders (id int PRIMARY KEY, price int);
+CREATE TABLE parts (id int, at int, price int, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+CREATE PUBLICATION p FOR TABLE orders, parts;
+SELECT tandem.create_publication(41, 'p');
+SQL
+}
+sql('b', "CREATE SUBSCRIPTION s CONNECTION '" . $server{a}->connstr . " dbname=postgres' PUBLICATION release_41");
+$server{b}->wait_for_subscription_sync($server{a}, 's');
+
+# Rule: the key swap fails no writer, on a server whose publication leaves columns out.
+sql($_, q(BEGIN;
+	SELECT tandem.create_migration('m', 42);
+	SELECT tandem.add_column('m', 'orders', 'id8', 'bigint');
+	SELECT tandem.sync_column('m', 'orders', 'id', 'id8', 'id::bigint', 'coalesce(id8, 0)::int');
+	SELECT tandem.add_not_null('m', 'orders', 'id8');
+	SELECT tandem.add_index('m', 'CREATE UNIQUE INDEX orders_id8 ON orders (id8)');
+	COMMIT;)) foreach qw(a b);
+sql($_, q(ALTER TABLE orders ADD COLUMN note text)) foreach qw(b a);
+sql('a', q(INSERT INTO orders (id, price, note) VALUES (1, 10, 'a')));
+sql('a', q(INSERT INTO parts VALUES (1, 1, 1)));
+sql($_, q(CALL tandem.migrate('m'))) foreach qw(a b);
+foreach my $name (qw(b a))
+{
+	sql($name, 'ALTER TABLE orders DROP CONSTRAINT orders_pkey, ADD CONSTRAINT orders_pkey PRIMARY KEY USING INDEX orders_id8');
+	sql($name, 'UPDATE orders SET price = price + 1') if $name eq 'a';
+}
+are_equal('swapped');
+
+# Rule: a partition that comes later is sent.
+sql($_, 'CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20)') foreach qw(b a);
+sql('b', 'SELECT tandem.take_release(42)');
+sql('b', 'ALTER SUBSCRIPTION s REFRESH PUBLICATION');
+$server{b}->wait_for_subscription_sync($server{a}, 's');
+sql('a', 'INSERT INTO parts VALUES (2, 11, 2)');
+sql('a', 'UPDATE parts SET price = price + 1');
+sql('a', 'DELETE FROM orders WHERE id = 1');
+are_equal('a new partition');
+done_testing();
