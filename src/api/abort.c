@@ -17,8 +17,6 @@
 #include "catalog/sync.h"
 #include "core/clock.h"
 #include "core/lock.h"
-#include "core/relation.h"
-#include "core/settings.h"
 #include "core/sql_function.h"
 #include "core/text.h"
 #include "ddl/columns.h"
@@ -27,7 +25,6 @@
 #include "ending/build_users.h"
 #include "ending/built.h"
 #include "ending/losses.h"
-#include "fill/former_writers.h"
 #include "region/gate.h"
 #include "region/release_publication.h"
 #include "region/release_subscription.h"
@@ -197,39 +194,6 @@ check_nothing_is_lost(const Migration *migration, List *dropped, bool force,
 }
 
 /*
- * What a transaction that is open has written cannot be counted before it ends.
- * That it ends before the tables are locked is of no use to who has written there.
- */
-static void
-wait_for_writers(const Migration *migration)
-{
-	int64		give_up = clock_after_ms(setting_lock_retry_time * INT64CONST(1000));
-	List	   *leaves = NIL;
-	ListCell   *lc;
-
-	foreach(lc, sync_relations_of_migration(migration->id))
-		leaves = list_concat_unique_oid(leaves, table_leaves(lfirst_oid(lc)));
-	foreach(lc, former_writers_find(leaves))
-	{
-		const char *writer = lfirst(lc);
-		const char *prepared = strncmp(writer, "-1/", 3) == 0 ? writer + 3 : NULL;
-		List	   *one = list_make1(lfirst(lc));
-		char	   *left;
-
-		lock_wait_for_transaction(prepared ? prepared : writer,
-								  (int) clock_ms_until(give_up));
-		left = former_writers_left(leaves, one);
-		if (left)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("a transaction that writes tables of migration \"%s\" has not ended within %d s",
-							migration->name, setting_lock_retry_time),
-					 errdetail("This one: %s.", lock_describe_marks(left)),
-					 errhint("Let it end, then call it again; nothing was changed. With force => true nothing is counted.")));
-	}
-}
-
-/*
  * This database will take what the release before sees: without the columns of
  * later ones, which nobody would make up for.
  */
@@ -312,8 +276,6 @@ tandem_abort(PG_FUNCTION_ARGS)
 	check_publications(migration, call.before);
 	dropped = columns_of_migration(migration);
 	check_no_dependents(migration, dropped);
-	if (!call.force)
-		wait_for_writers(migration);
 	check_nothing_is_lost(migration, dropped, call.force, true);
 	/* before tables are locked */
 	migration_forget_old();

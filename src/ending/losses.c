@@ -29,6 +29,7 @@
 #include "core/transaction.h"
 #include "ending/kept.h"
 #include "ending/losses.h"
+#include "fill/former_writers.h"
 #include "fill/verify.h"
 #include "rule/expression.h"
 
@@ -512,6 +513,52 @@ lines_of_plain_columns(List *lines, const Migration *migration, List *rules,
 	return lines;
 }
 
+/* Waits for those that write the tables now; returns one that is left, or NULL. */
+static char *
+wait_for_writers(List *leaves, int64 until)
+{
+	ListCell   *lc;
+
+	foreach(lc, former_writers_find(leaves))
+	{
+		const char *writer = lfirst(lc);
+		const char *prepared = strncmp(writer, "-1/", 3) == 0 ? writer + 3 : NULL;
+		char	   *left;
+
+		lock_wait_for_transaction(prepared ? prepared : writer,
+								  (int) clock_ms_until(until));
+		left = former_writers_left(leaves, list_make1(lfirst(lc)));
+		if (left)
+			return lock_describe_marks(left);
+	}
+	return NULL;
+}
+
+/*
+ * What a transaction that is open has written cannot be counted before it ends.
+ * That it ends before the tables are locked is of no use to who has written there.
+ */
+static void
+wait_to_count(const Migration *migration, Oid relid, List *rules, bool whole)
+{
+	int64		until = clock_after_ms(whole ? setting_lock_retry_time * INT64CONST(1000)
+									   : setting_lock_timeout);
+	LossCount	count = {.migration = migration,.relation = relid};
+	char	   *left = wait_for_writers(table_leaves(relid), until);
+
+	if (left == NULL)
+		return;
+	if (whole)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("a transaction that writes tables of migration \"%s\" has not ended within %d s",
+						migration->name, setting_lock_retry_time),
+				 errdetail("This one: %s.", left),
+				 errhint("Let it end, then call it again; nothing was changed. With force => true nothing is counted.")));
+	warn_of_unread(&count, rules,
+				   psprintf("a transaction that writes it has not ended: %s", left));
+}
+
 List *
 abort_losses(const Migration *migration, bool scan)
 {
@@ -534,9 +581,13 @@ abort_losses(const Migration *migration, bool scan)
 		List	   *counted = rules_of_table(rules, lfirst_oid(lc));
 		bool		whole = rules_have_kind(counted, RULE_ONE_WAY) ||
 		rules_have_kind(counted, RULE_DERIVED);
+		bool		plain;
 
 		if (!relation_exists(lfirst_oid(lc)))
 			continue;
+		plain = plain_column_names(migration, rules, lfirst_oid(lc)) != NIL;
+		if (counted != NIL || plain)
+			wait_to_count(migration, lfirst_oid(lc), counted, whole || plain);
 		lines = lines_of_plain_columns(lines, migration, rules, lfirst_oid(lc));
 		if (counted == NIL)
 			continue;
