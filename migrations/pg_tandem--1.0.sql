@@ -1081,14 +1081,15 @@ COMMENT ON FUNCTION tandem._stray_dependents(oid, name)
 CREATE VIEW tandem._release_publications AS
 SELECT t.release, p.oid AS object, coalesce(p.pubname, t.name) AS name, p.pubowner AS owner,
 	s.oid AS source_object, coalesce(s.pubname, t.source) AS source, h.home,
-	coalesce(CASE WHEN t.home = h.home THEN p.pubname <> t.name OR s.pubname <> t.source ELSE p.oid IS NOT NULL END, false) AS stale
+	coalesce(CASE WHEN t.home = h.home THEN p.pubname <> t.name OR s.pubname <> t.source ELSE p.oid IS NOT NULL END, false) AS stale,
+	coalesce(p.pubviaroot <> s.pubviaroot, false) AS other_options
 FROM tandem.publication t
 CROSS JOIN (SELECT format('%s/%s', c.system_identifier, d.oid) AS home
 	FROM pg_control_system() c CROSS JOIN pg_database d WHERE d.datname = current_database()) h
 LEFT JOIN pg_publication p ON CASE WHEN t.home = h.home THEN p.oid = t.object ELSE p.pubname = t.name END
 LEFT JOIN pg_publication s ON CASE WHEN t.home = h.home THEN s.oid = t.source_object ELSE s.pubname = t.source END;
 COMMENT ON VIEW tandem._release_publications
-	IS 'publications of releases and their source, with their present names; object: NULL if it was dropped; stale: the record is to be written anew';
+	IS 'publications of releases and their source, with their present names; object: NULL if it was dropped; stale: the record is to be written anew; other_options: it sends partitions where the source sends their topmost table, or the other way round';
 
 CREATE FUNCTION tandem._column_dependents(relation oid, number integer, migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE

@@ -113,6 +113,23 @@ ALTER TABLE tree_1 REPLICA IDENTITY USING INDEX tree_1_cents;
 UPDATE tree SET price = 2;
 SELECT * FROM sent;
 
+-- Rule: where the source sends partitions in another way now, that is said, and fails no DDL.
+CREATE TABLE tree_2 PARTITION OF tree FOR VALUES FROM (10) TO (20);
+ALTER TABLE tree_1 REPLICA IDENTITY DEFAULT;
+ALTER PUBLICATION p SET (publish_via_partition_root = false);
+\set VERBOSITY terse
+CREATE TABLE tree_3 PARTITION OF tree FOR VALUES FROM (20) TO (30);
+\set VERBOSITY default
+CALL tandem.abort('t', force => true);
+SELECT tandem.create_publication(41);
+SELECT tandem.create_publication(43);
+SELECT * FROM sent;
+ALTER PUBLICATION p SET (publish_via_partition_root = true);
+SELECT tandem.create_publication(41);
+SELECT tandem.create_publication(43);
+SELECT * FROM sent;
+CALL tandem.abort('t', force => true);
+
 \c postgres
 DROP DATABASE published_ddl;
 DROP ROLE tandem_ddl;

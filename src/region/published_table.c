@@ -109,6 +109,8 @@ published_table_put(const ReleasePublication *publication, const PublishedTable 
 
 	if (table->same || (table->clause == NULL && !table->has))
 		return;
+	/* the server refuses a list of a partitioned table then */
+	release_record_check_options(publication);
 	release_record_check_owner(publication);
 	if (table->clause && !compat_is_table_owner(table->relid, GetUserId()))
 		refuse_table_of_another(publication, table);
@@ -152,6 +154,21 @@ lock_published_tables(const ReleasePublication *publication)
 		list_sort(relids, list_oid_cmp);
 		lock_relations(relids, ShareUpdateExclusiveLock);
 		locked = relids;
+	}
+}
+
+void
+published_table_take_out(const ReleasePublication *publication)
+{
+	ListCell   *lc;
+
+	foreach(lc, lock_published_tables(publication))
+	{
+		const PublishedTable *table = lfirst(lc);
+
+		if (table->has && !table->same)
+			ddl_run(psprintf("ALTER PUBLICATION %s DROP TABLE ONLY %s",
+							 quote_identifier(publication->name), table->name));
 	}
 }
 

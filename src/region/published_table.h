@@ -45,6 +45,9 @@ extern void published_table_put(const ReleasePublication *publication,
 extern void published_table_put_all(const ReleasePublication *publication,
 									Oid relid, int ending);
 
+/* Locks the tables, and takes those out that the publication has otherwise than it is to. */
+extern void published_table_take_out(const ReleasePublication *publication);
+
 /* Throws the error that no column of the table can be left out. */
 extern void published_table_refuse_whole(const ReleasePublication *publication,
 										 const PublishedTable *table,

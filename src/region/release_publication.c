@@ -155,6 +155,7 @@ create_release_publication(int release, char *source, const char *options)
 	publication->owner = GetUserId();
 	publication->source_gone = false;
 	publication->stale = false;
+	publication->other_options = false;
 	return publication;
 }
 
@@ -215,8 +216,12 @@ release_publication_make(int release, char *source)
 	else
 	{
 		release_record_check_owner(publication);
+		/* which may have lists that the server refuses under them */
+		if (publication->other_options)
+			published_table_take_out(publication);
 		ddl_run(psprintf("ALTER PUBLICATION %s SET (%s)",
 						 quote_identifier(publication->name), options));
+		publication->other_options = false;
 	}
 	published_table_put_all(publication, InvalidOid, 0);
 	return publication->name;
@@ -302,7 +307,9 @@ warn_of_table_left(const ReleasePublication *publication,
 			(errcode(ERRCODE_WARNING),
 			 errmsg("publication %s does not follow the change of table %s",
 					quote_identifier(publication->name), table->name),
-			 errdetail("It changes with the rights of its owner and of the table's."),
+			 publication->other_options
+			 ? errdetail("Its source has another publish_via_partition_root now.")
+			 : errdetail("It changes with the rights of its owner and of the table's."),
 			 errhint("As a member of role %s, with the rights of the owners of its tables, run SELECT tandem.create_publication(%d);",
 					 quote_identifier(GetUserNameFromId(publication->owner, false)),
 					 publication->release)));
@@ -310,16 +317,20 @@ warn_of_table_left(const ReleasePublication *publication,
 
 static void
 follow_changed_table(const ReleasePublication *publication,
-					 const PublishedTable *table)
+					 const PublishedTable *table, bool *told)
 {
 	if (table->fails && table->whole && table->sent_anyhow)
 		published_table_refuse_whole(publication, table,
 									 "Choose a unique index instead (REPLICA IDENTITY USING INDEX), or end the migrations of the table first, by tandem.contract or tandem.abort.");
-	if (!table->fails &&
-		!(has_privs_of_role(GetUserId(), publication->owner) &&
-		  compat_is_table_owner(table->relid, GetUserId())))
+	if (publication->other_options ||
+		(!table->fails &&
+		 !(has_privs_of_role(GetUserId(), publication->owner) &&
+		   compat_is_table_owner(table->relid, GetUserId()))))
 	{
-		warn_of_table_left(publication, table);
+		/* of a tree, one partition */
+		if (!*told)
+			warn_of_table_left(publication, table);
+		*told = true;
 		return;
 	}
 	/* of a partition's identity the list is that of its topmost table */
@@ -334,6 +345,7 @@ static void
 follow_changed_tables(const ReleasePublication *publication, Oid root,
 					  List *gone)
 {
+	bool		told = false;
 	ListCell   *lc;
 
 	foreach(lc, published_table_list(publication, root, 0))
@@ -343,7 +355,7 @@ follow_changed_tables(const ReleasePublication *publication, Oid root,
 		if (table->same || (table->clause == NULL && !list_member_oid(gone, table->relid)))
 			continue;
 		if (table->fails || lock_is_ours(table->relid))
-			follow_changed_table(publication, table);
+			follow_changed_table(publication, table, &told);
 	}
 }
 
@@ -401,12 +413,17 @@ release_publication_check_end(const Migration *migration, int retired)
 
 		/* the tables of many partitions are read for a message alone */
 		if (!OidIsValid(publication->owner) ||
-			has_privs_of_role(GetUserId(), publication->owner))
+			(has_privs_of_role(GetUserId(), publication->owner) &&
+			 !publication->other_options))
 			continue;
 		if (publication->release < retired ||
-			(retired == 0 && publication->release == migration->release) ||
-			end_changes_tables(publication, relids))
+			(retired == 0 && publication->release == migration->release))
 			release_record_check_owner(publication);
+		else if (end_changes_tables(publication, relids))
+		{
+			release_record_check_owner(publication);
+			release_record_check_options(publication);
+		}
 	}
 }
 

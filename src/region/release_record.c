@@ -24,6 +24,7 @@ read_release_publication(uint64 row)
 	publication->owner = query_get_oid(row, 4);
 	publication->source_gone = query_get_bool(row, 5);
 	publication->stale = query_get_bool(row, 6);
+	publication->other_options = query_get_bool(row, 7);
 	return publication;
 }
 
@@ -37,7 +38,7 @@ read_release_publications(void)
 
 	query_begin(&query);
 	rows = query_run_latest(&query,
-							"SELECT release, name::text, source::text, coalesce(owner, 0), source_object IS NULL, stale "
+							"SELECT release, name::text, source::text, coalesce(owner, 0), source_object IS NULL, stale, other_options "
 							"FROM tandem._release_publications ORDER BY release");
 	for (uint64 row = 0; row < rows; row++)
 		publications = lappend(publications, read_release_publication(row));
@@ -147,4 +148,17 @@ release_record_check_owner(const ReleasePublication *publication)
 					 quote_identifier(GetUserNameFromId(publication->owner, false)),
 					 quote_identifier(publication->name),
 					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+}
+
+void
+release_record_check_options(const ReleasePublication *publication)
+{
+	if (publication->other_options)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("publication %s has another publish_via_partition_root than publication %s, whose tables it has",
+						quote_identifier(publication->name),
+						quote_identifier(publication->source)),
+				 errhint("Run SELECT tandem.create_publication(%d); first.",
+						 publication->release)));
 }

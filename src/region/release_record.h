@@ -17,6 +17,8 @@ typedef struct ReleasePublication
 	bool		source_gone;	/* the source was dropped */
 	bool		stale;			/* the record has other names, or is from
 								 * elsewhere */
+	bool		other_options;	/* it sends partitions where the source sends
+								 * their topmost table, or the other way round */
 } ReleasePublication;
 
 /*
@@ -49,5 +51,8 @@ extern void release_record_delete(int release);
 
 /* Throws an error, with what is to be done, unless the caller owns it. */
 extern void release_record_check_owner(const ReleasePublication *publication);
+
+/* Throws an error if other_options: create_publication is to be called first. */
+extern void release_record_check_options(const ReleasePublication *publication);
 
 #endif							/* TANDEM_RELEASE_RECORD_H */
