@@ -207,11 +207,11 @@ BEGIN;
 SELECT tandem.add_index('m', 'CREATE INDEX fleeting ON images (lower(title))');
 SELECT tandem.add_index('m', 'CREATE INDEX fleeting_parts ON parts (lower(a))');
 SELECT relation::regclass, mode FROM pg_locks
-	WHERE pid = pg_backend_pid() AND relation IN ('images'::regclass, 'parts'::regclass, 'parts_1'::regclass);
+	WHERE pid = pg_backend_pid() AND relation IN ('images'::regclass, 'parts'::regclass, 'parts_1'::regclass) ORDER BY 1, 2;
 LOCK images IN ROW EXCLUSIVE MODE;
 SELECT tandem.add_index('m', 'CREATE INDEX fleeting_2 ON images (lower(title))');
 SELECT relation::regclass, mode FROM pg_locks
-	WHERE pid = pg_backend_pid() AND relation = 'images'::regclass;
+	WHERE pid = pg_backend_pid() AND relation = 'images'::regclass ORDER BY 1, 2;
 COMMIT;
 SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 	JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('app', 'public');
