@@ -113,7 +113,7 @@ expand('app', 'running', release => 6);
 foreach my $name ('paused', 'running')
 {
 	by_owner('app', <<"SQL");
-SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '20');
+SELECT tandem.configure('$name', 'tandem.max_rows_per_second', '1');
 SELECT tandem.configure('$name', 'tandem.batch_target', '1ms');
 CALL tandem.migrate('$name', background => true);
 SQL
