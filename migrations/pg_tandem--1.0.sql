@@ -2574,7 +2574,7 @@ SELECT r.region, h.is_here, r.expanded, r.ready, r.current, r.lowest, r.phases, 
 			FROM pg_subscription u
 			WHERE EXISTS (SELECT FROM pg_subscription_rel o JOIN tandem.sync y ON y.relation = o.srrelid WHERE o.srsubid = u.oid)
 				AND NOT EXISTS (SELECT FROM pg_subscription_rel o WHERE o.srsubid = u.oid AND o.srrelid = 'tandem.region'::regclass)) END,
-		CASE WHEN h.is_here AND r.at < clock_timestamp() - interval '1 minute'
+		CASE WHEN h.is_here AND r.at < clock_timestamp() - interval '1 minute' AND EXISTS (SELECT FROM tandem.region o WHERE o.region <> r.region)
 			THEN format('has told the others nothing for %s: preload the library of pg_tandem, or call tandem.region_beat() every 10 s',
 				date_trunc('second', clock_timestamp() - r.at)) END,
 		CASE WHEN NOT h.is_here AND s.oid IS NULL THEN 'the subscription that brought what it says is gone' END,

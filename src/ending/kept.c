@@ -83,7 +83,7 @@ tell_default_kind(void *arg)
 /*
  * _default_kind(relation, number): what rows get that do not name the column:
  * 'null', 'varies' or 'repeats', the same value again and again.  NULL if another
- * session has locked the table.
+ * session has locked the table, or it has no such column.
  */
 Datum
 tandem_default_kind(PG_FUNCTION_ARGS)
@@ -98,6 +98,12 @@ tandem_default_kind(PG_FUNCTION_ARGS)
 
 	if (question.rel == NULL)
 		PG_RETURN_NULL();
+	if (question.number < 1 ||
+		question.number > RelationGetNumberOfAttributes(question.rel))
+	{
+		relation_close(question.rel, AccessShareLock);
+		PG_RETURN_NULL();
+	}
 	(void) subtransaction_try(tell_default_kind, &question);
 	relation_close(question.rel, AccessShareLock);
 	PG_RETURN_TEXT_P(cstring_to_text(question.kind));

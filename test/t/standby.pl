@@ -38,7 +38,7 @@ INSERT INTO items SELECT i, i, repeat('x', 500) FROM generate_series(1, 2000) i;
 INSERT INTO users SELECT i, 'u' || i FROM generate_series(1, 3) i;
 INSERT INTO texts VALUES (1, '1'), (2, 'two');
 GRANT SELECT ON items, users, texts TO reader;
-SELECT tandem.register_release(41, 'the first'), tandem.set_dependency('search-index', 7);
+SELECT tandem.register_release(41, 'the first'), tandem.set_dependency('search-index', 7), tandem.join_region('here');
 BEGIN;
 SELECT tandem.create_migration('login', release => 41);
 SELECT tandem.add_column('login', 'users', 'login', 'text');
