@@ -2559,6 +2559,25 @@ FROM (
 GROUP BY p.migration_id;
 COMMENT ON VIEW tandem._migration_progress IS 'how far each open migration is';
 
+-- A subscription that was made before the other was a region brings nothing of it, and would for ever: what is there is
+-- not known then.
+CREATE VIEW tandem._silent_subscriptions AS
+SELECT s.subname AS name FROM pg_subscription s
+WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+	AND 'tandem_region' = ANY (s.subpublications)
+	AND NOT EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srsubid = s.oid AND r.srrelid = 'tandem.region'::regclass AND r.srsubstate IN ('r', 's'));
+COMMENT ON VIEW tandem._silent_subscriptions IS 'subscriptions that are to bring what a region says, and have not brought it';
+
+CREATE VIEW tandem._other_regions AS
+SELECT o.region AS name, o.expanded, o.current, o.lowest, o.intent, o.intent_release, o.doubt,
+	format('heard of %s ago', date_trunc('second', greatest(clock_timestamp() - o.heard_at, interval '0'))) AS heard,
+	coalesce((o.seen ->> tandem.region())::bigint, 0) AS seen
+FROM tandem.region o WHERE o.region <> tandem.region()
+UNION ALL SELECT format('of subscription %I', s.name), NULL, NULL, NULL, NULL, NULL,
+	'has told nothing yet: tandem.join_region() comes before CREATE SUBSCRIPTION', 'never heard of', 0
+FROM tandem._silent_subscriptions s WHERE tandem.region() IS NOT NULL;
+COMMENT ON VIEW tandem._other_regions IS 'the other regions, as this one knows them';
+
 CREATE VIEW tandem.regions AS
 SELECT r.region, h.is_here, r.expanded, r.ready, r.current, r.lowest, r.phases, r.intent,
 	CASE WHEN NOT h.is_here THEN date_trunc('second', greatest(clock_timestamp() - r.heard_at, interval '0')) END AS behind,
@@ -2574,6 +2593,8 @@ SELECT r.region, h.is_here, r.expanded, r.ready, r.current, r.lowest, r.phases, 
 			FROM pg_subscription u
 			WHERE EXISTS (SELECT FROM pg_subscription_rel o JOIN tandem.sync y ON y.relation = o.srrelid WHERE o.srsubid = u.oid)
 				AND NOT EXISTS (SELECT FROM pg_subscription_rel o WHERE o.srsubid = u.oid AND o.srrelid = 'tandem.region'::regclass)) END,
+		CASE WHEN h.is_here THEN (SELECT string_agg(format('subscription %I has brought nothing of a region: tandem.join_region() comes before CREATE SUBSCRIPTION', u.name), '; ' ORDER BY u.name)
+			FROM tandem._silent_subscriptions u) END,
 		CASE WHEN h.is_here AND r.at < clock_timestamp() - interval '1 minute' AND EXISTS (SELECT FROM tandem.region o WHERE o.region <> r.region)
 			THEN format('has told the others nothing for %s: preload the library of pg_tandem, or call tandem.region_beat() every 10 s',
 				date_trunc('second', clock_timestamp() - r.at)) END,

@@ -453,26 +453,6 @@ check_publications(const Migration *migration)
 		release_subscription_check(takes);
 }
 
-/* Checks what is open before anything is done. */
-static void
-check_contract_call(Migration *migration, const ContractCall *call)
-{
-	List	   *rules = sync_list_of_migration(migration->id);
-	List	   *parts;
-
-	/*
-	 * before phase contract, the list of open steps says more than the phase
-	 */
-	if (migration->phase != PHASE_MIGRATE)
-		migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
-	parts = check_ready_to_contract(migration, rules, columns_to_drop(rules),
-									call);
-	check_publications(migration);
-	claim_contract(migration, call);
-	warn_of_what_force_passes(migration, rules, call);
-	contract_parts_warn(migration, parts, call->accept);
-}
-
 /*
  * Where one region drops a column that the new release does not write back, the
  * others, which still read it, would get nothing for it any more.
@@ -495,6 +475,28 @@ gate_of_contract(const Migration *migration, const ContractCall *call)
 		gate.everywhere |= rule->down == NIL && !rule->keep_old && rule->old_columns != NIL;
 	}
 	return gate;
+}
+
+/* Checks what is open before anything is done. */
+static void
+check_contract_call(Migration *migration, const ContractCall *call)
+{
+	List	   *rules = sync_list_of_migration(migration->id);
+	RegionGate	gate = gate_of_contract(migration, call);
+	List	   *parts;
+
+	/*
+	 * before phase contract, the list of open steps says more than the phase
+	 */
+	if (migration->phase != PHASE_MIGRATE)
+		migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
+	parts = check_ready_to_contract(migration, rules, columns_to_drop(rules),
+									call);
+	region_gate_check(&gate);
+	check_publications(migration);
+	claim_contract(migration, call);
+	warn_of_what_force_passes(migration, rules, call);
+	contract_parts_warn(migration, parts, call->accept);
 }
 
 typedef struct FencedContract

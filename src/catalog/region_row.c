@@ -171,6 +171,8 @@ region_beat(void)
 					 "seen = (SELECT coalesce(jsonb_object_agg(o.region, o.seq), '{}') FROM tandem.region o WHERE o.region <> r.region) "
 					 "FROM tandem._region_state() s WHERE " OWN_ROW);
 	query_end(&query);
+	/* what a new subscription is about to bring is known now */
+	registry_look_for_ready();
 	return true;
 }
 
@@ -262,13 +264,9 @@ region_others(void)
 	uint64		rows;
 	List	   *regions = NIL;
 
-	begin_own_query(&query);
+	query_begin(&query);
 	rows = query_run_latest(&query,
-							"SELECT o.region, o.expanded, o.current, o.lowest, o.intent, o.intent_release, o.doubt, "
-							"date_trunc('second', greatest(clock_timestamp() - o.heard_at, interval '0'))::text, "
-							"coalesce((o.seen ->> own.region)::bigint, 0) "
-							"FROM tandem.region own JOIN tandem.region o ON o.region <> own.region "
-							"WHERE own.system_identifier = $1 AND own.database = $2 ORDER BY o.region");
+							"SELECT name, expanded, current, lowest, intent, intent_release, doubt, heard, seen FROM tandem._other_regions ORDER BY name");
 	for (uint64 row = 0; row < rows; row++)
 		regions = lappend(regions, read_region(row));
 	query_end(&query);
@@ -291,7 +289,7 @@ region_list(char *(*says) (const Region *region, void *arg), void *arg,
 
 		if (said == NULL)
 			continue;
-		appendStringInfo(&text, "%sregion %s %s (heard of %s ago)",
+		appendStringInfo(&text, "%sregion %s %s (%s)",
 						 *first ? "; " : "", region->name, said, region->heard);
 		if (*first == NULL)
 			*first = region->name;

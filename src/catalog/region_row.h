@@ -80,7 +80,7 @@ typedef struct Region
 	bool		intends_abort;
 	int			intent_release;
 	char	   *doubt;			/* why it is not believed, or NULL */
-	char	   *heard;			/* how long ago, for messages */
+	char	   *heard;			/* "heard of 00:00:03 ago" */
 	int64		seen;			/* how far it has read the own row */
 } Region;
 

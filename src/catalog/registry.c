@@ -8,7 +8,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
@@ -369,8 +368,8 @@ registry_kept_back_by(int migration_id, int release)
  * Computed from what is committed now and changed by this transaction, at any
  * isolation level.  Existing notes are not written again.
  */
-void
-registry_note_ready(void)
+static bool
+note_ready(void)
 {
 	char	   *notes = release_note_all_ready();
 	TandemQuery query;
@@ -379,13 +378,10 @@ registry_note_ready(void)
 
 	query_begin(&query);
 	query_text(&query, notes);
-	query_bigint(&query, (int64) GetSystemIdentifier());
-	query_oid(&query, MyDatabaseId);
 	/* what another region has not expanded it would lose */
 	rows = query_run_latest(&query,
 							"SELECT lower(u), upper(u) - 1 FROM (SELECT least(highest, unfilled - 1, "
-							"(SELECT min(coalesce(o.expanded, 0)) FROM tandem.region own JOIN tandem.region o ON o.region <> own.region "
-							"WHERE own.system_identifier = $2 AND own.database = $3)) AS upto FROM tandem._registry_state(NULL)) n, "
+							"(SELECT min(coalesce(o.expanded, 0)) FROM tandem._other_regions o)) AS upto FROM tandem._registry_state(NULL)) n, "
 							"unnest(int8multirange(int8range(1, greatest(upto, 1), '[]')) - $1::int8multirange) u WHERE upto > 0");
 	ranges = palloc(sizeof(ReleaseRange) * Max(rows, 1));
 	for (uint64 row = 0; row < rows; row++)
@@ -401,7 +397,21 @@ registry_note_ready(void)
 						 "INSERT INTO tandem.release_state (releases, state) VALUES (int8range($1, $2, '[]'), 'ready')");
 	}
 	query_end(&query);
+	return rows > 0;
+}
+
+void
+registry_note_ready(void)
+{
+	(void) note_ready();
 	registry_changed();
+}
+
+void
+registry_look_for_ready(void)
+{
+	if (note_ready())
+		registry_changed();
 }
 
 void

@@ -140,6 +140,9 @@ extern List *registry_kept_back_by(int migration_id, int release);
  */
 extern void registry_note_ready(void);
 
+/* The same where nothing has changed here: announces only what it has noted. */
+extern void registry_look_for_ready(void);
+
 /*
  * Notes that a session has written as that release after it was ready, and
  * announces it.  The note belongs to the running transaction; if that aborts,

@@ -69,19 +69,19 @@ doubt_region(const Arrival *arrival)
 }
 
 /*
- * Takes the row, unless a later one was there.  Sets *grown if it tells another
- * release that is expanded there, and *unseen if it announces something that is to
- * be answered.
+ * Takes the row, unless a later one was there.  Returns whether it announces
+ * something that is to be answered.
  */
-static void
-take_region(const Arrival *arrival, bool *grown, bool *unseen)
+static bool
+take_region(const Arrival *arrival)
 {
 	TandemQuery query;
 	bool		taken;
+	bool		unseen = false;
 
 	begin_arrival_query(&query, arrival);
 	taken = query_run(&query,
-					  "WITH known AS MATERIALIZED (SELECT r.expanded, r.intent FROM tandem.region r, (SELECT ($1).*) n WHERE r.region = n.region) "
+					  "WITH known AS MATERIALIZED (SELECT r.intent FROM tandem.region r, (SELECT ($1).*) n WHERE r.region = n.region) "
 					  "INSERT INTO tandem.region AS r (region, system_identifier, database, seq, expanded, ready, current, lowest, phases, "
 					  "intent, intent_release, seen, at, subscription, heard_at) "
 					  "SELECT n.region, n.system_identifier, n.database, n.seq, n.expanded, n.ready, n.current, n.lowest, n.phases, "
@@ -92,16 +92,13 @@ take_region(const Arrival *arrival, bool *grown, bool *unseen)
 					  "intent_release = excluded.intent_release, seen = excluded.seen, at = excluded.at, "
 					  "subscription = excluded.subscription, heard_at = excluded.heard_at, doubt = NULL "
 					  "WHERE excluded.seq >= r.seq "
-					  "RETURNING r.expanded IS DISTINCT FROM (SELECT k.expanded FROM known k), "
-					  "r.intent IS NOT NULL AND r.intent IS DISTINCT FROM (SELECT k.intent FROM known k)") > 0;
+					  "RETURNING r.intent IS NOT NULL AND r.intent IS DISTINCT FROM (SELECT k.intent FROM known k)") > 0;
 	if (taken)
-	{
-		*grown = query_get_bool(0, 1);
-		*unseen = query_get_bool(0, 2);
-	}
+		unseen = query_get_bool(0, 1);
 	query_end(&query);
 	if (!taken)
 		doubt_region(arrival);
+	return unseen;
 }
 
 static void
@@ -119,7 +116,6 @@ forget_region(const char *name)
 static void
 apply_arrival(const Arrival *arrival, bool deleted)
 {
-	bool		grown = false;
 	bool		unseen = false;
 
 	if (arrival->own && strcmp(arrival->own, arrival->name) == 0)
@@ -131,10 +127,9 @@ apply_arrival(const Arrival *arrival, bool deleted)
 	if (deleted)
 		forget_region(arrival->name);
 	else
-		take_region(arrival, &grown, &unseen);
+		unseen = take_region(arrival);
 	/* a release may be ready now */
-	if (deleted || grown)
-		registry_note_ready();
+	registry_look_for_ready();
 	if (unseen && arrival->own)
 		beat_after_transaction();
 }

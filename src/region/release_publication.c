@@ -14,6 +14,7 @@
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
+#include "core/relation.h"
 #include "core/statement.h"
 #include "core/text.h"
 #include "region/published_table.h"
@@ -298,7 +299,10 @@ release_publication_warn_without_release(const Migration *migration, Oid relid)
  *-------------------------------------------------------------------------
  */
 
-/* The command is another's, who can do nothing about the publication. */
+/*
+ * The command is another's, who can do nothing about the publication.  A tree is
+ * told of once, whichever of its tables comes first.
+ */
 static void
 warn_of_table_left(const ReleasePublication *publication,
 				   const PublishedTable *table)
@@ -306,7 +310,8 @@ warn_of_table_left(const ReleasePublication *publication,
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
 			 errmsg("publication %s does not follow the change of table %s",
-					quote_identifier(publication->name), table->name),
+					quote_identifier(publication->name),
+					quoting_relation(table_root(table->relid))),
 			 publication->other_options
 			 ? errdetail("Its source has another publish_via_partition_root now.")
 			 : errdetail("It changes with the rights of its owner and of the table's."),

@@ -236,10 +236,10 @@ check_declared_session(const FencedStatement *statement, int release)
 		statement_row_use(statement) == ROWS_WRITTEN)
 		ereport(ERROR,
 				(errcode(ERRCODE_RELEASE_READ_ONLY),
-				 errmsg("release %d may only read until its migration has filled all rows",
+				 errmsg("release %d may only read yet",
 						release),
-				 errhint("Run CALL tandem.wait_for_release(%d); see SELECT * FROM tandem.progress;",
-						 release)));
+				 errhint("SELECT * FROM tandem.health(%d); tells why; CALL tandem.wait_for_release(%d); waits until it may write.",
+						 release, release)));
 }
 
 static void

@@ -181,6 +181,17 @@ is_refused($late, q(SELECT tandem.join_region('d')), qr/region a has switched to
 $late->safe_psql('postgres', q(SELECT tandem.register_release(42); SELECT tandem.join_region('d')));
 is($late->safe_psql('postgres', q(SELECT string_agg(concat_ws(' ', region, expanded), ', ' ORDER BY region) FROM tandem.regions)), 'a 42, d 42', 'one that is as far');
 
+# Rule: what a subscription should tell of a region, and does not, holds up as what it would tell.
+my $early = new_server('e', conf => "wal_level = logical\nautovacuum = off\nwal_retrieve_retry_interval = 200ms\n");
+$early->safe_psql('postgres', q(SELECT tandem.register_release(42); SELECT tandem.join_region('e')));
+$server{b}->safe_psql('postgres', q(SELECT pg_create_logical_replication_slot('early', 'pgoutput')));
+$early->safe_psql('postgres', q(CREATE SUBSCRIPTION s_e_b CONNECTION ') . $server{b}->connstr . q( dbname=postgres' PUBLICATION no_such, tandem_region WITH (create_slot = false, slot_name = 'early', connect = false)));
+like($early->safe_psql('postgres', q(SELECT problem FROM tandem.regions)), qr/^subscription s_e_b has brought nothing of a region: tandem.join_region\(\) comes before/, 'e: what is wrong');
+is_refused($early, q(SELECT tandem.register_release(43); SELECT tandem.switch_release(43)), qr/region of subscription s_e_b has no release \(never heard of\)/, 'a switch beside it');
+$early->safe_psql('postgres', q(ALTER SUBSCRIPTION s_e_b SET (slot_name = NONE); DROP SUBSCRIPTION s_e_b; SELECT tandem.region_beat()));
+is($early->safe_psql('postgres', q(SELECT healthy FROM tandem.health(43))), 't', 'without it nothing is in the way');
+sql('b', q(SELECT pg_drop_replication_slot('early')));
+
 # one that leaves by itself is forgotten by all
 sql('b', q(SELECT tandem.leave_region('b')));
 $server{b}->wait_for_catchup('s_a_b');
