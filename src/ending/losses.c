@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -129,8 +130,10 @@ condition_of_value(Oid relid, const char *column, const char *sql)
 	if (!OidIsValid(type) ||
 		OidIsValid(lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr))
 		return psprintf("%s IS DISTINCT FROM %s", name, sql);
+	/* servers before 19 qualify a name of the server's own, too */
 	return psprintf("%s::text IS DISTINCT FROM (%s)::%s::text", name, sql,
-					format_type_be_qualified(type));
+					type < FirstNormalObjectId ? format_type_be(type)
+					: format_type_be_qualified(type));
 }
 
 /*

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "lib/stringinfo.h"
@@ -394,6 +395,12 @@ take_fenced_lock(void)
 {
 	LOCKTAG		tag;
 
+	/*
+	 * contract does not run on a standby, whose WAIT FOR LSN (19) refuses a
+	 * session that holds any lock; after a promotion the next commit takes it
+	 */
+	if (RecoveryInProgress())
+		return;
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, FENCED_OBJECT,
 					   LOCK_FENCED);
 	tag.locktag_lockmethodid = USER_LOCKMETHOD;
