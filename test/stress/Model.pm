@@ -331,6 +331,11 @@ sub apply_rule
 	{
 		$row->{from}[$i] = 'writer';
 	}
+	# both as quarantine has them: who saves such a row gets no error
+	elsif ($rule->{on_conflict} eq 'error' && $rule->{repair} && waits($rule, $row->{v}))
+	{
+		$row->{from}[$i] = 'up';
+	}
 	else
 	{
 		die "27000\n" if $rule->{on_conflict} eq 'error';
