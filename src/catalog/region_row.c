@@ -229,8 +229,8 @@ region_act_done(void)
 
 	begin_own_query(&query);
 	(void) query_run(&query,
-					 "UPDATE tandem.region r SET " NEXT_STATE ", intent = NULL, intent_release = NULL, intent_migration = NULL "
-					 "FROM tandem._region_state() s WHERE " OWN_ROW);
+					 "UPDATE tandem.region SET intent = NULL, intent_release = NULL, intent_migration = NULL "
+					 "WHERE " OWN_ROW " AND intent IS NOT NULL");
 	query_end(&query);
 }
 

@@ -51,7 +51,7 @@ extern char *region_intent(RegionAct act, int release, const char *name);
  * for a migration, its runner lock; others see it once that has committed.
  * migration_id is 0 for a switch.  region_announced returns the number of the own
  * row that the others must have seen, or 0 if the intent is not announced.
- * region_act_done is called in the transaction that acts.
+ * region_act_done takes it back in the transaction that acts, before region_follow.
  */
 extern void region_announce(RegionAct act, int release, int migration_id);
 extern int64 region_announced(const char *intent);

@@ -48,8 +48,10 @@ extern int	setting_send_fill;
 extern int	setting_vacuum_every;
 
 /* interval at which the launcher looks for migrations to resume, in s */
-extern int	setting_region_timeout;
 extern int	setting_launcher_interval;
+
+/* longest wait for the other regions to answer, in s */
+extern int	setting_region_timeout;
 
 /* maximum number of a role's background workers; 0 for half of the server's */
 extern int	setting_max_workers_per_role;

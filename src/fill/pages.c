@@ -251,7 +251,7 @@ chunk_scan_largest_batch(const ChunkScan *scan, const Step *step)
 }
 
 void
-chunk_scan_leave(ChunkScan *scan, const Step *step)
+chunk_scan_leave(ChunkScan *scan)
 {
 	if (scan->claimed)
 		step_leave_chunk(&scan->claim);
@@ -295,7 +295,7 @@ enter_chunk(ChunkScan *scan, const Step *step, int most, Blocks *blocks)
 		if (scan->claimed && take_chunk_blocks(scan, step, most, blocks))
 			return BLOCKS_CLAIMED;
 		others |= !scan->claimed;
-		chunk_scan_leave(scan, step);
+		chunk_scan_leave(scan);
 	}
 	return others ? BLOCKS_OF_OTHERS : BLOCKS_NONE;
 }
@@ -312,7 +312,7 @@ chunk_scan_next_blocks(ChunkScan *scan, const Step *step, int most,
 	if (scan->filled)
 		reclaim_add(reclaim, scan->first,
 					(BlockNumber) Min(scan->end - 1, MaxBlockNumber));
-	chunk_scan_leave(scan, step);
+	chunk_scan_leave(scan);
 	left = enter_chunk(scan, step, most, blocks);
 	if (left != BLOCKS_CLAIMED)
 	{

@@ -129,6 +129,6 @@ extern BlocksLeft chunk_scan_next_blocks(ChunkScan *scan, const Step *step,
 extern int	chunk_scan_largest_batch(const ChunkScan *scan, const Step *step);
 
 /* Releases the chunk that this process owns, if any. */
-extern void chunk_scan_leave(ChunkScan *scan, const Step *step);
+extern void chunk_scan_leave(ChunkScan *scan);
 
 #endif							/* TANDEM_PAGES_H */

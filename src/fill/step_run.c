@@ -716,6 +716,6 @@ step_run_note_vacuums(StepRun *run, double seconds, double length, int left)
 void
 step_run_end(StepRun *run)
 {
-	chunk_scan_leave(&run->scan, run->step);
+	chunk_scan_leave(&run->scan);
 	pfree(run);
 }
