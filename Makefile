@@ -29,6 +29,7 @@ OBJS = \
 	src/core/wait_chain.o \
 	src/core/statement.o \
 	src/core/relation.o \
+	src/catalog/after_switch.o \
 	src/catalog/migration.o \
 	src/catalog/migration_rights.o \
 	src/catalog/migration_lock.o \
@@ -45,6 +46,7 @@ OBJS = \
 	src/catalog/unfinished.o \
 	src/catalog/subscription.o \
 	src/catalog/writer.o \
+	src/rule/assignments.o \
 	src/rule/expression.o \
 	src/rule/spelled_out.o \
 	src/rule/expression_uses.o \
@@ -77,6 +79,7 @@ OBJS = \
 	src/fill/batch.o \
 	src/fill/direct_update.o \
 	src/fill/pages.o \
+	src/fill/switch_update.o \
 	src/fill/throttle.o \
 	src/fill/throttle_causes.o \
 	src/fill/verify.o \
@@ -127,6 +130,7 @@ OBJS = \
 	src/region/membership.o \
 	src/region/gate.o \
 	src/ending/kept.o \
+	src/ending/open_work.o \
 	src/ending/parts.o \
 	src/ending/losses.o \
 	src/ending/built.o \
@@ -140,10 +144,12 @@ OBJS = \
 	src/run/build.o \
 	src/run/runner.o \
 	src/run/beat.o \
+	src/run/after_switch.o \
 	src/run/background.o \
 	src/api/arguments.o \
 	src/api/expand.o \
 	src/api/added_column.o \
+	src/api/add_after_switch.o \
 	src/api/add_column.o \
 	src/api/rule_try.o \
 	src/api/add_build.o \

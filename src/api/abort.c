@@ -8,6 +8,7 @@
 
 #include "api/arguments.h"
 #include "api/finish.h"
+#include "catalog/after_switch.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
@@ -17,6 +18,7 @@
 #include "catalog/sync.h"
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/relation.h"
 #include "core/sql_function.h"
 #include "core/text.h"
 #include "ddl/columns.h"
@@ -223,6 +225,34 @@ check_publications(const Migration *migration, int before)
 		release_subscription_check(before);
 }
 
+/*
+ * What was changed after a switch that has been taken back stays: release N-1 may not
+ * know it.
+ */
+static void
+check_changed_back(const Migration *migration, bool force)
+{
+	ListCell   *lc;
+
+	foreach(lc, after_switch_list(migration->id))
+	{
+		AfterSwitch *change = lfirst(lc);
+
+		if (force || !change->changed || !relation_exists(change->relation))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("rows of table \"%s\" were changed after the switch, and not back",
+						quoting_shown_name(change->relation)),
+				 errdetail("Set: %s. Condition: %s.", change->set_given, change->condition_given),
+				 change->back != NIL
+				 ? errhint("Switch back to the release before with tandem.switch_release, run CALL tandem.migrate(%s), then abort. With force => true the rows stay as they are.",
+						   quote_literal_cstr(migration->name))
+				 : errhint("Nothing was given to change them back: UPDATE them if that is needed, then run CALL tandem.abort(%s, force => true);",
+						   quote_literal_cstr(migration->name))));
+	}
+}
+
 typedef struct AbortCall
 {
 	bool		force;
@@ -239,6 +269,7 @@ abort_locked(Migration *migration, void *arg)
 	List	   *dropped = columns_of_migration(migration);
 
 	check_no_dependents(migration, dropped);
+	check_changed_back(migration, call->force);
 	check_nothing_is_lost(migration, dropped, call->force, false);
 	region_gate_pass(&call->gate);
 	migration_act(migration, ACTION_ABORT, dropped_columns_describe(dropped),
@@ -276,6 +307,7 @@ tandem_abort(PG_FUNCTION_ARGS)
 	check_publications(migration, call.before);
 	dropped = columns_of_migration(migration);
 	check_no_dependents(migration, dropped);
+	check_changed_back(migration, call.force);
 	check_nothing_is_lost(migration, dropped, call.force, true);
 	/* before tables are locked */
 	migration_forget_old();

@@ -30,7 +30,7 @@
 #include "core/sql_function.h"
 #include "core/text.h"
 #include "ddl/columns.h"
-#include "ending/built.h"
+#include "ending/open_work.h"
 #include "ending/parts.h"
 #include "region/gate.h"
 #include "region/release_publication.h"
@@ -55,154 +55,6 @@ typedef struct ContractCall
 	char	   *undeclared;
 	List	   *accept;			/* kinds of parts, of char * */
 } ContractCall;
-
-/*
- * Returns why the verify of a leaf table is no proof; uses is what the rules use
- * now.  Sets *passable if force may pass over that, since it is about rows that disagree or fail, and not about
- * rows that were never filled.
- */
-static char *
-verify_is_no_proof(const Step *verify, Oid relid, const char *uses,
-				   bool *passable)
-{
-	char	   *version = sync_trigger_version(relid);
-	char	   *table = quoting_relation(relid);
-
-	*passable = false;
-	if (verify == NULL ||
-		(!verify->done && verify->rows_unfilled + verify->rows_mismatched == 0))
-		return psprintf("table %s is not verified", table);
-	if (!verify->done)
-	{
-		*passable = verify->rows_unfilled == 0;
-		return psprintf("verify of table %s found " INT64_FORMAT " rows unfilled and " INT64_FORMAT " mismatched",
-						table, verify->rows_unfilled, verify->rows_mismatched);
-	}
-	if (version == NULL || verify->trigger_version == NULL ||
-		strcmp(verify->trigger_version, version) != 0)
-		return psprintf("the trigger of table %s was changed since verify", table);
-	*passable = true;
-	if (rule_uses_changed(verify->uses, uses))
-		return psprintf("a function or type that the sync of table %s uses was changed since verify",
-						table);
-	if (verify->rows_quarantined > 0)
-		return psprintf("verify of table %s found " INT64_FORMAT " rows whose transform fails",
-						table, verify->rows_quarantined);
-	return NULL;
-}
-
-/* Adds what is left to be done or verified on one leaf table. */
-static List *
-reasons_not_verified(List *reasons, List *fills, List *verifies, Oid relid,
-					 const char *uses, bool force)
-{
-	Step	   *fill = step_find(fills, relid);
-	bool		passable;
-	char	   *problem = verify_is_no_proof(step_find(verifies, relid), relid,
-											 uses, &passable);
-
-	if (fill == NULL || !fill->done)
-		reasons = lappend(reasons, psprintf("table %s is not filled",
-											quoting_relation(relid)));
-	if (problem && !(force && passable))
-		reasons = lappend(reasons, problem);
-	return reasons;
-}
-
-/*
- * Adds indexes, constraints and NOT NULLs that are not there, whatever their
- * steps say: somebody may have dropped or changed them since.
- */
-static List *
-reasons_not_built(List *reasons, int migration_id)
-{
-	for (StepKind kind = STEP_INDEX; kind <= STEP_CONSTRAINT; kind++)
-	{
-		ListCell   *lc;
-
-		foreach(lc, step_list(migration_id, kind))
-		{
-			Step	   *step = lfirst(lc);
-			char	   *problem;
-
-			if (!relation_exists(step->relation))
-				continue;
-			problem = step->done ? step_problem(step) : "is not done";
-			if (problem == NULL)
-				continue;
-			reasons = lappend(reasons,
-							  psprintf("%s %s of table %s %s",
-									   step_kind_name(kind),
-									   quote_identifier(step->object),
-									   quoting_relation(step->relation),
-									   problem));
-		}
-	}
-	return reasons;
-}
-
-/*
- * Returns the reasons why the data is not ready for contract.  With force, which
- * passes over rows that disagree or are in quarantine, only those about rows
- * that were never filled, and about what was not built.  Sets *broken if one of them is that a rule can no longer be parsed,
- * with which migrate does not run.
- */
-static List *
-reasons_data_is_open(const Migration *migration, List *rules, bool force,
-					 bool *broken)
-{
-	List	   *fills = step_list(migration->id, STEP_BACKFILL);
-	List	   *verifies = step_list(migration->id, STEP_VERIFY);
-	List	   *reasons = NIL;
-	List	   *seen = NIL;
-	int64		quarantined = quarantine_count(migration->id);
-	ListCell   *lc;
-	ListCell   *leaf;
-
-	*broken = false;
-	foreach(lc, rules)
-	{
-		SyncRule   *rule = lfirst(lc);
-		char	   *problem;
-		char	   *uses;
-		bool		locked;
-
-		if (!relation_exists(rule->relation))
-			continue;			/* dropped: nothing to lose */
-		problem = sync_rule_problem(rule, &locked);
-		*broken |= problem != NULL;
-		if (problem && !force)
-			reasons = lappend(reasons,
-							  psprintf("sync to %s: %s",
-									   text_joined(rule->new_columns, "", ", "),
-									   problem));
-		problem = problem ? NULL : sync_trigger_problem(rule);
-		if (problem)
-			reasons = lappend(reasons, problem);
-		if (list_member_oid(seen, rule->relation))
-			continue;
-		seen = lappend_oid(seen, rule->relation);
-		foreach(leaf, table_tree(rule->relation))
-		{
-			if (get_rel_relkind(lfirst_oid(leaf)) == RELKIND_FOREIGN_TABLE)
-				reasons = lappend(reasons,
-								  psprintf("partition %s is a foreign table: its rows cannot be filled from here",
-										   quoting_relation(lfirst_oid(leaf))));
-		}
-		uses = rule_uses_of_table(rule->relation, migration->id);
-		foreach(leaf, table_leaves(rule->relation))
-			reasons = reasons_not_verified(reasons, fills, verifies,
-										   lfirst_oid(leaf), uses, force);
-	}
-	reasons = reasons_not_built(reasons, migration->id);
-	if (quarantined > 0 && !force)
-		reasons = lappend(reasons,
-						  psprintf(quarantined == 1
-								   ? INT64_FORMAT " row is in quarantine"
-								   : INT64_FORMAT " rows are in quarantine",
-								   quarantined));
-	return reasons;
-}
 
 static List *
 columns_to_drop(List *rules)
@@ -254,6 +106,9 @@ hint_to_make_ready(const Migration *migration, bool broken, bool quarantined,
 	if (broken)
 		return psprintf("Undo what has changed, then run CALL tandem.migrate(%s), then contract; or end the migration: CALL tandem.abort(%s);",
 						name, name);
+	if (open_work_waits_for_switch(migration))
+		return psprintf("Run SELECT tandem.switch_release(%d); where that has not been done, then CALL tandem.migrate(%s), then contract.",
+						migration->release, name);
 	if (quarantined)
 		return psprintf("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s), then contract.",
 						name);
@@ -269,8 +124,8 @@ check_data_is_ready(const Migration *migration, List *rules,
 					const ContractCall *call)
 {
 	bool		broken = false;
-	List	   *questions = reasons_data_is_open(migration, rules, call->force,
-												 &broken);
+	List	   *questions = open_work(migration, rules, call->force,
+									  &broken);
 	bool		quarantined = questions != NIL && quarantine_count(migration->id) > 0;
 	bool		one_way = questions != NIL && sync_list_has_one_way(rules) &&
 	rows_disagree(migration);
@@ -431,7 +286,7 @@ warn_of_what_force_passes(const Migration *migration, List *rules,
 						  const ContractCall *call)
 {
 	bool		broken;
-	List	   *passed = call->force ? reasons_data_is_open(migration, rules, false, &broken)
+	List	   *passed = call->force ? open_work(migration, rules, false, &broken)
 	: NIL;
 
 	if (passed == NIL)

@@ -466,12 +466,15 @@ adjust_loaded_row(Relation rel, HeapTuple tuple)
 {
 	LoadedRow	row;
 	bool		publication = is_own_table(rel, "publication");
+	bool		change = is_own_table(rel, "after_switch");
 
-	if (!(publication || is_own_table(rel, "owned_column")) || query_is_running())
+	if (!(publication || change || is_own_table(rel, "owned_column")) || query_is_running())
 		return tuple;
 	begin_loaded_row(&row, rel, tuple);
 	if (publication)			/* it will have another OID */
 		row.nulls[column_index(&row, "home")] = true;
+	else if (change)			/* nobody has looked at the rows here */
+		row.nulls[column_index(&row, "passed")] = true;
 	else
 		find_loaded_column(&row);
 	return heap_form_tuple(row.desc, row.values, row.nulls);

@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "api/arguments.h"
+#include "catalog/after_switch.h"
 #include "catalog/registry.h"
 #include "catalog/release_view.h"
 #include "catalog/session_release.h"
@@ -187,6 +188,7 @@ tandem_switch_release(PG_FUNCTION_ARGS)
 	(void) region_lock();
 	region_gate_pass(&gate);
 	registry_set_current(release);
+	after_switch_turned_here(release);
 	PG_RETURN_VOID();
 }
 

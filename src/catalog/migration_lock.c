@@ -408,6 +408,16 @@ migration_check_stop(const Migration *migration)
 		migration_stopped(migration);
 }
 
+void
+migration_refuse_stop(const Migration *migration)
+{
+	LOCKTAG		tag;
+
+	migration_check_stop(migration);
+	set_migration_lock_tag(&tag, LOCK_STOP, migration->id);
+	(void) LockRelease(&tag, ShareLock, false);
+}
+
 /* The server does not release such a session lock when a process exits. */
 static void
 release_worker_locks_at_exit(int code, Datum arg)

@@ -103,6 +103,9 @@ extern void migration_stop_runner(const Migration *migration, int timeout_ms);
  */
 extern void migration_check_stop(const Migration *migration);
 
+/* Throws the same errors, but prevents nothing: for what takes long by itself. */
+extern void migration_refuse_stop(const Migration *migration);
+
 /*
  * Makes this process, a worker, work for the runner with process id runner
  * until the process ends.  Meanwhile no session can run, abort or cancel the

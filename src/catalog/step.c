@@ -31,6 +31,7 @@ static const char *const kind_names[] = {
 	[STEP_CONSTRAINT] = "constraint",
 	[STEP_ANALYZE] = "analyze",
 	[STEP_VERIFY] = "verify",
+	[STEP_AFTER_SWITCH] = "after switch",
 };
 
 const char *
@@ -543,7 +544,7 @@ step_all_done(int migration_id)
 	query_int(&query, migration_id);
 	(void) query_run(&query,
 					 "SELECT coalesce(bool_and(t.state = 'done'), true) FROM tandem.step t "
-					 "JOIN pg_class c ON c.oid = t.relation WHERE t.migration = $1");
+					 "JOIN pg_class c ON c.oid = t.relation WHERE t.migration = $1 AND t.kind <> 'after switch'");
 	done = query_get_bool(0, 1);
 	query_end(&query);
 	return done;

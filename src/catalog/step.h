@@ -26,7 +26,8 @@ typedef enum StepKind
 	STEP_NOT_NULL,
 	STEP_CONSTRAINT,
 	STEP_ANALYZE,
-	STEP_VERIFY
+	STEP_VERIFY,
+	STEP_AFTER_SWITCH			/* not of migrate itself */
 } StepKind;
 
 /*
@@ -48,7 +49,8 @@ typedef enum StepPhase
 	DOING_CONSTRAINT,
 	DOING_VALIDATE,
 	DOING_ANALYZE,
-	DOING_VERIFY
+	DOING_VERIFY,
+	DOING_CHANGE				/* of rows, after the switch */
 } StepPhase;
 
 /* Returns the name as in tandem.step, or NULL for DOING_NOTHING. */
@@ -232,7 +234,7 @@ extern void step_forget_errors(int migration_id, StepKind kind);
 extern void step_set_waiting(int step_id, const char *waiting,
 							 const char *blockers);
 
-/* Returns what is done for a backfill or verify while it goes over its table. */
+/* Returns what is done for a step while it goes over the blocks of its table. */
 extern StepPhase step_work_phase(const Step *step);
 
 /* Records what is being done; there are no words for it. */
@@ -268,7 +270,7 @@ extern void step_forget_index(int step_id, const char *name);
 /* Has the step built the index of that name? */
 extern bool step_has_built(const Step *step, const char *name);
 
-/* Are all steps of the migration done? */
+/* Are all steps of the migration done, but for those after the switch? */
 extern bool step_all_done(int migration_id);
 
 /*

@@ -24,6 +24,7 @@ static const char *const phase_names[] = {
 	[DOING_VALIDATE] = "validating",
 	[DOING_ANALYZE] = "analyzing",
 	[DOING_VERIFY] = "verifying",
+	[DOING_CHANGE] = "changing rows",
 };
 
 const char *
@@ -35,7 +36,15 @@ step_phase_name(StepPhase phase)
 StepPhase
 step_work_phase(const Step *step)
 {
-	return step->kind == STEP_BACKFILL ? DOING_FILL : DOING_VERIFY;
+	switch (step->kind)
+	{
+		case STEP_BACKFILL:
+			return DOING_FILL;
+		case STEP_AFTER_SWITCH:
+			return DOING_CHANGE;
+		default:
+			return DOING_VERIFY;
+	}
 }
 
 void

@@ -92,7 +92,8 @@ read_failed_row_key(void *arg)
 }
 
 void
-failed_row_name(ErrorData *error, Oid relid, ItemPointer tid)
+failed_row_name(ErrorData *error, const char *doing, Oid relid,
+				ItemPointer tid)
 {
 	FailedRow	row = {relid, tid, NULL};
 	char	   *table = quoting_find_name(relid);
@@ -102,9 +103,9 @@ failed_row_name(ErrorData *error, Oid relid, ItemPointer tid)
 	if (row.key == NULL)
 		row.key = psprintf("at (%u,%u)", ItemPointerGetBlockNumber(tid),
 						   ItemPointerGetOffsetNumber(tid));
-	error->context = psprintf("%s%sfilling row %s of table \"%s\"",
+	error->context = psprintf("%s%s%s row %s of table \"%s\"",
 							  error->context ? error->context : "",
-							  error->context ? "\n" : "", row.key,
+							  error->context ? "\n" : "", doing, row.key,
 							  table ? table : "(dropped)");
 }
 
@@ -579,6 +580,21 @@ update_deferred_rows(Batch *batch)
 	batch->result->rows_indexed += SPI_processed;
 	SPI_finish();
 	query_ours_end();
+}
+
+void
+batch_apply_settings(void)
+{
+	/* set before the table is locked, since that wait counts, too */
+	if (setting_batch_lock_timeout > 0)
+		settings_for_transaction("lock_timeout",
+								 psprintf("%d", setting_batch_lock_timeout));
+
+	/*
+	 * after a crash both rows and progress are lost, and the blocks done
+	 * again
+	 */
+	settings_for_transaction("synchronous_commit", "off");
 }
 
 bool

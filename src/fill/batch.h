@@ -21,10 +21,11 @@
 
 /*
  * Adds a context line to the error that tells the row: its key, or its ctid if
- * the key cannot be read.  The (sub)transaction of the error must have been
- * rolled back.
+ * the key cannot be read.  doing is what was done with it, "filling".  The
+ * (sub)transaction of the error must have been rolled back.
  */
-extern void failed_row_name(ErrorData *error, Oid relid, ItemPointer tid);
+extern void failed_row_name(ErrorData *error, const char *doing, Oid relid,
+							ItemPointer tid);
 
 /*
  * Rows of a chunk that a process has tried and put into quarantine.  A page is
@@ -93,6 +94,12 @@ extern void batch_fill(RowState *state, const BatchOrder *order,
 
 /* Returns the attribute numbers of the columns that a fill may write. */
 extern Bitmapset *batch_columns(RelationRules *rules);
+
+/*
+ * Sets, for the batch's transaction, how long it waits for others, and that its
+ * commit does not wait for the disk.  Call before the table is locked.
+ */
+extern void batch_apply_settings(void);
 
 /*
  * Is a session waiting for this transaction, that is for a row that it wrote?

@@ -343,7 +343,7 @@ quarantine_retry_passes(QuarantineRetry *retry, ErrorData *error)
 	if (error_is_intervention(error))
 		return false;
 	if (ItemPointerIsValid(&retry->row))
-		failed_row_name(error, retry->relation, &retry->row);
+		failed_row_name(error, "filling", retry->relation, &retry->row);
 	if (error->hint == NULL)
 		error->hint = unfinished_hint(retry->migration, retry->relation, error);
 	return false;

@@ -492,22 +492,6 @@ end_step_without_blocks(Step *step)
 								step->rows_unfilled, step->rows_mismatched), NULL);
 }
 
-/* These last for the batch's transaction. */
-static void
-apply_batch_settings(void)
-{
-	/* set before the table is locked, since that wait counts, too */
-	if (setting_batch_lock_timeout > 0)
-		settings_for_transaction("lock_timeout",
-								 psprintf("%d", setting_batch_lock_timeout));
-
-	/*
-	 * after a crash both rows and progress are lost, and the blocks done
-	 * again
-	 */
-	settings_for_transaction("synchronous_commit", "off");
-}
-
 static int
 largest_batch_blocks(const StepRun *run)
 {
@@ -563,7 +547,7 @@ note_batch_failure(StepRun *run, ErrorData *error)
 	if (error_is_intervention(error))
 		return;
 	if (ItemPointerIsValid(&run->result.row))
-		failed_row_name(error, run->step->relation, &run->result.row);
+		failed_row_name(error, "filling", run->step->relation, &run->result.row);
 	if (error->hint == NULL)
 		error->hint = unfinished_hint(run->migration, run->step->relation,
 									  error);
@@ -631,7 +615,7 @@ step_run_batch(StepRun *run, int target_ms, const char *rest)
 	run->cursor_before = run->scan.cursor;
 	ItemPointerSetInvalid(&run->result.row);
 	run->result.judging = false;
-	apply_batch_settings();
+	batch_apply_settings();
 	rel = open_step_table(run);
 	if (rel == NULL)
 		run->left = BLOCKS_NONE;

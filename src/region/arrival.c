@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
+#include "catalog/after_switch.h"
 #include "catalog/region_row.h"
 #include "catalog/registry.h"
 #include "core/query.h"
@@ -78,10 +79,11 @@ take_region(const Arrival *arrival)
 	TandemQuery query;
 	bool		taken;
 	bool		unseen = false;
+	bool		turned = false;
 
 	begin_arrival_query(&query, arrival);
 	taken = query_run(&query,
-					  "WITH known AS MATERIALIZED (SELECT r.intent FROM tandem.region r, (SELECT ($1).*) n WHERE r.region = n.region) "
+					  "WITH known AS MATERIALIZED (SELECT r.intent, r.current FROM tandem.region r, (SELECT ($1).*) n WHERE r.region = n.region) "
 					  "INSERT INTO tandem.region AS r (region, system_identifier, database, seq, expanded, ready, current, lowest, phases, "
 					  "intent, intent_release, seen, at, subscription, heard_at) "
 					  "SELECT n.region, n.system_identifier, n.database, n.seq, n.expanded, n.ready, n.current, n.lowest, n.phases, "
@@ -92,10 +94,16 @@ take_region(const Arrival *arrival)
 					  "intent_release = excluded.intent_release, seen = excluded.seen, at = excluded.at, "
 					  "subscription = excluded.subscription, heard_at = excluded.heard_at, doubt = NULL "
 					  "WHERE excluded.seq >= r.seq "
-					  "RETURNING r.intent IS NOT NULL AND r.intent IS DISTINCT FROM (SELECT k.intent FROM known k)") > 0;
+					  "RETURNING r.intent IS NOT NULL AND r.intent IS DISTINCT FROM (SELECT k.intent FROM known k), "
+					  "EXISTS (SELECT FROM known k WHERE k.current > coalesce(r.current, 0))") > 0;
 	if (taken)
+	{
 		unseen = query_get_bool(0, 1);
+		turned = query_get_bool(0, 2);
+	}
 	query_end(&query);
+	if (turned)
+		after_switch_turned_region(arrival->name);
 	if (!taken)
 		doubt_region(arrival);
 	return unseen;
@@ -110,6 +118,7 @@ forget_region(const char *name)
 	query_text(&query, name);
 	(void) query_run(&query, "DELETE FROM tandem.region WHERE region = $1");
 	query_end(&query);
+	after_switch_turned_region(name);
 }
 
 /* The rows of tables that came before in its stream are here already. */

@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "catalog/after_switch.h"
 #include "catalog/region_row.h"
 #include "catalog/registry.h"
 #include "core/authority.h"
@@ -194,6 +195,7 @@ region_leave(const char *name)
 	query_text(&query, name);
 	(void) query_run(&query, "DELETE FROM tandem.region WHERE region = $1");
 	query_end(&query);
+	after_switch_turned_region(name);
 	/* a release may have waited for it */
 	registry_note_ready();
 }

@@ -142,6 +142,8 @@ expression_hide_literals(Node *expression)
 typedef struct ExpressionSource
 {
 	const char *text;
+	Node	   *raw;			/* the part of text that is meant, parsed;
+								 * NULL: all of it */
 	const char *label;
 	const char *column;			/* NULL: label says it all */
 	bool		names_only;		/* hide literals whose input runs user code */
@@ -150,6 +152,15 @@ typedef struct ExpressionSource
 	List	   *not_in_star;	/* names of columns that * does not mean */
 } ExpressionSource;
 
+/* Returns what the expression is, for messages. */
+static const char *
+described_source(const ExpressionSource *source)
+{
+	if (source->column == NULL)
+		return source->label;
+	return psprintf("%s of column \"%s\"", source->label, source->column);
+}
+
 /* Error positions refer to the expression, not to the user's statement. */
 static void
 expression_error_callback(void *arg)
@@ -157,10 +168,7 @@ expression_error_callback(void *arg)
 	ExpressionSource *source = arg;
 
 	error_position_in(source->text);
-	if (source->column)
-		errcontext("%s of column \"%s\"", source->label, source->column);
-	else
-		errcontext("%s", source->label);
+	errcontext("%s", described_source(source));
 }
 
 /* Is it "*" or "t.*"?  The parser takes these for a list of targets. */
@@ -204,12 +212,21 @@ parse_raw_expression(const ExpressionSource *source)
 	if (!IsA(select, SelectStmt) || !is_bare_expression(select))
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("%s of column \"%s\" is not a single expression",
-						source->label, source->column),
+				 errmsg("%s is not a single expression",
+						described_source(source)),
 				 errdetail("Expression: %s", source->text),
 				 source->is_default ? errhint(DEFAULT_HINT)
 				 : errhint("Write one expression over the columns of the row; put a query inside a function and call that.")));
 	return linitial_node(ResTarget, select->targetList)->val;
+}
+
+/* Returns a copy, which analysis may change. */
+static Node *
+raw_expression(const ExpressionSource *source)
+{
+	if (source->raw)
+		return copyObject(source->raw);
+	return parse_raw_expression(source);
 }
 
 static void
@@ -218,8 +235,7 @@ refuse_expression(const ExpressionSource *source, const char *what,
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s of column \"%s\" must not contain %s",
-					source->label, source->column, what),
+			 errmsg("%s must not contain %s", described_source(source), what),
 			 errdetail("Expression: %s", source->text),
 			 errhint("%s", hint)));
 }
@@ -305,7 +321,7 @@ static Node *
 analyze_expression(const ExpressionSource *source, Relation rel,
 				   const char *alias, Form_pg_attribute column)
 {
-	Node	   *expression = parse_raw_expression(source);
+	Node	   *expression = raw_expression(source);
 	ParseState *pstate = make_parsestate(NULL);
 	ParseNamespaceItem *item;
 
@@ -394,16 +410,24 @@ target_name(Relation rel, AttrNumber target)
 }
 
 Node *
-expression_parse(const char *expression_text, Relation rel, const char *alias,
-				 AttrNumber target, const char *label)
+expression_parse_part(Node *raw, const char *whole_text, Relation rel,
+					  const char *alias, AttrNumber target, const char *label)
 {
 	ExpressionSource source = {
-		.text = expression_text,
+		.text = whole_text,
+		.raw = raw,
 		.label = label,
 		.column = target_name(rel, target),
 	};
 
 	return parse_expression(&source, rel, alias, target);
+}
+
+Node *
+expression_parse(const char *expression_text, Relation rel, const char *alias,
+				 AttrNumber target, const char *label)
+{
+	return expression_parse_part(NULL, expression_text, rel, alias, target, label);
 }
 
 Node *

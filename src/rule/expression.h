@@ -35,8 +35,17 @@ extern Node *expression_parse_up(const char *expression_text, Relation rel,
 								 List *new_columns);
 
 /*
- * The same for an expression of a CHECK or an index, which may contain
- * generated and system columns.  label describes it in messages.
+ * The same as expression_parse for a part of a longer text, which the parser has
+ * returned as raw.
+ */
+extern Node *expression_parse_part(Node *raw, const char *whole_text,
+								   Relation rel,
+								   const char *alias, AttrNumber target,
+								   const char *label);
+
+/*
+ * The same for an expression of a CHECK or an index, or a condition, which may
+ * contain generated and system columns.  label describes it in messages.
  */
 extern Node *expression_parse_definition(const char *expression_text,
 										 Relation rel, const char *alias,

@@ -6,6 +6,7 @@
 
 #include "utils/builtins.h"
 
+#include "catalog/after_switch.h"
 #include "catalog/migration_lock.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
@@ -20,6 +21,7 @@
 #include "row/quarantine.h"
 #include "rule/fill_mark.h"
 #include "rule/rule_uses.h"
+#include "run/after_switch.h"
 #include "run/build.h"
 #include "run/command.h"
 #include "run/fill.h"
@@ -367,8 +369,8 @@ begin_migrate(Migration *migration)
 	return broken;
 }
 
-bool
-runner_is_done(const Migration *migration)
+static bool
+steps_are_done(const Migration *migration)
 {
 	KnownUses	uses;
 	ListCell   *lc;
@@ -391,6 +393,21 @@ runner_is_done(const Migration *migration)
 			return false;
 	}
 	return true;
+}
+
+bool
+runner_is_done(const Migration *migration)
+{
+	return steps_are_done(migration) &&
+		!after_switch_is_due(after_switch_list(migration->id));
+}
+
+/* Is nothing left but rows that are changed after the switch? */
+static bool
+only_rows_are_left(const Migration *migration)
+{
+	return after_switch_is_due(after_switch_list(migration->id)) &&
+		steps_are_done(migration);
 }
 
 /*
@@ -459,7 +476,8 @@ end_migrate(Migration *migration, int64 started)
 	if (!step_all_done(migration->id))
 		refuse_wrong_rows(migration, rules);
 	migration_act(migration, ACTION_FINISH, NULL, started);
-	run_control_end_background(migration->id);
+	if (after_switch_list(migration->id) == NIL)
+		run_control_end_background(migration->id);
 	if (quarantined > 0)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
@@ -476,6 +494,25 @@ typedef struct Run
 	Migration  *migration;
 	int			workers;
 } Run;
+
+/* What is due of it, and who goes on: a launcher, once there is more. */
+static void
+run_after_switch(void *arg)
+{
+	Migration  *migration = ((Run *) arg)->migration;
+	bool		more;
+
+	if (after_switch_list(migration->id) == NIL)
+		return;
+	run_control_set_error(migration->id, NULL, NULL);
+	loop_transactions(true);
+	transaction_commit();
+	more = after_switch_run(migration);
+	loop_transactions(false);
+	if (!more)
+		run_control_end_background(migration->id);
+	transaction_commit();
+}
 
 static void
 run_migration_steps(void *arg)
@@ -505,6 +542,7 @@ run_migration_steps(void *arg)
 	transaction_commit();
 	end_migrate(migration, started);
 	transaction_commit();
+	run_after_switch(arg);
 }
 
 static void
@@ -519,11 +557,15 @@ void
 runner_run(Migration *migration, int workers)
 {
 	Run			run = {migration, workers};
+	bool		rest;
 
 	migration_check(migration, ACTION_MIGRATE);
 	migration_lock_runner(migration, true);
 	migration_wait_for_workers(migration, WORKERS_WAIT_MS);
-	process_with_cleanup(run_migration_steps, end_run, &run);
+	/* the table is not verified again for each region that switches */
+	rest = only_rows_are_left(migration);
+	process_with_cleanup(rest ? run_after_switch : run_migration_steps, end_run,
+						 &run);
 	/* after an error the abort would have released it, as all locks */
 	migration_unlock_runner(migration);
 }

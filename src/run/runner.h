@@ -19,7 +19,8 @@ extern void runner_run(Migration *migration, int workers);
 
 /*
  * Would a run find nothing to do?  True if all steps are done and what they
- * have done is still valid.  Quarantined rows do not count.
+ * have done is still valid, and no row is to be changed after the switch.
+ * Quarantined rows do not count.
  */
 extern bool runner_is_done(const Migration *migration);
 

@@ -46,6 +46,7 @@ SQL
 my %call = (
 	add_column => [ 'expand', q(SELECT tandem.add_column(':m', ':t', 'extra', 'int')) ],
 	add_constraint => [ 'expand', q(SELECT tandem.add_constraint(':m', ':t', 'positive', 'CHECK (id > 0)')) ],
+	add_after_switch => [ 'expand', q(SELECT tandem.add_after_switch(':m', ':t', 'cents = 0', 'cents < 0')) ],
 	add_index => [ 'expand', q(SELECT tandem.add_index(':m', 'CREATE INDEX ON :t (cents)')) ],
 	add_not_null => [ 'expand', q(SELECT tandem.add_not_null(':m', ':t', 'cents')) ],
 	sync_column => [ 'expand', q(SELECT tandem.sync_column(':m', ':t', 'price', 'more', 'price')) ],
@@ -111,7 +112,7 @@ my $made = 0;
 # The statements that make migration m<n> of one kind, in a phase; then what happens to its creator.
 sub make
 {
-	my ($kind, $phase) = @_;
+	my ($kind, $phase, $release) = @_;
 	my $m = 'm' . ++$made;
 	my $t = "app.t$made";
 	my $creator =
@@ -126,7 +127,7 @@ sub make
 	$sql .= "CREATE ROLE $creator LOGIN IN ROLE app_owner;\n" if $creator =~ /former|renaming|dropping/;
 	if ($kind =~ /bare/)
 	{
-		$sql .= "SET ROLE $creator; SELECT tandem.create_migration('$m'); RESET ROLE;\n";
+		$sql .= "SET ROLE $creator; SELECT tandem.create_migration('$m', $release); RESET ROLE;\n";
 	}
 	else
 	{
@@ -136,7 +137,7 @@ INSERT INTO $t VALUES (1, 1);
 ALTER TABLE $t OWNER TO app_owner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON $t TO writer;
 SET ROLE $creator;
-SELECT tandem.create_migration('$m');
+SELECT tandem.create_migration('$m', $release);
 SELECT tandem.add_column('$m', '$t', 'cents', 'int');
 SELECT tandem.sync_column('$m', '$t', 'price', 'cents', 'price * 100', 'cents / 100');
 RESET ROLE;
@@ -183,7 +184,7 @@ foreach my $role (@roles)
 		my ($phase, $statement) = @{ $call{$function} || next };
 
 		next if $kind =~ /bare/ && !$without_table{$function};
-		my ($m, $t, $sql) = make($kind, $phase);
+		my ($m, $t, $sql) = make($kind, $phase, $function eq 'add_after_switch' ? 1000 : 'NULL');
 		$statement =~ s/:m/$m/g;
 		$statement =~ s/:t/$t/g;
 		$script .= "$sql\\echo made $m :LAST_ERROR_SQLSTATE\n"

@@ -59,6 +59,7 @@ my %functions = (
 	add_column => { migration => q('m'), relation => q('items'), column_name => q('extra'), type => q('int'), up => q('price'), default_value => q('1'), on_error => q('error') },
 	add_constraint => { migration => q('m'), relation => q('items'), name => q('price_check'), definition => q('CHECK (price > 0)') },
 	add_not_null => { migration => q('m'), relation => q('items'), column_name => q('cents') },
+	add_after_switch => { migration => q('m'), relation => q('items'), set => q('price = 0'), condition => q('price < 0'), back => q('price = -1') },
 	add_index => { migration => q('m'), definition => q('CREATE INDEX cents_idx ON items (cents)') },
 	sync_column => {
 		migration => q('m'), relation => q('items'), old => q('price'), new => q('cents'), up => q('price * 100'), down => q('cents / 100'),
@@ -103,7 +104,7 @@ sql(<<'SQL');
 CREATE TABLE items (id int PRIMARY KEY, price int);
 INSERT INTO items SELECT i, i FROM generate_series(1, 10) i;
 ALTER TABLE items ADD COLUMN cents int;
-SELECT tandem.create_migration('m');
+SELECT tandem.create_migration('m', 7);
 SQL
 my $calls = '';
 my $tried = 0;
@@ -116,7 +117,7 @@ foreach my $function (sort keys %functions)
 	{
 		next unless $arguments->{$argument} =~ /^'/;
 		# an expression runs, as it should: only what would end it is tried
-		my @forms = $argument =~ /^(up|down|definition)$/ ? grep { $_ ne '%s' && !/\|\||, %s,/ } @smuggled : @smuggled;
+		my @forms = $argument =~ /^(up|down|definition|set|condition|back)$/ ? grep { $_ ne '%s' && !/\|\||, %s,/ } @smuggled : @smuggled;
 
 		foreach my $text (map { sprintf $_, $statement } @forms)
 		{

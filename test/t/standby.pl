@@ -56,6 +56,7 @@ SELECT tandem.create_migration('cents', release => 42);
 SELECT tandem.add_column('cents', 'items', 'cents', 'bigint');
 SELECT tandem.sync_column('cents', 'items', 'price', 'cents', 'price * 100::bigint', '(cents / 100)::int');
 SELECT tandem.add_index('cents', 'CREATE INDEX items_cents ON items (cents)');
+SELECT tandem.add_after_switch('cents', 'items', 'price = 0', 'price < 0');
 SELECT tandem.add_constraint('cents', 'items', 'cents_whole', 'CHECK (cents % 100 = 0)');
 COMMIT;
 SELECT tandem.create_views(r) FROM generate_series(40, 42) r;
@@ -129,6 +130,7 @@ like(ask($standby, 0, $_, user => (getpwuid $>)[0]), qr/^25006 (?:pg_tandem chan
 	q(SELECT tandem.add_column('cents', 'items', 'x', 'int')),
 	q(SELECT tandem.sync_column('cents', 'items', 'price', 'x', 'price')),
 	q(SELECT tandem.add_index('cents', 'CREATE INDEX ON items (price)')),
+	q(SELECT tandem.add_after_switch('cents', 'items', 'price = 1', 'price < 0')),
 	q(SELECT tandem.add_not_null('cents', 'items', 'price')),
 	q(SELECT tandem.add_constraint('cents', 'items', 'c', 'CHECK (price > 0)')),
 	q(CALL tandem.migrate('cents')),

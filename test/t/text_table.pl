@@ -44,7 +44,7 @@ SQL
 sub make_spies
 {
 	my ($owner, $schema) = @_;
-	my @kinds = qw(up down check index predicate default domain view hold notnull);
+	my @kinds = qw(up down check index predicate default domain view set condition back hold notnull);
 
 	ask(<<"SQL");
 CREATE SCHEMA $schema AUTHORIZATION $owner;
@@ -110,8 +110,8 @@ sub make
 	my $table = "$schema.t$made";
 	my $release = 100 + $made;
 	my $partitioned = $options{partitioned};
-	my ($up, $down, $check, $index, $predicate, $view) = map { text_of($schema, @$_) }
-	  ([ 'up', 'price' ], [ 'down', 'cents' ], [ 'check', 'cents' ], [ 'index', 'cents' ], [ 'predicate', 'cents' ], [ 'view', 'id' ]);
+	my ($up, $down, $check, $index, $predicate, $view, $set, $condition, $back) = map { text_of($schema, @$_) }
+	  ([ 'up', 'price' ], [ 'down', 'cents' ], [ 'check', 'cents' ], [ 'index', 'cents' ], [ 'predicate', 'cents' ], [ 'view', 'id' ], [ 'set', 'price' ], [ 'condition', 'id' ], [ 'back', 'price' ]);
 	my $by = $partitioned ? 'PARTITION BY RANGE (id)' : '';
 
 	as_owner($owner, <<"SQL");
@@ -133,6 +133,7 @@ SELECT tandem.sync_column('$name', '$table', 'id', 'shown', \$\$ $view \$\$, sto
 SELECT tandem.add_constraint('$name', '$table', 'checked', \$\$ CHECK ($check IS NOT DISTINCT FROM cents) \$\$);
 SELECT tandem.add_index('$name', \$\$ CREATE INDEX ON $table (($index)) WHERE $predicate IS NOT NULL \$\$);
 SELECT tandem.add_not_null('$name', '$table', 'kind');
+SELECT tandem.add_after_switch('$name', '$table', \$\$ price = $set + 1000 \$\$, \$\$ $condition = id AND price < 1000 \$\$, \$\$ price = $back - 1000 \$\$);
 SELECT tandem.configure('$name', 'tandem.hold_function', '$schema.hold');
 COMMIT;
 SQL
@@ -152,7 +153,7 @@ sub told
 	return (\%ran, \@gained);
 }
 
-my @kinds = qw(up down check index predicate default domain view hold);
+my @kinds = qw(up down check index predicate default domain view set condition back hold);
 my @table;
 
 # Runs a call as a role, in one session, and looks at what the texts of the owner got by it.
@@ -180,11 +181,13 @@ sub wait_for_end
 {
 	my ($name) = @_;
 
-	wait_for_running($node, "SELECT running_pid IS NULL AND NOT background FROM tandem.migrations WHERE name = '$name'");
+	wait_for_running($node, "SELECT running_pid IS NULL AND phase = 'contract' FROM tandem.migrations WHERE name = '$name'");
 	return;
 }
 
 my %seen;
+my $last = 1;
+ask('SELECT tandem.register_release(1), tandem.switch_release(1)');
 foreach my $case (
 	[ 'mallory', 'evil', 'SET search_path = public', 0 ],
 	[ 'mallory', 'evil', 'SET SESSION AUTHORIZATION victim', 0 ],
@@ -222,7 +225,12 @@ foreach my $case (
 	$call->('create_views again', "SELECT tandem.create_views($release, relations => '{$table}')");
 	as_owner($owner, "CREATE TABLE ${table}_c PARTITION OF $table FOR VALUES FROM (100) TO (200)") if $partitioned;
 	$call->('migrate after a new partition', "CALL tandem.migrate('$name')") if $partitioned;
-	$call->('contract', "SELECT tandem.register_release($release); SELECT tandem.switch_release($release); CALL tandem.contract('$name', undeclared => 'ignore')");
+	$err = $call->('after a switch, and back', "SELECT tandem.register_release($release); SELECT tandem.switch_release($release); CALL tandem.migrate('$name'); SELECT tandem.switch_release($last); CALL tandem.migrate('$name')");
+	unlike($err, qr/ERROR/, 'which is no error');
+	$call->('after the switch', "SELECT tandem.switch_release($release); CALL tandem.migrate('$name')");
+	is(ask("SELECT state, rows_changed FROM tandem.after_switches WHERE migration = '$name'"), 'done|9', "rows of $name are changed after the switch, back, and again");
+	$last = $release;
+	$call->('contract', "CALL tandem.contract('$name', undeclared => 'ignore')");
 	is(ask("SELECT phase FROM tandem.migrations WHERE name = '$name'"), 'done', "contract of $name comes to its end");
 	my ($ran) = told($offset, $schema);
 	$seen{$_} = 1 foreach keys %$ran;

@@ -1,0 +1,465 @@
+/*
+ * switch_update.c
+ *		Changes rows once a release is the current one, or changes them back.
+ *
+ * Conditions and new values are evaluated here, as up and down are; the UPDATE that
+ * stores them contains no text of a user.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "core/authority.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "core/text.h"
+#include "fill/direct_update.h"
+#include "fill/switch_update.h"
+#include "rule/expression.h"
+
+/* Columns of the leaf table, and what they are set to. */
+typedef struct Setting
+{
+	AttrNumber	attnum;
+	Form_pg_attribute att;
+	ExprState  *value;			/* in the direction that is asked for */
+	ExprState  *set;			/* on the way back: what the change makes of
+								 * it */
+} Setting;
+
+typedef struct SwitchUpdate
+{
+	Relation	rel;
+	const AfterSwitch *change;
+	EState	   *estate;
+	ExprContext *econtext;
+	ExprState  *condition;
+	int			nsettings;
+	Setting    *settings;
+	NullableDatum *values;		/* of the row at hand, one for each setting */
+	TupleTableSlot *slot;		/* the row at hand, and */
+	TupleTableSlot *back;		/* what it would be changed back to */
+} SwitchUpdate;
+
+/*-------------------------------------------------------------------------
+ * The expressions of a leaf table.
+ *-------------------------------------------------------------------------
+ */
+
+static AttrNumber
+number_of_column(Relation rel, const char *name)
+{
+	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), name);
+
+	if (attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"%s\", which is to be changed after the switch, does not exist",
+						name, RelationGetRelationName(rel)),
+				 errhint("What was added with tandem.add_after_switch names it: undo what has become of the column, or end the migration.")));
+	return attnum;
+}
+
+/* Parses the texts as every session does: as the owner, under the pinned path. */
+static void
+parse_texts(SwitchUpdate *update, Node **condition, Node **values, Node **sets)
+{
+	const AfterSwitch *change = update->change;
+	bool		forward = change->switched;
+	AuthorityScope scope;
+
+	authority_enter_owner(&scope, update->rel, AUTHORITY_PINNED_PATH);
+	authority_pin_text_forms();
+	*condition = expression_parse_definition(change->condition, update->rel,
+											 EXPRESSION_ALIAS, "condition");
+	for (int i = 0; i < update->nsettings; i++)
+	{
+		AttrNumber	attnum = number_of_column(update->rel, list_nth(change->columns, i));
+
+		update->settings[i].attnum = attnum;
+		update->settings[i].att = TupleDescAttr(RelationGetDescr(update->rel), attnum - 1);
+		sets[i] = expression_parse(list_nth(change->set, i), update->rel,
+								   EXPRESSION_ALIAS, attnum, "set");
+		values[i] = forward ? sets[i]
+			: expression_parse(list_nth(change->back, i), update->rel,
+							   EXPRESSION_ALIAS, attnum, "back");
+	}
+	authority_leave(&scope);
+}
+
+/* Call within the scope in which the expressions are evaluated. */
+static void
+prepare_expressions(SwitchUpdate *update, Node *condition, Node **values,
+					Node **sets)
+{
+	update->condition = ExecPrepareExpr((Expr *) condition, update->estate);
+	for (int i = 0; i < update->nsettings; i++)
+	{
+		Setting    *setting = &update->settings[i];
+
+		setting->value = ExecPrepareExpr((Expr *) values[i], update->estate);
+		setting->set = update->change->switched ? NULL
+			: ExecPrepareExpr((Expr *) sets[i], update->estate);
+	}
+}
+
+/*
+ * Begins, and enters the scope in which the expressions are evaluated.  There is an
+ * active snapshot.
+ */
+static void
+begin_switch_update(SwitchUpdate *update, Relation rel,
+					const AfterSwitch *change, AuthorityScope *scope)
+{
+	int			count = list_length(change->columns);
+	Node	   *condition;
+	Node	  **values = palloc(sizeof(Node *) * count);
+	Node	  **sets = palloc(sizeof(Node *) * count);
+
+	memset(update, 0, sizeof(SwitchUpdate));
+	update->rel = rel;
+	update->change = change;
+	update->nsettings = count;
+	update->settings = palloc0(sizeof(Setting) * count);
+	update->values = palloc0(sizeof(NullableDatum) * count);
+	parse_texts(update, &condition, values, sets);
+	authority_enter_owner(scope, rel, change->search_path);
+	update->estate = CreateExecutorState();
+	update->econtext = GetPerTupleExprContext(update->estate);
+	update->slot = table_slot_create(rel, NULL);
+	update->back = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
+	prepare_expressions(update, condition, values, sets);
+}
+
+static void
+end_switch_update(SwitchUpdate *update, AuthorityScope *scope)
+{
+	ExecDropSingleTupleTableSlot(update->slot);
+	ExecDropSingleTupleTableSlot(update->back);
+	FreeExecutorState(update->estate);
+	authority_leave(scope);
+}
+
+/*-------------------------------------------------------------------------
+ * One row.
+ *-------------------------------------------------------------------------
+ */
+
+static NullableDatum
+evaluate(SwitchUpdate *update, ExprState *expression, TupleTableSlot *row)
+{
+	NullableDatum result;
+
+	update->econtext->ecxt_scantuple = row;
+	result.value = ExecEvalExprSwitchContext(expression, update->econtext,
+											 &result.isnull);
+	return result;
+}
+
+static bool
+meets_condition(SwitchUpdate *update, TupleTableSlot *row)
+{
+	NullableDatum met = evaluate(update, update->condition, row);
+
+	return !met.isnull && DatumGetBool(met.value);
+}
+
+static void
+compute_values(SwitchUpdate *update)
+{
+	for (int i = 0; i < update->nsettings; i++)
+		update->values[i] = evaluate(update, update->settings[i].value, update->slot);
+}
+
+static bool
+same_value(const Setting *setting, NullableDatum a, NullableDatum b)
+{
+	if (a.isnull || b.isnull)
+		return a.isnull && b.isnull;
+	return datum_image_eq(a.value, b.value, setting->att->attbyval,
+						  setting->att->attlen);
+}
+
+/*
+ * Would the change make this row of what it is changed back to?  Then it, or
+ * the application, has made it so.
+ */
+static bool
+is_made_by_change(SwitchUpdate *update)
+{
+	ExecCopySlot(update->back, update->slot);
+	for (int i = 0; i < update->nsettings; i++)
+	{
+		int			attr = update->settings[i].attnum - 1;
+
+		update->back->tts_values[attr] = update->values[i].value;
+		update->back->tts_isnull[attr] = update->values[i].isnull;
+	}
+	if (!meets_condition(update, update->back))
+		return false;
+	for (int i = 0; i < update->nsettings; i++)
+	{
+		const Setting *setting = &update->settings[i];
+		NullableDatum stored;
+
+		stored.value = slot_getattr(update->slot, setting->attnum, &stored.isnull);
+		if (!same_value(setting, stored, evaluate(update, setting->set, update->back)))
+			return false;
+	}
+	return true;
+}
+
+/* Is the row at hand to be changed?  Then the values are those that it gets. */
+static bool
+is_to_be_changed(SwitchUpdate *update)
+{
+	ResetExprContext(update->econtext);
+	/* a row that meets the condition is as it was before the change */
+	if (meets_condition(update, update->slot) != update->change->switched)
+		return false;
+	compute_values(update);
+	return update->change->switched || is_made_by_change(update);
+}
+
+/*-------------------------------------------------------------------------
+ * The rows of a batch.
+ *-------------------------------------------------------------------------
+ */
+
+/* A row that is locked, and what it gets. */
+typedef struct ChangedRow
+{
+	ItemPointerData tid;
+	NullableDatum *values;
+} ChangedRow;
+
+static ChangedRow *
+keep_changed_row(const SwitchUpdate *update)
+{
+	ChangedRow *row = palloc(sizeof(ChangedRow));
+
+	row->tid = update->slot->tts_tid;
+	row->values = palloc(sizeof(NullableDatum) * update->nsettings);
+	for (int i = 0; i < update->nsettings; i++)
+	{
+		Form_pg_attribute att = update->settings[i].att;
+
+		row->values[i] = update->values[i];
+		if (!row->values[i].isnull)
+			row->values[i].value = datumCopy(update->values[i].value,
+											 att->attbyval, att->attlen);
+	}
+	return row;
+}
+
+static void
+leave_block_for_later(SwitchUpdateResult *result, BlockNumber block)
+{
+	if (result->again == NIL || llast_oid(result->again) != block)
+		result->again = lappend_oid(result->again, block);
+}
+
+/* Returns the rows that are to be changed, locked, as ChangedRow. */
+static List *
+lock_rows_of_range(SwitchUpdate *update, DirectUpdate *locks,
+				   const BlockRange *range, SwitchUpdateResult *result)
+{
+	TableScanDesc scan = table_rows_begin_scan(update->rel, range->first,
+											   range->last);
+	List	   *rows = NIL;
+
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection,
+										   update->slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		result->rows_seen++;
+		result->row = update->slot->tts_tid;
+		if (!is_to_be_changed(update))
+			continue;
+		switch (direct_update_lock(locks, &update->slot->tts_tid))
+		{
+			case DIRECT_UPDATED:
+				rows = lappend(rows, keep_changed_row(update));
+				break;
+			case DIRECT_LOCKED:
+			case DIRECT_GONE:
+				/* of a row that was updated, the new version may be here, too */
+				leave_block_for_later(result, ItemPointerGetBlockNumber(&update->slot->tts_tid));
+				break;
+		}
+	}
+	ExecClearTuple(update->slot);
+	table_endscan(scan);
+	return rows;
+}
+
+static Bitmapset *
+columns_set(const SwitchUpdate *update)
+{
+	Bitmapset  *columns = NULL;
+
+	for (int i = 0; i < update->nsettings; i++)
+		columns = bms_add_member(columns, update->settings[i].attnum);
+	return columns;
+}
+
+static SPIPlanPtr
+prepare_update(const SwitchUpdate *update)
+{
+	Oid		   *types = palloc(sizeof(Oid) * (update->nsettings + 1));
+	StringInfoData sql;
+	SPIPlanPtr	plan;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "UPDATE ONLY %s SET ",
+					 quoting_relation(RelationGetRelid(update->rel)));
+	types[0] = TIDOID;
+	for (int i = 0; i < update->nsettings; i++)
+	{
+		types[i + 1] = update->settings[i].att->atttypid;
+		appendStringInfo(&sql, "%s%s = $%d", i > 0 ? ", " : "",
+						 quote_identifier(NameStr(update->settings[i].att->attname)),
+						 i + 2);
+	}
+	appendStringInfoString(&sql, " WHERE ctid OPERATOR(pg_catalog.=) $1 RETURNING ctid");
+	plan = SPI_prepare(sql.data, update->nsettings + 1, types);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare the update of table \"%s\": %s",
+			 RelationGetRelationName(update->rel),
+			 SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/*
+ * A change that leaves the row as it was, or a trigger that undoes it, would have no
+ * end.
+ */
+static void
+check_row_is_changed(SwitchUpdate *update, ItemPointer tid)
+{
+	if (!table_tuple_fetch_row_version(update->rel, tid, SnapshotSelf,
+									   update->slot) ||
+		!is_to_be_changed(update))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 update->change->switched
+			 ? errmsg("a row of table \"%s\" still meets the condition of its change after the switch",
+					  RelationGetRelationName(update->rel))
+			 : errmsg("a row of table \"%s\" is still to be changed back",
+					  RelationGetRelationName(update->rel)),
+			 errdetail("Set: %s. Condition: %s.", update->change->set_given,
+					   update->change->condition_given),
+			 errhint("What is set must be such that the condition is not met any more, and no trigger of the table may undo it. To give others, abort the migration.")));
+}
+
+static void
+store_changed_row(SwitchUpdate *update, SPIPlanPtr plan, ChangedRow *row)
+{
+	int			count = update->nsettings + 1;
+	Datum	   *values = palloc(sizeof(Datum) * count);
+	char	   *nulls = palloc(count);
+	bool		isnull;
+	ItemPointerData stored;
+
+	values[0] = PointerGetDatum(&row->tid);
+	nulls[0] = ' ';
+	for (int i = 1; i < count; i++)
+	{
+		values[i] = row->values[i - 1].value;
+		nulls[i] = row->values[i - 1].isnull ? 'n' : ' ';
+	}
+	if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_UPDATE_RETURNING ||
+		SPI_processed != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("a row of table \"%s\" could not be updated",
+						RelationGetRelationName(update->rel)),
+				 errdetail("A trigger of the table or its row-level security prevents it."),
+				 errhint("Have these let its owner pass, then call tandem.migrate again.")));
+	stored = *(ItemPointer) DatumGetPointer(SPI_getbinval(SPI_tuptable->vals[0],
+														  SPI_tuptable->tupdesc,
+														  1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	check_row_is_changed(update, &stored);
+	pfree(values);
+	pfree(nulls);
+}
+
+static void
+store_changed_rows(SwitchUpdate *update, List *rows, SwitchUpdateResult *result)
+{
+	SPIPlanPtr	plan;
+	ListCell   *lc;
+
+	query_ours_begin();
+	SPI_connect();
+	plan = prepare_update(update);
+	foreach(lc, rows)
+	{
+		ChangedRow *row = lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		result->row = row->tid;
+		store_changed_row(update, plan, row);
+		result->rows_changed++;
+	}
+	SPI_finish();
+	query_ours_end();
+}
+
+void
+switch_update_blocks(Relation rel, const AfterSwitch *change,
+					 const Blocks *blocks, SwitchUpdateResult *result)
+{
+	SwitchUpdate update;
+	AuthorityScope scope;
+	DirectUpdate *locks;
+	List	   *rows = NIL;
+
+	begin_switch_update(&update, rel, change, &scope);
+	locks = direct_update_begin(rel, columns_set(&update));
+	for (int i = 0; i < blocks->nranges; i++)
+		rows = list_concat(rows, lock_rows_of_range(&update, locks,
+													&blocks->ranges[i], result));
+	result->holder = locks->holder;
+	direct_update_end(locks);
+	if (rows != NIL)
+		store_changed_rows(&update, rows, result);
+	ItemPointerSetInvalid(&result->row);
+	end_switch_update(&update, &scope);
+}
+
+bool
+switch_update_is_needed(Relation rel, const AfterSwitch *change,
+						BlockNumber first, BlockNumber last)
+{
+	SwitchUpdate update;
+	AuthorityScope scope;
+	TableScanDesc scan;
+	bool		needed = false;
+
+	begin_switch_update(&update, rel, change, &scope);
+	scan = table_rows_begin_scan(rel, first, last);
+	while (!needed &&
+		   table_scan_getnextslot_tidrange(scan, ForwardScanDirection, update.slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		needed = is_to_be_changed(&update);
+	}
+	ExecClearTuple(update.slot);
+	table_endscan(scan);
+	end_switch_update(&update, &scope);
+	return needed;
+}

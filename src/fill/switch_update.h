@@ -1,0 +1,47 @@
+/*
+ * switch_update.h
+ *		Changes rows once a release is the current one, or changes them back.
+ *
+ * These are UPDATEs like those of the application: triggers fire, and subscribers
+ * are sent them.
+ */
+#ifndef TANDEM_SWITCH_UPDATE_H
+#define TANDEM_SWITCH_UPDATE_H
+
+#include "storage/itemptr.h"
+#include "utils/rel.h"
+
+#include "catalog/after_switch.h"
+#include "catalog/step.h"
+
+typedef struct SwitchUpdateResult
+{
+	int64		rows_seen;
+	int64		rows_changed;
+	List	   *again;			/* blocks with a locked row, ascending, as
+								 * OIDs */
+	TransactionId holder;		/* transaction that holds a lock, or invalid */
+	ItemPointerData row;		/* row being changed, for failed_row_name, or
+								 * invalid */
+} SwitchUpdateResult;
+
+/*
+ * Changes the rows in these blocks of a leaf table that meet the condition; adds to
+ * *result.  If the release is not the current one, changes back the rows that are as
+ * the change would have made them of what they become.  Rows that another session has
+ * locked are left.  Evaluates as the owner of the table.  Call in a transaction with
+ * rel locked in ROW EXCLUSIVE mode.  Errors: those of the expressions and of the
+ * UPDATE; a row meets the condition still.
+ */
+extern void switch_update_blocks(Relation rel, const AfterSwitch *change,
+								 const Blocks *blocks,
+								 SwitchUpdateResult *result);
+
+/*
+ * Is there a row in these blocks, as the active snapshot sees them, that is to be
+ * changed?  rel is locked in ACCESS SHARE mode.
+ */
+extern bool switch_update_is_needed(Relation rel, const AfterSwitch *change,
+									BlockNumber first, BlockNumber last);
+
+#endif							/* TANDEM_SWITCH_UPDATE_H */

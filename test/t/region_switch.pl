@@ -1,0 +1,155 @@
+# Rows that are changed after the switch: in each region those that are its own, once it has switched, and again when
+# another region has.  Contract waits for the last of them.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use TandemTest;
+use Test::More;
+
+my @regions = qw(a b);
+# a resumes what is wanted in the background
+my %server = map { $_ => new_server($_, conf => "wal_level = logical\nwal_retrieve_retry_interval = 200ms\nautovacuum = off\n"
+	. "max_worker_processes = 30\nmax_logical_replication_workers = 12\ntandem.region_timeout = 20\n"
+	. ($_ eq 'a' ? "shared_preload_libraries = 'pg_tandem'\ntandem.launcher_interval = 1\n" : '')) } @regions;
+# before, a row goes round that another region has sent: each sends its own rows alone
+my $origin = $server{a}->pg_version >= 16;
+
+sub sql
+{
+	my ($name, $sql) = @_;
+
+	return $server{$name}->safe_psql('postgres', $sql);
+}
+
+sub other
+{
+	my ($name) = @_;
+
+	return $name eq 'a' ? 'b' : 'a';
+}
+
+sub catch_up
+{
+	$server{$_}->wait_for_catchup("s_" . other($_) . "_$_") foreach @regions;
+	return;
+}
+
+sub links
+{
+	my ($name) = @_;
+
+	return sql($name, q(SELECT string_agg(concat_ws(' ', target_region, version, n), ', ' ORDER BY target_region, version)
+		FROM (SELECT target_region, version, count(*) AS n FROM links GROUP BY 1, 2) l));
+}
+
+sub state
+{
+	my ($name) = @_;
+
+	return sql($name, 'SELECT state, waits_for FROM tandem.after_switches');
+}
+
+my $filter = $origin ? '' : q(WHERE (target_region = '%s'));
+my $with = $origin ? ' WITH (origin = none)' : '';
+foreach my $name (@regions)
+{
+	my $where = sprintf($filter, $name);
+
+	sql($name, <<"SQL");
+CREATE TABLE links (id int, target_region text, version text, PRIMARY KEY (id, target_region));
+INSERT INTO links SELECT i, '$name', 'v1' FROM generate_series(1, 1000) i;
+CREATE PUBLICATION p FOR TABLE links $where;
+SELECT tandem.register_release(41);
+SELECT tandem.join_region('$name', publication => 'p');
+SQL
+}
+sql('a', "CREATE SUBSCRIPTION s_a_b CONNECTION '" . $server{b}->connstr . " dbname=postgres' PUBLICATION release_41, tandem_region$with");
+$server{a}->wait_for_subscription_sync($server{b}, 's_a_b');
+# what a has by now came from b
+sql('b', $origin ? "TRUNCATE links; ALTER TABLE links ALTER version SET DEFAULT 'v1'" : 'SELECT 1');
+catch_up_one('a');
+sql('b', "CREATE SUBSCRIPTION s_b_a CONNECTION '" . $server{a}->connstr . " dbname=postgres' PUBLICATION release_41, tandem_region$with");
+$server{b}->wait_for_subscription_sync($server{a}, 's_b_a');
+
+sub catch_up_one
+{
+	my ($name) = @_;
+
+	$server{ other($name) }->wait_for_catchup("s_${name}_" . other($name));
+	return;
+}
+
+sql($_, q(INSERT INTO links SELECT i, 'b', 'v1' FROM generate_series(2001, 3000) i)) foreach $origin ? 'b' : ();
+sql($_, 'SELECT tandem.region_beat()') foreach @regions;
+catch_up();
+
+sql($_, q(BEGIN; SELECT tandem.create_migration('m', 42);
+	SELECT tandem.add_after_switch('m', 'links', set => $$version = 'v2'$$,
+		condition => $$target_region = tandem.region() AND version = 'v1'$$, back => $$version = 'v1'$$); COMMIT;)) foreach @regions;
+sql($_, q(CALL tandem.migrate('m'))) foreach @regions;
+catch_up();
+is(state('a'), 'waits for the switch|{b}', 'nothing is changed before the switch');
+
+# Rule: each region changes its own rows, and the others are sent them.
+sql('a', 'SELECT tandem.switch_release(42)');
+is(state('a'), 'due|{b}', 'a has switched');
+sql('a', q(CALL tandem.migrate('m')));
+is(links('a'), 'a v2 1000, b v1 1000', 'a has changed its own rows');
+is(state('a'), 'waits for regions|{b}', 'and waits for b');
+catch_up();
+is(links('b'), 'a v2 1000, b v1 1000', 'which are sent to b');
+is_refused($server{a}, q(CALL tandem.contract('m', undeclared => 'ignore')),
+	qr/not ready for contract.*links are to be changed after the switch, which has not been made in region b.*switch_release\(42\); where/s,
+	'contract before b has switched');
+
+# Rule: what another region has written before it switched is changed once it has, by a run in the background too.
+sql('a', q(CALL tandem.migrate('m', background => true)));
+ok($server{a}->poll_query_until('postgres', q(SELECT background AND running_pid IS NULL FROM tandem.migrations)),
+	'a run in the background has nothing to do, and is wanted still');
+if ($origin)
+{
+	sql('b', q(INSERT INTO links SELECT i, 'a', 'v1' FROM generate_series(4001, 4100) i));
+	catch_up();
+	is(links('a'), 'a v1 100, a v2 1000, b v1 1000', 'release 41 in b still makes links as it knows them');
+}
+sql('b', 'SELECT tandem.switch_release(42)');
+catch_up();
+ok($server{a}->poll_query_until('postgres', q(SELECT state = 'done' FROM tandem.after_switches)), 'a looks again once b has switched');
+ok($server{a}->poll_query_until('postgres', q(SELECT NOT background FROM tandem.migrations)), 'and is done then');
+sql('b', q(CALL tandem.migrate('m')));
+catch_up();
+my $all = $origin ? 'a v2 1100, b v2 1000' : 'a v2 1000, b v2 1000';
+is(links($_), $all, "$_: all links are new") foreach @regions;
+
+# Rule: a region that switches back takes it back here.
+sql('b', 'SELECT tandem.switch_release(41)');
+catch_up();
+is(state('a'), 'waits for regions|{b}', 'b has switched back');
+is_refused($server{a}, q(CALL tandem.contract('m', undeclared => 'ignore')), qr/has not been made in region b/, 'contract then');
+sql('b', q(CALL tandem.migrate('m')));
+catch_up();
+is(links('a'), $all =~ s/b v2/b v1/r, 'b has changed its rows back');
+sql('b', 'SELECT tandem.switch_release(42)');
+catch_up();
+is(state('a'), 'due|{}', 'it is looked again');
+sql($_, q(CALL tandem.migrate('m'))) foreach @regions;
+catch_up();
+is(state($_), 'done|{}', "$_ is done") foreach @regions;
+foreach my $name (@regions)
+{
+	sql($name, q(CALL tandem.contract('m', undeclared => 'ignore')));
+	catch_up();
+}
+is(links($_), $all, "$_ has contracted") foreach @regions;
+
+# Rule: a row that two regions would change is warned of.
+my (undef, undef, $warning) = $server{a}->psql('postgres', q(BEGIN; SELECT tandem.create_migration('n', 43);
+	SELECT tandem.add_after_switch('n', 'links', 'version = $$v3$$', 'version = $$v2$$'); ROLLBACK));
+like($warning, qr/each region will change all rows of table "links".*target_region = tandem\.region\(\)/s, 'a condition that names no region');
+
+done_testing();
