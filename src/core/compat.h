@@ -87,6 +87,17 @@ compat_has_generated(TupleDesc desc)
 #endif
 }
 
+/* Has a parsed UPDATE a RETURNING? */
+static inline bool
+compat_has_returning(const UpdateStmt *update)
+{
+#if PG_VERSION_NUM >= 180000
+	return update->returningClause != NULL;
+#else
+	return update->returningList != NIL;
+#endif
+}
+
 /* Has the running transaction given the relation a new file? */
 static inline bool
 compat_is_rewritten(Relation rel)

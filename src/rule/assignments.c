@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "core/compat.h"
 #include "core/error.h"
 #include "core/relation.h"
 #include "core/text.h"
@@ -41,7 +42,7 @@ static bool
 is_plain_update(const UpdateStmt *update)
 {
 	return IsA(update, UpdateStmt) && update->whereClause == NULL &&
-		update->fromClause == NIL && update->returningList == NIL &&
+		update->fromClause == NIL && !compat_has_returning(update) &&
 		update->withClause == NULL;
 }
 
