@@ -2742,6 +2742,15 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem.duration(float8) IS 'seconds for people, as in 1 h 05 min';
 
+CREATE FUNCTION tandem.migrate_call(name text, paused boolean, running boolean) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT concat_ws('; ', CASE WHEN $2 THEN format('SELECT tandem.resume(%L)', $1) END,
+		-- a process that waits goes on by itself
+		CASE WHEN NOT ($2 AND $3) THEN format('CALL tandem.migrate(%L)', $1) END);
+END;
+COMMENT ON FUNCTION tandem.migrate_call(text, boolean, boolean) IS 'how to have an open migration filled: what hints and tandem.status say';
+
 -- at most 100 characters a line in psql: 18, 9, 7, 11 and 41, and what psql puts between and after them
 CREATE VIEW tandem.status AS
 SELECT tandem.in_lines(m.name, 18) AS migration,
@@ -2765,9 +2774,8 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 			s.waiting, 'waits for ' || s.blockers, s.error)
 		END, r.problems, CASE
 		WHEN s.pid IS NULL AND m.phase = 'contract' THEN NULL
-		WHEN s.pid IS NULL AND m.phase = 'expand' THEN format('CALL tandem.migrate(%L);', m.name)
-		WHEN m.paused_by IS NOT NULL THEN format('by %I: SELECT tandem.resume(%L);', tandem.role_name(m.paused_by), m.name)
-		WHEN s.pid IS NULL THEN format('CALL tandem.migrate(%L);', m.name) END), 41) AS what
+		WHEN s.pid IS NULL OR m.paused_by IS NOT NULL THEN format('%s%s;', 'by ' || quote_ident(tandem.role_name(m.paused_by)) || ': ',
+			tandem.migrate_call(m.name, m.paused_by IS NOT NULL, s.pid IS NOT NULL)) END), 41) AS what
 FROM tandem.migration m LEFT JOIN tandem._migration_progress p ON p.migration_id = m.id
 LEFT JOIN LATERAL (SELECT * FROM tandem._progress_and_more g WHERE g.migration_id = m.id
 	ORDER BY array_position('{running,waiting,paused,failed,pending,done}', g.state),

@@ -23,6 +23,7 @@
 #include "catalog/migration_rights.h"
 #include "catalog/region_row.h"
 #include "catalog/registry.h"
+#include "catalog/run_control.h"
 #include "core/clock.h"
 #include "core/compat.h"
 #include "core/extension.h"
@@ -132,7 +133,7 @@ phase_hint(const Migration *migration)
 	{
 		case PHASE_EXPAND:
 		case PHASE_MIGRATE:
-			return psprintf("Run CALL tandem.migrate(%s);", name);
+			return psprintf("Run %s;", run_control_migrate_call(migration->name));
 		case PHASE_CONTRACT:
 			return psprintf("Run CALL tandem.contract(%s);", name);
 		case PHASE_DONE:

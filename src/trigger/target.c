@@ -22,6 +22,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "catalog/run_control.h"
 #include "catalog/subscription.h"
 #include "core/authority.h"
 #include "core/compat.h"
@@ -452,8 +453,8 @@ refuse_other_default(const SyncRule *rule, Oid relid, const char *column)
 			 errmsg("default of column \"%s\" of table %s tells which rows migration \"%s\" has not filled",
 					column, quoting_relation(relid), rule->migration),
 			 errdetail("After a rewrite of the table they hold the default that the column had at expand."),
-			 errhint("Change the default after CALL tandem.migrate(%s), which fills them.",
-					 quote_literal_cstr(rule->migration))));
+			 errhint("Change the default after %s, which fills them.",
+					 run_control_migrate_call(rule->migration))));
 }
 
 void
