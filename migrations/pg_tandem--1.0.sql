@@ -2506,6 +2506,7 @@ COMMENT ON COLUMN tandem.stat_progress.kind IS 'backfill, index, not null, const
 COMMENT ON COLUMN tandem.stat_progress.state IS 'pending, running, waiting, paused, failed or done';
 COMMENT ON COLUMN tandem.stat_progress.phase IS 'what is being done: repairing trigger, filling, vacuuming, marking filled, replacing views, retrying quarantine, building index, dropping index, attaching index, waiting for others, adding constraint, validating, analyzing or verifying; NULL: nothing';
 COMMENT ON COLUMN tandem.stat_progress.blocks_done IS 'blocks of the table that are filled or verified, those that are filled in part as fractions';
+COMMENT ON COLUMN tandem.stat_progress.rows_done IS 'rows of the blocks that are done, as they were met there: a row of a backfill that moves to a block that is still to be visited counts twice';
 COMMENT ON COLUMN tandem.stat_progress.units_total IS 'units of work of the statement that runs in this phase, as the server counts them; 0: not known';
 COMMENT ON COLUMN tandem.stat_progress.seconds IS 'seconds that the step has taken: the wall clock, rests and VACUUM included, without pauses';
 COMMENT ON COLUMN tandem.stat_progress.rows_per_second IS 'rows in each of these seconds';
@@ -2721,6 +2722,7 @@ SELECT migration, step, relation, object, state, done, total, percent, bar, doin
 FROM tandem._progress_and_more
 ORDER BY migration_id, array_position('{backfill,index,not null,constraint,analyze,verify}', step), step_id;
 COMMENT ON VIEW tandem.progress IS 'every step of the migrate phase, in order: progress, rate, what it waits for, last error';
+COMMENT ON COLUMN tandem.progress.rows_done IS 'rows of the blocks that are done, as they were met there: a row of a backfill that moves to a block that is still to be visited counts twice';
 
 CREATE FUNCTION tandem.in_lines(words text, width integer) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
