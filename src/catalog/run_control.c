@@ -174,15 +174,13 @@ char *
 run_control_migrate_call(const char *migration)
 {
 	TandemQuery query;
-	char	   *call = NULL;
+	char	   *call;
 
 	query_begin(&query);
 	query_text(&query, migration);
-	if (query_run_latest(&query,
-						 "SELECT tandem.migrate_call(name, paused_by IS NOT NULL, tandem.runner_pid(id) IS NOT NULL) "
-						 "FROM tandem.migration WHERE name = $1 AND phase NOT IN ('done', 'aborted')") > 0)
-		call = query_get_text(0, 1);
-	query_end(&query);
+	call = query_end_text(&query, query_run_latest(&query,
+												   "SELECT tandem.migrate_call(name, paused_by IS NOT NULL, tandem.runner_pid(id) IS NOT NULL) "
+												   "FROM tandem.migration WHERE name = $1 AND phase NOT IN ('done', 'aborted')"));
 	/* a copy of its trigger may outlive it */
 	return call ? call : psprintf("CALL tandem.migrate(%s)", quote_literal_cstr(migration));
 }

@@ -475,6 +475,40 @@ query_get_oid(uint64 row, int column)
 	return DatumGetObjectId(get_datum_or_zero(row, column));
 }
 
+bool
+query_end_found(TandemQuery *query, uint64 rows)
+{
+	query_end(query);
+	return rows > 0;
+}
+
+char *
+query_end_text(TandemQuery *query, uint64 rows)
+{
+	char	   *value = rows > 0 ? query_get_text(0, 1) : NULL;
+
+	query_end(query);
+	return value;
+}
+
+int32
+query_end_int(TandemQuery *query, uint64 rows)
+{
+	int32		value = rows > 0 ? query_get_int(0, 1) : 0;
+
+	query_end(query);
+	return value;
+}
+
+int64
+query_end_bigint(TandemQuery *query, uint64 rows)
+{
+	int64		value = rows > 0 ? query_get_bigint(0, 1) : 0;
+
+	query_end(query);
+	return value;
+}
+
 List *
 query_get_strings(uint64 row, int column)
 {
