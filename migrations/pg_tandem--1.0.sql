@@ -2559,6 +2559,7 @@ COMMENT ON COLUMN tandem.stat_progress.kind IS 'backfill, index, not null, const
 COMMENT ON COLUMN tandem.stat_progress.state IS 'pending, running, waiting, paused, failed or done';
 COMMENT ON COLUMN tandem.stat_progress.phase IS 'what is being done: repairing trigger, filling, vacuuming, marking filled, replacing views, retrying quarantine, building index, dropping index, attaching index, waiting for others, adding constraint, validating, analyzing, verifying or changing rows; NULL: nothing';
 COMMENT ON COLUMN tandem.stat_progress.blocks_done IS 'blocks of the table that are filled or verified, those that are filled in part as fractions';
+COMMENT ON COLUMN tandem.stat_progress.rows_done IS 'rows of the blocks that are done, as they were met there: a row of a backfill that moves to a block that is still to be visited counts twice';
 COMMENT ON COLUMN tandem.stat_progress.units_total IS 'units of work of the statement that runs in this phase, as the server counts them; 0: not known';
 COMMENT ON COLUMN tandem.stat_progress.seconds IS 'seconds that the step has taken: the wall clock, rests and VACUUM included, without pauses';
 COMMENT ON COLUMN tandem.stat_progress.rows_per_second IS 'rows in each of these seconds';
@@ -2671,6 +2672,22 @@ COMMENT ON COLUMN tandem.regions.expanded IS 'up to this release every migration
 COMMENT ON COLUMN tandem.regions.behind IS 'how long ago something was last heard of it';
 COMMENT ON COLUMN tandem.regions.subscription IS 'which subscription of this database has brought its row';
 
+-- Contract asks the regions again, by region/gate.c: who is late there holds it up, and health of the release.
+CREATE VIEW tandem._region_waits AS
+SELECT m.id AS migration_id, o.name AS region,
+	CASE WHEN coalesce(o.expanded, 0) < n.release THEN format('has release %s', n.release)
+		ELSE format('has switched to release %s', m.release) END AS until
+FROM tandem.migration m
+-- contract takes the columns of the last release that is expanded here
+CROSS JOIN LATERAL (SELECT greatest(m.release, (SELECT max(p.release) FROM tandem.publication p JOIN pg_publication o ON o.oid = p.object
+	WHERE EXISTS (SELECT FROM tandem.migration l WHERE l.release = p.release AND l.phase <> 'aborted'))) AS release) n
+-- where the new release does not write back, none may read the old column any more
+CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM tandem.sync s
+	WHERE s.migration = m.id AND s.down IS NULL AND NOT s.keep_old AND cardinality(s.old_columns) > 0) AS everywhere) e
+JOIN tandem._other_regions o ON coalesce(o.expanded, 0) < n.release OR e.everywhere AND coalesce(o.current, 0) < m.release
+WHERE m.release IS NOT NULL AND m.phase NOT IN ('done', 'aborted') AND o.doubt IS NULL;
+COMMENT ON VIEW tandem._region_waits IS 'what contract of a migration, and health of its release, wait for in other regions, beside what is wrong there';
+
 CREATE VIEW tandem.migrations AS
 SELECT m.name, m.release, m.phase, m.comment, tandem.role_name(m.created_by) AS created_by, m.created_at,
 	m.phase_since, tandem.runner_pid(m.id) AS running_pid,
@@ -2758,6 +2775,7 @@ SELECT migration, step, relation, object, state, done, total, percent, bar, doin
 FROM tandem._progress_and_more
 ORDER BY migration_id, array_position('{backfill,index,not null,constraint,analyze,verify,after switch}', step), step_id;
 COMMENT ON VIEW tandem.progress IS 'every step of the migrate phase, in order: progress, rate, what it waits for, last error';
+COMMENT ON COLUMN tandem.progress.rows_done IS 'rows of the blocks that are done, as they were met there: a row of a backfill that moves to a block that is still to be visited counts twice';
 
 CREATE FUNCTION tandem.in_lines(words text, width integer) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -2779,20 +2797,28 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem.duration(float8) IS 'seconds for people, as in 1 h 05 min';
 
+CREATE FUNCTION tandem.migrate_call(name text, paused boolean, running boolean) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT concat_ws('; ', CASE WHEN $2 THEN format('SELECT tandem.resume(%L)', $1) END,
+		-- a process that waits goes on by itself
+		CASE WHEN NOT ($2 AND $3) THEN format('CALL tandem.migrate(%L)', $1) END);
+END;
+COMMENT ON FUNCTION tandem.migrate_call(text, boolean, boolean) IS 'how to have an open migration filled: what hints and tandem.status say';
+
 -- at most 100 characters a line in psql: 18, 9, 7, 11 and 41, and what psql puts between and after them
 CREATE VIEW tandem.status AS
 SELECT tandem.in_lines(m.name, 18) AS migration,
 	CASE WHEN m.paused_by IS NOT NULL THEN 'paused'
 		WHEN s.pid IS NOT NULL THEN CASE WHEN s.state IN ('running', 'waiting') THEN s.state ELSE 'running' END
 		WHEN m.phase = 'expand' THEN 'not begun'
-		WHEN m.phase = 'contract' THEN 'ready'
+		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL THEN 'ready' ELSE 'waiting' END
 		WHEN s.state = 'failed' THEN 'failed' ELSE 'stopped' END AS state,
 	p.percent || ' %' AS done,
 	tandem.duration(p.seconds_left) AS "left",
-	tandem.in_lines(CASE
-		WHEN s.pid IS NULL AND m.phase = 'expand' THEN format('CALL tandem.migrate(%L);', m.name)
-		WHEN s.pid IS NULL AND m.phase = 'contract' THEN 'filled and verified'
-		WHEN m.paused_by IS NOT NULL THEN format('by %I: SELECT tandem.resume(%L);', tandem.role_name(m.paused_by), m.name)
+	tandem.in_lines(concat_ws(', ', CASE
+		WHEN s.pid IS NULL AND m.phase = 'contract' THEN concat_ws(', ', 'filled and verified', r.waits, a.waits, s.error)
+		WHEN s.pid IS NULL AND m.phase = 'expand' OR m.paused_by IS NOT NULL THEN NULL
 		ELSE concat_ws(', ', s.step || ' of ' || coalesce(s.relation::text, 'a dropped table') || coalesce(' ' || quote_ident(s.object), ''),
 			CASE WHEN s.pid IS NOT NULL THEN coalesce(s.doing, s.phase) END,
 			CASE WHEN s.total > 0 THEN s.percent || ' %' END,
@@ -2800,13 +2826,24 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 				CASE s.rows_per_second WHEN 1 THEN '1 row/s' ELSE to_char(s.rows_per_second, 'FM999,999,999,990') || ' rows/s' END END,
 			-- where that of the migration is not known
 			CASE WHEN p.seconds_left IS NULL THEN tandem.duration(s.seconds_left) || ' left' END,
-			s.waiting, 'waits for ' || s.blockers, s.error,
-			CASE WHEN s.pid IS NULL THEN format('CALL tandem.migrate(%L);', m.name) END)
-		END, 41) AS what
+			s.waiting, 'waits for ' || s.blockers, s.error)
+		END, r.problems, CASE
+		WHEN s.pid IS NULL AND m.phase = 'contract' AND a.due IS NOT TRUE THEN NULL
+		WHEN s.pid IS NULL OR m.paused_by IS NOT NULL THEN format('%s%s;', 'by ' || quote_ident(tandem.role_name(m.paused_by)) || ': ',
+			tandem.migrate_call(m.name, m.paused_by IS NOT NULL, s.pid IS NOT NULL)) END), 41) AS what
 FROM tandem.migration m LEFT JOIN tandem._migration_progress p ON p.migration_id = m.id
 LEFT JOIN LATERAL (SELECT * FROM tandem._progress_and_more g WHERE g.migration_id = m.id
 	ORDER BY array_position('{running,waiting,paused,failed,pending,done}', g.state),
 		array_position('{backfill,index,not null,constraint,analyze,verify,after switch}', g.step), g.step_id LIMIT 1) s ON true
+LEFT JOIN LATERAL (SELECT
+		(SELECT string_agg(format('waits until region %s %s', w.region, w.until), ', ' ORDER BY w.region) FROM tandem._region_waits w WHERE w.migration_id = m.id) AS waits,
+		(SELECT string_agg(format('region %s: %s', g.region, g.problem), ', ' ORDER BY g.region) FROM tandem.regions g WHERE g.problem IS NOT NULL) AS problems) r
+	ON m.release IS NOT NULL
+LEFT JOIN LATERAL (SELECT bool_or(w.due) AS due, string_agg(DISTINCT
+		CASE WHEN w.due THEN format('rows of %s are to be changed%s', w.relation, CASE WHEN NOT w.switched THEN ' back' END)
+			WHEN NOT w.switched THEN format('rows of %s change after the switch', w.relation)
+			ELSE format('waits until region %s has switched to release %s', array_to_string(w.waits_for, ', '), m.release) END, ', ') AS waits
+	FROM tandem._after_switches w WHERE w.migration = m.id AND NOT w.complete) a ON true
 WHERE m.phase NOT IN ('done', 'aborted')
 ORDER BY m.id;
 COMMENT ON VIEW tandem.status IS 'each open migration in a line of psql or a few: how far it is, how long it will take, what is being done, and what is in its way';

@@ -56,6 +56,7 @@ SELECT tandem.add_after_switch('m', 'links', '"On" = NULL', '"On" IS false AND i
 SELECT relation, columns, set, condition, back FROM tandem.after_switch ORDER BY id;
 CALL tandem.migrate('m');
 SELECT state, rows_changed, waits_for FROM tandem.after_switches;
+SELECT state, what FROM tandem.status;
 SELECT tandem.add_after_switch('m', 'links', '"On" = NULL', 'true');
 
 \echo == nothing before the switch, and no contract
@@ -66,6 +67,7 @@ CALL tandem.contract('m');
 \echo == after it
 SELECT tandem.switch_release(42);
 SELECT state, rows_changed FROM tandem.after_switches;
+SELECT state, what FROM tandem.status;
 CALL tandem.contract('m');
 -- as a session without any path
 SET search_path = pg_catalog;
@@ -74,7 +76,7 @@ SET search_path = shop, public;
 SELECT version, "On", note, count(*) FROM links GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 SELECT state, rows_changed FROM tandem.after_switches;
 SELECT step, relation, state, done = total AS all_done, rows_filled FROM tandem.progress WHERE step = 'after switch';
-SELECT percent FROM tandem.migrations WHERE name = 'm';
+SELECT percent, state FROM tandem.migrations JOIN tandem.status s ON s.migration = name WHERE name = 'm';
 
 \echo == back
 SELECT tandem.switch_release(41);
@@ -123,6 +125,7 @@ CALL tandem.migrate('endless');
 \set VERBOSITY terse
 SELECT step, state, error, hint FROM tandem.progress WHERE migration = 'endless';
 SELECT problem FROM tandem.migrations WHERE name = 'endless';
+SELECT state, what FROM tandem.status;
 CALL tandem.contract('endless');
 SELECT tandem.switch_release(43);
 CALL tandem.abort('endless');

@@ -41,6 +41,20 @@ CALL tandem.abort('progress');
 SELECT percent, rows_per_second, time_left FROM tandem.migrations WHERE name = 'progress';
 SELECT * FROM tandem.status WHERE migration = 'progress';
 
+-- what has it filled, while it is paused: one place says so
+SELECT tandem.migrate_call('it''s', p, r) FROM (VALUES (false, false), (false, true), (true, false), (true, true)) v(p, r);
+CREATE FUNCTION plus(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 + 1';
+SELECT tandem.create_migration('paused');
+SELECT tandem.add_column('paused', 'progress', 'c', 'int');
+SELECT tandem.sync_column('paused', 'progress', 'a', 'c', 'plus(a)', 'c - 1');
+SELECT tandem.pause('paused');
+SELECT state, what FROM tandem.status WHERE migration = 'paused';
+CALL tandem.contract('paused');
+UPDATE progress SET c = c + 1;
+SELECT tandem.resume('paused');
+CALL tandem.contract('paused');
+CALL tandem.abort('paused');
+
 -- no line is wider than 100 characters, whatever the names
 SELECT tandem.create_migration(repeat('m', 200));
 SELECT tandem.create_migration(repeat('many words ', 20));
@@ -56,4 +70,4 @@ SELECT s, tandem.duration(s) FROM unnest(ARRAY[0, 0.4, 1, 59.6, 60, 61, 3599, 36
 SELECT w, tandem.in_lines(w, 5) FROM unnest(ARRAY['', 'a', 'a b c d e', 'abcdefgh', 'ab cdefghijklm n', E'a\nb', 'abcde f']) w;
 
 DROP TABLE progress;
-DROP FUNCTION says_no();
+DROP FUNCTION says_no(), plus(int);

@@ -71,18 +71,16 @@ check_planned_index_name(const Migration *migration,
 						 const IndexDefinition *definition)
 {
 	TandemQuery query;
-	char	   *other = NULL;
+	char	   *other;
 
 	query_begin(&query);
 	query_int(&query, migration->id);
 	query_oid(&query, definition->relation);
 	query_text(&query, definition->name);
 	query_oid(&query, get_rel_namespace(definition->relation));
-	if (query_run(&query,
-				  "SELECT description FROM tandem._planned_indexes "
-				  "WHERE name = $3 AND schema = $4 AND (migration, relation) <> ($1, $2)") > 0)
-		other = query_get_text(0, 1);
-	query_end(&query);
+	other = query_end_text(&query, query_run(&query,
+											 "SELECT description FROM tandem._planned_indexes "
+											 "WHERE name = $3 AND schema = $4 AND (migration, relation) <> ($1, $2)"));
 	if (other)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),

@@ -102,20 +102,21 @@ hint_to_make_ready(const Migration *migration, bool broken, bool quarantined,
 				   bool one_way)
 {
 	char	   *name = quote_literal_cstr(migration->name);
+	char	   *fill = run_control_migrate_call(migration->name);
 
 	if (broken)
-		return psprintf("Undo what has changed, then run CALL tandem.migrate(%s), then contract; or end the migration: CALL tandem.abort(%s);",
-						name, name);
+		return psprintf("Undo what has changed, then run %s, then contract; or end the migration: CALL tandem.abort(%s);",
+						fill, name);
 	if (open_work_waits_for_switch(migration))
-		return psprintf("Run SELECT tandem.switch_release(%d); where that has not been done, then CALL tandem.migrate(%s), then contract.",
-						migration->release, name);
+		return psprintf("Run SELECT tandem.switch_release(%d); where that has not been done, then %s, then contract.",
+						migration->release, fill);
 	if (quarantined)
-		return psprintf("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s), then contract.",
-						name);
+		return psprintf("Fix the rows shown in tandem.quarantine, then run %s, then contract.",
+						fill);
 	if (one_way)
-		return psprintf("Run CALL tandem.migrate(%s), then contract. A one-way sync cannot tell what release N has written: if the mismatched rows are such, run CALL tandem.contract(%s, force => true);",
-						name, name);
-	return psprintf("Run CALL tandem.migrate(%s), then contract.", name);
+		return psprintf("Run %s, then contract. A one-way sync cannot tell what release N has written: if the mismatched rows are such, run CALL tandem.contract(%s, force => true);",
+						fill, name);
+	return psprintf("Run %s, then contract.", fill);
 }
 
 /* Throws an error that lists all that is open. */
@@ -557,8 +558,8 @@ note_what_is_not_built(const Migration *migration)
 			(errmsg_plural("%d index or constraint that migrate has yet to build counts as missing here",
 						   "%d indexes and constraints that migrate has yet to build count as missing here",
 						   count, count),
-			 errhint("Run CALL tandem.migrate(%s), then look again.",
-					 quote_literal_cstr(migration->name))));
+			 errhint("Run %s, then look again.",
+					 run_control_migrate_call(migration->name))));
 }
 
 Datum

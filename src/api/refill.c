@@ -10,6 +10,7 @@
 #include "api/arguments.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
+#include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/query.h"
@@ -187,7 +188,6 @@ tandem_refill(PG_FUNCTION_ARGS)
 			 derived == NIL ? 0
 			 : errdetail("So it does all values of derived columns %s that differ from what up gives, whoever has given them.",
 						 text_joined(derived, "", ", ")),
-			 errhint("Run CALL tandem.migrate(%s);",
-					 quote_literal_cstr(migration->name))));
+			 errhint("Run %s;", run_control_migrate_call(migration->name))));
 	PG_RETURN_VOID();
 }

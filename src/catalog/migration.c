@@ -23,6 +23,7 @@
 #include "catalog/migration_rights.h"
 #include "catalog/region_row.h"
 #include "catalog/registry.h"
+#include "catalog/run_control.h"
 #include "core/clock.h"
 #include "core/compat.h"
 #include "core/extension.h"
@@ -132,7 +133,7 @@ phase_hint(const Migration *migration)
 	{
 		case PHASE_EXPAND:
 		case PHASE_MIGRATE:
-			return psprintf("Run CALL tandem.migrate(%s);", name);
+			return psprintf("Run %s;", run_control_migrate_call(migration->name));
 		case PHASE_CONTRACT:
 			return psprintf("Run CALL tandem.contract(%s);", name);
 		case PHASE_DONE:
@@ -182,15 +183,13 @@ Migration *
 migration_by_id(int id)
 {
 	TandemQuery query;
-	char	   *name = NULL;
+	char	   *name;
 	Migration  *migration;
 
 	query_begin(&query);
 	query_int(&query, id);
-	if (query_run_latest(&query,
-						 "SELECT name FROM tandem.migration WHERE id = $1") > 0)
-		name = query_get_text(0, 1);
-	query_end(&query);
+	name = query_end_text(&query, query_run_latest(&query,
+												   "SELECT name FROM tandem.migration WHERE id = $1"));
 	migration = name ? read_migration(name) : NULL;
 	return migration && migration->id == id ? migration : NULL;
 }
@@ -602,16 +601,12 @@ char *
 migration_open_after(int release)
 {
 	TandemQuery query;
-	char	   *name = NULL;
 
 	query_begin(&query);
 	query_int(&query, release);
-	if (query_run(&query,
-				  "SELECT name FROM tandem.migration WHERE release > $1 AND phase NOT IN ('done', 'aborted') "
-				  "ORDER BY release DESC, id DESC LIMIT 1") > 0)
-		name = query_get_text(0, 1);
-	query_end(&query);
-	return name;
+	return query_end_text(&query, query_run(&query,
+											"SELECT name FROM tandem.migration WHERE release > $1 AND phase NOT IN ('done', 'aborted') "
+											"ORDER BY release DESC, id DESC LIMIT 1"));
 }
 
 /*-------------------------------------------------------------------------

@@ -168,14 +168,10 @@ int
 migration_runner_pid(const Migration *migration)
 {
 	TandemQuery query;
-	int			pid;
 
 	query_begin(&query);
 	query_int(&query, migration->id);
-	(void) query_run(&query, "SELECT tandem.runner_pid($1)");
-	pid = query_get_int(0, 1);
-	query_end(&query);
-	return pid;
+	return query_end_int(&query, query_run(&query, "SELECT tandem.runner_pid($1)"));
 }
 
 void
@@ -295,30 +291,23 @@ int64
 migration_next_event(const Migration *migration)
 {
 	TandemQuery query;
-	int64		id;
 
 	query_begin(&query);
 	query_int(&query, migration->id);
-	(void) query_run_latest(&query,
-							"SELECT coalesce(max(id), 0) + 1 FROM tandem.event WHERE migration = $1");
-	id = query_get_bigint(0, 1);
-	query_end(&query);
-	return id;
+	return query_end_bigint(&query, query_run_latest(&query,
+													 "SELECT coalesce(max(id), 0) + 1 FROM tandem.event WHERE migration = $1"));
 }
 
 bool
 migration_was_cancelled(const Migration *migration, int64 since)
 {
 	TandemQuery query;
-	bool		cancelled;
 
 	query_begin(&query);
 	query_int(&query, migration->id);
 	query_bigint(&query, since);
-	cancelled = query_run_latest(&query,
-								 "SELECT FROM tandem.event WHERE migration = $1 AND action = 'cancel' AND id >= $2") > 0;
-	query_end(&query);
-	return cancelled;
+	return query_end_found(&query, query_run_latest(&query,
+													"SELECT FROM tandem.event WHERE migration = $1 AND action = 'cancel' AND id >= $2"));
 }
 
 void

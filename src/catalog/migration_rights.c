@@ -55,13 +55,10 @@ bool
 migration_has_table(const Migration *migration)
 {
 	TandemQuery query;
-	bool		has;
 
 	query_begin(&query);
 	query_int(&query, migration->id);
-	has = query_run_latest(&query, TABLES_OF_MIGRATION "SELECT FROM t LIMIT 1") > 0;
-	query_end(&query);
-	return has;
+	return query_end_found(&query, query_run_latest(&query, TABLES_OF_MIGRATION "SELECT FROM t LIMIT 1"));
 }
 
 /* Returns a table whose owner's rights the role lacks, for the error. */
@@ -263,18 +260,15 @@ static bool
 migration_has_parts(int id)
 {
 	TandemQuery query;
-	bool		found;
 
 	query_begin(&query);
 	query_int(&query, id);
-	found = query_run_latest(&query,
-							 "SELECT FROM tandem.sync WHERE migration = $1 "
-							 "UNION ALL SELECT FROM tandem.owned_column WHERE migration = $1 "
-							 "UNION ALL SELECT FROM tandem.after_switch WHERE migration = $1 "
-							 "UNION ALL SELECT FROM tandem.step WHERE migration = $1 "
-							 "UNION ALL SELECT FROM tandem.event WHERE migration = $1 LIMIT 1") > 0;
-	query_end(&query);
-	return found;
+	return query_end_found(&query, query_run_latest(&query,
+													"SELECT FROM tandem.sync WHERE migration = $1 "
+													"UNION ALL SELECT FROM tandem.owned_column WHERE migration = $1 "
+													"UNION ALL SELECT FROM tandem.after_switch WHERE migration = $1 "
+													"UNION ALL SELECT FROM tandem.step WHERE migration = $1 "
+													"UNION ALL SELECT FROM tandem.event WHERE migration = $1 LIMIT 1"));
 }
 
 void
@@ -293,14 +287,11 @@ static bool
 lock_migration_row(int id)
 {
 	TandemQuery query;
-	bool		locked;
 
 	query_begin(&query);
 	query_int(&query, id);
-	locked = query_run(&query,
-					   "SELECT FROM tandem.migration WHERE id = $1 FOR UPDATE SKIP LOCKED") > 0;
-	query_end(&query);
-	return locked;
+	return query_end_found(&query, query_run(&query,
+											 "SELECT FROM tandem.migration WHERE id = $1 FOR UPDATE SKIP LOCKED"));
 }
 
 void

@@ -57,18 +57,14 @@ char *
 owned_column_type(int migration_id, Oid relid, const char *column)
 {
 	TandemQuery query;
-	char	   *type = NULL;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
 	query_oid(&query, relid);
 	query_name(&query, column);
-	if (query_run_latest(&query,
-						 "SELECT type FROM tandem.owned_column "
-						 "WHERE migration = $1 AND relation = $2 AND column_name = $3 AND named") > 0)
-		type = query_get_text(0, 1);
-	query_end(&query);
-	return type;
+	return query_end_text(&query, query_run_latest(&query,
+												   "SELECT type FROM tandem.owned_column "
+												   "WHERE migration = $1 AND relation = $2 AND column_name = $3 AND named"));
 }
 
 void

@@ -36,25 +36,18 @@ char *
 region_here(void)
 {
 	TandemQuery query;
-	char	   *name = NULL;
 
 	begin_own_query(&query);
-	if (query_run_latest(&query, "SELECT region FROM tandem.region WHERE " OWN_ROW) > 0)
-		name = query_get_text(0, 1);
-	query_end(&query);
-	return name;
+	return query_end_text(&query, query_run_latest(&query, "SELECT region FROM tandem.region WHERE " OWN_ROW));
 }
 
 bool
 region_lock(void)
 {
 	TandemQuery query;
-	bool		found;
 
 	begin_own_query(&query);
-	found = query_run(&query, "SELECT FROM tandem.region WHERE " OWN_ROW " FOR UPDATE") > 0;
-	query_end(&query);
-	return found;
+	return query_end_found(&query, query_run(&query, "SELECT FROM tandem.region WHERE " OWN_ROW " FOR UPDATE"));
 }
 
 /* What each change of the own row does besides: s is how far the database is. */
@@ -157,9 +150,8 @@ region_beat(void)
 	 * what is noted here.
 	 */
 	begin_own_query(&query);
-	found = query_run(&query,
-					  "SELECT FROM tandem.region WHERE " OWN_ROW " FOR UPDATE SKIP LOCKED") > 0;
-	query_end(&query);
+	found = query_end_found(&query, query_run(&query,
+											  "SELECT FROM tandem.region WHERE " OWN_ROW " FOR UPDATE SKIP LOCKED"));
 	if (!found)
 		return false;
 	left_behind = intent_is_left_behind();
@@ -212,14 +204,10 @@ int64
 region_announced(const char *intent)
 {
 	TandemQuery query;
-	int64		seq = 0;
 
 	begin_own_query(&query);
 	query_text(&query, intent);
-	if (query_run_latest(&query, "SELECT seq FROM tandem.region WHERE " OWN_ROW " AND intent = $3") > 0)
-		seq = query_get_bigint(0, 1);
-	query_end(&query);
-	return seq;
+	return query_end_bigint(&query, query_run_latest(&query, "SELECT seq FROM tandem.region WHERE " OWN_ROW " AND intent = $3"));
 }
 
 void

@@ -487,14 +487,10 @@ int
 registry_lowest_final(void)
 {
 	TandemQuery query;
-	int			lowest;
 
 	query_begin(&query);
-	(void) query_run(&query,
-					 "SELECT max(release) FROM tandem.migration WHERE phase = 'done'");
-	lowest = query_get_int(0, 1);
-	query_end(&query);
-	return lowest;
+	return query_end_int(&query, query_run(&query,
+										   "SELECT max(release) FROM tandem.migration WHERE phase = 'done'"));
 }
 
 void

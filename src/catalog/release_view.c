@@ -137,28 +137,21 @@ int
 release_view_aborted(int migration_id)
 {
 	TandemQuery query;
-	int			release = 0;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
-	if (query_run(&query, "SELECT release FROM tandem._ended_release($1)") > 0)
-		release = query_get_int(0, 1);
-	query_end(&query);
-	return release;
+	return query_end_int(&query, query_run(&query, "SELECT release FROM tandem._ended_release($1)"));
 }
 
 static bool
 release_is_declared(int release)
 {
 	TandemQuery query;
-	bool		declared;
 
 	query_begin(&query);
 	query_int(&query, release);
-	declared = query_run_latest(&query,
-								"SELECT FROM tandem.declared_sessions() d WHERE d.release = $1 AND d.pid <> pg_backend_pid() LIMIT 1") > 0;
-	query_end(&query);
-	return declared;
+	return query_end_found(&query, query_run_latest(&query,
+													"SELECT FROM tandem.declared_sessions() d WHERE d.release = $1 AND d.pid <> pg_backend_pid() LIMIT 1"));
 }
 
 /* While no release is registered there is no fence, and any may work. */
@@ -333,13 +326,10 @@ bool
 release_view_exists(void)
 {
 	TandemQuery query;
-	bool		exists;
 
 	query_begin(&query);
-	exists = query_run_latest(&query,
-							  "SELECT FROM tandem._release_views LIMIT 1") > 0;
-	query_end(&query);
-	return exists;
+	return query_end_found(&query, query_run_latest(&query,
+													"SELECT FROM tandem._release_views LIMIT 1"));
 }
 
 List *

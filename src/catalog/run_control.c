@@ -6,6 +6,7 @@
 
 #include "access/xlog.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 
 #include "catalog/run_control.h"
 #include "core/query.h"
@@ -167,6 +168,21 @@ run_control_end_pause(int migration_id)
 	(void) query_run(&query,
 					 "UPDATE tandem.migration SET paused_by = NULL WHERE id = $1");
 	query_end(&query);
+}
+
+char *
+run_control_migrate_call(const char *migration)
+{
+	TandemQuery query;
+	char	   *call;
+
+	query_begin(&query);
+	query_text(&query, migration);
+	call = query_end_text(&query, query_run_latest(&query,
+												   "SELECT tandem.migrate_call(name, paused_by IS NOT NULL, tandem.runner_pid(id) IS NOT NULL) "
+												   "FROM tandem.migration WHERE name = $1 AND phase NOT IN ('done', 'aborted')"));
+	/* a copy of its trigger may outlive it */
+	return call ? call : psprintf("CALL tandem.migrate(%s)", quote_literal_cstr(migration));
 }
 
 void

@@ -48,6 +48,13 @@ extern void run_control_set_paused(int migration_id, Oid role);
 extern void run_control_end_pause(int migration_id);
 
 /*
+ * Returns the statements that have an open migration filled, palloc'd, for a hint:
+ * CALL tandem.migrate, and while it is paused what resumes it first.  There is no
+ * semicolon after the last.
+ */
+extern char *run_control_migrate_call(const char *migration);
+
+/*
  * Records why a run has ended, or the error that it is retrying; NULL deletes
  * it.
  */

@@ -151,19 +151,15 @@ int
 step_of_tables(int migration_id, StepKind kind, List *relids)
 {
 	TandemQuery query;
-	int			id = 0;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
 	query_text(&query, kind_names[kind]);
 	query_oid_list(&query, relids);
-	if (query_run_latest(&query,
-						 "SELECT s.id FROM unnest($3::regclass[]) AS wanted, LATERAL ("
-						 "SELECT id FROM tandem.step WHERE migration = $1 AND kind = $2 AND relation = wanted OFFSET 0) s "
-						 "ORDER BY 1 LIMIT 1") > 0)
-		id = query_get_int(0, 1);
-	query_end(&query);
-	return id;
+	return query_end_int(&query, query_run_latest(&query,
+												  "SELECT s.id FROM unnest($3::regclass[]) AS wanted, LATERAL ("
+												  "SELECT id FROM tandem.step WHERE migration = $1 AND kind = $2 AND relation = wanted OFFSET 0) s "
+												  "ORDER BY 1 LIMIT 1"));
 }
 
 void
@@ -399,14 +395,11 @@ bool
 step_is_open(int step_id)
 {
 	TandemQuery query;
-	bool		open;
 
 	query_begin(&query);
 	query_int(&query, step_id);
-	open = query_run(&query,
-					 "SELECT FROM tandem.step WHERE id = $1 AND state <> 'done'") > 0;
-	query_end(&query);
-	return open;
+	return query_end_found(&query, query_run(&query,
+											 "SELECT FROM tandem.step WHERE id = $1 AND state <> 'done'"));
 }
 
 void

@@ -78,7 +78,8 @@ typedef struct Step
 	int64		blocks_left;	/* as of the last time the counts were read */
 	int			batch_blocks;	/* blocks of the last batch; 0 before the
 								 * first */
-	int64		rows_done;
+	int64		rows_done;		/* of the blocks that are done; what moves to
+								 * one that is not counts again */
 	int64		rows_filled;
 	int64		rows_indexed;	/* of these, with new index entries */
 	int64		rows_quarantined;

@@ -369,17 +369,13 @@ char *
 sync_expand_path(int migration_id, Oid relid)
 {
 	TandemQuery query;
-	char	   *path = NULL;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
 	query_oid(&query, table_root(relid));
-	if (query_run(&query,
-				  "(SELECT search_path FROM tandem.sync WHERE relation = $2 AND migration = $1 ORDER BY id LIMIT 1) "
-				  "UNION ALL (SELECT search_path FROM tandem.sync WHERE migration = $1 LIMIT 1) LIMIT 1") > 0)
-		path = query_get_text(0, 1);
-	query_end(&query);
-	return path;
+	return query_end_text(&query, query_run(&query,
+											"(SELECT search_path FROM tandem.sync WHERE relation = $2 AND migration = $1 ORDER BY id LIMIT 1) "
+											"UNION ALL (SELECT search_path FROM tandem.sync WHERE migration = $1 LIMIT 1) LIMIT 1"));
 }
 
 void
@@ -446,16 +442,12 @@ char *
 changed_use_last(int migration_id)
 {
 	TandemQuery query;
-	char	   *last = NULL;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
-	if (query_run_latest(&query,
-						 "SELECT changed_in::text FROM tandem.changed_use WHERE migration = $1 "
-						 "ORDER BY changed_in DESC LIMIT 1") > 0)
-		last = query_get_text(0, 1);
-	query_end(&query);
-	return last;
+	return query_end_text(&query, query_run_latest(&query,
+												   "SELECT changed_in::text FROM tandem.changed_use WHERE migration = $1 "
+												   "ORDER BY changed_in DESC LIMIT 1"));
 }
 
 /*-------------------------------------------------------------------------

@@ -83,35 +83,25 @@ lock_describe_session(int pid)
 {
 	Oid			reader = GetUserId();
 	TandemQuery query;
-	char	   *text = NULL;
 
 	query_begin(&query);
 	query_int(&query, pid);
 	query_oid(&query, reader);
-	if (query_run(&query,
-				  "SELECT description FROM tandem._describe_session($1, $2)") > 0)
-		text = query_get_text(0, 1);
-
-	query_end(&query);
-	return text;
+	return query_end_text(&query, query_run(&query,
+											"SELECT description FROM tandem._describe_session($1, $2)"));
 }
 
 char *
 lock_describe_prepared(TransactionId xid)
 {
 	TandemQuery query;
-	char	   *text = NULL;
 
 	query_begin(&query);
 	query_datum(&query, XIDOID, TransactionIdGetDatum(xid), false);
-	if (query_run(&query,
-				  "SELECT format('prepared transaction %L (user %I, prepared for %s)', gid, owner, "
-				  "date_trunc('second', greatest(clock_timestamp() - prepared, '0'))) "
-				  "FROM pg_prepared_xacts WHERE transaction = $1") > 0)
-		text = query_get_text(0, 1);
-
-	query_end(&query);
-	return text;
+	return query_end_text(&query, query_run(&query,
+											"SELECT format('prepared transaction %L (user %I, prepared for %s)', gid, owner, "
+											"date_trunc('second', greatest(clock_timestamp() - prepared, '0'))) "
+											"FROM pg_prepared_xacts WHERE transaction = $1"));
 }
 
 /*
@@ -121,16 +111,12 @@ static int
 session_of_transaction(TransactionId xid)
 {
 	TandemQuery query;
-	int			pid = 0;
 
 	query_begin(&query);
 	query_datum(&query, XIDOID, TransactionIdGetDatum(xid), false);
-	if (query_run(&query,
-				  "SELECT coalesce(pid, 0) FROM pg_locks WHERE locktype = 'transactionid' "
-				  "AND transactionid = $1 AND granted") > 0)
-		pid = query_get_int(0, 1);
-	query_end(&query);
-	return pid;
+	return query_end_int(&query, query_run(&query,
+										   "SELECT coalesce(pid, 0) FROM pg_locks WHERE locktype = 'transactionid' "
+										   "AND transactionid = $1 AND granted"));
 }
 
 char *

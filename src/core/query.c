@@ -298,31 +298,6 @@ explain_lock_timeout(void *arg)
 }
 
 /*
- * Tables are locked, and others wait for them.  An entry of ours that another
- * transaction has changed must not keep them waiting.
- */
-static int
-execute_plan_without_waiting(TandemQuery *query, SPIPlanPtr plan,
-							 Snapshot snapshot)
-{
-	ErrorContextCallback context = {
-		.callback = explain_lock_timeout,.previous = error_context_stack
-	};
-	int			level = NewGUCNestLevel();
-	int			result;
-
-	(void) set_config_option("lock_timeout",
-							 psprintf("%d", query_waits_limit()), PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	error_context_stack = &context;
-	result = SPI_execute_snapshot(plan, query->values, query->nulls, snapshot,
-								  InvalidSnapshot, false, true, 0);
-	error_context_stack = context.previous;
-	AtEOXact_GUC(false, level);
-	return result;
-}
-
-/*
  * Snapshot for a query that may write.  A transaction in REPEATABLE READ would
  * read its own state of our tables and of the catalogs, though it acts on what is
  * there now.  A parallel query cannot take another snapshot than it has.
@@ -334,19 +309,57 @@ snapshot_of_query(void)
 		? GetLatestSnapshot() : InvalidSnapshot;
 }
 
-static uint64
-execute_query(TandemQuery *query, const char *sql, Snapshot snapshot,
-			  bool read_only)
+static int
+execute_plan(TandemQuery *query, SPIPlanPtr plan, bool read_only)
 {
-	SPIPlanPtr	plan = find_or_prepare_plan(query, sql);
+	return SPI_execute_snapshot(plan, query->values, query->nulls,
+								read_only ? InvalidSnapshot : snapshot_of_query(),
+								InvalidSnapshot, read_only, true, 0);
+}
 
+/*
+ * Tables are locked, and others wait for them.  An entry of ours that another
+ * transaction has changed must not keep them waiting.
+ */
+static int
+execute_plan_without_waiting(TandemQuery *query, SPIPlanPtr plan)
+{
+	ErrorContextCallback context = {
+		.callback = explain_lock_timeout,.previous = error_context_stack
+	};
+	int			level = NewGUCNestLevel();
+	int			result;
+
+	(void) set_config_option("lock_timeout",
+							 psprintf("%d", query_waits_limit()), PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	error_context_stack = &context;
+	result = execute_plan(query, plan, false);
+	error_context_stack = context.previous;
+	AtEOXact_GUC(false, level);
+	return result;
+}
+
+/*
+ * Runs sql in the snapshot that push_snapshot makes the active one, and writes
+ * nothing; with NULL in one of its own, and may write.
+ */
+static uint64
+execute_query(TandemQuery *query, const char *sql, void (*push_snapshot) (void))
+{
+	bool		read_only = push_snapshot != NULL;
+	SPIPlanPtr	plan;
+
+	if (read_only)
+		push_snapshot();
+	plan = find_or_prepare_plan(query, sql);
 	if (!plan_only_reads(plan))
 		extension_refuse_upgrade();
 	check_spi_result(!read_only && waits_are_too_long()
-					 ? execute_plan_without_waiting(query, plan, snapshot)
-					 : SPI_execute_snapshot(plan, query->values, query->nulls,
-											snapshot, InvalidSnapshot, read_only,
-											true, 0), sql);
+					 ? execute_plan_without_waiting(query, plan)
+					 : execute_plan(query, plan, read_only), sql);
+	if (read_only)
+		PopActiveSnapshot();
 	query->nargs = 0;
 	/* SPI's memory ends with query_end; results must outlive it */
 	MemoryContextSwitchTo(query->caller);
@@ -356,30 +369,19 @@ execute_query(TandemQuery *query, const char *sql, Snapshot snapshot,
 uint64
 query_run(TandemQuery *query, const char *sql)
 {
-	return execute_query(query, sql, snapshot_of_query(), false);
+	return execute_query(query, sql, NULL);
 }
 
 uint64
 query_run_latest(TandemQuery *query, const char *sql)
 {
-	uint64		rows;
-
-	/* a read-only query runs in the active snapshot */
-	snapshot_push_latest();
-	rows = execute_query(query, sql, InvalidSnapshot, true);
-	PopActiveSnapshot();
-	return rows;
+	return execute_query(query, sql, snapshot_push_latest);
 }
 
 uint64
 query_run_before(TandemQuery *query, const char *sql)
 {
-	uint64		rows;
-
-	snapshot_push_before();
-	rows = execute_query(query, sql, InvalidSnapshot, true);
-	PopActiveSnapshot();
-	return rows;
+	return execute_query(query, sql, snapshot_push_before);
 }
 
 List *
@@ -473,6 +475,40 @@ Oid
 query_get_oid(uint64 row, int column)
 {
 	return DatumGetObjectId(get_datum_or_zero(row, column));
+}
+
+bool
+query_end_found(TandemQuery *query, uint64 rows)
+{
+	query_end(query);
+	return rows > 0;
+}
+
+char *
+query_end_text(TandemQuery *query, uint64 rows)
+{
+	char	   *value = rows > 0 ? query_get_text(0, 1) : NULL;
+
+	query_end(query);
+	return value;
+}
+
+int32
+query_end_int(TandemQuery *query, uint64 rows)
+{
+	int32		value = rows > 0 ? query_get_int(0, 1) : 0;
+
+	query_end(query);
+	return value;
+}
+
+int64
+query_end_bigint(TandemQuery *query, uint64 rows)
+{
+	int64		value = rows > 0 ? query_get_bigint(0, 1) : 0;
+
+	query_end(query);
+	return value;
 }
 
 List *

@@ -113,6 +113,16 @@ extern int64 query_get_bigint(uint64 row, int column);
 extern bool query_get_bool(uint64 row, int column);
 extern Oid	query_get_oid(uint64 row, int column);
 
+/*
+ * These end a query whose last run has returned rows.  They return whether there
+ * was a row, or the first column of the first one; where there is none, or it is
+ * null: NULL, or 0.  A text is palloc'd in the context of query_begin.
+ */
+extern bool query_end_found(TandemQuery *query, uint64 rows);
+extern char *query_end_text(TandemQuery *query, uint64 rows);
+extern int32 query_end_int(TandemQuery *query, uint64 rows);
+extern int64 query_end_bigint(TandemQuery *query, uint64 rows);
+
 /* Returns the first column of all rows; rows is what query_run returned. */
 extern List *query_get_ints(uint64 rows);
 

@@ -317,15 +317,12 @@ static bool
 column_has_stray_dependents(Oid relid, const char *name)
 {
 	TandemQuery query;
-	bool		has;
 
 	query_begin(&query);
 	query_oid(&query, relid);
 	query_name(&query, name);
-	has = query_run(&query,
-					"SELECT FROM tandem._stray_dependents($1, $2) LIMIT 1") > 0;
-	query_end(&query);
-	return has;
+	return query_end_found(&query, query_run(&query,
+											 "SELECT FROM tandem._stray_dependents($1, $2) LIMIT 1"));
 }
 
 /*

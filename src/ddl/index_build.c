@@ -41,16 +41,11 @@ static char *
 possible_index_builder(Oid table)
 {
 	TandemQuery query;
-	char	   *text = NULL;
 
 	query_begin(&query);
 	query_oid(&query, table);
-	if (query_run_latest(&query,
-						 "SELECT description FROM tandem._index_builders WHERE relation = $1 LIMIT 1") > 0)
-		text = query_get_text(0, 1);
-
-	query_end(&query);
-	return text;
+	return query_end_text(&query, query_run_latest(&query,
+												   "SELECT description FROM tandem._index_builders WHERE relation = $1 LIMIT 1"));
 }
 
 static BuildResult

@@ -84,16 +84,12 @@ static int64
 count_failed_downs(const Migration *migration)
 {
 	TandemQuery query;
-	int64		count;
 
 	query_begin(&query);
 	query_int(&query, migration->id);
-	(void) query_run_latest(&query,
-							"SELECT count(*) FROM tandem.quarantined_row q JOIN tandem.sync s ON s.id = q.sync "
-							"WHERE s.migration = $1 AND q.direction = 'down'");
-	count = query_get_bigint(0, 1);
-	query_end(&query);
-	return count;
+	return query_end_bigint(&query, query_run_latest(&query,
+													 "SELECT count(*) FROM tandem.quarantined_row q JOIN tandem.sync s ON s.id = q.sync "
+													 "WHERE s.migration = $1 AND q.direction = 'down'"));
 }
 
 /* The whole row has that name in an expression. */

@@ -229,15 +229,11 @@ static char *
 autovacuum_reason(Throttle *throttle, double now, long *wait_ms)
 {
 	TandemQuery query;
-	char	   *reason = NULL;
 
 	query_begin(&query);
 	query_oid(&query, throttle->relid);
-	if (query_run(&query,
-				  "SELECT description FROM tandem._autovacuums($1) LIMIT 1") > 0)
-		reason = query_get_text(0, 1);
-	query_end(&query);
-	return reason;
+	return query_end_text(&query, query_run(&query,
+											"SELECT description FROM tandem._autovacuums($1) LIMIT 1"));
 }
 
 Throttle *

@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "catalog/run_control.h"
 #include "core/authority.h"
 #include "core/clock.h"
 #include "core/relation.h"
@@ -476,8 +477,8 @@ verify_leaf(Oid relid, const char *migration, const char *search_path,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has lost its sync trigger",
 						RelationGetRelationName(rel)),
-				 errhint("Run CALL tandem.migrate(%s) to create it again.",
-						 quote_literal_cstr(migration))));
+				 errhint("Run %s to create it again.",
+						 run_control_migrate_call(migration))));
 	authority_enter_owner(&scope, rel, search_path);
 	state = row_state_create(rel, trigger);
 	counts->blocks_unread = blocks;

@@ -20,6 +20,7 @@
 
 #include "catalog/migration_rights.h"
 #include "catalog/registry.h"
+#include "catalog/run_control.h"
 #include "core/clock.h"
 #include "core/lock.h"
 #include "core/transaction.h"
@@ -270,14 +271,15 @@ static char *
 hint_to_fill(const Migration *migration, const Migration *other)
 {
 	char	   *name = quote_literal_cstr(other->name);
+	char	   *fill = run_control_migrate_call(other->name);
 	char	   *again = psprintf("CALL tandem.contract(%s)",
 								 quote_literal_cstr(migration->name));
 
 	if (migration_role_may_act(other, GetUserId()))
-		return psprintf("Run CALL tandem.migrate(%s), or, if it is not wanted, CALL tandem.abort(%s); then run %s again.",
-						name, name, again);
-	return psprintf("Have role \"%s\", which created it, call tandem.migrate(%s) or tandem.abort(%s); then run %s again.",
-					other->created_by, name, name, again);
+		return psprintf("Run %s, or, if it is not wanted, CALL tandem.abort(%s); then run %s again.",
+						fill, name, again);
+	return psprintf("Have role \"%s\", which created it, run %s, or CALL tandem.abort(%s); then run %s again.",
+					other->created_by, fill, name, again);
 }
 
 /*

@@ -299,16 +299,13 @@ static bool
 transaction_is_still_there(const char *transaction)
 {
 	TandemQuery query;
-	bool		there;
 
 	query_begin(&query);
 	query_text(&query, transaction);
-	there = query_run(&query,
-					  "SELECT FROM pg_locks WHERE locktype = 'virtualxid' AND granted AND virtualxid = virtualtransaction "
-					  "AND pid || ':' || virtualxid = $1 "
-					  "UNION ALL SELECT FROM pg_prepared_xacts WHERE transaction::text = $1") > 0;
-	query_end(&query);
-	return there;
+	return query_end_found(&query, query_run(&query,
+											 "SELECT FROM pg_locks WHERE locktype = 'virtualxid' AND granted AND virtualxid = virtualtransaction "
+											 "AND pid || ':' || virtualxid = $1 "
+											 "UNION ALL SELECT FROM pg_prepared_xacts WHERE transaction::text = $1"));
 }
 
 List *
@@ -433,15 +430,11 @@ int
 sessions_not_fenced(void)
 {
 	TandemQuery query;
-	int			count;
 
 	if (all_are_fenced)
 		return 0;
 	pgstat_clear_snapshot();
 	query_begin(&query);
-	(void) query_run(&query,
-					 "SELECT count(*)::integer FROM tandem._sessions_not_fenced");
-	count = query_get_int(0, 1);
-	query_end(&query);
-	return count;
+	return query_end_int(&query, query_run(&query,
+										   "SELECT count(*)::integer FROM tandem._sessions_not_fenced"));
 }

@@ -9,6 +9,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "catalog/run_control.h"
 #include "core/compat.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -684,8 +685,8 @@ check_not_computed_from_unfilled(RowState *state, CompiledRule *rule)
 							RelationGetRelationName(state->rel)),
 					 errdetail("Migration \"%s\" has not filled the row.",
 							   rule->source->migration),
-					 errhint("Run CALL tandem.migrate(%s); first.",
-							 quote_literal_cstr(rule->source->migration))));
+					 errhint("Run %s; first.",
+							 run_control_migrate_call(rule->source->migration))));
 	}
 }
 

@@ -220,16 +220,12 @@ int64
 quarantine_count(int migration_id)
 {
 	TandemQuery query;
-	int64		count;
 
 	query_begin(&query);
 	query_int(&query, migration_id);
-	(void) query_run(&query,
-					 "SELECT count(*) FROM tandem.quarantined_row q JOIN tandem.sync s ON s.id = q.sync "
-					 "WHERE s.migration = $1");
-	count = query_get_bigint(0, 1);
-	query_end(&query);
-	return count;
+	return query_end_bigint(&query, query_run(&query,
+											  "SELECT count(*) FROM tandem.quarantined_row q JOIN tandem.sync s ON s.id = q.sync "
+											  "WHERE s.migration = $1"));
 }
 
 /*-------------------------------------------------------------------------
@@ -248,13 +244,9 @@ char *
 quarantine_snapshot(void)
 {
 	TandemQuery query;
-	char	   *snapshot;
 
 	query_begin(&query);
-	(void) query_run_latest(&query, "SELECT pg_current_snapshot()::text");
-	snapshot = query_get_text(0, 1);
-	query_end(&query);
-	return snapshot;
+	return query_end_text(&query, query_run_latest(&query, "SELECT pg_current_snapshot()::text"));
 }
 
 List *
@@ -306,15 +298,11 @@ int64
 quarantine_count_before(int sync_id, Oid relation, const char *before)
 {
 	TandemQuery query;
-	int64		count;
 
 	begin_query_before(&query, sync_id, relation, before);
-	(void) query_run(&query,
-					 "SELECT count(*) FROM tandem.quarantined_row q "
-					 "WHERE q.sync = $1 AND q.relation = $2::regclass AND " NOTED_BEFORE);
-	count = query_get_bigint(0, 1);
-	query_end(&query);
-	return count;
+	return query_end_bigint(&query, query_run(&query,
+											  "SELECT count(*) FROM tandem.quarantined_row q "
+											  "WHERE q.sync = $1 AND q.relation = $2::regclass AND " NOTED_BEFORE));
 }
 
 static void *
@@ -353,13 +341,10 @@ bool
 quarantine_has_key(int sync_id, Oid relation, const char *key)
 {
 	TandemQuery query;
-	bool		found;
 
 	begin_query_before(&query, sync_id, relation, key);
-	found = query_run(&query,
-					  "SELECT FROM tandem.quarantined_row q WHERE " OF_KEY " LIMIT 1") > 0;
-	query_end(&query);
-	return found;
+	return query_end_found(&query, query_run(&query,
+											 "SELECT FROM tandem.quarantined_row q WHERE " OF_KEY " LIMIT 1"));
 }
 
 bool

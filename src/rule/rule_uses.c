@@ -108,7 +108,6 @@ static char *
 find_fingerprint(const Uses *uses, List *classes, List *oids)
 {
 	TandemQuery query;
-	char	   *fingerprint;
 
 	/* pg_get_constraintdef takes one, within a query that has a snapshot */
 	if (!FirstSnapshotSet)
@@ -120,10 +119,7 @@ find_fingerprint(const Uses *uses, List *classes, List *oids)
 	query_oid_list(&query, classes);
 	query_oid_list(&query, oids);
 	query_text(&query, uses->calls.data);
-	(void) query_run_latest(&query, "SELECT f FROM tandem._fingerprint($1, $2, $3) f");
-	fingerprint = query_get_text(0, 1);
-	query_end(&query);
-	return fingerprint;
+	return query_end_text(&query, query_run_latest(&query, "SELECT f FROM tandem._fingerprint($1, $2, $3) f"));
 }
 
 /* Of the same objects, as it was at most for_ms ago. */

@@ -22,6 +22,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "catalog/run_control.h"
 #include "catalog/subscription.h"
 #include "core/authority.h"
 #include "core/compat.h"
@@ -155,7 +156,6 @@ static int64
 count_indexes_to_drop(const SyncRule *rule, List *tree)
 {
 	TandemQuery query;
-	int64		count;
 
 	if (rule->keep_old)
 		return 0;
@@ -163,13 +163,10 @@ count_indexes_to_drop(const SyncRule *rule, List *tree)
 	query_oid_list(&query, tree);
 	query_datum(&query, NAMEARRAYOID,
 				array_from_strings(rule->old_columns, NAMEOID), false);
-	(void) query_run(&query,
-					 "SELECT count(DISTINCT i.indexrelid) FROM unnest($1) t "
-					 "JOIN pg_attribute a ON a.attrelid = t AND a.attname = ANY ($2) "
-					 "JOIN pg_index i ON i.indrelid = t AND a.attnum = ANY (i.indkey)");
-	count = query_get_bigint(0, 1);
-	query_end(&query);
-	return count;
+	return query_end_bigint(&query, query_run(&query,
+											  "SELECT count(DISTINCT i.indexrelid) FROM unnest($1) t "
+											  "JOIN pg_attribute a ON a.attrelid = t AND a.attname = ANY ($2) "
+											  "JOIN pg_index i ON i.indrelid = t AND a.attnum = ANY (i.indkey)"));
 }
 
 /* What a server needs beside the locks of the tree, mostly on catalogs. */
@@ -404,15 +401,12 @@ static bool
 column_had_default(Oid relid, AttrNumber attnum)
 {
 	TandemQuery query;
-	bool		had;
 
 	query_begin(&query);
 	query_oid(&query, relid);
 	query_int(&query, attnum);
-	had = query_run_before(&query,
-						   "SELECT FROM pg_attrdef WHERE adrelid = $1 AND adnum = $2") > 0;
-	query_end(&query);
-	return had;
+	return query_end_found(&query, query_run_before(&query,
+													"SELECT FROM pg_attrdef WHERE adrelid = $1 AND adnum = $2"));
 }
 
 /* May rows of a leaf table that are not filled hold another value than NULL? */
@@ -452,8 +446,8 @@ refuse_other_default(const SyncRule *rule, Oid relid, const char *column)
 			 errmsg("default of column \"%s\" of table %s tells which rows migration \"%s\" has not filled",
 					column, quoting_relation(relid), rule->migration),
 			 errdetail("After a rewrite of the table they hold the default that the column had at expand."),
-			 errhint("Change the default after CALL tandem.migrate(%s), which fills them.",
-					 quote_literal_cstr(rule->migration))));
+			 errhint("Change the default after %s, which fills them.",
+					 run_control_migrate_call(rule->migration))));
 }
 
 void

@@ -116,15 +116,11 @@ char *
 view_options(Oid view)
 {
 	TandemQuery query;
-	char	   *options;
 
 	query_begin(&query);
 	query_oid(&query, view);
-	(void) query_run(&query,
-					 "SELECT concat_ws(', ', 'security_invoker = true', string_agg(format('%I = %L', o.option_name, o.option_value), ', ')) "
-					 "FROM pg_class c, pg_options_to_table(c.reloptions) o "
-					 "WHERE c.oid = $1 AND o.option_name <> 'security_invoker'");
-	options = query_get_text(0, 1);
-	query_end(&query);
-	return options;
+	return query_end_text(&query, query_run(&query,
+											"SELECT concat_ws(', ', 'security_invoker = true', string_agg(format('%I = %L', o.option_name, o.option_value), ', ')) "
+											"FROM pg_class c, pg_options_to_table(c.reloptions) o "
+											"WHERE c.oid = $1 AND o.option_name <> 'security_invoker'"));
 }

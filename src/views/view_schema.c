@@ -479,14 +479,11 @@ static bool
 schema_is_unused(Oid schema)
 {
 	TandemQuery query;
-	bool		unused;
 
 	query_begin(&query);
 	query_oid(&query, schema);
-	unused = query_run(&query,
-					   "SELECT FROM tandem._unused_schemas WHERE schema = $1") > 0;
-	query_end(&query);
-	return unused;
+	return query_end_found(&query, query_run(&query,
+											 "SELECT FROM tandem._unused_schemas WHERE schema = $1"));
 }
 
 void

@@ -3,6 +3,7 @@
 : "${bindir:?}" "${demo:?}"
 
 start_cluster() {
+	show "initdb, and start"
 	"$bindir/initdb" -D "$demo/data" -U demo -A trust -E UTF8 --no-locale --no-sync >"$demo/initdb.log" 2>&1 ||
 		fail "initdb: $(tail -n 3 "$demo/initdb.log")"
 	cat >>"$demo/data/postgresql.conf" <<-END

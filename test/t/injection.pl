@@ -88,6 +88,7 @@ my %functions = (
 	contract => { migration => q('m'), undeclared => q('refuse'), accept => q('{defaults}') },
 	abort => { migration => q('m') },
 	forget => { migration => q('m') },
+	migrate_call => { name => q('m'), paused => 'true', running => 'false' },
 	in_lines => { words => q('a b'), width => 3 },
 	describe_sessions => { sessions => q('rows of {pid 1}') },
 );

@@ -54,6 +54,9 @@ my $expand = q(BEGIN; SELECT tandem.create_migration('m42', 42);
 	SELECT tandem.sync_column('m42', 'images', 'is_public', 'visibility',
 		$$CASE WHEN is_public THEN 'public' ELSE 'private' END$$, $$visibility = 'public'$$); COMMIT);
 
+# what tandem.status says, in one line
+my $status = q(SELECT state, regexp_replace(what, E'\n', ' ', 'g') FROM tandem.status ORDER BY migration DESC);
+
 foreach my $name (@regions)
 {
 	sql($name, <<"SQL");
@@ -102,6 +105,7 @@ like(sql('a', 'SELECT reason, state FROM tandem.health(42)'),
 	'release 42 is read-only in a');
 is_refused($server{a}, 'SELECT tandem.switch_release(42)', qr/cannot switch to release 42.*region b has release 41/s, 'a switch that is too early');
 is_refused($server{a}, q(CALL tandem.contract('m42', undeclared => 'ignore')), qr/would leave no release|cannot|waits for another region/, 'contract that is too early');
+like(sql('a', $status), qr/^waiting\|filled and verified, waits until region b has release 42, waits until region c has release 42$/, 'status names them');
 sql('b', $expand);
 sql('b', q(CALL tandem.migrate('m42')));
 catch_up();
@@ -110,6 +114,9 @@ sql('c', $expand);
 sql('c', q(CALL tandem.migrate('m42')));
 catch_up();
 is(sql($_, 'SELECT healthy, state FROM tandem.health(42)'), 't|ready', "release 42 is ready in $_") foreach @regions;
+is(sql($_, $status), 'ready|filled and verified', "status of $_ waits for none") foreach @regions;
+like(sql('a', "BEGIN; UPDATE tandem.sync SET down = NULL; $status; ROLLBACK"),
+	qr/^waiting\|filled and verified, waits until region b has switched to release 42, waits until region c/m, 'but where nothing is written back');
 
 # Rule: who switches says so before, and waits for the others.
 is(sql('a', 'SELECT tandem.switch_release(42)'), '', 'a switches');
@@ -122,6 +129,7 @@ is_refused($server{b}, q(CALL tandem.abort('m42', force => false)), qr/abort of 
 sql('a', q(BEGIN; SELECT tandem.create_migration('later', 43); SELECT tandem.add_column('later', 'images', 'note', 'text'); COMMIT));
 is_refused($server{a}, q(CALL tandem.contract('m42', undeclared => 'ignore')),
 	qr/contract of migration "m42" waits for another region.*region b has release 42.*Expand up to release 43 there/s, 'contract beside a later release');
+like(sql('a', $status), qr/^waiting\|filled and verified, waits until region b has release 43,/m, 'status says so');
 sql('a', q(CALL tandem.abort('later')));
 catch_up();
 
@@ -131,6 +139,8 @@ is_refused($server{a}, q(SET tandem.region_timeout = 1; CALL tandem.contract('m4
 	qr/contract of migration "m42" was not answered by every region within 1 s.*region b has not \(heard of/s, 'contract with a line that is cut');
 is(sql('b', q(SELECT problem FROM tandem.regions WHERE region = 'a')), 'subscription s_b_a is disabled', 'b: what is wrong');
 like(sql('b', q(SELECT problem FROM tandem.migrations)), qr/region a: subscription s_b_a is disabled/, 'b: it is a problem of the migration');
+is(sql('b', $status), 'ready|filled and verified, region a: subscription s_b_a is disabled', 'b: status tells it');
+is(sql('b', q(SELECT max(length(l)) <= 41 FROM tandem.status, regexp_split_to_table(what, E'\n') l)), 't', 'in short lines');
 is(sql('a', 'SELECT intent FROM tandem.regions WHERE is_here'), q(contract 'm42' of release 42), 'what was announced stays until the next beat');
 sql('a', 'SELECT tandem.region_beat()');
 is(sql('a', 'SELECT intent IS NULL FROM tandem.regions WHERE is_here'), 't', 'which takes it back');

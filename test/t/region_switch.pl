@@ -91,6 +91,7 @@ is(state('a'), 'due|{b}', 'a has switched');
 sql('a', q(CALL tandem.migrate('m')));
 is(links('a'), 'a v2 1000, b v1 1000', 'a has changed its own rows');
 is(state('a'), 'waits for regions|{b}', 'and waits for b');
+like(sql('a', q(SELECT regexp_replace(what, '\s+', ' ', 'g') FROM tandem.status)), qr/waits until region b has switched to release 42/, 'which status says');
 catch_up();
 is(links('b'), 'a v2 1000, b v1 1000', 'which are sent to b');
 is_refused($server{a}, q(CALL tandem.contract('m', undeclared => 'ignore')),
