@@ -2200,19 +2200,19 @@ FROM tandem.migration m LEFT JOIN tandem.run_report r ON r.migration = m.id;
 COMMENT ON VIEW tandem._run_controls IS 'how each migration is to be run, and how its last run ended';
 
 CREATE VIEW tandem._open_texts AS
-SELECT u.migration, u.what, c.oid AS relation, c.relowner AS owner, u.text
-FROM (SELECT m.name AS migration, CASE t.kind WHEN 'not null' THEN format('the NOT NULL of column %I', t.object)
+SELECT u.migration, u.what, c.oid AS relation, c.relowner AS owner, u.text, u.kind, u.id
+FROM (SELECT 1 AS kind, t.id, m.name AS migration, CASE t.kind WHEN 'not null' THEN format('the NOT NULL of column %I', t.object)
 			ELSE format('%s %I', t.kind, t.object) END AS what,
 		t.relation, coalesce(t.definition, quote_ident(t.object)) AS text
 	FROM tandem.migration m JOIN tandem.step t ON t.migration = m.id
 	WHERE m.phase NOT IN ('done', 'aborted') AND t.state <> 'done' AND t.kind IN ('index', 'constraint', 'not null')
 	UNION ALL
-	SELECT m.name, format('column %s of the views of its release', s.new_columns), s.relation,
+	SELECT 2, s.id, m.name, format('column %s of the views of its release', s.new_columns), s.relation,
 		concat_ws(' ', array_to_string(s.up, ' '), (SELECT string_agg(quote_ident(o), ' ') FROM unnest(s.old_columns) o))
 	FROM tandem.migration m JOIN tandem.sync s ON s.migration = m.id
 	WHERE m.phase NOT IN ('done', 'aborted') AND NOT s.stored
 	UNION ALL
-	SELECT m.name, 'the change after the switch', a.relation, concat_ws(' ', array_to_string(a.set, ' '), a.condition, array_to_string(a.back, ' '),
+	SELECT 3, a.id, m.name, 'the change after the switch', a.relation, concat_ws(' ', array_to_string(a.set, ' '), a.condition, array_to_string(a.back, ' '),
 		(SELECT string_agg(quote_ident(o), ' ') FROM unnest(a.columns) o))
 	FROM tandem.migration m JOIN tandem.after_switch a ON a.migration = m.id
 	WHERE m.phase NOT IN ('done', 'aborted')) u
@@ -2228,7 +2228,7 @@ SELECT a.id, a.migration, a.relation, a.columns, a.set, a.condition, a.back, a.s
 	o.switched AS regions, o.others AS waits_for, a.rows_changed, a.changed, a.turns
 FROM tandem.after_switch a JOIN tandem.migration m ON m.id = a.migration AND m.phase NOT IN ('done', 'aborted')
 JOIN pg_class c ON c.oid = a.relation
-CROSS JOIN LATERAL (SELECT coalesce((SELECT g.current >= m.release FROM tandem.registry g), false) AS switched) h
+CROSS JOIN LATERAL (SELECT coalesce((SELECT g.current >= m.release FROM tandem.registry g LIMIT 1), false) AS switched) h
 CROSS JOIN LATERAL (
 	SELECT coalesce(array_agg(g.region ORDER BY g.region) FILTER (WHERE g.current >= m.release), '{}') AS switched,
 		coalesce(array_agg(g.region ORDER BY g.region) FILTER (WHERE (g.current >= m.release) IS NOT TRUE), '{}') AS others

@@ -213,7 +213,8 @@ list_open_texts(List *names)
 	query_datum(&query, TEXTARRAYOID, array_from_strings(names, TEXTOID), false);
 	rows = query_run_latest(&query,
 							"SELECT migration, what, relation, owner, text FROM tandem._open_texts "
-							"WHERE EXISTS (SELECT FROM unnest($1) n WHERE position(n IN text) > 0 OR position(quote_ident(n) IN text) > 0)");
+							"WHERE EXISTS (SELECT FROM unnest($1) n WHERE position(n IN text) > 0 OR position(quote_ident(n) IN text) > 0) "
+							"ORDER BY kind, id");
 	for (uint64 row = 0; row < rows; row++)
 	{
 		OpenText   *text = palloc(sizeof(OpenText));
