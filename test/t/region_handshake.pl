@@ -41,23 +41,14 @@ sub wait_for
 	return wait_for_running($server{$name}, $query);
 }
 
-# Everything that was written anywhere has arrived everywhere.
-sub catch_up
-{
-	foreach my $name (@regions)
-	{
-		$server{$name}->wait_for_catchup("s_${_}_$name") foreach others($name);
-	}
-	return;
-}
-
-# Each has said, and heard, how far all are.
+# Each says how far it is, and takes back what nobody acts on any more; and all have heard that, and what was written before.
 sub beat
 {
-	foreach (1, 2)
+	my %seq = map { $_ => sql($_, "SELECT tandem.region_beat(); SELECT seq FROM tandem.region WHERE region = '$_'") =~ /(\d+)/ } @regions;
+
+	foreach my $name (@regions)
 	{
-		sql($_, 'SELECT tandem.region_beat()') foreach @regions;
-		catch_up();
+		wait_for($name, 'SELECT count(*) = 2 FROM tandem.region WHERE ' . join ' OR ', map { "region = '$_' AND seq >= $seq{$_}" } others($name));
 	}
 	return;
 }
@@ -69,6 +60,8 @@ sub set_lines
 
 	sql($_->[0], "ALTER SUBSCRIPTION s_$_->[0]_$_->[1] $what") foreach [qw(a b)], [qw(b a)];
 	return if $what eq 'ENABLE';
+	# which by itself looks once a second
+	sql($_->[0], "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE subname = 's_$_->[0]_$_->[1]'") foreach [qw(a b)], [qw(b a)];
 	wait_for($_, 'SELECT count(pid) = 1 FROM pg_stat_subscription') foreach qw(a b);
 	return;
 }
@@ -151,13 +144,16 @@ sub kill_server
 	my @all = ($node->{_pid}, split ' ', `ps -o pid= --ppid $node->{_pid}`);
 
 	$node->kill9;
-	# its children end by themselves; until it is reaped, it would pass for a server
-	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	# its children end by themselves
+	foreach (1 .. 50 * $PostgreSQL::Test::Utils::timeout_default)
 	{
-		@all = grep { -e "/proc/$_" } @all or return;
-		select undef, undef, undef, 0.1;
+		@all = grep { -e "/proc/$_" && slurp_file("/proc/$_/stat") !~ /\) Z / } @all or last;
+		select undef, undef, undef, 0.02;
 	}
-	die "@all outlive their server";
+	die "@all outlive their server" if @all;
+	# until somebody has waited for it, it would pass for a server
+	unlink $node->data_dir . '/postmaster.pid', $node->host . '/.s.PGSQL.' . $node->port . '.lock';
+	return;
 }
 
 # The act of a, and that of b, at the same time; announces: those that are not refused at once because the other has
@@ -187,7 +183,7 @@ sub try_pair
 	set_lines('ENABLE');
 	beat();
 	is(states(), $before, "$pair, a was killed: nobody has acted");
-	is(sql($_, 'SELECT count(*) FROM tandem.region WHERE intent IS NOT NULL'), 0, "$pair, a is back: $_ knows of no announcement") foreach @regions;
+	is(sql($_, 'SELECT count(*) FROM tandem.region WHERE intent IS NOT NULL'), 0, "$pair, a is back: $_ knows of no announcement") foreach qw(a b);
 	return;
 }
 
@@ -261,6 +257,6 @@ act($_, 'switch') foreach @regions;
 beat();
 try_pair('contract', 'contract', 'ab');
 act($_, 'contract') foreach @regions;
-catch_up();
+beat();
 is(sql($_, 'SELECT count(*), sum(new3), sum(new4), sum(new5) FROM images'), '60|63000|63000|63000', "$_: all rows are there") foreach @regions;
 done_testing();
