@@ -759,8 +759,14 @@ sub catch_up
 	{
 		my $lsn = $self->sql($from, 'SELECT pg_current_wal_lsn()');
 		my $slots = join ', ', map { "'" . $self->line($_, $from) . "'" } $self->others($from);
-		$self->at($from)->wait_until("SELECT count(*) FILTER (WHERE confirmed_flush_lsn >= '$lsn') = $self->{count} - 1 FROM pg_replication_slots WHERE slot_name IN ($slots)")
-		  or die "not all that $from has sent arrives: " . join '; ', map { $self->errors($_) } @{ $self->{names} };
+		my $arrived = "SELECT count(*) FILTER (WHERE confirmed_flush_lsn >= '$lsn') = $self->{count} - 1 FROM pg_replication_slots WHERE slot_name IN ($slots)";
+		my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+		until ($self->at($from)->is_true($arrived))
+		{
+			my @errors = map { $self->errors($_) } @{ $self->{names} };
+			die "not all that $from has sent arrives: @errors\n" if @errors || time > $deadline;
+			sleep 0.1;
+		}
 	}
 	return;
 }
