@@ -67,7 +67,6 @@ sub events
 		[ 'kill -9 of a server', 1, \&kill_server ],
 		[ 'kill -9, and one call meanwhile', 1, \&kill_and_call ],
 		[ 'beat', 4, \&beat ],
-		[ 'health', 4, \&check_health ],
 		[ 'writers alone', 4, sub { sleep 0.3 + $_[0]{random}->below(700) / 1000; return 'done' } ],
 		[ 'compared', 1, sub { $_[0]->quiet; $_[0]->go_on; return 'done' } ]);
 }
@@ -87,6 +86,7 @@ sub run
 			my $outcome = $action->($self);
 			$self->count($name, $outcome);
 			$self->look_after_writers;
+			$self->check_health;
 			$self->begin_next if !$self->{wrong} && !grep { $self->phase($_) ne 'done' } @{ $self->{names} };
 		}
 		$self->end if !$self->{wrong};
@@ -645,10 +645,13 @@ sub check_health
 	foreach my $name (@{ $self->{names} })
 	{
 		next if $state{$name}{state} !~ /^(ready|current)$/ || ($self->{together} // -1) == $self->{attempt};
+		# one may have begun to migrate since
+		$state{$_} = $self->state($_) foreach $self->others($name);
+		next if !grep { !has_expanded($state{$_}) } values %state;
 		$self->fail("$name: release " . $self->release_now . " is $state{$name}{state}, while "
 			. join ', ', map { "$_ is in phase $state{$_}{phase}" } grep { !has_expanded($state{$_}) } $self->others($name));
 	}
-	return join ' ', sort map { $_->{state} } values %state;
+	return;
 }
 
 #
