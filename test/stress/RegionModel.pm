@@ -6,7 +6,8 @@ package RegionModel;
 use strict;
 use warnings;
 
-use constant FIRST => 41;
+# Mapping k is of the releases from FIRST + STEP * (k - 1) + 1 on, one for each time that it is tried.
+use constant { FIRST => 41, STEP => 10 };
 
 sub up_of { my ($value, $do) = @_; return defined $value ? $do->($value) : undef }
 
@@ -59,7 +60,7 @@ sub draw_mapping
 	my @kinds = kinds();
 	my $kind = $random->chance(15) ? $kinds[3] : $random->pick(@kinds[ 0 .. 2, 4 .. $#kinds ]);
 
-	return { %$kind, old_name => "p$k", new_name => "q$k", release => FIRST + $k };
+	return { %$kind, old_name => "p$k", new_name => "q$k", release => FIRST + STEP * ($k - 1) + 1 };
 }
 
 # The mappings of a table.

@@ -17,6 +17,7 @@ use Random;
 use RegionModel;
 use RegionWriter;
 use Server;
+use Session;
 use Test::More import => [qw(note)];
 use Time::HiRes qw(sleep time);
 
@@ -40,7 +41,7 @@ sub new
 	my ($class, %parts) = @_;
 	my $random = Random->new($parts{seed}, 'regions');
 	my $self = bless { wrong => 0, name => 'regions', %parts, random => $random, story => [], calls => 0,
-		names => [ ('a' .. 'z')[ 0 .. $parts{count} - 1 ] ], cut => {}, writers => {}, k => 1, aborting => 0, jobs => 0 }, $class;
+		names => [ ('a' .. 'z')[ 0 .. $parts{count} - 1 ] ], cut => {}, writers => {}, k => 1, tries => 1, base => RegionModel::FIRST, aborting => 0, jobs => 0 }, $class;
 
 	$self->{model} = RegionModel->new($random, tables => $TABLES, count => CYCLES);
 	$self->{filters} = $parts{server}{node}->pg_version < 16 || $random->chance(30);
@@ -58,7 +59,7 @@ sub events
 		[ 'switch to the new release', 6, \&switch_on ],
 		[ 'switch back', 1, \&switch_back ],
 		[ 'contract', 5, \&contract ],
-		[ 'abort', 3, \&abort ],
+		[ 'abort', 2, \&abort ],
 		[ 'two calls at once', 4, \&call_two ],
 		[ 'line cut', 3, \&cut_line ],
 		[ 'line mended', 4, \&mend_line ],
@@ -304,7 +305,7 @@ sub take_note
 	my ($self, $writer, $mine, $note) = @_;
 
 	return $self->fail("$mine: $note->{bad}") if $note->{bad};
-	$self->count("transaction of release " . ($note->{release} < RegionModel::FIRST + $self->{k} ? 'old' : 'new'), $note->{state} // 'committed');
+	$self->count("transaction of release " . ($note->{release} <= $self->{base} ? 'old' : 'new'), $note->{state} // 'committed');
 	return if $note->{state};
 	foreach my $step (@{ $note->{steps} })
 	{
@@ -351,6 +352,7 @@ sub stop_writers
 {
 	my ($self) = @_;
 
+	$_->close foreach values %{ delete $self->{sessions} || {} };
 	return if !%{ $self->{writers} };
 	$self->{stopping} = 1;
 	append_to_file("$self->{folder}/stop", '');
@@ -375,15 +377,42 @@ sub stop_writers
 
 sub migration { return "m$_[0]{k}" }
 
-sub release_now { return RegionModel::FIRST + $_[0]{k} }
+# A number that was ready once is so again as soon as its region is filled, whatever the others are; so each try has one of its
+# own.
+sub release_now
+{
+	my ($self) = @_;
 
+	return RegionModel::FIRST + RegionModel::STEP * ($self->{k} - 1) + ($ENV{STRESS_SAME_RELEASE} ? 1 : $self->{tries});
+}
+
+# Of a server that is away: what it was before.
 sub state
 {
 	my ($self, $name) = @_;
-	my ($phase, $current, $state) = split /\|/, $self->sql($name, sprintf q(SELECT coalesce((SELECT phase FROM tandem.migration WHERE name = '%s' ORDER BY id DESC LIMIT 1), 'none'),
+
+	return $self->{last}{$name} if $self->{last}{$name};
+	my ($phase, $current, $state) = split /\|/, $self->look($name, sprintf q(SELECT coalesce((SELECT phase FROM tandem.migration WHERE name = '%s' ORDER BY id DESC LIMIT 1), 'none'),
 		coalesce((SELECT current FROM tandem.registry), 0), (tandem.health(%d)).state), $self->migration, $self->release_now);
 
 	return { phase => $phase, current => $current, state => $state };
+}
+
+# A query, in a session that stays.
+sub look
+{
+	my ($self, $name, $query) = @_;
+
+	foreach (1 .. 3)
+	{
+		my $session = $self->{sessions}{$name} //= Session->new(node => $self->at($name)->{node}, database => $self->{database});
+		my ($state, $out) = $session->ask("$query;");
+		chomp $out;
+		return $out if $state eq '00000';
+		# which the scenario has ended, with its server
+		(delete $self->{sessions}{$name})->close;
+	}
+	return $self->sql($name, $query);
 }
 
 sub phase { return $_[0]->state($_[1])->{phase} }
@@ -405,7 +434,7 @@ sub fingerprint
 	my ($self, $name) = @_;
 	my $tables = join ', ', map { "'$_'::regclass" } @$TABLES;
 
-	return $self->sql($name, <<"SQL");
+	return <<"SQL";
 SELECT (SELECT string_agg(name || ' ' || CASE WHEN phase IN ('expand', 'migrate', 'contract') THEN 'open' ELSE phase END, ', ' ORDER BY id) FROM tandem.migration),
 	(SELECT string_agg(attrelid::regclass || '.' || attname, ' ' ORDER BY attrelid, attnum) FROM pg_attribute WHERE attrelid IN ($tables) AND attnum > 0 AND NOT attisdropped),
 	(SELECT string_agg(tgname, ' ' ORDER BY tgrelid, tgname) FROM pg_trigger WHERE tgrelid IN ($tables)),
@@ -447,7 +476,7 @@ sub call
 {
 	my ($self, $name, $act, $sql) = @_;
 	my $timeout = $self->{random}->pick(1, 1, 3);
-	my $before = $self->fingerprint($name);
+	my $before = $self->look($name, $self->fingerprint($name));
 	my $state = $self->try($name, "SET tandem.region_timeout = $timeout; $sql", $REFUSED);
 
 	if ($state eq '00000')
@@ -455,7 +484,7 @@ sub call
 		$self->check_act($name, $act);
 		return 'done';
 	}
-	my $after = $self->fingerprint($name);
+	my $after = $self->look($name, $self->fingerprint($name));
 	$self->fail("$name: $sql was refused, and has changed\n  $before\n  to $after") if $after ne $before;
 	return 'refused: ' . $self->reason($state);
 }
@@ -476,27 +505,46 @@ sub check_act
 
 	foreach my $other ($self->others($name))
 	{
-		my $state = $self->{last}{$other} || $self->state($other);
+		my $state = $self->state($other);
 		my $is = "$other is in phase $state->{phase}, at release $state->{current}";
 
 		$self->fail("$name: $act, while $is") if $act =~ /^(switch|contract)$/ && !has_expanded($state)
 		  || $act eq 'abort' && $self->has_switched($state)
 		  || $act eq 'contract' && $self->{model}->is_one_way($self->{k}) && !$self->has_switched($state);
 	}
-	$self->{aborting} = 1 if $act eq 'abort';
-	$self->{aborting} = 0 if $self->{aborting} && !grep { is_open($self->state($_)) } @{ $self->{names} };
+	$self->note_abort if $act eq 'abort';
 	my $own = $self->state($name);
 	$self->fail("$name: contract, at release $own->{current}") if $act eq 'contract' && $own->{current} < $release;
 	return;
 }
 
-sub draw_region { return $_[0]{random}->pick(@{ $_[0]{names} }) }
+# All of them abort before any expands again.
+sub note_abort
+{
+	my ($self) = @_;
+
+	$self->{aborting} = grep { is_open($self->state($_)) } @{ $self->{names} };
+	return if $self->{aborting};
+	$self->{tries}++;
+	$self->draw_manner;
+	return;
+}
+
+# Mostly one for which it may be time, given its state.
+sub draw_region
+{
+	my ($self, $is_due) = @_;
+	my @names = @{ $self->{names} };
+	my @due = $is_due && $self->{random}->chance(80) ? grep { $is_due->($self->state($_)) } @names : ();
+
+	return $self->{random}->pick(@due ? @due : @names);
+}
 
 sub expand
 {
 	my ($self) = @_;
 
-	return $self->expand_at($self->draw_region);
+	return $self->expand_at($self->draw_region(sub { $_[0]{phase} =~ /^(none|aborted)$/ }));
 }
 
 # Where one has aborted all do so, before any expands again: it would fill the others' rows anew.
@@ -505,7 +553,7 @@ sub expand_at
 	my ($self, $name) = @_;
 	my ($migration, $release) = ($self->migration, $self->release_now);
 
-	return 'none' if $self->{aborting} || $self->phase($name) !~ /^(none|aborted)$/;
+	return 'none' if $self->{aborting} || $self->{tries} >= RegionModel::STEP || $self->phase($name) !~ /^(none|aborted)$/;
 	my $of = $self->{model}{mappings}[ $self->{k} - 1 ];
 	my $sql = "BEGIN; SELECT tandem.create_migration('$migration', $release);";
 	foreach my $table (sort keys %$of)
@@ -525,7 +573,7 @@ sub expand_at
 sub migrate
 {
 	my ($self) = @_;
-	my $name = $self->draw_region;
+	my $name = $self->draw_region(sub { $_[0]{phase} =~ /^(expand|migrate)$/ });
 	my $migration = $self->migration;
 	my $background = $self->{random}->chance(60);
 
@@ -552,7 +600,7 @@ sub switch_on
 {
 	my ($self) = @_;
 
-	return $self->call($self->draw_region, $self->call_of('switch'));
+	return $self->call($self->draw_region(sub { !$self->has_switched($_[0]) && is_open($_[0]) }), $self->call_of('switch'));
 }
 
 # Where nobody has contracted, and the old release loses nothing by that.
@@ -562,7 +610,7 @@ sub switch_back
 	my $name = $self->draw_region;
 
 	return 'none' if $self->{model}->is_one_way($self->{k}) || grep { $self->phase($_) eq 'done' } @{ $self->{names} };
-	return $self->call($name, 'switch back', 'SELECT tandem.switch_release(' . ($self->release_now - 1) . ')');
+	return $self->call($name, 'switch back', "SELECT tandem.switch_release($self->{base})");
 }
 
 sub call_of
@@ -580,7 +628,7 @@ sub call_of
 sub contract
 {
 	my ($self) = @_;
-	my $name = $self->draw_region;
+	my $name = $self->draw_region(sub { $self->has_switched($_[0]) && is_open($_[0]) });
 
 	return 'none' if !is_open($self->state($name));
 	return $self->call($name, $self->call_of('contract'));
@@ -589,10 +637,18 @@ sub contract
 sub abort
 {
 	my ($self) = @_;
-	my $name = $self->draw_region;
+	my $name = $self->draw_region(\&is_open);
 
-	return 'none' if !is_open($self->state($name));
+	return 'none' if !is_open($self->state($name)) || !$self->may_abort;
 	return $self->call($name, $self->call_of('abort'));
+}
+
+# In most tries it is only called once it is too late.
+sub may_abort
+{
+	my ($self) = @_;
+
+	return $self->{gives_up} || $self->{aborting} || grep { $self->has_switched($self->state($_)) } @{ $self->{names} };
 }
 
 # Two regions at the same time: never do both act where it does not go together.
@@ -601,12 +657,13 @@ sub call_two
 	my ($self) = @_;
 	my @names = ($self->{random}->shuffled(grep { is_open($self->state($_)) } @{ $self->{names} }))[ 0, 1 ];
 	my (@jobs, @acts);
+	my $may_abort = $self->may_abort;
 
 	return 'none' if !defined $names[1];
 	my %before = map { $_ => $self->state($_) } @{ $self->{names} };
 	foreach my $name (@names)
 	{
-		my ($act, $sql) = $self->call_of($self->{random}->pick(qw(switch contract abort)));
+		my ($act, $sql) = $self->call_of($self->{random}->pick('switch', 'contract', $may_abort ? 'abort' : 'switch'));
 		push @acts, $act;
 		$self->tell("$name: $sql, beside the other");
 		my $file = "$self->{folder}/call_$name" . $self->{jobs}++ . '.sql';
@@ -728,7 +785,7 @@ sub kill_and_call
 	my ($self) = @_;
 	my $name = $self->draw_region;
 	my $other = $self->{random}->pick($self->others($name));
-	my $act = $self->{random}->pick(qw(switch contract abort expand));
+	my $act = $self->{random}->pick('switch', 'contract', 'expand', $self->may_abort ? 'abort' : 'switch');
 
 	return 'none' if $act eq 'expand' ? 0 : !is_open($self->state($other));
 	$self->tell("$name: kill -9");
@@ -895,12 +952,13 @@ sub describe
 # From one migration to the next, and to the end.
 #
 
-# Some never write what the old columns cannot hold.
+# Some tries are given up; in some nobody ever writes what the old columns cannot hold.
 sub draw_manner
 {
 	my ($self) = @_;
 
 	$self->{attempt}++;
+	$self->{gives_up} = $self->{random}->chance(35);
 	unlink "$self->{folder}/plain";
 	append_to_file("$self->{folder}/plain", '') if $self->{random}->chance(30);
 	return;
@@ -914,7 +972,9 @@ sub begin_next
 	return if $self->{k} >= CYCLES;
 	$self->quiet;
 	return if $self->{wrong};
+	$self->{base} = $self->release_now;
 	$self->{k}++;
+	$self->{tries} = 1;
 	$self->draw_manner;
 	$self->go_on;
 	$self->count('migration', 'done everywhere');

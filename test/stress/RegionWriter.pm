@@ -114,7 +114,7 @@ sub ask
 sub choose_release
 {
 	my ($self) = @_;
-	my $last = RegionModel::FIRST + $self->{model}{count};
+	my $last = RegionModel::FIRST + RegionModel::STEP * $self->{model}{count};
 
 	$self->{left} = $self->{random}->between(1, 12);
 	$self->{release} = 0;
@@ -263,11 +263,12 @@ sub give_up_values
 			my $done;
 			until ($done || -e "$self->{folder}/stop")
 			{
-				my ($state, $out) = $self->ask(sprintf q(RESET tandem.release; SELECT count(*) = 2 AND (tandem.health(%d)).healthy FROM pg_attribute WHERE attrelid = '%s'::regclass AND attname IN ('%s', '%s')),
-					$mapping->{release}, $table, @{$mapping}{qw(old_name new_name)});
+				my ($state, $out) = $self->ask(sprintf q(RESET tandem.release; SELECT min(r) FROM generate_series(%d, %d) r WHERE (tandem.health(r)).healthy AND 2 =
+						(SELECT count(*) FROM pg_attribute WHERE attrelid = '%s'::regclass AND attname IN ('%s', '%s'))),
+					$mapping->{release}, $mapping->{release} + RegionModel::STEP - 2, $table, @{$mapping}{qw(old_name new_name)});
 				sleep 0.05 and next if $state ne '00000';
-				last if $out !~ /^t/;
-				$self->{release} = $mapping->{release};
+				last if $out !~ /^(\d+)/;
+				$self->{release} = $1;
 				my $down = sprintf $mapping->{down_sql}, $mapping->{new_name};
 				my $plain = sprintf $mapping->{up_sql}, $down;
 				my $sql = "UPDATE $table SET $mapping->{new_name} = $plain WHERE region = '$self->{region}' AND id BETWEEN $from AND $to AND $mapping->{new_name} IS DISTINCT FROM $plain";

@@ -53,16 +53,29 @@ sub beat
 	return;
 }
 
-# The lines between a and b, in both directions.
+# Lines, each [ to, from ], or those between a and b.
 sub set_lines
 {
-	my ($what) = @_;
+	my ($what, @lines) = @_;
 
-	sql($_->[0], "ALTER SUBSCRIPTION s_$_->[0]_$_->[1] $what") foreach [qw(a b)], [qw(b a)];
+	@lines = ([qw(a b)], [qw(b a)]) if !@lines;
+	sql($_->[0], "ALTER SUBSCRIPTION s_$_->[0]_$_->[1] $what") foreach @lines;
 	return if $what eq 'ENABLE';
 	# which by itself looks once a second
-	sql($_->[0], "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE subname = 's_$_->[0]_$_->[1]'") foreach [qw(a b)], [qw(b a)];
-	wait_for($_, 'SELECT count(pid) = 1 FROM pg_stat_subscription') foreach qw(a b);
+	sql($_->[0], "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE subname = 's_$_->[0]_$_->[1]'") foreach @lines;
+	wait_for($_->[0], "SELECT pid IS NULL FROM pg_stat_subscription WHERE subname = 's_$_->[0]_$_->[1]'") foreach @lines;
+	return;
+}
+
+sub expand_at
+{
+	my ($name) = @_;
+	my $release = 41 + $number;
+
+	sql($name, "BEGIN; SELECT tandem.create_migration('m$number', $release);
+		SELECT tandem.add_column('m$number', 'images', 'new$number', 'bigint');
+		SELECT tandem.sync_column('m$number', 'images', 'old$number', 'new$number', 'old$number * 100::bigint', '(new$number / 100)::int'); COMMIT");
+	sql($name, "CALL tandem.migrate('m$number')");
 	return;
 }
 
@@ -71,13 +84,7 @@ sub expand
 	$number++;
 	my $release = 41 + $number;
 
-	foreach my $name (@regions)
-	{
-		sql($name, "BEGIN; SELECT tandem.create_migration('m$number', $release);
-			SELECT tandem.add_column('m$number', 'images', 'new$number', 'bigint');
-			SELECT tandem.sync_column('m$number', 'images', 'old$number', 'new$number', 'old$number * 100::bigint', '(new$number / 100)::int'); COMMIT");
-		sql($name, "CALL tandem.migrate('m$number')");
-	}
+	expand_at($_) foreach @regions;
 	wait_for($_, "SELECT healthy FROM tandem.health($release)") foreach @regions;
 	return;
 }
@@ -103,7 +110,7 @@ sub act
 # How far each is: nobody has done anything while this is the same.
 sub states
 {
-	return join '; ', map { sql($_, "SELECT (SELECT phase FROM tandem.migration WHERE name = 'm$number'), (SELECT current || ' ' || coalesce(lowest, 0) || ' ' || coalesce(contracting, 0) FROM tandem.registry),"
+	return join '; ', map { sql($_, "SELECT (SELECT phase FROM tandem.migration WHERE name = 'm$number' ORDER BY id DESC LIMIT 1), (SELECT current || ' ' || coalesce(lowest, 0) || ' ' || coalesce(contracting, 0) FROM tandem.registry),"
 		. q[ (SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attrelid = 'images'::regclass), (SELECT string_agg(subpublications::text, ' ' ORDER BY subname) FROM pg_subscription)]) } @regions;
 }
 
@@ -208,6 +215,41 @@ foreach my $name (@regions)
 {
 	$server{$name}->wait_for_subscription_sync($server{$_}, "s_${name}_$_") foreach others($name);
 }
+
+# Rule: an abort that is not answered leaves the run in the background as it was.
+sql('a', q(BEGIN; SELECT tandem.create_migration('slow', 42); SELECT tandem.add_column('slow', 'images', 'new1', 'bigint');
+	SELECT tandem.sync_column('slow', 'images', 'old1', 'new1', 'old1 * 100::bigint', '(new1 / 100)::int'); COMMIT;
+	SELECT tandem.configure('slow', 'tandem.max_rows_per_second', '1');
+	CALL tandem.migrate('slow', background => true)));
+my $run = q(SELECT running_pid FROM tandem.migrations WHERE name = 'slow');
+wait_for('a', "SELECT EXISTS ($run AND running_pid IS NOT NULL)");
+my $runner = sql('a', $run);
+set_lines('DISABLE');
+is_refused($server{a}, q(SET tandem.region_timeout = 1; CALL tandem.abort('slow')), qr/was not answered by every region within 1 s/, 'abort beside a run');
+is(sql('a', $run), $runner, 'abort beside a run: the run goes on');
+set_lines('ENABLE');
+sql('a', q(CALL tandem.abort('slow')));
+beat();
+
+# Rule: who has announced an abort counts as one that has aborted, until more is heard of it.
+$number = 1;
+expand_at($_) foreach qw(b c);
+beat();
+set_lines('DISABLE', [qw(b c)]);
+my $abort = start('b', 'abort', 600);
+wait_for($_, q(SELECT intent LIKE 'abort%' FROM tandem.regions WHERE region = 'b')) foreach qw(a c);
+set_lines('DISABLE', [qw(a b)]);
+set_lines('ENABLE', [qw(b c)]);
+ok(finish($abort), 'b aborts, and a does not hear of it');
+expand_at('a');
+is(sql('a', 'SELECT expanded FROM tandem.regions WHERE region = \'b\''), 42, 'a takes it for expanded');
+like(sql('a', 'SELECT state, reason FROM tandem.health(42)'),
+	qr/^read_only\|release 42 waits until it is expanded in all regions: region b is about to abort 'm1' of release 42/, 'and release 42 is not ready in a');
+set_lines('ENABLE', [qw(a b)]);
+beat();
+act($_, 'abort') foreach qw(a c);
+beat();
+$number = 0;
 
 # Two that abort: both may.
 expand();
