@@ -3,7 +3,8 @@
 # make test       every test, in a private copy of the server; installs nothing into it
 #                 (some of them: make test REGRESS='guard rights' ISOLATION= PROVE_TESTS=)
 # make stress     random load on migrations, every row proved against a model: SECONDS=1200, or ROUNDS=n; SEED=n
-#                 repeats random choices, SEED=known those that once failed; SCENARIOS=releases, publication or rows
+#                 repeats random choices, SEED=known those that once failed; SCENARIOS=releases, publication, rows or
+#                 regions; REGIONS=3: regions alone, so many, each seed under load for REGION_SECONDS=120
 # make coverage   the same tests, and how many of the lines of src/ they run
 # make demo       the demonstration, in the same kind of copy; make demo-regions: one of three regions
 # make bench      measured beside its rivals, in such a copy; QUICK=1 in minutes; PARTS="fill latency"
@@ -230,7 +231,8 @@ coverage:
 
 stress:
 	@test/setup/sandbox env STRESS_SECONDS=$(SECONDS) STRESS_ROUNDS=$(ROUNDS) TANDEM_SEED='$(SEED)' \
-		STRESS_SCENARIOS='$(SCENARIOS)' test/stress/run
+		STRESS_SCENARIOS='$(or $(SCENARIOS),$(if $(REGIONS),regions))' STRESS_REGIONS='$(REGIONS)' STRESS_REGION_SECONDS='$(REGION_SECONDS)' \
+		test/stress/run
 
 demo:
 	@test/setup/sandbox test/demo/run

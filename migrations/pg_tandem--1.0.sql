@@ -369,7 +369,7 @@ CREATE TABLE tandem.region (
 	-- how far it has read the rows of the others
 	seen jsonb NOT NULL DEFAULT '{}',
 	at timestamptz NOT NULL,
-	-- not sent: of the own intent, the migration; of the rows of others what has brought it last, and why it is not believed
+	-- not sent: of the own intent to contract, the migration; of the rows of others what has brought it last, and why it is not believed
 	intent_migration integer,
 	subscription oid,
 	heard_at timestamptz,

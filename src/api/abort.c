@@ -311,8 +311,9 @@ tandem_abort(PG_FUNCTION_ARGS)
 	check_nothing_is_lost(migration, dropped, call.force, true);
 	/* before tables are locked */
 	migration_forget_old();
-	migration_stop_runner(migration, STOP_WAIT_MS);
+	/* first what may refuse it, and would leave the run stopped */
 	region_gate_announce(&call.gate);
+	migration_stop_runner(migration, STOP_WAIT_MS);
 	drain_lock(migration);
 	/* without the new columns nothing that comes with them can be applied */
 	if (call.before > 0)

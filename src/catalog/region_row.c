@@ -190,10 +190,16 @@ region_announce(RegionAct act, int release, int migration_id)
 	char	   *intent = region_intent(act, release, migration ? migration->name : "?");
 	TandemQuery query;
 
+	/*
+	 * What nobody acted on goes first, so that the others answer again, also
+	 * if the same is announced
+	 */
+	region_act_done();
 	begin_own_query(&query);
 	query_text(&query, intent);
 	query_int(&query, release);
-	query_int(&query, migration_id);
+	/* who contracts commits before, and is known by the lock of its runner */
+	query_int(&query, act == REGION_CONTRACT ? migration_id : 0);
 	(void) query_run(&query,
 					 "UPDATE tandem.region r SET " NEXT_STATE ", intent = $3, intent_release = $4, intent_migration = nullif($5, 0) "
 					 "FROM tandem._region_state() s WHERE " OWN_ROW);

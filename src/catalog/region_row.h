@@ -48,7 +48,8 @@ extern char *region_intent(RegionAct act, int release, const char *name);
 /*
  * What is about to be done, for all regions.  region_announce is called in a
  * transaction of its own, while the caller of the act holds region_lock_intent or,
- * for a migration, its runner lock; others see it once that has committed.
+ * to contract, the runner lock of the migration; others see it once that has
+ * committed.
  * migration_id is 0 for a switch.  region_announced returns the number of the own
  * row that the others must have seen, or 0 if the intent is not announced.
  * region_act_done takes it back in the transaction that acts, before region_follow.

@@ -378,10 +378,15 @@ note_ready(void)
 
 	query_begin(&query);
 	query_text(&query, notes);
-	/* what another region has not expanded it would lose */
+
+	/*
+	 * What another region has not expanded it would lose; one that is about
+	 * to abort may have done so.
+	 */
 	rows = query_run_latest(&query,
 							"SELECT lower(u), upper(u) - 1 FROM (SELECT least(highest, unfilled - 1, "
-							"(SELECT min(coalesce(o.expanded, 0)) FROM tandem._other_regions o)) AS upto FROM tandem._registry_state(NULL)) n, "
+							"(SELECT min(least(coalesce(o.expanded, 0), CASE WHEN starts_with(o.intent, 'abort ') THEN o.intent_release - 1 END)) "
+							"FROM tandem._other_regions o)) AS upto FROM tandem._registry_state(NULL)) n, "
 							"unnest(int8multirange(int8range(1, greatest(upto, 1), '[]')) - $1::int8multirange) u WHERE upto > 0");
 	ranges = palloc(sizeof(ReleaseRange) * Max(rows, 1));
 	for (uint64 row = 0; row < rows; row++)

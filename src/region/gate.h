@@ -32,8 +32,8 @@ extern void region_gate_check(const RegionGate *gate);
 /*
  * Refuses the act if what is known of another region forbids it; then announces it
  * and waits for the others, at most tandem.region_timeout.  Call before tables are
- * locked, and for a migration with its runner lock held.  Does nothing if this
- * database is no region, or the only one.
+ * locked; who commits before the act must hold the runner lock.  Does nothing if
+ * this database is no region, or the only one.
  */
 extern void region_gate_announce(const RegionGate *gate);
 

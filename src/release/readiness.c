@@ -133,8 +133,12 @@ opening_check(const Migration *migration)
 static char *
 say_not_expanded(const Region *region, void *arg)
 {
-	return region->expanded >= *(int *) arg ? NULL
-		: psprintf("has %s", region_release_shown(region->expanded));
+	int			release = *(int *) arg;
+
+	if (region->expanded < release)
+		return psprintf("has %s", region_release_shown(region->expanded));
+	return region->intends_abort && region->intent_release <= release
+		? psprintf("is about to %s", region->intent) : NULL;
 }
 
 /* A registry that has lost its notes serves no release; this restores them. */

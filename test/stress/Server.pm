@@ -151,8 +151,8 @@ sub kill_process
 	return 1;
 }
 
-# kill -9 of the postmaster; its children end by themselves, and nothing starts before they have.
-sub kill_postmaster
+# kill -9 of the postmaster; its children end by themselves, and it returns when they have.
+sub end_postmaster
 {
 	my ($self) = @_;
 	my $postmaster = $self->{node}{_pid};
@@ -167,6 +167,14 @@ sub kill_postmaster
 	# where nobody reaps it, a zombie would pass for a server
 	die "processes @all outlive their postmaster\n" if grep { slurp_file("/proc/$_/stat") !~ /\) Z / } @all;
 	unlink $self->{node}->data_dir . '/postmaster.pid' if @all;
+	return;
+}
+
+sub kill_postmaster
+{
+	my ($self) = @_;
+
+	$self->end_postmaster;
 	return $self->start_again;
 }
 

@@ -12,6 +12,7 @@ use File::Path qw(remove_tree);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PublicationScenario;
+use RegionScenario;
 use ReleaseScenario;
 use Server;
 use SetClock;
@@ -42,7 +43,7 @@ sub run
 		run_seed($server, $seed, \%report, %options);
 		last if @{ $report{problems} } && !$options{keep_going};
 	}
-	$_->stop('immediate') foreach grep { defined } $server->{subscriber}, $server->{node};
+	$_->stop('immediate') foreach grep { defined } $server->{subscriber}, map({ $_->{node} } values %{ $server->{regions} || {} }), $server->{node};
 	show(\%report);
 	return \%report;
 }
@@ -67,7 +68,8 @@ CONF
 	return $server;
 }
 
-# The scenarios of a seed, each in a database of its own: on releases, on a publication and its subscriber, on rows.
+# The scenarios of a seed, each in a database of its own: on releases, on a publication and its subscriber, on rows, on
+# regions, which have servers of their own.
 sub scenarios
 {
 	my ($seed, %options) = @_;
@@ -75,6 +77,7 @@ sub scenarios
 	my %scenario = (
 		releases => sub { ReleaseScenario->new(%parts, events => $options{release_events} || 150) },
 		publication => sub { PublicationScenario->new(%parts, events => $options{publication_events} || 80) },
+		regions => sub { RegionScenario->new(%parts, count => $options{regions} || 3, seconds => $options{region_seconds} || 120) },
 		rows => sub { RowScenario->new(%parts, rounds => $options{phases} || 3, seconds => $options{phase_seconds} || 4, standbys => $options{standbys} || 0) });
 
 	return map { ($scenario{$_} or die "no such scenario: $_\n")->() } @{ $options{scenarios} || [qw(releases publication rows)] };
@@ -114,7 +117,7 @@ sub run_seed
 		$scenarios[-1]->fail("a process of the server crashed: $_") foreach @crashes;
 		$wrong = 1;
 	}
-	ok(!$wrong, "seed $seed") or diag("replay its choices: make stress SEED=$seed; keep it: add it to test/stress/seeds");
+	ok(!$wrong, "seed $seed") or diag("replay its choices: make stress SEED=$seed" . ("@{ $options{scenarios} || [] }" eq 'regions' ? ' REGIONS=' . ($options{regions} || 3) : '') . '; keep it: add it to test/stress/seeds');
 	if ($wrong)
 	{
 		# what is there stays to be looked at

@@ -1,0 +1,283 @@
+# An application in a region, a process of its own: it writes rows of its region that nobody else writes, as a
+# release that is served there, and notes each transaction that was committed in a file.
+package RegionWriter;
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use POSIX ();
+use Random;
+use RegionModel;
+use Session;
+use Time::HiRes qw(sleep);
+
+use constant IDS => 200;
+
+# What it may meet: its release is not served any more, or not yet; a column has gone; the server goes, or is not there.
+my $BORNE = qr/^(55T0[12]|42703|57P0[1235]|08...)$/;
+
+# Starts it; returns its process.  node, database, region, number, seed, model (no rows), folder, mine (name of its files).
+sub start
+{
+	my (%parts) = @_;
+	my $self = bless { seq => 0, %parts }, __PACKAGE__;
+	my $pid = fork;
+
+	die "fork: $!" if !defined $pid;
+	return $pid if $pid;
+	$SIG{TERM} = 'DEFAULT';
+	my $ok = eval { $self->work; 1 };
+	$self->note({ bad => "stopped: $@" }) if !$ok;
+	# not what the parent does at its end
+	POSIX::_exit(0);
+}
+
+sub note
+{
+	my ($self, $what) = @_;
+
+	$self->{log} //= do { open my $handle, '>>', "$self->{folder}/$self->{mine}.log" or die "$self->{mine}: $!"; $handle };
+	syswrite $self->{log}, encode_json($what) . "\n";
+	return;
+}
+
+sub work
+{
+	my ($self) = @_;
+
+	$self->{random} = Random->new($self->{seed}, 'region writer', $self->{mine});
+	while (!-e "$self->{folder}/stop")
+	{
+		$self->pause;
+		$self->choose_release if !$self->{left}--;
+		$self->write_rows if $self->{release};
+		sleep 0.01 + $self->{random}->below(40) / 1000;
+	}
+	$self->{session}->close if $self->{session};
+	return;
+}
+
+# The order of the scenario, if there is a new one: a number, and a word.
+sub order
+{
+	my ($self) = @_;
+
+	open my $handle, '<', "$self->{folder}/pause" or return '';
+	my $order = <$handle> // '';
+	close $handle;
+	return $order;
+}
+
+# While the scenario says so nothing is written; "plain": but values that the old columns cannot hold are given up before.
+sub pause
+{
+	my ($self) = @_;
+	my $order = $self->order or return;
+
+	$self->give_up_values if $order =~ /plain/;
+	my $file = "$self->{folder}/$self->{mine}.idle";
+	open my $handle, '>', "$file.new" or die "$file: $!";
+	print $handle $order;
+	close $handle;
+	rename "$file.new", $file or die "$file: $!";
+	sleep 0.02 while $self->order eq $order;
+	$self->{left} = 0;
+	return;
+}
+
+sub ask
+{
+	my ($self, $sql) = @_;
+
+	while (!$self->{session})
+	{
+		my $session = Session->new(node => $self->{node}, database => $self->{database}, options => '-c client_min_messages=error');
+		my ($state) = $session->ask('\pset null NULL');
+		if ($state eq '00000') { $self->{session} = $session }
+		else { $session->close; sleep 0.1 }
+		return ('08006', '') if -e "$self->{folder}/stop";
+	}
+	my ($state, $out) = $self->{session}->ask("$sql;");
+	if ($state ne '00000')
+	{
+		# another session finds its release anew
+		$self->{session}->close;
+		delete $self->{session};
+		$self->{left} = 0;
+		$self->note({ bad => "$state: $sql: $out" }) if $state !~ $BORNE;
+	}
+	return ($state, $out);
+}
+
+# One that health says may write, and the columns that there are.
+sub choose_release
+{
+	my ($self) = @_;
+	my $last = RegionModel::FIRST + RegionModel::STEP * $self->{model}{count};
+
+	$self->{left} = $self->{random}->between(1, 12);
+	$self->{release} = 0;
+	my ($state, $out) = $self->ask('RESET tandem.release; SELECT r FROM generate_series(' . RegionModel::FIRST . ", $last) r WHERE (tandem.health(r)).healthy");
+	my @releases = $state eq '00000' ? split /\n/, $out : ();
+	return $self->{left} = 0 if !@releases;
+	foreach my $table (@{ $self->{model}{tables} })
+	{
+		($state, $out) = $self->ask("SELECT attname FROM pg_attribute WHERE attrelid = '$table'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum");
+		return $self->{left} = 0 if $state ne '00000';
+		$self->{columns}{$table} = [ split /\n/, $out ];
+	}
+	my $release = $self->{random}->pick(@releases);
+	($state) = $self->ask("SET tandem.release = $release");
+	$self->{release} = $release if $state eq '00000';
+	return;
+}
+
+sub literal
+{
+	my ($value) = @_;
+
+	return defined $value ? "'$value'" : 'NULL';
+}
+
+# A value of the side, old or new, of a mapping.
+sub draw_value
+{
+	my ($self, $mapping, $new) = @_;
+	my $random = $self->{random};
+	my $plain = -e "$self->{folder}/plain";
+
+	if ($new)
+	{
+		return $mapping->{lossy}->($random) if !$plain && $random->chance(40);
+		my $old = $mapping->{old}->($random);
+		return $mapping->{up}->($random->chance(8) && !defined $mapping->{up}->(undef) ? undef : $old);
+	}
+	return $random->chance(8) ? undef : $mapping->{old}->($random);
+}
+
+# Columns with values, for a statement: of each mapping one side, the other, both or neither.
+sub draw_set
+{
+	my ($self, $table, $inserts) = @_;
+	my $random = $self->{random};
+	my %is = map { $_ => 1 } @{ $self->{columns}{$table} };
+	my %set = ($random->chance(40) ? (c => $random->below(1000)) : ());
+
+	foreach my $mapping ($self->{model}->mappings_of($table))
+	{
+		my $of_new = $self->{release} >= $mapping->{release};
+		my ($own, $other) = $of_new ? @{$mapping}{qw(new_name old_name)} : @{$mapping}{qw(old_name new_name)};
+		my $which = $random->pick(qw(own own own other both neither));
+
+		# nothing is given up by a row that says nothing of it
+		$which = 'own' if $inserts && $of_new && -e "$self->{folder}/plain";
+		$set{$own} = $self->draw_value($mapping, $of_new) if $is{$own} && $which =~ /own|both/ && ($mapping->{down} || !$of_new);
+		$set{$other} = $self->draw_value($mapping, !$of_new) if $is{$other} && $which =~ /other|both/ && $mapping->{down};
+	}
+	return \%set;
+}
+
+# A row as it was read, whole, with some columns changed.
+sub read_row
+{
+	my ($self, $table, $id) = @_;
+	my @columns = grep { !/^(region|id|n|filler)$/ } @{ $self->{columns}{$table} };
+	my ($state, $out) = $self->ask('SELECT ' . join(', ', @columns) . " FROM $table WHERE region = '$self->{region}' AND id = $id");
+
+	chomp $out;
+	return if $state ne '00000' || $out eq '';
+	my @values = map { $_ eq 'NULL' ? undef : $_ } split /\|/, $out, -1;
+	return { map { $columns[$_] => $values[$_] } 0 .. $#columns };
+}
+
+sub draw_step
+{
+	my ($self, $n) = @_;
+	my $random = $self->{random};
+	my $table = $random->pick(@{ $self->{model}{tables} });
+	my $id = $self->{number} * IDS + ($random->chance(70) ? $random->below(30) : $random->below(IDS));
+	my $kind = $random->pick(qw(update update update update save save insert insert upsert delete));
+	my %step = (table => $table, id => $id, kind => $kind eq 'save' ? 'update' : $kind);
+
+	my $read = $kind eq 'save' ? $self->read_row($table, $id) // {} : {};
+	$step{set} = { %$read, %{ $self->draw_set($table, $kind =~ /sert/) }, n => $n };
+	return \%step;
+}
+
+sub step_sql
+{
+	my ($self, $step) = @_;
+	my ($table, $set) = @{$step}{qw(table set)};
+	my @names = sort keys %$set;
+	my $where = "WHERE region = '$self->{region}' AND id = $step->{id}";
+
+	return "DELETE FROM $table $where" if $step->{kind} eq 'delete';
+	return "UPDATE $table SET " . join(', ', map { "$_ = " . literal($set->{$_}) } @names) . " $where" if $step->{kind} eq 'update';
+	return "INSERT INTO $table (region, id, " . join(', ', @names) . ") VALUES ('$self->{region}', $step->{id}, " . join(', ', map { literal($set->{$_}) } @names) . ') '
+	  . ($step->{kind} eq 'insert' ? 'ON CONFLICT DO NOTHING' : 'ON CONFLICT (region, id) DO UPDATE SET ' . join(', ', map { "$_ = excluded.$_" } @names));
+}
+
+# A transaction; whether it was committed its marker says, where the server went meanwhile.
+sub commit
+{
+	my ($self, $sql, @steps) = @_;
+	my $seq = ++$self->{seq};
+	my %note = (seq => $seq, release => $self->{release}, steps => \@steps);
+	my ($state, $out) = $self->ask("BEGIN; $sql; UPDATE marker SET seq = $seq WHERE writer = $self->{number}; COMMIT");
+
+	if ($state =~ /^(08|57)/)
+	{
+		while ($state ne '00000')
+		{
+			return if -e "$self->{folder}/stop";
+			($state, $out) = $self->ask("SELECT seq FROM marker WHERE writer = $self->{number}");
+		}
+		chomp $out;
+		$state = '08006' if $out ne $seq;
+	}
+	$note{state} = $state if $state ne '00000';
+	$self->note(\%note);
+	return $state eq '00000';
+}
+
+sub write_rows
+{
+	my ($self) = @_;
+	my @steps = map { $self->draw_step(10 * ($self->{seq} + 1) + $_) } 1 .. $self->{random}->between(1, 3);
+
+	# a row that could not be read
+	return if !$self->{session};
+	return $self->commit(join('; ', map { $self->step_sql($_) } @steps), @steps);
+}
+
+sub give_up_values
+{
+	my ($self) = @_;
+	my ($from, $to) = ($self->{number} * IDS, ($self->{number} + 1) * IDS - 1);
+
+	foreach my $table (@{ $self->{model}{tables} })
+	{
+		foreach my $mapping (grep { $_->{down} } $self->{model}->mappings_of($table))
+		{
+			my $done;
+			until ($done || -e "$self->{folder}/stop")
+			{
+				my ($state, $out) = $self->ask(sprintf q(RESET tandem.release; SELECT min(r) FROM generate_series(%d, %d) r WHERE (tandem.health(r)).healthy AND 2 =
+						(SELECT count(*) FROM pg_attribute WHERE attrelid = '%s'::regclass AND attname IN ('%s', '%s'))),
+					$mapping->{release}, $mapping->{release} + RegionModel::STEP - 2, $table, @{$mapping}{qw(old_name new_name)});
+				sleep 0.05 and next if $state ne '00000';
+				last if $out !~ /^(\d+)/;
+				$self->{release} = $1;
+				my $down = sprintf $mapping->{down_sql}, $mapping->{new_name};
+				my $plain = sprintf $mapping->{up_sql}, $down;
+				my $sql = "UPDATE $table SET $mapping->{new_name} = $plain WHERE region = '$self->{region}' AND id BETWEEN $from AND $to AND $mapping->{new_name} IS DISTINCT FROM $plain";
+				next if ($self->ask("SET tandem.release = $self->{release}"))[0] ne '00000';
+				$done = $self->commit($sql, { table => $table, kind => 'plain', column => $mapping->{new_name}, from => $from, to => $to });
+			}
+		}
+	}
+	return;
+}
+
+1;
