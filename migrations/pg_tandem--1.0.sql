@@ -363,6 +363,8 @@ CREATE TABLE tandem.region (
 	lowest integer CHECK (lowest > 0),
 	-- of its open migrations
 	phases jsonb NOT NULL DEFAULT '{}',
+	-- of those that are being filled, in percent
+	progress jsonb NOT NULL DEFAULT '{}',
 	-- what it is about to do, and up to which release that counts
 	intent text,
 	intent_release integer CHECK (intent_release > 0),
@@ -2633,7 +2635,7 @@ FROM tandem._silent_subscriptions s WHERE tandem.region() IS NOT NULL;
 COMMENT ON VIEW tandem._other_regions IS 'the other regions, as this one knows them';
 
 CREATE VIEW tandem.regions AS
-SELECT r.region, h.is_here, r.expanded, r.ready, r.current, r.lowest, r.phases, r.intent,
+SELECT r.region, h.is_here, r.expanded, r.ready, r.current, r.lowest, r.phases, r.progress, r.intent,
 	CASE WHEN NOT h.is_here THEN date_trunc('second', greatest(clock_timestamp() - r.heard_at, interval '0')) END AS behind,
 	s.subname AS subscription, s.subenabled AS enabled,
 	CASE WHEN s.oid IS NOT NULL THEN (
@@ -2669,6 +2671,7 @@ LEFT JOIN LATERAL (SELECT max(a.pid) AS pid FROM pg_stat_subscription a WHERE a.
 ORDER BY r.region;
 COMMENT ON VIEW tandem.regions IS 'the databases that send each other their rows: how far each is, how late that is known, and what is wrong';
 COMMENT ON COLUMN tandem.regions.expanded IS 'up to this release every migration is expanded there, and its columns are taken';
+COMMENT ON COLUMN tandem.regions.progress IS 'of each migration in phase migrate there, how much is done, in percent, as the region has said last';
 COMMENT ON COLUMN tandem.regions.behind IS 'how long ago something was last heard of it';
 COMMENT ON COLUMN tandem.regions.subscription IS 'which subscription of this database has brought its row';
 

@@ -90,6 +90,42 @@ SELECT tandem.create_publication(42);
 SELECT pubname, attnames FROM sent WHERE tablename = 'orders';
 SELECT DISTINCT tablename FROM sent;
 
+-- Rule: what is added to the source, and taken out of it, is followed.
+CREATE TABLE added (id int PRIMARY KEY, a int);
+CREATE SCHEMA apart CREATE TABLE inside (id int PRIMARY KEY);
+BEGIN;
+ALTER PUBLICATION p ADD TABLE added WHERE (id > 5);
+SELECT * FROM sent WHERE tablename IN ('added', 'orders', 'inside');
+SELECT pubname, rowfilter FROM pg_publication_tables WHERE tablename = 'added' ORDER BY 1;
+ALTER PUBLICATION p SET TABLE added, parts;
+SELECT * FROM sent WHERE tablename IN ('added', 'orders', 'inside');
+SELECT pubname, rowfilter FROM pg_publication_tables WHERE tablename = 'added' ORDER BY 1;
+ALTER PUBLICATION p DROP TABLE added;
+ALTER PUBLICATION p ADD TABLE orders;
+SELECT * FROM sent WHERE tablename IN ('added', 'orders', 'inside');
+ROLLBACK;
+BEGIN;
+ALTER PUBLICATION p ADD TABLES IN SCHEMA apart;
+SELECT * FROM sent WHERE tablename IN ('added', 'orders', 'inside');
+ALTER PUBLICATION p DROP TABLES IN SCHEMA apart;
+SELECT * FROM sent WHERE tablename IN ('added', 'orders', 'inside');
+ROLLBACK;
+-- another publication is none of ours
+CREATE PUBLICATION q;
+ALTER PUBLICATION q ADD TABLE added;
+SELECT * FROM sent WHERE tablename = 'added';
+DROP PUBLICATION q;
+-- who may not change them is told, and does what he does
+ALTER TABLE added OWNER TO tandem_ddl;
+GRANT CREATE ON DATABASE published_ddl TO tandem_ddl;
+ALTER PUBLICATION p OWNER TO tandem_ddl;
+SET ROLE tandem_ddl;
+ALTER PUBLICATION p ADD TABLE added;
+RESET ROLE;
+SELECT * FROM sent WHERE tablename = 'added';
+ALTER PUBLICATION p DROP TABLE added;
+SELECT * FROM sent WHERE tablename = 'added';
+
 -- Rule: of a tree that is sent as its root the identities of the partitions count.
 \set VERBOSITY default
 CALL tandem.abort('m', force => true);

@@ -138,12 +138,35 @@ intent_is_left_behind(void)
 	return find_own_intent(&migration_id) && !intent_is_held(migration_id);
 }
 
+/*
+ * Returns how far the migrations are that are being filled, as JSON text.  To plan the
+ * view takes longer than the rest of a beat, so it is asked only where there are some.
+ */
+static char *
+progress_here(void)
+{
+	TandemQuery query;
+	bool		some;
+
+	query_begin(&query);
+	some = query_end_found(&query, query_run(&query,
+											 "SELECT FROM tandem.migration WHERE phase = 'migrate' AND release IS NOT NULL LIMIT 1"));
+	if (!some)
+		return pstrdup("{}");
+	query_begin(&query);
+	return query_end_text(&query, query_run(&query,
+											"SELECT coalesce(jsonb_object_agg(m.name, p.percent), '{}')::text FROM tandem.migration m "
+											"JOIN tandem._migration_progress p ON p.migration_id = m.id "
+											"WHERE m.phase = 'migrate' AND m.release IS NOT NULL"));
+}
+
 bool
 region_beat(void)
 {
 	TandemQuery query;
 	bool		found;
 	bool		left_behind;
+	char	   *progress;
 
 	/*
 	 * Whoever acts has the row locked, so what he has done is sent before
@@ -155,10 +178,12 @@ region_beat(void)
 	if (!found)
 		return false;
 	left_behind = intent_is_left_behind();
+	progress = progress_here();
 	begin_own_query(&query);
 	query_bool(&query, left_behind);
+	query_text(&query, progress);
 	(void) query_run(&query,
-					 "UPDATE tandem.region r SET " NEXT_STATE ", "
+					 "UPDATE tandem.region r SET " NEXT_STATE ", progress = $4::jsonb, "
 					 "intent = CASE WHEN NOT $3 THEN r.intent END, intent_release = CASE WHEN NOT $3 THEN r.intent_release END, "
 					 "seen = (SELECT coalesce(jsonb_object_agg(o.region, o.seq), '{}') FROM tandem.region o WHERE o.region <> r.region) "
 					 "FROM tandem._region_state() s WHERE " OWN_ROW);

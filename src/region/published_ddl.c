@@ -2,8 +2,8 @@
  * published_ddl.c
  *		Has the publications of releases follow what is done to their tables.
  *
- * An event trigger, called after each command that creates or alters tables, also
- * of our own, and for a publication that is renamed.
+ * An event trigger, called after each command that creates or alters tables or a
+ * publication, also of our own.
  */
 #include "postgres.h"
 
@@ -72,11 +72,24 @@ renames_publication(Node *statement)
 		((RenameStmt *) statement)->renameType == OBJECT_PUBLICATION;
 }
 
+/* Of other options it is said that they are not followed. */
+static bool
+changes_published_tables(Node *statement)
+{
+	return IsA(statement, AlterPublicationStmt) &&
+		((AlterPublicationStmt *) statement)->options == NIL;
+}
+
 static void
 follow_command(Node *statement)
 {
 	List	   *roots;
 	List	   *gone;
+
+	if (changes_published_tables(statement))
+		release_publication_source_changed(((AlterPublicationStmt *) statement)->pubname);
+	if (IsA(statement, AlterPublicationStmt))
+		return;
 
 	if (renames_publication(statement))
 	{

@@ -381,6 +381,28 @@ release_publication_table_changed(List *roots, List *gone)
 	}
 }
 
+void
+release_publication_source_changed(const char *source)
+{
+	ListCell   *lc;
+	ListCell   *table;
+
+	foreach(lc, release_record_list())
+	{
+		const ReleasePublication *publication = lfirst(lc);
+		bool		told = false;
+
+		if (!OidIsValid(publication->owner) || publication->source_gone ||
+			strcmp(publication->source, source) != 0)
+			continue;
+		foreach(table, published_table_list(publication, InvalidOid, 0))
+		{
+			if (!((PublishedTable *) lfirst(table))->same)
+				follow_changed_table(publication, lfirst(table), &told);
+		}
+	}
+}
+
 /*-------------------------------------------------------------------------
  * Dropping them.
  *-------------------------------------------------------------------------

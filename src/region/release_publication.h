@@ -42,6 +42,13 @@ extern void release_publication_follow(List *relids, int ending);
  */
 extern void release_publication_table_changed(List *roots, List *gone);
 
+/*
+ * The same where tables have been added to the publication of that name, or taken
+ * out, and it may be the source.  Tables of other sessions are waited for as for
+ * release_publication_make.
+ */
+extern void release_publication_source_changed(const char *source);
+
 /* Warns, once in a session, of a migration without a release of a table that is in the source. */
 extern void release_publication_warn_without_release(const Migration *migration,
 													 Oid relid);

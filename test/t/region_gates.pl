@@ -111,8 +111,17 @@ sql('b', q(CALL tandem.migrate('m42')));
 catch_up();
 like(sql('a', 'SELECT reason FROM tandem.health(42)'), qr/^release 42 waits until it is expanded in all regions: region c has release 41/, 'and waits for c');
 sql('c', $expand);
-sql('c', q(CALL tandem.migrate('m42')));
+sql('c', q(SELECT tandem.configure('m42', 'tandem.max_rows_per_second', '1')));
+sql('c', q(CALL tandem.migrate('m42', background => true)));
+wait_for('c', q(SELECT percent > 0 FROM tandem.migrations), 'c has filled a part');
+sql('c', 'SELECT tandem.region_beat()');
 catch_up();
+like(sql('a', q(SELECT progress FROM tandem.regions WHERE region = 'c')), qr/^\{"m42": [1-9][\d.]*\}$/, 'a knows how far c is');
+sql('c', q(SELECT tandem.configure('m42', 'tandem.max_rows_per_second', NULL)));
+wait_for('c', q(SELECT phase = 'contract' AND running_pid IS NULL FROM tandem.migrations), 'c has filled');
+sql('c', 'SELECT tandem.region_beat()');
+catch_up();
+is(sql('a', q(SELECT progress FROM tandem.regions WHERE region = 'c')), '{}', 'and that it is done');
 is(sql($_, 'SELECT healthy, state FROM tandem.health(42)'), 't|ready', "release 42 is ready in $_") foreach @regions;
 is(sql($_, $status), 'ready|filled and verified', "status of $_ waits for none") foreach @regions;
 like(sql('a', "BEGIN; UPDATE tandem.sync SET down = NULL; $status; ROLLBACK"),
