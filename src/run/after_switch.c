@@ -104,7 +104,7 @@ change_blocks(Pass *pass, Relation rel, const Blocks *blocks)
 		if (result->rows_changed > before)
 			after_switch_note_rows(lfirst(lc), result->rows_changed - before);
 	}
-	advance.rows_done = result->rows_seen / list_length(pass->changes);
+	advance.rows_done = result->rows_seen / Max(list_length(pass->changes), 1);
 	advance.rows_filled = result->rows_changed;
 	advance.waiting = throttle_rest(pass->throttle);
 	advance.batch_blocks = pass->pacing.blocks;
