@@ -171,11 +171,12 @@ step_note_sizes(int migration_id, List *relids, List *blocks)
 	query_int(&query, migration_id);
 	query_oid_list(&query, relids);
 	query_oid_list(&query, blocks);
+	/* one look into the index for each, however many the plan expects */
 	(void) query_run(&query,
-					 "UPDATE tandem.step t SET blocks_total = s.blocks::bigint FROM unnest($2, $3) s (relation, blocks), "
-					 "(VALUES ('backfill'), ('verify')) k (kind) "
-					 "WHERE t.migration = $1 AND t.kind = k.kind AND t.relation = s.relation "
-					 "AND t.state = 'pending' AND t.started_at IS NULL");
+					 "UPDATE tandem.step t SET blocks_total = s.blocks::bigint FROM (SELECT w.id, u.blocks "
+					 "FROM unnest($2, $3) u (relation, blocks), (VALUES ('backfill'), ('verify')) k (kind), LATERAL ("
+					 "SELECT id FROM tandem.step WHERE migration = $1 AND kind = k.kind AND relation = u.relation::regclass OFFSET 0) w) s "
+					 "WHERE t.id = s.id AND t.state = 'pending' AND t.started_at IS NULL");
 	query_end(&query);
 }
 

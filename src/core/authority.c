@@ -303,13 +303,6 @@ authority_pin_uncompiled(void)
 }
 
 void
-authority_pin_interpreted(void)
-{
-	authority_pin_uncompiled();
-	set_for_scope("plan_cache_mode", "force_custom_plan");
-}
-
-void
 authority_pin_small_tables(void)
 {
 	set_for_scope("work_mem", "256kB");

@@ -174,9 +174,6 @@ extern void authority_pin_index_scans(void);
  */
 extern void authority_pin_uncompiled(void);
 
-/* And without a plan that is kept, which takes half a megabyte. */
-extern void authority_pin_interpreted(void);
-
 /*
  * Has queries until the scope is left begin with small hash tables: those of
  * WITH RECURSIVE are made, and cleared, for as many rows as work_mem takes.

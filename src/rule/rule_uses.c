@@ -114,7 +114,7 @@ find_fingerprint(const Uses *uses, List *classes, List *oids)
 		(void) GetTransactionSnapshot();
 	query_begin(&query);
 	authority_pin_catalog_forms();
-	authority_pin_interpreted();
+	authority_pin_uncompiled();
 	authority_pin_small_tables();
 	query_oid_list(&query, classes);
 	query_oid_list(&query, oids);
