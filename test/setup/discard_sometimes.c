@@ -17,7 +17,7 @@
 #include "optimizer/planner.h"
 #include "utils/inval.h"
 
-#define ONE_IN 48
+#define ONE_IN 128
 
 PG_MODULE_MAGIC;
 
