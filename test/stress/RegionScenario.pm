@@ -242,7 +242,7 @@ sub fill_tables
 		my @values;
 		foreach my $id (0 .. WRITERS * RegionWriter::IDS - 1)
 		{
-			my %set = (n => 0, c => $self->{random}->below(1000), map { $_->{old_name} => $self->{random}->chance(10) ? undef : $_->{old}->($self->{random}) } $self->{model}->mappings_of($table));
+			my %set = (n => 0, c => $self->{random}->below(1000), map { $_->{old_name} => $self->{random}->chance(10) && !$_->{never_null} ? undef : $_->{old}->($self->{random}) } $self->{model}->mappings_of($table));
 			$self->{model}->apply($name, { table => $table, kind => 'insert', id => $id, set => \%set }, RegionModel::FIRST);
 			push @values, "('$name', $id, " . join(', ', map { RegionWriter::literal($set{$_}) } 'n', 'c', @old) . ')';
 		}
@@ -317,16 +317,26 @@ sub take_note
 	return;
 }
 
+# A file that they read whole.
+sub tell_writers
+{
+	my ($self, $name, $what) = @_;
+	my $file = "$self->{folder}/$name";
+
+	open my $handle, '>', "$file.new" or die "$file: $!";
+	print $handle $what;
+	close $handle;
+	rename "$file.new", $file or die "$file: $!";
+	return;
+}
+
 sub order_pause
 {
 	my ($self, $word) = @_;
 	my $order = ++$self->{orders} . " $word";
 	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
 
-	open my $handle, '>', "$self->{folder}/pause.new" or die "pause: $!";
-	print $handle $order;
-	close $handle;
-	rename "$self->{folder}/pause.new", "$self->{folder}/pause" or die "pause: $!";
+	$self->tell_writers('pause', $order);
 	foreach my $mine (sort keys %{ $self->{writers} })
 	{
 		my $file = "$self->{folder}/$mine.idle";
@@ -958,6 +968,8 @@ sub draw_manner
 	my ($self) = @_;
 
 	$self->{attempt}++;
+	# who was of a release that was aborted would mean the old columns now
+	$self->tell_writers('releases', "$self->{base}, " . $self->release_now);
 	$self->{gives_up} = $self->{random}->chance(35);
 	unlink "$self->{folder}/plain";
 	append_to_file("$self->{folder}/plain", '') if $self->{random}->chance(30);
