@@ -387,13 +387,12 @@ sub stop_writers
 
 sub migration { return "m$_[0]{k}" }
 
-# A number that was ready once is so again as soon as its region is filled, whatever the others are; so each try has one of its
-# own.
+# Each try has a number of its own: one that was written as is not to be made again.
 sub release_now
 {
 	my ($self) = @_;
 
-	return RegionModel::FIRST + RegionModel::STEP * ($self->{k} - 1) + ($ENV{STRESS_SAME_RELEASE} ? 1 : $self->{tries});
+	return RegionModel::FIRST + RegionModel::STEP * ($self->{k} - 1) + $self->{tries};
 }
 
 # Of a server that is away: what it was before.

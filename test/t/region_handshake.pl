@@ -257,6 +257,13 @@ try_pair('abort', 'abort', 'ab');
 act($_, 'abort') foreach @regions;
 beat();
 
+# Rule: a release that was ready, and that all have aborted, waits for all again.
+expand_at('a');
+like(sql('a', 'SELECT state, reason FROM tandem.health(42)'), qr/^read_only\|release 42 waits until it is expanded in all regions: region b has release 41/,
+	'release 42 is not ready in a, which alone has expanded it again');
+act('a', 'abort');
+beat();
+
 # One aborts, the other switches: whoever is first.
 expand();
 try_pair('switch', 'abort', 'ab');
