@@ -857,11 +857,13 @@ sub quiet
 	return;
 }
 
+# What apply workers have complained of; from 18 on conflicts, too, but for the rows of regions, which have first come by a
+# copy of the table, in the eyes of the server from elsewhere.
 sub errors
 {
 	my ($self, $name) = @_;
 
-	return grep { /logical replication [\w ]*worker.*ERROR:/ && !/$GONE/ } split /\n/, slurp_file($self->at($name)->{node}->logfile, $self->{logged}{$name});
+	return grep { /logical replication [\w ]*worker.*(ERROR:|conflict detected on relation "(?!tandem\.region"))/ && !/$GONE/ } split /\n/, slurp_file($self->at($name)->{node}->logfile, $self->{logged}{$name});
 }
 
 sub rows_of
@@ -896,10 +898,6 @@ sub compare
 		$self->check_verify($name) if $state{$name}{phase} eq 'contract';
 		my $doubt = $self->sql($name, q(SELECT string_agg(concat_ws(' ', region, intent, doubt), '; ') FROM tandem.region WHERE doubt IS NOT NULL OR intent IS NOT NULL));
 		$self->fail("$name, in quiet, of regions: $doubt") if $doubt;
-		next if $self->at($name)->{node}->pg_version < 18;
-		my $conflicts = $self->sql($name, q(SELECT string_agg(s::text, ' ') FROM pg_stat_subscription_stats s WHERE confl_insert_exists + confl_update_origin_differs + confl_update_exists
-			+ confl_update_missing + confl_delete_origin_differs + confl_delete_missing > 0));
-		$self->fail("$name: conflicts: $conflicts") if $conflicts;
 	}
 	return;
 }

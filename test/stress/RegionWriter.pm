@@ -128,10 +128,19 @@ sub choose_release
 		return $self->{left} = 0 if $state ne '00000';
 		$self->{columns}{$table} = [ split /\n/, $out ];
 	}
-	my $release = $self->{random}->pick(@releases);
-	($state) = $self->ask("SET tandem.release = $release");
-	$self->{release} = $release if $state eq '00000';
+	$self->declare($self->{random}->pick(@releases));
 	return;
+}
+
+sub declare
+{
+	my ($self, $release) = @_;
+	my ($state) = $self->ask("SET tandem.release = $release");
+
+	return 0 if $state ne '00000';
+	$self->{declared} = $self->{session};
+	$self->{release} = $release;
+	return 1;
 }
 
 sub literal
@@ -222,6 +231,8 @@ sub step_sql
 sub commit
 {
 	my ($self, $sql, @steps) = @_;
+	# another session than the one that has said its release
+	return 0 if !$self->{session} || $self->{session} != $self->{declared};
 	my $seq = ++$self->{seq};
 	my %note = (seq => $seq, release => $self->{release}, steps => \@steps);
 	my ($state, $out) = $self->ask("BEGIN; $sql; UPDATE marker SET seq = $seq WHERE writer = $self->{number}; COMMIT");
@@ -246,8 +257,6 @@ sub write_rows
 	my ($self) = @_;
 	my @steps = map { $self->draw_step(10 * ($self->{seq} + 1) + $_) } 1 .. $self->{random}->between(1, 3);
 
-	# a row that could not be read
-	return if !$self->{session};
 	return $self->commit(join('; ', map { $self->step_sql($_) } @steps), @steps);
 }
 
@@ -268,12 +277,11 @@ sub give_up_values
 					$self->read_file('releases'), $mapping->{release}, $table, @{$mapping}{qw(old_name new_name)});
 				sleep 0.05 and next if $state ne '00000';
 				last if $out !~ /^(\d+)/;
-				$self->{release} = $1;
+				my $release = $1;
 				my $down = sprintf $mapping->{down_sql}, $mapping->{new_name};
 				my $plain = sprintf $mapping->{up_sql}, $down;
 				my $sql = "UPDATE $table SET $mapping->{new_name} = $plain WHERE region = '$self->{region}' AND id BETWEEN $from AND $to AND $mapping->{new_name} IS DISTINCT FROM $plain";
-				next if ($self->ask("SET tandem.release = $self->{release}"))[0] ne '00000';
-				$done = $self->commit($sql, { table => $table, kind => 'plain', column => $mapping->{new_name}, from => $from, to => $to });
+				$done = $self->declare($release) && $self->commit($sql, { table => $table, kind => 'plain', column => $mapping->{new_name}, from => $from, to => $to });
 			}
 		}
 	}
