@@ -857,13 +857,13 @@ sub quiet
 	return;
 }
 
-# What apply workers have complained of; from 18 on conflicts, too, but for the rows of regions, which have first come by a
-# copy of the table, in the eyes of the server from elsewhere.
+# What apply workers have complained of; from 18 on conflicts, too, but for those that a fill makes: a row that it has
+# written here was last written elsewhere, in the eyes of the server, and so was one that a copy of the table has brought.
 sub errors
 {
 	my ($self, $name) = @_;
 
-	return grep { /logical replication [\w ]*worker.*(ERROR:|conflict detected on relation "(?!tandem\.region"))/ && !/$GONE/ } split /\n/, slurp_file($self->at($name)->{node}->logfile, $self->{logged}{$name});
+	return grep { /logical replication [\w ]*worker.*(ERROR:|conflict=(?!\w+_origin_differs))/ && !/$GONE/ } split /\n/, slurp_file($self->at($name)->{node}->logfile, $self->{logged}{$name});
 }
 
 sub rows_of
