@@ -333,6 +333,8 @@ migration_act(Migration *migration, PhaseAction action, const char *detail,
 		query_end(&query);
 		if (migration->release > 0)
 		{
+			if (after == PHASE_ABORTED)
+				registry_forget_ready(migration->release);
 			registry_note_ready();
 			region_follow();
 		}

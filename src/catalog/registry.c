@@ -406,6 +406,21 @@ note_ready(void)
 }
 
 void
+registry_forget_ready(int release)
+{
+	TandemQuery query;
+
+	if (region_here() == NULL)
+		return;
+	query_begin(&query);
+	query_int(&query, release);
+	(void) query_run(&query,
+					 "DELETE FROM tandem.release_state WHERE state = 'ready' AND releases = int8range($1, $1, '[]') "
+					 "AND NOT EXISTS (SELECT FROM tandem.registry g WHERE g.current >= $1)");
+	query_end(&query);
+}
+
+void
 registry_note_ready(void)
 {
 	(void) note_ready();

@@ -140,6 +140,13 @@ extern List *registry_kept_back_by(int migration_id, int release);
  */
 extern void registry_note_ready(void);
 
+/*
+ * A migration of a release was aborted.  In a region the release is noted as ready
+ * anew only if all other regions have expanded it again, unless it was noted
+ * together with another one.  Call before registry_note_ready.
+ */
+extern void registry_forget_ready(int release);
+
 /* The same where nothing has changed here: announces only what it has noted. */
 extern void registry_look_for_ready(void);
 

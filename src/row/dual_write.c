@@ -521,6 +521,21 @@ follow_sources(RowState *state, CompiledRule *rule)
 }
 
 /*
+ * Has a row of another server arrived whose sides agree, as its sync there has
+ * left them?  Only the new one has changed, since the row was filled there and
+ * not here.  down might give another value than what up was computed from.
+ */
+static bool
+arrived_in_agreement(RowState *state, CompiledRule *rule)
+{
+	bool		judged;
+
+	return IsLogicalWorker() && state->before &&
+		(side_agrees(state, rule, &rule->old_side, &judged) ||
+		 side_agrees(state, rule, &rule->new_side, &judged));
+}
+
+/*
  * Runs a rule if one of its sides, at least as strongly as that, or a source of
  * them is given.
  */
@@ -539,6 +554,8 @@ run_rule(RowState *state, CompiledRule *rule, Given least)
 		complete_new_side(state, rule);
 	if (old == GIVEN_YES && new == GIVEN_YES)
 		return settle_both_given(state, rule);
+	if (new > old && arrived_in_agreement(state, rule))
+		return RULE_KEPT;
 	return compute_and_follow(state, rule,
 							  new > old ? &rule->old_side : &rule->new_side,
 							  NULL);

@@ -11,8 +11,8 @@ use constant { FIRST => 41, STEP => 10 };
 
 sub up_of { my ($value, $do) = @_; return defined $value ? $do->($value) : undef }
 
-# Pairs of columns.  old, new: a value, drawn, as psql shows it; lossy: one of the new column that the old one cannot give
-# back.  In the expressions %s is the column.
+# Pairs of columns.  old: a value of the old column, drawn, as psql shows it; lossy: one of the new column that the old one
+# cannot give back; never_null: nobody writes NULL.  In the expressions %s is the column.
 sub kinds
 {
 	return (
@@ -32,12 +32,11 @@ sub kinds
 		{   name => 'one way', types => [ 'int', 'text' ],
 			up_sql => q('l' || %s), up => sub { up_of($_[0], sub { "l$_[0]" }) },
 			old => sub { $_[0]->below(100) } },
-		# both of NULL are values, which the others do not take for what they are
-		$ENV{STRESS_NULLS} ? {
-			name => 'total flag', types => [ 'boolean', 'text' ],
-			up_sql => q(CASE WHEN %s THEN 'public' ELSE 'private' END), down_sql => q(coalesce(%s = 'public', false)),
-			up => sub { ($_[0] // '') eq 't' ? 'public' : 'private' }, down => sub { ($_[0] // '') eq 'public' ? 't' : 'f' },
-			old => sub { $_[0]->pick('t', 'f') }, lossy => sub { $_[0]->pick('shared', 'unlisted', undef) } } : ());
+		# up gives several old values the same new one, and down only one of them
+		{   name => 'class', types => [ 'text', 'text' ], never_null => 1,
+			up_sql => q(CASE WHEN %s IN ('cat', 'dog') THEN 'animal' ELSE 'thing' END), down_sql => q(CASE WHEN %s = 'thing' THEN 'stone' ELSE 'cat' END),
+			up => sub { ($_[0] // '') =~ /^(cat|dog)$/ ? 'animal' : 'thing' }, down => sub { ($_[0] // '') eq 'thing' ? 'stone' : 'cat' },
+			old => sub { $_[0]->pick(qw(cat dog stone wood)) }, lossy => sub { $_[0]->pick(qw(ghost dream)) } });
 }
 
 # random; count: how many mappings a table has; tables: their names.  Each mapping is of some of the tables.
@@ -58,7 +57,7 @@ sub draw_mapping
 {
 	my ($random, $k) = @_;
 	my @kinds = kinds();
-	my $kind = $random->chance(15) ? $kinds[3] : $random->pick(@kinds[ 0 .. 2, 4 .. $#kinds ]);
+	my $kind = $random->chance(15) ? $kinds[3] : $random->pick(@kinds[ 0 .. 2, 4 ]);
 
 	return { %$kind, old_name => "p$k", new_name => "q$k", release => FIRST + STEP * ($k - 1) + 1 };
 }

@@ -58,16 +58,19 @@ sub work
 	return;
 }
 
-# The order of the scenario, if there is a new one: a number, and a word.
-sub order
+# What the scenario says in a file; nothing, if there is none.
+sub read_file
 {
-	my ($self) = @_;
+	my ($self, $name) = @_;
 
-	open my $handle, '<', "$self->{folder}/pause" or return '';
-	my $order = <$handle> // '';
+	open my $handle, '<', "$self->{folder}/$name" or return '';
+	my $said = <$handle> // '';
 	close $handle;
-	return $order;
+	return $said;
 }
+
+# The order of the scenario, if there is one: a number, and a word.
+sub order { return $_[0]->read_file('pause') }
 
 # While the scenario says so nothing is written; "plain": but values that the old columns cannot hold are given up before.
 sub pause
@@ -110,15 +113,13 @@ sub ask
 	return ($state, $out);
 }
 
-# One that health says may write, and the columns that there are.
+# One of those at hand that health says may write, and the columns that there are.
 sub choose_release
 {
 	my ($self) = @_;
-	my $last = RegionModel::FIRST + RegionModel::STEP * $self->{model}{count};
-
 	$self->{left} = $self->{random}->between(1, 12);
 	$self->{release} = 0;
-	my ($state, $out) = $self->ask('RESET tandem.release; SELECT r FROM generate_series(' . RegionModel::FIRST . ", $last) r WHERE (tandem.health(r)).healthy");
+	my ($state, $out) = $self->ask('RESET tandem.release; SELECT r FROM unnest(ARRAY[' . $self->read_file('releases') . ']) r WHERE (tandem.health(r)).healthy');
 	my @releases = $state eq '00000' ? split /\n/, $out : ();
 	return $self->{left} = 0 if !@releases;
 	foreach my $table (@{ $self->{model}{tables} })
@@ -127,10 +128,19 @@ sub choose_release
 		return $self->{left} = 0 if $state ne '00000';
 		$self->{columns}{$table} = [ split /\n/, $out ];
 	}
-	my $release = $self->{random}->pick(@releases);
-	($state) = $self->ask("SET tandem.release = $release");
-	$self->{release} = $release if $state eq '00000';
+	$self->declare($self->{random}->pick(@releases));
 	return;
+}
+
+sub declare
+{
+	my ($self, $release) = @_;
+	my ($state) = $self->ask("SET tandem.release = $release");
+
+	return 0 if $state ne '00000';
+	$self->{declared} = $self->{session};
+	$self->{release} = $release;
+	return 1;
 }
 
 sub literal
@@ -150,10 +160,9 @@ sub draw_value
 	if ($new)
 	{
 		return $mapping->{lossy}->($random) if !$plain && $random->chance(40);
-		my $old = $mapping->{old}->($random);
-		return $mapping->{up}->($random->chance(8) && !defined $mapping->{up}->(undef) ? undef : $old);
 	}
-	return $random->chance(8) ? undef : $mapping->{old}->($random);
+	my $old = $random->chance(8) && !$mapping->{never_null} ? undef : $mapping->{old}->($random);
+	return $new ? $mapping->{up}->($old) : $old;
 }
 
 # Columns with values, for a statement: of each mapping one side, the other, both or neither.
@@ -171,7 +180,7 @@ sub draw_set
 		my $which = $random->pick(qw(own own own other both neither));
 
 		# nothing is given up by a row that says nothing of it
-		$which = 'own' if $inserts && $of_new && -e "$self->{folder}/plain";
+		$which = 'own' if $inserts && ($mapping->{never_null} || $of_new && -e "$self->{folder}/plain");
 		$set{$own} = $self->draw_value($mapping, $of_new) if $is{$own} && $which =~ /own|both/ && ($mapping->{down} || !$of_new);
 		$set{$other} = $self->draw_value($mapping, !$of_new) if $is{$other} && $which =~ /other|both/ && $mapping->{down};
 	}
@@ -222,6 +231,8 @@ sub step_sql
 sub commit
 {
 	my ($self, $sql, @steps) = @_;
+	# another session than the one that has said its release
+	return 0 if !$self->{session} || $self->{session} != $self->{declared};
 	my $seq = ++$self->{seq};
 	my %note = (seq => $seq, release => $self->{release}, steps => \@steps);
 	my ($state, $out) = $self->ask("BEGIN; $sql; UPDATE marker SET seq = $seq WHERE writer = $self->{number}; COMMIT");
@@ -246,8 +257,6 @@ sub write_rows
 	my ($self) = @_;
 	my @steps = map { $self->draw_step(10 * ($self->{seq} + 1) + $_) } 1 .. $self->{random}->between(1, 3);
 
-	# a row that could not be read
-	return if !$self->{session};
 	return $self->commit(join('; ', map { $self->step_sql($_) } @steps), @steps);
 }
 
@@ -263,17 +272,16 @@ sub give_up_values
 			my $done;
 			until ($done || -e "$self->{folder}/stop")
 			{
-				my ($state, $out) = $self->ask(sprintf q(RESET tandem.release; SELECT min(r) FROM generate_series(%d, %d) r WHERE (tandem.health(r)).healthy AND 2 =
+				my ($state, $out) = $self->ask(sprintf q(RESET tandem.release; SELECT min(r) FROM unnest(ARRAY[%s]) r WHERE r >= %d AND (tandem.health(r)).healthy AND 2 =
 						(SELECT count(*) FROM pg_attribute WHERE attrelid = '%s'::regclass AND attname IN ('%s', '%s'))),
-					$mapping->{release}, $mapping->{release} + RegionModel::STEP - 2, $table, @{$mapping}{qw(old_name new_name)});
+					$self->read_file('releases'), $mapping->{release}, $table, @{$mapping}{qw(old_name new_name)});
 				sleep 0.05 and next if $state ne '00000';
 				last if $out !~ /^(\d+)/;
-				$self->{release} = $1;
+				my $release = $1;
 				my $down = sprintf $mapping->{down_sql}, $mapping->{new_name};
 				my $plain = sprintf $mapping->{up_sql}, $down;
 				my $sql = "UPDATE $table SET $mapping->{new_name} = $plain WHERE region = '$self->{region}' AND id BETWEEN $from AND $to AND $mapping->{new_name} IS DISTINCT FROM $plain";
-				next if ($self->ask("SET tandem.release = $self->{release}"))[0] ne '00000';
-				$done = $self->commit($sql, { table => $table, kind => 'plain', column => $mapping->{new_name}, from => $from, to => $to });
+				$done = $self->declare($release) && $self->commit($sql, { table => $table, kind => 'plain', column => $mapping->{new_name}, from => $from, to => $to });
 			}
 		}
 	}

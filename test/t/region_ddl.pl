@@ -38,7 +38,8 @@ foreach my $name (qw(b a))
 CREATE TABLE orders (id int PRIMARY KEY, price int);
 CREATE TABLE parts (id int, at int, price int, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
-CREATE PUBLICATION p FOR TABLE orders, parts;
+CREATE TABLE pets (id int PRIMARY KEY, kind text, n int);
+CREATE PUBLICATION p FOR TABLE orders, parts, pets;
 SELECT tandem.create_publication(41, 'p');
 SQL
 }
@@ -73,4 +74,18 @@ sql('a', 'INSERT INTO parts VALUES (2, 11, 2)');
 sql('a', 'UPDATE parts SET price = price + 1');
 sql('a', 'DELETE FROM orders WHERE id = 1');
 are_equal('a new partition');
+
+# Rule: what the fill of another server, or a write that follows it, brings of the new side leaves the old one, also where
+# down gives another value.
+sql('a', q(INSERT INTO pets VALUES (1, 'cat', 0), (2, 'dog', 0), (3, NULL, 0)));
+sql($_, q(BEGIN; SELECT tandem.create_migration('pets', 43); SELECT tandem.add_column('pets', 'pets', 'class', 'text');
+	SELECT tandem.sync_column('pets', 'pets', 'kind', 'class', $$CASE WHEN kind IN ('cat', 'dog') THEN 'animal' ELSE 'none' END$$, $$CASE class WHEN 'animal' THEN 'cat' ELSE 'nothing' END$$);
+	COMMIT)) foreach qw(b a);
+$server{a}->wait_for_catchup('s');
+sql('a', q(CALL tandem.migrate('pets')));
+$server{a}->wait_for_catchup('s');
+is(sql('b', q(SELECT string_agg(concat_ws(' ', id, kind, class), ', ' ORDER BY id) FROM pets)), '1 cat animal, 2 dog animal, 3 none', 'what was filled elsewhere');
+sql('a', q(SET tandem.release = 43; UPDATE pets SET class = 'none' WHERE id = 2));
+$server{a}->wait_for_catchup('s');
+is(sql($_, q(SELECT kind, class FROM pets WHERE id = 2)), 'nothing|none', "$_: what was written is followed") foreach qw(a b);
 done_testing();

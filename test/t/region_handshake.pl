@@ -154,7 +154,7 @@ sub kill_server
 	# its children end by themselves
 	foreach (1 .. 50 * $PostgreSQL::Test::Utils::timeout_default)
 	{
-		@all = grep { -e "/proc/$_" && slurp_file("/proc/$_/stat") !~ /\) Z / } @all or last;
+		@all = grep { (eval { slurp_file("/proc/$_/stat") } // '') =~ /\) [^Z] / } @all or last;
 		select undef, undef, undef, 0.02;
 	}
 	die "@all outlive their server" if @all;
@@ -255,6 +255,13 @@ $number = 0;
 expand();
 try_pair('abort', 'abort', 'ab');
 act($_, 'abort') foreach @regions;
+beat();
+
+# Rule: a release that was ready, and that all have aborted, waits for all again.
+expand_at('a');
+like(sql('a', 'SELECT state, reason FROM tandem.health(42)'), qr/^read_only\|release 42 waits until it is expanded in all regions: region b has release 41/,
+	'release 42 is not ready in a, which alone has expanded it again');
+act('a', 'abort');
 beat();
 
 # One aborts, the other switches: whoever is first.
