@@ -606,15 +606,17 @@ sub migrate_repairing
 {
 	my ($self, $name, $migrate, $wrong) = @_;
 	my $err;
+	my $repaired = 0;
 
 	# the fill names one row at a time
-	foreach (1 .. 50)
+	while ($repaired < 50)
 	{
 		$err = $self->insist($migrate, qr/$wrong|ERROR:\s+23\d\d\d/);
 		return $err if $err eq '' || $err =~ $wrong;
 		last if !$self->{schema}{constraints}->repair($self, $name, $err);
+		$repaired++;
 	}
-	die "migrate of $name: $err\n";
+	die "migrate of $name, after $repaired repairs: $err\n";
 }
 
 # The same, and compares; those and only those whose rows disagree may say so.
