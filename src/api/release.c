@@ -18,6 +18,7 @@
 #include "catalog/registry.h"
 #include "catalog/release_view.h"
 #include "catalog/session_release.h"
+#include "catalog/sync.h"
 #include "core/clock.h"
 #include "core/compat.h"
 #include "core/sql_function.h"
@@ -180,6 +181,7 @@ tandem_switch_release(PG_FUNCTION_ARGS)
 	RegionGate	gate = {.act = REGION_SWITCH,.release = release,.name = ""};
 
 	check_may_switch(release);
+	gate.back = sync_is_one_way_after(release);
 	/* without locks, since the others are waited for */
 	region_gate_announce(&gate);
 	registry_lock();

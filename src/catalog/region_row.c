@@ -269,6 +269,7 @@ read_region(uint64 row)
 	region->lowest = query_get_int(row, 4);
 	region->intent = query_get_text(row, 5);
 	region->intends_abort = region->intent && strncmp(region->intent, "abort ", 6) == 0;
+	region->intends_contract = region->intent && strncmp(region->intent, "contract ", 9) == 0;
 	region->intent_release = query_get_int(row, 6);
 	region->doubt = query_get_text(row, 7);
 	region->heard = query_get_text(row, 8);

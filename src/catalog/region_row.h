@@ -79,6 +79,7 @@ typedef struct Region
 	int			lowest;
 	char	   *intent;			/* or NULL */
 	bool		intends_abort;
+	bool		intends_contract;
 	int			intent_release;
 	char	   *doubt;			/* why it is not believed, or NULL */
 	char	   *heard;			/* "heard of 00:00:03 ago" */

@@ -217,6 +217,19 @@ rules_of_migration(int migration_id, const char *sql)
 }
 
 bool
+sync_is_one_way_after(int release)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, release);
+	return query_end_found(&query, query_run(&query,
+											 "SELECT FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
+											 "WHERE m.release > $1 AND m.phase NOT IN ('done', 'aborted') AND s.down IS NULL AND s.stored "
+											 "AND NOT s.keep_old AND cardinality(s.old_columns) > 0 LIMIT 1"));
+}
+
+bool
 sync_list_has_one_way(List *rules)
 {
 	ListCell   *lc;

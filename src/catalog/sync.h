@@ -63,6 +63,12 @@ extern bool quarantine_from_name(const char *on_error);
 /* Adds the rule and sets its id. */
 extern void sync_insert(SyncRule *rule);
 
+/*
+ * Has an open migration of a later release a rule that does not write back the old
+ * columns, which contract drops?
+ */
+extern bool sync_is_one_way_after(int release);
+
 /* Returns the stored rules of open migrations on a relation, oldest first. */
 extern List *sync_list_of_relation(Oid relid);
 

@@ -21,19 +21,34 @@
  *-------------------------------------------------------------------------
  */
 
+/* Is the region about to do what does not go together with the act? */
+static bool
+region_opposes(const Region *region, const RegionGate *gate)
+{
+	if (region->intent == NULL)
+		return false;
+	if (gate->act == REGION_ABORT)
+		return !region->intends_abort && region->intent_release >= gate->release;
+	if (region->intends_abort)
+		return region->intent_release <= gate->release;
+	/* one goes back to what the other is about to do without */
+	if (gate->act == REGION_SWITCH)
+		return gate->back && region->intends_contract && region->intent_release > gate->release;
+	return gate->everywhere && !region->intends_contract && region->intent_release < gate->release;
+}
+
 /* Returns why the act cannot be done, palloc'd, or NULL. */
 static char *
 say_what_forbids(const Region *region, void *arg)
 {
 	const RegionGate *gate = arg;
-	bool		opposed = region->intent && (gate->act == REGION_ABORT
-											 ? !region->intends_abort && region->intent_release >= gate->release
-											 : region->intends_abort && region->intent_release <= gate->release);
 
 	if (region->doubt)
 		return psprintf("%s", region->doubt);
-	if (opposed)
+	if (region_opposes(region, gate))
 		return psprintf("is about to %s", region->intent);
+	if (gate->back && region->lowest > gate->release)
+		return psprintf("has contracted up to release %d, and writes nothing to the old columns", region->lowest);
 	if (gate->act == REGION_ABORT)
 	{
 		if (region->current >= gate->release)
@@ -74,6 +89,8 @@ hint_for_act(const RegionGate *gate, const char *region)
 	switch (gate->act)
 	{
 		case REGION_SWITCH:
+			if (gate->back)
+				return psprintf("Go on to contract here, too; %s.", leave);
 			return psprintf("Expand up to release %d there, and call tandem.migrate; %s.", gate->release, leave);
 		case REGION_CONTRACT:
 			return psprintf("%s; %s. force => true passes over it.",

@@ -23,6 +23,8 @@ typedef struct RegionGate
 	int			takes;			/* contract: the release whose columns are
 								 * taken then, which the others must send */
 	bool		everywhere;		/* contract: every region must have switched */
+	bool		back;			/* switch: from a release that does not write
+								 * back what the one before reads */
 	bool		force;			/* look at no other region */
 } RegionGate;
 

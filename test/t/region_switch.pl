@@ -143,4 +143,26 @@ my (undef, undef, $warning) = $server{a}->psql('postgres', q(BEGIN; SELECT tande
 	SELECT tandem.add_after_switch('n', 'links', 'version = $$v3$$', 'version = $$v2$$'); ROLLBACK));
 like($warning, qr/each region will change all rows of table "links".*target_region = tandem\.region\(\)/s, 'a condition that names no region');
 
+# Rule: where nothing is written back nobody goes back once another region has contracted.
+sql($_, q(BEGIN; SELECT tandem.create_migration('one way', 44); SELECT tandem.add_column('one way', 'links', 'kind', 'text');
+	SELECT tandem.sync_column('one way', 'links', 'version', 'kind', 'upper(version)'); COMMIT;)) foreach @regions;
+sql($_, q(CALL tandem.migrate('one way'))) foreach @regions;
+catch_up();
+foreach my $name (@regions)
+{
+	sql($name, 'SELECT tandem.switch_release(44)');
+	catch_up();
+}
+sql('a', 'SELECT tandem.switch_release(42)');
+catch_up();
+is_refused($server{b}, q(CALL tandem.contract('one way', undeclared => 'ignore')), qr/region a has switched to release 42, and a value of the new columns cannot/,
+	'contract where another has gone back');
+sql('a', 'SELECT tandem.switch_release(44)');
+catch_up();
+sql('b', q(CALL tandem.contract('one way', undeclared => 'ignore')));
+catch_up();
+is_refused($server{a}, 'SELECT tandem.switch_release(42)', qr/region b has contracted up to release 44, and writes nothing to the old columns.*Go on to contract here/s,
+	'a switch back after contract in another region');
+sql('a', q(CALL tandem.contract('one way', undeclared => 'ignore')));
+
 done_testing();
