@@ -2225,8 +2225,8 @@ COMMENT ON VIEW tandem._open_texts
 CREATE VIEW tandem._after_switches AS
 SELECT a.id, a.migration, a.relation, a.columns, a.set, a.condition, a.back, a.set_given, a.condition_given, a.back_given,
 	a.search_path, h.switched,
-	CASE WHEN h.switched THEN a.passed IS NULL OR NOT o.switched <@ a.passed ELSE a.changed AND a.back IS NOT NULL END AS due,
-	h.switched AND a.passed IS NOT NULL AND o.switched <@ a.passed AND o.others = '{}' AS complete,
+	CASE WHEN h.switched THEN a.passed IS NULL OR NOT o.switched <@ a.passed OR n.unseen ELSE a.changed AND a.back IS NOT NULL END AS due,
+	h.switched AND a.passed IS NOT NULL AND o.switched <@ a.passed AND o.others = '{}' AND NOT n.unseen AS complete,
 	o.switched AS regions, o.others AS waits_for, a.rows_changed, a.changed, a.turns
 FROM tandem.after_switch a JOIN tandem.migration m ON m.id = a.migration AND m.phase NOT IN ('done', 'aborted')
 JOIN pg_class c ON c.oid = a.relation
@@ -2234,7 +2234,14 @@ CROSS JOIN LATERAL (SELECT coalesce((SELECT g.current >= m.release FROM tandem.r
 CROSS JOIN LATERAL (
 	SELECT coalesce(array_agg(g.region ORDER BY g.region) FILTER (WHERE g.current >= m.release), '{}') AS switched,
 		coalesce(array_agg(g.region ORDER BY g.region) FILTER (WHERE (g.current >= m.release) IS NOT TRUE), '{}') AS others
-	FROM tandem.region g WHERE g.region <> tandem.region()) o;
+	FROM tandem.region g WHERE g.region <> tandem.region()) o
+-- a partition that no run has looked at; takes no lock, as pg_partition_tree would
+CROSS JOIN LATERAL (
+	WITH RECURSIVE tree (relation) AS (
+		SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = a.relation AND NOT i.inhdetachpending
+		UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.relation AND NOT i.inhdetachpending)
+	SELECT EXISTS (SELECT FROM tree t JOIN pg_class p ON p.oid = t.relation AND p.relkind = 'r'
+		WHERE NOT EXISTS (SELECT FROM tandem.step s WHERE s.migration = a.migration AND s.kind = 'after switch' AND s.relation = t.relation)) AS unseen) n;
 COMMENT ON VIEW tandem._after_switches
 	IS 'changes of rows after the switch: whether rows are to be looked at now, and which other regions have switched';
 

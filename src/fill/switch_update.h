@@ -18,7 +18,7 @@ typedef struct SwitchUpdateResult
 {
 	int64		rows_seen;
 	int64		rows_changed;
-	List	   *again;			/* blocks with a locked row, ascending, as
+	List	   *again;			/* blocks with a locked row, each once, as
 								 * OIDs */
 	TransactionId holder;		/* transaction that holds a lock, or invalid */
 	ItemPointerData row;		/* row being changed, for failed_row_name, or
@@ -39,9 +39,17 @@ extern void switch_update_blocks(Relation rel, const AfterSwitch *change,
 
 /*
  * Is there a row in these blocks, as the active snapshot sees them, that is to be
- * changed?  rel is locked in ACCESS SHARE mode.
+ * changed?  Then sets *row to where it is.  rel is locked in ACCESS SHARE mode.
  */
 extern bool switch_update_is_needed(Relation rel, const AfterSwitch *change,
-									BlockNumber first, BlockNumber last);
+									BlockNumber first, BlockNumber last,
+									ItemPointer row);
+
+/*
+ * Throws an error if the changes, of one table and in one direction, would change this
+ * row over and over: one makes of it what another looks for.  The active snapshot
+ * sees the row.
+ */
+extern void switch_update_refuse_circle(Relation rel, List *changes, ItemPointer tid);
 
 #endif							/* TANDEM_SWITCH_UPDATE_H */
