@@ -2844,7 +2844,9 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 FROM tandem.migration m LEFT JOIN tandem._migration_progress p ON p.migration_id = m.id
 LEFT JOIN LATERAL (SELECT * FROM tandem._progress_and_more g WHERE g.migration_id = m.id
 	ORDER BY array_position('{running,waiting,paused,failed,pending,done}', g.state),
-		array_position('{backfill,index,not null,constraint,analyze,verify,after switch}', g.step), g.step_id LIMIT 1) s ON true
+		array_position('{backfill,index,not null,constraint,analyze,verify,after switch}', g.step),
+		-- of partitions the one that a pass is at: none is done before the look over all
+		g.step = 'after switch' AND g.done IS NOT DISTINCT FROM g.total, g.step_id LIMIT 1) s ON true
 LEFT JOIN LATERAL (SELECT
 		(SELECT string_agg(format('waits until region %s %s', w.region, w.until), ', ' ORDER BY w.region) FROM tandem._region_waits w WHERE w.migration_id = m.id) AS waits,
 		(SELECT string_agg(format('region %s: %s', g.region, g.problem), ', ' ORDER BY g.region) FROM tandem.regions g WHERE g.problem IS NOT NULL) AS problems) r
@@ -2865,6 +2867,7 @@ SELECT m.name AS migration, (SELECT c.oid::regclass FROM pg_class c WHERE c.oid 
 	a.set_given AS set, a.condition_given AS condition, a.back_given AS back,
 	CASE WHEN m.phase = 'aborted' THEN 'removed'
 		WHEN m.phase = 'done' OR d.complete THEN 'done'
+		WHEN d.id IS NULL THEN 'table is gone'
 		WHEN d.due AND d.switched THEN 'due'
 		WHEN d.due THEN 'to be changed back'
 		WHEN d.switched THEN 'waits for regions' ELSE 'waits for the switch' END AS state,
