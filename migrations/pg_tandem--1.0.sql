@@ -1069,6 +1069,12 @@ BEGIN ATOMIC
 	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2
 	WHERE t.relation = $1 AND (t.kind = 'not null' AND t.object = a.attname
 		OR t.kind IN ('index', 'constraint') AND tandem._names_word(t.definition, a.attname))
+	UNION SELECT format('migration %I, whose change after the switch names it', m.name)
+	FROM tandem.after_switch w
+	JOIN tandem.migration m ON m.id = w.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
+	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2
+	WHERE w.relation = $1 AND (a.attname = ANY (w.columns) OR tandem._names_word(
+		concat_ws(' ', array_to_string(w.set, ' '), w.condition, array_to_string(w.back, ' ')), a.attname))
 	UNION SELECT format('column %I, which migration %I has added', o.name, m.name)
 	FROM tandem._owned_columns o
 	JOIN tandem.migration m ON m.id = o.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
@@ -1076,7 +1082,7 @@ BEGIN ATOMIC
 		AND NOT EXISTS (SELECT FROM tandem.sync s WHERE s.migration = m.id AND s.relation = $1 AND o.name = ANY (s.new_columns));
 END;
 COMMENT ON FUNCTION tandem._column_migrations(oid, integer, integer)
-	IS 'other migrations that sync, build on or have added a column';
+	IS 'other migrations that sync, change, build on or have added a column';
 
 -- Whoever may name a table can make a view or function over it that he could not run.
 CREATE FUNCTION tandem._is_stray(class oid, object oid, relation oid) RETURNS boolean LANGUAGE sql STABLE

@@ -251,5 +251,31 @@ DROP TABLE parts;
 DROP OWNED BY tandem_rows_owner, tandem_rows_other;
 DROP ROLE tandem_rows_owner, tandem_rows_other;
 
+\echo == a column that another migration drops
+CREATE TABLE kept (id int PRIMARY KEY, a int, c int);
+SELECT tandem.create_migration('drops', 52);
+SELECT tandem.add_column('drops', 'kept', 'b', 'int');
+SELECT tandem.sync_column('drops', 'kept', 'a', 'b', 'a', 'b');
+SELECT tandem.create_migration('uses', 53);
+SELECT tandem.add_after_switch('uses', 'kept', 'c = 1', 'c = 0 AND a > 0 AND b > 0');
+SET client_min_messages = error;
+CALL tandem.migrate('drops');
+CALL tandem.migrate('uses');
+SET client_min_messages = warning;
+\set VERBOSITY default
+CALL tandem.abort('drops');
+SELECT tandem.switch_release(52);
+CALL tandem.contract('drops');
+\set VERBOSITY terse
+CALL tandem.abort('uses');
+CALL tandem.contract('drops');
+
+\echo == a table that is dropped
+SELECT tandem.create_migration('gone', 53);
+SELECT tandem.add_after_switch('gone', 'kept', 'c = 1', 'c = 0');
+DROP TABLE kept;
+SELECT state FROM tandem.after_switches WHERE migration = 'gone';
+CALL tandem.abort('gone');
+
 \c postgres
 DROP DATABASE after_switch;
