@@ -2247,7 +2247,7 @@ CROSS JOIN LATERAL (
 		SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = a.relation AND NOT i.inhdetachpending
 		UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.relation AND NOT i.inhdetachpending)
 	SELECT EXISTS (SELECT FROM tree t JOIN pg_class p ON p.oid = t.relation AND p.relkind = 'r'
-		WHERE NOT EXISTS (SELECT FROM tandem.step s WHERE s.migration = a.migration AND s.kind = 'after switch' AND s.relation = t.relation)) AS unseen) n;
+		WHERE NOT EXISTS (SELECT FROM tandem.step s WHERE s.migration = a.migration AND s.kind = 'after switch' AND s.state = 'done' AND s.relation = t.relation)) AS unseen) n;
 COMMENT ON VIEW tandem._after_switches
 	IS 'changes of rows after the switch: whether rows are to be looked at now, and which other regions have switched';
 

@@ -59,6 +59,8 @@ typedef struct SwitchUpdate
 	Setting    *settings;
 	NullableDatum *values;		/* of the row at hand, one for each setting */
 	List	   *generated;		/* of Generated */
+	Size		kept;			/* bytes of values that are kept until the
+								 * rows are stored */
 	TupleTableSlot *slot;		/* the row at hand, and */
 	TupleTableSlot *back;		/* what it would be changed back to */
 } SwitchUpdate;
@@ -296,7 +298,7 @@ typedef struct ChangedRow
 } ChangedRow;
 
 static ChangedRow *
-keep_changed_row(const SwitchUpdate *update)
+keep_changed_row(SwitchUpdate *update)
 {
 	ChangedRow *row = palloc(sizeof(ChangedRow));
 
@@ -307,12 +309,17 @@ keep_changed_row(const SwitchUpdate *update)
 		Form_pg_attribute att = update->settings[i].att;
 
 		row->values[i] = update->values[i];
-		if (!row->values[i].isnull)
-			row->values[i].value = datumCopy(update->values[i].value,
-											 att->attbyval, att->attlen);
+		if (row->values[i].isnull)
+			continue;
+		row->values[i].value = datumCopy(update->values[i].value,
+										 att->attbyval, att->attlen);
+		update->kept += datumGetSize(row->values[i].value, att->attbyval, att->attlen);
 	}
 	return row;
 }
+
+/* what a batch keeps at most, but for the values of one row */
+#define MOST_KEPT (32 * 1024 * 1024)
 
 static void
 leave_block_for_later(SwitchUpdateResult *result, BlockNumber block)
@@ -333,6 +340,11 @@ lock_rows_of_range(SwitchUpdate *update, DirectUpdate *locks,
 										   update->slot))
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (update->kept > MOST_KEPT)
+		{
+			leave_block_for_later(result, ItemPointerGetBlockNumber(&update->slot->tts_tid));
+			continue;
+		}
 		result->rows_seen++;
 		result->row = update->slot->tts_tid;
 		if (!is_to_be_changed(update))
@@ -343,6 +355,8 @@ lock_rows_of_range(SwitchUpdate *update, DirectUpdate *locks,
 				rows = lappend(rows, keep_changed_row(update));
 				break;
 			case DIRECT_LOCKED:
+				result->locked = true;
+				/* FALLTHROUGH */
 			case DIRECT_GONE:
 				/* of a row that was updated, the new version may be here, too */
 				leave_block_for_later(result, ItemPointerGetBlockNumber(&update->slot->tts_tid));

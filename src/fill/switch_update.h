@@ -18,8 +18,9 @@ typedef struct SwitchUpdateResult
 {
 	int64		rows_seen;
 	int64		rows_changed;
-	List	   *again;			/* blocks with a locked row, each once, as
-								 * OIDs */
+	List	   *again;			/* blocks in which rows are left, each once,
+								 * as OIDs */
+	bool		locked;			/* some since others have locked them */
 	TransactionId holder;		/* transaction that holds a lock, or invalid */
 	ItemPointerData row;		/* row being changed, for failed_row_name, or
 								 * invalid */
@@ -29,7 +30,7 @@ typedef struct SwitchUpdateResult
  * Changes the rows in these blocks of a leaf table that meet the condition; adds to
  * *result.  If the release is not the current one, changes back the rows that are as
  * the change would have made them of what they become.  Rows that another session has
- * locked are left.  Evaluates as the owner of the table.  Call in a transaction with
+ * locked are left, as are those whose values would take much memory at once.  Evaluates as the owner of the table.  Call in a transaction with
  * rel locked in ROW EXCLUSIVE mode.  Errors: those of the expressions and of the
  * UPDATE; a row meets the condition still.
  */

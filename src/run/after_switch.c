@@ -114,7 +114,7 @@ change_blocks(Pass *pass, Relation rel, const Blocks *blocks)
 	advance.counted_from = pass->counted_to;
 	pass->counted_to = clock_now();
 	advance.seconds = (pass->counted_to - advance.counted_from) / (double) USECS_PER_SEC;
-	if (result->again != NIL)
+	if (result->locked)
 	{
 		pass->locked = true;
 		advance.blockers = psprintf("rows locked by %s",
