@@ -277,5 +277,19 @@ DROP TABLE kept;
 SELECT state FROM tandem.after_switches WHERE migration = 'gone';
 CALL tandem.abort('gone');
 
+\echo == a block of large values is changed in portions, which are not kept at once
+CREATE TABLE large (id int PRIMARY KEY, doc text);
+INSERT INTO large SELECT i, repeat('x', 4000000) FROM generate_series(1, 20) i;
+SELECT tandem.create_migration('large', 53);
+SELECT tandem.add_after_switch('large', 'large', 'doc = doc || ''y''', 'right(doc, 1) = ''x''', 'doc = left(doc, -1)');
+CALL tandem.migrate('large');
+SELECT tandem.switch_release(53);
+CALL tandem.migrate('large');
+SELECT length(doc), count(*), count(DISTINCT xmin::text) > 1 AS portions FROM large GROUP BY 1;
+SELECT tandem.switch_release(52);
+CALL tandem.migrate('large');
+SELECT length(doc), count(*), count(DISTINCT xmin::text) > 1 AS portions FROM large GROUP BY 1;
+CALL tandem.abort('large');
+
 \c postgres
 DROP DATABASE after_switch;
