@@ -1069,6 +1069,12 @@ BEGIN ATOMIC
 	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2
 	WHERE t.relation = $1 AND (t.kind = 'not null' AND t.object = a.attname
 		OR t.kind IN ('index', 'constraint') AND tandem._names_word(t.definition, a.attname))
+	UNION SELECT format('migration %I, whose change after the switch names it', m.name)
+	FROM tandem.after_switch w
+	JOIN tandem.migration m ON m.id = w.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
+	JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2
+	WHERE w.relation = $1 AND (a.attname = ANY (w.columns) OR tandem._names_word(
+		concat_ws(' ', array_to_string(w.set, ' '), w.condition, array_to_string(w.back, ' ')), a.attname))
 	UNION SELECT format('column %I, which migration %I has added', o.name, m.name)
 	FROM tandem._owned_columns o
 	JOIN tandem.migration m ON m.id = o.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
@@ -1076,7 +1082,7 @@ BEGIN ATOMIC
 		AND NOT EXISTS (SELECT FROM tandem.sync s WHERE s.migration = m.id AND s.relation = $1 AND o.name = ANY (s.new_columns));
 END;
 COMMENT ON FUNCTION tandem._column_migrations(oid, integer, integer)
-	IS 'other migrations that sync, build on or have added a column';
+	IS 'other migrations that sync, change, build on or have added a column';
 
 -- Whoever may name a table can make a view or function over it that he could not run.
 CREATE FUNCTION tandem._is_stray(class oid, object oid, relation oid) RETURNS boolean LANGUAGE sql STABLE
@@ -2225,8 +2231,8 @@ COMMENT ON VIEW tandem._open_texts
 CREATE VIEW tandem._after_switches AS
 SELECT a.id, a.migration, a.relation, a.columns, a.set, a.condition, a.back, a.set_given, a.condition_given, a.back_given,
 	a.search_path, h.switched,
-	CASE WHEN h.switched THEN a.passed IS NULL OR NOT o.switched <@ a.passed ELSE a.changed AND a.back IS NOT NULL END AS due,
-	h.switched AND a.passed IS NOT NULL AND o.switched <@ a.passed AND o.others = '{}' AS complete,
+	CASE WHEN h.switched THEN a.passed IS NULL OR NOT o.switched <@ a.passed OR n.unseen ELSE a.changed AND a.back IS NOT NULL END AS due,
+	h.switched AND a.passed IS NOT NULL AND o.switched <@ a.passed AND o.others = '{}' AND NOT n.unseen AS complete,
 	o.switched AS regions, o.others AS waits_for, a.rows_changed, a.changed, a.turns
 FROM tandem.after_switch a JOIN tandem.migration m ON m.id = a.migration AND m.phase NOT IN ('done', 'aborted')
 JOIN pg_class c ON c.oid = a.relation
@@ -2234,7 +2240,14 @@ CROSS JOIN LATERAL (SELECT coalesce((SELECT g.current >= m.release FROM tandem.r
 CROSS JOIN LATERAL (
 	SELECT coalesce(array_agg(g.region ORDER BY g.region) FILTER (WHERE g.current >= m.release), '{}') AS switched,
 		coalesce(array_agg(g.region ORDER BY g.region) FILTER (WHERE (g.current >= m.release) IS NOT TRUE), '{}') AS others
-	FROM tandem.region g WHERE g.region <> tandem.region()) o;
+	FROM tandem.region g WHERE g.region <> tandem.region()) o
+-- a partition that no run has looked at; takes no lock, as pg_partition_tree would
+CROSS JOIN LATERAL (
+	WITH RECURSIVE tree (relation) AS (
+		SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = a.relation AND NOT i.inhdetachpending
+		UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.relation AND NOT i.inhdetachpending)
+	SELECT EXISTS (SELECT FROM tree t JOIN pg_class p ON p.oid = t.relation AND p.relkind = 'r'
+		WHERE NOT EXISTS (SELECT FROM tandem.step s WHERE s.migration = a.migration AND s.kind = 'after switch' AND s.state = 'done' AND s.relation = t.relation)) AS unseen) n;
 COMMENT ON VIEW tandem._after_switches
 	IS 'changes of rows after the switch: whether rows are to be looked at now, and which other regions have switched';
 
@@ -2837,7 +2850,9 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 FROM tandem.migration m LEFT JOIN tandem._migration_progress p ON p.migration_id = m.id
 LEFT JOIN LATERAL (SELECT * FROM tandem._progress_and_more g WHERE g.migration_id = m.id
 	ORDER BY array_position('{running,waiting,paused,failed,pending,done}', g.state),
-		array_position('{backfill,index,not null,constraint,analyze,verify,after switch}', g.step), g.step_id LIMIT 1) s ON true
+		array_position('{backfill,index,not null,constraint,analyze,verify,after switch}', g.step),
+		-- of partitions the one that a pass is at: none is done before the look over all
+		g.step = 'after switch' AND g.done IS NOT DISTINCT FROM g.total, g.step_id LIMIT 1) s ON true
 LEFT JOIN LATERAL (SELECT
 		(SELECT string_agg(format('waits until region %s %s', w.region, w.until), ', ' ORDER BY w.region) FROM tandem._region_waits w WHERE w.migration_id = m.id) AS waits,
 		(SELECT string_agg(format('region %s: %s', g.region, g.problem), ', ' ORDER BY g.region) FROM tandem.regions g WHERE g.problem IS NOT NULL) AS problems) r
@@ -2858,6 +2873,7 @@ SELECT m.name AS migration, (SELECT c.oid::regclass FROM pg_class c WHERE c.oid 
 	a.set_given AS set, a.condition_given AS condition, a.back_given AS back,
 	CASE WHEN m.phase = 'aborted' THEN 'removed'
 		WHEN m.phase = 'done' OR d.complete THEN 'done'
+		WHEN d.id IS NULL THEN 'table is gone'
 		WHEN d.due AND d.switched THEN 'due'
 		WHEN d.due THEN 'to be changed back'
 		WHEN d.switched THEN 'waits for regions' ELSE 'waits for the switch' END AS state,

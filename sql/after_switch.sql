@@ -153,5 +153,143 @@ SELECT migration, state FROM tandem.after_switches;
 SELECT tandem.forget('held');
 SELECT migration, state FROM tandem.after_switches;
 
+\echo == generated columns are those of the row that it is changed back to
+CREATE TABLE boxes (id int PRIMARY KEY, item int, long int GENERATED ALWAYS AS (item * 2) STORED, own int GENERATED ALWAYS AS IDENTITY);
+INSERT INTO boxes SELECT i, 4 FROM generate_series(1, 3) i;
+SELECT tandem.create_migration('g', 46);
+SELECT tandem.add_after_switch('g', 'boxes', 'own = 7', 'long < 10');
+SELECT tandem.add_after_switch('g', 'boxes', 'item = item + 1', 'xmin IS NOT NULL AND long < 10');
+SELECT tandem.add_after_switch('g', 'boxes', 'item = item + 1', 'tableoid IS NOT NULL AND long < 10', 'item = item - 1');
+CALL tandem.migrate('g');
+SELECT tandem.switch_release(46);
+CALL tandem.migrate('g');
+SELECT item, long, count(*) FROM boxes GROUP BY 1, 2;
+SELECT tandem.switch_release(45);
+CALL tandem.migrate('g');
+SELECT item, long, count(*) FROM boxes GROUP BY 1, 2;
+CALL tandem.abort('g');
+
+\echo == triggers that change other rows, or undo the change
+CREATE FUNCTION others() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF pg_trigger_depth() = 1 THEN
+		DELETE FROM boxes WHERE id = 3;
+		UPDATE boxes SET item = item + 10 WHERE id <> NEW.id;
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER others AFTER UPDATE ON boxes FOR EACH ROW EXECUTE FUNCTION others();
+SELECT tandem.create_migration('t', 47);
+SELECT tandem.add_after_switch('t', 'boxes', 'item = item + 1', 'item % 10 = 4');
+CALL tandem.migrate('t');
+SELECT tandem.switch_release(47);
+CALL tandem.migrate('t');
+SELECT id, item FROM boxes ORDER BY id;
+CALL tandem.contract('t');
+CREATE OR REPLACE FUNCTION others() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF pg_trigger_depth() = 1 THEN
+		UPDATE boxes SET item = OLD.item WHERE id = NEW.id;
+	END IF;
+	RETURN NULL;
+END $$;
+SELECT tandem.create_migration('u', 48);
+SELECT tandem.add_after_switch('u', 'boxes', 'item = item + 1', 'item % 10 = 5');
+CALL tandem.migrate('u');
+SELECT tandem.switch_release(48);
+CALL tandem.migrate('u');
+DROP TRIGGER others ON boxes;
+SELECT tandem.switch_release(47);
+CALL tandem.abort('u');
+
+\echo == changes that feed each other
+SELECT tandem.create_migration('c', 49);
+SELECT tandem.add_after_switch('c', 'boxes', 'item = item + 1', 'item % 2 = 1 AND item < 30');
+SELECT tandem.add_after_switch('c', 'boxes', 'item = item + 1', 'item % 2 = 0 AND item < 30');
+CALL tandem.migrate('c');
+SELECT tandem.switch_release(49);
+CALL tandem.migrate('c');
+SELECT id, item FROM boxes ORDER BY id;
+CALL tandem.contract('c');
+SELECT tandem.create_migration('round', 50);
+SELECT tandem.add_after_switch('round', 'boxes', 'item = 31', 'item = 30');
+SELECT tandem.add_after_switch('round', 'boxes', 'item = 30', 'item = 31');
+CALL tandem.migrate('round');
+SELECT tandem.switch_release(50);
+\set VERBOSITY default
+CALL tandem.migrate('round');
+\set VERBOSITY terse
+SELECT step, state, error, hint FROM tandem.progress WHERE migration = 'round';
+SELECT tandem.switch_release(49);
+CALL tandem.abort('round', force => true);
+
+\echo == partitions of others, and one that is attached later
+CREATE ROLE tandem_rows_owner;
+CREATE ROLE tandem_rows_other;
+GRANT USAGE ON SCHEMA shop TO tandem_rows_owner;
+CREATE TABLE parts (id int, version text) PARTITION BY LIST (id);
+CREATE TABLE parts_1 (version text, id int);
+ALTER TABLE parts ATTACH PARTITION parts_1 FOR VALUES IN (1);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES IN (2);
+INSERT INTO parts SELECT 1 + i % 2, 'v1' FROM generate_series(1, 10) i;
+ALTER TABLE parts OWNER TO tandem_rows_owner;
+ALTER TABLE parts_1 OWNER TO tandem_rows_other;
+SELECT tandem.create_migration('parts', 51);
+SELECT tandem.add_after_switch('parts', 'parts', 'version = ''v2''', 'version = ''v1''');
+CALL tandem.migrate('parts');
+SELECT tandem.switch_release(51);
+CALL tandem.migrate('parts');
+SELECT tableoid::regclass, version, count(*) FROM parts GROUP BY 1, 2 ORDER BY 1;
+SELECT state FROM tandem.after_switches WHERE migration = 'parts';
+CREATE TABLE parts_3 (id int, version text);
+INSERT INTO parts_3 VALUES (3, 'v1');
+ALTER TABLE parts ATTACH PARTITION parts_3 FOR VALUES IN (3);
+SELECT state FROM tandem.after_switches WHERE migration = 'parts';
+CALL tandem.contract('parts');
+CALL tandem.migrate('parts');
+SELECT tableoid::regclass, version, count(*) FROM parts GROUP BY 1, 2 ORDER BY 1;
+CALL tandem.contract('parts');
+DROP TABLE parts;
+DROP OWNED BY tandem_rows_owner, tandem_rows_other;
+DROP ROLE tandem_rows_owner, tandem_rows_other;
+
+\echo == a column that another migration drops
+CREATE TABLE kept (id int PRIMARY KEY, a int, c int);
+SELECT tandem.create_migration('drops', 52);
+SELECT tandem.add_column('drops', 'kept', 'b', 'int');
+SELECT tandem.sync_column('drops', 'kept', 'a', 'b', 'a', 'b');
+SELECT tandem.create_migration('uses', 53);
+SELECT tandem.add_after_switch('uses', 'kept', 'c = 1', 'c = 0 AND a > 0 AND b > 0');
+SET client_min_messages = error;
+CALL tandem.migrate('drops');
+CALL tandem.migrate('uses');
+SET client_min_messages = warning;
+\set VERBOSITY default
+CALL tandem.abort('drops');
+SELECT tandem.switch_release(52);
+CALL tandem.contract('drops');
+\set VERBOSITY terse
+CALL tandem.abort('uses');
+CALL tandem.contract('drops');
+
+\echo == a table that is dropped
+SELECT tandem.create_migration('gone', 53);
+SELECT tandem.add_after_switch('gone', 'kept', 'c = 1', 'c = 0');
+DROP TABLE kept;
+SELECT state FROM tandem.after_switches WHERE migration = 'gone';
+CALL tandem.abort('gone');
+
+\echo == a block of large values is changed in portions, which are not kept at once
+CREATE TABLE large (id int PRIMARY KEY, doc text);
+INSERT INTO large SELECT i, repeat('x', 4000000) FROM generate_series(1, 20) i;
+SELECT tandem.create_migration('large', 53);
+SELECT tandem.add_after_switch('large', 'large', 'doc = doc || ''y''', 'right(doc, 1) = ''x''', 'doc = left(doc, -1)');
+CALL tandem.migrate('large');
+SELECT tandem.switch_release(53);
+CALL tandem.migrate('large');
+SELECT length(doc), count(*), count(DISTINCT xmin::text) > 1 AS portions FROM large GROUP BY 1;
+SELECT tandem.switch_release(52);
+CALL tandem.migrate('large');
+SELECT length(doc), count(*), count(DISTINCT xmin::text) > 1 AS portions FROM large GROUP BY 1;
+CALL tandem.abort('large');
+
 \c postgres
 DROP DATABASE after_switch;

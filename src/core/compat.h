@@ -27,6 +27,7 @@
 #include "replication/origin.h"
 #include "replication/walsender.h"
 #include "replication/walsender_private.h"
+#include "rewrite/rewriteHandler.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
@@ -84,6 +85,20 @@ compat_has_generated(TupleDesc desc)
 							desc->constr->has_generated_virtual);
 #else
 	return desc->constr && desc->constr->has_generated_stored;
+#endif
+}
+
+/*
+ * Returns the expression over columns of rel with virtual generated columns
+ * replaced by what they are computed from: rows do not contain them.
+ */
+static inline Node *
+compat_expand_virtual(Node *expression, Relation rel)
+{
+#if PG_VERSION_NUM >= 180000
+	return expand_generated_columns_in_expr(expression, rel, 1);
+#else
+	return expression;
 #endif
 }
 

@@ -14,6 +14,8 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -21,12 +23,20 @@
 #include "utils/snapmgr.h"
 
 #include "core/authority.h"
+#include "core/compat.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/text.h"
 #include "fill/direct_update.h"
 #include "fill/switch_update.h"
 #include "rule/expression.h"
+
+/* A generated column, which a row that is not stored yet does not have. */
+typedef struct Generated
+{
+	AttrNumber	attnum;
+	ExprState  *value;
+} Generated;
 
 /* Columns of the leaf table, and what they are set to. */
 typedef struct Setting
@@ -48,6 +58,9 @@ typedef struct SwitchUpdate
 	int			nsettings;
 	Setting    *settings;
 	NullableDatum *values;		/* of the row at hand, one for each setting */
+	List	   *generated;		/* of Generated */
+	Size		kept;			/* bytes of values that are kept until the
+								 * rows are stored */
 	TupleTableSlot *slot;		/* the row at hand, and */
 	TupleTableSlot *back;		/* what it would be changed back to */
 } SwitchUpdate;
@@ -100,10 +113,31 @@ parse_texts(SwitchUpdate *update, Node **condition, Node **values, Node **sets)
 
 /* Call within the scope in which the expressions are evaluated. */
 static void
+prepare_generated(SwitchUpdate *update)
+{
+	TupleDesc	desc = RelationGetDescr(update->rel);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Generated  *generated;
+
+		if (TupleDescAttr(desc, i)->attgenerated != ATTRIBUTE_GENERATED_STORED)
+			continue;
+		generated = palloc(sizeof(Generated));
+		generated->attnum = i + 1;
+		generated->value = ExecPrepareExpr((Expr *) build_column_default(update->rel, i + 1),
+										   update->estate);
+		update->generated = lappend(update->generated, generated);
+	}
+}
+
+/* Call within the scope in which the expressions are evaluated. */
+static void
 prepare_expressions(SwitchUpdate *update, Node *condition, Node **values,
 					Node **sets)
 {
-	update->condition = ExecPrepareExpr((Expr *) condition, update->estate);
+	update->condition = ExecPrepareExpr((Expr *) compat_expand_virtual(condition, update->rel),
+										update->estate);
 	for (int i = 0; i < update->nsettings; i++)
 	{
 		Setting    *setting = &update->settings[i];
@@ -140,6 +174,7 @@ begin_switch_update(SwitchUpdate *update, Relation rel,
 	update->slot = table_slot_create(rel, NULL);
 	update->back = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
 	prepare_expressions(update, condition, values, sets);
+	prepare_generated(update);
 }
 
 static void
@@ -191,6 +226,31 @@ same_value(const Setting *setting, NullableDatum a, NullableDatum b)
 						  setting->att->attlen);
 }
 
+/* Makes of row, which is virtual, what the row at hand becomes with the values. */
+static void
+row_with_values(SwitchUpdate *update, TupleTableSlot *row)
+{
+	ListCell   *lc;
+
+	ExecCopySlot(row, update->slot);
+	row->tts_tableOid = update->slot->tts_tableOid;
+	for (int i = 0; i < update->nsettings; i++)
+	{
+		int			attr = update->settings[i].attnum - 1;
+
+		row->tts_values[attr] = update->values[i].value;
+		row->tts_isnull[attr] = update->values[i].isnull;
+	}
+	foreach(lc, update->generated)
+	{
+		Generated  *generated = lfirst(lc);
+		NullableDatum value = evaluate(update, generated->value, row);
+
+		row->tts_values[generated->attnum - 1] = value.value;
+		row->tts_isnull[generated->attnum - 1] = value.isnull;
+	}
+}
+
 /*
  * Would the change make this row of what it is changed back to?  Then it, or
  * the application, has made it so.
@@ -198,14 +258,7 @@ same_value(const Setting *setting, NullableDatum a, NullableDatum b)
 static bool
 is_made_by_change(SwitchUpdate *update)
 {
-	ExecCopySlot(update->back, update->slot);
-	for (int i = 0; i < update->nsettings; i++)
-	{
-		int			attr = update->settings[i].attnum - 1;
-
-		update->back->tts_values[attr] = update->values[i].value;
-		update->back->tts_isnull[attr] = update->values[i].isnull;
-	}
+	row_with_values(update, update->back);
 	if (!meets_condition(update, update->back))
 		return false;
 	for (int i = 0; i < update->nsettings; i++)
@@ -245,7 +298,7 @@ typedef struct ChangedRow
 } ChangedRow;
 
 static ChangedRow *
-keep_changed_row(const SwitchUpdate *update)
+keep_changed_row(SwitchUpdate *update)
 {
 	ChangedRow *row = palloc(sizeof(ChangedRow));
 
@@ -256,18 +309,22 @@ keep_changed_row(const SwitchUpdate *update)
 		Form_pg_attribute att = update->settings[i].att;
 
 		row->values[i] = update->values[i];
-		if (!row->values[i].isnull)
-			row->values[i].value = datumCopy(update->values[i].value,
-											 att->attbyval, att->attlen);
+		if (row->values[i].isnull)
+			continue;
+		row->values[i].value = datumCopy(update->values[i].value,
+										 att->attbyval, att->attlen);
+		update->kept += datumGetSize(row->values[i].value, att->attbyval, att->attlen);
 	}
 	return row;
 }
 
+/* what a batch keeps at most, but for the values of one row */
+#define MOST_KEPT (32 * 1024 * 1024)
+
 static void
 leave_block_for_later(SwitchUpdateResult *result, BlockNumber block)
 {
-	if (result->again == NIL || llast_oid(result->again) != block)
-		result->again = lappend_oid(result->again, block);
+	result->again = list_append_unique_oid(result->again, block);
 }
 
 /* Returns the rows that are to be changed, locked, as ChangedRow. */
@@ -283,6 +340,11 @@ lock_rows_of_range(SwitchUpdate *update, DirectUpdate *locks,
 										   update->slot))
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (update->kept > MOST_KEPT)
+		{
+			leave_block_for_later(result, ItemPointerGetBlockNumber(&update->slot->tts_tid));
+			continue;
+		}
 		result->rows_seen++;
 		result->row = update->slot->tts_tid;
 		if (!is_to_be_changed(update))
@@ -293,6 +355,8 @@ lock_rows_of_range(SwitchUpdate *update, DirectUpdate *locks,
 				rows = lappend(rows, keep_changed_row(update));
 				break;
 			case DIRECT_LOCKED:
+				result->locked = true;
+				/* FALLTHROUGH */
 			case DIRECT_GONE:
 				/* of a row that was updated, the new version may be here, too */
 				leave_block_for_later(result, ItemPointerGetBlockNumber(&update->slot->tts_tid));
@@ -314,16 +378,31 @@ columns_set(const SwitchUpdate *update)
 	return columns;
 }
 
+/*
+ * An UPDATE of the partitioned table, like the application's, needs no privilege on
+ * its partitions.  It looks into each of them, so it is for those that belong to
+ * others.
+ */
+static bool
+is_updated_by_root(Oid relid)
+{
+	return table_root(relid) != relid &&
+		(pg_class_aclcheck(relid, GetUserId(), ACL_UPDATE) != ACLCHECK_OK ||
+		 pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK);
+}
+
 static SPIPlanPtr
 prepare_update(const SwitchUpdate *update)
 {
+	Oid			relid = RelationGetRelid(update->rel);
+	bool		by_root = is_updated_by_root(relid);
 	Oid		   *types = palloc(sizeof(Oid) * (update->nsettings + 1));
 	StringInfoData sql;
 	SPIPlanPtr	plan;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "UPDATE ONLY %s SET ",
-					 quoting_relation(RelationGetRelid(update->rel)));
+	appendStringInfo(&sql, "UPDATE %s%s SET ", by_root ? "" : "ONLY ",
+					 quoting_relation(by_root ? table_root(relid) : relid));
 	types[0] = TIDOID;
 	for (int i = 0; i < update->nsettings; i++)
 	{
@@ -332,7 +411,10 @@ prepare_update(const SwitchUpdate *update)
 						 quote_identifier(NameStr(update->settings[i].att->attname)),
 						 i + 2);
 	}
-	appendStringInfoString(&sql, " WHERE ctid OPERATOR(pg_catalog.=) $1 RETURNING ctid");
+	appendStringInfoString(&sql, " WHERE ctid OPERATOR(pg_catalog.=) $1");
+	if (by_root)
+		appendStringInfo(&sql, " AND tableoid OPERATOR(pg_catalog.=) %u", relid);
+	appendStringInfoString(&sql, " RETURNING ctid");
 	plan = SPI_prepare(sql.data, update->nsettings + 1, types);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the update of table \"%s\": %s",
@@ -342,15 +424,51 @@ prepare_update(const SwitchUpdate *update)
 }
 
 /*
+ * Loads the row whose version at tid is locked, or written, by this transaction as it
+ * is now, after triggers that have changed it.  Returns false if it is not here any
+ * more.
+ */
+static bool
+load_row_as_it_is(SwitchUpdate *update, ItemPointer tid)
+{
+	TableScanDesc scan;
+
+	if (table_tuple_fetch_row_version(update->rel, tid, SnapshotSelf, update->slot))
+		return true;
+	scan = table_beginscan_tid(update->rel, SnapshotSelf);
+	table_tuple_get_latest_tid(scan, tid);
+	table_endscan(scan);
+	return table_tuple_fetch_row_version(update->rel, tid, SnapshotSelf, update->slot);
+}
+
+/*
+ * A trigger that the update of another row has fired may have changed or deleted the
+ * row.  Returns false if nothing is to be done with it any more.
+ */
+static bool
+follow_row(SwitchUpdate *update, ChangedRow *row)
+{
+	ItemPointerData found = row->tid;
+
+	if (!load_row_as_it_is(update, &found))
+		return false;
+	if (ItemPointerEquals(&found, &row->tid))
+		return true;
+	row->tid = found;
+	if (!is_to_be_changed(update))
+		return false;
+	row->values = keep_changed_row(update)->values;
+	return true;
+}
+
+/*
  * A change that leaves the row as it was, or a trigger that undoes it, would have no
  * end.
  */
 static void
 check_row_is_changed(SwitchUpdate *update, ItemPointer tid)
 {
-	if (!table_tuple_fetch_row_version(update->rel, tid, SnapshotSelf,
-									   update->slot) ||
-		!is_to_be_changed(update))
+	if (!load_row_as_it_is(update, tid) || !is_to_be_changed(update))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_EXCEPTION),
@@ -412,6 +530,8 @@ store_changed_rows(SwitchUpdate *update, List *rows, SwitchUpdateResult *result)
 
 		CHECK_FOR_INTERRUPTS();
 		result->row = row->tid;
+		if (!follow_row(update, row))
+			continue;
 		store_changed_row(update, plan, row);
 		result->rows_changed++;
 	}
@@ -443,7 +563,7 @@ switch_update_blocks(Relation rel, const AfterSwitch *change,
 
 bool
 switch_update_is_needed(Relation rel, const AfterSwitch *change,
-						BlockNumber first, BlockNumber last)
+						BlockNumber first, BlockNumber last, ItemPointer row)
 {
 	SwitchUpdate update;
 	AuthorityScope scope;
@@ -458,8 +578,66 @@ switch_update_is_needed(Relation rel, const AfterSwitch *change,
 		CHECK_FOR_INTERRUPTS();
 		needed = is_to_be_changed(&update);
 	}
+	if (needed)
+		*row = update.slot->tts_tid;
 	ExecClearTuple(update.slot);
 	table_endscan(scan);
 	end_switch_update(&update, &scope);
 	return needed;
+}
+
+/*-------------------------------------------------------------------------
+ * Changes that feed each other.
+ *-------------------------------------------------------------------------
+ */
+
+/* more than any sensible chain of changes has */
+#define MOST_ROUNDS 100
+
+/* Changes row, a slot of the table, if it is to be changed. */
+static bool
+change_in_memory(Relation rel, const AfterSwitch *change, TupleTableSlot *row)
+{
+	SwitchUpdate update;
+	AuthorityScope scope;
+	bool		changed;
+
+	begin_switch_update(&update, rel, change, &scope);
+	ExecCopySlot(update.slot, row);
+	update.slot->tts_tableOid = RelationGetRelid(rel);
+	changed = is_to_be_changed(&update);
+	if (changed)
+	{
+		row_with_values(&update, update.back);
+		ExecCopySlot(row, update.back);
+	}
+	end_switch_update(&update, &scope);
+	return changed;
+}
+
+void
+switch_update_refuse_circle(Relation rel, List *changes, ItemPointer tid)
+{
+	TupleTableSlot *row = table_slot_create(rel, NULL);
+	bool		changed = list_length(changes) > 1 &&
+	table_tuple_fetch_row_version(rel, tid, GetActiveSnapshot(), row);
+
+	for (int round = 0; changed && round < MOST_ROUNDS; round++)
+	{
+		ListCell   *lc;
+
+		CHECK_FOR_INTERRUPTS();
+		changed = false;
+		foreach(lc, changes)
+			changed |= change_in_memory(rel, lfirst(lc), row);
+	}
+	ExecDropSingleTupleTableSlot(row);
+	if (!changed)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("changes of table \"%s\" after the switch have no end", RelationGetRelationName(rel)),
+			 errdetail("There is a row that each of them changes again after another has, as often as %d times.",
+					   MOST_ROUNDS),
+			 errhint("No set may make rows of which the condition of another makes the former ones again. To give others, abort the migration.")));
 }

@@ -100,9 +100,11 @@ follow_command(Node *statement)
 	if (IsA(statement, RenameStmt))
 		return;
 	roots = roots_of_changed_tables();
-	gone = detached_tables(statement);
 	if (roots == NIL)			/* temporary tables, say */
 		return;
+	/* a source of schemas has a table no more that has left them */
+	gone = IsA(statement, AlterObjectSchemaStmt) ? list_copy(roots)
+		: detached_tables(statement);
 	release_publication_table_changed(list_concat_unique_oid(roots, gone), gone);
 }
 

@@ -19,6 +19,7 @@
 #include "catalog/migration_lock.h"
 #include "catalog/step.h"
 #include "core/clock.h"
+#include "core/compat.h"
 #include "core/error.h"
 #include "core/lock.h"
 #include "core/relation.h"
@@ -113,7 +114,7 @@ change_blocks(Pass *pass, Relation rel, const Blocks *blocks)
 	advance.counted_from = pass->counted_to;
 	pass->counted_to = clock_now();
 	advance.seconds = (pass->counted_to - advance.counted_from) / (double) USECS_PER_SEC;
-	if (result->again != NIL)
+	if (result->locked)
 	{
 		pass->locked = true;
 		advance.blockers = psprintf("rows locked by %s",
@@ -233,52 +234,106 @@ run_pass(Pass *pass, Step *step)
 #define LOOK_BLOCKS 1024
 
 static bool
-leaf_has_row_left(const Pass *pass, Oid relid)
+leaf_has_row_left(const Pass *pass, Relation rel)
 {
-	Relation	rel = table_open_leaf(relid, AccessShareLock);
-	BlockNumber blocks = rel ? RelationGetNumberOfBlocks(rel) : 0;
-	bool		left = false;
+	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
 	ListCell   *lc;
 
-	for (int64 first = 0; first < blocks && !left; first += LOOK_BLOCKS)
+	for (int64 first = 0; first < blocks; first += LOOK_BLOCKS)
 	{
+		BlockNumber last = Min(first + LOOK_BLOCKS, blocks) - 1;
+		ItemPointerData row;
+
 		CHECK_FOR_INTERRUPTS();
 		migration_refuse_stop(pass->migration);
 		foreach(lc, pass->changes)
-			left = left || switch_update_is_needed(rel, lfirst(lc), first,
-												   Min(first + LOOK_BLOCKS, blocks) - 1);
+		{
+			if (!switch_update_is_needed(rel, lfirst(lc), first, last, &row))
+				continue;
+			switch_update_refuse_circle(rel, pass->changes, &row);
+			return true;
+		}
 	}
-	if (rel)
-		table_close(rel, NoLock);
-	return left;
+	return false;
 }
 
-/*
- * One snapshot, which sees each row in one place.  The lists of regions that have
- * switched are older: what these have written before is here.
- */
-static bool
-table_has_row_left(const Pass *pass, List *steps)
+typedef struct Look
 {
-	bool		left = false;
+	const Pass *pass;
+	Oid			relation;
+	bool		left;
+} Look;
+
+/*
+ * One snapshot, which sees each row in one place.  The tables are locked before it is
+ * taken: of one that is rewritten meanwhile an older one would see no row.  The lists
+ * of regions that have switched are older: what these have written before is here.
+ */
+static void
+look_at_table(void *arg)
+{
+	Look	   *look = arg;
+	List	   *relids = table_leaves(look->relation);
+	List	   *rels = NIL;
+	ListCell   *lc;
+
+	batch_apply_settings();
+	foreach(lc, relids)
+	{
+		Relation	rel = table_open_leaf(lfirst_oid(lc), AccessShareLock);
+
+		if (rel)
+			rels = lappend(rels, rel);
+	}
+	PushActiveSnapshot(GetLatestSnapshot());
+	/* what was attached meanwhile no pass has seen */
+	look->left = list_difference_oid(table_leaves(look->relation), relids) != NIL;
+	foreach(lc, rels)
+	{
+		look->left = look->left || leaf_has_row_left(look->pass, lfirst(lc));
+		table_close(lfirst(lc), NoLock);
+	}
+	PopActiveSnapshot();
+}
+
+COMPAT_NORETURN static void
+fail_look(List *steps, ErrorData *error)
+{
+	ListCell   *lc;
+
+	foreach(lc, steps)
+	{
+		step_set_phase(((Step *) lfirst(lc))->id, DOING_NOTHING);
+		step_set_error(((Step *) lfirst(lc))->id, error->message, error->hint);
+	}
+	transaction_commit();
+	ReThrowError(error);
+}
+
+/* Where somebody holds a lock, another pass waits for it, and shows who that is. */
+static bool
+table_has_row_left(const Pass *pass, Oid relation, List *steps)
+{
+	Look		look = {.pass = pass,.relation = relation};
+	ErrorData  *error;
 	ListCell   *lc;
 
 	foreach(lc, steps)
 		step_set_doing(((Step *) lfirst(lc))->id, DOING_VERIFY,
 					   "looking whether a row is left", 0, 0);
 	transaction_commit();
-	PushActiveSnapshot(GetLatestSnapshot());
-	foreach(lc, steps)
-		left = left || leaf_has_row_left(pass, ((Step *) lfirst(lc))->relation);
-	PopActiveSnapshot();
+	error = subtransaction_try(look_at_table, &look);
+	if (error && !error_passes_with_others(error))
+		fail_look(steps, error);
+	look.left |= error != NULL;
 	foreach(lc, steps)
 	{
-		if (left)
+		if (look.left)
 			step_set_phase(((Step *) lfirst(lc))->id, DOING_NOTHING);
 		else
 			step_finish(lfirst(lc));
 	}
-	return left;
+	return look.left;
 }
 
 /*-------------------------------------------------------------------------
@@ -336,7 +391,7 @@ change_table(const Migration *migration, List *changes)
 			if (pass.turned)
 				return -1;
 		}
-	} while (table_has_row_left(&pass, steps));
+	} while (table_has_row_left(&pass, first->relation, steps));
 	foreach(lc, changes)
 		after_switch_note_none_left(lfirst(lc));
 	return pass.changed;
