@@ -335,6 +335,7 @@ lock_rows_of_range(SwitchUpdate *update, DirectUpdate *locks,
 	TableScanDesc scan = table_rows_begin_scan(update->rel, range->first,
 											   range->last);
 	List	   *rows = NIL;
+	DirectUpdateResult lock;
 
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection,
 										   update->slot))
@@ -349,19 +350,15 @@ lock_rows_of_range(SwitchUpdate *update, DirectUpdate *locks,
 		result->row = update->slot->tts_tid;
 		if (!is_to_be_changed(update))
 			continue;
-		switch (direct_update_lock(locks, &update->slot->tts_tid))
+		lock = direct_update_lock(locks, &update->slot->tts_tid);
+		if (lock == DIRECT_UPDATED)
 		{
-			case DIRECT_UPDATED:
-				rows = lappend(rows, keep_changed_row(update));
-				break;
-			case DIRECT_LOCKED:
-				result->locked = true;
-				/* FALLTHROUGH */
-			case DIRECT_GONE:
-				/* of a row that was updated, the new version may be here, too */
-				leave_block_for_later(result, ItemPointerGetBlockNumber(&update->slot->tts_tid));
-				break;
+			rows = lappend(rows, keep_changed_row(update));
+			continue;
 		}
+		/* of a row that was updated, the new version may be here, too */
+		result->locked |= lock == DIRECT_LOCKED;
+		leave_block_for_later(result, ItemPointerGetBlockNumber(&update->slot->tts_tid));
 	}
 	ExecClearTuple(update->slot);
 	table_endscan(scan);
