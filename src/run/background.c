@@ -460,6 +460,13 @@ resume_migration(void *arg)
 	if (!migration_lock_start(migration, false) ||
 		migration_runner_pid(migration) > 0)
 		return;
+
+	/*
+	 * Or it has run and ended since the list was read; why it has is not to
+	 * be replaced by why it would not start.
+	 */
+	if (migration_wanted_to_run(migration->id) == NULL)
+		return;
 	background_order(migration, &order);
 	if (background_start(&order) == NULL)
 		ereport(ERROR,
