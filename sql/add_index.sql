@@ -214,7 +214,7 @@ SELECT relation::regclass, mode FROM pg_locks
 	WHERE pid = pg_backend_pid() AND relation = 'images'::regclass ORDER BY 1, 2;
 COMMIT;
 SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-	JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('app', 'public');
+	JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('app', 'public') ORDER BY 1;
 
 -- In the transaction that has changed the table, with triggers that wait for its end.
 CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
