@@ -249,7 +249,7 @@ sub check_errors
 		next if $line !~ /^psql:[^:]*:(\d+): (?:ERROR|FATAL|PANIC):\s+(\w{5}): (.*)/;
 		my ($number, $state, $message) = ($1, $2, $3);
 		# up and down run as the owner: no right of the writer is in the way
-		next if $state =~ $BORNE && $message !~ /^permission denied for function/;
+		next if $state =~ $BORNE && ($self->{revoked} || $message !~ /^permission denied for function/);
 		next if $state =~ /^(27000|55T02)$/ && $script->{tries}{$number};
 		my ($transaction) = grep { $_->{from} <= $number && $number <= $_->{to} } @{ $script->{transactions} };
 		next if $transaction && $self->is_due($script, $transaction, $number, $state, $message);
