@@ -20,6 +20,7 @@
 
 #include "catalog/sync.h"
 #include "core/authority.h"
+#include "core/lock.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/settings.h"
@@ -580,6 +581,24 @@ update_deferred_rows(Batch *batch)
 	batch->result->rows_indexed += SPI_processed;
 	SPI_finish();
 	query_ours_end();
+}
+
+void
+batch_record_error(const ErrorData *error, int step_id)
+{
+	step_set_error(step_id,
+				   psprintf("%s%s%s", error->message,
+							error->context ? " -- " : "",
+							error->context ? error->context : ""),
+				   error->hint);
+}
+
+char *
+batch_rows_locked_by(TransactionId holder)
+{
+	return psprintf("rows locked by %s",
+					TransactionIdIsValid(holder) ? lock_transaction_mark(holder)
+					: "other sessions");
 }
 
 void

@@ -95,6 +95,12 @@ extern void batch_fill(RowState *state, const BatchOrder *order,
 /* Returns the attribute numbers of the columns that a fill may write. */
 extern Bitmapset *batch_columns(RelationRules *rules);
 
+/* Records in its step the error of a batch, with its context. */
+extern void batch_record_error(const ErrorData *error, int step_id);
+
+/* Returns who is in the way of a batch, for its step, palloc'd. */
+extern char *batch_rows_locked_by(TransactionId holder);
+
 /*
  * Sets, for the batch's transaction, how long it waits for others, and that its
  * commit does not wait for the disk.  Call before the table is locked.

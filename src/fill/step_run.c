@@ -281,10 +281,7 @@ fill_batch_blocks(StepRun *run, Relation rel, Blocks *blocks,
 	run->left_blocked += result->locked;
 	run->scan.crowded |= result->crowded > 0;
 	if (result->locked > 0)
-		advance->blockers = psprintf("rows locked by %s",
-									 TransactionIdIsValid(result->holder)
-									 ? lock_transaction_mark(result->holder)
-									 : "other sessions");
+		advance->blockers = batch_rows_locked_by(result->holder);
 }
 
 static void
@@ -552,11 +549,7 @@ note_batch_failure(StepRun *run, ErrorData *error)
 		error->hint = unfinished_hint(run->migration, run->step->relation,
 									  error);
 	if (run->worker == 0)
-		step_set_error(run->step->id,
-					   psprintf("%s%s%s", error->message,
-								error->context ? " -- " : "",
-								error->context ? error->context : ""),
-					   error->hint);
+		batch_record_error(error, run->step->id);
 }
 
 /*

@@ -30,9 +30,10 @@ typedef struct SwitchUpdateResult
  * Changes the rows in these blocks of a leaf table that meet the condition; adds to
  * *result.  If the release is not the current one, changes back the rows that are as
  * the change would have made them of what they become.  Rows that another session has
- * locked are left, as are those whose values would take much memory at once.  Evaluates as the owner of the table.  Call in a transaction with
- * rel locked in ROW EXCLUSIVE mode.  Errors: those of the expressions and of the
- * UPDATE; a row meets the condition still.
+ * locked are left, as are those whose values would take much memory at once.
+ * Evaluates as the owner of the table.  Call in a transaction with rel locked in ROW
+ * EXCLUSIVE mode.  Errors: those of the expressions and of the UPDATE; a row still
+ * meets the condition.
  */
 extern void switch_update_blocks(Relation rel, const AfterSwitch *change,
 								 const Blocks *blocks,

@@ -117,10 +117,7 @@ change_blocks(Pass *pass, Relation rel, const Blocks *blocks)
 	if (result->locked)
 	{
 		pass->locked = true;
-		advance.blockers = psprintf("rows locked by %s",
-									TransactionIdIsValid(result->holder)
-									? lock_transaction_mark(result->holder)
-									: "other sessions");
+		advance.blockers = batch_rows_locked_by(result->holder);
 	}
 	step_advance(pass->step, blocks, result->again, &advance);
 	pacing_learn(&pass->pacing, blocks_count(blocks),
@@ -180,9 +177,7 @@ pass_error_passes(Loop *loop, ErrorData *error)
 		return false;
 	if (ItemPointerIsValid(&pass->result.row))
 		failed_row_name(error, "changing", pass->step->relation, &pass->result.row);
-	step_set_error(pass->step->id,
-				   psprintf("%s%s%s", error->message, error->context ? " -- " : "",
-							error->context ? error->context : ""), error->hint);
+	batch_record_error(error, pass->step->id);
 	return false;
 }
 
