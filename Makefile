@@ -40,6 +40,7 @@ OBJS = \
 	src/catalog/session_release.o \
 	src/catalog/owned_column.o \
 	src/catalog/release_view.o \
+	src/catalog/renamed_column.o \
 	src/catalog/step.o \
 	src/catalog/step_blocks.o \
 	src/catalog/step_report.o \
@@ -48,6 +49,7 @@ OBJS = \
 	src/catalog/subscription.o \
 	src/catalog/writer.o \
 	src/rule/assignments.o \
+	src/rule/release_names.o \
 	src/rule/expression.o \
 	src/rule/spelled_out.o \
 	src/rule/expression_uses.o \
@@ -152,6 +154,8 @@ OBJS = \
 	src/api/added_column.o \
 	src/api/add_after_switch.o \
 	src/api/add_column.o \
+	src/api/column_operation.o \
+	src/api/column_rename.o \
 	src/api/rule_try.o \
 	src/api/add_build.o \
 	src/api/migrate.o \

@@ -97,17 +97,22 @@ CREATE TABLE tandem.sync (
 	relation regclass NOT NULL,
 	-- none: a derived column, whose up reads columns that stay
 	old_columns name[] NOT NULL CHECK (cardinality(old_columns) = 0 OR array_ndims(old_columns) = 1 AND array_position(old_columns, NULL) IS NULL),
-	new_columns name[] NOT NULL CHECK (cardinality(new_columns) > 0 AND array_ndims(new_columns) = 1 AND array_position(new_columns, NULL) IS NULL),
+	-- none: a column that contract drops, or renames, and whose values down gives, if anything
+	new_columns name[] NOT NULL CHECK (cardinality(new_columns) = 0 OR array_ndims(new_columns) = 1 AND array_position(new_columns, NULL) IS NULL),
 	-- one for each new column, and one, which may be NULL, for each old column
-	up text[] NOT NULL CHECK (array_ndims(up) = 1 AND cardinality(up) = cardinality(new_columns) AND array_position(up, NULL) IS NULL),
+	up text[] NOT NULL CHECK (cardinality(up) = cardinality(new_columns) AND array_position(up, NULL) IS NULL AND (cardinality(up) = 0 OR array_ndims(up) = 1)),
 	down text[] CHECK (array_ndims(down) = 1 AND cardinality(down) = cardinality(old_columns)),
 	-- as the user wrote them: a script that is run again is compared with these
-	up_given text[] NOT NULL CHECK (array_ndims(up_given) = 1 AND cardinality(up_given) = cardinality(new_columns) AND array_position(up_given, NULL) IS NULL),
+	up_given text[] NOT NULL CHECK (cardinality(up_given) = cardinality(new_columns) AND array_position(up_given, NULL) IS NULL AND (cardinality(up_given) = 0 OR array_ndims(up_given) = 1)),
 	down_given text[] CHECK (array_ndims(down_given) = 1 AND cardinality(down_given) = cardinality(old_columns)),
 	-- a down that was given, and is null for every row, is none
 	CHECK (down IS NULL OR down_given IS NOT NULL
 		AND array_positions(down, NULL) = array_positions(down_given, NULL)),
 	CHECK (cardinality(old_columns) > 0 OR down IS NULL AND stored AND NOT keep_old),
+	-- the name that contract gives the old column, under which the views of the release show it already
+	new_name name CHECK (new_name <> ''),
+	CHECK (cardinality(new_columns) > 0 AND new_name IS NULL
+		OR cardinality(new_columns) = 0 AND cardinality(old_columns) = 1 AND stored AND keep_old = (new_name IS NOT NULL)),
 	on_conflict text NOT NULL CHECK (on_conflict IN ('error', 'new', 'old')),
 	on_error text NOT NULL CHECK (on_error IN ('error', 'quarantine')),
 	keep_old boolean NOT NULL,
@@ -522,6 +527,18 @@ CREATE FUNCTION tandem.add_column(migration text, relation text,
 AS 'MODULE_PATHNAME', 'tandem_add_column' LANGUAGE C;
 COMMENT ON FUNCTION tandem.add_column(text, text, name, text, text, text, boolean, text)
 	IS 'adds a column, which abort drops; its lock is short and retried; up computes it from other columns of the row, which stay';
+
+CREATE FUNCTION tandem.rename_column(migration text, relation text,
+	column_name name, new_name name) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_rename_column' LANGUAGE C;
+COMMENT ON FUNCTION tandem.rename_column(text, text, name, name)
+	IS 'has the views of the release, and the table after contract, call a column by another name';
+
+CREATE FUNCTION tandem.drop_column(migration text, relation text,
+	column_name name, down text DEFAULT NULL, on_error text DEFAULT 'error') RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_drop_column' LANGUAGE C;
+COMMENT ON FUNCTION tandem.drop_column(text, text, name, text, text)
+	IS 'has the views of the release leave out a column, which contract drops; down computes it from other columns for rows of the new release';
 
 CREATE FUNCTION tandem.add_constraint(migration text, relation text,
 	name name, definition text) RETURNS void
@@ -1084,6 +1101,34 @@ END;
 COMMENT ON FUNCTION tandem._column_migrations(oid, integer, integer)
 	IS 'other migrations that sync, change, build on or have added a column';
 
+CREATE FUNCTION tandem._rename_waits(relation oid, name name, migration integer, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	-- what is built, or stored in a rule, follows the column; a text that is still to be read does not
+	SELECT format('%s %I of migration %I is not built yet: CALL tandem.migrate(%L);', t.kind, t.object, m.name, m.name)
+	FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
+	WHERE t.relation = $1 AND t.kind IN ('index', 'constraint') AND t.state <> 'done' AND tandem._names_word(t.definition, $2)
+	UNION SELECT format('the change after the switch of migration %I names it: end that migration first', m.name)
+	FROM tandem.after_switch w JOIN tandem.migration m ON m.id = w.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
+	WHERE w.relation = $1 AND ($2 = ANY (w.columns) OR tandem._names_word(
+		concat_ws(' ', array_to_string(w.set, ' '), w.condition, array_to_string(w.back, ' ')), $2))
+	UNION SELECT format('the views of migration %I compute from it: end that migration first', m.name)
+	FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
+	WHERE s.relation = $1 AND NOT s.stored AND ($2 = ANY (s.old_columns) OR tandem._names_word(array_to_string(s.up, ' '), $2));
+END;
+COMMENT ON FUNCTION tandem._rename_waits(oid, name, integer)
+	IS 'what other migrations have still to do with a column by its name';
+
+CREATE FUNCTION tandem._is_replicated(relation oid) RETURNS boolean LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH RECURSIVE tree (relation) AS (
+		SELECT $1 UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.relation)
+	SELECT EXISTS (SELECT FROM tree t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+		JOIN pg_publication_tables p ON p.schemaname = n.nspname AND p.tablename = c.relname)
+		OR EXISTS (SELECT FROM tree t JOIN pg_subscription_rel r ON r.srrelid = t.relation);
+END;
+COMMENT ON FUNCTION tandem._is_replicated(oid) IS 'whether rows of a table, or of a partition of it, are published or subscribed';
+
 -- Whoever may name a table can make a view or function over it that he could not run.
 CREATE FUNCTION tandem._is_stray(class oid, object oid, relation oid) RETURNS boolean LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -1457,6 +1502,9 @@ BEGIN ATOMIC
 		SELECT g.sync, g.root, g.relation, g.number, g.name, g.type, g.new_columns,
 			format('column %I of table %s', g.name, g.relation::regclass) AS title
 		FROM tandem._going_columns g WHERE g.migration = $1
+	), replaced AS MATERIALIZED (
+		-- of a column that is merely dropped nothing is to be carried over
+		SELECT * FROM going g WHERE g.new_columns <> '{}'
 	), news AS MATERIALIZED (
 		-- what takes the place of each column that goes
 		SELECT g.sync, g.root, g.relation, g.number AS old_number, n.attnum::integer AS number, n.attname AS name, n.atthasdef, n.attidentity,
@@ -1474,12 +1522,13 @@ BEGIN ATOMIC
 		FROM pg_type t CROSS JOIN LATERAL tandem._domain_states(t.oid) d
 		WHERE t.typtype = 'd' AND t.oid IN (SELECT g.type FROM going g UNION SELECT n.atttypid FROM news n)
 	), gone AS MATERIALIZED (
-		SELECT g.relation, array_agg(DISTINCT g.number) AS numbers FROM going g GROUP BY g.relation
+		SELECT g.relation, array_agg(DISTINCT g.number) AS numbers,
+			coalesce(array_agg(DISTINCT g.number) FILTER (WHERE g.new_columns = '{}'), '{}') AS dropped FROM going g GROUP BY g.relation
 	), indexes AS MATERIALIZED (
 		-- all of these tables: what they read, and their text with the new names
 		SELECT i.indrelid AS relation, i.indexrelid AS index, i.indisunique AS is_unique, i.indisvalid AND i.indisready AND i.indislive AS valid,
 			i.indisclustered, i.indpred IS NOT NULL AS partial, i.indexprs IS NOT NULL AS computed, c.relam,
-			i.indnullsnotdistinct, k.contype, k.conname, o.numbers AS goes, x.numbers,
+			i.indnullsnotdistinct, k.contype, k.conname, o.numbers AS goes, o.dropped, x.numbers,
 			y.keys, y.options, y.classes, y.collations, d.definition, coalesce(tandem._with_words(d.definition, w.olds, w.news), d.definition) AS renamed
 		FROM gone o JOIN pg_index i ON i.indrelid = o.relation
 		LEFT JOIN names w ON w.relation = o.relation
@@ -1494,7 +1543,7 @@ BEGIN ATOMIC
 			WHERE x.relation = i.indrelid AND x.index = i.indexrelid) x
 	), going_indexes AS MATERIALIZED (
 		SELECT i.relation, i.index, i.is_unique, i.indisclustered, i.contype, i.conname, i.numbers, i.goes,
-			NOT i.numbers <@ i.goes AS beyond,
+			NOT i.numbers <@ i.goes AS beyond, i.numbers <@ i.dropped AS dropped,
 			(SELECT j.index FROM indexes j
 				-- the new names in place of the old ones
 				CROSS JOIN LATERAL (SELECT NOT EXISTS (SELECT FROM unnest(i.numbers) u (number) WHERE u.number = ANY (i.goes)
@@ -1545,7 +1594,7 @@ BEGIN ATOMIC
 					-- what up makes of it
 					(SELECT tandem._with_words(y.up[array_position(y.new_columns, g.new_columns[1])], ARRAY[g.name], ARRAY['(' || e.text || ')']) FROM tandem.sync y WHERE y.id = g.sync)) END AS remedy,
 			true AS refuses, g.root = g.relation AS is_root, g.sync, g.root, g.name
-		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
+		FROM replaced g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 		LEFT JOIN pg_attrdef d ON d.adrelid = g.relation AND d.adnum = g.number
 		CROSS JOIN LATERAL (SELECT coalesce(pg_get_expr(d.adbin, d.adrelid),
 			(SELECT s.default_text FROM domains s WHERE s.type = o.atttypid)) AS text) e
@@ -1557,7 +1606,7 @@ BEGIN ATOMIC
 				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')),
 			format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL; -- reads the table while nobody else can use it, which tandem.add_not_null in a migration of its own does not', g.relation::regclass, g.new_columns[1]),
 			true, g.root = g.relation, g.sync, g.root, g.name
-		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
+		FROM replaced g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 			AND (o.attnotnull OR o.atttypid IN (SELECT s.type FROM domains s WHERE s.is_not_null))
 		WHERE NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
 				AND (n.attnotnull OR n.atttypid IN (SELECT s.type FROM domains s WHERE s.is_not_null)))
@@ -1619,7 +1668,7 @@ BEGIN ATOMIC
 		SELECT 'privileges', g.title, format('%s has %s%s on it, and on no new column', e.role, string_agg(DISTINCT e.privilege, ', '), e.option),
 			format('GRANT %s ON %s TO %s%s', string_agg(DISTINCT format('%s (%I)', e.privilege, g.new_columns[1]), ', '), g.relation::regclass, e.role, e.option),
 			false, g.root = g.relation, g.sync, g.root, g.name
-		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
+		FROM replaced g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 		CROSS JOIN LATERAL (SELECT x.grantee, x.privilege_type AS privilege, x.is_grantable, CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS option,
 			CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS role FROM aclexplode(o.attacl) x) e
 		WHERE NOT EXISTS (SELECT FROM news n, aclexplode(n.attacl) x WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
@@ -1629,7 +1678,7 @@ BEGIN ATOMIC
 		GROUP BY g.title, e.role, e.option, g.new_columns, g.relation, g.root, g.sync, g.name
 		UNION ALL
 		SELECT l.part, g.title, l.what, l.remedy, false, g.root = g.relation, g.sync, g.root, g.name
-		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
+		FROM replaced g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 		-- those that no new column has
 		CROSS JOIN LATERAL (SELECT string_agg(u, ', ') AS options FROM unnest(o.attoptions) u
 			WHERE NOT EXISTS (SELECT FROM news n, unnest(n.attoptions) v WHERE n.sync = g.sync AND n.relation = g.relation
@@ -1671,17 +1720,17 @@ BEGIN ATOMIC
 			CASE i.contype WHEN 'x' THEN format('exclusion constraint %I of table %s', i.conname, i.relation::regclass)
 				WHEN 'u' THEN format('unique constraint %I of table %s', i.conname, i.relation::regclass)
 				ELSE format('%sindex %s', CASE WHEN i.is_unique THEN 'unique ' END, i.index::regclass) END,
-			concat_ws(', ', 'it is dropped', CASE WHEN i.twin IS NOT NULL THEN format('%s stays in its place', i.twin::regclass)
+			concat_ws(', ', 'it is dropped', CASE WHEN i.dropped THEN NULL WHEN i.twin IS NOT NULL THEN format('%s stays in its place', i.twin::regclass)
 					WHEN i.contype = 'x' THEN 'and what it excludes can be stored'
 					WHEN i.is_unique THEN 'and values that it refuses can be stored'
 					WHEN i.beyond THEN 'although it has other columns, too' END,
 				CASE WHEN i.indisclustered THEN 'the table is clustered on it' END),
-			CASE WHEN i.twin IS NOT NULL THEN 'none is needed'
+			CASE WHEN i.twin IS NOT NULL OR i.dropped THEN 'none is needed'
 				WHEN i.contype = 'x' THEN (SELECT format('ALTER TABLE %s ADD %s; -- locks the table while it builds the index', i.relation::regclass,
 					tandem._with_words(pg_get_constraintdef(c.oid), w.olds, w.news)) FROM pg_constraint c, names w WHERE c.conindid = i.index AND c.contype = 'x' AND w.relation = i.relation)
 				ELSE (SELECT format('CREATE %sINDEX %sON %s%s', CASE WHEN i.is_unique THEN 'UNIQUE ' END, CASE WHEN t.relkind <> 'p' THEN 'CONCURRENTLY ' END, i.relation::regclass,
 					tandem._with_words(substring(pg_get_indexdef(i.index) FROM ' USING .*$'), w.olds, w.news)) FROM pg_class t, names w WHERE t.oid = i.relation AND w.relation = i.relation) END,
-			i.twin IS NULL AND (i.is_unique OR i.contype IS NOT NULL OR i.beyond), true, NULL, NULL, NULL
+			i.twin IS NULL AND NOT i.dropped AND (i.is_unique OR i.contype IS NOT NULL OR i.beyond), true, NULL, NULL, NULL
 		FROM going_indexes i
 		UNION ALL
 		SELECT 'check constraints', format('check constraint %I of table %s', c.conname, c.conrelid::regclass),
@@ -1691,7 +1740,7 @@ BEGIN ATOMIC
 				regexp_replace(tandem._with_words(pg_get_constraintdef(c.oid), w.olds, w.news), ' NOT VALID$', '')) FROM names w WHERE w.relation = c.conrelid), b.beyond, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_constraint c ON c.conrelid = o.relation AND c.contype = 'c' AND c.coninhcount = 0 AND c.conkey::integer[] && o.numbers
 		-- of several columns: that one of them goes with its column is no news
-		CROSS JOIN LATERAL (SELECT cardinality(c.conkey) > 1
+		CROSS JOIN LATERAL (SELECT cardinality(c.conkey) > 1 AND NOT c.conkey::integer[] <@ o.dropped
 			-- one that is the same with the new names
 			AND NOT EXISTS (SELECT FROM pg_constraint t JOIN names w ON w.relation = t.conrelid
 				WHERE t.conrelid = c.conrelid AND t.contype = 'c' AND t.oid <> c.oid AND t.convalidated AND (c.connoinherit OR NOT t.connoinherit)
@@ -1700,22 +1749,22 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT 'check constraints', g.title, format('it is of domain %s, and its checks go', o.atttypid::regtype),
 			format('create the like for the new columns: %s', d.checks), false, g.root = g.relation, g.sync, g.root, g.name
-		FROM going g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
+		FROM replaced g JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number
 		JOIN domains d ON d.type = o.atttypid
 		WHERE d.checks IS NOT NULL
 			AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number AND n.atttypid = o.atttypid)
 		UNION ALL
 		SELECT 'foreign keys', format('foreign key %I of table %s', c.conname, c.conrelid::regclass),
-			CASE WHEN t.twin IS NULL THEN format('it is dropped, and values that are not in %s can be stored', c.confrelid::regclass)
+			CASE WHEN c.conkey::integer[] <@ o.dropped THEN 'it is dropped' WHEN t.twin IS NULL THEN format('it is dropped, and values that are not in %s can be stored', c.confrelid::regclass)
 				WHEN NOT t.acts THEN format('it is dropped, and %I lacks its ON DELETE or ON UPDATE: a DELETE or UPDATE of %s may fail, or do something else', t.twin, c.confrelid::regclass)
 				ELSE format('it is dropped, %I stays in its place', t.twin) END,
-			CASE WHEN t.acts THEN 'none is needed'
+			CASE WHEN t.acts OR c.conkey::integer[] <@ o.dropped THEN 'none is needed'
 				ELSE (SELECT CASE WHEN r.relkind = 'p' THEN format('ALTER TABLE %s ADD CONSTRAINT %I %s', c.conrelid::regclass, n.name, n.definition)
 						ELSE format('ALTER TABLE %1$s ADD CONSTRAINT %2$I %3$s NOT VALID; ALTER TABLE %1$s VALIDATE CONSTRAINT %2$I', c.conrelid::regclass, n.name, n.definition) END
 					FROM pg_class r, names w CROSS JOIN LATERAL (SELECT tandem._new_name(c.conname) AS name,
 						regexp_replace(tandem._with_words(pg_get_constraintdef(c.oid), w.olds, w.news), ' NOT VALID$', '') AS definition) n
 					WHERE r.oid = c.conrelid AND w.relation = c.conrelid) END,
-			t.acts IS NOT TRUE, true, NULL, NULL, NULL
+			t.acts IS NOT TRUE AND NOT c.conkey::integer[] <@ o.dropped, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_constraint c ON c.conrelid = o.relation AND c.contype = 'f' AND c.conparentid = 0 AND c.conkey::integer[] && o.numbers
 		LEFT JOIN LATERAL (SELECT f.conname AS twin, a.acts FROM pg_constraint f
 			-- with both there an action of either is taken: of NO ACTION nothing is missed
@@ -1759,8 +1808,15 @@ BEGIN ATOMIC
 				CASE t.part WHEN 'trigger functions' THEN 'write that fires it' ELSE 'statement that evaluates it' END),
 			'replace what names the column by what names the new columns alone, or drop what evaluates it', true, true, NULL, NULL, NULL
 		FROM going g CROSS JOIN LATERAL tandem._naming_functions(g.relation, g.number) t
+		UNION ALL
+		SELECT t.part, format('%s on table %s', t.line, r.relation::regclass),
+			format('it names column %I, which is %I from then on: each %s may fail', r.column_name, r.new_name,
+				CASE t.part WHEN 'trigger functions' THEN 'write that fires it' ELSE 'statement that evaluates it' END),
+			'replace it by one that works with either name, as to_jsonb(NEW) ->> ''name'' does, or drop what evaluates it', true, true, NULL, NULL, NULL
+		FROM tandem._renames_left r JOIN pg_attribute a ON a.attrelid = r.relation AND a.attname = r.column_name
+		CROSS JOIN LATERAL tandem._naming_functions(r.relation, a.attnum) t WHERE r.migration = $1
 	)
-	SELECT DISTINCT f.part, f.object, f.what_happens, f.remedy, f.refuses
+	SELECT DISTINCT f.part, f.object, f.what_happens, coalesce(f.remedy, 'create the like without the column, if it is still needed'), f.refuses
 	FROM found f
 	-- of a partition, only what its table has not
 	WHERE f.is_root OR NOT EXISTS (SELECT FROM found r WHERE r.is_root AND r.part = f.part AND r.sync = f.sync AND r.root = f.root AND r.name = f.name);
@@ -1789,7 +1845,9 @@ BEGIN ATOMIC
 	-- only its owner knows what a body means: so these are told, and stop nothing
 	SELECT DISTINCT 'functions', format('function %s', p.oid::regprocedure),
 		format('it names column %I of table %s: a call may fail', g.name, g.root::regclass), 'replace it, if it means that column', false
-	FROM tandem._going_columns g JOIN pg_class t ON t.oid = g.root
+	FROM (SELECT n.migration, n.root, n.relation, n.name FROM tandem._going_columns n
+		UNION ALL SELECT r.migration, r.relation, r.relation, r.column_name FROM tandem._renames_left r) g
+	JOIN pg_class t ON t.oid = g.root
 	JOIN pg_proc p ON tandem._names_word(p.prosrc, g.name) AND (tandem._names_word(p.prosrc, t.relname) OR t.reltype = ANY (p.proargtypes)
 		-- of a trigger that is disabled
 		OR EXISTS (SELECT FROM pg_trigger r WHERE r.tgrelid = g.root AND r.tgfoid = p.oid))
@@ -1862,7 +1920,7 @@ COMMENT ON FUNCTION tandem._release_view_tables(integer)
 CREATE VIEW tandem._unstored_syncs AS
 SELECT s.id, s.migration, s.relation, CASE WHEN s.renamed_to IS NULL THEN s.old_columns ELSE ARRAY[s.renamed_to] END AS old_columns, s.new_columns,
 	CASE WHEN s.renamed_to IS NULL THEN s.up ELSE ARRAY[quote_ident(s.renamed_to)] END AS up,
-	s.down, s.on_conflict, s.on_error, s.keep_old, s.search_path, s.stored, s.up_given, s.down_given, s.filled, s.uses,
+	s.down, s.on_conflict, s.on_error, s.keep_old, s.search_path, s.stored, s.up_given, s.down_given, s.filled, s.uses, s.new_name,
 	m.name, m.release, m.phase
 FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration AND m.phase <> 'aborted'
 WHERE NOT s.stored
@@ -1870,6 +1928,15 @@ WHERE NOT s.stored
 	AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = ANY (s.new_columns)
 		AND a.attnum > 0 AND NOT a.attisdropped);
 COMMENT ON VIEW tandem._unstored_syncs IS 'rules that only views show, and that still say something';
+
+CREATE VIEW tandem._renames_left AS
+SELECT s.id, s.migration, s.relation, s.old_columns[1] AS column_name, s.new_name, m.release, m.phase
+FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration
+WHERE s.new_name IS NOT NULL AND (m.phase NOT IN ('done', 'aborted')
+	OR m.phase = 'done'
+	AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.old_columns[1] AND a.attnum > 0 AND NOT a.attisdropped)
+	AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.new_name AND a.attnum > 0 AND NOT a.attisdropped));
+COMMENT ON VIEW tandem._renames_left IS 'columns that the views of releases show under a name that the table has not given them yet';
 
 CREATE FUNCTION tandem._hidden_columns(relation oid, release integer, ending integer, OUT name text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -2498,6 +2565,8 @@ CREATE VIEW tandem.syncs AS
 SELECT m.name AS migration, (SELECT c.oid::regclass FROM pg_class c WHERE c.oid = s.relation) AS relation, s.old_columns, s.new_columns,
 	s.up, s.down,
 	CASE WHEN NOT s.stored THEN 'read-through'
+		WHEN s.new_name IS NOT NULL THEN 'renamed'
+		WHEN cardinality(s.new_columns) = 0 THEN 'dropped'
 		WHEN cardinality(s.old_columns) = 0 THEN 'derived'
 		WHEN s.down IS NULL THEN 'one-way' ELSE 'both ways' END AS direction,
 	s.on_conflict, s.on_error, s.keep_old,
@@ -2699,7 +2768,7 @@ CROSS JOIN LATERAL (SELECT greatest(m.release, (SELECT max(p.release) FROM tande
 	WHERE EXISTS (SELECT FROM tandem.migration l WHERE l.release = p.release AND l.phase <> 'aborted'))) AS release) n
 -- where the new release does not write back, none may read the old column any more
 CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM tandem.sync s
-	WHERE s.migration = m.id AND s.down IS NULL AND NOT s.keep_old AND cardinality(s.old_columns) > 0) AS everywhere) e
+	WHERE s.migration = m.id AND s.down IS NULL AND NOT s.keep_old AND cardinality(s.old_columns) > 0 AND cardinality(s.new_columns) > 0) AS everywhere) e
 JOIN tandem._other_regions o ON coalesce(o.expanded, 0) < n.release OR e.everywhere AND coalesce(o.current, 0) < m.release
 WHERE m.release IS NOT NULL AND m.phase NOT IN ('done', 'aborted') AND o.doubt IS NULL;
 COMMENT ON VIEW tandem._region_waits IS 'what contract of a migration, and health of its release, wait for in other regions, beside what is wrong there';

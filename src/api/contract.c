@@ -14,6 +14,7 @@
 #include "utils/tuplestore.h"
 
 #include "api/arguments.h"
+#include "api/column_rename.h"
 #include "api/finish.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
@@ -82,9 +83,11 @@ columns_to_drop(List *rules)
 static List *
 reasons_columns_stay(const Migration *migration, List *dropped)
 {
-	return list_concat(dropped_column_lines(dropped, column_keys, migration),
-					   dropped_column_lines(dropped, column_dependents,
-											migration));
+	List	   *lines = dropped_column_lines(dropped, column_keys, migration);
+
+	lines = list_concat(lines, dropped_column_lines(dropped, column_dependents,
+													migration));
+	return list_concat(lines, column_rename_waits(migration));
 }
 
 /* Has verify found rows that are unfilled, or whose new column is not what up gives? */
@@ -184,9 +187,10 @@ check_still_ready(const Migration *migration, List *rules, List *dropped,
 {
 	check_data_is_ready(migration, rules, call);
 	refuse_columns_in_use(migration,
-						  dropped_column_lines(dropped,
-											   catalog_watch_is_silent() ? column_migrations
-											   : column_dependents, migration));
+						  list_concat(dropped_column_lines(dropped,
+														   catalog_watch_is_silent() ? column_migrations
+														   : column_dependents, migration),
+									  column_rename_waits(migration)));
 	versioned_views_check_end(sync_relations_of_migration(migration->id),
 							  migration->id, migration->release);
 }
@@ -328,7 +332,7 @@ gate_of_contract(const Migration *migration, const ContractCall *call)
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		gate.everywhere |= rule->down == NIL && !rule->keep_old && rule->old_columns != NIL;
+		gate.everywhere |= rule_is_one_way(rule) && !rule->keep_old;
 	}
 	return gate;
 }

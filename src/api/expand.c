@@ -368,11 +368,13 @@ static Node *
 parse_given(const SyncRule *rule, Relation rel, AttrNumber target,
 			const char *text, const char *label)
 {
-	const char *alias = RelationGetRelationName(rel);
+	bool		up = strcmp(label, "up") == 0;
+	ReleaseNames names = up
+	? release_names_before(rule->release, rule->relation)
+	: release_names_after(rule->release, rule->relation);
 
-	return strcmp(label, "up") == 0
-		? expression_parse_up(text, rel, alias, target, rule->new_columns)
-		: expression_parse(text, rel, alias, target, label);
+	return expression_parse_given(text, rel, target, label, &names,
+								  up ? rule->new_columns : NIL);
 }
 
 /*-------------------------------------------------------------------------
@@ -469,6 +471,27 @@ check_up_reads_old_row(const SyncRule *rule, Relation rel)
 		if (columns.read[i])
 			refuse_new_column(&columns, i);
 	}
+}
+
+/* A column that goes cannot be what it is computed from. */
+static void
+check_down_reads_other_columns(const SyncRule *rule, Relation rel)
+{
+	AttrNumber	attnum = get_attnum(rule->relation, linitial(rule->old_columns));
+	Bitmapset  *read = NULL;
+
+	if (!rule_drops_column(rule) || rule->down == NIL)
+		return;
+	pull_varattnos(parse_given(rule, rel, attnum, linitial(rule->down), "down"), 1,
+				   &read);
+	if (bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, read))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				 errmsg("down of column \"%s\" reads the column itself",
+						(char *) linitial(rule->old_columns)),
+				 errdetail("Expression: %s", (char *) linitial(rule->down)),
+				 errhint("Compute it from columns that release %d knows.",
+						 rule->release)));
 }
 
 /*
@@ -568,10 +591,9 @@ down_is_null(const SyncRule *rule, Relation rel)
 
 		if (lfirst(text) == NULL)
 			continue;
-		expression = expression_parse(lfirst(text), rel,
-									  RelationGetRelationName(rel),
-									  get_attnum(rule->relation, lfirst(column)),
-									  "down");
+		expression = parse_given(rule, rel,
+								 get_attnum(rule->relation, lfirst(column)),
+								 lfirst(text), "down");
 		if (!expression_is_null(rule, rel, expression))
 			return false;
 	}
@@ -688,25 +710,31 @@ expand_add_sync(Migration *migration, SyncRule *rule)
 	target_check_locks(rule);
 	sync_check_found(rule->relation);
 	rel = table_open(rule->relation, NoLock);
-	replicated_table_check(rule->relation);
-	exact = fill_mark_exact_tables(table_leaves(rule->relation),
+	/* the fill updates all rows */
+	if (rule_has_new_side(rule))
+		replicated_table_check(rule->relation);
+	exact = !rule_has_new_side(rule) ? NIL : fill_mark_exact_tables(table_leaves(rule->relation),
 								   rule->new_columns);
 	rule->up_given = rule->up;
 	rule->down_given = rule->down;
-	drop_null_down(rule, rel);
+	if (rule_has_new_side(rule))
+		drop_null_down(rule, rel);
 	target_check_columns(rule, rel, exact);
 	target_check_triggers(rule, rule->relation);
 	check_up_reads_old_row(rule, rel);
+	check_down_reads_other_columns(rule, rel);
 	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
 	rule->down = qualify_side(rule, rel, rule->old_columns, rule->down, "down");
-	if (!rule_is_derived(rule))
+	if (rule_has_new_side(rule) && !rule_is_derived(rule))
 		rule->uses = rule_uses(rel, list_make1(rule), true);
 	table_close(rel, NoLock);
 	record_owned_columns(migration, rule);
 	sync_insert(rule);
 	sync_install(rule->relation);
-	fill_mark_set_exact(rule, exact);
-	rule_try(rule);
+	if (rule_has_new_side(rule))
+		fill_mark_set_exact(rule, exact);
+	if (rule_has_new_side(rule) || rule->down != NIL)
+		rule_try(rule);
 	expand_done(migration, rule->relation,
 				psprintf("sync of %s", quoting_relation(rule->relation)));
 }

@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "api/column_rename.h"
 #include "api/finish.h"
 #include "catalog/migration_rights.h"
 #include "catalog/registry.h"
@@ -244,6 +245,8 @@ finish_drop(const Migration *migration, List *dropped, List *objects)
 	release_publication_end(migration,
 							migration->phase == PHASE_DONE ? migration->release : 0);
 	announce_drop(migration, objects);
+	if (migration->phase == PHASE_DONE)
+		column_rename_all(migration, dropped);
 	foreach(lc, dropped)
 	{
 		TableColumn *column = lfirst(lc);

@@ -77,7 +77,8 @@ tandem_verify(PG_FUNCTION_ARGS)
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (!relation_exists(rule->relation) || list_member_oid(seen, rule->relation))
+		if (!relation_exists(rule->relation) || !rule_has_new_side(rule) ||
+			list_member_oid(seen, rule->relation))
 			continue;
 		seen = lappend_oid(seen, rule->relation);
 		table_rows_check_local(table_tree(rule->relation));

@@ -67,10 +67,9 @@ derived_columns(List *rules)
 	foreach(lc, rules)
 	{
 		SyncRule   *rule = lfirst(lc);
-		char	   *column = linitial(rule->new_columns);
 
-		if (rule_is_derived(rule) && !text_is_among(column, columns))
-			columns = lappend(columns, column);
+		if (rule_is_derived(rule))
+			columns = list_concat(columns, list_copy(rule->new_columns));
 	}
 	return columns;
 }
@@ -82,7 +81,7 @@ has_only_derived(List *rules)
 
 	foreach(lc, rules)
 	{
-		if (!rule_is_derived(lfirst(lc)))
+		if (rule_has_new_side(lfirst(lc)) && !rule_is_derived(lfirst(lc)))
 			return false;
 	}
 	return rules != NIL;
@@ -140,7 +139,7 @@ static void
 add_rule_to_refill(const Migration *migration, const SyncRule *rule,
 				   List *derived, Refill *refill)
 {
-	if (!relation_exists(rule->relation))
+	if (!relation_exists(rule->relation) || !rule_has_new_side(rule))
 		return;
 	if (!rule_is_derived(rule))
 		check_down_is_unchanged(migration, rule);

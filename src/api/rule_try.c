@@ -495,6 +495,9 @@ rule_try(const SyncRule *rule)
 	int			tables = Min(count, TRY_TABLES);
 
 	try_on_table(&try, rule->relation, try_empty_rows);
+	/* a column that goes has no value that could be lost */
+	if (!rule_has_new_side(rule))
+		return;
 	for (int i = 0; i < tables && clock_now() < try.end; i++)
 	{
 		try.rows = TRY_ROWS / tables;

@@ -558,3 +558,19 @@ step_carry_proofs(List *relids, List *before, List *after)
 					 "WHERE t.relation = c.relation AND t.proof = c.before AND c.after IS NOT NULL");
 	query_end(&query);
 }
+
+void
+step_follow_renamed(Oid relid, const char *column, const char *new_name)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_name(&query, column);
+	query_name(&query, new_name);
+	(void) query_run(&query,
+					 "UPDATE tandem.step t SET object = $3 FROM tandem.migration m "
+					 "WHERE m.id = t.migration AND m.phase NOT IN ('done', 'aborted') "
+					 "AND t.relation = $1 AND t.kind = 'not null' AND t.object = $2");
+	query_end(&query);
+}

@@ -259,6 +259,9 @@ extern void step_set_afterwards(int step_id, StepPhase phase,
 								int64 units_total, const char *blockers);
 extern void step_forget_afterwards(int migration_id);
 
+/* Records the new name of a column in the steps of open migrations that make it NOT NULL. */
+extern void step_follow_renamed(Oid relid, const char *column, const char *new_name);
+
 /*
  * Record what the step builds, before or in the same transaction.  abort drops
  * only that, and no other object of that name.  step_forget_index deletes the

@@ -36,7 +36,7 @@ static const char *const on_conflict_names[] = {
 	"SELECT s.id, s.migration, m.name, coalesce(m.release, 0), s.relation::oid, " \
 	"s.old_columns, s.new_columns, s.up, s.down, s.on_conflict, " \
 	"s.on_error = 'quarantine', s.keep_old, s.search_path, " \
-	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled, s.uses "
+	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled, s.uses, s.new_name "
 #define RULE_SELECT RULE_COLUMNS \
 	"FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 
@@ -97,9 +97,11 @@ sync_insert(SyncRule *rule)
 				rule->down_given == NIL);
 	query_text(&query, rule->uses);
 	query_text(&query, this_server());
+	query_text(&query, rule->new_name);
+	query_bool(&query, !rule_has_new_side(rule));
 	(void) query_run(&query,
-					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, search_path, stored, up_given, down_given, uses, parsed_in) "
-					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id");
+					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, search_path, stored, up_given, down_given, uses, parsed_in, new_name, filled) "
+					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING id");
 	rule->id = query_get_int(0, 1);
 	query_end(&query);
 }
@@ -127,6 +129,7 @@ rule_from_row(uint64 row)
 	rule->down_given = query_get_strings(row, 17);
 	rule->filled = query_get_bool(row, 18);
 	rule->uses = query_get_text(row, 19);
+	rule->new_name = query_get_text(row, 20);
 	return rule;
 }
 
@@ -226,7 +229,7 @@ sync_is_one_way_after(int release)
 	return query_end_found(&query, query_run(&query,
 											 "SELECT FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 											 "WHERE m.release > $1 AND m.phase NOT IN ('done', 'aborted') AND s.down IS NULL AND s.stored "
-											 "AND NOT s.keep_old AND cardinality(s.old_columns) > 0 LIMIT 1"));
+											 "AND NOT s.keep_old AND cardinality(s.old_columns) > 0 AND cardinality(s.new_columns) > 0 LIMIT 1"));
 }
 
 bool
@@ -236,8 +239,7 @@ sync_list_has_one_way(List *rules)
 
 	foreach(lc, rules)
 	{
-		if (((SyncRule *) lfirst(lc))->down == NIL &&
-			!rule_is_derived(lfirst(lc)))
+		if (rule_is_one_way(lfirst(lc)))
 			return true;
 	}
 	return false;
@@ -330,8 +332,9 @@ sync_shown_under(Oid relid, const char *new_column)
 	query_oid(&query, relid);
 	query_name(&query, new_column);
 	rules = rules_from_query(&query, RULE_SELECT
-							 "WHERE s.relation = $1 AND NOT s.stored AND m.phase <> 'aborted' AND $2 = ANY (s.new_columns) "
-							 "AND s.renamed_to IS DISTINCT FROM $2");
+							 "WHERE s.relation = $1 AND m.phase <> 'aborted' AND (NOT s.stored AND $2 = ANY (s.new_columns) "
+							 "AND s.renamed_to IS DISTINCT FROM $2 "
+							 "OR s.new_name = $2 AND s.id IN (SELECT r.id FROM tandem._renames_left r WHERE r.relation = $1)) LIMIT 1");
 	query_end(&query);
 	return rules == NIL ? NULL : linitial(rules);
 }
@@ -389,6 +392,21 @@ sync_expand_path(int migration_id, Oid relid)
 	return query_end_text(&query, query_run(&query,
 											"(SELECT search_path FROM tandem.sync WHERE relation = $2 AND migration = $1 ORDER BY id LIMIT 1) "
 											"UNION ALL (SELECT search_path FROM tandem.sync WHERE migration = $1 LIMIT 1) LIMIT 1"));
+}
+
+void
+sync_store_texts(int id, List *up, List *down)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, id);
+	query_datum(&query, TEXTARRAYOID, array_from_strings(up, TEXTOID), false);
+	query_datum(&query, TEXTARRAYOID, array_from_strings(down, TEXTOID),
+				down == NIL);
+	(void) query_run(&query,
+					 "UPDATE tandem.sync SET up = $2, down = $3 WHERE id = $1");
+	query_end(&query);
 }
 
 void

@@ -22,7 +22,10 @@ typedef struct SyncRule
 	int			release;		/* of the migration; 0 if not given */
 	Oid			relation;
 	List	   *old_columns;	/* of char *; NIL for a derived column */
-	List	   *new_columns;
+	List	   *new_columns;	/* NIL for a column that contract drops or
+								 * renames */
+	char	   *new_name;		/* what contract renames the old column to;
+								 * NULL: it does not */
 	List	   *up;				/* expressions, qualified, one per new column */
 	List	   *down;			/* one per old column, NULL if none; NIL if
 								 * one-way */
@@ -49,6 +52,39 @@ static inline bool
 rule_is_derived(const SyncRule *rule)
 {
 	return rule->old_columns == NIL;
+}
+
+/*
+ * Has it a new side?  If not, contract drops its old column, or renames it: there
+ * is nothing to fill or to verify.
+ */
+static inline bool
+rule_has_new_side(const SyncRule *rule)
+{
+	return rule->new_columns != NIL;
+}
+
+static inline bool
+rule_drops_column(const SyncRule *rule)
+{
+	return !rule_has_new_side(rule) && rule->new_name == NULL;
+}
+
+/*
+ * Does the new release write what the old one loses at contract: has it old
+ * columns that contract drops, and no down for them?
+ */
+static inline bool
+rule_is_one_way(const SyncRule *rule)
+{
+	return rule_has_new_side(rule) && !rule_is_derived(rule) && rule->down == NIL;
+}
+
+/* Returns the columns by which messages name the rule. */
+static inline List *
+sync_columns_shown(const SyncRule *rule)
+{
+	return rule_has_new_side(rule) ? rule->new_columns : rule->old_columns;
 }
 
 /* Returns "error", "new" or "old", a constant. */
@@ -127,6 +163,9 @@ extern SyncRule *sync_get(int id, bool *live);
  * rule of the table, or else of another one; palloc'd; NULL if it has no rule.
  */
 extern char *sync_expand_path(int migration_id, Oid relid);
+
+/* Records the texts of a rule, which mean the same as those that it has. */
+extern void sync_store_texts(int id, List *up, List *down);
 
 /* Records what the rule uses, see rule/rule_uses.h; NULL if not known. */
 extern void sync_note_uses(const SyncRule *rule, const char *uses);

@@ -270,7 +270,9 @@ rules_of_table(List *rules, Oid relid)
 
 	foreach(lc, rules)
 	{
-		if (((SyncRule *) lfirst(lc))->relation == relid)
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule->relation == relid && rule_has_new_side(rule))
 			found = lappend(found, lfirst(lc));
 	}
 	return found;

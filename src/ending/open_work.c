@@ -154,12 +154,12 @@ open_work(const Migration *migration, List *rules, bool force, bool *broken)
 		if (problem && !force)
 			reasons = lappend(reasons,
 							  psprintf("sync to %s: %s",
-									   text_joined(rule->new_columns, "", ", "),
+									   text_joined(sync_columns_shown(rule), "", ", "),
 									   problem));
 		problem = problem ? NULL : sync_trigger_problem(rule);
 		if (problem)
 			reasons = lappend(reasons, problem);
-		if (list_member_oid(seen, rule->relation))
+		if (!rule_has_new_side(rule) || list_member_oid(seen, rule->relation))
 			continue;
 		seen = lappend_oid(seen, rule->relation);
 		foreach(leaf, table_tree(rule->relation))

@@ -412,7 +412,8 @@ rule_is_to_be_refilled(Batch *batch, CompiledRule *rule)
 	RowState   *state = batch->state;
 	bool		guarded = batch->order->guarded;
 
-	return rule_is_of_step(batch, rule) && !rule->new_side.is_volatile &&
+	return rule_is_of_step(batch, rule) && rule_has_new_side(rule->source) &&
+		!rule->new_side.is_volatile &&
 		!row_is_unfilled(state, rule) &&
 		derived_column_may_refill(batch, rule) &&
 		!round_trip_side_holds(state, rule, &rule->old_side, guarded) &&

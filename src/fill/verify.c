@@ -337,7 +337,8 @@ verify_row(RowState *state, const char *migration, TupleTableSlot *slot,
 			.state = state,.rule = &state->rules->rules[i],.slot = slot
 		};
 
-		if (strcmp(check.rule->source->migration, migration) != 0)
+		if (strcmp(check.rule->source->migration, migration) != 0 ||
+			!rule_has_new_side(check.rule->source))
 			continue;
 		verify_rules_of_row(&check, guarded);
 		own |= check.own;

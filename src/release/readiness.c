@@ -272,7 +272,7 @@ check_rules_parse(ReleaseHealth *health)
 		health->healthy = false;
 		health->reason = psprintf("sync of migration \"%s\" to %s is broken: %s",
 								  rule->migration,
-								  text_joined(rule->new_columns, "", ", "),
+								  text_joined(sync_columns_shown(rule), "", ", "),
 								  problem);
 		return;
 	}

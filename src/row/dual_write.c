@@ -615,6 +615,47 @@ run_rules_left(RowState *state)
 	}
 }
 
+/*
+ * A row is inserted by a writer who says nothing of a column that contract drops.
+ * One of the new release does not know it, so its default means nothing; anybody
+ * else gets that, if there is one.
+ */
+static bool
+lacks_dropped_column(const RowState *state, const CompiledRule *rule)
+{
+	const RuleColumn *column;
+
+	if (rule_has_new_side(rule->source) || rule->old_side.expressions == NULL)
+		return false;
+	column = &state->rules->columns[rule->old_side.columns[0]];
+	return state->rules->own[rule_index(state, rule)] == OWN_NEW ||
+		column->default_kind == DEFAULT_NULL;
+}
+
+/*
+ * Then it has what down gives, and counts as given.  Returns the number of rules
+ * left.
+ */
+static int
+give_dropped_columns(RowState *state, int pending)
+{
+	RelationRules *rules = state->rules;
+	int			before = pending;
+
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		CompiledRule *rule = &rules->rules[i];
+
+		if (state->outcomes[i] != RULE_PENDING ||
+			!lacks_dropped_column(state, rule))
+			continue;
+		state->outcomes[i] = compute_and_follow(state, rule, &rule->old_side, NULL);
+		pending--;
+	}
+	return pending > 0 && pending < before
+		? follow_given_columns(state, GIVEN_NAMED, pending) : pending;
+}
+
 /* Runs all rules; which columns are given is settled. */
 static void
 run_all_rules(RowState *state)
@@ -625,7 +666,10 @@ run_all_rules(RowState *state)
 	pending = follow_given_columns(state, GIVEN_YES, pending);
 	/* in a chain a value counts more than a default that is named elsewhere */
 	if (pending > 0 && state->before == NULL)
+	{
 		pending = follow_given_columns(state, GIVEN_NAMED, pending);
+		pending = give_dropped_columns(state, pending);
+	}
 	if (pending > 0)
 		run_rules_left(state);
 }

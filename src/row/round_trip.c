@@ -15,7 +15,7 @@
 bool
 round_trip_is_known(const CompiledRule *rule)
 {
-	return rule->old_side.expressions != NULL &&
+	return rule->old_side.expressions != NULL && rule->new_side.ncolumns > 0 &&
 		!rule->old_side.is_volatile && !rule->new_side.is_volatile;
 }
 

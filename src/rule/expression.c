@@ -150,6 +150,8 @@ typedef struct ExpressionSource
 	bool		is_default;
 	bool		any_column;		/* also generated and system columns */
 	List	   *not_in_star;	/* names of columns that * does not mean */
+	const ReleaseNames *names;	/* by which the text knows columns; NULL:
+								 * those of the table */
 } ExpressionSource;
 
 /* Returns what the expression is, for messages. */
@@ -325,6 +327,8 @@ analyze_expression(const ExpressionSource *source, Relation rel,
 	ParseState *pstate = make_parsestate(NULL);
 	ParseNamespaceItem *item;
 
+	if (source->names)
+		release_names_apply(source->names, expression);
 	if (source->names_only)
 		expression_hide_literals(expression);
 	pstate->p_sourcetext = source->text;
@@ -431,17 +435,19 @@ expression_parse(const char *expression_text, Relation rel, const char *alias,
 }
 
 Node *
-expression_parse_up(const char *expression_text, Relation rel, const char *alias,
-					AttrNumber target, List *new_columns)
+expression_parse_given(const char *expression_text, Relation rel,
+					   AttrNumber target, const char *label,
+					   const ReleaseNames *names, List *not_in_star)
 {
 	ExpressionSource source = {
 		.text = expression_text,
-		.label = "up",
+		.label = label,
 		.column = target_name(rel, target),
-		.not_in_star = new_columns,
+		.not_in_star = not_in_star,
+		.names = names,
 	};
 
-	return parse_expression(&source, rel, alias, target);
+	return parse_expression(&source, rel, RelationGetRelationName(rel), target);
 }
 
 Node *

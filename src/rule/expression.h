@@ -10,6 +10,8 @@
 #include "utils/plancache.h"
 #include "utils/rel.h"
 
+#include "rule/release_names.h"
+
 /*
  * Parses expression_text as an expression over one row of rel, which can be
  * referred to as alias, and coerces it to the type of column target as an
@@ -27,12 +29,13 @@ extern Node *expression_parse(const char *expression_text, Relation rel,
 							  const char *label);
 
 /*
- * The same for up as the user gives it, where t.* leaves out the new columns
- * (names) of the rule.
+ * The same for a text as the user gives it, which knows columns by these names,
+ * and whose t.* leaves out the columns not_in_star (names).
  */
-extern Node *expression_parse_up(const char *expression_text, Relation rel,
-								 const char *alias, AttrNumber target,
-								 List *new_columns);
+extern Node *expression_parse_given(const char *expression_text, Relation rel,
+									AttrNumber target, const char *label,
+									const ReleaseNames *names,
+									List *not_in_star);
 
 /*
  * The same as expression_parse for a part of a longer text, which the parser has

@@ -362,8 +362,9 @@ read_fill_marks(TableRules *table, Relation rel)
 	const RelationRules *rules = table->rules;
 
 	for (int i = 0; i < rules->nrules; i++)
-		table->unfilled[i] = fill_mark_unfilled(rules->rules[i].source, rel,
-												table->trigger);
+		table->unfilled[i] = rule_has_new_side(rules->rules[i].source)
+			? fill_mark_unfilled(rules->rules[i].source, rel, table->trigger)
+			: UNFILLED_NONE;
 }
 
 static TableRules *

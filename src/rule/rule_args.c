@@ -123,7 +123,7 @@ decode_rule(char **args)
 								: AUTHORITY_PINNED_PATH);
 	rule->keep_old = args[ARG_KEEP_OLD] && args[ARG_KEEP_OLD][0];
 	/* a hand-made trigger may have any arguments */
-	if (rule->new_columns == NIL ||
+	if ((rule->new_columns == NIL && rule->old_columns == NIL) ||
 		list_member_ptr(rule->old_columns, NULL) ||
 		list_member_ptr(rule->new_columns, NULL) ||
 		list_length(rule->up) != list_length(rule->new_columns) ||

@@ -36,6 +36,10 @@ whole_row_unseen(const SyncRule *rule, List *rules, bool up)
 	ListCell   *lc;
 	ListCell   *name;
 
+	/* what down computes of a column that goes */
+	if (rule_drops_column(rule))
+		unseen = list_concat(unseen, list_copy(rule->old_columns));
+
 	foreach(lc, rules)
 	{
 		const SyncRule *other = lfirst(lc);

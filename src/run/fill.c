@@ -255,6 +255,8 @@ fill_is_complete(const Migration *migration, const SyncRule *rule)
 	List	   *fills = step_list_of_tables(migration->id, STEP_BACKFILL, leaves);
 	ListCell   *lc;
 
+	if (!rule_has_new_side(rule))
+		return true;
 	foreach(lc, leaves)
 	{
 		Step	   *fill = step_find(fills, lfirst_oid(lc));

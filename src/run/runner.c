@@ -145,7 +145,7 @@ rules_to_mark(const TablePiece *piece, List *leaves)
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (fill_is_complete(piece->migration, rule) &&
+		if (rule_has_new_side(rule) && fill_is_complete(piece->migration, rule) &&
 			!fill_mark_is_filled(rule, leaves))
 			rules = lappend(rules, rule);
 	}
@@ -252,8 +252,8 @@ check_rule_parses(const Migration *migration, const SyncRule *rule)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("sync of table \"%s\" is broken",
 						quoting_shown_name(rule->relation)),
-				 errdetail("New columns: %s. Problem: %s.",
-						   text_joined(rule->new_columns, "", ", "), problem),
+				 errdetail("Columns: %s. Problem: %s.",
+						   text_joined(sync_columns_shown(rule), "", ", "), problem),
 				 errhint("Undo what has changed, or end the migration: CALL tandem.abort(%s);",
 						 quote_literal_cstr(migration->name))));
 }
@@ -326,7 +326,7 @@ leaves_of_rules(List *rules)
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (relation_exists(rule->relation))
+		if (relation_exists(rule->relation) && rule_has_new_side(rule))
 			leaves = list_concat_unique_oid(leaves,
 											table_leaves(rule->relation));
 	}
@@ -356,7 +356,8 @@ begin_migrate(Migration *migration)
 		check_rule_parses(migration, rule);
 		if (relation_exists(rule->relation) && sync_problem(rule) != NULL)
 			broken = list_append_unique_oid(broken, rule->relation);
-		tables = list_append_unique_oid(tables, rule->relation);
+		if (rule_has_new_side(rule))
+			tables = list_append_unique_oid(tables, rule->relation);
 	}
 	sync_note_parsed(migration->id);
 	own_values_note_uses(rules);

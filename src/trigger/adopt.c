@@ -297,7 +297,7 @@ note_empty_leaf(Oid relid)
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (fill_mark_note_empty(rule, rel, trigger.oid))
+		if (rule_has_new_side(rule) && fill_mark_note_empty(rule, rel, trigger.oid))
 			step_note_empty(rule->migration_id, relid, fill_mark_file(rel),
 							version,
 							rule_uses_of_table(relid, rule->migration_id));

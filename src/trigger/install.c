@@ -367,6 +367,10 @@ refuse_unknown_rules(Oid relid, const SyncRule *installed)
 			 ? errdetail("It computes column \"%s\" for migration \"%s\"; a restore of the table alone has brought it along.",
 						 (char *) linitial(installed->new_columns),
 						 installed->migration)
+			 : !rule_has_new_side(installed)
+			 ? errdetail("It guards column \"%s\" for migration \"%s\"; a restore of the table alone has brought it along.",
+						 (char *) linitial(installed->old_columns),
+						 installed->migration)
 			 : errdetail("It keeps column \"%s\" equal to column \"%s\" for migration \"%s\"; a restore of the table alone has brought it along.",
 						 (char *) linitial(installed->new_columns),
 						 (char *) linitial(installed->old_columns),

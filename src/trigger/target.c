@@ -513,7 +513,9 @@ target_check_columns(const SyncRule *rule, Relation rel, List *exact)
 		bool		written = rule->down != NIL &&
 		list_nth(rule->down, foreach_current_index(lc)) != NULL;
 
-		check_sync_column(rel, lfirst(lc), written);
+		/* the server may compute a column that is renamed or dropped */
+		if (rule_has_new_side(rule) || written)
+			check_sync_column(rel, lfirst(lc), written);
 	}
 	foreach(lc, rule->new_columns)
 		check_sync_column(rel, lfirst(lc), true);

@@ -14,6 +14,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "catalog/renamed_column.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/authority.h"
@@ -311,6 +312,7 @@ view_columns(Relation rel, int release, List *hidden, List *go)
 	List	   *rules = sync_list_of_relation(relid);
 	ReadThrough read = {rel, rules_to_read_through(rules), rules, go};
 	List	   *unstored = sync_list_unstored(relid, release);
+	List	   *renames = renamed_column_list(relid, release);
 	List	   *columns = NIL;
 	ListCell   *lc;
 
@@ -322,7 +324,12 @@ view_columns(Relation rel, int release, List *hidden, List *go)
 		foreach(lc, hidden)
 			shown = shown && strcmp(lfirst(lc), NameStr(att->attname)) != 0;
 		if (shown)
-			columns = lappend(columns, view_column_of_table(&read, attnum));
+		{
+			ViewColumn *column = view_column_of_table(&read, attnum);
+
+			column->name = renamed_column_shown(renames, column->name);
+			columns = lappend(columns, column);
+		}
 		foreach(lc, unstored)
 		{
 			SyncRule   *rule = lfirst(lc);

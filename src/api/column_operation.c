@@ -1,0 +1,426 @@
+/*
+ * column_operation.c
+ *		SQL functions rename_column and drop_column: what contract does to a
+ *		column that a release knows by another name, or not at all.
+ *
+ * Each is a rule without a new side.  Nothing is filled: the release is ready at
+ * once.  The trigger marks who writes the table meanwhile; for a column that goes it
+ * gives the old release what down says of a row that the new one has written.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_attribute.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "api/arguments.h"
+#include "api/expand.h"
+#include "catalog/migration.h"
+#include "catalog/migration_rights.h"
+#include "catalog/owned_column.h"
+#include "catalog/renamed_column.h"
+#include "catalog/sync.h"
+#include "core/relation.h"
+#include "core/sql_function.h"
+#include "core/text.h"
+#include "ddl/columns.h"
+#include "rule/release_names.h"
+#include "trigger/target.h"
+
+SQL_FUNCTION(tandem_rename_column);
+SQL_FUNCTION(tandem_drop_column);
+
+static void
+check_has_release(const Migration *migration, const char *function)
+{
+	if (migration->release > 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("migration \"%s\" has no release", migration->name),
+			 errdetail("What %s does is seen by one release and not by the one before it.",
+					   function),
+			 errhint("Run CALL tandem.abort(%s); SELECT tandem.create_migration(%s, 42); with the number of the first release that is to see it.",
+					 quote_literal_cstr(migration->name),
+					 quote_literal_cstr(migration->name))));
+}
+
+/* Returns a rule over one column, which is given by the name that the release before knows. */
+static SyncRule *
+rule_of_call(FunctionCallInfo fcinfo, const Migration *migration)
+{
+	SyncRule   *rule = palloc0(sizeof(SyncRule));
+	char	   *column = argument_name(fcinfo, 2, "column_name");
+	ReleaseNames names;
+
+	rule->migration_id = migration->id;
+	rule->migration = migration->name;
+	rule->release = migration->release;
+	rule->relation = argument_relation(fcinfo, 1);
+	rule->on_conflict = ON_CONFLICT_ERROR;
+	rule->stored = true;
+	rule->search_path = pstrdup(namespace_search_path);
+	names = release_names_before(migration->release, rule->relation);
+	rule->old_columns = list_make1(release_names_stored(&names, column));
+	return rule;
+}
+
+static char *
+column_of(const SyncRule *rule)
+{
+	return linitial(rule->old_columns);
+}
+
+static void
+check_column_exists(const SyncRule *rule)
+{
+	AttrNumber	attnum = get_attnum(rule->relation, column_of(rule));
+
+	if (attnum > 0)
+		return;
+	if (attnum < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				 errmsg("column \"%s\" of table \"%s\" is a system column",
+						column_of(rule), quoting_shown_name(rule->relation)),
+				 errhint("Name a column of your own.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("column \"%s\" of table \"%s\" does not exist",
+					column_of(rule), quoting_shown_name(rule->relation)),
+			 errhint("Name a column as the release before release %d knows it.",
+					 rule->release)));
+}
+
+/*-------------------------------------------------------------------------
+ * Other operations on the column.
+ *
+ * Two of one migration could only be what one of them says already.  Those of
+ * several migrations follow each other in the order of their releases, each from
+ * what the one before has left.
+ *-------------------------------------------------------------------------
+ */
+
+static char *
+describe_operation(const SyncRule *other, const char *column)
+{
+	if (other->new_name)
+		return psprintf("renames it to \"%s\"", other->new_name);
+	if (rule_drops_column(other))
+		return pstrdup("drops it");
+	if (text_is_among(column, other->new_columns))
+		return pstrdup("computes it");
+	return other->keep_old ? pstrdup("computes another column from it")
+		: psprintf("replaces it by %s", text_joined(other->new_columns, "", ", "));
+}
+
+static void
+refuse_second_operation(const SyncRule *rule, const SyncRule *other)
+{
+	const char *column = column_of(rule);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("migration \"%s\" has another operation on column \"%s\" of table \"%s\"",
+					rule->migration, column, quoting_shown_name(rule->relation)),
+			 errdetail("It %s.", describe_operation(other, column)),
+			 text_is_among(column, other->new_columns)
+			 ? errhint("Add the column under the name that it is to have, or leave it out.")
+			 : errhint("Say what becomes of the column in one call. To take the other call back, run CALL tandem.abort(%s); and the script without it.",
+					   quote_literal_cstr(rule->migration))));
+}
+
+static void
+refuse_other_migration(const SyncRule *rule, const SyncRule *other)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("column \"%s\" of table \"%s\" belongs to migration \"%s\"",
+					column_of(rule), quoting_shown_name(rule->relation),
+					other->migration),
+			 other->release > 0
+			 ? errdetail("That is of release %d and %s.", other->release,
+						 describe_operation(other, column_of(rule)))
+			 : errdetail("That has no release and %s.",
+						 describe_operation(other, column_of(rule))),
+			 other->release > 0 && other->release < rule->release
+			 ? errhint("Start from the columns that release %d has.", other->release)
+			 : errhint("End that migration first, with contract or abort.")));
+}
+
+/* Of an earlier release the new column is where a later one may start. */
+static bool
+operation_continues(const SyncRule *rule, const SyncRule *other)
+{
+	return other->release > 0 && other->release < rule->release &&
+		(other->new_name || other->keep_old ||
+		 text_is_among(column_of(rule), other->new_columns));
+}
+
+static void
+check_other_operations(const SyncRule *rule)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_relation(rule->relation))
+	{
+		SyncRule   *other = lfirst(lc);
+
+		if (!text_is_among(column_of(rule), other->old_columns) &&
+			!text_is_among(column_of(rule), other->new_columns))
+			continue;
+		if (other->migration_id == rule->migration_id)
+			refuse_second_operation(rule, other);
+		if (!operation_continues(rule, other))
+			refuse_other_migration(rule, other);
+	}
+	if (text_is_among(column_of(rule),
+					  owned_column_list(rule->migration_id, rule->relation)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("migration \"%s\" has added column \"%s\" of table \"%s\" itself",
+						rule->migration, column_of(rule),
+						quoting_shown_name(rule->relation)),
+				 errhint("Add the column under the name that it is to have, or leave it out.")));
+}
+
+/*-------------------------------------------------------------------------
+ * The same call again.
+ *-------------------------------------------------------------------------
+ */
+
+static bool
+repeat_operation(const Migration *migration, const SyncRule *rule)
+{
+	ListCell   *lc;
+
+	if (repeat_skip_forgotten(migration, rule->relation))
+		return true;
+	foreach(lc, sync_list_recorded(migration->id))
+	{
+		SyncRule   *other = lfirst(lc);
+		char	   *object;
+
+		if (other->relation != rule->relation || rule_has_new_side(other) ||
+			!text_is_among(column_of(rule), other->old_columns) ||
+			(other->new_name == NULL) != (rule->new_name == NULL))
+			continue;
+		object = psprintf("a %s of column %s of %s",
+						  rule->new_name ? "rename" : "drop",
+						  quote_identifier(column_of(rule)),
+						  quoting_relation(rule->relation));
+		if (rule->new_name && strcmp(rule->new_name, other->new_name) != 0)
+			repeat_refuse(migration, object, "name", other->new_name, rule->new_name);
+		if (!repeat_same_expression(other->down_given ? linitial(other->down_given) : NULL,
+									other->down ? linitial(other->down) : NULL,
+									rule->down ? linitial(rule->down) : NULL))
+			repeat_refuse(migration, object, "down",
+						  other->down_given ? linitial(other->down_given) : NULL,
+						  rule->down ? linitial(rule->down) : NULL);
+		if (other->quarantine != rule->quarantine)
+			repeat_refuse(migration, object, "on_error",
+						  other->quarantine ? "quarantine" : "error",
+						  rule->quarantine ? "quarantine" : "error");
+		repeat_skip(migration, object);
+		return true;
+	}
+	return false;
+}
+
+/*-------------------------------------------------------------------------
+ * rename_column
+ *-------------------------------------------------------------------------
+ */
+
+/* Does this migration drop the column that has the name? */
+static bool
+name_is_freed(const SyncRule *rule, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_table(rule->migration_id, rule->relation))
+	{
+		SyncRule   *other = lfirst(lc);
+
+		if (!other->keep_old && text_is_among(name, other->old_columns))
+			return true;
+	}
+	return false;
+}
+
+static void
+refuse_name(const SyncRule *rule, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_COLUMN),
+			 errmsg("column \"%s\" of table \"%s\" cannot be renamed to \"%s\"",
+					column_of(rule), quoting_shown_name(rule->relation),
+					rule->new_name),
+			 errdetail("%s", detail),
+			 errhint("Choose another name. If the column that has it goes in this migration, call tandem.drop_column for that first.")));
+}
+
+static void
+check_new_name(const SyncRule *rule)
+{
+	AttrNumber	attnum = get_attnum(rule->relation, rule->new_name);
+	SyncRule   *shown;
+
+	if (rule->new_name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("name of a column must not be empty"),
+				 errhint("Call it as in SELECT tandem.rename_column('my_migration', 'my_table', 'my_column', 'new_name');")));
+	if (attnum < 0)
+		refuse_name(rule, "It is the name of a system column.");
+	if (attnum > 0 && !name_is_freed(rule, rule->new_name))
+		refuse_name(rule, "The table has a column of that name.");
+	shown = sync_shown_under(rule->relation, rule->new_name);
+	if (shown)
+		refuse_name(rule, psprintf("The views of releases show %s under that name, by migration \"%s\".",
+								   text_joined(shown->old_columns, "", ", "),
+								   shown->migration));
+}
+
+static void
+note_operation(Migration *migration, SyncRule *rule)
+{
+	migration_check(migration, ACTION_EXPAND);
+	target_check_table(rule->relation);
+	check_column_exists(rule);
+	check_other_operations(rule);
+}
+
+Datum
+tandem_rename_column(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	SyncRule   *rule;
+
+	check_has_release(migration, "rename_column");
+	rule = rule_of_call(fcinfo, migration);
+	rule->new_name = argument_name(fcinfo, 3, "new_name");
+	rule->keep_old = true;
+	if (repeat_operation(migration, rule))
+		PG_RETURN_VOID();
+	note_operation(migration, rule);
+	check_new_name(rule);
+	expand_add_sync(migration, rule);
+	PG_RETURN_VOID();
+}
+
+/*-------------------------------------------------------------------------
+ * drop_column
+ *-------------------------------------------------------------------------
+ */
+
+/* Would an INSERT that does not name the column fail? */
+static bool
+column_must_be_given(Oid relid, const char *column)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(relid, column);
+	bool		given = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_attribute att = (Form_pg_attribute) GETSTRUCT(tuple);
+
+		given = att->attnotnull && !att->atthasdef && att->attidentity == '\0' &&
+			!(get_typtype(att->atttypid) == TYPTYPE_DOMAIN && get_typdefault(att->atttypid));
+		ReleaseSysCache(tuple);
+	}
+	return given;
+}
+
+static void
+check_inserts_pass(const SyncRule *rule)
+{
+	if (rule->down != NIL || !column_must_be_given(rule->relation, column_of(rule)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_NOT_NULL_VIOLATION),
+			 errmsg("column \"%s\" of table \"%s\" is NOT NULL and has no default",
+					column_of(rule), quoting_shown_name(rule->relation)),
+			 errdetail("Every INSERT of release %d, which does not know the column, would fail until contract.",
+					   rule->release),
+			 errhint("Give down, which computes it for the rows of the new release: SELECT tandem.drop_column(%s, %s, %s, down => '...'); or give it a default first.",
+					 quote_literal_cstr(rule->migration),
+					 quote_literal_cstr(quoting_relation(rule->relation)),
+					 quote_literal_cstr(column_of(rule)))));
+}
+
+static void
+check_down_can_write(const SyncRule *rule)
+{
+	HeapTuple	tuple;
+	Form_pg_attribute att;
+
+	if (rule->down == NIL)
+	{
+		if (rule->quarantine)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("on_error of column \"%s\" needs down", column_of(rule)),
+					 errdetail("It decides what becomes of a row on which down fails."),
+					 errhint("Give down, or leave out on_error.")));
+		return;
+	}
+	tuple = SearchSysCacheAttName(rule->relation, column_of(rule));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	att = (Form_pg_attribute) GETSTRUCT(tuple);
+	if (att->attgenerated != '\0' || att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("down cannot write column \"%s\", which the server computes",
+						column_of(rule)),
+				 errhint("Leave out down.")));
+	ReleaseSysCache(tuple);
+}
+
+/*
+ * What is in the way of contract now: the new release may do without it, but
+ * nobody else knows.
+ */
+static void
+warn_of_users(const SyncRule *rule)
+{
+	TableColumn column = {rule->relation, column_of(rule)};
+	List	   *columns = list_make1(&column);
+	List	   *lines = list_concat(linitial(column_keys(columns, rule->migration_id)),
+									linitial(column_dependents(columns, rule->migration_id)));
+
+	if (lines == NIL)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("column \"%s\" of table \"%s\" is in use",
+					column_of(rule), quoting_shown_name(rule->relation)),
+			 errdetail("%s", text_joined(lines, "- ", "\n")),
+			 errhint("Contract is refused as long as this is so: move it to other columns, drop it, or have contract do so with tandem.at_contract.")));
+}
+
+Datum
+tandem_drop_column(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	SyncRule   *rule;
+	char	   *down;
+
+	check_has_release(migration, "drop_column");
+	rule = rule_of_call(fcinfo, migration);
+	down = argument_optional_text(fcinfo, 3);
+	rule->down = down ? list_make1(down) : NIL;
+	rule->quarantine = quarantine_from_name(argument_text(fcinfo, 4, "on_error"));
+	if (repeat_operation(migration, rule))
+		PG_RETURN_VOID();
+	note_operation(migration, rule);
+	check_inserts_pass(rule);
+	check_down_can_write(rule);
+	expand_add_sync(migration, rule);
+	warn_of_users(rule);
+	PG_RETURN_VOID();
+}

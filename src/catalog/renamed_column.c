@@ -1,0 +1,104 @@
+/*
+ * renamed_column.c
+ *		Columns that contract renames.
+ */
+#include "postgres.h"
+
+#include "catalog/renamed_column.h"
+#include "core/query.h"
+
+static List *
+rules_by_ids(TandemQuery *query, const char *sql)
+{
+	List	   *rules = NIL;
+	List	   *ids = NIL;
+	uint64		rows = query_run_latest(query, sql);
+	ListCell   *lc;
+
+	for (uint64 row = 0; row < rows; row++)
+		ids = lappend_int(ids, query_get_int(row, 1));
+	query_end(query);
+	foreach(lc, ids)
+	{
+		bool		live;
+		SyncRule   *rule = sync_get(lfirst_int(lc), &live);
+
+		if (rule)
+			rules = lappend(rules, rule);
+	}
+	return rules;
+}
+
+List *
+renamed_column_list(Oid relid, int release)
+{
+	TandemQuery query;
+
+	if (release == 0)
+		return NIL;
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, release);
+	return rules_by_ids(&query,
+						"SELECT r.id FROM tandem._renames_left r WHERE r.relation = $1 AND r.release <= $2 ORDER BY r.release, r.id");
+}
+
+List *
+renamed_column_list_left(int migration_id)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	return rules_by_ids(&query,
+						"SELECT r.id FROM tandem._renames_left r WHERE r.migration = $1 AND r.phase = 'done' ORDER BY r.id");
+}
+
+char *
+renamed_column_shown(List *renames, char *column)
+{
+	char	   *shown = column;
+	ListCell   *lc;
+
+	foreach(lc, renames)
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (strcmp(linitial(rule->old_columns), column) == 0)
+			shown = rule->new_name;
+	}
+	return shown;
+}
+
+char *
+renamed_column_stored(List *renames, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, renames)
+	{
+		char	   *column = linitial(((SyncRule *) lfirst(lc))->old_columns);
+
+		if (strcmp(renamed_column_shown(renames, column), name) == 0)
+			return column;
+	}
+	return NULL;
+}
+
+void
+renamed_column_follow(Oid relid, const char *column, const char *new_name)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_name(&query, column);
+	query_name(&query, new_name);
+	(void) query_run(&query,
+					 "UPDATE tandem.sync s SET old_columns = array_replace(s.old_columns, $2::name, $3::name), "
+					 "new_columns = array_replace(s.new_columns, $2::name, $3::name) "
+					 "FROM tandem.migration m WHERE s.relation = $1 AND m.id = s.migration AND m.phase <> 'aborted' "
+					 "AND ($2 = ANY (s.old_columns) OR $2 = ANY (s.new_columns)) "
+					 "AND (m.phase <> 'done' OR s.id IN (SELECT r.id FROM tandem._renames_left r WHERE r.relation = $1))");
+	query_end(&query);
+}
