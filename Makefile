@@ -38,6 +38,7 @@ OBJS = \
 	src/catalog/registry.o \
 	src/catalog/region_row.o \
 	src/catalog/session_release.o \
+	src/catalog/operation.o \
 	src/catalog/owned_column.o \
 	src/catalog/release_view.o \
 	src/catalog/renamed_column.o \

@@ -337,6 +337,16 @@ gate_of_contract(const Migration *migration, const ContractCall *call)
 	return gate;
 }
 
+/* Where there is nothing to migrate contract follows on expand. */
+static void
+pass_over_migrate(Migration *migration)
+{
+	if (migration->phase != PHASE_EXPAND || migration_is_to_be_migrated(migration->id))
+		return;
+	migration_act(migration, ACTION_MIGRATE, "nothing to migrate", 0);
+	migration_act(migration, ACTION_FINISH, NULL, 0);
+}
+
 /* Checks what is open before anything is done. */
 static void
 check_contract_call(Migration *migration, const ContractCall *call)
@@ -481,6 +491,7 @@ tandem_contract(PG_FUNCTION_ARGS)
 		SPI_finish();
 		PG_RETURN_VOID();
 	}
+	pass_over_migrate(migration);
 	check_contract_call(migration, &call);
 	list_undeclared(migration, call.undeclared);
 	count_sessions_not_fenced(migration);

@@ -661,6 +661,7 @@ expand_done(Migration *migration, Oid relid, const char *what)
 		release_subscription_take(0, WARNING);
 	}
 	migration_act(migration, ACTION_EXPAND, what, 0);
+	opening_follow(migration);
 }
 
 /* New columns that this transaction has added belong to the migration. */

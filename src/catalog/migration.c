@@ -612,6 +612,47 @@ migration_open_after(int release)
 }
 
 /*-------------------------------------------------------------------------
+ * Is it filled, or has it nothing to fill?
+ *-------------------------------------------------------------------------
+ */
+
+bool
+migration_is_to_be_migrated(int migration_id)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	return query_end_found(&query, query_run_latest(&query,
+													"SELECT FROM tandem._to_migrate WHERE migration = $1"));
+}
+
+bool
+migration_is_filled(int migration_id, bool before)
+{
+	static const char *const sql = "SELECT FROM tandem.migration WHERE id = $1 AND filled_at IS NOT NULL";
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	return query_end_found(&query, before ? query_run_before(&query, sql)
+						   : query_run_latest(&query, sql));
+}
+
+void
+migration_note_filled(int migration_id, bool filled)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_bool(&query, filled);
+	(void) query_run(&query,
+					 "UPDATE tandem.migration SET filled_at = CASE WHEN $2 THEN clock_timestamp() END WHERE id = $1");
+	query_end(&query);
+}
+
+/*-------------------------------------------------------------------------
  * Is any migration of this database open?
  *-------------------------------------------------------------------------
  */

@@ -118,6 +118,19 @@ extern void migration_record(const Migration *migration, const char *action,
 							 const char *detail, int64 started);
 
 /*
+ * Has migrate something to fill, build or prove for the migration?  Not for one
+ * that only renames and drops: contract may follow on expand then.
+ */
+extern bool migration_is_to_be_migrated(int migration_id);
+
+/*
+ * The same, as noted for its release, which is ready from then on: whether it is
+ * filled, or need not be.  before: as it was before this transaction.
+ */
+extern bool migration_is_filled(int migration_id, bool before);
+extern void migration_note_filled(int migration_id, bool filled);
+
+/*
  * Is any migration open?  Called for each DDL command of the database, so it
  * does one index lookup and no query.  Returns false, too, while the extension
  * is being created or dropped.

@@ -34,6 +34,7 @@
 	"WITH RECURSIVE t (relation) AS ((SELECT relation::oid FROM tandem.sync WHERE migration = $1 " \
 	"UNION SELECT relation::oid FROM tandem.owned_column WHERE migration = $1 " \
 	"UNION SELECT relation::oid FROM tandem.after_switch WHERE migration = $1 " \
+	"UNION SELECT relation::oid FROM tandem.operation WHERE migration = $1 " \
 	"UNION SELECT relation::oid FROM tandem.step WHERE migration = $1 AND object IS NOT NULL) " \
 	"UNION SELECT i.inhrelid FROM pg_inherits i JOIN t ON i.inhparent = t.relation) "
 
@@ -246,6 +247,7 @@ delete_migration_parts(int id)
 	delete_migration_steps(id);
 	delete_rows_of_migration(id, "DELETE FROM tandem.owned_column WHERE migration = $1");
 	delete_rows_of_migration(id, "DELETE FROM tandem.after_switch WHERE migration = $1");
+	delete_rows_of_migration(id, "DELETE FROM tandem.operation WHERE migration = $1");
 	delete_rows_of_migration(id, "DELETE FROM tandem.sync WHERE migration = $1");
 }
 
@@ -267,6 +269,7 @@ migration_has_parts(int id)
 													"SELECT FROM tandem.sync WHERE migration = $1 "
 													"UNION ALL SELECT FROM tandem.owned_column WHERE migration = $1 "
 													"UNION ALL SELECT FROM tandem.after_switch WHERE migration = $1 "
+													"UNION ALL SELECT FROM tandem.operation WHERE migration = $1 "
 													"UNION ALL SELECT FROM tandem.step WHERE migration = $1 "
 													"UNION ALL SELECT FROM tandem.event WHERE migration = $1 LIMIT 1"));
 }

@@ -78,21 +78,28 @@ tables_of_release(int release)
 	return relids;
 }
 
-static void
-check_release_not_used(const Migration *migration, const Registry *registry)
+/* Returns a sentence that says how sessions use the release, or NULL. */
+static char *
+use_of_release(int release)
 {
-	int			release = migration->release;
 	char	   *sessions;
 
 	if (release_note_is_used(release))
-		refuse_release(migration, registry,
-					   psprintf("Release %d is ready, and sessions have written as it.",
-								release));
+		return psprintf("Release %d is ready, and sessions have written as it.",
+						release);
 	sessions = sessions_using_release(release, tables_of_release(release));
-	if (sessions)
-		refuse_release(migration, registry,
-					   psprintf("Release %d is ready, and sessions have declared it: %s.",
-								release, sessions));
+	return sessions == NULL ? NULL
+		: psprintf("Release %d is ready, and sessions have declared it: %s.",
+				   release, sessions);
+}
+
+static void
+check_release_not_used(const Migration *migration, const Registry *registry)
+{
+	char	   *use = use_of_release(migration->release);
+
+	if (use)
+		refuse_release(migration, registry, use);
 }
 
 void
@@ -123,6 +130,52 @@ opening_check(const Migration *migration)
 	if (state == RELEASE_READY)
 		check_release_not_used(migration, &registry);
 	registry_note_ready();
+}
+
+/*
+ * A release that has been ready has nodes, or had them: they would be refused until
+ * it is filled.  Nobody has seen what was noted in this transaction.
+ */
+static void
+check_may_suspend(const Migration *migration)
+{
+	int			release = migration->release;
+	Registry	registry;
+	char	   *use;
+
+	if (!migration_is_filled(migration->id, true))
+		return;
+	registry_lock_release(release, ShareLock);
+	registry_read(&registry);
+	use = release <= registry.current
+		? psprintf("Release %d is the current one.", registry.current)
+		: use_of_release(release);
+	if (use == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("migration \"%s\" had nothing to migrate, and its release is in use",
+					migration->name),
+			 errdetail("%s It would not be served until this is migrated.", use),
+			 registry.highest < PG_INT32_MAX
+			 ? errhint("Take the next number: SELECT tandem.create_migration('another name', release => %d);",
+					   Max(registry.highest, release) + 1) : 0));
+}
+
+void
+opening_follow(const Migration *migration)
+{
+	bool		to_migrate = migration_is_to_be_migrated(migration->id);
+
+	if (to_migrate != migration_is_filled(migration->id, false))
+		return;
+	if (to_migrate && migration->release > 0)
+		check_may_suspend(migration);
+	migration_note_filled(migration->id, !to_migrate);
+	if (migration->release == 0)
+		return;
+	registry_note_ready();
+	region_follow();
 }
 
 /*-------------------------------------------------------------------------

@@ -19,6 +19,14 @@
  */
 extern void opening_check(const Migration *migration);
 
+/*
+ * Call when something was added to the migration, in phase expand.  Its release is
+ * ready from the commit on if there is nothing to migrate, and not any more if there
+ * is now.  Errors: then, if the release was ready before this transaction, and is
+ * the current one, or a session works as it or has written as it.
+ */
+extern void opening_follow(const Migration *migration);
+
 typedef struct ReleaseHealth
 {
 	bool		healthy;

@@ -1,0 +1,52 @@
+/*
+ * operation.h
+ *		tandem.operation: tables that a migration adds, renames or drops, and what
+ *		contract does besides dropping columns.
+ */
+#ifndef TANDEM_OPERATION_H
+#define TANDEM_OPERATION_H
+
+#include "nodes/pg_list.h"
+
+typedef enum OperationKind
+{
+	OPERATION_ADD_TABLE,
+	OPERATION_RENAME_TABLE,
+	OPERATION_DROP_TABLE,
+	OPERATION_DROP_INDEX,
+	OPERATION_RENAME_CONSTRAINT,
+	OPERATION_STATEMENT
+} OperationKind;
+
+/* Returns the name of a kind as stored in tandem.operation, a constant. */
+extern const char *operation_kind_name(OperationKind kind);
+
+typedef struct Operation
+{
+	int			id;
+	int			migration_id;
+	char	   *migration;		/* its name */
+	OperationKind kind;
+	Oid			relation;
+	char	   *object;			/* name of the index or constraint, or NULL */
+	char	   *new_name;		/* or NULL */
+	char	   *statement;		/* as the user wrote it, or NULL */
+	Oid			owner;			/* of the table when it was called; InvalidOid
+								 * if that role is gone */
+	char	   *owner_name;
+	char	   *search_path;	/* of the session that called it */
+} Operation;
+
+/* Adds it, with the owner that the table has now; sets its id. */
+extern void operation_insert(Operation *operation);
+
+/* Returns those of a migration, in the order of the calls. */
+extern List *operation_list(int migration_id);
+
+/* The same of one kind, of tables that are there. */
+extern List *operation_list_of_kind(int migration_id, OperationKind kind);
+
+/* Returns those of open migrations on a relation, in the order of the calls. */
+extern List *operation_list_of_relation(Oid relid);
+
+#endif							/* TANDEM_OPERATION_H */
