@@ -1424,6 +1424,15 @@ END;
 COMMENT ON FUNCTION tandem._domain_states(oid)
 	IS 'what a column gets from the domain that it is of: NOT NULL, default, checks';
 
+CREATE VIEW tandem._renames_left AS
+SELECT s.id, s.migration, s.relation, s.old_columns[1] AS column_name, s.new_name, m.release, m.phase
+FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration
+WHERE s.new_name IS NOT NULL AND (m.phase NOT IN ('done', 'aborted')
+	OR m.phase = 'done'
+	AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.old_columns[1] AND a.attnum > 0 AND NOT a.attisdropped)
+	AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.new_name AND a.attnum > 0 AND NOT a.attisdropped));
+COMMENT ON VIEW tandem._renames_left IS 'columns that the views of releases show under a name that the table has not given them yet';
+
 CREATE VIEW tandem._going_columns AS
 SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name,
 	a.atttypid AS type,
@@ -1949,15 +1958,6 @@ WHERE NOT s.stored
 		AND a.attnum > 0 AND NOT a.attisdropped);
 COMMENT ON VIEW tandem._unstored_syncs IS 'rules that only views show, and that still say something';
 
-CREATE VIEW tandem._renames_left AS
-SELECT s.id, s.migration, s.relation, s.old_columns[1] AS column_name, s.new_name, m.release, m.phase
-FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration
-WHERE s.new_name IS NOT NULL AND (m.phase NOT IN ('done', 'aborted')
-	OR m.phase = 'done'
-	AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.old_columns[1] AND a.attnum > 0 AND NOT a.attisdropped)
-	AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.new_name AND a.attnum > 0 AND NOT a.attisdropped));
-COMMENT ON VIEW tandem._renames_left IS 'columns that the views of releases show under a name that the table has not given them yet';
-
 CREATE FUNCTION tandem._hidden_columns(relation oid, release integer, ending integer, OUT name text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -2290,7 +2290,9 @@ CREATE VIEW tandem._to_migrate AS
 SELECT m.id AS migration FROM tandem.migration m
 -- one that does nothing yet is not complete
 WHERE NOT EXISTS (SELECT FROM tandem.operation o WHERE o.migration = m.id)
-	OR EXISTS (SELECT FROM tandem.sync s WHERE s.migration = m.id AND s.stored)
+		AND NOT EXISTS (SELECT FROM tandem.sync s WHERE s.migration = m.id AND cardinality(s.new_columns) = 0)
+	-- a rule without a new side fills nothing
+	OR EXISTS (SELECT FROM tandem.sync s WHERE s.migration = m.id AND s.stored AND cardinality(s.new_columns) > 0)
 	OR EXISTS (SELECT FROM tandem.step t WHERE t.migration = m.id)
 	OR EXISTS (SELECT FROM tandem.after_switch a WHERE a.migration = m.id);
 COMMENT ON VIEW tandem._to_migrate IS 'migrations of which migrate has something to fill, build or prove; of the others the release is ready once they are expanded';
