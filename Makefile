@@ -157,6 +157,8 @@ OBJS = \
 	src/api/add_column.o \
 	src/api/column_operation.o \
 	src/api/column_rename.o \
+	src/api/rule_text.o \
+	src/api/take_names.o \
 	src/api/rule_try.o \
 	src/api/add_build.o \
 	src/api/migrate.o \

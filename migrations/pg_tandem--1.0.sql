@@ -655,6 +655,11 @@ AS 'MODULE_PATHNAME', 'tandem_contract' LANGUAGE C;
 COMMENT ON PROCEDURE tandem.contract(text, boolean, text, text[])
 	IS 'ends a migration: fences older releases, waits for their transactions, drops syncs and old columns; force ignores mismatches and quarantined rows; accept: parts of preview_contract that may go';
 
+CREATE FUNCTION tandem.take_names(migration text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_take_names' LANGUAGE C;
+COMMENT ON FUNCTION tandem.take_names(text)
+	IS 'renames what contract has left under its old name, since other servers know it by that; while nobody writes the tables anywhere';
+
 CREATE FUNCTION tandem.preview_contract(migration text,
 	OUT part text, OUT object text, OUT what_happens text, OUT remedy text)
 RETURNS SETOF record AS 'MODULE_PATHNAME', 'tandem_preview_contract' LANGUAGE C STABLE;
@@ -1148,6 +1153,15 @@ BEGIN ATOMIC
 		OR EXISTS (SELECT FROM tree t JOIN pg_subscription_rel r ON r.srrelid = t.relation);
 END;
 COMMENT ON FUNCTION tandem._is_replicated(oid) IS 'whether rows of a table, or of a partition of it, are published or subscribed';
+
+CREATE FUNCTION tandem._slots_behind(until pg_lsn, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('replication slot %I', s.slot_name)
+	FROM pg_replication_slots s
+	WHERE s.slot_type = 'logical' AND s.database = current_database() AND (s.confirmed_flush_lsn >= $1) IS NOT TRUE;
+END;
+COMMENT ON FUNCTION tandem._slots_behind(pg_lsn) IS 'what logical replication has still to send of this database';
 
 -- Whoever may name a table can make a view or function over it that he could not run.
 CREATE FUNCTION tandem._is_stray(class oid, object oid, relation oid) RETURNS boolean LANGUAGE sql STABLE
@@ -1883,7 +1897,10 @@ BEGIN ATOMIC
 	JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')
 	WHERE g.migration = $1 AND g.root = g.relation AND p.oid >= 16384 AND p.pronamespace <> 'tandem'::regnamespace
 		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-		AND NOT EXISTS (SELECT FROM tandem._going_columns h CROSS JOIN LATERAL tandem._naming_functions(h.relation, h.number) r
+		AND NOT EXISTS (SELECT FROM (SELECT n.migration, n.relation, n.number FROM tandem._going_columns n
+				UNION ALL SELECT l.migration, l.relation, a.attnum::integer FROM tandem._renames_left l
+				JOIN pg_attribute a ON a.attrelid = l.relation AND a.attname = l.column_name) h
+			CROSS JOIN LATERAL tandem._naming_functions(h.relation, h.number) r
 			WHERE h.migration = $1 AND r.function = p.oid)
 	UNION
 	SELECT DISTINCT 'views', format('view %s', f.view::regclass),
@@ -2507,6 +2524,9 @@ REVOKE ALL ON FUNCTION
 	tandem._stray_dependents(oid, name),
 	tandem._column_keys(oid, integer),
 	tandem._column_migrations(oid, integer, integer),
+	tandem._rename_waits(oid, name, integer),
+	tandem._is_replicated(oid),
+	tandem._slots_behind(pg_lsn),
 	tandem._column_moved_keys(oid, integer, oid[], name[]),
 	tandem._column_parts(oid, integer),
 	tandem._readers_of_all_columns(oid),

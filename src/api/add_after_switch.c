@@ -96,17 +96,18 @@ order_as_columns(const Assignments *back, List *columns)
 }
 
 static void
-read_texts(AfterSwitch *change)
+read_texts(const Migration *migration, AfterSwitch *change)
 {
 	Relation	rel = relation_open_present(change->relation, AccessShareLock);
 	const char *alias = RelationGetRelationName(rel);
-	Assignments *set = assignments_parse(change->set_given, rel, alias, "set");
+	ReleaseNames names = release_names_after(migration->release, change->relation);
+	Assignments *set = assignments_parse(change->set_given, rel, alias, "set", &names);
 
 	change->columns = set->columns;
 	change->set = set->expressions;
-	change->condition = condition_parse(change->condition_given, rel, alias);
+	change->condition = condition_parse(change->condition_given, rel, alias, &names);
 	if (change->back_given)
-		change->back = order_as_columns(assignments_parse(change->back_given, rel, alias, "back"),
+		change->back = order_as_columns(assignments_parse(change->back_given, rel, alias, "back", &names),
 										change->columns);
 	change->search_path = pstrdup(namespace_search_path);
 	table_close(rel, NoLock);
@@ -148,7 +149,7 @@ tandem_add_after_switch(PG_FUNCTION_ARGS)
 	target_check_table(change.relation);
 	target_lock(change.relation, list_make1_oid(change.relation), AccessShareLock);
 	table_rows_check(table_leaves(change.relation));
-	read_texts(&change);
+	read_texts(migration, &change);
 	warn_of_every_region(&change);
 	after_switch_insert(&change);
 	expand_done(migration, change.relation,

@@ -23,6 +23,7 @@
 #include "ddl/constraint_definition.h"
 #include "ddl/index_definition.h"
 #include "ddl/key.h"
+#include "rule/release_names.h"
 #include "trigger/target.h"
 
 /*-------------------------------------------------------------------------
@@ -90,6 +91,16 @@ check_planned_index_name(const Migration *migration,
 				 errhint("Choose another name.")));
 }
 
+static void
+name_index_columns(const Migration *migration, Oid relid, IndexStmt *stmt)
+{
+	ReleaseNames names = release_names_after(migration->release, relid);
+
+	release_names_apply(&names, (Node *) stmt->indexParams);
+	release_names_apply(&names, (Node *) stmt->indexIncludingParams);
+	release_names_apply(&names, stmt->whereClause);
+}
+
 Datum
 tandem_add_index(PG_FUNCTION_ARGS)
 {
@@ -112,6 +123,7 @@ tandem_add_index(PG_FUNCTION_ARGS)
 	check_index_table(relid);
 	/* until the step is seen by others, who may drop what it names */
 	target_lock(relid, list_make1_oid(relid), AccessShareLock);
+	name_index_columns(migration, relid, stmt);
 	definition = index_definition_check(relid, stmt, text);
 	check_planned_index_name(migration, definition);
 	step.relation = definition->relation;
@@ -206,6 +218,25 @@ add_key_columns(const Migration *migration, Oid relid, const Constraint *key)
 	}
 }
 
+/* Those that it refers to are of another table. */
+static void
+name_constraint_columns(const Migration *migration, Oid relid, Constraint *constraint)
+{
+	ReleaseNames names = release_names_after(migration->release, relid);
+	ReleaseNames referenced;
+
+	release_names_apply(&names, constraint->raw_expr);
+	constraint->keys = release_names_stored_values(&names, constraint->keys);
+	constraint->including = release_names_stored_values(&names, constraint->including);
+	if (constraint->contype != CONSTR_FOREIGN)
+		return;
+	referenced = release_names_after(migration->release,
+									 RangeVarGetRelid(constraint->pktable, NoLock, true));
+	constraint->fk_attrs = release_names_stored_values(&names, constraint->fk_attrs);
+	constraint->fk_del_set_cols = release_names_stored_values(&names, constraint->fk_del_set_cols);
+	constraint->pk_attrs = release_names_stored_values(&referenced, constraint->pk_attrs);
+}
+
 Datum
 tandem_add_constraint(PG_FUNCTION_ARGS)
 {
@@ -225,6 +256,7 @@ tandem_add_constraint(PG_FUNCTION_ARGS)
 	target_lock(step.relation, list_make1_oid(step.relation), AccessShareLock);
 	check_constraint_name_given(step.object);
 	constraint = constraint_parse(step.object, definition);
+	name_constraint_columns(migration, step.relation, constraint);
 	constraint_check_name(step.relation, step.object);
 	step.definition = constraint_is_key(constraint)
 		? key_check(step.relation, constraint, definition)
@@ -282,9 +314,11 @@ tandem_add_not_null(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	Step		step = {.kind = STEP_NOT_NULL};
+	ReleaseNames names;
 
 	step.relation = argument_relation(fcinfo, 1);
-	step.object = argument_name(fcinfo, 2, "column_name");
+	names = release_names_after(migration->release, step.relation);
+	step.object = release_names_stored(&names, argument_name(fcinfo, 2, "column_name"));
 	if (repeat_step(migration, &step))
 		PG_RETURN_VOID();
 	target_check_table(step.relation);

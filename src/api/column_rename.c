@@ -243,6 +243,23 @@ column_rename_all(const Migration *migration, List *dropped)
 		versioned_views_refresh(renamed);
 }
 
+void
+column_rename_left(const Migration *migration)
+{
+	List	   *renamed = NIL;
+	ListCell   *lc;
+
+	foreach(lc, renamed_column_list_left(migration->id))
+	{
+		SyncRule   *rename = lfirst(lc);
+
+		rename_column(migration, rename->relation, linitial(rename->old_columns),
+					  rename->new_name);
+		renamed = list_append_unique_oid(renamed, rename->relation);
+	}
+	versioned_views_refresh(renamed);
+}
+
 List *
 column_rename_waits(const Migration *migration)
 {

@@ -24,4 +24,7 @@ extern List *column_rename_waits(const Migration *migration);
  */
 extern void column_rename_all(const Migration *migration, List *dropped);
 
+/* Renames those that contract has left; the caller has locked the tables. */
+extern void column_rename_left(const Migration *migration);
+
 #endif							/* TANDEM_COLUMN_RENAME_H */

@@ -83,11 +83,9 @@ columns_to_drop(List *rules)
 static List *
 reasons_columns_stay(const Migration *migration, List *dropped)
 {
-	List	   *lines = dropped_column_lines(dropped, column_keys, migration);
-
-	lines = list_concat(lines, dropped_column_lines(dropped, column_dependents,
-													migration));
-	return list_concat(lines, column_rename_waits(migration));
+	return list_concat(dropped_column_lines(dropped, column_keys, migration),
+					   dropped_column_lines(dropped, column_dependents,
+											migration));
 }
 
 /* Has verify found rows that are unfilled, or whose new column is not what up gives? */
@@ -157,6 +155,21 @@ refuse_columns_in_use(const Migration *migration, List *reasons)
 				 errhint("Move these to the new columns, drop them, or end the migrations that use them, then contract; or abort, if nothing uses the new columns, and create the sync again with keep_old => true.")));
 }
 
+/* What other migrations have still to do by the old names of columns; force does not help. */
+static void
+refuse_to_rename_yet(const Migration *migration)
+{
+	List	   *lines = column_rename_waits(migration);
+
+	if (lines != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("columns of migration \"%s\" cannot be renamed yet",
+						migration->name),
+				 errdetail("%s", lines_as_list(lines)),
+				 errhint("Do what each line says, then contract.")));
+}
+
 /*
  * Throws an error that lists all that is open, what is in the way of dropping
  * the columns, or what would be lost with them; returns what goes with them.
@@ -169,6 +182,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 
 	check_data_is_ready(migration, rules, call);
 	refuse_columns_in_use(migration, reasons_columns_stay(migration, dropped));
+	refuse_to_rename_yet(migration);
 	parts = contract_parts(migration);
 	contract_parts_check(migration, parts, call->accept);
 	/* report this before older releases are refused, not after */
@@ -187,10 +201,10 @@ check_still_ready(const Migration *migration, List *rules, List *dropped,
 {
 	check_data_is_ready(migration, rules, call);
 	refuse_columns_in_use(migration,
-						  list_concat(dropped_column_lines(dropped,
-														   catalog_watch_is_silent() ? column_migrations
-														   : column_dependents, migration),
-									  column_rename_waits(migration)));
+						  dropped_column_lines(dropped,
+											   catalog_watch_is_silent() ? column_migrations
+											   : column_dependents, migration));
+	refuse_to_rename_yet(migration);
 	versioned_views_check_end(sync_relations_of_migration(migration->id),
 							  migration->id, migration->release);
 }
@@ -595,6 +609,10 @@ tandem_preview_contract(PG_FUNCTION_ARGS)
 		put_part(result, "in use", lfirst(lc),
 				 "contract is refused, whatever it is to accept",
 				 "move it to the new columns or drop it; of another migration, end that one");
+	foreach(lc, column_rename_waits(migration))
+		put_part(result, "in use", lfirst(lc),
+				 "contract is refused, whatever it is to accept",
+				 "do what it says");
 	foreach(lc, list_concat(contract_parts(migration), contract_texts(migration)))
 	{
 		ContractPart *part = lfirst(lc);

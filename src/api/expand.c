@@ -17,6 +17,7 @@
 #include "api/added_column.h"
 #include "api/arguments.h"
 #include "api/expand.h"
+#include "api/rule_text.h"
 #include "api/rule_try.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
@@ -319,304 +320,6 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 }
 
 static void
-report_volatile(const SyncRule *rule, const char *column, const char *label)
-{
-	/* that a derived column is filled is proved without it */
-	if (rule_is_derived(rule))
-		return;
-	ereport(NOTICE,
-			(errmsg("%s of column \"%s\" is volatile: verify cannot recompute it",
-					label, column),
-			 errdetail("Nor are rows counted whose old value down does not give back."),
-			 errhint("If its function depends on its arguments and on tables only, declare it STABLE.")));
-}
-
-/*
- * What a volatile up gives once must stay: a row that is filled must not look
- * unfilled later, and each server has what one of them has computed.
- */
-static void
-check_volatile_up(const SyncRule *rule, Relation rel, const char *column)
-{
-	ListCell   *lc;
-
-	target_check_default_is_held(rule);
-	foreach(lc, table_leaves(rule->relation))
-	{
-		if (!fill_is_sent(lfirst_oid(lc)))
-			fill_refuse_volatile(rel, column);
-	}
-}
-
-/* Returns the text to store, with all names qualified. */
-static char *
-qualify_expression(Relation rel, Node *expression, const char *given,
-				   const char *column, const char *label)
-{
-	StoredExpression stored = {
-		.what = psprintf("%s of column \"%s\"", label, column),
-		.label = label,
-		.given = given,
-		.rel = rel,
-		.target = get_attnum(RelationGetRelid(rel), column),
-	};
-
-	return meaning_stored_text(&stored, expression);
-}
-
-static Node *
-parse_given(const SyncRule *rule, Relation rel, AttrNumber target,
-			const char *text, const char *label)
-{
-	bool		up = strcmp(label, "up") == 0;
-	ReleaseNames names = up
-	? release_names_before(rule->release, rule->relation)
-	: release_names_after(rule->release, rule->relation);
-
-	return expression_parse_given(text, rel, target, label, &names,
-								  up ? rule->new_columns : NIL);
-}
-
-/*-------------------------------------------------------------------------
- * What up reads: the row as it was before, not the new columns themselves.
- *-------------------------------------------------------------------------
- */
-
-typedef struct NewColumns
-{
-	const SyncRule *rule;
-	int			count;
-	Bitmapset **read;			/* by new column: those that its up reads */
-} NewColumns;
-
-/* Returns the new columns, by number, that an expression names. */
-static Bitmapset *
-new_columns_read(const SyncRule *rule, Node *expression)
-{
-	Bitmapset  *attnums = NULL;
-	Bitmapset  *columns = NULL;
-	ListCell   *lc;
-
-	pull_varattnos(expression, 1, &attnums);
-	foreach(lc, rule->new_columns)
-	{
-		if (bms_is_member(get_attnum(rule->relation, lfirst(lc)) -
-						  FirstLowInvalidHeapAttributeNumber, attnums))
-			columns = bms_add_member(columns, foreach_current_index(lc));
-	}
-	return columns;
-}
-
-/* Would a column be computed, through others in the end, from itself? */
-static bool
-is_read_in_circle(const NewColumns *columns, int column)
-{
-	Bitmapset  *reached = bms_copy(columns->read[column]);
-	int			before;
-
-	do
-	{
-		int			i = -1;
-
-		before = bms_num_members(reached);
-		while ((i = bms_next_member(reached, i)) >= 0)
-			reached = bms_add_members(reached, columns->read[i]);
-	} while (bms_num_members(reached) > before);
-	return bms_is_member(column, reached);
-}
-
-static void
-refuse_new_column(const NewColumns *columns, int column)
-{
-	const SyncRule *rule = columns->rule;
-	char	   *name = list_nth(rule->new_columns, column);
-	char	   *up = list_nth(rule->up, column);
-	bool		itself = bms_is_member(column, columns->read[column]);
-	char	   *other = itself ? name
-	: list_nth(rule->new_columns, bms_next_member(columns->read[column], -1));
-
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-			 itself ? errmsg("up of column \"%s\" reads the column itself", name)
-			 : errmsg("up of column \"%s\" reads column \"%s\", which is new in the same sync",
-					  name, other),
-			 errdetail("Expression: %s", up),
-			 is_read_in_circle(columns, column)
-			 ? errhint("Compute it from the columns that the table had before.")
-			 : errhint("Write out what \"%s\" is computed from. Or leave \"%s\" out of this sync and call, after it, SELECT tandem.sync_column(%s, %s, old => %s, new => %s, up => %s, keep_old => true);",
-					   other, name, quote_literal_cstr(rule->migration),
-					   quote_literal_cstr(quoting_relation(rule->relation)),
-					   quote_literal_cstr(other), quote_literal_cstr(name),
-					   quote_literal_cstr(up))));
-}
-
-/*
- * All new columns are computed from one row.  One that read another would see
- * what that was before, and never be proved.
- */
-static void
-check_up_reads_old_row(const SyncRule *rule, Relation rel)
-{
-	NewColumns	columns = {rule, list_length(rule->new_columns), NULL};
-
-	columns.read = palloc0(sizeof(Bitmapset *) * columns.count);
-	for (int i = 0; i < columns.count; i++)
-		columns.read[i] = new_columns_read(rule,
-										   parse_given(rule, rel,
-													   get_attnum(rule->relation,
-																  list_nth(rule->new_columns, i)),
-													   list_nth(rule->up, i), "up"));
-	for (int i = 0; i < columns.count; i++)
-	{
-		if (columns.read[i])
-			refuse_new_column(&columns, i);
-	}
-}
-
-/* A column that goes cannot be what it is computed from. */
-static void
-check_down_reads_other_columns(const SyncRule *rule, Relation rel)
-{
-	AttrNumber	attnum = get_attnum(rule->relation, linitial(rule->old_columns));
-	Bitmapset  *read = NULL;
-
-	if (!rule_drops_column(rule) || rule->down == NIL)
-		return;
-	pull_varattnos(parse_given(rule, rel, attnum, linitial(rule->down), "down"), 1,
-				   &read);
-	if (bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, read))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-				 errmsg("down of column \"%s\" reads the column itself",
-						(char *) linitial(rule->old_columns)),
-				 errdetail("Expression: %s", (char *) linitial(rule->down)),
-				 errhint("Compute it from columns that release %d knows.",
-						 rule->release)));
-}
-
-/*
- * Parses the expressions of one side and returns them with all names
- * qualified.
- */
-static List *
-qualify_side(SyncRule *rule, Relation rel, List *columns, List *texts,
-			 const char *label)
-{
-	List	   *qualified = NIL;
-	const char *volatile_column = NULL;
-	ListCell   *column;
-	ListCell   *text;
-
-	forboth(column, columns, text, texts)
-	{
-		AttrNumber	attnum = get_attnum(rule->relation, lfirst(column));
-		Node	   *expression;
-
-		if (lfirst(text) == NULL)
-		{
-			qualified = lappend(qualified, NULL);
-			continue;
-		}
-		expression = parse_given(rule, rel, attnum, lfirst(text), label);
-		if (contain_volatile_functions(expression))
-		{
-			report_volatile(rule, lfirst(column), label);
-			volatile_column = lfirst(column);
-		}
-		qualified = lappend(qualified,
-							qualify_expression(rel, expression, lfirst(text),
-											   lfirst(column), label));
-	}
-	if (volatile_column && rule->stored && strcmp(label, "up") == 0)
-		check_volatile_up(rule, rel, volatile_column);
-	return qualified;
-}
-
-static bool
-all_columns_exist(const SyncRule *rule, List *columns)
-{
-	ListCell   *lc;
-
-	foreach(lc, columns)
-	{
-		if (get_attnum(rule->relation, lfirst(lc)) <= 0)
-			return false;
-	}
-	return true;
-}
-
-typedef struct NullCall
-{
-	const SyncRule *rule;
-	Relation	rel;
-	Node	   *expression;
-	bool		is_null;
-} NullCall;
-
-static void
-look_whether_null(void *arg)
-{
-	NullCall   *call = arg;
-
-	call->is_null = relation_rules_is_null(call->expression, call->rel,
-										   call->rule->search_path);
-}
-
-/* An immutable function that fails when it is planned is no NULL. */
-static bool
-expression_is_null(const SyncRule *rule, Relation rel, Node *expression)
-{
-	NullCall	call = {rule, rel, expression, false};
-	ErrorData  *error = subtransaction_try(look_whether_null, &call);
-
-	if (error && !error_is_of_row(error))
-		ReThrowError(error);
-	return call.is_null;
-}
-
-/* Is down NULL for every old column, whatever the row? */
-static bool
-down_is_null(const SyncRule *rule, Relation rel)
-{
-	ListCell   *column;
-	ListCell   *text;
-
-	/* of a column that is missing, another error is better */
-	if (!all_columns_exist(rule, rule->old_columns) ||
-		!all_columns_exist(rule, rule->new_columns))
-		return false;
-	forboth(column, rule->old_columns, text, rule->down)
-	{
-		Node	   *expression;
-
-		if (lfirst(text) == NULL)
-			continue;
-		expression = parse_given(rule, rel,
-								 get_attnum(rule->relation, lfirst(column)),
-								 lfirst(text), "down");
-		if (!expression_is_null(rule, rel, expression))
-			return false;
-	}
-	return rule->down != NIL;
-}
-
-/*
- * A down that says nothing of any old column is left out.  Else it would agree
- * with rows that nobody has filled.
- */
-static void
-drop_null_down(SyncRule *rule, Relation rel)
-{
-	if (!down_is_null(rule, rel))
-		return;
-	rule->down = NIL;
-	ereport(NOTICE,
-			(errmsg("down of table \"%s\" is null for every row, so the sync is one-way",
-					RelationGetRelationName(rel)),
-			 errdetail("What a release writes into the new columns is not written back, as if down were left out.")));
-}
-
-static void
 check_expression_count(SyncRule *rule)
 {
 	if (rule->old_columns == NIL || rule->new_columns == NIL)
@@ -699,7 +402,7 @@ void
 expand_add_sync(Migration *migration, SyncRule *rule)
 {
 	Relation	rel;
-	List	   *exact;
+	List	   *exact = NIL;
 
 	if (first_column_was_added(migration, rule))
 		added_column_warn_of_readers(rule->relation);
@@ -711,21 +414,20 @@ expand_add_sync(Migration *migration, SyncRule *rule)
 	target_check_locks(rule);
 	sync_check_found(rule->relation);
 	rel = table_open(rule->relation, NoLock);
-	/* the fill updates all rows */
 	if (rule_has_new_side(rule))
+	{
+		/* the fill updates all rows */
 		replicated_table_check(rule->relation);
-	exact = !rule_has_new_side(rule) ? NIL : fill_mark_exact_tables(table_leaves(rule->relation),
-								   rule->new_columns);
+		exact = fill_mark_exact_tables(table_leaves(rule->relation),
+									   rule->new_columns);
+	}
 	rule->up_given = rule->up;
 	rule->down_given = rule->down;
 	if (rule_has_new_side(rule))
-		drop_null_down(rule, rel);
+		rule_text_drop_null_down(rule, rel);
 	target_check_columns(rule, rel, exact);
 	target_check_triggers(rule, rule->relation);
-	check_up_reads_old_row(rule, rel);
-	check_down_reads_other_columns(rule, rel);
-	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
-	rule->down = qualify_side(rule, rel, rule->old_columns, rule->down, "down");
+	rule_text_store(rule, rel);
 	if (rule_has_new_side(rule) && !rule_is_derived(rule))
 		rule->uses = rule_uses(rel, list_make1(rule), true);
 	table_close(rel, NoLock);
@@ -759,7 +461,7 @@ add_unstored_sync(Migration *migration, SyncRule *rule)
 	rel = table_open(rule->relation, NoLock);
 	target_check_unstored(rule, rel);
 	rule->up_given = rule->up;
-	rule->up = qualify_side(rule, rel, rule->new_columns, rule->up, "up");
+	rule_text_store_unstored(rule, rel);
 	table_close(rel, NoLock);
 	sync_insert(rule);
 	expand_done(migration, rule->relation,
@@ -769,7 +471,10 @@ add_unstored_sync(Migration *migration, SyncRule *rule)
 static void
 add_sync(Migration *migration, SyncRule *rule)
 {
+	ReleaseNames names = release_names_before(rule->release, rule->relation);
+
 	check_expression_count(rule);
+	rule->old_columns = release_names_stored_list(&names, rule->old_columns);
 	if (repeat_sync(migration, rule))
 		return;
 	migration_check(migration, ACTION_EXPAND);

@@ -334,7 +334,8 @@ sync_shown_under(Oid relid, const char *new_column)
 	rules = rules_from_query(&query, RULE_SELECT
 							 "WHERE s.relation = $1 AND m.phase <> 'aborted' AND (NOT s.stored AND $2 = ANY (s.new_columns) "
 							 "AND s.renamed_to IS DISTINCT FROM $2 "
-							 "OR s.new_name = $2 AND s.id IN (SELECT r.id FROM tandem._renames_left r WHERE r.relation = $1)) LIMIT 1");
+							 "OR s.new_name = $2 AND (m.phase <> 'done' OR EXISTS (SELECT FROM pg_attribute a "
+							 "WHERE a.attrelid = $1 AND a.attname = s.old_columns[1] AND NOT a.attisdropped))) LIMIT 1");
 	query_end(&query);
 	return rules == NIL ? NULL : linitial(rules);
 }

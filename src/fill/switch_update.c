@@ -95,7 +95,7 @@ parse_texts(SwitchUpdate *update, Node **condition, Node **values, Node **sets)
 	authority_enter_owner(&scope, update->rel, AUTHORITY_PINNED_PATH);
 	authority_pin_text_forms();
 	*condition = expression_parse_definition(change->condition, update->rel,
-											 EXPRESSION_ALIAS, "condition");
+											 EXPRESSION_ALIAS, "condition", NULL);
 	for (int i = 0; i < update->nsettings; i++)
 	{
 		AttrNumber	attnum = number_of_column(update->rel, list_nth(change->columns, i));

@@ -632,10 +632,7 @@ lacks_dropped_column(const RowState *state, const CompiledRule *rule)
 		column->default_kind == DEFAULT_NULL;
 }
 
-/*
- * Then it has what down gives, and counts as given.  Returns the number of rules
- * left.
- */
+/* Then it has what down gives, and counts as given.  Returns how many rules are left. */
 static int
 give_dropped_columns(RowState *state, int pending)
 {
@@ -704,7 +701,6 @@ static void
 heed_release_of_writer(RowState *state)
 {
 	RelationRules *rules = state->rules;
-
 	int			release = rules->any_release ? row_writer_release(state) : 0;
 
 	if (rules->release != release)

@@ -252,10 +252,11 @@ names_of_other_columns(const RelationRules *rules)
 List *
 row_fallback_names(const RelationRules *rules, const CompiledRule *rule)
 {
-	const RuleSide *side = &rule->new_side;
+	bool		drops = rule_drops_column(rule->source);
+	const RuleSide *side = drops ? &rule->old_side : &rule->new_side;
 	List	   *names = NIL;
 
-	if (!rule_is_derived(rule->source))
+	if (!drops && !rule_is_derived(rule->source))
 		return rule->source->old_columns;
 	for (int i = 0; i < side->nsources; i++)
 	{

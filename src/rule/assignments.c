@@ -160,7 +160,7 @@ column_to_set(Relation rel, const char *column, List *before,
 
 Assignments *
 assignments_parse(const char *given, Relation rel, const char *alias,
-				  const char *label)
+				  const char *label, const ReleaseNames *names)
 {
 	Assignments *assignments = palloc0(sizeof(Assignments));
 	char	   *statement = psprintf(STATEMENT "%s", given);
@@ -169,8 +169,9 @@ assignments_parse(const char *given, Relation rel, const char *alias,
 	foreach(lc, parse_raw_assignments(statement, given, label))
 	{
 		ResTarget  *target = lfirst(lc);
-		AttrNumber	attnum = column_to_set(rel, target->name,
-										   assignments->columns, label);
+		char	   *column = release_names_stored(names, target->name);
+		AttrNumber	attnum = column_to_set(rel, column, assignments->columns,
+										   label);
 		StoredExpression stored = {
 			.what = psprintf("%s of column \"%s\"", label, target->name),
 			.label = label,
@@ -178,10 +179,12 @@ assignments_parse(const char *given, Relation rel, const char *alias,
 			.rel = rel,
 			.target = attnum,
 		};
-		Node	   *expression = expression_parse_part(target->val, statement,
-													   rel, alias, attnum, label);
+		Node	   *expression;
 
-		assignments->columns = lappend(assignments->columns, target->name);
+		release_names_apply(names, target->val);
+		expression = expression_parse_part(target->val, statement, rel, alias,
+										   attnum, label);
+		assignments->columns = lappend(assignments->columns, column);
 		assignments->expressions = lappend(assignments->expressions,
 										   meaning_stored_text(&stored, expression));
 	}
@@ -206,14 +209,15 @@ check_no_system_column(Node *expression, const char *given)
 }
 
 char *
-condition_parse(const char *given, Relation rel, const char *alias)
+condition_parse(const char *given, Relation rel, const char *alias,
+				const ReleaseNames *names)
 {
 	StoredExpression stored = {
 		.what = "condition",.given = given,.rel = rel,
 		.target = InvalidAttrNumber,
 	};
 	Node	   *expression = expression_parse_definition(given, rel, alias,
-														 stored.what);
+														 stored.what, names);
 
 	if (exprType(expression) != BOOLOID)
 		ereport(ERROR,

@@ -452,12 +452,14 @@ expression_parse_given(const char *expression_text, Relation rel,
 
 Node *
 expression_parse_definition(const char *expression_text, Relation rel,
-							const char *alias, const char *label)
+							const char *alias, const char *label,
+							const ReleaseNames *names)
 {
 	ExpressionSource source = {
 		.text = expression_text,
 		.label = label,
 		.any_column = true,
+		.names = names,
 	};
 
 	return parse_expression(&source, rel, alias, InvalidAttrNumber);

@@ -48,11 +48,13 @@ extern Node *expression_parse_part(Node *raw, const char *whole_text,
 
 /*
  * The same for an expression of a CHECK or an index, or a condition, which may
- * contain generated and system columns.  label describes it in messages.
+ * contain generated and system columns.  label describes it in messages.  names: by
+ * which the text knows columns, or NULL.
  */
 extern Node *expression_parse_definition(const char *expression_text,
 										 Relation rel, const char *alias,
-										 const char *label);
+										 const char *label,
+										 const ReleaseNames *names);
 
 /*
  * Like expression_parse with alias EXPRESSION_ALIAS, but only to find out what

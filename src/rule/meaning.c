@@ -48,7 +48,7 @@ parse_reading(const Reading *reading)
 
 	if (stored->label == NULL)
 		return expression_parse_definition(reading->text, stored->rel,
-										   reading->alias, stored->what);
+										   reading->alias, stored->what, NULL);
 	return expression_parse(reading->text, stored->rel, reading->alias,
 							stored->target, stored->label);
 }

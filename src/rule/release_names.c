@@ -57,6 +57,17 @@ release_names_stored_list(const ReleaseNames *names, List *list)
 	return stored;
 }
 
+List *
+release_names_stored_values(const ReleaseNames *names, List *list)
+{
+	List	   *stored = NIL;
+	ListCell   *lc;
+
+	foreach(lc, list)
+		stored = lappend(stored, makeString(release_names_stored(names, strVal(lfirst(lc)))));
+	return stored;
+}
+
 /* The column is the last name, or the one before: "t.*" and "a.field" have others. */
 static void
 name_column(const ReleaseNames *names, ColumnRef *reference)

@@ -30,8 +30,9 @@ extern ReleaseNames release_names_after(int release, Oid relid);
 /* Returns the name in the table; one that is not known is returned as it is. */
 extern char *release_names_stored(const ReleaseNames *names, char *name);
 
-/* The same for a list of char *. */
+/* The same for a list of char *, and for one of String. */
 extern List *release_names_stored_list(const ReleaseNames *names, List *list);
+extern List *release_names_stored_values(const ReleaseNames *names, List *list);
 
 /*
  * Puts the names in the table into what the parser has made of a text, a raw

@@ -51,6 +51,8 @@ my %call = (
 	add_not_null => [ 'expand', q(SELECT tandem.add_not_null(':m', ':t', 'cents')) ],
 	sync_column => [ 'expand', q(SELECT tandem.sync_column(':m', ':t', 'price', 'more', 'price')) ],
 	sync_columns => [ 'expand', q(SELECT tandem.sync_columns(':m', ':t', '{price}', '{more}', '{price}')) ],
+	rename_column => [ 'expand', q(SELECT tandem.rename_column(':m', ':t', 'more', 'most')) ],
+	drop_column => [ 'expand', q(SELECT tandem.drop_column(':m', ':t', 'more')) ],
 	configure => [ 'expand', q(SELECT tandem.configure(':m', 'tandem.batch_target', '10ms')) ],
 	pause => [ 'expand', q(SELECT tandem.pause(':m')) ],
 	resume => [ 'expand', q(SELECT tandem.resume(':m')) ],
@@ -58,6 +60,7 @@ my %call = (
 	verify => [ 'contract', q(SELECT count(*) FROM tandem.verify(':m')) ],
 	migrate => [ 'expand', q(CALL tandem.migrate(':m')) ],
 	contract => [ 'contract', q(CALL tandem.contract(':m', undeclared => 'ignore')) ],
+	take_names => [ 'done', q(SELECT tandem.take_names(':m')) ],
 	preview_contract => [ 'contract', q(SELECT count(*) FROM tandem.preview_contract(':m')) ],
 	abort => [ 'contract', q(CALL tandem.abort(':m')) ],
 	refill => [ 'contract', q(SELECT tandem.refill(':m')) ],
@@ -151,6 +154,7 @@ RESET ROLE;
 SQL
 		$sql .= "CALL tandem.migrate('$m');\n" if $phase eq 'contract';
 	}
+	$sql .= "CALL tandem.migrate('$m'); CALL tandem.contract('$m');\n" if $phase eq 'done';
 	$sql .= "CALL tandem.abort('$m');\n" if $phase eq 'aborted';
 	$sql .= "REVOKE app_owner FROM former;\n" if $kind eq 'revoked';
 	$sql .= "ALTER TABLE $t OWNER TO other_owner;\n" if $kind eq 'handed';
@@ -184,7 +188,7 @@ foreach my $role (@roles)
 		my ($phase, $statement) = @{ $call{$function} || next };
 
 		next if $kind =~ /bare/ && !$without_table{$function};
-		my ($m, $t, $sql) = make($kind, $phase, $function eq 'add_after_switch' ? 1000 : 'NULL');
+		my ($m, $t, $sql) = make($kind, $phase, $function =~ /^(add_after_switch|rename_column|drop_column)$/ ? 1000 : 'NULL');
 		$statement =~ s/:m/$m/g;
 		$statement =~ s/:t/$t/g;
 		$script .= "$sql\\echo made $m :LAST_ERROR_SQLSTATE\n"

@@ -66,6 +66,13 @@ make_fixture('derived_c', derived => 1, rule => q(SELECT tandem.add_column(':m',
 	a => 'DEFAULT 1', own => 'SELECT 1');
 make_fixture('raises', derived => 1, row => '0, 3, 0', own => 'INSERT INTO :t (id, o, s, a, b) VALUES (2, 0, 3, 0, 777)',
 	rule => q(SELECT tandem.add_column(':m', ':t', 'b', 'int', up => '100 / a', on_error => 'quarantine')));
+# a column that contract drops: what is shown is a, and the s that down reads
+my $with_s = q(concat_ws('/', coalesce(a::text, '-'), coalesce(s::text, '-')));
+my @dropped = (show => $with_s, row => '0, 3, 300', own => 'INSERT INTO :t (id, o, s, a) VALUES (2, 0, 3, 777)');
+make_fixture('dropped', @dropped, rule => q(SELECT tandem.drop_column(':m', ':t', 'a', 's * 100')));
+make_fixture('dropped_d', @dropped, a => 'DEFAULT 11', rule => q(SELECT tandem.drop_column(':m', ':t', 'a', 's * 100')));
+make_fixture('dropped_n', @dropped, rule => q(SELECT tandem.drop_column(':m', ':t', 'a')));
+make_fixture('dropped_q', @dropped, row => '0, 3, 33', rule => q(SELECT tandem.drop_column(':m', ':t', 'a', '100 / s', on_error => 'quarantine')));
 make_fixture('chain', no_views => 1, rule => <<'SQL', show => q(concat_ws('/', coalesce(a::text, '-'), coalesce(b::text, '-'), coalesce(c::text, '-'))));
 SELECT tandem.add_column(':m', ':t', 'b', 'int');
 SELECT tandem.sync_column(':m', ':t', 'a', 'b', 'a * 10', 'b / 10');
@@ -447,6 +454,49 @@ new      | INSERT a = 7, b = 888                   | 7/700  | 7/888  | 7/888
 filled   | SET a = 7                               | 7/700  | 7/500  | 7/700
 unfilled | SET a = 7                               | 7/700
 unfilled | SET o = 1                               | 5/500
+TABLE
+# A column that 42 does not know, the mirror of a derived one: its source s belongs to both releases.  It follows; a
+# value of its own stays; what 41 has written is never replaced.
+check_lines('dropped', '41 42 none', <<'TABLE');
+filled   | SET o = 1                               | 300/3
+filled   | SET s = 4                               | 300/4  | 400/4  | 400/4
+filled   | SET s = s + 1                           | 300/4  | 400/4  | 400/4
+filled   | SET s = NULL                            | 300/-  | -/-    | -/-
+filled   | SET a = 7                               | 7/3    | 300/3  | 7/3
+filled   | SET a = NULL                            | -/3    | 300/3  | -/3
+filled   | SET s = 4, a = 7                        | 7/4    | 400/4  | 7/4
+filled   | SET o = 0, s = 4, a = 300               | 300/4  | 400/4  | 400/4
+own      | SET o = 1                               | 777/3
+own      | SET s = 4                               | 777/4
+own      | SET a = NULL                            | -/3    | 777/3  | -/3
+null     | SET s = 4                               | -/4
+new      | INSERT s = 4                            | -/4    | 400/4  | 400/4
+new      | INSERT s = 4, a = 7                     | 7/4    | 400/4  | 7/4
+# (reading) who names a knows it, and means the NULL
+new      | INSERT s = 4, a = NULL                  | -/4    | 400/4  | -/4
+new      | INSERT s = 4, a = DEFAULT               | -/4    | 400/4  | -/4
+new      | INSERT                                  | -/-
+TABLE
+check_lines('dropped_d', '41 42 none', <<'TABLE');
+new      | INSERT s = 4                            | 11/4   | 400/4  | 11/4
+new      | INSERT s = 4, a = 7                     | 7/4    | 400/4  | 7/4
+new      | INSERT s = 4, a = DEFAULT               | 11/4   | 400/4  | 11/4
+new      | INSERT s = 4, a = NULL                  | -/4    | 400/4  | -/4
+new      | INSERT                                  | 11/-   | -/-    | 11/-
+filled   | SET s = 4                               | 300/4  | 400/4  | 400/4
+TABLE
+# without down 42 leaves it as it is
+check_lines('dropped_n', '41 42 none', <<'TABLE');
+filled   | SET s = 4                               | 300/4
+filled   | SET a = 7                               | 7/3    | 300/3  | 7/3
+new      | INSERT s = 4                            | -/4
+new      | INSERT s = 4, a = 7                     | 7/4    | -/4    | 7/4
+TABLE
+check_lines('dropped_q', '41 42 none', <<'TABLE');
+filled   | SET s = 4                               | 33/4   | 25/4   | 25/4
+filled   | SET s = 0                               | 33/0   | -/0    | -/0
+new      | INSERT s = 0                            | -/0
+new      | INSERT s = 0, a = 7                     | 7/0    | -/0    | 7/0
 TABLE
 # up raises of a = 0, and the row waits in quarantine.  (reading) While any row does, the table is not known to be
 # filled: a row whose up has failed, or gave NULL, was never filled.

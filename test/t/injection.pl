@@ -60,6 +60,8 @@ my %functions = (
 	add_constraint => { migration => q('m'), relation => q('items'), name => q('price_check'), definition => q('CHECK (price > 0)') },
 	add_not_null => { migration => q('m'), relation => q('items'), column_name => q('cents') },
 	add_after_switch => { migration => q('m'), relation => q('items'), set => q('price = 0'), condition => q('price < 0'), back => q('price = -1') },
+	rename_column => { migration => q('m'), relation => q('items'), column_name => q('price'), new_name => q('cost') },
+	drop_column => { migration => q('m'), relation => q('items'), column_name => q('price'), down => q('cents / 100'), on_error => q('error') },
 	add_index => { migration => q('m'), definition => q('CREATE INDEX cents_idx ON items (cents)') },
 	sync_column => {
 		migration => q('m'), relation => q('items'), old => q('price'), new => q('cents'), up => q('price * 100'), down => q('cents / 100'),
@@ -74,6 +76,7 @@ my %functions = (
 	cancel => { migration => q('m') },
 	configure => { migration => q('m'), setting => q('tandem.max_rows_per_second'), value => q('7') },
 	verify => { migration => q('m') },
+	take_names => { migration => q('m') },
 	preview_contract => { migration => q('m') },
 	refill => { migration => q('m'), derived => q('{}') },
 	set_release_prefix => { prefix => q('release_') },
