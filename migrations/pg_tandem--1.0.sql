@@ -130,6 +130,8 @@ CREATE TABLE tandem.sync (
 );
 CREATE INDEX sync_migration_idx ON tandem.sync (migration, relation);
 CREATE INDEX sync_relation_idx ON tandem.sync (relation);
+-- read at DDL commands: usually empty
+CREATE INDEX sync_unstored_idx ON tandem.sync (id) WHERE NOT stored;
 COMMENT ON TABLE tandem.sync IS 'sync rules: old and new columns, and the expressions that compute them';
 
 -- not dumped: files and triggers of a restored table are others, and have not seen its rows written

@@ -414,6 +414,8 @@ insert_migration(void *arg)
 	Oid			creator = GetUserId();
 	TandemQuery query;
 
+	/* sessions remember that there is none: see extension_in_use */
+	registry_changed();
 	query_begin(&query);
 	query_text(&query, creation->name);
 	query_datum(&query, INT4OID, Int32GetDatum(creation->release),

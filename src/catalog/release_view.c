@@ -248,6 +248,8 @@ release_view_note(const ReleaseView *view)
 {
 	TandemQuery query;
 
+	/* sessions remember that there is none: see extension_in_use */
+	registry_changed();
 	query_begin(&query);
 	query_oid(&query, view->view);
 	query_int(&query, view->release);

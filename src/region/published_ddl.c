@@ -19,6 +19,7 @@
 #include "core/statement.h"
 #include "region/release_publication.h"
 #include "region/release_record.h"
+#include "trigger/in_use.h"
 
 SQL_FUNCTION(tandem_publications_follow);
 
@@ -123,8 +124,8 @@ tandem_publications_follow(PG_FUNCTION_ARGS)
 	 * in pg_upgrade; a call of ours, which follows itself; where a dump
 	 * brings the publications later
 	 */
-	if (!IsBinaryUpgrade && !ddl_is_running() && release_record_exists() &&
-		!restore_is_running())
+	if (!IsBinaryUpgrade && !ddl_is_running() && extension_in_use() &&
+		release_record_exists() && !restore_is_running())
 		follow_command(data->parsetree);
 	PG_RETURN_NULL();
 }

@@ -9,6 +9,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
+#include "catalog/registry.h"
 #include "core/extension.h"
 #include "core/query.h"
 #include "region/release_record.h"
@@ -98,6 +99,8 @@ release_record_write(int release, const char *name, const char *source)
 {
 	TandemQuery query;
 
+	/* sessions remember that there is none: see extension_in_use */
+	registry_changed();
 	query_begin(&query);
 	query_int(&query, release);
 	query_name(&query, name);

@@ -35,6 +35,7 @@
 #include "rule/sync_trigger.h"
 #include "trigger/added_columns.h"
 #include "trigger/adopt.h"
+#include "trigger/in_use.h"
 #include "trigger/rule_objects.h"
 
 /*-------------------------------------------------------------------------
@@ -316,7 +317,7 @@ tandem_note_table_change(PG_FUNCTION_ARGS)
 				 errmsg("function tandem.note_table_change() can only be called as an event trigger"),
 				 errhint("Its event triggers are created by CREATE EXTENSION pg_tandem.")));
 	/* pg_upgrade fills the empty tables later, without firing triggers */
-	if (!IsBinaryUpgrade)
+	if (!IsBinaryUpgrade && extension_in_use())
 	{
 		ListCell   *lc;
 

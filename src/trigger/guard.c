@@ -37,7 +37,9 @@
 #include "trigger/changed_use.h"
 #include "trigger/ddl_event.h"
 #include "trigger/guard.h"
+#include "trigger/in_use.h"
 #include "trigger/install.h"
+#include "trigger/own_schema.h"
 #include "trigger/target.h"
 
 /*-------------------------------------------------------------------------
@@ -91,124 +93,6 @@ guard_refuse_or_warn(CommandTag tag, const char *migration, Oid relid,
 			 errdetail("After it: %s.", problem),
 			 errhint("Tell the owner of table %s: until this is undone or the migration is ended, writes fail or are not synced.",
 					 quoting_relation(relid))));
-}
-
-/*-------------------------------------------------------------------------
- * DDL on the extension's own schema that would make it unusable.
- *
- * The triggers of synced tables, the fence and the extension's functions find
- * objects of schema tandem by name, and trust the schema because it is a
- * member of the extension.  The server still lets its owner rename it, and
- * from then on every write to a synced table would fail.  This is refused even
- * if no migration is open, since nothing would work afterwards.
- *-------------------------------------------------------------------------
- */
-
-static bool
-is_own_name(const char *name)
-{
-	return name && strcmp(name, EXTENSION_SCHEMA) == 0;
-}
-
-/*
- * Objects other than relations are named by a list of names, or with
- * arguments.
- */
-static bool
-is_in_own_schema(RangeVar *relation, Node *object)
-{
-	List	   *names = NIL;
-
-	if (relation)
-		return is_own_name(relation->schemaname);
-	if (object && IsA(object, ObjectWithArgs))
-		names = ((ObjectWithArgs *) object)->objname;
-	else if (object && IsA(object, List))
-		names = (List *) object;
-	return list_length(names) > 1 && IsA(linitial(names), String) &&
-		is_own_name(strVal(linitial(names)));
-}
-
-static bool
-is_of_extension(Oid schema)
-{
-	Oid			extension = get_extension_oid(EXTENSION_NAME, true);
-
-	return OidIsValid(schema) && OidIsValid(extension) &&
-		getExtensionOfObject(NamespaceRelationId, schema) == extension;
-}
-
-/* The command has been executed: a renamed schema has its new name. */
-static bool
-breaks_extension(Node *statement)
-{
-	if (IsA(statement, RenameStmt))
-	{
-		RenameStmt *rename = (RenameStmt *) statement;
-
-		if (rename->renameType == OBJECT_SCHEMA)
-			return is_own_name(rename->subname) &&
-				is_of_extension(get_namespace_oid(rename->newname, true));
-		return is_in_own_schema(rename->relation, rename->object) &&
-			OidIsValid(extension_schema());
-	}
-	if (IsA(statement, AlterObjectSchemaStmt))
-	{
-		AlterObjectSchemaStmt *move = (AlterObjectSchemaStmt *) statement;
-
-		return is_in_own_schema(move->relation, move->object) &&
-			OidIsValid(extension_schema());
-	}
-	if (IsA(statement, AlterExtensionContentsStmt))
-	{
-		AlterExtensionContentsStmt *contents = (AlterExtensionContentsStmt *) statement;
-
-		return contents->action < 0 &&
-			strcmp(contents->extname, EXTENSION_NAME) == 0 &&
-			(contents->objtype == OBJECT_SCHEMA ||
-			 is_in_own_schema(NULL, contents->object));
-	}
-	return false;
-}
-
-/* It would go with the extension, rows and all. */
-static void
-refuse_move_into_schema(const EventTriggerData *data)
-{
-	Node	   *statement = data->parsetree;
-
-	if (!IsA(statement, AlterObjectSchemaStmt) ||
-		!is_own_name(((AlterObjectSchemaStmt *) statement)->newschema) ||
-		!OidIsValid(extension_schema()))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("schema %s is extension %s's own", EXTENSION_SCHEMA,
-					EXTENSION_NAME),
-			 errdetail("What is moved into it is dropped with the extension."),
-			 errhint("SET SCHEMA to another one.")));
-}
-
-/*
- * Refuses a command that has renamed schema tandem, renamed or moved an object
- * in it, moved one into it, or removed one from the extension.  Called for each
- * DDL command outside of the extension's own scripts; reads no catalog unless the
- * command names the schema or the extension.
- */
-static void
-guard_own_check(const EventTriggerData *data)
-{
-	refuse_move_into_schema(data);
-	if (!breaks_extension(data->parsetree))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-			 errmsg("%s would break extension %s",
-					GetCommandTagName(data->tag), EXTENSION_NAME),
-			 errdetail("Its triggers and functions find what is in schema %s by name, as members of the extension; without it every write of a synced table fails.",
-					   EXTENSION_SCHEMA),
-			 errhint("Leave it as it is. To be rid of it, end the migrations, then run DROP EXTENSION %s.",
-					 EXTENSION_NAME)));
 }
 
 /*-------------------------------------------------------------------------
@@ -397,7 +281,8 @@ guard_trigger_check(Oid relid, const DdlEvent *event)
 
 /*
  * Throws an error if the command has created a trigger with tandem.sync_row on
- * a table and the current user lacks the rights of the table's owner.
+ * a table and the current user lacks the rights of the table's owner.  A restore
+ * may create one of which no migration knows yet.
  */
 static void
 guard_trigger_check_maker(const DdlEvent *event)
@@ -413,6 +298,7 @@ guard_trigger_check_maker(const DdlEvent *event)
 		if (object->classId != TriggerRelationId ||
 			!trigger_is_sync(object->objectId))
 			continue;
+		extension_use_begins();
 		relid = trigger_made_on(object->objectId);
 		owner = authority_table_owner(relid);
 		if (has_privs_of_role(GetUserId(), owner))
@@ -437,7 +323,7 @@ guard_trigger_check_maker(const DdlEvent *event)
  * - names, rights and shapes that the rules rely on (broken_rules_check);
  * - the trigger: it must be in force on each table of the tree, and unaltered;
  * - the tree: a synced table must remain the root of all its rows;
- * - schema tandem itself, even if nothing is synced (guard_own_check).
+ * - schema tandem itself, even if nothing is synced (own_schema_check).
  *
  * A command is refused only for what it has done itself.  What was broken
  * before the transaction does not count.
@@ -742,9 +628,20 @@ guard_is_active(const EventTriggerData *data)
 		return false;
 	/* the last trigger may have just been dropped */
 	if (strcmp(data->event, "sql_drop") == 0)
-		return open_migration_exists();
-	return sync_trigger_exists() || data->tag == CMDTAG_CREATE_TRIGGER ||
-		(ddl_event_takes_away(data->parsetree) && open_migration_exists());
+		return extension_in_use() && open_migration_exists();
+	if (data->tag == CMDTAG_CREATE_TRIGGER)
+		return true;
+	return extension_in_use() &&
+		(sync_trigger_exists() ||
+		 (ddl_event_takes_away(data->parsetree) && open_migration_exists()));
+}
+
+static bool
+command_creates_trigger(Node *statement)
+{
+	return IsA(statement, CreateTrigStmt) ||
+		(IsA(statement, CreateSchemaStmt) &&
+		 ((CreateSchemaStmt *) statement)->schemaElts != NIL);
 }
 
 /*
@@ -754,8 +651,7 @@ static void
 guard_check_trigger_maker(const EventTriggerData *data)
 {
 	if (strcmp(data->event, "ddl_command_end") == 0 &&
-		(data->tag == CMDTAG_CREATE_TRIGGER ||
-		 data->tag == CMDTAG_CREATE_SCHEMA))
+		command_creates_trigger(data->parsetree))
 		guard_trigger_check_maker(ddl_event_read(data));
 }
 
@@ -780,7 +676,7 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 	if (runs_own_script())
 		PG_RETURN_NULL();
 	if (strcmp(data->event, "ddl_command_end") == 0)
-		guard_own_check(data);
+		own_schema_check(data);
 	if (guard_is_active(data))
 	{
 		if (strcmp(data->event, "sql_drop") == 0)

@@ -22,6 +22,7 @@
 #include "core/sql_function.h"
 #include "core/statement.h"
 #include "core/text.h"
+#include "trigger/in_use.h"
 #include "views/view_default.h"
 
 SQL_FUNCTION(tandem_views_follow);
@@ -193,8 +194,6 @@ follow_command(const EventTriggerData *data)
 {
 	ListCell   *lc;
 
-	if (!command_may_concern_views(data->parsetree))
-		return;
 	if (IsA(data->parsetree, AlterTableStmt))
 		follow_altered_views((AlterTableStmt *) data->parsetree);
 	foreach(lc, altered_relations("SELECT DISTINCT c.objid FROM pg_event_trigger_ddl_commands() c "
@@ -244,21 +243,25 @@ Datum
 tandem_views_follow(PG_FUNCTION_ARGS)
 {
 	EventTriggerData *data = (EventTriggerData *) fcinfo->context;
+	bool		drop;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function tandem.views_follow() can only be called as an event trigger"),
 				 errhint("Its event triggers are created by CREATE EXTENSION pg_tandem.")));
-	/* in pg_upgrade, and before the extension is there or after it has gone */
-	if (IsBinaryUpgrade || !OidIsValid(extension_relation("view", true)))
+	drop = strcmp(data->event, "sql_drop") == 0;
+
+	/*
+	 * in pg_upgrade; what we drop ourselves, and forget ourselves; before the
+	 * extension is there or after it has gone
+	 */
+	if (IsBinaryUpgrade || (drop ? ddl_is_running()
+							: !command_may_concern_views(data->parsetree)) ||
+		!extension_in_use() || !OidIsValid(extension_relation("view", true)))
 		PG_RETURN_NULL();
-	if (strcmp(data->event, "sql_drop") == 0)
-	{
-		/* what we drop ourselves we forget ourselves */
-		if (!ddl_is_running())
-			follow_drop();
-	}
+	if (drop)
+		follow_drop();
 	else
 		follow_command(data);
 	PG_RETURN_NULL();
