@@ -325,7 +325,7 @@ COMMENT ON TABLE tandem.dependency IS 'non-schema dependencies of releases, and 
 CREATE TABLE tandem.view (
 	view regclass PRIMARY KEY,
 	release integer NOT NULL CHECK (release > 0),
-	-- of an ended release whose table was dropped, the view itself
+	-- of an ended release whose table was dropped, or that is the base of another's view, the view itself
 	relation regclass NOT NULL,
 	definition text NOT NULL,
 	-- the names of its columns, in order: whatever the table's are called meanwhile
@@ -2047,6 +2047,19 @@ END;
 COMMENT ON FUNCTION tandem._view_overrides(oid)
 	IS 'rules of a view, and triggers that fire before the one of an ended release: they would keep its error from being raised';
 
+CREATE FUNCTION tandem._view_base(view oid, OUT base oid)
+RETURNS SETOF oid LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT DISTINCT b.view
+	FROM tandem._release_views v
+	JOIN pg_rewrite r ON r.ev_class = v.view
+	JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+	JOIN tandem._release_views b ON b.view = d.refobjid
+	WHERE v.view = $1 AND v.ended AND b.ended AND b.relation = b.view AND b.view <> v.view AND b.release = v.release AND b.schema = v.schema;
+END;
+COMMENT ON FUNCTION tandem._view_base(oid)
+	IS 'the view of nulls that what an ended release has left of a view reads';
+
 CREATE FUNCTION tandem._ended_release(migration integer, OUT release integer)
 RETURNS SETOF integer LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -2548,7 +2561,7 @@ REVOKE ALL ON FUNCTION
 	tandem._wanted_subscriptions(integer),
 	tandem._view_dependents(oid),
 	tandem._views_over(oid),
-	tandem._view_overrides(oid),
+	tandem._view_overrides(oid), tandem._view_base(oid),
 	tandem._ended_release(integer),
 	tandem._view_grants(oid, name[], name[], oid),
 	tandem._view_properties(oid, name[], name[], oid),

@@ -41,10 +41,12 @@ PREPARE read AS SELECT * FROM release_41.users ORDER BY id;
 PREPARE put AS INSERT INTO release_41.users (id, full_name, is_public) VALUES ($1, 'n', true);
 PREPARE set AS UPDATE release_41.users SET is_public = $2 WHERE id = $1;
 PREPARE del AS DELETE FROM release_41.users WHERE id = $1;
+PREPARE upsert AS INSERT INTO release_41.users (id, full_name, is_public) VALUES ($1, 'n', true) ON CONFLICT (id) DO UPDATE SET is_public = EXCLUDED.is_public;
 PREPARE other AS SELECT user_id FROM release_41.lines WHERE id = 1;
 EXECUTE read;
 EXECUTE put (3);
 EXECUTE set (3, false);
+EXECUTE upsert (3);
 EXECUTE del (3);
 EXECUTE other;
 
@@ -67,6 +69,7 @@ RESET ROLE;
 EXECUTE read;
 EXECUTE put (3);
 EXECUTE set (1, false);
+EXECUTE upsert (1);
 EXECUTE del (1);
 EXECUTE other;
 SET ROLE tandem_app;
@@ -80,14 +83,24 @@ EXPLAIN SELECT id FROM release_41.users WHERE id = 1 AND full_name = 'Ada';
 SELECT EXISTS (SELECT FROM release_41.lines);
 INSERT INTO release_41.users (id) VALUES (9);
 INSERT INTO release_41.users SELECT * FROM release_41.users;
+INSERT INTO release_41.users (id) VALUES (9) ON CONFLICT DO NOTHING;
+INSERT INTO release_41.users VALUES (9, 'n', '{1}', NULL, 'l', true, '1 s', 1) ON CONFLICT (id) DO NOTHING;
+INSERT INTO release_41.users (id, full_name) VALUES (9, 'n'), (10, 'n') ON CONFLICT (id) DO UPDATE SET full_name = EXCLUDED.full_name WHERE false RETURNING id;
+INSERT INTO release_41.users (id, code) VALUES (9, DEFAULT) ON CONFLICT (full_name, (id + 1)) WHERE is_public DO NOTHING;
 INSERT INTO release_41.lines VALUES (9, 9) ON CONFLICT DO NOTHING;
--- the server looks for the index first
+-- with a trigger of a user the server looks for the index first
 INSERT INTO release_41.lines VALUES (9, 9) ON CONFLICT (id) DO NOTHING;
+UPDATE release_41.users SET is_public = true WHERE false;
+DELETE FROM release_41.users WHERE false;
 UPDATE release_41.users SET is_public = true;
 DELETE FROM release_41.users USING release_42.lines WHERE users.id = lines.id;
 COPY (SELECT * FROM release_41.users) TO stdout;
 COPY release_41.lines FROM stdin;
 9	9
+\.
+-- as the server says it of a view that is served
+COPY release_41.users (id) FROM stdin;
+9
 \.
 DO 'DECLARE r release_41.users; BEGIN SELECT * INTO r FROM release_41.users; END';
 SET search_path = release_41;

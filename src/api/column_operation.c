@@ -188,49 +188,6 @@ check_other_operations(const SyncRule *rule)
 }
 
 /*-------------------------------------------------------------------------
- * The same call again.
- *-------------------------------------------------------------------------
- */
-
-static bool
-repeat_operation(const Migration *migration, const SyncRule *rule)
-{
-	ListCell   *lc;
-
-	if (repeat_skip_forgotten(migration, rule->relation))
-		return true;
-	foreach(lc, sync_list_recorded(migration->id))
-	{
-		SyncRule   *other = lfirst(lc);
-		char	   *object;
-
-		if (other->relation != rule->relation || rule_has_new_side(other) ||
-			!text_is_among(column_of(rule), other->old_columns) ||
-			(other->new_name == NULL) != (rule->new_name == NULL))
-			continue;
-		object = psprintf("a %s of column %s of %s",
-						  rule->new_name ? "rename" : "drop",
-						  quote_identifier(column_of(rule)),
-						  quoting_relation(rule->relation));
-		if (rule->new_name && strcmp(rule->new_name, other->new_name) != 0)
-			repeat_refuse(migration, object, "name", other->new_name, rule->new_name);
-		if (!repeat_same_expression(other->down_given ? linitial(other->down_given) : NULL,
-									other->down ? linitial(other->down) : NULL,
-									rule->down ? linitial(rule->down) : NULL))
-			repeat_refuse(migration, object, "down",
-						  other->down_given ? linitial(other->down_given) : NULL,
-						  rule->down ? linitial(rule->down) : NULL);
-		if (other->quarantine != rule->quarantine)
-			repeat_refuse(migration, object, "on_error",
-						  other->quarantine ? "quarantine" : "error",
-						  rule->quarantine ? "quarantine" : "error");
-		repeat_skip(migration, object);
-		return true;
-	}
-	return false;
-}
-
-/*-------------------------------------------------------------------------
  * rename_column
  *-------------------------------------------------------------------------
  */
@@ -304,7 +261,7 @@ tandem_rename_column(PG_FUNCTION_ARGS)
 	rule = rule_of_call(fcinfo, migration);
 	rule->new_name = argument_name(fcinfo, 3, "new_name");
 	rule->keep_old = true;
-	if (repeat_operation(migration, rule))
+	if (repeat_rule(migration, rule))
 		PG_RETURN_VOID();
 	note_operation(migration, rule);
 	check_new_name(rule);
@@ -415,7 +372,7 @@ tandem_drop_column(PG_FUNCTION_ARGS)
 	down = argument_optional_text(fcinfo, 3);
 	rule->down = down ? list_make1(down) : NIL;
 	rule->quarantine = quarantine_from_name(argument_text(fcinfo, 4, "on_error"));
-	if (repeat_operation(migration, rule))
+	if (repeat_rule(migration, rule))
 		PG_RETURN_VOID();
 	note_operation(migration, rule);
 	check_inserts_pass(rule);

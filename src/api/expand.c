@@ -159,6 +159,9 @@ check_same_rule(const Migration *migration, const char *object,
 		repeat_refuse(migration, object, "list of new columns",
 					  list_as_text(recorded->new_columns),
 					  list_as_text(given->new_columns));
+	if (recorded->new_name && strcmp(recorded->new_name, given->new_name) != 0)
+		repeat_refuse(migration, object, "name", recorded->new_name,
+					  given->new_name);
 	if (!same_side(recorded->up_given, recorded->up, given->up))
 		repeat_refuse(migration, object, "up", list_as_text(recorded->up_given),
 					  list_as_text(given->up));
@@ -198,12 +201,32 @@ repeat_skip_forgotten(const Migration *migration, Oid relid)
 	return true;
 }
 
-/*
- * Does the migration have this sync?  rule has up and down as given by the
- * user.
- */
+/* Are both about the same columns, whatever they say of them? */
 static bool
-repeat_sync(const Migration *migration, const SyncRule *rule)
+rules_have_one_object(const SyncRule *a, const SyncRule *b)
+{
+	if (a->relation != b->relation || rule_has_new_side(a) != rule_has_new_side(b))
+		return false;
+	if (rule_has_new_side(a))
+		return lists_share_name(a->new_columns, b->new_columns);
+	return rule_drops_column(a) == rule_drops_column(b) &&
+		same_strings(a->old_columns, b->old_columns);
+}
+
+static char *
+describe_rule(const SyncRule *rule)
+{
+	char	   *table = quoting_relation(rule->relation);
+
+	if (rule_has_new_side(rule))
+		return psprintf("a sync of %s to %s", table, list_as_text(rule->new_columns));
+	return psprintf("a %s of column %s of %s",
+					rule_drops_column(rule) ? "drop" : "rename",
+					quote_identifier(linitial(rule->old_columns)), table);
+}
+
+bool
+repeat_rule(const Migration *migration, const SyncRule *rule)
 {
 	ListCell   *lc;
 
@@ -212,16 +235,11 @@ repeat_sync(const Migration *migration, const SyncRule *rule)
 	foreach(lc, sync_list_recorded(migration->id))
 	{
 		SyncRule   *other = lfirst(lc);
-		char	   *object;
 
-		if (other->relation != rule->relation ||
-			!lists_share_name(other->new_columns, rule->new_columns))
+		if (!rules_have_one_object(other, rule))
 			continue;
-		object = psprintf("a sync of %s to %s",
-						  quoting_relation(rule->relation),
-						  list_as_text(other->new_columns));
-		check_same_rule(migration, object, other, rule);
-		repeat_skip(migration, object);
+		check_same_rule(migration, describe_rule(other), other, rule);
+		repeat_skip(migration, describe_rule(other));
 		return true;
 	}
 	return false;
@@ -475,7 +493,7 @@ add_sync(Migration *migration, SyncRule *rule)
 
 	check_expression_count(rule);
 	rule->old_columns = release_names_stored_list(&names, rule->old_columns);
-	if (repeat_sync(migration, rule))
+	if (repeat_rule(migration, rule))
 		return;
 	migration_check(migration, ACTION_EXPAND);
 	target_check_table(rule->relation);

@@ -18,6 +18,12 @@
 extern bool repeat_step(const Migration *migration, const Step *step);
 
 /*
+ * Does the migration already have this rule, whose expressions are those that the
+ * user gives?  Errors: it has one for these columns that differs.
+ */
+extern bool repeat_rule(const Migration *migration, const SyncRule *rule);
+
+/*
  * Throws the error that the migration has an object already, and what of it
  * differs.  recorded and given are its texts, or NULL.
  */

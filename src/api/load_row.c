@@ -268,6 +268,15 @@ check_loaded_relation_array(Datum array)
 										   sizeof(Oid), true, TYPALIGN_INT));
 }
 
+/* Of a view, and of what is left of one that has no table, which names itself. */
+static bool
+names_view(const LoadedRow *row, int i)
+{
+	int			view = column_with_value(row, "view");
+
+	return view >= 0 && DatumGetObjectId(row->values[view]) == DatumGetObjectId(row->values[i]);
+}
+
 /*
  * Tables and views must be owned by the user.  Returns false if the relation
  * of the row does not exist, so that the row is of no use.
@@ -285,7 +294,7 @@ check_loaded_relations(LoadedRow *row)
 			row->values[i] = check_loaded_relation_array(row->values[i]);
 		else if (att->atttypid == REGCLASSOID &&
 				 !check_loaded_relation(DatumGetObjectId(row->values[i]),
-										strcmp(NameStr(att->attname), "view") == 0))
+										names_view(row, i)))
 			return false;
 	}
 	return true;

@@ -301,6 +301,19 @@ release_view_table_dropped(Oid relid)
 	query_end(&query);
 }
 
+Oid
+release_view_base(Oid view)
+{
+	TandemQuery query;
+	List	   *bases;
+
+	query_begin(&query);
+	query_oid(&query, view);
+	bases = query_oids(&query, "SELECT base FROM tandem._view_base($1)");
+	query_end(&query);
+	return bases ? linitial_oid(bases) : InvalidOid;
+}
+
 void
 release_view_forget(Oid view)
 {

@@ -14,7 +14,9 @@ typedef struct ReleaseView
 	Oid			view;
 	Oid			schema;			/* schema of the view */
 	int			release;
-	Oid			relation;
+	Oid			relation;		/* the view itself, where its table is gone,
+								 * or it is the base of what is left of
+								 * another */
 	char	   *definition;		/* its SELECT, as created */
 	List	   *columns;		/* names of its columns */
 	bool		ended;			/* its release has ended: the view only raises
@@ -140,6 +142,12 @@ extern ReleaseView *release_view_get(Oid view);
  * one may get its OID.
  */
 extern void release_view_table_dropped(Oid relid);
+
+/*
+ * Returns the base that what is left of a view reads (see tombstone.c), or
+ * InvalidOid.
+ */
+extern Oid	release_view_base(Oid view);
 
 /* Deletes the record of a view. */
 extern void release_view_forget(Oid view);

@@ -3,11 +3,14 @@
  *		What a release leaves of its views when it ends: views that only
  *		raise an error.
  *
- * The view reads no table.  Its WHERE calls a function that raises the error,
- * for SELECT, UPDATE and DELETE; a trigger does so for INSERT and COPY.  The
- * function is immutable, so that the planner calls it, before it looks at what
- * the statement asks for: of WHERE id = 1 it would know, as the view's id is
- * null, that no row fulfills it, and the executor would call nothing.
+ * The view reads no table, but a base: a view of nulls, beside it.  Its WHERE
+ * calls a function that raises the error, for SELECT, UPDATE and DELETE; as a
+ * CHECK OPTION it does so for INSERT.  The function is immutable, so that the
+ * planner calls it, before it looks at what the statement asks for: of WHERE
+ * id = 1 it would know, as the view's id is null, that no row fulfills it, and
+ * the executor would call nothing; and of ON CONFLICT (id) it would find no
+ * index.  The server takes a CHECK OPTION only of a view that it can write
+ * through by itself, hence the base.
  *
  * The view is replaced with the lock that contract has: who waits for that lock,
  * and who has prepared a statement, finds the new one.
@@ -15,9 +18,12 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/pg_trigger.h"
+#include "commands/defrem.h"
 #include "commands/trigger.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "catalog/registry.h"
@@ -111,21 +117,42 @@ tandem_retired_write(PG_FUNCTION_ARGS)
 }
 
 static char *
-tombstone_definition(const ReleaseView *view)
+columns_of_nulls(Relation rel)
 {
-	Relation	rel = relation_open_present(view->view, AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
-	StringInfoData sql;
+	StringInfoData columns;
 
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT");
+	initStringInfo(&columns);
 	for (int i = 0; i < desc->natts; i++)
-		appendStringInfo(&sql, "%s %s AS %s", i > 0 ? "," : "",
+		appendStringInfo(&columns, "%s %s AS %s", i > 0 ? "," : "",
 						 view_null_of_column(TupleDescAttr(desc, i)),
 						 quote_identifier(NameStr(TupleDescAttr(desc, i)->attname)));
-	appendStringInfo(&sql, " WHERE tandem.retired(%d)", view->release);
-	relation_close(rel, NoLock);
-	return sql.data;
+	return columns.data;
+}
+
+static char *
+columns_by_name(Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	StringInfoData columns;
+
+	initStringInfo(&columns);
+	for (int i = 0; i < desc->natts; i++)
+		appendStringInfo(&columns, "%s %s", i > 0 ? "," : "",
+						 quote_identifier(NameStr(TupleDescAttr(desc, i)->attname)));
+	return columns.data;
+}
+
+static bool
+has_instead_of_trigger(Oid view)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, view);
+	query_int(&query, TRIGGER_TYPE_INSTEAD);
+	return query_end_found(&query, query_run(&query,
+											 "SELECT FROM pg_trigger WHERE tgrelid = $1 AND tgtype & $2 <> 0 LIMIT 1"));
 }
 
 void
@@ -156,24 +183,70 @@ tombstone_check(const ReleaseView *view)
 					 quote_identifier(name), quoting_relation(view->view))));
 }
 
-void
-tombstone_make(const ReleaseView *view)
+static void
+make_trigger(const ReleaseView *view, const char *name)
 {
-	ReleaseView ended = *view;
-	char	   *name = quoting_relation(view->view);
-
-	tombstone_check(view);
-	ended.definition = tombstone_definition(view);
-	ended.ended = true;
-	ended.own_defaults = NIL;
-	view_defaults_remove(view->view);
-	ddl_run_stored(view->view,
-				   psprintf("CREATE OR REPLACE VIEW %s WITH (security_invoker = true) AS %s",
-							name, ended.definition));
 	ddl_run_stored(view->view,
 				   psprintf("CREATE TRIGGER " ENDED_TRIGGER_NAME " INSTEAD OF INSERT OR UPDATE OR DELETE ON %s "
 							"FOR EACH ROW EXECUTE FUNCTION tandem.retired('%d')",
 							name, view->release));
+}
+
+/* Returns the name of the base of the view, a view of these columns. */
+static char *
+make_base(const ReleaseView *view, const char *columns)
+{
+	char	   *relname = ChooseRelationName(quoting_raw_name(view->view), NULL,
+											 "tandem_ended", view->schema, false);
+	char	   *name = quote_qualified_identifier(quoting_raw_schema(view->schema),
+												  relname);
+	ReleaseView base = {.schema = view->schema,
+		.release = view->release,
+		.definition = psprintf("SELECT%s WHERE tandem.retired(%d)", columns, view->release),
+		.columns = view->columns,
+	.ended = true};
+
+	ddl_run_stored(view->view,
+				   psprintf("CREATE VIEW %s AS %s", name, base.definition));
+	make_trigger(view, name);
+	base.view = get_relname_relid(relname, view->schema);
+	/* like what is left of a view whose table was dropped */
+	base.relation = base.view;
+	release_view_note(&base);
+	return name;
+}
+
+/*
+ * With a trigger of a user that fires instead of an INSERT, the server evaluates
+ * no CHECK OPTION, and without columns it takes none: such a view gets a trigger
+ * that fires first.  Neither view is for security_invoker: who may use the view
+ * has no right on its base.
+ */
+void
+tombstone_make(const ReleaseView *view)
+{
+	Relation	rel = relation_open_present(view->view, AccessShareLock);
+	bool		by_trigger = has_instead_of_trigger(view->view) ||
+	RelationGetNumberOfAttributes(rel) == 0;
+	char	   *nulls = columns_of_nulls(rel);
+	char	   *names = columns_by_name(rel);
+	ReleaseView ended = *view;
+	char	   *name = quoting_relation(view->view);
+
+	relation_close(rel, NoLock);
+	tombstone_check(view);
+	ended.definition = psprintf("SELECT%s%s WHERE tandem.retired(%d)",
+								by_trigger ? nulls : names,
+								by_trigger ? "" : psprintf(" FROM %s", make_base(view, nulls)),
+								view->release);
+	ended.ended = true;
+	ended.own_defaults = NIL;
+	view_defaults_remove(view->view);
+	ddl_run_stored(view->view,
+				   psprintf("CREATE OR REPLACE VIEW %s AS %s%s", name, ended.definition,
+							by_trigger ? "" : " WITH LOCAL CHECK OPTION"));
+	if (by_trigger)
+		make_trigger(view, name);
 	release_view_note(&ended);
 }
 

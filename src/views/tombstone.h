@@ -22,7 +22,7 @@ extern void tombstone_make(const ReleaseView *view);
 
 /*
  * The release has begun again: makes it a view that can be replaced by one of
- * the table.  The caller has locked it.
+ * the table.  The caller has locked it, and drops its base afterwards.
  */
 extern void tombstone_open(const ReleaseView *view);
 

@@ -171,13 +171,23 @@ check_nothing_built_on_view(Oid view, bool ended)
 }
 
 /* The owner of the schema may drop anything in it. */
+static void
+drop_view(Oid schema, Oid view)
+{
+	view_schema_run(schema,
+					psprintf("DROP VIEW %s RESTRICT", quoting_relation(view)));
+	release_view_forget(view);
+}
+
 void
 versioned_view_drop(const ReleaseView *view)
 {
+	Oid			base = view->ended ? release_view_base(view->view) : InvalidOid;
+
 	check_nothing_built_on_view(view->view, view->ended);
-	view_schema_run(view->schema,
-					psprintf("DROP VIEW %s RESTRICT", quoting_relation(view->view)));
-	release_view_forget(view->view);
+	drop_view(view->schema, view->view);
+	if (OidIsValid(base))
+		drop_view(view->schema, base);
 }
 
 static void
@@ -261,7 +271,7 @@ make_view(const WantedView *wanted, ReleaseView *view, bool replace,
 	ViewProperties properties = properties_of_view(wanted, view);
 	List	   *roles;
 	List	   *statements = view_properties_new(&properties, qualified, &roles);
-	char	   *options = view_options(properties.view);
+	char	   *options = view_options(view && !view->ended ? view->view : InvalidOid);
 	List	   *defaults = view ? view_defaults_own(view) : NIL;
 	ReleaseView made = {.release = wanted->release,
 		.schema = wanted->schema,
@@ -395,6 +405,7 @@ remake_view(const WantedView *wanted, ReleaseView *view, Shaping shaping,
 {
 	Relation	rel;
 	bool		replace;
+	Oid			base = InvalidOid;
 
 	/* not with the view locked, since it may have to wait */
 	view_schema_grant(grants, wanted->schema, wanted->rel->rd_rel->relowner,
@@ -407,10 +418,15 @@ remake_view(const WantedView *wanted, ReleaseView *view, Shaping shaping,
 	replace = view_may_be_replaced(wanted, rel);
 	relation_close(rel, NoLock);
 	if (replace && view->ended)
+	{
+		base = release_view_base(view->view);
 		tombstone_open(view);
+	}
 	if (!replace && (shaping == SHAPE_KEEP || shaping == SHAPE_ADD))
 		refuse_altered_view(view);
 	make_view(wanted, view, replace, grants);
+	if (OidIsValid(base))
+		drop_view(view->schema, base);
 }
 
 /* If so there is nothing to do; false if the view was altered by hand. */

@@ -42,7 +42,10 @@ extern void versioned_view_refresh(ReleaseView *view, int ending, List **grants)
  */
 extern List *versioned_view_columns_that_go(Oid relid, int release, int ending);
 
-/* Drops a view, locked by the caller.  Errors: other objects depend on it. */
+/*
+ * Drops a view, locked by the caller, and its base if it is what is left of one.
+ * Errors: other objects depend on it.
+ */
 extern void versioned_view_drop(const ReleaseView *view);
 
 #endif							/* TANDEM_VERSIONED_VIEW_H */

@@ -299,17 +299,22 @@ void
 versioned_views_drop(List *views)
 {
 	List	   *relids = NIL;
+	List	   *bases = NIL;
 	List	   *schemas = NIL;
 	ListCell   *lc;
 
 	foreach(lc, views)
 		relids = lappend_oid(relids, ((ReleaseView *) lfirst(lc))->view);
 	lock_relations(relids, AccessExclusiveLock);
+	foreach(lc, relids)
+		bases = lappend_oid(bases, release_view_base(lfirst_oid(lc)));
 	foreach(lc, views)
 	{
 		ReleaseView *view = lfirst(lc);
 
-		versioned_view_drop(view);
+		/* one whose view was dropped by hand is the base of none */
+		if (!list_member_oid(bases, view->view))
+			versioned_view_drop(view);
 		schemas = list_append_unique_oid(schemas, view->schema);
 	}
 	foreach(lc, schemas)

@@ -311,6 +311,15 @@ foreach my $what (sort keys %claims)
 	($status, $out, $err) = $node->psql($given, "SET ROLE app_owner; $sql");
 	like($err, $pattern, "$what is refused");
 }
+is( $node->safe_psql(
+		$given,
+		q(SET ROLE app_owner;
+		CREATE SCHEMA release_1; CREATE VIEW release_1.gone AS SELECT 1 AS id;
+		INSERT INTO tandem.view (view, release, relation, definition, columns, ended) VALUES ('release_1.gone', 1, 'release_1.gone', '', '{id}', true);
+		RESET ROLE;
+		SELECT view, relation FROM tandem.view)),
+	'release_1.gone|release_1.gone',
+	'what an ended release has left of its own view is loaded');
 $node->safe_psql($given, 'REVOKE EXECUTE ON FUNCTION tandem.switch_release FROM app_owner');
 ($status, $out, $err) = $node->psql($given, 'SET ROLE app_owner; INSERT INTO tandem.registry (lowest) VALUES (99)');
 like($err, qr/permission denied to load table tandem\.registry/, 'who may not move releases loads none');

@@ -99,7 +99,7 @@ sub check
 	($status, $out, $err) = $server->psql($db, "SET ROLE $owner; CALL tandem.contract('m')");
 	is($status, 0, "$what: contract") or diag($err);
 	is($server->safe_psql($db, q(SELECT string_agg(view::text || ' ' || ended, ', ' ORDER BY view::text) FROM tandem.view)),
-		'release_1.items true, release_2.items false', "$what: contract ends the view of the old release");
+		'release_1.items true, release_1.items_tandem_ended true, release_2.items false', "$what: contract ends the view of the old release");
 	is($server->safe_psql($db, "SELECT tandem.create_migration('next'); SELECT name, phase FROM tandem.migrations"),
 		"\nm|done\nnext|expand", "$what: the next migration has a number of its own");
 	return;
