@@ -18,6 +18,7 @@
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
+#include "catalog/operation.h"
 #include "catalog/owned_column.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
@@ -31,6 +32,8 @@
 #include "core/text.h"
 #include "ddl/columns.h"
 #include "ending/open_work.h"
+#include "ending/operations.h"
+#include "ending/tables.h"
 #include "ending/parts.h"
 #include "region/gate.h"
 #include "region/release_publication.h"
@@ -168,6 +171,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 	refuse_columns_in_use(migration, reasons_columns_stay(migration, dropped));
 	parts = contract_parts(migration);
 	contract_parts_check(migration, parts, call->accept);
+	operations_check(migration);
 	/* report this before older releases are refused, not after */
 	versioned_views_check_end(sync_relations_of_migration(migration->id),
 							  migration->id, migration->release);
@@ -187,6 +191,7 @@ check_still_ready(const Migration *migration, List *rules, List *dropped,
 						  dropped_column_lines(dropped,
 											   catalog_watch_is_silent() ? column_migrations
 											   : column_dependents, migration));
+	operations_check(migration);
 	versioned_views_check_end(sync_relations_of_migration(migration->id),
 							  migration->id, migration->release);
 }
@@ -428,7 +433,9 @@ contract_in_transaction(Migration *migration, FencedContract *fenced)
 	/* without the old columns nothing that comes with them can be applied */
 	if (takes > 0)
 		release_subscription_take(takes, ERROR);
-	finish_under_locks(migration, NIL, &work);
+	finish_under_locks(migration,
+					   tables_referred_to(operation_tables(migration->id, OPERATION_DROP_TABLE)),
+					   &work);
 }
 
 static void
@@ -518,13 +525,15 @@ static void
 put_part(ReturnSetInfo *result, const char *part, const char *object,
 		 const char *what_happens, const char *remedy)
 {
-	Datum		values[4];
+	Datum		values[4] = {0};
 	bool		nulls[4] = {false};
 
 	values[0] = CStringGetTextDatum(part);
 	values[1] = CStringGetTextDatum(object);
 	values[2] = CStringGetTextDatum(what_happens);
-	values[3] = CStringGetTextDatum(remedy);
+	if (remedy)
+		values[3] = CStringGetTextDatum(remedy);
+	nulls[3] = remedy == NULL;
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
@@ -591,6 +600,15 @@ tandem_preview_contract(PG_FUNCTION_ARGS)
 		put_part(result, "in use", lfirst(lc),
 				 "contract is refused, whatever it is to accept",
 				 "move it to the new columns or drop it; of another migration, end that one");
+	foreach(lc, operations_parts(migration))
+	{
+		ContractPart *part = lfirst(lc);
+
+		put_part(result, part->part, part->object,
+				 psprintf("%s%s", part->what_happens,
+						  part->refuses ? "; contract is refused, whatever it is to accept" : ""),
+				 part->remedy);
+	}
 	foreach(lc, list_concat(contract_parts(migration), contract_texts(migration)))
 	{
 		ContractPart *part = lfirst(lc);

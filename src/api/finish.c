@@ -11,6 +11,7 @@
 
 #include "api/finish.h"
 #include "catalog/migration_rights.h"
+#include "catalog/operation.h"
 #include "catalog/registry.h"
 #include "catalog/sync.h"
 #include "core/authority.h"
@@ -19,6 +20,8 @@
 #include "core/relation.h"
 #include "core/settings.h"
 #include "core/text.h"
+#include "ending/operations.h"
+#include "ending/tables.h"
 #include "region/release_publication.h"
 #include "trigger/install.h"
 #include "views/views_end.h"
@@ -251,6 +254,10 @@ finish_drop(const Migration *migration, List *dropped, List *objects)
 		finish_change_table(migration, column->relation,
 							drop_column_of_table, column->name);
 	}
+	if (migration->phase == PHASE_DONE)
+		operations_run(migration);
+	else
+		tables_drop(operation_tables(migration->id, OPERATION_ADD_TABLE), AUTHORITY_PINNED_PATH);
 	/* none of them has a column left that a release does not see */
 	release_publication_follow(sync_relations_of_migration(migration->id), 0);
 	foreach(lc, sync_list_of_migration(migration->id))

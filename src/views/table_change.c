@@ -175,7 +175,7 @@ follow_altered_views(const AlterTableStmt *statement)
 	List	   *columns = columns_given_default(statement);
 	ListCell   *lc;
 
-	foreach(lc, columns == NIL || ddl_is_running() ? NIL
+	foreach(lc, columns == NIL || ddl_is_ours() ? NIL
 			: altered_relations("SELECT DISTINCT c.objid FROM pg_event_trigger_ddl_commands() c "
 								"JOIN tandem.view v ON v.view = c.objid "
 								"WHERE c.classid = 'pg_class'::regclass"))
@@ -256,7 +256,7 @@ tandem_views_follow(PG_FUNCTION_ARGS)
 	if (strcmp(data->event, "sql_drop") == 0)
 	{
 		/* what we drop ourselves we forget ourselves */
-		if (!ddl_is_running())
+		if (!ddl_is_ours())
 			follow_drop();
 	}
 	else
