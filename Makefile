@@ -111,6 +111,7 @@ OBJS = \
 	src/ddl/constraint_build.o \
 	src/ddl/key.o \
 	src/ddl/not_null.o \
+	src/ddl/given_statement.o \
 	src/ddl/take_back.o \
 	src/ddl/columns.o \
 	src/views/view_definition.o \
@@ -140,6 +141,8 @@ OBJS = \
 	src/ending/parts.o \
 	src/ending/losses.o \
 	src/ending/built.o \
+	src/ending/operations.o \
+	src/ending/tables.o \
 	src/ending/build_users.o \
 	src/run/process.o \
 	src/run/command.o \
@@ -163,6 +166,8 @@ OBJS = \
 	src/api/take_names.o \
 	src/api/rule_try.o \
 	src/api/add_build.o \
+	src/api/operations.o \
+	src/api/table_operations.o \
 	src/api/migrate.o \
 	src/api/control.o \
 	src/api/refill.o \

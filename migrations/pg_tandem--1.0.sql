@@ -100,10 +100,10 @@ CREATE TABLE tandem.sync (
 	-- none: a column that contract drops, or renames, and whose values down gives, if anything
 	new_columns name[] NOT NULL CHECK (cardinality(new_columns) = 0 OR array_ndims(new_columns) = 1 AND array_position(new_columns, NULL) IS NULL),
 	-- one for each new column, and one, which may be NULL, for each old column
-	up text[] NOT NULL CHECK (cardinality(up) = cardinality(new_columns) AND array_position(up, NULL) IS NULL AND (cardinality(up) = 0 OR array_ndims(up) = 1)),
+	up text[] NOT NULL CHECK (cardinality(up) = cardinality(new_columns) AND (cardinality(up) = 0 OR array_ndims(up) = 1 AND array_position(up, NULL) IS NULL)),
 	down text[] CHECK (array_ndims(down) = 1 AND cardinality(down) = cardinality(old_columns)),
 	-- as the user wrote them: a script that is run again is compared with these
-	up_given text[] NOT NULL CHECK (cardinality(up_given) = cardinality(new_columns) AND array_position(up_given, NULL) IS NULL AND (cardinality(up_given) = 0 OR array_ndims(up_given) = 1)),
+	up_given text[] NOT NULL CHECK (cardinality(up_given) = cardinality(new_columns) AND (cardinality(up_given) = 0 OR array_ndims(up_given) = 1 AND array_position(up_given, NULL) IS NULL)),
 	down_given text[] CHECK (array_ndims(down_given) = 1 AND cardinality(down_given) = cardinality(old_columns)),
 	-- a down that was given, and is null for every row, is none
 	CHECK (down IS NULL OR down_given IS NOT NULL
@@ -417,13 +417,17 @@ CREATE TABLE tandem.operation (
 	migration integer NOT NULL,
 	kind text NOT NULL CHECK (kind IN ('add table', 'rename table', 'drop table', 'drop index', 'rename constraint', 'statement')),
 	relation regclass NOT NULL,
+	-- the table or index as the user wrote it: a script that is run again names what is gone by then
+	given text NOT NULL,
 	-- name of the index or constraint
 	object name CHECK ((object IS NOT NULL) = (kind IN ('drop index', 'rename constraint')) AND object IS DISTINCT FROM ''),
 	new_name name CHECK ((new_name IS NOT NULL) = (kind IN ('rename table', 'rename constraint')) AND new_name IS DISTINCT FROM ''),
 	-- as the user wrote it, and as who owned the table then it is to run
 	statement text CHECK ((statement IS NOT NULL) = (kind = 'statement')),
 	owner tandem.role_reference NOT NULL,
-	search_path text NOT NULL
+	search_path text NOT NULL,
+	-- contract has done it
+	done boolean NOT NULL DEFAULT false
 );
 CREATE INDEX operation_migration_idx ON tandem.operation (migration, relation);
 CREATE INDEX operation_relation_idx ON tandem.operation (relation);
@@ -599,6 +603,36 @@ CREATE FUNCTION tandem.add_index(migration text, definition text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_add_index' LANGUAGE C;
 COMMENT ON FUNCTION tandem.add_index(text, text)
 	IS 'schedules an index that migrate builds without blocking, after the backfill; definition is a CREATE INDEX statement';
+
+CREATE FUNCTION tandem.at_contract(migration text, relation text, statement text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_at_contract' LANGUAGE C;
+COMMENT ON FUNCTION tandem.at_contract(text, text, text)
+	IS 'has contract run a DDL statement, in its transaction and as the owner of the table, after old columns were dropped';
+
+CREATE FUNCTION tandem.drop_index(migration text, index text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_drop_index' LANGUAGE C;
+COMMENT ON FUNCTION tandem.drop_index(text, text)
+	IS 'has contract drop an index';
+
+CREATE FUNCTION tandem.rename_constraint(migration text, relation text, name name, new_name name) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_rename_constraint' LANGUAGE C;
+COMMENT ON FUNCTION tandem.rename_constraint(text, text, name, name)
+	IS 'has contract rename a constraint';
+
+CREATE FUNCTION tandem.add_table(migration text, relation text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_add_table' LANGUAGE C;
+COMMENT ON FUNCTION tandem.add_table(text, text)
+	IS 'makes a table that was created in the same transaction one of the migration''s release: earlier ones have no view of it, and abort drops it';
+
+CREATE FUNCTION tandem.rename_table(migration text, relation text, new_name name) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_rename_table' LANGUAGE C;
+COMMENT ON FUNCTION tandem.rename_table(text, text, name)
+	IS 'has the release see a table under another name, by its view, and contract rename the table';
+
+CREATE FUNCTION tandem.drop_table(migration text, relation text) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_drop_table' LANGUAGE C;
+COMMENT ON FUNCTION tandem.drop_table(text, text)
+	IS 'has contract drop a table, of which the release has no view';
 
 /*
  * Migrate.
@@ -1060,6 +1094,101 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._names_word(text, name) IS 'whether a text has a name in it as a word';
 
+CREATE FUNCTION tandem._drop_obstacles(relations oid[], aborting integer, OUT class oid, OUT object oid, OUT line text)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	-- what goes with them by itself
+	WITH RECURSIVE gone (class, object, part) AS (
+		SELECT 'pg_class'::regclass::oid, r.oid, 0 FROM unnest($1) r (oid)
+		UNION SELECT d.classid, d.objid, d.objsubid FROM gone g
+		JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part)
+		WHERE d.deptype IN ('a', 'i', 'P', 'S')
+	)
+	SELECT DISTINCT coalesce(v.class, d.classid), coalesce(v.object, d.objid),
+		coalesce(pg_describe_object(v.class, v.object, 0), pg_describe_object(d.classid, d.objid, d.objsubid))
+	FROM gone g
+	JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part) AND d.deptype = 'n'
+	-- of a rule that makes a view, the view
+	LEFT JOIN LATERAL (SELECT 'pg_class'::regclass::oid AS class, w.ev_class AS object FROM pg_rewrite w
+		WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.rulename = '_RETURN') v ON true
+	WHERE NOT EXISTS (SELECT FROM gone o WHERE o.class = d.classid AND o.object = d.objid AND o.part IN (0, d.objsubid))
+		AND NOT EXISTS (SELECT FROM tandem.view t WHERE v.object = t.view)
+		-- that of a partition goes with the one above
+		AND NOT EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND c.conparentid <> 0)
+		-- a foreign key that abort drops before, or from a column that it drops
+		AND NOT EXISTS (SELECT FROM pg_constraint c
+			WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND (
+				EXISTS (SELECT FROM tandem._owned_columns o WHERE o.migration = $2 AND o.relation = c.conrelid AND o.number = ANY (c.conkey))
+				OR EXISTS (SELECT FROM tandem.step t WHERE t.migration = $2 AND t.kind = 'constraint' AND t.relation = c.conrelid AND t.object = c.conname)));
+END;
+COMMENT ON FUNCTION tandem._drop_obstacles(oid[], integer)
+	IS 'what depends on tables or indexes and does not go with them, but for the views of releases, and what the abort of a migration, or 0, drops before: RESTRICT refuses to drop them';
+
+CREATE FUNCTION tandem._table_name_taken(relation oid, name name, migration integer, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH t AS (
+		SELECT c.oid, c.relnamespace AS schema FROM pg_class c WHERE c.oid = $1
+	), going AS (
+		-- which the migration itself drops or renames
+		SELECT o.relation::oid AS oid FROM tandem.operation o WHERE o.migration = $3 AND NOT o.done AND o.kind IN ('drop table', 'rename table')
+	)
+	SELECT pg_describe_object('pg_class'::regclass, c.oid, 0)
+	FROM t JOIN pg_class c ON c.relnamespace = t.schema AND c.relname = $2 AND c.oid <> t.oid
+	WHERE c.oid NOT IN (SELECT g.oid FROM going g)
+	UNION ALL
+	-- the type of an array makes room
+	SELECT pg_describe_object('pg_type'::regclass, y.oid, 0)
+	FROM t JOIN pg_type y ON y.typnamespace = t.schema AND y.typname = $2 AND y.typrelid = 0
+	WHERE NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = y.oid)
+	UNION ALL
+	SELECT format('table %s, to which migration %I gives that name', c.oid::regclass, m.name)
+	FROM t JOIN pg_class c ON c.relnamespace = t.schema AND c.oid <> t.oid
+	JOIN tandem.operation o ON o.relation = c.oid AND o.kind = 'rename table' AND o.new_name = $2 AND NOT o.done
+	JOIN tandem.migration m ON m.id = o.migration AND m.phase <> 'aborted'
+	UNION ALL
+	SELECT format('view %s of release %s', v.view, v.release)
+	FROM t JOIN pg_class c ON c.relnamespace = t.schema AND c.oid <> t.oid AND c.oid NOT IN (SELECT g.oid FROM going g)
+	JOIN tandem.view v ON v.relation = c.oid AND NOT v.ended
+	JOIN pg_class w ON w.oid = v.view AND w.relname = $2
+	JOIN tandem.migration m ON m.id = $3 AND v.release >= m.release;
+END;
+COMMENT ON FUNCTION tandem._table_name_taken(oid, name, integer)
+	IS 'what has the name already that a migration is to give a table, or will get it';
+
+CREATE FUNCTION tandem._is_replicated(relation oid) RETURNS boolean LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH t (oid) AS (
+		SELECT $1 UNION SELECT p.relid FROM pg_partition_tree($1) p
+	)
+	SELECT EXISTS (SELECT FROM t JOIN pg_subscription_rel s ON s.srrelid = t.oid)
+		OR EXISTS (SELECT FROM t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+			JOIN pg_publication_tables g ON g.schemaname = n.nspname AND g.tablename = c.relname);
+END;
+COMMENT ON FUNCTION tandem._is_replicated(oid)
+	IS 'whether a table is published, or rows of it arrive by a subscription: logical replication finds it by its name';
+
+-- what is neither shown to a release nor called by its stored name
+CREATE FUNCTION tandem._hides_table(release integer, relation oid) RETURNS text LANGUAGE sql STABLE
+RETURN (SELECT m.name FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration AND m.phase <> 'aborted'
+	WHERE o.relation = $2 AND (o.kind = 'add table' AND m.release > $1 OR o.kind = 'drop table' AND m.release <= $1)
+	ORDER BY o.id LIMIT 1);
+COMMENT ON FUNCTION tandem._hides_table(integer, oid)
+	IS 'the migration that has added a table for a later release, or drops it for this one or an earlier one: the release does not see it';
+
+CREATE FUNCTION tandem._table_name(release integer, relation oid) RETURNS name LANGUAGE sql STABLE
+RETURN coalesce((SELECT o.new_name FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration AND m.phase <> 'aborted'
+		WHERE o.relation = $2 AND o.kind = 'rename table' AND NOT o.done AND m.release <= $1
+		ORDER BY m.release DESC, o.id DESC LIMIT 1),
+	(SELECT c.relname FROM pg_class c WHERE c.oid = $2));
+COMMENT ON FUNCTION tandem._table_name(integer, oid) IS 'the name that a release sees of a table';
+
+CREATE FUNCTION tandem._tables_referred_to(relations oid[], OUT relation oid) RETURNS SETOF oid LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT DISTINCT c.confrelid FROM pg_constraint c WHERE c.contype = 'f' AND c.conrelid = ANY ($1) AND NOT c.confrelid = ANY ($1);
+END;
+COMMENT ON FUNCTION tandem._tables_referred_to(oid[]) IS 'tables that foreign keys of these tables refer to: they are locked when these are dropped';
+
 CREATE FUNCTION tandem._part_users(class oid, object oid, number integer, OUT user_class oid, OUT user_object oid, OUT line text)
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -1145,16 +1274,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._rename_waits(oid, name, integer)
 	IS 'what other migrations have still to do with a column by its name';
-
-CREATE FUNCTION tandem._is_replicated(relation oid) RETURNS boolean LANGUAGE sql STABLE
-BEGIN ATOMIC
-	WITH RECURSIVE tree (relation) AS (
-		SELECT $1 UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.relation)
-	SELECT EXISTS (SELECT FROM tree t JOIN pg_class c ON c.oid = t.relation JOIN pg_namespace n ON n.oid = c.relnamespace
-		JOIN pg_publication_tables p ON p.schemaname = n.nspname AND p.tablename = c.relname)
-		OR EXISTS (SELECT FROM tree t JOIN pg_subscription_rel r ON r.srrelid = t.relation);
-END;
-COMMENT ON FUNCTION tandem._is_replicated(oid) IS 'whether rows of a table, or of a partition of it, are published or subscribed';
 
 CREATE FUNCTION tandem._slots_behind(until pg_lsn, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -1878,10 +1997,12 @@ BEGIN ATOMIC
 	CROSS JOIN LATERAL (SELECT k.line FROM tandem._column_keys(g.relation, g.number) k
 		-- what other migrations use ends with them, in their order
 		UNION SELECT d.line FROM tandem._column_dependents(g.relation, g.number, NULL) d) u
-	WHERE g.migration = $1 AND g.root = g.relation;
+	WHERE g.migration = $1 AND g.root = g.relation
+		-- a statement at contract may free it, which is seen then
+		AND NOT EXISTS (SELECT FROM tandem.operation o WHERE o.migration = $1 AND o.kind = 'statement');
 END;
 COMMENT ON FUNCTION tandem._columns_in_use(integer)
-	IS 'what contract of a migration is refused for, whatever it is to accept, but for other migrations';
+	IS 'what contract of a migration is refused for, whatever it is to accept, but for other migrations, and for what its statements may free';
 
 CREATE FUNCTION tandem._contract_texts(migration integer, OUT part text, OUT object text, OUT what_happens text,
 	OUT remedy text, OUT refuses boolean)
@@ -1956,7 +2077,8 @@ BEGIN ATOMIC
 	FROM (
 		SELECT r.relation, tandem.role_of(m.created_by) AS maker, m.id AS place
 		FROM (SELECT migration, relation FROM tandem.sync
-			UNION SELECT migration, relation FROM tandem.owned_column) r
+			UNION SELECT migration, relation FROM tandem.owned_column
+			UNION SELECT migration, relation FROM tandem.operation WHERE kind IN ('add table', 'rename table', 'drop table')) r
 		JOIN tandem.migration m ON m.id = r.migration AND m.phase <> 'aborted'
 		UNION ALL
 		SELECT v.relation, v.schema_owner, NULL FROM tandem._release_views v WHERE v.release = $1) w
@@ -2532,6 +2654,12 @@ REVOKE ALL ON FUNCTION
 	tandem._region_state(),
 	tandem._object_states(oid[], oid[], integer[], oid),
 	tandem._fingerprint(oid[], oid[], text),
+	tandem._drop_obstacles(oid[], integer),
+	tandem._table_name_taken(oid, name, integer),
+	tandem._is_replicated(oid),
+	tandem._hides_table(integer, oid),
+	tandem._table_name(integer, oid),
+	tandem._tables_referred_to(oid[]),
 	tandem._part_users(oid, oid, integer),
 	tandem._build_users(oid, oid, integer),
 	tandem._column_dependents(oid, integer, integer),
@@ -2540,7 +2668,6 @@ REVOKE ALL ON FUNCTION
 	tandem._column_keys(oid, integer),
 	tandem._column_migrations(oid, integer, integer),
 	tandem._rename_waits(oid, name, integer),
-	tandem._is_replicated(oid),
 	tandem._slots_behind(pg_lsn),
 	tandem._column_moved_keys(oid, integer, oid[], name[]),
 	tandem._column_parts(oid, integer),
@@ -3022,6 +3149,54 @@ COMMENT ON VIEW tandem.after_switches IS 'rows that are changed once the release
 COMMENT ON COLUMN tandem.after_switches.waits_for IS 'regions that have not switched yet';
 COMMENT ON COLUMN tandem.after_switches.rows_changed IS 'rows changed so far, there and back';
 
+-- one row for each operation: a kind of them is a branch of the union
+CREATE VIEW tandem.operations AS
+SELECT m.name AS migration, m.release, o.operation, (SELECT c.oid::regclass FROM pg_class c WHERE c.oid = o.relation) AS relation,
+	o.column_name, o.new_name,
+	CASE WHEN m.phase IN ('done', 'aborted') THEN m.phase WHEN m.phase = 'contract' OR o.migrated THEN 'migrated' ELSE 'pending' END AS state,
+	CASE WHEN m.phase NOT IN ('done', 'aborted') THEN o.at_contract END AS at_contract
+FROM (
+	-- of a derived column there is no old one
+	SELECT 1 AS place, s.id, s.migration, CASE WHEN cardinality(s.old_columns) = 0 THEN 'add_column'
+			WHEN s.new_name IS NOT NULL THEN 'rename_column' WHEN cardinality(s.new_columns) = 0 THEN 'drop_column'
+			WHEN cardinality(s.old_columns) = 1 AND cardinality(s.new_columns) = 1 THEN 'sync_column' ELSE 'sync_columns' END AS operation,
+		s.relation, array_to_string(CASE WHEN cardinality(s.old_columns) = 0 THEN s.new_columns ELSE s.old_columns END, ', ') AS column_name,
+		coalesce(s.new_name::text, CASE WHEN cardinality(s.old_columns) > 0 AND cardinality(s.new_columns) > 0 THEN array_to_string(s.new_columns, ', ') END) AS new_name,
+		NOT s.stored OR s.filled AS migrated,
+		CASE WHEN NOT s.stored THEN 'nothing: views show it'
+			WHEN s.new_name IS NOT NULL THEN format('the column is called %I', s.new_name)
+			WHEN cardinality(s.new_columns) = 0 THEN 'the column goes'
+			WHEN cardinality(s.old_columns) = 0 OR s.keep_old THEN 'its trigger goes, all columns stay'
+			ELSE format('its trigger goes, and %s', (SELECT string_agg(quote_ident(u), ', ') FROM unnest(s.old_columns) u)) END AS at_contract
+	FROM tandem.sync s
+	UNION ALL
+	SELECT 2, 0, c.migration, 'add_column', c.relation, coalesce(c.renamed, c.column_name)::text, NULL, true, 'nothing: the column stays'
+	FROM tandem.owned_column c
+	WHERE c.named AND NOT EXISTS (SELECT FROM tandem.sync s WHERE s.migration = c.migration AND s.relation = c.relation AND s.stored
+		AND coalesce(c.renamed, c.column_name) = ANY (s.new_columns))
+	UNION ALL
+	SELECT 3, t.id, t.migration, CASE t.kind WHEN 'not null' THEN 'add_not_null' ELSE 'add_' || t.kind END, t.relation,
+		CASE t.kind WHEN 'not null' THEN t.object::text END, CASE WHEN t.kind <> 'not null' THEN t.object::text END, t.state = 'done', 'nothing: it stays'
+	FROM tandem.step t WHERE t.kind IN ('index', 'not null', 'constraint')
+	UNION ALL
+	SELECT 4, a.id, a.migration, 'add_after_switch', a.relation, array_to_string(a.columns, ', '), NULL, d.complete IS TRUE,
+		'waits until no row is left to be changed'
+	FROM tandem.after_switch a LEFT JOIN tandem._after_switches d ON d.id = a.id
+	UNION ALL
+	SELECT 5, p.id, p.migration, CASE p.kind WHEN 'statement' THEN 'at_contract' ELSE replace(p.kind, ' ', '_') END, p.relation, NULL, p.new_name::text, true,
+		CASE p.kind WHEN 'statement' THEN format('runs, as %I: %s', tandem.role_name(p.owner), p.statement)
+			WHEN 'drop index' THEN format('index %I goes', p.object)
+			WHEN 'rename constraint' THEN format('constraint %I is called %I', p.object, p.new_name)
+			WHEN 'add table' THEN 'nothing: the table stays'
+			WHEN 'rename table' THEN format('the table is called %I', p.new_name)
+			ELSE 'the table goes' END
+	FROM tandem.operation p) o
+JOIN tandem.migration m ON m.id = o.migration
+ORDER BY m.id, o.place, o.id;
+COMMENT ON VIEW tandem.operations IS 'what each migration does, call by call, how far that is, and what contract will do with it';
+COMMENT ON COLUMN tandem.operations.state IS 'pending: migrate has it still to do; migrated: it waits for contract; done and aborted, as the migration';
+COMMENT ON COLUMN tandem.operations.new_name IS 'of what is added or renamed, the name that it gets';
+
 CREATE VIEW tandem.releases AS
 SELECT r.release, h.state, h.reason,
 	CASE h.state WHEN 'retired' THEN g.lowest_since
@@ -3123,7 +3298,7 @@ END $$;
 
 GRANT USAGE ON SCHEMA tandem TO PUBLIC;
 GRANT SELECT ON tandem.migrations, tandem.syncs, tandem.progress, tandem.stat_progress, tandem.status,
-	tandem.history, tandem.quarantine, tandem.releases, tandem.sessions, tandem.regions, tandem.after_switches TO PUBLIC;
+	tandem.history, tandem.quarantine, tandem.releases, tandem.sessions, tandem.regions, tandem.after_switches, tandem.operations TO PUBLIC;
 
 /*
  * What holds for each table of this schema: so this comes after the last one.

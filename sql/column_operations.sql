@@ -235,5 +235,24 @@ SELECT * FROM release_49.sent;
 SELECT * FROM release_50.sent;
 SELECT up, problem FROM tandem.syncs WHERE migration = 'm50';
 
+-- A statement at contract frees a column, and finds the new names.
+CREATE TABLE held (id integer PRIMARY KEY, a integer, b integer);
+CREATE VIEW holds AS SELECT a FROM held;
+SELECT tandem.create_migration('m51', 51);
+SELECT tandem.drop_column('m51', 'held', 'a');
+SELECT tandem.rename_column('m51', 'held', 'b', 'a');
+SELECT tandem.at_contract('m51', 'held', 'COMMENT ON COLUMN held.a IS ''what was b''');
+SELECT operation, relation, column_name, new_name, state, at_contract FROM tandem.operations WHERE migration = 'm51';
+SELECT part, object, what_happens FROM tandem.preview_contract('m51');
+SELECT tandem.switch_release(51);
+-- nothing has freed it
+CALL tandem.contract('m51', undeclared => 'ignore');
+SELECT phase FROM tandem.migrations WHERE name = 'm51';
+SELECT tandem.at_contract('m51', 'held', 'CREATE OR REPLACE VIEW holds AS SELECT a FROM held');
+SELECT pg_get_viewdef('holds');
+CALL tandem.contract('m51', undeclared => 'ignore');
+\d+ held
+SELECT pg_get_viewdef('holds');
+
 \c postgres
 DROP DATABASE column_operations;

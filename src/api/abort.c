@@ -12,6 +12,7 @@
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
+#include "catalog/operation.h"
 #include "catalog/owned_column.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
@@ -27,6 +28,7 @@
 #include "ending/build_users.h"
 #include "ending/built.h"
 #include "ending/losses.h"
+#include "ending/tables.h"
 #include "region/gate.h"
 #include "region/release_publication.h"
 #include "region/release_subscription.h"
@@ -73,9 +75,10 @@ check_no_dependents(const Migration *migration, List *dropped)
 						 : "Drop these",
 						 quote_literal_cstr(migration->name))));
 	build_users_check(migration);
+	tables_check_abort(migration);
 }
 
-/* Returns the tables that foreign keys of the migration refer to. */
+/* Returns the tables that foreign keys of the migration, and of its tables, refer to. */
 static List *
 referred_tables(const Migration *migration)
 {
@@ -85,7 +88,8 @@ referred_tables(const Migration *migration)
 	foreach(lc, step_list(migration->id, STEP_CONSTRAINT))
 		relids = list_concat_unique_oid(relids,
 										constraint_build_locks(lfirst(lc)));
-	return relids;
+	return list_concat_unique_oid(relids,
+								  tables_referred_to(operation_tables(migration->id, OPERATION_ADD_TABLE)));
 }
 
 static void
@@ -277,7 +281,7 @@ abort_locked(Migration *migration, void *arg)
 	run_control_end_background(migration->id);
 	drain_undo(migration);
 	undo_all_builds(migration);
-	finish_drop(migration, dropped, finish_dropped_with(migration, dropped));
+	finish_drop(migration, dropped, finish_dropped_with(migration, dropped), NULL);
 	if (call->before > 0)
 		release_subscription_restart(call->before);
 }

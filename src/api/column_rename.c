@@ -21,6 +21,7 @@
 #include "core/relation.h"
 #include "core/statement.h"
 #include "core/text.h"
+#include "ending/operations.h"
 #include "rule/expression.h"
 #include "trigger/install.h"
 #include "views/views_end.h"
@@ -176,17 +177,6 @@ move_dropped_columns_away(const Migration *migration, const SyncRule *rename,
 		rename_column(migration, column->relation, column->name, name);
 		column->name = name;
 	}
-}
-
-static bool
-table_is_replicated(Oid relid)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_oid(&query, relid);
-	return query_end_found(&query, query_run_latest(&query,
-													"SELECT WHERE tandem._is_replicated($1)"));
 }
 
 static void

@@ -19,6 +19,7 @@
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
+#include "catalog/operation.h"
 #include "catalog/owned_column.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
@@ -32,6 +33,8 @@
 #include "core/text.h"
 #include "ddl/columns.h"
 #include "ending/open_work.h"
+#include "ending/operations.h"
+#include "ending/tables.h"
 #include "ending/parts.h"
 #include "region/gate.h"
 #include "region/release_publication.h"
@@ -152,7 +155,14 @@ refuse_columns_in_use(const Migration *migration, List *reasons)
 				 errmsg("old columns of migration \"%s\" are still in use",
 						migration->name),
 				 errdetail("%s", lines_as_list(reasons)),
-				 errhint("Move these to the new columns, drop them, or end the migrations that use them, then contract; or abort, if nothing uses the new columns, and create the sync again with keep_old => true.")));
+				 errhint("Move these to the new columns, drop them, have contract do so with tandem.at_contract, or end the migrations that use them, then contract; or abort, if nothing uses the new columns, and create the sync again with keep_old => true.")));
+}
+
+/* What holds the columns may have been what the user's statements were for. */
+static void
+check_columns_were_freed(const Migration *migration, List *dropped)
+{
+	refuse_columns_in_use(migration, reasons_columns_stay(migration, dropped));
 }
 
 /* What other migrations have still to do by the old names of columns; force does not help. */
@@ -181,10 +191,12 @@ check_ready_to_contract(const Migration *migration, List *rules,
 	List	   *parts;
 
 	check_data_is_ready(migration, rules, call);
-	refuse_columns_in_use(migration, reasons_columns_stay(migration, dropped));
+	if (!operations_may_free_columns(migration))
+		refuse_columns_in_use(migration, reasons_columns_stay(migration, dropped));
 	refuse_to_rename_yet(migration);
 	parts = contract_parts(migration);
 	contract_parts_check(migration, parts, call->accept);
+	operations_check(migration);
 	/* report this before older releases are refused, not after */
 	versioned_views_check_end(sync_relations_of_migration(migration->id),
 							  migration->id, migration->release);
@@ -200,11 +212,13 @@ check_still_ready(const Migration *migration, List *rules, List *dropped,
 				  const ContractCall *call)
 {
 	check_data_is_ready(migration, rules, call);
-	refuse_columns_in_use(migration,
-						  dropped_column_lines(dropped,
-											   catalog_watch_is_silent() ? column_migrations
-											   : column_dependents, migration));
+	if (!operations_may_free_columns(migration))
+		refuse_columns_in_use(migration,
+							  dropped_column_lines(dropped,
+												   catalog_watch_is_silent() ? column_migrations
+												   : column_dependents, migration));
 	refuse_to_rename_yet(migration);
+	operations_check(migration);
 	versioned_views_check_end(sync_relations_of_migration(migration->id),
 							  migration->id, migration->release);
 }
@@ -430,7 +444,8 @@ contract_locked(Migration *migration, void *arg)
 	owned_column_keep_new(migration->id);
 	run_control_end_background(migration->id);
 	drain_finish(migration);
-	finish_drop(migration, dropped, fenced->objects);
+	finish_drop(migration, dropped, fenced->objects,
+				operations_may_free_columns(migration) ? check_columns_were_freed : NULL);
 	if (gate.takes > 0)
 		release_subscription_restart(gate.takes);
 }
@@ -446,7 +461,9 @@ contract_in_transaction(Migration *migration, FencedContract *fenced)
 	/* without the old columns nothing that comes with them can be applied */
 	if (takes > 0)
 		release_subscription_take(takes, ERROR);
-	finish_under_locks(migration, NIL, &work);
+	finish_under_locks(migration,
+					   tables_referred_to(operation_tables(migration->id, OPERATION_DROP_TABLE)),
+					   &work);
 }
 
 static void
@@ -536,13 +553,15 @@ static void
 put_part(ReturnSetInfo *result, const char *part, const char *object,
 		 const char *what_happens, const char *remedy)
 {
-	Datum		values[4];
+	Datum		values[4] = {0};
 	bool		nulls[4] = {false};
 
 	values[0] = CStringGetTextDatum(part);
 	values[1] = CStringGetTextDatum(object);
 	values[2] = CStringGetTextDatum(what_happens);
-	values[3] = CStringGetTextDatum(remedy);
+	if (remedy)
+		values[3] = CStringGetTextDatum(remedy);
+	nulls[3] = remedy == NULL;
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
@@ -607,12 +626,23 @@ tandem_preview_contract(PG_FUNCTION_ARGS)
 	put_views_that_lose(result, migration);
 	foreach(lc, reasons_columns_stay(migration, dropped))
 		put_part(result, "in use", lfirst(lc),
-				 "contract is refused, whatever it is to accept",
+				 operations_may_free_columns(migration)
+				 ? "contract is refused if that is still so after its statements"
+				 : "contract is refused, whatever it is to accept",
 				 "move it to the new columns or drop it; of another migration, end that one");
 	foreach(lc, column_rename_waits(migration))
 		put_part(result, "in use", lfirst(lc),
 				 "contract is refused, whatever it is to accept",
 				 "do what it says");
+	foreach(lc, operations_parts(migration))
+	{
+		ContractPart *part = lfirst(lc);
+
+		put_part(result, part->part, part->object,
+				 psprintf("%s%s", part->what_happens,
+						  part->refuses ? "; contract is refused, whatever it is to accept" : ""),
+				 part->remedy);
+	}
 	foreach(lc, list_concat(contract_parts(migration), contract_texts(migration)))
 	{
 		ContractPart *part = lfirst(lc);

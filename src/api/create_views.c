@@ -13,6 +13,7 @@
 #include "utils/lsyscache.h"
 
 #include "api/arguments.h"
+#include "catalog/operation.h"
 #include "catalog/registry.h"
 #include "catalog/release_view.h"
 #include "core/authority.h"
@@ -141,8 +142,22 @@ check_table_to_show(Oid relid)
 				 errhint("Name tables that the application keeps its data in.")));
 }
 
+static void
+check_release_sees_table(int release, Oid relid)
+{
+	char	   *migration = operation_hides_table(release, relid);
+
+	if (migration)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("release %d does not see table \"%s\"", release,
+						quoting_shown_name(relid)),
+				 errdetail("Migration \"%s\" adds it for a later release, or drops it.", migration),
+				 errhint("Leave it out, or name a release that sees it.")));
+}
+
 static List *
-tables_named(List *names)
+tables_named(int release, List *names)
 {
 	List	   *relids = NIL;
 	ListCell   *lc;
@@ -153,6 +168,7 @@ tables_named(List *names)
 		Oid			relid = release_view_table(quoting_resolve_relation(lfirst(lc)));
 
 		check_table_to_show(relid);
+		check_release_sees_table(release, relid);
 		relids = list_append_unique_oid(relids, relid);
 	}
 	return relids;
@@ -180,18 +196,33 @@ tables_in_schemas(int release, List *names)
 	return relids;
 }
 
+/* Without those that were added for a later release, or are dropped. */
+static List *
+tables_seen(int release, List *relids)
+{
+	List	   *seen = NIL;
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		if (operation_hides_table(release, lfirst_oid(lc)) == NULL)
+			seen = lappend_oid(seen, lfirst_oid(lc));
+	}
+	return seen;
+}
+
 static List *
 tables_to_show(FunctionCallInfo fcinfo, int release)
 {
 	List	   *relids = NIL;
 
 	if (PG_ARGISNULL(1) && PG_ARGISNULL(2))
-		return tables_of_caller(release);
+		return tables_seen(release, tables_of_caller(release));
 	if (!PG_ARGISNULL(1))
-		relids = tables_named(argument_strings(fcinfo, 1));
+		relids = tables_named(release, argument_strings(fcinfo, 1));
 	if (!PG_ARGISNULL(2))
 		relids = list_concat_unique_oid(relids,
-										tables_in_schemas(release, argument_strings(fcinfo, 2)));
+										tables_seen(release, tables_in_schemas(release, argument_strings(fcinfo, 2))));
 	return relids;
 }
 

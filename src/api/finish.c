@@ -12,6 +12,7 @@
 #include "api/column_rename.h"
 #include "api/finish.h"
 #include "catalog/migration_rights.h"
+#include "catalog/operation.h"
 #include "catalog/registry.h"
 #include "catalog/sync.h"
 #include "core/authority.h"
@@ -20,6 +21,8 @@
 #include "core/relation.h"
 #include "core/settings.h"
 #include "core/text.h"
+#include "ending/operations.h"
+#include "ending/tables.h"
 #include "region/release_publication.h"
 #include "trigger/install.h"
 #include "views/views_end.h"
@@ -232,7 +235,8 @@ drop_column_of_table(Oid relid, void *name)
 }
 
 void
-finish_drop(const Migration *migration, List *dropped, List *objects)
+finish_drop(const Migration *migration, List *dropped, List *objects,
+			ColumnCheck check)
 {
 	ListCell   *lc;
 
@@ -246,14 +250,26 @@ finish_drop(const Migration *migration, List *dropped, List *objects)
 							migration->phase == PHASE_DONE ? migration->release : 0);
 	announce_drop(migration, objects);
 	if (migration->phase == PHASE_DONE)
+	{
 		column_rename_all(migration, dropped);
+		operations_run(migration);
+	}
+	if (check)
+		check(migration, dropped);
 	foreach(lc, dropped)
 	{
 		TableColumn *column = lfirst(lc);
 
-		finish_change_table(migration, column->relation,
-							drop_column_of_table, column->name);
+		/* a statement of the user's may have dropped it */
+		if (relation_exists(column->relation) &&
+			get_attnum(column->relation, column->name) > 0)
+			finish_change_table(migration, column->relation,
+								drop_column_of_table, column->name);
 	}
+	if (migration->phase == PHASE_DONE)
+		operations_end_tables(migration);
+	else
+		tables_drop(operation_tables(migration->id, OPERATION_ADD_TABLE), AUTHORITY_PINNED_PATH);
 	/* none of them has a column left that a release does not see */
 	release_publication_follow(sync_relations_of_migration(migration->id), 0);
 	foreach(lc, sync_list_of_migration(migration->id))

@@ -10,6 +10,9 @@
 #include "catalog/migration.h"
 #include "ddl/columns.h"
 
+/* Throws an error if columns (of TableColumn) cannot be dropped. */
+typedef void (*ColumnCheck) (const Migration *migration, List *dropped);
+
 /* for column_dependents and the others in columns.h */
 typedef List *(*ColumnLines) (List *columns, int migration_id);
 
@@ -81,9 +84,10 @@ extern void finish_under_locks(const Migration *migration, List *others,
  * Called after the phase of the migration has changed.  Removes its syncs from
  * their tables, drops the columns, and deletes its records about rows.  Views
  * of releases stop showing the columns; views of retired releases are dropped.
- * objects: the lines of what goes with the columns, which it tells.
+ * objects: the lines of what goes with the columns, which it tells.  check (or NULL) is
+ * called after statements of the user have run, before the columns are dropped.
  */
 extern void finish_drop(const Migration *migration, List *dropped,
-						List *objects);
+						List *objects, ColumnCheck check);
 
 #endif							/* TANDEM_FINISH_H */

@@ -443,6 +443,7 @@ check_loaded_row(Relation rel, HeapTuple tuple)
 	check_loaded_search_path(&row);
 	replace_role_of_others(&row, "created_by");
 	replace_role_of_others(&row, "paused_by");
+	replace_role_of_others(&row, "owner");
 	replace_role_name_of_others(&row, "done_by");
 	check_loaded_run(&row);
 	return heap_form_tuple(row.desc, row.values, row.nulls);

@@ -51,14 +51,40 @@ operation_insert(Operation *operation)
 	query_text(&query, operation->statement);
 	query_oid(&query, owner);
 	query_text(&query, operation->search_path);
+	query_text(&query, operation->given);
 	operation->id = query_end_int(&query, query_run(&query,
-													"INSERT INTO tandem.operation (migration, kind, relation, object, new_name, statement, owner, search_path) "
-													"VALUES ($1, $2, $3::regclass, $4, $5, $6, tandem.refer_to_role($7), $8) RETURNING id"));
+													"INSERT INTO tandem.operation (migration, kind, relation, object, new_name, statement, owner, search_path, given) "
+													"VALUES ($1, $2, $3::regclass, $4, $5, $6, tandem.refer_to_role($7), $8, $9) RETURNING id"));
+}
+
+void
+operation_note_owner(const Operation *operation, Oid owner)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, operation->id);
+	query_oid(&query, owner);
+	(void) query_run(&query,
+					 "UPDATE tandem.operation SET owner = tandem.refer_to_role($2) WHERE id = $1");
+	query_end(&query);
+}
+
+void
+operation_note_done(const Operation *operation)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, operation->id);
+	(void) query_run(&query,
+					 "UPDATE tandem.operation SET done = true WHERE id = $1");
+	query_end(&query);
 }
 
 #define OPERATION_COLUMNS \
 	"SELECT o.id, o.migration, m.name, o.kind, o.relation::oid, o.object::text, o.new_name::text, o.statement, " \
-	"coalesce(tandem.role_of(o.owner), 0), tandem.role_name(o.owner)::text, o.search_path " \
+	"coalesce(tandem.role_of(o.owner), 0), tandem.role_name(o.owner)::text, o.search_path, o.given, o.done " \
 	"FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration "
 
 static void *
@@ -77,6 +103,8 @@ read_operation(uint64 row)
 	operation->owner = query_get_oid(row, 9);
 	operation->owner_name = query_get_text(row, 10);
 	operation->search_path = query_get_text(row, 11);
+	operation->given = query_get_text(row, 12);
+	operation->done = query_get_bool(row, 13);
 	return operation;
 }
 
@@ -111,15 +139,34 @@ operation_list_of_kind(int migration_id, OperationKind kind)
 }
 
 List *
-operation_list_of_relation(Oid relid)
+operation_tables(int migration_id, OperationKind kind)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration_id, kind))
+		relids = list_append_unique_oid(relids, ((Operation *) lfirst(lc))->relation);
+	return relids;
+}
+
+char *
+operation_hides_table(int release, Oid relid)
 {
 	TandemQuery query;
-	List	   *operations;
 
 	query_begin(&query);
+	query_int(&query, release);
 	query_oid(&query, relid);
-	operations = query_rows(&query, OPERATION_COLUMNS "WHERE o.relation = $1 AND m.phase NOT IN ('done', 'aborted') ORDER BY o.id",
-							read_operation);
-	query_end(&query);
-	return operations;
+	return query_end_text(&query, query_run_latest(&query, "SELECT tandem._hides_table($1, $2)"));
+}
+
+char *
+operation_table_name(int release, Oid relid)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, release);
+	query_oid(&query, relid);
+	return query_end_text(&query, query_run_latest(&query, "SELECT tandem._table_name($1, $2)::text"));
 }

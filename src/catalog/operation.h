@@ -28,6 +28,7 @@ typedef struct Operation
 	char	   *migration;		/* its name */
 	OperationKind kind;
 	Oid			relation;
+	char	   *given;			/* it, or the index, as the user wrote it */
 	char	   *object;			/* name of the index or constraint, or NULL */
 	char	   *new_name;		/* or NULL */
 	char	   *statement;		/* as the user wrote it, or NULL */
@@ -35,10 +36,17 @@ typedef struct Operation
 								 * if that role is gone */
 	char	   *owner_name;
 	char	   *search_path;	/* of the session that called it */
+	bool		done;			/* contract has done it */
 } Operation;
 
 /* Adds it, with the owner that the table has now; sets its id. */
 extern void operation_insert(Operation *operation);
+
+/* Records that the owner of the table has called it, too. */
+extern void operation_note_owner(const Operation *operation, Oid owner);
+
+/* Records that contract has done it. */
+extern void operation_note_done(const Operation *operation);
 
 /* Returns those of a migration, in the order of the calls. */
 extern List *operation_list(int migration_id);
@@ -46,7 +54,17 @@ extern List *operation_list(int migration_id);
 /* The same of one kind, of tables that are there. */
 extern List *operation_list_of_kind(int migration_id, OperationKind kind);
 
-/* Returns those of open migrations on a relation, in the order of the calls. */
-extern List *operation_list_of_relation(Oid relid);
+/* Returns the tables of those, as OIDs. */
+extern List *operation_tables(int migration_id, OperationKind kind);
+
+/*
+ * Returns the migration that has added the table for a later release, or drops it
+ * for this one or an earlier one: the release does not see it; palloc'd.  NULL: it
+ * does.
+ */
+extern char *operation_hides_table(int release, Oid relid);
+
+/* Returns the name that the release sees of a table that is there, palloc'd. */
+extern char *operation_table_name(int release, Oid relid);
 
 #endif							/* TANDEM_OPERATION_H */

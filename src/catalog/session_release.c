@@ -52,12 +52,23 @@ static uint64 prefix_generation = 0;	/* of the registry; 0 if not read */
 static void
 read_prefix(Oid registry)
 {
-	Relation	rel = relation_open_present(registry, AccessShareLock);
-	AttrNumber	attnum = get_attnum(registry, "prefix");
-	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(registry));
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TableScanDesc scan = compat_begin_scan(rel, snapshot);
+	Relation	rel = try_relation_open(registry, AccessShareLock);
+	AttrNumber	attnum;
+	Snapshot	snapshot;
+	TupleTableSlot *slot;
+	TableScanDesc scan;
 
+	/*
+	 * The extension was dropped while this waited.  An idle session is here
+	 * when the server has it catch up with invalidations: an error would end
+	 * it.
+	 */
+	if (rel == NULL)
+		return;
+	attnum = get_attnum(registry, "prefix");
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(registry));
+	slot = table_slot_create(rel, NULL);
+	scan = compat_begin_scan(rel, snapshot);
 	if (attnum > 0 && table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		bool		isnull;

@@ -65,6 +65,7 @@ typedef struct RunningStatement
 								 * 0: the server ends it */
 	char	   *function;		/* its name, for messages */
 	bool		failed;			/* it has ended with an error */
+	bool		given;			/* a user has stored it as a whole */
 } RunningStatement;
 
 static RunningStatement *running = NULL;
@@ -76,6 +77,12 @@ bool
 ddl_is_running(void)
 {
 	return running != NULL;
+}
+
+bool
+ddl_is_ours(void)
+{
+	return running != NULL && !running->given;
 }
 
 void
@@ -272,10 +279,10 @@ ddl_run_stored(Oid relid, const char *sql)
 	authority_leave(&scope);
 }
 
-void
-ddl_run_evaluating(Oid relid, const char *sql, const char *search_path)
+static void
+run_under_path(Oid relid, const char *sql, const char *search_path, bool given)
 {
-	RunningStatement statement = {0};
+	RunningStatement statement = {.given = given};
 	AuthorityScope scope;
 
 	authority_note_caller(&statement.caller, authority_table_owner(relid));
@@ -284,6 +291,18 @@ ddl_run_evaluating(Oid relid, const char *sql, const char *search_path)
 												  : authority_callers_path(&statement.caller)));
 	run_ddl_statement(sql, &statement);
 	authority_leave(&scope);
+}
+
+void
+ddl_run_evaluating(Oid relid, const char *sql, const char *search_path)
+{
+	run_under_path(relid, sql, search_path, false);
+}
+
+void
+ddl_run_given(Oid relid, const char *sql, const char *search_path)
+{
+	run_under_path(relid, sql, search_path, true);
 }
 
 /*-------------------------------------------------------------------------

@@ -34,8 +34,18 @@ extern void ddl_run_stored(Oid relid, const char *sql);
 extern void ddl_run_evaluating(Oid relid, const char *sql,
 							   const char *search_path);
 
-/* Is such a statement running?  The DDL guard lets it pass. */
+/*
+ * The same for a statement that a user has stored as a whole, which is not ours:
+ * what follows the DDL of users follows it, and the DDL guard may refuse it.
+ */
+extern void ddl_run_given(Oid relid, const char *sql, const char *search_path);
+
+/*
+ * Is such a statement running?  Is it ours, not that of a user?  Then the DDL
+ * guard lets it pass.
+ */
 extern bool ddl_is_running(void);
+extern bool ddl_is_ours(void);
 
 /*
  * An error while such a statement is running: what is called then has been

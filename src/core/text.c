@@ -266,16 +266,16 @@ derived_name(const char *first, const char *second)
  */
 
 static void
-comparison_parse_error(void *arg)
+parse_error_callback(void *arg)
 {
 	error_position_in(arg);
 }
 
-static List *
-parse_for_comparison(RawParseMode mode, const char *text)
+List *
+sql_parse(RawParseMode mode, const char *text, const char *hint)
 {
 	ErrorContextCallback callback = {error_context_stack,
-	comparison_parse_error, unconstify(char *, text)};
+	parse_error_callback, unconstify(char *, text)};
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *statements = NIL;
 
@@ -286,7 +286,7 @@ parse_for_comparison(RawParseMode mode, const char *text)
 	}
 	PG_CATCH();
 	{
-		rethrow_with_hint(caller, "Correct the text, or give the one that was given first.");
+		rethrow_with_hint(caller, hint);
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;
@@ -304,13 +304,14 @@ single_statement(List *statements)
 bool
 same_sql(RawParseMode mode, const char *recorded, const char *given)
 {
+	const char *hint = "Correct the text, or give the one that was given first.";
 	Node	   *before;
 	Node	   *now;
 
 	if (strcmp(recorded, given) == 0)
 		return true;
-	now = single_statement(parse_for_comparison(mode, given));
-	before = single_statement(parse_for_comparison(mode, recorded));
+	now = single_statement(sql_parse(mode, given, hint));
+	before = single_statement(sql_parse(mode, recorded, hint));
 	return now && before && equal(now, before);
 }
 

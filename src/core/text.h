@@ -99,6 +99,12 @@ extern Oid	quoting_resolve_relation(const char *text);
 extern char *derived_name(const char *first, const char *second);
 
 /*
+ * Returns the raw statements of a text, which only the grammar has read.  Errors:
+ * it has a syntax error in that mode; the position is one in text.
+ */
+extern List *sql_parse(RawParseMode mode, const char *text, const char *hint);
+
+/*
  * Compares the parse trees of two texts.  White space, comments and the case
  * of names do not count, and the objects they name need not exist.  recorded
  * has been parsed before.  Errors: given has a syntax error in that mode.

@@ -30,6 +30,7 @@
 #include "core/transaction.h"
 #include "ending/kept.h"
 #include "ending/losses.h"
+#include "ending/tables.h"
 #include "fill/former_writers.h"
 #include "fill/verify.h"
 #include "rule/expression.h"
@@ -575,6 +576,7 @@ abort_losses(const Migration *migration, bool scan)
 						psprintf(INT64_FORMAT " %s in quarantine, since down fails on %s",
 								 failed, failed == 1 ? "row is" : "rows are",
 								 failed == 1 ? "it" : "them"));
+	lines = list_concat(lines, tables_losses(migration));
 	if (!scan)
 		return lines;
 	foreach(lc, sync_relations_of_migration(migration->id))

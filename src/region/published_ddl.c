@@ -124,7 +124,7 @@ tandem_publications_follow(PG_FUNCTION_ARGS)
 	 * in pg_upgrade; a call of ours, which follows itself; where a dump
 	 * brings the publications later
 	 */
-	if (!IsBinaryUpgrade && !ddl_is_running() && extension_in_use() &&
+	if (!IsBinaryUpgrade && !ddl_is_ours() && extension_in_use() &&
 		release_record_exists() && !restore_is_running())
 		follow_command(data->parsetree);
 	PG_RETURN_NULL();

@@ -324,7 +324,7 @@ tandem_note_table_change(PG_FUNCTION_ARGS)
 		foreach(lc, leaves_brought_under_sync(data->parsetree))
 			note_empty_leaf(lfirst_oid(lc));
 		/* tandem.add_column records its own */
-		if (!ddl_is_running())
+		if (!ddl_is_ours())
 			added_columns_follow(data->parsetree);
 	}
 	PG_RETURN_NULL();

@@ -624,7 +624,7 @@ runs_own_script(void)
 static bool
 guard_is_active(const EventTriggerData *data)
 {
-	if (ddl_is_running())
+	if (ddl_is_ours())
 		return false;
 	/* the last trigger may have just been dropped */
 	if (strcmp(data->event, "sql_drop") == 0)

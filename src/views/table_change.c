@@ -176,7 +176,7 @@ follow_altered_views(const AlterTableStmt *statement)
 	List	   *columns = columns_given_default(statement);
 	ListCell   *lc;
 
-	foreach(lc, columns == NIL || ddl_is_running() ? NIL
+	foreach(lc, columns == NIL || ddl_is_ours() ? NIL
 			: altered_relations("SELECT DISTINCT c.objid FROM pg_event_trigger_ddl_commands() c "
 								"JOIN tandem.view v ON v.view = c.objid "
 								"WHERE c.classid = 'pg_class'::regclass"))
@@ -256,7 +256,7 @@ tandem_views_follow(PG_FUNCTION_ARGS)
 	 * in pg_upgrade; what we drop ourselves, and forget ourselves; before the
 	 * extension is there or after it has gone
 	 */
-	if (IsBinaryUpgrade || (drop ? ddl_is_running()
+	if (IsBinaryUpgrade || (drop ? ddl_is_ours()
 							: !command_may_concern_views(data->parsetree)) ||
 		!extension_in_use() || !OidIsValid(extension_relation("view", true)))
 		PG_RETURN_NULL();

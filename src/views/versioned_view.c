@@ -15,6 +15,7 @@
 #include "utils/rel.h"
 
 #include "catalog/migration.h"
+#include "catalog/operation.h"
 #include "catalog/release_view.h"
 #include "catalog/sync.h"
 #include "core/authority.h"
@@ -265,7 +266,7 @@ make_view(const WantedView *wanted, ReleaseView *view, bool replace,
 		  List **grants)
 {
 	char	   *name = view ? quoting_raw_name(view->view)
-	: pstrdup(RelationGetRelationName(wanted->rel));
+	: operation_table_name(wanted->release, RelationGetRelid(wanted->rel));
 	char	   *qualified = quote_qualified_identifier(quoting_raw_schema(wanted->schema),
 													   name);
 	ViewProperties properties = properties_of_view(wanted, view);
@@ -458,11 +459,27 @@ shaping_of_view(const ReleaseView *view, bool fixed, bool refresh)
 	return refresh ? SHAPE_ADD : SHAPE_KEEP;
 }
 
+/*
+ * Drops a view of a release that nobody works as yet, or what an ended one has left,
+ * where the release has another name for the table since.
+ */
+static ReleaseView *
+drop_view_of_other_name(ReleaseView *view, bool fixed)
+{
+	if (view == NULL || (fixed && !view->ended) ||
+		strcmp(quoting_raw_name(view->view),
+			   operation_table_name(view->release, view->relation)) == 0)
+		return view;
+	lock_relations(list_make1_oid(view->view), AccessExclusiveLock);
+	versioned_view_drop(view);
+	return NULL;
+}
+
 void
 versioned_view_make(int release, Oid relid, Oid schema, bool fixed,
 					bool refresh, List **grants)
 {
-	ReleaseView *view = release_view_find(relid, release);
+	ReleaseView *view = drop_view_of_other_name(release_view_find(relid, release), fixed);
 	Shaping		shaping = shaping_of_view(view, fixed, refresh);
 	WantedView	wanted;
 

@@ -9,6 +9,7 @@
 #include "utils/rel.h"
 
 #include "catalog/migration.h"
+#include "catalog/operation.h"
 #include "catalog/release_view.h"
 #include "catalog/sync.h"
 #include "core/authority.h"
@@ -275,6 +276,7 @@ versioned_views_end(List *relids, int ending, int retired)
 	List	   *grants = NIL;
 	int			aborted = release_view_aborted(ending);
 	int			release = migration_by_id(ending)->release;
+	List	   *dropped = retired > 0 ? NIL : operation_tables(ending, OPERATION_ADD_TABLE);
 	ListCell   *lc;
 	ListCell   *cell;
 
@@ -288,7 +290,11 @@ versioned_views_end(List *relids, int ending, int retired)
 		{
 			ReleaseView *view = lfirst(cell);
 
-			if (!view->ended)
+			if (view->ended)
+				continue;
+			if (list_member_oid(dropped, view->relation))
+				end_views(list_make1(view), &grants);
+			else
 				end_view_or_refresh(view, ending, retired > 0 ? 0 : release, &grants);
 		}
 	}

@@ -49,6 +49,12 @@ my %call = (
 	add_after_switch => [ 'expand', q(SELECT tandem.add_after_switch(':m', ':t', 'cents = 0', 'cents < 0')) ],
 	add_index => [ 'expand', q(SELECT tandem.add_index(':m', 'CREATE INDEX ON :t (cents)')) ],
 	add_not_null => [ 'expand', q(SELECT tandem.add_not_null(':m', ':t', 'cents')) ],
+	at_contract => [ 'expand', q(SELECT tandem.at_contract(':m', ':t', 'ALTER TABLE :t DROP COLUMN more')) ],
+	add_table => [ 'expand', q(CREATE TABLE :t_new (id int); SELECT tandem.add_table(':m', ':t_new')) ],
+	rename_table => [ 'expand', q(SELECT tandem.rename_table(':m', ':t', ':m_things')) ],
+	drop_table => [ 'expand', q(SELECT tandem.drop_table(':m', ':t_old')) ],
+	drop_index => [ 'expand', q(SELECT tandem.drop_index(':m', ':t_more')) ],
+	rename_constraint => [ 'expand', q(SELECT tandem.rename_constraint(':m', ':t', 'priced', 'more_than_nothing')) ],
 	sync_column => [ 'expand', q(SELECT tandem.sync_column(':m', ':t', 'price', 'more', 'price')) ],
 	sync_columns => [ 'expand', q(SELECT tandem.sync_columns(':m', ':t', '{price}', '{more}', '{price}')) ],
 	rename_column => [ 'expand', q(SELECT tandem.rename_column(':m', ':t', 'more', 'most')) ],
@@ -135,7 +141,10 @@ sub make
 	else
 	{
 		$sql .= <<"SQL";
-CREATE TABLE $t (id int PRIMARY KEY, price int, more int);
+CREATE TABLE $t (id int PRIMARY KEY, price int CONSTRAINT priced CHECK (price > 0), more int);
+CREATE INDEX t${made}_more ON $t (more);
+CREATE TABLE ${t}_old (id int);
+ALTER TABLE ${t}_old OWNER TO app_owner;
 INSERT INTO $t VALUES (1, 1);
 ALTER TABLE $t OWNER TO app_owner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON $t TO writer;
@@ -188,7 +197,7 @@ foreach my $role (@roles)
 		my ($phase, $statement) = @{ $call{$function} || next };
 
 		next if $kind =~ /bare/ && !$without_table{$function};
-		my ($m, $t, $sql) = make($kind, $phase, $function =~ /^(add_after_switch|rename_column|drop_column)$/ ? 1000 : 'NULL');
+		my ($m, $t, $sql) = make($kind, $phase, $function =~ /^(add_after_switch|\w+_table|rename_column|drop_column)$/ ? 1000 : 'NULL');
 		$statement =~ s/:m/$m/g;
 		$statement =~ s/:t/$t/g;
 		$script .= "$sql\\echo made $m :LAST_ERROR_SQLSTATE\n"

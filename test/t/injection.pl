@@ -63,6 +63,12 @@ my %functions = (
 	rename_column => { migration => q('m'), relation => q('items'), column_name => q('price'), new_name => q('cost') },
 	drop_column => { migration => q('m'), relation => q('items'), column_name => q('price'), down => q('cents / 100'), on_error => q('error') },
 	add_index => { migration => q('m'), definition => q('CREATE INDEX cents_idx ON items (cents)') },
+	at_contract => { migration => q('m'), relation => q('items'), statement => q('CREATE INDEX cents_idx ON items (cents)') },
+	add_table => { migration => q('m'), relation => q('items') },
+	rename_table => { migration => q('m'), relation => q('items'), new_name => q('things') },
+	drop_table => { migration => q('m'), relation => q('items') },
+	drop_index => { migration => q('m'), index => q('items_price_idx') },
+	rename_constraint => { migration => q('m'), relation => q('items'), name => q('items_pkey'), new_name => q('items_key') },
 	sync_column => {
 		migration => q('m'), relation => q('items'), old => q('price'), new => q('cents'), up => q('price * 100'), down => q('cents / 100'),
 		on_conflict => q('error'), on_error => q('error')

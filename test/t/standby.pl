@@ -32,6 +32,7 @@ $primary->reload;
 sql(<<'SQL');
 CREATE ROLE reader LOGIN;
 CREATE TABLE items (id int PRIMARY KEY, price int, filler text);
+CREATE INDEX items_filler ON items (filler);
 CREATE TABLE users (id int PRIMARY KEY, name text);
 CREATE TABLE texts (id int PRIMARY KEY, number text);
 INSERT INTO items SELECT i, i, repeat('x', 500) FROM generate_series(1, 2000) i;
@@ -131,6 +132,12 @@ like(ask($standby, 0, $_, user => (getpwuid $>)[0]), qr/^25006 (?:pg_tandem chan
 	q(SELECT tandem.sync_column('cents', 'items', 'price', 'x', 'price')),
 	q(SELECT tandem.add_index('cents', 'CREATE INDEX ON items (price)')),
 	q(SELECT tandem.add_after_switch('cents', 'items', 'price = 1', 'price < 0')),
+	q(SELECT tandem.at_contract('cents', 'items', 'ALTER TABLE items DROP COLUMN filler')),
+	q(SELECT tandem.rename_constraint('cents', 'items', 'items_pkey', 'items_key')),
+	q(SELECT tandem.add_table('cents', 'items')),
+	q(SELECT tandem.rename_table('cents', 'items', 'things')),
+	q(SELECT tandem.drop_table('cents', 'users')),
+	q(SELECT tandem.drop_index('cents', 'items_filler')),
 	q(SELECT tandem.add_not_null('cents', 'items', 'price')),
 	q(SELECT tandem.add_constraint('cents', 'items', 'c', 'CHECK (price > 0)')),
 	q(CALL tandem.migrate('cents')),

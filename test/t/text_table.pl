@@ -44,7 +44,7 @@ SQL
 sub make_spies
 {
 	my ($owner, $schema) = @_;
-	my @kinds = qw(up down gone check index predicate default domain view set condition back hold notnull);
+	my @kinds = qw(up down gone check index predicate default domain view set condition back statement hold notnull);
 
 	ask(<<"SQL");
 CREATE SCHEMA $schema AUTHORIZATION $owner;
@@ -110,8 +110,8 @@ sub make
 	my $table = "$schema.t$made";
 	my $release = 100 + $made;
 	my $partitioned = $options{partitioned};
-	my ($up, $down, $gone, $check, $index, $predicate, $view, $set, $condition, $back) = map { text_of($schema, @$_) }
-	  ([ 'up', 'price' ], [ 'down', 'cents' ], [ 'gone', 'id' ], [ 'check', 'cents' ], [ 'index', 'cents' ], [ 'predicate', 'cents' ], [ 'view', 'id' ], [ 'set', 'price' ], [ 'condition', 'id' ], [ 'back', 'price' ]);
+	my ($up, $down, $gone, $check, $index, $predicate, $view, $set, $condition, $back, $run) = map { text_of($schema, @$_) }
+	  ([ 'up', 'price' ], [ 'down', 'cents' ], [ 'gone', 'id' ], [ 'check', 'cents' ], [ 'index', 'cents' ], [ 'predicate', 'cents' ], [ 'view', 'id' ], [ 'set', 'price' ], [ 'condition', 'id' ], [ 'back', 'price' ], [ 'statement', 'cents' ]);
 	my $by = $partitioned ? 'PARTITION BY RANGE (id)' : '';
 
 	as_owner($owner, <<"SQL");
@@ -135,6 +135,7 @@ SELECT tandem.add_constraint('$name', '$table', 'checked', \$\$ CHECK ($check IS
 SELECT tandem.add_index('$name', \$\$ CREATE INDEX ON $table (($index)) WHERE $predicate IS NOT NULL \$\$);
 SELECT tandem.add_not_null('$name', '$table', 'kind');
 SELECT tandem.add_after_switch('$name', '$table', \$\$ price = $set + 1000 \$\$, \$\$ $condition = id AND price < 1000 \$\$, \$\$ price = $back - 1000 \$\$);
+SELECT tandem.at_contract('$name', '$table', \$\$ CREATE INDEX ON $table (($run)) \$\$);
 SELECT tandem.configure('$name', 'tandem.hold_function', '$schema.hold');
 COMMIT;
 SQL
@@ -154,7 +155,7 @@ sub told
 	return (\%ran, \@gained);
 }
 
-my @kinds = qw(up down gone check index predicate default domain view set condition back hold);
+my @kinds = qw(up down gone check index predicate default domain view set condition back statement hold);
 my @table;
 
 # Runs a call as a role, in one session, and looks at what the texts of the owner got by it.

@@ -1,0 +1,509 @@
+/*
+ * operations.c
+ *		What contract does besides dropping columns, and what is in its way.
+ */
+#include "postgres.h"
+
+#include "catalog/index.h"
+#include "catalog/pg_constraint.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "core/authority.h"
+#include "core/error.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "core/statement.h"
+#include "core/text.h"
+#include "ddl/given_statement.h"
+#include "ending/operations.h"
+#include "ending/tables.h"
+
+/*-------------------------------------------------------------------------
+ * What the catalogs say of the objects.
+ *-------------------------------------------------------------------------
+ */
+
+List *
+drop_obstacles(List *relids, int aborting)
+{
+	TandemQuery query;
+	List	   *lines;
+
+	query_begin(&query);
+	query_oid_list(&query, relids);
+	query_int(&query, aborting);
+	lines = query_texts(&query,
+						"SELECT line FROM tandem._drop_obstacles($1, $2) ORDER BY line COLLATE \"C\"");
+	query_end(&query);
+	return lines;
+}
+
+char *
+index_identifies_rows_of(Oid index)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, index);
+	/* of a partition each has its own */
+	return query_end_text(&query, query_run_latest(&query,
+												   "SELECT i.indrelid::regclass::text FROM pg_index i WHERE i.indisreplident "
+												   "AND i.indexrelid IN (SELECT $1 UNION SELECT t.relid FROM pg_partition_tree($1) t) ORDER BY 1 LIMIT 1"));
+}
+
+Oid
+operation_index(const Operation *operation)
+{
+	Oid			index = get_relname_relid(operation->object,
+										  get_rel_namespace(operation->relation));
+
+	return OidIsValid(index) &&
+		IndexGetRelation(index, true) == operation->relation ? index : InvalidOid;
+}
+
+char *
+constraint_name_taken(Oid relid, const char *constraint, const char *new_name)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid_list(&query, table_tree(relid));
+	query_oid(&query, relid);
+	query_name(&query, constraint);
+	query_name(&query, new_name);
+	return query_end_text(&query, query_run_latest(&query,
+												   "SELECT pg_describe_object('pg_constraint'::regclass, c.oid, 0) "
+												   "FROM pg_constraint c WHERE c.conrelid = ANY ($1) AND c.conname = $4 "
+	/* that of a key has an index of its name */
+												   "UNION ALL SELECT pg_describe_object('pg_class'::regclass, n.oid, 0) FROM pg_constraint c "
+												   "JOIN pg_class i ON i.oid = c.conindid JOIN pg_class n ON n.relnamespace = i.relnamespace AND n.relname = $4 "
+												   "WHERE c.conrelid = $2 AND c.conname = $3 AND c.contype IN ('p', 'u', 'x') LIMIT 1"));
+}
+
+char *
+table_name_taken(const Migration *migration, Oid relid, const char *new_name)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_name(&query, new_name);
+	query_int(&query, migration->id);
+	return query_end_text(&query, query_run_latest(&query,
+												   "SELECT line FROM tandem._table_name_taken($1, $2, $3) LIMIT 1"));
+}
+
+bool
+table_is_replicated(Oid relid)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	return query_end_found(&query, query_run_latest(&query, "SELECT WHERE tandem._is_replicated($1)"));
+}
+
+/*-------------------------------------------------------------------------
+ * What contract will do.
+ *-------------------------------------------------------------------------
+ */
+
+static ContractPart *
+part_of(const Operation *operation, char *object, char *what_happens)
+{
+	ContractPart *part = palloc0(sizeof(ContractPart));
+
+	part->part = pstrdup(operation_kind_name(operation->kind));
+	part->object = object;
+	part->what_happens = what_happens;
+	return part;
+}
+
+static ContractPart *
+part_in_the_way(const Operation *operation, char *object, char *why,
+				char *remedy)
+{
+	ContractPart *part = part_of(operation, object, why);
+
+	part->remedy = remedy;
+	part->refuses = true;
+	return part;
+}
+
+static char *
+table_title(const Operation *operation)
+{
+	return psprintf("table %s", quoting_relation(operation->relation));
+}
+
+static char *
+role_title(Oid role)
+{
+	return psprintf("role %s", quote_identifier(GetUserNameFromId(role, false)));
+}
+
+/* The text must not run as somebody who has not said it. */
+static ContractPart *
+part_of_statement(const Operation *operation)
+{
+	Oid			owner = authority_table_owner(operation->relation);
+	char	   *statement = text_shortened(operation->statement, 200);
+
+	if (owner == operation->owner)
+		return part_of(operation, table_title(operation),
+					   psprintf("it is run as %s: %s", role_title(owner), statement));
+	return part_in_the_way(operation, table_title(operation),
+						   psprintf("it would be run as %s, who has not called for it: %s",
+									role_title(owner), statement),
+						   psprintf("SELECT tandem.at_contract(%s, %s, %s)",
+									quote_literal_cstr(operation->migration),
+									quote_literal_cstr(quoting_relation(operation->relation)),
+									quote_literal_cstr(operation->statement)));
+}
+
+static ContractPart *
+part_of_index(const Operation *operation)
+{
+	Oid			index = operation_index(operation);
+	char	   *object;
+	char	   *table;
+	List	   *lines;
+
+	if (!OidIsValid(index))
+		return part_of(operation,
+					   psprintf("index %s of %s", quote_identifier(operation->object),
+								table_title(operation)),
+					   pstrdup("it is gone already"));
+	object = psprintf("index %s", quoting_relation(index));
+	table = index_identifies_rows_of(index);
+	if (table)
+		return part_in_the_way(operation, object,
+							   psprintf("it is the replica identity of table %s", table),
+							   psprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT, or another index", table));
+	if (OidIsValid(get_index_constraint(index)))
+		return part_in_the_way(operation, object,
+							   pstrdup("it belongs to a constraint"),
+							   psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
+										quoting_relation(operation->relation),
+										quote_identifier(get_constraint_name(get_index_constraint(index)))));
+	lines = drop_obstacles(list_make1_oid(index), 0);
+	if (lines != NIL)
+		return part_in_the_way(operation, object,
+							   psprintf("in use by %s", text_joined(lines, "", ", ")),
+							   pstrdup("drop it, or have it use another index"));
+	return part_of(operation, object, pstrdup("it is dropped"));
+}
+
+static ContractPart *
+part_of_constraint(const Operation *operation)
+{
+	char	   *object = psprintf("constraint %s of %s",
+								  pstrdup(quote_identifier(operation->object)),
+								  table_title(operation));
+	char	   *taken;
+
+	if (!OidIsValid(get_relation_constraint_oid(operation->relation,
+												operation->object, true)))
+		return part_of(operation, object, pstrdup("it is gone already"));
+	taken = constraint_name_taken(operation->relation, operation->object,
+								  operation->new_name);
+	if (taken)
+		return part_in_the_way(operation, object,
+							   psprintf("%s has the name %s", taken,
+										quote_identifier(operation->new_name)),
+							   pstrdup("rename or drop that one"));
+	return part_of(operation, object,
+				   psprintf("it is renamed to %s", quote_identifier(operation->new_name)));
+}
+
+/* Returns what keeps the table from being dropped together with the others. */
+static List *
+lines_of_drop(const Migration *migration, Oid relid)
+{
+	List	   *all = tables_obstacles(migration, operation_tables(migration->id, OPERATION_DROP_TABLE),
+									   migration->release, false);
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	foreach(lc, tables_obstacles(migration, list_make1_oid(relid), migration->release, false))
+	{
+		if (text_is_among(lfirst(lc), all))
+			lines = lappend(lines, lfirst(lc));
+	}
+	return lines;
+}
+
+/* What statements of the user free before nobody can tell: then the drop fails, or not. */
+static ContractPart *
+part_of_drop(const Migration *migration, const Operation *operation)
+{
+	List	   *lines = lines_of_drop(migration, operation->relation);
+	bool		may_be_freed = operation_list_of_kind(migration->id, OPERATION_STATEMENT) != NIL;
+
+	if (lines == NIL)
+		return part_of(operation, table_title(operation), pstrdup("it is dropped"));
+	if (may_be_freed)
+		return part_of(operation, table_title(operation),
+					   psprintf("it is dropped, unless the statements called for leave %s",
+								text_joined(lines, "", ", ")));
+	return part_in_the_way(operation, table_title(operation),
+						   psprintf("in use by %s", text_joined(lines, "", ", ")),
+						   pstrdup("drop it, or end the migration that uses the table"));
+}
+
+static ContractPart *
+part_of_rename(const Migration *migration, const Operation *operation)
+{
+	char	   *taken = table_name_taken(migration, operation->relation, operation->new_name);
+	char	   *new_name = pstrdup(quote_identifier(operation->new_name));
+
+	if (table_is_replicated(operation->relation))
+		return part_of(operation, table_title(operation),
+					   psprintf("it keeps its name, since logical replication finds it by that; views show it as %s", new_name));
+	if (taken)
+		return part_in_the_way(operation, table_title(operation),
+							   psprintf("%s has the name %s", taken, new_name),
+							   pstrdup("rename or drop that one"));
+	return part_of(operation, table_title(operation),
+				   psprintf("it is renamed to %s", new_name));
+}
+
+static ContractPart *
+part_of_operation(const Migration *migration, const Operation *operation)
+{
+	switch (operation->kind)
+	{
+		case OPERATION_DROP_TABLE:
+			return part_of_drop(migration, operation);
+		case OPERATION_RENAME_TABLE:
+			return part_of_rename(migration, operation);
+		case OPERATION_STATEMENT:
+			return part_of_statement(operation);
+		case OPERATION_DROP_INDEX:
+			return part_of_index(operation);
+		case OPERATION_RENAME_CONSTRAINT:
+			return part_of_constraint(operation);
+		default:
+			return NULL;
+	}
+}
+
+List *
+operations_parts(const Migration *migration)
+{
+	List	   *parts = NIL;
+	ListCell   *lc;
+
+	foreach(lc, operation_list(migration->id))
+	{
+		const Operation *operation = lfirst(lc);
+		ContractPart *part = relation_exists(operation->relation)
+		? part_of_operation(migration, operation) : NULL;
+
+		if (part)
+			parts = lappend(parts, part);
+	}
+	return parts;
+}
+
+void
+operations_check(const Migration *migration)
+{
+	List	   *lines = NIL;
+	List	   *remedies = NIL;
+	ListCell   *lc;
+
+	foreach(lc, operations_parts(migration))
+	{
+		const ContractPart *part = lfirst(lc);
+
+		if (!part->refuses)
+			continue;
+		lines = lappend(lines, psprintf("%s, %s: %s", part->part, part->object,
+										part->what_happens));
+		remedies = list_append_unique(remedies, makeString(part->remedy));
+	}
+	if (lines == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("contract of migration \"%s\" cannot do all that it is to do",
+					migration->name),
+			 errdetail("%s", text_joined(lines, "- ", "\n")),
+			 list_length(remedies) == 1
+			 ? errhint("What helps: %s. Then contract.", strVal(linitial(remedies)))
+			 : errhint("Do what SELECT object, remedy FROM tandem.preview_contract(%s); says, then contract.",
+					   quote_literal_cstr(migration->name))));
+}
+
+/*-------------------------------------------------------------------------
+ * Doing it.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+operation_error_callback(void *arg)
+{
+	const Operation *operation = arg;
+
+	errcontext("%s of migration \"%s\" at contract%s%s",
+			   operation_kind_name(operation->kind), operation->migration,
+			   operation->statement ? ": " : "",
+			   operation->statement ? operation->statement : "");
+}
+
+/* Contract is tried again after an error that passes. */
+static void
+explain_statement_error(MemoryContext context, const Operation *operation)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error_passes_with_others(error) || error_is_intervention(error))
+		PG_RE_THROW();
+	FreeErrorData(error);
+	rethrow_with_hint(context,
+					  psprintf("Contract has changed nothing. Have the objects be as the statement needs them, or end the migration: CALL tandem.abort(%s);",
+							   quote_literal_cstr(operation->migration)));
+}
+
+/* A dump may have brought any text. */
+static void
+run_statement(const Operation *operation)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		given_statement_check(operation->statement);
+		ddl_run_given(operation->relation, operation->statement,
+					  operation->search_path);
+	}
+	PG_CATCH();
+	{
+		explain_statement_error(context, operation);
+	}
+	PG_END_TRY();
+}
+
+static void
+drop_index(const Operation *operation)
+{
+	Oid			index = operation_index(operation);
+
+	if (OidIsValid(index))
+		ddl_run(psprintf("DROP INDEX %s RESTRICT", quoting_relation(index)));
+}
+
+static void
+rename_constraint(const Operation *operation)
+{
+	if (OidIsValid(get_relation_constraint_oid(operation->relation,
+											   operation->object, true)))
+		ddl_run(psprintf("ALTER TABLE %s RENAME CONSTRAINT %s TO %s",
+						 quoting_relation(operation->relation),
+						 pstrdup(quote_identifier(operation->object)),
+						 quote_identifier(operation->new_name)));
+}
+
+static void
+rename_table(const Operation *operation)
+{
+	/* the views show the new name, until tandem.take_names can take it */
+	if (table_is_replicated(operation->relation))
+	{
+		ereport(NOTICE,
+				(errmsg("table \"%s\" keeps its name, since it is replicated",
+						quoting_shown_name(operation->relation)),
+				 errdetail("Logical replication finds it by its name. Release %d and later ones see it as \"%s\" through their views.",
+						   migration_by_id(operation->migration_id)->release, operation->new_name)));
+		return;
+	}
+	ddl_run(psprintf("ALTER TABLE %s RENAME TO %s",
+					 quoting_relation(operation->relation),
+					 quote_identifier(operation->new_name)));
+	operation_note_done(operation);
+}
+
+/* All at once: they may refer to each other. */
+static void
+drop_tables(const Migration *migration)
+{
+	List	   *relids = operation_tables(migration->id, OPERATION_DROP_TABLE);
+	List	   *lines = tables_obstacles(migration, relids, migration->release, false);
+
+	if (lines != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("tables that migration \"%s\" drops are in use", migration->name),
+				 errdetail("%s", text_joined(lines, "- ", "\n")),
+				 errhint("Drop these, or end the migrations that use the tables, then contract.")));
+	tables_drop(relids, NULL);
+}
+
+static void
+run_operation(const Operation *operation)
+{
+	switch (operation->kind)
+	{
+		case OPERATION_STATEMENT:
+			run_statement(operation);
+			break;
+		case OPERATION_DROP_INDEX:
+			drop_index(operation);
+			break;
+		case OPERATION_RENAME_CONSTRAINT:
+			rename_constraint(operation);
+			break;
+		case OPERATION_RENAME_TABLE:
+			rename_table(operation);
+			return;
+		default:
+			return;
+	}
+	operation_note_done(operation);
+}
+
+static void
+run_operations(List *operations, bool renames)
+{
+	ListCell   *lc;
+
+	foreach(lc, operations)
+	{
+		Operation  *operation = lfirst(lc);
+		ErrorContextCallback callback = {error_context_stack,
+		operation_error_callback, operation};
+
+		/* an earlier one may have dropped it */
+		if (!relation_exists(operation->relation) ||
+			(operation->kind == OPERATION_RENAME_TABLE) != renames)
+			continue;
+		error_context_stack = &callback;
+		run_operation(operation);
+		error_context_stack = callback.previous;
+	}
+}
+
+bool
+operations_may_free_columns(const Migration *migration)
+{
+	return operation_list_of_kind(migration->id, OPERATION_STATEMENT) != NIL;
+}
+
+void
+operations_run(const Migration *migration)
+{
+	run_operations(operation_list(migration->id), false);
+}
+
+/* The name of what was dropped can be taken. */
+void
+operations_end_tables(const Migration *migration)
+{
+	drop_tables(migration);
+	run_operations(operation_list(migration->id), true);
+}
