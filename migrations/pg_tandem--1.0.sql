@@ -1070,36 +1070,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._names_word(text, name) IS 'whether a text has a name in it as a word';
 
-CREATE FUNCTION tandem._drop_obstacles(relations oid[], aborting integer, OUT class oid, OUT object oid, OUT line text)
-RETURNS SETOF record LANGUAGE sql STABLE
-BEGIN ATOMIC
-	-- what goes with them by itself
-	WITH RECURSIVE gone (class, object, part) AS (
-		SELECT 'pg_class'::regclass::oid, r.oid, 0 FROM unnest($1) r (oid)
-		UNION SELECT d.classid, d.objid, d.objsubid FROM gone g
-		JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part)
-		WHERE d.deptype IN ('a', 'i', 'P', 'S')
-	)
-	SELECT DISTINCT coalesce(v.class, d.classid), coalesce(v.object, d.objid),
-		coalesce(pg_describe_object(v.class, v.object, 0), pg_describe_object(d.classid, d.objid, d.objsubid))
-	FROM gone g
-	JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part) AND d.deptype = 'n'
-	-- of a rule that makes a view, the view
-	LEFT JOIN LATERAL (SELECT 'pg_class'::regclass::oid AS class, w.ev_class AS object FROM pg_rewrite w
-		WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.rulename = '_RETURN') v ON true
-	WHERE NOT EXISTS (SELECT FROM gone o WHERE o.class = d.classid AND o.object = d.objid AND o.part IN (0, d.objsubid))
-		AND NOT EXISTS (SELECT FROM tandem.view t WHERE v.object = t.view)
-		-- that of a partition goes with the one above
-		AND NOT EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND c.conparentid <> 0)
-		-- a foreign key that abort drops before, or from a column that it drops
-		AND NOT EXISTS (SELECT FROM pg_constraint c
-			WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND (
-				EXISTS (SELECT FROM tandem._owned_columns o WHERE o.migration = $2 AND o.relation = c.conrelid AND o.number = ANY (c.conkey))
-				OR EXISTS (SELECT FROM tandem.step t WHERE t.migration = $2 AND t.kind = 'constraint' AND t.relation = c.conrelid AND t.object = c.conname)));
-END;
-COMMENT ON FUNCTION tandem._drop_obstacles(oid[], integer)
-	IS 'what depends on tables or indexes and does not go with them, but for the views of releases, and what the abort of a migration, or 0, drops before: RESTRICT refuses to drop them';
-
 CREATE FUNCTION tandem._table_name_taken(relation oid, name name, migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -1146,7 +1116,8 @@ COMMENT ON FUNCTION tandem._is_replicated(oid)
 
 -- what is neither shown to a release nor called by its stored name
 CREATE FUNCTION tandem._hides_table(release integer, relation oid) RETURNS text LANGUAGE sql STABLE
-RETURN (SELECT m.name FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration AND m.phase <> 'aborted'
+-- of a migration that has ended the table is gone, or the releases are; what has its OID now is another one
+RETURN (SELECT m.name FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration AND m.phase NOT IN ('done', 'aborted')
 	WHERE o.relation = $2 AND (o.kind = 'add table' AND m.release > $1 OR o.kind = 'drop table' AND m.release <= $1)
 	ORDER BY o.id LIMIT 1);
 COMMENT ON FUNCTION tandem._hides_table(integer, oid)
@@ -1245,6 +1216,38 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._is_stray(oid, oid, oid)
 	IS 'whether an object that depends on a table is of a role that may neither read nor write it';
+
+CREATE FUNCTION tandem._drop_obstacles(relations oid[], aborting integer, OUT class oid, OUT object oid, OUT line text, OUT stray boolean)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	-- what goes with them by itself
+	WITH RECURSIVE gone (class, object, part) AS (
+		SELECT 'pg_class'::regclass::oid, r.oid, 0 FROM unnest($1) r (oid)
+		UNION SELECT d.classid, d.objid, d.objsubid FROM gone g
+		JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part)
+		WHERE d.deptype IN ('a', 'i', 'P', 'S')
+	)
+	SELECT DISTINCT coalesce(v.class, d.classid), coalesce(v.object, d.objid),
+		coalesce(pg_describe_object(v.class, v.object, 0), pg_describe_object(d.classid, d.objid, d.objsubid)),
+		-- what roles have made over them that may neither read nor write any
+		NOT EXISTS (SELECT FROM unnest($1) r (oid) WHERE NOT tandem._is_stray(d.classid, d.objid, r.oid))
+	FROM gone g
+	JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part) AND d.deptype = 'n'
+	-- of a rule that makes a view, the view
+	LEFT JOIN LATERAL (SELECT 'pg_class'::regclass::oid AS class, w.ev_class AS object FROM pg_rewrite w
+		WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.rulename = '_RETURN') v ON true
+	WHERE NOT EXISTS (SELECT FROM gone o WHERE o.class = d.classid AND o.object = d.objid AND o.part IN (0, d.objsubid))
+		AND NOT EXISTS (SELECT FROM tandem.view t WHERE v.object = t.view)
+		-- that of a partition goes with the one above
+		AND NOT EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND c.conparentid <> 0)
+		-- a foreign key that abort drops before, or from a column that it drops
+		AND NOT EXISTS (SELECT FROM pg_constraint c
+			WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND (
+				EXISTS (SELECT FROM tandem._owned_columns o WHERE o.migration = $2 AND o.relation = c.conrelid AND o.number = ANY (c.conkey))
+				OR EXISTS (SELECT FROM tandem.step t WHERE t.migration = $2 AND t.kind = 'constraint' AND t.relation = c.conrelid AND t.object = c.conname)));
+END;
+COMMENT ON FUNCTION tandem._drop_obstacles(oid[], integer)
+	IS 'what depends on tables or indexes and does not go with them, but for the views of releases, and what the abort of a migration, or 0, drops before: RESTRICT refuses to drop them';
 
 CREATE FUNCTION tandem._stray_dependents(relation oid, name name, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE

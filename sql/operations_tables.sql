@@ -335,9 +335,14 @@ DROP VIEW over;
 SELECT error_of('CALL tandem.contract(''five'', undeclared => ''ignore'')');
 SELECT error_of($$SELECT tandem.drop_table('five', 'images')$$) FROM tandem.add_column('six', 'images', 'wheels', 'integer');
 CALL tandem.abort('six');
+-- who may neither read nor write it keeps nobody from dropping it
+SET ROLE operations_bob;
+CREATE VIEW stray AS SELECT * FROM cars;
+RESET ROLE;
+SELECT * FROM tandem.preview_contract('five');
 SELECT tandem.switch_release(5);
 CALL tandem.contract('five', undeclared => 'ignore');
-SELECT to_regclass('cars');
+SELECT to_regclass('cars'), to_regclass('stray');
 
 -- what is published keeps its name
 CREATE PUBLICATION p FOR TABLE images;

@@ -35,7 +35,7 @@ drop_obstacles(List *relids, int aborting)
 	query_oid_list(&query, relids);
 	query_int(&query, aborting);
 	lines = query_texts(&query,
-						"SELECT line FROM tandem._drop_obstacles($1, $2) ORDER BY line COLLATE \"C\"");
+						"SELECT line FROM tandem._drop_obstacles($1, $2) WHERE NOT stray ORDER BY line COLLATE \"C\"");
 	query_end(&query);
 	return lines;
 }
