@@ -2866,9 +2866,10 @@ FROM tandem.migration m
 -- contract takes the columns of the last release that is expanded here
 CROSS JOIN LATERAL (SELECT greatest(m.release, (SELECT max(p.release) FROM tandem.publication p JOIN pg_publication o ON o.oid = p.object
 	WHERE EXISTS (SELECT FROM tandem.migration l WHERE l.release = p.release AND l.phase <> 'aborted'))) AS release) n
--- where the new release does not write back, none may read the old column any more
+-- where the new release does not write back, none may read the old column any more, nor write a table that goes
 CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM tandem.sync s
-	WHERE s.migration = m.id AND s.down IS NULL AND NOT s.keep_old AND cardinality(s.old_columns) > 0) AS everywhere) e
+	WHERE s.migration = m.id AND s.down IS NULL AND NOT s.keep_old AND cardinality(s.old_columns) > 0)
+	OR EXISTS (SELECT FROM tandem.operation o WHERE o.migration = m.id AND o.kind = 'drop table') AS everywhere) e
 JOIN tandem._other_regions o ON coalesce(o.expanded, 0) < n.release OR e.everywhere AND coalesce(o.current, 0) < m.release
 WHERE m.release IS NOT NULL AND m.phase NOT IN ('done', 'aborted') AND o.doubt IS NULL;
 COMMENT ON VIEW tandem._region_waits IS 'what contract of a migration, and health of its release, wait for in other regions, beside what is wrong there';

@@ -316,7 +316,8 @@ check_publications(const Migration *migration)
 
 /*
  * Where one region drops a column that the new release does not write back, the
- * others, which still read it, would get nothing for it any more.
+ * others, which still read it, would get nothing for it any more; and it could not
+ * apply what they write to a table that it has dropped.
  */
 static RegionGate
 gate_of_contract(const Migration *migration, const ContractCall *call)
@@ -335,6 +336,7 @@ gate_of_contract(const Migration *migration, const ContractCall *call)
 
 		gate.everywhere |= rule->down == NIL && !rule->keep_old && rule->old_columns != NIL;
 	}
+	gate.everywhere |= operation_tables(migration->id, OPERATION_DROP_TABLE) != NIL;
 	return gate;
 }
 
