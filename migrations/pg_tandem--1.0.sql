@@ -1094,36 +1094,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._names_word(text, name) IS 'whether a text has a name in it as a word';
 
-CREATE FUNCTION tandem._drop_obstacles(relations oid[], aborting integer, OUT class oid, OUT object oid, OUT line text)
-RETURNS SETOF record LANGUAGE sql STABLE
-BEGIN ATOMIC
-	-- what goes with them by itself
-	WITH RECURSIVE gone (class, object, part) AS (
-		SELECT 'pg_class'::regclass::oid, r.oid, 0 FROM unnest($1) r (oid)
-		UNION SELECT d.classid, d.objid, d.objsubid FROM gone g
-		JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part)
-		WHERE d.deptype IN ('a', 'i', 'P', 'S')
-	)
-	SELECT DISTINCT coalesce(v.class, d.classid), coalesce(v.object, d.objid),
-		coalesce(pg_describe_object(v.class, v.object, 0), pg_describe_object(d.classid, d.objid, d.objsubid))
-	FROM gone g
-	JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part) AND d.deptype = 'n'
-	-- of a rule that makes a view, the view
-	LEFT JOIN LATERAL (SELECT 'pg_class'::regclass::oid AS class, w.ev_class AS object FROM pg_rewrite w
-		WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.rulename = '_RETURN') v ON true
-	WHERE NOT EXISTS (SELECT FROM gone o WHERE o.class = d.classid AND o.object = d.objid AND o.part IN (0, d.objsubid))
-		AND NOT EXISTS (SELECT FROM tandem.view t WHERE v.object = t.view)
-		-- that of a partition goes with the one above
-		AND NOT EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND c.conparentid <> 0)
-		-- a foreign key that abort drops before, or from a column that it drops
-		AND NOT EXISTS (SELECT FROM pg_constraint c
-			WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND (
-				EXISTS (SELECT FROM tandem._owned_columns o WHERE o.migration = $2 AND o.relation = c.conrelid AND o.number = ANY (c.conkey))
-				OR EXISTS (SELECT FROM tandem.step t WHERE t.migration = $2 AND t.kind = 'constraint' AND t.relation = c.conrelid AND t.object = c.conname)));
-END;
-COMMENT ON FUNCTION tandem._drop_obstacles(oid[], integer)
-	IS 'what depends on tables or indexes and does not go with them, but for the views of releases, and what the abort of a migration, or 0, drops before: RESTRICT refuses to drop them';
-
 CREATE FUNCTION tandem._table_name_taken(relation oid, name name, migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -1170,7 +1140,8 @@ COMMENT ON FUNCTION tandem._is_replicated(oid)
 
 -- what is neither shown to a release nor called by its stored name
 CREATE FUNCTION tandem._hides_table(release integer, relation oid) RETURNS text LANGUAGE sql STABLE
-RETURN (SELECT m.name FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration AND m.phase <> 'aborted'
+-- of a migration that has ended the table is gone, or the releases are; what has its OID now is another one
+RETURN (SELECT m.name FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration AND m.phase NOT IN ('done', 'aborted')
 	WHERE o.relation = $2 AND (o.kind = 'add table' AND m.release > $1 OR o.kind = 'drop table' AND m.release <= $1)
 	ORDER BY o.id LIMIT 1);
 COMMENT ON FUNCTION tandem._hides_table(integer, oid)
@@ -1296,6 +1267,38 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._is_stray(oid, oid, oid)
 	IS 'whether an object that depends on a table is of a role that may neither read nor write it';
+
+CREATE FUNCTION tandem._drop_obstacles(relations oid[], aborting integer, OUT class oid, OUT object oid, OUT line text, OUT stray boolean)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	-- what goes with them by itself
+	WITH RECURSIVE gone (class, object, part) AS (
+		SELECT 'pg_class'::regclass::oid, r.oid, 0 FROM unnest($1) r (oid)
+		UNION SELECT d.classid, d.objid, d.objsubid FROM gone g
+		JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part)
+		WHERE d.deptype IN ('a', 'i', 'P', 'S')
+	)
+	SELECT DISTINCT coalesce(v.class, d.classid), coalesce(v.object, d.objid),
+		coalesce(pg_describe_object(v.class, v.object, 0), pg_describe_object(d.classid, d.objid, d.objsubid)),
+		-- what roles have made over them that may neither read nor write any
+		NOT EXISTS (SELECT FROM unnest($1) r (oid) WHERE NOT tandem._is_stray(d.classid, d.objid, r.oid))
+	FROM gone g
+	JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part) AND d.deptype = 'n'
+	-- of a rule that makes a view, the view
+	LEFT JOIN LATERAL (SELECT 'pg_class'::regclass::oid AS class, w.ev_class AS object FROM pg_rewrite w
+		WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.rulename = '_RETURN') v ON true
+	WHERE NOT EXISTS (SELECT FROM gone o WHERE o.class = d.classid AND o.object = d.objid AND o.part IN (0, d.objsubid))
+		AND NOT EXISTS (SELECT FROM tandem.view t WHERE v.object = t.view)
+		-- that of a partition goes with the one above
+		AND NOT EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND c.conparentid <> 0)
+		-- a foreign key that abort drops before, or from a column that it drops
+		AND NOT EXISTS (SELECT FROM pg_constraint c
+			WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND (
+				EXISTS (SELECT FROM tandem._owned_columns o WHERE o.migration = $2 AND o.relation = c.conrelid AND o.number = ANY (c.conkey))
+				OR EXISTS (SELECT FROM tandem.step t WHERE t.migration = $2 AND t.kind = 'constraint' AND t.relation = c.conrelid AND t.object = c.conname)));
+END;
+COMMENT ON FUNCTION tandem._drop_obstacles(oid[], integer)
+	IS 'what depends on tables or indexes and does not go with them, but for the views of releases, and what the abort of a migration, or 0, drops before: RESTRICT refuses to drop them';
 
 CREATE FUNCTION tandem._stray_dependents(relation oid, name name, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -2960,9 +2963,10 @@ FROM tandem.migration m
 -- contract takes the columns of the last release that is expanded here
 CROSS JOIN LATERAL (SELECT greatest(m.release, (SELECT max(p.release) FROM tandem.publication p JOIN pg_publication o ON o.oid = p.object
 	WHERE EXISTS (SELECT FROM tandem.migration l WHERE l.release = p.release AND l.phase <> 'aborted'))) AS release) n
--- where the new release does not write back, none may read the old column any more
+-- where the new release does not write back, none may read the old column any more, nor write a table that goes
 CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM tandem.sync s
-	WHERE s.migration = m.id AND s.down IS NULL AND NOT s.keep_old AND cardinality(s.old_columns) > 0 AND cardinality(s.new_columns) > 0) AS everywhere) e
+	WHERE s.migration = m.id AND s.down IS NULL AND NOT s.keep_old AND cardinality(s.old_columns) > 0 AND cardinality(s.new_columns) > 0)
+	OR EXISTS (SELECT FROM tandem.operation o WHERE o.migration = m.id AND o.kind = 'drop table') AS everywhere) e
 JOIN tandem._other_regions o ON coalesce(o.expanded, 0) < n.release OR e.everywhere AND coalesce(o.current, 0) < m.release
 WHERE m.release IS NOT NULL AND m.phase NOT IN ('done', 'aborted') AND o.doubt IS NULL;
 COMMENT ON VIEW tandem._region_waits IS 'what contract of a migration, and health of its release, wait for in other regions, beside what is wrong there';

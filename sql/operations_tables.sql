@@ -335,9 +335,32 @@ DROP VIEW over;
 SELECT error_of('CALL tandem.contract(''five'', undeclared => ''ignore'')');
 SELECT error_of($$SELECT tandem.drop_table('five', 'images')$$) FROM tandem.add_column('six', 'images', 'wheels', 'integer');
 CALL tandem.abort('six');
+-- who may neither read nor write it keeps nobody from dropping it
+SET ROLE operations_bob;
+CREATE VIEW stray AS SELECT * FROM cars;
+RESET ROLE;
+SELECT * FROM tandem.preview_contract('five');
 SELECT tandem.switch_release(5);
 CALL tandem.contract('five', undeclared => 'ignore');
-SELECT to_regclass('cars');
+SELECT to_regclass('cars'), to_regclass('stray');
+
+-- the owner of the database aborts what another role has added: tables that refer to each other
+ALTER DATABASE operations_tables OWNER TO operations_alice;
+GRANT EXECUTE ON FUNCTION tandem.switch_release TO operations_bob;
+SET ROLE operations_bob;
+BEGIN;
+SELECT tandem.create_migration('of_bob', 6);
+CREATE TABLE apples (id integer PRIMARY KEY, pear integer);
+CREATE TABLE pears (id integer PRIMARY KEY, apple integer REFERENCES apples);
+ALTER TABLE apples ADD FOREIGN KEY (pear) REFERENCES pears;
+SELECT tandem.add_table('of_bob', 'apples'), tandem.add_table('of_bob', 'pears');
+COMMIT;
+INSERT INTO apples VALUES (1);
+SET ROLE operations_alice;
+SELECT error_of('CALL tandem.abort(''of_bob'')');
+CALL tandem.abort('of_bob', force => true);
+RESET ROLE;
+SELECT to_regclass('apples'), to_regclass('pears');
 
 -- what is published keeps its name
 CREATE PUBLICATION p FOR TABLE images;

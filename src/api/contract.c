@@ -343,7 +343,8 @@ check_publications(const Migration *migration)
 
 /*
  * Where one region drops a column that the new release does not write back, the
- * others, which still read it, would get nothing for it any more.
+ * others, which still read it, would get nothing for it any more; and it could not
+ * apply what they write to a table that it has dropped.
  */
 static RegionGate
 gate_of_contract(const Migration *migration, const ContractCall *call)
@@ -362,6 +363,7 @@ gate_of_contract(const Migration *migration, const ContractCall *call)
 
 		gate.everywhere |= rule_is_one_way(rule) && !rule->keep_old;
 	}
+	gate.everywhere |= operation_tables(migration->id, OPERATION_DROP_TABLE) != NIL;
 	return gate;
 }
 

@@ -229,7 +229,9 @@ sync_is_one_way_after(int release)
 	return query_end_found(&query, query_run(&query,
 											 "SELECT FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 											 "WHERE m.release > $1 AND m.phase NOT IN ('done', 'aborted') AND s.down IS NULL AND s.stored "
-											 "AND NOT s.keep_old AND cardinality(s.old_columns) > 0 AND cardinality(s.new_columns) > 0 LIMIT 1"));
+											 "AND NOT s.keep_old AND cardinality(s.old_columns) > 0 AND cardinality(s.new_columns) > 0 "
+											 "UNION ALL SELECT FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration "
+											 "WHERE m.release > $1 AND m.phase NOT IN ('done', 'aborted') AND o.kind = 'drop table' LIMIT 1"));
 }
 
 bool

@@ -101,7 +101,7 @@ extern void sync_insert(SyncRule *rule);
 
 /*
  * Has an open migration of a later release a rule that does not write back the old
- * columns, which contract drops?
+ * columns, which contract drops, or does it drop a table?
  */
 extern bool sync_is_one_way_after(int release);
 

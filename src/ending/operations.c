@@ -35,7 +35,7 @@ drop_obstacles(List *relids, int aborting)
 	query_oid_list(&query, relids);
 	query_int(&query, aborting);
 	lines = query_texts(&query,
-						"SELECT line FROM tandem._drop_obstacles($1, $2) ORDER BY line COLLATE \"C\"");
+						"SELECT line FROM tandem._drop_obstacles($1, $2) WHERE NOT stray ORDER BY line COLLATE \"C\"");
 	query_end(&query);
 	return lines;
 }
@@ -389,6 +389,16 @@ run_statement(const Operation *operation)
 	PG_END_TRY();
 }
 
+/* Somebody has dropped or renamed it since. */
+static void
+report_gone(const Operation *operation)
+{
+	ereport(NOTICE,
+			(errmsg("there is no \"%s\" on table \"%s\" any more, skipping: %s",
+					operation->object, quoting_shown_name(operation->relation),
+					operation_kind_name(operation->kind))));
+}
+
 static void
 drop_index(const Operation *operation)
 {
@@ -396,6 +406,8 @@ drop_index(const Operation *operation)
 
 	if (OidIsValid(index))
 		ddl_run(psprintf("DROP INDEX %s RESTRICT", quoting_relation(index)));
+	else
+		report_gone(operation);
 }
 
 static void
@@ -407,6 +419,8 @@ rename_constraint(const Operation *operation)
 						 quoting_relation(operation->relation),
 						 pstrdup(quote_identifier(operation->object)),
 						 quote_identifier(operation->new_name)));
+	else
+		report_gone(operation);
 }
 
 static void

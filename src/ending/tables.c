@@ -179,6 +179,18 @@ tables_losses(const Migration *migration)
  *-------------------------------------------------------------------------
  */
 
+/* Whoever may name a table can make a view over it, which would keep it for ever. */
+static bool
+only_strays_depend(List *relids)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid_list(&query, relids);
+	return query_end_found(&query, query_run(&query,
+											 "SELECT FROM tandem._drop_obstacles($1, 0) HAVING bool_and(stray)"));
+}
+
 static void
 drop_tables_of_owner(List *relids, Oid owner, const char *search_path)
 {
@@ -197,7 +209,8 @@ drop_tables_of_owner(List *relids, Oid owner, const char *search_path)
 		appendStringInfo(&names, "%s%s", names.len ? ", " : "", quoting_relation(one));
 	}
 	entered = authority_enter_for(&scope, one, search_path);
-	ddl_run(psprintf("DROP TABLE %s RESTRICT", names.data));
+	ddl_run(psprintf("DROP TABLE %s %s", names.data,
+					 only_strays_depend(relids) ? "CASCADE" : "RESTRICT"));
 	if (entered)
 		authority_leave(&scope);
 }

@@ -25,9 +25,10 @@ extern List *tables_losses(const Migration *migration);
 extern List *tables_referred_to(List *relids);
 
 /*
- * Drops the tables, of one owner in one statement.  Their views have ended.
- * search_path: that of expand, for a caller who lacks the rights of the owner, or
- * NULL.
+ * Drops the tables, of one owner in one statement.  Their views have ended, and the
+ * caller has seen that nothing else depends on them.  What roles have made over them
+ * that may neither read nor write them goes, too.  search_path: for a caller who lacks
+ * the rights of the owner, or NULL.
  */
 extern void tables_drop(List *relids, const char *search_path);
 

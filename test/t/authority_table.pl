@@ -50,7 +50,7 @@ my %call = (
 	add_index => [ 'expand', q(SELECT tandem.add_index(':m', 'CREATE INDEX ON :t (cents)')) ],
 	add_not_null => [ 'expand', q(SELECT tandem.add_not_null(':m', ':t', 'cents')) ],
 	at_contract => [ 'expand', q(SELECT tandem.at_contract(':m', ':t', 'ALTER TABLE :t DROP COLUMN more')) ],
-	add_table => [ 'expand', q(CREATE TABLE :t_new (id int); SELECT tandem.add_table(':m', ':t_new')) ],
+	add_table => [ 'expand', q(DO $$BEGIN CREATE TABLE :t_new (id int); PERFORM tandem.add_table(':m', ':t_new'); END$$) ],
 	rename_table => [ 'expand', q(SELECT tandem.rename_table(':m', ':t', ':m_things')) ],
 	drop_table => [ 'expand', q(SELECT tandem.drop_table(':m', ':t_old')) ],
 	drop_index => [ 'expand', q(SELECT tandem.drop_index(':m', ':t_more')) ],
@@ -166,7 +166,7 @@ SQL
 	$sql .= "CALL tandem.migrate('$m'); CALL tandem.contract('$m');\n" if $phase eq 'done';
 	$sql .= "CALL tandem.abort('$m');\n" if $phase eq 'aborted';
 	$sql .= "REVOKE app_owner FROM former;\n" if $kind eq 'revoked';
-	$sql .= "ALTER TABLE $t OWNER TO other_owner;\n" if $kind eq 'handed';
+	$sql .= "ALTER TABLE $t OWNER TO other_owner; ALTER TABLE ${t}_old OWNER TO other_owner;\n" if $kind eq 'handed';
 	$sql .= "ALTER ROLE renaming RENAME TO renamed; CREATE ROLE renaming LOGIN;\n" if $kind =~ /renamed/;
 	$sql .= "DROP ROLE dropping; CREATE ROLE dropping LOGIN;\n" if $kind =~ /dropped/;
 	return ($m, $t, $sql);

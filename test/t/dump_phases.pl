@@ -107,6 +107,22 @@ INSERT INTO app.shown SELECT i, i FROM generate_series(1, 10) i;
 SELECT tandem.create_migration('shown', release => 5);
 SELECT tandem.sync_column('shown', 'app.shown', 'price', 'cents', 'price::bigint * 100', stored => false);
 SQL
+by_owner('app', <<'SQL');
+CREATE TABLE app.stored (id int CONSTRAINT given CHECK (id > 0));
+CREATE INDEX stored_idx ON app.stored (id);
+INSERT INTO app.stored SELECT generate_series(1, 10);
+CREATE TABLE app.dropped (id int);
+BEGIN;
+SELECT tandem.create_migration('tables', release => 7);
+CREATE TABLE app.added (id int PRIMARY KEY);
+SELECT tandem.add_table('tables', 'app.added');
+SELECT tandem.rename_table('tables', 'app.stored', 'renamed');
+SELECT tandem.drop_table('tables', 'app.dropped');
+SELECT tandem.drop_index('tables', 'app.stored_idx');
+SELECT tandem.rename_constraint('tables', 'app.stored', 'given', 'known');
+SELECT tandem.at_contract('tables', 'app.stored', 'ALTER TABLE app.stored ADD COLUMN late int DEFAULT 7');
+COMMIT;
+SQL
 # in the middle of their runs: one paused, one at work in the background
 expand('app', 'paused');
 expand('app', 'running', release => 6);
@@ -121,9 +137,9 @@ SQL
 		"SELECT coalesce(bool_or(rows_filled > 0), false) FROM tandem.progress WHERE migration = '$name'", 'app');
 }
 by_owner('app', q(SELECT tandem.pause('paused')));
-by_owner('app', 'SELECT tandem.create_views(r) FROM generate_series(2, 6) r');
+by_owner('app', 'SELECT tandem.create_views(r) FROM generate_series(2, 7) r');
 is($node->safe_psql('app', q(SELECT string_agg(name || ' ' || phase, ', ' ORDER BY id) FROM tandem.migration)),
-	'done done, aborted aborted, ready contract, quarantined contract, parted expand, expanded expand, shown expand, paused migrate, running migrate',
+	'done done, aborted aborted, ready contract, quarantined contract, parted expand, expanded expand, shown expand, tables expand, paused migrate, running migrate',
 	'there are migrations in every phase');
 
 # What the owner of the database may see of what others' rows say.
@@ -169,6 +185,28 @@ foreach my $role ('postgres', 'app_owner')
 }
 by_owner('app', q(SELECT tandem.cancel('running')));
 
+# Contract does what was called for, of a migration that needs no migrate; what another role has called for that role confirms.
+sub contract_tables
+{
+	my ($db, $owner) = @_;
+	my $as = "SET ROLE $owner;";
+	my ($status, $out, $err);
+
+	if ($owner ne 'app_owner')
+	{
+		($status, $out, $err) = $node->psql($db, "$as CALL tandem.contract('tables', undeclared => 'ignore')");
+		like($err, qr/it would be run as role $owner, who has not called for it/, "$db: no text runs as a role that has not said it");
+		$node->safe_psql($db, "$as SELECT tandem.at_contract('tables', 'app.stored', 'ALTER TABLE app.stored ADD COLUMN late int DEFAULT 7')");
+	}
+	($status, $out, $err) = contract_as_told($db, $as, 'tables');
+	is($status, 0, "$db: contract of tables") or diag($err);
+	is($node->safe_psql($db, q(SELECT sum(late), to_regclass('app.stored'), to_regclass('app.dropped'), to_regclass('app.added'), to_regclass('app.stored_idx'),
+		(SELECT conname FROM pg_constraint WHERE conrelid = 'app.renamed'::regclass AND contype = 'c') FROM app.renamed)),
+		'70|||app.added||known', "$db: tables, index, constraint and statement");
+	is($node->safe_psql($db, 'SELECT count(*) FROM release_7.renamed'), 10, "$db: the view of release 7 is still there");
+	return;
+}
+
 # The whole of it, by what the dump says: the state is as it was, and every migration ends well.
 sub check
 {
@@ -176,9 +214,12 @@ sub check
 	my $as = "SET ROLE $owner;";
 
 	is($node->safe_psql($db, q(SELECT string_agg(name || ' ' || phase, ', ' ORDER BY id) FROM tandem.migration WHERE name <> 'private')),
-		'done done, aborted aborted, ready contract, quarantined contract, parted expand, expanded expand, shown expand, paused migrate, running migrate',
+		'done done, aborted aborted, ready contract, quarantined contract, parted expand, expanded expand, shown expand, tables expand, paused migrate, running migrate',
 		"$db: every migration is in its phase");
 	is($node->safe_psql($db, q(SELECT string_agg(DISTINCT problem, '; ') FROM tandem.migrations)), '', "$db: every sync is in force");
+	is($node->safe_psql($db, q(SELECT string_agg(tablename, ' ' ORDER BY tablename) FROM (
+		SELECT viewname AS tablename FROM pg_views WHERE schemaname = 'release_7') v WHERE tablename IN ('added', 'stored', 'renamed', 'dropped'))),
+		'added renamed', "$db: release 7 sees its tables");
 	cmp_ok($node->safe_psql($db, q(SELECT count(*) FROM app.running WHERE cents IS NULL)), '>', 0, "$db: a run was in its middle");
 	is($node->safe_psql($db, q(SELECT count(*) FROM tandem.migrations WHERE running_pid IS NOT NULL)), 0, "$db: nothing runs by itself");
 	$node->safe_psql($db, "UPDATE app.expanded SET price = '7' WHERE id = 1; UPDATE app.parted SET cents = 800 WHERE id = 2");
@@ -213,6 +254,7 @@ SQL
 		($status, $out, $err) = contract_as_told($db, $as, $name);
 		is($status, 0, "$db: contract of $name") or diag($err);
 	}
+	contract_tables($db, $owner);
 	is($node->safe_psql($db, 'SELECT count(*), sum(cents) FROM app.quarantined'), '501|12625100', "$db: no row is lost");
 	is($node->safe_psql($db, 'SELECT count(*), sum(cents) FROM app.running'), '500|12525000', "$db: nor where a run was in its middle");
 	is($node->safe_psql($db, "$as SELECT tandem.create_migration('next'); SELECT count(DISTINCT id) = count(*) FROM tandem.migration"),
@@ -271,6 +313,7 @@ foreach my $name ('ready', 'quarantined', 'parted', 'expanded', 'shown', 'paused
 	my ($status, $out, $err) = contract_as_told($apart, 'SET ROLE app_owner;', $name);
 	is($status, 0, "contract of $name") or diag($err);
 }
+contract_tables($apart, 'app_owner');
 is($node->safe_psql($apart, q(SELECT string_agg(DISTINCT phase, ' ' ORDER BY phase) FROM tandem.migrations WHERE name <> 'private')), 'aborted done', 'and every migration ends');
 
 # by the owner of a database that a superuser has given the extension
@@ -300,6 +343,8 @@ my %claims = (
 		VALUES (77, 'public.precious', '{a}', '{b}', '{1}', '{1}', 'error', 'error', true, '')), qr/must be owner of relation "precious"/ ],
 	'a step of a table of another' => [ q(INSERT INTO tandem.step (migration, kind, relation) VALUES (77, 'backfill', 'public.precious')),
 		qr/must be owner of relation "precious"/ ],
+	'a statement for a table of another' => [ q(INSERT INTO tandem.operation (migration, kind, relation, given, statement, owner, search_path)
+		SELECT 77, 'statement', 'public.precious', 'x', 'DROP TABLE x', (SELECT m.created_by FROM tandem.migration m LIMIT 1), ''), qr/must be owner of relation "precious"/ ],
 	'a view of another' => [ q(INSERT INTO tandem.view VALUES ('public.precious', 1, 'public.precious', '', '{id}')), qr/must be owner of relation "precious"/ ],
 	'a part of a migration of another' => [ q(INSERT INTO tandem.event (migration, name, action, done_by) VALUES (1, 'of_another', 'create', 'postgres')),
 		qr/permission denied for migration 1/ ],

@@ -126,6 +126,10 @@ is(sql($_, 'SELECT healthy, state FROM tandem.health(42)'), 't|ready', "release 
 is(sql($_, $status), 'ready|filled and verified', "status of $_ waits for none") foreach @regions;
 like(sql('a', "BEGIN; UPDATE tandem.sync SET down = NULL; $status; ROLLBACK"),
 	qr/^waiting\|filled and verified, waits until region b has switched to release 42, waits until region c/m, 'but where nothing is written back');
+my $drop = q(CREATE TABLE old (id int); INSERT INTO tandem.operation (migration, kind, relation, given, owner, search_path)
+	SELECT id, 'drop table', 'old', 'old', created_by, '' FROM tandem.migration WHERE name = 'm42');
+like(sql('a', "BEGIN; $drop; $status; ROLLBACK"),
+	qr/^waiting\|filled and verified, waits until region b has switched to release 42, waits until region c/m, 'and where a table goes, which others still send');
 
 # Rule: who switches says so before, and waits for the others.
 is(sql('a', 'SELECT tandem.switch_release(42)'), '', 'a switches');
