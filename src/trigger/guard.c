@@ -37,6 +37,7 @@
 #include "trigger/changed_use.h"
 #include "trigger/ddl_event.h"
 #include "trigger/guard.h"
+#include "trigger/guard_own.h"
 #include "trigger/install.h"
 #include "trigger/target.h"
 
@@ -91,124 +92,6 @@ guard_refuse_or_warn(CommandTag tag, const char *migration, Oid relid,
 			 errdetail("After it: %s.", problem),
 			 errhint("Tell the owner of table %s: until this is undone or the migration is ended, writes fail or are not synced.",
 					 quoting_relation(relid))));
-}
-
-/*-------------------------------------------------------------------------
- * DDL on the extension's own schema that would make it unusable.
- *
- * The triggers of synced tables, the fence and the extension's functions find
- * objects of schema tandem by name, and trust the schema because it is a
- * member of the extension.  The server still lets its owner rename it, and
- * from then on every write to a synced table would fail.  This is refused even
- * if no migration is open, since nothing would work afterwards.
- *-------------------------------------------------------------------------
- */
-
-static bool
-is_own_name(const char *name)
-{
-	return name && strcmp(name, EXTENSION_SCHEMA) == 0;
-}
-
-/*
- * Objects other than relations are named by a list of names, or with
- * arguments.
- */
-static bool
-is_in_own_schema(RangeVar *relation, Node *object)
-{
-	List	   *names = NIL;
-
-	if (relation)
-		return is_own_name(relation->schemaname);
-	if (object && IsA(object, ObjectWithArgs))
-		names = ((ObjectWithArgs *) object)->objname;
-	else if (object && IsA(object, List))
-		names = (List *) object;
-	return list_length(names) > 1 && IsA(linitial(names), String) &&
-		is_own_name(strVal(linitial(names)));
-}
-
-static bool
-is_of_extension(Oid schema)
-{
-	Oid			extension = get_extension_oid(EXTENSION_NAME, true);
-
-	return OidIsValid(schema) && OidIsValid(extension) &&
-		getExtensionOfObject(NamespaceRelationId, schema) == extension;
-}
-
-/* The command has been executed: a renamed schema has its new name. */
-static bool
-breaks_extension(Node *statement)
-{
-	if (IsA(statement, RenameStmt))
-	{
-		RenameStmt *rename = (RenameStmt *) statement;
-
-		if (rename->renameType == OBJECT_SCHEMA)
-			return is_own_name(rename->subname) &&
-				is_of_extension(get_namespace_oid(rename->newname, true));
-		return is_in_own_schema(rename->relation, rename->object) &&
-			OidIsValid(extension_schema());
-	}
-	if (IsA(statement, AlterObjectSchemaStmt))
-	{
-		AlterObjectSchemaStmt *move = (AlterObjectSchemaStmt *) statement;
-
-		return is_in_own_schema(move->relation, move->object) &&
-			OidIsValid(extension_schema());
-	}
-	if (IsA(statement, AlterExtensionContentsStmt))
-	{
-		AlterExtensionContentsStmt *contents = (AlterExtensionContentsStmt *) statement;
-
-		return contents->action < 0 &&
-			strcmp(contents->extname, EXTENSION_NAME) == 0 &&
-			(contents->objtype == OBJECT_SCHEMA ||
-			 is_in_own_schema(NULL, contents->object));
-	}
-	return false;
-}
-
-/* It would go with the extension, rows and all. */
-static void
-refuse_move_into_schema(const EventTriggerData *data)
-{
-	Node	   *statement = data->parsetree;
-
-	if (!IsA(statement, AlterObjectSchemaStmt) ||
-		!is_own_name(((AlterObjectSchemaStmt *) statement)->newschema) ||
-		!OidIsValid(extension_schema()))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("schema %s is extension %s's own", EXTENSION_SCHEMA,
-					EXTENSION_NAME),
-			 errdetail("What is moved into it is dropped with the extension."),
-			 errhint("SET SCHEMA to another one.")));
-}
-
-/*
- * Refuses a command that has renamed schema tandem, renamed or moved an object
- * in it, moved one into it, or removed one from the extension.  Called for each
- * DDL command outside of the extension's own scripts; reads no catalog unless the
- * command names the schema or the extension.
- */
-static void
-guard_own_check(const EventTriggerData *data)
-{
-	refuse_move_into_schema(data);
-	if (!breaks_extension(data->parsetree))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-			 errmsg("%s would break extension %s",
-					GetCommandTagName(data->tag), EXTENSION_NAME),
-			 errdetail("Its triggers and functions find what is in schema %s by name, as members of the extension; without it every write of a synced table fails.",
-					   EXTENSION_SCHEMA),
-			 errhint("Leave it as it is. To be rid of it, end the migrations, then run DROP EXTENSION %s.",
-					 EXTENSION_NAME)));
 }
 
 /*-------------------------------------------------------------------------
