@@ -97,8 +97,8 @@ OBJS = \
 	src/trigger/adopt.o \
 	src/trigger/added_columns.o \
 	src/trigger/guard.o \
-	src/trigger/own_schema.o \
 	src/trigger/in_use.o \
+	src/trigger/guard_own.o \
 	src/trigger/ddl_event.o \
 	src/trigger/rule_objects.o \
 	src/trigger/overload.o \

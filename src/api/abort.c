@@ -172,22 +172,13 @@ functions_that_name(List *dropped)
 	return lines;
 }
 
-/*
- * Throws an error if values would be lost.  With scan, which reads tables of
- * one-way syncs, derived columns and columns that no sync sets, not while they
- * are locked.
- */
+/* Throws an error if lines says that values would be lost. */
 static void
-check_nothing_is_lost(const Migration *migration, List *dropped, bool force,
-					  bool scan)
+check_nothing_is_lost(const Migration *migration, List *dropped, List *lines)
 {
-	List	   *lines;
 	char	   *name = quote_literal_cstr(migration->name);
 
-	if (force)
-		return;
-	lines = list_concat(abort_losses(migration, scan),
-						functions_that_name(dropped));
+	lines = list_concat(lines, functions_that_name(dropped));
 	if (lines == NIL)
 		return;
 	ereport(ERROR,
@@ -262,6 +253,7 @@ typedef struct AbortCall
 	bool		force;
 	int64		started;
 	RegionGate	gate;
+	LossLook	look;			/* without force */
 	int			before;			/* release whose columns others send then, or
 								 * 0 */
 } AbortCall;
@@ -274,7 +266,9 @@ abort_locked(Migration *migration, void *arg)
 
 	check_no_dependents(migration, dropped);
 	check_changed_back(migration, call->force);
-	check_nothing_is_lost(migration, dropped, call->force, false);
+	if (!call->force)
+		check_nothing_is_lost(migration, dropped,
+							  abort_losses_since(migration, &call->look));
 	region_gate_pass(&call->gate);
 	migration_act(migration, ACTION_ABORT, dropped_columns_describe(dropped),
 				  call->started);
@@ -312,7 +306,8 @@ tandem_abort(PG_FUNCTION_ARGS)
 	dropped = columns_of_migration(migration);
 	check_no_dependents(migration, dropped);
 	check_changed_back(migration, call.force);
-	check_nothing_is_lost(migration, dropped, call.force, true);
+	if (!call.force)
+		check_nothing_is_lost(migration, dropped, abort_losses(migration, &call.look));
 	/* before tables are locked */
 	migration_forget_old();
 	/* first what may refuse it, and would leave the run stopped */

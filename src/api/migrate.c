@@ -50,7 +50,7 @@ verify_leaf_table(ReturnSetInfo *result, const Migration *migration,
 	bool		nulls[7] = {false};
 
 	if (!verify_leaf(relid, migration->name, rule->search_path, CLOCK_NEVER,
-					 &counts))
+					 InvalidXLogRecPtr, &counts))
 		return;
 	values[0] = ObjectIdGetDatum(relid);
 	values[1] = Int64GetDatum(counts.rows_checked);

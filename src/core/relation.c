@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -340,6 +341,16 @@ table_rows_begin_scan(Relation rel, BlockNumber first, BlockNumber last)
 	ItemPointerSet(&from, first, FirstOffsetNumber);
 	ItemPointerSet(&to, last, MaxOffsetNumber);
 	return compat_begin_range_scan(rel, GetActiveSnapshot(), &from, &to);
+}
+
+bool
+heap_block_is_newer(Relation rel, BlockNumber block, XLogRecPtr than)
+{
+	Buffer		buffer = ReadBuffer(rel, block);
+	XLogRecPtr	changed = BufferGetLSNAtomic(buffer);
+
+	ReleaseBuffer(buffer);
+	return changed > than;
 }
 
 /*-------------------------------------------------------------------------

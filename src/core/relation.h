@@ -6,6 +6,7 @@
 #define TANDEM_RELATION_H
 
 #include "access/tableam.h"
+#include "access/xlogdefs.h"
 #include "nodes/pg_list.h"
 #include "utils/rel.h"
 
@@ -51,6 +52,12 @@ extern char *table_rows_problem(Oid relid);
  */
 extern TableScanDesc table_rows_begin_scan(Relation rel, BlockNumber first,
 										   BlockNumber last);
+
+/*
+ * Has the block of a heap that is written to the WAL been changed after that place in
+ * the WAL?
+ */
+extern bool heap_block_is_newer(Relation rel, BlockNumber block, XLogRecPtr than);
 
 /*
  * Opens a relation that nobody has locked yet: an error with a hint where it was

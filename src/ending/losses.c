@@ -8,13 +8,18 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
+#include "access/xlog.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "catalog/owned_column.h"
@@ -42,6 +47,9 @@ typedef struct LossCount
 	const SyncRule *rule;
 	Oid			relation;
 	int64		until;			/* when to stop, or CLOCK_NEVER */
+	XLogRecPtr	since;			/* in the second look: only of what is newer,
+								 * if valid */
+	bool		again;			/* is it the second look? */
 	VerifyResult counts;
 } LossCount;
 
@@ -50,6 +58,9 @@ typedef struct LossCount
  * A look for them is to hold up no abort of a large table.
  */
 #define TWO_WAY_SECONDS 10
+
+/* The second look has the tables locked: clients wait as for a try for a lock. */
+#define AGAIN_MS (setting_lock_timeout / 2)
 
 typedef enum RuleKind
 {
@@ -168,17 +179,35 @@ count_rows_of_leaf(void *arg)
 
 	snapshot_push_latest();
 	verify_leaf(count->relation, count->migration->name,
-				count->rule->search_path, count->until, &count->counts);
+				count->rule->search_path, count->until, count->since,
+				&count->counts);
 	PopActiveSnapshot();
+}
+
+/* The columns are gone when somebody reads this. */
+static void
+warn_of_unread_again(const Migration *migration, Oid relid, const char *why)
+{
+	ereport(WARNING,
+			(errmsg("abort of migration \"%s\" may lose values of new columns that were written after it had looked for them",
+					migration->name),
+			 errdetail("Table %s: %s.", quoting_relation(relid), why)));
 }
 
 /* What was not looked at, and why. */
 static void
 warn_of_unread(const LossCount *count, List *rules, const char *why)
 {
-	char	   *table = quoting_relation(count->relation);
-	char	   *condition = condition_of_rules(rules, RULE_TWO_WAY);
+	char	   *table;
+	char	   *condition;
 
+	if (count->again)
+	{
+		warn_of_unread_again(count->migration, count->relation, why);
+		return;
+	}
+	table = quoting_relation(count->relation);
+	condition = condition_of_rules(rules, RULE_TWO_WAY);
 	ereport(WARNING,
 			(errmsg("abort of migration \"%s\" may lose values of new columns that up does not give",
 					count->migration->name),
@@ -248,8 +277,10 @@ lines_of_leaf(List *lines, LossCount *count, List *rules)
 		return lines_not_counted(lines, count, rules, error);
 	if (count->counts.blocks_unread > 0)
 		warn_of_unread(count, rules,
-					   psprintf("%u of its blocks were not read within the %d s that this may take",
-								count->counts.blocks_unread, TWO_WAY_SECONDS));
+					   psprintf("%u of its blocks were not read within the %d %s that this may take",
+								count->counts.blocks_unread,
+								count->again ? AGAIN_MS : TWO_WAY_SECONDS,
+								count->again ? "ms" : "s"));
 	if (rules_have_kind(rules, RULE_ONE_WAY))
 		lines = line_of_count(lines, count->counts.rows_mismatched,
 							  count->relation,
@@ -298,6 +329,16 @@ typedef struct PlainColumn
 	int64		rows;
 } PlainColumn;
 
+/* Those of one leaf, as in LossCount. */
+typedef struct PlainCount
+{
+	List	   *columns;
+	bool		again;
+	int64		until;
+	XLogRecPtr	since;
+	BlockNumber unread;
+} PlainCount;
+
 /*
  * Sets the default of the column.  Its text is evaluated as far as it is
  * constant, as the table's owner.  Returns false if it is not.
@@ -342,27 +383,64 @@ value_is_given(const PlainColumn *column, TupleTableSlot *slot)
 		!same_value(column, value, column->standard);
 }
 
+static void
+count_values_of_row(List *columns, TupleTableSlot *slot)
+{
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		PlainColumn *column = lfirst(lc);
+
+		if (value_is_given(column, slot))
+			column->rows++;
+	}
+}
+
 /* All columns in one pass, since the table may be large. */
 static void
 count_given_values(List *columns, Relation rel)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TableScanDesc scan = compat_begin_scan(rel, GetActiveSnapshot());
-	ListCell   *lc;
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		foreach(lc, columns)
-		{
-			PlainColumn *column = lfirst(lc);
-
-			if (value_is_given(column, slot))
-				column->rows++;
-		}
+		count_values_of_row(columns, slot);
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
+}
+
+static void
+count_values_of_block(List *columns, Relation rel, BlockNumber block,
+					  TupleTableSlot *slot)
+{
+	TableScanDesc scan = table_rows_begin_scan(rel, block, block);
+
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
+		count_values_of_row(columns, slot);
+	table_endscan(scan);
+}
+
+/* Returns how many blocks were not read in time. */
+static BlockNumber
+count_newer_values(PlainCount *count, Relation rel)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+	BlockNumber block;
+
+	for (block = 0; block < blocks && clock_now() < count->until; block++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (XLogRecPtrIsInvalid(count->since) ||
+			heap_block_is_newer(rel, block, count->since))
+			count_values_of_block(count->columns, rel, block, slot);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return blocks - block;
 }
 
 /* Returns false for a column whose values cannot tell, or that is gone. */
@@ -386,8 +464,8 @@ describe_plain_column(PlainColumn *column, Relation rel)
 static void
 count_plain_columns(void *arg)
 {
-	List	   *columns = arg;
-	Oid			leaf = ((PlainColumn *) linitial(columns))->relation;
+	PlainCount *count = arg;
+	Oid			leaf = ((PlainColumn *) linitial(count->columns))->relation;
 	Relation	rel;
 	List	   *countable = NIL;
 	ListCell   *lc;
@@ -397,15 +475,21 @@ count_plain_columns(void *arg)
 	/* dropped while others were read */
 	if (rel == NULL)
 		return;
-	foreach(lc, columns)
+	foreach(lc, count->columns)
 	{
 		if (describe_plain_column(lfirst(lc), rel))
 			countable = lappend(countable, lfirst(lc));
 	}
 	if (countable != NIL)
 	{
+		PlainCount	part = *count;
+
+		part.columns = countable;
 		snapshot_push_latest();
-		count_given_values(countable, rel);
+		if (count->again)
+			count->unread = count_newer_values(&part, rel);
+		else
+			count_given_values(countable, rel);
 		PopActiveSnapshot();
 	}
 	table_close(rel, AccessShareLock);
@@ -443,9 +527,11 @@ plain_column_names(const Migration *migration, List *rules, Oid relid)
 
 /* Returns the columns of those names of one leaf, counted. */
 static List *
-plain_columns_of_leaf(List *names, Oid leaf)
+plain_columns_of_leaf(List *names, Oid leaf, LossCount *look)
 {
-	List	   *columns = NIL;
+	PlainCount	count = {
+		.again = look->again,.until = look->until,.since = look->since
+	};
 	ErrorData  *error;
 	ListCell   *lc;
 
@@ -455,12 +541,16 @@ plain_columns_of_leaf(List *names, Oid leaf)
 
 		column->relation = leaf;
 		column->name = lfirst(lc);
-		columns = lappend(columns, column);
+		count.columns = lappend(count.columns, column);
 	}
-	error = count_and_unlock(count_plain_columns, columns);
+	error = count_and_unlock(count_plain_columns, &count);
 	if (error)
 		ReThrowError(error);
-	return columns;
+	if (count.unread > 0)
+		warn_of_unread_again(look->migration, leaf,
+							 psprintf("%u of its blocks were not read within the %d ms that this may take",
+									  count.unread, AGAIN_MS));
+	return count.columns;
 }
 
 /* Returns the condition for a value that is not the column's default. */
@@ -481,23 +571,57 @@ condition_of_plain_column(const PlainColumn *column)
 		: condition_of_value(column->relation, column->name, linitial(texts));
 }
 
+/*
+ * Returns the file of a heap that is written to the WAL, or InvalidOid: with another
+ * number it has been rewritten.
+ */
+static Oid
+file_of_heap(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+	Oid			file = InvalidOid;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	if (form->relam == HEAP_TABLE_AM_OID &&
+		form->relpersistence == RELPERSISTENCE_PERMANENT)
+		file = form->relfilenode;
+	ReleaseSysCache(tuple);
+	return file;
+}
+
+/* Notes in the first look which file it reads; by that the second knows what is new. */
+static XLogRecPtr
+begin_look_at_leaf(LossLook *look, Oid leaf, bool again)
+{
+	Oid			file = file_of_heap(leaf);
+
+	if (again)
+		return OidIsValid(file) && list_member_oid(look->files, file)
+			? look->begun : InvalidXLogRecPtr;
+	look->files = list_append_unique_oid(look->files, file);
+	return InvalidXLogRecPtr;
+}
+
 /* Adds the columns of one table that hold what the new release has written. */
 static List *
-lines_of_plain_columns(List *lines, const Migration *migration, List *rules,
-					   Oid relid)
+lines_of_plain_columns(List *lines, List *names, LossLook *look, LossCount *count)
 {
-	List	   *names = plain_column_names(migration, rules, relid);
 	List	   *columns = NIL;
 	ListCell   *lc;
 	ListCell   *counted;
 
-	if (names == NIL)
-		return lines;
-	foreach(lc, table_leaves(relid))
+	foreach(lc, names == NIL ? NIL : table_leaves(count->relation))
 	{
-		if (table_rows_problem(lfirst_oid(lc)) == NULL)
-			columns = list_concat(columns,
-								  plain_columns_of_leaf(names, lfirst_oid(lc)));
+		LossCount	leaf = *count;
+
+		if (table_rows_problem(lfirst_oid(lc)) != NULL)
+			continue;
+		leaf.since = begin_look_at_leaf(look, lfirst_oid(lc), count->again);
+		columns = list_concat(columns,
+							  plain_columns_of_leaf(names, lfirst_oid(lc), &leaf));
 	}
 	foreach(lc, names)
 	{
@@ -561,49 +685,84 @@ wait_to_count(const Migration *migration, Oid relid, List *rules, bool whole)
 				   psprintf("a transaction that writes it has not ended: %s", left));
 }
 
-List *
-abort_losses(const Migration *migration, bool scan)
+/* What is noted in quarantine, without reading a table. */
+static List *
+lines_of_quarantine(const Migration *migration)
 {
-	List	   *rules = scan ? sync_list_of_migration(migration->id) : NIL;
-	List	   *lines = NIL;
 	int64		failed = count_failed_downs(migration);
-	int64		two_way_until = clock_after_ms(TWO_WAY_SECONDS * 1000);
+
+	if (failed == 0)
+		return NIL;
+	return list_make1(psprintf(INT64_FORMAT " %s in quarantine, since down fails on %s",
+							   failed, failed == 1 ? "row is" : "rows are",
+							   failed == 1 ? "it" : "them"));
+}
+
+/* until is when to stop with what need not be counted as a whole. */
+static List *
+lines_of_table(List *lines, LossCount *count, List *rules, LossLook *look,
+			   int64 until)
+{
+	List	   *counted = rules_of_table(rules, count->relation);
+	bool		whole = rules_have_kind(counted, RULE_ONE_WAY) ||
+	rules_have_kind(counted, RULE_DERIVED);
+	List	   *names = plain_column_names(count->migration, rules, count->relation);
 	ListCell   *lc;
-	ListCell   *leaf;
 
-	if (failed > 0)
-		lines = lappend(lines,
-						psprintf(INT64_FORMAT " %s in quarantine, since down fails on %s",
-								 failed, failed == 1 ? "row is" : "rows are",
-								 failed == 1 ? "it" : "them"));
-	lines = list_concat(lines, tables_losses(migration));
-	if (!scan)
-		return lines;
-	foreach(lc, sync_relations_of_migration(migration->id))
+	count->until = until;
+	if (!count->again && (counted != NIL || names != NIL))
+		wait_to_count(count->migration, count->relation, counted,
+					  whole || names != NIL);
+	lines = lines_of_plain_columns(lines, names, look, count);
+	foreach(lc, counted == NIL ? NIL : table_leaves(count->relation))
 	{
-		List	   *counted = rules_of_table(rules, lfirst_oid(lc));
-		bool		whole = rules_have_kind(counted, RULE_ONE_WAY) ||
-		rules_have_kind(counted, RULE_DERIVED);
-		bool		plain;
+		LossCount	leaf = *count;
 
-		if (!relation_exists(lfirst_oid(lc)))
+		if (table_rows_problem(lfirst_oid(lc)) != NULL)
 			continue;
-		plain = plain_column_names(migration, rules, lfirst_oid(lc)) != NIL;
-		if (counted != NIL || plain)
-			wait_to_count(migration, lfirst_oid(lc), counted, whole || plain);
-		lines = lines_of_plain_columns(lines, migration, rules, lfirst_oid(lc));
-		if (counted == NIL)
-			continue;
-		foreach(leaf, table_leaves(lfirst_oid(lc)))
-		{
-			LossCount	count = {.migration = migration,
-				.rule = linitial(counted),
-				.relation = lfirst_oid(leaf),
-			.until = whole ? CLOCK_NEVER : two_way_until};
-
-			if (table_rows_problem(lfirst_oid(leaf)) == NULL)
-				lines = lines_of_leaf(lines, &count, counted);
-		}
+		leaf.rule = linitial(counted);
+		leaf.relation = lfirst_oid(lc);
+		leaf.since = begin_look_at_leaf(look, leaf.relation, count->again);
+		if (whole && !count->again)
+			leaf.until = CLOCK_NEVER;
+		lines = lines_of_leaf(lines, &leaf, counted);
 	}
 	return lines;
+}
+
+static List *
+lines_of_tables(const Migration *migration, LossLook *look, bool again,
+				int64 until)
+{
+	List	   *rules = sync_list_of_migration(migration->id);
+	List	   *lines = list_concat(lines_of_quarantine(migration), tables_losses(migration));
+	ListCell   *lc;
+
+	foreach(lc, sync_relations_of_migration(migration->id))
+	{
+		LossCount	count = {
+			.migration = migration,.relation = lfirst_oid(lc),.again = again
+		};
+
+		if (relation_exists(lfirst_oid(lc)))
+			lines = lines_of_table(lines, &count, rules, look, until);
+	}
+	return lines;
+}
+
+List *
+abort_losses(const Migration *migration, LossLook *look)
+{
+	/* who writes before is waited for */
+	look->begun = GetXLogInsertRecPtr();
+	return lines_of_tables(migration, look, false,
+						   clock_after_ms(TWO_WAY_SECONDS * 1000));
+}
+
+List *
+abort_losses_since(const Migration *migration, const LossLook *look)
+{
+	LossLook	seen = *look;
+
+	return lines_of_tables(migration, &seen, true, clock_after_ms(AGAIN_MS));
 }

@@ -456,9 +456,25 @@ verify_blocks(RowState *state, const char *migration, BlockNumber first,
 #define LEAF_BLOCKS 1024
 #define LIMITED_BLOCKS 16
 
+static void
+verify_newer_blocks(RowState *state, const char *migration, BlockNumber first,
+					BlockNumber last, XLogRecPtr since, VerifyResult *result)
+{
+	if (XLogRecPtrIsInvalid(since))
+	{
+		verify_blocks(state, migration, first, last, result);
+		return;
+	}
+	for (int64 block = first; block <= last; block++)
+	{
+		if (heap_block_is_newer(state->rel, block, since))
+			verify_blocks(state, migration, block, block, result);
+	}
+}
+
 bool
 verify_leaf(Oid relid, const char *migration, const char *search_path,
-			int64 until, VerifyResult *counts)
+			int64 until, XLogRecPtr since, VerifyResult *counts)
 {
 	Relation	rel = table_open_leaf(relid, AccessShareLock);
 	Trigger    *trigger;
@@ -487,8 +503,8 @@ verify_leaf(Oid relid, const char *migration, const char *search_path,
 	{
 		if (until != CLOCK_NEVER && clock_now() >= until)
 			break;
-		verify_blocks(state, migration, first,
-					  Min(first + step, blocks) - 1, counts);
+		verify_newer_blocks(state, migration, first,
+							Min(first + step, blocks) - 1, since, counts);
 		counts->blocks_unread = blocks - Min(first + step, blocks);
 	}
 	authority_leave(&scope);

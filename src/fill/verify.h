@@ -5,6 +5,7 @@
 #ifndef TANDEM_VERIFY_H
 #define TANDEM_VERIFY_H
 
+#include "access/xlogdefs.h"
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "storage/block.h"
@@ -52,12 +53,14 @@ extern void verify_blocks(RowState *state, const char *migration,
 /*
  * Checks all rows of a leaf table in the same way, and initializes counts.  It
  * takes the lock and the rights itself; search_path is that of a rule of the
- * migration.  It stops at the time until, or never if that is CLOCK_NEVER.
+ * migration.  It stops at the time until, or never if that is CLOCK_NEVER.  If
+ * since is valid, only of blocks that were changed after that place in the WAL: a
+ * heap, see heap_block_is_newer.
  * Returns false if the table was dropped.  Errors: it has lost its sync
  * trigger; the rules cannot be used.
  */
 extern bool verify_leaf(Oid relid, const char *migration,
 						const char *search_path, int64 until,
-						VerifyResult *counts);
+						XLogRecPtr since, VerifyResult *counts);
 
 #endif							/* TANDEM_VERIFY_H */

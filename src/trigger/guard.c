@@ -37,9 +37,9 @@
 #include "trigger/changed_use.h"
 #include "trigger/ddl_event.h"
 #include "trigger/guard.h"
+#include "trigger/guard_own.h"
 #include "trigger/in_use.h"
 #include "trigger/install.h"
-#include "trigger/own_schema.h"
 #include "trigger/target.h"
 
 /*-------------------------------------------------------------------------
@@ -676,7 +676,7 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 	if (runs_own_script())
 		PG_RETURN_NULL();
 	if (strcmp(data->event, "ddl_command_end") == 0)
-		own_schema_check(data);
+		guard_own_check(data);
 	if (guard_is_active(data))
 	{
 		if (strcmp(data->event, "sql_drop") == 0)

@@ -139,6 +139,17 @@ foreach my $sql ('ALTER TABLE others SET SCHEMA tandem', 'ALTER TABLE synced SET
 	($status, $out, $err) = $node->psql('trap', $sql);
 	like($err, qr/ERROR:  schema tandem is extension pg_tandem's own\nDETAIL:  .*\nHINT:  SET SCHEMA to another one/, "refused: $sql");
 }
+# and so would what was created there, as is only let happen to a superuser
+foreach my $sql ('CREATE TABLE tandem.mine (i int)', 'SET search_path = tandem, public; CREATE TABLE mine (i serial)', 'CREATE VIEW tandem.mine AS SELECT 1 AS one',
+	'CREATE MATERIALIZED VIEW tandem.mine AS SELECT 1 AS one', 'CREATE TABLE tandem.mine AS SELECT 1 AS one', 'SELECT 1 AS one INTO tandem.mine',
+	'CREATE SEQUENCE tandem.mine', 'CREATE TYPE tandem.mine AS ENUM ()', 'CREATE TYPE tandem.mine AS (i int)', 'CREATE DOMAIN tandem.mine AS int',
+	'CREATE FUNCTION tandem.mine() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$', 'CREATE AGGREGATE tandem.mine(int) (SFUNC = int4pl, STYPE = int)',
+	'CREATE OPERATOR tandem.+! (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl)', 'CREATE STATISTICS tandem.mine ON a, b FROM synced')
+{
+	($status, $out, $err) = $node->psql('trap', $sql);
+	like($err, qr/ERROR:  schema tandem is extension pg_tandem's own\nDETAIL:  What is created in it is dropped with the extension\.\nHINT:  Create it in another one/, "refused: $sql");
+}
+$node->safe_psql('trap', 'CREATE INDEX event_done_by ON tandem.event (done_at); DROP INDEX tandem.event_done_by');
 $node->safe_psql('trap', <<'SQL');
 CALL tandem.abort('synced');
 ALTER EXTENSION pg_tandem ADD TABLE others;

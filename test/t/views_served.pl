@@ -70,10 +70,8 @@ sub work
 
 		$result{$name} = $result;
 		return 1 if $result->{state} eq '00000';
-		# ON CONFLICT looks for the index first
-		$refused->{ $result->{state} eq '42P10' && $name eq 'upsert' ? '55T01' : $result->{state} }++;
-		push @wrong, "$name: $result->{state} $result->{message}"
-		  if $result->{state} ne '55T01' && !($result->{state} eq '42P10' && $name eq 'upsert') && $result->{state} !~ $early;
+		$refused->{ $result->{state} }++;
+		push @wrong, "$name: $result->{state} $result->{message}" if $result->{state} ne '55T01' && $result->{state} !~ $early;
 		return 0;
 	};
 	my $is = sub {

@@ -1,6 +1,7 @@
 /*
- * own_schema.c
- *		Refuses DDL on the extension's own schema that would make it unusable.
+ * guard_own.c
+ *		DDL on the extension's own schema that would make it unusable, or would
+ *		put something into it.
  *
  * The triggers of synced tables, the fence and the extension's functions find
  * objects of schema tandem by name, and trust the schema because it is a
@@ -15,9 +16,11 @@
 #include "catalog/pg_namespace.h"
 #include "commands/extension.h"
 #include "nodes/parsenodes.h"
+#include "utils/builtins.h"
 
 #include "core/extension.h"
-#include "trigger/own_schema.h"
+#include "core/query.h"
+#include "trigger/guard_own.h"
 
 static bool
 is_own_name(const char *name)
@@ -88,26 +91,74 @@ breaks_extension(Node *statement)
 
 /* It would go with the extension, rows and all. */
 static void
-refuse_move_into_schema(const EventTriggerData *data)
+refuse_in_schema(const char *what, const char *remedy)
 {
-	Node	   *statement = data->parsetree;
-
-	if (!IsA(statement, AlterObjectSchemaStmt) ||
-		!is_own_name(((AlterObjectSchemaStmt *) statement)->newschema) ||
-		!OidIsValid(extension_schema()))
-		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("schema %s is extension %s's own", EXTENSION_SCHEMA,
 					EXTENSION_NAME),
-			 errdetail("What is moved into it is dropped with the extension."),
-			 errhint("SET SCHEMA to another one.")));
+			 errdetail("What is %s it is dropped with the extension.", what),
+			 errhint("%s", remedy)));
+}
+
+static void
+refuse_move_into_schema(Node *statement)
+{
+	if (IsA(statement, AlterObjectSchemaStmt) &&
+		is_own_name(((AlterObjectSchemaStmt *) statement)->newschema) &&
+		OidIsValid(extension_schema()))
+		refuse_in_schema("moved into", "SET SCHEMA to another one.");
+}
+
+static bool
+command_creates(CommandTag tag)
+{
+	return tag == CMDTAG_SELECT_INTO || tag == CMDTAG_IMPORT_FOREIGN_SCHEMA ||
+		strncmp(GetCommandTagName(tag), "CREATE ", strlen("CREATE ")) == 0;
+}
+
+/* Hardly anybody may, so that others pay for no query. */
+static bool
+user_may_create_in(Oid schema)
+{
+	return DatumGetBool(DirectFunctionCall2(has_schema_privilege_id,
+											ObjectIdGetDatum(schema),
+											CStringGetTextDatum("CREATE")));
+}
+
+/*
+ * What belongs to one of the extension's tables, as an index does, is not meant.
+ */
+static bool
+has_created_in_schema(Oid schema)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, schema);
+	return query_end_found(&query, query_run(&query,
+											 "SELECT FROM pg_event_trigger_ddl_commands() c "
+											 "JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid AND d.objsubid = c.objsubid "
+											 "WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = $1 AND d.deptype = 'n' "
+											 "AND c.object_type <> 'index' "
+											 "AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e') LIMIT 1"));
+}
+
+static void
+refuse_creation_in_schema(const EventTriggerData *data)
+{
+	Oid			schema = command_creates(data->tag) ? extension_schema() : InvalidOid;
+
+	if (OidIsValid(schema) && user_may_create_in(schema) &&
+		has_created_in_schema(schema))
+		refuse_in_schema("created in", "Create it in another one.");
 }
 
 void
-own_schema_check(const EventTriggerData *data)
+guard_own_check(const EventTriggerData *data)
 {
-	refuse_move_into_schema(data);
+	refuse_move_into_schema(data->parsetree);
+	refuse_creation_in_schema(data);
 	if (!breaks_extension(data->parsetree))
 		return;
 	ereport(ERROR,
