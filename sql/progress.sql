@@ -8,8 +8,8 @@ SELECT attname, atttypid::regtype FROM pg_attribute
 WHERE attrelid = 'tandem.stat_progress'::regclass AND atttypid::regtype::text NOT IN ('integer', 'bigint', 'double precision', 'oid') ORDER BY attnum;
 -- every phase that may be noted is in the comment
 SELECT p AS not_in_comment
-FROM pg_constraint c, regexp_matches(pg_get_constraintdef(c.oid), '''([^'']+)''', 'g') m, unnest(m) p
-WHERE c.conname = 'step_phase_check' AND position(p IN (
+FROM regexp_matches(substring(pg_get_functiondef('tandem._step_is_right'::regproc) FROM 'phase[^[]*\[([^]]*)'), '''([^'']+)''', 'g') m, unnest(m) p
+WHERE position(p IN (
 	SELECT col_description(attrelid, attnum) FROM pg_attribute WHERE attrelid = 'tandem.stat_progress'::regclass AND attname = 'phase')) = 0;
 
 -- before anything has begun nothing is known

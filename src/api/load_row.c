@@ -470,6 +470,24 @@ find_loaded_column(LoadedRow *row)
 	row->nulls[found] = false;
 }
 
+/* The table has no CHECKs of its own, so that its UPDATEs need not read them. */
+static void
+check_loaded_step(Relation rel, HeapTuple tuple)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_datum(&query, rel->rd_rel->reltype,
+				heap_copy_tuple_as_datum(tuple, RelationGetDescr(rel)), false);
+	if (query_run_latest(&query, "SELECT WHERE NOT tandem._step_is_right($1)") > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("new row for relation \"%s\" is none that pg_dump has written",
+						RelationGetRelationName(rel)),
+				 errhint("Load rows that pg_dump has written.")));
+	query_end(&query);
+}
+
 /* The same, whoever loads it. */
 static HeapTuple
 adjust_loaded_row(Relation rel, HeapTuple tuple)
@@ -513,5 +531,7 @@ tandem_load_row(PG_FUNCTION_ARGS)
 		tuple = check_loaded_row(data->tg_relation, tuple);
 	if (tuple)
 		tuple = adjust_loaded_row(data->tg_relation, tuple);
+	if (tuple && is_own_table(data->tg_relation, "step") && !query_is_running())
+		check_loaded_step(data->tg_relation, tuple);
 	return PointerGetDatum(tuple);
 }

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/table.h"
 #include "access/tupdesc_details.h"
 #include "access/twophase.h"
@@ -12,6 +13,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_publication.h"
+#include "catalog/pg_subscription_rel.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -480,12 +482,21 @@ target_check_new_defaults(Oid relid, const AlterTableStmt *statement)
 static void
 check_no_partition_key(const SyncRule *rule)
 {
+	List	   *partitioned = NIL;
 	TandemQuery query;
+	ListCell   *lc;
 
 	if (rule->keep_old || rule->old_columns == NIL)
 		return;
+	foreach(lc, table_tree(rule->relation))
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_PARTITIONED_TABLE)
+			partitioned = lappend_oid(partitioned, lfirst_oid(lc));
+	}
+	if (partitioned == NIL)
+		return;
 	query_begin(&query);
-	query_oid_list(&query, table_tree(rule->relation));
+	query_oid_list(&query, partitioned);
 	query_datum(&query, TEXTARRAYOID,
 				array_from_strings(rule->old_columns, TEXTOID), false);
 	if (query_run_latest(&query,
@@ -652,18 +663,36 @@ warn_of_changes_not_sent(Oid relid)
 			 errhint("Before a subscriber expands as well, add a primary key to the table there.")));
 }
 
+static bool
+catalog_has_rows(Oid catalog_oid)
+{
+	Relation	catalog = table_open(catalog_oid, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0,
+										  NULL);
+	bool		found = HeapTupleIsValid(systable_getnext(scan));
+
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
+/* Asks nothing of the leaves, which may be many, that has one answer for all. */
 void
 replicated_table_check(Oid relid)
 {
+	bool		subscribed = catalog_has_rows(SubscriptionRelRelationId);
+	bool		published = catalog_has_rows(PublicationRelationId);
 	SendProblems problems = {0};
 	ListCell   *lc;
 
-	foreach(lc, table_leaves(relid))
+	foreach(lc, subscribed || published ? table_leaves(relid) : NIL)
 	{
 		Relation	leaf = table_open(lfirst_oid(lc), NoLock);
 
-		subscription_check_key(leaf);
-		read_publication_problems(leaf, &problems);
+		if (subscribed)
+			subscription_check_key(leaf);
+		if (published)
+			read_publication_problems(leaf, &problems);
 		table_close(leaf, NoLock);
 	}
 	if (problems.cannot)

@@ -42,6 +42,14 @@ command_names_column(const AlterTableStmt *statement)
 	return false;
 }
 
+/* Neither is there where migrations have no releases. */
+static bool
+any_view_or_read_through(void)
+{
+	return extension_index_has_rows("view", "view_pkey") ||
+		extension_index_has_rows("sync", "sync_unstored_idx");
+}
+
 /* Most commands need no look at any catalog. */
 static bool
 command_may_concern_views(Node *statement)
@@ -258,7 +266,7 @@ tandem_views_follow(PG_FUNCTION_ARGS)
 	 */
 	if (IsBinaryUpgrade || (drop ? ddl_is_ours()
 							: !command_may_concern_views(data->parsetree)) ||
-		!extension_in_use() || !OidIsValid(extension_relation("view", true)))
+		!extension_in_use() || !any_view_or_read_through())
 		PG_RETURN_NULL();
 	if (drop)
 		follow_drop();
