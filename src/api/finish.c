@@ -234,6 +234,7 @@ drop_column_of_table(Oid relid, void *name)
 void
 finish_drop(const Migration *migration, List *dropped, List *objects)
 {
+	List	   *renamed = NIL;
 	ListCell   *lc;
 
 	foreach(lc, sync_relations_of_migration(migration->id))
@@ -246,7 +247,7 @@ finish_drop(const Migration *migration, List *dropped, List *objects)
 							migration->phase == PHASE_DONE ? migration->release : 0);
 	announce_drop(migration, objects);
 	if (migration->phase == PHASE_DONE)
-		column_rename_all(migration, dropped);
+		renamed = column_rename_all(migration, dropped);
 	foreach(lc, dropped)
 	{
 		TableColumn *column = lfirst(lc);
@@ -254,6 +255,9 @@ finish_drop(const Migration *migration, List *dropped, List *objects)
 		finish_change_table(migration, column->relation,
 							drop_column_of_table, column->name);
 	}
+	/* they show the same, but by another name of the table's; not before a release could see what is dropped */
+	if (renamed != NIL)
+		versioned_views_refresh(renamed);
 	/* none of them has a column left that a release does not see */
 	release_publication_follow(sync_relations_of_migration(migration->id), 0);
 	foreach(lc, sync_list_of_migration(migration->id))
