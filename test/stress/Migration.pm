@@ -27,7 +27,7 @@ sub new
 		my $number = $number{ $mapping->{with} // $mapping->{name} };
 		$self->draw_sync($random, $mapping, $_, $number) foreach 0 .. $#{ $mapping->{links} };
 	}
-	$self->{operations} = Operations->new($seed, $schema, sort keys %{ $self->{syncs} });
+	$self->{operations} = Operations->new($seed, $schema, $self->new_columns, sort keys %{ $self->{syncs} });
 	$self->{syncs}{ $self->{operations}{only} } = [] if $self->{operations}{only};
 	return $self;
 }
@@ -50,6 +50,21 @@ sub draw_sync
 		keep_old => $random->chance(15) && !$one_way && @{ $mapping->{links} } == 1,
 		default => $random->chance(15) };
 	return;
+}
+
+# What syncs add, but for chains, and for rows in quarantine: { migration, name, type }.  Derived columns are
+# added by a call of their own, which would have to come first.
+sub new_columns
+{
+	my ($self) = @_;
+	my @new;
+
+	foreach my $name (sort keys %{ $self->{syncs} })
+	{
+		push @new, map { my $sync = $_; map { { migration => $name, name => $_->{name}, type => $_->{type} } } @{ $sync->{mapping}{sides}[ $sync->{link} + 1 ] } }
+		  grep { !$_->{mapping}{derived} && !$_->{mapping}{quarantine} && @{ $_->{mapping}{links} } == 1 } @{ $self->{syncs}{$name} };
+	}
+	return \@new;
 }
 
 sub side_names

@@ -84,11 +84,11 @@ sub rename
 	$self->{names} = [ map { { %$_, stored => $of->($_->{stored}) } } @{ $self->{names} } ];
 	$self->{rules} = [ map {
 			my $rule = $_;
-			{ %$rule, map { $_ => $rule->{$_} && [ map { $of->($_) } @{ $rule->{$_} } ] } qw(old down_sources down_gives) }
+			+{ %$rule, map { $_ => $rule->{$_} && [ map { $of->($_) } @{ $rule->{$_} } ] } qw(old down_sources down_gives) }
 	} @{ $self->{rules} } ];
 	foreach my $states (values %{ $self->{rows} })
 	{
-		$states = [ map { my $v = $_->{v}; { %$_, v => { map { $of->($_) => $v->{$_} } keys %$v } } } @$states ];
+		$states = [ map { my $v = $_->{v}; +{ %$_, v => { map { $of->($_) => $v->{$_} } keys %$v } } } @$states ];
 	}
 	return;
 }
@@ -403,15 +403,16 @@ sub apply_rule
 }
 
 # A new side that was left as it is follows up, where another source of up has changed, unless it has a value of its
-# own; that of a release that knows it never does.  before: the row before, whose up it must have been.
+# own; that of a release that knows it never does.  before: the row before, whose up it must have been; unfilled: rules
+# that it was never filled by.
 sub follow
 {
-	my ($self, $row, $rule, $before) = @_;
+	my ($self, $row, $rule, $before, @unfilled) = @_;
 	my @up = up($rule, $before);
 	my $raised = raises($rule, $before);
 	my $changed = sub { grep { differ($row->{v}{$_}, $before->{$_}) } @_ };
 
-	return $self->follow_down($row, $rule, $before) if $rule->{down_sources} && $changed->(@{ $rule->{down_sources} });
+	return $self->follow_down($row, $rule, $before, @unfilled) if $rule->{down_sources} && $changed->(@{ $rule->{down_sources} });
 	return if $rule->{is_drop} || $self->is_of_new($rule);
 	return if !$changed->(read_by_up($rule));
 	foreach my $k (0 .. $#up)
@@ -424,13 +425,24 @@ sub follow
 	return;
 }
 
+# Whether down of a rule reads what another one fills.
+sub reads
+{
+	my ($self, $rule, $other) = @_;
+	my %new = map { $_ => 1 } @{ $other->{new} };
+
+	return scalar grep { $new{$_} } @{ $rule->{down_sources} || [] };
+}
+
 # Likewise an old side whose down reads a source.
 sub follow_down
 {
-	my ($self, $row, $rule, $before) = @_;
+	my ($self, $row, $rule, $before, @unfilled) = @_;
 	my @down = down($rule, $before);
 
 	return if $self->is_of_old($rule);
+	# what a row that was never filled has in a column that goes is the old release's
+	return if $rule->{is_drop} && grep { $self->reads($rule, $self->{rules}[$_]) } @unfilled;
 	return if grep { differ($before->{ $rule->{down_gives}[$_] }, $down[$_]) } 0 .. $#down;
 	$self->backward($row, $rule);
 	return;
@@ -501,7 +513,7 @@ sub written
 	$self->apply_rules(\%row, @unfilled);
 	foreach my $i ($before ? grep { !$row{from}[$_] } $self->in_order : ())
 	{
-		$self->follow(\%row, $rules[$i], $before);
+		$self->follow(\%row, $rules[$i], $before, grep { $unfilled[$_] } 0 .. $#rules);
 	}
 	$self->after_others(\%row, $before, @unfilled) if $self->{tidy};
 	return { v => $v, filled => [ map { $self->is_quarantined($rules[$_], $v, $state && $state->{filled}[$_], $row{from}[$_]) ? QUARANTINED : FILLED } 0 .. $#rules ] };

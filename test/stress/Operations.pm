@@ -29,12 +29,15 @@ sub word
 my %DOWNS = (
 	int => [ sub { "$_[0] * 10" }, sub { defined $_[0] ? $_[0] * 10 : undef } ],
 	text => [ sub { "'r' || coalesce($_[0]::text, '?')" }, sub { 'r' . ($_[0] // '?') } ]);
+# new columns that it may read, too: their text is the same in every session
+my $PLAIN = qr/^(int|bigint|text|varchar.*)$/;
 
 # Draws them for migrations (names, in their order) of a schema, whose table gets the columns.  only: a migration
-# that is there for them alone, if any.  Each is of a column by its first name.
+# that is there for them alone, if any.  Each is of a column by its first name.  new: columns that migrations add, each
+# with its migration.
 sub new
 {
-	my ($class, $seed, $schema, @migrations) = @_;
+	my ($class, $seed, $schema, $new, @migrations) = @_;
 	my $random = Random->new($seed, 'operations');
 	my $self = bless { columns => {}, operations => [], called => [], renamed => [], dropped => {} }, $class;
 
@@ -54,13 +57,14 @@ sub new
 		$schema->{columns}{ $column->{name} } = $column;
 		splice @{ $schema->{$_} }, $random->below(1 + @{ $schema->{$_} }), 0, $column->{name} foreach 'order', 'leaf_order';
 	}
-	$self->draw($random, @migrations);
+	$self->draw($random, $new, @migrations);
 	return $self;
 }
 
 sub draw
 {
-	my ($self, $random, @migrations) = @_;
+	my ($self, $random, $new, @migrations) = @_;
+	my @new = grep { $_->{type} =~ $PLAIN } @$new;
 	my ($of_legacy, $of_nick, $of_remark) = map { $random->pick($self->{only} // (), @migrations) } 1 .. 3;
 	my @later = grep { $_ gt $of_nick } @migrations;
 	my $later = @later && $random->chance(60) ? $random->pick(@later) : '';
@@ -70,10 +74,12 @@ sub draw
 
 	my $rename = { kind => 'rename', migration => $of_nick, column => 'nick', to => $takes ? 'legacy' : 'alias' };
 	# it reads what is renamed, by the name of its own release, unless that release has lost it
+	my ($read) = $random->shuffled(grep { $_->{migration} eq $of_remark } @new);
+	my $remark_reads = $random->pick('', $drops_nick && $of_remark ge $later ? 'basis' : 'nick', $read ? ($read->{name}) x 2 : ());
+
 	push @{ $self->{operations} },
 	  { kind => 'drop', migration => $of_legacy, column => 'legacy', reads => $random->pick('basis', 'basis', '') },
-	  { kind => 'drop', migration => $of_remark, column => 'remark',
-		reads => $random->chance(30) ? '' : $drops_nick && $of_remark ge $later ? 'basis' : 'nick' };
+	  { kind => 'drop', migration => $of_remark, column => 'remark', reads => $remark_reads };
 	$self->{operations} = [ $random->shuffled(@{ $self->{operations} }) ];
 	# after what makes way for it
 	my ($first) = $takes ? grep { $self->{operations}[$_]{column} eq 'legacy' } 0 .. $#{ $self->{operations} } : -1;
