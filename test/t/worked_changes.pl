@@ -276,8 +276,8 @@ foreach my $constraint (
 	[ 'UNIQUE', 'UNIQUE (what)', q(INSERT INTO lent VALUES (4, 1, 'Ulm', 3, 'map')), '23505' ],
 	[ 'CHECK', 'CHECK (length(what) > 2)', q(INSERT INTO lent VALUES (4, 1, 'Ulm', 3, 'a')), '23514' ],
 	[ 'CHECK of two columns', q(CHECK (town = 'Ulm' OR street > 1)), q(INSERT INTO lent VALUES (4, 1, 'Bonn', 1, 'pen')), '23514' ],
-	[ 'FOREIGN KEY', 'FOREIGN KEY (who) REFERENCES reader (id) ON DELETE CASCADE', q(INSERT INTO lent VALUES (4, 9, 'Ulm', 3, 'pen')), '23503' ],
-	[ 'FOREIGN KEY of two columns', 'FOREIGN KEY (town, street) REFERENCES shop (town, street)', q(INSERT INTO lent VALUES (4, 1, 'Rome', 3, 'pen')), '23503' ],
+	[ 'FOREIGN KEY', 'FOREIGN KEY (who) REFERENCES reader(id) ON DELETE CASCADE', q(INSERT INTO lent VALUES (4, 9, 'Ulm', 3, 'pen')), '23503' ],
+	[ 'FOREIGN KEY of two columns', 'FOREIGN KEY (town, street) REFERENCES shop(town, street)', q(INSERT INTO lent VALUES (4, 1, 'Rome', 3, 'pen')), '23503' ],
 	[ 'PRIMARY KEY', 'PRIMARY KEY (id)', q(INSERT INTO lent VALUES (1, 1, 'Ulm', 3, 'pen')), '23505' ])
 {
 	my ($what, $definition, $statement, $state) = @$constraint;
