@@ -65,6 +65,7 @@ OBJS = \
 	src/rule/relation_rules.o \
 	src/rule/twin_keys.o \
 	src/rule/whole_row.o \
+	src/row/dropped_column.o \
 	src/row/dual_write.o \
 	src/row/round_trip.o \
 	src/row/row_state.o \

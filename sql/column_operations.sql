@@ -235,22 +235,60 @@ SELECT * FROM release_49.sent;
 SELECT * FROM release_50.sent;
 SELECT up, problem FROM tandem.syncs WHERE migration = 'm50';
 
+-- The view of a release that nobody works as yet shows neither what goes nor what has gone.
+SET client_min_messages = warning;
+CALL tandem.abort('m50');
+CREATE TABLE parts (id integer PRIMARY KEY, a integer, old text, b text);
+INSERT INTO parts VALUES (1, 1, 'old', 'new');
+SELECT tandem.create_migration('m51', 51);
+SELECT tandem.drop_column('m51', 'parts', 'old');
+SELECT tandem.drop_column('m51', 'parts', 'a');
+SELECT tandem.rename_column('m51', 'parts', 'b', 'old');
+SELECT tandem.create_views(52, relations => '{parts}');
+SELECT tandem.switch_release(51);
+CALL tandem.contract('m51', undeclared => 'ignore');
+SELECT * FROM release_52.parts;
+\d parts
+
+-- down reads what the same migration adds: once it is computed, and of a row that was never filled not at all.
+CREATE TABLE orders (id integer PRIMARY KEY, a integer DEFAULT 5, s integer, d text, e text);
+INSERT INTO orders VALUES (1, 1, 1, NULL, NULL), (2, 2, 2, NULL, 'own'), (3, 3, 3, NULL, NULL), (4, 4, 4, '40', '8');
+SELECT tandem.create_migration('m53', 53);
+SELECT tandem.add_column('m53', 'orders', 'b', 'bigint');
+SELECT tandem.drop_column('m53', 'orders', 'd', 'b::text');
+SELECT tandem.sync_column('m53', 'orders', 'a', 'b', 'a * 10', '(b / 10)::integer');
+SELECT tandem.add_column('m53', 'orders', 'n', 'bigint', up => 's * 2');
+SELECT tandem.drop_column('m53', 'orders', 'e', 'n::text');
+INSERT INTO orders (id, s) VALUES (10, 3);
+SET tandem.release = 53;
+INSERT INTO orders (id, s, b, n) VALUES (11, 3, 70, 9);
+UPDATE orders SET s = 9 WHERE id = 2;
+RESET tandem.release;
+UPDATE orders SET s = 1 WHERE id = 1;
+SELECT * FROM orders ORDER BY id;
+SET client_min_messages = error;
+CALL tandem.migrate('m53');
+UPDATE orders SET a = 44, s = 44 WHERE id = 4;
+UPDATE orders SET a = 100 WHERE id = 10;
+SELECT * FROM orders ORDER BY id;
+CALL tandem.abort('m53', force => true);
+
 -- A statement at contract frees a column, and finds the new names.
 CREATE TABLE held (id integer PRIMARY KEY, a integer, b integer);
 CREATE VIEW holds AS SELECT a FROM held;
-SELECT tandem.create_migration('m51', 51);
-SELECT tandem.drop_column('m51', 'held', 'a');
-SELECT tandem.rename_column('m51', 'held', 'b', 'a');
-SELECT tandem.at_contract('m51', 'held', 'COMMENT ON COLUMN held.a IS ''what was b''');
-SELECT operation, relation, column_name, new_name, state, at_contract FROM tandem.operations WHERE migration = 'm51';
-SELECT part, object, what_happens FROM tandem.preview_contract('m51');
-SELECT tandem.switch_release(51);
+SELECT tandem.create_migration('m54', 54);
+SELECT tandem.drop_column('m54', 'held', 'a');
+SELECT tandem.rename_column('m54', 'held', 'b', 'a');
+SELECT tandem.at_contract('m54', 'held', 'COMMENT ON COLUMN held.a IS ''what was b''');
+SELECT operation, relation, column_name, new_name, state, at_contract FROM tandem.operations WHERE migration = 'm54';
+SELECT part, object, what_happens FROM tandem.preview_contract('m54');
+SELECT tandem.switch_release(54);
 -- nothing has freed it
-CALL tandem.contract('m51', undeclared => 'ignore');
-SELECT phase FROM tandem.migrations WHERE name = 'm51';
-SELECT tandem.at_contract('m51', 'held', 'CREATE OR REPLACE VIEW holds AS SELECT a FROM held');
+CALL tandem.contract('m54', undeclared => 'ignore');
+SELECT phase FROM tandem.migrations WHERE name = 'm54';
+SELECT tandem.at_contract('m54', 'held', 'CREATE OR REPLACE VIEW holds AS SELECT a FROM held');
 SELECT pg_get_viewdef('holds');
-CALL tandem.contract('m51', undeclared => 'ignore');
+CALL tandem.contract('m54', undeclared => 'ignore');
 \d+ held
 SELECT pg_get_viewdef('holds');
 

@@ -208,7 +208,7 @@ renames_of_migration(const Migration *migration)
 	return renames;
 }
 
-void
+List *
 column_rename_all(const Migration *migration, List *dropped)
 {
 	List	   *renamed = NIL;
@@ -228,9 +228,7 @@ column_rename_all(const Migration *migration, List *dropped)
 					  rename->new_name);
 		renamed = list_append_unique_oid(renamed, rename->relation);
 	}
-	/* they show the same, but by another name of the table's */
-	if (renamed != NIL)
-		versioned_views_refresh(renamed);
+	return renamed;
 }
 
 void

@@ -20,9 +20,10 @@ extern List *column_rename_waits(const Migration *migration);
  * rules of other migrations.  Those of tables that are published or subscribed stay
  * until tandem.take_names, which is said.  dropped: the columns (TableColumn) that are
  * about to be dropped; one that has a name which is wanted gets another.  The caller
- * has locked the tables.
+ * has locked the tables.  Returns those with a column that was renamed: once the
+ * others are dropped, the views of releases are to be brought up to date.
  */
-extern void column_rename_all(const Migration *migration, List *dropped);
+extern List *column_rename_all(const Migration *migration, List *dropped);
 
 /* Renames those that contract has left; the caller has locked the tables. */
 extern void column_rename_left(const Migration *migration);

@@ -238,6 +238,7 @@ void
 finish_drop(const Migration *migration, List *dropped, List *objects,
 			ColumnCheck check)
 {
+	List	   *renamed = NIL;
 	ListCell   *lc;
 
 	foreach(lc, sync_relations_of_migration(migration->id))
@@ -251,7 +252,7 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 	announce_drop(migration, objects);
 	if (migration->phase == PHASE_DONE)
 	{
-		column_rename_all(migration, dropped);
+		renamed = column_rename_all(migration, dropped);
 		operations_run(migration);
 	}
 	if (check)
@@ -266,6 +267,12 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 			finish_change_table(migration, column->relation,
 								drop_column_of_table, column->name);
 	}
+	/*
+	 * they show the same, but by another name of the table's; not before a
+	 * release could see what is dropped
+	 */
+	if (renamed != NIL)
+		versioned_views_refresh(renamed);
 	if (migration->phase == PHASE_DONE)
 		operations_end_tables(migration);
 	else

@@ -13,6 +13,7 @@
 #include "core/compat.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "row/dropped_column.h"
 #include "row/dual_write.h"
 #include "row/quarantine.h"
 #include "rule/own_side.h"
@@ -514,6 +515,9 @@ follow_sources(RowState *state, CompiledRule *rule)
 		return RULE_PENDING;
 	if (state->before == NULL || row_is_unfilled(state, rule))
 		return RULE_PENDING;
+	/* what a row that was never filled has there is the old release's */
+	if (dropped_column_reads_unfilled(state, rule))
+		return RULE_KEPT;
 	keep = values_of_their_own(state, rule, side);
 	if (bms_num_members(keep) == side->ncolumns)
 		return RULE_KEPT;
@@ -600,7 +604,8 @@ run_rules_left(RowState *state)
 	{
 		CompiledRule *rule = &rules->rules[i];
 
-		if (state->outcomes[i] != RULE_PENDING)
+		if (state->outcomes[i] != RULE_PENDING ||
+			(state->before == NULL && dropped_column_is_left(state, rule)))
 			continue;
 		state->outcomes[i] = run_rule(state, rule, GIVEN_NAMED);
 		if (state->outcomes[i] != RULE_PENDING)
@@ -616,25 +621,12 @@ run_rules_left(RowState *state)
 }
 
 /*
- * A row is inserted by a writer who says nothing of a column that contract drops.
- * One of the new release does not know it, so its default means nothing; anybody
- * else gets that, if there is one.
+ * Gives an inserted row the dropped columns that its writer says nothing of; all is
+ * false: but for those that read what another rule has still to compute.  They count
+ * as given then.  Returns how many rules are left.
  */
-static bool
-lacks_dropped_column(const RowState *state, const CompiledRule *rule)
-{
-	const RuleColumn *column;
-
-	if (rule_has_new_side(rule->source) || rule->old_side.expressions == NULL)
-		return false;
-	column = &state->rules->columns[rule->old_side.columns[0]];
-	return state->rules->own[rule_index(state, rule)] == OWN_NEW ||
-		column->default_kind == DEFAULT_NULL;
-}
-
-/* Then it has what down gives, and counts as given.  Returns how many rules are left. */
 static int
-give_dropped_columns(RowState *state, int pending)
+give_dropped_columns(RowState *state, int pending, bool all)
 {
 	RelationRules *rules = state->rules;
 	int			before = pending;
@@ -644,7 +636,8 @@ give_dropped_columns(RowState *state, int pending)
 		CompiledRule *rule = &rules->rules[i];
 
 		if (state->outcomes[i] != RULE_PENDING ||
-			!lacks_dropped_column(state, rule))
+			!dropped_column_is_left(state, rule) ||
+			(!all && dropped_column_waits(state, rule)))
 			continue;
 		state->outcomes[i] = compute_and_follow(state, rule, &rule->old_side, NULL);
 		pending--;
@@ -665,10 +658,13 @@ run_all_rules(RowState *state)
 	if (pending > 0 && state->before == NULL)
 	{
 		pending = follow_given_columns(state, GIVEN_NAMED, pending);
-		pending = give_dropped_columns(state, pending);
+		pending = give_dropped_columns(state, pending, false);
 	}
-	if (pending > 0)
-		run_rules_left(state);
+	if (pending == 0)
+		return;
+	run_rules_left(state);
+	if (state->before == NULL)
+		(void) give_dropped_columns(state, pending, true);
 }
 
 /*-------------------------------------------------------------------------

@@ -42,7 +42,8 @@ SQL_FUNCTION(tandem_retired);
 SQL_FUNCTION(tandem_retired_write);
 
 /* It fires before those of users, which might be content. */
-#define ENDED_TRIGGER_NAME "\"!tandem_ended\""
+#define ENDED_TRIGGER "!tandem_ended"
+#define ENDED_TRIGGER_NAME "\"" ENDED_TRIGGER "\""
 
 /*
  * Of a release that was contracted away, says the same as the fence does, which
@@ -253,7 +254,8 @@ tombstone_make(const ReleaseView *view)
 void
 tombstone_open(const ReleaseView *view)
 {
-	ddl_run_stored(view->view,
-				   psprintf("DROP TRIGGER IF EXISTS " ENDED_TRIGGER_NAME " ON %s",
-							quoting_relation(view->view)));
+	if (OidIsValid(get_trigger_oid(view->view, ENDED_TRIGGER, true)))
+		ddl_run_stored(view->view,
+					   psprintf("DROP TRIGGER " ENDED_TRIGGER_NAME " ON %s",
+								quoting_relation(view->view)));
 }

@@ -94,6 +94,7 @@ sub end_one
 
 	die "more migrations have ended than were to\n" if !$ended;
 	$part->end_rules($ended->{name}, @{ $ended->{columns} });
+	$part->rename($ended->{renamed});
 	return;
 }
 
@@ -187,10 +188,11 @@ sub end_migration
 	my $releases = $scenario->{releases};
 	my $fence = $how eq 'contract' ? $releases->fence_of($name) : 0;
 	my @gone = $scenario->{migration}->ended_columns($how, $name);
+	my $renamed = $scenario->{migration}->renamed_columns($how, $name);
 	my $refused = 0;
 	my $since = time;
 
-	$scenario->{gone}{$_} = $fence foreach @gone;
+	$scenario->{gone}{$_} = $fence foreach @gone, keys %$renamed;
 	foreach (1 .. 60)
 	{
 		my $arguments = $how eq 'abort' ? ', force => true' : ", undeclared => 'ignore', $Server::ACCEPT, force => " . ($refused ? 'true' : 'false');
@@ -202,7 +204,7 @@ sub end_migration
 		if ($scenario->insist("SELECT phase IN ('done', 'aborted') FROM tandem.migrations WHERE name = '$name'") eq 't')
 		{
 			$scenario->fail("contract of $name is not refused, with $surely rows that disagree") if $surely && !$refused && $how eq 'contract';
-			push @{ $scenario->{ended} }, { name => $name, how => $how, columns => \@gone, fence => $fence };
+			push @{ $scenario->{ended} }, { name => $name, how => $how, columns => \@gone, renamed => $renamed, fence => $fence };
 			$releases->ended($name, $how);
 			forget_columns($scenario, $since);
 			$releases->switched($fence) if $refused && $fence && $releases->{current} && $releases->{current} < $fence;
@@ -240,6 +242,8 @@ sub forget_columns
 	{
 		$mapping->{writable} = [ grep { !grep { $gone{ $_->{name} } } @$_ } @{ $mapping->{sides} } ];
 	}
+	my $last = $scenario->{ended}[-1];
+	$scenario->{migration}{operations}->forget($scenario->{schema}, $last->{columns}, $last->{renamed});
 	my $model = $scenario->{model}->copy;
 	end_one($scenario, $model) while $model->{ended} < @{ $scenario->{ended} };
 	$scenario->{views}->ended($scenario, $model, $since);

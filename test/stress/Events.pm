@@ -397,7 +397,7 @@ sub careless_statements
 {
 	my ($scenario) = @_;
 	my $random = $scenario->{random};
-	my $rule = $random->pick(@{ $scenario->{model}{rules} });
+	my $rule = $random->pick(grep { !$_->{is_drop} } @{ $scenario->{model}{rules} });
 	my $column = $random->pick(@{ $rule->{old} }, @{ $rule->{new} });
 	my $table = 'stress.items';
 	my @statements = (

@@ -4,13 +4,15 @@ package Migration;
 use strict;
 use warnings;
 
+use Operations;
+use Random;
 use Schema;
 
 # Draws it; releases: which migration is of which.
 sub new
 {
-	my ($class, $random, $schema, $releases) = @_;
-	my $self = bless { schema => $schema, releases => $releases, names => [], open => {}, as_owner => $random->chance(40) }, $class;
+	my ($class, $random, $schema, $releases, $seed) = @_;
+	my $self = bless { schema => $schema, releases => $releases, seed => $seed, names => [], open => {}, as_owner => $random->chance(40) }, $class;
 	my $count = $random->pick(1, 1, 2);
 	my %number;
 
@@ -25,6 +27,8 @@ sub new
 		my $number = $number{ $mapping->{with} // $mapping->{name} };
 		$self->draw_sync($random, $mapping, $_, $number) foreach 0 .. $#{ $mapping->{links} };
 	}
+	$self->{operations} = Operations->new($seed, $schema, $self->new_columns, sort keys %{ $self->{syncs} });
+	$self->{syncs}{ $self->{operations}{only} } = [] if $self->{operations}{only};
 	return $self;
 }
 
@@ -46,6 +50,21 @@ sub draw_sync
 		keep_old => $random->chance(15) && !$one_way && @{ $mapping->{links} } == 1,
 		default => $random->chance(15) };
 	return;
+}
+
+# What syncs add, but for chains, and for rows in quarantine: { migration, name, type }.  Derived columns are
+# added by a call of their own, which would have to come first.
+sub new_columns
+{
+	my ($self) = @_;
+	my @new;
+
+	foreach my $name (sort keys %{ $self->{syncs} })
+	{
+		push @new, map { my $sync = $_; map { { migration => $name, name => $_->{name}, type => $_->{type} } } @{ $sync->{mapping}{sides}[ $sync->{link} + 1 ] } }
+		  grep { !$_->{mapping}{derived} && !$_->{mapping}{quarantine} && @{ $_->{mapping}{links} } == 1 } @{ $self->{syncs}{$name} };
+	}
+	return \@new;
 }
 
 sub side_names
@@ -76,6 +95,8 @@ sub expand
 		# a number that nodes may work as is not begun again
 		$self->{releases}->leave_out($name) if $self->{releases}->may_be_taken($self->{releases}->of($name));
 		my $release = $self->{releases}->of($name);
+		# what it is there for needs a release
+		next if !@syncs && !$release;
 
 		foreach my $sync (@syncs)
 		{
@@ -97,12 +118,14 @@ sub expand
 			$columns = '';
 			$_->{stays} = 1 foreach grep { !$_->{mapping}{derived} } @syncs;
 		}
-		$server->ask("SET search_path = stress, public;\n${sql}BEGIN;\nSELECT tandem.create_migration('$name'" . ($release ? ", release => $release" : '') . ");\n$columns" . join('', map { $self->sync_sql($name, $_) } @syncs)
+		$server->ask("SET search_path = stress, public;\n${sql}BEGIN;\nSELECT tandem.create_migration('$name'" . ($release ? ", release => $release" : '') . ");\n$columns" . join('', $self->calls($name, $release, $model, @syncs))
 			. $self->build_sql($name, @syncs) . "COMMIT;\n"
 			. "SELECT tandem.configure('$name', 'tandem.batch_target', '5ms');\n"
 			. "SELECT tandem.configure('$name', 'tandem.lock_retry_time', '5s');");
 		$self->tell_model($model, $name, $_) foreach @syncs;
 		$self->{releases}->opened($name);
+		# nothing is to be filled
+		$self->{releases}->set_proved(1, $name) if !@syncs;
 		push @{ $self->{names} }, $name;
 		$self->{open}{$name} = 1;
 	}
@@ -135,12 +158,28 @@ sub sync_sql
 	  . ($sync->{mapping}{quarantine} ? ", on_error => 'quarantine'" : '') . ");\n";
 }
 
+# The calls of one migration: syncs and operations, each in their order.
+sub calls
+{
+	my ($self, $name, $release, $model, @syncs) = @_;
+	my $random = Random->new($self->{seed}, 'calls', $name);
+	my @operations = $self->{operations}->calls($name, $release, $self->{schema}{name}, $model);
+	my @calls;
+
+	while (@syncs || @operations)
+	{
+		push @calls, @operations && (!@syncs || $random->chance(50)) ? shift @operations : $self->sync_sql($name, shift @syncs);
+	}
+	return @calls;
+}
+
 sub build_sql
 {
 	my ($self, $name, @syncs) = @_;
-	my ($column) = side_names($syncs[0], 1);
+	my ($column) = @syncs ? side_names($syncs[0], 1) : ();
 	my $sql = '';
 
+	return '' if !@syncs;
 	$sql .= $self->{schema}{constraints}->add_sql($name, $self->{schema}{name}, map { @{ $_->{mapping}{sides}[ $_->{link} + 1 ] } } @syncs);
 	return $sql if $column eq 'shout';
 	$sql .= "SELECT tandem.add_index('$name', 'CREATE INDEX ${name}_idx ON $self->{schema}{name} ($column)');\n" if $self->{index};
@@ -184,13 +223,22 @@ sub ended_columns
 	my ($self, $how, $name) = @_;
 	my @gone;
 
-	foreach my $sync (@{ $self->{syncs}{$name} })
+	foreach my $sync (@{ $self->{syncs}{$name} || [] })
 	{
 		next if $how eq 'abort' && $sync->{stays};
 		next if $how eq 'contract' && ($sync->{mapping}{derived} || $sync->{keep_old});
 		push @gone, side_names($sync, $how eq 'abort' ? 1 : 0);
 	}
+	push @gone, @{ ($self->{operations}->ended($name))[0] } if $how eq 'contract';
 	return @gone;
+}
+
+# Columns that contract has renamed: { old name => new one }.
+sub renamed_columns
+{
+	my ($self, $how, $name) = @_;
+
+	return $how eq 'contract' ? ($self->{operations}->ended($name))[1] : {};
 }
 
 1;

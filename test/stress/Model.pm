@@ -23,13 +23,14 @@ sub new
 {
 	my ($class, %parts) = @_;
 
-	return bless { columns => {}, rules => [], tidy => undef, keyless => 0, undoes => sub { 0 }, moves => sub { 0 }, rows => {}, by_value => 0, release => 0, ended => 0, %parts }, $class;
+	return bless { columns => {}, rules => [], names => [], renamed => {}, tidy => undef, keyless => 0, undoes => sub { 0 }, moves => sub { 0 }, rows => {}, by_value => 0, release => 0, ended => 0, %parts }, $class;
 }
 
 # Adds new columns and a rule for them: old, new (lists of names), sources (other columns that up reads: those of a
 # derived column are all such, and its old is empty), up_of (of old, then sources), down_of (of new, then down_sources),
 # down_gives (the old columns that it computes), keep_old (both releases use the old columns), on_conflict, migration, release (the first that knows the new columns; 0: none was said), repair (a column and a value
-# that up does not raise for).
+# that up does not raise for), is_drop (of a column that the new release does not know: there is no new side, nothing to be
+# filled, and down reads but down_sources).
 sub add_rule
 {
 	my ($self, $rule, $columns) = @_;
@@ -39,7 +40,55 @@ sub add_rule
 	push @{ $self->{rules} }, $rule;
 	foreach my $states (values %{ $self->{rows} })
 	{
-		$states = [ map { { v => { %{ $_->{v} }, %added }, filled => [ @{ $_->{filled} }, 0 ] } } @$states ];
+		$states = [ map { { v => { %{ $_->{v} }, %added }, filled => [ @{ $_->{filled} }, $rule->{is_drop} ? FILLED : 0 ] } } @$states ];
+	}
+	return;
+}
+
+# Adds what a release calls a column, and those after it: migration, release, stored, name.
+sub add_name
+{
+	my ($self, $name) = @_;
+
+	$self->{names} = [ @{ $self->{names} }, $name ];
+	return;
+}
+
+# The name of a column of the table for a release.
+sub name_in
+{
+	my ($self, $stored, $release) = @_;
+	my ($last) = reverse grep { $_->{stored} eq $stored && $_->{release} <= $release } @{ $self->{names} };
+
+	return $last ? $last->{name} : $stored;
+}
+
+# The name that a column of the table has by now.
+sub current
+{
+	my ($self, $name) = @_;
+
+	$name = $self->{renamed}{$name} while exists $self->{renamed}{$name};
+	return $name;
+}
+
+# Contract has renamed columns: { old name => new one }.
+sub rename
+{
+	my ($self, $renamed) = @_;
+	my $of = sub { $renamed->{ $_[0] } // $_[0] };
+
+	return if !%$renamed;
+	$self->{renamed} = { %{ $self->{renamed} }, %$renamed };
+	$self->{columns} = { map { $of->($_) => $self->{columns}{$_} } keys %{ $self->{columns} } };
+	$self->{names} = [ map { { %$_, stored => $of->($_->{stored}) } } @{ $self->{names} } ];
+	$self->{rules} = [ map {
+			my $rule = $_;
+			+{ %$rule, map { $_ => $rule->{$_} && [ map { $of->($_) } @{ $rule->{$_} } ] } qw(old down_sources down_gives) }
+	} @{ $self->{rules} } ];
+	foreach my $states (values %{ $self->{rows} })
+	{
+		$states = [ map { my $v = $_->{v}; +{ %$_, v => { map { $of->($_) => $v->{$_} } keys %$v } } } @$states ];
 	}
 	return;
 }
@@ -51,6 +100,7 @@ sub end_rules
 	my @stay = grep { defined $migration && $self->{rules}[$_]{migration} ne $migration } 0 .. $#{ $self->{rules} };
 
 	$self->{rules} = [ @{ $self->{rules} }[@stay] ];
+	$self->{names} = [ grep { defined $migration && $_->{migration} ne $migration } @{ $self->{names} } ];
 	$self->{columns} = { %{ $self->{columns} } };
 	delete $self->{columns}{$_} foreach @dropped;
 	foreach my $states (values %{ $self->{rows} })
@@ -313,7 +363,13 @@ sub apply_rule
 			$self->give($row, [$name], $up[$k]) if !$row->{given}{$name};
 		}
 	}
-	if (!$old && !$new)
+	if ($rule->{is_drop} && !$old)
+	{
+		# who inserts a row and says nothing of the column: the new release does not know it, and anybody else has its default
+		my $is_told = !$self->is_of_new($rule) && $self->{columns}{ $rule->{old}[0] }{default}[0] ne 'none';
+		$self->backward($row, $rule) if !$row->{before} && !$is_told;
+	}
+	elsif (!$old && !$new)
 	{
 		$forward->() if !$row->{before} || $unfilled;
 	}
@@ -347,16 +403,17 @@ sub apply_rule
 }
 
 # A new side that was left as it is follows up, where another source of up has changed, unless it has a value of its
-# own; that of a release that knows it never does.  before: the row before, whose up it must have been.
+# own; that of a release that knows it never does.  before: the row before, whose up it must have been; unfilled: rules
+# that it was never filled by.
 sub follow
 {
-	my ($self, $row, $rule, $before) = @_;
+	my ($self, $row, $rule, $before, @unfilled) = @_;
 	my @up = up($rule, $before);
 	my $raised = raises($rule, $before);
 	my $changed = sub { grep { differ($row->{v}{$_}, $before->{$_}) } @_ };
 
-	return $self->follow_down($row, $rule, $before) if $rule->{down_sources} && $changed->(@{ $rule->{down_sources} });
-	return if $self->is_of_new($rule);
+	return $self->follow_down($row, $rule, $before, @unfilled) if $rule->{down_sources} && $changed->(@{ $rule->{down_sources} });
+	return if $rule->{is_drop} || $self->is_of_new($rule);
 	return if !$changed->(read_by_up($rule));
 	foreach my $k (0 .. $#up)
 	{
@@ -368,23 +425,43 @@ sub follow
 	return;
 }
 
+# Whether down of a rule reads what another one fills.
+sub reads
+{
+	my ($self, $rule, $other) = @_;
+	my %new = map { $_ => 1 } @{ $other->{new} };
+
+	return scalar grep { $new{$_} } @{ $rule->{down_sources} || [] };
+}
+
 # Likewise an old side whose down reads a source.
 sub follow_down
 {
-	my ($self, $row, $rule, $before) = @_;
+	my ($self, $row, $rule, $before, @unfilled) = @_;
 	my @down = down($rule, $before);
 
 	return if $self->is_of_old($rule);
+	# what a row that was never filled has in a column that goes is the old release's
+	return if $rule->{is_drop} && grep { $self->reads($rule, $self->{rules}[$_]) } @unfilled;
 	return if grep { differ($before->{ $rule->{down_gives}[$_] }, $down[$_]) } 0 .. $#down;
 	$self->backward($row, $rule);
 	return;
+}
+
+# Columns that go come last, and first those of later releases, which the earlier ones know.
+sub in_order
+{
+	my ($self) = @_;
+	my @rules = @{ $self->{rules} };
+
+	return ((grep { !$rules[$_]{is_drop} } 0 .. $#rules), reverse grep { $rules[$_]{is_drop} } 0 .. $#rules);
 }
 
 # Applies each rule once, from what is given; unfilled: [ by rule ].
 sub apply_rules
 {
 	my ($self, $row, @unfilled) = @_;
-	my @open = 0 .. $#{ $self->{rules} };
+	my @open = $self->in_order;
 	my @read;
 
 	while (@open)
@@ -434,9 +511,9 @@ sub written
 	}
 	$self->own_side(\%row);
 	$self->apply_rules(\%row, @unfilled);
-	foreach my $i ($before ? grep { !$row{from}[$_] } 0 .. $#rules : ())
+	foreach my $i ($before ? grep { !$row{from}[$_] } $self->in_order : ())
 	{
-		$self->follow(\%row, $rules[$i], $before);
+		$self->follow(\%row, $rules[$i], $before, grep { $unfilled[$_] } 0 .. $#rules);
 	}
 	$self->after_others(\%row, $before, @unfilled) if $self->{tidy};
 	return { v => $v, filled => [ map { $self->is_quarantined($rules[$_], $v, $state && $state->{filled}[$_], $row{from}[$_]) ? QUARANTINED : FILLED } 0 .. $#rules ] };
@@ -470,7 +547,7 @@ sub after_others
 	}
 	$row{given} = { map { $_ => differ($row{v}{$_}, $first{$_}) ? 2 : 0 } map { (@{ $_->{old} }, @{ $_->{new} }) } @rules };
 	$self->apply_rules(\%row);
-	foreach my $i (grep { !$row{from}[$_] } 0 .. $#rules)
+	foreach my $i (grep { !$row{from}[$_] } $self->in_order)
 	{
 		$self->follow(\%row, $rules[$i], \%first);
 	}
@@ -525,7 +602,7 @@ sub possible
 
 	if ($self->{by_value})
 	{
-		foreach my $i (grep { !$self->{rules}[$_]{done} } 0 .. $#{ $self->{rules} })
+		foreach my $i (grep { !$self->{rules}[$_]{done} && !$self->{rules}[$_]{is_drop} } 0 .. $#{ $self->{rules} })
 		{
 			foreach my $state (@all)
 			{
@@ -568,7 +645,8 @@ sub is_keyword
 # by_value: no statement tells which columns are named.
 sub insert
 {
-	my ($self, $id, $values, $by_value) = @_;
+	my ($self, $id, $given, $by_value) = @_;
+	my $values = { map { $self->current($_) => $given->{$_} } keys %$given };
 	my %named = map { $_ => is_keyword($values->{$_}) ? 'DEFAULT' : 'value' } keys %$values;
 	my %v = map { $_ => ($named{$_} // 'DEFAULT') eq 'DEFAULT' ? $self->{columns}{$_}{default}[1] : $values->{$_} } keys %{ $self->{columns} };
 
@@ -597,7 +675,11 @@ sub update_state
 	my ($self, $state, $set, $computes) = @_;
 	my %v = %{ $state->{v} };
 
-	$v{$_} = ref $set->{$_} eq 'CODE' ? $set->{$_}->($state->{v}) : $set->{$_} foreach keys %$set;
+	foreach (keys %$set)
+	{
+		my $name = $self->current($_);
+		$v{$name} = ref $set->{$_} eq 'CODE' ? $set->{$_}->($state->{v}, $name) : $set->{$_};
+	}
 	my $after = eval { $self->moved($state, $self->written(\%v, $state, { computes => $computes })) };
 	die $@ if !$after && $@ !~ /^(27000|55T02)$/;
 	return ($after, $after ? '' : $1);
@@ -649,7 +731,7 @@ sub save
 
 	foreach my $read ($self->possible($self->{rows}{$id}))
 	{
-		my %all = ((map { $_ => $read->{v}{$_} } @$names), %$set);
+		my %all = ((map { $_ => $read->{v}{ $self->current($_) } } @$names), %$set);
 		foreach my $state ($self->possible([$read]))
 		{
 			my ($after, $error) = $self->update_state($state, \%all, {});
@@ -733,7 +815,7 @@ sub mismatched
 	foreach my $states (values %{ $self->{rows} })
 	{
 		# a derived column may hold a value of its own
-		my @wrong = grep { @{ $_->{old} } && !raises($_, $states->[0]{v}) && !$self->agrees($_, $states->[0]{v}) } @{ $self->{rules} };
+		my @wrong = grep { @{ $_->{old} } && !$_->{is_drop} && !raises($_, $states->[0]{v}) && !$self->agrees($_, $states->[0]{v}) } @{ $self->{rules} };
 		my %wrong = map { $_->{migration} => 1 } @wrong;
 		my %both_ways = map { $_->{migration} => 1 } grep { is_judged_by_down($_) && !($_->{release} && @{ $_->{sources} }) } @wrong;
 		$rows{$_}++ foreach keys %wrong;

@@ -40,7 +40,8 @@ sub new
 	$self->{schema} = Schema->new($random, mappings => \@mappings, writers => 3,
 		constraints => Constraints->new(Random->new($parts{seed}, 'constraints')), rows => $random->pick(60, 150, 400));
 	$self->{releases} = Releases->of_seed($parts{seed});
-	$self->{migration} = Migration->new($random, $self->{schema}, $self->{releases});
+	$self->{migration} = Migration->new($random, $self->{schema}, $self->{releases}, $parts{seed});
+	$self->{schema}{operations} = $self->{migration}{operations};
 	$self->{views} = Views->new(Random->new($parts{seed}, 'views'));
 	$self->{ended} = [];
 	$self->{random} = Random->new($parts{seed}, 'events');
@@ -120,7 +121,7 @@ sub set_up
 	$server->ask($self->{schema}->sql);
 	$server->ask("GRANT CREATE ON DATABASE $server->{database} TO stress_owner, stress_other");
 	$server->ask('GRANT EXECUTE ON FUNCTION tandem.switch_release TO stress_owner, stress_other') if $self->{releases}{granted};
-	foreach my $row ($self->{schema}->rows($self->{setup_random}))
+	foreach my $row ($self->{schema}->rows($self->{setup_random}, Random->new($self->{seed}, 'operated rows')))
 	{
 		$copy .= join("\t", map { $row->{$_} // '\N' } @names) . "\n";
 		$self->{model}{rows}{ $row->{id} } = [ { v => $row, filled => [] } ];
@@ -144,6 +145,7 @@ sub describe
 	note("seed $self->{seed}: $schema->{kind} table, " . join(', ', map { $_->{name} . ($_->{tidied} ? ' (tidied)' : '') } @{ $schema->{mappings} })
 		. "; migrations " . join(' ', sort keys %{ $self->{migration}{syncs} })
 		. ($self->{migration}{as_owner} ? ', by an owner' : '')
+		. '; ' . $self->{migration}{operations}->describe
 		. ($self->{releases}{fenced} ? ", $self->{releases}{library} preloaded" : ''));
 	return;
 }
@@ -365,13 +367,27 @@ sub gone_columns
 	return map { $_ => 1 } map { @{ $_->{columns} } } @{ $self->{ended} };
 }
 
+# Those that are in the table, and in the model before these ended.
+sub columns_left
+{
+	my ($self) = @_;
+	my %columns = %{ $self->{model}{columns} };
+
+	foreach my $ended (@{ $self->{ended} }[ $self->{model}{ended} .. $#{ $self->{ended} } ])
+	{
+		delete @columns{ @{ $ended->{columns} } };
+		%columns = map { $ended->{renamed}{$_} // $_ => 1 } keys %columns;
+	}
+	return sort keys %columns;
+}
+
 # What a snapshot of the database shows: rows, markers, failures.  What a view reads through runs under the reader's
 # search_path, as any view does.
 sub look
 {
 	my ($self, $database) = @_;
 	my %gone = $self->gone_columns;
-	my @names = sort grep { !$gone{$_} } keys %{ $self->{model}{columns} };
+	my @names = $self->columns_left;
 	my $names = join ', ', @names;
 	my $views = $self->{views}->look_sql($self->{model}, \%gone);
 	my ($status, $out, $err) = $self->{server}->try(<<"SQL", $database);
@@ -568,7 +584,7 @@ sub act
 sub write_unsynced
 {
 	my ($self) = @_;
-	my $rule = $self->{random}->pick(@{ $self->{model}{rules} });
+	my $rule = $self->{random}->pick(grep { !$_->{is_drop} } @{ $self->{model}{rules} });
 	my ($id) = sort { $a <=> $b } keys %{ $self->{model}{rows} };
 	my $column = $rule->{new}[0];
 	my $value = $self->{schema}{columns}{$column}{value}->($self->{random});

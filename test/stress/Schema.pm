@@ -305,10 +305,11 @@ sub end_tidy
 	return grep { defined } map { delete $_->{tidied} } @{ $self->{mappings} };
 }
 
-# Rows that are there before the migration: for each its values.
+# Rows that are there before the migration: for each its values; aside: draws those of columns that no sync has to do with.
 sub rows
 {
-	my ($self, $random) = @_;
+	my ($self, $random, $aside) = @_;
+	my @operated = grep { $_->{is_operated} } map { $self->{columns}{$_} } sort keys %{ $self->{columns} };
 	my @rows;
 
 	foreach my $writer (0 .. $self->{writers} - 1)
@@ -325,6 +326,7 @@ sub rows
 			{
 				$row{ $column->{name} } = $random->chance(8) ? undef : $column->{value}->($random);
 			}
+			$row{ $_->{name} } = $aside->chance(8) ? undef : $_->{value}->($aside) foreach @operated;
 			push @rows, \%row;
 		}
 	}

@@ -40,12 +40,12 @@ sub create
 	return;
 }
 
-# Notes what each of these shows.
+# Notes what each of these shows: { release => { column of the table => its name there } }.
 sub tell
 {
 	my ($self, $scenario, @releases) = @_;
 
-	$self->{shown} = { map { $_ => { map { $_ => 1 } columns_of($scenario->{model}, $_) } } @releases };
+	$self->{shown} = { map { $_ => names_of($scenario->{model}, $_) } @releases };
 	$self->{may_return} = {};
 	return;
 }
@@ -62,11 +62,12 @@ sub ended
 	delete $self->{shown}{$_} foreach grep { $_ < $retired || $aborted{$_} } keys %{ $self->{shown} };
 	foreach my $release (keys %{ $self->{shown} })
 	{
-		my $shown = $self->{shown}{$release};
+		my $shown = $self->{shown}{$release} = { map { $model->current($_) => $self->{shown}{$release}{$_} } keys %{ $self->{shown}{$release} } };
 
 		delete $shown->{$_} foreach grep { !$model->{columns}{$_} } keys %$shown;
 		# nothing comes back before create_views, unless nobody works as the release, whose shape may still change then
-		$self->{may_return}{$release} = { map { $_ => 1 } grep { !$shown->{$_} } columns_of($model, $release) }
+		my $all = names_of($model, $release);
+		$self->{may_return}{$release} = { map { $_ => $all->{$_} } grep { !$shown->{$_} } keys %$all }
 		  if $self->{may_return}{$release} || $scenario->{releases}->highest && $scenario->{releases}->may_have_been($since, $release, 'read_only', 'unknown');
 	}
 	return;
@@ -113,6 +114,13 @@ sub columns_of
 	} @{ $model->{rules} };
 
 	return sort grep { !$hidden{$_} } keys %{ $model->{columns} };
+}
+
+sub names_of
+{
+	my ($model, $release) = @_;
+
+	return { map { $_ => $model->name_in($_, $release) } columns_of($model, $release) };
 }
 
 # What psql is to print of them, in the snapshot of the rows, from which some columns are gone.
@@ -190,13 +198,14 @@ sub compare_one
 	my ($self, $model, $seen, $release) = @_;
 	my $rows = $seen->{views}{$release} or return "cannot be read: $seen->{err}";
 	my ($any) = values %$rows;
-	my @returned = grep { $any && exists $any->{$_} } keys %{ $self->{may_return}{$release} || {} };
-	my @names = sort keys %{ $self->{shown}{$release} }, @returned;
+	my $may_return = $self->{may_return}{$release} || {};
+	my @returned = grep { $any && exists $any->{ $may_return->{$_} } } keys %$may_return;
+	my %names = (%{ $self->{shown}{$release} }, map { $_ => $may_return->{$_} } @returned);
 	my @best;
 
 	foreach my $through ($self->may_read_through($model))
 	{
-		my @wrong = wrong_rows($model, $seen, $rows, $through, @names) or return;
+		my @wrong = wrong_rows($model, $seen, $rows, $through, %names) or return;
 		@best = @wrong if !@best || @wrong < @best;
 	}
 	return @best > 3 ? @best[ 0 .. 2 ] : @best;
@@ -218,13 +227,13 @@ sub may_read_through
 
 sub wrong_rows
 {
-	my ($model, $seen, $rows, $through, @names) = @_;
+	my ($model, $seen, $rows, $through, %names) = @_;
 	my @wrong;
 
 	foreach my $id (sort { $a <=> $b } keys %{ $seen->{rows} })
 	{
 		my ($v, $row) = ($seen->{rows}{$id}, $rows->{$id});
-		my %expected = map { $_ => shown($model, $v, $through, $_) } @names if !Mapping::is_bad($v);
+		my %expected = map { $names{$_} => shown($model, $v, $through, $_) } keys %names if !Mapping::is_bad($v);
 		next if $row ? %expected && Model::same_values(\%expected, $row) : !%expected;
 		# of a migration that has ended nothing raises
 		next if !%expected && $row;
@@ -240,7 +249,7 @@ sub check_writable
 
 	foreach my $release ($self->releases)
 	{
-		foreach my $rule (@{ $scenario->{model}{rules} })
+		foreach my $rule (grep { !$_->{is_drop} } @{ $scenario->{model}{rules} })
 		{
 			my $column = $rule->{new}[0];
 			next if !$self->{shown}{$release}{$column};

@@ -34,6 +34,7 @@ sub script
 
 	$self->{random} = $random;
 	$self->{aside} = Random->new($random->{state}, 'aside');
+	$self->{operated} = Random->new($random->{state}, 'operated');
 	$self->{tries} = {};
 	$self->{setting} = $session->{setting};
 	$self->{path} = $session->{path};
@@ -298,6 +299,32 @@ sub side
 	return $random->pick(@{ $mapping->{writable} });
 }
 
+# Columns that no sync has to do with, which are renamed or dropped.
+sub operated_columns
+{
+	my ($self, $percent) = @_;
+	my $random = $self->{operated};
+
+	return grep { $random->chance($percent) } $self->{schema}{operations}->of_writer($random, $self->{release}, $self->{shown});
+}
+
+# The name of a column in the table or view at hand.
+sub name_here
+{
+	my ($self, $name) = @_;
+
+	return $self->{shown} && $self->{shown}{$name} || $name;
+}
+
+# What may be given to such a column in a new row.
+sub operated_value
+{
+	my ($self, $column) = @_;
+	my $random = $self->{operated};
+
+	return $random->chance(8) ? Model::DEFAULT : $random->chance(8) ? undef : $column->{value}->($random);
+}
+
 sub value
 {
 	my ($self, $column) = @_;
@@ -346,7 +373,38 @@ sub assignments
 		$set{part} = $random->below(4);
 		push @sql, "part = $set{part}";
 	}
+	$self->operated_assignments(\@sql, \%set);
 	return (join(', ', @sql), \%set, \%computes);
+}
+
+sub operated_assignments
+{
+	my ($self, $sql, $set) = @_;
+	my $random = $self->{operated};
+
+	foreach my $column ($self->operated_columns(25))
+	{
+		my $name = $column->{name};
+		my $here = $self->name_here($name);
+		my $kind = $random->below(100);
+		if ($kind < 15)
+		{
+			$set->{$name} = sub { $_[0]{ $_[1] } };
+			push @$sql, "$here = $here";
+		}
+		elsif ($kind < 40 && $column->{is_number})
+		{
+			my $add = $random->between(-9, 9);
+			$set->{$name} = sub { defined $_[0]{ $_[1] } ? $_[0]{ $_[1] } + $add : undef };
+			push @$sql, "$here = $here + $add";
+		}
+		else
+		{
+			$set->{$name} = $random->chance(8) ? undef : $column->{value}->($random);
+			push @$sql, "$here = " . Schema::literal($set->{$name});
+		}
+	}
+	return;
 }
 
 # A new row: values by column, some of them the keyword DEFAULT.
@@ -365,15 +423,16 @@ sub new_row
 	}
 	$row{filler} = 'h' x $self->{random}->between(0, 300) if $self->{random}->chance(50);
 	$row{part} = $self->{random}->below(4) if $self->{random}->chance(50) || !%row;
+	$row{ $_->{name} } = $self->operated_value($_) foreach $self->operated_columns(40);
 	return \%row;
 }
 
 sub row_sql
 {
-	my ($id, $row) = @_;
+	my ($self, $id, $row) = @_;
 	my @names = sort keys %$row;
 
-	return (join(', ', 'id', @names), join(', ', $id, map { literal($row->{$_}) } @names));
+	return (join(', ', 'id', map { $self->name_here($_) } @names), join(', ', $id, map { literal($row->{$_}) } @names));
 }
 
 sub literal
@@ -446,7 +505,7 @@ sub whole_row
 		my @sides = $self->{release} && only_own($mapping) ? $self->side($mapping) : @{ $mapping->{writable} };
 		push @columns, map { $_->{name} } grep { !$self->{shown} || $self->{shown}{ $_->{name} } } map { @$_ } @sides;
 	}
-	return ('filler', @columns);
+	return ('filler', @columns, map { $_->{name} } $self->operated_columns(100));
 }
 
 # Reads a row as an application does, outside of the transaction that saves it: the fill may come in between.
@@ -477,6 +536,10 @@ sub save_row
 	{
 		$set{ $column->{name} } = $self->value($column) if grep { $_ eq $column->{name} } @{ $saved->{names} };
 	}
+	foreach my $column ($self->operated_columns(15))
+	{
+		$set{ $column->{name} } = $column->{value}->($self->{operated}) if grep { $_ eq $column->{name} } @{ $saved->{names} };
+	}
 	$set{filler} = 's' x $self->{random}->between(0, 300);
 	my $sql = "UPDATE $self->{table} SET "
 	  . join(', ', map { "$_ = " . (exists $set{$_} ? Schema::literal($set{$_}) : ":saved_$_") } @{ $saved->{names} }) . " WHERE id = $id;";
@@ -489,7 +552,7 @@ sub insert
 {
 	my ($self) = @_;
 	my ($id, $row) = ($self->fresh_id, $self->new_row);
-	my ($names, $values) = row_sql($id, $row);
+	my ($names, $values) = $self->row_sql($id, $row);
 	my $sql = "INSERT INTO $self->{table} ($names) VALUES ($values);";
 
 	$self->say($sql);
@@ -528,10 +591,11 @@ sub copy
 sub copied_value
 {
 	my ($self, $column) = @_;
+	local $self->{random} = $self->{operated} if $column->{is_operated};
 	my $value = $self->value($column);
 	my ($kind, $default) = @{ $column->{default} };
 
-	while ($column->{is_new} && (!defined $value || $kind ne 'none' && $value eq $default))
+	while (($column->{is_new} || $column->{is_operated}) && (!defined $value || $kind ne 'none' && $value eq $default))
 	{
 		$value = $column->{value}->($self->{random});
 	}
@@ -561,7 +625,8 @@ sub insert_all
 		$row{ $_->{name} } = $self->value($_) foreach @$given;
 	}
 	$row{filler} = 'k' if !%row;
-	my ($names, $values) = row_sql($id, \%row);
+	$row{ $_->{name} } = $self->operated_value($_) foreach $self->operated_columns(90);
+	my ($names, $values) = $self->row_sql($id, \%row);
 	# a NULL where another default is computed is a value
 	$self->try("INSERT INTO $self->{table} ($names) VALUES ($values);",
 		sub { $_[0]->insert($id, \%row) },
@@ -584,8 +649,8 @@ sub upsert
 {
 	my ($self) = @_;
 	my ($id, $row) = ($self->old_id, $self->new_row);
-	my ($names, $values) = row_sql($id, $row);
-	my $action = join ', ', map { "$_ = EXCLUDED.$_" } sort keys %$row;
+	my ($names, $values) = $self->row_sql($id, $row);
+	my $action = join ', ', map { "$_ = EXCLUDED.$_" } map { $self->name_here($_) } sort keys %$row;
 	my $sql = "INSERT INTO $self->{table} ($names) VALUES ($values) ON CONFLICT (id) DO UPDATE SET $action;";
 
 	$self->say($sql);
@@ -598,7 +663,7 @@ sub upsert
 		# EXCLUDED is the row as its triggers left it
 		my $excluded = $model->{rows}{$id}[0]{v};
 		$model->{rows}{$id} = $states;
-		return $model->update($id, { map { $_ => $excluded->{$_} } keys %$row });
+		return $model->update($id, { map { $_ => $excluded->{ $model->current($_) } } keys %$row });
 	});
 	return;
 }
@@ -608,7 +673,7 @@ sub merge
 	my ($self) = @_;
 	$self->on_table;
 	my ($id, $row) = ($self->old_id, $self->new_row);
-	my ($names, $values) = row_sql($id, $row);
+	my ($names, $values) = $self->row_sql($id, $row);
 	my ($set_sql, $set, $computes) = $self->assignments;
 	my $deletes = $self->{random}->chance(15);
 	my $action = $deletes ? 'DELETE' : "UPDATE SET $set_sql";
@@ -650,7 +715,7 @@ sub both
 	if ($random->chance(30))
 	{
 		$id = $self->fresh_id;
-		my ($names, $list) = row_sql($id, \%row);
+		my ($names, $list) = $self->row_sql($id, \%row);
 		$self->try("INSERT INTO $self->{schema}{name} ($names) VALUES ($list);",
 			sub { $_[0]->insert($id, \%row) },
 			sub { !$_[0]->copy->insert($id, \%row) });
@@ -673,6 +738,7 @@ sub in_partition
 	my @sql;
 
 	$self->{random} = $random;
+	$self->{operated} = Random->new($random->{state}, 'operated');
 	$self->{release} = 0;
 	$self->{steps} = [];
 	$self->{table} = $self->{schema}{name};
@@ -680,9 +746,9 @@ sub in_partition
 	{
 		my ($id, $row) = (Schema::new_partition_key($partition) + $count, $self->new_row);
 
-		$row->{$_} = undef foreach grep { $self->{schema}{columns}{$_}{value} && $random->chance(40) } sort keys %$row;
+		$row->{$_} = undef foreach grep { $self->{schema}{columns}{$_}{value} && !$self->{schema}{columns}{$_}{is_operated} && $random->chance(40) } sort keys %$row;
 		$row->{part} = Schema::new_partition_part($partition);
-		my ($names, $values) = row_sql($id, $row);
+		my ($names, $values) = $self->row_sql($id, $row);
 		push @sql, "INSERT INTO $self->{table} ($names) VALUES ($values);";
 		$self->step($sql[-1], sub { $_[0]->insert($id, $row) });
 		$self->{rows_in}{$partition} = $count + 1;
