@@ -267,6 +267,7 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 			finish_change_table(migration, column->relation,
 								drop_column_of_table, column->name);
 	}
+
 	/*
 	 * they show the same, but by another name of the table's; not before a
 	 * release could see what is dropped

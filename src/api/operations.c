@@ -129,7 +129,10 @@ add_operation(Migration *migration, Operation *operation)
 	operation->migration_id = migration->id;
 	operation->search_path = pstrdup(namespace_search_path);
 	operation_insert(operation);
-	expand_done(migration, operation->relation, describe_operation(operation));
+	if (migration->phase == PHASE_EXPAND)
+		expand_done(migration, operation->relation, describe_operation(operation));
+	else
+		migration_record(migration, "at_contract", describe_operation(operation), 0);
 }
 
 /*-------------------------------------------------------------------------
@@ -153,7 +156,10 @@ tandem_at_contract(PG_FUNCTION_ARGS)
 	operation.relation = argument_relation(fcinfo, 1);
 	if (repeat_operation(migration, &operation))
 		PG_RETURN_VOID();
-	migration_check(migration, ACTION_EXPAND);
+	/* what is in the way of contract is often seen last */
+	migration_check(migration,
+					migration->phase == PHASE_MIGRATE || migration->phase == PHASE_CONTRACT
+					? ACTION_CONTROL : ACTION_EXPAND);
 	target_check_table(operation.relation);
 	target_lock(operation.relation, list_make1_oid(operation.relation), AccessShareLock);
 	add_operation(migration, &operation);
