@@ -292,5 +292,20 @@ CALL tandem.contract('m54', undeclared => 'ignore');
 \d+ held
 SELECT pg_get_viewdef('holds');
 
+-- A view that nodes may use is not changed: views are made last.
+CREATE TABLE late (id integer PRIMARY KEY, a integer, b integer, c integer);
+SELECT tandem.create_migration('m55', 55);
+SELECT tandem.rename_column('m55', 'late', 'a', 'd');
+SELECT tandem.create_views(55, relations => '{late}');
+SELECT tandem.rename_column('m55', 'late', 'b', 'e');
+\echo :LAST_ERROR_SQLSTATE
+SELECT tandem.drop_column('m55', 'late', 'c');
+DROP VIEW release_55.late;
+SELECT tandem.rename_column('m55', 'late', 'b', 'e');
+SELECT tandem.drop_column('m55', 'late', 'c');
+SELECT tandem.create_views(55, relations => '{late}');
+SELECT * FROM release_55.late;
+CALL tandem.abort('m55');
+
 \c postgres
 DROP DATABASE column_operations;

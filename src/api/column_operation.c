@@ -18,10 +18,11 @@
 
 #include "api/arguments.h"
 #include "api/expand.h"
+#include "api/operations.h"
 #include "catalog/migration.h"
 #include "catalog/migration_rights.h"
 #include "catalog/owned_column.h"
-#include "catalog/renamed_column.h"
+#include "catalog/release_view.h"
 #include "catalog/sync.h"
 #include "core/relation.h"
 #include "core/sql_function.h"
@@ -29,6 +30,7 @@
 #include "ddl/columns.h"
 #include "rule/release_names.h"
 #include "trigger/target.h"
+#include "views/view_kept.h"
 
 SQL_FUNCTION(tandem_rename_column);
 SQL_FUNCTION(tandem_drop_column);
@@ -242,6 +244,33 @@ check_new_name(const SyncRule *rule)
 								   shown->migration));
 }
 
+/* Names and columns of a view that nodes may use never change. */
+static void
+check_not_shown(const SyncRule *rule)
+{
+	AttrNumber	attnum = get_attnum(rule->relation, column_of(rule));
+	ListCell   *lc;
+	ListCell   *shown;
+	ListCell   *name;
+
+	foreach(lc, release_view_list(rule->relation))
+	{
+		const ReleaseView *view = lfirst(lc);
+
+		if (view->ended || view->release < rule->release ||
+			!release_view_is_fixed(view->release))
+			continue;
+		forboth(shown, view_kept_plain(view->view, rule->relation), name, view->columns)
+		{
+			if (lfirst_int(shown) == attnum &&
+				(rule->new_name == NULL || strcmp(lfirst(name), rule->new_name) != 0))
+				operation_refuse_shown(view, psprintf("column \"%s\" of table \"%s\"",
+													  (char *) lfirst(name),
+													  quoting_shown_name(rule->relation)));
+		}
+	}
+}
+
 static void
 note_operation(Migration *migration, SyncRule *rule)
 {
@@ -249,6 +278,7 @@ note_operation(Migration *migration, SyncRule *rule)
 	target_check_table(rule->relation);
 	check_column_exists(rule);
 	check_other_operations(rule);
+	check_not_shown(rule);
 }
 
 Datum

@@ -7,6 +7,7 @@
 
 #include "catalog/migration.h"
 #include "catalog/operation.h"
+#include "catalog/release_view.h"
 
 /*
  * Does the migration have this operation?  Without a relation only one is found
@@ -23,5 +24,11 @@ extern void add_operation(Migration *migration, Operation *operation);
  * user has the rights of the owners of its partitions.
  */
 extern void check_tree_is_own(Oid relid);
+
+/*
+ * Throws the error that a view, of a release that may have nodes, shows what the call
+ * would change: what.
+ */
+extern void operation_refuse_shown(const ReleaseView *view, const char *what);
 
 #endif							/* TANDEM_API_OPERATIONS_H */

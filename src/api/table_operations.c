@@ -36,6 +36,19 @@ check_has_release(const Migration *migration)
 				 errhint("Give it one: SELECT tandem.create_migration('another name', release => 42);")));
 }
 
+void
+operation_refuse_shown(const ReleaseView *view, const char *what)
+{
+	char	   *drop = view_drop_call(view->view);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("view %s of release %d shows %s already",
+					quoting_relation(view->view), view->release, what),
+			 errhint("Call tandem.create_views after all other calls of the script. If no node of release %d works, run %s then call it again.",
+					 view->release, drop)));
+}
+
 /* A view of this release or of a later one shows the table as it is now. */
 static void
 check_not_shown(const Migration *migration, Oid relid, bool fixed)
@@ -45,19 +58,10 @@ check_not_shown(const Migration *migration, Oid relid, bool fixed)
 	foreach(lc, release_view_list(relid))
 	{
 		const ReleaseView *view = lfirst(lc);
-		char	   *drop;
 
-		if (view->ended || view->release < migration->release ||
-			(fixed && !release_view_is_fixed(view->release)))
-			continue;
-		drop = view_drop_call(view->view);
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("view %s of release %d shows table \"%s\" already",
-						quoting_relation(view->view), view->release,
-						quoting_shown_name(relid)),
-				 errhint("Call tandem.create_views after all other calls of the script. If no node of release %d works, run %s then call it again.",
-						 view->release, drop)));
+		if (!view->ended && view->release >= migration->release &&
+			(!fixed || release_view_is_fixed(view->release)))
+			operation_refuse_shown(view, psprintf("table \"%s\"", quoting_shown_name(relid)));
 	}
 }
 
