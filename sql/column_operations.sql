@@ -85,7 +85,7 @@ SELECT tandem.switch_release(42);
 CALL tandem.contract('m42', undeclared => 'ignore');
 \d films
 SELECT * FROM release_42.films ORDER BY id;
-SELECT pg_get_viewdef('release_42.films');
+SELECT attname FROM pg_attribute WHERE attrelid = 'release_42.films'::regclass ORDER BY attnum;
 SELECT * FROM release_41.films;
 SELECT phase FROM tandem.migrations WHERE name = 'm42';
 -- the script once more
@@ -196,7 +196,7 @@ RESET tandem.release;
 SELECT tandem.switch_release(48);
 CALL tandem.contract('m48', undeclared => 'ignore');
 \d events
-\d events_1
+SELECT attname FROM pg_attribute WHERE attrelid = 'events_1'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
 SELECT * FROM release_48.events ORDER BY at;
 
 -- Of a table that is published contract renames nothing: other servers know the columns by their names.
@@ -212,7 +212,7 @@ SELECT tandem.switch_release(49);
 SELECT tandem.take_names('m49');
 \echo :LAST_ERROR_SQLSTATE
 CALL tandem.contract('m49', undeclared => 'ignore');
-\d sent
+SELECT attname FROM pg_attribute WHERE attrelid = 'sent'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
 INSERT INTO release_49.sent VALUES (1, 2);
 SELECT * FROM release_49.sent;
 -- a later release sees the same name, and texts know it
@@ -230,7 +230,7 @@ RESET tandem.lock_timeout;
 SELECT pg_drop_replication_slot('nobody_reads');
 SELECT tandem.take_names('m49');
 SELECT tandem.take_names('m49');
-\d sent
+SELECT attname FROM pg_attribute WHERE attrelid = 'sent'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
 SELECT * FROM release_49.sent;
 SELECT * FROM release_50.sent;
 SELECT up, problem FROM tandem.syncs WHERE migration = 'm50';
@@ -287,10 +287,10 @@ SELECT tandem.switch_release(54);
 CALL tandem.contract('m54', undeclared => 'ignore');
 SELECT phase FROM tandem.migrations WHERE name = 'm54';
 SELECT tandem.at_contract('m54', 'held', 'CREATE OR REPLACE VIEW holds AS SELECT a FROM held');
-SELECT pg_get_viewdef('holds');
+SELECT pg_get_viewdef('holds') ~ '\ma\M' AS shows_a;
 CALL tandem.contract('m54', undeclared => 'ignore');
-\d+ held
-SELECT pg_get_viewdef('holds');
+SELECT attname, col_description(attrelid, attnum) FROM pg_attribute WHERE attrelid = 'held'::regclass AND attnum > 0 AND NOT attisdropped;
+SELECT pg_get_viewdef('holds') ~ '\ma\M' AS shows_a;
 
 -- A view that nodes may use is not changed: views are made last.
 CREATE TABLE late (id integer PRIMARY KEY, a integer, b integer, c integer);
