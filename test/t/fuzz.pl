@@ -100,6 +100,8 @@ sub argument
 	return pick(q(ROW(10, 'postgres', '1')), q(ROW(0, '', '')), q(ROW(NULL, NULL, NULL)), q(ROW(4294967295, 'x', 'y'))) . "::$type" if $type eq 'tandem.role_reference';
 	return pick(q('{}'), q('{0,1,-5,NULL}'), q('{{1,2},{3,4}}')) . '::integer[]' if $type eq 'integer[]';
 	return pick(qw(0 -1 0.5 59.9 60 3600 1e300 'NaN' 'Infinity')) . '::float8' if $type eq 'double precision';
+	return pick(qw('0/0' 'FFFFFFFF/FFFFFFFF' '0/1')) . '::pg_lsn' if $type eq 'pg_lsn';
+	return pick('NULL::tandem.step', '(SELECT t FROM tandem.step t ORDER BY t.id LIMIT 1)') if $type eq 'tandem.step';
 	die "no arguments are known of type $type";
 }
 
