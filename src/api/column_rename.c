@@ -237,7 +237,7 @@ column_rename_left(const Migration *migration)
 	List	   *renamed = NIL;
 	ListCell   *lc;
 
-	foreach(lc, renamed_column_list_left(migration->id))
+	foreach(lc, sync_list_renames_left(migration->id))
 	{
 		SyncRule   *rename = lfirst(lc);
 

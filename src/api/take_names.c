@@ -113,7 +113,7 @@ tandem_take_names(PG_FUNCTION_ARGS)
 				 errdetail("Its new names are taken at contract, or after it."),
 				 errhint("Run CALL tandem.contract(%s); first.",
 						 quote_literal_cstr(migration->name))));
-	foreach(lc, renamed_column_list_left(migration->id))
+	foreach(lc, sync_list_renames_left(migration->id))
 		relids = list_append_unique_oid(relids, ((SyncRule *) lfirst(lc))->relation);
 	if (relids == NIL)
 	{

@@ -7,51 +7,10 @@
 #include "catalog/renamed_column.h"
 #include "core/query.h"
 
-static List *
-rules_by_ids(TandemQuery *query, const char *sql)
-{
-	List	   *rules = NIL;
-	List	   *ids = NIL;
-	uint64		rows = query_run_latest(query, sql);
-	ListCell   *lc;
-
-	for (uint64 row = 0; row < rows; row++)
-		ids = lappend_int(ids, query_get_int(row, 1));
-	query_end(query);
-	foreach(lc, ids)
-	{
-		bool		live;
-		SyncRule   *rule = sync_get(lfirst_int(lc), &live);
-
-		if (rule)
-			rules = lappend(rules, rule);
-	}
-	return rules;
-}
-
 List *
 renamed_column_list(Oid relid, int release)
 {
-	TandemQuery query;
-
-	if (release == 0)
-		return NIL;
-	query_begin(&query);
-	query_oid(&query, relid);
-	query_int(&query, release);
-	return rules_by_ids(&query,
-						"SELECT r.id FROM tandem._renames_left r WHERE r.relation = $1 AND r.release <= $2 ORDER BY r.release, r.id");
-}
-
-List *
-renamed_column_list_left(int migration_id)
-{
-	TandemQuery query;
-
-	query_begin(&query);
-	query_int(&query, migration_id);
-	return rules_by_ids(&query,
-						"SELECT r.id FROM tandem._renames_left r WHERE r.migration = $1 AND r.phase = 'done' ORDER BY r.id");
+	return release == 0 ? NIL : sync_list_renames(relid, release);
 }
 
 char *

@@ -18,9 +18,6 @@
  */
 extern List *renamed_column_list(Oid relid, int release);
 
-/* Returns those that contract of a migration has left. */
-extern List *renamed_column_list_left(int migration_id);
-
 /* Returns the name under which these rules show a column of the table. */
 extern char *renamed_column_shown(List *renames, char *column);
 

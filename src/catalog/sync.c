@@ -397,6 +397,30 @@ sync_expand_path(int migration_id, Oid relid)
 											"UNION ALL (SELECT search_path FROM tandem.sync WHERE migration = $1 LIMIT 1) LIMIT 1"));
 }
 
+List *
+sync_list_renames(Oid relid, int release)
+{
+	TandemQuery query;
+	List	   *rules;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, release);
+	rules = rules_from_query(&query, RULE_SELECT
+							 "JOIN tandem._renames_left r ON r.id = s.id "
+							 "WHERE s.relation = $1 AND m.release <= $2 ORDER BY m.release, s.id");
+	query_end(&query);
+	return rules;
+}
+
+List *
+sync_list_renames_left(int migration_id)
+{
+	return rules_of_migration(migration_id, RULE_SELECT
+							  "JOIN tandem._renames_left r ON r.id = s.id "
+							  "WHERE s.migration = $1 AND m.phase = 'done' ORDER BY s.id");
+}
+
 void
 sync_store_texts(int id, List *up, List *down)
 {

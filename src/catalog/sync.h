@@ -164,6 +164,13 @@ extern SyncRule *sync_get(int id, bool *live);
  */
 extern char *sync_expand_path(int migration_id, Oid relid);
 
+/*
+ * Return the rules whose renames the table has not got yet: of relid, up to release,
+ * in the order of the releases; of a migration that is done.
+ */
+extern List *sync_list_renames(Oid relid, int release);
+extern List *sync_list_renames_left(int migration_id);
+
 /* Records the texts of a rule, which mean the same as those that it has. */
 extern void sync_store_texts(int id, List *up, List *down);
 

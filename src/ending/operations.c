@@ -240,11 +240,10 @@ static ContractPart *
 part_of_drop(const Migration *migration, const Operation *operation)
 {
 	List	   *lines = lines_of_drop(migration, operation->relation);
-	bool		may_be_freed = operation_list_of_kind(migration->id, OPERATION_STATEMENT) != NIL;
 
 	if (lines == NIL)
 		return part_of(operation, table_title(operation), pstrdup("it is dropped"));
-	if (may_be_freed)
+	if (operations_may_free_columns(migration))
 		return part_of(operation, table_title(operation),
 					   psprintf("it is dropped, unless the statements called for leave %s",
 								text_joined(lines, "", ", ")));
