@@ -144,12 +144,69 @@ has_created_in_schema(Oid schema)
 											 "AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e') LIMIT 1"));
 }
 
+/* An unqualified name is created in the first schema of the path. */
+static bool
+may_be_in_schema(const char *qualifier, Oid schema)
+{
+	List	   *path;
+
+	if (qualifier)
+		return is_own_name(qualifier);
+	path = fetch_search_path(false);
+	return path != NIL && linitial_oid(path) == schema;
+}
+
+static bool
+relation_may_be_in_schema(const RangeVar *relation, Oid schema)
+{
+	return may_be_in_schema(relation->schemaname, schema);
+}
+
+/*
+ * Can the statement, which has been executed, have created something in the
+ * schema?  Of the statements that scripts have most of, their name tells; of
+ * others true, and the server's list of what was created is asked.
+ */
+static bool
+statement_may_create_in(Node *statement, Oid schema)
+{
+	switch (nodeTag(statement))
+	{
+		case T_IndexStmt:
+		case T_CreateTrigStmt:
+		case T_CreatePolicyStmt:
+		case T_RuleStmt:
+		case T_CreateSchemaStmt:
+			return false;
+		case T_CreateStmt:
+			return relation_may_be_in_schema(((CreateStmt *) statement)->relation, schema);
+		case T_CreateTableAsStmt:
+			return relation_may_be_in_schema(((CreateTableAsStmt *) statement)->into->rel, schema);
+		case T_CreateSeqStmt:
+			return relation_may_be_in_schema(((CreateSeqStmt *) statement)->sequence, schema);
+		case T_ViewStmt:
+			return relation_may_be_in_schema(((ViewStmt *) statement)->view, schema);
+		case T_CreateFunctionStmt:
+			{
+				char	   *qualifier;
+				char	   *name;
+
+				DeconstructQualifiedName(((CreateFunctionStmt *) statement)->funcname,
+										 &qualifier, &name);
+				return may_be_in_schema(qualifier, schema);
+			}
+		default:
+			return true;
+	}
+}
+
 static void
 refuse_creation_in_schema(const EventTriggerData *data)
 {
 	Oid			schema = command_creates(data->tag) ? extension_schema() : InvalidOid;
 
 	if (OidIsValid(schema) && user_may_create_in(schema) &&
+		statement_may_create_in(data->parsetree, schema) &&
 		has_created_in_schema(schema))
 		refuse_in_schema("created in", "Create it in another one.");
 }
