@@ -76,6 +76,7 @@ OBJS = \
 	src/row/from_itself.o \
 	src/row/given_default.o \
 	src/row/writer_statement.o \
+	src/row/writer_trigger.o \
 	src/row/noted_row.o \
 	src/row/row_movement.o \
 	src/row/key_lock.o \
@@ -94,6 +95,7 @@ OBJS = \
 	src/fill/progress_notice.o \
 	src/fill/step_run.o \
 	src/trigger/target.o \
+	src/trigger/writer_trigger.o \
 	src/trigger/install.o \
 	src/trigger/adopt.o \
 	src/trigger/added_columns.o \

@@ -522,6 +522,11 @@ AS 'MODULE_PATHNAME', 'tandem_sync_row_first' LANGUAGE C;
 COMMENT ON FUNCTION tandem.sync_row_first()
 	IS 'trigger function that does so before the BEFORE triggers of the table itself';
 
+CREATE FUNCTION tandem.note_writer() RETURNS trigger
+AS 'MODULE_PATHNAME', 'tandem_note_writer' LANGUAGE C;
+COMMENT ON FUNCTION tandem.note_writer()
+	IS 'trigger function that marks who writes a table that a migration renames or drops';
+
 CREATE FUNCTION tandem.guard_ddl() RETURNS event_trigger
 AS 'MODULE_PATHNAME', 'tandem_guard_ddl' LANGUAGE C;
 REVOKE ALL ON FUNCTION tandem.guard_ddl() FROM PUBLIC;
@@ -2461,6 +2466,12 @@ FROM (SELECT migration, relation::oid AS relation FROM tandem.sync
 	UNION SELECT migration, relation::oid FROM tandem.step WHERE object IS NOT NULL) u
 WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = u.relation);
 COMMENT ON VIEW tandem._migration_tables IS 'tables of each migration that are there';
+
+CREATE VIEW tandem._watched_tables AS
+SELECT m.id AS migration, m.release, o.relation::oid AS relation
+FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration AND m.phase NOT IN ('done', 'aborted')
+WHERE o.kind IN ('rename table', 'drop table') AND NOT o.done;
+COMMENT ON VIEW tandem._watched_tables IS 'tables that open migrations rename or drop: a trigger marks who writes them';
 
 CREATE VIEW tandem._to_migrate AS
 SELECT m.id AS migration FROM tandem.migration m

@@ -25,6 +25,7 @@
 #include "ending/tables.h"
 #include "region/release_publication.h"
 #include "trigger/install.h"
+#include "trigger/writer_trigger.h"
 #include "views/views_end.h"
 
 List *
@@ -225,7 +226,11 @@ finish_change_table(const Migration *migration, Oid relid,
 static void
 uninstall_sync_of_table(Oid relid, void *arg)
 {
+	ListCell   *lc;
+
 	sync_install(relid);
+	foreach(lc, table_tree(relid))
+		writer_trigger_install(lfirst_oid(lc));
 }
 
 static void

@@ -13,12 +13,14 @@
 #include "catalog/operation.h"
 #include "catalog/release_view.h"
 #include "core/query.h"
+#include "core/relation.h"
 #include "core/sql_function.h"
 #include "core/text.h"
 #include "ending/operations.h"
 #include "ending/tables.h"
 #include "rule/fill_mark.h"
 #include "trigger/target.h"
+#include "trigger/writer_trigger.h"
 #include "views/view_dependents.h"
 
 SQL_FUNCTION(tandem_add_table);
@@ -125,10 +127,13 @@ check_may_be_renamed(const Migration *migration, Oid relid)
 				 errhint("Give a table that is added its name by CREATE TABLE, and rename one in the order of the releases.")));
 }
 
-/* Begins a call; returns false if the migration has the operation already. */
+/*
+ * Begins a call, and locks the table, with all below it for a mode that stops
+ * writers; returns false if the migration has the operation already.
+ */
 static bool
 begin_table_operation(FunctionCallInfo fcinfo, Migration **migration,
-					  Operation *operation)
+					  Operation *operation, LOCKMODE mode)
 {
 	*migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	operation->given = argument_text(fcinfo, 1, "relation");
@@ -140,8 +145,20 @@ begin_table_operation(FunctionCallInfo fcinfo, Migration **migration,
 	migration_check(*migration, ACTION_EXPAND);
 	check_has_release(*migration);
 	check_tree_is_own(operation->relation);
-	target_lock(operation->relation, list_make1_oid(operation->relation), AccessShareLock);
+	target_lock(operation->relation,
+				mode == AccessShareLock ? list_make1_oid(operation->relation)
+				: table_tree(operation->relation), mode);
 	return true;
+}
+
+/* From the commit on who writes the table is marked. */
+static void
+watch_writers(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_tree(relid))
+		writer_trigger_install(lfirst_oid(lc));
 }
 
 /*
@@ -154,7 +171,7 @@ tandem_add_table(PG_FUNCTION_ARGS)
 	Migration  *migration;
 	Operation	operation = {.kind = OPERATION_ADD_TABLE};
 
-	if (!begin_table_operation(fcinfo, &migration, &operation))
+	if (!begin_table_operation(fcinfo, &migration, &operation, AccessShareLock))
 		PG_RETURN_VOID();
 	if (!fill_mark_column_is_new(operation.relation, "ctid"))
 		ereport(ERROR,
@@ -203,7 +220,7 @@ tandem_rename_table(PG_FUNCTION_ARGS)
 		.new_name = argument_name(fcinfo, 2, "new_name"),
 	};
 
-	if (!begin_table_operation(fcinfo, &migration, &operation))
+	if (!begin_table_operation(fcinfo, &migration, &operation, ShareRowExclusiveLock))
 		PG_RETURN_VOID();
 	check_may_be_renamed(migration, operation.relation);
 	check_new_table_name(migration, &operation);
@@ -215,6 +232,7 @@ tandem_rename_table(PG_FUNCTION_ARGS)
 				 errdetail("Logical replication finds it by its name. Release %d and later ones see the new one through their views.",
 						   migration->release)));
 	add_operation(migration, &operation);
+	watch_writers(operation.relation);
 	PG_RETURN_VOID();
 }
 
@@ -241,11 +259,12 @@ tandem_drop_table(PG_FUNCTION_ARGS)
 	Migration  *migration;
 	Operation	operation = {.kind = OPERATION_DROP_TABLE};
 
-	if (!begin_table_operation(fcinfo, &migration, &operation))
+	if (!begin_table_operation(fcinfo, &migration, &operation, ShareRowExclusiveLock))
 		PG_RETURN_VOID();
 	check_not_changed(migration, operation.relation);
 	check_not_shown(migration, operation.relation, false);
 	add_operation(migration, &operation);
+	watch_writers(operation.relation);
 	warn_of_obstacles(migration, &operation);
 	PG_RETURN_VOID();
 }

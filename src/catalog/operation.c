@@ -149,6 +149,18 @@ operation_tables(int migration_id, OperationKind kind)
 	return relids;
 }
 
+bool
+operation_watches_table(Oid relid)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	return query_end_found(&query, query_run_latest(&query,
+													"SELECT FROM tandem._watched_tables w "
+													"WHERE w.relation = $1 OR w.relation IN (SELECT pg_partition_ancestors($1::regclass)) LIMIT 1"));
+}
+
 char *
 operation_hides_table(int release, Oid relid)
 {

@@ -58,6 +58,11 @@ extern List *operation_list_of_kind(int migration_id, OperationKind kind);
 extern List *operation_tables(int migration_id, OperationKind kind);
 
 /*
+ * Does an open migration rename or drop the table, or one above it?
+ */
+extern bool operation_watches_table(Oid relid);
+
+/*
  * Returns the migration that has added the table for a later release, or drops it
  * for this one or an earlier one: the release does not see it; palloc'd.  NULL: it
  * does.

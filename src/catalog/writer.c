@@ -89,8 +89,9 @@ unmark_session(int migration_id)
 }
 
 /*
- * Returns the migrations of the rules whose release is newer.  A hand-made
- * trigger may name the rule of another table.
+ * Returns the migrations of the rules, and those that rename or drop the table,
+ * whose release is newer.  A hand-made trigger may name the rule of another
+ * table.
  */
 static List *
 migrations_newer_than(int release, Oid relid, List *syncs)
@@ -107,9 +108,11 @@ migrations_newer_than(int release, Oid relid, List *syncs)
 	query_oid(&query, relid);
 	query_int(&query, release);
 	ids = query_get_ints(query_run_latest(&query,
-										  "SELECT DISTINCT m.id FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
+										  "SELECT m.id FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 										  "WHERE s.id = ANY ($1) AND m.release > $3 AND m.phase NOT IN ('done', 'aborted') "
-										  "AND (s.relation = $2 OR s.relation IN (SELECT pg_partition_ancestors($2::regclass)))"));
+										  "AND (s.relation = $2 OR s.relation IN (SELECT pg_partition_ancestors($2::regclass))) "
+										  "UNION SELECT w.migration FROM tandem._watched_tables w WHERE w.release > $3 "
+										  "AND (w.relation = $2 OR w.relation IN (SELECT pg_partition_ancestors($2::regclass)))"));
 	query_end(&query);
 	return ids;
 }

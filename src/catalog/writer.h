@@ -50,8 +50,9 @@ extern int	writer_release(int view_release);
 /*
  * Call when this session writes the table relid, whose trigger has the rules
  * syncs (a list of SyncRule), as that release (see writer_release).  Marks it
- * for those migrations whose release is newer, and notes that the session works
- * as its release, if that is ready.  Does not fail if the lock table is full.
+ * for those migrations whose release is newer, and for those that rename or
+ * drop the table, and notes that the session works as its release, if that is
+ * ready.  Does not fail if the lock table is full.
  */
 extern void writer_settle(WriterNote *note, int release, Oid relid,
 						  List *syncs);
