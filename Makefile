@@ -163,12 +163,15 @@ OBJS = \
 	src/api/added_column.o \
 	src/api/add_after_switch.o \
 	src/api/add_column.o \
+	src/api/carried.o \
+	src/api/change_column.o \
 	src/api/column_operation.o \
 	src/api/column_rename.o \
 	src/api/rule_text.o \
 	src/api/take_names.o \
 	src/api/rule_try.o \
 	src/api/add_build.o \
+	src/api/new_column.o \
 	src/api/operations.o \
 	src/api/table_operations.o \
 	src/api/migrate.o \

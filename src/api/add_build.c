@@ -8,7 +8,9 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "api/add_build.h"
 #include "api/arguments.h"
+#include "api/carried.h"
 #include "api/expand.h"
 #include "catalog/migration.h"
 #include "catalog/release_view.h"
@@ -92,40 +94,30 @@ check_planned_index_name(const Migration *migration,
 }
 
 static void
-name_index_columns(const Migration *migration, Oid relid, IndexStmt *stmt)
+name_index_columns(const ReleaseNames *names, IndexStmt *stmt)
 {
-	ReleaseNames names = release_names_after(migration->release, relid);
-
-	release_names_apply(&names, (Node *) stmt->indexParams);
-	release_names_apply(&names, (Node *) stmt->indexIncludingParams);
-	release_names_apply(&names, stmt->whereClause);
+	release_names_apply(names, (Node *) stmt->indexParams);
+	release_names_apply(names, (Node *) stmt->indexIncludingParams);
+	release_names_apply(names, stmt->whereClause);
 }
 
-Datum
-tandem_add_index(PG_FUNCTION_ARGS)
+void
+add_build_index(Migration *migration, const ReleaseNames *names, IndexStmt *stmt,
+				char *text)
 {
-	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
-	char	   *text = argument_text(fcinfo, 1, "definition");
-	IndexStmt  *stmt = index_definition_parse(text);
-	Oid			relid;
 	IndexDefinition *definition;
 	Step		step = {.kind = STEP_INDEX};
+	Oid			relid = names->relation;
 	char	   *label;
 
-	relid = release_view_table(resolve_index_table(stmt->relation));
-	step.relation = relid;
-	step.object = stmt->idxname;
-	step.given = text;
-
-	if (repeat_step(migration, &step))
-		PG_RETURN_VOID();
-	migration_check(migration, ACTION_EXPAND);
 	check_index_table(relid);
 	/* until the step is seen by others, who may drop what it names */
 	target_lock(relid, list_make1_oid(relid), AccessShareLock);
-	name_index_columns(migration, relid, stmt);
+	name_index_columns(names, stmt);
 	definition = index_definition_check(relid, stmt, text);
 	check_planned_index_name(migration, definition);
+	step.given = text;
+
 	step.relation = definition->relation;
 	step.object = definition->name;
 	step.definition = definition->tail;
@@ -139,6 +131,30 @@ tandem_add_index(PG_FUNCTION_ARGS)
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" has %s already, skipping",
 						migration->name, label)));
+}
+
+Datum
+tandem_add_index(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	char	   *text = argument_text(fcinfo, 1, "definition");
+	IndexStmt  *stmt = index_definition_parse(text);
+	Oid			relid;
+	Step		step = {.kind = STEP_INDEX};
+	ReleaseNames names;
+
+	relid = release_view_table(resolve_index_table(stmt->relation));
+	step.relation = relid;
+	step.object = stmt->idxname;
+	step.given = text;
+
+	if (repeat_step(migration, &step))
+		PG_RETURN_VOID();
+	migration_check(migration, ACTION_EXPAND);
+	if (stmt->idxname)
+		stmt->idxname = carried_build_name(migration, relid, stmt->idxname);
+	names = release_names_after(migration->release, relid);
+	add_build_index(migration, &names, stmt, text);
 	PG_RETURN_VOID();
 }
 
@@ -218,45 +234,41 @@ add_key_columns(const Migration *migration, Oid relid, const Constraint *key)
 	}
 }
 
-/* Those that it refers to are of another table. */
+/* Those that it refers to may be of another table. */
 static void
-name_constraint_columns(const Migration *migration, Oid relid, Constraint *constraint)
+name_constraint_columns(const Migration *migration, const ReleaseNames *names,
+						Constraint *constraint)
 {
-	ReleaseNames names = release_names_after(migration->release, relid);
 	ReleaseNames referenced;
+	Oid			other;
 
-	release_names_apply(&names, constraint->raw_expr);
-	constraint->keys = release_names_stored_values(&names, constraint->keys);
-	constraint->including = release_names_stored_values(&names, constraint->including);
+	release_names_apply(names, constraint->raw_expr);
+	constraint->keys = release_names_stored_values(names, constraint->keys);
+	constraint->including = release_names_stored_values(names, constraint->including);
 	if (constraint->contype != CONSTR_FOREIGN)
 		return;
-	referenced = release_names_after(migration->release,
-									 RangeVarGetRelid(constraint->pktable, NoLock, true));
-	constraint->fk_attrs = release_names_stored_values(&names, constraint->fk_attrs);
-	constraint->fk_del_set_cols = release_names_stored_values(&names, constraint->fk_del_set_cols);
+	other = RangeVarGetRelid(constraint->pktable, NoLock, true);
+	referenced = other == names->relation ? *names
+		: release_names_after(migration->release, other);
+	constraint->fk_attrs = release_names_stored_values(names, constraint->fk_attrs);
+	constraint->fk_del_set_cols = release_names_stored_values(names, constraint->fk_del_set_cols);
 	constraint->pk_attrs = release_names_stored_values(&referenced, constraint->pk_attrs);
 }
 
-Datum
-tandem_add_constraint(PG_FUNCTION_ARGS)
+void
+add_build_constraint(Migration *migration, const ReleaseNames *names, char *name,
+					 char *definition)
 {
-	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	Step		step = {.kind = STEP_CONSTRAINT};
-	char	   *definition;
 	Constraint *constraint;
 
-	step.relation = argument_relation(fcinfo, 1);
-	step.object = argument_name(fcinfo, 2, "name");
-	definition = argument_text(fcinfo, 3, "definition");
+	step.relation = names->relation;
+	step.object = name;
 	step.given = definition;
-	if (repeat_step(migration, &step))
-		PG_RETURN_VOID();
-	migration_check(migration, ACTION_EXPAND);
 	target_check_table(step.relation);
 	target_lock(step.relation, list_make1_oid(step.relation), AccessShareLock);
-	check_constraint_name_given(step.object);
 	constraint = constraint_parse(step.object, definition);
-	name_constraint_columns(migration, step.relation, constraint);
+	name_constraint_columns(migration, names, constraint);
 	constraint_check_name(step.relation, step.object);
 	step.definition = constraint_is_key(constraint)
 		? key_check(step.relation, constraint, definition)
@@ -267,13 +279,35 @@ tandem_add_constraint(PG_FUNCTION_ARGS)
 		ereport(NOTICE,
 				(errmsg("constraint \"%s\" of table \"%s\" is already part of the migration",
 						step.object, quoting_shown_name(step.relation))));
-		PG_RETURN_VOID();
+		return;
 	}
 	if (constraint->contype == CONSTR_PRIMARY)
 		add_key_columns(migration, step.relation, constraint);
 	expand_done(migration, step.relation,
 				psprintf("constraint %s of %s", quote_identifier(step.object),
 						 quoting_relation(step.relation)));
+}
+
+Datum
+tandem_add_constraint(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	Step		step = {.kind = STEP_CONSTRAINT};
+	char	   *definition;
+	ReleaseNames names;
+
+	step.relation = argument_relation(fcinfo, 1);
+	step.object = argument_name(fcinfo, 2, "name");
+	definition = argument_text(fcinfo, 3, "definition");
+	step.given = definition;
+	if (repeat_step(migration, &step))
+		PG_RETURN_VOID();
+	migration_check(migration, ACTION_EXPAND);
+	check_constraint_name_given(step.object);
+	names = release_names_after(migration->release, step.relation);
+	add_build_constraint(migration, &names,
+						 carried_build_name(migration, step.relation, step.object),
+						 definition);
 	PG_RETURN_VOID();
 }
 

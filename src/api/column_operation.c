@@ -17,6 +17,7 @@
 #include "utils/syscache.h"
 
 #include "api/arguments.h"
+#include "api/column_operation.h"
 #include "api/expand.h"
 #include "api/operations.h"
 #include "catalog/migration.h"
@@ -35,8 +36,8 @@
 SQL_FUNCTION(tandem_rename_column);
 SQL_FUNCTION(tandem_drop_column);
 
-static void
-check_has_release(const Migration *migration, const char *function)
+void
+column_operation_check_release(const Migration *migration, const char *function)
 {
 	if (migration->release > 0)
 		return;
@@ -50,9 +51,8 @@ check_has_release(const Migration *migration, const char *function)
 					 quote_literal_cstr(migration->name))));
 }
 
-/* Returns a rule over one column, which is given by the name that the release before knows. */
-static SyncRule *
-rule_of_call(FunctionCallInfo fcinfo, const Migration *migration)
+SyncRule *
+column_operation_rule(FunctionCallInfo fcinfo, const Migration *migration)
 {
 	SyncRule   *rule = palloc0(sizeof(SyncRule));
 	char	   *column = argument_name(fcinfo, 2, "column_name");
@@ -109,6 +109,8 @@ check_column_exists(const SyncRule *rule)
 static char *
 describe_operation(const SyncRule *other, const char *column)
 {
+	if (rule_changes_column(other))
+		return pstrdup("changes it");
 	if (other->new_name)
 		return psprintf("renames it to \"%s\"", other->new_name);
 	if (rule_drops_column(other))
@@ -158,8 +160,7 @@ static bool
 operation_continues(const SyncRule *rule, const SyncRule *other)
 {
 	return other->release > 0 && other->release < rule->release &&
-		(other->new_name || other->keep_old ||
-		 text_is_among(column_of(rule), other->new_columns));
+		(other->keep_old || text_is_among(column_of(rule), other->new_columns));
 }
 
 static void
@@ -204,7 +205,8 @@ name_is_freed(const SyncRule *rule, const char *name)
 	{
 		SyncRule   *other = lfirst(lc);
 
-		if (!other->keep_old && text_is_among(name, other->old_columns))
+		if (!other->keep_old && !rule_changes_column(other) &&
+			text_is_among(name, other->old_columns))
 			return true;
 	}
 	return false;
@@ -263,7 +265,8 @@ check_not_shown(const SyncRule *rule)
 		forboth(shown, view_kept_plain(view->view, rule->relation), name, view->columns)
 		{
 			if (lfirst_int(shown) == attnum &&
-				(rule->new_name == NULL || strcmp(lfirst(name), rule->new_name) != 0))
+				(rule->new_name == NULL || rule_changes_column(rule) ||
+				 strcmp(lfirst(name), rule->new_name) != 0))
 				operation_refuse_shown(view, psprintf("column \"%s\" of table \"%s\"",
 													  (char *) lfirst(name),
 													  quoting_shown_name(rule->relation)));
@@ -271,8 +274,8 @@ check_not_shown(const SyncRule *rule)
 	}
 }
 
-static void
-note_operation(Migration *migration, SyncRule *rule)
+void
+column_operation_check(const Migration *migration, const SyncRule *rule)
 {
 	migration_check(migration, ACTION_EXPAND);
 	target_check_table(rule->relation);
@@ -287,13 +290,13 @@ tandem_rename_column(PG_FUNCTION_ARGS)
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	SyncRule   *rule;
 
-	check_has_release(migration, "rename_column");
-	rule = rule_of_call(fcinfo, migration);
+	column_operation_check_release(migration, "rename_column");
+	rule = column_operation_rule(fcinfo, migration);
 	rule->new_name = argument_name(fcinfo, 3, "new_name");
 	rule->keep_old = true;
 	if (repeat_rule(migration, rule))
 		PG_RETURN_VOID();
-	note_operation(migration, rule);
+	column_operation_check(migration, rule);
 	check_new_name(rule);
 	expand_add_sync(migration, rule);
 	PG_RETURN_VOID();
@@ -397,14 +400,14 @@ tandem_drop_column(PG_FUNCTION_ARGS)
 	SyncRule   *rule;
 	char	   *down;
 
-	check_has_release(migration, "drop_column");
-	rule = rule_of_call(fcinfo, migration);
+	column_operation_check_release(migration, "drop_column");
+	rule = column_operation_rule(fcinfo, migration);
 	down = argument_optional_text(fcinfo, 3);
 	rule->down = down ? list_make1(down) : NIL;
 	rule->quarantine = quarantine_from_name(argument_text(fcinfo, 4, "on_error"));
 	if (repeat_rule(migration, rule))
 		PG_RETURN_VOID();
-	note_operation(migration, rule);
+	column_operation_check(migration, rule);
 	check_inserts_pass(rule);
 	check_down_can_write(rule);
 	expand_add_sync(migration, rule);

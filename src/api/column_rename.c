@@ -142,20 +142,31 @@ rename_column_of_table(Oid relid, void *arg)
 }
 
 static void
+rename_in_table(const Migration *migration, Oid relid, const char *column,
+				const char *new_name)
+{
+	ColumnNames names = {column, new_name};
+
+	finish_change_table(migration, relid, rename_column_of_table, &names);
+}
+
+static void
 rename_column(const Migration *migration, Oid relid, const char *column,
 			  const char *new_name)
 {
-	ColumnNames names = {column, new_name};
 	List	   *followed = read_rules(relid);
 
-	finish_change_table(migration, relid, rename_column_of_table, &names);
+	rename_in_table(migration, relid, column, new_name);
 	renamed_column_follow(relid, column, new_name);
 	step_follow_renamed(relid, column, new_name);
 	owned_column_follow_names(relid);
 	write_rules(migration, relid, followed);
 }
 
-/* The column goes in this transaction, but something of the server may depend on it yet. */
+/*
+ * The column goes in this transaction, but something of the server may depend on it
+ * yet.  No rule is left that names it, but that which it goes by.
+ */
 static void
 move_dropped_columns_away(const Migration *migration, const SyncRule *rename,
 						  List *dropped)
@@ -174,7 +185,7 @@ move_dropped_columns_away(const Migration *migration, const SyncRule *rename,
 		for (int i = 1; get_attnum(column->relation, name) != InvalidAttrNumber; i++)
 			name = makeObjectName(column->name, psprintf("_%d", migration->release),
 								  psprintf("%d", i));
-		rename_column(migration, column->relation, column->name, name);
+		rename_in_table(migration, column->relation, column->name, name);
 		column->name = name;
 	}
 }
@@ -184,7 +195,7 @@ say_names_are_left(const Migration *migration, const SyncRule *rename)
 {
 	ereport(NOTICE,
 			(errmsg("column \"%s\" of table \"%s\" keeps its name in the table",
-					(char *) linitial(rename->old_columns),
+					rule_renamed_column(rename),
 					quoting_shown_name(rename->relation)),
 			 errdetail("Logical replication finds columns by their names, and another server may not have contracted yet. The views of releases show it as \"%s\".",
 					   rename->new_name),
@@ -224,7 +235,7 @@ column_rename_all(const Migration *migration, List *dropped)
 			continue;
 		}
 		move_dropped_columns_away(migration, rename, dropped);
-		rename_column(migration, rename->relation, linitial(rename->old_columns),
+		rename_column(migration, rename->relation, rule_renamed_column(rename),
 					  rename->new_name);
 		renamed = list_append_unique_oid(renamed, rename->relation);
 	}
@@ -241,7 +252,7 @@ column_rename_left(const Migration *migration)
 	{
 		SyncRule   *rename = lfirst(lc);
 
-		rename_column(migration, rename->relation, linitial(rename->old_columns),
+		rename_column(migration, rename->relation, rule_renamed_column(rename),
 					  rename->new_name);
 		renamed = list_append_unique_oid(renamed, rename->relation);
 	}
@@ -263,14 +274,14 @@ column_rename_waits(const Migration *migration)
 
 		query_begin(&query);
 		query_oid(&query, rename->relation);
-		query_name(&query, linitial(rename->old_columns));
+		query_name(&query, rule_renamed_column(rename));
 		query_int(&query, migration->id);
 		waits = query_texts(&query,
 							"SELECT line FROM tandem._rename_waits($1, $2, $3) ORDER BY line COLLATE \"C\"");
 		query_end(&query);
 		foreach(line, waits)
 			lines = lappend(lines, psprintf("column %s of table %s: %s",
-											quote_identifier(linitial(rename->old_columns)),
+											quote_identifier(rule_renamed_column(rename)),
 											quoting_relation(rename->relation),
 											(char *) lfirst(line)));
 	}

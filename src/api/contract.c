@@ -231,6 +231,22 @@ check_undeclared_name(const char *undeclared)
 	(void) text_choice("undeclared", undeclared, choices, lengthof(choices));
 }
 
+/* Does a column change on the table itself, and not only through views? */
+static bool
+has_bare_change(const Migration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		const SyncRule *rule = lfirst(lc);
+
+		if (rule_changes_column(rule) && rule->on_table == ON_TABLE_BARE)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Sessions that have written the tables and not declared a release.  With
  * may_wait, looks again for up to 200 ms before it fails; do not pass true
@@ -242,8 +258,9 @@ check_undeclared_writers(const Migration *migration, const char *undeclared,
 {
 	List	   *sessions;
 	int			count;
+	bool		ignore = strcmp(undeclared, "ignore") == 0;
 
-	if (strcmp(undeclared, "ignore") == 0 || migration->release == 0)
+	if ((ignore && !has_bare_change(migration)) || migration->release == 0)
 		return;
 	sessions = sessions_undeclared_writers(migration->id, may_wait);
 	count = list_length(sessions);
@@ -255,8 +272,10 @@ check_undeclared_writers(const Migration *migration, const char *undeclared,
 						   "%d sessions that have written tables of migration \"%s\" have not declared a release",
 						   count, count, migration->name),
 			 errdetail("%s", lines_as_list(sessions)),
-			 errhint("Have the application set tandem.release, with pg_tandem in session_preload_libraries; or, if the old release is no longer running, run CALL tandem.contract(%s, undeclared => 'ignore');",
-					 quote_literal_cstr(migration->name))));
+			 ignore
+			 ? errhint("They are not passed over, since a column changes on the table itself: a statement that waits for contract would store values of the old kind as new ones. End these sessions, or have them set tandem.release, then contract.")
+			 : errhint("Have the application set tandem.release, with pg_tandem in session_preload_libraries; or, if the old release is no longer running, run CALL tandem.contract(%s, undeclared => 'ignore');",
+					   quote_literal_cstr(migration->name))));
 }
 
 /*

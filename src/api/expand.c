@@ -159,7 +159,8 @@ check_same_rule(const Migration *migration, const char *object,
 		repeat_refuse(migration, object, "list of new columns",
 					  list_as_text(recorded->new_columns),
 					  list_as_text(given->new_columns));
-	if (recorded->new_name && strcmp(recorded->new_name, given->new_name) != 0)
+	if (recorded->new_name && given->new_name &&
+		strcmp(recorded->new_name, given->new_name) != 0)
 		repeat_refuse(migration, object, "name", recorded->new_name,
 					  given->new_name);
 	if (!same_side(recorded->up_given, recorded->up, given->up))

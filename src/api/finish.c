@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "api/carried.h"
 #include "api/column_rename.h"
 #include "api/finish.h"
 #include "catalog/migration_rights.h"
@@ -244,6 +245,7 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 			ColumnCheck check)
 {
 	List	   *renamed = NIL;
+	List	   *names = NIL;
 	ListCell   *lc;
 
 	foreach(lc, sync_relations_of_migration(migration->id))
@@ -257,6 +259,8 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 	announce_drop(migration, objects);
 	if (migration->phase == PHASE_DONE)
 	{
+		carried_keep_sequences(migration);
+		names = carried_names_to_take(migration);
 		renamed = column_rename_all(migration, dropped);
 		operations_run(migration);
 	}
@@ -272,6 +276,8 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 			finish_change_table(migration, column->relation,
 								drop_column_of_table, column->name);
 	}
+
+	carried_take_names(migration, names);
 
 	/*
 	 * they show the same, but by another name of the table's; not before a

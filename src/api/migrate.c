@@ -13,6 +13,7 @@
 #include "utils/tuplestore.h"
 
 #include "api/arguments.h"
+#include "api/carried.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
@@ -320,6 +321,24 @@ say_paused(const Migration *migration)
 						 quote_literal_cstr(migration->name))));
 }
 
+/* Nobody is to find cents where he has read euros. */
+static void
+check_views_of_changed(const Migration *migration)
+{
+	List	   *tables = sync_tables_without_views(migration->id);
+
+	if (tables == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("a column of table \"%s\" changes, and not both releases have a view of the table",
+					quoting_shown_name(linitial_oid(tables))),
+			 errdetail("On the table itself it has its old values until contract and the new ones after it."),
+			 errhint("Run SELECT tandem.create_views(%d, ARRAY[%s]); and the same for the release before, and have the nodes of each use these; or abort, and call tandem.sync_column with a column of another name, or tandem.change_column with bare_table => true if all that use the table are known.",
+					 migration->release,
+					 quote_literal_cstr(quoting_relation(linitial_oid(tables))))));
+}
+
 /* Looks once; returns true if the caller is to look again. */
 static bool
 try_migrate(MigrateCall *call)
@@ -339,7 +358,11 @@ try_migrate(MigrateCall *call)
 		migration = migration_get(call->name);
 	check_not_cancelled(call, migration);
 	if (migration->phase != PHASE_DONE)
+	{
 		migration_check(migration, ACTION_MIGRATE);
+		carried_check_decided(migration);
+		check_views_of_changed(migration);
+	}
 	if (running)
 		return wait_for_other_run(call, migration);
 	if (migrate_is_done(call, migration))

@@ -54,6 +54,10 @@ describe_operation(const Operation *operation)
 			return psprintf("a new name for table %s", operation->given);
 		case OPERATION_DROP_TABLE:
 			return psprintf("the drop of table %s", operation->given);
+		case OPERATION_CARRY:
+		case OPERATION_LEAVE:
+		case OPERATION_UNDECIDED:
+			break;				/* no calls of their own */
 	}
 	return NULL;
 }

@@ -183,7 +183,22 @@ store_defaults(RuleTry *try)
 	return unknown;
 }
 
-/* Do any of these columns have a null where the table has NOT NULL? */
+/* The migration gives it that before its release is ready. */
+static bool
+column_becomes_not_null(const RuleTry *try, const RuleColumn *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, step_list_of_tables(try->source->migration_id, STEP_NOT_NULL,
+									list_make1_oid(try->source->relation)))
+	{
+		if (strcmp(((Step *) lfirst(lc))->object, NameStr(column->att->attname)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Do any of these columns have a null where the table has NOT NULL, or will? */
 static bool
 columns_cannot_be(const RuleTry *try, const int *columns, int ncolumns)
 {
@@ -191,8 +206,8 @@ columns_cannot_be(const RuleTry *try, const int *columns, int ncolumns)
 	{
 		RuleColumn *column = &try->state->rules->columns[columns[i]];
 
-		if (column->att->attnotnull &&
-			try->slot->tts_isnull[column->attnum - 1])
+		if (try->slot->tts_isnull[column->attnum - 1] &&
+			(column->att->attnotnull || column_becomes_not_null(try, column)))
 			return true;
 	}
 	return false;

@@ -19,6 +19,9 @@ static const char *const kind_names[] = {
 	[OPERATION_DROP_INDEX] = "drop index",
 	[OPERATION_RENAME_CONSTRAINT] = "rename constraint",
 	[OPERATION_STATEMENT] = "statement",
+	[OPERATION_CARRY] = "carry",
+	[OPERATION_LEAVE] = "leave",
+	[OPERATION_UNDECIDED] = "undecided",
 };
 
 const char *
@@ -79,6 +82,17 @@ operation_note_done(const Operation *operation)
 	query_int(&query, operation->id);
 	(void) query_run(&query,
 					 "UPDATE tandem.operation SET done = true WHERE id = $1");
+	query_end(&query);
+}
+
+void
+operation_delete(const Operation *operation)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, operation->id);
+	(void) query_run(&query, "DELETE FROM tandem.operation WHERE id = $1");
 	query_end(&query);
 }
 

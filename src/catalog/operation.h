@@ -15,7 +15,13 @@ typedef enum OperationKind
 	OPERATION_DROP_TABLE,
 	OPERATION_DROP_INDEX,
 	OPERATION_RENAME_CONSTRAINT,
-	OPERATION_STATEMENT
+	OPERATION_STATEMENT,
+	OPERATION_CARRY,			/* an index, constraint or statistics built
+								 * for a changed column, which takes the name
+								 * new_name */
+	OPERATION_LEAVE,			/* one that is not */
+	OPERATION_UNDECIDED			/* one of which the user has not said whether
+								 * it is to be carried over */
 } OperationKind;
 
 /* Returns the name of a kind as stored in tandem.operation, a constant. */
@@ -47,6 +53,9 @@ extern void operation_note_owner(const Operation *operation, Oid owner);
 
 /* Records that contract has done it. */
 extern void operation_note_done(const Operation *operation);
+
+/* Deletes it. */
+extern void operation_delete(const Operation *operation);
 
 /* Returns those of a migration, in the order of the calls. */
 extern List *operation_list(int migration_id);

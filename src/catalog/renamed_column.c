@@ -23,25 +23,27 @@ renamed_column_shown(List *renames, char *column)
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (strcmp(linitial(rule->old_columns), column) == 0)
+		if (strcmp(rule_renamed_column(rule), column) == 0)
 			shown = rule->new_name;
 	}
 	return shown;
 }
 
+/* The last one: what a column was called may be the name of the one in its place. */
 char *
 renamed_column_stored(List *renames, const char *name)
 {
+	char	   *stored = NULL;
 	ListCell   *lc;
 
 	foreach(lc, renames)
 	{
-		char	   *column = linitial(((SyncRule *) lfirst(lc))->old_columns);
+		char	   *column = rule_renamed_column(lfirst(lc));
 
 		if (strcmp(renamed_column_shown(renames, column), name) == 0)
-			return column;
+			stored = column;
 	}
-	return NULL;
+	return stored;
 }
 
 void

@@ -133,6 +133,21 @@ step_add(int migration_id, const Step *step)
 }
 
 void
+step_delete_build(int migration_id, Oid relid, const char *object)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	query_oid(&query, relid);
+	query_name(&query, object);
+	(void) query_run(&query,
+					 "DELETE FROM tandem.step WHERE migration = $1 AND relation = $2::regclass AND object = $3 "
+					 "AND kind IN ('index', 'constraint')");
+	query_end(&query);
+}
+
+void
 step_keep_only(int migration_id, List *relids)
 {
 	TandemQuery query;

@@ -32,11 +32,17 @@ static const char *const on_conflict_names[] = {
 	[ON_CONFLICT_OLD] = "old",
 };
 
+static const char *const on_table_names[] = {
+	[ON_TABLE_ALIKE] = "alike",
+	[ON_TABLE_VIEWS] = "views",
+	[ON_TABLE_BARE] = "bare",
+};
+
 #define RULE_COLUMNS \
 	"SELECT s.id, s.migration, m.name, coalesce(m.release, 0), s.relation::oid, " \
 	"s.old_columns, s.new_columns, s.up, s.down, s.on_conflict, " \
 	"s.on_error = 'quarantine', s.keep_old, s.search_path, " \
-	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled, s.uses, s.new_name "
+	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled, s.uses, s.new_name, s.on_table "
 #define RULE_SELECT RULE_COLUMNS \
 	"FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 
@@ -99,9 +105,10 @@ sync_insert(SyncRule *rule)
 	query_text(&query, this_server());
 	query_text(&query, rule->new_name);
 	query_bool(&query, !rule_has_new_side(rule));
+	query_text(&query, rule_changes_column(rule) ? on_table_names[rule->on_table] : NULL);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, search_path, stored, up_given, down_given, uses, parsed_in, new_name, filled) "
-					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING id");
+					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, search_path, stored, up_given, down_given, uses, parsed_in, new_name, filled, on_table) "
+					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING id");
 	rule->id = query_get_int(0, 1);
 	query_end(&query);
 }
@@ -130,6 +137,9 @@ rule_from_row(uint64 row)
 	rule->filled = query_get_bool(row, 18);
 	rule->uses = query_get_text(row, 19);
 	rule->new_name = query_get_text(row, 20);
+	if (rule_changes_column(rule))
+		rule->on_table = text_index(query_get_text(row, 21), on_table_names,
+									lengthof(on_table_names));
 	return rule;
 }
 
@@ -337,7 +347,7 @@ sync_shown_under(Oid relid, const char *new_column)
 							 "WHERE s.relation = $1 AND m.phase <> 'aborted' AND (NOT s.stored AND $2 = ANY (s.new_columns) "
 							 "AND s.renamed_to IS DISTINCT FROM $2 "
 							 "OR s.new_name = $2 AND (m.phase <> 'done' OR EXISTS (SELECT FROM pg_attribute a "
-							 "WHERE a.attrelid = $1 AND a.attname = s.old_columns[1] AND NOT a.attisdropped))) LIMIT 1");
+							 "WHERE a.attrelid = $1 AND a.attname = coalesce(s.new_columns[1], s.old_columns[1]) AND NOT a.attisdropped))) LIMIT 1");
 	query_end(&query);
 	return rules == NIL ? NULL : linitial(rules);
 }
@@ -419,6 +429,23 @@ sync_list_renames_left(int migration_id)
 	return rules_of_migration(migration_id, RULE_SELECT
 							  "JOIN tandem._renames_left r ON r.id = s.id "
 							  "WHERE s.migration = $1 AND m.phase = 'done' ORDER BY s.id");
+}
+
+List *
+sync_tables_without_views(int migration_id)
+{
+	TandemQuery query;
+	List	   *relids;
+
+	query_begin(&query);
+	query_int(&query, migration_id);
+	relids = query_oids(&query,
+						"SELECT DISTINCT s.relation::oid FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
+						"WHERE s.migration = $1 AND s.on_table = 'views' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation) "
+						"AND NOT (EXISTS (SELECT FROM tandem._release_views v WHERE v.relation = s.relation AND NOT v.ended AND v.release = m.release) "
+						"AND EXISTS (SELECT FROM tandem._release_views v WHERE v.relation = s.relation AND NOT v.ended AND v.release < m.release)) ORDER BY 1");
+	query_end(&query);
+	return relids;
 }
 
 void

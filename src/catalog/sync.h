@@ -14,6 +14,14 @@ typedef enum OnConflict
 	ON_CONFLICT_OLD
 } OnConflict;
 
+/* Of a changed column: what becomes of those who use the table itself? */
+typedef enum OnTable
+{
+	ON_TABLE_ALIKE,				/* both types hold the same values alike */
+	ON_TABLE_VIEWS,				/* the releases are to use their views */
+	ON_TABLE_BARE				/* the user knows who does */
+} OnTable;
+
 typedef struct SyncRule
 {
 	int			id;
@@ -24,8 +32,9 @@ typedef struct SyncRule
 	List	   *old_columns;	/* of char *; NIL for a derived column */
 	List	   *new_columns;	/* NIL for a column that contract drops or
 								 * renames */
-	char	   *new_name;		/* what contract renames the old column to;
-								 * NULL: it does not */
+	char	   *new_name;		/* what contract renames the column to, see
+								 * rule_renamed_column; NULL: none */
+	OnTable		on_table;		/* only if rule_changes_column */
 	List	   *up;				/* expressions, qualified, one per new column */
 	List	   *down;			/* one per old column, NULL if none; NIL if
 								 * one-way */
@@ -68,6 +77,20 @@ static inline bool
 rule_drops_column(const SyncRule *rule)
 {
 	return !rule_has_new_side(rule) && rule->new_name == NULL;
+}
+
+/* Has it a new column that takes the place of the old one, under its name? */
+static inline bool
+rule_changes_column(const SyncRule *rule)
+{
+	return rule_has_new_side(rule) && rule->new_name != NULL;
+}
+
+/* Returns the column that contract gives the name new_name of the rule. */
+static inline char *
+rule_renamed_column(const SyncRule *rule)
+{
+	return (char *) linitial(rule_has_new_side(rule) ? rule->new_columns : rule->old_columns);
 }
 
 /*
@@ -170,6 +193,13 @@ extern char *sync_expand_path(int migration_id, Oid relid);
  */
 extern List *sync_list_renames(Oid relid, int release);
 extern List *sync_list_renames_left(int migration_id);
+
+/*
+ * Returns the tables of a migration with a column that is changed so that each
+ * release needs its view of it (ON_TABLE_VIEWS), of which the release, or each one
+ * before it, has none.
+ */
+extern List *sync_tables_without_views(int migration_id);
 
 /* Records the texts of a rule, which mean the same as those that it has. */
 extern void sync_store_texts(int id, List *up, List *down);

@@ -96,14 +96,18 @@ follow_defaults(Oid relid)
 
 /*
  * The name under which views show another column of the table must not become
- * ambiguous.
+ * ambiguous.  renamed: the column that gets it, or NULL for a new one.
  */
 static void
-check_name_is_free(Oid relid, const char *name)
+check_name_is_free(Oid relid, const char *name, const char *renamed)
 {
 	SyncRule   *rule = sync_shown_under(relid, name);
 
 	if (rule == NULL)
+		return;
+	/* that which is shown under the name is there in the place of this one */
+	if (renamed && rule_changes_column(rule) &&
+		text_is_among(renamed, rule->old_columns))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_COLUMN),
@@ -124,7 +128,7 @@ check_added_columns(Oid relid, const AlterTableStmt *statement)
 		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
 
 		if (command->subtype == AT_AddColumn && command->def)
-			check_name_is_free(relid, castNode(ColumnDef, command->def)->colname);
+			check_name_is_free(relid, castNode(ColumnDef, command->def)->colname, NULL);
 	}
 }
 
@@ -158,7 +162,7 @@ follow_renamed_column(Oid relid, const RenameStmt *rename)
 					 errhint("Keep the name; or have a later release read a column that is stored, by tandem.add_column with up.")));
 		sync_note_renamed(rule, rename->newname);
 	}
-	check_name_is_free(relid, rename->newname);
+	check_name_is_free(relid, rename->newname, rename->subname);
 }
 
 static List *

@@ -305,6 +305,41 @@ unstored_columns(const ReadThrough *read, const SyncRule *rule)
 	return columns;
 }
 
+/*
+ * Returns the column that is shown in the place of one: that which a rule has put
+ * there, maybe in several steps.  renames are in the order of their releases.
+ */
+static AttrNumber
+column_in_place_of(Relation rel, List *renames, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	foreach(lc, renames)
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule_changes_column(rule) &&
+			get_attnum(RelationGetRelid(rel), linitial(rule->old_columns)) == attnum)
+			attnum = get_attnum(RelationGetRelid(rel), linitial(rule->new_columns));
+	}
+	return attnum;
+}
+
+/* Returns the numbers of the columns of the table in the order of the view. */
+static List *
+column_order(Relation rel, List *renames)
+{
+	List	   *order = NIL;
+	AttrNumber	natts = RelationGetNumberOfAttributes(rel);
+
+	for (AttrNumber attnum = 1; attnum <= natts; attnum++)
+		order = list_append_unique_int(order, column_in_place_of(rel, renames, attnum));
+	/* and those whose places are taken: they are hidden, but may be named */
+	for (AttrNumber attnum = 1; attnum <= natts; attnum++)
+		order = list_append_unique_int(order, attnum);
+	return order;
+}
+
 List *
 view_columns(Relation rel, int release, List *hidden, List *go)
 {
@@ -314,10 +349,12 @@ view_columns(Relation rel, int release, List *hidden, List *go)
 	List	   *unstored = sync_list_unstored(relid, release);
 	List	   *renames = renamed_column_list(relid, release);
 	List	   *columns = NIL;
+	ListCell   *place;
 	ListCell   *lc;
 
-	for (AttrNumber attnum = 1; attnum <= RelationGetNumberOfAttributes(rel); attnum++)
+	foreach(place, column_order(rel, renames))
 	{
+		AttrNumber	attnum = lfirst_int(place);
 		Form_pg_attribute att = attribute_of_column(rel, attnum);
 		bool		shown = !att->attisdropped;
 

@@ -58,6 +58,7 @@ my %call = (
 	sync_column => [ 'expand', q(SELECT tandem.sync_column(':m', ':t', 'price', 'more', 'price')) ],
 	sync_columns => [ 'expand', q(SELECT tandem.sync_columns(':m', ':t', '{price}', '{more}', '{price}')) ],
 	rename_column => [ 'expand', q(SELECT tandem.rename_column(':m', ':t', 'more', 'most')) ],
+	change_column => [ 'expand', q(SELECT tandem.change_column(':m', ':t', 'more', 'bigint')) ],
 	drop_column => [ 'expand', q(SELECT tandem.drop_column(':m', ':t', 'more')) ],
 	configure => [ 'expand', q(SELECT tandem.configure(':m', 'tandem.batch_target', '10ms')) ],
 	pause => [ 'expand', q(SELECT tandem.pause(':m')) ],
@@ -197,7 +198,7 @@ foreach my $role (@roles)
 		my ($phase, $statement) = @{ $call{$function} || next };
 
 		next if $kind =~ /bare/ && !$without_table{$function};
-		my ($m, $t, $sql) = make($kind, $phase, $function =~ /^(add_after_switch|\w+_table|rename_column|drop_column)$/ ? 1000 : 'NULL');
+		my ($m, $t, $sql) = make($kind, $phase, $function =~ /^(add_after_switch|\w+_table|rename_column|change_column|drop_column)$/ ? 1000 : 'NULL');
 		$statement =~ s/:m/$m/g;
 		$statement =~ s/:t/$t/g;
 		$script .= "$sql\\echo made $m :LAST_ERROR_SQLSTATE\n"

@@ -60,6 +60,10 @@ my %functions = (
 	add_constraint => { migration => q('m'), relation => q('items'), name => q('price_check'), definition => q('CHECK (price > 0)') },
 	add_not_null => { migration => q('m'), relation => q('items'), column_name => q('cents') },
 	add_after_switch => { migration => q('m'), relation => q('items'), set => q('price = 0'), condition => q('price < 0'), back => q('price = -1') },
+	change_column => {
+		migration => q('m'), relation => q('items'), column_name => q('price'), type => q('bigint'), up => q('price'), down => q('price'), default_value => q('1'),
+		on_conflict => q('error'), on_error => q('error'), carry => q('{items_price_idx}'), leave => q('{items_price_idx}')
+	},
 	rename_column => { migration => q('m'), relation => q('items'), column_name => q('price'), new_name => q('cost') },
 	drop_column => { migration => q('m'), relation => q('items'), column_name => q('price'), down => q('cents / 100'), on_error => q('error') },
 	add_index => { migration => q('m'), definition => q('CREATE INDEX cents_idx ON items (cents)') },

@@ -1,0 +1,584 @@
+/*
+ * carried.c
+ *		What stands on a column that is changed, carried over to its twin.
+ *
+ * It is built under another name, since that which it is to have is taken until the
+ * column goes.  tandem.operation notes which name it gets then (kind carry), and what
+ * nobody has decided about yet (kind undecided).
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "api/add_build.h"
+#include "api/carried.h"
+#include "api/finish.h"
+#include "catalog/operation.h"
+#include "catalog/step.h"
+#include "core/error.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "core/statement.h"
+#include "core/text.h"
+#include "ddl/index_definition.h"
+
+/* A row of tandem._carried_objects. */
+typedef struct CarriedObject
+{
+	char	   *kind;			/* index, constraint or statistics */
+	char	   *name;			/* that it has, or gets from an open migration */
+	char	   *stored_name;
+	char	   *definition;		/* as the server writes it */
+	bool		depends_on_values;
+} CarriedObject;
+
+static char *
+column_of(const Carrying *carrying)
+{
+	return linitial(carrying->rule->old_columns);
+}
+
+static void *
+read_object(uint64 row)
+{
+	CarriedObject *object = palloc(sizeof(CarriedObject));
+
+	object->kind = query_get_text(row, 1);
+	object->name = query_get_text(row, 2);
+	object->stored_name = query_get_text(row, 3);
+	object->definition = query_get_text(row, 4);
+	object->depends_on_values = query_get_bool(row, 5);
+	return object;
+}
+
+static List *
+objects_of_column(const Migration *migration, Oid relid, const char *column)
+{
+	TandemQuery query;
+	List	   *objects;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, get_attnum(relid, column));
+	query_int(&query, migration->id);
+	objects = query_rows(&query,
+						 "SELECT kind, name::text, stored_name::text, definition, depends_on_values FROM tandem._carried_objects($1, $2, $3) ORDER BY place, name COLLATE \"C\"",
+						 read_object);
+	query_end(&query);
+	return objects;
+}
+
+/* The name is cut by the server's rule. */
+static char *
+reserved_name(const Migration *migration, const char *name)
+{
+	return makeObjectName(name, psprintf("_%d", migration->release), NULL);
+}
+
+/*-------------------------------------------------------------------------
+ * The properties of the column itself.
+ *
+ * What contract would say that the new column lacks, with the statement that gives
+ * it.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+carry_properties(const Migration *migration, const Carrying *carrying)
+{
+	TandemQuery query;
+	List	   *statements;
+	ListCell   *lc;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	query_oid_list(&query, table_tree(carrying->rule->relation));
+	query_name(&query, column_of(carrying));
+	statements = query_texts(&query,
+							 "SELECT p.remedy FROM tandem._contract_parts($1) p "
+							 "WHERE p.part IN ('privileges', 'comment', 'security label', 'statistics target', 'storage', 'compression', 'column options') "
+							 "AND p.object IN (SELECT format('column %I of table %s', $3, t.oid::regclass) FROM unnest($2) t (oid)) "
+							 "ORDER BY p.object COLLATE \"C\", p.part, p.remedy COLLATE \"C\"");
+	query_end(&query);
+	foreach(lc, statements)
+		ddl_run(lfirst(lc));
+}
+
+/*-------------------------------------------------------------------------
+ * What is built.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+note_carried(Migration *migration, Oid relid, const char *kind, char *built, char *name)
+{
+	Operation	operation = {
+		.migration_id = migration->id,
+		.kind = OPERATION_CARRY,
+		.relation = relid,
+		.given = pstrdup(kind),
+		.object = built,
+		.new_name = name,
+		.search_path = pstrdup(namespace_search_path),
+	};
+
+	operation_insert(&operation);
+}
+
+/* Returns a name in the schema of the table, palloc'd. */
+static char *
+qualified_name(Oid relid, const char *name)
+{
+	return quote_qualified_identifier(quoting_raw_schema(get_rel_namespace(relid)), name);
+}
+
+/* Multi-column objects are carried again when another of their columns is changed. */
+static void
+forget_carried(Migration *migration, Oid relid, const char *built)
+{
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_CARRY))
+	{
+		Operation  *operation = lfirst(lc);
+
+		if (operation->relation != relid || strcmp(operation->object, built) != 0)
+			continue;
+		operation_delete(operation);
+		if (strcmp(operation->given, "statistics") == 0)
+			ddl_run(psprintf("DROP STATISTICS IF EXISTS %s", qualified_name(relid, built)));
+		else
+			step_delete_build(migration->id, relid, built);
+	}
+}
+
+static void
+note_left(Migration *migration, Oid relid, char *name)
+{
+	Operation	operation = {
+		.migration_id = migration->id,
+		.kind = OPERATION_LEAVE,
+		.relation = relid,
+		.given = "",
+		.object = name,
+		.search_path = pstrdup(namespace_search_path),
+	};
+
+	operation_insert(&operation);
+}
+
+/*
+ * In what the server writes of an object each column that the migration changes is its
+ * twin, and all else itself.
+ */
+static ReleaseNames
+names_of_twins(const Migration *migration, Oid relid)
+{
+	ReleaseNames names = {.relation = relid};
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_table(migration->id, relid))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (!rule_changes_column(rule))
+			continue;
+		rule->new_name = linitial(rule->old_columns);
+		names.first = lappend(names.first, rule);
+	}
+	return names;
+}
+
+static void
+carry_index(Migration *migration, const ReleaseNames *names,
+			const CarriedObject *object, char *built)
+{
+	IndexStmt  *stmt = index_definition_parse(object->definition);
+
+	stmt->idxname = built;
+	/* that of a partitioned table is written as of it alone */
+	stmt->relation->inh = true;
+	add_build_index(migration, names, stmt, object->definition);
+}
+
+static void
+carry_statistics(const ReleaseNames *names, const CarriedObject *object, char *built)
+{
+	TandemQuery query;
+	char	   *statement;
+	List	   *olds = NIL;
+	List	   *news = NIL;
+	ListCell   *lc;
+
+	foreach(lc, names->first)
+	{
+		const SyncRule *rule = lfirst(lc);
+
+		olds = lappend(olds, rule->new_name);
+		news = lappend(news, pstrdup(quote_identifier(rule_renamed_column(rule))));
+	}
+
+	query_begin(&query);
+	query_text(&query, object->definition);
+	query_name(&query, object->stored_name);
+	query_name(&query, built);
+	query_datum(&query, NAMEARRAYOID, array_from_strings(olds, NAMEOID), false);
+	query_datum(&query, TEXTARRAYOID, array_from_strings(news, TEXTOID), false);
+	query_oid(&query, names->relation);
+	/* its name is the first one of the text */
+	statement = query_end_text(&query, query_run(&query,
+												 "SELECT replace(tandem._with_words($1, $4, $5), "
+												 "format('CREATE STATISTICS %s.%I', s.stxnamespace::regnamespace, $2), "
+												 "format('CREATE STATISTICS %s.%I', s.stxnamespace::regnamespace, $3)) "
+												 "FROM pg_statistic_ext s WHERE s.stxrelid = $6 AND s.stxname = $2"));
+	if (statement)
+		ddl_run(statement);
+}
+
+static void
+build_object(Migration *migration, const Carrying *carrying,
+			 const CarriedObject *object, char *built)
+{
+	ReleaseNames names = names_of_twins(migration, carrying->rule->relation);
+
+	if (strcmp(object->kind, "index") == 0)
+		carry_index(migration, &names, object, built);
+	else if (strcmp(object->kind, "constraint") == 0)
+		add_build_constraint(migration, &names, built, object->definition);
+	else
+		carry_statistics(&names, object, built);
+}
+
+static void
+carry_object(Migration *migration, const Carrying *carrying,
+			 const CarriedObject *object)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *built = reserved_name(migration, object->name);
+
+	forget_carried(migration, carrying->rule->relation, built);
+	PG_TRY();
+	{
+		build_object(migration, carrying, object, built);
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller,
+						  psprintf("To have the changed column go without %s %s, give leave => '{%s}'.",
+								   object->kind, quote_identifier(object->name),
+								   quote_identifier(object->name)));
+	}
+	PG_END_TRY();
+	note_carried(migration, carrying->rule->relation, object->kind, built, object->name);
+}
+
+/*-------------------------------------------------------------------------
+ * What depends on the values: the user decides.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+note_undecided(Migration *migration, Oid relid, const CarriedObject *object)
+{
+	Operation	operation = {
+		.migration_id = migration->id,
+		.kind = OPERATION_UNDECIDED,
+		.relation = relid,
+		.given = psprintf("%s: %s", object->kind, object->definition),
+		.object = object->name,
+		.search_path = pstrdup(namespace_search_path),
+	};
+
+	operation_insert(&operation);
+}
+
+static List *
+undecided_of_table(const Migration *migration, Oid relid)
+{
+	List	   *undecided = NIL;
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_UNDECIDED))
+	{
+		if (((Operation *) lfirst(lc))->relation == relid)
+			undecided = lappend(undecided, lfirst(lc));
+	}
+	return undecided;
+}
+
+static Operation *
+find_undecided(const Migration *migration, Oid relid, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, undecided_of_table(migration, relid))
+	{
+		if (strcmp(((Operation *) lfirst(lc))->object, name) == 0)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+static char *
+line_of_undecided(const Operation *operation)
+{
+	return psprintf("%s of table %s, %s", quote_identifier(operation->object),
+					quoting_relation(operation->relation), operation->given);
+}
+
+static void
+warn_of_undecided(const Carrying *carrying, List *lines)
+{
+	if (lines == NIL)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("what depends on the values of column \"%s\" is not carried over without being asked",
+					carrying->rule->new_name),
+			 errdetail("%s", text_joined(lines, "- ", "\n")),
+			 errhint("Name each in carry, to have it word for word, or in leave, to have it no more; or call tandem.add_constraint or tandem.add_index with its name. Until then migrate is refused.")));
+}
+
+void
+carried_check_decided(const Migration *migration)
+{
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_UNDECIDED))
+		lines = lappend(lines, line_of_undecided(lfirst(lc)));
+	if (lines == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("migration \"%s\" does not say what becomes of all that stands on its changed columns",
+					migration->name),
+			 errdetail("%s", text_joined(lines, "- ", "\n")),
+			 errhint("Call tandem.change_column again, with each of them in carry or in leave; or call tandem.add_constraint or tandem.add_index with its name.")));
+}
+
+char *
+carried_build_name(Migration *migration, Oid relid, char *name)
+{
+	Operation  *operation = find_undecided(migration, relid, name);
+	char	   *built;
+
+	if (operation == NULL)
+		return name;
+	built = reserved_name(migration, name);
+	operation_delete(operation);
+	note_carried(migration, relid,
+				 strncmp(operation->given, "index", 5) == 0 ? "index" : "constraint",
+				 built, name);
+	return built;
+}
+
+/*-------------------------------------------------------------------------
+ * Expand.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+check_names(const Carrying *carrying, List *objects, List *names, const char *argument)
+{
+	ListCell   *lc;
+	ListCell   *object;
+
+	foreach(lc, names)
+	{
+		bool		found = false;
+
+		foreach(object, objects)
+			found |= strcmp(((CarriedObject *) lfirst(object))->name, lfirst(lc)) == 0;
+		if (!found)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("%s names \"%s\", which does not stand on column \"%s\" of table \"%s\"",
+							argument, (char *) lfirst(lc), column_of(carrying),
+							quoting_shown_name(carrying->rule->relation)),
+					 errhint("Name indexes, constraints or statistics of the column, without a schema.")));
+	}
+}
+
+void
+carry_over(Migration *migration, const Carrying *carrying)
+{
+	Oid			relid = carrying->rule->relation;
+	List	   *objects = objects_of_column(migration, relid, column_of(carrying));
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	check_names(carrying, objects, carrying->carry, "carry");
+	check_names(carrying, objects, carrying->leave, "leave");
+	carry_properties(migration, carrying);
+	foreach(lc, objects)
+	{
+		CarriedObject *object = lfirst(lc);
+
+		if (text_is_among(object->name, carrying->leave))
+			note_left(migration, relid, object->name);
+		else if (!object->depends_on_values || carrying->word_for_word ||
+				 text_is_among(object->name, carrying->carry))
+			carry_object(migration, carrying, object);
+		else if (find_undecided(migration, relid, object->name) == NULL)
+		{
+			note_undecided(migration, relid, object);
+			lines = lappend(lines, psprintf("%s %s: %s", object->kind,
+											quote_identifier(object->name), object->definition));
+		}
+	}
+	warn_of_undecided(carrying, lines);
+}
+
+bool
+carry_decide(Migration *migration, const Carrying *carrying)
+{
+	Oid			relid = carrying->rule->relation;
+	bool		decided = false;
+	ListCell   *lc;
+
+	foreach(lc, objects_of_column(migration, relid, column_of(carrying)))
+	{
+		CarriedObject *object = lfirst(lc);
+		Operation  *operation = find_undecided(migration, relid, object->name);
+
+		if (operation == NULL)
+			continue;
+		if (text_is_among(object->name, carrying->carry))
+		{
+			operation_delete(operation);
+			carry_object(migration, carrying, object);
+			decided = true;
+		}
+		else if (text_is_among(object->name, carrying->leave))
+		{
+			operation_delete(operation);
+			note_left(migration, relid, object->name);
+			decided = true;
+		}
+	}
+	return decided;
+}
+
+/*-------------------------------------------------------------------------
+ * Contract.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+run_statement_of_table(Oid relid, void *statement)
+{
+	ddl_run(statement);
+}
+
+/* Those that the server would drop with the column. */
+static List *
+statements_for_sequences(const SyncRule *rule)
+{
+	TandemQuery query;
+	List	   *statements;
+
+	query_begin(&query);
+	query_oid(&query, rule->relation);
+	query_int(&query, get_attnum(rule->relation, linitial(rule->old_columns)));
+	query_name(&query, linitial(rule->new_columns));
+	statements = query_texts(&query,
+							 "SELECT format('ALTER SEQUENCE %s%s OWNED BY %s.%I', s.seqrelid::regclass, "
+	/* of a smaller type it would end too early */
+							 "CASE WHEN a.atttypid IN ('int4'::regtype, 'int8'::regtype) AND s.seqtypid IN ('int2'::regtype, 'int4'::regtype) "
+							 "AND s.seqtypid <> a.atttypid AND NOT (s.seqtypid = 'int4'::regtype AND a.atttypid = 'int4'::regtype) "
+							 "THEN format(' AS %s', a.atttypid::regtype) END, $1::regclass, $3) "
+							 "FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid "
+							 "JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = $3 "
+							 "WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass "
+							 "AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype = 'a' ORDER BY s.seqrelid");
+	query_end(&query);
+	return statements;
+}
+
+void
+carried_keep_sequences(const Migration *migration)
+{
+	ListCell   *lc;
+	ListCell   *statement;
+
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (!rule_changes_column(rule) || !relation_exists(rule->relation))
+			continue;
+		foreach(statement, statements_for_sequences(rule))
+			finish_change_table(migration, rule->relation, run_statement_of_table,
+								lfirst(statement));
+	}
+}
+
+/*
+ * Returns the statements that give what was built the names of what goes: on each table
+ * of the tree, whose indexes have their own.  To be called while both are there.
+ */
+static List *
+statements_for_names(const Operation *operation)
+{
+	TandemQuery query;
+	List	   *statements;
+
+	query_begin(&query);
+	query_oid(&query, operation->relation);
+	query_name(&query, operation->object);
+	query_name(&query, operation->new_name);
+	statements = query_texts(&query,
+							 "SELECT statement FROM tandem._names_to_take($1, $2, $3) ORDER BY place, statement COLLATE \"C\"");
+	query_end(&query);
+	return statements;
+}
+
+typedef struct NameTaken
+{
+	Oid			relation;
+	char	   *statement;
+} NameTaken;
+
+List *
+carried_names_to_take(const Migration *migration)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+	ListCell   *statement;
+
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_CARRY))
+	{
+		Operation  *operation = lfirst(lc);
+
+		foreach(statement, statements_for_names(operation))
+		{
+			NameTaken  *name = palloc(sizeof(NameTaken));
+
+			name->relation = operation->relation;
+			name->statement = lfirst(statement);
+			names = lappend(names, name);
+		}
+	}
+	return names;
+}
+
+void
+carried_take_names(const Migration *migration, List *names)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		NameTaken  *name = lfirst(lc);
+
+		finish_change_table(migration, name->relation, run_statement_of_table,
+							name->statement);
+	}
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_CARRY))
+		operation_note_done(lfirst(lc));
+}

@@ -1,0 +1,578 @@
+/*
+ * change_column.c
+ *		SQL function change_column: another type, or other values, under the same
+ *		name.
+ *
+ * The new release has a twin, a second column that its views show under the name
+ * and in the place of the first, and that takes its name at contract.  A rule keeps
+ * the two equal, as any sync does.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/parsenodes.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "api/arguments.h"
+#include "api/carried.h"
+#include "api/column_operation.h"
+#include "api/expand.h"
+#include "api/new_column.h"
+#include "catalog/migration.h"
+#include "catalog/migration_rights.h"
+#include "catalog/owned_column.h"
+#include "catalog/release_view.h"
+#include "catalog/renamed_column.h"
+#include "catalog/step.h"
+#include "catalog/sync.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "core/sql_function.h"
+#include "core/text.h"
+#include "ddl/columns.h"
+#include "ddl/constraint_build.h"
+#include "rule/expression.h"
+#include "rule/release_names.h"
+
+SQL_FUNCTION(tandem_change_column);
+
+/* What the function was called with, and what that comes to. */
+typedef struct ColumnChange
+{
+	SyncRule   *rule;			/* its texts as given, or their defaults */
+	NewColumn	twin;
+	char	   *type_given;		/* NULL: the same type */
+	bool		up_given;
+	bool		down_given;
+	bool		one_way;
+	bool		not_null_given;
+	bool		not_null;
+	bool		bare_table;
+	Carrying	carrying;
+} ColumnChange;
+
+static char *
+column_of(const ColumnChange *change)
+{
+	return linitial(change->rule->old_columns);
+}
+
+/*-------------------------------------------------------------------------
+ * The arguments.
+ *-------------------------------------------------------------------------
+ */
+
+/* Returns the column's type and modifier as text. */
+static char *
+type_of_column(Oid relid, const char *column)
+{
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	get_atttypetypmodcoll(relid, get_attnum(relid, column), &type, &typmod, &collation);
+	return owned_column_type_text(type, typmod);
+}
+
+static void
+check_texts_fit(const ColumnChange *change)
+{
+	if (change->one_way && change->down_given)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("change of column \"%s\" has a down, but is one_way",
+						change->rule->new_name),
+				 errhint("Leave out one of the two.")));
+	if (change->up_given && !change->down_given && !change->one_way)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("change of column \"%s\" with an up of its own needs down",
+						change->rule->new_name),
+				 errdetail("It gives the release before what release %d writes.",
+						   change->rule->release),
+				 errhint("Give down, an expression over the columns as release %d has them; or one_way => true, and the release before goes on to see the values that it has.",
+						 change->rule->release)));
+}
+
+static void
+check_something_changes(const ColumnChange *change)
+{
+	const SyncRule *rule = change->rule;
+
+	if (change->type_given || change->up_given)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("change of column \"%s\" has neither type nor up",
+					rule->new_name),
+			 errdetail("No second column is needed for that."),
+			 errhint("For NOT NULL call SELECT tandem.add_not_null(%s, %s, %s); for another default at contract SELECT tandem.at_contract(%s, %s, 'ALTER TABLE %s ALTER COLUMN %s SET DEFAULT ...');",
+					 quote_literal_cstr(rule->migration),
+					 quote_literal_cstr(quoting_relation(rule->relation)),
+					 quote_literal_cstr(rule->new_name),
+					 quote_literal_cstr(rule->migration),
+					 quote_literal_cstr(quoting_relation(rule->relation)),
+					 quoting_relation(rule->relation),
+					 quote_identifier(rule->new_name))));
+}
+
+/* The name of the twin, cut by the server's rule. */
+static char *
+name_of_twin(const SyncRule *rule)
+{
+	return makeObjectName(rule->new_name, psprintf("_%d", rule->release), NULL);
+}
+
+/*
+ * Without up, and without down, the server's cast assigns the value: the text is the
+ * column alone, under the name that both releases know.
+ */
+static void
+read_texts(FunctionCallInfo fcinfo, ColumnChange *change)
+{
+	SyncRule   *rule = change->rule;
+	char	   *up = argument_optional_text(fcinfo, 4);
+	char	   *down = argument_optional_text(fcinfo, 5);
+	char	   *name = pstrdup(quote_identifier(rule->new_name));
+
+	change->up_given = up != NULL;
+	change->down_given = down != NULL;
+	rule->up = list_make1(up ? up : name);
+	if (change->one_way)
+		rule->down = NIL;
+	else
+		rule->down = list_make1(down ? down : name);
+}
+
+static void
+read_arguments(FunctionCallInfo fcinfo, const Migration *migration,
+			   ColumnChange *change)
+{
+	SyncRule   *rule = column_operation_rule(fcinfo, migration);
+	NewColumn  *twin = &change->twin;
+
+	memset(change, 0, sizeof(ColumnChange));
+	change->rule = rule;
+	rule->new_name = renamed_column_shown(renamed_column_list(rule->relation, migration->release - 1),
+										  linitial(rule->old_columns));
+	rule->new_columns = list_make1(name_of_twin(rule));
+	change->type_given = argument_optional_text(fcinfo, 3);
+	change->one_way = argument_bool(fcinfo, 8, "one_way");
+	read_texts(fcinfo, change);
+	change->not_null_given = !PG_ARGISNULL(7);
+	change->not_null = change->not_null_given && PG_GETARG_BOOL(7);
+	rule->on_conflict = on_conflict_from_name(argument_text(fcinfo, 9, "on_conflict"));
+	rule->quarantine = quarantine_from_name(argument_text(fcinfo, 10, "on_error"));
+	change->bare_table = argument_bool(fcinfo, 14, "bare_table");
+	change->carrying.rule = rule;
+	change->carrying.carry = argument_strings(fcinfo, 11);
+	change->carrying.leave = argument_strings(fcinfo, 12);
+	check_texts_fit(change);
+
+	twin->relation = rule->relation;
+	twin->name = linitial(rule->new_columns);
+	twin->up = linitial(rule->up);
+	twin->given.default_given = argument_optional_text(fcinfo, 6);
+	twin->given.not_null = change->not_null;
+}
+
+/*-------------------------------------------------------------------------
+ * The type, also when the same is called again.
+ *-------------------------------------------------------------------------
+ */
+
+/* Without a type it is that which the column has, or had when that was first called. */
+static void
+read_type(const Migration *migration, ColumnChange *change)
+{
+	NewColumn  *twin = &change->twin;
+	char	   *recorded = owned_column_type(migration->id, twin->relation, twin->name);
+
+	if (change->type_given)
+		new_column_read_type(twin, change->type_given);
+	else if (recorded || get_attnum(twin->relation, column_of(change)) > 0)
+		new_column_read_type(twin, recorded ? recorded
+							 : type_of_column(twin->relation, column_of(change)));
+}
+
+static void
+check_same_twin(const Migration *migration, ColumnChange *change)
+{
+	read_type(migration, change);
+	new_column_check_same(migration,
+						  psprintf("a change of column %s of %s",
+								   quote_identifier(change->rule->new_name),
+								   quoting_relation(change->rule->relation)),
+						  &change->twin);
+}
+
+/*-------------------------------------------------------------------------
+ * The default of the twin: that which is given, or what up makes of the default
+ * of the column.
+ *-------------------------------------------------------------------------
+ */
+
+typedef struct DefaultPut
+{
+	AttrNumber	attnum;
+	Node	   *value;
+} DefaultPut;
+
+static Node *
+put_default_mutator(Node *node, void *context)
+{
+	const DefaultPut *put = context;
+
+	if (node && IsA(node, Var) && ((Var *) node)->varattno == put->attnum)
+		return copyObject(put->value);
+	return expression_tree_mutator(node, put_default_mutator, context);
+}
+
+/* Returns the default of the column, or NULL if it has none. */
+static Node *
+default_of_column(Relation rel, AttrNumber attnum)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+
+	if (att->attidentity != '\0')
+		return expression_parse_default(psprintf("pg_catalog.nextval(%s::pg_catalog.regclass)",
+												 quote_literal_cstr(quoting_relation(getIdentitySequence(RelationGetRelid(rel), attnum, false)))),
+										NameStr(att->attname), att->atttypid, att->atttypmod);
+	return build_column_default(rel, attnum);
+}
+
+static void
+warn_default_stays(const ColumnChange *change)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("the default of column \"%s\" of table \"%s\" is not carried over",
+					change->rule->new_name,
+					quoting_shown_name(change->rule->relation)),
+			 errdetail("up reads other columns, too, which a default cannot."),
+			 errhint("Give default_value; 'NULL' for none.")));
+}
+
+static char *
+default_carried(const ColumnChange *change)
+{
+	const SyncRule *rule = change->rule;
+	Relation	rel = relation_open_present(rule->relation, AccessShareLock);
+	DefaultPut	put = {get_attnum(rule->relation, column_of(change)), NULL};
+	char	   *text = NULL;
+
+	put.value = default_of_column(rel, put.attnum);
+	if (put.value)
+	{
+		ReleaseNames names = release_names_before(rule->release, rule->relation);
+		Node	   *up = expression_parse_given(linitial(rule->up), rel, InvalidAttrNumber,
+												"up", &names, NIL);
+
+		up = put_default_mutator(up, &put);
+		if (contain_var_clause(up))
+			warn_default_stays(change);
+		else
+			text = expression_deparse(up, rel);
+	}
+	table_close(rel, NoLock);
+	return text;
+}
+
+/* Without a text of the user's the server must be able to assign the value. */
+static void
+check_assignable(const ColumnChange *change)
+{
+	Oid			old_type = get_atttype(change->rule->relation,
+									   get_attnum(change->rule->relation, column_of(change)));
+	Oid			new_type = change->twin.type;
+	bool		up = change->up_given ||
+	can_coerce_type(1, &old_type, &new_type, COERCION_ASSIGNMENT);
+	bool		down = change->down_given || change->one_way ||
+	can_coerce_type(1, &new_type, &old_type, COERCION_ASSIGNMENT);
+
+	if (up && down)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" of table \"%s\" cannot be cast automatically from type %s to type %s",
+					change->rule->new_name,
+					quoting_shown_name(change->rule->relation),
+					format_type_be(up ? new_type : old_type),
+					format_type_be(up ? old_type : new_type)),
+			 up ? errdetail("The release before is given what release %d writes.",
+							change->rule->release) : 0,
+			 up ? errhint("Give down, as in down => '%s::%s'; or one_way => true, if it is not to be given that.",
+						  quote_identifier(change->rule->new_name), format_type_be(old_type))
+			 : errhint("Give up and down, as in up => '%s::%s'.",
+					   quote_identifier(change->rule->new_name), format_type_be(new_type))));
+}
+
+/*-------------------------------------------------------------------------
+ * Who uses the table itself.
+ *
+ * He finds the column there with its old type and values until contract, and with
+ * the new ones after it.  Where both are written and read alike that is enough.
+ *-------------------------------------------------------------------------
+ */
+
+/* Returns the precision and scale of a modifier of numeric, 0 and 0 if none. */
+static void
+read_numeric_modifier(int32 typmod, int *precision, int *scale)
+{
+	*precision = typmod < 0 ? 0 : ((typmod - VARHDRSZ) >> 16) & 0xffff;
+	*scale = typmod < 0 ? 0 : (typmod - VARHDRSZ) & 0x7ff;
+}
+
+static int
+integer_size(Oid type)
+{
+	return type == INT2OID ? 2 : type == INT4OID ? 4 : type == INT8OID ? 8 : 0;
+}
+
+static bool
+types_are_alike(Oid old_type, int32 old_typmod, Oid new_type, int32 new_typmod)
+{
+	if (integer_size(old_type) > 0)
+		return integer_size(new_type) >= integer_size(old_type);
+	if (old_type == VARCHAROID)
+		return (new_type == TEXTOID ||
+				(new_type == VARCHAROID && old_typmod >= 0 &&
+				 (new_typmod < 0 || new_typmod >= old_typmod)));
+	if (old_type == NUMERICOID && new_type == NUMERICOID)
+	{
+		int			precision;
+		int			scale;
+		int			new_precision;
+		int			new_scale;
+
+		read_numeric_modifier(old_typmod, &precision, &scale);
+		read_numeric_modifier(new_typmod, &new_precision, &new_scale);
+		return precision > 0 && new_precision >= precision && new_scale == scale;
+	}
+	return false;
+}
+
+static OnTable
+on_table_of(const ColumnChange *change)
+{
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	get_atttypetypmodcoll(change->rule->relation,
+						  get_attnum(change->rule->relation, column_of(change)),
+						  &type, &typmod, &collation);
+	if (!change->up_given && !change->down_given &&
+		types_are_alike(type, typmod, change->twin.type, change->twin.typmod))
+		return ON_TABLE_ALIKE;
+	return change->bare_table ? ON_TABLE_BARE : ON_TABLE_VIEWS;
+}
+
+/* The new release has its views once the script has called create_views. */
+static void
+warn_without_views(const ColumnChange *change)
+{
+	const SyncRule *rule = change->rule;
+	ListCell   *lc;
+
+	if (rule->on_table != ON_TABLE_VIEWS)
+		return;
+	foreach(lc, release_view_list(rule->relation))
+	{
+		const ReleaseView *view = lfirst(lc);
+
+		if (!view->ended && view->release < rule->release)
+			return;
+	}
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("no release before %d has a view of table \"%s\"", rule->release,
+					quoting_shown_name(rule->relation)),
+			 errdetail("On the table itself column \"%s\" has its old values until contract and the new ones after it, so migrate is refused until both releases have a view.",
+					   rule->new_name),
+			 errhint("Run SELECT tandem.create_views(%d, ARRAY[%s]); with the number of the release that is running, and have its nodes use these; or call tandem.sync_column with a column of another name.",
+					 Max(rule->release - 1, 1),
+					 quote_literal_cstr(quoting_relation(rule->relation)))));
+}
+
+/*-------------------------------------------------------------------------
+ * Expand.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+add_twin(const Migration *migration, ColumnChange *change)
+{
+	NewColumn  *twin = &change->twin;
+	char	   *given = twin->given.default_given;
+
+	twin->default_sql = given ? given : default_carried(change);
+	new_column_add(migration, twin);
+}
+
+/* A down that is NULL for every row was taken for none. */
+static void
+check_down_is_left(const ColumnChange *change)
+{
+	if (change->rule->down != NIL || change->one_way)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("down of column \"%s\" is null for every row",
+					change->rule->new_name),
+			 errhint("Give one_way => true instead, if nothing is to be written back.")));
+}
+
+/* Returns the foreign keys that refer to the column, as lines. */
+static List *
+referring_keys(Oid relid, const char *column)
+{
+	TandemQuery query;
+	List	   *lines;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, get_attnum(relid, column));
+	lines = query_texts(&query,
+						"SELECT format('foreign key %I of table %s', c.conname, c.conrelid::regclass) FROM pg_constraint c "
+						"WHERE c.contype = 'f' AND c.confrelid = $1 AND c.conparentid = 0 AND c.conrelid <> $1 AND $2 = ANY (c.confkey) ORDER BY 1");
+	query_end(&query);
+	return lines;
+}
+
+/* What others hold on to does not follow the column by itself. */
+static void
+check_is_no_key(const ColumnChange *change, bool cascade)
+{
+	TableColumn column = {change->rule->relation, column_of(change)};
+	List	   *lines = list_concat(linitial(column_keys(list_make1(&column), change->rule->migration_id)),
+									referring_keys(column.relation, column.name));
+
+	if (lines == NIL && !cascade)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 lines != NIL
+			 ? errmsg("column \"%s\" of table \"%s\" is a part of a key",
+					  change->rule->new_name,
+					  quoting_shown_name(change->rule->relation))
+			 : errmsg("change_column does not cascade yet"),
+			 lines != NIL ? errdetail("%s", text_joined(lines, "- ", "\n")) : 0,
+			 lines != NIL
+			 ? errhint("Call tandem.sync_column with a column of another name, and move the key to it: see \"A key changes its type\" in the README.")
+			 : errhint("Leave out cascade: no other column refers to this one.")));
+}
+
+/* What is not built yet cannot be carried over. */
+static void
+check_all_is_built(const ColumnChange *change)
+{
+	const SyncRule *rule = change->rule;
+	TandemQuery query;
+	char	   *other;
+
+	query_begin(&query);
+	query_int(&query, rule->migration_id);
+	query_oid(&query, rule->relation);
+	query_name(&query, column_of(change));
+	other = query_end_text(&query, query_run(&query,
+											 "SELECT m.name FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration AND m.id <> $1 AND m.phase NOT IN ('done', 'aborted') "
+											 "WHERE t.relation = $2 AND t.state <> 'done' AND (t.kind = 'not null' AND t.object = $3 "
+											 "OR t.kind IN ('index', 'constraint') AND tandem._names_word(t.definition, $3)) ORDER BY m.id LIMIT 1"));
+	if (other == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("migration \"%s\" has still to build what stands on column \"%s\" of table \"%s\"",
+					other, rule->new_name, quoting_shown_name(rule->relation)),
+			 errdetail("It is carried over once it is there."),
+			 errhint("Run CALL tandem.migrate(%s); first.", quote_literal_cstr(other))));
+}
+
+/*
+ * What is in the way of contract: the user decides how it follows the column.
+ */
+static void
+warn_of_users(const ColumnChange *change)
+{
+	TableColumn column = {change->rule->relation, column_of(change)};
+	List	   *all = linitial(column_dependents(list_make1(&column), change->rule->migration_id));
+
+	/* those of earlier releases end before */
+	List	   *others = linitial(column_migrations(list_make1(&column), change->rule->migration_id));
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	foreach(lc, all)
+	{
+		if (!text_is_among(lfirst(lc), others))
+			lines = lappend(lines, lfirst(lc));
+	}
+	if (lines == NIL)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("column \"%s\" of table \"%s\" is in use by what is not carried over",
+					change->rule->new_name, quoting_shown_name(column.relation)),
+			 errdetail("%s", text_joined(lines, "- ", "\n")),
+			 errhint("Contract is refused as long as this is so: have contract drop it, and make it again, with tandem.at_contract.")));
+}
+
+static void
+add_not_null(const Migration *migration, const ColumnChange *change)
+{
+	Step		step = {
+		.kind = STEP_NOT_NULL,
+		.relation = change->twin.relation,
+		.object = change->twin.name,
+	};
+
+	if (change->not_null_given ? change->not_null
+		: column_is_not_null(change->twin.relation, column_of(change)))
+		(void) step_add(migration->id, &step);
+}
+
+Datum
+tandem_change_column(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
+	ColumnChange change;
+
+	column_operation_check_release(migration, "change_column");
+	read_arguments(fcinfo, migration, &change);
+	change.carrying.word_for_word = !change.up_given;
+	if (migration->phase == PHASE_EXPAND && carry_decide(migration, &change.carrying))
+		PG_RETURN_VOID();
+	if (!migration->forgotten)
+		check_same_twin(migration, &change);
+	if (repeat_rule(migration, change.rule))
+		PG_RETURN_VOID();
+	column_operation_check(migration, change.rule);
+	check_something_changes(&change);
+	check_is_no_key(&change, argument_bool(fcinfo, 13, "cascade"));
+	check_all_is_built(&change);
+	check_assignable(&change);
+	add_twin(migration, &change);
+	change.rule->on_table = on_table_of(&change);
+	warn_without_views(&change);
+	/* first, so that no null is tried on down */
+	add_not_null(migration, &change);
+	expand_add_sync(migration, change.rule);
+	check_down_is_left(&change);
+	carry_over(migration, &change.carrying);
+	warn_of_users(&change);
+	PG_RETURN_VOID();
+}
