@@ -92,6 +92,7 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 ('unique expression, and another', $$ CREATE UNIQUE INDEX u ON t (lower(title)) $$, $$ CREATE UNIQUE INDEX v ON t (md5(head)) $$, 'refused: unique constraints', 'unique constraints'),
 ('exclusion constraint', $$ ALTER TABLE t ADD CONSTRAINT x EXCLUDE USING btree (title WITH =) $$, '', 'refused: exclusion constraints', 'exclusion constraints'),
 ('exclusion constraint, and its twin', $$ ALTER TABLE t ADD CONSTRAINT x EXCLUDE USING btree (title WITH =) $$, $$ ALTER TABLE t ADD CONSTRAINT y EXCLUDE USING btree (head WITH =) $$, 'passes', 'exclusion constraints'),
+('exclusion constraint, and an index', $$ ALTER TABLE t ADD CONSTRAINT x EXCLUDE USING btree (title WITH =) $$, $$ CREATE INDEX y ON t (head) $$, 'refused: exclusion constraints', 'exclusion constraints'),
 -- other constraints
 ('check', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '') $$, '', 'passes', 'check constraints'),
 ('check of two columns', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '' OR tenant > 0) $$, '', 'refused: check constraints', 'check constraints'),
@@ -122,6 +123,11 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head, note) REFERENCES pairs (a, b) ON DELETE SET NULL (note) $$, 'refused: foreign keys', 'foreign keys'),
 ('foreign key that empties one column, and its twin', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title, note) REFERENCES pairs (a, b) ON DELETE SET NULL (title) $$,
 	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head, note) REFERENCES pairs (a, b) ON DELETE SET NULL (head) $$, 'passes', 'foreign keys'),
+('foreign key of two columns that are both given or none, and one that takes one alone', $$ ALTER TABLE t ALTER note SET DEFAULT 'n'; INSERT INTO pairs SELECT unnest(string_to_array('a b c d A B', ' ')), 'n';
+	ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title, note) REFERENCES pairs (a, b) MATCH FULL $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head, note) REFERENCES pairs (a, b) $$, 'refused: foreign keys', 'foreign keys'),
+('foreign key that empties both columns, and one that empties one', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title, note) REFERENCES pairs (a, b) ON DELETE SET NULL $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head, note) REFERENCES pairs (a, b) ON DELETE SET NULL (head) $$, 'refused: foreign keys', 'foreign keys'),
 -- statistics
 ('statistics', $$ CREATE STATISTICS s1 ON (lower(title)) FROM t $$, '', 'passes', 'extended statistics'),
 ('statistics with another column', $$ CREATE STATISTICS s1 ON tenant, title FROM t $$, '', 'refused: extended statistics', 'extended statistics'),
@@ -164,6 +170,8 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 	'', 'refused: check constraints', 'check constraints, functions'),
 ('function of an index', $$ CREATE FUNCTION f(r t) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN r.title; END'; CREATE INDEX i ON t (f(t)) $$,
 	'', 'refused: expressions', 'expressions'),
+('function of an index that goes with it', $$ CREATE FUNCTION f(r t) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN r.title; END'; CREATE INDEX i ON t (f(t), title) $$,
+	'', 'passes', 'functions, indexes'),
 ('function of a default', $$ CREATE FUNCTION f() RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(title) FROM ending.t); END'; ALTER TABLE t ALTER tenant SET DEFAULT f() $$,
 	'', 'refused: expressions', 'expressions'),
 ('function of its default', $$ CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(title) FROM ending.t); END'; ALTER TABLE t ALTER title SET DEFAULT f() $$,

@@ -442,6 +442,17 @@ INSERT INTO shared VALUES (1, 2);
 CALL tandem.abort('adds');
 SELECT columns_of('shared');
 
+-- A NOT NULL that is to be built for the new column counts, one for another column does not.
+CREATE TABLE to_build (id integer PRIMARY KEY, a integer NOT NULL, z integer);
+SELECT tandem.create_migration('to_build');
+SELECT tandem.add_column('to_build', 'to_build', 'b', 'bigint');
+SELECT tandem.sync_column('to_build', 'to_build', 'a', 'b', 'a', 'b');
+SELECT tandem.add_not_null('to_build', 'to_build', 'z');
+SELECT part, object FROM tandem.preview_contract('to_build');
+SELECT tandem.add_not_null('to_build', 'to_build', 'b');
+SELECT part, object FROM tandem.preview_contract('to_build');
+CALL tandem.abort('to_build');
+
 -- A CHECK of two columns that both go says what no CHECK of one says.
 CREATE TABLE spans (id integer PRIMARY KEY, a integer, b integer, CONSTRAINT spans_check CHECK (a < b), CONSTRAINT spans_a CHECK (a > 0));
 SELECT tandem.create_migration('spans');
