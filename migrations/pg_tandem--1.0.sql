@@ -1487,8 +1487,8 @@ END;
 COMMENT ON FUNCTION tandem._column_parts(oid, integer)
 	IS 'what is dropped with a column: indexes, constraints, statistics, sequences';
 
-CREATE FUNCTION tandem._readers_of_all_columns(relation oid, OUT line text)
-RETURNS SETOF text LANGUAGE sql STABLE
+CREATE FUNCTION tandem._readers_of_all_columns(relation oid, OUT function oid, OUT what text)
+RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
 	WITH t AS (
 		SELECT c.oid, c.reltype, lower(c.relname) AS name,
@@ -1496,7 +1496,9 @@ BEGIN ATOMIC
 			'\s*("?\w+"?\s*\.\s*)?"?' || regexp_replace(c.relname, '([^[:alnum:]_])', '\\\1', 'g') || '"?([^[:alnum:]_.]|$)' AS named
 		FROM pg_class c WHERE c.oid = $1
 	), p AS (
-		SELECT p.oid, p.prosrc, p.prorettype, t.reltype, t.name, t.named
+		SELECT p.oid, p.prorettype, t.reltype, t.name, t.named,
+			-- two rows that are compared stay alike
+			regexp_replace(p.prosrc, '\m(old|new)\.\*\s*(is\s+(not\s+)?distinct\s+from|=|<>|!=)\s*(old|new)\.\*', '', 'gi') AS prosrc
 		FROM t, pg_proc p JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('internal', 'c')
 		-- one of the server or of an extension is not written for this table
 		WHERE p.oid >= 16384 AND p.prosqlbody IS NULL
@@ -1505,19 +1507,34 @@ BEGIN ATOMIC
 		SELECT p.oid AS function,
 			strpos(lower(p.prosrc), p.name) > 0 AND p.prosrc ~* ('(\mfrom|\mjoin|\monly|,)' || p.named)
 				AND p.prosrc ~* '\mselect\s+(all\s+|distinct\s+)?\*|\w"?\.\*'
-				OR p.prosrc ~* '\m(old|new)\.\*' AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgfoid = p.oid AND g.tgrelid IN (
-					SELECT $1 UNION SELECT r.relid FROM pg_partition_tree($1) r)) AS reads,
+				-- those of its triggers, and the tables that these name
+				OR (p.prosrc ~* '\m(old|new)\)?\.\*' OR p.prosrc ~* '(\mselect|,)\s*(\w+\.)?\*')
+				AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgfoid = p.oid AND g.tgrelid IN (
+					SELECT $1 UNION SELECT r.relid FROM pg_partition_tree($1) r)
+					AND (p.prosrc ~* '\m(old|new)\)?\.\*' OR g.tgoldtable IS NOT NULL OR g.tgnewtable IS NOT NULL)) AS reads,
 			strpos(lower(p.prosrc), p.name) > 0 AND p.prosrc ~* ('\mcopy' || p.named) AS copies,
 			p.prorettype = p.reltype AS returns
 		FROM p
 	)
-	SELECT format('function %s: %s', f.function::regprocedure, concat_ws(', ',
-		CASE WHEN f.reads THEN 'reads all columns (*)' END, CASE WHEN f.copies THEN 'COPY' END,
-		CASE WHEN f.returns THEN 'returns its row type' END))
+	SELECT f.function, concat_ws(', ', CASE WHEN f.reads THEN 'reads all columns (*)' END, CASE WHEN f.copies THEN 'COPY' END,
+		CASE WHEN f.returns THEN 'returns its row type' END)
 	FROM f WHERE f.reads OR f.copies OR f.returns;
 END;
 COMMENT ON FUNCTION tandem._readers_of_all_columns(oid)
 	IS 'functions that, by their text, read, copy or return all columns of a table';
+
+CREATE FUNCTION tandem._row_storing_functions(relation oid, OUT function oid, OUT line text)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT p.oid, format('function %s of trigger %I', p.oid::regprocedure, t.tgname)
+	FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace <> 'tandem'::regnamespace
+	WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgenabled <> 'D'
+		-- INSERT INTO audit SELECT 'D', OLD.*, or from a table of old rows; what merely calls a function with the row names its columns
+		AND p.prosrc ~* ('\minsert\s+into\s[^;]*((\mselect|\mvalues\s*\(|,)\s*(\(\s*)?(old|new)(\s*\))?\s*\.\s*\*'
+			|| CASE WHEN t.tgoldtable IS NULL AND t.tgnewtable IS NULL THEN ')' ELSE '|(\mselect|,)\s*(\w+\s*\.\s*)?\*)' END);
+END;
+COMMENT ON FUNCTION tandem._row_storing_functions(oid)
+	IS 'functions of triggers of a table that, by their text, insert its whole rows elsewhere, by the place of their columns';
 
 -- What contract takes along, and what the new columns lack: see src/ending/README.md.
 
@@ -1739,7 +1756,7 @@ BEGIN ATOMIC
 		-- all of these tables: what they read, and their text with the new names
 		SELECT i.indrelid AS relation, i.indexrelid AS index, i.indisunique AS is_unique, i.indisvalid AND i.indisready AND i.indislive AS valid,
 			i.indisclustered, i.indpred IS NOT NULL AS partial, i.indexprs IS NOT NULL AS computed, c.relam,
-			i.indnullsnotdistinct, k.contype, k.conname, o.numbers AS goes, o.dropped, x.numbers,
+			i.indnullsnotdistinct, k.contype, k.conname, coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false) AS without_overlaps, o.numbers AS goes, o.dropped, x.numbers,
 			y.keys, y.options, y.classes, y.collations, d.definition, coalesce(tandem._with_words(d.definition, w.olds, w.news), d.definition) AS renamed
 		FROM gone o JOIN pg_index i ON i.indrelid = o.relation
 		LEFT JOIN names w ON w.relation = o.relation
@@ -1753,7 +1770,7 @@ BEGIN ATOMIC
 		CROSS JOIN LATERAL (SELECT array_agg(DISTINCT x.number) AS numbers FROM tandem._index_columns x
 			WHERE x.relation = i.indrelid AND x.index = i.indexrelid) x
 	), going_indexes AS MATERIALIZED (
-		SELECT i.relation, i.index, i.is_unique, i.indisclustered, i.contype, i.conname, i.numbers, i.goes,
+		SELECT i.relation, i.index, i.is_unique, i.indisclustered, i.contype, i.conname, i.without_overlaps, i.numbers, i.goes,
 			NOT i.numbers <@ i.goes AS beyond, i.numbers <@ i.dropped AS dropped,
 			(SELECT j.index FROM indexes j
 				-- the new names in place of the old ones
@@ -1795,9 +1812,9 @@ BEGIN ATOMIC
 				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')) AS what_happens,
 			CASE WHEN o.attidentity <> ''
 				THEN format('BEGIN; LOCK TABLE %1$s; CREATE SEQUENCE %2$s; SELECT setval(%2$L, nextval(%3$L)); ALTER TABLE %1$s ALTER COLUMN %4$I DROP IDENTITY; '
-					'ALTER TABLE %1$s ALTER COLUMN %4$I SET DEFAULT nextval(%2$L), ALTER COLUMN %5$I SET DEFAULT nextval(%2$L); ALTER SEQUENCE %2$s OWNED BY %1$s.%5$I; COMMIT',
-					g.relation::regclass, (SELECT format('%I.%I', c.relnamespace::regnamespace::text, left(c.relname, 29) || '_' || left(g.new_columns[1], 28) || '_seq') FROM pg_class c WHERE c.oid = g.relation),
-					pg_get_serial_sequence(g.relation::regclass::text, g.name::text), g.name, g.new_columns[1])
+					'ALTER TABLE %1$s ALTER COLUMN %4$I SET DEFAULT nextval(%2$L), ALTER COLUMN %5$I SET DEFAULT nextval(%2$L); ALTER SEQUENCE %2$s OWNED BY %1$s.%5$I;%6$s COMMIT',
+					g.relation::regclass, s.sequence, pg_get_serial_sequence(g.relation::regclass::text, g.name::text), g.name, g.new_columns[1],
+					' GRANT USAGE ON SEQUENCE ' || s.sequence || ' TO ' || s.writers || ';')
 				WHEN pg_get_serial_sequence(g.relation::regclass::text, g.name::text) IS NOT NULL
 				THEN format('ALTER SEQUENCE %1$s OWNED BY %2$s.%3$I; ALTER TABLE %2$s ALTER COLUMN %3$I SET DEFAULT nextval(%1$L)',
 					pg_get_serial_sequence(g.relation::regclass::text, g.name::text), g.relation::regclass, g.new_columns[1])
@@ -1809,6 +1826,12 @@ BEGIN ATOMIC
 		LEFT JOIN pg_attrdef d ON d.adrelid = g.relation AND d.adnum = g.number
 		CROSS JOIN LATERAL (SELECT coalesce(pg_get_expr(d.adbin, d.adrelid),
 			(SELECT s.default_text FROM domains s WHERE s.type = o.atttypid)) AS text) e
+		-- in the place of an identity, for which nobody needs a right
+		CROSS JOIN LATERAL (SELECT format('%I.%I', c.relnamespace::regnamespace::text, left(c.relname, 29) || '_' || left(g.new_columns[1], 28) || '_seq') AS sequence,
+			(SELECT string_agg(DISTINCT CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', ')
+				FROM (SELECT c.relacl UNION ALL SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid) l (acl), aclexplode(l.acl) x
+				WHERE x.privilege_type = 'INSERT' AND x.grantee <> c.relowner) AS writers
+			FROM pg_class c WHERE c.oid = g.relation) s
 		WHERE (e.text IS NOT NULL OR o.attidentity <> '') AND o.attgenerated = ''
 			AND NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
 				AND (n.atthasdef OR n.attidentity <> '' OR n.atttypid IN (SELECT s.type FROM domains s WHERE s.default_text IS NOT NULL)))
@@ -1945,8 +1968,9 @@ BEGIN ATOMIC
 					WHEN i.beyond THEN 'although it has other columns, too' END,
 				CASE WHEN i.indisclustered THEN 'the table is clustered on it' END),
 			CASE WHEN i.twin IS NOT NULL OR i.dropped THEN 'none is needed'
-				WHEN i.contype = 'x' THEN (SELECT format('ALTER TABLE %s ADD %s; -- locks the table while it builds the index', i.relation::regclass,
-					tandem._with_words(pg_get_constraintdef(c.oid), w.olds, w.news)) FROM pg_constraint c, names w WHERE c.conindid = i.index AND c.contype = 'x' AND w.relation = i.relation)
+				WHEN i.contype = 'x' OR i.without_overlaps THEN (SELECT format('ALTER TABLE %s ADD %s; -- locks the table while it builds the index', i.relation::regclass,
+					tandem._with_words(pg_get_constraintdef(c.oid), w.olds, w.news)) FROM pg_constraint c, names w
+					WHERE c.conindid = i.index AND c.contype = i.contype AND c.conrelid = i.relation AND w.relation = i.relation)
 				ELSE (SELECT format('CREATE %sINDEX %sON %s%s', CASE WHEN i.is_unique THEN 'UNIQUE ' END, CASE WHEN t.relkind <> 'p' THEN 'CONCURRENTLY ' END, i.relation::regclass,
 					tandem._with_words(substring(pg_get_indexdef(i.index) FROM ' USING .*$'), w.olds, w.news)) FROM pg_class t, names w WHERE t.oid = i.relation AND w.relation = i.relation) END,
 			i.twin IS NULL AND NOT i.dropped AND (i.is_unique OR i.contype IS NOT NULL OR i.beyond), true, NULL, NULL, NULL
@@ -1993,6 +2017,8 @@ BEGIN ATOMIC
 					OR EXISTS (SELECT FROM news n WHERE n.relation = c.conrelid AND n.old_number = u.number AND n.number = ANY (f.confdelsetcols::integer[]))))
 				AND (c.confmatchtype = f.confmatchtype OR cardinality(c.conkey) = 1) AS acts) a
 			WHERE f.conrelid = c.conrelid AND f.contype = 'f' AND f.oid <> c.oid AND f.convalidated AND f.confrelid = c.confrelid
+				-- with PERIOD or without
+				AND (to_jsonb(f) ->> 'conperiod') IS NOT DISTINCT FROM (to_jsonb(c) ->> 'conperiod')
 				AND coalesce((to_jsonb(f) ->> 'conenforced')::boolean, true)
 				AND cardinality(f.conkey) = cardinality(c.conkey) AND NOT f.conkey::integer[] && o.numbers
 				-- each of its columns, with the one that it refers to
@@ -2029,6 +2055,13 @@ BEGIN ATOMIC
 		FROM going g CROSS JOIN LATERAL tandem._naming_functions(g.relation, g.number) t
 		-- of one that is changed the name stays
 		WHERE NOT EXISTS (SELECT FROM tandem.sync y WHERE y.id = g.sync AND y.new_name IS NOT NULL)
+		UNION ALL
+		SELECT 'trigger functions', format('%s on table %s', t.line, g.relation::regclass),
+			format('it inserts whole rows elsewhere, which lack %s from then on: each write that fires it may fail, or store one column as another',
+				string_agg(DISTINCT format('%I', g.name), ', ')),
+			'replace it by one that names the columns; or, if contract is to drop the like there, with tandem.at_contract, accept this', true, true, NULL, NULL, NULL
+		FROM going g CROSS JOIN LATERAL tandem._row_storing_functions(g.relation) t
+		GROUP BY t.line, g.relation
 		UNION ALL
 		SELECT t.part, format('%s on table %s', t.line, r.relation::regclass),
 			format('it names column %I, which is %I from then on: each %s may fail', r.column_name, r.new_name,
@@ -2163,6 +2196,23 @@ BEGIN ATOMIC
 			CROSS JOIN LATERAL tandem._naming_functions(h.relation, h.number) r
 			WHERE h.migration = $1 AND r.function = p.oid)
 	UNION
+	SELECT DISTINCT 'statements', format('statement of migration %I: %s', m.name, o.statement),
+		format('it names column %I of table %s: contract of that migration may fail', g.name, g.root::regclass),
+		'if it means that column, end that migration first, or begin it again with another statement', false
+	FROM tandem._going_columns g
+	JOIN tandem.operation o ON o.migration <> $1 AND o.relation = g.root AND tandem._names_word(o.statement, g.name)
+	JOIN tandem.migration m ON m.id = o.migration AND m.phase NOT IN ('done', 'aborted')
+	WHERE g.migration = $1 AND g.root = g.relation
+	UNION
+	-- what counts them misses one
+	SELECT DISTINCT 'functions', format('function %s', f.function::regprocedure),
+		format('by its text it %s of table %s, which has fewer columns from then on: a call may fail, or take one for another', f.what, g.root::regclass),
+		'have it name the columns', false
+	FROM (SELECT DISTINCT n.root FROM tandem._going_columns n WHERE n.migration = $1) g
+	CROSS JOIN LATERAL tandem._readers_of_all_columns(g.root) f
+	WHERE NOT EXISTS (SELECT FROM tandem._going_columns n CROSS JOIN LATERAL tandem._row_storing_functions(n.relation) r
+		WHERE n.migration = $1 AND n.root = g.root AND r.function = f.function)
+	UNION
 	SELECT DISTINCT 'views', format('view %s', f.view::regclass),
 		format('its text has %I, and it reads whole rows of table %s: what it shows may change', f.name, f.root::regclass),
 		'replace it, if it means that column', false
@@ -2180,7 +2230,7 @@ BEGIN ATOMIC
 	WHERE tandem._names_word(pg_get_viewdef(f.view), f.name);
 END;
 COMMENT ON FUNCTION tandem._contract_texts(integer)
-	IS 'functions and views that seem to mean, by their text, a column that contract drops';
+	IS 'functions, views and statements of other migrations that seem to mean, by their text, a column that contract drops';
 
 -- Views of releases.
 
@@ -2815,7 +2865,7 @@ REVOKE ALL ON FUNCTION
 	tandem._slots_behind(pg_lsn),
 	tandem._column_moved_keys(oid, integer, oid[], name[]),
 	tandem._column_parts(oid, integer),
-	tandem._readers_of_all_columns(oid),
+	tandem._readers_of_all_columns(oid), tandem._row_storing_functions(oid),
 	tandem._names_word(text, name),
 	tandem._naming_functions(oid, integer),
 	tandem._domain_states(oid),

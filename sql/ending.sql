@@ -23,7 +23,8 @@ CREATE TABLE cases (
 	after text NOT NULL DEFAULT '',
 	contract text NOT NULL,
 	parts text NOT NULL DEFAULT '',
-	abort text NOT NULL DEFAULT 'passes'
+	abort text NOT NULL DEFAULT 'passes',
+	since integer NOT NULL DEFAULT 15 -- version of the server
 );
 INSERT INTO cases (what, before, after, contract, parts) VALUES
 ('nothing', '', '', 'passes', ''),
@@ -41,6 +42,9 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 	$$ ALTER TABLE t ALTER head SET NOT NULL, ALTER head SET DEFAULT 'X' $$, 'passes', 'check constraints'),
 ('domain that says nothing', $$ CREATE DOMAIN dom AS text; ALTER TABLE t DROP title; ALTER TABLE t ADD title dom $$, '', 'passes', ''),
 ('comment', $$ COMMENT ON COLUMN t.title IS 'one' $$, '', 'passes', 'comment'),
+('security label', $$ INSERT INTO pg_seclabel VALUES ('ending.t'::regclass, 'pg_class'::regclass, 3, 'provider', 'secret') $$, '', 'passes', 'security label'),
+('security label of both', $$ INSERT INTO pg_seclabel VALUES ('ending.t'::regclass, 'pg_class'::regclass, 3, 'provider', 'secret') $$,
+	$$ INSERT INTO pg_seclabel VALUES ('ending.t'::regclass, 'pg_class'::regclass, (SELECT attnum FROM pg_attribute WHERE attrelid = 'ending.t'::regclass AND attname = 'head'), 'provider', 'secret') $$, 'passes', ''),
 ('privileges', $$ GRANT SELECT (title), UPDATE (title) ON t TO regress_tandem_reader $$, '', 'passes', 'privileges'),
 ('privileges of both', $$ GRANT SELECT (title) ON t TO regress_tandem_reader $$, $$ GRANT SELECT (head) ON t TO regress_tandem_reader $$, 'passes', ''),
 ('privileges that may be passed on, and some that may not', $$ GRANT SELECT (title) ON t TO regress_tandem_reader WITH GRANT OPTION $$, $$ GRANT SELECT (head) ON t TO regress_tandem_reader $$, 'passes', 'privileges'),
@@ -88,6 +92,7 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 ('unique expression, and another', $$ CREATE UNIQUE INDEX u ON t (lower(title)) $$, $$ CREATE UNIQUE INDEX v ON t (md5(head)) $$, 'refused: unique constraints', 'unique constraints'),
 ('exclusion constraint', $$ ALTER TABLE t ADD CONSTRAINT x EXCLUDE USING btree (title WITH =) $$, '', 'refused: exclusion constraints', 'exclusion constraints'),
 ('exclusion constraint, and its twin', $$ ALTER TABLE t ADD CONSTRAINT x EXCLUDE USING btree (title WITH =) $$, $$ ALTER TABLE t ADD CONSTRAINT y EXCLUDE USING btree (head WITH =) $$, 'passes', 'exclusion constraints'),
+('exclusion constraint, and an index', $$ ALTER TABLE t ADD CONSTRAINT x EXCLUDE USING btree (title WITH =) $$, $$ CREATE INDEX y ON t (head) $$, 'refused: exclusion constraints', 'exclusion constraints'),
 -- other constraints
 ('check', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '') $$, '', 'passes', 'check constraints'),
 ('check of two columns', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '' OR tenant > 0) $$, '', 'refused: check constraints', 'check constraints'),
@@ -118,6 +123,11 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head, note) REFERENCES pairs (a, b) ON DELETE SET NULL (note) $$, 'refused: foreign keys', 'foreign keys'),
 ('foreign key that empties one column, and its twin', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title, note) REFERENCES pairs (a, b) ON DELETE SET NULL (title) $$,
 	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head, note) REFERENCES pairs (a, b) ON DELETE SET NULL (head) $$, 'passes', 'foreign keys'),
+('foreign key of two columns that are both given or none, and one that takes one alone', $$ ALTER TABLE t ALTER note SET DEFAULT 'n'; INSERT INTO pairs SELECT unnest(string_to_array('a b c d A B', ' ')), 'n';
+	ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title, note) REFERENCES pairs (a, b) MATCH FULL $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head, note) REFERENCES pairs (a, b) $$, 'refused: foreign keys', 'foreign keys'),
+('foreign key that empties both columns, and one that empties one', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title, note) REFERENCES pairs (a, b) ON DELETE SET NULL $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head, note) REFERENCES pairs (a, b) ON DELETE SET NULL (head) $$, 'refused: foreign keys', 'foreign keys'),
 -- statistics
 ('statistics', $$ CREATE STATISTICS s1 ON (lower(title)) FROM t $$, '', 'passes', 'extended statistics'),
 ('statistics with another column', $$ CREATE STATISTICS s1 ON tenant, title FROM t $$, '', 'refused: extended statistics', 'extended statistics'),
@@ -138,6 +148,21 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 	CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE t DISABLE TRIGGER a $$, '', 'passes', 'functions'),
 ('function', $$ CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(title) FROM ending.t); END' $$, '', 'passes', 'functions'),
 ('function of the row', $$ CREATE FUNCTION f(r t) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN r.title; END' $$, '', 'passes', 'functions'),
+('trigger function that names it in quotes', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW."title" = btrim(NEW."title"); RETURN NEW; END';
+	CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f() $$, '', 'refused: trigger functions', 'trigger functions'),
+('trigger function that fires in replication alone', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.title = btrim(NEW.title); RETURN NEW; END';
+	CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE t ENABLE REPLICA TRIGGER a $$, '', 'refused: trigger functions', 'trigger functions'),
+('trigger function that stores whole rows', $$ CREATE TABLE r (how text, LIKE t); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO ending.r SELECT ''D'', OLD.*; RETURN NULL; END';
+	CREATE TRIGGER a AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION f() $$, $$ ALTER TABLE r ADD head text $$, 'refused: trigger functions', 'trigger functions'),
+('trigger function that stores the rows of a statement', $$ CREATE TABLE r (LIKE t); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO ending.r SELECT * FROM gone; RETURN NULL; END';
+	CREATE TRIGGER a AFTER DELETE ON t REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION f() $$, $$ ALTER TABLE r ADD head text $$, 'refused: trigger functions', 'trigger functions'),
+('trigger function that stores rows as documents', $$ CREATE TABLE r (how text, what jsonb); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO ending.r VALUES (''D'', to_jsonb(OLD.*)); RETURN NULL; END';
+	CREATE TRIGGER a AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION f() $$, '', 'passes', 'functions'),
+('trigger function that compares rows', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF OLD.* IS DISTINCT FROM NEW.* THEN NEW.note = ''changed''; END IF; RETURN NEW; END';
+	CREATE TRIGGER a BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f() $$, '', 'passes', ''),
+('trigger function of another table', $$ CREATE TABLE r (id integer); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE ending.t SET title = ''x'' WHERE id = NEW.id; RETURN NULL; END';
+	CREATE TRIGGER a AFTER INSERT ON r FOR EACH ROW EXECUTE FUNCTION f() $$, '', 'passes', 'functions'),
+('function that reads all columns', $$ CREATE FUNCTION f(OUT a integer, OUT b integer) LANGUAGE plpgsql AS 'BEGIN SELECT * INTO a, b FROM ending.t; END' $$, '', 'passes', 'functions'),
 ('function of another table', $$ CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(title) FROM elsewhere); END' $$, '', 'passes', ''),
 ('function of a check', $$ CREATE FUNCTION f(r t) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN r.title <> ''''; END'; ALTER TABLE t ADD CHECK (f(t)) $$,
 	'', 'refused: expressions', 'expressions'),
@@ -145,6 +170,8 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 	'', 'refused: check constraints', 'check constraints, functions'),
 ('function of an index', $$ CREATE FUNCTION f(r t) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN r.title; END'; CREATE INDEX i ON t (f(t)) $$,
 	'', 'refused: expressions', 'expressions'),
+('function of an index that goes with it', $$ CREATE FUNCTION f(r t) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN r.title; END'; CREATE INDEX i ON t (f(t), title) $$,
+	'', 'passes', 'functions, indexes'),
 ('function of a default', $$ CREATE FUNCTION f() RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(title) FROM ending.t); END'; ALTER TABLE t ALTER tenant SET DEFAULT f() $$,
 	'', 'refused: expressions', 'expressions'),
 ('function of its default', $$ CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(title) FROM ending.t); END'; ALTER TABLE t ALTER title SET DEFAULT f() $$,
@@ -171,6 +198,8 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 ('materialized view', $$ CREATE MATERIALIZED VIEW shown AS SELECT title FROM t $$, '', 'in use', 'in use'),
 ('rule', $$ CREATE RULE r AS ON DELETE TO t WHERE OLD.title = 'x' DO INSTEAD NOTHING $$, '', 'in use', 'in use'),
 ('policy', $$ CREATE POLICY p ON t USING (title <> '') $$, '', 'in use', 'in use'),
+('policy of another table', $$ CREATE TABLE r (id integer); CREATE POLICY p ON r USING (EXISTS (SELECT FROM t WHERE t.title = 'x')) $$, '', 'in use', 'in use'),
+('rule of another table', $$ CREATE TABLE r (id integer); CREATE RULE a AS ON INSERT TO r DO ALSO UPDATE t SET note = 'x' WHERE title = 'x' $$, '', 'in use', 'in use'),
 ('generated column', $$ ALTER TABLE t ADD made text GENERATED ALWAYS AS (title || '!') STORED $$, '', 'in use', 'in use'),
 ('function with a SQL body', $$ CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT max(title) FROM ending.t; END $$, '', 'in use', 'in use'),
 ('trigger of the column', $$ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
@@ -187,7 +216,18 @@ INSERT INTO cases (what, before, after, contract, parts) VALUES
 ('derived column of another migration', '', $$ SELECT tandem.create_migration('other'); SELECT tandem.add_column('other', 't', 'third', 'text', up => 'title || 1') $$, 'in use', 'in use'),
 ('index of another migration', '', $$ SELECT tandem.create_migration('other'); SELECT tandem.add_index('other', 'CREATE INDEX i ON t (lower(title))') $$, 'in use', 'in use'),
 ('check of another migration', '', $$ SELECT tandem.create_migration('other'); SELECT tandem.add_constraint('other', 't', 'c', 'CHECK (title <> '''')') $$, 'in use', 'in use'),
-('not null of another migration', '', $$ SELECT tandem.create_migration('other'); SELECT tandem.add_not_null('other', 't', 'title') $$, 'in use', 'in use');
+('not null of another migration', '', $$ SELECT tandem.create_migration('other'); SELECT tandem.add_not_null('other', 't', 'title') $$, 'in use', 'in use'),
+('statement of another migration', '', $$ SELECT tandem.create_migration('other'); SELECT tandem.at_contract('other', 't', 'ALTER TABLE t ALTER title SET NOT NULL') $$, 'passes', 'statements'),
+('statement of another migration, with another name', '', $$ SELECT tandem.create_migration('other'); SELECT tandem.at_contract('other', 't', 'ALTER TABLE t ADD subtitle text') $$, 'passes', '');
+-- what only newer servers have
+INSERT INTO cases (since, what, before, after, contract, parts) VALUES
+(18, 'virtual column', $$ ALTER TABLE t ADD made text GENERATED ALWAYS AS (title || '!') VIRTUAL $$, '', 'in use', 'in use'),
+(18, 'not null that is not valid', $$ ALTER TABLE t ADD CONSTRAINT n NOT NULL title NOT VALID $$, '', 'refused: not null', 'not null'),
+(18, 'check that is not enforced', $$ ALTER TABLE t ADD CONSTRAINT c CHECK (title <> '' OR tenant > 0) $$,
+	$$ ALTER TABLE t ADD CONSTRAINT d CHECK (head <> '' OR tenant > 0) NOT ENFORCED $$, 'refused: check constraints', 'check constraints'),
+(18, 'foreign key, and a twin that is not enforced', $$ ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (title) REFERENCES referred $$,
+	$$ ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (head) REFERENCES referred NOT ENFORCED $$, 'refused: foreign keys', 'foreign keys');
+DELETE FROM cases WHERE since > current_setting('server_version_num')::integer / 10000;
 -- what hangs on the new column stops abort
 INSERT INTO cases (what, before, after, contract, abort) VALUES
 ('sequence that has moved', $$ CREATE SEQUENCE s OWNED BY t.title; ALTER TABLE t ALTER title SET DEFAULT 'k' || nextval('ending.s') $$,
@@ -244,7 +284,7 @@ DECLARE
 	was text;
 BEGIN
 	CREATE TABLE t (id integer PRIMARY KEY, tenant integer, title text, note text);
-	INSERT INTO referred VALUES ('a'), ('A'), ('b'), ('B') ON CONFLICT DO NOTHING;
+	INSERT INTO referred SELECT unnest(string_to_array('a A b B c C d D', ' ')) ON CONFLICT DO NOTHING;
 	EXECUTE c.before;
 	INSERT INTO t (id, tenant, title) VALUES (1, 1, 'a'), (2, 2, 'b');
 	was = shape();
@@ -262,6 +302,15 @@ BEGIN
 		(c.number, c.what, 'parts', c.parts, coalesce((SELECT string_agg(DISTINCT part, ', ' ORDER BY part) FROM tandem.preview_contract('m') WHERE object !~ 'try_case|shape'), '')),
 		(c.number, c.what, 'abort', c.abort, said($call$ CALL tandem.abort('m') $call$)),
 		(c.number, c.what, 'abort with force', CASE c.abort WHEN 'refused' THEN 'passes' ELSE c.abort END, said($call$ CALL tandem.abort('m', force => true) $call$));
+	-- what it does not refuse leaves a table that the release which stays can write
+	IF c.contract = 'passes' THEN
+		INSERT INTO results VALUES (c.number, c.what, 'write after contract', 'passes',
+			said($call$ CALL tandem.contract('m'); INSERT INTO ending.t (id, tenant, head) VALUES (3, 3, 'C'); UPDATE ending.t SET head = 'D' WHERE id = 3; DELETE FROM ending.t $call$));
+	END IF;
+	IF c.abort = 'passes' THEN
+		INSERT INTO results VALUES (c.number, c.what, 'write after abort', 'passes',
+			said($call$ CALL tandem.abort('m'); INSERT INTO ending.t (id, tenant, title) VALUES (3, 3, 'c'); UPDATE ending.t SET title = 'd' WHERE id = 3; DELETE FROM ending.t $call$));
+	END IF;
 	-- the table is as before
 	IF c.abort = 'passes' AND c.after !~ 'create_migration' THEN
 		INSERT INTO results VALUES (c.number, c.what, 'shape after abort', was, shape_after($call$ CALL tandem.abort('m') $call$));
@@ -299,7 +348,7 @@ BEGIN
 END $$;
 -- none is other than expected, and all were asked
 SELECT what, question, expected, found FROM results WHERE found IS DISTINCT FROM expected ORDER BY number, question;
-SELECT count(DISTINCT r.what) = (SELECT count(*) FROM cases) AS all_cases, count(*) FROM results r;
+SELECT count(DISTINCT r.what) = (SELECT count(*) FROM cases) AS all_cases, count(*) FILTER (WHERE c.since = 15) FROM results r JOIN cases c USING (number);
 -- what keep_old leaves in the table gets no value from down any more
 CREATE DOMAIN whole AS integer NOT NULL;
 CREATE DOMAIN whole_or_0 AS integer NOT NULL DEFAULT 0;

@@ -37,6 +37,34 @@ SELECT remedy FROM tandem.preview_contract('long names') WHERE part = 'check con
 SELECT conname, octet_length(conname) FROM pg_constraint WHERE conrelid = 'calls.long_names'::regclass AND contype = 'c' ORDER BY 1;
 CALL tandem.contract('long names', accept => '{check constraints}');
 
+-- from server 18 on, what is unique without overlaps is so again by a constraint alone
+CREATE TABLE calls.stays (id int4range, at int4range, a int4range);
+INSERT INTO calls.stays VALUES ('[1,2)', '[1,5)', '[7,8)');
+SELECT tandem.create_migration('stays');
+SELECT tandem.add_column('stays', 'calls.stays', 'during', 'int4range');
+SELECT tandem.sync_column('stays', 'calls.stays', 'at', 'during', 'at', 'during');
+CALL tandem.migrate('stays');
+DO $$
+DECLARE
+	said text = '';
+	remedy text;
+BEGIN
+	IF current_setting('server_version_num')::integer < 180000 THEN RETURN; END IF;
+	EXECUTE 'ALTER TABLE calls.stays ADD CONSTRAINT no_overlap UNIQUE (id, at WITHOUT OVERLAPS)';
+	BEGIN
+		CALL tandem.contract('stays');
+	EXCEPTION WHEN dependent_objects_still_exist THEN
+		said = SQLERRM;
+	END;
+	SELECT p.remedy INTO STRICT remedy FROM tandem.preview_contract('stays') p WHERE p.part = 'unique constraints';
+	EXECUTE remedy;
+	SELECT p.remedy INTO STRICT remedy FROM tandem.preview_contract('stays') p WHERE p.part = 'unique constraints';
+	IF said !~ 'would lose more' OR remedy <> 'none is needed' THEN
+		RAISE 'contract: %, afterwards: %', said, remedy;
+	END IF;
+END $$;
+CALL tandem.contract('stays');
+
 -- what takes long to fold: a stranger does not wait for it, and it can be cancelled
 CREATE TABLE calls.slow (id integer PRIMARY KEY, v numeric DEFAULT 5);
 SELECT tandem.create_migration('slow');

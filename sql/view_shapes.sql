@@ -229,6 +229,15 @@ RESET ROLE;
 CREATE TABLE later (id integer);
 SELECT tandem.create_views(47, schemas => '{app}');
 SELECT view FROM shape WHERE view::text ~ '47';
+-- a table was renamed, and another one has its name: a release that is served goes on with the first
+ALTER TABLE later RENAME TO earlier;
+CREATE TABLE later (other text);
+SET client_min_messages = notice;
+SELECT tandem.create_views(47, schemas => '{app}');
+SELECT tandem.create_views(47, relations => '{later}');
+SET client_min_messages = warning;
+SELECT tandem.create_views(49, schemas => '{app}');
+SELECT relation, view FROM tandem.view WHERE view::text ~ 'lat|ear' ORDER BY view::text;
 \c postgres
 DROP DATABASE view_shapes;
 DROP ROLE tandem_owner;

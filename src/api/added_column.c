@@ -26,7 +26,7 @@ added_column_warn_of_readers(Oid relid)
 	query_begin(&query);
 	query_oid(&query, relid);
 	lines = query_texts(&query,
-						"SELECT line FROM tandem._readers_of_all_columns($1) ORDER BY line");
+						"SELECT format('function %s: %s', function::regprocedure, what) AS line FROM tandem._readers_of_all_columns($1) ORDER BY line");
 	query_end(&query);
 	if (lines == NIL)
 		return;

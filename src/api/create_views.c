@@ -156,6 +156,31 @@ check_release_sees_table(int release, Oid relid)
 				 errhint("Leave it out, or name a release that sees it.")));
 }
 
+/*
+ * A table was renamed, and another one has its name since: what the release sees
+ * under that name is the former one, as long as its views stay as they are.
+ * Returns relids without such tables; those that were named are an error.
+ */
+static List *
+tables_with_name(int release, List *relids, bool named)
+{
+	List	   *others = NIL;
+	List	   *nameless = release_view_is_fixed(release)
+	? release_view_nameless(release, relids, &others) : NIL;
+	ListCell   *lc;
+	ListCell   *other;
+
+	forboth(lc, nameless, other, others)
+		ereport(named ? ERROR : NOTICE,
+				(errcode(named ? ERRCODE_DUPLICATE_TABLE : ERRCODE_SUCCESSFUL_COMPLETION),
+				 errmsg("release %d does not see table \"%s\"", release,
+						quoting_shown_name(lfirst_oid(lc))),
+				 errdetail("Under that name it sees table %s, which had it before.",
+						   quoting_relation(lfirst_oid(other))),
+				 named ? errhint("Leave it out, rename it, or name a release that sees it.") : 0));
+	return list_difference_oid(relids, nameless);
+}
+
 static List *
 tables_named(int release, List *names)
 {
@@ -171,7 +196,7 @@ tables_named(int release, List *names)
 		check_release_sees_table(release, relid);
 		relids = list_append_unique_oid(relids, relid);
 	}
-	return relids;
+	return tables_with_name(release, relids, true);
 }
 
 static List *
@@ -196,7 +221,7 @@ tables_in_schemas(int release, List *names)
 	return relids;
 }
 
-/* Without those that were added for a later release, or are dropped. */
+/* Without those that were added for a later release, or are dropped, or whose name another one has. */
 static List *
 tables_seen(int release, List *relids)
 {
@@ -208,7 +233,7 @@ tables_seen(int release, List *relids)
 		if (operation_hides_table(release, lfirst_oid(lc)) == NULL)
 			seen = lappend_oid(seen, lfirst_oid(lc));
 	}
-	return seen;
+	return tables_with_name(release, seen, false);
 }
 
 static List *

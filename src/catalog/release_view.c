@@ -424,6 +424,32 @@ release_view_hidden(Oid relid, int release, int ending)
 	return names;
 }
 
+List *
+release_view_nameless(int release, List *relids, List **others)
+{
+	TandemQuery query;
+	List	   *nameless = NIL;
+	uint64		rows;
+
+	*others = NIL;
+	query_begin(&query);
+	query_int(&query, release);
+	query_oid_list(&query, relids);
+	rows = query_run(&query,
+					 "SELECT c.oid, o.oid FROM pg_class c CROSS JOIN LATERAL tandem._table_name($1, c.oid) n (name) "
+					 "JOIN (tandem.view v JOIN pg_class w ON w.oid = v.view JOIN pg_class o ON o.oid = v.relation) "
+	/* what an ended release has left gives way */
+					 "ON v.release = $1 AND NOT v.ended AND w.relname = n.name AND o.relnamespace = c.relnamespace AND o.oid <> c.oid "
+					 "WHERE c.oid = ANY ($2) AND NOT EXISTS (SELECT FROM tandem.view e WHERE e.relation = c.oid AND e.release = $1)");
+	for (uint64 row = 0; row < rows; row++)
+	{
+		nameless = lappend_oid(nameless, query_get_oid(row, 1));
+		*others = lappend_oid(*others, query_get_oid(row, 2));
+	}
+	query_end(&query);
+	return nameless;
+}
+
 char *
 release_view_retired_by(Oid relid, int release)
 {

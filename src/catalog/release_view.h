@@ -169,6 +169,13 @@ extern List *release_view_tables(int release);
 extern List *release_view_tables_in_schema(Oid schema);
 
 /*
+ * Returns those of the tables relids that the release cannot see, as it sees
+ * another one under their name, which had it before; others: these, in the same
+ * order.
+ */
+extern List *release_view_nameless(int release, List *relids, List **others);
+
+/*
  * Returns the names of the columns of relid that the release does not see: new
  * ones of later releases, and old ones of its own and earlier ones.  Columns
  * that the end of migration ending (0 for none) is about to drop are hidden

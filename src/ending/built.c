@@ -160,19 +160,28 @@ constraint_is_another(const Step *step, Oid oid)
 		!constraint_was_renamed_under(step, constraint);
 }
 
+/* The server cannot have a CHECK enforced again before version 19. */
+static char *
+problem_of_enforcement(const Step *step, const Constraint *constraint)
+{
+	return psprintf(constraint->contype == CONSTR_FOREIGN
+					? "is not enforced: run ALTER TABLE %s ALTER CONSTRAINT %s ENFORCED, or drop it"
+					: "is not enforced: run ALTER TABLE %s DROP CONSTRAINT %s",
+					quoting_relation(step->relation),
+					quote_identifier(step->object));
+}
+
 static char *
 problem_of_constraint(const Step *step)
 {
-	bool		key = constraint_is_key(constraint_read(step->object,
-														step->definition));
+	Constraint *constraint = constraint_read(step->object, step->definition);
+	bool		key = constraint_is_key(constraint);
 	ConstraintState state;
 
 	if (!constraint_find(step->relation, step->object, &state))
 		return pstrdup("does not exist any more");
 	if (!constraint_is_enforced(state.oid))
-		return psprintf("is not enforced: run ALTER TABLE %s ALTER CONSTRAINT %s ENFORCED, or drop it",
-						quoting_relation(step->relation),
-						quote_identifier(step->object));
+		return problem_of_enforcement(step, constraint);
 	if (!state.validated ||
 		(key && !get_index_isvalid(get_constraint_index(state.oid))))
 		return pstrdup("is not valid");

@@ -21,7 +21,7 @@ static const char *const part_kinds[] = {
 	"foreign keys", "check constraints", "indexes", "extended statistics",
 	"trigger functions", "expressions", "privileges", "sequences", "comment",
 	"security label", "statistics target", "storage", "compression",
-	"column options", "stored rows", "functions", "views",
+	"column options", "stored rows", "functions", "views", "statements",
 };
 
 static void *

@@ -14,7 +14,7 @@ use Test::More;
 my @regions = qw(a b c);
 # one beats by itself, the others as the tests say, or when something is announced
 my %server = map { $_ => new_server($_, conf => "wal_level = logical\nwal_retrieve_retry_interval = 200ms\nautovacuum = off\n"
-	. "max_worker_processes = 30\nmax_logical_replication_workers = 12\ntandem.region_timeout = 20\n"
+	. "max_worker_processes = 30\nmax_logical_replication_workers = 12\ntandem.region_timeout = 200\n"
 	. ($_ eq 'c' ? "shared_preload_libraries = 'pg_tandem'\n" : '')) } @regions;
 
 sub sql

@@ -14,7 +14,7 @@ use Test::More;
 my @regions = qw(a b);
 # a resumes what is wanted in the background
 my %server = map { $_ => new_server($_, conf => "wal_level = logical\nwal_retrieve_retry_interval = 200ms\nautovacuum = off\n"
-	. "max_worker_processes = 30\nmax_logical_replication_workers = 12\ntandem.region_timeout = 20\n"
+	. "max_worker_processes = 30\nmax_logical_replication_workers = 12\ntandem.region_timeout = 200\n"
 	. ($_ eq 'a' ? "shared_preload_libraries = 'pg_tandem'\ntandem.launcher_interval = 1\n" : '')) } @regions;
 # before, a row goes round that another region has sent: each sends its own rows alone
 my $origin = $server{a}->pg_version >= 16;

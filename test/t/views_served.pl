@@ -101,8 +101,8 @@ sub work
 
 sub serve
 {
-	my ($release, $file, $stop) = @_;
-	my $client = WireClient->new($node, 'postgres', "-csearch_path=release_$release");
+	my ($release, $file, $stop, $behind) = @_;
+	my $client = WireClient->new($node, 'postgres', "-csearch_path=release_$release$behind");
 	my %refused;
 	my $columns = @{ ($client->query('SELECT * FROM items WHERE id = 7')->{rows}[0]) || [] };
 	my @wrong;
@@ -120,15 +120,16 @@ sub serve
 	return;
 }
 
+# behind: what its search_path has besides the views
 sub start_server
 {
-	my ($release) = @_;
+	my ($release, $behind) = (@_, '');
 	my %server = (release => $release, file => "$folder/" . @servers, stop => "$folder/" . @servers . '.stop');
 
 	$server{pid} = fork // die "fork: $!";
 	if ($server{pid} == 0)
 	{
-		my $ended = eval { serve($release, $server{file}, $server{stop}); 1 };
+		my $ended = eval { serve($release, $server{file}, $server{stop}, $behind); 1 };
 		append_to_file("$server{file}.died", $@ || 'unknown') if !$ended;
 		require POSIX;
 		POSIX::_exit(0);
@@ -227,6 +228,10 @@ like(refused($late), qr/^55T01=\d+$/, 'all is refused');
 # the rename that is proposed, and what follows
 sql(q(ALTER TABLE app.items RENAME cents TO price; SELECT tandem.create_views(42)));
 after('the rename after contract');
+# one whose path has the table itself, too, where price are cents by now
+my $behind = start_server(41, ',app');
+after('a late start of 41, with the tables behind its views', $behind);
+like(refused($behind), qr/^55T01=\d+$/, 'all is refused');
 sql(<<'SQL');
 BEGIN;
 SELECT tandem.create_migration('rename', release => 43);
