@@ -507,6 +507,16 @@ pause_before_next_try(const LockPatience *patience, const LockTry *try,
 	return try->deadlock || left < 0 ? -1 : Min(wanted, left);
 }
 
+/*
+ * Who uses several of them has an order of his own.  If ours is another one, he comes to
+ * wait for what a try has got, while it waits for what he has: so that comes first now.
+ */
+static void
+lock_first_what_was_missed(LockTry *try)
+{
+	try->relids = lcons_oid(try->current, list_delete_oid(try->relids, try->current));
+}
+
 void
 lock_relations(List *relids, LOCKMODE mode)
 {
@@ -535,6 +545,7 @@ lock_relations(List *relids, LOCKMODE mode)
 			holder_waits_for_us(&try))
 			raise_lock_circle(try.current, mode);
 		try.ms = patience.try_ms;
+		lock_first_what_was_missed(&try);
 		ms = pause_before_next_try(&patience, &try, &pause);
 		if (ms < 0)
 			raise_lock_not_available(try.current, mode, patience.held);

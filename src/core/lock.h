@@ -21,7 +21,8 @@
  * ERRCODE_T_R_DEADLOCK_DETECTED at once.
  * From a lock that keeps writers out on, our queries of the transaction wait no
  * longer than that for anybody, either.  Locks are taken in ascending order of
- * OIDs, so that two callers cannot deadlock.
+ * OIDs, so that two callers are not in each other's way; what one try has missed is
+ * taken first in the next one, since others have orders of their own.
  */
 extern void lock_relations(List *relids, LOCKMODE mode);
 
