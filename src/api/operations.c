@@ -253,7 +253,7 @@ check_index_can_go(const Migration *migration, Oid index, Oid relid)
 						quoting_shown_name(index), identified),
 				 errhint("Choose another one first, as by ALTER TABLE %s REPLICA IDENTITY DEFAULT, which uses the primary key.",
 						 identified)));
-	lines = drop_obstacles(list_make1_oid(index), 0);
+	lines = drop_obstacles(list_make1_oid(index), 0, false);
 	if (lines != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),

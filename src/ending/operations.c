@@ -26,16 +26,17 @@
  */
 
 List *
-drop_obstacles(List *relids, int aborting)
+drop_obstacles(List *relids, int migration, bool aborting)
 {
 	TandemQuery query;
 	List	   *lines;
 
 	query_begin(&query);
 	query_oid_list(&query, relids);
-	query_int(&query, aborting);
+	query_int(&query, migration);
+	query_bool(&query, aborting);
 	lines = query_texts(&query,
-						"SELECT line FROM tandem._drop_obstacles($1, $2) WHERE NOT stray ORDER BY line COLLATE \"C\"");
+						"SELECT line FROM tandem._drop_obstacles($1, $2, $3) WHERE NOT stray ORDER BY line COLLATE \"C\"");
 	query_end(&query);
 	return lines;
 }
@@ -188,7 +189,7 @@ part_of_index(const Operation *operation)
 							   psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
 										quoting_relation(operation->relation),
 										quote_identifier(get_constraint_name(get_index_constraint(index)))));
-	lines = drop_obstacles(list_make1_oid(index), 0);
+	lines = drop_obstacles(list_make1_oid(index), 0, false);
 	if (lines != NIL)
 		return part_in_the_way(operation, object,
 							   psprintf("in use by %s", text_joined(lines, "", ", ")),
@@ -252,12 +253,30 @@ part_of_drop(const Migration *migration, const Operation *operation)
 						   pstrdup("drop it, or end the migration that uses the table"));
 }
 
+static char *
+table_renamed_before(const Migration *migration, Oid relid)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, migration->id);
+	return query_end_text(&query, query_run(&query, "SELECT tandem._table_renamed_before($1, $2)"));
+}
+
 static ContractPart *
 part_of_rename(const Migration *migration, const Operation *operation)
 {
 	char	   *taken = table_name_taken(migration, operation->relation, operation->new_name);
 	char	   *new_name = pstrdup(quote_identifier(operation->new_name));
+	char	   *before = table_renamed_before(migration, operation->relation);
 
+	if (before)
+		return part_in_the_way(operation, table_title(operation),
+							   psprintf("migration %s gives it another name for an earlier release",
+										quote_identifier(before)),
+							   psprintf("end that migration first, by CALL tandem.contract(%s) or CALL tandem.abort(%s)",
+										quote_literal_cstr(before), quote_literal_cstr(before)));
 	if (table_is_replicated(operation->relation))
 		return part_of(operation, table_title(operation),
 					   psprintf("it keeps its name, since logical replication finds it by that; views show it as %s", new_name));

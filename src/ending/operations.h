@@ -41,10 +41,10 @@ extern Oid	operation_index(const Operation *operation);
 /*
  * These return lines of what keeps the server from dropping these relations, of
  * which is a replica identity, and of what has the name that the constraint or table
- * is to get; palloc'd, NIL or NULL if there is none.  aborting is the migration that
- * is being aborted, or 0.
+ * is to get; palloc'd, NIL or NULL if there is none.  What the abort or contract of
+ * the migration (0: none) drops before does not count.
  */
-extern List *drop_obstacles(List *relids, int aborting);
+extern List *drop_obstacles(List *relids, int migration, bool aborting);
 extern char *index_identifies_rows_of(Oid index);
 extern char *constraint_name_taken(Oid relid, const char *constraint,
 								   const char *new_name);
