@@ -111,6 +111,8 @@ CREATE TABLE tandem.sync (
 	CHECK (cardinality(old_columns) > 0 OR down IS NULL AND stored AND NOT keep_old),
 	-- the name that contract gives the old column, under which the views of the release show it already
 	new_name name CHECK (new_name <> ''),
+	-- contract has not given it: that is for tandem.take_names
+	name_left boolean NOT NULL DEFAULT false CONSTRAINT sync_name_left_check CHECK (NOT name_left OR new_name IS NOT NULL),
 	CHECK (cardinality(new_columns) > 0 AND new_name IS NULL
 		OR cardinality(new_columns) = 0 AND cardinality(old_columns) = 1 AND stored AND keep_old = (new_name IS NOT NULL)),
 	on_conflict text NOT NULL CHECK (on_conflict IN ('error', 'new', 'old')),
@@ -438,8 +440,8 @@ CREATE TABLE tandem.operation (
 	relation regclass NOT NULL,
 	-- the table or index as the user wrote it: a script that is run again names what is gone by then
 	given text NOT NULL,
-	-- name of the index or constraint
-	object name CHECK ((object IS NOT NULL) = (kind IN ('drop index', 'rename constraint')) AND object IS DISTINCT FROM ''),
+	-- name of the index or constraint, or of a table that is renamed as the release before knows it
+	object name CHECK ((object IS NOT NULL) = (kind IN ('drop index', 'rename constraint', 'rename table')) AND object IS DISTINCT FROM ''),
 	new_name name CHECK ((new_name IS NOT NULL) = (kind IN ('rename table', 'rename constraint')) AND new_name IS DISTINCT FROM ''),
 	-- as the user wrote it, and as who owned the table then it is to run
 	statement text CHECK ((statement IS NOT NULL) = (kind = 'statement')),
@@ -1570,7 +1572,7 @@ CREATE VIEW tandem._renames_left AS
 SELECT s.id, s.migration, s.relation, s.old_columns[1] AS column_name, s.new_name, m.release, m.phase
 FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration
 WHERE s.new_name IS NOT NULL AND (m.phase NOT IN ('done', 'aborted')
-	OR m.phase = 'done'
+	OR m.phase = 'done' AND s.name_left
 	AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.old_columns[1] AND a.attnum > 0 AND NOT a.attisdropped)
 	AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.new_name AND a.attnum > 0 AND NOT a.attisdropped));
 COMMENT ON VIEW tandem._renames_left IS 'columns that the views of releases show under a name that the table has not given them yet';
@@ -1590,15 +1592,25 @@ CROSS JOIN LATERAL (SELECT a.attnum, a.attname, a.atttypid FROM pg_attribute a
 WHERE s.stored AND NOT s.keep_old;
 COMMENT ON VIEW tandem._going_columns IS 'columns that contract of each migration drops, and the new columns that are computed from them';
 
-CREATE FUNCTION tandem._drop_obstacles(relations oid[], migration integer, aborting boolean, OUT class oid, OUT object oid, OUT line text, OUT stray boolean)
+CREATE FUNCTION tandem._goes_with(relations oid[], OUT class oid, OUT object oid, OUT part integer)
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
-	-- what goes with them by itself
 	WITH RECURSIVE gone (class, object, part) AS (
 		SELECT 'pg_class'::regclass::oid, r.oid, 0 FROM unnest($1) r (oid)
 		UNION SELECT d.classid, d.objid, d.objsubid FROM gone g
 		JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part)
 		WHERE d.deptype IN ('a', 'i', 'P', 'S')
+	)
+	SELECT g.class, g.object, g.part FROM gone g;
+END;
+COMMENT ON FUNCTION tandem._goes_with(oid[])
+	IS 'relations, and what is dropped with them by itself';
+
+CREATE FUNCTION tandem._drop_obstacles(relations oid[], migration integer, aborting boolean, OUT class oid, OUT object oid, OUT line text, OUT stray boolean)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH gone AS (
+		SELECT g.class, g.object, g.part FROM tandem._goes_with($1) g
 	), columns AS (
 		-- which abort, or contract, drops before
 		SELECT o.relation::oid AS relation, o.number::integer AS number FROM tandem._owned_columns o WHERE $3 AND o.migration = $2
@@ -2707,6 +2719,7 @@ REVOKE ALL ON FUNCTION
 	tandem._object_states(oid[], oid[], integer[], oid),
 	tandem._fingerprint(oid[], oid[], text),
 	tandem._drop_obstacles(oid[], integer, boolean),
+	tandem._goes_with(oid[]),
 	tandem._table_name_taken(oid, name, integer),
 	tandem._is_replicated(oid),
 	tandem._table_renamed_before(oid, integer),

@@ -275,7 +275,7 @@ static void
 note_operation(Migration *migration, SyncRule *rule)
 {
 	migration_check(migration, ACTION_EXPAND);
-	target_check_table(rule->relation);
+	check_tree_is_own(rule->relation);
 	check_column_exists(rule);
 	check_other_operations(rule);
 	check_not_shown(rule);

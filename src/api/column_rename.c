@@ -221,6 +221,7 @@ column_rename_all(const Migration *migration, List *dropped)
 		if (table_is_replicated(rename->relation))
 		{
 			say_names_are_left(migration, rename);
+			sync_note_name_left(rename);
 			continue;
 		}
 		move_dropped_columns_away(migration, rename, dropped);
@@ -241,6 +242,7 @@ column_rename_left(const Migration *migration)
 	{
 		SyncRule   *rename = lfirst(lc);
 
+		sync_note_name_taken(rename);
 		rename_column(migration, rename->relation, linitial(rename->old_columns),
 					  rename->new_name);
 		renamed = list_append_unique_oid(renamed, rename->relation);

@@ -151,6 +151,21 @@ begin_table_operation(FunctionCallInfo fcinfo, Migration **migration,
 	return true;
 }
 
+/* To drop a table locks all that goes with it: types, constraints, TOAST tables, and so on. */
+static void
+check_locks_of_drop(const Migration *migration, const Operation *operation)
+{
+	TandemQuery query;
+	List	   *relids = list_append_unique_oid(operation_tables(migration->id, operation->kind),
+												operation->relation);
+
+	query_begin(&query);
+	query_oid_list(&query, relids);
+	target_check_locks_of_tree(operation->relation,
+							   query_end_bigint(&query, query_run_latest(&query,
+																		 "SELECT count(DISTINCT (class, object)) FROM tandem._goes_with($1)")));
+}
+
 /* From the commit on who writes the table is marked. */
 static void
 watch_writers(Oid relid)
@@ -181,6 +196,7 @@ tandem_add_table(PG_FUNCTION_ARGS)
 				 errdetail("Abort drops a table that the migration has added, so it must be the migration's own."),
 				 errhint("Create it by CREATE TABLE in the transaction that calls tandem.add_table.")));
 	check_not_changed(migration, operation.relation);
+	check_locks_of_drop(migration, &operation);
 	add_operation(migration, &operation);
 	PG_RETURN_VOID();
 }
@@ -224,6 +240,10 @@ tandem_rename_table(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	check_may_be_renamed(migration, operation.relation);
 	check_new_table_name(migration, &operation);
+	/* each table and its trigger */
+	target_check_locks_of_tree(operation.relation,
+							   2 * (int64) list_length(table_tree(operation.relation)));
+	operation.object = operation_table_name(migration->release - 1, operation.relation);
 	check_not_shown(migration, operation.relation, true);
 	if (table_is_replicated(operation.relation))
 		ereport(NOTICE,
@@ -263,6 +283,7 @@ tandem_drop_table(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	check_not_changed(migration, operation.relation);
 	check_not_shown(migration, operation.relation, false);
+	check_locks_of_drop(migration, &operation);
 	add_operation(migration, &operation);
 	watch_writers(operation.relation);
 	warn_of_obstacles(migration, &operation);

@@ -336,8 +336,7 @@ sync_shown_under(Oid relid, const char *new_column)
 	rules = rules_from_query(&query, RULE_SELECT
 							 "WHERE s.relation = $1 AND m.phase <> 'aborted' AND (NOT s.stored AND $2 = ANY (s.new_columns) "
 							 "AND s.renamed_to IS DISTINCT FROM $2 "
-							 "OR s.new_name = $2 AND (m.phase <> 'done' OR EXISTS (SELECT FROM pg_attribute a "
-							 "WHERE a.attrelid = $1 AND a.attname = s.old_columns[1] AND NOT a.attisdropped))) LIMIT 1");
+							 "OR s.new_name = $2 AND (m.phase <> 'done' OR s.name_left)) LIMIT 1");
 	query_end(&query);
 	return rules == NIL ? NULL : linitial(rules);
 }
@@ -419,6 +418,31 @@ sync_list_renames_left(int migration_id)
 	return rules_of_migration(migration_id, RULE_SELECT
 							  "JOIN tandem._renames_left r ON r.id = s.id "
 							  "WHERE s.migration = $1 AND m.phase = 'done' ORDER BY s.id");
+}
+
+void
+sync_note_name_left(const SyncRule *rename)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, rename->id);
+	(void) query_run(&query, "UPDATE tandem.sync SET name_left = true WHERE id = $1");
+	query_end(&query);
+}
+
+void
+sync_note_name_taken(const SyncRule *rename)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, rename->id);
+	(void) query_run(&query,
+					 "UPDATE tandem.sync s SET name_left = false FROM tandem.migration m, tandem.sync r JOIN tandem.migration n ON n.id = r.migration "
+					 "WHERE r.id = $1 AND s.relation = r.relation AND s.old_columns = r.old_columns AND s.name_left "
+					 "AND m.id = s.migration AND m.release <= n.release");
+	query_end(&query);
 }
 
 void

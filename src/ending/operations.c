@@ -442,22 +442,30 @@ rename_constraint(const Operation *operation)
 }
 
 static void
+give_new_name(const Operation *operation)
+{
+	ddl_run(psprintf("ALTER TABLE %s RENAME TO %s",
+					 quoting_relation(operation->relation),
+					 quote_identifier(operation->new_name)));
+	operation_note_done(operation);
+}
+
+static void
 rename_table(const Operation *operation)
 {
-	/* the views show the new name, until tandem.take_names can take it */
+	/* the views show the new name, until tandem.take_names takes it */
 	if (table_is_replicated(operation->relation))
 	{
 		ereport(NOTICE,
 				(errmsg("table \"%s\" keeps its name, since it is replicated",
 						quoting_shown_name(operation->relation)),
 				 errdetail("Logical replication finds it by its name. Release %d and later ones see it as \"%s\" through their views.",
-						   migration_by_id(operation->migration_id)->release, operation->new_name)));
+						   migration_by_id(operation->migration_id)->release, operation->new_name),
+				 errhint("Once all servers have contracted, run SELECT tandem.take_names(%s); in each.",
+						 quote_literal_cstr(operation->migration))));
 		return;
 	}
-	ddl_run(psprintf("ALTER TABLE %s RENAME TO %s",
-					 quoting_relation(operation->relation),
-					 quote_identifier(operation->new_name)));
-	operation_note_done(operation);
+	give_new_name(operation);
 }
 
 /* All at once: they may refer to each other. */
@@ -530,6 +538,55 @@ void
 operations_run(const Migration *migration)
 {
 	run_operations(operation_list(migration->id), false);
+}
+
+static List *
+renames_left(const Migration *migration)
+{
+	List	   *renames = NIL;
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_RENAME_TABLE))
+	{
+		const Operation *operation = lfirst(lc);
+
+		if (!operation->done)
+			renames = lappend(renames, lfirst(lc));
+	}
+	return renames;
+}
+
+List *
+operations_names_left(const Migration *migration)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, renames_left(migration))
+		relids = list_append_unique_oid(relids, ((Operation *) lfirst(lc))->relation);
+	return relids;
+}
+
+void
+operations_take_names(const Migration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, renames_left(migration))
+	{
+		const Operation *operation = lfirst(lc);
+		char	   *taken = table_name_taken(migration, operation->relation, operation->new_name);
+
+		if (taken)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_TABLE),
+					 errmsg("table \"%s\" cannot be renamed to \"%s\"",
+							quoting_shown_name(operation->relation), operation->new_name),
+					 errdetail("There is %s.", taken),
+					 errhint("Rename or drop that one, then call it again.")));
+		give_new_name(operation);
+		operation_note_overtaken(operation, migration->release);
+	}
 }
 
 /* The name of what was dropped can be taken. */

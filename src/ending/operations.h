@@ -35,6 +35,14 @@ extern void operations_check(const Migration *migration);
 extern void operations_run(const Migration *migration);
 extern void operations_end_tables(const Migration *migration);
 
+/*
+ * Returns the tables of a migration that contract has left under their old names, as
+ * OIDs; and gives them the new ones, locked, once logical replication is done with the
+ * old ones.  Errors: a name is taken.
+ */
+extern List *operations_names_left(const Migration *migration);
+extern void operations_take_names(const Migration *migration);
+
 /* Returns the index of an OPERATION_DROP_INDEX, or InvalidOid if it is gone. */
 extern Oid	operation_index(const Operation *operation);
 
