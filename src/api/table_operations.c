@@ -205,7 +205,6 @@ static void
 check_new_table_name(const Migration *migration, const Operation *operation)
 {
 	char	   *seen = operation_table_name(migration->release, operation->relation);
-	char	   *taken;
 
 	if (operation->new_name[0] == '\0')
 		ereport(ERROR,
@@ -217,14 +216,8 @@ check_new_table_name(const Migration *migration, const Operation *operation)
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("table \"%s\" has that name already", seen),
 				 errhint("Choose another name, or leave the call out.")));
-	taken = table_name_taken(migration, operation->relation, operation->new_name);
-	if (taken)
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_TABLE),
-				 errmsg("table \"%s\" cannot be renamed to \"%s\"",
-						quoting_shown_name(operation->relation), operation->new_name),
-				 errdetail("There is %s.", taken),
-				 errhint("Choose another name, or drop or rename that one by a call before this one.")));
+	table_check_name_free(migration, operation,
+						  "Choose another name, or drop or rename that one by a call before this one.");
 }
 
 Datum

@@ -96,6 +96,21 @@ table_name_taken(const Migration *migration, Oid relid, const char *new_name)
 												   "SELECT line FROM tandem._table_name_taken($1, $2, $3) LIMIT 1"));
 }
 
+void
+table_check_name_free(const Migration *migration, const Operation *rename,
+					  const char *hint)
+{
+	char	   *taken = table_name_taken(migration, rename->relation, rename->new_name);
+
+	if (taken)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("table \"%s\" cannot be renamed to \"%s\"",
+						quoting_shown_name(rename->relation), rename->new_name),
+				 errdetail("There is %s.", taken),
+				 errhint("%s", hint)));
+}
+
 bool
 table_is_replicated(Oid relid)
 {
@@ -575,15 +590,9 @@ operations_take_names(const Migration *migration)
 	foreach(lc, renames_left(migration))
 	{
 		const Operation *operation = lfirst(lc);
-		char	   *taken = table_name_taken(migration, operation->relation, operation->new_name);
 
-		if (taken)
-			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_TABLE),
-					 errmsg("table \"%s\" cannot be renamed to \"%s\"",
-							quoting_shown_name(operation->relation), operation->new_name),
-					 errdetail("There is %s.", taken),
-					 errhint("Rename or drop that one, then call it again.")));
+		table_check_name_free(migration, operation,
+							  "Rename or drop that one, then call it again.");
 		give_new_name(operation);
 		operation_note_overtaken(operation, migration->release);
 	}

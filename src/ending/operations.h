@@ -59,6 +59,10 @@ extern char *constraint_name_taken(Oid relid, const char *constraint,
 extern char *table_name_taken(const Migration *migration, Oid relid,
 							  const char *new_name);
 
+/* Throws an error with the hint if something has the name that a table is to get. */
+extern void table_check_name_free(const Migration *migration, const Operation *rename,
+								  const char *hint);
+
 /* Is the table published, or subscribed to?  Then contract leaves its name. */
 extern bool table_is_replicated(Oid relid);
 
