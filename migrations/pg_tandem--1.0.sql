@@ -111,6 +111,8 @@ CREATE TABLE tandem.sync (
 	CHECK (cardinality(old_columns) > 0 OR down IS NULL AND stored AND NOT keep_old),
 	-- the name that contract gives the old column, or the new one in its place; the views of the release show it already
 	new_name name CHECK (new_name <> ''),
+	-- contract has not given it: that is for tandem.take_names
+	name_left boolean NOT NULL DEFAULT false CONSTRAINT sync_name_left_check CHECK (NOT name_left OR new_name IS NOT NULL),
 	CHECK (cardinality(new_columns) > 0 AND (new_name IS NULL OR cardinality(new_columns) = 1 AND cardinality(old_columns) = 1 AND stored AND NOT keep_old)
 		OR cardinality(new_columns) = 0 AND cardinality(old_columns) = 1 AND stored AND keep_old = (new_name IS NOT NULL)),
 	-- of a column that keeps its name: who writes the table itself, and not a view of a release, may find there what he expects
@@ -443,8 +445,9 @@ CREATE TABLE tandem.operation (
 	-- the table or index as the user wrote it: a script that is run again names what is gone by then;
 	-- of what is carried over, or may be, what it is
 	given text NOT NULL,
-	-- name of the index or constraint; of what is carried over, that under which it is built
-	object name CHECK ((object IS NOT NULL) = (kind IN ('drop index', 'rename constraint', 'carry', 'leave', 'undecided')) AND object IS DISTINCT FROM ''),
+	-- name of the index or constraint; of what is carried over, that under which it is built; of a table that is renamed, as the
+	-- release before knows it
+	object name CHECK ((object IS NOT NULL) = (kind IN ('drop index', 'rename constraint', 'rename table', 'carry', 'leave', 'undecided')) AND object IS DISTINCT FROM ''),
 	new_name name CHECK ((new_name IS NOT NULL) = (kind IN ('rename table', 'rename constraint', 'carry')) AND new_name IS DISTINCT FROM ''),
 	-- as the user wrote it, and as who owned the table then it is to run
 	statement text CHECK ((statement IS NOT NULL) = (kind = 'statement')),
@@ -1165,6 +1168,13 @@ END;
 COMMENT ON FUNCTION tandem._table_name_taken(oid, name, integer)
 	IS 'what has the name already that a migration is to give a table, or will get it';
 
+CREATE FUNCTION tandem._table_renamed_before(relation oid, migration integer) RETURNS text LANGUAGE sql STABLE
+RETURN (SELECT m.name FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration AND m.phase NOT IN ('done', 'aborted')
+	JOIN tandem.migration this ON this.id = $2 AND this.release > m.release
+	WHERE o.relation = $1 AND o.kind = 'rename table' ORDER BY m.release LIMIT 1);
+COMMENT ON FUNCTION tandem._table_renamed_before(oid, integer)
+	IS 'an open migration of an earlier release that renames a table, too: contract of it would take the later name back';
+
 CREATE FUNCTION tandem._is_replicated(relation oid) RETURNS boolean LANGUAGE sql STABLE
 BEGIN ATOMIC
 	WITH t (oid) AS (
@@ -1280,7 +1290,12 @@ BEGIN ATOMIC
 		concat_ws(' ', array_to_string(w.set, ' '), w.condition, array_to_string(w.back, ' ')), $2))
 	UNION SELECT format('the views of migration %I compute from it: end that migration first', m.name)
 	FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
-	WHERE s.relation = $1 AND NOT s.stored AND ($2 = ANY (s.old_columns) OR tandem._names_word(array_to_string(s.up, ' '), $2));
+	WHERE s.relation = $1 AND NOT s.stored AND ($2 = ANY (s.old_columns) OR tandem._names_word(array_to_string(s.up, ' '), $2))
+	-- which would take the name of the later release back
+	UNION SELECT format('migration %I gives it another name for release %s: end that migration first', m.name, m.release)
+	FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration AND m.phase NOT IN ('done', 'aborted')
+	JOIN tandem.migration this ON this.id = $3 AND this.release > m.release
+	WHERE s.relation = $1 AND s.new_name IS NOT NULL AND $2 = ANY (s.old_columns);
 END;
 COMMENT ON FUNCTION tandem._rename_waits(oid, name, integer)
 	IS 'what other migrations have still to do with a column by its name';
@@ -1306,38 +1321,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._is_stray(oid, oid, oid)
 	IS 'whether an object that depends on a table is of a role that may neither read nor write it';
-
-CREATE FUNCTION tandem._drop_obstacles(relations oid[], aborting integer, OUT class oid, OUT object oid, OUT line text, OUT stray boolean)
-RETURNS SETOF record LANGUAGE sql STABLE
-BEGIN ATOMIC
-	-- what goes with them by itself
-	WITH RECURSIVE gone (class, object, part) AS (
-		SELECT 'pg_class'::regclass::oid, r.oid, 0 FROM unnest($1) r (oid)
-		UNION SELECT d.classid, d.objid, d.objsubid FROM gone g
-		JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part)
-		WHERE d.deptype IN ('a', 'i', 'P', 'S')
-	)
-	SELECT DISTINCT coalesce(v.class, d.classid), coalesce(v.object, d.objid),
-		coalesce(pg_describe_object(v.class, v.object, 0), pg_describe_object(d.classid, d.objid, d.objsubid)),
-		-- what roles have made over them that may neither read nor write any
-		NOT EXISTS (SELECT FROM unnest($1) r (oid) WHERE NOT tandem._is_stray(d.classid, d.objid, r.oid))
-	FROM gone g
-	JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part) AND d.deptype = 'n'
-	-- of a rule that makes a view, the view
-	LEFT JOIN LATERAL (SELECT 'pg_class'::regclass::oid AS class, w.ev_class AS object FROM pg_rewrite w
-		WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.rulename = '_RETURN') v ON true
-	WHERE NOT EXISTS (SELECT FROM gone o WHERE o.class = d.classid AND o.object = d.objid AND o.part IN (0, d.objsubid))
-		AND NOT EXISTS (SELECT FROM tandem.view t WHERE v.object = t.view)
-		-- that of a partition goes with the one above
-		AND NOT EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND c.conparentid <> 0)
-		-- a foreign key that abort drops before, or from a column that it drops
-		AND NOT EXISTS (SELECT FROM pg_constraint c
-			WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND (
-				EXISTS (SELECT FROM tandem._owned_columns o WHERE o.migration = $2 AND o.relation = c.conrelid AND o.number = ANY (c.conkey))
-				OR EXISTS (SELECT FROM tandem.step t WHERE t.migration = $2 AND t.kind = 'constraint' AND t.relation = c.conrelid AND t.object = c.conname)));
-END;
-COMMENT ON FUNCTION tandem._drop_obstacles(oid[], integer)
-	IS 'what depends on tables or indexes and does not go with them, but for the views of releases, and what the abort of a migration, or 0, drops before: RESTRICT refuses to drop them';
 
 CREATE FUNCTION tandem._stray_dependents(relation oid, name name, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -1627,7 +1610,7 @@ SELECT s.id, s.migration, s.relation, c.column_name, s.new_name, m.release, m.ph
 FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration
 CROSS JOIN LATERAL (SELECT coalesce(s.new_columns[1], s.old_columns[1]) AS column_name) c
 WHERE s.new_name IS NOT NULL AND (m.phase NOT IN ('done', 'aborted')
-	OR m.phase = 'done'
+	OR m.phase = 'done' AND s.name_left
 	AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = c.column_name AND a.attnum > 0 AND NOT a.attisdropped)
 	AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.new_name AND a.attnum > 0 AND NOT a.attisdropped));
 COMMENT ON VIEW tandem._renames_left IS 'columns that the views of releases show under a name that the table has not given them yet';
@@ -1646,6 +1629,55 @@ CROSS JOIN LATERAL (SELECT a.attnum, a.attname, a.atttypid FROM pg_attribute a
 	WHERE a.attrelid = t.relation AND a.attname = ANY (s.old_columns) AND a.attnum > 0 AND NOT a.attisdropped OFFSET 0) a
 WHERE s.stored AND NOT s.keep_old;
 COMMENT ON VIEW tandem._going_columns IS 'columns that contract of each migration drops, and the new columns that are computed from them';
+
+CREATE FUNCTION tandem._goes_with(relations oid[], OUT class oid, OUT object oid, OUT part integer)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH RECURSIVE gone (class, object, part) AS (
+		SELECT 'pg_class'::regclass::oid, r.oid, 0 FROM unnest($1) r (oid)
+		UNION SELECT d.classid, d.objid, d.objsubid FROM gone g
+		JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part)
+		WHERE d.deptype IN ('a', 'i', 'P', 'S')
+	)
+	SELECT g.class, g.object, g.part FROM gone g;
+END;
+COMMENT ON FUNCTION tandem._goes_with(oid[])
+	IS 'relations, and what is dropped with them by itself';
+
+CREATE FUNCTION tandem._drop_obstacles(relations oid[], migration integer, aborting boolean, OUT class oid, OUT object oid, OUT line text, OUT stray boolean)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH gone AS (
+		SELECT g.class, g.object, g.part FROM tandem._goes_with($1) g
+	), columns AS (
+		-- which abort, or contract, drops before
+		SELECT o.relation::oid AS relation, o.number::integer AS number FROM tandem._owned_columns o WHERE $3 AND o.migration = $2
+		UNION SELECT g.relation, g.number FROM tandem._going_columns g WHERE NOT $3 AND g.migration = $2
+	)
+	SELECT DISTINCT coalesce(v.class, d.classid), coalesce(v.object, d.objid),
+		coalesce(pg_describe_object(v.class, v.object, 0), pg_describe_object(d.classid, d.objid, d.objsubid)),
+		-- what roles have made over them that may neither read nor write any
+		NOT EXISTS (SELECT FROM unnest($1) r (oid) WHERE NOT tandem._is_stray(d.classid, d.objid, r.oid))
+	FROM gone g
+	JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part) AND d.deptype = 'n'
+	-- of a rule that makes a view, the view; so of a default that a view of a release has from the table
+	LEFT JOIN LATERAL (SELECT 'pg_class'::regclass::oid AS class, w.ev_class AS object FROM pg_rewrite w
+		WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.rulename = '_RETURN'
+		UNION ALL SELECT 'pg_class'::regclass, f.adrelid FROM pg_attrdef f JOIN tandem.view t ON t.view = f.adrelid
+		WHERE d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid) v ON true
+	WHERE NOT EXISTS (SELECT FROM gone o WHERE o.class = d.classid AND o.object = d.objid AND o.part IN (0, d.objsubid))
+		AND NOT EXISTS (SELECT FROM tandem.view t WHERE v.object = t.view)
+		-- that of a partition goes with the one above
+		AND NOT EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND c.conparentid <> 0)
+		-- a foreign key that abort drops before, or from a column that goes before
+		AND NOT EXISTS (SELECT FROM pg_constraint c
+			WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND (
+				EXISTS (SELECT FROM columns o WHERE o.relation = c.conrelid AND o.number = ANY (c.conkey))
+				OR $3 AND EXISTS (SELECT FROM tandem.step t WHERE t.migration = $2 AND t.kind = 'constraint' AND t.relation = c.conrelid AND t.object = c.conname)))
+		AND NOT EXISTS (SELECT FROM columns o WHERE d.classid = 'pg_class'::regclass AND d.objid = o.relation AND d.objsubid = o.number);
+END;
+COMMENT ON FUNCTION tandem._drop_obstacles(oid[], integer, boolean)
+	IS 'what depends on tables or indexes and does not go with them, but for the views of releases, and what abort or contract of a migration drops before: RESTRICT refuses to drop them';
 
 CREATE FUNCTION tandem._default_kind(relation oid, number integer) RETURNS text
 AS 'MODULE_PATHNAME', 'tandem_default_kind' LANGUAGE C STABLE STRICT;
@@ -2847,9 +2879,11 @@ REVOKE ALL ON FUNCTION
 	tandem._region_state(),
 	tandem._object_states(oid[], oid[], integer[], oid),
 	tandem._fingerprint(oid[], oid[], text),
-	tandem._drop_obstacles(oid[], integer),
+	tandem._drop_obstacles(oid[], integer, boolean),
+	tandem._goes_with(oid[]),
 	tandem._table_name_taken(oid, name, integer),
 	tandem._is_replicated(oid),
+	tandem._table_renamed_before(oid, integer),
 	tandem._hides_table(integer, oid),
 	tandem._table_name(integer, oid),
 	tandem._tables_referred_to(oid[]),

@@ -13,6 +13,7 @@
 #include "api/carried.h"
 #include "api/expand.h"
 #include "catalog/migration.h"
+#include "catalog/operation.h"
 #include "catalog/release_view.h"
 #include "catalog/step.h"
 #include "core/authority.h"
@@ -36,11 +37,13 @@
 SQL_FUNCTION(tandem_add_index);
 
 static Oid
-resolve_index_table(const RangeVar *name)
+resolve_index_table(const Migration *migration, const RangeVar *name)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	volatile Oid relid = InvalidOid;
+	volatile Oid relid = operation_table_called(name, migration->name, migration->release);
 
+	if (OidIsValid(relid))
+		return relid;
 	PG_TRY();
 	{
 		relid = RangeVarGetRelid(name, NoLock, false);
@@ -143,7 +146,7 @@ tandem_add_index(PG_FUNCTION_ARGS)
 	Step		step = {.kind = STEP_INDEX};
 	ReleaseNames names;
 
-	relid = release_view_table(resolve_index_table(stmt->relation));
+	relid = release_view_table(resolve_index_table(migration, stmt->relation));
 	step.relation = relid;
 	step.object = stmt->idxname;
 	step.given = text;

@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 
 #include "api/arguments.h"
+#include "catalog/operation.h"
 #include "catalog/release_view.h"
 #include "core/query.h"
 #include "core/text.h"
@@ -51,7 +52,10 @@ argument_strings(FunctionCallInfo fcinfo, int n)
 Oid
 argument_relation(FunctionCallInfo fcinfo, int n)
 {
-	return release_view_table(quoting_resolve_relation(argument_text(fcinfo, n, "relation")));
+	char	   *text = argument_text(fcinfo, n, "relation");
+	Oid			relid = operation_table_called(quoting_parse_name(text), argument_text(fcinfo, 0, "migration"), 0);
+
+	return OidIsValid(relid) ? relid : release_view_table(quoting_resolve_relation(text));
 }
 
 bool

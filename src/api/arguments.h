@@ -22,8 +22,9 @@ extern char *argument_optional_text(FunctionCallInfo fcinfo, int n);
 extern List *argument_strings(FunctionCallInfo fcinfo, int n);
 
 /*
- * Returns the table that argument n names, or that of the view of a release
- * that it names.  Errors: it is NULL; there is no such relation.
+ * Returns the table that argument n names, as the script of the migration that is
+ * argument 0 knows it, or that of the view of a release that it names.  Errors: it is
+ * NULL; there is no such relation.
  */
 extern Oid	argument_relation(FunctionCallInfo fcinfo, int n);
 

@@ -278,7 +278,7 @@ void
 column_operation_check(const Migration *migration, const SyncRule *rule)
 {
 	migration_check(migration, ACTION_EXPAND);
-	target_check_table(rule->relation);
+	check_tree_is_own(rule->relation);
 	check_column_exists(rule);
 	check_other_operations(rule);
 	check_not_shown(rule);

@@ -232,6 +232,7 @@ column_rename_all(const Migration *migration, List *dropped)
 		if (table_is_replicated(rename->relation))
 		{
 			say_names_are_left(migration, rename);
+			sync_note_name_left(rename);
 			continue;
 		}
 		move_dropped_columns_away(migration, rename, dropped);
@@ -252,6 +253,7 @@ column_rename_left(const Migration *migration)
 	{
 		SyncRule   *rename = lfirst(lc);
 
+		sync_note_name_taken(rename);
 		rename_column(migration, rename->relation, rule_renamed_column(rename),
 					  rename->new_name);
 		renamed = list_append_unique_oid(renamed, rename->relation);

@@ -190,8 +190,10 @@ tables_named(int release, List *names)
 	check_no_null_name(names, "relations");
 	foreach(lc, names)
 	{
-		Oid			relid = release_view_table(quoting_resolve_relation(lfirst(lc)));
+		Oid			relid = operation_table_called(quoting_parse_name(lfirst(lc)), NULL, release);
 
+		if (!OidIsValid(relid))
+			relid = release_view_table(quoting_resolve_relation(lfirst(lc)));
 		check_table_to_show(relid);
 		check_release_sees_table(release, relid);
 		relids = list_append_unique_oid(relids, relid);

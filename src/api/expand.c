@@ -22,6 +22,7 @@
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
+#include "catalog/operation.h"
 #include "catalog/owned_column.h"
 #include "catalog/subscription.h"
 #include "catalog/sync.h"
@@ -370,8 +371,32 @@ check_expression_count(SyncRule *rule)
 				 errhint("Give one expression for each old column, in the same order, or NULL for one that is not written back.")));
 }
 
+/* Contract would find the two in each other's way. */
+static void
+check_table_is_seen(const Migration *migration, Oid relid)
+{
+	char	   *other = migration->release > 0 ? operation_hides_table(migration->release, relid) : NULL;
+
+	if (other == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("release %d does not see table \"%s\"", migration->release,
+					quoting_shown_name(relid)),
+			 errdetail("Migration \"%s\" adds it for a later release, or drops it.", other),
+			 errhint("Leave one of the two calls out. To take the other one back, run CALL tandem.abort(%s); and its script without it.",
+					 quote_literal_cstr(other))));
+}
+
 void
 expand_done(Migration *migration, Oid relid, const char *what)
+{
+	check_table_is_seen(migration, relid);
+	expand_done_unseen(migration, relid, what);
+}
+
+void
+expand_done_unseen(Migration *migration, Oid relid, const char *what)
 {
 	if (added_columns_note(migration->id, relid))
 		added_column_warn_of_readers(relid);

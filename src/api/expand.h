@@ -56,8 +56,13 @@ extern void expand_add_sync(Migration *migration, SyncRule *rule);
 
 /*
  * Ends a call that has added something, what, of relid to the migration: records
- * it, and the columns that this transaction gives the table beside it.
+ * it, and the columns that this transaction gives the table beside it.  Errors: the
+ * migration's release does not see the table.
  */
 extern void expand_done(Migration *migration, Oid relid, const char *what);
+
+/* The same of a table that the release need not see. */
+extern void expand_done_unseen(Migration *migration, Oid relid,
+							   const char *what);
 
 #endif							/* TANDEM_EXPAND_H */

@@ -82,7 +82,7 @@ is_of_same_object(const Operation *other, const Operation *given)
 		return given->object == NULL || texts_are_equal(other->object, given->object);
 	}
 	return other->relation == given->relation &&
-		texts_are_equal(other->object, given->object);
+		(given->object == NULL || texts_are_equal(other->object, given->object));
 }
 
 /*
@@ -133,10 +133,13 @@ add_operation(Migration *migration, Operation *operation)
 	operation->migration_id = migration->id;
 	operation->search_path = pstrdup(namespace_search_path);
 	operation_insert(operation);
-	if (migration->phase == PHASE_EXPAND)
-		expand_done(migration, operation->relation, describe_operation(operation));
-	else
+	if (migration->phase != PHASE_EXPAND)
 		migration_record(migration, "at_contract", describe_operation(operation), 0);
+	/* a statement may be what lets the table go */
+	else if (operation->kind == OPERATION_DROP_TABLE || operation->kind == OPERATION_STATEMENT)
+		expand_done_unseen(migration, operation->relation, describe_operation(operation));
+	else
+		expand_done(migration, operation->relation, describe_operation(operation));
 }
 
 /*-------------------------------------------------------------------------
@@ -257,7 +260,7 @@ check_index_can_go(const Migration *migration, Oid index, Oid relid)
 						quoting_shown_name(index), identified),
 				 errhint("Choose another one first, as by ALTER TABLE %s REPLICA IDENTITY DEFAULT, which uses the primary key.",
 						 identified)));
-	lines = drop_obstacles(list_make1_oid(index), 0);
+	lines = drop_obstacles(list_make1_oid(index), 0, false);
 	if (lines != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
@@ -299,6 +302,9 @@ tandem_drop_index(PG_FUNCTION_ARGS)
 		check_index_can_go(migration, index, operation.relation);
 	check_tree_is_own(operation.relation);
 	target_lock(operation.relation, list_make1_oid(operation.relation), AccessShareLock);
+	/* each partition, and its index */
+	target_check_locks_of_tree(operation.relation,
+							   2 * (int64) list_length(table_tree(operation.relation)));
 	check_index_can_go(migration, index, operation.relation);
 	add_operation(migration, &operation);
 	PG_RETURN_VOID();
@@ -376,6 +382,8 @@ tandem_rename_constraint(PG_FUNCTION_ARGS)
 	migration_check(migration, ACTION_EXPAND);
 	check_tree_is_own(operation.relation);
 	target_lock(operation.relation, list_make1_oid(operation.relation), AccessShareLock);
+	target_check_locks_of_tree(operation.relation,
+							   list_length(table_tree(operation.relation)));
 	check_constraint_names(&operation);
 	check_name_is_not_planned(migration, &operation);
 	add_operation(migration, &operation);

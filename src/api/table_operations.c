@@ -151,6 +151,21 @@ begin_table_operation(FunctionCallInfo fcinfo, Migration **migration,
 	return true;
 }
 
+/* To drop a table locks all that goes with it: types, constraints, TOAST tables, and so on. */
+static void
+check_locks_of_drop(const Migration *migration, const Operation *operation)
+{
+	TandemQuery query;
+	List	   *relids = list_append_unique_oid(operation_tables(migration->id, operation->kind),
+												operation->relation);
+
+	query_begin(&query);
+	query_oid_list(&query, relids);
+	target_check_locks_of_tree(operation->relation,
+							   query_end_bigint(&query, query_run_latest(&query,
+																		 "SELECT count(DISTINCT (class, object)) FROM tandem._goes_with($1)")));
+}
+
 /* From the commit on who writes the table is marked. */
 static void
 watch_writers(Oid relid)
@@ -181,6 +196,7 @@ tandem_add_table(PG_FUNCTION_ARGS)
 				 errdetail("Abort drops a table that the migration has added, so it must be the migration's own."),
 				 errhint("Create it by CREATE TABLE in the transaction that calls tandem.add_table.")));
 	check_not_changed(migration, operation.relation);
+	check_locks_of_drop(migration, &operation);
 	add_operation(migration, &operation);
 	PG_RETURN_VOID();
 }
@@ -189,7 +205,6 @@ static void
 check_new_table_name(const Migration *migration, const Operation *operation)
 {
 	char	   *seen = operation_table_name(migration->release, operation->relation);
-	char	   *taken;
 
 	if (operation->new_name[0] == '\0')
 		ereport(ERROR,
@@ -201,14 +216,8 @@ check_new_table_name(const Migration *migration, const Operation *operation)
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("table \"%s\" has that name already", seen),
 				 errhint("Choose another name, or leave the call out.")));
-	taken = table_name_taken(migration, operation->relation, operation->new_name);
-	if (taken)
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_TABLE),
-				 errmsg("table \"%s\" cannot be renamed to \"%s\"",
-						quoting_shown_name(operation->relation), operation->new_name),
-				 errdetail("There is %s.", taken),
-				 errhint("Choose another name, or drop or rename that one by a call before this one.")));
+	table_check_name_free(migration, operation,
+						  "Choose another name, or drop or rename that one by a call before this one.");
 }
 
 Datum
@@ -224,6 +233,10 @@ tandem_rename_table(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	check_may_be_renamed(migration, operation.relation);
 	check_new_table_name(migration, &operation);
+	/* each table and its trigger */
+	target_check_locks_of_tree(operation.relation,
+							   2 * (int64) list_length(table_tree(operation.relation)));
+	operation.object = operation_table_name(migration->release - 1, operation.relation);
 	check_not_shown(migration, operation.relation, true);
 	if (table_is_replicated(operation.relation))
 		ereport(NOTICE,
@@ -263,6 +276,7 @@ tandem_drop_table(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	check_not_changed(migration, operation.relation);
 	check_not_shown(migration, operation.relation, false);
+	check_locks_of_drop(migration, &operation);
 	add_operation(migration, &operation);
 	watch_writers(operation.relation);
 	warn_of_obstacles(migration, &operation);

@@ -1,10 +1,10 @@
 /*
  * take_names.c
- *		SQL function take_names: gives columns of replicated tables the names that
- *		contract has left.
+ *		SQL function take_names: gives replicated tables and their columns the names
+ *		that contract has left.
  *
- * Logical replication maps columns by their names, those that they had when a row
- * was written.  What was written before must have been applied everywhere, or the
+ * Logical replication maps tables and columns by their names, those that they had when
+ * a row was written.  What was written before must have been applied everywhere, or the
  * subscriber will never find the column again.
  */
 #include "postgres.h"
@@ -29,6 +29,7 @@
 #include "core/settings.h"
 #include "core/sql_function.h"
 #include "core/text.h"
+#include "ending/operations.h"
 #include "views/views_end.h"
 
 SQL_FUNCTION(tandem_take_names);
@@ -115,6 +116,7 @@ tandem_take_names(PG_FUNCTION_ARGS)
 						 quote_literal_cstr(migration->name))));
 	foreach(lc, sync_list_renames_left(migration->id))
 		relids = list_append_unique_oid(relids, ((SyncRule *) lfirst(lc))->relation);
+	relids = list_concat_unique_oid(relids, operations_names_left(migration));
 	if (relids == NIL)
 	{
 		ereport(NOTICE,
@@ -130,6 +132,7 @@ tandem_take_names(PG_FUNCTION_ARGS)
 				   AccessExclusiveLock);
 	wait_for_subscribers(migration);
 	column_rename_left(migration);
+	operations_take_names(migration);
 	migration_record(migration, "take names", NULL, 0);
 	PG_RETURN_VOID();
 }

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 
 #include "catalog/operation.h"
@@ -96,6 +97,21 @@ operation_delete(const Operation *operation)
 	query_end(&query);
 }
 
+void
+operation_note_overtaken(const Operation *operation, int release)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, operation->relation);
+	query_int(&query, release);
+	(void) query_run(&query,
+					 "UPDATE tandem.operation o SET done = true FROM tandem.migration m "
+					 "WHERE o.relation = $1 AND o.kind = 'rename table' AND NOT o.done "
+					 "AND m.id = o.migration AND m.phase = 'done' AND m.release < $2");
+	query_end(&query);
+}
+
 #define OPERATION_COLUMNS \
 	"SELECT o.id, o.migration, m.name, o.kind, o.relation::oid, o.object::text, o.new_name::text, o.statement, " \
 	"coalesce(tandem.role_of(o.owner), 0), tandem.role_name(o.owner)::text, o.search_path, o.given, o.done " \
@@ -184,6 +200,41 @@ operation_hides_table(int release, Oid relid)
 	query_int(&query, release);
 	query_oid(&query, relid);
 	return query_end_text(&query, query_run_latest(&query, "SELECT tandem._hides_table($1, $2)"));
+}
+
+static List *
+schemas_of_name(const RangeVar *name)
+{
+	return name->schemaname ? list_make1_oid(get_namespace_oid(name->schemaname, true))
+		: fetch_search_path(false);
+}
+
+Oid
+operation_table_called(const RangeVar *name, const char *migration, int release)
+{
+	TandemQuery query;
+
+	/* of the caller: the query has a path of its own */
+	List	   *schemas = schemas_of_name(name);
+	List	   *relids;
+
+	query_begin(&query);
+	query_oid_list(&query, schemas);
+	query_name(&query, name->relname);
+	query_int(&query, release);
+	query_text(&query, migration);
+	relids = query_oids(&query,
+						"SELECT c.oid FROM unnest($1) WITH ORDINALITY s (oid, place) JOIN pg_class c ON c.relnamespace = s.oid "
+						"JOIN tandem.operation o ON o.relation = c.oid AND o.kind = 'rename table' "
+						"JOIN tandem.migration m ON m.id = o.migration AND m.phase <> 'aborted' "
+						"CROSS JOIN coalesce((SELECT g.release FROM tandem.migration g WHERE g.name = $4 AND g.phase <> 'aborted'), $3) r (release) "
+						"WHERE CASE WHEN EXISTS (SELECT FROM pg_class f WHERE f.relname = $2 AND f.relnamespace = ANY ($1)) "
+	/* somebody has given the name to another table since contract */
+						"THEN m.name = $4 AND o.done AND o.object = $2 "
+						"ELSE NOT o.done AND o.new_name = $2 AND m.release <= r.release OR o.object = $2 AND m.release >= r.release END "
+						"ORDER BY s.place, m.release DESC LIMIT 1");
+	query_end(&query);
+	return relids ? linitial_oid(relids) : InvalidOid;
 }
 
 char *

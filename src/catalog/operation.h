@@ -7,6 +7,7 @@
 #define TANDEM_OPERATION_H
 
 #include "nodes/pg_list.h"
+#include "nodes/primnodes.h"
 
 typedef enum OperationKind
 {
@@ -57,6 +58,9 @@ extern void operation_note_done(const Operation *operation);
 /* Deletes it. */
 extern void operation_delete(const Operation *operation);
 
+/* Records that earlier releases' new names of the table have been passed over. */
+extern void operation_note_overtaken(const Operation *operation, int release);
+
 /* Returns those of a migration, in the order of the calls. */
 extern List *operation_list(int migration_id);
 
@@ -80,5 +84,14 @@ extern char *operation_hides_table(int release, Oid relid);
 
 /* Returns the name that the release sees of a table that is there, palloc'd. */
 extern char *operation_table_name(int release, Oid relid);
+
+/*
+ * Returns the table that has, or will have, another name than the one by which a
+ * script knows it: that of a migration, which may be run again after contract, or with
+ * migration NULL one that makes views of the release.  InvalidOid: the name means what
+ * it says.
+ */
+extern Oid	operation_table_called(const RangeVar *name, const char *migration,
+								   int release);
 
 #endif							/* TANDEM_OPERATION_H */

@@ -60,6 +60,6 @@ renamed_column_follow(Oid relid, const char *column, const char *new_name)
 					 "new_columns = array_replace(s.new_columns, $2::name, $3::name) "
 					 "FROM tandem.migration m WHERE s.relation = $1 AND m.id = s.migration AND m.phase <> 'aborted' "
 					 "AND ($2 = ANY (s.old_columns) OR $2 = ANY (s.new_columns)) "
-					 "AND (m.phase <> 'done' OR s.id IN (SELECT r.id FROM tandem._renames_left r WHERE r.relation = $1))");
+					 "AND (m.phase <> 'done' OR s.name_left)");
 	query_end(&query);
 }

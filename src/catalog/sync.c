@@ -346,8 +346,7 @@ sync_shown_under(Oid relid, const char *new_column)
 	rules = rules_from_query(&query, RULE_SELECT
 							 "WHERE s.relation = $1 AND m.phase <> 'aborted' AND (NOT s.stored AND $2 = ANY (s.new_columns) "
 							 "AND s.renamed_to IS DISTINCT FROM $2 "
-							 "OR s.new_name = $2 AND (m.phase <> 'done' OR EXISTS (SELECT FROM pg_attribute a "
-							 "WHERE a.attrelid = $1 AND a.attname = coalesce(s.new_columns[1], s.old_columns[1]) AND NOT a.attisdropped))) LIMIT 1");
+							 "OR s.new_name = $2 AND (m.phase <> 'done' OR s.name_left)) LIMIT 1");
 	query_end(&query);
 	return rules == NIL ? NULL : linitial(rules);
 }
@@ -446,6 +445,31 @@ sync_tables_without_views(int migration_id)
 						"AND EXISTS (SELECT FROM tandem._release_views v WHERE v.relation = s.relation AND NOT v.ended AND v.release < m.release)) ORDER BY 1");
 	query_end(&query);
 	return relids;
+}
+
+void
+sync_note_name_left(const SyncRule *rename)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, rename->id);
+	(void) query_run(&query, "UPDATE tandem.sync SET name_left = true WHERE id = $1");
+	query_end(&query);
+}
+
+void
+sync_note_name_taken(const SyncRule *rename)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, rename->id);
+	(void) query_run(&query,
+					 "UPDATE tandem.sync s SET name_left = false FROM tandem.migration m, tandem.sync r JOIN tandem.migration n ON n.id = r.migration "
+					 "WHERE r.id = $1 AND s.relation = r.relation AND coalesce(s.new_columns[1], s.old_columns[1]) = coalesce(r.new_columns[1], r.old_columns[1]) AND s.name_left "
+					 "AND m.id = s.migration AND m.release <= n.release");
+	query_end(&query);
 }
 
 void

@@ -201,6 +201,13 @@ extern List *sync_list_renames_left(int migration_id);
  */
 extern List *sync_tables_without_views(int migration_id);
 
+/*
+ * Record that contract has left the new name to tandem.take_names; and that it is taken,
+ * so that those of earlier releases are passed over: before the column gets it.
+ */
+extern void sync_note_name_left(const SyncRule *rename);
+extern void sync_note_name_taken(const SyncRule *rename);
+
 /* Records the texts of a rule, which mean the same as those that it has. */
 extern void sync_store_texts(int id, List *up, List *down);
 

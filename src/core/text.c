@@ -221,23 +221,40 @@ quoting_range_var(Oid relid)
 	return makeRangeVar(get_namespace_name(get_rel_namespace(relid)), name, -1);
 }
 
+#define HINT_ON_NAMES "Name the table as SQL would, with its schema, and in double quotes where SQL needs them."
+
+RangeVar *
+quoting_parse_name(const char *text)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	RangeVar   *volatile name = NULL;
+
+	PG_TRY();
+	{
+		name = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(text)));
+	}
+	PG_CATCH();
+	{
+		rethrow_with_hint(caller, HINT_ON_NAMES);
+	}
+	PG_END_TRY();
+	return name;
+}
+
 Oid
 quoting_resolve_relation(const char *text)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	RangeVar   *name = quoting_parse_name(text);
 	volatile Oid relid = InvalidOid;
 
 	PG_TRY();
 	{
-		List	   *names = textToQualifiedNameList(cstring_to_text(text));
-
-		relid = RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock,
-								 false);
+		relid = RangeVarGetRelid(name, NoLock, false);
 	}
 	PG_CATCH();
 	{
-		rethrow_with_hint(caller,
-						  "Name the table as SQL would, with its schema, and in double quotes where SQL needs them.");
+		rethrow_with_hint(caller, HINT_ON_NAMES);
 	}
 	PG_END_TRY();
 	return relid;

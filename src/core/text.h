@@ -91,6 +91,9 @@ extern RangeVar *quoting_range_var(Oid relid);
  */
 extern Oid	quoting_resolve_relation(const char *text);
 
+/* Returns the name itself.  Errors: text is none. */
+extern RangeVar *quoting_parse_name(const char *text);
+
 /*
  * Returns a name composed of two others, palloc'd.  It is always the same, so
  * that what a crash has left is found again; if truncated, a hash makes it

@@ -26,16 +26,17 @@
  */
 
 List *
-drop_obstacles(List *relids, int aborting)
+drop_obstacles(List *relids, int migration, bool aborting)
 {
 	TandemQuery query;
 	List	   *lines;
 
 	query_begin(&query);
 	query_oid_list(&query, relids);
-	query_int(&query, aborting);
+	query_int(&query, migration);
+	query_bool(&query, aborting);
 	lines = query_texts(&query,
-						"SELECT line FROM tandem._drop_obstacles($1, $2) WHERE NOT stray ORDER BY line COLLATE \"C\"");
+						"SELECT line FROM tandem._drop_obstacles($1, $2, $3) WHERE NOT stray ORDER BY line COLLATE \"C\"");
 	query_end(&query);
 	return lines;
 }
@@ -93,6 +94,21 @@ table_name_taken(const Migration *migration, Oid relid, const char *new_name)
 	query_int(&query, migration->id);
 	return query_end_text(&query, query_run_latest(&query,
 												   "SELECT line FROM tandem._table_name_taken($1, $2, $3) LIMIT 1"));
+}
+
+void
+table_check_name_free(const Migration *migration, const Operation *rename,
+					  const char *hint)
+{
+	char	   *taken = table_name_taken(migration, rename->relation, rename->new_name);
+
+	if (taken)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("table \"%s\" cannot be renamed to \"%s\"",
+						quoting_shown_name(rename->relation), rename->new_name),
+				 errdetail("There is %s.", taken),
+				 errhint("%s", hint)));
 }
 
 bool
@@ -188,7 +204,7 @@ part_of_index(const Operation *operation)
 							   psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
 										quoting_relation(operation->relation),
 										quote_identifier(get_constraint_name(get_index_constraint(index)))));
-	lines = drop_obstacles(list_make1_oid(index), 0);
+	lines = drop_obstacles(list_make1_oid(index), 0, false);
 	if (lines != NIL)
 		return part_in_the_way(operation, object,
 							   psprintf("in use by %s", text_joined(lines, "", ", ")),
@@ -252,12 +268,30 @@ part_of_drop(const Migration *migration, const Operation *operation)
 						   pstrdup("drop it, or end the migration that uses the table"));
 }
 
+static char *
+table_renamed_before(const Migration *migration, Oid relid)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, migration->id);
+	return query_end_text(&query, query_run(&query, "SELECT tandem._table_renamed_before($1, $2)"));
+}
+
 static ContractPart *
 part_of_rename(const Migration *migration, const Operation *operation)
 {
 	char	   *taken = table_name_taken(migration, operation->relation, operation->new_name);
 	char	   *new_name = pstrdup(quote_identifier(operation->new_name));
+	char	   *before = table_renamed_before(migration, operation->relation);
 
+	if (before)
+		return part_in_the_way(operation, table_title(operation),
+							   psprintf("migration %s gives it another name for an earlier release",
+										quote_identifier(before)),
+							   psprintf("end that migration first, by CALL tandem.contract(%s) or CALL tandem.abort(%s)",
+										quote_literal_cstr(before), quote_literal_cstr(before)));
 	if (table_is_replicated(operation->relation))
 		return part_of(operation, table_title(operation),
 					   psprintf("it keeps its name, since logical replication finds it by that; views show it as %s", new_name));
@@ -423,22 +457,30 @@ rename_constraint(const Operation *operation)
 }
 
 static void
+give_new_name(const Operation *operation)
+{
+	ddl_run(psprintf("ALTER TABLE %s RENAME TO %s",
+					 quoting_relation(operation->relation),
+					 quote_identifier(operation->new_name)));
+	operation_note_done(operation);
+}
+
+static void
 rename_table(const Operation *operation)
 {
-	/* the views show the new name, until tandem.take_names can take it */
+	/* the views show the new name, until tandem.take_names takes it */
 	if (table_is_replicated(operation->relation))
 	{
 		ereport(NOTICE,
 				(errmsg("table \"%s\" keeps its name, since it is replicated",
 						quoting_shown_name(operation->relation)),
 				 errdetail("Logical replication finds it by its name. Release %d and later ones see it as \"%s\" through their views.",
-						   migration_by_id(operation->migration_id)->release, operation->new_name)));
+						   migration_by_id(operation->migration_id)->release, operation->new_name),
+				 errhint("Once all servers have contracted, run SELECT tandem.take_names(%s); in each.",
+						 quote_literal_cstr(operation->migration))));
 		return;
 	}
-	ddl_run(psprintf("ALTER TABLE %s RENAME TO %s",
-					 quoting_relation(operation->relation),
-					 quote_identifier(operation->new_name)));
-	operation_note_done(operation);
+	give_new_name(operation);
 }
 
 /* All at once: they may refer to each other. */
@@ -511,6 +553,49 @@ void
 operations_run(const Migration *migration)
 {
 	run_operations(operation_list(migration->id), false);
+}
+
+static List *
+renames_left(const Migration *migration)
+{
+	List	   *renames = NIL;
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_RENAME_TABLE))
+	{
+		const Operation *operation = lfirst(lc);
+
+		if (!operation->done)
+			renames = lappend(renames, lfirst(lc));
+	}
+	return renames;
+}
+
+List *
+operations_names_left(const Migration *migration)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, renames_left(migration))
+		relids = list_append_unique_oid(relids, ((Operation *) lfirst(lc))->relation);
+	return relids;
+}
+
+void
+operations_take_names(const Migration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, renames_left(migration))
+	{
+		const Operation *operation = lfirst(lc);
+
+		table_check_name_free(migration, operation,
+							  "Rename or drop that one, then call it again.");
+		give_new_name(operation);
+		operation_note_overtaken(operation, migration->release);
+	}
 }
 
 /* The name of what was dropped can be taken. */

@@ -35,21 +35,33 @@ extern void operations_check(const Migration *migration);
 extern void operations_run(const Migration *migration);
 extern void operations_end_tables(const Migration *migration);
 
+/*
+ * Returns the tables of a migration that contract has left under their old names, as
+ * OIDs; and gives them the new ones, locked, once logical replication is done with the
+ * old ones.  Errors: a name is taken.
+ */
+extern List *operations_names_left(const Migration *migration);
+extern void operations_take_names(const Migration *migration);
+
 /* Returns the index of an OPERATION_DROP_INDEX, or InvalidOid if it is gone. */
 extern Oid	operation_index(const Operation *operation);
 
 /*
  * These return lines of what keeps the server from dropping these relations, of
  * which is a replica identity, and of what has the name that the constraint or table
- * is to get; palloc'd, NIL or NULL if there is none.  aborting is the migration that
- * is being aborted, or 0.
+ * is to get; palloc'd, NIL or NULL if there is none.  What the abort or contract of
+ * the migration (0: none) drops before does not count.
  */
-extern List *drop_obstacles(List *relids, int aborting);
+extern List *drop_obstacles(List *relids, int migration, bool aborting);
 extern char *index_identifies_rows_of(Oid index);
 extern char *constraint_name_taken(Oid relid, const char *constraint,
 								   const char *new_name);
 extern char *table_name_taken(const Migration *migration, Oid relid,
 							  const char *new_name);
+
+/* Throws an error with the hint if something has the name that a table is to get. */
+extern void table_check_name_free(const Migration *migration, const Operation *rename,
+								  const char *hint);
 
 /* Is the table published, or subscribed to?  Then contract leaves its name. */
 extern bool table_is_replicated(Oid relid);

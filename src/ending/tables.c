@@ -92,7 +92,7 @@ tables_obstacles(const Migration *migration, List *relids, int first, bool abort
 
 	if (relids == NIL)
 		return NIL;
-	lines = list_concat(drop_obstacles(relids, aborting ? migration->id : 0),
+	lines = list_concat(drop_obstacles(relids, migration->id, aborting),
 						lines_of_migrations(migration, relids));
 	foreach(lc, relids)
 		lines = lines_of_views(lines, lfirst_oid(lc), first);
@@ -188,7 +188,7 @@ only_strays_depend(List *relids)
 	query_begin(&query);
 	query_oid_list(&query, relids);
 	return query_end_found(&query, query_run(&query,
-											 "SELECT FROM tandem._drop_obstacles($1, 0) HAVING bool_and(stray)"));
+											 "SELECT FROM tandem._drop_obstacles($1, 0, false) HAVING bool_and(stray)"));
 }
 
 static void

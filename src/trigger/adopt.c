@@ -37,6 +37,7 @@
 #include "trigger/adopt.h"
 #include "trigger/in_use.h"
 #include "trigger/rule_objects.h"
+#include "trigger/writer_trigger.h"
 
 /*-------------------------------------------------------------------------
  * Sync triggers without their dependencies.
@@ -306,6 +307,74 @@ note_empty_leaf(Oid relid)
 	table_close(rel, NoLock);
 }
 
+/*-------------------------------------------------------------------------
+ * Tables that come to, or leave, a tree that a migration renames or drops.
+ *
+ * The trigger that marks their writers is a statement's, which the server neither
+ * clones nor takes back.
+ *-------------------------------------------------------------------------
+ */
+
+/* Returns the tables of a partition that is attached or detached, with all below it. */
+static List *
+tables_moved(AlterTableStmt *statement)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, statement->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+		Oid			relid;
+
+		if (statement->objtype != OBJECT_TABLE ||
+			(command->subtype != AT_AttachPartition &&
+			 command->subtype != AT_DetachPartition &&
+			 command->subtype != AT_DetachPartitionFinalize))
+			continue;
+		relid = RangeVarGetRelid(castNode(PartitionCmd, command->def)->name, NoLock, true);
+		if (OidIsValid(relid))
+			relids = list_concat_unique_oid(relids, table_tree(relid));
+	}
+	return relids;
+}
+
+static List *
+partitions_of_command(void)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, tables_of_command())
+	{
+		if (get_rel_relispartition(lfirst_oid(lc)))
+			relids = lappend_oid(relids, lfirst_oid(lc));
+	}
+	return relids;
+}
+
+/* Whoever attaches or detaches a partition need not own it. */
+static void
+follow_writers(Node *statement)
+{
+	List	   *relids = IsA(statement, AlterTableStmt) ? tables_moved((AlterTableStmt *) statement)
+	: IsA(statement, CreateSchemaStmt) ||
+	(IsA(statement, CreateStmt) && ((CreateStmt *) statement)->partbound)
+	? partitions_of_command() : NIL;
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		AuthorityScope scope;
+
+		if (writer_trigger_agrees(lfirst_oid(lc)) ||
+			!authority_enter_owner_of(&scope, lfirst_oid(lc)))
+			continue;
+		writer_trigger_install(lfirst_oid(lc));
+		authority_leave(&scope);
+	}
+}
+
 Datum
 tandem_note_table_change(PG_FUNCTION_ARGS)
 {
@@ -323,6 +392,7 @@ tandem_note_table_change(PG_FUNCTION_ARGS)
 
 		foreach(lc, leaves_brought_under_sync(data->parsetree))
 			note_empty_leaf(lfirst_oid(lc));
+		follow_writers(data->parsetree);
 		/* tandem.add_column records its own */
 		if (!ddl_is_ours())
 			added_columns_follow(data->parsetree);

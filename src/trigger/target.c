@@ -182,23 +182,30 @@ void
 target_check_locks(const SyncRule *rule)
 {
 	List	   *tree = table_tree(rule->relation);
-	int			sessions = MaxConnections + max_prepared_xacts;
-	int64		most = (int64) max_locks_per_xact * sessions;
-	int64		needed;
 	bool		other = false;
 	ListCell   *lc;
 
 	foreach(lc, tree)
 		other |= other_trigger_exists(lfirst_oid(lc));
-	needed = (int64) list_length(tree) * (other ? 3 : 2) +
-		count_indexes_to_drop(rule, tree);
-	if (list_length(tree) == 1 || needed <= most)
+	if (list_length(tree) > 1)
+		target_check_locks_of_tree(rule->relation,
+								   (int64) list_length(tree) * (other ? 3 : 2) +
+								   count_indexes_to_drop(rule, tree));
+}
+
+void
+target_check_locks_of_tree(Oid relid, int64 needed)
+{
+	int			sessions = MaxConnections + max_prepared_xacts;
+	int64		most = (int64) max_locks_per_xact * sessions;
+
+	if (needed <= most)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("contract and abort could not lock table \"%s\" and its partitions",
-					quoting_raw_name(rule->relation)),
-			 errdetail("They lock " INT64_FORMAT " tables, triggers and indexes in one transaction. The server has " INT64_FORMAT " locks for all transactions: max_locks_per_transaction (%d) times the sum of max_connections and max_prepared_transactions (%d).",
+					quoting_raw_name(relid)),
+			 errdetail("They lock " INT64_FORMAT " tables, triggers, indexes and the like in one transaction. The server has " INT64_FORMAT " locks for all transactions: max_locks_per_transaction (%d) times the sum of max_connections and max_prepared_transactions (%d).",
 					   needed, most, max_locks_per_xact, sessions),
 			 errhint("Set max_locks_per_transaction to " INT64_FORMAT " or more, and restart the server.",
 					 (needed + OTHER_LOCKS) / sessions + 1)));

@@ -31,6 +31,9 @@ extern void target_lock(Oid relid, List *relids, LOCKMODE mode);
  */
 extern void target_check_locks(const SyncRule *rule);
 
+/* The same of a table, for which they lock so many objects. */
+extern void target_check_locks_of_tree(Oid relid, int64 needed);
+
 /*
  * Throws an error unless the columns of the rule can be synced: they exist,
  * none occurs twice, those to be written are neither generated nor identity

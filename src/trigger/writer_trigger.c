@@ -17,6 +17,18 @@
 #include "core/text.h"
 #include "trigger/writer_trigger.h"
 
+static bool
+has_writer_trigger(Oid relid)
+{
+	return OidIsValid(get_trigger_oid(relid, WRITER_TRIGGER_NAME, true));
+}
+
+bool
+writer_trigger_agrees(Oid relid)
+{
+	return operation_watches_table(relid) == has_writer_trigger(relid);
+}
+
 void
 writer_trigger_install(Oid relid)
 {
@@ -25,6 +37,6 @@ writer_trigger_install(Oid relid)
 	if (operation_watches_table(relid))
 		ddl_run(psprintf("CREATE OR REPLACE TRIGGER %s BEFORE INSERT OR UPDATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION tandem.note_writer()",
 						 name, quoting_relation(relid)));
-	else if (OidIsValid(get_trigger_oid(relid, WRITER_TRIGGER_NAME, true)))
+	else if (has_writer_trigger(relid))
 		ddl_run(psprintf("DROP TRIGGER %s ON %s", name, quoting_relation(relid)));
 }

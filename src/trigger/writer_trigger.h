@@ -16,4 +16,7 @@
  */
 extern void writer_trigger_install(Oid relid);
 
+/* Is it so already?  Call as any role. */
+extern bool writer_trigger_agrees(Oid relid);
+
 #endif							/* TANDEM_WRITER_TRIGGER_H */

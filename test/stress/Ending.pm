@@ -206,6 +206,8 @@ sub end_migration
 			$scenario->fail("contract of $name is not refused, with $surely rows that disagree") if $surely && !$refused && $how eq 'contract';
 			push @{ $scenario->{ended} }, { name => $name, how => $how, columns => \@gone, renamed => $renamed, fence => $fence };
 			$releases->ended($name, $how);
+			my $wrong = $scenario->insist($scenario->{migration}{operations}->wrong_tables($name, $how));
+			$scenario->fail("$how of $name: wrong tables: $wrong") if $wrong ne '';
 			forget_columns($scenario, $since);
 			$releases->switched($fence) if $refused && $fence && $releases->{current} && $releases->{current} < $fence;
 			$scenario->count("end under load: $how", $refused ? 'refused and forced' : 'done');

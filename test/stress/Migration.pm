@@ -164,7 +164,7 @@ sub calls
 	my ($self, $name, $release, $model, @syncs) = @_;
 	my $random = Random->new($self->{seed}, 'calls', $name);
 	my @operations = $self->{operations}->calls($name, $release, $self->{schema}{name}, $model);
-	my @calls;
+	my @calls = $self->{operations}->table_calls($name, $release, !$self->{as_owner});
 
 	while (@syncs || @operations)
 	{

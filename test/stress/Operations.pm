@@ -1,5 +1,5 @@
 # What a seed renames and drops, beside its syncs: rename_column and drop_column of columns that are there for these
-# alone, in migrations that have a release.  All is drawn from a stream of its own, so that the same seed has the same
+# alone, and tables of their own that are added, renamed and dropped, in migrations that have a release.  All is drawn from a stream of its own, so that the same seed has the same
 # tables, migrations and statements as without.
 #
 # A column is known by the name that it has in the table; each release may see it under another one, or not at all.
@@ -39,7 +39,7 @@ sub new
 {
 	my ($class, $seed, $schema, $new, @migrations) = @_;
 	my $random = Random->new($seed, 'operations');
-	my $self = bless { columns => {}, operations => [], called => [], renamed => [], dropped => {} }, $class;
+	my $self = bless { seed => $seed, tables => {}, columns => {}, operations => [], called => [], renamed => [], dropped => {} }, $class;
 
 	return $self if $random->chance(15);
 	if (!grep { $_ eq 'm2' } @migrations and $random->chance(30))
@@ -136,6 +136,52 @@ sub calls
 		$self->{dropped}{$column} = $release;
 	}
 	return @calls;
+}
+
+# Tables of its own: one that is renamed, by the next migration, too, one that is dropped, to which and from which others
+# refer, and one that is added.
+sub table_calls
+{
+	my ($self, $name, $release, $may_chain) = @_;
+	my $random = Random->new($self->{seed}, 'tables', $name);
+	my @before = sort grep { $self->{tables}{$_}{renamed} } keys %{ $self->{tables} };
+	my @calls;
+
+	return if !$release || $random->chance(30);
+	my $tables = $self->{tables}{$name} = { map { $_ => $random->chance(70) } qw(renamed dropped added) };
+	push @calls, "CREATE TABLE stress.kept_$name (id serial PRIMARY KEY, a int) PARTITION BY RANGE (id);\n"
+	  . "CREATE TABLE stress.kept_${name}_0 PARTITION OF stress.kept_$name DEFAULT;\n"
+	  . "INSERT INTO stress.kept_$name (a) VALUES (1);\nSELECT tandem.rename_table('$name', 'stress.kept_$name', 'held_$name');\n"
+	  . "SELECT tandem.rename_column('$name', 'stress.held_$name', 'a', 'b');\n" if $tables->{renamed};
+	push @calls, "CREATE TABLE stress.gone_$name (id serial PRIMARY KEY, other int);\n"
+	  . "CREATE TABLE stress.refers_$name (id serial PRIMARY KEY, gone int REFERENCES stress.gone_$name);\n"
+	  . "SELECT tandem.drop_column('$name', 'stress.refers_$name', 'gone');\nSELECT tandem.drop_table('$name', 'stress.gone_$name');\n" if $tables->{dropped};
+	push @calls, "CREATE TABLE stress.fresh_$name (id serial PRIMARY KEY);\nSELECT tandem.add_table('$name', 'stress.fresh_$name');\n" if $tables->{added};
+	if ($may_chain && @before && $random->chance(70))
+	{
+		my $of = $random->pick(@before);
+
+		push @calls, "SELECT tandem.rename_table('$name', 'stress.held_$of', 'owned_$of');\n";
+		$self->{tables}{$of}{renamed} = 0;
+		$self->{tables}{$name}{owned} = $of;
+	}
+	return @calls;
+}
+
+# SQL that tells which of them are not what they should be once contract or abort has ended a migration.
+sub wrong_tables
+{
+	my ($self, $name, $how) = @_;
+	my $tables = delete $self->{tables}{$name} or return q(SELECT '');
+	my $done = $how eq 'contract' ? 1 : 0;
+	my %there;
+
+	@there{ "held_$name", "kept_$name" } = ($done, !$done) if $tables->{renamed};
+	@there{ "gone_$name", "refers_$name" } = (!$done, 1) if $tables->{dropped};
+	$there{"fresh_$name"} = $done if $tables->{added};
+	$there{"owned_$tables->{owned}"} = $done if $tables->{owned};
+	my $values = join ', ', '(NULL, NULL)', map { "('stress.$_', " . ($there{$_} ? 'true' : 'false') . ')' } sort keys %there;
+	return "SELECT coalesce(string_agg(name, ' '), '') FROM (VALUES $values) v (name, there) WHERE (to_regclass(name) IS NOT NULL) <> there";
 }
 
 # Columns of the table that go, and new names of others, when contract ends a migration.

@@ -42,10 +42,33 @@ expand();
 is(sql($triggers), 'events events_1 events_2 log', 'each table that is written by its name has a trigger');
 is(sql($marked), '0', 'what was written before expand does not count');
 
+# tables that come to the tree, and leave it, by a role that does not own them, too
+is(sql(<<"SQL"), 'events events_1 events_2 events_3 events_4 events_4_1 log more.events_5', 'partitions that are created or attached get it');
+CREATE TABLE events_3 PARTITION OF events FOR VALUES IN (3);
+CREATE TABLE events_4 (id int, part int) PARTITION BY RANGE (id);
+CREATE TABLE events_4_1 PARTITION OF events_4 DEFAULT;
+ALTER TABLE events ATTACH PARTITION events_4 FOR VALUES IN (4);
+CREATE SCHEMA more CREATE TABLE events_5 PARTITION OF public.events FOR VALUES IN (5);
+$triggers
+SQL
+is(sql(<<"SQL"), 'events events_1 events_2 events_3 log', 'those that are detached lose it');
+CREATE ROLE mover;
+GRANT CREATE ON SCHEMA public TO mover;
+ALTER TABLE events OWNER TO mover;
+SET ROLE mover;
+ALTER TABLE events DETACH PARTITION events_4;
+RESET ROLE;
+ALTER TABLE events OWNER TO CURRENT_USER;
+ALTER TABLE events DETACH PARTITION more.events_5 CONCURRENTLY;
+$triggers
+SQL
+sql('DROP TABLE events_4, more.events_5');
+
 # each way to write, as one that does not say who it is; on the left what tells it from the others
 my %writes = (
 	'an INSERT' => q(INSERT INTO events VALUES (2, 2)),
 	'an UPDATE' => q(UPDATE events SET id = 3),
+	'an INSERT into a partition that came later' => q(INSERT INTO events_3 VALUES (4, 3)),
 	'an INSERT into a partition' => q(INSERT INTO events_2 VALUES (4, 2)),
 	'a COPY' => q(COPY events FROM PROGRAM 'echo 5,1' WITH (FORMAT csv)),
 	'a write of the table that goes' => q(INSERT INTO log VALUES (1)),
@@ -76,7 +99,7 @@ sql(q(SELECT tandem.create_migration('n', release => 43); SELECT tandem.rename_t
 $early->query_safe('INSERT INTO events VALUES (12, 1)');
 is(sql($marked), '1', 'the migration that renames it again');
 sql(q(CALL tandem.abort('n')));
-is(sql($triggers), 'events events_1 events_2 log', 'abort leaves the trigger that another migration needs');
+is(sql($triggers), 'events events_1 events_2 events_3 log', 'abort leaves the trigger that another migration needs');
 $early->query_safe('INSERT INTO events VALUES (13, 1)');
 is(sql($marked), '0', 'and takes the mark back');
 
