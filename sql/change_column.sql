@@ -207,6 +207,7 @@ SELECT tandem.create_migration('none');
 SELECT tandem.change_column('none', 'prices', 'small', 'bigint');
 SELECT tandem.create_migration('refused', release => 49);
 SELECT tandem.change_column('refused', 'prices', 'small');
+SELECT tandem.change_column('refused', 'films', 'note', 'text');
 SELECT tandem.change_column('refused', 'prices', 'no', 'bigint');
 SELECT tandem.change_column('refused', 'prices', 'id', 'bigint');
 SELECT tandem.change_column('refused', 'studios', 'id', 'bigint', cascade => true);

@@ -107,17 +107,23 @@ check_texts_fit(const ColumnChange *change)
 						 change->rule->release)));
 }
 
+/* Has the twin another type, or other values? */
 static void
 check_something_changes(const ColumnChange *change)
 {
 	const SyncRule *rule = change->rule;
 
-	if (change->type_given || change->up_given)
+	if (change->up_given || change->down_given ||
+		strcmp(change->twin.type_text, type_of_column(rule->relation, column_of(change))) != 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("change of column \"%s\" has neither type nor up",
-					rule->new_name),
+			 change->type_given
+			 ? errmsg("column \"%s\" of table \"%s\" is of type %s already",
+					  rule->new_name, quoting_shown_name(rule->relation),
+					  change->twin.type_text)
+			 : errmsg("change of column \"%s\" has neither type nor up",
+					  rule->new_name),
 			 errdetail("No second column is needed for that."),
 			 errhint("For NOT NULL call SELECT tandem.add_not_null(%s, %s, %s); for another default at contract SELECT tandem.at_contract(%s, %s, 'ALTER TABLE %s ALTER COLUMN %s SET DEFAULT ...');",
 					 quote_literal_cstr(rule->migration),

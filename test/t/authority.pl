@@ -214,24 +214,24 @@ ask(q(SELECT tandem.configure('restored', 'tandem.hold_function', 'public.holds'
 my $oid = ask(q(SELECT 'deployer'::regrole::oid));
 my $dump = "${PostgreSQL::Test::Utils::tmp_check}/authority.dump";
 $node->command_ok([ 'pg_dump', '-f', $dump, '-d', $node->connstr('postgres') ], 'a dump');
-my $other = new_server('other');
-$other->safe_psql('postgres', 'DROP EXTENSION pg_tandem; DROP SCHEMA IF EXISTS tandem; CREATE ROLE app_owner');
-$other->stop;
-$other->command_ok([ 'pg_resetwal', '-o', $oid, '-D', $other->data_dir ], 'another cluster, whose next OID is that of the creator');
-$other->start;
-$other->safe_psql('postgres', 'CREATE ROLE impostor');
-is($other->safe_psql('postgres', q(SELECT 'impostor'::regrole::oid)), $oid, 'a role has it there');
-$other->safe_psql('postgres', 'CREATE ROLE deployer LOGIN IN ROLE app_owner; CREATE ROLE mallory; CREATE ROLE stranger');
-$other->command_ok([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $other->connstr('postgres') ], 'and the dump is restored');
+my $elsewhere = new_server('other');
+$elsewhere->safe_psql('postgres', 'DROP EXTENSION pg_tandem; DROP SCHEMA IF EXISTS tandem; CREATE ROLE app_owner');
+$elsewhere->stop;
+$elsewhere->command_ok([ 'pg_resetwal', '-o', $oid, '-D', $elsewhere->data_dir ], 'another cluster, whose next OID is that of the creator');
+$elsewhere->start;
+$elsewhere->safe_psql('postgres', 'CREATE ROLE impostor');
+is($elsewhere->safe_psql('postgres', q(SELECT 'impostor'::regrole::oid)), $oid, 'a role has it there');
+$elsewhere->safe_psql('postgres', 'CREATE ROLE deployer LOGIN IN ROLE app_owner; CREATE ROLE mallory; CREATE ROLE stranger');
+$elsewhere->command_ok([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $elsewhere->connstr('postgres') ], 'and the dump is restored');
 foreach my $role ('impostor', 'deployer', 'stranger')
 {
-	is_refused($other, "SET ROLE $role; SELECT tandem.pause('restored')",
+	is_refused($elsewhere, "SET ROLE $role; SELECT tandem.pause('restored')",
 		qr/ERROR:  permission denied for migration "restored"\nDETAIL:  .*is gone/, "$role there");
 }
-is($other->safe_psql('postgres', q(SELECT created_by FROM tandem.migrations WHERE name = 'restored')), 'deployer', 'it is shown by whom it was created');
-is($other->safe_psql('postgres', q(SET ROLE deployer; SELECT tandem.pause('second'); SELECT 'paused')), "\npaused",
+is($elsewhere->safe_psql('postgres', q(SELECT created_by FROM tandem.migrations WHERE name = 'restored')), 'deployer', 'it is shown by whom it was created');
+is($elsewhere->safe_psql('postgres', q(SET ROLE deployer; SELECT tandem.pause('second'); SELECT 'paused')), "\npaused",
 	'a migration with tables is its owners, there too');
-$other->safe_psql('postgres', q(CALL tandem.abort('restored')));
-$other->stop;
+$elsewhere->safe_psql('postgres', q(CALL tandem.abort('restored')));
+$elsewhere->stop;
 $node->stop;
 done_testing();
