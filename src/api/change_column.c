@@ -11,7 +11,6 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
@@ -38,6 +37,7 @@
 #include "catalog/renamed_column.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
+#include "core/compat.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/sql_function.h"
@@ -255,7 +255,7 @@ default_of_column(Relation rel, AttrNumber attnum)
 
 	if (att->attidentity != '\0')
 		return expression_parse_default(psprintf("pg_catalog.nextval(%s::pg_catalog.regclass)",
-												 quote_literal_cstr(quoting_relation(getIdentitySequence(RelationGetRelid(rel), attnum, false)))),
+												 quote_literal_cstr(quoting_relation(compat_identity_sequence(rel, attnum)))),
 										NameStr(att->attname), att->atttypid, att->atttypmod);
 	return build_column_default(rel, attnum);
 }

@@ -11,6 +11,7 @@
 #include "access/heapam.h"
 #include "access/sysattr.h"
 #include "access/tableam.h"
+#include "catalog/dependency.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
@@ -550,6 +551,17 @@ compat_is_checked_domain(Oid type)
 	return DomainHasConstraints(type, NULL);
 #else
 	return DomainHasConstraints(type);
+#endif
+}
+
+/* Returns the sequence of an identity column. */
+static inline Oid
+compat_identity_sequence(Relation rel, AttrNumber attnum)
+{
+#if PG_VERSION_NUM >= 170000
+	return getIdentitySequence(rel, attnum, false);
+#else
+	return getIdentitySequence(RelationGetRelid(rel), attnum, false);
 #endif
 }
 

@@ -180,7 +180,7 @@ sub wrong_tables
 	@there{ "gone_$name", "refers_$name" } = (!$done, 1) if $tables->{dropped};
 	$there{"fresh_$name"} = $done if $tables->{added};
 	$there{"owned_$tables->{owned}"} = $done if $tables->{owned};
-	my $values = join ', ', '(NULL, NULL)', map { "('stress.$_', " . ($there{$_} ? 'true' : 'false') . ')' } sort keys %there;
+	my $values = join ', ', '(NULL::text, NULL::boolean)', map { "('stress.$_', " . ($there{$_} ? 'true' : 'false') . ')' } sort keys %there;
 	return "SELECT coalesce(string_agg(name, ' '), '') FROM (VALUES $values) v (name, there) WHERE (to_regclass(name) IS NOT NULL) <> there";
 }
 
