@@ -121,7 +121,7 @@ check_something_changes(const ColumnChange *change)
 			 change->type_given
 			 ? errmsg("column \"%s\" of table \"%s\" is of type %s already",
 					  rule->new_name, quoting_shown_name(rule->relation),
-					  change->twin.type_text)
+					  format_type_with_typemod(change->twin.type, change->twin.typmod))
 			 : errmsg("change of column \"%s\" has neither type nor up",
 					  rule->new_name),
 			 errdetail("No second column is needed for that."),
