@@ -72,8 +72,11 @@ SELECT tandem.add_column('slow', 'calls.slow', 'n', 'numeric');
 SELECT tandem.sync_column('slow', 'calls.slow', 'v', 'n', 'v + 1', 'n - 1', keep_old => true);
 CALL tandem.migrate('slow');
 ALTER TABLE calls.slow ADD CONSTRAINT slow CHECK (v + factorial(32000) + factorial(32001) + factorial(32002) + factorial(32003) + factorial(32004) + factorial(32005) + factorial(32006) + factorial(32007) > 0) NOT VALID;
+-- in which of its queries that comes is no matter
+\set SHOW_CONTEXT never
 SET statement_timeout = '200ms';
 SELECT name, contract_parts FROM tandem.migrations WHERE name = 'slow';
+\set SHOW_CONTEXT errors
 SET statement_timeout = '5s';
 SET ROLE tandem_remedies_stranger;
 SELECT name, contract_parts FROM tandem.migrations WHERE name = 'slow';
