@@ -114,6 +114,7 @@ check_something_changes(const ColumnChange *change)
 	const SyncRule *rule = change->rule;
 
 	if (change->up_given || change->down_given ||
+		change->twin.type_text == NULL ||
 		strcmp(change->twin.type_text, type_of_column(rule->relation, column_of(change))) != 0)
 		return;
 	ereport(ERROR,
