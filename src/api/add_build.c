@@ -155,7 +155,7 @@ tandem_add_index(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	migration_check(migration, ACTION_EXPAND);
 	if (stmt->idxname)
-		stmt->idxname = carried_build_name(migration, relid, stmt->idxname);
+		stmt->idxname = carried_build_name(migration, relid, "index", stmt->idxname);
 	names = release_names_after(migration->release, relid);
 	add_build_index(migration, &names, stmt, text);
 	PG_RETURN_VOID();
@@ -226,14 +226,10 @@ add_key_columns(const Migration *migration, Oid relid, const Constraint *key)
 
 	foreach(lc, key->keys)
 	{
-		Step		step = {
-			.kind = STEP_NOT_NULL,
-			.relation = relid,
-			.object = strVal(lfirst(lc)),
-		};
+		char	   *column = strVal(lfirst(lc));
 
-		if (!column_is_not_null(relid, step.object))
-			(void) step_add(migration->id, &step);
+		if (!column_is_not_null(relid, column))
+			(void) step_add_not_null(migration->id, relid, column);
 	}
 }
 
@@ -309,7 +305,7 @@ tandem_add_constraint(PG_FUNCTION_ARGS)
 	check_constraint_name_given(step.object);
 	names = release_names_after(migration->release, step.relation);
 	add_build_constraint(migration, &names,
-						 carried_build_name(migration, step.relation, step.object),
+						 carried_build_name(migration, step.relation, "constraint", step.object),
 						 definition);
 	PG_RETURN_VOID();
 }

@@ -148,18 +148,6 @@ add_rule(Migration *migration, const NewColumn *column)
 	expand_add_sync(migration, rule);
 }
 
-static void
-add_not_null_step(const Migration *migration, const NewColumn *column)
-{
-	Step		step = {
-		.kind = STEP_NOT_NULL,
-		.relation = column->relation,
-		.object = column->name,
-	};
-
-	(void) step_add(migration->id, &step);
-}
-
 Datum
 tandem_add_column(PG_FUNCTION_ARGS)
 {
@@ -178,6 +166,6 @@ tandem_add_column(PG_FUNCTION_ARGS)
 	if (column.up)
 		add_rule(migration, &column);
 	if (column.given.not_null)
-		add_not_null_step(migration, &column);
+		(void) step_add_not_null(migration->id, column.relation, column.name);
 	PG_RETURN_VOID();
 }

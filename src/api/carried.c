@@ -113,16 +113,18 @@ carry_properties(const Migration *migration, const Carrying *carrying)
  *-------------------------------------------------------------------------
  */
 
+/* given: what it is; new_name: only of what is carried. */
 static void
-note_carried(Migration *migration, Oid relid, const char *kind, char *built, char *name)
+note_object(Migration *migration, Oid relid, OperationKind kind, char *given,
+			char *object, char *new_name)
 {
 	Operation	operation = {
 		.migration_id = migration->id,
-		.kind = OPERATION_CARRY,
+		.kind = kind,
 		.relation = relid,
-		.given = pstrdup(kind),
-		.object = built,
-		.new_name = name,
+		.given = given,
+		.object = object,
+		.new_name = new_name,
 		.search_path = pstrdup(namespace_search_path),
 	};
 
@@ -154,21 +156,6 @@ forget_carried(Migration *migration, Oid relid, const char *built)
 		else
 			step_delete_build(migration->id, relid, built);
 	}
-}
-
-static void
-note_left(Migration *migration, Oid relid, char *name)
-{
-	Operation	operation = {
-		.migration_id = migration->id,
-		.kind = OPERATION_LEAVE,
-		.relation = relid,
-		.given = "",
-		.object = name,
-		.search_path = pstrdup(namespace_search_path),
-	};
-
-	operation_insert(&operation);
 }
 
 /*
@@ -273,7 +260,8 @@ carry_object(Migration *migration, const Carrying *carrying,
 								   quote_identifier(object->name)));
 	}
 	PG_END_TRY();
-	note_carried(migration, carrying->rule->relation, object->kind, built, object->name);
+	note_object(migration, carrying->rule->relation, OPERATION_CARRY, object->kind, built,
+				object->name);
 }
 
 /*-------------------------------------------------------------------------
@@ -281,44 +269,17 @@ carry_object(Migration *migration, const Carrying *carrying,
  *-------------------------------------------------------------------------
  */
 
-static void
-note_undecided(Migration *migration, Oid relid, const CarriedObject *object)
-{
-	Operation	operation = {
-		.migration_id = migration->id,
-		.kind = OPERATION_UNDECIDED,
-		.relation = relid,
-		.given = psprintf("%s: %s", object->kind, object->definition),
-		.object = object->name,
-		.search_path = pstrdup(namespace_search_path),
-	};
-
-	operation_insert(&operation);
-}
-
-static List *
-undecided_of_table(const Migration *migration, Oid relid)
-{
-	List	   *undecided = NIL;
-	ListCell   *lc;
-
-	foreach(lc, operation_list_of_kind(migration->id, OPERATION_UNDECIDED))
-	{
-		if (((Operation *) lfirst(lc))->relation == relid)
-			undecided = lappend(undecided, lfirst(lc));
-	}
-	return undecided;
-}
-
 static Operation *
 find_undecided(const Migration *migration, Oid relid, const char *name)
 {
 	ListCell   *lc;
 
-	foreach(lc, undecided_of_table(migration, relid))
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_UNDECIDED))
 	{
-		if (strcmp(((Operation *) lfirst(lc))->object, name) == 0)
-			return lfirst(lc);
+		Operation  *operation = lfirst(lc);
+
+		if (operation->relation == relid && strcmp(operation->object, name) == 0)
+			return operation;
 	}
 	return NULL;
 }
@@ -362,7 +323,7 @@ carried_check_decided(const Migration *migration)
 }
 
 char *
-carried_build_name(Migration *migration, Oid relid, char *name)
+carried_build_name(Migration *migration, Oid relid, char *kind, char *name)
 {
 	Operation  *operation = find_undecided(migration, relid, name);
 	char	   *built;
@@ -371,9 +332,7 @@ carried_build_name(Migration *migration, Oid relid, char *name)
 		return name;
 	built = reserved_name(migration, name);
 	operation_delete(operation);
-	note_carried(migration, relid,
-				 strncmp(operation->given, "index", 5) == 0 ? "index" : "constraint",
-				 built, name);
+	note_object(migration, relid, OPERATION_CARRY, kind, built, name);
 	return built;
 }
 
@@ -420,13 +379,15 @@ carry_over(Migration *migration, const Carrying *carrying)
 		CarriedObject *object = lfirst(lc);
 
 		if (text_is_among(object->name, carrying->leave))
-			note_left(migration, relid, object->name);
+			note_object(migration, relid, OPERATION_LEAVE, "", object->name, NULL);
 		else if (!object->depends_on_values || carrying->word_for_word ||
 				 text_is_among(object->name, carrying->carry))
 			carry_object(migration, carrying, object);
 		else if (find_undecided(migration, relid, object->name) == NULL)
 		{
-			note_undecided(migration, relid, object);
+			note_object(migration, relid, OPERATION_UNDECIDED,
+						psprintf("%s: %s", object->kind, object->definition),
+						object->name, NULL);
 			lines = lappend(lines, psprintf("%s %s: %s", object->kind,
 											quote_identifier(object->name), object->definition));
 		}
@@ -441,6 +402,8 @@ carry_decide(Migration *migration, const Carrying *carrying)
 	bool		decided = false;
 	ListCell   *lc;
 
+	if (carrying->carry == NIL && carrying->leave == NIL)
+		return false;
 	foreach(lc, objects_of_column(migration, relid, column_of(carrying)))
 	{
 		CarriedObject *object = lfirst(lc);
@@ -457,7 +420,7 @@ carry_decide(Migration *migration, const Carrying *carrying)
 		else if (text_is_among(object->name, carrying->leave))
 		{
 			operation_delete(operation);
-			note_left(migration, relid, object->name);
+			note_object(migration, relid, OPERATION_LEAVE, "", object->name, NULL);
 			decided = true;
 		}
 	}
@@ -489,8 +452,7 @@ statements_for_sequences(const SyncRule *rule)
 	statements = query_texts(&query,
 							 "SELECT format('ALTER SEQUENCE %s%s OWNED BY %s.%I', s.seqrelid::regclass, "
 	/* of a smaller type it would end too early */
-							 "CASE WHEN a.atttypid IN ('int4'::regtype, 'int8'::regtype) AND s.seqtypid IN ('int2'::regtype, 'int4'::regtype) "
-							 "AND s.seqtypid <> a.atttypid AND NOT (s.seqtypid = 'int4'::regtype AND a.atttypid = 'int4'::regtype) "
+							 "CASE WHEN (s.seqtypid, a.atttypid) IN (('int2'::regtype, 'int4'::regtype), ('int2'::regtype, 'int8'::regtype), ('int4'::regtype, 'int8'::regtype)) "
 							 "THEN format(' AS %s', a.atttypid::regtype) END, $1::regclass, $3) "
 							 "FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid "
 							 "JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = $3 "
@@ -572,6 +534,8 @@ carried_take_names(const Migration *migration, List *names)
 {
 	ListCell   *lc;
 
+	if (names == NIL)
+		return;
 	foreach(lc, names)
 	{
 		NameTaken  *name = lfirst(lc);

@@ -34,10 +34,12 @@ extern void carry_over(Migration *migration, const Carrying *carrying);
 extern bool carry_decide(Migration *migration, const Carrying *carrying);
 
 /*
- * Returns the name under which an index or constraint is to be built: if it has that of
- * one that was noted so, another one, until contract gives it back; palloc'd.
+ * Returns the name under which an object, kind "index" or "constraint", is to be built:
+ * if it has that of one that was noted so, another one, until contract gives it back;
+ * palloc'd.
  */
-extern char *carried_build_name(Migration *migration, Oid relid, char *name);
+extern char *carried_build_name(Migration *migration, Oid relid, char *kind,
+								char *name);
 
 /* Throws an error if something is not decided. */
 extern void carried_check_decided(const Migration *migration);

@@ -541,15 +541,9 @@ warn_of_users(const ColumnChange *change)
 static void
 add_not_null(const Migration *migration, const ColumnChange *change)
 {
-	Step		step = {
-		.kind = STEP_NOT_NULL,
-		.relation = change->twin.relation,
-		.object = change->twin.name,
-	};
-
 	if (change->not_null_given ? change->not_null
 		: column_is_not_null(change->twin.relation, column_of(change)))
-		(void) step_add(migration->id, &step);
+		(void) step_add_not_null(migration->id, change->twin.relation, change->twin.name);
 }
 
 Datum

@@ -227,11 +227,8 @@ finish_change_table(const Migration *migration, Oid relid,
 static void
 uninstall_sync_of_table(Oid relid, void *arg)
 {
-	ListCell   *lc;
-
 	sync_install(relid);
-	foreach(lc, table_tree(relid))
-		writer_trigger_install(lfirst_oid(lc));
+	writer_trigger_end(relid);
 }
 
 static void

@@ -358,15 +358,13 @@ try_migrate(MigrateCall *call)
 		migration = migration_get(call->name);
 	check_not_cancelled(call, migration);
 	if (migration->phase != PHASE_DONE)
-	{
 		migration_check(migration, ACTION_MIGRATE);
-		carried_check_decided(migration);
-		check_views_of_changed(migration);
-	}
 	if (running)
 		return wait_for_other_run(call, migration);
 	if (migrate_is_done(call, migration))
 		return false;
+	carried_check_decided(migration);
+	check_views_of_changed(migration);
 	if (!migration_lock_start(migration, call->background))
 	{
 		transaction_commit();

@@ -166,16 +166,6 @@ check_locks_of_drop(const Migration *migration, const Operation *operation)
 																		 "SELECT count(DISTINCT (class, object)) FROM tandem._goes_with($1)")));
 }
 
-/* From the commit on who writes the table is marked. */
-static void
-watch_writers(Oid relid)
-{
-	ListCell   *lc;
-
-	foreach(lc, table_tree(relid))
-		writer_trigger_install(lfirst_oid(lc));
-}
-
 /*
  * A table that others may have seen before could hold rows of theirs, which abort would
  * drop.
@@ -245,7 +235,8 @@ tandem_rename_table(PG_FUNCTION_ARGS)
 				 errdetail("Logical replication finds it by its name. Release %d and later ones see the new one through their views.",
 						   migration->release)));
 	add_operation(migration, &operation);
-	watch_writers(operation.relation);
+	/* from the commit on who writes the table is marked */
+	writer_trigger_install(operation.relation);
 	PG_RETURN_VOID();
 }
 
@@ -278,7 +269,8 @@ tandem_drop_table(PG_FUNCTION_ARGS)
 	check_not_shown(migration, operation.relation, false);
 	check_locks_of_drop(migration, &operation);
 	add_operation(migration, &operation);
-	watch_writers(operation.relation);
+	/* from the commit on who writes the table is marked */
+	writer_trigger_install(operation.relation);
 	warn_of_obstacles(migration, &operation);
 	PG_RETURN_VOID();
 }

@@ -132,6 +132,18 @@ step_add(int migration_id, const Step *step)
 	return true;
 }
 
+bool
+step_add_not_null(int migration_id, Oid relid, char *column)
+{
+	Step		step = {
+		.kind = STEP_NOT_NULL,
+		.relation = relid,
+		.object = column,
+	};
+
+	return step_add(migration_id, &step);
+}
+
 void
 step_delete_build(int migration_id, Oid relid, const char *object)
 {

@@ -122,6 +122,9 @@ extern void step_note_empty(int migration_id, Oid relid,
  */
 extern bool step_add(int migration_id, const Step *step);
 
+/* The same for a NOT NULL of a column. */
+extern bool step_add_not_null(int migration_id, Oid relid, char *column);
+
 /* Deletes the step of an index or constraint of that name, of which nothing is built. */
 extern void step_delete_build(int migration_id, Oid relid, const char *object);
 

@@ -42,10 +42,7 @@ forget_table(Datum arg, Oid relid)
 	while ((table = hash_seq_search(&status)) != NULL)
 	{
 		if (!OidIsValid(relid) || table->relid == relid)
-			table->note = (WriterNote)
-		{
-			0
-		};
+			memset(&table->note, 0, sizeof(WriterNote));
 	}
 }
 
@@ -65,10 +62,7 @@ note_of_table(Oid relid)
 	}
 	table = hash_search(written, &relid, HASH_ENTER, &found);
 	if (!found)
-		table->note = (WriterNote)
-	{
-		0
-	};
+		memset(&table->note, 0, sizeof(WriterNote));
 	return &table->note;
 }
 

@@ -370,7 +370,7 @@ follow_writers(Node *statement)
 		if (writer_trigger_agrees(lfirst_oid(lc)) ||
 			!authority_enter_owner_of(&scope, lfirst_oid(lc)))
 			continue;
-		writer_trigger_install(lfirst_oid(lc));
+		writer_trigger_follow(lfirst_oid(lc));
 		authority_leave(&scope);
 	}
 }

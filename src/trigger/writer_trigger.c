@@ -29,14 +29,47 @@ writer_trigger_agrees(Oid relid)
 	return operation_watches_table(relid) == has_writer_trigger(relid);
 }
 
-void
-writer_trigger_install(Oid relid)
+static void
+create_writer_trigger(Oid relid)
 {
-	const char *name = quote_identifier(WRITER_TRIGGER_NAME);
+	ddl_run(psprintf("CREATE OR REPLACE TRIGGER %s BEFORE INSERT OR UPDATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION tandem.note_writer()",
+					 quote_identifier(WRITER_TRIGGER_NAME), quoting_relation(relid)));
+}
 
+static void
+drop_writer_trigger(Oid relid)
+{
+	if (has_writer_trigger(relid))
+		ddl_run(psprintf("DROP TRIGGER %s ON %s", quote_identifier(WRITER_TRIGGER_NAME),
+						 quoting_relation(relid)));
+}
+
+void
+writer_trigger_follow(Oid relid)
+{
 	if (operation_watches_table(relid))
-		ddl_run(psprintf("CREATE OR REPLACE TRIGGER %s BEFORE INSERT OR UPDATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION tandem.note_writer()",
-						 name, quoting_relation(relid)));
-	else if (has_writer_trigger(relid))
-		ddl_run(psprintf("DROP TRIGGER %s ON %s", name, quoting_relation(relid)));
+		create_writer_trigger(relid);
+	else
+		drop_writer_trigger(relid);
+}
+
+void
+writer_trigger_install(Oid root)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_tree(root))
+		create_writer_trigger(lfirst_oid(lc));
+}
+
+void
+writer_trigger_end(Oid root)
+{
+	ListCell   *lc;
+
+	/* most tables have none, and nothing is asked of each partition */
+	if (!has_writer_trigger(root) || operation_watches_table(root))
+		return;
+	foreach(lc, table_tree(root))
+		drop_writer_trigger(lfirst_oid(lc));
 }

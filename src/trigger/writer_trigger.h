@@ -9,12 +9,18 @@
 #define WRITER_TRIGGER_NAME "~tandem_writer"
 
 /*
- * Makes the trigger of relid, one table of a tree, agree with tandem.operation:
- * creates it, or drops it if no open migration renames or drops the table, or
- * one above it.  Call as the owner of the table, with the table locked against
- * writers.
+ * Creates the trigger on root and the partitions below it, and drops it there
+ * unless an open migration still renames or drops the table.  Call these as the
+ * owner of the table, with the tables locked against writers.
  */
-extern void writer_trigger_install(Oid relid);
+extern void writer_trigger_install(Oid root);
+extern void writer_trigger_end(Oid root);
+
+/*
+ * Makes the trigger of relid, a table that has come to a tree, or left one, agree
+ * with tandem.operation.  Call as for the others.
+ */
+extern void writer_trigger_follow(Oid relid);
 
 /* Is it so already?  Call as any role. */
 extern bool writer_trigger_agrees(Oid relid);

@@ -64,17 +64,6 @@ my %call = @lines;
 is_deeply([ sort keys %call ], [ sort keys %after ], 'every line of the table is executed here');
 cmp_ok(scalar keys %call, '>=', 15, 'and there are at least 15');
 
-sub schema_of
-{
-	my ($database) = @_;
-	my $dump = '';
-
-	IPC::Run::run([ $node->installed_command('pg_dump'), '--schema-only', '-n', 'public', '-d', $node->connstr($database) ], '>', \$dump)
-	  or die "pg_dump failed\n";
-	# a random key of newer ones
-	return $dump =~ s/^\\(?:un)?restrict .*\n//mgr;
-}
-
 # A row of each release, by its views.
 sub write_as_both
 {
@@ -104,7 +93,7 @@ foreach my $change (sort keys %call)
 		my $expand = "SELECT tandem.create_migration('m', 42); SELECT tandem.$call{$change}; SELECT tandem.create_views(41); SELECT tandem.create_views(42)";
 
 		$node->safe_psql('postgres', "CREATE DATABASE $database TEMPLATE fixture");
-		my $before = schema_of($database);
+		my $before = schema_of($node, $database);
 		# both releases have views of the table, whatever is changed
 		$expand =~ s/create_views\((\d+)\)/create_views($1, relations => '{films}')/g;
 		my ($status, $out, $err) = $node->psql($database, "BEGIN; $expand; COMMIT", on_error_die => 0, on_error_stop => 1);
@@ -120,7 +109,7 @@ foreach my $change (sort keys %call)
 		if ($end eq 'abort')
 		{
 			$node->safe_psql($database, "CALL tandem.abort('m', force => true)");
-			is(schema_of($database), $before, "$change: abort leaves no trace");
+			is(schema_of($node, $database), $before, "$change: abort leaves no trace");
 			next;
 		}
 		($status, $out, $err) = $node->psql($database, "SELECT tandem.switch_release(42); CALL tandem.contract('m', undeclared => 'ignore')", on_error_stop => 1);

@@ -78,17 +78,6 @@ SELECT tandem.create_views(2, schemas => '{public}');
 COMMIT;
 SQL
 
-sub schema_of
-{
-	my ($database) = @_;
-	my $dump = '';
-
-	IPC::Run::run([ $node->installed_command('pg_dump'), '--schema-only', '-n', 'public', '-d', $node->connstr($database) ], '>', \$dump)
-	  or die "pg_dump failed\n";
-	# a random key of newer ones
-	return $dump =~ s/^\\(?:un)?restrict .*\n//mgr;
-}
-
 # What a release does, and then sees of what both have done; i makes the keys of each call its own.
 sub works
 {
@@ -156,7 +145,7 @@ sub fails
 my $tables = q(SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition);
 
 # Aborted: before migrate, and after it.
-my $before = schema_of('aborted');
+my $before = schema_of($node, 'aborted');
 foreach my $migrates (0, 1)
 {
 	$node->safe_psql('aborted', $script);
@@ -164,7 +153,7 @@ foreach my $migrates (0, 1)
 	both_work('aborted', 'before abort', 10001 + 10 * $migrates) if $migrates;
 	fails('aborted', q(CALL tandem.abort('shop')), qr/would lose/, 'abort would lose rows') if $migrates;
 	$node->safe_psql('aborted', "CALL tandem.abort('shop', force => true)");
-	is(schema_of('aborted'), $before, 'abort leaves no trace');
+	is(schema_of($node, 'aborted'), $before, 'abort leaves no trace');
 }
 is($node->safe_psql('aborted', $tables), 'albums artists customers employees genres invoices media playlist_tracks playlists tags tracks', 'eleven tables are there');
 
@@ -183,7 +172,7 @@ is($node->safe_psql('contracted', $tables), 'albums artists customers employees 
 is($node->safe_psql('contracted', q(SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'tracks'::regclass AND attnum > 0 AND NOT attisdropped)),
 	'id name album genre medium milliseconds note seconds', 'and columns');
 is($node->safe_psql('contracted', q(SELECT count(*) FROM tracks WHERE seconds <> milliseconds / 1000)), 1, 'each row is computed but that which release 2 gave');
-my $schema = schema_of('contracted');
+my $schema = schema_of($node, 'contracted');
 like($schema, qr/$_/, "the schema has $_") foreach 'CONSTRAINT customers_have_mail CHECK', 'CONSTRAINT genres_name_key UNIQUE', 'FOREIGN KEY \(album\)',
   'INDEX invoices_customer_idx', 'title text (CONSTRAINT \w+ )?NOT NULL', 'seconds integer DEFAULT 0 NOT NULL', 'playlists REPLICA IDENTITY FULL';
 unlike($schema, qr/tracks_name_idx|fax|country|tandem/, 'and nothing of release 1, or of the migration');
@@ -193,7 +182,7 @@ fails('contracted', "SELECT * FROM release_1.$_", qr/release 1 is no longer serv
 # a node that comes late runs the script
 ($status, $out, $err) = $node->psql('contracted', $script, on_error_stop => 1);
 is($status, 0, 'the script again') or diag($err);
-is(schema_of('contracted'), $schema, 'changes nothing');
+is(schema_of($node, 'contracted'), $schema, 'changes nothing');
 
 $node->stop;
 done_testing();

@@ -48,17 +48,6 @@ sub state_of
 	return $err =~ /(?:ERROR|FATAL):\s+(\w{5})/ ? $1 : '00000';
 }
 
-sub schema_of
-{
-	my ($database) = @_;
-	my $dump = '';
-
-	IPC::Run::run([ $node->installed_command('pg_dump'), '--schema-only', '-n', 'public', '-d', $node->connstr($database) ], '>', \$dump)
-	  or die "pg_dump failed\n";
-	# a random key of newer ones
-	return $dump =~ s/^\\(?:un)?restrict .*\n//mgr;
-}
-
 # In a database of its own: has the table, and the change until both releases write.  The new one reads what is not
 # filled yet, and cannot write it through its view.
 sub expand
@@ -68,7 +57,7 @@ sub expand
 
 	$node->safe_psql('postgres', "CREATE DATABASE $database");
 	$node->safe_psql($database, $change->{table});
-	$change->{was} = schema_of($database);
+	$change->{was} = schema_of($node, $database);
 	my $views = $change->{view} ? 'SELECT tandem.create_views(41), tandem.create_views(42);' : '';
 	$node->safe_psql($database, <<"SQL");
 SET client_min_messages = error;
@@ -118,7 +107,7 @@ sub check_change
 	$node->safe_psql($database, "SET client_min_messages = error; CALL tandem.migrate('m')");
 	rows($database, $_->[0], $_->[1]) foreach grep { @$_ == 2 } @{ $change{filled} || [] };
 	$node->safe_psql($database, "SET client_min_messages = error; CALL tandem.abort('m', force => true)");
-	is(schema_of($database), $change{was}, "$name: an abort leaves the schema as it was");
+	is(schema_of($node, $database), $change{was}, "$name: an abort leaves the schema as it was");
 	follow($database, "$name, aborted", @{ $change{aborted} || [] });
 	return;
 }

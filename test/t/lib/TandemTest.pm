@@ -13,7 +13,7 @@ use Test::More;
 
 our @EXPORT = qw(new_server preload start_psql start_pgbench end_pgbench finish wait_for_running
   write_script pgbench_counts init_pgbench expand_accounts sums_agree expand_price expand_table
-  is_refused expand_counted is_shared run_slowly pause_run speed_up is_ended_well);
+  schema_of ends_without_failure is_refused expand_counted is_shared run_slowly pause_run speed_up is_ended_well);
 
 # A server with the extension in database postgres; option conf: more settings.
 sub new_server
@@ -129,6 +129,32 @@ sub pgbench_counts
 	my ($failed) = $job->{out} =~ /failed transactions: (\d+)/;
 
 	return ($done || 0, defined $failed ? $failed : -1);
+}
+
+# pgbench, ended between two transactions, has done some, none of them failed, and has told of nothing.
+sub ends_without_failure
+{
+	my ($job, $name) = @_;
+	my ($done, $failed);
+
+	ok(end_pgbench($job), "$name ends well");
+	($done, $failed) = pgbench_counts($job);
+	cmp_ok($done, '>', 100, "$name did its transactions");
+	is($failed, 0, "no transaction of $name failed");
+	unlike($job->{err}, qr/error|abort/i, "nothing was reported by $name");
+	return;
+}
+
+# What pg_dump says of schema public.
+sub schema_of
+{
+	my ($node, $database) = @_;
+	my $dump = '';
+
+	IPC::Run::run([ $node->installed_command('pg_dump'), '--schema-only', '-n', 'public', '-d', $node->connstr($database) ], '>', \$dump)
+	  or die "pg_dump failed\n";
+	# a random key of newer ones
+	return $dump =~ s/^\\(?:un)?restrict .*\n//mgr;
 }
 
 # The tables of pgbench, of 100000 accounts a unit of scale.
