@@ -146,6 +146,7 @@ OBJS = \
 	src/ending/built.o \
 	src/ending/operations.o \
 	src/ending/tables.o \
+	src/ending/user_views.o \
 	src/ending/build_users.o \
 	src/run/process.o \
 	src/run/command.o \

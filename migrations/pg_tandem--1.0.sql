@@ -1355,6 +1355,167 @@ LEFT JOIN pg_publication s ON CASE WHEN t.home = h.home THEN s.oid = t.source_ob
 COMMENT ON VIEW tandem._release_publications
 	IS 'publications of releases and their source, with their present names; object: NULL if it was dropped; stale: the record is to be written anew; other_options: it sends partitions where the source sends their topmost table, or the other way round';
 
+CREATE VIEW tandem._going_columns AS
+SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name,
+	a.atttypid AS type,
+	-- those that are computed from it; all, if up names the whole row alone
+	coalesce((SELECT array_agg(n.name ORDER BY n.place) FROM unnest(s.new_columns, s.up) WITH ORDINALITY n (name, up, place)
+		WHERE tandem._names_word(n.up, a.attname)), s.new_columns) AS new_columns
+FROM tandem.sync s
+-- the table itself, and its partitions, in which the column may have another number
+CROSS JOIN LATERAL unnest(s.relation::oid || ARRAY(SELECT p.relid::oid FROM pg_partition_tree(s.relation) p WHERE p.relid <> s.relation)) t (relation)
+-- by its key in each, not all columns of all tables for each sync; of an array the planner expects less than of pg_partition_tree
+CROSS JOIN LATERAL (SELECT a.attnum, a.attname, a.atttypid FROM pg_attribute a
+	WHERE a.attrelid = t.relation AND a.attname = ANY (s.old_columns) AND a.attnum > 0 AND NOT a.attisdropped OFFSET 0) a
+WHERE s.stored AND NOT s.keep_old;
+COMMENT ON VIEW tandem._going_columns IS 'columns that contract of each migration drops, and the new columns that are computed from them';
+
+CREATE FUNCTION tandem._goes_with(relations oid[], OUT class oid, OUT object oid, OUT part integer)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH RECURSIVE gone (class, object, part) AS (
+		SELECT 'pg_class'::regclass::oid, r.oid, 0 FROM unnest($1) r (oid)
+		UNION SELECT d.classid, d.objid, d.objsubid FROM gone g
+		JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part)
+		WHERE d.deptype IN ('a', 'i', 'P', 'S')
+	)
+	SELECT g.class, g.object, g.part FROM gone g;
+END;
+COMMENT ON FUNCTION tandem._goes_with(oid[])
+	IS 'relations, and what is dropped with them by itself';
+
+CREATE FUNCTION tandem._drop_obstacles(relations oid[], migration integer, aborting boolean, OUT class oid, OUT object oid, OUT line text, OUT stray boolean)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH gone AS (
+		SELECT g.class, g.object, g.part FROM tandem._goes_with($1) g
+	), columns AS (
+		-- which abort, or contract, drops before
+		SELECT o.relation::oid AS relation, o.number::integer AS number FROM tandem._owned_columns o WHERE $3 AND o.migration = $2
+		UNION SELECT g.relation, g.number FROM tandem._going_columns g WHERE NOT $3 AND g.migration = $2
+	)
+	SELECT DISTINCT coalesce(v.class, d.classid), coalesce(v.object, d.objid),
+		coalesce(pg_describe_object(v.class, v.object, 0), pg_describe_object(d.classid, d.objid, d.objsubid)),
+		-- what roles have made over them that may neither read nor write any
+		NOT EXISTS (SELECT FROM unnest($1) r (oid) WHERE NOT tandem._is_stray(d.classid, d.objid, r.oid))
+	FROM gone g
+	JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part) AND d.deptype = 'n'
+	-- of a rule that makes a view, the view; so of a default that a view of a release has from the table
+	LEFT JOIN LATERAL (SELECT 'pg_class'::regclass::oid AS class, w.ev_class AS object FROM pg_rewrite w
+		WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.rulename = '_RETURN'
+		UNION ALL SELECT 'pg_class'::regclass, f.adrelid FROM pg_attrdef f JOIN tandem.view t ON t.view = f.adrelid
+		WHERE d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid) v ON true
+	WHERE NOT EXISTS (SELECT FROM gone o WHERE o.class = d.classid AND o.object = d.objid AND o.part IN (0, d.objsubid))
+		AND NOT EXISTS (SELECT FROM tandem.view t WHERE v.object = t.view)
+		-- that of a partition goes with the one above
+		AND NOT EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND c.conparentid <> 0)
+		-- a foreign key that abort drops before, or from a column that goes before
+		AND NOT EXISTS (SELECT FROM pg_constraint c
+			WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND (
+				EXISTS (SELECT FROM columns o WHERE o.relation = c.conrelid AND o.number = ANY (c.conkey))
+				OR $3 AND EXISTS (SELECT FROM tandem.step t WHERE t.migration = $2 AND t.kind = 'constraint' AND t.relation = c.conrelid AND t.object = c.conname)))
+		AND NOT EXISTS (SELECT FROM columns o WHERE d.classid = 'pg_class'::regclass AND d.objid = o.relation AND d.objsubid = o.number);
+END;
+COMMENT ON FUNCTION tandem._drop_obstacles(oid[], integer, boolean)
+	IS 'what depends on tables or indexes and does not go with them, but for the views of releases, and what abort or contract of a migration drops before: RESTRICT refuses to drop them';
+
+CREATE FUNCTION tandem._is_changed(relation oid, number integer) RETURNS boolean LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT EXISTS (SELECT FROM pg_attribute a
+		JOIN tandem.sync s ON s.relation = $1 OR s.relation IN (SELECT p.relid FROM pg_partition_ancestors($1) p)
+		JOIN tandem.migration m ON m.id = s.migration AND m.phase NOT IN ('done', 'aborted')
+		WHERE a.attrelid = $1 AND a.attnum = $2 AND a.attname = ANY (s.old_columns)
+			AND s.new_name IS NOT NULL AND s.new_columns <> '{}');
+END;
+COMMENT ON FUNCTION tandem._is_changed(oid, integer)
+	IS 'whether contract of an open migration gives the name of a column to another one';
+
+-- What hangs on a view by its row type, and rules of other relations, cannot be made again with it.
+CREATE FUNCTION tandem._remade_views(relations oid[], numbers integer[], OUT view oid, OUT owner oid, OUT place integer)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH RECURSIVE v (view, owner, place) AS (
+		SELECT c.oid, c.relowner, 1
+		FROM unnest($1, $2) a (relation, number)
+		JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.refobjsubid = a.number
+			AND d.classid = 'pg_rewrite'::regclass AND d.deptype = 'n'
+		JOIN pg_rewrite r ON r.oid = d.objid AND r.rulename = '_RETURN'
+		JOIN pg_class c ON c.oid = r.ev_class AND c.relkind = 'v' AND c.relpersistence <> 't'
+		WHERE NOT EXISTS (SELECT FROM tandem.view t WHERE t.view = c.oid) AND NOT tandem._is_stray(d.classid, d.objid, a.relation)
+		UNION SELECT c.oid, c.relowner, v.place + 1
+		FROM v JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.view
+			AND d.classid = 'pg_rewrite'::regclass AND d.deptype = 'n'
+		JOIN pg_rewrite r ON r.oid = d.objid AND r.rulename = '_RETURN'
+		JOIN pg_class c ON c.oid = r.ev_class AND c.oid <> v.view AND c.relkind = 'v' AND c.relpersistence <> 't'
+		WHERE NOT EXISTS (SELECT FROM tandem.view t WHERE t.view = c.oid) AND NOT tandem._is_stray(d.classid, d.objid, v.view)
+	)
+	SELECT v.view, v.owner, max(v.place) FROM v GROUP BY v.view, v.owner;
+END;
+COMMENT ON FUNCTION tandem._remade_views(oid[], integer[])
+	IS 'views of users that depend on columns that are changed, and views over these: contract drops them, in the reverse order of their places, and makes them again';
+
+CREATE FUNCTION tandem._remake_problems(views oid[], OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('view %s, which belongs to extension %I', c.oid::regclass, e.extname)
+	FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+	JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+	WHERE c.oid = ANY ($1)
+	UNION SELECT format('view %s, whose owner, role %I, may not create in schema %I', c.oid::regclass, pg_get_userbyid(c.relowner), n.nspname)
+	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE c.oid = ANY ($1) AND NOT has_schema_privilege(c.relowner, n.oid, 'CREATE, USAGE')
+	UNION SELECT format('trigger %I of view %s, whose function the owner, role %I, may not execute', t.tgname, c.oid::regclass, pg_get_userbyid(c.relowner))
+	FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+	WHERE c.oid = ANY ($1) AND NOT t.tgisinternal AND NOT has_function_privilege(c.relowner, t.tgfoid, 'EXECUTE')
+	UNION SELECT format('%s, which depends on a view of the column', o.line)
+	FROM tandem._drop_obstacles($1, 0, false) o WHERE $1 <> '{}' AND NOT o.stray;
+END;
+COMMENT ON FUNCTION tandem._remake_problems(oid[])
+	IS 'why contract cannot drop views and make them again';
+
+CREATE FUNCTION tandem._remake_statements(views oid[], OUT view oid, OUT step integer, OUT statement text, OUT search_path text)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH v AS (
+		SELECT c.oid, c.oid::regclass::text AS name, c.reloptions, c.reltype FROM pg_class c WHERE c.oid = ANY ($1)
+	), s (view, step, statement) AS (
+	-- before they are dropped: one may write into another view
+	SELECT v.oid, 0, format('DROP RULE %I ON %s', r.rulename, v.name) FROM v JOIN pg_rewrite r ON r.ev_class = v.oid AND r.rulename <> '_RETURN'
+	UNION ALL SELECT v.oid, 1, format('CREATE VIEW %s%s AS%s', v.name,
+		(SELECT format(' WITH (%s)', string_agg(format('%I = %L', o.option_name, o.option_value), ', ')) FROM pg_options_to_table(v.reloptions) o HAVING count(*) > 0),
+		E'\n' || rtrim(pg_get_viewdef(v.oid), ';')) FROM v
+	UNION ALL SELECT v.oid, 2, format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', v.name, a.attname, pg_get_expr(f.adbin, f.adrelid))
+	FROM v JOIN pg_attrdef f ON f.adrelid = v.oid JOIN pg_attribute a ON a.attrelid = v.oid AND a.attnum = f.adnum
+	UNION ALL SELECT v.oid, 3, rtrim(pg_get_ruledef(r.oid), ';') FROM v JOIN pg_rewrite r ON r.ev_class = v.oid AND r.rulename <> '_RETURN'
+	UNION ALL SELECT v.oid, 3, pg_get_triggerdef(t.oid) FROM v JOIN pg_trigger t ON t.tgrelid = v.oid AND NOT t.tgisinternal
+	UNION ALL SELECT v.oid, 4, format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION %I', t.tgname, v.name, e.extname)
+	FROM v JOIN pg_trigger t ON t.tgrelid = v.oid JOIN pg_depend d ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'x'
+	JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+	UNION ALL SELECT v.oid, 4, CASE WHEN d.objsubid = 0 THEN format('COMMENT ON VIEW %s IS %L', v.name, d.description)
+		ELSE format('COMMENT ON COLUMN %s.%I IS %L', v.name, a.attname, d.description) END
+	FROM v JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = v.oid
+	LEFT JOIN pg_attribute a ON a.attrelid = v.oid AND a.attnum = d.objsubid
+	UNION ALL SELECT v.oid, 4, format('COMMENT ON TYPE %s IS %L', v.name, d.description)
+	FROM v JOIN pg_description d ON d.classoid = 'pg_type'::regclass AND d.objoid = v.reltype
+	UNION ALL SELECT v.oid, 4, format('COMMENT ON RULE %I ON %s IS %L', r.rulename, v.name, d.description)
+	FROM v JOIN pg_rewrite r ON r.ev_class = v.oid JOIN pg_description d ON d.classoid = 'pg_rewrite'::regclass AND d.objoid = r.oid
+	UNION ALL SELECT v.oid, 4, format('COMMENT ON TRIGGER %I ON %s IS %L', t.tgname, v.name, d.description)
+	FROM v JOIN pg_trigger t ON t.tgrelid = v.oid JOIN pg_description d ON d.classoid = 'pg_trigger'::regclass AND d.objoid = t.oid
+	UNION ALL SELECT v.oid, 4, CASE WHEN l.objsubid = 0 THEN format('SECURITY LABEL FOR %I ON VIEW %s IS %L', l.provider, v.name, l.label)
+		ELSE format('SECURITY LABEL FOR %I ON COLUMN %s.%I IS %L', l.provider, v.name, a.attname, l.label) END
+	FROM v JOIN pg_seclabel l ON l.classoid = 'pg_class'::regclass AND l.objoid = v.oid
+	LEFT JOIN pg_attribute a ON a.attrelid = v.oid AND a.attnum = l.objsubid
+	)
+	SELECT s.view, s.step, s.statement, concat_ws(', ', 'pg_catalog', (
+		SELECT string_agg(DISTINCT quote_ident(n.nspname), ', ') FROM pg_rewrite r
+		JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_operator'::regclass
+		JOIN pg_operator o ON o.oid = d.refobjid JOIN pg_namespace n ON n.oid = o.oprnamespace
+		WHERE r.ev_class = s.view), 'pg_temp')
+	FROM s;
+END;
+COMMENT ON FUNCTION tandem._remake_statements(oid[])
+	IS 'statements that make views as they are, all but their privileges; step: 0 before they are dropped, then in the order of the steps; search_path: in which they find the operators that cannot be qualified, as that of IS DISTINCT FROM';
+
 CREATE FUNCTION tandem._column_dependents(relation oid, number integer, migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -1371,6 +1532,9 @@ BEGIN ATOMIC
 		AND NOT tandem._is_stray(d.classid, d.objid, $1)
 		-- views of releases are replaced first
 		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = r.ev_class AND v.relation = $1)
+		-- those over a column that is changed are made again
+		AND NOT (tandem._is_changed($1, $2)
+			AND EXISTS (SELECT FROM tandem._remade_views(ARRAY[$1], ARRAY[$2]) w WHERE w.view = r.ev_class AND r.rulename = '_RETURN'))
 		-- and what their publications send
 		AND NOT (d.classid = 'pg_publication_rel'::regclass AND d.objid IN (SELECT s.oid FROM pg_publication_rel s
 			JOIN tandem._release_publications o ON o.object = s.prpubid WHERE s.prrelid = $1))
@@ -1394,9 +1558,7 @@ BEGIN ATOMIC
 		-- views of releases have the table's defaults
 		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = f.adrelid)
 		-- that of a column that is changed goes on to its twin
-		AND NOT (d.deptype = 'a' AND EXISTS (SELECT FROM tandem.sync y JOIN tandem.migration m ON m.id = y.migration AND m.phase NOT IN ('done', 'aborted')
-			JOIN pg_attribute o ON o.attrelid = $1 AND o.attnum = $2 AND o.attname = y.old_columns[1]
-			WHERE y.relation = $1 AND y.new_name IS NOT NULL AND y.new_columns <> '{}'))
+		AND NOT (d.deptype = 'a' AND tandem._is_changed($1, $2))
 	UNION SELECT format('foreign key %I of table %s', c.conname, c.conrelid::regclass)
 	-- of what refers to a table there is no index, of what depends on it there is
 	FROM pg_depend d JOIN pg_constraint c ON c.oid = d.objid
@@ -1404,6 +1566,8 @@ BEGIN ATOMIC
 		AND c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND $2 = ANY (c.confkey)
 	-- the constraints and indexes that go with it
 	UNION SELECT p.line FROM tandem._part_users('pg_class'::regclass, $1, $2) p
+	UNION SELECT p.line FROM tandem._remake_problems(ARRAY(
+		SELECT w.view FROM tandem._remade_views(ARRAY[$1], ARRAY[$2]) w WHERE tandem._is_changed($1, $2))) p
 	UNION SELECT o.line FROM tandem._column_migrations($1, $2, $3) o;
 END;
 COMMENT ON FUNCTION tandem._column_dependents(oid, integer, integer)
@@ -1614,70 +1778,6 @@ WHERE s.new_name IS NOT NULL AND (m.phase NOT IN ('done', 'aborted')
 	AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = c.column_name AND a.attnum > 0 AND NOT a.attisdropped)
 	AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.new_name AND a.attnum > 0 AND NOT a.attisdropped));
 COMMENT ON VIEW tandem._renames_left IS 'columns that the views of releases show under a name that the table has not given them yet';
-
-CREATE VIEW tandem._going_columns AS
-SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name,
-	a.atttypid AS type,
-	-- those that are computed from it; all, if up names the whole row alone
-	coalesce((SELECT array_agg(n.name ORDER BY n.place) FROM unnest(s.new_columns, s.up) WITH ORDINALITY n (name, up, place)
-		WHERE tandem._names_word(n.up, a.attname)), s.new_columns) AS new_columns
-FROM tandem.sync s
--- the table itself, and its partitions, in which the column may have another number
-CROSS JOIN LATERAL unnest(s.relation::oid || ARRAY(SELECT p.relid::oid FROM pg_partition_tree(s.relation) p WHERE p.relid <> s.relation)) t (relation)
--- by its key in each, not all columns of all tables for each sync; of an array the planner expects less than of pg_partition_tree
-CROSS JOIN LATERAL (SELECT a.attnum, a.attname, a.atttypid FROM pg_attribute a
-	WHERE a.attrelid = t.relation AND a.attname = ANY (s.old_columns) AND a.attnum > 0 AND NOT a.attisdropped OFFSET 0) a
-WHERE s.stored AND NOT s.keep_old;
-COMMENT ON VIEW tandem._going_columns IS 'columns that contract of each migration drops, and the new columns that are computed from them';
-
-CREATE FUNCTION tandem._goes_with(relations oid[], OUT class oid, OUT object oid, OUT part integer)
-RETURNS SETOF record LANGUAGE sql STABLE
-BEGIN ATOMIC
-	WITH RECURSIVE gone (class, object, part) AS (
-		SELECT 'pg_class'::regclass::oid, r.oid, 0 FROM unnest($1) r (oid)
-		UNION SELECT d.classid, d.objid, d.objsubid FROM gone g
-		JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part)
-		WHERE d.deptype IN ('a', 'i', 'P', 'S')
-	)
-	SELECT g.class, g.object, g.part FROM gone g;
-END;
-COMMENT ON FUNCTION tandem._goes_with(oid[])
-	IS 'relations, and what is dropped with them by itself';
-
-CREATE FUNCTION tandem._drop_obstacles(relations oid[], migration integer, aborting boolean, OUT class oid, OUT object oid, OUT line text, OUT stray boolean)
-RETURNS SETOF record LANGUAGE sql STABLE
-BEGIN ATOMIC
-	WITH gone AS (
-		SELECT g.class, g.object, g.part FROM tandem._goes_with($1) g
-	), columns AS (
-		-- which abort, or contract, drops before
-		SELECT o.relation::oid AS relation, o.number::integer AS number FROM tandem._owned_columns o WHERE $3 AND o.migration = $2
-		UNION SELECT g.relation, g.number FROM tandem._going_columns g WHERE NOT $3 AND g.migration = $2
-	)
-	SELECT DISTINCT coalesce(v.class, d.classid), coalesce(v.object, d.objid),
-		coalesce(pg_describe_object(v.class, v.object, 0), pg_describe_object(d.classid, d.objid, d.objsubid)),
-		-- what roles have made over them that may neither read nor write any
-		NOT EXISTS (SELECT FROM unnest($1) r (oid) WHERE NOT tandem._is_stray(d.classid, d.objid, r.oid))
-	FROM gone g
-	JOIN pg_depend d ON d.refclassid = g.class AND d.refobjid = g.object AND (g.part = 0 OR d.refobjsubid = g.part) AND d.deptype = 'n'
-	-- of a rule that makes a view, the view; so of a default that a view of a release has from the table
-	LEFT JOIN LATERAL (SELECT 'pg_class'::regclass::oid AS class, w.ev_class AS object FROM pg_rewrite w
-		WHERE d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.rulename = '_RETURN'
-		UNION ALL SELECT 'pg_class'::regclass, f.adrelid FROM pg_attrdef f JOIN tandem.view t ON t.view = f.adrelid
-		WHERE d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid) v ON true
-	WHERE NOT EXISTS (SELECT FROM gone o WHERE o.class = d.classid AND o.object = d.objid AND o.part IN (0, d.objsubid))
-		AND NOT EXISTS (SELECT FROM tandem.view t WHERE v.object = t.view)
-		-- that of a partition goes with the one above
-		AND NOT EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND c.conparentid <> 0)
-		-- a foreign key that abort drops before, or from a column that goes before
-		AND NOT EXISTS (SELECT FROM pg_constraint c
-			WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND (
-				EXISTS (SELECT FROM columns o WHERE o.relation = c.conrelid AND o.number = ANY (c.conkey))
-				OR $3 AND EXISTS (SELECT FROM tandem.step t WHERE t.migration = $2 AND t.kind = 'constraint' AND t.relation = c.conrelid AND t.object = c.conname)))
-		AND NOT EXISTS (SELECT FROM columns o WHERE d.classid = 'pg_class'::regclass AND d.objid = o.relation AND d.objsubid = o.number);
-END;
-COMMENT ON FUNCTION tandem._drop_obstacles(oid[], integer, boolean)
-	IS 'what depends on tables or indexes and does not go with them, but for the views of releases, and what abort or contract of a migration drops before: RESTRICT refuses to drop them';
 
 CREATE FUNCTION tandem._default_kind(relation oid, number integer) RETURNS text
 AS 'MODULE_PATHNAME', 'tandem_default_kind' LANGUAGE C STABLE STRICT;

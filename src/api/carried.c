@@ -25,11 +25,14 @@
 #include "core/statement.h"
 #include "core/text.h"
 #include "ddl/index_definition.h"
+#include "ending/user_views.h"
 
-/* A row of tandem._carried_objects. */
+#define VIEW_KIND "view"
+
+/* A row of tandem._carried_objects, or a view. */
 typedef struct CarriedObject
 {
-	char	   *kind;			/* index, constraint or statistics */
+	char	   *kind;			/* index, constraint, statistics or view */
 	char	   *name;			/* that it has, or gets from an open migration */
 	char	   *stored_name;
 	char	   *definition;		/* as the server writes it */
@@ -69,6 +72,28 @@ objects_of_column(const Migration *migration, Oid relid, const char *column)
 						 "SELECT kind, name::text, stored_name::text, definition, depends_on_values FROM tandem._carried_objects($1, $2, $3) ORDER BY place, name COLLATE \"C\"",
 						 read_object);
 	query_end(&query);
+	return objects;
+}
+
+/* What is made again at contract. */
+static List *
+views_of_rule(const SyncRule *rule)
+{
+	List	   *objects = NIL;
+	ListCell   *lc;
+
+	foreach(lc, user_views_of_rule(rule))
+	{
+		const UserView *view = lfirst(lc);
+		CarriedObject *object = palloc(sizeof(CarriedObject));
+
+		object->kind = VIEW_KIND;
+		object->name = quoting_raw_name(view->view);
+		object->stored_name = object->name;
+		object->definition = user_view_definition(view->view);
+		object->depends_on_values = view->by_value;
+		objects = lappend(objects, object);
+	}
 	return objects;
 }
 
@@ -247,6 +272,13 @@ carry_object(Migration *migration, const Carrying *carrying,
 	MemoryContext caller = CurrentMemoryContext;
 	char	   *built = reserved_name(migration, object->name);
 
+	if (strcmp(object->kind, VIEW_KIND) == 0)
+	{
+		if (object->depends_on_values)
+			note_object(migration, carrying->rule->relation, OPERATION_CARRY, VIEW_KIND,
+						object->name, object->name);
+		return;
+	}
 	forget_carried(migration, carrying->rule->relation, built);
 	PG_TRY();
 	{
@@ -359,7 +391,7 @@ check_names(const Carrying *carrying, List *objects, List *names, const char *ar
 					 errmsg("%s names \"%s\", which does not stand on column \"%s\" of table \"%s\"",
 							argument, (char *) lfirst(lc), column_of(carrying),
 							quoting_shown_name(carrying->rule->relation)),
-					 errhint("Name indexes, constraints or statistics of the column, without a schema.")));
+					 errhint("Name indexes, constraints or statistics of the column, or views over it, without a schema.")));
 	}
 }
 
@@ -367,7 +399,8 @@ void
 carry_over(Migration *migration, const Carrying *carrying)
 {
 	Oid			relid = carrying->rule->relation;
-	List	   *objects = objects_of_column(migration, relid, column_of(carrying));
+	List	   *objects = list_concat(objects_of_column(migration, relid, column_of(carrying)),
+									  views_of_rule(carrying->rule));
 	List	   *lines = NIL;
 	ListCell   *lc;
 
@@ -379,7 +412,7 @@ carry_over(Migration *migration, const Carrying *carrying)
 		CarriedObject *object = lfirst(lc);
 
 		if (text_is_among(object->name, carrying->leave))
-			note_object(migration, relid, OPERATION_LEAVE, "", object->name, NULL);
+			note_object(migration, relid, OPERATION_LEAVE, object->kind, object->name, NULL);
 		else if (!object->depends_on_values || carrying->word_for_word ||
 				 text_is_among(object->name, carrying->carry))
 			carry_object(migration, carrying, object);
@@ -404,7 +437,8 @@ carry_decide(Migration *migration, const Carrying *carrying)
 
 	if (carrying->carry == NIL && carrying->leave == NIL)
 		return false;
-	foreach(lc, objects_of_column(migration, relid, column_of(carrying)))
+	foreach(lc, list_concat(objects_of_column(migration, relid, column_of(carrying)),
+							views_of_rule(carrying->rule)))
 	{
 		CarriedObject *object = lfirst(lc);
 		Operation  *operation = find_undecided(migration, relid, object->name);
@@ -420,7 +454,7 @@ carry_decide(Migration *migration, const Carrying *carrying)
 		else if (text_is_among(object->name, carrying->leave))
 		{
 			operation_delete(operation);
-			note_object(migration, relid, OPERATION_LEAVE, "", object->name, NULL);
+			note_object(migration, relid, OPERATION_LEAVE, object->kind, object->name, NULL);
 			decided = true;
 		}
 	}
@@ -517,6 +551,9 @@ carried_names_to_take(const Migration *migration)
 	{
 		Operation  *operation = lfirst(lc);
 
+		/* it is made again under its own */
+		if (strcmp(operation->given, VIEW_KIND) == 0)
+			continue;
 		foreach(statement, statements_for_names(operation))
 		{
 			NameTaken  *name = palloc(sizeof(NameTaken));

@@ -24,6 +24,7 @@
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
+#include "core/authority.h"
 #include "core/catalog_watch.h"
 #include "core/clock.h"
 #include "core/query.h"
@@ -36,6 +37,7 @@
 #include "ending/operations.h"
 #include "ending/tables.h"
 #include "ending/parts.h"
+#include "ending/user_views.h"
 #include "region/gate.h"
 #include "region/release_publication.h"
 #include "region/release_subscription.h"
@@ -193,6 +195,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 	check_data_is_ready(migration, rules, call);
 	if (!operations_may_free_columns(migration))
 		refuse_columns_in_use(migration, reasons_columns_stay(migration, dropped));
+	user_views_check(migration);
 	refuse_to_rename_yet(migration);
 	parts = contract_parts(migration);
 	contract_parts_check(migration, parts, call->accept);
@@ -483,7 +486,8 @@ contract_in_transaction(Migration *migration, FencedContract *fenced)
 	if (takes > 0)
 		release_subscription_take(takes, ERROR);
 	finish_under_locks(migration,
-					   tables_referred_to(operation_tables(migration->id, OPERATION_DROP_TABLE)),
+					   list_concat(tables_referred_to(operation_tables(migration->id, OPERATION_DROP_TABLE)),
+								   user_views_of_migration(migration)),
 					   &work);
 }
 
@@ -609,6 +613,18 @@ put_views_that_lose(ReturnSetInfo *result, const Migration *migration)
 	}
 }
 
+static void
+put_views_made_again(ReturnSetInfo *result, const Migration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, user_views_of_migration(migration))
+		put_part(result, "views", psprintf("view %s", quoting_relation(lfirst_oid(lc))),
+				 psprintf("it is dropped and made again, as role %s",
+						  quote_identifier(GetUserNameFromId(authority_owner_of(lfirst_oid(lc)), false))),
+				 "nothing is to be done");
+}
+
 /* An index that migrate is to build may be what a part is listed without. */
 static void
 note_what_is_not_built(const Migration *migration)
@@ -651,6 +667,11 @@ tandem_preview_contract(PG_FUNCTION_ARGS)
 				 ? "contract is refused if that is still so after its statements"
 				 : "contract is refused, whatever it is to accept",
 				 "move it to the new columns or drop it; of another migration, end that one");
+	foreach(lc, user_views_problems(migration))
+		put_part(result, "in use", lfirst(lc),
+				 "contract is refused, whatever it is to accept",
+				 "drop it, and create it again after contract");
+	put_views_made_again(result, migration);
 	foreach(lc, column_rename_waits(migration))
 		put_part(result, "in use", lfirst(lc),
 				 "contract is refused, whatever it is to accept",

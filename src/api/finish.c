@@ -24,6 +24,7 @@
 #include "core/text.h"
 #include "ending/operations.h"
 #include "ending/tables.h"
+#include "ending/user_views.h"
 #include "region/release_publication.h"
 #include "trigger/install.h"
 #include "trigger/writer_trigger.h"
@@ -243,6 +244,7 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 {
 	List	   *renamed = NIL;
 	List	   *names = NIL;
+	RemadeViews *views = NULL;
 	ListCell   *lc;
 
 	foreach(lc, sync_relations_of_migration(migration->id))
@@ -258,8 +260,10 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 	{
 		carried_keep_sequences(migration);
 		names = carried_names_to_take(migration);
+		views = user_views_begin(migration);
 		renamed = column_rename_all(migration, dropped);
 		operations_run(migration);
+		user_views_drop(views);
 	}
 	if (check)
 		check(migration, dropped);
@@ -275,6 +279,8 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 	}
 
 	carried_take_names(migration, names);
+	if (views)
+		user_views_make(views);
 
 	/*
 	 * they show the same, but by another name of the table's; not before a

@@ -279,6 +279,18 @@ ddl_run_stored(Oid relid, const char *sql)
 	authority_leave(&scope);
 }
 
+void
+ddl_run_as(Oid role, const char *sql, const char *search_path)
+{
+	RunningStatement statement = {0};
+	AuthorityScope scope;
+
+	authority_note_caller(&statement.caller, role);
+	authority_enter_role(&scope, role, search_path);
+	run_ddl_statement(sql, &statement);
+	authority_leave(&scope);
+}
+
 static void
 run_under_path(Oid relid, const char *sql, const char *search_path, bool given)
 {

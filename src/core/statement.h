@@ -26,6 +26,12 @@ extern void ddl_run(const char *sql);
 extern void ddl_run_stored(Oid relid, const char *sql);
 
 /*
+ * The same as role, for a statement with stored text of an object of that role, in which
+ * search_path serves for what cannot be qualified alone.
+ */
+extern void ddl_run_as(Oid role, const char *sql, const char *search_path);
+
+/*
  * The same for a statement that has no such text, but consists of qualified names
  * alone, and makes the server evaluate expressions from its catalogs: their
  * functions may look names up, and do so under search_path, that of expand.  NULL:

@@ -544,6 +544,18 @@ run_operations(List *operations, bool renames)
 }
 
 bool
+operations_name(const Migration *migration, const char *object)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	query_name(&query, object);
+	return query_end_found(&query, query_run_latest(&query,
+													"SELECT FROM tandem.operation o WHERE o.migration = $1 AND o.kind = 'statement' AND tandem._names_word(o.statement, $2) LIMIT 1"));
+}
+
+bool
 operations_may_free_columns(const Migration *migration)
 {
 	return operation_list_of_kind(migration->id, OPERATION_STATEMENT) != NIL;

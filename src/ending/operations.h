@@ -23,6 +23,9 @@ extern List *operations_parts(const Migration *migration);
  */
 extern bool operations_may_free_columns(const Migration *migration);
 
+/* Does one of these statements name the object, by its text? */
+extern bool operations_name(const Migration *migration, const char *object);
+
 /* Throws an error that lists those that refuse. */
 extern void operations_check(const Migration *migration);
 

@@ -180,15 +180,16 @@ tables_losses(const Migration *migration)
  */
 
 /* Whoever may name a table can make a view over it, which would keep it for ever. */
-static bool
-only_strays_depend(List *relids)
+const char *
+drop_behavior(List *relids)
 {
 	TandemQuery query;
 
 	query_begin(&query);
 	query_oid_list(&query, relids);
 	return query_end_found(&query, query_run(&query,
-											 "SELECT FROM tandem._drop_obstacles($1, 0, false) HAVING bool_and(stray)"));
+											 "SELECT FROM tandem._drop_obstacles($1, 0, false) HAVING bool_and(stray)"))
+		? "CASCADE" : "RESTRICT";
 }
 
 static void
@@ -210,7 +211,7 @@ drop_tables_of_owner(List *relids, Oid owner, const char *search_path)
 	}
 	entered = authority_enter_for(&scope, one, search_path);
 	ddl_run(psprintf("DROP TABLE %s %s", names.data,
-					 only_strays_depend(relids) ? "CASCADE" : "RESTRICT"));
+					 drop_behavior(relids)));
 	if (entered)
 		authority_leave(&scope);
 }

@@ -25,6 +25,13 @@ extern List *tables_losses(const Migration *migration);
 extern List *tables_referred_to(List *relids);
 
 /*
+ * Returns with which behavior these relations are dropped: "CASCADE" where nothing else
+ * than what roles have made over them that may not use them depends on them, else
+ * "RESTRICT".
+ */
+extern const char *drop_behavior(List *relids);
+
+/*
  * Drops the tables, of one owner in one statement.  Their views have ended, and the
  * caller has seen that nothing else depends on them.  What roles have made over them
  * that may neither read nor write them goes, too.  search_path: for a caller who lacks
