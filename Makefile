@@ -145,8 +145,10 @@ OBJS = \
 	src/ending/losses.o \
 	src/ending/built.o \
 	src/ending/operations.o \
+	src/ending/remade_views.o \
 	src/ending/tables.o \
 	src/ending/user_views.o \
+	src/ending/view_parts.o \
 	src/ending/build_users.o \
 	src/run/process.o \
 	src/run/command.o \
@@ -166,6 +168,7 @@ OBJS = \
 	src/api/add_column.o \
 	src/api/carried.o \
 	src/api/change_column.o \
+	src/api/column_moves.o \
 	src/api/column_operation.o \
 	src/api/column_rename.o \
 	src/api/rule_text.o \

@@ -1463,7 +1463,7 @@ BEGIN ATOMIC
 	WHERE c.oid = ANY ($1)
 	UNION SELECT format('view %s, whose owner, role %I, may not create in schema %I', c.oid::regclass, pg_get_userbyid(c.relowner), n.nspname)
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	WHERE c.oid = ANY ($1) AND NOT has_schema_privilege(c.relowner, n.oid, 'CREATE, USAGE')
+	WHERE c.oid = ANY ($1) AND NOT (has_schema_privilege(c.relowner, n.oid, 'CREATE') AND has_schema_privilege(c.relowner, n.oid, 'USAGE'))
 	UNION SELECT format('trigger %I of view %s, whose function the owner, role %I, may not execute', t.tgname, c.oid::regclass, pg_get_userbyid(c.relowner))
 	FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 	WHERE c.oid = ANY ($1) AND NOT t.tgisinternal AND NOT has_function_privilege(c.relowner, t.tgfoid, 'EXECUTE')
@@ -1572,6 +1572,79 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._column_dependents(oid, integer, integer)
 	IS 'what depends on a column and would not be dropped with it';
+
+CREATE FUNCTION tandem._with_words(definition text, words name[], others text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT string_agg(coalesce((SELECT o.other FROM unnest($2, $3) o (word, other) WHERE quote_ident(o.word) = w.word LIMIT 1), w.word), '' ORDER BY w.place)
+	-- strings, the words of the text, and what is between them
+	FROM (SELECT m[1] AS word, place
+		FROM regexp_matches($1, '(''(?:[^'']|'''')*''|"(?:[^"]|"")*"|[[:alpha:]_][[:alnum:]_$]*|[^''"[:alpha:]_]+)', 'g') WITH ORDINALITY t (m, place)) w;
+END;
+COMMENT ON FUNCTION tandem._with_words(text, name[], text[]) IS 'a text with other words in the place of names';
+
+CREATE FUNCTION tandem._column_moves(relation oid, number integer, other name, OUT line text, OUT name text, OUT statements text[])
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH views AS (
+		SELECT ARRAY(SELECT w.view FROM tandem._remade_views(ARRAY[$1], ARRAY[$2]) w) AS oids
+	), users (class, object, tail) AS (
+		SELECT DISTINCT d.classid, d.objid, '' FROM pg_depend d
+		WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype = 'n'
+		UNION SELECT o.class, o.object, ', which depends on a view of the column'
+		FROM views v CROSS JOIN LATERAL tandem._drop_obstacles(v.oids, 0, false) o WHERE v.oids <> '{}' AND NOT o.stray
+	), moves (line, name, statements) AS (
+		SELECT pg_describe_object(u.class, u.object, 0), p.polname, ARRAY[concat_ws(' ',
+			format('ALTER POLICY %I ON %s', p.polname, p.polrelid::regclass),
+			'USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', 'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')]
+		FROM users u JOIN pg_policy p ON u.class = 'pg_policy'::regclass AND p.oid = u.object
+		UNION ALL SELECT pg_describe_object(u.class, u.object, 0), r.rulename, ARRAY[rtrim(regexp_replace(pg_get_ruledef(r.oid), '^CREATE', 'CREATE OR REPLACE'), ';')]
+		FROM users u JOIN pg_rewrite r ON u.class = 'pg_rewrite'::regclass AND r.oid = u.object AND r.rulename <> '_RETURN'
+		UNION ALL SELECT pg_describe_object(u.class, u.object, 0), t.tgname,
+			CASE WHEN t.tgconstraint = 0 THEN ARRAY[regexp_replace(pg_get_triggerdef(t.oid), '^CREATE', 'CREATE OR REPLACE')]
+			ELSE ARRAY[format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass), pg_get_triggerdef(t.oid)] END
+		FROM users u JOIN pg_trigger t ON u.class = 'pg_trigger'::regclass AND t.oid = u.object AND t.tgname <> '~tandem_sync' AND t.tgparentid = 0
+		UNION ALL SELECT pg_describe_object(u.class, u.object, 0), f.proname, ARRAY[rtrim(pg_get_functiondef(f.oid), E'\n')]
+		FROM users u JOIN pg_proc f ON u.class = 'pg_proc'::regclass AND f.oid = u.object AND f.prokind IN ('f', 'p')
+		-- a stored one would rewrite the table
+		UNION ALL SELECT format('generated column %I', a.attname), a.attname, ARRAY[CASE WHEN a.attgenerated = 's'
+			THEN format('ALTER TABLE %s ALTER COLUMN %I DROP EXPRESSION', a.attrelid::regclass, a.attname)
+			ELSE format('ALTER TABLE %s ALTER COLUMN %I SET EXPRESSION AS (%s)', a.attrelid::regclass, a.attname, pg_get_expr(f.adbin, f.adrelid)) END]
+		FROM pg_depend d JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
+		JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> ''
+		WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2
+		-- of what a rule makes a relation, the relation
+		UNION ALL SELECT format('view %s', c.oid::regclass), c.relname, ARRAY[format('DROP %s %s', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, c.oid::regclass)]
+		FROM users u JOIN pg_rewrite r ON u.class = 'pg_rewrite'::regclass AND r.oid = u.object AND r.rulename = '_RETURN'
+		JOIN pg_class c ON c.oid = r.ev_class
+		WHERE NOT EXISTS (SELECT FROM views v WHERE c.oid = ANY (v.oids)) AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = c.oid)
+		-- by its row, or its columns, such a view is not made again
+		UNION ALL SELECT format('%s, which depends on a view of the column', o.line), coalesce(f.proname, c.relname, p.polname, r.rulename),
+			array_remove(ARRAY[CASE WHEN f.oid IS NOT NULL THEN format('DROP ROUTINE %s', f.oid::regprocedure)
+				WHEN c.relkind IN ('v', 'm') THEN format('DROP %s %s', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, c.oid::regclass)
+				WHEN p.oid IS NOT NULL THEN format('DROP POLICY %I ON %s', p.polname, p.polrelid::regclass)
+				WHEN r.oid IS NOT NULL THEN format('DROP RULE %I ON %s', r.rulename, r.ev_class::regclass) END], NULL)
+		FROM views v CROSS JOIN LATERAL tandem._drop_obstacles(v.oids, 0, false) o
+		LEFT JOIN pg_proc f ON o.class = 'pg_proc'::regclass AND f.oid = o.object
+		LEFT JOIN pg_class c ON o.class = 'pg_class'::regclass AND c.oid = o.object
+		LEFT JOIN pg_policy p ON o.class = 'pg_policy'::regclass AND p.oid = o.object
+		LEFT JOIN pg_rewrite r ON o.class = 'pg_rewrite'::regclass AND r.oid = o.object
+		WHERE v.oids <> '{}' AND NOT o.stray
+		-- what is published keeps its name
+		UNION ALL SELECT pg_describe_object(u.class, u.object, 0), p.pubname, ARRAY[format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, l.prrelid::regclass),
+			format('ALTER PUBLICATION %I ADD TABLE %s%s%s', p.pubname, l.prrelid::regclass,
+				(SELECT format(' (%s)', string_agg(quote_ident(a.attname), ', ' ORDER BY k.place))
+					FROM unnest(l.prattrs::int2[]) WITH ORDINALITY k (number, place) JOIN pg_attribute a ON a.attrelid = l.prrelid AND a.attnum = k.number HAVING count(*) > 0),
+				' WHERE (' || pg_get_expr(l.prqual, l.prrelid) || ')')]
+		FROM users u JOIN pg_publication_rel l ON u.class = 'pg_publication_rel'::regclass AND l.oid = u.object JOIN pg_publication p ON p.oid = l.prpubid
+	)
+	SELECT m.line, m.name::text, CASE WHEN tandem._is_replicated($1) THEN ARRAY(SELECT tandem._with_words(s.text, ARRAY[a.attname], ARRAY[quote_ident($3)])
+		FROM unnest(m.statements) WITH ORDINALITY s (text, place) JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = $2 ORDER BY s.place)
+		ELSE m.statements END
+	FROM moves m;
+END;
+COMMENT ON FUNCTION tandem._column_moves(oid, integer, name)
+	IS 'what depends on a column that is changed and is not carried over, with its name and the statements that have it use the new one, or drop it, at contract; other: the new column, which keeps that name in a table that is replicated';
 
 CREATE FUNCTION tandem._column_keys(relation oid, number integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -1817,16 +1890,6 @@ WHERE (a.attnotnull OR d.is_not_null OR n.conname IS NOT NULL)
 	AND NOT a.atthasdef AND a.attidentity = '' AND d.default_text IS NULL;
 COMMENT ON VIEW tandem._staying_columns
 	IS 'old columns that contract of each migration leaves in the table, and without which no INSERT passes afterwards';
-
-CREATE FUNCTION tandem._with_words(definition text, words name[], others text[]) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT string_agg(coalesce((SELECT o.other FROM unnest($2, $3) o (word, other) WHERE quote_ident(o.word) = w.word LIMIT 1), w.word), '' ORDER BY w.place)
-	-- strings, the words of the text, and what is between them
-	FROM (SELECT m[1] AS word, place
-		FROM regexp_matches($1, '(''(?:[^'']|'''')*''|"(?:[^"]|"")*"|[[:alpha:]_][[:alnum:]_$]*|[^''"[:alpha:]_]+)', 'g') WITH ORDINALITY t (m, place)) w;
-END;
-COMMENT ON FUNCTION tandem._with_words(text, name[], text[]) IS 'a text with other words in the place of names';
 
 CREATE FUNCTION tandem._columns_of_type(type oid, OUT relation oid, OUT name name)
 RETURNS SETOF record LANGUAGE sql STABLE
@@ -2202,15 +2265,15 @@ BEGIN ATOMIC
 		FROM tandem._renames_left r JOIN pg_attribute a ON a.attrelid = r.relation AND a.attname = r.column_name
 		CROSS JOIN LATERAL tandem._naming_functions(r.relation, a.attnum) t WHERE r.migration = $1
 	), decided AS MATERIALIZED (
-		-- what is carried over, or is to go, as the user has said
+		-- what is carried over, or is to go, as the user has said; or a statement at contract does it
 		SELECT o.relation, coalesce(o.new_name, o.object) AS name FROM tandem.operation o
-		WHERE o.migration = $1 AND o.kind IN ('carry', 'leave')
+		WHERE o.migration = $1 AND o.kind IN ('carry', 'leave', 'undecided')
 	)
 	SELECT DISTINCT f.part, f.object, f.what_happens, coalesce(f.remedy, 'create the like without the column, if it is still needed'), f.refuses
 	FROM found f
 	WHERE NOT EXISTS (SELECT FROM decided d CROSS JOIN LATERAL (VALUES
 			(format('unique constraint %I of table %s', d.name, d.relation)), (format('check constraint %I of table %s', d.name, d.relation)),
-			(format('foreign key %I of table %s', d.name, d.relation)),
+			(format('foreign key %I of table %s', d.name, d.relation)), (format('exclusion constraint %I of table %s', d.name, d.relation)),
 			((SELECT format('index %s', i.indexrelid::regclass) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = d.relation AND c.relname = d.name)),
 			((SELECT format('unique index %s', i.indexrelid::regclass) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = d.relation AND c.relname = d.name)),
 			((SELECT format('statistics %s.%I', s.stxnamespace::regnamespace, s.stxname) FROM pg_statistic_ext s WHERE s.stxrelid = d.relation AND s.stxname = d.name))) t (object)
@@ -2223,7 +2286,7 @@ COMMENT ON FUNCTION tandem._contract_parts(integer)
 
 -- An object of a partition follows that of its table; a key is moved by other calls.
 CREATE FUNCTION tandem._carried_objects(relation oid, number integer, migration integer, OUT place integer, OUT kind text, OUT name name, OUT stored_name name, OUT definition text,
-	OUT depends_on_values boolean)
+	OUT depends_on_values boolean, OUT buildable boolean)
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
 	WITH c AS (
@@ -2234,7 +2297,7 @@ BEGIN ATOMIC
 		WHERE o.relation = $1 AND o.kind = 'carry'
 	)
 	SELECT 1, 'index', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = x.relname), x.relname), x.relname, pg_get_indexdef(i.indexrelid),
-		NOT ($2 = ANY (i.indkey::integer[])) OR tandem._names_word(concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)), c.name)
+		NOT ($2 = ANY (i.indkey::integer[])) OR tandem._names_word(concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)), c.name), true
 	FROM c, pg_index i JOIN pg_class x ON x.oid = i.indexrelid
 	WHERE i.indrelid = $1 AND i.indisvalid
 		AND EXISTS (SELECT FROM tandem._index_columns k WHERE k.relation = $1 AND k.index = i.indexrelid AND k.number = $2)
@@ -2242,11 +2305,14 @@ BEGIN ATOMIC
 		AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
 	UNION ALL
 	-- that a row violates one that was never validated would be found
-	SELECT 2, 'constraint', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = k.conname), k.conname), k.conname, regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''), k.contype <> 'u' OR NOT k.convalidated
+	SELECT 2, 'constraint', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = k.conname), k.conname), k.conname, regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''), k.contype <> 'u' OR NOT k.convalidated,
+		-- of server 18 on: without overlaps, not enforced
+		k.contype <> 'x' AND (to_jsonb(k) ->> 'conperiod' = 'true') IS NOT TRUE AND (to_jsonb(k) ->> 'conenforced' = 'false') IS NOT TRUE
 	FROM pg_constraint k
-	WHERE k.conrelid = $1 AND k.contype IN ('u', 'c', 'f') AND $2 = ANY (k.conkey::integer[]) AND k.conparentid = 0 AND k.coninhcount = 0
+	WHERE k.conrelid = $1 AND k.contype IN ('u', 'c', 'f', 'x') AND ($2 = ANY (k.conkey::integer[]) OR k.contype = 'x'
+			AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = k.conindid AND x.number = $2)) AND k.conparentid = 0 AND k.coninhcount = 0
 	UNION ALL
-	SELECT 3, 'statistics', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = s.stxname), s.stxname), s.stxname, pg_get_statisticsobjdef(s.oid), s.stxexprs IS NOT NULL
+	SELECT 3, 'statistics', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = s.stxname), s.stxname), s.stxname, pg_get_statisticsobjdef(s.oid), s.stxexprs IS NOT NULL, true
 	FROM pg_statistic_ext s
 	WHERE s.stxrelid = $1 AND ($2 = ANY (s.stxkeys::integer[]) OR EXISTS (
 		SELECT FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
@@ -2256,7 +2322,7 @@ BEGIN ATOMIC
 	ORDER BY 1, 3;
 END;
 COMMENT ON FUNCTION tandem._carried_objects(oid, integer, integer)
-	IS 'what stands on a column and is built for the one that takes its name; depends_on_values: whether it would be another one if that has other values';
+	IS 'what stands on a column and is built for the one that takes its name; depends_on_values: whether it would be another one if that has other values; buildable: whether it can be built while others write';
 
 -- The name may be another object's, which does not go: then what was built keeps its own.
 CREATE FUNCTION tandem._names_to_take(relation oid, built name, name name, OUT place integer, OUT statement text)
@@ -2980,6 +3046,11 @@ REVOKE ALL ON FUNCTION
 	tandem._object_states(oid[], oid[], integer[], oid),
 	tandem._fingerprint(oid[], oid[], text),
 	tandem._drop_obstacles(oid[], integer, boolean),
+	tandem._is_changed(oid, integer),
+	tandem._remade_views(oid[], integer[]),
+	tandem._remake_problems(oid[]),
+	tandem._remake_statements(oid[]),
+	tandem._column_moves(oid, integer, name),
 	tandem._goes_with(oid[]),
 	tandem._table_name_taken(oid, name, integer),
 	tandem._is_replicated(oid),

@@ -25,7 +25,9 @@
 #include "core/statement.h"
 #include "core/text.h"
 #include "ddl/index_definition.h"
+#include "ending/operations.h"
 #include "ending/user_views.h"
+#include "ending/view_parts.h"
 
 #define VIEW_KIND "view"
 
@@ -37,6 +39,7 @@ typedef struct CarriedObject
 	char	   *stored_name;
 	char	   *definition;		/* as the server writes it */
 	bool		depends_on_values;
+	bool		buildable;		/* while others write */
 } CarriedObject;
 
 static char *
@@ -55,6 +58,7 @@ read_object(uint64 row)
 	object->stored_name = query_get_text(row, 3);
 	object->definition = query_get_text(row, 4);
 	object->depends_on_values = query_get_bool(row, 5);
+	object->buildable = query_get_bool(row, 6);
 	return object;
 }
 
@@ -69,7 +73,7 @@ objects_of_column(const Migration *migration, Oid relid, const char *column)
 	query_int(&query, get_attnum(relid, column));
 	query_int(&query, migration->id);
 	objects = query_rows(&query,
-						 "SELECT kind, name::text, stored_name::text, definition, depends_on_values FROM tandem._carried_objects($1, $2, $3) ORDER BY place, name COLLATE \"C\"",
+						 "SELECT kind, name::text, stored_name::text, definition, depends_on_values, buildable FROM tandem._carried_objects($1, $2, $3) ORDER BY place, name COLLATE \"C\"",
 						 read_object);
 	query_end(&query);
 	return objects;
@@ -90,8 +94,9 @@ views_of_rule(const SyncRule *rule)
 		object->kind = VIEW_KIND;
 		object->name = quoting_raw_name(view->view);
 		object->stored_name = object->name;
-		object->definition = user_view_definition(view->view);
+		object->definition = view_definition_text(view->view);
 		object->depends_on_values = view->by_value;
+		object->buildable = true;
 		objects = lappend(objects, object);
 	}
 	return objects;
@@ -265,6 +270,33 @@ build_object(Migration *migration, const Carrying *carrying,
 		carry_statistics(&names, object, built);
 }
 
+/* The call that has contract make it of the new column, whose name that is by then. */
+static char *
+call_to_build_at_contract(const Migration *migration, Oid relid, const CarriedObject *object)
+{
+	char	   *table = quoting_relation(relid);
+	char	   *name = pstrdup(quote_identifier(object->stored_name));
+	char	   *statement = psprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s %s",
+									 table, name, name, object->definition);
+
+	return psprintf("SELECT tandem.at_contract(%s, %s, %s);",
+					quote_literal_cstr(migration->name), quote_literal_cstr(table),
+					quote_literal_cstr(statement));
+}
+
+static void
+refuse_to_build(const Migration *migration, const Carrying *carrying,
+				const CarriedObject *object)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("constraint \"%s\" of table \"%s\" cannot be carried over",
+					object->name, quoting_shown_name(carrying->rule->relation)),
+			 errdetail("%s: the server cannot build it while others write.", object->definition),
+			 errhint("Give it in leave; or have contract make it, with the table locked: %s",
+					 call_to_build_at_contract(migration, carrying->rule->relation, object))));
+}
+
 static void
 carry_object(Migration *migration, const Carrying *carrying,
 			 const CarriedObject *object)
@@ -272,6 +304,8 @@ carry_object(Migration *migration, const Carrying *carrying,
 	MemoryContext caller = CurrentMemoryContext;
 	char	   *built = reserved_name(migration, object->name);
 
+	if (!object->buildable)
+		refuse_to_build(migration, carrying, object);
 	if (strcmp(object->kind, VIEW_KIND) == 0)
 	{
 		if (object->depends_on_values)
@@ -323,6 +357,18 @@ line_of_undecided(const Operation *operation)
 					quoting_relation(operation->relation), operation->given);
 }
 
+static char *
+line_of_object(const Migration *migration, Oid relid, const CarriedObject *object)
+{
+	char	   *line = psprintf("%s %s: %s", object->kind, quote_identifier(object->name),
+								object->definition);
+
+	if (object->buildable)
+		return line;
+	return psprintf("%s: not built while others write: %s", line,
+					call_to_build_at_contract(migration, relid, object));
+}
+
 static void
 warn_of_undecided(const Carrying *carrying, List *lines)
 {
@@ -330,7 +376,7 @@ warn_of_undecided(const Carrying *carrying, List *lines)
 		return;
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
-			 errmsg("what depends on the values of column \"%s\" is not carried over without being asked",
+			 errmsg("not all that stands on column \"%s\" is carried over without being asked",
 					carrying->rule->new_name),
 			 errdetail("%s", text_joined(lines, "- ", "\n")),
 			 errhint("Name each in carry, to have it word for word, or in leave, to have it no more; or call tandem.add_constraint or tandem.add_index with its name. Until then migrate is refused.")));
@@ -343,7 +389,13 @@ carried_check_decided(const Migration *migration)
 	ListCell   *lc;
 
 	foreach(lc, operation_list_of_kind(migration->id, OPERATION_UNDECIDED))
-		lines = lappend(lines, line_of_undecided(lfirst(lc)));
+	{
+		const Operation *operation = lfirst(lc);
+
+		/* what a statement at contract makes of it is the user's */
+		if (!operations_name(migration, operation->object))
+			lines = lappend(lines, line_of_undecided(operation));
+	}
 	if (lines == NIL)
 		return;
 	ereport(ERROR,
@@ -413,7 +465,7 @@ carry_over(Migration *migration, const Carrying *carrying)
 
 		if (text_is_among(object->name, carrying->leave))
 			note_object(migration, relid, OPERATION_LEAVE, object->kind, object->name, NULL);
-		else if (!object->depends_on_values || carrying->word_for_word ||
+		else if ((object->buildable && (!object->depends_on_values || carrying->word_for_word)) ||
 				 text_is_among(object->name, carrying->carry))
 			carry_object(migration, carrying, object);
 		else if (find_undecided(migration, relid, object->name) == NULL)
@@ -421,8 +473,7 @@ carry_over(Migration *migration, const Carrying *carrying)
 			note_object(migration, relid, OPERATION_UNDECIDED,
 						psprintf("%s: %s", object->kind, object->definition),
 						object->name, NULL);
-			lines = lappend(lines, psprintf("%s %s: %s", object->kind,
-											quote_identifier(object->name), object->definition));
+			lines = lappend(lines, line_of_object(migration, relid, object));
 		}
 	}
 	warn_of_undecided(carrying, lines);

@@ -27,6 +27,7 @@
 
 #include "api/arguments.h"
 #include "api/carried.h"
+#include "api/column_moves.h"
 #include "api/column_operation.h"
 #include "api/expand.h"
 #include "api/new_column.h"
@@ -158,6 +159,7 @@ read_texts(FunctionCallInfo fcinfo, ColumnChange *change)
 	change->up_given = up != NULL;
 	change->down_given = down != NULL;
 	rule->up = list_make1(up ? up : name);
+	rule->up_given = rule->up;
 	if (change->one_way)
 		rule->down = NIL;
 	else
@@ -509,35 +511,6 @@ check_all_is_built(const ColumnChange *change)
 			 errhint("Run CALL tandem.migrate(%s); first.", quote_literal_cstr(other))));
 }
 
-/*
- * What is in the way of contract: the user decides how it follows the column.
- */
-static void
-warn_of_users(const ColumnChange *change)
-{
-	TableColumn column = {change->rule->relation, column_of(change)};
-	List	   *all = linitial(column_dependents(list_make1(&column), change->rule->migration_id));
-
-	/* those of earlier releases end before */
-	List	   *others = linitial(column_migrations(list_make1(&column), change->rule->migration_id));
-	List	   *lines = NIL;
-	ListCell   *lc;
-
-	foreach(lc, all)
-	{
-		if (!text_is_among(lfirst(lc), others))
-			lines = lappend(lines, lfirst(lc));
-	}
-	if (lines == NIL)
-		return;
-	ereport(WARNING,
-			(errcode(ERRCODE_WARNING),
-			 errmsg("column \"%s\" of table \"%s\" is in use by what is not carried over",
-					change->rule->new_name, quoting_shown_name(column.relation)),
-			 errdetail("%s", text_joined(lines, "- ", "\n")),
-			 errhint("Contract is refused as long as this is so: have contract drop it, and make it again, with tandem.at_contract.")));
-}
-
 static void
 add_not_null(const Migration *migration, const ColumnChange *change)
 {
@@ -574,6 +547,6 @@ tandem_change_column(PG_FUNCTION_ARGS)
 	expand_add_sync(migration, change.rule);
 	check_down_is_left(&change);
 	carry_over(migration, &change.carrying);
-	warn_of_users(&change);
+	column_moves_warn(migration, change.rule);
 	PG_RETURN_VOID();
 }

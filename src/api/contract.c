@@ -37,6 +37,7 @@
 #include "ending/operations.h"
 #include "ending/tables.h"
 #include "ending/parts.h"
+#include "ending/remade_views.h"
 #include "ending/user_views.h"
 #include "region/gate.h"
 #include "region/release_publication.h"
@@ -195,7 +196,7 @@ check_ready_to_contract(const Migration *migration, List *rules,
 	check_data_is_ready(migration, rules, call);
 	if (!operations_may_free_columns(migration))
 		refuse_columns_in_use(migration, reasons_columns_stay(migration, dropped));
-	user_views_check(migration);
+	remade_views_check(migration);
 	refuse_to_rename_yet(migration);
 	parts = contract_parts(migration);
 	contract_parts_check(migration, parts, call->accept);
@@ -667,7 +668,7 @@ tandem_preview_contract(PG_FUNCTION_ARGS)
 				 ? "contract is refused if that is still so after its statements"
 				 : "contract is refused, whatever it is to accept",
 				 "move it to the new columns or drop it; of another migration, end that one");
-	foreach(lc, user_views_problems(migration))
+	foreach(lc, remade_views_problems(migration))
 		put_part(result, "in use", lfirst(lc),
 				 "contract is refused, whatever it is to accept",
 				 "drop it, and create it again after contract");

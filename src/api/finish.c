@@ -23,8 +23,8 @@
 #include "core/settings.h"
 #include "core/text.h"
 #include "ending/operations.h"
+#include "ending/remade_views.h"
 #include "ending/tables.h"
-#include "ending/user_views.h"
 #include "region/release_publication.h"
 #include "trigger/install.h"
 #include "trigger/writer_trigger.h"
@@ -260,10 +260,10 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 	{
 		carried_keep_sequences(migration);
 		names = carried_names_to_take(migration);
-		views = user_views_begin(migration);
+		views = remade_views_begin(migration);
 		renamed = column_rename_all(migration, dropped);
 		operations_run(migration);
-		user_views_drop(views);
+		remade_views_drop(views);
 	}
 	if (check)
 		check(migration, dropped);
@@ -280,7 +280,7 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 
 	carried_take_names(migration, names);
 	if (views)
-		user_views_make(views);
+		remade_views_make(views);
 
 	/*
 	 * they show the same, but by another name of the table's; not before a

@@ -14,6 +14,7 @@
 
 #include "api/arguments.h"
 #include "api/carried.h"
+#include "api/column_moves.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
@@ -364,6 +365,9 @@ try_migrate(MigrateCall *call)
 	if (migrate_is_done(call, migration))
 		return false;
 	carried_check_decided(migration);
+	/* later no statement can be added */
+	if (migration->phase == PHASE_EXPAND)
+		column_moves_check(migration);
 	check_views_of_changed(migration);
 	if (!migration_lock_start(migration, call->background))
 	{

@@ -1,7 +1,6 @@
 /*
  * user_views.h
- *		Views of users over columns that are changed: contract drops them, and makes
- *		them again.
+ *		Views of users over columns that are changed, and what they do with these.
  */
 #ifndef TANDEM_USER_VIEWS_H
 #define TANDEM_USER_VIEWS_H
@@ -13,41 +12,33 @@ typedef struct UserView
 {
 	Oid			view;
 	Oid			owner;
-	bool		by_value;		/* it does more with the column than to show it */
+	bool		by_value;		/* of columns that get other values it does
+								 * more than to show them */
 } UserView;
 
+/* Columns by their numbers, which stay when they are renamed. */
+typedef struct ChangedColumns
+{
+	List	   *all;			/* of ChangedColumn, see user_views.c */
+	List	   *valued;			/* those that get other values than the same
+								 * cast */
+} ChangedColumns;
+
+/* Returns the columns that a migration changes, in partitions, too. */
+extern ChangedColumns changed_columns_of_migration(const Migration *migration);
+
 /*
- * Returns the views over the column that a rule changes, and those over them, of
- * UserView, a view after those that it reads.  Locks them in ACCESS SHARE mode at most.
+ * Returns the views over columns, and those over them, of UserView, a view after those
+ * that it reads; and the same of the column that one rule changes.  Locks them in ACCESS
+ * SHARE mode at most.
  */
+extern List *user_views_of_columns(const ChangedColumns *columns);
 extern List *user_views_of_rule(const SyncRule *rule);
 
-/* The same of all columns that the migration changes, as OIDs. */
+/* Returns the OIDs of views. */
+extern List *user_views_oids(List *views);
+
+/* Returns the OIDs of all views over columns that a migration changes. */
 extern List *user_views_of_migration(const Migration *migration);
-
-/* The text of a view, palloc'd, without what it is called. */
-extern char *user_view_definition(Oid view);
-
-/*
- * Returns lines of the views of the migration that cannot be made again: they compute
- * from a column that gets other values, and nobody has said that they go on to do so;
- * their text would be another one if it was read again; they are over one that is left
- * out.  What the catalogs know of is among column_dependents.  user_views_check throws an
- * error that lists them.
- */
-extern List *user_views_problems(const Migration *migration);
-extern void user_views_check(const Migration *migration);
-
-/*
- * user_views_begin is called before columns are renamed; user_views_drop then drops
- * the views, before the columns go, and user_views_make makes them again, once the
- * names are what they are to be.  All as the owners of the views; the tables and views
- * are locked.  Errors: those of the server.
- */
-typedef struct RemadeViews RemadeViews;
-
-extern RemadeViews *user_views_begin(const Migration *migration);
-extern void user_views_drop(RemadeViews *remade);
-extern void user_views_make(const RemadeViews *remade);
 
 #endif							/* TANDEM_USER_VIEWS_H */

@@ -1,0 +1,148 @@
+/*
+ * column_moves.c
+ *		What depends on a column that is changed, and is not carried over: statements
+ *		at contract have it use the new column.
+ *
+ * Policies, rules, triggers, functions and the like are the user's: he decides whether
+ * they mean the same of the new values.  The statements that they would need are those
+ * of tandem._column_moves.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "api/column_moves.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "core/text.h"
+#include "ddl/columns.h"
+#include "ending/operations.h"
+
+typedef struct ColumnMove
+{
+	char	   *line;			/* as of column_dependents */
+	char	   *name;			/* by which a statement names it */
+	List	   *statements;		/* that move it */
+} ColumnMove;
+
+static void *
+read_move(uint64 row)
+{
+	ColumnMove *move = palloc(sizeof(ColumnMove));
+
+	move->line = query_get_text(row, 1);
+	move->name = query_get_text(row, 2);
+	move->statements = query_get_strings(row, 3);
+	return move;
+}
+
+static List *
+moves_of_rule(const SyncRule *rule)
+{
+	TandemQuery query;
+	List	   *moves;
+
+	query_begin(&query);
+	authority_pin_catalog_forms();
+	query_oid(&query, rule->relation);
+	query_int(&query, get_attnum(rule->relation, linitial(rule->old_columns)));
+	query_name(&query, linitial(rule->new_columns));
+	moves = query_rows(&query,
+					   "SELECT line, name, statements FROM tandem._column_moves($1, $2, $3)",
+					   read_move);
+	query_end(&query);
+	return moves;
+}
+
+static const ColumnMove *
+find_move(List *moves, const char *line)
+{
+	ListCell   *lc;
+
+	foreach(lc, moves)
+	{
+		if (strcmp(((ColumnMove *) lfirst(lc))->line, line) == 0)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+static char *
+line_with_calls(const Migration *migration, const SyncRule *rule, const char *line,
+				const ColumnMove *move)
+{
+	StringInfoData text;
+	ListCell   *lc;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, line);
+	foreach(lc, move ? move->statements : NIL)
+		appendStringInfo(&text, "%s SELECT tandem.at_contract(%s, %s, %s);",
+						 lc == list_head(move->statements) ? ":" : "",
+						 quote_literal_cstr(migration->name),
+						 quote_literal_cstr(quoting_relation(rule->relation)),
+						 quote_literal_cstr(lfirst(lc)));
+	return text.data;
+}
+
+/* Those of earlier releases end before. */
+static List *
+lines_of_rule(const Migration *migration, const SyncRule *rule)
+{
+	TableColumn column = {rule->relation, linitial(rule->old_columns)};
+	List	   *all = linitial(column_dependents(list_make1(&column), migration->id));
+	List	   *others = linitial(column_migrations(list_make1(&column), migration->id));
+	List	   *moves = all == NIL ? NIL : moves_of_rule(rule);
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	foreach(lc, all)
+	{
+		const ColumnMove *move = find_move(moves, lfirst(lc));
+
+		if (!text_is_among(lfirst(lc), others) &&
+			!(move && operations_name(migration, move->name)))
+			lines = lappend(lines, line_with_calls(migration, rule, lfirst(lc), move));
+	}
+	return lines;
+}
+
+void
+column_moves_warn(const Migration *migration, const SyncRule *rule)
+{
+	List	   *lines = lines_of_rule(migration, rule);
+
+	if (lines == NIL)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("column \"%s\" of table \"%s\" is in use by what is not carried over",
+					rule->new_name, quoting_shown_name(rule->relation)),
+			 errdetail("%s", text_joined(lines, "- ", "\n")),
+			 errhint("Make these calls, with the statements changed where the new values need it; contract runs them when the new column has its name. Or drop what is named. Until then migrate is refused.")));
+}
+
+void
+column_moves_check(const Migration *migration)
+{
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule_changes_column(rule) && relation_exists(rule->relation))
+			lines = list_concat(lines, lines_of_rule(migration, rule));
+	}
+	if (lines == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("changed columns of migration \"%s\" are in use by what is not carried over",
+					migration->name),
+			 errdetail("%s", text_joined(lines, "- ", "\n")),
+			 errhint("Make these calls, with the statements changed where the new values need it, or drop what is named, then run CALL tandem.migrate(%s); again.",
+					 quote_literal_cstr(migration->name))));
+}

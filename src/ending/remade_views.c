@@ -1,0 +1,409 @@
+/*
+ * remade_views.c
+ *		Contract drops the views of users over columns that are changed, and makes them
+ *		again.
+ *
+ * The server cannot change the type of a view's column, and keeps a column that a
+ * view reads.  Each statement runs as the owner of the view, under a pinned
+ * search_path, for which the server has written it.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "catalog/operation.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "core/statement.h"
+#include "core/text.h"
+#include "core/transaction.h"
+#include "ending/operations.h"
+#include "ending/remade_views.h"
+#include "ending/tables.h"
+#include "ending/user_views.h"
+#include "ending/view_parts.h"
+
+/*-------------------------------------------------------------------------
+ * What is in the way.
+ *-------------------------------------------------------------------------
+ */
+
+static bool
+has_operation(const Migration *migration, OperationKind kind, Oid view)
+{
+	const char *name = quoting_raw_name(view);
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration->id, kind))
+	{
+		const Operation *operation = lfirst(lc);
+
+		if (strcmp(operation->given, "view") == 0 && strcmp(operation->object, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_left(const Migration *migration, Oid view)
+{
+	return has_operation(migration, OPERATION_LEAVE, view);
+}
+
+/* What it computes from the new values is another thing than before. */
+static List *
+lines_of_undecided(const Migration *migration, List *views)
+{
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	foreach(lc, views)
+	{
+		const UserView *view = lfirst(lc);
+
+		if (view->by_value && !has_operation(migration, OPERATION_CARRY, view->view) &&
+			!is_left(migration, view->view))
+			lines = lappend(lines, psprintf("view %s, which computes from values that change",
+											quoting_relation(view->view)));
+	}
+	return lines;
+}
+
+static List *
+lines_over_left(const Migration *migration, List *views)
+{
+	List	   *lines = NIL;
+	List	   *left = NIL;
+	ListCell   *lc;
+
+	foreach(lc, views)
+	{
+		if (is_left(migration, ((UserView *) lfirst(lc))->view))
+			left = lappend_oid(left, ((UserView *) lfirst(lc))->view);
+	}
+	foreach(lc, left != NIL ? drop_obstacles(left, 0, false) : NIL)
+		lines = lappend(lines, psprintf("%s, over a view that is left out", (char *) lfirst(lc)));
+	return lines;
+}
+
+typedef struct ReadAgain
+{
+	const UserView *view;
+	char	   *statement;		/* of another view with its text */
+	char	   *search_path;
+	char	   *name;			/* of that view, without its schema */
+	bool		same;
+} ReadAgain;
+
+/* What both depend on is the same, but for types and operators of the server itself. */
+static bool
+views_depend_alike(Oid view, Oid other)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, view);
+	query_oid(&query, other);
+	return !query_end_found(&query, query_run(&query,
+											  "WITH d AS (SELECT r.ev_class, d.refclassid, d.refobjid, d.refobjsubid FROM pg_rewrite r "
+											  "JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid "
+											  "WHERE r.ev_class IN ($1, $2) AND r.rulename = '_RETURN' AND d.refobjid <> r.ev_class) "
+											  "SELECT FROM d GROUP BY refclassid, refobjid, refobjsubid HAVING count(DISTINCT ev_class) = 1 LIMIT 1"));
+}
+
+static void
+read_view_again(void *arg)
+{
+	ReadAgain  *again = arg;
+	Oid			made;
+
+	ddl_run_as(again->view->owner, again->statement, again->search_path);
+	made = get_relname_relid(again->name, get_rel_namespace(again->view->view));
+	again->same = OidIsValid(made) && views_depend_alike(again->view->view, made);
+}
+
+/*
+ * The server writes all names qualified but the operators of some constructs, as IS
+ * DISTINCT FROM, for which the schemas of those that the view uses are in search_path.
+ * To see what comes of it a view is made of the text, and not kept.
+ */
+static char *
+problem_of_text(const UserView *view)
+{
+	ReadAgain	again = {.view = view};
+	ViewStatement *statement;
+	ErrorData  *error;
+
+	/* the preview of a standby */
+	if (XactReadOnly)
+		return NULL;
+	again.name = derived_name(quoting_raw_name(view->view), "tandem_again");
+	statement = view_statement_behind_name(view->view);
+	again.search_path = statement->search_path;
+	again.statement = psprintf("CREATE VIEW %s%s",
+							   quote_qualified_identifier(quoting_raw_schema(get_rel_namespace(view->view)), again.name),
+							   statement->text);
+	error = subtransaction_rehearse(read_view_again, &again);
+	if (error)
+		return psprintf("view %s, whose text cannot be read again: %s",
+						quoting_relation(view->view), error->message);
+	return again.same ? NULL
+		: psprintf("view %s, whose text depends on search_path", quoting_relation(view->view));
+}
+
+/* Of what a statement at contract names that is told which it leaves. */
+static List *
+views_not_named(const Migration *migration, List *views)
+{
+	List	   *others = NIL;
+	ListCell   *lc;
+
+	foreach(lc, views)
+	{
+		UserView   *view = lfirst(lc);
+
+		if (!operations_name(migration, quoting_raw_name(view->view)))
+			others = lappend(others, view);
+	}
+	return others;
+}
+
+static void
+refuse_views(const Migration *migration, List *lines)
+{
+	if (lines == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("views over changed columns of migration \"%s\" cannot be made again",
+					migration->name),
+			 errdetail("%s", text_joined(lines, "- ", "\n")),
+			 errhint("Drop these and, if they are still wanted, create them again after contract.")));
+}
+
+List *
+remade_views_problems(const Migration *migration)
+{
+	ChangedColumns columns = changed_columns_of_migration(migration);
+	List	   *views = views_not_named(migration, user_views_of_columns(&columns));
+	List	   *lines = lines_of_undecided(migration, views);
+	ListCell   *lc;
+
+	foreach(lc, views)
+	{
+		const UserView *view = lfirst(lc);
+		char	   *problem = is_left(migration, view->view) ? NULL : problem_of_text(view);
+
+		if (problem)
+			lines = lappend(lines, problem);
+	}
+	return list_concat(lines, lines_over_left(migration, views));
+}
+
+void
+remade_views_check(const Migration *migration)
+{
+	refuse_views(migration, remade_views_problems(migration));
+}
+
+/* Under the locks, after the statements of users have run. */
+static void
+check_views_to_drop(const Migration *migration, List *views)
+{
+	TandemQuery query;
+	List	   *lines;
+
+	query_begin(&query);
+	query_oid_list(&query, user_views_oids(views));
+	lines = query_texts(&query,
+						"SELECT line FROM tandem._remake_problems($1) ORDER BY line COLLATE \"C\"");
+	query_end(&query);
+	lines = list_concat(lines, lines_of_undecided(migration, views));
+	refuse_views(migration, list_concat(lines, lines_over_left(migration, views)));
+}
+
+/*-------------------------------------------------------------------------
+ * Contract.
+ *-------------------------------------------------------------------------
+ */
+
+typedef struct RemadeView
+{
+	const UserView *view;
+	char	   *name;
+	Oid			schema;
+	List	   *rights;			/* of ColumnRights */
+	bool		left;			/* it is not made again */
+} RemadeView;
+
+/* A column of a table and the one that takes its name, by their numbers, which stay. */
+typedef struct Twins
+{
+	Oid			relation;
+	AttrNumber	old;
+	AttrNumber	new;
+} Twins;
+
+struct RemadeViews
+{
+	const Migration *migration;
+	ChangedColumns columns;
+	List	   *twins;			/* of Twins */
+	List	   *views;			/* of RemadeView, a view after those that it
+								 * reads */
+	List	   *statements;		/* of ViewStatement */
+};
+
+RemadeViews *
+remade_views_begin(const Migration *migration)
+{
+	RemadeViews *remade = palloc0(sizeof(RemadeViews));
+	ListCell   *lc;
+
+	remade->migration = migration;
+	remade->columns = changed_columns_of_migration(migration);
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		const SyncRule *rule = lfirst(lc);
+		Twins	   *twins;
+
+		if (!rule_changes_column(rule) || !relation_exists(rule->relation))
+			continue;
+		twins = palloc(sizeof(Twins));
+		twins->relation = rule->relation;
+		twins->old = get_attnum(rule->relation, linitial(rule->old_columns));
+		twins->new = get_attnum(rule->relation, linitial(rule->new_columns));
+		remade->twins = lappend(remade->twins, twins);
+	}
+	return remade;
+}
+
+static void
+rename_column(Oid relid, const char *name, const char *new_name)
+{
+	ddl_run_stored(relid, psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s",
+								   quoting_relation(relid), quote_identifier(name),
+								   pstrdup(quote_identifier(new_name))));
+}
+
+/* The texts name the new column, under the name that it has by now. */
+static void
+read_statements(void *arg)
+{
+	RemadeViews *remade = arg;
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, remade->twins)
+	{
+		const Twins *twins = lfirst(lc);
+		char	   *old = get_attname(twins->relation, twins->old, false);
+		char	   *new = get_attname(twins->relation, twins->new, false);
+
+		rename_column(twins->relation, new, derived_name(new, "tandem_moved"));
+		rename_column(twins->relation, old, new);
+	}
+	foreach(lc, remade->views)
+		relids = lappend_oid(relids, ((RemadeView *) lfirst(lc))->view->view);
+	remade->statements = view_statements(relids);
+}
+
+static void
+read_views(RemadeViews *remade)
+{
+	List	   *views = user_views_of_columns(&remade->columns);
+	ListCell   *lc;
+
+	if (views != NIL)
+		check_views_to_drop(remade->migration, views);
+	foreach(lc, views)
+	{
+		RemadeView *view = palloc0(sizeof(RemadeView));
+
+		view->view = lfirst(lc);
+		view->name = quoting_raw_name(view->view->view);
+		view->schema = get_rel_namespace(view->view->view);
+		view->rights = view_rights(view->view->view);
+		view->left = is_left(remade->migration, view->view->view);
+		remade->views = lappend(remade->views, view);
+	}
+}
+
+static const RemadeView *
+find_view(const RemadeViews *remade, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, remade->views)
+	{
+		const RemadeView *view = lfirst(lc);
+
+		if (view->view->view == relid)
+			return view;
+	}
+	return NULL;
+}
+
+/* Of those that are left out only what is before the drop. */
+static void
+run_statements(const RemadeViews *remade, bool before_drop)
+{
+	ListCell   *lc;
+
+	foreach(lc, remade->statements)
+	{
+		const ViewStatement *statement = lfirst(lc);
+		const RemadeView *view = find_view(remade, statement->view);
+
+		if ((statement->step == VIEW_BEFORE_DROP) == before_drop &&
+			(before_drop || !view->left))
+			ddl_run_as(view->view->owner, statement->text, statement->search_path);
+	}
+}
+
+/* Nothing else depends on one than views that went before, and what counts for nothing. */
+static void
+drop_view(const RemadeView *view)
+{
+	Oid			relid = view->view->view;
+
+	ddl_run_as(view->view->owner,
+			   psprintf("DROP VIEW %s %s", quoting_relation(relid),
+						drop_behavior(list_make1_oid(relid))),
+			   AUTHORITY_PINNED_PATH);
+}
+
+void
+remade_views_drop(RemadeViews *remade)
+{
+	ErrorData  *error;
+
+	/* not before: a statement of the user's may have changed or dropped one */
+	read_views(remade);
+	if (remade->views == NIL)
+		return;
+	error = subtransaction_rehearse(read_statements, remade);
+	if (error)
+		ReThrowError(error);
+	run_statements(remade, true);
+	for (int i = list_length(remade->views) - 1; i >= 0; i--)
+		drop_view(list_nth(remade->views, i));
+}
+
+void
+remade_views_make(const RemadeViews *remade)
+{
+	ListCell   *lc;
+
+	run_statements(remade, false);
+	foreach(lc, remade->views)
+	{
+		const RemadeView *view = lfirst(lc);
+
+		if (!view->left)
+			view_set_rights(get_relname_relid(view->name, view->schema),
+							view->view->owner, view->rights);
+	}
+}
