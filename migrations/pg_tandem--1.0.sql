@@ -1686,23 +1686,31 @@ COMMENT ON FUNCTION tandem._column_moved_keys(oid, integer, oid[], name[])
 CREATE FUNCTION tandem._column_parts(relation oid, number integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
+	WITH taken AS (
+		-- names of what is there for the column that takes its name
+		SELECT o.new_name AS name FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration AND m.phase NOT IN ('done', 'aborted')
+		WHERE o.relation = $1 AND o.kind = 'carry'
+	)
 	SELECT format('index %s', i.indexrelid::regclass)
 	FROM pg_index i
 	WHERE i.indrelid = $1
 		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = i.indexrelid AND x.number = $2)
 		AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
+		AND NOT EXISTS (SELECT FROM taken k JOIN pg_class x ON x.relname = k.name WHERE x.oid = i.indexrelid)
 	UNION SELECT format('constraint %I', c.conname)
 	FROM pg_constraint c
 	WHERE c.conrelid = $1 AND c.contype = 'c' AND $2 = ANY (c.conkey) AND c.coninhcount = 0
+		AND c.conname NOT IN (SELECT k.name FROM taken k)
 	UNION SELECT format('statistics %I', s.stxname)
 	FROM pg_statistic_ext s
-	WHERE s.stxrelid = $1 AND ($2 = ANY (s.stxkeys) OR EXISTS (
+	WHERE s.stxrelid = $1 AND s.stxname NOT IN (SELECT k.name FROM taken k) AND ($2 = ANY (s.stxkeys) OR EXISTS (
 		SELECT FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
 		AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2))
 	UNION SELECT format('sequence %s', d.objid::regclass)
 	FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
 	WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-		AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype IN ('a', 'i');
+		AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype IN ('a', 'i')
+		AND NOT (d.deptype = 'a' AND tandem._is_changed($1, $2));
 END;
 COMMENT ON FUNCTION tandem._column_parts(oid, integer)
 	IS 'what is dropped with a column: indexes, constraints, statistics, sequences';

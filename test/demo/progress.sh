@@ -15,10 +15,10 @@ show_progress() {
 	local line pause=1 head='' tail=$'\n'
 	[ ! -t 1 ] || pause=0.2 head=$'\r' tail=$'\e[K'
 	while [ "$(query "SELECT background FROM tandem.migrations WHERE name = '$1'")" = t ]; do
-		line=$(progress_lines "state IN ('running', 'waiting') AND (rows_done > 0 OR doing IS NOT NULL) LIMIT 1")
+		line=$(progress_lines "migration = '$1' AND state IN ('running', 'waiting') AND (rows_done > 0 OR doing IS NOT NULL) LIMIT 1")
 		[ -z "$line" ] || printf '%s   %s%s' "$head" "${line:0:120}" "$tail"
 		sleep "$pause"
 	done
 	printf '%s' "$head${head:+$'\e[K'}"
-	progress_lines true | sed 's/^/   /'
+	progress_lines "migration = '$1'" | sed 's/^/   /'
 }

@@ -3,9 +3,10 @@
 : "${bindir:?}" "${demo:?}"
 declare -A release_pid=()
 
-# start_release NAME OPTION...: every session of it declares its release, the number in its name
+# start_release NAME OPTION...: every session of it declares its release, the number in its name, and
+# finds its views
 start_release() {
-	local name=$1 declare="-c tandem.release=${1#release_}"
+	local name=$1 declare="-c tandem.release=${1#release_} -c search_path=$1"
 	shift
 	show "PGOPTIONS='$declare' pgbench $*"
 	PGOPTIONS=$declare PGAPPNAME=$name "$bindir/pgbench" -n -T 86400 -l --log-prefix="$demo/$name" "$@" \
