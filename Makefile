@@ -144,6 +144,7 @@ OBJS = \
 	src/ending/parts.o \
 	src/ending/losses.o \
 	src/ending/built.o \
+	src/ending/compiled_functions.o \
 	src/ending/operations.o \
 	src/ending/remade_views.o \
 	src/ending/tables.o \

@@ -2332,6 +2332,16 @@ END;
 COMMENT ON FUNCTION tandem._carried_objects(oid, integer, integer)
 	IS 'what stands on a column and is built for the one that takes its name; depends_on_values: whether it would be another one if that has other values; buildable: whether it can be built while others write';
 
+CREATE FUNCTION tandem._compiled_functions(relations oid[], names name[], OUT function oid)
+RETURNS SETOF oid LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT p.oid FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('internal', 'c', 'sql')
+	WHERE p.oid IN (SELECT t.tgfoid FROM pg_trigger t WHERE t.tgrelid = ANY ($1))
+		OR EXISTS (SELECT FROM unnest($2) n (name) WHERE strpos(lower(p.prosrc), lower(n.name)) > 0 AND tandem._names_word(p.prosrc, n.name));
+END;
+COMMENT ON FUNCTION tandem._compiled_functions(oid[], name[])
+	IS 'functions that a session may have compiled, or made plans for, with the types that columns had: of triggers of tables, or that name one of the columns';
+
 -- The name may be another object's, which does not go: then what was built keeps its own.
 CREATE FUNCTION tandem._names_to_take(relation oid, built name, name name, OUT place integer, OUT statement text)
 RETURNS SETOF record LANGUAGE sql STABLE
@@ -3055,6 +3065,7 @@ REVOKE ALL ON FUNCTION
 	tandem._fingerprint(oid[], oid[], text),
 	tandem._drop_obstacles(oid[], integer, boolean),
 	tandem._is_changed(oid, integer),
+	tandem._compiled_functions(oid[], name[]),
 	tandem._remade_views(oid[], integer[]),
 	tandem._remake_problems(oid[]),
 	tandem._remake_statements(oid[]),

@@ -1,6 +1,7 @@
 -- change_column: the views of users are made again at contract, and what cannot be carried over is told.
 \set VERBOSITY terse
 SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS pg_tandem CASCADE;
 CREATE EXTENSION pg_tandem;
 CREATE ROLE tandem_reporter;
 CREATE ROLE tandem_view_reader;
@@ -71,13 +72,13 @@ SELECT tandem.change_column('wide', 'items', 'price', 'bigint');
 SELECT tandem.create_views(2, schemas => '{shop}');
 COMMIT;
 CALL tandem.migrate('wide');
-SELECT part, object, what_happens FROM tandem.preview_contract('wide');
+SELECT part, object, what_happens FROM tandem.preview_contract('wide') ORDER BY 1, 2;
 SELECT * FROM views_that_differ('shop');
 SELECT tandem.switch_release(2);
 CALL tandem.contract('wide');
 SELECT * FROM views_that_differ('shop');
-SELECT a.attrelid::regclass, a.attname, a.atttypid::regtype FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-WHERE c.relnamespace = 'shop'::regnamespace AND c.relkind = 'v' AND a.attnum > 0 AND a.attname <> 'id' ORDER BY 1::text, a.attnum;
+SELECT c.relname, a.attname, a.atttypid::regtype FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+WHERE c.relnamespace = 'shop'::regnamespace AND c.relkind = 'v' AND a.attnum > 0 AND a.attname <> 'id' ORDER BY c.relname, a.attnum;
 SELECT * FROM v4 ORDER BY id;
 SELECT id FROM v5 ORDER BY id;
 INSERT INTO v3 VALUES (9, 3000000000);

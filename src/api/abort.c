@@ -275,7 +275,7 @@ abort_locked(Migration *migration, void *arg)
 	run_control_end_background(migration->id);
 	drain_undo(migration);
 	undo_all_builds(migration);
-	finish_drop(migration, dropped, finish_dropped_with(migration, dropped), NULL);
+	finish_drop(migration, dropped, finish_dropped_with(migration, dropped), NIL, NULL);
 	if (call->before > 0)
 		release_subscription_restart(call->before);
 }

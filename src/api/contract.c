@@ -33,6 +33,7 @@
 #include "core/sql_function.h"
 #include "core/text.h"
 #include "ddl/columns.h"
+#include "ending/compiled_functions.h"
 #include "ending/open_work.h"
 #include "ending/operations.h"
 #include "ending/tables.h"
@@ -196,7 +197,6 @@ check_ready_to_contract(const Migration *migration, List *rules,
 	check_data_is_ready(migration, rules, call);
 	if (!operations_may_free_columns(migration))
 		refuse_columns_in_use(migration, reasons_columns_stay(migration, dropped));
-	remade_views_check(migration);
 	refuse_to_rename_yet(migration);
 	parts = contract_parts(migration);
 	contract_parts_check(migration, parts, call->accept);
@@ -415,6 +415,7 @@ check_contract_call(Migration *migration, const ContractCall *call)
 		migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
 	parts = check_ready_to_contract(migration, rules, columns_to_drop(rules),
 									call);
+	remade_views_check(migration);
 	region_gate_check(&gate);
 	check_publications(migration);
 	claim_contract(migration, call);
@@ -427,6 +428,7 @@ typedef struct FencedContract
 	const ContractCall *call;
 	int64		started;
 	List	   *objects;		/* what goes with the columns, as lines */
+	List	   *functions;		/* that sessions have compiled with their types */
 } FencedContract;
 
 /*
@@ -440,6 +442,9 @@ look_up_before_locks(const Migration *migration, void *arg)
 	List	   *rules = sync_list_of_migration(migration->id);
 	List	   *dropped = columns_to_drop(rules);
 
+	/* makes views, and takes them back: before the watch, which would see them */
+	remade_views_check(migration);
+	fenced->functions = compiled_functions(migration);
 	catalog_watch_begin();
 	(void) check_ready_to_contract(migration, rules, dropped, fenced->call);
 	fenced->objects = finish_dropped_with(migration, dropped);
@@ -459,7 +464,9 @@ contract_locked(Migration *migration, void *arg)
 		check_still_ready(migration, rules, dropped, call);
 	else
 	{
+		remade_views_check(migration);
 		(void) check_ready_to_contract(migration, rules, dropped, call);
+		fenced->functions = compiled_functions(migration);
 		fenced->objects = finish_dropped_with(migration, dropped);
 	}
 	check_undeclared_writers(migration, call->undeclared, false);
@@ -469,7 +476,7 @@ contract_locked(Migration *migration, void *arg)
 	owned_column_keep_new(migration->id);
 	run_control_end_background(migration->id);
 	drain_finish(migration);
-	finish_drop(migration, dropped, fenced->objects,
+	finish_drop(migration, dropped, fenced->objects, fenced->functions,
 				operations_may_free_columns(migration) ? check_columns_were_freed : NULL);
 	if (gate.takes > 0)
 		release_subscription_restart(gate.takes);

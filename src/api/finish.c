@@ -22,6 +22,7 @@
 #include "core/relation.h"
 #include "core/settings.h"
 #include "core/text.h"
+#include "ending/compiled_functions.h"
 #include "ending/operations.h"
 #include "ending/remade_views.h"
 #include "ending/tables.h"
@@ -240,7 +241,7 @@ drop_column_of_table(Oid relid, void *name)
 
 void
 finish_drop(const Migration *migration, List *dropped, List *objects,
-			ColumnCheck check)
+			List *functions, ColumnCheck check)
 {
 	List	   *renamed = NIL;
 	List	   *names = NIL;
@@ -281,6 +282,7 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 	carried_take_names(migration, names);
 	if (views)
 		remade_views_make(views);
+	compiled_functions_renew(functions);
 
 	/*
 	 * they show the same, but by another name of the table's; not before a

@@ -84,10 +84,11 @@ extern void finish_under_locks(const Migration *migration, List *others,
  * Called after the phase of the migration has changed.  Removes its syncs from
  * their tables, drops the columns, and deletes its records about rows.  Views
  * of releases stop showing the columns; views of retired releases are dropped.
- * objects: the lines of what goes with the columns, which it tells.  check (or NULL) is
+ * objects: the lines of what goes with the columns, which it tells; functions: those of
+ * compiled_functions, at contract.  check (or NULL) is
  * called after statements of the user have run, before the columns are dropped.
  */
 extern void finish_drop(const Migration *migration, List *dropped,
-						List *objects, ColumnCheck check);
+						List *objects, List *functions, ColumnCheck check);
 
 #endif							/* TANDEM_FINISH_H */
