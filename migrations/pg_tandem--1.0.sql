@@ -2396,9 +2396,11 @@ RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
 	-- only its owner knows what a body means: so these are told, and stop nothing
 	SELECT DISTINCT 'functions', format('function %s', p.oid::regprocedure),
-		format('it names column %I of table %s: a call may fail', g.name, g.root::regclass), 'replace it, if it means that column', false
-	FROM (SELECT n.migration, n.root, n.relation, n.name FROM tandem._going_columns n
-		UNION ALL SELECT r.migration, r.relation, r.relation, r.column_name FROM tandem._renames_left r) g
+		format(CASE WHEN g.changed THEN 'it names column %I of table %s, which has another type, or other values, from then on'
+			ELSE 'it names column %I of table %s: a call may fail' END, g.name, g.root::regclass), 'replace it, if it means that column', false
+	FROM (SELECT n.migration, n.root, n.relation, n.name, EXISTS (SELECT FROM tandem.sync s WHERE s.id = n.sync AND s.new_name IS NOT NULL AND s.new_columns <> '{}') AS changed
+		FROM tandem._going_columns n
+		UNION ALL SELECT r.migration, r.relation, r.relation, r.column_name, false FROM tandem._renames_left r) g
 	JOIN pg_class t ON t.oid = g.root
 	JOIN pg_proc p ON tandem._names_word(p.prosrc, g.name) AND (tandem._names_word(p.prosrc, t.relname) OR t.reltype = ANY (p.proargtypes)
 		-- of a trigger that is disabled

@@ -428,7 +428,8 @@ typedef struct FencedContract
 	const ContractCall *call;
 	int64		started;
 	List	   *objects;		/* what goes with the columns, as lines */
-	List	   *functions;		/* that sessions have compiled with their types */
+	List	   *functions;		/* that sessions have compiled with their
+								 * types */
 } FencedContract;
 
 /*
@@ -442,7 +443,10 @@ look_up_before_locks(const Migration *migration, void *arg)
 	List	   *rules = sync_list_of_migration(migration->id);
 	List	   *dropped = columns_to_drop(rules);
 
-	/* makes views, and takes them back: before the watch, which would see them */
+	/*
+	 * makes views, and takes them back: before the watch, which would see
+	 * them
+	 */
 	remade_views_check(migration);
 	fenced->functions = compiled_functions(migration);
 	catalog_watch_begin();

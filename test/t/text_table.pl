@@ -44,7 +44,7 @@ SQL
 sub make_spies
 {
 	my ($owner, $schema) = @_;
-	my @kinds = qw(up down gone check index predicate default domain view set condition back statement hold notnull);
+	my @kinds = qw(up down gone check index predicate default domain view remade set condition back statement hold notnull);
 
 	ask(<<"SQL");
 CREATE SCHEMA $schema AUTHORIZATION $owner;
@@ -110,12 +110,13 @@ sub make
 	my $table = "$schema.t$made";
 	my $release = 100 + $made;
 	my $partitioned = $options{partitioned};
-	my ($up, $down, $gone, $check, $index, $predicate, $view, $set, $condition, $back, $run) = map { text_of($schema, @$_) }
-	  ([ 'up', 'price' ], [ 'down', 'cents' ], [ 'gone', 'id' ], [ 'check', 'cents' ], [ 'index', 'cents' ], [ 'predicate', 'cents' ], [ 'view', 'id' ], [ 'set', 'price' ], [ 'condition', 'id' ], [ 'back', 'price' ], [ 'statement', 'cents' ]);
+	my ($up, $down, $gone, $check, $index, $predicate, $view, $remade, $set, $condition, $back, $run) = map { text_of($schema, @$_) }
+	  ([ 'up', 'price' ], [ 'down', 'cents' ], [ 'gone', 'id' ], [ 'check', 'cents' ], [ 'index', 'cents' ], [ 'predicate', 'cents' ], [ 'view', 'id' ], [ 'remade', 'id' ], [ 'set', 'price' ], [ 'condition', 'id' ], [ 'back', 'price' ], [ 'statement', 'cents' ]);
 	my $by = $partitioned ? 'PARTITION BY RANGE (id)' : '';
 
 	as_owner($owner, <<"SQL");
-CREATE TABLE $table (id int PRIMARY KEY, price int, kind $schema.d_domain, gone int) $by;
+CREATE TABLE $table (id int PRIMARY KEY, price int, kind $schema.d_domain, gone int, changed int) $by;
+CREATE VIEW ${table}_view AS SELECT id, changed, $remade AS made FROM $table;
 SQL
 	as_owner($owner, <<"SQL") if $partitioned;
 CREATE TABLE ${table}_a PARTITION OF $table FOR VALUES FROM (0) TO (2);
@@ -130,6 +131,7 @@ ALTER TABLE $table ALTER COLUMN cents SET DEFAULT $schema.fixed('default', 6) * 
 SELECT tandem.sync_column('$name', '$table', 'price', 'cents', \$\$ $up \$\$, \$\$ $down \$\$, on_error => 'quarantine');
 SELECT tandem.sync_column('$name', '$table', 'price', 'kind', \$\$ price \$\$, keep_old => true);
 SELECT tandem.sync_column('$name', '$table', 'id', 'shown', \$\$ $view \$\$, stored => false);
+SELECT tandem.change_column('$name', '$table', 'changed', 'bigint');
 SELECT tandem.drop_column('$name', '$table', 'gone', \$\$ $gone \$\$, on_error => 'quarantine');
 SELECT tandem.add_constraint('$name', '$table', 'checked', \$\$ CHECK ($check IS NOT DISTINCT FROM cents) \$\$);
 SELECT tandem.add_index('$name', \$\$ CREATE INDEX ON $table (($index)) WHERE $predicate IS NOT NULL \$\$);
@@ -155,7 +157,7 @@ sub told
 	return (\%ran, \@gained);
 }
 
-my @kinds = qw(up down gone check index predicate default domain view set condition back statement hold);
+my @kinds = qw(up down gone check index predicate default domain view remade set condition back statement hold);
 my @table;
 
 # Runs a call as a role, in one session, and looks at what the texts of the owner got by it.

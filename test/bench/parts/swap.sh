@@ -25,7 +25,7 @@ make_template() {
 		echo "CREATE INDEX accounts_$i ON pgbench_accounts (abalance, aid) WHERE aid % 10 = $i - 1;
 			ALTER TABLE pgbench_accounts ADD CONSTRAINT accounts_check_$i CHECK (abalance < 1000000000 + $i);"
 	done | psql_on swap
-	psql_on swap <<-'END'
+	psql_on swap <<-'SQL'
 		CREATE VIEW all_accounts AS SELECT aid, bid, abalance FROM pgbench_accounts;
 		CREATE VIEW branch_accounts AS SELECT bid, sum(abalance) AS balance FROM all_accounts GROUP BY bid;
 		CREATE VIEW rich WITH (check_option = local) AS SELECT aid, abalance FROM pgbench_accounts WHERE abalance > 1000;
@@ -42,13 +42,13 @@ make_template() {
 			UPDATE pgbench_accounts SET abalance = abalance + amount WHERE aid = account RETURNING abalance INTO b;
 			RETURN b + (SELECT count(*) FROM pgbench_accounts WHERE aid = account AND abalance > 0);
 		END $$;
-	END
+	SQL
 }
 
 # ready CONTENDER: a copy in which contract is next
 ready() {
 	fresh_database "swap_$1" swap
-	psql_on "swap_$1" <<-'END'
+	psql_on "swap_$1" <<-'SQL'
 		SELECT tandem.register_release(1);
 		SELECT tandem.switch_release(1);
 		SELECT tandem.create_views(1, schemas => '{public}');
@@ -59,7 +59,7 @@ ready() {
 		COMMIT;
 		CALL tandem.migrate('wide');
 		SELECT tandem.switch_release(2);
-	END
+	SQL
 }
 
 # call CONTENDER: notes when it began and ended
