@@ -98,6 +98,47 @@ wait_for_subscribers(const Migration *migration)
 				 errhint("Have the application stop writing these tables in all regions, wait until the subscribers have caught up, and drop slots that nobody reads; then call it again.")));
 }
 
+static List *
+waiting_writers(List *relids)
+{
+	TandemQuery query;
+	Oid			reader = GetUserId();
+	List	   *lines;
+
+	query_begin(&query);
+	query_oid_list(&query, relids);
+	query_oid(&query, MyDatabaseId);
+	query_oid(&query, reader);
+	lines = query_texts(&query,
+						"SELECT DISTINCT tandem._describe_session(l.pid, $3) FROM pg_locks l "
+						"WHERE l.locktype = 'relation' AND l.database = $2 AND l.relation = ANY ($1) AND NOT l.granted "
+						"AND l.mode NOT IN ('AccessShareLock', 'RowShareLock') ORDER BY 1");
+	query_end(&query);
+	return lines;
+}
+
+/*
+ * What another region sends by an old name from then on could not be applied here, for
+ * ever.  Who writes the tables waits for us by now: sessions, and the workers that apply
+ * what other regions write.
+ */
+static void
+check_nobody_writes(const Migration *migration, List *relids)
+{
+	int64		end = clock_after_ms(setting_lock_timeout);
+	List	   *writers;
+
+	while ((writers = waiting_writers(relids)) == NIL && clock_now() < end)
+		interruptible_sleep(LOOK_AGAIN_MS);
+	if (writers != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("tables of migration \"%s\" are being written",
+						migration->name),
+				 errdetail("%s", text_joined(writers, "- ", "\n")),
+				 errhint("Have the application stop writing these tables in all regions until each has taken the names; then call it again.")));
+}
+
 Datum
 tandem_take_names(PG_FUNCTION_ARGS)
 {
@@ -128,9 +169,10 @@ tandem_take_names(PG_FUNCTION_ARGS)
 	foreach(lc, relids)
 		trees = list_concat_unique_oid(trees, table_tree(lfirst_oid(lc)));
 	versioned_views_lock(relids, 0);
-	lock_relations(list_concat_unique_oid(trees, versioned_views_of(relids, 0)),
-				   AccessExclusiveLock);
+	trees = list_concat_unique_oid(trees, versioned_views_of(relids, 0));
+	lock_relations(trees, AccessExclusiveLock);
 	wait_for_subscribers(migration);
+	check_nobody_writes(migration, trees);
 	column_rename_left(migration);
 	operations_take_names(migration);
 	migration_record(migration, "take names", NULL, 0);
