@@ -275,6 +275,8 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 	}
 
 	carried_take_names(migration, names);
+	if (migration->phase == PHASE_DONE)
+		operations_run_on_carried(migration);
 
 	/*
 	 * they show the same, but by another name of the table's; not before a
