@@ -163,7 +163,7 @@ sub calls
 {
 	my ($self, $name, $release, $model, @syncs) = @_;
 	my $random = Random->new($self->{seed}, 'calls', $name);
-	my @operations = $self->{operations}->calls($name, $release, $self->{schema}{name}, $model);
+	my @operations = $self->{operations}->calls($name, $release, $self->{schema}, $model, @{ $self->{views}{releases} });
 	my @calls = $self->{operations}->table_calls($name, $release, !$self->{as_owner});
 
 	while (@syncs || @operations)
@@ -229,7 +229,7 @@ sub ended_columns
 		next if $how eq 'contract' && ($sync->{mapping}{derived} || $sync->{keep_old});
 		push @gone, side_names($sync, $how eq 'abort' ? 1 : 0);
 	}
-	push @gone, @{ ($self->{operations}->ended($name))[0] } if $how eq 'contract';
+	push @gone, $how eq 'contract' ? @{ ($self->{operations}->ended($name))[0] } : $self->{operations}->aborted($name);
 	return @gone;
 }
 

@@ -30,11 +30,11 @@ sub new
 # derived column are all such, and its old is empty), up_of (of old, then sources), down_of (of new, then down_sources),
 # down_gives (the old columns that it computes), keep_old (both releases use the old columns), on_conflict, migration, release (the first that knows the new columns; 0: none was said), repair (a column and a value
 # that up does not raise for), is_drop (of a column that the new release does not know: there is no new side, nothing to be
-# filled, and down reads but down_sources).
+# filled, and down reads but down_sources), is_change (rows that are there have nothing in the new column).
 sub add_rule
 {
 	my ($self, $rule, $columns) = @_;
-	my %added = map { $_ => $columns->{$_}{default}[1] } @{ $rule->{new} };
+	my %added = map { $_ => $rule->{is_change} ? undef : $columns->{$_}{default}[1] } @{ $rule->{new} };
 
 	$self->{columns}{$_} = $columns->{$_} foreach keys %added;
 	push @{ $self->{rules} }, $rule;
@@ -80,11 +80,13 @@ sub rename
 
 	return if !%$renamed;
 	$self->{renamed} = { %{ $self->{renamed} }, %$renamed };
+	# it is the name of that one now
+	delete $self->{renamed}{$_} foreach values %$renamed;
 	$self->{columns} = { map { $of->($_) => $self->{columns}{$_} } keys %{ $self->{columns} } };
 	$self->{names} = [ map { { %$_, stored => $of->($_->{stored}) } } @{ $self->{names} } ];
 	$self->{rules} = [ map {
 			my $rule = $_;
-			+{ %$rule, map { $_ => $rule->{$_} && [ map { $of->($_) } @{ $rule->{$_} } ] } qw(old down_sources down_gives) }
+			+{ %$rule, map { $_ => $rule->{$_} && [ map { $of->($_) } @{ $rule->{$_} } ] } qw(old new down_sources down_gives) }
 	} @{ $self->{rules} } ];
 	foreach my $states (values %{ $self->{rows} })
 	{

@@ -42,7 +42,7 @@ sub new
 	$self->{releases} = Releases->of_seed($parts{seed});
 	$self->{migration} = Migration->new($random, $self->{schema}, $self->{releases}, $parts{seed});
 	$self->{schema}{operations} = $self->{migration}{operations};
-	$self->{views} = Views->new(Random->new($parts{seed}, 'views'));
+	$self->{views} = $self->{migration}{views} = Views->new(Random->new($parts{seed}, 'views'));
 	$self->{ended} = [];
 	$self->{random} = Random->new($parts{seed}, 'events');
 	$self->{model} = Model->new(columns => { %{ $self->{schema}{columns} } }, tidy => scalar $self->{schema}->tidy, keyless => $self->{schema}{constraints}{keyless}, undoes => $self->{schema}->undoes, moves => $self->{schema}->moves);

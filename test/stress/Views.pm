@@ -251,8 +251,7 @@ sub check_writable
 	{
 		foreach my $rule (grep { !$_->{is_drop} } @{ $scenario->{model}{rules} })
 		{
-			my $column = $rule->{new}[0];
-			next if !$self->{shown}{$release}{$column};
+			my $column = $self->{shown}{$release}{ $rule->{new}[0] } // next;
 			my ($status, $out, $err) = $scenario->{server}->try("UPDATE release_$release.items SET $column = NULL WHERE false");
 			next if $status != 0 && Events::is_passing($err);
 			next if $writable ? $status == 0 : $err =~ /ERROR:\s+0A000: cannot update column "$column" of view/;
