@@ -50,10 +50,10 @@ my $PLAIN = qr/^(int|bigint|text|varchar.*)$/;
 
 # Draws them for migrations (names, in their order) of a schema, whose table gets the columns.  only: a migration
 # that is there for them alone, if any.  Each is of a column by its first name.  new: columns that migrations add, each
-# with its migration.
+# with its migration; views: whether both releases of a migration have views, by name.
 sub new
 {
-	my ($class, $seed, $schema, $new, @migrations) = @_;
+	my ($class, $seed, $schema, $new, $views, @migrations) = @_;
 	my $random = Random->new($seed, 'operations');
 	my $self = bless { seed => $seed, tables => {}, columns => {}, operations => [], called => [], renamed => [], dropped => {} }, $class;
 
@@ -74,15 +74,16 @@ sub new
 		splice @{ $schema->{$_} }, $random->below(1 + @{ $schema->{$_} }), 0, $column->{name} foreach 'order', 'leaf_order';
 	}
 	$self->draw($random, $new, @migrations);
-	$self->draw_changes($schema, grep { $_ ne ($self->{only} // '') } @migrations);
+	$self->draw_changes($schema, $views, grep { $_ ne ($self->{only} // '') } @migrations);
 	return $self;
 }
 
 # Columns that change, in migrations that fill something, and again or with another name in a later one.
 sub draw_changes
 {
-	my ($self, $schema, @migrations) = @_;
+	my ($self, $schema, $views, @migrations) = @_;
 	my $random = Random->new($self->{seed}, 'changes');
+	my @served = grep { $views->{$_} } @migrations;
 	my @names = grep { $random->chance(50) } sort keys %CHANGES;
 
 	return if !@migrations;
@@ -91,7 +92,7 @@ sub draw_changes
 		my $change = $CHANGES{$name};
 		my $column = $self->{columns}{$name} = column($name, $change->{type}, $change->{value});
 		my $kind = $random->pick('none', 'none', 'constant', 'computed');
-		my $migration = $random->pick(@migrations);
+		my $migration = $random->pick(!$change->{alike} && @served ? @served : @migrations);
 		my @later = grep { $_ gt $migration } @migrations;
 		my $again = @later ? $random->pick('', 'rename', 'change') : '';
 
@@ -180,7 +181,7 @@ sub newest
 # A change of a column, as a call; undef: it is not to be had.
 sub change_call
 {
-	my ($self, $operation, $release, $table, $model, $schema, @views) = @_;
+	my ($self, $operation, $release, $table, $model, $schema, $has_views) = @_;
 	my ($name, $column) = @{$operation}{qw(migration column)};
 	my $change = $CHANGES{$column};
 	my $old = $self->newest($column, $release - 1);
@@ -191,7 +192,7 @@ sub change_call
 	# the earlier one was of a migration without release
 	return if $operation->{is_later} && $old->{name} eq $column && $old == $self->{columns}{$column};
 	# both releases need views
-	return if !$is_alike && !(grep { $_ == $release } @views and grep { $_ < $release } @views);
+	return if !$is_alike && !$has_views;
 	my $twin = column("${column}__$release", $operation->{to}, $change->{new_value} || $change->{value});
 	my ($kind, $default) = @{ $old->{default} };
 	$twin->{default} = $kind eq 'none' ? [$kind] : [ $kind, ($up_of || $SAME)->($default) ];
@@ -220,7 +221,7 @@ sub change_call
 # The calls for a migration; what the model is to know is told it.
 sub calls
 {
-	my ($self, $name, $release, $schema, $model, @views) = @_;
+	my ($self, $name, $release, $schema, $model, $has_views) = @_;
 	my $table = $schema->{name};
 	my @calls;
 
@@ -232,7 +233,7 @@ sub calls
 
 		if ($operation->{kind} eq 'change')
 		{
-			push @calls, $self->change_call($operation, $release, $table, $model, $schema, @views) // ();
+			push @calls, $self->change_call($operation, $release, $table, $model, $schema, $has_views) // ();
 			next;
 		}
 		push @{ $self->{called} }, $operation;

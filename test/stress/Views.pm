@@ -19,6 +19,14 @@ sub new
 	return bless { releases => \@releases, as_owner => $random->chance(50), shown => {}, may_return => {}, plain => {} }, $class;
 }
 
+# Whether a release has views, and one before it.
+sub has_both
+{
+	my ($self, $release) = @_;
+
+	return (grep { $_ == $release } @{ $self->{releases} }) && (grep { $_ < $release } @{ $self->{releases} }) ? 1 : 0;
+}
+
 # Makes the views, or brings them up to date after another expand.
 sub create
 {
