@@ -40,7 +40,7 @@ sub repair_quarantine
 	my ($scenario) = @_;
 	my $model = $scenario->{model};
 
-	$_->{repaired} = 1 foreach @{ $scenario->{schema}{mappings} };
+	$_->{repaired} = 1 foreach @{ $scenario->{schema}{mappings} }, $scenario->{schema}{operations};
 	my @rows = $model->quarantined or return repair_rows($scenario, $model->raising);
 	my $ids = join ', ', map { $_->[1] } @rows;
 

@@ -31,6 +31,9 @@ sub word
 my %DOWNS = (
 	int => [ sub { "$_[0] * 10" }, sub { defined $_[0] ? $_[0] * 10 : undef } ],
 	text => [ sub { "'r' || coalesce($_[0]::text, '?')" }, sub { 'r' . ($_[0] // '?') } ]);
+# It raises where that is 0.
+my $QUOTIENT = [ sub { "100 / $_[0]" }, sub { defined $_[0] ? $_[0] == 0 ? die "raises\n" : int(100 / $_[0]) : undef } ];
+
 # Changes: what a column was and becomes, its up and down in SQL (none: a cast) and for the model; alike: the table itself
 # shows the same before contract and after it; else both releases need views.
 my $NUMBER = sub { $_[0]->between(-99, 99) };
@@ -75,7 +78,31 @@ sub new
 	}
 	$self->draw($random, $new, @migrations);
 	$self->draw_changes($schema, $views, grep { $_ ne ($self->{only} // '') } @migrations);
+	$self->draw_quarantine($schema, @migrations) if !$schema->{undoes} && !$schema->{constraints}{keyless};
 	return $self;
+}
+
+# A column that goes, whose down fails for some rows.
+sub draw_quarantine
+{
+	my ($self, $schema, @migrations) = @_;
+	my $random = Random->new($self->{seed}, 'quarantine');
+	my $divisor = sub { !$self->{repaired} && $_[0]->chance(15) ? 0 : $_[0]->between(1, 9) };
+
+	return if !$random->chance(60);
+	# what is inserted of itself never raises
+	local $self->{repaired} = 1;
+	foreach my $column (column('divisor', 'int', $divisor), column('ratio', 'int', $NUMBER))
+	{
+		my $kind = $random->pick('none', 'none', 'constant', 'computed');
+
+		$column->{default} = $kind eq 'none' ? [$kind] : [ $kind, $column->{value}->($random) ];
+		$column->{is_number} = 0;
+		$schema->{columns}{ $column->{name} } = $self->{columns}{ $column->{name} } = $column;
+		splice @{ $schema->{$_} }, $random->below(1 + @{ $schema->{$_} }), 0, $column->{name} foreach 'order', 'leaf_order';
+	}
+	push @{ $self->{operations} }, { kind => 'drop', migration => $random->pick(@migrations), column => 'ratio', reads => 'divisor', waits => 1 };
+	return;
 }
 
 # Columns that change, in migrations that fill something, and again or with another name in a later one.
@@ -254,8 +281,9 @@ sub calls
 			$model->add_name({ migration => $name, release => $release, stored => $column, name => $operation->{to} });
 			next;
 		}
-		my $down = $operation->{reads} ? $DOWNS{ $self->{columns}{$column}{type} } : undef;
+		my $down = $operation->{waits} ? $QUOTIENT : $operation->{reads} ? $DOWNS{ $self->{columns}{$column}{type} } : undef;
 		my $text = $down ? ', down => ' . Schema::literal($down->[0]->($self->name_in($operation->{reads}, $release))) : '';
+		$text .= q(, on_error => 'quarantine') if $operation->{waits};
 		push @calls, "SELECT tandem.drop_column('$name', '$table', '$shown'$text);\n";
 		$model->add_rule({
 				is_drop => 1,
@@ -267,6 +295,7 @@ sub calls
 				on_conflict => 'error',
 				down_sources => $down ? [ $operation->{reads} ] : undef,
 				down_gives => [$column],
+				repair => $operation->{waits} && [ $operation->{reads}, 7 ],
 				up_of => sub { return },
 				down_of => $down ? $down->[1] : undef }, {});
 		$self->{dropped}{$column} = $release;
