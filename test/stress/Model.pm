@@ -465,8 +465,10 @@ sub follow_down
 	foreach my $k (0 .. $#down)
 	{
 		my $name = $rule->{down_gives}[$k];
-		my ($is, $default) = ($before->{$name}, $self->{columns}{$name}{default}[1]);
-		return if $raised ? defined $is && differ($is, $default) : differ($is, $down[$k]);
+		my $is = $before->{$name};
+		my ($kind, $default) = @{ $self->{columns}{$name}{default} };
+		# a value is never what a computed default would be
+		return if $raised ? defined $is && ($kind ne 'constant' || $is ne $default) : differ($is, $down[$k]);
 	}
 	$self->backward($row, $rule);
 	return 'down';
