@@ -2275,7 +2275,7 @@ BEGIN ATOMIC
 	), decided AS MATERIALIZED (
 		-- what is carried over, or is to go, as the user has said; or a statement at contract does it
 		SELECT o.relation, coalesce(o.new_name, o.object) AS name FROM tandem.operation o
-		WHERE o.migration = $1 AND o.kind IN ('carry', 'leave', 'undecided')
+		WHERE o.migration = $1 AND o.kind IN ('carry', 'leave', 'undecided', 'drop index')
 	)
 	SELECT DISTINCT f.part, f.object, f.what_happens, coalesce(f.remedy, 'create the like without the column, if it is still needed'), f.refuses
 	FROM found f

@@ -209,5 +209,46 @@ SELECT tandem.register_release(54);
 SELECT tandem.create_views(54, relations => '{renamed,reused}');
 SELECT attrelid::regclass, attname FROM pg_attribute WHERE attrelid IN ('release_54.renamed'::regclass, 'release_54.reused'::regclass) AND attnum > 0 ORDER BY attrelid::regclass::text, attnum;
 
+/*
+ * What stands on a column that changes is dropped, renamed or given anew, whichever is called first; and the script
+ * again.
+ */
+
+CREATE TABLE seats (id integer PRIMARY KEY, line integer CONSTRAINT line_check CHECK (line > 0), place integer CONSTRAINT place_check CHECK (place > 0) UNIQUE,
+	price integer CONSTRAINT price_check CHECK (price > 0));
+CREATE INDEX seats_line ON seats (line);
+CREATE INDEX seats_place ON seats (place);
+CREATE INDEX seats_both ON seats (line, place);
+CREATE INDEX seats_price ON seats (price) WHERE price > 1;
+CREATE INDEX seats_price_2 ON seats (price) WHERE price > 2;
+SELECT tandem.create_views(54, relations => '{seats}');
+CREATE PROCEDURE script() LANGUAGE sql AS $$
+	SELECT tandem.create_migration('seats', 55);
+	SELECT tandem.drop_index('seats', 'seats_line');
+	SELECT tandem.rename_constraint('seats', 'seats', 'line_check', 'lines_begin_at_1');
+	SELECT tandem.change_column('seats', 'seats', 'line', 'bigint');
+	SELECT tandem.change_column('seats', 'seats', 'place', 'bigint');
+	SELECT tandem.change_column('seats', 'seats', 'price', 'bigint', up => 'price * 100', down => 'price / 100');
+	SELECT tandem.drop_index('seats', 'seats_place');
+	SELECT tandem.rename_constraint('seats', 'seats', 'place_check', 'places_begin_at_1');
+	SELECT tandem.rename_constraint('seats', 'seats', 'seats_place_key', 'one_of_a_place');
+	SELECT tandem.drop_index('seats', 'seats_price');
+	SELECT tandem.add_index('seats', 'CREATE INDEX seats_price_2 ON seats (price) WHERE price > 200');
+	SELECT tandem.add_constraint('seats', 'seats', 'price_check', 'CHECK (price > 100)');
+	SELECT tandem.create_views(55, relations => '{seats}');
+$$;
+SET client_min_messages = error;
+CALL script();
+CALL script();
+SELECT operation, new_name, at_contract FROM tandem.operations WHERE migration = 'seats';
+CALL tandem.migrate('seats');
+SELECT * FROM tandem.preview_contract('seats');
+SELECT tandem.switch_release(55);
+CALL tandem.contract('seats', undeclared => 'ignore');
+CALL script();
+SET client_min_messages = warning;
+SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'seats'::regclass AND contype <> 'n' ORDER BY conname COLLATE "C";
+SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'seats'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
+
 \c postgres
 DROP DATABASE operations_combined;

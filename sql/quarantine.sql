@@ -144,5 +144,34 @@ SELECT step, state, rows_filled, error FROM tandem.progress WHERE migration = 'r
 SELECT count(DISTINCT xmin::text) > 3 AS many_batches FROM rows;
 CALL tandem.contract('rows');
 
+-- A column that contract drops: a NULL is of quarantine where the row has a note; what release 41 has written stays.
+SELECT tandem.register_release(41), tandem.switch_release(41);
+CREATE TABLE parted (id integer PRIMARY KEY, s integer, a integer);
+INSERT INTO parted VALUES (1, 4, 25), (2, 5, NULL), (3, 0, NULL);
+SELECT tandem.create_views(41, '{parted}');
+SELECT tandem.create_migration('parted', 42);
+SELECT tandem.drop_column('parted', 'parted', 'a', '100 / s', on_error => 'quarantine');
+SELECT tandem.create_views(42, '{parted}');
+UPDATE release_42.parted SET s = 0 WHERE id = 1;
+INSERT INTO release_42.parted VALUES (10, 0), (11, 0), (12, 0), (13, 0);
+UPDATE release_41.parted SET s = 2 WHERE id = 10;
+UPDATE release_42.parted SET s = 2 WHERE id = 11;
+UPDATE release_41.parted SET s = 2, a = 7 WHERE id = 12;
+UPDATE release_41.parted SET a = NULL WHERE id = 12;
+-- other rows take keys of such
+DELETE FROM parted WHERE id = 13;
+INSERT INTO release_41.parted VALUES (13, 0, NULL), (14, 2, NULL);
+UPDATE parted SET id = 30 WHERE id = 3;
+SELECT key, direction, error FROM kept;
+CALL tandem.migrate('parted');
+SELECT * FROM parted ORDER BY id;
+SELECT key, direction, error FROM kept;
+SELECT tandem.switch_release(42);
+CALL tandem.contract('parted', undeclared => 'ignore');
+UPDATE release_42.parted SET s = 5 WHERE id = 1;
+CALL tandem.migrate('parted');
+SELECT * FROM parted ORDER BY id;
+CALL tandem.contract('parted', undeclared => 'ignore');
+
 \c postgres
 DROP DATABASE quarantine;

@@ -168,6 +168,21 @@ qualified_name(Oid relid, const char *name)
 	return quote_qualified_identifier(quoting_raw_schema(get_rel_namespace(relid)), name);
 }
 
+static Operation *
+find_undecided(const Migration *migration, Oid relid, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_UNDECIDED))
+	{
+		Operation  *operation = lfirst(lc);
+
+		if (operation->relation == relid && strcmp(operation->object, name) == 0)
+			return operation;
+	}
+	return NULL;
+}
+
 /* Multi-column objects are carried again when another of their columns is changed. */
 static void
 forget_carried(Migration *migration, Oid relid, const char *built)
@@ -185,6 +200,24 @@ forget_carried(Migration *migration, Oid relid, const char *built)
 			ddl_run(psprintf("DROP STATISTICS IF EXISTS %s", qualified_name(relid, built)));
 		else
 			step_delete_build(migration->id, relid, built);
+	}
+}
+
+void
+carried_forget_index(Migration *migration, Oid relid, const char *name)
+{
+	Operation  *undecided = find_undecided(migration, relid, name);
+	ListCell   *lc;
+
+	if (undecided)
+		operation_delete(undecided);
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_CARRY))
+	{
+		Operation  *operation = lfirst(lc);
+
+		if (operation->relation == relid && strcmp(operation->given, "index") == 0 &&
+			strcmp(operation->new_name, name) == 0)
+			forget_carried(migration, relid, operation->object);
 	}
 }
 
@@ -335,21 +368,6 @@ carry_object(Migration *migration, const Carrying *carrying,
  *-------------------------------------------------------------------------
  */
 
-static Operation *
-find_undecided(const Migration *migration, Oid relid, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, operation_list_of_kind(migration->id, OPERATION_UNDECIDED))
-	{
-		Operation  *operation = lfirst(lc);
-
-		if (operation->relation == relid && strcmp(operation->object, name) == 0)
-			return operation;
-	}
-	return NULL;
-}
-
 static char *
 line_of_undecided(const Operation *operation)
 {
@@ -407,6 +425,21 @@ carried_check_decided(const Migration *migration)
 }
 
 char *
+carried_name(int migration_id, Oid relid, char *built)
+{
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration_id, OPERATION_CARRY))
+	{
+		const Operation *operation = lfirst(lc);
+
+		if (operation->relation == relid && strcmp(operation->object, built) == 0)
+			return operation->new_name;
+	}
+	return built;
+}
+
+char *
 carried_build_name(Migration *migration, Oid relid, char *kind, char *name)
 {
 	Operation  *operation = find_undecided(migration, relid, name);
@@ -447,6 +480,23 @@ check_names(const Carrying *carrying, List *objects, List *names, const char *ar
 	}
 }
 
+/* Contract will drop it, as the user has said. */
+static bool
+is_dropped_index(const Migration *migration, Oid relid, const CarriedObject *object)
+{
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_DROP_INDEX))
+	{
+		const Operation *operation = lfirst(lc);
+
+		if (operation->relation == relid && strcmp(object->kind, "index") == 0 &&
+			strcmp(operation->object, object->stored_name) == 0)
+			return true;
+	}
+	return false;
+}
+
 void
 carry_over(Migration *migration, const Carrying *carrying)
 {
@@ -463,6 +513,8 @@ carry_over(Migration *migration, const Carrying *carrying)
 	{
 		CarriedObject *object = lfirst(lc);
 
+		if (is_dropped_index(migration, relid, object))
+			continue;
 		if (text_is_among(object->name, carrying->leave))
 			note_object(migration, relid, OPERATION_LEAVE, object->kind, object->name, NULL);
 		else if ((object->buildable && (!object->depends_on_values || carrying->word_for_word)) ||

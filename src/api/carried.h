@@ -41,6 +41,12 @@ extern bool carry_decide(Migration *migration, const Carrying *carrying);
 extern char *carried_build_name(Migration *migration, Oid relid, char *kind,
 								char *name);
 
+/* Returns the name that contract gives to what is built under another one, or that one. */
+extern char *carried_name(int migration_id, Oid relid, char *built);
+
+/* The index is not to be built: the migration drops it. */
+extern void carried_forget_index(Migration *migration, Oid relid, const char *name);
+
 /* Throws an error if something is not decided. */
 extern void carried_check_decided(const Migration *migration);
 

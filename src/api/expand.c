@@ -16,6 +16,7 @@
 
 #include "api/added_column.h"
 #include "api/arguments.h"
+#include "api/carried.h"
 #include "api/expand.h"
 #include "api/rule_text.h"
 #include "api/rule_try.h"
@@ -285,7 +286,8 @@ repeat_step(const Migration *migration, const Step *step)
 		Step	   *other = lfirst(lc);
 		bool		same;
 
-		if (step->object && strcmp(other->object, step->object) != 0)
+		if (step->object && strcmp(other->object, step->object) != 0 &&
+			strcmp(carried_name(migration->id, other->relation, other->object), step->object) != 0)
 			continue;
 		same = same_definition(other, step);
 		if (same)

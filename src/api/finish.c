@@ -280,6 +280,8 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 	}
 
 	carried_take_names(migration, names);
+	if (migration->phase == PHASE_DONE)
+		operations_run_on_carried(migration);
 	if (views)
 		remade_views_make(views);
 	compiled_functions_renew(functions);

@@ -12,6 +12,7 @@
 #include "utils/lsyscache.h"
 
 #include "api/arguments.h"
+#include "api/carried.h"
 #include "api/expand.h"
 #include "api/operations.h"
 #include "catalog/migration.h"
@@ -306,6 +307,7 @@ tandem_drop_index(PG_FUNCTION_ARGS)
 	target_check_locks_of_tree(operation.relation,
 							   2 * (int64) list_length(table_tree(operation.relation)));
 	check_index_can_go(migration, index, operation.relation);
+	carried_forget_index(migration, operation.relation, operation.object);
 	add_operation(migration, &operation);
 	PG_RETURN_VOID();
 }

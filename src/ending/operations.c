@@ -522,9 +522,46 @@ run_operation(const Operation *operation)
 	operation_note_done(operation);
 }
 
-static void
-run_operations(List *operations, bool renames)
+/* When operations are run, in this order. */
+typedef enum RunTime
 {
+	RUN_BEFORE_DROPS,
+	RUN_ONCE_CARRIED,			/* what was built has its name */
+	RUN_WITH_TABLES
+} RunTime;
+
+/* Is it of a constraint that goes, and whose name another one takes? */
+static bool
+is_of_carried(const Operation *operation, List *operations)
+{
+	ListCell   *lc;
+
+	foreach(lc, operations)
+	{
+		const Operation *other = lfirst(lc);
+
+		if (other->kind == OPERATION_CARRY && other->relation == operation->relation &&
+			strcmp(other->given, "constraint") == 0 &&
+			strcmp(other->new_name, operation->object) == 0)
+			return true;
+	}
+	return false;
+}
+
+static RunTime
+time_to_run(const Operation *operation, List *operations)
+{
+	if (operation->kind == OPERATION_RENAME_TABLE)
+		return RUN_WITH_TABLES;
+	if (operation->kind == OPERATION_RENAME_CONSTRAINT && is_of_carried(operation, operations))
+		return RUN_ONCE_CARRIED;
+	return RUN_BEFORE_DROPS;
+}
+
+static void
+run_operations(const Migration *migration, RunTime when)
+{
+	List	   *operations = operation_list(migration->id);
 	ListCell   *lc;
 
 	foreach(lc, operations)
@@ -535,7 +572,7 @@ run_operations(List *operations, bool renames)
 
 		/* an earlier one may have dropped it */
 		if (!relation_exists(operation->relation) ||
-			(operation->kind == OPERATION_RENAME_TABLE) != renames)
+			time_to_run(operation, operations) != when)
 			continue;
 		error_context_stack = &callback;
 		run_operation(operation);
@@ -564,7 +601,13 @@ operations_may_free_columns(const Migration *migration)
 void
 operations_run(const Migration *migration)
 {
-	run_operations(operation_list(migration->id), false);
+	run_operations(migration, RUN_BEFORE_DROPS);
+}
+
+void
+operations_run_on_carried(const Migration *migration)
+{
+	run_operations(migration, RUN_ONCE_CARRIED);
 }
 
 static List *
@@ -615,5 +658,5 @@ void
 operations_end_tables(const Migration *migration)
 {
 	drop_tables(migration);
-	run_operations(operation_list(migration->id), true);
+	run_operations(migration, RUN_WITH_TABLES);
 }

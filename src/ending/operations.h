@@ -31,11 +31,13 @@ extern void operations_check(const Migration *migration);
 
 /*
  * Do all that: operations_run before old columns are dropped, which a statement may
- * free of what holds them, and after the others were renamed; operations_end_tables
- * after it, which drops and renames tables.  The tables are locked, and the phase has
+ * free of what holds them, and after the others were renamed; operations_run_on_carried
+ * once what was built for changed columns has its name; operations_end_tables at last,
+ * which drops and renames tables.  The tables are locked, and the phase has
  * changed.  Errors: those of the server.
  */
 extern void operations_run(const Migration *migration);
+extern void operations_run_on_carried(const Migration *migration);
 extern void operations_end_tables(const Migration *migration);
 
 /*

@@ -45,9 +45,9 @@ row_has_note(RowRetry *retry, const RetriedSync *sync)
 }
 
 /*
- * May the NULL of the side be one that quarantine has left?  Where there is a
- * down, sides that disagree tell it: a writer who puts a NULL into the new side
- * sets the old side by it.  Else only the row's note does.
+ * May the NULL of the side be one that quarantine has left?  Where there are both
+ * sides, and a down, sides that disagree tell it: a writer who puts a NULL into the new
+ * side sets the old side by it.  Else only the row's note does.
  */
 static bool
 null_may_be_of_quarantine(RowRetry *retry, CompiledRule *rule)
@@ -55,7 +55,7 @@ null_may_be_of_quarantine(RowRetry *retry, CompiledRule *rule)
 	RetriedSync *sync;
 	int			index;
 
-	if (rule->old_side.is_complete)
+	if (compiled_rule_tells_nulls(rule))
 		return true;
 	sync = find_retried_sync(retry, rule->source->id, &index);
 	if (sync == NULL)

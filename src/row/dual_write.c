@@ -341,8 +341,8 @@ dual_write_is_quarantined(RowState *state, CompiledRule *rule)
 
 /*
  * Notes a row again that a rule leaves as it is, since this version may have
- * another key, or lie elsewhere.  Where down does not tell who has put the NULL
- * into the new side, the note of the row as it was does; a row that has moved
+ * another key, or lie elsewhere.  Where the other side does not tell who has put
+ * the NULL there, the note of the row as it was does; a row that has moved
  * to another partition has its note there.  A row without one may have taken
  * the key of one that has.
  */
@@ -351,7 +351,7 @@ keep_note(RowState *state, CompiledRule *rule)
 {
 	if (!dual_write_looks_quarantined(state, rule, state->row))
 		return;
-	if (rule->old_side.is_complete || state->before == state->noted ||
+	if (compiled_rule_tells_nulls(rule) || state->before == state->noted ||
 		quarantine_has_row(state, rule, state->before))
 		(void) dual_write_is_quarantined(state, rule);
 	else
@@ -359,7 +359,7 @@ keep_note(RowState *state, CompiledRule *rule)
 }
 
 /*
- * Where down does not tell who has put a NULL into the new side, the note of a
+ * Where the other side does not tell who has put a NULL into one, the note of a
  * row does.  The NULL that a writer has given now is none of quarantine, even
  * if an earlier version, or another row that had the key, has a note.
  */
@@ -369,10 +369,12 @@ forget_notes_of_former_rows(RowState *state)
 	for (int i = 0; i < state->rules->nrules; i++)
 	{
 		CompiledRule *rule = &state->rules->rules[i];
+		bool		has_new = rule_has_new_side(rule->source);
 
-		if (rule->source->quarantine && !rule->old_side.is_complete &&
-			state->outcomes[i] == RULE_DOWN &&
-			dual_write_side_is_null(state, state->row, &rule->new_side))
+		if (rule->source->quarantine && !compiled_rule_tells_nulls(rule) &&
+			state->outcomes[i] == (has_new ? RULE_DOWN : RULE_UP) &&
+			dual_write_side_is_null(state, state->row,
+									has_new ? &rule->new_side : &rule->old_side))
 			quarantine_forget(state, rule);
 	}
 }

@@ -429,3 +429,9 @@ relation_rules_release(TableRules *table)
 	if (table->users == 0 && table->dropped)
 		free_table_rules(table);
 }
+
+bool
+compiled_rule_tells_nulls(const CompiledRule *rule)
+{
+	return rule->old_side.is_complete && rule_has_new_side(rule->source);
+}

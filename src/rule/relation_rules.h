@@ -176,4 +176,11 @@ extern Trigger *relation_sync_trigger(Relation rel);
 extern TableRules *relation_rules_get(Relation rel, const Trigger *trigger);
 extern void relation_rules_release(TableRules *table);
 
+/*
+ * Do both sides together tell who has put a NULL into one of them?  Of a column that
+ * contract drops, and where down does not give every old one, only a note in quarantine
+ * does.
+ */
+extern bool compiled_rule_tells_nulls(const CompiledRule *rule);
+
 #endif							/* TANDEM_RELATION_RULES_H */

@@ -40,7 +40,7 @@ sub repair_quarantine
 	my ($scenario) = @_;
 	my $model = $scenario->{model};
 
-	$_->{repaired} = 1 foreach @{ $scenario->{schema}{mappings} };
+	$_->{repaired} = 1 foreach @{ $scenario->{schema}{mappings} }, $scenario->{schema}{operations};
 	my @rows = $model->quarantined or return repair_rows($scenario, $model->raising);
 	my $ids = join ', ', map { $_->[1] } @rows;
 
@@ -208,6 +208,8 @@ sub end_migration
 			$releases->ended($name, $how);
 			my $wrong = $scenario->insist($scenario->{migration}{operations}->wrong_tables($name, $how));
 			$scenario->fail("$how of $name: wrong tables: $wrong") if $wrong ne '';
+			$wrong = $scenario->insist($scenario->{migration}{operations}->wrong_objects);
+			$scenario->fail("$how of $name: wrong objects of columns: $wrong") if $wrong ne '';
 			forget_columns($scenario, $since);
 			$releases->switched($fence) if $refused && $fence && $releases->{current} && $releases->{current} < $fence;
 			$scenario->count("end under load: $how", $refused ? 'refused and forced' : 'done');

@@ -8,11 +8,11 @@ use Operations;
 use Random;
 use Schema;
 
-# Draws it; releases: which migration is of which.
+# Draws it; releases: which migration is of which; views: which have views.
 sub new
 {
-	my ($class, $random, $schema, $releases, $seed) = @_;
-	my $self = bless { schema => $schema, releases => $releases, seed => $seed, names => [], open => {}, as_owner => $random->chance(40) }, $class;
+	my ($class, $random, $schema, $releases, $seed, $views) = @_;
+	my $self = bless { schema => $schema, releases => $releases, seed => $seed, views => $views, names => [], open => {}, as_owner => $random->chance(40) }, $class;
 	my $count = $random->pick(1, 1, 2);
 	my %number;
 
@@ -27,7 +27,8 @@ sub new
 		my $number = $number{ $mapping->{with} // $mapping->{name} };
 		$self->draw_sync($random, $mapping, $_, $number) foreach 0 .. $#{ $mapping->{links} };
 	}
-	$self->{operations} = Operations->new($seed, $schema, $self->new_columns, sort keys %{ $self->{syncs} });
+	$self->{operations} = Operations->new($seed, $schema, $self->new_columns, { map { $_ => $views->has_both($releases->of($_)) } keys %{ $self->{syncs} } },
+		sort keys %{ $self->{syncs} });
 	$self->{syncs}{ $self->{operations}{only} } = [] if $self->{operations}{only};
 	return $self;
 }
@@ -163,7 +164,7 @@ sub calls
 {
 	my ($self, $name, $release, $model, @syncs) = @_;
 	my $random = Random->new($self->{seed}, 'calls', $name);
-	my @operations = $self->{operations}->calls($name, $release, $self->{schema}{name}, $model);
+	my @operations = $self->{operations}->calls($name, $release, $self->{schema}, $model, $self->{views}->has_both($release));
 	my @calls = $self->{operations}->table_calls($name, $release, !$self->{as_owner});
 
 	while (@syncs || @operations)
@@ -229,7 +230,7 @@ sub ended_columns
 		next if $how eq 'contract' && ($sync->{mapping}{derived} || $sync->{keep_old});
 		push @gone, side_names($sync, $how eq 'abort' ? 1 : 0);
 	}
-	push @gone, @{ ($self->{operations}->ended($name))[0] } if $how eq 'contract';
+	push @gone, $how eq 'contract' ? @{ ($self->{operations}->ended($name))[0] } : $self->{operations}->aborted($name);
 	return @gone;
 }
 

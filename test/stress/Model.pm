@@ -30,11 +30,11 @@ sub new
 # derived column are all such, and its old is empty), up_of (of old, then sources), down_of (of new, then down_sources),
 # down_gives (the old columns that it computes), keep_old (both releases use the old columns), on_conflict, migration, release (the first that knows the new columns; 0: none was said), repair (a column and a value
 # that up does not raise for), is_drop (of a column that the new release does not know: there is no new side, nothing to be
-# filled, and down reads but down_sources).
+# filled, and down reads but down_sources), is_change (rows that are there have nothing in the new column).
 sub add_rule
 {
 	my ($self, $rule, $columns) = @_;
-	my %added = map { $_ => $columns->{$_}{default}[1] } @{ $rule->{new} };
+	my %added = map { $_ => $rule->{is_change} ? undef : $columns->{$_}{default}[1] } @{ $rule->{new} };
 
 	$self->{columns}{$_} = $columns->{$_} foreach keys %added;
 	push @{ $self->{rules} }, $rule;
@@ -80,11 +80,13 @@ sub rename
 
 	return if !%$renamed;
 	$self->{renamed} = { %{ $self->{renamed} }, %$renamed };
+	# it is the name of that one now
+	delete $self->{renamed}{$_} foreach values %$renamed;
 	$self->{columns} = { map { $of->($_) => $self->{columns}{$_} } keys %{ $self->{columns} } };
 	$self->{names} = [ map { { %$_, stored => $of->($_->{stored}) } } @{ $self->{names} } ];
 	$self->{rules} = [ map {
 			my $rule = $_;
-			+{ %$rule, map { $_ => $rule->{$_} && [ map { $of->($_) } @{ $rule->{$_} } ] } qw(old down_sources down_gives) }
+			+{ %$rule, map { $_ => $rule->{$_} && [ map { $of->($_) } @{ $rule->{$_} } ] } qw(old new down_sources down_gives) }
 	} @{ $self->{rules} } ];
 	foreach my $states (values %{ $self->{rows} })
 	{
@@ -203,10 +205,12 @@ sub up
 	return $@ ? map { undef } @{ $rule->{new} } : @values;
 }
 
+# Of a column that goes it is down that may.
 sub raises
 {
 	my ($rule, $v) = @_;
 
+	return $rule->{down_of} && !eval { $rule->{down_of}->(@{$v}{ read_by_down($rule) }); 1 } if $rule->{is_drop};
 	return !eval { $rule->{up_of}->(@{$v}{ read_by_up($rule) }); 1 };
 }
 
@@ -236,7 +240,16 @@ sub quarantined
 {
 	my ($self) = @_;
 
-	return grep { waits($_->[0], $self->{rows}{ $_->[1] }[0]{v}) } $self->raising;
+	return grep { $_->[0]{is_drop} ? $self->is_noted(@$_) : waits($_->[0], $self->{rows}{ $_->[1] }[0]{v}) } $self->raising;
+}
+
+# Whether a row has a note, for a column that goes: nothing else tells who has put a NULL there.
+sub is_noted
+{
+	my ($self, $rule, $id) = @_;
+	my ($i) = grep { $self->{rules}[$_] == $rule } 0 .. $#{ $self->{rules} };
+
+	return $self->{rows}{$id}[0]{filled}[$i] == QUARANTINED;
 }
 
 sub forward
@@ -272,7 +285,7 @@ sub read_by_down
 sub down
 {
 	my ($rule, $v) = @_;
-	my @values = $rule->{down_of}->(@{$v}{ read_by_down($rule) });
+	my @values = $rule->{repair} && raises($rule, $v) && $rule->{is_drop} ? () : $rule->{down_of}->(@{$v}{ read_by_down($rule) });
 
 	# down of NULL is NULL for each column
 	$#values = $#{ $rule->{down_gives} };
@@ -367,7 +380,11 @@ sub apply_rule
 	{
 		# who inserts a row and says nothing of the column: the new release does not know it, and anybody else has its default
 		my $is_told = !$self->is_of_new($rule) && $self->{columns}{ $rule->{old}[0] }{default}[0] ne 'none';
-		$self->backward($row, $rule) if !$row->{before} && !$is_told;
+		if (!$row->{before} && !$is_told)
+		{
+			$self->backward($row, $rule);
+			$row->{from}[$i] = 'down';
+		}
 	}
 	elsif (!$old && !$new)
 	{
@@ -403,7 +420,7 @@ sub apply_rule
 }
 
 # A new side that was left as it is follows up, where another source of up has changed, unless it has a value of its
-# own; that of a release that knows it never does.  before: the row before, whose up it must have been; unfilled: rules
+# own; that of a release that knows it never does.  Returns 'down' if the old side did so.  before: the row before, whose up it must have been; unfilled: rules
 # that it was never filled by.
 sub follow
 {
@@ -440,12 +457,21 @@ sub follow_down
 	my ($self, $row, $rule, $before, @unfilled) = @_;
 	my @down = down($rule, $before);
 
+	my $raised = $rule->{is_drop} && raises($rule, $before);
+
 	return if $self->is_of_old($rule);
 	# what a row that was never filled has in a column that goes is the old release's
 	return if $rule->{is_drop} && grep { $self->reads($rule, $self->{rules}[$_]) } @unfilled;
-	return if grep { differ($before->{ $rule->{down_gives}[$_] }, $down[$_]) } 0 .. $#down;
+	foreach my $k (0 .. $#down)
+	{
+		my $name = $rule->{down_gives}[$k];
+		my $is = $before->{$name};
+		my ($kind, $default) = @{ $self->{columns}{$name}{default} };
+		# a value is never what a computed default would be
+		return if $raised ? defined $is && ($kind ne 'constant' || $is ne $default) : differ($is, $down[$k]);
+	}
 	$self->backward($row, $rule);
-	return;
+	return 'down';
 }
 
 # Columns that go come last, and first those of later releases, which the earlier ones know.
@@ -513,7 +539,7 @@ sub written
 	$self->apply_rules(\%row, @unfilled);
 	foreach my $i ($before ? grep { !$row{from}[$_] } $self->in_order : ())
 	{
-		$self->follow(\%row, $rules[$i], $before, grep { $unfilled[$_] } 0 .. $#rules);
+		$row{from}[$i] = $self->follow(\%row, $rules[$i], $before, grep { $unfilled[$_] } 0 .. $#rules);
 	}
 	$self->after_others(\%row, $before, @unfilled) if $self->{tidy};
 	return { v => $v, filled => [ map { $self->is_quarantined($rules[$_], $v, $state && $state->{filled}[$_], $row{from}[$_]) ? QUARANTINED : FILLED } 0 .. $#rules ] };
@@ -524,7 +550,9 @@ sub is_quarantined
 {
 	my ($self, $rule, $v, $was, $from) = @_;
 
-	return 0 if !$rule->{repair} || grep { defined $v->{$_} } @{ $rule->{new} };
+	return 0 if !$rule->{repair} || grep { defined $v->{$_} } @{ $rule->{ $rule->{is_drop} ? 'old' : 'new' } };
+	# a writer who gives it, or makes a new row, puts the NULL there
+	return ($from // '') eq 'down' ? raises($rule, $v) : !$from && ($was // 0) == QUARANTINED if $rule->{is_drop};
 	return raises($rule, $v) || $self->{keyless} || ($was // 0) == QUARANTINED && ($from // '') ne 'writer';
 }
 
@@ -565,7 +593,8 @@ sub filled
 		my $rule = $self->{rules}[$i];
 		$self->forward(\%row, $rule) if !$state->{filled}[$i] || weight(\%row, @{ $rule->{old} });
 	}
-	return { v => $row{v}, filled => [ map { $self->is_quarantined($_, $row{v}) ? QUARANTINED : FILLED } @{ $self->{rules} } ] };
+	my @rules = @{ $self->{rules} };
+	return { v => $row{v}, filled => [ map { $self->is_quarantined($rules[$_], $row{v}, $state->{filled}[$_]) ? QUARANTINED : FILLED } 0 .. $#rules ] };
 }
 
 # The state after a row in quarantine was tried again, where up does not fail any more.
@@ -576,7 +605,7 @@ sub retried
 	my %row = (v => { %{ $state->{v} } }, before => $state->{v}, given => {});
 	my @filled = @{ $state->{filled} };
 
-	$self->forward(\%row, $rule);
+	$rule->{is_drop} ? $self->backward(\%row, $rule) : $self->forward(\%row, $rule);
 	$filled[$i] = FILLED;
 	return { v => $row{v}, filled => \@filled };
 }

@@ -40,9 +40,9 @@ sub new
 	$self->{schema} = Schema->new($random, mappings => \@mappings, writers => 3,
 		constraints => Constraints->new(Random->new($parts{seed}, 'constraints')), rows => $random->pick(60, 150, 400));
 	$self->{releases} = Releases->of_seed($parts{seed});
-	$self->{migration} = Migration->new($random, $self->{schema}, $self->{releases}, $parts{seed});
-	$self->{schema}{operations} = $self->{migration}{operations};
 	$self->{views} = Views->new(Random->new($parts{seed}, 'views'));
+	$self->{migration} = Migration->new($random, $self->{schema}, $self->{releases}, $parts{seed}, $self->{views});
+	$self->{schema}{operations} = $self->{migration}{operations};
 	$self->{ended} = [];
 	$self->{random} = Random->new($parts{seed}, 'events');
 	$self->{model} = Model->new(columns => { %{ $self->{schema}{columns} } }, tidy => scalar $self->{schema}->tidy, keyless => $self->{schema}{constraints}{keyless}, undoes => $self->{schema}->undoes, moves => $self->{schema}->moves);

@@ -120,6 +120,7 @@ SQL
 	$sql .= $self->{constraints}->sql . $self->{constraints}->key_sql($self->{name}, 'id', $self->{kind} eq 'by_part' ? 'part' : ());
 	$sql .= "CREATE INDEX ON $self->{name} ($self->{mappings}[0]{sides}[0][0]{name}) WHERE part = 0;\n"
 	  if $self->{index_old} && $self->{mappings}[0]{name} ne 'body';
+	$sql .= $self->{operations}->objects_sql($self->{name});
 	return roles_sql() . $sql . $self->triggers_sql . $self->rights_sql . Releases::roles_sql();
 }
 

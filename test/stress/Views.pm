@@ -19,6 +19,14 @@ sub new
 	return bless { releases => \@releases, as_owner => $random->chance(50), shown => {}, may_return => {}, plain => {} }, $class;
 }
 
+# Whether a release has views, and one before it.
+sub has_both
+{
+	my ($self, $release) = @_;
+
+	return (grep { $_ == $release } @{ $self->{releases} }) && (grep { $_ < $release } @{ $self->{releases} }) ? 1 : 0;
+}
+
 # Makes the views, or brings them up to date after another expand.
 sub create
 {
@@ -251,8 +259,7 @@ sub check_writable
 	{
 		foreach my $rule (grep { !$_->{is_drop} } @{ $scenario->{model}{rules} })
 		{
-			my $column = $rule->{new}[0];
-			next if !$self->{shown}{$release}{$column};
+			my $column = $self->{shown}{$release}{ $rule->{new}[0] } // next;
 			my ($status, $out, $err) = $scenario->{server}->try("UPDATE release_$release.items SET $column = NULL WHERE false");
 			next if $status != 0 && Events::is_passing($err);
 			next if $writable ? $status == 0 : $err =~ /ERROR:\s+0A000: cannot update column "$column" of view/;

@@ -305,7 +305,7 @@ sub operated_columns
 	my ($self, $percent) = @_;
 	my $random = $self->{operated};
 
-	return grep { $random->chance($percent) } $self->{schema}{operations}->of_writer($random, $self->{release}, $self->{shown});
+	return grep { $random->chance($percent) } $self->{schema}{operations}->of_writer($random, $self->{release}, $self->{shown}, $percent == 100);
 }
 
 # The name of a column in the table or view at hand.

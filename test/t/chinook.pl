@@ -2,21 +2,17 @@
 # expand, writes by both releases, migrate, writes again, verify, contract.
 use strict;
 use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Chinook;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $script = $ENV{TANDEM_CHINOOK} || '../shared/data/chinook.sql';
-plan skip_all => "no sample database at $script" unless -r $script;
-
 my $node = PostgreSQL::Test::Cluster->new('chinook');
 $node->init;
-$node->start;
-
-# The script makes a database of its own and connects to it.
-$node->command_ok(
-	[ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', $script ],
-	'the sample database is loaded');
+load_chinook($node);
 
 sub query { return $node->safe_psql('chinook', shift) }
 

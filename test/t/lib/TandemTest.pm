@@ -305,9 +305,9 @@ sub pause_run
 
 sub speed_up
 {
-	my ($node, $name) = @_;
+	my ($node, $name, $database) = @_;
 
-	$node->safe_psql('postgres',
+	$node->safe_psql($database || 'postgres',
 		"SELECT tandem.configure('$name', 'tandem.max_rows_per_second', NULL); SELECT tandem.resume('$name')");
 	return;
 }
