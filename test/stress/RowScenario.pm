@@ -396,6 +396,7 @@ SET search_path = stress;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 COPY (SELECT 'm', writer, seq, ended FROM stress.marker) TO STDOUT;
 COPY (SELECT 'f', writer, seq, step, sqlstate FROM stress.failed) TO STDOUT;
+COPY (SELECT 'l', writer, seq, step, seen FROM stress.looked) TO STDOUT;
 COPY (SELECT 'r', $names FROM stress.items) TO STDOUT;
 \\echo end
 $views
@@ -404,12 +405,13 @@ SQL
 	$self->{unread} = $err;
 	return if $status != 0 || $out !~ /^end$/m;
 	my ($tables, $shown) = split /^end$/m, $out, 2;
-	my %seen = (marker => {}, failed => {}, rows => {}, views => Views::read_output($shown), err => $err);
+	my %seen = (marker => {}, failed => {}, looked => {}, rows => {}, views => Views::read_output($shown), err => $err);
 	foreach my $line (split /\n/, $tables)
 	{
 		my ($kind, @fields) = map { $_ eq '\N' ? undef : $_ } split /\t/, $line, -1;
 		if ($kind eq 'm') { $seen{marker}{ $fields[0] }{ $fields[1] } = $fields[2] }
 		elsif ($kind eq 'f') { $seen{failed}{ $fields[0] }{ $fields[1] }{ $fields[2] } = $fields[3] }
+		elsif ($kind eq 'l') { $seen{looked}{ $fields[0] }{ $fields[1] }{ $fields[2] } = $fields[3] }
 		elsif ($kind eq 'r')
 		{
 			my %row;
@@ -453,7 +455,7 @@ sub expected
 			Ending::end_one($self, $part) while $part->{ended} < $marker;
 			$self->check_served($number, $transaction, $marker);
 			$self->fail("transaction $transaction->{seq} of writer $number cannot be: $_")
-			  foreach Writers::apply($transaction, $part, $seen->{failed}{$number}{ $transaction->{seq} } || {});
+			  foreach Writers::apply($transaction, $part, map { $_->{$number}{ $transaction->{seq} } || {} } @{$seen}{qw(failed looked)});
 		}
 		Ending::end_one($self, $part) while $part->{ended} < @{ $self->{ended} };
 		push @parts, $part;
@@ -515,7 +517,7 @@ sub settle
 	$self->{model} = $model;
 	return if $self->{wrong};
 	$_->{pending} = [] foreach @{ $self->{writers} }, $self->{partition_writer};
-	$self->insist('TRUNCATE stress.marker, stress.failed');
+	$self->insist('TRUNCATE stress.marker, stress.failed, stress.looked');
 	$self->check_generated;
 	return;
 }
