@@ -121,6 +121,8 @@ sub end_under_load
 		$scenario->insist("SET client_min_messages = error; DROP FUNCTION stress.tidy_$_() CASCADE") foreach $scenario->{schema}->end_tidy;
 		$scenario->{model}{tidy} = $scenario->{schema}->tidy;
 	}
+	my $takes = $migration->{operations}->takes_name_in;
+	$scenario->{views}->leave_to_others($takes) if $takes && $how eq 'abort';
 	$scenario->{ending} = $how;
 	load($scenario, 0.3);
 	foreach my $name ($how eq 'abort' ? reverse @names : @names)

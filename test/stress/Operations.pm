@@ -212,6 +212,16 @@ sub forget
 	return;
 }
 
+# The first release that sees, under the name of a column that it drops, another one: 0 if there is none.  An abort gives
+# the name back, and the views of a release that nobody works as are none to write through meanwhile.
+sub takes_name_in
+{
+	my ($self) = @_;
+	my ($rename) = grep { my $to = $_->{to}; $self->{columns}{$to} } @{ $self->{renamed} };
+
+	return $rename ? $rename->{release} : 0;
+}
+
 # For messages.
 sub describe
 {

@@ -90,6 +90,15 @@ sub make_way
 	return 1;
 }
 
+# Nobody looks at those of a release, and of later ones, any more.
+sub leave_to_others
+{
+	my ($self, $from) = @_;
+
+	delete $self->{shown}{$_} foreach grep { $_ >= $from } keys %{ $self->{shown} };
+	return;
+}
+
 sub releases
 {
 	my ($self) = @_;
