@@ -36,7 +36,8 @@ sub write_side
 	my @views = $self->{views}->releases;
 	my ($mapping) = grep { @{ $_->{writable} } > 1 } $random->shuffled(@{ $self->{schema}{mappings} });
 
-	return if !$mapping || !$random->chance(40);
+	# most of all while nothing is filled yet
+	return if !$mapping || $self->{seq} > 24 && !$random->chance(40);
 	$self->on_table;
 	$self->on_view($random->pick(@views)) if @views && $random->chance(40);
 	return if $self->{release} && Writers::only_own($mapping);
