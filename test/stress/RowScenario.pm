@@ -277,6 +277,7 @@ sub is_due
 		# of a release that the fence has stopped the transaction does not begin, while a row may be read before
 		return exists $self->{gone}{$1} && (!$release || $release >= $self->{gone}{$1} || $line < $transaction->{begin});
 	}
+	return 1 if $state =~ /^(42883|42804|22P02)$/ && $self->names_taken($script, $line);
 	return 1 if $self->{schema}{constraints}->is_due($state);
 	if ($state eq '0A000' && $message =~ /^cannot (?:update|insert into) column "\w+" of view/)
 	{
@@ -300,6 +301,15 @@ sub is_of_ended_view
 	return 0 if !$view || !$self->{ending};
 	return 1 if $self->{ending} eq 'abort';
 	return grep { $view < $_ } map({ $_->{fence} } @{ $self->{ended} }), map { $self->{releases}->fence_of($_) } @{ $self->{migration}{names} };
+}
+
+# Whether a statement names a column that is dropped, and whose name another one gets in the same contract.
+sub names_taken
+{
+	my ($self, $script, $line) = @_;
+	my $taken = $self->{migration}{operations}->taken_name;
+
+	return $taken && exists $self->{gone}{$taken} && (split /\n/, PostgreSQL::Test::Utils::slurp_file($script->{file}))[ $line - 1 ] =~ /\b$taken\b/;
 }
 
 # A transaction that was committed: it must not have been refused, nor have begun once its release was retired.
