@@ -16,6 +16,7 @@ sub run
 	write_side($self, Random->new($self->{random}{state}, 'at once'));
 	take_back($self, Random->new($self->{random}{state}, 'taken back'));
 	write_alike($self, Random->new($self->{random}{state}, 'alike'));
+	write_tidied($self, Random->new($self->{random}{state}, 'tidied'));
 	return;
 }
 
@@ -43,11 +44,9 @@ sub write_side
 	return if $self->{release} && Writers::only_own($mapping);
 	my ($side) = $random->shuffled(grep { my $side = $_; !$self->{shown} || !grep { !$self->{shown}{ $_->{name} } } @$side } @{ $mapping->{writable} }) or return;
 	my $id = $self->{number} * Schema::KEYS + $random->below($self->{schema}{rows});
-	# what another trigger of the table changes in the same statement
-	my ($tidied) = $self->{release} || $self->{shown} ? () : map { $_ != $mapping && $_->{tidied} || () } @{ $self->{schema}{mappings} };
 	foreach my $is_value (@{ $random->pick([1], [ 1, 0 ], [ 1, 0 ], [0]) })
 	{
-		update($self, $id, ($tidied ? ($tidied => -$random->between(1, 99)) : ()), map { $_->{name} => $is_value ? $_->{value}->($random) : undef } @$side);
+		update($self, $id, map { $_->{name} => $is_value ? $_->{value}->($random) : undef } @$side);
 	}
 	look($self, $id);
 	$self->{count}{look_at_once}++;
@@ -70,6 +69,28 @@ sub take_back
 	look($self, $id);
 	see($self, "SELECT count(*) FROM tandem.quarantine WHERE key ->> 'id' = '$id' AND sqlstate = '22012'", sub { !$_[0]{rows}{$id} || $_[1] eq '0' });
 	$self->{count}{take_back_repaired}++;
+	return;
+}
+
+# A new side gets a value, and loses it, while another trigger of the table changes what another rule reads: the NULL is
+# the writer's, and no row that was never filled.
+sub write_tidied
+{
+	my ($self, $random) = @_;
+	my ($other) = grep { $_->{tidied} } @{ $self->{schema}{mappings} } or return;
+	my ($mapping) = grep { $_ != $other && @{ $_->{writable} } == 2 && @{ $_->{links} } == 1 } $random->shuffled(@{ $self->{schema}{mappings} });
+
+	# most of all while nothing is filled yet
+	return if !$mapping || !$random->chance($self->{seq} > 24 ? 10 : 70);
+	$self->on_table;
+	return if $self->{release};
+	my $id = $self->{number} * Schema::KEYS + $random->below($self->{schema}{rows});
+	foreach my $is_value (1, 0)
+	{
+		update($self, $id, $other->{tidied} => -$random->between(1, 99), map { $_->{name} => $is_value ? $_->{value}->($random) : undef } @{ $mapping->{writable}[1] });
+	}
+	look($self, $id);
+	$self->{count}{write_tidied}++;
 	return;
 }
 
