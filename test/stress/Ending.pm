@@ -5,6 +5,7 @@ package Ending;
 use strict;
 use warnings;
 
+use Random;
 use Releases;
 use Time::HiRes qw(sleep time);
 use Events;
@@ -24,7 +25,7 @@ sub end
 	$scenario->{schema}{constraints}->check($scenario, 1);
 	$scenario->act('key cascaded', \&Events::cascade_key) if $scenario->{schema}{constraints}->refers && !$scenario->{wrong};
 	return if $scenario->{wrong};
-	my $how = $scenario->{random}->pick('contract', 'contract', 'contract', 'abort', 'drop');
+	my $how = how_of_seed($scenario->{seed});
 	$how eq 'drop' ? drop_extension($scenario) : end_under_load($scenario, $how);
 	$scenario->{schema}{constraints}->check($scenario, $how eq 'abort' ? 0 : 1);
 	my $seen = $scenario->see;
@@ -32,6 +33,14 @@ sub end
 	return if $scenario->{wrong};
 	$scenario->round(0.5, 0);
 	return;
+}
+
+# How often events have drawn until then no seed repeats.
+sub how_of_seed
+{
+	my ($seed) = @_;
+
+	return Random->new($seed, 'ending')->pick('contract', 'contract', 'contract', 'abort', 'drop');
 }
 
 # Contract is refused as long as a row is in quarantine.
@@ -112,6 +121,8 @@ sub end_under_load
 		$scenario->insist("SET client_min_messages = error; DROP FUNCTION stress.tidy_$_() CASCADE") foreach $scenario->{schema}->end_tidy;
 		$scenario->{model}{tidy} = $scenario->{schema}->tidy;
 	}
+	my $takes = $migration->{operations}->takes_name_in;
+	$scenario->{views}->leave_to_others($takes) if $takes && $how eq 'abort';
 	$scenario->{ending} = $how;
 	load($scenario, 0.3);
 	foreach my $name ($how eq 'abort' ? reverse @names : @names)
@@ -197,7 +208,7 @@ sub end_migration
 	{
 		my $arguments = $how eq 'abort' ? ', force => true' : ", undeclared => 'ignore', $Server::ACCEPT, force => " . ($refused ? 'true' : 'false');
 
-		$releases->fencing($name) if $how eq 'contract';
+		$how eq 'contract' ? $releases->fencing($name) : $releases->aborting($name);
 		my $job = $scenario->{server}->start_sql($scenario->{folder},
 			"\\set VERBOSITY verbose\nSET client_min_messages = error;\nSET tandem.lock_retry_time = '5s';\nCALL tandem.$how('$name'$arguments);\n");
 		load($scenario, 0, $job);

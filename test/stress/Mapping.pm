@@ -264,6 +264,7 @@ sub mean
 		name => 'mean',
 		derived => 1,
 		quarantine => 1,
+		bad => { total => 1, members => 0 },
 		repair => [ 'members', 1 ],
 		links => [ { up => ['total / members'], up_of => strictly(sub { $_[1] == 0 ? die "raises\n" : whole($_[0] / $_[1]) }) } ]);
 
@@ -406,6 +407,7 @@ sub admin
 	$column->{equal} = sub { lc $_[0] eq lc $_[1] };
 	return {
 		name => 'admin',
+		alike => sub { { role => $_[0]->pick(qw(Guest GUEST guesT)), is_admin => 'perhaps' } },
 		sides => [ [$column], [ column('is_admin', 'text', sub { $_[0]->pick('yes', 'no', 'perhaps') }) ] ],
 		links => [ {
 			up => [q(CASE WHEN role = 'admin' THEN 'yes' ELSE 'no' END)],

@@ -137,8 +137,10 @@ sub add_column
 {
 	my ($self, $name, $sync, $column) = @_;
 
-	return "SELECT tandem.add_column('$name', '$self->{schema}{name}', '$column->{name}', '$column->{type}');\n"
-	  if $sync->{add} eq 'tandem' && $column->{default}[0] eq 'none';
+	# as SQL, and read twice: it is an expression
+	my $default = $column->{default}[0] eq 'none' ? '' : ', default_value => ' . Schema::literal(Schema::literal($column->{default}[1]));
+
+	return "SELECT tandem.add_column('$name', '$self->{schema}{name}', '$column->{name}', '$column->{type}'$default);\n" if $sync->{add} eq 'tandem';
 	return "ALTER TABLE $self->{schema}{name} ADD COLUMN $column->{name} $column->{type}" . Schema::default_sql($column) . ";\n";
 }
 

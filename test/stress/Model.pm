@@ -774,6 +774,21 @@ sub save
 	return 1;
 }
 
+# What a transaction sees of a row that it has just written, and that nobody else may have written since.
+sub look
+{
+	my ($self, $id, $names, $seen) = @_;
+	my @states = grep {
+		my $v = $_->{v};
+		join('|', map { $v->{ $self->current($_) } // '(null)' } @$names) eq ($seen // '');
+	} @{ $self->{rows}{$id} || [] };
+
+	return !defined $seen if !$self->{rows}{$id};
+	return 0 if !@states;
+	$self->{rows}{$id} = \@states;
+	return 1;
+}
+
 # A write without the sync.
 sub force
 {

@@ -397,6 +397,32 @@ sub one_of_each
 	return map { @{ $of{$_} } == 1 ? $of{$_}[0] : $random->pick(@{ $of{$_} }) } sort keys %of;
 }
 
+# The name of a column that is dropped, which another one is renamed to; '' if there is none.
+sub taken_name
+{
+	my ($self) = @_;
+	my ($rename) = $self->takes_name;
+
+	return $rename ? $rename->{to} : '';
+}
+
+sub takes_name
+{
+	my ($self) = @_;
+
+	return grep { my $to = $_->{to}; grep { $to eq $_->{first_name} } values %{ $self->{columns} } } @{ $self->{renamed} };
+}
+
+# The first release that sees it so: 0 if there is none.  An abort gives the name back, and the views of a release that
+# nobody works as are none to write through meanwhile.
+sub takes_name_in
+{
+	my ($self) = @_;
+	my ($rename) = $self->takes_name;
+
+	return $rename ? $rename->{release} : 0;
+}
+
 # For messages.
 sub describe
 {

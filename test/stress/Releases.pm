@@ -195,6 +195,16 @@ sub fencing
 	return;
 }
 
+# Abort has begun: from now on the migration may be gone.
+sub aborting
+{
+	my ($self, $name) = @_;
+
+	$self->remember;
+	$self->{aborting} = $name;
+	return;
+}
+
 # It was refused, and has taken its fence back.
 sub unfenced
 {
@@ -211,7 +221,7 @@ sub ended
 
 	$self->remember;
 	my $was = delete $self->{open}{$name};
-	delete $self->{fence};
+	delete @{$self}{qw(fence aborting)};
 	return if !$was || $how eq 'abort';
 	push @{ $self->{final}{ $was->{release} } }, $name;
 	$self->{lowest} = $was->{release} if $was->{release} > $self->{lowest};
@@ -269,7 +279,14 @@ sub states
 {
 	my ($self, $release) = @_;
 	my @states = $self->states_but_for_force($release);
+	my %left = %{ $self->{open} };
 
+	if ($self->{aborting} && delete $left{ $self->{aborting} })
+	{
+		my %seen = map { $_ => 1 } @states;
+		local $self->{open} = \%left;
+		push @states, grep { !$seen{$_} } $self->states_but_for_force($release);
+	}
 	# a contract by force takes the pointer along
 	unshift @states, 'current' if $states[0] ne 'retired' && $self->{fence} && $release == $self->{fence} && $self->{current} && $self->{current} < $release;
 	return @states;

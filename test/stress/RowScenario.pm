@@ -277,6 +277,7 @@ sub is_due
 		# of a release that the fence has stopped the transaction does not begin, while a row may be read before
 		return exists $self->{gone}{$1} && (!$release || $release >= $self->{gone}{$1} || $line < $transaction->{begin});
 	}
+	return 1 if $state =~ /^(42883|42804|22P02)$/ && $self->names_taken($script, $line);
 	return 1 if $self->{schema}{constraints}->is_due($state);
 	if ($state eq '0A000' && $message =~ /^cannot (?:update|insert into) column "\w+" of view/)
 	{
@@ -300,6 +301,15 @@ sub is_of_ended_view
 	return 0 if !$view || !$self->{ending};
 	return 1 if $self->{ending} eq 'abort';
 	return grep { $view < $_ } map({ $_->{fence} } @{ $self->{ended} }), map { $self->{releases}->fence_of($_) } @{ $self->{migration}{names} };
+}
+
+# Whether a statement names a column that is dropped, and whose name another one gets in the same contract.
+sub names_taken
+{
+	my ($self, $script, $line) = @_;
+	my $taken = $self->{migration}{operations}->taken_name;
+
+	return $taken && exists $self->{gone}{$taken} && (split /\n/, PostgreSQL::Test::Utils::slurp_file($script->{file}))[ $line - 1 ] =~ /\b$taken\b/;
 }
 
 # A transaction that was committed: it must not have been refused, nor have begun once its release was retired.
@@ -396,6 +406,7 @@ SET search_path = stress;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 COPY (SELECT 'm', writer, seq, ended FROM stress.marker) TO STDOUT;
 COPY (SELECT 'f', writer, seq, step, sqlstate FROM stress.failed) TO STDOUT;
+COPY (SELECT 'l', writer, seq, step, seen FROM stress.looked) TO STDOUT;
 COPY (SELECT 'r', $names FROM stress.items) TO STDOUT;
 \\echo end
 $views
@@ -404,12 +415,13 @@ SQL
 	$self->{unread} = $err;
 	return if $status != 0 || $out !~ /^end$/m;
 	my ($tables, $shown) = split /^end$/m, $out, 2;
-	my %seen = (marker => {}, failed => {}, rows => {}, views => Views::read_output($shown), err => $err);
+	my %seen = (marker => {}, failed => {}, looked => {}, rows => {}, views => Views::read_output($shown), err => $err);
 	foreach my $line (split /\n/, $tables)
 	{
 		my ($kind, @fields) = map { $_ eq '\N' ? undef : $_ } split /\t/, $line, -1;
 		if ($kind eq 'm') { $seen{marker}{ $fields[0] }{ $fields[1] } = $fields[2] }
 		elsif ($kind eq 'f') { $seen{failed}{ $fields[0] }{ $fields[1] }{ $fields[2] } = $fields[3] }
+		elsif ($kind eq 'l') { $seen{looked}{ $fields[0] }{ $fields[1] }{ $fields[2] } = $fields[3] }
 		elsif ($kind eq 'r')
 		{
 			my %row;
@@ -453,7 +465,7 @@ sub expected
 			Ending::end_one($self, $part) while $part->{ended} < $marker;
 			$self->check_served($number, $transaction, $marker);
 			$self->fail("transaction $transaction->{seq} of writer $number cannot be: $_")
-			  foreach Writers::apply($transaction, $part, $seen->{failed}{$number}{ $transaction->{seq} } || {});
+			  foreach Writers::apply($transaction, $part, map { $_->{$number}{ $transaction->{seq} } || {} } @{$seen}{qw(failed looked)});
 		}
 		Ending::end_one($self, $part) while $part->{ended} < @{ $self->{ended} };
 		push @parts, $part;
@@ -515,7 +527,7 @@ sub settle
 	$self->{model} = $model;
 	return if $self->{wrong};
 	$_->{pending} = [] foreach @{ $self->{writers} }, $self->{partition_writer};
-	$self->insist('TRUNCATE stress.marker, stress.failed');
+	$self->insist('TRUNCATE stress.marker, stress.failed, stress.looked');
 	$self->check_generated;
 	return;
 }

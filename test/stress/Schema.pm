@@ -109,6 +109,7 @@ sub sql
 	$sql .= <<"SQL";
 CREATE TABLE stress.marker (writer int, seq int, ended int, PRIMARY KEY (writer, seq));
 CREATE TABLE stress.failed (writer int, seq int, step int, sqlstate text);
+CREATE TABLE stress.looked (writer int, seq int, step int, seen text);
 CREATE TABLE stress.audit (id int, what text);
 CREATE TABLE $self->{name} ($columns)$by{ $self->{kind} };
 SQL

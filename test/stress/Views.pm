@@ -16,7 +16,7 @@ sub new
 	my ($class, $random) = @_;
 	my @releases = grep { $random->chance(40) } Releases::FIRST .. Releases::LAST - 1;
 
-	return bless { releases => \@releases, as_owner => $random->chance(50), shown => {}, may_return => {}, plain => {} }, $class;
+	return bless { releases => \@releases, as_owner => $random->chance(50), shown => {}, may_return => {}, may_be_named => {}, plain => {} }, $class;
 }
 
 # Whether a release has views, and one before it.
@@ -55,6 +55,7 @@ sub tell
 
 	$self->{shown} = { map { $_ => names_of($scenario->{model}, $_) } @releases };
 	$self->{may_return} = {};
+	$self->{may_be_named} = {};
 	return;
 }
 
@@ -75,6 +76,9 @@ sub ended
 		delete $shown->{$_} foreach grep { !$model->{columns}{$_} } keys %$shown;
 		# nothing comes back before create_views, unless nobody works as the release, whose shape may still change then
 		my $all = names_of($model, $release);
+		# nor does a column get its former name back, when its rename is aborted
+		$self->{may_be_named}{$release} = { map { $_ => $all->{$_} } grep { $all->{$_} && $all->{$_} ne $shown->{$_} } keys %$shown }
+		  if $scenario->{releases}->may_have_been($since, $release, 'read_only', 'unknown');
 		$self->{may_return}{$release} = { map { $_ => $all->{$_} } grep { !$shown->{$_} } keys %$all }
 		  if $self->{may_return}{$release} || $scenario->{releases}->highest && $scenario->{releases}->may_have_been($since, $release, 'read_only', 'unknown');
 	}
@@ -96,6 +100,15 @@ sub make_way
 	delete $self->{shown}{$release};
 	$scenario->count('view of a release in the way of an end', 'dropped');
 	return 1;
+}
+
+# Nobody looks at those of a release, and of later ones, any more.
+sub leave_to_others
+{
+	my ($self, $from) = @_;
+
+	delete $self->{shown}{$_} foreach grep { $_ >= $from } keys %{ $self->{shown} };
+	return;
 }
 
 sub releases
@@ -209,6 +222,8 @@ sub compare_one
 	my $may_return = $self->{may_return}{$release} || {};
 	my @returned = grep { $any && exists $any->{ $may_return->{$_} } } keys %$may_return;
 	my %names = (%{ $self->{shown}{$release} }, map { $_ => $may_return->{$_} } @returned);
+	my $may_be_named = $self->{may_be_named}{$release} || {};
+	$names{$_} = $may_be_named->{$_} foreach grep { $any && exists $names{$_} && !exists $any->{ $names{$_} } && exists $any->{ $may_be_named->{$_} } } keys %$may_be_named;
 	my @best;
 
 	foreach my $through ($self->may_read_through($model))

@@ -10,6 +10,7 @@ package Writers;
 use strict;
 use warnings;
 
+use AtOnce;
 use Model;
 use Random;
 use Schema;
@@ -83,6 +84,7 @@ sub transaction
 		$random->chance(15) ? $self->savepoint : $self->statement;
 	}
 	$self->take_back if $self->{aside}->chance(8);
+	AtOnce::run($self);
 	$self->say(sprintf 'SELECT pg_sleep(0.%03d);', $random->below(40)) if $random->chance(20);
 	$self->say("INSERT INTO stress.marker VALUES ($self->{number}, $seq, " . ($self->{ending} ? 'stress.ended());' : '0);'));
 	$self->finish($seq);
@@ -111,7 +113,14 @@ sub choose_table
 	$self->{release} = $declared;
 	delete $self->{shown};
 	return if !@views || !$self->{random}->chance(40);
-	my $view = $self->{random}->pick(@views);
+	$self->on_view($self->{random}->pick(@views));
+	return;
+}
+
+sub on_view
+{
+	my ($self, $view) = @_;
+
 	$self->{table} = "release_$view.items";
 	$self->{shown} = $self->{views}{shown}{$view};
 	$self->{release} = $self->{setting} || $view;
@@ -767,10 +776,10 @@ sub in_partition
 	return { seq => $seq, release => 0, steps => $self->{steps}, sql => join(' ', 'BEGIN;', @sql, 'COMMIT;') };
 }
 
-# Applies a committed transaction to a model; failed: { step => sqlstate }.  Returns what cannot have been.
+# Applies a committed transaction to a model; failed: { step => sqlstate }, looked: { step => values }.  Returns what cannot have been.
 sub apply
 {
-	my ($transaction, $model, $failed) = @_;
+	my ($transaction, $model, $failed, $looked) = @_;
 	my @steps = @{ $transaction->{steps} };
 	my @impossible;
 
@@ -782,6 +791,11 @@ sub apply
 		next if defined $state && $state !~ /^(27000|55T02)$/;
 		# the fence has the same word for it
 		next if defined $state && $state eq '55T02' && $transaction->{release};
+		if ($steps[$i]{looked})
+		{
+			push @impossible, "seen as '" . ($looked->{$i} // '') . "': $steps[$i]{what}" if !$steps[$i]{looked}->($model, $looked->{$i});
+			next;
+		}
 		my $ok = defined $state ? $steps[$i]{refused}->($model, $state) : $steps[$i]{done}->($model);
 		push @impossible, (defined $state ? "refused by $state: " : 'done: ') . $steps[$i]{what} if !$ok;
 	}
