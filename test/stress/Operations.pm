@@ -78,7 +78,9 @@ sub new
 	}
 	$self->draw($random, $new, @migrations);
 	$self->draw_changes($schema, $views, grep { $_ ne ($self->{only} // '') } @migrations);
-	$self->draw_quarantine($schema, @migrations) if !$schema->{undoes} && !$schema->{constraints}{keyless};
+	# a row that is repaired is filled, which a UNIQUE may refuse
+	my $unique = grep { $_->{unique} } values %{ $schema->{constraints}{wanted} };
+	$self->draw_quarantine($schema, @migrations) if !$schema->{undoes} && !$schema->{constraints}{keyless} && !$unique;
 	return $self;
 }
 
