@@ -549,10 +549,10 @@ sub contract
 	$self->switch_to($migration->{release}) if $random->chance(50) && $releases->{current} < $migration->{release};
 	my @refused = $self->contract_is_refused($name, $force, $undeclared);
 	my @right = @refused ? @refused : '00000';
-	# a partition that came since may have to be verified
-	push @right, '55000' if !@refused && !$force && !defined $migration->{proof};
+	# a partition that came since may have to be verified; rows are looked at before sessions
+	push @right, '55000' if !$force && !defined $migration->{proof};
 	# force passes over rows that disagree, and over nothing that is not done
-	push @right, '55000' if !@refused && $force && $migration->{phase} eq 'migrate';
+	push @right, '55000' if $force && $migration->{phase} eq 'migrate';
 	push @right, $self->taken_from_views(0) if !@refused && !$migration->{release};
 	push @right, '2BP01' if !@refused && $migration->{shown};
 	$releases->fencing($name);
