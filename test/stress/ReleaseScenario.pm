@@ -553,8 +553,8 @@ sub contract
 	push @right, '55000' if !$force && !defined $migration->{proof};
 	# force passes over rows that disagree, and over nothing that is not done
 	push @right, '55000' if $force && $migration->{phase} eq 'migrate';
-	push @right, $self->taken_from_views(0) if !@refused && !$migration->{release};
-	push @right, '2BP01' if !@refused && $migration->{shown};
+	push @right, $self->taken_from_views(0) if !$migration->{release};
+	push @right, '2BP01' if $migration->{shown};
 	$releases->fencing($name);
 	my $state = $self->run_as_told("CALL tandem.contract('$name', undeclared => '$undeclared', $Server::ACCEPT, force => " . ($force ? 'true' : 'false') . ');', @right);
 	if ($state ne '00000')
