@@ -1454,6 +1454,19 @@ END;
 COMMENT ON FUNCTION tandem._remade_views(oid[], integer[])
 	IS 'views of users that depend on columns that are changed, and views over these: contract drops them, in the reverse order of their places, and makes them again';
 
+CREATE FUNCTION tandem._remake_obstacles(views oid[], OUT class oid, OUT object oid, OUT line text)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	-- whether it counts is asked of the view that it depends on
+	SELECT DISTINCT o.class, o.object, o.line FROM unnest($1) v (oid) CROSS JOIN LATERAL tandem._drop_obstacles(ARRAY[v.oid], 0, false) o
+	WHERE NOT o.stray
+		AND NOT (o.class = 'pg_class'::regclass AND o.object = ANY ($1))
+		AND NOT EXISTS (SELECT FROM pg_rewrite r WHERE o.class = 'pg_rewrite'::regclass AND r.oid = o.object AND r.ev_class = ANY ($1))
+		AND NOT EXISTS (SELECT FROM pg_attrdef f WHERE o.class = 'pg_attrdef'::regclass AND f.oid = o.object AND f.adrelid = ANY ($1));
+END;
+COMMENT ON FUNCTION tandem._remake_obstacles(oid[])
+	IS 'what depends on views that are made again, and is none of them';
+
 CREATE FUNCTION tandem._remake_problems(views oid[], OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -1468,7 +1481,7 @@ BEGIN ATOMIC
 	FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 	WHERE c.oid = ANY ($1) AND NOT t.tgisinternal AND NOT has_function_privilege(c.relowner, t.tgfoid, 'EXECUTE')
 	UNION SELECT format('%s, which depends on a view of the column', o.line)
-	FROM tandem._drop_obstacles($1, 0, false) o WHERE $1 <> '{}' AND NOT o.stray;
+	FROM tandem._remake_obstacles($1) o;
 END;
 COMMENT ON FUNCTION tandem._remake_problems(oid[])
 	IS 'why contract cannot drop views and make them again';
@@ -1624,12 +1637,11 @@ BEGIN ATOMIC
 				WHEN c.relkind IN ('v', 'm') THEN format('DROP %s %s', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, c.oid::regclass)
 				WHEN p.oid IS NOT NULL THEN format('DROP POLICY %I ON %s', p.polname, p.polrelid::regclass)
 				WHEN r.oid IS NOT NULL THEN format('DROP RULE %I ON %s', r.rulename, r.ev_class::regclass) END], NULL)
-		FROM views v CROSS JOIN LATERAL tandem._drop_obstacles(v.oids, 0, false) o
+		FROM views v CROSS JOIN LATERAL tandem._remake_obstacles(v.oids) o
 		LEFT JOIN pg_proc f ON o.class = 'pg_proc'::regclass AND f.oid = o.object
 		LEFT JOIN pg_class c ON o.class = 'pg_class'::regclass AND c.oid = o.object
 		LEFT JOIN pg_policy p ON o.class = 'pg_policy'::regclass AND p.oid = o.object
 		LEFT JOIN pg_rewrite r ON o.class = 'pg_rewrite'::regclass AND r.oid = o.object
-		WHERE v.oids <> '{}' AND NOT o.stray
 		-- what is published keeps its name
 		UNION ALL SELECT pg_describe_object(u.class, u.object, 0), p.pubname, ARRAY[format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, l.prrelid::regclass),
 			format('ALTER PUBLICATION %I ADD TABLE %s%s%s', p.pubname, l.prrelid::regclass,
@@ -3069,6 +3081,7 @@ REVOKE ALL ON FUNCTION
 	tandem._is_changed(oid, integer),
 	tandem._compiled_functions(oid[], name[]),
 	tandem._remade_views(oid[], integer[]),
+	tandem._remake_obstacles(oid[]),
 	tandem._remake_problems(oid[]),
 	tandem._remake_statements(oid[]),
 	tandem._column_moves(oid, integer, name),

@@ -123,6 +123,14 @@ SET ROLE tandem_view_third;
 CREATE VIEW elsewhere.stray AS SELECT price FROM shop.items;
 CREATE VIEW elsewhere.stray_over AS SELECT twice FROM shop.v2;
 RESET ROLE;
+-- one whose text cannot be read again: the type of a literal has other values since
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE VIEW v12 AS SELECT price FROM items WHERE 'good'::mood IS NOT NULL;
+ALTER TYPE mood RENAME VALUE 'good' TO 'fine';
+CREATE DOMAIN refusing AS int CHECK (VALUE > 0);
+CREATE VIEW v13 AS SELECT price FROM items WHERE '{1}'::refusing[] IS NOT NULL;
+ALTER DOMAIN refusing ADD CHECK (VALUE > 5) NOT VALID;
+REVOKE ALL ON v12, v13 FROM tandem_view_third;
 SELECT tandem.create_migration('stops', release => 4);
 \set VERBOSITY default
 SELECT tandem.change_column('stops', 'items', 'price', 'numeric(14,2)');
@@ -132,6 +140,7 @@ CALL tandem.migrate('stops');
 GRANT CREATE ON SCHEMA shop TO tandem_reporter;
 GRANT EXECUTE ON FUNCTION insert_item() TO tandem_reporter;
 DROP FUNCTION takes_row(v1);
+ALTER DOMAIN refusing DROP CONSTRAINT refusing_check1;
 SELECT tandem.at_contract('stops', 'items', 'DROP MATERIALIZED VIEW shop.m1');
 CALL tandem.migrate('stops');
 SELECT tandem.switch_release(4);

@@ -18,6 +18,7 @@
 #include "core/text.h"
 #include "ddl/columns.h"
 #include "ending/operations.h"
+#include "ending/remade_views.h"
 
 typedef struct ColumnMove
 {
@@ -105,7 +106,7 @@ lines_of_rule(const Migration *migration, const SyncRule *rule)
 			!(move && operations_name(migration, move->name)))
 			lines = lappend(lines, line_with_calls(migration, rule, lfirst(lc), move));
 	}
-	return lines;
+	return list_concat(lines, remade_views_unreadable(migration, rule));
 }
 
 void

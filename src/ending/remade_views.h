@@ -7,6 +7,13 @@
 #define TANDEM_REMADE_VIEWS_H
 
 #include "catalog/migration.h"
+#include "catalog/sync.h"
+
+/*
+ * Returns lines of the views over the column of a rule whose text would be another one if
+ * it was read again, or cannot be.  Makes views to see that, and takes them back.
+ */
+extern List *remade_views_unreadable(const Migration *migration, const SyncRule *rule);
 
 /*
  * Returns lines of the views of the migration that cannot be made again: they compute
