@@ -1486,6 +1486,18 @@ END;
 COMMENT ON FUNCTION tandem._remake_problems(oid[])
 	IS 'why contract cannot drop views and make them again';
 
+CREATE FUNCTION tandem._view_bindings(view oid, OUT description text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT DISTINCT pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid)
+	FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.deptype = 'n'
+	WHERE r.ev_class = $1 AND NOT (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1)
+		-- another type may have operators of its own: those of the server, which are not recorded, or of its extension
+		AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e');
+END;
+COMMENT ON FUNCTION tandem._view_bindings(oid)
+	IS 'what a view and its rules name, but for objects of extensions';
+
 CREATE FUNCTION tandem._remake_statements(views oid[], OUT view oid, OUT step integer, OUT statement text, OUT search_path text)
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -1547,7 +1559,7 @@ BEGIN ATOMIC
 		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = r.ev_class AND v.relation = $1)
 		-- those over a column that is changed are made again
 		AND NOT (tandem._is_changed($1, $2)
-			AND EXISTS (SELECT FROM tandem._remade_views(ARRAY[$1], ARRAY[$2]) w WHERE w.view = r.ev_class AND r.rulename = '_RETURN'))
+			AND EXISTS (SELECT FROM tandem._remade_views(ARRAY[$1], ARRAY[$2]) w WHERE w.view = r.ev_class))
 		-- and what their publications send
 		AND NOT (d.classid = 'pg_publication_rel'::regclass AND d.objid IN (SELECT s.oid FROM pg_publication_rel s
 			JOIN tandem._release_publications o ON o.object = s.prpubid WHERE s.prrelid = $1))
@@ -1613,9 +1625,15 @@ BEGIN ATOMIC
 		FROM users u JOIN pg_policy p ON u.class = 'pg_policy'::regclass AND p.oid = u.object
 		UNION ALL SELECT pg_describe_object(u.class, u.object, 0), r.rulename, ARRAY[rtrim(regexp_replace(pg_get_ruledef(r.oid), '^CREATE', 'CREATE OR REPLACE'), ';')]
 		FROM users u JOIN pg_rewrite r ON u.class = 'pg_rewrite'::regclass AND r.oid = u.object AND r.rulename <> '_RETURN'
+		-- those of a view that is made again come back with it
+		WHERE NOT EXISTS (SELECT FROM views v WHERE r.ev_class = ANY (v.oids))
 		UNION ALL SELECT pg_describe_object(u.class, u.object, 0), t.tgname,
 			CASE WHEN t.tgconstraint = 0 THEN ARRAY[regexp_replace(pg_get_triggerdef(t.oid), '^CREATE', 'CREATE OR REPLACE')]
 			ELSE ARRAY[format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass), pg_get_triggerdef(t.oid)] END
+			|| CASE t.tgenabled WHEN 'O' THEN '{}' ELSE ARRAY[format('ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass,
+				CASE t.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE REPLICA' END, t.tgname)] END
+			|| CASE WHEN t.tgconstraint <> 0 AND obj_description(t.oid, 'pg_trigger') IS NOT NULL
+				THEN ARRAY[format('COMMENT ON TRIGGER %I ON %s IS %L', t.tgname, t.tgrelid::regclass, obj_description(t.oid, 'pg_trigger'))] ELSE '{}' END
 		FROM users u JOIN pg_trigger t ON u.class = 'pg_trigger'::regclass AND t.oid = u.object AND t.tgname <> '~tandem_sync' AND t.tgparentid = 0
 		UNION ALL SELECT pg_describe_object(u.class, u.object, 0), f.proname, ARRAY[rtrim(pg_get_functiondef(f.oid), E'\n')]
 		FROM users u JOIN pg_proc f ON u.class = 'pg_proc'::regclass AND f.oid = u.object AND f.prokind IN ('f', 'p')
@@ -2344,15 +2362,19 @@ END;
 COMMENT ON FUNCTION tandem._carried_objects(oid, integer, integer)
 	IS 'what stands on a column and is built for the one that takes its name; depends_on_values: whether it would be another one if that has other values; buildable: whether it can be built while others write';
 
-CREATE FUNCTION tandem._compiled_functions(relations oid[], names name[], OUT function oid)
+CREATE FUNCTION tandem._compiled_functions(relations oid[], names name[], views oid[], OUT function oid)
 RETURNS SETOF oid LANGUAGE sql STABLE
 BEGIN ATOMIC
+	WITH n AS (
+		SELECT u.name FROM unnest($2) u (name)
+		UNION SELECT a.attname FROM pg_attribute a WHERE a.attrelid = ANY ($3) AND a.attnum > 0
+	)
 	SELECT p.oid FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('internal', 'c', 'sql')
 	WHERE p.oid IN (SELECT t.tgfoid FROM pg_trigger t WHERE t.tgrelid = ANY ($1))
-		OR EXISTS (SELECT FROM unnest($2) n (name) WHERE strpos(lower(p.prosrc), lower(n.name)) > 0 AND tandem._names_word(p.prosrc, n.name));
+		OR EXISTS (SELECT FROM n WHERE strpos(lower(p.prosrc), lower(n.name)) > 0 AND tandem._names_word(p.prosrc, n.name));
 END;
-COMMENT ON FUNCTION tandem._compiled_functions(oid[], name[])
-	IS 'functions that a session may have compiled, or made plans for, with the types that columns had: of triggers of tables, or that name one of the columns';
+COMMENT ON FUNCTION tandem._compiled_functions(oid[], name[], oid[])
+	IS 'functions that a session may have compiled, or made plans for, with the types that columns had: of triggers of tables, or that name one of the columns, or one of the views over them';
 
 -- The name may be another object's, which does not go: then what was built keeps its own.
 CREATE FUNCTION tandem._names_to_take(relation oid, built name, name name, OUT place integer, OUT statement text)
@@ -2381,10 +2403,20 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT 3, format('ALTER STATISTICS %s.%I RENAME TO %I', b.stxnamespace::regnamespace, $2, $3)
 	FROM pg_statistic_ext b JOIN pg_statistic_ext o ON o.stxrelid = $1 AND o.stxname = $3
-	WHERE b.stxrelid = $1 AND b.stxname = $2;
+	WHERE b.stxrelid = $1 AND b.stxname = $2
+	UNION ALL
+	SELECT 4, format('COMMENT ON INDEX %s IS %L', i.old::regclass, obj_description(i.old, 'pg_class'))
+	FROM indexes i WHERE obj_description(i.old, 'pg_class') IS NOT NULL
+	UNION ALL
+	SELECT 4, format('COMMENT ON CONSTRAINT %I ON %s IS %L', $3, $1::regclass, obj_description(o.oid, 'pg_constraint'))
+	FROM pg_constraint o WHERE o.conrelid = $1 AND o.conname = $3 AND obj_description(o.oid, 'pg_constraint') IS NOT NULL
+		AND EXISTS (SELECT FROM pg_constraint b WHERE b.conrelid = $1 AND b.conname = $2)
+	UNION ALL
+	SELECT 4, format('COMMENT ON STATISTICS %s.%I IS %L', o.stxnamespace::regnamespace, $3, obj_description(o.oid, 'pg_statistic_ext'))
+	FROM pg_statistic_ext o WHERE o.stxrelid = $1 AND o.stxname = $3 AND obj_description(o.oid, 'pg_statistic_ext') IS NOT NULL;
 END;
 COMMENT ON FUNCTION tandem._names_to_take(oid, name, name)
-	IS 'statements that give what was built for a changed column the names of what goes with the old one';
+	IS 'statements that give what was built for a changed column the names, and comments, of what goes with the old one';
 
 CREATE FUNCTION tandem._columns_in_use(migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -3079,7 +3111,8 @@ REVOKE ALL ON FUNCTION
 	tandem._fingerprint(oid[], oid[], text),
 	tandem._drop_obstacles(oid[], integer, boolean),
 	tandem._is_changed(oid, integer),
-	tandem._compiled_functions(oid[], name[]),
+	tandem._compiled_functions(oid[], name[], oid[]),
+	tandem._view_bindings(oid),
 	tandem._remade_views(oid[], integer[]),
 	tandem._remake_obstacles(oid[]),
 	tandem._remake_problems(oid[]),

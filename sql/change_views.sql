@@ -210,10 +210,58 @@ SELECT tandem.take_names('published');
 SELECT pg_get_viewdef('v1');
 SELECT * FROM v3 ORDER BY id;
 
+-- 6. What a view would mean otherwise with the new type, and what says otherwise than before.
+CREATE TABLE sums (id int PRIMARY KEY, amount int, cut int, note text);
+INSERT INTO sums VALUES (1, 9, 1), (2, 10, 2);
+CREATE FUNCTION form(int) RETURNS text LANGUAGE sql AS 'SELECT ''whole''';
+CREATE VIEW formed AS SELECT id, form(amount) FROM sums;
+CREATE VIEW placed AS SELECT y FROM sums AS i(x, y, z);
+CREATE VIEW largest_cut AS SELECT max(cut) AS m FROM sums;
+CREATE SCHEMA other;
+CREATE VIEW other.largest_cut AS SELECT max(cut) AS m FROM sums;
+ALTER TABLE sums ADD CONSTRAINT whole_cut CHECK (cut < 1000);
+COMMENT ON CONSTRAINT whole_cut ON sums IS 'a check';
+CREATE INDEX sums_cut ON sums (cut);
+COMMENT ON INDEX sums_cut IS 'an index';
+CREATE VIEW shown AS SELECT id, amount FROM sums;
+CREATE RULE moved AS ON UPDATE TO shown DO INSTEAD UPDATE sums SET amount = new.amount WHERE id = old.id RETURNING sums.id, sums.amount;
+CREATE TRIGGER off BEFORE UPDATE OF cut ON sums FOR EACH ROW EXECUTE FUNCTION nothing();
+ALTER TABLE sums DISABLE TRIGGER off;
+SELECT tandem.create_views(6, ARRAY['sums']);
+SELECT tandem.create_migration('bound', release => 7);
+SET client_min_messages = error;
+SELECT tandem.change_column('bound', 'sums', 'amount', 'bigint');
+SELECT tandem.change_column('bound', 'sums', 'cut', 'text', down => 'cut::int', carry => '{largest_cut}', leave => '{largest_cut}');
+SELECT tandem.change_column('bound', 'sums', 'cut', 'text', down => 'cut::int', leave => '{largest_cut,whole_cut}');
+SELECT tandem.change_column('bound', 'sums', 'cut', 'text', down => 'cut::int', carry => '{largest_cut}');
+SELECT tandem.create_views(7, ARRAY['sums']);
+SET client_min_messages = warning;
+\set VERBOSITY default
+CALL tandem.migrate('bound');
+\set VERBOSITY terse
+DROP VIEW placed;
+SELECT count(*) FROM (SELECT tandem.at_contract('bound', 'shop.sums', s) FROM tandem._column_moves('sums'::regclass, 3, 'cut__7') m, unnest(m.statements) WITH ORDINALITY u (s, place) ORDER BY m.name, place) q;
+CALL tandem.migrate('bound');
+SELECT object, what_happens FROM tandem.preview_contract('bound') WHERE part = 'views' ORDER BY 1;
+SELECT tandem.switch_release(7);
+-- another function takes the new type better
+CREATE FUNCTION form(bigint) RETURNS text LANGUAGE sql AS 'SELECT ''mine''';
+\set VERBOSITY default
+CALL tandem.contract('bound');
+DROP FUNCTION form(bigint);
+CALL tandem.contract('bound');
+\set VERBOSITY terse
+DROP VIEW formed;
+CALL tandem.contract('bound');
+SELECT c.oid::regclass FROM pg_class c WHERE relname IN ('largest_cut', 'shown') ORDER BY 1::text;
+UPDATE shown SET amount = 3000000000 WHERE id = 1 RETURNING amount;
+SELECT tgenabled FROM pg_trigger WHERE tgname = 'off';
+SELECT obj_description('sums_cut'::regclass, 'pg_class');
+
 SET client_min_messages = error;
 RESET search_path;
 DROP PUBLICATION of_items;
-DROP SCHEMA shop, elsewhere CASCADE;
+DROP SCHEMA shop, elsewhere, other CASCADE;
 DROP EXTENSION pg_tandem CASCADE;
 DROP FUNCTION views, views_that_differ;
 DROP TABLE views_before;

@@ -40,7 +40,14 @@ typedef struct CarriedObject
 	char	   *definition;		/* as the server writes it */
 	bool		depends_on_values;
 	bool		buildable;		/* while others write */
+	char	   *given;			/* what it is noted as */
 } CarriedObject;
+
+static bool
+is_view(const CarriedObject *object)
+{
+	return strcmp(object->kind, VIEW_KIND) == 0;
+}
 
 static char *
 column_of(const Carrying *carrying)
@@ -59,6 +66,7 @@ read_object(uint64 row)
 	object->definition = query_get_text(row, 4);
 	object->depends_on_values = query_get_bool(row, 5);
 	object->buildable = query_get_bool(row, 6);
+	object->given = object->kind;
 	return object;
 }
 
@@ -97,6 +105,7 @@ views_of_rule(const SyncRule *rule)
 		object->definition = view_definition_text(view->view);
 		object->depends_on_values = view->by_value;
 		object->buildable = true;
+		object->given = user_view_given(view->view);
 		objects = lappend(objects, object);
 	}
 	return objects;
@@ -169,7 +178,7 @@ qualified_name(Oid relid, const char *name)
 }
 
 static Operation *
-find_undecided(const Migration *migration, Oid relid, const char *name)
+find_undecided(const Migration *migration, Oid relid, const char *kind, const char *name)
 {
 	ListCell   *lc;
 
@@ -206,7 +215,7 @@ forget_carried(Migration *migration, Oid relid, const char *built)
 void
 carried_forget_index(Migration *migration, Oid relid, const char *name)
 {
-	Operation  *undecided = find_undecided(migration, relid, name);
+	Operation  *undecided = find_undecided(migration, relid, "index", name);
 	ListCell   *lc;
 
 	if (undecided)
@@ -339,10 +348,10 @@ carry_object(Migration *migration, const Carrying *carrying,
 
 	if (!object->buildable)
 		refuse_to_build(migration, carrying, object);
-	if (strcmp(object->kind, VIEW_KIND) == 0)
+	if (is_view(object))
 	{
-		if (object->depends_on_values)
-			note_object(migration, carrying->rule->relation, OPERATION_CARRY, VIEW_KIND,
+		if (text_is_among(object->name, carrying->carry))
+			note_object(migration, carrying->rule->relation, OPERATION_CARRY, object->given,
 						object->name, object->name);
 		return;
 	}
@@ -442,7 +451,7 @@ carried_name(int migration_id, Oid relid, char *built)
 char *
 carried_build_name(Migration *migration, Oid relid, char *kind, char *name)
 {
-	Operation  *operation = find_undecided(migration, relid, name);
+	Operation  *operation = find_undecided(migration, relid, kind, name);
 	char	   *built;
 
 	if (operation == NULL)
@@ -506,6 +515,14 @@ carry_over(Migration *migration, const Carrying *carrying)
 	List	   *lines = NIL;
 	ListCell   *lc;
 
+	foreach(lc, carrying->carry)
+	{
+		if (text_is_among(lfirst(lc), carrying->leave))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"%s\" is in carry and in leave", (char *) lfirst(lc)),
+					 errhint("Name it in one of the two.")));
+	}
 	check_names(carrying, objects, carrying->carry, "carry");
 	check_names(carrying, objects, carrying->leave, "leave");
 	carry_properties(migration, carrying);
@@ -516,11 +533,11 @@ carry_over(Migration *migration, const Carrying *carrying)
 		if (is_dropped_index(migration, relid, object))
 			continue;
 		if (text_is_among(object->name, carrying->leave))
-			note_object(migration, relid, OPERATION_LEAVE, object->kind, object->name, NULL);
-		else if ((object->buildable && (!object->depends_on_values || carrying->word_for_word)) ||
+			note_object(migration, relid, OPERATION_LEAVE, object->given, object->name, NULL);
+		else if ((object->buildable && (!object->depends_on_values || (carrying->word_for_word && !is_view(object)))) ||
 				 text_is_among(object->name, carrying->carry))
 			carry_object(migration, carrying, object);
-		else if (find_undecided(migration, relid, object->name) == NULL)
+		else if (find_undecided(migration, relid, object->kind, object->name) == NULL)
 		{
 			note_object(migration, relid, OPERATION_UNDECIDED,
 						psprintf("%s: %s", object->kind, object->definition),
@@ -529,6 +546,42 @@ carry_over(Migration *migration, const Carrying *carrying)
 		}
 	}
 	warn_of_undecided(carrying, lines);
+}
+
+static bool
+is_noted(const Migration *migration, OperationKind kind, Oid relid, const CarriedObject *object)
+{
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration->id, kind))
+	{
+		const Operation *operation = lfirst(lc);
+		const char *name = kind == OPERATION_CARRY ? operation->new_name : operation->object;
+
+		if (operation->relation == relid && strcmp(name, object->name) == 0 &&
+			strcmp(operation->given, object->given) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A call that says otherwise than one before would be passed over. */
+static void
+check_decision_stays(const Migration *migration, const Carrying *carrying,
+					 const CarriedObject *object)
+{
+	bool		carry = text_is_among(object->name, carrying->carry);
+	bool		leave = text_is_among(object->name, carrying->leave);
+	Oid			relid = carrying->rule->relation;
+
+	if ((carry && is_noted(migration, OPERATION_LEAVE, relid, object)) ||
+		(leave && is_noted(migration, OPERATION_CARRY, relid, object)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s \"%s\" was in %s when the column was changed first",
+						object->kind, object->name, carry ? "leave" : "carry"),
+				 errhint("Give it as before; or run CALL tandem.abort(%s); and begin again.",
+						 quote_literal_cstr(migration->name))));
 }
 
 bool
@@ -544,8 +597,9 @@ carry_decide(Migration *migration, const Carrying *carrying)
 							views_of_rule(carrying->rule)))
 	{
 		CarriedObject *object = lfirst(lc);
-		Operation  *operation = find_undecided(migration, relid, object->name);
+		Operation  *operation = find_undecided(migration, relid, object->kind, object->name);
 
+		check_decision_stays(migration, carrying, object);
 		if (operation == NULL)
 			continue;
 		if (text_is_among(object->name, carrying->carry))
@@ -557,7 +611,7 @@ carry_decide(Migration *migration, const Carrying *carrying)
 		else if (text_is_among(object->name, carrying->leave))
 		{
 			operation_delete(operation);
-			note_object(migration, relid, OPERATION_LEAVE, object->kind, object->name, NULL);
+			note_object(migration, relid, OPERATION_LEAVE, object->given, object->name, NULL);
 			decided = true;
 		}
 	}
@@ -655,7 +709,7 @@ carried_names_to_take(const Migration *migration)
 		Operation  *operation = lfirst(lc);
 
 		/* it is made again under its own */
-		if (strcmp(operation->given, VIEW_KIND) == 0)
+		if (strncmp(operation->given, VIEW_KIND, strlen(VIEW_KIND)) == 0)
 			continue;
 		foreach(statement, statements_for_names(operation))
 		{

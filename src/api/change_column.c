@@ -159,7 +159,6 @@ read_texts(FunctionCallInfo fcinfo, ColumnChange *change)
 	change->up_given = up != NULL;
 	change->down_given = down != NULL;
 	rule->up = list_make1(up ? up : name);
-	rule->up_given = rule->up;
 	if (change->one_way)
 		rule->down = NIL;
 	else

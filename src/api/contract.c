@@ -632,8 +632,9 @@ put_views_made_again(ReturnSetInfo *result, const Migration *migration)
 
 	foreach(lc, user_views_of_migration(migration))
 		put_part(result, "views", psprintf("view %s", quoting_relation(lfirst_oid(lc))),
-				 psprintf("it is dropped and made again, as role %s",
-						  quote_identifier(GetUserNameFromId(authority_owner_of(lfirst_oid(lc)), false))),
+				 remade_view_is_left(migration, lfirst_oid(lc)) ? "it is dropped"
+				 : psprintf("it is dropped and made again, as role %s",
+							quote_identifier(GetUserNameFromId(authority_owner_of(lfirst_oid(lc)), false))),
 				 "nothing is to be done");
 }
 

@@ -113,12 +113,6 @@ sync_insert(SyncRule *rule)
 	query_end(&query);
 }
 
-bool
-rule_casts_alone(const SyncRule *rule)
-{
-	return strcmp(linitial(rule->up_given), quote_identifier(rule->new_name)) == 0;
-}
-
 static SyncRule *
 rule_from_row(uint64 row)
 {

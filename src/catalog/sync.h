@@ -86,9 +86,6 @@ rule_changes_column(const SyncRule *rule)
 	return rule_has_new_side(rule) && rule->new_name != NULL;
 }
 
-/* Has the new column of such a rule the values of the old one, cast to its type? */
-extern bool rule_casts_alone(const SyncRule *rule);
-
 /* Returns the column that contract gives the name new_name of the rule. */
 static inline char *
 rule_renamed_column(const SyncRule *rule)

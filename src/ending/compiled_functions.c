@@ -25,6 +25,7 @@
 #include "core/relation.h"
 #include "core/transaction.h"
 #include "ending/compiled_functions.h"
+#include "ending/user_views.h"
 
 List *
 compiled_functions(const Migration *migration)
@@ -49,8 +50,9 @@ compiled_functions(const Migration *migration)
 	query_begin(&query);
 	query_oid_list(&query, relids);
 	query_datum(&query, NAMEARRAYOID, array_from_strings(names, NAMEOID), false);
+	query_oid_list(&query, user_views_of_migration(migration));
 	functions = query_oids(&query,
-						   "SELECT function FROM tandem._compiled_functions($1, $2) ORDER BY function");
+						   "SELECT function FROM tandem._compiled_functions($1, $2, $3) ORDER BY function");
 	query_end(&query);
 	return functions;
 }

@@ -10,10 +10,13 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "catalog/operation.h"
+#include "core/error.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/statement.h"
@@ -34,20 +37,21 @@ static bool
 has_operation(const Migration *migration, OperationKind kind, Oid view)
 {
 	const char *name = quoting_raw_name(view);
+	const char *given = user_view_given(view);
 	ListCell   *lc;
 
 	foreach(lc, operation_list_of_kind(migration->id, kind))
 	{
 		const Operation *operation = lfirst(lc);
 
-		if (strcmp(operation->given, "view") == 0 && strcmp(operation->object, name) == 0)
+		if (strcmp(operation->given, given) == 0 && strcmp(operation->object, name) == 0)
 			return true;
 	}
 	return false;
 }
 
-static bool
-is_left(const Migration *migration, Oid view)
+bool
+remade_view_is_left(const Migration *migration, Oid view)
 {
 	return has_operation(migration, OPERATION_LEAVE, view);
 }
@@ -64,7 +68,7 @@ lines_of_undecided(const Migration *migration, List *views)
 		const UserView *view = lfirst(lc);
 
 		if (view->by_value && !has_operation(migration, OPERATION_CARRY, view->view) &&
-			!is_left(migration, view->view))
+			!remade_view_is_left(migration, view->view))
 			lines = lappend(lines, psprintf("view %s, which computes from values that change",
 											quoting_relation(view->view)));
 	}
@@ -80,7 +84,7 @@ lines_over_left(const Migration *migration, List *views)
 
 	foreach(lc, views)
 	{
-		if (is_left(migration, ((UserView *) lfirst(lc))->view))
+		if (remade_view_is_left(migration, ((UserView *) lfirst(lc))->view))
 			left = lappend_oid(left, ((UserView *) lfirst(lc))->view);
 	}
 	foreach(lc, left != NIL ? drop_obstacles(left, 0, false) : NIL)
@@ -124,6 +128,30 @@ read_view_again(void *arg)
 	again->same = OidIsValid(made) && views_depend_alike(again->view->view, made);
 }
 
+/* raw_expression_tree_walker: names for the columns of a table, by their places */
+static bool
+has_column_aliases(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeVar))
+		return ((RangeVar *) node)->alias && ((RangeVar *) node)->alias->colnames != NIL;
+	if (IsA(node, JoinExpr) && ((JoinExpr *) node)->alias &&
+		((JoinExpr *) node)->alias->colnames != NIL)
+		return true;
+	return raw_expression_tree_walker(node, has_column_aliases, context);
+}
+
+/* The places are others once the old column is gone. */
+static bool
+names_columns_by_place(const char *statement)
+{
+	List	   *parsed = sql_parse(RAW_PARSE_DEFAULT, statement, NULL);
+	ViewStmt   *stmt = (ViewStmt *) linitial_node(RawStmt, parsed)->stmt;
+
+	return has_column_aliases(stmt->query, NULL);
+}
+
 /*
  * The server writes all names qualified but the operators of some constructs, as IS
  * DISTINCT FROM, for which the schemas of those that the view uses are in search_path.
@@ -145,6 +173,9 @@ problem_of_text(const UserView *view)
 	again.statement = psprintf("CREATE VIEW %s%s",
 							   quote_qualified_identifier(quoting_raw_schema(get_rel_namespace(view->view)), again.name),
 							   statement->text);
+	if (names_columns_by_place(again.statement))
+		return psprintf("view %s, whose text gives the columns of a table other names",
+						quoting_relation(view->view));
 	error = subtransaction_rehearse(read_view_again, &again);
 	/* a right that is missing the catalogs tell, too */
 	if (error && error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
@@ -195,7 +226,7 @@ lines_of_texts(const Migration *migration, List *views)
 	foreach(lc, views)
 	{
 		const UserView *view = lfirst(lc);
-		char	   *problem = is_left(migration, view->view) ? NULL : problem_of_text(view);
+		char	   *problem = remade_view_is_left(migration, view->view) ? NULL : problem_of_text(view);
 
 		if (problem)
 			lines = lappend(lines, problem);
@@ -253,6 +284,7 @@ typedef struct RemadeView
 	char	   *name;
 	Oid			schema;
 	List	   *rights;			/* of ColumnRights */
+	List	   *bindings;		/* what it names, of char * */
 	bool		left;			/* it is not made again */
 } RemadeView;
 
@@ -306,6 +338,41 @@ rename_column(Oid relid, const char *name, const char *new_name)
 								   pstrdup(quote_identifier(new_name))));
 }
 
+/* By their names, since the column and views over it are others afterwards. */
+static List *
+bindings_of_view(Oid view)
+{
+	TandemQuery query;
+	List	   *bindings;
+
+	query_begin(&query);
+	query_oid(&query, view);
+	bindings = query_texts(&query,
+						   "SELECT description FROM tandem._view_bindings($1) ORDER BY description COLLATE \"C\"");
+	query_end(&query);
+	return bindings;
+}
+
+/*
+ * With the new type a function or operator of another name's owner could have been found
+ * in the place of that which the view meant, and it runs with the rights of its readers.
+ */
+static void
+check_bindings(const RemadeView *view, Oid made)
+{
+	List	   *bindings = bindings_of_view(made);
+
+	if (same_strings(bindings, view->bindings))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("view \"%s\" would mean other objects with the new type of a column",
+					view->name),
+			 errdetail("Before: %s. Then: %s.", text_joined(view->bindings, "", ", "),
+					   text_joined(bindings, "", ", ")),
+			 errhint("Drop the view, and create it again after contract.")));
+}
+
 /* The texts name the new column, under the name that it has by now. */
 static void
 read_statements(void *arg)
@@ -324,7 +391,12 @@ read_statements(void *arg)
 		rename_column(twins->relation, old, new);
 	}
 	foreach(lc, remade->views)
-		relids = lappend_oid(relids, ((RemadeView *) lfirst(lc))->view->view);
+	{
+		RemadeView *view = lfirst(lc);
+
+		relids = lappend_oid(relids, view->view->view);
+		view->bindings = bindings_of_view(view->view->view);
+	}
 	remade->statements = view_statements(relids);
 }
 
@@ -344,7 +416,7 @@ read_views(RemadeViews *remade)
 		view->name = quoting_raw_name(view->view->view);
 		view->schema = get_rel_namespace(view->view->view);
 		view->rights = view_rights(view->view->view);
-		view->left = is_left(remade->migration, view->view->view);
+		view->left = remade_view_is_left(remade->migration, view->view->view);
 		remade->views = lappend(remade->views, view);
 	}
 }
@@ -364,6 +436,37 @@ find_view(const RemadeViews *remade, Oid relid)
 	return NULL;
 }
 
+static void
+explain_error_of_view(MemoryContext context, const RemadeView *view)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error_passes_with_others(error) || error_is_intervention(error))
+		PG_RE_THROW();
+	FlushErrorState();
+	error->hint = psprintf("The error is that of view %s, as it is made again. Drop the view, and create it again after contract.",
+						   quote_identifier(view->name));
+	ReThrowError(error);
+}
+
+static void
+run_statement_of_view(const RemadeView *view, const ViewStatement *statement)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		ddl_run_as(view->view->owner, statement->text, statement->search_path);
+	}
+	PG_CATCH();
+	{
+		explain_error_of_view(caller, view);
+	}
+	PG_END_TRY();
+}
+
 /* Of those that are left out only what is before the drop. */
 static void
 run_statements(const RemadeViews *remade, bool before_drop)
@@ -377,7 +480,7 @@ run_statements(const RemadeViews *remade, bool before_drop)
 
 		if ((statement->step == VIEW_BEFORE_DROP) == before_drop &&
 			(before_drop || !view->left))
-			ddl_run_as(view->view->owner, statement->text, statement->search_path);
+			run_statement_of_view(view, statement);
 	}
 }
 
@@ -420,8 +523,11 @@ remade_views_make(const RemadeViews *remade)
 	{
 		const RemadeView *view = lfirst(lc);
 
-		if (!view->left)
-			view_set_rights(get_relname_relid(view->name, view->schema),
-							view->view->owner, view->rights);
+		Oid			made = get_relname_relid(view->name, view->schema);
+
+		if (view->left)
+			continue;
+		check_bindings(view, made);
+		view_set_rights(made, view->view->owner, view->rights);
 	}
 }

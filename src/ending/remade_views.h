@@ -25,6 +25,9 @@ extern List *remade_views_unreadable(const Migration *migration, const SyncRule 
 extern List *remade_views_problems(const Migration *migration);
 extern void remade_views_check(const Migration *migration);
 
+/* Has the user said that the view is dropped, and not made again? */
+extern bool remade_view_is_left(const Migration *migration, Oid view);
+
 /*
  * remade_views_begin is called before columns are renamed; remade_views_drop then drops
  * the views, before the columns go, and remade_views_make makes them again, once the

@@ -13,6 +13,7 @@
 
 #include "core/query.h"
 #include "core/relation.h"
+#include "core/text.h"
 #include "ending/user_views.h"
 
 typedef struct ChangedColumn
@@ -46,7 +47,8 @@ add_columns_of_rule(ChangedColumns *columns, const SyncRule *rule)
 		if (number <= 0)
 			continue;
 		columns->all = add_column(columns->all, lfirst_oid(lc), number);
-		if (!rule_casts_alone(rule))
+		/* a mere cast may sort, compare or round otherwise */
+		if (rule->on_table != ON_TABLE_ALIKE)
 			columns->valued = add_column(columns->valued, lfirst_oid(lc), number);
 	}
 }
@@ -272,4 +274,10 @@ user_views_of_migration(const Migration *migration)
 	ChangedColumns columns = changed_columns_of_migration(migration);
 
 	return user_views_oids(views_over(columns.all));
+}
+
+char *
+user_view_given(Oid view)
+{
+	return psprintf("view of schema %s", quoting_raw_schema(get_rel_namespace(view)));
 }

@@ -35,6 +35,9 @@ extern ChangedColumns changed_columns_of_migration(const Migration *migration);
 extern List *user_views_of_columns(const ChangedColumns *columns);
 extern List *user_views_of_rule(const SyncRule *rule);
 
+/* Returns what a view is noted as in tandem.operation, in given, with its schema; palloc'd. */
+extern char *user_view_given(Oid view);
+
 /* Returns the OIDs of views. */
 extern List *user_views_oids(List *views);
 
