@@ -7,10 +7,12 @@ CREATE ROLE tandem_reporter;
 CREATE ROLE tandem_view_reader;
 CREATE ROLE tandem_view_third;
 
+-- from server 16 on a column is not written with its only table
+CREATE FUNCTION flat(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT regexp_replace(regexp_replace($1, '\m(items|v1)\.', '', 'g'), '\s+', ' ', 'g') $$;
 -- all that the catalogs say of the views of a schema
 CREATE FUNCTION views(of_schema text) RETURNS SETOF text LANGUAGE sql AS $$
 	WITH v AS (SELECT * FROM pg_class c WHERE c.relnamespace = of_schema::regnamespace AND c.relkind = 'v')
-	SELECT concat_ws(' ', v.relname, v.relowner::regrole, v.relacl, v.reloptions, obj_description(v.oid, 'pg_class'), obj_description(v.reltype, 'pg_type'), pg_get_viewdef(v.oid)) FROM v
+	SELECT concat_ws(' ', v.relname, v.relowner::regrole, v.relacl, v.reloptions, obj_description(v.oid, 'pg_class'), obj_description(v.reltype, 'pg_type'), flat(pg_get_viewdef(v.oid))) FROM v
 	UNION ALL SELECT concat_ws(' ', v.relname, a.attname, a.attnum, a.attacl, col_description(v.oid, a.attnum), pg_get_expr(d.adbin, d.adrelid))
 	FROM v JOIN pg_attribute a ON a.attrelid = v.oid AND a.attnum > 0 LEFT JOIN pg_attrdef d ON d.adrelid = v.oid AND d.adnum = a.attnum
 	UNION ALL SELECT concat_ws(' ', v.relname, pg_get_ruledef(r.oid), obj_description(r.oid, 'pg_rewrite')) FROM v JOIN pg_rewrite r ON r.ev_class = v.oid AND r.rulename <> '_RETURN'
@@ -203,11 +205,11 @@ SET client_min_messages = error;
 CALL tandem.contract('published');
 SET client_min_messages = warning;
 SELECT attname FROM pg_attribute WHERE attrelid = 'items'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attname;
-SELECT pg_get_viewdef('v1');
+SELECT flat(pg_get_viewdef('v1'));
 SELECT pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polname = 'cheap';
 SELECT * FROM v4 ORDER BY id;
 SELECT tandem.take_names('published');
-SELECT pg_get_viewdef('v1');
+SELECT flat(pg_get_viewdef('v1'));
 SELECT * FROM v3 ORDER BY id;
 
 -- 6. What a view would mean otherwise with the new type, and what says otherwise than before.
@@ -249,6 +251,7 @@ CREATE FUNCTION form(bigint) RETURNS text LANGUAGE sql AS 'SELECT ''mine''';
 \set VERBOSITY default
 CALL tandem.contract('bound');
 DROP FUNCTION form(bigint);
+\set VERBOSITY sqlstate
 CALL tandem.contract('bound');
 \set VERBOSITY terse
 DROP VIEW formed;
@@ -263,7 +266,7 @@ RESET search_path;
 DROP PUBLICATION of_items;
 DROP SCHEMA shop, elsewhere, other CASCADE;
 DROP EXTENSION pg_tandem CASCADE;
-DROP FUNCTION views, views_that_differ;
+DROP FUNCTION views, views_that_differ, flat;
 DROP TABLE views_before;
 DO $$DECLARE s name; BEGIN FOR s IN SELECT nspname FROM pg_namespace WHERE nspname LIKE '%release%' LOOP EXECUTE format('DROP SCHEMA %I CASCADE', s); END LOOP; END$$;
 DROP OWNED BY tandem_reporter, tandem_view_reader, tandem_view_third;

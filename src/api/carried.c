@@ -697,28 +697,65 @@ typedef struct NameTaken
 	char	   *statement;
 } NameTaken;
 
+/* From server 18 on a NOT NULL is a constraint with a name. */
+static List *
+statements_for_not_null(const SyncRule *rule)
+{
+	TandemQuery query;
+	List	   *statements;
+
+	query_begin(&query);
+	query_oid(&query, rule->relation);
+	query_name(&query, linitial(rule->new_columns));
+	query_name(&query, linitial(rule->old_columns));
+	statements = query_texts(&query,
+							 "SELECT format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', $1::regclass, b.conname, w.name) "
+							 "FROM pg_constraint b JOIN pg_attribute n ON n.attrelid = $1 AND n.attname = $2 "
+							 "LEFT JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = $3 "
+							 "LEFT JOIN pg_constraint o ON o.conrelid = $1 AND o.contype = 'n' AND o.conkey = ARRAY[a.attnum] "
+							 "CROSS JOIN LATERAL (SELECT coalesce(o.conname, replace(b.conname, $2, $3)::name) AS name) w "
+							 "WHERE b.conrelid = $1 AND b.contype = 'n' AND b.conkey = ARRAY[n.attnum] AND b.conname <> w.name "
+							 "AND NOT EXISTS (SELECT FROM pg_constraint t WHERE t.conrelid = $1 AND t.conname = w.name AND t.oid IS DISTINCT FROM o.oid)");
+	query_end(&query);
+	return statements;
+}
+
+static List *
+add_names(List *names, Oid relation, List *statements)
+{
+	ListCell   *lc;
+
+	foreach(lc, statements)
+	{
+		NameTaken  *name = palloc(sizeof(NameTaken));
+
+		name->relation = relation;
+		name->statement = lfirst(lc);
+		names = lappend(names, name);
+	}
+	return names;
+}
+
 List *
 carried_names_to_take(const Migration *migration)
 {
 	List	   *names = NIL;
 	ListCell   *lc;
-	ListCell   *statement;
 
 	foreach(lc, operation_list_of_kind(migration->id, OPERATION_CARRY))
 	{
 		Operation  *operation = lfirst(lc);
 
-		/* it is made again under its own */
-		if (strncmp(operation->given, VIEW_KIND, strlen(VIEW_KIND)) == 0)
-			continue;
-		foreach(statement, statements_for_names(operation))
-		{
-			NameTaken  *name = palloc(sizeof(NameTaken));
+		/* a view is made again under its own */
+		if (strncmp(operation->given, VIEW_KIND, strlen(VIEW_KIND)) != 0)
+			names = add_names(names, operation->relation, statements_for_names(operation));
+	}
+	foreach(lc, sync_list_of_migration(migration->id))
+	{
+		const SyncRule *rule = lfirst(lc);
 
-			name->relation = operation->relation;
-			name->statement = lfirst(statement);
-			names = lappend(names, name);
-		}
+		if (rule_changes_column(rule) && relation_exists(rule->relation))
+			names = add_names(names, rule->relation, statements_for_not_null(rule));
 	}
 	return names;
 }

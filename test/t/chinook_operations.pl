@@ -224,6 +224,7 @@ sub works_during_migrate
 
 	agree($database, "$database: before the fill");
 	run_slowly($node, 'shop', 1, $database);
+	query($database, q(SELECT tandem.configure('shop', 'tandem.max_rows_per_second', '20')));
 	both_work($database, "$database: during the fill", 10001, '42 on the table');
 	is(query($database, q(SELECT bool_or(state <> 'done') FROM tandem.progress WHERE migration = 'shop' AND step = 'backfill')), 't', "$database: it is under way");
 	speed_up($node, 'shop', $database);
