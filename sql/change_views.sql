@@ -261,6 +261,20 @@ UPDATE shown SET amount = 3000000000 WHERE id = 1 RETURNING amount;
 SELECT tgenabled FROM pg_trigger WHERE tgname = 'off';
 SELECT obj_description('sums_cut'::regclass, 'pg_class');
 
+-- 7. A constraint and a view of one name are decided about together, and each is noted.
+CREATE TABLE tens (id int PRIMARY KEY, n int);
+INSERT INTO tens VALUES (1, 10);
+ALTER TABLE tens ADD CONSTRAINT both_n CHECK (n >= 10);
+CREATE VIEW both_n AS SELECT id FROM tens WHERE n > 5;
+SELECT tandem.create_migration('both', release => 8);
+SET client_min_messages = error;
+SELECT tandem.change_column('both', 'tens', 'n', 'bigint', up => 'n * 2', down => 'n / 2');
+SELECT kind, object, split_part(given, ':', 1) AS given FROM tandem.operation WHERE object = 'both_n' ORDER BY 3 COLLATE "C";
+SELECT tandem.change_column('both', 'tens', 'n', 'bigint', up => 'n * 2', down => 'n / 2', leave => '{both_n}');
+SELECT kind, object, split_part(given, ':', 1) AS given FROM tandem.operation WHERE object = 'both_n' ORDER BY 3 COLLATE "C";
+SET client_min_messages = warning;
+CALL tandem.abort('both');
+
 SET client_min_messages = error;
 RESET search_path;
 DROP PUBLICATION of_items;

@@ -71,14 +71,15 @@ read_object(uint64 row)
 }
 
 static List *
-objects_of_column(const Migration *migration, Oid relid, const char *column)
+built_objects(const Migration *migration, const Carrying *carrying)
 {
+	Oid			relid = carrying->rule->relation;
 	TandemQuery query;
 	List	   *objects;
 
 	query_begin(&query);
 	query_oid(&query, relid);
-	query_int(&query, get_attnum(relid, column));
+	query_int(&query, get_attnum(relid, column_of(carrying)));
 	query_int(&query, migration->id);
 	objects = query_rows(&query,
 						 "SELECT kind, name::text, stored_name::text, definition, depends_on_values, buildable FROM tandem._carried_objects($1, $2, $3) ORDER BY place, name COLLATE \"C\"",
@@ -109,6 +110,12 @@ views_of_rule(const SyncRule *rule)
 		objects = lappend(objects, object);
 	}
 	return objects;
+}
+
+static List *
+objects_of_column(const Migration *migration, const Carrying *carrying)
+{
+	return list_concat(built_objects(migration, carrying), views_of_rule(carrying->rule));
 }
 
 /* The name is cut by the server's rule. */
@@ -177,16 +184,30 @@ qualified_name(Oid relid, const char *name)
 	return quote_qualified_identifier(quoting_raw_schema(get_rel_namespace(relid)), name);
 }
 
+/* What is undecided is noted with its definition after what it is given as. */
+static bool
+is_given_as(const Operation *operation, const char *given)
+{
+	size_t		length = strlen(given);
+
+	return strncmp(operation->given, given, length) == 0 &&
+		(operation->given[length] == '\0' || operation->given[length] == ':');
+}
+
+/* An index, a constraint, statistics and a view may have one name. */
 static Operation *
-find_undecided(const Migration *migration, Oid relid, const char *kind, const char *name)
+find_noted(const Migration *migration, OperationKind kind, Oid relid, const char *given,
+		   const char *name)
 {
 	ListCell   *lc;
 
-	foreach(lc, operation_list_of_kind(migration->id, OPERATION_UNDECIDED))
+	foreach(lc, operation_list_of_kind(migration->id, kind))
 	{
 		Operation  *operation = lfirst(lc);
+		const char *noted = kind == OPERATION_CARRY ? operation->new_name : operation->object;
 
-		if (operation->relation == relid && strcmp(operation->object, name) == 0)
+		if (operation->relation == relid && strcmp(noted, name) == 0 &&
+			is_given_as(operation, given))
 			return operation;
 	}
 	return NULL;
@@ -215,19 +236,13 @@ forget_carried(Migration *migration, Oid relid, const char *built)
 void
 carried_forget_index(Migration *migration, Oid relid, const char *name)
 {
-	Operation  *undecided = find_undecided(migration, relid, "index", name);
-	ListCell   *lc;
+	Operation  *undecided = find_noted(migration, OPERATION_UNDECIDED, relid, "index", name);
+	Operation  *carried = find_noted(migration, OPERATION_CARRY, relid, "index", name);
 
 	if (undecided)
 		operation_delete(undecided);
-	foreach(lc, operation_list_of_kind(migration->id, OPERATION_CARRY))
-	{
-		Operation  *operation = lfirst(lc);
-
-		if (operation->relation == relid && strcmp(operation->given, "index") == 0 &&
-			strcmp(operation->new_name, name) == 0)
-			forget_carried(migration, relid, operation->object);
-	}
+	if (carried)
+		forget_carried(migration, relid, carried->object);
 }
 
 /*
@@ -451,7 +466,7 @@ carried_name(int migration_id, Oid relid, char *built)
 char *
 carried_build_name(Migration *migration, Oid relid, char *kind, char *name)
 {
-	Operation  *operation = find_undecided(migration, relid, kind, name);
+	Operation  *operation = find_noted(migration, OPERATION_UNDECIDED, relid, kind, name);
 	char	   *built;
 
 	if (operation == NULL)
@@ -510,8 +525,7 @@ void
 carry_over(Migration *migration, const Carrying *carrying)
 {
 	Oid			relid = carrying->rule->relation;
-	List	   *objects = list_concat(objects_of_column(migration, relid, column_of(carrying)),
-									  views_of_rule(carrying->rule));
+	List	   *objects = objects_of_column(migration, carrying);
 	List	   *lines = NIL;
 	ListCell   *lc;
 
@@ -537,32 +551,15 @@ carry_over(Migration *migration, const Carrying *carrying)
 		else if ((object->buildable && (!object->depends_on_values || (carrying->word_for_word && !is_view(object)))) ||
 				 text_is_among(object->name, carrying->carry))
 			carry_object(migration, carrying, object);
-		else if (find_undecided(migration, relid, object->kind, object->name) == NULL)
+		else if (find_noted(migration, OPERATION_UNDECIDED, relid, object->given, object->name) == NULL)
 		{
 			note_object(migration, relid, OPERATION_UNDECIDED,
-						psprintf("%s: %s", object->kind, object->definition),
+						psprintf("%s: %s", object->given, object->definition),
 						object->name, NULL);
 			lines = lappend(lines, line_of_object(migration, relid, object));
 		}
 	}
 	warn_of_undecided(carrying, lines);
-}
-
-static bool
-is_noted(const Migration *migration, OperationKind kind, Oid relid, const CarriedObject *object)
-{
-	ListCell   *lc;
-
-	foreach(lc, operation_list_of_kind(migration->id, kind))
-	{
-		const Operation *operation = lfirst(lc);
-		const char *name = kind == OPERATION_CARRY ? operation->new_name : operation->object;
-
-		if (operation->relation == relid && strcmp(name, object->name) == 0 &&
-			strcmp(operation->given, object->given) == 0)
-			return true;
-	}
-	return false;
 }
 
 /* A call that says otherwise than one before would be passed over. */
@@ -574,8 +571,8 @@ check_decision_stays(const Migration *migration, const Carrying *carrying,
 	bool		leave = text_is_among(object->name, carrying->leave);
 	Oid			relid = carrying->rule->relation;
 
-	if ((carry && is_noted(migration, OPERATION_LEAVE, relid, object)) ||
-		(leave && is_noted(migration, OPERATION_CARRY, relid, object)))
+	if ((carry && find_noted(migration, OPERATION_LEAVE, relid, object->given, object->name)) ||
+		(leave && find_noted(migration, OPERATION_CARRY, relid, object->given, object->name)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s \"%s\" was in %s when the column was changed first",
@@ -593,11 +590,10 @@ carry_decide(Migration *migration, const Carrying *carrying)
 
 	if (carrying->carry == NIL && carrying->leave == NIL)
 		return false;
-	foreach(lc, list_concat(objects_of_column(migration, relid, column_of(carrying)),
-							views_of_rule(carrying->rule)))
+	foreach(lc, objects_of_column(migration, carrying))
 	{
 		CarriedObject *object = lfirst(lc);
-		Operation  *operation = find_undecided(migration, relid, object->kind, object->name);
+		Operation  *operation = find_noted(migration, OPERATION_UNDECIDED, relid, object->given, object->name);
 
 		check_decision_stays(migration, carrying, object);
 		if (operation == NULL)
@@ -659,12 +655,10 @@ carried_keep_sequences(const Migration *migration)
 	ListCell   *lc;
 	ListCell   *statement;
 
-	foreach(lc, sync_list_of_migration(migration->id))
+	foreach(lc, sync_list_changing(migration->id))
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (!rule_changes_column(rule) || !relation_exists(rule->relation))
-			continue;
 		foreach(statement, statements_for_sequences(rule))
 			finish_change_table(migration, rule->relation, run_statement_of_table,
 								lfirst(statement));
@@ -750,12 +744,11 @@ carried_names_to_take(const Migration *migration)
 		if (strncmp(operation->given, VIEW_KIND, strlen(VIEW_KIND)) != 0)
 			names = add_names(names, operation->relation, statements_for_names(operation));
 	}
-	foreach(lc, sync_list_of_migration(migration->id))
+	foreach(lc, sync_list_changing(migration->id))
 	{
 		const SyncRule *rule = lfirst(lc);
 
-		if (rule_changes_column(rule) && relation_exists(rule->relation))
-			names = add_names(names, rule->relation, statements_for_not_null(rule));
+		names = add_names(names, rule->relation, statements_for_not_null(rule));
 	}
 	return names;
 }

@@ -130,13 +130,8 @@ column_moves_check(const Migration *migration)
 	List	   *lines = NIL;
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_migration(migration->id))
-	{
-		SyncRule   *rule = lfirst(lc);
-
-		if (rule_changes_column(rule) && relation_exists(rule->relation))
-			lines = list_concat(lines, lines_of_rule(migration, rule));
-	}
+	foreach(lc, sync_list_changing(migration->id))
+		lines = list_concat(lines, lines_of_rule(migration, lfirst(lc)));
 	if (lines == NIL)
 		return;
 	ereport(ERROR,

@@ -65,8 +65,9 @@ check_regions_have_contracted(const Migration *migration)
 }
 
 static List *
-slots_behind(XLogRecPtr until)
+slots_behind(void *arg)
 {
+	XLogRecPtr	until = *(XLogRecPtr *) arg;
 	TandemQuery query;
 	List	   *lines;
 
@@ -78,17 +79,29 @@ slots_behind(XLogRecPtr until)
 	return lines;
 }
 
-/* The tables are locked, so nobody waits longer than for a lock. */
+/*
+ * Looks until something is found, if that is awaited, or else until nothing is.  The
+ * tables are locked, so nobody waits longer than for a lock.
+ */
+static List *
+look_again(List *(*look) (void *arg), void *arg, bool awaits)
+{
+	int64		end = clock_after_ms(setting_lock_timeout);
+	List	   *found;
+
+	while (((found = look(arg)) != NIL) != awaits && clock_now() < end)
+		interruptible_sleep(LOOK_AGAIN_MS);
+	return found;
+}
+
 static void
 wait_for_subscribers(const Migration *migration)
 {
-	int64		end = clock_after_ms(setting_lock_timeout);
 	XLogRecPtr	until = GetXLogInsertRecPtr();
 	List	   *behind;
 
 	XLogFlush(until);
-	while ((behind = slots_behind(until)) != NIL && clock_now() < end)
-		interruptible_sleep(LOOK_AGAIN_MS);
+	behind = look_again(slots_behind, &until, false);
 	if (behind != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
@@ -99,8 +112,9 @@ wait_for_subscribers(const Migration *migration)
 }
 
 static List *
-waiting_writers(List *relids)
+waiting_writers(void *arg)
 {
+	List	   *relids = arg;
 	TandemQuery query;
 	Oid			reader = GetUserId();
 	List	   *lines;
@@ -125,11 +139,8 @@ waiting_writers(List *relids)
 static void
 check_nobody_writes(const Migration *migration, List *relids)
 {
-	int64		end = clock_after_ms(setting_lock_timeout);
-	List	   *writers;
+	List	   *writers = look_again(waiting_writers, relids, true);
 
-	while ((writers = waiting_writers(relids)) == NIL && clock_now() < end)
-		interruptible_sleep(LOOK_AGAIN_MS);
 	if (writers != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),

@@ -265,6 +265,22 @@ sync_list_of_migration(int migration_id)
 }
 
 List *
+sync_list_changing(int migration_id)
+{
+	List	   *rules = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_migration(migration_id))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule_changes_column(rule) && relation_exists(rule->relation))
+			rules = lappend(rules, rule);
+	}
+	return rules;
+}
+
+List *
 sync_list_of_table(int migration_id, Oid relid)
 {
 	TandemQuery query;

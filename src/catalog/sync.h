@@ -144,6 +144,9 @@ extern List *sync_list_of_migration(int migration_id);
 extern List *sync_list_of_table(int migration_id, Oid relid);
 extern List *sync_list_recorded(int migration_id);
 
+/* Returns those by which the migration changes a column of a table that exists. */
+extern List *sync_list_changing(int migration_id);
+
 /*
  * Returns the search_path that the rules of a leaf table are read under: those of
  * the table at the top, or its own, from before it was attached.  Palloc'd; NULL

@@ -83,10 +83,27 @@ rethrow_with_hints(MemoryContext context, const char *hint,
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
-	FlushErrorState();
+	/* before the flush: the hints may have been made in ErrorContext */
 	if (error->hint == NULL && error_is_mistake(error))
 		error->hint = pstrdup(error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE
 							  ? privilege_hint : hint);
+	FlushErrorState();
+	ReThrowError(error);
+}
+
+void
+rethrow_explained(MemoryContext context, bool replaces, const char *hint)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error_passes_with_others(error) || error_is_intervention(error) ||
+		(error->hint && !replaces))
+		PG_RE_THROW();
+	/* before the flush: the hint may have been made in ErrorContext */
+	error->hint = pstrdup(hint);
+	FlushErrorState();
 	ReThrowError(error);
 }
 

@@ -45,6 +45,13 @@ COMPAT_NORETURN extern void rethrow_with_hints(MemoryContext context,
 											   const char *privilege_hint);
 
 /*
+ * The same, with this hint added if the error has none, or, if it replaces, in any case;
+ * errors that others have caused, or a user who has ended the statement, stay as they are.
+ */
+COMPAT_NORETURN extern void rethrow_explained(MemoryContext context, bool replaces,
+											  const char *hint);
+
+/*
  * Call in an error context callback: marks the error position as one in text,
  * not in the statement that the user sent.
  */

@@ -197,23 +197,6 @@ hook_event_triggers(void)
 	hooked = true;
 }
 
-/* The server's context names the statement, but not what it was called for. */
-static void
-explain_event_trigger_error(MemoryContext context, const char *function)
-{
-	ErrorData  *error;
-
-	MemoryContextSwitchTo(context);
-	error = CopyErrorData();
-	if (error->hint || error_passes_with_others(error) ||
-		error_is_intervention(error))
-		PG_RE_THROW();
-	FlushErrorState();
-	error->hint = psprintf("The error is that of an event trigger: the server calls its function %s for this statement, as for any other. Correct the function, or disable the trigger with ALTER EVENT TRIGGER, then call it again.",
-						   function);
-	ReThrowError(error);
-}
-
 /*
  * Call in a scope that has pinned the search_path, with what its caller had before.
  */
@@ -241,7 +224,14 @@ run_ddl_statement(const char *sql, RunningStatement *statement)
 	{
 		running = outer;
 		if (statement->failed)
-			explain_event_trigger_error(context, statement->function);
+
+			/*
+			 * the server's context does not say what the statement was called
+			 * for
+			 */
+			rethrow_explained(context, false,
+							  psprintf("The error is that of an event trigger: the server calls its function %s for this statement, as for any other. Correct the function, or disable the trigger with ALTER EVENT TRIGGER, then call it again.",
+									   statement->function));
 		PG_RE_THROW();
 	}
 	PG_END_TRY();

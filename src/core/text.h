@@ -10,6 +10,8 @@
 #include "nodes/primnodes.h"
 #include "parser/parser.h"
 
+#include "core/compat.h"
+
 /*-------------------------------------------------------------------------
  * Texts of others, truncated or made valid to be stored; lists of texts.
  *
@@ -78,7 +80,7 @@ extern char *quoting_raw_schema(Oid schema);
 extern char *quoting_raw_name(Oid relid);
 
 /* Raises the error of the above, of a relation that was dropped meanwhile. */
-extern void quoting_raise_dropped(Oid relid);
+COMPAT_NORETURN extern void quoting_raise_dropped(Oid relid);
 extern const char *quoting_name(Oid relid);
 extern char *quoting_relation(Oid relid);
 

@@ -36,12 +36,10 @@ compiled_functions(const Migration *migration)
 	List	   *functions;
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_migration(migration->id))
+	foreach(lc, sync_list_changing(migration->id))
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		if (!rule_changes_column(rule) || !relation_exists(rule->relation))
-			continue;
 		relids = list_concat_unique_oid(relids, table_tree(rule->relation));
 		names = lappend(names, linitial(rule->old_columns));
 	}

@@ -314,14 +314,11 @@ remade_views_begin(const Migration *migration)
 
 	remade->migration = migration;
 	remade->columns = changed_columns_of_migration(migration);
-	foreach(lc, sync_list_of_migration(migration->id))
+	foreach(lc, sync_list_changing(migration->id))
 	{
 		const SyncRule *rule = lfirst(lc);
-		Twins	   *twins;
+		Twins	   *twins = palloc(sizeof(Twins));
 
-		if (!rule_changes_column(rule) || !relation_exists(rule->relation))
-			continue;
-		twins = palloc(sizeof(Twins));
 		twins->relation = rule->relation;
 		twins->old = get_attnum(rule->relation, linitial(rule->old_columns));
 		twins->new = get_attnum(rule->relation, linitial(rule->new_columns));
@@ -437,21 +434,6 @@ find_view(const RemadeViews *remade, Oid relid)
 }
 
 static void
-explain_error_of_view(MemoryContext context, const RemadeView *view)
-{
-	ErrorData  *error;
-
-	MemoryContextSwitchTo(context);
-	error = CopyErrorData();
-	if (error_passes_with_others(error) || error_is_intervention(error))
-		PG_RE_THROW();
-	FlushErrorState();
-	error->hint = psprintf("The error is that of view %s, as it is made again. Drop the view, and create it again after contract.",
-						   quote_identifier(view->name));
-	ReThrowError(error);
-}
-
-static void
 run_statement_of_view(const RemadeView *view, const ViewStatement *statement)
 {
 	MemoryContext caller = CurrentMemoryContext;
@@ -462,7 +444,10 @@ run_statement_of_view(const RemadeView *view, const ViewStatement *statement)
 	}
 	PG_CATCH();
 	{
-		explain_error_of_view(caller, view);
+		/* hints of the server speak of its own statement */
+		rethrow_explained(caller, true,
+						  psprintf("The error is that of view %s, as it is made again. Drop the view, and create it again after contract.",
+								   quote_identifier(view->name)));
 	}
 	PG_END_TRY();
 }

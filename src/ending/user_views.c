@@ -38,8 +38,6 @@ add_columns_of_rule(ChangedColumns *columns, const SyncRule *rule)
 {
 	ListCell   *lc;
 
-	if (!rule_changes_column(rule) || !relation_exists(rule->relation))
-		return;
 	foreach(lc, table_tree(rule->relation))
 	{
 		AttrNumber	number = get_attnum(lfirst_oid(lc), linitial(rule->old_columns));
@@ -59,7 +57,7 @@ changed_columns_of_migration(const Migration *migration)
 	ChangedColumns columns = {NIL, NIL};
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_migration(migration->id))
+	foreach(lc, sync_list_changing(migration->id))
 		add_columns_of_rule(&columns, lfirst(lc));
 	return columns;
 }
@@ -126,22 +124,27 @@ variable_uses_columns(const Var *var, ColumnUses *uses)
 
 /* What a subquery reads counts, whatever is done with it around it. */
 static bool
-uses_columns_walker(Node *node, void *context)
+query_uses_columns(Query *query, ColumnUses *uses)
 {
-	ColumnUses *uses = context;
+	List	   *around = uses->range_tables;
 	bool		result;
 
+	uses->range_tables = lcons(query->rtable, list_copy(around));
+	result = query_tree_walker(query, uses_columns_walker, uses, QTW_IGNORE_JOINALIASES);
+	uses->range_tables = around;
+	return result;
+}
+
+static bool
+uses_columns_walker(Node *node, void *context)
+{
 	if (node == NULL)
 		return false;
 	if (IsA(node, Var))
-		return variable_uses_columns((Var *) node, uses);
-	if (!IsA(node, Query))
-		return expression_tree_walker(node, uses_columns_walker, context);
-	uses->range_tables = lcons(((Query *) node)->rtable, uses->range_tables);
-	result = query_tree_walker((Query *) node, uses_columns_walker, context,
-							   QTW_IGNORE_JOINALIASES);
-	uses->range_tables = list_delete_first(uses->range_tables);
-	return result;
+		return variable_uses_columns((Var *) node, context);
+	if (IsA(node, Query))
+		return query_uses_columns((Query *) node, context);
+	return expression_tree_walker(node, uses_columns_walker, context);
 }
 
 static bool
@@ -185,7 +188,7 @@ look_through_view(Relation view, List **columns)
 			others = lappend(others, lfirst(lc));
 	}
 	query->targetList = others;
-	if (!uses_columns_walker((Node *) query, &uses))
+	if (!query_uses_columns(query, &uses))
 		return false;
 	/* what it makes of them may be anything */
 	foreach(lc, others)

@@ -71,7 +71,6 @@ view_statement_behind_name(Oid view)
 		return statement;
 	}
 	quoting_raise_dropped(view);
-	return NULL;
 }
 
 char *
@@ -113,7 +112,7 @@ view_rights(Oid view)
 {
 	List	   *rights = NIL;
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
-	int			count;
+	AttrNumber	count;
 
 	if (!HeapTupleIsValid(tuple))
 		quoting_raise_dropped(view);
