@@ -363,18 +363,39 @@ keep_note(RowState *state, CompiledRule *rule)
  * row does.  The NULL that a writer has given now is none of quarantine, even
  * if an earlier version, or another row that had the key, has a note.
  */
+static bool
+null_is_of_writer(const RowState *state, int index)
+{
+	const CompiledRule *rule = &state->rules->rules[index];
+	bool		has_new = rule_has_new_side(rule->source);
+
+	return !compiled_rule_tells_nulls(rule) &&
+		state->outcomes[index] == (has_new ? RULE_DOWN : RULE_UP) &&
+		dual_write_side_is_null(state, state->row,
+								has_new ? &rule->new_side : &rule->old_side);
+}
+
+/* No expression has left a NULL in the row, and one may have in that before. */
+static bool
+has_been_repaired(const RowState *state, int index)
+{
+	const CompiledRule *rule = &state->rules->rules[index];
+
+	/* a row that has moved here has its note where it came from */
+	return state->before && state->before != state->noted &&
+		dual_write_looks_quarantined(state, rule, state->before) &&
+		!dual_write_looks_quarantined(state, rule, state->row);
+}
+
 static void
 forget_notes_of_former_rows(RowState *state)
 {
 	for (int i = 0; i < state->rules->nrules; i++)
 	{
 		CompiledRule *rule = &state->rules->rules[i];
-		bool		has_new = rule_has_new_side(rule->source);
 
-		if (rule->source->quarantine && !compiled_rule_tells_nulls(rule) &&
-			state->outcomes[i] == (has_new ? RULE_DOWN : RULE_UP) &&
-			dual_write_side_is_null(state, state->row,
-									has_new ? &rule->new_side : &rule->old_side))
+		if (rule->source->quarantine &&
+			(null_is_of_writer(state, i) || has_been_repaired(state, i)))
 			quarantine_forget(state, rule);
 	}
 }
