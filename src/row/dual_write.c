@@ -359,48 +359,6 @@ keep_note(RowState *state, CompiledRule *rule)
 }
 
 /*
- * Where the other side does not tell who has put a NULL into one, the note of a
- * row does.  The NULL that a writer has given now is none of quarantine, even
- * if an earlier version, or another row that had the key, has a note.
- */
-static bool
-null_is_of_writer(const RowState *state, int index)
-{
-	const CompiledRule *rule = &state->rules->rules[index];
-	bool		has_new = rule_has_new_side(rule->source);
-
-	return !compiled_rule_tells_nulls(rule) &&
-		state->outcomes[index] == (has_new ? RULE_DOWN : RULE_UP) &&
-		dual_write_side_is_null(state, state->row,
-								has_new ? &rule->new_side : &rule->old_side);
-}
-
-/* No expression has left a NULL in the row, and one may have in that before. */
-static bool
-has_been_repaired(const RowState *state, int index)
-{
-	const CompiledRule *rule = &state->rules->rules[index];
-
-	/* a row that has moved here has its note where it came from */
-	return state->before && state->before != state->noted &&
-		dual_write_looks_quarantined(state, rule, state->before) &&
-		!dual_write_looks_quarantined(state, rule, state->row);
-}
-
-static void
-forget_notes_of_former_rows(RowState *state)
-{
-	for (int i = 0; i < state->rules->nrules; i++)
-	{
-		CompiledRule *rule = &state->rules->rules[i];
-
-		if (rule->source->quarantine &&
-			(null_is_of_writer(state, i) || has_been_repaired(state, i)))
-			quarantine_forget(state, rule);
-	}
-}
-
-/*
  * A row of another server arrives with both sides written, by the writer and by
  * the sync there.  What that sync has put into quarantine is put there here as
  * well, whatever on_conflict says of a writer: as an error it would stop the
@@ -781,7 +739,6 @@ dual_write_apply(RowState *state)
 	row_settle_named(state);
 	heed_release_of_writer(state);
 	run_all_rules(state);
-	forget_notes_of_former_rows(state);
 }
 
 void
