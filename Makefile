@@ -178,6 +178,7 @@ OBJS = \
 	src/api/add_build.o \
 	src/api/new_column.o \
 	src/api/operations.o \
+	src/api/planned_builds.o \
 	src/api/table_operations.o \
 	src/api/migrate.o \
 	src/api/control.o \

@@ -11,6 +11,7 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -20,6 +21,7 @@
 #include "api/column_operation.h"
 #include "api/expand.h"
 #include "api/operations.h"
+#include "api/planned_builds.h"
 #include "catalog/migration.h"
 #include "catalog/migration_rights.h"
 #include "catalog/owned_column.h"
@@ -307,18 +309,37 @@ tandem_rename_column(PG_FUNCTION_ARGS)
  *-------------------------------------------------------------------------
  */
 
-/* Would an INSERT that does not name the column fail? */
 static bool
-column_must_be_given(Oid relid, const char *column)
+domain_is_not_null(Oid type)
 {
-	HeapTuple	tuple = SearchSysCacheAttName(relid, column);
+	bool		not_null = false;
+
+	while (!not_null && get_typtype(type) == TYPTYPE_DOMAIN)
+	{
+		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+
+		if (!HeapTupleIsValid(tuple))
+			break;
+		not_null = ((Form_pg_type) GETSTRUCT(tuple))->typnotnull;
+		type = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
+		ReleaseSysCache(tuple);
+	}
+	return not_null;
+}
+
+/* Would an INSERT that does not name the column fail, now or once it is NOT NULL? */
+static bool
+column_must_be_given(const SyncRule *rule, bool to_be_not_null)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(rule->relation, column_of(rule));
 	bool		given = false;
 
 	if (HeapTupleIsValid(tuple))
 	{
 		Form_pg_attribute att = (Form_pg_attribute) GETSTRUCT(tuple);
 
-		given = att->attnotnull && !att->atthasdef && att->attidentity == '\0' &&
+		given = (att->attnotnull || to_be_not_null || domain_is_not_null(att->atttypid)) &&
+			!att->atthasdef && att->attidentity == '\0' &&
 			!(get_typtype(att->atttypid) == TYPTYPE_DOMAIN && get_typdefault(att->atttypid));
 		ReleaseSysCache(tuple);
 	}
@@ -328,12 +349,16 @@ column_must_be_given(Oid relid, const char *column)
 static void
 check_inserts_pass(const SyncRule *rule)
 {
-	if (rule->down != NIL || !column_must_be_given(rule->relation, column_of(rule)))
+	char	   *other = planned_not_null(rule);
+
+	if (rule->down != NIL || !column_must_be_given(rule, other != NULL))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_NOT_NULL_VIOLATION),
-			 errmsg("column \"%s\" of table \"%s\" is NOT NULL and has no default",
-					column_of(rule), quoting_shown_name(rule->relation)),
+			 other ? errmsg("column \"%s\" of table \"%s\" becomes NOT NULL by migration \"%s\", and has no default",
+							column_of(rule), quoting_shown_name(rule->relation), other)
+			 : errmsg("column \"%s\" of table \"%s\" is NOT NULL and has no default",
+					  column_of(rule), quoting_shown_name(rule->relation)),
 			 errdetail("Every INSERT of release %d, which does not know the column, would fail until contract.",
 					   rule->release),
 			 errhint("Give down, which computes it for the rows of the new release: SELECT tandem.drop_column(%s, %s, %s, down => '...'); or give it a default first.",

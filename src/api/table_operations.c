@@ -9,6 +9,7 @@
 
 #include "api/arguments.h"
 #include "api/operations.h"
+#include "api/planned_builds.h"
 #include "catalog/migration.h"
 #include "catalog/operation.h"
 #include "catalog/release_view.h"
@@ -267,6 +268,7 @@ tandem_drop_table(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	check_not_changed(migration, operation.relation);
 	check_not_shown(migration, operation.relation, false);
+	planned_builds_check_table(migration, operation.relation);
 	check_locks_of_drop(migration, &operation);
 	add_operation(migration, &operation);
 	/* from the commit on who writes the table is marked */
