@@ -234,13 +234,15 @@ add_key_columns(const Migration *migration, Oid relid, const Constraint *key)
 	}
 }
 
-/* The table, and its name there, as the release has it, or the database. */
+/* Of two tables it is that which has the name in the release, not in the database. */
 static Oid
 referenced_table(const Migration *migration, Constraint *constraint)
 {
-	Oid			relid = operation_table_called(constraint->pktable, migration->name,
-											   migration->release);
+	Oid			relid = operation_table_shown(constraint->pktable, migration->release);
 
+	if (!OidIsValid(relid))
+		relid = operation_table_called(constraint->pktable, migration->name,
+									   migration->release);
 	if (OidIsValid(relid))
 		constraint->pktable = quoting_range_var(relid);
 	else

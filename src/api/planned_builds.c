@@ -149,12 +149,12 @@ planned_builds_check_columns(const Migration *migration, const SyncRule *rule)
 				!(rule_changes_column(rule) && is_carried(migration, step)))
 				ereport(ERROR,
 						(errcode(ERRCODE_OBJECT_IN_USE),
-						 errmsg("migration \"%s\" builds %s, and takes a column of it from release %d",
+						 errmsg("migration \"%s\" builds %s, of a column that release %d is not to have",
 								migration->name, describe_step(step), migration->release),
 						 errdetail("It holds for what release %d writes, too, which does not have column %s of table %s; and contract would drop it with the column.",
 								   migration->release, text_joined(rule->old_columns, "", ", "),
 								   quoting_relation(rule->relation)),
-						 errhint("To take the other call back, run CALL tandem.abort(%s); and the script without that call of %s; or with it after this call, if it means the column that takes the place.",
+						 errhint("To take the other call back, run CALL tandem.abort(%s); and the script without that call of %s, or with it after this one, if it means the column that takes the place.",
 								 quote_literal_cstr(migration->name), call_of_step(step))));
 		}
 	}

@@ -78,6 +78,17 @@ slots_behind(XLogRecPtr until)
 	return lines;
 }
 
+static void
+refuse_while(List *lines, const char *message, const char *hint)
+{
+	if (lines != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("%s", message),
+				 errdetail("%s", text_joined(lines, "- ", "\n")),
+				 errhint("%s", hint)));
+}
+
 /* The tables are locked, so nobody waits longer than for a lock. */
 static void
 wait_for_subscribers(const Migration *migration)
@@ -89,13 +100,10 @@ wait_for_subscribers(const Migration *migration)
 	XLogFlush(until);
 	while ((behind = slots_behind(until)) != NIL && clock_now() < end)
 		interruptible_sleep(LOOK_AGAIN_MS);
-	if (behind != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("what was written to tables of migration \"%s\" has not arrived everywhere",
-						migration->name),
-				 errdetail("%s", text_joined(behind, "- ", "\n")),
-				 errhint("Have the application stop writing these tables in all regions, wait until the subscribers have caught up, and drop slots that nobody reads; then call it again.")));
+	refuse_while(behind,
+				 psprintf("what was written to tables of migration \"%s\" has not arrived everywhere",
+						  migration->name),
+				 "Have the application stop writing these tables in all regions, wait until the subscribers have caught up, and drop slots that nobody reads; then call it again.");
 }
 
 static List *
@@ -130,13 +138,8 @@ check_nobody_writes(const Migration *migration, List *relids)
 
 	while ((writers = waiting_writers(relids)) == NIL && clock_now() < end)
 		interruptible_sleep(LOOK_AGAIN_MS);
-	if (writers != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("tables of migration \"%s\" are being written",
-						migration->name),
-				 errdetail("%s", text_joined(writers, "- ", "\n")),
-				 errhint("Have the application stop writing these tables in all regions until each has taken the names; then call it again.")));
+	refuse_while(writers, psprintf("tables of migration \"%s\" are being written", migration->name),
+				 "Have the application stop writing these tables in all regions until each has taken the names; then call it again.");
 }
 
 Datum

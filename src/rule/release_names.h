@@ -15,13 +15,12 @@ typedef struct ReleaseNames
 	Oid			relation;
 	List	   *first;			/* rules that rename columns, see
 								 * catalog/renamed_column.h */
-	List	   *otherwise;		/* those of the release that only its own texts
-								 * know */
-	List	   *gone;			/* rules whose old columns the release does not
-								 * know */
+	List	   *otherwise;		/* those of the release that only its own
+								 * texts know */
+	List	   *gone;			/* rules whose old columns the release does
+								 * not know */
 	const char *known_by;		/* who knows these names, as messages say it;
-								 * NULL: all names of the table are known,
-								 * too */
+								 * NULL: all names of the table are known, too */
 } ReleaseNames;
 
 /*
