@@ -165,6 +165,7 @@ OBJS = \
 	src/run/background.o \
 	src/api/arguments.o \
 	src/api/expand.o \
+	src/api/absent_column.o \
 	src/api/added_column.o \
 	src/api/add_after_switch.o \
 	src/api/add_column.o \

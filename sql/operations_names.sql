@@ -85,6 +85,38 @@ SELECT tandem.drop_column('m', 't', 'd');
 SELECT tandem.drop_column('m', 't', 'd', down => '''d''');
 ROLLBACK;
 
+-- What the release stores in a column that it does not have: a CHECK or UNIQUE may refuse that, too.
+CREATE TABLE absent (id integer PRIMARY KEY, a integer CHECK (a IS NOT NULL), b integer DEFAULT 0, c integer DEFAULT 1 UNIQUE, d text UNIQUE,
+	e integer CHECK (10 / e > 0), f integer DEFAULT 0, g serial UNIQUE, CHECK (id > 0 AND b > 0), CHECK (id > 0 OR e > 0), CHECK (10 / f > 0));
+BEGIN;
+SELECT tandem.create_migration('m', 2);
+SELECT tandem.drop_column('m', 'absent', 'a');
+\echo :LAST_ERROR_SQLSTATE
+SELECT tandem.drop_column('m', 'absent', 'a', down => 'id');
+SELECT tandem.drop_column('m', 'absent', 'b');
+SELECT tandem.drop_column('m', 'absent', 'c');
+\echo :LAST_ERROR_SQLSTATE
+SELECT tandem.drop_column('m', 'absent', column_name) FROM unnest('{d,e,f,g}'::text[]) column_name;
+ROLLBACK;
+
+-- What stands on a column that changes, and on one that goes, is not carried over.
+CREATE TABLE both_columns (id integer, line integer, place integer, CHECK (line + place < 1000));
+CREATE INDEX both_index ON both_columns (line, place);
+CREATE STATISTICS both_stats ON line, place FROM both_columns;
+BEGIN;
+SELECT tandem.create_migration('m', 2);
+SAVEPOINT one;
+SELECT tandem.change_column('m', 'both_columns', 'line', 'bigint');
+SELECT tandem.drop_column('m', 'both_columns', 'place');
+ROLLBACK TO one;
+SELECT tandem.drop_column('m', 'both_columns', 'place');
+SELECT tandem.change_column('m', 'both_columns', 'line', 'bigint');
+SELECT tandem.change_column('m', 'both_columns', 'line', 'bigint', leave => '{both_index}');
+SELECT tandem.change_column('m', 'both_columns', 'line', 'bigint', leave => '{both_index,both_columns_check}');
+SELECT tandem.change_column('m', 'both_columns', 'line', 'bigint', leave => '{both_index,both_columns_check,both_stats}');
+SELECT operation, column_name, new_name, at_contract FROM tandem.operations;
+ROLLBACK;
+
 /*
  * up knows the names of the release before, all else those of the release, and neither any others.
  */
@@ -225,7 +257,7 @@ BEGIN;
 SELECT tandem.rename_column('swapped', 's', 'third', 'c');
 SELECT relation, column_name, new_name FROM tandem.operations WHERE migration = 'swapped';
 ROLLBACK;
-SELECT tandem.drop_column('swapped', 's', 'x');
+SELECT tandem.drop_column('swapped', 's', 'x', down => '''x''');
 SELECT tandem.create_migration('later', 5);
 SELECT tandem.rename_column('later', 's', 'e', 'x');
 SELECT tandem.rename_column('later', 's', 'e', 'a');

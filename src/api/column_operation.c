@@ -17,6 +17,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "api/absent_column.h"
 #include "api/arguments.h"
 #include "api/column_operation.h"
 #include "api/expand.h"
@@ -370,64 +371,6 @@ tandem_rename_column(PG_FUNCTION_ARGS)
  *-------------------------------------------------------------------------
  */
 
-static bool
-domain_is_not_null(Oid type)
-{
-	bool		not_null = false;
-
-	while (!not_null && get_typtype(type) == TYPTYPE_DOMAIN)
-	{
-		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-
-		if (!HeapTupleIsValid(tuple))
-			break;
-		not_null = ((Form_pg_type) GETSTRUCT(tuple))->typnotnull;
-		type = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
-		ReleaseSysCache(tuple);
-	}
-	return not_null;
-}
-
-/* Would an INSERT that does not name the column fail, now or once it is NOT NULL? */
-static bool
-column_must_be_given(const SyncRule *rule, bool to_be_not_null)
-{
-	HeapTuple	tuple = SearchSysCacheAttName(rule->relation, column_of(rule));
-	bool		given = false;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		Form_pg_attribute att = (Form_pg_attribute) GETSTRUCT(tuple);
-
-		given = (att->attnotnull || to_be_not_null || domain_is_not_null(att->atttypid)) &&
-			!att->atthasdef && att->attidentity == '\0' &&
-			!(get_typtype(att->atttypid) == TYPTYPE_DOMAIN && get_typdefault(att->atttypid));
-		ReleaseSysCache(tuple);
-	}
-	return given;
-}
-
-static void
-check_inserts_pass(const SyncRule *rule)
-{
-	char	   *other = planned_not_null(rule);
-
-	if (rule->down != NIL || !column_must_be_given(rule, other != NULL))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_NOT_NULL_VIOLATION),
-			 other ? errmsg("column \"%s\" of table \"%s\" becomes NOT NULL by migration \"%s\", and has no default",
-							column_of(rule), quoting_shown_name(rule->relation), other)
-			 : errmsg("column \"%s\" of table \"%s\" is NOT NULL and has no default",
-					  column_of(rule), quoting_shown_name(rule->relation)),
-			 errdetail("Every INSERT of release %d, which does not know the column, would fail until contract.",
-					   rule->release),
-			 errhint("Give down, which computes it for the rows of the new release: SELECT tandem.drop_column(%s, %s, %s, down => '...'); or give it a default first.",
-					 quote_literal_cstr(rule->migration),
-					 quote_literal_cstr(quoting_relation(rule->relation)),
-					 quote_literal_cstr(column_of(rule)))));
-}
-
 static void
 check_down_can_write(const SyncRule *rule)
 {
@@ -494,7 +437,7 @@ tandem_drop_column(PG_FUNCTION_ARGS)
 	if (repeat_rule(migration, rule))
 		PG_RETURN_VOID();
 	column_operation_check(migration, rule);
-	check_inserts_pass(rule);
+	absent_column_check(rule);
 	check_down_can_write(rule);
 	expand_add_sync(migration, rule);
 	warn_of_users(rule);

@@ -132,6 +132,31 @@ call_of_step(const Step *step)
 	}
 }
 
+static char *
+hint_for_step(const Migration *migration, const Step *step)
+{
+	char	   *name = quote_literal_cstr(migration->name);
+
+	if (is_carried(migration, step))
+		return psprintf("To take that back, run CALL tandem.abort(%s); and the script with this call before that of tandem.change_column, to which give leave => '{%s}'.",
+						name, quote_identifier(carried_name(migration->id, step->relation, step->object)));
+	return psprintf("To take the other call back, run CALL tandem.abort(%s); and the script without that call of %s, or with it after this one, if it means the column that takes the place.",
+					name, call_of_step(step));
+}
+
+static void
+refuse_step(const Migration *migration, const SyncRule *rule, const Step *step)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("migration \"%s\" builds %s, of a column that release %d is not to have",
+					migration->name, describe_step(step), migration->release),
+			 errdetail("It holds for what release %d writes, too, which does not have column %s of table %s; and contract would drop it with the column.",
+					   migration->release, text_joined(rule->old_columns, "", ", "),
+					   quoting_relation(rule->relation)),
+			 errhint("%s", hint_for_step(migration, step))));
+}
+
 void
 planned_builds_check_columns(const Migration *migration, const SyncRule *rule)
 {
@@ -147,15 +172,7 @@ planned_builds_check_columns(const Migration *migration, const SyncRule *rule)
 
 			if (step_names_column(step, rule->relation, rule->old_columns) &&
 				!(rule_changes_column(rule) && is_carried(migration, step)))
-				ereport(ERROR,
-						(errcode(ERRCODE_OBJECT_IN_USE),
-						 errmsg("migration \"%s\" builds %s, of a column that release %d is not to have",
-								migration->name, describe_step(step), migration->release),
-						 errdetail("It holds for what release %d writes, too, which does not have column %s of table %s; and contract would drop it with the column.",
-								   migration->release, text_joined(rule->old_columns, "", ", "),
-								   quoting_relation(rule->relation)),
-						 errhint("To take the other call back, run CALL tandem.abort(%s); and the script without that call of %s, or with it after this one, if it means the column that takes the place.",
-								 quote_literal_cstr(migration->name), call_of_step(step))));
+				refuse_step(migration, rule, step);
 		}
 	}
 }

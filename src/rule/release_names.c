@@ -80,6 +80,28 @@ release_names_of_down(const SyncRule *rule)
 	return names;
 }
 
+ReleaseNames
+release_names_carried(int migration_id, int release, Oid relid)
+{
+	ReleaseNames names = {.relation = relid};
+	ListCell   *lc;
+
+	names.known_by = psprintf("release %d", release);
+	foreach(lc, sync_list_of_table(migration_id, relid))
+	{
+		SyncRule   *rule = lfirst(lc);
+
+		if (rule_changes_column(rule))
+		{
+			rule->new_name = linitial(rule->old_columns);
+			names.first = lappend(names.first, rule);
+		}
+		else if (!rule->keep_old)
+			names.gone = lappend(names.gone, rule);
+	}
+	return names;
+}
+
 char *
 release_names_stored(const ReleaseNames *names, char *name)
 {
@@ -150,7 +172,7 @@ check_not_gone(const ReleaseNames *names, const char *name)
 						rule_drops_column(rule) ? psprintf("Migration \"%s\" drops it.", rule->migration)
 						: psprintf("Migration \"%s\" replaces it by %s.", rule->migration,
 								   text_joined(rule->new_columns, "", ", ")),
-						"Name columns that it knows, or leave the call out.");
+						names->hint ? names->hint : "Name columns that it knows, or leave the call out.");
 	}
 }
 

@@ -21,6 +21,8 @@ typedef struct ReleaseNames
 								 * not know */
 	const char *known_by;		/* who knows these names, as messages say it;
 								 * NULL: all names of the table are known, too */
+	char	   *hint;			/* if a column of gone is named; NULL: the
+								 * usual */
 } ReleaseNames;
 
 /*
@@ -34,6 +36,12 @@ extern ReleaseNames release_names_after(int release, Oid relid);
 
 /* The same for down of rule, which sees its own old columns besides. */
 extern ReleaseNames release_names_of_down(const SyncRule *rule);
+
+/*
+ * Returns the names in what the server writes of an object that the migration carries
+ * over: a column that it changes is the new one, all else is called as in the table.
+ */
+extern ReleaseNames release_names_carried(int migration_id, int release, Oid relid);
 
 /*
  * Returns the name in the table; one that is not known is returned as it is.  For
