@@ -115,6 +115,7 @@ OBJS = \
 	src/ddl/key.o \
 	src/ddl/not_null.o \
 	src/ddl/given_statement.o \
+	src/ddl/statement_names.o \
 	src/ddl/take_back.o \
 	src/ddl/columns.o \
 	src/views/view_definition.o \
@@ -164,6 +165,7 @@ OBJS = \
 	src/run/background.o \
 	src/api/arguments.o \
 	src/api/expand.o \
+	src/api/absent_column.o \
 	src/api/added_column.o \
 	src/api/add_after_switch.o \
 	src/api/add_column.o \
@@ -178,6 +180,8 @@ OBJS = \
 	src/api/add_build.o \
 	src/api/new_column.o \
 	src/api/operations.o \
+	src/api/planned_builds.o \
+	src/api/statement_check.o \
 	src/api/table_operations.o \
 	src/api/migrate.o \
 	src/api/control.o \

@@ -1720,6 +1720,9 @@ BEGIN ATOMIC
 		-- names of what is there for the column that takes its name
 		SELECT o.new_name AS name FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration AND m.phase NOT IN ('done', 'aborted')
 		WHERE o.relation = $1 AND o.kind = 'carry'
+		-- and of an index that goes by a call of its own
+		UNION ALL SELECT o.object FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration AND m.phase NOT IN ('done', 'aborted')
+		WHERE o.relation = $1 AND o.kind = 'drop index'
 	)
 	SELECT format('index %s', i.indexrelid::regclass)
 	FROM pg_index i
@@ -1887,7 +1890,10 @@ CROSS JOIN LATERAL (SELECT coalesce(s.new_columns[1], s.old_columns[1]) AS colum
 WHERE s.new_name IS NOT NULL AND (m.phase NOT IN ('done', 'aborted')
 	OR m.phase = 'done' AND s.name_left
 	AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = c.column_name AND a.attnum > 0 AND NOT a.attisdropped)
-	AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.new_name AND a.attnum > 0 AND NOT a.attisdropped));
+	AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.new_name AND a.attnum > 0 AND NOT a.attisdropped
+		-- but that one keeps a name that is left, too
+		AND NOT EXISTS (SELECT FROM tandem.sync o WHERE o.relation = s.relation AND o.name_left AND o.migration = s.migration
+			AND coalesce(o.new_columns[1], o.old_columns[1]) = a.attname)));
 COMMENT ON VIEW tandem._renames_left IS 'columns that the views of releases show under a name that the table has not given them yet';
 
 CREATE FUNCTION tandem._default_kind(relation oid, number integer) RETURNS text

@@ -312,13 +312,16 @@ RESET client_min_messages;
 SELECT * FROM chain ORDER BY id;
 SELECT relation, rows_unfilled, rows_mismatched, rows_own FROM tandem.verify('chain1')
 	UNION ALL SELECT relation, rows_unfilled, rows_mismatched, rows_own FROM tandem.verify('chain2');
--- a is old in chain1, and a source of chain3, of up and of down
-SELECT tandem.create_migration('chain3', release => 52);
+-- a is old in chain1, and a source of chain3, of up and of down: of a release that does not know it
+SELECT tandem.create_migration('chain4', release => 52);
+SELECT tandem.add_column('chain4', 'chain', 'f', 'int', up => 'a');
+CALL tandem.abort('chain4');
+SELECT tandem.create_migration('chain3');
 SELECT tandem.add_column('chain3', 'chain', 'f', 'int');
 SELECT tandem.sync_column('chain3', 'chain', 'z', 'f', 'z + a', 'f - a');
 CALL try($$CALL tandem.contract('chain1', undeclared => 'ignore')$$);
 CALL tandem.abort('chain3');
-SELECT tandem.create_migration('chain3', release => 52);
+SELECT tandem.create_migration('chain3');
 SELECT tandem.add_column('chain3', 'chain', 'f', 'int');
 SELECT tandem.sync_column('chain3', 'chain', 'z', 'f', 'z', 'f + a - a');
 CALL try($$CALL tandem.contract('chain1', undeclared => 'ignore')$$);

@@ -162,7 +162,7 @@ CREATE TABLE registry AS SELECT ctid AS place, xmin::text AS written FROM tandem
 SET ROLE tandem_publisher;
 \set VERBOSITY terse
 CALL tandem.contract('o', undeclared => 'ignore');
-CALL tandem.abort('o');
+CALL tandem.abort('o', force => true);
 RESET ROLE;
 ALTER PUBLICATION release_43 OWNER TO tandem_publisher;
 ALTER PUBLICATION release_45 OWNER TO tandem_publisher;

@@ -14,11 +14,13 @@
 #include "catalog/migration_rights.h"
 #include "catalog/operation.h"
 #include "catalog/owned_column.h"
+#include "catalog/registry.h"
 #include "catalog/run_control.h"
 #include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/query.h"
 #include "core/relation.h"
 #include "core/sql_function.h"
 #include "core/text.h"
@@ -248,6 +250,45 @@ check_changed_back(const Migration *migration, bool force)
 	}
 }
 
+static int
+release_to_switch_back_to(int release)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, release);
+	return query_end_int(&query, query_run_latest(&query,
+												  "SELECT coalesce(max(release), 0) FROM tandem.releases WHERE release < $1 AND state = 'ready'"));
+}
+
+/*
+ * The nodes of the release would go on without its columns and tables.  From those of a later
+ * one nothing is taken that they see, whatever is aborted.
+ */
+static void
+check_not_current(const Migration *migration, bool force)
+{
+	Registry	registry;
+	int			back;
+
+	if (force || migration->release == 0)
+		return;
+	registry_read(&registry);
+	if (registry.current != migration->release)
+		return;
+	back = release_to_switch_back_to(migration->release);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("migration \"%s\" cannot be aborted while its release %d is the current one",
+					migration->name, migration->release),
+			 errdetail("Its nodes would be left without what the migration has added, and without views."),
+			 back > 0
+			 ? errhint("Switch the nodes back first: SELECT tandem.switch_release(%d); or, if none is left, run CALL tandem.abort(%s, force => true);",
+					   back, quote_literal_cstr(migration->name))
+			 : errhint("If no node of it is left, run CALL tandem.abort(%s, force => true);",
+					   quote_literal_cstr(migration->name))));
+}
+
 typedef struct AbortCall
 {
 	bool		force;
@@ -264,6 +305,7 @@ abort_locked(Migration *migration, void *arg)
 	AbortCall  *call = arg;
 	List	   *dropped = columns_of_migration(migration);
 
+	check_not_current(migration, call->force);
 	check_no_dependents(migration, dropped);
 	check_changed_back(migration, call->force);
 	if (!call->force)
@@ -294,6 +336,7 @@ tandem_abort(PG_FUNCTION_ARGS)
 	if (migration_has_ended(migration, PHASE_ABORTED))
 		PG_RETURN_VOID();
 	migration_check(migration, ACTION_ABORT);
+	check_not_current(migration, call.force);
 	call.gate = (RegionGate)
 	{
 		.act = REGION_ABORT,.release = migration->release,

@@ -12,6 +12,7 @@
 #include "api/arguments.h"
 #include "api/carried.h"
 #include "api/expand.h"
+#include "api/planned_builds.h"
 #include "catalog/migration.h"
 #include "catalog/operation.h"
 #include "catalog/release_view.h"
@@ -233,6 +234,24 @@ add_key_columns(const Migration *migration, Oid relid, const Constraint *key)
 	}
 }
 
+/* Of two tables it is that which has the name in the release, not in the database. */
+static Oid
+referenced_table(const Migration *migration, Constraint *constraint)
+{
+	Oid			relid = operation_table_shown(constraint->pktable, migration->release);
+
+	if (!OidIsValid(relid))
+		relid = operation_table_called(constraint->pktable, migration->name,
+									   migration->release);
+	if (OidIsValid(relid))
+		constraint->pktable = quoting_range_var(relid);
+	else
+		relid = RangeVarGetRelid(constraint->pktable, NoLock, true);
+	if (OidIsValid(relid))
+		expand_check_table_is_seen(migration, relid);
+	return relid;
+}
+
 /* Those that it refers to may be of another table. */
 static void
 name_constraint_columns(const Migration *migration, const ReleaseNames *names,
@@ -246,7 +265,7 @@ name_constraint_columns(const Migration *migration, const ReleaseNames *names,
 	constraint->including = release_names_stored_values(names, constraint->including);
 	if (constraint->contype != CONSTR_FOREIGN)
 		return;
-	other = RangeVarGetRelid(constraint->pktable, NoLock, true);
+	other = referenced_table(migration, constraint);
 	referenced = other == names->relation ? *names
 		: release_names_after(migration->release, other);
 	constraint->fk_attrs = release_names_stored_values(names, constraint->fk_attrs);
@@ -347,16 +366,19 @@ tandem_add_not_null(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	Step		step = {.kind = STEP_NOT_NULL};
+	char	   *column = argument_name(fcinfo, 2, "column_name");
 	ReleaseNames names;
 
 	step.relation = argument_relation(fcinfo, 1);
 	names = release_names_after(migration->release, step.relation);
-	step.object = release_names_stored(&names, argument_name(fcinfo, 2, "column_name"));
+	step.object = release_names_stored(&names, column);
 	if (repeat_step(migration, &step))
 		PG_RETURN_VOID();
+	release_names_check(&names, column);
 	target_check_table(step.relation);
 	target_lock(step.relation, list_make1_oid(step.relation), AccessShareLock);
 	check_not_null_column(step.relation, step.object);
+	planned_not_null_check(&step);
 
 	/*
 	 * in a later phase, too: there was nothing to do on the first run of the

@@ -25,6 +25,7 @@
 #include "core/statement.h"
 #include "core/text.h"
 #include "ddl/index_definition.h"
+#include "ddl/statement_names.h"
 #include "ending/operations.h"
 #include "ending/user_views.h"
 #include "ending/view_parts.h"
@@ -245,28 +246,6 @@ carried_forget_index(Migration *migration, Oid relid, const char *name)
 		forget_carried(migration, relid, carried->object);
 }
 
-/*
- * In what the server writes of an object each column that the migration changes is its
- * twin, and all else itself.
- */
-static ReleaseNames
-names_of_twins(const Migration *migration, Oid relid)
-{
-	ReleaseNames names = {.relation = relid};
-	ListCell   *lc;
-
-	foreach(lc, sync_list_of_table(migration->id, relid))
-	{
-		SyncRule   *rule = lfirst(lc);
-
-		if (!rule_changes_column(rule))
-			continue;
-		rule->new_name = linitial(rule->old_columns);
-		names.first = lappend(names.first, rule);
-	}
-	return names;
-}
-
 static void
 carry_index(Migration *migration, const ReleaseNames *names,
 			const CarriedObject *object, char *built)
@@ -288,6 +267,8 @@ carry_statistics(const ReleaseNames *names, const CarriedObject *object, char *b
 	List	   *news = NIL;
 	ListCell   *lc;
 
+	foreach(lc, statement_names(object->definition).columns)
+		release_names_check(names, lfirst(lc));
 	foreach(lc, names->first)
 	{
 		const SyncRule *rule = lfirst(lc);
@@ -313,12 +294,22 @@ carry_statistics(const ReleaseNames *names, const CarriedObject *object, char *b
 		ddl_run(statement);
 }
 
+static char *
+hint_to_leave(const CarriedObject *object)
+{
+	return psprintf("To have the changed column go without %s %s, give leave => '{%s}'.",
+					object->kind, pstrdup(quote_identifier(object->name)),
+					quote_identifier(object->name));
+}
+
 static void
 build_object(Migration *migration, const Carrying *carrying,
 			 const CarriedObject *object, char *built)
 {
-	ReleaseNames names = names_of_twins(migration, carrying->rule->relation);
+	ReleaseNames names = release_names_carried(migration->id, migration->release,
+											   carrying->rule->relation);
 
+	names.hint = hint_to_leave(object);
 	if (strcmp(object->kind, "index") == 0)
 		carry_index(migration, &names, object, built);
 	else if (strcmp(object->kind, "constraint") == 0)
@@ -377,10 +368,7 @@ carry_object(Migration *migration, const Carrying *carrying,
 	}
 	PG_CATCH();
 	{
-		rethrow_with_hint(caller,
-						  psprintf("To have the changed column go without %s %s, give leave => '{%s}'.",
-								   object->kind, quote_identifier(object->name),
-								   quote_identifier(object->name)));
+		rethrow_with_hint(caller, hint_to_leave(object));
 	}
 	PG_END_TRY();
 	note_object(migration, carrying->rule->relation, OPERATION_CARRY, object->kind, built,

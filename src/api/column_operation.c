@@ -11,19 +11,25 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "api/absent_column.h"
 #include "api/arguments.h"
 #include "api/column_operation.h"
 #include "api/expand.h"
 #include "api/operations.h"
+#include "api/planned_builds.h"
+#include "api/statement_check.h"
 #include "catalog/migration.h"
 #include "catalog/migration_rights.h"
 #include "catalog/owned_column.h"
 #include "catalog/release_view.h"
+#include "catalog/renamed_column.h"
+#include "catalog/step.h"
 #include "catalog/sync.h"
 #include "core/relation.h"
 #include "core/sql_function.h"
@@ -195,7 +201,7 @@ check_other_operations(const SyncRule *rule)
  *-------------------------------------------------------------------------
  */
 
-/* Does this migration drop the column that has the name? */
+/* Does this migration drop the column that has the name, or give it another one? */
 static bool
 name_is_freed(const SyncRule *rule, const char *name)
 {
@@ -205,7 +211,7 @@ name_is_freed(const SyncRule *rule, const char *name)
 	{
 		SyncRule   *other = lfirst(lc);
 
-		if (!other->keep_old && !rule_changes_column(other) &&
+		if ((!other->keep_old || other->new_name) && !rule_changes_column(other) &&
 			text_is_among(name, other->old_columns))
 			return true;
 	}
@@ -213,7 +219,7 @@ name_is_freed(const SyncRule *rule, const char *name)
 }
 
 static void
-refuse_name(const SyncRule *rule, const char *detail)
+refuse_name(const SyncRule *rule, const char *detail, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_COLUMN),
@@ -221,7 +227,58 @@ refuse_name(const SyncRule *rule, const char *detail)
 					column_of(rule), quoting_shown_name(rule->relation),
 					rule->new_name),
 			 errdetail("%s", detail),
-			 errhint("Choose another name. If the column that has it goes in this migration, call tandem.drop_column for that first.")));
+			 errhint("%s", hint)));
+}
+
+/* Another migration may be about to free the name. */
+static void
+refuse_name_of_column(const SyncRule *rule)
+{
+	ListCell   *lc;
+
+	foreach(lc, renamed_column_list(rule->relation, rule->release))
+	{
+		SyncRule   *other = lfirst(lc);
+		bool		live;
+
+		if (rule_has_new_side(other) || strcmp(linitial(other->old_columns), rule->new_name) != 0)
+			continue;
+		(void) sync_get(other->id, &live);
+		refuse_name(rule,
+					psprintf("The table has a column of that name, which is \"%s\" from release %d on.",
+							 other->new_name, other->release),
+					live ? psprintf("Run CALL tandem.contract(%s); before the script of release %d, or choose another name.",
+									quote_literal_cstr(other->migration), rule->release)
+					: psprintf("Run SELECT tandem.take_names(%s); before the script of release %d, or choose another name.",
+							   quote_literal_cstr(other->migration), rule->release));
+	}
+	foreach(lc, sync_list_of_relation(rule->relation))
+	{
+		SyncRule   *other = lfirst(lc);
+
+		if (!other->keep_old && !rule_changes_column(other) && other->release > 0 &&
+			other->release < rule->release && text_is_among(rule->new_name, other->old_columns))
+			refuse_name(rule,
+						psprintf("The table has a column of that name, which migration \"%s\" of release %d drops.",
+								 other->migration, other->release),
+						psprintf("Run CALL tandem.contract(%s); before the script of release %d, or choose another name.",
+								 quote_literal_cstr(other->migration), rule->release));
+	}
+	refuse_name(rule, "The table has a column of that name.",
+				"Choose another name. If the column that has it goes in this migration, or gets another name, call tandem.drop_column or tandem.rename_column for that first. Two columns exchange their names in two releases: by the first, one of them has a third name.");
+}
+
+static bool
+not_null_was_called_for(const SyncRule *rule, const char *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, step_list_of_tables(rule->migration_id, STEP_NOT_NULL, list_make1_oid(rule->relation)))
+	{
+		if (strcmp(((Step *) lfirst(lc))->object, column) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -236,14 +293,20 @@ check_new_name(const SyncRule *rule)
 				 errmsg("name of a column must not be empty"),
 				 errhint("Call it as in SELECT tandem.rename_column('my_migration', 'my_table', 'my_column', 'new_name');")));
 	if (attnum < 0)
-		refuse_name(rule, "It is the name of a system column.");
+		refuse_name(rule, "It is the name of a system column.", "Choose another name.");
 	if (attnum > 0 && !name_is_freed(rule, rule->new_name))
-		refuse_name(rule, "The table has a column of that name.");
+		refuse_name_of_column(rule);
+	if (not_null_was_called_for(rule, rule->new_name))
+		refuse_name(rule,
+					"A call of tandem.add_not_null before this one names another column so: run again, it would mean this one.",
+					psprintf("To take it back, run CALL tandem.abort(%s); and the script with it at the end, and the names of release %d.",
+							 quote_literal_cstr(rule->migration), rule->release));
 	shown = sync_shown_under(rule->relation, rule->new_name);
 	if (shown)
 		refuse_name(rule, psprintf("The views of releases show %s under that name, by migration \"%s\".",
 								   text_joined(shown->old_columns, "", ", "),
-								   shown->migration));
+								   shown->migration),
+					"Choose another name.");
 }
 
 /* Names and columns of a view that nodes may use never change. */
@@ -299,6 +362,7 @@ tandem_rename_column(PG_FUNCTION_ARGS)
 	column_operation_check(migration, rule);
 	check_new_name(rule);
 	expand_add_sync(migration, rule);
+	statements_check_names(migration);
 	PG_RETURN_VOID();
 }
 
@@ -306,41 +370,6 @@ tandem_rename_column(PG_FUNCTION_ARGS)
  * drop_column
  *-------------------------------------------------------------------------
  */
-
-/* Would an INSERT that does not name the column fail? */
-static bool
-column_must_be_given(Oid relid, const char *column)
-{
-	HeapTuple	tuple = SearchSysCacheAttName(relid, column);
-	bool		given = false;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		Form_pg_attribute att = (Form_pg_attribute) GETSTRUCT(tuple);
-
-		given = att->attnotnull && !att->atthasdef && att->attidentity == '\0' &&
-			!(get_typtype(att->atttypid) == TYPTYPE_DOMAIN && get_typdefault(att->atttypid));
-		ReleaseSysCache(tuple);
-	}
-	return given;
-}
-
-static void
-check_inserts_pass(const SyncRule *rule)
-{
-	if (rule->down != NIL || !column_must_be_given(rule->relation, column_of(rule)))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_NOT_NULL_VIOLATION),
-			 errmsg("column \"%s\" of table \"%s\" is NOT NULL and has no default",
-					column_of(rule), quoting_shown_name(rule->relation)),
-			 errdetail("Every INSERT of release %d, which does not know the column, would fail until contract.",
-					   rule->release),
-			 errhint("Give down, which computes it for the rows of the new release: SELECT tandem.drop_column(%s, %s, %s, down => '...'); or give it a default first.",
-					 quote_literal_cstr(rule->migration),
-					 quote_literal_cstr(quoting_relation(rule->relation)),
-					 quote_literal_cstr(column_of(rule)))));
-}
 
 static void
 check_down_can_write(const SyncRule *rule)
@@ -408,7 +437,7 @@ tandem_drop_column(PG_FUNCTION_ARGS)
 	if (repeat_rule(migration, rule))
 		PG_RETURN_VOID();
 	column_operation_check(migration, rule);
-	check_inserts_pass(rule);
+	absent_column_check(rule);
 	check_down_can_write(rule);
 	expand_add_sync(migration, rule);
 	warn_of_users(rule);

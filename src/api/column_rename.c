@@ -236,6 +236,8 @@ column_rename_all(const Migration *migration, List *dropped)
 			continue;
 		}
 		move_dropped_columns_away(migration, rename, dropped);
+		/* or the earlier names would be given to it once more */
+		sync_note_name_taken(rename);
 		rename_column(migration, rename->relation, rule_renamed_column(rename),
 					  rename->new_name);
 		renamed = list_append_unique_oid(renamed, rename->relation);

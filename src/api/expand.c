@@ -18,6 +18,7 @@
 #include "api/arguments.h"
 #include "api/carried.h"
 #include "api/expand.h"
+#include "api/planned_builds.h"
 #include "api/rule_text.h"
 #include "api/rule_try.h"
 #include "catalog/migration.h"
@@ -106,23 +107,6 @@ list_as_text(List *strings)
 	return text.data;
 }
 
-static bool
-lists_share_name(List *a, List *b)
-{
-	ListCell   *mine;
-	ListCell   *theirs;
-
-	foreach(mine, a)
-	{
-		foreach(theirs, b)
-		{
-			if (strcmp(lfirst(mine), lfirst(theirs)) == 0)
-				return true;
-		}
-	}
-	return false;
-}
-
 bool
 repeat_same_expression(const char *recorded, const char *canonical, const char *given)
 {
@@ -149,10 +133,21 @@ same_side(List *recorded, List *canonical, List *given)
 	return true;
 }
 
+static const char *
+call_of_rule(const SyncRule *rule)
+{
+	if (rule_changes_column(rule))
+		return "tandem.change_column";
+	return rule_is_derived(rule) ? "tandem.add_column" : "tandem.sync_column or tandem.sync_columns";
+}
+
 static void
 check_same_rule(const Migration *migration, const char *object,
 				const SyncRule *recorded, const SyncRule *given)
 {
+	if (rule_changes_column(recorded) != rule_changes_column(given))
+		repeat_refuse(migration, object, "call",
+					  call_of_rule(recorded), call_of_rule(given));
 	if (!same_strings(recorded->old_columns, given->old_columns))
 		repeat_refuse(migration, object, "list of old columns",
 					  list_as_text(recorded->old_columns),
@@ -211,7 +206,7 @@ rules_have_one_object(const SyncRule *a, const SyncRule *b)
 	if (a->relation != b->relation || rule_has_new_side(a) != rule_has_new_side(b))
 		return false;
 	if (rule_has_new_side(a))
-		return lists_share_name(a->new_columns, b->new_columns);
+		return texts_share_one(a->new_columns, b->new_columns);
 	return rule_drops_column(a) == rule_drops_column(b) &&
 		same_strings(a->old_columns, b->old_columns);
 }
@@ -373,9 +368,8 @@ check_expression_count(SyncRule *rule)
 				 errhint("Give one expression for each old column, in the same order, or NULL for one that is not written back.")));
 }
 
-/* Contract would find the two in each other's way. */
-static void
-check_table_is_seen(const Migration *migration, Oid relid)
+void
+expand_check_table_is_seen(const Migration *migration, Oid relid)
 {
 	char	   *other = migration->release > 0 ? operation_hides_table(migration->release, relid) : NULL;
 
@@ -393,7 +387,8 @@ check_table_is_seen(const Migration *migration, Oid relid)
 void
 expand_done(Migration *migration, Oid relid, const char *what)
 {
-	check_table_is_seen(migration, relid);
+	/* contract would find the two in each other's way */
+	expand_check_table_is_seen(migration, relid);
 	expand_done_unseen(migration, relid, what);
 }
 
@@ -450,6 +445,7 @@ expand_add_sync(Migration *migration, SyncRule *rule)
 	Relation	rel;
 	List	   *exact = NIL;
 
+	planned_builds_check_columns(migration, rule);
 	if (first_column_was_added(migration, rule))
 		added_column_warn_of_readers(rule->relation);
 

@@ -65,4 +65,7 @@ extern void expand_done(Migration *migration, Oid relid, const char *what);
 extern void expand_done_unseen(Migration *migration, Oid relid,
 							   const char *what);
 
+/* Errors: the migration's release does not see the table. */
+extern void expand_check_table_is_seen(const Migration *migration, Oid relid);
+
 #endif							/* TANDEM_EXPAND_H */

@@ -275,8 +275,11 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 		/* a statement of the user's may have dropped it */
 		if (relation_exists(column->relation) &&
 			get_attnum(column->relation, column->name) > 0)
+		{
+			sync_note_column_gone(column->relation, column->name);
 			finish_change_table(migration, column->relation,
 								drop_column_of_table, column->name);
+		}
 	}
 
 	carried_take_names(migration, names);

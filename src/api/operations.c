@@ -15,6 +15,7 @@
 #include "api/carried.h"
 #include "api/expand.h"
 #include "api/operations.h"
+#include "api/statement_check.h"
 #include "catalog/migration.h"
 #include "catalog/operation.h"
 #include "catalog/step.h"
@@ -170,6 +171,7 @@ tandem_at_contract(PG_FUNCTION_ARGS)
 					? ACTION_CONTROL : ACTION_EXPAND);
 	target_check_table(operation.relation);
 	target_lock(operation.relation, list_make1_oid(operation.relation), AccessShareLock);
+	statement_check_names(migration, operation.statement);
 	add_operation(migration, &operation);
 	PG_RETURN_VOID();
 }

@@ -76,12 +76,8 @@ parse_given(const SyncRule *rule, Relation rel, AttrNumber target,
 {
 	bool		up = strcmp(label, "up") == 0;
 	ReleaseNames names = up
-	? release_names_before(rule->release, rule->relation)
-	: release_names_after(rule->release, rule->relation);
+	? release_names_before(rule->release, rule->relation) : release_names_of_down(rule);
 
-	/* it is not recorded yet */
-	if (!up && rule_changes_column(rule))
-		names.first = lappend(names.first, unconstify(SyncRule *, rule));
 	return expression_parse_given(text, rel, target, label, &names,
 								  up ? rule->new_columns : NIL);
 }

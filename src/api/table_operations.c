@@ -9,6 +9,8 @@
 
 #include "api/arguments.h"
 #include "api/operations.h"
+#include "api/planned_builds.h"
+#include "api/statement_check.h"
 #include "catalog/migration.h"
 #include "catalog/operation.h"
 #include "catalog/release_view.h"
@@ -191,6 +193,27 @@ tandem_add_table(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Another migration may be about to free the name. */
+static char *
+hint_for_taken_name(const Migration *migration, const Operation *operation)
+{
+	TandemQuery query;
+	char	   *call;
+
+	query_begin(&query);
+	query_oid(&query, get_relname_relid(operation->new_name, get_rel_namespace(operation->relation)));
+	query_int(&query, migration->release);
+	call = query_end_text(&query, query_run(&query,
+											"SELECT format(CASE WHEN m.phase = 'done' THEN 'SELECT tandem.take_names(%L);' ELSE 'CALL tandem.contract(%L);' END, m.name) "
+											"FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration AND m.phase <> 'aborted' AND m.release < $2 "
+											"WHERE o.relation = $1 AND NOT o.done AND (o.kind = 'rename table' OR o.kind = 'drop table' AND m.phase <> 'done') "
+											"ORDER BY m.release DESC LIMIT 1"));
+	if (call)
+		return psprintf("Run %s before the script of release %d, or choose another name.",
+						call, migration->release);
+	return "Choose another name, or drop or rename that one by a call before this one. Two tables exchange their names in two releases: by the first, one of them has a third name.";
+}
+
 static void
 check_new_table_name(const Migration *migration, const Operation *operation)
 {
@@ -206,8 +229,7 @@ check_new_table_name(const Migration *migration, const Operation *operation)
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("table \"%s\" has that name already", seen),
 				 errhint("Choose another name, or leave the call out.")));
-	table_check_name_free(migration, operation,
-						  "Choose another name, or drop or rename that one by a call before this one.");
+	table_check_name_free(migration, operation, hint_for_taken_name(migration, operation));
 }
 
 Datum
@@ -235,6 +257,7 @@ tandem_rename_table(PG_FUNCTION_ARGS)
 				 errdetail("Logical replication finds it by its name. Release %d and later ones see the new one through their views.",
 						   migration->release)));
 	add_operation(migration, &operation);
+	statements_check_names(migration);
 	/* from the commit on who writes the table is marked */
 	writer_trigger_install(operation.relation);
 	PG_RETURN_VOID();
@@ -267,6 +290,7 @@ tandem_drop_table(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	check_not_changed(migration, operation.relation);
 	check_not_shown(migration, operation.relation, false);
+	planned_builds_check_table(migration, operation.relation);
 	check_locks_of_drop(migration, &operation);
 	add_operation(migration, &operation);
 	/* from the commit on who writes the table is marked */

@@ -228,11 +228,34 @@ operation_table_called(const RangeVar *name, const char *migration, int release)
 						"JOIN tandem.operation o ON o.relation = c.oid AND o.kind = 'rename table' "
 						"JOIN tandem.migration m ON m.id = o.migration AND m.phase <> 'aborted' "
 						"CROSS JOIN coalesce((SELECT g.release FROM tandem.migration g WHERE g.name = $4 AND g.phase <> 'aborted'), $3) r (release) "
-						"WHERE CASE WHEN EXISTS (SELECT FROM pg_class f WHERE f.relname = $2 AND f.relnamespace = ANY ($1)) "
+	/* of two tables it is the one that has the name in the release before */
+						"CROSS JOIN LATERAL (SELECT $4 IS NOT NULL AND NOT o.done AND o.new_name = $2 AND m.release < r.release "
+						"AND tandem._table_name(r.release - 1, c.oid) = $2) b (of_release_before) "
+						"WHERE b.of_release_before OR CASE WHEN EXISTS (SELECT FROM pg_class f WHERE f.relname = $2 AND f.relnamespace = ANY ($1)) "
 	/* somebody has given the name to another table since contract */
 						"THEN m.name = $4 AND o.done AND o.object = $2 "
 						"ELSE NOT o.done AND o.new_name = $2 AND m.release <= r.release OR o.object = $2 AND m.release >= r.release END "
-						"ORDER BY s.place, m.release DESC LIMIT 1");
+						"ORDER BY b.of_release_before DESC, s.place, m.release DESC LIMIT 1");
+	query_end(&query);
+	return relids ? linitial_oid(relids) : InvalidOid;
+}
+
+Oid
+operation_table_shown(const RangeVar *name, int release)
+{
+	TandemQuery query;
+	List	   *schemas = schemas_of_name(name);
+	List	   *relids;
+
+	query_begin(&query);
+	query_oid_list(&query, schemas);
+	query_name(&query, name->relname);
+	query_int(&query, release);
+	relids = query_oids(&query,
+						"SELECT c.oid FROM unnest($1) WITH ORDINALITY s (oid, place) JOIN pg_class c ON c.relnamespace = s.oid "
+						"WHERE c.oid IN (SELECT o.relation FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration AND m.phase <> 'aborted' "
+						"WHERE o.kind = 'rename table' AND NOT o.done AND o.new_name = $2 AND m.release <= $3) "
+						"AND tandem._table_name($3, c.oid) = $2 ORDER BY s.place LIMIT 1");
 	query_end(&query);
 	return relids ? linitial_oid(relids) : InvalidOid;
 }

@@ -86,6 +86,12 @@ extern char *operation_hides_table(int release, Oid relid);
 extern char *operation_table_name(int release, Oid relid);
 
 /*
+ * Returns the table that the release sees under a name that an open migration, or
+ * tandem.take_names, is still to give it; InvalidOid if there is none.
+ */
+extern Oid	operation_table_shown(const RangeVar *name, int release);
+
+/*
  * Returns the table that has, or will have, another name than the one by which a
  * script knows it: that of a migration, which may be run again after contract, or with
  * migration NULL one that makes views of the release.  InvalidOid: the name means what

@@ -489,6 +489,20 @@ sync_note_name_taken(const SyncRule *rename)
 }
 
 void
+sync_note_column_gone(Oid relid, const char *column)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_name(&query, column);
+	(void) query_run(&query,
+					 "UPDATE tandem.sync SET name_left = false "
+					 "WHERE relation = $1 AND name_left AND coalesce(new_columns[1], old_columns[1]) = $2");
+	query_end(&query);
+}
+
+void
 sync_store_texts(int id, List *up, List *down)
 {
 	TandemQuery query;

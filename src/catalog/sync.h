@@ -211,6 +211,9 @@ extern List *sync_tables_without_views(int migration_id);
 extern void sync_note_name_left(const SyncRule *rename);
 extern void sync_note_name_taken(const SyncRule *rename);
 
+/* Records that the column goes: one that has its name later is another. */
+extern void sync_note_column_gone(Oid relid, const char *column);
+
 /* Records the texts of a rule, which mean the same as those that it has. */
 extern void sync_store_texts(int id, List *up, List *down);
 

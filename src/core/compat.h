@@ -66,6 +66,13 @@
 #define COMPAT_NORETURN pg_attribute_noreturn()
 #endif
 
+/* What the hook behind parse analysis gets of a query. */
+#if PG_VERSION_NUM >= 190000
+#define COMPAT_JUMBLE_STATE const JumbleState
+#else
+#define COMPAT_JUMBLE_STATE JumbleState
+#endif
+
 /* Returns the relfilenumber, which changes when the table is rewritten. */
 static inline Oid
 compat_relation_file(Relation rel)

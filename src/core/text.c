@@ -121,6 +121,19 @@ text_is_among(const char *text, List *texts)
 	return false;
 }
 
+bool
+texts_share_one(List *these, List *those)
+{
+	ListCell   *lc;
+
+	foreach(lc, these)
+	{
+		if (text_is_among(lfirst(lc), those))
+			return true;
+	}
+	return false;
+}
+
 char *
 text_joined(List *texts, const char *prefix, const char *separator)
 {

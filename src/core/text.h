@@ -43,6 +43,9 @@ extern const char *text_valid(const char *text);
 /* Is text equal to one of a list? */
 extern bool text_is_among(const char *text, List *texts);
 
+/* Is one of these texts among those? */
+extern bool texts_share_one(List *these, List *those);
+
 /* Returns the index of text among count texts, or -1. */
 extern int	text_index(const char *text, const char *const *texts, int count);
 

@@ -121,6 +121,31 @@ table_is_replicated(Oid relid)
 	return query_end_found(&query, query_run_latest(&query, "SELECT WHERE tandem._is_replicated($1)"));
 }
 
+static bool table_keeps_name(const Operation *rename);
+
+/* Does the table that has the new name keep it?  It is renamed by a call before this one. */
+static bool
+new_name_is_kept(const Operation *rename)
+{
+	Oid			holder = get_relname_relid(rename->new_name, get_rel_namespace(rename->relation));
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(rename->migration_id, OPERATION_RENAME_TABLE))
+	{
+		const Operation *other = lfirst(lc);
+
+		if (other->relation == holder && other->id < rename->id && !other->done)
+			return table_keeps_name(other);
+	}
+	return false;
+}
+
+static bool
+table_keeps_name(const Operation *rename)
+{
+	return table_is_replicated(rename->relation) || new_name_is_kept(rename);
+}
+
 /*-------------------------------------------------------------------------
  * What contract will do.
  *-------------------------------------------------------------------------
@@ -292,9 +317,11 @@ part_of_rename(const Migration *migration, const Operation *operation)
 										quote_identifier(before)),
 							   psprintf("end that migration first, by CALL tandem.contract(%s) or CALL tandem.abort(%s)",
 										quote_literal_cstr(before), quote_literal_cstr(before)));
-	if (table_is_replicated(operation->relation))
+	if (table_keeps_name(operation))
 		return part_of(operation, table_title(operation),
-					   psprintf("it keeps its name, since logical replication finds it by that; views show it as %s", new_name));
+					   psprintf("it keeps its name, since logical replication finds %s by that; views show it as %s",
+								table_is_replicated(operation->relation) ? "it" : "the one that has the new name",
+								new_name));
 	if (taken)
 		return part_in_the_way(operation, table_title(operation),
 							   psprintf("%s has the name %s", taken, new_name),
@@ -456,6 +483,7 @@ rename_constraint(const Operation *operation)
 		report_gone(operation);
 }
 
+/* The names that earlier migrations have left are not to be given to it any more. */
 static void
 give_new_name(const Operation *operation)
 {
@@ -463,18 +491,21 @@ give_new_name(const Operation *operation)
 					 quoting_relation(operation->relation),
 					 quote_identifier(operation->new_name)));
 	operation_note_done(operation);
+	operation_note_overtaken(operation,
+							 migration_by_id(operation->migration_id)->release);
 }
 
 static void
 rename_table(const Operation *operation)
 {
 	/* the views show the new name, until tandem.take_names takes it */
-	if (table_is_replicated(operation->relation))
+	if (table_keeps_name(operation))
 	{
 		ereport(NOTICE,
-				(errmsg("table \"%s\" keeps its name, since it is replicated",
-						quoting_shown_name(operation->relation)),
-				 errdetail("Logical replication finds it by its name. Release %d and later ones see it as \"%s\" through their views.",
+				(errmsg("table \"%s\" keeps its name, since %s is replicated",
+						quoting_shown_name(operation->relation),
+						table_is_replicated(operation->relation) ? "it" : "the one that has the new name"),
+				 errdetail("Logical replication finds a table by its name. Release %d and later ones see this one as \"%s\" through their views.",
 						   migration_by_id(operation->migration_id)->release, operation->new_name),
 				 errhint("Once all servers have contracted, run SELECT tandem.take_names(%s); in each.",
 						 quote_literal_cstr(operation->migration))));
@@ -649,7 +680,6 @@ operations_take_names(const Migration *migration)
 		table_check_name_free(migration, operation,
 							  "Rename or drop that one, then call it again.");
 		give_new_name(operation);
-		operation_note_overtaken(operation, migration->release);
 	}
 }
 

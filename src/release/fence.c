@@ -22,7 +22,10 @@
 #include "catalog/namespace.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "optimizer/tlist.h"
+#include "parser/analyze.h"
 #include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
@@ -39,6 +42,7 @@
 
 static ExecutorStart_hook_type next_executor_start = NULL;
 static ProcessUtility_hook_type next_process_utility = NULL;
+static post_parse_analyze_hook_type next_analyzed = NULL;
 
 /*
  * Who has not set the release should see why the session has one.  The schema
@@ -86,6 +90,7 @@ typedef struct FencedStatement
 {
 	const PlannedStmt *query;	/* or NULL */
 	Node	   *utility;		/* or NULL */
+	bool		writes;			/* known without either */
 } FencedStatement;
 
 /* A table created by this transaction has no rows of others. */
@@ -193,6 +198,8 @@ utility_row_use(Node *utility)
 static RowUse
 statement_row_use(const FencedStatement *statement)
 {
+	if (statement->writes)
+		return ROWS_WRITTEN;
 	if (statement->utility != NULL)
 		return utility_row_use(statement->utility);
 	if (query_writes_rows(statement->query))
@@ -359,6 +366,97 @@ query_only_asks_us(PlannedStmt *stmt)
 	return true;
 }
 
+/*-------------------------------------------------------------------------
+ * A column of a view that cannot be written: until the release may write, views
+ * compute the new columns.  The server refuses it before it plans the statement, in
+ * words that say nothing of the release.
+ *-------------------------------------------------------------------------
+ */
+
+static bool
+view_column_is_computed(const Query *view, AttrNumber number)
+{
+	TargetEntry *shown = get_tle_by_resno(view->targetList, number);
+
+	return shown == NULL || !IsA(shown->expr, Var) || ((Var *) shown->expr)->varattno <= 0;
+}
+
+static bool
+targets_are_computed(const Query *view, List *targets)
+{
+	ListCell   *lc;
+
+	foreach(lc, targets)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, lc);
+
+		if (!target->resjunk && view_column_is_computed(view, target->resno))
+			return true;
+	}
+	return false;
+}
+
+static bool
+view_write_fails(const Query *query, Relation rel)
+{
+	Query	   *view = get_view_query(rel);
+	ListCell   *lc;
+
+	if (targets_are_computed(view, query->targetList))
+		return true;
+	foreach(lc, query->mergeActionList)
+	{
+		if (targets_are_computed(view, lfirst_node(MergeAction, lc)->targetList))
+			return true;
+	}
+	/* of a row of defaults no column is named */
+	return query->commandType == CMD_INSERT && view_query_is_auto_updatable(view, true) != NULL;
+}
+
+static bool
+query_writes_computed_column(const Query *query)
+{
+	Relation	rel;
+	bool		computed = false;
+	ListCell   *lc;
+
+	foreach(lc, query->cteList)
+	{
+		Node	   *part = lfirst_node(CommonTableExpr, lc)->ctequery;
+
+		if (IsA(part, Query) && query_writes_computed_column((Query *) part))
+			return true;
+	}
+	if (query->commandType == CMD_SELECT || query->commandType == CMD_UTILITY ||
+		query->resultRelation == 0)
+		return false;
+	rel = RelationIdGetRelation(rt_fetch(query->resultRelation, query->rtable)->relid);
+	if (rel == NULL)
+		return false;
+
+	/*
+	 * it may be of another release, or the user's: who may only read writes
+	 * neither
+	 */
+	if (rel->rd_rel->relkind == RELKIND_VIEW && !rel->rd_rel->relhastriggers)
+		computed = view_write_fails(query, rel);
+	RelationClose(rel);
+	return computed;
+}
+
+static void
+fence_analyzed(ParseState *pstate, Query *query, COMPAT_JUMBLE_STATE * jumble)
+{
+	if (next_analyzed)
+		next_analyzed(pstate, query, jumble);
+	if (fence_is_armed() && session_release() > 0 && query_writes_computed_column(query))
+	{
+		FencedStatement statement = {.writes = true};
+
+		fence_check_statement(&statement);
+	}
+}
+
 static void
 fence_executor_start(QueryDesc *query, int flags)
 {
@@ -470,6 +568,8 @@ fence_init(void)
 	ExecutorStart_hook = fence_executor_start;
 	next_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = fence_process_utility;
+	next_analyzed = post_parse_analyze_hook;
+	post_parse_analyze_hook = fence_analyzed;
 	if (process_shared_preload_libraries_in_progress)
 		sessions_are_all_fenced();
 	else

@@ -158,6 +158,13 @@ column_to_set(Relation rel, const char *column, List *before,
 	return attnum;
 }
 
+static char *
+name_of_target(const ReleaseNames *names, ResTarget *target)
+{
+	release_names_check(names, target->name);
+	return release_names_stored(names, target->name);
+}
+
 Assignments *
 assignments_parse(const char *given, Relation rel, const char *alias,
 				  const char *label, const ReleaseNames *names)
@@ -169,7 +176,7 @@ assignments_parse(const char *given, Relation rel, const char *alias,
 	foreach(lc, parse_raw_assignments(statement, given, label))
 	{
 		ResTarget  *target = lfirst(lc);
-		char	   *column = release_names_stored(names, target->name);
+		char	   *column = name_of_target(names, target);
 		AttrNumber	attnum = column_to_set(rel, column, assignments->columns,
 										   label);
 		StoredExpression stored = {

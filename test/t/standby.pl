@@ -47,7 +47,7 @@ SELECT tandem.sync_column('login', 'users', 'name', 'login', 'upper(name)', 'low
 SELECT tandem.create_migration('number', release => 41);
 SELECT tandem.add_column('number', 'texts', 'n', 'int');
 SELECT tandem.sync_column('number', 'texts', 'number', 'n', 'number::int', 'n::text', on_error => 'quarantine');
-SELECT tandem.add_after_switch('number', 'texts', 'number = $$0$$', 'number < $$0$$');
+SELECT tandem.add_after_switch('number', 'texts', 'n = 0', 'n < 0');
 COMMIT;
 SET client_min_messages = error;
 CALL tandem.migrate('login');

@@ -111,11 +111,11 @@ sub make
 	my $release = 100 + $made;
 	my $partitioned = $options{partitioned};
 	my ($up, $down, $gone, $check, $index, $predicate, $view, $remade, $set, $condition, $back, $run) = map { text_of($schema, @$_) }
-	  ([ 'up', 'price' ], [ 'down', 'cents' ], [ 'gone', 'id' ], [ 'check', 'cents' ], [ 'index', 'cents' ], [ 'predicate', 'cents' ], [ 'view', 'id' ], [ 'remade', 'id' ], [ 'set', 'price' ], [ 'condition', 'id' ], [ 'back', 'price' ], [ 'statement', 'cents' ]);
+	  ([ 'up', 'price' ], [ 'down', 'cents' ], [ 'gone', 'id' ], [ 'check', 'cents' ], [ 'index', 'cents' ], [ 'predicate', 'cents' ], [ 'view', 'id' ], [ 'remade', 'id' ], [ 'set', 'linked' ], [ 'condition', 'id' ], [ 'back', 'linked' ], [ 'statement', 'cents' ]);
 	my $by = $partitioned ? 'PARTITION BY RANGE (id)' : '';
 
 	as_owner($owner, <<"SQL");
-CREATE TABLE $table (id int PRIMARY KEY, price int, kind $schema.d_domain, gone int, changed int) $by;
+CREATE TABLE $table (id int PRIMARY KEY, price int, kind $schema.d_domain, gone int, changed int, linked int DEFAULT 1) $by;
 CREATE VIEW ${table}_view AS SELECT id, changed, $remade AS made FROM $table;
 SQL
 	as_owner($owner, <<"SQL") if $partitioned;
@@ -136,7 +136,7 @@ SELECT tandem.drop_column('$name', '$table', 'gone', \$\$ $gone \$\$, on_error =
 SELECT tandem.add_constraint('$name', '$table', 'checked', \$\$ CHECK ($check IS NOT DISTINCT FROM cents) \$\$);
 SELECT tandem.add_index('$name', \$\$ CREATE INDEX ON $table (($index)) WHERE $predicate IS NOT NULL \$\$);
 SELECT tandem.add_not_null('$name', '$table', 'kind');
-SELECT tandem.add_after_switch('$name', '$table', \$\$ price = $set + 1000 \$\$, \$\$ $condition = id AND price < 1000 \$\$, \$\$ price = $back - 1000 \$\$);
+SELECT tandem.add_after_switch('$name', '$table', \$\$ linked = $set + 1000 \$\$, \$\$ $condition = id AND linked < 1000 \$\$, \$\$ linked = $back - 1000 \$\$);
 SELECT tandem.at_contract('$name', '$table', \$\$ CREATE INDEX ON $table (($run)) \$\$);
 SELECT tandem.configure('$name', 'tandem.hold_function', '$schema.hold');
 COMMIT;
