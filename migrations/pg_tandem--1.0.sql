@@ -1309,18 +1309,28 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._slots_behind(pg_lsn) IS 'what logical replication has still to send of this database';
 
--- Whoever may name a table can make a view or function over it that he could not run.
+-- Whoever may name a table can make a view or function over it that he could not run.  Where it has
+-- the rights of who uses it, it may serve a role that has them; of superusers, the owner of the table.
 CREATE FUNCTION tandem._is_stray(class oid, object oid, relation oid) RETURNS boolean LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT coalesce((SELECT NOT tandem.may_use(o.owner, ARRAY[$3]) FROM (
-		SELECT c.relowner FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+	SELECT coalesce((SELECT NOT tandem.may_use(o.owner, ARRAY[$3]) AND NOT (o.of_user AND EXISTS (SELECT FROM pg_roles g
+			-- predefined ones are nobody
+			WHERE (NOT g.rolsuper AND g.oid >= 16384 OR g.oid = (SELECT t.relowner FROM pg_class t WHERE t.oid = $3))
+			AND has_schema_privilege(g.oid, o.schema, 'USAGE')
+			AND CASE WHEN $1 = 'pg_proc'::regclass THEN has_function_privilege(g.oid, $2, 'EXECUTE')
+				ELSE has_any_column_privilege(g.oid, o.view, 'SELECT, INSERT, UPDATE') OR has_table_privilege(g.oid, o.view, 'DELETE') END
+			AND CASE WHEN true THEN tandem.may_use(g.oid, ARRAY[$3]) END))
+		FROM (
+		SELECT c.relowner, EXISTS (SELECT FROM pg_options_to_table(c.reloptions) p WHERE p.option_name = 'security_invoker' AND p.option_value::boolean),
+			c.relnamespace, c.oid
+		FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
 		WHERE $1 = 'pg_rewrite'::regclass AND r.oid = $2 AND r.rulename = '_RETURN'
-		UNION ALL SELECT p.proowner FROM pg_proc p WHERE $1 = 'pg_proc'::regclass AND p.oid = $2
-		UNION ALL SELECT c.relowner FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid
-		WHERE $1 = 'pg_attrdef'::regclass AND f.oid = $2) o (owner)), false);
+		UNION ALL SELECT p.proowner, NOT p.prosecdef, p.pronamespace, 0 FROM pg_proc p WHERE $1 = 'pg_proc'::regclass AND p.oid = $2
+		UNION ALL SELECT c.relowner, false, 0, 0 FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid
+		WHERE $1 = 'pg_attrdef'::regclass AND f.oid = $2) o (owner, of_user, schema, view)), false);
 END;
 COMMENT ON FUNCTION tandem._is_stray(oid, oid, oid)
-	IS 'whether an object that depends on a table is of a role that may neither read nor write it';
+	IS 'whether an object that depends on a table is of a role that may neither read nor write it, and serves no other';
 
 CREATE FUNCTION tandem._stray_dependents(relation oid, name name, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -2434,6 +2444,26 @@ END;
 COMMENT ON FUNCTION tandem._columns_in_use(integer)
 	IS 'what contract of a migration is refused for, whatever it is to accept, but for other migrations, and for what its statements may free';
 
+CREATE FUNCTION tandem._view_dependents(view oid, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT DISTINCT CASE WHEN r.oid IS NOT NULL THEN format('%s %s', CASE WHEN c.relkind = 'm' THEN 'materialized view' ELSE 'view' END, r.ev_class::regclass)
+		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
+	FROM pg_depend d
+	LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN'
+	LEFT JOIN pg_class c ON c.oid = r.ev_class
+	WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
+			OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (
+				SELECT unnest(ARRAY[t.oid, t.typarray]) FROM pg_type t WHERE t.typrelid = $1))
+		AND (d.deptype = 'n'
+			OR d.deptype = 'a' AND d.classid IN ('pg_trigger'::regclass, 'pg_rewrite'::regclass))
+		AND r.ev_class IS DISTINCT FROM $1
+		AND NOT EXISTS (SELECT FROM pg_trigger t WHERE d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
+			AND t.tgname = '!tandem_ended');
+END;
+COMMENT ON FUNCTION tandem._view_dependents(oid)
+	IS 'what depends on a view, or would be dropped with it though it was not made with it';
+
 CREATE FUNCTION tandem._contract_texts(migration integer, OUT part text, OUT object text, OUT what_happens text,
 	OUT remedy text, OUT refuses boolean)
 RETURNS SETOF record LANGUAGE sql STABLE
@@ -2489,10 +2519,18 @@ BEGIN ATOMIC
 			AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.refclassid = d.refclassid
 				AND e.refobjid = g.relation AND e.refobjsubid = g.number)
 		OFFSET 0) f
-	WHERE tandem._names_word(pg_get_viewdef(f.view), f.name);
+	WHERE tandem._names_word(pg_get_viewdef(f.view), f.name)
+	UNION
+	SELECT 'views', d.line, format('it uses view %s, and release %s ends: it fails from then on', v.view, v.release),
+		format('have it use the view of release %s, or the table', m.release), false
+	FROM tandem.migration m
+	JOIN tandem.view v ON v.release < m.release AND NOT v.ended
+		AND (v.relation IN (SELECT s.relation FROM tandem.sync s WHERE s.migration = m.id) OR v.relation IN (SELECT o.relation FROM tandem.operation o WHERE o.migration = m.id))
+	CROSS JOIN LATERAL tandem._view_dependents(v.view) d
+	WHERE m.id = $1 AND NOT EXISTS (SELECT FROM tandem.view w WHERE d.line = format('view %s', w.view));
 END;
 COMMENT ON FUNCTION tandem._contract_texts(integer)
-	IS 'functions, views and statements of other migrations that seem to mean, by their text, a column that contract drops';
+	IS 'functions, views and statements of other migrations that seem to mean, by their text, a column that contract drops; and what uses views of a release that ends';
 
 -- Views of releases.
 
@@ -2568,26 +2606,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._hidden_columns(oid, integer, integer)
 	IS 'columns of a table that the view of a release does not show; ending: a migration that is ending';
-
-CREATE FUNCTION tandem._view_dependents(view oid, OUT line text)
-RETURNS SETOF text LANGUAGE sql STABLE
-BEGIN ATOMIC
-	SELECT DISTINCT CASE WHEN r.oid IS NOT NULL THEN format('%s %s', CASE WHEN c.relkind = 'm' THEN 'materialized view' ELSE 'view' END, r.ev_class::regclass)
-		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
-	FROM pg_depend d
-	LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN'
-	LEFT JOIN pg_class c ON c.oid = r.ev_class
-	WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
-			OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (
-				SELECT unnest(ARRAY[t.oid, t.typarray]) FROM pg_type t WHERE t.typrelid = $1))
-		AND (d.deptype = 'n'
-			OR d.deptype = 'a' AND d.classid IN ('pg_trigger'::regclass, 'pg_rewrite'::regclass))
-		AND r.ev_class IS DISTINCT FROM $1
-		AND NOT EXISTS (SELECT FROM pg_trigger t WHERE d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
-			AND t.tgname = '!tandem_ended');
-END;
-COMMENT ON FUNCTION tandem._view_dependents(oid)
-	IS 'what depends on a view, or would be dropped with it though it was not made with it';
 
 CREATE FUNCTION tandem._views_over(view oid, OUT place integer, OUT name text, OUT is_view boolean)
 RETURNS SETOF record LANGUAGE sql STABLE

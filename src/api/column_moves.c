@@ -13,12 +13,14 @@
 #include "utils/lsyscache.h"
 
 #include "api/column_moves.h"
+#include "catalog/release_view.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/text.h"
 #include "ddl/columns.h"
 #include "ending/operations.h"
 #include "ending/remade_views.h"
+#include "views/view_dependents.h"
 
 typedef struct ColumnMove
 {
@@ -106,14 +108,45 @@ lines_of_rule(const Migration *migration, const SyncRule *rule)
 			!(move && operations_name(migration, move->name)))
 			lines = lappend(lines, line_with_calls(migration, rule, lfirst(lc), move));
 	}
-	return list_concat(lines, remade_views_unreadable(migration, rule));
+	return lines;
+}
+
+/* Contract ends the releases before: their views fail, and what uses them. */
+static void
+warn_of_views_that_end(const SyncRule *rule)
+{
+	List	   *lines = NIL;
+	ListCell   *lc;
+	ListCell   *line;
+
+	foreach(lc, release_view_list(rule->relation))
+	{
+		const ReleaseView *view = lfirst(lc);
+
+		if (view->ended || view->release >= rule->release)
+			continue;
+		foreach(line, view_dependents(view->view))
+			lines = lappend(lines, psprintf("%s, over view %s", (char *) lfirst(line),
+											quoting_relation(view->view)));
+	}
+	if (lines == NIL)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("contract ends views of table \"%s\" that others use",
+					quoting_shown_name(rule->relation)),
+			 errdetail("%s", text_joined(lines, "- ", "\n")),
+			 errhint("They fail from then on, with the releases before %d. Have them use the table, or the view of release %d.",
+					 rule->release, rule->release)));
 }
 
 void
 column_moves_warn(const Migration *migration, const SyncRule *rule)
 {
-	List	   *lines = lines_of_rule(migration, rule);
+	List	   *lines = list_concat(lines_of_rule(migration, rule),
+									remade_views_unreadable(migration, rule));
 
+	warn_of_views_that_end(rule);
 	if (lines == NIL)
 		return;
 	ereport(WARNING,
@@ -132,6 +165,7 @@ column_moves_check(const Migration *migration)
 
 	foreach(lc, sync_list_changing(migration->id))
 		lines = list_concat(lines, lines_of_rule(migration, lfirst(lc)));
+	lines = list_concat(lines, remade_views_unreadable(migration, NULL));
 	if (lines == NIL)
 		return;
 	ereport(ERROR,

@@ -9,7 +9,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "api/carried.h"
+#include "api/carried_end.h"
 #include "api/column_rename.h"
 #include "api/finish.h"
 #include "catalog/migration_rights.h"

@@ -22,9 +22,6 @@
 #include "core/text.h"
 #include "ending/view_parts.h"
 
-/* A step of tandem._remake_statements. */
-#define STEP_VIEW			1
-
 static void *
 read_statement(uint64 row)
 {
@@ -65,7 +62,7 @@ view_statement_behind_name(Oid view)
 	{
 		ViewStatement *statement = lfirst(lc);
 
-		if (statement->step != STEP_VIEW)
+		if (statement->step != VIEW_ITSELF)
 			continue;
 		statement->text +=strlen("CREATE VIEW ") + strlen(quoting_relation(view));
 		return statement;
@@ -76,9 +73,20 @@ view_statement_behind_name(Oid view)
 char *
 view_definition_text(Oid view)
 {
-	char	   *text = strstr(view_statement_behind_name(view)->text, " AS\n");
+	List	   *texts = NIL;
+	ListCell   *lc;
 
-	return text ? text +strlen(" AS\n") : "";
+	foreach(lc, view_statements(list_make1_oid(view)))
+	{
+		const ViewStatement *statement = lfirst(lc);
+		char	   *query = strstr(statement->text, " AS\n");
+
+		if (statement->step == VIEW_ITSELF && query)
+			texts = lappend(texts, query + strlen(" AS\n"));
+		else if (statement->step == VIEW_DEFAULT || statement->step == VIEW_RULE)
+			texts = lappend(texts, statement->text);
+	}
+	return text_joined(texts, "", "; ");
 }
 
 /*-------------------------------------------------------------------------
