@@ -2334,7 +2334,7 @@ COMMENT ON FUNCTION tandem._contract_parts(integer)
 
 -- An object of a partition follows that of its table; a key is moved by other calls.
 CREATE FUNCTION tandem._carried_objects(relation oid, number integer, migration integer, OUT place integer, OUT kind text, OUT name name, OUT stored_name name, OUT definition text,
-	OUT depends_on_values boolean, OUT buildable boolean)
+	OUT depends_on_values boolean, OUT buildable boolean, OUT validated boolean)
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
 	WITH c AS (
@@ -2345,22 +2345,27 @@ BEGIN ATOMIC
 		WHERE o.relation = $1 AND o.kind = 'carry'
 	)
 	SELECT 1, 'index', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = x.relname), x.relname), x.relname, pg_get_indexdef(i.indexrelid),
-		NOT ($2 = ANY (i.indkey::integer[])) OR tandem._names_word(concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)), c.name), true
+		NOT ($2 = ANY (i.indkey::integer[])) OR tandem._names_word(concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)), c.name), true, true
 	FROM c, pg_index i JOIN pg_class x ON x.oid = i.indexrelid
 	WHERE i.indrelid = $1 AND i.indisvalid
 		AND EXISTS (SELECT FROM tandem._index_columns k WHERE k.relation = $1 AND k.index = i.indexrelid AND k.number = $2)
 		AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
 		AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
 	UNION ALL
-	-- that a row violates one that was never validated would be found
-	SELECT 2, 'constraint', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = k.conname), k.conname), k.conname, regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''), k.contype <> 'u' OR NOT k.convalidated,
+	SELECT 2, 'constraint', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = k.conname), k.conname), k.conname,
+		-- which the server leaves out
+		regexp_replace(pg_get_constraintdef(k.oid), '( DEFERRABLE( INITIALLY DEFERRED)?)?$', replace(coalesce((
+			SELECT concat(' WITH (' || array_to_string(x.reloptions, ', ') || ')', ' USING INDEX TABLESPACE ' || quote_ident(b.spcname))
+			FROM pg_class x LEFT JOIN pg_tablespace b ON b.oid = x.reltablespace WHERE x.oid = k.conindid AND k.contype = 'u'), ''), '\', '\\') || '\1'),
+		k.contype <> 'u',
 		-- of server 18 on: without overlaps, not enforced
-		k.contype <> 'x' AND (to_jsonb(k) ->> 'conperiod' = 'true') IS NOT TRUE AND (to_jsonb(k) ->> 'conenforced' = 'false') IS NOT TRUE
+		k.contype <> 'x' AND (to_jsonb(k) ->> 'conperiod' = 'true') IS NOT TRUE AND (to_jsonb(k) ->> 'conenforced' = 'false') IS NOT TRUE,
+		k.convalidated
 	FROM pg_constraint k
 	WHERE k.conrelid = $1 AND k.contype IN ('u', 'c', 'f', 'x') AND ($2 = ANY (k.conkey::integer[]) OR k.contype = 'x'
 			AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = k.conindid AND x.number = $2)) AND k.conparentid = 0 AND k.coninhcount = 0
 	UNION ALL
-	SELECT 3, 'statistics', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = s.stxname), s.stxname), s.stxname, pg_get_statisticsobjdef(s.oid), s.stxexprs IS NOT NULL, true
+	SELECT 3, 'statistics', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = s.stxname), s.stxname), s.stxname, pg_get_statisticsobjdef(s.oid), s.stxexprs IS NOT NULL, true, true
 	FROM pg_statistic_ext s
 	WHERE s.stxrelid = $1 AND ($2 = ANY (s.stxkeys::integer[]) OR EXISTS (
 		SELECT FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
@@ -2370,7 +2375,7 @@ BEGIN ATOMIC
 	ORDER BY 1, 3;
 END;
 COMMENT ON FUNCTION tandem._carried_objects(oid, integer, integer)
-	IS 'what stands on a column and is built for the one that takes its name; depends_on_values: whether it would be another one if that has other values; buildable: whether it can be built while others write';
+	IS 'what stands on a column and is built for the one that takes its name; depends_on_values: whether it would be another one if that has other values; buildable: whether it can be built while others write; validated: a constraint that was not would be, and rows may violate it';
 
 CREATE FUNCTION tandem._compiled_functions(relations oid[], names name[], views oid[], OUT function oid)
 RETURNS SETOF oid LANGUAGE sql STABLE
@@ -2423,10 +2428,28 @@ BEGIN ATOMIC
 		AND EXISTS (SELECT FROM pg_constraint b WHERE b.conrelid = $1 AND b.conname = $2)
 	UNION ALL
 	SELECT 4, format('COMMENT ON STATISTICS %s.%I IS %L', o.stxnamespace::regnamespace, $3, obj_description(o.oid, 'pg_statistic_ext'))
-	FROM pg_statistic_ext o WHERE o.stxrelid = $1 AND o.stxname = $3 AND obj_description(o.oid, 'pg_statistic_ext') IS NOT NULL;
+	FROM pg_statistic_ext o WHERE o.stxrelid = $1 AND o.stxname = $3 AND obj_description(o.oid, 'pg_statistic_ext') IS NOT NULL
+	UNION ALL
+	SELECT 5, format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', i.old::regclass, a.attnum, a.attstattarget)
+	FROM indexes i JOIN pg_attribute a ON a.attrelid = i.old AND a.attstattarget >= 0
+	UNION ALL
+	SELECT 5, format('ALTER TABLE %s CLUSTER ON %I', o.indrelid::regclass, c.relname)
+	FROM indexes i JOIN pg_index o ON o.indexrelid = i.old AND o.indisclustered JOIN pg_class c ON c.oid = i.old
+	UNION ALL
+	SELECT 5, format('ALTER INDEX %s DEPENDS ON EXTENSION %I', i.old::regclass, e.extname)
+	FROM indexes i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.old AND d.deptype = 'x'
+	JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+	UNION ALL
+	SELECT 5, format('ALTER STATISTICS %s.%I SET STATISTICS %s', o.stxnamespace::regnamespace, $3, o.stxstattarget)
+	FROM pg_statistic_ext o WHERE o.stxrelid = $1 AND o.stxname = $3 AND o.stxstattarget >= 0
+	UNION ALL
+	-- last, since nobody else may change them then
+	SELECT 6, format('ALTER STATISTICS %s.%I OWNER TO %I', o.stxnamespace::regnamespace, $3, pg_get_userbyid(o.stxowner))
+	FROM pg_statistic_ext o JOIN pg_class t ON t.oid = o.stxrelid
+	WHERE o.stxrelid = $1 AND o.stxname = $3 AND o.stxowner <> t.relowner;
 END;
 COMMENT ON FUNCTION tandem._names_to_take(oid, name, name)
-	IS 'statements that give what was built for a changed column the names, and comments, of what goes with the old one';
+	IS 'statements that give what was built for a changed column the names, comments and marks of what goes with the old one; place: 6 where the owner of the table may lack the right';
 
 CREATE FUNCTION tandem._columns_in_use(migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE

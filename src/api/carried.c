@@ -11,6 +11,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "commands/tablespace.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -40,6 +41,7 @@ typedef struct CarriedObject
 	char	   *definition;		/* as the server writes it */
 	bool		depends_on_values;
 	bool		buildable;		/* while others write */
+	bool		validated;		/* else rows may violate it */
 	char	   *given;			/* what it is noted as */
 } CarriedObject;
 
@@ -66,6 +68,7 @@ read_object(uint64 row)
 	object->definition = query_get_text(row, 4);
 	object->depends_on_values = query_get_bool(row, 5);
 	object->buildable = query_get_bool(row, 6);
+	object->validated = query_get_bool(row, 7);
 	object->given = object->kind;
 	return object;
 }
@@ -82,7 +85,7 @@ built_objects(const Migration *migration, const Carrying *carrying)
 	query_int(&query, get_attnum(relid, column_of(carrying)));
 	query_int(&query, migration->id);
 	objects = query_rows(&query,
-						 "SELECT kind, name::text, stored_name::text, definition, depends_on_values, buildable FROM tandem._carried_objects($1, $2, $3) ORDER BY place, name COLLATE \"C\"",
+						 "SELECT kind, name::text, stored_name::text, definition, depends_on_values, buildable, validated FROM tandem._carried_objects($1, $2, $3) ORDER BY place, name COLLATE \"C\"",
 						 read_object);
 	query_end(&query);
 	return objects;
@@ -106,6 +109,7 @@ views_of_rule(const SyncRule *rule)
 		object->definition = view_definition_text(view->view);
 		object->depends_on_values = view->by_value;
 		object->buildable = true;
+		object->validated = true;
 		object->given = user_view_given(view->view);
 		objects = lappend(objects, object);
 	}
@@ -267,6 +271,16 @@ names_of_twins(const Migration *migration, Oid relid)
 	return names;
 }
 
+/* The server leaves it out of the definition.  Returns NULL for that of the database. */
+static char *
+tablespace_of_index(Oid relid, const char *name)
+{
+	Oid			index = get_relname_relid(name, get_rel_namespace(relid));
+	Oid			tablespace = OidIsValid(index) ? get_rel_tablespace(index) : InvalidOid;
+
+	return OidIsValid(tablespace) ? get_tablespace_name(tablespace) : NULL;
+}
+
 static void
 carry_index(Migration *migration, const ReleaseNames *names,
 			const CarriedObject *object, char *built)
@@ -276,6 +290,7 @@ carry_index(Migration *migration, const ReleaseNames *names,
 	stmt->idxname = built;
 	/* that of a partitioned table is written as of it alone */
 	stmt->relation->inh = true;
+	stmt->tableSpace = tablespace_of_index(names->relation, object->stored_name);
 	add_build_index(migration, names, stmt, object->definition);
 }
 
@@ -313,6 +328,15 @@ carry_statistics(const ReleaseNames *names, const CarriedObject *object, char *b
 		ddl_run(statement);
 }
 
+static char *
+validated_definition(const CarriedObject *object)
+{
+	const char *mark = " NOT VALID";
+	size_t		length = strlen(object->definition) - (object->validated ? 0 : strlen(mark));
+
+	return pnstrdup(object->definition, length);
+}
+
 static void
 build_object(Migration *migration, const Carrying *carrying,
 			 const CarriedObject *object, char *built)
@@ -322,7 +346,7 @@ build_object(Migration *migration, const Carrying *carrying,
 	if (strcmp(object->kind, "index") == 0)
 		carry_index(migration, &names, object, built);
 	else if (strcmp(object->kind, "constraint") == 0)
-		add_build_constraint(migration, &names, built, object->definition);
+		add_build_constraint(migration, &names, built, validated_definition(object));
 	else
 		carry_statistics(&names, object, built);
 }
@@ -405,9 +429,11 @@ line_of_object(const Migration *migration, Oid relid, const CarriedObject *objec
 	char	   *line = psprintf("%s %s: %s", object->kind, quote_identifier(object->name),
 								object->definition);
 
-	if (object->buildable)
+	if (object->buildable && object->validated)
 		return line;
-	return psprintf("%s: not built while others write: %s", line,
+	return psprintf("%s: %s: %s", line,
+					object->buildable ? "carry has it validated; to have it as it is"
+					: "not built while others write",
 					call_to_build_at_contract(migration, relid, object));
 }
 
@@ -540,6 +566,13 @@ is_dropped_index(const Migration *migration, Oid relid, const CarriedObject *obj
 	return false;
 }
 
+static bool
+is_carried_unasked(const Carrying *carrying, const CarriedObject *object)
+{
+	return object->buildable && object->validated &&
+		(!object->depends_on_values || (carrying->word_for_word && !is_view(object)));
+}
+
 void
 carry_over(Migration *migration, const Carrying *carrying)
 {
@@ -567,8 +600,7 @@ carry_over(Migration *migration, const Carrying *carrying)
 			continue;
 		if (text_is_among(object->name, carrying->leave))
 			note_object(migration, relid, OPERATION_LEAVE, object->given, object->name, NULL);
-		else if ((object->buildable && (!object->depends_on_values || (carrying->word_for_word && !is_view(object)))) ||
-				 text_is_among(object->name, carrying->carry))
+		else if (is_carried_unasked(carrying, object) || text_is_among(object->name, carrying->carry))
 			carry_object(migration, carrying, object);
 		else if (find_noted(migration, OPERATION_UNDECIDED, relid, object->given, object->name) == NULL)
 		{

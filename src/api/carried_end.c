@@ -14,6 +14,8 @@
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/statement.h"
+#include "core/text.h"
+#include "core/transaction.h"
 
 static void
 run_statement_of_table(Oid relid, void *statement)
@@ -61,31 +63,46 @@ carried_keep_sequences(const Migration *migration)
 	}
 }
 
+typedef struct NameTaken
+{
+	Oid			relation;
+	char	   *statement;
+	bool		may_lack_right; /* the owner of the table */
+} NameTaken;
+
+static void *
+read_name(uint64 row)
+{
+	NameTaken  *name = palloc0(sizeof(NameTaken));
+
+	name->statement = query_get_text(row, 1);
+	name->may_lack_right = query_get_bool(row, 2);
+	return name;
+}
+
 /*
- * Returns the statements that give what was built the names of what goes: on each table
- * of the tree, whose indexes have their own.  To be called while both are there.
+ * Returns what gives what was built the names and marks of what goes: on each table of
+ * the tree, whose indexes have their own.  To be called while both are there.
  */
 static List *
-statements_for_names(const Operation *operation)
+names_of_carried(const Operation *operation)
 {
 	TandemQuery query;
-	List	   *statements;
+	List	   *names;
+	ListCell   *lc;
 
 	query_begin(&query);
 	query_oid(&query, operation->relation);
 	query_name(&query, operation->object);
 	query_name(&query, operation->new_name);
-	statements = query_texts(&query,
-							 "SELECT statement FROM tandem._names_to_take($1, $2, $3) ORDER BY place, statement COLLATE \"C\"");
+	names = query_rows(&query,
+					   "SELECT statement, place = 6 FROM tandem._names_to_take($1, $2, $3) ORDER BY place, statement COLLATE \"C\"",
+					   read_name);
 	query_end(&query);
-	return statements;
+	foreach(lc, names)
+		((NameTaken *) lfirst(lc))->relation = operation->relation;
+	return names;
 }
-
-typedef struct NameTaken
-{
-	Oid			relation;
-	char	   *statement;
-} NameTaken;
 
 /* From server 18 on a NOT NULL is a constraint with a name. */
 static List *
@@ -117,7 +134,7 @@ add_names(List *names, Oid relation, List *statements)
 
 	foreach(lc, statements)
 	{
-		NameTaken  *name = palloc(sizeof(NameTaken));
+		NameTaken  *name = palloc0(sizeof(NameTaken));
 
 		name->relation = relation;
 		name->statement = lfirst(lc);
@@ -138,7 +155,7 @@ carried_names_to_take(const Migration *migration)
 
 		/* a view is made again under its own */
 		if (strncmp(operation->given, "view", strlen("view")) != 0)
-			names = add_names(names, operation->relation, statements_for_names(operation));
+			names = list_concat(names, names_of_carried(operation));
 	}
 	foreach(lc, sync_list_changing(migration->id))
 	{
@@ -147,6 +164,32 @@ carried_names_to_take(const Migration *migration)
 		names = add_names(names, rule->relation, statements_for_not_null(rule));
 	}
 	return names;
+}
+
+static void
+take_name(void *arg)
+{
+	const NameTaken *name = arg;
+
+	ddl_run(name->statement);
+}
+
+/* A right that is missing must not hold up contract. */
+static void
+try_to_take_name(Oid relid, void *arg)
+{
+	ErrorData  *error = subtransaction_try(take_name, arg);
+
+	if (error == NULL)
+		return;
+	if (error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
+		ReThrowError(error);
+	ereport(WARNING,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("what was carried over has another owner than before"),
+			 errdetail("The owner of table %s may not say so: %s.", quoting_relation(relid),
+					   error->message),
+			 errhint("As a superuser run: %s;", ((const NameTaken *) arg)->statement)));
 }
 
 void
@@ -160,8 +203,11 @@ carried_take_names(const Migration *migration, List *names)
 	{
 		NameTaken  *name = lfirst(lc);
 
-		finish_change_table(migration, name->relation, run_statement_of_table,
-							name->statement);
+		if (name->may_lack_right)
+			finish_change_table(migration, name->relation, try_to_take_name, name);
+		else
+			finish_change_table(migration, name->relation, run_statement_of_table,
+								name->statement);
 	}
 	foreach(lc, operation_list_of_kind(migration->id, OPERATION_CARRY))
 		operation_note_done(lfirst(lc));
