@@ -1516,6 +1516,10 @@ BEGIN ATOMIC
 	), s (view, step, statement) AS (
 	-- before they are dropped: one may write into another view
 	SELECT v.oid, 0, format('DROP RULE %I ON %s', r.rulename, v.name) FROM v JOIN pg_rewrite r ON r.ev_class = v.oid AND r.rulename <> '_RETURN'
+	-- which would go with it
+	UNION ALL SELECT v.oid, q.step, format('ALTER SEQUENCE %s OWNED BY %s', d.objid::regclass, CASE q.step WHEN 0 THEN 'NONE' ELSE format('%s.%I', v.name, a.attname) END)
+	FROM v JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'a'
+	JOIN pg_attribute a ON a.attrelid = v.oid AND a.attnum = d.refobjsubid CROSS JOIN (VALUES (0), (5)) q (step)
 	UNION ALL SELECT v.oid, 1, format('CREATE VIEW %s%s AS%s', v.name,
 		(SELECT format(' WITH (%s)', string_agg(format('%I = %L', o.option_name, o.option_value), ', ')) FROM pg_options_to_table(v.reloptions) o HAVING count(*) > 0),
 		E'\n' || rtrim(pg_get_viewdef(v.oid), ';')) FROM v

@@ -23,6 +23,9 @@ typedef struct ViewStatement
 #define VIEW_DEFAULT		2
 #define VIEW_RULE			3
 
+/* This gives it other objects, which contract alone does. */
+#define VIEW_OBJECT			5
+
 /*
  * Returns the statements that make these views as they are, but for their privileges, in
  * the order in which they run: the views in that of the list.  Each is for the owner of
@@ -37,7 +40,7 @@ extern ViewStatement *view_statement_behind_name(Oid view);
 extern char *view_definition_text(Oid view);
 
 /*
- * Returns the privileges on a view and its columns, with all grantors; and gives a view of
+ * Returns the privileges on a view, its columns and its type, with all grantors; and gives a view of
  * the same columns and the same owner these instead of those that it has.
  */
 extern List *view_rights(Oid view);
