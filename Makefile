@@ -140,6 +140,7 @@ OBJS = \
 	src/region/arrival.o \
 	src/region/membership.o \
 	src/region/gate.o \
+	src/ending/held_rows.o \
 	src/ending/kept.o \
 	src/ending/open_work.o \
 	src/ending/parts.o \

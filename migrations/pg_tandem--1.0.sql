@@ -2381,6 +2381,30 @@ END;
 COMMENT ON FUNCTION tandem._carried_objects(oid, integer, integer)
 	IS 'what stands on a column and is built for the one that takes its name; depends_on_values: whether it would be another one if that has other values; buildable: whether it can be built while others write; validated: a constraint that was not would be, and rows may violate it';
 
+-- Which transaction it is says the row that it has replaced or deleted.
+CREATE FUNCTION tandem._held_rows(relations oid[], functions oid[], OUT line text, OUT pid integer, OUT xid text)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH rel (oid) AS (
+		SELECT unnest($1) UNION SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = ANY ($1)
+	), changed (line, xid) AS MATERIALIZED (
+		SELECT DISTINCT 'relation ' || c.oid::regclass, c.xmax FROM pg_class c WHERE c.oid IN (SELECT r.oid FROM rel r) AND c.xmax <> '0'
+		UNION ALL SELECT DISTINCT format('column %I of %s', a.attname, a.attrelid::regclass), a.xmax FROM pg_attribute a WHERE a.attrelid IN (SELECT r.oid FROM rel r) AND a.xmax <> '0'
+		UNION ALL SELECT DISTINCT 'type ' || t.oid::regtype, t.xmax FROM pg_type t WHERE t.typrelid = ANY ($1) AND t.xmax <> '0'
+		UNION ALL SELECT DISTINCT 'function ' || p.oid::regprocedure, p.xmax FROM pg_proc p WHERE p.oid = ANY ($2) AND p.xmax <> '0'
+	)
+	-- what has ended has no lock any more
+	SELECT h.line, l.pid, h.xid::text FROM changed h JOIN pg_locks l ON l.locktype = 'transactionid' AND l.transactionid = h.xid AND l.granted
+	WHERE l.pid IS DISTINCT FROM pg_backend_pid() AND EXISTS (SELECT FROM changed)
+	-- a comment on the type of a view, which is dropped with it
+	UNION SELECT 'type ' || t.oid::regtype, l.pid, split_part(l.virtualtransaction, '/', 2)
+	FROM pg_type t JOIN pg_locks l ON l.locktype = 'object' AND l.classid = 'pg_type'::regclass AND l.objid = t.oid AND l.granted AND l.mode <> 'AccessShareLock'
+		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+	WHERE t.typrelid = ANY ($1) AND l.pid IS DISTINCT FROM pg_backend_pid();
+END;
+COMMENT ON FUNCTION tandem._held_rows(oid[], oid[])
+	IS 'rows of the catalogs, of relations and functions, that other transactions have changed and not committed';
+
 CREATE FUNCTION tandem._compiled_functions(relations oid[], names name[], views oid[], OUT function oid)
 RETURNS SETOF oid LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -3173,6 +3197,7 @@ REVOKE ALL ON FUNCTION
 	tandem._part_users(oid, oid, integer),
 	tandem._build_users(oid, oid, integer),
 	tandem._column_dependents(oid, integer, integer),
+	tandem._held_rows(oid[], oid[]),
 	tandem._is_stray(oid, oid, oid),
 	tandem._stray_dependents(oid, name),
 	tandem._column_keys(oid, integer),
