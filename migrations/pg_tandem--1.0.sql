@@ -1480,14 +1480,15 @@ COMMENT ON FUNCTION tandem._remake_obstacles(oid[])
 CREATE FUNCTION tandem._remake_problems(views oid[], OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format('view %s, which belongs to extension %I', c.oid::regclass, e.extname)
+	SELECT format('view %1$s, which belongs to extension %2$I: run ALTER EXTENSION %2$I DROP VIEW %1$s', c.oid::regclass, e.extname)
 	FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 	JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
 	WHERE c.oid = ANY ($1)
-	UNION SELECT format('view %s, whose owner, role %I, may not create in schema %I', c.oid::regclass, pg_get_userbyid(c.relowner), n.nspname)
+	UNION SELECT format('view %1$s, whose owner, role %2$I, may not create in schema %3$I: run GRANT USAGE, CREATE ON SCHEMA %3$I TO %2$I', c.oid::regclass, pg_get_userbyid(c.relowner), n.nspname)
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE c.oid = ANY ($1) AND NOT (has_schema_privilege(c.relowner, n.oid, 'CREATE') AND has_schema_privilege(c.relowner, n.oid, 'USAGE'))
-	UNION SELECT format('trigger %I of view %s, whose function the owner, role %I, may not execute', t.tgname, c.oid::regclass, pg_get_userbyid(c.relowner))
+	UNION SELECT format('trigger %1$I of view %2$s, whose function the owner, role %3$I, may not execute: run GRANT EXECUTE ON FUNCTION %4$s TO %3$I',
+		t.tgname, c.oid::regclass, pg_get_userbyid(c.relowner), t.tgfoid::regprocedure)
 	FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 	WHERE c.oid = ANY ($1) AND NOT t.tgisinternal AND NOT has_function_privilege(c.relowner, t.tgfoid, 'EXECUTE')
 	UNION SELECT format('%s, which depends on a view of the column', o.line)
@@ -1559,10 +1560,12 @@ CREATE FUNCTION tandem._column_dependents(relation oid, number integer, migratio
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
 	-- what makes DROP COLUMN ... RESTRICT fail
-	SELECT CASE WHEN r.rulename = '_RETURN' THEN format('view %s', r.ev_class::regclass)
+	SELECT CASE WHEN v.relpersistence = 't' THEN format('temporary view %s, which goes with its session: drop it there, or end that session', r.ev_class::regclass)
+		WHEN r.rulename = '_RETURN' THEN format('view %s', r.ev_class::regclass)
 		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
 	FROM pg_depend d
 	LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+	LEFT JOIN pg_class v ON v.oid = r.ev_class
 	LEFT JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
 	LEFT JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
 	WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2

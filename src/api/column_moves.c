@@ -154,7 +154,7 @@ column_moves_warn(const Migration *migration, const SyncRule *rule)
 			 errmsg("column \"%s\" of table \"%s\" is in use by what is not carried over",
 					rule->new_name, quoting_shown_name(rule->relation)),
 			 errdetail("%s", text_joined(lines, "- ", "\n")),
-			 errhint("Make these calls, with the statements changed where the new values need it; contract runs them when the new column has its name. Or drop what is named. Until then migrate is refused.")));
+			 errhint("Make these calls, with the statements changed where the new values need it; contract runs them when the new column has its name. Or do what else a line says, or drop what is named. Until then migrate is refused.")));
 }
 
 void
@@ -173,6 +173,6 @@ column_moves_check(const Migration *migration)
 			 errmsg("changed columns of migration \"%s\" are in use by what is not carried over",
 					migration->name),
 			 errdetail("%s", text_joined(lines, "- ", "\n")),
-			 errhint("Make these calls, with the statements changed where the new values need it, or drop what is named, then run CALL tandem.migrate(%s); again.",
+			 errhint("Make these calls, with the statements changed where the new values need it, or do what else a line says, or drop what is named, then run CALL tandem.migrate(%s); again.",
 					 quote_literal_cstr(migration->name))));
 }

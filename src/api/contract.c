@@ -698,7 +698,7 @@ tandem_preview_contract(PG_FUNCTION_ARGS)
 	foreach(lc, remade_views_problems(migration))
 		put_part(result, "in use", lfirst(lc),
 				 "contract is refused, whatever it is to accept",
-				 "drop it, and create it again after contract");
+				 "do what it says; or drop it, and create it again after contract");
 	put_views_made_again(result, migration);
 	foreach(lc, column_rename_waits(migration))
 		put_part(result, "in use", lfirst(lc),

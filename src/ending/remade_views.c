@@ -72,7 +72,7 @@ lines_of_undecided(const Migration *migration, List *views)
 
 		if (view->by_value && !has_operation(migration, OPERATION_CARRY, view->view) &&
 			!remade_view_is_left(migration, view->view))
-			lines = lappend(lines, psprintf("view %s, which computes from values that change",
+			lines = lappend(lines, psprintf("view %s, which computes from values that change: name it in carry or leave of tandem.change_column",
 											quoting_relation(view->view)));
 	}
 	return lines;
@@ -217,7 +217,7 @@ refuse_views(const Migration *migration, List *lines)
 			 errmsg("views over changed columns of migration \"%s\" cannot be made again",
 					migration->name),
 			 errdetail("%s", text_joined(lines, "- ", "\n")),
-			 errhint("Drop these and, if they are still wanted, create them again after contract.")));
+			 errhint("Do what a line says; or drop these and, if they are still wanted, create them again after contract.")));
 }
 
 /* readable: gets the OIDs of those without a problem. */
