@@ -172,6 +172,7 @@ OBJS = \
 	src/api/add_column.o \
 	src/api/carried.o \
 	src/api/carried_end.o \
+	src/api/changed_default.o \
 	src/api/change_column.o \
 	src/api/column_moves.o \
 	src/api/column_operation.o \

@@ -446,8 +446,8 @@ CREATE TABLE tandem.operation (
 	-- of what is carried over, or may be, what it is
 	given text NOT NULL,
 	-- name of the index or constraint; of what is carried over, that under which it is built; of a table that is renamed, as the
-	-- release before knows it
-	object name CHECK ((object IS NOT NULL) = (kind IN ('drop index', 'rename constraint', 'rename table', 'carry', 'leave', 'undecided')) AND object IS DISTINCT FROM ''),
+	-- release before knows it; of a statement that gives a column another default, the column
+	object name CHECK ((object IS NOT NULL OR kind = 'statement') = (kind IN ('drop index', 'rename constraint', 'rename table', 'statement', 'carry', 'leave', 'undecided')) AND object IS DISTINCT FROM ''),
 	new_name name CHECK ((new_name IS NOT NULL) = (kind IN ('rename table', 'rename constraint', 'carry')) AND new_name IS DISTINCT FROM ''),
 	-- as the user wrote it, and as who owned the table then it is to run
 	statement text CHECK ((statement IS NOT NULL) = (kind = 'statement')),

@@ -10,6 +10,7 @@
 #include "utils/lsyscache.h"
 
 #include "api/carried_end.h"
+#include "api/changed_default.h"
 #include "api/column_rename.h"
 #include "api/finish.h"
 #include "catalog/migration_rights.h"
@@ -296,6 +297,7 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 		operations_end_tables(migration);
 	else
 		tables_drop(operation_tables(migration->id, OPERATION_ADD_TABLE), AUTHORITY_PINNED_PATH);
+	changed_default_end(migration);
 	/* none of them has a column left that a release does not see */
 	release_publication_follow(sync_relations_of_migration(migration->id), 0);
 	foreach(lc, sync_list_of_migration(migration->id))
