@@ -2476,8 +2476,8 @@ BEGIN ATOMIC
 	UNION ALL
 	-- last, since nobody else may change them then
 	SELECT 6, format('ALTER STATISTICS %s.%I OWNER TO %I', o.stxnamespace::regnamespace, $3, pg_get_userbyid(o.stxowner))
-	FROM pg_statistic_ext o JOIN pg_class t ON t.oid = o.stxrelid
-	WHERE o.stxrelid = $1 AND o.stxname = $3 AND o.stxowner <> t.relowner;
+	FROM pg_statistic_ext o JOIN pg_statistic_ext b ON b.stxrelid = $1 AND b.stxname = $2
+	WHERE o.stxrelid = $1 AND o.stxname = $3 AND o.stxowner <> b.stxowner;
 END;
 COMMENT ON FUNCTION tandem._names_to_take(oid, name, name)
 	IS 'statements that give what was built for a changed column the names, comments and marks of what goes with the old one; place: 6 where the owner of the table may lack the right';

@@ -20,6 +20,7 @@
 #include "api/finish.h"
 #include "catalog/operation.h"
 #include "catalog/step.h"
+#include "core/authority.h"
 #include "core/error.h"
 #include "core/query.h"
 #include "core/relation.h"
@@ -324,8 +325,9 @@ carry_statistics(const ReleaseNames *names, const CarriedObject *object, char *b
 												 "format('CREATE STATISTICS %s.%I', s.stxnamespace::regnamespace, $2), "
 												 "format('CREATE STATISTICS %s.%I', s.stxnamespace::regnamespace, $3)) "
 												 "FROM pg_statistic_ext s WHERE s.stxrelid = $6 AND s.stxname = $2"));
+	/* whoever calls for it, it is the owner's */
 	if (statement)
-		ddl_run(statement);
+		ddl_run_as(authority_table_owner(names->relation), statement, AUTHORITY_PINNED_PATH);
 }
 
 static char *

@@ -128,14 +128,10 @@ check_something_changes(const ColumnChange *change)
 			 : errmsg("change of column \"%s\" has neither type nor up",
 					  rule->new_name),
 			 errdetail("No second column is needed for that."),
-			 errhint("For NOT NULL call SELECT tandem.add_not_null(%s, %s, %s); for another default at contract SELECT tandem.at_contract(%s, %s, 'ALTER TABLE %s ALTER COLUMN %s SET DEFAULT ...');",
+			 errhint("For NOT NULL call SELECT tandem.add_not_null(%s, %s, %s); for another default give default_value alone.",
 					 quote_literal_cstr(rule->migration),
 					 quote_literal_cstr(quoting_relation(rule->relation)),
-					 quote_literal_cstr(rule->new_name),
-					 quote_literal_cstr(rule->migration),
-					 quote_literal_cstr(quoting_relation(rule->relation)),
-					 quoting_relation(rule->relation),
-					 quote_identifier(rule->new_name))));
+					 quote_literal_cstr(rule->new_name))));
 }
 
 /* The name of the twin, cut by the server's rule. */

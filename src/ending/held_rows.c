@@ -24,8 +24,8 @@ read_line(uint64 row)
 					: lock_describe_transaction((TransactionId) strtoul(xid, NULL, 10)));
 }
 
-void
-held_rows_check(const Migration *migration, List *relids, List *functions)
+List *
+held_rows(List *relids, List *functions)
 {
 	TandemQuery query;
 	List	   *lines;
@@ -37,6 +37,14 @@ held_rows_check(const Migration *migration, List *relids, List *functions)
 					   "SELECT line, pid::text, xid FROM tandem._held_rows($1, $2) ORDER BY line COLLATE \"C\"",
 					   read_line);
 	query_end(&query);
+	return lines;
+}
+
+void
+held_rows_check(const Migration *migration, List *relids, List *functions)
+{
+	List	   *lines = held_rows(relids, functions);
+
 	if (lines == NIL)
 		return;
 	ereport(ERROR,

@@ -10,11 +10,12 @@
 #include "catalog/migration.h"
 
 /*
- * Throws an error that names the sessions, 55P03, if one has changed, in a transaction that
- * is still open, a row that the end of the migration changes, too: of these relations and
- * their columns, types and indexes, or of these functions.  No lock of a relation tells of
- * such: GRANT and CREATE OR REPLACE FUNCTION take none that last.
+ * Returns lines of the rows that sessions, which they name, have changed in transactions
+ * that are still open: of these relations and their columns, types and indexes, or of these
+ * functions.  No lock of a relation tells of such: GRANT and CREATE OR REPLACE FUNCTION take
+ * none that last.  held_rows_check throws an error that lists them, 55P03.
  */
+extern List *held_rows(List *relids, List *functions);
 extern void held_rows_check(const Migration *migration, List *relids, List *functions);
 
 #endif							/* TANDEM_HELD_ROWS_H */

@@ -24,6 +24,7 @@
 #include "core/statement.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "ending/held_rows.h"
 #include "ending/lent_names.h"
 #include "ending/operations.h"
 #include "ending/remade_views.h"
@@ -670,6 +671,17 @@ passes(const ErrorData *error)
 	return error_passes_with_others(error) || error->sqlerrcode == ERRCODE_INTERNAL_ERROR;
 }
 
+static List *
+relations_of_rehearsal(const RemadeViews *remade, List *views)
+{
+	List	   *relids = user_views_oids(views);
+	ListCell   *lc;
+
+	foreach(lc, remade->twins)
+		relids = list_concat_unique_oid(relids, table_tree(((const Twins *) lfirst(lc))->relation));
+	return relids;
+}
+
 /* views: all of the migration that are to be made again; told: OIDs of those to tell of. */
 static List *
 lines_of_rehearsal(const Migration *migration, List *views, List *told)
@@ -681,6 +693,9 @@ lines_of_rehearsal(const Migration *migration, List *views, List *told)
 	ListCell   *view;
 
 	if (told == NIL || XactReadOnly)
+		return NIL;
+	/* nobody is waited for to look */
+	if (held_rows(relations_of_rehearsal(rehearsal.remade, views), NIL) != NIL)
 		return NIL;
 	add_views(rehearsal.remade, views);
 	error = lock_limited_try(rehearse_and_take_back, &rehearsal, setting_lock_timeout);
@@ -731,8 +746,29 @@ remade_views_problems(const Migration *migration)
 	return list_concat(lines, lines_over_left(migration, views));
 }
 
+/* Of what column_dependents knows that which no statement at contract takes away. */
+static List *
+lines_of_rights(List *views)
+{
+	TandemQuery query;
+	List	   *lines;
+
+	query_begin(&query);
+	query_oid_list(&query, user_views_oids(views));
+	lines = query_texts(&query,
+						"SELECT line FROM tandem._remake_problems($1) "
+						"WHERE line NOT LIKE '%, which depends on a view of the column' ORDER BY line COLLATE \"C\"");
+	query_end(&query);
+	return lines;
+}
+
 void
 remade_views_check(const Migration *migration)
 {
-	refuse_views(migration, remade_views_problems(migration));
+	List	   *lines = remade_views_problems(migration);
+
+	/* else it was asked what depends on the columns */
+	if (operations_may_free_columns(migration))
+		lines = list_concat(lines, lines_of_rights(views_of_migration(migration)));
+	refuse_views(migration, lines);
 }

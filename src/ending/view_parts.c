@@ -191,7 +191,9 @@ note_members(const RightsPlace *place, Oid owner, const Acl *old, const Acl *new
 	int			old_count = old ? aclmembers(old, &old_members) : 0;
 	int			new_count = new ? aclmembers(new, &new_members) : 0;
 
-	updateAclDependencies(place->class, place->object, place->column, owner,
+	/* of a column they are those of its relation */
+	updateAclDependencies(place->class == AttributeRelationId ? RelationRelationId : place->class,
+						  place->object, place->column, owner,
 						  old_count, old_members, new_count, new_members);
 }
 
