@@ -173,6 +173,7 @@ OBJS = \
 	src/api/carried.o \
 	src/api/carried_end.o \
 	src/api/changed_default.o \
+	src/api/moved_identity.o \
 	src/api/change_column.o \
 	src/api/column_moves.o \
 	src/api/column_operation.o \

@@ -1600,7 +1600,7 @@ BEGIN ATOMIC
 		-- views of releases have the table's defaults
 		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = f.adrelid)
 		-- that of a column that is changed goes on to its twin
-		AND NOT (d.deptype = 'a' AND tandem._is_changed($1, $2))
+		AND NOT tandem._is_changed($1, $2)
 	UNION SELECT format('foreign key %I of table %s', c.conname, c.conrelid::regclass)
 	-- of what refers to a table there is no index, of what depends on it there is
 	FROM pg_depend d JOIN pg_constraint c ON c.oid = d.objid
@@ -2098,7 +2098,9 @@ BEGIN ATOMIC
 		WHERE NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
 				AND (n.attnotnull OR n.atttypid IN (SELECT s.type FROM domains s WHERE s.is_not_null)))
 			-- of a changed column that is what the user has said
-			AND NOT EXISTS (SELECT FROM tandem.sync y WHERE y.id = g.sync AND y.new_name IS NOT NULL)
+			AND NOT EXISTS (SELECT FROM tandem.sync y WHERE y.id = g.sync AND y.new_name IS NOT NULL
+				-- not of a partition alone
+				AND (g.relation = g.root OR EXISTS (SELECT FROM pg_attribute r WHERE r.attrelid = g.root AND r.attname = g.name AND r.attnotnull)))
 			-- nor will be, by a step without which there is no contract
 			AND NOT EXISTS (SELECT FROM tandem.step t WHERE t.migration = $1 AND t.relation = g.root AND t.kind = 'not null'
 				AND t.state <> 'done' AND t.object = ANY (g.new_columns))
@@ -2204,7 +2206,7 @@ BEGIN ATOMIC
 		FROM going g JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
 			AND d.refobjid = g.relation AND d.refobjsubid = g.number AND d.deptype IN ('a', 'i')
 			-- that of a column that is changed goes on to its twin
-			AND (d.deptype = 'i' OR NOT EXISTS (SELECT FROM tandem.sync y WHERE y.id = g.sync AND y.new_name IS NOT NULL))
+			AND NOT EXISTS (SELECT FROM tandem.sync y WHERE y.id = g.sync AND y.new_name IS NOT NULL)
 		JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
 		UNION ALL
 		-- what stands on it
@@ -2383,6 +2385,25 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._carried_objects(oid, integer, integer)
 	IS 'what stands on a column and is built for the one that takes its name; depends_on_values: whether it would be another one if that has other values; buildable: whether it can be built while others write; validated: a constraint that was not would be, and rows may violate it';
+
+CREATE FUNCTION tandem._moved_identities(relation oid, old name, new name, OUT sequence oid, OUT statement text, OUT moves boolean)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT s.seqrelid,
+		-- of a smaller type it would end too early
+		CASE WHEN s.seqtypid <> n.atttypid AND n.atttypid IN ('int4'::regtype, 'int8'::regtype) AND s.seqtypid <> 'int8'::regtype
+			THEN format('ALTER SEQUENCE %s AS %s', s.seqrelid::regclass, n.atttypid::regtype) END,
+		-- the server takes its values as they are
+		n.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) AND coalesce(pg_get_expr(f.adbin, f.adrelid) ~ '^\(?nextval\([^()]*\)\)?(::integer|::smallint)?$', false)
+	FROM pg_attribute o
+	JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = o.attnum AND d.deptype = 'i'
+	JOIN pg_sequence s ON s.seqrelid = d.objid
+	JOIN pg_attribute n ON n.attrelid = $1 AND n.attname = $3
+	LEFT JOIN pg_attrdef f ON f.adrelid = $1 AND f.adnum = n.attnum
+	WHERE o.attrelid = $1 AND o.attname = $2 AND o.attidentity <> '';
+END;
+COMMENT ON FUNCTION tandem._moved_identities(oid, name, name)
+	IS 'the sequence of an identity column that is changed, the statement that gives it the type of the new column, and whether that can be an identity column';
 
 -- Which transaction it is says the row that it has replaced or deleted.
 CREATE FUNCTION tandem._held_rows(relations oid[], functions oid[], OUT line text, OUT pid integer, OUT xid text)
@@ -3200,7 +3221,7 @@ REVOKE ALL ON FUNCTION
 	tandem._part_users(oid, oid, integer),
 	tandem._build_users(oid, oid, integer),
 	tandem._column_dependents(oid, integer, integer),
-	tandem._held_rows(oid[], oid[]),
+	tandem._held_rows(oid[], oid[]), tandem._moved_identities(oid, name, name),
 	tandem._is_stray(oid, oid, oid),
 	tandem._stray_dependents(oid, name),
 	tandem._column_keys(oid, integer),

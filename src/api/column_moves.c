@@ -41,15 +41,15 @@ read_move(uint64 row)
 }
 
 static List *
-moves_of_rule(const SyncRule *rule)
+moves_of_table(const SyncRule *rule, Oid relid)
 {
 	TandemQuery query;
 	List	   *moves;
 
 	query_begin(&query);
 	authority_pin_catalog_forms();
-	query_oid(&query, rule->relation);
-	query_int(&query, get_attnum(rule->relation, linitial(rule->old_columns)));
+	query_oid(&query, relid);
+	query_int(&query, get_attnum(relid, linitial(rule->old_columns)));
 	query_name(&query, linitial(rule->new_columns));
 	moves = query_rows(&query,
 					   "SELECT line, name, statements FROM tandem._column_moves($1, $2, $3)",
@@ -91,12 +91,12 @@ line_with_calls(const Migration *migration, const SyncRule *rule, const char *li
 
 /* Those of earlier releases end before. */
 static List *
-lines_of_rule(const Migration *migration, const SyncRule *rule)
+lines_of_table(const Migration *migration, const SyncRule *rule, Oid relid)
 {
-	TableColumn column = {rule->relation, linitial(rule->old_columns)};
+	TableColumn column = {relid, linitial(rule->old_columns)};
 	List	   *all = linitial(column_dependents(list_make1(&column), migration->id));
 	List	   *others = linitial(column_migrations(list_make1(&column), migration->id));
-	List	   *moves = all == NIL ? NIL : moves_of_rule(rule);
+	List	   *moves = all == NIL ? NIL : moves_of_table(rule, relid);
 	List	   *lines = NIL;
 	ListCell   *lc;
 
@@ -138,6 +138,25 @@ warn_of_views_that_end(const SyncRule *rule)
 			 errdetail("%s", text_joined(lines, "- ", "\n")),
 			 errhint("They fail from then on, with the releases before %d. Have them use the table, or the view of release %d.",
 					 rule->release, rule->release)));
+}
+
+/* A partition may have more than its table. */
+static List *
+lines_of_rule(const Migration *migration, const SyncRule *rule)
+{
+	List	   *lines = NIL;
+	ListCell   *lc;
+	ListCell   *line;
+
+	foreach(lc, table_tree(rule->relation))
+	{
+		foreach(line, lines_of_table(migration, rule, lfirst_oid(lc)))
+		{
+			if (!text_is_among(lfirst(line), lines))
+				lines = lappend(lines, lfirst(line));
+		}
+	}
+	return lines;
 }
 
 void

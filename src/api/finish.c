@@ -13,6 +13,7 @@
 #include "api/changed_default.h"
 #include "api/column_rename.h"
 #include "api/finish.h"
+#include "api/moved_identity.h"
 #include "catalog/migration_rights.h"
 #include "catalog/operation.h"
 #include "catalog/registry.h"
@@ -261,6 +262,7 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 	if (migration->phase == PHASE_DONE)
 	{
 		carried_keep_sequences(migration);
+		moved_identities(migration);
 		names = carried_names_to_take(migration);
 		views = remade_views_begin(migration);
 		renamed = column_rename_all(migration, dropped);
