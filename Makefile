@@ -113,6 +113,7 @@ OBJS = \
 	src/ddl/constraint_definition.o \
 	src/ddl/constraint_build.o \
 	src/ddl/key.o \
+	src/ddl/named_objects.o \
 	src/ddl/not_null.o \
 	src/ddl/given_statement.o \
 	src/ddl/statement_names.o \
@@ -140,9 +141,11 @@ OBJS = \
 	src/region/arrival.o \
 	src/region/membership.o \
 	src/region/gate.o \
+	src/ending/held_rows.o \
 	src/ending/kept.o \
 	src/ending/open_work.o \
 	src/ending/parts.o \
+	src/ending/lent_names.o \
 	src/ending/losses.o \
 	src/ending/built.o \
 	src/ending/compiled_functions.o \
@@ -170,6 +173,9 @@ OBJS = \
 	src/api/add_after_switch.o \
 	src/api/add_column.o \
 	src/api/carried.o \
+	src/api/carried_end.o \
+	src/api/changed_default.o \
+	src/api/moved_identity.o \
 	src/api/change_column.o \
 	src/api/column_moves.o \
 	src/api/column_operation.o \

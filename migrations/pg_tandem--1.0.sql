@@ -446,8 +446,8 @@ CREATE TABLE tandem.operation (
 	-- of what is carried over, or may be, what it is
 	given text NOT NULL,
 	-- name of the index or constraint; of what is carried over, that under which it is built; of a table that is renamed, as the
-	-- release before knows it
-	object name CHECK ((object IS NOT NULL) = (kind IN ('drop index', 'rename constraint', 'rename table', 'carry', 'leave', 'undecided')) AND object IS DISTINCT FROM ''),
+	-- release before knows it; of a statement that gives a column another default, the column
+	object name CHECK ((object IS NOT NULL OR kind = 'statement') = (kind IN ('drop index', 'rename constraint', 'rename table', 'statement', 'carry', 'leave', 'undecided')) AND object IS DISTINCT FROM ''),
 	new_name name CHECK ((new_name IS NOT NULL) = (kind IN ('rename table', 'rename constraint', 'carry')) AND new_name IS DISTINCT FROM ''),
 	-- as the user wrote it, and as who owned the table then it is to run
 	statement text CHECK ((statement IS NOT NULL) = (kind = 'statement')),
@@ -1309,18 +1309,28 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._slots_behind(pg_lsn) IS 'what logical replication has still to send of this database';
 
--- Whoever may name a table can make a view or function over it that he could not run.
+-- Whoever may name a table can make a view or function over it that he could not run.  Where it has
+-- the rights of who uses it, it may serve a role that has them; of superusers, the owner of the table.
 CREATE FUNCTION tandem._is_stray(class oid, object oid, relation oid) RETURNS boolean LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT coalesce((SELECT NOT tandem.may_use(o.owner, ARRAY[$3]) FROM (
-		SELECT c.relowner FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+	SELECT coalesce((SELECT NOT tandem.may_use(o.owner, ARRAY[$3]) AND NOT (o.of_user AND EXISTS (SELECT FROM pg_roles g
+			-- predefined ones are nobody
+			WHERE (NOT g.rolsuper AND g.oid >= 16384 OR g.oid = (SELECT t.relowner FROM pg_class t WHERE t.oid = $3))
+			AND has_schema_privilege(g.oid, o.schema, 'USAGE')
+			AND CASE WHEN $1 = 'pg_proc'::regclass THEN has_function_privilege(g.oid, $2, 'EXECUTE')
+				ELSE has_any_column_privilege(g.oid, o.view, 'SELECT, INSERT, UPDATE') OR has_table_privilege(g.oid, o.view, 'DELETE') END
+			AND CASE WHEN true THEN tandem.may_use(g.oid, ARRAY[$3]) END))
+		FROM (
+		SELECT c.relowner, EXISTS (SELECT FROM pg_options_to_table(c.reloptions) p WHERE p.option_name = 'security_invoker' AND p.option_value::boolean),
+			c.relnamespace, c.oid
+		FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
 		WHERE $1 = 'pg_rewrite'::regclass AND r.oid = $2 AND r.rulename = '_RETURN'
-		UNION ALL SELECT p.proowner FROM pg_proc p WHERE $1 = 'pg_proc'::regclass AND p.oid = $2
-		UNION ALL SELECT c.relowner FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid
-		WHERE $1 = 'pg_attrdef'::regclass AND f.oid = $2) o (owner)), false);
+		UNION ALL SELECT p.proowner, NOT p.prosecdef, p.pronamespace, 0 FROM pg_proc p WHERE $1 = 'pg_proc'::regclass AND p.oid = $2
+		UNION ALL SELECT c.relowner, false, 0, 0 FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid
+		WHERE $1 = 'pg_attrdef'::regclass AND f.oid = $2) o (owner, of_user, schema, view)), false);
 END;
 COMMENT ON FUNCTION tandem._is_stray(oid, oid, oid)
-	IS 'whether an object that depends on a table is of a role that may neither read nor write it';
+	IS 'whether an object that depends on a table is of a role that may neither read nor write it, and serves no other';
 
 CREATE FUNCTION tandem._stray_dependents(relation oid, name name, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -1470,14 +1480,15 @@ COMMENT ON FUNCTION tandem._remake_obstacles(oid[])
 CREATE FUNCTION tandem._remake_problems(views oid[], OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format('view %s, which belongs to extension %I', c.oid::regclass, e.extname)
+	SELECT format('view %1$s, which belongs to extension %2$I: run ALTER EXTENSION %2$I DROP VIEW %1$s', c.oid::regclass, e.extname)
 	FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 	JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
 	WHERE c.oid = ANY ($1)
-	UNION SELECT format('view %s, whose owner, role %I, may not create in schema %I', c.oid::regclass, pg_get_userbyid(c.relowner), n.nspname)
+	UNION SELECT format('view %1$s, whose owner, role %2$I, may not create in schema %3$I: run GRANT USAGE, CREATE ON SCHEMA %3$I TO %2$I', c.oid::regclass, pg_get_userbyid(c.relowner), n.nspname)
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE c.oid = ANY ($1) AND NOT (has_schema_privilege(c.relowner, n.oid, 'CREATE') AND has_schema_privilege(c.relowner, n.oid, 'USAGE'))
-	UNION SELECT format('trigger %I of view %s, whose function the owner, role %I, may not execute', t.tgname, c.oid::regclass, pg_get_userbyid(c.relowner))
+	UNION SELECT format('trigger %1$I of view %2$s, whose function the owner, role %3$I, may not execute: run GRANT EXECUTE ON FUNCTION %4$s TO %3$I',
+		t.tgname, c.oid::regclass, pg_get_userbyid(c.relowner), t.tgfoid::regprocedure)
 	FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 	WHERE c.oid = ANY ($1) AND NOT t.tgisinternal AND NOT has_function_privilege(c.relowner, t.tgfoid, 'EXECUTE')
 	UNION SELECT format('%s, which depends on a view of the column', o.line)
@@ -1506,6 +1517,10 @@ BEGIN ATOMIC
 	), s (view, step, statement) AS (
 	-- before they are dropped: one may write into another view
 	SELECT v.oid, 0, format('DROP RULE %I ON %s', r.rulename, v.name) FROM v JOIN pg_rewrite r ON r.ev_class = v.oid AND r.rulename <> '_RETURN'
+	-- which would go with it
+	UNION ALL SELECT v.oid, q.step, format('ALTER SEQUENCE %s OWNED BY %s', d.objid::regclass, CASE q.step WHEN 0 THEN 'NONE' ELSE format('%s.%I', v.name, a.attname) END)
+	FROM v JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'a'
+	JOIN pg_attribute a ON a.attrelid = v.oid AND a.attnum = d.refobjsubid CROSS JOIN (VALUES (0), (5)) q (step)
 	UNION ALL SELECT v.oid, 1, format('CREATE VIEW %s%s AS%s', v.name,
 		(SELECT format(' WITH (%s)', string_agg(format('%I = %L', o.option_name, o.option_value), ', ')) FROM pg_options_to_table(v.reloptions) o HAVING count(*) > 0),
 		E'\n' || rtrim(pg_get_viewdef(v.oid), ';')) FROM v
@@ -1545,10 +1560,12 @@ CREATE FUNCTION tandem._column_dependents(relation oid, number integer, migratio
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
 	-- what makes DROP COLUMN ... RESTRICT fail
-	SELECT CASE WHEN r.rulename = '_RETURN' THEN format('view %s', r.ev_class::regclass)
+	SELECT CASE WHEN v.relpersistence = 't' THEN format('temporary view %s, which goes with its session: drop it there, or end that session', r.ev_class::regclass)
+		WHEN r.rulename = '_RETURN' THEN format('view %s', r.ev_class::regclass)
 		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
 	FROM pg_depend d
 	LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+	LEFT JOIN pg_class v ON v.oid = r.ev_class
 	LEFT JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
 	LEFT JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
 	WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2
@@ -1583,7 +1600,7 @@ BEGIN ATOMIC
 		-- views of releases have the table's defaults
 		AND NOT EXISTS (SELECT FROM tandem.view v WHERE v.view = f.adrelid)
 		-- that of a column that is changed goes on to its twin
-		AND NOT (d.deptype = 'a' AND tandem._is_changed($1, $2))
+		AND NOT tandem._is_changed($1, $2)
 	UNION SELECT format('foreign key %I of table %s', c.conname, c.conrelid::regclass)
 	-- of what refers to a table there is no index, of what depends on it there is
 	FROM pg_depend d JOIN pg_constraint c ON c.oid = d.objid
@@ -2087,7 +2104,9 @@ BEGIN ATOMIC
 		WHERE NOT EXISTS (SELECT FROM news n WHERE n.sync = g.sync AND n.relation = g.relation AND n.old_number = g.number
 				AND (n.attnotnull OR n.atttypid IN (SELECT s.type FROM domains s WHERE s.is_not_null)))
 			-- of a changed column that is what the user has said
-			AND NOT EXISTS (SELECT FROM tandem.sync y WHERE y.id = g.sync AND y.new_name IS NOT NULL)
+			AND NOT EXISTS (SELECT FROM tandem.sync y WHERE y.id = g.sync AND y.new_name IS NOT NULL
+				-- not of a partition alone
+				AND (g.relation = g.root OR EXISTS (SELECT FROM pg_attribute r WHERE r.attrelid = g.root AND r.attname = g.name AND r.attnotnull)))
 			-- nor will be, by a step without which there is no contract
 			AND NOT EXISTS (SELECT FROM tandem.step t WHERE t.migration = $1 AND t.relation = g.root AND t.kind = 'not null'
 				AND t.state <> 'done' AND t.object = ANY (g.new_columns))
@@ -2193,7 +2212,7 @@ BEGIN ATOMIC
 		FROM going g JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
 			AND d.refobjid = g.relation AND d.refobjsubid = g.number AND d.deptype IN ('a', 'i')
 			-- that of a column that is changed goes on to its twin
-			AND (d.deptype = 'i' OR NOT EXISTS (SELECT FROM tandem.sync y WHERE y.id = g.sync AND y.new_name IS NOT NULL))
+			AND NOT EXISTS (SELECT FROM tandem.sync y WHERE y.id = g.sync AND y.new_name IS NOT NULL)
 		JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
 		UNION ALL
 		-- what stands on it
@@ -2330,7 +2349,7 @@ COMMENT ON FUNCTION tandem._contract_parts(integer)
 
 -- An object of a partition follows that of its table; a key is moved by other calls.
 CREATE FUNCTION tandem._carried_objects(relation oid, number integer, migration integer, OUT place integer, OUT kind text, OUT name name, OUT stored_name name, OUT definition text,
-	OUT depends_on_values boolean, OUT buildable boolean)
+	OUT depends_on_values boolean, OUT buildable boolean, OUT validated boolean)
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
 	WITH c AS (
@@ -2341,22 +2360,27 @@ BEGIN ATOMIC
 		WHERE o.relation = $1 AND o.kind = 'carry'
 	)
 	SELECT 1, 'index', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = x.relname), x.relname), x.relname, pg_get_indexdef(i.indexrelid),
-		NOT ($2 = ANY (i.indkey::integer[])) OR tandem._names_word(concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)), c.name), true
+		NOT ($2 = ANY (i.indkey::integer[])) OR tandem._names_word(concat_ws(' ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)), c.name), true, true
 	FROM c, pg_index i JOIN pg_class x ON x.oid = i.indexrelid
 	WHERE i.indrelid = $1 AND i.indisvalid
 		AND EXISTS (SELECT FROM tandem._index_columns k WHERE k.relation = $1 AND k.index = i.indexrelid AND k.number = $2)
 		AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
 		AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
 	UNION ALL
-	-- that a row violates one that was never validated would be found
-	SELECT 2, 'constraint', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = k.conname), k.conname), k.conname, regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''), k.contype <> 'u' OR NOT k.convalidated,
+	SELECT 2, 'constraint', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = k.conname), k.conname), k.conname,
+		-- which the server leaves out
+		regexp_replace(pg_get_constraintdef(k.oid), '( DEFERRABLE( INITIALLY DEFERRED)?)?$', replace(coalesce((
+			SELECT concat(' WITH (' || array_to_string(x.reloptions, ', ') || ')', ' USING INDEX TABLESPACE ' || quote_ident(b.spcname))
+			FROM pg_class x LEFT JOIN pg_tablespace b ON b.oid = x.reltablespace WHERE x.oid = k.conindid AND k.contype = 'u'), ''), '\', '\\') || '\1'),
+		k.contype <> 'u',
 		-- of server 18 on: without overlaps, not enforced
-		k.contype <> 'x' AND (to_jsonb(k) ->> 'conperiod' = 'true') IS NOT TRUE AND (to_jsonb(k) ->> 'conenforced' = 'false') IS NOT TRUE
+		k.contype <> 'x' AND (to_jsonb(k) ->> 'conperiod' = 'true') IS NOT TRUE AND (to_jsonb(k) ->> 'conenforced' = 'false') IS NOT TRUE,
+		k.convalidated
 	FROM pg_constraint k
 	WHERE k.conrelid = $1 AND k.contype IN ('u', 'c', 'f', 'x') AND ($2 = ANY (k.conkey::integer[]) OR k.contype = 'x'
 			AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = k.conindid AND x.number = $2)) AND k.conparentid = 0 AND k.coninhcount = 0
 	UNION ALL
-	SELECT 3, 'statistics', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = s.stxname), s.stxname), s.stxname, pg_get_statisticsobjdef(s.oid), s.stxexprs IS NOT NULL, true
+	SELECT 3, 'statistics', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = s.stxname), s.stxname), s.stxname, pg_get_statisticsobjdef(s.oid), s.stxexprs IS NOT NULL, true, true
 	FROM pg_statistic_ext s
 	WHERE s.stxrelid = $1 AND ($2 = ANY (s.stxkeys::integer[]) OR EXISTS (
 		SELECT FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
@@ -2366,7 +2390,50 @@ BEGIN ATOMIC
 	ORDER BY 1, 3;
 END;
 COMMENT ON FUNCTION tandem._carried_objects(oid, integer, integer)
-	IS 'what stands on a column and is built for the one that takes its name; depends_on_values: whether it would be another one if that has other values; buildable: whether it can be built while others write';
+	IS 'what stands on a column and is built for the one that takes its name; depends_on_values: whether it would be another one if that has other values; buildable: whether it can be built while others write; validated: a constraint that was not would be, and rows may violate it';
+
+CREATE FUNCTION tandem._moved_identities(relation oid, old name, new name, OUT sequence oid, OUT statement text, OUT moves boolean)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT s.seqrelid,
+		-- of a smaller type it would end too early
+		CASE WHEN s.seqtypid <> n.atttypid AND n.atttypid IN ('int4'::regtype, 'int8'::regtype) AND s.seqtypid <> 'int8'::regtype
+			THEN format('ALTER SEQUENCE %s AS %s', s.seqrelid::regclass, n.atttypid::regtype) END,
+		-- the server takes its values as they are
+		n.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) AND coalesce(pg_get_expr(f.adbin, f.adrelid) ~ '^\(?nextval\([^()]*\)\)?(::integer|::smallint)?$', false)
+	FROM pg_attribute o
+	JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = o.attnum AND d.deptype = 'i'
+	JOIN pg_sequence s ON s.seqrelid = d.objid
+	JOIN pg_attribute n ON n.attrelid = $1 AND n.attname = $3
+	LEFT JOIN pg_attrdef f ON f.adrelid = $1 AND f.adnum = n.attnum
+	WHERE o.attrelid = $1 AND o.attname = $2 AND o.attidentity <> '';
+END;
+COMMENT ON FUNCTION tandem._moved_identities(oid, name, name)
+	IS 'the sequence of an identity column that is changed, the statement that gives it the type of the new column, and whether that can be an identity column';
+
+-- Which transaction it is says the row that it has replaced or deleted.
+CREATE FUNCTION tandem._held_rows(relations oid[], functions oid[], OUT line text, OUT pid integer, OUT xid text)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH rel (oid) AS (
+		SELECT unnest($1) UNION SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = ANY ($1)
+	), changed (line, xid) AS MATERIALIZED (
+		SELECT DISTINCT 'relation ' || c.oid::regclass, c.xmax FROM pg_class c WHERE c.oid IN (SELECT r.oid FROM rel r) AND c.xmax <> '0'
+		UNION ALL SELECT DISTINCT format('column %I of %s', a.attname, a.attrelid::regclass), a.xmax FROM pg_attribute a WHERE a.attrelid IN (SELECT r.oid FROM rel r) AND a.xmax <> '0'
+		UNION ALL SELECT DISTINCT 'type ' || t.oid::regtype, t.xmax FROM pg_type t WHERE t.typrelid = ANY ($1) AND t.xmax <> '0'
+		UNION ALL SELECT DISTINCT 'function ' || p.oid::regprocedure, p.xmax FROM pg_proc p WHERE p.oid = ANY ($2) AND p.xmax <> '0'
+	)
+	-- what has ended has no lock any more
+	SELECT h.line, l.pid, h.xid::text FROM changed h JOIN pg_locks l ON l.locktype = 'transactionid' AND l.transactionid = h.xid AND l.granted
+	WHERE l.pid IS DISTINCT FROM pg_backend_pid() AND EXISTS (SELECT FROM changed)
+	-- a comment on the type of a view, which is dropped with it
+	UNION SELECT 'type ' || t.oid::regtype, l.pid, split_part(l.virtualtransaction, '/', 2)
+	FROM pg_type t JOIN pg_locks l ON l.locktype = 'object' AND l.classid = 'pg_type'::regclass AND l.objid = t.oid AND l.granted AND l.mode <> 'AccessShareLock'
+		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+	WHERE t.typrelid = ANY ($1) AND l.pid IS DISTINCT FROM pg_backend_pid();
+END;
+COMMENT ON FUNCTION tandem._held_rows(oid[], oid[])
+	IS 'rows of the catalogs, of relations and functions, that other transactions have changed and not committed';
 
 CREATE FUNCTION tandem._compiled_functions(relations oid[], names name[], views oid[], OUT function oid)
 RETURNS SETOF oid LANGUAGE sql STABLE
@@ -2419,10 +2486,28 @@ BEGIN ATOMIC
 		AND EXISTS (SELECT FROM pg_constraint b WHERE b.conrelid = $1 AND b.conname = $2)
 	UNION ALL
 	SELECT 4, format('COMMENT ON STATISTICS %s.%I IS %L', o.stxnamespace::regnamespace, $3, obj_description(o.oid, 'pg_statistic_ext'))
-	FROM pg_statistic_ext o WHERE o.stxrelid = $1 AND o.stxname = $3 AND obj_description(o.oid, 'pg_statistic_ext') IS NOT NULL;
+	FROM pg_statistic_ext o WHERE o.stxrelid = $1 AND o.stxname = $3 AND obj_description(o.oid, 'pg_statistic_ext') IS NOT NULL
+	UNION ALL
+	SELECT 5, format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', i.old::regclass, a.attnum, a.attstattarget)
+	FROM indexes i JOIN pg_attribute a ON a.attrelid = i.old AND a.attstattarget >= 0
+	UNION ALL
+	SELECT 5, format('ALTER TABLE %s CLUSTER ON %I', o.indrelid::regclass, c.relname)
+	FROM indexes i JOIN pg_index o ON o.indexrelid = i.old AND o.indisclustered JOIN pg_class c ON c.oid = i.old
+	UNION ALL
+	SELECT 5, format('ALTER INDEX %s DEPENDS ON EXTENSION %I', i.old::regclass, e.extname)
+	FROM indexes i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.old AND d.deptype = 'x'
+	JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+	UNION ALL
+	SELECT 5, format('ALTER STATISTICS %s.%I SET STATISTICS %s', o.stxnamespace::regnamespace, $3, o.stxstattarget)
+	FROM pg_statistic_ext o WHERE o.stxrelid = $1 AND o.stxname = $3 AND o.stxstattarget >= 0
+	UNION ALL
+	-- last, since nobody else may change them then
+	SELECT 6, format('ALTER STATISTICS %s.%I OWNER TO %I', o.stxnamespace::regnamespace, $3, pg_get_userbyid(o.stxowner))
+	FROM pg_statistic_ext o JOIN pg_statistic_ext b ON b.stxrelid = $1 AND b.stxname = $2
+	WHERE o.stxrelid = $1 AND o.stxname = $3 AND o.stxowner <> b.stxowner;
 END;
 COMMENT ON FUNCTION tandem._names_to_take(oid, name, name)
-	IS 'statements that give what was built for a changed column the names, and comments, of what goes with the old one';
+	IS 'statements that give what was built for a changed column the names, comments and marks of what goes with the old one; place: 6 where the owner of the table may lack the right';
 
 CREATE FUNCTION tandem._columns_in_use(migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -2439,6 +2524,26 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._columns_in_use(integer)
 	IS 'what contract of a migration is refused for, whatever it is to accept, but for other migrations, and for what its statements may free';
+
+CREATE FUNCTION tandem._view_dependents(view oid, OUT line text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT DISTINCT CASE WHEN r.oid IS NOT NULL THEN format('%s %s', CASE WHEN c.relkind = 'm' THEN 'materialized view' ELSE 'view' END, r.ev_class::regclass)
+		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
+	FROM pg_depend d
+	LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN'
+	LEFT JOIN pg_class c ON c.oid = r.ev_class
+	WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
+			OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (
+				SELECT unnest(ARRAY[t.oid, t.typarray]) FROM pg_type t WHERE t.typrelid = $1))
+		AND (d.deptype = 'n'
+			OR d.deptype = 'a' AND d.classid IN ('pg_trigger'::regclass, 'pg_rewrite'::regclass))
+		AND r.ev_class IS DISTINCT FROM $1
+		AND NOT EXISTS (SELECT FROM pg_trigger t WHERE d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
+			AND t.tgname = '!tandem_ended');
+END;
+COMMENT ON FUNCTION tandem._view_dependents(oid)
+	IS 'what depends on a view, or would be dropped with it though it was not made with it';
 
 CREATE FUNCTION tandem._contract_texts(migration integer, OUT part text, OUT object text, OUT what_happens text,
 	OUT remedy text, OUT refuses boolean)
@@ -2495,10 +2600,18 @@ BEGIN ATOMIC
 			AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.refclassid = d.refclassid
 				AND e.refobjid = g.relation AND e.refobjsubid = g.number)
 		OFFSET 0) f
-	WHERE tandem._names_word(pg_get_viewdef(f.view), f.name);
+	WHERE tandem._names_word(pg_get_viewdef(f.view), f.name)
+	UNION
+	SELECT 'views', d.line, format('it uses view %s, and release %s ends: it fails from then on', v.view, v.release),
+		format('have it use the view of release %s, or the table', m.release), false
+	FROM tandem.migration m
+	JOIN tandem.view v ON v.release < m.release AND NOT v.ended
+		AND (v.relation IN (SELECT s.relation FROM tandem.sync s WHERE s.migration = m.id) OR v.relation IN (SELECT o.relation FROM tandem.operation o WHERE o.migration = m.id))
+	CROSS JOIN LATERAL tandem._view_dependents(v.view) d
+	WHERE m.id = $1 AND NOT EXISTS (SELECT FROM tandem.view w WHERE d.line = format('view %s', w.view));
 END;
 COMMENT ON FUNCTION tandem._contract_texts(integer)
-	IS 'functions, views and statements of other migrations that seem to mean, by their text, a column that contract drops';
+	IS 'functions, views and statements of other migrations that seem to mean, by their text, a column that contract drops; and what uses views of a release that ends';
 
 -- Views of releases.
 
@@ -2574,26 +2687,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._hidden_columns(oid, integer, integer)
 	IS 'columns of a table that the view of a release does not show; ending: a migration that is ending';
-
-CREATE FUNCTION tandem._view_dependents(view oid, OUT line text)
-RETURNS SETOF text LANGUAGE sql STABLE
-BEGIN ATOMIC
-	SELECT DISTINCT CASE WHEN r.oid IS NOT NULL THEN format('%s %s', CASE WHEN c.relkind = 'm' THEN 'materialized view' ELSE 'view' END, r.ev_class::regclass)
-		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
-	FROM pg_depend d
-	LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.rulename = '_RETURN'
-	LEFT JOIN pg_class c ON c.oid = r.ev_class
-	WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
-			OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (
-				SELECT unnest(ARRAY[t.oid, t.typarray]) FROM pg_type t WHERE t.typrelid = $1))
-		AND (d.deptype = 'n'
-			OR d.deptype = 'a' AND d.classid IN ('pg_trigger'::regclass, 'pg_rewrite'::regclass))
-		AND r.ev_class IS DISTINCT FROM $1
-		AND NOT EXISTS (SELECT FROM pg_trigger t WHERE d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
-			AND t.tgname = '!tandem_ended');
-END;
-COMMENT ON FUNCTION tandem._view_dependents(oid)
-	IS 'what depends on a view, or would be dropped with it though it was not made with it';
 
 CREATE FUNCTION tandem._views_over(view oid, OUT place integer, OUT name text, OUT is_view boolean)
 RETURNS SETOF record LANGUAGE sql STABLE
@@ -3134,6 +3227,7 @@ REVOKE ALL ON FUNCTION
 	tandem._part_users(oid, oid, integer),
 	tandem._build_users(oid, oid, integer),
 	tandem._column_dependents(oid, integer, integer),
+	tandem._held_rows(oid[], oid[]), tandem._moved_identities(oid, name, name),
 	tandem._is_stray(oid, oid, oid),
 	tandem._stray_dependents(oid, name),
 	tandem._column_keys(oid, integer),

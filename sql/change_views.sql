@@ -95,7 +95,7 @@ SELECT tandem.change_column('euros', 'items', 'price', 'numeric(12,2)', up => 'p
 SELECT tandem.create_views(3, schemas => '{shop}');
 SELECT operation, new_name, state, at_contract FROM tandem.operations WHERE migration = 'euros';
 CALL tandem.migrate('euros');
-SELECT tandem.change_column('euros', 'items', 'price', 'numeric(12,2)', up => 'price / 100.0', down => 'price * 100', carry => '{v4}', leave => '{v9}');
+SELECT tandem.change_column('euros', 'items', 'price', 'numeric(12,2)', up => 'price / 100.0', down => 'price * 100', carry => '{v4,v1}', leave => '{v9}');
 CALL tandem.migrate('euros');
 -- views that come later
 CREATE VIEW v10 AS SELECT sum(price) FROM v1;
@@ -216,7 +216,6 @@ SELECT * FROM v3 ORDER BY id;
 CREATE TABLE sums (id int PRIMARY KEY, amount int, cut int, note text);
 INSERT INTO sums VALUES (1, 9, 1), (2, 10, 2);
 CREATE FUNCTION form(int) RETURNS text LANGUAGE sql AS 'SELECT ''whole''';
-CREATE VIEW formed AS SELECT id, form(amount) FROM sums;
 CREATE VIEW placed AS SELECT y FROM sums AS i(x, y, z);
 CREATE VIEW largest_cut AS SELECT max(cut) AS m FROM sums;
 CREATE SCHEMA other;
@@ -247,12 +246,11 @@ CALL tandem.migrate('bound');
 SELECT object, what_happens FROM tandem.preview_contract('bound') WHERE part = 'views' ORDER BY 1;
 SELECT tandem.switch_release(7);
 -- another function takes the new type better
+CREATE VIEW formed AS SELECT id, form(amount) FROM sums;
 CREATE FUNCTION form(bigint) RETURNS text LANGUAGE sql AS 'SELECT ''mine''';
 \set VERBOSITY default
 CALL tandem.contract('bound');
 DROP FUNCTION form(bigint);
-\set VERBOSITY sqlstate
-CALL tandem.contract('bound');
 \set VERBOSITY terse
 DROP VIEW formed;
 CALL tandem.contract('bound');

@@ -11,6 +11,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "commands/tablespace.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -19,6 +20,7 @@
 #include "api/finish.h"
 #include "catalog/operation.h"
 #include "catalog/step.h"
+#include "core/authority.h"
 #include "core/error.h"
 #include "core/query.h"
 #include "core/relation.h"
@@ -41,6 +43,7 @@ typedef struct CarriedObject
 	char	   *definition;		/* as the server writes it */
 	bool		depends_on_values;
 	bool		buildable;		/* while others write */
+	bool		validated;		/* else rows may violate it */
 	char	   *given;			/* what it is noted as */
 } CarriedObject;
 
@@ -67,6 +70,7 @@ read_object(uint64 row)
 	object->definition = query_get_text(row, 4);
 	object->depends_on_values = query_get_bool(row, 5);
 	object->buildable = query_get_bool(row, 6);
+	object->validated = query_get_bool(row, 7);
 	object->given = object->kind;
 	return object;
 }
@@ -83,7 +87,7 @@ built_objects(const Migration *migration, const Carrying *carrying)
 	query_int(&query, get_attnum(relid, column_of(carrying)));
 	query_int(&query, migration->id);
 	objects = query_rows(&query,
-						 "SELECT kind, name::text, stored_name::text, definition, depends_on_values, buildable FROM tandem._carried_objects($1, $2, $3) ORDER BY place, name COLLATE \"C\"",
+						 "SELECT kind, name::text, stored_name::text, definition, depends_on_values, buildable, validated FROM tandem._carried_objects($1, $2, $3) ORDER BY place, name COLLATE \"C\"",
 						 read_object);
 	query_end(&query);
 	return objects;
@@ -107,6 +111,7 @@ views_of_rule(const SyncRule *rule)
 		object->definition = view_definition_text(view->view);
 		object->depends_on_values = view->by_value;
 		object->buildable = true;
+		object->validated = true;
 		object->given = user_view_given(view->view);
 		objects = lappend(objects, object);
 	}
@@ -246,6 +251,16 @@ carried_forget_index(Migration *migration, Oid relid, const char *name)
 		forget_carried(migration, relid, carried->object);
 }
 
+/* The server leaves it out of the definition.  Returns NULL for that of the database. */
+static char *
+tablespace_of_index(Oid relid, const char *name)
+{
+	Oid			index = get_relname_relid(name, get_rel_namespace(relid));
+	Oid			tablespace = OidIsValid(index) ? get_rel_tablespace(index) : InvalidOid;
+
+	return OidIsValid(tablespace) ? get_tablespace_name(tablespace) : NULL;
+}
+
 static void
 carry_index(Migration *migration, const ReleaseNames *names,
 			const CarriedObject *object, char *built)
@@ -255,6 +270,7 @@ carry_index(Migration *migration, const ReleaseNames *names,
 	stmt->idxname = built;
 	/* that of a partitioned table is written as of it alone */
 	stmt->relation->inh = true;
+	stmt->tableSpace = tablespace_of_index(names->relation, object->stored_name);
 	add_build_index(migration, names, stmt, object->definition);
 }
 
@@ -290,8 +306,18 @@ carry_statistics(const ReleaseNames *names, const CarriedObject *object, char *b
 												 "format('CREATE STATISTICS %s.%I', s.stxnamespace::regnamespace, $2), "
 												 "format('CREATE STATISTICS %s.%I', s.stxnamespace::regnamespace, $3)) "
 												 "FROM pg_statistic_ext s WHERE s.stxrelid = $6 AND s.stxname = $2"));
+	/* whoever calls for it, it is the owner's */
 	if (statement)
-		ddl_run(statement);
+		ddl_run_as(authority_table_owner(names->relation), statement, AUTHORITY_PINNED_PATH);
+}
+
+static char *
+validated_definition(const CarriedObject *object)
+{
+	const char *mark = " NOT VALID";
+	size_t		length = strlen(object->definition) - (object->validated ? 0 : strlen(mark));
+
+	return pnstrdup(object->definition, length);
 }
 
 static char *
@@ -313,7 +339,7 @@ build_object(Migration *migration, const Carrying *carrying,
 	if (strcmp(object->kind, "index") == 0)
 		carry_index(migration, &names, object, built);
 	else if (strcmp(object->kind, "constraint") == 0)
-		add_build_constraint(migration, &names, built, object->definition);
+		add_build_constraint(migration, &names, built, validated_definition(object));
 	else
 		carry_statistics(&names, object, built);
 }
@@ -393,9 +419,11 @@ line_of_object(const Migration *migration, Oid relid, const CarriedObject *objec
 	char	   *line = psprintf("%s %s: %s", object->kind, quote_identifier(object->name),
 								object->definition);
 
-	if (object->buildable)
+	if (object->buildable && object->validated)
 		return line;
-	return psprintf("%s: not built while others write: %s", line,
+	return psprintf("%s: %s: %s", line,
+					object->buildable ? "carry has it validated; to have it as it is"
+					: "not built while others write",
 					call_to_build_at_contract(migration, relid, object));
 }
 
@@ -412,19 +440,38 @@ warn_of_undecided(const Carrying *carrying, List *lines)
 			 errhint("Name each in carry, to have it word for word, or in leave, to have it no more; or call tandem.add_constraint or tandem.add_index with its name. Until then migrate is refused.")));
 }
 
+/* What is gone by now needs no decision; what stands on two columns is told once. */
+static List *
+add_undecided(List *lines, const Migration *migration, List *objects, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, objects)
+	{
+		const CarriedObject *object = lfirst(lc);
+		const Operation *operation = find_noted(migration, OPERATION_UNDECIDED, relid,
+												object->given, object->name);
+
+		/* what a statement at contract makes of it is the user's */
+		if (operation && !operations_name(migration, object->name) &&
+			!text_is_among(line_of_undecided(operation), lines))
+			lines = lappend(lines, line_of_undecided(operation));
+	}
+	return lines;
+}
+
 void
 carried_check_decided(const Migration *migration)
 {
 	List	   *lines = NIL;
 	ListCell   *lc;
 
-	foreach(lc, operation_list_of_kind(migration->id, OPERATION_UNDECIDED))
+	foreach(lc, sync_list_changing(migration->id))
 	{
-		const Operation *operation = lfirst(lc);
+		Carrying	carrying = {.rule = lfirst(lc)};
 
-		/* what a statement at contract makes of it is the user's */
-		if (!operations_name(migration, operation->object))
-			lines = lappend(lines, line_of_undecided(operation));
+		lines = add_undecided(lines, migration, objects_of_column(migration, &carrying),
+							  carrying.rule->relation);
 	}
 	if (lines == NIL)
 		return;
@@ -509,6 +556,13 @@ is_dropped_index(const Migration *migration, Oid relid, const CarriedObject *obj
 	return false;
 }
 
+static bool
+is_carried_unasked(const Carrying *carrying, const CarriedObject *object)
+{
+	return object->buildable && object->validated &&
+		(!object->depends_on_values || (carrying->word_for_word && !is_view(object)));
+}
+
 void
 carry_over(Migration *migration, const Carrying *carrying)
 {
@@ -536,8 +590,7 @@ carry_over(Migration *migration, const Carrying *carrying)
 			continue;
 		if (text_is_among(object->name, carrying->leave))
 			note_object(migration, relid, OPERATION_LEAVE, object->given, object->name, NULL);
-		else if ((object->buildable && (!object->depends_on_values || (carrying->word_for_word && !is_view(object)))) ||
-				 text_is_among(object->name, carrying->carry))
+		else if (is_carried_unasked(carrying, object) || text_is_among(object->name, carrying->carry))
 			carry_object(migration, carrying, object);
 		else if (find_noted(migration, OPERATION_UNDECIDED, relid, object->given, object->name) == NULL)
 		{
@@ -600,161 +653,4 @@ carry_decide(Migration *migration, const Carrying *carrying)
 		}
 	}
 	return decided;
-}
-
-/*-------------------------------------------------------------------------
- * Contract.
- *-------------------------------------------------------------------------
- */
-
-static void
-run_statement_of_table(Oid relid, void *statement)
-{
-	ddl_run(statement);
-}
-
-/* Those that the server would drop with the column. */
-static List *
-statements_for_sequences(const SyncRule *rule)
-{
-	TandemQuery query;
-	List	   *statements;
-
-	query_begin(&query);
-	query_oid(&query, rule->relation);
-	query_int(&query, get_attnum(rule->relation, linitial(rule->old_columns)));
-	query_name(&query, linitial(rule->new_columns));
-	statements = query_texts(&query,
-							 "SELECT format('ALTER SEQUENCE %s%s OWNED BY %s.%I', s.seqrelid::regclass, "
-	/* of a smaller type it would end too early */
-							 "CASE WHEN (s.seqtypid, a.atttypid) IN (('int2'::regtype, 'int4'::regtype), ('int2'::regtype, 'int8'::regtype), ('int4'::regtype, 'int8'::regtype)) "
-							 "THEN format(' AS %s', a.atttypid::regtype) END, $1::regclass, $3) "
-							 "FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid "
-							 "JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = $3 "
-							 "WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass "
-							 "AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype = 'a' ORDER BY s.seqrelid");
-	query_end(&query);
-	return statements;
-}
-
-void
-carried_keep_sequences(const Migration *migration)
-{
-	ListCell   *lc;
-	ListCell   *statement;
-
-	foreach(lc, sync_list_changing(migration->id))
-	{
-		SyncRule   *rule = lfirst(lc);
-
-		foreach(statement, statements_for_sequences(rule))
-			finish_change_table(migration, rule->relation, run_statement_of_table,
-								lfirst(statement));
-	}
-}
-
-/*
- * Returns the statements that give what was built the names of what goes: on each table
- * of the tree, whose indexes have their own.  To be called while both are there.
- */
-static List *
-statements_for_names(const Operation *operation)
-{
-	TandemQuery query;
-	List	   *statements;
-
-	query_begin(&query);
-	query_oid(&query, operation->relation);
-	query_name(&query, operation->object);
-	query_name(&query, operation->new_name);
-	statements = query_texts(&query,
-							 "SELECT statement FROM tandem._names_to_take($1, $2, $3) ORDER BY place, statement COLLATE \"C\"");
-	query_end(&query);
-	return statements;
-}
-
-typedef struct NameTaken
-{
-	Oid			relation;
-	char	   *statement;
-} NameTaken;
-
-/* From server 18 on a NOT NULL is a constraint with a name. */
-static List *
-statements_for_not_null(const SyncRule *rule)
-{
-	TandemQuery query;
-	List	   *statements;
-
-	query_begin(&query);
-	query_oid(&query, rule->relation);
-	query_name(&query, linitial(rule->new_columns));
-	query_name(&query, linitial(rule->old_columns));
-	statements = query_texts(&query,
-							 "SELECT format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', $1::regclass, b.conname, w.name) "
-							 "FROM pg_constraint b JOIN pg_attribute n ON n.attrelid = $1 AND n.attname = $2 "
-							 "LEFT JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = $3 "
-							 "LEFT JOIN pg_constraint o ON o.conrelid = $1 AND o.contype = 'n' AND o.conkey = ARRAY[a.attnum] "
-							 "CROSS JOIN LATERAL (SELECT coalesce(o.conname, replace(b.conname, $2, $3)::name) AS name) w "
-							 "WHERE b.conrelid = $1 AND b.contype = 'n' AND b.conkey = ARRAY[n.attnum] AND b.conname <> w.name "
-							 "AND NOT EXISTS (SELECT FROM pg_constraint t WHERE t.conrelid = $1 AND t.conname = w.name AND t.oid IS DISTINCT FROM o.oid)");
-	query_end(&query);
-	return statements;
-}
-
-static List *
-add_names(List *names, Oid relation, List *statements)
-{
-	ListCell   *lc;
-
-	foreach(lc, statements)
-	{
-		NameTaken  *name = palloc(sizeof(NameTaken));
-
-		name->relation = relation;
-		name->statement = lfirst(lc);
-		names = lappend(names, name);
-	}
-	return names;
-}
-
-List *
-carried_names_to_take(const Migration *migration)
-{
-	List	   *names = NIL;
-	ListCell   *lc;
-
-	foreach(lc, operation_list_of_kind(migration->id, OPERATION_CARRY))
-	{
-		Operation  *operation = lfirst(lc);
-
-		/* a view is made again under its own */
-		if (strncmp(operation->given, VIEW_KIND, strlen(VIEW_KIND)) != 0)
-			names = add_names(names, operation->relation, statements_for_names(operation));
-	}
-	foreach(lc, sync_list_changing(migration->id))
-	{
-		const SyncRule *rule = lfirst(lc);
-
-		names = add_names(names, rule->relation, statements_for_not_null(rule));
-	}
-	return names;
-}
-
-void
-carried_take_names(const Migration *migration, List *names)
-{
-	ListCell   *lc;
-
-	if (names == NIL)
-		return;
-	foreach(lc, names)
-	{
-		NameTaken  *name = lfirst(lc);
-
-		finish_change_table(migration, name->relation, run_statement_of_table,
-							name->statement);
-	}
-	foreach(lc, operation_list_of_kind(migration->id, OPERATION_CARRY))
-		operation_note_done(lfirst(lc));
 }

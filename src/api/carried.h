@@ -50,16 +50,4 @@ extern void carried_forget_index(Migration *migration, Oid relid, const char *na
 /* Throws an error if something is not decided. */
 extern void carried_check_decided(const Migration *migration);
 
-/*
- * At contract, before the columns go: their sequences stay, for the twins.
- */
-extern void carried_keep_sequences(const Migration *migration);
-
-/*
- * Returns, before the columns go, what is to be renamed once they are gone;
- * carried_take_names does it then.
- */
-extern List *carried_names_to_take(const Migration *migration);
-extern void carried_take_names(const Migration *migration, List *names);
-
 #endif							/* TANDEM_CARRIED_H */

@@ -27,6 +27,7 @@
 
 #include "api/arguments.h"
 #include "api/carried.h"
+#include "api/changed_default.h"
 #include "api/column_moves.h"
 #include "api/column_operation.h"
 #include "api/expand.h"
@@ -127,14 +128,10 @@ check_something_changes(const ColumnChange *change)
 			 : errmsg("change of column \"%s\" has neither type nor up",
 					  rule->new_name),
 			 errdetail("No second column is needed for that."),
-			 errhint("For NOT NULL call SELECT tandem.add_not_null(%s, %s, %s); for another default at contract SELECT tandem.at_contract(%s, %s, 'ALTER TABLE %s ALTER COLUMN %s SET DEFAULT ...');",
+			 errhint("For NOT NULL call SELECT tandem.add_not_null(%s, %s, %s); for another default give default_value alone.",
 					 quote_literal_cstr(rule->migration),
 					 quote_literal_cstr(quoting_relation(rule->relation)),
-					 quote_literal_cstr(rule->new_name),
-					 quote_literal_cstr(rule->migration),
-					 quote_literal_cstr(quoting_relation(rule->relation)),
-					 quoting_relation(rule->relation),
-					 quote_identifier(rule->new_name))));
+					 quote_literal_cstr(rule->new_name))));
 }
 
 /* The name of the twin, cut by the server's rule. */
@@ -518,6 +515,33 @@ add_not_null(const Migration *migration, const ColumnChange *change)
 		(void) step_add_not_null(migration->id, change->twin.relation, change->twin.name);
 }
 
+static bool
+has_rule(const Migration *migration, const SyncRule *rule)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_table(migration->id, rule->relation))
+	{
+		if (strcmp(linitial(((SyncRule *) lfirst(lc))->old_columns), linitial(rule->old_columns)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Is only another default given, of a column that the migration changes in nothing else? */
+static bool
+changes_default_alone(const Migration *migration, const ColumnChange *change)
+{
+	const SyncRule *rule = change->rule;
+
+	return change->twin.given.default_given && !change->up_given && !change->down_given &&
+		!change->one_way && !change->not_null_given && !migration->forgotten &&
+		change->carrying.carry == NIL && change->carrying.leave == NIL &&
+		get_attnum(rule->relation, column_of(change)) > 0 && !has_rule(migration, rule) &&
+		(change->type_given == NULL ||
+		 strcmp(change->twin.type_text, type_of_column(rule->relation, column_of(change))) == 0);
+}
+
 Datum
 tandem_change_column(PG_FUNCTION_ARGS)
 {
@@ -533,6 +557,13 @@ tandem_change_column(PG_FUNCTION_ARGS)
 		check_same_twin(migration, &change);
 	if (repeat_rule(migration, change.rule))
 		PG_RETURN_VOID();
+	if (changes_default_alone(migration, &change))
+	{
+		migration_check(migration, ACTION_EXPAND);
+		changed_default_add(migration, change.rule->relation, argument_text(fcinfo, 1, "relation"),
+							column_of(&change), change.twin.given.default_given);
+		PG_RETURN_VOID();
+	}
 	column_operation_check(migration, change.rule);
 	check_something_changes(&change);
 	check_is_no_key(&change, argument_bool(fcinfo, 13, "cascade"));

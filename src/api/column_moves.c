@@ -13,12 +13,14 @@
 #include "utils/lsyscache.h"
 
 #include "api/column_moves.h"
+#include "catalog/release_view.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/text.h"
 #include "ddl/columns.h"
 #include "ending/operations.h"
 #include "ending/remade_views.h"
+#include "views/view_dependents.h"
 
 typedef struct ColumnMove
 {
@@ -39,15 +41,15 @@ read_move(uint64 row)
 }
 
 static List *
-moves_of_rule(const SyncRule *rule)
+moves_of_table(const SyncRule *rule, Oid relid)
 {
 	TandemQuery query;
 	List	   *moves;
 
 	query_begin(&query);
 	authority_pin_catalog_forms();
-	query_oid(&query, rule->relation);
-	query_int(&query, get_attnum(rule->relation, linitial(rule->old_columns)));
+	query_oid(&query, relid);
+	query_int(&query, get_attnum(relid, linitial(rule->old_columns)));
 	query_name(&query, linitial(rule->new_columns));
 	moves = query_rows(&query,
 					   "SELECT line, name, statements FROM tandem._column_moves($1, $2, $3)",
@@ -89,12 +91,12 @@ line_with_calls(const Migration *migration, const SyncRule *rule, const char *li
 
 /* Those of earlier releases end before. */
 static List *
-lines_of_rule(const Migration *migration, const SyncRule *rule)
+lines_of_table(const Migration *migration, const SyncRule *rule, Oid relid)
 {
-	TableColumn column = {rule->relation, linitial(rule->old_columns)};
+	TableColumn column = {relid, linitial(rule->old_columns)};
 	List	   *all = linitial(column_dependents(list_make1(&column), migration->id));
 	List	   *others = linitial(column_migrations(list_make1(&column), migration->id));
-	List	   *moves = all == NIL ? NIL : moves_of_rule(rule);
+	List	   *moves = all == NIL ? NIL : moves_of_table(rule, relid);
 	List	   *lines = NIL;
 	ListCell   *lc;
 
@@ -106,14 +108,64 @@ lines_of_rule(const Migration *migration, const SyncRule *rule)
 			!(move && operations_name(migration, move->name)))
 			lines = lappend(lines, line_with_calls(migration, rule, lfirst(lc), move));
 	}
-	return list_concat(lines, remade_views_unreadable(migration, rule));
+	return lines;
+}
+
+/* Contract ends the releases before: their views fail, and what uses them. */
+static void
+warn_of_views_that_end(const SyncRule *rule)
+{
+	List	   *lines = NIL;
+	ListCell   *lc;
+	ListCell   *line;
+
+	foreach(lc, release_view_list(rule->relation))
+	{
+		const ReleaseView *view = lfirst(lc);
+
+		if (view->ended || view->release >= rule->release)
+			continue;
+		foreach(line, view_dependents(view->view))
+			lines = lappend(lines, psprintf("%s, over view %s", (char *) lfirst(line),
+											quoting_relation(view->view)));
+	}
+	if (lines == NIL)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("contract ends views of table \"%s\" that others use",
+					quoting_shown_name(rule->relation)),
+			 errdetail("%s", text_joined(lines, "- ", "\n")),
+			 errhint("They fail from then on, with the releases before %d. Have them use the table, or the view of release %d.",
+					 rule->release, rule->release)));
+}
+
+/* A partition may have more than its table. */
+static List *
+lines_of_rule(const Migration *migration, const SyncRule *rule)
+{
+	List	   *lines = NIL;
+	ListCell   *lc;
+	ListCell   *line;
+
+	foreach(lc, table_tree(rule->relation))
+	{
+		foreach(line, lines_of_table(migration, rule, lfirst_oid(lc)))
+		{
+			if (!text_is_among(lfirst(line), lines))
+				lines = lappend(lines, lfirst(line));
+		}
+	}
+	return lines;
 }
 
 void
 column_moves_warn(const Migration *migration, const SyncRule *rule)
 {
-	List	   *lines = lines_of_rule(migration, rule);
+	List	   *lines = list_concat(lines_of_rule(migration, rule),
+									remade_views_unreadable(migration, rule));
 
+	warn_of_views_that_end(rule);
 	if (lines == NIL)
 		return;
 	ereport(WARNING,
@@ -121,7 +173,7 @@ column_moves_warn(const Migration *migration, const SyncRule *rule)
 			 errmsg("column \"%s\" of table \"%s\" is in use by what is not carried over",
 					rule->new_name, quoting_shown_name(rule->relation)),
 			 errdetail("%s", text_joined(lines, "- ", "\n")),
-			 errhint("Make these calls, with the statements changed where the new values need it; contract runs them when the new column has its name. Or drop what is named. Until then migrate is refused.")));
+			 errhint("Make these calls, with the statements changed where the new values need it; contract runs them when the new column has its name. Or do what else a line says, or drop what is named. Until then migrate is refused.")));
 }
 
 void
@@ -132,6 +184,7 @@ column_moves_check(const Migration *migration)
 
 	foreach(lc, sync_list_changing(migration->id))
 		lines = list_concat(lines, lines_of_rule(migration, lfirst(lc)));
+	lines = list_concat(lines, remade_views_unreadable(migration, NULL));
 	if (lines == NIL)
 		return;
 	ereport(ERROR,
@@ -139,6 +192,6 @@ column_moves_check(const Migration *migration)
 			 errmsg("changed columns of migration \"%s\" are in use by what is not carried over",
 					migration->name),
 			 errdetail("%s", text_joined(lines, "- ", "\n")),
-			 errhint("Make these calls, with the statements changed where the new values need it, or drop what is named, then run CALL tandem.migrate(%s); again.",
+			 errhint("Make these calls, with the statements changed where the new values need it, or do what else a line says, or drop what is named, then run CALL tandem.migrate(%s); again.",
 					 quote_literal_cstr(migration->name))));
 }

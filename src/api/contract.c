@@ -34,6 +34,7 @@
 #include "core/text.h"
 #include "ddl/columns.h"
 #include "ending/compiled_functions.h"
+#include "ending/held_rows.h"
 #include "ending/open_work.h"
 #include "ending/operations.h"
 #include "ending/tables.h"
@@ -432,6 +433,18 @@ typedef struct FencedContract
 								 * types */
 } FencedContract;
 
+/* Nobody is waited for while tables are locked. */
+static void
+check_rows_are_free(const Migration *migration, List *functions)
+{
+	List	   *relids = list_concat(finish_tables(migration), user_views_of_migration(migration));
+
+	held_rows_check(migration,
+					list_concat(relids, versioned_views_of(sync_relations_of_migration(migration->id),
+														   migration->release)),
+					functions);
+}
+
 /*
  * All that is asked of the catalogs takes longer with each partition, so it is
  * asked before the tables are locked.  Nobody else changes the migration by now.
@@ -449,6 +462,7 @@ look_up_before_locks(const Migration *migration, void *arg)
 	 */
 	remade_views_check(migration);
 	fenced->functions = compiled_functions(migration);
+	check_rows_are_free(migration, fenced->functions);
 	catalog_watch_begin();
 	(void) check_ready_to_contract(migration, rules, dropped, fenced->call);
 	fenced->objects = finish_dropped_with(migration, dropped);
@@ -473,6 +487,7 @@ contract_locked(Migration *migration, void *arg)
 		fenced->functions = compiled_functions(migration);
 		fenced->objects = finish_dropped_with(migration, dropped);
 	}
+	check_rows_are_free(migration, fenced->functions);
 	check_undeclared_writers(migration, call->undeclared, false);
 	region_gate_pass(&gate);
 	migration_act(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT,
@@ -683,7 +698,7 @@ tandem_preview_contract(PG_FUNCTION_ARGS)
 	foreach(lc, remade_views_problems(migration))
 		put_part(result, "in use", lfirst(lc),
 				 "contract is refused, whatever it is to accept",
-				 "drop it, and create it again after contract");
+				 "do what it says; or drop it, and create it again after contract");
 	put_views_made_again(result, migration);
 	foreach(lc, column_rename_waits(migration))
 		put_part(result, "in use", lfirst(lc),

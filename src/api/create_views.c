@@ -13,6 +13,7 @@
 #include "utils/lsyscache.h"
 
 #include "api/arguments.h"
+#include "api/changed_default.h"
 #include "catalog/operation.h"
 #include "catalog/registry.h"
 #include "catalog/release_view.h"
@@ -343,6 +344,8 @@ make_release_views(int release, List *tables, bool refresh)
 							get_namespace_oid(lfirst(schema), false), fixed,
 							refresh, &grants);
 	view_schema_revoke(grants);
+	foreach(table, tables)
+		changed_default_put(release, lfirst_oid(table));
 }
 
 Datum

@@ -9,9 +9,11 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "api/carried.h"
+#include "api/carried_end.h"
+#include "api/changed_default.h"
 #include "api/column_rename.h"
 #include "api/finish.h"
+#include "api/moved_identity.h"
 #include "catalog/migration_rights.h"
 #include "catalog/operation.h"
 #include "catalog/registry.h"
@@ -260,6 +262,7 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 	if (migration->phase == PHASE_DONE)
 	{
 		carried_keep_sequences(migration);
+		moved_identities(migration);
 		names = carried_names_to_take(migration);
 		views = remade_views_begin(migration);
 		renamed = column_rename_all(migration, dropped);
@@ -299,6 +302,7 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 		operations_end_tables(migration);
 	else
 		tables_drop(operation_tables(migration->id, OPERATION_ADD_TABLE), AUTHORITY_PINNED_PATH);
+	changed_default_end(migration);
 	/* none of them has a column left that a release does not see */
 	release_publication_follow(sync_relations_of_migration(migration->id), 0);
 	foreach(lc, sync_list_of_migration(migration->id))

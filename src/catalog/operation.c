@@ -169,6 +169,22 @@ operation_list_of_kind(int migration_id, OperationKind kind)
 }
 
 List *
+operation_list_of_table(Oid relid, int release)
+{
+	TandemQuery query;
+	List	   *operations;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, release);
+	operations = query_rows(&query, OPERATION_COLUMNS "WHERE o.relation = $1 AND m.release = $2 "
+							"AND m.phase NOT IN ('done', 'aborted') ORDER BY o.id",
+							read_operation);
+	query_end(&query);
+	return operations;
+}
+
+List *
 operation_tables(int migration_id, OperationKind kind)
 {
 	List	   *relids = NIL;

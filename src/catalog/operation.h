@@ -67,7 +67,10 @@ extern List *operation_list(int migration_id);
 /* The same of one kind, of tables that are there. */
 extern List *operation_list_of_kind(int migration_id, OperationKind kind);
 
-/* Returns the tables of those, as OIDs. */
+/* Returns those of a table, of all open migrations of a release, in the order of the calls. */
+extern List *operation_list_of_table(Oid relid, int release);
+
+/* Returns the tables of operation_list_of_kind, as OIDs. */
 extern List *operation_tables(int migration_id, OperationKind kind);
 
 /*

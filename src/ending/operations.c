@@ -17,6 +17,7 @@
 #include "core/statement.h"
 #include "core/text.h"
 #include "ddl/given_statement.h"
+#include "ddl/named_objects.h"
 #include "ending/operations.h"
 #include "ending/tables.h"
 
@@ -614,13 +615,14 @@ run_operations(const Migration *migration, RunTime when)
 bool
 operations_name(const Migration *migration, const char *object)
 {
-	TandemQuery query;
+	ListCell   *lc;
 
-	query_begin(&query);
-	query_int(&query, migration->id);
-	query_name(&query, object);
-	return query_end_found(&query, query_run_latest(&query,
-													"SELECT FROM tandem.operation o WHERE o.migration = $1 AND o.kind = 'statement' AND tandem._names_word(o.statement, $2) LIMIT 1"));
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_STATEMENT))
+	{
+		if (statement_is_about(((Operation *) lfirst(lc))->statement, object))
+			return true;
+	}
+	return false;
 }
 
 bool

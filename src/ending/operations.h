@@ -23,7 +23,7 @@ extern List *operations_parts(const Migration *migration);
  */
 extern bool operations_may_free_columns(const Migration *migration);
 
-/* Does one of these statements name the object, by its text? */
+/* Is one of these statements about an object of this name, see statement_is_about? */
 extern bool operations_name(const Migration *migration, const char *object);
 
 /* Throws an error that lists those that refuse. */

@@ -17,11 +17,15 @@
 
 #include "catalog/operation.h"
 #include "core/error.h"
+#include "core/lock.h"
 #include "core/query.h"
 #include "core/relation.h"
+#include "core/settings.h"
 #include "core/statement.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "ending/held_rows.h"
+#include "ending/lent_names.h"
 #include "ending/operations.h"
 #include "ending/remade_views.h"
 #include "ending/tables.h"
@@ -69,7 +73,7 @@ lines_of_undecided(const Migration *migration, List *views)
 
 		if (view->by_value && !has_operation(migration, OPERATION_CARRY, view->view) &&
 			!remade_view_is_left(migration, view->view))
-			lines = lappend(lines, psprintf("view %s, which computes from values that change",
+			lines = lappend(lines, psprintf("view %s, which computes from values that change: name it in carry or leave of tandem.change_column",
 											quoting_relation(view->view)));
 	}
 	return lines;
@@ -177,8 +181,8 @@ problem_of_text(const UserView *view)
 		return psprintf("view %s, whose text gives the columns of a table other names",
 						quoting_relation(view->view));
 	error = subtransaction_rehearse(read_view_again, &again);
-	/* a right that is missing the catalogs tell, too */
-	if (error && error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
+	/* a right that is missing is told by the rehearsal, or by the catalogs */
+	if (error && (error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE || error_passes_with_others(error)))
 		return NULL;
 	if (error)
 		return psprintf("view %s, whose text cannot be read again: %s",
@@ -214,11 +218,12 @@ refuse_views(const Migration *migration, List *lines)
 			 errmsg("views over changed columns of migration \"%s\" cannot be made again",
 					migration->name),
 			 errdetail("%s", text_joined(lines, "- ", "\n")),
-			 errhint("Drop these and, if they are still wanted, create them again after contract.")));
+			 errhint("Do what a line says; or drop these and, if they are still wanted, create them again after contract.")));
 }
 
+/* readable: gets the OIDs of those without a problem. */
 static List *
-lines_of_texts(const Migration *migration, List *views)
+lines_of_texts(const Migration *migration, List *views, List **readable)
 {
 	List	   *lines = NIL;
 	ListCell   *lc;
@@ -230,31 +235,10 @@ lines_of_texts(const Migration *migration, List *views)
 
 		if (problem)
 			lines = lappend(lines, problem);
+		else
+			*readable = lappend_oid(*readable, view->view);
 	}
 	return lines;
-}
-
-List *
-remade_views_unreadable(const Migration *migration, const SyncRule *rule)
-{
-	return lines_of_texts(migration, views_not_named(migration, user_views_of_rule(rule)));
-}
-
-List *
-remade_views_problems(const Migration *migration)
-{
-	ChangedColumns columns = changed_columns_of_migration(migration);
-	List	   *views = views_not_named(migration, user_views_of_columns(&columns));
-	List	   *lines = list_concat(lines_of_undecided(migration, views),
-									lines_of_texts(migration, views));
-
-	return list_concat(lines, lines_over_left(migration, views));
-}
-
-void
-remade_views_check(const Migration *migration)
-{
-	refuse_views(migration, remade_views_problems(migration));
 }
 
 /* Under the locks, after the statements of users have run. */
@@ -269,7 +253,7 @@ check_views_to_drop(const Migration *migration, List *views)
 	lines = query_texts(&query,
 						"SELECT line FROM tandem._remake_problems($1) ORDER BY line COLLATE \"C\"");
 	query_end(&query);
-	lines = list_concat(lines, lines_of_undecided(migration, views));
+	lines = list_concat(lines, lines_of_undecided(migration, views_not_named(migration, views)));
 	refuse_views(migration, list_concat(lines, lines_over_left(migration, views)));
 }
 
@@ -282,6 +266,7 @@ typedef struct RemadeView
 {
 	const UserView *view;
 	char	   *name;
+	char	   *title;			/* for messages, while it has another name */
 	Oid			schema;
 	List	   *rights;			/* of ColumnRights */
 	List	   *bindings;		/* what it names, of char * */
@@ -325,14 +310,6 @@ remade_views_begin(const Migration *migration)
 		remade->twins = lappend(remade->twins, twins);
 	}
 	return remade;
-}
-
-static void
-rename_column(Oid relid, const char *name, const char *new_name)
-{
-	ddl_run_stored(relid, psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s",
-								   quoting_relation(relid), quote_identifier(name),
-								   pstrdup(quote_identifier(new_name))));
 }
 
 /* By their names, since the column and views over it are others afterwards. */
@@ -384,8 +361,8 @@ read_statements(void *arg)
 		char	   *old = get_attname(twins->relation, twins->old, false);
 		char	   *new = get_attname(twins->relation, twins->new, false);
 
-		rename_column(twins->relation, new, derived_name(new, "tandem_moved"));
-		rename_column(twins->relation, old, new);
+		lend_column_name(twins->relation, new, derived_name(new, "tandem_moved"));
+		lend_column_name(twins->relation, old, new);
 	}
 	foreach(lc, remade->views)
 	{
@@ -398,24 +375,32 @@ read_statements(void *arg)
 }
 
 static void
-read_views(RemadeViews *remade)
+add_views(RemadeViews *remade, List *views)
 {
-	List	   *views = user_views_of_columns(&remade->columns);
 	ListCell   *lc;
 
-	if (views != NIL)
-		check_views_to_drop(remade->migration, views);
 	foreach(lc, views)
 	{
 		RemadeView *view = palloc0(sizeof(RemadeView));
 
 		view->view = lfirst(lc);
 		view->name = quoting_raw_name(view->view->view);
+		view->title = psprintf("view %s", quoting_relation(view->view->view));
 		view->schema = get_rel_namespace(view->view->view);
 		view->rights = view_rights(view->view->view);
 		view->left = remade_view_is_left(remade->migration, view->view->view);
 		remade->views = lappend(remade->views, view);
 	}
+}
+
+static void
+read_views(RemadeViews *remade)
+{
+	List	   *views = user_views_of_columns(&remade->columns);
+
+	if (views != NIL)
+		check_views_to_drop(remade->migration, views);
+	add_views(remade, views);
 }
 
 static const RemadeView *
@@ -515,4 +500,275 @@ remade_views_make(const RemadeViews *remade)
 		check_bindings(view, made);
 		view_set_rights(made, view->view->owner, view->rights);
 	}
+}
+
+/*-------------------------------------------------------------------------
+ * The rehearsal.
+ *
+ * What fails with the new type fails before anything is refused for it: all views are
+ * made as contract makes them, beside the old ones, which have other names meanwhile, and
+ * taken back.  Nobody who reads or writes the table or the views is locked out.
+ *-------------------------------------------------------------------------
+ */
+
+typedef struct Rehearsal
+{
+	RemadeViews *remade;
+	List	   *failed;			/* of RemadeView */
+	List	   *lines;			/* of char *, as many as of those */
+} Rehearsal;
+
+/* As column_rename_all will have it; what is replicated keeps its name. */
+static void
+lend_names_of_columns(const Migration *migration)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_changing(migration->id))
+	{
+		const SyncRule *rule = lfirst(lc);
+
+		if (table_is_replicated(rule->relation))
+			continue;
+		lend_column_name(rule->relation, rule->new_name,
+						 derived_name(rule->new_name, "tandem_lent"));
+		lend_column_name(rule->relation, linitial(rule->new_columns), rule->new_name);
+	}
+}
+
+static void
+note_failure(Rehearsal *rehearsal, const RemadeView *view, char *line)
+{
+	rehearsal->failed = lappend(rehearsal->failed, unconstify(RemadeView *, view));
+	rehearsal->lines = lappend(rehearsal->lines, line);
+}
+
+static bool
+is_among_problems(const UserView *view)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid_list(&query, list_make1_oid(view->view));
+	return query_end_found(&query, query_run(&query,
+											 "SELECT FROM tandem._remake_problems($1) LIMIT 1"));
+}
+
+/* A view over one that could not be made, or is left out, is not told of. */
+static bool
+is_to_be_told(const Rehearsal *rehearsal, const RemadeView *view, const ErrorData *error)
+{
+	ListCell   *lc;
+
+	if (error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		return !is_among_problems(view->view);
+	if (error->sqlerrcode != ERRCODE_UNDEFINED_TABLE)
+		return true;
+	foreach(lc, rehearsal->remade->views)
+	{
+		if (((const RemadeView *) lfirst(lc))->left)
+			return false;
+	}
+	return rehearsal->failed == NIL;
+}
+
+static char *
+line_of_failure(const RemadeView *view, const ViewStatement *statement, const ErrorData *error)
+{
+	if (statement->step == VIEW_ITSELF)
+		return psprintf("%s, which cannot be made with the new type: %s", view->title,
+						error->message);
+	return psprintf("%s, for which this fails with the new type: %s: %s", view->title,
+					text_shortened(statement->text, 200), error->message);
+}
+
+typedef struct StatementTry
+{
+	const RemadeView *view;
+	const ViewStatement *statement;
+} StatementTry;
+
+static void
+try_statement(void *arg)
+{
+	const StatementTry *try = arg;
+
+	ddl_run_as(try->view->view->owner, try->statement->text, try->statement->search_path);
+}
+
+static void
+rehearse_statement(Rehearsal *rehearsal, const ViewStatement *statement)
+{
+	StatementTry try = {find_view(rehearsal->remade, statement->view), statement};
+	ErrorData  *error;
+
+	if (statement->step == VIEW_BEFORE_DROP || statement->step == VIEW_OBJECT || try.view->left ||
+		list_member_ptr(rehearsal->failed, try.view))
+		return;
+	error = subtransaction_try(try_statement, &try);
+	if (error == NULL)
+		return;
+	if (error_passes_with_others(error))
+		ReThrowError(error);
+	note_failure(rehearsal, try.view,
+				 is_to_be_told(rehearsal, try.view, error)
+				 ? line_of_failure(try.view, statement, error) : NULL);
+}
+
+static void
+rehearse_bindings(Rehearsal *rehearsal, const RemadeView *view)
+{
+	List	   *bindings;
+
+	if (view->left || list_member_ptr(rehearsal->failed, view))
+		return;
+	bindings = bindings_of_view(get_relname_relid(view->name, view->schema));
+	if (!same_strings(bindings, view->bindings))
+		note_failure(rehearsal, view,
+					 psprintf("%s, which would mean other objects with the new type: before %s; then %s",
+							  view->title,
+							  text_joined(view->bindings, "", ", "),
+							  text_joined(bindings, "", ", ")));
+}
+
+static void
+rehearse_remake(void *arg)
+{
+	Rehearsal  *rehearsal = arg;
+	RemadeViews *remade = rehearsal->remade;
+	ErrorData  *error;
+	ListCell   *lc;
+
+	lend_names_of_columns(remade->migration);
+	error = subtransaction_rehearse(read_statements, remade);
+	if (error)
+		ReThrowError(error);
+	foreach(lc, remade->views)
+	{
+		const RemadeView *view = lfirst(lc);
+
+		lend_view_name(view->view->view, derived_name(view->name, "tandem_lent"));
+	}
+	foreach(lc, remade->statements)
+		rehearse_statement(rehearsal, lfirst(lc));
+	foreach(lc, remade->views)
+		rehearse_bindings(rehearsal, lfirst(lc));
+}
+
+static void
+rehearse_and_take_back(void *arg)
+{
+	ErrorData  *error = subtransaction_rehearse(rehearse_remake, arg);
+
+	if (error)
+		ReThrowError(error);
+}
+
+/* What cannot be seen now, since others change it, contract meets under its locks. */
+static bool
+passes(const ErrorData *error)
+{
+	return error_passes_with_others(error) || error->sqlerrcode == ERRCODE_INTERNAL_ERROR;
+}
+
+static List *
+relations_of_rehearsal(const RemadeViews *remade, List *views)
+{
+	List	   *relids = user_views_oids(views);
+	ListCell   *lc;
+
+	foreach(lc, remade->twins)
+		relids = list_concat_unique_oid(relids, table_tree(((const Twins *) lfirst(lc))->relation));
+	return relids;
+}
+
+/* views: all of the migration that are to be made again; told: OIDs of those to tell of. */
+static List *
+lines_of_rehearsal(const Migration *migration, List *views, List *told)
+{
+	Rehearsal	rehearsal = {remade_views_begin(migration)};
+	ErrorData  *error;
+	List	   *lines = NIL;
+	ListCell   *lc;
+	ListCell   *view;
+
+	if (told == NIL || XactReadOnly)
+		return NIL;
+	/* nobody is waited for to look */
+	if (held_rows(relations_of_rehearsal(rehearsal.remade, views), NIL) != NIL)
+		return NIL;
+	add_views(rehearsal.remade, views);
+	error = lock_limited_try(rehearse_and_take_back, &rehearsal, setting_lock_timeout);
+	if (error && !passes(error))
+		ReThrowError(error);
+	forboth(lc, rehearsal.lines, view, rehearsal.failed)
+	{
+		if (lfirst(lc) && list_member_oid(told, ((RemadeView *) lfirst(view))->view->view))
+			lines = lappend(lines, lfirst(lc));
+	}
+	return lines;
+}
+
+/* told: those of the views, which are all of the migration, to tell of. */
+static List *
+lines_of_making(const Migration *migration, List *views, List *told)
+{
+	List	   *readable = NIL;
+	List	   *lines = lines_of_texts(migration, told, &readable);
+
+	return list_concat(lines, lines_of_rehearsal(migration, views, readable));
+}
+
+static List *
+views_of_migration(const Migration *migration)
+{
+	ChangedColumns columns = changed_columns_of_migration(migration);
+
+	return views_not_named(migration, user_views_of_columns(&columns));
+}
+
+List *
+remade_views_unreadable(const Migration *migration, const SyncRule *rule)
+{
+	List	   *views = views_of_migration(migration);
+
+	return lines_of_making(migration, views,
+						   rule ? views_not_named(migration, user_views_of_rule(rule)) : views);
+}
+
+List *
+remade_views_problems(const Migration *migration)
+{
+	List	   *views = views_of_migration(migration);
+	List	   *lines = list_concat(lines_of_undecided(migration, views),
+									lines_of_making(migration, views, views));
+
+	return list_concat(lines, lines_over_left(migration, views));
+}
+
+/* Of what column_dependents knows that which no statement at contract takes away. */
+static List *
+lines_of_rights(List *views)
+{
+	TandemQuery query;
+	List	   *lines;
+
+	query_begin(&query);
+	query_oid_list(&query, user_views_oids(views));
+	lines = query_texts(&query,
+						"SELECT line FROM tandem._remake_problems($1) "
+						"WHERE line NOT LIKE '%, which depends on a view of the column' ORDER BY line COLLATE \"C\"");
+	query_end(&query);
+	return lines;
+}
+
+void
+remade_views_check(const Migration *migration)
+{
+	List	   *lines = remade_views_problems(migration);
+
+	/* else it was asked what depends on the columns */
+	if (operations_may_free_columns(migration))
+		lines = list_concat(lines, lines_of_rights(views_of_migration(migration)));
+	refuse_views(migration, lines);
 }

@@ -10,8 +10,12 @@
 #include "catalog/sync.h"
 
 /*
- * Returns lines of the views over the column of a rule whose text would be another one if
- * it was read again, or cannot be.  Makes views to see that, and takes them back.
+ * Returns lines of the views over changed columns, or over that of one rule (NULL: of all),
+ * that cannot be made again: their text
+ * would be another one if it was read again, or cannot be, or not with the new type.  To
+ * see that all are made, beside the old ones, and taken back, without a lock that keeps
+ * anybody from reading or writing the views and tables.  What another session changes in
+ * this moment is passed over.
  */
 extern List *remade_views_unreadable(const Migration *migration, const SyncRule *rule);
 

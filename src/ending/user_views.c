@@ -7,6 +7,7 @@
 #include "access/relation.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
+#include "rewrite/prs2lock.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -66,7 +67,8 @@ changed_columns_of_migration(const Migration *migration)
  * What a view does with the column.
  *
  * To show it is one thing: the view shows the new values then.  To compute from it,
- * sort or select by it is another one.
+ * sort or select by it is another one, and so is a default of the view's own, or a rule
+ * that writes something else than what it is given.
  *-------------------------------------------------------------------------
  */
 
@@ -197,6 +199,74 @@ look_through_view(Relation view, List **columns)
 	return true;
 }
 
+/* Does an action of a rule give other values than those which it shows, or others' columns these? */
+static bool
+action_computes(Query *action, List *columns)
+{
+	Query	   *query = copyObject(action);
+	Oid			target = query->resultRelation > 0
+		? rt_fetch(query->resultRelation, query->rtable)->relid : InvalidOid;
+	List	   *others = NIL;
+	List	   *returned = NIL;
+	ColumnUses	uses = {.columns = columns};
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+	{
+		const TargetEntry *entry = lfirst(lc);
+
+		if (merely_shows(entry, query, columns) != is_of_columns(columns, target, entry->resno))
+			return true;
+		if (!is_of_columns(columns, target, entry->resno))
+			others = lappend(others, lfirst(lc));
+	}
+	foreach(lc, query->returningList)
+	{
+		if (!merely_shows(lfirst(lc), query, columns))
+			returned = lappend(returned, lfirst(lc));
+	}
+	query->targetList = others;
+	query->returningList = returned;
+	return query_uses_columns(query, &uses);
+}
+
+static bool
+rule_computes(const RewriteRule *rule, List *columns)
+{
+	ListCell   *lc;
+
+	if (rule->event == CMD_SELECT)
+		return false;
+	foreach(lc, rule->actions)
+	{
+		Query	   *action = lfirst_node(Query, lc);
+		ColumnUses	uses = {columns, list_make1(action->rtable)};
+
+		if (uses_columns_walker(rule->qual, &uses) || action_computes(action, columns))
+			return true;
+	}
+	return false;
+}
+
+/* What is written through the view may be given values by the view itself. */
+static bool
+view_gives_values(Relation view, List *columns)
+{
+	const TupleConstr *constr = RelationGetDescr(view)->constr;
+
+	for (int i = 0; constr && i < constr->num_defval; i++)
+	{
+		if (is_of_columns(columns, RelationGetRelid(view), constr->defval[i].adnum))
+			return true;
+	}
+	for (int i = 0; i < view->rd_rules->numLocks; i++)
+	{
+		if (rule_computes(view->rd_rules->rules[i], columns))
+			return true;
+	}
+	return false;
+}
+
 static void *
 read_view(uint64 row)
 {
@@ -246,6 +316,7 @@ user_views_of_columns(const ChangedColumns *columns)
 		Relation	rel = relation_open_present(view->view, AccessShareLock);
 
 		view->by_value = look_through_view(rel, &valued);
+		view->by_value |= view_gives_values(rel, valued);
 		relation_close(rel, NoLock);
 	}
 	return views;

@@ -14,16 +14,15 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "core/query.h"
 #include "core/text.h"
 #include "ending/view_parts.h"
-
-/* A step of tandem._remake_statements. */
-#define STEP_VIEW			1
 
 static void *
 read_statement(uint64 row)
@@ -65,7 +64,7 @@ view_statement_behind_name(Oid view)
 	{
 		ViewStatement *statement = lfirst(lc);
 
-		if (statement->step != STEP_VIEW)
+		if (statement->step != VIEW_ITSELF)
 			continue;
 		statement->text +=strlen("CREATE VIEW ") + strlen(quoting_relation(view));
 		return statement;
@@ -76,9 +75,20 @@ view_statement_behind_name(Oid view)
 char *
 view_definition_text(Oid view)
 {
-	char	   *text = strstr(view_statement_behind_name(view)->text, " AS\n");
+	List	   *texts = NIL;
+	ListCell   *lc;
 
-	return text ? text +strlen(" AS\n") : "";
+	foreach(lc, view_statements(list_make1_oid(view)))
+	{
+		const ViewStatement *statement = lfirst(lc);
+		char	   *query = strstr(statement->text, " AS\n");
+
+		if (statement->step == VIEW_ITSELF && query)
+			texts = lappend(texts, query + strlen(" AS\n"));
+		else if (statement->step == VIEW_DEFAULT || statement->step == VIEW_RULE)
+			texts = lappend(texts, statement->text);
+	}
+	return text_joined(texts, "", "; ");
 }
 
 /*-------------------------------------------------------------------------
@@ -86,24 +96,74 @@ view_definition_text(Oid view)
  *-------------------------------------------------------------------------
  */
 
+/* Whose privileges: of the view, of the type of its rows, or of a column by its number. */
+#define RIGHTS_OF_VIEW	0
+#define RIGHTS_OF_TYPE	(-1)
+
 typedef struct ColumnRights
 {
-	AttrNumber	number;			/* 0: of the view */
+	AttrNumber	number;
 	Acl		   *acl;
 } ColumnRights;
 
-static List *
-add_rights(List *rights, AttrNumber number, int cache, HeapTuple tuple, AttrNumber place)
+/* Where privileges are stored. */
+typedef struct RightsPlace
+{
+	Oid			class;
+	int			cache;
+	AttrNumber	attribute;
+	Oid			object;
+	AttrNumber	column;
+} RightsPlace;
+
+static RightsPlace
+place_of_rights(Oid view, AttrNumber number)
+{
+	RightsPlace of_view = {RelationRelationId, RELOID, Anum_pg_class_relacl, view, 0};
+	RightsPlace of_column = {AttributeRelationId, ATTNUM, Anum_pg_attribute_attacl, view, number};
+
+	if (number == RIGHTS_OF_TYPE)
+	{
+		RightsPlace of_type = {TypeRelationId, TYPEOID, Anum_pg_type_typacl, get_rel_type_id(view), 0};
+
+		return of_type;
+	}
+	return number == RIGHTS_OF_VIEW ? of_view : of_column;
+}
+
+/* Returns a copy, or NULL. */
+static HeapTuple
+tuple_with_rights(const RightsPlace *place)
+{
+	if (place->column > 0)
+		return SearchSysCacheCopy2(place->cache, ObjectIdGetDatum(place->object),
+								   Int16GetDatum(place->column));
+	return SearchSysCacheCopy1(place->cache, ObjectIdGetDatum(place->object));
+}
+
+/* Returns NULL for the default. */
+static Acl *
+rights_in_tuple(const RightsPlace *place, HeapTuple tuple)
 {
 	bool		isnull;
-	Datum		value = SysCacheGetAttr(cache, tuple, place, &isnull);
+	Datum		value = SysCacheGetAttr(place->cache, tuple, place->attribute, &isnull);
+
+	return isnull ? NULL : DatumGetAclPCopy(value);
+}
+
+static List *
+add_rights(List *rights, Oid view, AttrNumber number)
+{
+	RightsPlace place = place_of_rights(view, number);
+	HeapTuple	tuple = tuple_with_rights(&place);
+	Acl		   *acl = HeapTupleIsValid(tuple) ? rights_in_tuple(&place, tuple) : NULL;
 	ColumnRights *of_column;
 
-	if (isnull)
+	if (acl == NULL)
 		return rights;
 	of_column = palloc(sizeof(ColumnRights));
 	of_column->number = number;
-	of_column->acl = DatumGetAclPCopy(value);
+	of_column->acl = acl;
 	return lappend(rights, of_column);
 }
 
@@ -112,48 +172,45 @@ view_rights(Oid view)
 {
 	List	   *rights = NIL;
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
-	AttrNumber	count;
+	int			count;
 
 	if (!HeapTupleIsValid(tuple))
 		quoting_raise_dropped(view);
 	count = ((Form_pg_class) GETSTRUCT(tuple))->relnatts;
-	rights = add_rights(rights, 0, RELOID, tuple, Anum_pg_class_relacl);
 	ReleaseSysCache(tuple);
-	for (AttrNumber number = 1; number <= count; number++)
-	{
-		tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(view), Int16GetDatum(number));
-		if (!HeapTupleIsValid(tuple))
-			continue;
-		rights = add_rights(rights, number, ATTNUM, tuple, Anum_pg_attribute_attacl);
-		ReleaseSysCache(tuple);
-	}
+	for (AttrNumber number = RIGHTS_OF_TYPE; number <= count; number++)
+		rights = add_rights(rights, view, number);
 	return rights;
 }
 
 static void
-note_members(Oid view, AttrNumber number, Oid owner, const Acl *old, const Acl *new)
+note_members(const RightsPlace *place, Oid owner, const Acl *old, const Acl *new)
 {
 	Oid		   *old_members = NULL;
 	Oid		   *new_members = NULL;
 	int			old_count = old ? aclmembers(old, &old_members) : 0;
 	int			new_count = new ? aclmembers(new, &new_members) : 0;
 
-	updateAclDependencies(RelationRelationId, view, number, owner,
+	/* of a column they are those of its relation */
+	updateAclDependencies(place->class == AttributeRelationId ? RelationRelationId : place->class,
+						  place->object, place->column, owner,
 						  old_count, old_members, new_count, new_members);
 }
 
+#define MOST_ATTRIBUTES Max(Max(Natts_pg_class, Natts_pg_attribute), Natts_pg_type)
+
 /* acl: NULL for the default.  The tuple is a copy. */
 static void
-store_rights(Relation catalog, HeapTuple tuple, AttrNumber place, Acl *acl)
+store_rights(Relation catalog, HeapTuple tuple, AttrNumber attribute, Acl *acl)
 {
-	Datum		values[Max(Natts_pg_class, Natts_pg_attribute)] = {0};
-	bool		nulls[Max(Natts_pg_class, Natts_pg_attribute)] = {0};
-	bool		replaces[Max(Natts_pg_class, Natts_pg_attribute)] = {0};
+	Datum		values[MOST_ATTRIBUTES] = {0};
+	bool		nulls[MOST_ATTRIBUTES] = {0};
+	bool		replaces[MOST_ATTRIBUTES] = {0};
 	HeapTuple	changed;
 
-	values[place - 1] = PointerGetDatum(acl);
-	nulls[place - 1] = acl == NULL;
-	replaces[place - 1] = true;
+	values[attribute - 1] = PointerGetDatum(acl);
+	nulls[attribute - 1] = acl == NULL;
+	replaces[attribute - 1] = true;
 	changed = heap_modify_tuple(tuple, RelationGetDescr(catalog), values, nulls, replaces);
 	CatalogTupleUpdate(catalog, &tuple->t_self, changed);
 }
@@ -161,20 +218,14 @@ store_rights(Relation catalog, HeapTuple tuple, AttrNumber place, Acl *acl)
 static void
 set_rights(Oid view, Oid owner, AttrNumber number, Acl *acl)
 {
-	Oid			class = number == 0 ? RelationRelationId : AttributeRelationId;
-	int			cache = number == 0 ? RELOID : ATTNUM;
-	AttrNumber	place = number == 0 ? Anum_pg_class_relacl : Anum_pg_attribute_attacl;
-	Relation	catalog = table_open(class, RowExclusiveLock);
-	HeapTuple	tuple = number == 0 ? SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(view))
-	: SearchSysCacheCopy2(ATTNUM, ObjectIdGetDatum(view), Int16GetDatum(number));
-	bool		isnull;
-	Datum		old;
+	RightsPlace place = place_of_rights(view, number);
+	Relation	catalog = table_open(place.class, RowExclusiveLock);
+	HeapTuple	tuple = tuple_with_rights(&place);
 
 	if (!HeapTupleIsValid(tuple))
 		quoting_raise_dropped(view);
-	old = SysCacheGetAttr(cache, tuple, place, &isnull);
-	note_members(view, number, owner, isnull ? NULL : DatumGetAclPCopy(old), acl);
-	store_rights(catalog, tuple, place, acl);
+	note_members(&place, owner, rights_in_tuple(&place, tuple), acl);
+	store_rights(catalog, tuple, place.attribute, acl);
 	heap_freetuple(tuple);
 	table_close(catalog, RowExclusiveLock);
 	CommandCounterIncrement();
@@ -185,7 +236,7 @@ view_set_rights(Oid view, Oid owner, List *rights)
 {
 	ListCell   *lc;
 
-	set_rights(view, owner, 0, NULL);
+	set_rights(view, owner, RIGHTS_OF_VIEW, NULL);
 	foreach(lc, rights)
 	{
 		const ColumnRights *of_column = lfirst(lc);

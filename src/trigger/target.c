@@ -533,9 +533,12 @@ target_check_columns(const SyncRule *rule, Relation rel, List *exact)
 		bool		written = rule->down != NIL &&
 		list_nth(rule->down, foreach_current_index(lc)) != NULL;
 
-		/* the server may compute a column that is renamed or dropped */
+		/*
+		 * the server may compute a column that is renamed or dropped; that
+		 * which is changed is an identity for those who do not see the other
+		 */
 		if (rule_has_new_side(rule) || written)
-			check_sync_column(rel, lfirst(lc), written);
+			check_sync_column(rel, lfirst(lc), written && !rule_changes_column(rule));
 	}
 	foreach(lc, rule->new_columns)
 		check_sync_column(rel, lfirst(lc), true);

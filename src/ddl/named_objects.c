@@ -1,0 +1,148 @@
+/*
+ * named_objects.c
+ *		Which objects a DDL statement is about.
+ */
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+
+#include "core/text.h"
+#include "ddl/named_objects.h"
+
+static bool
+is_last(const List *qualified, const char *name)
+{
+	return qualified != NIL && strcmp(strVal(llast(qualified)), name) == 0;
+}
+
+static bool
+is_relation(const RangeVar *relation, const char *name)
+{
+	return relation && strcmp(relation->relname, name) == 0;
+}
+
+/* An object as DROP, RENAME and the like have it. */
+static bool
+is_object(Node *object, const char *name)
+{
+	if (object == NULL)
+		return false;
+	switch (nodeTag(object))
+	{
+		case T_String:
+			return strcmp(strVal(object), name) == 0;
+		case T_List:
+			return is_last((List *) object, name);
+		case T_ObjectWithArgs:
+			return is_last(((ObjectWithArgs *) object)->objname, name);
+		case T_TypeName:
+			return is_last(((TypeName *) object)->names, name);
+		default:
+			return false;
+	}
+}
+
+static bool
+is_string(const char *value, const char *name)
+{
+	return value && strcmp(value, name) == 0;
+}
+
+static bool
+command_is_about(const AlterTableCmd *command, const char *name)
+{
+	/* a mark of the table */
+	if (command->subtype == AT_ClusterOn)
+		return false;
+	return is_string(command->name, name) ||
+		(command->def && IsA(command->def, Constraint) &&
+		 is_string(((Constraint *) command->def)->conname, name));
+}
+
+static bool
+alter_is_about(const AlterTableStmt *alter, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, alter->cmds)
+	{
+		if (command_is_about(lfirst_node(AlterTableCmd, lc), name))
+			return true;
+	}
+	return is_relation(alter->relation, name);
+}
+
+static bool
+drop_is_about(const DropStmt *drop, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, drop->objects)
+	{
+		if (is_object(lfirst(lc), name))
+			return true;
+	}
+	return false;
+}
+
+static bool
+rename_is_about(const RenameStmt *rename, const char *name)
+{
+	if (rename->subname)
+		return is_string(rename->subname, name);
+	return is_relation(rename->relation, name) || is_object(rename->object, name);
+}
+
+static bool
+node_is_about(Node *node, const char *name)
+{
+	switch (nodeTag(node))
+	{
+		case T_AlterTableStmt:
+			return alter_is_about((AlterTableStmt *) node, name);
+		case T_DropStmt:
+			return drop_is_about((DropStmt *) node, name);
+		case T_RenameStmt:
+			return rename_is_about((RenameStmt *) node, name);
+		case T_CreateStmt:
+			return is_relation(((CreateStmt *) node)->relation, name);
+		case T_ViewStmt:
+			return is_relation(((ViewStmt *) node)->view, name);
+		case T_CreateTableAsStmt:
+			return is_relation(((CreateTableAsStmt *) node)->into->rel, name);
+		case T_IndexStmt:
+			return is_string(((IndexStmt *) node)->idxname, name);
+		case T_RuleStmt:
+			return is_string(((RuleStmt *) node)->rulename, name);
+		case T_CreateTrigStmt:
+			return is_string(((CreateTrigStmt *) node)->trigname, name);
+		case T_CreatePolicyStmt:
+			return is_string(((CreatePolicyStmt *) node)->policy_name, name);
+		case T_AlterPolicyStmt:
+			return is_string(((AlterPolicyStmt *) node)->policy_name, name);
+		case T_AlterPublicationStmt:
+			return is_string(((AlterPublicationStmt *) node)->pubname, name);
+		case T_CreateStatsStmt:
+			return is_last(((CreateStatsStmt *) node)->defnames, name);
+		case T_AlterStatsStmt:
+			return is_last(((AlterStatsStmt *) node)->defnames, name);
+		case T_CreateFunctionStmt:
+			return is_last(((CreateFunctionStmt *) node)->funcname, name);
+		case T_AlterFunctionStmt:
+			return is_last(((AlterFunctionStmt *) node)->func->objname, name);
+		case T_AlterObjectSchemaStmt:
+			return is_relation(((AlterObjectSchemaStmt *) node)->relation, name) ||
+				is_object(((AlterObjectSchemaStmt *) node)->object, name);
+		default:
+			return false;
+	}
+}
+
+bool
+statement_is_about(const char *statement, const char *name)
+{
+	List	   *parsed = sql_parse(RAW_PARSE_DEFAULT, statement, NULL);
+
+	return list_length(parsed) == 1 &&
+		node_is_about(linitial_node(RawStmt, parsed)->stmt, name);
+}

@@ -1,0 +1,67 @@
+/*
+ * lent_names.c
+ *		Columns and views have other names for as long as a subtransaction lasts.
+ *
+ * ALTER ... RENAME would lock out who reads the relations.  What is to be seen is only
+ * what the server makes of statements that name them, so the rows of the catalogs are
+ * changed alone, and never committed.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "core/relation.h"
+#include "core/text.h"
+#include "ending/lent_names.h"
+
+static void
+store_name(Oid catalog, HeapTuple tuple, NameData *place, const char *new_name)
+{
+	Relation	rel = table_open(catalog, RowExclusiveLock);
+
+	namestrcpy(place, new_name);
+	CatalogTupleUpdate(rel, &tuple->t_self, tuple);
+	heap_freetuple(tuple);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+void
+lend_column_name(Oid relid, const char *name, const char *new_name)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_tree(relid))
+	{
+		HeapTuple	tuple = SearchSysCacheCopyAttName(lfirst_oid(lc), name);
+
+		if (HeapTupleIsValid(tuple))
+			store_name(AttributeRelationId, tuple,
+					   &((Form_pg_attribute) GETSTRUCT(tuple))->attname, new_name);
+	}
+}
+
+void
+lend_view_name(Oid view, const char *new_name)
+{
+	HeapTuple	tuple;
+
+	LockRelationOid(view, ShareUpdateExclusiveLock);
+	tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(view));
+	if (!HeapTupleIsValid(tuple))
+		quoting_raise_dropped(view);
+	RenameTypeInternal(get_rel_type_id(view), new_name, get_rel_namespace(view));
+	store_name(RelationRelationId, tuple,
+			   &((Form_pg_class) GETSTRUCT(tuple))->relname, new_name);
+}
