@@ -76,9 +76,13 @@ sub ended
 		delete $shown->{$_} foreach grep { !$model->{columns}{$_} } keys %$shown;
 		# nothing comes back before create_views, unless nobody works as the release, whose shape may still change then
 		my $all = names_of($model, $release);
-		# nor does a column get its former name back, when its rename is aborted
-		$self->{may_be_named}{$release} = { map { $_ => $all->{$_} } grep { $all->{$_} && $all->{$_} ne $shown->{$_} } keys %$shown }
-		  if $scenario->{releases}->may_have_been($since, $release, 'read_only', 'unknown');
+		# nor does a column get its former name back, when its rename is aborted; one that got it may be left with it
+		my $before = $self->{may_be_named}{$release} || {};
+		my $may = $self->{may_be_named}{$release} = { map { $model->current($_) => $before->{$_} } keys %$before };
+		if ($scenario->{releases}->may_have_been($since, $release, 'read_only', 'unknown'))
+		{
+			push @{ $may->{$_} }, $all->{$_} foreach grep { $all->{$_} && $all->{$_} ne $shown->{$_} } keys %$shown;
+		}
 		$self->{may_return}{$release} = { map { $_ => $all->{$_} } grep { !$shown->{$_} } keys %$all }
 		  if $self->{may_return}{$release} || $scenario->{releases}->highest && $scenario->{releases}->may_have_been($since, $release, 'read_only', 'unknown');
 	}
@@ -223,7 +227,11 @@ sub compare_one
 	my @returned = grep { $any && exists $any->{ $may_return->{$_} } } keys %$may_return;
 	my %names = (%{ $self->{shown}{$release} }, map { $_ => $may_return->{$_} } @returned);
 	my $may_be_named = $self->{may_be_named}{$release} || {};
-	$names{$_} = $may_be_named->{$_} foreach grep { $any && exists $names{$_} && !exists $any->{ $names{$_} } && exists $any->{ $may_be_named->{$_} } } keys %$may_be_named;
+	foreach my $column (grep { $any && exists $names{$_} && !exists $any->{ $names{$_} } } keys %$may_be_named)
+	{
+		my ($name) = grep { exists $any->{$_} } @{ $may_be_named->{$column} };
+		$names{$column} = $name if defined $name;
+	}
 	my @best;
 
 	foreach my $through ($self->may_read_through($model))
