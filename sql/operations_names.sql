@@ -358,6 +358,20 @@ SELECT tandem.take_names('late');
 SET client_min_messages = warning;
 
 /*
+ * A name that is free only by an earlier release, which is to be aborted.
+ */
+
+CREATE TABLE freed (id integer PRIMARY KEY, a integer, n integer);
+SELECT tandem.create_migration('frees', 11);
+SELECT tandem.drop_column('frees', 'freed', 'n');
+SELECT tandem.rename_column('frees', 'freed', 'a', 'n');
+SELECT tandem.create_migration('follows', 12);
+SELECT tandem.change_column('follows', 'freed', 'n', 'bigint');
+CALL tandem.abort('frees', force => true);
+CALL tandem.abort('follows');
+CALL tandem.abort('frees');
+
+/*
  * A statement for contract names tables as they are called then.
  */
 
