@@ -578,7 +578,7 @@ END $$;
 SET search_path = release_16;
 SELECT public.state(s) FROM unnest(ARRAY['UPDATE carts SET id = ''1''', 'INSERT INTO carts VALUES (''1'')', 'INSERT INTO carts DEFAULT VALUES', 'DELETE FROM carts',
 	'WITH w AS (UPDATE carts SET id = ''1'' RETURNING 1) SELECT * FROM w', 'SELECT id FROM carts',
-	'INSERT INTO carts (note) VALUES (''n'')', 'UPDATE carts SET note = ''n''', 'DO $do$BEGIN UPDATE carts SET id = ''1''; END$do$',
+	'INSERT INTO carts (note) VALUES (''n'')', 'INSERT INTO carts (note) VALUES (''n'') ON CONFLICT (note) DO UPDATE SET id = ''1''', 'UPDATE carts SET note = ''n''', 'DO $do$BEGIN UPDATE carts SET id = ''1''; END$do$',
 	'CREATE FUNCTION pg_temp.f() RETURNS void LANGUAGE sql AS ''DELETE FROM carts''']) s;
 UPDATE carts SET id = '1';
 PREPARE p AS UPDATE carts SET id = $1;
