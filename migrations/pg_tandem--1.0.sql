@@ -1283,7 +1283,9 @@ BEGIN ATOMIC
 	-- what is built, or stored in a rule, follows the column; a text that is still to be read does not
 	SELECT format('%s %I of migration %I is not built yet: CALL tandem.migrate(%L);', t.kind, t.object, m.name, m.name)
 	FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
-	WHERE t.relation = $1 AND t.kind IN ('index', 'constraint') AND t.state <> 'done' AND tandem._names_word(t.definition, $2)
+	WHERE t.kind IN ('index', 'constraint') AND t.state <> 'done' AND tandem._names_word(t.definition, $2)
+		AND (t.relation = $1 OR EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE c.oid = $1 AND position(format('REFERENCES %I.%I(', n.nspname, c.relname) IN t.definition) > 0))
 	UNION SELECT format('the change after the switch of migration %I names it: end that migration first', m.name)
 	FROM tandem.after_switch w JOIN tandem.migration m ON m.id = w.migration AND m.id <> $3 AND m.phase NOT IN ('done', 'aborted')
 	WHERE w.relation = $1 AND ($2 = ANY (w.columns) OR tandem._names_word(

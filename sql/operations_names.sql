@@ -192,6 +192,21 @@ SELECT tandem.sync_column('m', 't', 'a', 'a__2', 'a', 'a');
 SELECT tandem.change_column('m', 't', 'a', 'bigint', up => 'a', down => 'a');
 ROLLBACK;
 
+BEGIN;
+SELECT tandem.create_migration('m', 2);
+SELECT tandem.drop_column('m', 't', 'a');
+SELECT tandem.sync_column('m', 't', 'a', 'c', 'a', 'c');
+SELECT tandem.rename_column('m', 't', 'b', 'bb');
+SELECT tandem.add_column('m', 't', 'b2', 'text');
+SELECT tandem.sync_column('m', 't', 'b', 'b2', 'b', 'b2');
+SELECT tandem.sync_column('m', 't', 'b', 'b2', 'b', 'b2', keep_old => true);
+SELECT tandem.add_constraint('m', 't', 'first_name', 'CHECK (c > 0)');
+ALTER TABLE t ADD CONSTRAINT there CHECK (id > 0);
+SELECT tandem.rename_constraint('m', 't', 'there', 'first_name');
+SELECT tandem.rename_constraint('m', 't', 'there', 'second_name');
+SELECT tandem.add_constraint('m', 't', 'second_name', 'CHECK (c > 0)');
+ROLLBACK;
+
 /*
  * Names that move on, of columns and of tables: each call frees the name for the next one.
  */
@@ -343,6 +358,20 @@ SELECT tandem.take_names('late');
 SET client_min_messages = warning;
 
 /*
+ * A name that is free only by an earlier release, which is to be aborted.
+ */
+
+CREATE TABLE freed (id integer PRIMARY KEY, a integer, n integer);
+SELECT tandem.create_migration('frees', 11);
+SELECT tandem.drop_column('frees', 'freed', 'n');
+SELECT tandem.rename_column('frees', 'freed', 'a', 'n');
+SELECT tandem.create_migration('follows', 12);
+SELECT tandem.change_column('follows', 'freed', 'n', 'bigint');
+CALL tandem.abort('frees', force => true);
+CALL tandem.abort('follows');
+CALL tandem.abort('frees');
+
+/*
  * A statement for contract names tables as they are called then.
  */
 
@@ -445,15 +474,56 @@ SELECT tandem.drop_table('m', 'clients');
 ROLLBACK;
 
 /*
+ * What another migration is to build by a name, of its own table or of one that it refers to.
+ */
+
+CREATE TABLE target (id integer PRIMARY KEY, a integer);
+CREATE TABLE source (id integer PRIMARY KEY, target integer);
+CREATE TABLE sent (id integer PRIMARY KEY, a integer);
+CREATE PUBLICATION sent_too FOR TABLE sent;
+SET client_min_messages = error;
+BEGIN;
+SELECT tandem.create_migration('names', 11);
+SELECT tandem.rename_table('names', 'target', 'aim');
+SELECT tandem.rename_column('names', 'target', 'id', 'number');
+SELECT tandem.rename_table('names', 'sent', 'mailed');
+SELECT tandem.rename_column('names', 'sent', 'id', 'number');
+SELECT tandem.rename_column('names', 'sent', 'a', 'aa');
+COMMIT;
+SELECT tandem.create_migration('builds', 12);
+SELECT tandem.add_constraint('builds', 'source', 'of_target', 'FOREIGN KEY (target) REFERENCES aim (number)');
+SELECT tandem.switch_release(11);
+SET client_min_messages = warning;
+CALL tandem.contract('names', undeclared => 'ignore');
+SELECT object, what_happens, remedy FROM tandem.preview_contract('names') WHERE remedy IS NOT NULL;
+SET client_min_messages = error;
+CALL tandem.migrate('builds');
+CALL tandem.contract('names', undeclared => 'ignore');
+SELECT tandem.create_migration('more', 12);
+SELECT tandem.add_index('more', 'CREATE INDEX sent_a ON mailed (aa)');
+SELECT tandem.add_constraint('more', 'source', 'of_sent', 'FOREIGN KEY (target) REFERENCES mailed');
+SET client_min_messages = warning;
+SELECT tandem.take_names('names');
+CALL tandem.migrate('more');
+SELECT tandem.take_names('names');
+CALL tandem.migrate('more');
+CALL tandem.migrate('builds');
+SELECT tandem.switch_release(12);
+CALL tandem.contract('builds', undeclared => 'ignore');
+CALL tandem.contract('more', undeclared => 'ignore');
+SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'source'::regclass AND contype = 'f' ORDER BY conname;
+SELECT pg_get_indexdef('sent_a'::regclass);
+
+/*
  * An index that goes by a call of its own is not said to go with its column.
  */
 
 CREATE INDEX carts_client ON carts (client);
 CREATE INDEX carts_both ON carts (client, id);
-SELECT tandem.create_migration('goes', 11);
+SELECT tandem.create_migration('goes', 13);
 SELECT tandem.drop_column('goes', 'carts', 'client');
 SELECT tandem.drop_index('goes', 'carts_client');
-SELECT tandem.switch_release(11);
+SELECT tandem.switch_release(13);
 SET client_min_messages = notice;
 CALL tandem.contract('goes', undeclared => 'ignore', accept => '{indexes}');
 SET client_min_messages = warning;
@@ -462,40 +532,40 @@ SET client_min_messages = warning;
  * A release that is the current one is not taken away under its nodes.
  */
 
-SELECT tandem.create_views(11, relations => '{carts}');
-SELECT tandem.create_migration('m', 12);
+SELECT tandem.create_views(13, relations => '{carts}');
+SELECT tandem.create_migration('m', 14);
 SELECT tandem.add_column('m', 'carts', 'total', 'integer', default_value => '0');
-SELECT tandem.create_views(12, relations => '{carts}');
+SELECT tandem.create_views(14, relations => '{carts}');
 SET client_min_messages = error;
 CALL tandem.migrate('m');
 SET client_min_messages = warning;
-SELECT tandem.switch_release(12);
-SELECT healthy FROM tandem.health(12);
+SELECT tandem.switch_release(14);
+SELECT healthy FROM tandem.health(14);
 CALL tandem.abort('m');
 \echo :LAST_ERROR_SQLSTATE
-SELECT * FROM release_12.carts;
-SELECT tandem.switch_release(11);
+SELECT * FROM release_14.carts;
+SELECT tandem.switch_release(13);
 CALL tandem.abort('m');
-SELECT tandem.create_migration('m', 13);
+SELECT tandem.create_migration('m', 15);
 SELECT tandem.add_column('m', 'carts', 'total', 'integer', default_value => '0');
-SELECT tandem.create_views(13, relations => '{carts}');
+SELECT tandem.create_views(15, relations => '{carts}');
 SET client_min_messages = error;
 CALL tandem.migrate('m');
 SET client_min_messages = warning;
-SELECT tandem.switch_release(13);
+SELECT tandem.switch_release(15);
 CALL tandem.abort('m', force => true);
-SELECT * FROM release_13.carts;
+SELECT * FROM release_15.carts;
 
 /*
  * What a release writes that may only read yet, through a view that computes the column.
  */
 
-SELECT tandem.create_migration('m', 14);
+SELECT tandem.create_migration('m', 16);
 SET client_min_messages = error;
 SELECT tandem.change_column('m', 'carts', 'id', 'text', up => 'id::text', down => 'id::integer');
 SET client_min_messages = warning;
-SELECT tandem.create_views(13, relations => '{carts}');
-SELECT tandem.create_views(14, relations => '{carts}');
+SELECT tandem.create_views(15, relations => '{carts}');
+SELECT tandem.create_views(16, relations => '{carts}');
 ALTER DATABASE operations_names SET session_preload_libraries = 'pg_tandem';
 \c
 CREATE FUNCTION state(statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -505,15 +575,15 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
 	RETURN sqlstate || ' ' || sqlerrm;
 END $$;
-SET search_path = release_14;
+SET search_path = release_16;
 SELECT public.state(s) FROM unnest(ARRAY['UPDATE carts SET id = ''1''', 'INSERT INTO carts VALUES (''1'')', 'INSERT INTO carts DEFAULT VALUES', 'DELETE FROM carts',
 	'WITH w AS (UPDATE carts SET id = ''1'' RETURNING 1) SELECT * FROM w', 'SELECT id FROM carts',
-	'INSERT INTO carts (note) VALUES (''n'')', 'UPDATE carts SET note = ''n''', 'DO $do$BEGIN UPDATE carts SET id = ''1''; END$do$',
+	'INSERT INTO carts (note) VALUES (''n'')', 'INSERT INTO carts (note) VALUES (''n'') ON CONFLICT (note) DO UPDATE SET id = ''1''', 'UPDATE carts SET note = ''n''', 'DO $do$BEGIN UPDATE carts SET id = ''1''; END$do$',
 	'CREATE FUNCTION pg_temp.f() RETURNS void LANGUAGE sql AS ''DELETE FROM carts''']) s;
 UPDATE carts SET id = '1';
 PREPARE p AS UPDATE carts SET id = $1;
 -- who declares nothing is told what the server says
 RESET search_path;
-SELECT public.state('UPDATE release_14.carts SET id = ''1''');
+SELECT public.state('UPDATE release_16.carts SET id = ''1''');
 \c postgres
 DROP DATABASE operations_names;

@@ -250,6 +250,30 @@ check_changed_back(const Migration *migration, bool force)
 	}
 }
 
+/* A later release gives a column the name that this migration was to free. */
+static void
+check_names_stay_free(const Migration *migration)
+{
+	TandemQuery query;
+	List	   *lines;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	lines = query_texts(&query,
+						"SELECT DISTINCT format('column %I of table %s: migration %I of release %s gives its name to another one', l.new_name, l.relation, m.name, m.release) "
+						"FROM tandem.sync o JOIN tandem.migration this ON this.id = o.migration JOIN tandem.sync l ON l.relation = o.relation AND l.new_name = ANY (o.old_columns) "
+						"AND l.new_name <> ALL (l.old_columns) "
+						"JOIN tandem.migration m ON m.id = l.migration AND m.phase NOT IN ('done', 'aborted') AND m.release > this.release "
+						"WHERE o.migration = $1 AND (NOT o.keep_old OR o.new_name IS NOT NULL) ORDER BY 1");
+	query_end(&query);
+	if (lines != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration \"%s\" frees names that a later release has given", migration->name),
+				 errdetail("%s", lines_as_list(lines)),
+				 errhint("Abort that migration first.")));
+}
+
 static int
 release_to_switch_back_to(int release)
 {
@@ -306,6 +330,7 @@ abort_locked(Migration *migration, void *arg)
 	List	   *dropped = columns_of_migration(migration);
 
 	check_not_current(migration, call->force);
+	check_names_stay_free(migration);
 	check_no_dependents(migration, dropped);
 	check_changed_back(migration, call->force);
 	if (!call->force)
@@ -337,6 +362,7 @@ tandem_abort(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	migration_check(migration, ACTION_ABORT);
 	check_not_current(migration, call.force);
+	check_names_stay_free(migration);
 	call.gate = (RegionGate)
 	{
 		.act = REGION_ABORT,.release = migration->release,

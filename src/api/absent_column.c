@@ -182,7 +182,7 @@ check_unique(const AbsentColumn *column)
 void
 absent_column_check(const SyncRule *rule)
 {
-	AbsentColumn column = {rule, relation_open_present(rule->relation, AccessShareLock)};
+	AbsentColumn column = {.rule = rule,.rel = relation_open_present(rule->relation, AccessShareLock)};
 	Form_pg_attribute att;
 
 	column.number = get_attnum(rule->relation, linitial(rule->old_columns));

@@ -220,6 +220,25 @@ check_other_constraint_steps(const Migration *migration, const Step *step,
 	}
 }
 
+/* Contract gives the name to another one. */
+static void
+check_name_is_not_given(const Migration *migration, const Step *step)
+{
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_RENAME_CONSTRAINT))
+	{
+		const Operation *rename = lfirst(lc);
+
+		if (rename->relation == step->relation && strcmp(rename->new_name, step->object) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("the migration gives the name \"%s\" to constraint \"%s\" of table \"%s\"",
+							step->object, rename->object, quoting_shown_name(step->relation)),
+					 errhint("Choose another name.")));
+	}
+}
+
 static void
 add_key_columns(const Migration *migration, Oid relid, const Constraint *key)
 {
@@ -292,6 +311,7 @@ add_build_constraint(Migration *migration, const ReleaseNames *names, char *name
 		? key_check(step.relation, constraint, definition)
 		: constraint_check(step.relation, constraint, definition, &step.calls);
 	check_other_constraint_steps(migration, &step, constraint);
+	check_name_is_not_given(migration, &step);
 	if (!step_add(migration->id, &step))
 	{
 		ereport(NOTICE,

@@ -510,6 +510,31 @@ add_unstored_sync(Migration *migration, SyncRule *rule)
 				psprintf("read-through of %s", quoting_relation(rule->relation)));
 }
 
+/* Contract could do only what one of the two calls says. */
+static void
+check_no_other_operation(const SyncRule *rule)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_table(rule->migration_id, rule->relation))
+	{
+		const SyncRule *other = lfirst(lc);
+
+		if (texts_share_one(other->old_columns, rule->old_columns) &&
+			(rule_drops_column(other) || rule_changes_column(other) ||
+			 (other->new_name && !rule->keep_old)))
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("migration \"%s\" has another operation on column \"%s\" of table \"%s\"",
+							rule->migration, (char *) linitial(other->old_columns),
+							quoting_shown_name(rule->relation)),
+					 errdetail("It %s it.", rule_drops_column(other) ? "drops" :
+							   rule_changes_column(other) ? "changes" : "renames"),
+					 errhint("Say what becomes of the column in one call. To take the other call back, run CALL tandem.abort(%s); and the script without it.",
+							 quote_literal_cstr(rule->migration))));
+	}
+}
+
 static void
 add_sync(Migration *migration, SyncRule *rule)
 {
@@ -521,6 +546,7 @@ add_sync(Migration *migration, SyncRule *rule)
 		return;
 	migration_check(migration, ACTION_EXPAND);
 	target_check_table(rule->relation);
+	check_no_other_operation(rule);
 	if (rule->stored)
 		expand_add_sync(migration, rule);
 	else

@@ -150,6 +150,15 @@ check_nobody_writes(const Migration *migration, List *relids)
 				 errhint("Have the application stop writing these tables in all regions until each has taken the names; then call it again.")));
 }
 
+/* What another migration is to build by a name would not be found. */
+static void
+check_no_name_is_waited_for(const Migration *migration)
+{
+	refuse_while(list_concat(column_rename_waits(migration), operations_rename_waits(migration)),
+				 psprintf("names of migration \"%s\" cannot be taken yet", migration->name),
+				 "Do what each line says, then call it again.");
+}
+
 Datum
 tandem_take_names(PG_FUNCTION_ARGS)
 {
@@ -177,6 +186,7 @@ tandem_take_names(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	}
 	check_regions_have_contracted(migration);
+	check_no_name_is_waited_for(migration);
 	foreach(lc, relids)
 		trees = list_concat_unique_oid(trees, table_tree(lfirst_oid(lc)));
 	versioned_views_lock(relids, 0);

@@ -305,9 +305,56 @@ table_renamed_before(const Migration *migration, Oid relid)
 	return query_end_text(&query, query_run(&query, "SELECT tandem._table_renamed_before($1, $2)"));
 }
 
+/*
+ * Returns what another migration is to build by the name of the table, and in *remedy
+ * the call that does; or NULL.
+ */
+static char *
+name_is_waited_for(const Migration *migration, Oid relid, char **remedy)
+{
+	TandemQuery query;
+	char	   *waits = NULL;
+
+	query_begin(&query);
+	query_int(&query, migration->id);
+	query_text(&query, psprintf("REFERENCES %s(", quoting_relation(relid)));
+	if (query_run_latest(&query,
+						 "SELECT format('constraint %I of migration %I, which refers to it, is not built yet', t.object, m.name), "
+						 "format('CALL tandem.migrate(%L)', m.name) "
+						 "FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration AND m.id <> $1 AND m.phase NOT IN ('done', 'aborted') "
+						 "WHERE t.kind = 'constraint' AND t.state <> 'done' AND position($2 IN t.definition) > 0 ORDER BY t.id LIMIT 1") > 0)
+	{
+		waits = query_get_text(0, 1);
+		*remedy = query_get_text(0, 2);
+	}
+	query_end(&query);
+	return waits;
+}
+
+List *
+operations_rename_waits(const Migration *migration)
+{
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_RENAME_TABLE))
+	{
+		const Operation *operation = lfirst(lc);
+		char	   *remedy;
+		char	   *waits = operation->done ? NULL
+		: name_is_waited_for(migration, operation->relation, &remedy);
+
+		if (waits)
+			lines = lappend(lines, psprintf("%s: %s: %s;", table_title(operation), waits, remedy));
+	}
+	return lines;
+}
+
 static ContractPart *
 part_of_rename(const Migration *migration, const Operation *operation)
 {
+	char	   *remedy;
+	char	   *waits;
 	char	   *taken = table_name_taken(migration, operation->relation, operation->new_name);
 	char	   *new_name = pstrdup(quote_identifier(operation->new_name));
 	char	   *before = table_renamed_before(migration, operation->relation);
@@ -327,6 +374,9 @@ part_of_rename(const Migration *migration, const Operation *operation)
 		return part_in_the_way(operation, table_title(operation),
 							   psprintf("%s has the name %s", taken, new_name),
 							   pstrdup("rename or drop that one"));
+	waits = name_is_waited_for(migration, operation->relation, &remedy);
+	if (waits)
+		return part_in_the_way(operation, table_title(operation), waits, remedy);
 	return part_of(operation, table_title(operation),
 				   psprintf("it is renamed to %s", new_name));
 }

@@ -48,6 +48,9 @@ extern void operations_end_tables(const Migration *migration);
 extern List *operations_names_left(const Migration *migration);
 extern void operations_take_names(const Migration *migration);
 
+/* Returns lines of what other migrations have still to do by the names of its tables. */
+extern List *operations_rename_waits(const Migration *migration);
+
 /* Returns the index of an OPERATION_DROP_INDEX, or InvalidOid if it is gone. */
 extern Oid	operation_index(const Operation *operation);
 

@@ -402,7 +402,8 @@ view_write_fails(const Query *query, Relation rel)
 	Query	   *view = get_view_query(rel);
 	ListCell   *lc;
 
-	if (targets_are_computed(view, query->targetList))
+	if (targets_are_computed(view, query->targetList) ||
+		(query->onConflict && targets_are_computed(view, query->onConflict->onConflictSet)))
 		return true;
 	foreach(lc, query->mergeActionList)
 	{
