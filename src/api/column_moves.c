@@ -176,22 +176,28 @@ column_moves_warn(const Migration *migration, const SyncRule *rule)
 			 errhint("Make these calls, with the statements changed where the new values need it; contract runs them when the new column has its name. Or do what else a line says, or drop what is named. Until then migrate is refused.")));
 }
 
-void
-column_moves_check(const Migration *migration)
+static List *
+lines_of_migration(const Migration *migration)
 {
 	List	   *lines = NIL;
 	ListCell   *lc;
 
 	foreach(lc, sync_list_changing(migration->id))
 		lines = list_concat(lines, lines_of_rule(migration, lfirst(lc)));
-	lines = list_concat(lines, remade_views_unreadable(migration, NULL));
-	if (lines == NIL)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-			 errmsg("changed columns of migration \"%s\" are in use by what is not carried over",
-					migration->name),
-			 errdetail("%s", text_joined(lines, "- ", "\n")),
-			 errhint("Make these calls, with the statements changed where the new values need it, or do what else a line says, or drop what is named, then run CALL tandem.migrate(%s); again.",
-					 quote_literal_cstr(migration->name))));
+	return list_concat(lines, remade_views_unreadable(migration, NULL));
+}
+
+void
+column_moves_check(const Migration *migration)
+{
+	List	   *lines = lines_of_migration(migration);
+
+	if (lines != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("changed columns of migration \"%s\" are in use by what is not carried over",
+						migration->name),
+				 errdetail("%s", text_joined(lines, "- ", "\n")),
+				 errhint("Make these calls, with the statements changed where the new values need it, or do what else a line says, or drop what is named, then run CALL tandem.migrate(%s); again.",
+						 quote_literal_cstr(migration->name))));
 }

@@ -686,7 +686,7 @@ relations_of_rehearsal(const RemadeViews *remade, List *views)
 static List *
 lines_of_rehearsal(const Migration *migration, List *views, List *told)
 {
-	Rehearsal	rehearsal = {remade_views_begin(migration)};
+	Rehearsal	rehearsal = {.remade = remade_views_begin(migration)};
 	ErrorData  *error;
 	List	   *lines = NIL;
 	ListCell   *lc;
