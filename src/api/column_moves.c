@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -19,6 +20,7 @@
 #include "core/text.h"
 #include "ddl/columns.h"
 #include "ending/operations.h"
+#include "ending/parts.h"
 #include "ending/remade_views.h"
 #include "views/view_dependents.h"
 
@@ -159,6 +161,36 @@ lines_of_rule(const Migration *migration, const SyncRule *rule)
 	return lines;
 }
 
+/* What stands on the column of a partition alone: the remedy names the new one. */
+static void
+warn_of_partitions(const Migration *migration, const SyncRule *rule)
+{
+	static const char *const kinds[] = {
+		"defaults", "unique constraints", "exclusion constraints", "foreign keys",
+		"check constraints", "indexes", "extended statistics",
+	};
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	foreach(lc, get_rel_relkind(rule->relation) == RELKIND_PARTITIONED_TABLE
+			? contract_parts(migration) : NIL)
+	{
+		const ContractPart *part = lfirst(lc);
+
+		if (text_index(part->part, kinds, lengthof(kinds)) >= 0 && part->remedy &&
+			strstr(part->remedy, linitial(rule->new_columns)))
+			lines = lappend(lines, psprintf("%s: %s; to have the like: %s", part->object,
+											part->what_happens, part->remedy));
+	}
+	if (lines != NIL)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("partitions of table \"%s\" have what is not carried over",
+						quoting_shown_name(rule->relation)),
+				 errdetail("%s", text_joined(lines, "- ", "\n")),
+				 errhint("Run what is still wanted before contract, which gives the column its name in it.")));
+}
+
 void
 column_moves_warn(const Migration *migration, const SyncRule *rule)
 {
@@ -166,6 +198,7 @@ column_moves_warn(const Migration *migration, const SyncRule *rule)
 									remade_views_unreadable(migration, rule));
 
 	warn_of_views_that_end(rule);
+	warn_of_partitions(migration, rule);
 	if (lines == NIL)
 		return;
 	ereport(WARNING,
