@@ -239,10 +239,19 @@ CREATE TABLE numbered (id int PRIMARY KEY, a int GENERATED ALWAYS AS IDENTITY (S
 INSERT INTO numbered VALUES (1);
 SELECT tandem.create_views(7, ARRAY['numbered']);
 SELECT tandem.create_migration('numbered', release => 8);
+GRANT INSERT ON numbered TO tandem_remade_reader;
+GRANT INSERT (a) ON numbered TO PUBLIC;
+\set VERBOSITY default
+SELECT tandem.change_column('numbered', 'numbered', 'a', 'bigint');
+\set VERBOSITY terse
+GRANT USAGE ON SEQUENCE numbered_a_seq, numbered_b_seq TO PUBLIC;
 SELECT tandem.change_column('numbered', 'numbered', 'a', 'bigint');
 SELECT tandem.change_column('numbered', 'numbered', 'b', 'text', up => 'b::text', down => 'b::int');
 SELECT tandem.create_views(8, ARRAY['numbered']);
 INSERT INTO release_7.numbered VALUES (2);
+SET ROLE tandem_remade_reader;
+INSERT INTO made.numbered VALUES (9);
+RESET ROLE;
 INSERT INTO release_8.numbered (id) VALUES (3);
 INSERT INTO numbered VALUES (4);
 CALL tandem.migrate('numbered');
