@@ -264,7 +264,7 @@ migrate_is_done(const MigrateCall *call, const Migration *migration)
 	bool		done = migration->phase == PHASE_DONE ||
 	(call->if_running != IF_RUNNING_ERROR && runner_is_done(migration));
 
-	if (done)
+	if (done && !runner_warn_of_quarantine(migration))
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" is in phase %s, nothing is left to migrate",
 						migration->name, phase_name(migration->phase))));

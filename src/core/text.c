@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
@@ -337,6 +338,46 @@ same_sql(RawParseMode mode, const char *recorded, const char *given)
  *-------------------------------------------------------------------------
  */
 
+typedef struct ObjectText
+{
+	char	   *(*read) (Oid object);
+	Oid			object;
+	char	   *text;
+} ObjectText;
+
+static void
+read_object_text(void *arg)
+{
+	ObjectText *object = arg;
+	bool		entered = snapshot_enter();
+	AuthorityScope scope;
+
+	authority_pin_search_path(&scope);
+	authority_pin_catalog_forms();
+	object->text = object->read(object->object);
+
+	authority_leave(&scope);
+	snapshot_leave(entered);
+}
+
+/*
+ * Without a lock on it, which others might hold for long, the object may be dropped
+ * while the server reads one catalog after the other: then it throws an internal error.
+ */
+static char *
+text_of_object(char *(*read) (Oid object), Oid oid, int cache)
+{
+	ObjectText	object = {.read = read,.object = oid};
+	ErrorData  *error = subtransaction_try(read_object_text, &object);
+
+	if (error == NULL)
+		return object.text;
+	AcceptInvalidationMessages();
+	if (SearchSysCacheExists1(cache, ObjectIdGetDatum(oid)))
+		ReThrowError(error);
+	return NULL;
+}
+
 /* Returns NULL if the constraint does not exist any more. */
 static char *
 read_constraint_definition(Oid constraint)
@@ -354,34 +395,20 @@ read_constraint_definition(Oid constraint)
 char *
 server_text_constraint(Oid constraint)
 {
-	bool		entered = snapshot_enter();
-	AuthorityScope scope;
-	char	   *text;
+	return text_of_object(read_constraint_definition, constraint, CONSTROID);
+}
 
-	authority_pin_search_path(&scope);
-	authority_pin_catalog_forms();
-	text = read_constraint_definition(constraint);
-
-	authority_leave(&scope);
-	snapshot_leave(entered);
-	return text;
+static char *
+read_index_definition(Oid index)
+{
+	return SearchSysCacheExists1(INDEXRELID, ObjectIdGetDatum(index))
+		? pg_get_indexdef_string(index) : NULL;
 }
 
 char *
 server_text_index(Oid index)
 {
-	bool		entered = snapshot_enter();
-	AuthorityScope scope;
-	char	   *text = NULL;
-
-	authority_pin_search_path(&scope);
-	authority_pin_catalog_forms();
-	if (SearchSysCacheExists1(INDEXRELID, ObjectIdGetDatum(index)))
-		text = pg_get_indexdef_string(index);
-
-	authority_leave(&scope);
-	snapshot_leave(entered);
-	return text;
+	return text_of_object(read_index_definition, index, INDEXRELID);
 }
 
 char *

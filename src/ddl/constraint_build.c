@@ -377,22 +377,31 @@ add_constraint_to(Oid relid, const Step *step, const char *suffix)
 	step_note_table(step->id, relid);
 }
 
+void
+constraint_refuse_other(Oid relid, const char *name, Oid constraint, const char *wanted)
+{
+	char	   *definition = constraint_text(constraint);
+
+	if (wanted && strcmp(definition, wanted) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("table %s has another constraint \"%s\"",
+					quoting_relation(relid), name),
+			 errdetail("Its definition is: %s", definition),
+			 errhint("Drop or rename it, and call tandem.migrate again.")));
+}
+
 static bool
 table_has_constraint(Oid relid, const Step *step, ConstraintState *state)
 {
 	if (!constraint_find(relid, step->object, state))
 		return false;
 	/* once done the user may change it, for example rename a column */
-	if (!step->done &&
-		strcmp(constraint_text(state->oid), step->definition) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("table %s has another constraint \"%s\"",
-						quoting_relation(relid), step->object),
-				 errdetail("Its definition is: %s", constraint_text(state->oid)),
-				 errhint("Drop or rename it, and call tandem.migrate again.")));
-	if (!step->done)
-		check_constraint_calls(step, state);
+	if (step->done)
+		return true;
+	constraint_refuse_other(relid, step->object, state->oid, step->definition);
+	check_constraint_calls(step, state);
 	return true;
 }
 

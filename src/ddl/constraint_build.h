@@ -43,6 +43,13 @@ extern Node *constraint_expression(Oid constraint);
  */
 extern char *constraint_text(Oid constraint);
 
+/*
+ * Refuses to go on if the constraint of that name is another one than wanted, a text as
+ * of constraint_text; NULL: it is of another type.
+ */
+extern void constraint_refuse_other(Oid relid, const char *name, Oid constraint,
+									const char *wanted);
+
 /* Returns the functions of users that it calls (see Step), palloc'd. */
 extern char *constraint_calls(Oid constraint);
 

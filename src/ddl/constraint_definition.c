@@ -220,15 +220,19 @@ constraint_check_name(Oid relid, const char *name)
 
 	foreach(lc, table_tree(relid))
 	{
-		if (constraint_find(lfirst_oid(lc), name, &state))
-			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_OBJECT),
-					 errmsg("constraint \"%s\" of table \"%s\" already exists",
-							name, quoting_shown_name(lfirst_oid(lc))),
-					 errdetail("Its definition is: %s", constraint_text(state.oid)),
-					 errhint("Choose another name. If it is NOT VALID, run ALTER TABLE %s VALIDATE CONSTRAINT %s; outside this transaction.",
-							 quoting_relation(lfirst_oid(lc)),
-							 quote_identifier(name))));
+		char	   *definition;
+
+		if (!constraint_find(lfirst_oid(lc), name, &state))
+			continue;
+		definition = constraint_text(state.oid);
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("constraint \"%s\" of table \"%s\" already exists",
+						name, quoting_shown_name(lfirst_oid(lc))),
+				 errdetail("Its definition is: %s", definition),
+				 errhint("Choose another name. If it is NOT VALID, run ALTER TABLE %s VALIDATE CONSTRAINT %s; outside this transaction.",
+						 quoting_relation(lfirst_oid(lc)),
+						 quote_identifier(name))));
 	}
 }
 

@@ -563,12 +563,13 @@ index_refuse_other(const FoundIndex *found)
 				 errhint("Rename it with ALTER TABLE %s RENAME TO ...; then call tandem.migrate again.",
 						 index_qualified_name(found))));
 	definition = server_text_index(found->index);
+	if (definition)
+		definition = psprintf("%s%s", definition, functions_shown(found->index));
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_TABLE),
 			 errmsg("index \"%s\" already exists and is another one",
 					found->name),
-			 definition ? errdetail("Its definition is: %s%s", definition,
-									functions_shown(found->index)) : 0,
+			 definition ? errdetail("Its definition is: %s", definition) : 0,
 			 errhint("Rename it with ALTER INDEX %s RENAME TO ...; then call tandem.migrate again.",
 					 index_qualified_name(found))));
 }

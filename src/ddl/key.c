@@ -334,15 +334,10 @@ table_has_key(const Step *step, Oid relid, const char *name,
 	if (!constraint_find(relid, name, &state))
 		return false;
 	/* once done the user may change it, for example rename a column */
-	if (state.type != type ||
-		(!step->done &&
-		 strcmp(constraint_text(state.oid), key_text(key, false)) != 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("table %s has another constraint \"%s\"",
-						quoting_relation(relid), name),
-				 errdetail("Its definition is: %s", constraint_text(state.oid)),
-				 errhint("Drop or rename it, and call tandem.migrate again.")));
+	if (state.type != type)
+		constraint_refuse_other(relid, name, state.oid, NULL);
+	else if (!step->done)
+		constraint_refuse_other(relid, name, state.oid, key_text(key, false));
 	return true;
 }
 

@@ -24,6 +24,9 @@ static const char *const part_kinds[] = {
 	"column options", "stored rows", "functions", "views", "statements",
 };
 
+/* of which each but the last met an object that was being dropped */
+#define MOST_LOOKS 10
+
 static void *
 read_contract_part(uint64 row)
 {
@@ -37,18 +40,47 @@ read_contract_part(uint64 row)
 	return part;
 }
 
-/* sql is a constant, see query_run. */
+typedef struct PartsRead
+{
+	const char *sql;
+	int			migration_id;
+	MemoryContext caller;
+	List	   *parts;
+} PartsRead;
+
+static void
+read_parts(void *arg)
+{
+	PartsRead  *read = arg;
+	MemoryContext here = MemoryContextSwitchTo(read->caller);
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, read->migration_id);
+	read->parts = query_rows(&query, read->sql, read_contract_part);
+	query_end(&query);
+	MemoryContextSwitchTo(here);
+}
+
+/*
+ * Nothing that is looked at is locked, and the server's functions fail for what the
+ * snapshot shows and another session has dropped since: it is looked at again then, as
+ * often as this may be.  sql is a constant, see query_run.
+ */
 static List *
 read_contract_parts(const char *sql, int migration_id)
 {
-	TandemQuery query;
-	List	   *parts;
+	PartsRead	read = {.sql = sql,.migration_id = migration_id,.caller = CurrentMemoryContext};
 
-	query_begin(&query);
-	query_int(&query, migration_id);
-	parts = query_rows(&query, sql, read_contract_part);
-	query_end(&query);
-	return parts;
+	for (int looks = 1;; looks++)
+	{
+		ErrorData  *error = subtransaction_try(read_parts, &read);
+
+		if (error == NULL)
+			return read.parts;
+		if (error->sqlerrcode != ERRCODE_INTERNAL_ERROR || looks == MOST_LOOKS)
+			ReThrowError(error);
+	}
 }
 
 #define PARTS_SELECT(function) \

@@ -359,27 +359,6 @@ keep_note(RowState *state, CompiledRule *rule)
 }
 
 /*
- * Where the other side does not tell who has put a NULL into one, the note of a
- * row does.  The NULL that a writer has given now is none of quarantine, even
- * if an earlier version, or another row that had the key, has a note.
- */
-static void
-forget_notes_of_former_rows(RowState *state)
-{
-	for (int i = 0; i < state->rules->nrules; i++)
-	{
-		CompiledRule *rule = &state->rules->rules[i];
-		bool		has_new = rule_has_new_side(rule->source);
-
-		if (rule->source->quarantine && !compiled_rule_tells_nulls(rule) &&
-			state->outcomes[i] == (has_new ? RULE_DOWN : RULE_UP) &&
-			dual_write_side_is_null(state, state->row,
-									has_new ? &rule->new_side : &rule->old_side))
-			quarantine_forget(state, rule);
-	}
-}
-
-/*
  * A row of another server arrives with both sides written, by the writer and by
  * the sync there.  What that sync has put into quarantine is put there here as
  * well, whatever on_conflict says of a writer: as an error it would stop the
@@ -760,7 +739,6 @@ dual_write_apply(RowState *state)
 	row_settle_named(state);
 	heed_release_of_writer(state);
 	run_all_rules(state);
-	forget_notes_of_former_rows(state);
 }
 
 void

@@ -17,6 +17,7 @@
 #include "row/dual_write.h"
 #include "row/key_lock.h"
 #include "row/noted_row.h"
+#include "row/quarantine.h"
 #include "row/row_movement.h"
 #include "row/row_tuple.h"
 
@@ -79,6 +80,48 @@ begin_trigger_statement(FunctionCallInfo fcinfo, const Trigger *trigger)
 }
 
 /*
+ * Where the other side does not tell who has put a NULL into one, the note of a
+ * row does.  The NULL that a writer has given now is none of quarantine, even
+ * if an earlier version, or another row that had the key, has a note.
+ */
+static bool
+null_is_of_writer(const RowState *state, int index)
+{
+	const CompiledRule *rule = &state->rules->rules[index];
+	bool		has_new = rule_has_new_side(rule->source);
+
+	return !compiled_rule_tells_nulls(rule) &&
+		state->outcomes[index] == (has_new ? RULE_DOWN : RULE_UP) &&
+		dual_write_side_is_null(state, state->row,
+								has_new ? &rule->new_side : &rule->old_side);
+}
+
+/* No expression has left a NULL in the row, and one may have in that before. */
+static bool
+has_been_repaired(const RowState *state, int index)
+{
+	const CompiledRule *rule = &state->rules->rules[index];
+
+	/* a row that has moved here has its note where it came from */
+	return state->before && state->before != state->noted &&
+		dual_write_looks_quarantined(state, rule, state->before) &&
+		!dual_write_looks_quarantined(state, rule, state->row);
+}
+
+static void
+forget_notes_of_former_rows(RowState *state)
+{
+	for (int i = 0; i < state->rules->nrules; i++)
+	{
+		CompiledRule *rule = &state->rules->rules[i];
+
+		if (rule->source->quarantine &&
+			(null_is_of_writer(state, i) || has_been_repaired(state, i)))
+			quarantine_forget(state, rule);
+	}
+}
+
+/*
  * What the writer has written is followed; undone if another trigger has put the
  * stored row in its place.  Returns the tuple to be stored in place of the one
  * that was written.
@@ -105,6 +148,7 @@ follow_writer(RowState *state, const TriggerData *data, bool undone)
 		return tuple;
 	row_state_load(state, row, before, stored_natts);
 	dual_write_apply(state);
+	forget_notes_of_former_rows(state);
 	return state->first_replaced ? row_tuple(state, tuple) : tuple;
 }
 

@@ -462,12 +462,29 @@ refuse_wrong_rows(const Migration *migration, List *rules)
 					 name, name)));
 }
 
+bool
+runner_warn_of_quarantine(const Migration *migration)
+{
+	int64		quarantined = quarantine_count(migration->id);
+
+	if (quarantined == 0)
+		return false;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg_plural(INT64_FORMAT " row of migration \"%s\" is in quarantine",
+						   INT64_FORMAT " rows of migration \"%s\" are in quarantine",
+						   (unsigned long) quarantined,
+						   quarantined, migration->name),
+			 errhint("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s) again.",
+					 quote_literal_cstr(migration->name))));
+	return true;
+}
+
 /* The last transaction: moves to phase contract if all steps are done. */
 static void
 end_migrate(Migration *migration, int64 started)
 {
 	List	   *rules = sync_list_of_migration(migration->id);
-	int64		quarantined = quarantine_count(migration->id);
 
 	/* partitions may have been detached or dropped meanwhile */
 	step_keep_only(migration->id, leaves_of_rules(rules));
@@ -479,15 +496,7 @@ end_migrate(Migration *migration, int64 started)
 	migration_act(migration, ACTION_FINISH, NULL, started);
 	if (after_switch_list(migration->id) == NIL)
 		run_control_end_background(migration->id);
-	if (quarantined > 0)
-		ereport(WARNING,
-				(errcode(ERRCODE_WARNING),
-				 errmsg_plural(INT64_FORMAT " row of migration \"%s\" is in quarantine",
-							   INT64_FORMAT " rows of migration \"%s\" are in quarantine",
-							   (unsigned long) quarantined,
-							   quarantined, migration->name),
-				 errhint("Fix the rows shown in tandem.quarantine, then run CALL tandem.migrate(%s) again.",
-						 quote_literal_cstr(migration->name))));
+	(void) runner_warn_of_quarantine(migration);
 }
 
 typedef struct Run

@@ -24,4 +24,7 @@ extern void runner_run(Migration *migration, int workers);
  */
 extern bool runner_is_done(const Migration *migration);
 
+/* Warns if rows of the migration are in quarantine, and returns whether they are. */
+extern bool runner_warn_of_quarantine(const Migration *migration);
+
 #endif							/* TANDEM_RUNNER_H */

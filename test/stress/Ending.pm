@@ -229,12 +229,19 @@ sub end_migration
 		my $err = PostgreSQL::Test::Utils::slurp_file("$job->{file}.err");
 		next if Events::is_passing($err) || $scenario->{views}->make_way($scenario, $err, @gone);
 		next if $err =~ /was changed since verify/ && prove_again($scenario, $name);
-		$scenario->fail("$how of $name: $err") if !$mismatched || $refused || $err !~ /is not ready for contract/;
+		$scenario->fail("$how of $name: $err" . of_quarantine($scenario)) if !$mismatched || $refused || $err !~ /is not ready for contract/;
 		return if $scenario->{wrong};
 		$refused = 1;
 	}
 	$scenario->fail("$how of $name does not come to an end");
 	return;
+}
+
+sub of_quarantine
+{
+	my ($scenario) = @_;
+
+	return $scenario->insist("SELECT string_agg(format(E'%s\n  %s\n', to_jsonb(q), i), '') FROM (SELECT * FROM tandem.quarantine LIMIT 5) q JOIN stress.items i ON i.id = (q.key ->> 'id')::int");
 }
 
 # What takes the row as a whole has changed with the columns that the last migration has dropped.

@@ -232,7 +232,7 @@ GRANT ALL ON ALL TABLES IN SCHEMA stress TO stress_writer;
 SQL
 }
 
-# Gives the table and its partitions to another owner.
+# Gives the table, its partitions and those that migrations have beside it to another owner.
 sub owner_sql
 {
 	my ($owner) = @_;
@@ -240,7 +240,7 @@ sub owner_sql
 	return <<"SQL";
 DO \$\$ DECLARE r text; BEGIN
 	FOR r IN SELECT oid::regclass FROM pg_class
-		WHERE relnamespace = 'stress'::regnamespace AND relkind IN ('r', 'p') AND relname LIKE 'items%' ORDER BY oid LOOP
+		WHERE relnamespace = 'stress'::regnamespace AND relkind IN ('r', 'p') AND relname ~ '^(items|kept_|held_|owned_|gone_|refers_|fresh_)' ORDER BY oid LOOP
 		EXECUTE format('ALTER TABLE %s OWNER TO $owner', r);
 	END LOOP;
 END \$\$;
