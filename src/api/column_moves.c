@@ -161,7 +161,17 @@ lines_of_rule(const Migration *migration, const SyncRule *rule)
 	return lines;
 }
 
-/* What stands on the column of a partition alone: the remedy names the new one. */
+/* The remedy names the table; and what the table itself has is decided about elsewhere. */
+static bool
+is_of_partition(const ContractPart *part, const SyncRule *rule)
+{
+	char	   *table = psprintf(" %s ", quoting_relation(rule->relation));
+
+	return strstr(part->remedy, linitial(rule->new_columns)) != NULL &&
+		strstr(psprintf("%s ", part->remedy), table) == NULL;
+}
+
+/* What stands on the column of a partition alone. */
 static void
 warn_of_partitions(const Migration *migration, const SyncRule *rule)
 {
@@ -178,7 +188,7 @@ warn_of_partitions(const Migration *migration, const SyncRule *rule)
 		const ContractPart *part = lfirst(lc);
 
 		if (text_index(part->part, kinds, lengthof(kinds)) >= 0 && part->remedy &&
-			strstr(part->remedy, linitial(rule->new_columns)))
+			is_of_partition(part, rule))
 			lines = lappend(lines, psprintf("%s: %s; to have the like: %s", part->object,
 											part->what_happens, part->remedy));
 	}
