@@ -24,6 +24,9 @@ CREATE DOMAIN big AS bigint;
 REVOKE USAGE ON TYPE big FROM PUBLIC;
 CREATE VIEW good AS SELECT id, a, b, of_row(t) FROM t GROUP BY id;
 CREATE VIEW good_over AS SELECT a FROM good;
+-- names that the rehearsal would take
+CREATE TYPE good_tandem_lent AS (x int);
+ALTER TABLE t ADD COLUMN a_tandem_lent int;
 CREATE VIEW missing AS SELECT f(a) FROM t;
 CREATE VIEW missing_over AS SELECT f FROM missing;
 CREATE RECURSIVE VIEW recursive (n) AS SELECT 1 UNION ALL SELECT n + a FROM recursive, t WHERE id = n;
@@ -47,7 +50,7 @@ SELECT tandem.create_views(2, ARRAY['t']);
 CALL tandem.migrate('m');
 SELECT object FROM tandem.preview_contract('m') WHERE part = 'in use';
 -- nothing of it is left
-SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attname ~ 'tandem' OR c.relname ~ 'tandem_' AND c.relnamespace = 'made'::regnamespace;
+SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE (a.attname ~ 'tandem' OR c.relname ~ 'tandem_') AND c.relnamespace = 'made'::regnamespace;
 DROP VIEW missing, missing_over, recursive, other, with_rule;
 GRANT USAGE ON TYPE big TO tandem_remade_reader;
 SELECT tandem.change_column('m', 't', 'a', 'big', carry => '{with_default}');

@@ -361,7 +361,7 @@ read_statements(void *arg)
 		char	   *old = get_attname(twins->relation, twins->old, false);
 		char	   *new = get_attname(twins->relation, twins->new, false);
 
-		lend_column_name(twins->relation, new, derived_name(new, "tandem_moved"));
+		lend_column_any_name(twins->relation, new);
 		lend_column_name(twins->relation, old, new);
 	}
 	foreach(lc, remade->views)
@@ -530,8 +530,7 @@ lend_names_of_columns(const Migration *migration)
 
 		if (table_is_replicated(rule->relation))
 			continue;
-		lend_column_name(rule->relation, rule->new_name,
-						 derived_name(rule->new_name, "tandem_lent"));
+		lend_column_any_name(rule->relation, rule->new_name);
 		lend_column_name(rule->relation, linitial(rule->new_columns), rule->new_name);
 	}
 }
@@ -644,11 +643,7 @@ rehearse_remake(void *arg)
 	if (error)
 		ReThrowError(error);
 	foreach(lc, remade->views)
-	{
-		const RemadeView *view = lfirst(lc);
-
-		lend_view_name(view->view->view, derived_name(view->name, "tandem_lent"));
-	}
+		lend_view_any_name(((const RemadeView *) lfirst(lc))->view->view);
 	foreach(lc, remade->statements)
 		rehearse_statement(rehearsal, lfirst(lc));
 	foreach(lc, remade->views)
