@@ -731,14 +731,22 @@ remade_views_unreadable(const Migration *migration, const SyncRule *rule)
 						   rule ? views_not_named(migration, user_views_of_rule(rule)) : views);
 }
 
+static List *
+lines_of_problems(const Migration *migration, bool rehearses)
+{
+	List	   *views = views_of_migration(migration);
+	List	   *readable = NIL;
+	List	   *lines = list_concat(lines_of_undecided(migration, views),
+									rehearses ? lines_of_making(migration, views, views)
+									: lines_of_texts(migration, views, &readable));
+
+	return list_concat(lines, lines_over_left(migration, views));
+}
+
 List *
 remade_views_problems(const Migration *migration)
 {
-	List	   *views = views_of_migration(migration);
-	List	   *lines = list_concat(lines_of_undecided(migration, views),
-									lines_of_making(migration, views, views));
-
-	return list_concat(lines, lines_over_left(migration, views));
+	return lines_of_problems(migration, true);
 }
 
 /* Of what column_dependents knows that which no statement at contract takes away. */
@@ -758,9 +766,9 @@ lines_of_rights(List *views)
 }
 
 void
-remade_views_check(const Migration *migration)
+remade_views_check(const Migration *migration, bool rehearses)
 {
-	List	   *lines = remade_views_problems(migration);
+	List	   *lines = lines_of_problems(migration, rehearses);
 
 	/* else it was asked what depends on the columns */
 	if (operations_may_free_columns(migration))
