@@ -2394,6 +2394,28 @@ END;
 COMMENT ON FUNCTION tandem._carried_objects(oid, integer, integer)
 	IS 'what stands on a column and is built for the one that takes its name; depends_on_values: whether it would be another one if that has other values; buildable: whether it can be built while others write; validated: a constraint that was not would be, and rows may violate it';
 
+CREATE FUNCTION tandem._identity_grants(relation oid, number integer, OUT statement text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	-- of the table, its columns, and the views over it, through which others insert
+	WITH identity AS (
+		SELECT d.objid AS sequence FROM pg_attribute a
+		JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = a.attnum AND d.deptype = 'i'
+		WHERE a.attrelid = $1 AND a.attnum = $2 AND a.attidentity <> ''
+	), rels (oid) AS (
+		SELECT $1 UNION SELECT r.ev_class FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid AND r.rulename = '_RETURN'
+		WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
+	), acls (acl) AS (
+		SELECT c.relacl FROM rels r JOIN pg_class c ON c.oid = r.oid UNION ALL SELECT a.attacl FROM rels r JOIN pg_attribute a ON a.attrelid = r.oid
+	)
+	SELECT DISTINCT format('GRANT USAGE ON SEQUENCE %s TO %s', i.sequence::regclass, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END)
+	FROM identity i, acls l CROSS JOIN LATERAL aclexplode(l.acl) x
+	WHERE l.acl IS NOT NULL AND x.privilege_type = 'INSERT'
+		AND NOT CASE x.grantee WHEN 0 THEN has_sequence_privilege('public', i.sequence, 'USAGE') ELSE has_sequence_privilege(x.grantee, i.sequence, 'USAGE') END;
+END;
+COMMENT ON FUNCTION tandem._identity_grants(oid, integer)
+	IS 'statements that let who may insert into a table use the sequence of its identity column';
+
 CREATE FUNCTION tandem._moved_identities(relation oid, old name, new name, OUT sequence oid, OUT statement text, OUT moves boolean)
 RETURNS SETOF record LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -3229,7 +3251,7 @@ REVOKE ALL ON FUNCTION
 	tandem._part_users(oid, oid, integer),
 	tandem._build_users(oid, oid, integer),
 	tandem._column_dependents(oid, integer, integer),
-	tandem._held_rows(oid[], oid[]), tandem._moved_identities(oid, name, name),
+	tandem._held_rows(oid[], oid[]), tandem._moved_identities(oid, name, name), tandem._identity_grants(oid, integer),
 	tandem._is_stray(oid, oid, oid),
 	tandem._stray_dependents(oid, name),
 	tandem._column_keys(oid, integer),

@@ -77,6 +77,7 @@ read_name(uint64 row)
 
 	name->statement = query_get_text(row, 1);
 	name->may_lack_right = query_get_bool(row, 2);
+	name->relation = query_get_oid(row, 3);
 	return name;
 }
 
@@ -89,18 +90,15 @@ names_of_carried(const Operation *operation)
 {
 	TandemQuery query;
 	List	   *names;
-	ListCell   *lc;
 
 	query_begin(&query);
 	query_oid(&query, operation->relation);
 	query_name(&query, operation->object);
 	query_name(&query, operation->new_name);
 	names = query_rows(&query,
-					   "SELECT statement, place = 6 FROM tandem._names_to_take($1, $2, $3) ORDER BY place, statement COLLATE \"C\"",
+					   "SELECT statement, place = 6, $1 FROM tandem._names_to_take($1, $2, $3) ORDER BY place, statement COLLATE \"C\"",
 					   read_name);
 	query_end(&query);
-	foreach(lc, names)
-		((NameTaken *) lfirst(lc))->relation = operation->relation;
 	return names;
 }
 

@@ -507,6 +507,34 @@ check_all_is_built(const ColumnChange *change)
 			 errhint("Run CALL tandem.migrate(%s); first.", quote_literal_cstr(other))));
 }
 
+/*
+ * The server asks for no right on the sequence of an identity column, but for a default,
+ * which the twin has until contract: who inserts now must go on to.
+ */
+static void
+check_identity_rights(const ColumnChange *change)
+{
+	const SyncRule *rule = change->rule;
+	TandemQuery query;
+	List	   *grants;
+
+	query_begin(&query);
+	query_oid(&query, rule->relation);
+	query_int(&query, get_attnum(rule->relation, column_of(change)));
+	grants = query_texts(&query,
+						 "SELECT statement FROM tandem._identity_grants($1, $2) ORDER BY statement COLLATE \"C\"");
+	query_end(&query);
+	if (grants == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("roles that may insert into table \"%s\" may not use the sequence of its identity column \"%s\"",
+					quoting_shown_name(rule->relation), rule->new_name),
+			 errdetail("Until contract the new column takes its values from that by a default, which needs the right."),
+			 errhint("Run %s; then call it again. After contract the right is not needed any more.",
+					 text_joined(grants, "", "; "))));
+}
+
 static void
 add_not_null(const Migration *migration, const ColumnChange *change)
 {
@@ -569,6 +597,7 @@ tandem_change_column(PG_FUNCTION_ARGS)
 	check_is_no_key(&change, argument_bool(fcinfo, 13, "cascade"));
 	check_all_is_built(&change);
 	check_assignable(&change);
+	check_identity_rights(&change);
 	add_twin(migration, &change);
 	change.rule->on_table = on_table_of(&change);
 	warn_without_views(&change);

@@ -11,7 +11,6 @@
 #include "access/table.h"
 #include "catalog/pg_attribute.h"
 #include "nodes/primnodes.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -23,6 +22,7 @@
 #include "catalog/renamed_column.h"
 #include "core/authority.h"
 #include "core/lock.h"
+#include "core/query.h"
 #include "core/relation.h"
 #include "core/statement.h"
 #include "core/text.h"
@@ -163,14 +163,16 @@ changed_default_put(int release, Oid relid)
 static char *
 action_of_table(Oid relid, const char *column)
 {
-	Relation	rel = relation_open_present(relid, AccessShareLock);
-	AttrNumber	attnum = get_attnum(relid, column);
-	Node	   *value = attnum > 0 ? build_column_default(rel, attnum) : NULL;
-	char	   *action = value ? psprintf("SET DEFAULT %s", expression_deparse(value, rel))
-		: pstrdup(NO_DEFAULT);
+	TandemQuery query;
+	char	   *value;
 
-	relation_close(rel, NoLock);
-	return action;
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, get_attnum(relid, column));
+	value = query_end_text(&query, query_run_latest(&query,
+													"SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum "
+													"WHERE d.adrelid = $1 AND d.adnum = $2 AND a.attgenerated = ''"));
+	return value ? psprintf("SET DEFAULT %s", value) : pstrdup(NO_DEFAULT);
 }
 
 void

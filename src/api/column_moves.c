@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -19,6 +20,7 @@
 #include "core/text.h"
 #include "ddl/columns.h"
 #include "ending/operations.h"
+#include "ending/parts.h"
 #include "ending/remade_views.h"
 #include "views/view_dependents.h"
 
@@ -159,6 +161,46 @@ lines_of_rule(const Migration *migration, const SyncRule *rule)
 	return lines;
 }
 
+/* The remedy names the table; and what the table itself has is decided about elsewhere. */
+static bool
+is_of_partition(const ContractPart *part, const SyncRule *rule)
+{
+	char	   *table = psprintf(" %s ", quoting_relation(rule->relation));
+
+	return strstr(part->remedy, linitial(rule->new_columns)) != NULL &&
+		strstr(psprintf("%s ", part->remedy), table) == NULL;
+}
+
+/* What stands on the column of a partition alone. */
+static void
+warn_of_partitions(const Migration *migration, const SyncRule *rule)
+{
+	static const char *const kinds[] = {
+		"defaults", "unique constraints", "exclusion constraints", "foreign keys",
+		"check constraints", "indexes", "extended statistics",
+	};
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	foreach(lc, get_rel_relkind(rule->relation) == RELKIND_PARTITIONED_TABLE
+			? contract_parts(migration) : NIL)
+	{
+		const ContractPart *part = lfirst(lc);
+
+		if (text_index(part->part, kinds, lengthof(kinds)) >= 0 && part->remedy &&
+			is_of_partition(part, rule))
+			lines = lappend(lines, psprintf("%s: %s; to have the like: %s", part->object,
+											part->what_happens, part->remedy));
+	}
+	if (lines != NIL)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("partitions of table \"%s\" have what is not carried over",
+						quoting_shown_name(rule->relation)),
+				 errdetail("%s", text_joined(lines, "- ", "\n")),
+				 errhint("Run what is still wanted before contract, which gives the column its name in it.")));
+}
+
 void
 column_moves_warn(const Migration *migration, const SyncRule *rule)
 {
@@ -166,6 +208,7 @@ column_moves_warn(const Migration *migration, const SyncRule *rule)
 									remade_views_unreadable(migration, rule));
 
 	warn_of_views_that_end(rule);
+	warn_of_partitions(migration, rule);
 	if (lines == NIL)
 		return;
 	ereport(WARNING,
@@ -176,22 +219,28 @@ column_moves_warn(const Migration *migration, const SyncRule *rule)
 			 errhint("Make these calls, with the statements changed where the new values need it; contract runs them when the new column has its name. Or do what else a line says, or drop what is named. Until then migrate is refused.")));
 }
 
-void
-column_moves_check(const Migration *migration)
+static List *
+lines_of_migration(const Migration *migration)
 {
 	List	   *lines = NIL;
 	ListCell   *lc;
 
 	foreach(lc, sync_list_changing(migration->id))
 		lines = list_concat(lines, lines_of_rule(migration, lfirst(lc)));
-	lines = list_concat(lines, remade_views_unreadable(migration, NULL));
-	if (lines == NIL)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-			 errmsg("changed columns of migration \"%s\" are in use by what is not carried over",
-					migration->name),
-			 errdetail("%s", text_joined(lines, "- ", "\n")),
-			 errhint("Make these calls, with the statements changed where the new values need it, or do what else a line says, or drop what is named, then run CALL tandem.migrate(%s); again.",
-					 quote_literal_cstr(migration->name))));
+	return list_concat(lines, remade_views_unreadable(migration, NULL));
+}
+
+void
+column_moves_check(const Migration *migration)
+{
+	List	   *lines = lines_of_migration(migration);
+
+	if (lines != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("changed columns of migration \"%s\" are in use by what is not carried over",
+						migration->name),
+				 errdetail("%s", text_joined(lines, "- ", "\n")),
+				 errhint("Make these calls, with the statements changed where the new values need it, or do what else a line says, or drop what is named, then run CALL tandem.migrate(%s); again.",
+						 quote_literal_cstr(migration->name))));
 }

@@ -416,7 +416,7 @@ check_contract_call(Migration *migration, const ContractCall *call)
 		migration_check(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT);
 	parts = check_ready_to_contract(migration, rules, columns_to_drop(rules),
 									call);
-	remade_views_check(migration);
+	remade_views_check(migration, true);
 	region_gate_check(&gate);
 	check_publications(migration);
 	claim_contract(migration, call);
@@ -460,7 +460,7 @@ look_up_before_locks(const Migration *migration, void *arg)
 	 * makes views, and takes them back: before the watch, which would see
 	 * them
 	 */
-	remade_views_check(migration);
+	remade_views_check(migration, true);
 	fenced->functions = compiled_functions(migration);
 	check_rows_are_free(migration, fenced->functions);
 	catalog_watch_begin();
@@ -482,7 +482,7 @@ contract_locked(Migration *migration, void *arg)
 		check_still_ready(migration, rules, dropped, call);
 	else
 	{
-		remade_views_check(migration);
+		remade_views_check(migration, false);
 		(void) check_ready_to_contract(migration, rules, dropped, call);
 		fenced->functions = compiled_functions(migration);
 		fenced->objects = finish_dropped_with(migration, dropped);

@@ -29,7 +29,7 @@
 
 typedef struct Identity
 {
-	const SyncRule *rule;
+	const SyncRule *rule;		/* of the column */
 	Oid			sequence;
 	char	   *statement;		/* gives the sequence the type of the new
 								 * column, or NULL */
@@ -45,26 +45,6 @@ read_identity(uint64 row)
 	identity->statement = query_get_text(row, 2);
 	identity->moves = query_get_bool(row, 3);
 	return identity;
-}
-
-static List *
-identities_of_rule(const SyncRule *rule)
-{
-	TandemQuery query;
-	List	   *identities;
-	ListCell   *lc;
-
-	query_begin(&query);
-	query_oid(&query, rule->relation);
-	query_name(&query, linitial(rule->old_columns));
-	query_name(&query, linitial(rule->new_columns));
-	identities = query_rows(&query,
-							"SELECT sequence, statement, moves FROM tandem._moved_identities($1, $2, $3)",
-							read_identity);
-	query_end(&query);
-	foreach(lc, identities)
-		((Identity *) lfirst(lc))->rule = rule;
-	return identities;
 }
 
 /* Returns what it was. */
@@ -134,16 +114,39 @@ move_identity(Oid relid, void *arg)
 		ddl_run(identity->statement);
 }
 
+static List *
+identities_of_rule(const SyncRule *rule)
+{
+	TandemQuery query;
+	List	   *identities;
+
+	query_begin(&query);
+	query_oid(&query, rule->relation);
+	query_name(&query, linitial(rule->old_columns));
+	query_name(&query, linitial(rule->new_columns));
+	identities = query_rows(&query,
+							"SELECT sequence, statement, moves FROM tandem._moved_identities($1, $2, $3)",
+							read_identity);
+	query_end(&query);
+	return identities;
+}
+
 void
 moved_identities(const Migration *migration)
 {
 	ListCell   *lc;
-	ListCell   *identity;
+	ListCell   *cell;
 
 	foreach(lc, sync_list_changing(migration->id))
 	{
-		foreach(identity, identities_of_rule(lfirst(lc)))
-			finish_change_table(migration, ((SyncRule *) lfirst(lc))->relation, move_identity,
-								lfirst(identity));
+		const SyncRule *rule = lfirst(lc);
+
+		foreach(cell, identities_of_rule(rule))
+		{
+			Identity   *identity = lfirst(cell);
+
+			identity->rule = rule;
+			finish_change_table(migration, rule->relation, move_identity, identity);
+		}
 	}
 }

@@ -93,49 +93,69 @@ rename_is_about(const RenameStmt *rename, const char *name)
 	return is_relation(rename->relation, name) || is_object(rename->object, name);
 }
 
+/* How a statement has the name of the one object that it is about. */
+typedef enum Naming
+{
+	BY_RELATION,				/* RangeVar * */
+	BY_OBJECT,					/* Node *, see is_object */
+	BY_STRING					/* char * */
+} Naming;
+
+static const struct
+{
+	NodeTag		tag;
+	size_t		offset;
+	Naming		naming;
+}			named[] = {
+	{T_CreateStmt, offsetof(CreateStmt, relation), BY_RELATION},
+	{T_ViewStmt, offsetof(ViewStmt, view), BY_RELATION},
+	{T_AlterObjectSchemaStmt, offsetof(AlterObjectSchemaStmt, relation), BY_RELATION},
+	{T_AlterObjectSchemaStmt, offsetof(AlterObjectSchemaStmt, object), BY_OBJECT},
+	{T_CreateStatsStmt, offsetof(CreateStatsStmt, defnames), BY_OBJECT},
+	{T_AlterStatsStmt, offsetof(AlterStatsStmt, defnames), BY_OBJECT},
+	{T_CreateFunctionStmt, offsetof(CreateFunctionStmt, funcname), BY_OBJECT},
+	{T_AlterFunctionStmt, offsetof(AlterFunctionStmt, func), BY_OBJECT},
+	{T_IndexStmt, offsetof(IndexStmt, idxname), BY_STRING},
+	{T_RuleStmt, offsetof(RuleStmt, rulename), BY_STRING},
+	{T_CreateTrigStmt, offsetof(CreateTrigStmt, trigname), BY_STRING},
+	{T_CreatePolicyStmt, offsetof(CreatePolicyStmt, policy_name), BY_STRING},
+	{T_AlterPolicyStmt, offsetof(AlterPolicyStmt, policy_name), BY_STRING},
+	{T_AlterPublicationStmt, offsetof(AlterPublicationStmt, pubname), BY_STRING},
+};
+
+static bool
+field_is(void *field, Naming naming, const char *name)
+{
+	switch (naming)
+	{
+		case BY_RELATION:
+			return is_relation(field, name);
+		case BY_OBJECT:
+			return is_object(field, name);
+		case BY_STRING:
+			return is_string(field, name);
+	}
+	return false;
+}
+
 static bool
 node_is_about(Node *node, const char *name)
 {
-	switch (nodeTag(node))
+	if (IsA(node, AlterTableStmt))
+		return alter_is_about((AlterTableStmt *) node, name);
+	if (IsA(node, DropStmt))
+		return drop_is_about((DropStmt *) node, name);
+	if (IsA(node, RenameStmt))
+		return rename_is_about((RenameStmt *) node, name);
+	if (IsA(node, CreateTableAsStmt))
+		return is_relation(((CreateTableAsStmt *) node)->into->rel, name);
+	for (int i = 0; i < (int) lengthof(named); i++)
 	{
-		case T_AlterTableStmt:
-			return alter_is_about((AlterTableStmt *) node, name);
-		case T_DropStmt:
-			return drop_is_about((DropStmt *) node, name);
-		case T_RenameStmt:
-			return rename_is_about((RenameStmt *) node, name);
-		case T_CreateStmt:
-			return is_relation(((CreateStmt *) node)->relation, name);
-		case T_ViewStmt:
-			return is_relation(((ViewStmt *) node)->view, name);
-		case T_CreateTableAsStmt:
-			return is_relation(((CreateTableAsStmt *) node)->into->rel, name);
-		case T_IndexStmt:
-			return is_string(((IndexStmt *) node)->idxname, name);
-		case T_RuleStmt:
-			return is_string(((RuleStmt *) node)->rulename, name);
-		case T_CreateTrigStmt:
-			return is_string(((CreateTrigStmt *) node)->trigname, name);
-		case T_CreatePolicyStmt:
-			return is_string(((CreatePolicyStmt *) node)->policy_name, name);
-		case T_AlterPolicyStmt:
-			return is_string(((AlterPolicyStmt *) node)->policy_name, name);
-		case T_AlterPublicationStmt:
-			return is_string(((AlterPublicationStmt *) node)->pubname, name);
-		case T_CreateStatsStmt:
-			return is_last(((CreateStatsStmt *) node)->defnames, name);
-		case T_AlterStatsStmt:
-			return is_last(((AlterStatsStmt *) node)->defnames, name);
-		case T_CreateFunctionStmt:
-			return is_last(((CreateFunctionStmt *) node)->funcname, name);
-		case T_AlterFunctionStmt:
-			return is_last(((AlterFunctionStmt *) node)->func->objname, name);
-		case T_AlterObjectSchemaStmt:
-			return is_relation(((AlterObjectSchemaStmt *) node)->relation, name) ||
-				is_object(((AlterObjectSchemaStmt *) node)->object, name);
-		default:
-			return false;
+		if (nodeTag(node) == named[i].tag &&
+			field_is(*(void **) ((char *) node + named[i].offset), named[i].naming, name))
+			return true;
 	}
+	return false;
 }
 
 bool

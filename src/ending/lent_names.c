@@ -25,6 +25,27 @@
 #include "core/text.h"
 #include "ending/lent_names.h"
 
+static bool
+column_is_taken(Oid relid, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_tree(relid))
+	{
+		if (get_attnum(lfirst_oid(lc), name) != InvalidAttrNumber)
+			return true;
+	}
+	return false;
+}
+
+/* So has a type, as a view has. */
+static bool
+view_is_taken(Oid schema, const char *name)
+{
+	return OidIsValid(get_relname_relid(name, schema)) ||
+		SearchSysCacheExists2(TYPENAMENSP, CStringGetDatum(name), ObjectIdGetDatum(schema));
+}
+
 static void
 store_name(Oid catalog, HeapTuple tuple, NameData *place, const char *new_name)
 {
@@ -53,14 +74,37 @@ lend_column_name(Oid relid, const char *name, const char *new_name)
 }
 
 void
-lend_view_name(Oid view, const char *new_name)
+lend_column_any_name(Oid relid, const char *name)
+{
+	char	   *lent = derived_name(name, "tandem_lent");
+
+	for (int i = 1; column_is_taken(relid, lent); i++)
+		lent = derived_name(name, psprintf("tandem_lent%d", i));
+	lend_column_name(relid, name, lent);
+}
+
+static char *
+free_view_name(Oid view)
+{
+	char	   *name = quoting_raw_name(view);
+	char	   *lent = derived_name(name, "tandem_lent");
+
+	for (int i = 1; view_is_taken(get_rel_namespace(view), lent); i++)
+		lent = derived_name(name, psprintf("tandem_lent%d", i));
+	return lent;
+}
+
+void
+lend_view_any_name(Oid view)
 {
 	HeapTuple	tuple;
+	char	   *new_name;
 
 	LockRelationOid(view, ShareUpdateExclusiveLock);
 	tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(view));
 	if (!HeapTupleIsValid(tuple))
 		quoting_raise_dropped(view);
+	new_name = free_view_name(view);
 	RenameTypeInternal(get_rel_type_id(view), new_name, get_rel_namespace(view));
 	store_name(RelationRelationId, tuple,
 			   &((Form_pg_class) GETSTRUCT(tuple))->relname, new_name);

@@ -361,7 +361,7 @@ read_statements(void *arg)
 		char	   *old = get_attname(twins->relation, twins->old, false);
 		char	   *new = get_attname(twins->relation, twins->new, false);
 
-		lend_column_name(twins->relation, new, derived_name(new, "tandem_moved"));
+		lend_column_any_name(twins->relation, new);
 		lend_column_name(twins->relation, old, new);
 	}
 	foreach(lc, remade->views)
@@ -530,8 +530,7 @@ lend_names_of_columns(const Migration *migration)
 
 		if (table_is_replicated(rule->relation))
 			continue;
-		lend_column_name(rule->relation, rule->new_name,
-						 derived_name(rule->new_name, "tandem_lent"));
+		lend_column_any_name(rule->relation, rule->new_name);
 		lend_column_name(rule->relation, linitial(rule->new_columns), rule->new_name);
 	}
 }
@@ -644,11 +643,7 @@ rehearse_remake(void *arg)
 	if (error)
 		ReThrowError(error);
 	foreach(lc, remade->views)
-	{
-		const RemadeView *view = lfirst(lc);
-
-		lend_view_name(view->view->view, derived_name(view->name, "tandem_lent"));
-	}
+		lend_view_any_name(((const RemadeView *) lfirst(lc))->view->view);
 	foreach(lc, remade->statements)
 		rehearse_statement(rehearsal, lfirst(lc));
 	foreach(lc, remade->views)
@@ -686,7 +681,7 @@ relations_of_rehearsal(const RemadeViews *remade, List *views)
 static List *
 lines_of_rehearsal(const Migration *migration, List *views, List *told)
 {
-	Rehearsal	rehearsal = {remade_views_begin(migration)};
+	Rehearsal	rehearsal = {.remade = remade_views_begin(migration)};
 	ErrorData  *error;
 	List	   *lines = NIL;
 	ListCell   *lc;
@@ -736,14 +731,22 @@ remade_views_unreadable(const Migration *migration, const SyncRule *rule)
 						   rule ? views_not_named(migration, user_views_of_rule(rule)) : views);
 }
 
+static List *
+lines_of_problems(const Migration *migration, bool rehearses)
+{
+	List	   *views = views_of_migration(migration);
+	List	   *readable = NIL;
+	List	   *lines = list_concat(lines_of_undecided(migration, views),
+									rehearses ? lines_of_making(migration, views, views)
+									: lines_of_texts(migration, views, &readable));
+
+	return list_concat(lines, lines_over_left(migration, views));
+}
+
 List *
 remade_views_problems(const Migration *migration)
 {
-	List	   *views = views_of_migration(migration);
-	List	   *lines = list_concat(lines_of_undecided(migration, views),
-									lines_of_making(migration, views, views));
-
-	return list_concat(lines, lines_over_left(migration, views));
+	return lines_of_problems(migration, true);
 }
 
 /* Of what column_dependents knows that which no statement at contract takes away. */
@@ -763,9 +766,9 @@ lines_of_rights(List *views)
 }
 
 void
-remade_views_check(const Migration *migration)
+remade_views_check(const Migration *migration, bool rehearses)
 {
-	List	   *lines = remade_views_problems(migration);
+	List	   *lines = lines_of_problems(migration, rehearses);
 
 	/* else it was asked what depends on the columns */
 	if (operations_may_free_columns(migration))

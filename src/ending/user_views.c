@@ -205,7 +205,7 @@ action_computes(Query *action, List *columns)
 {
 	Query	   *query = copyObject(action);
 	Oid			target = query->resultRelation > 0
-		? rt_fetch(query->resultRelation, query->rtable)->relid : InvalidOid;
+	? rt_fetch(query->resultRelation, query->rtable)->relid : InvalidOid;
 	List	   *others = NIL;
 	List	   *returned = NIL;
 	ColumnUses	uses = {.columns = columns};

@@ -13,8 +13,8 @@ typedef struct UserView
 	Oid			view;
 	Oid			owner;
 	bool		by_value;		/* of columns that get other values it does
-								 * more than to show them, or write what
-								 * it is given */
+								 * more than to show them, or write what it is
+								 * given */
 } UserView;
 
 /* Columns by their numbers, which stay when they are renamed. */
