@@ -95,20 +95,26 @@ look_again(List *(*look) (void *arg), void *arg, bool awaits)
 }
 
 static void
+refuse_while(List *lines, const char *message, const char *hint)
+{
+	if (lines != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("%s", message),
+				 errdetail("%s", text_joined(lines, "- ", "\n")),
+				 errhint("%s", hint)));
+}
+
+static void
 wait_for_subscribers(const Migration *migration)
 {
 	XLogRecPtr	until = GetXLogInsertRecPtr();
-	List	   *behind;
 
 	XLogFlush(until);
-	behind = look_again(slots_behind, &until, false);
-	if (behind != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("what was written to tables of migration \"%s\" has not arrived everywhere",
-						migration->name),
-				 errdetail("%s", text_joined(behind, "- ", "\n")),
-				 errhint("Have the application stop writing these tables in all regions, wait until the subscribers have caught up, and drop slots that nobody reads; then call it again.")));
+	refuse_while(look_again(slots_behind, &until, false),
+				 psprintf("what was written to tables of migration \"%s\" has not arrived everywhere",
+						  migration->name),
+				 "Have the application stop writing these tables in all regions, wait until the subscribers have caught up, and drop slots that nobody reads; then call it again.");
 }
 
 static List *
@@ -139,15 +145,9 @@ waiting_writers(void *arg)
 static void
 check_nobody_writes(const Migration *migration, List *relids)
 {
-	List	   *writers = look_again(waiting_writers, relids, true);
-
-	if (writers != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("tables of migration \"%s\" are being written",
-						migration->name),
-				 errdetail("%s", text_joined(writers, "- ", "\n")),
-				 errhint("Have the application stop writing these tables in all regions until each has taken the names; then call it again.")));
+	refuse_while(look_again(waiting_writers, relids, true),
+				 psprintf("tables of migration \"%s\" are being written", migration->name),
+				 "Have the application stop writing these tables in all regions until each has taken the names; then call it again.");
 }
 
 /* What another migration is to build by a name would not be found. */
