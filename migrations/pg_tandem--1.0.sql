@@ -1587,6 +1587,10 @@ BEGIN ATOMIC
 	JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
 	JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> ''
 	WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 AND a.attnum <> $2
+		-- one that goes in the same migration goes first
+		AND NOT EXISTS (SELECT FROM tandem._going_columns g JOIN tandem.migration m ON m.id = g.migration AND m.phase NOT IN ('done', 'aborted')
+			WHERE g.relation = a.attrelid AND g.number = a.attnum AND (g.migration = $3
+				OR EXISTS (SELECT FROM tandem._going_columns c WHERE c.relation = $1 AND c.number = $2 AND c.migration = g.migration)))
 	-- users of a sequence owned by the column, except the column itself
 	UNION SELECT format('%s, through sequence %s', pg_describe_object(u.classid, u.objid, u.objsubid), s.oid::regclass)
 	FROM pg_depend d
@@ -1657,10 +1661,13 @@ BEGIN ATOMIC
 		UNION ALL SELECT pg_describe_object(u.class, u.object, 0), f.proname, ARRAY[rtrim(pg_get_functiondef(f.oid), E'\n')]
 		FROM users u JOIN pg_proc f ON u.class = 'pg_proc'::regclass AND f.oid = u.object AND f.prokind IN ('f', 'p')
 		-- a stored one would rewrite the table
-		UNION ALL SELECT format('generated column %I', a.attname), a.attname, ARRAY[CASE WHEN a.attgenerated = 's'
-			THEN format('ALTER TABLE %s ALTER COLUMN %I DROP EXPRESSION', a.attrelid::regclass, a.attname)
-			ELSE format('ALTER TABLE %s ALTER COLUMN %I SET EXPRESSION AS (%s)', a.attrelid::regclass, a.attname, pg_get_expr(f.adbin, f.adrelid)) END]
+		UNION ALL SELECT format('generated column %I', a.attname), a.attname, CASE WHEN a.attgenerated = 's'
+			THEN ARRAY[format('ALTER TABLE %s ALTER COLUMN %I DROP EXPRESSION', a.attrelid::regclass, a.attname)]
+			-- the server does not change that of a virtual one beside a CHECK
+			WHEN t.relchecks > 0 THEN '{}'
+			ELSE ARRAY[format('ALTER TABLE %s ALTER COLUMN %I SET EXPRESSION AS (%s)', a.attrelid::regclass, a.attname, pg_get_expr(f.adbin, f.adrelid))] END
 		FROM pg_depend d JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
+		JOIN pg_class t ON t.oid = f.adrelid
 		JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> ''
 		WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2
 		-- of what a rule makes a relation, the relation

@@ -453,7 +453,7 @@ add_undecided(List *lines, const Migration *migration, List *objects, Oid relid)
 												object->given, object->name);
 
 		/* what a statement at contract makes of it is the user's */
-		if (operation && !operations_name(migration, object->name) &&
+		if (operation && !operations_name(migration, relid, object->name) &&
 			!text_is_among(line_of_undecided(operation), lines))
 			lines = lappend(lines, line_of_undecided(operation));
 	}

@@ -82,6 +82,8 @@ line_with_calls(const Migration *migration, const SyncRule *rule, const char *li
 
 	initStringInfo(&text);
 	appendStringInfoString(&text, line);
+	if (move && move->statements == NIL)
+		appendStringInfoString(&text, ", which is virtual: the server cannot change it in a table with CHECK constraints; drop it by tandem.drop_column before this call, and add it again after contract");
 	foreach(lc, move ? move->statements : NIL)
 		appendStringInfo(&text, "%s SELECT tandem.at_contract(%s, %s, %s);",
 						 lc == list_head(move->statements) ? ":" : "",
@@ -107,7 +109,7 @@ lines_of_table(const Migration *migration, const SyncRule *rule, Oid relid)
 		const ColumnMove *move = find_move(moves, lfirst(lc));
 
 		if (!text_is_among(lfirst(lc), others) &&
-			!(move && operations_name(migration, move->name)))
+			!(move && operations_name(migration, relid, move->name)))
 			lines = lappend(lines, line_with_calls(migration, rule, lfirst(lc), move));
 	}
 	return lines;

@@ -65,24 +65,38 @@ typedef struct ContractCall
 	List	   *accept;			/* kinds of parts, of char * */
 } ContractCall;
 
-static List *
-columns_to_drop(List *rules)
+static bool
+is_generated(Oid relid, const char *column)
 {
-	List	   *dropped = NIL;
+	AttrNumber	number = relation_exists(relid) ? get_attnum(relid, column) : InvalidAttrNumber;
+
+	return number > 0 && get_attgenerated(relid, number) != '\0';
+}
+
+static List *
+add_columns_to_drop(List *dropped, List *rules, bool generated)
+{
 	ListCell   *lc;
 	ListCell   *name;
 
 	foreach(lc, rules)
 	{
-		SyncRule   *rule = lfirst(lc);
+		const SyncRule *rule = lfirst(lc);
 
-		if (rule->keep_old)
-			continue;
-		foreach(name, rule->old_columns)
-			dropped = dropped_column_add(dropped, rule->relation,
-										 lfirst(name));
+		foreach(name, rule->keep_old ? NIL : rule->old_columns)
+		{
+			if (is_generated(rule->relation, lfirst(name)) == generated)
+				dropped = dropped_column_add(dropped, rule->relation, lfirst(name));
+		}
 	}
 	return dropped;
+}
+
+/* What is computed from another one goes before it. */
+static List *
+columns_to_drop(List *rules)
+{
+	return add_columns_to_drop(add_columns_to_drop(NIL, rules, true), rules, false);
 }
 
 /*

@@ -9,6 +9,12 @@
 #include "core/text.h"
 #include "ddl/named_objects.h"
 
+typedef struct NamedObject
+{
+	const char *name;
+	List	   *tables;			/* see statement_is_about */
+} NamedObject;
+
 static bool
 is_last(const List *qualified, const char *name)
 {
@@ -49,6 +55,19 @@ is_string(const char *value, const char *name)
 }
 
 static bool
+is_of_table(const char *table, const NamedObject *object)
+{
+	return object->tables == NIL || text_is_among(table, object->tables);
+}
+
+/* One that belongs to a table. */
+static bool
+is_part(const char *name, const RangeVar *table, const NamedObject *object)
+{
+	return is_string(name, object->name) && is_of_table(table->relname, object);
+}
+
+static bool
 command_is_about(const AlterTableCmd *command, const char *name)
 {
 	/* a mark of the table */
@@ -60,109 +79,107 @@ command_is_about(const AlterTableCmd *command, const char *name)
 }
 
 static bool
-alter_is_about(const AlterTableStmt *alter, const char *name)
+alter_is_about(const AlterTableStmt *alter, const NamedObject *object)
 {
 	ListCell   *lc;
 
-	foreach(lc, alter->cmds)
+	foreach(lc, is_of_table(alter->relation->relname, object) ? alter->cmds : NIL)
 	{
-		if (command_is_about(lfirst_node(AlterTableCmd, lc), name))
+		if (command_is_about(lfirst_node(AlterTableCmd, lc), object->name))
 			return true;
 	}
-	return is_relation(alter->relation, name);
+	return is_relation(alter->relation, object->name);
+}
+
+/* The name of what belongs to a table stands behind that of the table. */
+static bool
+dropped_is(Node *dropped, ObjectType type, const NamedObject *object)
+{
+	const List *name = (const List *) dropped;
+
+	if (!is_object(dropped, object->name))
+		return false;
+	if (type != OBJECT_POLICY && type != OBJECT_RULE && type != OBJECT_TRIGGER)
+		return true;
+	return is_of_table(strVal(list_nth(name, list_length(name) - 2)), object);
 }
 
 static bool
-drop_is_about(const DropStmt *drop, const char *name)
+drop_is_about(const DropStmt *drop, const NamedObject *object)
 {
 	ListCell   *lc;
 
 	foreach(lc, drop->objects)
 	{
-		if (is_object(lfirst(lc), name))
+		if (dropped_is(lfirst(lc), drop->removeType, object))
 			return true;
 	}
 	return false;
 }
 
 static bool
-rename_is_about(const RenameStmt *rename, const char *name)
+rename_is_about(const RenameStmt *rename, const NamedObject *object)
 {
 	if (rename->subname)
-		return is_string(rename->subname, name);
-	return is_relation(rename->relation, name) || is_object(rename->object, name);
-}
-
-/* How a statement has the name of the one object that it is about. */
-typedef enum Naming
-{
-	BY_RELATION,				/* RangeVar * */
-	BY_OBJECT,					/* Node *, see is_object */
-	BY_STRING					/* char * */
-} Naming;
-
-static const struct
-{
-	NodeTag		tag;
-	size_t		offset;
-	Naming		naming;
-}			named[] = {
-	{T_CreateStmt, offsetof(CreateStmt, relation), BY_RELATION},
-	{T_ViewStmt, offsetof(ViewStmt, view), BY_RELATION},
-	{T_AlterObjectSchemaStmt, offsetof(AlterObjectSchemaStmt, relation), BY_RELATION},
-	{T_AlterObjectSchemaStmt, offsetof(AlterObjectSchemaStmt, object), BY_OBJECT},
-	{T_CreateStatsStmt, offsetof(CreateStatsStmt, defnames), BY_OBJECT},
-	{T_AlterStatsStmt, offsetof(AlterStatsStmt, defnames), BY_OBJECT},
-	{T_CreateFunctionStmt, offsetof(CreateFunctionStmt, funcname), BY_OBJECT},
-	{T_AlterFunctionStmt, offsetof(AlterFunctionStmt, func), BY_OBJECT},
-	{T_IndexStmt, offsetof(IndexStmt, idxname), BY_STRING},
-	{T_RuleStmt, offsetof(RuleStmt, rulename), BY_STRING},
-	{T_CreateTrigStmt, offsetof(CreateTrigStmt, trigname), BY_STRING},
-	{T_CreatePolicyStmt, offsetof(CreatePolicyStmt, policy_name), BY_STRING},
-	{T_AlterPolicyStmt, offsetof(AlterPolicyStmt, policy_name), BY_STRING},
-	{T_AlterPublicationStmt, offsetof(AlterPublicationStmt, pubname), BY_STRING},
-};
-
-static bool
-field_is(void *field, Naming naming, const char *name)
-{
-	switch (naming)
-	{
-		case BY_RELATION:
-			return is_relation(field, name);
-		case BY_OBJECT:
-			return is_object(field, name);
-		case BY_STRING:
-			return is_string(field, name);
-	}
-	return false;
+		return rename->relation ? is_part(rename->subname, rename->relation, object)
+			: is_string(rename->subname, object->name);
+	return is_relation(rename->relation, object->name) ||
+		is_object(rename->object, object->name);
 }
 
 static bool
-node_is_about(Node *node, const char *name)
+node_is_about(Node *node, const NamedObject *object)
 {
-	if (IsA(node, AlterTableStmt))
-		return alter_is_about((AlterTableStmt *) node, name);
-	if (IsA(node, DropStmt))
-		return drop_is_about((DropStmt *) node, name);
-	if (IsA(node, RenameStmt))
-		return rename_is_about((RenameStmt *) node, name);
-	if (IsA(node, CreateTableAsStmt))
-		return is_relation(((CreateTableAsStmt *) node)->into->rel, name);
-	for (int i = 0; i < (int) lengthof(named); i++)
+	const char *name = object->name;
+
+	switch (nodeTag(node))
 	{
-		if (nodeTag(node) == named[i].tag &&
-			field_is(*(void **) ((char *) node + named[i].offset), named[i].naming, name))
-			return true;
+		case T_AlterTableStmt:
+			return alter_is_about((AlterTableStmt *) node, object);
+		case T_DropStmt:
+			return drop_is_about((DropStmt *) node, object);
+		case T_RenameStmt:
+			return rename_is_about((RenameStmt *) node, object);
+		case T_CreateStmt:
+			return is_relation(((CreateStmt *) node)->relation, name);
+		case T_ViewStmt:
+			return is_relation(((ViewStmt *) node)->view, name);
+		case T_CreateTableAsStmt:
+			return is_relation(((CreateTableAsStmt *) node)->into->rel, name);
+		case T_IndexStmt:
+			return is_string(((IndexStmt *) node)->idxname, name);
+		case T_RuleStmt:
+			return is_part(((RuleStmt *) node)->rulename, ((RuleStmt *) node)->relation, object);
+		case T_CreateTrigStmt:
+			return is_part(((CreateTrigStmt *) node)->trigname, ((CreateTrigStmt *) node)->relation, object);
+		case T_CreatePolicyStmt:
+			return is_part(((CreatePolicyStmt *) node)->policy_name, ((CreatePolicyStmt *) node)->table, object);
+		case T_AlterPolicyStmt:
+			return is_part(((AlterPolicyStmt *) node)->policy_name, ((AlterPolicyStmt *) node)->table, object);
+		case T_AlterPublicationStmt:
+			return is_string(((AlterPublicationStmt *) node)->pubname, name);
+		case T_CreateStatsStmt:
+			return is_last(((CreateStatsStmt *) node)->defnames, name);
+		case T_AlterStatsStmt:
+			return is_last(((AlterStatsStmt *) node)->defnames, name);
+		case T_CreateFunctionStmt:
+			return is_last(((CreateFunctionStmt *) node)->funcname, name);
+		case T_AlterFunctionStmt:
+			return is_last(((AlterFunctionStmt *) node)->func->objname, name);
+		case T_AlterObjectSchemaStmt:
+			return is_relation(((AlterObjectSchemaStmt *) node)->relation, name) ||
+				is_object(((AlterObjectSchemaStmt *) node)->object, name);
+		default:
+			return false;
 	}
-	return false;
 }
 
 bool
-statement_is_about(const char *statement, const char *name)
+statement_is_about(const char *statement, const char *name, List *tables)
 {
+	NamedObject object = {name, tables};
 	List	   *parsed = sql_parse(RAW_PARSE_DEFAULT, statement, NULL);
 
 	return list_length(parsed) == 1 &&
-		node_is_about(linitial_node(RawStmt, parsed)->stmt, name);
+		node_is_about(linitial_node(RawStmt, parsed)->stmt, &object);
 }

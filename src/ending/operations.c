@@ -663,13 +663,18 @@ run_operations(const Migration *migration, RunTime when)
 }
 
 bool
-operations_name(const Migration *migration, const char *object)
+operations_name(const Migration *migration, Oid relid, const char *object)
 {
+	List	   *tables = NIL;
 	ListCell   *lc;
 
+	/* an earlier release may have renamed it by then */
+	if (OidIsValid(relid))
+		tables = list_make2(quoting_raw_name(relid),
+							operation_table_name(Max(migration->release - 1, 0), relid));
 	foreach(lc, operation_list_of_kind(migration->id, OPERATION_STATEMENT))
 	{
-		if (statement_is_about(((Operation *) lfirst(lc))->statement, object))
+		if (statement_is_about(((Operation *) lfirst(lc))->statement, object, tables))
 			return true;
 	}
 	return false;

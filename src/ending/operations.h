@@ -23,8 +23,11 @@ extern List *operations_parts(const Migration *migration);
  */
 extern bool operations_may_free_columns(const Migration *migration);
 
-/* Is one of these statements about an object of this name, see statement_is_about? */
-extern bool operations_name(const Migration *migration, const char *object);
+/*
+ * Is one of these statements about an object of this name, see statement_is_about?  What
+ * belongs to a table is to be of this one; InvalidOid: of any.
+ */
+extern bool operations_name(const Migration *migration, Oid relid, const char *object);
 
 /* Throws an error that lists those that refuse. */
 extern void operations_check(const Migration *migration);

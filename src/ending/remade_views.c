@@ -202,7 +202,7 @@ views_not_named(const Migration *migration, List *views)
 	{
 		UserView   *view = lfirst(lc);
 
-		if (!operations_name(migration, quoting_raw_name(view->view)))
+		if (!operations_name(migration, InvalidOid, quoting_raw_name(view->view)))
 			others = lappend(others, view);
 	}
 	return others;
