@@ -250,5 +250,33 @@ SET client_min_messages = warning;
 SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'seats'::regclass AND contype <> 'n' ORDER BY conname COLLATE "C";
 SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'seats'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
 
+/*
+ * A column goes, or changes, with one that is generated from it, in whichever order they are called; and a statement
+ * that contract is to run for one table decides nothing about another.
+ */
+CREATE TABLE sums (id integer PRIMARY KEY, a integer, b integer, a_next integer GENERATED ALWAYS AS (a + 1) STORED,
+	b_next integer GENERATED ALWAYS AS (b + 1) STORED);
+CREATE TABLE other_sums (id integer PRIMARY KEY, b integer, b_next integer GENERATED ALWAYS AS (b + 1) STORED);
+INSERT INTO sums (id, a, b) VALUES (1, 1, 1);
+INSERT INTO other_sums (id, b) VALUES (1, 1);
+SELECT tandem.create_views(55, relations => '{sums,other_sums}');
+SELECT tandem.create_migration('sums', 56);
+SET client_min_messages = error;
+SELECT tandem.drop_column('sums', 'sums', 'a');
+SELECT tandem.drop_column('sums', 'sums', 'a_next');
+SELECT tandem.drop_column('sums', 'sums', 'b_next');
+SELECT tandem.change_column('sums', 'sums', 'b', 'bigint');
+SELECT tandem.at_contract('sums', 'sums', 'ALTER TABLE sums ALTER COLUMN b_next SET STATISTICS 10');
+SELECT tandem.change_column('sums', 'other_sums', 'b', 'bigint');
+SET client_min_messages = warning;
+SELECT tandem.create_views(56, relations => '{sums,other_sums}');
+CALL tandem.migrate('sums');
+SELECT tandem.at_contract('sums', 'other_sums', 'ALTER TABLE public.other_sums ALTER COLUMN b_next DROP EXPRESSION');
+CALL tandem.migrate('sums');
+SELECT tandem.switch_release(56);
+CALL tandem.contract('sums', undeclared => 'ignore');
+SELECT * FROM sums;
+SELECT * FROM other_sums;
+
 \c postgres
 DROP DATABASE operations_combined;
