@@ -9,6 +9,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
+#include "catalog/region_row.h"
 #include "catalog/release_view.h"
 #include "catalog/sync.h"
 #include "core/compat.h"
@@ -320,13 +321,36 @@ warn_of_table_left(const ReleasePublication *publication,
 					 publication->release)));
 }
 
+/*
+ * A worker applies an UPDATE by the replica identity of its own table, which the
+ * other server must send.  With a key that has moved in one region alone neither
+ * applies anything of the other, for good.
+ */
+static void
+refuse_other_identity(const ReleasePublication *publication, const PublishedTable *table)
+{
+	const char *name = quoting_relation(table->relid);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the replica identity of table %s cannot move to columns that release %d does not see",
+					name, publication->release),
+			 errdetail("The other regions send and expect the one that it has now: neither would apply what the other writes."),
+			 errhint("Once all regions have expanded and filled, in each run SELECT tandem.take_release(); SELECT tandem.drop_publications(); ALTER TABLE %s REPLICA IDENTITY FULL; and when that has arrived everywhere, move the key; see \"A key that changes its type\" in doc/regions.md.",
+					 name)));
+}
+
 static void
 follow_changed_table(const ReleasePublication *publication,
 					 const PublishedTable *table, bool *told)
 {
+	if (table->fails && !table->whole && region_others() != NIL)
+		refuse_other_identity(publication, table);
 	if (table->fails && table->whole && table->sent_anyhow)
 		published_table_refuse_whole(publication, table,
-									 "Choose a unique index instead (REPLICA IDENTITY USING INDEX), or end the migrations of the table first, by tandem.contract or tandem.abort.");
+									 region_others() != NIL
+									 ? "To move a key, once all regions have expanded and filled run SELECT tandem.take_release(); SELECT tandem.drop_publications(); in each first; see \"A key that changes its type\" in doc/regions.md."
+									 : "Choose a unique index instead (REPLICA IDENTITY USING INDEX), or end the migrations of the table first, by tandem.contract or tandem.abort.");
 	if (publication->other_options ||
 		(!table->fails &&
 		 !(has_privs_of_role(GetUserId(), publication->owner) &&
@@ -503,12 +527,39 @@ check_no_subscription_takes_one(void)
 				 errhint("Run SELECT tandem.take_release(); to have it take all columns, or drop it; then call this again.")));
 }
 
+static char *
+say_what_it_takes(const Region *region, void *arg)
+{
+	int			release = *(int *) arg;
+
+	return region->expanded < release ? psprintf("has %s", region_release_shown(region->expanded)) : NULL;
+}
+
+/* One that has not expanded takes a publication of this region. */
+static void
+check_no_region_takes_one(void)
+{
+	List	   *publications = release_record_list();
+	int			release = publications ? ((ReleasePublication *) llast(publications))->release : 0;
+	const char *first;
+	char	   *regions = region_list(say_what_it_takes, &release, &first);
+
+	if (regions)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("other regions take publications of releases"),
+				 errdetail_internal("%s.", regions),
+				 errhint("Expand up to release %d there, and call tandem.migrate; then call this again. If region %s is no more, drop its subscription and run SELECT tandem.leave_region(%s);",
+						 release, first, quote_literal_cstr(first))));
+}
+
 void
 release_publication_drop_all(void)
 {
 	ListCell   *lc;
 
 	check_no_subscription_takes_one();
+	check_no_region_takes_one();
 	foreach(lc, release_record_list())
 	{
 		ReleasePublication *publication = lfirst(lc);
