@@ -369,7 +369,10 @@ follow_changed_table(const ReleasePublication *publication,
 		published_table_warn(publication, table);
 }
 
-/* A table that the command has not locked is as it was. */
+/*
+ * A table that the command has not locked is as it was, but for one that may have
+ * come to the source or left it: gone.
+ */
 static void
 follow_changed_tables(const ReleasePublication *publication, Oid root,
 					  List *gone)
@@ -383,7 +386,7 @@ follow_changed_tables(const ReleasePublication *publication, Oid root,
 
 		if (table->same || (table->clause == NULL && !list_member_oid(gone, table->relid)))
 			continue;
-		if (table->fails || lock_is_ours(table->relid))
+		if (table->fails || list_member_oid(gone, table->relid) || lock_is_ours(table->relid))
 			follow_changed_table(publication, table, &told);
 	}
 }

@@ -36,7 +36,8 @@ extern void release_publication_follow(List *relids, int ending);
 /*
  * A command of a user has changed tables of the trees of roots, a list of OIDs,
  * and has them locked: gives these tables the columns that each release sees;
- * those of the list gone, which the source does not have any more, are taken out.
+ * those of the list gone, which may have come to the source or left it, are put in
+ * or taken out, locked or not.
  * Where the caller lacks a right, that is an error if an UPDATE would fail, else a
  * WARNING.
  */
