@@ -180,6 +180,19 @@ SELECT tandem.create_publication(43);
 SELECT * FROM sent;
 CALL tandem.abort('t', force => true);
 
+-- Rule: a list of columns that the user has made is kept, and what a migration adds and it lacks is told.
+CREATE TABLE listed (id int PRIMARY KEY, price int, secret text);
+ALTER PUBLICATION p SET TABLE listed (id, price);
+SELECT * FROM sent;
+BEGIN;
+SELECT tandem.create_migration('l', 44);
+SELECT tandem.add_column('l', 'listed', 'cents', 'int');
+SELECT tandem.sync_column('l', 'listed', 'price', 'cents', 'price * 100', 'cents / 100');
+COMMIT;
+SELECT * FROM sent;
+ALTER PUBLICATION p SET TABLE listed (id, price, cents);
+SELECT * FROM sent;
+
 \c postgres
 DROP DATABASE published_ddl;
 DROP ROLE tandem_ddl;

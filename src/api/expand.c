@@ -407,6 +407,7 @@ expand_done_unseen(Migration *migration, Oid relid, const char *what)
 	{
 		release_publication_warn_without_release(migration, relid);
 		release_publication_follow(list_make1_oid(relid), 0);
+		release_publication_warn_of_list(migration, relid);
 		release_subscription_take(0, WARNING);
 	}
 	migration_act(migration, ACTION_EXPAND, what, 0);

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -293,6 +294,60 @@ release_publication_warn_without_release(const Migration *migration, Oid relid)
 			 errhint("Run CALL tandem.abort(%s); and begin with SELECT tandem.create_migration(%s, %d);",
 					 quote_literal_cstr(migration->name),
 					 quote_literal_cstr(migration->name), last->release + 1)));
+}
+
+/* Returns the columns of the migration that the user's list leaves out, or NULL. */
+static char *
+columns_not_listed(const ReleasePublication *last, const Migration *migration,
+				   Oid relid, char **listed)
+{
+	TandemQuery query;
+	char	   *columns = NULL;
+
+	query_begin(&query);
+	query_name(&query, last->source);
+	query_oid(&query, table_root(relid));
+	query_int(&query, migration->release);
+	if (query_run_latest(&query,
+						 "SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE NOT a.attnum = ANY (r.prattrs)), "
+						 "string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) "
+						 "FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid "
+						 "JOIN pg_attribute a ON a.attrelid = r.prrelid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' "
+						 "WHERE p.pubname = $1 AND r.prrelid = $2 AND r.prattrs IS NOT NULL AND (a.attnum = ANY (r.prattrs) "
+						 "OR a.attname IN (SELECT h.name FROM tandem._hidden_columns($2, $3 - 1, 0) h "
+						 "EXCEPT SELECT h.name FROM tandem._hidden_columns($2, $3, 0) h)) "
+						 "HAVING bool_or(NOT a.attnum = ANY (r.prattrs))") > 0)
+	{
+		columns = query_get_text(0, 1);
+		*listed = query_get_text(0, 2);
+	}
+	query_end(&query);
+	return columns;
+}
+
+void
+release_publication_warn_of_list(const Migration *migration, Oid relid)
+{
+	static uint32 told = 0;
+	List	   *publications = migration->release > 0 ? release_record_list() : NIL;
+	ReleasePublication *last = publications ? llast(publications) : NULL;
+	const char *table = quoting_relation(table_root(relid));
+	char	   *listed;
+	char	   *columns = last && !last->source_gone
+	? columns_not_listed(last, migration, relid, &listed) : NULL;
+	uint32		hash = columns ? string_hash(columns, strlen(columns) + 1) ^ relid : 0;
+
+	if (columns == NULL || hash == told)
+		return;
+	/* once for what the calls of a script add to it */
+	told = hash;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("publication %s has a list of columns of table %s, which lacks what migration \"%s\" adds: %s",
+					quote_identifier(last->source), table, migration->name, columns),
+			 errdetail("No publication of a release sends it: what only the new columns say does not arrive."),
+			 errhint("Give all tables of the publication, this one with its new columns: ALTER PUBLICATION %s SET TABLE %s (%s), ...; the publications of releases follow.",
+					 quote_identifier(last->source), table, listed)));
 }
 
 /*-------------------------------------------------------------------------

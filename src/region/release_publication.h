@@ -55,6 +55,12 @@ extern void release_publication_warn_without_release(const Migration *migration,
 													 Oid relid);
 
 /*
+ * Tells who expands where the source has a list of columns of the table, the user's
+ * own, that lacks columns which the migration adds.
+ */
+extern void release_publication_warn_of_list(const Migration *migration, Oid relid);
+
+/*
  * Call after the phase of a migration that ends has changed and before its columns
  * are dropped.  Drops the publications of releases below retired (0: that of the
  * release which the abort has ended, if it has); takes the columns out of the

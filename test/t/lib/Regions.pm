@@ -150,15 +150,17 @@ sub apply_errors
 	} @{ $logged{$name} };
 }
 
-# kill -9 of the server, until none of its processes is left.
+# The server goes as its machine would: none of its processes outlives another, to confirm what a standby has not got.
 sub kill_region
 {
 	my ($name) = @_;
 	my $node = $server{$name};
-	my @all = ($node->{_pid}, split ' ', `ps -o pid= --ppid $node->{_pid}`);
 
+	kill 'STOP', $node->{_pid};
+	my @all = ($node->{_pid}, split ' ', `ps -o pid= --ppid $node->{_pid}`);
+	kill $_, @all foreach 'STOP', 'KILL';
 	$node->kill9;
-	# its children end by themselves
+	# until init has seen to them
 	foreach (1 .. 50 * $PostgreSQL::Test::Utils::timeout_default)
 	{
 		@all = grep { (eval { slurp_file("/proc/$_/stat") } // '') =~ /\) [^Z] / } @all or last;
