@@ -36,6 +36,7 @@
 #include "core/text.h"
 #include "core/transaction.h"
 #include "fill/direct_update.h"
+#include "region/gate.h"
 #include "region/release_publication.h"
 #include "region/release_subscription.h"
 #include "release/fence.h"
@@ -334,6 +335,7 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 	if (created)
 	{
 		opening_check(migration);
+		region_gate_warn_of_kept(release);
 		release_publication_begin(release);
 	}
 	migration_forget_old();
