@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
-#include "catalog/pg_inherits.h"
 #include "commands/event_trigger.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -78,7 +77,7 @@ tables_of_trees(List *roots)
 	ListCell   *lc;
 
 	foreach(lc, roots)
-		relids = list_concat(relids, find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
+		relids = list_concat(relids, table_tree(lfirst_oid(lc)));
 	return relids;
 }
 
