@@ -3530,7 +3530,9 @@ SELECT r.region, h.is_here, r.expanded, r.ready, r.current, r.lowest, r.phases, 
 		CASE WHEN NOT h.is_here AND s.oid IS NULL THEN 'the subscription that brought what it says is gone' END,
 		CASE WHEN NOT h.is_here AND NOT s.subenabled THEN format('subscription %I is disabled', s.subname) END,
 		CASE WHEN NOT h.is_here AND s.subenabled AND w.pid IS NULL
-			THEN format('subscription %I has no process at the moment', s.subname) END,
+			THEN concat(format('subscription %I has no process at the moment', s.subname),
+				(SELECT format(' after %s errors, which are in the server''s log: where columns are missing, SELECT tandem.take_release(%s);', t.apply_error_count, here.expanded)
+				FROM pg_stat_subscription_stats t WHERE t.subid = s.oid AND t.apply_error_count > 0 AND here.expanded IS NOT NULL)) END,
 		CASE WHEN NOT h.is_here AND r.heard_at < clock_timestamp() - interval '1 minute'
 			THEN format('was last heard of %s ago', date_trunc('second', clock_timestamp() - r.heard_at)) END,
 		CASE WHEN NOT h.is_here AND coalesce(r.expanded, 0) < here.current

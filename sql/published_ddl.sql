@@ -92,6 +92,7 @@ SELECT DISTINCT tablename FROM sent;
 
 -- Rule: what is added to the source, and taken out of it, is followed.
 CREATE TABLE added (id int PRIMARY KEY, a int);
+CREATE SCHEMA elsewhere;
 CREATE SCHEMA apart CREATE TABLE inside (id int PRIMARY KEY);
 BEGIN;
 ALTER PUBLICATION p ADD TABLE added WHERE (id > 5);
@@ -110,6 +111,15 @@ SELECT * FROM sent WHERE tablename IN ('added', 'orders', 'inside');
 ALTER TABLE added SET SCHEMA apart;
 SELECT * FROM sent WHERE tablename IN ('added', 'orders', 'inside');
 ALTER TABLE apart.added SET SCHEMA public;
+SELECT * FROM sent;
+-- Rule: what the source has as a partition of a table comes and goes with it, wherever it lies.
+CREATE TABLE elsewhere.root (id int, at int, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE elsewhere.root_1 PARTITION OF elsewhere.root FOR VALUES FROM (0) TO (10);
+ALTER TABLE elsewhere.root SET SCHEMA apart;
+SELECT * FROM sent;
+ALTER TABLE apart.root SET SCHEMA elsewhere;
+SELECT * FROM sent;
+DROP SCHEMA elsewhere CASCADE;
 SELECT * FROM sent WHERE tablename IN ('added', 'orders', 'inside');
 ALTER PUBLICATION p DROP TABLES IN SCHEMA apart;
 SELECT * FROM sent WHERE tablename IN ('added', 'orders', 'inside');
@@ -169,6 +179,19 @@ SELECT tandem.create_publication(41);
 SELECT tandem.create_publication(43);
 SELECT * FROM sent;
 CALL tandem.abort('t', force => true);
+
+-- Rule: a list of columns that the user has made is kept, and what a migration adds and it lacks is told.
+CREATE TABLE listed (id int PRIMARY KEY, price int, secret text);
+ALTER PUBLICATION p SET TABLE listed (id, price);
+SELECT * FROM sent;
+BEGIN;
+SELECT tandem.create_migration('l', 44);
+SELECT tandem.add_column('l', 'listed', 'cents', 'int');
+SELECT tandem.sync_column('l', 'listed', 'price', 'cents', 'price * 100', 'cents / 100');
+COMMIT;
+SELECT * FROM sent;
+ALTER PUBLICATION p SET TABLE listed (id, price, cents);
+SELECT * FROM sent;
 
 \c postgres
 DROP DATABASE published_ddl;

@@ -37,6 +37,7 @@
 #include "core/text.h"
 #include "core/transaction.h"
 #include "fill/direct_update.h"
+#include "region/gate.h"
 #include "region/release_publication.h"
 #include "region/release_subscription.h"
 #include "release/fence.h"
@@ -329,6 +330,7 @@ tandem_create_migration(PG_FUNCTION_ARGS)
 	if (created)
 	{
 		opening_check(migration);
+		region_gate_warn_of_kept(release);
 		release_publication_begin(release);
 	}
 	migration_forget_old();
@@ -402,6 +404,7 @@ expand_done_unseen(Migration *migration, Oid relid, const char *what)
 	{
 		release_publication_warn_without_release(migration, relid);
 		release_publication_follow(list_make1_oid(relid), 0);
+		release_publication_warn_of_list(migration, relid);
 		release_subscription_take(0, WARNING);
 	}
 	migration_act(migration, ACTION_EXPAND, what, 0);

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -13,6 +14,7 @@
 #include "catalog/migration_lock.h"
 #include "catalog/region_row.h"
 #include "catalog/registry.h"
+#include "core/compat.h"
 #include "core/lock.h"
 #include "core/query.h"
 
@@ -321,4 +323,32 @@ char *
 region_release_shown(int release)
 {
 	return release > 0 ? psprintf("release %d", release) : pstrdup("no release");
+}
+
+/*
+ * What the region has said of itself comes in the order of its rows, in a
+ * transaction of its own.
+ */
+bool
+region_sends_columns(const char *migration)
+{
+	static TimestampTz looked_at = 0;	/* start of the transaction */
+	static char looked_for[NAMEDATALEN] = "";
+	static bool sends = false;
+	TandemQuery query;
+
+	if (looked_at == GetCurrentTransactionStartTimestamp() && strcmp(looked_for, migration) == 0)
+		return sends;
+	query_begin(&query);
+	query_oid(&query, compat_session_origin());
+	query_text(&query, migration);
+	sends = query_end_found(&query,
+							query_run_latest(&query,
+											 "SELECT FROM tandem.region r JOIN pg_replication_origin o ON o.roname = 'pg_' || r.subscription "
+											 "JOIN tandem.migration m ON m.name = $2 AND m.phase NOT IN ('done', 'aborted') "
+											 "WHERE o.roident = $1 AND r.doubt IS NULL AND (r.phases ->> m.name IN ('migrate', 'contract') OR r.lowest >= m.release)"));
+	looked_at = GetCurrentTransactionStartTimestamp();
+	/* a longer name is looked for each time */
+	strlcpy(looked_for, migration, NAMEDATALEN);
+	return sends;
 }

@@ -97,6 +97,12 @@ extern List *region_others(void);
 extern char *region_list(char *(*says) (const Region *region, void *arg),
 						 void *arg, const char **first);
 
+/*
+ * In an apply worker: is the change at hand of a region that sends the new columns
+ * of the migration, as its writers and its syncs have left them?
+ */
+extern bool region_sends_columns(const char *migration);
+
 /* Returns "release 42" or "no release", palloc'd. */
 extern char *region_release_shown(int release);
 

@@ -29,6 +29,7 @@
 #include "core/text.h"
 #include "fill/direct_update.h"
 #include "fill/switch_update.h"
+#include "row/quarantine.h"
 #include "rule/expression.h"
 
 /* A generated column, which a row that is not stored yet does not have. */
@@ -43,6 +44,8 @@ typedef struct Setting
 {
 	AttrNumber	attnum;
 	Form_pg_attribute att;
+	Node	   *parsed_set;
+	Node	   *parsed_back;	/* on the way back */
 	ExprState  *value;			/* in the direction that is asked for */
 	ExprState  *set;			/* on the way back: what the change makes of
 								 * it */
@@ -54,6 +57,7 @@ typedef struct SwitchUpdate
 	const AfterSwitch *change;
 	EState	   *estate;
 	ExprContext *econtext;
+	Node	   *parsed_condition;
 	ExprState  *condition;
 	int			nsettings;
 	Setting    *settings;
@@ -86,27 +90,27 @@ number_of_column(Relation rel, const char *name)
 
 /* Parses the texts as every session does: as the owner, under the pinned path. */
 static void
-parse_texts(SwitchUpdate *update, Node **condition, Node **values, Node **sets)
+parse_texts(SwitchUpdate *update)
 {
 	const AfterSwitch *change = update->change;
-	bool		forward = change->switched;
 	AuthorityScope scope;
 
 	authority_enter_owner(&scope, update->rel, AUTHORITY_PINNED_PATH);
 	authority_pin_text_forms();
-	*condition = expression_parse_definition(change->condition, update->rel,
-											 EXPRESSION_ALIAS, "condition", NULL);
+	update->parsed_condition = expression_parse_definition(change->condition, update->rel,
+														   EXPRESSION_ALIAS, "condition", NULL);
 	for (int i = 0; i < update->nsettings; i++)
 	{
+		Setting    *setting = &update->settings[i];
 		AttrNumber	attnum = number_of_column(update->rel, list_nth(change->columns, i));
 
-		update->settings[i].attnum = attnum;
-		update->settings[i].att = TupleDescAttr(RelationGetDescr(update->rel), attnum - 1);
-		sets[i] = expression_parse(list_nth(change->set, i), update->rel,
-								   EXPRESSION_ALIAS, attnum, "set");
-		values[i] = forward ? sets[i]
-			: expression_parse(list_nth(change->back, i), update->rel,
-							   EXPRESSION_ALIAS, attnum, "back");
+		setting->attnum = attnum;
+		setting->att = TupleDescAttr(RelationGetDescr(update->rel), attnum - 1);
+		setting->parsed_set = expression_parse(list_nth(change->set, i), update->rel,
+											   EXPRESSION_ALIAS, attnum, "set");
+		if (!change->switched)
+			setting->parsed_back = expression_parse(list_nth(change->back, i), update->rel,
+													EXPRESSION_ALIAS, attnum, "back");
 	}
 	authority_leave(&scope);
 }
@@ -117,6 +121,7 @@ prepare_generated(SwitchUpdate *update)
 {
 	TupleDesc	desc = RelationGetDescr(update->rel);
 
+	update->generated = NIL;
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Generated  *generated;
@@ -133,19 +138,22 @@ prepare_generated(SwitchUpdate *update)
 
 /* Call within the scope in which the expressions are evaluated. */
 static void
-prepare_expressions(SwitchUpdate *update, Node *condition, Node **values,
-					Node **sets)
+prepare_expressions(SwitchUpdate *update)
 {
-	update->condition = ExecPrepareExpr((Expr *) compat_expand_virtual(condition, update->rel),
+	bool		forward = update->change->switched;
+
+	update->condition = ExecPrepareExpr((Expr *) compat_expand_virtual(update->parsed_condition, update->rel),
 										update->estate);
 	for (int i = 0; i < update->nsettings; i++)
 	{
 		Setting    *setting = &update->settings[i];
 
-		setting->value = ExecPrepareExpr((Expr *) values[i], update->estate);
-		setting->set = update->change->switched ? NULL
-			: ExecPrepareExpr((Expr *) sets[i], update->estate);
+		setting->value = ExecPrepareExpr((Expr *) (forward ? setting->parsed_set : setting->parsed_back),
+										 update->estate);
+		setting->set = forward ? NULL
+			: ExecPrepareExpr((Expr *) setting->parsed_set, update->estate);
 	}
+	prepare_generated(update);
 }
 
 /*
@@ -157,9 +165,6 @@ begin_switch_update(SwitchUpdate *update, Relation rel,
 					const AfterSwitch *change, AuthorityScope *scope)
 {
 	int			count = list_length(change->columns);
-	Node	   *condition;
-	Node	  **values = palloc(sizeof(Node *) * count);
-	Node	  **sets = palloc(sizeof(Node *) * count);
 
 	memset(update, 0, sizeof(SwitchUpdate));
 	update->rel = rel;
@@ -167,14 +172,13 @@ begin_switch_update(SwitchUpdate *update, Relation rel,
 	update->nsettings = count;
 	update->settings = palloc0(sizeof(Setting) * count);
 	update->values = palloc0(sizeof(NullableDatum) * count);
-	parse_texts(update, &condition, values, sets);
+	parse_texts(update);
 	authority_enter_owner(scope, rel, change->search_path);
 	update->estate = CreateExecutorState();
 	update->econtext = GetPerTupleExprContext(update->estate);
 	update->slot = table_slot_create(rel, NULL);
 	update->back = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
-	prepare_expressions(update, condition, values, sets);
-	prepare_generated(update);
+	prepare_expressions(update);
 }
 
 static void
@@ -273,6 +277,59 @@ is_made_by_change(SwitchUpdate *update)
 	return true;
 }
 
+typedef struct WayBack
+{
+	SwitchUpdate *update;
+	bool		changed;		/* is the row to be changed back? */
+} WayBack;
+
+static void
+try_way_back(void *arg)
+{
+	WayBack    *way = arg;
+
+	compute_values(way->update);
+	way->changed = is_made_by_change(way->update);
+}
+
+/* Once for all rows of the table in this session. */
+static void
+warn_of_row_left(SwitchUpdate *update, const ErrorData *error)
+{
+	static Oid	told = InvalidOid;
+
+	if (told == RelationGetRelid(update->rel))
+		return;
+	told = RelationGetRelid(update->rel);
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("a row of table \"%s\" is not changed back: %s",
+					RelationGetRelationName(update->rel), error->message),
+			 errdetail("The row at (%u,%u) stays as it is, and so do others for which \"back\" fails.",
+					   ItemPointerGetBlockNumber(&update->slot->tts_tid),
+					   ItemPointerGetOffsetNumber(&update->slot->tts_tid)),
+			 errhint("If the change after the switch has made it, change it back with an UPDATE.")));
+}
+
+/*
+ * The values of a row that the change has not made may be none that back is made
+ * for.
+ */
+static bool
+is_to_be_changed_back(SwitchUpdate *update)
+{
+	WayBack		way = {update, false};
+	ErrorData  *error = quarantine_try(try_way_back, &way);
+
+	if (error == NULL)
+		return way.changed;
+	warn_of_row_left(update, error);
+	FreeErrorData(error);
+	/* those that an error has left are not used again */
+	prepare_expressions(update);
+	return false;
+}
+
 /* Is the row at hand to be changed?  Then the values are those that it gets. */
 static bool
 is_to_be_changed(SwitchUpdate *update)
@@ -281,8 +338,10 @@ is_to_be_changed(SwitchUpdate *update)
 	/* a row that meets the condition is as it was before the change */
 	if (meets_condition(update, update->slot) != update->change->switched)
 		return false;
+	if (!update->change->switched)
+		return is_to_be_changed_back(update);
 	compute_values(update);
-	return update->change->switched || is_made_by_change(update);
+	return true;
 }
 
 /*-------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "core/lock.h"
+#include "core/query.h"
 #include "core/settings.h"
 #include "region/gate.h"
 #include "run/beat.h"
@@ -187,4 +188,42 @@ region_gate_pass(const RegionGate *gate)
 {
 	region_gate_check(gate);
 	region_act_done();
+}
+
+static char *
+say_expanded(const Region *region, void *arg)
+{
+	return region->expanded >= *(int *) arg ? psprintf("has %s", region_release_shown(region->expanded)) : NULL;
+}
+
+static bool
+release_was_aborted(int release)
+{
+	TandemQuery query;
+	bool		aborted;
+
+	query_begin(&query);
+	query_int(&query, release);
+	aborted = query_run(&query,
+						"SELECT FROM tandem.migration WHERE release = $1 AND phase = 'aborted' LIMIT 1") > 0;
+	query_end(&query);
+	return aborted;
+}
+
+/* Whether it has been aborted there since is not known. */
+void
+region_gate_warn_of_kept(int release)
+{
+	const char *first;
+	char	   *regions = release > 0 && release_was_aborted(release)
+	? region_list(say_expanded, &release, &first) : NULL;
+
+	if (regions)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("release %d was aborted here, and is expanded in another region",
+						release),
+				 errdetail("%s. If it has not been aborted there meanwhile, what only its columns say was not sent here, and the backfill makes something else of these rows.",
+						   regions),
+				 errhint("Abort it in all regions before one expands it again; or roll this back, and take another release.")));
 }

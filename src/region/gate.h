@@ -45,4 +45,10 @@ extern void region_gate_announce(const RegionGate *gate);
  */
 extern void region_gate_pass(const RegionGate *gate);
 
+/*
+ * Tells who begins a migration of a release that was aborted here, while another
+ * region has expanded it.
+ */
+extern void region_gate_warn_of_kept(int release);
+
 #endif							/* TANDEM_GATE_H */

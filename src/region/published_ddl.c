@@ -66,6 +66,21 @@ detached_tables(Node *statement)
 	return relids;
 }
 
+/*
+ * A source of schemas has a table no more that has left them, nor what it had as
+ * a partition of it, wherever that lies.
+ */
+static List *
+tables_of_trees(List *roots)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, roots)
+		relids = list_concat(relids, table_tree(lfirst_oid(lc)));
+	return relids;
+}
+
 static bool
 renames_publication(Node *statement)
 {
@@ -103,10 +118,14 @@ follow_command(Node *statement)
 	roots = roots_of_changed_tables();
 	if (roots == NIL)			/* temporary tables, say */
 		return;
-	/* a source of schemas has a table no more that has left them */
-	gone = IsA(statement, AlterObjectSchemaStmt) ? list_copy(roots)
-		: detached_tables(statement);
-	release_publication_table_changed(list_concat_unique_oid(roots, gone), gone);
+	if (IsA(statement, AlterObjectSchemaStmt))
+		gone = tables_of_trees(roots);
+	else
+	{
+		gone = detached_tables(statement);
+		roots = list_concat_unique_oid(roots, gone);
+	}
+	release_publication_table_changed(roots, gone);
 }
 
 Datum

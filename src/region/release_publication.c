@@ -5,10 +5,12 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
+#include "catalog/region_row.h"
 #include "catalog/release_view.h"
 #include "catalog/sync.h"
 #include "core/compat.h"
@@ -294,6 +296,60 @@ release_publication_warn_without_release(const Migration *migration, Oid relid)
 					 quote_literal_cstr(migration->name), last->release + 1)));
 }
 
+/* Returns the columns of the migration that the user's list leaves out, or NULL. */
+static char *
+columns_not_listed(const ReleasePublication *last, const Migration *migration,
+				   Oid relid, char **listed)
+{
+	TandemQuery query;
+	char	   *columns = NULL;
+
+	query_begin(&query);
+	query_name(&query, last->source);
+	query_oid(&query, table_root(relid));
+	query_int(&query, migration->release);
+	if (query_run_latest(&query,
+						 "SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE NOT a.attnum = ANY (r.prattrs)), "
+						 "string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) "
+						 "FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid "
+						 "JOIN pg_attribute a ON a.attrelid = r.prrelid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' "
+						 "WHERE p.pubname = $1 AND r.prrelid = $2 AND r.prattrs IS NOT NULL AND (a.attnum = ANY (r.prattrs) "
+						 "OR a.attname IN (SELECT h.name FROM tandem._hidden_columns($2, $3 - 1, 0) h "
+						 "EXCEPT SELECT h.name FROM tandem._hidden_columns($2, $3, 0) h)) "
+						 "HAVING bool_or(NOT a.attnum = ANY (r.prattrs))") > 0)
+	{
+		columns = query_get_text(0, 1);
+		*listed = query_get_text(0, 2);
+	}
+	query_end(&query);
+	return columns;
+}
+
+void
+release_publication_warn_of_list(const Migration *migration, Oid relid)
+{
+	static uint32 told = 0;
+	List	   *publications = migration->release > 0 ? release_record_list() : NIL;
+	ReleasePublication *last = publications ? llast(publications) : NULL;
+	const char *table = quoting_relation(table_root(relid));
+	char	   *listed;
+	char	   *columns = last && !last->source_gone
+	? columns_not_listed(last, migration, relid, &listed) : NULL;
+	uint32		hash = columns ? string_hash(columns, strlen(columns) + 1) ^ relid : 0;
+
+	if (columns == NULL || hash == told)
+		return;
+	/* once for what the calls of a script add to it */
+	told = hash;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("publication %s has a list of columns of table %s, which lacks what migration \"%s\" adds: %s",
+					quote_identifier(last->source), table, migration->name, columns),
+			 errdetail("No publication of a release sends it: what only the new columns say does not arrive."),
+			 errhint("Give all tables of the publication, this one with its new columns: ALTER PUBLICATION %s SET TABLE %s (%s), ...; the publications of releases follow.",
+					 quote_identifier(last->source), table, listed)));
+}
+
 /*-------------------------------------------------------------------------
  * DDL of users.
  *-------------------------------------------------------------------------
@@ -320,13 +376,36 @@ warn_of_table_left(const ReleasePublication *publication,
 					 publication->release)));
 }
 
+/*
+ * A worker applies an UPDATE by the replica identity of its own table, which the
+ * other server must send.  With a key that has moved in one region alone neither
+ * applies anything of the other, for good.
+ */
+static void
+refuse_other_identity(const ReleasePublication *publication, const PublishedTable *table)
+{
+	const char *name = quoting_relation(table->relid);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the replica identity of table %s cannot move to columns that release %d does not see",
+					name, publication->release),
+			 errdetail("The other regions send and expect the one that it has now: neither would apply what the other writes."),
+			 errhint("Once all regions have expanded and filled, in each run SELECT tandem.take_release(); SELECT tandem.drop_publications(); ALTER TABLE %s REPLICA IDENTITY FULL; and when that has arrived everywhere, move the key; see \"A key that changes its type\" in doc/regions.md.",
+					 name)));
+}
+
 static void
 follow_changed_table(const ReleasePublication *publication,
 					 const PublishedTable *table, bool *told)
 {
+	if (table->fails && !table->whole && region_others() != NIL)
+		refuse_other_identity(publication, table);
 	if (table->fails && table->whole && table->sent_anyhow)
 		published_table_refuse_whole(publication, table,
-									 "Choose a unique index instead (REPLICA IDENTITY USING INDEX), or end the migrations of the table first, by tandem.contract or tandem.abort.");
+									 region_others() != NIL
+									 ? "To move a key, once all regions have expanded and filled run SELECT tandem.take_release(); SELECT tandem.drop_publications(); in each first; see \"A key that changes its type\" in doc/regions.md."
+									 : "Choose a unique index instead (REPLICA IDENTITY USING INDEX), or end the migrations of the table first, by tandem.contract or tandem.abort.");
 	if (publication->other_options ||
 		(!table->fails &&
 		 !(has_privs_of_role(GetUserId(), publication->owner) &&
@@ -345,7 +424,10 @@ follow_changed_table(const ReleasePublication *publication,
 		published_table_warn(publication, table);
 }
 
-/* A table that the command has not locked is as it was. */
+/*
+ * A table that the command has not locked is as it was, but for one that may have
+ * come to the source or left it: gone.
+ */
 static void
 follow_changed_tables(const ReleasePublication *publication, Oid root,
 					  List *gone)
@@ -359,7 +441,7 @@ follow_changed_tables(const ReleasePublication *publication, Oid root,
 
 		if (table->same || (table->clause == NULL && !list_member_oid(gone, table->relid)))
 			continue;
-		if (table->fails || lock_is_ours(table->relid))
+		if (table->fails || list_member_oid(gone, table->relid) || lock_is_ours(table->relid))
 			follow_changed_table(publication, table, &told);
 	}
 }
@@ -503,12 +585,39 @@ check_no_subscription_takes_one(void)
 				 errhint("Run SELECT tandem.take_release(); to have it take all columns, or drop it; then call this again.")));
 }
 
+static char *
+say_what_it_takes(const Region *region, void *arg)
+{
+	int			release = *(int *) arg;
+
+	return region->expanded < release ? psprintf("has %s", region_release_shown(region->expanded)) : NULL;
+}
+
+/* One that has not expanded takes a publication of this region. */
+static void
+check_no_region_takes_one(void)
+{
+	List	   *publications = release_record_list();
+	int			release = publications ? ((ReleasePublication *) llast(publications))->release : 0;
+	const char *first;
+	char	   *regions = region_list(say_what_it_takes, &release, &first);
+
+	if (regions)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("other regions take publications of releases"),
+				 errdetail_internal("%s.", regions),
+				 errhint("Expand up to release %d there, and call tandem.migrate; then call this again. If region %s is no more, drop its subscription and run SELECT tandem.leave_region(%s);",
+						 release, first, quote_literal_cstr(first))));
+}
+
 void
 release_publication_drop_all(void)
 {
 	ListCell   *lc;
 
 	check_no_subscription_takes_one();
+	check_no_region_takes_one();
 	foreach(lc, release_record_list())
 	{
 		ReleasePublication *publication = lfirst(lc);

@@ -36,7 +36,8 @@ extern void release_publication_follow(List *relids, int ending);
 /*
  * A command of a user has changed tables of the trees of roots, a list of OIDs,
  * and has them locked: gives these tables the columns that each release sees;
- * those of the list gone, which the source does not have any more, are taken out.
+ * those of the list gone, which may have come to the source or left it, are put in
+ * or taken out, locked or not.
  * Where the caller lacks a right, that is an error if an UPDATE would fail, else a
  * WARNING.
  */
@@ -52,6 +53,12 @@ extern void release_publication_source_changed(const char *source);
 /* Warns, once in a session, of a migration without a release of a table that is in the source. */
 extern void release_publication_warn_without_release(const Migration *migration,
 													 Oid relid);
+
+/*
+ * Tells who expands where the source has a list of columns of the table, the user's
+ * own, that lacks columns which the migration adds.
+ */
+extern void release_publication_warn_of_list(const Migration *migration, Oid relid);
 
 /*
  * Call after the phase of a migration that ends has changed and before its columns

@@ -9,6 +9,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "catalog/region_row.h"
 #include "catalog/run_control.h"
 #include "core/compat.h"
 #include "core/error.h"
@@ -475,6 +476,13 @@ values_of_their_own(RowState *state, CompiledRule *rule, RuleSide *side)
 	return own;
 }
 
+/* Has the row come from a region where the sync has been at work on it? */
+static bool
+arrived_as_it_is(const CompiledRule *rule)
+{
+	return IsLogicalWorker() && region_sends_columns(rule->source->migration);
+}
+
 /*
  * An UPDATE of a filled row that gives neither side of a rule, but a source of
  * its expressions: the side that reads it follows.  That of the writer's own
@@ -496,6 +504,9 @@ follow_sources(RowState *state, CompiledRule *rule)
 		return RULE_PENDING;
 	if (state->before == NULL || row_is_unfilled(state, rule))
 		return RULE_PENDING;
+	/* its writer may be of the new release, whose own side does not follow */
+	if (arrived_as_it_is(rule))
+		return RULE_KEPT;
 	/* what a row that was never filled has there is the old release's */
 	if (dropped_column_reads_unfilled(state, rule))
 		return RULE_KEPT;
@@ -591,7 +602,9 @@ run_rules_left(RowState *state)
 		state->outcomes[i] = run_rule(state, rule, GIVEN_NAMED);
 		if (state->outcomes[i] != RULE_PENDING)
 			continue;
-		if (state->before == NULL || row_is_unfilled(state, rule))
+		if (state->before == NULL && !rule->source->quarantine && arrived_as_it_is(rule))
+			state->outcomes[i] = RULE_KEPT;
+		else if (state->before == NULL || row_is_unfilled(state, rule))
 		{
 			(void) dual_write_forward(state, rule);
 			state->outcomes[i] = RULE_UP;

@@ -8,6 +8,7 @@
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "replication/logicalworker.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -23,6 +24,7 @@
 #include "core/query.h"
 #include "core/settings.h"
 #include "core/text.h"
+#include "row/arrived_default.h"
 #include "row/dual_write.h"
 #include "row/row_state.h"
 #include "row/write_target.h"
@@ -350,6 +352,28 @@ given_by_statement(const WriterStatement *writer, AttrNumber attnum,
 	return GIVEN_NAMED;
 }
 
+/*
+ * What a server that knows one side alone has sent must not lose to a number
+ * that is drawn here for the other one.
+ */
+static void
+settle_arrived_doubts(RowState *state)
+{
+	for (int i = 0; i < state->rules->ncolumns; i++)
+	{
+		const RuleColumn *column = &state->rules->columns[i];
+		int			attr = column->attnum - 1;
+
+		if (state->given[i] == GIVEN_DOUBT &&
+			arrived_default_is_value(state->rel, column,
+									 state->row->tts_values[attr],
+									 state->row->tts_isnull[attr],
+									 state->econtext,
+									 state->rules->rules[0].source->search_path))
+			state->given[i] = GIVEN_ABSENT;
+	}
+}
+
 void
 row_settle_doubts(RowState *state)
 {
@@ -359,6 +383,8 @@ row_settle_doubts(RowState *state)
 		return;
 	state->settled = true;
 	writer = row_writer(state);
+	if (!writer->known && IsLogicalWorker())
+		settle_arrived_doubts(state);
 	if (!writer->known || !writer->inserts)
 		return;
 	for (int i = 0; i < state->rules->ncolumns; i++)

@@ -9,6 +9,9 @@ use warnings;
 # Mapping k is of the releases from FIRST + STEP * (k - 1) + 1 on, one for each time that it is tried.
 use constant { FIRST => 41, STEP => 10 };
 
+# A writer that declares no release counts as one before all: it means what it writes, the old column as long as there is one.
+use constant UNDECLARED => 1;
+
 sub up_of { my ($value, $do) = @_; return defined $value ? $do->($value) : undef }
 
 # Pairs of columns.  old: a value of the old column, drawn, as psql shows it; lossy: one of the new column that the old one
@@ -115,6 +118,14 @@ sub apply
 	return;
 }
 
+# Whether the writer of these values means the new column.
+sub means_new
+{
+	my ($mapping, $release, $set) = @_;
+
+	return $release == UNDECLARED ? exists $set->{ $mapping->{new_name} } : $release >= $mapping->{release};
+}
+
 # The side that a release means; what it writes on the other one does not count.
 sub insert
 {
@@ -125,7 +136,7 @@ sub insert
 	foreach my $mapping ($self->mappings_of($step->{table}))
 	{
 		my ($old, $new) = @{$mapping}{qw(old_name new_name)};
-		if ($release >= $mapping->{release})
+		if (means_new($mapping, $release, $set))
 		{
 			$row{$new} = $set->{$new};
 			$row{$old} = $mapping->{down} ? $mapping->{down}->($set->{$new}) : undef;
@@ -148,7 +159,7 @@ sub update
 	foreach my $mapping ($self->mappings_of($step->{table}))
 	{
 		my ($old, $new) = @{$mapping}{qw(old_name new_name)};
-		my ($own, $other, $do) = $release >= $mapping->{release} ? ($new, $old, $mapping->{down}) : ($old, $new, $mapping->{up});
+		my ($own, $other, $do) = means_new($mapping, $release, $set) ? ($new, $old, $mapping->{down}) : ($old, $new, $mapping->{up});
 
 		next if !exists $set->{$own} || !differ($set->{$own}, $row->{$own});
 		$row->{$own} = $set->{$own};

@@ -305,7 +305,8 @@ sub take_note
 	my ($self, $writer, $mine, $note) = @_;
 
 	return $self->fail("$mine: $note->{bad}") if $note->{bad};
-	$self->count("transaction of release " . ($note->{release} <= $self->{base} ? 'old' : 'new'), $note->{state} // 'committed');
+	$self->count('transaction of ' . ($note->{release} == RegionModel::UNDECLARED ? 'no release' : $note->{release} <= $self->{base} ? 'an old release' : 'a new release'),
+		$note->{state} // 'committed');
 	return if $note->{state};
 	foreach my $step (@{ $note->{steps} })
 	{
@@ -973,6 +974,33 @@ sub draw_manner
 	return;
 }
 
+# One leaves by itself: all forget it, and nobody waits for it; then it joins again, as far as it is.
+sub leave_and_join
+{
+	my ($self) = @_;
+	my $name = $self->draw_region;
+	my $known = q(SELECT string_agg(region, '' ORDER BY region) FROM tandem.regions);
+	my $all = join '', @{ $self->{names} };
+
+	return if !$self->{random}->chance(70);
+	$self->try($name, "SELECT tandem.leave_region('$name')", qr/^$/);
+	$self->catch_up;
+	foreach my $other ($self->others($name))
+	{
+		my $is = $self->sql($other, $known);
+		$self->fail("$other knows of regions $is, when $name has left") if $is ne $all =~ s/$name//r;
+	}
+	$self->try($name, "SELECT tandem.join_region('$name', publication => 'own')", qr/^$/);
+	$self->catch_up;
+	foreach my $other (@{ $self->{names} })
+	{
+		my $is = $self->sql($other, $known);
+		$self->fail("$other knows of regions $is, when $name has joined again") if $is ne $all;
+	}
+	$self->count('left and joined again', 'done');
+	return;
+}
+
 # All have contracted.
 sub begin_next
 {
@@ -980,6 +1008,8 @@ sub begin_next
 
 	return if $self->{k} >= CYCLES;
 	$self->quiet;
+	return if $self->{wrong};
+	$self->leave_and_join;
 	return if $self->{wrong};
 	$self->{base} = $self->release_now;
 	$self->{k}++;

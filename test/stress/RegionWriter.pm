@@ -128,14 +128,14 @@ sub choose_release
 		return $self->{left} = 0 if $state ne '00000';
 		$self->{columns}{$table} = [ split /\n/, $out ];
 	}
-	$self->declare($self->{random}->pick(@releases));
+	$self->declare($self->{random}->chance(20) ? RegionModel::UNDECLARED : $self->{random}->pick(@releases));
 	return;
 }
 
 sub declare
 {
 	my ($self, $release) = @_;
-	my ($state) = $self->ask("SET tandem.release = $release");
+	my ($state) = $self->ask($release == RegionModel::UNDECLARED ? 'RESET tandem.release' : "SET tandem.release = $release");
 
 	return 0 if $state ne '00000';
 	$self->{declared} = $self->{session};
@@ -175,9 +175,10 @@ sub draw_set
 
 	foreach my $mapping ($self->{model}->mappings_of($table))
 	{
-		my $of_new = $self->{release} >= $mapping->{release};
+		my $undeclared = $self->{release} == RegionModel::UNDECLARED;
+		my $of_new = $undeclared ? !$is{ $mapping->{old_name} } : $self->{release} >= $mapping->{release};
 		my ($own, $other) = $of_new ? @{$mapping}{qw(new_name old_name)} : @{$mapping}{qw(old_name new_name)};
-		my $which = $random->pick(qw(own own own other both neither));
+		my $which = $random->pick($undeclared ? qw(own own neither) : qw(own own own other both neither));
 
 		# nothing is given up by a row that says nothing of it
 		$which = 'own' if $inserts && ($mapping->{never_null} || $of_new && -e "$self->{folder}/plain");
@@ -209,7 +210,8 @@ sub draw_step
 	my $kind = $random->pick(qw(update update update update save save insert insert upsert delete));
 	my %step = (table => $table, id => $id, kind => $kind eq 'save' ? 'update' : $kind);
 
-	my $read = $kind eq 'save' ? $self->read_row($table, $id) // {} : {};
+	# who declares nothing means all that has changed, also where a row is not filled yet
+	my $read = $kind eq 'save' && $self->{release} != RegionModel::UNDECLARED ? $self->read_row($table, $id) // {} : {};
 	$step{set} = { %$read, %{ $self->draw_set($table, $kind =~ /sert/) }, n => $n };
 	return \%step;
 }

@@ -7,36 +7,11 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
+use Regions;
 use TandemTest;
 use Test::More;
 
-my @regions = qw(a b);
-my %server = map { $_ => new_server($_, conf => "wal_level = logical\nwal_retrieve_retry_interval = 200ms\nautovacuum = off\n"
-	. "session_preload_libraries = 'pg_tandem'\nmax_worker_processes = 30\nmax_logical_replication_workers = 12\ntandem.region_timeout = 200\n") } @regions;
-# before, a row goes round that another region has sent: each sends its own rows alone
-my $origin = $server{a}->pg_version >= 16;
-
-sub sql
-{
-	my ($name, $sql) = @_;
-
-	return $server{$name}->safe_psql('postgres', $sql);
-}
-
-sub other
-{
-	my ($name) = @_;
-
-	return $name eq 'a' ? 'b' : 'a';
-}
-
-sub catch_up
-{
-	$server{$_}->wait_for_catchup("s_" . other($_) . "_$_") foreach @regions;
-	return;
-}
+start_regions([qw(a b)], conf => "session_preload_libraries = 'pg_tandem'\n");
 
 # A writer of each region: its own rows, through the views of a release.
 sub start_writers
@@ -44,7 +19,7 @@ sub start_writers
 	my ($release, $remark) = @_;
 	my %writers;
 
-	foreach my $name (@regions)
+	foreach my $name (regions())
 	{
 		my $script = write_script("write_$name$release", <<"SQL");
 \\set id random(1, 2000)
@@ -53,7 +28,7 @@ INSERT INTO fees (id, region, price, $remark) VALUES (:id, '$name', :price, '$re
 UPDATE fees SET price = price + 1 WHERE id = :id AND region = '$name';
 SQL
 		local $ENV{PGOPTIONS} = "-c tandem.release=$release -c search_path=release_$release";
-		$writers{$name} = start_pgbench($server{$name}, '-f', $script, '-c', '2', '-R', '200', '-T', '600');
+		$writers{$name} = start_pgbench(server_of($name), '-f', $script, '-c', '2', '-R', '200', '-T', '600');
 	}
 	return \%writers;
 }
@@ -69,11 +44,11 @@ sub progressed
 {
 	my ($what) = @_;
 
-	foreach my $name (@regions)
+	foreach my $name (regions())
 	{
 		my $before = written($name);
 
-		wait_for_running($server{$name}, "SELECT n_tup_ins + n_tup_upd > $before + 50 FROM pg_stat_user_tables WHERE relname = 'fees'");
+		wait_for_running(server_of($name), "SELECT n_tup_ins + n_tup_upd > $before + 50 FROM pg_stat_user_tables WHERE relname = 'fees'");
 	}
 	pass("writers go on in both regions $what");
 	return;
@@ -86,39 +61,26 @@ sub equal_in_both
 
 	catch_up();
 	is(sql('a', $sums), sql('b', $sums), "$what: all rows are equal");
-	is(sql($_, "SELECT apply_error_count FROM pg_stat_subscription_stats WHERE subname LIKE 's\\_%'"), 0, "$what: $_ has met no error") foreach @regions;
+	is(sql($_, "SELECT apply_error_count FROM pg_stat_subscription_stats WHERE subname LIKE 's\\_%'"), 0, "$what: $_ has met no error") foreach regions();
 	return;
 }
 
-my $with = $origin ? ' WITH (origin = none)' : '';
-foreach my $name (@regions)
+foreach my $name (regions())
 {
-	my $where = $origin ? '' : "WHERE (region = '$name')";
-
-	sql($name, <<"SQL");
+	sql($name, <<'SQL' . own_rows($name, 'region'));
 CREATE TABLE fees (id int, region text, price int NOT NULL DEFAULT 1 CHECK (price >= 0), note text, PRIMARY KEY (id, region));
 CREATE INDEX fees_price ON fees (price DESC);
 CREATE VIEW dear AS SELECT id, region, price FROM fees WHERE price > 500;
-CREATE PUBLICATION p FOR TABLE fees $where;
-SELECT tandem.register_release(41);
-SELECT tandem.join_region('$name', publication => 'p');
-SELECT tandem.create_views(41, schemas => '{public}');
-SELECT tandem.switch_release(41);
+CREATE PUBLICATION p FOR TABLE fees
 SQL
 }
-foreach my $name (@regions)
-{
-	my $from = other($name);
-
-	sql($name, "CREATE SUBSCRIPTION s_${name}_$from CONNECTION '" . $server{$from}->connstr . " dbname=postgres' PUBLICATION release_41, tandem_region$with");
-	$server{$name}->wait_for_subscription_sync($server{$from}, "s_${name}_$from");
-}
-sql($_, 'SELECT tandem.region_beat()') foreach @regions;
-catch_up();
+join_all();
+sql_in_all(q(SELECT tandem.create_views(41, schemas => '{public}')));
+subscribe_all();
 
 my $old = start_writers(41, 'note');
 progressed('before expand');
-foreach my $name (@regions)
+foreach my $name (regions())
 {
 	sql($name, <<'SQL');
 BEGIN;
@@ -130,44 +92,44 @@ COMMIT;
 SQL
 	progressed("when $name has expanded");
 }
-sql($_, "SET client_min_messages = warning; CALL tandem.migrate('wide')") foreach @regions;
+sql($_, "SET client_min_messages = warning; CALL tandem.migrate('wide')") foreach regions();
 catch_up();
 my $new = start_writers(42, 'remark');
 progressed('beside release 42');
-foreach my $name (@regions)
+foreach my $name (regions())
 {
 	sql($name, 'SELECT tandem.switch_release(42)');
 	progressed("when $name has switched");
 }
-foreach my $name (@regions)
+foreach my $name (regions())
 {
 	# release 41 ends here
 	ends_without_failure($old->{$name}, "release 41 in $name");
 }
-foreach my $name (@regions)
+foreach my $name (regions())
 {
 	catch_up();
 	sql($name, "SET client_min_messages = error; CALL tandem.contract('wide', undeclared => 'ignore')");
 	progressed("when $name has contracted");
-	is(sql($name, q(SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'fees'::regclass AND attnum > 0 AND NOT attisdropped)),
+	is(columns_of($name, 'fees'),
 		'id region note price__42', "$name: the table has the names that the other region sends");
 	is(sql($name, q(SELECT attname || ' ' || atttypid::regtype FROM pg_attribute WHERE attrelid = 'dear'::regclass AND attnum = 3)), 'price bigint', "$name: the user's view has its own");
 }
-is_refused($server{b}, q(SELECT tandem.take_names('wide')), qr/are being written|has not arrived everywhere/, 'names are not taken while writers are at work in both regions');
+is_refused(server_of('b'), q(SELECT tandem.take_names('wide')), qr/are being written|has not arrived everywhere/, 'names are not taken while writers are at work in both regions');
 ends_without_failure($new->{b}, "release 42 in b");
-is_refused($server{b}, q(SELECT tandem.take_names('wide')), qr/are being written|has not arrived everywhere/, 'nor while one is at work elsewhere');
+is_refused(server_of('b'), q(SELECT tandem.take_names('wide')), qr/are being written|has not arrived everywhere/, 'nor while one is at work elsewhere');
 ends_without_failure($new->{a}, "release 42 in a");
 equal_in_both(42, 'after contract');
-sql($_, 'SELECT tandem.region_beat()') foreach @regions;
+sql($_, 'SELECT tandem.region_beat()') foreach regions();
 catch_up();
-sql($_, q(SELECT tandem.take_names('wide'))) foreach @regions;
-is(sql($_, q(SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'fees'::regclass AND attnum > 0 AND NOT attisdropped)),
-	'id region remark price', "$_: the table has the new names") foreach @regions;
+sql($_, q(SELECT tandem.take_names('wide'))) foreach regions();
+is(columns_of($_, 'fees'),
+	'id region remark price', "$_: the table has the new names") foreach regions();
 $new = start_writers(42, 'remark');
 progressed('after the names were taken');
-ends_without_failure($new->{$_}, "release 42 in $_, afterwards") foreach @regions;
+ends_without_failure($new->{$_}, "release 42 in $_, afterwards") foreach regions();
 equal_in_both(42, 'at the end');
 is(sql('a', 'SELECT count(*), sum(price) FROM dear'), sql('b', 'SELECT count(*), sum(price) FROM dear'), "the user's view shows the same in both");
 
-$server{$_}->stop foreach @regions;
+server_of($_)->stop foreach regions();
 done_testing();

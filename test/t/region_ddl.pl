@@ -75,17 +75,49 @@ sql('a', 'UPDATE parts SET price = price + 1');
 sql('a', 'DELETE FROM orders WHERE id = 1');
 are_equal('a new partition');
 
+# Rule: a row that comes without the new columns, or without the old ones, keeps what it comes with, where both have a
+# default that is computed: of two servers each has a sequence and a clock of its own.
+sql($_, q(CREATE TABLE keys (id serial PRIMARY KEY, at timestamptz DEFAULT clock_timestamp(), day timestamptz DEFAULT now(), n int);
+	ALTER PUBLICATION p ADD TABLE keys)) foreach qw(a b);
+sql('b', 'ALTER SUBSCRIPTION s REFRESH PUBLICATION');
+$server{b}->wait_for_subscription_sync($server{a}, 's');
+my $keys = q(BEGIN; SELECT tandem.create_migration('keys', 43);
+	SELECT tandem.add_column('keys', 'keys', 'id8', 'bigint'), tandem.sync_column('keys', 'keys', 'id', 'id8', 'id', 'coalesce(id8, 0)::int');
+	SELECT tandem.add_column('keys', 'keys', 'day8', 'timestamptz'), tandem.sync_column('keys', 'keys', 'day', 'day8', 'day', 'day8');
+	ALTER TABLE keys ALTER id8 SET DEFAULT nextval('keys_id_seq'), ALTER day8 SET DEFAULT now(); COMMIT);
+sub keys_are_equal
+{
+	my ($what, $columns) = @_;
+	my $rows = "SELECT $columns FROM keys ORDER BY n DESC LIMIT 2";
+
+	$server{a}->wait_for_catchup('s');
+	is(sql('b', $rows), sql('a', $rows), $what);
+	return;
+}
+sql('b', "SELECT setval('keys_id_seq', 500); $keys");
+sql('a', 'INSERT INTO keys (n) VALUES (1), (2)');
+keys_are_equal('rows with the old columns', 'n, id, day, at');
+is(sql('b', 'SELECT count(*) FROM keys WHERE id8 = id AND day8 = day'), 2, 'from which the new ones follow');
+sql('a', $keys);
+sql('a', 'INSERT INTO keys (n) VALUES (3), (4)');
+keys_are_equal('rows with both', 'n, id, day, id8, day8');
+sql('a', q(CALL tandem.abort('keys'); ALTER TABLE keys DROP CONSTRAINT keys_pkey; ALTER TABLE keys RENAME id TO id8; ALTER TABLE keys RENAME day TO day8;
+	ALTER TABLE keys ALTER id8 TYPE bigint; ALTER TABLE keys ADD PRIMARY KEY (id8)));
+sql('a', 'INSERT INTO keys (n) VALUES (5), (6)');
+keys_are_equal('rows with the new columns', 'n, id8, day8');
+is(sql('b', 'SELECT count(*) FROM keys WHERE id8 = id AND day8 = day'), 6, 'from which the old ones follow');
+
 # Rule: what the fill of another server, or a write that follows it, brings of the new side leaves the old one, also where
 # down gives another value.
 sql('a', q(INSERT INTO pets VALUES (1, 'cat', 0), (2, 'dog', 0), (3, NULL, 0)));
-sql($_, q(BEGIN; SELECT tandem.create_migration('pets', 43); SELECT tandem.add_column('pets', 'pets', 'class', 'text');
+sql($_, q(BEGIN; SELECT tandem.create_migration('pets', 44); SELECT tandem.add_column('pets', 'pets', 'class', 'text');
 	SELECT tandem.sync_column('pets', 'pets', 'kind', 'class', $$CASE WHEN kind IN ('cat', 'dog') THEN 'animal' ELSE 'none' END$$, $$CASE class WHEN 'animal' THEN 'cat' ELSE 'nothing' END$$);
 	COMMIT)) foreach qw(b a);
 $server{a}->wait_for_catchup('s');
 sql('a', q(CALL tandem.migrate('pets')));
 $server{a}->wait_for_catchup('s');
 is(sql('b', q(SELECT string_agg(concat_ws(' ', id, kind, class), ', ' ORDER BY id) FROM pets)), '1 cat animal, 2 dog animal, 3 none', 'what was filled elsewhere');
-sql('a', q(SET tandem.release = 43; UPDATE pets SET class = 'none' WHERE id = 2));
+sql('a', q(SET tandem.release = 44; UPDATE pets SET class = 'none' WHERE id = 2));
 $server{a}->wait_for_catchup('s');
 is(sql($_, q(SELECT kind, class FROM pets WHERE id = 2)), 'nothing|none', "$_: what was written is followed") foreach qw(a b);
 done_testing();

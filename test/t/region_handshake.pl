@@ -247,6 +247,11 @@ like(sql('a', 'SELECT state, reason FROM tandem.health(42)'),
 	qr/^read_only\|release 42 waits until it is expanded in all regions: region b is about to abort 'm1' of release 42/, 'and release 42 is not ready in a');
 set_lines('ENABLE', [qw(a b)]);
 beat();
+
+# Rule: who expands again what others have kept is told.
+my (undef, undef, $kept) = $server{b}->psql('postgres', q(BEGIN; SELECT tandem.create_migration('m1', 42); ROLLBACK));
+like($kept, qr/WARNING:  release 42 was aborted here, and is expanded in another region.*region a has release 42.*region c has release 42.*Abort it in all regions before/s,
+	'b expands again what a and c have not aborted');
 act($_, 'abort') foreach qw(a c);
 beat();
 $number = 0;

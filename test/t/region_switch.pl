@@ -6,38 +6,12 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
+use Regions;
 use TandemTest;
 use Test::More;
 
-my @regions = qw(a b);
 # a resumes what is wanted in the background
-my %server = map { $_ => new_server($_, conf => "wal_level = logical\nwal_retrieve_retry_interval = 200ms\nautovacuum = off\n"
-	. "max_worker_processes = 30\nmax_logical_replication_workers = 12\ntandem.region_timeout = 200\n"
-	. ($_ eq 'a' ? "shared_preload_libraries = 'pg_tandem'\ntandem.launcher_interval = 1\n" : '')) } @regions;
-# before, a row goes round that another region has sent: each sends its own rows alone
-my $origin = $server{a}->pg_version >= 16;
-
-sub sql
-{
-	my ($name, $sql) = @_;
-
-	return $server{$name}->safe_psql('postgres', $sql);
-}
-
-sub other
-{
-	my ($name) = @_;
-
-	return $name eq 'a' ? 'b' : 'a';
-}
-
-sub catch_up
-{
-	$server{$_}->wait_for_catchup("s_" . other($_) . "_$_") foreach @regions;
-	return;
-}
+start_regions([qw(a b)], conf_of => { a => "shared_preload_libraries = 'pg_tandem'\ntandem.launcher_interval = 1\n" });
 
 sub links
 {
@@ -54,34 +28,20 @@ sub state
 	return sql($name, 'SELECT state, waits_for FROM tandem.after_switches');
 }
 
-my $filter = $origin ? '' : q(WHERE (target_region = '%s'));
-my $with = $origin ? ' WITH (origin = none)' : '';
-foreach my $name (@regions)
+foreach my $name (regions())
 {
-	my $where = sprintf($filter, $name);
-
-	sql($name, <<"SQL");
-CREATE TABLE links (id int, target_region text, version text, PRIMARY KEY (id, target_region));
-CREATE PUBLICATION p FOR TABLE links $where;
-SELECT tandem.register_release(41);
-SELECT tandem.join_region('$name', publication => 'p');
-SQL
+	sql($name, 'CREATE TABLE links (id int, target_region text, version text, PRIMARY KEY (id, target_region));
+		CREATE PUBLICATION p FOR TABLE links' . own_rows($name, 'target_region'));
 }
-foreach my $name (@regions)
-{
-	my $from = other($name);
-
-	sql($name, "CREATE SUBSCRIPTION s_${name}_$from CONNECTION '" . $server{$from}->connstr . " dbname=postgres' PUBLICATION release_41, tandem_region$with");
-	$server{$name}->wait_for_subscription_sync($server{$from}, "s_${name}_$from");
-}
-sql($_, "INSERT INTO links SELECT i, '$_', 'v1' FROM generate_series(1, 1000) i") foreach @regions;
-sql($_, 'SELECT tandem.region_beat()') foreach @regions;
+join_all();
+subscribe_all();
+sql($_, "INSERT INTO links SELECT i, '$_', 'v1' FROM generate_series(1, 1000) i") foreach regions();
 catch_up();
 
 sql($_, q(BEGIN; SELECT tandem.create_migration('m', 42);
 	SELECT tandem.add_after_switch('m', 'links', set => $$version = 'v2'$$,
-		condition => $$target_region = tandem.region() AND version = 'v1'$$, back => $$version = 'v1'$$); COMMIT;)) foreach @regions;
-sql($_, q(CALL tandem.migrate('m'))) foreach @regions;
+		condition => $$target_region = tandem.region() AND version = 'v1'$$, back => $$version = 'v1'$$); COMMIT;)) foreach regions();
+sql($_, q(CALL tandem.migrate('m'))) foreach regions();
 catch_up();
 is(state('a'), 'waits for the switch|{b}', 'nothing is changed before the switch');
 
@@ -94,15 +54,15 @@ is(state('a'), 'waits for regions|{b}', 'and waits for b');
 like(sql('a', q(SELECT regexp_replace(what, '\s+', ' ', 'g') FROM tandem.status)), qr/waits until region b has switched to release 42/, 'which status says');
 catch_up();
 is(links('b'), 'a v2 1000, b v1 1000', 'which are sent to b');
-is_refused($server{a}, q(CALL tandem.contract('m', undeclared => 'ignore')),
+is_refused(server_of('a'), q(CALL tandem.contract('m', undeclared => 'ignore')),
 	qr/not ready for contract.*links are to be changed after the switch, which has not been made in region b.*switch_release\(42\); where/s,
 	'contract before b has switched');
 
 # Rule: what another region has written before it switched is changed once it has, by a run in the background too.
 sql('a', q(CALL tandem.migrate('m', background => true)));
-ok($server{a}->poll_query_until('postgres', q(SELECT background AND running_pid IS NULL FROM tandem.migrations)),
+ok(server_of('a')->poll_query_until('postgres', q(SELECT background AND running_pid IS NULL FROM tandem.migrations)),
 	'a run in the background has nothing to do, and is wanted still');
-if ($origin)
+if (has_origin())
 {
 	sql('b', q(INSERT INTO links SELECT i, 'a', 'v1' FROM generate_series(4001, 4100) i));
 	catch_up();
@@ -110,58 +70,58 @@ if ($origin)
 }
 sql('b', 'SELECT tandem.switch_release(42)');
 catch_up();
-ok($server{a}->poll_query_until('postgres', q(SELECT state = 'done' FROM tandem.after_switches)), 'a looks again once b has switched');
-ok($server{a}->poll_query_until('postgres', q(SELECT NOT background FROM tandem.migrations)), 'and is done then');
+ok(server_of('a')->poll_query_until('postgres', q(SELECT state = 'done' FROM tandem.after_switches)), 'a looks again once b has switched');
+ok(server_of('a')->poll_query_until('postgres', q(SELECT NOT background FROM tandem.migrations)), 'and is done then');
 sql('b', q(CALL tandem.migrate('m')));
 catch_up();
-my $all = $origin ? 'a v2 1100, b v2 1000' : 'a v2 1000, b v2 1000';
-is(links($_), $all, "$_: all links are new") foreach @regions;
+my $all = has_origin() ? 'a v2 1100, b v2 1000' : 'a v2 1000, b v2 1000';
+is(links($_), $all, "$_: all links are new") foreach regions();
 
 # Rule: a region that switches back takes it back here.
 sql('b', 'SELECT tandem.switch_release(41)');
 catch_up();
 is(state('a'), 'waits for regions|{b}', 'b has switched back');
-is_refused($server{a}, q(CALL tandem.contract('m', undeclared => 'ignore')), qr/has not been made in region b/, 'contract then');
+is_refused(server_of('a'), q(CALL tandem.contract('m', undeclared => 'ignore')), qr/has not been made in region b/, 'contract then');
 sql('b', q(CALL tandem.migrate('m')));
 catch_up();
 is(links('a'), $all =~ s/b v2/b v1/r, 'b has changed its rows back');
 sql('b', 'SELECT tandem.switch_release(42)');
 catch_up();
 is(state('a'), 'due|{}', 'it is looked again');
-sql($_, q(CALL tandem.migrate('m'))) foreach @regions;
+sql($_, q(CALL tandem.migrate('m'))) foreach regions();
 catch_up();
-is(state($_), 'done|{}', "$_ is done") foreach @regions;
-foreach my $name (@regions)
+is(state($_), 'done|{}', "$_ is done") foreach regions();
+foreach my $name (regions())
 {
 	sql($name, q(CALL tandem.contract('m', undeclared => 'ignore')));
 	catch_up();
 }
-is(links($_), $all, "$_ has contracted") foreach @regions;
+is(links($_), $all, "$_ has contracted") foreach regions();
 
 # Rule: a row that two regions would change is warned of.
-my (undef, undef, $warning) = $server{a}->psql('postgres', q(BEGIN; SELECT tandem.create_migration('n', 43);
+my (undef, undef, $warning) = server_of('a')->psql('postgres', q(BEGIN; SELECT tandem.create_migration('n', 43);
 	SELECT tandem.add_after_switch('n', 'links', 'version = $$v3$$', 'version = $$v2$$'); ROLLBACK));
 like($warning, qr/each region will change all rows of table "links".*target_region = tandem\.region\(\)/s, 'a condition that names no region');
 
 # Rule: where nothing is written back nobody goes back once another region has contracted.
 sql($_, q(BEGIN; SELECT tandem.create_migration('one way', 44); SELECT tandem.add_column('one way', 'links', 'kind', 'text');
-	SELECT tandem.sync_column('one way', 'links', 'version', 'kind', 'upper(version)'); COMMIT;)) foreach @regions;
-sql($_, q(CALL tandem.migrate('one way'))) foreach @regions;
+	SELECT tandem.sync_column('one way', 'links', 'version', 'kind', 'upper(version)'); COMMIT;)) foreach regions();
+sql($_, q(CALL tandem.migrate('one way'))) foreach regions();
 catch_up();
-foreach my $name (@regions)
+foreach my $name (regions())
 {
 	sql($name, 'SELECT tandem.switch_release(44)');
 	catch_up();
 }
 sql('a', 'SELECT tandem.switch_release(42)');
 catch_up();
-is_refused($server{b}, q(CALL tandem.contract('one way', undeclared => 'ignore')), qr/region a has switched to release 42, and a value of the new columns cannot/,
+is_refused(server_of('b'), q(CALL tandem.contract('one way', undeclared => 'ignore')), qr/region a has switched to release 42, and a value of the new columns cannot/,
 	'contract where another has gone back');
 sql('a', 'SELECT tandem.switch_release(44)');
 catch_up();
 sql('b', q(CALL tandem.contract('one way', undeclared => 'ignore')));
 catch_up();
-is_refused($server{a}, 'SELECT tandem.switch_release(42)', qr/region b has contracted up to release 44, and writes nothing to the old columns.*Go on to contract here/s,
+is_refused(server_of('a'), 'SELECT tandem.switch_release(42)', qr/region b has contracted up to release 44, and writes nothing to the old columns.*Go on to contract here/s,
 	'a switch back after contract in another region');
 sql('a', q(CALL tandem.contract('one way', undeclared => 'ignore')));
 
