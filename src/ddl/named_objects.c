@@ -127,48 +127,43 @@ rename_is_about(const RenameStmt *rename, const NamedObject *object)
 		is_object(rename->object, object->name);
 }
 
+/* The statements whose trees have a name in one field, and the table in another. */
+#define CASE_PART(type, name_field, table_field) \
+	case T_##type: return is_part(((type *) node)->name_field, ((type *) node)->table_field, object)
+#define CASE_STRING(type, field) \
+	case T_##type: return is_string(((type *) node)->field, object->name)
+#define CASE_LIST(type, field) \
+	case T_##type: return is_last(((type *) node)->field, object->name)
+#define CASE_RELATION(type, field) \
+	case T_##type: return is_relation(((type *) node)->field, object->name)
+
 static bool
 node_is_about(Node *node, const NamedObject *object)
 {
-	const char *name = object->name;
-
 	switch (nodeTag(node))
 	{
+			CASE_PART(RuleStmt, rulename, relation);
+			CASE_PART(CreateTrigStmt, trigname, relation);
+			CASE_PART(CreatePolicyStmt, policy_name, table);
+			CASE_PART(AlterPolicyStmt, policy_name, table);
+			CASE_STRING(IndexStmt, idxname);
+			CASE_STRING(AlterPublicationStmt, pubname);
+			CASE_LIST(CreateStatsStmt, defnames);
+			CASE_LIST(AlterStatsStmt, defnames);
+			CASE_LIST(CreateFunctionStmt, funcname);
+			CASE_LIST(AlterFunctionStmt, func->objname);
+			CASE_RELATION(CreateStmt, relation);
+			CASE_RELATION(ViewStmt, view);
+			CASE_RELATION(CreateTableAsStmt, into->rel);
 		case T_AlterTableStmt:
 			return alter_is_about((AlterTableStmt *) node, object);
 		case T_DropStmt:
 			return drop_is_about((DropStmt *) node, object);
 		case T_RenameStmt:
 			return rename_is_about((RenameStmt *) node, object);
-		case T_CreateStmt:
-			return is_relation(((CreateStmt *) node)->relation, name);
-		case T_ViewStmt:
-			return is_relation(((ViewStmt *) node)->view, name);
-		case T_CreateTableAsStmt:
-			return is_relation(((CreateTableAsStmt *) node)->into->rel, name);
-		case T_IndexStmt:
-			return is_string(((IndexStmt *) node)->idxname, name);
-		case T_RuleStmt:
-			return is_part(((RuleStmt *) node)->rulename, ((RuleStmt *) node)->relation, object);
-		case T_CreateTrigStmt:
-			return is_part(((CreateTrigStmt *) node)->trigname, ((CreateTrigStmt *) node)->relation, object);
-		case T_CreatePolicyStmt:
-			return is_part(((CreatePolicyStmt *) node)->policy_name, ((CreatePolicyStmt *) node)->table, object);
-		case T_AlterPolicyStmt:
-			return is_part(((AlterPolicyStmt *) node)->policy_name, ((AlterPolicyStmt *) node)->table, object);
-		case T_AlterPublicationStmt:
-			return is_string(((AlterPublicationStmt *) node)->pubname, name);
-		case T_CreateStatsStmt:
-			return is_last(((CreateStatsStmt *) node)->defnames, name);
-		case T_AlterStatsStmt:
-			return is_last(((AlterStatsStmt *) node)->defnames, name);
-		case T_CreateFunctionStmt:
-			return is_last(((CreateFunctionStmt *) node)->funcname, name);
-		case T_AlterFunctionStmt:
-			return is_last(((AlterFunctionStmt *) node)->func->objname, name);
 		case T_AlterObjectSchemaStmt:
-			return is_relation(((AlterObjectSchemaStmt *) node)->relation, name) ||
-				is_object(((AlterObjectSchemaStmt *) node)->object, name);
+			return is_relation(((AlterObjectSchemaStmt *) node)->relation, object->name) ||
+				is_object(((AlterObjectSchemaStmt *) node)->object, object->name);
 		default:
 			return false;
 	}
