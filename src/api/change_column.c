@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "nodes/nodeFuncs.h"
@@ -296,6 +297,25 @@ default_carried(const ColumnChange *change)
 	return text;
 }
 
+/*
+ * A type is given without a collation, so one of the column's own, or of its domain,
+ * stays where the new type has none of its own: what is equal, and what comes first, is
+ * the same for all that stands on it.  Returns InvalidOid for that of the type.
+ */
+static Oid
+collation_kept(const ColumnChange *change)
+{
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	get_atttypetypmodcoll(change->rule->relation,
+						  get_attnum(change->rule->relation, column_of(change)),
+						  &type, &typmod, &collation);
+	return get_typcollation(change->twin.type) == DEFAULT_COLLATION_OID &&
+		collation != get_typcollation(getBaseType(type)) ? collation : InvalidOid;
+}
+
 /* Without a text of the user's the server must be able to assign the value. */
 static void
 check_assignable(const ColumnChange *change)
@@ -425,6 +445,7 @@ add_twin(const Migration *migration, ColumnChange *change)
 	char	   *given = twin->given.default_given;
 
 	twin->default_sql = given ? given : default_carried(change);
+	twin->collation = collation_kept(change);
 	new_column_add(migration, twin);
 }
 
