@@ -72,6 +72,32 @@ SELECT tandem.create_migration('row', release => 4);
 SELECT tandem.change_column('row', 'r', 'a', 'numeric', up => 'a / 100.0', down => 'a * 100');
 SELECT object FROM tandem.operation WHERE kind = 'undecided' ORDER BY 1;
 CALL tandem.abort('row');
+\set VERBOSITY default
+
+-- 4. The default of a partition, another one than the table has, or none; and its own sequence.
+CREATE TABLE p (id int, k int, a int DEFAULT 5, b int DEFAULT 7, c int, d serial, e serial, f int DEFAULT 3) PARTITION BY LIST (k);
+CREATE TABLE p2 (b int, a int DEFAULT 6, k int DEFAULT 2, c int DEFAULT 8, id int, d serial, e int NOT NULL DEFAULT 4, f int);
+ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2);
+CREATE TABLE p3 PARTITION OF p FOR VALUES IN (3) PARTITION BY LIST (k);
+CREATE TABLE p31 PARTITION OF p3 FOR VALUES IN (3);
+ALTER TABLE ONLY p3 ALTER a SET DEFAULT 66;
+CREATE TABLE defaults AS SELECT 1 AS place, a.attrelid::regclass AS relation, a.attname, NULL AS value FROM pg_attribute a LIMIT 0;
+CREATE VIEW defaults_now AS SELECT a.attrelid::regclass AS relation, a.attname, pg_get_expr(d.adbin, d.adrelid) AS value FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+WHERE a.attrelid IN (SELECT relid FROM pg_partition_tree(('keeps' || '.p')::regclass))
+UNION ALL SELECT refobjid::regclass, objid::regclass::name, NULL FROM pg_depend WHERE deptype = 'a' AND classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid IN (SELECT relid FROM pg_partition_tree(('keeps' || '.p')::regclass)) AND refobjsubid > 0;
+INSERT INTO defaults SELECT 1, * FROM defaults_now;
+SELECT tandem.create_views(3, ARRAY['p']);
+SELECT tandem.create_migration('parts', release => 5);
+SELECT tandem.change_column('parts', 'p', name, 'bigint') FROM unnest('{a,b,c,d,e}'::text[]) name;
+SELECT tandem.change_column('parts', 'p', 'f', 'bigint', default_value => '33');
+SELECT tandem.create_views(5, ARRAY['p']);
+CALL tandem.migrate('parts');
+SELECT tandem.switch_release(5);
+CALL tandem.contract('parts', undeclared => 'ignore');
+INSERT INTO defaults SELECT 2, * FROM defaults_now;
+SELECT relation, attname, min(place), min(value), count(*) FROM defaults GROUP BY 1, 2, value HAVING count(*) <> 2 ORDER BY 1, 2, 3;
+INSERT INTO p2 (id) VALUES (1);
+SELECT id, a, b, c, d > 0 AS d, e, f FROM p2;
 
 SET client_min_messages = error;
 RESET search_path;

@@ -44,6 +44,7 @@
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/sql_function.h"
+#include "core/statement.h"
 #include "core/text.h"
 #include "ddl/columns.h"
 #include "ddl/constraint_build.h"
@@ -261,26 +262,28 @@ default_of_column(Relation rel, AttrNumber attnum)
 }
 
 static void
-warn_default_stays(const ColumnChange *change)
+warn_default_stays(const ColumnChange *change, Oid relid)
 {
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
 			 errmsg("the default of column \"%s\" of table \"%s\" is not carried over",
-					change->rule->new_name,
-					quoting_shown_name(change->rule->relation)),
+					change->rule->new_name, quoting_shown_name(relid)),
 			 errdetail("up reads other columns, too, which a default cannot."),
 			 errhint("Give default_value; 'NULL' for none.")));
 }
 
+/* relid: the table, or a partition of it, which may have another default */
 static char *
-default_carried(const ColumnChange *change)
+default_carried(const ColumnChange *change, Oid relid)
 {
 	const SyncRule *rule = change->rule;
 	Relation	rel = relation_open_present(rule->relation, AccessShareLock);
+	Relation	of_default = relation_open_present(relid, AccessShareLock);
 	DefaultPut	put = {get_attnum(rule->relation, column_of(change)), NULL};
 	char	   *text = NULL;
 
-	put.value = default_of_column(rel, put.attnum);
+	put.value = default_of_column(of_default, get_attnum(relid, column_of(change)));
+	relation_close(of_default, NoLock);
 	if (put.value)
 	{
 		ReleaseNames names = release_names_before(rule->release, rule->relation);
@@ -289,12 +292,52 @@ default_carried(const ColumnChange *change)
 
 		up = put_default_mutator(up, &put);
 		if (contain_var_clause(up))
-			warn_default_stays(change);
+			warn_default_stays(change, relid);
 		else
 			text = expression_deparse(up, rel);
 	}
 	table_close(rel, NoLock);
 	return text;
+}
+
+static bool
+column_is_identity(const ColumnChange *change)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(change->rule->relation, column_of(change));
+	bool		is_identity;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	is_identity = ((Form_pg_attribute) GETSTRUCT(tuple))->attidentity != '\0';
+	ReleaseSysCache(tuple);
+	return is_identity;
+}
+
+/* Where a partition has another default than the table, or none. */
+static void
+carry_defaults_of_partitions(const ColumnChange *change)
+{
+	const char *of_table = change->twin.default_sql;
+	ListCell   *lc;
+
+	/* a partition has none of its own */
+	if (column_is_identity(change))
+		return;
+	foreach(lc, table_tree(change->rule->relation))
+	{
+		Oid			relid = lfirst_oid(lc);
+		char	   *text;
+
+		if (relid == change->rule->relation)
+			continue;
+		text = default_carried(change, relid);
+
+		if (text == of_table || (text &&of_table && strcmp(text, of_table) == 0))
+			continue;
+		ddl_run(psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s %s", quoting_relation(relid),
+						 pstrdup(quote_identifier(change->twin.name)),
+						 text ? psprintf("SET DEFAULT %s", text) : "DROP DEFAULT"));
+	}
 }
 
 /*
@@ -444,9 +487,11 @@ add_twin(const Migration *migration, ColumnChange *change)
 	NewColumn  *twin = &change->twin;
 	char	   *given = twin->given.default_given;
 
-	twin->default_sql = given ? given : default_carried(change);
+	twin->default_sql = given ? given : default_carried(change, change->rule->relation);
 	twin->collation = collation_kept(change);
 	new_column_add(migration, twin);
+	if (given == NULL)
+		carry_defaults_of_partitions(change);
 }
 
 /* A down that is NULL for every row was taken for none. */
