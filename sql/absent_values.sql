@@ -33,6 +33,7 @@ SELECT tandem.drop_column('m', 't', 'has_default');
 SELECT tandem.drop_column('m', 't', 'one_null');
 \set VERBOSITY terse
 SELECT tandem.drop_column('m', 't', 'many_nulls');
+SELECT tandem.add_column('m', 't', 'derived', 'integer', up => 'id');
 -- two that are fine alone
 SELECT tandem.drop_column('m', 't', 'p');
 SELECT tandem.drop_column('m', 't', 'r');

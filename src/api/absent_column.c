@@ -250,11 +250,14 @@ check_unique(const AbsentColumn *column)
 static AbsentColumn *
 read_absent(const SyncRule *rule, Relation table, Relation rel)
 {
-	AttrNumber	number = get_attnum(rule->relation, linitial(rule->old_columns));
+	AttrNumber	number;
 	AbsentColumn *column;
 	Form_pg_attribute att;
 
-	if (!rule_drops_column(rule) || rule->down != NIL || number <= 0)
+	if (!rule_drops_column(rule) || rule->down != NIL)
+		return NULL;
+	number = get_attnum(rule->relation, linitial(rule->old_columns));
+	if (number <= 0)
 		return NULL;
 	att = TupleDescAttr(RelationGetDescr(table), number - 1);
 	if (att->attgenerated != '\0')
