@@ -156,9 +156,8 @@ uses_columns_walker(Node *node, void *context)
 		return variable_uses_columns((Var *) node, context);
 	if (IsA(node, Query))
 		return query_uses_columns((Query *) node, context);
-	if (IsA(node, FieldSelect) && selects_column((FieldSelect *) node, context))
-		return true;
-	return expression_tree_walker(node, uses_columns_walker, context);
+	return (IsA(node, FieldSelect) && selects_column((FieldSelect *) node, context)) ||
+		expression_tree_walker(node, uses_columns_walker, context);
 }
 
 static bool
