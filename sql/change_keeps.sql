@@ -98,6 +98,11 @@ INSERT INTO defaults SELECT 2, * FROM defaults_now;
 SELECT relation, attname, min(place), min(value), count(*) FROM defaults GROUP BY 1, 2, value HAVING count(*) <> 2 ORDER BY 1, 2, 3;
 INSERT INTO p2 (id) VALUES (1);
 SELECT id, a, b, c, d > 0 AS d, e, f FROM p2;
+-- told once, of however many partitions; and no default reads another column
+SELECT tandem.create_migration('told', release => 6);
+SELECT tandem.change_column('told', 'p', 'a', 'bigint', up => 'a + id', down => 'a - id', bare_table => true);
+SELECT object, remedy FROM tandem.preview_contract('told') WHERE part = 'defaults';
+CALL tandem.abort('told');
 
 SET client_min_messages = error;
 RESET search_path;

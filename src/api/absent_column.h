@@ -16,7 +16,7 @@
 extern void absent_column_check(const SyncRule *rule);
 
 /*
- * Checks a rule of any kind on a table.  Errors: an INSERT that leaves out a column of its old or
+ * Checks a rule of any kind on a table, of a migration with a release.  Errors: an INSERT that leaves out a column of its old or
  * new side fails for the domain of the column, though the rule computes it.
  */
 extern void absent_column_check_domains(const SyncRule *rule, Relation rel);

@@ -262,12 +262,13 @@ default_of_column(Relation rel, AttrNumber attnum)
 }
 
 static void
-warn_default_stays(const ColumnChange *change, Oid relid)
+warn_default_stays(const ColumnChange *change)
 {
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
 			 errmsg("the default of column \"%s\" of table \"%s\" is not carried over",
-					change->rule->new_name, quoting_shown_name(relid)),
+					change->rule->new_name,
+					quoting_shown_name(change->rule->relation)),
 			 errdetail("up reads other columns, too, which a default cannot."),
 			 errhint("Give default_value; 'NULL' for none.")));
 }
@@ -291,10 +292,11 @@ default_carried(const ColumnChange *change, Oid relid)
 												"up", &names, NIL);
 
 		up = put_default_mutator(up, &put);
-		if (contain_var_clause(up))
-			warn_default_stays(change, relid);
-		else
+		if (!contain_var_clause(up))
 			text = expression_deparse(up, rel);
+
+		else if (relid == rule->relation)
+			warn_default_stays(change);
 	}
 	table_close(rel, NoLock);
 	return text;
