@@ -2083,6 +2083,10 @@ BEGIN ATOMIC
 				WHEN pg_get_serial_sequence(g.relation::regclass::text, g.name::text) IS NOT NULL
 				THEN format('ALTER SEQUENCE %1$s OWNED BY %2$s.%3$I; ALTER TABLE %2$s ALTER COLUMN %3$I SET DEFAULT nextval(%1$L)',
 					pg_get_serial_sequence(g.relation::regclass::text, g.name::text), g.relation::regclass, g.new_columns[1])
+				-- a default reads no column
+				WHEN EXISTS (SELECT FROM tandem.sync y JOIN pg_attribute a ON a.attrelid = g.relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> g.name
+					WHERE y.id = g.sync AND tandem._names_word(y.up[array_position(y.new_columns, g.new_columns[1])], a.attname))
+				THEN format('give column %I of table %s a default of its own, if it is to have one', g.new_columns[1], g.relation::regclass)
 				ELSE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', g.relation::regclass, g.new_columns[1],
 					-- what up makes of it
 					(SELECT tandem._with_words(y.up[array_position(y.new_columns, g.new_columns[1])], ARRAY[g.name], ARRAY['(' || e.text || ')']) FROM tandem.sync y WHERE y.id = g.sync)) END AS remedy,

@@ -5,11 +5,14 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -29,10 +32,12 @@
 typedef struct AbsentColumn
 {
 	const SyncRule *rule;
-	Relation	rel;
+	Relation	rel;			/* the table, or a partition of it */
 	AttrNumber	number;
 	Node	   *value;			/* its default, or a NULL */
 	bool		has_default;
+	List	   *all;			/* of AbsentColumn: this one, and others that
+								 * the release does not have either */
 } AbsentColumn;
 
 static void
@@ -58,27 +63,9 @@ title_of(const SyncRule *rule)
 }
 
 /*-------------------------------------------------------------------------
- * NOT NULL, of the column, its domain or a migration.
+ * NOT NULL, of the column or a migration.
  *-------------------------------------------------------------------------
  */
-
-static bool
-domain_is_not_null(Oid type)
-{
-	bool		not_null = false;
-
-	while (!not_null && get_typtype(type) == TYPTYPE_DOMAIN)
-	{
-		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-
-		if (!HeapTupleIsValid(tuple))
-			break;
-		not_null = ((Form_pg_type) GETSTRUCT(tuple))->typnotnull;
-		type = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
-		ReleaseSysCache(tuple);
-	}
-	return not_null;
-}
 
 static void
 check_not_null(const AbsentColumn *column)
@@ -87,7 +74,7 @@ check_not_null(const AbsentColumn *column)
 	char	   *other = planned_not_null(column->rule);
 
 	if (column->has_default ||
-		!(att->attnotnull || other || domain_is_not_null(att->atttypid)))
+		!(att->attnotnull || other))
 		return;
 	refuse_absent(column->rule, ERRCODE_NOT_NULL_VIOLATION,
 				  other ? psprintf("%s becomes NOT NULL by migration \"%s\", and has no default",
@@ -101,6 +88,22 @@ check_not_null(const AbsentColumn *column)
  *-------------------------------------------------------------------------
  */
 
+/* Returns NULL where the release has the column. */
+static Node *
+value_of(const AbsentColumn *column, AttrNumber number)
+{
+	ListCell   *lc;
+
+	foreach(lc, column->all)
+	{
+		const AbsentColumn *absent = lfirst(lc);
+
+		if (absent->number == number)
+			return absent->value;
+	}
+	return NULL;
+}
+
 static Node *
 put_value_mutator(Node *node, void *context)
 {
@@ -108,8 +111,8 @@ put_value_mutator(Node *node, void *context)
 
 	if (node == NULL)
 		return NULL;
-	if (IsA(node, Var) && ((Var *) node)->varattno == column->number)
-		return copyObject(column->value);
+	if (IsA(node, Var) && value_of(column, ((Var *) node)->varattno))
+		return copyObject(value_of(column, ((Var *) node)->varattno));
 	return expression_tree_mutator(node, put_value_mutator, context);
 }
 
@@ -161,44 +164,230 @@ check_checks(AbsentColumn *column)
 	}
 }
 
+static bool
+index_reads_column(Relation index, AttrNumber number)
+{
+	Bitmapset  *read = NULL;
+
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+	{
+		if (index->rd_index->indkey.values[i] == number)
+			return true;
+	}
+	pull_varattnos((Node *) RelationGetIndexExpressions(index), 1, &read);
+	pull_varattnos((Node *) RelationGetIndexPredicate(index), 1, &read);
+	return bms_is_member(number - FirstLowInvalidHeapAttributeNumber, read);
+}
+
+static bool
+index_has_each_row(const AbsentColumn *column, Relation index)
+{
+	List	   *predicate = RelationGetIndexPredicate(index);
+	Const	   *result;
+
+	if (predicate == NIL)
+		return true;
+	result = constant_of(column, put_value_mutator((Node *) make_ands_explicit(predicate),
+												   unconstify(AbsentColumn *, column)));
+	return result && !result->constisnull && DatumGetBool(result->constvalue);
+}
+
+/* Do all keys of the index have one value in all rows of the release? */
+static bool
+index_has_one_key(const AbsentColumn *column, Relation index)
+{
+	List	   *expressions = RelationGetIndexExpressions(index);
+	int			expression = 0;
+
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+	{
+		AttrNumber	number = index->rd_index->indkey.values[i];
+		Node	   *key = number != InvalidAttrNumber ? value_of(column, number)
+		: put_value_mutator(list_nth(expressions, expression++), unconstify(AbsentColumn *, column));
+		Const	   *value = key ? constant_of(column, key) : NULL;
+
+		if (value == NULL || (value->constisnull && !index->rd_index->indnullsnotdistinct))
+			return false;
+	}
+	return true;
+}
+
+static void
+check_unique_index(const AbsentColumn *column, Relation index)
+{
+	const FormData_pg_index *form = index->rd_index;
+
+	if (!form->indisunique || !form->indislive || !index_reads_column(index, column->number) ||
+		!index_has_one_key(column, index) || !index_has_each_row(column, index))
+		return;
+	refuse_absent(column->rule, ERRCODE_UNIQUE_VIOLATION,
+				  column->has_default && form->indnkeyatts == 1 && form->indkey.values[0] == column->number
+				  ? psprintf("%s is unique, and has one default for all rows", title_of(column->rule))
+				  : psprintf("unique index \"%s\" takes one row without %s",
+							 RelationGetRelationName(index), title_of(column->rule)));
+}
+
 static void
 check_unique(const AbsentColumn *column)
 {
-	Const	   *value = column->has_default ? constant_of(column, column->value) : NULL;
-	TandemQuery query;
+	ListCell   *lc;
 
-	if (value == NULL || value->constisnull)
+	foreach(lc, RelationGetIndexList(column->rel))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		check_unique_index(column, index);
+		index_close(index, NoLock);
+	}
+}
+
+/*-------------------------------------------------------------------------
+ * The table, and what a partition has of its own.
+ *-------------------------------------------------------------------------
+ */
+
+/* The value is that of the table, also where a partition has another default. */
+static AbsentColumn *
+read_absent(const SyncRule *rule, Relation table, Relation rel)
+{
+	AttrNumber	number;
+	AbsentColumn *column;
+	Form_pg_attribute att;
+
+	if (!rule_drops_column(rule) || rule->down != NIL)
+		return NULL;
+	number = get_attnum(rule->relation, linitial(rule->old_columns));
+	if (number <= 0)
+		return NULL;
+	att = TupleDescAttr(RelationGetDescr(table), number - 1);
+	if (att->attgenerated != '\0')
+		return NULL;
+	column = palloc0(sizeof(AbsentColumn));
+	column->rule = rule;
+	column->rel = rel;
+	column->number = get_attnum(RelationGetRelid(rel), NameStr(att->attname));
+	column->value = build_column_default(table, number);
+	column->has_default = column->value != NULL;
+	if (column->value == NULL)
+		column->value = (Node *) makeNullConst(att->atttypid, att->atttypmod, att->attcollation);
+	return column;
+}
+
+static List *
+read_others(const SyncRule *rule, Relation table, Relation rel)
+{
+	List	   *others = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sync_list_of_relation(rule->relation))
+	{
+		const SyncRule *other = lfirst(lc);
+		AbsentColumn *column = other->release <= rule->release ? read_absent(other, table, rel) : NULL;
+
+		if (column)
+			others = lappend(others, column);
+	}
+	return others;
+}
+
+static void
+check_relation(const SyncRule *rule, Relation table, Relation rel)
+{
+	AbsentColumn *column = read_absent(rule, table, rel);
+
+	if (column == NULL)
 		return;
-	query_begin(&query);
-	query_oid(&query, column->rule->relation);
-	query_int(&query, column->number);
-	if (query_end_found(&query, query_run_latest(&query,
-												 "SELECT FROM pg_index i WHERE i.indrelid = $1 AND i.indisunique AND i.indislive AND i.indpred IS NULL "
-												 "AND i.indnkeyatts = 1 AND i.indkey[0] = $2 LIMIT 1")))
-		refuse_absent(column->rule, ERRCODE_UNIQUE_VIOLATION,
-					  psprintf("%s is unique, and has one default for all rows", title_of(column->rule)));
+	column->all = lcons(column, read_others(rule, table, rel));
+	check_not_null(column);
+	check_checks(column);
+	check_unique(column);
 }
 
 void
 absent_column_check(const SyncRule *rule)
 {
-	AbsentColumn column = {.rule = rule,.rel = relation_open_present(rule->relation, AccessShareLock)};
-	Form_pg_attribute att;
+	Relation	table = relation_open_present(rule->relation, AccessShareLock);
+	ListCell   *lc;
 
-	column.number = get_attnum(rule->relation, linitial(rule->old_columns));
-	if (rule->down == NIL && column.number > 0)
+	foreach(lc, table_tree(rule->relation))
 	{
-		att = TupleDescAttr(RelationGetDescr(column.rel), column.number - 1);
-		if (att->attgenerated == '\0')
-		{
-			column.value = build_column_default(column.rel, column.number);
-			column.has_default = column.value != NULL;
-			if (column.value == NULL)
-				column.value = (Node *) makeNullConst(att->atttypid, att->atttypmod, att->attcollation);
-			check_not_null(&column);
-			check_checks(&column);
-			check_unique(&column);
-		}
+		Relation	rel = relation_open_present(lfirst_oid(lc), AccessShareLock);
+
+		check_relation(rule, table, rel);
+		relation_close(rel, NoLock);
 	}
-	table_close(column.rel, NoLock);
+	table_close(table, NoLock);
+}
+
+/*-------------------------------------------------------------------------
+ * A domain that refuses a NULL, whatever computes the column: the server checks that
+ * before any trigger fires.
+ *-------------------------------------------------------------------------
+ */
+
+typedef struct DomainTry
+{
+	Relation	rel;
+	Oid			type;
+} DomainTry;
+
+static void
+put_null_in_domain(void *arg)
+{
+	DomainTry  *try = arg;
+	AuthorityScope scope;
+
+	authority_enter_owner(&scope, try->rel, AUTHORITY_PINNED_PATH);
+	domain_check((Datum) 0, true, try->type, NULL, NULL);
+	authority_leave(&scope);
+}
+
+static bool
+domain_refuses_null(Relation rel, Oid type)
+{
+	DomainTry	try = {rel, type};
+	ErrorData  *error;
+
+	if (get_typtype(type) != TYPTYPE_DOMAIN)
+		return false;
+	error = subtransaction_try(put_null_in_domain, &try);
+	if (error && !error_is_of_row(error))
+		ReThrowError(error);
+	return error != NULL;
+}
+
+static void
+check_columns_take_null(Relation rel, List *columns, const char *release)
+{
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		AttrNumber	number = get_attnum(RelationGetRelid(rel), lfirst(lc));
+		Oid			type = number > 0 ? get_atttype(RelationGetRelid(rel), number) : InvalidOid;
+
+		if (!OidIsValid(type) || build_column_default(rel, number) != NULL ||
+			!domain_refuses_null(rel, type))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("column \"%s\" of table \"%s\" has no default, and its domain %s refuses NULL",
+						(char *) lfirst(lc), quoting_shown_name(RelationGetRelid(rel)),
+						format_type_be(type)),
+				 errdetail("Every INSERT of %s, which does not know the column, would fail: the server checks the domain before the column is computed.",
+						   release),
+				 errhint("Give the column a default that the domain takes first, as by ALTER TABLE %s ALTER COLUMN %s SET DEFAULT ...; what the migration computes for it is stored all the same.",
+						 quoting_relation(RelationGetRelid(rel)), quote_identifier(lfirst(lc)))));
+	}
+}
+
+void
+absent_column_check_domains(const SyncRule *rule, Relation rel)
+{
+	/* else nobody knows who leaves out which */
+	if (rule->release == 0)
+		return;
+	if (!rule->keep_old)
+		check_columns_take_null(rel, rule->old_columns, psprintf("release %d", rule->release));
+	check_columns_take_null(rel, rule->new_columns, "the release before");
 }

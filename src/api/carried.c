@@ -139,6 +139,18 @@ reserved_name(const Migration *migration, const char *name)
  *-------------------------------------------------------------------------
  */
 
+/* Not by GRANT, which has the owner for a grantor. */
+static void
+carry_rights(const Carrying *carrying)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_tree(carrying->rule->relation))
+		column_copy_rights(lfirst_oid(lc),
+						   get_attnum(lfirst_oid(lc), column_of(carrying)),
+						   get_attnum(lfirst_oid(lc), linitial(carrying->rule->new_columns)));
+}
+
 static void
 carry_properties(const Migration *migration, const Carrying *carrying)
 {
@@ -152,7 +164,7 @@ carry_properties(const Migration *migration, const Carrying *carrying)
 	query_name(&query, column_of(carrying));
 	statements = query_texts(&query,
 							 "SELECT p.remedy FROM tandem._contract_parts($1) p "
-							 "WHERE p.part IN ('privileges', 'comment', 'security label', 'statistics target', 'storage', 'compression', 'column options') "
+							 "WHERE p.part IN ('comment', 'security label', 'statistics target', 'storage', 'compression', 'column options') "
 							 "AND p.object IN (SELECT format('column %I of table %s', $3, t.oid::regclass) FROM unnest($2) t (oid)) "
 							 "ORDER BY p.object COLLATE \"C\", p.part, p.remedy COLLATE \"C\"");
 	query_end(&query);
@@ -581,6 +593,7 @@ carry_over(Migration *migration, const Carrying *carrying)
 	}
 	check_names(carrying, objects, carrying->carry, "carry");
 	check_names(carrying, objects, carrying->leave, "leave");
+	carry_rights(carrying);
 	carry_properties(migration, carrying);
 	foreach(lc, objects)
 	{

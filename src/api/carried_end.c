@@ -23,16 +23,16 @@ run_statement_of_table(Oid relid, void *statement)
 	ddl_run(statement);
 }
 
-/* Those that the server would drop with the column. */
+/* Those that the server would drop with the column of the table, or of a partition of it. */
 static List *
-statements_for_sequences(const SyncRule *rule)
+statements_for_sequences(const SyncRule *rule, Oid relid)
 {
 	TandemQuery query;
 	List	   *statements;
 
 	query_begin(&query);
-	query_oid(&query, rule->relation);
-	query_int(&query, get_attnum(rule->relation, linitial(rule->old_columns)));
+	query_oid(&query, relid);
+	query_int(&query, get_attnum(relid, linitial(rule->old_columns)));
 	query_name(&query, linitial(rule->new_columns));
 	statements = query_texts(&query,
 							 "SELECT format('ALTER SEQUENCE %s%s OWNED BY %s.%I', s.seqrelid::regclass, "
@@ -51,15 +51,19 @@ void
 carried_keep_sequences(const Migration *migration)
 {
 	ListCell   *lc;
+	ListCell   *of_tree;
 	ListCell   *statement;
 
 	foreach(lc, sync_list_changing(migration->id))
 	{
 		SyncRule   *rule = lfirst(lc);
 
-		foreach(statement, statements_for_sequences(rule))
-			finish_change_table(migration, rule->relation, run_statement_of_table,
-								lfirst(statement));
+		foreach(of_tree, table_tree(rule->relation))
+		{
+			foreach(statement, statements_for_sequences(rule, lfirst_oid(of_tree)))
+				finish_change_table(migration, lfirst_oid(of_tree), run_statement_of_table,
+									lfirst(statement));
+		}
 	}
 }
 

@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "nodes/nodeFuncs.h"
@@ -43,6 +44,7 @@
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/sql_function.h"
+#include "core/statement.h"
 #include "core/text.h"
 #include "ddl/columns.h"
 #include "ddl/constraint_build.h"
@@ -271,15 +273,18 @@ warn_default_stays(const ColumnChange *change)
 			 errhint("Give default_value; 'NULL' for none.")));
 }
 
+/* relid: the table, or a partition of it, which may have another default */
 static char *
-default_carried(const ColumnChange *change)
+default_carried(const ColumnChange *change, Oid relid)
 {
 	const SyncRule *rule = change->rule;
 	Relation	rel = relation_open_present(rule->relation, AccessShareLock);
+	Relation	of_default = relation_open_present(relid, AccessShareLock);
 	DefaultPut	put = {get_attnum(rule->relation, column_of(change)), NULL};
 	char	   *text = NULL;
 
-	put.value = default_of_column(rel, put.attnum);
+	put.value = default_of_column(of_default, get_attnum(relid, column_of(change)));
+	relation_close(of_default, NoLock);
 	if (put.value)
 	{
 		ReleaseNames names = release_names_before(rule->release, rule->relation);
@@ -287,13 +292,73 @@ default_carried(const ColumnChange *change)
 												"up", &names, NIL);
 
 		up = put_default_mutator(up, &put);
-		if (contain_var_clause(up))
-			warn_default_stays(change);
-		else
+		if (!contain_var_clause(up))
 			text = expression_deparse(up, rel);
+
+		else if (relid == rule->relation)
+			warn_default_stays(change);
 	}
 	table_close(rel, NoLock);
 	return text;
+}
+
+static bool
+column_is_identity(const ColumnChange *change)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(change->rule->relation, column_of(change));
+	bool		is_identity;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	is_identity = ((Form_pg_attribute) GETSTRUCT(tuple))->attidentity != '\0';
+	ReleaseSysCache(tuple);
+	return is_identity;
+}
+
+/* Where a partition has another default than the table, or none. */
+static void
+carry_defaults_of_partitions(const ColumnChange *change)
+{
+	const char *of_table = change->twin.default_sql;
+	ListCell   *lc;
+
+	/* a partition has none of its own */
+	if (column_is_identity(change))
+		return;
+	foreach(lc, table_tree(change->rule->relation))
+	{
+		Oid			relid = lfirst_oid(lc);
+		char	   *text;
+
+		if (relid == change->rule->relation)
+			continue;
+		text = default_carried(change, relid);
+
+		if (text == of_table || (text &&of_table && strcmp(text, of_table) == 0))
+			continue;
+		ddl_run(psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s %s", quoting_relation(relid),
+						 pstrdup(quote_identifier(change->twin.name)),
+						 text ? psprintf("SET DEFAULT %s", text) : "DROP DEFAULT"));
+	}
+}
+
+/*
+ * A type is given without a collation, so one of the column's own, or of its domain,
+ * stays where the new type has none of its own: what is equal, and what comes first, is
+ * the same for all that stands on it.  Returns InvalidOid for that of the type.
+ */
+static Oid
+collation_kept(const ColumnChange *change)
+{
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	get_atttypetypmodcoll(change->rule->relation,
+						  get_attnum(change->rule->relation, column_of(change)),
+						  &type, &typmod, &collation);
+	return get_typcollation(change->twin.type) == DEFAULT_COLLATION_OID &&
+		collation != get_typcollation(getBaseType(type)) ? collation : InvalidOid;
 }
 
 /* Without a text of the user's the server must be able to assign the value. */
@@ -424,8 +489,11 @@ add_twin(const Migration *migration, ColumnChange *change)
 	NewColumn  *twin = &change->twin;
 	char	   *given = twin->given.default_given;
 
-	twin->default_sql = given ? given : default_carried(change);
+	twin->default_sql = given ? given : default_carried(change, change->rule->relation);
+	twin->collation = collation_kept(change);
 	new_column_add(migration, twin);
+	if (given == NULL)
+		carry_defaults_of_partitions(change);
 }
 
 /* A down that is NULL for every row was taken for none. */

@@ -14,6 +14,7 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
+#include "api/absent_column.h"
 #include "api/added_column.h"
 #include "api/arguments.h"
 #include "api/carried.h"
@@ -471,6 +472,7 @@ expand_add_sync(Migration *migration, SyncRule *rule)
 	if (rule_has_new_side(rule))
 		rule_text_drop_null_down(rule, rel);
 	target_check_columns(rule, rel, exact);
+	absent_column_check_domains(rule, rel);
 	target_check_triggers(rule, rule->relation);
 	rule_text_store(rule, rel);
 	if (rule_has_new_side(rule) && !rule_is_derived(rule))

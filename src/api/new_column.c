@@ -5,11 +5,14 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_collation.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "api/added_column.h"
 #include "api/expand.h"
@@ -221,6 +224,24 @@ clause_for_rows(const NewColumn *column)
 					? "NULL" : column->default_text);
 }
 
+static char *
+clause_for_collation(const NewColumn *column)
+{
+	HeapTuple	tuple = OidIsValid(column->collation)
+	? SearchSysCache1(COLLOID, ObjectIdGetDatum(column->collation)) : NULL;
+	Form_pg_collation collation;
+	char	   *clause;
+
+	if (!HeapTupleIsValid(tuple))
+		return "";
+	collation = (Form_pg_collation) GETSTRUCT(tuple);
+	clause = psprintf(" COLLATE %s",
+					  quote_qualified_identifier(quoting_raw_schema(collation->collnamespace),
+												 NameStr(collation->collname)));
+	ReleaseSysCache(tuple);
+	return clause;
+}
+
 /* Without rewriting the table. */
 static void
 add_to_table(const NewColumn *column)
@@ -228,8 +249,8 @@ add_to_table(const NewColumn *column)
 	const char *name = quote_identifier(column->name);
 	char	   *table = quoting_relation(column->relation);
 
-	ddl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s%s", table, name,
-					 column->type_text, clause_for_rows(column)));
+	ddl_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s%s%s", table, name,
+					 column->type_text, clause_for_collation(column), clause_for_rows(column)));
 	if (column->default_value)
 		ddl_run(psprintf("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s",
 						 table, name, column->default_text));

@@ -17,6 +17,7 @@ typedef struct NewColumn
 	char	   *name;
 	Oid			type;
 	int32		typmod;
+	Oid			collation;		/* InvalidOid for that of the type */
 	char	   *type_text;		/* as SQL, with its schema and modifier */
 	char	   *up;				/* NULL if none */
 	ColumnArguments given;

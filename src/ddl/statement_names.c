@@ -77,8 +77,28 @@ add_constraint(StatementNames *names, const Constraint *constraint)
 	add_columns(names, constraint->including);
 	add_columns(names, constraint->fk_attrs);
 	(void) add_names_of_query(constraint->raw_expr, names);
+	/* operators, too, of EXCLUDE */
+	(void) add_names_of_query((Node *) constraint->exclusions, names);
+	(void) add_names_of_query(constraint->where_clause, names);
 	/* its columns are of that one */
 	add_relation(names, constraint->pktable);
+}
+
+/* Its own name may be one that a column has now. */
+static void
+add_new_column(StatementNames *names, const ColumnDef *column)
+{
+	StatementNames of_column = {NIL, NIL};
+	ListCell   *lc;
+
+	foreach(lc, column->constraints)
+		add_constraint(&of_column, lfirst_node(Constraint, lc));
+	names->relations = list_concat(names->relations, of_column.relations);
+	foreach(lc, of_column.columns)
+	{
+		if (strcmp(lfirst(lc), column->colname) != 0)
+			add_column(names, lfirst(lc));
+	}
 }
 
 /* What the names of commands mean besides columns. */
@@ -116,6 +136,8 @@ add_command(StatementNames *names, const AlterTableCmd *command)
 		return;
 	if (IsA(command->def, Constraint))
 		add_constraint(names, (Constraint *) command->def);
+	else if (IsA(command->def, ColumnDef))
+		add_new_column(names, (ColumnDef *) command->def);
 	else if (IsA(command->def, RangeVar))
 		add_relation(names, (RangeVar *) command->def);
 	else if (IsA(command->def, PartitionCmd))
@@ -248,6 +270,41 @@ add_trigger(StatementNames *names, const CreateTrigStmt *statement)
 	(void) add_names_of_query(statement->whenClause, names);
 }
 
+/* OWNED BY of a sequence: a column, or NONE. */
+static void
+add_owner(StatementNames *names, List *options)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "owned_by") != 0 || list_length((List *) option->arg) < 2)
+			continue;
+		add_qualified(names, (List *) option->arg, 1);
+		add_column(names, strVal(llast((List *) option->arg)));
+	}
+}
+
+/* Each table has columns of its own. */
+static void
+add_publication(StatementNames *names, const AlterPublicationStmt *statement)
+{
+	ListCell   *lc;
+
+	foreach(lc, statement->pubobjects)
+	{
+		PublicationTable *table = lfirst_node(PublicationObjSpec, lc)->pubtable;
+
+		if (table == NULL)
+			continue;
+		add_relation(names, table->relation);
+		add_columns(names, table->columns);
+		(void) add_names_of_query(table->whereClause, names);
+	}
+}
+
 static void
 add_rename(StatementNames *names, const RenameStmt *statement)
 {
@@ -278,6 +335,16 @@ add_names(StatementNames *names, Node *statement)
 			break;
 		case T_RuleStmt:
 			add_relation(names, ((RuleStmt *) statement)->relation);
+			(void) add_names_of_query(((RuleStmt *) statement)->whereClause, names);
+			break;
+		case T_CreateSeqStmt:
+			add_owner(names, ((CreateSeqStmt *) statement)->options);
+			break;
+		case T_AlterSeqStmt:
+			add_owner(names, ((AlterSeqStmt *) statement)->options);
+			break;
+		case T_AlterPublicationStmt:
+			add_publication(names, (AlterPublicationStmt *) statement);
 			break;
 		case T_CreateTrigStmt:
 			add_trigger(names, (CreateTrigStmt *) statement);

@@ -6,6 +6,7 @@
 
 #include "access/relation.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parse_type.h"
 #include "parser/parsetree.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteHandler.h"
@@ -137,6 +138,15 @@ query_uses_columns(Query *query, ColumnUses *uses)
 	return result;
 }
 
+/* A row of the table, wherever it is from, as a view shows it or a function returns it. */
+static bool
+selects_column(const FieldSelect *select, const ColumnUses *uses)
+{
+	Oid			relid = typeOrDomainTypeRelid(exprType((Node *) select->arg));
+
+	return OidIsValid(relid) && is_of_columns(uses->columns, relid, select->fieldnum);
+}
+
 static bool
 uses_columns_walker(Node *node, void *context)
 {
@@ -146,7 +156,8 @@ uses_columns_walker(Node *node, void *context)
 		return variable_uses_columns((Var *) node, context);
 	if (IsA(node, Query))
 		return query_uses_columns((Query *) node, context);
-	return expression_tree_walker(node, uses_columns_walker, context);
+	return (IsA(node, FieldSelect) && selects_column((FieldSelect *) node, context)) ||
+		expression_tree_walker(node, uses_columns_walker, context);
 }
 
 static bool

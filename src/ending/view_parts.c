@@ -20,6 +20,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "core/authority.h"
 #include "core/query.h"
 #include "core/text.h"
 #include "ending/view_parts.h"
@@ -151,12 +152,19 @@ rights_in_tuple(const RightsPlace *place, HeapTuple tuple)
 	return isnull ? NULL : DatumGetAclPCopy(value);
 }
 
-static List *
-add_rights(List *rights, Oid view, AttrNumber number)
+static Acl *
+rights_at(Oid view, AttrNumber number)
 {
 	RightsPlace place = place_of_rights(view, number);
 	HeapTuple	tuple = tuple_with_rights(&place);
-	Acl		   *acl = HeapTupleIsValid(tuple) ? rights_in_tuple(&place, tuple) : NULL;
+
+	return HeapTupleIsValid(tuple) ? rights_in_tuple(&place, tuple) : NULL;
+}
+
+static List *
+add_rights(List *rights, Oid view, AttrNumber number)
+{
+	Acl		   *acl = rights_at(view, number);
 	ColumnRights *of_column;
 
 	if (acl == NULL)
@@ -243,4 +251,14 @@ view_set_rights(Oid view, Oid owner, List *rights)
 
 		set_rights(view, owner, of_column->number, of_column->acl);
 	}
+}
+
+void
+column_copy_rights(Oid relid, AttrNumber from, AttrNumber to)
+{
+	Acl		   *acl = rights_at(relid, from);
+	Acl		   *other = rights_at(relid, to);
+
+	if (acl != NULL && (other == NULL || !aclequal(acl, other)))
+		set_rights(relid, authority_owner_of(relid), to, acl);
 }

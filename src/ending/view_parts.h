@@ -46,4 +46,10 @@ extern char *view_definition_text(Oid view);
 extern List *view_rights(Oid view);
 extern void view_set_rights(Oid view, Oid owner, List *rights);
 
+/*
+ * Gives a column of a table or partition the privileges on another one, with all grantors, if there
+ * are any.
+ */
+extern void column_copy_rights(Oid relid, AttrNumber from, AttrNumber to);
+
 #endif							/* TANDEM_VIEW_PARTS_H */
