@@ -3682,13 +3682,13 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 	CASE WHEN m.paused_by IS NOT NULL THEN 'paused'
 		WHEN s.pid IS NOT NULL THEN CASE WHEN s.state IN ('running', 'waiting') THEN s.state ELSE 'running' END
 		WHEN m.phase = 'expand' THEN CASE WHEN m.filled_at IS NOT NULL THEN 'ready' ELSE 'not begun' END
-		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL THEN 'ready' ELSE 'waiting' END
+		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL AND q.waits IS NULL THEN 'ready' ELSE 'waiting' END
 		WHEN s.state = 'failed' THEN 'failed' ELSE 'stopped' END AS state,
 	p.percent || ' %' AS done,
 	tandem.duration(p.seconds_left) AS "left",
 	tandem.in_lines(concat_ws(', ', CASE
 		WHEN s.pid IS NULL AND m.phase = 'expand' AND m.filled_at IS NOT NULL THEN concat_ws(', ', 'nothing to migrate', r.waits)
-		WHEN s.pid IS NULL AND m.phase = 'contract' THEN concat_ws(', ', 'filled and verified', r.waits, a.waits, s.error)
+		WHEN s.pid IS NULL AND m.phase = 'contract' THEN concat_ws(', ', 'filled and verified', q.waits, r.waits, a.waits, s.error)
 		WHEN s.pid IS NULL AND m.phase = 'expand' OR m.paused_by IS NOT NULL THEN NULL
 		ELSE concat_ws(', ', s.step || ' of ' || coalesce(s.relation::text, 'a dropped table') || coalesce(' ' || quote_ident(s.object), ''),
 			CASE WHEN s.pid IS NOT NULL THEN coalesce(s.doing, s.phase) END,
@@ -3698,8 +3698,9 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 			-- where that of the migration is not known
 			CASE WHEN p.seconds_left IS NULL THEN tandem.duration(s.seconds_left) || ' left' END,
 			s.waiting, 'waits for ' || s.blockers, s.error)
-		END, r.problems, CASE
-		WHEN s.pid IS NULL AND (m.phase = 'contract' OR m.phase = 'expand' AND m.filled_at IS NOT NULL) AND a.due IS NOT TRUE THEN NULL
+		END, b.problems, r.problems, CASE
+		WHEN b.gone THEN NULL
+		WHEN s.pid IS NULL AND (m.phase = 'contract' OR m.phase = 'expand' AND m.filled_at IS NOT NULL) AND a.due IS NOT TRUE AND q.due IS NOT TRUE THEN NULL
 		WHEN s.pid IS NULL OR m.paused_by IS NOT NULL THEN format('%s%s;', 'by ' || quote_ident(tandem.role_name(m.paused_by)) || ': ',
 			tandem.migrate_call(m.name, m.paused_by IS NOT NULL, s.pid IS NOT NULL)) END), 41) AS what
 FROM tandem.migration m LEFT JOIN tandem._migration_progress p ON p.migration_id = m.id
@@ -3717,6 +3718,14 @@ LEFT JOIN LATERAL (SELECT bool_or(w.due) AS due, string_agg(DISTINCT
 			WHEN NOT w.switched THEN format('rows of %s change after the switch', w.relation)
 			ELSE format('waits until region %s has switched to release %s', array_to_string(w.waits_for, ', '), m.release) END, ', ') AS waits
 	FROM tandem._after_switches w WHERE w.migration = m.id AND NOT w.complete) a ON true
+-- of a row that has left the quarantine contract asks for a proof
+LEFT JOIN LATERAL (SELECT v.rows_then > 0 AND k.rows = 0 AS due, CASE WHEN k.rows = 1 THEN '1 row in quarantine'
+		WHEN k.rows > 0 THEN k.rows || ' rows in quarantine' WHEN v.rows_then > 0 THEN 'rows that were in quarantine are to be verified' END AS waits
+	FROM (SELECT count(*) AS rows FROM tandem.quarantined_row q JOIN tandem.sync y ON y.id = q.sync WHERE y.migration = m.id) k,
+		(SELECT coalesce(sum(t.rows_quarantined), 0) AS rows_then FROM tandem.step t WHERE t.migration = m.id AND t.kind = 'verify') v) q ON true
+LEFT JOIN LATERAL (SELECT string_agg(DISTINCT w.problem, ', ') AS problems, bool_or(NOT w.there) AS gone
+	FROM (SELECT tandem.sync_problem(y.id) AS problem, EXISTS (SELECT FROM pg_class c WHERE c.oid = y.relation) AS there
+		FROM tandem.sync y WHERE y.migration = m.id) w) b ON true
 WHERE m.phase NOT IN ('done', 'aborted')
 ORDER BY m.id;
 COMMENT ON VIEW tandem.status IS 'each open migration in a line of psql or a few: how far it is, how long it will take, what is being done, and what is in its way';
