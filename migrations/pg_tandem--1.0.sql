@@ -639,7 +639,7 @@ COMMENT ON FUNCTION tandem.sync_columns(text, text, name[], name[], text[], text
 CREATE FUNCTION tandem.add_after_switch(migration text, relation text, set text, condition text, back text DEFAULT NULL)
 RETURNS void AS 'MODULE_PATHNAME', 'tandem_add_after_switch' LANGUAGE C;
 COMMENT ON FUNCTION tandem.add_after_switch(text, text, text, text, text)
-	IS 'schedules an UPDATE of the rows that meet a condition, in batches, for when the release is the current one; back: how they are changed back if it is not any more';
+	IS 'schedules an UPDATE of the rows that meet a condition, in batches, for when the release is the current one; back: changes them back after a switch back';
 
 CREATE FUNCTION tandem.add_index(migration text, definition text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_add_index' LANGUAGE C;
@@ -649,7 +649,7 @@ COMMENT ON FUNCTION tandem.add_index(text, text)
 CREATE FUNCTION tandem.at_contract(migration text, relation text, statement text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_at_contract' LANGUAGE C;
 COMMENT ON FUNCTION tandem.at_contract(text, text, text)
-	IS 'has contract run a DDL statement, in its transaction and as the owner of the table, after old columns were dropped';
+	IS 'has contract run a DDL statement, in its transaction and as the owner of the table, when columns have their new names and before old columns are dropped';
 
 CREATE FUNCTION tandem.drop_index(migration text, index text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_drop_index' LANGUAGE C;
@@ -736,7 +736,7 @@ COMMENT ON PROCEDURE tandem.contract(text, boolean, text, text[])
 CREATE FUNCTION tandem.take_names(migration text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_take_names' LANGUAGE C;
 COMMENT ON FUNCTION tandem.take_names(text)
-	IS 'renames what contract has left under its old name, since other servers know it by that; while nobody writes the tables anywhere';
+	IS 'gives replicated tables and columns the new names that contract has left, when no session on any server writes the tables';
 
 CREATE FUNCTION tandem.preview_contract(migration text,
 	OUT part text, OUT object text, OUT what_happens text, OUT remedy text)
@@ -747,7 +747,7 @@ COMMENT ON FUNCTION tandem.preview_contract(text)
 CREATE PROCEDURE tandem.abort(migration text, force boolean DEFAULT false)
 AS 'MODULE_PATHNAME', 'tandem_abort' LANGUAGE C;
 COMMENT ON PROCEDURE tandem.abort(text, boolean)
-	IS 'undoes a migration: drops its syncs and the columns, indexes and constraints that it added; force: also where the new columns hold what the old ones cannot give back';
+	IS 'undoes a migration: drops its syncs and the columns, indexes and constraints that it added; force: also where the new columns hold what the old ones cannot give back, or while its release is the current one';
 
 /*
  * Releases.  Who may move them is granted EXECUTE on tandem.switch_release: his
@@ -823,7 +823,7 @@ CREATE FUNCTION tandem.leave_region(region text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_leave_region' LANGUAGE C;
 REVOKE ALL ON FUNCTION tandem.leave_region(text) FROM PUBLIC;
 COMMENT ON FUNCTION tandem.leave_region(text)
-	IS 'a region that is no more, or this one: nothing waits for it any longer';
+	IS 'removes a region that no longer exists, or this one: nothing waits for it any more';
 
 CREATE FUNCTION tandem.region_beat() RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_region_beat' LANGUAGE C;
@@ -1365,7 +1365,7 @@ CROSS JOIN (SELECT format('%s/%s', c.system_identifier, d.oid) AS home
 LEFT JOIN pg_publication p ON CASE WHEN t.home = h.home THEN p.oid = t.object ELSE p.pubname = t.name END
 LEFT JOIN pg_publication s ON CASE WHEN t.home = h.home THEN s.oid = t.source_object ELSE s.pubname = t.source END;
 COMMENT ON VIEW tandem._release_publications
-	IS 'publications of releases and their source, with their present names; object: NULL if it was dropped; stale: the record is to be written anew; other_options: it sends partitions where the source sends their topmost table, or the other way round';
+	IS 'publications of releases and their source, with their present names; object: NULL if it was dropped; stale: the record must be written again; other_options: it sends partitions where the source sends their topmost table, or the other way round';
 
 CREATE VIEW tandem._going_columns AS
 SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name,
@@ -3682,7 +3682,7 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 	CASE WHEN m.paused_by IS NOT NULL THEN 'paused'
 		WHEN s.pid IS NOT NULL THEN CASE WHEN s.state IN ('running', 'waiting') THEN s.state ELSE 'running' END
 		WHEN m.phase = 'expand' THEN CASE WHEN m.filled_at IS NOT NULL THEN 'ready' ELSE 'not begun' END
-		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL AND q.waits IS NULL THEN 'ready' ELSE 'waiting' END
+		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' OR b.problems IS NOT NULL THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL AND q.waits IS NULL THEN 'ready' ELSE 'waiting' END
 		WHEN s.state = 'failed' THEN 'failed' ELSE 'stopped' END AS state,
 	p.percent || ' %' AS done,
 	tandem.duration(p.seconds_left) AS "left",
