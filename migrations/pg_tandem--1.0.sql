@@ -1762,7 +1762,8 @@ BEGIN ATOMIC
 	FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
 	WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
 		AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype IN ('a', 'i')
-		AND NOT (d.deptype = 'a' AND tandem._is_changed($1, $2));
+		-- it goes on with the column that takes the name
+		AND NOT tandem._is_changed($1, $2);
 END;
 COMMENT ON FUNCTION tandem._column_parts(oid, integer)
 	IS 'what is dropped with a column: indexes, constraints, statistics, sequences';

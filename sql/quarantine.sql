@@ -175,5 +175,12 @@ CALL tandem.migrate('parted');
 SELECT * FROM parted ORDER BY id;
 CALL tandem.contract('parted', undeclared => 'ignore');
 
+-- status of a migration whose table is gone
+CREATE TABLE gone (id integer PRIMARY KEY, a integer);
+SELECT tandem.create_migration('gone');
+SELECT tandem.add_column('gone', 'gone', 'b', 'integer', up => 'a');
+DROP TABLE gone;
+SELECT state, what FROM tandem.status WHERE migration = 'gone';
+
 \c postgres
 DROP DATABASE quarantine;
