@@ -3684,7 +3684,7 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 		WHEN s.pid IS NOT NULL THEN CASE WHEN s.state IN ('running', 'waiting') THEN s.state ELSE 'running' END
 		WHEN m.phase = 'expand' THEN CASE WHEN m.filled_at IS NOT NULL THEN 'ready' ELSE 'not begun' END
 		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' OR b.problems IS NOT NULL THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL AND q.waits IS NULL THEN 'ready' ELSE 'waiting' END
-		WHEN s.state = 'failed' THEN 'failed' ELSE 'stopped' END AS state,
+		WHEN s.state = 'failed' OR x.error IS NOT NULL THEN 'failed' ELSE 'stopped' END AS state,
 	p.percent || ' %' AS done,
 	tandem.duration(p.seconds_left) AS "left",
 	tandem.in_lines(concat_ws(', ', CASE
@@ -3698,7 +3698,7 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 				CASE s.rows_per_second WHEN 1 THEN '1 row/s' ELSE to_char(s.rows_per_second, 'FM999,999,999,990') || ' rows/s' END END,
 			-- where that of the migration is not known
 			CASE WHEN p.seconds_left IS NULL THEN tandem.duration(s.seconds_left) || ' left' END,
-			s.waiting, 'waits for ' || s.blockers, s.error)
+			s.waiting, 'waits for ' || s.blockers, coalesce(s.error, x.error))
 		END, b.problems, r.problems, CASE
 		WHEN b.gone THEN NULL
 		WHEN s.pid IS NULL AND (m.phase = 'contract' OR m.phase = 'expand' AND m.filled_at IS NOT NULL) AND a.due IS NOT TRUE AND q.due IS NOT TRUE THEN NULL
@@ -3727,6 +3727,12 @@ LEFT JOIN LATERAL (SELECT v.rows_then > 0 AND k.rows = 0 AS due, CASE WHEN k.row
 LEFT JOIN LATERAL (SELECT string_agg(DISTINCT w.problem, ', ') AS problems, bool_or(NOT w.there) AS gone
 	FROM (SELECT tandem.sync_problem(y.id) AS problem, EXISTS (SELECT FROM pg_class c WHERE c.oid = y.relation) AS there
 		FROM tandem.sync y WHERE y.migration = m.id) w) b ON true
+-- of a run that has ended by no fault of a step, for those who see it in tandem.migrations
+LEFT JOIN LATERAL (SELECT e.error FROM tandem.run_report e
+	WHERE e.migration = m.id AND s.pid IS NULL AND e.error IS NOT NULL AND NOT EXISTS (
+		SELECT FROM (SELECT t.relation FROM tandem.step t WHERE t.migration = m.id
+			UNION SELECT y.relation FROM tandem.sync y WHERE y.migration = m.id) u
+		WHERE NOT tandem.may_read_rows(u.relation::oid))) x ON true
 WHERE m.phase NOT IN ('done', 'aborted')
 ORDER BY m.id;
 COMMENT ON VIEW tandem.status IS 'each open migration in a line of psql or a few: how far it is, how long it will take, what is being done, and what is in its way';
