@@ -639,7 +639,7 @@ COMMENT ON FUNCTION tandem.sync_columns(text, text, name[], name[], text[], text
 CREATE FUNCTION tandem.add_after_switch(migration text, relation text, set text, condition text, back text DEFAULT NULL)
 RETURNS void AS 'MODULE_PATHNAME', 'tandem_add_after_switch' LANGUAGE C;
 COMMENT ON FUNCTION tandem.add_after_switch(text, text, text, text, text)
-	IS 'schedules an UPDATE of the rows that meet a condition, in batches, for when the release is the current one; back: how they are changed back if it is not any more';
+	IS 'schedules an UPDATE of the rows that meet a condition, in batches, for when the release is the current one; back: changes them back after a switch back';
 
 CREATE FUNCTION tandem.add_index(migration text, definition text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_add_index' LANGUAGE C;
@@ -649,7 +649,7 @@ COMMENT ON FUNCTION tandem.add_index(text, text)
 CREATE FUNCTION tandem.at_contract(migration text, relation text, statement text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_at_contract' LANGUAGE C;
 COMMENT ON FUNCTION tandem.at_contract(text, text, text)
-	IS 'has contract run a DDL statement, in its transaction and as the owner of the table, after old columns were dropped';
+	IS 'has contract run a DDL statement, in its transaction and as the owner of the table, when columns have their new names and before old columns are dropped';
 
 CREATE FUNCTION tandem.drop_index(migration text, index text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_drop_index' LANGUAGE C;
@@ -736,7 +736,7 @@ COMMENT ON PROCEDURE tandem.contract(text, boolean, text, text[])
 CREATE FUNCTION tandem.take_names(migration text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_take_names' LANGUAGE C;
 COMMENT ON FUNCTION tandem.take_names(text)
-	IS 'renames what contract has left under its old name, since other servers know it by that; while nobody writes the tables anywhere';
+	IS 'gives replicated tables and columns the new names that contract has left, when no session on any server writes the tables';
 
 CREATE FUNCTION tandem.preview_contract(migration text,
 	OUT part text, OUT object text, OUT what_happens text, OUT remedy text)
@@ -747,7 +747,7 @@ COMMENT ON FUNCTION tandem.preview_contract(text)
 CREATE PROCEDURE tandem.abort(migration text, force boolean DEFAULT false)
 AS 'MODULE_PATHNAME', 'tandem_abort' LANGUAGE C;
 COMMENT ON PROCEDURE tandem.abort(text, boolean)
-	IS 'undoes a migration: drops its syncs and the columns, indexes and constraints that it added; force: also where the new columns hold what the old ones cannot give back';
+	IS 'undoes a migration: drops its syncs and the columns, indexes and constraints that it added; force: also where the new columns hold what the old ones cannot give back, or while its release is the current one';
 
 /*
  * Releases.  Who may move them is granted EXECUTE on tandem.switch_release: his
@@ -823,7 +823,7 @@ CREATE FUNCTION tandem.leave_region(region text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_leave_region' LANGUAGE C;
 REVOKE ALL ON FUNCTION tandem.leave_region(text) FROM PUBLIC;
 COMMENT ON FUNCTION tandem.leave_region(text)
-	IS 'a region that is no more, or this one: nothing waits for it any longer';
+	IS 'removes a region that no longer exists, or this one: nothing waits for it any more';
 
 CREATE FUNCTION tandem.region_beat() RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_region_beat' LANGUAGE C;
@@ -1365,7 +1365,7 @@ CROSS JOIN (SELECT format('%s/%s', c.system_identifier, d.oid) AS home
 LEFT JOIN pg_publication p ON CASE WHEN t.home = h.home THEN p.oid = t.object ELSE p.pubname = t.name END
 LEFT JOIN pg_publication s ON CASE WHEN t.home = h.home THEN s.oid = t.source_object ELSE s.pubname = t.source END;
 COMMENT ON VIEW tandem._release_publications
-	IS 'publications of releases and their source, with their present names; object: NULL if it was dropped; stale: the record is to be written anew; other_options: it sends partitions where the source sends their topmost table, or the other way round';
+	IS 'publications of releases and their source, with their present names; object: NULL if it was dropped; stale: the record must be written again; other_options: it sends partitions where the source sends their topmost table, or the other way round';
 
 CREATE VIEW tandem._going_columns AS
 SELECT s.migration, s.id AS sync, s.relation::oid AS root, t.relation, a.attnum::integer AS number, a.attname AS name,
@@ -1769,7 +1769,8 @@ BEGIN ATOMIC
 	FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
 	WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
 		AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype IN ('a', 'i')
-		AND NOT (d.deptype = 'a' AND tandem._is_changed($1, $2));
+		-- it goes on with the column that takes the name
+		AND NOT tandem._is_changed($1, $2);
 END;
 COMMENT ON FUNCTION tandem._column_parts(oid, integer)
 	IS 'what is dropped with a column: indexes, constraints, statistics, sequences';
@@ -3695,13 +3696,13 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 	CASE WHEN m.paused_by IS NOT NULL THEN 'paused'
 		WHEN s.pid IS NOT NULL THEN CASE WHEN s.state IN ('running', 'waiting') THEN s.state ELSE 'running' END
 		WHEN m.phase = 'expand' THEN CASE WHEN m.filled_at IS NOT NULL THEN 'ready' ELSE 'not begun' END
-		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL THEN 'ready' ELSE 'waiting' END
-		WHEN s.state = 'failed' THEN 'failed' ELSE 'stopped' END AS state,
+		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' OR b.problems IS NOT NULL THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL AND q.waits IS NULL THEN 'ready' ELSE 'waiting' END
+		WHEN s.state = 'failed' OR x.error IS NOT NULL THEN 'failed' ELSE 'stopped' END AS state,
 	p.percent || ' %' AS done,
 	tandem.duration(p.seconds_left) AS "left",
 	tandem.in_lines(concat_ws(', ', CASE
 		WHEN s.pid IS NULL AND m.phase = 'expand' AND m.filled_at IS NOT NULL THEN concat_ws(', ', 'nothing to migrate', r.waits)
-		WHEN s.pid IS NULL AND m.phase = 'contract' THEN concat_ws(', ', 'filled and verified', r.waits, a.waits, s.error)
+		WHEN s.pid IS NULL AND m.phase = 'contract' THEN concat_ws(', ', 'filled and verified', q.waits, r.waits, a.waits, s.error)
 		WHEN s.pid IS NULL AND m.phase = 'expand' OR m.paused_by IS NOT NULL THEN NULL
 		ELSE concat_ws(', ', s.step || ' of ' || coalesce(s.relation::text, 'a dropped table') || coalesce(' ' || quote_ident(s.object), ''),
 			CASE WHEN s.pid IS NOT NULL THEN coalesce(s.doing, s.phase) END,
@@ -3710,9 +3711,10 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 				CASE s.rows_per_second WHEN 1 THEN '1 row/s' ELSE to_char(s.rows_per_second, 'FM999,999,999,990') || ' rows/s' END END,
 			-- where that of the migration is not known
 			CASE WHEN p.seconds_left IS NULL THEN tandem.duration(s.seconds_left) || ' left' END,
-			s.waiting, 'waits for ' || s.blockers, s.error)
-		END, r.problems, CASE
-		WHEN s.pid IS NULL AND (m.phase = 'contract' OR m.phase = 'expand' AND m.filled_at IS NOT NULL) AND a.due IS NOT TRUE THEN NULL
+			s.waiting, 'waits for ' || s.blockers, coalesce(s.error, x.error))
+		END, b.problems, r.problems, CASE
+		WHEN b.gone THEN NULL
+		WHEN s.pid IS NULL AND (m.phase = 'contract' OR m.phase = 'expand' AND m.filled_at IS NOT NULL) AND a.due IS NOT TRUE AND q.due IS NOT TRUE THEN NULL
 		WHEN s.pid IS NULL OR m.paused_by IS NOT NULL THEN format('%s%s;', 'by ' || quote_ident(tandem.role_name(m.paused_by)) || ': ',
 			tandem.migrate_call(m.name, m.paused_by IS NOT NULL, s.pid IS NOT NULL)) END), 41) AS what
 FROM tandem.migration m LEFT JOIN tandem._migration_progress p ON p.migration_id = m.id
@@ -3730,6 +3732,20 @@ LEFT JOIN LATERAL (SELECT bool_or(w.due) AS due, string_agg(DISTINCT
 			WHEN NOT w.switched THEN format('rows of %s change after the switch', w.relation)
 			ELSE format('waits until region %s has switched to release %s', array_to_string(w.waits_for, ', '), m.release) END, ', ') AS waits
 	FROM tandem._after_switches w WHERE w.migration = m.id AND NOT w.complete) a ON true
+-- of a row that has left the quarantine contract asks for a proof
+LEFT JOIN LATERAL (SELECT v.rows_then > 0 AND k.rows = 0 AS due, CASE WHEN k.rows = 1 THEN '1 row in quarantine'
+		WHEN k.rows > 0 THEN k.rows || ' rows in quarantine' WHEN v.rows_then > 0 THEN 'rows that were in quarantine are to be verified' END AS waits
+	FROM (SELECT count(*) AS rows FROM tandem.quarantined_row q JOIN tandem.sync y ON y.id = q.sync WHERE y.migration = m.id) k,
+		(SELECT coalesce(sum(t.rows_quarantined), 0) AS rows_then FROM tandem.step t WHERE t.migration = m.id AND t.kind = 'verify') v) q ON true
+LEFT JOIN LATERAL (SELECT string_agg(DISTINCT w.problem, ', ') AS problems, bool_or(NOT w.there) AS gone
+	FROM (SELECT tandem.sync_problem(y.id) AS problem, EXISTS (SELECT FROM pg_class c WHERE c.oid = y.relation) AS there
+		FROM tandem.sync y WHERE y.migration = m.id) w) b ON true
+-- of a run that has ended by no fault of a step, for those who see it in tandem.migrations
+LEFT JOIN LATERAL (SELECT e.error FROM tandem.run_report e
+	WHERE e.migration = m.id AND s.pid IS NULL AND e.error IS NOT NULL AND NOT EXISTS (
+		SELECT FROM (SELECT t.relation FROM tandem.step t WHERE t.migration = m.id
+			UNION SELECT y.relation FROM tandem.sync y WHERE y.migration = m.id) u
+		WHERE NOT tandem.may_read_rows(u.relation::oid))) x ON true
 WHERE m.phase NOT IN ('done', 'aborted')
 ORDER BY m.id;
 COMMENT ON VIEW tandem.status IS 'each open migration in a line of psql or a few: how far it is, how long it will take, what is being done, and what is in its way';

@@ -106,7 +106,10 @@ SELECT tandem.change_column('stars', 'films', 'rating', 'text', up => 'repeat(''
 SELECT tandem.create_views(43, schemas => '{cinema}');
 SELECT operation, column_name, new_name, state, at_contract FROM tandem.operations WHERE migration = 'stars';
 CALL tandem.migrate('stars');
+SELECT tandem.change_column('stars', 'films', 'rating', 'text', up => 'repeat(''*'', rating::int)', down => 'length(rating)', leave => '{films_next,films_none}');
 SELECT tandem.change_column('stars', 'films', 'rating', 'text', up => 'repeat(''*'', rating::int)', down => 'length(rating)', leave => '{films_next}');
+SELECT tandem.change_column('stars', 'films', 'rating', 'text', up => 'repeat(''*'', rating::int)', down => 'length(rating)', leave => '{cinema.films_next}');
+SELECT tandem.change_column('stars', 'films', 'rating', 'text', up => 'repeat(''*'', rating::int)', down => 'length(rating)', bare_table => true);
 SELECT tandem.add_constraint('stars', 'films', 'rating_is_positive', 'CHECK (rating <> '''')');
 SELECT tandem.add_index('stars', 'CREATE INDEX films_rating ON films (rating DESC) WHERE rating < ''*****''');
 SELECT operation, column_name, new_name, state, at_contract FROM tandem.operations WHERE migration = 'stars';

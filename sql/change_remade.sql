@@ -265,7 +265,10 @@ CALL tandem.abort('numbered', force => true);
 SELECT attname, attidentity, pg_get_serial_sequence('numbered', attname) FROM pg_attribute WHERE attrelid = 'numbered'::regclass AND attnum > 1 AND NOT attisdropped;
 ROLLBACK;
 SELECT tandem.switch_release(8);
+-- no sequence is said to be dropped
+SET client_min_messages = notice;
 CALL tandem.contract('numbered', undeclared => 'ignore');
+SET client_min_messages = warning;
 SELECT attname, atttypid::regtype, attidentity, attnotnull, pg_get_serial_sequence('numbered', attname), pg_get_expr(adbin, adrelid)
 FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = 'numbered'::regclass AND attnum > 1 AND NOT attisdropped ORDER BY attname;
 SELECT seqrelid::regclass, seqtypid::regtype, seqincrement FROM pg_sequence WHERE seqrelid IN ('numbered_a_seq'::regclass, 'numbered_b_seq'::regclass) ORDER BY 1;

@@ -49,12 +49,14 @@ SELECT step, state, rows_filled, rows_quarantined, rows_unfilled, rows_mismatche
 SELECT phase, rows_quarantined FROM tandem.migrations;
 -- the gate is shut until it is empty
 CALL tandem.contract('age');
+SELECT state, what FROM tandem.status;
 -- a writer mends one, another is deleted; the third is mended by the next release
 UPDATE people SET age = '2' WHERE id = 2;
 DELETE FROM people WHERE id = 5;
 UPDATE people SET years = 99 WHERE id = 9;
 UPDATE people SET years = 8 WHERE id = 8;
 UPDATE people SET age = '6' WHERE id IN (4, 6, 7);
+SELECT state, what FROM tandem.status;
 CALL tandem.migrate('age');
 SELECT * FROM people ORDER BY id;
 SELECT * FROM kept;
@@ -172,6 +174,13 @@ UPDATE release_42.parted SET s = 5 WHERE id = 1;
 CALL tandem.migrate('parted');
 SELECT * FROM parted ORDER BY id;
 CALL tandem.contract('parted', undeclared => 'ignore');
+
+-- status of a migration whose table is gone
+CREATE TABLE gone (id integer PRIMARY KEY, a integer);
+SELECT tandem.create_migration('gone');
+SELECT tandem.add_column('gone', 'gone', 'b', 'integer', up => 'a');
+DROP TABLE gone;
+SELECT state, what FROM tandem.status WHERE migration = 'gone';
 
 \c postgres
 DROP DATABASE quarantine;

@@ -188,7 +188,7 @@ check_nothing_is_lost(const Migration *migration, List *dropped, List *lines)
 			 errmsg("abort of migration \"%s\" would lose what only its new columns have",
 					migration->name),
 			 errdetail("%s", lines_as_list(lines)),
-			 errhint("Save these values, or give up what they are needed for; rows in quarantine are shown in tandem.quarantine. Then run CALL tandem.abort(%s, force => true);",
+			 errhint("Save the values that are still needed; tandem.quarantine shows rows in quarantine. Then run CALL tandem.abort(%s, force => true);",
 					 name)));
 }
 
@@ -313,6 +313,28 @@ check_not_current(const Migration *migration, bool force)
 					   quote_literal_cstr(migration->name))));
 }
 
+/* Its nodes pass tandem.health until another release is the current one. */
+static void
+warn_if_current(const Migration *migration)
+{
+	Registry	registry;
+	int			back;
+
+	if (migration->release == 0)
+		return;
+	registry_read(&registry);
+	if (registry.current != migration->release)
+		return;
+	back = release_to_switch_back_to(migration->release);
+	ereport(WARNING,
+			(errmsg("release %d of the aborted migration \"%s\" is still the current one",
+					migration->release, migration->name),
+			 errdetail("tandem.health goes on to report it as served."),
+			 back > 0
+			 ? errhint("Run SELECT tandem.switch_release(%d);", back)
+			 : errhint("Run SELECT tandem.switch_release(...); with a release that is ready.")));
+}
+
 typedef struct AbortCall
 {
 	bool		force;
@@ -387,5 +409,6 @@ tandem_abort(PG_FUNCTION_ARGS)
 	if (call.before > 0)
 		release_subscription_take(call.before, ERROR);
 	finish_under_locks(migration, referred_tables(migration), &work);
+	warn_if_current(migration);
 	PG_RETURN_VOID();
 }

@@ -529,15 +529,34 @@ carried_build_name(Migration *migration, Oid relid, char *kind, char *name)
  *-------------------------------------------------------------------------
  */
 
+/* By an earlier call, whatever has become of it since. */
+static bool
+is_said_already(const Migration *migration, Oid relid, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, operation_list(migration->id))
+	{
+		const Operation *operation = lfirst(lc);
+
+		if (operation->relation == relid &&
+			((operation->kind == OPERATION_CARRY && strcmp(operation->new_name, name) == 0) ||
+			 (operation->kind == OPERATION_LEAVE && strcmp(operation->object, name) == 0)))
+			return true;
+	}
+	return false;
+}
+
 static void
-check_names(const Carrying *carrying, List *objects, List *names, const char *argument)
+check_names(const Migration *migration, const Carrying *carrying, List *objects, List *names,
+			const char *argument)
 {
 	ListCell   *lc;
 	ListCell   *object;
 
 	foreach(lc, names)
 	{
-		bool		found = false;
+		bool		found = is_said_already(migration, carrying->rule->relation, lfirst(lc));
 
 		foreach(object, objects)
 			found |= strcmp(((CarriedObject *) lfirst(object))->name, lfirst(lc)) == 0;
@@ -591,8 +610,8 @@ carry_over(Migration *migration, const Carrying *carrying)
 					 errmsg("\"%s\" is in carry and in leave", (char *) lfirst(lc)),
 					 errhint("Name it in one of the two.")));
 	}
-	check_names(carrying, objects, carrying->carry, "carry");
-	check_names(carrying, objects, carrying->leave, "leave");
+	check_names(migration, carrying, objects, carrying->carry, "carry");
+	check_names(migration, carrying, objects, carrying->leave, "leave");
 	carry_rights(carrying);
 	carry_properties(migration, carrying);
 	foreach(lc, objects)
@@ -640,11 +659,15 @@ carry_decide(Migration *migration, const Carrying *carrying)
 {
 	Oid			relid = carrying->rule->relation;
 	bool		decided = false;
+	List	   *objects;
 	ListCell   *lc;
 
 	if (carrying->carry == NIL && carrying->leave == NIL)
 		return false;
-	foreach(lc, objects_of_column(migration, carrying))
+	objects = objects_of_column(migration, carrying);
+	check_names(migration, carrying, objects, carrying->carry, "carry");
+	check_names(migration, carrying, objects, carrying->leave, "leave");
+	foreach(lc, objects)
 	{
 		CarriedObject *object = lfirst(lc);
 		Operation  *operation = find_noted(migration, OPERATION_UNDECIDED, relid, object->given, object->name);

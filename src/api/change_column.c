@@ -651,6 +651,8 @@ tandem_change_column(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	if (!migration->forgotten)
 		check_same_twin(migration, &change);
+	/* as it was given: whether both types are alike nobody has said */
+	change.rule->on_table = change.bare_table ? ON_TABLE_BARE : ON_TABLE_VIEWS;
 	if (repeat_rule(migration, change.rule))
 		PG_RETURN_VOID();
 	if (changes_default_alone(migration, &change))

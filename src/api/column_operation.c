@@ -99,7 +99,7 @@ check_column_exists(const SyncRule *rule)
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("column \"%s\" of table \"%s\" does not exist",
 					column_of(rule), quoting_shown_name(rule->relation)),
-			 errhint("Name a column as the release before release %d knows it.",
+			 errhint("Name a column as the releases before %d know it.",
 					 rule->release)));
 }
 

@@ -379,7 +379,7 @@ check_release_has_ended(int release, const ReleaseView *view)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("release %d has not ended", release),
-			 errdetail("View %s shows it its columns.",
+			 errdetail("View %s still shows the columns of that release.",
 					   quoting_relation(view->view)),
 			 errhint("A release ends when its last migration is aborted, or one of a later release contracted. To drop a view before, run %s",
 					 drop)));

@@ -174,6 +174,11 @@ check_same_rule(const Migration *migration, const char *object,
 		repeat_refuse(migration, object, "on_conflict",
 					  on_conflict_name(recorded->on_conflict),
 					  on_conflict_name(given->on_conflict));
+	if (rule_changes_column(recorded) && recorded->on_table != ON_TABLE_ALIKE &&
+		recorded->on_table != given->on_table)
+		repeat_refuse(migration, object, "bare_table",
+					  recorded->on_table == ON_TABLE_BARE ? "true" : "false",
+					  given->on_table == ON_TABLE_BARE ? "true" : "false");
 	if (recorded->quarantine != given->quarantine)
 		repeat_refuse(migration, object, "on_error",
 					  recorded->quarantine ? "quarantine" : "error",

@@ -123,7 +123,7 @@ ready_wait_is_over(void *arg)
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("release %d did not become ready in time",
 						wait->release),
-				 errhint("See why: SELECT * FROM tandem.health(%d); SELECT * FROM tandem.progress;",
+				 errhint("See why: SELECT * FROM tandem.health(%d); SELECT * FROM tandem.status;",
 						 wait->release)));
 	if (clock_ms_since(wait->client_seen) >= LOOK_EVERY_MS)
 	{
@@ -170,7 +170,7 @@ check_may_switch(int release)
 				 errmsg("cannot switch to release %d", release),
 				 errdetail("%s.", health.reason),
 				 health.state == RELEASE_READ_ONLY
-				 ? errhint("Run CALL tandem.wait_for_release(%d), then switch.", release)
+				 ? errhint("Call tandem.migrate for what SELECT * FROM tandem.status; does not show as ready, or wait for it with CALL tandem.wait_for_release(%d); then switch.", release)
 				 : errhint("Run SELECT * FROM tandem.releases; to see which can be switched to.")));
 }
 

@@ -50,8 +50,9 @@ verify_is_no_proof(const Step *verify, Oid relid, const char *uses,
 		return psprintf("a function or type that the sync of table %s uses was changed since verify",
 						table);
 	if (verify->rows_quarantined > 0)
-		return psprintf("verify of table %s found " INT64_FORMAT " rows whose transform fails",
-						table, verify->rows_quarantined);
+		return psprintf("verify of table %s found " INT64_FORMAT " %s whose transform fails",
+						table, verify->rows_quarantined,
+						verify->rows_quarantined == 1 ? "row" : "rows");
 	return NULL;
 }
 

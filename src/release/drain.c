@@ -69,8 +69,7 @@ look_for_transactions_left(void *arg)
 				 errmsg("transactions of releases before %d have not ended within %d s",
 						migration->release, drain->timeout_ms / 1000),
 				 errdetail("These: %s.", text),
-				 errhint("Let them end, or end them with pg_terminate_backend(pid) or ROLLBACK PREPARED, then run CALL tandem.contract(%s) again. Nothing was changed.",
-						 quote_literal_cstr(migration->name))));
+				 errhint("Let them end, or end them with pg_terminate_backend(pid) or ROLLBACK PREPARED, then call tandem.contract again as before. Nothing was changed.")));
 }
 
 /*

@@ -57,6 +57,7 @@ sub is_stopped
 	wait_for_running($node, "SELECT running_pid IS NULL AND error LIKE '$pattern' FROM tandem.migrations WHERE name = '$name'");
 	pass($what);
 	isnt(ask("SELECT hint FROM tandem.migrations WHERE name = '$name'"), '', "$what: with what to do");
+	is(ask("SELECT state FROM tandem.status WHERE migration = '$name'"), 'failed', "$what: and status says so");
 	return;
 }
 

@@ -84,7 +84,7 @@ sub test_pause
 
 sub test_cancel
 {
-	my ($name) = @_;
+	my ($name, $noted) = @_;
 
 	wait_for_retry($name, 'done > 20');
 	ask("SELECT tandem.cancel('$name')");
@@ -92,8 +92,8 @@ sub test_cancel
 	my $done = filled($name);
 	cmp_ok($done, '<', $rows, "$name: cancel ends it in the middle");
 	is(ask("SELECT phase FROM tandem.migrations WHERE name = '$name'"), 'migrate', "$name: the run has not ended");
-	is(ask('SELECT count(*) FROM tandem.quarantine'), $rows, "$name: no note goes before all rows have been seen");
-	is_refused($node, "CALL tandem.contract('$name')", qr/$rows rows are in quarantine/, "$name: contract");
+	is(ask('SELECT count(*) FROM tandem.quarantine'), $noted, "$name: no note goes before all rows have been seen");
+	is_refused($node, "CALL tandem.contract('$name')", qr/$noted rows are in quarantine/, "$name: contract");
 	return;
 }
 
@@ -118,7 +118,8 @@ for my $table ([ keyed => 'PRIMARY KEY' ], [ bare => '' ])
 {
 	noted_table(@$table);
 	test_pause($table->[0]);
-	test_cancel($table->[0]);
+	# the writer has repaired one row, whose note its key finds
+	test_cancel($table->[0], $table->[1] ? $rows - 1 : $rows);
 	test_throttle($table->[0]);
 	ask("CALL tandem.contract('$table->[0]')");
 }
