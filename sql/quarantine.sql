@@ -175,6 +175,24 @@ CALL tandem.migrate('parted');
 SELECT * FROM parted ORDER BY id;
 CALL tandem.contract('parted', undeclared => 'ignore');
 
+-- another BEFORE trigger has the last one look at the row again: the NULL of the older release is its own
+CREATE TABLE tidied (id integer PRIMARY KEY, n integer, divisor integer, ratio integer);
+CREATE FUNCTION tidy() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.n := abs(NEW.n); RETURN NEW; END';
+CREATE TRIGGER tidy BEFORE INSERT OR UPDATE ON tidied FOR EACH ROW EXECUTE FUNCTION tidy();
+SELECT tandem.create_views(42, '{tidied}');
+SELECT tandem.create_migration('tidied', 43);
+SELECT tandem.add_column('tidied', 'tidied', 'm', 'integer', up => 'n + 1');
+SELECT tandem.drop_column('tidied', 'tidied', 'ratio', down => '100 / divisor', on_error => 'quarantine');
+SELECT tandem.create_views(43, '{tidied}');
+INSERT INTO release_42.tidied VALUES (1, -1, 0, NULL), (2, 2, 2, NULL);
+UPDATE release_42.tidied SET n = -3, divisor = 0;
+INSERT INTO release_43.tidied (id, n, divisor) VALUES (3, -1, 0);
+SELECT key FROM tandem.quarantine WHERE migration = 'tidied';
+UPDATE release_42.tidied SET n = -4, divisor = 1 WHERE id < 3;
+UPDATE release_43.tidied SET n = -4, divisor = 1 WHERE id = 3;
+SELECT * FROM tidied ORDER BY id;
+SELECT key FROM tandem.quarantine WHERE migration = 'tidied';
+
 -- status of a migration whose table is gone
 CREATE TABLE gone (id integer PRIMARY KEY, a integer);
 SELECT tandem.create_migration('gone');

@@ -344,16 +344,18 @@ dual_write_is_quarantined(RowState *state, CompiledRule *rule)
  * Notes a row again that a rule leaves as it is, since this version may have
  * another key, or lie elsewhere.  Where the other side does not tell who has put
  * the NULL there, the note of the row as it was does; a row that has moved
- * to another partition has its note there.  A row without one may have taken
- * the key of one that has.
+ * to another partition has its note there.  What the first trigger has left has a note
+ * only if that one has made it.  A row without one may have taken the key of one that
+ * has.
  */
 static void
 keep_note(RowState *state, CompiledRule *rule)
 {
 	if (!dual_write_looks_quarantined(state, rule, state->row))
 		return;
-	if (compiled_rule_tells_nulls(rule) || state->before == state->noted ||
-		quarantine_has_row(state, rule, state->before))
+	if (compiled_rule_tells_nulls(rule) ||
+		(state->before == state->noted && !state->is_followed) ||
+		quarantine_has_row(state, rule, state->is_followed ? state->row : state->before))
 		(void) dual_write_is_quarantined(state, rule);
 	else
 		quarantine_forget(state, rule);
@@ -749,6 +751,7 @@ dual_write_apply(RowState *state)
 		if (row_is_unfilled(state, &rules->rules[i]))
 			check_not_computed_from_unfilled(state, &rules->rules[i]);
 	}
+	state->is_followed = false;
 	row_settle_named(state);
 	heed_release_of_writer(state);
 	run_all_rules(state);
@@ -757,6 +760,7 @@ dual_write_apply(RowState *state)
 void
 dual_write_follow(RowState *state)
 {
+	state->is_followed = true;
 	relation_rules_settle(state->rules, 0);
 	run_all_rules(state);
 }
@@ -767,6 +771,7 @@ dual_write_fill(RowState *state, int forced)
 	RelationRules *rules = state->rules;
 	int			quarantined = 0;
 
+	state->is_followed = false;
 	relation_rules_settle(rules, 0);
 	memset(state->given, 0, sizeof(Given) * rules->ncolumns);
 	memset(state->outcomes, 0, sizeof(RuleOutcome) * rules->nrules);

@@ -49,6 +49,8 @@ typedef struct RowState
 	bool		computing;		/* evaluating; stays set after an error */
 	NullableDatum *computed;	/* of one side, by index into its columns */
 	TupleTableSlot *noted;		/* see noted_row.c; made on first use */
+	bool		is_followed;	/* before is the row as the first trigger has
+								 * left it */
 
 	/* valid for one statement */
 	Relation	rel;
