@@ -3573,6 +3573,8 @@ WHERE m.release IS NOT NULL AND m.phase NOT IN ('done', 'aborted') AND o.doubt I
 COMMENT ON VIEW tandem._region_waits IS 'what contract of a migration, and health of its release, wait for in other regions, beside what is wrong there';
 
 CREATE VIEW tandem.migrations AS
+-- asked once, however many migrations there are
+WITH failing_regions AS MATERIALIZED (SELECT g.region, g.problem FROM tandem.regions g WHERE g.problem IS NOT NULL)
 SELECT m.name, m.release, m.phase, m.comment, tandem.role_name(m.created_by) AS created_by, m.created_at,
 	m.phase_since, tandem.runner_pid(m.id) AS running_pid,
 	m.background, tandem.role_name(m.paused_by) AS paused_by, m.settings,
@@ -3591,8 +3593,8 @@ SELECT m.name, m.release, m.phase, m.comment, tandem.role_name(m.created_by) AS 
 		FROM tandem.step t LEFT JOIN tandem.step_report e ON e.step = t.id
 		WHERE t.migration = m.id AND t.state = 'failed'
 		UNION ALL
-		SELECT 2, 0, format('region %s: %s', g.region, g.problem) FROM tandem.regions g
-		WHERE m.release IS NOT NULL AND g.problem IS NOT NULL) w
+		SELECT 2, 0, format('region %s: %s', g.region, g.problem) FROM failing_regions g
+		WHERE m.release IS NOT NULL) w
 		WHERE m.phase NOT IN ('done', 'aborted')) AS problem,
 	CASE WHEN v.readable THEN r.error END AS error,
 	CASE WHEN v.readable THEN r.hint END AS hint,
@@ -3692,6 +3694,8 @@ COMMENT ON FUNCTION tandem.migrate_call(text, boolean, boolean) IS 'how to have 
 
 -- at most 100 characters a line in psql: 18, 9, 7, 11 and 41, and what psql puts between and after them
 CREATE VIEW tandem.status AS
+-- asked once, however many migrations there are
+WITH failing_regions AS MATERIALIZED (SELECT g.region, g.problem FROM tandem.regions g WHERE g.problem IS NOT NULL)
 SELECT tandem.in_lines(m.name, 18) AS migration,
 	CASE WHEN m.paused_by IS NOT NULL THEN 'paused'
 		WHEN s.pid IS NOT NULL THEN CASE WHEN s.state IN ('running', 'waiting') THEN s.state ELSE 'running' END
@@ -3725,7 +3729,7 @@ LEFT JOIN LATERAL (SELECT * FROM tandem._progress_and_more g WHERE g.migration_i
 		g.step = 'after switch' AND g.done IS NOT DISTINCT FROM g.total, g.step_id LIMIT 1) s ON true
 LEFT JOIN LATERAL (SELECT
 		(SELECT string_agg(format('waits until region %s %s', w.region, w.until), ', ' ORDER BY w.region) FROM tandem._region_waits w WHERE w.migration_id = m.id) AS waits,
-		(SELECT string_agg(format('region %s: %s', g.region, g.problem), ', ' ORDER BY g.region) FROM tandem.regions g WHERE g.problem IS NOT NULL) AS problems) r
+		(SELECT string_agg(format('region %s: %s', g.region, g.problem), ', ' ORDER BY g.region) FROM failing_regions g) AS problems) r
 	ON m.release IS NOT NULL
 LEFT JOIN LATERAL (SELECT bool_or(w.due) AS due, string_agg(DISTINCT
 		CASE WHEN w.due THEN format('rows of %s are to be changed%s', w.relation, CASE WHEN NOT w.switched THEN ' back' END)

@@ -1,8 +1,9 @@
 -- change_column: what the twin has of the column, and views that read the column by way of a row.
+CREATE DATABASE change_keeps;
+\c change_keeps
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
-DROP EXTENSION IF EXISTS pg_tandem CASCADE;
 CREATE EXTENSION pg_tandem;
 CREATE ROLE tandem_keeps_reader;
 CREATE ROLE tandem_keeps_other;
@@ -104,10 +105,6 @@ SELECT tandem.change_column('told', 'p', 'a', 'bigint', up => 'a + id', down => 
 SELECT object, remedy FROM tandem.preview_contract('told') WHERE part = 'defaults';
 CALL tandem.abort('told');
 
-SET client_min_messages = error;
-RESET search_path;
-DROP SCHEMA keeps CASCADE;
-DROP EXTENSION pg_tandem CASCADE;
-DO $$DECLARE s name; BEGIN FOR s IN SELECT nspname FROM pg_namespace WHERE nspname LIKE '%release%' LOOP EXECUTE format('DROP SCHEMA %I CASCADE', s); END LOOP; END$$;
-DROP OWNED BY tandem_keeps_reader, tandem_keeps_other;
+\c postgres
+DROP DATABASE change_keeps;
 DROP ROLE tandem_keeps_reader, tandem_keeps_other;
