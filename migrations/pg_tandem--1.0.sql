@@ -2682,7 +2682,9 @@ BEGIN ATOMIC
 		SELECT r.relation, tandem.role_of(m.created_by) AS maker, m.id AS place
 		FROM (SELECT migration, relation FROM tandem.sync
 			UNION SELECT migration, relation FROM tandem.owned_column
-			UNION SELECT migration, relation FROM tandem.operation WHERE kind IN ('add table', 'rename table', 'drop table')) r
+			UNION SELECT migration, relation FROM tandem.operation WHERE kind IN ('add table', 'rename table', 'drop table')
+				-- a default alone, which the view of its release has first
+				OR kind = 'statement' AND object IS NOT NULL) r
 		JOIN tandem.migration m ON m.id = r.migration AND m.phase <> 'aborted'
 		UNION ALL
 		SELECT v.relation, v.schema_owner, NULL FROM tandem._release_views v WHERE v.release = $1) w

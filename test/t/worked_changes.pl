@@ -9,12 +9,11 @@
 #     (13); an index: plain, UNIQUE, partial, hash with a fillfactor, with an operator class (10, 37, 38, 42, 54);
 #     UNIQUE of one and of two columns (15, 44), CHECK of one and of two (22, 45), FOREIGN KEY of one and of two
 #     (21, 47), PRIMARY KEY (55), and NOT NULL (16) on columns that stay; another type, and values made to fit a
-#     constraint, by sync_column under another name (15, 16, 18, 22).
-#   not covered, as no call does it yet: the same changes with the column's name kept: 15, 16, 18, 22, and 31, 35, 36,
-#     46, 49 (NULL allowed, several at once, comment, default) need change_column; 23, 24, 27, 48 (a constraint
-#     dropped) need change_column or DDL after contract; 04 rename_table; 07 drop_table.
+#     constraint, under another name (15, 16, 18, 22) and under its own, by one call (15, 16, 18, 22, 46, 49); NULL
+#     allowed (31), a default alone (35), several at once (36); a constraint dropped (23, 24, 27, 48); a table renamed
+#     (04) and dropped (07); an index dropped (11), a constraint renamed (32, 33), the replica identity (29).
 #   plain DDL, that neither release needs to be shielded from: tables and types created (01, 02, 05, 08, 12, 14, 19, 20,
-#     25, 28, 34, 40, 43, 50, 51, 52, 56), 11 (an index dropped), 29 (replica identity), 32, 33 (a constraint renamed).
+#     25, 28, 34, 40, 43, 50, 51, 52, 56).
 
 use strict;
 use warnings;
@@ -328,6 +327,97 @@ check_change('another type', table => $notes, view => 'opinion',
 	accept => 'defaults',
 	after => [ [ 0, q(SELECT pg_typeof(stars), stars FROM opinion WHERE id = 1), 'integer|9' ] ],
 	aborted => [ [ 0, q(SELECT id, marks FROM opinion WHERE id > 3 ORDER BY 1), "4|2\n5|1\n6|0" ] ]);
+
+# the same under the name that the column has
+check_change('NOT NULL for what may be NULL, the name kept', table => $notes, view => 'opinion',
+	calls => q(SELECT tandem.change_column('m', 'opinion', 'words', up => $$coalesce(words, about || ' is fine')$$, down => 'words', not_null => true);),
+	both => [ [ 41, q(INSERT INTO opinion VALUES (4, 'gin')) ] ],
+	filled => [ [ 42, q(INSERT INTO opinion (id, about, words) VALUES (5, 'ale', 'good')) ],
+		[ 41, q(SELECT words FROM opinion WHERE id = 5), 'good' ], [ 42, q(SELECT string_agg(words, ', ' ORDER BY id) FROM opinion), 'tea is fine, ok, ok, gin is fine, good' ],
+		[ 41, q(SELECT id FROM opinion WHERE words IS NULL ORDER BY 1), "1\n4" ],
+		[ 42, q(INSERT INTO opinion (id, about) VALUES (6, 'wine')), '23502', 'fails' ] ],
+	after => [ [ 0, q(SELECT id, words FROM opinion WHERE id IN (1, 5) ORDER BY 1), "1|tea is fine\n5|good" ],
+		[ 0, q(SELECT attnotnull FROM pg_attribute WHERE attrelid = 'opinion'::regclass AND attname = 'words'), 't' ] ],
+	aborted => [ [ 0, q(SELECT id FROM opinion WHERE words IS NULL ORDER BY 1), "1\n4" ] ]);
+
+check_change('UNIQUE for what is not, the name kept', table => $notes, view => 'opinion',
+	calls => q(SELECT tandem.change_column('m', 'opinion', 'words', up => $$words || '-' || id$$, down => $$split_part(words, '-', 1)$$);
+		SELECT tandem.add_constraint('m', 'opinion', 'words_once', 'UNIQUE (words)');),
+	both => [ [ 41, q(INSERT INTO opinion VALUES (4, 'gin', 'ok')) ] ],
+	filled => [ [ 42, q(INSERT INTO opinion (id, about, words) VALUES (5, 'ale', 'ok-5')) ],
+		[ 41, q(SELECT words FROM opinion WHERE id = 5), 'ok' ], [ 42, q(SELECT string_agg(words, ' ' ORDER BY id) FROM opinion), 'ok-2 ok-3 ok-4 ok-5' ],
+		[ 42, q(INSERT INTO opinion (id, about, words) VALUES (6, 'ale', 'ok-5')), '23505', 'fails' ] ],
+	after => [ [ 0, q(SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'words_once'), 'UNIQUE (words)' ] ]);
+
+check_change('a CHECK for what does not pass, the name kept', table => $notes, view => 'opinion',
+	calls => q(SELECT tandem.change_column('m', 'opinion', 'about', up => $$CASE WHEN length(about) <= 3 THEN lpad(about, 4, '-') ELSE about END$$, down => 'about');
+		SELECT tandem.add_constraint('m', 'opinion', 'about_length', 'CHECK (length(about) > 3)');),
+	both => [ [ 41, q(INSERT INTO opinion VALUES (4, 'gin')) ] ],
+	filled => [ [ 42, q(SELECT string_agg(about, ' ' ORDER BY id) FROM opinion), '-tea milk -rum -gin' ],
+		[ 42, q(INSERT INTO opinion (id, about) VALUES (5, 'ale')), '23514', 'fails' ], [ 41, q(INSERT INTO opinion VALUES (6, 'ale')) ], [ 42, q(SELECT about FROM opinion WHERE id = 6), '-ale' ] ],
+	after => [ [ 42, q(UPDATE opinion SET about = 'rye'), '23514', 'fails' ] ]);
+
+check_change('another type, default and NOT NULL at once, the name kept', table => $notes, view => 'opinion',
+	calls => q(SELECT tandem.change_column('m', 'opinion', 'marks', 'int', up => 'coalesce(marks, $$0$$)::int', down => 'marks::text', default_value => '5', not_null => true);),
+	both => [ [ 41, q(INSERT INTO opinion VALUES (4, 'gin', NULL, '2')) ], [ 41, q(INSERT INTO opinion (id, about) VALUES (6, 'wine')) ] ],
+	filled => [ [ 42, q(INSERT INTO opinion (id, about) VALUES (5, 'ale')) ],
+		[ 41, q(SELECT id, marks FROM opinion WHERE id > 4 ORDER BY 1), "5|5\n6|0" ], [ 42, q(SELECT sum(marks) FROM opinion), '19' ],
+		[ 41, q(UPDATE opinion SET marks = '9' WHERE id = 1) ], [ 42, q(SELECT marks FROM opinion WHERE id = 1), '9' ],
+		[ 42, q(UPDATE opinion SET marks = NULL WHERE id = 1), '23502', 'fails' ] ],
+	after => [ [ 0, q(SELECT pg_typeof(marks), marks FROM opinion WHERE id = 1), 'integer|9' ], [ 42, q(INSERT INTO opinion (id, about) VALUES (7, 'rye')) ],
+		[ 0, q(SELECT marks FROM opinion WHERE id = 7), '5' ] ],
+	aborted => [ [ 0, q(SELECT id, marks FROM opinion WHERE id > 3 ORDER BY 1), "4|2\n5|5\n6|0" ] ]);
+
+check_change('NULL allowed', table => $notes, view => 'opinion',
+	calls => q(SELECT tandem.change_column('m', 'opinion', 'about', down => $$coalesce(about, '?')$$, not_null => false);),
+	filled => [ [ 42, q(INSERT INTO opinion (id) VALUES (4)) ], [ 41, q(SELECT about FROM opinion WHERE id = 4), '?' ],
+		[ 42, q(SELECT about IS NULL FROM opinion WHERE id = 4), 't' ], [ 41, q(INSERT INTO opinion (id) VALUES (5)), '23502', 'fails' ] ],
+	accept => 'not null',
+	after => [ [ 42, q(INSERT INTO opinion (id) VALUES (6)) ], [ 0, q(SELECT count(*) FROM opinion WHERE about IS NULL), '2' ] ],
+	aborted => [ [ 0, q(SELECT about FROM opinion WHERE id = 4), '?' ] ]);
+
+check_change('a default alone', table => $notes, view => 'opinion',
+	calls => q(SELECT tandem.change_column('m', 'opinion', 'marks', default_value => $$'7'$$);),
+	both => [ [ 41, q(INSERT INTO opinion (id, about) VALUES (4, 'gin')) ], [ 42, q(INSERT INTO opinion (id, about) VALUES (5, 'ale')) ],
+		[ 0, q(SELECT string_agg(marks, ' ' ORDER BY id) FROM opinion WHERE id > 3), '0 7' ] ],
+	after => [ [ 42, q(INSERT INTO opinion (id, about) VALUES (6, 'rye')) ], [ 0, q(SELECT marks FROM opinion WHERE id = 6), '7' ] ]);
+
+# a constraint that the new release is to do without: it keeps what the old one could not store from that
+foreach my $constraint (
+	[ 'a CHECK dropped', 'ADD CONSTRAINT rule CHECK (pages <= 1000)', 'least(pages, 1000)', q(UPDATE book SET pages = 5000 WHERE isbn = 1), '1000', '5000' ],
+	[ 'UNIQUE dropped', 'ADD CONSTRAINT rule UNIQUE (pages)', 'CASE WHEN pages = 200 AND isbn <> 2 THEN -isbn ELSE pages END', q(UPDATE book SET pages = 200 WHERE isbn = 1), '-1', '200' ],
+	[ 'a FOREIGN KEY dropped', 'ADD CONSTRAINT rule FOREIGN KEY (pages) REFERENCES sizes', 'CASE WHEN pages <= 500 THEN pages END', q(UPDATE book SET pages = 900 WHERE isbn = 1), '', '900' ])
+{
+	my ($what, $definition, $down, $statement, $old, $new) = @$constraint;
+
+	check_change($what, view => 'book', table => "$books CREATE TABLE sizes (size int PRIMARY KEY); INSERT INTO sizes SELECT n * 100 FROM generate_series(1, 5) n; ALTER TABLE book $definition;",
+		calls => "SELECT tandem.change_column('m', 'book', 'pages', up => 'pages', down => \$\$$down\$\$, leave => '{rule}');",
+		filled => [ [ 42, $statement ], [ 41, q(SELECT pages FROM book WHERE isbn = 1), $old ], [ 42, q(SELECT pages FROM book WHERE isbn = 1), $new ] ],
+		accept => 'check constraints,unique constraints,foreign keys',
+		after => [ [ 0, q(SELECT pages FROM book WHERE isbn = 1), $new ], [ 0, q(SELECT count(*) FROM pg_constraint WHERE conname = 'rule'), '0' ] ],
+		aborted => [ [ 0, q(SELECT pages FROM book WHERE isbn = 1), $old ] ]);
+}
+
+check_change('a table with another name', table => $books, view => 'book',
+	calls => q(SELECT tandem.rename_table('m', 'book', 'volume');),
+	both => [ [ 41, q(INSERT INTO book VALUES (6, 'Old')) ], [ 42, q(INSERT INTO volume VALUES (7, 'New')) ],
+		[ 41, q(SELECT title FROM book WHERE isbn > 5 ORDER BY isbn), "Old\nNew" ], [ 42, q(SELECT title FROM volume WHERE isbn > 5 ORDER BY isbn), "Old\nNew" ] ],
+	after => [ [ 0, q(SELECT count(*) FROM public.volume), '7' ], [ 42, q(UPDATE volume SET title = 'Newer' WHERE isbn = 7) ] ],
+	aborted => [ [ 0, q(SELECT count(*) FROM book), '7' ] ]);
+
+check_change('a table that goes', table => $books . 'CREATE TABLE slip (id int PRIMARY KEY);', view => 'slip',
+	calls => q(SELECT tandem.drop_table('m', 'slip');),
+	both => [ [ 41, q(INSERT INTO slip VALUES (1)) ], [ 42, q(SELECT * FROM release_42.slip), '42P01', 'fails' ] ],
+	after => [ [ 0, q(SELECT to_regclass('public.slip') IS NULL), 't' ] ],
+	aborted => [ [ 0, q(SELECT * FROM slip), '1' ] ]);
+
+check_change('an index that goes, a constraint with another name, the replica identity', view => undef,
+	table => $books . 'CREATE INDEX book_title ON book (title); ALTER TABLE book ADD CONSTRAINT paged CHECK (pages > 0);',
+	calls => q(SELECT tandem.drop_index('m', 'book_title'); SELECT tandem.rename_constraint('m', 'book', 'paged', 'book_has_pages');
+		SELECT tandem.at_contract('m', 'book', 'ALTER TABLE book REPLICA IDENTITY FULL');),
+	both => [ [ 0, q(SELECT to_regclass('book_title') IS NOT NULL), 't' ] ],
+	after => [ [ 0, q(SELECT to_regclass('book_title') IS NULL), 't' ], [ 0, q(SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = 'book'::regclass), 'book_has_pages' ],
+		[ 0, q(SELECT relreplident FROM pg_class WHERE oid = 'book'::regclass), 'f' ] ]);
 
 $node->stop;
 done_testing();
