@@ -1588,9 +1588,11 @@ BEGIN ATOMIC
 	JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> ''
 	WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2 AND a.attnum <> $2
 		-- one that goes in the same migration, which is noted as contracted before, goes first
-		AND NOT EXISTS (SELECT FROM tandem._going_columns g JOIN tandem.migration m ON m.id = g.migration
-			WHERE g.relation = a.attrelid AND g.number = a.attnum AND (g.migration = $3 OR m.phase NOT IN ('done', 'aborted')
-				AND EXISTS (SELECT FROM tandem._going_columns c WHERE c.relation = $1 AND c.number = $2 AND c.migration = g.migration)))
+		AND NOT EXISTS (SELECT FROM tandem.sync g JOIN tandem.migration m ON m.id = g.migration
+			WHERE g.relation IN ($1, pg_partition_root($1)) AND g.stored AND NOT g.keep_old AND a.attname = ANY (g.old_columns)
+			AND (g.migration = $3 OR m.phase NOT IN ('done', 'aborted')
+				AND EXISTS (SELECT FROM tandem.sync c JOIN pg_attribute o ON o.attrelid = $1 AND o.attnum = $2 AND o.attname = ANY (c.old_columns)
+					WHERE c.relation IN ($1, pg_partition_root($1)) AND c.stored AND NOT c.keep_old AND c.migration = g.migration)))
 	-- users of a sequence owned by the column, except the column itself
 	UNION SELECT format('%s, through sequence %s', pg_describe_object(u.classid, u.objid, u.objsubid), s.oid::regclass)
 	FROM pg_depend d

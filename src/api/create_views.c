@@ -134,7 +134,7 @@ check_table_to_show(Oid relid)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("table \"%s\" belongs to pg_tandem itself", name),
 				 errhint("Name tables that the application keeps its data in.")));
-	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP ||
+	if (relation_persistence(relid) == RELPERSISTENCE_TEMP ||
 		relid < FirstNormalObjectId)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

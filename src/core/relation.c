@@ -40,6 +40,20 @@ relation_exists(Oid relid)
 	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
 }
 
+char
+relation_persistence(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	char		persistence = '\0';
+
+	if (HeapTupleIsValid(tuple))
+	{
+		persistence = ((Form_pg_class) GETSTRUCT(tuple))->relpersistence;
+		ReleaseSysCache(tuple);
+	}
+	return persistence;
+}
+
 /* The server's own function takes a partition that has none for corruption. */
 Oid
 partition_parent(Oid relid)

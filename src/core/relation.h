@@ -26,6 +26,9 @@ extern Oid	table_root(Oid relid);
 /* Does the relation exist, as far as this transaction sees? */
 extern bool relation_exists(Oid relid);
 
+/* Returns its relpersistence, or 0 if it is gone: the server's function throws an internal error. */
+extern char relation_persistence(Oid relid);
+
 /*
  * Throws an error unless the rows of each relation of the OID list (which may
  * include partitioned tables) can be filled and verified: the table access

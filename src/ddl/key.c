@@ -243,7 +243,7 @@ pin_key_tablespace(Oid relid, Constraint *key)
 {
 	Oid			tablespace = key->indexspace
 	? get_tablespace_oid(key->indexspace, true)
-	: GetDefaultTablespace(get_rel_persistence(relid), false);
+	: GetDefaultTablespace(relation_persistence(relid), false);
 
 	if (key->indexspace == NULL && OidIsValid(tablespace))
 		key->indexspace = get_tablespace_name(tablespace);

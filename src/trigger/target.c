@@ -126,7 +126,7 @@ target_check_table(Oid relid)
 		get_rel_namespace(relid) == extension_schema() ||
 		get_rel_namespace(relid) == get_namespace_oid("information_schema", true))
 		refuse_sync_target(relid, "a system table", "Name a table of your own.");
-	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
+	if (relation_persistence(relid) == RELPERSISTENCE_TEMP)
 		refuse_sync_target(relid, "a temporary table",
 						   "Change it directly: no other session sees it.");
 	authority_check_owner(relid);
