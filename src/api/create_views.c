@@ -21,6 +21,7 @@
 #include "core/compat.h"
 #include "core/extension.h"
 #include "core/lock.h"
+#include "core/relation.h"
 #include "core/sql_function.h"
 #include "core/statement.h"
 #include "core/text.h"
