@@ -229,7 +229,9 @@ else
 installcheck: export PGOPTIONS = -c tandem.nice_ratio=0
 ISOLATION_OPTS += --launcher='env PGOPTIONS="$$PGOPTIONS -c session_preload_libraries=pg_tandem"'
 endif
-PROVE_TESTS := $(wildcard test/t/*.pl)
+# the longest first, so that none of them runs alone at the end
+LONG_TESTS := $(patsubst %,test/t/%.pl,stress throttle time_left waits region_handshake dump_phases expressions quarantine_retry)
+PROVE_TESTS := $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(wildcard test/t/*.pl))
 TAP_TESTS := $(if $(PROVE_TESTS),1)
 REGRESS_PREP = test-folders
 EXTRA_CLEAN = build tmp_check
