@@ -342,6 +342,24 @@ carry_defaults_of_partitions(const ColumnChange *change)
 	}
 }
 
+typedef struct OldType
+{
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+} OldType;
+
+static OldType
+old_type_of(const ColumnChange *change)
+{
+	OldType		old;
+
+	get_atttypetypmodcoll(change->rule->relation,
+						  get_attnum(change->rule->relation, column_of(change)),
+						  &old.type, &old.typmod, &old.collation);
+	return old;
+}
+
 /*
  * A type is given without a collation, so one of the column's own, or of its domain,
  * stays where the new type has none of its own: what is equal, and what comes first, is
@@ -350,23 +368,17 @@ carry_defaults_of_partitions(const ColumnChange *change)
 static Oid
 collation_kept(const ColumnChange *change)
 {
-	Oid			type;
-	int32		typmod;
-	Oid			collation;
+	OldType		old = old_type_of(change);
 
-	get_atttypetypmodcoll(change->rule->relation,
-						  get_attnum(change->rule->relation, column_of(change)),
-						  &type, &typmod, &collation);
 	return get_typcollation(change->twin.type) == DEFAULT_COLLATION_OID &&
-		collation != get_typcollation(getBaseType(type)) ? collation : InvalidOid;
+		old.collation != get_typcollation(getBaseType(old.type)) ? old.collation : InvalidOid;
 }
 
 /* Without a text of the user's the server must be able to assign the value. */
 static void
 check_assignable(const ColumnChange *change)
 {
-	Oid			old_type = get_atttype(change->rule->relation,
-									   get_attnum(change->rule->relation, column_of(change)));
+	Oid			old_type = old_type_of(change).type;
 	Oid			new_type = change->twin.type;
 	bool		up = change->up_given ||
 	can_coerce_type(1, &old_type, &new_type, COERCION_ASSIGNMENT);
@@ -438,15 +450,10 @@ types_are_alike(Oid old_type, int32 old_typmod, Oid new_type, int32 new_typmod)
 static OnTable
 on_table_of(const ColumnChange *change)
 {
-	Oid			type;
-	int32		typmod;
-	Oid			collation;
+	OldType		old = old_type_of(change);
 
-	get_atttypetypmodcoll(change->rule->relation,
-						  get_attnum(change->rule->relation, column_of(change)),
-						  &type, &typmod, &collation);
 	if (!change->up_given && !change->down_given &&
-		types_are_alike(type, typmod, change->twin.type, change->twin.typmod))
+		types_are_alike(old.type, old.typmod, change->twin.type, change->twin.typmod))
 		return ON_TABLE_ALIKE;
 	return change->bare_table ? ON_TABLE_BARE : ON_TABLE_VIEWS;
 }
