@@ -2614,6 +2614,8 @@ BEGIN ATOMIC
 	JOIN tandem.operation o ON o.migration <> $1 AND o.relation = g.root AND tandem._names_word(o.statement, g.name)
 	JOIN tandem.migration m ON m.id = o.migration AND m.phase NOT IN ('done', 'aborted')
 	WHERE g.migration = $1 AND g.root = g.relation
+		-- one that changes leaves its name to another
+		AND NOT EXISTS (SELECT FROM tandem.sync s WHERE s.id = g.sync AND s.new_name = g.name AND s.new_columns <> '{}')
 	UNION
 	-- what counts them misses one
 	SELECT DISTINCT 'functions', format('function %s', f.function::regprocedure),

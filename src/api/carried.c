@@ -95,12 +95,12 @@ built_objects(const Migration *migration, const Carrying *carrying)
 
 /* What is made again at contract. */
 static List *
-views_of_rule(const SyncRule *rule)
+views_of_rule(const Migration *migration, const SyncRule *rule)
 {
 	List	   *objects = NIL;
 	ListCell   *lc;
 
-	foreach(lc, user_views_of_rule(rule))
+	foreach(lc, user_views_of_rule(migration, rule))
 	{
 		const UserView *view = lfirst(lc);
 		CarriedObject *object = palloc(sizeof(CarriedObject));
@@ -121,7 +121,7 @@ views_of_rule(const SyncRule *rule)
 static List *
 objects_of_column(const Migration *migration, const Carrying *carrying)
 {
-	return list_concat(built_objects(migration, carrying), views_of_rule(carrying->rule));
+	return list_concat(built_objects(migration, carrying), views_of_rule(migration, carrying->rule));
 }
 
 /* The name is cut by the server's rule. */

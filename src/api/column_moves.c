@@ -43,7 +43,7 @@ read_move(uint64 row)
 }
 
 static List *
-moves_of_table(const SyncRule *rule, Oid relid)
+moves_of_table(const SyncRule *rule, Oid relid, const char *column)
 {
 	TandemQuery query;
 	List	   *moves;
@@ -51,7 +51,7 @@ moves_of_table(const SyncRule *rule, Oid relid)
 	query_begin(&query);
 	authority_pin_catalog_forms();
 	query_oid(&query, relid);
-	query_int(&query, get_attnum(relid, linitial(rule->old_columns)));
+	query_int(&query, get_attnum(relid, column));
 	query_name(&query, linitial(rule->new_columns));
 	moves = query_rows(&query,
 					   "SELECT line, name, statements FROM tandem._column_moves($1, $2, $3)",
@@ -93,14 +93,22 @@ line_with_calls(const Migration *migration, const SyncRule *rule, const char *li
 	return text.data;
 }
 
-/* Those of earlier releases end before. */
-static List *
-lines_of_table(const Migration *migration, const SyncRule *rule, Oid relid)
+/* Does a statement of this migration move it, or one of an earlier release drop it? */
+static bool
+is_moved(const Migration *migration, Oid relid, const ColumnMove *move)
 {
-	TableColumn column = {relid, linitial(rule->old_columns)};
+	return operations_name(migration, relid, move->name) ||
+		operations_drop_before(migration, relid, move->name);
+}
+
+/* Migrations of earlier releases end before. */
+static List *
+lines_of_column(const Migration *migration, const SyncRule *rule, Oid relid, char *name)
+{
+	TableColumn column = {relid, name};
 	List	   *all = linitial(column_dependents(list_make1(&column), migration->id));
 	List	   *others = linitial(column_migrations(list_make1(&column), migration->id));
-	List	   *moves = all == NIL ? NIL : moves_of_table(rule, relid);
+	List	   *moves = all == NIL ? NIL : moves_of_table(rule, relid, name);
 	List	   *lines = NIL;
 	ListCell   *lc;
 
@@ -109,9 +117,21 @@ lines_of_table(const Migration *migration, const SyncRule *rule, Oid relid)
 		const ColumnMove *move = find_move(moves, lfirst(lc));
 
 		if (!text_is_among(lfirst(lc), others) &&
-			!(move && operations_name(migration, relid, move->name)))
+			!(move && is_moved(migration, relid, move)))
 			lines = lappend(lines, line_with_calls(migration, rule, lfirst(lc), move));
 	}
+	return lines;
+}
+
+/* What an earlier release's contract moves to the column uses another one now. */
+static List *
+lines_of_table(const Migration *migration, const SyncRule *rule, Oid relid)
+{
+	List	   *lines = lines_of_column(migration, rule, relid, linitial(rule->old_columns));
+	ListCell   *lc;
+
+	foreach(lc, sync_columns_before(rule))
+		lines = list_concat(lines, lines_of_column(migration, rule, relid, lfirst(lc)));
 	return lines;
 }
 

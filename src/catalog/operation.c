@@ -185,6 +185,22 @@ operation_list_of_table(Oid relid, int release)
 }
 
 List *
+operation_list_before(int release, OperationKind kind)
+{
+	TandemQuery query;
+	List	   *operations;
+
+	query_begin(&query);
+	query_int(&query, release);
+	query_text(&query, operation_kind_name(kind));
+	operations = query_rows(&query, OPERATION_COLUMNS "WHERE m.release < $1 AND o.kind = $2 "
+							"AND m.phase NOT IN ('done', 'aborted') ORDER BY o.id",
+							read_operation);
+	query_end(&query);
+	return operations;
+}
+
+List *
 operation_tables(int migration_id, OperationKind kind)
 {
 	List	   *relids = NIL;

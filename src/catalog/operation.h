@@ -70,6 +70,9 @@ extern List *operation_list_of_kind(int migration_id, OperationKind kind);
 /* Returns those of a table, of all open migrations of a release, in the order of the calls. */
 extern List *operation_list_of_table(Oid relid, int release);
 
+/* Returns those of one kind of all open migrations before a release, in the order of the calls. */
+extern List *operation_list_before(int release, OperationKind kind);
+
 /* Returns the tables of operation_list_of_kind, as OIDs. */
 extern List *operation_tables(int migration_id, OperationKind kind);
 

@@ -280,6 +280,32 @@ sync_list_changing(int migration_id)
 	return rules;
 }
 
+static const SyncRule *
+find_changing_into(List *rules, const char *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, rules)
+	{
+		const SyncRule *rule = lfirst(lc);
+
+		if (rule_changes_column(rule) && strcmp(linitial(rule->new_columns), column) == 0)
+			return rule;
+	}
+	return NULL;
+}
+
+List *
+sync_columns_before(const SyncRule *rule)
+{
+	List	   *rules = sync_list_of_relation(rule->relation);
+	List	   *columns = NIL;
+
+	while ((rule = find_changing_into(rules, linitial(rule->old_columns))) != NULL)
+		columns = lappend(columns, linitial(rule->old_columns));
+	return columns;
+}
+
 List *
 sync_list_of_table(int migration_id, Oid relid)
 {

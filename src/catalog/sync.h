@@ -148,6 +148,12 @@ extern List *sync_list_recorded(int migration_id);
 extern List *sync_list_changing(int migration_id);
 
 /*
+ * Returns the columns whose names the rule's old column will have had when contract comes
+ * to it: those that open migrations of earlier releases change into it, nearest first.
+ */
+extern List *sync_columns_before(const SyncRule *rule);
+
+/*
  * Returns the search_path that the rules of a leaf table are read under: those of
  * the table at the top, or its own, from before it was attached.  Palloc'd; NULL
  * if it has none.

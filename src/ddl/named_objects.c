@@ -169,12 +169,29 @@ node_is_about(Node *node, const NamedObject *object)
 	}
 }
 
+/* Returns its tree, NULL if it is not one statement. */
+static Node *
+parse_statement(const char *statement)
+{
+	List	   *parsed = sql_parse(RAW_PARSE_DEFAULT, statement, NULL);
+
+	return list_length(parsed) == 1 ? linitial_node(RawStmt, parsed)->stmt : NULL;
+}
+
 bool
 statement_is_about(const char *statement, const char *name, List *tables)
 {
 	NamedObject object = {name, tables};
-	List	   *parsed = sql_parse(RAW_PARSE_DEFAULT, statement, NULL);
+	Node	   *node = parse_statement(statement);
 
-	return list_length(parsed) == 1 &&
-		node_is_about(linitial_node(RawStmt, parsed)->stmt, &object);
+	return node && node_is_about(node, &object);
+}
+
+bool
+statement_drops(const char *statement, const char *name, List *tables)
+{
+	NamedObject object = {name, tables};
+	Node	   *node = parse_statement(statement);
+
+	return node && IsA(node, DropStmt) && drop_is_about((DropStmt *) node, &object);
 }

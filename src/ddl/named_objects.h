@@ -16,4 +16,7 @@
  */
 extern bool statement_is_about(const char *statement, const char *name, List *tables);
 
+/* The same of a statement that drops it. */
+extern bool statement_drops(const char *statement, const char *name, List *tables);
+
 #endif							/* TANDEM_NAMED_OBJECTS_H */

@@ -662,19 +662,39 @@ run_operations(const Migration *migration, RunTime when)
 	}
 }
 
+/* An earlier release may have renamed it by then. */
+static List *
+names_of_table(const Migration *migration, Oid relid)
+{
+	if (!OidIsValid(relid))
+		return NIL;
+	return list_make2(quoting_raw_name(relid),
+					  operation_table_name(Max(migration->release - 1, 0), relid));
+}
+
 bool
 operations_name(const Migration *migration, Oid relid, const char *object)
 {
-	List	   *tables = NIL;
+	List	   *tables = names_of_table(migration, relid);
 	ListCell   *lc;
 
-	/* an earlier release may have renamed it by then */
-	if (OidIsValid(relid))
-		tables = list_make2(quoting_raw_name(relid),
-							operation_table_name(Max(migration->release - 1, 0), relid));
 	foreach(lc, operation_list_of_kind(migration->id, OPERATION_STATEMENT))
 	{
 		if (statement_is_about(((Operation *) lfirst(lc))->statement, object, tables))
+			return true;
+	}
+	return false;
+}
+
+bool
+operations_drop_before(const Migration *migration, Oid relid, const char *object)
+{
+	List	   *tables = names_of_table(migration, relid);
+	ListCell   *lc;
+
+	foreach(lc, operation_list_before(migration->release, OPERATION_STATEMENT))
+	{
+		if (statement_drops(((Operation *) lfirst(lc))->statement, object, tables))
 			return true;
 	}
 	return false;

@@ -29,6 +29,9 @@ extern bool operations_may_free_columns(const Migration *migration);
  */
 extern bool operations_name(const Migration *migration, Oid relid, const char *object);
 
+/* The same of a statement of an open migration of an earlier release, which drops it. */
+extern bool operations_drop_before(const Migration *migration, Oid relid, const char *object);
+
 /* Throws an error that lists those that refuse. */
 extern void operations_check(const Migration *migration);
 

@@ -273,7 +273,10 @@ typedef struct RemadeView
 	bool		left;			/* it is not made again */
 } RemadeView;
 
-/* A column of a table and the one that takes its name, by their numbers, which stay. */
+/*
+ * A column of a table, the first of those that take its name one after the other, and
+ * the one that takes it now; by their numbers, which stay.
+ */
 typedef struct Twins
 {
 	Oid			relation;
@@ -302,10 +305,12 @@ remade_views_begin(const Migration *migration)
 	foreach(lc, sync_list_changing(migration->id))
 	{
 		const SyncRule *rule = lfirst(lc);
+		List	   *before = sync_columns_before(rule);
 		Twins	   *twins = palloc(sizeof(Twins));
 
 		twins->relation = rule->relation;
-		twins->old = get_attnum(rule->relation, linitial(rule->old_columns));
+		/* views still read this one, as long as there is one */
+		twins->old = get_attnum(rule->relation, before != NIL ? llast(before) : linitial(rule->old_columns));
 		twins->new = get_attnum(rule->relation, linitial(rule->new_columns));
 		remade->twins = lappend(remade->twins, twins);
 	}
@@ -728,7 +733,7 @@ remade_views_unreadable(const Migration *migration, const SyncRule *rule)
 	List	   *views = views_of_migration(migration);
 
 	return lines_of_making(migration, views,
-						   rule ? views_not_named(migration, user_views_of_rule(rule)) : views);
+						   rule ? views_not_named(migration, user_views_of_rule(migration, rule)) : views);
 }
 
 static List *

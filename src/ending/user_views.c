@@ -13,9 +13,11 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "catalog/operation.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/text.h"
+#include "ending/operations.h"
 #include "ending/user_views.h"
 
 typedef struct ChangedColumn
@@ -36,13 +38,13 @@ add_column(List *columns, Oid relation, AttrNumber number)
 
 /* Also of partitions, in which it may have another number. */
 static void
-add_columns_of_rule(ChangedColumns *columns, const SyncRule *rule)
+add_columns_of_table(ChangedColumns *columns, const SyncRule *rule, const char *name)
 {
 	ListCell   *lc;
 
 	foreach(lc, table_tree(rule->relation))
 	{
-		AttrNumber	number = get_attnum(lfirst_oid(lc), linitial(rule->old_columns));
+		AttrNumber	number = get_attnum(lfirst_oid(lc), name);
 
 		if (number <= 0)
 			continue;
@@ -53,10 +55,23 @@ add_columns_of_rule(ChangedColumns *columns, const SyncRule *rule)
 	}
 }
 
+/* A view over one that is changed into it will have been made again over it. */
+static void
+add_columns_of_rule(ChangedColumns *columns, const SyncRule *rule)
+{
+	List	   *before = sync_columns_before(rule);
+	ListCell   *lc;
+
+	add_columns_of_table(columns, rule, linitial(rule->old_columns));
+	foreach(lc, before)
+		add_columns_of_table(columns, rule, lfirst(lc));
+	columns->chained |= before != NIL;
+}
+
 ChangedColumns
 changed_columns_of_migration(const Migration *migration)
 {
-	ChangedColumns columns = {NIL, NIL};
+	ChangedColumns columns = {.migration = migration};
 	ListCell   *lc;
 
 	foreach(lc, sync_list_changing(migration->id))
@@ -288,8 +303,40 @@ read_view(uint64 row)
 	return view;
 }
 
+static bool
+is_left_before(const Migration *migration, Oid view)
+{
+	const char *name = quoting_raw_name(view);
+	const char *given = user_view_given(view);
+	ListCell   *lc;
+
+	foreach(lc, operation_list_before(migration->release, OPERATION_LEAVE))
+	{
+		const Operation *operation = lfirst(lc);
+
+		if (strcmp(operation->given, given) == 0 && strcmp(operation->object, name) == 0)
+			return true;
+	}
+	return operations_drop_before(migration, InvalidOid, name);
+}
+
+/* Those that contract of an earlier release takes away are none by then. */
 static List *
-views_over(List *columns)
+views_that_stay(const Migration *migration, List *views)
+{
+	List	   *staying = NIL;
+	ListCell   *lc;
+
+	foreach(lc, views)
+	{
+		if (!is_left_before(migration, ((UserView *) lfirst(lc))->view))
+			staying = lappend(staying, lfirst(lc));
+	}
+	return staying;
+}
+
+static List *
+views_over(const ChangedColumns *columns)
 {
 	TandemQuery query;
 	List	   *relations = NIL;
@@ -297,9 +344,9 @@ views_over(List *columns)
 	List	   *views;
 	ListCell   *lc;
 
-	if (columns == NIL)
+	if (columns->all == NIL)
 		return NIL;
-	foreach(lc, columns)
+	foreach(lc, columns->all)
 	{
 		relations = lappend_oid(relations, ((ChangedColumn *) lfirst(lc))->relation);
 		numbers = lappend_int(numbers, ((ChangedColumn *) lfirst(lc))->number);
@@ -311,13 +358,13 @@ views_over(List *columns)
 					   "SELECT view, owner FROM tandem._remade_views($1, $2) ORDER BY place, view",
 					   read_view);
 	query_end(&query);
-	return views;
+	return columns->chained ? views_that_stay(columns->migration, views) : views;
 }
 
 List *
 user_views_of_columns(const ChangedColumns *columns)
 {
-	List	   *views = views_over(columns->all);
+	List	   *views = views_over(columns);
 	List	   *valued = list_copy(columns->valued);
 	ListCell   *lc;
 
@@ -334,9 +381,9 @@ user_views_of_columns(const ChangedColumns *columns)
 }
 
 List *
-user_views_of_rule(const SyncRule *rule)
+user_views_of_rule(const Migration *migration, const SyncRule *rule)
 {
-	ChangedColumns columns = {NIL, NIL};
+	ChangedColumns columns = {.migration = migration};
 
 	add_columns_of_rule(&columns, rule);
 	return user_views_of_columns(&columns);
@@ -358,7 +405,7 @@ user_views_of_migration(const Migration *migration)
 {
 	ChangedColumns columns = changed_columns_of_migration(migration);
 
-	return user_views_oids(views_over(columns.all));
+	return user_views_oids(views_over(&columns));
 }
 
 char *

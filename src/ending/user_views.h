@@ -20,12 +20,18 @@ typedef struct UserView
 /* Columns by their numbers, which stay when they are renamed. */
 typedef struct ChangedColumns
 {
+	const Migration *migration; /* that changes them */
+	bool		chained;		/* is one to be what an open migration of an
+								 * earlier release changes another into? */
 	List	   *all;			/* of ChangedColumn, see user_views.c */
 	List	   *valued;			/* those that get other values than the same
 								 * cast */
 } ChangedColumns;
 
-/* Returns the columns that a migration changes, in partitions, too. */
+/*
+ * Returns the columns that a migration changes, in partitions, too, and those that open
+ * migrations of earlier releases change into them.
+ */
 extern ChangedColumns changed_columns_of_migration(const Migration *migration);
 
 /*
@@ -34,7 +40,7 @@ extern ChangedColumns changed_columns_of_migration(const Migration *migration);
  * SHARE mode at most.
  */
 extern List *user_views_of_columns(const ChangedColumns *columns);
-extern List *user_views_of_rule(const SyncRule *rule);
+extern List *user_views_of_rule(const Migration *migration, const SyncRule *rule);
 
 /* Returns what a view is noted as in tandem.operation, in given, with its schema; palloc'd. */
 extern char *user_view_given(Oid view);
