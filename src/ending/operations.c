@@ -672,32 +672,33 @@ names_of_table(const Migration *migration, Oid relid)
 					  operation_table_name(Max(migration->release - 1, 0), relid));
 }
 
-bool
-operations_name(const Migration *migration, Oid relid, const char *object)
+typedef bool (*StatementTest) (const char *statement, const char *object, List *tables);
+
+static bool
+is_any(List *operations, StatementTest test, const char *object, List *tables)
 {
-	List	   *tables = names_of_table(migration, relid);
 	ListCell   *lc;
 
-	foreach(lc, operation_list_of_kind(migration->id, OPERATION_STATEMENT))
+	foreach(lc, operations)
 	{
-		if (statement_is_about(((Operation *) lfirst(lc))->statement, object, tables))
+		if (test(((Operation *) lfirst(lc))->statement, object, tables))
 			return true;
 	}
 	return false;
 }
 
 bool
+operations_name(const Migration *migration, Oid relid, const char *object)
+{
+	return is_any(operation_list_of_kind(migration->id, OPERATION_STATEMENT),
+				  statement_is_about, object, names_of_table(migration, relid));
+}
+
+bool
 operations_drop_before(const Migration *migration, Oid relid, const char *object)
 {
-	List	   *tables = names_of_table(migration, relid);
-	ListCell   *lc;
-
-	foreach(lc, operation_list_before(migration->release, OPERATION_STATEMENT))
-	{
-		if (statement_drops(((Operation *) lfirst(lc))->statement, object, tables))
-			return true;
-	}
-	return false;
+	return is_any(operation_list_before(migration->release, OPERATION_STATEMENT),
+				  statement_drops, object, names_of_table(migration, relid));
 }
 
 bool
