@@ -40,18 +40,7 @@
 static bool
 has_operation(const Migration *migration, OperationKind kind, Oid view)
 {
-	const char *name = quoting_raw_name(view);
-	const char *given = user_view_given(view);
-	ListCell   *lc;
-
-	foreach(lc, operation_list_of_kind(migration->id, kind))
-	{
-		const Operation *operation = lfirst(lc);
-
-		if (strcmp(operation->given, given) == 0 && strcmp(operation->object, name) == 0)
-			return true;
-	}
-	return false;
+	return user_view_is_noted(operation_list_of_kind(migration->id, kind), view);
 }
 
 bool

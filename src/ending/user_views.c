@@ -303,21 +303,28 @@ read_view(uint64 row)
 	return view;
 }
 
-static bool
-is_left_before(const Migration *migration, Oid view)
+bool
+user_view_is_noted(List *operations, Oid view)
 {
 	const char *name = quoting_raw_name(view);
 	const char *given = user_view_given(view);
 	ListCell   *lc;
 
-	foreach(lc, operation_list_before(migration->release, OPERATION_LEAVE))
+	foreach(lc, operations)
 	{
 		const Operation *operation = lfirst(lc);
 
 		if (strcmp(operation->given, given) == 0 && strcmp(operation->object, name) == 0)
 			return true;
 	}
-	return operations_drop_before(migration, InvalidOid, name);
+	return false;
+}
+
+static bool
+is_left_before(const Migration *migration, Oid view)
+{
+	return user_view_is_noted(operation_list_before(migration->release, OPERATION_LEAVE), view) ||
+		operations_drop_before(migration, InvalidOid, quoting_raw_name(view));
 }
 
 /* Those that contract of an earlier release takes away are none by then. */

@@ -45,6 +45,9 @@ extern List *user_views_of_rule(const Migration *migration, const SyncRule *rule
 /* Returns what a view is noted as in tandem.operation, in given, with its schema; palloc'd. */
 extern char *user_view_given(Oid view);
 
+/* Is one of these operations, which carry or leave what stands on a column, about the view? */
+extern bool user_view_is_noted(List *operations, Oid view);
+
 /* Returns the OIDs of views. */
 extern List *user_views_oids(List *views);
 
