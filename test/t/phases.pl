@@ -101,7 +101,10 @@ $holder->query_safe('SELECT pg_advisory_unlock(7)');
 $holder->quit;
 wait_for_running($node, "SELECT running_pid IS NULL FROM tandem.migrations WHERE name = 'steps' UNION ALL
 	SELECT EXISTS (SELECT FROM tandem.progress WHERE migration = 'steps' AND blockers ~ 'pid $reader_pid ') ORDER BY 1 DESC LIMIT 1");
-is(ask("SELECT p.kind, p.state, p.phase $stat AND p.phase IS NOT NULL"), 'not null|waiting|adding constraint', 'NOT NULL that is to follow its proof');
+# from 18 on that is all
+is( ask("SELECT p.kind, p.state, p.phase $stat AND p.phase IS NOT NULL"),
+	$node->pg_version < 18 ? 'not null|waiting|adding constraint' : '',
+	'NOT NULL that is to follow its proof');
 leave({ session => $reader, pid => $reader_pid });
 ok(finish($job), 'the run ends') or diag($job->{err});
 ok(!$wide, 'no line of tandem.status is wider than 100 characters');
