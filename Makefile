@@ -194,6 +194,7 @@ OBJS = \
 	src/api/control.o \
 	src/api/refill.o \
 	src/api/release.o \
+	src/api/shape.o \
 	src/api/create_views.o \
 	src/api/region.o \
 	src/api/load_row.o \

@@ -92,6 +92,8 @@ my %functions = (
 	set_release_prefix => { prefix => q('release_') },
 	health => { release => 1, requires => q('{"a": 1}') },
 	register_release => { release => 1, comment => q('c') },
+	record_shape => { release => 1, relations => q('{items}') },
+	check_shape => { release => 1, script => q('SELECT 1') },
 	set_dependency => { name => q('search'), version => 1 },
 	create_publication => { release => 1, publication => q('p') },
 	join_region => { region => q('r'), publication => q('p') },
