@@ -110,7 +110,18 @@ compat_expand_virtual(Node *expression, Relation rel)
 #endif
 }
 
-/* Is it ALTER COLUMN ... SET EXPRESSION? */
+/* Has the server ALTER COLUMN ... SET EXPRESSION? */
+static inline bool
+compat_has_set_expression(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return true;
+#else
+	return false;
+#endif
+}
+
+/* Is a command that? */
 static inline bool
 compat_sets_expression(AlterTableType command)
 {

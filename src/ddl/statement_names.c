@@ -96,7 +96,11 @@ add_reference(NamedTree *tree, const ColumnRef *reference)
 
 	if (!IsA(field, String))
 		return;
-	/* behind a dot a function can stand; the name of the table is its whole row */
+
+	/*
+	 * behind a dot a function can stand; the name of the table is its whole
+	 * row
+	 */
 	if (tree->table == NULL || list_length(reference->fields) > 1)
 		add_column(tree->names, NULL, strVal(field));
 	else if (strcmp(strVal(field), tree->table->name->relname) != 0)
@@ -263,7 +267,7 @@ add_statistics(StatementNames *names, const CreateStatsStmt *statement)
 static void
 add_table(StatementNames *names, const CreateStmt *statement)
 {
-	NamedTable	made = {statement->relation};
+	NamedTable	made = {.name = statement->relation};
 	ListCell   *lc;
 
 	add_made(names, statement->relation->relname);
