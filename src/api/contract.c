@@ -256,11 +256,9 @@ has_bare_change(const Migration *migration)
 {
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_migration(migration->id))
+	foreach(lc, sync_list_changing(migration->id))
 	{
-		const SyncRule *rule = lfirst(lc);
-
-		if (rule_changes_column(rule) && rule->on_table == ON_TABLE_BARE)
+		if (((SyncRule *) lfirst(lc))->on_table == ON_TABLE_BARE)
 			return true;
 	}
 	return false;
