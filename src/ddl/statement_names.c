@@ -407,18 +407,38 @@ add_rename(StatementNames *names, const RenameStmt *statement)
 }
 
 static void
-add_query(StatementNames *names, RangeVar *made, Node *query)
+add_view(StatementNames *names, const ViewStmt *statement)
 {
-	add_made(names, made->relname);
-	add_names_of_tree(names, NULL, query);
+	add_made(names, statement->view->relname);
+	add_names_of_tree(names, NULL, statement->query);
 }
 
 static void
-add_policy(StatementNames *names, RangeVar *table, Node *qual, Node *with_check)
+add_stored_view(StatementNames *names, const CreateTableAsStmt *statement)
 {
-	(void) add_relation(names, table);
-	add_names_of_tree(names, NULL, qual);
-	add_names_of_tree(names, NULL, with_check);
+	add_made(names, statement->into->rel->relname);
+	add_names_of_tree(names, NULL, statement->query);
+}
+
+static void
+add_rule(StatementNames *names, const RuleStmt *statement)
+{
+	(void) add_relation(names, statement->relation);
+	add_names_of_tree(names, NULL, statement->whereClause);
+}
+
+static void
+add_made_policy(StatementNames *names, const CreatePolicyStmt *statement)
+{
+	(void) add_relation(names, statement->table);
+	add_names_of_tree(names, NULL, list_make2(statement->qual, statement->with_check));
+}
+
+static void
+add_policy(StatementNames *names, const AlterPolicyStmt *statement)
+{
+	(void) add_relation(names, statement->table);
+	add_names_of_tree(names, NULL, list_make2(statement->qual, statement->with_check));
 }
 
 static void
@@ -428,65 +448,35 @@ add_sequence(StatementNames *names, const CreateSeqStmt *statement)
 	add_owner(names, statement->options);
 }
 
+#define CASE_STATEMENT(type, add) \
+	case T_##type: add(names, (type *) statement); break
+
 static void
 add_names(StatementNames *names, Node *statement)
 {
 	switch (nodeTag(statement))
 	{
-		case T_AlterTableStmt:
-			add_alter_table(names, (AlterTableStmt *) statement);
-			break;
-		case T_CreateStmt:
-			add_table(names, (CreateStmt *) statement);
-			break;
+			CASE_STATEMENT(AlterTableStmt, add_alter_table);
+			CASE_STATEMENT(CreateStmt, add_table);
+			CASE_STATEMENT(IndexStmt, add_index);
+			CASE_STATEMENT(CreateStatsStmt, add_statistics);
+			CASE_STATEMENT(CreateTrigStmt, add_trigger);
+			CASE_STATEMENT(RuleStmt, add_rule);
+			CASE_STATEMENT(CreatePolicyStmt, add_made_policy);
+			CASE_STATEMENT(AlterPolicyStmt, add_policy);
 		case T_CompositeTypeStmt:
 			add_made(names, ((CompositeTypeStmt *) statement)->typevar->relname);
 			break;
-		case T_IndexStmt:
-			add_index(names, (IndexStmt *) statement);
-			break;
-		case T_ViewStmt:
-			add_query(names, ((ViewStmt *) statement)->view, ((ViewStmt *) statement)->query);
-			break;
-		case T_CreateTableAsStmt:
-			add_query(names, ((CreateTableAsStmt *) statement)->into->rel,
-					  ((CreateTableAsStmt *) statement)->query);
-			break;
-		case T_RuleStmt:
-			(void) add_relation(names, ((RuleStmt *) statement)->relation);
-			add_names_of_tree(names, NULL, ((RuleStmt *) statement)->whereClause);
-			break;
-		case T_CreateSeqStmt:
-			add_sequence(names, (CreateSeqStmt *) statement);
-			break;
+			CASE_STATEMENT(ViewStmt, add_view);
+			CASE_STATEMENT(CreateTableAsStmt, add_stored_view);
+			CASE_STATEMENT(CreateSeqStmt, add_sequence);
 		case T_AlterSeqStmt:
 			add_owner(names, ((AlterSeqStmt *) statement)->options);
 			break;
-		case T_AlterPublicationStmt:
-			add_publication(names, (AlterPublicationStmt *) statement);
-			break;
-		case T_CreateTrigStmt:
-			add_trigger(names, (CreateTrigStmt *) statement);
-			break;
-		case T_CreatePolicyStmt:
-			add_policy(names, ((CreatePolicyStmt *) statement)->table,
-					   ((CreatePolicyStmt *) statement)->qual,
-					   ((CreatePolicyStmt *) statement)->with_check);
-			break;
-		case T_AlterPolicyStmt:
-			add_policy(names, ((AlterPolicyStmt *) statement)->table,
-					   ((AlterPolicyStmt *) statement)->qual,
-					   ((AlterPolicyStmt *) statement)->with_check);
-			break;
-		case T_CreateStatsStmt:
-			add_statistics(names, (CreateStatsStmt *) statement);
-			break;
-		case T_RenameStmt:
-			add_rename(names, (RenameStmt *) statement);
-			break;
-		case T_DropStmt:
-			add_dropped(names, (DropStmt *) statement);
-			break;
+			CASE_STATEMENT(AlterPublicationStmt, add_publication);
+			CASE_STATEMENT(GrantStmt, add_grant);
+			CASE_STATEMENT(RenameStmt, add_rename);
+			CASE_STATEMENT(DropStmt, add_dropped);
 		case T_CommentStmt:
 			add_object(names, ((CommentStmt *) statement)->objtype,
 					   ((CommentStmt *) statement)->object, false);
@@ -499,9 +489,6 @@ add_names(StatementNames *names, Node *statement)
 			(void) add_relation_of_kind(names, ((AlterObjectSchemaStmt *) statement)->relation,
 										((AlterObjectSchemaStmt *) statement)->objectType,
 										((AlterObjectSchemaStmt *) statement)->missing_ok);
-			break;
-		case T_GrantStmt:
-			add_grant(names, (GrantStmt *) statement);
 			break;
 		default:
 			break;
@@ -517,7 +504,7 @@ is_of_query(const RangeVar *name, List *queries)
 StatementNames
 statement_names(const char *text)
 {
-	StatementNames names = {NIL};
+	StatementNames names = {.tables = NIL};
 	List	   *parsed = sql_parse(RAW_PARSE_DEFAULT, text, "Give one DDL statement.");
 	ListCell   *lc;
 
