@@ -1472,6 +1472,17 @@ END;
 COMMENT ON FUNCTION tandem._is_changed(oid, integer)
 	IS 'whether contract of an open migration gives the name of a column to another one';
 
+CREATE FUNCTION tandem._selects_row(rule oid, relation oid, OUT boolean)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT EXISTS (SELECT FROM pg_depend d JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
+		JOIN pg_class t ON t.oid = $2 AND t.reltype = p.prorettype JOIN pg_rewrite r ON r.oid = d.objid
+		WHERE d.classid = 'pg_rewrite'::regclass AND d.objid = $1
+			AND strpos(r.ev_action::text, format('{RANGETBLFUNCTION :funcexpr {FUNCEXPR :funcid %s ', p.oid)) > 0);
+END;
+COMMENT ON FUNCTION tandem._selects_row(oid, oid)
+	IS 'whether a view has in FROM a function that returns the row type of the relation: its text names all columns of that, by their places';
+
 -- What hangs on a view by its row type, and rules of other relations, cannot be made again with it.
 CREATE FUNCTION tandem._remade_views(relations oid[], numbers integer[], OUT view oid, OUT owner oid, OUT place integer)
 RETURNS SETOF record LANGUAGE sql STABLE
@@ -1484,6 +1495,7 @@ BEGIN ATOMIC
 		JOIN pg_rewrite r ON r.oid = d.objid AND r.rulename = '_RETURN'
 		JOIN pg_class c ON c.oid = r.ev_class AND c.relkind = 'v' AND c.relpersistence <> 't'
 		WHERE NOT EXISTS (SELECT FROM tandem.view t WHERE t.view = c.oid) AND NOT tandem._is_stray(d.classid, d.objid, a.relation)
+			AND NOT tandem._selects_row(r.oid, a.relation)
 		UNION SELECT c.oid, c.relowner, v.place + 1
 		FROM v JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.view
 			AND d.classid = 'pg_rewrite'::regclass AND d.deptype = 'n'
@@ -1837,7 +1849,7 @@ BEGIN ATOMIC
 		FROM p
 	)
 	SELECT f.function, concat_ws(', ', CASE WHEN f.reads THEN 'reads all columns (*)' END, CASE WHEN f.copies THEN 'COPY' END,
-		CASE WHEN f.returns THEN 'returns its row type' END)
+		CASE WHEN f.returns THEN 'returns the row type' END)
 	FROM f WHERE f.reads OR f.copies OR f.returns;
 END;
 COMMENT ON FUNCTION tandem._readers_of_all_columns(oid)
@@ -2716,10 +2728,13 @@ BEGIN ATOMIC
 		SELECT r.relation, tandem.role_of(m.created_by) AS maker, m.id AS place
 		FROM (SELECT migration, relation FROM tandem.sync
 			UNION SELECT migration, relation FROM tandem.owned_column
-			UNION SELECT migration, relation FROM tandem.operation WHERE kind IN ('add table', 'rename table', 'drop table')
-				-- a default alone, which the view of its release has first
-				OR kind = 'statement' AND object IS NOT NULL) r
+			UNION SELECT migration, relation FROM tandem.operation
+			UNION SELECT migration, relation FROM tandem.after_switch
+			-- those that fill are of partitions, too
+			UNION SELECT migration, relation FROM tandem.step WHERE kind IN ('index', 'not null', 'constraint')) r
 		JOIN tandem.migration m ON m.id = r.migration AND m.phase <> 'aborted'
+		-- a partition is shown by its table alone
+		JOIN pg_class c ON c.oid = r.relation AND NOT c.relispartition
 		UNION ALL
 		SELECT v.relation, v.schema_owner, NULL FROM tandem._release_views v WHERE v.release = $1) w
 	JOIN pg_class t ON t.oid = w.relation AND t.relkind IN ('r', 'p');
@@ -3405,6 +3420,7 @@ REVOKE ALL ON FUNCTION
 	tandem._fingerprint(oid[], oid[], text),
 	tandem._drop_obstacles(oid[], integer, boolean),
 	tandem._is_changed(oid, integer),
+	tandem._selects_row(oid, oid),
 	tandem._compiled_functions(oid[], name[], oid[]),
 	tandem._view_bindings(oid),
 	tandem._remade_views(oid[], integer[]),

@@ -162,17 +162,30 @@ CREATE RULE also AS ON DELETE TO rooms WHERE old.a > 50 DO ALSO INSERT INTO log 
 CREATE TRIGGER of_a BEFORE UPDATE OF a ON rooms FOR EACH ROW WHEN (old.a IS DISTINCT FROM new.a) EXECUTE FUNCTION nothing();
 CREATE CONSTRAINT TRIGGER later AFTER UPDATE OF a ON rooms DEFERRABLE FOR EACH ROW EXECUTE FUNCTION nothing();
 CREATE FUNCTION largest() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT max(a) FROM rooms; END;
-ALTER TABLE rooms ADD COLUMN twice int GENERATED ALWAYS AS (a * 2) STORED;
 INSERT INTO rooms SELECT i, i, i FROM generate_series(1, 3) i;
-SELECT tandem.create_views(4, ARRAY['rooms']);
+CREATE TABLE halls (id int PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2) STORED);
+CREATE FUNCTION all_halls() RETURNS SETOF halls LANGUAGE sql AS 'SELECT * FROM shop.halls';
+CREATE FUNCTION a_hall() RETURNS halls LANGUAGE sql STABLE AS 'SELECT h FROM shop.halls h ORDER BY id LIMIT 1';
+-- with a function in FROM the text of a view has all columns of its row
+CREATE VIEW by_function AS SELECT id, a FROM all_halls();
+CREATE VIEW by_row AS SELECT (a_hall()).a;
+INSERT INTO halls VALUES (1, 5);
+SELECT tandem.create_views(4, ARRAY['rooms', 'halls']);
 SELECT tandem.create_migration('moves', release => 5);
 \set VERBOSITY default
 SELECT tandem.change_column('moves', 'rooms', 'a', 'bigint', carry => '{no_two}');
 SELECT tandem.change_column('moves', 'rooms', 'a', 'bigint');
 \set VERBOSITY terse
-SELECT tandem.create_views(5, ARRAY['rooms']);
+SELECT tandem.change_column('moves', 'halls', 'a', 'bigint');
+SELECT tandem.create_views(5, ARRAY['rooms', 'halls']);
 CALL tandem.migrate('moves');
+SELECT part, object, what_happens, remedy FROM tandem.preview_contract('moves') WHERE object ~ 'view' ORDER BY object;
 -- what it says, word for word
+SELECT line, statements FROM tandem._column_moves('halls'::regclass, 2, 'a__5') ORDER BY line;
+SELECT tandem.at_contract('moves', 'halls', s) FROM tandem._column_moves('halls'::regclass, 2, 'a__5') m, unnest(m.statements) s ORDER BY line;
+SELECT tandem.at_contract('moves', 'halls', 'CREATE VIEW by_function AS SELECT id, a FROM all_halls()');
+SELECT tandem.at_contract('moves', 'halls', 'ALTER VIEW by_row SET (security_barrier)');
+SELECT part, object, what_happens, remedy FROM tandem.preview_contract('moves') WHERE part = 'views' ORDER BY object;
 SELECT count(*) FROM (SELECT tandem.at_contract('moves', 'shop.rooms', s) FROM tandem._column_moves('rooms'::regclass, 2, 'a__5') m, unnest(m.statements) WITH ORDINALITY u (s, place) ORDER BY m.name, place) q;
 CALL tandem.migrate('moves');
 SELECT tandem.at_contract('moves', 'shop.rooms', 'ALTER TABLE shop.rooms DROP CONSTRAINT no_two, ADD CONSTRAINT no_two EXCLUDE USING gist (int4range(a::int, a::int + 1) WITH &&)');
@@ -188,7 +201,8 @@ CREATE TABLE rooms_before AS SELECT text FROM of_rooms;
 CALL tandem.contract('moves');
 TABLE rooms_before EXCEPT SELECT text FROM of_rooms;
 SELECT text FROM of_rooms EXCEPT TABLE rooms_before;
-SELECT attname, atttypid::regtype, attgenerated = '' AS plain FROM pg_attribute WHERE attrelid = 'rooms'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attname;
+SELECT attname, atttypid::regtype, attgenerated = '' AS plain FROM pg_attribute WHERE attrelid IN ('rooms'::regclass, 'halls'::regclass) AND attnum > 0 AND NOT attisdropped ORDER BY attrelid, attname;
+SELECT * FROM by_function, by_row;
 INSERT INTO rooms (id, a) VALUES (7, 50);
 SELECT largest();
 

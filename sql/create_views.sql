@@ -346,6 +346,19 @@ UPDATE release_71.r SET label = 'L' WHERE id = 1 RETURNING *;
 CALL tandem.abort('rename again');
 SELECT * FROM app.shape WHERE view = 'r';
 SELECT * FROM r ORDER BY id;
+-- One that only builds, or only does something later, works on its table, too.
+BEGIN;
+CREATE TABLE built (id integer NOT NULL, a integer) PARTITION BY LIST (id);
+CREATE TABLE built_1 PARTITION OF built FOR VALUES IN (1);
+CREATE TABLE dealt_with (id integer);
+CREATE TABLE switched (id integer);
+SELECT tandem.create_migration('builds', release => 72);
+SELECT tandem.add_index('builds', 'CREATE INDEX ON built (a)');
+SELECT tandem.at_contract('builds', 'dealt_with', 'ALTER TABLE dealt_with SET (fillfactor = 90)');
+SELECT tandem.add_after_switch('builds', 'switched', 'id = 1', 'id = 0');
+SELECT tandem.create_views(72);
+SELECT viewname FROM pg_views WHERE schemaname IN ('release_72', 'app__release_72') AND viewname IN ('built', 'built_1', 'dealt_with', 'switched') ORDER BY 1;
+ROLLBACK;
 RESET ROLE;
 SELECT view, release, relation FROM tandem.view ORDER BY view::text;
 \c postgres

@@ -270,7 +270,10 @@ SELECT tandem.at_contract('sums', 'sums', 'ALTER TABLE sums ALTER COLUMN b_next 
 SELECT tandem.change_column('sums', 'other_sums', 'b', 'bigint');
 SET client_min_messages = warning;
 SELECT tandem.create_views(56, relations => '{sums,other_sums}');
+-- what it says differs from server 17 on: test/t/change_newer.pl
+\set VERBOSITY terse
 CALL tandem.migrate('sums');
+\set VERBOSITY default
 SELECT tandem.at_contract('sums', 'other_sums', 'ALTER TABLE public.other_sums ALTER COLUMN b_next DROP EXPRESSION');
 CALL tandem.migrate('sums');
 SELECT tandem.switch_release(56);

@@ -555,6 +555,21 @@ SET client_min_messages = warning;
 SELECT tandem.switch_release(15);
 CALL tandem.abort('m', force => true);
 SELECT * FROM release_15.carts;
+-- its nodes are told, by what a probe asks and by what an operator looks at
+SELECT * FROM tandem.health(15);
+SELECT state, reason FROM tandem.releases WHERE release = 15;
+SELECT tandem.switch_release(15);
+BEGIN;
+SELECT tandem.register_release(15);
+SELECT * FROM tandem.health(15);
+ROLLBACK;
+SELECT healthy FROM tandem.health(15);
+-- so are those of a release that is not the current one, but below one that is known
+BEGIN;
+SELECT tandem.switch_release(13);
+SELECT tandem.register_release(16);
+SELECT * FROM tandem.health(15);
+ROLLBACK;
 
 /*
  * What a release writes that may only read yet, through a view that computes the column.

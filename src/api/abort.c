@@ -313,7 +313,7 @@ check_not_current(const Migration *migration, bool force)
 					   quote_literal_cstr(migration->name))));
 }
 
-/* Its nodes pass tandem.health until another release is the current one. */
+/* Its nodes are not refused until another release is the current one. */
 static void
 warn_if_current(const Migration *migration)
 {
@@ -329,7 +329,7 @@ warn_if_current(const Migration *migration)
 	ereport(WARNING,
 			(errmsg("release %d of the aborted migration \"%s\" is still the current one",
 					migration->release, migration->name),
-			 errdetail("tandem.health goes on to report it as served."),
+			 errdetail("Its nodes are not refused; tandem.health tells them that the migration was aborted."),
 			 back > 0
 			 ? errhint("Run SELECT tandem.switch_release(%d);", back)
 			 : errhint("Run SELECT tandem.switch_release(...); with a release that is ready.")));

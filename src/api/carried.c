@@ -295,7 +295,7 @@ carry_statistics(const ReleaseNames *names, const CarriedObject *object, char *b
 	List	   *news = NIL;
 	ListCell   *lc;
 
-	foreach(lc, statement_names(object->definition).columns)
+	foreach(lc, statement_columns(object->definition))
 		release_names_check(names, lfirst(lc));
 	foreach(lc, names->first)
 	{

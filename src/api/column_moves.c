@@ -15,6 +15,7 @@
 
 #include "api/column_moves.h"
 #include "catalog/release_view.h"
+#include "core/compat.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/text.h"
@@ -73,6 +74,20 @@ find_move(List *moves, const char *line)
 	return NULL;
 }
 
+/* Only the user knows which of the two he can do with. */
+static const char *
+advice_on(const ColumnMove *move)
+{
+	const char *ending = " DROP EXPRESSION";
+	const char *last = move && move->statements ? llast(move->statements) : "";
+
+	if (strlen(last) < strlen(ending) || strcmp(last + strlen(last) - strlen(ending), ending) != 0)
+		return "";
+	return compat_has_set_expression()
+		? " It leaves a plain column; with SET EXPRESSION AS (...) in its place the column is computed as before, and the table is rewritten while it is locked."
+		: " It leaves a plain column.";
+}
+
 static char *
 line_with_calls(const Migration *migration, const SyncRule *rule, const char *line,
 				const ColumnMove *move)
@@ -90,6 +105,7 @@ line_with_calls(const Migration *migration, const SyncRule *rule, const char *li
 						 quote_literal_cstr(migration->name),
 						 quote_literal_cstr(quoting_relation(rule->relation)),
 						 quote_literal_cstr(lfirst(lc)));
+	appendStringInfoString(&text, advice_on(move));
 	return text.data;
 }
 

@@ -219,6 +219,15 @@ renames_of_migration(const Migration *migration)
 	return renames;
 }
 
+static void
+give_new_name(const Migration *migration, const SyncRule *rename)
+{
+	/* or the earlier names would be given to it once more */
+	sync_note_name_taken(rename);
+	rename_column(migration, rename->relation, rule_renamed_column(rename),
+				  rename->new_name);
+}
+
 List *
 column_rename_all(const Migration *migration, List *dropped)
 {
@@ -236,10 +245,7 @@ column_rename_all(const Migration *migration, List *dropped)
 			continue;
 		}
 		move_dropped_columns_away(migration, rename, dropped);
-		/* or the earlier names would be given to it once more */
-		sync_note_name_taken(rename);
-		rename_column(migration, rename->relation, rule_renamed_column(rename),
-					  rename->new_name);
+		give_new_name(migration, rename);
 		renamed = list_append_unique_oid(renamed, rename->relation);
 	}
 	return renamed;
@@ -255,9 +261,7 @@ column_rename_left(const Migration *migration)
 	{
 		SyncRule   *rename = lfirst(lc);
 
-		sync_note_name_taken(rename);
-		rename_column(migration, rename->relation, rule_renamed_column(rename),
-					  rename->new_name);
+		give_new_name(migration, rename);
 		renamed = list_append_unique_oid(renamed, rename->relation);
 	}
 	versioned_views_refresh(renamed);

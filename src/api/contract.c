@@ -256,11 +256,9 @@ has_bare_change(const Migration *migration)
 {
 	ListCell   *lc;
 
-	foreach(lc, sync_list_of_migration(migration->id))
+	foreach(lc, sync_list_changing(migration->id))
 	{
-		const SyncRule *rule = lfirst(lc);
-
-		if (rule_changes_column(rule) && rule->on_table == ON_TABLE_BARE)
+		if (((SyncRule *) lfirst(lc))->on_table == ON_TABLE_BARE)
 			return true;
 	}
 	return false;
@@ -654,6 +652,21 @@ put_views_that_lose(ReturnSetInfo *result, const Migration *migration)
 	}
 }
 
+/* What statements leave of it nobody can tell before they have run. */
+static char *
+what_happens_to_view(const Migration *migration, Oid view)
+{
+	char	   *made;
+
+	if (remade_view_is_left(migration, view))
+		return "it is dropped";
+	made = psprintf("dropped and made again, as role %s",
+					quote_identifier(GetUserNameFromId(authority_owner_of(view), false)));
+	return operations_name(migration, InvalidOid, quoting_raw_name(view))
+		? psprintf("statements called for name it; if they leave it as it is, it is %s", made)
+		: psprintf("it is %s", made);
+}
+
 static void
 put_views_made_again(ReturnSetInfo *result, const Migration *migration)
 {
@@ -661,10 +674,7 @@ put_views_made_again(ReturnSetInfo *result, const Migration *migration)
 
 	foreach(lc, user_views_of_migration(migration))
 		put_part(result, "views", psprintf("view %s", quoting_relation(lfirst_oid(lc))),
-				 remade_view_is_left(migration, lfirst_oid(lc)) ? "it is dropped"
-				 : psprintf("it is dropped and made again, as role %s",
-							quote_identifier(GetUserNameFromId(authority_owner_of(lfirst_oid(lc)), false))),
-				 "nothing is to be done");
+				 what_happens_to_view(migration, lfirst_oid(lc)), NULL);
 }
 
 /* An index that migrate is to build may be what a part is listed without. */

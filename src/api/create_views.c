@@ -62,7 +62,7 @@ tables_of_caller(int release)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("no migration works on a table of yours"),
-				 errhint("Call it as the owner of the tables, after tandem.sync_column; or name the tables, relations => '{...}', or their schemas, schemas => '{...}'.")));
+				 errhint("Call it as the owner of the tables, after the other calls of the migration; or name the tables, relations => '{...}', or their schemas, schemas => '{...}'.")));
 	return mine;
 }
 

@@ -201,6 +201,20 @@ operation_list_before(int release, OperationKind kind)
 }
 
 List *
+operation_open_statements(void)
+{
+	TandemQuery query;
+	List	   *statements;
+
+	query_begin(&query);
+	statements = query_texts(&query,
+							 "SELECT o.statement FROM tandem.operation o JOIN tandem.migration m ON m.id = o.migration "
+							 "WHERE o.kind = 'statement' AND NOT o.done AND m.phase NOT IN ('done', 'aborted') ORDER BY o.id");
+	query_end(&query);
+	return statements;
+}
+
+List *
 operation_tables(int migration_id, OperationKind kind)
 {
 	List	   *relids = NIL;

@@ -73,6 +73,9 @@ extern List *operation_list_of_table(Oid relid, int release);
 /* Returns those of one kind of all open migrations before a release, in the order of the calls. */
 extern List *operation_list_before(int release, OperationKind kind);
 
+/* Returns the statements that contract of open migrations is to run, of char *. */
+extern List *operation_open_statements(void);
+
 /* Returns the tables of operation_list_of_kind, as OIDs. */
 extern List *operation_tables(int migration_id, OperationKind kind);
 

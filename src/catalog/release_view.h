@@ -156,9 +156,9 @@ extern void release_view_forget(Oid view);
 extern List *release_view_schemas(void);
 
 /*
- * Returns the tables with a sync or column of a migration that was not
- * aborted, ordered by the first migration, and then those with a view for
- * release: a list of ViewedTable, one per table and maker.
+ * Returns the tables on which a migration works that was not aborted, ordered by
+ * the first migration, and then those with a view for release: a list of
+ * ViewedTable, one per table and maker.
  */
 extern List *release_view_tables(int release);
 

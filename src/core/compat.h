@@ -110,6 +110,28 @@ compat_expand_virtual(Node *expression, Relation rel)
 #endif
 }
 
+/* Has the server ALTER COLUMN ... SET EXPRESSION? */
+static inline bool
+compat_has_set_expression(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return true;
+#else
+	return false;
+#endif
+}
+
+/* Is a command that? */
+static inline bool
+compat_sets_expression(AlterTableType command)
+{
+#if PG_VERSION_NUM >= 170000
+	return command == AT_SetExpression;
+#else
+	return false;
+#endif
+}
+
 /* Has a parsed UPDATE a RETURNING? */
 static inline bool
 compat_has_returning(const UpdateStmt *update)

@@ -9,96 +9,166 @@
 #include "catalog/namespace.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
+#include "utils/builtins.h"
 
+#include "core/compat.h"
 #include "core/text.h"
 #include "ddl/statement_names.h"
 
-static void
+/* Returns NULL for NULL. */
+static NamedTable *
 add_relation(StatementNames *names, RangeVar *relation)
 {
-	if (relation)
-		names->relations = lappend(names->relations, relation);
+	NamedTable *table;
+
+	if (relation == NULL)
+		return NULL;
+	table = palloc0(sizeof(NamedTable));
+	table->name = relation;
+	names->tables = lappend(names->tables, table);
+	return table;
 }
 
-static void
-add_column(StatementNames *names, char *column)
+/* One that the server may have named, or that need not be there. */
+static NamedTable *
+add_relation_of_kind(StatementNames *names, RangeVar *relation, ObjectType type, bool missing_ok)
 {
+	NamedTable *table = add_relation(names, relation);
+
+	if (table)
+		table->optional = missing_ok || type == OBJECT_INDEX || type == OBJECT_SEQUENCE;
+	return table;
+}
+
+/* table is NULL if nobody can tell whose it is. */
+static void
+add_column(StatementNames *names, NamedTable *table, char *column)
+{
+	List	  **columns = table ? &table->columns : &names->columns;
+
 	if (column)
-		names->columns = lappend(names->columns, column);
+		*columns = lappend(*columns, column);
 }
 
 static void
-add_columns(StatementNames *names, List *columns)
+add_columns(StatementNames *names, NamedTable *table, List *columns)
 {
 	ListCell   *lc;
 
 	foreach(lc, columns)
-		add_column(names, strVal(lfirst(lc)));
+		add_column(names, table, strVal(lfirst(lc)));
+}
+
+static void
+add_made(StatementNames *names, char *name)
+{
+	if (name)
+		names->made = lappend(names->made, name);
 }
 
 /* A name as a list of String, which may end in that of what belongs to the table. */
-static void
+static NamedTable *
 add_qualified(StatementNames *names, List *qualified, int parts_of_table)
 {
 	List	   *table = list_copy(qualified);
 
 	table = list_truncate(table, list_length(table) - parts_of_table);
-	if (table != NIL && list_length(table) <= 3)
-		add_relation(names, makeRangeVarFromNameList(table));
+	if (table == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("column name must be qualified"),
+				 errhint("Write the name of its table and a dot before %s.",
+						 quote_identifier(strVal(llast(qualified))))));
+	return add_relation(names, makeRangeVarFromNameList(table));
+}
+
+/* The tree of an expression over a table, or, without one, of a query. */
+typedef struct NamedTree
+{
+	StatementNames *names;
+	NamedTable *table;
+} NamedTree;
+
+static void
+add_reference(NamedTree *tree, const ColumnRef *reference)
+{
+	Node	   *field = llast(reference->fields);
+
+	if (!IsA(field, String))
+		return;
+
+	/*
+	 * behind a dot a function can stand; the name of the table is its whole
+	 * row
+	 */
+	if (tree->table == NULL || list_length(reference->fields) > 1)
+		add_column(tree->names, NULL, strVal(field));
+	else if (strcmp(strVal(field), tree->table->name->relname) != 0)
+		add_column(tree->names, tree->table, strVal(field));
 }
 
 /* raw_expression_tree_walker */
 static bool
-add_names_of_query(Node *node, void *context)
+add_names_walker(Node *node, void *context)
 {
-	StatementNames *names = context;
+	NamedTree  *tree = context;
 
 	if (node == NULL)
 		return false;
 	if (IsA(node, RangeVar))
-		add_relation(names, (RangeVar *) node);
+		(void) add_relation(tree->names, (RangeVar *) node);
+	else if (IsA(node, CommonTableExpr))
+		tree->names->queries = lappend(tree->names->queries, ((CommonTableExpr *) node)->ctename);
 	else if (IsA(node, ColumnRef))
 	{
-		Node	   *field = llast(((ColumnRef *) node)->fields);
-
-		if (IsA(field, String))
-			add_column(names, strVal(field));
+		add_reference(tree, (ColumnRef *) node);
 		return false;
 	}
 	else if (IsA(node, IndexElem))
-		add_column(names, ((IndexElem *) node)->name);
-	return raw_expression_tree_walker(node, add_names_of_query, context);
+		add_column(tree->names, tree->table, ((IndexElem *) node)->name);
+	return raw_expression_tree_walker(node, add_names_walker, context);
 }
 
 static void
-add_constraint(StatementNames *names, const Constraint *constraint)
+add_names_of_tree(StatementNames *names, NamedTable *table, void *node)
 {
-	add_columns(names, constraint->keys);
-	add_columns(names, constraint->including);
-	add_columns(names, constraint->fk_attrs);
-	(void) add_names_of_query(constraint->raw_expr, names);
+	NamedTree	tree = {names, table};
+
+	(void) add_names_walker(node, &tree);
+}
+
+static void
+add_constraint(StatementNames *names, NamedTable *table, const Constraint *constraint)
+{
+	add_columns(names, table, constraint->keys);
+	add_columns(names, table, constraint->including);
+	add_columns(names, table, constraint->fk_attrs);
+	add_columns(names, table, constraint->fk_del_set_cols);
+	add_names_of_tree(names, table, constraint->raw_expr);
 	/* operators, too, of EXCLUDE */
-	(void) add_names_of_query((Node *) constraint->exclusions, names);
-	(void) add_names_of_query(constraint->where_clause, names);
-	/* its columns are of that one */
-	add_relation(names, constraint->pktable);
+	add_names_of_tree(names, table, constraint->exclusions);
+	add_names_of_tree(names, table, constraint->where_clause);
+	add_columns(names, add_relation(names, constraint->pktable), constraint->pk_attrs);
+	add_made(names, constraint->conname);
 }
 
 /* Its own name may be one that a column has now. */
 static void
-add_new_column(StatementNames *names, const ColumnDef *column)
+add_new_column(StatementNames *names, NamedTable *table, const ColumnDef *column)
 {
-	StatementNames of_column = {NIL, NIL};
+	List	   *before = list_copy(table->columns);
 	ListCell   *lc;
 
+	table->columns = NIL;
 	foreach(lc, column->constraints)
-		add_constraint(&of_column, lfirst_node(Constraint, lc));
-	names->relations = list_concat(names->relations, of_column.relations);
-	foreach(lc, of_column.columns)
+		add_constraint(names, table, lfirst_node(Constraint, lc));
+	foreach(lc, table->columns)
 	{
-		if (strcmp(lfirst(lc), column->colname) != 0)
-			add_column(names, lfirst(lc));
+		if (strcmp(lfirst(lc), column->colname) == 0)
+			table->columns = foreach_delete_current(table->columns, lc);
 	}
+	table->columns = list_concat(before, table->columns);
+	add_made(names, column->colname);
 }
 
 /* What the names of commands mean besides columns. */
@@ -123,85 +193,98 @@ command_names_column(AlterTableType command)
 		case AT_DropIdentity:
 			return true;
 		default:
-			return false;
+			return compat_sets_expression(command);
 	}
 }
 
 static void
-add_command(StatementNames *names, const AlterTableCmd *command)
+add_command(StatementNames *names, NamedTable *table, const AlterTableCmd *command)
 {
 	if (command_names_column(command->subtype))
-		add_column(names, command->name);
+		add_column(names, command->missing_ok ? NULL : table, command->name);
 	if (command->def == NULL)
 		return;
-	if (IsA(command->def, Constraint))
-		add_constraint(names, (Constraint *) command->def);
+	if (command->subtype == AT_AlterColumnType)
+		add_names_of_tree(names, table, castNode(ColumnDef, command->def)->raw_default);
+	else if (compat_sets_expression(command->subtype))
+		add_names_of_tree(names, table, command->def);
+	else if (IsA(command->def, Constraint))
+		add_constraint(names, table, (Constraint *) command->def);
 	else if (IsA(command->def, ColumnDef))
-		add_new_column(names, (ColumnDef *) command->def);
+		add_new_column(names, table, (ColumnDef *) command->def);
 	else if (IsA(command->def, RangeVar))
-		add_relation(names, (RangeVar *) command->def);
+		(void) add_relation(names, (RangeVar *) command->def);
 	else if (IsA(command->def, PartitionCmd))
-		add_relation(names, ((PartitionCmd *) command->def)->name);
+		(void) add_relation(names, ((PartitionCmd *) command->def)->name);
 }
 
 static void
 add_alter_table(StatementNames *names, const AlterTableStmt *statement)
 {
+	NamedTable *table;
 	ListCell   *lc;
 
 	if (statement->objtype == OBJECT_TYPE)
 		return;
-	add_relation(names, statement->relation);
+	table = add_relation_of_kind(names, statement->relation, statement->objtype,
+								 statement->missing_ok);
 	foreach(lc, statement->cmds)
-		add_command(names, lfirst_node(AlterTableCmd, lc));
+		add_command(names, table, lfirst_node(AlterTableCmd, lc));
 }
 
 static void
 add_index(StatementNames *names, const IndexStmt *statement)
 {
-	add_relation(names, statement->relation);
-	(void) add_names_of_query((Node *) statement->indexParams, names);
-	(void) add_names_of_query((Node *) statement->indexIncludingParams, names);
-	(void) add_names_of_query(statement->whereClause, names);
+	NamedTable *table = add_relation(names, statement->relation);
+
+	add_names_of_tree(names, table, statement->indexParams);
+	add_names_of_tree(names, table, statement->indexIncludingParams);
+	add_names_of_tree(names, table, statement->whereClause);
+	add_made(names, statement->idxname);
 }
 
 static void
 add_statistics(StatementNames *names, const CreateStatsStmt *statement)
 {
+	NamedTable *table = NULL;
 	ListCell   *lc;
 
-	(void) add_names_of_query((Node *) statement->relations, names);
+	/* the server takes one table alone */
+	if (list_length(statement->relations) == 1 && IsA(linitial(statement->relations), RangeVar))
+		table = add_relation(names, linitial(statement->relations));
+	else
+		add_names_of_tree(names, NULL, statement->relations);
 	foreach(lc, statement->exprs)
 	{
 		StatsElem  *element = lfirst(lc);
 
-		add_column(names, element->name);
-		(void) add_names_of_query(element->expr, names);
+		add_column(names, table, element->name);
+		add_names_of_tree(names, table, element->expr);
 	}
 }
 
+/* Its own columns are none of a table that is there. */
 static void
 add_table(StatementNames *names, const CreateStmt *statement)
 {
+	NamedTable	made = {.name = statement->relation};
 	ListCell   *lc;
-	ListCell   *of_column;
 
+	add_made(names, statement->relation->relname);
 	foreach(lc, statement->inhRelations)
-		add_relation(names, lfirst(lc));
+		(void) add_relation(names, lfirst(lc));
 	foreach(lc, statement->tableElts)
 	{
 		Node	   *element = lfirst(lc);
 
 		if (IsA(element, TableLikeClause))
-			add_relation(names, ((TableLikeClause *) element)->relation);
+			(void) add_relation(names, ((TableLikeClause *) element)->relation);
 		else if (IsA(element, Constraint))
-			add_relation(names, ((Constraint *) element)->pktable);
+			add_constraint(names, &made, (Constraint *) element);
 		else if (IsA(element, ColumnDef))
-		{
-			foreach(of_column, ((ColumnDef *) element)->constraints)
-				add_relation(names, lfirst_node(Constraint, of_column)->pktable);
-		}
+			add_new_column(names, &made, (ColumnDef *) element);
 	}
+	names->columns = NIL;
 }
 
 /* Of an object of a table, such as a trigger, the last part of its name is its own. */
@@ -213,6 +296,7 @@ parts_beside_table(ObjectType type)
 		case OBJECT_TABLE:
 		case OBJECT_VIEW:
 		case OBJECT_MATVIEW:
+		case OBJECT_FOREIGN_TABLE:
 		case OBJECT_INDEX:
 			return 0;
 		case OBJECT_COLUMN:
@@ -227,15 +311,17 @@ parts_beside_table(ObjectType type)
 }
 
 static void
-add_object(StatementNames *names, ObjectType type, Node *object)
+add_object(StatementNames *names, ObjectType type, Node *object, bool missing_ok)
 {
 	int			parts = parts_beside_table(type);
+	NamedTable *table;
 
 	if (parts < 0 || !IsA(object, List))
 		return;
-	add_qualified(names, (List *) object, parts);
+	table = add_qualified(names, (List *) object, parts);
+	table->optional = missing_ok || type == OBJECT_INDEX;
 	if (type == OBJECT_COLUMN)
-		add_column(names, strVal(llast((List *) object)));
+		add_column(names, table, strVal(llast((List *) object)));
 }
 
 static void
@@ -244,30 +330,33 @@ add_dropped(StatementNames *names, const DropStmt *statement)
 	ListCell   *lc;
 
 	foreach(lc, statement->objects)
-		add_object(names, statement->removeType, lfirst(lc));
+		add_object(names, statement->removeType, lfirst(lc), statement->missing_ok);
 }
 
 static void
 add_grant(StatementNames *names, const GrantStmt *statement)
 {
+	NamedTable *table = NULL;
 	ListCell   *lc;
-	ListCell   *privilege;
 
 	if (statement->targtype != ACL_TARGET_OBJECT || statement->objtype != OBJECT_TABLE)
 		return;
 	foreach(lc, statement->objects)
-		add_relation(names, lfirst(lc));
-	foreach(privilege, statement->privileges)
-		add_columns(names, ((AccessPriv *) lfirst(privilege))->cols);
+		table = add_relation(names, lfirst(lc));
+	if (list_length(statement->objects) > 1)
+		table = NULL;
+	foreach(lc, statement->privileges)
+		add_columns(names, table, ((AccessPriv *) lfirst(lc))->cols);
 }
 
 static void
 add_trigger(StatementNames *names, const CreateTrigStmt *statement)
 {
-	add_relation(names, statement->relation);
-	add_relation(names, statement->constrrel);
-	add_columns(names, statement->columns);
-	(void) add_names_of_query(statement->whenClause, names);
+	NamedTable *table = add_relation(names, statement->relation);
+
+	(void) add_relation(names, statement->constrrel);
+	add_columns(names, table, statement->columns);
+	add_names_of_tree(names, NULL, statement->whenClause);
 }
 
 /* OWNED BY of a sequence: a column, or NONE. */
@@ -279,15 +368,15 @@ add_owner(StatementNames *names, List *options)
 	foreach(lc, options)
 	{
 		DefElem    *option = lfirst_node(DefElem, lc);
+		List	   *owner = (List *) option->arg;
 
-		if (strcmp(option->defname, "owned_by") != 0 || list_length((List *) option->arg) < 2)
+		if (strcmp(option->defname, "owned_by") != 0 ||
+			(list_length(owner) == 1 && strcmp(strVal(linitial(owner)), "none") == 0))
 			continue;
-		add_qualified(names, (List *) option->arg, 1);
-		add_column(names, strVal(llast((List *) option->arg)));
+		add_column(names, add_qualified(names, owner, 1), strVal(llast(owner)));
 	}
 }
 
-/* Each table has columns of its own. */
 static void
 add_publication(StatementNames *names, const AlterPublicationStmt *statement)
 {
@@ -295,102 +384,147 @@ add_publication(StatementNames *names, const AlterPublicationStmt *statement)
 
 	foreach(lc, statement->pubobjects)
 	{
-		PublicationTable *table = lfirst_node(PublicationObjSpec, lc)->pubtable;
+		PublicationTable *published = lfirst_node(PublicationObjSpec, lc)->pubtable;
+		NamedTable *table;
 
-		if (table == NULL)
+		if (published == NULL)
 			continue;
-		add_relation(names, table->relation);
-		add_columns(names, table->columns);
-		(void) add_names_of_query(table->whereClause, names);
+		table = add_relation(names, published->relation);
+		add_columns(names, table, published->columns);
+		add_names_of_tree(names, table, published->whereClause);
 	}
 }
 
 static void
 add_rename(StatementNames *names, const RenameStmt *statement)
 {
-	add_relation(names, statement->relation);
+	NamedTable *table = add_relation_of_kind(names, statement->relation, statement->renameType,
+											 statement->missing_ok);
+
 	if (statement->renameType == OBJECT_COLUMN || statement->renameType == OBJECT_ATTRIBUTE)
-		add_column(names, statement->subname);
+		add_column(names, table, statement->subname);
+	add_made(names, statement->newname);
 }
+
+static void
+add_view(StatementNames *names, const ViewStmt *statement)
+{
+	add_made(names, statement->view->relname);
+	add_names_of_tree(names, NULL, statement->query);
+}
+
+static void
+add_stored_view(StatementNames *names, const CreateTableAsStmt *statement)
+{
+	add_made(names, statement->into->rel->relname);
+	add_names_of_tree(names, NULL, statement->query);
+}
+
+static void
+add_rule(StatementNames *names, const RuleStmt *statement)
+{
+	(void) add_relation(names, statement->relation);
+	add_names_of_tree(names, NULL, statement->whereClause);
+}
+
+static void
+add_made_policy(StatementNames *names, const CreatePolicyStmt *statement)
+{
+	(void) add_relation(names, statement->table);
+	add_names_of_tree(names, NULL, list_make2(statement->qual, statement->with_check));
+}
+
+static void
+add_policy(StatementNames *names, const AlterPolicyStmt *statement)
+{
+	(void) add_relation(names, statement->table);
+	add_names_of_tree(names, NULL, list_make2(statement->qual, statement->with_check));
+}
+
+static void
+add_sequence(StatementNames *names, const CreateSeqStmt *statement)
+{
+	add_made(names, statement->sequence->relname);
+	add_owner(names, statement->options);
+}
+
+#define CASE_STATEMENT(type, add) \
+	case T_##type: add(names, (type *) statement); break
 
 static void
 add_names(StatementNames *names, Node *statement)
 {
 	switch (nodeTag(statement))
 	{
-		case T_AlterTableStmt:
-			add_alter_table(names, (AlterTableStmt *) statement);
+			CASE_STATEMENT(AlterTableStmt, add_alter_table);
+			CASE_STATEMENT(CreateStmt, add_table);
+			CASE_STATEMENT(IndexStmt, add_index);
+			CASE_STATEMENT(CreateStatsStmt, add_statistics);
+			CASE_STATEMENT(CreateTrigStmt, add_trigger);
+			CASE_STATEMENT(RuleStmt, add_rule);
+			CASE_STATEMENT(CreatePolicyStmt, add_made_policy);
+			CASE_STATEMENT(AlterPolicyStmt, add_policy);
+		case T_CompositeTypeStmt:
+			add_made(names, ((CompositeTypeStmt *) statement)->typevar->relname);
 			break;
-		case T_CreateStmt:
-			add_table(names, (CreateStmt *) statement);
-			break;
-		case T_IndexStmt:
-			add_index(names, (IndexStmt *) statement);
-			break;
-		case T_ViewStmt:
-			(void) add_names_of_query(((ViewStmt *) statement)->query, names);
-			break;
-		case T_CreateTableAsStmt:
-			(void) add_names_of_query(((CreateTableAsStmt *) statement)->query, names);
-			break;
-		case T_RuleStmt:
-			add_relation(names, ((RuleStmt *) statement)->relation);
-			(void) add_names_of_query(((RuleStmt *) statement)->whereClause, names);
-			break;
-		case T_CreateSeqStmt:
-			add_owner(names, ((CreateSeqStmt *) statement)->options);
-			break;
+			CASE_STATEMENT(ViewStmt, add_view);
+			CASE_STATEMENT(CreateTableAsStmt, add_stored_view);
+			CASE_STATEMENT(CreateSeqStmt, add_sequence);
 		case T_AlterSeqStmt:
 			add_owner(names, ((AlterSeqStmt *) statement)->options);
 			break;
-		case T_AlterPublicationStmt:
-			add_publication(names, (AlterPublicationStmt *) statement);
-			break;
-		case T_CreateTrigStmt:
-			add_trigger(names, (CreateTrigStmt *) statement);
-			break;
-		case T_CreatePolicyStmt:
-			add_relation(names, ((CreatePolicyStmt *) statement)->table);
-			(void) add_names_of_query(((CreatePolicyStmt *) statement)->qual, names);
-			(void) add_names_of_query(((CreatePolicyStmt *) statement)->with_check, names);
-			break;
-		case T_AlterPolicyStmt:
-			add_relation(names, ((AlterPolicyStmt *) statement)->table);
-			(void) add_names_of_query(((AlterPolicyStmt *) statement)->qual, names);
-			(void) add_names_of_query(((AlterPolicyStmt *) statement)->with_check, names);
-			break;
-		case T_CreateStatsStmt:
-			add_statistics(names, (CreateStatsStmt *) statement);
-			break;
-		case T_RenameStmt:
-			add_rename(names, (RenameStmt *) statement);
-			break;
-		case T_DropStmt:
-			add_dropped(names, (DropStmt *) statement);
-			break;
+			CASE_STATEMENT(AlterPublicationStmt, add_publication);
+			CASE_STATEMENT(GrantStmt, add_grant);
+			CASE_STATEMENT(RenameStmt, add_rename);
+			CASE_STATEMENT(DropStmt, add_dropped);
 		case T_CommentStmt:
-			add_object(names, ((CommentStmt *) statement)->objtype, ((CommentStmt *) statement)->object);
+			add_object(names, ((CommentStmt *) statement)->objtype,
+					   ((CommentStmt *) statement)->object, false);
 			break;
-		case T_AlterOwnerStmt:
-			add_relation(names, ((AlterOwnerStmt *) statement)->relation);
+		case T_AlterObjectDependsStmt:
+			(void) add_relation_of_kind(names, ((AlterObjectDependsStmt *) statement)->relation,
+										((AlterObjectDependsStmt *) statement)->objectType, false);
 			break;
 		case T_AlterObjectSchemaStmt:
-			add_relation(names, ((AlterObjectSchemaStmt *) statement)->relation);
-			break;
-		case T_GrantStmt:
-			add_grant(names, (GrantStmt *) statement);
+			(void) add_relation_of_kind(names, ((AlterObjectSchemaStmt *) statement)->relation,
+										((AlterObjectSchemaStmt *) statement)->objectType,
+										((AlterObjectSchemaStmt *) statement)->missing_ok);
 			break;
 		default:
 			break;
 	}
 }
 
+static bool
+is_of_query(const RangeVar *name, List *queries)
+{
+	return name->schemaname == NULL && text_is_among(name->relname, queries);
+}
+
 StatementNames
 statement_names(const char *text)
 {
-	StatementNames names = {NIL, NIL};
+	StatementNames names = {.tables = NIL};
 	List	   *parsed = sql_parse(RAW_PARSE_DEFAULT, text, "Give one DDL statement.");
+	ListCell   *lc;
 
 	add_names(&names, linitial_node(RawStmt, parsed)->stmt);
+	foreach(lc, names.tables)
+	{
+		if (is_of_query(((NamedTable *) lfirst(lc))->name, names.queries))
+			names.tables = foreach_delete_current(names.tables, lc);
+	}
 	return names;
+}
+
+List *
+statement_columns(const char *text)
+{
+	StatementNames names = statement_names(text);
+	List	   *columns = names.columns;
+	ListCell   *lc;
+
+	foreach(lc, names.tables)
+		columns = list_concat(columns, ((NamedTable *) lfirst(lc))->columns);
+	return columns;
 }

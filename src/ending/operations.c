@@ -260,16 +260,25 @@ part_of_constraint(const Operation *operation)
 				   psprintf("it is renamed to %s", quote_identifier(operation->new_name)));
 }
 
-/* Returns what keeps the table from being dropped together with the others. */
+/* Returns what keeps the tables that the migration drops from being dropped together. */
 static List *
-lines_of_drop(const Migration *migration, Oid relid)
+lines_of_drops(const Migration *migration)
 {
-	List	   *all = tables_obstacles(migration, operation_tables(migration->id, OPERATION_DROP_TABLE),
-									   migration->release, false);
+	List	   *relids = operation_tables(migration->id, OPERATION_DROP_TABLE);
+
+	return relids == NIL ? NIL
+		: tables_obstacles(migration, relids, migration->release, false);
+}
+
+/* Returns those of one of them; all are those of lines_of_drops. */
+static List *
+lines_of_drop(const Migration *migration, Oid relid, List *all)
+{
 	List	   *lines = NIL;
 	ListCell   *lc;
 
-	foreach(lc, tables_obstacles(migration, list_make1_oid(relid), migration->release, false))
+	foreach(lc, all == NIL ? NIL
+			: tables_obstacles(migration, list_make1_oid(relid), migration->release, false))
 	{
 		if (text_is_among(lfirst(lc), all))
 			lines = lappend(lines, lfirst(lc));
@@ -279,9 +288,9 @@ lines_of_drop(const Migration *migration, Oid relid)
 
 /* What statements of the user free before nobody can tell: then the drop fails, or not. */
 static ContractPart *
-part_of_drop(const Migration *migration, const Operation *operation)
+part_of_drop(const Migration *migration, const Operation *operation, List *obstacles)
 {
-	List	   *lines = lines_of_drop(migration, operation->relation);
+	List	   *lines = lines_of_drop(migration, operation->relation, obstacles);
 
 	if (lines == NIL)
 		return part_of(operation, table_title(operation), pstrdup("it is dropped"));
@@ -382,12 +391,12 @@ part_of_rename(const Migration *migration, const Operation *operation)
 }
 
 static ContractPart *
-part_of_operation(const Migration *migration, const Operation *operation)
+part_of_operation(const Migration *migration, const Operation *operation, List *obstacles)
 {
 	switch (operation->kind)
 	{
 		case OPERATION_DROP_TABLE:
-			return part_of_drop(migration, operation);
+			return part_of_drop(migration, operation, obstacles);
 		case OPERATION_RENAME_TABLE:
 			return part_of_rename(migration, operation);
 		case OPERATION_STATEMENT:
@@ -404,6 +413,7 @@ part_of_operation(const Migration *migration, const Operation *operation)
 List *
 operations_parts(const Migration *migration)
 {
+	List	   *obstacles = lines_of_drops(migration);
 	List	   *parts = NIL;
 	ListCell   *lc;
 
@@ -411,7 +421,7 @@ operations_parts(const Migration *migration)
 	{
 		const Operation *operation = lfirst(lc);
 		ContractPart *part = relation_exists(operation->relation)
-		? part_of_operation(migration, operation) : NULL;
+		? part_of_operation(migration, operation, obstacles) : NULL;
 
 		if (part)
 			parts = lappend(parts, part);

@@ -43,9 +43,10 @@ read_contract_part(uint64 row)
 typedef struct PartsRead
 {
 	const char *sql;
+	void	   *(*read_row) (uint64 row);
 	int			migration_id;
 	MemoryContext caller;
-	List	   *parts;
+	List	   *parts;			/* of what read_row returns */
 } PartsRead;
 
 static void
@@ -57,7 +58,7 @@ read_parts(void *arg)
 
 	query_begin(&query);
 	query_int(&query, read->migration_id);
-	read->parts = query_rows(&query, read->sql, read_contract_part);
+	read->parts = query_rows(&query, read->sql, read->read_row);
 	query_end(&query);
 	MemoryContextSwitchTo(here);
 }
@@ -70,7 +71,10 @@ read_parts(void *arg)
 static List *
 read_contract_parts(const char *sql, int migration_id)
 {
-	PartsRead	read = {.sql = sql,.migration_id = migration_id,.caller = CurrentMemoryContext};
+	PartsRead	read = {
+		.sql = sql,.read_row = read_contract_part,
+		.migration_id = migration_id,.caller = CurrentMemoryContext
+	};
 
 	for (int looks = 1;; looks++)
 	{
@@ -101,37 +105,24 @@ contract_texts(const Migration *migration)
 							   migration->id);
 }
 
-typedef struct PartKinds
+static void *
+read_kind(uint64 row)
 {
-	int			migration_id;
-	MemoryContext caller;
-	List	   *kinds;
-} PartKinds;
-
-static void
-read_part_kinds(void *arg)
-{
-	PartKinds  *read = arg;
-	TandemQuery query;
-	MemoryContext here = MemoryContextSwitchTo(read->caller);
-
-	query_begin(&query);
-	query_int(&query, read->migration_id);
-	read->kinds = query_texts(&query,
-							  "SELECT DISTINCT part COLLATE \"C\" FROM tandem._contract_parts($1) "
-							  "UNION SELECT 'in use' WHERE EXISTS (SELECT FROM tandem._columns_in_use($1)) ORDER BY 1");
-	query_end(&query);
-	MemoryContextSwitchTo(here);
+	return query_get_text(row, 1);
 }
 
 List *
 contract_part_kinds(int migration_id)
 {
-	PartKinds	read = {.migration_id = migration_id,.caller = CurrentMemoryContext};
-	ErrorData  *error = subtransaction_try(read_part_kinds, &read);
+	PartsRead	read = {
+		.sql = "SELECT DISTINCT part COLLATE \"C\" FROM tandem._contract_parts($1) "
+		"UNION SELECT 'in use' WHERE EXISTS (SELECT FROM tandem._columns_in_use($1)) ORDER BY 1",
+		.read_row = read_kind,.migration_id = migration_id,.caller = CurrentMemoryContext
+	};
+	ErrorData  *error = subtransaction_try(read_parts, &read);
 
 	if (error == NULL)
-		return read.kinds;
+		return read.parts;
 	/* what the reader's snapshot shows may have been dropped since */
 	if (error->sqlerrcode != ERRCODE_INTERNAL_ERROR)
 		ReThrowError(error);

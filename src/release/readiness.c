@@ -222,13 +222,49 @@ reason_release_is_unknown(const Registry *registry, int release)
 					release, registry->highest);
 }
 
+/*
+ * Returns the name of a migration if the release had no others, and needs one, but all of
+ * them were aborted; or NULL.  Its nodes lack what these have added.  One that is below a
+ * release that is known, or the current one, counts as ready all the same: abort with
+ * force lets the nodes go on as far as they can.
+ */
+static char *
+migration_that_left(int release)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, release);
+	return query_end_text(&query, query_run_latest(&query,
+												   "SELECT m.name FROM tandem.migration m WHERE m.release = $1 "
+												   "AND NOT EXISTS (SELECT FROM tandem.migration o WHERE o.release = $1 AND o.phase <> 'aborted') "
+												   "AND NOT EXISTS (SELECT FROM tandem.release e WHERE e.release = $1) ORDER BY m.id DESC LIMIT 1"));
+}
+
+/* A node asks for the same release again and again. */
+static void
+check_not_left(int release, ReleaseHealth *health)
+{
+	static int	served = 0;		/* as of that generation of the registry */
+	static uint64 served_as_of = 0;
+	uint64		now = registry_generation();
+	char	   *migration = served == release && served_as_of == now ? NULL
+	: migration_that_left(release);
+
+	served = migration == NULL ? release : 0;
+	served_as_of = now;
+	health->healthy = migration == NULL;
+	health->reason = migration == NULL ? "served"
+		: psprintf("migration \"%s\" of release %d was aborted; if the release goes on without it: SELECT tandem.register_release(%d)",
+				   migration, release, release);
+}
+
 static void
 check_release_health(const Registry *registry, int release,
 					 ReleaseHealth *health)
 {
 	health->state = registry_state_of(registry, release);
-	health->healthy = health->state == RELEASE_READY ||
-		health->state == RELEASE_CURRENT;
+	health->healthy = false;
 	switch (health->state)
 	{
 		case RELEASE_RETIRED:
@@ -242,7 +278,7 @@ check_release_health(const Registry *registry, int release,
 			health->reason = reason_release_is_unknown(registry, release);
 			break;
 		default:
-			health->reason = "served";
+			check_not_left(release, health);
 	}
 }
 
