@@ -17,6 +17,7 @@ PGFILEDESC = "pg_tandem - schema changes with no downtime"
 
 OBJS = \
 	src/pg_tandem.o \
+	src/core/catalog_row.o \
 	src/core/catalog_watch.o \
 	src/core/settings.o \
 	src/core/extension.o \

@@ -12,7 +12,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "utils/builtins.h"
@@ -22,6 +21,7 @@
 #include "api/finish.h"
 #include "api/moved_identity.h"
 #include "catalog/sync.h"
+#include "core/catalog_row.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/statement.h"
@@ -61,7 +61,7 @@ set_identity(Oid relid, const char *column, char kind)
 	att = (Form_pg_attribute) GETSTRUCT(tuple);
 	was = att->attidentity;
 	att->attidentity = kind;
-	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+	catalog_row_store(catalog, tuple);
 	heap_freetuple(tuple);
 	table_close(catalog, RowExclusiveLock);
 	CommandCounterIncrement();

@@ -14,13 +14,13 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "catalog/sync.h"
+#include "core/catalog_row.h"
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/transaction.h"
@@ -68,7 +68,7 @@ renew_functions(void *functions)
 		/* dropped meanwhile */
 		if (!HeapTupleIsValid(tuple))
 			continue;
-		CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+		catalog_row_store(catalog, tuple);
 		heap_freetuple(tuple);
 	}
 	table_close(catalog, RowExclusiveLock);

@@ -11,7 +11,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -21,8 +20,10 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "core/catalog_row.h"
 #include "core/relation.h"
 #include "core/text.h"
+#include "core/transaction.h"
 #include "ending/lent_names.h"
 
 static bool
@@ -52,7 +53,7 @@ store_name(Oid catalog, HeapTuple tuple, NameData *place, const char *new_name)
 	Relation	rel = table_open(catalog, RowExclusiveLock);
 
 	namestrcpy(place, new_name);
-	CatalogTupleUpdate(rel, &tuple->t_self, tuple);
+	catalog_row_store(rel, tuple);
 	heap_freetuple(tuple);
 	table_close(rel, RowExclusiveLock);
 	CommandCounterIncrement();
@@ -99,13 +100,16 @@ lend_view_any_name(Oid view)
 {
 	HeapTuple	tuple;
 	char	   *new_name;
+	bool		entered;
 
 	LockRelationOid(view, ShareUpdateExclusiveLock);
 	tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(view));
 	if (!HeapTupleIsValid(tuple))
 		quoting_raise_dropped(view);
 	new_name = free_view_name(view);
+	entered = snapshot_enter();
 	RenameTypeInternal(get_rel_type_id(view), new_name, get_rel_namespace(view));
+	snapshot_leave(entered);
 	store_name(RelationRelationId, tuple,
 			   &((Form_pg_class) GETSTRUCT(tuple))->relname, new_name);
 }

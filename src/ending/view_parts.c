@@ -11,7 +11,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -21,6 +20,7 @@
 #include "utils/syscache.h"
 
 #include "core/authority.h"
+#include "core/catalog_row.h"
 #include "core/query.h"
 #include "core/text.h"
 #include "ending/view_parts.h"
@@ -220,7 +220,7 @@ store_rights(Relation catalog, HeapTuple tuple, AttrNumber attribute, Acl *acl)
 	nulls[attribute - 1] = acl == NULL;
 	replaces[attribute - 1] = true;
 	changed = heap_modify_tuple(tuple, RelationGetDescr(catalog), values, nulls, replaces);
-	CatalogTupleUpdate(catalog, &tuple->t_self, changed);
+	catalog_row_store(catalog, changed);
 }
 
 static void

@@ -21,7 +21,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_attribute.h"
 #include "nodes/nodeFuncs.h"
@@ -30,6 +29,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "core/catalog_row.h"
 #include "core/compat.h"
 #include "core/lock.h"
 #include "core/relation.h"
@@ -74,7 +74,7 @@ delete_default(Oid view, AttrNumber attnum)
 		(void) deleteDependencyRecordsFor(AttrDefaultRelationId,
 										  ((Form_pg_attrdef) GETSTRUCT(tuple))->oid,
 										  false);
-		CatalogTupleDelete(catalog, &tuple->t_self);
+		catalog_row_delete(catalog, tuple);
 	}
 	systable_endscan(scan);
 	table_close(catalog, RowExclusiveLock);
@@ -90,7 +90,7 @@ mark_without_default(Oid view, AttrNumber attnum)
 	if (!HeapTupleIsValid(tuple))
 		quoting_raise_dropped(view);
 	((Form_pg_attribute) GETSTRUCT(tuple))->atthasdef = false;
-	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+	catalog_row_store(catalog, tuple);
 	heap_freetuple(tuple);
 	table_close(catalog, RowExclusiveLock);
 }
@@ -98,6 +98,8 @@ mark_without_default(Oid view, AttrNumber attnum)
 static void
 replace_default(Relation view, AttrNumber attnum, bool had, Node *expression)
 {
+	bool		entered;
+
 	if (had)
 	{
 		delete_default(RelationGetRelid(view), attnum);
@@ -105,7 +107,11 @@ replace_default(Relation view, AttrNumber attnum, bool had, Node *expression)
 		CommandCounterIncrement();
 	}
 	if (expression)
+	{
+		entered = snapshot_enter();
 		compat_store_default(view, attnum, expression);
+		snapshot_leave(entered);
+	}
 	CommandCounterIncrement();
 }
 
