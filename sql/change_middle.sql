@@ -128,5 +128,41 @@ SELECT part FROM tandem.preview_contract('defaults');
 CALL tandem.contract('defaults', undeclared => 'ignore');
 SELECT name, definition FROM catalog WHERE name LIKE 'd.%' ORDER BY 1;
 
+-- 5. A table that contract is to drop, or abort, and that has become a part of another one.
+CREATE TABLE going (id integer);
+CREATE TABLE going_too (id integer);
+CREATE TABLE stays (id integer) PARTITION BY LIST (id);
+INSERT INTO going VALUES (1);
+BEGIN;
+SELECT tandem.create_migration('tables', release => 6);
+SELECT tandem.drop_table('tables', 'going');
+SELECT tandem.drop_table('tables', 'going_too');
+CREATE TABLE added (id integer);
+SELECT tandem.add_table('tables', 'added');
+COMMIT;
+ALTER TABLE stays ATTACH PARTITION going FOR VALUES IN (1);
+ALTER TABLE stays ATTACH PARTITION added FOR VALUES IN (2);
+CREATE TABLE parent (id integer);
+ALTER TABLE going_too INHERIT parent;
+SELECT part, object, what_happens, remedy FROM tandem.preview_contract('tables') ORDER BY 2;
+SELECT tandem.switch_release(6);
+CALL tandem.contract('tables', undeclared => 'ignore');
+SELECT tandem.switch_release(5);
+CALL tandem.abort('tables');
+ALTER TABLE stays DETACH PARTITION going;
+ALTER TABLE stays DETACH PARTITION added;
+ALTER TABLE going_too NO INHERIT parent;
+SELECT part, object, what_happens, remedy FROM tandem.preview_contract('tables') ORDER BY 2;
+CALL tandem.abort('tables');
+-- a partition is dropped by itself, not with all others
+SELECT tandem.create_migration('tables', release => 6);
+SELECT tandem.drop_table('tables', 'p1');
+SELECT tandem.rename_table('tables', 'p1', 'p_1');
+SELECT tandem.change_column('tables', 'p', 'id', 'bigint', bare_table => true);
+CREATE TABLE sub (id integer, k integer) PARTITION BY LIST (id);
+CREATE TABLE sub_1 PARTITION OF sub DEFAULT PARTITION BY LIST (k);
+SELECT tandem.change_column('tables', 'sub', 'k', 'bigint');
+CALL tandem.abort('tables');
+
 \c postgres
 DROP DATABASE change_middle;

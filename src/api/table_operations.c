@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/partition.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -129,6 +130,24 @@ check_may_be_renamed(const Migration *migration, Oid relid)
 				 errhint("Give a table that is added its name by CREATE TABLE, and rename one in the order of the releases.")));
 }
 
+/* Elsewhere the partitioned table is meant; here that would be another table. */
+static void
+refuse_partition(Oid relid)
+{
+	Oid			parent;
+
+	if (!get_rel_relispartition(relid))
+		return;
+	parent = get_partition_parent(relid, true);
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("\"%s\" is a partition", quoting_shown_name(relid)),
+			 errdetail("It belongs to table %s, which alone is known by the releases.",
+					   quoting_relation(parent)),
+			 errhint("Rename it by ALTER TABLE. To drop it, run ALTER TABLE %s DETACH PARTITION %s; first.",
+					 quoting_relation(parent), quoting_relation(relid))));
+}
+
 /*
  * Begins a call, and locks the table, with all below it for a mode that stops
  * writers; returns false if the migration has the operation already.
@@ -146,6 +165,7 @@ begin_table_operation(FunctionCallInfo fcinfo, Migration **migration,
 		return false;
 	migration_check(*migration, ACTION_EXPAND);
 	check_has_release(*migration);
+	refuse_partition(operation->relation);
 	check_tree_is_own(operation->relation);
 	target_lock(operation->relation,
 				mode == AccessShareLock ? list_make1_oid(operation->relation)
