@@ -2413,7 +2413,8 @@ BEGIN ATOMIC
 		k.contype <> 'x' AND (to_jsonb(k) ->> 'conperiod' = 'true') IS NOT TRUE AND (to_jsonb(k) ->> 'conenforced' = 'false') IS NOT TRUE,
 		k.convalidated
 	FROM pg_constraint k
-	WHERE k.conrelid = $1 AND k.contype IN ('u', 'c', 'f', 'x') AND ($2 = ANY (k.conkey::integer[]) OR k.contype = 'x'
+	-- an expression of EXCLUDE and what INCLUDE has are of the index alone
+	WHERE k.conrelid = $1 AND k.contype IN ('u', 'c', 'f', 'x') AND ($2 = ANY (k.conkey::integer[]) OR k.contype IN ('u', 'x')
 			AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = k.conindid AND x.number = $2)) AND k.conparentid = 0 AND k.coninhcount = 0
 	UNION ALL
 	SELECT 3, 'statistics', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = s.stxname), s.stxname), s.stxname, pg_get_statisticsobjdef(s.oid), s.stxexprs IS NOT NULL, true, true

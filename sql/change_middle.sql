@@ -92,6 +92,17 @@ SELECT tandem.switch_release(3);
 CALL tandem.contract('words', undeclared => 'ignore');
 TABLE difference;
 
+-- a column that a constraint has in INCLUDE alone
+CREATE TABLE inc (id integer PRIMARY KEY, a integer, b integer, c integer, UNIQUE (a) INCLUDE (b), UNIQUE (id, a) INCLUDE (c));
+TRUNCATE before;
+INSERT INTO before TABLE catalog;
+SELECT tandem.create_migration('include', release => 4);
+SELECT tandem.change_column('include', 'inc', name, 'bigint') FROM unnest('{a,b,c}'::text[]) name;
+CALL tandem.migrate('include');
+SELECT tandem.switch_release(4);
+CALL tandem.contract('include', undeclared => 'ignore');
+TABLE difference;
+
 -- 3. What a partition has of its own, beside what its table has; no DEFAULT NULL that is cast to a length.
 CREATE TABLE p (id integer, a varchar(10)) PARTITION BY LIST (id);
 CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
@@ -103,25 +114,25 @@ COMMENT ON COLUMN p1.a IS 'of p1';
 ALTER TABLE p2 ALTER a SET STATISTICS -1, ALTER a SET STORAGE extended;
 TRUNCATE before;
 INSERT INTO before TABLE catalog;
-SELECT tandem.create_migration('parts', release => 4);
+SELECT tandem.create_migration('parts', release => 5);
 SELECT tandem.change_column('parts', 'p', 'a', 'varchar(20)');
-ALTER TABLE p1 ALTER COLUMN a__4 SET NOT NULL;
+ALTER TABLE p1 ALTER COLUMN a__5 SET NOT NULL;
 SELECT tandem.add_column('parts', 'u', 'v', 'varchar(5)', up => 'a::text');
 CALL tandem.migrate('parts');
-SELECT tandem.switch_release(4);
+SELECT tandem.switch_release(5);
 CALL tandem.contract('parts', undeclared => 'ignore');
 TABLE difference;
 
 -- 4. A default and a NOT NULL that the column has got since expand.
 CREATE TABLE d (id integer PRIMARY KEY, a integer DEFAULT 1, b integer, c integer DEFAULT 3, e integer DEFAULT 4, f integer NOT NULL DEFAULT 5);
-SELECT tandem.create_migration('defaults', release => 5);
+SELECT tandem.create_migration('defaults', release => 6);
 SELECT tandem.change_column('defaults', 'd', name, 'bigint') FROM unnest('{a,b,c}'::text[]) name;
 SELECT tandem.change_column('defaults', 'd', 'e', 'bigint', default_value => '44');
 SELECT tandem.change_column('defaults', 'd', 'f', 'bigint', not_null => false);
 ALTER TABLE d ALTER a SET DEFAULT 11, ALTER b SET NOT NULL, ALTER c DROP DEFAULT, ALTER e SET DEFAULT 5;
 CALL tandem.migrate('defaults');
 SELECT part, object, what_happens, remedy FROM tandem.preview_contract('defaults');
-SELECT tandem.switch_release(5);
+SELECT tandem.switch_release(6);
 CALL tandem.contract('defaults', undeclared => 'ignore');
 SELECT remedy FROM tandem.preview_contract('defaults') \gexec
 SELECT part FROM tandem.preview_contract('defaults');
@@ -134,7 +145,7 @@ CREATE TABLE going_too (id integer);
 CREATE TABLE stays (id integer) PARTITION BY LIST (id);
 INSERT INTO going VALUES (1);
 BEGIN;
-SELECT tandem.create_migration('tables', release => 6);
+SELECT tandem.create_migration('tables', release => 7);
 SELECT tandem.drop_table('tables', 'going');
 SELECT tandem.drop_table('tables', 'going_too');
 CREATE TABLE added (id integer);
@@ -145,9 +156,9 @@ ALTER TABLE stays ATTACH PARTITION added FOR VALUES IN (2);
 CREATE TABLE parent (id integer);
 ALTER TABLE going_too INHERIT parent;
 SELECT part, object, what_happens, remedy FROM tandem.preview_contract('tables') ORDER BY 2;
-SELECT tandem.switch_release(6);
+SELECT tandem.switch_release(7);
 CALL tandem.contract('tables', undeclared => 'ignore');
-SELECT tandem.switch_release(5);
+SELECT tandem.switch_release(6);
 CALL tandem.abort('tables');
 ALTER TABLE stays DETACH PARTITION going;
 ALTER TABLE stays DETACH PARTITION added;
@@ -155,7 +166,7 @@ ALTER TABLE going_too NO INHERIT parent;
 SELECT part, object, what_happens, remedy FROM tandem.preview_contract('tables') ORDER BY 2;
 CALL tandem.abort('tables');
 -- a partition is dropped by itself, not with all others
-SELECT tandem.create_migration('tables', release => 6);
+SELECT tandem.create_migration('tables', release => 7);
 SELECT tandem.drop_table('tables', 'p1');
 SELECT tandem.rename_table('tables', 'p1', 'p_1');
 SELECT tandem.change_column('tables', 'p', 'id', 'bigint', bare_table => true);
