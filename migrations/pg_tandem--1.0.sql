@@ -171,8 +171,10 @@ CREATE TABLE tandem.owned_column (
 	-- as given to add_column
 	default_given text,
 	not_null boolean NOT NULL DEFAULT false,
-	-- of a column that changes another one: what that was like at expand
+	-- of a column that changes another one: what that was like at expand; what a default names may be renamed,
+	-- and its tree be another one, though it is the same
 	old_default text,
+	old_default_tree text,
 	old_not_null boolean,
 	-- which column it is, whatever it is called meanwhile; 0 if it was not there to be restored
 	number integer NOT NULL,
@@ -2125,8 +2127,10 @@ BEGIN ATOMIC
 		JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number AND o.attidentity = ''
 		JOIN pg_attribute n ON n.attrelid = g.relation AND n.attname = y.new_columns[1]
 		CROSS JOIN LATERAL (SELECT (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d WHERE d.adrelid = g.relation AND d.adnum = o.attnum) AS old,
+			(SELECT md5(d.adbin::text) FROM pg_attrdef d WHERE d.adrelid = g.relation AND d.adnum = o.attnum) AS tree,
 			(SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d WHERE d.adrelid = g.relation AND d.adnum = n.attnum) AS new) d
-		WHERE g.relation = g.root AND d.old IS DISTINCT FROM w.old_default AND d.new IS NOT NULL AND d.old IS DISTINCT FROM d.new
+		WHERE g.relation = g.root AND d.old IS DISTINCT FROM w.old_default AND d.tree IS DISTINCT FROM w.old_default_tree
+			AND d.new IS NOT NULL AND d.old IS DISTINCT FROM d.new
 		UNION ALL
 		SELECT 'not null', g.title, format('it is NOT NULL, and no new column is: NULL can be stored in %s',
 				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')),

@@ -124,11 +124,14 @@ CALL tandem.contract('parts', undeclared => 'ignore');
 TABLE difference;
 
 -- 4. A default and a NOT NULL that the column has got since expand.
-CREATE TABLE d (id integer PRIMARY KEY, a integer DEFAULT 1, b integer, c integer DEFAULT 3, e integer DEFAULT 4, f integer NOT NULL DEFAULT 5);
+CREATE TYPE letter AS ENUM ('a');
+CREATE TABLE d (l letter DEFAULT 'a', id integer PRIMARY KEY, a integer DEFAULT 1, b integer, c integer DEFAULT 3, e integer DEFAULT 4, f integer NOT NULL DEFAULT 5);
 SELECT tandem.create_migration('defaults', release => 6);
 SELECT tandem.change_column('defaults', 'd', name, 'bigint') FROM unnest('{a,b,c}'::text[]) name;
+SELECT tandem.change_column('defaults', 'd', 'l', 'text', up => 'l::text', down => 'l::letter', bare_table => true);
 SELECT tandem.change_column('defaults', 'd', 'e', 'bigint', default_value => '44');
 SELECT tandem.change_column('defaults', 'd', 'f', 'bigint', not_null => false);
+ALTER TYPE letter RENAME VALUE 'a' TO 'b';
 ALTER TABLE d ALTER a SET DEFAULT 11, ALTER b SET NOT NULL, ALTER c DROP DEFAULT, ALTER e SET DEFAULT 5;
 CALL tandem.migrate('defaults');
 SELECT part, object, what_happens, remedy FROM tandem.preview_contract('defaults');
