@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/partition.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -134,18 +133,14 @@ check_may_be_renamed(const Migration *migration, Oid relid)
 static void
 refuse_partition(Oid relid)
 {
-	Oid			parent;
-
-	if (!get_rel_relispartition(relid))
-		return;
-	parent = get_partition_parent(relid, true);
-	ereport(ERROR,
-			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			 errmsg("\"%s\" is a partition", quoting_shown_name(relid)),
-			 errdetail("It belongs to table %s, which alone is known by the releases.",
-					   quoting_relation(parent)),
-			 errhint("Rename it by ALTER TABLE. To drop it, run ALTER TABLE %s DETACH PARTITION %s; first.",
-					 quoting_relation(parent), quoting_relation(relid))));
+	if (get_rel_relispartition(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a partition", quoting_shown_name(relid)),
+				 errdetail("Releases know the partitioned table alone, %s.",
+						   quoting_relation(table_root(relid))),
+				 errhint("Rename it by ALTER TABLE. To drop it, first run ALTER TABLE ... DETACH PARTITION %s.",
+						 quoting_relation(relid))));
 }
 
 /*
