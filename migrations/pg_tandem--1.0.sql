@@ -138,6 +138,7 @@ CREATE INDEX sync_migration_idx ON tandem.sync (migration, relation);
 CREATE INDEX sync_relation_idx ON tandem.sync (relation);
 -- read at DDL commands: usually empty
 CREATE INDEX sync_unstored_idx ON tandem.sync (id) WHERE NOT stored;
+CREATE INDEX sync_renamed_idx ON tandem.sync (id) WHERE new_name IS NOT NULL;
 COMMENT ON TABLE tandem.sync IS 'sync rules: old and new columns, and the expressions that compute them';
 
 -- not dumped: files and triggers of a restored table are others, and have not seen its rows written
@@ -170,6 +171,11 @@ CREATE TABLE tandem.owned_column (
 	-- as given to add_column
 	default_given text,
 	not_null boolean NOT NULL DEFAULT false,
+	-- of a column that changes another one: what that was like at expand; what a default names may be renamed,
+	-- and its tree be another one, though it is the same
+	old_default text,
+	old_default_tree text,
+	old_not_null boolean,
 	-- which column it is, whatever it is called meanwhile; 0 if it was not there to be restored
 	number integer NOT NULL,
 	-- its present name, if it is another one
@@ -2153,6 +2159,21 @@ BEGIN ATOMIC
 			AND NOT EXISTS (SELECT FROM tandem.sync y JOIN tandem.owned_column w ON w.migration = y.migration AND w.relation = y.relation
 				AND coalesce(w.renamed, w.column_name) = y.new_columns[1] AND w.default_given IS NOT NULL WHERE y.id = g.sync AND y.new_name IS NOT NULL)
 		UNION ALL
+		-- another one than at expand, which was carried over
+		SELECT 'defaults', g.title, format('its default is %s since expand, and that of %I is %s', coalesce(d.old, 'none'), g.new_columns[1], d.new),
+			format('ALTER TABLE %s ALTER COLUMN %I %s', g.relation::regclass, g.new_columns[1], coalesce('SET DEFAULT ' || d.old, 'DROP DEFAULT')),
+			true, true, g.sync, g.root, g.name
+		FROM replaced g JOIN tandem.sync y ON y.id = g.sync AND y.new_name IS NOT NULL
+		JOIN tandem.owned_column w ON w.migration = y.migration AND w.relation = g.relation AND coalesce(w.renamed, w.column_name) = y.new_columns[1]
+			AND w.default_given IS NULL
+		JOIN pg_attribute o ON o.attrelid = g.relation AND o.attnum = g.number AND o.attidentity = ''
+		JOIN pg_attribute n ON n.attrelid = g.relation AND n.attname = y.new_columns[1]
+		CROSS JOIN LATERAL (SELECT (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d WHERE d.adrelid = g.relation AND d.adnum = o.attnum) AS old,
+			(SELECT md5(d.adbin::text) FROM pg_attrdef d WHERE d.adrelid = g.relation AND d.adnum = o.attnum) AS tree,
+			(SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d WHERE d.adrelid = g.relation AND d.adnum = n.attnum) AS new) d
+		WHERE g.relation = g.root AND d.old IS DISTINCT FROM w.old_default AND d.tree IS DISTINCT FROM w.old_default_tree
+			AND d.new IS NOT NULL AND d.old IS DISTINCT FROM d.new
+		UNION ALL
 		SELECT 'not null', g.title, format('it is NOT NULL, and no new column is: NULL can be stored in %s',
 				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')),
 			format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL; -- reads the table while nobody else can use it, which tandem.add_not_null in a migration of its own does not', g.relation::regclass, g.new_columns[1]),
@@ -2164,7 +2185,10 @@ BEGIN ATOMIC
 			-- of a changed column that is what the user has said
 			AND NOT EXISTS (SELECT FROM tandem.sync y WHERE y.id = g.sync AND y.new_name IS NOT NULL
 				-- not of a partition alone
-				AND (g.relation = g.root OR EXISTS (SELECT FROM pg_attribute r WHERE r.attrelid = g.root AND r.attname = g.name AND r.attnotnull)))
+				AND (g.relation = g.root OR EXISTS (SELECT FROM pg_attribute r WHERE r.attrelid = g.root AND r.attname = g.name AND r.attnotnull))
+				-- nor of one that has got it since
+				AND NOT (o.attnotnull AND EXISTS (SELECT FROM tandem.owned_column w WHERE w.migration = y.migration AND w.relation = y.relation
+					AND coalesce(w.renamed, w.column_name) = y.new_columns[1] AND NOT w.old_not_null)))
 			-- nor will be, by a step without which there is no contract
 			AND NOT EXISTS (SELECT FROM tandem.step t WHERE t.migration = $1 AND t.relation = g.root AND t.kind = 'not null'
 				AND t.state <> 'done' AND t.object = ANY (g.new_columns))
@@ -2435,7 +2459,8 @@ BEGIN ATOMIC
 		k.contype <> 'x' AND (to_jsonb(k) ->> 'conperiod' = 'true') IS NOT TRUE AND (to_jsonb(k) ->> 'conenforced' = 'false') IS NOT TRUE,
 		k.convalidated
 	FROM pg_constraint k
-	WHERE k.conrelid = $1 AND k.contype IN ('u', 'c', 'f', 'x') AND ($2 = ANY (k.conkey::integer[]) OR k.contype = 'x'
+	-- an expression of EXCLUDE and what INCLUDE has are of the index alone
+	WHERE k.conrelid = $1 AND k.contype IN ('u', 'c', 'f', 'x') AND ($2 = ANY (k.conkey::integer[]) OR k.contype IN ('u', 'x')
 			AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = k.conindid AND x.number = $2)) AND k.conparentid = 0 AND k.coninhcount = 0
 	UNION ALL
 	SELECT 3, 'statistics', coalesce((SELECT w.new_name FROM wanted w WHERE w.object = s.stxname), s.stxname), s.stxname, pg_get_statisticsobjdef(s.oid), s.stxexprs IS NOT NULL, true, true
@@ -2588,6 +2613,36 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._names_to_take(oid, name, name)
 	IS 'statements that give what was built for a changed column the names, comments and marks of what goes with the old one; place: 6 where the owner of the table may lack the right';
+
+-- ONLY, since each partition has its own
+CREATE FUNCTION tandem._carried_properties(relation oid, number integer, other integer, OUT place integer, OUT statement text)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH c AS (
+		SELECT o.attrelid::regclass AS relation, o, n, format('%s.%I', o.attrelid::regclass, n.attname) AS name,
+			format('ALTER TABLE ONLY %s ALTER COLUMN %I', o.attrelid::regclass, n.attname) AS alter_column,
+			(SELECT y.typstorage FROM pg_type y WHERE y.oid = o.atttypid) AS storage,
+			(SELECT y.typlen = -1 FROM pg_type y WHERE y.oid = n.atttypid) AS is_varlena,
+			(SELECT string_agg(u, ', ') FROM unnest(o.attoptions) u WHERE split_part(u, '=', 1) <> 'pg_attver') AS options
+		FROM pg_attribute o JOIN pg_attribute n ON n.attrelid = o.attrelid AND n.attnum = $3
+		WHERE o.attrelid = $1 AND o.attnum = $2
+	)
+	SELECT s.place, s.statement
+	FROM c CROSS JOIN LATERAL (VALUES
+		(1, format('COMMENT ON COLUMN %s IS %L', c.name, col_description($1, $2)), col_description($1, $2) IS NOT NULL),
+		(2, format('%s SET STATISTICS %s', c.alter_column, (c.o).attstattarget), coalesce((c.o).attstattarget, -1) >= 0),
+		(3, format('%s SET STORAGE %s', c.alter_column, CASE (c.o).attstorage WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END),
+			(c.o).attstorage <> c.storage AND (c.o).attstorage <> (c.n).attstorage AND c.is_varlena),
+		(4, format('%s SET COMPRESSION %s', c.alter_column, CASE (c.o).attcompression WHEN 'p' THEN 'pglz' ELSE 'lz4' END),
+			(c.o).attcompression <> '' AND c.is_varlena),
+		(5, format('%s SET (%s)', c.alter_column, c.options), c.options IS NOT NULL)) s (place, statement, applies)
+	WHERE s.applies
+	UNION ALL
+	SELECT 6, format('SECURITY LABEL FOR %I ON COLUMN %s IS %L', b.provider, c.name, b.label)
+	FROM c JOIN pg_seclabel b ON b.classoid = 'pg_class'::regclass AND b.objoid = $1 AND b.objsubid = $2;
+END;
+COMMENT ON FUNCTION tandem._carried_properties(oid, integer, integer)
+	IS 'statements that give a column the comment, statistics target, storage, compression, options and security labels of another one';
 
 CREATE FUNCTION tandem._columns_in_use(migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -3445,6 +3500,7 @@ REVOKE ALL ON FUNCTION
 	tandem._column_migrations(oid, integer, integer),
 	tandem._rename_waits(oid, name, integer),
 	tandem._carried_objects(oid, integer, integer), tandem._names_to_take(oid, name, name),
+	tandem._carried_properties(oid, integer, integer),
 	tandem._slots_behind(pg_lsn),
 	tandem._column_moved_keys(oid, integer, oid[], name[]),
 	tandem._column_parts(oid, integer),

@@ -124,18 +124,8 @@ objects_of_column(const Migration *migration, const Carrying *carrying)
 	return list_concat(built_objects(migration, carrying), views_of_rule(migration, carrying->rule));
 }
 
-/* The name is cut by the server's rule. */
-static char *
-reserved_name(const Migration *migration, const char *name)
-{
-	return makeObjectName(name, psprintf("_%d", migration->release), NULL);
-}
-
 /*-------------------------------------------------------------------------
  * The properties of the column itself.
- *
- * What contract would say that the new column lacks, with the statement that gives
- * it.
  *-------------------------------------------------------------------------
  */
 
@@ -151,25 +141,29 @@ carry_rights(const Carrying *carrying)
 						   get_attnum(lfirst_oid(lc), linitial(carrying->rule->new_columns)));
 }
 
+/* Each partition has its own. */
 static void
-carry_properties(const Migration *migration, const Carrying *carrying)
+carry_properties(const Carrying *carrying)
 {
-	TandemQuery query;
-	List	   *statements;
+	ListCell   *relation;
 	ListCell   *lc;
 
-	query_begin(&query);
-	query_int(&query, migration->id);
-	query_oid_list(&query, table_tree(carrying->rule->relation));
-	query_name(&query, column_of(carrying));
-	statements = query_texts(&query,
-							 "SELECT p.remedy FROM tandem._contract_parts($1) p "
-							 "WHERE p.part IN ('comment', 'security label', 'statistics target', 'storage', 'compression', 'column options') "
-							 "AND p.object IN (SELECT format('column %I of table %s', $3, t.oid::regclass) FROM unnest($2) t (oid)) "
-							 "ORDER BY p.object COLLATE \"C\", p.part, p.remedy COLLATE \"C\"");
-	query_end(&query);
-	foreach(lc, statements)
-		ddl_run(lfirst(lc));
+	foreach(relation, table_tree(carrying->rule->relation))
+	{
+		Oid			relid = lfirst_oid(relation);
+		TandemQuery query;
+		List	   *statements;
+
+		query_begin(&query);
+		query_oid(&query, relid);
+		query_int(&query, get_attnum(relid, column_of(carrying)));
+		query_int(&query, get_attnum(relid, linitial(carrying->rule->new_columns)));
+		statements = query_texts(&query,
+								 "SELECT statement FROM tandem._carried_properties($1, $2, $3) ORDER BY place, statement");
+		query_end(&query);
+		foreach(lc, statements)
+			ddl_run(lfirst(lc));
+	}
 }
 
 /*-------------------------------------------------------------------------
@@ -229,6 +223,36 @@ find_noted(const Migration *migration, OperationKind kind, Oid relid, const char
 			return operation;
 	}
 	return NULL;
+}
+
+static bool
+is_reserved(const Migration *migration, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, operation_list_of_kind(migration->id, OPERATION_CARRY))
+	{
+		if (strcmp(((Operation *) lfirst(lc))->object, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The name under which the object is built, cut by the server's rule.  Each has one of its
+ * own: two long names may be the same once they are cut, and those of an index, a constraint
+ * and statistics may be from the start.
+ */
+static char *
+reserved_name(const Migration *migration, Oid relid, const char *kind, const char *name)
+{
+	const Operation *carried = find_noted(migration, OPERATION_CARRY, relid, kind, name);
+	char	   *suffix = psprintf("_%d", migration->release);
+	char	   *reserved = carried ? carried->object : makeObjectName(name, suffix, NULL);
+
+	for (int i = 1; carried == NULL && is_reserved(migration, reserved); i++)
+		reserved = makeObjectName(name, suffix, psprintf("%d", i));
+	return reserved;
 }
 
 /* Multi-column objects are carried again when another of their columns is changed. */
@@ -312,12 +336,17 @@ carry_statistics(const ReleaseNames *names, const CarriedObject *object, char *b
 	query_datum(&query, NAMEARRAYOID, array_from_strings(olds, NAMEOID), false);
 	query_datum(&query, TEXTARRAYOID, array_from_strings(news, TEXTOID), false);
 	query_oid(&query, names->relation);
-	/* its name is the first one of the text */
+
+	/*
+	 * what it is called, and of which table it is, may be words of its
+	 * columns
+	 */
 	statement = query_end_text(&query, query_run(&query,
-												 "SELECT replace(tandem._with_words($1, $4, $5), "
-												 "format('CREATE STATISTICS %s.%I', s.stxnamespace::regnamespace, $2), "
-												 "format('CREATE STATISTICS %s.%I', s.stxnamespace::regnamespace, $3)) "
-												 "FROM pg_statistic_ext s WHERE s.stxrelid = $6 AND s.stxname = $2"));
+												 "SELECT format('CREATE STATISTICS %s.%I%s ON %s FROM %s', s.stxnamespace::regnamespace, $3, m[1], tandem._with_words(m[2], $4, $5), $6::regclass) "
+												 "FROM pg_statistic_ext s CROSS JOIN LATERAL regexp_match(left(substr($1, "
+												 "length(format('CREATE STATISTICS %s.%I', s.stxnamespace::regnamespace, $2)) + 1), "
+												 "-length(format(' FROM %s', $6::regclass))), '^( \\([a-z, ]*\\))? ON (.*)$') m "
+												 "WHERE s.stxrelid = $6 AND s.stxname = $2"));
 	/* whoever calls for it, it is the owner's */
 	if (statement)
 		ddl_run_as(authority_table_owner(names->relation), statement, AUTHORITY_PINNED_PATH);
@@ -388,7 +417,8 @@ carry_object(Migration *migration, const Carrying *carrying,
 			 const CarriedObject *object)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	char	   *built = reserved_name(migration, object->name);
+	char	   *built = reserved_name(migration, carrying->rule->relation, object->given,
+									  object->name);
 
 	if (!object->buildable)
 		refuse_to_build(migration, carrying, object);
@@ -518,7 +548,7 @@ carried_build_name(Migration *migration, Oid relid, char *kind, char *name)
 
 	if (operation == NULL)
 		return name;
-	built = reserved_name(migration, name);
+	built = reserved_name(migration, relid, kind, name);
 	operation_delete(operation);
 	note_object(migration, relid, OPERATION_CARRY, kind, built, name);
 	return built;
@@ -613,7 +643,7 @@ carry_over(Migration *migration, const Carrying *carrying)
 	check_names(migration, carrying, objects, carrying->carry, "carry");
 	check_names(migration, carrying, objects, carrying->leave, "leave");
 	carry_rights(carrying);
-	carry_properties(migration, carrying);
+	carry_properties(carrying);
 	foreach(lc, objects)
 	{
 		CarriedObject *object = lfirst(lc);

@@ -136,11 +136,33 @@ check_something_changes(const ColumnChange *change)
 					 quote_literal_cstr(rule->new_name))));
 }
 
-/* The name of the twin, cut by the server's rule. */
+/* Has the migration another column that is changed into one of this name? */
+static bool
+is_twin_of_another(const SyncRule *rule, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, sync_list_recorded(rule->migration_id))
+	{
+		const SyncRule *other = lfirst(lc);
+
+		if (other->relation == rule->relation && rule_changes_column(other) &&
+			strcmp(linitial(other->new_columns), name) == 0)
+			return strcmp(linitial(other->old_columns), linitial(rule->old_columns)) != 0;
+	}
+	return false;
+}
+
+/* The name of the twin, cut by the server's rule: two may be the same then. */
 static char *
 name_of_twin(const SyncRule *rule)
 {
-	return makeObjectName(rule->new_name, psprintf("_%d", rule->release), NULL);
+	char	   *suffix = psprintf("_%d", rule->release);
+	char	   *name = makeObjectName(rule->new_name, suffix, NULL);
+
+	for (int i = 1; is_twin_of_another(rule, name); i++)
+		name = makeObjectName(rule->new_name, suffix, psprintf("%d", i));
+	return name;
 }
 
 /*
@@ -499,6 +521,7 @@ add_twin(const Migration *migration, ColumnChange *change)
 	twin->default_sql = given ? given : default_carried(change, change->rule->relation);
 	twin->collation = collation_kept(change);
 	new_column_add(migration, twin);
+	owned_column_note_old(migration->id, twin->relation, twin->name, column_of(change));
 	if (given == NULL)
 		carry_defaults_of_partitions(change);
 }

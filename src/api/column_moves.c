@@ -214,7 +214,7 @@ static void
 warn_of_partitions(const Migration *migration, const SyncRule *rule)
 {
 	static const char *const kinds[] = {
-		"defaults", "unique constraints", "exclusion constraints", "foreign keys",
+		"defaults", "not null", "unique constraints", "exclusion constraints", "foreign keys",
 		"check constraints", "indexes", "extended statistics",
 	};
 	List	   *lines = NIL;

@@ -213,11 +213,15 @@ check_name_is_free(const NewColumn *column)
 				 errhint("Choose another name, or sync the column that is there with tandem.sync_column.")));
 }
 
-/* What rows that are there get; NULL is not left to the default of a domain. */
+/*
+ * What rows that are there get.  NULL is not left to the default of a domain; without one,
+ * the server would keep a DEFAULT NULL that is cast to the length of the type.
+ */
 static char *
 clause_for_rows(const NewColumn *column)
 {
-	if (column->up == NULL && column->default_value == NULL)
+	if (column->default_value == NULL &&
+		(column->up == NULL || get_typtype(column->type) != TYPTYPE_DOMAIN))
 		return "";
 	return psprintf(" DEFAULT %s",
 					column->up || default_is_volatile(column)

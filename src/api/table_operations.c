@@ -129,6 +129,20 @@ check_may_be_renamed(const Migration *migration, Oid relid)
 				 errhint("Give a table that is added its name by CREATE TABLE, and rename one in the order of the releases.")));
 }
 
+/* Elsewhere the partitioned table is meant; here that would be another table. */
+static void
+refuse_partition(Oid relid)
+{
+	if (get_rel_relispartition(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a partition", quoting_shown_name(relid)),
+				 errdetail("Releases know the partitioned table alone, %s.",
+						   quoting_relation(table_root(relid))),
+				 errhint("Rename it by ALTER TABLE. To drop it, first run ALTER TABLE ... DETACH PARTITION %s.",
+						 quoting_relation(relid))));
+}
+
 /*
  * Begins a call, and locks the table, with all below it for a mode that stops
  * writers; returns false if the migration has the operation already.
@@ -146,6 +160,7 @@ begin_table_operation(FunctionCallInfo fcinfo, Migration **migration,
 		return false;
 	migration_check(*migration, ACTION_EXPAND);
 	check_has_release(*migration);
+	refuse_partition(operation->relation);
 	check_tree_is_own(operation->relation);
 	target_lock(operation->relation,
 				mode == AccessShareLock ? list_make1_oid(operation->relation)

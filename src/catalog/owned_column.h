@@ -47,6 +47,13 @@ extern void owned_column_read(int migration_id, Oid relid, const char *column,
 							  ColumnArguments *arguments);
 
 /*
+ * Records what the column is like, old_column, that one which the migration has added
+ * changes: contract tells what it has got since.
+ */
+extern void owned_column_note_old(int migration_id, Oid relid, const char *column,
+								  const char *old_column);
+
+/*
  * Returns the present names of existing columns of relid that the migration has
  * added, which abort drops.
  */

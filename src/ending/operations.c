@@ -6,6 +6,7 @@
 
 #include "catalog/index.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -300,7 +301,8 @@ part_of_drop(const Migration *migration, const Operation *operation, List *obsta
 								text_joined(lines, "", ", ")));
 	return part_in_the_way(operation, table_title(operation),
 						   psprintf("in use by %s", text_joined(lines, "", ", ")),
-						   pstrdup("drop it, or end the migration that uses the table"));
+						   pstrdup(has_superclass(operation->relation) ? "do what it says"
+								   : "drop it, or end the migration that uses the table"));
 }
 
 static char *
@@ -587,7 +589,7 @@ drop_tables(const Migration *migration)
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("tables that migration \"%s\" drops are in use", migration->name),
 				 errdetail("%s", text_joined(lines, "- ", "\n")),
-				 errhint("Drop these, or end the migrations that use the tables, then contract.")));
+				 errhint("Drop these, end the migrations that use the tables, or do what a line says, then contract.")));
 	tables_drop(relids, NULL);
 }
 

@@ -84,6 +84,25 @@ lines_of_migrations(const Migration *migration, List *relids)
 	return lines;
 }
 
+/* What was made a partition, or a child, since: its rows are rows of the table above. */
+static List *
+lines_of_parents(List *relids)
+{
+	TandemQuery query;
+	List	   *lines;
+
+	query_begin(&query);
+	query_oid_list(&query, relids);
+	query_oid_list(&query, trees_of(relids));
+	lines = query_texts(&query,
+						"SELECT format('table %1$s, of which %2$s is a part: ' || CASE WHEN c.relispartition THEN 'ALTER TABLE %1$s DETACH PARTITION %2$s' "
+						"ELSE 'ALTER TABLE %2$s NO INHERIT %1$s' END, h.inhparent::regclass, c.oid::regclass) "
+						"FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid "
+						"WHERE h.inhrelid = ANY ($1) AND NOT h.inhparent = ANY ($2) ORDER BY 1");
+	query_end(&query);
+	return lines;
+}
+
 List *
 tables_obstacles(const Migration *migration, List *relids, int first, bool aborting)
 {
@@ -94,6 +113,7 @@ tables_obstacles(const Migration *migration, List *relids, int first, bool abort
 		return NIL;
 	lines = list_concat(drop_obstacles(relids, migration->id, aborting),
 						lines_of_migrations(migration, relids));
+	lines = list_concat(lines, lines_of_parents(relids));
 	foreach(lc, relids)
 		lines = lines_of_views(lines, lfirst_oid(lc), first);
 	return lines;
@@ -112,7 +132,8 @@ tables_check_abort(const Migration *migration)
 			 errmsg("tables that migration \"%s\" has added are in use",
 					migration->name),
 			 errdetail("%s", text_joined(lines, "- ", "\n")),
-			 errhint("Drop these, or abort those migrations, then run CALL tandem.abort(%s) again.",
+			 errhint("%s, or abort those migrations, then run CALL tandem.abort(%s) again.",
+					 lines_of_parents(relids) != NIL ? "Do what a line says, drop what else is named" : "Drop these",
 					 quote_literal_cstr(migration->name))));
 }
 

@@ -8,8 +8,8 @@
 #include "catalog/migration.h"
 
 /*
- * Returns lines of what keeps the tables from being dropped: objects of others, views
- * of the releases from first on, other open migrations.  aborting: abort has
+ * Returns lines of what keeps the tables from being dropped: objects of others, tables
+ * of which they are a part, views of the releases from first on, other open migrations.  aborting: abort has
  * dropped by then what else the migration has added.
  */
 extern List *tables_obstacles(const Migration *migration, List *relids,

@@ -516,7 +516,7 @@ check_no_partition_key(const SyncRule *rule)
 						query_get_text(0, 1),
 						quoting_relation(query_get_oid(0, 2))),
 				 errdetail("Contract could not drop it."),
-				 rule_drops_column(rule)
+				 rule_drops_column(rule) || rule_changes_column(rule)
 				 ? errhint("Move the rows into a table that is partitioned by another column.")
 				 : errhint("Move the rows into a table that is partitioned by the new column. With keep_old => true the column stays, and every INSERT must name it: the server chooses the partition before the sync computes it.")));
 	query_end(&query);

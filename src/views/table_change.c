@@ -42,12 +42,16 @@ command_names_column(const AlterTableStmt *statement)
 	return false;
 }
 
-/* Neither is there where migrations have no releases. */
+/*
+ * Is any column shown under another name than it has, or to get one?  Not where migrations
+ * have no releases.
+ */
 static bool
-any_view_or_read_through(void)
+any_other_name(void)
 {
 	return extension_index_has_rows("view", "view_pkey") ||
-		extension_index_has_rows("sync", "sync_unstored_idx");
+		extension_index_has_rows("sync", "sync_unstored_idx") ||
+		extension_index_has_rows("sync", "sync_renamed_idx");
 }
 
 /* Most commands need no look at any catalog. */
@@ -270,7 +274,7 @@ tandem_views_follow(PG_FUNCTION_ARGS)
 	 */
 	if (IsBinaryUpgrade || (drop ? ddl_is_ours()
 							: !command_may_concern_views(data->parsetree)) ||
-		!extension_in_use() || !any_view_or_read_through())
+		!extension_in_use() || !any_other_name())
 		PG_RETURN_NULL();
 	if (drop)
 		follow_drop();
