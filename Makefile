@@ -29,6 +29,7 @@ OBJS = \
 	src/core/query.o \
 	src/core/lock.o \
 	src/core/wait_chain.o \
+	src/core/sequence.o \
 	src/core/statement.o \
 	src/core/relation.o \
 	src/catalog/after_switch.o \
@@ -71,6 +72,7 @@ OBJS = \
 	src/row/round_trip.o \
 	src/row/row_state.o \
 	src/row/row_tuple.o \
+	src/row/unfit_value.o \
 	src/row/running_statement.o \
 	src/row/plan_source.o \
 	src/row/write_target.o \
@@ -118,6 +120,7 @@ OBJS = \
 	src/ddl/named_objects.o \
 	src/ddl/not_null.o \
 	src/ddl/given_statement.o \
+	src/ddl/sequence_type.o \
 	src/ddl/statement_names.o \
 	src/ddl/take_back.o \
 	src/ddl/columns.o \
@@ -176,13 +179,16 @@ OBJS = \
 	src/api/add_column.o \
 	src/api/carried.o \
 	src/api/carried_end.o \
+	src/api/carried_key.o \
+	src/api/cascade.o \
 	src/api/changed_default.o \
-	src/api/moved_identity.o \
+	src/api/moved_sequence.o \
 	src/api/change_column.o \
 	src/api/column_moves.o \
 	src/api/column_operation.o \
 	src/api/column_rename.o \
 	src/api/rule_text.o \
+	src/api/take_keys.o \
 	src/api/take_names.o \
 	src/api/rule_try.o \
 	src/api/add_build.o \

@@ -25,7 +25,7 @@ BEGIN
 	row := jsonb_populate_record(NULL::tandem.sync, jsonb_build_object('id', 900, 'migration', 900, 'relation', 'items',
 		'old_columns', '{price}', 'new_columns', '{cents}', 'up', '{price * 100}', 'up_given', '{price * 100}',
 		'down', '{cents / 100}', 'down_given', '{cents / 100}', 'on_conflict', 'error', 'on_error', 'error', 'keep_old', false,
-		'stored', true, 'filled', false, 'name_left', false, 'search_path', 'public') || jsonb_build_object(name, value));
+		'stored', true, 'filled', false, 'name_left', false, 'one_default', false, 'search_path', 'public') || jsonb_build_object(name, value));
 	INSERT INTO tandem.sync VALUES (row.*);
 	RETURN 'loaded';
 EXCEPTION WHEN OTHERS THEN RETURN sqlerrm;
@@ -50,7 +50,7 @@ SELECT name, coalesce(value, 'NULL') AS value, load_sync(name, value) FROM (VALU
 	('up', '{}'), ('up', '{NULL}'), ('up', '{{1}}'), ('up', '{1,2}'), ('up_given', '{}'), ('up_given', '{NULL}'), ('up_given', '{1,2}'),
 	('down', '{}'), ('down', '{NULL}'), ('down', '{{1}}'), ('down', '{1,2}'),
 	('down_given', '{}'), ('down_given', '{NULL}'), ('down_given', '{1,2}'), ('down_given', NULL),
-	('on_conflict', 'sometimes'), ('on_error', 'never'), ('name_left', 'true'), ('search_path', 'a,,b'), ('search_path', NULL)) v (name, value);
+	('on_conflict', 'sometimes'), ('on_error', 'never'), ('name_left', 'true'), ('one_default', 'true'), ('search_path', 'a,,b'), ('search_path', NULL)) v (name, value);
 SELECT value, load_step(value) FROM (SELECT value::jsonb FROM unnest(ARRAY['{"id": 0}', '{"migration": null}', '{"kind": "nothing"}',
 	'{"object": null}', '{"object": ""}', '{"definition": null}', '{"kind": "backfill"}', '{"relation": "shown"}', '{"relation": "theirs"}',
 	'{"state": "unknown"}', '{"blocks_total": -1}', '{"blocks_total": 4294967296}', '{"blocks_todo": "{[-1,1]}"}', '{"blocks_todo": "{(,)}"}',

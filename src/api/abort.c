@@ -8,6 +8,7 @@
 
 #include "api/arguments.h"
 #include "api/finish.h"
+#include "api/take_keys.h"
 #include "catalog/after_switch.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
@@ -27,6 +28,7 @@
 #include "ddl/columns.h"
 #include "ddl/constraint_build.h"
 #include "ddl/index_build.h"
+#include "ddl/sequence_type.h"
 #include "ending/build_users.h"
 #include "ending/built.h"
 #include "ending/losses.h"
@@ -125,11 +127,12 @@ undo_build_of_table(Oid relid, void *arg)
 static void
 undo_steps_of_kind(const Migration *migration, StepKind kind)
 {
-	ListCell   *lc;
+	List	   *steps = step_list(migration->id, kind);
 
-	foreach(lc, step_list(migration->id, kind))
+	/* a foreign key before the key that it refers to */
+	for (int i = list_length(steps) - 1; i >= 0; i--)
 	{
-		Step	   *step = lfirst(lc);
+		Step	   *step = list_nth(steps, i);
 
 		finish_change_table(migration, step->relation, undo_build_of_table,
 							step);
@@ -353,6 +356,7 @@ abort_locked(Migration *migration, void *arg)
 
 	check_not_current(migration, call->force);
 	check_names_stay_free(migration);
+	keys_check_not_taken(migration);
 	check_no_dependents(migration, dropped);
 	check_changed_back(migration, call->force);
 	if (!call->force)
@@ -364,7 +368,8 @@ abort_locked(Migration *migration, void *arg)
 	run_control_end_background(migration->id);
 	drain_undo(migration);
 	undo_all_builds(migration);
-	finish_drop(migration, dropped, finish_dropped_with(migration, dropped), NIL, NULL);
+	sequence_type_take_back(migration->id);
+	finish_drop(migration, dropped, finish_dropped_with(migration, dropped), NIL, NIL, NULL);
 	if (call->before > 0)
 		release_subscription_restart(call->before);
 }
@@ -385,6 +390,7 @@ tandem_abort(PG_FUNCTION_ARGS)
 	migration_check(migration, ACTION_ABORT);
 	check_not_current(migration, call.force);
 	check_names_stay_free(migration);
+	keys_check_not_taken(migration);
 	call.gate = (RegionGate)
 	{
 		.act = REGION_ABORT,.release = migration->release,

@@ -17,6 +17,7 @@
 
 #include "api/add_build.h"
 #include "api/carried.h"
+#include "api/carried_key.h"
 #include "api/finish.h"
 #include "catalog/operation.h"
 #include "catalog/step.h"
@@ -373,12 +374,16 @@ static void
 build_object(Migration *migration, const Carrying *carrying,
 			 const CarriedObject *object, char *built)
 {
-	ReleaseNames names = release_names_carried(migration->id, migration->release,
-											   carrying->rule->relation);
+	Oid			relid = carrying->rule->relation;
+	ReleaseNames names = release_names_carried(migration->id, migration->release, relid);
+	char	   *key = strcmp(object->kind, "constraint") == 0
+	? carried_key_text(migration, relid, object->stored_name) : NULL;
 
 	names.hint = hint_to_leave(object);
 	if (strcmp(object->kind, "index") == 0)
 		carry_index(migration, &names, object, built);
+	else if (key)
+		carried_key_add(migration, relid, built, key, object->definition);
 	else if (strcmp(object->kind, "constraint") == 0)
 		add_build_constraint(migration, &names, built, validated_definition(object));
 	else
@@ -624,10 +629,62 @@ is_carried_unasked(const Carrying *carrying, const CarriedObject *object)
 		(!object->depends_on_values || (carrying->word_for_word && !is_view(object)));
 }
 
+/* Returns the lines, and that of an object of which the user is to say what becomes of it. */
+static List *
+carry_or_ask(Migration *migration, const Carrying *carrying, CarriedObject *object,
+			 List *lines)
+{
+	Oid			relid = carrying->rule->relation;
+
+	if (is_dropped_index(migration, relid, object))
+		return lines;
+	if (text_is_among(object->name, carrying->leave))
+		note_object(migration, relid, OPERATION_LEAVE, object->given, object->name, NULL);
+	else if (is_carried_unasked(carrying, object) || text_is_among(object->name, carrying->carry))
+		carry_object(migration, carrying, object);
+	else if (find_noted(migration, OPERATION_UNDECIDED, relid, object->given, object->name) == NULL)
+	{
+		note_object(migration, relid, OPERATION_UNDECIDED,
+					psprintf("%s: %s", object->given, object->definition),
+					object->name, NULL);
+		return lappend(lines, line_of_object(migration, relid, object));
+	}
+	return lines;
+}
+
+/*
+ * Foreign keys of columns that were changed before, or need not be, refer to the twin from
+ * now on.  Returns the lines of those that are not carried over unasked.
+ */
+static List *
+carry_keys_that_refer(Migration *migration, const Carrying *carrying)
+{
+	List	   *lines = NIL;
+	ListCell   *lc;
+	ListCell   *object;
+
+	foreach(lc, carried_keys_referring(migration, carrying->rule->relation, column_of(carrying)))
+	{
+		ReferringKey *key = lfirst(lc);
+		SyncRule	rule = {.relation = key->relation,.old_columns = list_make1(key->column)};
+		Carrying	referring = {.rule = &rule,.word_for_word = true};
+
+		foreach(object, built_objects(migration, &referring))
+		{
+			CarriedObject *one = lfirst(object);
+
+			if (strcmp(one->kind, "constraint") == 0 &&
+				strcmp(one->stored_name, key->constraint) == 0 &&
+				find_noted(migration, OPERATION_LEAVE, key->relation, one->given, one->name) == NULL)
+				lines = carry_or_ask(migration, &referring, one, lines);
+		}
+	}
+	return lines;
+}
+
 void
 carry_over(Migration *migration, const Carrying *carrying)
 {
-	Oid			relid = carrying->rule->relation;
 	List	   *objects = objects_of_column(migration, carrying);
 	List	   *lines = NIL;
 	ListCell   *lc;
@@ -645,23 +702,8 @@ carry_over(Migration *migration, const Carrying *carrying)
 	carry_rights(carrying);
 	carry_properties(carrying);
 	foreach(lc, objects)
-	{
-		CarriedObject *object = lfirst(lc);
-
-		if (is_dropped_index(migration, relid, object))
-			continue;
-		if (text_is_among(object->name, carrying->leave))
-			note_object(migration, relid, OPERATION_LEAVE, object->given, object->name, NULL);
-		else if (is_carried_unasked(carrying, object) || text_is_among(object->name, carrying->carry))
-			carry_object(migration, carrying, object);
-		else if (find_noted(migration, OPERATION_UNDECIDED, relid, object->given, object->name) == NULL)
-		{
-			note_object(migration, relid, OPERATION_UNDECIDED,
-						psprintf("%s: %s", object->given, object->definition),
-						object->name, NULL);
-			lines = lappend(lines, line_of_object(migration, relid, object));
-		}
-	}
+		lines = carry_or_ask(migration, carrying, lfirst(lc), lines);
+	lines = list_concat(lines, carry_keys_that_refer(migration, carrying));
 	warn_of_undecided(carrying, lines);
 }
 

@@ -23,32 +23,29 @@ run_statement_of_table(Oid relid, void *statement)
 	ddl_run(statement);
 }
 
-/* Those that the server would drop with the column of the table, or of a partition of it. */
+/* Of the table, or of a partition, which may have another one than the table. */
 static List *
-statements_for_sequences(const SyncRule *rule, Oid relid)
+statements_for_default(const SyncRule *rule, Oid relid)
 {
 	TandemQuery query;
 	List	   *statements;
 
+	if (!rule->one_default)
+		return NIL;
 	query_begin(&query);
 	query_oid(&query, relid);
-	query_int(&query, get_attnum(relid, linitial(rule->old_columns)));
+	query_name(&query, linitial(rule->old_columns));
 	query_name(&query, linitial(rule->new_columns));
 	statements = query_texts(&query,
-							 "SELECT format('ALTER SEQUENCE %s%s OWNED BY %s.%I', s.seqrelid::regclass, "
-	/* of a smaller type it would end too early */
-							 "CASE WHEN (s.seqtypid, a.atttypid) IN (('int2'::regtype, 'int4'::regtype), ('int2'::regtype, 'int8'::regtype), ('int4'::regtype, 'int8'::regtype)) "
-							 "THEN format(' AS %s', a.atttypid::regtype) END, $1::regclass, $3) "
-							 "FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid "
-							 "JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = $3 "
-							 "WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass "
-							 "AND d.refobjid = $1 AND d.refobjsubid = $2 AND d.deptype = 'a' ORDER BY s.seqrelid");
+							 "SELECT format('ALTER TABLE ONLY %s ALTER COLUMN %I SET DEFAULT %s', $1::regclass, $3, pg_get_expr(d.adbin, d.adrelid)) "
+							 "FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+							 "WHERE a.attrelid = $1 AND a.attname = $2 AND a.attgenerated = ''");
 	query_end(&query);
 	return statements;
 }
 
 void
-carried_keep_sequences(const Migration *migration)
+carried_give_defaults(const Migration *migration)
 {
 	ListCell   *lc;
 	ListCell   *of_tree;
@@ -60,7 +57,7 @@ carried_keep_sequences(const Migration *migration)
 
 		foreach(of_tree, table_tree(rule->relation))
 		{
-			foreach(statement, statements_for_sequences(rule, lfirst_oid(of_tree)))
+			foreach(statement, statements_for_default(rule, lfirst_oid(of_tree)))
 				finish_change_table(migration, lfirst_oid(of_tree), run_statement_of_table,
 									lfirst(statement));
 		}
@@ -87,20 +84,21 @@ read_name(uint64 row)
 
 /*
  * Returns what gives what was built the names and marks of what goes: on each table of
- * the tree, whose indexes have their own.  To be called while both are there.
+ * the tree, whose indexes have their own.  A view is made again under its own.
  */
 static List *
-names_of_carried(const Operation *operation)
+names_of_carried(const Migration *migration)
 {
 	TandemQuery query;
 	List	   *names;
 
 	query_begin(&query);
-	query_oid(&query, operation->relation);
-	query_name(&query, operation->object);
-	query_name(&query, operation->new_name);
+	query_int(&query, migration->id);
 	names = query_rows(&query,
-					   "SELECT statement, place = 6, $1 FROM tandem._names_to_take($1, $2, $3) ORDER BY place, statement COLLATE \"C\"",
+					   "SELECT t.statement, t.place = 6, o.relation::oid FROM tandem.operation o "
+					   "CROSS JOIN LATERAL tandem._names_to_take(o.relation, o.object, o.new_name) t "
+					   "WHERE o.migration = $1 AND o.kind = 'carry' AND NOT starts_with(o.given, 'view') "
+					   "ORDER BY o.id, t.place, t.statement COLLATE \"C\"",
 					   read_name);
 	query_end(&query);
 	return names;
@@ -148,17 +146,9 @@ add_names(List *names, Oid relation, List *statements)
 List *
 carried_names_to_take(const Migration *migration)
 {
-	List	   *names = NIL;
+	List	   *names = names_of_carried(migration);
 	ListCell   *lc;
 
-	foreach(lc, operation_list_of_kind(migration->id, OPERATION_CARRY))
-	{
-		Operation  *operation = lfirst(lc);
-
-		/* a view is made again under its own */
-		if (strncmp(operation->given, "view", strlen("view")) != 0)
-			names = list_concat(names, names_of_carried(operation));
-	}
 	foreach(lc, sync_list_changing(migration->id))
 	{
 		const SyncRule *rule = lfirst(lc);

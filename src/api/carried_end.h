@@ -10,13 +10,13 @@
 #include "catalog/migration.h"
 
 /*
- * At contract, before the columns go: their sequences stay, for the twins.
+ * At contract, before the columns go: twins that have had no default get that of the column.
  */
-extern void carried_keep_sequences(const Migration *migration);
+extern void carried_give_defaults(const Migration *migration);
 
 /*
- * Returns, before the columns go, what is to be renamed once they are gone;
- * carried_take_names does it then.
+ * Returns, before the columns go, what is to be renamed once they are gone, which takes no
+ * lock; carried_take_names does it then.
  */
 extern List *carried_names_to_take(const Migration *migration);
 extern void carried_take_names(const Migration *migration, List *names);

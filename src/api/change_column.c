@@ -22,12 +22,15 @@
 #include "parser/parse_coerce.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "api/arguments.h"
+#include "api/cascade.h"
 #include "api/carried.h"
+#include "api/change_column.h"
 #include "api/changed_default.h"
 #include "api/column_moves.h"
 #include "api/column_operation.h"
@@ -173,8 +176,8 @@ static void
 read_texts(FunctionCallInfo fcinfo, ColumnChange *change)
 {
 	SyncRule   *rule = change->rule;
-	char	   *up = argument_optional_text(fcinfo, 4);
-	char	   *down = argument_optional_text(fcinfo, 5);
+	char	   *up = argument_optional_text(fcinfo, CHANGE_UP);
+	char	   *down = argument_optional_text(fcinfo, CHANGE_DOWN);
 	char	   *name = pstrdup(quote_identifier(rule->new_name));
 
 	change->up_given = up != NULL;
@@ -198,23 +201,23 @@ read_arguments(FunctionCallInfo fcinfo, const Migration *migration,
 	rule->new_name = renamed_column_shown(renamed_column_list(rule->relation, migration->release - 1),
 										  linitial(rule->old_columns));
 	rule->new_columns = list_make1(name_of_twin(rule));
-	change->type_given = argument_optional_text(fcinfo, 3);
-	change->one_way = argument_bool(fcinfo, 8, "one_way");
+	change->type_given = argument_optional_text(fcinfo, CHANGE_TYPE);
+	change->one_way = argument_bool(fcinfo, CHANGE_ONE_WAY, "one_way");
 	read_texts(fcinfo, change);
-	change->not_null_given = !PG_ARGISNULL(7);
-	change->not_null = change->not_null_given && PG_GETARG_BOOL(7);
-	rule->on_conflict = on_conflict_from_name(argument_text(fcinfo, 9, "on_conflict"));
-	rule->quarantine = quarantine_from_name(argument_text(fcinfo, 10, "on_error"));
-	change->bare_table = argument_bool(fcinfo, 14, "bare_table");
+	change->not_null_given = !PG_ARGISNULL(CHANGE_NOT_NULL);
+	change->not_null = change->not_null_given && PG_GETARG_BOOL(CHANGE_NOT_NULL);
+	rule->on_conflict = on_conflict_from_name(argument_text(fcinfo, CHANGE_ON_CONFLICT, "on_conflict"));
+	rule->quarantine = quarantine_from_name(argument_text(fcinfo, CHANGE_ON_ERROR, "on_error"));
+	change->bare_table = argument_bool(fcinfo, CHANGE_BARE_TABLE, "bare_table");
 	change->carrying.rule = rule;
-	change->carrying.carry = argument_strings(fcinfo, 11);
-	change->carrying.leave = argument_strings(fcinfo, 12);
+	change->carrying.carry = argument_strings(fcinfo, CHANGE_CARRY);
+	change->carrying.leave = argument_strings(fcinfo, CHANGE_LEAVE);
 	check_texts_fit(change);
 
 	twin->relation = rule->relation;
 	twin->name = linitial(rule->new_columns);
 	twin->up = linitial(rule->up);
-	twin->given.default_given = argument_optional_text(fcinfo, 6);
+	twin->given.default_given = argument_optional_text(fcinfo, CHANGE_DEFAULT);
 	twin->given.not_null = change->not_null;
 }
 
@@ -325,6 +328,21 @@ default_carried(const ColumnChange *change, Oid relid)
 }
 
 static bool
+is_nextval(Oid function, void *context)
+{
+	return function == F_NEXTVAL;
+}
+
+static bool
+contain_nextval_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return check_functions_in_node(node, is_nextval, context) ||
+		expression_tree_walker(node, contain_nextval_walker, context);
+}
+
+static bool
 column_is_identity(const ColumnChange *change)
 {
 	HeapTuple	tuple = SearchSysCacheAttName(change->rule->relation, column_of(change));
@@ -335,6 +353,34 @@ column_is_identity(const ColumnChange *change)
 	is_identity = ((Form_pg_attribute) GETSTRUCT(tuple))->attidentity != '\0';
 	ReleaseSysCache(tuple);
 	return is_identity;
+}
+
+static int
+integer_size(Oid type)
+{
+	return type == INT2OID ? 2 : type == INT4OID ? 4 : type == INT8OID ? 8 : 0;
+}
+
+/*
+ * Does the column take its values from a sequence?  Two defaults would take two numbers
+ * of it for one row, so the twin has none until contract.
+ */
+static bool
+has_one_default(const ColumnChange *change)
+{
+	const SyncRule *rule = change->rule;
+	Relation	rel;
+	Node	   *value;
+
+	if (change->up_given || change->down_given || change->one_way ||
+		change->twin.given.default_given)
+		return false;
+	if (column_is_identity(change))
+		return integer_size(change->twin.type) > 0;
+	rel = relation_open_present(rule->relation, AccessShareLock);
+	value = default_of_column(rel, get_attnum(rule->relation, column_of(change)));
+	table_close(rel, NoLock);
+	return value && contain_nextval_walker(value, NULL);
 }
 
 /* Where a partition has another default than the table, or none. */
@@ -440,12 +486,6 @@ read_numeric_modifier(int32 typmod, int *precision, int *scale)
 	*scale = typmod < 0 ? 0 : (typmod - VARHDRSZ) & 0x7ff;
 }
 
-static int
-integer_size(Oid type)
-{
-	return type == INT2OID ? 2 : type == INT4OID ? 4 : type == INT8OID ? 8 : 0;
-}
-
 static bool
 types_are_alike(Oid old_type, int32 old_typmod, Oid new_type, int32 new_typmod)
 {
@@ -518,11 +558,12 @@ add_twin(const Migration *migration, ColumnChange *change)
 	NewColumn  *twin = &change->twin;
 	char	   *given = twin->given.default_given;
 
-	twin->default_sql = given ? given : default_carried(change, change->rule->relation);
+	twin->default_sql = change->rule->one_default ? NULL
+		: given ? given : default_carried(change, change->rule->relation);
 	twin->collation = collation_kept(change);
 	new_column_add(migration, twin);
 	owned_column_note_old(migration->id, twin->relation, twin->name, column_of(change));
-	if (given == NULL)
+	if (given == NULL && !change->rule->one_default)
 		carry_defaults_of_partitions(change);
 }
 
@@ -539,44 +580,41 @@ check_down_is_left(const ColumnChange *change)
 			 errhint("Give one_way => true instead, if nothing is to be written back.")));
 }
 
-/* Returns the foreign keys that refer to the column, as lines. */
-static List *
-referring_keys(Oid relid, const char *column)
+/* The rows of a partition are found by what it is in. */
+static void
+check_is_no_partition_key(const ColumnChange *change)
 {
-	TandemQuery query;
-	List	   *lines;
+	TableColumn column = {change->rule->relation, column_of(change)};
 
-	query_begin(&query);
-	query_oid(&query, relid);
-	query_int(&query, get_attnum(relid, column));
-	lines = query_texts(&query,
-						"SELECT format('foreign key %I of table %s', c.conname, c.conrelid::regclass) FROM pg_constraint c "
-						"WHERE c.contype = 'f' AND c.confrelid = $1 AND c.conparentid = 0 AND c.conrelid <> $1 AND $2 = ANY (c.confkey) ORDER BY 1");
-	query_end(&query);
-	return lines;
+	if (!text_is_among("partition key", linitial(column_keys(list_make1(&column), change->rule->migration_id))))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("column \"%s\" of table \"%s\" is in the partition key",
+					change->rule->new_name,
+					quoting_shown_name(change->rule->relation)),
+			 errhint("Partition another table by a column of the new type, and move the rows.")));
 }
 
 /* What others hold on to does not follow the column by itself. */
 static void
-check_is_no_key(const ColumnChange *change, bool cascade)
+check_nothing_refers(const Migration *migration, const ColumnChange *change)
 {
-	TableColumn column = {change->rule->relation, column_of(change)};
-	List	   *lines = list_concat(linitial(column_keys(list_make1(&column), change->rule->migration_id)),
-									referring_keys(column.relation, column.name));
+	const SyncRule *rule = change->rule;
+	List	   *lines = cascade_lines_left(migration, rule->relation, column_of(change));
 
-	if (lines == NIL && !cascade)
+	if (lines == NIL)
 		return;
 	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 lines != NIL
-			 ? errmsg("column \"%s\" of table \"%s\" is a part of a key",
-					  change->rule->new_name,
-					  quoting_shown_name(change->rule->relation))
-			 : errmsg("change_column does not cascade yet"),
-			 lines != NIL ? errdetail("%s", text_joined(lines, "- ", "\n")) : 0,
-			 lines != NIL
-			 ? errhint("Call tandem.sync_column with a column of another name, and move the key to it: see \"A key changes its type\" in the README.")
-			 : errhint("Leave out cascade: no other column refers to this one.")));
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("other columns refer to column \"%s\" of table \"%s\"",
+					rule->new_name, quoting_shown_name(rule->relation)),
+			 errdetail("%s", text_joined(lines, "- ", "\n")),
+			 errhint("Give cascade => true, and they change with it; or run CALL tandem.change_key(%s, %s, %s, %s); which locks one table at a time.",
+					 quote_literal_cstr(rule->migration),
+					 quote_literal_cstr(quoting_relation(rule->relation)),
+					 quote_literal_cstr(rule->new_name),
+					 quote_literal_cstr(change->type_given ? change->type_given : "bigint"))));
 }
 
 /* What is not built yet cannot be carried over. */
@@ -668,36 +706,39 @@ changes_default_alone(const Migration *migration, const ColumnChange *change)
 		 strcmp(change->twin.type_text, type_of_column(rule->relation, column_of(change))) == 0);
 }
 
-Datum
-tandem_change_column(PG_FUNCTION_ARGS)
+SyncRule *
+change_one_column(FunctionCallInfo fcinfo, Migration *migration, bool of_cascade)
 {
-	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	ColumnChange change;
 
 	column_operation_check_release(migration, "change_column");
 	read_arguments(fcinfo, migration, &change);
 	change.carrying.word_for_word = !change.up_given;
 	if (migration->phase == PHASE_EXPAND && carry_decide(migration, &change.carrying))
-		PG_RETURN_VOID();
+		return NULL;
 	if (!migration->forgotten)
 		check_same_twin(migration, &change);
 	/* as it was given: whether both types are alike nobody has said */
 	change.rule->on_table = change.bare_table ? ON_TABLE_BARE : ON_TABLE_VIEWS;
 	if (repeat_rule(migration, change.rule))
-		PG_RETURN_VOID();
+		return NULL;
 	if (changes_default_alone(migration, &change))
 	{
 		migration_check(migration, ACTION_EXPAND);
-		changed_default_add(migration, change.rule->relation, argument_text(fcinfo, 1, "relation"),
+		changed_default_add(migration, change.rule->relation, argument_text(fcinfo, CHANGE_RELATION, "relation"),
 							column_of(&change), change.twin.given.default_given);
-		PG_RETURN_VOID();
+		return NULL;
 	}
 	column_operation_check(migration, change.rule);
 	check_something_changes(&change);
-	check_is_no_key(&change, argument_bool(fcinfo, 13, "cascade"));
+	check_is_no_partition_key(&change);
+	if (!of_cascade)
+		check_nothing_refers(migration, &change);
 	check_all_is_built(&change);
 	check_assignable(&change);
-	check_identity_rights(&change);
+	change.rule->one_default = has_one_default(&change);
+	if (!change.rule->one_default)
+		check_identity_rights(&change);
 	add_twin(migration, &change);
 	change.rule->on_table = on_table_of(&change);
 	warn_without_views(&change);
@@ -706,6 +747,18 @@ tandem_change_column(PG_FUNCTION_ARGS)
 	expand_add_sync(migration, change.rule);
 	check_down_is_left(&change);
 	carry_over(migration, &change.carrying);
-	column_moves_warn(migration, change.rule);
+	return change.rule;
+}
+
+Datum
+tandem_change_column(PG_FUNCTION_ARGS)
+{
+	Migration  *migration = migration_get_for_change(argument_text(fcinfo, CHANGE_MIGRATION, "migration"));
+	SyncRule   *rule;
+
+	if (argument_bool(fcinfo, CHANGE_CASCADE, "cascade"))
+		cascade_change(fcinfo, migration);
+	else if ((rule = change_one_column(fcinfo, migration, false)) != NULL)
+		column_moves_warn(migration, rule);
 	PG_RETURN_VOID();
 }

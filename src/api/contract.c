@@ -14,8 +14,10 @@
 #include "utils/tuplestore.h"
 
 #include "api/arguments.h"
+#include "api/carried_end.h"
 #include "api/column_rename.h"
 #include "api/finish.h"
+#include "api/take_keys.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
@@ -430,6 +432,7 @@ check_contract_call(Migration *migration, const ContractCall *call)
 									call);
 	remade_views_check(migration, true);
 	region_gate_check(&gate);
+	keys_check_taken(migration, call->force);
 	check_publications(migration);
 	claim_contract(migration, call);
 	warn_of_what_force_passes(migration, rules, call);
@@ -443,6 +446,7 @@ typedef struct FencedContract
 	List	   *objects;		/* what goes with the columns, as lines */
 	List	   *functions;		/* that sessions have compiled with their
 								 * types */
+	List	   *names;			/* of carried_names_to_take */
 } FencedContract;
 
 /* Nobody is waited for while tables are locked. */
@@ -478,6 +482,7 @@ look_up_before_locks(const Migration *migration, void *arg)
 	catalog_watch_begin();
 	(void) check_ready_to_contract(migration, rules, dropped, fenced->call);
 	fenced->objects = finish_dropped_with(migration, dropped);
+	fenced->names = carried_names_to_take(migration);
 }
 
 static void
@@ -498,16 +503,18 @@ contract_locked(Migration *migration, void *arg)
 		(void) check_ready_to_contract(migration, rules, dropped, call);
 		fenced->functions = compiled_functions(migration);
 		fenced->objects = finish_dropped_with(migration, dropped);
+		fenced->names = carried_names_to_take(migration);
 	}
 	check_rows_are_free(migration, fenced->functions);
 	check_undeclared_writers(migration, call->undeclared, false);
+	keys_check_taken(migration, call->force);
 	region_gate_pass(&gate);
 	migration_act(migration, call->force ? ACTION_FORCE : ACTION_CONTRACT,
 				  dropped_columns_describe(dropped), fenced->started);
 	owned_column_keep_new(migration->id);
 	run_control_end_background(migration->id);
 	drain_finish(migration);
-	finish_drop(migration, dropped, fenced->objects, fenced->functions,
+	finish_drop(migration, dropped, fenced->objects, fenced->functions, fenced->names,
 				operations_may_free_columns(migration) ? check_columns_were_freed : NULL);
 	if (gate.takes > 0)
 		release_subscription_restart(gate.takes);

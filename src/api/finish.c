@@ -10,10 +10,11 @@
 #include "utils/lsyscache.h"
 
 #include "api/carried_end.h"
+#include "api/carried_key.h"
 #include "api/changed_default.h"
 #include "api/column_rename.h"
 #include "api/finish.h"
-#include "api/moved_identity.h"
+#include "api/moved_sequence.h"
 #include "catalog/migration_rights.h"
 #include "catalog/operation.h"
 #include "catalog/registry.h"
@@ -243,10 +244,10 @@ drop_column_of_table(Oid relid, void *name)
 
 void
 finish_drop(const Migration *migration, List *dropped, List *objects,
-			List *functions, ColumnCheck check)
+			List *functions, List *names, ColumnCheck check)
 {
 	List	   *renamed = NIL;
-	List	   *names = NIL;
+	List	   *primary = NIL;
 	RemadeViews *views = NULL;
 	ListCell   *lc;
 
@@ -261,9 +262,8 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 	announce_drop(migration, objects);
 	if (migration->phase == PHASE_DONE)
 	{
-		carried_keep_sequences(migration);
-		moved_identities(migration);
-		names = carried_names_to_take(migration);
+		carried_give_defaults(migration);
+		moved_sequences(migration);
 		views = remade_views_begin(migration);
 		renamed = column_rename_all(migration, dropped);
 		operations_run(migration);
@@ -271,6 +271,8 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 	}
 	if (check)
 		check(migration, dropped);
+	if (migration->phase == PHASE_DONE)
+		primary = carried_keys_replace(migration);
 	foreach(lc, dropped)
 	{
 		TableColumn *column = lfirst(lc);
@@ -286,6 +288,7 @@ finish_drop(const Migration *migration, List *dropped, List *objects,
 	}
 
 	carried_take_names(migration, names);
+	carried_keys_become_primary(migration, primary);
 	if (migration->phase == PHASE_DONE)
 		operations_run_on_carried(migration);
 	if (views)

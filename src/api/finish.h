@@ -85,10 +85,10 @@ extern void finish_under_locks(const Migration *migration, List *others,
  * their tables, drops the columns, and deletes its records about rows.  Views
  * of releases stop showing the columns; views of retired releases are dropped.
  * objects: the lines of what goes with the columns, which it tells; functions: those of
- * compiled_functions, at contract.  check (or NULL) is
+ * compiled_functions, and names: of carried_names_to_take, at contract.  check (or NULL) is
  * called after statements of the user have run, before the columns are dropped.
  */
-extern void finish_drop(const Migration *migration, List *dropped,
-						List *objects, List *functions, ColumnCheck check);
+extern void finish_drop(const Migration *migration, List *dropped, List *objects,
+						List *functions, List *names, ColumnCheck check);
 
 #endif							/* TANDEM_FINISH_H */

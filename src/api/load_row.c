@@ -224,7 +224,7 @@ check_loaded_run(LoadedRow *row)
 
 /* Returns false if it does not exist. */
 static bool
-check_loaded_relation(Oid relid, bool view)
+check_loaded_relation(Oid relid, char wanted)
 {
 	char	   *name = quoting_find_name(relid);
 	char		kind = get_rel_relkind(relid);
@@ -237,11 +237,11 @@ check_loaded_relation(Oid relid, bool view)
 				 errmsg("must be owner of relation \"%s\" to load what pg_tandem knows of it",
 						name),
 				 errhint("Restore as a superuser, or with --no-owner as the role that is to own the tables.")));
-	if (view ? kind != RELKIND_VIEW
-		: kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+	if (kind != wanted && !(wanted == RELKIND_RELATION && kind == RELKIND_PARTITIONED_TABLE))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a %s", name, view ? "view" : "table"),
+				 errmsg("\"%s\" is not a %s", name,
+						wanted == RELKIND_VIEW ? "view" : wanted == RELKIND_SEQUENCE ? "sequence" : "table"),
 				 errhint("Load rows that pg_dump has written.")));
 	return true;
 }
@@ -261,7 +261,7 @@ check_loaded_relation_array(Datum array)
 	for (int i = 0; i < count; i++)
 	{
 		if (!nulls[i] &&
-			check_loaded_relation(DatumGetObjectId(elements[i]), false))
+			check_loaded_relation(DatumGetObjectId(elements[i]), RELKIND_RELATION))
 			elements[left++] = elements[i];
 	}
 	return PointerGetDatum(construct_array(elements, left, REGCLASSOID,
@@ -275,6 +275,15 @@ names_view(const LoadedRow *row, int i)
 	int			view = column_with_value(row, "view");
 
 	return view >= 0 && DatumGetObjectId(row->values[view]) == DatumGetObjectId(row->values[i]);
+}
+
+/* The type that a sequence had before migrate, see tandem.operation. */
+static bool
+is_of_sequence(const LoadedRow *row)
+{
+	int			kind = column_with_value(row, "kind");
+
+	return kind >= 0 && strcmp(TextDatumGetCString(row->values[kind]), "sequence") == 0;
 }
 
 /*
@@ -294,7 +303,8 @@ check_loaded_relations(LoadedRow *row)
 			row->values[i] = check_loaded_relation_array(row->values[i]);
 		else if (att->atttypid == REGCLASSOID &&
 				 !check_loaded_relation(DatumGetObjectId(row->values[i]),
-										names_view(row, i)))
+										names_view(row, i) ? RELKIND_VIEW
+										: is_of_sequence(row) ? RELKIND_SEQUENCE : RELKIND_RELATION))
 			return false;
 	}
 	return true;

@@ -14,7 +14,9 @@
 
 #include "api/arguments.h"
 #include "api/carried.h"
+#include "api/cascade.h"
 #include "api/column_moves.h"
+#include "api/migrate.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
@@ -98,8 +100,6 @@ tandem_verify(PG_FUNCTION_ARGS)
 
 SQL_FUNCTION(tandem_migrate);
 
-#define MOST_WORKERS 64
-
 static void
 check_may_commit(FunctionCallInfo fcinfo)
 {
@@ -116,11 +116,11 @@ argument_workers(FunctionCallInfo fcinfo, int n)
 {
 	int			workers = PG_ARGISNULL(n) ? 0 : PG_GETARG_INT32(n);
 
-	if (workers < 1 || workers > MOST_WORKERS)
+	if (workers < 1 || workers > MIGRATE_MOST_WORKERS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("workers must be from 1 to %d, not %d", MOST_WORKERS,
-						workers),
+				 errmsg("workers must be from 1 to %d, not %d",
+						MIGRATE_MOST_WORKERS, workers),
 				 errhint("Call it as in CALL tandem.migrate('my_migration', workers => 2);")));
 	return workers;
 }
@@ -364,6 +364,7 @@ try_migrate(MigrateCall *call)
 		return wait_for_other_run(call, migration);
 	if (migrate_is_done(call, migration))
 		return false;
+	cascade_check_complete(migration);
 	carried_check_decided(migration);
 	/* later no statement can be added */
 	if (migration->phase == PHASE_EXPAND)
@@ -384,6 +385,23 @@ try_migrate(MigrateCall *call)
 	return false;
 }
 
+static void
+run_call(MigrateCall *call)
+{
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	while (try_migrate(call))
+		;
+	SPI_finish();
+}
+
+void
+migrate_here(char *migration, int workers)
+{
+	MigrateCall call = {.name = migration,.workers = workers,.if_running = IF_RUNNING_ERROR};
+
+	run_call(&call);
+}
+
 Datum
 tandem_migrate(PG_FUNCTION_ARGS)
 {
@@ -396,9 +414,6 @@ tandem_migrate(PG_FUNCTION_ARGS)
 
 	check_may_commit(fcinfo);
 	PreventCommandDuringRecovery("tandem.migrate");
-	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	while (try_migrate(&call))
-		;
-	SPI_finish();
+	run_call(&call);
 	PG_RETURN_VOID();
 }

@@ -59,6 +59,7 @@ describe_operation(const Operation *operation)
 		case OPERATION_CARRY:
 		case OPERATION_LEAVE:
 		case OPERATION_UNDECIDED:
+		case OPERATION_SEQUENCE:
 			break;				/* no calls of their own */
 	}
 	return NULL;

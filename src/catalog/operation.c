@@ -23,6 +23,7 @@ static const char *const kind_names[] = {
 	[OPERATION_CARRY] = "carry",
 	[OPERATION_LEAVE] = "leave",
 	[OPERATION_UNDECIDED] = "undecided",
+	[OPERATION_SEQUENCE] = "sequence",
 };
 
 const char *

@@ -21,8 +21,10 @@ typedef enum OperationKind
 								 * for a changed column, which takes the name
 								 * new_name */
 	OPERATION_LEAVE,			/* one that is not */
-	OPERATION_UNDECIDED			/* one of which the user has not said whether
+	OPERATION_UNDECIDED,		/* one of which the user has not said whether
 								 * it is to be carried over */
+	OPERATION_SEQUENCE			/* one that migrate has given another type;
+								 * given: which it had */
 } OperationKind;
 
 /* Returns the name of a kind as stored in tandem.operation, a constant. */

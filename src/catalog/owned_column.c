@@ -98,7 +98,7 @@ owned_column_note_old(int migration_id, Oid relid, const char *column,
 	query_name(&query, old_column);
 	(void) query_run(&query,
 					 "UPDATE tandem.owned_column SET old_not_null = a.attnotnull, "
-					 "old_default = pg_get_expr(d.adbin, d.adrelid), old_default_tree = md5(d.adbin::text) "
+					 "old_default = pg_get_expr(d.adbin, d.adrelid), old_default_tree = hashtextextended(d.adbin::text, 0)::text "
 					 "FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
 					 "WHERE migration = $1 AND relation = $2 AND column_name = $3 AND a.attrelid = $2 AND a.attname = $4");
 	query_end(&query);

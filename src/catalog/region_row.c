@@ -55,7 +55,7 @@ region_lock(void)
 /* What each change of the own row does besides: s is how far the database is. */
 #define NEXT_STATE \
 	"seq = r.seq + 1, at = clock_timestamp(), expanded = s.expanded, ready = s.ready, current = s.current, " \
-	"lowest = s.lowest, phases = s.phases"
+	"lowest = s.lowest, phases = s.phases, keys = s.keys"
 
 void
 region_follow(void)
@@ -206,6 +206,10 @@ region_intent(RegionAct act, int release, const char *name)
 			return psprintf("contract %s of release %d", quote_literal_cstr(name), release);
 		case REGION_ABORT:
 			return psprintf("abort %s of release %d", quote_literal_cstr(name), release);
+		case REGION_TAKE_KEYS:
+			return psprintf("take the keys of %s of release %d", quote_literal_cstr(name), release);
+		case REGION_GIVE_KEYS_BACK:
+			return psprintf("give back the keys of %s of release %d", quote_literal_cstr(name), release);
 	}
 	return NULL;				/* keep the compiler quiet */
 }
@@ -260,6 +264,12 @@ region_act_done(void)
  *-------------------------------------------------------------------------
  */
 
+static bool
+intent_begins(const Region *region, const char *words)
+{
+	return region->intent && strncmp(region->intent, words, strlen(words)) == 0;
+}
+
 static void *
 read_region(uint64 row)
 {
@@ -270,8 +280,10 @@ read_region(uint64 row)
 	region->current = query_get_int(row, 3);
 	region->lowest = query_get_int(row, 4);
 	region->intent = query_get_text(row, 5);
-	region->intends_abort = region->intent && strncmp(region->intent, "abort ", 6) == 0;
-	region->intends_contract = region->intent && strncmp(region->intent, "contract ", 9) == 0;
+	region->intends_abort = intent_begins(region, "abort ");
+	region->intends_contract = intent_begins(region, "contract ");
+	region->intends_take_keys = intent_begins(region, "take the keys ");
+	region->intends_give_keys_back = intent_begins(region, "give back the keys ");
 	region->intent_release = query_get_int(row, 6);
 	region->doubt = query_get_text(row, 7);
 	region->heard = query_get_text(row, 8);

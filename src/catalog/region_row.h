@@ -39,7 +39,9 @@ typedef enum RegionAct
 {
 	REGION_SWITCH = 1,
 	REGION_CONTRACT,
-	REGION_ABORT
+	REGION_ABORT,
+	REGION_TAKE_KEYS,
+	REGION_GIVE_KEYS_BACK
 } RegionAct;
 
 /* Returns what all regions are told of an act, palloc'd; name: of the migration. */
@@ -80,6 +82,8 @@ typedef struct Region
 	char	   *intent;			/* or NULL */
 	bool		intends_abort;
 	bool		intends_contract;
+	bool		intends_take_keys;
+	bool		intends_give_keys_back;
 	int			intent_release;
 	char	   *doubt;			/* why it is not believed, or NULL */
 	char	   *heard;			/* "heard of 00:00:03 ago" */

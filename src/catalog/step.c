@@ -299,7 +299,8 @@ step_list(int migration_id, StepKind kind)
 	query_int(&query, migration_id);
 	query_text(&query, kind_names[kind]);
 	steps = steps_from_query(&query, kind, migration_id,
-							 STEP_SELECT "FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY id");
+	/* a foreign key may refer to a key of the migration */
+							 STEP_SELECT "FROM tandem.step WHERE migration = $1 AND kind = $2 ORDER BY coalesce(definition LIKE 'FOREIGN KEY %', false), id");
 	query_end(&query);
 	return steps;
 }

@@ -42,7 +42,7 @@ static const char *const on_table_names[] = {
 	"SELECT s.id, s.migration, m.name, coalesce(m.release, 0), s.relation::oid, " \
 	"s.old_columns, s.new_columns, s.up, s.down, s.on_conflict, " \
 	"s.on_error = 'quarantine', s.keep_old, s.search_path, " \
-	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled, s.uses, s.new_name, s.on_table "
+	"m.phase NOT IN ('done', 'aborted'), s.stored, s.up_given, s.down_given, s.filled, s.uses, s.new_name, s.on_table, s.one_default "
 #define RULE_SELECT RULE_COLUMNS \
 	"FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration "
 
@@ -106,9 +106,10 @@ sync_insert(SyncRule *rule)
 	query_text(&query, rule->new_name);
 	query_bool(&query, !rule_has_new_side(rule));
 	query_text(&query, rule_changes_column(rule) ? on_table_names[rule->on_table] : NULL);
+	query_bool(&query, rule->one_default);
 	(void) query_run(&query,
-					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, search_path, stored, up_given, down_given, uses, parsed_in, new_name, filled, on_table) "
-					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING id");
+					 "INSERT INTO tandem.sync (migration, relation, old_columns, new_columns, up, down, on_conflict, on_error, keep_old, search_path, stored, up_given, down_given, uses, parsed_in, new_name, filled, on_table, one_default, number, numbered_at) "
+					 "VALUES ($1, $2::regclass, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, tandem._column_number($2, $3[1]), clock_timestamp()) RETURNING id");
 	rule->id = query_get_int(0, 1);
 	query_end(&query);
 }
@@ -140,6 +141,7 @@ rule_from_row(uint64 row)
 	if (rule_changes_column(rule))
 		rule->on_table = text_index(query_get_text(row, 21), on_table_names,
 									lengthof(on_table_names));
+	rule->one_default = query_get_bool(row, 22);
 	return rule;
 }
 

@@ -35,6 +35,9 @@ typedef struct SyncRule
 	char	   *new_name;		/* what contract renames the column to, see
 								 * rule_renamed_column; NULL: none */
 	OnTable		on_table;		/* only if rule_changes_column */
+	bool		one_default;	/* an INSERT that says nothing of either
+								 * column gives both the default of the old
+								 * one */
 	List	   *up;				/* expressions, qualified, one per new column */
 	List	   *down;			/* one per old column, NULL if none; NIL if
 								 * one-way */

@@ -48,6 +48,26 @@ error_is_of_row(const ErrorData *error)
 	return error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
+bool
+error_code_is_unfit_value(int code)
+{
+	switch (code)
+	{
+		case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
+		case ERRCODE_STRING_DATA_RIGHT_TRUNCATION:
+		case ERRCODE_STRING_DATA_LENGTH_MISMATCH:
+		case ERRCODE_DATETIME_VALUE_OUT_OF_RANGE:
+		case ERRCODE_INTERVAL_FIELD_OVERFLOW:
+		case ERRCODE_INVALID_TEXT_REPRESENTATION:
+		case ERRCODE_INVALID_DATETIME_FORMAT:
+			/* of a domain */
+		case ERRCODE_CHECK_VIOLATION:
+		case ERRCODE_NOT_NULL_VIOLATION:
+			return true;
+	}
+	return false;
+}
+
 /* Was the error caused by the user's statement or the values in it? */
 static bool
 error_is_mistake(const ErrorData *error)

@@ -32,6 +32,9 @@ extern bool error_is_intervention(const ErrorData *error);
 /* Does the error depend on the row rather than on the state of the server? */
 extern bool error_is_of_row(const ErrorData *error);
 
+/* Is it the code of an error that says that a type cannot hold a value? */
+extern bool error_code_is_unfit_value(int code);
+
 /*
  * Call in PG_CATCH.  Throws the error again, with this hint added if the error
  * is a mistake in what the user wrote and has no hint.

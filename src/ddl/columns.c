@@ -171,8 +171,8 @@ migrations_that_read(Oid relid, const char *column, int migration_id)
 	return lines;
 }
 
-static List *
-relations_of(List *columns)
+List *
+column_relations(List *columns)
 {
 	List	   *relids = NIL;
 	ListCell   *lc;
@@ -189,7 +189,7 @@ relations_of(List *columns)
 static List *
 lines_of_migrations(List *columns, int migration_id, const char *sql)
 {
-	List	   *synced = sync_relations_of_others(relations_of(columns),
+	List	   *synced = sync_relations_of_others(column_relations(columns),
 												  migration_id);
 	List	   *all;
 	TandemQuery query;
@@ -244,7 +244,7 @@ note_added_keys(AddedKeys *added, List *columns, int migration_id)
 {
 	List	   *steps = step_list(migration_id, STEP_CONSTRAINT);
 	List	   *relids = steps == NIL ? NIL
-	: list_concat_unique_oid(NIL, relations_of(columns));
+	: list_concat_unique_oid(NIL, column_relations(columns));
 	ListCell   *lc;
 	ListCell   *table;
 

@@ -15,6 +15,9 @@ typedef struct TableColumn
 	char	   *name;
 } TableColumn;
 
+/* Returns the tables of a list of TableColumn, one for each column, as OIDs. */
+extern List *column_relations(List *columns);
+
 /*
  * The functions below ask the catalogs in one query about all columns of a
  * list of TableColumn, however many partitions there are.  They return, in the

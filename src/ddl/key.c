@@ -119,10 +119,13 @@ key_text(const Constraint *key, bool storage)
 	return text.data;
 }
 
-char *
-key_constraint_text(const Constraint *key)
+bool
+key_is_met_by(const Constraint *key, const char *text)
 {
-	return key_text(key, false);
+	Constraint	primary = *key;
+
+	primary.contype = CONSTR_PRIMARY;
+	return strcmp(text, key_text(key, false)) == 0 || strcmp(text, key_text(&primary, false)) == 0;
 }
 
 /* Returns the definition of its index from USING on. */
@@ -328,13 +331,12 @@ table_has_key(const Step *step, Oid relid, const char *name,
 			  const Constraint *key)
 {
 	ConstraintState state;
-	char		type = key->contype == CONSTR_PRIMARY ? CONSTRAINT_PRIMARY
-	: CONSTRAINT_UNIQUE;
 
 	if (!constraint_find(relid, name, &state))
 		return false;
 	/* once done the user may change it, for example rename a column */
-	if (state.type != type)
+	if (state.type != CONSTRAINT_PRIMARY &&
+		(state.type != CONSTRAINT_UNIQUE || key->contype == CONSTR_PRIMARY))
 		constraint_refuse_other(relid, name, state.oid, NULL);
 	else if (!step->done)
 		constraint_refuse_other(relid, name, state.oid, key_text(key, false));

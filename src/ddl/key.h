@@ -16,8 +16,11 @@
  */
 extern char *key_check(Oid relid, Constraint *key, const char *definition);
 
-/* Returns the constraint as constraint_text does one that exists, palloc'd. */
-extern char *key_constraint_text(const Constraint *key);
+/*
+ * Is that the text of the constraint, as constraint_text returns it, or of the primary key
+ * that tandem.take_keys has made of it?
+ */
+extern bool key_is_met_by(const Constraint *key, const char *text);
 
 /* Returns the name of index and constraint on a leaf of relid, palloc'd. */
 extern char *key_leaf_name(Oid relid, Oid leaf, const char *name);

@@ -153,10 +153,10 @@ static bool
 constraint_is_another(const Step *step, Oid oid)
 {
 	Constraint *constraint = constraint_read(step->object, step->definition);
+	char	   *text = constraint_text(oid);
 
-	return strcmp(constraint_text(oid),
-				  constraint_is_key(constraint) ? key_constraint_text(constraint)
-				  : step->definition) != 0 &&
+	return !(constraint_is_key(constraint) ? key_is_met_by(constraint, text)
+			 : strcmp(text, step->definition) == 0) &&
 		!constraint_was_renamed_under(step, constraint);
 }
 

@@ -8,14 +8,18 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
 #include "storage/lmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -112,4 +116,63 @@ lend_view_any_name(Oid view)
 	snapshot_leave(entered);
 	store_name(RelationRelationId, tuple,
 			   &((Form_pg_class) GETSTRUCT(tuple))->relname, new_name);
+}
+
+static void
+put_key_column(Relation catalog, HeapTuple tuple, AttrNumber number, AttrNumber other)
+{
+	Datum		values[Natts_pg_constraint] = {0};
+	bool		nulls[Natts_pg_constraint] = {false};
+	bool		replaces[Natts_pg_constraint] = {false};
+	bool		isnull;
+	Datum		key = heap_getattr(tuple, Anum_pg_constraint_conkey, RelationGetDescr(catalog), &isnull);
+	Datum	   *numbers;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(key), INT2OID, sizeof(int16), true, TYPALIGN_SHORT,
+					  &numbers, NULL, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (DatumGetInt16(numbers[i]) == number)
+			numbers[i] = Int16GetDatum(other);
+	}
+	values[Anum_pg_constraint_conkey - 1] =
+		PointerGetDatum(construct_array(numbers, count, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
+	replaces[Anum_pg_constraint_conkey - 1] = true;
+	tuple = heap_modify_tuple(tuple, RelationGetDescr(catalog), values, nulls, replaces);
+	catalog_row_store(catalog, tuple);
+	heap_freetuple(tuple);
+}
+
+static void
+lend_primary_key_of_table(Oid relid, const char *column, const char *other)
+{
+	Relation	catalog = table_open(ConstraintRelationId, RowExclusiveLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+	while ((tuple = systable_getnext(scan)) != NULL)
+	{
+		if (((Form_pg_constraint) GETSTRUCT(tuple))->contype == CONSTRAINT_PRIMARY)
+		{
+			put_key_column(catalog, tuple, get_attnum(relid, column), get_attnum(relid, other));
+			break;
+		}
+	}
+	systable_endscan(scan);
+	table_close(catalog, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+void
+lend_primary_key(Oid relid, const char *column, const char *other)
+{
+	ListCell   *lc;
+
+	foreach(lc, table_tree(relid))
+		lend_primary_key_of_table(lfirst_oid(lc), column, other);
 }

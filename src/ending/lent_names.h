@@ -19,4 +19,10 @@ extern void lend_column_name(Oid relid, const char *name, const char *new_name);
 extern void lend_column_any_name(Oid relid, const char *name);
 extern void lend_view_any_name(Oid view);
 
+/*
+ * The same for the primary key of a table, and of its partitions: it has another column in
+ * the place of one.  For what it says of rows alone, as a view that groups by it.
+ */
+extern void lend_primary_key(Oid relid, const char *column, const char *other);
+
 #endif							/* TANDEM_LENT_NAMES_H */

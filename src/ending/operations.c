@@ -120,7 +120,10 @@ table_is_replicated(Oid relid)
 
 	query_begin(&query);
 	query_oid(&query, relid);
-	return query_end_found(&query, query_run_latest(&query, "SELECT WHERE tandem._is_replicated($1)"));
+	/* the function is planned anew in each call */
+	return query_end_found(&query, query_run_latest(&query,
+													"SELECT WHERE (EXISTS (SELECT FROM pg_publication) OR EXISTS (SELECT FROM pg_subscription_rel)) "
+													"AND tandem._is_replicated($1)"));
 }
 
 static bool table_keeps_name(const Operation *rename);

@@ -522,6 +522,8 @@ lend_names_of_columns(const Migration *migration)
 	{
 		const SyncRule *rule = lfirst(lc);
 
+		lend_primary_key(rule->relation, linitial(rule->old_columns),
+						 linitial(rule->new_columns));
 		if (table_is_replicated(rule->relation))
 			continue;
 		lend_column_any_name(rule->relation, rule->new_name);

@@ -84,13 +84,13 @@ take_region(const Arrival *arrival)
 	begin_arrival_query(&query, arrival);
 	taken = query_run(&query,
 					  "WITH known AS MATERIALIZED (SELECT r.intent, r.current FROM tandem.region r, (SELECT ($1).*) n WHERE r.region = n.region) "
-					  "INSERT INTO tandem.region AS r (region, system_identifier, database, seq, expanded, ready, current, lowest, phases, progress, "
+					  "INSERT INTO tandem.region AS r (region, system_identifier, database, seq, expanded, ready, current, lowest, phases, keys, progress, "
 					  "intent, intent_release, seen, at, subscription, heard_at) "
-					  "SELECT n.region, n.system_identifier, n.database, n.seq, n.expanded, n.ready, n.current, n.lowest, n.phases, n.progress, "
+					  "SELECT n.region, n.system_identifier, n.database, n.seq, n.expanded, n.ready, n.current, n.lowest, n.phases, n.keys, n.progress, "
 					  "n.intent, n.intent_release, n.seen, n.at, $2, clock_timestamp() FROM (SELECT ($1).*) n "
 					  "ON CONFLICT (region) DO UPDATE SET system_identifier = excluded.system_identifier, database = excluded.database, "
 					  "seq = excluded.seq, expanded = excluded.expanded, ready = excluded.ready, current = excluded.current, "
-					  "lowest = excluded.lowest, phases = excluded.phases, progress = excluded.progress, intent = excluded.intent, "
+					  "lowest = excluded.lowest, phases = excluded.phases, keys = excluded.keys, progress = excluded.progress, intent = excluded.intent, "
 					  "intent_release = excluded.intent_release, seen = excluded.seen, at = excluded.at, "
 					  "subscription = excluded.subscription, heard_at = excluded.heard_at, doubt = NULL "
 					  "WHERE excluded.seq >= r.seq "

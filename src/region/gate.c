@@ -32,6 +32,11 @@ region_opposes(const Region *region, const RegionGate *gate)
 		return !region->intends_abort && region->intent_release >= gate->release;
 	if (region->intends_abort)
 		return region->intent_release <= gate->release;
+	if (gate->act == REGION_GIVE_KEYS_BACK)
+		return region->intends_take_keys || region->intends_contract;
+	/* contract needs the keys to stay where they are */
+	if (region->intends_give_keys_back)
+		return gate->act != REGION_SWITCH;
 	/* one goes back to what the other is about to do without */
 	if (gate->act == REGION_SWITCH)
 		return gate->back && region->intends_contract && region->intent_release > gate->release;
@@ -77,6 +82,10 @@ name_of_act(const RegionGate *gate)
 			return psprintf("contract of migration \"%s\"", gate->name);
 		case REGION_ABORT:
 			return psprintf("abort of migration \"%s\"", gate->name);
+		case REGION_TAKE_KEYS:
+			return psprintf("taking the keys of migration \"%s\"", gate->name);
+		case REGION_GIVE_KEYS_BACK:
+			return psprintf("giving back the keys of migration \"%s\"", gate->name);
 	}
 	return NULL;				/* keep the compiler quiet */
 }
@@ -100,6 +109,9 @@ hint_for_act(const RegionGate *gate, const char *region)
 									   Max(gate->release, gate->takes)), leave);
 		case REGION_ABORT:
 			return psprintf("Where a region has switched, go on to contract; %s. force => true passes over it.", leave);
+		case REGION_TAKE_KEYS:
+		case REGION_GIVE_KEYS_BACK:
+			return psprintf("Expand up to release %d there, and call tandem.migrate, or let it do what it is about to; %s.", gate->release, leave);
 	}
 	return NULL;				/* keep the compiler quiet */
 }
@@ -130,20 +142,42 @@ region_gate_check(const RegionGate *gate)
  *-------------------------------------------------------------------------
  */
 
+typedef struct Answers
+{
+	const RegionGate *gate;
+	int64		seq;			/* of the own row, that they must have seen */
+} Answers;
+
+/*
+ * A region that has contracted cannot abort what it has contracted, so nothing that it has
+ * done meanwhile forbids a contract here.  It may be unable to answer: what it writes, and
+ * only the new columns can hold, is not applied here before.
+ */
+static bool
+need_not_answer(const Region *region, const RegionGate *gate)
+{
+	return gate->act == REGION_CONTRACT && region->doubt == NULL &&
+		region->lowest >= Max(gate->release, gate->takes);
+}
+
 static char *
 say_not_answered(const Region *region, void *arg)
 {
-	return region->seen < *(int64 *) arg ? pstrdup("has not") : NULL;
+	const Answers *answers = arg;
+
+	return region->seen < answers->seq && !need_not_answer(region, answers->gate)
+		? pstrdup("has not") : NULL;
 }
 
 static void
 wait_for_answers(const RegionGate *gate, int64 seq)
 {
 	int64		end = clock_after_ms(setting_region_timeout * 1000L);
+	Answers		answers = {gate, seq};
 	const char *first;
 	char	   *missing;
 
-	while ((missing = region_list(say_not_answered, &seq, &first)) != NULL)
+	while ((missing = region_list(say_not_answered, &answers, &first)) != NULL)
 	{
 		if (clock_now() >= end)
 			ereport(ERROR,

@@ -1,7 +1,7 @@
 /*
  * gate.h
- *		What waits for other regions: the switch to a release, contract and
- *		abort.
+ *		What waits for other regions: the switch to a release, contract, abort, and
+ *		each step of take_keys.
  *
  * What is known of another region is as old as its row here.  That its expanded,
  * current and lowest release have grown since does no harm; that it has aborted

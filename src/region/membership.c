@@ -20,7 +20,7 @@
 
 /* What is sent of a row; the rest is what each server notes of it. */
 #define SENT_COLUMNS \
-	"region, system_identifier, database, seq, expanded, ready, current, lowest, phases, progress, intent, intent_release, seen, at"
+	"region, system_identifier, database, seq, expanded, ready, current, lowest, phases, keys, progress, intent, intent_release, seen, at"
 
 /*-------------------------------------------------------------------------
  * Joining.

@@ -84,7 +84,7 @@ published_table_warn(const ReleasePublication *publication,
 					quote_identifier(publication->name), table->name,
 					table->sent_anyhow),
 			 errdetail("They are of the replica identity of the table, which a publication must send."),
-			 errhint("Move the replica identity to columns that the release sees before a server drops these.")));
+			 errhint("Before a server drops them the replica identity must move to columns that the release sees: of a key that change_column changes, tandem.take_keys does that.")));
 }
 
 /* The server's own error would not say who could do it. */

@@ -543,6 +543,10 @@ run_rule(RowState *state, CompiledRule *rule, Given least)
 	Given		old;
 	Given		new;
 
+	/* the default of the old column is that of both */
+	if (rule->source->one_default && state->before == NULL &&
+		dual_write_side_is_null(state, state->row, &rule->new_side))
+		return compute_and_follow(state, rule, &rule->new_side, NULL);
 	settle_sides(state, rule, &old, &new);
 	if (old == GIVEN_ABSENT && new == GIVEN_ABSENT)
 		return follow_sources(state, rule);

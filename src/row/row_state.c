@@ -27,6 +27,7 @@
 #include "row/arrived_default.h"
 #include "row/dual_write.h"
 #include "row/row_state.h"
+#include "row/unfit_value.h"
 #include "row/write_target.h"
 #include "rule/relation_rules.h"
 
@@ -450,6 +451,9 @@ compute_error_callback(void *arg)
 	bool		up = context->expression >= context->rule->new_side.expressions &&
 	context->expression < context->rule->new_side.expressions + context->rule->new_side.ncolumns;
 
+	/* what is noted or counted instead is shown as it is */
+	if (!up && context->state->call && !context->rule->source->quarantine)
+		unfit_value_explain(context->state, context->rule, column);
 	errcontext("%s of column \"%s\" of table \"%s\" in migration \"%s\"",
 			   up ? "up" : "down", NameStr(column->att->attname),
 			   RelationGetRelationName(context->state->rel),

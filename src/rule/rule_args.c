@@ -42,7 +42,7 @@ typedef enum RuleArg
 	ARG_UP,
 	ARG_DOWN,
 	ARG_SEARCH_PATH,
-	ARG_KEEP_OLD,
+	ARG_KEEP_OLD,				/* or one_default, which no rule is besides */
 	RULE_NARGS
 } RuleArg;
 
@@ -85,7 +85,8 @@ rule_args_encode(List *rules)
 		args = lappend(args, encode_strings(rule->up));
 		args = lappend(args, encode_strings(rule->down));
 		args = lappend(args, rule->search_path);
-		args = lappend(args, pstrdup(rule->keep_old ? "keep_old" : ""));
+		args = lappend(args, pstrdup(rule->keep_old ? "keep_old"
+									 : rule->one_default ? "one_default" : ""));
 	}
 	return args;
 }
@@ -121,12 +122,15 @@ decode_rule(char **args)
 	rule->down = down_or_none(decode_strings(args[ARG_DOWN]));
 	rule->search_path = pstrdup(args[ARG_SEARCH_PATH] ? args[ARG_SEARCH_PATH]
 								: AUTHORITY_PINNED_PATH);
-	rule->keep_old = args[ARG_KEEP_OLD] && args[ARG_KEEP_OLD][0];
+	rule->one_default = args[ARG_KEEP_OLD] && strcmp(args[ARG_KEEP_OLD], "one_default") == 0;
+	rule->keep_old = args[ARG_KEEP_OLD] && args[ARG_KEEP_OLD][0] && !rule->one_default;
 	/* a hand-made trigger may have any arguments */
 	if ((rule->new_columns == NIL && rule->old_columns == NIL) ||
 		list_member_ptr(rule->old_columns, NULL) ||
 		list_member_ptr(rule->new_columns, NULL) ||
 		list_length(rule->up) != list_length(rule->new_columns) ||
+		(rule->one_default &&
+		 (list_length(rule->new_columns) != 1 || list_length(rule->old_columns) != 1)) ||
 		(rule->down != NIL &&
 		 list_length(rule->down) != list_length(rule->old_columns)))
 		ereport(ERROR,

@@ -17,6 +17,7 @@
 #include "core/settings.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "ddl/sequence_type.h"
 #include "ending/parts.h"
 #include "row/quarantine.h"
 #include "rule/fill_mark.h"
@@ -227,6 +228,19 @@ after_fill_run(Migration *migration, const char *before)
 					 "making the views of releases plain", table_is_there,
 					 end_read_through_of_table);
 	retry_run(migration, before);
+}
+
+/* The relation of these pieces is a sequence. */
+static bool
+sequence_is_to_be_widened(const TablePiece *piece)
+{
+	return sequence_type_is_smaller(piece->migration->id, piece->relation);
+}
+
+static void
+widen_sequence(const TablePiece *piece)
+{
+	sequence_type_widen(piece->migration->id, piece->relation);
 }
 
 /*-------------------------------------------------------------------------
@@ -546,6 +560,9 @@ run_migration_steps(void *arg)
 	build_run(migration, STEP_INDEX);
 	build_run(migration, STEP_NOT_NULL);
 	build_run(migration, STEP_CONSTRAINT);
+	run_table_pieces(migration, sequence_type_smaller(migration->id), DOING_CONSTRAINT,
+					 "giving the sequence the type of its new column",
+					 sequence_is_to_be_widened, widen_sequence);
 	build_run(migration, STEP_ANALYZE);
 	fill_run(migration, STEP_VERIFY, workers);
 	loop_transactions(false);

@@ -59,6 +59,7 @@ my %call = (
 	sync_columns => [ 'expand', q(SELECT tandem.sync_columns(':m', ':t', '{price}', '{more}', '{price}')) ],
 	rename_column => [ 'expand', q(SELECT tandem.rename_column(':m', ':t', 'more', 'most')) ],
 	change_column => [ 'expand', q(SELECT tandem.change_column(':m', ':t', 'more', 'bigint')) ],
+	change_key => [ 'expand', q(CALL tandem.change_key(':m', ':t', 'more', 'bigint')) ],
 	drop_column => [ 'expand', q(SELECT tandem.drop_column(':m', ':t', 'more')) ],
 	configure => [ 'expand', q(SELECT tandem.configure(':m', 'tandem.batch_target', '10ms')) ],
 	pause => [ 'expand', q(SELECT tandem.pause(':m')) ],
@@ -67,6 +68,7 @@ my %call = (
 	verify => [ 'contract', q(SELECT count(*) FROM tandem.verify(':m')) ],
 	migrate => [ 'expand', q(CALL tandem.migrate(':m')) ],
 	contract => [ 'contract', q(CALL tandem.contract(':m', undeclared => 'ignore')) ],
+	take_keys => [ 'contract', q(SELECT tandem.take_keys(':m')) ],
 	take_names => [ 'done', q(SELECT tandem.take_names(':m')) ],
 	preview_contract => [ 'contract', q(SELECT count(*) FROM tandem.preview_contract(':m')) ],
 	abort => [ 'contract', q(CALL tandem.abort(':m')) ],
@@ -198,7 +200,7 @@ foreach my $role (@roles)
 		my ($phase, $statement) = @{ $call{$function} || next };
 
 		next if $kind =~ /bare/ && !$without_table{$function};
-		my ($m, $t, $sql) = make($kind, $phase, $function =~ /^(add_after_switch|\w+_table|rename_column|change_column|drop_column)$/ ? 1000 : 'NULL');
+		my ($m, $t, $sql) = make($kind, $phase, $function =~ /^(add_after_switch|\w+_table|rename_column|change_column|change_key|drop_column)$/ ? 1000 : 'NULL');
 		$statement =~ s/:m/$m/g;
 		$statement =~ s/:t/$t/g;
 		$script .= "$sql\\echo made $m :LAST_ERROR_SQLSTATE\n"

@@ -64,6 +64,7 @@ my %functions = (
 		migration => q('m'), relation => q('items'), column_name => q('price'), type => q('bigint'), up => q('price'), down => q('price'), default_value => q('1'),
 		on_conflict => q('error'), on_error => q('error'), carry => q('{items_price_idx}'), leave => q('{items_price_idx}')
 	},
+	change_key => { migration => q('m'), relation => q('items'), column_name => q('price'), type => q('bigint') },
 	rename_column => { migration => q('m'), relation => q('items'), column_name => q('price'), new_name => q('cost') },
 	drop_column => { migration => q('m'), relation => q('items'), column_name => q('price'), down => q('cents / 100'), on_error => q('error') },
 	add_index => { migration => q('m'), definition => q('CREATE INDEX cents_idx ON items (cents)') },
@@ -86,6 +87,7 @@ my %functions = (
 	cancel => { migration => q('m') },
 	configure => { migration => q('m'), setting => q('tandem.max_rows_per_second'), value => q('7') },
 	verify => { migration => q('m') },
+	take_keys => { migration => q('m') },
 	take_names => { migration => q('m') },
 	preview_contract => { migration => q('m') },
 	refill => { migration => q('m'), derived => q('{}') },
@@ -104,6 +106,7 @@ my %functions = (
 	abort => { migration => q('m') },
 	forget => { migration => q('m') },
 	migrate_call => { name => q('m'), paused => 'true', running => 'false' },
+	is_next_number => { value => q('nextval(1)') },
 	in_lines => { words => q('a b'), width => 3 },
 	describe_sessions => { sessions => q('rows of {pid 1}') },
 );

@@ -35,6 +35,8 @@ CREATE TABLE items (id int PRIMARY KEY, price int, filler text);
 CREATE INDEX items_filler ON items (filler);
 CREATE TABLE users (id int PRIMARY KEY, name text);
 CREATE TABLE texts (id int PRIMARY KEY, number text);
+CREATE TABLE numbered (id serial PRIMARY KEY);
+INSERT INTO numbered DEFAULT VALUES;
 INSERT INTO items SELECT i, i, repeat('x', 500) FROM generate_series(1, 2000) i;
 INSERT INTO users SELECT i, 'u' || i FROM generate_series(1, 3) i;
 INSERT INTO texts VALUES (1, '1'), (2, 'two');
@@ -87,7 +89,9 @@ foreach my $view (@views)
 {
 	foreach my $user ('postgres', 'reader')
 	{
-		my $query = "SELECT * FROM tandem.$view v ORDER BY v::text";
+		# what a sequence gives next is logged ahead
+		my $columns = $view eq 'keys' ? 'relation, column_name, type, sequence, last_value BETWEEN 1 AND 33, max_value' : '*';
+		my $query = "SELECT $columns FROM tandem.$view v ORDER BY v::text";
 		my $read = ask($standby, 0, $query, user => $user);
 
 		if ($view eq 'sessions')
@@ -141,6 +145,7 @@ like(ask($standby, 0, $_, user => (getpwuid $>)[0]), qr/^25006 (?:pg_tandem chan
 	q(SELECT tandem.add_not_null('cents', 'items', 'price')),
 	q(SELECT tandem.add_constraint('cents', 'items', 'c', 'CHECK (price > 0)')),
 	q(CALL tandem.migrate('cents')),
+	q(CALL tandem.change_key('cents', 'items', 'price', 'bigint')),
 	q(SELECT tandem.pause('cents')),
 	q(SELECT tandem.resume('cents')),
 	q(SELECT tandem.cancel('cents')),
