@@ -71,7 +71,8 @@ sub come_up
 	return $self->fail("$name does not begin to migrate");
 }
 
-# All have heard that it has joined.  What was filled elsewhere before that is ready there, without it, as the others say.
+# All have heard that it has joined.  What was filled somewhere before that, here or elsewhere, is ready there, without those
+# that have not expanded; the view says so.
 sub be_heard
 {
 	my ($self, $name) = @_;
@@ -83,14 +84,17 @@ sub be_heard
 		$self->catch_up;
 	}
 	$self->check_known($_, @{ $self->{names} }) foreach @{ $self->{names} };
-	my @ready = RegionCalls::has_expanded($self->state($name)) ? () : grep { $self->state($_)->{state} =~ /^(ready|current)$/ } $self->others($name) or return;
-	foreach my $other (@ready)
+	my @ready = grep { $self->state($_)->{state} =~ /^(ready|current)$/ } @{ $self->{names} } or return;
+	foreach my $late (grep { !RegionCalls::has_expanded($self->state($_)) } @{ $self->{names} })
 	{
-		my $problem = $self->sql($other, "SELECT problem FROM tandem.regions WHERE region = '$name'");
-		$self->fail("$other, of $name which has not expanded: $problem") if $problem !~ /is ready here: what only its columns say is lost there/;
+		foreach my $other (@ready)
+		{
+			my $problem = $self->sql($other, "SELECT problem FROM tandem.regions WHERE region = '$late'");
+			$self->fail("$other, of $late which has not expanded: $problem") if $problem !~ /is ready here: what only its columns say is lost there|this region has switched to/;
+		}
+		$self->count('not expanded, and ready elsewhere', 'told');
+		$self->come_up($late);
 	}
-	$self->count('not expanded, and ready elsewhere', 'told');
-	$self->come_up($name);
 	return;
 }
 
