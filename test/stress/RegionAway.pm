@@ -64,7 +64,7 @@ sub must_refuse
 	return;
 }
 
-# Where nothing can be written back all have to switch before.
+# A switch has no force: those that go on have switched before; where nothing can be written back all have.
 sub contract_without_one
 {
 	my ($self) = @_;
@@ -74,7 +74,7 @@ sub contract_without_one
 	$self->fill_all;
 	$self->quiet;
 	$self->go_on;
-	foreach my $name ($self->{model}->is_one_way($self->{k}) ? @{ $self->{names} } : ())
+	foreach my $name ($self->{model}->is_one_way($self->{k}) ? @{ $self->{names} } : @open)
 	{
 		$self->insist($name, 'switch') if !$self->{wrong} && !$self->has_switched($self->state($name));
 	}
