@@ -34,13 +34,11 @@ side_may_be_stored_apart(const RowState *state, const RuleSide *side)
  * from its row.  Here such a column looks like NULL as long as the row is not filled;
  * there it holds what up made of the row before.
  */
-static bool
-value_may_not_have_come(RowState *state, const CompiledRule *rule)
+static void
+complete_side(RowState *state, const CompiledRule *rule)
 {
 	const RuleSide *side = &rule->new_side;
 
-	if (!side_may_be_stored_apart(state, side))
-		return false;
 	row_compute_side(state, rule, side, true);
 	for (int i = 0; i < side->ncolumns; i++)
 	{
@@ -51,14 +49,16 @@ value_may_not_have_come(RowState *state, const CompiledRule *rule)
 		if (att->attlen == -1 && side->expressions[i].id >= 0 && !value->isnull &&
 			(VARATT_IS_EXTERNAL(DatumGetPointer(value->value)) ||
 			 VARSIZE_ANY(DatumGetPointer(value->value)) > MAXALIGN(TOAST_POINTER_SIZE)))
-			return true;
+			row_set(state, side->columns[i], value->value, false);
 	}
-	return false;
 }
 
 bool
-arrived_row_is_filled(RowState *state, const CompiledRule *rule)
+arrived_row_complete(RowState *state, const CompiledRule *rule)
 {
-	return !rule->source->quarantine && arrived_row_is_whole(rule) &&
-		(state->before == NULL || !value_may_not_have_come(state, rule));
+	if (rule->source->quarantine || !arrived_row_is_whole(rule))
+		return false;
+	if (state->before && side_may_be_stored_apart(state, &rule->new_side))
+		complete_side(state, rule);
+	return true;
 }

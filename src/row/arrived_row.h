@@ -14,9 +14,10 @@
 extern bool arrived_row_is_whole(const CompiledRule *rule);
 
 /*
- * The same of a row that gives neither side of the rule, and was not filled here, or
- * not there: are its new columns NULL because they came so?  Evaluates up.
+ * For a row that gives neither side of the rule, and was not filled here: if it has
+ * come whole, sets what was not sent of it and returns true.  Its new columns are
+ * NULL otherwise because they came so.
  */
-extern bool arrived_row_is_filled(RowState *state, const CompiledRule *rule);
+extern bool arrived_row_complete(RowState *state, const CompiledRule *rule);
 
 #endif							/* TANDEM_ARRIVED_ROW_H */

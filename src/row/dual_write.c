@@ -599,7 +599,7 @@ run_rules_left(RowState *state)
 			continue;
 		if (state->before && !row_is_unfilled(state, rule))
 			keep_note(state, rule);
-		else if (arrived_row_is_filled(state, rule))
+		else if (arrived_row_complete(state, rule))
 			state->outcomes[i] = RULE_KEPT;
 		else
 		{

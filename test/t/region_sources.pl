@@ -57,7 +57,8 @@ sql('b', 'SELECT tandem.switch_release(42)');
 sql('b', q(SET client_min_messages = error; CALL tandem.contract('m', undeclared => 'ignore')));
 
 # Rule: what comes in the columns of the release before, for a row that waits while another region expands, is followed.
-my $later = q(SELECT tandem.create_migration('later', 43); SELECT tandem.add_column('later', 't', 'r', 'int', up => 'c * 3'));
+my $later = q(SELECT tandem.create_migration('later', 43); SELECT tandem.add_column('later', 't', 'r', 'int', up => 'c * 3');
+	SELECT tandem.add_column('later', 't', 'long', 'text', up => q'repeat(c::text, 5000)q'); ALTER TABLE t ALTER long SET STORAGE EXTERNAL) =~ s/q'/\$\$/gr;
 sql('a', "BEGIN; $later; COMMIT");
 sql('a', q(CALL tandem.migrate('later')));
 catch_up();
@@ -76,12 +77,17 @@ wait_for('b', q(SELECT phase = 'migrate' FROM tandem.migrations WHERE name = 'la
 sql('b', 'SELECT tandem.region_beat()');
 catch_up();
 wait_for('a', q(SELECT healthy FROM tandem.health(43)));
+# a long value that an UPDATE leaves as it was is not sent
+sql('a', q(UPDATE t SET q = -1 WHERE region = 'a' AND id = 9));
+catch_up();
+is(sql('b', q(SELECT r, length(long) FROM t WHERE region = 'a' AND id = 9)), '12|5000', 'what is not sent for a row that is not filled is computed');
 sql('a', q(SET tandem.release = 43; UPDATE t SET r = NULL WHERE region = 'a' AND id = 1; UPDATE t SET r = NULL, c = 9 WHERE region = 'a' AND id = 2));
 catch_up();
 is(sql('b', q(SELECT count(*) FROM t WHERE region = 'a' AND id IN (1, 2) AND r IS NULL)), 2, 'a NULL of the new release arrives in a row that is not filled');
 sql('b', q(SELECT tandem.resume('later')));
 wait_for('b', q(SELECT phase = 'contract' AND running_pid IS NULL FROM tandem.migrations WHERE name = 'later'));
-is(sql('b', 'SELECT id, region, c, q, r FROM t ORDER BY region, id'), sql('a', 'SELECT id, region, c, q, r FROM t ORDER BY region, id'), 'and the fill leaves it');
+my $rows = 'SELECT id, region, c, q, r, md5(long) FROM t ORDER BY region, id';
+is(sql('b', $rows), sql('a', $rows), 'and the fill leaves it');
 sql($_, q(SELECT tandem.region_beat())) foreach regions();
 is(join("\n", apply_errors($_)), '', "$_: nothing has failed") foreach regions();
 done_testing();
