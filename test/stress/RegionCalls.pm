@@ -216,7 +216,7 @@ sub expand_at
 	}
 	my $state = $self->try($name, "$sql COMMIT", qr/^(55P03|25P02)$/);
 	return "refused: $state" if $state ne '00000';
-	my $rate = $self->{random}->pick(300, 1000);
+	my $rate = $self->{random}->pick(100, 300, 1000);
 	$self->sql($name, "SELECT tandem.configure('$migration', 'tandem.max_rows_per_second', '$rate')");
 	return 'done';
 }

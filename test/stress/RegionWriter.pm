@@ -218,7 +218,7 @@ sub draw_derived
 	$set->{$old} = $random->chance(8) ? undef : $mapping->{old}->($random) if $random->chance(50);
 	my $chance = $of_new ? 50 : $undeclared && ($plain || $self->{served} < $mapping->{release}) ? 0 : 20;
 	return if !$is->{$new} || !($random->chance($chance) || $inserts && $of_new && $mapping->{never_null});
-	$set->{$new} = $random->chance(15) && !$mapping->{never_null} ? undef : $mapping->{lossy}->($random);
+	$set->{$new} = $random->chance(35) && !$mapping->{never_null} ? undef : $mapping->{lossy}->($random);
 	return;
 }
 
