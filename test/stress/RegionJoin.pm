@@ -115,7 +115,7 @@ sub leave_and_join
 sub leave_in_the_middle
 {
 	my ($self) = @_;
-	my $name = $self->draw_region;
+	my $name = $self->draw_region(sub { !RegionCalls::has_expanded($_[0]) });
 	my $before = $self->phase($name);
 
 	return 'none' if $self->{aborting} || $before eq 'aborted';
@@ -124,6 +124,7 @@ sub leave_in_the_middle
 	return 'wrong' if $self->{wrong};
 	$self->{left}{$name} = 1;
 	my $other = $self->{random}->pick($self->others($name));
+	$self->fill($_) foreach $self->{random}->chance(50) ? $self->others($name) : ();
 	my $switched = RegionCalls::is_open($self->state($other)) && $self->{random}->chance(60) ? $self->call($other, $self->call_of('switch')) : 'not called';
 	$self->sql($_, 'SELECT tandem.region_beat()') foreach $self->others($name);
 	$self->catch_up;

@@ -35,6 +35,8 @@ sub new
 # name, how often, what to do
 sub events
 {
+	my ($self) = @_;
+
 	return (
 		[ 'expand', 6, 'expand' ],
 		[ 'migrate', 6, 'migrate' ],
@@ -52,8 +54,8 @@ sub events
 		[ 'kill -9, and one call meanwhile', 1, 'kill_and_call' ],
 		[ 'beat', 4, 'beat' ],
 		[ 'writers alone', 4, sub { sleep 0.3 + $_[0]{random}->below(700) / 1000; return 'done' } ],
-		[ 'left in the middle, and joined again', 2, 'leave_in_the_middle' ],
-		[ 'a region that comes late', 2, 'join_late' ],
+		[ 'left in the middle, and joined again', 3, 'leave_in_the_middle' ],
+		[ 'a region that comes late', $self->{late} ? 6 : 0, 'join_late' ],
 		[ 'compared', 1, sub { $_[0]->quiet; $_[0]->go_on; return 'done' } ]);
 }
 
@@ -233,21 +235,26 @@ sub insist
 	return $self->fail("$name: $act does not come to its end: $self->{said}");
 }
 
+sub fill
+{
+	my ($self, $name) = @_;
+	my $migration = $self->migration;
+
+	foreach (1 .. 20)
+	{
+		last if $self->phase($name) !~ /^(none|aborted)$/ || $self->expand_at($name) eq 'done';
+	}
+	return if $self->phase($name) eq 'done';
+	$self->sql($name, "SELECT tandem.configure('$migration', 'tandem.max_rows_per_second', NULL); SELECT tandem.resume('$migration')");
+	$self->sql($name, "SET client_min_messages = error; CALL tandem.migrate('$migration', if_running => 'wait')");
+	return;
+}
+
 sub fill_all
 {
 	my ($self) = @_;
-	my $migration = $self->migration;
 
-	foreach my $name ($self->{random}->shuffled(@{ $self->{names} }))
-	{
-		foreach (1 .. 20)
-		{
-			last if $self->phase($name) !~ /^(none|aborted)$/ || $self->expand_at($name) eq 'done';
-		}
-		next if $self->phase($name) eq 'done';
-		$self->sql($name, "SELECT tandem.configure('$migration', 'tandem.max_rows_per_second', NULL); SELECT tandem.resume('$migration')");
-		$self->sql($name, "SET client_min_messages = error; CALL tandem.migrate('$migration', if_running => 'wait')");
-	}
+	$self->fill($_) foreach $self->{random}->shuffled(@{ $self->{names} });
 	return;
 }
 
