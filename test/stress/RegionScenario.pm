@@ -298,13 +298,16 @@ sub contract_all
 	return;
 }
 
-# With lines that are mended, everybody contracts, or everybody aborts; or all but one that is away, which follows.
+# With lines that are mended, and all regions that are to come, everybody contracts, or everybody aborts; or all but one that
+# is away, which follows.
 sub end
 {
 	my ($self) = @_;
 
 	$self->quiet;
 	$self->go_on;
+	$self->count('left and came at the end', $self->leave_in_the_middle) if !$self->{wrong} && $self->{random}->chance(60);
+	$self->count('late at the end', $self->join_late) if !$self->{wrong} && $self->{late};
 	return if $self->{wrong};
 	my %state = map { $_ => $self->state($_) } @{ $self->{names} };
 	my $forward = grep({ $self->has_switched($_) } values %state) || !$self->{aborting} && $self->{random}->chance(60);
