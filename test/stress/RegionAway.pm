@@ -57,10 +57,11 @@ sub act_by_force
 
 sub must_refuse
 {
-	my ($self, $name, $act) = @_;
+	my ($self, $name, $act, $reason) = @_;
 	my $outcome = $self->call($name, $self->call_of($act));
 
-	$self->fail("$name: $act, after the others have gone another way by force") if $outcome eq 'done';
+	$self->fail("$name: $act, after the others have gone another way by force, is not refused: $outcome $self->{said}")
+	  if !$self->{wrong} && ($outcome eq 'done' || $self->{said} !~ $reason);
 	return;
 }
 
@@ -85,7 +86,7 @@ sub contract_without_one
 	$self->come_back($away);
 	if (!$self->{wrong} && $self->phase($away) ne 'done')
 	{
-		$self->must_refuse($away, 'abort');
+		$self->must_refuse($away, 'abort', qr/waits for another region|is the current one/);
 		$self->insist($away, 'switch') if !$self->{wrong} && !$self->has_switched($self->state($away));
 		$self->insist($away, 'contract') if !$self->{wrong};
 	}
@@ -109,7 +110,7 @@ sub abort_without_one
 	$self->come_back($away);
 	if (!$self->{wrong} && RegionCalls::is_open($self->state($away)))
 	{
-		$self->must_refuse($away, 'switch') if @open;
+		$self->must_refuse($away, 'switch', qr/waits for another region|cannot switch/) if @open;
 		$self->insist($away, 'abort') if !$self->{wrong};
 	}
 	$self->count('aborted by force, one away', scalar @open);
