@@ -9,6 +9,7 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
 #include "replication/worker_internal.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"

@@ -5,9 +5,11 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "catalog/pg_type.h"
 #include "replication/logicalworker.h"
 
 #include "catalog/region_row.h"
+#include "core/compat.h"
 #include "row/arrived_row.h"
 
 bool
