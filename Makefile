@@ -79,6 +79,7 @@ OBJS = \
 	src/row/from_itself.o \
 	src/row/given_default.o \
 	src/row/arrived_default.o \
+	src/row/arrived_row.o \
 	src/row/writer_statement.o \
 	src/row/writer_trigger.o \
 	src/row/noted_row.o \

@@ -3665,8 +3665,11 @@ BEGIN ATOMIC
 				WHERE s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) t
 			WHERE k.release < coalesce((SELECT min(m.release) FROM tandem.migration m WHERE m.phase = 'expand' AND m.filled_at IS NULL), 2147483648)
 			GROUP BY t.taken),
-		(SELECT max(least(upper(n.releases) - 1, g.highest, coalesce(g.unfilled - 1, 2147483647)))::integer
-			FROM tandem.release_state n WHERE n.state = 'ready' AND lower(n.releases) <= g.highest),
+		-- not the numbers between two releases, which are ready, too
+		(SELECT max(k.release)
+			FROM (SELECT m.release FROM tandem.migration m WHERE m.phase <> 'aborted' UNION ALL SELECT e.release FROM tandem.release e) k
+			WHERE k.release <= (SELECT max(least(upper(n.releases) - 1, g.highest, coalesce(g.unfilled - 1, 2147483647)))
+				FROM tandem.release_state n WHERE n.state = 'ready' AND lower(n.releases) <= g.highest)),
 		g.current, g.lowest,
 		(SELECT coalesce(jsonb_object_agg(m.name, m.phase), '{}') FROM tandem.migration m WHERE m.phase NOT IN ('done', 'aborted')),
 		(SELECT coalesce(jsonb_object_agg(k.name, k.step), '{}') FROM (SELECT k.name, min(k.step) AS step FROM tandem._moving_keys k GROUP BY k.name) k)
@@ -3995,7 +3998,9 @@ SELECT r.region, h.is_here, r.expanded, r.ready, r.current, r.lowest, r.phases, 
 		CASE WHEN NOT h.is_here AND r.heard_at < clock_timestamp() - interval '1 minute'
 			THEN format('was last heard of %s ago', date_trunc('second', clock_timestamp() - r.heard_at)) END,
 		CASE WHEN NOT h.is_here AND coalesce(r.expanded, 0) < here.current
-			THEN format('has %s, and this region has switched to %s', coalesce('release ' || r.expanded, 'no release'), here.current) END,
+			THEN format('has %s, and this region has switched to %s', coalesce('release ' || r.expanded, 'no release'), here.current)
+			WHEN NOT h.is_here AND coalesce(r.expanded, 0) < here.ready
+			THEN format('has %s, and release %s is ready here: what only its columns say is lost there', coalesce('release ' || r.expanded, 'no release'), here.ready) END,
 		CASE WHEN here.region IS NULL THEN 'this database hears of it and is no region itself: tandem.join_region()' END), '') AS problem
 FROM tandem.region r
 CROSS JOIN LATERAL (SELECT r.region IS NOT DISTINCT FROM tandem.region() AS is_here) h

@@ -6,8 +6,11 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
+#include "replication/worker_internal.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
 
@@ -337,9 +340,23 @@ region_release_shown(int release)
 	return release > 0 ? psprintf("release %d", release) : pstrdup("no release");
 }
 
+/* The publications that this worker is sent, as text[]. */
+static Datum
+publications_of_worker(void)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, MySubscription->publications)
+		names = lappend(names, strVal(lfirst(lc)));
+	return array_from_strings(names, TEXTOID);
+}
+
 /*
  * What the region has said of itself comes in the order of its rows, in a
- * transaction of its own.
+ * transaction of its own.  A transaction that came to the tables while they were
+ * expanded here is still sent as it was before: its worker asks for other columns
+ * only from the next one on.
  */
 bool
 region_sends_columns(const char *migration)
@@ -354,9 +371,11 @@ region_sends_columns(const char *migration)
 	query_begin(&query);
 	query_oid(&query, compat_session_origin());
 	query_text(&query, migration);
+	query_datum(&query, TEXTARRAYOID, publications_of_worker(), false);
 	sends = query_end_found(&query,
 							query_run_latest(&query,
 											 "SELECT FROM tandem.region r JOIN pg_replication_origin o ON o.roname = 'pg_' || r.subscription "
+											 "JOIN pg_subscription s ON s.oid = r.subscription AND s.subpublications = $3 "
 											 "JOIN tandem.migration m ON m.name = $2 AND m.phase NOT IN ('done', 'aborted') "
 											 "WHERE o.roident = $1 AND r.doubt IS NULL AND (r.phases ->> m.name IN ('migrate', 'contract') OR r.lowest >= m.release)"));
 	looked_at = GetCurrentTransactionStartTimestamp();

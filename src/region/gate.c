@@ -90,11 +90,17 @@ name_of_act(const RegionGate *gate)
 	return NULL;				/* keep the compiler quiet */
 }
 
+static char *
+say_how_to_forget(const char *region)
+{
+	return psprintf("drop its subscription and run SELECT tandem.leave_region(%s); then call it again",
+					quote_literal_cstr(region));
+}
+
 static const char *
 hint_for_act(const RegionGate *gate, const char *region)
 {
-	char	   *leave = psprintf("or, if region %s is no more, drop its subscription and run SELECT tandem.leave_region(%s); then call it again",
-								 region, quote_literal_cstr(region));
+	char	   *leave = psprintf("or, if region %s is no more, %s", region, say_how_to_forget(region));
 
 	switch (gate->act)
 	{
@@ -185,7 +191,9 @@ wait_for_answers(const RegionGate *gate, int64 seq)
 					 errmsg("%s was not answered by every region within %d s",
 							name_of_act(gate), setting_region_timeout),
 					 errdetail_internal("%s.", missing),
-					 errhint("SELECT * FROM tandem.regions; shows what is wrong. A longer time is set with tandem.region_timeout.")));
+					 errhint("SELECT * FROM tandem.regions; shows what is wrong. A longer time is set with tandem.region_timeout. If region %s is no more, %s%s",
+							 first, say_how_to_forget(first),
+							 gate->act == REGION_SWITCH ? "." : "; force => true passes over it.")));
 		interruptible_sleep(LOOK_EVERY_MS);
 		pfree(missing);
 	}

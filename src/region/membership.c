@@ -87,34 +87,40 @@ write_own_row(const char *name)
 
 /*
  * Otherwise what the others write as that release would be lost here.  They refuse
- * in their turn to go on to one that is not expanded here.
+ * in their turn to serve one that is not expanded here, but not while this is no
+ * region yet: one that is ready then stays ready.
  */
 static void
-check_not_behind(const char *name)
+check_not_behind(const char *name, bool joins)
 {
 	TandemQuery query;
 	bool		behind;
 
 	query_begin(&query);
 	query_text(&query, name);
+	query_bool(&query, joins);
 	behind = query_run(&query,
-					   "SELECT o.region, o.current, r.expanded FROM tandem.region r JOIN tandem.region o ON o.region <> r.region "
-					   "WHERE r.region = $1 AND o.current > coalesce(r.expanded, 0) ORDER BY o.current DESC, o.region LIMIT 1") > 0;
+					   "SELECT o.region, w.release, r.expanded, w.release > coalesce(o.current, 0) FROM tandem.region r JOIN tandem.region o ON o.region <> r.region "
+					   "CROSS JOIN LATERAL (SELECT greatest(o.current, CASE WHEN $2 THEN o.ready END) AS release) w "
+					   "WHERE r.region = $1 AND w.release > coalesce(r.expanded, 0) ORDER BY w.release DESC, o.region LIMIT 1") > 0;
 	if (behind)
 	{
 		char	   *other = query_get_text(0, 1);
-		int			current = query_get_int(0, 2);
+		int			release = query_get_int(0, 2);
 		int			expanded = query_get_int(0, 3);
+		bool		only_ready = query_get_bool(0, 4);
 
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("region %s has switched to release %d, which is not expanded here",
-						other, current),
+				 only_ready
+				 ? errmsg("release %d is ready in region %s, and is not expanded here", release, other)
+				 : errmsg("region %s has switched to release %d, which is not expanded here",
+						  other, release),
 				 expanded > 0
 				 ? errdetail("Here the migrations up to release %d have been started.", expanded)
 				 : errdetail("Here no migration with a release has been started, and no release is registered."),
 				 errhint("Run the scripts of the releases up to %d here, and CALL tandem.migrate of each; or, if the tables have their columns already, SELECT tandem.register_release(%d); then join.",
-						 current, current)));
+						 release, release)));
 	}
 	query_end(&query);
 }
@@ -152,7 +158,7 @@ region_join(const char *name)
 	if (own == NULL)
 		write_own_row(name);
 	region_follow();
-	check_not_behind(name);
+	check_not_behind(name, own == NULL);
 	publish_own_row(name);
 }
 

@@ -9,7 +9,7 @@
  * Makes this database the region: writes its row, and has publication
  * tandem_region send it.  A call again says how far it is now.  Errors: it is
  * another region; another database has the name; a region that it has heard of has
- * switched to a release that is not expanded here.
+ * switched to a release that is not expanded here, or may when this one joins.
  */
 extern void region_join(const char *name);
 

@@ -9,11 +9,11 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "catalog/region_row.h"
 #include "catalog/run_control.h"
 #include "core/compat.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "row/arrived_row.h"
 #include "row/dropped_column.h"
 #include "row/dual_write.h"
 #include "row/quarantine.h"
@@ -478,13 +478,6 @@ values_of_their_own(RowState *state, CompiledRule *rule, RuleSide *side)
 	return own;
 }
 
-/* Has the row come from a region where the sync has been at work on it? */
-static bool
-arrived_as_it_is(const CompiledRule *rule)
-{
-	return IsLogicalWorker() && region_sends_columns(rule->source->migration);
-}
-
 /*
  * An UPDATE of a filled row that gives neither side of a rule, but a source of
  * its expressions: the side that reads it follows.  That of the writer's own
@@ -507,7 +500,7 @@ follow_sources(RowState *state, CompiledRule *rule)
 	if (state->before == NULL || row_is_unfilled(state, rule))
 		return RULE_PENDING;
 	/* its writer may be of the new release, whose own side does not follow */
-	if (arrived_as_it_is(rule))
+	if (arrived_row_is_whole(rule))
 		return RULE_KEPT;
 	/* what a row that was never filled has there is the old release's */
 	if (dropped_column_reads_unfilled(state, rule))
@@ -608,15 +601,15 @@ run_rules_left(RowState *state)
 		state->outcomes[i] = run_rule(state, rule, GIVEN_NAMED);
 		if (state->outcomes[i] != RULE_PENDING)
 			continue;
-		if (state->before == NULL && !rule->source->quarantine && arrived_as_it_is(rule))
+		if (state->before && !row_is_unfilled(state, rule))
+			keep_note(state, rule);
+		else if (arrived_row_complete(state, rule))
 			state->outcomes[i] = RULE_KEPT;
-		else if (state->before == NULL || row_is_unfilled(state, rule))
+		else
 		{
 			(void) dual_write_forward(state, rule);
 			state->outcomes[i] = RULE_UP;
 		}
-		else
-			keep_note(state, rule);
 	}
 }
 

@@ -1,6 +1,7 @@
 # What must be in the rows of a region, from what it has written itself: the rule of old and new columns once more, for
 # writers that declare their release.  Each mapping comes with a release of its own, one after the other.  A row holds the old and
-# the new column of each from the start, as if the sync had always been there: until then nobody writes the new one.
+# the new column of each from the start, as if the sync had always been there: until then nobody writes the new one.  Some new
+# columns are derived: they are computed from others that stay, and follow these as long as nobody has given them a value.
 package RegionModel;
 
 use strict;
@@ -14,7 +15,7 @@ use constant UNDECLARED => 1;
 
 sub up_of { my ($value, $do) = @_; return defined $value ? $do->($value) : undef }
 
-# Pairs of columns.  old: a value of the old column, drawn, as psql shows it; lossy: one of the new column that the old one
+# Pairs of columns, or derived: a new column, and what it is computed from, the old column and maybe c.  old: a value of the old column, drawn, as psql shows it; lossy: one of the new column that the old one
 # cannot give back; never_null: nobody writes NULL.  In the expressions %s is the column.
 sub kinds
 {
@@ -39,7 +40,13 @@ sub kinds
 		{   name => 'class', types => [ 'text', 'text' ], never_null => 1,
 			up_sql => q(CASE WHEN %s IN ('cat', 'dog') THEN 'animal' ELSE 'thing' END), down_sql => q(CASE WHEN %s = 'thing' THEN 'stone' ELSE 'cat' END),
 			up => sub { ($_[0] // '') =~ /^(cat|dog)$/ ? 'animal' : 'thing' }, down => sub { ($_[0] // '') eq 'thing' ? 'stone' : 'cat' },
-			old => sub { $_[0]->pick(qw(cat dog stone wood)) }, lossy => sub { $_[0]->pick(qw(ghost dream)) } });
+			old => sub { $_[0]->pick(qw(cat dog stone wood)) }, lossy => sub { $_[0]->pick(qw(ghost dream)) } },
+		{   name => 'label', types => [ 'int', 'text' ], derived => 1,
+			up_sql => q('no ' || %s), up => sub { up_of($_[0], sub { "no $_[0]" }) },
+			old => sub { $_[0]->below(100) }, lossy => sub { 'own ' . $_[0]->below(100) } },
+		{   name => 'sum', types => [ 'int', 'int' ], derived => 1,
+			up_sql => '%s + c', up => sub { my ($old, $c) = @_; return up_of($old, sub { up_of($c, sub { $old + $c }) }) },
+			old => sub { $_[0]->below(100) }, lossy => sub { 5000 + $_[0]->below(100) } });
 }
 
 # random; count: how many mappings a table has; tables: their names.  Each mapping is of some of the tables.
@@ -60,9 +67,11 @@ sub draw_mapping
 {
 	my ($random, $k) = @_;
 	my @kinds = kinds();
-	my $kind = $random->chance(15) ? $kinds[3] : $random->pick(@kinds[ 0 .. 2, 4 ]);
+	my $kind = $random->chance(15) ? $kinds[3] : $random->chance(40) ? $random->pick(@kinds[ 5, 6 ]) : $random->pick(@kinds[ 0 .. 2, 4 ]);
 
-	return { %$kind, old_name => "p$k", new_name => "q$k", release => FIRST + STEP * ($k - 1) + 1 };
+	# no NULL in place of what up gives
+	$kind = { %$kind, never_null => 1 } if $kind->{derived} && $random->chance(50);
+	return { %$kind, number => $k, old_name => "p$k", new_name => "q$k", release => FIRST + STEP * ($k - 1) + 1 };
 }
 
 # The mappings of a table.
@@ -77,14 +86,7 @@ sub is_one_way
 {
 	my ($self, $k) = @_;
 
-	return grep { !$_->{down} } values %{ $self->{mappings}[ $k - 1 ] };
-}
-
-sub is_lossy
-{
-	my ($mapping, $value) = @_;
-
-	return $mapping->{down} && differ($value, $mapping->{up}->($mapping->{down}->($value)));
+	return grep { !$_->{down} && !$_->{derived} } values %{ $self->{mappings}[ $k - 1 ] };
 }
 
 sub differ
@@ -94,18 +96,11 @@ sub differ
 	return defined $a && defined $b ? $a ne $b : defined $a || defined $b;
 }
 
-# Whether the columns of a row agree, one way or the other.
-sub agree
-{
-	my ($mapping, $old, $new) = @_;
-
-	return !differ($new, $mapping->{up}->($old)) || $mapping->{down} && !differ($old, $mapping->{down}->($new));
-}
-
-# One statement that has been committed by a session of a release: table, kind, id, set (column => value).
+# One statement that has been committed by a session of a release: table, kind, id, set (column => value).  contracted: the
+# last migration that its region had contracted then, asked only for who declares no release.
 sub apply
 {
-	my ($self, $region, $step, $release) = @_;
+	my ($self, $region, $step, $release, $contracted) = @_;
 	my ($table, $kind) = @{$step}{qw(table kind)};
 
 	return $self->make_plain($region, $step) if $kind eq 'plain';
@@ -113,8 +108,74 @@ sub apply
 	my $row = $self->{rows}{$key};
 	delete $self->{rows}{$key} if $kind eq 'delete';
 	return if $kind eq 'delete' || !$row && $kind eq 'update' || $row && $kind eq 'insert';
-	if ($row) { $self->update($row, $step, $release) }
-	else { $self->{rows}{$key} = $self->insert($step, $release) }
+	if ($row) { $self->update($row, $step, $release, $contracted) }
+	else { $self->{rows}{$key} = $self->insert($step, $release, $contracted) }
+	return;
+}
+
+sub derive
+{
+	my ($mapping, $row) = @_;
+
+	return $mapping->{up}->(@{$row}{ $mapping->{old_name}, 'c' });
+}
+
+# Whether a derived column follows what this writer has written.  That of its own release does not.
+sub follows
+{
+	my ($mapping, $release, $contracted) = @_;
+
+	return $release == UNDECLARED ? $mapping->{number} > ($contracted // 0) : $release < $mapping->{release};
+}
+
+# Whether it counts what this writer has written to the derived column itself.
+sub gives_derived
+{
+	my ($mapping, $release, $set) = @_;
+
+	return exists $set->{ $mapping->{new_name} } && means_new($mapping, $release, $set);
+}
+
+sub insert_derived
+{
+	my ($mapping, $row, $set, $release, $contracted) = @_;
+	my ($old, $new) = @{$mapping}{qw(old_name new_name)};
+
+	$row->{$old} = $set->{$old};
+	$row->{$new} = !gives_derived($mapping, $release, $set) && follows($mapping, $release, $contracted) ? derive($mapping, $row) : $set->{$new};
+	return;
+}
+
+# before: the row, with the values that c and the old column had.
+sub update_derived
+{
+	my ($mapping, $row, $before, $set, $release, $contracted) = @_;
+	my ($old, $new) = @{$mapping}{qw(old_name new_name)};
+	my $given = gives_derived($mapping, $release, $set) && differ($set->{$new}, $row->{$new});
+
+	$row->{$old} = $set->{$old} if exists $set->{$old};
+	if ($given) { $row->{$new} = $set->{$new} }
+	elsif (follows($mapping, $release, $contracted) && !differ($row->{$new}, derive($mapping, $before)))
+	{
+		$row->{$new} = derive($mapping, $row);
+	}
+	return;
+}
+
+# All have aborted the mapping: what a later try fills is computed, also where a NULL was written.
+sub forget_nulls
+{
+	my ($self, $k) = @_;
+	my $of = $self->{mappings}[ $k - 1 ];
+
+	foreach my $table (grep { $of->{$_}{derived} } keys %$of)
+	{
+		foreach my $key (grep { /^$table / } keys %{ $self->{rows} })
+		{
+			my $row = $self->{rows}{$key};
+			$row->{ $of->{$table}{new_name} } //= derive($of->{$table}, $row);
+		}
+	}
 	return;
 }
 
@@ -129,14 +190,18 @@ sub means_new
 # The side that a release means; what it writes on the other one does not count.
 sub insert
 {
-	my ($self, $step, $release) = @_;
+	my ($self, $step, $release, $contracted) = @_;
 	my $set = $step->{set};
 	my %row = (n => $set->{n}, c => $set->{c});
 
 	foreach my $mapping ($self->mappings_of($step->{table}))
 	{
 		my ($old, $new) = @{$mapping}{qw(old_name new_name)};
-		if (means_new($mapping, $release, $set))
+		if ($mapping->{derived})
+		{
+			insert_derived($mapping, \%row, $set, $release, $contracted);
+		}
+		elsif (means_new($mapping, $release, $set))
 		{
 			$row{$new} = $set->{$new};
 			$row{$old} = $mapping->{down} ? $mapping->{down}->($set->{$new}) : undef;
@@ -152,13 +217,19 @@ sub insert
 
 sub update
 {
-	my ($self, $row, $step, $release) = @_;
+	my ($self, $row, $step, $release, $contracted) = @_;
 	my $set = $step->{set};
+	my $before = {%$row};
 
 	exists $set->{$_} and $row->{$_} = $set->{$_} foreach qw(n c);
 	foreach my $mapping ($self->mappings_of($step->{table}))
 	{
 		my ($old, $new) = @{$mapping}{qw(old_name new_name)};
+		if ($mapping->{derived})
+		{
+			update_derived($mapping, $row, $before, $set, $release, $contracted);
+			next;
+		}
 		my ($own, $other, $do) = means_new($mapping, $release, $set) ? ($new, $old, $mapping->{down}) : ($old, $new, $mapping->{up});
 
 		next if !exists $set->{$own} || !differ($set->{$own}, $row->{$own});
@@ -177,6 +248,11 @@ sub make_plain
 	foreach my $id ($step->{from} .. $step->{to})
 	{
 		my $row = $self->{rows}{"$step->{table} $region $id"} or next;
+		if ($mapping->{derived})
+		{
+			$row->{ $mapping->{new_name} } = derive($mapping, $row);
+			next;
+		}
 		my $plain = $mapping->{up}->($mapping->{down}->($row->{ $mapping->{new_name} }));
 		next if !differ($plain, $row->{ $mapping->{new_name} });
 		$row->{ $mapping->{new_name} } = $plain;

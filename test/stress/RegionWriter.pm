@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use JSON::PP;
+use List::Util qw(max);
 use POSIX ();
 use Random;
 use RegionModel;
@@ -17,7 +18,8 @@ use constant IDS => 200;
 # What it may meet: its release is not served any more, or not yet; a column has gone; the server goes, or is not there.
 my $BORNE = qr/^(55T0[12]|42703|57P0[1235]|08...)$/;
 
-# Starts it; returns its process.  node, database, region, number, seed, model (no rows), folder, mine (name of its files).
+# Starts it; returns its process.  node, database, region, number, seed, contracted (migrations, before its time), model (no
+# rows), folder, mine (name of its files).
 sub start
 {
 	my (%parts) = @_;
@@ -122,6 +124,7 @@ sub choose_release
 	my ($state, $out) = $self->ask('RESET tandem.release; SELECT r FROM unnest(ARRAY[' . $self->read_file('releases') . ']) r WHERE (tandem.health(r)).healthy');
 	my @releases = $state eq '00000' ? split /\n/, $out : ();
 	return $self->{left} = 0 if !@releases;
+	($self->{served}) = sort { $b <=> $a } @releases;
 	foreach my $table (@{ $self->{model}{tables} })
 	{
 		($state, $out) = $self->ask("SELECT attname FROM pg_attribute WHERE attrelid = '$table'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum");
@@ -175,6 +178,11 @@ sub draw_set
 
 	foreach my $mapping ($self->{model}->mappings_of($table))
 	{
+		if ($mapping->{derived})
+		{
+			$self->draw_derived($mapping, \%set, \%is, $inserts);
+			next;
+		}
 		my $undeclared = $self->{release} == RegionModel::UNDECLARED;
 		my $of_new = $undeclared ? !$is{ $mapping->{old_name} } : $self->{release} >= $mapping->{release};
 		my ($own, $other) = $of_new ? @{$mapping}{qw(new_name old_name)} : @{$mapping}{qw(old_name new_name)};
@@ -186,6 +194,32 @@ sub draw_set
 		$set{$other} = $self->draw_value($mapping, !$of_new) if $is{$other} && $which =~ /other|both/ && $mapping->{down};
 	}
 	return \%set;
+}
+
+# The column that is derived, what it is computed from, both or neither.  Nobody writes it before its release is served.
+sub draw_derived
+{
+	my ($self, $mapping, $set, $is, $inserts) = @_;
+	my $random = $self->{random};
+	my ($old, $new) = @{$mapping}{qw(old_name new_name)};
+	my $undeclared = $self->{release} == RegionModel::UNDECLARED;
+	my $of_new = !$undeclared && $self->{release} >= $mapping->{release};
+	my $plain = -e "$self->{folder}/plain";
+
+	if ($plain && $of_new)
+	{
+		# what up gives, of all that it reads
+		$set->{c} //= $random->below(1000);
+		$set->{$old} = $mapping->{old}->($random);
+		$set->{$new} = $mapping->{up}->(@{$set}{ $old, 'c' });
+		return;
+	}
+	return if $undeclared && $inserts && $mapping->{never_null};
+	$set->{$old} = $random->chance(8) ? undef : $mapping->{old}->($random) if $random->chance(50);
+	my $chance = $of_new ? 50 : $undeclared && ($plain || $self->{served} < $mapping->{release}) ? 0 : 20;
+	return if !$is->{$new} || !($random->chance($chance) || $inserts && $of_new && $mapping->{never_null});
+	$set->{$new} = $random->chance(35) && !$mapping->{never_null} ? undef : $mapping->{lossy}->($random);
+	return;
 }
 
 # A row as it was read, whole, with some columns changed.
@@ -237,18 +271,21 @@ sub commit
 	return 0 if !$self->{session} || $self->{session} != $self->{declared};
 	my $seq = ++$self->{seq};
 	my %note = (seq => $seq, release => $self->{release}, steps => \@steps);
-	my ($state, $out) = $self->ask("BEGIN; $sql; UPDATE marker SET seq = $seq WHERE writer = $self->{number}; COMMIT");
+	# what had been contracted is told by the same transaction, which contract waits for
+	my ($state, $out) = $self->ask("BEGIN; $sql; UPDATE marker SET seq = $seq, contracted = (SELECT coalesce(max(substr(name, 2)::int), 0) FROM tandem.migration WHERE phase = 'done')"
+		. " WHERE writer = $self->{number} RETURNING contracted; COMMIT");
 
 	if ($state =~ /^(08|57)/)
 	{
 		while ($state ne '00000')
 		{
 			return if -e "$self->{folder}/stop";
-			($state, $out) = $self->ask("SELECT seq FROM marker WHERE writer = $self->{number}");
+			($state, $out) = $self->ask("SELECT seq || E'\\n' || contracted FROM marker WHERE writer = $self->{number}");
 		}
-		chomp $out;
-		$state = '08006' if $out ne $seq;
+		$state = '08006' if $out !~ /^$seq\n/;
 	}
+	# what was there when its database was made it knows of no migration
+	$note{contracted} = max($self->{contracted}, $out =~ /(\d+)\n?\z/);
 	$note{state} = $state if $state ne '00000';
 	$self->note(\%note);
 	return $state eq '00000';
@@ -269,7 +306,7 @@ sub give_up_values
 
 	foreach my $table (@{ $self->{model}{tables} })
 	{
-		foreach my $mapping (grep { $_->{down} } $self->{model}->mappings_of($table))
+		foreach my $mapping (grep { $_->{down} || $_->{derived} } $self->{model}->mappings_of($table))
 		{
 			my $done;
 			until ($done || -e "$self->{folder}/stop")
@@ -280,8 +317,8 @@ sub give_up_values
 				sleep 0.05 and next if $state ne '00000';
 				last if $out !~ /^(\d+)/;
 				my $release = $1;
-				my $down = sprintf $mapping->{down_sql}, $mapping->{new_name};
-				my $plain = sprintf $mapping->{up_sql}, $down;
+				my $old = $mapping->{derived} ? $mapping->{old_name} : sprintf $mapping->{down_sql}, $mapping->{new_name};
+				my $plain = sprintf $mapping->{up_sql}, $old;
 				my $sql = "UPDATE $table SET $mapping->{new_name} = $plain WHERE region = '$self->{region}' AND id BETWEEN $from AND $to AND $mapping->{new_name} IS DISTINCT FROM $plain";
 				$done = $self->declare($release) && $self->commit($sql, { table => $table, kind => 'plain', column => $mapping->{new_name}, from => $from, to => $to });
 			}

@@ -7,46 +7,23 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Regions;
 use TandemTest;
 use Test::More;
 
-my @regions = qw(a b c);
 my $MIGRATIONS = 5;
-my %server = map { $_ => new_server($_, conf => "wal_level = logical\nwal_retrieve_retry_interval = 100ms\nwal_receiver_status_interval = 1s\nautovacuum = off\n"
-	. "max_worker_processes = 30\nmax_logical_replication_workers = 12\nlog_min_messages = error\n") } @regions;
+start_regions([qw(a b c)], conf => "wal_retrieve_retry_interval = 100ms\nwal_receiver_status_interval = 1s\nlog_min_messages = error\n");
 
 # the migration at hand, of release 41 + its number
 my $number = 0;
 
-sub sql
-{
-	my ($name, $sql) = @_;
-
-	return $server{$name}->safe_psql('postgres', $sql);
-}
-
-sub others
-{
-	my ($name) = @_;
-
-	return grep { $_ ne $name } @regions;
-}
-
-sub wait_for
-{
-	my ($name, $query) = @_;
-
-	return wait_for_running($server{$name}, $query);
-}
-
 # Each says how far it is, and takes back what nobody acts on any more; and all have heard that, and what was written before.
 sub beat
 {
-	my %seq = map { $_ => sql($_, "SELECT tandem.region_beat(); SELECT seq FROM tandem.region WHERE region = '$_'") =~ /(\d+)/ } @regions;
+	my %seq = map { $_ => sql($_, "SELECT tandem.region_beat(); SELECT seq FROM tandem.region WHERE region = '$_'") =~ /(\d+)/ } regions();
 
-	foreach my $name (@regions)
+	foreach my $name (regions())
 	{
 		wait_for($name, 'SELECT count(*) = 2 FROM tandem.region WHERE ' . join ' OR ', map { "region = '$_' AND seq >= $seq{$_}" } others($name));
 	}
@@ -84,8 +61,8 @@ sub expand
 	$number++;
 	my $release = 41 + $number;
 
-	expand_at($_) foreach @regions;
-	wait_for($_, "SELECT healthy FROM tandem.health($release)") foreach @regions;
+	expand_at($_) foreach regions();
+	wait_for($_, "SELECT healthy FROM tandem.health($release)") foreach regions();
 	return;
 }
 
@@ -101,7 +78,7 @@ sub call_of
 sub act
 {
 	my ($name, $act, $what) = @_;
-	my ($status, $out, $err) = $server{$name}->psql('postgres', 'SET client_min_messages = error; ' . call_of($act));
+	my ($status, $out, $err) = server_of($name)->psql('postgres', 'SET client_min_messages = error; ' . call_of($act));
 
 	is("$status $err", '0 ', $what // "$act in $name");
 	return;
@@ -111,14 +88,14 @@ sub act
 sub states
 {
 	return join '; ', map { sql($_, "SELECT (SELECT phase FROM tandem.migration WHERE name = 'm$number' ORDER BY id DESC LIMIT 1), (SELECT current || ' ' || coalesce(lowest, 0) || ' ' || coalesce(contracting, 0) FROM tandem.registry),"
-		. q[ (SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attrelid = 'images'::regclass), (SELECT string_agg(subpublications::text, ' ' ORDER BY subname) FROM pg_subscription)]) } @regions;
+		. q[ (SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attrelid = 'images'::regclass), (SELECT string_agg(subpublications::text, ' ' ORDER BY subname) FROM pg_subscription)]) } regions();
 }
 
 sub start
 {
 	my ($name, $act, $timeout) = @_;
 
-	return start_psql($server{$name}, 'postgres', 'SET client_min_messages = error', "SET tandem.region_timeout = $timeout", call_of($act));
+	return start_psql(server_of($name), 'postgres', 'SET client_min_messages = error', "SET tandem.region_timeout = $timeout", call_of($act));
 }
 
 # Both are called, and wait: neither hears the other's answer.  Where one is refused at once, it announces nothing.
@@ -144,25 +121,6 @@ sub is_given_up
 	return;
 }
 
-sub kill_server
-{
-	my ($name) = @_;
-	my $node = $server{$name};
-	my @all = ($node->{_pid}, split ' ', `ps -o pid= --ppid $node->{_pid}`);
-
-	$node->kill9;
-	# its children end by themselves
-	foreach (1 .. 50 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		@all = grep { (eval { slurp_file("/proc/$_/stat") } // '') =~ /\) [^Z] / } @all or last;
-		select undef, undef, undef, 0.02;
-	}
-	die "@all outlive their server" if @all;
-	# until somebody has waited for it, it would pass for a server
-	unlink $node->data_dir . '/postmaster.pid', $node->host . '/.s.PGSQL.' . $node->port . '.lock';
-	return;
-}
-
 # The act of a, and that of b, at the same time; announces: those that are not refused at once because the other has
 # switched already.  Nobody acts, and nothing stays.
 sub try_pair
@@ -182,11 +140,11 @@ sub try_pair
 	# Rule: if one is killed while it waits, the other gives up.
 	%job = start_both($of_a, $of_b, 600, $announces);
 	is(sql('c', q(SELECT string_agg(region, '' ORDER BY region) FROM tandem.regions WHERE intent IS NOT NULL)), $announces, "$pair: announced");
-	kill_server('a');
+	kill_region('a');
 	ok(!finish($job{a}), "$pair, a is killed: its call is lost") if $job{a};
 	is_given_up($job{b}, 'a', "$pair, a is killed: b") if $job{b};
-	is_refused($server{b}, 'SET tandem.region_timeout = 1; ' . call_of($of_b), qr/region a has switched/, "$pair, while a is away") if !$job{b};
-	$server{a}->start;
+	is_refused(server_of('b'), 'SET tandem.region_timeout = 1; ' . call_of($of_b), qr/region a has switched/, "$pair, while a is away") if !$job{b};
+	server_of('a')->start;
 	set_lines('ENABLE');
 	beat();
 	is(states(), $before, "$pair, a was killed: nobody has acted");
@@ -194,27 +152,17 @@ sub try_pair
 	return;
 }
 
-foreach my $name (@regions)
+foreach my $name (regions())
 {
 	my $columns = join ', ', map { "old$_ int" } 1 .. $MIGRATIONS;
 	sql($name, <<"SQL");
 CREATE TABLE images (id int, region text, $columns, PRIMARY KEY (id, region));
 INSERT INTO images SELECT i, '$name', i, i, i, i, i FROM generate_series(1, 20) i;
 CREATE PUBLICATION p FOR TABLE images WHERE (region = '$name');
-SELECT tandem.register_release(41);
-SELECT tandem.switch_release(41);
-SELECT tandem.join_region('$name', publication => 'p');
 SQL
 }
-foreach my $name (@regions)
-{
-	sql($name, "CREATE SUBSCRIPTION s_${name}_$_ CONNECTION '" . $server{$_}->connstr . " dbname=postgres' PUBLICATION release_41, tandem_region")
-	  foreach others($name);
-}
-foreach my $name (@regions)
-{
-	$server{$name}->wait_for_subscription_sync($server{$_}, "s_${name}_$_") foreach others($name);
-}
+join_all();
+subscribe_all();
 
 # Rule: an abort that is not answered leaves the run in the background as it was.
 sql('a', q(BEGIN; SELECT tandem.create_migration('slow', 42); SELECT tandem.add_column('slow', 'images', 'new1', 'bigint');
@@ -225,7 +173,7 @@ my $run = q(SELECT running_pid FROM tandem.migrations WHERE name = 'slow');
 wait_for('a', "SELECT EXISTS ($run AND running_pid IS NOT NULL)");
 my $runner = sql('a', $run);
 set_lines('DISABLE');
-is_refused($server{a}, q(SET tandem.region_timeout = 1; CALL tandem.abort('slow')), qr/was not answered by every region within 1 s/, 'abort beside a run');
+is_refused(server_of('a'), q(SET tandem.region_timeout = 1; CALL tandem.abort('slow')), qr/was not answered by every region within 1 s/, 'abort beside a run');
 is(sql('a', $run), $runner, 'abort beside a run: the run goes on');
 set_lines('ENABLE');
 sql('a', q(CALL tandem.abort('slow')));
@@ -249,7 +197,7 @@ set_lines('ENABLE', [qw(a b)]);
 beat();
 
 # Rule: who expands again what others have kept is told.
-my (undef, undef, $kept) = $server{b}->psql('postgres', q(BEGIN; SELECT tandem.create_migration('m1', 42); ROLLBACK));
+my (undef, undef, $kept) = server_of('b')->psql('postgres', q(BEGIN; SELECT tandem.create_migration('m1', 42); ROLLBACK));
 like($kept, qr/WARNING:  release 42 was aborted here, and is expanded in another region.*region a has release 42.*region c has release 42.*Abort it in all regions before/s,
 	'b expands again what a and c have not aborted');
 act($_, 'abort') foreach qw(a c);
@@ -259,7 +207,7 @@ $number = 0;
 # Two that abort: both may.
 expand();
 try_pair('abort', 'abort', 'ab');
-act($_, 'abort') foreach @regions;
+act($_, 'abort') foreach regions();
 beat();
 
 # Rule: a release that was ready, and that all have aborted, waits for all again.
@@ -274,7 +222,7 @@ expand();
 try_pair('switch', 'abort', 'ab');
 act('b', 'abort');
 beat();
-is_refused($server{a}, call_of('switch'), qr/cannot switch|waits for another region.*region b/s, 'a switch, b has aborted');
+is_refused(server_of('a'), call_of('switch'), qr/cannot switch|waits for another region.*region b/s, 'a switch, b has aborted');
 act($_, 'abort') foreach qw(a c);
 beat();
 
@@ -282,7 +230,7 @@ expand();
 try_pair('abort', 'switch', 'ab');
 act('b', 'switch');
 beat();
-is_refused($server{a}, call_of('abort'), qr/region b has switched/, 'abort in a, b has switched');
+is_refused(server_of('a'), call_of('abort'), qr/region b has switched/, 'abort in a, b has switched');
 
 # Who aborts beside one that contracts finds that it has switched.
 try_pair('abort', 'contract', 'b');
@@ -307,10 +255,10 @@ beat();
 # Two that go on: both may.
 expand();
 try_pair('switch', 'switch', 'ab');
-act($_, 'switch') foreach @regions;
+act($_, 'switch') foreach regions();
 beat();
 try_pair('contract', 'contract', 'ab');
-act($_, 'contract') foreach @regions;
+act($_, 'contract') foreach regions();
 beat();
-is(sql($_, 'SELECT count(*), sum(new3), sum(new4), sum(new5) FROM images'), '60|63000|63000|63000', "$_: all rows are there") foreach @regions;
+is(sql($_, 'SELECT count(*), sum(new3), sum(new4), sum(new5) FROM images'), '60|63000|63000|63000', "$_: all rows are there") foreach regions();
 done_testing();

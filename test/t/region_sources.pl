@@ -53,6 +53,41 @@ sql('a', 'SELECT tandem.switch_release(42)');
 sql('a', q(SET client_min_messages = error; CALL tandem.contract('m', undeclared => 'ignore')));
 sql('a', q(UPDATE t SET c = 7 WHERE region = 'a' AND id = 2; INSERT INTO t (id, region, c) VALUES (11, 'a', 4)));
 are_equal('one has contracted');
+sql('b', 'SELECT tandem.switch_release(42)');
+sql('b', q(SET client_min_messages = error; CALL tandem.contract('m', undeclared => 'ignore')));
+
+# Rule: what comes in the columns of the release before, for a row that waits while another region expands, is followed.
+my $later = q(SELECT tandem.create_migration('later', 43); SELECT tandem.add_column('later', 't', 'r', 'int', up => 'c * 3');
+	SELECT tandem.add_column('later', 't', 'long', 'text', up => q'repeat(c::text, 5000)q'); ALTER TABLE t ALTER long SET STORAGE EXTERNAL) =~ s/q'/\$\$/gr;
+sql('a', "BEGIN; $later; COMMIT");
+sql('a', q(CALL tandem.migrate('later')));
+catch_up();
+my $expands = server_of('b')->background_psql('postgres');
+$expands->query_safe("BEGIN; $later");
+sql('a', q(INSERT INTO t (id, region, c) VALUES (20, 'a', 4); UPDATE t SET c = 8 WHERE region = 'a' AND id = 3));
+wait_for('b', q(SELECT count(*) > 0 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND relation = 't'::regclass AND backend_type ~ '^logical'));
+$expands->query_safe('COMMIT');
+$expands->quit;
+catch_up();
+is(sql('b', q(SELECT string_agg(concat_ws(' ', id, c, r), ', ' ORDER BY id) FROM t WHERE region = 'a' AND id IN (3, 20))), '3 8 24, 20 4 12', 'what waited for expand is followed');
+
+# Rule: what the new release has made NULL stays so also where the row is not filled yet.
+sql('b', q(SELECT tandem.pause('later'); CALL tandem.migrate('later', background => true)));
+wait_for('b', q(SELECT phase = 'migrate' FROM tandem.migrations WHERE name = 'later'));
+sql('b', 'SELECT tandem.region_beat()');
+catch_up();
+wait_for('a', q(SELECT healthy FROM tandem.health(43)));
+# a long value that an UPDATE leaves as it was is not sent
+sql('a', q(UPDATE t SET q = -1 WHERE region = 'a' AND id = 9));
+catch_up();
+is(sql('b', q(SELECT r, length(long) FROM t WHERE region = 'a' AND id = 9)), '12|5000', 'what is not sent for a row that is not filled is computed');
+sql('a', q(SET tandem.release = 43; UPDATE t SET r = NULL WHERE region = 'a' AND id = 1; UPDATE t SET r = NULL, c = 9 WHERE region = 'a' AND id = 2));
+catch_up();
+is(sql('b', q(SELECT count(*) FROM t WHERE region = 'a' AND id IN (1, 2) AND r IS NULL)), 2, 'a NULL of the new release arrives in a row that is not filled');
+sql('b', q(SELECT tandem.resume('later')));
+wait_for('b', q(SELECT phase = 'contract' AND running_pid IS NULL FROM tandem.migrations WHERE name = 'later'));
+my $rows = 'SELECT id, region, c, q, r, md5(long) FROM t ORDER BY region, id';
+is(sql('b', $rows), sql('a', $rows), 'and the fill leaves it');
 sql($_, q(SELECT tandem.region_beat())) foreach regions();
 is(join("\n", apply_errors($_)), '', "$_: nothing has failed") foreach regions();
 done_testing();
