@@ -139,14 +139,13 @@ lines_of_column(const Migration *migration, const SyncRule *rule, Oid relid, cha
 	return lines;
 }
 
-/* What an earlier release's contract moves to the column uses another one now. */
 static List *
-lines_of_table(const Migration *migration, const SyncRule *rule, Oid relid)
+lines_of_table(const Migration *migration, const SyncRule *rule, Oid relid, List *columns)
 {
-	List	   *lines = lines_of_column(migration, rule, relid, linitial(rule->old_columns));
+	List	   *lines = NIL;
 	ListCell   *lc;
 
-	foreach(lc, sync_columns_before(rule))
+	foreach(lc, columns)
 		lines = list_concat(lines, lines_of_column(migration, rule, relid, lfirst(lc)));
 	return lines;
 }
@@ -180,17 +179,21 @@ warn_of_views_that_end(const SyncRule *rule)
 					 rule->release, rule->release)));
 }
 
-/* A partition may have more than its table. */
+/*
+ * A partition may have more than its table.  What an earlier release's contract moves to
+ * the column uses another one now.
+ */
 static List *
 lines_of_rule(const Migration *migration, const SyncRule *rule)
 {
+	List	   *columns = lcons(linitial(rule->old_columns), sync_columns_before(rule));
 	List	   *lines = NIL;
 	ListCell   *lc;
 	ListCell   *line;
 
 	foreach(lc, table_tree(rule->relation))
 	{
-		foreach(line, lines_of_table(migration, rule, lfirst_oid(lc)))
+		foreach(line, lines_of_table(migration, rule, lfirst_oid(lc), columns))
 		{
 			if (!text_is_among(lfirst(line), lines))
 				lines = lappend(lines, lfirst(line));

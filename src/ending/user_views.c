@@ -320,23 +320,20 @@ user_view_is_noted(List *operations, Oid view)
 	return false;
 }
 
-static bool
-is_left_before(const Migration *migration, Oid view)
-{
-	return user_view_is_noted(operation_list_before(migration->release, OPERATION_LEAVE), view) ||
-		operations_drop_before(migration, InvalidOid, quoting_raw_name(view));
-}
-
 /* Those that contract of an earlier release takes away are none by then. */
 static List *
 views_that_stay(const Migration *migration, List *views)
 {
+	List	   *left = operation_list_before(migration->release, OPERATION_LEAVE);
 	List	   *staying = NIL;
 	ListCell   *lc;
 
 	foreach(lc, views)
 	{
-		if (!is_left_before(migration, ((UserView *) lfirst(lc))->view))
+		Oid			view = ((UserView *) lfirst(lc))->view;
+
+		if (!user_view_is_noted(left, view) &&
+			!operations_drop_before(migration, InvalidOid, quoting_raw_name(view)))
 			staying = lappend(staying, lfirst(lc));
 	}
 	return staying;
