@@ -172,6 +172,7 @@ OBJS = \
 	src/run/beat.o \
 	src/run/after_switch.o \
 	src/run/background.o \
+	src/review/script.o \
 	src/api/arguments.o \
 	src/api/expand.o \
 	src/api/absent_column.o \

@@ -1,0 +1,41 @@
+/*
+ * script.h
+ *		A script as psql or a migration tool reads it: its statements, one after the other.
+ */
+#ifndef TANDEM_SCRIPT_H
+#define TANDEM_SCRIPT_H
+
+#include "nodes/parsenodes.h"
+
+typedef struct ScriptReader ScriptReader;
+
+typedef struct ScriptStatement
+{
+	int			number;			/* from 1; meta-commands of psql count */
+	int			line;			/* of its first word, from 1 */
+	char	   *text;			/* without the semicolon */
+	Node	   *parsed;			/* as the grammar reads it; NULL if skipped,
+								 * or wrong */
+	char	   *skipped;		/* why nothing can be said about it, or NULL */
+	char	   *error;			/* what is wrong with its syntax, or NULL */
+	int			error_line;
+} ScriptStatement;
+
+/*
+ * Begins to read a script, which must live as long as the reader; allocated in the
+ * current memory context.
+ */
+extern ScriptReader *script_open(const char *script);
+
+/*
+ * Reads the next statement, in the current memory context.  Returns false at the end
+ * of the script.
+ *
+ * A meta-command of psql is a statement of its own, skipped, and so is a statement
+ * with a variable of psql: what it will be is not known.  The rows behind a COPY FROM
+ * STDIN are passed over.  No name is looked up.  Needs a transaction; subtransactions
+ * are used where the text has an error.
+ */
+extern bool script_next(ScriptReader *reader, ScriptStatement *statement);
+
+#endif							/* TANDEM_SCRIPT_H */
