@@ -173,6 +173,11 @@ OBJS = \
 	src/run/after_switch.o \
 	src/run/background.o \
 	src/review/script.o \
+	src/review/script_tables.o \
+	src/review/script_change.o \
+	src/review/effect.o \
+	src/review/alter_effect.o \
+	src/review/lint_rule.o \
 	src/api/arguments.o \
 	src/api/expand.o \
 	src/api/absent_column.o \
@@ -206,6 +211,7 @@ OBJS = \
 	src/api/shape.o \
 	src/api/create_views.o \
 	src/api/region.o \
+	src/api/lint.o \
 	src/api/load_row.o \
 	src/api/finish.o \
 	src/api/contract.o \

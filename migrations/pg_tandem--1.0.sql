@@ -831,6 +831,12 @@ RETURNS SETOF record AS 'MODULE_PATHNAME', 'tandem_check_shape' LANGUAGE C;
 COMMENT ON FUNCTION tandem.check_shape(integer, text, boolean)
 	IS 'lists what breaks a release in the schema as it is, or as a script would leave it, which is run and rolled back; raise: an error if there is anything';
 
+CREATE FUNCTION tandem.lint(script text, OUT statement integer, OUT line integer, OUT severity text, OUT rule text,
+	OUT relation text, OUT lock_mode text, OUT rewrites boolean, OUT scans boolean, OUT table_bytes bigint, OUT message text, OUT advice text)
+RETURNS SETOF record AS 'MODULE_PATHNAME', 'tandem_lint' LANGUAGE C;
+COMMENT ON FUNCTION tandem.lint(text)
+	IS 'what each statement of a script would lock, write anew and read, of the tables as they are now, and what to do instead; runs nothing';
+
 CREATE FUNCTION tandem.set_release_prefix(prefix text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_set_release_prefix' LANGUAGE C;
 COMMENT ON FUNCTION tandem.set_release_prefix(text)
@@ -3222,6 +3228,59 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._type_holds(text, text)
 	IS 'can a column of the one type, as format_type writes it, take and give all values of the other one?';
+
+CREATE FUNCTION tandem._dropped_with(class oid, object oid, part integer, cascades boolean, OUT relation oid)
+RETURNS SETOF oid LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH RECURSIVE dropped (class, object, part) AS (
+		SELECT $1, $2, $3
+		UNION
+		SELECT o.class, o.object, o.part FROM dropped d
+		JOIN pg_depend e ON e.refclassid = d.class AND e.refobjid = d.object AND (d.part = 0 OR e.refobjsubid = d.part)
+			AND (e.deptype IN ('a', 'i', 'P', 'S') OR $4 AND e.deptype = 'n')
+		-- the rule of a view goes with it, and the part of a whole with that
+		CROSS JOIN LATERAL (
+			SELECT e.classid AS class, e.objid AS object, e.objsubid AS part
+			UNION ALL
+			SELECT 'pg_class'::regclass, w.ev_class, 0 FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class AND c.relkind IN ('v', 'm')
+			WHERE e.classid = 'pg_rewrite'::regclass AND w.oid = e.objid AND w.rulename = '_RETURN') o)
+	SELECT DISTINCT r.oid FROM dropped d CROSS JOIN LATERAL (
+		SELECT d.object AS oid WHERE d.class = 'pg_class'::regclass
+		UNION ALL SELECT w.ev_class FROM pg_rewrite w WHERE d.class = 'pg_rewrite'::regclass AND w.oid = d.object
+		UNION ALL SELECT u.oid FROM pg_constraint c CROSS JOIN LATERAL (VALUES (c.conrelid), (c.confrelid)) u (oid) WHERE d.class = 'pg_constraint'::regclass AND c.oid = d.object
+		UNION ALL SELECT t.tgrelid FROM pg_trigger t WHERE d.class = 'pg_trigger'::regclass AND t.oid = d.object
+		UNION ALL SELECT f.adrelid FROM pg_attrdef f WHERE d.class = 'pg_attrdef'::regclass AND f.oid = d.object
+		UNION ALL SELECT y.polrelid FROM pg_policy y WHERE d.class = 'pg_policy'::regclass AND y.oid = d.object) r
+	JOIN pg_class c ON c.oid = r.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f');
+END;
+COMMENT ON FUNCTION tandem._dropped_with(oid, oid, integer, boolean)
+	IS 'relations that DROP of an object, or of a column, locks: it drops them, or something of them';
+
+CREATE FUNCTION tandem._releases_using(relation oid, column_name name, OUT release integer)
+RETURNS SETOF integer LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH served AS (SELECT coalesce((SELECT r.lowest FROM tandem.registry r), 1) AS lowest)
+	SELECT v.release FROM tandem.view v JOIN pg_rewrite w ON w.ev_class = v.view
+	JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
+		AND ($2 IS NULL OR d.refobjsubid = (SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = $1 AND a.attname = $2))
+	WHERE NOT v.ended AND v.release >= (SELECT s.lowest FROM served s)
+	UNION
+	SELECT p.release FROM tandem.shape p JOIN pg_namespace n ON n.nspname = p.schema_name
+	JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.relation_name AND c.oid = $1
+	WHERE p.used AND p.release >= (SELECT s.lowest FROM served s)
+		AND CASE WHEN $2 IS NULL THEN p.kind = 'relation' ELSE p.kind = 'column' AND p.item = $2 END;
+END;
+COMMENT ON FUNCTION tandem._releases_using(oid, name)
+	IS 'served releases that use a relation, or a column of it, by their views or by the shape that was recorded';
+
+CREATE FUNCTION tandem._migrations_using(relation oid, column_name name, OUT migration text)
+RETURNS SETOF text LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT m.name FROM tandem.sync s JOIN tandem.migration m ON m.id = s.migration AND m.phase NOT IN ('done', 'aborted')
+	WHERE s.relation = $1 AND ($2 IS NULL OR $2 = ANY (s.old_columns) OR $2 = ANY (s.new_columns));
+END;
+COMMENT ON FUNCTION tandem._migrations_using(oid, name)
+	IS 'open migrations with a rule on a relation, or on a column of it';
 
 CREATE FUNCTION tandem._shape_breaks(release integer, OUT relation text, OUT column_name text, OUT kind text, OUT place integer, OUT problem text)
 RETURNS SETOF record LANGUAGE sql STABLE

@@ -15,7 +15,9 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_subscription.h"
 #include "commands/defrem.h"
@@ -120,6 +122,13 @@ compat_has_set_expression(void)
 	return false;
 #endif
 }
+
+/* The command, or none, for tables that are constant. */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_AT_SET_EXPRESSION AT_SetExpression
+#else
+#define COMPAT_AT_SET_EXPRESSION (-2)
+#endif
 
 /* Is a command that? */
 static inline bool
@@ -874,6 +883,96 @@ compat_define_index(Oid relid, IndexStmt *stmt, bool entries_only)
 	return DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid,
 					   false, true, !entries_only, entries_only, entries_only);
 #endif
+}
+
+/* Does the role have the privilege (see acl.h) on the schema? */
+static inline bool
+compat_has_schema_right(Oid schema, Oid role, AclMode right)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(NamespaceRelationId, schema, role, right) == ACLCHECK_OK;
+#else
+	return pg_namespace_aclcheck(schema, role, right) == ACLCHECK_OK;
+#endif
+}
+
+/*
+ * Of a row of pg_constraint: is it NOT NULL, which has rows there since version 18?
+ * Sets *column to the column that it is about.
+ */
+static inline bool
+compat_is_not_null(HeapTuple constraint, AttrNumber *column)
+{
+#if PG_VERSION_NUM >= 180000
+	if (((Form_pg_constraint) GETSTRUCT(constraint))->contype != CONSTRAINT_NOTNULL)
+		return false;
+	*column = extractNotNullColumn(constraint);
+	return true;
+#else
+	return false;
+#endif
+}
+
+/* Is a constraint, as parsed, not enforced?  Then it reads no rows. */
+static inline bool
+compat_is_unenforced(const Constraint *constraint)
+{
+#if PG_VERSION_NUM >= 180000
+	return !constraint->is_enforced;
+#else
+	return false;
+#endif
+}
+
+/* Are the values of a generated column, as parsed, computed when they are read? */
+static inline bool
+compat_is_virtual(const Constraint *constraint)
+{
+#if PG_VERSION_NUM >= 180000
+	return constraint->contype == CONSTR_GENERATED &&
+		constraint->generated_kind == ATTRIBUTE_GENERATED_VIRTUAL;
+#else
+	return false;
+#endif
+}
+
+/*
+ * Has ADD COLUMN to compute a value for each row if the type is a domain with
+ * constraints?  Since version 19 it tries one for all.
+ */
+static inline bool
+compat_domain_needs_rewrite(void)
+{
+#if PG_VERSION_NUM >= 190000
+	return false;
+#else
+	return true;
+#endif
+}
+
+/*
+ * The table that CLUSTER, or REPACK since version 19, writes anew; NULL of another
+ * statement, or of one without a table.
+ */
+static inline RangeVar *
+compat_repacked(Node *statement, bool *concurrently)
+{
+	*concurrently = false;
+#if PG_VERSION_NUM >= 190000
+	if (IsA(statement, RepackStmt))
+	{
+		ListCell   *lc;
+
+		foreach(lc, ((RepackStmt *) statement)->params)
+			*concurrently = *concurrently || strcmp(((DefElem *) lfirst(lc))->defname, "concurrently") == 0;
+		return ((RepackStmt *) statement)->relation
+			? ((RepackStmt *) statement)->relation->relation : NULL;
+	}
+#else
+	if (IsA(statement, ClusterStmt))
+		return ((ClusterStmt *) statement)->relation;
+#endif
+	return NULL;
 }
 
 /* Does the role have the privilege (see acl.h) on this database? */

@@ -1,0 +1,605 @@
+/*
+ * effect.c
+ *		What a statement does to the tables that it works on.
+ */
+#include "postgres.h"
+
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_statistic_ext.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_func.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "core/compat.h"
+#include "core/query.h"
+#include "core/relation.h"
+#include "review/effect.h"
+
+Effect *
+effect_on(List **effects, ScriptTable *table, LOCKMODE lock)
+{
+	ListCell   *lc;
+	Effect	   *effect;
+
+	foreach(lc, *effects)
+	{
+		effect = lfirst(lc);
+		if (effect->table == table)
+		{
+			effect->lock = Max(effect->lock, lock);
+			return effect;
+		}
+	}
+	effect = palloc0(sizeof(Effect));
+	effect->table = table;
+	effect->lock = lock;
+	*effects = lappend(*effects, effect);
+	return effect;
+}
+
+/* Of a table that a statement names; NULL if it is not there. */
+static Effect *
+effect_named(ScriptTables *tables, const RangeVar *name, LOCKMODE lock, List **effects)
+{
+	ScriptTable *table = name ? script_table(tables, name) : NULL;
+
+	return table ? effect_on(effects, table, lock) : NULL;
+}
+
+bool
+has_option(List *options, const char *name)
+{
+	bool		set = false;
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, name) == 0)
+			set = defGetBoolean(option);
+	}
+	return set;
+}
+
+/*-------------------------------------------------------------------------
+ * Tables that hang together.
+ *-------------------------------------------------------------------------
+ */
+
+/* Adds a lock on those that a query of our own, of which the parameters are set, tells. */
+static void
+effects_told(ScriptTables *tables, TandemQuery *query, const char *sql, LOCKMODE lock, List **effects)
+{
+	List	   *relids = query_oids(query, sql);
+	ListCell   *lc;
+
+	query_end(query);
+	foreach(lc, relids)
+	{
+		ScriptTable *other = script_table_of_oid(tables, lfirst_oid(lc));
+
+		if (other)
+			effect_on(effects, other, lock);
+	}
+}
+
+void
+drop_object_effects(ScriptTables *tables, Oid class, Oid object, int part, bool cascades, List **effects)
+{
+	TandemQuery query;
+
+	if (!OidIsValid(object))
+		return;
+	query_begin(&query);
+	query_oid(&query, class);
+	query_oid(&query, object);
+	query_int(&query, part);
+	query_bool(&query, cascades);
+	effects_told(tables, &query, "SELECT d.relation FROM tandem._dropped_with($1, $2, $3, $4) d",
+				 AccessExclusiveLock, effects);
+}
+
+static void
+referring_effects(ScriptTables *tables, ScriptTable *table, List **effects)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, table->relid);
+	effects_told(tables, &query,
+				 "WITH RECURSIVE r AS (SELECT $1 AS oid UNION SELECT c.conrelid FROM r JOIN pg_constraint c ON c.confrelid = r.oid AND c.contype = 'f') "
+				 "SELECT r.oid FROM r", AccessExclusiveLock, effects);
+}
+
+static ScriptTable *
+table_of_index(ScriptTables *tables, ScriptTable *index)
+{
+	Oid			relid = OidIsValid(index->relid) ? IndexGetRelation(index->relid, true) : InvalidOid;
+
+	return OidIsValid(relid) ? script_table_of_oid(tables, relid) : NULL;
+}
+
+/*-------------------------------------------------------------------------
+ * DROP, TRUNCATE.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+drop_index_effects(ScriptTables *tables, ScriptTable *index, bool concurrently, List **effects)
+{
+	LOCKMODE	lock = concurrently ? ShareUpdateExclusiveLock : AccessExclusiveLock;
+	ScriptTable *table = table_of_index(tables, index);
+
+	if (table)
+		effect_on(effects, table, lock);
+	effect_on(effects, index, lock);
+}
+
+/* The object is named behind the table that it belongs to. */
+static void
+drop_part_effects(ScriptTables *tables, List *names, List **effects)
+{
+	List	   *of_table = list_truncate(list_copy(names), list_length(names) - 1);
+	ScriptTable *table = of_table ? script_table_of_names(tables, of_table) : NULL;
+
+	if (table)
+		effect_on(effects, table, AccessExclusiveLock);
+}
+
+static void
+drop_table_effects(ScriptTables *tables, ScriptTable *table, bool cascades, List **effects)
+{
+	Oid			parent = OidIsValid(table->relid) ? partition_parent(table->relid) : InvalidOid;
+	ScriptTable *of_partition = OidIsValid(parent) ? script_table_of_oid(tables, parent) : NULL;
+
+	effect_on(effects, table, AccessExclusiveLock);
+	if (of_partition)
+		effect_on(effects, of_partition, AccessExclusiveLock);
+	drop_object_effects(tables, RelationRelationId, table->relid, 0, cascades, effects);
+}
+
+/* The table of statistics that are dropped. */
+static void
+drop_statistics_effects(ScriptTables *tables, List *names, List **effects)
+{
+	Oid			statistics = get_statistics_object_oid(names, true);
+	HeapTuple	tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(statistics));
+	ScriptTable *table;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	table = script_table_of_oid(tables, ((Form_pg_statistic_ext) GETSTRUCT(tuple))->stxrelid);
+	ReleaseSysCache(tuple);
+	if (table)
+		effect_on(effects, table, ShareUpdateExclusiveLock);
+}
+
+static void
+drop_other_effects(ScriptTables *tables, DropStmt *drop, Node *object, List **effects)
+{
+	Oid			found = InvalidOid;
+	Oid			class = InvalidOid;
+	int32		typmod;
+
+	if (drop->behavior != DROP_CASCADE)
+		return;
+	if (drop->removeType == OBJECT_TYPE || drop->removeType == OBJECT_DOMAIN)
+	{
+		class = TypeRelationId;
+		found = type_of_name(castNode(TypeName, object), &typmod);
+	}
+	else if (drop->removeType == OBJECT_FUNCTION || drop->removeType == OBJECT_PROCEDURE ||
+			 drop->removeType == OBJECT_ROUTINE)
+	{
+		class = ProcedureRelationId;
+		found = LookupFuncWithArgs(drop->removeType, castNode(ObjectWithArgs, object), true);
+	}
+	else if (drop->removeType == OBJECT_SCHEMA)
+	{
+		class = NamespaceRelationId;
+		found = get_namespace_oid(strVal(object), true);
+	}
+	drop_object_effects(tables, class, found, 0, true, effects);
+}
+
+static void
+drop_effects(ScriptTables *tables, DropStmt *drop, List **effects)
+{
+	ListCell   *lc;
+
+	foreach(lc, drop->objects)
+	{
+		ScriptTable *table;
+
+		switch (drop->removeType)
+		{
+			case OBJECT_TABLE:
+			case OBJECT_VIEW:
+			case OBJECT_MATVIEW:
+			case OBJECT_SEQUENCE:
+			case OBJECT_FOREIGN_TABLE:
+				table = script_table_of_names(tables, lfirst(lc));
+				if (table)
+					drop_table_effects(tables, table, drop->behavior == DROP_CASCADE, effects);
+				break;
+			case OBJECT_INDEX:
+				table = script_table_of_names(tables, lfirst(lc));
+				if (table)
+					drop_index_effects(tables, table, drop->concurrent, effects);
+				break;
+			case OBJECT_TRIGGER:
+			case OBJECT_RULE:
+			case OBJECT_POLICY:
+				drop_part_effects(tables, lfirst(lc), effects);
+				break;
+			case OBJECT_STATISTIC_EXT:
+				drop_statistics_effects(tables, lfirst(lc), effects);
+				break;
+			default:
+				drop_other_effects(tables, drop, lfirst(lc), effects);
+				break;
+		}
+	}
+}
+
+static void
+truncate_effects(ScriptTables *tables, TruncateStmt *truncate, List **effects)
+{
+	ListCell   *lc;
+
+	foreach(lc, truncate->relations)
+	{
+		Effect	   *effect = effect_named(tables, lfirst(lc), AccessExclusiveLock, effects);
+
+		if (effect && truncate->behavior == DROP_CASCADE)
+			referring_effects(tables, effect->table, effects);
+	}
+}
+
+/*-------------------------------------------------------------------------
+ * CREATE.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+referenced_by_new_table(ScriptTables *tables, const Constraint *constraint, List **effects)
+{
+	if (constraint->contype == CONSTR_FOREIGN)
+		effect_named(tables, constraint->pktable, ShareRowExclusiveLock, effects);
+}
+
+static void
+create_table_effects(ScriptTables *tables, CreateStmt *create, List **effects)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	if (create->if_not_exists && script_table(tables, create->relation))
+		return;
+	foreach(lc, create->inhRelations)
+		effect_named(tables, lfirst(lc), create->partbound ? AccessExclusiveLock : ShareUpdateExclusiveLock,
+					 effects);
+	foreach(lc, create->tableElts)
+	{
+		if (IsA(lfirst(lc), Constraint))
+			referenced_by_new_table(tables, lfirst(lc), effects);
+		else if (IsA(lfirst(lc), ColumnDef))
+			foreach(lc2, ((ColumnDef *) lfirst(lc))->constraints)
+				referenced_by_new_table(tables, lfirst(lc2), effects);
+	}
+	foreach(lc, create->constraints)
+		referenced_by_new_table(tables, lfirst(lc), effects);
+}
+
+static bool
+index_exists(ScriptTables *tables, const IndexStmt *create, const ScriptTable *table)
+{
+	return create->if_not_exists && create->idxname &&
+		script_table(tables, makeRangeVar(table->schema, create->idxname, -1));
+}
+
+static void
+create_index_effects(ScriptTables *tables, IndexStmt *create, List **effects)
+{
+	Effect	   *effect = effect_named(tables, create->relation,
+									  create->concurrent ? ShareUpdateExclusiveLock : ShareLock, effects);
+
+	if (effect && !index_exists(tables, create, effect->table))
+		effect->scans = create->relation->inh || effect->table->kind != RELKIND_PARTITIONED_TABLE;
+}
+
+static void
+statistics_effects(ScriptTables *tables, CreateStatsStmt *create, List **effects)
+{
+	ListCell   *lc;
+
+	foreach(lc, create->relations)
+	{
+		if (IsA(lfirst(lc), RangeVar))
+			effect_named(tables, lfirst(lc), ShareUpdateExclusiveLock, effects);
+	}
+}
+
+static void
+publication_effects(ScriptTables *tables, List *objects, List **effects)
+{
+	ListCell   *lc;
+
+	foreach(lc, objects)
+	{
+		PublicationObjSpec *object = lfirst_node(PublicationObjSpec, lc);
+
+		if (object->pubtable)
+			effect_named(tables, object->pubtable->relation, ShareUpdateExclusiveLock, effects);
+	}
+}
+
+static void
+alter_publication_effects(ScriptTables *tables, AlterPublicationStmt *alter, List **effects)
+{
+	TandemQuery query;
+
+	publication_effects(tables, alter->pubobjects, effects);
+	if (alter->action != AP_SetObjects || alter->pubobjects == NIL)
+		return;
+	/* those that are not named go */
+	query_begin(&query);
+	query_oid(&query, get_publication_oid(alter->pubname, true));
+	effects_told(tables, &query, "SELECT prrelid FROM pg_publication_rel WHERE prpubid = $1",
+				 ShareUpdateExclusiveLock, effects);
+}
+
+/*-------------------------------------------------------------------------
+ * Other statements.
+ *-------------------------------------------------------------------------
+ */
+
+static LOCKMODE
+lock_of_renaming(const RenameStmt *rename)
+{
+	return rename->renameType == OBJECT_INDEX ? ShareUpdateExclusiveLock : AccessExclusiveLock;
+}
+
+static void
+comment_effects(ScriptTables *tables, CommentStmt *comment, List **effects)
+{
+	List	   *names = comment->object && IsA(comment->object, List) ? (List *) comment->object : NIL;
+	ScriptTable *table = NULL;
+
+	switch (comment->objtype)
+	{
+		case OBJECT_TABLE:
+		case OBJECT_VIEW:
+		case OBJECT_MATVIEW:
+		case OBJECT_INDEX:
+		case OBJECT_SEQUENCE:
+		case OBJECT_FOREIGN_TABLE:
+			table = script_table_of_names(tables, names);
+			break;
+		case OBJECT_COLUMN:
+			if (list_length(names) > 1)
+				table = script_table_of_names(tables, list_truncate(list_copy(names), list_length(names) - 1));
+			break;
+		default:
+			break;
+	}
+	if (table)
+		effect_on(effects, table, ShareUpdateExclusiveLock);
+}
+
+static void
+vacuum_effects(ScriptTables *tables, VacuumStmt *vacuum, List **effects)
+{
+	bool		full = has_option(vacuum->options, "full");
+	ListCell   *lc;
+
+	foreach(lc, vacuum->rels)
+	{
+		Effect	   *effect = effect_named(tables, ((VacuumRelation *) lfirst(lc))->relation,
+										  full ? AccessExclusiveLock : ShareUpdateExclusiveLock, effects);
+
+		if (effect)
+			effect->rewrites = effect->scans = full;
+	}
+}
+
+static void
+reindex_effects(ScriptTables *tables, ReindexStmt *reindex, List **effects)
+{
+	bool		concurrently = has_option(reindex->params, "concurrently");
+	ScriptTable *table = reindex->relation ? script_table(tables, reindex->relation) : NULL;
+	ScriptTable *of_index = table && reindex->kind == REINDEX_OBJECT_INDEX ? table_of_index(tables, table) : NULL;
+
+	if (!table)
+		return;
+	if (of_index)
+		effect_on(effects, of_index, concurrently ? ShareUpdateExclusiveLock : ShareLock)->scans = true;
+	if (reindex->kind == REINDEX_OBJECT_INDEX)
+		effect_on(effects, table, concurrently ? ShareUpdateExclusiveLock : AccessExclusiveLock)->rewrites = true;
+	else
+		effect_on(effects, table, concurrently ? ShareUpdateExclusiveLock : ShareLock)->scans = true;
+}
+
+static void
+refresh_effects(ScriptTables *tables, RefreshMatViewStmt *refresh, List **effects)
+{
+	Effect	   *effect = effect_named(tables, refresh->relation,
+									  refresh->concurrent ? ExclusiveLock : AccessExclusiveLock, effects);
+
+	if (effect)
+	{
+		effect->rewrites = !refresh->concurrent;
+		effect->scans = true;
+	}
+}
+
+static void
+lock_effects(ScriptTables *tables, LockStmt *lock, List **effects)
+{
+	ListCell   *lc;
+
+	foreach(lc, lock->relations)
+		if (lock->mode >= RowExclusiveLock)
+			effect_named(tables, lfirst(lc), lock->mode, effects);
+}
+
+static void
+alter_table_effects(ScriptTables *tables, AlterTableStmt *alter, List **effects)
+{
+	ScriptTable *table = script_table(tables, alter->relation);
+	ListCell   *lc;
+
+	if (!table)
+		return;
+	foreach(lc, alter->cmds)
+		command_effects(tables, table, lfirst_node(AlterTableCmd, lc), effects);
+}
+
+/* The values of a domain are in the columns of its type. */
+static void
+domain_effects(ScriptTables *tables, AlterDomainStmt *alter, List **effects)
+{
+	TypeName   *name = makeTypeNameFromNameList(alter->typeName);
+	int32		typmod;
+	Oid			domain = type_of_name(name, &typmod);
+	bool		tries = alter->subtype == 'O' ||
+		(alter->subtype == 'C' && !((Constraint *) alter->def)->skip_validation) || alter->subtype == 'V';
+	TandemQuery query;
+	List	   *relids;
+	ListCell   *lc;
+
+	if (!OidIsValid(domain) || !tries)
+		return;
+	query_begin(&query);
+	query_oid(&query, domain);
+	relids = query_oids(&query,
+						"SELECT DISTINCT a.attrelid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+						"WHERE a.atttypid = $1 AND NOT a.attisdropped AND c.relkind IN ('r', 'm')");
+	query_end(&query);
+	foreach(lc, relids)
+	{
+		ScriptTable *table = script_table_of_oid(tables, lfirst_oid(lc));
+
+		if (table)
+			effect_on(effects, table, ShareLock)->scans = true;
+	}
+}
+
+List *
+statement_effects(ScriptTables *tables, Node *statement)
+{
+	List	   *effects = NIL;
+	bool		concurrently;
+	RangeVar   *repacked = compat_repacked(statement, &concurrently);
+	Effect	   *effect;
+
+	if (repacked)
+	{
+		effect = effect_named(tables, repacked, concurrently ? ShareUpdateExclusiveLock : AccessExclusiveLock,
+							  &effects);
+		if (effect)
+			effect->rewrites = effect->scans = true;
+		return effects;
+	}
+	switch (nodeTag(statement))
+	{
+		case T_AlterTableStmt:
+			alter_table_effects(tables, (AlterTableStmt *) statement, &effects);
+			break;
+		case T_RenameStmt:
+			effect_named(tables, ((RenameStmt *) statement)->relation,
+						 lock_of_renaming((RenameStmt *) statement), &effects);
+			break;
+		case T_AlterObjectSchemaStmt:
+			effect_named(tables, ((AlterObjectSchemaStmt *) statement)->relation, AccessExclusiveLock, &effects);
+			break;
+		case T_CreateStmt:
+			create_table_effects(tables, (CreateStmt *) statement, &effects);
+			break;
+		case T_IndexStmt:
+			create_index_effects(tables, (IndexStmt *) statement, &effects);
+			break;
+		case T_CreateTrigStmt:
+			effect_named(tables, ((CreateTrigStmt *) statement)->relation, ShareRowExclusiveLock, &effects);
+			break;
+		case T_RuleStmt:
+			effect_named(tables, ((RuleStmt *) statement)->relation, AccessExclusiveLock, &effects);
+			break;
+		case T_CreatePolicyStmt:
+			effect_named(tables, ((CreatePolicyStmt *) statement)->table, AccessExclusiveLock, &effects);
+			break;
+		case T_AlterPolicyStmt:
+			effect_named(tables, ((AlterPolicyStmt *) statement)->table, AccessExclusiveLock, &effects);
+			break;
+		case T_CreateStatsStmt:
+			statistics_effects(tables, (CreateStatsStmt *) statement, &effects);
+			break;
+		case T_ViewStmt:
+			if (((ViewStmt *) statement)->replace)
+				effect_named(tables, ((ViewStmt *) statement)->view, AccessExclusiveLock, &effects);
+			break;
+		case T_AlterSeqStmt:
+			effect_named(tables, ((AlterSeqStmt *) statement)->sequence, ShareRowExclusiveLock, &effects);
+			break;
+		case T_AlterDomainStmt:
+			domain_effects(tables, (AlterDomainStmt *) statement, &effects);
+			break;
+		case T_DropStmt:
+			drop_effects(tables, (DropStmt *) statement, &effects);
+			break;
+		case T_TruncateStmt:
+			truncate_effects(tables, (TruncateStmt *) statement, &effects);
+			break;
+		case T_CommentStmt:
+			comment_effects(tables, (CommentStmt *) statement, &effects);
+			break;
+		case T_VacuumStmt:
+			vacuum_effects(tables, (VacuumStmt *) statement, &effects);
+			break;
+		case T_ReindexStmt:
+			reindex_effects(tables, (ReindexStmt *) statement, &effects);
+			break;
+		case T_RefreshMatViewStmt:
+			refresh_effects(tables, (RefreshMatViewStmt *) statement, &effects);
+			break;
+		case T_CreatePublicationStmt:
+			publication_effects(tables, ((CreatePublicationStmt *) statement)->pubobjects, &effects);
+			break;
+		case T_AlterPublicationStmt:
+			alter_publication_effects(tables, (AlterPublicationStmt *) statement, &effects);
+			break;
+		case T_LockStmt:
+			lock_effects(tables, (LockStmt *) statement, &effects);
+			break;
+		case T_InsertStmt:
+			effect_named(tables, ((InsertStmt *) statement)->relation, RowExclusiveLock, &effects);
+			break;
+		case T_UpdateStmt:
+			effect = effect_named(tables, ((UpdateStmt *) statement)->relation, RowExclusiveLock, &effects);
+			if (effect)
+				effect->scans = ((UpdateStmt *) statement)->whereClause == NULL;
+			break;
+		case T_DeleteStmt:
+			effect = effect_named(tables, ((DeleteStmt *) statement)->relation, RowExclusiveLock, &effects);
+			if (effect)
+				effect->scans = ((DeleteStmt *) statement)->whereClause == NULL;
+			break;
+		case T_MergeStmt:
+			effect_named(tables, ((MergeStmt *) statement)->relation, RowExclusiveLock, &effects);
+			break;
+		case T_CopyStmt:
+			if (((CopyStmt *) statement)->is_from)
+				effect_named(tables, ((CopyStmt *) statement)->relation, RowExclusiveLock, &effects);
+			break;
+		default:
+			break;
+	}
+	return effects;
+}

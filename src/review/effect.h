@@ -1,0 +1,60 @@
+/*
+ * effect.h
+ *		What a statement does to the tables that it works on: the lock that it takes,
+ *		whether it writes them anew or reads all their rows.
+ */
+#ifndef TANDEM_EFFECT_H
+#define TANDEM_EFFECT_H
+
+#include "review/script_tables.h"
+
+typedef struct Effect
+{
+	ScriptTable *table;
+	LOCKMODE	lock;
+	bool		rewrites;		/* the table gets a new file, with all its rows */
+	bool		scans;			/* all rows are read while the lock is held */
+} Effect;
+
+/*
+ * Returns what the statement does, a list of Effect in the order in which it comes to
+ * the tables, from what the grammar has read and the catalogs.  Locks weaker than ROW
+ * EXCLUSIVE are left out, and so are partitions, which are as their table.
+ */
+extern List *statement_effects(ScriptTables *tables, Node *statement);
+
+/* Returns the effect on a table of a list of them, which is added where there is none. */
+extern Effect *effect_on(List **effects, ScriptTable *table, LOCKMODE lock);
+
+/* Adds what one command of an ALTER TABLE does. */
+extern void command_effects(ScriptTables *tables, ScriptTable *table, AlterTableCmd *command,
+							List **effects);
+
+/*
+ * Adds the locks on what is dropped along with an object, or with column part of a
+ * relation: what is a part of it, and if that cascades, what depends on it.
+ */
+extern void drop_object_effects(ScriptTables *tables, Oid class, Oid object, int part, bool cascades,
+								List **effects);
+
+/* Does the option list of a utility statement switch that option on? */
+extern bool has_option(List *options, const char *name);
+
+/* Has a default, as parsed, a value of its own for each row? */
+extern bool default_is_volatile(Node *default_value);
+
+/*-------------------------------------------------------------------------
+ * Of a column definition, as parsed.
+ *-------------------------------------------------------------------------
+ */
+
+/* Returns its constraint of that kind, or NULL. */
+extern Constraint *column_constraint(const ColumnDef *column, ConstrType kind);
+
+/* Is its type smallserial, serial or bigserial? */
+extern bool column_is_serial(const ColumnDef *column);
+
+/* Returns the type that a name means; InvalidOid if there is none. */
+extern Oid	type_of_name(const TypeName *name, int32 *typmod);
+
+#endif							/* TANDEM_EFFECT_H */
