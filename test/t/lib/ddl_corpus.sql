@@ -103,7 +103,6 @@ ALTER TABLE orders ALTER COLUMN id TYPE bigint
 ALTER TABLE customers ALTER COLUMN id TYPE bigint
 ALTER TABLE orders ALTER COLUMN number TYPE int
 ALTER TABLE orders ALTER COLUMN customer TYPE bigint
-ALTER TABLE lines ALTER COLUMN orders TYPE numeric
 ALTER TABLE orders ALTER COLUMN number TYPE bigint
 ALTER TABLE orders ALTER COLUMN price TYPE numeric(12,2)
 ALTER TABLE orders ALTER COLUMN price TYPE numeric(12,3)
