@@ -219,7 +219,7 @@ Datum
 tandem_lint(PG_FUNCTION_ARGS)
 {
 	char	   *script = argument_text(fcinfo, 0, "script");
-	LintResult	result = {(ReturnSetInfo *) fcinfo->resultinfo, false};
+	LintResult	result = {.rows = (ReturnSetInfo *) fcinfo->resultinfo};
 	Lint		lint = {0};
 	List	   *statements;
 	ListCell   *lc;

@@ -498,7 +498,7 @@ ScriptConstraint *
 script_constraint(ScriptTables *tables, ScriptTable *table, const char *name)
 {
 	ScriptConstraint *touched = touched_constraint(table, name);
-	ConstraintSearch search = {name};
+	ConstraintSearch search = {.name = name};
 
 	if (touched)
 		return touched->dropped ? NULL : touched;
@@ -514,7 +514,7 @@ bool
 script_column_is_proven(ScriptTable *table, const char *column)
 {
 	ScriptColumn *known = script_column(table, column);
-	ConstraintSearch search = {NULL};
+	ConstraintSearch search = {.name = NULL};
 	ListCell   *lc;
 
 	foreach(lc, table->constraints)
