@@ -918,7 +918,9 @@ static inline bool
 compat_is_unenforced(const Constraint *constraint)
 {
 #if PG_VERSION_NUM >= 180000
-	return !constraint->is_enforced;
+	/* of other kinds the grammar does not say it */
+	return (constraint->contype == CONSTR_CHECK || constraint->contype == CONSTR_FOREIGN) &&
+		!constraint->is_enforced;
 #else
 	return false;
 #endif
@@ -937,16 +939,28 @@ compat_is_virtual(const Constraint *constraint)
 }
 
 /*
- * Has ADD COLUMN to compute a value for each row if the type is a domain with
- * constraints?  Since version 19 it tries one for all.
+ * Is the type a domain with constraints?  And has ADD COLUMN to compute a value of it
+ * for each row?  Since version 19 one is tried for all, unless a constraint is volatile.
  */
 static inline bool
-compat_domain_needs_rewrite(void)
+compat_is_constrained_domain(Oid type)
 {
 #if PG_VERSION_NUM >= 190000
-	return false;
+	return DomainHasConstraints(type, NULL);
 #else
-	return true;
+	return DomainHasConstraints(type);
+#endif
+}
+
+static inline bool
+compat_domain_needs_rewrite(Oid type)
+{
+#if PG_VERSION_NUM >= 190000
+	bool		is_volatile = false;
+
+	return DomainHasConstraints(type, &is_volatile) && is_volatile;
+#else
+	return DomainHasConstraints(type);
 #endif
 }
 

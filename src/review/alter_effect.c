@@ -125,7 +125,7 @@ new_column_rewrites(const ColumnDef *column, const Constraint *given_default)
 		return !compat_is_virtual(generated);
 	if (given_default && default_is_volatile(given_default->raw_expr))
 		return true;
-	return OidIsValid(type) && DomainHasConstraints(type) && compat_domain_needs_rewrite();
+	return OidIsValid(type) && compat_domain_needs_rewrite(type);
 }
 
 static void
@@ -203,7 +203,7 @@ gives_stored_value(Node *expression)
 		if (IsA(expression, RelabelType))
 			expression = (Node *) ((RelabelType *) expression)->arg;
 		else if (IsA(expression, CoerceToDomain) &&
-				 !DomainHasConstraints(((CoerceToDomain *) expression)->resulttype))
+				 !compat_is_constrained_domain(((CoerceToDomain *) expression)->resulttype))
 			expression = (Node *) ((CoerceToDomain *) expression)->arg;
 		else if (IsA(expression, FuncExpr) && time_zone_is_utc() &&
 				 (((FuncExpr *) expression)->funcid == F_TIMESTAMPTZ_TIMESTAMP ||
