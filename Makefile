@@ -177,6 +177,10 @@ OBJS = \
 	src/review/script_change.o \
 	src/review/effect.o \
 	src/review/alter_effect.o \
+	src/review/lint_text.o \
+	src/review/lint_alter.o \
+	src/review/lint_object.o \
+	src/review/lint_use.o \
 	src/review/lint_rule.o \
 	src/api/arguments.o \
 	src/api/expand.o \

@@ -3740,6 +3740,7 @@ COMMENT ON FUNCTION tandem._region_state()
 REVOKE ALL ON FUNCTION
 	tandem._region_state(),
 	tandem._shape_facts(oid), tandem._type_holds(text, text), tandem._shape_breaks(integer),
+	tandem._dropped_with(oid, oid, integer, boolean), tandem._releases_using(oid, name), tandem._migrations_using(oid, name),
 	tandem._object_states(oid[], oid[], integer[], oid),
 	tandem._fingerprint(oid[], oid[], text),
 	tandem._drop_obstacles(oid[], integer, boolean),

@@ -25,7 +25,8 @@ SQL_FUNCTION(tandem_lint);
 typedef struct LintResult
 {
 	ReturnSetInfo *rows;
-	bool		one_transaction;	/* the script is run as a whole, as tools do */
+	bool		one_transaction;	/* the script is run as a whole, as tools
+									 * do */
 } LintResult;
 
 static void

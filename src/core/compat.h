@@ -938,27 +938,12 @@ compat_is_virtual(const Constraint *constraint)
 #endif
 }
 
-/*
- * Is the type a domain with constraints?  And has ADD COLUMN to compute a value of it
- * for each row?  Since version 19 one is tried for all, unless a constraint is volatile.
- */
+/* Is the type a domain with constraints? */
 static inline bool
 compat_is_constrained_domain(Oid type)
 {
 #if PG_VERSION_NUM >= 190000
 	return DomainHasConstraints(type, NULL);
-#else
-	return DomainHasConstraints(type);
-#endif
-}
-
-static inline bool
-compat_domain_needs_rewrite(Oid type)
-{
-#if PG_VERSION_NUM >= 190000
-	bool		is_volatile = false;
-
-	return DomainHasConstraints(type, &is_volatile) && is_volatile;
 #else
 	return DomainHasConstraints(type);
 #endif
@@ -978,7 +963,7 @@ compat_repacked(Node *statement, bool *concurrently)
 		ListCell   *lc;
 
 		foreach(lc, ((RepackStmt *) statement)->params)
-			*concurrently = *concurrently || strcmp(((DefElem *) lfirst(lc))->defname, "concurrently") == 0;
+			* concurrently = *concurrently || strcmp(((DefElem *) lfirst(lc))->defname, "concurrently") == 0;
 		return ((RepackStmt *) statement)->relation
 			? ((RepackStmt *) statement)->relation->relation : NULL;
 	}

@@ -125,7 +125,7 @@ new_column_rewrites(const ColumnDef *column, const Constraint *given_default)
 		return !compat_is_virtual(generated);
 	if (given_default && default_is_volatile(given_default->raw_expr))
 		return true;
-	return OidIsValid(type) && compat_domain_needs_rewrite(type);
+	return OidIsValid(type) && compat_is_constrained_domain(type);
 }
 
 static void
@@ -243,7 +243,7 @@ type_rewrites(const ScriptColumn *column, const ColumnDef *definition, Oid type,
 {
 	Var		   *var = makeVar(1, 1, column->type, column->typmod, column->collation, 0);
 	Node	   *value = definition->raw_default
-		? cast_column(definition->raw_default, column->name, var) : (Node *) var;
+	? cast_column(definition->raw_default, column->name, var) : (Node *) var;
 
 	if (value)
 		value = coerce_to_target_type(NULL, value, exprType(value), type, typmod,
@@ -289,19 +289,28 @@ access_method_of(Oid index)
 	return method;
 }
 
-/* Is this index, of a column that gets another type or collation, built anew? */
-static bool
-index_is_built_anew(HeapTuple tuple, Relation catalog, AttrNumber attnum, const ScriptColumn *column,
-					Oid type, Oid collation)
+/* A column that gets another type or collation. */
+typedef struct NewType
 {
+	const ScriptColumn *column;
+	AttrNumber	attnum;
+	Oid			type;
+	Oid			collation;
+} NewType;
+
+/* Is this index, of the column, built anew? */
+static bool
+index_is_built_anew(HeapTuple tuple, Relation catalog, void *arg)
+{
+	NewType    *new = arg;
 	Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
 	bool		isnull;
 	oidvector  *classes;
 	oidvector  *collations;
 	int			i;
 
-	if (mentions_column(tuple, catalog, Anum_pg_index_indexprs, attnum) ||
-		mentions_column(tuple, catalog, Anum_pg_index_indpred, attnum))
+	if (mentions_column(tuple, catalog, Anum_pg_index_indexprs, new->attnum) ||
+		mentions_column(tuple, catalog, Anum_pg_index_indpred, new->attnum))
 		return true;
 	classes = (oidvector *) DatumGetPointer(heap_getattr(tuple, Anum_pg_index_indclass,
 														 RelationGetDescr(catalog), &isnull));
@@ -309,63 +318,29 @@ index_is_built_anew(HeapTuple tuple, Relation catalog, AttrNumber attnum, const 
 															RelationGetDescr(catalog), &isnull));
 	for (i = 0; i < form->indnatts; i++)
 	{
-		if (form->indkey.values[i] != attnum)
+		if (form->indkey.values[i] != new->attnum)
 			continue;
 		/* what it has with expressions or a predicate is never taken over */
 		if (!heap_attisnull(tuple, Anum_pg_index_indexprs, NULL) ||
 			!heap_attisnull(tuple, Anum_pg_index_indpred, NULL) || !form->indisvalid)
 			return true;
 		if (i < form->indnkeyatts &&
-			(!class_stays(classes->values[i], access_method_of(form->indexrelid), column->type, type) ||
-			 (collations->values[i] == column->collation && collation != column->collation)))
+			(!class_stays(classes->values[i], access_method_of(form->indexrelid), new->column->type, new->type) ||
+			 (collations->values[i] == new->column->collation && new->collation != new->column->collation)))
 			return true;
 	}
 	return false;
 }
 
+/* Is it a valid CHECK; of the column, if there is one?  That is tried again on all rows. */
 static bool
-indexes_are_built_anew(const ScriptTable *table, const ScriptColumn *column, Oid type, Oid collation)
+is_valid_check(HeapTuple tuple, Relation catalog, void *arg)
 {
-	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
-	AttrNumber	attnum = get_attnum(table->relid, column->name);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
+	NewType    *new = arg;
+	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
-	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table->relid));
-	scan = systable_beginscan(catalog, IndexIndrelidIndexId, true, NULL, 1, &key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = index_is_built_anew(tuple, catalog, attnum, column, type, collation);
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return found;
-}
-
-/* A CHECK of the column is tried again on all rows. */
-static bool
-checks_are_tried_again(const ScriptTable *table, const ScriptColumn *column)
-{
-	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
-	AttrNumber	attnum = get_attnum(table->relid, column->name);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
-
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(table->relid));
-	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-
-		found = form->contype == CONSTRAINT_CHECK && form->convalidated &&
-			mentions_column(tuple, catalog, Anum_pg_constraint_conbin, attnum);
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return found;
+	return form->contype == CONSTRAINT_CHECK && form->convalidated &&
+		(!new || mentions_column(tuple, catalog, Anum_pg_constraint_conbin, new->attnum));
 }
 
 static Oid
@@ -390,8 +365,12 @@ type_effect(AlterTableCmd *command, Effect *effect)
 		type_rewrites(column, definition, type, typmod))
 		effect->rewrites = true;
 	else if (!column->made && OidIsValid(effect->table->relid))
-		effect->scans |= indexes_are_built_anew(effect->table, column, type, new_collation(definition, type)) ||
-			checks_are_tried_again(effect->table, column);
+	{
+		NewType		new = {column, get_attnum(effect->table->relid, column->name), type, new_collation(definition, type)};
+
+		effect->scans |= relation_rows_any(IndexRelationId, effect->table->relid, index_is_built_anew, &new) ||
+			relation_rows_any(ConstraintRelationId, effect->table->relid, is_valid_check, &new);
+	}
 }
 
 /* Foreign keys of the column, and to it, are made anew; and tried, if its values are written. */
@@ -399,7 +378,7 @@ static void
 foreign_keys_effect(ScriptTables *tables, AlterTableCmd *command, const Effect *effect, List **effects)
 {
 	AttrNumber	attnum = OidIsValid(effect->table->relid) ? get_attnum(effect->table->relid, command->name)
-		: InvalidAttrNumber;
+	: InvalidAttrNumber;
 	TandemQuery query;
 	List	   *relids;
 	ListCell   *lc;
@@ -575,25 +554,6 @@ storage_changes(Oid relid, AlterTableCmd *command)
 	}
 }
 
-static bool
-has_valid_check(Oid relid)
-{
-	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
-
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = ((Form_pg_constraint) GETSTRUCT(tuple))->contype == CONSTRAINT_CHECK &&
-			((Form_pg_constraint) GETSTRUCT(tuple))->convalidated;
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return found;
-}
-
 static void
 partition_effect(ScriptTables *tables, AlterTableCmd *command, List **effects)
 {
@@ -606,8 +566,12 @@ partition_effect(ScriptTables *tables, AlterTableCmd *command, List **effects)
 	effect = effect_on(effects, table, AccessExclusiveLock);
 	if (command->subtype != AT_AttachPartition || !OidIsValid(table->relid))
 		return;
-	/* a CHECK that says what the bounds say spares it; which it is, is the server's to see */
-	effect->scans |= !has_valid_check(table->relid);
+
+	/*
+	 * a CHECK that says what the bounds say spares it; which it is, is the
+	 * server's to see
+	 */
+	effect->scans |= !relation_rows_any(ConstraintRelationId, table->relid, is_valid_check, NULL);
 }
 
 void

@@ -210,8 +210,9 @@ drop_other_effects(ScriptTables *tables, DropStmt *drop, Node *object, List **ef
 }
 
 static void
-drop_effects(ScriptTables *tables, DropStmt *drop, List **effects)
+drop_effects(ScriptTables *tables, void *statement, List **effects)
 {
+	DropStmt   *drop = statement;
 	ListCell   *lc;
 
 	foreach(lc, drop->objects)
@@ -250,8 +251,9 @@ drop_effects(ScriptTables *tables, DropStmt *drop, List **effects)
 }
 
 static void
-truncate_effects(ScriptTables *tables, TruncateStmt *truncate, List **effects)
+truncate_effects(ScriptTables *tables, void *statement, List **effects)
 {
+	TruncateStmt *truncate = statement;
 	ListCell   *lc;
 
 	foreach(lc, truncate->relations)
@@ -276,8 +278,9 @@ referenced_by_new_table(ScriptTables *tables, const Constraint *constraint, List
 }
 
 static void
-create_table_effects(ScriptTables *tables, CreateStmt *create, List **effects)
+create_table_effects(ScriptTables *tables, void *statement, List **effects)
 {
+	CreateStmt *create = statement;
 	ListCell   *lc;
 	ListCell   *lc2;
 
@@ -306,8 +309,9 @@ index_exists(ScriptTables *tables, const IndexStmt *create, const ScriptTable *t
 }
 
 static void
-create_index_effects(ScriptTables *tables, IndexStmt *create, List **effects)
+create_index_effects(ScriptTables *tables, void *statement, List **effects)
 {
+	IndexStmt  *create = statement;
 	Effect	   *effect = effect_named(tables, create->relation,
 									  create->concurrent ? ShareUpdateExclusiveLock : ShareLock, effects);
 
@@ -316,8 +320,9 @@ create_index_effects(ScriptTables *tables, IndexStmt *create, List **effects)
 }
 
 static void
-statistics_effects(ScriptTables *tables, CreateStatsStmt *create, List **effects)
+statistics_effects(ScriptTables *tables, void *statement, List **effects)
 {
+	CreateStatsStmt *create = statement;
 	ListCell   *lc;
 
 	foreach(lc, create->relations)
@@ -342,8 +347,9 @@ publication_effects(ScriptTables *tables, List *objects, List **effects)
 }
 
 static void
-alter_publication_effects(ScriptTables *tables, AlterPublicationStmt *alter, List **effects)
+alter_publication_effects(ScriptTables *tables, void *statement, List **effects)
 {
+	AlterPublicationStmt *alter = statement;
 	TandemQuery query;
 
 	publication_effects(tables, alter->pubobjects, effects);
@@ -368,8 +374,9 @@ lock_of_renaming(const RenameStmt *rename)
 }
 
 static void
-comment_effects(ScriptTables *tables, CommentStmt *comment, List **effects)
+comment_effects(ScriptTables *tables, void *statement, List **effects)
 {
+	CommentStmt *comment = statement;
 	List	   *names = comment->object && IsA(comment->object, List) ? (List *) comment->object : NIL;
 	ScriptTable *table = NULL;
 
@@ -395,8 +402,9 @@ comment_effects(ScriptTables *tables, CommentStmt *comment, List **effects)
 }
 
 static void
-vacuum_effects(ScriptTables *tables, VacuumStmt *vacuum, List **effects)
+vacuum_effects(ScriptTables *tables, void *statement, List **effects)
 {
+	VacuumStmt *vacuum = statement;
 	bool		full = has_option(vacuum->options, "full");
 	ListCell   *lc;
 
@@ -411,10 +419,11 @@ vacuum_effects(ScriptTables *tables, VacuumStmt *vacuum, List **effects)
 }
 
 static void
-reindex_effects(ScriptTables *tables, ReindexStmt *reindex, List **effects)
+reindex_effects(ScriptTables *tables, void *statement, List **effects)
 {
+	ReindexStmt *reindex = statement;
 	bool		concurrently = has_option(reindex->params, "concurrently");
-	ScriptTable *table = reindex->relation ? script_table(tables, reindex->relation) : NULL;
+	ScriptTable *table = script_table(tables, reindex->relation);
 	ScriptTable *of_index = table && reindex->kind == REINDEX_OBJECT_INDEX ? table_of_index(tables, table) : NULL;
 
 	if (!table)
@@ -428,8 +437,9 @@ reindex_effects(ScriptTables *tables, ReindexStmt *reindex, List **effects)
 }
 
 static void
-refresh_effects(ScriptTables *tables, RefreshMatViewStmt *refresh, List **effects)
+refresh_effects(ScriptTables *tables, void *statement, List **effects)
 {
+	RefreshMatViewStmt *refresh = statement;
 	Effect	   *effect = effect_named(tables, refresh->relation,
 									  refresh->concurrent ? ExclusiveLock : AccessExclusiveLock, effects);
 
@@ -441,18 +451,20 @@ refresh_effects(ScriptTables *tables, RefreshMatViewStmt *refresh, List **effect
 }
 
 static void
-lock_effects(ScriptTables *tables, LockStmt *lock, List **effects)
+lock_effects(ScriptTables *tables, void *statement, List **effects)
 {
+	LockStmt   *lock = statement;
 	ListCell   *lc;
 
 	foreach(lc, lock->relations)
 		if (lock->mode >= RowExclusiveLock)
-			effect_named(tables, lfirst(lc), lock->mode, effects);
+		effect_named(tables, lfirst(lc), lock->mode, effects);
 }
 
 static void
-alter_table_effects(ScriptTables *tables, AlterTableStmt *alter, List **effects)
+alter_table_effects(ScriptTables *tables, void *statement, List **effects)
 {
+	AlterTableStmt *alter = statement;
 	ScriptTable *table = script_table(tables, alter->relation);
 	ListCell   *lc;
 
@@ -464,13 +476,14 @@ alter_table_effects(ScriptTables *tables, AlterTableStmt *alter, List **effects)
 
 /* The values of a domain are in the columns of its type. */
 static void
-domain_effects(ScriptTables *tables, AlterDomainStmt *alter, List **effects)
+domain_effects(ScriptTables *tables, void *statement, List **effects)
 {
+	AlterDomainStmt *alter = statement;
 	TypeName   *name = makeTypeNameFromNameList(alter->typeName);
 	int32		typmod;
 	Oid			domain = type_of_name(name, &typmod);
 	bool		tries = alter->subtype == 'O' ||
-		(alter->subtype == 'C' && !((Constraint *) alter->def)->skip_validation) || alter->subtype == 'V';
+	(alter->subtype == 'C' && !((Constraint *) alter->def)->skip_validation) || alter->subtype == 'V';
 	TandemQuery query;
 	List	   *relids;
 	ListCell   *lc;
@@ -492,114 +505,119 @@ domain_effects(ScriptTables *tables, AlterDomainStmt *alter, List **effects)
 	}
 }
 
-List *
-statement_effects(ScriptTables *tables, Node *statement)
+/* Statements of which the lock on one table is all. */
+typedef struct PlainStatement
 {
-	List	   *effects = NIL;
+	NodeTag		tag;
+	size_t		relation;		/* where its RangeVar * is */
+	LOCKMODE	lock;
+} PlainStatement;
+
+static const PlainStatement plain_statements[] = {
+	{T_AlterObjectSchemaStmt, offsetof(AlterObjectSchemaStmt, relation), AccessExclusiveLock},
+	{T_CreateTrigStmt, offsetof(CreateTrigStmt, relation), ShareRowExclusiveLock},
+	{T_RuleStmt, offsetof(RuleStmt, relation), AccessExclusiveLock},
+	{T_CreatePolicyStmt, offsetof(CreatePolicyStmt, table), AccessExclusiveLock},
+	{T_AlterPolicyStmt, offsetof(AlterPolicyStmt, table), AccessExclusiveLock},
+	{T_AlterSeqStmt, offsetof(AlterSeqStmt, sequence), ShareRowExclusiveLock},
+	{T_InsertStmt, offsetof(InsertStmt, relation), RowExclusiveLock},
+	{T_UpdateStmt, offsetof(UpdateStmt, relation), RowExclusiveLock},
+	{T_DeleteStmt, offsetof(DeleteStmt, relation), RowExclusiveLock},
+	{T_MergeStmt, offsetof(MergeStmt, relation), RowExclusiveLock},
+};
+
+static bool
+plain_effect(ScriptTables *tables, Node *statement, List **effects)
+{
+	int			i;
+
+	for (i = 0; i < (int) lengthof(plain_statements); i++)
+	{
+		const PlainStatement *plain = &plain_statements[i];
+		Effect	   *effect;
+
+		if (plain->tag != nodeTag(statement))
+			continue;
+		effect = effect_named(tables, *(RangeVar **) ((char *) statement + plain->relation), plain->lock, effects);
+		if (effect)
+			effect->scans = (IsA(statement, UpdateStmt) && !((UpdateStmt *) statement)->whereClause) ||
+				(IsA(statement, DeleteStmt) && !((DeleteStmt *) statement)->whereClause);
+		return true;
+	}
+	return false;
+}
+
+/* CLUSTER, or REPACK */
+static bool
+repack_effect(ScriptTables *tables, Node *statement, List **effects)
+{
 	bool		concurrently;
 	RangeVar   *repacked = compat_repacked(statement, &concurrently);
 	Effect	   *effect;
 
-	if (repacked)
+	if (!repacked)
+		return false;
+	effect = effect_named(tables, repacked, concurrently ? ShareUpdateExclusiveLock : AccessExclusiveLock, effects);
+	if (effect)
+		effect->rewrites = effect->scans = true;
+	return true;
+}
+
+/* Those whose table is named by a part of them. */
+static void
+other_effects(ScriptTables *tables, Node *statement, List **effects)
+{
+	if (IsA(statement, RenameStmt))
+		effect_named(tables, ((RenameStmt *) statement)->relation,
+					 lock_of_renaming((RenameStmt *) statement), effects);
+	else if (IsA(statement, ViewStmt) && ((ViewStmt *) statement)->replace)
+		effect_named(tables, ((ViewStmt *) statement)->view, AccessExclusiveLock, effects);
+	else if (IsA(statement, CopyStmt) && ((CopyStmt *) statement)->is_from)
+		effect_named(tables, ((CopyStmt *) statement)->relation, RowExclusiveLock, effects);
+	else if (IsA(statement, CreatePublicationStmt))
+		publication_effects(tables, ((CreatePublicationStmt *) statement)->pubobjects, effects);
+}
+
+typedef void (*EffectFunction) (ScriptTables *tables, void *statement, List **effects);
+
+/* Statements with a function of their own. */
+typedef struct OwnEffects
+{
+	NodeTag		tag;
+	EffectFunction add;
+} OwnEffects;
+
+static const OwnEffects own_effects[] = {
+	{T_AlterTableStmt, alter_table_effects},
+	{T_CreateStmt, create_table_effects},
+	{T_IndexStmt, create_index_effects},
+	{T_CreateStatsStmt, statistics_effects},
+	{T_AlterDomainStmt, domain_effects},
+	{T_DropStmt, drop_effects},
+	{T_TruncateStmt, truncate_effects},
+	{T_CommentStmt, comment_effects},
+	{T_VacuumStmt, vacuum_effects},
+	{T_ReindexStmt, reindex_effects},
+	{T_RefreshMatViewStmt, refresh_effects},
+	{T_AlterPublicationStmt, alter_publication_effects},
+	{T_LockStmt, lock_effects},
+};
+
+List *
+statement_effects(ScriptTables *tables, Node *statement)
+{
+	List	   *effects = NIL;
+	int			i;
+
+	for (i = 0; i < (int) lengthof(own_effects); i++)
 	{
-		effect = effect_named(tables, repacked, concurrently ? ShareUpdateExclusiveLock : AccessExclusiveLock,
-							  &effects);
-		if (effect)
-			effect->rewrites = effect->scans = true;
-		return effects;
+		if (own_effects[i].tag == nodeTag(statement))
+		{
+			own_effects[i].add(tables, statement, &effects);
+			return effects;
+		}
 	}
-	switch (nodeTag(statement))
-	{
-		case T_AlterTableStmt:
-			alter_table_effects(tables, (AlterTableStmt *) statement, &effects);
-			break;
-		case T_RenameStmt:
-			effect_named(tables, ((RenameStmt *) statement)->relation,
-						 lock_of_renaming((RenameStmt *) statement), &effects);
-			break;
-		case T_AlterObjectSchemaStmt:
-			effect_named(tables, ((AlterObjectSchemaStmt *) statement)->relation, AccessExclusiveLock, &effects);
-			break;
-		case T_CreateStmt:
-			create_table_effects(tables, (CreateStmt *) statement, &effects);
-			break;
-		case T_IndexStmt:
-			create_index_effects(tables, (IndexStmt *) statement, &effects);
-			break;
-		case T_CreateTrigStmt:
-			effect_named(tables, ((CreateTrigStmt *) statement)->relation, ShareRowExclusiveLock, &effects);
-			break;
-		case T_RuleStmt:
-			effect_named(tables, ((RuleStmt *) statement)->relation, AccessExclusiveLock, &effects);
-			break;
-		case T_CreatePolicyStmt:
-			effect_named(tables, ((CreatePolicyStmt *) statement)->table, AccessExclusiveLock, &effects);
-			break;
-		case T_AlterPolicyStmt:
-			effect_named(tables, ((AlterPolicyStmt *) statement)->table, AccessExclusiveLock, &effects);
-			break;
-		case T_CreateStatsStmt:
-			statistics_effects(tables, (CreateStatsStmt *) statement, &effects);
-			break;
-		case T_ViewStmt:
-			if (((ViewStmt *) statement)->replace)
-				effect_named(tables, ((ViewStmt *) statement)->view, AccessExclusiveLock, &effects);
-			break;
-		case T_AlterSeqStmt:
-			effect_named(tables, ((AlterSeqStmt *) statement)->sequence, ShareRowExclusiveLock, &effects);
-			break;
-		case T_AlterDomainStmt:
-			domain_effects(tables, (AlterDomainStmt *) statement, &effects);
-			break;
-		case T_DropStmt:
-			drop_effects(tables, (DropStmt *) statement, &effects);
-			break;
-		case T_TruncateStmt:
-			truncate_effects(tables, (TruncateStmt *) statement, &effects);
-			break;
-		case T_CommentStmt:
-			comment_effects(tables, (CommentStmt *) statement, &effects);
-			break;
-		case T_VacuumStmt:
-			vacuum_effects(tables, (VacuumStmt *) statement, &effects);
-			break;
-		case T_ReindexStmt:
-			reindex_effects(tables, (ReindexStmt *) statement, &effects);
-			break;
-		case T_RefreshMatViewStmt:
-			refresh_effects(tables, (RefreshMatViewStmt *) statement, &effects);
-			break;
-		case T_CreatePublicationStmt:
-			publication_effects(tables, ((CreatePublicationStmt *) statement)->pubobjects, &effects);
-			break;
-		case T_AlterPublicationStmt:
-			alter_publication_effects(tables, (AlterPublicationStmt *) statement, &effects);
-			break;
-		case T_LockStmt:
-			lock_effects(tables, (LockStmt *) statement, &effects);
-			break;
-		case T_InsertStmt:
-			effect_named(tables, ((InsertStmt *) statement)->relation, RowExclusiveLock, &effects);
-			break;
-		case T_UpdateStmt:
-			effect = effect_named(tables, ((UpdateStmt *) statement)->relation, RowExclusiveLock, &effects);
-			if (effect)
-				effect->scans = ((UpdateStmt *) statement)->whereClause == NULL;
-			break;
-		case T_DeleteStmt:
-			effect = effect_named(tables, ((DeleteStmt *) statement)->relation, RowExclusiveLock, &effects);
-			if (effect)
-				effect->scans = ((DeleteStmt *) statement)->whereClause == NULL;
-			break;
-		case T_MergeStmt:
-			effect_named(tables, ((MergeStmt *) statement)->relation, RowExclusiveLock, &effects);
-			break;
-		case T_CopyStmt:
-			if (((CopyStmt *) statement)->is_from)
-				effect_named(tables, ((CopyStmt *) statement)->relation, RowExclusiveLock, &effects);
-			break;
-		default:
-			break;
-	}
+	if (!plain_effect(tables, statement, &effects) && !repack_effect(tables, statement, &effects))
+		other_effects(tables, statement, &effects);
 	return effects;
 }

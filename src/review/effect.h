@@ -12,7 +12,8 @@ typedef struct Effect
 {
 	ScriptTable *table;
 	LOCKMODE	lock;
-	bool		rewrites;		/* the table gets a new file, with all its rows */
+	bool		rewrites;		/* the table gets a new file, with all its
+								 * rows */
 	bool		scans;			/* all rows are read while the lock is held */
 } Effect;
 

@@ -17,7 +17,8 @@ typedef struct Lint
 	ScriptTables *tables;
 	const ScriptStatement *statement;
 	List	   *effects;		/* of Effect */
-	AlterTableCmd *command;		/* of an ALTER TABLE, for rules about commands; else NULL */
+	AlterTableCmd *command;		/* of an ALTER TABLE, for rules about
+								 * commands; else NULL */
 	ScriptTable *table;			/* of the ALTER TABLE; NULL if it is not there */
 	bool		in_transaction; /* with the statements before it */
 	bool		begun;			/* by a BEGIN of the script */

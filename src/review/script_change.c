@@ -67,7 +67,7 @@ note_constraint(ScriptTables *tables, ScriptTable *table, const Constraint *cons
 	else if (constraint->contype == CONSTR_FOREIGN)
 	{
 		made->foreign_key = true;
-		made->referenced = constraint->pktable ? script_table(tables, constraint->pktable) : NULL;
+		made->referenced = script_table(tables, constraint->pktable);
 	}
 	if (constraint->contype == CONSTR_PRIMARY)
 		foreach(lc, constraint->keys)
@@ -200,7 +200,7 @@ make_index(ScriptTables *tables, const IndexStmt *create)
 static void
 rename_object(ScriptTables *tables, const RenameStmt *rename)
 {
-	ScriptTable *table = rename->relation ? script_table(tables, rename->relation) : NULL;
+	ScriptTable *table = script_table(tables, rename->relation);
 	ScriptColumn *column;
 	ScriptConstraint *constraint;
 	ScriptColumn *renamed;

@@ -10,6 +10,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
@@ -155,6 +156,8 @@ script_table(ScriptTables *tables, const RangeVar *name)
 {
 	ListCell   *lc;
 
+	if (!name)
+		return NULL;
 	if (name->schemaname)
 		return table_in_schema(tables, name->schemaname, name->relname);
 	foreach(lc, tables->path)
@@ -210,7 +213,7 @@ script_table_make(ScriptTables *tables, const RangeVar *name, char kind)
 {
 	MemoryContext caller = MemoryContextSwitchTo(tables->context);
 	const char *schema = name->schemaname ? name->schemaname
-		: tables->path ? linitial(tables->path) : "";
+	: tables->path ? linitial(tables->path) : "";
 	ScriptTable *table = new_table(tables, schema, name->relname);
 
 	table->made = true;
@@ -261,8 +264,10 @@ noted_pages(Oid relid)
 static int64
 relation_bytes(Oid relid)
 {
-	bool		gone;
-	Relation	rel = relation_open_nowait(relid, &gone);
+	char		kind = get_rel_relkind(relid);
+	bool		is_index = kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX;
+	bool		gone = false;
+	Relation	rel = is_index ? NULL : relation_open_nowait(relid, &gone);
 	int64		blocks;
 	Oid			toast = InvalidOid;
 
@@ -441,6 +446,7 @@ check_proves_not_null(Oid relid, HeapTuple tuple, Relation catalog, AttrNumber c
 
 typedef struct ConstraintSearch
 {
+	ScriptTable *table;
 	const char *name;			/* of the one to find, or NULL */
 	AttrNumber	column;			/* that is to be proven not null */
 	ScriptConstraint *found;
@@ -449,9 +455,12 @@ typedef struct ConstraintSearch
 	bool		proven;
 } ConstraintSearch;
 
-static void
-look_at_constraint(ScriptTable *table, ConstraintSearch *search, HeapTuple tuple, Relation catalog)
+/* Looks at all: says no to each. */
+static bool
+look_at_constraint(HeapTuple tuple, Relation catalog, void *arg)
 {
+	ConstraintSearch *search = arg;
+	ScriptTable *table = search->table;
 	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 	ScriptConstraint *touched = touched_constraint(table, NameStr(form->conname));
 	AttrNumber	column;
@@ -459,14 +468,14 @@ look_at_constraint(ScriptTable *table, ConstraintSearch *search, HeapTuple tuple
 	if (search->name)
 	{
 		if (strcmp(NameStr(form->conname), search->name) != 0)
-			return;
+			return false;
 		search->found = script_constraint_make(table, search->name, form->convalidated);
 		search->found->foreign_key = form->contype == CONSTRAINT_FOREIGN;
 		search->referenced = form->confrelid;
-		return;
+		return false;
 	}
 	if (touched && touched->dropped)
-		return;
+		return false;
 	if (compat_is_not_null(tuple, &column))
 	{
 		if (!form->convalidated && !(touched && touched->valid) && column == search->column)
@@ -475,23 +484,35 @@ look_at_constraint(ScriptTable *table, ConstraintSearch *search, HeapTuple tuple
 	else if (form->contype == CONSTRAINT_CHECK && (touched ? touched->valid : form->convalidated))
 		search->proven = search->proven ||
 			check_proves_not_null(table->relid, tuple, catalog, search->column);
+	return false;
+}
+
+bool
+relation_rows_any(Oid catalog_id, Oid relid, bool (*look) (HeapTuple, Relation, void *), void *arg)
+{
+	bool		of_index = catalog_id == IndexRelationId;
+	Relation	catalog = table_open(catalog_id, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&key, of_index ? Anum_pg_index_indrelid : Anum_pg_constraint_conrelid,
+				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(catalog, of_index ? IndexIndrelidIndexId : ConstraintRelidTypidNameIndexId,
+							  true, NULL, 1, &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = look(tuple, catalog, arg);
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
 }
 
 static void
 search_constraints(ScriptTable *table, ConstraintSearch *search)
 {
-	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(table->relid));
-	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		look_at_constraint(table, search, tuple, catalog);
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
+	search->table = table;
+	relation_rows_any(ConstraintRelationId, table->relid, look_at_constraint, search);
 }
 
 ScriptConstraint *

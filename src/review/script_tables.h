@@ -12,6 +12,7 @@
 
 #include "nodes/parsenodes.h"
 #include "storage/lockdefs.h"
+#include "utils/rel.h"
 
 typedef struct ScriptTables ScriptTables;
 
@@ -22,7 +23,8 @@ typedef struct ScriptColumn
 	bool		made;			/* by the script */
 	bool		not_null;
 	bool		generated;		/* its values are stored and computed */
-	Oid			type;			/* InvalidOid: not known, as of a type that the script makes */
+	Oid			type;			/* InvalidOid: not known, as of a type that
+								 * the script makes */
 	int32		typmod;
 	Oid			collation;
 } ScriptColumn;
@@ -33,7 +35,8 @@ typedef struct ScriptConstraint
 	bool		dropped;
 	bool		valid;
 	bool		foreign_key;
-	char	   *proves_not_null;	/* the column of a valid CHECK that it is not null, or NULL */
+	char	   *proves_not_null;	/* the column of a valid CHECK that it is
+									 * not null, or NULL */
 	struct ScriptTable *referenced; /* of a foreign key */
 } ScriptConstraint;
 
@@ -43,21 +46,25 @@ typedef struct ScriptTable
 	char	   *name;			/* as the script has it by now */
 	Oid			relid;			/* InvalidOid: made by the script */
 	char		kind;			/* relkind */
-	bool		made;			/* by the script, or temporary: nobody else uses it */
+	bool		made;			/* by the script, or temporary: nobody else
+								 * uses it */
 	bool		dropped;
 	bool		has_rows;		/* of one that the script makes: never told */
 	List	   *columns;		/* of ScriptColumn, those that were looked at */
-	List	   *constraints;	/* of ScriptConstraint, those that the script has touched */
-	LOCKMODE	held;			/* by the script's transaction, as far as it has come */
-	int64		bytes;			/* of it, its partitions and what they store apart; -1: not asked */
+	List	   *constraints;	/* of ScriptConstraint, those that the script
+								 * has touched */
+	LOCKMODE	held;			/* by the script's transaction, as far as it
+								 * has come */
+	int64		bytes;			/* of it, its partitions and what they store
+								 * apart; -1: not asked */
 } ScriptTable;
 
 /* Begins with what is there now; allocated in the current memory context. */
 extern ScriptTables *script_tables_open(void);
 
 /*
- * Returns the table, view, index or sequence that a name means, NULL if there is none.
- * It stays the same object when it is renamed.
+ * Returns the table, view, index or sequence that a name means, NULL if there is none,
+ * or no name.  It stays the same object when it is renamed.
  */
 extern ScriptTable *script_table(ScriptTables *tables, const RangeVar *name);
 
@@ -92,6 +99,12 @@ extern ScriptConstraint *script_constraint_make(ScriptTable *table, const char *
 
 /* Does something that is valid say that the column holds no null? */
 extern bool script_column_is_proven(ScriptTable *table, const char *column);
+
+/*
+ * Does look say yes to a row of pg_constraint, or of pg_index, of the relation?  It gets
+ * the row, its catalog, and arg.
+ */
+extern bool relation_rows_any(Oid catalog, Oid relid, bool (*look) (HeapTuple, Relation, void *), void *arg);
 
 /* Names without a schema are looked up in these from now on, of a SET search_path. */
 extern void script_tables_set_path(ScriptTables *tables, List *schemas);

@@ -1,0 +1,311 @@
+/*
+ * lint_alter.c
+ *		Rules of tandem.lint about the commands of ALTER TABLE.
+ */
+#include "postgres.h"
+
+#include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
+
+#include "core/compat.h"
+#include "core/query.h"
+#include "review/lint_look.h"
+#include "review/lint_text.h"
+
+/*-------------------------------------------------------------------------
+ * ALTER TABLE: columns.
+ *-------------------------------------------------------------------------
+ */
+
+static Effect *
+lint_command_effect(Lint *lint)
+{
+	List	   *effects = NIL;
+
+	command_effects(lint->tables, lint->table, lint->command, &effects);
+	return effect_on(&effects, lint->table, NoLock);
+}
+
+void
+lint_add_column_rewrites(Lint *lint, Node *node)
+{
+	ColumnDef  *column = castNode(ColumnDef, node);
+	Constraint *given = column_constraint(column, CONSTR_DEFAULT);
+	Constraint *generated = column_constraint(column, CONSTR_GENERATED);
+	bool		numbered = column_is_serial(column) || column_constraint(column, CONSTR_IDENTITY);
+	char	   *sequence = quote_qualified_identifier(lint->table->schema,
+													  psprintf("%s_%s_seq", lint->table->name, column->colname));
+	char	   *call = psprintf("SELECT tandem.add_column('m', %s, %s, %s", lint_table_literal(lint->table),
+								lint_literal(column->colname),
+								lint_literal(column_is_serial(column) ? "bigint" : lint_type_text(column->typeName)));
+
+	if (!lint_command_effect(lint)->rewrites)
+		return;
+	if (given)
+		call = psprintf("%s, default_value => %s", call, lint_literal(lint_default_text(lint, column, given)));
+	else if (generated)
+		call = psprintf("%s, up => %s", call, lint_literal(lint_clause_text(lint, exprLocation(generated->raw_expr), -1)));
+	else if (numbered)
+		call = psprintf("CREATE SEQUENCE %s; %s, default_value => %s", sequence, call,
+						lint_literal(psprintf("nextval(%s)", lint_literal(sequence))));
+	lint_report(lint, lint->table,
+				psprintf("column %s has a value of its own for each row, so that the table is written anew",
+						 quote_identifier(column->colname)),
+				psprintf("%s);", call));
+}
+
+void
+lint_add_column_required(Lint *lint, Node *node)
+{
+	ColumnDef  *column = castNode(ColumnDef, node);
+
+	if (!column_constraint(column, CONSTR_NOTNULL) || column_constraint(column, CONSTR_DEFAULT) ||
+		column_constraint(column, CONSTR_GENERATED) || column_constraint(column, CONSTR_IDENTITY) ||
+		column_is_serial(column))
+		return;
+	lint_report(lint, lint->table,
+				psprintf("column %s is NOT NULL and has no default: the statement fails if the table has rows, and after it the release before cannot insert",
+						 quote_identifier(column->colname)),
+				psprintf("SELECT tandem.add_column('m', %s, %s, %s, up => '...', not_null => true); or with default_value",
+						 lint_table_literal(lint->table), lint_literal(column->colname), lint_literal(lint_type_text(column->typeName))));
+}
+
+void
+lint_add_column_checked(Lint *lint, Node *node)
+{
+	ColumnDef  *column = castNode(ColumnDef, node);
+	static const ConstrType kinds[] = {CONSTR_CHECK, CONSTR_FOREIGN, CONSTR_UNIQUE, CONSTR_PRIMARY};
+	int			i;
+
+	if (!lint_command_effect(lint)->scans)
+		return;
+	for (i = 0; i < (int) lengthof(kinds); i++)
+	{
+		Constraint *constraint = column_constraint(column, kinds[i]);
+
+		if (!constraint)
+			continue;
+		lint_report(lint, lint->table,
+					psprintf("the constraint of column %s is tried on all rows while the table is locked",
+							 quote_identifier(column->colname)),
+					psprintf("SELECT tandem.add_column('m', %s, %s, %s); and tandem.add_constraint, which migrate adds without blocking",
+							 lint_table_literal(lint->table), lint_literal(column->colname), lint_literal(lint_type_text(column->typeName))));
+		return;
+	}
+}
+
+/* The key that the column is, or refers to, as arguments of change_key; NULL if there is none. */
+static char *
+key_of_column(Lint *lint)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, lint->table->relid);
+	query_name(&query, lint->command->name);
+	return query_end_text(&query, query_run_latest(&query,
+												   "SELECT format('%L, %L', k.relation::regclass, a.attname) FROM pg_attribute c CROSS JOIN LATERAL ("
+												   "  SELECT n.confrelid AS relation, n.confkey[array_position(n.conkey, c.attnum)] AS number "
+												   "  FROM pg_constraint n WHERE n.contype = 'f' AND n.conrelid = c.attrelid AND c.attnum = ANY (n.conkey) "
+												   "  UNION ALL SELECT c.attrelid, c.attnum FROM pg_constraint n "
+												   "  WHERE n.contype = 'p' AND n.conrelid = c.attrelid AND c.attnum = ANY (n.conkey) "
+												   "  OR n.contype = 'f' AND n.confrelid = c.attrelid AND c.attnum = ANY (n.confkey)) k "
+												   "JOIN pg_attribute a ON a.attrelid = k.relation AND a.attnum = k.number "
+												   "WHERE c.attrelid = $1 AND c.attname = $2 ORDER BY 1 LIMIT 1"));
+}
+
+static char *
+change_type_advice(Lint *lint, const ColumnDef *definition)
+{
+	char	   *type = lint_literal(lint_type_text(definition->typeName));
+	char	   *key = definition->raw_default || !OidIsValid(lint->table->relid) ? NULL : key_of_column(lint);
+
+	if (key)
+		return psprintf("CALL tandem.change_key('m', %s, %s);", key, type);
+	return psprintf("SELECT tandem.change_column('m', %s, %s, %s%s);", lint_table_literal(lint->table),
+					lint_literal(lint->command->name), type,
+					definition->raw_default
+					? psprintf(", up => %s, down => '...'", lint_literal(lint_clause_text(lint, exprLocation(definition->raw_default), -1))) : "");
+}
+
+void
+lint_change_type(Lint *lint, Node *node)
+{
+	ColumnDef  *definition = castNode(ColumnDef, node);
+	Effect	   *effect = lint_command_effect(lint);
+
+	if (!effect->rewrites && !effect->scans)
+		return;
+	lint_report(lint, lint->table,
+				effect->rewrites
+				? psprintf("the new type of column %s has the table, and its indexes, written anew",
+						   quote_identifier(lint->command->name))
+				: psprintf("the new type of column %s has its indexes built, or its constraints tried, anew",
+						   quote_identifier(lint->command->name)),
+				change_type_advice(lint, definition));
+}
+
+void
+lint_change_expression(Lint *lint, Node *node)
+{
+	if (lint_command_effect(lint)->rewrites)
+		lint_report(lint, lint->table,
+					psprintf("column %s is computed, and the table written, anew", quote_identifier(lint->command->name)),
+					"Add another column with tandem.add_column, whose up computes it, and drop this one with tandem.drop_column.");
+}
+
+void
+lint_set_not_null(Lint *lint, Node *node)
+{
+	char	   *name = lint->command->name;
+
+	if (node && IsA(node, Constraint))
+	{
+		Constraint *constraint = castNode(Constraint, node);
+
+		if (constraint->contype != CONSTR_NOTNULL)
+			return;
+		name = strVal(linitial(constraint->keys));
+	}
+	if (lint_command_effect(lint)->scans)
+		lint_report(lint, lint->table,
+					psprintf("all rows are read to see that column %s has no null", quote_identifier(name)),
+					psprintf("SELECT tandem.add_not_null('m', %s, %s);", lint_table_literal(lint->table), lint_literal(name)));
+}
+
+void
+lint_drop_not_null(Lint *lint, Node *node)
+{
+	lint_report(lint, lint->table,
+				psprintf("column %s may have nulls, which the release before does not expect",
+						 quote_identifier(lint->command->name)),
+				"Be sure that both releases read nulls there.");
+}
+
+void
+lint_drop_column(Lint *lint, Node *node)
+{
+	lint_report(lint, lint->table,
+				psprintf("the release before may still use column %s", quote_identifier(lint->command->name)),
+				psprintf("SELECT tandem.drop_column('m', %s, %s);", lint_table_literal(lint->table),
+						 lint_literal(lint->command->name)));
+}
+
+/*-------------------------------------------------------------------------
+ * ALTER TABLE: constraints.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+add_constraint_of(Lint *lint, Node *node, ConstrType kind, const char *message)
+{
+	Constraint *constraint = castNode(Constraint, node);
+
+	if (constraint->contype == kind && lint_command_effect(lint)->scans)
+		lint_report(lint, lint->table, message, lint_constraint_advice(lint, constraint));
+}
+
+void
+lint_add_check(Lint *lint, Node *node)
+{
+	add_constraint_of(lint, node, CONSTR_CHECK, "the CHECK is tried on all rows while the table is locked");
+}
+
+void
+lint_add_foreign_key(Lint *lint, Node *node)
+{
+	add_constraint_of(lint, node, CONSTR_FOREIGN,
+					  "the foreign key is tried on all rows while both tables are locked against writes");
+}
+
+void
+lint_add_unique(Lint *lint, Node *node)
+{
+	add_constraint_of(lint, node, CONSTR_UNIQUE, "the index of the constraint is built while the table is locked");
+}
+
+void
+lint_add_primary_key(Lint *lint, Node *node)
+{
+	add_constraint_of(lint, node, CONSTR_PRIMARY,
+					  "the index of the key is built, or its columns are looked through for nulls, while the table is locked");
+}
+
+void
+lint_add_exclusion(Lint *lint, Node *node)
+{
+	Constraint *constraint = castNode(Constraint, node);
+
+	if (constraint->contype == CONSTR_EXCLUSION)
+		lint_report(lint, lint->table, "the index of the constraint is built while the table is locked",
+					"The server has no other way to it: add the constraint to a new table, or when nobody works.");
+}
+
+static Oid
+column_type(ScriptTable *table, List *names, int n)
+{
+	ScriptColumn *column = table && n < list_length(names) ? script_column(table, strVal(list_nth(names, n))) : NULL;
+
+	return column ? column->type : InvalidOid;
+}
+
+void
+lint_foreign_key_type(Lint *lint, Node *node)
+{
+	Constraint *constraint = castNode(Constraint, node);
+	ScriptTable *referenced = constraint->contype == CONSTR_FOREIGN && script_table(lint->tables, constraint->pktable);
+	int			i;
+
+	for (i = 0; referenced && i < list_length(constraint->fk_attrs); i++)
+	{
+		Oid			own = column_type(lint->table, constraint->fk_attrs, i);
+		Oid			other = column_type(referenced, constraint->pk_attrs, i);
+
+		if (OidIsValid(own) && OidIsValid(other) && own != other)
+			lint_report(lint, lint->table,
+						psprintf("column %s has type %s, and the key that it refers to %s",
+								 quote_identifier(strVal(list_nth(constraint->fk_attrs, i))),
+								 format_type_be(own), format_type_be(other)),
+						"Give both the same type, so that the one can hold what the other has.");
+	}
+}
+
+/*-------------------------------------------------------------------------
+ * ALTER TABLE: storage and partitions.
+ *-------------------------------------------------------------------------
+ */
+
+void
+lint_change_storage(Lint *lint, Node *node)
+{
+	if (lint_command_effect(lint)->rewrites)
+		lint_report(lint, lint->table, "the table is written anew while it is locked",
+					"Do it when nobody works, or move the rows with REPACK or pg_repack.");
+}
+
+void
+lint_attach_partition(Lint *lint, Node *node)
+{
+	ScriptTable *partition = script_table(lint->tables, castNode(PartitionCmd, node)->name);
+	ListCell   *lc;
+
+	foreach(lc, lint->effects)
+	{
+		Effect	   *effect = lfirst(lc);
+
+		if (effect->table == partition && effect->scans && lint_is_used(partition))
+			lint_report(lint, partition, "all rows of the new partition are read to see that they are within its bounds",
+						"Add a CHECK that says what the bounds say before, and drop it afterwards.");
+	}
+}
+
+void
+lint_detach_partition(Lint *lint, Node *node)
+{
+	PartitionCmd *partition = castNode(PartitionCmd, node);
+
+	if (!partition->concurrent)
+		lint_report(lint, lint->table, "nobody reads or writes the partitioned table while the partition is detached",
+					psprintf("ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY;", script_table_name(lint->table),
+							 quote_identifier(partition->name->relname)));
+}
