@@ -253,7 +253,7 @@ void
 lint_foreign_key_type(Lint *lint, Node *node)
 {
 	Constraint *constraint = castNode(Constraint, node);
-	ScriptTable *referenced = constraint->contype == CONSTR_FOREIGN && script_table(lint->tables, constraint->pktable);
+	ScriptTable *referenced = script_table(lint->tables, constraint->pktable);
 	int			i;
 
 	for (i = 0; referenced && i < list_length(constraint->fk_attrs); i++)
