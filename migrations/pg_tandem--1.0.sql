@@ -1304,12 +1304,12 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._tables_referred_to(oid[]) IS 'tables that foreign keys of these tables refer to: they are locked when these are dropped';
 
-CREATE FUNCTION tandem._is_carried(constraint_oid oid) RETURNS boolean LANGUAGE sql STABLE
+CREATE FUNCTION tandem._is_carried(constraint_oid oid, migration integer) RETURNS boolean LANGUAGE sql STABLE
 RETURN EXISTS (SELECT FROM pg_constraint c JOIN tandem.operation o ON o.relation = c.conrelid AND o.kind = 'carry' AND o.new_name = c.conname
-	JOIN tandem.migration m ON m.id = o.migration AND m.phase NOT IN ('done', 'aborted')
+	JOIN tandem.migration m ON m.id = o.migration AND (m.phase NOT IN ('done', 'aborted') OR m.id = $2)
 	WHERE c.oid = $1);
-COMMENT ON FUNCTION tandem._is_carried(oid)
-	IS 'whether contract of an open migration puts another constraint, of changed columns, in the place of this one';
+COMMENT ON FUNCTION tandem._is_carried(oid, integer)
+	IS 'whether contract of an open migration, or of this one, which is ending, puts another constraint, of changed columns, in the place of this one';
 
 CREATE FUNCTION tandem._is_built(constraint_oid oid, migration integer) RETURNS boolean LANGUAGE sql STABLE
 RETURN EXISTS (SELECT FROM pg_constraint c JOIN tandem.step t ON t.migration = $2 AND t.kind = 'constraint' AND t.relation = c.conrelid AND t.object = c.conname
@@ -1353,7 +1353,7 @@ WITH RECURSIVE changed AS (
 	WHERE (f.atttypid, f.atttypmod) <> (w.type, w.typmod)
 )
 SELECT DISTINCT ON (w.migration, w.relation, w.name) w.migration, w.relation, w.name, format('CALL tandem.change_key(%L, %L, %L, %L)',
-	m.name, format('%I.%I', k.relnamespace::regnamespace::text, k.relname), w.key_name, format_type(w.type, w.typmod)) AS statement
+	m.name, format('%s.%I', k.relnamespace::regnamespace, k.relname), w.key_name, format_type(w.type, w.typmod)) AS statement
 FROM w JOIN pg_class k ON k.oid = w.key_relation JOIN tandem.migration m ON m.id = w.migration
 WHERE NOT EXISTS (SELECT FROM changed c WHERE c.migration = w.migration AND c.relation = w.relation AND c.name = w.name)
 ORDER BY w.migration, w.relation, w.name, w.key_relation;
@@ -1377,7 +1377,7 @@ BEGIN ATOMIC
 	), lists AS (
 		SELECT k.side, '(' || string_agg(k.name, ', ' ORDER BY k.place) || ')' AS text FROM columns k GROUP BY k.side
 	)
-	SELECT concat('FOREIGN KEY ', (SELECT l.text FROM lists l WHERE l.side = 1), ' REFERENCES ', format('%I.%I', t.relnamespace::regnamespace::text, t.relname),
+	SELECT concat('FOREIGN KEY ', (SELECT l.text FROM lists l WHERE l.side = 1), ' REFERENCES ', format('%s.%I', t.relnamespace::regnamespace, t.relname),
 		(SELECT l.text FROM lists l WHERE l.side = 2), CASE c.confmatchtype WHEN 'f' THEN ' MATCH FULL' END,
 		' ON UPDATE' || (SELECT w.text FROM words w WHERE w.action = c.confupdtype), ' ON DELETE' || (SELECT w.text FROM words w WHERE w.action = c.confdeltype),
 		(SELECT ' ' || l.text FROM lists l WHERE l.side = 3), CASE WHEN c.condeferrable THEN ' DEFERRABLE' END, CASE WHEN c.condeferred THEN ' INITIALLY DEFERRED' END)
@@ -1801,10 +1801,10 @@ BEGIN ATOMIC
 	FROM pg_depend d JOIN pg_constraint c ON c.oid = d.objid
 	WHERE d.classid = 'pg_constraint'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2
 		AND c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND $2 = ANY (c.confkey)
-		AND NOT tandem._is_carried(c.oid) AND NOT tandem._is_built(c.oid, $3)
+		AND NOT tandem._is_carried(c.oid, $3) AND NOT tandem._is_built(c.oid, $3)
 	-- the constraints and indexes that go with it
 	UNION SELECT p.line FROM tandem._part_users('pg_class'::regclass, $1, $2) p
-	WHERE NOT (p.user_class = 'pg_constraint'::regclass AND (tandem._is_carried(p.user_object) OR tandem._is_built(p.user_object, $3)))
+	WHERE NOT (p.user_class = 'pg_constraint'::regclass AND (tandem._is_carried(p.user_object, $3) OR tandem._is_built(p.user_object, $3)))
 		-- a view that is made again finds the key of the new column
 		AND NOT (p.user_class = 'pg_rewrite'::regclass AND tandem._is_changed($1, $2)
 			AND EXISTS (SELECT FROM tandem._remade_views(ARRAY[$1], ARRAY[$2]) w JOIN pg_rewrite r ON r.ev_class = w.view WHERE r.oid = p.user_object))
@@ -1896,14 +1896,14 @@ END;
 COMMENT ON FUNCTION tandem._column_moves(oid, integer, name)
 	IS 'what depends on a column that is changed and is not carried over, with its name and the statements that have it use the new one, or drop it, at contract; other: the new column, which keeps that name in a table that is replicated';
 
-CREATE FUNCTION tandem._column_keys(relation oid, number integer, OUT line text)
+CREATE FUNCTION tandem._column_keys(relation oid, number integer, migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT format('primary key %I', c.conname)
 	FROM pg_constraint c
 	WHERE c.conrelid = $1 AND c.contype = 'p' AND c.conparentid = 0
 		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = c.conindid AND x.number = $2)
-		AND NOT tandem._is_carried(c.oid)
+		AND NOT tandem._is_carried(c.oid, $3)
 	UNION SELECT format('replica identity %s', i.indexrelid::regclass)
 	FROM pg_index i
 	WHERE i.indrelid = $1 AND i.indisreplident
@@ -1911,7 +1911,7 @@ BEGIN ATOMIC
 		-- what takes the place of the index, or of that of the table at the top, is it then
 		AND NOT EXISTS (SELECT FROM pg_index r JOIN pg_class c ON c.oid = r.indexrelid
 			JOIN tandem.operation o ON o.relation = r.indrelid AND o.kind = 'carry' AND o.new_name = c.relname
-			JOIN tandem.migration m ON m.id = o.migration AND m.phase NOT IN ('done', 'aborted')
+			JOIN tandem.migration m ON m.id = o.migration AND (m.phase NOT IN ('done', 'aborted') OR m.id = $3)
 			WHERE r.indexrelid = coalesce(pg_partition_root(i.indexrelid), i.indexrelid))
 	-- partition key columns, also in expressions, depend on the table itself
 	UNION SELECT 'partition key'
@@ -1920,8 +1920,8 @@ BEGIN ATOMIC
 		SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = $1 AND d.objsubid = $2
 		AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = 0 AND d.deptype = 'i'));
 END;
-COMMENT ON FUNCTION tandem._column_keys(oid, integer)
-	IS 'primary key, replica identity and partition key that a column is in';
+COMMENT ON FUNCTION tandem._column_keys(oid, integer, integer)
+	IS 'primary key, replica identity and partition key that a column is in, but for what contract of an open migration, or of this one, which is ending, replaces';
 
 CREATE FUNCTION tandem._column_moved_keys(relation oid, number integer, added_to oid[], added name[], OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -2297,7 +2297,7 @@ BEGIN ATOMIC
 		CROSS JOIN LATERAL (SELECT coalesce(pg_get_expr(d.adbin, d.adrelid),
 			(SELECT s.default_text FROM domains s WHERE s.type = o.atttypid)) AS text) e
 		-- in the place of an identity, for which nobody needs a right
-		CROSS JOIN LATERAL (SELECT format('%I.%I', c.relnamespace::regnamespace::text, left(c.relname, 29) || '_' || left(g.new_columns[1], 28) || '_seq') AS sequence,
+		CROSS JOIN LATERAL (SELECT format('%s.%I', c.relnamespace::regnamespace, left(c.relname, 29) || '_' || left(g.new_columns[1], 28) || '_seq') AS sequence,
 			(SELECT string_agg(DISTINCT CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', ')
 				FROM (SELECT c.relacl UNION ALL SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid) l (acl), aclexplode(l.acl) x
 				WHERE x.privilege_type = 'INSERT' AND x.grantee <> c.relowner) AS writers
@@ -2627,18 +2627,27 @@ COMMENT ON FUNCTION tandem._carried_objects(oid, integer, integer)
 	IS 'what stands on a column and is built for the one that takes its name; depends_on_values: whether it would be another one if that has other values; buildable: whether it can be built while others write; validated: a constraint that was not would be, and rows may violate it';
 
 CREATE VIEW tandem._smaller_sequences AS
-SELECT y.migration, q.seqrelid AS sequence, format_type(n.atttypid, NULL) AS type, format_type(q.seqtypid, NULL) AS was,
+SELECT DISTINCT ON (y.migration, q.seqrelid) y.migration, q.seqrelid AS sequence, format_type(n.atttypid, NULL) AS type, format_type(q.seqtypid, NULL) AS was,
 	-- of an identity column the server cuts a number that the type cannot hold, and says nothing
 	format('MINVALUE %s MAXVALUE %s', q.seqmin, q.seqmax) AS bounds
 FROM tandem.sync y
 CROSS JOIN LATERAL unnest(y.relation::oid || ARRAY(SELECT p.relid::oid FROM pg_partition_tree(y.relation) p WHERE p.relid <> y.relation)) t (relation)
 JOIN pg_attribute o ON o.attrelid = t.relation AND o.attname = y.old_columns[1]
 JOIN pg_attribute n ON n.attrelid = t.relation AND n.attname = y.new_columns[1]
-JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.relation AND d.refobjsubid = o.attnum AND d.deptype IN ('a', 'i')
+CROSS JOIN LATERAL (
+	SELECT d.objid FROM pg_depend d
+	WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.relation AND d.refobjsubid = o.attnum AND d.deptype IN ('a', 'i')
+	-- a default may draw from one that is no column's, or another's; an identity column would cut its numbers
+	UNION SELECT s.oid FROM pg_attrdef f
+	JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'n'
+	JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S' JOIN pg_class c ON c.oid = f.adrelid AND c.relowner = s.relowner
+	WHERE f.adrelid = t.relation AND f.adnum = o.attnum
+		AND NOT EXISTS (SELECT FROM pg_depend i WHERE i.classid = 'pg_class'::regclass AND i.objid = s.oid AND i.refclassid = 'pg_class'::regclass AND i.deptype = 'i')) d
 JOIN pg_sequence q ON q.seqrelid = d.objid
-WHERE y.new_name IS NOT NULL AND (q.seqtypid, n.atttypid) IN (('int2'::regtype, 'int4'::regtype), ('int2'::regtype, 'int8'::regtype), ('int4'::regtype, 'int8'::regtype));
+WHERE y.new_name IS NOT NULL AND (q.seqtypid, n.atttypid) IN (('int2'::regtype, 'int4'::regtype), ('int2'::regtype, 'int8'::regtype), ('int4'::regtype, 'int8'::regtype))
+ORDER BY y.migration, q.seqrelid, n.attlen DESC;
 COMMENT ON VIEW tandem._smaller_sequences
-	IS 'sequences of changed columns that are of a smaller type than the column that takes the name';
+	IS 'sequences that changed columns own, or draw from by default, of a smaller type than the column that takes the name';
 
 CREATE FUNCTION tandem._identity_grants(relation oid, number integer, OUT statement text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -2828,7 +2837,7 @@ BEGIN ATOMIC
 	-- partitions have what their table has, and seldom more: contract looks at each
 	SELECT format('column %I of table %s: %s', g.name, g.relation::regclass, u.line)
 	FROM tandem._going_columns g
-	CROSS JOIN LATERAL (SELECT k.line FROM tandem._column_keys(g.relation, g.number) k
+	CROSS JOIN LATERAL (SELECT k.line FROM tandem._column_keys(g.relation, g.number, $1) k
 		-- what other migrations use ends with them, in their order
 		UNION SELECT d.line FROM tandem._column_dependents(g.relation, g.number, NULL) d) u
 	WHERE g.migration = $1 AND g.root = g.relation
@@ -3707,7 +3716,7 @@ REVOKE ALL ON FUNCTION
 	tandem._is_stray(oid, oid, oid),
 	tandem._column_number(oid, name),
 	tandem._stray_dependents(oid, name),
-	tandem._column_keys(oid, integer), tandem._is_carried(oid), tandem._is_built(oid, integer),
+	tandem._column_keys(oid, integer, integer), tandem._is_carried(oid, integer), tandem._is_built(oid, integer),
 	tandem._follows_key(oid, name, oid, integer, integer), tandem._foreign_key_text(oid, integer),
 	tandem._column_migrations(oid, integer, integer),
 	tandem._rename_waits(oid, name, integer),

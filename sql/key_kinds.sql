@@ -1,0 +1,65 @@
+-- Keys that change with what is unusual about them: names to be quoted, sequences that nobody owns, foreign keys that are not
+-- valid, statements at contract.
+CREATE DATABASE key_kinds;
+ALTER DATABASE key_kinds SET session_preload_libraries = 'pg_tandem';
+\c key_kinds
+SET client_min_messages = warning;
+\set SHOW_CONTEXT never
+\pset format unaligned
+\pset tuples_only
+CREATE EXTENSION pg_tandem;
+CREATE SCHEMA "Odd one";
+CREATE SEQUENCE "Odd one"."Down ""ward" AS integer INCREMENT -1 MINVALUE -1000 MAXVALUE -1 START -1 CACHE 5 CYCLE;
+CREATE SEQUENCE shared AS integer;
+CREATE SEQUENCE owned AS smallint;
+CREATE TABLE "Odd one"."Left" ("Id" integer DEFAULT nextval('"Odd one"."Down ""ward"') CONSTRAINT "Key of left" PRIMARY KEY, n integer);
+CREATE TABLE "Odd one".rights (id integer GENERATED ALWAYS AS IDENTITY (INCREMENT -3 MAXVALUE 100 START 50) PRIMARY KEY, "Left" integer DEFAULT -1 REFERENCES "Odd one"."Left" ON DELETE SET DEFAULT);
+-- two draw from one; and one from what another one owns
+CREATE TABLE firsts (id integer DEFAULT nextval('shared') PRIMARY KEY, n integer);
+CREATE TABLE seconds (id integer DEFAULT nextval('shared') PRIMARY KEY, n integer, first_id integer);
+ALTER TABLE seconds ADD CONSTRAINT seconds_fkey FOREIGN KEY (first_id) REFERENCES firsts NOT VALID;
+CREATE TABLE thirds (id smallint DEFAULT nextval('owned') PRIMARY KEY, n integer);
+CREATE TABLE fourths (id smallint DEFAULT nextval('owned') PRIMARY KEY);
+ALTER SEQUENCE owned OWNED BY fourths.id;
+CREATE POLICY seen ON seconds USING (first_id > 0);
+CREATE VIEW grouped AS SELECT f.id, f.n, count(*) FROM firsts f LEFT JOIN seconds s ON s.first_id = f.id GROUP BY f.id;
+INSERT INTO "Odd one"."Left" (n) SELECT i FROM generate_series(1, 5) i;
+INSERT INTO "Odd one".rights ("Left") SELECT "Id" FROM "Odd one"."Left";
+INSERT INTO firsts (n) SELECT i FROM generate_series(1, 5) i;
+INSERT INTO seconds (first_id) SELECT id FROM firsts;
+INSERT INTO thirds (n) SELECT i FROM generate_series(1, 5) i;
+-- of a row that has no other
+ALTER TABLE firsts DISABLE TRIGGER ALL;
+DELETE FROM firsts WHERE n = 5;
+ALTER TABLE firsts ENABLE TRIGGER ALL;
+
+SELECT tandem.create_migration('m', release => 2);
+CALL tandem.change_key('m', '"Odd one"."Left"', 'Id', 'bigint');
+SELECT tandem.change_column('m', '"Odd one".rights', 'id', 'bigint', cascade => true);
+SELECT tandem.change_column('m', 'thirds', 'id', 'bigint', cascade => true);
+-- the call that keeps it as it is frees the key, too
+SELECT tandem.change_column('m', 'firsts', 'id', 'bigint', cascade => true);
+CALL tandem.migrate('m');
+SELECT tandem.at_contract('m', 'public.seconds', 'ALTER TABLE public.seconds DROP CONSTRAINT seconds_fkey, ADD CONSTRAINT seconds_fkey FOREIGN KEY (first_id) REFERENCES public.firsts(id) NOT VALID');
+SELECT tandem.at_contract('m', 'public.seconds', 'ALTER POLICY seen ON seconds USING (first_id > 0)');
+SELECT tandem.create_views(1, schemas => '{public,Odd one}');
+SELECT tandem.create_views(2, schemas => '{public,Odd one}');
+CALL tandem.migrate('m');
+-- as large as the old type, until contract
+SELECT seqrelid::regclass, seqtypid::regtype, seqmin, seqmax FROM pg_sequence WHERE seqrelid::regclass::text !~ 'tandem' ORDER BY seqrelid::regclass::text COLLATE "C";
+INSERT INTO "Odd one"."Left" (n) VALUES (6) RETURNING *;
+INSERT INTO seconds (n) VALUES (6) RETURNING id, n;
+DELETE FROM "Odd one"."Left" WHERE n = 2;
+SELECT "Left", "Left__2" FROM "Odd one".rights ORDER BY id;
+SELECT tandem.switch_release(2);
+CALL tandem.contract('m', undeclared => 'ignore');
+SELECT seqrelid::regclass, seqtypid::regtype, seqmin, seqmax, seqincrement, seqcache, seqcycle FROM pg_sequence WHERE seqrelid::regclass::text !~ 'tandem' ORDER BY seqrelid::regclass::text COLLATE "C";
+SELECT conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint
+WHERE contype IN ('p', 'f') AND connamespace::regnamespace::text IN ('public', '"Odd one"') ORDER BY conrelid::regclass::text COLLATE "C", conname COLLATE "C";
+SELECT setval('shared', 3000000000), setval('owned', 3000000000);
+INSERT INTO firsts (n) VALUES (7) RETURNING id;
+INSERT INTO thirds (n) VALUES (7) RETURNING id;
+SELECT id, count FROM grouped ORDER BY id;
+
+\c postgres
+DROP DATABASE key_kinds;
