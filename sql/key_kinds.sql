@@ -61,5 +61,28 @@ INSERT INTO firsts (n) VALUES (7) RETURNING id;
 INSERT INTO thirds (n) VALUES (7) RETURNING id;
 SELECT id, count FROM grouped ORDER BY id;
 
+-- Foreign keys that others create: after expand; where the column has the type already; and after migrate.
+CREATE TABLE books (id integer PRIMARY KEY);
+CREATE TABLE pages (book_id integer REFERENCES books);
+INSERT INTO books VALUES (1), (2);
+SELECT tandem.create_migration('k', release => 3);
+SELECT tandem.change_column('k', 'books', 'id', 'bigint', cascade => true);
+CREATE TABLE lines (book_id integer REFERENCES books);
+CREATE TABLE marks (book_id bigint REFERENCES books);
+SELECT tandem.create_views(2, ARRAY['books', 'pages', 'lines']);
+SELECT tandem.create_views(3, ARRAY['books', 'pages', 'lines']);
+CALL tandem.migrate('k');
+CALL tandem.change_key('k', 'public.books', 'id', 'bigint');
+CALL tandem.migrate('k');
+SELECT tandem.at_contract('k', 'public.marks', 'ALTER TABLE public.marks DROP CONSTRAINT marks_book_id_fkey, ADD CONSTRAINT marks_book_id_fkey FOREIGN KEY (book_id) REFERENCES public.books(id) NOT VALID');
+CALL tandem.migrate('k');
+CREATE TABLE notes (book_id integer REFERENCES books);
+CALL tandem.migrate('k');
+SELECT tandem.switch_release(3);
+CALL tandem.contract('k', undeclared => 'ignore');
+ALTER TABLE notes DROP CONSTRAINT notes_book_id_fkey, ADD CONSTRAINT notes_book_id_fkey FOREIGN KEY (book_id) REFERENCES books (id__3);
+CALL tandem.contract('k', undeclared => 'ignore');
+SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE confrelid = 'books'::regclass ORDER BY 1;
+
 \c postgres
 DROP DATABASE key_kinds;

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "common/string.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -58,6 +59,17 @@ read_key_move(uint64 row)
 	return move;
 }
 
+/* What is to be put behind the definition of a foreign key that is added. */
+static const char *
+mark_to_add(Oid relid, const char *definition)
+{
+	const char *mark = " NOT VALID";
+
+	return pg_str_endswith(definition, mark) ||
+		(get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE &&
+		 !compat_partitioned_foreign_key_not_valid()) ? "" : mark;
+}
+
 /* Foreign keys that refer to the column, and are a matter of the tables that they are of. */
 static List *
 moves_of_keys(Oid relid, const char *column)
@@ -81,10 +93,11 @@ moves_of_keys(Oid relid, const char *column)
 		char	   *name = pstrdup(quote_identifier(move->name));
 		char	   *definition = server_text_constraint(move->key);
 
+		/* rows are not read while all tables are locked */
 		if (definition)
-			move->statements = list_make1(psprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s %s",
+			move->statements = list_make1(psprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s %s%s",
 												   quoting_relation(move->relation), name, name,
-												   definition));
+												   definition, mark_to_add(move->relation, definition)));
 	}
 	return moves;
 }
