@@ -4168,13 +4168,13 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 	CASE WHEN m.paused_by IS NOT NULL THEN 'paused'
 		WHEN s.pid IS NOT NULL THEN CASE WHEN s.state IN ('running', 'waiting') THEN s.state ELSE 'running' END
 		WHEN m.phase = 'expand' THEN CASE WHEN m.filled_at IS NOT NULL THEN 'ready' ELSE 'not begun' END
-		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' OR b.problems IS NOT NULL THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL AND q.waits IS NULL THEN 'ready' ELSE 'waiting' END
+		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' OR b.problems IS NOT NULL THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL AND q.waits IS NULL AND k.waits IS NULL THEN 'ready' ELSE 'waiting' END
 		WHEN s.state = 'failed' OR x.error IS NOT NULL THEN 'failed' ELSE 'stopped' END AS state,
 	p.percent || ' %' AS done,
 	tandem.duration(p.seconds_left) AS "left",
 	tandem.in_lines(concat_ws(', ', CASE
 		WHEN s.pid IS NULL AND m.phase = 'expand' AND m.filled_at IS NOT NULL THEN concat_ws(', ', 'nothing to migrate', r.waits)
-		WHEN s.pid IS NULL AND m.phase = 'contract' THEN concat_ws(', ', 'filled and verified', q.waits, r.waits, a.waits, s.error)
+		WHEN s.pid IS NULL AND m.phase = 'contract' THEN concat_ws(', ', 'filled and verified', q.waits, r.waits, a.waits, k.waits, s.error)
 		WHEN s.pid IS NULL AND m.phase = 'expand' OR m.paused_by IS NOT NULL THEN NULL
 		ELSE concat_ws(', ', s.step || ' of ' || coalesce(s.relation::text, 'a dropped table') || coalesce(' ' || quote_ident(s.object), ''),
 			CASE WHEN s.pid IS NOT NULL THEN coalesce(s.doing, s.phase) END,
@@ -4209,6 +4209,10 @@ LEFT JOIN LATERAL (SELECT v.rows_then > 0 AND k.rows = 0 AS due, CASE WHEN k.row
 		WHEN k.rows > 0 THEN k.rows || ' rows in quarantine' WHEN v.rows_then > 0 THEN 'rows that were in quarantine are to be verified' END AS waits
 	FROM (SELECT count(*) AS rows FROM tandem.quarantined_row q JOIN tandem.sync y ON y.id = q.sync WHERE y.migration = m.id) k,
 		(SELECT coalesce(sum(t.rows_quarantined), 0) AS rows_then FROM tandem.step t WHERE t.migration = m.id AND t.kind = 'verify') v) q ON true
+-- as each region has said; contract asks the catalogs
+LEFT JOIN LATERAL (SELECT format('keys are at %s: SELECT tandem.take_keys(%L);',
+		string_agg(format('step %s of 3 in region %s', g.keys ->> m.name, g.region), ', ' ORDER BY g.region), m.name) AS waits
+	FROM tandem.region g WHERE (g.keys ->> m.name)::integer < 3 AND (SELECT count(*) FROM tandem.region) > 1 HAVING count(*) > 0) k ON m.phase = 'contract'
 LEFT JOIN LATERAL (SELECT string_agg(DISTINCT w.problem, ', ') AS problems, bool_or(NOT w.there) AS gone
 	FROM (SELECT tandem.sync_problem(y.id) AS problem, EXISTS (SELECT FROM pg_class c WHERE c.oid = y.relation) AS there
 		FROM tandem.sync y WHERE y.migration = m.id) w) b ON true

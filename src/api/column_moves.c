@@ -15,6 +15,7 @@
 #include "utils/lsyscache.h"
 
 #include "api/column_moves.h"
+#include "api/take_keys.h"
 #include "catalog/release_view.h"
 #include "core/compat.h"
 #include "core/query.h"
@@ -311,6 +312,7 @@ column_moves_warn(const Migration *migration, const SyncRule *rule)
 
 	warn_of_views_that_end(rule);
 	warn_of_partitions(migration, rule);
+	keys_warn_of_index(rule);
 	if (lines == NIL)
 		return;
 	ereport(WARNING,
