@@ -1305,9 +1305,12 @@ END;
 COMMENT ON FUNCTION tandem._tables_referred_to(oid[]) IS 'tables that foreign keys of these tables refer to: they are locked when these are dropped';
 
 CREATE FUNCTION tandem._is_carried(constraint_oid oid, migration integer) RETURNS boolean LANGUAGE sql STABLE
-RETURN EXISTS (SELECT FROM pg_constraint c JOIN tandem.operation o ON o.relation = c.conrelid AND o.kind = 'carry' AND o.new_name = c.conname
+RETURN EXISTS (SELECT FROM pg_constraint c JOIN tandem.operation o ON o.relation = c.conrelid AND o.kind = 'carry'
 	JOIN tandem.migration m ON m.id = o.migration AND (m.phase NOT IN ('done', 'aborted') OR m.id = $2)
-	WHERE c.oid = $1);
+	WHERE c.oid = $1 AND (o.new_name = c.conname
+		-- it has that name once an earlier release's migration has ended
+		OR EXISTS (SELECT FROM tandem.operation b JOIN tandem.migration e ON e.id = b.migration AND e.release < m.release AND e.phase NOT IN ('done', 'aborted')
+			WHERE b.relation = c.conrelid AND b.kind = 'carry' AND b.object = c.conname AND b.new_name = o.new_name)));
 COMMENT ON FUNCTION tandem._is_carried(oid, integer)
 	IS 'whether contract of an open migration, or of this one, which is ending, puts another constraint, of changed columns, in the place of this one';
 
@@ -1337,6 +1340,15 @@ END;
 COMMENT ON FUNCTION tandem._follows_key(oid, name, oid, integer, integer)
 	IS 'whether a column that refers to one that a migration changes is changed by it, too, or has the new type already';
 
+CREATE FUNCTION tandem._goes_before(relation oid, name name, migration integer) RETURNS name LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT s.new_columns[1] FROM tandem.migration m JOIN tandem.migration e ON e.release < m.release AND e.phase NOT IN ('done', 'aborted')
+	JOIN tandem.sync s ON s.migration = e.id AND s.relation = $1 AND s.old_columns = ARRAY[$2] AND s.new_name IS NOT NULL AND s.new_columns <> '{}'
+	WHERE m.id = $3 LIMIT 1;
+END;
+COMMENT ON FUNCTION tandem._goes_before(oid, name, integer)
+	IS 'of a column that an open migration of an earlier release changes, what takes its name; else NULL';
+
 CREATE VIEW tandem._key_columns_left AS
 WITH RECURSIVE changed AS (
 	SELECT s.migration, s.relation::oid AS relation, s.old_columns[1] AS name, s.new_name AS shown, n.atttypid AS type, n.atttypmod AS typmod
@@ -1351,6 +1363,10 @@ WITH RECURSIVE changed AS (
 	JOIN tandem._referring_columns r ON r.key_relation = w.relation AND r.key_number = a.attnum
 	JOIN pg_attribute f ON f.attrelid = r.relation AND f.attname = r.name
 	WHERE (f.atttypid, f.atttypmod) <> (w.type, w.typmod)
+		-- as of tandem._goes_before, which not everybody may call
+		AND NOT EXISTS (SELECT FROM tandem.migration m JOIN tandem.migration e ON e.release < m.release AND e.phase NOT IN ('done', 'aborted')
+			JOIN tandem.sync s ON s.migration = e.id AND s.relation = r.relation AND s.old_columns = ARRAY[r.name] AND s.new_name IS NOT NULL AND s.new_columns <> '{}'
+			WHERE m.id = w.migration)
 )
 SELECT DISTINCT ON (w.migration, w.relation, w.name) w.migration, w.relation, w.name, format('CALL tandem.change_key(%L, %L, %L, %L)',
 	m.name, format('%s.%I', k.relnamespace::regnamespace, k.relname), w.key_name, format_type(w.type, w.typmod)) AS statement
@@ -3717,7 +3733,7 @@ REVOKE ALL ON FUNCTION
 	tandem._column_number(oid, name),
 	tandem._stray_dependents(oid, name),
 	tandem._column_keys(oid, integer, integer), tandem._is_carried(oid, integer), tandem._is_built(oid, integer),
-	tandem._follows_key(oid, name, oid, integer, integer), tandem._foreign_key_text(oid, integer),
+	tandem._follows_key(oid, name, oid, integer, integer), tandem._goes_before(oid, name, integer), tandem._foreign_key_text(oid, integer),
 	tandem._column_migrations(oid, integer, integer),
 	tandem._rename_waits(oid, name, integer),
 	tandem._carried_objects(oid, integer, integer), tandem._names_to_take(oid, name, name),

@@ -84,5 +84,28 @@ ALTER TABLE notes DROP CONSTRAINT notes_book_id_fkey, ADD CONSTRAINT notes_book_
 CALL tandem.contract('k', undeclared => 'ignore');
 SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE confrelid = 'books'::regclass ORDER BY 1;
 
+-- A column that refers to the key is changed by an earlier release: what takes its name refers to the new key.
+CREATE TABLE owners (id serial PRIMARY KEY);
+CREATE TABLE cars (owner_id integer REFERENCES owners, price integer);
+INSERT INTO owners SELECT FROM generate_series(1, 3);
+INSERT INTO cars SELECT id, 5 FROM owners;
+SELECT tandem.create_migration('cars', release => 4);
+SELECT tandem.change_column('cars', 'cars', 'owner_id', 'bigint');
+SELECT tandem.create_migration('owners', release => 5);
+CALL tandem.change_key('owners', 'owners', 'id', 'bigint');
+SELECT tandem.change_column('owners', 'owners', 'id', 'bigint', cascade => true);
+SELECT tandem.create_views(3, ARRAY['owners', 'cars']), tandem.create_views(4, ARRAY['owners', 'cars']);
+CALL tandem.migrate('cars');
+CALL tandem.change_key('owners', 'owners', 'id', 'bigint');
+SELECT tandem.create_views(5, ARRAY['owners', 'cars']);
+CALL tandem.migrate('owners');
+SELECT operation, relation, column_name, new_name FROM tandem.operations WHERE migration = 'owners';
+SELECT tandem.switch_release(4);
+CALL tandem.contract('cars', undeclared => 'ignore');
+SELECT tandem.switch_release(5);
+CALL tandem.contract('owners', undeclared => 'ignore');
+SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE confrelid = 'owners'::regclass ORDER BY 1;
+INSERT INTO cars (owner_id) VALUES (3000000000);
+
 \c postgres
 DROP DATABASE key_kinds;
