@@ -1310,12 +1310,15 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tandem._tables_referred_to(oid[]) IS 'tables that foreign keys of these tables refer to: they are locked when these are dropped';
 
-CREATE FUNCTION tandem._is_carried(constraint_oid oid) RETURNS boolean LANGUAGE sql STABLE
-RETURN EXISTS (SELECT FROM pg_constraint c JOIN tandem.operation o ON o.relation = c.conrelid AND o.kind = 'carry' AND o.new_name = c.conname
-	JOIN tandem.migration m ON m.id = o.migration AND m.phase NOT IN ('done', 'aborted')
-	WHERE c.oid = $1);
-COMMENT ON FUNCTION tandem._is_carried(oid)
-	IS 'whether contract of an open migration puts another constraint, of changed columns, in the place of this one';
+CREATE FUNCTION tandem._is_carried(constraint_oid oid, migration integer) RETURNS boolean LANGUAGE sql STABLE
+RETURN EXISTS (SELECT FROM pg_constraint c JOIN tandem.operation o ON o.relation = c.conrelid AND o.kind = 'carry'
+	JOIN tandem.migration m ON m.id = o.migration AND (m.phase NOT IN ('done', 'aborted') OR m.id = $2)
+	WHERE c.oid = $1 AND (o.new_name = c.conname
+		-- it has that name once an earlier release's migration has ended
+		OR EXISTS (SELECT FROM tandem.operation b JOIN tandem.migration e ON e.id = b.migration AND e.release < m.release AND e.phase NOT IN ('done', 'aborted')
+			WHERE b.relation = c.conrelid AND b.kind = 'carry' AND b.object = c.conname AND b.new_name = o.new_name)));
+COMMENT ON FUNCTION tandem._is_carried(oid, integer)
+	IS 'whether contract of an open migration, or of this one, which is ending, puts another constraint, of changed columns, in the place of this one';
 
 CREATE FUNCTION tandem._is_built(constraint_oid oid, migration integer) RETURNS boolean LANGUAGE sql STABLE
 RETURN EXISTS (SELECT FROM pg_constraint c JOIN tandem.step t ON t.migration = $2 AND t.kind = 'constraint' AND t.relation = c.conrelid AND t.object = c.conname
@@ -1343,6 +1346,15 @@ END;
 COMMENT ON FUNCTION tandem._follows_key(oid, name, oid, integer, integer)
 	IS 'whether a column that refers to one that a migration changes is changed by it, too, or has the new type already';
 
+CREATE FUNCTION tandem._goes_before(relation oid, name name, migration integer) RETURNS name LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT s.new_columns[1] FROM tandem.migration m JOIN tandem.migration e ON e.release < m.release AND e.phase NOT IN ('done', 'aborted')
+	JOIN tandem.sync s ON s.migration = e.id AND s.relation = $1 AND s.old_columns = ARRAY[$2] AND s.new_name IS NOT NULL AND s.new_columns <> '{}'
+	WHERE m.id = $3 LIMIT 1;
+END;
+COMMENT ON FUNCTION tandem._goes_before(oid, name, integer)
+	IS 'of a column that an open migration of an earlier release changes, what takes its name; else NULL';
+
 CREATE VIEW tandem._key_columns_left AS
 WITH RECURSIVE changed AS (
 	SELECT s.migration, s.relation::oid AS relation, s.old_columns[1] AS name, s.new_name AS shown, n.atttypid AS type, n.atttypmod AS typmod
@@ -1357,9 +1369,13 @@ WITH RECURSIVE changed AS (
 	JOIN tandem._referring_columns r ON r.key_relation = w.relation AND r.key_number = a.attnum
 	JOIN pg_attribute f ON f.attrelid = r.relation AND f.attname = r.name
 	WHERE (f.atttypid, f.atttypmod) <> (w.type, w.typmod)
+		-- as of tandem._goes_before, which not everybody may call
+		AND NOT EXISTS (SELECT FROM tandem.migration m JOIN tandem.migration e ON e.release < m.release AND e.phase NOT IN ('done', 'aborted')
+			JOIN tandem.sync s ON s.migration = e.id AND s.relation = r.relation AND s.old_columns = ARRAY[r.name] AND s.new_name IS NOT NULL AND s.new_columns <> '{}'
+			WHERE m.id = w.migration)
 )
 SELECT DISTINCT ON (w.migration, w.relation, w.name) w.migration, w.relation, w.name, format('CALL tandem.change_key(%L, %L, %L, %L)',
-	m.name, format('%I.%I', k.relnamespace::regnamespace::text, k.relname), w.key_name, format_type(w.type, w.typmod)) AS statement
+	m.name, format('%s.%I', k.relnamespace::regnamespace, k.relname), w.key_name, format_type(w.type, w.typmod)) AS statement
 FROM w JOIN pg_class k ON k.oid = w.key_relation JOIN tandem.migration m ON m.id = w.migration
 WHERE NOT EXISTS (SELECT FROM changed c WHERE c.migration = w.migration AND c.relation = w.relation AND c.name = w.name)
 ORDER BY w.migration, w.relation, w.name, w.key_relation;
@@ -1383,7 +1399,7 @@ BEGIN ATOMIC
 	), lists AS (
 		SELECT k.side, '(' || string_agg(k.name, ', ' ORDER BY k.place) || ')' AS text FROM columns k GROUP BY k.side
 	)
-	SELECT concat('FOREIGN KEY ', (SELECT l.text FROM lists l WHERE l.side = 1), ' REFERENCES ', format('%I.%I', t.relnamespace::regnamespace::text, t.relname),
+	SELECT concat('FOREIGN KEY ', (SELECT l.text FROM lists l WHERE l.side = 1), ' REFERENCES ', format('%s.%I', t.relnamespace::regnamespace, t.relname),
 		(SELECT l.text FROM lists l WHERE l.side = 2), CASE c.confmatchtype WHEN 'f' THEN ' MATCH FULL' END,
 		' ON UPDATE' || (SELECT w.text FROM words w WHERE w.action = c.confupdtype), ' ON DELETE' || (SELECT w.text FROM words w WHERE w.action = c.confdeltype),
 		(SELECT ' ' || l.text FROM lists l WHERE l.side = 3), CASE WHEN c.condeferrable THEN ' DEFERRABLE' END, CASE WHEN c.condeferred THEN ' INITIALLY DEFERRED' END)
@@ -1807,10 +1823,10 @@ BEGIN ATOMIC
 	FROM pg_depend d JOIN pg_constraint c ON c.oid = d.objid
 	WHERE d.classid = 'pg_constraint'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2
 		AND c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND $2 = ANY (c.confkey)
-		AND NOT tandem._is_carried(c.oid) AND NOT tandem._is_built(c.oid, $3)
+		AND NOT tandem._is_carried(c.oid, $3) AND NOT tandem._is_built(c.oid, $3)
 	-- the constraints and indexes that go with it
 	UNION SELECT p.line FROM tandem._part_users('pg_class'::regclass, $1, $2) p
-	WHERE NOT (p.user_class = 'pg_constraint'::regclass AND (tandem._is_carried(p.user_object) OR tandem._is_built(p.user_object, $3)))
+	WHERE NOT (p.user_class = 'pg_constraint'::regclass AND (tandem._is_carried(p.user_object, $3) OR tandem._is_built(p.user_object, $3)))
 		-- a view that is made again finds the key of the new column
 		AND NOT (p.user_class = 'pg_rewrite'::regclass AND tandem._is_changed($1, $2)
 			AND EXISTS (SELECT FROM tandem._remade_views(ARRAY[$1], ARRAY[$2]) w JOIN pg_rewrite r ON r.ev_class = w.view WHERE r.oid = p.user_object))
@@ -1902,14 +1918,14 @@ END;
 COMMENT ON FUNCTION tandem._column_moves(oid, integer, name)
 	IS 'what depends on a column that is changed and is not carried over, with its name and the statements that have it use the new one, or drop it, at contract; other: the new column, which keeps that name in a table that is replicated';
 
-CREATE FUNCTION tandem._column_keys(relation oid, number integer, OUT line text)
+CREATE FUNCTION tandem._column_keys(relation oid, number integer, migration integer, OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT format('primary key %I', c.conname)
 	FROM pg_constraint c
 	WHERE c.conrelid = $1 AND c.contype = 'p' AND c.conparentid = 0
 		AND EXISTS (SELECT FROM tandem._index_columns x WHERE x.relation = $1 AND x.index = c.conindid AND x.number = $2)
-		AND NOT tandem._is_carried(c.oid)
+		AND NOT tandem._is_carried(c.oid, $3)
 	UNION SELECT format('replica identity %s', i.indexrelid::regclass)
 	FROM pg_index i
 	WHERE i.indrelid = $1 AND i.indisreplident
@@ -1917,7 +1933,7 @@ BEGIN ATOMIC
 		-- what takes the place of the index, or of that of the table at the top, is it then
 		AND NOT EXISTS (SELECT FROM pg_index r JOIN pg_class c ON c.oid = r.indexrelid
 			JOIN tandem.operation o ON o.relation = r.indrelid AND o.kind = 'carry' AND o.new_name = c.relname
-			JOIN tandem.migration m ON m.id = o.migration AND m.phase NOT IN ('done', 'aborted')
+			JOIN tandem.migration m ON m.id = o.migration AND (m.phase NOT IN ('done', 'aborted') OR m.id = $3)
 			WHERE r.indexrelid = coalesce(pg_partition_root(i.indexrelid), i.indexrelid))
 	-- partition key columns, also in expressions, depend on the table itself
 	UNION SELECT 'partition key'
@@ -1926,8 +1942,8 @@ BEGIN ATOMIC
 		SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = $1 AND d.objsubid = $2
 		AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = 0 AND d.deptype = 'i'));
 END;
-COMMENT ON FUNCTION tandem._column_keys(oid, integer)
-	IS 'primary key, replica identity and partition key that a column is in';
+COMMENT ON FUNCTION tandem._column_keys(oid, integer, integer)
+	IS 'primary key, replica identity and partition key that a column is in, but for what contract of an open migration, or of this one, which is ending, replaces';
 
 CREATE FUNCTION tandem._column_moved_keys(relation oid, number integer, added_to oid[], added name[], OUT line text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -2303,7 +2319,7 @@ BEGIN ATOMIC
 		CROSS JOIN LATERAL (SELECT coalesce(pg_get_expr(d.adbin, d.adrelid),
 			(SELECT s.default_text FROM domains s WHERE s.type = o.atttypid)) AS text) e
 		-- in the place of an identity, for which nobody needs a right
-		CROSS JOIN LATERAL (SELECT format('%I.%I', c.relnamespace::regnamespace::text, left(c.relname, 29) || '_' || left(g.new_columns[1], 28) || '_seq') AS sequence,
+		CROSS JOIN LATERAL (SELECT format('%s.%I', c.relnamespace::regnamespace, left(c.relname, 29) || '_' || left(g.new_columns[1], 28) || '_seq') AS sequence,
 			(SELECT string_agg(DISTINCT CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', ')
 				FROM (SELECT c.relacl UNION ALL SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid) l (acl), aclexplode(l.acl) x
 				WHERE x.privilege_type = 'INSERT' AND x.grantee <> c.relowner) AS writers
@@ -2633,18 +2649,27 @@ COMMENT ON FUNCTION tandem._carried_objects(oid, integer, integer)
 	IS 'what stands on a column and is built for the one that takes its name; depends_on_values: whether it would be another one if that has other values; buildable: whether it can be built while others write; validated: a constraint that was not would be, and rows may violate it';
 
 CREATE VIEW tandem._smaller_sequences AS
-SELECT y.migration, q.seqrelid AS sequence, format_type(n.atttypid, NULL) AS type, format_type(q.seqtypid, NULL) AS was,
+SELECT DISTINCT ON (y.migration, q.seqrelid) y.migration, q.seqrelid AS sequence, format_type(n.atttypid, NULL) AS type, format_type(q.seqtypid, NULL) AS was,
 	-- of an identity column the server cuts a number that the type cannot hold, and says nothing
 	format('MINVALUE %s MAXVALUE %s', q.seqmin, q.seqmax) AS bounds
 FROM tandem.sync y
 CROSS JOIN LATERAL unnest(y.relation::oid || ARRAY(SELECT p.relid::oid FROM pg_partition_tree(y.relation) p WHERE p.relid <> y.relation)) t (relation)
 JOIN pg_attribute o ON o.attrelid = t.relation AND o.attname = y.old_columns[1]
 JOIN pg_attribute n ON n.attrelid = t.relation AND n.attname = y.new_columns[1]
-JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.relation AND d.refobjsubid = o.attnum AND d.deptype IN ('a', 'i')
+CROSS JOIN LATERAL (
+	SELECT d.objid FROM pg_depend d
+	WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.relation AND d.refobjsubid = o.attnum AND d.deptype IN ('a', 'i')
+	-- a default may draw from one that is no column's, or another's; an identity column would cut its numbers
+	UNION SELECT s.oid FROM pg_attrdef f
+	JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'n'
+	JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S' JOIN pg_class c ON c.oid = f.adrelid AND c.relowner = s.relowner
+	WHERE f.adrelid = t.relation AND f.adnum = o.attnum
+		AND NOT EXISTS (SELECT FROM pg_depend i WHERE i.classid = 'pg_class'::regclass AND i.objid = s.oid AND i.refclassid = 'pg_class'::regclass AND i.deptype = 'i')) d
 JOIN pg_sequence q ON q.seqrelid = d.objid
-WHERE y.new_name IS NOT NULL AND (q.seqtypid, n.atttypid) IN (('int2'::regtype, 'int4'::regtype), ('int2'::regtype, 'int8'::regtype), ('int4'::regtype, 'int8'::regtype));
+WHERE y.new_name IS NOT NULL AND (q.seqtypid, n.atttypid) IN (('int2'::regtype, 'int4'::regtype), ('int2'::regtype, 'int8'::regtype), ('int4'::regtype, 'int8'::regtype))
+ORDER BY y.migration, q.seqrelid, n.attlen DESC;
 COMMENT ON VIEW tandem._smaller_sequences
-	IS 'sequences of changed columns that are of a smaller type than the column that takes the name';
+	IS 'sequences that changed columns own, or draw from by default, of a smaller type than the column that takes the name';
 
 CREATE FUNCTION tandem._identity_grants(relation oid, number integer, OUT statement text)
 RETURNS SETOF text LANGUAGE sql STABLE
@@ -2834,7 +2859,7 @@ BEGIN ATOMIC
 	-- partitions have what their table has, and seldom more: contract looks at each
 	SELECT format('column %I of table %s: %s', g.name, g.relation::regclass, u.line)
 	FROM tandem._going_columns g
-	CROSS JOIN LATERAL (SELECT k.line FROM tandem._column_keys(g.relation, g.number) k
+	CROSS JOIN LATERAL (SELECT k.line FROM tandem._column_keys(g.relation, g.number, $1) k
 		-- what other migrations use ends with them, in their order
 		UNION SELECT d.line FROM tandem._column_dependents(g.relation, g.number, NULL) d) u
 	WHERE g.migration = $1 AND g.root = g.relation
@@ -3767,8 +3792,8 @@ REVOKE ALL ON FUNCTION
 	tandem._is_stray(oid, oid, oid),
 	tandem._column_number(oid, name),
 	tandem._stray_dependents(oid, name),
-	tandem._column_keys(oid, integer), tandem._is_carried(oid), tandem._is_built(oid, integer),
-	tandem._follows_key(oid, name, oid, integer, integer), tandem._foreign_key_text(oid, integer),
+	tandem._column_keys(oid, integer, integer), tandem._is_carried(oid, integer), tandem._is_built(oid, integer),
+	tandem._follows_key(oid, name, oid, integer, integer), tandem._goes_before(oid, name, integer), tandem._foreign_key_text(oid, integer),
 	tandem._column_migrations(oid, integer, integer),
 	tandem._rename_waits(oid, name, integer),
 	tandem._carried_objects(oid, integer, integer), tandem._names_to_take(oid, name, name),
@@ -4219,13 +4244,13 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 	CASE WHEN m.paused_by IS NOT NULL THEN 'paused'
 		WHEN s.pid IS NOT NULL THEN CASE WHEN s.state IN ('running', 'waiting') THEN s.state ELSE 'running' END
 		WHEN m.phase = 'expand' THEN CASE WHEN m.filled_at IS NOT NULL THEN 'ready' ELSE 'not begun' END
-		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' OR b.problems IS NOT NULL THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL AND q.waits IS NULL THEN 'ready' ELSE 'waiting' END
+		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' OR b.problems IS NOT NULL THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL AND q.waits IS NULL AND k.waits IS NULL THEN 'ready' ELSE 'waiting' END
 		WHEN s.state = 'failed' OR x.error IS NOT NULL THEN 'failed' ELSE 'stopped' END AS state,
 	p.percent || ' %' AS done,
 	tandem.duration(p.seconds_left) AS "left",
 	tandem.in_lines(concat_ws(', ', CASE
 		WHEN s.pid IS NULL AND m.phase = 'expand' AND m.filled_at IS NOT NULL THEN concat_ws(', ', 'nothing to migrate', r.waits)
-		WHEN s.pid IS NULL AND m.phase = 'contract' THEN concat_ws(', ', 'filled and verified', q.waits, r.waits, a.waits, s.error)
+		WHEN s.pid IS NULL AND m.phase = 'contract' THEN concat_ws(', ', 'filled and verified', q.waits, r.waits, a.waits, k.waits, s.error)
 		WHEN s.pid IS NULL AND m.phase = 'expand' OR m.paused_by IS NOT NULL THEN NULL
 		ELSE concat_ws(', ', s.step || ' of ' || coalesce(s.relation::text, 'a dropped table') || coalesce(' ' || quote_ident(s.object), ''),
 			CASE WHEN s.pid IS NOT NULL THEN coalesce(s.doing, s.phase) END,
@@ -4260,6 +4285,10 @@ LEFT JOIN LATERAL (SELECT v.rows_then > 0 AND k.rows = 0 AS due, CASE WHEN k.row
 		WHEN k.rows > 0 THEN k.rows || ' rows in quarantine' WHEN v.rows_then > 0 THEN 'rows that were in quarantine are to be verified' END AS waits
 	FROM (SELECT count(*) AS rows FROM tandem.quarantined_row q JOIN tandem.sync y ON y.id = q.sync WHERE y.migration = m.id) k,
 		(SELECT coalesce(sum(t.rows_quarantined), 0) AS rows_then FROM tandem.step t WHERE t.migration = m.id AND t.kind = 'verify') v) q ON true
+-- as each region has said; contract asks the catalogs
+LEFT JOIN LATERAL (SELECT format('keys are at %s: SELECT tandem.take_keys(%L);',
+		string_agg(format('step %s of 3 in region %s', g.keys ->> m.name, g.region), ', ' ORDER BY g.region), m.name) AS waits
+	FROM tandem.region g WHERE (g.keys ->> m.name)::integer < 3 AND (SELECT count(*) FROM tandem.region) > 1 HAVING count(*) > 0) k ON m.phase = 'contract'
 LEFT JOIN LATERAL (SELECT string_agg(DISTINCT w.problem, ', ') AS problems, bool_or(NOT w.there) AS gone
 	FROM (SELECT tandem.sync_problem(y.id) AS problem, EXISTS (SELECT FROM pg_class c WHERE c.oid = y.relation) AS there
 		FROM tandem.sync y WHERE y.migration = m.id) w) b ON true

@@ -481,8 +481,8 @@ warn_of_undecided(const Carrying *carrying, List *lines)
 		return;
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
-			 errmsg("not all that stands on column \"%s\" is carried over without being asked",
-					carrying->rule->new_name),
+			 errmsg("not all that stands on column \"%s\" of table \"%s\" is carried over without being asked",
+					carrying->rule->new_name, quoting_shown_name(carrying->rule->relation)),
 			 errdetail("%s", text_joined(lines, "- ", "\n")),
 			 errhint("Name each in carry, to have it word for word, or in leave, to have it no more; or call tandem.add_constraint or tandem.add_index with its name. Until then migrate is refused.")));
 }

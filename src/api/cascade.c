@@ -63,9 +63,12 @@ read_column(uint64 row)
 	return column;
 }
 
-/* Those that have the type already need not change, nor what refers to them. */
+/*
+ * Those that have the type already need not change, nor what refers to them, nor what an
+ * earlier release's migration drops.
+ */
 static List *
-columns_referring(const TableColumn *column, Oid type, int32 typmod)
+columns_referring(const Migration *migration, const TableColumn *column, Oid type, int32 typmod)
 {
 	TandemQuery query;
 	List	   *columns;
@@ -75,10 +78,11 @@ columns_referring(const TableColumn *column, Oid type, int32 typmod)
 	query_int(&query, get_attnum(column->relation, column->name));
 	query_oid(&query, type);
 	query_int(&query, typmod);
+	query_int(&query, migration->id);
 	columns = query_rows(&query,
 						 "SELECT r.relation, r.name::text FROM tandem._referring_columns r "
 						 "JOIN pg_attribute a ON a.attrelid = r.relation AND a.attname = r.name AND (a.atttypid, a.atttypmod) <> ($3, $4) "
-						 "WHERE r.key_relation = $1 AND r.key_number = $2 ORDER BY r.relation, a.attnum",
+						 "WHERE r.key_relation = $1 AND r.key_number = $2 AND tandem._goes_before(r.relation, r.name, $5) IS NULL ORDER BY r.relation, a.attnum",
 						 read_column);
 	query_end(&query);
 	return columns;
@@ -86,7 +90,7 @@ columns_referring(const TableColumn *column, Oid type, int32 typmod)
 
 /* Returns the column, and all that refer to it (of TableColumn), each after one of these. */
 static List *
-columns_of_key(TableColumn *key, Oid type, int32 typmod)
+columns_of_key(const Migration *migration, TableColumn *key, Oid type, int32 typmod)
 {
 	List	   *columns = list_make1(key);
 	ListCell   *lc;
@@ -95,13 +99,40 @@ columns_of_key(TableColumn *key, Oid type, int32 typmod)
 	/* the list grows */
 	foreach(lc, columns)
 	{
-		foreach(referring, columns_referring(lfirst(lc), type, typmod))
+		foreach(referring, columns_referring(migration, lfirst(lc), type, typmod))
 		{
 			if (!is_in(lfirst(referring), columns))
 				columns = lappend(columns, lfirst(referring));
 		}
 	}
 	return columns;
+}
+
+/* What refers to the key in the place of those that go before it does once it is built. */
+static void
+check_those_before(const Migration *migration, const TableColumn *column)
+{
+	TandemQuery query;
+	List	   *others;
+	ListCell   *lc;
+
+	query_begin(&query);
+	query_oid(&query, column->relation);
+	query_int(&query, get_attnum(column->relation, column->name));
+	query_int(&query, migration->id);
+	others = query_rows(&query,
+						"SELECT o.relation, o.name::text FROM (SELECT r.relation, tandem._goes_before(r.relation, r.name, $3) AS name "
+						"FROM tandem._referring_columns r WHERE r.key_relation = $1 AND r.key_number = $2) o WHERE o.name IS NOT NULL ORDER BY 1, 2",
+						read_column);
+	query_end(&query);
+	foreach(lc, others)
+	{
+		const TableColumn *other = lfirst(lc);
+
+		change_check_built(migration->id, other->relation, other->name,
+						   renamed_column_shown(renamed_column_list(other->relation, migration->release - 1),
+												other->name));
+	}
 }
 
 static bool
@@ -151,7 +182,7 @@ cascade_lines_left(const Migration *migration, Oid relid, const char *column)
 	lines = query_texts(&query,
 						"SELECT format('column %I of table %s, by foreign key %I', r.name, r.relation::regclass, c.conname) "
 						"FROM tandem._referring_columns r JOIN pg_constraint c ON c.oid = r.constraint_oid "
-						"WHERE r.key_relation = $1 AND r.key_number = $2 AND NOT tandem._follows_key(r.relation, r.name, $1, $2, $3) ORDER BY 1");
+						"WHERE r.key_relation = $1 AND r.key_number = $2 AND NOT tandem._follows_key(r.relation, r.name, $1, $2, $3) AND tandem._goes_before(r.relation, r.name, $3) IS NULL ORDER BY 1");
 	query_end(&query);
 	return lines;
 }
@@ -297,12 +328,12 @@ key_of_call(FunctionCallInfo fcinfo, const Migration *migration)
 }
 
 static List *
-columns_of_call(FunctionCallInfo fcinfo, TableColumn *key)
+columns_of_call(FunctionCallInfo fcinfo, const Migration *migration, TableColumn *key)
 {
 	NewColumn	twin = {.relation = key->relation};
 
 	new_column_read_type(&twin, argument_text(fcinfo, CHANGE_TYPE, "type"));
-	return columns_of_key(key, twin.type, twin.typmod);
+	return columns_of_key(migration, key, twin.type, twin.typmod);
 }
 
 /* Also those that have the type already: their foreign keys become others. */
@@ -361,6 +392,8 @@ begin_change(const Migration *migration, List *columns, List *left)
 		return;
 	migration_check(migration, ACTION_EXPAND);
 	check_no_key_of_partition(columns);
+	foreach(lc, columns)
+		check_those_before(migration, lfirst(lc));
 	foreach(lc, tables_of_key(columns))
 		authority_check_owner(lfirst_oid(lc));
 	lock_relations(tables_to_lock(columns, left), AccessExclusiveLock);
@@ -378,7 +411,7 @@ cascade_change(FunctionCallInfo fcinfo, Migration *migration)
 	column_operation_check_release(migration, "change_column");
 	check_arguments(fcinfo);
 	key = key_of_call(fcinfo, migration);
-	columns = columns_of_call(fcinfo, key);
+	columns = columns_of_call(fcinfo, migration, key);
 	left = columns_to_change(migration, columns);
 	if (left != NIL)
 		begin_change(migration, columns, left);
@@ -474,7 +507,7 @@ change_next_table(FunctionCallInfo call, const char *name)
 
 	column_operation_check_release(migration, "change_key");
 	key = key_of_call(call, migration);
-	columns = columns_of_call(call, key);
+	columns = columns_of_call(call, migration, key);
 	left = columns_to_change(migration, columns);
 	if (left == NIL)
 		return false;

@@ -618,17 +618,16 @@ check_nothing_refers(const Migration *migration, const ColumnChange *change)
 }
 
 /* What is not built yet cannot be carried over. */
-static void
-check_all_is_built(const ColumnChange *change)
+void
+change_check_built(int migration_id, Oid relid, char *column, const char *shown)
 {
-	const SyncRule *rule = change->rule;
 	TandemQuery query;
 	char	   *other;
 
 	query_begin(&query);
-	query_int(&query, rule->migration_id);
-	query_oid(&query, rule->relation);
-	query_name(&query, column_of(change));
+	query_int(&query, migration_id);
+	query_oid(&query, relid);
+	query_name(&query, column);
 	other = query_end_text(&query, query_run(&query,
 											 "SELECT m.name FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration AND m.id <> $1 AND m.phase NOT IN ('done', 'aborted') "
 											 "WHERE t.relation = $2 AND t.state <> 'done' AND (t.kind = 'not null' AND t.object = $3 "
@@ -638,7 +637,7 @@ check_all_is_built(const ColumnChange *change)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("migration \"%s\" has still to build what stands on column \"%s\" of table \"%s\"",
-					other, rule->new_name, quoting_shown_name(rule->relation)),
+					other, shown, quoting_shown_name(relid)),
 			 errdetail("It is carried over once it is there."),
 			 errhint("Run CALL tandem.migrate(%s); first.", quote_literal_cstr(other))));
 }
@@ -734,7 +733,7 @@ change_one_column(FunctionCallInfo fcinfo, Migration *migration, bool of_cascade
 	check_is_no_partition_key(&change);
 	if (!of_cascade)
 		check_nothing_refers(migration, &change);
-	check_all_is_built(&change);
+	change_check_built(migration->id, change.rule->relation, column_of(&change), change.rule->new_name);
 	check_assignable(&change);
 	change.rule->one_default = has_one_default(&change);
 	if (!change.rule->one_default)

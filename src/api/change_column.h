@@ -41,4 +41,10 @@ typedef enum ChangeArgument
 extern SyncRule *change_one_column(FunctionCallInfo fcinfo, Migration *migration,
 								   bool of_cascade);
 
+/*
+ * Errors: another migration has still to build what stands on the stored column, shown:
+ * as it is called.
+ */
+extern void change_check_built(int migration_id, Oid relid, char *column, const char *shown);
+
 #endif							/* TANDEM_CHANGE_COLUMN_H */

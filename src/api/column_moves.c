@@ -10,10 +10,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "common/string.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "api/column_moves.h"
+#include "api/take_keys.h"
 #include "catalog/release_view.h"
 #include "core/compat.h"
 #include "core/query.h"
@@ -30,17 +32,75 @@ typedef struct ColumnMove
 	char	   *line;			/* as of column_dependents */
 	char	   *name;			/* by which a statement names it */
 	List	   *statements;		/* that move it */
+	Oid			relation;		/* which they are about */
+	Oid			key;			/* that is made again, or InvalidOid */
 } ColumnMove;
 
 static void *
 read_move(uint64 row)
 {
-	ColumnMove *move = palloc(sizeof(ColumnMove));
+	ColumnMove *move = palloc0(sizeof(ColumnMove));
 
 	move->line = query_get_text(row, 1);
 	move->name = query_get_text(row, 2);
 	move->statements = query_get_strings(row, 3);
+	move->relation = query_get_oid(row, 4);
 	return move;
+}
+
+static void *
+read_key_move(uint64 row)
+{
+	ColumnMove *move = palloc0(sizeof(ColumnMove));
+
+	move->line = query_get_text(row, 1);
+	move->name = query_get_text(row, 2);
+	move->relation = query_get_oid(row, 3);
+	move->key = query_get_oid(row, 4);
+	return move;
+}
+
+/* What is to be put behind the definition of a foreign key that is added. */
+static const char *
+mark_to_add(Oid relid, const char *definition)
+{
+	const char *mark = " NOT VALID";
+
+	return pg_str_endswith(definition, mark) ||
+		(get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE &&
+		 !compat_partitioned_foreign_key_not_valid()) ? "" : mark;
+}
+
+/* Foreign keys that refer to the column, and are a matter of the tables that they are of. */
+static List *
+moves_of_keys(Oid relid, const char *column)
+{
+	TandemQuery query;
+	List	   *moves;
+	ListCell   *lc;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	query_int(&query, get_attnum(relid, column));
+	moves = query_rows(&query,
+					   "SELECT format('foreign key %I of table %s', c.conname, c.conrelid::regclass), c.conname::text, c.conrelid, c.oid "
+					   "FROM tandem._referring_columns r JOIN pg_constraint c ON c.oid = r.constraint_oid "
+					   "WHERE r.key_relation = $1 AND r.key_number = $2",
+					   read_key_move);
+	query_end(&query);
+	foreach(lc, moves)
+	{
+		ColumnMove *move = lfirst(lc);
+		char	   *name = pstrdup(quote_identifier(move->name));
+		char	   *definition = server_text_constraint(move->key);
+
+		/* rows are not read while all tables are locked */
+		if (definition)
+			move->statements = list_make1(psprintf("ALTER TABLE %s DROP CONSTRAINT %s, ADD CONSTRAINT %s %s%s",
+												   quoting_relation(move->relation), name, name,
+												   definition, mark_to_add(move->relation, definition)));
+	}
+	return moves;
 }
 
 static List *
@@ -54,11 +114,12 @@ moves_of_table(const SyncRule *rule, Oid relid, const char *column)
 	query_oid(&query, relid);
 	query_int(&query, get_attnum(relid, column));
 	query_name(&query, linitial(rule->new_columns));
+	query_oid(&query, rule->relation);
 	moves = query_rows(&query,
-					   "SELECT line, name, statements FROM tandem._column_moves($1, $2, $3)",
+					   "SELECT line, name, statements, $4 FROM tandem._column_moves($1, $2, $3)",
 					   read_move);
 	query_end(&query);
-	return moves;
+	return list_concat(moves, moves_of_keys(relid, column));
 }
 
 static const ColumnMove *
@@ -89,21 +150,20 @@ advice_on(const ColumnMove *move)
 }
 
 static char *
-line_with_calls(const Migration *migration, const SyncRule *rule, const char *line,
-				const ColumnMove *move)
+line_with_calls(const Migration *migration, const char *line, const ColumnMove *move)
 {
 	StringInfoData text;
 	ListCell   *lc;
 
 	initStringInfo(&text);
 	appendStringInfoString(&text, line);
-	if (move && move->statements == NIL)
+	if (move && move->statements == NIL && !OidIsValid(move->key))
 		appendStringInfoString(&text, ", which is virtual: the server cannot change it in a table with CHECK constraints; drop it by tandem.drop_column before this call, and add it again after contract");
 	foreach(lc, move ? move->statements : NIL)
 		appendStringInfo(&text, "%s SELECT tandem.at_contract(%s, %s, %s);",
 						 lc == list_head(move->statements) ? ":" : "",
 						 quote_literal_cstr(migration->name),
-						 quote_literal_cstr(quoting_relation(rule->relation)),
+						 quote_literal_cstr(quoting_relation(move->relation)),
 						 quote_literal_cstr(lfirst(lc)));
 	appendStringInfoString(&text, advice_on(move));
 	return text.data;
@@ -111,8 +171,10 @@ line_with_calls(const Migration *migration, const SyncRule *rule, const char *li
 
 /* Does a statement of this migration move it, or one of an earlier release drop it? */
 static bool
-is_moved(const Migration *migration, Oid relid, const ColumnMove *move)
+is_moved(const Migration *migration, const SyncRule *rule, Oid relid, const ColumnMove *move)
 {
+	if (move->relation != rule->relation)
+		relid = move->relation;
 	return operations_name(migration, relid, move->name) ||
 		operations_drop_before(migration, relid, move->name);
 }
@@ -133,8 +195,8 @@ lines_of_column(const Migration *migration, const SyncRule *rule, Oid relid, cha
 		const ColumnMove *move = find_move(moves, lfirst(lc));
 
 		if (!text_is_among(lfirst(lc), others) &&
-			!(move && is_moved(migration, relid, move)))
-			lines = lappend(lines, line_with_calls(migration, rule, lfirst(lc), move));
+			!(move && is_moved(migration, rule, relid, move)))
+			lines = lappend(lines, line_with_calls(migration, lfirst(lc), move));
 	}
 	return lines;
 }
@@ -250,6 +312,7 @@ column_moves_warn(const Migration *migration, const SyncRule *rule)
 
 	warn_of_views_that_end(rule);
 	warn_of_partitions(migration, rule);
+	keys_warn_of_index(rule);
 	if (lines == NIL)
 		return;
 	ereport(WARNING,

@@ -684,6 +684,17 @@ put_views_made_again(ReturnSetInfo *result, const Migration *migration)
 				 what_happens_to_view(migration, lfirst_oid(lc)), NULL);
 }
 
+static void
+put_keys_not_taken(ReturnSetInfo *result, const Migration *migration)
+{
+	char	   *remedy;
+	ListCell   *lc;
+
+	foreach(lc, keys_not_taken(migration, &remedy))
+		put_part(result, "replica identities", lfirst(lc),
+				 "contract is refused, whatever it is to accept", remedy);
+}
+
 /* An index that migrate is to build may be what a part is listed without. */
 static void
 note_what_is_not_built(const Migration *migration)
@@ -730,6 +741,7 @@ tandem_preview_contract(PG_FUNCTION_ARGS)
 		put_part(result, "in use", lfirst(lc),
 				 "contract is refused, whatever it is to accept",
 				 "do what it says; or drop it, and create it again after contract");
+	put_keys_not_taken(result, migration);
 	put_views_made_again(result, migration);
 	foreach(lc, column_rename_waits(migration))
 		put_part(result, "in use", lfirst(lc),

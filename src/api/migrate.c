@@ -364,11 +364,17 @@ try_migrate(MigrateCall *call)
 		return wait_for_other_run(call, migration);
 	if (migrate_is_done(call, migration))
 		return false;
-	cascade_check_complete(migration);
 	carried_check_decided(migration);
-	/* later no statement can be added */
+
+	/*
+	 * later no column and no statement can be added: contract tells of what
+	 * is left
+	 */
 	if (migration->phase == PHASE_EXPAND)
+	{
+		cascade_check_complete(migration);
 		column_moves_check(migration);
+	}
 	check_views_of_changed(migration);
 	if (!migration_lock_start(migration, call->background))
 	{

@@ -124,6 +124,57 @@ call_text(const Migration *migration, bool back)
 					back ? ", back => true" : "");
 }
 
+/* Of the primary key the same columns are sent either way. */
+static char *
+hint_to_leave_index(Oid relid, bool primary, const char *then)
+{
+	return primary
+		? psprintf("It is the primary key, so that what is sent stays the same: run ALTER TABLE %s REPLICA IDENTITY DEFAULT; in each region%s.",
+				   quoting_relation(relid), then)
+		: psprintf("Have the application stop writing the table in all regions, and when all has arrived, run ALTER TABLE %s REPLICA IDENTITY DEFAULT; in each%s.",
+				   quoting_relation(relid), then);
+}
+
+/* Is the index that is its replica identity the primary key? */
+static bool
+identity_is_primary(Oid relid)
+{
+	TandemQuery query;
+	bool		primary;
+
+	query_begin(&query);
+	query_oid(&query, relid);
+	primary = query_run(&query,
+						"SELECT FROM pg_index i WHERE i.indrelid = $1 AND i.indisreplident AND i.indisprimary") > 0;
+	query_end(&query);
+	return primary;
+}
+
+void
+keys_warn_of_index(const SyncRule *rule)
+{
+	TandemQuery query;
+	List	   *relids;
+	ListCell   *lc;
+
+	query_begin(&query);
+	query_oid(&query, rule->relation);
+	query_name(&query, linitial(rule->old_columns));
+	relids = query_oids(&query,
+						"SELECT c.oid FROM (SELECT $1 AS oid UNION SELECT p.relid FROM pg_partition_tree($1) p) t "
+						"JOIN pg_class c ON c.oid = t.oid AND c.relreplident = 'i' JOIN pg_index i ON i.indrelid = c.oid AND i.indisreplident "
+						"JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = $2 AND a.attnum = ANY (i.indkey) "
+						"WHERE tandem._is_replicated($1) ORDER BY c.oid");
+	query_end(&query);
+	foreach(lc, relids)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("the replica identity of table %s is an index over a column that goes",
+						quoting_relation(lfirst_oid(lc))),
+				 errdetail("While there are other regions, tandem.take_keys and contract are refused."),
+				 errhint("%s", hint_to_leave_index(lfirst_oid(lc), identity_is_primary(lfirst_oid(lc)), ""))));
+}
+
 /* With an index of its own neither all columns nor another key are ever enough for the others. */
 static void
 check_keys_can_move(const Migration *migration, List *keys)
@@ -140,8 +191,7 @@ check_keys_can_move(const Migration *migration, List *keys)
 					 errmsg("the replica identity of table %s is an index over a column that goes",
 							quoting_relation(key->relation)),
 					 errdetail("It cannot move while other regions write the table: what they send of a row that is deleted is not what is asked for here."),
-					 errhint("Have the application stop writing the table in all regions, and when all has arrived, run ALTER TABLE %s REPLICA IDENTITY DEFAULT; in each; then call it again.",
-							 quoting_relation(key->relation))));
+					 errhint("%s", hint_to_leave_index(key->relation, identity_is_primary(key->relation), "; then call it again"))));
 	}
 }
 
@@ -150,22 +200,43 @@ check_keys_can_move(const Migration *migration, List *keys)
  *-------------------------------------------------------------------------
  */
 
+/* Returns a line for each region, this one first, whose keys have not moved. */
+static List *
+regions_behind(const Migration *migration, List *keys, char **first)
+{
+	int			step = step_of_keys(keys, false);
+	List	   *lines = keys == NIL ? NIL
+	: regions_elsewhere(migration, LAST_STEP, LAST_STEP, first);
+
+	if (keys != NIL && step == STEP_OF_INDEX)
+		return lcons("the replica identity of a table here is an index", lines);
+	if (keys != NIL && step < LAST_STEP)
+		return lcons(psprintf("this region is at step %d", step), lines);
+	return lines;
+}
+
+List *
+keys_not_taken(const Migration *migration, char **remedy)
+{
+	char	   *first = NULL;
+	List	   *keys = region_others() == NIL ? NIL : moving_keys(migration);
+	List	   *lines = regions_behind(migration, keys, &first);
+
+	*remedy = psprintf("in each region in turn, until all have taken step %d: %s", LAST_STEP,
+					   call_text(migration, false));
+	return lines;
+}
+
 void
 keys_check_taken(const Migration *migration, bool force)
 {
 	List	   *keys = force || region_others() == NIL ? NIL : moving_keys(migration);
-	int			step = step_of_keys(keys, false);
 	char	   *first = NULL;
-	List	   *lines;
+	List	   *lines = regions_behind(migration, keys, &first);
 
-	if (keys == NIL)
-		return;
-	lines = regions_elsewhere(migration, LAST_STEP, LAST_STEP, &first);
-	if (step == LAST_STEP && lines == NIL)
+	if (lines == NIL)
 		return;
 	check_keys_can_move(migration, keys);
-	if (step < LAST_STEP)
-		lines = lcons(psprintf("this region is at step %d", step), lines);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("replica identities of migration \"%s\" have still to move to the new columns",
@@ -174,7 +245,7 @@ keys_check_taken(const Migration *migration, bool force)
 					   LAST_STEP, text_joined(lines, "- ", "\n")),
 			 errhint("Run %s in each region in turn until all have taken step %d; begin %s.",
 					 call_text(migration, false), LAST_STEP,
-					 step < LAST_STEP ? "here" : psprintf("in region %s", first))));
+					 step_of_keys(keys, false) < LAST_STEP ? "here" : psprintf("in region %s", first))));
 }
 
 void

@@ -507,6 +507,33 @@ pause_before_next_try(const LockPatience *patience, const LockTry *try,
 	return try->deadlock || left < 0 ? -1 : Min(wanted, left);
 }
 
+/* the order in which the next try would lock them, in TopMemoryContext */
+static List *last_order = NIL;
+
+static void
+keep_last_order(List *relids)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+	list_free(last_order);
+	last_order = NIL;
+	last_order = list_copy(relids);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Who makes one try in a call goes on where the call before has come to. */
+static List *
+order_to_lock(const List *relids)
+{
+	List	   *order = list_copy(relids);
+
+	list_sort(order, list_oid_cmp);
+	if (list_difference_oid(order, last_order) == NIL &&
+		list_difference_oid(last_order, order) == NIL)
+		return list_copy(last_order);
+	return order;
+}
+
 /*
  * Who uses several of them has an order of his own.  If ours is another one, he comes to
  * wait for what a try has got, while it waits for what he has: so that comes first now.
@@ -515,17 +542,17 @@ static void
 lock_first_what_was_missed(LockTry *try)
 {
 	try->relids = lcons_oid(try->current, list_delete_oid(try->relids, try->current));
+	keep_last_order(try->relids);
 }
 
 void
 lock_relations(List *relids, LOCKMODE mode)
 {
-	LockTry		try = {.relids = list_copy(relids),.mode = mode};
+	LockTry		try = {.relids = order_to_lock(relids),.mode = mode};
 	int64		started = clock_now();
 	LockPatience patience = {0};
 	double		pause = 0;
 
-	list_sort(try.relids, list_oid_cmp);
 	try.ms = setting_lock_timeout;
 
 	/* a short try that succeeds need not know */

@@ -22,7 +22,8 @@
  * From a lock that keeps writers out on, our queries of the transaction wait no
  * longer than that for anybody, either.  Locks are taken in ascending order of
  * OIDs, so that two callers are not in each other's way; what one try has missed is
- * taken first in the next one, since others have orders of their own.
+ * taken first in the next one, since others have orders of their own, also where that
+ * is one of the next call for the same relations.
  */
 extern void lock_relations(List *relids, LOCKMODE mode);
 

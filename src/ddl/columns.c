@@ -228,8 +228,12 @@ column_migrations(List *columns, int migration_id)
 List *
 column_keys(List *columns, int migration_id)
 {
-	return lines_of_columns(columns,
-							LINES_SELECT("_column_keys(c.relation, c.number)"));
+	TandemQuery query;
+
+	begin_column_query(&query, columns);
+	query_int(&query, migration_id);
+	return end_column_query(&query,
+							LINES_SELECT("_column_keys(c.relation, c.number, $3)"), columns);
 }
 
 /* The keys that the migration adds, each with the leaf that it is built on. */

@@ -508,7 +508,7 @@ check_no_partition_key(const SyncRule *rule)
 				array_from_strings(rule->old_columns, TEXTOID), false);
 	if (query_run_latest(&query,
 						 "SELECT a.attname::text, a.attrelid FROM pg_attribute a WHERE a.attrelid = ANY ($1) AND a.attname = ANY ($2) "
-						 "AND EXISTS (SELECT FROM tandem._column_keys(a.attrelid, a.attnum) k WHERE k.line = 'partition key') "
+						 "AND EXISTS (SELECT FROM tandem._column_keys(a.attrelid, a.attnum, NULL) k WHERE k.line = 'partition key') "
 						 "ORDER BY array_position($1, a.attrelid), a.attnum LIMIT 1") > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),

@@ -109,6 +109,12 @@ my $unmoved = qr/replica identities of migration "key" have still to move.*this 
 
 sql($_, 'SELECT tandem.switch_release(42)') foreach regions();
 catch_up();
+# status and preview tell of it before contract does
+my $preview = q(SELECT object, what_happens, remedy FROM tandem.preview_contract('key') WHERE part = 'replica identities');
+my $status = q(SELECT state, regexp_replace(what, '\\s+', ' ', 'g') FROM tandem.status);
+
+like(sql('a', $preview), qr/^this region is at step 0\|contract is refused, whatever it is to accept\|in each region in turn, until all have taken step 3: SELECT tandem\.take_keys\('key'\);\nregion b is at step 0 /, 'preview before the key has moved');
+like(sql('a', $status), qr/^waiting\|filled and verified, keys are at step 0 of 3 in region a, step 0 of 3 in region b: SELECT tandem\.take_keys\('key'\);/, 'status before the key has moved');
 is_refused(server_of('a'), q(CALL tandem.contract('key', undeclared => 'ignore')), $unmoved, 'contract before the key has moved');
 take('a', 1);
 is(sql('b', q(SELECT keys FROM tandem.regions WHERE region = 'a')), '{"key": 1}', 'b hears of it');
@@ -127,8 +133,11 @@ take('a', 2);
 take('b', 2);
 take('b', 3);
 is_refused(server_of('b'), q(CALL tandem.contract('key', undeclared => 'ignore')), qr/have still to move.*region a is at step 2.*begin in region a/s, 'contract before the key has moved everywhere');
+like(sql('b', $preview), qr/^region a is at step 2 [^\n]*$/, 'preview where another region is behind');
+like(sql('b', $status), qr/^waiting\|.*keys are at step 2 of 3 in region a: /, 'status where another region is behind');
 is_early('a', 'b', 3, $back);
 take('a', 3);
+is(sql('a', $preview), '', 'preview once the key has moved');
 
 # Of a step on and a step back at the same time, in two regions, at most one is done: what the one sends the other could not apply.
 foreach my $round (1 .. 4)
