@@ -2048,15 +2048,14 @@ END;
 COMMENT ON FUNCTION tandem._object_now(oid, text, name, oid)
 	IS 'an index, a constraint or statistics of a table by OID, or by name: what it is called and is, without its name';
 
-CREATE FUNCTION tandem._lost_not_null(migration integer, relation oid, column_name name) RETURNS boolean
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-	SELECT EXISTS (SELECT FROM tandem.owned_column w JOIN tandem.sync y ON y.migration = w.migration AND y.relation = w.relation AND y.new_name IS NOT NULL
-		JOIN pg_attribute o ON o.attrelid = w.relation AND o.attname = y.old_columns[1] AND NOT o.attnotnull
-		WHERE w.migration = $1 AND w.relation = $2 AND y.new_columns[1] = $3 AND coalesce(w.renamed, w.column_name) = $3 AND w.old_not_null);
-END;
-COMMENT ON FUNCTION tandem._lost_not_null(integer, oid, name)
-	IS 'whether the column that is changed into this one was NOT NULL at expand, and is not now';
+CREATE VIEW tandem._lost_not_nulls AS
+SELECT w.migration, w.relation, y.new_columns[1] AS column_name
+FROM tandem.owned_column w JOIN tandem.sync y ON y.migration = w.migration AND y.relation = w.relation AND y.new_name IS NOT NULL
+	AND coalesce(w.renamed, w.column_name) = y.new_columns[1]
+JOIN pg_attribute o ON o.attrelid = w.relation AND o.attname = y.old_columns[1] AND NOT o.attnotnull
+WHERE w.old_not_null;
+COMMENT ON VIEW tandem._lost_not_nulls
+	IS 'columns into which others are changed that were NOT NULL at expand, and are not now';
 
 CREATE VIEW tandem._carried AS
 SELECT o.migration, o.relation, o.given, o.object, o.new_name, coalesce(n.now_name, o.new_name) AS source_name, n.definition, n.kinds, n.oid IS NOT NULL AS there,
@@ -2401,7 +2400,7 @@ BEGIN ATOMIC
 			format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', g.relation::regclass, y.new_columns[1]), true, true, g.sync, g.root, g.name
 		FROM replaced g JOIN tandem.sync y ON y.id = g.sync AND y.new_name IS NOT NULL
 		JOIN pg_attribute n ON n.attrelid = g.relation AND n.attname = y.new_columns[1] AND n.attnotnull
-		WHERE g.relation = g.root AND tandem._lost_not_null(y.migration, g.relation, y.new_columns[1])
+		WHERE g.relation = g.root AND EXISTS (SELECT FROM tandem._lost_not_nulls l WHERE l.migration = y.migration AND l.relation = g.relation AND l.column_name = y.new_columns[1])
 		UNION ALL
 		SELECT 'not null', g.title, format('it is NOT NULL, and no new column is: NULL can be stored in %s',
 				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')),
@@ -3792,7 +3791,7 @@ REVOKE ALL ON FUNCTION
 	tandem._column_migrations(oid, integer, integer),
 	tandem._rename_waits(oid, name, integer),
 	tandem._carried_objects(oid, integer, integer), tandem._names_to_take(oid, name, name),
-	tandem._object_now(oid, text, name, oid), tandem._lost_not_null(integer, oid, name),
+	tandem._object_now(oid, text, name, oid),
 	tandem._carried_properties(oid, integer, integer),
 	tandem._slots_behind(pg_lsn),
 	tandem._column_moved_keys(oid, integer, oid[], name[]),
@@ -4112,6 +4111,24 @@ JOIN tandem._other_regions o ON coalesce(o.expanded, 0) < n.release OR e.everywh
 WHERE m.release IS NOT NULL AND m.phase NOT IN ('done', 'aborted') AND o.doubt IS NULL;
 COMMENT ON VIEW tandem._region_waits IS 'what contract of a migration, and health of its release, wait for in other regions, beside what is wrong there';
 
+CREATE VIEW tandem._missing_builds AS
+SELECT t.migration, t.id, format('%s of %s %I is gone', t.kind, t.relation, t.object) AS problem
+FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration AND m.phase IN ('migrate', 'contract')
+JOIN pg_class r ON r.oid = t.relation
+WHERE t.state = 'done' AND CASE t.kind
+	WHEN 'index' THEN NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = r.relnamespace AND c.relname = t.object)
+		-- a key has taken it
+		AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
+			WHERE i.indrelid = t.relation AND substring(pg_get_indexdef(i.indexrelid) FROM 'USING .*$') = t.definition)
+	WHEN 'constraint' THEN NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = t.relation AND k.conname = t.object)
+	WHEN 'not null' THEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.relation AND a.attname = t.object AND NOT a.attnotnull)
+		AND NOT EXISTS (SELECT FROM tandem._lost_not_nulls l WHERE l.migration = t.migration AND l.relation = t.relation AND l.column_name = t.object)
+	ELSE false END
+	-- whoever dropped what it was made of may have meant it: contract says
+	AND NOT EXISTS (SELECT FROM tandem.operation o WHERE o.migration = t.migration AND o.relation = t.relation AND o.object = t.object AND o.kind = 'carry' AND o.given = t.kind
+		AND o.source IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = o.source) AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.oid = o.source));
+COMMENT ON VIEW tandem._missing_builds IS 'what migrate has built for open migrations, and somebody has dropped since: contract is refused until migrate has built it again';
+
 CREATE VIEW tandem.migrations AS
 -- asked once, however many migrations there are
 WITH failing_regions AS MATERIALIZED (SELECT g.region, g.problem FROM tandem.regions g WHERE g.problem IS NOT NULL)
@@ -4133,7 +4150,9 @@ SELECT m.name, m.release, m.phase, m.comment, tandem.role_name(m.created_by) AS 
 		FROM tandem.step t LEFT JOIN tandem.step_report e ON e.step = t.id
 		WHERE t.migration = m.id AND t.state = 'failed'
 		UNION ALL
-		SELECT 2, 0, format('region %s: %s', g.region, g.problem) FROM failing_regions g
+		SELECT 2, d.id, d.problem FROM tandem._missing_builds d WHERE d.migration = m.id
+		UNION ALL
+		SELECT 3, 0, format('region %s: %s', g.region, g.problem) FROM failing_regions g
 		WHERE m.release IS NOT NULL) w
 		WHERE m.phase NOT IN ('done', 'aborted')) AS problem,
 	CASE WHEN v.readable THEN r.error END AS error,
@@ -4150,7 +4169,7 @@ CROSS JOIN LATERAL (SELECT r.error IS NOT NULL AND NOT EXISTS (
 	WHERE NOT tandem.may_read_rows(t.relation::oid)) AS readable) v
 ORDER BY m.id;
 COMMENT ON VIEW tandem.migrations IS 'every migration: its phase, the process that runs it, how far it is, open steps and problems';
-COMMENT ON COLUMN tandem.migrations.problem IS 'what is wrong with its syncs, the steps that have failed, until migrate is called again, and what is wrong with regions; NULL: nothing';
+COMMENT ON COLUMN tandem.migrations.problem IS 'what is wrong with its syncs, the steps that have failed, until migrate is called again, what was built and is gone, and what is wrong with regions; NULL: nothing';
 COMMENT ON COLUMN tandem.migrations.percent IS 'how much of the work of migrate is done, by the blocks that its steps read or write; NULL before there is a step';
 COMMENT ON COLUMN tandem.migrations.rows_per_second IS 'rows a second of the tables that are being filled or verified';
 COMMENT ON COLUMN tandem.migrations.time_left IS 'time until migrate has ended, by the wall clock; NULL before it is known, while nothing runs or it is paused, and as long as an index or a constraint is to be built';
@@ -4240,7 +4259,7 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 	CASE WHEN m.paused_by IS NOT NULL THEN 'paused'
 		WHEN s.pid IS NOT NULL THEN CASE WHEN s.state IN ('running', 'waiting') THEN s.state ELSE 'running' END
 		WHEN m.phase = 'expand' THEN CASE WHEN m.filled_at IS NOT NULL THEN 'ready' ELSE 'not begun' END
-		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' OR b.problems IS NOT NULL THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL AND q.waits IS NULL THEN 'ready' ELSE 'waiting' END
+		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' OR b.problems IS NOT NULL OR d.problems IS NOT NULL THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL AND q.waits IS NULL THEN 'ready' ELSE 'waiting' END
 		WHEN s.state = 'failed' OR x.error IS NOT NULL THEN 'failed' ELSE 'stopped' END AS state,
 	p.percent || ' %' AS done,
 	tandem.duration(p.seconds_left) AS "left",
@@ -4256,9 +4275,9 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 			-- where that of the migration is not known
 			CASE WHEN p.seconds_left IS NULL THEN tandem.duration(s.seconds_left) || ' left' END,
 			s.waiting, 'waits for ' || s.blockers, coalesce(s.error, x.error))
-		END, b.problems, r.problems, CASE
+		END, b.problems, d.problems, r.problems, CASE
 		WHEN b.gone THEN NULL
-		WHEN s.pid IS NULL AND (m.phase = 'contract' OR m.phase = 'expand' AND m.filled_at IS NOT NULL) AND a.due IS NOT TRUE AND q.due IS NOT TRUE THEN NULL
+		WHEN s.pid IS NULL AND (m.phase = 'contract' OR m.phase = 'expand' AND m.filled_at IS NOT NULL) AND a.due IS NOT TRUE AND q.due IS NOT TRUE AND d.problems IS NULL THEN NULL
 		WHEN s.pid IS NULL OR m.paused_by IS NOT NULL THEN format('%s%s;', 'by ' || quote_ident(tandem.role_name(m.paused_by)) || ': ',
 			tandem.migrate_call(m.name, m.paused_by IS NOT NULL, s.pid IS NOT NULL)) END), 41) AS what
 FROM tandem.migration m LEFT JOIN tandem._migration_progress p ON p.migration_id = m.id
@@ -4284,6 +4303,7 @@ LEFT JOIN LATERAL (SELECT v.rows_then > 0 AND k.rows = 0 AS due, CASE WHEN k.row
 LEFT JOIN LATERAL (SELECT string_agg(DISTINCT w.problem, ', ') AS problems, bool_or(NOT w.there) AS gone
 	FROM (SELECT tandem.sync_problem(y.id) AS problem, EXISTS (SELECT FROM pg_class c WHERE c.oid = y.relation) AS there
 		FROM tandem.sync y WHERE y.migration = m.id) w) b ON true
+LEFT JOIN LATERAL (SELECT string_agg(w.problem, ', ' ORDER BY w.id) AS problems FROM tandem._missing_builds w WHERE w.migration = m.id) d ON true
 -- of a run that has ended by no fault of a step, for those who see it in tandem.migrations
 LEFT JOIN LATERAL (SELECT e.error FROM tandem.run_report e
 	WHERE e.migration = m.id AND s.pid IS NULL AND e.error IS NOT NULL AND NOT EXISTS (

@@ -195,6 +195,19 @@ SELECT tandem.change_column('since', 's', 'f', 'text');
 -- nothing has become of anything yet
 CALL tandem.migrate('since');
 SELECT * FROM tandem.preview_contract('since');
+-- what was built is gone
+DROP INDEX s_b__7;
+ALTER TABLE s DROP CONSTRAINT s_less__7;
+SELECT state, what FROM tandem.status;
+SELECT problem FROM tandem.migrations WHERE name = 'since';
+SET client_min_messages = error;
+CALL tandem.contract('since', undeclared => 'ignore', force => true);
+SET client_min_messages = warning;
+CALL tandem.migrate('since');
+SELECT state, what FROM tandem.status;
+SELECT problem FROM tandem.migrations WHERE name = 'since';
+-- or has other options
+ALTER INDEX s_again__7 SET (fillfactor = 50);
 DROP INDEX s_a, s_b, s_again;
 CREATE INDEX s_b ON s (b) WHERE b > 7;
 CREATE INDEX s_again ON s (e, a);

@@ -128,7 +128,7 @@ problem_of_index(const Step *step)
 		case FOUND_OTHER:
 			break;
 	}
-	return index_was_renamed_under(step) ? NULL
+	return index_was_renamed_under(step) || index_has_other_options(step) ? NULL
 		: pstrdup("is another one: drop or rename that one");
 }
 
@@ -220,7 +220,7 @@ step_is_overtaken(const Step *step)
 	query_name(&query, step->object);
 	query_bool(&query, step->kind == STEP_NOT_NULL);
 	(void) query_run(&query,
-					 "SELECT CASE WHEN $4 THEN tandem._lost_not_null($1, $2, $3) ELSE EXISTS (SELECT FROM tandem._carried c "
+					 "SELECT CASE WHEN $4 THEN EXISTS (SELECT FROM tandem._lost_not_nulls l WHERE l.migration = $1 AND l.relation = $2 AND l.column_name = $3) ELSE EXISTS (SELECT FROM tandem._carried c "
 					 "WHERE c.migration = $1 AND c.relation = $2 AND c.object = $3 AND c.given <> 'statistics' AND c.changed) END");
 	overtaken = query_get_bool(0, 1);
 	query_end(&query);
