@@ -465,6 +465,9 @@ CREATE TABLE tandem.operation (
 	new_name name CHECK ((new_name IS NOT NULL) = (kind IN ('rename table', 'rename constraint', 'carry')) AND new_name IS DISTINCT FROM ''),
 	-- as the user wrote it, and as who owned the table then it is to run
 	statement text CHECK ((statement IS NOT NULL) = (kind = 'statement')),
+	-- what was carried over unchanged, as it was then; after a restore its text alone tells
+	source oid,
+	source_definition text,
 	owner tandem.role_reference NOT NULL,
 	search_path text NOT NULL,
 	-- contract has done it
@@ -2046,6 +2049,44 @@ END;
 COMMENT ON FUNCTION tandem._row_storing_functions(oid)
 	IS 'functions of triggers of a table that, by their text, insert its whole rows elsewhere, by the place of their columns';
 
+CREATE FUNCTION tandem._object_now(relation oid, kind text, name name, source oid, OUT oid oid, OUT now_name name, OUT definition text, OUT kinds text, OUT valid boolean)
+RETURNS SETOF record LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH objects AS (
+		SELECT i.indexrelid AS oid, c.relname AS name, concat(CASE WHEN i.indisunique THEN 'UNIQUE' END, substring(pg_get_indexdef(i.indexrelid) FROM ' USING .*$')) AS definition, NULL AS kinds,
+			i.indisvalid AND i.indisready AS valid
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE $2 = 'index' AND i.indrelid = $1
+		UNION ALL
+		SELECT k.oid, k.conname, regexp_replace(regexp_replace(pg_get_constraintdef(k.oid), '^PRIMARY KEY', 'UNIQUE'), ' NOT VALID$', ''), NULL, k.convalidated
+		FROM pg_constraint k WHERE $2 = 'constraint' AND k.conrelid = $1 AND k.contype IN ('p', 'u', 'c', 'f', 'x')
+		UNION ALL
+		SELECT s.oid, s.stxname, pg_get_statisticsobjdef_columns(s.oid),
+			(SELECT string_agg(CASE u.kind WHEN 'd' THEN 'ndistinct' WHEN 'f' THEN 'dependencies' ELSE 'mcv' END, ', ' ORDER BY u.kind) FROM unnest(s.stxkind) u (kind) WHERE u.kind <> 'e'), true
+		FROM pg_statistic_ext s WHERE $2 = 'statistics' AND s.stxrelid = $1
+	)
+	-- it may have been renamed, or rebuilt as it was
+	SELECT o.oid, o.name, o.definition, o.kinds, o.valid FROM objects o WHERE o.oid = $4 OR o.name = $3 ORDER BY o.oid = $4 DESC NULLS LAST LIMIT 1;
+END;
+COMMENT ON FUNCTION tandem._object_now(oid, text, name, oid)
+	IS 'an index, a constraint or statistics of a table by OID, or by name: what it is called and is, without its name';
+
+CREATE VIEW tandem._lost_not_nulls AS
+SELECT w.migration, w.relation, y.new_columns[1] AS column_name
+FROM tandem.owned_column w JOIN tandem.sync y ON y.migration = w.migration AND y.relation = w.relation AND y.new_name IS NOT NULL
+	AND coalesce(w.renamed, w.column_name) = y.new_columns[1]
+JOIN pg_attribute o ON o.attrelid = w.relation AND o.attname = y.old_columns[1] AND NOT o.attnotnull
+WHERE w.old_not_null;
+COMMENT ON VIEW tandem._lost_not_nulls
+	IS 'columns into which others are changed that were NOT NULL at expand, and are not now';
+
+CREATE VIEW tandem._carried AS
+SELECT o.migration, o.relation, o.given, o.object, o.new_name, coalesce(n.now_name, o.new_name) AS source_name, n.definition, n.kinds, n.oid IS NOT NULL AS there,
+	o.source IS NOT NULL AND n.oid IS DISTINCT FROM o.source AND concat(n.kinds, n.definition) IS DISTINCT FROM o.source_definition AS changed
+FROM tandem.operation o LEFT JOIN LATERAL tandem._object_now(o.relation, o.given, o.new_name, o.source) n ON true
+WHERE o.kind = 'carry' AND o.given IN ('index', 'constraint', 'statistics');
+COMMENT ON VIEW tandem._carried
+	IS 'what stood on changed columns and was carried over, as it is now; changed: dropped since, or another one';
+
 -- What contract takes along, and what the new columns lack: see src/ending/README.md.
 
 CREATE FUNCTION tandem._naming_functions(relation oid, number integer, OUT function oid, OUT line text, OUT part text)
@@ -2239,12 +2280,16 @@ BEGIN ATOMIC
 		WHERE t.typtype = 'd' AND t.oid IN (SELECT g.type FROM going g UNION SELECT n.atttypid FROM news n)
 	), gone AS MATERIALIZED (
 		SELECT g.relation, array_agg(DISTINCT g.number) AS numbers,
-			coalesce(array_agg(DISTINCT g.number) FILTER (WHERE g.new_columns = '{}'), '{}') AS dropped FROM going g GROUP BY g.relation
+			coalesce(array_agg(DISTINCT g.number) FILTER (WHERE g.new_columns = '{}'), '{}') AS dropped,
+			-- of these the user has said what becomes of all that stood on them at expand: what he has not was made since;
+			-- of what a partition alone has change_column has told
+			coalesce(array_agg(DISTINCT g.number) FILTER (WHERE y.new_name IS NOT NULL AND g.new_columns <> '{}' AND g.relation = g.root), '{}') AS changed
+		FROM going g JOIN tandem.sync y ON y.id = g.sync GROUP BY g.relation
 	), indexes AS MATERIALIZED (
 		-- all of these tables: what they read, and their text with the new names
 		SELECT i.indrelid AS relation, i.indexrelid AS index, i.indisunique AS is_unique, i.indisvalid AND i.indisready AND i.indislive AS valid,
 			i.indisclustered, i.indpred IS NOT NULL AS partial, i.indexprs IS NOT NULL AS computed, c.relam,
-			i.indnullsnotdistinct, k.contype, k.conname, coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false) AS without_overlaps, o.numbers AS goes, o.dropped, x.numbers,
+			i.indnullsnotdistinct, k.contype, k.conname, coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false) AS without_overlaps, o.numbers AS goes, o.dropped, o.changed, x.numbers,
 			y.keys, y.options, y.classes, y.collations, d.definition, coalesce(tandem._with_words(d.definition, w.olds, w.news), d.definition) AS renamed
 		FROM gone o JOIN pg_index i ON i.indrelid = o.relation
 		LEFT JOIN names w ON w.relation = o.relation
@@ -2259,7 +2304,7 @@ BEGIN ATOMIC
 			WHERE x.relation = i.indrelid AND x.index = i.indexrelid) x
 	), going_indexes AS MATERIALIZED (
 		SELECT i.relation, i.index, i.is_unique, i.indisclustered, i.contype, i.conname, i.without_overlaps, i.numbers, i.goes,
-			NOT i.numbers <@ i.goes AS beyond, i.numbers <@ i.dropped AS dropped,
+			NOT i.numbers <@ i.goes AS beyond, i.numbers <@ i.dropped AS dropped, i.numbers && i.changed AS changed,
 			(SELECT j.index FROM indexes j
 				-- the new names in place of the old ones
 				CROSS JOIN LATERAL (SELECT NOT EXISTS (SELECT FROM unnest(i.numbers) u (number) WHERE u.number = ANY (i.goes)
@@ -2346,6 +2391,38 @@ BEGIN ATOMIC
 			(SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d WHERE d.adrelid = g.relation AND d.adnum = n.attnum) AS new) d
 		WHERE g.relation = g.root AND d.old IS DISTINCT FROM w.old_default AND d.tree IS DISTINCT FROM w.old_default_tree
 			AND d.new IS NOT NULL AND d.old IS DISTINCT FROM d.new
+		UNION ALL
+		SELECT k.part, k.object,
+			CASE WHEN b.oid IS NULL THEN format('it was built for %I, and is gone', c.new_name)
+				WHEN NOT c.there THEN format('it was built for %I, which was dropped since expand', c.new_name)
+				ELSE format('it was built for %I, which is another one since expand: %s', c.source_name, concat('(' || c.kinds || ') ON ', ltrim(c.definition))) END,
+			CASE c.given
+				WHEN 'index' THEN concat_ws('; ', CASE WHEN b.oid IS NOT NULL THEN format('DROP INDEX %s%s', l.concurrently, b.oid::regclass) END,
+					CASE WHEN c.there THEN format('CREATE %sINDEX %s%I ON %s%s', substring(m.definition FROM '^UNIQUE') || ' ', l.concurrently, c.object, c.relation, substring(m.definition FROM ' USING .*$')) END)
+				WHEN 'constraint' THEN concat('ALTER TABLE ', c.relation, CASE WHEN b.oid IS NOT NULL THEN format(' DROP CONSTRAINT %I', c.object) END, CASE WHEN b.oid IS NOT NULL AND c.there THEN ',' END,
+					CASE WHEN c.there THEN format(' ADD CONSTRAINT %I %s', c.object, m.definition)
+						|| CASE WHEN l.relkind <> 'p' AND m.definition ~ '^(CHECK|FOREIGN)' THEN format(' NOT VALID; ALTER TABLE %s VALIDATE CONSTRAINT %I', c.relation, c.object) ELSE '; -- with the table locked' END END)
+				ELSE concat_ws('; ', CASE WHEN b.oid IS NOT NULL THEN format('DROP STATISTICS %s.%I', l.schema, c.object) END,
+					CASE WHEN c.there THEN format('CREATE STATISTICS %s.%I%s ON %s FROM %s', l.schema, c.object, ' (' || c.kinds || ')', m.definition, c.relation) END) END,
+			true, true, NULL, NULL, NULL
+		FROM tandem._carried c JOIN pg_class r ON r.oid = c.relation
+		LEFT JOIN names w ON w.relation = c.relation
+		LEFT JOIN LATERAL tandem._object_now(c.relation, c.given, c.object, NULL) b ON true
+		CROSS JOIN LATERAL (SELECT coalesce(tandem._with_words(c.definition, w.olds, w.news), c.definition) AS definition) m
+		CROSS JOIN LATERAL (SELECT r.relkind, r.relnamespace::regnamespace AS schema, CASE WHEN r.relkind <> 'p' THEN 'CONCURRENTLY ' ELSE '' END AS concurrently) l
+		CROSS JOIN LATERAL (SELECT CASE c.given WHEN 'index' THEN 'indexes' WHEN 'statistics' THEN 'extended statistics' ELSE CASE left(coalesce(b.definition, c.definition), 1)
+				WHEN 'U' THEN 'unique constraints' WHEN 'F' THEN 'foreign keys' ELSE 'check constraints' END END AS part,
+			CASE c.given WHEN 'index' THEN format('index %I.%I', l.schema, c.object) WHEN 'statistics' THEN format('statistics %s.%I', l.schema, c.object)
+				ELSE format('constraint %I of table %s', c.object, c.relation) END AS object) k
+		WHERE c.migration = $1 AND CASE WHEN c.changed THEN concat(b.kinds, b.definition) IS DISTINCT FROM concat(c.kinds, m.definition) OR NOT b.valid
+			-- of the others there is a step, without which there is no contract
+			ELSE c.given = 'statistics' AND c.there AND b.oid IS NULL END
+		UNION ALL
+		SELECT 'not null', g.title, format('it is NOT NULL no more since expand, and %I is', y.new_columns[1]),
+			format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', g.relation::regclass, y.new_columns[1]), true, true, g.sync, g.root, g.name
+		FROM replaced g JOIN tandem.sync y ON y.id = g.sync AND y.new_name IS NOT NULL
+		JOIN pg_attribute n ON n.attrelid = g.relation AND n.attname = y.new_columns[1] AND n.attnotnull
+		WHERE g.relation = g.root AND EXISTS (SELECT FROM tandem._lost_not_nulls l WHERE l.migration = y.migration AND l.relation = g.relation AND l.column_name = y.new_columns[1])
 		UNION ALL
 		SELECT 'not null', g.title, format('it is NOT NULL, and no new column is: NULL can be stored in %s',
 				array_to_string(ARRAY(SELECT quote_ident(u) FROM unnest(g.new_columns) u), ', ')),
@@ -2486,7 +2563,7 @@ BEGIN ATOMIC
 					WHERE c.conindid = i.index AND c.contype = i.contype AND c.conrelid = i.relation AND w.relation = i.relation)
 				ELSE (SELECT format('CREATE %sINDEX %sON %s%s', CASE WHEN i.is_unique THEN 'UNIQUE ' END, CASE WHEN t.relkind <> 'p' THEN 'CONCURRENTLY ' END, i.relation::regclass,
 					tandem._with_words(substring(pg_get_indexdef(i.index) FROM ' USING .*$'), w.olds, w.news)) FROM pg_class t, names w WHERE t.oid = i.relation AND w.relation = i.relation) END,
-			i.twin IS NULL AND NOT i.dropped AND (i.is_unique OR i.contype IS NOT NULL OR i.beyond), true, NULL, NULL, NULL
+			i.twin IS NULL AND NOT i.dropped AND (i.is_unique OR i.contype IS NOT NULL OR i.beyond OR i.changed), true, NULL, NULL, NULL
 		FROM going_indexes i
 		UNION ALL
 		SELECT 'check constraints', format('check constraint %I of table %s', c.conname, c.conrelid::regclass),
@@ -2496,7 +2573,7 @@ BEGIN ATOMIC
 				regexp_replace(tandem._with_words(pg_get_constraintdef(c.oid), w.olds, w.news), ' NOT VALID$', '')) FROM names w WHERE w.relation = c.conrelid), b.beyond, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_constraint c ON c.conrelid = o.relation AND c.contype = 'c' AND c.coninhcount = 0 AND c.conkey::integer[] && o.numbers
 		-- of several columns: that one of them goes with its column is no news
-		CROSS JOIN LATERAL (SELECT cardinality(c.conkey) > 1 AND NOT c.conkey::integer[] <@ o.dropped
+		CROSS JOIN LATERAL (SELECT (cardinality(c.conkey) > 1 OR c.conkey::integer[] && o.changed) AND NOT c.conkey::integer[] <@ o.dropped
 			-- one that is the same with the new names
 			AND NOT EXISTS (SELECT FROM pg_constraint t JOIN names w ON w.relation = t.conrelid
 				WHERE t.conrelid = c.conrelid AND t.contype = 'c' AND t.oid <> c.oid AND t.convalidated AND (c.connoinherit OR NOT t.connoinherit)
@@ -2546,14 +2623,14 @@ BEGIN ATOMIC
 		FROM going g JOIN pg_class c ON c.oid = g.relation CROSS JOIN LATERAL tandem._columns_of_type(c.reltype) y
 		UNION ALL
 		SELECT 'extended statistics', format('statistics %s.%I', s.stxnamespace::regnamespace, s.stxname),
-			CASE WHEN b.beyond THEN 'they are dropped, although they have other columns, too' ELSE 'they are dropped' END,
+			CASE WHEN b.beyond AND NOT k.numbers <@ o.numbers THEN 'they are dropped, although they have other columns, too' ELSE 'they are dropped' END,
 			(SELECT tandem._with_words(replace(pg_get_statisticsobjdef(s.oid), format('%s.%I', s.stxnamespace::regnamespace, s.stxname),
 				format('%s.%I', s.stxnamespace::regnamespace, tandem._new_name(s.stxname))), w.olds, w.news) FROM names w WHERE w.relation = s.stxrelid), b.beyond, true, NULL, NULL, NULL
 		FROM gone o JOIN pg_statistic_ext s ON s.stxrelid = o.relation
 		CROSS JOIN LATERAL (SELECT array_agg(u.number) AS numbers FROM (SELECT k.number::integer FROM unnest(s.stxkeys::int2[]) k (number)
 			UNION SELECT d.refobjsubid FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
 				AND d.refclassid = 'pg_class'::regclass AND d.refobjid = s.stxrelid AND d.refobjsubid > 0) u (number)) k
-		CROSS JOIN LATERAL (SELECT NOT k.numbers <@ o.numbers
+		CROSS JOIN LATERAL (SELECT (NOT k.numbers <@ o.numbers OR k.numbers && o.changed)
 			AND NOT EXISTS (SELECT FROM pg_statistic_ext t CROSS JOIN LATERAL (SELECT array_agg(x.number::integer) AS numbers FROM unnest(t.stxkeys::int2[]) x (number)) x
 				WHERE t.stxrelid = s.stxrelid AND t.oid <> s.oid AND s.stxkind <@ t.stxkind AND s.stxexprs IS NULL AND NOT x.numbers && o.numbers
 				AND NOT EXISTS (SELECT FROM unnest(k.numbers) u (number) WHERE NOT CASE WHEN u.number = ANY (o.numbers)
@@ -2586,6 +2663,8 @@ BEGIN ATOMIC
 		-- what is carried over, or is to go, as the user has said; or a statement at contract does it
 		SELECT o.relation, coalesce(o.new_name, o.object) AS name FROM tandem.operation o
 		WHERE o.migration = $1 AND o.kind IN ('carry', 'leave', 'undecided', 'drop index')
+		-- whatever it is called now
+		UNION SELECT c.relation, c.source_name FROM tandem._carried c WHERE c.migration = $1
 	)
 	SELECT DISTINCT f.part, f.object, f.what_happens, coalesce(f.remedy, 'create the like without the column, if it is still needed'), f.refuses
 	FROM found f
@@ -3797,6 +3876,7 @@ REVOKE ALL ON FUNCTION
 	tandem._column_migrations(oid, integer, integer),
 	tandem._rename_waits(oid, name, integer),
 	tandem._carried_objects(oid, integer, integer), tandem._names_to_take(oid, name, name),
+	tandem._object_now(oid, text, name, oid),
 	tandem._carried_properties(oid, integer, integer),
 	tandem._slots_behind(pg_lsn),
 	tandem._column_moved_keys(oid, integer, oid[], name[]),
@@ -4116,6 +4196,24 @@ JOIN tandem._other_regions o ON coalesce(o.expanded, 0) < n.release OR e.everywh
 WHERE m.release IS NOT NULL AND m.phase NOT IN ('done', 'aborted') AND o.doubt IS NULL;
 COMMENT ON VIEW tandem._region_waits IS 'what contract of a migration, and health of its release, wait for in other regions, beside what is wrong there';
 
+CREATE VIEW tandem._missing_builds AS
+SELECT t.migration, t.id, format('%s of %s %I is gone', t.kind, t.relation, t.object) AS problem
+FROM tandem.step t JOIN tandem.migration m ON m.id = t.migration AND m.phase IN ('migrate', 'contract')
+JOIN pg_class r ON r.oid = t.relation
+WHERE t.state = 'done' AND CASE t.kind
+	WHEN 'index' THEN NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = r.relnamespace AND c.relname = t.object)
+		-- a key has taken it
+		AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
+			WHERE i.indrelid = t.relation AND substring(pg_get_indexdef(i.indexrelid) FROM 'USING .*$') = t.definition)
+	WHEN 'constraint' THEN NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = t.relation AND k.conname = t.object)
+	WHEN 'not null' THEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.relation AND a.attname = t.object AND NOT a.attnotnull)
+		AND NOT EXISTS (SELECT FROM tandem._lost_not_nulls l WHERE l.migration = t.migration AND l.relation = t.relation AND l.column_name = t.object)
+	ELSE false END
+	-- whoever dropped what it was made of may have meant it: contract says
+	AND NOT EXISTS (SELECT FROM tandem.operation o WHERE o.migration = t.migration AND o.relation = t.relation AND o.object = t.object AND o.kind = 'carry' AND o.given = t.kind
+		AND o.source IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = o.source) AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.oid = o.source));
+COMMENT ON VIEW tandem._missing_builds IS 'what migrate has built for open migrations, and somebody has dropped since: contract is refused until migrate has built it again';
+
 CREATE VIEW tandem.migrations AS
 -- asked once, however many migrations there are
 WITH failing_regions AS MATERIALIZED (SELECT g.region, g.problem FROM tandem.regions g WHERE g.problem IS NOT NULL)
@@ -4137,7 +4235,9 @@ SELECT m.name, m.release, m.phase, m.comment, tandem.role_name(m.created_by) AS 
 		FROM tandem.step t LEFT JOIN tandem.step_report e ON e.step = t.id
 		WHERE t.migration = m.id AND t.state = 'failed'
 		UNION ALL
-		SELECT 2, 0, format('region %s: %s', g.region, g.problem) FROM failing_regions g
+		SELECT 2, d.id, d.problem FROM tandem._missing_builds d WHERE d.migration = m.id
+		UNION ALL
+		SELECT 3, 0, format('region %s: %s', g.region, g.problem) FROM failing_regions g
 		WHERE m.release IS NOT NULL) w
 		WHERE m.phase NOT IN ('done', 'aborted')) AS problem,
 	CASE WHEN v.readable THEN r.error END AS error,
@@ -4154,7 +4254,7 @@ CROSS JOIN LATERAL (SELECT r.error IS NOT NULL AND NOT EXISTS (
 	WHERE NOT tandem.may_read_rows(t.relation::oid)) AS readable) v
 ORDER BY m.id;
 COMMENT ON VIEW tandem.migrations IS 'every migration: its phase, the process that runs it, how far it is, open steps and problems';
-COMMENT ON COLUMN tandem.migrations.problem IS 'what is wrong with its syncs, the steps that have failed, until migrate is called again, and what is wrong with regions; NULL: nothing';
+COMMENT ON COLUMN tandem.migrations.problem IS 'what is wrong with its syncs, the steps that have failed, until migrate is called again, what was built and is gone, and what is wrong with regions; NULL: nothing';
 COMMENT ON COLUMN tandem.migrations.percent IS 'how much of the work of migrate is done, by the blocks that its steps read or write; NULL before there is a step';
 COMMENT ON COLUMN tandem.migrations.rows_per_second IS 'rows a second of the tables that are being filled or verified';
 COMMENT ON COLUMN tandem.migrations.time_left IS 'time until migrate has ended, by the wall clock; NULL before it is known, while nothing runs or it is paused, and as long as an index or a constraint is to be built';
@@ -4244,7 +4344,7 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 	CASE WHEN m.paused_by IS NOT NULL THEN 'paused'
 		WHEN s.pid IS NOT NULL THEN CASE WHEN s.state IN ('running', 'waiting') THEN s.state ELSE 'running' END
 		WHEN m.phase = 'expand' THEN CASE WHEN m.filled_at IS NOT NULL THEN 'ready' ELSE 'not begun' END
-		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' OR b.problems IS NOT NULL THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL AND q.waits IS NULL AND k.waits IS NULL THEN 'ready' ELSE 'waiting' END
+		WHEN m.phase = 'contract' THEN CASE WHEN s.state = 'failed' OR b.problems IS NOT NULL OR d.problems IS NOT NULL THEN 'failed' WHEN r.waits IS NULL AND a.waits IS NULL AND q.waits IS NULL AND k.waits IS NULL THEN 'ready' ELSE 'waiting' END
 		WHEN s.state = 'failed' OR x.error IS NOT NULL THEN 'failed' ELSE 'stopped' END AS state,
 	p.percent || ' %' AS done,
 	tandem.duration(p.seconds_left) AS "left",
@@ -4260,9 +4360,9 @@ SELECT tandem.in_lines(m.name, 18) AS migration,
 			-- where that of the migration is not known
 			CASE WHEN p.seconds_left IS NULL THEN tandem.duration(s.seconds_left) || ' left' END,
 			s.waiting, 'waits for ' || s.blockers, coalesce(s.error, x.error))
-		END, b.problems, r.problems, CASE
+		END, b.problems, d.problems, r.problems, CASE
 		WHEN b.gone THEN NULL
-		WHEN s.pid IS NULL AND (m.phase = 'contract' OR m.phase = 'expand' AND m.filled_at IS NOT NULL) AND a.due IS NOT TRUE AND q.due IS NOT TRUE THEN NULL
+		WHEN s.pid IS NULL AND (m.phase = 'contract' OR m.phase = 'expand' AND m.filled_at IS NOT NULL) AND a.due IS NOT TRUE AND q.due IS NOT TRUE AND d.problems IS NULL THEN NULL
 		WHEN s.pid IS NULL OR m.paused_by IS NOT NULL THEN format('%s%s;', 'by ' || quote_ident(tandem.role_name(m.paused_by)) || ': ',
 			tandem.migrate_call(m.name, m.paused_by IS NOT NULL, s.pid IS NOT NULL)) END), 41) AS what
 FROM tandem.migration m LEFT JOIN tandem._migration_progress p ON p.migration_id = m.id
@@ -4292,6 +4392,7 @@ LEFT JOIN LATERAL (SELECT format('keys are at %s: SELECT tandem.take_keys(%L);',
 LEFT JOIN LATERAL (SELECT string_agg(DISTINCT w.problem, ', ') AS problems, bool_or(NOT w.there) AS gone
 	FROM (SELECT tandem.sync_problem(y.id) AS problem, EXISTS (SELECT FROM pg_class c WHERE c.oid = y.relation) AS there
 		FROM tandem.sync y WHERE y.migration = m.id) w) b ON true
+LEFT JOIN LATERAL (SELECT string_agg(w.problem, ', ' ORDER BY w.id) AS problems FROM tandem._missing_builds w WHERE w.migration = m.id) d ON true
 -- of a run that has ended by no fault of a step, for those who see it in tandem.migrations
 LEFT JOIN LATERAL (SELECT e.error FROM tandem.run_report e
 	WHERE e.migration = m.id AND s.pid IS NULL AND e.error IS NOT NULL AND NOT EXISTS (

@@ -178,5 +178,59 @@ CREATE TABLE sub_1 PARTITION OF sub DEFAULT PARTITION BY LIST (k);
 SELECT tandem.change_column('tables', 'sub', 'k', 'bigint');
 CALL tandem.abort('tables');
 
+-- 6. What stands on the column is dropped, renamed, made anew or newly made after expand; and what was built is dropped.
+CREATE TABLE k (id integer PRIMARY KEY, "kK" integer);
+CREATE TABLE s (id integer PRIMARY KEY, a integer NOT NULL, b integer CHECK (b > 0), c integer UNIQUE, d integer REFERENCES k, e integer NOT NULL, f varchar(5) CHECK (f <> 'x'));
+CREATE INDEX s_a ON s (a);
+CREATE INDEX s_b ON s (b);
+CREATE INDEX s_e ON s (e);
+CREATE INDEX s_again ON s (e, a);
+ALTER TABLE s ADD CONSTRAINT s_less CHECK (b < 1000), ADD CONSTRAINT s_two UNIQUE (a, b);
+CREATE STATISTICS s_ab ON a, b FROM s;
+CREATE STATISTICS s_ac (mcv) ON a, c FROM s;
+CREATE STATISTICS s_bc ON b, c FROM s;
+SELECT tandem.create_migration('since', release => 7);
+SELECT tandem.change_column('since', 's', name, 'bigint') FROM unnest('{a,b,c,d,e}'::text[]) name;
+SELECT tandem.change_column('since', 's', 'f', 'text');
+-- nothing has become of anything yet
+CALL tandem.migrate('since');
+SELECT * FROM tandem.preview_contract('since');
+-- what was built is gone
+DROP INDEX s_b__7;
+ALTER TABLE s DROP CONSTRAINT s_less__7;
+SELECT state, what FROM tandem.status;
+SELECT problem FROM tandem.migrations WHERE name = 'since';
+SET client_min_messages = error;
+CALL tandem.contract('since', undeclared => 'ignore', force => true);
+SET client_min_messages = warning;
+CALL tandem.migrate('since');
+SELECT state, what FROM tandem.status;
+SELECT problem FROM tandem.migrations WHERE name = 'since';
+-- or has other options
+ALTER INDEX s_again__7 SET (fillfactor = 50);
+DROP INDEX s_a, s_b, s_again;
+CREATE INDEX s_b ON s (b) WHERE b > 7;
+CREATE INDEX s_again ON s (e, a);
+ALTER INDEX s_e RENAME TO s_f;
+CREATE INDEX s_new ON s (c, b);
+ALTER TABLE s ALTER a DROP NOT NULL, DROP CONSTRAINT s_b_check, DROP CONSTRAINT s_c_key, DROP CONSTRAINT s_d_fkey, DROP CONSTRAINT s_less, DROP CONSTRAINT s_two;
+ALTER TABLE s ADD CONSTRAINT s_less CHECK (b < 2000), ADD CONSTRAINT s_new_check CHECK (c > 8), ADD CONSTRAINT s_two UNIQUE (b, a),
+	ADD CONSTRAINT s_d_fkey FOREIGN KEY (d) REFERENCES k ON DELETE CASCADE;
+DROP STATISTICS s_ab, s_ac, s_bc__7;
+CREATE STATISTICS s_ac (ndistinct) ON a, c FROM s;
+SELECT part, object, what_happens, remedy FROM tandem.preview_contract('since');
+SELECT tandem.switch_release(7);
+CALL tandem.contract('since', undeclared => 'ignore');
+SELECT regexp_split_to_table(remedy, '; ') FROM tandem.preview_contract('since') \gexec
+SELECT part, object, what_happens, remedy FROM tandem.preview_contract('since');
+-- nothing of it comes back
+CALL tandem.migrate('since');
+CALL tandem.contract('since', undeclared => 'ignore');
+SELECT kind, name, definition FROM catalog WHERE name ~ '^s[._]' ORDER BY 1, 2;
+-- a generated column
+CREATE TABLE g (a integer, g integer GENERATED ALWAYS AS (a + 1) STORED);
+SELECT tandem.create_migration('generated', release => 8);
+SELECT tandem.change_column('generated', 'g', 'g', 'bigint');
+
 \c postgres
 DROP DATABASE change_middle;

@@ -172,22 +172,22 @@ carry_properties(const Carrying *carrying)
  *-------------------------------------------------------------------------
  */
 
-/* given: what it is; new_name: only of what is carried. */
-static void
+/* given: what it is; new_name: only of what is carried.  Returns its row, palloc'd. */
+static Operation *
 note_object(Migration *migration, Oid relid, OperationKind kind, char *given,
 			char *object, char *new_name)
 {
-	Operation	operation = {
-		.migration_id = migration->id,
-		.kind = kind,
-		.relation = relid,
-		.given = given,
-		.object = object,
-		.new_name = new_name,
-		.search_path = pstrdup(namespace_search_path),
-	};
+	Operation  *operation = palloc0(sizeof(Operation));
 
-	operation_insert(&operation);
+	operation->migration_id = migration->id;
+	operation->kind = kind;
+	operation->relation = relid;
+	operation->given = given;
+	operation->object = object;
+	operation->new_name = new_name;
+	operation->search_path = pstrdup(namespace_search_path);
+	operation_insert(operation);
+	return operation;
 }
 
 /* Returns a name in the schema of the table, palloc'd. */
@@ -444,8 +444,9 @@ carry_object(Migration *migration, const Carrying *carrying,
 		rethrow_with_hint(caller, hint_to_leave(object));
 	}
 	PG_END_TRY();
-	note_object(migration, carrying->rule->relation, OPERATION_CARRY, object->kind, built,
-				object->name);
+	operation_note_source(note_object(migration, carrying->rule->relation, OPERATION_CARRY,
+									  object->kind, built, object->name),
+						  object->stored_name);
 }
 
 /*-------------------------------------------------------------------------

@@ -96,7 +96,8 @@ names_of_carried(const Migration *migration)
 	query_int(&query, migration->id);
 	names = query_rows(&query,
 					   "SELECT t.statement, t.place = 6, o.relation::oid FROM tandem.operation o "
-					   "CROSS JOIN LATERAL tandem._names_to_take(o.relation, o.object, o.new_name) t "
+					   "LEFT JOIN LATERAL tandem._object_now(o.relation, o.given, o.new_name, o.source) n ON true "
+					   "CROSS JOIN LATERAL tandem._names_to_take(o.relation, o.object, coalesce(n.now_name, o.new_name)) t "
 					   "WHERE o.migration = $1 AND o.kind = 'carry' AND NOT starts_with(o.given, 'view') "
 					   "ORDER BY o.id, t.place, t.statement COLLATE \"C\"",
 					   read_name);

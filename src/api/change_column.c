@@ -580,6 +580,21 @@ check_down_is_left(const ColumnChange *change)
 			 errhint("Give one_way => true instead, if nothing is to be written back.")));
 }
 
+/* Nobody writes it, so there is nothing to keep equal. */
+static void
+check_is_not_generated(const ColumnChange *change)
+{
+	Oid			relid = change->rule->relation;
+
+	if (get_attgenerated(relid, get_attnum(relid, column_of(change))) == '\0')
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("column \"%s\" of table \"%s\" is a generated column",
+					change->rule->new_name, quoting_shown_name(relid)),
+			 errhint("Drop it with tandem.drop_column, and add one of another name with tandem.add_column, with up: what it is generated from.")));
+}
+
 /* The rows of a partition are found by what it is in. */
 static void
 check_is_no_partition_key(const ColumnChange *change)
@@ -730,6 +745,7 @@ change_one_column(FunctionCallInfo fcinfo, Migration *migration, bool of_cascade
 	}
 	column_operation_check(migration, change.rule);
 	check_something_changes(&change);
+	check_is_not_generated(&change);
 	check_is_no_partition_key(&change);
 	if (!of_cascade)
 		check_nothing_refers(migration, &change);

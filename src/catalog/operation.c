@@ -76,6 +76,21 @@ operation_note_owner(const Operation *operation, Oid owner)
 }
 
 void
+operation_note_source(const Operation *operation, const char *source)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_int(&query, operation->id);
+	query_name(&query, source);
+	(void) query_run(&query,
+					 "UPDATE tandem.operation o SET source = n.oid, source_definition = concat(n.kinds, n.definition) "
+					 "FROM tandem.operation p CROSS JOIN LATERAL tandem._object_now(p.relation, p.given, $2, NULL) n "
+					 "WHERE o.id = $1 AND p.id = $1");
+	query_end(&query);
+}
+
+void
 operation_note_done(const Operation *operation)
 {
 	TandemQuery query;

@@ -54,6 +54,12 @@ extern void operation_insert(Operation *operation);
 /* Records that the owner of the table has called it, too. */
 extern void operation_note_owner(const Operation *operation, Oid owner);
 
+/*
+ * Records what the object of this name, of its table, is now, from which another was carried
+ * over: tandem._carried tells what has become of it since.
+ */
+extern void operation_note_source(const Operation *operation, const char *source);
+
 /* Records that contract has done it. */
 extern void operation_note_done(const Operation *operation);
 

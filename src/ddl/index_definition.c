@@ -27,6 +27,7 @@
 #include "core/authority.h"
 #include "core/compat.h"
 #include "core/error.h"
+#include "core/query.h"
 #include "core/relation.h"
 #include "core/text.h"
 #include "core/transaction.h"
@@ -438,6 +439,31 @@ index_find(const Step *step, Oid table, const char *name)
 	if (OidIsValid(found.index))
 		found.state = judge_found_index(step, found.index, table);
 	return found;
+}
+
+bool
+index_has_other_options(const Step *step)
+{
+	Oid			index = get_relname_relid(step->object, get_rel_namespace(step->relation));
+	IndexDefinition *definition;
+	TandemQuery query;
+	bool		alike;
+
+	/* of what is no index there is none */
+	if (!OidIsValid(index) || IndexGetRelation(index, true) != step->relation || !get_index_isvalid(index))
+		return false;
+	definition = index_definition_read(index);
+	if (definition->is_unique != step->is_unique || !same_calls(step, definition->calls))
+		return false;
+	query_begin(&query);
+	query_text(&query, definition->tail);
+	query_text(&query, step->definition);
+	(void) query_run(&query,
+					 "SELECT regexp_replace($1, o.options, '') = regexp_replace($2, o.options, '') "
+					 "FROM (VALUES (' WITH \\([^()]*\\)')) o (options)");
+	alike = query_get_bool(0, 1);
+	query_end(&query);
+	return alike;
 }
 
 /*

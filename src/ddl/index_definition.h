@@ -62,6 +62,12 @@ typedef struct FoundIndex
 extern FoundIndex index_find(const Step *step, Oid table, const char *name);
 
 /*
+ * Is the index of the step's name, which is valid, what the step says but for its options, as
+ * after ALTER INDEX ... SET?
+ */
+extern bool index_has_other_options(const Step *step);
+
+/*
  * Has a constraint of the step's table an index like the step's, under any
  * name?  Locks the table in ACCESS SHARE mode meanwhile.
  */

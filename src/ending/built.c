@@ -128,7 +128,7 @@ problem_of_index(const Step *step)
 		case FOUND_OTHER:
 			break;
 	}
-	return index_was_renamed_under(step) ? NULL
+	return index_was_renamed_under(step) || index_has_other_options(step) ? NULL
 		: pstrdup("is another one: drop or rename that one");
 }
 
@@ -208,11 +208,29 @@ problem_of_not_null(const Step *step)
 	return NULL;
 }
 
-char *
-step_problem(const Step *step)
+bool
+step_is_overtaken(const Step *step)
 {
-	if (!relation_exists(step->relation))
-		return NULL;
+	TandemQuery query;
+	bool		overtaken;
+
+	query_begin(&query);
+	query_int(&query, step->migration_id);
+	query_oid(&query, step->relation);
+	query_name(&query, step->object);
+	query_bool(&query, step->kind == STEP_NOT_NULL);
+	(void) query_run(&query,
+					 "SELECT CASE WHEN $4 THEN EXISTS (SELECT FROM tandem._lost_not_nulls l WHERE l.migration = $1 AND l.relation = $2 AND l.column_name = $3) ELSE EXISTS (SELECT FROM tandem._carried c "
+					 "WHERE c.migration = $1 AND c.relation = $2 AND c.object = $3 AND c.given <> 'statistics' AND c.changed) END");
+	overtaken = query_get_bool(0, 1);
+	query_end(&query);
+	return overtaken;
+}
+
+/* What its problem is whatever has become of that which it was made of. */
+static char *
+problem_of_step(const Step *step)
+{
 	switch (step->kind)
 	{
 		case STEP_INDEX:
@@ -224,6 +242,14 @@ step_problem(const Step *step)
 		default:
 			return NULL;
 	}
+}
+
+char *
+step_problem(const Step *step)
+{
+	char	   *problem = relation_exists(step->relation) ? problem_of_step(step) : NULL;
+
+	return problem && step_is_overtaken(step) ? NULL : problem;
 }
 
 bool

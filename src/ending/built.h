@@ -20,4 +20,10 @@ extern char *step_problem(const Step *step);
  */
 extern bool step_object_is_another(const Step *step);
 
+/*
+ * Has the user dropped or changed what stood on a changed column, of which the step's was
+ * built?  Then contract wants what is there now in its place, not what the step says.
+ */
+extern bool step_is_overtaken(const Step *step);
+
 #endif							/* TANDEM_BUILT_H */

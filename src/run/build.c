@@ -23,6 +23,7 @@
 #include "ddl/build_piece.h"
 #include "ddl/constraint_build.h"
 #include "ddl/index_build.h"
+#include "ending/built.h"
 #include "fill/progress_notice.h"
 #include "run/build.h"
 #include "run/command.h"
@@ -82,6 +83,10 @@ static BuildResult
 next_build_piece(Build *build)
 {
 	memset(&build->piece, 0, sizeof(BuildPiece));
+	/* what the user has put in its place, or has not, contract asks for */
+	if (build->step->done && !build->reopened && build->step->kind != STEP_ANALYZE &&
+		step_is_overtaken(build->step))
+		return BUILD_DONE;
 	switch (build->step->kind)
 	{
 		case STEP_INDEX:
