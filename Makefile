@@ -182,6 +182,7 @@ OBJS = \
 	src/review/lint_object.o \
 	src/review/lint_use.o \
 	src/review/lint_rule.o \
+	src/review/ddl_check.o \
 	src/api/arguments.o \
 	src/api/expand.o \
 	src/api/absent_column.o \

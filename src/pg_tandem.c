@@ -11,6 +11,7 @@
 #include "core/extension.h"
 #include "core/settings.h"
 #include "release/fence.h"
+#include "review/ddl_check.h"
 #include "row/key_lock.h"
 #include "row/running_statement.h"
 #include "run/background.h"
@@ -29,4 +30,5 @@ _PG_init(void)
 	fence_init();
 	running_statement_init();
 	key_lock_init();
+	ddl_check_init();
 }

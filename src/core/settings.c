@@ -15,6 +15,9 @@
 
 int			setting_release = 0;
 int			setting_undeclared = UNDECLARED_ALLOW;
+int			setting_ddl_check = DDL_CHECK_OFF;
+int			setting_ddl_check_size = 100 * 1024;
+int			setting_ddl_check_lock_timeout = 1000;
 int			setting_batch_target = 100;
 int			setting_batch_lock_timeout = 100;
 int			setting_lock_timeout = 200;
@@ -143,6 +146,13 @@ static const struct config_enum_entry undeclared_options[] = {
 	{NULL, 0, false}
 };
 
+static const struct config_enum_entry ddl_check_options[] = {
+	{"off", DDL_CHECK_OFF, false},
+	{"warn", DDL_CHECK_WARN, false},
+	{"refuse", DDL_CHECK_REFUSE, false},
+	{NULL, 0, false}
+};
+
 static const struct config_enum_entry send_fill_options[] = {
 	{"auto", SEND_FILL_AUTO, false},
 	{"on", SEND_FILL_ON, false},
@@ -204,6 +214,22 @@ settings_define(void)
 							 &setting_undeclared, UNDECLARED_ALLOW,
 							 undeclared_options,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("tandem.ddl_check",
+							 "What happens to DDL that would stall or break those who use a large table.",
+							 "It is looked at before it waits for its lock, by the rules of tandem.lint of severity danger.",
+							 &setting_ddl_check, DDL_CHECK_OFF,
+							 ddl_check_options,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("tandem.ddl_check_size",
+							"Size from which on a table, with its partitions, counts for tandem.ddl_check.",
+							NULL,
+							&setting_ddl_check_size, 100 * 1024, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("tandem.ddl_check_lock_timeout",
+							"Longest wait of DDL for a lock that others wait behind, while tandem.ddl_check is on.",
+							"A shorter lock_timeout of the session stays; 0 means no limit.",
+							&setting_ddl_check_lock_timeout, 1000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("tandem.batch_target",
 							"Time that one batch of a backfill should take.",
 							NULL,

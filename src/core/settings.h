@@ -18,6 +18,22 @@ typedef enum Undeclared
 
 extern int	setting_undeclared;
 
+/* what happens to DDL that the rules of tandem.lint call a danger */
+typedef enum DdlCheck
+{
+	DDL_CHECK_OFF,
+	DDL_CHECK_WARN,
+	DDL_CHECK_REFUSE
+} DdlCheck;
+
+extern int	setting_ddl_check;
+
+/* size, in kB, from which on a table counts for it */
+extern int	setting_ddl_check_size;
+
+/* longest wait of such DDL for a lock, in ms; 0 for no limit */
+extern int	setting_ddl_check_lock_timeout;
+
 /* intended duration of a fill's batch, in ms */
 extern int	setting_batch_target;
 

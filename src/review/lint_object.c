@@ -108,6 +108,14 @@ lint_truncate_table(Lint *lint, Node *node)
  *-------------------------------------------------------------------------
  */
 
+static char *
+statement_text(const Lint *lint)
+{
+	char	   *text = lint->statement->text +lint->statement->text_from;
+
+	return text +strspn(text, " \t\r\n");
+}
+
 void
 lint_create_index(Lint *lint, Node *node)
 {
@@ -117,7 +125,7 @@ lint_create_index(Lint *lint, Node *node)
 	if (lint_is_used(table) && !create->concurrent)
 		lint_report(lint, table, "nobody writes the table while the index is built",
 					psprintf("SELECT tandem.add_index('m', %s); or CREATE INDEX CONCURRENTLY, outside of a transaction",
-							 lint_literal(lint->statement->text)));
+							 lint_literal(statement_text(lint))));
 }
 
 void
@@ -128,7 +136,7 @@ lint_index_on_partitions(Lint *lint, Node *node)
 
 	if (table && create->concurrent && table->kind == RELKIND_PARTITIONED_TABLE)
 		lint_report(lint, table, "the server does not build an index of a partitioned table concurrently",
-					psprintf("SELECT tandem.add_index('m', %s);", lint_literal(lint->statement->text)));
+					psprintf("SELECT tandem.add_index('m', %s);", lint_literal(statement_text(lint))));
 }
 
 void

@@ -14,6 +14,7 @@ typedef struct ScriptStatement
 	int			number;			/* from 1; meta-commands of psql count */
 	int			line;			/* of its first word, from 1 */
 	char	   *text;			/* without the semicolon */
+	int			text_from;		/* where it begins in text; 0 of a script */
 	Node	   *parsed;			/* as the grammar reads it; NULL if skipped,
 								 * or wrong */
 	char	   *skipped;		/* why nothing can be said about it, or NULL */

@@ -264,10 +264,8 @@ noted_pages(Oid relid)
 static int64
 relation_bytes(Oid relid)
 {
-	char		kind = get_rel_relkind(relid);
-	bool		is_index = kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX;
-	bool		gone = false;
-	Relation	rel = is_index ? NULL : relation_open_nowait(relid, &gone);
+	bool		gone;
+	Relation	rel = relation_open_nowait(relid, &gone);
 	int64		blocks;
 	Oid			toast = InvalidOid;
 
@@ -287,8 +285,11 @@ script_table_bytes(ScriptTable *table)
 	if (table->bytes >= 0 || !OidIsValid(table->relid))
 		return table->bytes;
 	table->bytes = 0;
-	foreach(lc, table_tree(table->relid))
-		table->bytes += relation_bytes(lfirst_oid(lc));
+	if (table->kind == RELKIND_INDEX || table->kind == RELKIND_PARTITIONED_INDEX)
+		table->bytes = noted_pages(table->relid) * BLCKSZ;
+	else
+		foreach(lc, table_tree(table->relid))
+			table->bytes += relation_bytes(lfirst_oid(lc));
 	return table->bytes;
 }
 

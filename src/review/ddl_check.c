@@ -1,0 +1,180 @@
+/*
+ * ddl_check.c
+ *		The check of a session's DDL before it waits for its lock: tandem.ddl_check.
+ *
+ * The rules of tandem.lint look at the statement before the server has locked anything.
+ * What they call a danger, of a table of at least tandem.ddl_check_size, is a WARNING or
+ * an error.  Queries and DML do not come here.
+ *
+ * Not checked: what pg_tandem runs itself, scripts of extensions, and what the server
+ * makes of a statement (PROCESS_UTILITY_SUBCOMMAND).
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+#include "core/compat.h"
+#include "core/extension.h"
+#include "core/query.h"
+#include "core/settings.h"
+#include "core/statement.h"
+#include "core/transaction.h"
+#include "review/ddl_check.h"
+#include "review/lint_rule.h"
+
+static ProcessUtility_hook_type next_process_utility;
+
+/* The first danger of a statement. */
+typedef struct Danger
+{
+	Lint		lint;
+	ScriptTable *table;			/* NULL: none is found */
+	int64		bytes;			/* of the largest table that the statement
+								 * locks */
+	char	   *message;
+	char	   *advice;
+	bool		locks;			/* others wait behind its lock */
+} Danger;
+
+static void
+note_danger(Lint *lint, const char *severity, const char *rule, ScriptTable *table,
+			const char *message, const char *advice)
+{
+	Danger	   *danger = lint->result;
+
+	if (danger->table || !table || strcmp(severity, "danger") != 0 ||
+		danger->bytes < (int64) setting_ddl_check_size * 1024)
+		return;
+	danger->table = table;
+	danger->message = pstrdup(message);
+	danger->advice = pstrdup(advice);
+}
+
+static void
+look_for_danger(void *arg)
+{
+	Danger	   *danger = arg;
+	bool		entered = snapshot_enter();
+	ListCell   *lc;
+
+	danger->lint.tables = script_tables_open();
+	danger->lint.effects = statement_effects(danger->lint.tables, danger->lint.statement->parsed);
+	foreach(lc, danger->lint.effects)
+	{
+		Effect	   *effect = lfirst(lc);
+
+		danger->locks = danger->locks || (effect->lock >= ShareLock && !effect->table->made);
+		danger->bytes = Max(danger->bytes, script_table_bytes(effect->table));
+	}
+	lint_statement(&danger->lint);
+	snapshot_leave(entered);
+}
+
+/*
+ * Places in the statement count from the start of the query string, which may contain
+ * others: it ends where the statement does.
+ */
+static void
+find_danger(Danger *danger, const PlannedStmt *planned, const char *query)
+{
+	ScriptStatement statement = {.number = 1};
+	int			from = Max(planned->stmt_location, 0);
+
+	statement.parsed = planned->utilityStmt;
+	statement.text = planned->stmt_len > 0 ? pnstrdup(query, from + planned->stmt_len) : pstrdup(query);
+	statement.text_from = from;
+	danger->lint.statement = &statement;
+	danger->lint.report = note_danger;
+	danger->lint.result = danger;
+	danger->lint.has_lock_timeout = true;
+	/* what the server cannot make sense of it says itself */
+	(void) subtransaction_try(look_for_danger, danger);
+	danger->lint.statement = NULL;
+}
+
+static void
+report_danger(const Danger *danger, const char *command)
+{
+	ereport(setting_ddl_check == DDL_CHECK_WARN ? WARNING : ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 setting_ddl_check == DDL_CHECK_WARN
+			 ? errmsg("%s is a danger to those who use table %s: %s",
+					  command, script_table_name(danger->table), danger->message)
+			 : errmsg("%s is refused, for those who use table %s: %s",
+					  command, script_table_name(danger->table), danger->message),
+			 errdetail("The table has %s.",
+					   text_to_cstring(DatumGetTextPP(DirectFunctionCall1(pg_size_pretty,
+																		  Int64GetDatum(danger->bytes))))),
+			 errhint("%s\nTo run the statement as it is: SET tandem.ddl_check = off;", danger->advice)));
+}
+
+/* Which the server does not count as DDL, but which lock tables as DDL does. */
+static bool
+is_ddl(Node *statement)
+{
+	bool		concurrently;
+
+	return GetCommandLogLevel(statement) == LOGSTMT_DDL || IsA(statement, TruncateStmt) ||
+		IsA(statement, VacuumStmt) || IsA(statement, ReindexStmt) || compat_repacked(statement, &concurrently);
+}
+
+static bool
+is_to_be_checked(const PlannedStmt *planned, ProcessUtilityContext context)
+{
+	return setting_ddl_check != DDL_CHECK_OFF && context != PROCESS_UTILITY_SUBCOMMAND &&
+		planned->utilityStmt && is_ddl(planned->utilityStmt) &&
+		MyBackendType == B_BACKEND && !creating_extension && !query_is_running() && !ddl_is_running() &&
+		IsTransactionState() && !RecoveryInProgress() && OidIsValid(extension_schema());
+}
+
+/* May a setting be set for the statement alone?  Not if that ends the transaction. */
+static bool
+is_in_one_transaction(Node *statement)
+{
+	return !lint_is_top_level(statement);
+}
+
+static void
+check_process_utility(PlannedStmt *planned, const char *query, bool read_only_tree,
+					  ProcessUtilityContext context, ParamListInfo parameters,
+					  QueryEnvironment *environment, DestReceiver *receiver,
+					  QueryCompletion *completion)
+{
+	Danger		danger = {.table = NULL};
+	int			level = 0;
+
+	if (is_to_be_checked(planned, context))
+	{
+		find_danger(&danger, planned, query);
+		if (danger.table)
+			report_danger(&danger, GetCommandTagName(CreateCommandTag(planned->utilityStmt)));
+		if (danger.locks && setting_ddl_check_lock_timeout > 0 &&
+			(LockTimeout == 0 || LockTimeout > setting_ddl_check_lock_timeout) &&
+			is_in_one_transaction(planned->utilityStmt))
+		{
+			level = NewGUCNestLevel();
+			(void) set_config_option("lock_timeout", psprintf("%d", setting_ddl_check_lock_timeout),
+									 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		}
+	}
+	next_process_utility(planned, query, read_only_tree, context, parameters, environment, receiver,
+						 completion);
+	if (level > 0)
+		AtEOXact_GUC(true, level);
+}
+
+void
+ddl_check_init(void)
+{
+	if (IsBinaryUpgrade)
+		return;
+	next_process_utility = ProcessUtility_hook ? ProcessUtility_hook : standard_ProcessUtility;
+	ProcessUtility_hook = check_process_utility;
+}
