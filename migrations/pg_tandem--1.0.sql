@@ -3640,7 +3640,7 @@ JOIN pg_class c ON c.oid = u.relation;
 COMMENT ON VIEW tandem._open_texts
 	IS 'texts that are used later: definitions of what is still to be built, rules that only views show, and what is changed after the switch';
 
-CREATE VIEW tandem._after_switches AS
+CREATE VIEW tandem._pending_after_switches AS
 SELECT a.id, a.migration, a.relation, a.columns, a.set, a.condition, a.back, a.set_given, a.condition_given, a.back_given,
 	a.search_path, h.switched,
 	CASE WHEN h.switched THEN a.passed IS NULL OR NOT o.switched <@ a.passed OR n.unseen ELSE a.changed AND a.back IS NOT NULL END AS due,
@@ -3660,7 +3660,7 @@ CROSS JOIN LATERAL (
 		UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.relation AND NOT i.inhdetachpending)
 	SELECT EXISTS (SELECT FROM tree t JOIN pg_class p ON p.oid = t.relation AND p.relkind = 'r'
 		WHERE NOT EXISTS (SELECT FROM tandem.step s WHERE s.migration = a.migration AND s.kind = 'after switch' AND s.state = 'done' AND s.relation = t.relation)) AS unseen) n;
-COMMENT ON VIEW tandem._after_switches
+COMMENT ON VIEW tandem._pending_after_switches
 	IS 'changes of rows after the switch: whether rows are to be looked at now, and which other regions have switched';
 
 CREATE VIEW tandem._planned_indexes AS
@@ -4379,7 +4379,7 @@ LEFT JOIN LATERAL (SELECT bool_or(w.due) AS due, string_agg(DISTINCT
 		CASE WHEN w.due THEN format('rows of %s are to be changed%s', w.relation, CASE WHEN NOT w.switched THEN ' back' END)
 			WHEN NOT w.switched THEN format('rows of %s change after the switch', w.relation)
 			ELSE format('waits until region %s has switched to release %s', array_to_string(w.waits_for, ', '), m.release) END, ', ') AS waits
-	FROM tandem._after_switches w WHERE w.migration = m.id AND NOT w.complete) a ON true
+	FROM tandem._pending_after_switches w WHERE w.migration = m.id AND NOT w.complete) a ON true
 -- of a row that has left the quarantine contract asks for a proof
 LEFT JOIN LATERAL (SELECT v.rows_then > 0 AND k.rows = 0 AS due, CASE WHEN k.rows = 1 THEN '1 row in quarantine'
 		WHEN k.rows > 0 THEN k.rows || ' rows in quarantine' WHEN v.rows_then > 0 THEN 'rows that were in quarantine are to be verified' END AS waits
@@ -4416,7 +4416,7 @@ SELECT m.name AS migration, (SELECT c.oid::regclass FROM pg_class c WHERE c.oid 
 		WHEN d.switched THEN 'waits for regions' ELSE 'waits for the switch' END AS state,
 	d.waits_for, a.rows_changed
 FROM tandem.after_switch a JOIN tandem.migration m ON m.id = a.migration
-LEFT JOIN tandem._after_switches d ON d.id = a.id
+LEFT JOIN tandem._pending_after_switches d ON d.id = a.id
 ORDER BY a.id;
 COMMENT ON VIEW tandem.after_switches IS 'rows that are changed once the release of a migration is the current one, and how far that is';
 COMMENT ON COLUMN tandem.after_switches.waits_for IS 'regions that have not switched yet';
@@ -4459,7 +4459,7 @@ FROM (
 	UNION ALL
 	SELECT 4, a.id, a.migration, 'add_after_switch', a.relation, array_to_string(a.columns, ', '), NULL, d.complete IS TRUE,
 		'waits until no row is left to be changed'
-	FROM tandem.after_switch a LEFT JOIN tandem._after_switches d ON d.id = a.id
+	FROM tandem.after_switch a LEFT JOIN tandem._pending_after_switches d ON d.id = a.id
 	UNION ALL
 	SELECT 5, p.id, p.migration, CASE p.kind WHEN 'statement' THEN 'at_contract' ELSE replace(p.kind, ' ', '_') END, p.relation, NULL,
 		coalesce(p.new_name, CASE WHEN p.kind IN ('leave', 'undecided') THEN p.object END)::text, p.kind <> 'undecided',

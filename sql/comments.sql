@@ -78,4 +78,8 @@ WHERE provolatile = 'i' AND proparallel = 'u';
 -- settings have a description
 SELECT name FROM pg_settings WHERE name LIKE 'tandem.%' AND coalesce(short_desc, '') = '';
 
+-- each of our types has its array type under the usual name: no name of ours is in its way
+SELECT t.typname FROM pg_type t JOIN pg_type a ON a.oid = t.typarray
+WHERE t.typnamespace = 'tandem'::regnamespace AND a.typname <> left('_' || t.typname, 63);
+
 DROP EXTENSION pg_tandem;

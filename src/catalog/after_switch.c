@@ -80,7 +80,7 @@ after_switch_list(int migration_id)
 	changes = query_rows(&query,
 						 "SELECT id, migration, relation::oid, columns, set, condition, coalesce(back, '{}'), set_given, condition_given, "
 						 "back_given, search_path, switched, due, complete, regions, waits_for, rows_changed, changed, turns "
-						 "FROM tandem._after_switches WHERE migration = $1 ORDER BY id",
+						 "FROM tandem._pending_after_switches WHERE migration = $1 ORDER BY id",
 						 read_after_switch);
 	query_end(&query);
 	return changes;

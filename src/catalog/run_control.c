@@ -263,7 +263,7 @@ run_control_orphans(void)
 					 "SELECT m.id FROM tandem.migration m WHERE m.background AND m.paused_by IS NULL "
 					 "AND m.phase IN ('expand', 'migrate', 'contract') AND m.run_in = $1 "
 					 "AND (NOT EXISTS (SELECT FROM tandem.after_switch a WHERE a.migration = m.id) OR m.phase <> 'contract' "
-					 "OR EXISTS (SELECT FROM tandem._after_switches a WHERE a.migration = m.id AND a.due)) "
+					 "OR EXISTS (SELECT FROM tandem._pending_after_switches a WHERE a.migration = m.id AND a.due)) "
 					 "AND tandem.worker_pids(m.id) IS NULL ORDER BY m.id");
 	ids = query_get_ints(rows);
 	query_end(&query);

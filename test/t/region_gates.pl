@@ -81,6 +81,9 @@ sql('c', 'SELECT tandem.region_beat()');
 catch_up();
 is(sql('a', q(SELECT progress FROM tandem.regions WHERE region = 'c')), '{}', 'and that it is done');
 is(sql($_, 'SELECT healthy, state FROM tandem.health(42)'), 't|ready', "release 42 is ready in $_") foreach regions();
+# who was last heard of a minute ago is told of
+sql($_, 'SELECT tandem.region_beat()') foreach regions();
+catch_up();
 is(sql($_, $status), 'ready|filled and verified', "status of $_ waits for none") foreach regions();
 # the state itself is that of a trigger which does not fit the rule
 like(sql('a', "BEGIN; UPDATE tandem.sync SET down = NULL; $status; ROLLBACK"),
