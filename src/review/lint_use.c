@@ -17,28 +17,27 @@
  *-------------------------------------------------------------------------
  */
 
-static char *
-text_about(ScriptTable *table, const char *column, const char *sql)
-{
-	TandemQuery query;
-
-	if (!lint_is_used(table) || !OidIsValid(table->relid))
-		return NULL;
-	query_begin(&query);
-	query_oid(&query, table->relid);
-	query_text(&query, column);
-	return query_end_text(&query, query_run_latest(&query, sql));
-}
-
 static void
 look_at_use(Lint *lint, ScriptTable *table, const char *column)
 {
-	char	   *releases = text_about(table, column, "SELECT string_agg(u.release::text, ', ' ORDER BY u.release) "
-									  "FROM tandem._releases_using($1, $2::name) u");
-	char	   *migration = text_about(table, column, "SELECT min(u.migration) FROM tandem._migrations_using($1, $2::name) u");
-	const char *what = column ? psprintf("column %s of %s", quote_identifier(column), script_table_name(table))
-	: table ? script_table_name(table) : "";
+	char	   *releases;
+	char	   *migration;
+	const char *what;
+	TandemQuery query;
 
+	if (!lint_is_used(table) || !OidIsValid(table->relid))
+		return;
+	query_begin(&query);
+	query_oid(&query, table->relid);
+	query_text(&query, column);
+	query_run_latest(&query,
+					 "SELECT (SELECT string_agg(u.release::text, ', ' ORDER BY u.release) FROM tandem._releases_using($1, $2::name) u), "
+					 "(SELECT min(u.migration) FROM tandem._migrations_using($1, $2::name) u)");
+	releases = query_get_text(0, 1);
+	migration = query_get_text(0, 2);
+	query_end(&query);
+	what = column ? psprintf("column %s of %s", quote_identifier(column), script_table_name(table))
+		: script_table_name(table);
 	if (releases)
 		lint->report(lint, LINT_DANGER, "breaks-release", table,
 					 psprintf("%s is used by a release that is served: %s", what, releases),
