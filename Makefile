@@ -173,6 +173,10 @@ OBJS = \
 	src/run/after_switch.o \
 	src/run/background.o \
 	src/review/script.o \
+	src/review/change_trial.o \
+	src/review/equal_values.o \
+	src/review/fill_estimate.o \
+	src/review/rehearse_change.o \
 	src/api/arguments.o \
 	src/api/expand.o \
 	src/api/absent_column.o \
@@ -202,6 +206,7 @@ OBJS = \
 	src/api/migrate.o \
 	src/api/control.o \
 	src/api/refill.o \
+	src/api/rehearse.o \
 	src/api/release.o \
 	src/api/shape.o \
 	src/api/create_views.o \

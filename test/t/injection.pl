@@ -96,6 +96,7 @@ my %functions = (
 	register_release => { release => 1, comment => q('c') },
 	record_shape => { release => 1, relations => q('{items}') },
 	check_shape => { release => 1, script => q('SELECT 1') },
+	rehearse_change => { relation => q('items'), type => q('bigint'), up => q('price'), down => q('price'), column_name => q('price') },
 	set_dependency => { name => q('search'), version => 1 },
 	create_publication => { release => 1, publication => q('p') },
 	join_region => { region => q('r'), publication => q('p') },

@@ -1,0 +1,103 @@
+/*
+ * rehearse.c
+ *		tandem.rehearse_change and tandem.rehearse.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "api/arguments.h"
+#include "core/compat.h"
+#include "core/query.h"
+#include "core/sql_function.h"
+#include "review/rehearse_change.h"
+
+SQL_FUNCTION(tandem_rehearse_change);
+
+static Datum
+interval_of_us(int64 us)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = us;
+	return IntervalPGetDatum(interval);
+}
+
+static void
+put_finding(ReturnSetInfo *result, const ChangeFinding *finding)
+{
+	Datum		values[7] = {0};
+	bool		nulls[7] = {false};
+	List	   *keys = NIL;
+
+	for (int i = 0; i < finding->nkeys; i++)
+		keys = lappend(keys, finding->keys[i]);
+	values[0] = CStringGetTextDatum(finding->finding);
+	nulls[1] = finding->object == NULL;
+	if (finding->object)
+		values[1] = CStringGetTextDatum(finding->object);
+	nulls[2] = finding->rows < 0;
+	values[2] = Int64GetDatum(finding->rows);
+	nulls[3] = keys == NIL;
+	if (keys)
+		values[3] = array_from_strings(keys, TEXTOID);
+	nulls[4] = finding->bytes < 0;
+	values[4] = Int64GetDatum(finding->bytes);
+	nulls[5] = finding->us < 0;
+	values[5] = interval_of_us(finding->us);
+	nulls[6] = finding->detail == NULL;
+	if (finding->detail)
+		values[6] = CStringGetTextDatum(finding->detail);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+static Oid
+argument_table(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("relation must not be null"),
+				 errhint("Name the table whose column is to be changed.")));
+	return PG_GETARG_OID(0);
+}
+
+/* 0: all rows */
+static int64
+argument_sample(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(4))
+		return 0;
+	if (PG_GETARG_INT64(4) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("sample_rows must be positive, not " INT64_FORMAT, PG_GETARG_INT64(4)),
+				 errhint("Leave it out for all rows.")));
+	return PG_GETARG_INT64(4);
+}
+
+Datum
+tandem_rehearse_change(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ChangeCall	call = {
+		.relation = argument_table(fcinfo),
+		.type_text = argument_text(fcinfo, 1, "type"),
+		.up = argument_optional_text(fcinfo, 2),
+		.down = argument_optional_text(fcinfo, 3),
+		.column = PG_ARGISNULL(5) ? NULL : argument_name(fcinfo, 5, "column_name")
+	};
+	int64		sample = argument_sample(fcinfo);
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, rehearse_change(&call, sample))
+		put_finding(result, lfirst(lc));
+	return (Datum) 0;
+}
