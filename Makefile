@@ -176,6 +176,9 @@ OBJS = \
 	src/review/change_trial.o \
 	src/review/equal_values.o \
 	src/review/fill_estimate.o \
+	src/review/lock_watch.o \
+	src/review/observed.o \
+	src/review/rehearsal.o \
 	src/review/rehearse_change.o \
 	src/api/arguments.o \
 	src/api/expand.o \

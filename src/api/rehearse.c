@@ -5,8 +5,10 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -15,10 +17,14 @@
 #include "api/arguments.h"
 #include "core/compat.h"
 #include "core/query.h"
+#include "core/lock.h"
 #include "core/sql_function.h"
+#include "core/transaction.h"
+#include "review/rehearsal.h"
 #include "review/rehearse_change.h"
 
 SQL_FUNCTION(tandem_rehearse_change);
+SQL_FUNCTION(tandem_rehearse);
 
 static Datum
 interval_of_us(int64 us)
@@ -100,4 +106,56 @@ tandem_rehearse_change(PG_FUNCTION_ARGS)
 	foreach(lc, rehearse_change(&call, sample))
 		put_finding(result, lfirst(lc));
 	return (Datum) 0;
+}
+
+/* Returns a time in microseconds, or -1 for NULL. */
+static int64
+argument_interval(FunctionCallInfo fcinfo, int n)
+{
+	const Interval *interval;
+
+	if (PG_ARGISNULL(n))
+		return -1;
+	interval = PG_GETARG_INTERVAL_P(n);
+	return interval->time + interval->day * USECS_PER_DAY + interval->month * DAYS_PER_MONTH * USECS_PER_DAY;
+}
+
+static int64
+argument_bytes(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		return -1;
+	if (PG_GETARG_INT64(n) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be negative: " INT64_FORMAT, name, PG_GETARG_INT64(n)),
+				 errhint("Leave it out for no limit.")));
+	return PG_GETARG_INT64(n);
+}
+
+/* Where it may commit, the report stays although the call fails. */
+Datum
+tandem_rehearse(PG_FUNCTION_ARGS)
+{
+	RehearsalCall call = {
+		.script = argument_text(fcinfo, 0, "script"),
+		.keep = argument_bool(fcinfo, 1, "keep"),
+		.max_lock_mode = PG_ARGISNULL(2) ? NoLock : rehearsal_lock_mode(argument_text(fcinfo, 2, "max_lock_mode")),
+		.max_lock_us = argument_interval(fcinfo, 3),
+		.max_rewrite_bytes = argument_bytes(fcinfo, 4, "max_rewrite_bytes")
+	};
+	bool		atomic = !procedure_may_commit(fcinfo);
+	Oid			caller = GetUserId();
+	Rehearsal  *rehearsal;
+
+	lock_refuse_standby(AccessExclusiveLock);
+	PreventCommandIfReadOnly("tandem.rehearse()");
+	SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC);
+	rehearsal = rehearsal_run(&call);
+	rehearsal_store(rehearsal, caller);
+	if (!atomic && (rehearsal->error || rehearsal->exceeded))
+		transaction_commit();
+	rehearsal_raise(rehearsal, !atomic);
+	SPI_finish();
+	PG_RETURN_VOID();
 }

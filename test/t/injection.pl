@@ -96,6 +96,8 @@ my %functions = (
 	register_release => { release => 1, comment => q('c') },
 	record_shape => { release => 1, relations => q('{items}') },
 	check_shape => { release => 1, script => q('SELECT 1') },
+	# a script runs, as it should
+	rehearse => { script => q(text 'SELECT 1'), max_lock_mode => q('SHARE') },
 	rehearse_change => { relation => q('items'), type => q('bigint'), up => q('price'), down => q('price'), column_name => q('price') },
 	set_dependency => { name => q('search'), version => 1 },
 	create_publication => { release => 1, publication => q('p') },
@@ -131,7 +133,7 @@ my $tried = 0;
 foreach my $function (sort keys %functions)
 {
 	my $arguments = $functions{$function};
-	my $call = $function =~ /^(migrate|contract|abort)$/ ? 'CALL' : 'SELECT * FROM';
+	my $call = $function =~ /^(migrate|contract|abort|rehearse)$/ ? 'CALL' : 'SELECT * FROM';
 
 	foreach my $argument (sort keys %$arguments)
 	{
