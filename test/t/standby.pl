@@ -156,7 +156,10 @@ like(ask($standby, 0, $_, user => (getpwuid $>)[0]), qr/^25006 (?:pg_tandem chan
 	q(SELECT tandem.switch_release(41)),
 	q(SELECT tandem.register_release(50)),
 	q(SELECT tandem.set_dependency('d', 1)),
-	q(SELECT tandem.create_views(41)));
+	q(SELECT tandem.create_views(41)),
+	q(CALL tandem.rehearse('SELECT 1')));
+like(ask($standby, 0, q(SELECT rows, detail FROM tandem.rehearse_change('items', 'bigint', 'price', 'price') WHERE rows IS NOT NULL)),
+	qr/^2000\|all rows\n2000\|not measured: nothing can be written here$/, 'a change is rehearsed there');
 
 # contract on the primary does not see the sessions of a standby: there the server ends what stands in the way
 my $reader = $standby->background_psql('postgres');
