@@ -1,7 +1,9 @@
 /*
  * rehearse_change: up and down over the rows that are there, before anything is made.
  */
-CREATE EXTENSION IF NOT EXISTS pg_tandem;
+CREATE DATABASE tandem_rehearse_change;
+\c tandem_rehearse_change
+CREATE EXTENSION pg_tandem;
 -- what depends on the machine is left out
 CREATE FUNCTION findings(relation regclass, type text, up text, down text DEFAULT NULL, sample_rows bigint DEFAULT NULL, column_name name DEFAULT NULL,
 	OUT finding text, OUT object text, OUT rows bigint, OUT sample_keys text[], OUT detail text)
@@ -139,7 +141,6 @@ FROM guessed g CROSS JOIN LATERAL (SELECT CASE WHEN finding ~ 'wal' THEN pg_curr
 WHERE finding !~ 'on new column' ORDER BY 1, 2;
 CALL tandem.abort('widen', force => true);
 
-DROP TABLE orders, many, keyless, empty, parted, owned, wide, guessed;
-DROP FUNCTION findings, writes, switches, tells, whoami;
-DROP SEQUENCE counter;
+\c postgres
+DROP DATABASE tandem_rehearse_change;
 DROP ROLE regress_reader, regress_owner;
