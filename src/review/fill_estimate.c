@@ -107,11 +107,12 @@ leaf_rows_add(LeafRows *leaf, TupleDesc desc, TupleTableSlot *row, TupleTableSlo
  */
 
 /* the best of some rounds: what else the machine does is not what a write takes */
-#define PROBE_ROWS 2000
-#define PROBE_ROUNDS 3
+#define PROBE_ROWS 1000
+#define PROBE_ROUNDS 4
 
 typedef struct WriteProbe
 {
+	int64		first;			/* numbers of the rows begin behind it */
 	int			old_bytes;
 	int			new_bytes;
 	double		us;				/* of a new version on the same page */
@@ -128,29 +129,40 @@ query_zeros(TandemQuery *query, int bytes)
 }
 
 static double
-timed_update(TandemQuery *query, const char *sql, int bytes)
+timed_update(TandemQuery *query, const WriteProbe *probe, const char *sql)
 {
 	int64		start;
 
-	query_zeros(query, bytes);
+	query_zeros(query, probe->new_bytes);
+	query_bigint(query, probe->first);
+	query_bigint(query, probe->first + PROBE_ROWS);
 	start = clock_now();
 	(void) query_run(query, sql);
 	return (double) (clock_now() - start) / PROBE_ROWS;
 }
 
-/* Rows of that size in a table of ours; they have no text of anybody. */
+/*
+ * Rows of that size in a table of ours; they have no text of anybody.  What other calls
+ * have rolled back is still there: numbers that nobody else has, found in the index, keep
+ * out of its way.
+ */
 static void
 measure_writes(void *arg)
 {
 	WriteProbe *probe = arg;
 	TandemQuery query;
 
+	probe->first = clock_now();
 	query_begin(&query);
+	authority_pin_index_scans();
 	query_zeros(&query, probe->old_bytes);
-	query_int(&query, PROBE_ROWS);
-	query_run(&query, "INSERT INTO tandem.fill_probe (number, data) SELECT i, $1 FROM generate_series(1, $2) i");
-	probe->us = Min(probe->us, timed_update(&query, "UPDATE tandem.fill_probe SET data = $1", probe->new_bytes));
-	probe->us_indexed = Min(probe->us_indexed, timed_update(&query, "UPDATE tandem.fill_probe SET number = -number, data = $1", probe->new_bytes));
+	query_bigint(&query, probe->first);
+	query_bigint(&query, probe->first + PROBE_ROWS);
+	query_run(&query, "INSERT INTO tandem.fill_probe (number, data) SELECT i, $1 FROM generate_series($2 + 1, $3) i");
+	probe->us = Min(probe->us, timed_update(&query, probe,
+											"UPDATE tandem.fill_probe SET data = $1 WHERE number > $2 AND number <= $3"));
+	probe->us_indexed = Min(probe->us_indexed, timed_update(&query, probe,
+															"UPDATE tandem.fill_probe SET number = -number, data = $1 WHERE number > $2 AND number <= $3"));
 	query_end(&query);
 }
 
@@ -185,7 +197,7 @@ probe_writes(WriteProbe *probe, double old_bytes, double new_bytes)
 #define PAGE_BYTES (BLCKSZ - SizeOfPageHeaderData)
 
 /* heads of the records of one row in the WAL: its update, and its share of pruning */
-#define WAL_OF_UPDATE 60
+#define WAL_OF_UPDATE 85
 /* the same of an entry in an index, with the entry */
 #define WAL_OF_ENTRY 84
 
@@ -272,7 +284,7 @@ bytes_of_new_index(const LeafEstimate *estimate, Relation index, double bytes)
 static double
 growth_of_index(const LeafEstimate *estimate, Relation index)
 {
-	double		growth = Min(estimate->moved * 4, 1);
+	double		growth = Min(Max(estimate->moved - LEAST_MOVED, 0) * 4, 1);
 
 	return index->rd_index->indisunique ? growth / 10 : growth;
 }
@@ -316,32 +328,48 @@ estimate_wal(FillEstimate *fill, const LeafEstimate *estimate)
 	fill->wal_bytes += leaf->rows * estimate->moved * estimate->entries * WAL_OF_ENTRY;
 }
 
+/* What is written in all leaves together, to be measured once. */
+typedef struct Writes
+{
+	double		old_bytes;
+	double		new_bytes;
+	double		entries;
+	double		up_us;
+} Writes;
+
 static void
-estimate_time(FillEstimate *fill, const LeafEstimate *estimate)
+add_writes(Writes *writes, const LeafEstimate *estimate)
 {
 	const LeafRows *leaf = estimate->leaf;
-	WriteProbe	probe;
-	double		row;
 
-	if (fill->us < 0 || !probe_writes(&probe, estimate->old_bytes, estimate->new_bytes))
-	{
-		fill->us = -1;
-		return;
-	}
-	row = VISITS_FACTOR * probe.us +
-		ENTRY_FACTOR * estimate->moved * estimate->entries * Max(probe.us_indexed - probe.us, 0);
-	fill->us += leaf->rows * (row + (double) leaf->up_us / leaf->seen);
+	writes->old_bytes += leaf->rows * estimate->old_bytes;
+	writes->new_bytes += leaf->rows * estimate->new_bytes;
+	writes->entries += leaf->rows * estimate->moved * estimate->entries;
+	writes->up_us += leaf->rows * leaf->up_us / leaf->seen;
 }
 
 static void
-estimate_leaf(FillEstimate *fill, const LeafRows *leaf, const char *column)
+estimate_time(FillEstimate *fill, const Writes *writes)
+{
+	WriteProbe	probe;
+
+	if (fill->rows < 1)
+		return;
+	fill->us = -1;
+	if (probe_writes(&probe, writes->old_bytes / fill->rows, writes->new_bytes / fill->rows))
+		fill->us = writes->up_us + VISITS_FACTOR * probe.us * fill->rows +
+			ENTRY_FACTOR * writes->entries * Max(probe.us_indexed - probe.us, 0);
+}
+
+static void
+estimate_leaf(FillEstimate *fill, Writes *writes, const LeafRows *leaf, const char *column)
 {
 	LeafEstimate estimate = {.leaf = leaf,.rel = relation_open_present(leaf->relid, AccessShareLock)};
 
 	estimate_heap(&estimate);
 	estimate_indexes(fill, &estimate, column ? get_attnum(leaf->relid, column) : InvalidAttrNumber);
 	estimate_wal(fill, &estimate);
-	estimate_time(fill, &estimate);
+	add_writes(writes, &estimate);
 	fill->rows += leaf->rows;
 	fill->heap_now += (double) leaf->blocks * BLCKSZ;
 	fill->heap_bytes += estimate.heap_bytes;
@@ -353,6 +381,7 @@ FillEstimate *
 fill_estimate(List *leaves, const char *column)
 {
 	FillEstimate *fill = palloc0(sizeof(FillEstimate));
+	Writes		writes = {0};
 	ListCell   *lc;
 
 	foreach(lc, leaves)
@@ -360,8 +389,9 @@ fill_estimate(List *leaves, const char *column)
 		const LeafRows *leaf = lfirst(lc);
 
 		if (leaf->seen > 0)
-			estimate_leaf(fill, leaf, column);
+			estimate_leaf(fill, &writes, leaf, column);
 	}
+	estimate_time(fill, &writes);
 	fill->wal_bytes += fill->toast_bytes * 1.1;
 	return fill;
 }

@@ -13,10 +13,10 @@ for what in time wal heap index; do
 	done
 done
 
-# told HOW SAMPLE: what it tells, as "finding object number"
+# told HOW SAMPLE: what it tells, as "fill_time item 12345"
 told() {
-	query estimated "SELECT finding, object, coalesce(bytes, extract(epoch FROM duration) * 1000000)
-		FROM tandem.rehearse_change('item', 'bigint', 'price * 100::bigint', sample_rows => $2) WHERE finding ~ 'fill'" | tr '|' '\t' >"$cluster/told.$1"
+	query estimated "SELECT replace(finding, ' ', '_'), object, coalesce(bytes, extract(epoch FROM duration) * 1000000)
+		FROM tandem.rehearse_change('item', 'bigint', 'price * 100::bigint', sample_rows => $2) WHERE finding ~ 'fill'" >"$cluster/told.$1"
 }
 
 off() {
@@ -24,7 +24,7 @@ off() {
 }
 
 turn() {
-	local before wal us worst index how
+	local before wal us worst index bytes how
 	fresh_items estimated
 	run_file estimated test/bench/contenders/sync/tandem.sql >/dev/null
 	told all NULL
@@ -34,14 +34,15 @@ turn() {
 	PGOPTIONS='-c client_min_messages=warning' psql_on estimated -c "CALL tandem.migrate('cents')" </dev/null
 	wal=$(query estimated "SELECT pg_current_wal_insert_lsn() - '$before'")
 	us=$(query estimated "SELECT 1000000 * extract(epoch FROM min(v.started_at) - min(b.started_at)) FROM tandem.step b, tandem.step v WHERE b.kind = 'backfill' AND v.kind = 'verify'")
+	[ -z "${TELL:-}" ] || { cat "$cluster/told.all"; echo "took $us us, $wal bytes"; } >&2
 	for how in all sample; do
-		value time "$how" "$1" "$(off "$(awk -F '\t' '$1 == "fill time" { print $3 }' "$cluster/told.$how")" "$us")"
-		value wal "$how" "$1" "$(off "$(awk -F '\t' '$1 == "fill wal" { print $3 }' "$cluster/told.$how")" "$wal")"
-		value heap "$how" "$1" "$(off "$(awk -F '\t' '$1 == "heap after fill" { print $3 }' "$cluster/told.$how")" "$(query estimated "SELECT pg_relation_size('item')")")"
+		value time "$how" "$1" "$(off "$(awk '$1 == "fill_time" { print $3 }' "$cluster/told.$how")" "$us")"
+		value wal "$how" "$1" "$(off "$(awk '$1 == "fill_wal" { print $3 }' "$cluster/told.$how")" "$wal")"
+		value heap "$how" "$1" "$(off "$(awk '$1 == "heap_after_fill" { print $3 }' "$cluster/told.$how")" "$(query estimated "SELECT pg_relation_size('item')")")"
 		worst=0
-		while IFS=$'\t' read -r index bytes; do
+		while read -r index bytes; do
 			worst=$(printf '%s\n' "$worst" "$(off "$bytes" "$(query estimated "SELECT pg_relation_size('$index')")")" | sort -g | tail -n 1)
-		done < <(awk -F '\t' '$1 == "index after fill" { print $2 "\t" $3 }' "$cluster/told.$how")
+		done < <(awk '$1 == "index_after_fill" { print $2, $3 }' "$cluster/told.$how")
 		value index "$how" "$1" "$worst"
 	done
 	drop_databases estimated
