@@ -34,7 +34,6 @@ turn() {
 	PGOPTIONS='-c client_min_messages=warning' psql_on estimated -c "CALL tandem.migrate('cents')" </dev/null
 	wal=$(query estimated "SELECT pg_current_wal_insert_lsn() - '$before'")
 	us=$(query estimated "SELECT 1000000 * extract(epoch FROM min(v.started_at) - min(b.started_at)) FROM tandem.step b, tandem.step v WHERE b.kind = 'backfill' AND v.kind = 'verify'")
-	[ -z "${TELL:-}" ] || { cat "$cluster/told.all"; echo "took $us us, $wal bytes"; } >&2
 	for how in all sample; do
 		value time "$how" "$1" "$(off "$(awk '$1 == "fill_time" { print $3 }' "$cluster/told.$how")" "$us")"
 		value wal "$how" "$1" "$(off "$(awk '$1 == "fill_wal" { print $3 }' "$cluster/told.$how")" "$wal")"
