@@ -36,6 +36,12 @@ SELECT * FROM findings('orders', 'text', 'note || price');
 -- the name that sync_column would give
 SELECT * FROM findings('orders', 'integer', 'length(note)', 'repeat(''x'', note_length)');
 
+-- the whole row is another one then
+CREATE TABLE keyless (a integer, b integer);
+INSERT INTO keyless SELECT i, i % 3 FROM generate_series(1, 5) i;
+ALTER TABLE keyless ADD CONSTRAINT told CHECK (b < 3 AND row_to_json(keyless) IS NOT NULL);
+SELECT * FROM findings('keyless', 'bigint', 'b', 'b');
+SELECT * FROM findings('keyless', 'json', 'row_to_json(keyless)', '(row_to_json(keyless)->>''b'')::integer', NULL, 'b');
 -- a sample
 SELECT finding, object, rows, detail FROM findings('orders', 'integer', 'length(price)', NULL, 10);
 ANALYZE orders;
@@ -47,8 +53,6 @@ CREATE TABLE many (id serial PRIMARY KEY, value text);
 INSERT INTO many (value) SELECT 'v' || i FROM generate_series(1, 60) i;
 SELECT finding, object, count(*), sum(rows) FROM findings('many', 'integer', 'value::integer') GROUP BY 1, 2 ORDER BY 1, 2;
 -- no key
-CREATE TABLE keyless (a integer, b integer);
-INSERT INTO keyless SELECT i, i % 3 FROM generate_series(1, 5) i;
 SELECT * FROM findings('keyless', 'integer', '10 / b');
 -- nothing there
 CREATE TABLE empty (a integer);

@@ -245,6 +245,20 @@ prepare_up(ChangeTrial *trial)
 	trial->up = prepared(up);
 }
 
+/* The row of the trial is none of the table's: it has a column more. */
+static void
+refuse_whole_row(Node *expression, const char *label)
+{
+	Bitmapset  *columns = NULL;
+
+	pull_varattnos(expression, 1, &columns);
+	if (bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s reads the whole row, which is another one after the change", label),
+				 errhint("Name the columns.")));
+}
+
 /*
  * A name that the table does not have is that of the new column, as the script of
  * sync_column says it.
@@ -259,7 +273,8 @@ name_of_new_column(const ChangeTrial *trial)
 	{
 		if (strcmp(lfirst(lc), trial->call->column) == 0)
 			return trial->call->column;
-		if (get_attnum(RelationGetRelid(trial->rel), lfirst(lc)) == InvalidAttrNumber)
+		if (get_attnum(RelationGetRelid(trial->rel), lfirst(lc)) == InvalidAttrNumber &&
+			strcmp(lfirst(lc), RelationGetRelationName(trial->rel)) != 0)
 			unknown = lappend(unknown, lfirst(lc));
 	}
 	return list_length(unknown) == 1 ? linitial(unknown) : trial->call->column;
@@ -278,6 +293,7 @@ prepare_down(ChangeTrial *trial)
 	to_come.type = column->atttypid;
 	to_come.typmod = column->atttypmod;
 	down = expression_parse_to_come(call->down, trial->rel, "down", &to_come);
+	refuse_whole_row(down, "down");
 	trial->is_volatile |= contain_volatile_functions(down);
 	trial->down = prepared(down);
 	trial->equal = OidIsValid(type->eq_opr_finfo.fn_oid) ? &type->eq_opr_finfo : NULL;
@@ -297,9 +313,12 @@ prepare_check(void *arg)
 	ChangeTrial *trial = check->trial;
 	ExpressionToCome to_come = with_new_column(trial, trial->call->column);
 	AuthorityScope scope;
+	Node	   *expression;
 
 	authority_enter_role(&scope, trial->owner, AUTHORITY_PINNED_PATH);
-	check->state = prepared(expression_parse_to_come(check->text, trial->rel, "the constraint", &to_come));
+	expression = expression_parse_to_come(check->text, trial->rel, "the constraint", &to_come);
+	refuse_whole_row(expression, "it");
+	check->state = prepared(expression);
 	authority_leave(&scope);
 }
 
