@@ -182,8 +182,17 @@ OBJS = \
 	src/review/lint_object.o \
 	src/review/lint_use.o \
 	src/review/lint_rule.o \
+	src/review/lint.o \
 	src/review/ddl_check.o \
+	src/review/change_trial.o \
+	src/review/equal_values.o \
+	src/review/fill_estimate.o \
+	src/review/lock_watch.o \
+	src/review/observed.o \
+	src/review/rehearsal.o \
+	src/review/rehearse_change.o \
 	src/api/arguments.o \
+	src/api/result_row.o \
 	src/api/expand.o \
 	src/api/absent_column.o \
 	src/api/added_column.o \
@@ -212,6 +221,7 @@ OBJS = \
 	src/api/migrate.o \
 	src/api/control.o \
 	src/api/refill.o \
+	src/api/rehearse.o \
 	src/api/release.o \
 	src/api/shape.o \
 	src/api/create_views.o \

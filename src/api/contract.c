@@ -11,12 +11,12 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/tuplestore.h"
 
 #include "api/arguments.h"
 #include "api/carried_end.h"
 #include "api/column_rename.h"
 #include "api/finish.h"
+#include "api/result_row.h"
 #include "api/take_keys.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
@@ -624,16 +624,14 @@ static void
 put_part(ReturnSetInfo *result, const char *part, const char *object,
 		 const char *what_happens, const char *remedy)
 {
-	Datum		values[4] = {0};
-	bool		nulls[4] = {false};
+	ResultRow	row;
 
-	values[0] = CStringGetTextDatum(part);
-	values[1] = CStringGetTextDatum(object);
-	values[2] = CStringGetTextDatum(what_happens);
-	if (remedy)
-		values[3] = CStringGetTextDatum(remedy);
-	nulls[3] = remedy == NULL;
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	result_row_begin(&row, result);
+	result_row_text(&row, part);
+	result_row_text(&row, object);
+	result_row_text(&row, what_happens);
+	result_row_text(&row, remedy);
+	result_row_end(&row);
 }
 
 /* Views of releases that stay, whose nodes would miss the columns. */

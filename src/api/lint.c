@@ -1,240 +1,50 @@
 /*
  * lint.c
- *		tandem.lint: what a script would do to the tables as they are now.
- *
- * Nothing is run, and no lock of a table is waited for.
+ *		tandem.lint.
  */
 #include "postgres.h"
 
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "storage/proc.h"
 #include "utils/builtins.h"
-#include "utils/tuplestore.h"
 
 #include "api/arguments.h"
-#include "core/error.h"
+#include "api/result_row.h"
 #include "core/sql_function.h"
-#include "core/transaction.h"
-#include "review/lint_rule.h"
-#include "review/script_change.h"
+#include "review/lint.h"
 
 SQL_FUNCTION(tandem_lint);
 
-typedef struct LintResult
-{
-	ReturnSetInfo *rows;
-	bool		one_transaction;	/* the script is run as a whole, as tools
-									 * do */
-} LintResult;
-
 static void
-put_row(Lint *lint, int line, const char *severity, const char *rule, ScriptTable *table,
-		const Effect *effect, const char *message, const char *advice)
+put_finding(const LintFinding *finding, void *arg)
 {
-	LintResult *result = lint->result;
-	Datum		values[11] = {0};
-	bool		nulls[11] = {false};
+	ResultRow	row;
+	ScriptTable *table = finding->table;
+	const Effect *effect = finding->effect;
 	int64		bytes = table ? script_table_bytes(table) : -1;
 
-	values[0] = Int32GetDatum(lint->statement->number);
-	values[1] = Int32GetDatum(line);
-	values[2] = CStringGetTextDatum(severity);
-	values[3] = CStringGetTextDatum(rule);
-	nulls[4] = table == NULL;
-	if (table)
-		values[4] = CStringGetTextDatum(script_table_name(table));
-	nulls[5] = nulls[6] = nulls[7] = effect == NULL;
-	if (effect)
-	{
-		values[5] = CStringGetTextDatum(GetLockmodeName(DEFAULT_LOCKMETHOD, effect->lock));
-		values[6] = BoolGetDatum(effect->rewrites);
-		values[7] = BoolGetDatum(effect->scans);
-	}
-	nulls[8] = bytes < 0;
-	values[8] = Int64GetDatum(bytes);
-	values[9] = CStringGetTextDatum(message);
-	nulls[10] = advice == NULL;
-	if (advice)
-		values[10] = CStringGetTextDatum(advice);
-	tuplestore_putvalues(result->rows->setResult, result->rows->setDesc, values, nulls);
-}
-
-static const Effect *
-effect_of(const Lint *lint, const ScriptTable *table)
-{
-	ListCell   *lc;
-
-	foreach(lc, lint->effects)
-	{
-		if (((Effect *) lfirst(lc))->table == table)
-			return lfirst(lc);
-	}
-	return NULL;
-}
-
-static void
-report_finding(Lint *lint, const char *severity, const char *rule, ScriptTable *table,
-			   const char *message, const char *advice)
-{
-	put_row(lint, lint->statement->line, severity, rule, table, table ? effect_of(lint, table) : NULL,
-			message, advice);
-}
-
-/*-------------------------------------------------------------------------
- * Statement by statement.
- *-------------------------------------------------------------------------
- */
-
-static void
-follow_transaction(Lint *lint, const TransactionStmt *statement)
-{
-	switch (statement->kind)
-	{
-		case TRANS_STMT_BEGIN:
-		case TRANS_STMT_START:
-			lint->begun = true;
-			break;
-		case TRANS_STMT_COMMIT:
-		case TRANS_STMT_ROLLBACK:
-		case TRANS_STMT_PREPARE:
-			lint->begun = statement->chain;
-			script_tables_release(lint->tables);
-			break;
-		default:
-			break;
-	}
-}
-
-static void
-follow_settings(Lint *lint, const VariableSetStmt *set)
-{
-	if (strcmp(set->name ? set->name : "", "lock_timeout") == 0)
-		lint->has_lock_timeout = set->kind == VAR_SET_VALUE;
-}
-
-static void
-report_locks(Lint *lint)
-{
-	ListCell   *lc;
-
-	foreach(lc, lint->effects)
-	{
-		Effect	   *effect = lfirst(lc);
-
-		if (!effect->table->made)
-			put_row(lint, lint->statement->line, "info", "locks", effect->table, effect,
-					psprintf("%s %s%s", script_table_name(effect->table),
-							 effect->rewrites ? "is written anew" : effect->scans ? "is read" : "is locked",
-							 effect->rewrites || effect->scans ? " under a lock" : ""), NULL);
-	}
-}
-
-static void
-note_locks(Lint *lint)
-{
-	ListCell   *lc;
-
-	foreach(lc, lint->effects)
-	{
-		Effect	   *effect = lfirst(lc);
-
-		effect->table->held = Max(effect->table->held, effect->lock);
-	}
-}
-
-static void
-look_at_statement(void *arg)
-{
-	Lint	   *lint = arg;
-	LintResult *result = lint->result;
-	Node	   *statement = lint->statement->parsed;
-
-	lint->in_transaction = lint->begun || result->one_transaction;
-	lint->effects = statement_effects(lint->tables, statement);
-	report_locks(lint);
-	lint_statement(lint);
-	note_locks(lint);
-	if (IsA(statement, TransactionStmt))
-		follow_transaction(lint, (TransactionStmt *) statement);
-	else if (IsA(statement, VariableSetStmt))
-		follow_settings(lint, (VariableSetStmt *) statement);
-	else if (!lint->in_transaction)
-		script_tables_release(lint->tables);
-	script_change(lint->tables, statement);
-}
-
-static void
-look_at(Lint *lint, const ScriptStatement *statement)
-{
-	ErrorData  *error;
-
-	lint->statement = statement;
-	lint->effects = NIL;
-	if (statement->error)
-		put_row(lint, statement->error_line, "error", "syntax-error", NULL, NULL, statement->error, NULL);
-	else if (statement->skipped)
-		put_row(lint, statement->line, "note", "skipped", NULL, NULL, statement->skipped,
-				"Nothing is told of it: look at what psql makes of it.");
-	if (!statement->parsed)
-		return;
-	error = subtransaction_try(look_at_statement, lint);
-	if (error)
-		put_row(lint, statement->line, "error", "fails", NULL, NULL, error->message, error->hint);
-}
-
-static bool
-is_transaction_of_tool(List *statements)
-{
-	ListCell   *lc;
-
-	foreach(lc, statements)
-	{
-		Node	   *parsed = ((ScriptStatement *) lfirst(lc))->parsed;
-
-		if (parsed && (IsA(parsed, TransactionStmt) || lint_is_top_level(parsed)))
-			return false;
-	}
-	return true;
-}
-
-static List *
-read_script(const char *script)
-{
-	ScriptReader *reader = script_open(script);
-	List	   *statements = NIL;
-	ScriptStatement statement;
-
-	while (script_next(reader, &statement))
-	{
-		ScriptStatement *copy = palloc(sizeof(statement));
-
-		*copy = statement;
-		statements = lappend(statements, copy);
-	}
-	return statements;
+	result_row_begin(&row, arg);
+	result_row_int(&row, finding->statement);
+	result_row_int(&row, finding->line);
+	result_row_text(&row, finding->severity);
+	result_row_text(&row, finding->rule);
+	result_row_text(&row, table ? script_table_name(table) : NULL);
+	result_row_text(&row, effect ? GetLockmodeName(DEFAULT_LOCKMETHOD, effect->lock) : NULL);
+	result_row_bool(&row, effect && effect->rewrites, effect != NULL);
+	result_row_bool(&row, effect && effect->scans, effect != NULL);
+	result_row_bigint(&row, bytes, bytes >= 0);
+	result_row_text(&row, finding->message);
+	result_row_text(&row, finding->advice);
+	result_row_end(&row);
 }
 
 Datum
 tandem_lint(PG_FUNCTION_ARGS)
 {
 	char	   *script = argument_text(fcinfo, 0, "script");
-	LintResult	result = {.rows = (ReturnSetInfo *) fcinfo->resultinfo};
-	Lint		lint = {0};
-	List	   *statements;
-	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	statements = read_script(script);
-	result.one_transaction = is_transaction_of_tool(statements);
-	lint.tables = script_tables_open();
-	lint.has_lock_timeout = LockTimeout > 0;
-	lint.report = report_finding;
-	lint.result = &result;
-	foreach(lc, statements)
-		look_at(&lint, lfirst(lc));
-	if (statements)
-		lint_end(&lint);
+	lint_script(script, put_finding, fcinfo->resultinfo);
 	return (Datum) 0;
 }

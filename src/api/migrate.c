@@ -10,13 +10,13 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/tuplestore.h"
 
 #include "api/arguments.h"
 #include "api/carried.h"
 #include "api/cascade.h"
 #include "api/column_moves.h"
 #include "api/migrate.h"
+#include "api/result_row.h"
 #include "catalog/migration.h"
 #include "catalog/migration_lock.h"
 #include "catalog/migration_rights.h"
@@ -50,21 +50,20 @@ verify_leaf_table(ReturnSetInfo *result, const Migration *migration,
 				  const SyncRule *rule, Oid relid)
 {
 	VerifyResult counts;
-	Datum		values[7];
-	bool		nulls[7] = {false};
+	ResultRow	row;
 
 	if (!verify_leaf(relid, migration->name, rule->search_path, CLOCK_NEVER,
 					 InvalidXLogRecPtr, &counts))
 		return;
-	values[0] = ObjectIdGetDatum(relid);
-	values[1] = Int64GetDatum(counts.rows_checked);
-	values[2] = Int64GetDatum(counts.rows_unfilled);
-	values[3] = Int64GetDatum(counts.rows_mismatched);
-	values[4] = DirectFunctionCall1(jsonb_in,
-									CStringGetDatum(verify_sample(&counts)));
-	values[5] = Int64GetDatum(counts.rows_own);
-	values[6] = Int64GetDatum(counts.rows_lossy);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	result_row_begin(&row, result);
+	result_row_datum(&row, ObjectIdGetDatum(relid), true);
+	result_row_bigint(&row, counts.rows_checked, true);
+	result_row_bigint(&row, counts.rows_unfilled, true);
+	result_row_bigint(&row, counts.rows_mismatched, true);
+	result_row_datum(&row, DirectFunctionCall1(jsonb_in, CStringGetDatum(verify_sample(&counts))), true);
+	result_row_bigint(&row, counts.rows_own, true);
+	result_row_bigint(&row, counts.rows_lossy, true);
+	result_row_end(&row);
 }
 
 Datum

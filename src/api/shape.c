@@ -17,10 +17,10 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/tuplestore.h"
 #include "utils/varlena.h"
 
 #include "api/arguments.h"
+#include "api/result_row.h"
 #include "catalog/release_view.h"
 #include "core/lock.h"
 #include "core/query.h"
@@ -322,16 +322,14 @@ raise_breaks(const ShapeCheck *check)
 static void
 put_break(ReturnSetInfo *result, const ShapeBreak *broken)
 {
-	Datum		values[4] = {0};
-	bool		nulls[4] = {false};
+	ResultRow	row;
 
-	values[0] = CStringGetTextDatum(broken->relation);
-	nulls[1] = broken->column == NULL;
-	if (broken->column)
-		values[1] = CStringGetTextDatum(broken->column);
-	values[2] = CStringGetTextDatum(broken->kind);
-	values[3] = CStringGetTextDatum(broken->problem);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	result_row_begin(&row, result);
+	result_row_text(&row, broken->relation);
+	result_row_text(&row, broken->column);
+	result_row_text(&row, broken->kind);
+	result_row_text(&row, broken->problem);
+	result_row_end(&row);
 }
 
 Datum

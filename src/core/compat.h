@@ -232,6 +232,15 @@ compat_make_slot(TupleDesc desc, const TupleTableSlotOps *operations)
 #endif
 }
 
+/* Call when all columns of a new descriptor are set. */
+static inline void
+compat_finish_desc(TupleDesc desc)
+{
+#if PG_VERSION_NUM >= 190000
+	TupleDescFinalize(desc);
+#endif
+}
+
 /* Begins a scan of the whole table. */
 static inline TableScanDesc
 compat_begin_scan(Relation rel, Snapshot snapshot)

@@ -241,5 +241,5 @@ lint_not_there(Lint *lint, Node *node)
 void
 lint_not_looked_into(Lint *lint, Node *node)
 {
-	lint_report(lint, NULL, "what it runs is not looked at", "CALL tandem.rehearse, which runs it and takes it back, tells.");
+	lint_report(lint, NULL, "what it runs is not looked at", "On staging, CALL tandem.rehearse(script); runs it and takes it back: tandem.rehearsals then shows what it has locked.");
 }

@@ -152,6 +152,7 @@ typedef struct ExpressionSource
 	List	   *not_in_star;	/* names of columns that * does not mean */
 	const ReleaseNames *names;	/* by which the text knows columns; NULL:
 								 * those of the table */
+	const ExpressionToCome *to_come;	/* NULL: the table is as it is */
 } ExpressionSource;
 
 /* Returns what the expression is, for messages. */
@@ -263,7 +264,7 @@ check_expression_columns(Node *expression, Relation rel,
 
 		if (attnum < 0)
 			refuse_expression(source, "a system column", COLUMN_HINT);
-		if (attnum > 0 && TupleDescAttr(desc, attnum - 1)->attgenerated)
+		if (attnum > 0 && attnum <= desc->natts && TupleDescAttr(desc, attnum - 1)->attgenerated)
 			refuse_expression(source, "a generated column", COLUMN_HINT);
 		if (attnum == 0 && compat_has_generated(desc))
 			refuse_expression(source, "the whole row of a table with generated columns", COLUMN_HINT);
@@ -318,6 +319,22 @@ leave_out_of_star(ParseNamespaceItem *item, Relation rel, List *names)
 	}
 }
 
+/* Hook of the parser: a column that will be another one is one behind the others. */
+static Node *
+read_replaced_column(ParseState *pstate, ColumnRef *ref)
+{
+	const ExpressionToCome *to_come = pstate->p_ref_hook_state;
+	Node	   *name = llast(ref->fields);
+
+	if (!IsA(name, String) || strcmp(strVal(name), to_come->replaced) != 0 ||
+		list_length(ref->fields) > 2 ||
+		(list_length(ref->fields) == 2 &&
+		 strcmp(strVal(linitial(ref->fields)), to_come->alias) != 0))
+		return NULL;
+	return (Node *) makeVar(1, to_come->attnum, to_come->by_type, to_come->by_typmod,
+							get_typcollation(to_come->by_type), 0);
+}
+
 /* Parse analysis with rel as the only range table entry. */
 static Node *
 analyze_expression(const ExpressionSource *source, Relation rel,
@@ -337,6 +354,11 @@ analyze_expression(const ExpressionSource *source, Relation rel,
 	if (!source->any_column)
 		use_row_of_topmost_table(item, rel);
 	leave_out_of_star(item, rel, source->not_in_star);
+	if (source->to_come && source->to_come->replaced)
+	{
+		pstate->p_pre_columnref_hook = read_replaced_column;
+		pstate->p_ref_hook_state = unconstify(ExpressionToCome *, source->to_come);
+	}
 	addNSItemToQuery(pstate, item, true, true, true);
 	expression = transformExpr(pstate, expression, EXPR_KIND_OTHER);
 	if (pstate->p_hasSubLinks)
@@ -378,8 +400,8 @@ expression_hint(const char *alias)
 }
 
 static Node *
-parse_expression(ExpressionSource *source, Relation rel, const char *alias,
-				 AttrNumber target)
+parse_for_column(ExpressionSource *source, Relation rel, const char *alias,
+				 Form_pg_attribute column)
 {
 	ErrorContextCallback callback = {error_context_stack,
 	expression_error_callback, source};
@@ -392,8 +414,7 @@ parse_expression(ExpressionSource *source, Relation rel, const char *alias,
 	PG_TRY();
 	{
 		error_context_stack = &callback;
-		expression = analyze_expression(source, rel, alias,
-										target_column(rel, target));
+		expression = analyze_expression(source, rel, alias, column);
 	}
 	PG_CATCH();
 	{
@@ -404,6 +425,13 @@ parse_expression(ExpressionSource *source, Relation rel, const char *alias,
 	error_context_stack = callback.previous;
 	snapshot_leave(entered);
 	return expression;
+}
+
+static Node *
+parse_expression(ExpressionSource *source, Relation rel, const char *alias,
+				 AttrNumber target)
+{
+	return parse_for_column(source, rel, alias, target_column(rel, target));
 }
 
 static const char *
@@ -448,6 +476,23 @@ expression_parse_given(const char *expression_text, Relation rel,
 	};
 
 	return parse_expression(&source, rel, RelationGetRelationName(rel), target);
+}
+
+Node *
+expression_parse_to_come(const char *expression_text, Relation rel, const char *label,
+						 const ExpressionToCome *to_come)
+{
+	FormData_pg_attribute column = {.atttypid = to_come->type,.atttypmod = to_come->typmod};
+	ExpressionSource source = {
+		.text = expression_text,
+		.label = label,
+		.column = to_come->column,
+		.any_column = to_come->column == NULL,
+		.to_come = to_come,
+	};
+
+	return parse_for_column(&source, rel, to_come->alias,
+							OidIsValid(to_come->type) ? &column : NULL);
 }
 
 Node *

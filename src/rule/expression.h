@@ -46,6 +46,27 @@ extern Node *expression_parse_part(Node *raw, const char *whole_text,
 								   const char *alias, AttrNumber target,
 								   const char *label);
 
+/* What an expression is for, and reads, that the table does not have yet. */
+typedef struct ExpressionToCome
+{
+	const char *alias;			/* of the row in the text */
+	const char *column;			/* that it computes, NULL: none, it is a
+								 * condition */
+	Oid			type;			/* of that column; InvalidOid: none */
+	int32		typmod;
+	const char *replaced;		/* column that will be another one, or NULL, */
+	AttrNumber	attnum;			/* the number, and */
+	Oid			by_type;		/* the type of the other one */
+	int32		by_typmod;
+} ExpressionToCome;
+
+/*
+ * The same for a table as a change would leave it.  A reference to the column that is
+ * replaced is one to the column attnum, which rel does not have.
+ */
+extern Node *expression_parse_to_come(const char *expression_text, Relation rel,
+									  const char *label, const ExpressionToCome *to_come);
+
 /*
  * The same for an expression of a CHECK or an index, or a condition, which may
  * contain generated and system columns.  label describes it in messages.  names: by

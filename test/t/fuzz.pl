@@ -52,6 +52,12 @@ my @texts = (
 	'error', 'new', 'old', 'quarantine', 'refuse', 'ignore', 'wait', 'return', 'on', '5s', '1h', '99999999999999', '-5ms', '10MB',
 	(map { "tandem.$_" } @settings), 'work_mem', 'search_path', 'role', 'session_authorization');
 
+my @scripts = (
+	'ALTER TABLE items ADD COLUMN more int; UPDATE items SET more = 1', 'BEGIN; DROP TABLE items CASCADE; COMMIT; SELECT 1', 'DROP EXTENSION pg_tandem CASCADE',
+	'SET ROLE pg_monitor; SELECT 1', 'SELECT 1; SELECT (', 'COPY items FROM stdin;', '\\gexec', 'SELECT :a', 'DO $$BEGIN COMMIT; END$$', 'VACUUM', 'SAVEPOINT a; ROLLBACK TO a',
+	'DECLARE c CURSOR FOR SELECT 1; FETCH c', 'SET TRANSACTION ISOLATION LEVEL SERIALIZABLE', 'ALTER TABLE items ALTER price TYPE bigint; TRUNCATE items', 'DISCARD ALL',
+	'SET tandem.release = 42; SELECT * FROM items', 'LISTEN a; NOTIFY a', 'LOCK TABLE pg_class', 'CREATE TEMP TABLE t (a int) ON COMMIT DROP', ';;;');
+
 sub soup
 {
 	return '(' x 20000 if rand() < 0.002;
@@ -79,6 +85,7 @@ sub text_for
 	return pick('error', 'new', 'old', 'quarantine', 'refuse', 'ignore', 'wait', 'return') if $name =~ /^(on_|if_|undeclared)/ && rand() < 0.8;
 	return pick(qw(int bigint text), 'numeric(5,2)', 'public.mood', pick(@texts)) if $name eq 'type';
 	return soup() if $name =~ /^(up|down|definition)$/;
+	return pick(@scripts) if $name eq 'script' && rand() < 0.8;
 	return pick(@texts);
 }
 
@@ -91,6 +98,8 @@ sub argument
 	return literal(text_for($name)) . "::$type" if $type =~ /^(text|name)$/;
 	return 'ARRAY[' . join(', ', map { rand() < 0.03 ? 'NULL' : literal(text_for($name)) } 1 .. rand(4)) . "]::$type" if $type =~ /^(text|name)\[\]$/;
 	return pick(qw(0 1 2 3 42 43 -1 2147483647 -2147483648)) if $type eq 'integer';
+	return pick(qw(0 1 5 -1 9223372036854775807 -9223372036854775808)) . '::bigint' if $type eq 'bigint';
+	return pick(q('pg_class'), (q('items')) x 4, q('parts'), q('a_view'), q('seq'), 0, 4294967295) . '::regclass' if $type eq 'regclass';
 	return pick(qw(true false)) if $type eq 'boolean';
 	return pick(q('pg_class'::regclass), q('items'::regclass), 10, 0, 4294967295) . '::oid' if $type eq 'oid';
 	return pick(q('{}'), q('{0,1259,NULL}'), q('{{1,2},{3,4}}'), q(ARRAY['items'::regclass::oid])) . '::oid[]' if $type eq 'oid[]';

@@ -97,6 +97,9 @@ my %functions = (
 	record_shape => { release => 1, relations => q('{items}') },
 	check_shape => { release => 1, script => q('SELECT 1') },
 	lint => { script => q('ALTER TABLE items ADD extra int') },
+	# a script runs, as it should
+	rehearse => { script => q(text 'SELECT 1'), max_lock_mode => q('SHARE') },
+	rehearse_change => { relation => q('items'), type => q('bigint'), up => q('price'), down => q('price'), column_name => q('price') },
 	set_dependency => { name => q('search'), version => 1 },
 	create_publication => { release => 1, publication => q('p') },
 	join_region => { region => q('r'), publication => q('p') },
@@ -131,7 +134,7 @@ my $tried = 0;
 foreach my $function (sort keys %functions)
 {
 	my $arguments = $functions{$function};
-	my $call = $function =~ /^(migrate|contract|abort)$/ ? 'CALL' : 'SELECT * FROM';
+	my $call = $function =~ /^(migrate|contract|abort|rehearse)$/ ? 'CALL' : 'SELECT * FROM';
 
 	foreach my $argument (sort keys %$arguments)
 	{

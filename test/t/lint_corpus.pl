@@ -77,6 +77,25 @@ sub predicted
 	return \%said;
 }
 
+# The same as tandem.rehearse has seen it, beside what lint has said there.
+sub rehearsed
+{
+	my ($statement) = @_;
+	my (%seen, %said);
+
+	$node->safe_psql('copy', "SET search_path = shop, public; CALL tandem.rehearse(\$lint\$$statement\$lint\$)");
+	foreach (split /\n/, $node->safe_psql('copy', 'SELECT relation, lock_mode, (rewritten_bytes > 0)::int, (scans > 0)::int, predicted_lock_mode, predicted_rewrite::int, predicted_scan::int '
+		. 'FROM tandem.rehearsals WHERE relation IS NOT NULL AND rehearsal = (SELECT max(rehearsal) FROM tandem.rehearsals)'))
+	{
+		my ($name, $lock, $rewritten, $scanned, @prediction) = split /\|/;
+		# the indexes of an emptied table are built anew, from no rows
+		$scanned = 0 if $statement =~ /^TRUNCATE/;
+		$seen{$name} = [ $lock, $rewritten || 0, $scanned ] if exists $strength{ $lock || '' };
+		$said{$name} = [@prediction] if @prediction;
+	}
+	return (\%seen, \%said);
+}
+
 # A partition is as its table, unless it is named.  The indexes of a table, and sequences that are its own, go with it.
 sub comparable
 {
@@ -114,6 +133,10 @@ foreach my $line (split /\n/, $statements)
 	{
 		my $said = predicted($statement);
 		is(text($said), text(comparable($seen, $said)), $line);
+		my ($rehearsed, $shown) = rehearsed($statement);
+		my %tables = map { $_ => [ @{ $seen->{$_} }[0 .. 2] ] } grep { $seen->{$_}[3] !~ /[iI]/ } keys %$seen;
+		is(text($rehearsed), text(\%tables), "$line: rehearsed");
+		is(text($shown), text($said), "$line: beside what was seen");
 	}
 	else
 	{

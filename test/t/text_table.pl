@@ -211,6 +211,8 @@ foreach my $case (
 
 	$call->('looking at the views', 'SELECT problem FROM tandem.migrations; SELECT health FROM tandem.syncs; SELECT * FROM tandem.progress; SELECT * FROM tandem.sessions; SELECT * FROM tandem.releases');
 	$call->('verify', "SELECT count(*) FROM tandem.verify('$name')");
+	$call->('rehearse_change', "SELECT * FROM tandem.rehearse_change('$table', 'bigint', 'cents', 'cents')");
+	$call->('rehearse', "CALL tandem.rehearse('ALTER TABLE $table ADD COLUMN rehearsed int')");
 	$call->('steering', "SELECT tandem.pause('$name'); SELECT tandem.resume('$name'); SELECT tandem.configure('$name', 'tandem.batch_target', '10ms')");
 	$err = $call->('create_views', "SELECT tandem.create_views($release, relations => '{$table}')");
 	unlike($err, qr/ERROR/, 'the views are made');

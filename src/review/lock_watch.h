@@ -1,0 +1,23 @@
+/*
+ * lock_watch.h
+ *		Which lock a statement of somebody waits for, and an end to waits that are too long.
+ */
+#ifndef TANDEM_LOCK_WATCH_H
+#define TANDEM_LOCK_WATCH_H
+
+#include "storage/lock.h"
+
+/*
+ * Begins to look, a few times within limit_ms, for what this process waits for.  A wait
+ * that is longer is cancelled, whatever the statement has set lock_timeout to.
+ */
+extern void lock_watch_begin(int limit_ms);
+extern void lock_watch_end(void);
+
+/* Has it cancelled a wait since it began? */
+extern bool lock_watch_has_cancelled(void);
+
+/* Returns the lock that was waited for last, or false if none was seen. */
+extern bool lock_watch_seen(LOCKTAG *tag, LOCKMODE *mode);
+
+#endif							/* TANDEM_LOCK_WATCH_H */
