@@ -54,6 +54,10 @@ CALL tandem.contract('amount', undeclared => 'ignore');
 SELECT atttypid::regtype FROM pg_attribute WHERE attrelid = 'large'::regclass AND attname = 'amount';
 SELECT tandem.record_shape(42, '{large}');
 SELECT relation, column_name, problem FROM tandem.check_shape(42, 'ALTER TABLE large DROP note');
+-- what is kept is checked, what is taken back is not
+CALL tandem.rehearse('ALTER TABLE large ALTER note TYPE char(200)');
+SELECT lock_mode, predicted_lock_mode FROM tandem.rehearsals WHERE relation = 'public.large' AND rehearsal = (SELECT max(rehearsal) FROM tandem.rehearsals);
+CALL tandem.rehearse('ALTER TABLE large ALTER note TYPE char(200)', keep => true);
 SHOW tandem.ddl_check;
 
 -- the lock is not waited for longer than said

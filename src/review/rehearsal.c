@@ -492,10 +492,11 @@ check_deferred(ScriptRun *run, const ScriptStatement *where)
 	check.text = "SET CONSTRAINTS ALL IMMEDIATE";
 	run->statement = &check;
 	error = try_statement(run);
+	run->statement = where;
 	if (error == NULL)
 		return true;
 	error->message = psprintf("at the end of its transaction: %s", error->message);
-	note_error(run, add_row(run, &check, NULL), error);
+	note_error(run, add_row(run, where, NULL), error);
 	return false;
 }
 
