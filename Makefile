@@ -189,6 +189,7 @@ OBJS = \
 	src/review/fill_estimate.o \
 	src/review/lock_watch.o \
 	src/review/observed.o \
+	src/review/rehearsal_report.o \
 	src/review/rehearsal.o \
 	src/review/rehearse_change.o \
 	src/api/arguments.o \

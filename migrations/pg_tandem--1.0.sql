@@ -889,9 +889,9 @@ COMMENT ON FUNCTION tandem.rehearse_change(regclass, text, text, text, bigint, n
 	IS 'tries up and down on all rows of a table, or on some, and writes none: rows that raise, do not come back, or break a constraint, and what the fill would take';
 
 CREATE PROCEDURE tandem.rehearse(script text, keep boolean DEFAULT false, max_lock_mode text DEFAULT NULL,
-	max_lock_time interval DEFAULT NULL, max_rewrite_bytes bigint DEFAULT NULL)
+	max_lock_time interval DEFAULT NULL, max_rewrite_bytes bigint DEFAULT NULL, top_level boolean DEFAULT false)
 AS 'MODULE_PATHNAME', 'tandem_rehearse' LANGUAGE C;
-COMMENT ON PROCEDURE tandem.rehearse(text, boolean, text, interval, bigint)
+COMMENT ON PROCEDURE tandem.rehearse(text, boolean, text, interval, bigint, boolean)
 	IS 'runs a script and rolls it back, or keeps it: tandem.rehearsals shows what it has locked, rewritten and read; an error if a limit is exceeded';
 
 CREATE FUNCTION tandem.set_release_prefix(prefix text) RETURNS void

@@ -124,6 +124,22 @@ argument_bytes(FunctionCallInfo fcinfo, int n, const char *name)
 	return PG_GETARG_INT64(n);
 }
 
+/* They cannot be taken back, nor what stands before them. */
+static void
+check_top_level(const RehearsalCall *call, bool atomic)
+{
+	if (call->top_level && !call->keep)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("statements of top level cannot be rolled back"),
+				 errhint("Pass keep => true with top_level, on a copy of the database; without top_level they are passed over.")));
+	if (call->top_level && atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("statements of top level cannot be run in a transaction block"),
+				 errhint("Call tandem.rehearse outside of one, or without top_level.")));
+}
+
 /* Where it may commit, the report stays although the call fails. */
 Datum
 tandem_rehearse(PG_FUNCTION_ARGS)
@@ -133,12 +149,14 @@ tandem_rehearse(PG_FUNCTION_ARGS)
 		.keep = argument_bool(fcinfo, 1, "keep"),
 		.max_lock_mode = PG_ARGISNULL(2) ? NoLock : rehearsal_lock_mode(argument_text(fcinfo, 2, "max_lock_mode")),
 		.max_lock_us = argument_interval(fcinfo, 3),
-		.max_rewrite_bytes = argument_bytes(fcinfo, 4, "max_rewrite_bytes")
+		.max_rewrite_bytes = argument_bytes(fcinfo, 4, "max_rewrite_bytes"),
+		.top_level = argument_bool(fcinfo, 5, "top_level")
 	};
 	bool		atomic = !procedure_may_commit(fcinfo);
 	Oid			caller = GetUserId();
 	Rehearsal  *rehearsal;
 
+	check_top_level(&call, atomic);
 	lock_refuse_standby(AccessExclusiveLock);
 	PreventCommandIfReadOnly("tandem.rehearse()");
 	SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC);

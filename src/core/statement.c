@@ -326,6 +326,7 @@ typedef struct TopLevelStatement
 	const char *sql;
 	RawStmt    *raw;
 	Oid			relid;			/* the table that it is for */
+	MemoryContext context;
 } TopLevelStatement;
 
 /* The owner cannot change while the table is locked. */
@@ -620,22 +621,24 @@ session_stays_clean(const TopLevelStatement *statement)
 	return clean;
 }
 
-bool
-top_level_run(const char *sql, Oid relid)
+static MemoryContext
+statement_context(void)
 {
-	TopLevelStatement statement = {.sql = sql,.relid = relid};
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
-												  "tandem statement",
-												  ALLOCSET_DEFAULT_SIZES);
+	return AllocSetContextCreate(TopMemoryContext, "tandem statement", ALLOCSET_DEFAULT_SIZES);
+}
+
+/* Runs exactly one statement, which run knows how to, in transactions of its own. */
+static void
+run_one_at_top_level(TopLevelStatement *statement, void (*run) (const TopLevelStatement *))
+{
+	const char *sql = statement->sql;
 	List	   *parsed;
-	bool		clean;
 
 	debug_query_string = sql;
 	pgstat_report_activity(STATE_RUNNING, sql);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	MemoryContextSwitchTo(context);
+	MemoryContextSwitchTo(statement->context);
 	/* raw parsing only: nothing is looked up yet */
 	parsed = pg_parse_query(sql);
 	if (list_length(parsed) != 1)
@@ -643,13 +646,39 @@ top_level_run(const char *sql, Oid relid)
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("expected one statement, not %d", list_length(parsed)),
 				 errdetail("Text: %s", sql)));
-	statement.raw = linitial_node(RawStmt, parsed);
-	run_top_level_statement(&statement);
+	statement->raw = linitial_node(RawStmt, parsed);
+	run(statement);
 	CommitTransactionCommand();
-	clean = session_stays_clean(&statement);
+}
+
+static void
+end_statement(TopLevelStatement *statement, MemoryContext caller)
+{
 	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
+	MemoryContextDelete(statement->context);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	debug_query_string = NULL;
+}
+
+bool
+top_level_run(const char *sql, Oid relid)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	TopLevelStatement statement = {.sql = sql,.relid = relid,.context = statement_context()};
+	bool		clean;
+
+	run_one_at_top_level(&statement, run_top_level_statement);
+	clean = session_stays_clean(&statement);
+	end_statement(&statement, caller);
 	return clean;
+}
+
+void
+top_level_run_own(const char *sql)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	TopLevelStatement statement = {.sql = sql,.context = statement_context()};
+
+	run_one_at_top_level(&statement, run_statement_portal);
+	end_statement(&statement, caller);
 }

@@ -77,4 +77,11 @@ extern void ddl_refuse_nested(void);
  */
 extern bool top_level_run(const char *sql, Oid relid);
 
+/*
+ * The same of any one utility statement that the user of this process has passed himself,
+ * in a worker that has connected as that user: nothing of it is restricted, as in a session
+ * of his.
+ */
+extern void top_level_run_own(const char *sql);
+
 #endif							/* TANDEM_STATEMENT_H */

@@ -31,11 +31,13 @@ typedef struct Observed
 	LOCKMASK	held;
 	int64		scans;
 	LOCKMASK	taken;			/* since the last look */
-	int			waiting;
+	int			waiting;		/* the most since then */
+	int			waiting_now;
 } Observed;
 
 struct Observer
 {
+	bool		watched;		/* another process runs the statement */
 	HTAB	   *relations;		/* Observed */
 	MemoryContext context;
 };
@@ -85,18 +87,31 @@ forget_last_look(Observer *observer)
 }
 
 static void
-look_at_locks(Observer *observer)
+note_most_waiting(Observer *observer)
+{
+	HASH_SEQ_STATUS status;
+	Observed   *relation;
+
+	hash_seq_init(&status, observer->relations);
+	while ((relation = hash_seq_search(&status)) != NULL)
+	{
+		relation->waiting = Max(relation->waiting, relation->waiting_now);
+		relation->waiting_now = 0;
+	}
+}
+
+/* Of the process, and whoever waits behind them. */
+static void
+look_at_locks(Observer *observer, int pid)
 {
 	LockData   *locks = GetLockStatusData();
-
-	forget_last_look(observer);
 
 	for (int i = 0; i < locks->nelements; i++)
 	{
 		const LockInstanceData *lock = &locks->locks[i];
 		Observed   *relation;
 
-		if (!is_of_relation(lock) || lock->pid != MyProcPid || lock->holdMask == 0)
+		if (!is_of_relation(lock) || lock->pid != pid || lock->holdMask == 0)
 			continue;
 		relation = observed_relation(observer, lock->locktag.locktag_field2);
 		relation->taken |= lock->holdMask & ~relation->held;
@@ -108,12 +123,13 @@ look_at_locks(Observer *observer)
 		Oid			relid = lock->locktag.locktag_field2;
 		Observed   *relation;
 
-		if (!is_of_relation(lock) || lock->pid == MyProcPid || lock->waitLockMode == NoLock)
+		if (!is_of_relation(lock) || lock->pid == pid || lock->waitLockMode == NoLock)
 			continue;
 		relation = hash_search(observer->relations, &relid, HASH_FIND, NULL);
 		if (relation)
-			relation->waiting++;
+			relation->waiting_now++;
 	}
+	note_most_waiting(observer);
 	pfree(locks->locks);
 	pfree(locks);
 }
@@ -264,7 +280,7 @@ note_earlier_scans(Observer *observer)
 Observer *
 observer_begin(void)
 {
-	Observer   *observer = palloc(sizeof(Observer));
+	Observer   *observer = palloc0(sizeof(Observer));
 	HASHCTL		control = {
 		.keysize = sizeof(Oid),
 		.entrysize = sizeof(Observed),
@@ -275,9 +291,16 @@ observer_begin(void)
 	observer->relations = hash_create("relations that a rehearsal observes", 64, &control,
 									  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	note_earlier_scans(observer);
-	look_at_locks(observer);
+	look_at_locks(observer, MyProcPid);
 	look_up_new_relations(observer);
 	return observer;
+}
+
+void
+observer_watch(Observer *observer, int pid)
+{
+	observer->watched = true;
+	look_at_locks(observer, pid);
 }
 
 int
@@ -351,7 +374,11 @@ observer_look(Observer *observer, List *expected)
 	HASH_SEQ_STATUS status;
 	Observed   *relation;
 
-	look_at_locks(observer);
+	if (!observer->watched)
+	{
+		forget_last_look(observer);
+		look_at_locks(observer, MyProcPid);
+	}
 	look_up_new_relations(observer);
 	hash_seq_init(&status, observer->relations);
 	while ((relation = hash_seq_search(&status)) != NULL)

@@ -37,6 +37,12 @@ extern Observer *observer_begin(void);
  */
 extern List *observer_look(Observer *observer, List *expected);
 
+/*
+ * Looks at the locks that process pid holds now, a worker that runs the statement for this
+ * one.  observer_look then returns what was seen, of locks, waiting sessions and files.
+ */
+extern void observer_watch(Observer *observer, int pid);
+
 /* Returns how many sessions waited for a lock of the relation at the last look. */
 extern int	observer_waiting(const Observer *observer, Oid relid);
 

@@ -35,12 +35,18 @@
 #include "review/lock_watch.h"
 #include "review/observed.h"
 #include "review/rehearsal.h"
+#include "review/lint_rule.h"
 #include "review/script.h"
+#include "run/command.h"
 
 typedef struct ScriptRun
 {
 	Rehearsal  *rehearsal;
 	Observer   *observer;
+	List	   *statements;		/* of ScriptStatement */
+	int			next;			/* the first that is to come */
+	bool		begun;			/* a BEGIN of the script is open */
+	Oid			user;			/* of the call */
 	List	   *predictions;	/* of RehearsalRow */
 	int			limit_ms;		/* of a wait for a lock */
 	MemoryContext context;		/* of the result */
@@ -230,81 +236,6 @@ add_uses(ScriptRun *run, int64 since)
 }
 
 /*-------------------------------------------------------------------------
- * What is above a limit.
- *-------------------------------------------------------------------------
- */
-
-static char *
-mode_name(LOCKMODE mode)
-{
-	return pstrdup(GetLockmodeName(DEFAULT_LOCKMETHOD, mode));
-}
-
-LOCKMODE
-rehearsal_lock_mode(const char *text)
-{
-	static const char *const words[] = {
-		"ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE",
-		"SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"
-	};
-
-	for (LOCKMODE mode = AccessShareLock; mode <= AccessExclusiveLock; mode++)
-	{
-		if (pg_strcasecmp(text, words[mode - 1]) == 0 || pg_strcasecmp(text, mode_name(mode)) == 0)
-			return mode;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("\"%s\" is no lock mode", text),
-			 errhint("Use one of LOCK TABLE, as in 'SHARE UPDATE EXCLUSIVE' or 'ShareUpdateExclusiveLock'.")));
-	return NoLock;
-}
-
-static bool
-keeps_writers_out(LOCKMODE mode)
-{
-	return mode >= ShareLock;
-}
-
-static char *
-shown_ms(int64 us)
-{
-	return psprintf("%.3f ms", us / 1000.0);
-}
-
-static List *
-add_exceeded(List *lines, const RehearsalCall *call, const RehearsalRow *row)
-{
-	if (row->relation == NULL)
-		return lines;
-	if (call->max_lock_mode != NoLock && row->mode > call->max_lock_mode)
-		lines = lappend(lines, psprintf("line %d: %s on %s, above %s", row->line, mode_name(row->mode),
-										row->relation, mode_name(call->max_lock_mode)));
-	if (call->max_lock_us >= 0 && keeps_writers_out(row->mode) && row->until - row->since > call->max_lock_us)
-		lines = lappend(lines, psprintf("line %d: %s on %s held for %s, longer than %s", row->line,
-										mode_name(row->mode), row->relation,
-										shown_ms(row->until - row->since), shown_ms(call->max_lock_us)));
-	if (call->max_rewrite_bytes >= 0 && row->rewritten > call->max_rewrite_bytes)
-		lines = lappend(lines, psprintf("line %d: %s rewritten with " INT64_FORMAT " bytes, more than " INT64_FORMAT,
-										row->line, row->relation, row->rewritten, call->max_rewrite_bytes));
-	return lines;
-}
-
-static void
-look_at_limits(ScriptRun *run)
-{
-	MemoryContext caller = MemoryContextSwitchTo(run->context);
-	List	   *lines = NIL;
-	ListCell   *lc;
-
-	foreach(lc, run->rehearsal->rows)
-		lines = add_exceeded(lines, run->rehearsal->call, lfirst(lc));
-	if (lines)
-		run->rehearsal->exceeded = text_joined(lines, "", "\n");
-	MemoryContextSwitchTo(caller);
-}
-
-/*-------------------------------------------------------------------------
  * Running a statement.
  *-------------------------------------------------------------------------
  */
@@ -339,12 +270,16 @@ reason_not_run(const ScriptStatement *statement)
 	}
 }
 
+static int
+lock_limit_ms(const ScriptRun *run)
+{
+	return LockTimeout > 0 ? Min(LockTimeout, run->limit_ms) : run->limit_ms;
+}
+
 static void
 pin_lock_timeout(const ScriptRun *run)
 {
-	int			ms = LockTimeout > 0 ? Min(LockTimeout, run->limit_ms) : run->limit_ms;
-
-	(void) set_config_option("lock_timeout", psprintf("%d", ms), PGC_USERSET, PGC_S_SESSION,
+	(void) set_config_option("lock_timeout", psprintf("%d", lock_limit_ms(run)), PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
@@ -391,7 +326,7 @@ message_of_wait(const ErrorData *error)
 		return error->message;
 	what = tag.locktag_type == LOCKTAG_RELATION ? psprintf("table %s", quoting_shown_name(tag.locktag_field2))
 		: "a row, or what else another transaction has written";
-	return psprintf("could not get %s on %s; blocked by: %s", mode_name(mode), what,
+	return psprintf("could not get %s on %s; blocked by: %s", rehearsal_mode_name(mode), what,
 					lock_describe_tag_holders(&tag, mode));
 }
 
@@ -507,16 +442,19 @@ run_transaction_statement(ScriptRun *run, const ScriptStatement *statement)
 	{
 		case TRANS_STMT_BEGIN:
 		case TRANS_STMT_START:
+			run->begun = true;
 			add_note(run, statement, "a transaction of the script begins");
 			return true;
 		case TRANS_STMT_COMMIT:
 		case TRANS_STMT_PREPARE:
 			if (!check_deferred(run, statement))
 				return false;
+			run->begun = false;
 			end_locks(run);
 			add_note(run, statement, "a transaction of the script ends");
 			return true;
 		case TRANS_STMT_ROLLBACK:
+			run->begun = false;
 			end_locks(run);
 			add_note(run, statement, "a transaction of the script ends; what it did stays until the end of the rehearsal");
 			return true;
@@ -584,56 +522,167 @@ give_back(const char *name, const char *value)
 		(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 }
 
+/*
+ * A statement of top level that touches tables, not the whole server, and would not fail
+ * where it stands.  A worker has the caller's role, not one that the script has taken.
+ */
+static bool
+is_for_worker(const ScriptRun *run, Node *parsed)
+{
+	bool		concurrently;
+
+	if (!run->rehearsal->call->top_level || !parsed || !lint_is_top_level(parsed) ||
+		run->begun || GetUserId() != run->user)
+		return false;
+	return IsA(parsed, IndexStmt) || IsA(parsed, DropStmt) || IsA(parsed, ReindexStmt) || IsA(parsed, VacuumStmt) ||
+		IsA(parsed, AlterTableStmt) || compat_repacked(parsed, &concurrently);
+}
+
+static bool
+run_in_transaction(ScriptRun *run, const ScriptStatement *statement)
+{
+	const char *reason = reason_not_run(statement);
+	bool		goes_on = true;
+
+	CHECK_FOR_INTERRUPTS();
+	run->statement = statement;
+	if (reason)
+		add_note(run, statement, reason);
+	else if (IsA(statement->parsed, TransactionStmt))
+		goes_on = run_transaction_statement(run, statement);
+	else
+		goes_on = run_statement(run);
+	add_unseen(run);
+	return goes_on;
+}
+
+/* Up to the end, or a statement for a worker, which is then the next one. */
 static void
-run_statements(ScriptRun *run, List *statements)
+run_statements(ScriptRun *run)
 {
 	const ScriptStatement *last = NULL;
-	ListCell   *lc;
 
-	foreach(lc, statements)
+	for (; run->next < list_length(run->statements); run->next++)
 	{
-		const ScriptStatement *statement = lfirst(lc);
-		const char *reason = reason_not_run(statement);
-		bool		goes_on = true;
+		const ScriptStatement *statement = list_nth(run->statements, run->next);
 
-		CHECK_FOR_INTERRUPTS();
-		run->statement = last = statement;
-		if (reason)
-			add_note(run, statement, reason);
-		else if (IsA(statement->parsed, TransactionStmt))
-			goes_on = run_transaction_statement(run, statement);
-		else
-			goes_on = run_statement(run);
-		add_unseen(run);
-		if (!goes_on)
+		if (is_for_worker(run, statement->parsed))
+			break;
+		last = statement;
+		if (!run_in_transaction(run, statement))
 			return;
 	}
 	if (last)
 		(void) check_deferred(run, last);
 }
 
+static bool
+has_failed(const Rehearsal *rehearsal)
+{
+	return rehearsal->error || rehearsal->exceeded;
+}
+
 static void
-run_script_to_rehearse(void *arg)
+look_at_limits(ScriptRun *run)
+{
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
+
+	rehearsal_look_at_limits(run->rehearsal);
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+run_part(void *arg)
 {
 	ScriptRun  *run = arg;
 	SessionRoles roles = {setting_of_session("session_authorization"), setting_of_session("role")};
-	List	   *statements = read_script(run);
 
-	lint_script(run->rehearsal->call->script, note_prediction, run);
 	/* what is taken back harms nobody; so is this, with the subtransaction */
 	if (!run->rehearsal->call->keep)
 		(void) set_config_option("tandem.ddl_check", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	run->observer = observer_begin();
-	run_statements(run, statements);
+	run_statements(run);
 	end_locks(run);
 	look_at_limits(run);
 	give_back("session_authorization", roles.session_authorization);
 	give_back("role", roles.role);
-	if (run->rehearsal->call->keep && (run->rehearsal->error || run->rehearsal->exceeded))
+	if (run->rehearsal->call->keep && has_failed(run->rehearsal))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRANSACTION_ROLLBACK),
 				 errmsg("the script is rolled back"),
 				 errhint("See tandem.rehearsals.")));
+}
+
+/*-------------------------------------------------------------------------
+ * Statements of top level, which a worker runs in transactions of its own.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+watch_worker(int pid, void *arg)
+{
+	observer_watch(arg, pid);
+}
+
+/* The worker has ended: what it has used is seen in its locks and in the files. */
+static void
+add_uses_of_worker(ScriptRun *run, int64 since)
+{
+	int			before = list_length(run->rehearsal->rows);
+	ListCell   *lc;
+
+	add_uses(run, since);
+	for_each_from(lc, run->rehearsal->rows, before)
+		((RehearsalRow *) lfirst(lc))->scans = -1;
+	end_locks(run);
+}
+
+static void
+run_by_worker(ScriptRun *run, const ScriptStatement *statement)
+{
+	int64		start = clock_now();
+	ErrorData  *error;
+	RehearsalRow *row;
+
+	run->statement = statement;
+	/* the locks of what stands before it are none of its own */
+	transaction_commit();
+	run->observer = observer_begin();
+	error = command_run_own(statement->text, lock_limit_ms(run), watch_worker, run->observer);
+	row = add_row(run, statement, NULL);
+	row->us = clock_now() - start;
+	row->wal_bytes = row->temp_bytes = -1;
+	if (error)
+	{
+		row->message = error->message;
+		row->sqlstate = error->sqlerrcode;
+		run->rehearsal->error = error;
+		run->rehearsal->error_line = statement->line;
+	}
+	else
+		row->message = "run by a worker; what stands before it is kept";
+	add_uses_of_worker(run, start);
+	add_unseen(run);
+	run->rehearsal->kept_until = statement->line;
+	look_at_limits(run);
+}
+
+/* Returns whether it has come to the end, and is kept if it is to be. */
+static ErrorData *
+run_parts(ScriptRun *run)
+{
+	for (;;)
+	{
+		bool		entered = snapshot_enter();
+		ErrorData  *error = subtransaction_catch(run_part, run, run->rehearsal->call->keep);
+
+		snapshot_leave(entered);
+		if (error || has_failed(run->rehearsal) || run->next == list_length(run->statements))
+			return error;
+		run_by_worker(run, list_nth(run->statements, run->next++));
+		if (has_failed(run->rehearsal))
+			return NULL;
+	}
 }
 
 static bool rehearsing = false;
@@ -648,132 +697,43 @@ refuse_nested(void)
 				 errhint("Rehearse the inner script by itself.")));
 }
 
+static void
+read_and_predict(ScriptRun *run)
+{
+	bool		entered = snapshot_enter();
+
+	run->statements = read_script(run);
+	lint_script(run->rehearsal->call->script, note_prediction, run);
+	snapshot_leave(entered);
+}
+
 Rehearsal *
 rehearsal_run(const RehearsalCall *call)
 {
 	Rehearsal  *rehearsal = palloc0(sizeof(Rehearsal));
 	ScriptRun	run = {
 		.rehearsal = rehearsal,
+		.user = GetUserId(),
 		.limit_ms = setting_lock_timeout,
 		.context = CurrentMemoryContext
 	};
 	ErrorData  *error = NULL;
-	bool		entered = snapshot_enter();
 
 	refuse_nested();
 	rehearsal->call = call;
 	PG_TRY();
 	{
 		rehearsing = true;
-		error = subtransaction_catch(run_script_to_rehearse, &run, call->keep);
+		read_and_predict(&run);
+		error = run_parts(&run);
 	}
 	PG_FINALLY();
 	{
 		rehearsing = false;
 	}
 	PG_END_TRY();
-	snapshot_leave(entered);
-	rehearsal->kept = call->keep && error == NULL;
-	if (error && rehearsal->error == NULL && rehearsal->exceeded == NULL)
+	rehearsal->kept = rehearsal->kept_until > 0 || (call->keep && error == NULL && !has_failed(rehearsal));
+	if (error && !has_failed(rehearsal))
 		ReThrowError(error);
 	return rehearsal;
-}
-
-/*-------------------------------------------------------------------------
- * Storing it, and the errors.
- *-------------------------------------------------------------------------
- */
-
-static void
-query_optional(TandemQuery *query, int64 value, bool given)
-{
-	query_datum(query, INT8OID, Int64GetDatum(value), !given);
-}
-
-static void
-store_row(int64 rehearsal, const RehearsalRow *row)
-{
-	bool		whole = row->relation == NULL;
-	bool		seen = row->mode != NoLock;
-	TandemQuery query;
-
-	query_begin(&query);
-	query_bigint(&query, rehearsal);
-	query_int(&query, row->statement);
-	query_int(&query, row->line);
-	query_text(&query, row->command);
-	query_text(&query, row->relation);
-	query_text(&query, seen ? mode_name(row->mode) : NULL);
-	query_text(&query, seen ? observed_blocks(row->mode) : NULL);
-	query_optional(&query, row->until - row->since, seen);
-	query_optional(&query, row->waiting, seen);
-	query_optional(&query, row->rewritten, row->rewritten > 0);
-	query_optional(&query, row->scans, seen);
-	query_text(&query, row->predicted ? mode_name(row->predicted_mode) : NULL);
-	query_datum(&query, BOOLOID, BoolGetDatum(row->predicted_rewrite), !row->predicted);
-	query_datum(&query, BOOLOID, BoolGetDatum(row->predicted_scan), !row->predicted);
-	query_optional(&query, row->temp_bytes, whole);
-	query_optional(&query, row->wal_bytes, whole);
-	query_optional(&query, row->us, whole);
-	query_text(&query, row->sqlstate ? unpack_sql_state(row->sqlstate) : NULL);
-	query_text(&query, row->message);
-	query_run(&query,
-			  "INSERT INTO tandem.rehearsal_row (rehearsal, statement, line, command, relation, lock_mode, blocks, held, "
-			  "waiting, rewritten_bytes, scans, predicted_lock_mode, predicted_rewrite, predicted_scan, temp_bytes, wal_bytes, "
-			  "duration, sqlstate, message) "
-			  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8 * interval '1 us', $9, $10, $11, $12, $13, $14, $15, $16, "
-			  "$17 * interval '1 us', $18, left($19, " QUERY_KEPT_TEXT "))");
-	query_end(&query);
-}
-
-static void
-forget_old_reports(void)
-{
-	TandemQuery query;
-
-	if (setting_forget_after == 0)
-		return;
-	query_begin(&query);
-	query_int(&query, setting_forget_after);
-	query_run(&query, "DELETE FROM tandem.rehearsal WHERE rehearsed_at < now() - $1 * interval '1 s'");
-	query_end(&query);
-}
-
-void
-rehearsal_store(Rehearsal *rehearsal, Oid who)
-{
-	TandemQuery query;
-	ListCell   *lc;
-
-	forget_old_reports();
-	query_begin(&query);
-	query_oid(&query, who);
-	query_bool(&query, rehearsal->kept);
-	rehearsal->id = query_end_bigint(&query,
-									 query_run(&query, "INSERT INTO tandem.rehearsal (done_by, name, kept) "
-											   "SELECT a.oid, a.rolname, $2 FROM pg_roles a WHERE a.oid = $1 RETURNING id"));
-	foreach(lc, rehearsal->rows)
-		store_row(rehearsal->id, lfirst(lc));
-}
-
-void
-rehearsal_raise(const Rehearsal *rehearsal, bool stored)
-{
-	const ErrorData *error = rehearsal->error;
-	char	   *where = psprintf("SELECT * FROM tandem.rehearsals WHERE rehearsal = " INT64_FORMAT "; shows what it has done.",
-								 rehearsal->id);
-
-	if (error)
-		ereport(ERROR,
-				(errcode(error->sqlerrcode),
-				 errmsg("line %d of the script: %s", rehearsal->error_line, error->message),
-				 error->detail ? errdetail_internal("%s", error->detail) : 0,
-				 error->hint ? errhint("%s", error->hint) : stored ? errhint("%s", where) : 0));
-	if (rehearsal->exceeded)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the script is above what the rehearsal allows"),
-				 errdetail_internal("%s", rehearsal->exceeded),
-				 stored ? errhint("%s", where)
-				 : errhint("Use the operations of pg_tandem, or smaller steps; called at top level, tandem.rehearse leaves a report.")));
 }

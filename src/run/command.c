@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "port/atomics.h"
@@ -35,6 +36,10 @@
 #include "run/process.h"
 
 #define WATCH_EVERY_MS 500
+
+/* a statement that is rehearsed is watched for its locks */
+#define WATCH_OWN_EVERY_MS 5
+
 #define TEXT_SIZE 2048
 
 /* for a statement of usual length, so that one segment does for all */
@@ -67,7 +72,10 @@ typedef struct CommandSegment
 {
 	pg_atomic_uint32 state;
 	int			caller;			/* process id, of whoever waits */
-	Oid			relation;		/* table of the statement */
+	Oid			relation;		/* table of the statement; InvalidOid for one
+								 * of the caller's own */
+	int			lock_timeout;	/* ms; this, and the next, for such a one */
+	char		search_path[TEXT_SIZE];
 	int			sqlerrcode;
 	char		message[TEXT_SIZE];
 	char		detail[TEXT_SIZE];
@@ -75,6 +83,19 @@ typedef struct CommandSegment
 	char		context[TEXT_SIZE];
 	char		statement[FLEXIBLE_ARRAY_MEMBER];
 } CommandSegment;
+
+/* A statement that is to be run. */
+typedef struct CommandCall
+{
+	const Migration *migration; /* NULL: the caller's own */
+	const char *sql;
+	Oid			relation;
+	const char *search_path;	/* NULL: that of expand */
+	int			lock_timeout_ms;
+	CommandWatch watch;
+	int			watch_every_ms;
+	void	   *arg;			/* of watch */
+} CommandCall;
 
 /* The worker of this process. */
 typedef struct Command
@@ -161,12 +182,16 @@ note_command_error(CommandSegment *segment)
 static bool
 run_command(CommandSegment *segment)
 {
+	bool		own = !OidIsValid(segment->relation);
 	volatile bool clean = false;
 
-	lock_give_way(true);
+	lock_give_way(!own);
 	PG_TRY();
 	{
-		clean = top_level_run(segment->statement, segment->relation);
+		if (own)
+			top_level_run_own(segment->statement);
+		else
+			clean = top_level_run(segment->statement, segment->relation);
 	}
 	PG_CATCH();
 	{
@@ -213,11 +238,21 @@ take_path_of_table(int migration_id, Oid relid)
 	CommitTransactionCommand();
 }
 
+/* What a statement of the caller's own says is his, and so is what it leaves of the session. */
+static void
+take_settings_of_caller(const CommandSegment *segment)
+{
+	SetConfigOption("search_path", segment->search_path, PGC_USERSET, PGC_S_SESSION);
+	SetConfigOption("lock_timeout", psprintf("%d", segment->lock_timeout), PGC_USERSET, PGC_S_SESSION);
+}
+
 static bool
 join_as_command_worker(const ProcessOrder *order)
 {
 	bool		joined;
 
+	if (order->migration_id == 0)
+		return true;
 	StartTransactionCommand();
 	joined = migration_join_workers(order->migration_id, order->runner);
 	CommitTransactionCommand();
@@ -251,7 +286,10 @@ run_commands(const ProcessOrder *order)
 	{
 		set_command_state(segment, COMMAND_STARTED);
 		process_reload_settings();
-		take_path_of_table(order->migration_id, segment->relation);
+		if (OidIsValid(segment->relation))
+			take_path_of_table(order->migration_id, segment->relation);
+		else
+			take_settings_of_caller(segment);
 		goes_on = run_command(segment);
 		if (command_state(segment) == COMMAND_FAILED)
 			return;
@@ -334,11 +372,15 @@ create_command_segment(Size room)
 }
 
 static void
-write_command(const char *sql, Oid relid)
+write_command(const CommandCall *call)
 {
-	command.segment->caller = MyProcPid;
-	command.segment->relation = relid;
-	memcpy(command.segment->statement, sql, strlen(sql) + 1);
+	CommandSegment *segment = command.segment;
+
+	segment->caller = MyProcPid;
+	segment->relation = call->relation;
+	segment->lock_timeout = call->lock_timeout_ms;
+	copy_command_text(segment->search_path, call->search_path);
+	memcpy(segment->statement, call->sql, strlen(call->sql) + 1);
 }
 
 /* Would a worker that is started now be the same in all but its segment? */
@@ -362,16 +404,16 @@ command_worker_fits(const ProcessOrder *order)
  * take it, because it has ended, or because another one is needed.
  */
 static bool
-give_to_command_worker(const ProcessOrder *order, const char *sql, Oid relid)
+give_to_command_worker(const ProcessOrder *order, const CommandCall *call)
 {
 	pid_t		pid;
 
-	if (command.handle == NULL || strlen(sql) >= command.room ||
+	if (command.handle == NULL || strlen(call->sql) >= command.room ||
 		!command_worker_fits(order) ||
 		command_state(command.segment) != COMMAND_DONE ||
 		GetBackgroundWorkerPid(command.handle, &pid) != BGWH_STARTED)
 		return false;
-	write_command(sql, relid);
+	write_command(call);
 	if (!change_command_state(command.segment, COMMAND_DONE, COMMAND_ORDERED))
 		return false;
 	command.reused = true;
@@ -381,21 +423,20 @@ give_to_command_worker(const ProcessOrder *order, const char *sql, Oid relid)
 
 /* Returns false if no worker is free. */
 static bool
-start_command_worker(const Migration *migration, const ProcessOrder *order,
-					 const char *sql, Oid relid)
+start_command_worker(const ProcessOrder *order, const CommandCall *call)
 {
 	MemoryContext caller;
 	ProcessOrder with_segment;
 
 	command_end();
-	create_command_segment(Max(strlen(sql) + 1, STATEMENT_SIZE));
-	write_command(sql, relid);
+	create_command_segment(Max(strlen(call->sql) + 1, STATEMENT_SIZE));
+	write_command(call);
 	set_command_state(command.segment, COMMAND_ORDERED);
 	command.order = *order;
 	with_segment = *order;
 	with_segment.segment = dsm_segment_handle(command.memory);
 	caller = MemoryContextSwitchTo(TopMemoryContext);
-	command.handle = process_start("tandem_command_main", migration->name,
+	command.handle = process_start("tandem_command_main", call->migration ? call->migration->name : "rehearsal",
 								   &with_segment);
 	MemoryContextSwitchTo(caller);
 	if (command.handle == NULL)
@@ -405,8 +446,7 @@ start_command_worker(const Migration *migration, const ProcessOrder *order,
 
 typedef struct CommandWait
 {
-	CommandWatch watch;
-	void	   *arg;
+	const CommandCall *call;
 	int64		watched;		/* when it was watched last */
 	bool		deadlock;		/* a session that the statement waits for
 								 * waits for it */
@@ -447,10 +487,10 @@ command_is_over(void *arg)
 	if (state == COMMAND_DONE || state == COMMAND_LEFT)
 		return true;
 	status = GetBackgroundWorkerPid(command.handle, &pid);
-	if (status == BGWH_STARTED && clock_ms_since(wait->watched) >= WATCH_EVERY_MS)
+	if (status == BGWH_STARTED && clock_ms_since(wait->watched) >= wait->call->watch_every_ms)
 	{
 		wait->watched = clock_now();
-		wait->watch(pid, wait->arg);
+		wait->call->watch(pid, wait->call->arg);
 		/* the worker itself has looked before he came to wait */
 		wait->deadlock = wait_chain_leads_to(pid, pid);
 		return wait->deadlock || command_waits_for_us(wait, pid);
@@ -477,12 +517,18 @@ make_command_error(int sqlerrcode, const char *message, const char *hint)
 	return error;
 }
 
+static const char *
+command_name(const CommandCall *call)
+{
+	return call->migration ? "a statement of the migration" : "a statement of the script";
+}
+
 /* For a worker that ended before it could report why. */
 static ErrorData *
-connection_error(void)
+connection_error(const CommandCall *call)
 {
 	ErrorData  *error = make_command_error(ERRCODE_ADMIN_SHUTDOWN,
-										   "the worker for a statement of the migration could not connect",
+										   psprintf("the worker for %s could not connect", command_name(call)),
 										   NULL);
 
 	process_explain_failure(&command.order, &error->detail, &error->hint);
@@ -490,7 +536,7 @@ connection_error(void)
 }
 
 static ErrorData *
-error_of_command(void)
+error_of_command(const CommandCall *call)
 {
 	const CommandSegment *segment = command.segment;
 	ErrorData  *error;
@@ -498,11 +544,12 @@ error_of_command(void)
 	switch (command_state(command.segment))
 	{
 		case COMMAND_ORDERED:
-			return connection_error();
+			return connection_error(call);
 		case COMMAND_STARTED:
 			return make_command_error(ERRCODE_ADMIN_SHUTDOWN,
-									  "the worker that ran a statement of the migration was terminated",
-									  "CALL tandem.migrate again: it goes on where it was. The server's log tells more.");
+									  psprintf("the worker that ran %s was terminated", command_name(call)),
+									  call->migration ? "CALL tandem.migrate again: it goes on where it was. The server's log tells more."
+									  : "The server's log tells more.");
 		case COMMAND_DONE:
 		case COMMAND_LEFT:
 			return NULL;
@@ -521,23 +568,27 @@ error_of_command(void)
  * deadlock_timeout.
  */
 static ErrorData *
-end_deadlock(void)
+end_deadlock(const CommandCall *call)
 {
 	terminate_command_worker();
 	return make_command_error(ERRCODE_T_R_DEADLOCK_DETECTED,
-							  "a statement of the migration and another session wait for each other",
+							  psprintf("%s and another session wait for each other", command_name(call)),
 							  "Call it again when the statement of that session has ended.");
 }
 
 static ErrorData *
-end_circle(const Migration *migration, const char *blockers)
+end_circle(const CommandCall *call, const char *blockers)
 {
-	ErrorData  *error = make_command_error(ERRCODE_T_R_DEADLOCK_DETECTED,
-										   psprintf("a statement of migration \"%s\" waits for a session that waits for this one",
-													migration->name),
-										   psprintf("End that session, or run the migration where this session holds no lock: CALL tandem.migrate(%s, background => true);",
-													quote_literal_cstr(migration->name)));
+	const Migration *migration = call->migration;
+	ErrorData  *error;
 
+	error = make_command_error(ERRCODE_T_R_DEADLOCK_DETECTED,
+							   psprintf("%s waits for a session that waits for this one",
+										migration ? psprintf("a statement of migration \"%s\"", migration->name)
+										: command_name(call)),
+							   migration ? psprintf("End that session, or run the migration where this session holds no lock: CALL tandem.migrate(%s, background => true);",
+													quote_literal_cstr(migration->name))
+							   : "End that session, or call it where this session holds no lock.");
 	error->detail = psprintf("It waits for: %s.", lock_describe_marks(blockers));
 	terminate_command_worker();
 	return error;
@@ -548,57 +599,46 @@ end_circle(const Migration *migration, const char *blockers)
  * it began was terminated while it was idle.
  */
 static ErrorData *
-wait_for_command(const Migration *migration, CommandWatch watch, void *arg,
-				 bool *gave_way, bool *not_begun)
+wait_for_command(const CommandCall *call, bool *gave_way, bool *not_begun)
 {
 	CommandWait wait = {
-		.watch = watch,.arg = arg,.watched = clock_now(),.caller = CurrentMemoryContext
+		.call = call,
+		.watched = clock_now(),
+		.caller = CurrentMemoryContext
 	};
 	ErrorData  *error;
 
-	transaction_poll(command_is_over, &wait, WATCH_EVERY_MS, 0);
+	transaction_poll(command_is_over, &wait, call->watch_every_ms, 0);
 	if (wait.blockers)
-		return end_circle(migration, wait.blockers);
+		return end_circle(call, wait.blockers);
 	*not_begun = !wait.deadlock && command.reused &&
 		command_state(command.segment) == COMMAND_ORDERED;
-	error = wait.deadlock ? end_deadlock() : error_of_command();
+	error = wait.deadlock ? end_deadlock(call) : error_of_command(call);
 	*gave_way = error && error_passes_with_others(error);
 	return error;
 }
 
 static ErrorData *
-run_command_in_worker(const Migration *migration, const char *sql, Oid relid,
-					  bool gentle, CommandWatch watch, void *arg, bool *gave_way)
+run_command_in_worker(const CommandCall *call, const ProcessOrder *order, bool *gave_way)
 {
-	ProcessOrder order;
 	ErrorData  *error = NULL;
 	bool		not_begun = false;
-	Oid			owner = authority_table_owner(relid);
 
-	if (!OidIsValid(owner))
-		return make_command_error(ERRCODE_UNDEFINED_TABLE,
-								  psprintf("table with OID %u was dropped meanwhile", relid),
-								  "CALL tandem.migrate again: it goes on without it.");
-	process_order_init(&order, owner);
-	order.migration_id = migration->id;
-	order.gentle = gentle;
 	do
 	{
-		if (!give_to_command_worker(&order, sql, relid) &&
-			!start_command_worker(migration, &order, sql, relid))
+		if (!give_to_command_worker(order, call) && !start_command_worker(order, call))
 			return make_command_error(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
 									  "no background worker is free",
 									  psprintf(PROCESS_NONE_FREE_HINT, max_worker_processes));
-		error = wait_for_command(migration, watch, arg, gave_way, &not_begun);
+		error = wait_for_command(call, gave_way, &not_begun);
 		if (error)
 			command_end();
 	} while (not_begun);
 	return error;
 }
 
-ErrorData *
-command_run(const Migration *migration, const char *sql, Oid relid,
-			bool gentle, CommandWatch watch, void *arg, bool *gave_way)
+static ErrorData *
+run_call(const CommandCall *call, const ProcessOrder *order, bool *gave_way)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ErrorData  *error = NULL;
@@ -606,8 +646,7 @@ command_run(const Migration *migration, const char *sql, Oid relid,
 	*gave_way = false;
 	PG_TRY();
 	{
-		error = run_command_in_worker(migration, sql, relid, gentle, watch, arg,
-									  gave_way);
+		error = run_command_in_worker(call, order, gave_way);
 	}
 	PG_CATCH();
 	{
@@ -617,4 +656,80 @@ command_run(const Migration *migration, const char *sql, Oid relid,
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	return error;
+}
+
+ErrorData *
+command_run(const Migration *migration, const char *sql, Oid relid,
+			bool gentle, CommandWatch watch, void *arg, bool *gave_way)
+{
+	CommandCall call = {
+		.migration = migration,
+		.sql = sql,
+		.relation = relid,
+		.watch = watch,
+		.watch_every_ms = WATCH_EVERY_MS,
+		.arg = arg
+	};
+	ProcessOrder order;
+	Oid			owner = authority_table_owner(relid);
+
+	*gave_way = false;
+	if (!OidIsValid(owner))
+		return make_command_error(ERRCODE_UNDEFINED_TABLE,
+								  psprintf("table with OID %u was dropped meanwhile", relid),
+								  "CALL tandem.migrate again: it goes on without it.");
+	process_order_init(&order, owner);
+	order.migration_id = migration->id;
+	order.gentle = gentle;
+	return run_call(&call, &order, gave_way);
+}
+
+typedef struct OwnCommand
+{
+	CommandCall call;
+	ProcessOrder order;
+	ErrorData  *error;
+} OwnCommand;
+
+static void
+run_own(void *arg)
+{
+	OwnCommand *own = arg;
+	bool		gave_way;
+
+	own->error = run_call(&own->call, &own->order, &gave_way);
+}
+
+static void
+end_own(void *arg)
+{
+	command_end();
+}
+
+/* A session that has connected as a superuser is not for the text of others. */
+ErrorData *
+command_run_own(const char *sql, int lock_timeout_ms, CommandWatch watch, void *arg)
+{
+	OwnCommand	own = {
+		.call = {
+			.sql = sql,
+			.search_path = namespace_search_path,
+			.lock_timeout_ms = lock_timeout_ms,
+			.watch = watch,
+			.watch_every_ms = WATCH_OWN_EVERY_MS,
+			.arg = arg
+		}
+	};
+
+	if (strlen(namespace_search_path) >= TEXT_SIZE)
+		return make_command_error(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+								  psprintf("search_path has more than %d bytes, which cannot be passed to a worker", TEXT_SIZE - 1),
+								  "Set a shorter search_path, or leave that statement out.");
+	process_order_init(&own.order, GetUserId());
+	if (own.order.borrowed)
+		return make_command_error(ERRCODE_FEATURE_NOT_SUPPORTED,
+								  psprintf("a worker cannot connect as role \"%s\"", GetUserNameFromId(own.order.role, false)),
+								  "Call it as a role that can log in and may connect to this database, or leave that statement out.");
+	process_with_cleanup(run_own, end_own, &own);
+	return own.error;
 }

@@ -22,12 +22,20 @@ typedef void (*CommandWatch) (int pid, void *arg);
  * INDEX CONCURRENTLY would wait for it.  With gentle, VACUUM and ANALYZE sleep
  * as autovacuum does by default.  The statement is cancelled if the caller is
  * cancelled or dies.  The worker waits a moment for another statement of the
- * same owner; whoever calls this ends it with command_end.  *gave_way tells whether it has failed because of another
- * transaction, and may be tried again.
+ * same owner; whoever calls this ends it with command_end.  *gave_way tells whether it
+ * has failed because of another transaction, and may be tried again.
  */
 extern ErrorData *command_run(const Migration *migration, const char *sql,
 							  Oid relid, bool gentle, CommandWatch watch,
 							  void *arg, bool *gave_way);
+
+/*
+ * The same of a statement of the caller's own, which the current user has passed just now:
+ * it is run as that user, whatever it says, under his search_path, and waits for no lock
+ * longer than lock_timeout_ms.  watch is called every few milliseconds.  The worker has
+ * ended when this returns.
+ */
+extern ErrorData *command_run_own(const char *sql, int lock_timeout_ms, CommandWatch watch, void *arg);
 
 /*
  * Ends the worker of this process, if any, and waits until it has ended unless

@@ -30,6 +30,7 @@ sub rehearse
 ask(<<'SQL');
 CREATE TABLE items (id int PRIMARY KEY, price int);
 INSERT INTO items SELECT i, i FROM generate_series(1, 10) i;
+CREATE TABLE spare (id int);
 SQL
 
 my $other = $node->background_psql('postgres');
@@ -62,6 +63,30 @@ cmp_ok($took, '<', 10, 'and is shorter');
 $other->query_safe('COMMIT; BEGIN; UPDATE items SET price = 0 WHERE id = 1');
 ($err, $took) = rehearse(q(CALL tandem.rehearse('UPDATE items SET price = 1 WHERE id = 1')));
 like($err, qr/could not get \w+ on a row, or what else another transaction has written; blocked by: .*\b$pid\b/, 'a row that another has written');
+$other->query_safe('COMMIT');
+
+# statements of top level, by a worker: neither, and the lock is seen
+$other->query_safe('BEGIN; UPDATE items SET price = 0 WHERE id = 1');
+($err, $took) = rehearse(q(CALL tandem.rehearse(E'ALTER TABLE spare ADD more int;\nCREATE INDEX CONCURRENTLY items_price ON items (price)', true, top_level => true)));
+like($err, qr/line 2 of the script: canceling statement due to lock timeout/, 'a worker waits no longer');
+like($err, qr/HINT: .*What stands before line 2 is kept/, 'the error tells what is kept');
+cmp_ok($took, '<', 5, 'and comes soon');
+is( ask(q(SELECT lock_mode, predicted_lock_mode, held > '100ms', kept FROM tandem.rehearsals WHERE relation = 'public.items' ORDER BY rehearsal DESC LIMIT 1)),
+	'ShareUpdateExclusiveLock|ShareUpdateExclusiveLock|t|t', 'what it has locked is seen');
+is(ask(q(SELECT count(*) FROM pg_attribute WHERE attrelid = 'spare'::regclass AND attname = 'more')), 1, 'what stands before it is kept');
+is(ask(q(SELECT indisvalid FROM pg_index WHERE indexrelid = 'items_price'::regclass)), 'f', 'the index is as the server leaves it');
+is(ask(q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_tandem')), 0, 'the worker has ended');
+$other->query_safe('COMMIT');
+
+# cancelled, it cancels its worker
+$other->query_safe('BEGIN; UPDATE items SET price = 0 WHERE id = 1');
+ask(q(ALTER DATABASE postgres SET tandem.lock_timeout = '100s'));
+my $waits = start_psql($node, 'postgres', q(CALL tandem.rehearse('DROP INDEX CONCURRENTLY items_price', true, top_level => true)));
+wait_for_running($node, q(SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_tandem' AND wait_event_type = 'Lock')));
+ask(q(SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%DROP INDEX CONC%' AND backend_type = 'client backend' AND pid <> pg_backend_pid()));
+finish($waits);
+ask('ALTER DATABASE postgres RESET tandem.lock_timeout');
+ok($node->poll_query_until('postgres', q(SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_tandem')), 'a cancelled rehearsal ends its worker');
 $other->query_safe('COMMIT');
 
 # rehearse_change neither

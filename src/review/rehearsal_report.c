@@ -1,0 +1,191 @@
+/*
+ * rehearsal_report.c
+ *		What a rehearsal has seen: held against its limits, stored, raised.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/query.h"
+#include "core/settings.h"
+#include "core/text.h"
+#include "review/observed.h"
+#include "review/rehearsal_report.h"
+
+/*-------------------------------------------------------------------------
+ * What is above a limit.
+ *-------------------------------------------------------------------------
+ */
+
+char *
+rehearsal_mode_name(LOCKMODE mode)
+{
+	return pstrdup(GetLockmodeName(DEFAULT_LOCKMETHOD, mode));
+}
+
+LOCKMODE
+rehearsal_lock_mode(const char *text)
+{
+	static const char *const words[] = {
+		"ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE",
+		"SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"
+	};
+
+	for (LOCKMODE mode = AccessShareLock; mode <= AccessExclusiveLock; mode++)
+	{
+		if (pg_strcasecmp(text, words[mode - 1]) == 0 || pg_strcasecmp(text, rehearsal_mode_name(mode)) == 0)
+			return mode;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"%s\" is no lock mode", text),
+			 errhint("Use one of LOCK TABLE, as in 'SHARE UPDATE EXCLUSIVE' or 'ShareUpdateExclusiveLock'.")));
+	return NoLock;
+}
+
+static bool
+keeps_writers_out(LOCKMODE mode)
+{
+	return mode >= ShareLock;
+}
+
+static char *
+shown_ms(int64 us)
+{
+	return psprintf("%.3f ms", us / 1000.0);
+}
+
+static List *
+add_exceeded(List *lines, const RehearsalCall *call, const RehearsalRow *row)
+{
+	if (row->relation == NULL)
+		return lines;
+	if (call->max_lock_mode != NoLock && row->mode > call->max_lock_mode)
+		lines = lappend(lines, psprintf("line %d: %s on %s, above %s", row->line, rehearsal_mode_name(row->mode),
+										row->relation, rehearsal_mode_name(call->max_lock_mode)));
+	if (call->max_lock_us >= 0 && keeps_writers_out(row->mode) && row->until - row->since > call->max_lock_us)
+		lines = lappend(lines, psprintf("line %d: %s on %s held for %s, longer than %s", row->line,
+										rehearsal_mode_name(row->mode), row->relation,
+										shown_ms(row->until - row->since), shown_ms(call->max_lock_us)));
+	if (call->max_rewrite_bytes >= 0 && row->rewritten > call->max_rewrite_bytes)
+		lines = lappend(lines, psprintf("line %d: %s rewritten with " INT64_FORMAT " bytes, more than " INT64_FORMAT,
+										row->line, row->relation, row->rewritten, call->max_rewrite_bytes));
+	return lines;
+}
+
+void
+rehearsal_look_at_limits(Rehearsal *rehearsal)
+{
+	List	   *lines = NIL;
+	ListCell   *lc;
+
+	foreach(lc, rehearsal->rows)
+		lines = add_exceeded(lines, rehearsal->call, lfirst(lc));
+	if (lines)
+		rehearsal->exceeded = text_joined(lines, "", "\n");
+}
+
+/*-------------------------------------------------------------------------
+ * Storing it, and the errors.
+ *-------------------------------------------------------------------------
+ */
+
+static void
+query_optional(TandemQuery *query, int64 value, bool given)
+{
+	query_datum(query, INT8OID, Int64GetDatum(value), !given);
+}
+
+static void
+store_row(int64 rehearsal, const RehearsalRow *row)
+{
+	bool		whole = row->relation == NULL;
+	bool		seen = row->mode != NoLock;
+	TandemQuery query;
+
+	query_begin(&query);
+	query_bigint(&query, rehearsal);
+	query_int(&query, row->statement);
+	query_int(&query, row->line);
+	query_text(&query, row->command);
+	query_text(&query, row->relation);
+	query_text(&query, seen ? rehearsal_mode_name(row->mode) : NULL);
+	query_text(&query, seen ? observed_blocks(row->mode) : NULL);
+	query_optional(&query, row->until - row->since, seen);
+	query_optional(&query, row->waiting, seen);
+	query_optional(&query, row->rewritten, row->rewritten > 0);
+	query_optional(&query, row->scans, seen && row->scans >= 0);
+	query_text(&query, row->predicted ? rehearsal_mode_name(row->predicted_mode) : NULL);
+	query_datum(&query, BOOLOID, BoolGetDatum(row->predicted_rewrite), !row->predicted);
+	query_datum(&query, BOOLOID, BoolGetDatum(row->predicted_scan), !row->predicted);
+	query_optional(&query, row->temp_bytes, whole && row->temp_bytes >= 0);
+	query_optional(&query, row->wal_bytes, whole && row->wal_bytes >= 0);
+	query_optional(&query, row->us, whole);
+	query_text(&query, row->sqlstate ? unpack_sql_state(row->sqlstate) : NULL);
+	query_text(&query, row->message);
+	query_run(&query,
+			  "INSERT INTO tandem.rehearsal_row (rehearsal, statement, line, command, relation, lock_mode, blocks, held, "
+			  "waiting, rewritten_bytes, scans, predicted_lock_mode, predicted_rewrite, predicted_scan, temp_bytes, wal_bytes, "
+			  "duration, sqlstate, message) "
+			  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8 * interval '1 us', $9, $10, $11, $12, $13, $14, $15, $16, "
+			  "$17 * interval '1 us', $18, left($19, " QUERY_KEPT_TEXT "))");
+	query_end(&query);
+}
+
+static void
+forget_old_reports(void)
+{
+	TandemQuery query;
+
+	if (setting_forget_after == 0)
+		return;
+	query_begin(&query);
+	query_int(&query, setting_forget_after);
+	query_run(&query, "DELETE FROM tandem.rehearsal WHERE rehearsed_at < now() - $1 * interval '1 s'");
+	query_end(&query);
+}
+
+void
+rehearsal_store(Rehearsal *rehearsal, Oid who)
+{
+	TandemQuery query;
+	ListCell   *lc;
+
+	forget_old_reports();
+	query_begin(&query);
+	query_oid(&query, who);
+	query_bool(&query, rehearsal->kept);
+	rehearsal->id = query_end_bigint(&query,
+									 query_run(&query, "INSERT INTO tandem.rehearsal (done_by, name, kept) "
+											   "SELECT a.oid, a.rolname, $2 FROM pg_roles a WHERE a.oid = $1 RETURNING id"));
+	foreach(lc, rehearsal->rows)
+		store_row(rehearsal->id, lfirst(lc));
+}
+
+void
+rehearsal_raise(const Rehearsal *rehearsal, bool stored)
+{
+	const ErrorData *error = rehearsal->error;
+	char	   *where = psprintf("SELECT * FROM tandem.rehearsals WHERE rehearsal = " INT64_FORMAT "; shows what it has done.%s",
+								 rehearsal->id,
+								 rehearsal->kept_until > 0 ? psprintf(" What stands before line %d is kept.", rehearsal->kept_until) : "");
+
+	if (error)
+		ereport(ERROR,
+				(errcode(error->sqlerrcode),
+				 errmsg("line %d of the script: %s", rehearsal->error_line, error->message),
+				 error->detail ? errdetail_internal("%s", error->detail) : 0,
+				 error->hint ? errhint("%s", error->hint) : stored ? errhint("%s", where) : 0));
+	if (rehearsal->exceeded)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the script is above what the rehearsal allows"),
+				 errdetail_internal("%s", rehearsal->exceeded),
+				 stored ? errhint("%s", where)
+				 : errhint("Use the operations of pg_tandem, or smaller steps; called at top level, tandem.rehearse leaves a report.")));
+}
