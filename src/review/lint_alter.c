@@ -145,6 +145,52 @@ lint_change_type(Lint *lint, Node *node)
 				change_type_advice(lint, definition));
 }
 
+/* Returns what of it the script has not dropped by now, or NULL. */
+static char *
+user_of_column(Lint *lint, uint64 row)
+{
+	Oid			view = query_get_oid(row, 1);
+	char	   *column = query_get_text(row, 2);
+	ScriptColumn *generated;
+
+	if (OidIsValid(view))
+	{
+		ScriptTable *table = script_table_of_oid(lint->tables, view);
+
+		return table ? psprintf("view %s", script_table_name(table)) : NULL;
+	}
+	generated = script_column(lint->table, column);
+	return generated && !generated->dropped ? psprintf("generated column %s", quote_identifier(column)) : NULL;
+}
+
+void
+lint_type_in_use(Lint *lint, Node *node)
+{
+	TandemQuery query;
+	char	   *user = NULL;
+	uint64		rows;
+
+	if (!OidIsValid(lint->table->relid))
+		return;
+	query_begin(&query);
+	query_oid(&query, lint->table->relid);
+	query_text(&query, lint->command->name);
+	rows = query_run_latest(&query,
+							"SELECT DISTINCT r.ev_class, g.attname FROM pg_attribute a "
+							"JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum "
+							"LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid "
+							"LEFT JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND f.adnum <> a.attnum "
+							"LEFT JOIN pg_attribute g ON g.attrelid = f.adrelid AND g.attnum = f.adnum "
+							"WHERE a.attrelid = $1 AND a.attname = $2::name AND (r.oid IS NOT NULL OR f.oid IS NOT NULL) ORDER BY 1, 2");
+	for (uint64 row = 0; row < rows && !user; row++)
+		user = user_of_column(lint, row);
+	query_end(&query);
+	if (user)
+		lint_report(lint, lint->table,
+					psprintf("the type of column %s cannot be altered: %s uses it", quote_identifier(lint->command->name), user),
+					change_type_advice(lint, castNode(ColumnDef, node)));
+}
+
 void
 lint_change_expression(Lint *lint, Node *node)
 {

@@ -41,6 +41,7 @@ static const LintRule rules[] = {
 	{"add-column-required", LINT_DANGER, T_AlterTableStmt, AT_AddColumn, lint_add_column_required},
 	{"add-column-checked", LINT_DANGER, T_AlterTableStmt, AT_AddColumn, lint_add_column_checked},
 	{"change-type", LINT_DANGER, T_AlterTableStmt, AT_AlterColumnType, lint_change_type},
+	{"type-in-use", LINT_FAILS, T_AlterTableStmt, AT_AlterColumnType, lint_type_in_use},
 	{"change-expression", LINT_DANGER, T_AlterTableStmt, COMPAT_AT_SET_EXPRESSION, lint_change_expression},
 	{"set-not-null", LINT_DANGER, T_AlterTableStmt, AT_SetNotNull, lint_set_not_null},
 	{"set-not-null", LINT_DANGER, T_AlterTableStmt, AT_AddConstraint, lint_set_not_null},
