@@ -18,6 +18,8 @@ WHERE c.relnamespace = 'tandem'::regnamespace AND t.tgname = 'tandem_ignore_repl
 SELECT c.relname FROM pg_class c
 WHERE c.relnamespace = 'tandem'::regnamespace AND c.relkind = 'r' AND c.relreplident <> 'f'
 	AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND c.relreplident = 'd');
+-- nor are rows of two tables held together by triggers of the server, which a restore would disturb
+SELECT conname FROM pg_constraint WHERE connamespace = 'tandem'::regnamespace AND contype = 'f';
 
 -- whatever is no apply worker may write, a session as which a restore loads its data too
 SET session_replication_role = replica;

@@ -146,7 +146,8 @@ forget_old_reports(void)
 		return;
 	query_begin(&query);
 	query_int(&query, setting_forget_after);
-	query_run(&query, "DELETE FROM tandem.rehearsal WHERE rehearsed_at < now() - $1 * interval '1 s'");
+	query_run(&query, "WITH forgotten AS (DELETE FROM tandem.rehearsal WHERE rehearsed_at < now() - $1 * interval '1 s' RETURNING id) "
+			  "DELETE FROM tandem.rehearsal_row r USING forgotten f WHERE r.rehearsal = f.id");
 	query_end(&query);
 }
 
