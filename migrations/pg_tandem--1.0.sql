@@ -768,6 +768,11 @@ AS 'MODULE_PATHNAME', 'tandem_migrate' LANGUAGE C;
 COMMENT ON PROCEDURE tandem.migrate(text, boolean, integer, text)
 	IS 'backfills rows, builds indexes and constraints, and verifies; call it again to continue where it stopped; background: return at once; if_running: error, wait or return';
 
+CREATE FUNCTION tandem.start_migrate(migration text, workers integer DEFAULT 1) RETURNS void
+AS 'MODULE_PATHNAME', 'tandem_start_migrate' LANGUAGE C;
+COMMENT ON FUNCTION tandem.start_migrate(text, integer)
+	IS 'has migrate run in the background as soon as this transaction is committed; if it is rolled back, nothing runs';
+
 CREATE FUNCTION tandem.pause(migration text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_pause' LANGUAGE C;
 COMMENT ON FUNCTION tandem.pause(text)

@@ -170,6 +170,23 @@ if_running_from_name(const char *name)
 	return (IfRunning) text_choice("if_running", name, names, lengthof(names));
 }
 
+static void
+want_background(const Migration *migration, int workers, ProcessOrder *order)
+{
+	run_control_want_background(migration->id, workers, role_of_background_run(migration));
+	run_control_set_build(migration->id, maintenance_work_mem, max_parallel_maintenance_workers);
+	background_order(migration, order);
+}
+
+static void
+no_worker_free(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("no background worker is free"),
+			 errhint(PROCESS_NONE_FREE_HINT, max_worker_processes)));
+}
+
 /*
  * The start lock is held until the worker has the runner lock.  So if two
  * sessions start a run at the same time, neither takes the other's worker for
@@ -180,12 +197,8 @@ start_in_background(Migration *migration, int workers)
 {
 	BackgroundWorkerHandle *handle;
 	ProcessOrder order;
-	Oid			role = role_of_background_run(migration);
 
-	run_control_want_background(migration->id, workers, role);
-	run_control_set_build(migration->id, maintenance_work_mem,
-						  max_parallel_maintenance_workers);
-	background_order(migration, &order);
+	want_background(migration, workers, &order);
 	/* the worker checks that the run is wanted, so it must see this */
 	transaction_commit();
 	handle = background_start(&order);
@@ -193,10 +206,7 @@ start_in_background(Migration *migration, int workers)
 	{
 		run_control_end_background(migration->id);
 		transaction_commit();
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("no background worker is free"),
-				 errhint(PROCESS_NONE_FREE_HINT, max_worker_processes)));
+		no_worker_free();
 	}
 	background_wait_for_start(migration, &order, handle);
 	migration_unlock_start(migration);
@@ -339,6 +349,24 @@ check_views_of_changed(const Migration *migration)
 					 quote_literal_cstr(quoting_relation(linitial_oid(tables))))));
 }
 
+/* What only expand can still put right. */
+static void
+check_is_complete(const Migration *migration)
+{
+	carried_check_decided(migration);
+
+	/*
+	 * later no column and no statement can be added: contract tells of what
+	 * is left
+	 */
+	if (migration->phase == PHASE_EXPAND)
+	{
+		cascade_check_complete(migration);
+		column_moves_check(migration);
+	}
+	check_views_of_changed(migration);
+}
+
 /* Looks once; returns true if the caller is to look again. */
 static bool
 try_migrate(MigrateCall *call)
@@ -363,18 +391,7 @@ try_migrate(MigrateCall *call)
 		return wait_for_other_run(call, migration);
 	if (migrate_is_done(call, migration))
 		return false;
-	carried_check_decided(migration);
-
-	/*
-	 * later no column and no statement can be added: contract tells of what
-	 * is left
-	 */
-	if (migration->phase == PHASE_EXPAND)
-	{
-		cascade_check_complete(migration);
-		column_moves_check(migration);
-	}
-	check_views_of_changed(migration);
+	check_is_complete(migration);
 	if (!migration_lock_start(migration, call->background))
 	{
 		transaction_commit();
@@ -420,5 +437,54 @@ tandem_migrate(PG_FUNCTION_ARGS)
 	check_may_commit(fcinfo);
 	PreventCommandDuringRecovery("tandem.migrate");
 	run_call(&call);
+	PG_RETURN_VOID();
+}
+
+/*-------------------------------------------------------------------------
+ * tandem.start_migrate: for a tool whose scripts are transactions.
+ *-------------------------------------------------------------------------
+ */
+
+SQL_FUNCTION(tandem_start_migrate);
+
+/*
+ * The worker is started now, so that there is one, and waits for the end of the
+ * transaction.  If that is rolled back, no run is wanted, and it ends.
+ */
+static void
+start_at_commit(Migration *migration, int workers)
+{
+	ProcessOrder order;
+
+	want_background(migration, workers, &order);
+	order.after = GetTopTransactionId();
+	if (background_start(&order) == NULL)
+		no_worker_free();
+}
+
+Datum
+tandem_start_migrate(PG_FUNCTION_ARGS)
+{
+	MigrateCall call = {
+		.name = argument_text(fcinfo, 0, "migration"),
+		.background = true,
+		.workers = argument_workers(fcinfo, 1),
+		.if_running = IF_RUNNING_RETURN
+	};
+	Migration  *migration;
+
+	PreventCommandDuringRecovery("tandem.start_migrate");
+	migration = migration_get_for_change(call.name);
+	if (migration->phase != PHASE_DONE)
+		migration_check(migration, ACTION_MIGRATE);
+	if (migration_is_running(migration))
+		(void) wait_for_other_run(&call, migration);
+	else if (!migrate_is_done(&call, migration))
+	{
+		check_is_complete(migration);
+		report_no_tables(migration);
+		say_paused(migration);
+		start_at_commit(migration, call.workers);
+	}
 	PG_RETURN_VOID();
 }

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/procarray.h"
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -199,6 +200,21 @@ run_keeps_quota(const ProcessOrder *order)
 	return kept;
 }
 
+/* The caller's, which may last: what it has written says whether a run is wanted. */
+static void
+wait_for_transaction_of_call(TransactionId xid)
+{
+	bool		over = false;
+
+	while (!over)
+	{
+		session_begin();
+		lock_wait_for_transaction(psprintf("%u", xid), RETRY_LOOK_MS);
+		over = !TransactionIdIsInProgress(xid);
+		session_end();
+	}
+}
+
 /*
  * Runs the migration until it succeeds or fails for good, with growing pauses.
  */
@@ -207,6 +223,8 @@ retry_background_run(const ProcessOrder *order)
 {
 	long		pause = 0;
 
+	if (TransactionIdIsValid(order->after))
+		wait_for_transaction_of_call(order->after);
 	for (;;)
 	{
 		int64		begun = clock_now();

@@ -257,9 +257,9 @@ sub switch_release
 		$releases->switched($current);
 		return 'none';
 	}
-	my @right = $status == 0 ? ('ready', 'current') : ('retired', 'unknown', 'read_only');
+	my $right = $status == 0 ? $releases->may_serve($release) : $releases->may_not_serve($release, 'retired', 'unknown', 'read_only');
 	$scenario->fail("switch to $release, which is " . join(' or ', $releases->states($release)) . ': ' . ($err || 'done'))
-	  if !$releases->may_be($release, @right) || $status != 0 && $err !~ /ERROR:\s+55000: cannot switch/;
+	  if !$right || $status != 0 && $err !~ /ERROR:\s+55000: cannot switch/;
 	$releases->switched($release) if $status == 0;
 	return $status == 0 ? 'done' : 'refused';
 }
@@ -280,10 +280,11 @@ sub wait_for_release
 	my $releases = $scenario->{releases};
 	my $release = $scenario->{random}->between(Releases::FIRST, Releases::LAST);
 	my ($status, $out, $err) = $scenario->{server}->try("CALL tandem.wait_for_release($release, '200 ms')");
-	my @right = $status == 0 ? ('ready', 'current') : $err =~ /ERROR:\s+55P03/ ? ('read_only', 'unknown') : 'retired';
+	my $right = $status == 0 ? $releases->may_serve($release)
+	  : $err =~ /ERROR:\s+55P03/ ? $releases->may_not_serve($release, 'read_only', 'unknown') : $releases->may_be($release, 'retired');
 
 	return 'none' if $status != 0 && $err !~ /ERROR:\s+(55P03|55000): release/;
-	$scenario->fail("wait for $release, which is " . join(' or ', $releases->states($release)) . ': ' . ($err || 'done')) if !$releases->may_be($release, @right);
+	$scenario->fail("wait for $release, which is " . join(' or ', $releases->states($release)) . ': ' . ($err || 'done')) if !$right;
 	return $status == 0 ? 'done' : 'refused';
 }
 

@@ -465,7 +465,7 @@ sub switch
 sub switch_to
 {
 	my ($self, $release) = @_;
-	my $right = $self->{releases}->may_be($release, 'ready', 'current') ? '00000' : '55000';
+	my $right = $self->{releases}->may_serve($release) ? '00000' : '55000';
 	my $state = $self->run_as_told("SELECT tandem.switch_release($release);", $right);
 
 	$self->{releases}->switched($release) if $state eq '00000';
@@ -488,7 +488,7 @@ sub wait_for
 	my ($self) = @_;
 	my $release = $self->draw_release;
 	my ($state) = $self->{releases}->states($release);
-	my $right = $state eq 'retired' ? '55000' : $state =~ /ready|current/ ? '00000' : '55P03';
+	my $right = $state eq 'retired' ? '55000' : $self->{releases}->may_serve($release) ? '00000' : '55P03';
 
 	$self->run_as_told("CALL tandem.wait_for_release($release, '1 ms');", $right);
 	return $state;
@@ -639,7 +639,7 @@ sub check_states
 	my $releases = $self->{releases};
 	my $known = $releases->known;
 	my @asked = (Releases::FIRST .. ($releases->highest || Releases::FIRST) + 3);
-	my @right = map { my ($state) = $releases->states($_); "$_|$state|" . ($state =~ /ready|current/ ? 't' : 'f') } @asked;
+	my @right = map { my ($state) = $releases->states($_); "$_|$state|" . $releases->healthy($_, $state) } @asked;
 	my $sql = "SELECT r, (h).state, (h).healthy FROM generate_series($asked[0], $asked[-1]) r, LATERAL tandem.health(r) h ORDER BY r;\n";
 
 	push @right, map { my ($state) = $releases->states($_); "known $_|$state|" . join ',', @{ $known->{$_} } } sort { $a <=> $b } keys %$known;

@@ -222,6 +222,7 @@ sub ended
 	$self->remember;
 	my $was = delete $self->{open}{$name};
 	delete @{$self}{qw(fence aborting)};
+	$self->{aborted}{ $was->{release} } = 1 if $was && $how eq 'abort';
 	return if !$was || $how eq 'abort';
 	push @{ $self->{final}{ $was->{release} } }, $name;
 	$self->{lowest} = $was->{release} if $was->{release} > $self->{lowest};
@@ -310,6 +311,38 @@ sub states_but_for_force
 	return (@states, 'read_only') if grep { defined $_->{proved} && !$_->{proved} } @open;
 	push @states, 'read_only' if grep { !defined $_->{proved} } @open;
 	return (@states, $served);
+}
+
+# Of a release that was there for its migrations alone, all of which were aborted, nodes are told to wait.
+sub is_left
+{
+	my ($self, $release) = @_;
+
+	return $self->{aborted}{$release} && !$self->{registered}{$release} && !$self->{final}{$release}
+	  && !grep { $_->{release} == $release } values %{ $self->{open} };
+}
+
+sub may_serve
+{
+	my ($self, $release) = @_;
+
+	return !$self->is_left($release) && $self->may_be($release, 'ready', 'current');
+}
+
+# The states are those in which it does not.
+sub may_not_serve
+{
+	my ($self, $release, @states) = @_;
+
+	return $self->is_left($release) || $self->may_be($release, @states);
+}
+
+# Whether a node of that release is told that it may serve, in such a state: "t" or "f".
+sub healthy
+{
+	my ($self, $release, $state) = @_;
+
+	return $state =~ /^(ready|current)$/ && !$self->is_left($release) ? 't' : 'f';
 }
 
 sub may_be

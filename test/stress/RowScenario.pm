@@ -339,7 +339,7 @@ sub check_health
 	{
 		my ($release, $state, $healthy) = split /\|/, $line;
 		$self->fail("release $release is $state, and not " . join(' or ', $releases->states($release))) if !$releases->may_be($release, $state);
-		$self->fail("release $release is $state, and healthy: $healthy") if ($healthy eq 't') != ($state =~ /^(ready|current)$/);
+		$self->fail("release $release is $state, and healthy: $healthy") if !$releases->{aborting} && $healthy ne $releases->healthy($release, $state);
 	}
 	return;
 }

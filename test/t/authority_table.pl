@@ -67,6 +67,7 @@ my %call = (
 	cancel => [ 'expand', q(SELECT tandem.cancel(':m')) ],
 	verify => [ 'contract', q(SELECT count(*) FROM tandem.verify(':m')) ],
 	migrate => [ 'expand', q(CALL tandem.migrate(':m')) ],
+	start_migrate => [ 'expand', q(SELECT tandem.start_migrate(':m')) ],
 	contract => [ 'contract', q(CALL tandem.contract(':m', undeclared => 'ignore')) ],
 	take_keys => [ 'contract', q(SELECT tandem.take_keys(':m')) ],
 	take_names => [ 'done', q(SELECT tandem.take_names(':m')) ],

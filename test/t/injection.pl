@@ -85,6 +85,7 @@ my %functions = (
 	pause => { migration => q('m') },
 	resume => { migration => q('m') },
 	cancel => { migration => q('m') },
+	start_migrate => { migration => q('m') },
 	configure => { migration => q('m'), setting => q('tandem.max_rows_per_second'), value => q('7') },
 	verify => { migration => q('m') },
 	take_keys => { migration => q('m') },

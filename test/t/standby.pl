@@ -146,6 +146,7 @@ like(ask($standby, 0, $_, user => (getpwuid $>)[0]), qr/^25006 (?:pg_tandem chan
 	q(SELECT tandem.add_not_null('cents', 'items', 'price')),
 	q(SELECT tandem.add_constraint('cents', 'items', 'c', 'CHECK (price > 0)')),
 	q(CALL tandem.migrate('cents')),
+	q(SELECT tandem.start_migrate('cents')),
 	q(CALL tandem.change_key('cents', 'items', 'price', 'bigint')),
 	q(SELECT tandem.pause('cents')),
 	q(SELECT tandem.resume('cents')),
