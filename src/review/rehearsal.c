@@ -68,10 +68,19 @@ add_row(ScriptRun *run, const ScriptStatement *statement, char *relation)
 	return row;
 }
 
-static void
+static RehearsalRow *
 add_note(ScriptRun *run, const ScriptStatement *statement, const char *message)
 {
-	add_row(run, statement, NULL)->message = MemoryContextStrdup(run->context, message);
+	RehearsalRow *row = add_row(run, statement, NULL);
+
+	row->message = MemoryContextStrdup(run->context, message);
+	return row;
+}
+
+static void
+add_passed_over(ScriptRun *run, const ScriptStatement *statement, const char *message)
+{
+	add_note(run, statement, message)->passed_over = true;
 }
 
 /* The transaction of the script ends: so do its locks. */
@@ -234,8 +243,8 @@ add_uses(ScriptRun *run, int64 since)
  *-------------------------------------------------------------------------
  */
 
-static char *
-mode_name(LOCKMODE mode)
+char *
+rehearsal_mode_name(LOCKMODE mode)
 {
 	return pstrdup(GetLockmodeName(DEFAULT_LOCKMETHOD, mode));
 }
@@ -250,7 +259,7 @@ rehearsal_lock_mode(const char *text)
 
 	for (LOCKMODE mode = AccessShareLock; mode <= AccessExclusiveLock; mode++)
 	{
-		if (pg_strcasecmp(text, words[mode - 1]) == 0 || pg_strcasecmp(text, mode_name(mode)) == 0)
+		if (pg_strcasecmp(text, words[mode - 1]) == 0 || pg_strcasecmp(text, rehearsal_mode_name(mode)) == 0)
 			return mode;
 	}
 	ereport(ERROR,
@@ -278,11 +287,11 @@ add_exceeded(List *lines, const RehearsalCall *call, const RehearsalRow *row)
 	if (row->relation == NULL)
 		return lines;
 	if (call->max_lock_mode != NoLock && row->mode > call->max_lock_mode)
-		lines = lappend(lines, psprintf("line %d: %s on %s, above %s", row->line, mode_name(row->mode),
-										row->relation, mode_name(call->max_lock_mode)));
+		lines = lappend(lines, psprintf("line %d: %s on %s, above %s", row->line, rehearsal_mode_name(row->mode),
+										row->relation, rehearsal_mode_name(call->max_lock_mode)));
 	if (call->max_lock_us >= 0 && keeps_writers_out(row->mode) && row->until - row->since > call->max_lock_us)
 		lines = lappend(lines, psprintf("line %d: %s on %s held for %s, longer than %s", row->line,
-										mode_name(row->mode), row->relation,
+										rehearsal_mode_name(row->mode), row->relation,
 										shown_ms(row->until - row->since), shown_ms(call->max_lock_us)));
 	if (call->max_rewrite_bytes >= 0 && row->rewritten > call->max_rewrite_bytes)
 		lines = lappend(lines, psprintf("line %d: %s rewritten with " INT64_FORMAT " bytes, more than " INT64_FORMAT,
@@ -364,11 +373,19 @@ execute_statement_of_script(void *arg)
 	CommandCounterIncrement();
 }
 
+/* Also procedures and blocks that commit; those of pg_tandem say so themselves (25000). */
 static bool
-is_of_top_level(const ErrorData *error)
+is_of_top_level(const ScriptStatement *statement, const ErrorData *error)
 {
-	return error->sqlerrcode == ERRCODE_ACTIVE_SQL_TRANSACTION ||
-		error->sqlerrcode == ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE;
+	switch (error->sqlerrcode)
+	{
+		case ERRCODE_ACTIVE_SQL_TRANSACTION:
+		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
+		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
+			return true;
+		default:
+			return error->sqlerrcode == ERRCODE_INVALID_TRANSACTION_STATE && IsA(statement->parsed, CallStmt);
+	}
 }
 
 static char *
@@ -391,7 +408,7 @@ message_of_wait(const ErrorData *error)
 		return error->message;
 	what = tag.locktag_type == LOCKTAG_RELATION ? psprintf("table %s", quoting_shown_name(tag.locktag_field2))
 		: "a row, or what else another transaction has written";
-	return psprintf("could not get %s on %s; blocked by: %s", mode_name(mode), what,
+	return psprintf("could not get %s on %s; blocked by: %s", rehearsal_mode_name(mode), what,
 					lock_describe_tag_holders(&tag, mode));
 }
 
@@ -468,15 +485,20 @@ run_statement(ScriptRun *run)
 	row->us = clock_now() - start;
 	row->wal_bytes = pgWalUsage.wal_bytes - wal;
 	row->temp_bytes = (pgBufferUsage.temp_blks_written - temporary) * BLCKSZ;
-	if (error && is_of_top_level(error))
+	if (error && is_of_top_level(run->statement, error))
 	{
+		row->passed_over = true;
 		row->message = MemoryContextStrdup(run->context, message_not_run(error));
 		return true;
 	}
 	if (error)
 		note_error(run, row, error);
 	else if (run->code < 0)
-		row->message = psprintf("not run: %s", SPI_result_code_string(run->code));
+	{
+		row->passed_over = true;
+		row->message = MemoryContextStrdup(run->context,
+										   psprintf("not run: %s", SPI_result_code_string(run->code)));
+	}
 	else
 		add_uses(run, start);
 	return error == NULL;
@@ -521,7 +543,7 @@ run_transaction_statement(ScriptRun *run, const ScriptStatement *statement)
 			add_note(run, statement, "a transaction of the script ends; what it did stays until the end of the rehearsal");
 			return true;
 		default:
-			add_note(run, statement, "not run: savepoints, and transactions that are prepared");
+			add_passed_over(run, statement, "not run: savepoints, and transactions that are prepared");
 			return true;
 	}
 }
@@ -599,7 +621,7 @@ run_statements(ScriptRun *run, List *statements)
 		CHECK_FOR_INTERRUPTS();
 		run->statement = last = statement;
 		if (reason)
-			add_note(run, statement, reason);
+			add_passed_over(run, statement, reason);
 		else if (IsA(statement->parsed, TransactionStmt))
 			goes_on = run_transaction_statement(run, statement);
 		else
@@ -629,6 +651,8 @@ run_script_to_rehearse(void *arg)
 	look_at_limits(run);
 	give_back("session_authorization", roles.session_authorization);
 	give_back("role", roles.role);
+	if (run->rehearsal->call->look && run->rehearsal->error == NULL)
+		run->rehearsal->call->look(run->rehearsal->call->look_arg);
 	if (run->rehearsal->call->keep && (run->rehearsal->error || run->rehearsal->exceeded))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRANSACTION_ROLLBACK),
@@ -677,103 +701,4 @@ rehearsal_run(const RehearsalCall *call)
 	if (error && rehearsal->error == NULL && rehearsal->exceeded == NULL)
 		ReThrowError(error);
 	return rehearsal;
-}
-
-/*-------------------------------------------------------------------------
- * Storing it, and the errors.
- *-------------------------------------------------------------------------
- */
-
-static void
-query_optional(TandemQuery *query, int64 value, bool given)
-{
-	query_datum(query, INT8OID, Int64GetDatum(value), !given);
-}
-
-static void
-store_row(int64 rehearsal, const RehearsalRow *row)
-{
-	bool		whole = row->relation == NULL;
-	bool		seen = row->mode != NoLock;
-	TandemQuery query;
-
-	query_begin(&query);
-	query_bigint(&query, rehearsal);
-	query_int(&query, row->statement);
-	query_int(&query, row->line);
-	query_text(&query, row->command);
-	query_text(&query, row->relation);
-	query_text(&query, seen ? mode_name(row->mode) : NULL);
-	query_text(&query, seen ? observed_blocks(row->mode) : NULL);
-	query_optional(&query, row->until - row->since, seen);
-	query_optional(&query, row->waiting, seen);
-	query_optional(&query, row->rewritten, row->rewritten > 0);
-	query_optional(&query, row->scans, seen);
-	query_text(&query, row->predicted ? mode_name(row->predicted_mode) : NULL);
-	query_datum(&query, BOOLOID, BoolGetDatum(row->predicted_rewrite), !row->predicted);
-	query_datum(&query, BOOLOID, BoolGetDatum(row->predicted_scan), !row->predicted);
-	query_optional(&query, row->temp_bytes, whole);
-	query_optional(&query, row->wal_bytes, whole);
-	query_optional(&query, row->us, whole);
-	query_text(&query, row->sqlstate ? unpack_sql_state(row->sqlstate) : NULL);
-	query_text(&query, row->message);
-	query_run(&query,
-			  "INSERT INTO tandem.rehearsal_row (rehearsal, statement, line, command, relation, lock_mode, blocks, held, "
-			  "waiting, rewritten_bytes, scans, predicted_lock_mode, predicted_rewrite, predicted_scan, temp_bytes, wal_bytes, "
-			  "duration, sqlstate, message) "
-			  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8 * interval '1 us', $9, $10, $11, $12, $13, $14, $15, $16, "
-			  "$17 * interval '1 us', $18, left($19, " QUERY_KEPT_TEXT "))");
-	query_end(&query);
-}
-
-static void
-forget_old_reports(void)
-{
-	TandemQuery query;
-
-	if (setting_forget_after == 0)
-		return;
-	query_begin(&query);
-	query_int(&query, setting_forget_after);
-	query_run(&query, "DELETE FROM tandem.rehearsal WHERE rehearsed_at < now() - $1 * interval '1 s'");
-	query_end(&query);
-}
-
-void
-rehearsal_store(Rehearsal *rehearsal, Oid who)
-{
-	TandemQuery query;
-	ListCell   *lc;
-
-	forget_old_reports();
-	query_begin(&query);
-	query_oid(&query, who);
-	query_bool(&query, rehearsal->kept);
-	rehearsal->id = query_end_bigint(&query,
-									 query_run(&query, "INSERT INTO tandem.rehearsal (done_by, name, kept) "
-											   "SELECT a.oid, a.rolname, $2 FROM pg_roles a WHERE a.oid = $1 RETURNING id"));
-	foreach(lc, rehearsal->rows)
-		store_row(rehearsal->id, lfirst(lc));
-}
-
-void
-rehearsal_raise(const Rehearsal *rehearsal, bool stored)
-{
-	const ErrorData *error = rehearsal->error;
-	char	   *where = psprintf("SELECT * FROM tandem.rehearsals WHERE rehearsal = " INT64_FORMAT "; shows what it has done.",
-								 rehearsal->id);
-
-	if (error)
-		ereport(ERROR,
-				(errcode(error->sqlerrcode),
-				 errmsg("line %d of the script: %s", rehearsal->error_line, error->message),
-				 error->detail ? errdetail_internal("%s", error->detail) : 0,
-				 error->hint ? errhint("%s", error->hint) : stored ? errhint("%s", where) : 0));
-	if (rehearsal->exceeded)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the script is above what the rehearsal allows"),
-				 errdetail_internal("%s", rehearsal->exceeded),
-				 stored ? errhint("%s", where)
-				 : errhint("Use the operations of pg_tandem, or smaller steps; called at top level, tandem.rehearse leaves a report.")));
 }

@@ -16,6 +16,10 @@ typedef struct RehearsalCall
 	LOCKMODE	max_lock_mode;
 	int64		max_lock_us;
 	int64		max_rewrite_bytes;
+	void		(*look) (void *arg);	/* NULL, or what is called when the
+										 * script has been run without error,
+										 * before it is rolled back */
+	void	   *look_arg;
 } RehearsalCall;
 
 /* What a statement has done, or to one relation. */
@@ -40,6 +44,7 @@ typedef struct RehearsalRow
 	int64		temp_bytes;		/* of the statement, as what follows */
 	int64		wal_bytes;
 	int64		us;
+	bool		passed_over;	/* it was not run */
 	int			sqlstate;		/* 0: it has not failed */
 	char	   *message;		/* why it has failed, or was not run; or NULL */
 } RehearsalRow;
@@ -59,8 +64,8 @@ typedef struct Rehearsal
 /*
  * Runs the script as the current user, in a subtransaction that is rolled back, unless it
  * is to be kept, has not failed, and is within the limits.  Allocates the result in the
- * current memory context.  Errors: those of the caller's statement being ended; it is
- * called within a rehearsal; the script drops the extension.
+ * current memory context.  Errors: those of the caller's statement being ended, and of
+ * call->look; it is called within a rehearsal; the script drops the extension.
  */
 extern Rehearsal *rehearsal_run(const RehearsalCall *call);
 
@@ -72,5 +77,8 @@ extern void rehearsal_raise(const Rehearsal *rehearsal, bool stored);
 
 /* Returns the mode that a text names: AccessExclusiveLock, or ACCESS EXCLUSIVE. */
 extern LOCKMODE rehearsal_lock_mode(const char *text);
+
+/* Returns the server's name of a mode; palloc'd. */
+extern char *rehearsal_mode_name(LOCKMODE mode);
 
 #endif							/* TANDEM_REHEARSAL_H */

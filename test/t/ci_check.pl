@@ -61,7 +61,7 @@ is($node->safe_psql('copy', q(SELECT string_agg(attname, ' ' ORDER BY attnum) FR
 	'what passes has been run, what breaks has not');
 ($status, $out, $err) = check(41, $fails);
 is($status, 1, 'nor does one that fails');
-like($err, qr/ERROR:  syntax error at or near "order"/, 'with its error');
+like($err, qr{ERROR:  line 1 of the script: syntax error at or near "order"}, 'with its error');
 is((check(40, $adds))[0], 1, 'nor a release of which nothing is recorded');
 is((check(41))[0], 2, 'it asks for a script');
 
