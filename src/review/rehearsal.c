@@ -264,7 +264,7 @@ rehearsal_lock_mode(const char *text)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("\"%s\" is no lock mode", text),
+			 errmsg("\"%s\" is not a lock mode", text),
 			 errhint("Use one of LOCK TABLE, as in 'SHARE UPDATE EXCLUSIVE' or 'ShareUpdateExclusiveLock'.")));
 	return NoLock;
 }

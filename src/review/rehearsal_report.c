@@ -109,7 +109,7 @@ rehearsal_raise(const Rehearsal *rehearsal, bool stored)
 	if (rehearsal->exceeded)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the script is above what the rehearsal allows"),
+				 errmsg("the script exceeds the limits of the rehearsal"),
 				 errdetail_internal("%s", rehearsal->exceeded),
 				 stored ? errhint("%s", where)
 				 : errhint("Use the operations of pg_tandem, or smaller steps; called at top level, tandem.rehearse leaves a report.")));
