@@ -137,6 +137,8 @@ INSERT INTO lines SELECT max(id), 1 FROM orders;
 UPDATE orders SET parent = id;
 DROP EVENT TRIGGER refuse;
 CALL tandem.change_key('m', 'keys.orders', 'id', 'bigint');
+-- a key that is changed, into another type: also where columns that refer to it are left
+CALL tandem.change_key('m', 'orders', 'id', 'numeric');
 SELECT operation, relation, column_name, state, at_contract FROM tandem.operations WHERE migration = 'm' AND operation LIKE 'change%';
 SET client_min_messages = notice;
 CALL tandem.change_key('m', 'orders', 'id', 'bigint');

@@ -40,6 +40,10 @@ SELECT * FROM found($$ALTER TABLE customers ALTER name TYPE varchar(20)$$);
 SELECT * FROM found($$ALTER TABLE customers ALTER code TYPE varchar(20)$$);
 SELECT * FROM found($$DROP VIEW order_view; ALTER TABLE customers ALTER code TYPE varchar(20)$$) WHERE rule = 'type-in-use';
 SELECT * FROM found($$ALTER TABLE orders DROP doubled; ALTER TABLE orders ALTER amount TYPE bigint$$) WHERE rule = 'type-in-use';
+-- all of an expression is in the call, whatever it begins with
+SELECT advice FROM found($$ALTER TABLE customers ALTER at TYPE timestamptz USING at AT TIME ZONE 'UTC', ALTER COLUMN code
+	SET DATA TYPE numeric(8, 2) USING (length(code) + 1)::numeric, ADD "USING" float8 DEFAULT (1 + random()) * 2 NOT NULL,
+	ADD y int GENERATED ALWAYS AS ((id + 1) * 2) STORED, ADD z bool DEFAULT (random() IS NULL) CHECK (z)$$) WHERE rule IN ('change-type', 'add-column-rewrites');
 SELECT * FROM found($$ALTER TABLE orders ALTER amount SET NOT NULL$$);
 SELECT * FROM found($$ALTER TABLE orders ALTER known SET NOT NULL$$);
 SELECT * FROM found($$ALTER TABLE orders ADD CONSTRAINT c CHECK (amount IS NOT NULL) NOT VALID; ALTER TABLE orders ALTER amount SET NOT NULL$$);
@@ -86,6 +90,10 @@ SELECT * FROM found($$VACUUM FULL orders; VACUUM orders$$);
 SELECT * FROM found($$CLUSTER orders USING orders_pkey$$);
 SELECT * FROM found($$REFRESH MATERIALIZED VIEW sums$$);
 SELECT * FROM found($$REFRESH MATERIALIZED VIEW CONCURRENTLY sums$$);
+BEGIN;
+CREATE UNIQUE INDEX ON sums (count);
+SELECT advice FROM found($$REFRESH MATERIALIZED VIEW sums$$);
+ROLLBACK;
 
 -- rows, types
 SELECT * FROM found($$UPDATE orders SET amount = 1; DELETE FROM orders; UPDATE orders SET amount = 1 WHERE id = 1$$);
@@ -163,6 +171,13 @@ RESET ROLE;
 SELECT count(*) FROM tandem.lint($$DROP SCHEMA tandem CASCADE; DROP EXTENSION pg_tandem; COMMIT; DROP TABLE shop.orders$$) WHERE severity = 'danger';
 SELECT count(*) FROM orders;
 
+-- what an earlier statement has taken away is not there any more
+SELECT line, rule, message FROM found($$ALTER TABLE customers RENAME TO clients;
+DROP TABLE customers CASCADE;
+DROP TABLE IF EXISTS customers; DROP INDEX orders_note, nothing;
+INSERT INTO schema_migrations VALUES (1); UPDATE customers SET id = 1 WHERE id = 2; DELETE FROM customers WHERE id = 1; TRUNCATE customers$$)
+WHERE rule = 'not-there';
+
 -- the advice is right: each call of it is run, and taken back
 CREATE FUNCTION try_advice(script text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
@@ -185,6 +200,9 @@ ALTER TABLE orders ADD v int GENERATED ALWAYS AS (amount + 1) STORED;
 ALTER TABLE orders ALTER amount TYPE bigint, ALTER number TYPE text USING number::text, ALTER number SET NOT NULL, DROP note;
 ALTER TABLE orders RENAME note TO remark;
 ALTER TABLE orders ADD CONSTRAINT positive CHECK (amount > 0 AND note <> ','), ADD CONSTRAINT f FOREIGN KEY (customer) REFERENCES customers (id) ON DELETE CASCADE, ADD CONSTRAINT "u,;" UNIQUE (number);
+ALTER TABLE orders ADD CHECK (amount > 1), ADD FOREIGN KEY (customer) REFERENCES customers (id), ADD UNIQUE (number, amount);
+ALTER TABLE events_2 ADD PRIMARY KEY (id);
+CREATE INDEX ON orders (amount);
 CREATE INDEX x ON orders (number) WHERE number > 5;
 DROP INDEX orders_note; DROP TABLE events; ALTER TABLE orders RENAME TO purchases$$);
 \pset tuples_only off

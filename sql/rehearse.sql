@@ -181,6 +181,11 @@ SELECT extname FROM pg_extension WHERE extname = 'pg_tandem';
 CALL tandem.rehearse('DO $d$BEGIN INSERT INTO items VALUES (99, 1); COMMIT; END$d$');
 CREATE PROCEDURE commits() LANGUAGE plpgsql AS 'BEGIN INSERT INTO items VALUES (99, 1); COMMIT; END';
 CALL tandem.rehearse('CALL commits()');
+-- what commits is passed over, as what else runs at top level alone
+SELECT tandem.create_migration('alone');
+CALL tandem.rehearse('CALL tandem.migrate(''alone''); CALL commits(); SELECT 1');
+SELECT statement, command, sqlstate, message FROM tandem.rehearsals WHERE rehearsal = (SELECT max(rehearsal) FROM tandem.rehearsals) ORDER BY statement;
+CALL tandem.abort('alone');
 SELECT count(*) FROM items WHERE id = 99;
 CALL tandem.rehearse('CALL tandem.rehearse(''SELECT 1'')');
 CALL tandem.rehearse('SET ROLE regress_author; SET search_path = nowhere; SET lock_timeout = 0; SET SESSION AUTHORIZATION regress_other');

@@ -22,6 +22,7 @@ SELECT * FROM findings('orders', 'integer', 'nullif(regexp_replace(price, ''\D''
 -- one-way
 SELECT * FROM findings('orders', 'integer', 'length(price)');
 -- as change_column without up: the assignment casts, there and back
+SELECT finding, object, rows, detail FROM tandem.rehearse_change('orders', 'varchar(8)', column_name => 'price') WHERE finding ~ '^(up|rows|not)';
 SELECT * FROM findings('orders', 'varchar(8)', NULL, NULL, NULL, 'price');
 -- down that raises
 SELECT * FROM findings('orders', 'text', 'price', '(1 / (length(price) - 3))::text');
@@ -54,6 +55,8 @@ INSERT INTO many (value) SELECT 'v' || i FROM generate_series(1, 60) i;
 SELECT finding, object, count(*), sum(rows) FROM findings('many', 'integer', 'value::integer') GROUP BY 1, 2 ORDER BY 1, 2;
 -- no key
 SELECT * FROM findings('keyless', 'integer', '10 / b');
+-- up that fails for every row: there is nothing to measure
+SELECT finding, object, rows, detail FROM tandem.rehearse_change('many', 'integer', 'value::integer') WHERE finding !~ '^up raises';
 -- nothing there
 CREATE TABLE empty (a integer);
 SELECT * FROM tandem.rehearse_change('empty', 'bigint', 'a', 'a');
@@ -72,6 +75,8 @@ SELECT finding, object FROM tandem.rehearse_change('parted', 'integer', 'length(
 SELECT * FROM findings('orders', 'integer', 'price +');
 SELECT * FROM findings('orders', 'integer', '(SELECT 1)');
 SELECT * FROM findings('orders', 'integer', 'nothing');
+SELECT * FROM findings('orders', 'integer', 'nothing::integer', 'nothing::text');
+SELECT * FROM findings('orders', 'integer', 'price::integer', 'price::text', NULL, 'ctid');
 SELECT * FROM findings('orders', 'integer', 'price::integer', 'nothing || else_there');
 SELECT * FROM findings('orders', 'integer); DROP TABLE orders; --', 'price');
 SELECT * FROM findings('orders', 'integer', '1); DROP TABLE orders; --');

@@ -46,13 +46,18 @@ CALL after('CREATE TABLE more (id integer); ALTER TABLE orders ADD extra integer
 SELECT * FROM tandem.check_shape(41);
 \set VERBOSITY default
 SELECT * FROM tandem.check_shape(41, 'ALTER TABLE orders DROP total', raise => true);
--- what cannot be taken back, or fails
+-- scripts as tools write them: transactions, commands of psql, what runs at top level alone
+SET client_min_messages = notice;
+CALL after(E'\\set ON_ERROR_STOP on\nBEGIN;\nALTER TABLE orders DROP total;\nCOMMIT;\nCREATE INDEX CONCURRENTLY ON orders (note);\nCALL tandem.migrate(\'m\');');
 CALL after('COMMIT');
-CALL after('BEGIN; SELECT 1');
-CALL after('CREATE INDEX CONCURRENTLY ON orders (note)');
-CALL after('ALTER TABLE orders DROP nothing');
-CALL after('ALTER TABEL orders');
-CALL after('COPY orders FROM STDIN');
+CALL after(E'COPY orders FROM STDIN;\n1\t2\n\\.\nALTER TABLE orders RENAME note TO text');
+SET client_min_messages = warning;
+-- one that fails, with its line
+CALL after(E'ALTER TABLE orders ADD more integer;\nALTER TABLE orders\n\tDROP nothing');
+CALL after(E'SELECT 1;\nALTER TABEL orders');
+CREATE VIEW shown AS SELECT note FROM orders;
+CALL after('ALTER TABLE orders DROP note');
+DROP VIEW shown;
 \set VERBOSITY terse
 
 -- a schema that is gone, and one without rights

@@ -495,9 +495,12 @@ columns_of_table(List *columns, Oid relid)
 	return of_table;
 }
 
-/* Changes the columns of the first table that has some left; false if none has. */
+/*
+ * Changes the columns of the first table that has some left; false if none has.  first: the
+ * call begins, and may be one that is made again.
+ */
 static bool
-change_next_table(FunctionCallInfo call, const char *name)
+change_next_table(FunctionCallInfo call, const char *name, bool first)
 {
 	Migration  *migration = migration_get_for_change(name);
 	TableColumn *key;
@@ -508,6 +511,12 @@ change_next_table(FunctionCallInfo call, const char *name)
 	column_operation_check_release(migration, "change_key");
 	key = key_of_call(call, migration);
 	columns = columns_of_call(call, migration, key);
+	/* a key that an earlier call has changed must have got the same type */
+	if (first && is_changed(migration, key))
+	{
+		(void) change_column_like(call, migration, key, true, NIL);
+		migration = migration_get_for_change(name);
+	}
 	left = columns_to_change(migration, columns);
 	if (left == NIL)
 		return false;
@@ -540,7 +549,7 @@ tandem_change_key(PG_FUNCTION_ARGS)
 	(void) argument_text(fcinfo, CHANGE_TYPE, "type");
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	take_arguments_of_key(call, fcinfo);
-	while (change_next_table(call, name))
+	while (change_next_table(call, name, !changed))
 	{
 		changed = true;
 		transaction_commit();

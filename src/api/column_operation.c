@@ -27,6 +27,7 @@
 #include "catalog/migration.h"
 #include "catalog/migration_rights.h"
 #include "catalog/owned_column.h"
+#include "catalog/registry.h"
 #include "catalog/release_view.h"
 #include "catalog/renamed_column.h"
 #include "catalog/step.h"
@@ -52,9 +53,9 @@ column_operation_check_release(const Migration *migration, const char *function)
 			 errmsg("migration \"%s\" has no release", migration->name),
 			 errdetail("What %s does is seen by one release and not by the one before it.",
 					   function),
-			 errhint("Run CALL tandem.abort(%s); SELECT tandem.create_migration(%s, 42); with the number of the first release that is to see it.",
+			 errhint("Run CALL tandem.abort(%s); SELECT tandem.create_migration(%s, release => %d); with the number of the first release that is to see it.",
 					 quote_literal_cstr(migration->name),
-					 quote_literal_cstr(migration->name))));
+					 quote_literal_cstr(migration->name), registry_next_release())));
 }
 
 SyncRule *

@@ -9,26 +9,21 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"
 
 #include "api/arguments.h"
 #include "api/result_row.h"
 #include "catalog/release_view.h"
-#include "core/lock.h"
 #include "core/query.h"
 #include "core/relation.h"
-#include "core/settings.h"
 #include "core/sql_function.h"
 #include "core/text.h"
-#include "core/transaction.h"
+#include "review/rehearsal.h"
 
 SQL_FUNCTION(tandem_record_shape);
 SQL_FUNCTION(tandem_check_shape);
@@ -241,55 +236,42 @@ find_breaks(ShapeCheck *check)
 }
 
 static void
-script_error_callback(void *arg)
+find_breaks_after_script(void *arg)
 {
-	errcontext("the script that was given to tandem.check_shape");
-}
-
-/* What the caller says, as the caller. */
-static void
-run_script(const char *script)
-{
-	ErrorContextCallback callback = {error_context_stack, script_error_callback, NULL};
-	int			code;
-
-	error_context_stack = &callback;
-	/* what is taken back harms nobody; so is this, with the subtransaction */
-	(void) set_config_option("tandem.ddl_check", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-	SPI_connect();
-	code = SPI_execute(script, false, 0);
-	SPI_finish();
-	error_context_stack = callback.previous;
-	if (code == SPI_ERROR_TRANSACTION || code == SPI_ERROR_COPY)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the script has a statement that cannot be taken back"),
-				 errdetail("It is run and rolled back, so it can contain no BEGIN, COMMIT or COPY of the client's."),
-				 errhint("Leave that statement out.")));
-	if (code < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the script cannot be run: %s", SPI_result_code_string(code)),
-				 errhint("Run its statements, then call tandem.check_shape without a script.")));
+	find_breaks(arg);
 }
 
 static void
-run_and_look(void *arg)
+notice_passed_over(const Rehearsal *rehearsal)
 {
-	ShapeCheck *check = arg;
+	ListCell   *lc;
 
-	run_script(check->script);
-	CommandCounterIncrement();
-	find_breaks(check);
+	foreach(lc, rehearsal->rows)
+	{
+		const RehearsalRow *row = lfirst(lc);
+
+		if (row->passed_over)
+			ereport(NOTICE, (errmsg("line %d of the script is passed over", row->line),
+							 errdetail_internal("%s", row->message)));
+	}
 }
 
+/* The script is run, and rolled back, as the caller. */
 static void
-rehearse_and_look(void *arg)
+rehearse_and_look(ShapeCheck *check)
 {
-	ErrorData  *error = subtransaction_rehearse(run_and_look, arg);
+	RehearsalCall call = {
+		.script = check->script,
+		.max_lock_mode = NoLock,
+		.max_lock_us = -1,
+		.max_rewrite_bytes = -1,
+		.look = find_breaks_after_script,
+		.look_arg = check
+	};
+	Rehearsal  *rehearsal = rehearsal_run(&call);
 
-	if (error)
-		ReThrowError(error);
+	rehearsal_raise(rehearsal, false);
+	notice_passed_over(rehearsal);
 }
 
 static char *
@@ -339,17 +321,14 @@ tandem_check_shape(PG_FUNCTION_ARGS)
 	ShapeCheck	check = {argument_release(fcinfo, 0), argument_optional_text(fcinfo, 1), NIL,
 	CurrentMemoryContext};
 	bool		raises = argument_bool(fcinfo, 2, "raise");
-	ErrorData  *error = NULL;
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
 	check_is_recorded(check.release);
 	if (check.script)
-		error = lock_limited_try(rehearse_and_look, &check, setting_lock_timeout);
+		rehearse_and_look(&check);
 	else
 		find_breaks(&check);
-	if (error)
-		ReThrowError(error);
 	if (raises)
 		raise_breaks(&check);
 	foreach(lc, check.breaks)

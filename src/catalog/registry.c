@@ -346,6 +346,15 @@ registry_read(Registry *registry)
 	registry_read_without(registry, 0);
 }
 
+int
+registry_next_release(void)
+{
+	Registry	registry;
+
+	registry_read(&registry);
+	return registry.highest > 0 && registry.highest < PG_INT32_MAX ? registry.highest + 1 : 42;
+}
+
 List *
 registry_kept_back_by(int migration_id, int release)
 {

@@ -104,6 +104,9 @@ extern void registry_lock_release(int release, LOCKMODE mode);
 extern void registry_read(Registry *registry);
 extern void registry_read_without(Registry *registry, int migration_id);
 
+/* Returns the number that a release to come may have; where none is known, one for an example. */
+extern int	registry_next_release(void);
+
 /*
  * Returns the table whose relcache entry stands for the registry, or
  * InvalidOid if the database does not have the extension, or is just getting

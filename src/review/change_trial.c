@@ -75,6 +75,30 @@ columns_among(Relation rel, List *names)
 	return columns;
 }
 
+static void
+check_name(Relation rel, const char *name)
+{
+	if (get_attnum(RelationGetRelid(rel), name) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist",
+						name, RelationGetRelationName(rel)),
+				 errhint("Name a column of the table as it is now.")));
+}
+
+/* Of an expression; one may be the table's, for the whole row. */
+static void
+check_names(Relation rel, List *names)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		if (strcmp(lfirst(lc), RelationGetRelationName(rel)) != 0)
+			check_name(rel, lfirst(lc));
+	}
+}
+
 /*
  * The one that up reads; of several the one that down names, which in a change of a
  * column has the same name.
@@ -82,10 +106,13 @@ columns_among(Relation rel, List *names)
 static char *
 column_meant(const ChangeCall *call, Relation rel)
 {
-	List	   *read = columns_among(rel, names_in_text(call->up));
+	List	   *names = names_in_text(call->up);
+	List	   *read = columns_among(rel, names);
 	List	   *both = NIL;
 	ListCell   *lc;
 
+	if (read == NIL)
+		check_names(rel, names);
 	if (list_length(read) == 1)
 		return linitial(read);
 	if (call->down == NULL)
@@ -106,17 +133,6 @@ column_meant(const ChangeCall *call, Relation rel)
 }
 
 static void
-check_column(const ChangeCall *call, Relation rel)
-{
-	if (call->column && get_attnum(RelationGetRelid(rel), call->column) <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of relation \"%s\" does not exist",
-						call->column, RelationGetRelationName(rel)),
-				 errhint("Name a column of the table as it is now.")));
-}
-
-static void
 read_type(ChangeCall *call)
 {
 	compat_parse_type(call->type_text, &call->type, &call->typmod);
@@ -131,7 +147,8 @@ void
 change_call_read(ChangeCall *call, Relation rel)
 {
 	read_type(call);
-	check_column(call, rel);
+	if (call->column)
+		check_name(rel, call->column);
 	if (call->up == NULL && call->column == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "catalog/registry.h"
 #include "core/compat.h"
 #include "core/extension.h"
 #include "core/query.h"
@@ -40,6 +41,7 @@ typedef struct Danger
 								 * locks */
 	char	   *message;
 	char	   *advice;
+	int			release;		/* for a migration that follows the advice */
 	bool		locks;			/* others wait behind its lock */
 } Danger;
 
@@ -74,6 +76,8 @@ look_for_danger(void *arg)
 		danger->bytes = Max(danger->bytes, script_table_bytes(effect->table));
 	}
 	lint_statement(&danger->lint);
+	if (danger->table)
+		danger->release = registry_next_release();
 	snapshot_leave(entered);
 }
 
@@ -99,20 +103,30 @@ find_danger(Danger *danger, const PlannedStmt *planned, const char *query)
 	danger->lint.statement = NULL;
 }
 
+/* The advice, and what it takes for granted. */
+static char *
+hint_of(const Danger *danger)
+{
+	char	   *migration = strstr(danger->advice, "('m', ") == NULL ? ""
+	: psprintf("SELECT tandem.create_migration('m', release => %d);\n", danger->release);
+
+	return psprintf("%s%s\nTo run the statement as it is: SET tandem.ddl_check = off;", migration, danger->advice);
+}
+
 static void
 report_danger(const Danger *danger, const char *command)
 {
 	ereport(setting_ddl_check == DDL_CHECK_WARN ? WARNING : ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 setting_ddl_check == DDL_CHECK_WARN
-			 ? errmsg("%s is a danger to those who use table %s: %s",
+			 ? errmsg("%s is a danger to those who use %s: %s",
 					  command, script_table_name(danger->table), danger->message)
-			 : errmsg("%s is refused, for those who use table %s: %s",
+			 : errmsg("tandem.ddl_check refuses %s on %s: %s",
 					  command, script_table_name(danger->table), danger->message),
 			 errdetail("The table has %s.",
 					   text_to_cstring(DatumGetTextPP(DirectFunctionCall1(pg_size_pretty,
 																		  Int64GetDatum(danger->bytes))))),
-			 errhint("%s\nTo run the statement as it is: SET tandem.ddl_check = off;", danger->advice)));
+			 errhint("%s", hint_of(danger))));
 }
 
 /* Which the server does not count as DDL, but which lock tables as DDL does. */

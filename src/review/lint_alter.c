@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 
 #include "core/compat.h"
@@ -26,32 +25,46 @@ lint_command_effect(Lint *lint)
 	return effect_on(&effects, lint->table, NoLock);
 }
 
+/* The values that a new column has in each row, as arguments of add_column. */
+static char *
+values_of_column(Lint *lint, const ColumnDef *column, const char *sequence)
+{
+	Constraint *given = column_constraint(column, CONSTR_DEFAULT);
+	Constraint *generated = column_constraint(column, CONSTR_GENERATED);
+	char	   *value;
+
+	if (generated)
+		return psprintf(", up => %s", lint_literal(lint_generated_text(lint, generated)));
+	if (sequence)
+		value = lint_literal(psprintf("nextval(%s)", lint_literal(sequence)));
+	else if (given)
+		value = lint_literal(lint_default_text(lint, column, given));
+	else
+		return "";
+	/* of the rows that are there, and of later ones */
+	return psprintf(", up => %s, default_value => %s", value, value);
+}
+
 void
 lint_add_column_rewrites(Lint *lint, Node *node)
 {
 	ColumnDef  *column = castNode(ColumnDef, node);
-	Constraint *given = column_constraint(column, CONSTR_DEFAULT);
-	Constraint *generated = column_constraint(column, CONSTR_GENERATED);
-	bool		numbered = column_is_serial(column) || column_constraint(column, CONSTR_IDENTITY);
-	char	   *sequence = quote_qualified_identifier(lint->table->schema,
-													  psprintf("%s_%s_seq", lint->table->name, column->colname));
-	char	   *call = psprintf("SELECT tandem.add_column('m', %s, %s, %s", lint_table_literal(lint->table),
-								lint_literal(column->colname),
-								lint_literal(column_is_serial(column) ? "bigint" : lint_type_text(column->typeName)));
+	bool		serial = column_is_serial(column);
+	bool		numbered = serial || column_constraint(column, CONSTR_IDENTITY);
+	char	   *sequence = numbered ? quote_qualified_identifier(lint->table->schema,
+																 psprintf("%s_%s_seq", lint->table->name, column->colname)) : NULL;
 
 	if (!lint_command_effect(lint)->rewrites)
 		return;
-	if (given)
-		call = psprintf("%s, default_value => %s", call, lint_literal(lint_default_text(lint, column, given)));
-	else if (generated)
-		call = psprintf("%s, up => %s", call, lint_literal(lint_clause_text(lint, exprLocation(generated->raw_expr), -1)));
-	else if (numbered)
-		call = psprintf("CREATE SEQUENCE %s; %s, default_value => %s", sequence, call,
-						lint_literal(psprintf("nextval(%s)", lint_literal(sequence))));
 	lint_report(lint, lint->table,
 				psprintf("column %s has a value of its own for each row, so that the table is written anew",
 						 quote_identifier(column->colname)),
-				psprintf("%s);", call));
+				psprintf("%sSELECT tandem.add_column('m', %s, %s, %s%s%s);",
+						 numbered ? psprintf("CREATE SEQUENCE %s; ", sequence) : "",
+						 lint_table_literal(lint->table), lint_literal(column->colname),
+						 lint_literal(serial ? "bigint" : lint_type_text(column->typeName)),
+						 values_of_column(lint, column, sequence),
+						 numbered || column_constraint(column, CONSTR_NOTNULL) ? ", not_null => true" : ""));
 }
 
 void
@@ -114,8 +127,8 @@ key_of_column(Lint *lint)
 												   "WHERE c.attrelid = $1 AND c.attname = $2 ORDER BY 1 LIMIT 1"));
 }
 
-static char *
-change_type_advice(Lint *lint, const ColumnDef *definition)
+char *
+lint_change_type_advice(Lint *lint, const ColumnDef *definition)
 {
 	char	   *type = lint_literal(lint_type_text(definition->typeName));
 	char	   *key = definition->raw_default || !OidIsValid(lint->table->relid) ? NULL : key_of_column(lint);
@@ -125,7 +138,7 @@ change_type_advice(Lint *lint, const ColumnDef *definition)
 	return psprintf("SELECT tandem.change_column('m', %s, %s, %s%s);", lint_table_literal(lint->table),
 					lint_literal(lint->command->name), type,
 					definition->raw_default
-					? psprintf(", up => %s, down => '...'", lint_literal(lint_clause_text(lint, exprLocation(definition->raw_default), -1))) : "");
+					? psprintf(", up => %s, down => '...'", lint_literal(lint_text_behind(lint, definition->location, "USING", -1))) : "");
 }
 
 void
@@ -142,7 +155,7 @@ lint_change_type(Lint *lint, Node *node)
 						   quote_identifier(lint->command->name))
 				: psprintf("the new type of column %s has its indexes built, or its constraints tried, anew",
 						   quote_identifier(lint->command->name)),
-				change_type_advice(lint, definition));
+				lint_change_type_advice(lint, definition));
 }
 
 /* Returns what of it the script has not dropped by now, or NULL. */
@@ -188,7 +201,7 @@ lint_type_in_use(Lint *lint, Node *node)
 	if (user)
 		lint_report(lint, lint->table,
 					psprintf("the type of column %s cannot be altered: %s uses it", quote_identifier(lint->command->name), user),
-					change_type_advice(lint, castNode(ColumnDef, node)));
+					lint_change_type_advice(lint, castNode(ColumnDef, node)));
 }
 
 void
@@ -326,7 +339,7 @@ lint_change_storage(Lint *lint, Node *node)
 {
 	if (lint_command_effect(lint)->rewrites)
 		lint_report(lint, lint->table, "the table is written anew while it is locked",
-					"Do it when nobody works, or move the rows with REPACK or pg_repack.");
+					"Do it when nobody works.");
 }
 
 void

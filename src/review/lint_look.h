@@ -33,6 +33,9 @@ lint_add_unique, lint_attach_partition, lint_change_expression, lint_change_stor
 lint_change_type, lint_detach_partition, lint_drop_column, lint_drop_not_null,
 lint_foreign_key_type, lint_set_not_null, lint_type_in_use;
 
+/* The call that gives a column, of the command at hand, its new type. */
+extern char *lint_change_type_advice(Lint *lint, const ColumnDef *definition);
+
 /* lint_object.c */
 extern LintLook lint_create_index, lint_delete_all, lint_domain_constraint, lint_drop_database,
 lint_drop_index, lint_drop_schema, lint_drop_something, lint_enum_order,

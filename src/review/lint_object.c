@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 
 #include "core/compat.h"
+#include "core/query.h"
 #include "core/text.h"
 #include "review/lint_look.h"
 #include "review/lint_text.h"
@@ -191,7 +192,7 @@ write_anew(Lint *lint, Node *node)
 
 		if (effect->rewrites && effect->lock == AccessExclusiveLock && lint_is_used(effect->table))
 			lint_report(lint, effect->table, "nobody reads or writes the table while it is written anew",
-						"Use pg_repack, or REPACK (CONCURRENTLY) from PostgreSQL 19 on, when nobody works.");
+						"Use pg_repack, from PostgreSQL 19 on REPACK (CONCURRENTLY), or do it when nobody works.");
 	}
 }
 
@@ -211,6 +212,18 @@ lint_vacuum_full(Lint *lint, Node *node)
 		write_anew(lint, node);
 }
 
+/* Has it what REFRESH ... CONCURRENTLY asks for: a unique index of columns, without WHERE? */
+static bool
+has_key_of_all_rows(const ScriptTable *view)
+{
+	TandemQuery query;
+
+	query_begin(&query);
+	query_oid(&query, view->relid);
+	return query_end_found(&query, query_run_latest(&query, "SELECT FROM pg_index WHERE indrelid = $1 AND indisunique AND indisvalid "
+													"AND indimmediate AND indpred IS NULL AND indexprs IS NULL"));
+}
+
 void
 lint_refresh(Lint *lint, Node *node)
 {
@@ -219,7 +232,9 @@ lint_refresh(Lint *lint, Node *node)
 
 	if (!statement->concurrent && lint_is_used(view))
 		lint_report(lint, view, "nobody reads the materialized view while it is computed",
-					psprintf("REFRESH MATERIALIZED VIEW CONCURRENTLY %s;", script_table_name(view)));
+					psprintf("%sREFRESH MATERIALIZED VIEW CONCURRENTLY %s;",
+							 has_key_of_all_rows(view) ? "" : "Create a unique index of it, of columns and without WHERE, then ",
+							 script_table_name(view)));
 }
 
 /*-------------------------------------------------------------------------
@@ -228,25 +243,26 @@ lint_refresh(Lint *lint, Node *node)
  */
 
 static void
-whole_table(Lint *lint, ScriptTable *table, const char *what)
+whole_table(Lint *lint, ScriptTable *table, const char *what, const char *advice)
 {
 	if (lint_is_used(table))
-		lint_report(lint, table, psprintf("all rows are %s in one transaction, which keeps them locked until it ends", what),
-					"Give a column its values with tandem.add_column(..., up => '...') or tandem.change_column; change other rows in batches, by a key.");
+		lint_report(lint, table, psprintf("all rows are %s in one transaction, which keeps them locked until it ends", what), advice);
 }
 
 void
 lint_update_all(Lint *lint, Node *node)
 {
 	if (!castNode(UpdateStmt, node)->whereClause)
-		whole_table(lint, script_table(lint->tables, castNode(UpdateStmt, node)->relation), "updated");
+		whole_table(lint, script_table(lint->tables, castNode(UpdateStmt, node)->relation), "updated",
+					"Give a column its values with tandem.add_column(..., up => '...') or tandem.change_column; change other rows in batches, by a key.");
 }
 
 void
 lint_delete_all(Lint *lint, Node *node)
 {
 	if (!castNode(DeleteStmt, node)->whereClause)
-		whole_table(lint, script_table(lint->tables, castNode(DeleteStmt, node)->relation), "deleted");
+		whole_table(lint, script_table(lint->tables, castNode(DeleteStmt, node)->relation), "deleted",
+					"Delete in batches, by a key.");
 }
 
 /*-------------------------------------------------------------------------

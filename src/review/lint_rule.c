@@ -101,6 +101,11 @@ static const LintRule rules[] = {
 	{"not-there", LINT_NOTE, T_AlterTableStmt, NO_COMMAND, lint_not_there},
 	{"not-there", LINT_NOTE, T_IndexStmt, NO_COMMAND, lint_not_there},
 	{"not-there", LINT_NOTE, T_RenameStmt, NO_COMMAND, lint_not_there},
+	{"not-there", LINT_NOTE, T_DropStmt, NO_COMMAND, lint_not_there},
+	{"not-there", LINT_NOTE, T_InsertStmt, NO_COMMAND, lint_not_there},
+	{"not-there", LINT_NOTE, T_UpdateStmt, NO_COMMAND, lint_not_there},
+	{"not-there", LINT_NOTE, T_DeleteStmt, NO_COMMAND, lint_not_there},
+	{"not-there", LINT_NOTE, T_TruncateStmt, NO_COMMAND, lint_not_there},
 	{"not-looked-into", LINT_NOTE, T_DoStmt, NO_COMMAND, lint_not_looked_into},
 };
 

@@ -5,7 +5,9 @@
  */
 #include "postgres.h"
 
-#include "nodes/nodeFuncs.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_constraint.h"
+#include "commands/defrem.h"
 #include "parser/parse_type.h"
 #include "utils/builtins.h"
 
@@ -38,18 +40,23 @@ lint_type_text(const TypeName *name)
 		: TypeNameToString(name);
 }
 
-/* The text of the statement from a place to the end of what stands there: a comma, or end. */
-char *
-lint_clause_text(const Lint *lint, int from, int end)
+static bool
+is_word_character(char c)
 {
-	const char *text = lint->statement->text;
-	int			length = end > from ? end : (int) strlen(text);
-	int			depth = 0;
+	return isalnum((unsigned char) c) || c == '_' || c == '$' || IS_HIGHBIT_SET(c);
+}
+
+/*
+ * From a place on, where the text has a comma, the end of what encloses it, or the word, if
+ * one is given.  Not within quotes and parentheses.
+ */
+static int
+clause_end(const char *text, int from, int length, const char *word)
+{
 	char		quote = '\0';
+	int			depth = 0;
 	int			at;
 
-	if (from < 0 || from >= length)
-		return "...";
 	for (at = from; at < length; at++)
 	{
 		char		c = text[at];
@@ -62,12 +69,49 @@ lint_clause_text(const Lint *lint, int from, int end)
 			depth++;
 		else if (c == ')' || c == ']')
 			depth--;
-		if (!quote && ((c == ',' && depth == 0) || depth < 0))
+		if (quote || depth > 0)
+			continue;
+		if (c == ',' || depth < 0)
+			break;
+		if (word && pg_strncasecmp(text +at, word, strlen(word)) == 0 &&
+			(at == 0 || !is_word_character(text[at - 1])) && !is_word_character(text[at + strlen(word)]))
 			break;
 	}
+	return at;
+}
+
+static int
+text_length(const char *text, int from, int end)
+{
+	return end > from ? end : (int) strlen(text);
+}
+
+char *
+lint_clause_text(const Lint *lint, int from, int end)
+{
+	const char *text = lint->statement->text;
+	int			length = text_length(text, from, end);
+	int			at;
+
+	if (from < 0 || from >= length)
+		return "...";
+	from += strspn(text +from, " \t\r\n");
+	at = clause_end(text, from, length, NULL);
 	while (at > from && isspace((unsigned char) text[at - 1]))
 		at--;
 	return pnstrdup(text +from, at - from);
+}
+
+char *
+lint_text_behind(const Lint *lint, int from, const char *word, int end)
+{
+	const char *text = lint->statement->text;
+	int			at;
+
+	if (from < 0)
+		return "...";
+	at = clause_end(text, from, text_length(text, from, end), word);
+	return lint_clause_text(lint, pg_strncasecmp(text +at, word, strlen(word)) == 0 ? at + (int) strlen(word) : -1, end);
 }
 
 /* Of a constraint, what follows its name. */
@@ -87,11 +131,9 @@ constraint_text(const Lint *lint, const Constraint *constraint)
 	return clause;
 }
 
-/* Of a column, its default. */
 char *
 lint_default_text(const Lint *lint, const ColumnDef *column, const Constraint *given)
 {
-	int			from = exprLocation(given->raw_expr);
 	int			end = -1;
 	ListCell   *lc;
 
@@ -99,16 +141,54 @@ lint_default_text(const Lint *lint, const ColumnDef *column, const Constraint *g
 	{
 		int			location = lfirst_node(Constraint, lc)->location;
 
-		if (location > from && (end < 0 || location < end))
+		if (location > given->location && (end < 0 || location < end))
 			end = location;
 	}
-	return lint_clause_text(lint, from, end);
+	return lint_text_behind(lint, given->location, "DEFAULT", end);
 }
 
+/* GENERATED ALWAYS AS (expression) STORED */
+char *
+lint_generated_text(const Lint *lint, const Constraint *generated)
+{
+	char	   *clause = lint_text_behind(lint, generated->location, "AS", -1);
+
+	return clause[0] == '(' ? pnstrdup(clause + 1, clause_end(clause, 1, (int) strlen(clause), NULL) - 1) : clause;
+}
+
+/* The columns that a constraint names, as the server names it after them. */
+static char *
+names_of_columns(List *columns)
+{
+	StringInfoData names;
+	ListCell   *lc;
+
+	initStringInfo(&names);
+	foreach(lc, columns)
+		appendStringInfo(&names, "%s%s", names.len > 0 ? "_" : "", strVal(lfirst(lc)));
+	return names.len > 0 ? names.data : NULL;
+}
+
+/* A name that is free; for a constraint without one. */
 static char *
 constraint_name(const Lint *lint, const Constraint *constraint)
 {
-	return constraint->conname ? constraint->conname : "...";
+	const char *table = lint->table->name;
+	Oid			schema = get_namespace_oid(lint->table->schema, true);
+
+	if (constraint->conname)
+		return constraint->conname;
+	switch (constraint->contype)
+	{
+		case CONSTR_FOREIGN:
+			return ChooseConstraintName(table, names_of_columns(constraint->fk_attrs), "fkey", schema, NIL);
+		case CONSTR_UNIQUE:
+			return ChooseRelationName(table, names_of_columns(constraint->keys), "key", schema, true);
+		case CONSTR_PRIMARY:
+			return ChooseRelationName(table, NULL, "pkey", schema, true);
+		default:
+			return ChooseConstraintName(table, NULL, "check", schema, NIL);
+	}
 }
 
 char *

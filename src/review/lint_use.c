@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "utils/builtins.h"
 
 #include "core/compat.h"
@@ -18,7 +19,7 @@
  */
 
 static void
-look_at_use(Lint *lint, ScriptTable *table, const char *column)
+look_at_use(Lint *lint, ScriptTable *table, const char *column, const char *advice)
 {
 	char	   *releases;
 	char	   *migration;
@@ -41,7 +42,7 @@ look_at_use(Lint *lint, ScriptTable *table, const char *column)
 	if (releases)
 		lint->report(lint, LINT_DANGER, "breaks-release", table,
 					 psprintf("%s is used by a release that is served: %s", what, releases),
-					 "Change it with the operations of pg_tandem, which keep what the release sees.");
+					 advice ? advice : "Change it with the operations of pg_tandem, which keep what the release sees.");
 	if (migration)
 		lint->report(lint, LINT_DANGER, "breaks-migration", table,
 					 psprintf("migration %s works on %s", lint_literal(migration), what),
@@ -52,7 +53,9 @@ look_at_use(Lint *lint, ScriptTable *table, const char *column)
 void
 lint_used_column(Lint *lint, Node *node)
 {
-	look_at_use(lint, lint->table, lint->command->name);
+	/* of others the rules about them have the call */
+	look_at_use(lint, lint->table, lint->command->name, lint->command->subtype == AT_AlterColumnType
+				? lint_change_type_advice(lint, castNode(ColumnDef, node)) : NULL);
 }
 
 void
@@ -62,9 +65,9 @@ lint_used_renamed(Lint *lint, Node *node)
 	ScriptTable *table = script_table(lint->tables, rename->relation);
 
 	if (rename->renameType == OBJECT_COLUMN)
-		look_at_use(lint, table, rename->subname);
+		look_at_use(lint, table, rename->subname, NULL);
 	else if (rename->renameType == OBJECT_TABLE || rename->renameType == OBJECT_VIEW)
-		look_at_use(lint, table, NULL);
+		look_at_use(lint, table, NULL, NULL);
 }
 
 void
@@ -76,7 +79,7 @@ lint_used_dropped(Lint *lint, Node *node)
 	if (drop->removeType != OBJECT_TABLE && drop->removeType != OBJECT_VIEW)
 		return;
 	foreach(lc, drop->objects)
-		look_at_use(lint, script_table_of_names(lint->tables, lfirst(lc)), NULL);
+		look_at_use(lint, script_table_of_names(lint->tables, lfirst(lc)), NULL, NULL);
 }
 
 /*-------------------------------------------------------------------------
@@ -224,18 +227,62 @@ lint_work_under_lock(Lint *lint, Node *node)
 	}
 }
 
+/* The relations that a statement needs, as RangeVars. */
+static List *
+relations_needed(Node *node)
+{
+	List	   *relations = NIL;
+	ListCell   *lc;
+
+	switch (nodeTag(node))
+	{
+		case T_AlterTableStmt:
+			return ((AlterTableStmt *) node)->missing_ok ? NIL : list_make1(((AlterTableStmt *) node)->relation);
+		case T_RenameStmt:
+			return ((RenameStmt *) node)->missing_ok ? NIL : list_make1(((RenameStmt *) node)->relation);
+		case T_IndexStmt:
+			return list_make1(((IndexStmt *) node)->relation);
+		case T_InsertStmt:
+			return list_make1(((InsertStmt *) node)->relation);
+		case T_UpdateStmt:
+			return list_make1(((UpdateStmt *) node)->relation);
+		case T_DeleteStmt:
+			return list_make1(((DeleteStmt *) node)->relation);
+		case T_TruncateStmt:
+			return ((TruncateStmt *) node)->relations;
+		default:
+			break;
+	}
+	if (((DropStmt *) node)->missing_ok)
+		return NIL;
+	switch (((DropStmt *) node)->removeType)
+	{
+		case OBJECT_TABLE:
+		case OBJECT_VIEW:
+		case OBJECT_MATVIEW:
+		case OBJECT_INDEX:
+			foreach(lc, ((DropStmt *) node)->objects)
+				relations = lappend(relations, makeRangeVarFromNameList(lfirst(lc)));
+			return relations;
+		default:
+			return NIL;
+	}
+}
+
 void
 lint_not_there(Lint *lint, Node *node)
 {
-	const RangeVar *name = IsA(node, AlterTableStmt) ? ((AlterTableStmt *) node)->relation
-	: IsA(node, IndexStmt) ? ((IndexStmt *) node)->relation : ((RenameStmt *) node)->relation;
-	bool		missing_ok = IsA(node, AlterTableStmt) ? ((AlterTableStmt *) node)->missing_ok
-	: IsA(node, RenameStmt) && ((RenameStmt *) node)->missing_ok;
+	ListCell   *lc;
 
-	if (name && !missing_ok && !script_table(lint->tables, name))
-		lint_report(lint, NULL,
-					psprintf("%s is not there, or you have no right on it", quote_qualified_identifier(name->schemaname, name->relname)),
-					"Run lint where the script is to be run, as who is to run it.");
+	foreach(lc, relations_needed(node))
+	{
+		const RangeVar *name = lfirst(lc);
+
+		if (name && !script_table(lint->tables, name))
+			lint_report(lint, NULL,
+						psprintf("%s is not there, or you have no right on it", quote_qualified_identifier(name->schemaname, name->relname)),
+						"Run lint where the script is to be run, as who is to run it.");
+	}
 }
 
 void

@@ -74,10 +74,19 @@ add_row(ScriptRun *run, const ScriptStatement *statement, char *relation)
 	return row;
 }
 
-static void
+static RehearsalRow *
 add_note(ScriptRun *run, const ScriptStatement *statement, const char *message)
 {
-	add_row(run, statement, NULL)->message = MemoryContextStrdup(run->context, message);
+	RehearsalRow *row = add_row(run, statement, NULL);
+
+	row->message = MemoryContextStrdup(run->context, message);
+	return row;
+}
+
+static void
+add_passed_over(ScriptRun *run, const ScriptStatement *statement, const char *message)
+{
+	add_note(run, statement, message)->passed_over = true;
 }
 
 /* The transaction of the script ends: so do its locks. */
@@ -299,11 +308,19 @@ execute_statement_of_script(void *arg)
 	CommandCounterIncrement();
 }
 
+/* Also procedures and blocks that commit; those of pg_tandem say so themselves (25000). */
 static bool
-is_of_top_level(const ErrorData *error)
+is_of_top_level(const ScriptStatement *statement, const ErrorData *error)
 {
-	return error->sqlerrcode == ERRCODE_ACTIVE_SQL_TRANSACTION ||
-		error->sqlerrcode == ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE;
+	switch (error->sqlerrcode)
+	{
+		case ERRCODE_ACTIVE_SQL_TRANSACTION:
+		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
+		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
+			return true;
+		default:
+			return error->sqlerrcode == ERRCODE_INVALID_TRANSACTION_STATE && IsA(statement->parsed, CallStmt);
+	}
 }
 
 static char *
@@ -403,15 +420,20 @@ run_statement(ScriptRun *run)
 	row->us = clock_now() - start;
 	row->wal_bytes = pgWalUsage.wal_bytes - wal;
 	row->temp_bytes = (pgBufferUsage.temp_blks_written - temporary) * BLCKSZ;
-	if (error && is_of_top_level(error))
+	if (error && is_of_top_level(run->statement, error))
 	{
+		row->passed_over = true;
 		row->message = MemoryContextStrdup(run->context, message_not_run(error));
 		return true;
 	}
 	if (error)
 		note_error(run, row, error);
 	else if (run->code < 0)
-		row->message = psprintf("not run: %s", SPI_result_code_string(run->code));
+	{
+		row->passed_over = true;
+		row->message = MemoryContextStrdup(run->context,
+										   psprintf("not run: %s", SPI_result_code_string(run->code)));
+	}
 	else
 		add_uses(run, start);
 	return error == NULL;
@@ -459,7 +481,7 @@ run_transaction_statement(ScriptRun *run, const ScriptStatement *statement)
 			add_note(run, statement, "a transaction of the script ends; what it did stays until the end of the rehearsal");
 			return true;
 		default:
-			add_note(run, statement, "not run: savepoints, and transactions that are prepared");
+			add_passed_over(run, statement, "not run: savepoints, and transactions that are prepared");
 			return true;
 	}
 }
@@ -547,7 +569,7 @@ run_in_transaction(ScriptRun *run, const ScriptStatement *statement)
 	CHECK_FOR_INTERRUPTS();
 	run->statement = statement;
 	if (reason)
-		add_note(run, statement, reason);
+		add_passed_over(run, statement, reason);
 	else if (IsA(statement->parsed, TransactionStmt))
 		goes_on = run_transaction_statement(run, statement);
 	else
@@ -606,6 +628,8 @@ run_part(void *arg)
 	look_at_limits(run);
 	give_back("session_authorization", roles.session_authorization);
 	give_back("role", roles.role);
+	if (run->rehearsal->call->look && run->rehearsal->error == NULL)
+		run->rehearsal->call->look(run->rehearsal->call->look_arg);
 	if (run->rehearsal->call->keep && has_failed(run->rehearsal))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRANSACTION_ROLLBACK),

@@ -12,8 +12,8 @@
  * is to be kept, has not failed, and is within the limits.  Allocates the result in the
  * current memory context.  With top_level, which needs keep, it commits before each
  * statement of top level: call it where a procedure may commit.  Errors: those of the
- * caller's statement being ended; it is called within a rehearsal; the script drops the
- * extension.
+ * caller's statement being ended, and of call->look; it is called within a rehearsal; the
+ * script drops the extension.
  */
 extern Rehearsal *rehearsal_run(const RehearsalCall *call);
 

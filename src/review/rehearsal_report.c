@@ -43,7 +43,7 @@ rehearsal_lock_mode(const char *text)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("\"%s\" is no lock mode", text),
+			 errmsg("\"%s\" is not a lock mode", text),
 			 errhint("Use one of LOCK TABLE, as in 'SHARE UPDATE EXCLUSIVE' or 'ShareUpdateExclusiveLock'.")));
 	return NoLock;
 }
@@ -168,10 +168,20 @@ rehearsal_store(Rehearsal *rehearsal, Oid who)
 		store_row(rehearsal->id, lfirst(lc));
 }
 
+/* The server's own, but for that to drop with CASCADE what others use. */
+static const char *
+hint_of_error(const ErrorData *error)
+{
+	return error->hint && strstr(error->hint, "CASCADE")
+		? "SELECT * FROM tandem.lint(script); has the call of pg_tandem that leaves it to the release that uses it."
+		: error->hint;
+}
+
 void
 rehearsal_raise(const Rehearsal *rehearsal, bool stored)
 {
 	const ErrorData *error = rehearsal->error;
+	const char *hint = error ? hint_of_error(error) : NULL;
 	char	   *where = psprintf("SELECT * FROM tandem.rehearsals WHERE rehearsal = " INT64_FORMAT "; shows what it has done.%s",
 								 rehearsal->id,
 								 rehearsal->kept_until > 0 ? psprintf(" What stands before line %d is kept.", rehearsal->kept_until) : "");
@@ -181,11 +191,11 @@ rehearsal_raise(const Rehearsal *rehearsal, bool stored)
 				(errcode(error->sqlerrcode),
 				 errmsg("line %d of the script: %s", rehearsal->error_line, error->message),
 				 error->detail ? errdetail_internal("%s", error->detail) : 0,
-				 error->hint ? errhint("%s", error->hint) : stored ? errhint("%s", where) : 0));
+				 hint ? errhint("%s", hint) : stored ? errhint("%s", where) : 0));
 	if (rehearsal->exceeded)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the script is above what the rehearsal allows"),
+				 errmsg("the script exceeds the limits of the rehearsal"),
 				 errdetail_internal("%s", rehearsal->exceeded),
 				 stored ? errhint("%s", where)
 				 : errhint("Use the operations of pg_tandem, or smaller steps; called at top level, tandem.rehearse leaves a report.")));

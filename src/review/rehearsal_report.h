@@ -18,6 +18,10 @@ typedef struct RehearsalCall
 	LOCKMODE	max_lock_mode;
 	int64		max_lock_us;
 	int64		max_rewrite_bytes;
+	void		(*look) (void *arg);	/* NULL, or what is called when the
+										 * script has been run without error,
+										 * before it is rolled back */
+	void	   *look_arg;
 } RehearsalCall;
 
 /* What a statement has done, or to one relation. */
@@ -42,6 +46,7 @@ typedef struct RehearsalRow
 	int64		temp_bytes;		/* of the statement, as what follows */
 	int64		wal_bytes;		/* -1, as those before: not seen */
 	int64		us;
+	bool		passed_over;	/* it was not run */
 	int			sqlstate;		/* 0: it has not failed */
 	char	   *message;		/* why it has failed, or was not run; or NULL */
 } RehearsalRow;

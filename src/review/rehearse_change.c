@@ -633,14 +633,16 @@ findings_of(ChangeRehearsal *rehearsal)
 {
 	ChangeFinding *tried = finding_create("rows tried", quoting_shown_name(rehearsal->call->relation));
 	List	   *findings = list_make1(tried);
+	int64		seen = 0;
 	double		rows = 0;
 	ListCell   *lc;
 
 	foreach(lc, rehearsal->leaves)
 	{
-		tried->rows += ((LeafRows *) lfirst(lc))->seen;
+		seen += ((LeafRows *) lfirst(lc))->seen;
 		rows += ((LeafRows *) lfirst(lc))->rows;
 	}
+	tried->rows = seen;
 	foreach(lc, rehearsal->raised)
 	{
 		RaisedError *raised = lfirst(lc);
@@ -662,7 +664,8 @@ findings_of(ChangeRehearsal *rehearsal)
 	}
 	if (!rehearsal->down_known && rehearsal->leaves)
 		findings = add_not_tried(findings, "down", rehearsal->down_unknown);
-	return add_estimate(findings, rehearsal);
+	/* where up fails for every row there is nothing to measure */
+	return seen == 0 && rehearsal->raised ? findings : add_estimate(findings, rehearsal);
 }
 
 List *
