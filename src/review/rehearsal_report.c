@@ -173,7 +173,7 @@ static const char *
 hint_of_error(const ErrorData *error)
 {
 	return error->hint && strstr(error->hint, "CASCADE")
-		? "SELECT * FROM tandem.lint(script); has the call of pg_tandem that leaves it to the release that uses it."
+		? "SELECT * FROM tandem.lint(script); names the call of pg_tandem to make instead, if there is one; CASCADE would take along what others use."
 		: error->hint;
 }
 
