@@ -177,6 +177,7 @@ OBJS = \
 	src/review/script_change.o \
 	src/review/effect.o \
 	src/review/alter_effect.o \
+	src/review/wide_effect.o \
 	src/review/lint_text.o \
 	src/review/lint_alter.o \
 	src/review/lint_object.o \

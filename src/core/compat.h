@@ -983,6 +983,20 @@ compat_repacked(Node *statement, bool *concurrently)
 	return NULL;
 }
 
+/* Is it CLUSTER or REPACK; of tables that have been clustered by an index, where it names none? */
+static inline bool
+compat_is_repack(Node *statement, bool *clustered)
+{
+#if PG_VERSION_NUM >= 190000
+	*clustered = IsA(statement, RepackStmt) &&
+		(((RepackStmt *) statement)->usingindex || ((RepackStmt *) statement)->command == REPACK_COMMAND_CLUSTER);
+	return IsA(statement, RepackStmt);
+#else
+	*clustered = true;
+	return IsA(statement, ClusterStmt);
+#endif
+}
+
 /* Does the role have the privilege (see acl.h) on this database? */
 static inline bool
 compat_has_database_right(Oid role, AclMode right)

@@ -218,6 +218,8 @@ gives_stored_value(Node *expression)
 static Node *
 cast_column(Node *raw, const char *name, Var *column)
 {
+	/* casts of casts stand in a row: the grammar has not looked at the depth */
+	check_stack_depth();
 	if (IsA(raw, ColumnRef))
 	{
 		Node	   *last = llast(((ColumnRef *) raw)->fields);

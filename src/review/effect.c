@@ -7,10 +7,12 @@
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "commands/extension.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
 #include "utils/lsyscache.h"
@@ -20,21 +22,30 @@
 #include "core/query.h"
 #include "core/relation.h"
 #include "review/effect.h"
+#include "review/wide_effect.h"
+
+Effect *
+effect_of(List *effects, const ScriptTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, effects)
+	{
+		if (((Effect *) lfirst(lc))->table == table)
+			return lfirst(lc);
+	}
+	return NULL;
+}
 
 Effect *
 effect_on(List **effects, ScriptTable *table, LOCKMODE lock)
 {
-	ListCell   *lc;
-	Effect	   *effect;
+	Effect	   *effect = effect_of(*effects, table);
 
-	foreach(lc, *effects)
+	if (effect)
 	{
-		effect = lfirst(lc);
-		if (effect->table == table)
-		{
-			effect->lock = Max(effect->lock, lock);
-			return effect;
-		}
+		effect->lock = Max(effect->lock, lock);
+		return effect;
 	}
 	effect = palloc0(sizeof(Effect));
 	effect->table = table;
@@ -188,9 +199,17 @@ drop_other_effects(ScriptTables *tables, DropStmt *drop, Node *object, List **ef
 	Oid			class = InvalidOid;
 	int32		typmod;
 
-	if (drop->behavior != DROP_CASCADE)
+	bool		cascades = drop->behavior == DROP_CASCADE;
+
+	/* an extension has tables of its own */
+	if (!cascades && drop->removeType != OBJECT_EXTENSION)
 		return;
-	if (drop->removeType == OBJECT_TYPE || drop->removeType == OBJECT_DOMAIN)
+	if (drop->removeType == OBJECT_EXTENSION)
+	{
+		class = ExtensionRelationId;
+		found = get_extension_oid(strVal(object), true);
+	}
+	else if (drop->removeType == OBJECT_TYPE || drop->removeType == OBJECT_DOMAIN)
 	{
 		class = TypeRelationId;
 		found = type_of_name(castNode(TypeName, object), &typmod);
@@ -206,7 +225,7 @@ drop_other_effects(ScriptTables *tables, DropStmt *drop, Node *object, List **ef
 		class = NamespaceRelationId;
 		found = get_namespace_oid(strVal(object), true);
 	}
-	drop_object_effects(tables, class, found, 0, true, effects);
+	drop_object_effects(tables, class, found, 0, cascades, effects);
 }
 
 static void
@@ -609,6 +628,8 @@ statement_effects(ScriptTables *tables, Node *statement)
 	List	   *effects = NIL;
 	int			i;
 
+	if (wide_effects(tables, statement, &effects))
+		return effects;
 	for (i = 0; i < (int) lengthof(own_effects); i++)
 	{
 		if (own_effects[i].tag == nodeTag(statement))

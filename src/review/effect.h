@@ -24,7 +24,10 @@ typedef struct Effect
  */
 extern List *statement_effects(ScriptTables *tables, Node *statement);
 
-/* Returns the effect on a table of a list of them, which is added where there is none. */
+/* Returns the effect on a table of a list of them, or NULL. */
+extern Effect *effect_of(List *effects, const ScriptTable *table);
+
+/* The same, with that lock at least, which is added where there is none. */
 extern Effect *effect_on(List **effects, ScriptTable *table, LOCKMODE lock);
 
 /* Adds what one command of an ALTER TABLE does. */

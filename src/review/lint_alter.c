@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "nodes/nodeFuncs.h"
+#include "catalog/partition.h"
 #include "utils/builtins.h"
 
 #include "core/compat.h"
@@ -44,7 +44,7 @@ lint_add_column_rewrites(Lint *lint, Node *node)
 	if (given)
 		call = psprintf("%s, default_value => %s", call, lint_literal(lint_default_text(lint, column, given)));
 	else if (generated)
-		call = psprintf("%s, up => %s", call, lint_literal(lint_clause_text(lint, exprLocation(generated->raw_expr), -1)));
+		call = psprintf("%s, up => %s", call, lint_literal(lint_text_behind(lint, generated->location, "(", -1)));
 	else if (numbered)
 		call = psprintf("CREATE SEQUENCE %s; %s, default_value => %s", sequence, call,
 						lint_literal(psprintf("nextval(%s)", lint_literal(sequence))));
@@ -94,24 +94,35 @@ lint_add_column_checked(Lint *lint, Node *node)
 	}
 }
 
-/* The key that the column is, or refers to, as arguments of change_key; NULL if there is none. */
+/*
+ * The key that the column is, or refers to, as arguments of change_key; NULL if there is none,
+ * or its table is not the user's to see.
+ */
 static char *
 key_of_column(Lint *lint)
 {
+	ScriptTable *table = NULL;
+	char	   *column = NULL;
 	TandemQuery query;
 
 	query_begin(&query);
 	query_oid(&query, lint->table->relid);
 	query_name(&query, lint->command->name);
-	return query_end_text(&query, query_run_latest(&query,
-												   "SELECT format('%L, %L', k.relation::regclass, a.attname) FROM pg_attribute c CROSS JOIN LATERAL ("
-												   "  SELECT n.confrelid AS relation, n.confkey[array_position(n.conkey, c.attnum)] AS number "
-												   "  FROM pg_constraint n WHERE n.contype = 'f' AND n.conrelid = c.attrelid AND c.attnum = ANY (n.conkey) "
-												   "  UNION ALL SELECT c.attrelid, c.attnum FROM pg_constraint n "
-												   "  WHERE n.contype = 'p' AND n.conrelid = c.attrelid AND c.attnum = ANY (n.conkey) "
-												   "  OR n.contype = 'f' AND n.confrelid = c.attrelid AND c.attnum = ANY (n.confkey)) k "
-												   "JOIN pg_attribute a ON a.attrelid = k.relation AND a.attnum = k.number "
-												   "WHERE c.attrelid = $1 AND c.attname = $2 ORDER BY 1 LIMIT 1"));
+	if (query_run_latest(&query,
+						 "SELECT k.relation, a.attname::text FROM pg_attribute c CROSS JOIN LATERAL ("
+						 "  SELECT n.confrelid AS relation, n.confkey[array_position(n.conkey, c.attnum)] AS number "
+						 "  FROM pg_constraint n WHERE n.contype = 'f' AND n.conrelid = c.attrelid AND c.attnum = ANY (n.conkey) "
+						 "  UNION ALL SELECT c.attrelid, c.attnum FROM pg_constraint n "
+						 "  WHERE n.contype = 'p' AND n.conrelid = c.attrelid AND c.attnum = ANY (n.conkey) "
+						 "  OR n.contype = 'f' AND n.confrelid = c.attrelid AND c.attnum = ANY (n.confkey)) k "
+						 "JOIN pg_attribute a ON a.attrelid = k.relation AND a.attnum = k.number "
+						 "WHERE c.attrelid = $1 AND c.attname = $2 ORDER BY k.relation::regclass::text, a.attname LIMIT 1") > 0)
+	{
+		table = script_table_of_oid(lint->tables, query_get_oid(0, 1));
+		column = query_get_text(0, 2);
+	}
+	query_end(&query);
+	return table ? psprintf("%s, %s", lint_table_literal(table), lint_literal(column)) : NULL;
 }
 
 static char *
@@ -125,7 +136,7 @@ change_type_advice(Lint *lint, const ColumnDef *definition)
 	return psprintf("SELECT tandem.change_column('m', %s, %s, %s%s);", lint_table_literal(lint->table),
 					lint_literal(lint->command->name), type,
 					definition->raw_default
-					? psprintf(", up => %s, down => '...'", lint_literal(lint_clause_text(lint, exprLocation(definition->raw_default), -1))) : "");
+					? psprintf(", up => %s, down => '...'", lint_literal(lint_text_behind(lint, definition->location, "USING", -1))) : "");
 }
 
 void
@@ -299,13 +310,23 @@ lint_attach_partition(Lint *lint, Node *node)
 	}
 }
 
+static char *
+name_in_script(Lint *lint, const RangeVar *name)
+{
+	ScriptTable *table = script_table(lint->tables, name);
+
+	return table ? script_table_name(table) : quote_qualified_identifier(name->schemaname, name->relname);
+}
+
 void
 lint_detach_partition(Lint *lint, Node *node)
 {
 	PartitionCmd *partition = castNode(PartitionCmd, node);
+	bool		has_default = OidIsValid(lint->table->relid) && OidIsValid(get_default_partition_oid(lint->table->relid));
 
 	if (!partition->concurrent)
 		lint_report(lint, lint->table, "nobody reads or writes the partitioned table while the partition is detached",
-					psprintf("ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY;", script_table_name(lint->table),
-							 quote_identifier(partition->name->relname)));
+					has_default ? "Do it when nobody works: of a table with a default partition none is detached CONCURRENTLY."
+					: psprintf("ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY;", script_table_name(lint->table),
+							   name_in_script(lint, partition->name)));
 }

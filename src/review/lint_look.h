@@ -34,9 +34,9 @@ lint_change_type, lint_detach_partition, lint_drop_column, lint_drop_not_null,
 lint_foreign_key_type, lint_set_not_null;
 
 /* lint_object.c */
-extern LintLook lint_create_index, lint_delete_all, lint_domain_constraint, lint_drop_database,
-lint_drop_index, lint_drop_schema, lint_drop_something, lint_enum_order,
-lint_index_many_columns, lint_index_on_partitions, lint_new_column_type, lint_new_domain,
+extern LintLook lint_create_index, lint_delete_all, lint_domain_constraint, lint_drop_cascade, lint_drop_database,
+lint_drop_index, lint_drop_owned, lint_drop_schema, lint_drop_something, lint_enum_order,
+lint_index_many_columns, lint_index_on_partitions, lint_move_all, lint_new_column_type, lint_new_domain,
 lint_new_table_types, lint_refresh, lint_reindex, lint_rename_something, lint_repack,
 lint_set_schema, lint_truncate_table, lint_update_all, lint_vacuum_full;
 

@@ -58,6 +58,7 @@ static const LintRule rules[] = {
 	{"change-storage", LINT_DANGER, T_AlterTableStmt, AT_SetUnLogged, lint_change_storage},
 	{"change-storage", LINT_DANGER, T_AlterTableStmt, AT_SetAccessMethod, lint_change_storage},
 	{"change-storage", LINT_DANGER, T_AlterTableStmt, AT_SetTableSpace, lint_change_storage},
+	{"change-storage", LINT_DANGER, T_AlterTableMoveAllStmt, NO_COMMAND, lint_move_all},
 	{"attach-partition", LINT_WARNING, T_AlterTableStmt, AT_AttachPartition, lint_attach_partition},
 	{"detach-partition", LINT_DANGER, T_AlterTableStmt, AT_DetachPartition, lint_detach_partition},
 	/* what goes, or gets another name */
@@ -65,6 +66,8 @@ static const LintRule rules[] = {
 	{"set-schema", LINT_DANGER, T_AlterObjectSchemaStmt, NO_COMMAND, lint_set_schema},
 	{"drop-table", LINT_DANGER, T_DropStmt, NO_COMMAND, lint_drop_something},
 	{"drop-schema", LINT_DANGER, T_DropStmt, NO_COMMAND, lint_drop_schema},
+	{"drop-cascade", LINT_DANGER, T_DropStmt, NO_COMMAND, lint_drop_cascade},
+	{"drop-owned", LINT_DANGER, T_DropOwnedStmt, NO_COMMAND, lint_drop_owned},
 	{"drop-database", LINT_DANGER, T_DropdbStmt, NO_COMMAND, lint_drop_database},
 	{"truncate", LINT_DANGER, T_TruncateStmt, NO_COMMAND, lint_truncate_table},
 	/* indexes and files */
@@ -103,6 +106,25 @@ static const LintRule rules[] = {
 	{"not-looked-into", LINT_NOTE, T_DoStmt, NO_COMMAND, lint_not_looked_into},
 };
 
+/* IF EXISTS of what is not there, IF NOT EXISTS of what is. */
+static bool
+does_nothing(ScriptTables *tables, ScriptTable *table, const AlterTableCmd *command)
+{
+	if (!command->missing_ok)
+		return false;
+	switch (command->subtype)
+	{
+		case AT_AddColumn:
+			return script_column(table, castNode(ColumnDef, command->def)->colname) != NULL;
+		case AT_DropColumn:
+			return script_column(table, command->name) == NULL;
+		case AT_DropConstraint:
+			return script_constraint(tables, table, command->name) == NULL;
+		default:
+			return false;
+	}
+}
+
 static void
 look_at_commands(Lint *lint, const LintRule *rule, AlterTableStmt *alter)
 {
@@ -114,7 +136,8 @@ look_at_commands(Lint *lint, const LintRule *rule, AlterTableStmt *alter)
 	foreach(lc, alter->cmds)
 	{
 		lint->command = lfirst_node(AlterTableCmd, lc);
-		if ((int) lint->command->subtype == rule->command)
+		if ((int) lint->command->subtype == rule->command &&
+			!does_nothing(lint->tables, lint->table, lint->command))
 			rule->look(lint, lint->command->def);
 	}
 	lint->command = NULL;

@@ -16,10 +16,11 @@ extern char *lint_table_literal(const ScriptTable *table);
 extern char *lint_type_text(const TypeName *name);
 
 /*
- * The text of the statement from a place on: to the comma or parenthesis that ends what
- * stands there, or to the place end, if that is behind it.
+ * The text of the statement behind the first such keyword from the place from on: to the
+ * comma or parenthesis that ends what stands there, or to the place end, if that is not
+ * negative.  '...' if there is none.
  */
-extern char *lint_clause_text(const Lint *lint, int from, int end);
+extern char *lint_text_behind(const Lint *lint, int from, const char *keyword, int end);
 
 /* The default of a column, in the words of the script. */
 extern char *lint_default_text(const Lint *lint, const ColumnDef *column, const Constraint *given);

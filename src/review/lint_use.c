@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "utils/builtins.h"
 
 #include "core/compat.h"
@@ -84,13 +85,23 @@ lint_used_dropped(Lint *lint, Node *node)
  *-------------------------------------------------------------------------
  */
 
+/* A partitioned table is worked on by partition, each in a transaction; so is all that a name does not tell. */
+static bool
+is_many(ScriptTables *tables, const RangeVar *name)
+{
+	ScriptTable *table = name ? script_table(tables, name) : NULL;
+
+	return name == NULL || (table && (table->kind == RELKIND_PARTITIONED_TABLE || table->kind == RELKIND_PARTITIONED_INDEX));
+}
+
 bool
-lint_is_top_level(Node *statement)
+lint_is_top_level(ScriptTables *tables, Node *statement)
 {
 	bool		concurrently;
+	bool		clustered;
 
-	if (compat_repacked(statement, &concurrently))
-		return concurrently;
+	if (compat_is_repack(statement, &clustered))
+		return is_many(tables, compat_repacked(statement, &concurrently)) || concurrently;
 	switch (nodeTag(statement))
 	{
 		case T_IndexStmt:
@@ -99,7 +110,7 @@ lint_is_top_level(Node *statement)
 			return ((DropStmt *) statement)->concurrent;
 		case T_ReindexStmt:
 			return has_option(((ReindexStmt *) statement)->params, "concurrently") ||
-				((ReindexStmt *) statement)->relation == NULL;
+				is_many(tables, ((ReindexStmt *) statement)->relation);
 		case T_VacuumStmt:
 			return ((VacuumStmt *) statement)->is_vacuumcmd;
 		case T_AlterTableStmt:
@@ -123,7 +134,7 @@ lint_is_top_level(Node *statement)
 void
 lint_top_level(Lint *lint, Node *node)
 {
-	if (lint_is_top_level(node) && lint->begun)
+	if (lint_is_top_level(lint->tables, node) && lint->begun)
 		lint_report(lint, lint->effects ? ((Effect *) linitial(lint->effects))->table : NULL,
 					"the server refuses the statement in a transaction block",
 					"Run it outside of BEGIN and COMMIT, and without the transaction of the migration tool.");

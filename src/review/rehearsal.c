@@ -398,13 +398,9 @@ message_of_wait(const ErrorData *error)
 static int
 line_of_error(const ScriptStatement *statement, const ErrorData *error)
 {
-	int			line = statement->line;
-
 	if (error->internalquery == NULL || strcmp(error->internalquery, statement->text) != 0)
-		return line;
-	for (int i = 0; i < error->internalpos - 1 && statement->text[i]; i++)
-		line += statement->text[i] == '\n';
-	return line;
+		return statement->line;
+	return script_line_of_position(statement, error->internalpos);
 }
 
 static void

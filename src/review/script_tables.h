@@ -112,7 +112,7 @@ extern void script_tables_set_path(ScriptTables *tables, List *schemas);
 /* The transaction of the script has ended: no lock is held. */
 extern void script_tables_release(ScriptTables *tables);
 
-/* Returns the tables on which the script holds a lock of at least that mode. */
+/* Returns the tables on which the script holds a lock of at least that mode, and others might. */
 extern List *script_tables_held(ScriptTables *tables, LOCKMODE mode);
 
 #endif							/* TANDEM_SCRIPT_TABLES_H */
