@@ -96,6 +96,30 @@ CREATE TABLE small (id int);
 ALTER TABLE small ADD FOREIGN KEY (id) REFERENCES orders;
 RESET tandem.ddl_check_size;
 
+-- tables of a composite type
+CREATE TYPE pair AS (a int, b text);
+CREATE TABLE pairs OF pair;
+INSERT INTO pairs SELECT i, 'x' FROM generate_series(1, 10000) i;
+SELECT * FROM shown('ALTER TYPE pair ADD ATTRIBUTE c int');
+SELECT * FROM shown('ALTER TYPE pair ALTER ATTRIBUTE a TYPE bigint CASCADE, DROP ATTRIBUTE b CASCADE');
+SELECT * FROM shown('ALTER TYPE pair RENAME ATTRIBUTE a TO c CASCADE; ALTER TYPE pair RENAME ATTRIBUTE a TO c');
+SET tandem.ddl_check_size = '64kB';
+ALTER TYPE pair ALTER ATTRIBUTE a TYPE bigint CASCADE;
+RESET tandem.ddl_check_size;
+
+-- rows changed within WITH
+SELECT * FROM shown('WITH gone AS (DELETE FROM orders RETURNING *), other AS (UPDATE pairs SET a = 1 RETURNING *) SELECT * FROM gone');
+
+-- another partition, beside a default one
+BEGIN;
+CREATE TABLE events_others PARTITION OF events DEFAULT;
+CREATE TABLE events_5 (id int, day int NOT NULL, CHECK (day = 500));
+SELECT * FROM shown('CREATE TABLE x PARTITION OF events FOR VALUES FROM (300) TO (400)');
+SELECT * FROM shown('ALTER TABLE events ATTACH PARTITION events_5 FOR VALUES FROM (500) TO (600)');
+ALTER TABLE events_others ADD CHECK (day > 1000);
+SELECT * FROM shown('ALTER TABLE events ATTACH PARTITION events_5 FOR VALUES FROM (500) TO (600)');
+ROLLBACK;
+
 -- what commits on the way is refused in a transaction block, and has no setting of its own
 SELECT * FROM found('BEGIN; REINDEX TABLE events; COMMIT');
 SELECT * FROM found('BEGIN; REINDEX INDEX events_day; CLUSTER events USING events_day; COMMIT') WHERE rule = 'top-level';

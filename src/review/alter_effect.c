@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_proc.h"
@@ -495,6 +496,8 @@ drop_constraint_effect(ScriptTables *tables, AlterTableCmd *command, Effect *eff
 
 	if (constraint && constraint->referenced && !constraint->referenced->dropped)
 		effect_on(effects, constraint->referenced, AccessExclusiveLock);
+	if (constraint && command->behavior == DROP_CASCADE)
+		drop_object_effects(tables, ConstraintRelationId, constraint->oid, 0, true, effects);
 }
 
 static void
@@ -556,24 +559,37 @@ storage_changes(Oid relid, AlterTableCmd *command)
 	}
 }
 
+/* A CHECK that says what the bounds say spares it; which it is, is the server's to see. */
+static bool
+rows_are_tried(const ScriptTable *partition)
+{
+	return !relation_rows_any(ConstraintRelationId, partition->relid, is_valid_check, NULL);
+}
+
+void
+default_partition_effect(ScriptTables *tables, ScriptTable *table, bool tried, List **effects)
+{
+	Oid			relid = OidIsValid(table->relid) ? get_default_partition_oid(table->relid) : InvalidOid;
+	ScriptTable *partition = OidIsValid(relid) ? script_table_of_oid(tables, relid) : NULL;
+
+	if (partition)
+		effect_on(effects, partition, AccessExclusiveLock)->scans |= tried && rows_are_tried(partition);
+}
+
 static void
-partition_effect(ScriptTables *tables, AlterTableCmd *command, List **effects)
+partition_effect(ScriptTables *tables, ScriptTable *table, AlterTableCmd *command, List **effects)
 {
 	PartitionCmd *partition = castNode(PartitionCmd, command->def);
-	ScriptTable *table = script_table(tables, partition->name);
+	ScriptTable *named = script_table(tables, partition->name);
+	bool		attaches = command->subtype == AT_AttachPartition;
 	Effect	   *effect;
 
-	if (!table)
+	if (!partition->concurrent && !(attaches && partition->bound && partition->bound->is_default))
+		default_partition_effect(tables, table, attaches, effects);
+	if (!named)
 		return;
-	effect = effect_on(effects, table, AccessExclusiveLock);
-	if (command->subtype != AT_AttachPartition || !OidIsValid(table->relid))
-		return;
-
-	/*
-	 * a CHECK that says what the bounds say spares it; which it is, is the
-	 * server's to see
-	 */
-	effect->scans |= !relation_rows_any(ConstraintRelationId, table->relid, is_valid_check, NULL);
+	effect = effect_on(effects, named, AccessExclusiveLock);
+	effect->scans |= attaches && OidIsValid(named->relid) && rows_are_tried(named);
 }
 
 void
@@ -619,7 +635,7 @@ command_effects(ScriptTables *tables, ScriptTable *table, AlterTableCmd *command
 			break;
 		case AT_AttachPartition:
 		case AT_DetachPartition:
-			partition_effect(tables, command, effects);
+			partition_effect(tables, table, command, effects);
 			break;
 		default:
 			if (compat_sets_expression(command->subtype))

@@ -294,20 +294,42 @@ lint_change_storage(Lint *lint, Node *node)
 					"Do it when nobody works, or move the rows with REPACK or pg_repack.");
 }
 
+static void
+look_at_default_partition(Lint *lint, ScriptTable *table)
+{
+	Oid			relid = table && OidIsValid(table->relid) ? get_default_partition_oid(table->relid) : InvalidOid;
+	ScriptTable *partition = OidIsValid(relid) ? script_table_of_oid(lint->tables, relid) : NULL;
+	Effect	   *effect = partition ? effect_of(lint->effects, partition) : NULL;
+
+	if (effect && effect->scans && lint_is_used(partition))
+		lint_report(lint, partition, "nobody reads or writes the default partition while all its rows are read to see that none is for the new one",
+					"Add a CHECK to the default partition before that says that it has no rows of these bounds, NOT VALID, and validate it.");
+}
+
 void
 lint_attach_partition(Lint *lint, Node *node)
 {
 	ScriptTable *partition = script_table(lint->tables, castNode(PartitionCmd, node)->name);
-	ListCell   *lc;
+	Effect	   *effect = partition ? effect_of(lint->effects, partition) : NULL;
 
-	foreach(lc, lint->effects)
-	{
-		Effect	   *effect = lfirst(lc);
+	if (effect && effect->scans && lint_is_used(partition))
+		lint_report(lint, partition, "all rows of the new partition are read to see that they are within its bounds",
+					"Add a CHECK that says what the bounds say before, and drop it afterwards.");
+}
 
-		if (effect->table == partition && effect->scans && lint_is_used(partition))
-			lint_report(lint, partition, "all rows of the new partition are read to see that they are within its bounds",
-						"Add a CHECK that says what the bounds say before, and drop it afterwards.");
-	}
+void
+lint_default_partition(Lint *lint, Node *node)
+{
+	look_at_default_partition(lint, lint->table);
+}
+
+void
+lint_new_partition(Lint *lint, Node *node)
+{
+	CreateStmt *create = castNode(CreateStmt, node);
+
+	if (create->partbound)
+		look_at_default_partition(lint, script_table(lint->tables, linitial(create->inhRelations)));
 }
 
 static char *

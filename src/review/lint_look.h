@@ -30,8 +30,8 @@ lint_is_used(const ScriptTable *table)
 extern LintLook lint_add_check, lint_add_column_checked, lint_add_column_required,
 lint_add_column_rewrites, lint_add_exclusion, lint_add_foreign_key, lint_add_primary_key,
 lint_add_unique, lint_attach_partition, lint_change_expression, lint_change_storage,
-lint_change_type, lint_detach_partition, lint_drop_column, lint_drop_not_null,
-lint_foreign_key_type, lint_set_not_null;
+lint_change_type, lint_default_partition, lint_detach_partition, lint_drop_column, lint_drop_not_null,
+lint_foreign_key_type, lint_new_partition, lint_set_not_null;
 
 /* lint_object.c */
 extern LintLook lint_create_index, lint_delete_all, lint_domain_constraint, lint_drop_cascade, lint_drop_database,

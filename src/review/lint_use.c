@@ -243,7 +243,10 @@ lint_not_there(Lint *lint, Node *node)
 	bool		missing_ok = IsA(node, AlterTableStmt) ? ((AlterTableStmt *) node)->missing_ok
 	: IsA(node, RenameStmt) && ((RenameStmt *) node)->missing_ok;
 
-	if (name && !missing_ok && !script_table(lint->tables, name))
+	bool		of_type = IsA(node, AlterTableStmt) ? ((AlterTableStmt *) node)->objtype == OBJECT_TYPE
+	: IsA(node, RenameStmt) && ((RenameStmt *) node)->renameType == OBJECT_ATTRIBUTE;
+
+	if (name && !missing_ok && !of_type && !script_table(lint->tables, name))
 		lint_report(lint, NULL,
 					psprintf("%s is not there, or you have no right on it", quote_qualified_identifier(name->schemaname, name->relname)),
 					"Run lint where the script is to be run, as who is to run it.");

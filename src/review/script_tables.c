@@ -140,7 +140,8 @@ table_of_catalog(ScriptTables *tables, const char *schema, const char *name)
 	Oid			owner = OidIsValid(relid) ? relation_with_rights(relid) : InvalidOid;
 	ScriptTable *table;
 
-	if (!OidIsValid(owner) || !is_shown(owner, schema_id))
+	/* a type has a row of its own there */
+	if (!OidIsValid(owner) || get_rel_relkind(relid) == RELKIND_COMPOSITE_TYPE || !is_shown(owner, schema_id))
 		return NULL;
 	table = new_table(tables, schema, name);
 	table->relid = relid;
@@ -506,6 +507,7 @@ look_at_constraint(HeapTuple tuple, Relation catalog, void *arg)
 			return false;
 		search->found = script_constraint_make(table, search->name, form->convalidated);
 		search->found->foreign_key = form->contype == CONSTRAINT_FOREIGN;
+		search->found->oid = form->oid;
 		search->referenced = form->confrelid;
 		return false;
 	}

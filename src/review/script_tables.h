@@ -32,6 +32,7 @@ typedef struct ScriptColumn
 typedef struct ScriptConstraint
 {
 	char	   *name;
+	Oid			oid;			/* InvalidOid: made by the script */
 	bool		dropped;
 	bool		valid;
 	bool		foreign_key;

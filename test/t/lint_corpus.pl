@@ -18,13 +18,16 @@ $node->safe_psql('postgres', 'CREATE DATABASE model');
 $node->safe_psql('model', "CREATE EXTENSION pg_tandem; $tables");
 
 # what the relations are called, and their files, before a statement
-$node->safe_psql('model', <<'SQL');
-CREATE TABLE public.relations AS
-SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, c.relkind AS kind, c.relfilenode AS file,
-	CASE WHEN c.relispartition THEN pg_partition_root(c.oid)::oid END AS root
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'shop';
-VACUUM ANALYZE;
+$node->safe_psql('model', 'CREATE TABLE public.relations (oid oid, name text, kind "char", file oid, root oid)');
+my $record = <<'SQL';
+TRUNCATE public.relations;
+WITH RECURSIVE roots AS (
+	SELECT c.oid, c.oid AS root FROM pg_class c WHERE NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
+	UNION ALL SELECT i.inhrelid, r.root FROM roots r JOIN pg_inherits i ON i.inhparent = r.oid)
+INSERT INTO public.relations SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind, c.relfilenode, nullif(r.root, c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN roots r ON r.oid = c.oid WHERE n.nspname = 'shop' AND c.relkind <> 'c';
 SQL
+$node->safe_psql('model', "$record; VACUUM ANALYZE;");
 
 sub new_copy
 {
@@ -96,7 +99,7 @@ sub rehearsed
 	return (\%seen, \%said);
 }
 
-# A partition is as its table, unless it is named.  The indexes of a table, and sequences that are its own, go with it.
+# A partition, or an heir, is as its table, unless it is named.  The indexes of a table, and sequences that are its own, go with it.
 sub comparable
 {
 	my ($seen, $said) = @_;
@@ -127,7 +130,7 @@ foreach my $line (split /\n/, $statements)
 {
 	my ($from, $before, $statement) = $line =~ /^(?:(\d\d):)?(?:(.*) => )?(.*)$/;
 	next if defined $from && $from > $major;
-	$node->safe_psql('copy', "SET search_path = shop, public; $before") if defined $before;
+	$node->safe_psql('copy', "SET search_path = shop, public; $before; $record") if defined $before;
 	my $seen = observe($statement);
 	if (ref $seen)
 	{
