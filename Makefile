@@ -191,6 +191,7 @@ OBJS = \
 	src/review/lock_watch.o \
 	src/review/observed.o \
 	src/review/rehearsal.o \
+	src/review/rehearsal_limits.o \
 	src/review/rehearse_change.o \
 	src/api/arguments.o \
 	src/api/result_row.o \

@@ -47,16 +47,22 @@
 Constraint *
 column_constraint(const ColumnDef *column, ConstrType kind)
 {
+	Constraint *found = NULL;
 	ListCell   *lc;
 
 	foreach(lc, column->constraints)
 	{
 		Constraint *constraint = lfirst_node(Constraint, lc);
 
+		/* it says so of the one before, which then does nothing */
+		if (found && compat_unenforces(constraint))
+			return NULL;
+		if (found && constraint->contype != CONSTR_ATTR_DEFERRABLE && constraint->contype != CONSTR_ATTR_DEFERRED)
+			break;
 		if (constraint->contype == kind)
-			return constraint;
+			found = constraint;
 	}
-	return NULL;
+	return found;
 }
 
 bool
@@ -490,6 +496,20 @@ validate_effect(ScriptTables *tables, AlterTableCmd *command, Effect *effect, Li
 }
 
 static void
+alter_constraint_effect(ScriptTables *tables, AlterTableCmd *command, Effect *effect, List **effects)
+{
+	const char *name;
+	bool		enforced;
+	ScriptConstraint *constraint = compat_alters_enforcement(command->def, &name, &enforced)
+	? script_constraint(tables, effect->table, name) : NULL;
+
+	if (constraint == NULL || constraint->referenced == NULL)
+		return;
+	effect->scans |= enforced;
+	effect_on(effects, constraint->referenced, enforced ? ShareRowExclusiveLock : AccessExclusiveLock)->scans |= enforced;
+}
+
+static void
 drop_constraint_effect(ScriptTables *tables, AlterTableCmd *command, Effect *effect, List **effects)
 {
 	ScriptConstraint *constraint = script_constraint(tables, effect->table, command->name);
@@ -543,7 +563,8 @@ storage_changes(Oid relid, AlterTableCmd *command)
 {
 	Storage		storage;
 
-	if (!storage_of(relid, &storage))
+	/* a partitioned table has no file, and its partitions keep theirs */
+	if (!RELKIND_HAS_STORAGE(get_rel_relkind(relid)) || !storage_of(relid, &storage))
 		return false;
 	switch (command->subtype)
 	{
@@ -616,6 +637,9 @@ command_effects(ScriptTables *tables, ScriptTable *table, AlterTableCmd *command
 			break;
 		case AT_ValidateConstraint:
 			validate_effect(tables, command, &own, effects);
+			break;
+		case AT_AlterConstraint:
+			alter_constraint_effect(tables, command, &own, effects);
 			break;
 		case AT_DropConstraint:
 			drop_constraint_effect(tables, command, &own, effects);

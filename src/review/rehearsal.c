@@ -45,6 +45,7 @@ typedef struct ScriptRun
 	int			limit_ms;		/* of a wait for a lock */
 	MemoryContext context;		/* of the result */
 	const ScriptStatement *statement;	/* at hand */
+	bool		passed_over;	/* it is not run */
 	int			code;			/* of SPI */
 } ScriptRun;
 
@@ -112,6 +113,7 @@ note_prediction(const LintFinding *finding, void *arg)
 	row->predicted_mode = finding->effect->lock;
 	row->predicted_rewrite = finding->effect->rewrites;
 	row->predicted_scan = finding->effect->scans;
+	row->predicted_bytes = script_table_bytes(finding->table);
 	run->predictions = lappend(run->predictions, row);
 	MemoryContextSwitchTo(caller);
 }
@@ -167,19 +169,25 @@ show_prediction(RehearsalRow *row, const RehearsalRow *prediction)
 	row->predicted_mode = prediction->predicted_mode;
 	row->predicted_rewrite = prediction->predicted_rewrite;
 	row->predicted_scan = prediction->predicted_scan;
+	row->predicted_bytes = prediction->predicted_bytes;
 }
 
-/* What it has said of the statement, and was not seen: perhaps it was not run. */
+/* What it has said of the statement, and was not seen: perhaps since it was not run. */
 static void
 add_unseen(ScriptRun *run)
 {
+	RehearsalRow *row;
+
+
 	while (run->predictions)
 	{
 		const RehearsalRow *prediction = linitial(run->predictions);
 
 		if (prediction->statement > run->statement->number)
 			return;
-		show_prediction(add_row(run, run->statement, prediction->relation), prediction);
+		row = add_row(run, run->statement, prediction->relation);
+		show_prediction(row, prediction);
+		row->not_run = run->passed_over;
 		run->predictions = list_delete_first(run->predictions);
 	}
 }
@@ -226,81 +234,6 @@ add_uses(ScriptRun *run, int64 since)
 		if (prediction)
 			show_prediction(row, prediction);
 	}
-	MemoryContextSwitchTo(caller);
-}
-
-/*-------------------------------------------------------------------------
- * What is above a limit.
- *-------------------------------------------------------------------------
- */
-
-static char *
-mode_name(LOCKMODE mode)
-{
-	return pstrdup(GetLockmodeName(DEFAULT_LOCKMETHOD, mode));
-}
-
-LOCKMODE
-rehearsal_lock_mode(const char *text)
-{
-	static const char *const words[] = {
-		"ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE",
-		"SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"
-	};
-
-	for (LOCKMODE mode = AccessShareLock; mode <= AccessExclusiveLock; mode++)
-	{
-		if (pg_strcasecmp(text, words[mode - 1]) == 0 || pg_strcasecmp(text, mode_name(mode)) == 0)
-			return mode;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("\"%s\" is no lock mode", text),
-			 errhint("Use one of LOCK TABLE, as in 'SHARE UPDATE EXCLUSIVE' or 'ShareUpdateExclusiveLock'.")));
-	return NoLock;
-}
-
-static bool
-keeps_writers_out(LOCKMODE mode)
-{
-	return mode >= ShareLock;
-}
-
-static char *
-shown_ms(int64 us)
-{
-	return psprintf("%.3f ms", us / 1000.0);
-}
-
-static List *
-add_exceeded(List *lines, const RehearsalCall *call, const RehearsalRow *row)
-{
-	if (row->relation == NULL)
-		return lines;
-	if (call->max_lock_mode != NoLock && row->mode > call->max_lock_mode)
-		lines = lappend(lines, psprintf("line %d: %s on %s, above %s", row->line, mode_name(row->mode),
-										row->relation, mode_name(call->max_lock_mode)));
-	if (call->max_lock_us >= 0 && keeps_writers_out(row->mode) && row->until - row->since > call->max_lock_us)
-		lines = lappend(lines, psprintf("line %d: %s on %s held for %s, longer than %s", row->line,
-										mode_name(row->mode), row->relation,
-										shown_ms(row->until - row->since), shown_ms(call->max_lock_us)));
-	if (call->max_rewrite_bytes >= 0 && row->rewritten > call->max_rewrite_bytes)
-		lines = lappend(lines, psprintf("line %d: %s rewritten with " INT64_FORMAT " bytes, more than " INT64_FORMAT,
-										row->line, row->relation, row->rewritten, call->max_rewrite_bytes));
-	return lines;
-}
-
-static void
-look_at_limits(ScriptRun *run)
-{
-	MemoryContext caller = MemoryContextSwitchTo(run->context);
-	List	   *lines = NIL;
-	ListCell   *lc;
-
-	foreach(lc, run->rehearsal->rows)
-		lines = add_exceeded(lines, run->rehearsal->call, lfirst(lc));
-	if (lines)
-		run->rehearsal->exceeded = text_joined(lines, "", "\n");
 	MemoryContextSwitchTo(caller);
 }
 
@@ -391,7 +324,7 @@ message_of_wait(const ErrorData *error)
 		return error->message;
 	what = tag.locktag_type == LOCKTAG_RELATION ? psprintf("table %s", quoting_shown_name(tag.locktag_field2))
 		: "a row, or what else another transaction has written";
-	return psprintf("could not get %s on %s; blocked by: %s", mode_name(mode), what,
+	return psprintf("could not get %s on %s; blocked by: %s", rehearsal_mode_name(mode), what,
 					lock_describe_tag_holders(&tag, mode));
 }
 
@@ -467,6 +400,7 @@ run_statement(ScriptRun *run)
 	if (error && is_of_top_level(error))
 	{
 		row->message = MemoryContextStrdup(run->context, message_not_run(error));
+		run->passed_over = true;
 		return true;
 	}
 	if (error)
@@ -594,6 +528,7 @@ run_statements(ScriptRun *run, List *statements)
 
 		CHECK_FOR_INTERRUPTS();
 		run->statement = last = statement;
+		run->passed_over = reason != NULL;
 		if (reason)
 			add_note(run, statement, reason);
 		else if (IsA(statement->parsed, TransactionStmt))
@@ -614,6 +549,7 @@ run_script_to_rehearse(void *arg)
 	ScriptRun  *run = arg;
 	SessionRoles roles = {setting_of_session("session_authorization"), setting_of_session("role")};
 	List	   *statements = read_script(run);
+	MemoryContext caller;
 
 	lint_script(run->rehearsal->call->script, note_prediction, run);
 	/* what is taken back harms nobody; so is this, with the subtransaction */
@@ -622,7 +558,9 @@ run_script_to_rehearse(void *arg)
 	run->observer = observer_begin();
 	run_statements(run, statements);
 	end_locks(run);
-	look_at_limits(run);
+	caller = MemoryContextSwitchTo(run->context);
+	run->rehearsal->exceeded = rehearsal_exceeded(run->rehearsal);
+	MemoryContextSwitchTo(caller);
 	give_back("session_authorization", roles.session_authorization);
 	give_back("role", roles.role);
 	if (run->rehearsal->call->keep && (run->rehearsal->error || run->rehearsal->exceeded))
@@ -699,13 +637,13 @@ store_row(int64 rehearsal, const RehearsalRow *row)
 	query_int(&query, row->line);
 	query_text(&query, row->command);
 	query_text(&query, row->relation);
-	query_text(&query, seen ? mode_name(row->mode) : NULL);
+	query_text(&query, seen ? rehearsal_mode_name(row->mode) : NULL);
 	query_text(&query, seen ? observed_blocks(row->mode) : NULL);
 	query_optional(&query, row->until - row->since, seen);
 	query_optional(&query, row->waiting, seen);
 	query_optional(&query, row->rewritten, row->rewritten > 0);
 	query_optional(&query, row->scans, seen);
-	query_text(&query, row->predicted ? mode_name(row->predicted_mode) : NULL);
+	query_text(&query, row->predicted ? rehearsal_mode_name(row->predicted_mode) : NULL);
 	query_datum(&query, BOOLOID, BoolGetDatum(row->predicted_rewrite), !row->predicted);
 	query_datum(&query, BOOLOID, BoolGetDatum(row->predicted_scan), !row->predicted);
 	query_optional(&query, row->temp_bytes, whole);

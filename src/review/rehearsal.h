@@ -37,6 +37,9 @@ typedef struct RehearsalRow
 	LOCKMODE	predicted_mode; /* in this mode */
 	bool		predicted_rewrite;
 	bool		predicted_scan;
+	int64		predicted_bytes;	/* of the relation */
+	bool		not_run;		/* the statement was passed over: what is
+								 * predicted counts */
 	int64		temp_bytes;		/* of the statement, as what follows */
 	int64		wal_bytes;
 	int64		us;
@@ -69,6 +72,12 @@ extern void rehearsal_store(Rehearsal *rehearsal, Oid who);
 
 /* Throws the error of the script, or that a limit is exceeded; stored: it can be looked up. */
 extern void rehearsal_raise(const Rehearsal *rehearsal, bool stored);
+
+/* Returns what is above the limits of the call, in lines; NULL if nothing is. */
+extern char *rehearsal_exceeded(const Rehearsal *rehearsal);
+
+/* Returns the name of a mode, palloc'd. */
+extern char *rehearsal_mode_name(LOCKMODE mode);
 
 /* Returns the mode that a text names: AccessExclusiveLock, or ACCESS EXCLUSIVE. */
 extern LOCKMODE rehearsal_lock_mode(const char *text);
