@@ -177,6 +177,7 @@ OBJS = \
 	src/review/script_change.o \
 	src/review/effect.o \
 	src/review/alter_effect.o \
+	src/review/wide_effect.o \
 	src/review/lint_text.o \
 	src/review/lint_alter.o \
 	src/review/lint_object.o \
@@ -191,6 +192,7 @@ OBJS = \
 	src/review/observed.o \
 	src/review/rehearsal_report.o \
 	src/review/rehearsal.o \
+	src/review/rehearsal_limits.o \
 	src/review/rehearse_change.o \
 	src/api/arguments.o \
 	src/api/result_row.o \

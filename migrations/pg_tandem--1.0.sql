@@ -3399,7 +3399,7 @@ BEGIN ATOMIC
 		UNION
 		SELECT o.class, o.object, o.part FROM dropped d
 		JOIN pg_depend e ON e.refclassid = d.class AND e.refobjid = d.object AND (d.part = 0 OR e.refobjsubid = d.part)
-			AND (e.deptype IN ('a', 'i', 'P', 'S') OR $4 AND e.deptype = 'n')
+			AND (e.deptype IN ('a', 'i', 'P', 'S', 'e') OR $4 AND e.deptype = 'n')
 		-- the rule of a view goes with it, and the part of a whole with that
 		CROSS JOIN LATERAL (
 			SELECT e.classid AS class, e.objid AS object, e.objsubid AS part

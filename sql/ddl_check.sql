@@ -5,27 +5,38 @@ SET client_min_messages = warning;
 CREATE EXTENSION pg_tandem;
 CREATE TABLE large (id int PRIMARY KEY, amount int, note text);
 INSERT INTO large SELECT i, i, repeat('x', 100) FROM generate_series(1, 1000) i;
--- from 16 on the server makes a file longer than it need be: VACUUM cuts that off
-VACUUM large;
 CREATE TABLE small (id int PRIMARY KEY, amount int, note text);
 SET tandem.ddl_check_size = '64kB';
+-- what an error says, but for the size, which is not the same on all servers
+CREATE FUNCTION refused(statement text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	message text;
+	hint text;
+BEGIN
+	EXECUTE statement;
+	RETURN NEXT 'done';
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+	RETURN NEXT message;
+	RETURN NEXT hint;
+END $$;
+\set VERBOSITY terse
 
 -- off is the default
 SHOW tandem.ddl_check;
 ALTER TABLE large ALTER amount TYPE bigint;
-VACUUM large;
 SET tandem.ddl_check = warn;
 ALTER TABLE large ALTER amount TYPE int;
-VACUUM large;
 \d large
 SET tandem.ddl_check = refuse;
 ALTER TABLE large ALTER amount TYPE bigint;
+SELECT * FROM refused('ALTER TABLE large ALTER amount TYPE bigint');
 \d large
 ALTER TABLE small ALTER amount TYPE bigint;
 CREATE INDEX large_note ON large (note);
 SELECT 1 \; CREATE INDEX large_note ON large (note);
 CREATE INDEX CONCURRENTLY large_note ON large (note);
-DROP INDEX large_note;
+SELECT * FROM refused('DROP INDEX large_note');
 DROP INDEX CONCURRENTLY large_note;
 TRUNCATE large;
 VACUUM FULL large;

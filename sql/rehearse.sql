@@ -151,6 +151,44 @@ CALL tandem.rehearse('ALTER TABLE orders ADD extra text; SELECT pg_sleep(0.05)',
 CALL tandem.rehearse('SELECT count(*) FROM orders; SELECT pg_sleep(0.05)', max_lock_time => '1 ms');
 CALL tandem.rehearse('ALTER TABLE orders ADD extra text', max_lock_time => '1 min');
 \set VERBOSITY default
+\set SHOW_CONTEXT never
+CREATE FUNCTION exceeded(script text, limits text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	detail text;
+BEGIN
+	EXECUTE format('CALL tandem.rehearse(%L, %s)', script, limits);
+	RETURN NEXT 'within the limits';
+EXCEPTION WHEN program_limit_exceeded THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN NEXT regexp_replace(detail, '\d+ bytes', 'N bytes', 'g');
+END $$;
+-- what is passed over counts as lint says
+SELECT * FROM exceeded(E'VACUUM FULL orders;\nREINDEX TABLE CONCURRENTLY orders', $$max_lock_mode => 'SHARE'$$);
+SELECT * FROM exceeded('VACUUM FULL orders', 'max_rewrite_bytes => 0');
+SELECT * FROM exceeded('CREATE INDEX CONCURRENTLY ON orders (price); VACUUM orders', $$max_lock_mode => 'SHARE UPDATE EXCLUSIVE', max_rewrite_bytes => 0$$);
+-- an index counts where its lock keeps away more than that of its table
+SELECT * FROM exceeded('REINDEX TABLE orders', $$max_lock_mode => 'SHARE'$$);
+SELECT * FROM exceeded('REINDEX INDEX orders_pkey', 'max_rewrite_bytes => 0');
+SELECT * FROM exceeded('UPDATE orders SET price = price WHERE id = 1', $$max_lock_mode => 'ROW EXCLUSIVE'$$);
+CALL tandem.rehearse('REINDEX TABLE orders; ALTER TABLE orders ALTER price TYPE bigint');
+SELECT s, relation, lock_mode FROM report WHERE relation IS NOT NULL;
+-- what is stored apart is written anew too, and partitions are so together
+CREATE TABLE long (id int, data text);
+ALTER TABLE long ALTER data SET STORAGE external;
+INSERT INTO long SELECT i, repeat('x', 20000) FROM generate_series(1, 50) i;
+SELECT * FROM exceeded('ALTER TABLE long ALTER id TYPE bigint', 'max_rewrite_bytes => 900000');
+CREATE TABLE parts (id int, amount int) PARTITION BY LIST (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES IN (2);
+INSERT INTO parts SELECT 1 + i % 2, i FROM generate_series(1, 40000) i;
+-- 720 kB each, at the least
+SELECT * FROM exceeded(E'SELECT 1;\nALTER TABLE parts ALTER amount TYPE bigint', 'max_rewrite_bytes => 1400000');
+SELECT * FROM exceeded(E'SELECT 1;\nALTER TABLE parts ALTER amount TYPE bigint', 'max_rewrite_bytes => 10000000');
+CALL tandem.rehearse('SELECT 1', max_lock_time => '-1 s');
+SELECT * FROM exceeded('ALTER TABLE orders ADD extra text', $$max_lock_time => '1000000 years'$$);
+-- the line of an error behind letters of several bytes
+CALL tandem.rehearse(E'SELECT ''\u00e4\u00f6\u00fc\u00e4\u00f6\u00fc\n\n'' ||\n\n nothing_there');
+\set SHOW_CONTEXT errors
 -- within a transaction block the report goes with the error: it says all
 BEGIN;
 CALL tandem.rehearse(E'SELECT 1;\nALTER TABLE orders ADD extra text', max_lock_mode => 'SHARE');

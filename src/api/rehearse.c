@@ -101,14 +101,22 @@ tandem_rehearse_change(PG_FUNCTION_ARGS)
 
 /* Returns a time in microseconds, or -1 for NULL. */
 static int64
-argument_interval(FunctionCallInfo fcinfo, int n)
+argument_interval(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	const Interval *interval;
+	double		us;
 
 	if (PG_ARGISNULL(n))
 		return -1;
 	interval = PG_GETARG_INTERVAL_P(n);
-	return interval->time + interval->day * USECS_PER_DAY + interval->month * DAYS_PER_MONTH * USECS_PER_DAY;
+	us = interval->time + (interval->day + (double) interval->month * DAYS_PER_MONTH) * USECS_PER_DAY;
+	if (us < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be negative", name),
+				 errhint("Leave it out for no limit.")));
+	/* longer than anybody waits */
+	return us < (double) PG_INT64_MAX / 2 ? (int64) us : PG_INT64_MAX / 2;
 }
 
 static int64
@@ -148,7 +156,7 @@ tandem_rehearse(PG_FUNCTION_ARGS)
 		.script = argument_text(fcinfo, 0, "script"),
 		.keep = argument_bool(fcinfo, 1, "keep"),
 		.max_lock_mode = PG_ARGISNULL(2) ? NoLock : rehearsal_lock_mode(argument_text(fcinfo, 2, "max_lock_mode")),
-		.max_lock_us = argument_interval(fcinfo, 3),
+		.max_lock_us = argument_interval(fcinfo, 3, "max_lock_time"),
 		.max_rewrite_bytes = argument_bytes(fcinfo, 4, "max_rewrite_bytes"),
 		.top_level = argument_bool(fcinfo, 5, "top_level")
 	};

@@ -250,7 +250,7 @@ notice_passed_over(const Rehearsal *rehearsal)
 	{
 		const RehearsalRow *row = lfirst(lc);
 
-		if (row->passed_over)
+		if (row->passed_over && row->relation == NULL)
 			ereport(NOTICE, (errmsg("line %d of the script is passed over", row->line),
 							 errdetail_internal("%s", row->message)));
 	}

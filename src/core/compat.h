@@ -935,6 +935,32 @@ compat_is_unenforced(const Constraint *constraint)
 #endif
 }
 
+/* Is it NOT ENFORCED, behind a constraint of a column, as parsed? */
+static inline bool
+compat_unenforces(const Constraint *constraint)
+{
+#if PG_VERSION_NUM >= 180000
+	return constraint->contype == CONSTR_ATTR_NOT_ENFORCED;
+#else
+	return false;
+#endif
+}
+
+/* Does this definition of ALTER CONSTRAINT have it enforced, or no more?  Of which name? */
+static inline bool
+compat_alters_enforcement(const Node *definition, const char **name, bool *enforced)
+{
+#if PG_VERSION_NUM >= 180000
+	const		ATAlterConstraint *alter = castNode(ATAlterConstraint, (Node *) definition);
+
+	*name = alter->conname;
+	*enforced = alter->is_enforced;
+	return alter->alterEnforceability;
+#else
+	return false;
+#endif
+}
+
 /* Are the values of a generated column, as parsed, computed when they are read? */
 static inline bool
 compat_is_virtual(const Constraint *constraint)
@@ -981,6 +1007,20 @@ compat_repacked(Node *statement, bool *concurrently)
 		return ((ClusterStmt *) statement)->relation;
 #endif
 	return NULL;
+}
+
+/* Is it CLUSTER or REPACK; of tables that have been clustered by an index, where it names none? */
+static inline bool
+compat_is_repack(Node *statement, bool *clustered)
+{
+#if PG_VERSION_NUM >= 190000
+	*clustered = IsA(statement, RepackStmt) &&
+		(((RepackStmt *) statement)->usingindex || ((RepackStmt *) statement)->command == REPACK_COMMAND_CLUSTER);
+	return IsA(statement, RepackStmt);
+#else
+	*clustered = true;
+	return IsA(statement, ClusterStmt);
+#endif
 }
 
 /* Does the role have the privilege (see acl.h) on this database? */

@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_proc.h"
@@ -46,16 +47,22 @@
 Constraint *
 column_constraint(const ColumnDef *column, ConstrType kind)
 {
+	Constraint *found = NULL;
 	ListCell   *lc;
 
 	foreach(lc, column->constraints)
 	{
 		Constraint *constraint = lfirst_node(Constraint, lc);
 
+		/* it says so of the one before, which then does nothing */
+		if (found && compat_unenforces(constraint))
+			return NULL;
+		if (found && constraint->contype != CONSTR_ATTR_DEFERRABLE && constraint->contype != CONSTR_ATTR_DEFERRED)
+			break;
 		if (constraint->contype == kind)
-			return constraint;
+			found = constraint;
 	}
-	return NULL;
+	return found;
 }
 
 bool
@@ -218,6 +225,8 @@ gives_stored_value(Node *expression)
 static Node *
 cast_column(Node *raw, const char *name, Var *column)
 {
+	/* casts of casts stand in a row: the grammar has not looked at the depth */
+	check_stack_depth();
 	if (IsA(raw, ColumnRef))
 	{
 		Node	   *last = llast(((ColumnRef *) raw)->fields);
@@ -487,12 +496,28 @@ validate_effect(ScriptTables *tables, AlterTableCmd *command, Effect *effect, Li
 }
 
 static void
+alter_constraint_effect(ScriptTables *tables, AlterTableCmd *command, Effect *effect, List **effects)
+{
+	const char *name;
+	bool		enforced;
+	ScriptConstraint *constraint = compat_alters_enforcement(command->def, &name, &enforced)
+	? script_constraint(tables, effect->table, name) : NULL;
+
+	if (constraint == NULL || constraint->referenced == NULL)
+		return;
+	effect->scans |= enforced;
+	effect_on(effects, constraint->referenced, enforced ? ShareRowExclusiveLock : AccessExclusiveLock)->scans |= enforced;
+}
+
+static void
 drop_constraint_effect(ScriptTables *tables, AlterTableCmd *command, Effect *effect, List **effects)
 {
 	ScriptConstraint *constraint = script_constraint(tables, effect->table, command->name);
 
 	if (constraint && constraint->referenced && !constraint->referenced->dropped)
 		effect_on(effects, constraint->referenced, AccessExclusiveLock);
+	if (constraint && command->behavior == DROP_CASCADE)
+		drop_object_effects(tables, ConstraintRelationId, constraint->oid, 0, true, effects);
 }
 
 static void
@@ -538,7 +563,8 @@ storage_changes(Oid relid, AlterTableCmd *command)
 {
 	Storage		storage;
 
-	if (!storage_of(relid, &storage))
+	/* a partitioned table has no file, and its partitions keep theirs */
+	if (!RELKIND_HAS_STORAGE(get_rel_relkind(relid)) || !storage_of(relid, &storage))
 		return false;
 	switch (command->subtype)
 	{
@@ -554,24 +580,37 @@ storage_changes(Oid relid, AlterTableCmd *command)
 	}
 }
 
+/* A CHECK that says what the bounds say spares it; which it is, is the server's to see. */
+static bool
+rows_are_tried(const ScriptTable *partition)
+{
+	return !relation_rows_any(ConstraintRelationId, partition->relid, is_valid_check, NULL);
+}
+
+void
+default_partition_effect(ScriptTables *tables, ScriptTable *table, bool tried, List **effects)
+{
+	Oid			relid = OidIsValid(table->relid) ? get_default_partition_oid(table->relid) : InvalidOid;
+	ScriptTable *partition = OidIsValid(relid) ? script_table_of_oid(tables, relid) : NULL;
+
+	if (partition)
+		effect_on(effects, partition, AccessExclusiveLock)->scans |= tried && rows_are_tried(partition);
+}
+
 static void
-partition_effect(ScriptTables *tables, AlterTableCmd *command, List **effects)
+partition_effect(ScriptTables *tables, ScriptTable *table, AlterTableCmd *command, List **effects)
 {
 	PartitionCmd *partition = castNode(PartitionCmd, command->def);
-	ScriptTable *table = script_table(tables, partition->name);
+	ScriptTable *named = script_table(tables, partition->name);
+	bool		attaches = command->subtype == AT_AttachPartition;
 	Effect	   *effect;
 
-	if (!table)
+	if (!partition->concurrent && !(attaches && partition->bound && partition->bound->is_default))
+		default_partition_effect(tables, table, attaches, effects);
+	if (!named)
 		return;
-	effect = effect_on(effects, table, AccessExclusiveLock);
-	if (command->subtype != AT_AttachPartition || !OidIsValid(table->relid))
-		return;
-
-	/*
-	 * a CHECK that says what the bounds say spares it; which it is, is the
-	 * server's to see
-	 */
-	effect->scans |= !relation_rows_any(ConstraintRelationId, table->relid, is_valid_check, NULL);
+	effect = effect_on(effects, named, AccessExclusiveLock);
+	effect->scans |= attaches && OidIsValid(named->relid) && rows_are_tried(named);
 }
 
 void
@@ -599,6 +638,9 @@ command_effects(ScriptTables *tables, ScriptTable *table, AlterTableCmd *command
 		case AT_ValidateConstraint:
 			validate_effect(tables, command, &own, effects);
 			break;
+		case AT_AlterConstraint:
+			alter_constraint_effect(tables, command, &own, effects);
+			break;
 		case AT_DropConstraint:
 			drop_constraint_effect(tables, command, &own, effects);
 			break;
@@ -617,7 +659,7 @@ command_effects(ScriptTables *tables, ScriptTable *table, AlterTableCmd *command
 			break;
 		case AT_AttachPartition:
 		case AT_DetachPartition:
-			partition_effect(tables, command, effects);
+			partition_effect(tables, table, command, effects);
 			break;
 		default:
 			if (compat_sets_expression(command->subtype))

@@ -32,29 +32,35 @@
 
 static ProcessUtility_hook_type next_process_utility;
 
-/* The first danger of a statement. */
+/* The danger of a statement: the first one, or the first about the largest table. */
 typedef struct Danger
 {
 	Lint		lint;
-	ScriptTable *table;			/* NULL: none is found */
-	int64		bytes;			/* of the largest table that the statement
-								 * locks */
-	char	   *message;
+	ScriptTable *largest;		/* of those that others use and the statement
+								 * locks; NULL: there is none */
+	int64		bytes;			/* of it */
+	bool		is_of_largest;	/* the message is about that table */
+	char	   *message;		/* NULL: none is found */
 	char	   *advice;
 	int			release;		/* for a migration that follows the advice */
 	bool		locks;			/* others wait behind its lock */
+	bool		commits;		/* on the way: no setting can be set for it
+								 * alone */
 } Danger;
 
+/* What is about a small table, or about none, is a danger to the largest one that is locked along. */
 static void
 note_danger(Lint *lint, const char *severity, const char *rule, ScriptTable *table,
 			const char *message, const char *advice)
 {
 	Danger	   *danger = lint->result;
+	bool		is_of_largest = table == danger->largest;
 
-	if (danger->table || !table || strcmp(severity, "danger") != 0 ||
-		danger->bytes < (int64) setting_ddl_check_size * 1024)
+	if (strcmp(severity, "danger") != 0 || !danger->largest ||
+		danger->bytes < (int64) setting_ddl_check_size * 1024 ||
+		(danger->message && (danger->is_of_largest || !is_of_largest)))
 		return;
-	danger->table = table;
+	danger->is_of_largest = is_of_largest;
 	danger->message = pstrdup(message);
 	danger->advice = pstrdup(advice);
 }
@@ -73,10 +79,15 @@ look_for_danger(void *arg)
 		Effect	   *effect = lfirst(lc);
 
 		danger->locks = danger->locks || (effect->lock >= ShareLock && !effect->table->made);
-		danger->bytes = Max(danger->bytes, script_table_bytes(effect->table));
+		if (!effect->table->made && (!danger->largest || script_table_bytes(effect->table) > danger->bytes))
+		{
+			danger->largest = effect->table;
+			danger->bytes = script_table_bytes(effect->table);
+		}
 	}
+	danger->commits = lint_is_top_level(danger->lint.tables, danger->lint.statement->parsed);
 	lint_statement(&danger->lint);
-	if (danger->table)
+	if (danger->message)
 		danger->release = registry_next_release();
 	snapshot_leave(entered);
 }
@@ -120,9 +131,9 @@ report_danger(const Danger *danger, const char *command)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 setting_ddl_check == DDL_CHECK_WARN
 			 ? errmsg("%s is a danger to those who use %s: %s",
-					  command, script_table_name(danger->table), danger->message)
+					  command, script_table_name(danger->largest), danger->message)
 			 : errmsg("tandem.ddl_check refuses %s on %s: %s",
-					  command, script_table_name(danger->table), danger->message),
+					  command, script_table_name(danger->largest), danger->message),
 			 errdetail("The table has %s.",
 					   text_to_cstring(DatumGetTextPP(DirectFunctionCall1(pg_size_pretty,
 																		  Int64GetDatum(danger->bytes))))),
@@ -133,10 +144,10 @@ report_danger(const Danger *danger, const char *command)
 static bool
 is_ddl(Node *statement)
 {
-	bool		concurrently;
+	bool		clustered;
 
 	return GetCommandLogLevel(statement) == LOGSTMT_DDL || IsA(statement, TruncateStmt) ||
-		IsA(statement, VacuumStmt) || IsA(statement, ReindexStmt) || compat_repacked(statement, &concurrently);
+		IsA(statement, VacuumStmt) || IsA(statement, ReindexStmt) || compat_is_repack(statement, &clustered);
 }
 
 static bool
@@ -148,30 +159,23 @@ is_to_be_checked(const PlannedStmt *planned, ProcessUtilityContext context)
 		IsTransactionState() && !RecoveryInProgress() && OidIsValid(extension_schema());
 }
 
-/* May a setting be set for the statement alone?  Not if that ends the transaction. */
-static bool
-is_in_one_transaction(Node *statement)
-{
-	return !lint_is_top_level(statement);
-}
-
 static void
 check_process_utility(PlannedStmt *planned, const char *query, bool read_only_tree,
 					  ProcessUtilityContext context, ParamListInfo parameters,
 					  QueryEnvironment *environment, DestReceiver *receiver,
 					  QueryCompletion *completion)
 {
-	Danger		danger = {.table = NULL};
+	Danger		danger = {.message = NULL};
 	int			level = 0;
 
 	if (is_to_be_checked(planned, context))
 	{
 		find_danger(&danger, planned, query);
-		if (danger.table)
+		if (danger.message)
 			report_danger(&danger, GetCommandTagName(CreateCommandTag(planned->utilityStmt)));
 		if (danger.locks && setting_ddl_check_lock_timeout > 0 &&
 			(LockTimeout == 0 || LockTimeout > setting_ddl_check_lock_timeout) &&
-			is_in_one_transaction(planned->utilityStmt))
+			!danger.commits)
 		{
 			level = NewGUCNestLevel();
 			(void) set_config_option("lock_timeout", psprintf("%d", setting_ddl_check_lock_timeout),

@@ -7,12 +7,17 @@
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "commands/extension.h"
+#include "commands/policy.h"
+#include "commands/trigger.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
+#include "rewrite/rewriteSupport.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -20,21 +25,30 @@
 #include "core/query.h"
 #include "core/relation.h"
 #include "review/effect.h"
+#include "review/wide_effect.h"
+
+Effect *
+effect_of(List *effects, const ScriptTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, effects)
+	{
+		if (((Effect *) lfirst(lc))->table == table)
+			return lfirst(lc);
+	}
+	return NULL;
+}
 
 Effect *
 effect_on(List **effects, ScriptTable *table, LOCKMODE lock)
 {
-	ListCell   *lc;
-	Effect	   *effect;
+	Effect	   *effect = effect_of(*effects, table);
 
-	foreach(lc, *effects)
+	if (effect)
 	{
-		effect = lfirst(lc);
-		if (effect->table == table)
-		{
-			effect->lock = Max(effect->lock, lock);
-			return effect;
-		}
+		effect->lock = Max(effect->lock, lock);
+		return effect;
 	}
 	effect = palloc0(sizeof(Effect));
 	effect->table = table;
@@ -132,31 +146,42 @@ table_of_index(ScriptTables *tables, ScriptTable *index)
  */
 
 static void
-drop_index_effects(ScriptTables *tables, ScriptTable *index, bool concurrently, List **effects)
+drop_index_effects(ScriptTables *tables, ScriptTable *index, const DropStmt *drop, List **effects)
 {
-	LOCKMODE	lock = concurrently ? ShareUpdateExclusiveLock : AccessExclusiveLock;
+	LOCKMODE	lock = drop->concurrent ? ShareUpdateExclusiveLock : AccessExclusiveLock;
 	ScriptTable *table = table_of_index(tables, index);
 
 	if (table)
 		effect_on(effects, table, lock);
 	effect_on(effects, index, lock);
+	if (drop->behavior == DROP_CASCADE)
+		drop_object_effects(tables, RelationRelationId, index->relid, 0, true, effects);
+}
+
+static bool
+part_is_there(const ScriptTable *table, ObjectType kind, const char *name)
+{
+	return kind == OBJECT_TRIGGER ? OidIsValid(get_trigger_oid(table->relid, name, true))
+		: kind == OBJECT_RULE ? OidIsValid(get_rewrite_oid(table->relid, name, true))
+		: OidIsValid(get_relation_policy_oid(table->relid, name, true));
 }
 
 /* The object is named behind the table that it belongs to. */
 static void
-drop_part_effects(ScriptTables *tables, List *names, List **effects)
+drop_part_effects(ScriptTables *tables, const DropStmt *drop, List *names, List **effects)
 {
 	List	   *of_table = list_truncate(list_copy(names), list_length(names) - 1);
 	ScriptTable *table = of_table ? script_table_of_names(tables, of_table) : NULL;
 
-	if (table)
+	if (table && !(drop->missing_ok && !table->made && !part_is_there(table, drop->removeType, strVal(llast(names)))))
 		effect_on(effects, table, AccessExclusiveLock);
 }
 
 static void
 drop_table_effects(ScriptTables *tables, ScriptTable *table, bool cascades, List **effects)
 {
-	Oid			parent = OidIsValid(table->relid) ? partition_parent(table->relid) : InvalidOid;
+	Oid			parent = OidIsValid(table->relid) && get_rel_relispartition(table->relid)
+	? partition_parent(table->relid) : InvalidOid;
 	ScriptTable *of_partition = OidIsValid(parent) ? script_table_of_oid(tables, parent) : NULL;
 
 	effect_on(effects, table, AccessExclusiveLock);
@@ -188,9 +213,17 @@ drop_other_effects(ScriptTables *tables, DropStmt *drop, Node *object, List **ef
 	Oid			class = InvalidOid;
 	int32		typmod;
 
-	if (drop->behavior != DROP_CASCADE)
+	bool		cascades = drop->behavior == DROP_CASCADE;
+
+	/* an extension has tables of its own */
+	if (!cascades && drop->removeType != OBJECT_EXTENSION)
 		return;
-	if (drop->removeType == OBJECT_TYPE || drop->removeType == OBJECT_DOMAIN)
+	if (drop->removeType == OBJECT_EXTENSION)
+	{
+		class = ExtensionRelationId;
+		found = get_extension_oid(strVal(object), true);
+	}
+	else if (drop->removeType == OBJECT_TYPE || drop->removeType == OBJECT_DOMAIN)
 	{
 		class = TypeRelationId;
 		found = type_of_name(castNode(TypeName, object), &typmod);
@@ -206,7 +239,7 @@ drop_other_effects(ScriptTables *tables, DropStmt *drop, Node *object, List **ef
 		class = NamespaceRelationId;
 		found = get_namespace_oid(strVal(object), true);
 	}
-	drop_object_effects(tables, class, found, 0, true, effects);
+	drop_object_effects(tables, class, found, 0, cascades, effects);
 }
 
 static void
@@ -233,12 +266,12 @@ drop_effects(ScriptTables *tables, void *statement, List **effects)
 			case OBJECT_INDEX:
 				table = script_table_of_names(tables, lfirst(lc));
 				if (table)
-					drop_index_effects(tables, table, drop->concurrent, effects);
+					drop_index_effects(tables, table, drop, effects);
 				break;
 			case OBJECT_TRIGGER:
 			case OBJECT_RULE:
 			case OBJECT_POLICY:
-				drop_part_effects(tables, lfirst(lc), effects);
+				drop_part_effects(tables, drop, lfirst(lc), effects);
 				break;
 			case OBJECT_STATISTIC_EXT:
 				drop_statistics_effects(tables, lfirst(lc), effects);
@@ -287,8 +320,13 @@ create_table_effects(ScriptTables *tables, void *statement, List **effects)
 	if (create->if_not_exists && script_table(tables, create->relation))
 		return;
 	foreach(lc, create->inhRelations)
-		effect_named(tables, lfirst(lc), create->partbound ? AccessExclusiveLock : ShareUpdateExclusiveLock,
-					 effects);
+	{
+		Effect	   *parent = effect_named(tables, lfirst(lc), create->partbound ? AccessExclusiveLock : ShareUpdateExclusiveLock,
+										  effects);
+
+		if (parent && create->partbound && !create->partbound->is_default)
+			default_partition_effect(tables, parent->table, true, effects);
+	}
 	foreach(lc, create->tableElts)
 	{
 		if (IsA(lfirst(lc), Constraint))
@@ -450,28 +488,88 @@ refresh_effects(ScriptTables *tables, void *statement, List **effects)
 	}
 }
 
+/* Of a view all that it shows is locked along, through other views too. */
 static void
 lock_effects(ScriptTables *tables, void *statement, List **effects)
 {
 	LockStmt   *lock = statement;
 	ListCell   *lc;
 
+	if (lock->mode < RowExclusiveLock)
+		return;
 	foreach(lc, lock->relations)
-		if (lock->mode >= RowExclusiveLock)
-		effect_named(tables, lfirst(lc), lock->mode, effects);
+	{
+		Effect	   *effect = effect_named(tables, lfirst(lc), lock->mode, effects);
+		TandemQuery query;
+
+		if (effect == NULL || effect->table->kind != RELKIND_VIEW || !OidIsValid(effect->table->relid))
+			continue;
+		query_begin(&query);
+		query_oid(&query, effect->table->relid);
+		effects_told(tables, &query,
+					 "WITH RECURSIVE shown AS (SELECT $1 AS oid UNION "
+					 "  SELECT d.refobjid FROM shown s JOIN pg_rewrite w ON w.ev_class = s.oid AND w.rulename = '_RETURN' "
+					 "  JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid "
+					 "    AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> s.oid) "
+					 "SELECT s.oid FROM shown s JOIN pg_class c ON c.oid = s.oid AND c.relkind IN ('r', 'p', 'v', 'f') "
+					 "ORDER BY s.oid", lock->mode, effects);
+	}
+}
+
+List *
+altered_tables(ScriptTables *tables, const RangeVar *name, bool of_type, bool cascades)
+{
+	ScriptTable *table = of_type ? NULL : script_table(tables, name);
+	Oid			type = of_type && cascades ? RangeVarGetRelid(name, NoLock, true) : InvalidOid;
+	List	   *typed = NIL;
+	List	   *relids;
+	TandemQuery query;
+	ListCell   *lc;
+
+	if (!of_type)
+		return table ? list_make1(table) : NIL;
+	if (!OidIsValid(type))
+		return NIL;
+	query_begin(&query);
+	query_oid(&query, type);
+	relids = query_oids(&query,
+						"SELECT c.oid FROM pg_class t JOIN pg_class c ON c.reloftype = t.reltype WHERE t.oid = $1 AND t.relkind = 'c' "
+						"ORDER BY c.oid");
+	query_end(&query);
+	foreach(lc, relids)
+	{
+		table = script_table_of_oid(tables, lfirst_oid(lc));
+		if (table)
+			typed = lappend(typed, table);
+	}
+	return typed;
 }
 
 static void
 alter_table_effects(ScriptTables *tables, void *statement, List **effects)
 {
 	AlterTableStmt *alter = statement;
-	ScriptTable *table = script_table(tables, alter->relation);
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, alter->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		foreach(lc2, altered_tables(tables, alter->relation, alter->objtype == OBJECT_TYPE, command->behavior == DROP_CASCADE))
+			command_effects(tables, lfirst(lc2), command, effects);
+	}
+}
+
+static void
+rename_effects(ScriptTables *tables, void *statement, List **effects)
+{
+	RenameStmt *rename = statement;
 	ListCell   *lc;
 
-	if (!table)
-		return;
-	foreach(lc, alter->cmds)
-		command_effects(tables, table, lfirst_node(AlterTableCmd, lc), effects);
+	foreach(lc, rename->relation ? altered_tables(tables, rename->relation, rename->renameType == OBJECT_ATTRIBUTE,
+												  rename->behavior == DROP_CASCADE) : NIL)
+		effect_on(effects, lfirst(lc), lock_of_renaming(rename));
 }
 
 /* The values of a domain are in the columns of its type. */
@@ -567,10 +665,7 @@ repack_effect(ScriptTables *tables, Node *statement, List **effects)
 static void
 other_effects(ScriptTables *tables, Node *statement, List **effects)
 {
-	if (IsA(statement, RenameStmt))
-		effect_named(tables, ((RenameStmt *) statement)->relation,
-					 lock_of_renaming((RenameStmt *) statement), effects);
-	else if (IsA(statement, ViewStmt) && ((ViewStmt *) statement)->replace)
+	if (IsA(statement, ViewStmt) && ((ViewStmt *) statement)->replace)
 		effect_named(tables, ((ViewStmt *) statement)->view, AccessExclusiveLock, effects);
 	else if (IsA(statement, CopyStmt) && ((CopyStmt *) statement)->is_from)
 		effect_named(tables, ((CopyStmt *) statement)->relation, RowExclusiveLock, effects);
@@ -589,6 +684,7 @@ typedef struct OwnEffects
 
 static const OwnEffects own_effects[] = {
 	{T_AlterTableStmt, alter_table_effects},
+	{T_RenameStmt, rename_effects},
 	{T_CreateStmt, create_table_effects},
 	{T_IndexStmt, create_index_effects},
 	{T_CreateStatsStmt, statistics_effects},
@@ -603,12 +699,46 @@ static const OwnEffects own_effects[] = {
 	{T_LockStmt, lock_effects},
 };
 
-List *
-statement_effects(ScriptTables *tables, Node *statement)
+static const WithClause *
+with_clause(Node *statement)
 {
-	List	   *effects = NIL;
+	switch (nodeTag(statement))
+	{
+		case T_SelectStmt:
+			return ((SelectStmt *) statement)->withClause;
+		case T_InsertStmt:
+			return ((InsertStmt *) statement)->withClause;
+		case T_UpdateStmt:
+			return ((UpdateStmt *) statement)->withClause;
+		case T_DeleteStmt:
+			return ((DeleteStmt *) statement)->withClause;
+		case T_MergeStmt:
+			return ((MergeStmt *) statement)->withClause;
+		default:
+			return NULL;
+	}
+}
+
+List *
+statement_parts(Node *statement)
+{
+	const WithClause *with = with_clause(statement);
+	List	   *parts = NIL;
+	ListCell   *lc;
+
+	if (with)
+		foreach(lc, with->ctes)
+			parts = lappend(parts, ((CommonTableExpr *) lfirst(lc))->ctequery);
+	return lappend(parts, statement);
+}
+
+static List *
+effects_of_part(ScriptTables *tables, Node *statement, List *effects)
+{
 	int			i;
 
+	if (wide_effects(tables, statement, &effects))
+		return effects;
 	for (i = 0; i < (int) lengthof(own_effects); i++)
 	{
 		if (own_effects[i].tag == nodeTag(statement))
@@ -619,5 +749,16 @@ statement_effects(ScriptTables *tables, Node *statement)
 	}
 	if (!plain_effect(tables, statement, &effects) && !repack_effect(tables, statement, &effects))
 		other_effects(tables, statement, &effects);
+	return effects;
+}
+
+List *
+statement_effects(ScriptTables *tables, Node *statement)
+{
+	List	   *effects = NIL;
+	ListCell   *lc;
+
+	foreach(lc, statement_parts(statement))
+		effects = effects_of_part(tables, lfirst(lc), effects);
 	return effects;
 }

@@ -20,16 +20,35 @@ typedef struct Effect
 /*
  * Returns what the statement does, a list of Effect in the order in which it comes to
  * the tables, from what the grammar has read and the catalogs.  Locks weaker than ROW
- * EXCLUSIVE are left out, and so are partitions, which are as their table.
+ * EXCLUSIVE are left out, and so are partitions and heirs, which are as their
+ * table.
  */
 extern List *statement_effects(ScriptTables *tables, Node *statement);
 
-/* Returns the effect on a table of a list of them, which is added where there is none. */
+/*
+ * Returns the statements that it is made of: those in WITH, which the server has at its top
+ * alone, and itself.
+ */
+extern List *statement_parts(Node *statement);
+
+/*
+ * Returns the tables that ALTER of that name changes, of ScriptTable: of a type those made OF
+ * it, if it cascades.
+ */
+extern List *altered_tables(ScriptTables *tables, const RangeVar *name, bool of_type, bool cascades);
+
+/* Returns the effect on a table of a list of them, or NULL. */
+extern Effect *effect_of(List *effects, const ScriptTable *table);
+
+/* The same, with that lock at least, which is added where there is none. */
 extern Effect *effect_on(List **effects, ScriptTable *table, LOCKMODE lock);
 
 /* Adds what one command of an ALTER TABLE does. */
 extern void command_effects(ScriptTables *tables, ScriptTable *table, AlterTableCmd *command,
 							List **effects);
+
+/* Adds what comes to the default partition when another one comes, and its rows are tried, or goes. */
+extern void default_partition_effect(ScriptTables *tables, ScriptTable *table, bool tried, List **effects);
 
 /*
  * Adds the locks on what is dropped along with an object, or with column part of a

@@ -9,6 +9,7 @@
 
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "utils/guc.h"
 
 #include "core/error.h"
 #include "core/transaction.h"
@@ -23,19 +24,6 @@ typedef struct LintScript
 	bool		one_transaction;	/* the script is run as a whole, as tools
 									 * do */
 } LintScript;
-
-static const Effect *
-effect_of(const Lint *lint, const ScriptTable *table)
-{
-	ListCell   *lc;
-
-	foreach(lc, lint->effects)
-	{
-		if (((Effect *) lfirst(lc))->table == table)
-			return lfirst(lc);
-	}
-	return NULL;
-}
 
 static void
 put(Lint *lint, int line, const char *severity, const char *rule, ScriptTable *table,
@@ -60,7 +48,7 @@ static void
 report_finding(Lint *lint, const char *severity, const char *rule, ScriptTable *table,
 			   const char *message, const char *advice)
 {
-	put(lint, lint->statement->line, severity, rule, table, table ? effect_of(lint, table) : NULL,
+	put(lint, lint->statement->line, severity, rule, table, effect_of(lint->effects, table),
 		message, advice);
 }
 
@@ -89,11 +77,25 @@ follow_transaction(Lint *lint, const TransactionStmt *statement)
 	}
 }
 
+/* Is it a time, and none that means no limit? */
+static bool
+is_limit(List *values)
+{
+	A_Const    *value = list_length(values) == 1 ? linitial(values) : NULL;
+	int			ms;
+
+	if (value == NULL || !IsA(value, A_Const))
+		return false;
+	if (IsA(&value->val, Integer))
+		return intVal(&value->val) > 0;
+	return IsA(&value->val, String) && parse_int(strVal(&value->val), &ms, GUC_UNIT_MS, NULL) && ms > 0;
+}
+
 static void
 follow_settings(Lint *lint, const VariableSetStmt *set)
 {
-	if (strcmp(set->name ? set->name : "", "lock_timeout") == 0)
-		lint->has_lock_timeout = set->kind == VAR_SET_VALUE;
+	if (set->kind == VAR_RESET_ALL || strcmp(set->name ? set->name : "", "lock_timeout") == 0)
+		lint->has_lock_timeout = set->kind == VAR_SET_VALUE && is_limit(set->args);
 }
 
 static void
@@ -167,7 +169,7 @@ look_at(Lint *lint, const ScriptStatement *statement)
 }
 
 static bool
-is_transaction_of_tool(List *statements)
+is_transaction_of_tool(ScriptTables *tables, List *statements)
 {
 	ListCell   *lc;
 
@@ -175,7 +177,7 @@ is_transaction_of_tool(List *statements)
 	{
 		Node	   *parsed = ((ScriptStatement *) lfirst(lc))->parsed;
 
-		if (parsed && (IsA(parsed, TransactionStmt) || lint_is_top_level(parsed)))
+		if (parsed && (IsA(parsed, TransactionStmt) || lint_is_top_level(tables, parsed)))
 			return false;
 	}
 	return true;
@@ -211,7 +213,7 @@ lint_script(const char *text, LintFound found, void *arg)
 	};
 	ListCell   *lc;
 
-	script.one_transaction = is_transaction_of_tool(statements);
+	script.one_transaction = is_transaction_of_tool(lint.tables, statements);
 	foreach(lc, statements)
 		look_at(&lint, lfirst(lc));
 	if (statements)

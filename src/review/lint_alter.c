@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/partition.h"
 #include "utils/builtins.h"
 
 #include "core/compat.h"
@@ -107,24 +108,35 @@ lint_add_column_checked(Lint *lint, Node *node)
 	}
 }
 
-/* The key that the column is, or refers to, as arguments of change_key; NULL if there is none. */
+/*
+ * The key that the column is, or refers to, as arguments of change_key; NULL if there is none,
+ * or its table is not the user's to see.
+ */
 static char *
 key_of_column(Lint *lint)
 {
+	ScriptTable *table = NULL;
+	char	   *column = NULL;
 	TandemQuery query;
 
 	query_begin(&query);
 	query_oid(&query, lint->table->relid);
 	query_name(&query, lint->command->name);
-	return query_end_text(&query, query_run_latest(&query,
-												   "SELECT format('%L, %L', k.relation::regclass, a.attname) FROM pg_attribute c CROSS JOIN LATERAL ("
-												   "  SELECT n.confrelid AS relation, n.confkey[array_position(n.conkey, c.attnum)] AS number "
-												   "  FROM pg_constraint n WHERE n.contype = 'f' AND n.conrelid = c.attrelid AND c.attnum = ANY (n.conkey) "
-												   "  UNION ALL SELECT c.attrelid, c.attnum FROM pg_constraint n "
-												   "  WHERE n.contype = 'p' AND n.conrelid = c.attrelid AND c.attnum = ANY (n.conkey) "
-												   "  OR n.contype = 'f' AND n.confrelid = c.attrelid AND c.attnum = ANY (n.confkey)) k "
-												   "JOIN pg_attribute a ON a.attrelid = k.relation AND a.attnum = k.number "
-												   "WHERE c.attrelid = $1 AND c.attname = $2 ORDER BY 1 LIMIT 1"));
+	if (query_run_latest(&query,
+						 "SELECT k.relation, a.attname::text FROM pg_attribute c CROSS JOIN LATERAL ("
+						 "  SELECT n.confrelid AS relation, n.confkey[array_position(n.conkey, c.attnum)] AS number "
+						 "  FROM pg_constraint n WHERE n.contype = 'f' AND n.conrelid = c.attrelid AND c.attnum = ANY (n.conkey) "
+						 "  UNION ALL SELECT c.attrelid, c.attnum FROM pg_constraint n "
+						 "  WHERE n.contype = 'p' AND n.conrelid = c.attrelid AND c.attnum = ANY (n.conkey) "
+						 "  OR n.contype = 'f' AND n.confrelid = c.attrelid AND c.attnum = ANY (n.confkey)) k "
+						 "JOIN pg_attribute a ON a.attrelid = k.relation AND a.attnum = k.number "
+						 "WHERE c.attrelid = $1 AND c.attname = $2 ORDER BY k.relation::regclass::text, a.attname LIMIT 1") > 0)
+	{
+		table = script_table_of_oid(lint->tables, query_get_oid(0, 1));
+		column = query_get_text(0, 2);
+	}
+	query_end(&query);
+	return table ? psprintf("%s, %s", lint_table_literal(table), lint_literal(column)) : NULL;
 }
 
 char *
@@ -342,29 +354,61 @@ lint_change_storage(Lint *lint, Node *node)
 					"Do it when nobody works.");
 }
 
+static void
+look_at_default_partition(Lint *lint, ScriptTable *table)
+{
+	Oid			relid = table && OidIsValid(table->relid) ? get_default_partition_oid(table->relid) : InvalidOid;
+	ScriptTable *partition = OidIsValid(relid) ? script_table_of_oid(lint->tables, relid) : NULL;
+	Effect	   *effect = partition ? effect_of(lint->effects, partition) : NULL;
+
+	if (effect && effect->scans && lint_is_used(partition))
+		lint_report(lint, partition, "nobody reads or writes the default partition while all its rows are read to see that none is for the new one",
+					"Add a CHECK to the default partition before that says that it has no rows of these bounds, NOT VALID, and validate it.");
+}
+
 void
 lint_attach_partition(Lint *lint, Node *node)
 {
 	ScriptTable *partition = script_table(lint->tables, castNode(PartitionCmd, node)->name);
-	ListCell   *lc;
+	Effect	   *effect = partition ? effect_of(lint->effects, partition) : NULL;
 
-	foreach(lc, lint->effects)
-	{
-		Effect	   *effect = lfirst(lc);
+	if (effect && effect->scans && lint_is_used(partition))
+		lint_report(lint, partition, "all rows of the new partition are read to see that they are within its bounds",
+					"Add a CHECK that says what the bounds say before, and drop it afterwards.");
+}
 
-		if (effect->table == partition && effect->scans && lint_is_used(partition))
-			lint_report(lint, partition, "all rows of the new partition are read to see that they are within its bounds",
-						"Add a CHECK that says what the bounds say before, and drop it afterwards.");
-	}
+void
+lint_default_partition(Lint *lint, Node *node)
+{
+	look_at_default_partition(lint, lint->table);
+}
+
+void
+lint_new_partition(Lint *lint, Node *node)
+{
+	CreateStmt *create = castNode(CreateStmt, node);
+
+	if (create->partbound)
+		look_at_default_partition(lint, script_table(lint->tables, linitial(create->inhRelations)));
+}
+
+static char *
+name_in_script(Lint *lint, const RangeVar *name)
+{
+	ScriptTable *table = script_table(lint->tables, name);
+
+	return table ? script_table_name(table) : quote_qualified_identifier(name->schemaname, name->relname);
 }
 
 void
 lint_detach_partition(Lint *lint, Node *node)
 {
 	PartitionCmd *partition = castNode(PartitionCmd, node);
+	bool		has_default = OidIsValid(lint->table->relid) && OidIsValid(get_default_partition_oid(lint->table->relid));
 
 	if (!partition->concurrent)
 		lint_report(lint, lint->table, "nobody reads or writes the partitioned table while the partition is detached",
-					psprintf("ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY;", script_table_name(lint->table),
-							 quote_identifier(partition->name->relname)));
+					has_default ? "Do it when nobody works: of a table with a default partition none is detached CONCURRENTLY."
+					: psprintf("ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY;", script_table_name(lint->table),
+							   name_in_script(lint, partition->name)));
 }

@@ -30,16 +30,16 @@ lint_is_used(const ScriptTable *table)
 extern LintLook lint_add_check, lint_add_column_checked, lint_add_column_required,
 lint_add_column_rewrites, lint_add_exclusion, lint_add_foreign_key, lint_add_primary_key,
 lint_add_unique, lint_attach_partition, lint_change_expression, lint_change_storage,
-lint_change_type, lint_detach_partition, lint_drop_column, lint_drop_not_null,
-lint_foreign_key_type, lint_set_not_null, lint_type_in_use;
+lint_change_type, lint_default_partition, lint_detach_partition, lint_drop_column, lint_drop_not_null,
+lint_foreign_key_type, lint_new_partition, lint_set_not_null, lint_type_in_use;
 
 /* The call that gives a column, of the command at hand, its new type. */
 extern char *lint_change_type_advice(Lint *lint, const ColumnDef *definition);
 
 /* lint_object.c */
-extern LintLook lint_create_index, lint_delete_all, lint_domain_constraint, lint_drop_database,
-lint_drop_index, lint_drop_schema, lint_drop_something, lint_enum_order,
-lint_index_many_columns, lint_index_on_partitions, lint_new_column_type, lint_new_domain,
+extern LintLook lint_create_index, lint_delete_all, lint_domain_constraint, lint_drop_cascade, lint_drop_database,
+lint_drop_index, lint_drop_owned, lint_drop_schema, lint_drop_something, lint_enum_order,
+lint_index_many_columns, lint_index_on_partitions, lint_move_all, lint_new_column_type, lint_new_domain,
 lint_new_table_types, lint_refresh, lint_reindex, lint_rename_something, lint_repack,
 lint_set_schema, lint_truncate_table, lint_update_all, lint_vacuum_full;
 

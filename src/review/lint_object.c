@@ -7,8 +7,10 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "core/compat.h"
+#include "core/extension.h"
 #include "core/query.h"
 #include "core/text.h"
 #include "review/lint_look.h"
@@ -79,6 +81,51 @@ lint_drop_schema(Lint *lint, Node *node)
 					"Drop what is in it with tandem.drop_table, then the schema.");
 }
 
+/* A table that loses something, though the statement does not name it. */
+void
+lint_drop_cascade(Lint *lint, Node *node)
+{
+	ListCell   *lc;
+
+	switch (castNode(DropStmt, node)->removeType)
+	{
+		case OBJECT_DOMAIN:
+		case OBJECT_EXTENSION:
+		case OBJECT_FUNCTION:
+		case OBJECT_PROCEDURE:
+		case OBJECT_ROUTINE:
+		case OBJECT_TYPE:
+			break;
+		default:
+			return;
+	}
+	foreach(lc, lint->effects)
+	{
+		ScriptTable *table = ((Effect *) lfirst(lc))->table;
+
+		/* who drops pg_tandem knows its tables */
+		if (lint_is_used(table) && get_rel_namespace(table->relid) != extension_schema())
+			lint_report(lint, table, psprintf("what of %s depends on it goes along: columns, defaults, constraints, triggers, or all of it",
+											  script_table_name(table)),
+						"Drop by name what depends on it, columns with tandem.drop_column; then this without CASCADE.");
+	}
+}
+
+void
+lint_drop_owned(Lint *lint, Node *node)
+{
+	ListCell   *lc;
+
+	foreach(lc, lint->effects)
+	{
+		ScriptTable *table = ((Effect *) lfirst(lc))->table;
+
+		if (lint_is_used(table))
+			lint_report(lint, table, psprintf("%s goes with what the role owns", script_table_name(table)),
+						"REASSIGN OWNED BY the role TO another one; then nothing but its rights goes.");
+	}
+}
+
 void
 lint_drop_database(Lint *lint, Node *node)
 {
@@ -123,7 +170,7 @@ lint_create_index(Lint *lint, Node *node)
 	IndexStmt  *create = castNode(IndexStmt, node);
 	ScriptTable *table = script_table(lint->tables, create->relation);
 
-	if (lint_is_used(table) && !create->concurrent)
+	if (lint_is_used(table) && !create->concurrent && effect_of(lint->effects, table)->scans)
 		lint_report(lint, table, "nobody writes the table while the index is built",
 					psprintf("SELECT tandem.add_index('m', %s); or CREATE INDEX CONCURRENTLY, outside of a transaction",
 							 lint_literal(statement_text(lint))));
@@ -197,11 +244,17 @@ write_anew(Lint *lint, Node *node)
 }
 
 void
+lint_move_all(Lint *lint, Node *node)
+{
+	write_anew(lint, node);
+}
+
+void
 lint_repack(Lint *lint, Node *node)
 {
-	bool		concurrently;
+	bool		clustered;
 
-	if (compat_repacked(node, &concurrently))
+	if (compat_is_repack(node, &clustered))
 		write_anew(lint, node);
 }
 

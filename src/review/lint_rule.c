@@ -59,13 +59,18 @@ static const LintRule rules[] = {
 	{"change-storage", LINT_DANGER, T_AlterTableStmt, AT_SetUnLogged, lint_change_storage},
 	{"change-storage", LINT_DANGER, T_AlterTableStmt, AT_SetAccessMethod, lint_change_storage},
 	{"change-storage", LINT_DANGER, T_AlterTableStmt, AT_SetTableSpace, lint_change_storage},
+	{"change-storage", LINT_DANGER, T_AlterTableMoveAllStmt, NO_COMMAND, lint_move_all},
 	{"attach-partition", LINT_WARNING, T_AlterTableStmt, AT_AttachPartition, lint_attach_partition},
+	{"default-partition", LINT_DANGER, T_AlterTableStmt, AT_AttachPartition, lint_default_partition},
+	{"default-partition", LINT_DANGER, T_CreateStmt, NO_COMMAND, lint_new_partition},
 	{"detach-partition", LINT_DANGER, T_AlterTableStmt, AT_DetachPartition, lint_detach_partition},
 	/* what goes, or gets another name */
 	{"rename", LINT_DANGER, T_RenameStmt, NO_COMMAND, lint_rename_something},
 	{"set-schema", LINT_DANGER, T_AlterObjectSchemaStmt, NO_COMMAND, lint_set_schema},
 	{"drop-table", LINT_DANGER, T_DropStmt, NO_COMMAND, lint_drop_something},
 	{"drop-schema", LINT_DANGER, T_DropStmt, NO_COMMAND, lint_drop_schema},
+	{"drop-cascade", LINT_DANGER, T_DropStmt, NO_COMMAND, lint_drop_cascade},
+	{"drop-owned", LINT_DANGER, T_DropOwnedStmt, NO_COMMAND, lint_drop_owned},
 	{"drop-database", LINT_DANGER, T_DropdbStmt, NO_COMMAND, lint_drop_database},
 	{"truncate", LINT_DANGER, T_TruncateStmt, NO_COMMAND, lint_truncate_table},
 	/* indexes and files */
@@ -109,38 +114,82 @@ static const LintRule rules[] = {
 	{"not-looked-into", LINT_NOTE, T_DoStmt, NO_COMMAND, lint_not_looked_into},
 };
 
+/* IF EXISTS of what is not there, IF NOT EXISTS of what is. */
+static bool
+does_nothing(ScriptTables *tables, ScriptTable *table, const AlterTableCmd *command)
+{
+	if (!command->missing_ok)
+		return false;
+	switch (command->subtype)
+	{
+		case AT_AddColumn:
+			return script_column(table, castNode(ColumnDef, command->def)->colname) != NULL;
+		case AT_DropColumn:
+			return script_column(table, command->name) == NULL;
+		case AT_DropConstraint:
+			return script_constraint(tables, table, command->name) == NULL;
+		default:
+			return false;
+	}
+}
+
+static void
+look_at_command(Lint *lint, const LintRule *rule, AlterTableStmt *alter, AlterTableCmd *command)
+{
+	ListCell   *lc;
+
+	foreach(lc, altered_tables(lint->tables, alter->relation, alter->objtype == OBJECT_TYPE, command->behavior == DROP_CASCADE))
+	{
+		lint->table = lfirst(lc);
+		lint->command = command;
+		if (lint_is_used(lint->table) && !does_nothing(lint->tables, lint->table, command))
+			rule->look(lint, command->def);
+	}
+	lint->command = NULL;
+	lint->table = NULL;
+}
+
 static void
 look_at_commands(Lint *lint, const LintRule *rule, AlterTableStmt *alter)
 {
 	ListCell   *lc;
 
-	lint->table = script_table(lint->tables, alter->relation);
-	if (!lint_is_used(lint->table))
-		return;
 	foreach(lc, alter->cmds)
 	{
-		lint->command = lfirst_node(AlterTableCmd, lc);
-		if ((int) lint->command->subtype == rule->command)
-			rule->look(lint, lint->command->def);
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if ((int) command->subtype == rule->command)
+			look_at_command(lint, rule, alter, command);
 	}
-	lint->command = NULL;
+}
+
+static void
+look_at_part(Lint *lint, const LintRule *rule, Node *statement)
+{
+	if (rule->statement != nodeTag(statement))
+		return;
+	if (rule->command == NO_COMMAND)
+		rule->look(lint, statement);
+	else
+		look_at_commands(lint, rule, (AlterTableStmt *) statement);
 }
 
 void
 lint_statement(Lint *lint)
 {
 	Node	   *statement = lint->statement->parsed;
+	List	   *parts = statement_parts(statement);
 	int			i;
+	ListCell   *lc;
 
 	for (i = 0; i < (int) lengthof(rules); i++)
 	{
 		lint->rule = &rules[i];
-		if (rules[i].statement != T_Invalid && rules[i].statement != nodeTag(statement))
-			continue;
-		if (rules[i].command == NO_COMMAND)
+		if (rules[i].statement == T_Invalid)
 			rules[i].look(lint, statement);
 		else
-			look_at_commands(lint, &rules[i], (AlterTableStmt *) statement);
+			foreach(lc, parts)
+				look_at_part(lint, lint->rule, lfirst(lc));
 	}
 }
 

@@ -36,7 +36,10 @@ extern void lint_statement(Lint *lint);
 /* Has the rules about whole scripts look at its end: is a transaction open? */
 extern void lint_end(Lint *lint);
 
-/* Is it a statement that the server refuses in a transaction block? */
-extern bool lint_is_top_level(Node *statement);
+/*
+ * Is it a statement that the server refuses in a transaction block, since it commits on the
+ * way?
+ */
+extern bool lint_is_top_level(ScriptTables *tables, Node *statement);
 
 #endif							/* TANDEM_LINT_RULE_H */

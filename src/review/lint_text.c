@@ -9,6 +9,7 @@
 #include "catalog/pg_constraint.h"
 #include "commands/defrem.h"
 #include "parser/parse_type.h"
+#include "parser/scanner.h"
 #include "utils/builtins.h"
 
 #include "review/lint_text.h"
@@ -40,110 +41,124 @@ lint_type_text(const TypeName *name)
 		: TypeNameToString(name);
 }
 
-static bool
-is_word_character(char c)
-{
-	return isalnum((unsigned char) c) || c == '_' || c == '$' || IS_HIGHBIT_SET(c);
-}
-
-/*
- * From a place on, where the text has a comma, the end of what encloses it, or the word, if
- * one is given.  Not within quotes and parentheses.
+/*-------------------------------------------------------------------------
+ * Clauses of the statement, word by word as the server's own lexer reads it.
+ *-------------------------------------------------------------------------
  */
-static int
-clause_end(const char *text, int from, int length, const char *word)
-{
-	char		quote = '\0';
-	int			depth = 0;
-	int			at;
 
-	for (at = from; at < length; at++)
+typedef struct Words
+{
+	core_yyscan_t scanner;
+	core_yy_extra_type extra;
+	int			word;			/* 0: the text has ended */
+	YYLTYPE		at;				/* where it begins in the text */
+} Words;
+
+static void
+words_begin(Words *words, const char *text)
+{
+	memset(words, 0, sizeof(*words));
+	words->scanner = scanner_init(text, &words->extra, &ScanKeywords, ScanKeywordTokens);
+	words->extra.escape_string_warning = false;
+}
+
+static bool
+words_next(Words *words)
+{
+	core_YYSTYPE value;
+
+	words->word = core_yylex(&value, &words->at, words->scanner);
+	return words->word != 0;
+}
+
+/* The lexer has put a zero behind the word. */
+static int
+end_of_word(const Words *words)
+{
+	return words->at + (int) strlen(words->extra.scanbuf + words->at);
+}
+
+static bool
+word_is(const Words *words, const char *keyword)
+{
+	return pg_strcasecmp(words->extra.scanbuf + words->at, keyword) == 0;
+}
+
+static bool
+find_word(Words *words, const char *keyword)
+{
+	while (words_next(words))
 	{
-		char		c = text[at];
-
-		if (quote)
-			quote = c == quote ? '\0' : quote;
-		else if (c == '\'' || c == '"')
-			quote = c;
-		else if (c == '(' || c == '[')
-			depth++;
-		else if (c == ')' || c == ']')
-			depth--;
-		if (quote || depth > 0)
-			continue;
-		if (c == ',' || depth < 0)
-			break;
-		if (word && pg_strncasecmp(text +at, word, strlen(word)) == 0 &&
-			(at == 0 || !is_word_character(text[at - 1])) && !is_word_character(text[at + strlen(word)]))
-			break;
+		if (word_is(words, keyword))
+			return true;
 	}
-	return at;
+	return false;
 }
 
-static int
-text_length(const char *text, int from, int end)
+/* What comes next, to the comma or parenthesis that ends it, or to the place end. */
+static char *
+read_clause(Words *words, const char *read, int end)
 {
-	return end > from ? end : (int) strlen(text);
+	int			depth = 0;
+	int			begins = -1;
+	int			ends = -1;
+
+	while (words_next(words) && (end < 0 || words->at < end))
+	{
+		bool		opens = words->word == '(' || words->word == '[';
+		bool		closes = words->word == ')' || words->word == ']';
+
+		if (depth == 0 && (closes || words->word == ',' || words->word == ';'))
+			break;
+		depth += opens - closes;
+		if (begins < 0)
+			begins = words->at;
+		ends = end_of_word(words);
+	}
+	return begins < 0 ? "..." : pnstrdup(read + begins, ends - begins);
 }
 
 char *
-lint_clause_text(const Lint *lint, int from, int end)
+lint_text_behind(const Lint *lint, int from, const char *keyword, int end)
 {
-	const char *text = lint->statement->text;
-	int			length = text_length(text, from, end);
-	int			at;
+	const char *whole = lint->statement->text;
+	char	   *clause = "...";
+	Words		words;
 
-	if (from < 0 || from >= length)
-		return "...";
-	from += strspn(text +from, " \t\r\n");
-	at = clause_end(text, from, length, NULL);
-	while (at > from && isspace((unsigned char) text[at - 1]))
-		at--;
-	return pnstrdup(text +from, at - from);
+	if (from < 0 || from >= (int) strlen(whole))
+		return clause;
+	words_begin(&words, whole + from);
+	if (find_word(&words, keyword))
+		clause = read_clause(&words, whole + from, end > from ? end - from : -1);
+	scanner_finish(words.scanner);
+	return clause;
 }
 
-char *
-lint_text_behind(const Lint *lint, int from, const char *word, int end)
-{
-	const char *text = lint->statement->text;
-	int			at;
-
-	if (from < 0)
-		return "...";
-	at = clause_end(text, from, text_length(text, from, end), word);
-	return lint_clause_text(lint, pg_strncasecmp(text +at, word, strlen(word)) == 0 ? at + (int) strlen(word) : -1, end);
-}
-
-/* Of a constraint, what follows its name. */
+/* Of a constraint, what follows its name: from its first word that no name can be. */
 static char *
 constraint_text(const Lint *lint, const Constraint *constraint)
 {
-	static const char *const words[] = {"CHECK", "FOREIGN", "UNIQUE", "PRIMARY", "EXCLUDE", "REFERENCES"};
-	char	   *clause = lint_clause_text(lint, constraint->location, -1);
-	size_t		past_name = constraint->conname ? strlen("CONSTRAINT") + strlen(constraint->conname) : 0;
-	int			i;
-	size_t		at;
+	const char *keyword = constraint->contype == CONSTR_CHECK ? "CHECK"
+	: constraint->contype == CONSTR_FOREIGN ? "FOREIGN"
+	: constraint->contype == CONSTR_UNIQUE ? "UNIQUE" : "PRIMARY";
 
-	for (at = Min(past_name, strlen(clause)); clause[at]; at++)
-		for (i = 0; i < (int) lengthof(words); i++)
-			if (pg_strncasecmp(clause + at, words[i], strlen(words[i])) == 0)
-				return clause + at;
-	return clause;
+	return psprintf("%s %s", keyword, lint_text_behind(lint, constraint->location, keyword, -1));
+}
+
+static int
+nearest_behind(int from, int end, int place)
+{
+	return place > from && (end < 0 || place < end) ? place : end;
 }
 
 char *
 lint_default_text(const Lint *lint, const ColumnDef *column, const Constraint *given)
 {
-	int			end = -1;
+	int			end = column->collClause ? nearest_behind(given->location, -1, column->collClause->location) : -1;
 	ListCell   *lc;
 
 	foreach(lc, column->constraints)
-	{
-		int			location = lfirst_node(Constraint, lc)->location;
-
-		if (location > given->location && (end < 0 || location < end))
-			end = location;
-	}
+		end = nearest_behind(given->location, end, lfirst_node(Constraint, lc)->location);
 	return lint_text_behind(lint, given->location, "DEFAULT", end);
 }
 
@@ -151,9 +166,7 @@ lint_default_text(const Lint *lint, const ColumnDef *column, const Constraint *g
 char *
 lint_generated_text(const Lint *lint, const Constraint *generated)
 {
-	char	   *clause = lint_text_behind(lint, generated->location, "AS", -1);
-
-	return clause[0] == '(' ? pnstrdup(clause + 1, clause_end(clause, 1, (int) strlen(clause), NULL) - 1) : clause;
+	return lint_text_behind(lint, generated->location, "(", -1);
 }
 
 /* The columns that a constraint names, as the server names it after them. */

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "utils/builtins.h"
 
 #include "core/compat.h"
@@ -87,13 +88,23 @@ lint_used_dropped(Lint *lint, Node *node)
  *-------------------------------------------------------------------------
  */
 
+/* A partitioned table is worked on by partition, each in a transaction; so is all that a name does not tell. */
+static bool
+is_many(ScriptTables *tables, const RangeVar *name)
+{
+	ScriptTable *table = name ? script_table(tables, name) : NULL;
+
+	return name == NULL || (table && (table->kind == RELKIND_PARTITIONED_TABLE || table->kind == RELKIND_PARTITIONED_INDEX));
+}
+
 bool
-lint_is_top_level(Node *statement)
+lint_is_top_level(ScriptTables *tables, Node *statement)
 {
 	bool		concurrently;
+	bool		clustered;
 
-	if (compat_repacked(statement, &concurrently))
-		return concurrently;
+	if (compat_is_repack(statement, &clustered))
+		return is_many(tables, compat_repacked(statement, &concurrently)) || concurrently;
 	switch (nodeTag(statement))
 	{
 		case T_IndexStmt:
@@ -102,7 +113,7 @@ lint_is_top_level(Node *statement)
 			return ((DropStmt *) statement)->concurrent;
 		case T_ReindexStmt:
 			return has_option(((ReindexStmt *) statement)->params, "concurrently") ||
-				((ReindexStmt *) statement)->relation == NULL;
+				is_many(tables, ((ReindexStmt *) statement)->relation);
 		case T_VacuumStmt:
 			return ((VacuumStmt *) statement)->is_vacuumcmd;
 		case T_AlterTableStmt:
@@ -126,7 +137,7 @@ lint_is_top_level(Node *statement)
 void
 lint_top_level(Lint *lint, Node *node)
 {
-	if (lint_is_top_level(node) && lint->begun)
+	if (lint_is_top_level(lint->tables, node) && lint->begun)
 		lint_report(lint, lint->effects ? ((Effect *) linitial(lint->effects))->table : NULL,
 					"the server refuses the statement in a transaction block",
 					"Run it outside of BEGIN and COMMIT, and without the transaction of the migration tool.");
@@ -237,8 +248,12 @@ relations_needed(Node *node)
 	switch (nodeTag(node))
 	{
 		case T_AlterTableStmt:
+			if (((AlterTableStmt *) node)->objtype == OBJECT_TYPE)
+				return NIL;
 			return ((AlterTableStmt *) node)->missing_ok ? NIL : list_make1(((AlterTableStmt *) node)->relation);
 		case T_RenameStmt:
+			if (((RenameStmt *) node)->renameType == OBJECT_ATTRIBUTE)
+				return NIL;
 			return ((RenameStmt *) node)->missing_ok ? NIL : list_make1(((RenameStmt *) node)->relation);
 		case T_IndexStmt:
 			return list_make1(((IndexStmt *) node)->relation);

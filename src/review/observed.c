@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
@@ -27,6 +28,7 @@ typedef struct Observed
 	Oid			relid;			/* hash key */
 	bool		looked_up;
 	char	   *relation;		/* NULL: not one that counts */
+	Oid			of;				/* the table of an index, or InvalidOid */
 	Oid			file;			/* at the last look */
 	LOCKMASK	held;
 	int64		scans;
@@ -43,7 +45,7 @@ struct Observer
 };
 
 #define OF_USERS \
-	"c.relkind IN ('r', 'p', 'm', 'f', 'v', 'S') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'tandem') " \
+	"c.relkind IN ('r', 'p', 'm', 'f', 'v', 'S', 'i', 'I') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'tandem') " \
 	"AND n.nspname !~ '^pg_(toast|temp)'"
 
 static Observed *
@@ -191,14 +193,15 @@ look_up_new_relations(Observer *observer)
 	query_begin(&query);
 	query_oid_list(&query, relids);
 	rows = query_run_before(&query,
-							"SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relfilenode "
-							"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+							"SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relfilenode, coalesce(i.indrelid, 0) "
+							"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_index i ON i.indexrelid = c.oid "
 							"WHERE c.oid = ANY ($1) AND " OF_USERS);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		relation = observed_relation(observer, query_get_oid(i, 1));
 		relation->relation = query_get_text(i, 2);
 		relation->file = query_get_oid(i, 3);
+		relation->of = query_get_oid(i, 4);
 	}
 	query_end(&query);
 	MemoryContextSwitchTo(caller);
@@ -219,19 +222,23 @@ file_of(Oid relid)
 	return file;
 }
 
+/* With what is stored apart, which is written anew along with it. */
 static int64
 bytes_of(Oid relid)
 {
 	bool		gone;
 	Relation	rel = relation_open_nowait(relid, &gone);
+	Oid			apart;
 	int64		bytes = 0;
 
 	if (rel == NULL)
 		return 0;
-	if (RELKIND_HAS_TABLE_AM(rel->rd_rel->relkind))
+	/* a sequence is a row, which is written anew whenever it is altered */
+	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind) && rel->rd_rel->relkind != RELKIND_SEQUENCE)
 		bytes = (int64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
-	table_close(rel, AccessShareLock);
-	return bytes;
+	apart = rel->rd_rel->reltoastrelid;
+	relation_close(rel, AccessShareLock);
+	return bytes > 0 && OidIsValid(apart) ? bytes + bytes_of(apart) : bytes;
 }
 
 /* A new file that is empty is that of a TRUNCATE. */
@@ -322,13 +329,25 @@ mode_of_use(const Observed *relation, LOCKMODE expected)
 	return strongest_of(mask ? mask : relation->held);
 }
 
-static ObservedUse *
-look_at_relation(Observed *relation, LOCKMODE expected)
+/* What plans a query locks the indexes of its tables, so an index counts if its lock keeps more away. */
+static bool
+goes_with_table(const Observer *observer, const Observed *relation)
 {
-	int64		scans = scans_of(relation->relid);
+	const Observed *table = OidIsValid(relation->of)
+	? hash_search(observer->relations, &relation->of, HASH_FIND, NULL) : NULL;
+
+	return OidIsValid(relation->of) && strongest_of(relation->held) <= (table ? strongest_of(table->held) : AccessShareLock);
+}
+
+static ObservedUse *
+look_at_relation(const Observer *observer, Observed *relation, LOCKMODE expected)
+{
+	int64		scans = OidIsValid(relation->of) ? 0 : scans_of(relation->relid);
 	int64		rewritten = look_at_file(relation);
 	ObservedUse *use = NULL;
 
+	if (expected == NoLock && goes_with_table(observer, relation))
+		return NULL;
 	if (relation->taken || rewritten > 0 || scans > relation->scans || (expected != NoLock && relation->held))
 	{
 		use = palloc0(sizeof(ObservedUse));
@@ -383,7 +402,8 @@ observer_look(Observer *observer, List *expected)
 	hash_seq_init(&status, observer->relations);
 	while ((relation = hash_seq_search(&status)) != NULL)
 	{
-		ObservedUse *use = relation->relation ? look_at_relation(relation, expected_mode(expected, relation->relid)) : NULL;
+		ObservedUse *use = relation->relation
+		? look_at_relation(observer, relation, expected_mode(expected, relation->relid)) : NULL;
 
 		if (use)
 			uses = lappend(uses, use);

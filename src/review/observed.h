@@ -17,7 +17,8 @@ typedef struct ObservedUse
 								 * before, that was expected; where there is
 								 * neither, that is held */
 	int			waiting;		/* sessions behind that lock when it ended */
-	int64		rewritten;		/* bytes of the new file, 0 if it has none */
+	int64		rewritten;		/* bytes of the new file, and of what is
+								 * stored apart; 0 if it has none */
 	int64		scans;
 } ObservedUse;
 
@@ -33,7 +34,8 @@ extern Observer *observer_begin(void);
  * Returns what the statement that has just ended has done, a list of ObservedUse.
  * expected has the relations that it should have locked, of ObservedUse with relid and
  * mode: these count even if it holds no lock that it did not hold before.  Relations that the transaction has made itself are
- * left out: nobody else sees them.
+ * left out: nobody else sees them; and indexes whose lock keeps nobody away that the lock of
+ * their table does not.
  */
 extern List *observer_look(Observer *observer, List *expected);
 

@@ -51,6 +51,7 @@ typedef struct ScriptRun
 	int			limit_ms;		/* of a wait for a lock */
 	MemoryContext context;		/* of the result */
 	const ScriptStatement *statement;	/* at hand */
+	bool		passed_over;	/* it is not run */
 	int			code;			/* of SPI */
 } ScriptRun;
 
@@ -86,7 +87,7 @@ add_note(ScriptRun *run, const ScriptStatement *statement, const char *message)
 static void
 add_passed_over(ScriptRun *run, const ScriptStatement *statement, const char *message)
 {
-	add_note(run, statement, message)->passed_over = true;
+	add_note(run, statement, message)->passed_over = run->passed_over = true;
 }
 
 /* The transaction of the script ends: so do its locks. */
@@ -127,6 +128,7 @@ note_prediction(const LintFinding *finding, void *arg)
 	row->predicted_mode = finding->effect->lock;
 	row->predicted_rewrite = finding->effect->rewrites;
 	row->predicted_scan = finding->effect->scans;
+	row->predicted_bytes = script_table_bytes(finding->table);
 	run->predictions = lappend(run->predictions, row);
 	MemoryContextSwitchTo(caller);
 }
@@ -182,19 +184,24 @@ show_prediction(RehearsalRow *row, const RehearsalRow *prediction)
 	row->predicted_mode = prediction->predicted_mode;
 	row->predicted_rewrite = prediction->predicted_rewrite;
 	row->predicted_scan = prediction->predicted_scan;
+	row->predicted_bytes = prediction->predicted_bytes;
 }
 
-/* What it has said of the statement, and was not seen: perhaps it was not run. */
+/* What it has said of the statement, and was not seen: perhaps since it was not run. */
 static void
 add_unseen(ScriptRun *run)
 {
+	RehearsalRow *row;
+
 	while (run->predictions)
 	{
 		const RehearsalRow *prediction = linitial(run->predictions);
 
 		if (prediction->statement > run->statement->number)
 			return;
-		show_prediction(add_row(run, run->statement, prediction->relation), prediction);
+		row = add_row(run, run->statement, prediction->relation);
+		show_prediction(row, prediction);
+		row->passed_over = run->passed_over;
 		run->predictions = list_delete_first(run->predictions);
 	}
 }
@@ -350,13 +357,9 @@ message_of_wait(const ErrorData *error)
 static int
 line_of_error(const ScriptStatement *statement, const ErrorData *error)
 {
-	int			line = statement->line;
-
 	if (error->internalquery == NULL || strcmp(error->internalquery, statement->text) != 0)
-		return line;
-	for (int i = 0; i < error->internalpos - 1 && statement->text[i]; i++)
-		line += statement->text[i] == '\n';
-	return line;
+		return statement->line;
+	return script_line_of_position(statement, error->internalpos);
 }
 
 static void
@@ -422,7 +425,7 @@ run_statement(ScriptRun *run)
 	row->temp_bytes = (pgBufferUsage.temp_blks_written - temporary) * BLCKSZ;
 	if (error && is_of_top_level(run->statement, error))
 	{
-		row->passed_over = true;
+		row->passed_over = run->passed_over = true;
 		row->message = MemoryContextStrdup(run->context, message_not_run(error));
 		return true;
 	}
@@ -430,7 +433,7 @@ run_statement(ScriptRun *run)
 		note_error(run, row, error);
 	else if (run->code < 0)
 	{
-		row->passed_over = true;
+		row->passed_over = run->passed_over = true;
 		row->message = MemoryContextStrdup(run->context,
 										   psprintf("not run: %s", SPI_result_code_string(run->code)));
 	}
@@ -551,13 +554,13 @@ give_back(const char *name, const char *value)
 static bool
 is_for_worker(const ScriptRun *run, Node *parsed)
 {
-	bool		concurrently;
+	bool		clustered;
 
-	if (!run->rehearsal->call->top_level || !parsed || !lint_is_top_level(parsed) ||
+	if (!run->rehearsal->call->top_level || !parsed || !lint_is_top_level(script_tables_open(), parsed) ||
 		run->begun || GetUserId() != run->user)
 		return false;
 	return IsA(parsed, IndexStmt) || IsA(parsed, DropStmt) || IsA(parsed, ReindexStmt) || IsA(parsed, VacuumStmt) ||
-		IsA(parsed, AlterTableStmt) || compat_repacked(parsed, &concurrently);
+		IsA(parsed, AlterTableStmt) || compat_is_repack(parsed, &clustered);
 }
 
 static bool
@@ -568,6 +571,7 @@ run_in_transaction(ScriptRun *run, const ScriptStatement *statement)
 
 	CHECK_FOR_INTERRUPTS();
 	run->statement = statement;
+	run->passed_over = false;
 	if (reason)
 		add_passed_over(run, statement, reason);
 	else if (IsA(statement->parsed, TransactionStmt))
@@ -609,7 +613,7 @@ look_at_limits(ScriptRun *run)
 {
 	MemoryContext caller = MemoryContextSwitchTo(run->context);
 
-	rehearsal_look_at_limits(run->rehearsal);
+	run->rehearsal->exceeded = rehearsal_exceeded(run->rehearsal);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -669,6 +673,7 @@ run_by_worker(ScriptRun *run, const ScriptStatement *statement)
 	RehearsalRow *row;
 
 	run->statement = statement;
+	run->passed_over = false;
 	/* the locks of what stands before it are none of its own */
 	transaction_commit();
 	run->observer = observer_begin();

@@ -1,99 +1,15 @@
 /*
  * rehearsal_report.c
- *		What a rehearsal has seen: held against its limits, stored, raised.
+ *		What a rehearsal has seen: stored for tandem.rehearsals, and told as an error.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "storage/lock.h"
-#include "utils/builtins.h"
-#include "utils/timestamp.h"
 
-#include "core/clock.h"
-#include "core/error.h"
 #include "core/query.h"
 #include "core/settings.h"
-#include "core/text.h"
 #include "review/observed.h"
 #include "review/rehearsal_report.h"
-
-/*-------------------------------------------------------------------------
- * What is above a limit.
- *-------------------------------------------------------------------------
- */
-
-char *
-rehearsal_mode_name(LOCKMODE mode)
-{
-	return pstrdup(GetLockmodeName(DEFAULT_LOCKMETHOD, mode));
-}
-
-LOCKMODE
-rehearsal_lock_mode(const char *text)
-{
-	static const char *const words[] = {
-		"ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE",
-		"SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"
-	};
-
-	for (LOCKMODE mode = AccessShareLock; mode <= AccessExclusiveLock; mode++)
-	{
-		if (pg_strcasecmp(text, words[mode - 1]) == 0 || pg_strcasecmp(text, rehearsal_mode_name(mode)) == 0)
-			return mode;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("\"%s\" is not a lock mode", text),
-			 errhint("Use one of LOCK TABLE, as in 'SHARE UPDATE EXCLUSIVE' or 'ShareUpdateExclusiveLock'.")));
-	return NoLock;
-}
-
-static bool
-keeps_writers_out(LOCKMODE mode)
-{
-	return mode >= ShareLock;
-}
-
-static char *
-shown_ms(int64 us)
-{
-	return psprintf("%.3f ms", us / 1000.0);
-}
-
-static List *
-add_exceeded(List *lines, const RehearsalCall *call, const RehearsalRow *row)
-{
-	if (row->relation == NULL)
-		return lines;
-	if (call->max_lock_mode != NoLock && row->mode > call->max_lock_mode)
-		lines = lappend(lines, psprintf("line %d: %s on %s, above %s", row->line, rehearsal_mode_name(row->mode),
-										row->relation, rehearsal_mode_name(call->max_lock_mode)));
-	if (call->max_lock_us >= 0 && keeps_writers_out(row->mode) && row->until - row->since > call->max_lock_us)
-		lines = lappend(lines, psprintf("line %d: %s on %s held for %s, longer than %s", row->line,
-										rehearsal_mode_name(row->mode), row->relation,
-										shown_ms(row->until - row->since), shown_ms(call->max_lock_us)));
-	if (call->max_rewrite_bytes >= 0 && row->rewritten > call->max_rewrite_bytes)
-		lines = lappend(lines, psprintf("line %d: %s rewritten with " INT64_FORMAT " bytes, more than " INT64_FORMAT,
-										row->line, row->relation, row->rewritten, call->max_rewrite_bytes));
-	return lines;
-}
-
-void
-rehearsal_look_at_limits(Rehearsal *rehearsal)
-{
-	List	   *lines = NIL;
-	ListCell   *lc;
-
-	foreach(lc, rehearsal->rows)
-		lines = add_exceeded(lines, rehearsal->call, lfirst(lc));
-	if (lines)
-		rehearsal->exceeded = text_joined(lines, "", "\n");
-}
-
-/*-------------------------------------------------------------------------
- * Storing it, and the errors.
- *-------------------------------------------------------------------------
- */
 
 static void
 query_optional(TandemQuery *query, int64 value, bool given)

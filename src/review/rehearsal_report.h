@@ -1,6 +1,6 @@
 /*
  * rehearsal_report.h
- *		What a rehearsal has seen: held against its limits, stored, raised.
+ *		What a rehearsal has seen: held against its limits, stored, and told as an error.
  */
 #ifndef TANDEM_REHEARSAL_REPORT_H
 #define TANDEM_REHEARSAL_REPORT_H
@@ -43,10 +43,12 @@ typedef struct RehearsalRow
 	LOCKMODE	predicted_mode; /* in this mode */
 	bool		predicted_rewrite;
 	bool		predicted_scan;
+	int64		predicted_bytes;	/* of the relation */
 	int64		temp_bytes;		/* of the statement, as what follows */
 	int64		wal_bytes;		/* -1, as those before: not seen */
 	int64		us;
-	bool		passed_over;	/* it was not run */
+	bool		passed_over;	/* the statement was not run: what is
+								 * predicted counts */
 	int			sqlstate;		/* 0: it has not failed */
 	char	   *message;		/* why it has failed, or was not run; or NULL */
 } RehearsalRow;
@@ -65,10 +67,8 @@ typedef struct Rehearsal
 	int64		id;				/* of the report, once stored */
 } Rehearsal;
 
-/*
- * Notes what is above a limit of the call, in the current memory context.
- */
-extern void rehearsal_look_at_limits(Rehearsal *rehearsal);
+/* Returns what is above the limits of the call, in lines; NULL if nothing is. */
+extern char *rehearsal_exceeded(const Rehearsal *rehearsal);
 
 /* Stores the report of who for tandem.rehearsals. */
 extern void rehearsal_store(Rehearsal *rehearsal, Oid who);

@@ -123,6 +123,7 @@ length_quoted(const char *at, bool escapes)
 	return at[length] ? length + 1 : length;
 }
 
+/* 0: it has no end, and the server says so. */
 static size_t
 length_comment(const char *at)
 {
@@ -137,7 +138,7 @@ length_comment(const char *at)
 		depth += opens - closes;
 		length += opens || closes ? 2 : 1;
 	}
-	return length;
+	return depth > 0 ? 0 : length;
 }
 
 /* A text quoted with dollars, or 0. */
@@ -311,8 +312,8 @@ read_part(Reading *reading)
 		pass(reading, 1);
 	else if (at[0] == '-' && at[1] == '-')
 		pass(reading, rest_of_line(at));
-	else if (at[0] == '/' && at[1] == '*')
-		pass(reading, length_comment(at));
+	else if (at[0] == '/' && at[1] == '*' && (length = length_comment(at)) > 0)
+		pass(reading, length);
 	else if (*at == '\\')
 	{
 		if (at[1] == ';')
@@ -339,6 +340,8 @@ read_part(Reading *reading)
 			take(reading, length_quoted(at, false));
 		else if (*at == '$' && (length = length_dollar_quoted(at)) > 0)
 			take(reading, length);
+		else if (at[0] == '/' && at[1] == '*')
+			take(reading, strlen(at));
 		else if (isdigit((unsigned char) *at))
 			take(reading, strspn(at, "0123456789$"));
 		else if (at[0] == ':' && (at[1] == ':' || at[1] == '='))
@@ -372,8 +375,8 @@ parse_text(void *arg)
 	parse->statements = raw_parser(parse->text, RAW_PARSE_DEFAULT);
 }
 
-static int
-line_of_position(const ScriptStatement *statement, int position)
+int
+script_line_of_position(const ScriptStatement *statement, int position)
 {
 	int			offset = position > 0
 	? pg_mbcharcliplen(statement->text, strlen(statement->text), position - 1) : 0;
@@ -394,7 +397,7 @@ parse_statement(ScriptStatement *statement)
 	if (error)
 	{
 		statement->error = error->message;
-		statement->error_line = line_of_position(statement, error->cursorpos);
+		statement->error_line = script_line_of_position(statement, error->cursorpos);
 	}
 	else if (list_length(parse.statements) == 1)
 		statement->parsed = linitial_node(RawStmt, parse.statements)->stmt;

@@ -39,4 +39,7 @@ extern ScriptReader *script_open(const char *script);
  */
 extern bool script_next(ScriptReader *reader, ScriptStatement *statement);
 
+/* The line of the script in which a character of the statement stands, counted from 1. */
+extern int	script_line_of_position(const ScriptStatement *statement, int position);
+
 #endif							/* TANDEM_SCRIPT_H */

@@ -5,8 +5,11 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/varlena.h"
 
 #include "core/compat.h"
 #include "review/effect.h"
@@ -23,6 +26,7 @@ proven_not_null(Node *check)
 {
 	ListCell   *lc;
 
+	check_stack_depth();
 	if (IsA(check, NullTest) && ((NullTest *) check)->nulltesttype == IS_NOT_NULL &&
 		IsA(((NullTest *) check)->arg, ColumnRef))
 	{
@@ -270,6 +274,15 @@ set_path(ScriptTables *tables, const VariableSetStmt *set)
 	List	   *schemas = NIL;
 	ListCell   *lc;
 
+	if (set->kind == VAR_RESET_ALL ||
+		((set->kind == VAR_RESET || set->kind == VAR_SET_DEFAULT) && strcmp(set->name, "search_path") == 0))
+	{
+		char	   *path = pstrdup(GetConfigOptionResetString("search_path"));
+
+		if (SplitIdentifierString(path, ',', &schemas))
+			script_tables_set_path(tables, schemas);
+		return;
+	}
 	if (set->kind != VAR_SET_VALUE || strcmp(set->name, "search_path") != 0)
 		return;
 	foreach(lc, set->args)

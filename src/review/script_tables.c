@@ -37,7 +37,8 @@ struct ScriptTables
 {
 	HTAB	   *names;			/* of NamedTable */
 	List	   *all;			/* of ScriptTable */
-	List	   *path;			/* of char * */
+	List	   *path;			/* of char *: where a name is looked up */
+	char	   *creation;		/* the schema in which it is made */
 	MemoryContext context;
 };
 
@@ -46,13 +47,16 @@ struct ScriptTables
  *-------------------------------------------------------------------------
  */
 
+/* where the temporary tables of the script are, before all other schemas */
+#define TEMPORARY "pg_temp"
+
 static List *
-session_path(void)
+names_of_schemas(List *schemas)
 {
 	List	   *names = NIL;
 	ListCell   *lc;
 
-	foreach(lc, fetch_search_path(true))
+	foreach(lc, schemas)
 	{
 		char	   *name = quoting_find_schema(lfirst_oid(lc));
 
@@ -60,6 +64,12 @@ session_path(void)
 			names = lappend(names, name);
 	}
 	return names;
+}
+
+static char *
+first_name(List *names)
+{
+	return names ? linitial(names) : "";
 }
 
 ScriptTables *
@@ -74,7 +84,8 @@ script_tables_open(void)
 	tables->context = CurrentMemoryContext;
 	tables->names = hash_create("pg_tandem tables of a script", 128, &ctl,
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	tables->path = session_path();
+	tables->path = lcons(TEMPORARY, names_of_schemas(fetch_search_path(true)));
+	tables->creation = first_name(names_of_schemas(fetch_search_path(false)));
 	return tables;
 }
 
@@ -129,7 +140,8 @@ table_of_catalog(ScriptTables *tables, const char *schema, const char *name)
 	Oid			owner = OidIsValid(relid) ? relation_with_rights(relid) : InvalidOid;
 	ScriptTable *table;
 
-	if (!OidIsValid(owner) || !is_shown(owner, schema_id))
+	/* a type has a row of its own there */
+	if (!OidIsValid(owner) || get_rel_relkind(relid) == RELKIND_COMPOSITE_TYPE || !is_shown(owner, schema_id))
 		return NULL;
 	table = new_table(tables, schema, name);
 	table->relid = relid;
@@ -212,8 +224,8 @@ ScriptTable *
 script_table_make(ScriptTables *tables, const RangeVar *name, char kind)
 {
 	MemoryContext caller = MemoryContextSwitchTo(tables->context);
-	const char *schema = name->schemaname ? name->schemaname
-	: tables->path ? linitial(tables->path) : "";
+	const char *schema = name->relpersistence == RELPERSISTENCE_TEMP ? TEMPORARY
+	: name->schemaname ? name->schemaname : tables->creation;
 	ScriptTable *table = new_table(tables, schema, name->relname);
 
 	table->made = true;
@@ -235,10 +247,33 @@ script_table_rename(ScriptTables *tables, ScriptTable *table, const char *schema
 	MemoryContextSwitchTo(caller);
 }
 
+/* "$user" is the schema of that name, where there is one. */
+static char *
+schema_meant(char *name)
+{
+	if (strcmp(name, "$user") != 0)
+		return name;
+	name = GetUserNameFromId(GetUserId(), false);
+	return OidIsValid(get_namespace_oid(name, true)) ? name : NULL;
+}
+
 void
 script_tables_set_path(ScriptTables *tables, List *schemas)
 {
-	tables->path = schemas;
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, schemas)
+	{
+		char	   *name = schema_meant(lfirst(lc));
+
+		if (name)
+			names = lappend(names, name);
+	}
+	tables->creation = first_name(names);
+	if (!text_is_among("pg_catalog", names))
+		names = lcons("pg_catalog", names);
+	tables->path = lcons(TEMPORARY, names);
 }
 
 /*-------------------------------------------------------------------------
@@ -312,7 +347,7 @@ script_tables_held(ScriptTables *tables, LOCKMODE mode)
 	{
 		ScriptTable *table = lfirst(lc);
 
-		if (table->held >= mode)
+		if (table->held >= mode && !table->made)
 			held = lappend(held, table);
 	}
 	return held;
@@ -472,6 +507,7 @@ look_at_constraint(HeapTuple tuple, Relation catalog, void *arg)
 			return false;
 		search->found = script_constraint_make(table, search->name, form->convalidated);
 		search->found->foreign_key = form->contype == CONSTRAINT_FOREIGN;
+		search->found->oid = form->oid;
 		search->referenced = form->confrelid;
 		return false;
 	}

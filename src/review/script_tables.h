@@ -32,6 +32,7 @@ typedef struct ScriptColumn
 typedef struct ScriptConstraint
 {
 	char	   *name;
+	Oid			oid;			/* InvalidOid: made by the script */
 	bool		dropped;
 	bool		valid;
 	bool		foreign_key;
@@ -112,7 +113,7 @@ extern void script_tables_set_path(ScriptTables *tables, List *schemas);
 /* The transaction of the script has ended: no lock is held. */
 extern void script_tables_release(ScriptTables *tables);
 
-/* Returns the tables on which the script holds a lock of at least that mode. */
+/* Returns the tables on which the script holds a lock of at least that mode, and others might. */
 extern List *script_tables_held(ScriptTables *tables, LOCKMODE mode);
 
 #endif							/* TANDEM_SCRIPT_TABLES_H */
