@@ -217,7 +217,7 @@ bytes_of(Oid relid)
 
 	if (rel == NULL)
 		return 0;
-	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
+	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind) && rel->rd_rel->relkind != RELKIND_SEQUENCE)
 		bytes = (int64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
 	apart = rel->rd_rel->reltoastrelid;
 	relation_close(rel, AccessShareLock);
