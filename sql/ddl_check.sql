@@ -77,13 +77,13 @@ SHOW tandem.ddl_check;
 
 -- a script of pg_dump is not checked: it has no other way
 SELECT set_config('search_path', '', false);
-ALTER TABLE public.large ADD UNIQUE (note);
+ALTER TABLE public.large ADD CONSTRAINT again UNIQUE (id, note);
 SET check_function_bodies = off;
-ALTER TABLE public.large ADD UNIQUE (note);
+ALTER TABLE public.large ADD CONSTRAINT again UNIQUE (id, note);
 RESET search_path;
-ALTER TABLE large DROP CONSTRAINT large_note_key, ADD CHECK (amount > 0);
+ALTER TABLE large DROP CONSTRAINT again, ADD CHECK (amount > 0);
 RESET check_function_bodies;
-ALTER TABLE large DROP CONSTRAINT large_note_key;
+ALTER TABLE large DROP CONSTRAINT again;
 
 -- the lock is not waited for longer than said
 SET tandem.ddl_check_lock_timeout = '150ms';
