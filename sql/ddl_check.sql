@@ -75,6 +75,16 @@ SELECT lock_mode, predicted_lock_mode FROM tandem.rehearsals WHERE relation = 'p
 CALL tandem.rehearse('ALTER TABLE large ALTER note TYPE char(200)', keep => true);
 SHOW tandem.ddl_check;
 
+-- a script of pg_dump is not checked: it has no other way
+SELECT set_config('search_path', '', false);
+ALTER TABLE public.large ADD CONSTRAINT again UNIQUE (id, note);
+SET check_function_bodies = off;
+ALTER TABLE public.large ADD CONSTRAINT again UNIQUE (id, note);
+RESET search_path;
+ALTER TABLE large DROP CONSTRAINT again, ADD CHECK (amount > 0);
+RESET check_function_bodies;
+ALTER TABLE large DROP CONSTRAINT again;
+
 -- the lock is not waited for longer than said
 SET tandem.ddl_check_lock_timeout = '150ms';
 CREATE FUNCTION timeout_is() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE WARNING 'lock_timeout is %', current_setting('lock_timeout'); END$$;

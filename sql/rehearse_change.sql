@@ -19,6 +19,10 @@ INSERT INTO orders VALUES (101, 'free', 'NAME7', NULL), (102, '007', 'NAME8', 'x
 -- rows that raise, and rows that do not come back, with their keys
 SELECT * FROM findings('orders', 'integer', 'price::integer', 'price::text');
 SELECT * FROM findings('orders', 'integer', 'nullif(regexp_replace(price, ''\D'', '''', ''g''), '''')::integer', 'price::text');
+-- a type without equality: what is the same to the bit is given back
+CREATE TABLE documents (id integer PRIMARY KEY, data json);
+INSERT INTO documents VALUES (1, '{"a": 1}'), (2, '{"a":1}'), (3, NULL);
+SELECT * FROM findings('documents', 'jsonb', 'data::jsonb', 'data::json');
 -- one-way
 SELECT * FROM findings('orders', 'integer', 'length(price)');
 -- as change_column without up: the assignment casts, there and back

@@ -43,6 +43,33 @@ CALL after('ALTER TABLE orders ADD CHECK (total < 100) NOT VALID, ADD UNIQUE (no
 CALL after('ALTER TABLE orders RENAME CONSTRAINT orders_total_check TO positive; ALTER INDEX orders_pkey RENAME TO key');
 CALL after('REVOKE INSERT ON orders FROM tandem_shape_app; REVOKE UPDATE (note) ON orders FROM tandem_shape_app; ALTER TABLE items ENABLE ROW LEVEL SECURITY');
 CALL after('CREATE TABLE more (id integer); ALTER TABLE orders ADD extra integer');
+-- what its types, its schema and its keys are to a release
+CREATE DOMAIN amount AS integer;
+CREATE DOMAIN large_amount AS amount;
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE SCHEMA shop;
+GRANT USAGE ON SCHEMA shop TO tandem_shape_app;
+CREATE TABLE shop.sales (id integer PRIMARY KEY, code text UNIQUE, amount large_amount, mood mood, hidden text UNIQUE);
+SELECT tandem.record_shape(40, '{"shop.sales(id, code, amount, mood)"}');
+CREATE PROCEDURE after_40(script text) LANGUAGE plpgsql AS $$
+DECLARE b record;
+BEGIN
+	FOR b IN SELECT * FROM tandem.check_shape(40, script) LOOP
+		RAISE INFO '% | % | % | %', b.relation, b.column_name, b.kind, b.problem;
+	END LOOP;
+END $$;
+SELECT * FROM tandem.check_shape(40);
+CALL after_40('ALTER DOMAIN amount ADD CHECK (value > 0)');
+CALL after_40('ALTER DOMAIN amount SET NOT NULL; ALTER DOMAIN large_amount SET DEFAULT 5');
+CALL after_40('CREATE DOMAIN given AS integer NOT NULL; ALTER TABLE shop.sales ADD extra given');
+CALL after_40('CREATE DOMAIN given AS integer NOT NULL DEFAULT 3; ALTER TABLE shop.sales ADD extra given');
+CALL after_40('ALTER TYPE mood RENAME VALUE ''bad'' TO ''poor''; ALTER TYPE mood ADD VALUE ''fair''');
+CALL after_40('ALTER TABLE shop.sales ALTER mood TYPE text');
+CALL after_40('REVOKE USAGE ON SCHEMA shop FROM tandem_shape_app');
+CALL after_40('ALTER TABLE shop.sales DROP CONSTRAINT sales_code_key, DROP CONSTRAINT sales_hidden_key, DROP CONSTRAINT sales_pkey');
+CALL after_40('ALTER TABLE shop.sales DROP code');
+CALL after_40('ALTER TABLE shop.sales DROP CONSTRAINT sales_code_key; CREATE UNIQUE INDEX other ON shop.sales (code)');
+DROP SCHEMA shop CASCADE;
 SELECT * FROM tandem.check_shape(41);
 \set VERBOSITY default
 SELECT * FROM tandem.check_shape(41, 'ALTER TABLE orders DROP total', raise => true);

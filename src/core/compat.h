@@ -951,7 +951,7 @@ static inline bool
 compat_alters_enforcement(const Node *definition, const char **name, bool *enforced)
 {
 #if PG_VERSION_NUM >= 180000
-	const		ATAlterConstraint *alter = castNode(ATAlterConstraint, (Node *) definition);
+	ATAlterConstraint *alter = castNode(ATAlterConstraint, (Node *) definition);
 
 	*name = alter->conname;
 	*enforced = alter->is_enforced;

@@ -15,6 +15,7 @@
 #include "parser/parser.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
@@ -418,7 +419,14 @@ change_trial_loses(ChangeTrial *trial)
 
 	if (isnull || old_null)
 		return isnull != old_null;
-	return trial->equal != NULL &&
+
+	/*
+	 * as verify compares: of a type without equality all is lost that is not
+	 * the same to the bit
+	 */
+	if (datum_image_eq(old, value, column->attbyval, column->attlen))
+		return false;
+	return trial->equal == NULL ||
 		!DatumGetBool(FunctionCall2Coll(trial->equal, column->attcollation, old, value));
 }
 

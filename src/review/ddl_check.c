@@ -6,12 +6,13 @@
  * What they call a danger, of a table of at least tandem.ddl_check_size, is a WARNING or
  * an error.  Queries and DML do not come here.
  *
- * Not checked: what pg_tandem runs itself, scripts of extensions, and what the server
- * makes of a statement (PROCESS_UTILITY_SUBCOMMAND).
+ * Not checked: what pg_tandem runs itself, scripts of extensions and of pg_dump, and what
+ * the server makes of a statement (PROCESS_UTILITY_SUBCOMMAND).
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -150,12 +151,22 @@ is_ddl(Node *statement)
 		IsA(statement, VacuumStmt) || IsA(statement, ReindexStmt) || compat_is_repack(statement, &clustered);
 }
 
+/*
+ * What pg_dump has written begins with these settings, which nobody else has together: it
+ * builds the indexes of tables that it has just filled, and has no other way.
+ */
+static bool
+is_restoring(void)
+{
+	return !check_function_bodies && namespace_search_path[0] == '\0';
+}
+
 static bool
 is_to_be_checked(const PlannedStmt *planned, ProcessUtilityContext context)
 {
 	return setting_ddl_check != DDL_CHECK_OFF && context != PROCESS_UTILITY_SUBCOMMAND &&
 		planned->utilityStmt && is_ddl(planned->utilityStmt) &&
-		MyBackendType == B_BACKEND && !creating_extension && !query_is_running() && !ddl_is_running() &&
+		MyBackendType == B_BACKEND && !creating_extension && !is_restoring() && !query_is_running() && !ddl_is_running() &&
 		IsTransactionState() && !RecoveryInProgress() && OidIsValid(extension_schema());
 }
 

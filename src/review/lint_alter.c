@@ -115,8 +115,9 @@ lint_add_column_checked(Lint *lint, Node *node)
 static char *
 key_of_column(Lint *lint)
 {
-	ScriptTable *table = NULL;
+	Oid			relid = InvalidOid;
 	char	   *column = NULL;
+	ScriptTable *table;
 	TandemQuery query;
 
 	query_begin(&query);
@@ -132,10 +133,11 @@ key_of_column(Lint *lint)
 						 "JOIN pg_attribute a ON a.attrelid = k.relation AND a.attnum = k.number "
 						 "WHERE c.attrelid = $1 AND c.attname = $2 ORDER BY k.relation::regclass::text, a.attname LIMIT 1") > 0)
 	{
-		table = script_table_of_oid(lint->tables, query_get_oid(0, 1));
+		relid = query_get_oid(0, 1);
 		column = query_get_text(0, 2);
 	}
 	query_end(&query);
+	table = OidIsValid(relid) ? script_table_of_oid(lint->tables, relid) : NULL;
 	return table ? psprintf("%s, %s", lint_table_literal(table), lint_literal(column)) : NULL;
 }
 

@@ -59,7 +59,6 @@ words_begin(Words *words, const char *text)
 {
 	memset(words, 0, sizeof(*words));
 	words->scanner = scanner_init(text, &words->extra, &ScanKeywords, ScanKeywordTokens);
-	words->extra.escape_string_warning = false;
 }
 
 static bool

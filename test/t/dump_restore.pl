@@ -190,6 +190,19 @@ $node->command_ok([ 'pg_restore', '-e', '--no-acl', @to, "$folder/granted" ], 'r
 $node->safe_psql('denied', 'ALTER TABLE app.items ADD note text');
 like($node->safe_psql('denied', q(SELECT problem FROM tandem.syncs WHERE direction <> 'derived')), qr/permission denied for schema lib/, 'tandem.syncs shows that');
 
+# where DDL is checked what pg_dump has written is not
+foreach my $restored ([ 'checked', 'pg_restore', '-e', "$folder/granted" ], [ 'checked_text', 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$folder/granted.sql" ])
+{
+	my ($name, @restore) = @$restored;
+	@to = new_database($node, $name);
+	$node->safe_psql('postgres', "ALTER DATABASE $name SET session_preload_libraries = 'pg_tandem'; "
+		. "ALTER DATABASE $name SET tandem.ddl_check = refuse; ALTER DATABASE $name SET tandem.ddl_check_size = 0");
+	$node->command_ok([ 'pg_restore', '-f', "$folder/granted.sql", "$folder/granted" ], 'the dump as text') if $restore[0] eq 'psql';
+	$node->command_ok([ @restore[0 .. $#restore - 1], ($restore[0] eq 'psql' ? ($restore[-1], @to) : (@to, $restore[-1])) ], "restore by $restore[0] where ddl_check refuses");
+	($status, $out, $err) = $node->psql($name, 'ALTER TABLE app.items ADD UNIQUE (price)');
+	like($err, qr/tandem.ddl_check refuses/, 'and it does');
+}
+
 # the schema alone: no migration, and a trigger that goes on syncing
 @to = new_database($node, 'schema');
 $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$folder/schema.sql", @to ], 'restore of the schema');
