@@ -885,6 +885,7 @@ CREATE FUNCTION tandem.lint(script text, OUT statement integer, OUT line integer
 RETURNS SETOF record AS 'MODULE_PATHNAME', 'tandem_lint' LANGUAGE C;
 COMMENT ON FUNCTION tandem.lint(text)
 	IS 'what each statement of a script would lock, write anew and read, of the tables as they are now, and what to do instead; runs nothing';
+
 CREATE FUNCTION tandem.rehearse_change(relation regclass, type text, up text DEFAULT NULL, down text DEFAULT NULL,
 	sample_rows bigint DEFAULT NULL, column_name name DEFAULT NULL,
 	OUT finding text, OUT object text, OUT rows bigint, OUT sample_keys text[], OUT bytes bigint, OUT duration interval, OUT detail text)
