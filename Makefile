@@ -172,19 +172,19 @@ OBJS = \
 	src/run/beat.o \
 	src/run/after_switch.o \
 	src/run/background.o \
-	src/review/script.o \
-	src/review/script_tables.o \
-	src/review/script_change.o \
-	src/review/effect.o \
-	src/review/alter_effect.o \
-	src/review/wide_effect.o \
-	src/review/lint_text.o \
-	src/review/lint_alter.o \
-	src/review/lint_object.o \
-	src/review/lint_use.o \
-	src/review/lint_rule.o \
-	src/review/lint.o \
-	src/review/ddl_check.o \
+	src/lint/script.o \
+	src/lint/script_tables.o \
+	src/lint/script_change.o \
+	src/lint/effect.o \
+	src/lint/alter_effect.o \
+	src/lint/wide_effect.o \
+	src/lint/lint_text.o \
+	src/lint/lint_alter.o \
+	src/lint/lint_object.o \
+	src/lint/lint_use.o \
+	src/lint/lint_rule.o \
+	src/lint/lint.o \
+	src/lint/ddl_check.o \
 	src/review/change_trial.o \
 	src/review/equal_values.o \
 	src/review/fill_estimate.o \

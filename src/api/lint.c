@@ -12,7 +12,7 @@
 #include "api/arguments.h"
 #include "api/result_row.h"
 #include "core/sql_function.h"
-#include "review/lint.h"
+#include "lint/lint.h"
 
 SQL_FUNCTION(tandem_lint);
 

@@ -31,12 +31,12 @@
 #include "core/settings.h"
 #include "core/text.h"
 #include "core/transaction.h"
-#include "review/lint.h"
+#include "lint/lint.h"
+#include "lint/lint_rule.h"
+#include "lint/script.h"
 #include "review/lock_watch.h"
 #include "review/observed.h"
 #include "review/rehearsal.h"
-#include "review/lint_rule.h"
-#include "review/script.h"
 #include "run/command.h"
 
 typedef struct ScriptRun

@@ -24,8 +24,8 @@
 #include "core/compat.h"
 #include "core/query.h"
 #include "core/relation.h"
-#include "review/effect.h"
-#include "review/wide_effect.h"
+#include "lint/effect.h"
+#include "lint/wide_effect.h"
 
 Effect *
 effect_of(List *effects, const ScriptTable *table)

@@ -5,7 +5,7 @@
 #ifndef TANDEM_WIDE_EFFECT_H
 #define TANDEM_WIDE_EFFECT_H
 
-#include "review/effect.h"
+#include "lint/effect.h"
 
 /*
  * Adds what such a statement does: VACUUM FULL, CLUSTER, REPACK and REINDEX of a schema or

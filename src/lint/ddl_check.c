@@ -28,8 +28,8 @@
 #include "core/settings.h"
 #include "core/statement.h"
 #include "core/transaction.h"
-#include "review/ddl_check.h"
-#include "review/lint_rule.h"
+#include "lint/ddl_check.h"
+#include "lint/lint_rule.h"
 
 static ProcessUtility_hook_type next_process_utility;
 

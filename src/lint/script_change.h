@@ -5,7 +5,7 @@
 #ifndef TANDEM_SCRIPT_CHANGE_H
 #define TANDEM_SCRIPT_CHANGE_H
 
-#include "review/script_tables.h"
+#include "lint/script_tables.h"
 
 /*
  * Notes in tables what the statement makes, drops, renames and proves.  A statement of

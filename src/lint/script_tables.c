@@ -24,7 +24,7 @@
 #include "core/compat.h"
 #include "core/relation.h"
 #include "core/text.h"
-#include "review/script_tables.h"
+#include "lint/script_tables.h"
 
 /* What a qualified name means by now. */
 typedef struct NamedTable

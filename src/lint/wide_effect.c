@@ -11,7 +11,7 @@
 
 #include "core/compat.h"
 #include "core/query.h"
-#include "review/wide_effect.h"
+#include "lint/wide_effect.h"
 
 /* Adds it to those that a query of our own tells, of which the parameters are set. */
 static void

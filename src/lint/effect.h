@@ -6,7 +6,7 @@
 #ifndef TANDEM_EFFECT_H
 #define TANDEM_EFFECT_H
 
-#include "review/script_tables.h"
+#include "lint/script_tables.h"
 
 typedef struct Effect
 {

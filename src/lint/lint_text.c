@@ -12,7 +12,7 @@
 #include "parser/scanner.h"
 #include "utils/builtins.h"
 
-#include "review/lint_text.h"
+#include "lint/lint_text.h"
 
 /*-------------------------------------------------------------------------
  * Texts.

@@ -37,7 +37,7 @@
 #include "core/compat.h"
 #include "core/query.h"
 #include "core/relation.h"
-#include "review/effect.h"
+#include "lint/effect.h"
 
 /*-------------------------------------------------------------------------
  * Parts of definitions.

@@ -16,7 +16,7 @@
 #include "parser/scansup.h"
 
 #include "core/transaction.h"
-#include "review/script.h"
+#include "lint/script.h"
 
 struct ScriptReader
 {

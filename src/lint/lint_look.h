@@ -6,7 +6,7 @@
 #ifndef TANDEM_LINT_LOOK_H
 #define TANDEM_LINT_LOOK_H
 
-#include "review/lint_rule.h"
+#include "lint/lint_rule.h"
 
 #define LINT_DANGER "danger"
 #define LINT_WARNING "warning"

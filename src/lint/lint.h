@@ -6,7 +6,7 @@
 #ifndef TANDEM_LINT_H
 #define TANDEM_LINT_H
 
-#include "review/effect.h"
+#include "lint/effect.h"
 
 /* The rule of those findings that tell what is locked. */
 #define LINT_LOCKS "locks"

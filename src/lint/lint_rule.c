@@ -10,7 +10,7 @@
 #include "postgres.h"
 
 #include "core/compat.h"
-#include "review/lint_look.h"
+#include "lint/lint_look.h"
 
 typedef struct LintRule
 {

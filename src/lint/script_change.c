@@ -12,8 +12,8 @@
 #include "utils/varlena.h"
 
 #include "core/compat.h"
-#include "review/effect.h"
-#include "review/script_change.h"
+#include "lint/effect.h"
+#include "lint/script_change.h"
 
 /*-------------------------------------------------------------------------
  * Columns and constraints.

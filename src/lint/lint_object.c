@@ -13,8 +13,8 @@
 #include "core/extension.h"
 #include "core/query.h"
 #include "core/text.h"
-#include "review/lint_look.h"
-#include "review/lint_text.h"
+#include "lint/lint_look.h"
+#include "lint/lint_text.h"
 
 /*-------------------------------------------------------------------------
  * What goes, or gets another name.

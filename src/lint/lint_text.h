@@ -6,7 +6,7 @@
 #ifndef TANDEM_LINT_TEXT_H
 #define TANDEM_LINT_TEXT_H
 
-#include "review/lint_rule.h"
+#include "lint/lint_rule.h"
 
 /* A text, or the name of a table, as a literal of SQL. */
 extern char *lint_literal(const char *text);

@@ -11,8 +11,8 @@
 
 #include "core/compat.h"
 #include "core/query.h"
-#include "review/lint_look.h"
-#include "review/lint_text.h"
+#include "lint/lint_look.h"
+#include "lint/lint_text.h"
 
 /*-------------------------------------------------------------------------
  * Releases and migrations.

@@ -13,9 +13,9 @@
 
 #include "core/error.h"
 #include "core/transaction.h"
-#include "review/lint.h"
-#include "review/lint_rule.h"
-#include "review/script_change.h"
+#include "lint/lint.h"
+#include "lint/lint_rule.h"
+#include "lint/script_change.h"
 
 typedef struct LintScript
 {

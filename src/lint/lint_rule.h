@@ -6,8 +6,8 @@
 #ifndef TANDEM_LINT_RULE_H
 #define TANDEM_LINT_RULE_H
 
-#include "review/effect.h"
-#include "review/script.h"
+#include "lint/effect.h"
+#include "lint/script.h"
 
 struct LintRule;
 
