@@ -29,6 +29,7 @@
 #include "core/sql_function.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "review/lock_watch.h"
 
 SQL_FUNCTION(tandem_record_shape);
 SQL_FUNCTION(tandem_check_shape);
@@ -286,8 +287,19 @@ run_and_look(void *arg)
 static void
 rehearse_and_look(void *arg)
 {
-	ErrorData  *error = subtransaction_rehearse(run_and_look, arg);
+	ErrorData  *error;
+	char	   *wait;
 
+	/* the script may set lock_timeout, but not wait longer */
+	lock_watch_begin(setting_lock_timeout);
+	error = subtransaction_catch(run_and_look, arg, false);
+	lock_watch_end();
+	wait = error && lock_watch_has_cancelled() ? lock_watch_message() : NULL;
+	if (wait)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("%s", wait),
+				 errhint("Call it again, or in a copy of the database; tandem.lock_timeout says how long it waits.")));
 	if (error)
 		ReThrowError(error);
 }

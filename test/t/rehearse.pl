@@ -64,6 +64,14 @@ $other->query_safe('COMMIT; BEGIN; UPDATE items SET price = 0 WHERE id = 1');
 like($err, qr/could not get \w+ on a row, or what else another transaction has written; blocked by: .*\b$pid\b/, 'a row that another has written');
 $other->query_safe('COMMIT');
 
+# the script of check_shape neither
+ask(q(SELECT tandem.record_shape(41, '{items}')));
+$other->query_safe('BEGIN; LOCK TABLE items IN ROW EXCLUSIVE MODE');
+($err, $took) = rehearse(q(SET statement_timeout = '20s'; SELECT * FROM tandem.check_shape(41, 'SET lock_timeout = 0; ALTER TABLE items ADD COLUMN more int')));
+like($err, qr/could not get AccessExclusiveLock on table items; blocked by: .*\b$pid\b/, 'check_shape does not wait longer');
+cmp_ok($took, '<', 5, 'either');
+$other->query_safe('COMMIT');
+
 # rehearse_change neither
 $other->query_safe('BEGIN; LOCK TABLE items');
 ($err, $took) = rehearse(q(SELECT * FROM tandem.rehearse_change('items', 'bigint', 'price')));
