@@ -146,6 +146,9 @@ SELECT * FROM found($$SET lock_timeout = '0'; ALTER TABLE orders ADD x int$$);
 SELECT * FROM found($$SET lock_timeout = '1s'; RESET ALL; ALTER TABLE orders ADD x int$$);
 SELECT * FROM found($$SET lock_timeout = 100; ALTER TABLE orders ADD x int$$);
 SELECT * FROM found(E'SELECT 1;\nSELECT 2 /* and /* so */ on');
+-- the mark of UTF-8 before a text
+SET lock_timeout = '1min';
+SELECT * FROM found(E'\uFEFFALTER TABLE orders DROP note');
 
 \pset tuples_only off
 \pset format aligned

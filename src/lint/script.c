@@ -458,7 +458,8 @@ script_open(const char *script)
 {
 	ScriptReader *reader = palloc0(sizeof(ScriptReader));
 
-	reader->at = script;
+	/* psql passes over the mark that editors put before a text in UTF-8 */
+	reader->at = GetDatabaseEncoding() == PG_UTF8 && strncmp(script, "\xef\xbb\xbf", 3) == 0 ? script + 3 : script;
 	reader->line = 1;
 	return reader;
 }

@@ -13,6 +13,8 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "core/lock.h"
+#include "core/text.h"
 #include "review/lock_watch.h"
 
 /* looks within the limit, and after how many of the same wait it is too long */
@@ -88,10 +90,17 @@ lock_watch_has_cancelled(void)
 	return cancelled;
 }
 
-bool
-lock_watch_seen(LOCKTAG *tag, LOCKMODE *mode)
+char *
+lock_watch_message(void)
 {
-	*tag = seen_tag;
-	*mode = seen_mode;
-	return seen_mode != NoLock;
+	LOCKTAG		tag = seen_tag;
+	LOCKMODE	mode = seen_mode;
+	char	   *what;
+
+	if (mode == NoLock)
+		return NULL;
+	what = tag.locktag_type == LOCKTAG_RELATION ? psprintf("table %s", quoting_shown_name(tag.locktag_field2))
+		: "a row, or what else another transaction has written";
+	return psprintf("could not get %s on %s; blocked by: %s", GetLockmodeName(DEFAULT_LOCKMETHOD, mode), what,
+					lock_describe_tag_holders(&tag, mode));
 }

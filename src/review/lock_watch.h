@@ -17,7 +17,7 @@ extern void lock_watch_end(void);
 /* Has it cancelled a wait since it began? */
 extern bool lock_watch_has_cancelled(void);
 
-/* Returns the lock that was waited for last, or false if none was seen. */
-extern bool lock_watch_seen(LOCKTAG *tag, LOCKMODE *mode);
+/* Says which lock was waited for last, and whose it is, palloc'd; NULL if none was seen. */
+extern char *lock_watch_message(void);
 
 #endif							/* TANDEM_LOCK_WATCH_H */

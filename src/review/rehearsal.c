@@ -338,22 +338,6 @@ message_not_run(const ErrorData *error)
 	return psprintf("not run: %s", error->message);
 }
 
-/* Which lock could not be had, and whose it is. */
-static char *
-message_of_wait(const ErrorData *error)
-{
-	LOCKTAG		tag;
-	LOCKMODE	mode;
-	char	   *what;
-
-	if (!lock_watch_seen(&tag, &mode))
-		return error->message;
-	what = tag.locktag_type == LOCKTAG_RELATION ? psprintf("table %s", quoting_shown_name(tag.locktag_field2))
-		: "a row, or what else another transaction has written";
-	return psprintf("could not get %s on %s; blocked by: %s", rehearsal_mode_name(mode), what,
-					lock_describe_tag_holders(&tag, mode));
-}
-
 static int
 line_of_error(const ScriptStatement *statement, const ErrorData *error)
 {
@@ -370,7 +354,7 @@ note_error(ScriptRun *run, RehearsalRow *row, ErrorData *error)
 	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || lock_watch_has_cancelled())
 	{
 		error->sqlerrcode = ERRCODE_LOCK_NOT_AVAILABLE;
-		error->message = message_of_wait(error);
+		error->message = lock_watch_message() ? lock_watch_message() : error->message;
 	}
 	row->message = pstrdup(error->message);
 	row->sqlstate = error->sqlerrcode;

@@ -80,13 +80,21 @@ $other->query_safe('COMMIT');
 
 # cancelled, it cancels its worker
 $other->query_safe('BEGIN; UPDATE items SET price = 0 WHERE id = 1');
-ask(q(ALTER DATABASE postgres SET tandem.lock_timeout = '100s'));
+ask(q(ALTER DATABASE postgres SET tandem.lock_timeout = '60s'));
 my $waits = start_psql($node, 'postgres', q(CALL tandem.rehearse('DROP INDEX CONCURRENTLY items_price', true, top_level => true)));
 wait_for_running($node, q(SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_tandem' AND wait_event_type = 'Lock')));
 ask(q(SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%DROP INDEX CONC%' AND backend_type = 'client backend' AND pid <> pg_backend_pid()));
 finish($waits);
 ask('ALTER DATABASE postgres RESET tandem.lock_timeout');
 ok($node->poll_query_until('postgres', q(SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_tandem')), 'a cancelled rehearsal ends its worker');
+$other->query_safe('COMMIT');
+
+# the script of check_shape neither
+ask(q(SELECT tandem.record_shape(41, '{items}')));
+$other->query_safe('BEGIN; LOCK TABLE items IN ROW EXCLUSIVE MODE');
+($err, $took) = rehearse(q(SET statement_timeout = '20s'; SELECT * FROM tandem.check_shape(41, 'SET lock_timeout = 0; ALTER TABLE items ADD COLUMN more int')));
+like($err, qr/could not get AccessExclusiveLock on table items; blocked by: .*\b$pid\b/, 'check_shape does not wait longer');
+cmp_ok($took, '<', 5, 'either');
 $other->query_safe('COMMIT');
 
 # rehearse_change neither
