@@ -391,8 +391,8 @@ column_of_catalog(ScriptTable *table, const char *name)
 	return column;
 }
 
-ScriptColumn *
-script_column(ScriptTable *table, const char *name)
+static ScriptColumn *
+listed_column(ScriptTable *table, const char *name, bool dropped)
 {
 	ListCell   *lc;
 
@@ -400,25 +400,34 @@ script_column(ScriptTable *table, const char *name)
 	{
 		ScriptColumn *column = lfirst(lc);
 
-		if (!column->dropped && strcmp(column->name, name) == 0)
+		if (column->dropped == dropped && strcmp(column->name, name) == 0)
 			return column;
 	}
-	/* what was dropped or renamed is in the list, and in the catalog still */
-	foreach(lc, table->columns)
-	{
-		ScriptColumn *column = lfirst(lc);
+	return NULL;
+}
 
-		if (column->dropped && strcmp(column->name, name) == 0)
-			return NULL;
-	}
+ScriptColumn *
+script_column(ScriptTable *table, const char *name)
+{
+	ScriptColumn *column = listed_column(table, name, false);
+
+	if (column)
+		return column;
+	/* what was dropped or renamed is in the list, and in the catalog still */
+	if (listed_column(table, name, true))
+		return NULL;
 	return OidIsValid(table->relid) ? column_of_catalog(table, name) : NULL;
 }
 
 ScriptColumn *
 script_column_make(ScriptTable *table, const char *name)
 {
-	ScriptColumn *column = new_column(table, name);
+	ScriptColumn *column = listed_column(table, name, true);
 
+	if (column)
+		*column = (ScriptColumn) {.name = column->name, .typmod = -1};
+	else
+		column = new_column(table, name);
 	column->made = true;
 	return column;
 }
