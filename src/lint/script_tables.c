@@ -423,9 +423,15 @@ ScriptColumn *
 script_column_make(ScriptTable *table, const char *name)
 {
 	ScriptColumn *column = listed_column(table, name, true);
+	char	   *kept;
 
 	if (column)
-		*column = (ScriptColumn) {.name = column->name, .typmod = -1};
+	{
+		kept = column->name;
+		memset(column, 0, sizeof(ScriptColumn));
+		column->name = kept;
+		column->typmod = -1;
+	}
 	else
 		column = new_column(table, name);
 	column->made = true;
