@@ -95,6 +95,8 @@ sub argument
 	my ($name, $type) = @_;
 
 	return 'NULL' if rand() < 0.05;
+	# what a script drops, and is asked to keep, is gone
+	return 'false' if $name eq 'keep';
 	return literal(text_for($name)) . "::$type" if $type =~ /^(text|name)$/;
 	return 'ARRAY[' . join(', ', map { rand() < 0.03 ? 'NULL' : literal(text_for($name)) } 1 .. rand(4)) . "]::$type" if $type =~ /^(text|name)\[\]$/;
 	return pick(qw(0 1 2 3 42 43 -1 2147483647 -2147483648)) if $type eq 'integer';
