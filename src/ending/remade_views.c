@@ -597,7 +597,7 @@ rehearse_statement(Rehearsal *rehearsal, const ViewStatement *statement)
 	StatementTry try = {find_view(rehearsal->remade, statement->view), statement};
 	ErrorData  *error;
 
-	if (statement->step == VIEW_BEFORE_DROP || statement->step == VIEW_OBJECT || try.view->left ||
+	if (statement->step == VIEW_BEFORE_DROP || statement->step == VIEW_OBJECT || try.view == NULL || try.view->left ||
 		list_member_ptr(rehearsal->failed, try.view))
 		return;
 	error = subtransaction_try(try_statement, &try);

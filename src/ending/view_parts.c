@@ -186,8 +186,8 @@ view_rights(Oid view)
 		quoting_raise_dropped(view);
 	count = ((Form_pg_class) GETSTRUCT(tuple))->relnatts;
 	ReleaseSysCache(tuple);
-	for (AttrNumber number = RIGHTS_OF_TYPE; number <= count; number++)
-		rights = add_rights(rights, view, number);
+	for (int number = RIGHTS_OF_TYPE; number <= count; number++)
+		rights = add_rights(rights, view, (AttrNumber) number);
 	return rights;
 }
 

@@ -313,7 +313,8 @@ index_is_built_anew(HeapTuple tuple, Relation catalog, void *arg)
 {
 	NewType    *new = arg;
 	Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
-	bool		isnull;
+	bool		no_classes;
+	bool		no_collations;
 	oidvector  *classes;
 	oidvector  *collations;
 	int			i;
@@ -322,9 +323,12 @@ index_is_built_anew(HeapTuple tuple, Relation catalog, void *arg)
 		mentions_column(tuple, catalog, Anum_pg_index_indpred, new->attnum))
 		return true;
 	classes = (oidvector *) DatumGetPointer(heap_getattr(tuple, Anum_pg_index_indclass,
-														 RelationGetDescr(catalog), &isnull));
+														 RelationGetDescr(catalog), &no_classes));
 	collations = (oidvector *) DatumGetPointer(heap_getattr(tuple, Anum_pg_index_indcollation,
-															RelationGetDescr(catalog), &isnull));
+															RelationGetDescr(catalog), &no_collations));
+	/* never so */
+	if (no_classes || no_collations)
+		return true;
 	for (i = 0; i < form->indnatts; i++)
 	{
 		if (form->indkey.values[i] != new->attnum)

@@ -607,21 +607,21 @@ domain_effects(ScriptTables *tables, void *statement, List **effects)
 typedef struct PlainStatement
 {
 	NodeTag		tag;
-	size_t		relation;		/* where its RangeVar * is */
 	LOCKMODE	lock;
+	size_t		relation;		/* where its RangeVar * is */
 } PlainStatement;
 
 static const PlainStatement plain_statements[] = {
-	{T_AlterObjectSchemaStmt, offsetof(AlterObjectSchemaStmt, relation), AccessExclusiveLock},
-	{T_CreateTrigStmt, offsetof(CreateTrigStmt, relation), ShareRowExclusiveLock},
-	{T_RuleStmt, offsetof(RuleStmt, relation), AccessExclusiveLock},
-	{T_CreatePolicyStmt, offsetof(CreatePolicyStmt, table), AccessExclusiveLock},
-	{T_AlterPolicyStmt, offsetof(AlterPolicyStmt, table), AccessExclusiveLock},
-	{T_AlterSeqStmt, offsetof(AlterSeqStmt, sequence), ShareRowExclusiveLock},
-	{T_InsertStmt, offsetof(InsertStmt, relation), RowExclusiveLock},
-	{T_UpdateStmt, offsetof(UpdateStmt, relation), RowExclusiveLock},
-	{T_DeleteStmt, offsetof(DeleteStmt, relation), RowExclusiveLock},
-	{T_MergeStmt, offsetof(MergeStmt, relation), RowExclusiveLock},
+	{T_AlterObjectSchemaStmt, AccessExclusiveLock, offsetof(AlterObjectSchemaStmt, relation)},
+	{T_CreateTrigStmt, ShareRowExclusiveLock, offsetof(CreateTrigStmt, relation)},
+	{T_RuleStmt, AccessExclusiveLock, offsetof(RuleStmt, relation)},
+	{T_CreatePolicyStmt, AccessExclusiveLock, offsetof(CreatePolicyStmt, table)},
+	{T_AlterPolicyStmt, AccessExclusiveLock, offsetof(AlterPolicyStmt, table)},
+	{T_AlterSeqStmt, ShareRowExclusiveLock, offsetof(AlterSeqStmt, sequence)},
+	{T_InsertStmt, RowExclusiveLock, offsetof(InsertStmt, relation)},
+	{T_UpdateStmt, RowExclusiveLock, offsetof(UpdateStmt, relation)},
+	{T_DeleteStmt, RowExclusiveLock, offsetof(DeleteStmt, relation)},
+	{T_MergeStmt, RowExclusiveLock, offsetof(MergeStmt, relation)},
 };
 
 static bool

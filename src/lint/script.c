@@ -200,9 +200,7 @@ count_word(Reading *reading, const char *at, size_t length)
 		reading->of_routine = true;
 	if (!reading->of_routine)
 		return;
-	if (is_word(at, length, "atomic") && reading->begun)
-		reading->bodies++;
-	else if (is_word(at, length, "case") && reading->bodies > 0)
+	if ((is_word(at, length, "atomic") && reading->begun) || (is_word(at, length, "case") && reading->bodies > 0))
 		reading->bodies++;
 	else if (is_word(at, length, "end") && reading->bodies > 0)
 		reading->bodies--;

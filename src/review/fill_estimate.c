@@ -67,7 +67,7 @@ bytes_of_long_value(LeafRows *leaf, Form_pg_attribute att, Datum value)
 		if (DatumGetPointer(small) != NULL)
 			bytes = VARSIZE_ANY(DatumGetPointer(small));
 	}
-	if (bytes <= TOAST_TUPLE_TARGET / 4 || att->attstorage == TYPSTORAGE_MAIN)
+	if (bytes * 4 <= TOAST_TUPLE_TARGET || att->attstorage == TYPSTORAGE_MAIN)
 		return bytes;
 	/* each chunk is a row, and has an entry in the index */
 	leaf->toast_bytes += bytes * 1.06 + 20;
