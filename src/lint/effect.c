@@ -116,7 +116,8 @@ drop_object_effects(ScriptTables *tables, Oid class, Oid object, int part, bool 
 	query_oid(&query, object);
 	query_int(&query, part);
 	query_bool(&query, cascades);
-	effects_told(tables, &query, "SELECT d.relation FROM tandem._dropped_with($1, $2, $3, $4) d",
+	effects_told(tables, &query, "SELECT d.relation FROM tandem._dropped_with($1, $2, $3, $4) d "
+				 "WHERE EXISTS (SELECT FROM pg_depend e WHERE e.refclassid = $1 AND e.refobjid = $2 AND ($3 = 0 OR e.refobjsubid = $3))",
 				 AccessExclusiveLock, effects);
 }
 
