@@ -532,8 +532,11 @@ CREATE INDEX rehearsal_row_rehearsal_idx ON tandem.rehearsal_row (rehearsal);
 COMMENT ON TABLE tandem.rehearsal_row IS 'what a statement of a rehearsal has done, and to each relation';
 
 -- holds no row but in a transaction that measures, and is rolled back
-CREATE TABLE tandem.fill_probe (number bigint PRIMARY KEY, data bytea NOT NULL) WITH (fillfactor = 45);
+CREATE TABLE tandem.fill_probe (number bigint NOT NULL, data bytea NOT NULL) WITH (fillfactor = 45);
 ALTER TABLE tandem.fill_probe ALTER data SET STORAGE PLAIN;
+CREATE INDEX fill_probe_idx ON tandem.fill_probe (number);
+-- for a publication of all tables; a unique index would be looked through, and take time that a fill does not take
+ALTER TABLE tandem.fill_probe REPLICA IDENTITY FULL;
 COMMENT ON TABLE tandem.fill_probe IS 'where tandem.rehearse_change measures what writing a row takes';
 
 CREATE TABLE tandem.event (
