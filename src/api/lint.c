@@ -13,6 +13,7 @@
 #include "api/result_row.h"
 #include "core/sql_function.h"
 #include "lint/lint.h"
+#include "lint/script.h"
 
 SQL_FUNCTION(tandem_lint);
 
@@ -45,6 +46,6 @@ tandem_lint(PG_FUNCTION_ARGS)
 	char	   *script = argument_text(fcinfo, 0, "script");
 
 	InitMaterializedSRF(fcinfo, 0);
-	lint_script(script, put_finding, fcinfo->resultinfo);
+	lint_script(script_read(script), put_finding, fcinfo->resultinfo);
 	return (Datum) 0;
 }

@@ -393,7 +393,6 @@ foreign_keys_effect(ScriptTables *tables, AlterTableCmd *command, const Effect *
 	AttrNumber	attnum = OidIsValid(effect->table->relid) ? get_attnum(effect->table->relid, command->name)
 	: InvalidAttrNumber;
 	TandemQuery query;
-	List	   *relids;
 	ListCell   *lc;
 
 	if (attnum == InvalidAttrNumber)
@@ -401,16 +400,12 @@ foreign_keys_effect(ScriptTables *tables, AlterTableCmd *command, const Effect *
 	query_begin(&query);
 	query_oid(&query, effect->table->relid);
 	query_int(&query, attnum);
-	relids = query_oids(&query,
-						"SELECT confrelid FROM pg_constraint WHERE contype = 'f' AND conrelid = $1 AND $2 = ANY (conkey) "
-						"UNION SELECT conrelid FROM pg_constraint WHERE contype = 'f' AND confrelid = $1 AND $2 = ANY (confkey)");
-	query_end(&query);
-	foreach(lc, relids)
+	foreach(lc, script_tables_told(tables, &query,
+								   "SELECT confrelid FROM pg_constraint WHERE contype = 'f' AND conrelid = $1 AND $2 = ANY (conkey) "
+								   "UNION SELECT conrelid FROM pg_constraint WHERE contype = 'f' AND confrelid = $1 AND $2 = ANY (confkey)"))
 	{
-		ScriptTable *other = script_table_of_oid(tables, lfirst_oid(lc));
-
-		if (other && other != effect->table)
-			effect_on(effects, other, AccessExclusiveLock)->scans |= effect->rewrites;
+		if (lfirst(lc) != effect->table)
+			effect_on(effects, lfirst(lc), AccessExclusiveLock)->scans |= effect->rewrites;
 	}
 }
 

@@ -91,17 +91,10 @@ has_option(List *options, const char *name)
 static void
 effects_told(ScriptTables *tables, TandemQuery *query, const char *sql, LOCKMODE lock, List **effects)
 {
-	List	   *relids = query_oids(query, sql);
 	ListCell   *lc;
 
-	query_end(query);
-	foreach(lc, relids)
-	{
-		ScriptTable *other = script_table_of_oid(tables, lfirst_oid(lc));
-
-		if (other)
-			effect_on(effects, other, lock);
-	}
+	foreach(lc, script_tables_told(tables, query, sql))
+		effect_on(effects, lfirst(lc), lock);
 }
 
 void
@@ -522,10 +515,7 @@ altered_tables(ScriptTables *tables, const RangeVar *name, bool of_type, bool ca
 {
 	ScriptTable *table = of_type ? NULL : script_table(tables, name);
 	Oid			type = of_type && cascades ? RangeVarGetRelid(name, NoLock, true) : InvalidOid;
-	List	   *typed = NIL;
-	List	   *relids;
 	TandemQuery query;
-	ListCell   *lc;
 
 	if (!of_type)
 		return table ? list_make1(table) : NIL;
@@ -533,17 +523,9 @@ altered_tables(ScriptTables *tables, const RangeVar *name, bool of_type, bool ca
 		return NIL;
 	query_begin(&query);
 	query_oid(&query, type);
-	relids = query_oids(&query,
-						"SELECT c.oid FROM pg_class t JOIN pg_class c ON c.reloftype = t.reltype WHERE t.oid = $1 AND t.relkind = 'c' "
-						"ORDER BY c.oid");
-	query_end(&query);
-	foreach(lc, relids)
-	{
-		table = script_table_of_oid(tables, lfirst_oid(lc));
-		if (table)
-			typed = lappend(typed, table);
-	}
-	return typed;
+	return script_tables_told(tables, &query,
+							  "SELECT c.oid FROM pg_class t JOIN pg_class c ON c.reloftype = t.reltype WHERE t.oid = $1 AND t.relkind = 'c' "
+							  "ORDER BY c.oid");
 }
 
 static void
@@ -584,24 +566,16 @@ domain_effects(ScriptTables *tables, void *statement, List **effects)
 	bool		tries = alter->subtype == 'O' ||
 	(alter->subtype == 'C' && !((Constraint *) alter->def)->skip_validation) || alter->subtype == 'V';
 	TandemQuery query;
-	List	   *relids;
 	ListCell   *lc;
 
 	if (!OidIsValid(domain) || !tries)
 		return;
 	query_begin(&query);
 	query_oid(&query, domain);
-	relids = query_oids(&query,
-						"SELECT DISTINCT a.attrelid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
-						"WHERE a.atttypid = $1 AND NOT a.attisdropped AND c.relkind IN ('r', 'm')");
-	query_end(&query);
-	foreach(lc, relids)
-	{
-		ScriptTable *table = script_table_of_oid(tables, lfirst_oid(lc));
-
-		if (table)
-			effect_on(effects, table, ShareLock)->scans = true;
-	}
+	foreach(lc, script_tables_told(tables, &query,
+								   "SELECT DISTINCT a.attrelid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+								   "WHERE a.atttypid = $1 AND NOT a.attisdropped AND c.relkind IN ('r', 'm')"))
+		effect_on(effects, lfirst(lc), ShareLock)->scans = true;
 }
 
 /* Statements of which the lock on one table is all. */

@@ -183,28 +183,10 @@ is_transaction_of_tool(ScriptTables *tables, List *statements)
 	return true;
 }
 
-static List *
-read_script(const char *script)
-{
-	ScriptReader *reader = script_open(script);
-	List	   *statements = NIL;
-	ScriptStatement statement;
-
-	while (script_next(reader, &statement))
-	{
-		ScriptStatement *copy = palloc(sizeof(statement));
-
-		*copy = statement;
-		statements = lappend(statements, copy);
-	}
-	return statements;
-}
-
 void
-lint_script(const char *text, LintFound found, void *arg)
+lint_script(List *statements, LintFound found, void *arg)
 {
 	LintScript	script = {.found = found,.arg = arg};
-	List	   *statements = read_script(text);
 	Lint		lint = {
 		.tables = script_tables_open(),
 		.has_lock_timeout = LockTimeout > 0,

@@ -27,9 +27,9 @@ typedef struct LintFinding
 typedef void (*LintFound) (const LintFinding *finding, void *arg);
 
 /*
- * Calls found with arg for each finding, in the order of the script.  Runs nothing, and
+ * Calls found with arg for each finding in the statements of a script (script_read), in their order.  Runs nothing, and
  * waits for no lock.  What the server cannot make sense of is a finding, no error.
  */
-extern void lint_script(const char *text, LintFound found, void *arg);
+extern void lint_script(List *statements, LintFound found, void *arg);
 
 #endif							/* TANDEM_LINT_H */

@@ -187,7 +187,7 @@ user_of_column(Lint *lint, uint64 row)
 		return table ? psprintf("view %s", script_table_name(table)) : NULL;
 	}
 	generated = script_column(lint->table, column);
-	return generated && !generated->dropped ? psprintf("generated column %s", quote_identifier(column)) : NULL;
+	return generated ? psprintf("generated column %s", quote_identifier(column)) : NULL;
 }
 
 void

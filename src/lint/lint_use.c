@@ -20,7 +20,7 @@
  */
 
 static void
-look_at_use(Lint *lint, ScriptTable *table, const char *column, const char *advice)
+look_at_use(Lint *lint, ScriptTable *table, const char *column, const ColumnDef *new_type)
 {
 	char	   *releases;
 	char	   *migration;
@@ -43,7 +43,7 @@ look_at_use(Lint *lint, ScriptTable *table, const char *column, const char *advi
 	if (releases)
 		lint->report(lint, LINT_DANGER, "breaks-release", table,
 					 psprintf("%s is used by a release that is served: %s", what, releases),
-					 advice ? advice : "Change it with the operations of pg_tandem, which keep what the release sees.");
+					 new_type ? lint_change_type_advice(lint, new_type) : "Change it with the operations of pg_tandem, which keep what the release sees.");
 	if (migration)
 		lint->report(lint, LINT_DANGER, "breaks-migration", table,
 					 psprintf("migration %s works on %s", lint_literal(migration), what),
@@ -56,7 +56,7 @@ lint_used_column(Lint *lint, Node *node)
 {
 	/* of others the rules about them have the call */
 	look_at_use(lint, lint->table, lint->command->name, lint->command->subtype == AT_AlterColumnType
-				? lint_change_type_advice(lint, castNode(ColumnDef, node)) : NULL);
+				? castNode(ColumnDef, node) : NULL);
 }
 
 void

@@ -18,12 +18,12 @@
 #include "core/transaction.h"
 #include "lint/script.h"
 
-struct ScriptReader
+typedef struct ScriptReader
 {
 	const char *at;				/* the next character */
 	int			line;			/* its line */
 	int			number;			/* of statements read */
-};
+} ScriptReader;
 
 /* What has been read of a statement. */
 typedef struct Reading
@@ -424,8 +424,8 @@ end_statement(Reading *reading, ScriptStatement *statement)
 		pass_rows(reading->reader);
 }
 
-bool
-script_next(ScriptReader *reader, ScriptStatement *statement)
+static bool
+next_statement(ScriptReader *reader, ScriptStatement *statement)
 {
 	Reading		reading;
 
@@ -451,13 +451,21 @@ script_next(ScriptReader *reader, ScriptStatement *statement)
 	return true;
 }
 
-ScriptReader *
-script_open(const char *script)
+List *
+script_read(const char *script)
 {
-	ScriptReader *reader = palloc0(sizeof(ScriptReader));
-
 	/* psql passes over the mark that editors put before a text in UTF-8 */
-	reader->at = GetDatabaseEncoding() == PG_UTF8 && strncmp(script, "\xef\xbb\xbf", 3) == 0 ? script + 3 : script;
-	reader->line = 1;
-	return reader;
+	bool		marked = GetDatabaseEncoding() == PG_UTF8 && strncmp(script, "\xef\xbb\xbf", 3) == 0;
+	ScriptReader reader = {.at = marked ? script + 3 : script,.line = 1};
+	List	   *statements = NIL;
+	ScriptStatement statement;
+
+	while (next_statement(&reader, &statement))
+	{
+		ScriptStatement *copy = palloc(sizeof(statement));
+
+		*copy = statement;
+		statements = lappend(statements, copy);
+	}
+	return statements;
 }

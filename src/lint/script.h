@@ -7,8 +7,6 @@
 
 #include "nodes/parsenodes.h"
 
-typedef struct ScriptReader ScriptReader;
-
 typedef struct ScriptStatement
 {
 	int			number;			/* from 1; meta-commands of psql count */
@@ -23,21 +21,14 @@ typedef struct ScriptStatement
 } ScriptStatement;
 
 /*
- * Begins to read a script, which must live as long as the reader; allocated in the
- * current memory context.
- */
-extern ScriptReader *script_open(const char *script);
-
-/*
- * Reads the next statement, in the current memory context.  Returns false at the end
- * of the script.
+ * Reads a script: returns its statements, of ScriptStatement, in the current memory context.
  *
  * A meta-command of psql is a statement of its own, skipped, and so is a statement
  * with a variable of psql: what it will be is not known.  The rows behind a COPY FROM
  * STDIN are passed over.  No name is looked up.  Needs a transaction; subtransactions
  * are used where the text has an error.
  */
-extern bool script_next(ScriptReader *reader, ScriptStatement *statement);
+extern List *script_read(const char *script);
 
 /* The line of the script in which a character of the statement stands, counted from 1. */
 extern int	script_line_of_position(const ScriptStatement *statement, int position);

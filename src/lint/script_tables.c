@@ -206,6 +206,24 @@ script_table_of_oid(ScriptTables *tables, Oid relid)
 	return name && schema ? table_in_schema(tables, schema, name) : NULL;
 }
 
+List *
+script_tables_told(ScriptTables *tables, TandemQuery *query, const char *sql)
+{
+	List	   *relids = query_oids(query, sql);
+	List	   *told = NIL;
+	ListCell   *lc;
+
+	query_end(query);
+	foreach(lc, relids)
+	{
+		ScriptTable *table = script_table_of_oid(tables, lfirst_oid(lc));
+
+		if (table)
+			told = lappend(told, table);
+	}
+	return told;
+}
+
 char *
 script_table_name(const ScriptTable *table)
 {

@@ -14,6 +14,8 @@
 #include "storage/lockdefs.h"
 #include "utils/rel.h"
 
+#include "core/query.h"
+
 typedef struct ScriptTables ScriptTables;
 
 typedef struct ScriptColumn
@@ -74,6 +76,12 @@ extern ScriptTable *script_table_of_names(ScriptTables *tables, List *names);
 
 /* The same of an OID; NULL if the user has no right on it, or the script has dropped it. */
 extern ScriptTable *script_table_of_oid(ScriptTables *tables, Oid relid);
+
+/*
+ * Returns those of OIDs that a query of our own tells, of which the parameters are set; ends the
+ * query.
+ */
+extern List *script_tables_told(ScriptTables *tables, TandemQuery *query, const char *sql);
 
 /* Its schema-qualified name, quoted, palloc'd. */
 extern char *script_table_name(const ScriptTable *table);

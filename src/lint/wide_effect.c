@@ -17,14 +17,12 @@
 static void
 reach(ScriptTables *tables, TandemQuery *query, const char *sql, const Effect *effect, List **effects)
 {
-	List	   *relids = query_oids(query, sql);
 	ListCell   *lc;
 
-	query_end(query);
-	foreach(lc, relids)
+	foreach(lc, script_tables_told(tables, query, sql))
 	{
-		ScriptTable *table = script_table_of_oid(tables, lfirst_oid(lc));
-		Effect	   *own = table && !table->made ? effect_on(effects, table, effect->lock) : NULL;
+		ScriptTable *table = lfirst(lc);
+		Effect	   *own = !table->made ? effect_on(effects, table, effect->lock) : NULL;
 
 		if (own)
 		{

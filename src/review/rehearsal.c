@@ -478,26 +478,20 @@ run_transaction_statement(ScriptRun *run, const ScriptStatement *statement)
  *-------------------------------------------------------------------------
  */
 
-/* All of it is read before anything runs.  Returns the statements, or NIL after a mistake. */
-static List *
-read_script(ScriptRun *run)
+/* All of it is read before anything runs.  Returns whether it has no mistake. */
+static bool
+check_syntax(ScriptRun *run)
 {
-	ScriptReader *reader = script_open(run->rehearsal->call->script);
-	List	   *statements = NIL;
+	ListCell   *lc;
 
-	for (;;)
+	foreach(lc, run->statements)
 	{
-		ScriptStatement *statement = palloc(sizeof(ScriptStatement));
+		const ScriptStatement *statement = lfirst(lc);
 		ErrorData  *error;
 		RehearsalRow *row;
 
-		if (!script_next(reader, statement))
-			return statements;
 		if (statement->error == NULL)
-		{
-			statements = lappend(statements, statement);
 			continue;
-		}
 		error = palloc0(sizeof(ErrorData));
 		error->elevel = ERROR;
 		error->sqlerrcode = ERRCODE_SYNTAX_ERROR;
@@ -507,8 +501,9 @@ read_script(ScriptRun *run)
 		row = add_row(run, statement, NULL);
 		row->sqlstate = error->sqlerrcode;
 		row->message = error->message;
-		return NIL;
+		return false;
 	}
+	return true;
 }
 
 /* A role that the script takes, it gives back. */
@@ -715,8 +710,11 @@ read_and_predict(ScriptRun *run)
 {
 	bool		entered = snapshot_enter();
 
-	run->statements = read_script(run);
-	lint_script(run->rehearsal->call->script, note_prediction, run);
+	run->statements = script_read(run->rehearsal->call->script);
+	if (check_syntax(run))
+		lint_script(run->statements, note_prediction, run);
+	else
+		run->statements = NIL;
 	snapshot_leave(entered);
 }
 
