@@ -105,6 +105,7 @@ OBJS = \
 	src/trigger/adopt.o \
 	src/trigger/added_columns.o \
 	src/trigger/guard.o \
+	src/trigger/guard_before.o \
 	src/trigger/in_use.o \
 	src/trigger/guard_own.o \
 	src/trigger/ddl_event.o \

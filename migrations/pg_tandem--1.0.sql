@@ -624,12 +624,18 @@ COMMENT ON FUNCTION tandem.guard_ddl()
 -- of every command: what it changed tells whether a sync relies on that
 CREATE EVENT TRIGGER tandem_guard_ddl ON ddl_command_end
 	EXECUTE FUNCTION tandem.guard_ddl();
+-- what the server would refuse with the hint to use CASCADE
+CREATE EVENT TRIGGER tandem_guard_before ON ddl_command_start
+	WHEN TAG IN ('ALTER TABLE', 'DROP EXTENSION')
+	EXECUTE FUNCTION tandem.guard_ddl();
 -- whatever is dropped may take the trigger with it, by CASCADE
 CREATE EVENT TRIGGER tandem_guard_drop ON sql_drop
 	EXECUTE FUNCTION tandem.guard_ddl();
 ALTER EVENT TRIGGER tandem_guard_ddl ENABLE ALWAYS;
+ALTER EVENT TRIGGER tandem_guard_before ENABLE ALWAYS;
 ALTER EVENT TRIGGER tandem_guard_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER tandem_guard_ddl IS 'pg_tandem: refuses DDL that would break a live sync';
+COMMENT ON EVENT TRIGGER tandem_guard_before IS 'pg_tandem: refuses to drop a column in sync, and the extension while migrations are open';
 COMMENT ON EVENT TRIGGER tandem_guard_drop IS 'pg_tandem: refuses to drop the trigger of a live sync';
 
 CREATE FUNCTION tandem.note_table_change() RETURNS event_trigger
@@ -4461,7 +4467,8 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT concat_ws('; ', CASE WHEN $2 THEN format('SELECT tandem.resume(%L)', $1) END,
 		-- a process that waits goes on by itself
-		CASE WHEN NOT ($2 AND $3) THEN format('CALL tandem.migrate(%L)', $1) END);
+		CASE WHEN NOT ($2 AND $3) THEN format(CASE WHEN $3 THEN 'CALL tandem.migrate(%L, if_running => ''wait'')'
+			ELSE 'CALL tandem.migrate(%L)' END, $1) END);
 END;
 COMMENT ON FUNCTION tandem.migrate_call(text, boolean, boolean) IS 'how to have an open migration filled: what hints and tandem.status say';
 

@@ -559,6 +559,7 @@ SELECT * FROM release_15.carts;
 SELECT * FROM tandem.health(15);
 SELECT state, reason FROM tandem.releases WHERE release = 15;
 SELECT tandem.switch_release(15);
+CALL tandem.wait_for_release(15, '0.1 s');
 BEGIN;
 SELECT tandem.register_release(15);
 SELECT * FROM tandem.health(15);

@@ -359,8 +359,7 @@ check_not_null_column(Oid relid, const char *column)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of table \"%s\" does not exist", column,
 						quoting_shown_name(relid)),
-				 errhint("Add it first, with ALTER TABLE %s ADD COLUMN %s ..., or tandem.add_column.",
-						 quoting_relation(relid), quote_identifier(column))));
+				 errhint("%s", relation_missing_column_hint(relid, column))));
 	if (attnum < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -247,7 +247,7 @@ wait_for_other_run(MigrateCall *call, const Migration *migration)
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" is already running by pid %d",
 						migration->name, pid),
-				 errhint("See SELECT * FROM tandem.progress;")));
+				 errhint("See SELECT * FROM tandem.status;")));
 		return false;
 	}
 	if (call->waiting_since == 0)

@@ -73,7 +73,8 @@ release_is_ready(int release)
 				 errmsg("release %d is retired, and will not become ready",
 						release),
 				 errhint("Run SELECT * FROM tandem.releases; to see which are served.")));
-	return state == RELEASE_READY || state == RELEASE_CURRENT;
+	return (state == RELEASE_READY || state == RELEASE_CURRENT) &&
+		release_left_by(release) == NULL;
 }
 
 /* Counts the interval from now, as months differ in length. */

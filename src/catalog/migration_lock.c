@@ -181,7 +181,8 @@ migration_already_running(const Migration *migration, int pid)
 			(errcode(ERRCODE_OBJECT_IN_USE),
 			 errmsg("migration \"%s\" is already running by pid %d",
 					migration->name, pid),
-			 errhint("See SELECT * FROM tandem.progress;")));
+			 errhint("CALL tandem.migrate(%s, if_running => 'wait'); waits for its end; SELECT * FROM tandem.status; shows how far it is.",
+					 quote_literal_cstr(migration->name))));
 }
 
 void

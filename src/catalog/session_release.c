@@ -195,7 +195,10 @@ note_path(const char *path)
 	known_path = MemoryContextStrdup(TopMemoryContext, path);
 }
 
-int
+/*
+ * Returns the release of the session's search_path, or 0.
+ */
+static int
 session_path_release(void)
 {
 	const char *path = settings_session_path();
@@ -213,5 +216,7 @@ session_path_release(void)
 int
 session_release(void)
 {
-	return setting_release > 0 ? setting_release : session_path_release();
+	if (setting_release > 0)
+		return setting_release;
+	return setting_release_is_tool ? 0 : session_path_release();
 }

@@ -24,15 +24,10 @@ extern void release_set_prefix(const char *prefix);
 /*
  * Returns the release of this session, or 0 if it declares none: tandem.release
  * where it is set, else the first <prefix><n> in the search_path of the session
- * (see settings_session_path), whether or not that schema exists.  So cheap
- * that it may be called for each statement.
+ * (see settings_session_path), whether or not that schema exists.  A tool
+ * (setting_release_is_tool) has none.  So cheap that it may be called for each
+ * statement.
  */
 extern int	session_release(void);
-
-/*
- * Returns the release of the session's search_path, or 0.  For messages:
- * session_release prefers the setting.
- */
-extern int	session_path_release(void);
 
 #endif							/* TANDEM_SESSION_RELEASE_H */

@@ -197,7 +197,7 @@ writer_release(int view_release)
 		return 0;
 	if (setting_release > 0)
 		return setting_release;
-	return view_release > 0 ? view_release : session_path_release();
+	return view_release > 0 ? view_release : session_release();
 }
 
 void

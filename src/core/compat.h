@@ -806,6 +806,20 @@ compat_find_setting(const char *name)
 #endif
 }
 
+/*
+ * Allocates what the check of a setting hands to its assignment; the server
+ * frees it.  Returns NULL if there is no memory.
+ */
+static inline void *
+compat_setting_extra(size_t size)
+{
+#if PG_VERSION_NUM >= 160000
+	return guc_malloc(LOG, size);
+#else
+	return malloc(size);
+#endif
+}
+
 /* Parses a type name with its modifier.  Throws the server's errors. */
 static inline void
 compat_parse_type(const char *text, Oid *type, int32 *typmod)

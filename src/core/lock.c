@@ -322,6 +322,34 @@ typedef struct LockTry
 	bool		deadlock;		/* somebody in the way waits for us */
 } LockTry;
 
+/*
+ * What a statement_timeout of the caller, or a cancel, says of the lock that is waited
+ * for: with the error of the server alone nobody knows which table, or who is in the way.
+ */
+typedef struct LockWaitNote
+{
+	char	   *table;			/* NULL before the first try has failed */
+	char	   *blockers;
+} LockWaitNote;
+
+static void
+lock_wait_context(void *arg)
+{
+	LockWaitNote *note = arg;
+
+	if (note->table)
+		errcontext("waiting for a lock on table \"%s\", blocked by: %s", note->table, note->blockers);
+}
+
+static void
+note_lock_wait(LockWaitNote *note, Oid relid, LOCKMODE mode)
+{
+	char	   *name = quoting_find_name(relid);
+
+	note->blockers = note_blockers(relid, mode);
+	note->table = name ? name : pstrdup("(dropped)");
+}
+
 static void
 set_for_lock_try(const char *name, const char *value)
 {
@@ -545,8 +573,8 @@ lock_first_what_was_missed(LockTry *try)
 	keep_last_order(try->relids);
 }
 
-void
-lock_relations(List *relids, LOCKMODE mode)
+static void
+lock_relations_noted(List *relids, LOCKMODE mode, LockWaitNote *note)
 {
 	LockTry		try = {.relids = order_to_lock(relids),.mode = mode};
 	int64		started = clock_now();
@@ -572,6 +600,7 @@ lock_relations(List *relids, LOCKMODE mode)
 			holder_waits_for_us(&try))
 			raise_lock_circle(try.current, mode);
 		try.ms = patience.try_ms;
+		note_lock_wait(note, try.current, mode);
 		lock_first_what_was_missed(&try);
 		ms = pause_before_next_try(&patience, &try, &pause);
 		if (ms < 0)
@@ -580,6 +609,17 @@ lock_relations(List *relids, LOCKMODE mode)
 	}
 	if (mode >= ShareLock)
 		query_limit_waits(2 * setting_lock_timeout);
+}
+
+void
+lock_relations(List *relids, LOCKMODE mode)
+{
+	LockWaitNote note = {0};
+	ErrorContextCallback callback = {error_context_stack, lock_wait_context, &note};
+
+	error_context_stack = &callback;
+	lock_relations_noted(relids, mode, &note);
+	error_context_stack = callback.previous;
 }
 
 void

@@ -21,8 +21,10 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/relcache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/varlena.h"
 
 #include "core/compat.h"
 #include "core/lock.h"
@@ -52,6 +54,48 @@ relation_persistence(Oid relid)
 		ReleaseSysCache(tuple);
 	}
 	return persistence;
+}
+
+/* As far as the server looks for what may be meant; and half of a short name is another one. */
+#define SIMILAR_NAME_DISTANCE 3
+
+/* Returns the column whose name differs least, or NULL if all are other names. */
+static char *
+similar_column(Oid relid, const char *column)
+{
+	Relation	rel = RelationIdGetRelation(relid);
+	int			length = strlen(column);
+	int			nearest = Min(SIMILAR_NAME_DISTANCE, length / 2) + 1;
+	char	   *similar = NULL;
+
+	for (int i = 0; rel && i < RelationGetNumberOfAttributes(rel); i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
+		char	   *name = NameStr(att->attname);
+		int			distance = att->attisdropped ? nearest
+			: varstr_levenshtein_less_equal(column, length, name, strlen(name), 1, 1, 1,
+											nearest, true);
+
+		if (distance < nearest)
+		{
+			nearest = distance;
+			similar = pstrdup(name);
+		}
+	}
+	if (rel)
+		RelationClose(rel);
+	return similar;
+}
+
+char *
+relation_missing_column_hint(Oid relid, const char *column)
+{
+	char	   *similar = similar_column(relid, column);
+
+	if (similar)
+		return psprintf("Perhaps you meant column \"%s\".", similar);
+	return psprintf("Add it first, with ALTER TABLE %s ADD COLUMN %s ..., or tandem.add_column.",
+					quoting_relation(relid), quote_identifier(column));
 }
 
 /* The server's own function takes a partition that has none for corruption. */

@@ -26,6 +26,12 @@ extern Oid	table_root(Oid relid);
 /* Does the relation exist, as far as this transaction sees? */
 extern bool relation_exists(Oid relid);
 
+/*
+ * Returns the hint of an error about a column that relid does not have: the one that may
+ * be meant, else how to add it.
+ */
+extern char *relation_missing_column_hint(Oid relid, const char *column);
+
 /* Returns its relpersistence, or 0 if it is gone: the server's function throws an internal error. */
 extern char relation_persistence(Oid relid);
 

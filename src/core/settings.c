@@ -13,7 +13,12 @@
 #include "core/compat.h"
 #include "core/settings.h"
 
+/* what tandem.release = tool is beside the numbers */
+#define RELEASE_OF_TOOL (-1)
+
 int			setting_release = 0;
+bool		setting_release_is_tool = false;
+static char *setting_release_text = NULL;
 int			setting_undeclared = UNDECLARED_ALLOW;
 int			setting_ddl_check = DDL_CHECK_OFF;
 int			setting_ddl_check_size = 100 * 1024;
@@ -38,6 +43,39 @@ char	   *setting_hold_function = NULL;
 
 /* standbys and slots whose lag counts, for settings_lag_counts; never NULL */
 static char *setting_lag_sources = NULL;
+
+/*-------------------------------------------------------------------------
+ * tandem.release: a number, or "tool".
+ *-------------------------------------------------------------------------
+ */
+
+static bool
+check_release(char **value, void **extra, GucSource source)
+{
+	int			release = RELEASE_OF_TOOL;
+
+	if (pg_strcasecmp(*value, "tool") != 0 &&
+		(!parse_int(*value, &release, 0, NULL) || release < 0))
+	{
+		GUC_check_errdetail("It is not a release from 0 to %d, nor \"tool\".", PG_INT32_MAX);
+		GUC_check_errhint("Give the number of the release; 0 to declare none, or \"tool\" in the session of a migration tool.");
+		return false;
+	}
+	*extra = compat_setting_extra(sizeof(release));
+	if (*extra == NULL)
+		return false;
+	memcpy(*extra, &release, sizeof(release));
+	return true;
+}
+
+static void
+assign_release(const char *value, void *extra)
+{
+	int			release = *(int *) extra;
+
+	setting_release = Max(release, 0);
+	setting_release_is_tool = release == RELEASE_OF_TOOL;
+}
 
 static bool
 check_lag_sources(char **value, void **extra, GucSource source)
@@ -203,11 +241,11 @@ settings_session_path(void)
 void
 settings_define(void)
 {
-	DefineCustomIntVariable("tandem.release",
-							"Release of the application that this session belongs to.",
-							"0 means that no release is declared.",
-							&setting_release, 0, 0, INT_MAX,
-							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("tandem.release",
+							   "Release of the application that this session belongs to.",
+							   "0 means that no release is declared; \"tool\" that the session is not of the application.",
+							   &setting_release_text, "0",
+							   PGC_USERSET, 0, check_release, assign_release, NULL);
 	DefineCustomEnumVariable("tandem.undeclared",
 							 "What happens to a session that has not declared a release.",
 							 "Superusers are never refused.",

@@ -8,6 +8,12 @@
 /* release of the application that this session is; 0 if not declared */
 extern int	setting_release;
 
+/*
+ * Is it a tool instead, which belongs to no release?  Then neither the path
+ * declares one, nor is one missing.
+ */
+extern bool setting_release_is_tool;
+
 /* treatment of sessions that have not declared a release */
 typedef enum Undeclared
 {

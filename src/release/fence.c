@@ -245,21 +245,21 @@ check_declared_session(const FencedStatement *statement, int release)
 				(errcode(ERRCODE_RELEASE_READ_ONLY),
 				 errmsg("release %d may only read yet",
 						release),
-				 errhint("SELECT * FROM tandem.health(%d); tells why; CALL tandem.wait_for_release(%d); waits until it may write.",
+				 errhint("SELECT * FROM tandem.health(%d); tells why; CALL tandem.wait_for_release(%d); waits until it may write. A migration tool, which writes tables of its own, has tandem.release = tool.",
 						 release, release)));
 }
 
 static void
 check_undeclared_session(void)
 {
-	/* administrators must be able to connect */
-	if (setting_undeclared == UNDECLARED_ALLOW || superuser() ||
-		registry_for_transaction() == NULL)
+	/* administrators must be able to connect, and tools to keep their books */
+	if (setting_undeclared == UNDECLARED_ALLOW || setting_release_is_tool ||
+		superuser() || registry_for_transaction() == NULL)
 		return;
 	ereport(setting_undeclared == UNDECLARED_WARN ? WARNING : ERROR,
 			(errcode(ERRCODE_RELEASE_UNDECLARED),
 			 errmsg("this session has not declared a release of the application"),
-			 errhint("Use SET tandem.release, ALTER ROLE ... SET tandem.release, or options=-ctandem.release=... when connecting.")));
+			 errhint("Use SET tandem.release, ALTER ROLE ... SET tandem.release, or options=-ctandem.release=... when connecting; a migration tool has the value \"tool\".")));
 }
 
 /*

@@ -222,12 +222,6 @@ reason_release_is_unknown(const Registry *registry, int release)
 					release, registry->highest);
 }
 
-/*
- * Returns the name of a migration if the release had no others, and needs one, but all of
- * them were aborted; or NULL.  Its nodes lack what these have added.  One that is below a
- * release that is known, or the current one, counts as ready all the same: abort with
- * force lets the nodes go on as far as they can.
- */
 static char *
 migration_that_left(int release)
 {
@@ -241,18 +235,28 @@ migration_that_left(int release)
 												   "AND NOT EXISTS (SELECT FROM tandem.release e WHERE e.release = $1) ORDER BY m.id DESC LIMIT 1"));
 }
 
-/* A node asks for the same release again and again. */
+char *
+release_left_by(int release)
+{
+	static int	asked = 0;		/* a release that was not left, and as of which */
+	static uint64 asked_as_of = 0;	/* generation of the registry */
+	uint64		now = registry_generation();
+	char	   *migration;
+
+	/* a node asks for the same release again and again */
+	if (asked == release && asked_as_of == now)
+		return NULL;
+	migration = migration_that_left(release);
+	asked = migration == NULL ? release : 0;
+	asked_as_of = now;
+	return migration;
+}
+
 static void
 check_not_left(int release, ReleaseHealth *health)
 {
-	static int	served = 0;		/* as of that generation of the registry */
-	static uint64 served_as_of = 0;
-	uint64		now = registry_generation();
-	char	   *migration = served == release && served_as_of == now ? NULL
-	: migration_that_left(release);
+	char	   *migration = release_left_by(release);
 
-	served = migration == NULL ? release : 0;
-	served_as_of = now;
 	health->healthy = migration == NULL;
 	health->reason = migration == NULL ? "served"
 		: psprintf("migration \"%s\" of release %d was aborted; if the release goes on without it: SELECT tandem.register_release(%d)",

@@ -27,6 +27,14 @@ extern void opening_check(const Migration *migration);
  */
 extern void opening_follow(const Migration *migration);
 
+/*
+ * Returns the name of a migration if the release had no others, and needs one, but all of
+ * them were aborted; or NULL.  Its nodes lack what these have added.  A release that is
+ * below a known one, or the current one, has state ready all the same: abort with force
+ * lets the nodes go on as far as they can; but no node of it should start.
+ */
+extern char *release_left_by(int release);
+
 typedef struct ReleaseHealth
 {
 	bool		healthy;

@@ -37,6 +37,7 @@
 #include "trigger/changed_use.h"
 #include "trigger/ddl_event.h"
 #include "trigger/guard.h"
+#include "trigger/guard_before.h"
 #include "trigger/guard_own.h"
 #include "trigger/in_use.h"
 #include "trigger/install.h"
@@ -675,6 +676,12 @@ tandem_guard_ddl(PG_FUNCTION_ARGS)
 	guard_check_trigger_maker(data);
 	if (runs_own_script())
 		PG_RETURN_NULL();
+	if (strcmp(data->event, "ddl_command_start") == 0)
+	{
+		if (!ddl_is_ours())
+			guard_check_before(data);
+		PG_RETURN_NULL();
+	}
 	if (strcmp(data->event, "ddl_command_end") == 0)
 		guard_own_check(data);
 	if (guard_is_active(data))

@@ -253,9 +253,7 @@ check_sync_column(Relation rel, const char *name, bool written)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of table \"%s\" does not exist", name,
 						RelationGetRelationName(rel)),
-				 errhint("Add it first, with ALTER TABLE %s ADD COLUMN %s ..., or tandem.add_column.",
-						 quoting_relation(RelationGetRelid(rel)),
-						 quote_identifier(name))));
+				 errhint("%s", relation_missing_column_hint(RelationGetRelid(rel), name))));
 	att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
 	if (att->attgenerated)
 		ereport(ERROR,

@@ -510,7 +510,9 @@ sub contract_is_refused
 	my ($release, $phase, $proof) = @{ $self->{migrations}{$name} }{qw(release phase proof)};
 	my $current = $releases->{current};
 
-	return ('55000') if $phase eq 'expand' || !$force && ($phase eq 'migrate' || defined $proof && !$proof);
+	return ('55000') if $phase eq 'expand' || !$force && $phase eq 'migrate';
+	# force passes over no row that is not filled, as those of a partition that was attached since
+	return ('55000') if defined $proof && !$proof && (!$force || $phase eq 'contract');
 	return () if !$release;
 	my @why;
 	push @why, '55006' if $undeclared eq 'refuse' && $self->undeclared_writers($name);

@@ -120,9 +120,12 @@ SELECT m.running_pid = ANY (p.workers), m.background,
 FROM tandem.migrations m JOIN tandem.progress p ON p.migration = m.name AND p.step = 'backfill'
 SQL
 	my $pid = ask('SELECT running_pid FROM tandem.migrations');
-	is_refused($node, $_, qr/ERROR:  migration "cents" is already running by pid $pid\nHINT:  .*tandem\.progress/, $_)
+	is_refused($node, $_, qr/ERROR:  migration "cents" is already running by pid $pid\nHINT:  CALL tandem\.migrate\('cents', if_running => 'wait'\); .*tandem\.status/, $_)
 	  foreach (q(CALL tandem.migrate('cents', background => true)), q(CALL tandem.migrate('cents')));
+	is_refused($node, q(CALL tandem.contract('cents')), qr/in phase migrate, .*\nHINT:  Run CALL tandem\.migrate\('cents', if_running => 'wait'\);/,
+		'contract, meanwhile, tells how to wait for it');
 	ask(q(SELECT tandem.configure('cents', 'tandem.max_rows_per_second', '20000')));
+	ask(q(CALL tandem.migrate('cents', if_running => 'wait')));
 	wait_for_end('cents');
 	is(run_state('cents'), 'contract|f|f||', 'the run comes to its end by itself');
 	is(ask('SELECT count(workers) FROM tandem.progress'), 0, 'and no process is left');

@@ -100,6 +100,13 @@ my $rash = start_node(42, 'rash');
 is((last_words($rash))[0], 'refused 55T02', 'a node that does not wait may not write');
 unlike($new[0]->{out}, qr/^ready/m, 'the one that asks waits');
 my $wait = start_psql($node, 'postgres', q(CALL tandem.wait_for_release(42, '1 min')));
+# a client that is gone leaves no backend behind, which would be in the way of DROP DATABASE
+my $gone = start_psql($node, 'postgres', q(CALL tandem.wait_for_release(42, '1 hour')));
+my $waits = q(SELECT count(*) = %d FROM pg_stat_activity WHERE query ~ 'wait_for_release.42, .1 hour' AND pid <> pg_backend_pid());
+wait_for_running($node, sprintf($waits, 1));
+$gone->{run}->signal('KILL');
+eval { $gone->{run}->finish };
+wait_for_running($node, sprintf($waits, 0));
 my $migrate = start_psql($node, 'postgres', q(SET client_min_messages = warning; SET tandem.max_rows_per_second = 20000), q(CALL tandem.migrate('cents')));
 ok(finish($migrate), 'migrate under load');
 ok(finish($wait), 'who waits for the release is told');

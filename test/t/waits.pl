@@ -105,6 +105,19 @@ sub test_two_tables
 	return;
 }
 
+# A tool has a statement_timeout of its own, and the server's error names neither table nor culprit.
+sub test_statement_timeout
+{
+	expand_table($node, 'timed', rows => 10);
+	my ($client, $pid) = stand_in_the_way('SELECT * FROM timed');
+	my (undef, undef, $err) = $node->psql('postgres', "SET tandem.lock_timeout = '50ms'; SET statement_timeout = '3s'; CALL tandem.abort('timed')");
+	like($err, qr/canceling statement due to statement timeout\n.*CONTEXT:  waiting for a lock on table "timed", blocked by: pid $pid /s, 'who is in the way when statement_timeout ends it');
+	$client->query_safe('COMMIT');
+	$client->quit;
+	ask("CALL tandem.abort('timed')");
+	return;
+}
+
 # As drivers send them: one query string is one transaction.
 sub test_two_contracts
 {
@@ -205,6 +218,7 @@ sub test_wait_for_run
 test_autovacuum();
 test_two_tables();
 test_two_contracts();
+test_statement_timeout();
 test_repair();
 test_advisory_lock();
 test_wait_for_run();
