@@ -4782,6 +4782,12 @@ BEGIN
 END $$;
 
 GRANT USAGE ON SCHEMA tandem TO PUBLIC;
+/*
+ * The extension is trusted: whoever may create schemas in the database may create it, and
+ * then owns the extension, but nothing in it.  That role decides who moves releases.
+ */
+GRANT EXECUTE ON FUNCTION tandem.switch_release(integer), tandem.register_release(integer, text),
+	tandem.record_shape(integer, text[]), tandem.set_dependency(text, integer) TO @extowner@ WITH GRANT OPTION;
 GRANT SELECT ON tandem.migrations, tandem.syncs, tandem.progress, tandem.stat_progress, tandem.status,
 	tandem.history, tandem.quarantine, tandem.releases, tandem.sessions, tandem.regions, tandem.after_switches, tandem.operations, tandem.keys,
 	tandem.rehearsals TO PUBLIC;

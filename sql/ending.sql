@@ -421,6 +421,7 @@ CALL tandem.migrate('several');
 ALTER TABLE several ALTER f2 SET NOT NULL;
 SELECT part, object, what_happens, remedy FROM tandem.preview_contract('several');
 CALL tandem.contract('several');
+ALTER EVENT TRIGGER tandem_guard_before DISABLE;
 DROP EXTENSION pg_tandem CASCADE;
 DROP SCHEMA ending CASCADE;
 DROP ROLE regress_tandem_reader;

@@ -509,6 +509,7 @@ SET ROLE regress_tandem_writer;
 INSERT INTO remedied (id, head, tenant) VALUES (5, 'C', 5);
 RESET ROLE;
 SELECT * FROM remedied ORDER BY id;
+ALTER EVENT TRIGGER tandem_guard_before DISABLE;
 DROP EXTENSION pg_tandem CASCADE;
 DROP SCHEMA calls CASCADE;
 DROP ROLE regress_tandem_remedied, regress_tandem_writer;

@@ -221,6 +221,7 @@ ALTER TABLE last ADD x integer;
 ALTER TABLE kid NO INHERIT last;
 SELECT health, problem FROM tandem.syncs WHERE relation = 'last'::regclass;
 DROP VIEW rules;
+ALTER EVENT TRIGGER tandem_guard_before DISABLE;
 DROP EXTENSION pg_tandem CASCADE;
 INSERT INTO last VALUES (2);
 SELECT * FROM last;

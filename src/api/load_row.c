@@ -395,7 +395,7 @@ check_loaded_releases(Relation rel)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied to load table tandem.%s",
 					RelationGetRelationName(rel)),
-			 errhint("Run GRANT EXECUTE ON FUNCTION tandem.switch_release TO %s; as a superuser, then restore again.",
+			 errhint("Run GRANT EXECUTE ON FUNCTION tandem.switch_release TO %s; as the owner of the extension or a superuser, then restore again.",
 					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 

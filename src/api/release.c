@@ -246,7 +246,7 @@ tandem_set_release_prefix(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to set the prefix of the schemas of releases"),
 				 errdetail("It decides which sessions belong to a release."),
-				 errhint("Run GRANT EXECUTE ON FUNCTION tandem.switch_release(integer) TO %s; as a superuser.",
+				 errhint("Run GRANT EXECUTE ON FUNCTION tandem.switch_release(integer) TO %s; as the owner of the extension or a superuser.",
 						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 	registry_lock();
 	release_view_lock_prefix(ExclusiveLock);

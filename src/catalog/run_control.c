@@ -179,7 +179,7 @@ run_control_migrate_call(const char *migration)
 	query_begin(&query);
 	query_text(&query, migration);
 	call = query_end_text(&query, query_run_latest(&query,
-												   "SELECT tandem.migrate_call(name, paused_by IS NOT NULL, tandem.runner_pid(id) IS NOT NULL) "
+												   "SELECT tandem.migrate_call(name, paused_by IS NOT NULL, coalesce(tandem.runner_pid(id) <> pg_backend_pid(), false)) "
 												   "FROM tandem.migration WHERE name = $1 AND phase NOT IN ('done', 'aborted')"));
 	/* a copy of its trigger may outlive it */
 	return call ? call : psprintf("CALL tandem.migrate(%s)", quote_literal_cstr(migration));

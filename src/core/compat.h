@@ -17,6 +17,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_subscription.h"
@@ -782,6 +783,16 @@ compat_can_set_role(Oid session_role, Oid role)
 	return member_can_set_role(session_role, role);
 #else
 	return is_member_of_role(session_role, role);
+#endif
+}
+
+static inline bool
+compat_is_extension_owner(Oid extension, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(ExtensionRelationId, extension, roleid);
+#else
+	return pg_extension_ownercheck(extension, roleid);
 #endif
 }
 

@@ -73,8 +73,8 @@ similar_column(Oid relid, const char *column)
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
 		char	   *name = NameStr(att->attname);
 		int			distance = att->attisdropped ? nearest
-			: varstr_levenshtein_less_equal(column, length, name, strlen(name), 1, 1, 1,
-											nearest, true);
+		: varstr_levenshtein_less_equal(column, length, name, strlen(name), 1, 1, 1,
+										nearest, true);
 
 		if (distance < nearest)
 		{

@@ -37,7 +37,7 @@ check_may_move_releases(const Migration *migration)
 			 errmsg("permission denied to create a migration of release %d",
 					migration->release),
 			 errdetail("A migration with a release decides which releases are served."),
-			 errhint("Run GRANT EXECUTE ON FUNCTION tandem.switch_release(integer) TO %s; as a superuser, or leave out release.",
+			 errhint("Run GRANT EXECUTE ON FUNCTION tandem.switch_release(integer) TO %s; as the owner of the extension or a superuser, or leave out release.",
 					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 
@@ -238,7 +238,8 @@ migration_that_left(int release)
 char *
 release_left_by(int release)
 {
-	static int	asked = 0;		/* a release that was not left, and as of which */
+	static int	asked = 0;		/* a release that was not left, and as of
+								 * which */
 	static uint64 asked_as_of = 0;	/* generation of the registry */
 	uint64		now = registry_generation();
 	char	   *migration;

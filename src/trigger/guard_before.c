@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
@@ -109,7 +110,7 @@ guard_check_before(const EventTriggerData *data)
 	{
 		/* to others the server says whose it is */
 		if (statement_drops_extension((DropStmt *) data->parsetree) &&
-			compat_is_table_owner(extension_relation("migration", false), GetUserId()))
+			compat_is_extension_owner(get_extension_oid(EXTENSION_NAME, false), GetUserId()))
 			refuse_drop_of_extension();
 	}
 	else if (IsA(data->parsetree, AlterTableStmt))

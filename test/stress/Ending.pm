@@ -86,7 +86,7 @@ sub drop_extension
 	my ($status) = $server->try('DROP EXTENSION pg_tandem');
 
 	$scenario->fail('DROP EXTENSION is not refused') if $status == 0;
-	$server->ask('SET client_min_messages = error; DROP EXTENSION pg_tandem CASCADE');
+	$server->ask('SET client_min_messages = error; ALTER EVENT TRIGGER tandem_guard_before DISABLE; DROP EXTENSION pg_tandem CASCADE');
 	$scenario->{model}->end_rules;
 	$scenario->{releases}{fenced} = 0;
 	# they stay, and show what they showed; nobody knows any more of which release

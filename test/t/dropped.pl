@@ -37,7 +37,7 @@ sub drop_extension
 
 	do
 	{
-		($status, undef, $stderr) = $node->psql('postgres', "SET client_min_messages = error; BEGIN; DROP EXTENSION pg_tandem CASCADE; ${then}COMMIT",
+		($status, undef, $stderr) = $node->psql('postgres', "SET client_min_messages = error; BEGIN; ALTER EVENT TRIGGER tandem_guard_before DISABLE; DROP EXTENSION pg_tandem CASCADE; ${then}COMMIT",
 			on_error_stop => 1);
 	} while ($status != 0 && $stderr =~ /ERROR:  deadlock detected/);
 	is($stderr, '', 'the extension was dropped');
@@ -63,7 +63,7 @@ sql(q(SELECT tandem.create_migration('m')));
 my $gate = $node->background_psql('postgres');
 $gate->query_safe('SET client_min_messages = error; BEGIN; LOCK TABLE tandem.migration IN ACCESS EXCLUSIVE MODE');
 wait_for_running($node, q(SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'pg_tandem' AND wait_event_type = 'Lock'));
-$gate->query_safe('DROP EXTENSION pg_tandem CASCADE; COMMIT');
+$gate->query_safe('ALTER EVENT TRIGGER tandem_guard_before DISABLE; DROP EXTENSION pg_tandem CASCADE; COMMIT');
 $gate->quit;
 wait_for_running($node, "SELECT ($workers) = 0");
 is(complaints(), '', 'nor does what resumes runs');

@@ -283,7 +283,7 @@ $node->restart;
 init_pgbench($node, 2);
 run_with_faults(0);
 
-ask('DROP EXTENSION pg_tandem CASCADE');
+ask('ALTER EVENT TRIGGER tandem_guard_before DISABLE; DROP EXTENSION pg_tandem CASCADE');
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_tandem'\ntandem.launcher_interval = 1s");
 $node->restart;
 init_pgbench($node, 2);

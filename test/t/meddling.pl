@@ -169,7 +169,7 @@ sub test_drop_extension
 	note("$status $err");
 	isnt($status, 0, 'extension: DROP is refused as long as triggers need it');
 	is(ask(q(SELECT running_pid IS NOT NULL FROM tandem.migrations WHERE name = 'extended')), 't', 'extension: the run goes on');
-	ask('SET client_min_messages = error; DROP EXTENSION pg_tandem CASCADE');
+	ask('SET client_min_messages = error; ALTER EVENT TRIGGER tandem_guard_before DISABLE; DROP EXTENSION pg_tandem CASCADE');
 	wait_for_running($node, $workers =~ s/count\(\*\)/count(*) = 0/r);
 	is(ask('SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal'), 0, 'extension: CASCADE takes the triggers');
 	is(ask(q(UPDATE extended SET price = 0 WHERE id = 1 RETURNING price)), 0, 'extension: the table is written as ever');
@@ -203,7 +203,7 @@ SQL
 	$holder->query_safe('SELECT pg_advisory_lock(2)');
 	my $migrate = start_psql($node, 'postgres', q(CALL tandem.migrate('stopped')));
 	wait_for_running($node, q(SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted));
-	my $drop = start_psql($node, 'postgres', 'SET client_min_messages = error', 'DROP EXTENSION pg_tandem CASCADE');
+	my $drop = start_psql($node, 'postgres', 'SET client_min_messages = error; ALTER EVENT TRIGGER tandem_guard_before DISABLE', 'DROP EXTENSION pg_tandem CASCADE');
 	wait_for_running($node,
 		q(SELECT count(*) = 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.query ~ '^DROP EXTENSION' AND NOT granted));
 	is(ask($relations), 0, 'extension: DROP waits for a batch before it has locked any table');
