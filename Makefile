@@ -266,7 +266,7 @@ ISOLATION_OPTS += --launcher='env PGOPTIONS="$$PGOPTIONS -c session_preload_libr
 endif
 # the longest first, so that none of them runs alone at the end
 LONG_TESTS := $(patsubst %,test/t/%.pl,stress throttle time_left waits region_handshake dump_phases expressions quarantine_retry)
-PROVE_TESTS := $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(wildcard test/t/*.pl))
+PROVE_TESTS := $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(wildcard test/t/*.pl test/tools/*.pl))
 TAP_TESTS := $(if $(PROVE_TESTS),1)
 REGRESS_PREP = test-folders
 EXTRA_CLEAN = build tmp_check
