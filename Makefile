@@ -296,7 +296,7 @@ test-folders:
 	@mkdir -p tmp_check build/regress build/isolation build/tap
 
 test:
-	@test/setup/optional pgbouncer python3-psycopg2 python3-sqlalchemy
+	@test/setup/optional pgbouncer python3-psycopg2 python3-sqlalchemy sqitch libdbd-pg-perl python3-alembic python3-django ruby-activerecord ruby-pg
 	@test/setup/sandbox test/setup/run-tests
 
 coverage:

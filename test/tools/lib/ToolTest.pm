@@ -5,7 +5,7 @@
 #   deploy      => sub { (target) }     brings the database to a step, and waits until its release may write
 #   undeploy    => sub { (target) }     takes back what came after a step
 #   app         => sub { (release) }    a program of the application: writes and reads, ends with 0 if it was right
-#   difference  => sub { (release) }    optional: what the tool would change for the models of that release; or ()
+#   difference  => sub { (release, is contracted) }    optional: what the tool would change for the models of that release; or ()
 #   no_difference => sub { (output) }   with it: is that nothing?
 # and the names of the steps: price, name, code, each with an expand and a contract.
 package ToolTest;
@@ -147,9 +147,9 @@ sub is_open
 # The tables are those of the models of a release.
 sub is_no_difference
 {
-	my ($self, $release, $what) = @_;
-
-	my @command = $self->{difference} ? $self->{difference}->($release) : () or return;
+	my ($self, $release, $is_contracted) = @_;
+	my @command = $self->{difference} ? $self->{difference}->($release, $is_contracted) : () or return;
+	my $what = $is_contracted ? 'after contract' : 'before contract';
 	my $job = $self->start('difference', @command);
 	my $ended = finish($job);
 
@@ -210,7 +210,7 @@ sub change
 	}
 	is($self->is_open, $step, "$step: the migration is open");
 	# but for a column more, which another release has under its own name
-	$self->is_no_difference($before, 'before contract') if $step ne 'name';
+	$self->is_no_difference($before, 0) if $step ne 'name';
 	$self->use_app("beside release $release", $before, $release);
 	$self->shapes_agree($step, 'after writes of both releases');
 	if ($step eq 'code')
@@ -224,7 +224,7 @@ sub change
 	}
 	$self->deploy("${step}_contract");
 	is($self->is_open, '', "$step: contract ends the migration");
-	$self->is_no_difference($release, 'after contract');
+	$self->is_no_difference($release, 1);
 	# called again, as by the next node
 	$self->deploy("${step}_contract");
 	$self->use_app('alone', $release);
