@@ -4,6 +4,7 @@
 # A test gives the commands of its tool:
 #   deploy      => sub { (target) }     brings the database to a step, and waits until its release may write
 #   undeploy    => sub { (target) }     takes back what came after a step
+#   recover     => sub { () }           optional: removes what the tool leaves of a deploy that was killed
 #   app         => sub { (release) }    a program of the application: writes and reads, ends with 0 if it was right
 #   difference  => sub { (release, is contracted) }    optional: what the tool would change for the models of that release; or ()
 #   no_difference => sub { (output) }   with it: is that nothing?
@@ -69,7 +70,7 @@ sub write_files
 		append_to_file($path, $text);
 		$files++;
 	}
-	cmp_ok($files, '>', 5, "the page doc/tools/$self->{name}.md has the files");
+	die "the page doc/tools/$self->{name}.md has no files\n" if $files < 5;
 	return;
 }
 
@@ -93,6 +94,17 @@ sub run
 
 	ok(finish($job), $what) or diag("$job->{out}\n$job->{err}");
 	return $job->{out};
+}
+
+# What package.json of the page names; false where the registry is not to be had.
+sub install_node_modules
+{
+	my ($self) = @_;
+	my $job = $self->start('npm install', 'npm', 'install', '--no-package-lock', '--no-audit', '--no-fund', '--loglevel=error');
+	my $ended = finish($job);
+
+	note("$job->{out}\n$job->{err}") if !$ended;
+	return $ended;
 }
 
 sub sql
@@ -174,6 +186,7 @@ sub interrupt
 	$reader->query_safe('COMMIT');
 	$reader->quit;
 	is($self->is_open, '', "$step: nothing is left of a deploy that was killed");
+	$self->run('what the tool has left is removed', $self->{recover}->()) if $self->{recover};
 	return;
 }
 
