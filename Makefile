@@ -87,6 +87,7 @@ OBJS = \
 	src/row/key_lock.o \
 	src/row/trigger.o \
 	src/row/quarantine.o \
+	src/fill/apply_grace.o \
 	src/fill/batch.o \
 	src/fill/direct_update.o \
 	src/fill/pages.o \

@@ -13,9 +13,8 @@
 #include "core/query.h"
 #include "core/wait_chain.h"
 
-/* Read without a lock: it may have changed when this returns. */
-static bool
-process_waits_for_lock(int pid)
+bool
+wait_chain_process_waits(int pid)
 {
 	PGPROC	   *process = BackendPidGetProc(pid);
 
@@ -72,7 +71,7 @@ wait_chain_holder(const LOCKTAG *lock, LOCKMODE mode)
 	{
 		int			pid = compat_holder_pid(holders[i]);
 
-		if (pid && process_waits_for_lock(pid))
+		if (pid && wait_chain_process_waits(pid))
 			pids = list_append_unique_int(pids, pid);
 	}
 	if (pids != NIL)

@@ -24,6 +24,12 @@ typedef enum LockHolder
 extern LockHolder wait_chain_holder(const LOCKTAG *lock, LOCKMODE mode);
 
 /*
+ * Does process pid wait for a lock?  Read without a lock: that may have changed when this
+ * returns.
+ */
+extern bool wait_chain_process_waits(int pid);
+
+/*
  * A lock that is about to be given back makes no circle.  So it is one if this many
  * looks in a row, some tenths of a second apart, have seen it.
  */

@@ -26,6 +26,7 @@
 #include "core/settings.h"
 #include "core/text.h"
 #include "core/transaction.h"
+#include "fill/apply_grace.h"
 #include "fill/batch.h"
 #include "fill/direct_update.h"
 #include "fill/pages.h"
@@ -789,4 +790,6 @@ batch_fill(RowState *state, const BatchOrder *order, const Blocks *blocks,
 	end_batch(&batch);
 	if (batch.deferred != NIL)
 		update_deferred_rows(&batch);
+	if (result->rows_filled > 0)
+		apply_grace_wait(state->rel);
 }

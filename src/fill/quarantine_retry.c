@@ -18,6 +18,7 @@
 #include "core/error.h"
 #include "core/relation.h"
 #include "core/settings.h"
+#include "fill/apply_grace.h"
 #include "fill/batch.h"
 #include "fill/quarantine_retry.h"
 #include "fill/row_retry.h"
@@ -305,7 +306,10 @@ scan_some_rows(QuarantineRetry *retry, int target_ms)
 	if (scans && retry->search_path == NULL)
 		retry->search_path = retried_search_path(retry);
 	if (scans)
+	{
 		scan_retried_table(retry, rel, target_ms);
+		apply_grace_wait(rel);
+	}
 	/* one that has lost its trigger keeps its notes until it has one again */
 	else if (rel == NULL || retried_search_path(retry) == NULL)
 		skip_retry_scan(retry);

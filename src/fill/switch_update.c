@@ -27,6 +27,7 @@
 #include "core/query.h"
 #include "core/relation.h"
 #include "core/text.h"
+#include "fill/apply_grace.h"
 #include "fill/direct_update.h"
 #include "fill/switch_update.h"
 #include "row/quarantine.h"
@@ -614,6 +615,8 @@ switch_update_blocks(Relation rel, const AfterSwitch *change,
 	if (rows != NIL)
 		store_changed_rows(&update, rows, result);
 	ItemPointerSetInvalid(&result->row);
+	if (result->rows_changed > 0)
+		apply_grace_wait(rel);
 	end_switch_update(&update, &scope);
 }
 
