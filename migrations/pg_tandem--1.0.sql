@@ -4153,7 +4153,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 			WHERE NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
 				AND (t.attnum = ANY (i.indkey::smallint[]) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
 					AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = t.attnum)))
-	SELECT 70, c.relname, i.indexprs IS NOT NULL OR i.indpred IS NOT NULL, pg_get_indexdef(i.indexrelid), NULL::text
+	SELECT 70, c.relname, i.indexprs IS NOT NULL OR i.indpred IS NOT NULL,
+			replace(pg_get_indexdef(i.indexrelid), format(' ON ONLY %s USING ', i.indrelid::regclass), format(' ON %s USING ', i.indrelid::regclass)), NULL::text
 		FROM idx i JOIN pg_class c ON c.oid = i.indexrelid
 		WHERE NOT EXISTS (SELECT FROM pg_constraint o WHERE o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x'))
 	UNION ALL SELECT CASE WHEN c.contype IN ('p', 'u', 'x') THEN 71 WHEN c.contype = 'n' THEN 62 WHEN c.contype = 'f' THEN 74 ELSE 73 END,
@@ -4204,6 +4205,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 			CASE t.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, s.seqrelid::regclass, s.seqstart, s.seqincrement, s.seqcache, s.seqmin,
 			CASE WHEN s.seqmax NOT IN (32767, 2147483647, 9223372036854775807) THEN format('MAXVALUE %s', s.seqmax) END, CASE WHEN s.seqcycle THEN 'CYCLE' END)
 		FROM tree t CROSS JOIN sequences s WHERE t.top AND s.deptype = 'i'
+	UNION ALL SELECT 65, format('SELECT pg_catalog.setval(%L, %s)', s.seqrelid::regclass, pg_sequence_last_value(s.seqrelid))
+		FROM sequences s WHERE s.deptype = 'i' AND pg_sequence_last_value(s.seqrelid) IS NOT NULL
 	UNION ALL SELECT 64, t.alter_column || format('SET STATISTICS %s', t.attstattarget) FROM tree t WHERE t.attstattarget >= 0
 	UNION ALL SELECT 64, t.alter_column || format('SET (%s)', array_to_string(t.attoptions, ', ')) FROM tree t WHERE t.attoptions IS NOT NULL
 	UNION ALL SELECT 64, t.alter_column || format('SET COMPRESSION %s', CASE t.attcompression WHEN 'l' THEN 'lz4' ELSE 'pglz' END)
@@ -4488,6 +4491,19 @@ BEGIN
 		PERFORM tandem.switch_release(release);
 	END IF;
 	CALL tandem.contract(name);
+END $$;
+
+DO $$
+DECLARE
+	own record;
+BEGIN
+	FOR own IN SELECT p.oid::pg_catalog.regprocedure AS name, pg_catalog.starts_with(p.proname, '_plain') AS helps FROM pg_catalog.pg_proc p
+		WHERE p.pronamespace OPERATOR(pg_catalog.=) 'tandem'::pg_catalog.regnamespace
+			AND (pg_catalog.starts_with(p.proname, '_plain') OR pg_catalog.starts_with(p.proname, '_at_once'))
+	LOOP
+		EXECUTE pg_catalog.format('COMMENT ON FUNCTION %s IS %L', own.name,
+			CASE WHEN own.helps THEN 'part of tandem.at_once' ELSE 'what the function of this name does with tandem.at_once' END);
+	END LOOP;
 END $$;
 
 /*

@@ -82,7 +82,7 @@ DECLARE
 	view text;
 BEGIN
 	IF EXISTS (SELECT FROM tandem.stub_migration m WHERE m.release OPERATOR(pg_catalog.>) $1) THEN
-		RAISE NOTICE 'release % has ended, skipping', release;
+		RAISE NOTICE 'release % has ended, skipping its views', release;
 		RETURN;
 	END IF;
 	FOR item IN
