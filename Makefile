@@ -13,6 +13,8 @@
 MODULE_big = pg_tandem
 EXTENSION = pg_tandem
 DATA = $(wildcard migrations/pg_tandem--*.sql)
+# for servers without this library: the same operations as tandem.at_once, from the same text
+DATA_built = tandem_stub.sql
 PGFILEDESC = "pg_tandem - schema changes with no downtime"
 
 OBJS = \
@@ -217,6 +219,7 @@ OBJS = \
 	src/api/take_keys.o \
 	src/api/take_names.o \
 	src/api/rule_try.o \
+	src/api/at_once.o \
 	src/api/add_build.o \
 	src/api/new_column.o \
 	src/api/operations.o \
@@ -292,6 +295,14 @@ $(OBJS): $(wildcard src/*.h src/*/*.h) Makefile build/server
 build/server: FORCE
 	@mkdir -p build
 	@echo '$(PG_CONFIG) $(VERSION)' | cmp -s - $@ || echo '$(PG_CONFIG) $(VERSION)' > $@
+
+# operations become those of the stub by their names
+tandem_stub.sql: migrations/stub.sql migrations/pg_tandem--1.0.sql
+	(sed '/^-- OPERATIONS$$/,$$d' migrations/stub.sql; \
+	sed -n '/^-- BEGIN AT ONCE$$/,/^-- END AT ONCE$$/p' migrations/pg_tandem--1.0.sql | \
+	sed -e '/^-- BEGIN\|^-- END/d' -e 's/^CREATE FUNCTION tandem\._at_once_change_key\(.*\) RETURNS void/CREATE OR REPLACE PROCEDURE tandem.change_key\1/' \
+		-e 's/^CREATE FUNCTION/CREATE OR REPLACE FUNCTION/' -e 's/tandem\._at_once_/tandem./g'; \
+	sed '1,/^-- OPERATIONS$$/d' migrations/stub.sql) > $@
 
 test-folders:
 	@mkdir -p tmp_check build/regress build/isolation build/tap

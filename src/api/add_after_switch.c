@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 #include "api/arguments.h"
+#include "api/at_once.h"
 #include "api/expand.h"
 #include "catalog/after_switch.h"
 #include "catalog/migration.h"
@@ -22,7 +23,7 @@
 #include "rule/assignments.h"
 #include "trigger/target.h"
 
-SQL_FUNCTION(tandem_add_after_switch);
+OPERATION_FUNCTION(tandem_add_after_switch, at_once_call)
 
 static bool
 same_text(const char *a, const char *b)
@@ -130,8 +131,8 @@ warn_of_every_region(const AfterSwitch *change)
 			 errhint("Have the condition choose the rows of one region, as in target_region = tandem.region().")));
 }
 
-Datum
-tandem_add_after_switch(PG_FUNCTION_ARGS)
+static Datum
+tandem_add_after_switch_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	AfterSwitch change = {

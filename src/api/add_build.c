@@ -10,6 +10,7 @@
 
 #include "api/add_build.h"
 #include "api/arguments.h"
+#include "api/at_once.h"
 #include "api/carried.h"
 #include "api/expand.h"
 #include "api/planned_builds.h"
@@ -35,7 +36,7 @@
  *-------------------------------------------------------------------------
  */
 
-SQL_FUNCTION(tandem_add_index);
+OPERATION_FUNCTION(tandem_add_index, at_once_call)
 
 static Oid
 resolve_index_table(const Migration *migration, const RangeVar *name)
@@ -137,8 +138,8 @@ add_build_index(Migration *migration, const ReleaseNames *names, IndexStmt *stmt
 						migration->name, label)));
 }
 
-Datum
-tandem_add_index(PG_FUNCTION_ARGS)
+static Datum
+tandem_add_index_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	char	   *text = argument_text(fcinfo, 1, "definition");
@@ -169,8 +170,8 @@ tandem_add_index(PG_FUNCTION_ARGS)
  *-------------------------------------------------------------------------
  */
 
-SQL_FUNCTION(tandem_add_constraint);
-SQL_FUNCTION(tandem_add_not_null);
+OPERATION_FUNCTION(tandem_add_constraint, at_once_call)
+OPERATION_FUNCTION(tandem_add_not_null, at_once_call)
 
 static void
 check_constraint_name_given(const char *name)
@@ -326,8 +327,8 @@ add_build_constraint(Migration *migration, const ReleaseNames *names, char *name
 						 quoting_relation(step.relation)));
 }
 
-Datum
-tandem_add_constraint(PG_FUNCTION_ARGS)
+static Datum
+tandem_add_constraint_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	Step		step = {.kind = STEP_CONSTRAINT};
@@ -380,8 +381,8 @@ column_is_not_null_already(const Step *step)
 	return true;
 }
 
-Datum
-tandem_add_not_null(PG_FUNCTION_ARGS)
+static Datum
+tandem_add_not_null_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	Step		step = {.kind = STEP_NOT_NULL};

@@ -10,6 +10,7 @@
 #include "utils/lsyscache.h"
 
 #include "api/arguments.h"
+#include "api/at_once.h"
 #include "api/expand.h"
 #include "api/new_column.h"
 #include "catalog/migration.h"
@@ -22,7 +23,7 @@
 #include "core/text.h"
 #include "trigger/target.h"
 
-SQL_FUNCTION(tandem_add_column);
+OPERATION_FUNCTION(tandem_add_column, at_once_call)
 
 /*-------------------------------------------------------------------------
  * The arguments.
@@ -148,8 +149,8 @@ add_rule(Migration *migration, const NewColumn *column)
 	expand_add_sync(migration, rule);
 }
 
-Datum
-tandem_add_column(PG_FUNCTION_ARGS)
+static Datum
+tandem_add_column_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	NewColumn	column;

@@ -14,6 +14,7 @@
 #include "utils/lsyscache.h"
 
 #include "api/arguments.h"
+#include "api/at_once.h"
 #include "api/cascade.h"
 #include "api/change_column.h"
 #include "api/column_moves.h"
@@ -426,7 +427,7 @@ cascade_change(FunctionCallInfo fcinfo, Migration *migration)
  *-------------------------------------------------------------------------
  */
 
-SQL_FUNCTION(tandem_change_key);
+OPERATION_FUNCTION(tandem_change_key, at_once_call)
 
 #define KEY_WORKERS 4			/* the number of the argument */
 
@@ -538,8 +539,8 @@ end_change(const char *name)
 		column_moves_warn(migration, lfirst(lc));
 }
 
-Datum
-tandem_change_key(PG_FUNCTION_ARGS)
+static Datum
+tandem_change_key_staged(PG_FUNCTION_ARGS)
 {
 	LOCAL_FCINFO(call, CHANGE_ARGUMENTS);
 	char	   *name = argument_text(fcinfo, CHANGE_MIGRATION, "migration");

@@ -28,6 +28,7 @@
 #include "utils/syscache.h"
 
 #include "api/arguments.h"
+#include "api/at_once.h"
 #include "api/cascade.h"
 #include "api/carried.h"
 #include "api/change_column.h"
@@ -54,7 +55,7 @@
 #include "rule/expression.h"
 #include "rule/release_names.h"
 
-SQL_FUNCTION(tandem_change_column);
+OPERATION_FUNCTION(tandem_change_column, at_once_call)
 
 /* What the function was called with, and what that comes to. */
 typedef struct ColumnChange
@@ -765,8 +766,8 @@ change_one_column(FunctionCallInfo fcinfo, Migration *migration, bool of_cascade
 	return change.rule;
 }
 
-Datum
-tandem_change_column(PG_FUNCTION_ARGS)
+static Datum
+tandem_change_column_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, CHANGE_MIGRATION, "migration"));
 	SyncRule   *rule;

@@ -19,6 +19,7 @@
 
 #include "api/absent_column.h"
 #include "api/arguments.h"
+#include "api/at_once.h"
 #include "api/column_operation.h"
 #include "api/expand.h"
 #include "api/operations.h"
@@ -40,8 +41,8 @@
 #include "trigger/target.h"
 #include "views/view_kept.h"
 
-SQL_FUNCTION(tandem_rename_column);
-SQL_FUNCTION(tandem_drop_column);
+OPERATION_FUNCTION(tandem_rename_column, at_once_call)
+OPERATION_FUNCTION(tandem_drop_column, at_once_call)
 
 void
 column_operation_check_release(const Migration *migration, const char *function)
@@ -348,8 +349,8 @@ column_operation_check(const Migration *migration, const SyncRule *rule)
 	check_not_shown(rule);
 }
 
-Datum
-tandem_rename_column(PG_FUNCTION_ARGS)
+static Datum
+tandem_rename_column_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	SyncRule   *rule;
@@ -423,8 +424,8 @@ warn_of_users(const SyncRule *rule)
 			 errhint("Contract is refused as long as this is so: move it to other columns, drop it, or have contract do so with tandem.at_contract.")));
 }
 
-Datum
-tandem_drop_column(PG_FUNCTION_ARGS)
+static Datum
+tandem_drop_column_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	SyncRule   *rule;

@@ -22,6 +22,7 @@
 #include "core/extension.h"
 #include "core/lock.h"
 #include "core/relation.h"
+#include "core/settings.h"
 #include "core/sql_function.h"
 #include "core/statement.h"
 #include "core/text.h"
@@ -357,6 +358,13 @@ tandem_create_views(PG_FUNCTION_ARGS)
 	List	   *tables;
 
 	ddl_refuse_nested();
+	if (setting_at_once && release < registry_lowest_final())
+	{
+		/* the script of a later one makes them for the time until contract */
+		ereport(NOTICE,
+				(errmsg("release %d has ended, skipping its views", release)));
+		PG_RETURN_VOID();
+	}
 	tables = tables_to_show(fcinfo, release);
 	lock_views_of_tables(release, tables);
 	make_release_views(release, tables, refresh);

@@ -17,6 +17,7 @@
 #include "api/absent_column.h"
 #include "api/added_column.h"
 #include "api/arguments.h"
+#include "api/at_once.h"
 #include "api/carried.h"
 #include "api/expand.h"
 #include "api/planned_builds.h"
@@ -313,12 +314,12 @@ repeat_step(const Migration *migration, const Step *step)
  *-------------------------------------------------------------------------
  */
 
-SQL_FUNCTION(tandem_create_migration);
-SQL_FUNCTION(tandem_sync_column);
-SQL_FUNCTION(tandem_sync_columns);
+OPERATION_FUNCTION(tandem_create_migration, at_once_create)
+OPERATION_FUNCTION(tandem_sync_column, at_once_call)
+OPERATION_FUNCTION(tandem_sync_columns, at_once_call)
 
-Datum
-tandem_create_migration(PG_FUNCTION_ARGS)
+static Datum
+tandem_create_migration_staged(PG_FUNCTION_ARGS)
 {
 	char	   *name = argument_text(fcinfo, 0, "name");
 	int			release = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
@@ -580,8 +581,8 @@ rule_from_arguments(FunctionCallInfo fcinfo, Migration *migration)
 	return rule;
 }
 
-Datum
-tandem_sync_column(PG_FUNCTION_ARGS)
+static Datum
+tandem_sync_column_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	SyncRule   *rule = rule_from_arguments(fcinfo, migration);
@@ -595,8 +596,8 @@ tandem_sync_column(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-Datum
-tandem_sync_columns(PG_FUNCTION_ARGS)
+static Datum
+tandem_sync_columns_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	SyncRule   *rule = rule_from_arguments(fcinfo, migration);

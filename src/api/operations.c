@@ -12,6 +12,7 @@
 #include "utils/lsyscache.h"
 
 #include "api/arguments.h"
+#include "api/at_once.h"
 #include "api/carried.h"
 #include "api/expand.h"
 #include "api/operations.h"
@@ -28,9 +29,9 @@
 #include "ending/operations.h"
 #include "trigger/target.h"
 
-SQL_FUNCTION(tandem_at_contract);
-SQL_FUNCTION(tandem_drop_index);
-SQL_FUNCTION(tandem_rename_constraint);
+OPERATION_FUNCTION(tandem_at_contract, at_once_call)
+OPERATION_FUNCTION(tandem_drop_index, at_once_call)
+OPERATION_FUNCTION(tandem_rename_constraint, at_once_call)
 
 /*-------------------------------------------------------------------------
  * Running a script again.
@@ -150,8 +151,8 @@ add_operation(Migration *migration, Operation *operation)
  *-------------------------------------------------------------------------
  */
 
-Datum
-tandem_at_contract(PG_FUNCTION_ARGS)
+static Datum
+tandem_at_contract_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	Operation	operation = {
@@ -285,8 +286,8 @@ check_tree_is_own(Oid relid)
 		authority_check_owner(lfirst_oid(lc));
 }
 
-Datum
-tandem_drop_index(PG_FUNCTION_ARGS)
+static Datum
+tandem_drop_index_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	Operation	operation = {
@@ -370,8 +371,8 @@ check_name_is_not_planned(const Migration *migration, const Operation *operation
 	}
 }
 
-Datum
-tandem_rename_constraint(PG_FUNCTION_ARGS)
+static Datum
+tandem_rename_constraint_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration = migration_get_for_change(argument_text(fcinfo, 0, "migration"));
 	Operation	operation = {

@@ -8,6 +8,7 @@
 #include "utils/lsyscache.h"
 
 #include "api/arguments.h"
+#include "api/at_once.h"
 #include "api/operations.h"
 #include "api/planned_builds.h"
 #include "api/statement_check.h"
@@ -25,9 +26,9 @@
 #include "trigger/writer_trigger.h"
 #include "views/view_dependents.h"
 
-SQL_FUNCTION(tandem_add_table);
-SQL_FUNCTION(tandem_rename_table);
-SQL_FUNCTION(tandem_drop_table);
+OPERATION_FUNCTION(tandem_add_table, at_once_call)
+OPERATION_FUNCTION(tandem_rename_table, at_once_call)
+OPERATION_FUNCTION(tandem_drop_table, at_once_call)
 
 static void
 check_has_release(const Migration *migration)
@@ -187,8 +188,8 @@ check_locks_of_drop(const Migration *migration, const Operation *operation)
  * A table that others may have seen before could hold rows of theirs, which abort would
  * drop.
  */
-Datum
-tandem_add_table(PG_FUNCTION_ARGS)
+static Datum
+tandem_add_table_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration;
 	Operation	operation = {.kind = OPERATION_ADD_TABLE};
@@ -247,8 +248,8 @@ check_new_table_name(const Migration *migration, const Operation *operation)
 	table_check_name_free(migration, operation, hint_for_taken_name(migration, operation));
 }
 
-Datum
-tandem_rename_table(PG_FUNCTION_ARGS)
+static Datum
+tandem_rename_table_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration;
 	Operation	operation = {
@@ -295,8 +296,8 @@ warn_of_obstacles(const Migration *migration, const Operation *operation)
 			 errhint("Drop these before contract, or have contract do so by tandem.at_contract.")));
 }
 
-Datum
-tandem_drop_table(PG_FUNCTION_ARGS)
+static Datum
+tandem_drop_table_staged(PG_FUNCTION_ARGS)
 {
 	Migration  *migration;
 	Operation	operation = {.kind = OPERATION_DROP_TABLE};

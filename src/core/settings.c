@@ -20,6 +20,7 @@ int			setting_release = 0;
 bool		setting_release_is_tool = false;
 static char *setting_release_text = NULL;
 int			setting_undeclared = UNDECLARED_ALLOW;
+bool		setting_at_once = false;
 int			setting_ddl_check = DDL_CHECK_OFF;
 int			setting_ddl_check_size = 100 * 1024;
 int			setting_ddl_check_lock_timeout = 1000;
@@ -40,6 +41,9 @@ int			setting_max_lag_size = 256 * 1024;
 int			setting_max_lag_time = 30;
 double		setting_nice_ratio = 3;
 char	   *setting_hold_function = NULL;
+
+/* read by the extension's script, which tandem_stub.sql has, too */
+static int	setting_at_once_size = 10 * 1024;
 
 /* standbys and slots whose lag counts, for settings_lag_counts; never NULL */
 static char *setting_lag_sources = NULL;
@@ -238,6 +242,25 @@ settings_session_path(void)
 	return path ? path : "";
 }
 
+/*
+ * For every role: it lets no one do what plain DDL would not.  What protects a
+ * database in use is the size.
+ */
+static void
+define_at_once(void)
+{
+	DefineCustomBoolVariable("tandem.at_once",
+							 "Whether each operation of a new migration is done to its end in the transaction that calls it.",
+							 "For development and test databases: tables are locked while they are rewritten.",
+							 &setting_at_once, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("tandem.at_once_size",
+							"Size up to which a table, with its partitions, may be changed by tandem.at_once.",
+							NULL,
+							&setting_at_once_size, 10 * 1024, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+}
+
 void
 settings_define(void)
 {
@@ -252,6 +275,7 @@ settings_define(void)
 							 &setting_undeclared, UNDECLARED_ALLOW,
 							 undeclared_options,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	define_at_once();
 	DefineCustomEnumVariable("tandem.ddl_check",
 							 "What happens to DDL that would stall or break those who use a large table.",
 							 "It is looked at before it waits for its lock, by the rules of tandem.lint of severity danger.",

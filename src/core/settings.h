@@ -24,6 +24,9 @@ typedef enum Undeclared
 
 extern int	setting_undeclared;
 
+/* are migrations done to their end at once, in the transactions of their scripts? */
+extern bool setting_at_once;
+
 /* what happens to DDL that the rules of tandem.lint call a danger */
 typedef enum DdlCheck
 {
