@@ -300,8 +300,8 @@ build/server: FORCE
 tandem_stub.sql: migrations/stub.sql migrations/pg_tandem--1.0.sql
 	(sed '/^-- OPERATIONS$$/,$$d' migrations/stub.sql; \
 	sed -n '/^-- BEGIN AT ONCE$$/,/^-- END AT ONCE$$/p' migrations/pg_tandem--1.0.sql | \
-	sed -e '/^-- BEGIN\|^-- END/d' -e 's/^CREATE FUNCTION tandem\._at_once_change_key\(.*\) RETURNS void/CREATE OR REPLACE PROCEDURE tandem.change_key\1/' \
-		-e 's/^CREATE FUNCTION/CREATE OR REPLACE FUNCTION/' -e 's/tandem\._at_once_/tandem./g'; \
+	sed -e '/^-- BEGIN\|^-- END/d' -e 's/^CREATE FUNCTION tandem\.once_change_key\(.*\) RETURNS void/CREATE OR REPLACE PROCEDURE tandem.change_key\1/' \
+		-e 's/^CREATE FUNCTION/CREATE OR REPLACE FUNCTION/' -e 's/tandem\.once_/tandem./g'; \
 	sed '1,/^-- OPERATIONS$$/d' migrations/stub.sql) > $@
 
 test-folders:

@@ -4050,38 +4050,38 @@ FROM PUBLIC;
 /*
  * Development databases (tandem.at_once): operations as plain DDL, in the caller's
  * transaction.  From here to the line END AT ONCE it is also the body of tandem_stub.sql,
- * where _at_once_<name> is called <name>: see src/api/README.md.
+ * where once_<name> is called <name>: see src/api/README.md.
  *
- * The _plain functions only make the texts of statements, under a path of their own;
- * tandem._plain_run executes them, as the caller and under his path.
+ * The plain functions only make the texts of statements, under a path of their own;
+ * tandem.plain_run executes them, as the caller and under the path of the session.
  */
 -- BEGIN AT ONCE
-CREATE FUNCTION tandem._plain_size(relation regclass) RETURNS bigint LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+CREATE FUNCTION tandem.plain_size(relation regclass) RETURNS bigint LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$ SELECT sum(pg_table_size(t.relid))::bigint FROM (SELECT $1 UNION SELECT p.relid FROM pg_partition_tree($1) p) t(relid) $$;
 
-CREATE FUNCTION tandem._plain_limit() RETURNS bigint LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+CREATE FUNCTION tandem.plain_limit() RETURNS bigint LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$ SELECT pg_size_bytes(CASE WHEN s.value ~ '^[0-9]+$' THEN s.value || 'kB' ELSE s.value END)
 	FROM (SELECT coalesce(nullif(current_setting('tandem.at_once_size', true), ''), '10MB')) s(value) $$;
 
-CREATE FUNCTION tandem._plain_check_size(relation regclass) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION tandem.plain_check_size(relation regclass) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	size bigint := tandem._plain_size(relation);
+	size bigint := tandem.plain_size(relation);
 BEGIN
-	IF size > tandem._plain_limit() THEN
+	IF size > tandem.plain_limit() THEN
 		RAISE EXCEPTION 'table "%" is too large for tandem.at_once', (SELECT c.relname FROM pg_class c WHERE c.oid = relation)
 			USING ERRCODE = 'program_limit_exceeded',
-				DETAIL = format('It has %s, and tandem.at_once_size is %s.', pg_size_pretty(size), pg_size_pretty(tandem._plain_limit())),
+				DETAIL = format('It has %s, and tandem.at_once_size is %s.', pg_size_pretty(size), pg_size_pretty(tandem.plain_limit())),
 				HINT = 'It would be locked for as long as it is rewritten. On a database that is in use, SET tandem.at_once = off; else raise tandem.at_once_size.';
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._plain_run(relation regclass, statements text[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION tandem.plain_run(relation regclass, statements text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	line text;
 BEGIN
 	IF relation IS NOT NULL THEN
 		EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
-		PERFORM tandem._plain_check_size(relation);
+		PERFORM tandem.plain_check_size(relation);
 	END IF;
 	FOREACH line IN ARRAY statements
 	LOOP
@@ -4099,7 +4099,7 @@ EXCEPTION WHEN dependent_objects_still_exist THEN
 END $$;
 
 -- The view of the user over a column, and views over these; depth: of dependence.
-CREATE FUNCTION tandem._plain_views(relation oid, number smallint, OUT view oid, OUT depth integer) RETURNS SETOF record
+CREATE FUNCTION tandem.plain_views(relation oid, number smallint, OUT view oid, OUT depth integer) RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	WITH RECURSIVE used(view, depth) AS (
 		SELECT r.ev_class, 1 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
@@ -4112,7 +4112,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- Who may what, as GRANTs: on the relation itself where the column is NULL.
-CREATE FUNCTION tandem._plain_grants(relation oid, acl aclitem[], column_name name) RETURNS SETOF text
+CREATE FUNCTION tandem.plain_grants(relation oid, acl aclitem[], column_name name) RETURNS SETOF text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format('GRANT %s%s ON TABLE %s TO %s%s', a.privilege_type, CASE WHEN $3 IS NOT NULL THEN format(' (%I)', $3) END, $1::regclass,
 			CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
@@ -4120,12 +4120,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	FROM aclexplode($2) a JOIN pg_class c ON c.oid = $1 WHERE a.grantee <> c.relowner
 $$;
 
-CREATE FUNCTION tandem._plain_comment(kind text, object text, comment text) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+CREATE FUNCTION tandem.plain_comment(kind text, object text, comment text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS
 $$ SELECT format('COMMENT ON %s %s IS %L', $1, $2, $3) WHERE $3 IS NOT NULL $$;
 
 -- The statements that make a view again as it is.
-CREATE FUNCTION tandem._plain_remake(view oid, OUT step integer, OUT statement text) RETURNS SETOF record
+CREATE FUNCTION tandem.plain_remake(view oid, OUT step integer, OUT statement text) RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT 1, format('CREATE VIEW %s %s AS %s', $1::regclass,
 			'WITH (' || array_to_string(c.reloptions, ', ') || ')', rtrim(pg_get_viewdef($1), ';'))
@@ -4134,17 +4134,17 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE d.adrelid = $1
 	UNION ALL SELECT 3, pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgrelid = $1 AND NOT t.tgisinternal
 	UNION ALL SELECT 3, pg_get_ruledef(r.oid) FROM pg_rewrite r WHERE r.ev_class = $1 AND r.rulename <> '_RETURN'
-	UNION ALL SELECT 4, tandem._plain_comment('VIEW', $1::regclass::text, obj_description($1, 'pg_class'))
-	UNION ALL SELECT 4, tandem._plain_comment('COLUMN', format('%s.%I', $1::regclass, a.attname), col_description($1, a.attnum))
+	UNION ALL SELECT 4, tandem.plain_comment('VIEW', $1::regclass::text, obj_description($1, 'pg_class'))
+	UNION ALL SELECT 4, tandem.plain_comment('COLUMN', format('%s.%I', $1::regclass, a.attname), col_description($1, a.attnum))
 		FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0
-	UNION ALL SELECT 5, g FROM pg_class c CROSS JOIN LATERAL tandem._plain_grants($1, c.relacl, NULL) g WHERE c.oid = $1
-	UNION ALL SELECT 5, g FROM pg_attribute a CROSS JOIN LATERAL tandem._plain_grants($1, a.attacl, a.attname) g WHERE a.attrelid = $1
+	UNION ALL SELECT 5, g FROM pg_class c CROSS JOIN LATERAL tandem.plain_grants($1, c.relacl, NULL) g WHERE c.oid = $1
+	UNION ALL SELECT 5, g FROM pg_attribute a CROSS JOIN LATERAL tandem.plain_grants($1, a.attacl, a.attname) g WHERE a.attrelid = $1
 	UNION ALL SELECT 6, format('ALTER VIEW %s OWNER TO %I', $1::regclass, pg_get_userbyid(c.relowner))
 		FROM pg_class c WHERE c.oid = $1 AND pg_get_userbyid(c.relowner) <> current_user
 $$;
 
 -- What stands on a column of a table or its partitions and goes with it; by_value: what it says depends on the values.
-CREATE FUNCTION tandem._plain_carried(relation regclass, column_name name, OUT place integer, OUT name name, OUT by_value boolean,
+CREATE FUNCTION tandem.plain_carried(relation regclass, column_name name, OUT place integer, OUT name name, OUT by_value boolean,
 	OUT statement text, OUT before text) RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	WITH tree AS (
@@ -4174,20 +4174,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		FROM idx i JOIN pg_class r ON r.oid = i.indexrelid WHERE i.indisreplident
 	UNION ALL SELECT 76, s.stxname, s.stxexprs IS NOT NULL, pg_get_statisticsobjdef(s.oid), NULL
 		FROM pg_statistic_ext s JOIN tree t ON t.relid = s.stxrelid AND t.attnum = ANY (s.stxkeys::smallint[])
-	UNION ALL SELECT 80, r.relname, false, tandem._plain_comment('INDEX', i.indexrelid::regclass::text, obj_description(i.indexrelid, 'pg_class')), NULL
+	UNION ALL SELECT 80, r.relname, false, tandem.plain_comment('INDEX', i.indexrelid::regclass::text, obj_description(i.indexrelid, 'pg_class')), NULL
 		FROM idx i JOIN pg_class r ON r.oid = i.indexrelid
-	UNION ALL SELECT 80, c.conname, c.contype IN ('c', 'f', 'x'), tandem._plain_comment('CONSTRAINT',
+	UNION ALL SELECT 80, c.conname, c.contype IN ('c', 'f', 'x'), tandem.plain_comment('CONSTRAINT',
 			format('%I ON %s', c.conname, c.conrelid::regclass), obj_description(c.oid, 'pg_constraint')), NULL FROM cons c
 $$;
 
 -- What up makes of a default: its text, in the place of the column.
-CREATE FUNCTION tandem._plain_default(relation regclass, column_name name, default_text text, type text, up text) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION tandem.plain_default(relation regclass, column_name name, default_text text, type text, up text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT regexp_replace($5, '\m' || $2 || '\M', replace('(' || $3 || ')', '\', '\\'), 'g')
 $$;
 
 -- What a column has besides: default, NOT NULL, identity, sequence, storage, comment, privileges.
-CREATE FUNCTION tandem._plain_properties(relation regclass, column_name name, type text, up text, default_value text, not_null boolean,
+CREATE FUNCTION tandem.plain_properties(relation regclass, column_name name, type text, up text, default_value text, not_null boolean,
 	OUT place integer, OUT statement text) RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	WITH tree AS (
@@ -4199,7 +4199,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 			AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') JOIN pg_sequence s ON s.seqrelid = d.objid WHERE t.top)
 	SELECT 60, t.alter_column || 'SET DEFAULT ' || $5 FROM tree t WHERE t.top AND $5 IS NOT NULL AND upper($5) <> 'NULL'
 	UNION ALL SELECT 60, t.alter_column || 'SET DEFAULT ' || CASE WHEN $4 IS NULL THEN pg_get_expr(d.adbin, d.adrelid)
-			ELSE tandem._plain_default(t.relid, $2, pg_get_expr(d.adbin, d.adrelid), $3, $4) END
+			ELSE tandem.plain_default(t.relid, $2, pg_get_expr(d.adbin, d.adrelid), $3, $4) END
 		FROM tree t JOIN pg_attrdef d ON d.adrelid = t.relid AND d.adnum = t.attnum WHERE $5 IS NULL
 	UNION ALL SELECT 62, t.alter_column || 'SET NOT NULL' FROM tree t
 		WHERE coalesce($6, t.attnotnull) AND (t.top OR t.attislocal)
@@ -4219,12 +4219,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		FROM tree t WHERE t.attcompression <> '' AND t.relid IS NOT NULL
 	UNION ALL SELECT 64, t.alter_column || format('SET STORAGE %s', CASE t.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END)
 		FROM tree t JOIN pg_type y ON y.oid = t.atttypid JOIN pg_type n ON n.oid = to_regtype($3) WHERE t.attstorage <> y.typstorage AND n.typlen = -1
-	UNION ALL SELECT 81, tandem._plain_comment('COLUMN', format('%s.%I', t.relid::regclass, $2), col_description(t.relid, t.attnum)) FROM tree t
-	UNION ALL SELECT 82, g FROM tree t CROSS JOIN LATERAL tandem._plain_grants(t.relid, t.attacl, $2) g
+	UNION ALL SELECT 81, tandem.plain_comment('COLUMN', format('%s.%I', t.relid::regclass, $2), col_description(t.relid, t.attnum)) FROM tree t
+	UNION ALL SELECT 82, g FROM tree t CROSS JOIN LATERAL tandem.plain_grants(t.relid, t.attacl, $2) g
 $$;
 
 -- The columns that change together: with cascade, those that refer to it, to any depth.
-CREATE FUNCTION tandem._plain_columns(relation regclass, column_name name, cascades boolean, OUT relid regclass, OUT name name) RETURNS SETOF record
+CREATE FUNCTION tandem.plain_columns(relation regclass, column_name name, cascades boolean, OUT relid regclass, OUT name name) RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	WITH RECURSIVE changed(relid, number) AS (
 		SELECT $1::oid, a.attnum FROM pg_attribute a WHERE a.attrelid = $1 AND a.attname = $2 AND NOT a.attisdropped AND a.attnum > 0
@@ -4234,29 +4234,29 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT k.relid::regclass, a.attname FROM changed k JOIN pg_attribute a ON a.attrelid = k.relid AND a.attnum = k.number
 $$;
 
-CREATE FUNCTION tandem._plain_change_checks(relation regclass, column_name name, up text, carry name[], leave name[], cascades boolean) RETURNS void
+CREATE FUNCTION tandem.plain_change_checks(relation regclass, column_name name, up text, carry name[], leave name[], cascades boolean) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	list text;
 BEGIN
-	IF NOT EXISTS (SELECT FROM tandem._plain_columns(relation, column_name, false)) THEN
+	IF NOT EXISTS (SELECT FROM tandem.plain_columns(relation, column_name, false)) THEN
 		RAISE EXCEPTION 'column "%" of relation "%" does not exist', column_name, relation USING ERRCODE = 'undefined_column',
 			HINT = 'Name a column of the table as it is now: earlier calls have renamed and dropped theirs.';
 	END IF;
-	SELECT string_agg(c.name, ', ') INTO list FROM tandem._plain_carried(relation, column_name) c
+	SELECT string_agg(c.name, ', ') INTO list FROM tandem.plain_carried(relation, column_name) c
 		WHERE up IS NOT NULL AND c.by_value AND c.place < 80 AND NOT c.name = ANY (coalesce(carry || leave, carry, leave, '{}'));
 	IF list IS NOT NULL THEN
 		RAISE EXCEPTION 'what depends on the values of column "%" must be decided', column_name USING ERRCODE = 'object_not_in_prerequisite_state',
 			DETAIL = format('Neither carry nor leave names: %s.', list),
 			HINT = 'Name each in carry (it is built word for word) or in leave (it goes), and replace those that go by a later add_constraint or add_index.';
 	END IF;
-	SELECT string_agg(c.before, '; ') INTO list FROM tandem._plain_carried(relation, column_name) c WHERE c.before IS NOT NULL;
+	SELECT string_agg(c.before, '; ') INTO list FROM tandem.plain_carried(relation, column_name) c WHERE c.before IS NOT NULL;
 	IF list IS NOT NULL AND NOT cascades THEN
 		RAISE EXCEPTION 'other columns refer to column "%"', column_name USING ERRCODE = 'dependent_objects_still_exist',
 			HINT = 'Call it with cascade => true, or CALL tandem.change_key, and they change with it.';
 	END IF;
-	SELECT string_agg(v.view::regclass::text, ', ') INTO list FROM tandem._plain_columns(relation, column_name, cascades) k
-		JOIN pg_attribute a ON a.attrelid = k.relid AND a.attname = k.name CROSS JOIN LATERAL tandem._plain_views(k.relid, a.attnum) v
+	SELECT string_agg(v.view::regclass::text, ', ') INTO list FROM tandem.plain_columns(relation, column_name, cascades) k
+		JOIN pg_attribute a ON a.attrelid = k.relid AND a.attname = k.name CROSS JOIN LATERAL tandem.plain_views(k.relid, a.attnum) v
 		JOIN pg_class c ON c.oid = v.view JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname ~ '(^|__)release_[0-9]+$';
 	IF list IS NOT NULL THEN
 		RAISE EXCEPTION 'views of a release already show column "%"', column_name USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -4266,7 +4266,7 @@ BEGIN
 END $$;
 
 -- One column: a new one is filled by its definition, so that no trigger fires, and gets the name and all that stands on the old one.
-CREATE FUNCTION tandem._plain_change(relation regclass, column_name name, type text, up text, default_value text, not_null boolean, leave name[],
+CREATE FUNCTION tandem.plain_change(relation regclass, column_name name, type text, up text, default_value text, not_null boolean, leave name[],
 	OUT place integer, OUT statement text) RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	WITH old AS (
@@ -4278,18 +4278,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 			FROM pg_attribute a WHERE a.attrelid = $1 AND a.attname = $2 AND NOT a.attisdropped)
 	SELECT 20, format('%s ADD COLUMN %I %s', o.alter_table, o.new_name, o.new_type) FROM old o
 	UNION ALL SELECT 21, format('%s ALTER COLUMN %I TYPE %s USING (%s)', o.alter_table, o.new_name, o.new_type, coalesce($4, quote_ident($2))) FROM old o
-	UNION ALL SELECT 3000 - v.depth, format('DROP VIEW %s', v.view::regclass) FROM old o CROSS JOIN LATERAL tandem._plain_views($1, o.attnum) v
-	UNION ALL SELECT 4000, c.before FROM tandem._plain_carried($1, $2) c
+	UNION ALL SELECT 3000 - v.depth, format('DROP VIEW %s', v.view::regclass) FROM old o CROSS JOIN LATERAL tandem.plain_views($1, o.attnum) v
+	UNION ALL SELECT 4000, c.before FROM tandem.plain_carried($1, $2) c
 	UNION ALL SELECT 5000, format('%s DROP COLUMN %I', o.alter_table, $2) FROM old o
 	UNION ALL SELECT 5001, format('%s RENAME COLUMN %I TO %I', o.alter_table, o.new_name, $2) FROM old o
-	UNION ALL SELECT CASE p.place WHEN 31 THEN 3100 ELSE p.place * 100 END, p.statement FROM tandem._plain_properties($1, $2, coalesce($3, (SELECT format_type(o.atttypid, o.atttypmod) FROM old o)), $4, $5, $6) p
-	UNION ALL SELECT c.place * 100, c.statement FROM tandem._plain_carried($1, $2) c
+	UNION ALL SELECT CASE p.place WHEN 31 THEN 3100 ELSE p.place * 100 END, p.statement FROM tandem.plain_properties($1, $2, coalesce($3, (SELECT format_type(o.atttypid, o.atttypmod) FROM old o)), $4, $5, $6) p
+	UNION ALL SELECT c.place * 100, c.statement FROM tandem.plain_carried($1, $2) c
 		WHERE NOT (c.name = ANY (coalesce($7, '{}'))) AND NOT (c.place = 62 AND $6 IS FALSE)
-	UNION ALL SELECT 9000 + v.depth * 10 + r.step, r.statement FROM old o CROSS JOIN LATERAL tandem._plain_views($1, o.attnum) v
-		CROSS JOIN LATERAL tandem._plain_remake(v.view) r WHERE NOT EXISTS (SELECT FROM pg_class w WHERE w.oid = v.view AND w.relname = ANY (coalesce($7, '{}')))
+	UNION ALL SELECT 9000 + v.depth * 10 + r.step, r.statement FROM old o CROSS JOIN LATERAL tandem.plain_views($1, o.attnum) v
+		CROSS JOIN LATERAL tandem.plain_remake(v.view) r WHERE NOT EXISTS (SELECT FROM pg_class w WHERE w.oid = v.view AND w.relname = ANY (coalesce($7, '{}')))
 $$;
 
-CREATE FUNCTION tandem._plain_change_column(relation regclass, column_name name, type text, up text, default_value text, not_null boolean,
+CREATE FUNCTION tandem.plain_change_column(relation regclass, column_name name, type text, up text, default_value text, not_null boolean,
 	carry name[], leave name[], cascades boolean) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -4300,17 +4300,17 @@ BEGIN
 			CASE WHEN upper(default_value) = 'NULL' THEN alter_column || 'DROP DEFAULT' ELSE alter_column || 'SET DEFAULT ' || default_value END,
 			CASE not_null WHEN true THEN alter_column || 'SET NOT NULL' WHEN false THEN alter_column || 'DROP NOT NULL' END], NULL);
 	END IF;
-	PERFORM tandem._plain_change_checks(relation, column_name, up, carry, leave, cascades);
+	PERFORM tandem.plain_change_checks(relation, column_name, up, carry, leave, cascades);
 	RETURN (WITH each AS (
 			SELECT s.statement, CASE WHEN min(s.place) < 9000 THEN min(s.place) ELSE max(s.place) END AS place
-			FROM tandem._plain_columns(relation, column_name, cascades) k
-			CROSS JOIN LATERAL tandem._plain_change(k.relid, k.name, type, CASE WHEN k.relid = relation THEN up END,
+			FROM tandem.plain_columns(relation, column_name, cascades) k
+			CROSS JOIN LATERAL tandem.plain_change(k.relid, k.name, type, CASE WHEN k.relid = relation THEN up END,
 				CASE WHEN k.relid = relation THEN default_value END, CASE WHEN k.relid = relation THEN not_null END, leave) s
 			WHERE s.statement IS NOT NULL GROUP BY s.statement)
 		SELECT array_agg(e.statement ORDER BY e.place, e.statement) FROM each e);
 END $$;
 
-CREATE FUNCTION tandem._plain_add_column(relation regclass, column_name name, type text, up text, default_value text, not_null boolean) RETURNS text[]
+CREATE FUNCTION tandem.plain_add_column(relation regclass, column_name name, type text, up text, default_value text, not_null boolean) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT array_remove(ARRAY[
 		format('ALTER TABLE %s ADD COLUMN %I %s%s', $1, $2, $3, CASE WHEN $4 IS NULL THEN ' DEFAULT ' || $5 END),
@@ -4319,7 +4319,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		CASE WHEN $6 THEN format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', $1, $2) END], NULL)
 $$;
 
-CREATE FUNCTION tandem._plain_sync(relation regclass, old name[], new name[], up text[], keep_old boolean) RETURNS text[]
+CREATE FUNCTION tandem.plain_sync(relation regclass, old name[], new name[], up text[], keep_old boolean) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT ARRAY(SELECT format('ALTER TABLE %s %s', $1, string_agg(format('ALTER COLUMN %I TYPE %s USING (%s)', a.attname, format_type(a.atttypid, a.atttypmod), n.up), ', '))
 			FROM unnest($3, $4) n(name, up) JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = n.name AND NOT a.attisdropped HAVING count(*) > 0)
@@ -4327,16 +4327,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- The operations, with the signatures of tandem.<name>.
-CREATE FUNCTION tandem._at_once_add_column(migration text, relation text,
+CREATE FUNCTION tandem.once_add_column(migration text, relation text,
 	column_name name, type text, up text DEFAULT NULL, default_value text DEFAULT NULL,
 	not_null boolean DEFAULT false, on_error text DEFAULT 'error') RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF tandem._plain_begin(migration, pg_catalog.format('add_column(%L, %L, %L, %L, %L, %L)', relation, column_name, type, up, default_value, not_null)) THEN
-		PERFORM tandem._plain_run(relation::pg_catalog.regclass, tandem._plain_add_column(relation::pg_catalog.regclass, column_name, type, up, default_value, not_null));
+	IF tandem.plain_begin(migration, pg_catalog.format('add_column(%L, %L, %L, %L, %L, %L)', relation, column_name, type, up, default_value, not_null)) THEN
+		PERFORM tandem.plain_run(relation::pg_catalog.regclass, tandem.plain_add_column(relation::pg_catalog.regclass, column_name, type, up, default_value, not_null));
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_change_column(migration text, relation text, column_name name,
+CREATE FUNCTION tandem.once_change_column(migration text, relation text, column_name name,
 	type text DEFAULT NULL, up text DEFAULT NULL, down text DEFAULT NULL,
 	default_value text DEFAULT NULL, not_null boolean DEFAULT NULL, one_way boolean DEFAULT false,
 	on_conflict text DEFAULT 'error', on_error text DEFAULT 'error',
@@ -4347,31 +4347,31 @@ BEGIN
 		RAISE EXCEPTION 'down of column "%" is missing', column_name USING ERRCODE = 'null_value_not_allowed',
 			HINT = 'Give down, or one_way => true.';
 	END IF;
-	IF tandem._plain_begin(migration, pg_catalog.format('change_column(%L, %L, %L, %L, %L, %L, %L, %L, %L)', relation, column_name, type, up, default_value, not_null, carry, leave, cascade)) THEN
-		PERFORM tandem._plain_run(relation::pg_catalog.regclass, tandem._plain_change_column(relation::pg_catalog.regclass, column_name, type, up, default_value, not_null,
+	IF tandem.plain_begin(migration, pg_catalog.format('change_column(%L, %L, %L, %L, %L, %L, %L, %L, %L)', relation, column_name, type, up, default_value, not_null, carry, leave, cascade)) THEN
+		PERFORM tandem.plain_run(relation::pg_catalog.regclass, tandem.plain_change_column(relation::pg_catalog.regclass, column_name, type, up, default_value, not_null,
 			carry, leave, cascade));
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_rename_column(migration text, relation text,
+CREATE FUNCTION tandem.once_rename_column(migration text, relation text,
 	column_name name, new_name name) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF tandem._plain_begin(migration, pg_catalog.format('rename_column(%L, %L, %L)', relation, column_name, new_name)) THEN
-		PERFORM tandem._plain_run(relation::pg_catalog.regclass,
+	IF tandem.plain_begin(migration, pg_catalog.format('rename_column(%L, %L, %L)', relation, column_name, new_name)) THEN
+		PERFORM tandem.plain_run(relation::pg_catalog.regclass,
 			ARRAY[pg_catalog.format('ALTER TABLE %s RENAME COLUMN %I TO %I', relation::pg_catalog.regclass, column_name, new_name)]);
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_drop_column(migration text, relation text,
+CREATE FUNCTION tandem.once_drop_column(migration text, relation text,
 	column_name name, down text DEFAULT NULL, on_error text DEFAULT 'error') RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF tandem._plain_begin(migration, pg_catalog.format('drop_column(%L, %L)', relation, column_name)) THEN
-		PERFORM tandem._plain_run(relation::pg_catalog.regclass,
+	IF tandem.plain_begin(migration, pg_catalog.format('drop_column(%L, %L)', relation, column_name)) THEN
+		PERFORM tandem.plain_run(relation::pg_catalog.regclass,
 			ARRAY[pg_catalog.format('ALTER TABLE %s DROP COLUMN %I', relation::pg_catalog.regclass, column_name)]);
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_sync_columns(migration text, relation text,
+CREATE FUNCTION tandem.once_sync_columns(migration text, relation text,
 	old name[], new name[], up text[], down text[] DEFAULT NULL,
 	on_conflict text DEFAULT 'error', on_error text DEFAULT 'error',
 	keep_old boolean DEFAULT false, stored boolean DEFAULT true) RETURNS void LANGUAGE plpgsql AS $$
@@ -4380,111 +4380,111 @@ BEGIN
 		RAISE EXCEPTION 'tandem.at_once knows no column that is not stored' USING ERRCODE = 'feature_not_supported',
 			HINT = 'Call tandem.rename_column.';
 	END IF;
-	IF tandem._plain_begin(migration, pg_catalog.format('sync_columns(%L, %L, %L, %L, %L)', relation, old, new, up, keep_old)) THEN
-		PERFORM tandem._plain_run(relation::pg_catalog.regclass, tandem._plain_sync(relation::pg_catalog.regclass, old, new, up, keep_old));
+	IF tandem.plain_begin(migration, pg_catalog.format('sync_columns(%L, %L, %L, %L, %L)', relation, old, new, up, keep_old)) THEN
+		PERFORM tandem.plain_run(relation::pg_catalog.regclass, tandem.plain_sync(relation::pg_catalog.regclass, old, new, up, keep_old));
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_sync_column(migration text, relation text,
+CREATE FUNCTION tandem.once_sync_column(migration text, relation text,
 	old name, new name, up text, down text DEFAULT NULL,
 	on_conflict text DEFAULT 'error', on_error text DEFAULT 'error',
 	keep_old boolean DEFAULT false, stored boolean DEFAULT true) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM tandem._at_once_sync_columns(migration, relation, ARRAY[old], ARRAY[new], ARRAY[up], ARRAY[down], on_conflict, on_error, keep_old, stored);
+	PERFORM tandem.once_sync_columns(migration, relation, ARRAY[old], ARRAY[new], ARRAY[up], ARRAY[down], on_conflict, on_error, keep_old, stored);
 END $$;
 
-CREATE FUNCTION tandem._at_once_add_index(migration text, definition text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION tandem.once_add_index(migration text, definition text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF tandem._plain_begin(migration, pg_catalog.format('add_index(%L)', definition)) THEN
-		PERFORM tandem._plain_run(NULL, ARRAY[definition]);
+	IF tandem.plain_begin(migration, pg_catalog.format('add_index(%L)', definition)) THEN
+		PERFORM tandem.plain_run(NULL, ARRAY[definition]);
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_add_not_null(migration text, relation text,
+CREATE FUNCTION tandem.once_add_not_null(migration text, relation text,
 	column_name name) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF tandem._plain_begin(migration, pg_catalog.format('add_not_null(%L, %L)', relation, column_name)) THEN
-		PERFORM tandem._plain_run(relation::pg_catalog.regclass,
+	IF tandem.plain_begin(migration, pg_catalog.format('add_not_null(%L, %L)', relation, column_name)) THEN
+		PERFORM tandem.plain_run(relation::pg_catalog.regclass,
 			ARRAY[pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', relation::pg_catalog.regclass, column_name)]);
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_add_constraint(migration text, relation text,
+CREATE FUNCTION tandem.once_add_constraint(migration text, relation text,
 	name name, definition text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF tandem._plain_begin(migration, pg_catalog.format('add_constraint(%L, %L, %L)', relation, name, definition)) THEN
-		PERFORM tandem._plain_run(relation::pg_catalog.regclass,
+	IF tandem.plain_begin(migration, pg_catalog.format('add_constraint(%L, %L, %L)', relation, name, definition)) THEN
+		PERFORM tandem.plain_run(relation::pg_catalog.regclass,
 			ARRAY[pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s', relation::pg_catalog.regclass, name, definition)]);
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_at_contract(migration text, relation text, statement text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION tandem.once_at_contract(migration text, relation text, statement text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF tandem._plain_begin(migration, pg_catalog.format('at_contract(%L, %L)', relation, statement)) THEN
-		PERFORM tandem._plain_run(relation::pg_catalog.regclass, ARRAY[statement]);
+	IF tandem.plain_begin(migration, pg_catalog.format('at_contract(%L, %L)', relation, statement)) THEN
+		PERFORM tandem.plain_run(relation::pg_catalog.regclass, ARRAY[statement]);
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_drop_index(migration text, index text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION tandem.once_drop_index(migration text, index text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF tandem._plain_begin(migration, pg_catalog.format('drop_index(%L)', index)) THEN
-		PERFORM tandem._plain_run(NULL, ARRAY[pg_catalog.format('DROP INDEX %s', index::pg_catalog.regclass)]);
+	IF tandem.plain_begin(migration, pg_catalog.format('drop_index(%L)', index)) THEN
+		PERFORM tandem.plain_run(NULL, ARRAY[pg_catalog.format('DROP INDEX %s', index::pg_catalog.regclass)]);
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_rename_constraint(migration text, relation text, name name, new_name name) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION tandem.once_rename_constraint(migration text, relation text, name name, new_name name) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF tandem._plain_begin(migration, pg_catalog.format('rename_constraint(%L, %L, %L)', relation, name, new_name)) THEN
-		PERFORM tandem._plain_run(relation::pg_catalog.regclass,
+	IF tandem.plain_begin(migration, pg_catalog.format('rename_constraint(%L, %L, %L)', relation, name, new_name)) THEN
+		PERFORM tandem.plain_run(relation::pg_catalog.regclass,
 			ARRAY[pg_catalog.format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', relation::pg_catalog.regclass, name, new_name)]);
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_add_table(migration text, relation text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION tandem.once_add_table(migration text, relation text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF tandem._plain_begin(migration, pg_catalog.format('add_table(%L)', relation)) THEN
+	IF tandem.plain_begin(migration, pg_catalog.format('add_table(%L)', relation)) THEN
 		PERFORM relation::pg_catalog.regclass;
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_rename_table(migration text, relation text, new_name name) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION tandem.once_rename_table(migration text, relation text, new_name name) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF tandem._plain_begin(migration, pg_catalog.format('rename_table(%L, %L)', relation, new_name)) THEN
-		PERFORM tandem._plain_run(relation::pg_catalog.regclass,
+	IF tandem.plain_begin(migration, pg_catalog.format('rename_table(%L, %L)', relation, new_name)) THEN
+		PERFORM tandem.plain_run(relation::pg_catalog.regclass,
 			ARRAY[pg_catalog.format('ALTER TABLE %s RENAME TO %I', relation::pg_catalog.regclass, new_name)]);
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_drop_table(migration text, relation text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION tandem.once_drop_table(migration text, relation text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF tandem._plain_begin(migration, pg_catalog.format('drop_table(%L)', relation)) THEN
-		PERFORM tandem._plain_run(relation::pg_catalog.regclass, ARRAY[pg_catalog.format('DROP TABLE %s', relation::pg_catalog.regclass)]);
+	IF tandem.plain_begin(migration, pg_catalog.format('drop_table(%L)', relation)) THEN
+		PERFORM tandem.plain_run(relation::pg_catalog.regclass, ARRAY[pg_catalog.format('DROP TABLE %s', relation::pg_catalog.regclass)]);
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_add_after_switch(migration text, relation text, set text, condition text, back text DEFAULT NULL)
+CREATE FUNCTION tandem.once_add_after_switch(migration text, relation text, set text, condition text, back text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF tandem._plain_begin(migration, pg_catalog.format('add_after_switch(%L, %L, %L)', relation, set, condition)) THEN
-		PERFORM tandem._plain_run(relation::pg_catalog.regclass,
+	IF tandem.plain_begin(migration, pg_catalog.format('add_after_switch(%L, %L, %L)', relation, set, condition)) THEN
+		PERFORM tandem.plain_run(relation::pg_catalog.regclass,
 			ARRAY[pg_catalog.format('UPDATE %s SET %s WHERE %s', relation::pg_catalog.regclass, set, condition)]);
 	END IF;
 END $$;
 
-CREATE FUNCTION tandem._at_once_change_key(migration text, relation text, column_name name, type text, workers integer DEFAULT 0) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION tandem.once_change_key(migration text, relation text, column_name name, type text, workers integer DEFAULT 0) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM tandem._at_once_change_column(migration, relation, column_name, type, cascade => true);
+	PERFORM tandem.once_change_column(migration, relation, column_name, type, cascade => true);
 END $$;
 -- END AT ONCE
 
-CREATE FUNCTION tandem._plain_begin(migration text, call text) RETURNS boolean
+CREATE FUNCTION tandem.plain_begin(migration text, call text) RETURNS boolean
 AS 'MODULE_PATHNAME', 'tandem_plain_begin' LANGUAGE C;
 
-CREATE FUNCTION tandem._plain_pass(migration text) RETURNS void
+CREATE FUNCTION tandem.plain_pass(migration text) RETURNS void
 AS 'MODULE_PATHNAME', 'tandem_plain_pass' LANGUAGE C;
 
 -- A second migration of a release has none: what it does is done, and its release is the current one.
-CREATE FUNCTION tandem._at_once_create_migration(name text, release integer DEFAULT NULL,
+CREATE FUNCTION tandem.once_create_migration(name text, release integer DEFAULT NULL,
 	comment text DEFAULT NULL) RETURNS void LANGUAGE plpgsql SET tandem.at_once = off AS $$
 BEGIN
 	IF EXISTS (SELECT FROM tandem.releases r WHERE r.release OPERATOR(pg_catalog.=) $2 AND r.state OPERATOR(pg_catalog.=) 'current') THEN
@@ -4492,7 +4492,7 @@ BEGIN
 	ELSE
 		PERFORM tandem.create_migration(name, release, comment);
 	END IF;
-	PERFORM tandem._plain_pass(name);
+	PERFORM tandem.plain_pass(name);
 	IF release IS NOT NULL THEN
 		PERFORM tandem.switch_release(release);
 	END IF;
@@ -4503,9 +4503,9 @@ DO $$
 DECLARE
 	own record;
 BEGIN
-	FOR own IN SELECT p.oid::pg_catalog.regprocedure AS name, pg_catalog.starts_with(p.proname, '_plain') AS helps FROM pg_catalog.pg_proc p
+	FOR own IN SELECT p.oid::pg_catalog.regprocedure AS name, pg_catalog.starts_with(p.proname, 'plain_') AS helps FROM pg_catalog.pg_proc p
 		WHERE p.pronamespace OPERATOR(pg_catalog.=) 'tandem'::pg_catalog.regnamespace
-			AND (pg_catalog.starts_with(p.proname, '_plain') OR pg_catalog.starts_with(p.proname, '_at_once'))
+			AND (pg_catalog.starts_with(p.proname, 'plain_') OR pg_catalog.starts_with(p.proname, 'once_'))
 	LOOP
 		EXECUTE pg_catalog.format('COMMENT ON FUNCTION %s IS %L', own.name,
 			CASE WHEN own.helps THEN 'part of tandem.at_once' ELSE 'what the function of this name does with tandem.at_once' END);

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS tandem.stub_view (release integer, view text, PRIMARY
 GRANT SELECT, INSERT, DELETE ON tandem.stub_migration, tandem.stub_call, tandem.stub_view TO PUBLIC;
 RESET client_min_messages;
 
-CREATE OR REPLACE FUNCTION tandem._plain_begin(migration text, call text) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE OR REPLACE FUNCTION tandem.plain_begin(migration text, call text) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF NOT EXISTS (SELECT FROM tandem.stub_migration m WHERE m.name = $1) THEN
 		RAISE EXCEPTION 'migration "%" does not exist', migration USING ERRCODE = 'undefined_object',

@@ -4,7 +4,7 @@ CREATE DATABASE tandem_at_once;
 CREATE EXTENSION pg_tandem;
 SET client_min_messages = warning;
 SET tandem.at_once = on;
-\set VERBOSITY default
+\set SHOW_CONTEXT never
 
 CREATE TABLE films (id serial PRIMARY KEY, title text NOT NULL, rating numeric NOT NULL DEFAULT 0, CONSTRAINT films_title_key UNIQUE (title));
 INSERT INTO films (title, rating) SELECT 'f' || i, i FROM generate_series(1, 100) i;
@@ -125,14 +125,14 @@ SELECT pg_typeof(a) FROM (SELECT) o LEFT JOIN scratch ON true;
 SET tandem.at_once = off;
 SELECT tandem.create_migration('staged', 47);
 SET tandem.at_once = on;
-SELECT tandem._plain_begin('staged', 'add_column()');
+SELECT tandem.plain_begin('staged', 'add_column()');
 SELECT tandem.add_column('staged', 'customers', 'later', 'integer');
-SELECT tandem._plain_pass('staged');
-CREATE ROLE tandem_at_once_other;
-SET ROLE tandem_at_once_other;
-SELECT tandem._plain_begin('shop', 'add_column()');
-SELECT tandem._plain_pass('staged');
+SELECT tandem.plain_pass('staged');
+CREATE ROLE tandemonce_other;
+SET ROLE tandemonce_other;
+SELECT tandem.plain_begin('shop', 'add_column()');
+SELECT tandem.plain_pass('staged');
 RESET ROLE;
 \c contrib_regression
 DROP DATABASE tandem_at_once;
-DROP ROLE tandem_at_once_other;
+DROP ROLE tandemonce_other;

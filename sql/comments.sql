@@ -66,10 +66,12 @@ END $$;
 RESET ROLE;
 DROP ROLE regress_tandem_plain;
 
--- functions in SQL pin their search_path, or were parsed when they were made; none runs with its owner's rights
+-- functions in SQL pin their search_path, or were parsed when they were made; none runs with its owner's rights.
+-- Those of tandem.at_once run the caller's texts under the caller's path, and name all else in full.
 SELECT p.oid::regprocedure FROM members m JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
 JOIN pg_language l ON l.oid = prolang
-WHERE prosecdef OR lanname <> 'c' AND prosqlbody IS NULL AND NOT coalesce(proconfig::text LIKE '%search\_path=%', false);
+WHERE prosecdef OR lanname <> 'c' AND prosqlbody IS NULL AND NOT coalesce(proconfig::text LIKE '%search\_path=%', false)
+	AND NOT (starts_with(proname, 'once_') OR proname = 'plain_run');
 
 -- as the server's own tests ask of all functions: what is immutable may run in a parallel worker
 SELECT p.oid::regprocedure FROM members m JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass

@@ -2,7 +2,7 @@
  * at_once.c
  *		Operations done to their end in the caller's transaction.
  *
- * What they do is in the extension's script, as functions tandem._at_once_<name>
+ * What they do is in the extension's script, as functions tandem.once_<name>
  * with the arguments of tandem.<name>, which tandem_stub.sql has, too: see
  * README.md.  They run as the caller.  History has a line for each call.
  */
@@ -69,7 +69,7 @@ call_plain(FunctionCallInfo fcinfo)
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT tandem.%s(",
-					 quote_identifier(psprintf("_at_once_%s", NameStr(proc->proname))));
+					 quote_identifier(psprintf("once_%s", NameStr(proc->proname))));
 	for (int i = 0; i < fcinfo->nargs; i++)
 	{
 		appendStringInfo(&sql, "%s$%d", i ? ", " : "", i + 1);

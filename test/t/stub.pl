@@ -11,7 +11,8 @@ use PostgreSQL::Test::Utils qw(slurp_file);
 use Test::More;
 
 my $node = new_server('main', conf => "autovacuum = off\n");
-my $stub = "$FindBin::Bin/../../tandem_stub.sql";
+chomp(my $share = qx(@{[ $ENV{PG_CONFIG} // "pg_config" ]} --sharedir));
+my $stub = "$share/extension/tandem_stub.sql";
 
 my @migrations = (
 	[   'types', 42, q{
@@ -106,13 +107,13 @@ is($node->safe_psql($_, 'SELECT * FROM films ORDER BY id'), $rows, "$_: the same
 
 # What scripts call has the same signatures in both.
 my $signatures = q(SELECT proname, proargnames, oidvectortypes(proargtypes), pg_get_expr(proargdefaults, 0), prokind
-	FROM pg_proc WHERE pronamespace = 'tandem'::regnamespace AND proname !~ '^_' ORDER BY proname, 3);
+	FROM pg_proc WHERE pronamespace = 'tandem'::regnamespace AND proname !~ '^(plain_|once_)' ORDER BY proname, 3);
 my %extension = map { $_ => 1 } split /\n/, $node->safe_psql('at_once', $signatures);
 my @of_stub = split /\n/, $node->safe_psql('stub', $signatures);
 is_deeply([ grep { !$extension{$_} } @of_stub ], [], 'each function of the stub has its signature from the extension');
 my %has = map { (split /\|/)[0] => 1 } @of_stub;
-my @operations = grep { /^_at_once_/ } split /\n/, $node->safe_psql('at_once', q(SELECT proname FROM pg_proc WHERE pronamespace = 'tandem'::regnamespace));
-s/^_at_once_// foreach @operations;
+my @operations = grep { /^once_/ } split /\n/, $node->safe_psql('at_once', q(SELECT proname FROM pg_proc WHERE pronamespace = 'tandem'::regnamespace));
+s/^once_// foreach @operations;
 is_deeply([ grep { !$has{$_} } @operations ], [], 'the stub has each operation');
 
 done_testing();
