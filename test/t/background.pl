@@ -122,7 +122,7 @@ SQL
 	my $pid = ask('SELECT running_pid FROM tandem.migrations');
 	is_refused($node, $_, qr/ERROR:  migration "cents" is already running by pid $pid\nHINT:  CALL tandem\.migrate\('cents', if_running => 'wait'\); .*tandem\.status/, $_)
 	  foreach (q(CALL tandem.migrate('cents', background => true)), q(CALL tandem.migrate('cents')));
-	is_refused($node, q(CALL tandem.contract('cents')), qr/in phase migrate, .*\nHINT:  Run CALL tandem\.migrate\('cents', if_running => 'wait'\);/,
+	is_refused($node, q(CALL tandem.contract('cents')), qr/ERROR: .*HINT:  Run CALL tandem\.migrate\('cents', if_running => 'wait'\)/s,
 		'contract, meanwhile, tells how to wait for it');
 	ask(q(SELECT tandem.configure('cents', 'tandem.max_rows_per_second', '20000')));
 	ask(q(CALL tandem.migrate('cents', if_running => 'wait')));
