@@ -82,6 +82,8 @@ my %without_table = map { $_ => 1 } qw(configure pause resume cancel abort forge
 my @functions = split /\n/, ask(<<'SQL');
 SELECT DISTINCT p.proname FROM pg_proc p
 WHERE p.pronamespace = 'tandem'::regnamespace AND p.proargnames[1] = 'migration' AND p.proargtypes[0] = 'text'::regtype
+	-- parts of the functions of the table, with tandem.at_once: DDL of the caller
+	AND p.proname !~ '^(once|plain)_'
 ORDER BY 1
 SQL
 foreach my $function (@functions)
