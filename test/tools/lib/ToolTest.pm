@@ -136,10 +136,10 @@ sub use_app
 
 # Old and new shape, each read through the views of its release.
 my %disagree = (
-	price => 'SELECT count(*) FROM release_41.products o JOIN release_42.products n USING (id) WHERE n.price IS DISTINCT FROM o.price * 100',
-	name => q(SELECT count(*) FROM release_42.customers o JOIN release_43.customers n USING (id)
+	price => 'SELECT count(*) FROM release_41.products o FULL JOIN release_42.products n USING (id) WHERE n.price IS DISTINCT FROM o.price * 100',
+	name => q(SELECT count(*) FROM release_42.customers o FULL JOIN release_43.customers n USING (id)
 		WHERE o.name IS DISTINCT FROM n.first_name || ' ' || n.last_name),
-	code => 'SELECT count(*) FROM release_43.products o JOIN release_44.products n USING (id) WHERE o.sku IS DISTINCT FROM n.code');
+	code => 'SELECT count(*) FROM release_43.products o FULL JOIN release_44.products n USING (id) WHERE o.sku IS DISTINCT FROM n.code');
 
 sub shapes_agree
 {
