@@ -4181,9 +4181,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- What up makes of a default: its text, in the place of the column.
-CREATE FUNCTION tandem.plain_default(relation regclass, column_name name, default_text text, type text, up text) RETURNS text
+CREATE FUNCTION tandem.plain_default(column_name name, default_text text, up text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT regexp_replace($5, '\m' || $2 || '\M', replace('(' || $3 || ')', '\', '\\'), 'g')
+	SELECT regexp_replace($3, '\m' || $1 || '\M', replace('(' || $2 || ')', '\', '\\'), 'g')
 $$;
 
 -- What a column has besides: default, NOT NULL, identity, sequence, storage, comment, privileges.
@@ -4199,7 +4199,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 			AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') JOIN pg_sequence s ON s.seqrelid = d.objid WHERE t.top)
 	SELECT 60, t.alter_column || 'SET DEFAULT ' || $5 FROM tree t WHERE t.top AND $5 IS NOT NULL AND upper($5) <> 'NULL'
 	UNION ALL SELECT 60, t.alter_column || 'SET DEFAULT ' || CASE WHEN $4 IS NULL THEN pg_get_expr(d.adbin, d.adrelid)
-			ELSE tandem.plain_default(t.relid, $2, pg_get_expr(d.adbin, d.adrelid), $3, $4) END
+			ELSE tandem.plain_default($2, pg_get_expr(d.adbin, d.adrelid), $4) END
 		FROM tree t JOIN pg_attrdef d ON d.adrelid = t.relid AND d.adnum = t.attnum WHERE $5 IS NULL
 	UNION ALL SELECT 62, t.alter_column || 'SET NOT NULL' FROM tree t
 		WHERE coalesce($6, t.attnotnull) AND (t.top OR t.attislocal)
@@ -4216,7 +4216,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	UNION ALL SELECT 64, t.alter_column || format('SET STATISTICS %s', t.attstattarget) FROM tree t WHERE t.attstattarget >= 0
 	UNION ALL SELECT 64, t.alter_column || format('SET (%s)', array_to_string(t.attoptions, ', ')) FROM tree t WHERE t.attoptions IS NOT NULL
 	UNION ALL SELECT 64, t.alter_column || format('SET COMPRESSION %s', CASE t.attcompression WHEN 'l' THEN 'lz4' ELSE 'pglz' END)
-		FROM tree t WHERE t.attcompression <> '' AND t.relid IS NOT NULL
+		FROM tree t WHERE t.attcompression <> ''
 	UNION ALL SELECT 64, t.alter_column || format('SET STORAGE %s', CASE t.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END)
 		FROM tree t JOIN pg_type y ON y.oid = t.atttypid JOIN pg_type n ON n.oid = to_regtype($3) WHERE t.attstorage <> y.typstorage AND n.typlen = -1
 	UNION ALL SELECT 81, tandem.plain_comment('COLUMN', format('%s.%I', t.relid::regclass, $2), col_description(t.relid, t.attnum)) FROM tree t

@@ -136,7 +136,7 @@ tandem_plain_begin(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("migration \"%s\" was not begun with tandem.at_once", migration->name),
-				 errhint("Call the functions of schema tandem whose names do not begin with an underscore.")));
+				 errhint("Call the function of that name without once_.")));
 	migration_record(migration, ACTION_AT_ONCE, call, CLOCK_NEVER);
 	PG_RETURN_BOOL(true);
 }

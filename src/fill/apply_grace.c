@@ -38,7 +38,7 @@ typedef struct ApplyWorker
 	int			pid;
 } ApplyWorker;
 
-/* The pids of the workers of all subscriptions, as strings. */
+/* The pids of the workers of all subscriptions. */
 static List *
 subscription_pids(void)
 {
@@ -46,23 +46,10 @@ subscription_pids(void)
 	List	   *pids;
 
 	query_begin(&query);
-	pids = query_texts(&query,
-					   "SELECT pid::text FROM pg_stat_get_subscription(NULL) WHERE pid IS NOT NULL");
+	pids = query_get_ints(query_run(&query,
+									"SELECT pid FROM pg_stat_get_subscription(NULL) WHERE pid IS NOT NULL"));
 	query_end(&query);
 	return pids;
-}
-
-static bool
-pid_is_among(int pid, List *pids)
-{
-	ListCell   *lc;
-
-	foreach(lc, pids)
-	{
-		if (atoi(lfirst(lc)) == pid)
-			return true;
-	}
-	return false;
 }
 
 /* Returns the workers that have the table locked as one that changes rows has. */
@@ -83,7 +70,7 @@ workers_that_use(Relation rel)
 	{
 		int			pid = compat_holder_pid(holders[i]);
 
-		if (pid && pid_is_among(pid, pids))
+		if (pid && list_member_int(pids, pid))
 		{
 			ApplyWorker *worker = palloc(sizeof(ApplyWorker));
 
